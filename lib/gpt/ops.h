@@ -1,0 +1,287 @@
+#ifndef HG_OPS_H
+#define HG_OPS_H
+
+/**
+ * The operation table: everything a backend must be able to do.
+ *
+ * The order of operations of the model is written once (lib/gpt/model.c,
+ * lib/gpt/optimizer.c) over this table.  An entry is a unit that a fast
+ * backend wants to fuse, stated by what it computes; how it is tiled, packed
+ * or kept in lower precision is the backend's own affair.  `ref` (plain loops,
+ * float32) is the specification: every other backend is compared with it.
+ *
+ * Letters: B sequences, T positions, N = B*T rows, C model_dim, H query heads,
+ * K key/value heads, D = C/H head width, F = mlp_mult*C, V vocabulary.
+ * A weight (out, in) maps a row x of `in` to x * w^T, as in the public model.
+ * All matrices are row-major.  This header names no type of any device.
+ *
+ * Determinism: for one backend, arithmetic and ISA, every entry gives the same
+ * bits whatever the number of threads and however often it is called.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a buffer is for; the backend chooses its element type and packing. */
+enum ops_role {
+	OPS_WEIGHT,	/* matrix parameter (rows, cols): float32 master, and what the products need */
+	OPS_VECTOR,	/* small parameter, gradient or optimizer state: float32 */
+	OPS_STREAM,	/* residual stream and its gradient (rows, cols): float32 or lower */
+	OPS_ACT,	/* other activations (rows, cols): float32 or lower */
+	OPS_STAT,	/* per-row statistics, losses, logits: float32 */
+	OPS_IDS		/* token ids: int32 */
+};
+
+struct ops_buf;			/* owned by the backend that made it */
+struct ops_ctx;			/* one opened backend */
+
+enum ops_arith {
+	OPS_FP32,
+	OPS_BF16		/* products and activations bf16; sums, master weights and optimizer float32 */
+};
+
+/* Fixed when the backend is opened; scratch is sized from it, once. */
+struct ops_geometry {
+	size_t vocab_size;	/* V */
+	size_t model_dim;	/* C */
+	size_t num_heads;	/* H */
+	size_t num_kv_heads;	/* K; divides H */
+	size_t mlp_dim;		/* F */
+	size_t max_rows;	/* largest N of any call */
+	size_t max_positions;	/* largest position + 1: length of the RoPE tables */
+	double rope_base;
+	double logit_softcap;
+	double norm_eps;
+};
+
+struct ops_open_args {
+	struct ops_geometry geometry;
+	enum ops_arith arith;
+	const char *isa;	/* "auto", or a name that the backend's isa_names lists */
+	unsigned threads;	/* at least 1 */
+	int training;		/* nonzero: backward and optimizer scratch too */
+};
+
+/**
+ * How rows lie for one pass: B sequences of T rows each, whose first position
+ * is ${pos0}.  Training and scoring use pos0 == 0.  With pos0 > 0, B is 1 and
+ * keys and values of positions before pos0 already stand in k and v, whose
+ * rows are then indexed by position (the KV cache of generation).
+ */
+struct ops_rows {
+	size_t B, T, pos0;
+};
+
+/**
+ * One block's first half: mix, norm, products, head norm, RoPE.
+ *   u  = x + skip_w * skip          (skip == NULL: u = x)
+ *   xm = mix[0] * u + mix[1] * x0
+ *   h  = rms(xm)
+ *   q  = rope(rms_head(h wq^T)), k = rope(rms_head(h wk^T)), v = h wv^T
+ * The q gain is not applied here; attention applies it.
+ */
+struct ops_qkv {
+	const struct ops_buf *x;	/* STREAM (N, C) */
+	const struct ops_buf *skip;	/* STREAM (N, C) or NULL */
+	const struct ops_buf *skip_w;	/* VECTOR (S, C), row skip_row used */
+	size_t skip_row;
+	const struct ops_buf *x0;	/* STREAM (N, C) */
+	const struct ops_buf *mix;	/* VECTOR (2, C) */
+	const struct ops_buf *wq, *wk, *wv;	/* WEIGHT (C, C), (K*D, C), (K*D, C) */
+	struct ops_buf *xm;		/* STREAM (N, C): out of forward; not kept for backward, which may rebuild it */
+	struct ops_buf *q;		/* ACT (N, C) */
+	struct ops_buf *k, *v;		/* ACT (N, K*D), or (max_positions, K*D) as a cache */
+	struct ops_buf *rq, *rk;	/* STAT (N, H), (N, K): reciprocal rms of each head before rotation */
+};
+
+/**
+ * Backward of ops_qkv.  In: dxm (gradient reaching xm from the residual path),
+ * dq (with respect to q as stored, gain excluded), dk, dv.  Out: dx
+ * overwritten; dskip overwritten when skip is given; dx0, and the parameter
+ * gradients, accumulated.  dx may be the same buffer as dxm.
+ */
+struct ops_qkv_grad {
+	struct ops_buf *dxm;		/* STREAM (N, C); may be used as scratch */
+	struct ops_buf *dq, *dk, *dv;	/* ACT, shapes of q, k, v; may be used as scratch */
+	struct ops_buf *dx, *dskip, *dx0;	/* STREAM (N, C) */
+	struct ops_buf *dskip_w, *dmix;	/* VECTOR */
+	struct ops_buf *dwq, *dwk, *dwv;	/* WEIGHT-shaped gradients, role VECTOR */
+};
+
+/**
+ * Causal attention of H heads over K key/value heads; head h reads kv head
+ * h / (H/K).  Weights softmax(gain[h] * q.k / sqrt(D)); y (N, C).
+ * lse (N, H) is the log of the sum of exponentials of the scaled scores.
+ */
+struct ops_attention {
+	const struct ops_buf *q, *k, *v;	/* ACT */
+	const struct ops_buf *gain;		/* VECTOR (H) */
+	struct ops_buf *y;			/* ACT (N, C) */
+	struct ops_buf *lse;			/* STAT (N, H) */
+};
+
+/* Out: dq, dk, dv overwritten (dq excludes the gain's own gradient, i.e. is d loss / d stored q); dgain accumulated. */
+struct ops_attention_grad {
+	const struct ops_buf *dy;		/* ACT (N, C) */
+	struct ops_buf *dq, *dk, *dv;		/* ACT */
+	struct ops_buf *dgain;			/* VECTOR (H) */
+};
+
+/* x1 = xm + scale * (y wo^T). */
+struct ops_proj {
+	const struct ops_buf *xm;	/* STREAM (N, C) */
+	const struct ops_buf *y;	/* ACT (N, C) */
+	const struct ops_buf *wo;	/* WEIGHT (C, C) */
+	const struct ops_buf *scale;	/* VECTOR (C) */
+	struct ops_buf *x1;		/* STREAM (N, C); may be xm's buffer */
+};
+
+/**
+ * In: dx1, which by the residual is also the gradient of xm and is left as it
+ * is.  Out: dy overwritten; dwo, dscale accumulated.  The product y wo^T is
+ * not kept: with G = dx1^T y, dwo = scale * G by rows and
+ * dscale[j] = <wo[j], G[j]>.
+ */
+struct ops_proj_grad {
+	const struct ops_buf *dx1;	/* STREAM (N, C) */
+	struct ops_buf *dy;		/* ACT (N, C) */
+	struct ops_buf *dwo;		/* VECTOR, WEIGHT-shaped */
+	struct ops_buf *dscale;		/* VECTOR (C) */
+};
+
+/* r = max(0, rms(x1) wfc^T);  x2 = x1 + scale * (r^2 wproj^T). */
+struct ops_mlp {
+	const struct ops_buf *x1;	/* STREAM (N, C) */
+	const struct ops_buf *wfc;	/* WEIGHT (F, C) */
+	const struct ops_buf *wproj;	/* WEIGHT (C, F) */
+	const struct ops_buf *scale;	/* VECTOR (C) */
+	struct ops_buf *r;		/* ACT (N, F): kept for backward */
+	struct ops_buf *x2;		/* STREAM (N, C) */
+};
+
+/* In: dx2. Out: dx1 overwritten (residual included; may be dx2's buffer); dwfc, dwproj, dscale accumulated. */
+struct ops_mlp_grad {
+	const struct ops_buf *dx2;	/* STREAM (N, C) */
+	struct ops_buf *dx1;		/* STREAM (N, C) */
+	struct ops_buf *dwfc, *dwproj;	/* VECTOR, WEIGHT-shaped */
+	struct ops_buf *dscale;		/* VECTOR (C) */
+};
+
+/**
+ * Head and loss: z = softcap * tanh(rms(x) w^T / softcap);
+ * nats[n] = -log softmax(z[n])[targets[n]].
+ * With dx: dx is overwritten with the gradient of grad_scale * sum(nats) with
+ * respect to x, and dw is accumulated; without, only nats is written.
+ * Full logits are never stored by a fast backend.
+ */
+struct ops_head {
+	const struct ops_buf *x;	/* STREAM (N, C) */
+	const struct ops_buf *w;	/* WEIGHT (V, C): tok_emb or lm_head */
+	const struct ops_buf *targets;	/* IDS (N) */
+	struct ops_buf *nats;		/* STAT (N), written from element nats_at */
+	size_t nats_at;
+	struct ops_buf *dx;		/* STREAM (N, C) or NULL */
+	struct ops_buf *dw;		/* VECTOR, WEIGHT-shaped, or NULL */
+	float grad_scale;
+};
+
+/* One parameter as Muon updates it. */
+struct ops_muon {
+	struct ops_buf *w;		/* WEIGHT (rows, cols) */
+	const struct ops_buf *g;	/* its gradient */
+	struct ops_buf *momentum;	/* VECTOR, WEIGHT-shaped */
+	size_t rows, cols;
+};
+
+struct ops_muon_law {
+	float lr;			/* learning rate with the schedule's scale applied */
+	float momentum;
+	int nesterov;			/* u = g + momentum * buf, else u = buf */
+	int ns_steps;
+	float grad_scale;		/* every gradient is multiplied by this first (clipping) */
+};
+
+struct ops_adam {
+	struct ops_buf *w;		/* WEIGHT or VECTOR */
+	const struct ops_buf *g;
+	struct ops_buf *m, *v;		/* VECTOR */
+	size_t n;			/* elements */
+	float lr;			/* scale applied */
+};
+
+struct ops_adam_law {
+	float beta1, beta2, eps;
+	uint64_t t;			/* 1 for the first update; bias correction */
+	float grad_scale;
+};
+
+/**
+ * Functions return 0, or -1 after saying why (say_error), unless they return void;
+ * void entries cannot fail on good arguments, and bad ones are asserted.
+ * Entries may run asynchronously: results are there after download() or sync().
+ */
+struct ops {
+	const char *name;		/* "ref", "cpu", "cuda" */
+	const char *const *isa_names;	/* NULL-terminated; fastest first; "auto" picks the first that runs here */
+
+	/**
+	 * open(args): Owns: the caller closes.  Errors: NULL after saying why; errno ENOMEM, ENODEV (no such
+	 * device or instruction set), EINVAL (geometry the backend cannot do), EPROTO (self-test disagreed).
+	 */
+	struct ops_ctx *(*open)(const struct ops_open_args *args);
+	void (*close)(struct ops_ctx *ctx);
+	/* What executes, measured: ISA actually used, its library versions ("" if none). Lives as long as ctx. */
+	const char *(*isa)(const struct ops_ctx *ctx);
+	const char *(*library)(const struct ops_ctx *ctx);
+
+	/* Buffers: NULL with errno ENOMEM. Contents start as zeros. alloc happens before the first step only. */
+	struct ops_buf *(*alloc)(struct ops_ctx *ctx, enum ops_role role, size_t rows, size_t cols);
+	void (*free)(struct ops_ctx *ctx, struct ops_buf *buf);
+	/* Convert from and to host float32 (int32 for OPS_IDS), n elements from element `at`. upload of a WEIGHT refreshes what the products need. download waits for it. */
+	void (*upload)(struct ops_ctx *ctx, struct ops_buf *buf, size_t at, const void *host, size_t n);
+	void (*download)(struct ops_ctx *ctx, const struct ops_buf *buf, size_t at, void *host, size_t n);
+	void (*zero)(struct ops_ctx *ctx, struct ops_buf *const *bufs, size_t count);
+	void (*sync)(struct ops_ctx *ctx);
+
+	/* Bracket one optimizer step (all its micro-batches and updates), or one scoring pass. */
+	void (*begin)(struct ops_ctx *ctx);
+	void (*end)(struct ops_ctx *ctx);
+
+	/* x0 = rms(emb[ids]) */
+	void (*embed)(struct ops_ctx *ctx, struct ops_rows rows, struct ops_buf *x0, const struct ops_buf *ids,
+	    const struct ops_buf *emb);
+	/* demb accumulated from dx0 */
+	void (*embed_grad)(struct ops_ctx *ctx, struct ops_rows rows, struct ops_buf *demb, const struct ops_buf *dx0,
+	    const struct ops_buf *ids, const struct ops_buf *emb);
+	void (*qkv)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a);
+	void (*qkv_grad)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a, const struct ops_qkv_grad *d);
+	void (*attention)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_attention *a);
+	void (*attention_grad)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_attention *a,
+	    const struct ops_attention_grad *d);
+	void (*proj)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_proj *a);
+	void (*proj_grad)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_proj *a,
+	    const struct ops_proj_grad *d);
+	void (*mlp)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a);
+	void (*mlp_grad)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a, const struct ops_mlp_grad *d);
+	void (*head)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a);
+	/* Capped logits of rows first..first+count-1 of x: STAT (count, V). */
+	void (*logits)(struct ops_ctx *ctx, struct ops_buf *out, const struct ops_buf *x, size_t first, size_t count,
+	    const struct ops_buf *w);
+	/* dst += src, STREAM (N, C): gradients that meet at a skip. */
+	void (*add)(struct ops_ctx *ctx, struct ops_rows rows, struct ops_buf *dst, const struct ops_buf *src);
+
+	/* Sum of squares over gradients, in a fixed order; waits. */
+	double (*sumsq)(struct ops_ctx *ctx, const struct ops_buf *const *bufs, const size_t *n, size_t count);
+	/* All matrices of the model in one call, so that equal shapes can be batched. */
+	void (*muon)(struct ops_ctx *ctx, const struct ops_muon *p, size_t count, const struct ops_muon_law *law);
+	void (*adam)(struct ops_ctx *ctx, const struct ops_adam *p, size_t count, const struct ops_adam_law *law);
+};
+
+/**
+ * ops_find(name):
+ * The table of a backend, or NULL with errno ENODEV if this build has none of
+ * that name.  One file chooses a backend (lib/gpt/ops.c); nothing falls back.
+ */
+const struct ops *ops_find(const char *name);
+
+#endif
