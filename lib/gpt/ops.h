@@ -66,7 +66,9 @@ struct ops_open_args {
  * How rows lie for one pass: B sequences of T rows each, whose first position
  * is ${pos0}.  Training and scoring use pos0 == 0.  With pos0 > 0, B is 1 and
  * keys and values of positions before pos0 already stand in k and v, whose
- * rows are then indexed by position (the KV cache of generation).
+ * rows are then indexed by position (the KV cache of generation): qkv writes
+ * rows pos0..pos0+T-1 of k and v, attention reads rows 0..pos0+T-1.  Backward
+ * entries see pos0 == 0 only.  Ids and targets are below V (asserted).
  */
 struct ops_rows {
 	size_t B, T, pos0;
@@ -91,7 +93,7 @@ struct ops_qkv {
 	struct ops_buf *xm;		/* STREAM (N, C): out of forward; not kept for backward, which may rebuild it */
 	struct ops_buf *q;		/* ACT (N, C) */
 	struct ops_buf *k, *v;		/* ACT (N, K*D), or (max_positions, K*D) as a cache */
-	struct ops_buf *rq, *rk;	/* STAT (N, H), (N, K): reciprocal rms of each head before rotation */
+	struct ops_buf *rq, *rk;	/* STAT (N, H), (N, K): reciprocal rms of each head before rotation; NULL if no backward follows */
 };
 
 /**
@@ -117,7 +119,7 @@ struct ops_attention {
 	const struct ops_buf *q, *k, *v;	/* ACT */
 	const struct ops_buf *gain;		/* VECTOR (H) */
 	struct ops_buf *y;			/* ACT (N, C) */
-	struct ops_buf *lse;			/* STAT (N, H) */
+	struct ops_buf *lse;			/* STAT (N, H); NULL if no backward follows */
 };
 
 /* Out: dq, dk, dv overwritten (dq excludes the gain's own gradient, i.e. is d loss / d stored q); dgain accumulated. */
@@ -283,5 +285,13 @@ struct ops {
  * that name.  One file chooses a backend (lib/gpt/ops.c); nothing falls back.
  */
 const struct ops *ops_find(const char *name);
+
+/* Names of the backends in this build, NULL-terminated. */
+const char *const *ops_names(void);
+
+/* The tables themselves, for ops.c alone. */
+extern const struct ops ops_ref;
+extern const struct ops ops_cpu;
+extern const struct ops ops_cuda;
 
 #endif

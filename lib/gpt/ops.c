@@ -1,0 +1,37 @@
+/* The one file that knows which backends this build has. */
+
+#include <errno.h>
+#include <string.h>
+
+#include "ops.h"
+
+static const struct ops *const backends[] = {
+	&ops_ref,
+#ifdef HG_CUDA
+	&ops_cuda,
+#endif
+};
+
+static const char *const names[] = {
+	"ref",
+#ifdef HG_CUDA
+	"cuda",
+#endif
+	NULL
+};
+
+const struct ops *
+ops_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(backends) / sizeof(backends[0]); i++)
+		if (strcmp(backends[i]->name, name) == 0)
+			return (backends[i]);
+	errno = ENODEV;
+	return (NULL);
+}
+
+const char *const *
+ops_names(void)
+{
+	return (names);
+}

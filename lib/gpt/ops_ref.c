@@ -1,0 +1,836 @@
+/*
+ * The reference backend: plain loops in float32, one row at a time.
+ *
+ * This file is the specification of ops.h.  It owns nothing but its scratch
+ * rows, keeps every buffer as a plain float32 array, uses one thread, and is
+ * never compiled with -ffast-math.  Sums run in index order and in float32;
+ * the two exceptions, declared here, are sumsq and the Frobenius norm of Muon,
+ * which add up in double.
+ */
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ops.h"
+#include "say.h"
+
+struct ops_buf {
+	enum ops_role role;
+	size_t rows, cols;
+	float *f;		/* every role but OPS_IDS */
+	int32_t *i;		/* OPS_IDS */
+};
+
+struct ops_ctx {
+	struct ops_geometry g;
+	size_t head_dim;
+	float *cosine, *sine;	/* (max_positions, head_dim / 2) */
+	float *row[6];		/* scratch rows, each as long as the longest row of the model or of attention scores */
+	float *ns_x, *ns_y;	/* Newton-Schulz: the matrix and its successor */
+	float *ns_a, *ns_b;	/* Newton-Schulz: square, of the shorter side */
+};
+
+static const float *
+at(const struct ops_buf *buf, size_t row, size_t cols)
+{
+	assert((row + 1) * cols <= buf->rows * buf->cols);
+	return (buf->f + row * cols);
+}
+
+static float *
+at_out(struct ops_buf *buf, size_t row, size_t cols)
+{
+	assert((row + 1) * cols <= buf->rows * buf->cols);
+	return (buf->f + row * cols);
+}
+
+static float
+dot(const float *a, const float *b, size_t n)
+{
+	float sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += a[i] * b[i];
+	return (sum);
+}
+
+/* y += s * x */
+static void
+axpy(float *y, float s, const float *x, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] += s * x[i];
+}
+
+/* out = w x, for w (rows, cols) */
+static void
+matvec(float *out, const float *w, const float *x, size_t rows, size_t cols)
+{
+	for (size_t r = 0; r < rows; r++)
+		out[r] = dot(w + r * cols, x, cols);
+}
+
+/* dx += w^T dout, the gradient of matvec with respect to x */
+static void
+matvec_dx(float *dx, const float *w, const float *dout, size_t rows, size_t cols)
+{
+	for (size_t r = 0; r < rows; r++)
+		axpy(dx, dout[r], w + r * cols, cols);
+}
+
+/* dw += dout x^T, the gradient of matvec with respect to w */
+static void
+matvec_dw(float *dw, const float *dout, const float *x, size_t rows, size_t cols)
+{
+	for (size_t r = 0; r < rows; r++)
+		axpy(dw + r * cols, dout[r], x, cols);
+}
+
+/* out = x / rms(x); returns the reciprocal rms.  out may be x. */
+static float
+rms(float *out, const float *x, size_t n, double eps)
+{
+	const float r = 1.0f / sqrtf(dot(x, x, n) / (float)n + (float)eps);
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = x[i] * r;
+	return (r);
+}
+
+/* dx += the gradient of y = x r reaching x, where r is the reciprocal rms of x. */
+static void
+rms_dx(float *dx, const float *dy, const float *y, float r, size_t n)
+{
+	const float mean = dot(dy, y, n) / (float)n;
+
+	for (size_t i = 0; i < n; i++)
+		dx[i] += r * (dy[i] - y[i] * mean);
+}
+
+/* Rotate each pair (x[i], x[i + half]) by the angle of ${position}; back turns the other way. */
+static void
+rotate(const struct ops_ctx *ctx, float *x, size_t position, int back)
+{
+	const size_t half = ctx->head_dim / 2;
+	const float *c = ctx->cosine + position * half;
+	const float *s = ctx->sine + position * half;
+
+	assert(position < ctx->g.max_positions);
+	for (size_t i = 0; i < half; i++) {
+		const float a = x[i], b = x[i + half];
+		const float sine = back ? -s[i] : s[i];
+
+		x[i] = a * c[i] + b * sine;
+		x[i + half] = b * c[i] - a * sine;
+	}
+}
+
+static void
+ref_free(struct ops_ctx *ctx, struct ops_buf *buf)
+{
+	(void)ctx;
+	if (buf == NULL)
+		return;
+	free(buf->f);
+	free(buf->i);
+	free(buf);
+}
+
+static struct ops_buf *
+ref_alloc(struct ops_ctx *ctx, enum ops_role role, size_t rows, size_t cols)
+{
+	struct ops_buf *buf;
+
+	if (cols != 0 && rows > SIZE_MAX / sizeof(float) / cols) {
+		errno = ENOMEM;
+		return (NULL);
+	}
+	if ((buf = calloc(1, sizeof(*buf))) == NULL)
+		return (NULL);
+	buf->role = role;
+	buf->rows = rows;
+	buf->cols = cols;
+	if (role == OPS_IDS)
+		buf->i = calloc(rows * cols + 1, sizeof(*buf->i));
+	else
+		buf->f = calloc(rows * cols + 1, sizeof(*buf->f));
+	if (buf->i == NULL && buf->f == NULL) {
+		ref_free(ctx, buf);
+		errno = ENOMEM;
+		return (NULL);
+	}
+	return (buf);
+}
+
+static void
+ref_close(struct ops_ctx *ctx)
+{
+	if (ctx == NULL)
+		return;
+	free(ctx->cosine);
+	free(ctx->sine);
+	for (size_t i = 0; i < sizeof(ctx->row) / sizeof(ctx->row[0]); i++)
+		free(ctx->row[i]);
+	free(ctx->ns_x);
+	free(ctx->ns_y);
+	free(ctx->ns_a);
+	free(ctx->ns_b);
+	free(ctx);
+}
+
+static float *
+floats(size_t n, int *failed)
+{
+	float *f = calloc(n, sizeof(*f));
+
+	if (f == NULL)
+		*failed = 1;
+	return (f);
+}
+
+static size_t
+largest(size_t a, size_t b)
+{
+	return (a > b ? a : b);
+}
+
+static struct ops_ctx *
+ref_open(const struct ops_open_args *args)
+{
+	const struct ops_geometry *g = &args->geometry;
+	const size_t half = g->model_dim / g->num_heads / 2;
+	const size_t longest = largest(largest(g->model_dim, g->mlp_dim), largest(g->vocab_size, g->max_positions));
+	struct ops_ctx *ctx;
+	int failed = 0;
+
+	if (args->arith != OPS_FP32) {
+		say_error("backend 'ref' computes in fp32 only");
+		errno = EINVAL;
+		return (NULL);
+	}
+	if (strcmp(args->isa, "auto") != 0 && strcmp(args->isa, "scalar") != 0) {
+		say_error("backend 'ref' has no isa '%s': it has 'scalar'", args->isa);
+		errno = ENODEV;
+		return (NULL);
+	}
+	if ((ctx = calloc(1, sizeof(*ctx))) == NULL)
+		goto err0;
+	ctx->g = *g;
+	ctx->head_dim = 2 * half;
+	ctx->cosine = floats(g->max_positions * half, &failed);
+	ctx->sine = floats(g->max_positions * half, &failed);
+	for (size_t i = 0; i < sizeof(ctx->row) / sizeof(ctx->row[0]); i++)
+		ctx->row[i] = floats(longest, &failed);
+	if (args->training) {
+		ctx->ns_x = floats(g->model_dim * largest(g->model_dim, g->mlp_dim), &failed);
+		ctx->ns_y = floats(g->model_dim * largest(g->model_dim, g->mlp_dim), &failed);
+		ctx->ns_a = floats(g->model_dim * g->model_dim, &failed);
+		ctx->ns_b = floats(g->model_dim * g->model_dim, &failed);
+	}
+	if (failed)
+		goto err1;
+	for (size_t p = 0; p < g->max_positions; p++) {
+		for (size_t i = 0; i < half; i++) {
+			const double angle = (double)p * pow(g->rope_base, -(double)i / (double)half);
+
+			ctx->cosine[p * half + i] = (float)cos(angle);
+			ctx->sine[p * half + i] = (float)sin(angle);
+		}
+	}
+	return (ctx);
+
+err1:
+	ref_close(ctx);
+err0:
+	say_error("backend 'ref': out of memory");
+	errno = ENOMEM;
+	return (NULL);
+}
+
+static const char *
+ref_isa(const struct ops_ctx *ctx)
+{
+	(void)ctx;
+	return ("scalar");
+}
+
+static const char *
+ref_library(const struct ops_ctx *ctx)
+{
+	(void)ctx;
+	return ("");
+}
+
+static void
+ref_upload(struct ops_ctx *ctx, struct ops_buf *buf, size_t first, const void *host, size_t n)
+{
+	(void)ctx;
+	assert(first + n <= buf->rows * buf->cols);
+	if (buf->role == OPS_IDS)
+		memcpy(buf->i + first, host, n * sizeof(*buf->i));
+	else
+		memcpy(buf->f + first, host, n * sizeof(*buf->f));
+}
+
+static void
+ref_download(struct ops_ctx *ctx, const struct ops_buf *buf, size_t first, void *host, size_t n)
+{
+	(void)ctx;
+	assert(first + n <= buf->rows * buf->cols);
+	if (buf->role == OPS_IDS)
+		memcpy(host, buf->i + first, n * sizeof(*buf->i));
+	else
+		memcpy(host, buf->f + first, n * sizeof(*buf->f));
+}
+
+static void
+ref_zero(struct ops_ctx *ctx, struct ops_buf *const *bufs, size_t count)
+{
+	(void)ctx;
+	for (size_t i = 0; i < count; i++)
+		memset(bufs[i]->f, 0, bufs[i]->rows * bufs[i]->cols * sizeof(float));
+}
+
+static void
+ref_nothing(struct ops_ctx *ctx)
+{
+	(void)ctx;
+}
+
+static void
+ref_embed(struct ops_ctx *ctx, struct ops_rows rows, struct ops_buf *x0, const struct ops_buf *ids,
+    const struct ops_buf *emb)
+{
+	const size_t C = ctx->g.model_dim;
+
+	for (size_t n = 0; n < rows.B * rows.T; n++)
+		rms(at_out(x0, n, C), at(emb, (size_t)ids->i[n], C), C, ctx->g.norm_eps);
+}
+
+static void
+ref_embed_grad(struct ops_ctx *ctx, struct ops_rows rows, struct ops_buf *demb, const struct ops_buf *dx0,
+    const struct ops_buf *ids, const struct ops_buf *emb)
+{
+	const size_t C = ctx->g.model_dim;
+	float *y = ctx->row[0];
+
+	for (size_t n = 0; n < rows.B * rows.T; n++) {
+		const size_t id = (size_t)ids->i[n];
+		const float r = rms(y, at(emb, id, C), C, ctx->g.norm_eps);
+
+		rms_dx(at_out(demb, id, C), at(dx0, n, C), y, r, C);
+	}
+}
+
+/* u and xm of row n, as ops.h writes them. */
+static void
+mix_row(const struct ops_ctx *ctx, const struct ops_qkv *a, size_t n, float *u, float *xm)
+{
+	const size_t C = ctx->g.model_dim;
+	const float *x = at(a->x, n, C), *x0 = at(a->x0, n, C);
+	const float *mix0 = at(a->mix, 0, C), *mix1 = at(a->mix, 1, C);
+
+	memcpy(u, x, C * sizeof(*u));
+	if (a->skip != NULL) {
+		const float *skip = at(a->skip, n, C), *weight = at(a->skip_w, a->skip_row, C);
+
+		for (size_t c = 0; c < C; c++)
+			u[c] += weight[c] * skip[c];
+	}
+	for (size_t c = 0; c < C; c++)
+		xm[c] = mix0[c] * u[c] + mix1[c] * x0[c];
+}
+
+/* Norm and rotate the heads of one row in place; reciprocals of the norms go to r. */
+static void
+heads(const struct ops_ctx *ctx, float *row, size_t count, size_t position, float *r)
+{
+	const size_t D = ctx->head_dim;
+
+	for (size_t h = 0; h < count; h++) {
+		r[h] = rms(row + h * D, row + h * D, D, ctx->g.norm_eps);
+		rotate(ctx, row + h * D, position, 0);
+	}
+}
+
+static void
+ref_qkv(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a)
+{
+	const size_t C = ctx->g.model_dim, H = ctx->g.num_heads, K = ctx->g.num_kv_heads, KD = K * ctx->head_dim;
+	float *u = ctx->row[0], *h = ctx->row[1], *unused = ctx->row[2];
+
+	for (size_t n = 0; n < rows.B * rows.T; n++) {
+		const size_t position = rows.pos0 + n % rows.T;
+		float *xm = at_out(a->xm, n, C);
+		float *q = at_out(a->q, n, C);
+		float *k = at_out(a->k, rows.pos0 + n, KD);
+		float *v = at_out(a->v, rows.pos0 + n, KD);
+
+		mix_row(ctx, a, n, u, xm);
+		rms(h, xm, C, ctx->g.norm_eps);
+		matvec(q, at(a->wq, 0, C), h, C, C);
+		matvec(k, at(a->wk, 0, C), h, KD, C);
+		matvec(v, at(a->wv, 0, C), h, KD, C);
+		heads(ctx, q, H, position, a->rq != NULL ? at_out(a->rq, n, H) : unused);
+		heads(ctx, k, K, position, a->rk != NULL ? at_out(a->rk, n, K) : unused);
+	}
+}
+
+/* The gradient of heads(): ${y} is the rotated row, ${dy} its gradient; dx overwritten. */
+static void
+heads_dx(const struct ops_ctx *ctx, float *dx, const float *dy, const float *y, size_t count, size_t position,
+    const float *r)
+{
+	const size_t D = ctx->head_dim;
+	float *dnormed = ctx->row[4], *normed = ctx->row[5];
+
+	memset(dx, 0, count * D * sizeof(*dx));
+	for (size_t h = 0; h < count; h++) {
+		memcpy(dnormed, dy + h * D, D * sizeof(*dnormed));
+		memcpy(normed, y + h * D, D * sizeof(*normed));
+		rotate(ctx, dnormed, position, 1);
+		rotate(ctx, normed, position, 1);
+		rms_dx(dx + h * D, dnormed, normed, r[h], D);
+	}
+}
+
+static void
+ref_qkv_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a, const struct ops_qkv_grad *d)
+{
+	const size_t C = ctx->g.model_dim, H = ctx->g.num_heads, K = ctx->g.num_kv_heads, KD = K * ctx->head_dim;
+	const float *mix0 = at(a->mix, 0, C), *mix1 = at(a->mix, 1, C);
+	float *dmix0 = at_out(d->dmix, 0, C), *dmix1 = at_out(d->dmix, 1, C);
+	float *u = ctx->row[0], *h = ctx->row[1], *dproduct = ctx->row[2], *dh = ctx->row[3];
+
+	assert(rows.pos0 == 0);
+	for (size_t n = 0; n < rows.B * rows.T; n++) {
+		const size_t position = n % rows.T;
+		const float *x0 = at(a->x0, n, C);
+		float *dxm = at_out(d->dxm, n, C), *dx = at_out(d->dx, n, C), *dx0 = at_out(d->dx0, n, C);
+		float r;
+
+		mix_row(ctx, a, n, u, h);
+		r = rms(h, h, C, ctx->g.norm_eps);
+		memset(dh, 0, C * sizeof(*dh));
+
+		heads_dx(ctx, dproduct, at(d->dq, n, C), at(a->q, n, C), H, position, at(a->rq, n, H));
+		matvec_dw(at_out(d->dwq, 0, C), dproduct, h, C, C);
+		matvec_dx(dh, at(a->wq, 0, C), dproduct, C, C);
+
+		heads_dx(ctx, dproduct, at(d->dk, n, KD), at(a->k, n, KD), K, position, at(a->rk, n, K));
+		matvec_dw(at_out(d->dwk, 0, C), dproduct, h, KD, C);
+		matvec_dx(dh, at(a->wk, 0, C), dproduct, KD, C);
+
+		matvec_dw(at_out(d->dwv, 0, C), at(d->dv, n, KD), h, KD, C);
+		matvec_dx(dh, at(a->wv, 0, C), at(d->dv, n, KD), KD, C);
+
+		rms_dx(dxm, dh, h, r, C);
+		for (size_t c = 0; c < C; c++) {
+			const float g = dxm[c];
+
+			dmix0[c] += g * u[c];
+			dmix1[c] += g * x0[c];
+			dx0[c] += g * mix1[c];
+			dx[c] = g * mix0[c];
+		}
+		if (a->skip != NULL) {
+			const float *skip = at(a->skip, n, C), *weight = at(a->skip_w, a->skip_row, C);
+			float *dskip = at_out(d->dskip, n, C), *dweight = at_out(d->dskip_w, a->skip_row, C);
+
+			for (size_t c = 0; c < C; c++) {
+				dweight[c] += dx[c] * skip[c];
+				dskip[c] = dx[c] * weight[c];
+			}
+		}
+	}
+}
+
+/* Row of q, y or lse for sequence b, step t; rows of k and v for sequence b, position j. */
+static size_t
+query_row(struct ops_rows rows, size_t b, size_t t)
+{
+	return (b * rows.T + t);
+}
+
+static size_t
+key_row(struct ops_rows rows, size_t b, size_t j)
+{
+	return (b * rows.T + j);	/* with pos0 > 0, b is 0 and j the position */
+}
+
+static void
+ref_attention(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_attention *a)
+{
+	const size_t C = ctx->g.model_dim, H = ctx->g.num_heads, K = ctx->g.num_kv_heads;
+	const size_t D = ctx->head_dim, KD = K * D;
+	float *p = ctx->row[0];
+
+	assert(rows.pos0 == 0 || rows.B == 1);
+	for (size_t b = 0; b < rows.B; b++) {
+		for (size_t t = 0; t < rows.T; t++) {
+			const size_t n = query_row(rows, b, t), seen = rows.pos0 + t + 1;
+
+			for (size_t h = 0; h < H; h++) {
+				const size_t kv = h / (H / K) * D;
+				const float scale = a->gain->f[h] / sqrtf((float)D);
+				const float *q = at(a->q, n, C) + h * D;
+				float *y = at_out(a->y, n, C) + h * D;
+				float max = -INFINITY, sum = 0;
+
+				for (size_t j = 0; j < seen; j++) {
+					p[j] = scale * dot(q, at(a->k, key_row(rows, b, j), KD) + kv, D);
+					max = fmaxf(max, p[j]);
+				}
+				for (size_t j = 0; j < seen; j++) {
+					p[j] = expf(p[j] - max);
+					sum += p[j];
+				}
+				memset(y, 0, D * sizeof(*y));
+				for (size_t j = 0; j < seen; j++)
+					axpy(y, p[j] / sum, at(a->v, key_row(rows, b, j), KD) + kv, D);
+				if (a->lse != NULL)
+					at_out(a->lse, n, H)[h] = max + logf(sum);
+			}
+		}
+	}
+}
+
+static void
+ref_attention_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_attention *a,
+    const struct ops_attention_grad *d)
+{
+	const size_t C = ctx->g.model_dim, H = ctx->g.num_heads, K = ctx->g.num_kv_heads;
+	const size_t D = ctx->head_dim, KD = K * D, N = rows.B * rows.T;
+
+	assert(rows.pos0 == 0);
+	memset(at_out(d->dq, 0, C), 0, N * C * sizeof(float));
+	memset(at_out(d->dk, 0, KD), 0, N * KD * sizeof(float));
+	memset(at_out(d->dv, 0, KD), 0, N * KD * sizeof(float));
+	for (size_t b = 0; b < rows.B; b++) {
+		for (size_t t = 0; t < rows.T; t++) {
+			const size_t n = query_row(rows, b, t);
+
+			for (size_t h = 0; h < H; h++) {
+				const size_t kv = h / (H / K) * D;
+				const float root = 1.0f / sqrtf((float)D), scale = a->gain->f[h] * root;
+				const float *q = at(a->q, n, C) + h * D;
+				const float *dy = at(d->dy, n, C) + h * D;
+				const float lse = at(a->lse, n, H)[h];
+				const float mean = dot(dy, at(a->y, n, C) + h * D, D);
+				float *dq = at_out(d->dq, n, C) + h * D;
+
+				for (size_t j = 0; j <= t; j++) {
+					const size_t row = key_row(rows, b, j);
+					const float *k = at(a->k, row, KD) + kv, *v = at(a->v, row, KD) + kv;
+					const float qk = dot(q, k, D);
+					const float p = expf(scale * qk - lse);
+					const float dscore = p * (dot(dy, v, D) - mean);
+
+					axpy(at_out(d->dv, row, KD) + kv, p, dy, D);
+					axpy(at_out(d->dk, row, KD) + kv, dscore * scale, q, D);
+					axpy(dq, dscore * scale, k, D);
+					d->dgain->f[h] += dscore * root * qk;
+				}
+			}
+		}
+	}
+}
+
+static void
+ref_proj(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_proj *a)
+{
+	const size_t C = ctx->g.model_dim;
+	const float *scale = at(a->scale, 0, C);
+	float *out = ctx->row[0];
+
+	for (size_t n = 0; n < rows.B * rows.T; n++) {
+		const float *xm = at(a->xm, n, C);
+		float *x1 = at_out(a->x1, n, C);
+
+		matvec(out, at(a->wo, 0, C), at(a->y, n, C), C, C);
+		for (size_t c = 0; c < C; c++)
+			x1[c] = xm[c] + scale[c] * out[c];
+	}
+}
+
+static void
+ref_proj_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_proj *a, const struct ops_proj_grad *d)
+{
+	const size_t C = ctx->g.model_dim;
+	const float *scale = at(a->scale, 0, C);
+	float *out = ctx->row[0], *dout = ctx->row[1];
+
+	for (size_t n = 0; n < rows.B * rows.T; n++) {
+		const float *dx1 = at(d->dx1, n, C), *y = at(a->y, n, C);
+		float *dy = at_out(d->dy, n, C);
+
+		matvec(out, at(a->wo, 0, C), y, C, C);
+		for (size_t c = 0; c < C; c++) {
+			dout[c] = dx1[c] * scale[c];
+			d->dscale->f[c] += dx1[c] * out[c];
+		}
+		matvec_dw(at_out(d->dwo, 0, C), dout, y, C, C);
+		memset(dy, 0, C * sizeof(*dy));
+		matvec_dx(dy, at(a->wo, 0, C), dout, C, C);
+	}
+}
+
+static void
+ref_mlp(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a)
+{
+	const size_t C = ctx->g.model_dim, F = ctx->g.mlp_dim;
+	const float *scale = at(a->scale, 0, C);
+	float *h = ctx->row[0], *squared = ctx->row[1], *out = ctx->row[2];
+
+	for (size_t n = 0; n < rows.B * rows.T; n++) {
+		const float *x1 = at(a->x1, n, C);
+		float *r = at_out(a->r, n, F), *x2 = at_out(a->x2, n, C);
+
+		rms(h, x1, C, ctx->g.norm_eps);
+		matvec(r, at(a->wfc, 0, C), h, F, C);
+		for (size_t f = 0; f < F; f++) {
+			r[f] = r[f] < 0 ? 0 : r[f];	/* a NaN stays one */
+			squared[f] = r[f] * r[f];
+		}
+		matvec(out, at(a->wproj, 0, F), squared, C, F);
+		for (size_t c = 0; c < C; c++)
+			x2[c] = x1[c] + scale[c] * out[c];
+	}
+}
+
+static void
+ref_mlp_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a, const struct ops_mlp_grad *d)
+{
+	const size_t C = ctx->g.model_dim, F = ctx->g.mlp_dim;
+	const float *scale = at(a->scale, 0, C);
+	float *h = ctx->row[0], *squared = ctx->row[1], *out = ctx->row[2];
+	float *dout = ctx->row[3], *dr = ctx->row[4], *dh = ctx->row[5];
+
+	for (size_t n = 0; n < rows.B * rows.T; n++) {
+		const float *dx2 = at(d->dx2, n, C), *r = at(a->r, n, F);
+		float *dx1 = at_out(d->dx1, n, C);
+		const float reciprocal = rms(h, at(a->x1, n, C), C, ctx->g.norm_eps);
+
+		for (size_t f = 0; f < F; f++)
+			squared[f] = r[f] * r[f];
+		matvec(out, at(a->wproj, 0, F), squared, C, F);
+		for (size_t c = 0; c < C; c++) {
+			dout[c] = dx2[c] * scale[c];
+			d->dscale->f[c] += dx2[c] * out[c];
+		}
+		matvec_dw(at_out(d->dwproj, 0, F), dout, squared, C, F);
+		memset(dr, 0, F * sizeof(*dr));
+		matvec_dx(dr, at(a->wproj, 0, F), dout, C, F);
+		for (size_t f = 0; f < F; f++)
+			dr[f] *= 2 * r[f];
+		matvec_dw(at_out(d->dwfc, 0, C), dr, h, F, C);
+		memset(dh, 0, C * sizeof(*dh));
+		matvec_dx(dh, at(a->wfc, 0, C), dr, F, C);
+		memmove(dx1, dx2, C * sizeof(*dx1));
+		rms_dx(dx1, dh, h, reciprocal, C);
+	}
+}
+
+/* Capped logits of one row: h is its norm, z (V); returns the reciprocal rms. */
+static float
+logits_row(const struct ops_ctx *ctx, const float *x, const float *w, float *h, float *z)
+{
+	const size_t C = ctx->g.model_dim, V = ctx->g.vocab_size;
+	const float cap = (float)ctx->g.logit_softcap;
+	const float r = rms(h, x, C, ctx->g.norm_eps);
+
+	matvec(z, w, h, V, C);
+	for (size_t v = 0; v < V; v++)
+		z[v] = cap * tanhf(z[v] / cap);
+	return (r);
+}
+
+static void
+ref_logits(struct ops_ctx *ctx, struct ops_buf *out, const struct ops_buf *x, size_t first, size_t count,
+    const struct ops_buf *w)
+{
+	const size_t C = ctx->g.model_dim, V = ctx->g.vocab_size;
+
+	for (size_t i = 0; i < count; i++)
+		logits_row(ctx, at(x, first + i, C), at(w, 0, C), ctx->row[0], at_out(out, i, V));
+}
+
+static void
+ref_head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a)
+{
+	const size_t C = ctx->g.model_dim, V = ctx->g.vocab_size;
+	const float cap = (float)ctx->g.logit_softcap;
+	const float *w = at(a->w, 0, C);
+	float *h = ctx->row[0], *z = ctx->row[1], *dz = ctx->row[2], *dh = ctx->row[3];
+
+	for (size_t n = 0; n < rows.B * rows.T; n++) {
+		const size_t target = (size_t)a->targets->i[n];
+		const float r = logits_row(ctx, at(a->x, n, C), w, h, z);
+		float max = -INFINITY, sum = 0, lse;
+
+		assert(target < V);
+		for (size_t v = 0; v < V; v++)
+			max = fmaxf(max, z[v]);
+		for (size_t v = 0; v < V; v++)
+			sum += expf(z[v] - max);
+		lse = max + logf(sum);
+		at_out(a->nats, a->nats_at + n, 1)[0] = lse - z[target];
+		if (a->dx == NULL)
+			continue;
+		for (size_t v = 0; v < V; v++) {
+			const float p = expf(z[v] - lse) - (v == target ? 1.0f : 0.0f);
+
+			dz[v] = a->grad_scale * p * (1.0f - z[v] / cap * (z[v] / cap));
+		}
+		matvec_dw(at_out(a->dw, 0, C), dz, h, V, C);
+		memset(dh, 0, C * sizeof(*dh));
+		matvec_dx(dh, w, dz, V, C);
+		memset(at_out(a->dx, n, C), 0, C * sizeof(float));
+		rms_dx(at_out(a->dx, n, C), dh, h, r, C);
+	}
+}
+
+static void
+ref_add(struct ops_ctx *ctx, struct ops_rows rows, struct ops_buf *dst, const struct ops_buf *src)
+{
+	const size_t C = ctx->g.model_dim, N = rows.B * rows.T;
+
+	axpy(at_out(dst, 0, C), 1.0f, at(src, 0, C), N * C);
+}
+
+static double
+ref_sumsq(struct ops_ctx *ctx, const struct ops_buf *const *bufs, const size_t *n, size_t count)
+{
+	double sum = 0;
+
+	(void)ctx;
+	for (size_t b = 0; b < count; b++)
+		for (size_t i = 0; i < n[b]; i++)
+			sum += (double)bufs[b]->f[i] * bufs[b]->f[i];
+	return (sum);
+}
+
+/* out = x x^T for x (m, n); the result is symmetric. */
+static void
+gram(float *out, const float *x, size_t m, size_t n)
+{
+	for (size_t i = 0; i < m; i++)
+		matvec(out + i * m, x, x + i * n, m, n);
+}
+
+/* Newton-Schulz: drive the singular values of x (m, n), m <= n, towards 1. Returns where the result stands. */
+static float *
+orthogonalise(struct ops_ctx *ctx, size_t m, size_t n, int steps)
+{
+	float *x = ctx->ns_x, *y = ctx->ns_y, *A = ctx->ns_a, *B = ctx->ns_b;
+	double sum = 0;
+	float scale;
+
+	for (size_t i = 0; i < m * n; i++)
+		sum += (double)x[i] * x[i];
+	scale = 1.0f / ((float)sqrt(sum) + 1e-7f);
+	for (size_t i = 0; i < m * n; i++)
+		x[i] *= scale;
+	for (int s = 0; s < steps; s++) {
+		float *swap = x;
+
+		gram(A, x, m, n);
+		gram(B, A, m, m);	/* A is symmetric: A A^T is A A */
+		for (size_t i = 0; i < m * m; i++)
+			B[i] = -4.7750f * A[i] + 2.0315f * B[i];
+		for (size_t i = 0; i < m; i++) {
+			for (size_t j = 0; j < n; j++)
+				y[i * n + j] = 3.4445f * x[i * n + j];
+			for (size_t k = 0; k < m; k++)
+				axpy(y + i * n, B[i * m + k], x + k * n, n);
+		}
+		x = y;
+		y = swap;
+	}
+	return (x);
+}
+
+static void
+ref_muon(struct ops_ctx *ctx, const struct ops_muon *p, size_t count, const struct ops_muon_law *law)
+{
+	for (size_t i = 0; i < count; i++, p++) {
+		const size_t rows = p->rows, cols = p->cols;
+		const int tall = rows > cols;
+		const float lr = law->lr * sqrtf(tall ? (float)rows / (float)cols : 1.0f);
+		const float *update;
+
+		assert(ctx->ns_x != NULL && rows * cols <= ctx->g.model_dim * largest(ctx->g.model_dim, ctx->g.mlp_dim));
+		for (size_t r = 0; r < rows; r++) {
+			for (size_t c = 0; c < cols; c++) {
+				const float g = law->grad_scale * p->g->f[r * cols + c];
+				float *momentum = &p->momentum->f[r * cols + c];
+
+				*momentum = law->momentum * *momentum + g;
+				ctx->ns_x[tall ? c * rows + r : r * cols + c] =
+				    law->nesterov ? g + law->momentum * *momentum : *momentum;
+			}
+		}
+		update = tall ? orthogonalise(ctx, cols, rows, law->ns_steps) :
+		    orthogonalise(ctx, rows, cols, law->ns_steps);
+		for (size_t r = 0; r < rows; r++)
+			for (size_t c = 0; c < cols; c++)
+				p->w->f[r * cols + c] -= lr * update[tall ? c * rows + r : r * cols + c];
+	}
+}
+
+static void
+ref_adam(struct ops_ctx *ctx, const struct ops_adam *p, size_t count, const struct ops_adam_law *law)
+{
+	const float fix1 = (float)(1 - pow(law->beta1, (double)law->t));
+	const float fix2 = (float)sqrt(1 - pow(law->beta2, (double)law->t));
+
+	(void)ctx;
+	for (size_t i = 0; i < count; i++, p++) {
+		for (size_t j = 0; j < p->n; j++) {
+			const float g = law->grad_scale * p->g->f[j];
+			float *m = &p->m->f[j], *v = &p->v->f[j];
+
+			*m = law->beta1 * *m + (1 - law->beta1) * g;
+			*v = law->beta2 * *v + (1 - law->beta2) * g * g;
+			p->w->f[j] -= p->lr / fix1 * *m / (sqrtf(*v) / fix2 + law->eps);
+		}
+	}
+}
+
+static const char *const ref_isa_names[] = { "scalar", NULL };
+
+const struct ops ops_ref = {
+	.name = "ref",
+	.isa_names = ref_isa_names,
+	.open = ref_open,
+	.close = ref_close,
+	.isa = ref_isa,
+	.library = ref_library,
+	.alloc = ref_alloc,
+	.free = ref_free,
+	.upload = ref_upload,
+	.download = ref_download,
+	.zero = ref_zero,
+	.sync = ref_nothing,
+	.begin = ref_nothing,
+	.end = ref_nothing,
+	.embed = ref_embed,
+	.embed_grad = ref_embed_grad,
+	.qkv = ref_qkv,
+	.qkv_grad = ref_qkv_grad,
+	.attention = ref_attention,
+	.attention_grad = ref_attention_grad,
+	.proj = ref_proj,
+	.proj_grad = ref_proj_grad,
+	.mlp = ref_mlp,
+	.mlp_grad = ref_mlp_grad,
+	.head = ref_head,
+	.logits = ref_logits,
+	.add = ref_add,
+	.sumsq = ref_sumsq,
+	.muon = ref_muon,
+	.adam = ref_adam,
+};
