@@ -1,0 +1,151 @@
+# Homegolf.  `make demo` and `make check` are all that a stranger needs:
+# both install what is missing (as root) and build first.
+#
+#   all  demo  check  lint  install  bench  torture  fuzz  behaviours  clean
+#
+# CC=clang, SAN=1 (address and undefined-behaviour sanitizers) and CUDA=1 are
+# asked for, never detected; each has a build directory of its own.  Programs
+# of the plain build stand beside their sources in bin/.
+
+VERSION := 0.1.0
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+VARIANT := $(notdir $(CC))$(if $(SAN),-san)$(if $(CUDA),-cuda)
+B := build/$(VARIANT)
+BIN := $(if $(filter gcc,$(VARIANT)),bin,$(B)/bin)
+T := $(if $(filter gcc,$(VARIANT)),t,$(B)/t)
+
+CPPFLAGS += -D_POSIX_C_SOURCE=200809L -D_XOPEN_SOURCE=700 -DHG_VERSION='"$(VERSION)"' $(addprefix -Ilib/,base run data gpt judge) -I$(B)
+CFLAGS ?= -O2 -g
+# No contraction: the same source gives the same bits whatever -march allows.
+HG_CFLAGS := -std=c11 -ffp-contract=off -pthread -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Werror
+ifdef SAN
+HG_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+LDLIBS := -Wl,--as-needed -ljansson -lz -lcrypto -lm
+
+# The one list of packages: build, run, demo and tests.
+APT := gcc libc6-dev libjansson-dev zlib1g-dev libssl-dev \
+	sentencepiece jq bats perl shellcheck mandoc man-db strace python3 python3-jsonschema procps
+
+# --- what there is ----------------------------------------------------------
+
+# Each folder of lib/ lists its sources; dependencies point to the right.
+AREAS := judge gpt data run base
+include $(wildcard $(AREAS:%=lib/%/area.mk))
+
+# Tools in C, and the areas each may use.
+hg-data_USES := data run base
+hg-shard_USES := data base
+hg-spec_USES := gpt data run base
+hg-pace_USES := gpt data run base
+hg-train_USES := gpt data run base
+hg-export_USES := gpt data run base
+hg-prompt_USES := gpt data run base
+hg-score_USES := gpt data run base
+hg-await_USES := run base
+hg-cancel_USES := run base
+hg-status_USES := run base
+hg-gate_USES := run base
+hg-reap_USES := run base
+hg-classify_USES := judge run base
+hg-ledger_USES := judge run base
+TOOLS := $(notdir $(basename $(wildcard bin/hg-*.c)))
+SCRIPTS := hg-run
+
+# Unit programs print TAP; check programs are used by tests and by hand.
+UNITS := $(basename $(notdir $(wildcard t/unit/*.c)))
+CHECKS := $(filter-out fuzz-%,$(basename $(notdir $(wildcard t/*.c))))
+
+# ----------------------------------------------------------------------------
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SUFFIXES:
+.PHONY: all demo check units lint install bench torture fuzz behaviours deps clean
+
+all: $(TOOLS:%=$(BIN)/%) $(if $(filter-out bin,$(BIN)),$(SCRIPTS:%=$(BIN)/%)) $(CHECKS:%=$(T)/%)
+
+objects = $(patsubst %,$(B)/lib/$1/%.o,$($1_SRC))
+archives = $(foreach a,$1,$(if $($a_SRC),$(B)/libhg-$a.a))
+ALL_LIBS := $(call archives,$(AREAS))
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(HG_CFLAGS) $(CFLAGS) $(ISA_CFLAGS) -MMD -MP -c -o $@ $<
+
+define archive_rule
+$(B)/libhg-$1.a: $(call objects,$1) $($1_OBJ)
+	@rm -f $$@
+	$(AR) rcs $$@ $$^
+endef
+$(foreach a,$(AREAS),$(if $($a_SRC),$(eval $(call archive_rule,$a))))
+
+define tool_rule
+$(BIN)/$1: $(B)/bin/$1.o $(call archives,$($1_USES))
+	@mkdir -p $$(@D)
+	$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
+endef
+$(foreach t,$(TOOLS),$(eval $(call tool_rule,$t)))
+
+$(CHECKS:%=$(T)/%): $(T)/%: $(B)/t/%.o $(ALL_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(UNITS:%=$(B)/unit/%): $(B)/unit/%: $(B)/t/unit/%.o $(ALL_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+ifneq ($(BIN),bin)
+$(SCRIPTS:%=$(BIN)/%): $(BIN)/%: bin/%
+	@mkdir -p $(@D)
+	install -m 755 $< $@
+endif
+
+units: $(UNITS:%=$(B)/unit/%)
+
+# Only what is missing is asked for; apt is not touched when nothing is.
+deps:
+	@missing=; for p in $(APT); do \
+		dpkg-query -W -f='$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || missing="$$missing $$p"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+		if [ "$$(id -u)" = 0 ]; then \
+			apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
+		else \
+			echo "missing packages; as root: apt-get install --no-install-recommends$$missing" >&2; exit 1; \
+		fi; \
+	fi
+
+# Dependencies come first, then a fresh make reads what they brought.
+check: deps
+	@$(MAKE) --no-print-directory -j2 all units
+	@$(MAKE) --no-print-directory lint
+	PATH="$(CURDIR)/$(BIN):$$PATH" HG_TOP="$(CURDIR)" HG_BUILD="$(CURDIR)/$(B)" HG_T="$(CURDIR)/$(T)" HG_SAN="$(SAN)" \
+		prove -j2 --exec t/run $(sort $(wildcard t/*.bats)) $(UNITS:%=$(B)/unit/%)
+
+lint:
+	shellcheck $(wildcard bin/hg-run examples/*.sh t/run t/*.sh .ci/run)
+	mandoc -T lint -W warning $(wildcard man/*.[157])
+
+demo: deps
+	@$(MAKE) --no-print-directory -j2 all
+	PATH="$(CURDIR)/bin:$$PATH" sh examples/demo.sh
+
+behaviours:
+	@for n in $$(seq 1 62); do \
+		grep -qE "test_tags=.*\\bb$$n\\b" t/*.bats || echo b$$n; \
+	done
+
+PREFIX ?= /usr/local
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(addprefix $(DESTDIR)$(PREFIX)/share/man/man,1 5 7)
+	install -m 755 $(TOOLS:%=$(BIN)/%) $(SCRIPTS:%=bin/%) $(DESTDIR)$(PREFIX)/bin
+	for s in 1 5 7; do install -m 644 $$(ls man/*.$$s) $(DESTDIR)$(PREFIX)/share/man/man$$s; done
+
+clean:
+	rm -rf build $(TOOLS:%=bin/%) $(CHECKS:%=t/%)
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

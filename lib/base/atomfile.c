@@ -1,0 +1,239 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "atomfile.h"
+#include "file.h"
+#include "proc.h"
+
+/* Temporaries are `.tmp.NAME.PID.SEQ`: a sweep finds those of one name. */
+#define PREFIX ".tmp."
+
+struct atomfile {
+	int dirfd, fd;
+	char name[256];
+	char temp[300];
+};
+
+static void
+discard(struct atomfile *a)
+{
+	int error = errno;
+
+	if (a->fd != -1)
+		close(a->fd);
+	unlinkat(a->dirfd, a->temp, 0);
+	free(a);
+	errno = error;
+}
+
+struct atomfile *
+atomfile_begin(int dirfd, const char *name)
+{
+	static unsigned sequence;
+	struct atomfile *a;
+
+	if (strlen(name) >= sizeof(a->name) || strchr(name, '/') != NULL) {
+		errno = EINVAL;
+		return (NULL);
+	}
+	if ((a = malloc(sizeof(*a))) == NULL)
+		return (NULL);
+	a->dirfd = dirfd;
+	strcpy(a->name, name);
+	do {
+		snprintf(a->temp, sizeof(a->temp), PREFIX "%s.%ld.%u", name, (long)getpid(), sequence++);
+		a->fd = openat(dirfd, a->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+	} while (a->fd == -1 && errno == EEXIST);
+	if (a->fd == -1) {
+		free(a);
+		return (NULL);
+	}
+	return (a);
+}
+
+int
+atomfile_fd(const struct atomfile *a)
+{
+
+	return (a->fd);
+}
+
+int
+atomfile_sync_dir(int dirfd)
+{
+	int fd, rc, error;
+
+	/* A descriptor opened with O_PATH can't be synced; this one can. */
+	if ((fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return (-1);
+	rc = fsync(fd);
+	error = errno;
+	close(fd);
+	errno = error;
+	return (rc);
+}
+
+/* Publish without overwriting. Network file systems may report EEXIST for a link that succeeded on a resent request. */
+static int
+publish_new(struct atomfile *a)
+{
+	struct stat mine, there;
+
+	if (linkat(a->dirfd, a->temp, a->dirfd, a->name, 0) == 0)
+		return (0);
+	if (errno == EEXIST) {
+		if (fstatat(a->dirfd, a->temp, &mine, AT_SYMLINK_NOFOLLOW) == 0 &&
+		    fstatat(a->dirfd, a->name, &there, AT_SYMLINK_NOFOLLOW) == 0 && mine.st_ino == there.st_ino &&
+		    mine.st_dev == there.st_dev)
+			return (0);
+		errno = EEXIST;
+		return (-1);
+	}
+	if (errno == EPERM || errno == EOPNOTSUPP || errno == EMLINK)
+		return (proc_rename_new(a->dirfd, a->temp, a->name));
+	return (-1);
+}
+
+int
+atomfile_commit(struct atomfile *a, enum atomfile_verb verb)
+{
+	int rc;
+
+	if (verb != ATOMFILE_POST && fsync(a->fd) == -1)
+		goto err0;
+	rc = close(a->fd);
+	a->fd = -1;
+	if (rc == -1)
+		goto err0;
+	if (verb == ATOMFILE_CREATE) {
+		if (publish_new(a) == -1)
+			goto err0;
+		/* Published already: a temporary that can't be removed waits for a sweep. */
+		(void)unlinkat(a->dirfd, a->temp, 0);
+	} else if (renameat(a->dirfd, a->temp, a->dirfd, a->name) == -1)
+		goto err0;
+	if (verb != ATOMFILE_POST && atomfile_sync_dir(a->dirfd) == -1)
+		goto err1;
+	free(a);
+	return (0);
+err0:
+	discard(a);
+	return (-1);
+err1:
+	/* Published, but perhaps not for good: the caller must not go on as if it were. */
+	free(a);
+	return (-1);
+}
+
+void
+atomfile_abort(struct atomfile *a)
+{
+
+	if (a != NULL)
+		discard(a);
+}
+
+static int
+whole(int dirfd, const char *name, const void *data, size_t n, enum atomfile_verb verb)
+{
+	struct atomfile *a;
+
+	if ((a = atomfile_begin(dirfd, name)) == NULL)
+		return (-1);
+	if (file_write_all(a->fd, data, n) == -1) {
+		discard(a);
+		return (-1);
+	}
+	return (atomfile_commit(a, verb));
+}
+
+int
+atomfile_replace(int dirfd, const char *name, const void *data, size_t n)
+{
+
+	return (whole(dirfd, name, data, n, ATOMFILE_REPLACE));
+}
+
+int
+atomfile_create(int dirfd, const char *name, const void *data, size_t n)
+{
+
+	return (whole(dirfd, name, data, n, ATOMFILE_CREATE));
+}
+
+int
+atomfile_post(int dirfd, const char *name, const void *data, size_t n)
+{
+
+	return (whole(dirfd, name, data, n, ATOMFILE_POST));
+}
+
+int
+atomfile_append(int dirfd, const char *name, const void *data, size_t n)
+{
+	struct stat before;
+	int fd, error;
+
+	if ((fd = openat(dirfd, name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644)) == -1)
+		return (-1);
+	if (fstat(fd, &before) == -1)
+		goto err0;
+	/* What could not be written whole is taken back; a kill in between leaves a torn tail for the next writer. */
+	if (file_write_all(fd, data, n) == -1 || fsync(fd) == -1)
+		goto err1;
+	if (close(fd) == -1)
+		return (-1);
+	/* The first append makes the name, which must last as long as the bytes. */
+	if (before.st_size == 0 && atomfile_sync_dir(dirfd) == -1)
+		return (-1);
+	return (0);
+err1:
+	error = errno;
+	if (ftruncate(fd, before.st_size) == -1) {
+		/* The torn tail stays; the next writer moves it aside. */
+	}
+	errno = error;
+err0:
+	error = errno;
+	close(fd);
+	errno = error;
+	return (-1);
+}
+
+int
+atomfile_sweep(int dirfd, const char *name)
+{
+	char prefix[300];
+	struct dirent *e;
+	size_t n;
+	DIR *d;
+	int fd;
+
+	n = (size_t)snprintf(prefix, sizeof(prefix), PREFIX "%s.", name);
+	if ((fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return (-1);
+	if ((d = fdopendir(fd)) == NULL) {
+		close(fd);
+		return (-1);
+	}
+	while ((e = readdir(d)) != NULL)
+		if (strncmp(e->d_name, prefix, n) == 0)
+			unlinkat(dirfd, e->d_name, 0);
+	closedir(d);
+	return (0);
+}
+
+int
+atomfile_remove(int dirfd, const char *name)
+{
+
+	if (unlinkat(dirfd, name, 0) == -1 && errno != ENOENT)
+		return (-1);
+	return (0);
+}

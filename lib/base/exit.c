@@ -1,0 +1,58 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "exit.h"
+#include "say.h"
+
+/* Sanitizers must end in the same code as a failed assertion. */
+#if defined(__SANITIZE_ADDRESS__)
+const char *__asan_default_options(void);
+const char *__ubsan_default_options(void);
+const char *
+__asan_default_options(void)
+{
+
+	return ("exitcode=101:abort_on_error=0:detect_stack_use_after_return=0:allocator_may_return_null=1");
+}
+const char *
+__ubsan_default_options(void)
+{
+
+	return ("exitcode=101:halt_on_error=1:print_stacktrace=1");
+}
+#endif
+
+static void
+bug(int sig)
+{
+
+	(void)sig;
+	_exit(HG_EXIT_BUG);
+}
+
+void
+exit_init(const char *tool)
+{
+	struct sigaction sa;
+
+	say_init(tool);
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_handler = bug;
+	sigaction(SIGABRT, &sa, NULL);
+	sa.sa_handler = SIG_IGN;
+	sigaction(SIGPIPE, &sa, NULL);
+}
+
+int
+exit_flush(int code)
+{
+
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		say_errno("cannot write standard output");
+		return (HG_EXIT_SYSTEM);
+	}
+	return (code);
+}

@@ -1,0 +1,34 @@
+#ifndef HG_EXIT_H
+#define HG_EXIT_H
+
+/**
+ * The one table of exit codes (hg-exit(7) explains it).  Small numbers are
+ * answers, 100 and up are failures; a code tells the state, never who wrote it.
+ */
+enum {
+	HG_EXIT_DONE = 0,	/* done, yes */
+	HG_EXIT_NO = 1,		/* refused, no */
+	HG_EXIT_PENDING = 2,	/* evidence is missing */
+	HG_EXIT_NOT_YET = 99,	/* running, busy, or the wait's deadline passed */
+	HG_EXIT_USAGE = 100,	/* the command line is wrong */
+	HG_EXIT_BUG = 101,	/* a failed assertion or a sanitizer report */
+	HG_EXIT_RETRY = 102,	/* refused, but a retry may help */
+	HG_EXIT_CONTRACT = 103,	/* a file breaks its contract */
+	HG_EXIT_SYSTEM = 111	/* the system failed and nothing changed */
+};
+
+/**
+ * exit_init(tool):
+ * First call of every main: names the tool for messages, makes a failed
+ * assertion end in HG_EXIT_BUG and a closed pipe an error that write reports.
+ */
+void exit_init(const char *tool);
+
+/**
+ * exit_flush(code):
+ * Flush stdout and check it: return ${code}, or HG_EXIT_SYSTEM after saying
+ * why if the product could not be written.  Last call of every main.
+ */
+int exit_flush(int code);
+
+#endif

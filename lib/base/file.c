@@ -1,0 +1,129 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "file.h"
+
+int
+file_open(int dirfd, const char *name, uint64_t *size_bytes)
+{
+	struct stat st;
+	int fd, error;
+
+	/* O_NONBLOCK: a fifo put in a file's place must not hang us. */
+	if ((fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)) == -1)
+		return (-1);
+	if (fstat(fd, &st) == -1)
+		goto err0;
+	if (!S_ISREG(st.st_mode)) {
+		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+		goto err0;
+	}
+	if (size_bytes != NULL)
+		*size_bytes = (uint64_t)st.st_size;
+	return (fd);
+err0:
+	error = errno;
+	close(fd);
+	errno = error;
+	return (-1);
+}
+
+char *
+file_read_fd(int fd, size_t max_bytes, size_t *n)
+{
+	struct stat st;
+	size_t cap = 4096, at = 0;
+	char *p, *q;
+	ssize_t r;
+
+	if (fstat(fd, &st) == 0 && st.st_size > 0 && (uint64_t)st.st_size <= max_bytes)
+		cap = (size_t)st.st_size + 1;
+	if ((p = malloc(cap + 1)) == NULL)
+		return (NULL);
+	for (;;) {
+		if (at == cap) {
+			if ((q = realloc(p, 2 * cap + 1)) == NULL)
+				goto err0;
+			p = q;
+			cap *= 2;
+		}
+		r = read(fd, p + at, cap - at);
+		if (r == -1 && errno == EINTR)
+			continue;
+		if (r == -1)
+			goto err0;
+		if (r == 0)
+			break;
+		at += (size_t)r;
+		if (at > max_bytes) {
+			errno = EFBIG;
+			goto err0;
+		}
+	}
+	p[at] = '\0';
+	if (n != NULL)
+		*n = at;
+	return (p);
+err0:
+	free(p);
+	return (NULL);
+}
+
+char *
+file_read(int dirfd, const char *name, size_t max_bytes, size_t *n)
+{
+	int fd, error;
+	char *p;
+
+	if ((fd = file_open(dirfd, name, NULL)) == -1)
+		return (NULL);
+	p = file_read_fd(fd, max_bytes, n);
+	error = errno;
+	close(fd);
+	errno = error;
+	return (p);
+}
+
+int
+file_write_all(int fd, const void *data, size_t n)
+{
+	const char *p = data;
+	ssize_t w;
+
+	while (n != 0) {
+		w = write(fd, p, n);
+		if (w == -1 && errno == EINTR)
+			continue;
+		if (w == -1)
+			return (-1);
+		p += w;
+		n -= (size_t)w;
+	}
+	return (0);
+}
+
+int
+file_read_at(int fd, void *out, size_t n, uint64_t offset)
+{
+	char *p = out;
+	ssize_t r;
+
+	while (n != 0) {
+		r = pread(fd, p, n, (off_t)offset);
+		if (r == -1 && errno == EINTR)
+			continue;
+		if (r == -1)
+			return (-1);
+		if (r == 0) {
+			errno = ENODATA;
+			return (-1);
+		}
+		p += r;
+		n -= (size_t)r;
+		offset += (uint64_t)r;
+	}
+	return (0);
+}

@@ -1,0 +1,387 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "file.h"
+#include "jsonio.h"
+#include "say.h"
+#include "str.h"
+
+enum form { PRETTY, LINE, CANONICAL };
+
+json_t *
+jsonio_parse(const char *text, size_t n, const char *what)
+{
+	json_error_t error;
+	json_t *v;
+
+	v = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+	if (v == NULL) {
+		if (json_error_code(&error) == json_error_out_of_memory) {
+			errno = ENOMEM;
+			say_errno("cannot read '%s'", what);
+		} else {
+			say_error("'%s' is not JSON: line %d, column %d: %s", what, error.line, error.column, error.text);
+			errno = EBADMSG;
+		}
+	}
+	return (v);
+}
+
+int
+jsonio_read(int dirfd, const char *name, size_t max_bytes, char *text_sha256, json_t **out)
+{
+	char *text;
+	size_t n;
+	int error;
+
+	if ((text = file_read(dirfd, name, max_bytes, &n)) == NULL) {
+		if (errno != ENOENT)
+			say_errno("cannot read '%s'", name);
+		return (-1);
+	}
+	if (text_sha256 != NULL && sha256_hex(text, n, text_sha256) == -1)
+		goto err0;
+	if ((*out = jsonio_parse(text, n, name)) == NULL)
+		goto err0;
+	free(text);
+	return (0);
+err0:
+	error = errno;
+	free(text);
+	errno = error;
+	return (-1);
+}
+
+char *
+jsonio_number(char text[JSONIO_NUMBER_SIZE], double x)
+{
+	char digits[40], *e;
+	int precision, n, exponent, i, at = 0;
+
+	if (x == 0) {
+		strcpy(text, "0");
+		return (text);
+	}
+	for (precision = 0; precision < 17; precision++) {
+		snprintf(digits, sizeof(digits), "%.*e", precision, x);
+		if (strtod(digits, NULL) == x)
+			break;
+	}
+	if (x < 0)
+		text[at++] = '-';
+	/* digits: [-]d[.ddd]e[+-]dd -> the digit string and where the point goes */
+	e = strchr(digits, 'e');
+	exponent = atoi(e + 1);
+	*e = '\0';
+	e = digits + (x < 0);
+	if (e[1] == '.')
+		memmove(e + 1, e + 2, strlen(e + 2) + 1);
+	n = (int)strlen(e);
+	if (exponent >= 0 && exponent < 21) {
+		for (i = 0; i < n || i <= exponent; i++) {
+			if (i == exponent + 1)
+				text[at++] = '.';
+			text[at++] = i < n ? e[i] : '0';
+		}
+		text[at] = '\0';
+	} else if (exponent < 0 && exponent >= -6) {
+		text[at++] = '0';
+		text[at++] = '.';
+		for (i = -1; i > exponent; i--)
+			text[at++] = '0';
+		strcpy(text + at, e);
+	} else {
+		text[at++] = e[0];
+		if (n > 1) {
+			text[at++] = '.';
+			memcpy(text + at, e + 1, (size_t)n - 1);
+			at += n - 1;
+		}
+		sprintf(text + at, "e%c%d", exponent < 0 ? '-' : '+', abs(exponent));
+	}
+	return (text);
+}
+
+static int
+put_string(struct str *s, const char *p, size_t n)
+{
+	size_t i;
+	int rc = str_puts(s, "\"");
+
+	for (i = 0; i < n && rc == 0; i++) {
+		switch (p[i]) {
+		case '"':
+			rc = str_puts(s, "\\\"");
+			break;
+		case '\\':
+			rc = str_puts(s, "\\\\");
+			break;
+		case '\b':
+			rc = str_puts(s, "\\b");
+			break;
+		case '\t':
+			rc = str_puts(s, "\\t");
+			break;
+		case '\n':
+			rc = str_puts(s, "\\n");
+			break;
+		case '\f':
+			rc = str_puts(s, "\\f");
+			break;
+		case '\r':
+			rc = str_puts(s, "\\r");
+			break;
+		default:
+			if ((unsigned char)p[i] < 0x20)
+				rc = str_printf(s, "\\u%04x", (unsigned)p[i]);
+			else
+				rc = str_add(s, p + i, 1);
+		}
+	}
+	return (rc == 0 ? str_puts(s, "\"") : -1);
+}
+
+/* UTF-8 order is code point order; UTF-16 order differs only in that surrogates (from U+10000 on) sort below U+E000..U+FFFF. */
+static int
+utf16_order(const void *a, const void *b)
+{
+	const unsigned char *p = *(const unsigned char *const *)a, *q = *(const unsigned char *const *)b;
+
+	while (*p != '\0' && *p == *q)
+		p++, q++;
+	if (*p >= 0xf0 && (*q == 0xee || *q == 0xef))
+		return (-1);
+	if (*q >= 0xf0 && (*p == 0xee || *p == 0xef))
+		return (1);
+	return ((int)*p - (int)*q);
+}
+
+static int put(struct str *s, const json_t *v, enum form form, int depth);
+
+static int
+newline(struct str *s, enum form form, int depth)
+{
+
+	if (form != PRETTY)
+		return (0);
+	return (str_printf(s, "\n%*s", 2 * depth, ""));
+}
+
+static int
+put_object(struct str *s, const json_t *v, enum form form, int depth)
+{
+	size_t n = json_object_size(v), i = 0;
+	const char **keys, *key;
+	json_t *member;
+	int rc;
+
+	if (n == 0)
+		return (str_puts(s, "{}"));
+	if ((keys = malloc(n * sizeof(*keys))) == NULL)
+		return (-1);
+	/* jansson's iteration is in insertion order. */
+	json_object_foreach((json_t *)(uintptr_t)v, key, member)
+		keys[i++] = key;
+	if (form == CANONICAL)
+		qsort(keys, n, sizeof(*keys), utf16_order);
+	rc = str_puts(s, "{");
+	for (i = 0; i < n && rc == 0; i++) {
+		if (i != 0)
+			rc = str_puts(s, form == LINE ? ", " : ",");
+		if (rc == 0)
+			rc = newline(s, form, depth + 1);
+		if (rc == 0)
+			rc = put_string(s, keys[i], strlen(keys[i]));
+		if (rc == 0)
+			rc = str_puts(s, form == CANONICAL ? ":" : ": ");
+		if (rc == 0)
+			rc = put(s, json_object_get(v, keys[i]), form, depth + 1);
+	}
+	free(keys);
+	if (rc == 0)
+		rc = newline(s, form, depth);
+	return (rc == 0 ? str_puts(s, "}") : -1);
+}
+
+/* Arrays of plain numbers or strings stand on one line also in the indented form. */
+static int
+flat(const json_t *v)
+{
+	size_t i;
+
+	for (i = 0; i < json_array_size(v); i++)
+		if (json_is_object(json_array_get(v, i)) || json_is_array(json_array_get(v, i)))
+			return (0);
+	return (1);
+}
+
+static int
+put_array(struct str *s, const json_t *v, enum form form, int depth)
+{
+	size_t n = json_array_size(v), i;
+	enum form inner = form == PRETTY && flat(v) ? LINE : form;
+	int rc = str_puts(s, "[");
+
+	for (i = 0; i < n && rc == 0; i++) {
+		if (i != 0)
+			rc = str_puts(s, inner == LINE ? ", " : ",");
+		if (rc == 0)
+			rc = newline(s, inner, depth + 1);
+		if (rc == 0)
+			rc = put(s, json_array_get(v, i), inner, depth + 1);
+	}
+	if (rc == 0 && n != 0)
+		rc = newline(s, inner, depth);
+	return (rc == 0 ? str_puts(s, "]") : -1);
+}
+
+static int
+put(struct str *s, const json_t *v, enum form form, int depth)
+{
+	char number[JSONIO_NUMBER_SIZE];
+
+	switch (json_typeof(v)) {
+	case JSON_OBJECT:
+		return (put_object(s, v, form, depth));
+	case JSON_ARRAY:
+		return (put_array(s, v, form, depth));
+	case JSON_STRING:
+		return (put_string(s, json_string_value(v), json_string_length(v)));
+	case JSON_INTEGER:
+		return (str_printf(s, "%" JSON_INTEGER_FORMAT, json_integer_value(v)));
+	case JSON_REAL:
+		return (str_puts(s, jsonio_number(number, json_real_value(v))));
+	case JSON_TRUE:
+		return (str_puts(s, "true"));
+	case JSON_FALSE:
+		return (str_puts(s, "false"));
+	case JSON_NULL:
+		return (str_puts(s, "null"));
+	}
+	errno = EINVAL;
+	return (-1);
+}
+
+static char *
+text_of(const json_t *v, enum form form, const char *tail)
+{
+	struct str s = STR_INIT;
+
+	if (put(&s, v, form, 0) == -1 || str_puts(&s, tail) == -1) {
+		str_free(&s);
+		errno = ENOMEM;
+		return (NULL);
+	}
+	return (s.p);
+}
+
+char *
+jsonio_pretty(const json_t *v)
+{
+
+	return (text_of(v, PRETTY, "\n"));
+}
+
+char *
+jsonio_line(const json_t *v)
+{
+
+	return (text_of(v, LINE, ""));
+}
+
+char *
+jsonio_canonical(const json_t *v)
+{
+
+	return (text_of(v, CANONICAL, ""));
+}
+
+int
+jsonio_digest(const json_t *v, char hex[SHA256_HEX_SIZE])
+{
+	char *text;
+	int rc;
+
+	if ((text = jsonio_canonical(v)) == NULL)
+		return (-1);
+	rc = sha256_hex(text, strlen(text), hex);
+	free(text);
+	return (rc);
+}
+
+json_t *
+jsonio_real(double x)
+{
+
+	return (isfinite(x) ? json_real(x) : json_null());
+}
+
+json_t *
+jsonio_get(const json_t *v, const char *path)
+{
+	const char *dot;
+
+	while (v != NULL && (dot = strchr(path, '.')) != NULL) {
+		v = json_object_getn(v, path, (size_t)(dot - path));
+		path = dot + 1;
+	}
+	return (v == NULL ? NULL : json_object_get(v, path));
+}
+
+const char *
+jsonio_text(const json_t *v, const char *path, const char *fallback)
+{
+	const json_t *m = jsonio_get(v, path);
+
+	return (json_is_string(m) ? json_string_value(m) : fallback);
+}
+
+int64_t
+jsonio_i64(const json_t *v, const char *path, int64_t fallback)
+{
+	const json_t *m = jsonio_get(v, path);
+
+	return (json_is_integer(m) ? json_integer_value(m) : fallback);
+}
+
+double
+jsonio_f64(const json_t *v, const char *path, double fallback)
+{
+	const json_t *m = jsonio_get(v, path);
+
+	return (json_is_number(m) ? json_number_value(m) : fallback);
+}
+
+int
+jsonio_true(const json_t *v, const char *path)
+{
+
+	return (json_is_true(jsonio_get(v, path)));
+}
+
+int
+jsonio_put(json_t *v, const char *path, json_t *value)
+{
+	const char *dot;
+	json_t *next;
+
+	if (value == NULL)
+		return (-1);
+	while ((dot = strchr(path, '.')) != NULL) {
+		next = json_object_getn(v, path, (size_t)(dot - path));
+		if (next == NULL) {
+			if ((next = json_object()) == NULL ||
+			    json_object_setn_new(v, path, (size_t)(dot - path), next) == -1) {
+				json_decref(value);
+				return (-1);
+			}
+		}
+		v = next;
+		path = dot + 1;
+	}
+	return (json_object_set_new(v, path, value));
+}

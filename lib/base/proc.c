@@ -1,0 +1,381 @@
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "file.h"
+#include "proc.h"
+
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef RENAME_NOREPLACE
+#define RENAME_NOREPLACE 1
+#endif
+
+/* A file of /proc or /sys, cut at size - 1 bytes; 0 or -1. */
+static int
+slurp(const char *path, char *out, size_t size)
+{
+	size_t at = 0;
+	ssize_t n;
+	int fd;
+
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
+		return (-1);
+	while (at < size - 1) {
+		n = read(fd, out + at, size - 1 - at);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		at += (size_t)n;
+	}
+	out[at] = '\0';
+	close(fd);
+	return (at == 0 ? -1 : 0);
+}
+
+/* Start time and state letter of a pid. The command's name, in parentheses, may hold anything. */
+static int
+stat_of(pid_t pid, uint64_t *start_time, char *state)
+{
+	char path[64], text[1024], *p;
+	int field;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+	if (slurp(path, text, sizeof(text)) == -1 || (p = strrchr(text, ')')) == NULL) {
+		errno = ESRCH;
+		return (-1);
+	}
+	p += 2;
+	*state = *p;
+	for (field = 3; field < 22; field++) {
+		if ((p = strchr(p, ' ')) == NULL) {
+			errno = ESRCH;
+			return (-1);
+		}
+		p++;
+	}
+	*start_time = strtoull(p, NULL, 10);
+	return (0);
+}
+
+int
+proc_machine(struct proc_id *id)
+{
+	struct utsname un;
+	char text[64];
+
+	memset(id, 0, sizeof(*id));
+	if (slurp("/proc/sys/kernel/random/boot_id", text, sizeof(text)) == -1)
+		return (-1);
+	text[strcspn(text, "\n")] = '\0';
+	snprintf(id->boot_id, sizeof(id->boot_id), "%.36s", text);
+	if (uname(&un) == -1)
+		return (-1);
+	snprintf(id->host, sizeof(id->host), "%.64s", un.nodename);
+	return (0);
+}
+
+int
+proc_self(struct proc_id *id)
+{
+	char state;
+
+	if (proc_machine(id) == -1)
+		return (-1);
+	id->pid = getpid();
+	return (stat_of(id->pid, &id->start_time, &state));
+}
+
+int
+proc_alive(const struct proc_id *id)
+{
+	struct proc_id here;
+	uint64_t start_time;
+	char state;
+
+	if (proc_machine(&here) == -1)
+		return (-1);
+	/* Another boot id is this machine before a restart if the host is the same, and another machine if not. */
+	if (strcmp(here.boot_id, id->boot_id) != 0)
+		return (strcmp(here.host, id->host) == 0 ? 0 : -1);
+	if (id->pid <= 0 || stat_of(id->pid, &start_time, &state) == -1)
+		return (0);
+	return (start_time == id->start_time && state != 'Z' && state != 'X');
+}
+
+int
+proc_open(const struct proc_id *id)
+{
+	int fd;
+
+	/* The pidfd pins the process; if the identity still holds afterwards, it pinned the right one. */
+	if (id->pid <= 0 || (fd = proc_pidfd(id->pid)) == -1) {
+		errno = ESRCH;
+		return (-1);
+	}
+	if (proc_alive(id) != 1) {
+		close(fd);
+		errno = ESRCH;
+		return (-1);
+	}
+	return (fd);
+}
+
+int
+proc_signal(const struct proc_id *id, int sig)
+{
+	int fd, rc, error;
+
+	if ((fd = proc_open(id)) == -1)
+		return (-1);
+	rc = (int)syscall(SYS_pidfd_send_signal, fd, sig, NULL, 0);
+	error = errno;
+	close(fd);
+	errno = error;
+	return (rc);
+}
+
+int
+proc_pidfd(pid_t pid)
+{
+
+	return ((int)syscall(SYS_pidfd_open, pid, 0));
+}
+
+int
+proc_lock(int fd)
+{
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(fd, F_OFD_SETLK, &fl) == -1) {
+		if (errno == EACCES)
+			errno = EAGAIN;
+		return (-1);
+	}
+	return (0);
+}
+
+int
+proc_lock_held(int fd)
+{
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(fd, F_OFD_GETLK, &fl) == -1)
+		return (-1);
+	return (fl.l_type != F_UNLCK);
+}
+
+void
+proc_unlock(int fd)
+{
+	struct flock fl = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
+
+	fcntl(fd, F_OFD_SETLK, &fl);
+}
+
+int
+proc_lock_wait(int fd, int64_t wait_ms)
+{
+	int64_t end = clock_mono_ms() + wait_ms, left;
+	int nap = 1;
+
+	while (proc_lock(fd) == -1) {
+		if (errno == EINTR)
+			continue;
+		if (errno != EAGAIN)
+			return (-1);
+		if ((left = end - clock_mono_ms()) <= 0) {
+			errno = EAGAIN;
+			return (-1);
+		}
+		poll(NULL, 0, nap < left ? nap : (int)left);
+		if (nap < 50)
+			nap *= 2;
+	}
+	return (0);
+}
+
+int
+proc_die_with_parent(pid_t parent)
+{
+
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
+		return (-1);
+	/* The parent may have died before the call. */
+	if (getppid() != parent) {
+		errno = ESRCH;
+		return (-1);
+	}
+	return (0);
+}
+
+int
+proc_rename_new(int dirfd, const char *from, const char *to)
+{
+
+	return ((int)syscall(SYS_renameat2, dirfd, from, dirfd, to, RENAME_NOREPLACE));
+}
+
+/* Path of a file of this process's control group (version 2). */
+static int
+cgroup_file(const char *file, char *out, size_t size)
+{
+	char text[1024], *p;
+
+	if (slurp("/proc/self/cgroup", text, sizeof(text)) == -1 || (p = strstr(text, "0::")) == NULL)
+		return (-1);
+	p += 3;
+	p[strcspn(p, "\n")] = '\0';
+	if ((size_t)snprintf(out, size, "/sys/fs/cgroup%s/%s", strcmp(p, "/") == 0 ? "" : p, file) >= size)
+		return (-1);
+	return (0);
+}
+
+/* The number after a word at the start of a line. */
+static int64_t
+word_value(const char *text, const char *word)
+{
+	size_t n = strlen(word);
+	const char *p;
+
+	for (p = text; p != NULL && *p != '\0'; p = strchr(p, '\n'), p = p == NULL ? NULL : p + 1)
+		if (strncmp(p, word, n) == 0 && (p[n] == ' ' || p[n] == ':'))
+			return (strtoll(p + n + 1, NULL, 10));
+	return (-1);
+}
+
+int64_t
+proc_oom_kills(void)
+{
+	char path[1200], text[16384];
+	int64_t n = -1;
+
+	if (cgroup_file("memory.events", path, sizeof(path)) == 0 && slurp(path, text, sizeof(text)) == 0)
+		n = word_value(text, "oom_kill");
+	if (n == -1 && slurp("/proc/vmstat", text, sizeof(text)) == 0)
+		n = word_value(text, "oom_kill");
+	return (n);
+}
+
+uint64_t
+proc_memory_available(void)
+{
+	char path[1200], text[4096];
+	uint64_t free_bytes = 0, max, used;
+	int64_t kib;
+
+	if (slurp("/proc/meminfo", text, sizeof(text)) == 0 && (kib = word_value(text, "MemAvailable")) > 0)
+		free_bytes = (uint64_t)kib * 1024;
+	if (cgroup_file("memory.max", path, sizeof(path)) == 0 && slurp(path, text, sizeof(text)) == 0 &&
+	    text[0] >= '0' && text[0] <= '9') {
+		max = strtoull(text, NULL, 10);
+		if (cgroup_file("memory.current", path, sizeof(path)) == 0 && slurp(path, text, sizeof(text)) == 0) {
+			used = strtoull(text, NULL, 10);
+			max = max > used ? max - used : 0;
+		}
+		if (max < free_bytes)
+			free_bytes = max;
+	}
+	return (free_bytes);
+}
+
+int64_t
+proc_cpu_ms(int children)
+{
+	struct rusage ru;
+
+	if (getrusage(children ? RUSAGE_CHILDREN : RUSAGE_SELF, &ru) == -1)
+		return (0);
+	return ((int64_t)(ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) * 1000 +
+	    (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1000);
+}
+
+uint64_t
+proc_peak_memory(void)
+{
+	struct rusage ru;
+
+	if (getrusage(RUSAGE_SELF, &ru) == -1)
+		return (0);
+	return ((uint64_t)ru.ru_maxrss * 1024);
+}
+
+unsigned
+proc_cpus(void)
+{
+	cpu_set_t set;
+	int n;
+
+	if (sched_getaffinity(0, sizeof(set), &set) == 0 && (n = CPU_COUNT(&set)) > 0)
+		return ((unsigned)n);
+	return (1);
+}
+
+void
+proc_cpu_model(char *out, size_t size)
+{
+	char text[8192], *p;
+
+	snprintf(out, size, "unknown");
+	if (slurp("/proc/cpuinfo", text, sizeof(text)) == -1 || (p = strstr(text, "model name")) == NULL ||
+	    (p = strchr(p, ':')) == NULL)
+		return;
+	p += 1 + strspn(p + 1, " \t");
+	p[strcspn(p, "\n")] = '\0';
+	snprintf(out, size, "%s", p);
+}
+
+int
+proc_random(void *out, size_t n)
+{
+	char *p = out;
+	ssize_t r;
+
+	while (n != 0) {
+		r = getrandom(p, n, 0);
+		if (r == -1 && errno == EINTR)
+			continue;
+		if (r == -1)
+			return (-1);
+		p += r;
+		n -= (size_t)r;
+	}
+	return (0);
+}
+
+int
+proc_random_hex(char *out, size_t n)
+{
+	unsigned char raw[64];
+	size_t i;
+
+	if (n > sizeof(raw)) {
+		errno = EINVAL;
+		return (-1);
+	}
+	if (proc_random(raw, n) == -1)
+		return (-1);
+	for (i = 0; i < n; i++)
+		sprintf(out + 2 * i, "%02x", raw[i]);
+	return (0);
+}

@@ -1,0 +1,82 @@
+#ifndef HG_PROC_H
+#define HG_PROC_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/**
+ * All that is Linux and not POSIX: process identity, open-file-description
+ * locks, pidfds, parent-death signals, what /proc and /sys tell.
+ */
+
+/* Who a process is. The pid alone is not an identity: it is reused. */
+struct proc_id {
+	pid_t pid;
+	uint64_t start_time;	/* clock ticks after boot, field 22 of /proc/PID/stat */
+	char boot_id[37];
+	char host[65];
+};
+
+/* This process; 0, or -1 with errno. */
+int proc_self(struct proc_id *id);
+
+/* Fill boot_id and host alone. */
+int proc_machine(struct proc_id *id);
+
+/* 1: that very process runs (zombies do not) on this boot; 0: it does not; -1: it lived on another host, so nobody here can tell. */
+int proc_alive(const struct proc_id *id);
+
+/* A pidfd for that very process, close-on-exec, or -1 with errno ESRCH when it is gone. */
+int proc_open(const struct proc_id *id);
+
+/* Signal that very process and no other; 0, or -1 with errno ESRCH when it is gone. */
+int proc_signal(const struct proc_id *id, int sig);
+
+/**
+ * Locks on the open file description of ${fd}: inherited by fork, released
+ * when the last descriptor closes, not lost when another one on the file does.
+ * proc_lock: 0, or -1 with errno EAGAIN when another description holds it.
+ * proc_lock_held: 1 if another description holds a lock, 0 if none does, -1 on error; never acquires.
+ */
+int proc_lock(int fd);
+int proc_lock_held(int fd);
+void proc_unlock(int fd);
+
+/* Wait for the lock, at most wait_ms; 0, or -1 with errno EAGAIN when the time passed. Polls, at most 50 ms apart. */
+int proc_lock_wait(int fd, int64_t wait_ms);
+
+/* In a child just forked: die by SIGKILL with the parent. -1 when the parent, ${parent}, is dead already. */
+int proc_die_with_parent(pid_t parent);
+
+/* pidfd of a child; -1 with errno. */
+int proc_pidfd(pid_t pid);
+
+/* Rename without overwriting; EEXIST if the name is taken. */
+int proc_rename_new(int dirfd, const char *from, const char *to);
+
+/* Kills by the kernel's OOM killer seen so far in this process's control group, or the whole machine; -1 if unknown. */
+int64_t proc_oom_kills(void);
+
+/* Bytes that could be allocated without swapping: MemAvailable bounded by the control group's limit; 0 if unknown. */
+uint64_t proc_memory_available(void);
+
+/* CPU time of this process with its threads; of its waited-for children with ${children} nonzero. */
+int64_t proc_cpu_ms(int children);
+
+/* Largest resident set so far. */
+uint64_t proc_peak_memory(void);
+
+/* Processors this process may run on. */
+unsigned proc_cpus(void);
+
+/* "AMD EPYC ...", or "unknown". */
+void proc_cpu_model(char *out, size_t size);
+
+/* n random bytes from the kernel; 0 or -1. */
+int proc_random(void *out, size_t n);
+
+/* n random bytes as 2n lower-case hex digits and a NUL. */
+int proc_random_hex(char *out, size_t n);
+
+#endif

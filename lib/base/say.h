@@ -1,0 +1,47 @@
+#ifndef HG_SAY_H
+#define HG_SAY_H
+
+/**
+ * One line to stderr: `tool: message`, lower case, object quoted, no full
+ * stop.  Whoever first knows a failure says it once.  Bytes that are not
+ * printable ASCII or well-formed UTF-8 are shown as \xNN, so that no name or
+ * file content reaches the terminal as a control sequence.
+ */
+
+/* Name the tool; ${tool} must stay valid. */
+void say_init(const char *tool);
+
+/* The tool's name as given to say_init. */
+const char *say_tool(void);
+
+void say_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* As say_error, followed by `: strerror(errno)`; errno is left as it was. */
+void say_errno(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Something worth knowing that is no failure. */
+void say_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/**
+ * say_progress(format, ...):
+ * A line that overwrites itself, shown only if stderr is a terminal, at most
+ * ten times a second.  say_progress_end clears it.
+ */
+void say_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void say_progress_end(void);
+
+/**
+ * say_last():
+ * The text of the last say_error or say_errno of this process, without the
+ * tool's name; "" if none.  A worker hands it to its owner as a refusal's detail.
+ */
+const char *say_last(void);
+
+/**
+ * say_clean(out, size, text):
+ * Copy ${text} into ${out} (at most ${size} bytes with the NUL), made safe for
+ * a terminal as above.  Returns ${out}.
+ */
+char *say_clean(char *out, unsigned long size, const char *text);
+
+#endif

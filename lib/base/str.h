@@ -1,0 +1,23 @@
+#ifndef HG_STR_H
+#define HG_STR_H
+
+#include <stddef.h>
+
+/**
+ * A byte string that grows.  Start from STR_INIT; always NUL-terminated once
+ * something was added.  Functions return 0, or -1 with errno ENOMEM, after
+ * which the string is as it was.  Owns: p; str_free releases it.
+ */
+struct str {
+	char *p;
+	size_t n, cap;
+};
+
+#define STR_INIT { NULL, 0, 0 }
+
+int str_add(struct str *s, const void *data, size_t n);
+int str_puts(struct str *s, const char *text);
+int str_printf(struct str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void str_free(struct str *s);
+
+#endif
