@@ -1,0 +1,59 @@
+#ifndef HG_CONFIG_H
+#define HG_CONFIG_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * The geometry of a model: what its tensors are and what they compute.  Fields
+ * bear their public names.  A struct config is plain data; compare and copy it
+ * field by field.
+ */
+struct config {
+	size_t vocab_size;
+	size_t num_layers;
+	size_t model_dim;
+	size_t num_heads;
+	size_t num_kv_heads;
+	size_t mlp_mult;
+	int tie_embeddings;
+	double rope_base;
+	double logit_softcap;
+	double qk_gain_init;		/* of use at initialisation only */
+	double tied_embed_init_std;	/* likewise */
+};
+
+#define CONFIG_NORM_EPS 1.1920928955078125e-07	/* of every RMS norm: 2^-23 */
+
+/* The published baseline: 17,059,912 parameters. */
+void config_default(struct config *c);
+
+/**
+ * config_check(c):
+ * Each value within its bounds, and the rules across them: heads divide dim, key/value heads divide
+ * heads, heads of even width.
+ * Errors: -1 after naming the key, its value and the rule.
+ */
+int config_check(const struct config *c);
+
+/* Elements in all tensors; ${c} must have passed config_check. */
+uint64_t config_parameters(const struct config *c);
+
+/* Width of a head, of all key/value heads together, of the MLP; number of skips. */
+size_t config_head_dim(const struct config *c);
+size_t config_kv_dim(const struct config *c);
+size_t config_mlp_dim(const struct config *c);
+size_t config_skips(const struct config *c);
+
+/**
+ * config_to_json(c) / config_from_json(c, object):
+ * The JSON object with exactly the fields above under their names.  from_json
+ * refuses unknown keys, missing keys and wrong types, then applies config_check.
+ * Owns:   the caller of to_json holds the one reference.
+ * Errors: NULL with errno ENOMEM; -1 after saying why.
+ */
+json_t *config_to_json(const struct config *c);
+int config_from_json(struct config *c, const json_t *object);
+
+#endif

@@ -1,0 +1,601 @@
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+#include "say.h"
+
+/* What one layer leaves behind. When no backward follows, all layers share one set. */
+struct layer {
+	struct ops_buf *x;		/* its input; x[0] is x0 */
+	struct ops_buf *x1;		/* after attention */
+	struct ops_buf *q, *k, *v, *y;	/* k and v are the cache when generating */
+	struct ops_buf *r;
+	struct ops_buf *rq, *rk, *lse;	/* NULL when no backward follows */
+};
+
+struct model {
+	const struct ops *ops;
+	struct ops_ctx *ctx;
+	struct params *params;
+	enum model_use use;
+	enum ops_arith arith;
+	size_t max_batch, max_seq, max_passes;
+	size_t position;		/* tokens in the KV cache */
+
+	struct ops_buf **made;		/* every buffer, for model_close */
+	size_t made_count, made_room;
+	int starved;			/* some buffer could not be made */
+
+	struct ops_buf **w, **g;	/* by place in the tensor table; g only for training */
+	struct layer *layers;		/* num_layers + 1: the last holds only x, the final stream */
+	struct ops_buf *xm;
+	struct ops_buf *inputs, *targets, *nats, *logits;
+	/* Backward */
+	struct ops_buf *dx, *dx0, **dskip;
+	struct ops_buf *dq, *dk, *dv, *dy;
+};
+
+/* Buffers are made one by one, and a failure is noticed once, at the end. */
+static struct ops_buf *
+make(struct model *m, enum ops_role role, size_t rows, size_t cols)
+{
+	struct ops_buf *buf;
+
+	assert(m->made_count < m->made_room);
+	if ((buf = m->ops->alloc(m->ctx, role, rows, cols)) != NULL)
+		m->made[m->made_count++] = buf;
+	else
+		m->starved = 1;
+	return (buf);
+}
+
+static size_t
+rows_of(const struct model *m)
+{
+	return (m->max_batch * m->max_seq);
+}
+
+static void
+make_params(struct model *m)
+{
+	for (size_t i = 0; i < m->params->count; i++) {
+		const struct params_tensor *t = &m->params->tensors[i];
+		const enum ops_role role = t->group == PARAMS_SCALAR ? OPS_VECTOR : OPS_WEIGHT;
+
+		m->w[i] = make(m, role, t->rows, t->cols);
+		if (m->use == MODEL_TRAIN)
+			m->g[i] = make(m, OPS_VECTOR, t->rows, t->cols);
+	}
+}
+
+/* The output of this layer is kept for a later layer's skip. */
+static int
+is_pushed(const struct model *m, size_t layer)
+{
+	return (layer < config_skips(&m->params->config));
+}
+
+static void
+make_layers(struct model *m)
+{
+	const struct config *c = &m->params->config;
+	const size_t N = rows_of(m), C = c->model_dim, H = c->num_heads, K = c->num_kv_heads, L = c->num_layers;
+	const size_t KD = config_kv_dim(c), F = config_mlp_dim(c);
+	struct layer *all = m->layers;
+	struct ops_buf *stream = NULL;
+
+	m->xm = make(m, OPS_STREAM, N, C);
+	all[0].x = make(m, OPS_STREAM, N, C);
+	for (size_t l = 0; l < L; l++) {
+		struct layer *a = &all[l];
+
+		if (m->use == MODEL_TRAIN || l == 0) {
+			a->q = make(m, OPS_ACT, N, C);
+			a->k = make(m, OPS_ACT, N, KD);
+			a->v = make(m, OPS_ACT, N, KD);
+			a->y = make(m, OPS_ACT, N, C);
+			a->r = make(m, OPS_ACT, N, F);
+		} else {
+			a->q = all[0].q;
+			a->k = m->use == MODEL_GENERATE ? make(m, OPS_ACT, N, KD) : all[0].k;
+			a->v = m->use == MODEL_GENERATE ? make(m, OPS_ACT, N, KD) : all[0].v;
+			a->y = all[0].y;
+			a->r = all[0].r;
+		}
+		if (m->use == MODEL_TRAIN) {
+			a->x1 = make(m, OPS_STREAM, N, C);
+			a->rq = make(m, OPS_STAT, N, H);
+			a->rk = make(m, OPS_STAT, N, K);
+			a->lse = make(m, OPS_STAT, N, H);
+			all[l + 1].x = make(m, OPS_STREAM, N, C);
+		} else {
+			a->x1 = m->xm;
+			if (is_pushed(m, l))
+				all[l + 1].x = make(m, OPS_STREAM, N, C);
+			else
+				all[l + 1].x = stream != NULL ? stream : (stream = make(m, OPS_STREAM, N, C));
+		}
+	}
+	m->inputs = make(m, OPS_IDS, N, 1);
+	m->targets = make(m, OPS_IDS, N, 1);
+	m->nats = make(m, OPS_STAT, N * m->max_passes, 1);
+	m->logits = make(m, OPS_STAT, 1, c->vocab_size);
+}
+
+static void
+make_backward(struct model *m)
+{
+	const struct config *c = &m->params->config;
+	const size_t N = rows_of(m), C = c->model_dim, KD = config_kv_dim(c);
+
+	m->dx = make(m, OPS_STREAM, N, C);
+	m->dx0 = make(m, OPS_STREAM, N, C);
+	for (size_t i = 0; i < config_skips(c); i++)
+		m->dskip[i] = make(m, OPS_STREAM, N, C);
+	m->dq = make(m, OPS_ACT, N, C);
+	m->dk = make(m, OPS_ACT, N, KD);
+	m->dv = make(m, OPS_ACT, N, KD);
+	m->dy = make(m, OPS_ACT, N, C);
+}
+
+struct model *
+model_open(const struct model_args *args)
+{
+	const struct config *c = args->config;
+	const struct ops_open_args open_args = {
+		.geometry = {
+			.vocab_size = c->vocab_size,
+			.model_dim = c->model_dim,
+			.num_heads = c->num_heads,
+			.num_kv_heads = c->num_kv_heads,
+			.mlp_dim = config_mlp_dim(c),
+			.max_rows = args->max_batch * args->max_seq,
+			.max_positions = args->max_seq,
+			.rope_base = c->rope_base,
+			.logit_softcap = c->logit_softcap,
+			.norm_eps = CONFIG_NORM_EPS,
+		},
+		.arith = args->arith,
+		.isa = args->isa,
+		.threads = args->threads,
+		.training = args->use == MODEL_TRAIN,
+	};
+	struct model *m;
+
+	assert(args->max_batch > 0 && args->max_seq > 0 && args->max_passes > 0 && args->threads > 0);
+	assert(args->use != MODEL_GENERATE || args->max_batch == 1);
+	if (args->max_seq > SIZE_MAX / 16 / sizeof(float) / c->vocab_size / args->max_batch / args->max_passes) {
+		say_error("batches of %zu sequences of %zu tokens are too large to address", args->max_batch, args->max_seq);
+		errno = EINVAL;
+		return (NULL);
+	}
+	if ((m = calloc(1, sizeof(*m))) == NULL)
+		goto err0;
+	m->use = args->use;
+	m->arith = args->arith;
+	m->max_batch = args->max_batch;
+	m->max_seq = args->max_seq;
+	m->max_passes = args->max_passes;
+	if ((m->ops = ops_find(args->backend)) == NULL) {
+		say_error("this build has no backend '%s'", args->backend);
+		goto err1;
+	}
+	if ((m->params = params_new(c)) == NULL)
+		goto err1;
+	/* Ten activations a layer and one skip's gradient, two buffers a tensor, and the single ones. */
+	m->made_room = 2 * m->params->count + 12 * (c->num_layers + 1) + 16;
+	m->made = calloc(m->made_room, sizeof(struct ops_buf *));
+	m->w = calloc(m->params->count, sizeof(struct ops_buf *));
+	m->g = calloc(m->params->count, sizeof(struct ops_buf *));
+	m->layers = calloc(c->num_layers + 1, sizeof(*m->layers));
+	m->dskip = calloc(c->num_layers + 1, sizeof(struct ops_buf *));
+	if (m->made == NULL || m->w == NULL || m->g == NULL || m->layers == NULL || m->dskip == NULL)
+		goto err2;
+	if ((m->ctx = m->ops->open(&open_args)) == NULL)
+		goto err1;
+	make_params(m);
+	make_layers(m);
+	if (m->use == MODEL_TRAIN)
+		make_backward(m);
+	if (m->starved)
+		goto err2;
+	return (m);
+
+err2:
+	say_error("model does not fit into memory (about %ju MB)", (uintmax_t)(model_bytes(args) >> 20));
+	errno = ENOMEM;
+err1:
+	model_close(m);
+	return (NULL);
+err0:
+	say_error("cannot open a model: out of memory");
+	errno = ENOMEM;
+	return (NULL);
+}
+
+void
+model_close(struct model *m)
+{
+	const int error = errno;
+
+	if (m == NULL)
+		return;
+	for (size_t i = 0; i < m->made_count; i++)
+		m->ops->free(m->ctx, m->made[i]);
+	if (m->ctx != NULL)
+		m->ops->close(m->ctx);
+	free(m->dskip);
+	free(m->layers);
+	free(m->g);
+	free(m->w);
+	free(m->made);
+	params_free(m->params);
+	free(m);
+	errno = error;
+}
+
+uint64_t
+model_bytes(const struct model_args *args)
+{
+	const struct config *c = args->config;
+	const uint64_t C = c->model_dim, H = c->num_heads, K = c->num_kv_heads, L = c->num_layers;
+	const uint64_t KD = config_kv_dim(c), F = config_mlp_dim(c), S = config_skips(c);
+	const uint64_t attention = 2 * C + 2 * KD + F;	/* q, y, k, v, r */
+	uint64_t row, state = config_parameters(c);
+
+	switch (args->use) {
+	case MODEL_TRAIN:
+		row = L * (2 * C + attention + 2 * H + K) + (3 + S) * C + 2 * (C + KD) + args->max_passes;
+		state = state * 4 + 4 * C * F;	/* w, g, two of Adam or one of Muon; Newton-Schulz */
+		break;
+	case MODEL_GENERATE:
+		row = (3 + S) * C + attention + L * 2 * KD;
+		break;
+	default:
+		row = (3 + S) * C + attention;
+		break;
+	}
+	return (4 * (state + row * args->max_batch * args->max_seq + 16 * c->vocab_size));
+}
+
+const struct params *
+model_params(const struct model *m)
+{
+	return (m->params);
+}
+
+const char *
+model_backend(const struct model *m)
+{
+	return (m->ops->name);
+}
+
+const char *
+model_isa(const struct model *m)
+{
+	return (m->ops->isa(m->ctx));
+}
+
+const char *
+model_library(const struct model *m)
+{
+	return (m->ops->library(m->ctx));
+}
+
+enum ops_arith
+model_arith(const struct model *m)
+{
+	return (m->arith);
+}
+
+const struct ops *
+model_ops(const struct model *m)
+{
+	return (m->ops);
+}
+
+struct ops_ctx *
+model_ctx(const struct model *m)
+{
+	return (m->ctx);
+}
+
+struct ops_buf *
+model_weight(const struct model *m, size_t i)
+{
+	assert(i < m->params->count);
+	return (m->w[i]);
+}
+
+struct ops_buf *
+model_gradient(const struct model *m, size_t i)
+{
+	assert(m->use == MODEL_TRAIN && i < m->params->count);
+	return (m->g[i]);
+}
+
+void
+model_set(struct model *m, const float *w)
+{
+	for (size_t i = 0; i < m->params->count; i++)
+		m->ops->upload(m->ctx, m->w[i], 0, w + m->params->tensors[i].offset, m->params->tensors[i].n);
+}
+
+void
+model_get(const struct model *m, float *w)
+{
+	for (size_t i = 0; i < m->params->count; i++)
+		m->ops->download(m->ctx, m->w[i], 0, w + m->params->tensors[i].offset, m->params->tensors[i].n);
+}
+
+void
+model_get_grad(const struct model *m, float *g)
+{
+	assert(m->use == MODEL_TRAIN);
+	for (size_t i = 0; i < m->params->count; i++)
+		m->ops->download(m->ctx, m->g[i], 0, g + m->params->tensors[i].offset, m->params->tensors[i].n);
+}
+
+void
+model_begin(struct model *m)
+{
+	m->ops->begin(m->ctx);
+	if (m->use == MODEL_TRAIN)
+		m->ops->zero(m->ctx, m->g, m->params->count);
+}
+
+void
+model_end(struct model *m)
+{
+	m->ops->end(m->ctx);
+}
+
+static struct ops_buf *
+block_weight(const struct model *m, size_t layer, enum params_block which)
+{
+	return (m->w[params_at(m->params, layer, which)]);
+}
+
+static struct ops_buf *
+block_gradient(const struct model *m, size_t layer, enum params_block which)
+{
+	return (m->g[params_at(m->params, layer, which)]);
+}
+
+/* The four operations of a block, on the buffers of its layer. */
+struct block {
+	struct ops_qkv qkv;
+	struct ops_attention attention;
+	struct ops_proj proj;
+	struct ops_mlp mlp;
+};
+
+static struct block
+block_of(const struct model *m, size_t l)
+{
+	const size_t encoders = m->params->config.num_layers / 2, skips = config_skips(&m->params->config);
+	const struct layer *a = &m->layers[l];
+	struct ops_buf *skip = NULL;
+	size_t skip_row = 0;
+
+	/* Layer encoders + i adds what layer encoders - 1 - i put out, which is that layer's successor's input. */
+	if (l >= encoders && l - encoders < skips) {
+		skip_row = l - encoders;
+		skip = m->layers[encoders - skip_row].x;
+	}
+	return ((struct block) {
+		.qkv = {
+			.x = a->x, .skip = skip, .skip_row = skip_row,
+			.skip_w = skip != NULL ? m->w[params_skip_weights(m->params)] : NULL,
+			.x0 = m->layers[0].x, .mix = block_weight(m, l, PARAMS_RESID_MIX),
+			.wq = block_weight(m, l, PARAMS_C_Q), .wk = block_weight(m, l, PARAMS_C_K),
+			.wv = block_weight(m, l, PARAMS_C_V),
+			.xm = m->xm, .q = a->q, .k = a->k, .v = a->v, .rq = a->rq, .rk = a->rk,
+		},
+		.attention = {
+			.q = a->q, .k = a->k, .v = a->v, .gain = block_weight(m, l, PARAMS_Q_GAIN),
+			.y = a->y, .lse = a->lse,
+		},
+		.proj = {
+			.xm = m->xm, .y = a->y, .wo = block_weight(m, l, PARAMS_PROJ),
+			.scale = block_weight(m, l, PARAMS_ATTN_SCALE), .x1 = a->x1,
+		},
+		.mlp = {
+			.x1 = a->x1, .wfc = block_weight(m, l, PARAMS_FC), .wproj = block_weight(m, l, PARAMS_MLP_PROJ),
+			.scale = block_weight(m, l, PARAMS_MLP_SCALE), .r = a->r, .x2 = m->layers[l + 1].x,
+		},
+	});
+}
+
+/* From the ids in m->inputs to the final stream. */
+static void
+forward(struct model *m, struct ops_rows rows)
+{
+	const struct ops *ops = m->ops;
+
+	ops->embed(m->ctx, rows, m->layers[0].x, m->inputs, m->w[params_tok_emb(m->params)]);
+	for (size_t l = 0; l < m->params->config.num_layers; l++) {
+		const struct block b = block_of(m, l);
+
+		ops->qkv(m->ctx, rows, &b.qkv);
+		ops->attention(m->ctx, rows, &b.attention);
+		ops->proj(m->ctx, rows, &b.proj);
+		ops->mlp(m->ctx, rows, &b.mlp);
+	}
+}
+
+/* From the gradient of the final stream in m->dx to the gradients of all parameters. */
+static void
+backward(struct model *m, struct ops_rows rows)
+{
+	const struct ops *ops = m->ops;
+	const size_t encoders = m->params->config.num_layers / 2;
+	const size_t emb = params_tok_emb(m->params);
+
+	ops->zero(m->ctx, &m->dx0, 1);
+	for (size_t l = m->params->config.num_layers; l-- > 0;) {
+		const struct block b = block_of(m, l);
+		const struct ops_mlp_grad mlp = {
+			.dx2 = m->dx, .dx1 = m->dx,
+			.dwfc = block_gradient(m, l, PARAMS_FC), .dwproj = block_gradient(m, l, PARAMS_MLP_PROJ),
+			.dscale = block_gradient(m, l, PARAMS_MLP_SCALE),
+		};
+		const struct ops_proj_grad proj = {
+			.dx1 = m->dx, .dy = m->dy, .dwo = block_gradient(m, l, PARAMS_PROJ),
+			.dscale = block_gradient(m, l, PARAMS_ATTN_SCALE),
+		};
+		const struct ops_attention_grad attention = {
+			.dy = m->dy, .dq = m->dq, .dk = m->dk, .dv = m->dv,
+			.dgain = block_gradient(m, l, PARAMS_Q_GAIN),
+		};
+		const struct ops_qkv_grad qkv = {
+			.dxm = m->dx, .dq = m->dq, .dk = m->dk, .dv = m->dv, .dx = m->dx, .dx0 = m->dx0,
+			.dskip = b.qkv.skip != NULL ? m->dskip[b.qkv.skip_row] : NULL,
+			.dskip_w = b.qkv.skip != NULL ? m->g[params_skip_weights(m->params)] : NULL,
+			.dmix = block_gradient(m, l, PARAMS_RESID_MIX),
+			.dwq = block_gradient(m, l, PARAMS_C_Q), .dwk = block_gradient(m, l, PARAMS_C_K),
+			.dwv = block_gradient(m, l, PARAMS_C_V),
+		};
+
+		/* What this layer put out was also taken by a skip. */
+		if (is_pushed(m, l))
+			ops->add(m->ctx, rows, m->dx, m->dskip[encoders - 1 - l]);
+		ops->mlp_grad(m->ctx, rows, &b.mlp, &mlp);
+		ops->proj_grad(m->ctx, rows, &b.proj, &proj);
+		ops->attention_grad(m->ctx, rows, &b.attention, &attention);
+		ops->qkv_grad(m->ctx, rows, &b.qkv, &qkv);
+	}
+	/* The first layer's input is x0 itself. */
+	ops->add(m->ctx, rows, m->dx0, m->dx);
+	ops->embed_grad(m->ctx, rows, m->g[emb], m->dx0, m->inputs, m->w[emb]);
+}
+
+static int
+check_ids(const struct model *m, const int32_t *ids, size_t n)
+{
+	const size_t V = m->params->config.vocab_size;
+
+	for (size_t i = 0; i < n; i++) {
+		if (ids[i] < 0 || (size_t)ids[i] >= V) {
+			say_error("token id %jd is not below vocab_size %zu", (intmax_t)ids[i], V);
+			errno = EBADMSG;
+			return (-1);
+		}
+	}
+	return (0);
+}
+
+/* Check and upload a batch. */
+static int
+load(struct model *m, const struct model_batch *b, int with_targets)
+{
+	const size_t n = b->B * b->T;
+
+	assert(b->B > 0 && b->T > 0 && b->B <= m->max_batch && b->T <= m->max_seq && m->use != MODEL_GENERATE);
+	if (check_ids(m, b->inputs, n) != 0 || (with_targets && check_ids(m, b->targets, n) != 0))
+		return (-1);
+	m->ops->upload(m->ctx, m->inputs, 0, b->inputs, n);
+	if (with_targets)
+		m->ops->upload(m->ctx, m->targets, 0, b->targets, n);
+	return (0);
+}
+
+static int
+pass_over(struct model *m, const struct model_batch *batch, size_t pass, int with_backward, float grad_scale)
+{
+	const struct ops_rows rows = { batch->B, batch->T, 0 };
+	const size_t head = params_head(m->params);
+	const struct ops_head a = {
+		.x = m->layers[m->params->config.num_layers].x, .w = m->w[head], .targets = m->targets,
+		.nats = m->nats, .nats_at = pass * rows_of(m),
+		.dx = with_backward ? m->dx : NULL, .dw = with_backward ? m->g[head] : NULL, .grad_scale = grad_scale,
+	};
+
+	assert(pass < m->max_passes);
+	if (load(m, batch, 1) != 0)
+		return (-1);
+	forward(m, rows);
+	m->ops->head(m->ctx, rows, &a);
+	if (with_backward)
+		backward(m, rows);
+	return (0);
+}
+
+int
+model_loss(struct model *m, const struct model_batch *batch, size_t pass)
+{
+	return (pass_over(m, batch, pass, 0, 0));
+}
+
+int
+model_grad(struct model *m, const struct model_batch *batch, size_t pass, float grad_scale)
+{
+	assert(m->use == MODEL_TRAIN);
+	return (pass_over(m, batch, pass, 1, grad_scale));
+}
+
+void
+model_nats(struct model *m, size_t pass, size_t n, float *nats)
+{
+	assert(pass < m->max_passes && n <= rows_of(m));
+	m->ops->download(m->ctx, m->nats, pass * rows_of(m), nats, n);
+}
+
+/* Logits of row n of the final stream, to host memory. */
+static void
+row_logits(struct model *m, size_t n, float *logits)
+{
+	const size_t V = m->params->config.vocab_size;
+
+	m->ops->logits(m->ctx, m->logits, m->layers[m->params->config.num_layers].x, n, 1, m->w[params_head(m->params)]);
+	m->ops->download(m->ctx, m->logits, 0, logits, V);
+}
+
+int
+model_logits(struct model *m, const struct model_batch *batch, float *logits)
+{
+	const struct ops_rows rows = { batch->B, batch->T, 0 };
+
+	if (load(m, batch, 0) != 0)
+		return (-1);
+	forward(m, rows);
+	for (size_t n = 0; n < rows.B * rows.T; n++)
+		row_logits(m, n, logits + n * m->params->config.vocab_size);
+	return (0);
+}
+
+int
+model_extend(struct model *m, const int32_t *ids, size_t n, float *logits)
+{
+	const struct ops_rows rows = { 1, n, m->position };
+
+	assert(m->use == MODEL_GENERATE && n > 0);
+	if (n > m->max_seq - m->position) {
+		say_error("%zu tokens do not fit behind position %zu of %zu", n, m->position, m->max_seq);
+		errno = ERANGE;
+		return (-1);
+	}
+	if (check_ids(m, ids, n) != 0)
+		return (-1);
+	m->ops->upload(m->ctx, m->inputs, 0, ids, n);
+	m->ops->begin(m->ctx);
+	forward(m, rows);
+	row_logits(m, n - 1, logits);
+	m->ops->end(m->ctx);
+	m->position += n;
+	return (0);
+}
+
+void
+model_rewind(struct model *m)
+{
+	m->position = 0;
+}
+
+size_t
+model_position(const struct model *m)
+{
+	return (m->position);
+}

@@ -1,0 +1,202 @@
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "optimizer.h"
+#include "say.h"
+
+struct optimizer {
+	struct model *m;
+	const struct params *params;
+	struct ops_buf **state[2];	/* by tensor: momentum or m, and v (NULL for Muon) */
+	struct ops_muon *muon;
+	struct ops_adam *adam;
+	size_t muon_count, adam_count;
+	enum params_group *adam_group;	/* of each entry of adam[] */
+	const struct ops_buf **grads;	/* of all tensors, for the norm */
+	size_t *grad_n;
+	size_t state_n;
+};
+
+void
+optimizer_law_default(struct optimizer_law *law)
+{
+	*law = (struct optimizer_law) {
+		.matrix_lr = 0.04, .scalar_lr = 0.04, .tied_embed_lr = 0.05, .embed_lr = 0.6, .head_lr = 0.008,
+		.muon_momentum = 0.95, .muon_momentum_warmup_start = 0.85, .muon_momentum_warmup_steps = 500,
+		.muon_backend_steps = 5,
+		.beta1 = 0.9, .beta2 = 0.95, .adam_eps = 1e-8,
+		.grad_clip_norm = 0,
+	};
+}
+
+double
+optimizer_momentum(const struct optimizer_law *law, uint64_t step)
+{
+	double done = 1;
+
+	if (step < law->muon_momentum_warmup_steps)
+		done = (double)step / (double)law->muon_momentum_warmup_steps;
+	return ((1 - done) * law->muon_momentum_warmup_start + done * law->muon_momentum);
+}
+
+static int
+is_muon(const struct optimizer *o, size_t i)
+{
+	return (o->params->tensors[i].group == PARAMS_MATRIX);
+}
+
+struct optimizer *
+optimizer_open(struct model *m)
+{
+	const struct ops *ops = model_ops(m);
+	const struct params *params = model_params(m);
+	const size_t count = params->count;
+	struct optimizer *o;
+
+	if ((o = calloc(1, sizeof(*o))) == NULL)
+		goto err0;
+	o->m = m;
+	o->params = params;
+	o->state[0] = calloc(count, sizeof(struct ops_buf *));
+	o->state[1] = calloc(count, sizeof(struct ops_buf *));
+	o->muon = calloc(count, sizeof(*o->muon));
+	o->adam = calloc(count, sizeof(*o->adam));
+	o->adam_group = calloc(count, sizeof(*o->adam_group));
+	o->grads = calloc(count, sizeof(struct ops_buf *));
+	o->grad_n = calloc(count, sizeof(*o->grad_n));
+	if (o->state[0] == NULL || o->state[1] == NULL || o->muon == NULL || o->adam == NULL || o->adam_group == NULL ||
+	    o->grads == NULL || o->grad_n == NULL)
+		goto err1;
+	for (size_t i = 0; i < count; i++) {
+		const struct params_tensor *t = &params->tensors[i];
+
+		o->grads[i] = model_gradient(m, i);
+		o->grad_n[i] = t->n;
+		if ((o->state[0][i] = ops->alloc(model_ctx(m), OPS_VECTOR, t->rows, t->cols)) == NULL)
+			goto err1;
+		o->state_n += t->n;
+		if (is_muon(o, i)) {
+			o->muon[o->muon_count++] = (struct ops_muon) {
+				.w = model_weight(m, i), .g = model_gradient(m, i), .momentum = o->state[0][i],
+				.rows = t->rows, .cols = t->cols,
+			};
+			continue;
+		}
+		if ((o->state[1][i] = ops->alloc(model_ctx(m), OPS_VECTOR, t->rows, t->cols)) == NULL)
+			goto err1;
+		o->state_n += t->n;
+		o->adam_group[o->adam_count] = t->group;
+		o->adam[o->adam_count++] = (struct ops_adam) {
+			.w = model_weight(m, i), .g = model_gradient(m, i), .m = o->state[0][i], .v = o->state[1][i],
+			.n = t->n,
+		};
+	}
+	return (o);
+
+err1:
+	optimizer_close(o);
+err0:
+	say_error("cannot keep the optimizer's state: out of memory");
+	errno = ENOMEM;
+	return (NULL);
+}
+
+void
+optimizer_close(struct optimizer *o)
+{
+	if (o == NULL)
+		return;
+	for (int s = 0; s < 2; s++) {
+		for (size_t i = 0; o->state[s] != NULL && i < o->params->count; i++)
+			if (o->state[s][i] != NULL)
+				model_ops(o->m)->free(model_ctx(o->m), o->state[s][i]);
+		free(o->state[s]);
+	}
+	free(o->muon);
+	free(o->adam);
+	free(o->adam_group);
+	free(o->grads);
+	free(o->grad_n);
+	free(o);
+}
+
+double
+optimizer_norm(const struct optimizer *o)
+{
+	return (sqrt(model_ops(o->m)->sumsq(model_ctx(o->m), o->grads, o->grad_n, o->params->count)));
+}
+
+static double
+rate(const struct optimizer *o, const struct optimizer_law *law, enum params_group group)
+{
+	switch (group) {
+	case PARAMS_MATRIX:
+		return (law->matrix_lr);
+	case PARAMS_EMBED:
+		return (o->params->config.tie_embeddings ? law->tied_embed_lr : law->embed_lr);
+	case PARAMS_HEAD:
+		return (law->head_lr);
+	default:
+		return (law->scalar_lr);
+	}
+}
+
+void
+optimizer_step(struct optimizer *o, const struct optimizer_law *law, uint64_t step, double lr_scale, double grad_norm)
+{
+	const double clip = law->grad_clip_norm > 0 ? law->grad_clip_norm / (grad_norm + 1e-6) : 1;
+	const float grad_scale = (float)(clip < 1 ? clip : 1);
+	const struct ops_muon_law muon = {
+		.lr = (float)(law->matrix_lr * lr_scale), .momentum = (float)optimizer_momentum(law, step),
+		.nesterov = 1, .ns_steps = (int)law->muon_backend_steps, .grad_scale = grad_scale,
+	};
+	const struct ops_adam_law adam = {
+		.beta1 = (float)law->beta1, .beta2 = (float)law->beta2, .eps = (float)law->adam_eps,
+		.t = step + 1, .grad_scale = grad_scale,
+	};
+
+	for (size_t i = 0; i < o->adam_count; i++)
+		o->adam[i].lr = (float)(rate(o, law, o->adam_group[i]) * lr_scale);
+	model_ops(o->m)->adam(model_ctx(o->m), o->adam, o->adam_count, &adam);
+	model_ops(o->m)->muon(model_ctx(o->m), o->muon, o->muon_count, &muon);
+}
+
+size_t
+optimizer_state_n(const struct optimizer *o)
+{
+	return (o->state_n);
+}
+
+size_t
+optimizer_state_at(const struct optimizer *o, size_t i, size_t *arrays)
+{
+	size_t at = 0;
+
+	for (size_t j = 0; j < i; j++)
+		at += o->params->tensors[j].n * (is_muon(o, j) ? 1 : 2);
+	*arrays = is_muon(o, i) ? 1 : 2;
+	return (at);
+}
+
+void
+optimizer_get(const struct optimizer *o, float *state)
+{
+	for (size_t i = 0; i < o->params->count; i++) {
+		const size_t n = o->params->tensors[i].n;
+
+		for (int s = 0; s < 2 && o->state[s][i] != NULL; s++, state += n)
+			model_ops(o->m)->download(model_ctx(o->m), o->state[s][i], 0, state, n);
+	}
+}
+
+void
+optimizer_set(struct optimizer *o, const float *state)
+{
+	for (size_t i = 0; i < o->params->count; i++) {
+		const size_t n = o->params->tensors[i].n;
+
+		for (int s = 0; s < 2 && o->state[s][i] != NULL; s++, state += n)
+			model_ops(o->m)->upload(model_ctx(o->m), o->state[s][i], 0, state, n);
+	}
+}

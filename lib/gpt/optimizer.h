@@ -1,0 +1,66 @@
+#ifndef HG_OPTIMIZER_H
+#define HG_OPTIMIZER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model.h"
+
+/**
+ * The public optimizers: Muon for the matrices of the blocks, Adam (no weight
+ * decay) for embedding, head and control tensors.  Hyper-parameters bear their
+ * public names.
+ */
+struct optimizer_law {
+	double matrix_lr;		/* Muon */
+	double scalar_lr;		/* Adam: control tensors */
+	double tied_embed_lr;		/* Adam: embedding that is also the head */
+	double embed_lr, head_lr;	/* Adam: embedding and head when untied */
+	double muon_momentum;		/* reached after muon_momentum_warmup_steps, linearly from _start */
+	double muon_momentum_warmup_start;
+	uint64_t muon_momentum_warmup_steps;
+	unsigned muon_backend_steps;	/* of Newton-Schulz */
+	double beta1, beta2, adam_eps;
+	double grad_clip_norm;		/* 0: gradients are not clipped */
+};
+
+/* The published values. */
+void optimizer_law_default(struct optimizer_law *law);
+
+/* Muon's momentum at a step, counted from 0. */
+double optimizer_momentum(const struct optimizer_law *law, uint64_t step);
+
+/* Momenta and moments of every tensor of a model opened with MODEL_TRAIN. */
+struct optimizer;
+
+/* Owns: the caller closes, before the model. Errors: NULL after saying why; errno ENOMEM. */
+struct optimizer *optimizer_open(struct model *m);
+void optimizer_close(struct optimizer *o);
+
+/**
+ * optimizer_norm(o):
+ * Euclidean norm of all gradients together; waits for them.
+ */
+double optimizer_norm(const struct optimizer *o);
+
+/**
+ * optimizer_step(o, law, step, lr_scale, grad_norm):
+ * Update every parameter from its gradient, as step ${step} (from 0) of
+ * training.  ${grad_norm} is optimizer_norm's answer, of use only when
+ * clipping: gradients are then scaled by min(1, grad_clip_norm / (grad_norm + 1e-6)).
+ */
+void optimizer_step(struct optimizer *o, const struct optimizer_law *law, uint64_t step, double lr_scale,
+    double grad_norm);
+
+/**
+ * The state between two steps: for each tensor of the table in order, Muon's
+ * momentum, or Adam's m and then v.  Shapes: (optimizer_state_n()).
+ */
+size_t optimizer_state_n(const struct optimizer *o);
+void optimizer_get(const struct optimizer *o, float *state);
+void optimizer_set(struct optimizer *o, const float *state);
+
+/* Where tensor i's state stands in that array: its first element, and how many arrays of tensors[i].n (1 or 2). */
+size_t optimizer_state_at(const struct optimizer *o, size_t i, size_t *arrays);
+
+#endif
