@@ -24,7 +24,8 @@ jsonio_parse(const char *text, size_t n, const char *what)
 			errno = ENOMEM;
 			say_errno("cannot read '%s'", what);
 		} else {
-			say_error("'%s' is not JSON: line %d, column %d: %s", what, error.line, error.column, error.text);
+			say_error("'%s' is not JSON: line %d, column %d: %s", what, error.line, error.column,
+			    error.text);
 			errno = EBADMSG;
 		}
 	}
@@ -145,7 +146,7 @@ put_string(struct str *s, const char *p, size_t n)
 	return (rc == 0 ? str_puts(s, "\"") : -1);
 }
 
-/* UTF-8 order is code point order; UTF-16 order differs only in that surrogates (from U+10000 on) sort below U+E000..U+FFFF. */
+/* UTF-8 order is code point order; in UTF-16 what is above U+FFFF sorts below U+E000..U+FFFF. */
 static int
 utf16_order(const void *a, const void *b)
 {

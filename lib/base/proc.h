@@ -24,7 +24,7 @@ int proc_self(struct proc_id *id);
 /* Fill boot_id and host alone. */
 int proc_machine(struct proc_id *id);
 
-/* 1: that very process runs (zombies do not) on this boot; 0: it does not; -1: it lived on another host, so nobody here can tell. */
+/* 1: that very process runs on this boot (zombies do not); 0: it does not; -1: of another host nobody can tell. */
 int proc_alive(const struct proc_id *id);
 
 /* A pidfd for that very process, close-on-exec, or -1 with errno ESRCH when it is gone. */

@@ -1,0 +1,78 @@
+# Manual pages tell the truth: they match the tools, the table of exit codes and what really happens.
+load helper
+
+setup_file() {
+	export FIXTURE=$BATS_FILE_TMPDIR/fixture
+	mkdir -p "$FIXTURE/runs"
+	cd "$FIXTURE"
+	awk 'BEGIN { n = split("the a small cat dog reads writes every old new letter house and sees", w, " "); s = 7
+	    for (d = 0; d < 400; d++) { line = "";
+		for (i = 0; i < 12 + d % 9; i++) { s = (s * 1103 + 12345) % 65536; line = line (i ? " " : "") w[s % n + 1] }
+		print "Document " d ": " line "." } }' > corpus.txt
+	cp "$HG_TOP/examples/specs/tiny.json" tiny.json
+	hg-data -B -n 20 -f lines -o data corpus.txt 2> log
+	for run in a b; do
+		hg-spec -b tiny.json -s data.dir="$FIXTURE/data" -s train.seed=$((1337 + ${#run})) "runs/$run" 2>> log
+		hg-run -l ledger "runs/$run" >> log 2>&1
+	done
+	hg-spec -b tiny.json -s data.dir="$FIXTURE/data" runs/new 2>> log
+}
+
+@test "every tool has a page and every page a tool" {
+	local f
+	for f in "$HG_TOP"/bin/hg-*.c "$HG_TOP/bin/hg-run"; do
+		f=$(basename "$f" .c)
+		[ -f "$HG_TOP/man/$f.1" ] || { echo "no page for $f" >&2; false; }
+	done
+	for f in "$HG_TOP"/man/*.1; do
+		f=$(basename "$f" .1)
+		[ -f "$HG_TOP/bin/$f.c" ] || [ -f "$HG_TOP/bin/$f" ] || { echo "no tool for $f.1" >&2; false; }
+	done
+}
+
+@test "every contract has a page of section 5" {
+	local f
+	for f in "$HG_TOP"/contracts/*.json; do
+		f=$(basename "$f" .json)
+		[ -f "$HG_TOP/man/hg-$f.5" ] || { echo "no page for contract $f" >&2; false; }
+	done
+}
+
+# The text of one section, rendered on endless lines.
+section() {
+	mandoc -T ascii -O width=1000 "$1" | col -b | awk -v want="$2" '
+	    /^[A-Z]/ { on = $0 == want; next }
+	    on { sub(/^ +/, ""); sub(/ +$/, ""); if ($0 != "") print }'
+}
+
+@test "SYNOPSIS equals what -h prints" {
+	local f tool
+	for f in "$HG_TOP"/man/*.1; do
+		tool=$(basename "$f" .1)
+		section "$f" SYNOPSIS | sed 's/ \.\.\./.../g' > "$BATS_TEST_TMPDIR/page"
+		"$tool" -h | sed -n '/^$/q; s/^usage: *//; s/^ *//; s/ \.\.\./.../g; p' > "$BATS_TEST_TMPDIR/help"
+		diff "$BATS_TEST_TMPDIR/help" "$BATS_TEST_TMPDIR/page" >&2 || { echo "$tool differs" >&2; false; }
+	done
+}
+
+@test "every tool's page has EXIT STATUS and FILES, and names only codes that exit.h defines" {
+	local f code
+	for f in "$HG_TOP"/man/*.1; do
+		[ -n "$(section "$f" "EXIT STATUS")" ] || { echo "$f: no EXIT STATUS" >&2; false; }
+		[ -n "$(section "$f" FILES)" ] || { echo "$f: no FILES" >&2; false; }
+		for code in $(section "$f" "EXIT STATUS" | sed -n 's/^\([0-9][0-9]*\) .*/\1/p'); do
+			grep -qE "= $code,?[[:space:]]" "$HG_TOP/lib/base/exit.h" || { echo "$f: code $code" >&2; false; }
+		done
+	done
+}
+
+@test "every example in a page runs and prints what the page shows" {
+	local f failed=""
+	for f in "$HG_TOP"/man/*.[157]; do
+		rm -rf "$BATS_TEST_TMPDIR/copy"
+		cp -a "$FIXTURE" "$BATS_TEST_TMPDIR/copy"
+		"$PYTHON" "$HG_TOP/t/man_examples.py" "$f" "$BATS_TEST_TMPDIR/copy" >&2 || failed="$failed $(basename "$f")"
+	done
+	[ -z "$failed" ] || echo "pages that are not true:$failed" >&2
+	[ -z "$failed" ]
+}
