@@ -66,6 +66,10 @@ CHECKS := $(filter-out fuzz-%,$(basename $(notdir $(wildcard t/*.c))))
 .SUFFIXES:
 .PHONY: all demo check units lint install bench torture fuzz behaviours deps clean
 
+# What a rule does, in a word; V=1 shows the commands.
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-4s %s\n' $1 $@)
+
 all: $(TOOLS:%=$(BIN)/%) $(if $(filter-out bin,$(BIN)),$(SCRIPTS:%=$(BIN)/%)) $(CHECKS:%=$(T)/%)
 
 objects = $(patsubst %,$(B)/lib/$1/%.o,$($1_SRC))
@@ -74,29 +78,34 @@ ALL_LIBS := $(call archives,$(AREAS))
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(HG_CFLAGS) $(CFLAGS) $(ISA_CFLAGS) -MMD -MP -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(HG_CFLAGS) $(CFLAGS) $(ISA_CFLAGS) -MMD -MP -c -o $@ $<
 
 define archive_rule
 $(B)/libhg-$1.a: $(call objects,$1) $($1_OBJ)
 	@rm -f $$@
-	$(AR) rcs $$@ $$^
+	$$(call say,AR)
+	$(Q)$(AR) rcs $$@ $$^
 endef
 $(foreach a,$(AREAS),$(if $($a_SRC),$(eval $(call archive_rule,$a))))
 
 define tool_rule
 $(BIN)/$1: $(B)/bin/$1.o $(call archives,$($1_USES))
 	@mkdir -p $$(@D)
-	$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
+	$$(call say,LD)
+	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
 endef
 $(foreach t,$(TOOLS),$(eval $(call tool_rule,$t)))
 
 $(CHECKS:%=$(T)/%): $(T)/%: $(B)/t/%.o $(ALL_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(UNITS:%=$(B)/unit/%): $(B)/unit/%: $(B)/t/unit/%.o $(ALL_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 ifneq ($(BIN),bin)
 $(SCRIPTS:%=$(BIN)/%): $(BIN)/%: bin/%
