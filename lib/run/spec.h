@@ -1,0 +1,95 @@
+#ifndef HG_SPEC_H
+#define HG_SPEC_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "sha256.h"
+
+/**
+ * spec.json: what was asked of a run.  Its keys, defaults, ranges and tags
+ * stand in contracts/spec.json and nowhere else.  All values are filled in, so
+ * a reader needs no defaults.  Of models this knows nothing: rules between
+ * keys of model.* are lib/gpt's.
+ */
+
+#define SPEC_FILE "spec.json"
+
+struct spec {
+	json_t *json;				/* the whole file: jsonio_i64(s.json, "model.num_layers", 0) */
+	char text_sha256[SHA256_HEX_SIZE];	/* of the file's bytes: spec_sha256 in receipts */
+	const char *run_id, *run_uid;		/* point into json */
+};
+
+/**
+ * spec_read(rundir, s):
+ * Read ${rundir}'s spec.json, check its contract and recompute its digests:
+ * an edited spec is refused.
+ * Owns:   the caller calls spec_free.
+ * Errors: -1 with errno: ENOENT ordinary and silent; EBADMSG and others said.
+ */
+int spec_read(int rundir, struct spec *s);
+void spec_free(struct spec *s);
+
+/* The stage's deadline: milliseconds from its start, never zero. ${stage} is train, export, prompt or score. */
+int64_t spec_deadline_ms(const struct spec *s, const char *stage);
+
+/* The training clock's cap in milliseconds; INT64_MAX where the spec says "none". */
+int64_t spec_cap_ms(const struct spec *s);
+
+/**
+ * spec_new():
+ * An empty request.  spec_base and spec_set add to it, spec_build makes the
+ * spec of it; values set win over the base, defaults fill the rest.
+ * Owns: the caller decrefs.
+ */
+json_t *spec_new(void);
+
+/**
+ * spec_base(request, file):
+ * Start from a partial or complete spec file.  Its identity and digests are
+ * not taken over; digests of data that it names must turn out the same.
+ * Errors: -1 with errno EBADMSG (not JSON, an unknown key, a value out of
+ *         range) or that of reading, all said.
+ */
+int spec_base(json_t *request, const char *file);
+
+/**
+ * spec_set(request, text):
+ * Take `SECTION.KEY=VALUE`, typed by the contract.
+ * Errors: -1 with errno EINVAL, said: an unknown key (with the nearest known
+ *         one), a value out of range, a key given twice, a computed key.
+ */
+int spec_set(json_t *request, const char *text);
+
+/**
+ * spec_build(request, out):
+ * Fill defaults, read what data.dir, train.init_from and train.replay name,
+ * make their paths absolute and compute the data's and the spec's digests.
+ * No identity yet, see spec_identify.
+ * Owns:   the caller decrefs *out.
+ * Errors: -1 with errno, said: EINVAL data.dir is not set or a value does not
+ *         fit the data; EBADMSG dataset.json breaks its contract, or its
+ *         digests are not those that the base names; others of reading.
+ */
+int spec_build(const json_t *request, json_t **out);
+
+/* Give a built spec its run_id, a random run_uid and created_at, and seal it by its own digest. 0, or -1 with errno, said. */
+int spec_identify(json_t *spec, const char *run_id);
+
+/* 1 if two specs ask for the same: all but run_id, run_uid, created_at and the digest over them agree. */
+int spec_same(const json_t *a, const json_t *b);
+
+/**
+ * spec_data(dir, path, data, data_sha256):
+ * Fill the spec's section data from the directory's dataset.json: digests of
+ * that file and of its lists of shards, tokenizer and vocabulary.  ${dir} is
+ * where paths start (AT_FDCWD).  Shards themselves are not read.
+ * Owns:   the caller decrefs *data.
+ */
+int spec_data(int dir, const char *path, json_t **data, char data_sha256[SHA256_HEX_SIZE]);
+
+/* A run's id: 1 to 64 of A-Z a-z 0-9 . _ -, not starting with a dot. */
+int spec_id_valid(const char *id);
+
+#endif
