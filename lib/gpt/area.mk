@@ -1,2 +1,3 @@
 # The model family: geometry, tensors, operations, training, artifact.
-gpt_SRC := config model ops ops_ref optimizer params schedule
+gpt_SRC := artifact checkpoint config f16 generate model ops ops_ref optimizer params quantize safetensors schedule \
+	score trainer

@@ -91,12 +91,13 @@ config_check(const struct config *c)
 		return (-1);
 	}
 	if (c->num_heads % c->num_kv_heads != 0) {
-		say_error("model key 'num_kv_heads' is %zu; it must divide num_heads %zu", c->num_kv_heads, c->num_heads);
+		say_error("model key 'num_kv_heads' is %zu; it must divide num_heads %zu", c->num_kv_heads,
+		    c->num_heads);
 		return (-1);
 	}
 	if (config_head_dim(c) % 2 != 0) {
-		say_error("model key 'num_heads' is %zu; model_dim %zu leaves heads %zu wide, and rotation needs an even width",
-		    c->num_heads, c->model_dim, config_head_dim(c));
+		say_error("model key 'num_heads' is %zu; heads of model_dim %zu are then %zu wide, but rotation needs "
+		    "an even width", c->num_heads, c->model_dim, config_head_dim(c));
 		return (-1);
 	}
 	return (0);
@@ -159,6 +160,19 @@ config_to_json(const struct config *c)
 	return (object);
 }
 
+static int
+right_type(const struct field *f, const json_t *v)
+{
+	static const char *const words[] = {
+		[SIZE] = "an integer", [REAL] = "a number", [FLAG] = "true or false",
+	};
+
+	if (f->kind == FLAG ? json_is_boolean(v) : f->kind == SIZE ? json_is_integer(v) : json_is_number(v))
+		return (1);
+	say_error("model key '%s' must be %s", f->name, words[f->kind]);
+	return (0);
+}
+
 int
 config_from_json(struct config *c, const json_t *object)
 {
@@ -177,11 +191,8 @@ config_from_json(struct config *c, const json_t *object)
 			say_error("model key '%s' is missing", f->name);
 			return (-1);
 		}
-		if (f->kind == FLAG ? !json_is_boolean(v) : f->kind == SIZE ? !json_is_integer(v) : !json_is_number(v)) {
-			say_error("model key '%s' must be %s", f->name,
-			    f->kind == FLAG ? "true or false" : f->kind == SIZE ? "an integer" : "a number");
+		if (!right_type(f, v))
 			return (-1);
-		}
 		if (f->kind == FLAG) {
 			set(c, f, json_is_true(v));
 			continue;

@@ -167,7 +167,8 @@ model_open(const struct model_args *args)
 	assert(args->max_batch > 0 && args->max_seq > 0 && args->max_passes > 0 && args->threads > 0);
 	assert(args->use != MODEL_GENERATE || args->max_batch == 1);
 	if (args->max_seq > SIZE_MAX / 16 / sizeof(float) / c->vocab_size / args->max_batch / args->max_passes) {
-		say_error("batches of %zu sequences of %zu tokens are too large to address", args->max_batch, args->max_seq);
+		say_error("batches of %zu sequences of %zu tokens are too large to address", args->max_batch,
+		    args->max_seq);
 		errno = EINVAL;
 		return (NULL);
 	}
@@ -548,8 +549,9 @@ static void
 row_logits(struct model *m, size_t n, float *logits)
 {
 	const size_t V = m->params->config.vocab_size;
+	const struct ops_buf *final = m->layers[m->params->config.num_layers].x;
 
-	m->ops->logits(m->ctx, m->logits, m->layers[m->params->config.num_layers].x, n, 1, m->w[params_head(m->params)]);
+	m->ops->logits(m->ctx, m->logits, final, n, 1, m->w[params_head(m->params)]);
 	m->ops->download(m->ctx, m->logits, 0, logits, V);
 }
 
@@ -598,4 +600,10 @@ size_t
 model_position(const struct model *m)
 {
 	return (m->position);
+}
+
+size_t
+model_max_seq(const struct model *m)
+{
+	return (m->max_seq);
 }

@@ -93,7 +93,8 @@ int model_logits(struct model *m, const struct model_batch *batch, float *logits
  */
 int model_extend(struct model *m, const int32_t *ids, size_t n, float *logits);
 void model_rewind(struct model *m);
-size_t model_position(const struct model *m);
+size_t model_position(const struct model *m);	/* ids in the sequence */
+size_t model_max_seq(const struct model *m);
 
 /* For the optimizer: the backend, its context, and the buffers of tensor i. */
 const struct ops *model_ops(const struct model *m);

@@ -80,7 +80,8 @@ struct ops_rows {
  *   xm = mix[0] * u + mix[1] * x0
  *   h  = rms(xm)
  *   q  = rope(rms_head(h wq^T)), k = rope(rms_head(h wk^T)), v = h wv^T
- * The q gain is not applied here; attention applies it.
+ * The q gain is not applied here; attention applies it.  rq and rk are NULL
+ * when no backward follows.
  */
 struct ops_qkv {
 	const struct ops_buf *x;	/* STREAM (N, C) */
@@ -93,7 +94,7 @@ struct ops_qkv {
 	struct ops_buf *xm;		/* STREAM (N, C): out of forward; not kept for backward, which may rebuild it */
 	struct ops_buf *q;		/* ACT (N, C) */
 	struct ops_buf *k, *v;		/* ACT (N, K*D), or (max_positions, K*D) as a cache */
-	struct ops_buf *rq, *rk;	/* STAT (N, H), (N, K): reciprocal rms of each head before rotation; NULL if no backward follows */
+	struct ops_buf *rq, *rk;	/* STAT (N, H), (N, K): reciprocal rms of each head before rotation; or NULL */
 };
 
 /**
@@ -239,7 +240,10 @@ struct ops {
 	/* Buffers: NULL with errno ENOMEM. Contents start as zeros. alloc happens before the first step only. */
 	struct ops_buf *(*alloc)(struct ops_ctx *ctx, enum ops_role role, size_t rows, size_t cols);
 	void (*free)(struct ops_ctx *ctx, struct ops_buf *buf);
-	/* Convert from and to host float32 (int32 for OPS_IDS), n elements from element `at`. upload of a WEIGHT refreshes what the products need. download waits for it. */
+	/*
+	 * Convert from and to host float32 (int32 for OPS_IDS), n elements from element `at`.  upload of a WEIGHT
+	 * refreshes what the products need; download waits for what the buffer depends on.
+	 */
 	void (*upload)(struct ops_ctx *ctx, struct ops_buf *buf, size_t at, const void *host, size_t n);
 	void (*download)(struct ops_ctx *ctx, const struct ops_buf *buf, size_t at, void *host, size_t n);
 	void (*zero)(struct ops_ctx *ctx, struct ops_buf *const *bufs, size_t count);
@@ -256,7 +260,8 @@ struct ops {
 	void (*embed_grad)(struct ops_ctx *ctx, struct ops_rows rows, struct ops_buf *demb, const struct ops_buf *dx0,
 	    const struct ops_buf *ids, const struct ops_buf *emb);
 	void (*qkv)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a);
-	void (*qkv_grad)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a, const struct ops_qkv_grad *d);
+	void (*qkv_grad)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a,
+	    const struct ops_qkv_grad *d);
 	void (*attention)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_attention *a);
 	void (*attention_grad)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_attention *a,
 	    const struct ops_attention_grad *d);
@@ -264,7 +269,8 @@ struct ops {
 	void (*proj_grad)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_proj *a,
 	    const struct ops_proj_grad *d);
 	void (*mlp)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a);
-	void (*mlp_grad)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a, const struct ops_mlp_grad *d);
+	void (*mlp_grad)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a,
+	    const struct ops_mlp_grad *d);
 	void (*head)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a);
 	/* Capped logits of rows first..first+count-1 of x: STAT (count, V). */
 	void (*logits)(struct ops_ctx *ctx, struct ops_buf *out, const struct ops_buf *x, size_t first, size_t count,

@@ -762,7 +762,8 @@ ref_muon(struct ops_ctx *ctx, const struct ops_muon *p, size_t count, const stru
 		const float lr = law->lr * sqrtf(tall ? (float)rows / (float)cols : 1.0f);
 		const float *update;
 
-		assert(ctx->ns_x != NULL && rows * cols <= ctx->g.model_dim * largest(ctx->g.model_dim, ctx->g.mlp_dim));
+		assert(ctx->ns_x != NULL);
+		assert(rows * cols <= ctx->g.model_dim * largest(ctx->g.model_dim, ctx->g.mlp_dim));
 		for (size_t r = 0; r < rows; r++) {
 			for (size_t c = 0; c < cols; c++) {
 				const float g = law->grad_scale * p->g->f[r * cols + c];

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -15,7 +16,6 @@ struct optimizer {
 	enum params_group *adam_group;	/* of each entry of adam[] */
 	const struct ops_buf **grads;	/* of all tensors, for the norm */
 	size_t *grad_n;
-	size_t state_n;
 };
 
 void
@@ -75,7 +75,6 @@ optimizer_open(struct model *m)
 		o->grad_n[i] = t->n;
 		if ((o->state[0][i] = ops->alloc(model_ctx(m), OPS_VECTOR, t->rows, t->cols)) == NULL)
 			goto err1;
-		o->state_n += t->n;
 		if (is_muon(o, i)) {
 			o->muon[o->muon_count++] = (struct ops_muon) {
 				.w = model_weight(m, i), .g = model_gradient(m, i), .momentum = o->state[0][i],
@@ -85,7 +84,6 @@ optimizer_open(struct model *m)
 		}
 		if ((o->state[1][i] = ops->alloc(model_ctx(m), OPS_VECTOR, t->rows, t->cols)) == NULL)
 			goto err1;
-		o->state_n += t->n;
 		o->adam_group[o->adam_count] = t->group;
 		o->adam[o->adam_count++] = (struct ops_adam) {
 			.w = model_weight(m, i), .g = model_gradient(m, i), .m = o->state[0][i], .v = o->state[1][i],
@@ -163,40 +161,29 @@ optimizer_step(struct optimizer *o, const struct optimizer_law *law, uint64_t st
 }
 
 size_t
-optimizer_state_n(const struct optimizer *o)
+optimizer_state_arrays(const struct optimizer *o, size_t i)
 {
-	return (o->state_n);
-}
-
-size_t
-optimizer_state_at(const struct optimizer *o, size_t i, size_t *arrays)
-{
-	size_t at = 0;
-
-	for (size_t j = 0; j < i; j++)
-		at += o->params->tensors[j].n * (is_muon(o, j) ? 1 : 2);
-	*arrays = is_muon(o, i) ? 1 : 2;
-	return (at);
+	return (is_muon(o, i) ? 1 : 2);
 }
 
 void
-optimizer_get(const struct optimizer *o, float *state)
+optimizer_get(const struct optimizer *o, size_t i, size_t array, float *state)
 {
-	for (size_t i = 0; i < o->params->count; i++) {
-		const size_t n = o->params->tensors[i].n;
-
-		for (int s = 0; s < 2 && o->state[s][i] != NULL; s++, state += n)
-			model_ops(o->m)->download(model_ctx(o->m), o->state[s][i], 0, state, n);
-	}
+	assert(array < optimizer_state_arrays(o, i));
+	model_ops(o->m)->download(model_ctx(o->m), o->state[array][i], 0, state, o->params->tensors[i].n);
 }
 
 void
-optimizer_set(struct optimizer *o, const float *state)
+optimizer_set(struct optimizer *o, size_t i, size_t array, const float *state)
 {
-	for (size_t i = 0; i < o->params->count; i++) {
-		const size_t n = o->params->tensors[i].n;
+	assert(array < optimizer_state_arrays(o, i));
+	model_ops(o->m)->upload(model_ctx(o->m), o->state[array][i], 0, state, o->params->tensors[i].n);
+}
 
-		for (int s = 0; s < 2 && o->state[s][i] != NULL; s++, state += n)
-			model_ops(o->m)->upload(model_ctx(o->m), o->state[s][i], 0, state, n);
-	}
+void
+optimizer_clear(struct optimizer *o)
+{
+	for (size_t i = 0; i < o->params->count; i++)
+		for (size_t a = 0; a < optimizer_state_arrays(o, i); a++)
+			model_ops(o->m)->zero(model_ctx(o->m), &o->state[a][i], 1);
 }

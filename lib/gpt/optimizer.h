@@ -53,14 +53,13 @@ void optimizer_step(struct optimizer *o, const struct optimizer_law *law, uint64
     double grad_norm);
 
 /**
- * The state between two steps: for each tensor of the table in order, Muon's
- * momentum, or Adam's m and then v.  Shapes: (optimizer_state_n()).
+ * The state between two steps: one array for a tensor under Muon (its
+ * momentum), two under Adam (m, v), each of the tensor's size, by place in the
+ * tensor table.
  */
-size_t optimizer_state_n(const struct optimizer *o);
-void optimizer_get(const struct optimizer *o, float *state);
-void optimizer_set(struct optimizer *o, const float *state);
-
-/* Where tensor i's state stands in that array: its first element, and how many arrays of tensors[i].n (1 or 2). */
-size_t optimizer_state_at(const struct optimizer *o, size_t i, size_t *arrays);
+size_t optimizer_state_arrays(const struct optimizer *o, size_t i);
+void optimizer_get(const struct optimizer *o, size_t i, size_t array, float *state);
+void optimizer_set(struct optimizer *o, size_t i, size_t array, const float *state);
+void optimizer_clear(struct optimizer *o);
 
 #endif

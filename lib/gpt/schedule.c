@@ -99,7 +99,8 @@ take(const char *line, size_t n, double **scales, uint64_t *count, uint64_t *roo
 		goto out;
 	}
 	if ((uint64_t)step > *count) {
-		say_error("metrics lack step %ju, so they cannot be replayed (train.log_every must be 1)", (uintmax_t)*count);
+		say_error("metrics lack step %ju, so they cannot be replayed (train.log_every must be 1)",
+		    (uintmax_t)*count);
 		goto out;
 	}
 	if (*count == *room) {

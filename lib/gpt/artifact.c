@@ -1,0 +1,562 @@
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "artifact.h"
+#include "f16.h"
+#include "file.h"
+#include "jsonio.h"
+#include "quantize.h"
+#include "safetensors.h"
+#include "say.h"
+
+/* Deflate never expands more than this; a header that promises more is a lie. */
+#define MAX_EXPANSION 1032
+#define MAX_HEADER ((size_t)4 << 20)
+
+/* How a tensor of the table is stored. */
+static enum safetensors_dtype
+stored_as(const struct params_tensor *t)
+{
+	if (t->dims == 2 && t->n > QUANTIZE_MIN_ELEMENTS)
+		return (SAFETENSORS_I8);
+	if (t->group == PARAMS_SCALAR)
+		return (SAFETENSORS_F32);
+	return (SAFETENSORS_F16);
+}
+
+/* The entries of the file: first all F32, then F16 (scales too), then I8, so that each is aligned. */
+struct layout {
+	struct safetensors_tensor *entries;
+	char (*scale_names)[PARAMS_NAME_SIZE + 8];	/* by tensor */
+	size_t *tensor;		/* by entry: which tensor of the table */
+	int *is_scale;		/* by entry */
+	size_t count;
+	uint64_t bytes;
+};
+
+static void
+layout_free(struct layout *l)
+{
+	free(l->entries);
+	free(l->scale_names);
+	free(l->tensor);
+	free(l->is_scale);
+}
+
+static void
+layout_add(struct layout *l, const struct params *p, size_t i, enum safetensors_dtype dtype, int is_scale)
+{
+	const struct params_tensor *t = &p->tensors[i];
+	struct safetensors_tensor *e = &l->entries[l->count];
+
+	l->tensor[l->count] = i;
+	l->is_scale[l->count] = is_scale;
+	l->count++;
+	e->name = is_scale ? l->scale_names[i] : t->name;
+	e->dtype = dtype;
+	e->dims = is_scale ? 1 : (size_t)t->dims;
+	e->shape[0] = is_scale || t->dims == 2 ? t->rows : t->cols;
+	e->shape[1] = is_scale || t->dims == 1 ? 0 : t->cols;
+	e->n = is_scale ? t->rows : t->n;
+	e->offset = l->bytes;
+	e->bytes = e->n * safetensors_dtype_size(dtype);
+	l->bytes += e->bytes;
+}
+
+static int
+layout_make(struct layout *l, const struct params *p)
+{
+	*l = (struct layout) {
+		.entries = calloc(2 * p->count, sizeof(*l->entries)),
+		.scale_names = calloc(p->count, sizeof(*l->scale_names)),
+		.tensor = calloc(2 * p->count, sizeof(*l->tensor)),
+		.is_scale = calloc(2 * p->count, sizeof(*l->is_scale)),
+	};
+	if (l->entries == NULL || l->scale_names == NULL || l->tensor == NULL || l->is_scale == NULL) {
+		layout_free(l);
+		*l = (struct layout) { NULL, NULL, NULL, NULL, 0, 0 };
+		errno = ENOMEM;
+		return (-1);
+	}
+	for (size_t i = 0; i < p->count; i++) {
+		strcpy(l->scale_names[i], p->tensors[i].name);
+		strcat(l->scale_names[i], ".scale");
+	}
+	for (size_t i = 0; i < p->count; i++)
+		if (stored_as(&p->tensors[i]) == SAFETENSORS_F32)
+			layout_add(l, p, i, SAFETENSORS_F32, 0);
+	for (size_t i = 0; i < p->count; i++) {
+		if (stored_as(&p->tensors[i]) == SAFETENSORS_F16)
+			layout_add(l, p, i, SAFETENSORS_F16, 0);
+		else if (stored_as(&p->tensors[i]) == SAFETENSORS_I8)
+			layout_add(l, p, i, SAFETENSORS_F16, 1);
+	}
+	for (size_t i = 0; i < p->count; i++)
+		if (stored_as(&p->tensors[i]) == SAFETENSORS_I8)
+			layout_add(l, p, i, SAFETENSORS_I8, 0);
+	return (0);
+}
+
+/* The stored tensors of data (laid out by l) as float32. */
+static void
+restore(const struct layout *l, const struct params *p, const unsigned char *data, float *w)
+{
+	const uint16_t *scales = NULL;
+
+	for (size_t e = 0; e < l->count; e++) {
+		const struct params_tensor *t = &p->tensors[l->tensor[e]];
+		const unsigned char *at = data + l->entries[e].offset;
+		float *out = w + t->offset;
+
+		if (l->is_scale[e])
+			continue;
+		switch (l->entries[e].dtype) {
+		case SAFETENSORS_F32:
+			memcpy(out, at, t->n * sizeof(*out));
+			break;
+		case SAFETENSORS_F16:
+			for (size_t i = 0; i < t->n; i++)
+				out[i] = f16_to(((const uint16_t *)(const void *)at)[i]);
+			break;
+		default:
+			for (size_t s = 0; s < e; s++)
+				if (l->is_scale[s] && l->tensor[s] == l->tensor[e])
+					scales = (const uint16_t *)(const void *)(data + l->entries[s].offset);
+			quantize_restore((const int8_t *)at, scales, t->rows, t->cols, out);
+			break;
+		}
+	}
+}
+
+/* Fill data from the weights; -1 after naming a tensor that cannot be stored. */
+static int
+store(const struct layout *l, const struct params *p, const float *w, double scale_floor, unsigned char *data,
+    float *scratch)
+{
+	for (size_t e = 0; e < l->count; e++) {
+		const struct params_tensor *t = &p->tensors[l->tensor[e]];
+		const float *in = w + t->offset;
+		uint16_t *half = (uint16_t *)(void *)(data + l->entries[e].offset);
+
+		if (l->is_scale[e])
+			continue;
+		for (size_t i = 0; i < t->n; i++) {
+			if (!isfinite(in[i]) || (l->entries[e].dtype != SAFETENSORS_F32 && fabsf(in[i]) >= 65520)) {
+				say_error("tensor '%s' holds %g, which the artifact cannot store", t->name,
+				    (double)in[i]);
+				errno = ERANGE;
+				return (-1);
+			}
+		}
+		switch (l->entries[e].dtype) {
+		case SAFETENSORS_F32:
+			memcpy(half, in, t->n * sizeof(*in));
+			break;
+		case SAFETENSORS_F16:
+			for (size_t i = 0; i < t->n; i++)
+				half[i] = f16_from(in[i]);
+			break;
+		default:
+			for (size_t s = 0; s < e; s++)
+				if (l->is_scale[s] && l->tensor[s] == l->tensor[e])
+					half = (uint16_t *)(void *)(data + l->entries[s].offset);
+			quantize_rows(in, t->rows, t->cols, scale_floor, (int8_t *)data + l->entries[e].offset, half,
+			    scratch);
+			break;
+		}
+	}
+	return (0);
+}
+
+/* Deflate pieces into fd, as one stream. */
+static int
+deflate_to(int fd, const void *const *pieces, const size_t *sizes, size_t count, uint64_t *written)
+{
+	unsigned char out[1 << 16];
+	z_stream z;
+	int rc;
+
+	memset(&z, 0, sizeof(z));
+	*written = 0;
+	if (deflateInit(&z, 9) != Z_OK) {
+		errno = ENOMEM;
+		return (-1);
+	}
+	for (size_t i = 0; i < count; i++) {
+		const unsigned char *in = pieces[i];
+		size_t left = sizes[i];
+
+		do {
+			z.next_in = (unsigned char *)(uintptr_t)in;
+			z.avail_in = left > 1 << 30 ? 1 << 30 : (uInt)left;
+			in += z.avail_in;
+			left -= z.avail_in;
+			do {
+				z.next_out = out;
+				z.avail_out = sizeof(out);
+				rc = deflate(&z, i + 1 == count && left == 0 ? Z_FINISH : Z_NO_FLUSH);
+				assert(rc != Z_STREAM_ERROR);
+				if (file_write_all(fd, out, sizeof(out) - z.avail_out) != 0) {
+					deflateEnd(&z);
+					return (-1);
+				}
+				*written += sizeof(out) - z.avail_out;
+			} while (z.avail_out == 0);
+		} while (left > 0);
+	}
+	deflateEnd(&z);
+	return (0);
+}
+
+static json_t *
+metadata_of(const struct params *p, const char *tokenizer_sha256)
+{
+	json_t *config = config_to_json(&p->config), *metadata = NULL;
+	char *text = config != NULL ? jsonio_line(config) : NULL;
+
+	if (text != NULL)
+		metadata = json_pack("{s:s, s:s, s:s}", "format", ARTIFACT_FORMAT, "config", text,
+		    "tokenizer_sha256", tokenizer_sha256);
+	free(text);
+	json_decref(config);
+	return (metadata);
+}
+
+static int
+fill_report(struct artifact_report *r, const struct layout *l, const struct params *p, const float *w,
+    const float *restored)
+{
+	if ((r->tensors = calloc(p->count, sizeof(*r->tensors))) == NULL)
+		return (-1);
+	r->payload_bytes = l->bytes;
+	for (size_t e = 0; e < l->count; e++)
+		r->tensors[l->tensor[e]].bytes += l->entries[e].bytes;
+	for (size_t i = 0; i < p->count; i++) {
+		const struct params_tensor *t = &p->tensors[i];
+		struct artifact_tensor *out = &r->tensors[i];
+		double sum = 0;
+
+		for (size_t j = 0; j < t->n; j++) {
+			const double error = fabs((double)restored[t->offset + j] - w[t->offset + j]);
+
+			out->max_error = fmax(out->max_error, error);
+			sum += error * error;
+		}
+		out->rms_error = sqrt(sum / (double)t->n);
+		out->name = t->name;
+		out->dtype = safetensors_dtype_name(stored_as(t));
+		out->dims = t->dims;
+		out->rows = t->rows;
+		out->cols = t->cols;
+		r->max_error = fmax(r->max_error, out->max_error);
+	}
+	return (0);
+}
+
+static size_t
+widest(const struct params *p)
+{
+	size_t most = 0;
+
+	for (size_t i = 0; i < p->count; i++)
+		most = p->tensors[i].cols > most ? p->tensors[i].cols : most;
+	return (most);
+}
+
+int
+artifact_write(int fd, const struct params *p, const float *w, const char *tokenizer_sha256, double scale_floor,
+    struct artifact_report *report)
+{
+	struct artifact_report r = { NULL, 0, 0, 0 };
+	unsigned char *data = NULL;
+	float *scratch = NULL, *restored = NULL;
+	json_t *metadata = NULL;
+	char *header = NULL;
+	struct layout l;
+	size_t header_n;
+	int rc = -1;
+
+	if (layout_make(&l, p) != 0)
+		goto err0;
+	data = calloc(1, l.bytes);
+	scratch = calloc(widest(p), sizeof(*scratch));
+	restored = calloc(p->n, sizeof(*restored));
+	metadata = metadata_of(p, tokenizer_sha256);
+	if (metadata != NULL)
+		header = safetensors_header(l.entries, l.count, metadata, &header_n);
+	if (data == NULL || scratch == NULL || restored == NULL || header == NULL) {
+		errno = ENOMEM;
+		goto err1;
+	}
+	if (store(&l, p, w, scale_floor, data, scratch) != 0)
+		goto out;
+	restore(&l, p, data, restored);
+	if (fill_report(&r, &l, p, w, restored) != 0)
+		goto err1;
+	if (deflate_to(fd, (const void *[]) { header, data }, (const size_t[]) { header_n, l.bytes }, 2,
+	    &r.bytes) != 0)
+		goto err1;
+	*report = r;
+	r.tensors = NULL;
+	rc = 0;
+	goto out;
+err1:
+	say_errno("cannot write the artifact");
+out:
+	artifact_report_free(&r);
+	free(header);
+	json_decref(metadata);
+	free(restored);
+	free(scratch);
+	free(data);
+	layout_free(&l);
+	return (rc);
+err0:
+	say_errno("cannot write the artifact");
+	return (-1);
+}
+
+void
+artifact_report_free(struct artifact_report *report)
+{
+	free(report->tensors);
+	report->tensors = NULL;
+}
+
+/* Inflate exactly n bytes; -1 after saying why. */
+static int
+inflate_exactly(z_stream *z, void *out, size_t n, const char *what)
+{
+	unsigned char *at = out;
+
+	while (n > 0) {
+		const uInt room = n > 1 << 30 ? 1 << 30 : (uInt)n;
+		int rc;
+
+		z->next_out = at;
+		z->avail_out = room;
+		rc = inflate(z, Z_NO_FLUSH);
+		at += room - z->avail_out;
+		n -= room - z->avail_out;
+		if (n == 0)
+			break;
+		if (rc == Z_STREAM_END || rc == Z_BUF_ERROR) {
+			say_error("'%s' is cut short: %zu more bytes were expected", what, n);
+			errno = ENODATA;
+			return (-1);
+		}
+		if (rc == Z_MEM_ERROR) {
+			errno = ENOMEM;
+			say_errno("cannot read '%s'", what);
+			return (-1);
+		}
+		if (rc != Z_OK) {
+			say_error("'%s' is damaged: %s", what, z->msg != NULL ? z->msg : "not a zlib stream");
+			errno = EBADMSG;
+			return (-1);
+		}
+	}
+	return (0);
+}
+
+/* After the last byte: the checksum holds and nothing follows. */
+static int
+inflate_end(z_stream *z, const char *what)
+{
+	unsigned char more;
+	int rc;
+
+	z->next_out = &more;
+	z->avail_out = 1;
+	rc = inflate(z, Z_FINISH);
+	if (rc == Z_STREAM_END && z->avail_out == 1 && z->avail_in == 0)
+		return (0);
+	if (rc == Z_DATA_ERROR)
+		say_error("'%s' is damaged: %s", what, z->msg != NULL ? z->msg : "bad data");
+	else if (z->avail_out == 0)
+		say_error("'%s' holds more than its header declares", what);
+	else if (rc == Z_STREAM_END)
+		say_error("'%s' has bytes after its end", what);
+	else {
+		say_error("'%s' is cut short: its checksum is missing", what);
+		errno = ENODATA;
+		return (-1);
+	}
+	errno = EBADMSG;
+	return (-1);
+}
+
+static int
+bad(const char *what, const char *why)
+{
+	say_error("'%s': %s", what, why);
+	errno = EBADMSG;
+	return (-1);
+}
+
+/* The configuration that a header declares. */
+static int
+read_metadata(const json_t *header, const char *what, struct artifact *a)
+{
+	const json_t *metadata = json_object_get(header, "__metadata__");
+	const char *format = json_string_value(json_object_get(metadata, "format"));
+	const char *tokenizer = json_string_value(json_object_get(metadata, "tokenizer_sha256"));
+	const char *text = json_string_value(json_object_get(metadata, "config"));
+	json_t *config;
+	int rc;
+
+	if (format == NULL || strcmp(format, ARTIFACT_FORMAT) != 0)
+		return (bad(what, "its format is not " ARTIFACT_FORMAT));
+	if (tokenizer == NULL || strlen(tokenizer) != SHA256_HEX_SIZE - 1 ||
+	    strspn(tokenizer, "0123456789abcdef") != SHA256_HEX_SIZE - 1)
+		return (bad(what, "its tokenizer_sha256 is no digest"));
+	if (text == NULL)
+		return (bad(what, "it has no model configuration"));
+	strcpy(a->tokenizer_sha256, tokenizer);
+	if ((config = jsonio_parse(text, strlen(text), what)) == NULL)
+		return (-1);
+	rc = config_from_json(&a->config, config);
+	json_decref(config);
+	if (rc != 0)
+		errno = EBADMSG;
+	return (rc);
+}
+
+/* Fetch the tensors that the configuration implies, and no others, into data laid out by l. */
+static int
+fetch_entries(const struct safetensors *s, const struct layout *l, const char *what, unsigned char *data)
+{
+	if (safetensors_count(s) != l->count)
+		return (bad(what, "it has not the number of tensors that its configuration implies"));
+	for (size_t e = 0; e < l->count; e++) {
+		const struct safetensors_tensor *mine = &l->entries[e];
+		const struct safetensors_tensor *t = safetensors_find(s, mine->name);
+
+		if (t == NULL || t->dtype != mine->dtype || t->dims != mine->dims || t->shape[0] != mine->shape[0] ||
+		    (t->dims == 2 && t->shape[1] != mine->shape[1])) {
+			say_error("'%s': tensor '%s' is missing, or not of the type and shape that its configuration "
+			    "implies", what, mine->name);
+			errno = EBADMSG;
+			return (-1);
+		}
+		if (safetensors_get(s, t, data + mine->offset) != 0)
+			return (-1);
+	}
+	return (0);
+}
+
+/*
+ * Inflate a whole file, whose size follows from its header alone: length,
+ * then configuration, then tensors.  Fills a's configuration and table, and
+ * the layout.  NULL after saying why; the caller frees the file's bytes.
+ */
+static unsigned char *
+inflate_file(z_stream *z, size_t n, const char *what, struct artifact *a, struct layout *l, size_t *file_n)
+{
+	unsigned char first[8], *file = NULL, *more;
+	json_t *header = NULL;
+	uint64_t length = 0;
+
+	if (inflate_exactly(z, first, sizeof(first), what) != 0)
+		return (NULL);
+	for (int i = 7; i >= 0; i--)
+		length = length << 8 | first[i];
+	if (length > MAX_HEADER || length > (uint64_t)n * MAX_EXPANSION) {
+		bad(what, "its header is too long");
+		return (NULL);
+	}
+	if ((file = malloc(8 + length)) == NULL)
+		goto nomem;
+	memcpy(file, first, sizeof(first));
+	if (inflate_exactly(z, file + 8, length, what) != 0)
+		goto err;
+	if ((header = jsonio_parse((char *)file + 8, length, what)) == NULL || read_metadata(header, what, a) != 0)
+		goto err;
+	if (config_parameters(&a->config) > (uint64_t)n * MAX_EXPANSION) {
+		bad(what, "it is too small to hold the model that it declares");
+		goto err;
+	}
+	if ((a->params = params_new(&a->config)) == NULL || layout_make(l, a->params) != 0)
+		goto nomem;
+	*file_n = 8 + length + l->bytes;
+	if ((more = realloc(file, *file_n)) == NULL)
+		goto nomem;
+	file = more;
+	if (inflate_exactly(z, file + 8 + length, l->bytes, what) != 0 || inflate_end(z, what) != 0)
+		goto err;
+	json_decref(header);
+	return (file);
+
+nomem:
+	errno = ENOMEM;
+	say_errno("cannot read '%s'", what);
+err:
+	json_decref(header);
+	free(file);
+	return (NULL);
+}
+
+int
+artifact_read(const void *data, size_t n, const char *what, struct artifact *a)
+{
+	struct layout l = { NULL, NULL, NULL, NULL, 0, 0 };
+	unsigned char *file = NULL, *tensors = NULL;
+	struct safetensors *s = NULL;
+	size_t file_n;
+	z_stream z;
+	int rc = -1;
+
+	memset(a, 0, sizeof(*a));
+	memset(&z, 0, sizeof(z));
+	if (n > UINT32_MAX)
+		return (bad(what, "it is larger than any artifact"));
+	z.next_in = (unsigned char *)(uintptr_t)data;
+	z.avail_in = (uInt)n;
+	if (inflateInit(&z) != Z_OK)
+		goto nomem;
+	if ((file = inflate_file(&z, n, what, a, &l, &file_n)) == NULL)
+		goto out;
+	tensors = malloc(l.bytes);
+	a->w = malloc(a->params->n * sizeof(*a->w));
+	if (tensors == NULL || a->w == NULL)
+		goto nomem;
+	if ((s = safetensors_parse(file, file_n, what)) == NULL || fetch_entries(s, &l, what, tensors) != 0)
+		goto out;
+	restore(&l, a->params, tensors, a->w);
+	for (size_t i = 0; i < a->params->n; i++) {
+		if (!isfinite(a->w[i])) {
+			bad(what, "it holds weights that are not finite");
+			goto out;
+		}
+	}
+	rc = 0;
+	goto out;
+nomem:
+	errno = ENOMEM;
+	say_errno("cannot read '%s'", what);
+out:
+	inflateEnd(&z);
+	safetensors_free(s);
+	layout_free(&l);
+	free(tensors);
+	free(file);
+	if (rc != 0)
+		artifact_free(a);
+	return (rc);
+}
+
+void
+artifact_free(struct artifact *a)
+{
+	const int error = errno;
+
+	params_free(a->params);
+	free(a->w);
+	a->params = NULL;
+	a->w = NULL;
+	errno = error;
+}

@@ -1,0 +1,69 @@
+#ifndef HG_ARTIFACT_H
+#define HG_ARTIFACT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config.h"
+#include "params.h"
+#include "sha256.h"
+
+/**
+ * The artifact: one zlib stream (level 9) of a safetensors file.  Two-dimensional
+ * tensors over 65,536 elements are I8 with F16 scales under NAME.scale; control
+ * tensors are F32; all others F16.  __metadata__ holds
+ *   format      "homegolf.artifact.v1"
+ *   config      the model configuration as JSON text
+ *   tokenizer_sha256
+ * It opens with anybody's zlib and safetensors reader.
+ */
+
+#define ARTIFACT_FORMAT "homegolf.artifact.v1"
+
+/* What became of one tensor of the table. */
+struct artifact_tensor {
+	const char *name;	/* as in params */
+	const char *dtype;	/* "I8", "F16", "F32" */
+	int dims;
+	size_t rows, cols;
+	uint64_t bytes;		/* before compression, scales included */
+	double max_error, rms_error;	/* restored against original */
+};
+
+struct artifact_report {
+	struct artifact_tensor *tensors;	/* params->count of them, in its order */
+	uint64_t payload_bytes;	/* tensor data before compression */
+	uint64_t bytes;		/* of the artifact */
+	double max_error;
+};
+
+/**
+ * artifact_write(fd, p, w, tokenizer_sha256, scale_floor, report):
+ * Write the artifact of weights ${w} to ${fd}; the same arguments give the same bytes.
+ * Owns:   the caller calls artifact_report_free; its names live as long as ${p}.
+ * Errors: -1 after saying why; errno of write, ENOMEM, or ERANGE (a weight that is not finite, or too large for
+ *         binary16).
+ */
+int artifact_write(int fd, const struct params *p, const float *w, const char *tokenizer_sha256, double scale_floor,
+    struct artifact_report *report);
+void artifact_report_free(struct artifact_report *report);
+
+struct artifact {
+	struct config config;
+	char tokenizer_sha256[SHA256_HEX_SIZE];
+	struct params *params;
+	float *w;		/* restored weights, (params->n) */
+};
+
+/**
+ * artifact_read(data, n, what, a):
+ * Restore an artifact from memory.  Nothing is believed: the configuration
+ * stands in the header, from it follow all names, types and sizes, and no more
+ * is inflated than that; the stream must end there, and its checksum hold.
+ * Owns:   the caller calls artifact_free.
+ * Errors: -1 after saying why; errno EBADMSG (altered or malformed), ENODATA (cut short), ENOMEM.
+ */
+int artifact_read(const void *data, size_t n, const char *what, struct artifact *a);
+void artifact_free(struct artifact *a);
+
+#endif

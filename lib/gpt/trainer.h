@@ -1,0 +1,85 @@
+#ifndef HG_TRAINER_H
+#define HG_TRAINER_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "model.h"
+#include "optimizer.h"
+
+/**
+ * The training loop's pure core: parameters, optimizer state and two counters.
+ * It knows neither clocks nor run directories; whoever drives it decides the
+ * learning-rate scale of each step.  State, scale and data decide the next
+ * state to the last bit.
+ */
+
+/**
+ * Fill ids with the span'th span of n consecutive ids of the training stream
+ * (ids span*n .. span*n + n - 1, wrapping at the end of the last shard).
+ * Returns 0, or -1 after saying why.
+ */
+typedef int trainer_source(void *cookie, uint64_t span, int32_t *ids, size_t n);
+
+struct trainer_args {
+	struct model *model;			/* MODEL_TRAIN; max_passes at least micro-batches per step */
+	const struct optimizer_law *law;	/* copied */
+	size_t seq_len;
+	size_t batch_tokens;			/* per step: a multiple of micro_batch_tokens */
+	size_t micro_batch_tokens;		/* a multiple of seq_len; decides the order of data */
+	trainer_source *source;
+	void *cookie;
+};
+
+struct trainer;
+
+/* Owns: the caller closes, before the model, which it must fill (model_set) itself. Errors: NULL after saying why. */
+struct trainer *trainer_open(const struct trainer_args *args);
+void trainer_close(struct trainer *t);
+
+enum { TRAINER_DIVERGED = 1 };
+
+struct trainer_result {
+	double loss;		/* mean nats of the batch, before the update */
+	double grad_norm;	/* before clipping; NAN when not clipping */
+};
+
+/**
+ * trainer_step(t, lr_scale, result):
+ * One step over batch_tokens tokens: forward, backward, update.
+ * Returns TRAINER_DIVERGED if the loss (or the norm, when clipping) is not
+ * finite, said; the parameters were then not touched.
+ * Errors: -1 after saying why: the source failed, or gave an id out of range.
+ */
+int trainer_step(struct trainer *t, double lr_scale, struct trainer_result *result);
+
+uint64_t trainer_steps(const struct trainer *t);	/* steps done */
+uint64_t trainer_spans(const struct trainer *t);	/* micro-batches taken from the source */
+size_t trainer_micro_batches(const struct trainer *t);	/* per step */
+
+/* Nonzero if every weight is finite: look before publishing the last step's. */
+int trainer_finite(const struct trainer *t);
+
+/**
+ * trainer_mark(t) / trainer_rollback(t):
+ * For warm-up: mark keeps the weights of a trainer that has done no step;
+ * rollback returns to them, to an empty optimizer and to the first span.
+ * Errors: -1 after saying why (out of memory).
+ */
+int trainer_mark(struct trainer *t);
+void trainer_rollback(struct trainer *t);
+
+/**
+ * trainer_save(t, fd, extra) / trainer_load(t, fd, what, extra):
+ * The complete state as one safetensors file: weights by name, NAME.momentum
+ * (Muon), NAME.adam_m and NAME.adam_v, the counters and shape of the batch in
+ * __metadata__, where the caller's own strings (${extra}: clocks, offsets) ride
+ * along.  Training on after load gives the bits of training on without it.
+ * Owns:   the caller decrefs *extra.
+ * Errors: -1 after saying why; errno of writing or reading, EBADMSG (malformed, or of another model or batch).
+ */
+int trainer_save(const struct trainer *t, int fd, const json_t *extra);
+int trainer_load(struct trainer *t, int fd, const char *what, json_t **extra);
+
+#endif
