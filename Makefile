@@ -102,6 +102,8 @@ $(CHECKS:%=$(T)/%): $(T)/%: $(B)/t/%.o $(ALL_LIBS)
 	$(call say,LD)
 	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$(T)/torture: $(B)/t/tracer/calls.o $(B)/t/tracer/durable.o
+
 $(UNITS:%=$(B)/unit/%): $(B)/unit/%: $(B)/t/unit/%.o $(ALL_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LD)

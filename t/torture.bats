@@ -1,0 +1,156 @@
+# The tracer kills, fails and judges as it says; and it goes red for the bugs that it is there to find.
+load helper
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	mkdir d
+	torture=$HG_T/torture
+	verbs=$HG_T/verbs
+	# Leaks cannot be looked for under ptrace.
+	export ASAN_OPTIONS=detect_leaks=0
+}
+
+# field WORD: of the last report.
+field() {
+	awk -v w="$1" '$1 == w { print $2 }' report
+}
+
+# A command with bug $1 breaks rule $2: $3 are more options, the rest is what it does.
+red() {
+	local bug=$1 rule=$2 options=$3
+	shift 3
+	# shellcheck disable=SC2086
+	run --separate-stderr "$torture" -g d $options -r report "$verbs" -b "$bug" d "$@"
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"violation: $rule: "* ]]
+}
+
+@test "the file verbs break no rule of the durability order" {
+	run "$torture" -g d -r report "$verbs" d create training_report.json a replace summary.json b \
+		post train_status.json c append ledger.jsonl d
+	[ "$status" -eq 0 ]
+	[ "$output" = "" ]
+	[ "$(field exit)" = 0 ]
+	[ "$(cat d/training_report.json d/summary.json d/train_status.json d/ledger.jsonl)" = abcd ]
+}
+
+@test "a result published before its bytes are synced is found" {
+	red no-sync unsynced-data "" create training_report.json text
+}
+
+@test "a directory that is not synced before the command ends is found" {
+	red no-dir-sync unsynced-name "" create checkpoint.safetensors text
+}
+
+@test "a directory that is not synced before the next marker is found" {
+	red no-dir-sync unsynced-name "" create checkpoint.safetensors text create training_report.json text
+	[[ "$stderr" == *"checkpoint.safetensors is not synced before"*training_report.json* ]]
+}
+
+@test "a result written in place is found" {
+	red in-place written-in-place "" create training_report.json text
+}
+
+@test "a result published by rename is found, for it would overwrite another" {
+	red rename overwritable "" create training_report.json text
+}
+
+@test "a failed sync that is tried again and then believed is found" {
+	red retry failed-sync "-s sync -n 1 -e EIO" create training_report.json text
+}
+
+@test "an append that is not synced is found" {
+	red no-append-sync unsynced-append "" append ledger.jsonl text
+}
+
+@test "a process that outlives its command is found and ended" {
+	run --separate-stderr "$torture" -w 0.2 -r report "$verbs" -b child d post a b
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"violation: survives: process "*"(verbs) still runs"* ]]
+	[ "$(field survivors)" = 1 ]
+	run ! kill -0 "$(sed -n 's/.*process \([0-9]*\) .*/\1/p' <<<"$stderr")"
+}
+
+@test "a command that hangs is found and ended" {
+	run --separate-stderr "$torture" -t 0.2 -r report sleep 600
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"violation: hangs: "* ]]
+	[ "$(field signal)" = 9 ]
+}
+
+@test "one counter numbers the calls of a whole process tree" {
+	run "$torture" -s exec -o trace -r report sh -c '(/bin/cat /dev/null); /usr/bin/env /bin/true; :'
+	[ "$status" -eq 0 ]
+	[ "$(cut -d' ' -f1 trace | paste -sd' ')" = "1 2 3" ]
+	[ "$(cut -d' ' -f2 trace | sort -u | wc -l)" -eq 2 ]
+}
+
+@test "the call at which a tree is killed has not happened, and with -x it has" {
+	run "$torture" -s mkdir -n 2 -r report mkdir one two three
+	[ "$status" -eq 0 ]
+	[ "$(field signal)" = 9 ]
+	[ "$(ls -d one two three 2>/dev/null)" = one ]
+	run "$torture" -s mkdir -n 2 -x -r report mkdir four five six
+	[ "$(ls -d four five six 2>/dev/null | paste -sd' ')" = "five four" ]
+}
+
+@test "the caller, its parent or the root is killed alone" {
+	run "$torture" -s mkdir -n 1 -k caller -r report sh -c 'mkdir one; mkdir two'
+	[ "$(ls -d one two 2>/dev/null)" = two ]
+	run "$torture" -s mkdir -n 1 -k parent -r report sh -c 'mkdir three; mkdir four'
+	[ "$(ls -d three four 2>/dev/null)" = three ]
+	[ "$(field signal)" = 9 ]
+	run "$torture" -s mkdir -n 1 -k root -z TERM -r report sh -c '(mkdir five; :); mkdir six; :'
+	[ "$(ls -d five six 2>/dev/null)" = five ]
+	[ "$(field signal)" = 15 ]
+}
+
+@test "a call that is made to fail does nothing and fails as asked, once or from then on" {
+	run "$torture" -s mkdir -n 1 -e ENOSPC -r report mkdir one two
+	[[ "$output" == *one*"No space left on device"* ]]
+	[ "$(field exit)" = 1 ]
+	[ "$(field injected)" = 1 ]
+	[ "$(ls -d one two 2>/dev/null)" = two ]
+	run "$torture" -s mkdir -n 1 -a -e ENOSPC -r report mkdir three four
+	[ "$(field injected)" = 2 ]
+	[ ! -e three ] && [ ! -e four ]
+}
+
+@test "a file created under fire is absent or whole at every call, and the next writer completes it" {
+	local n calls
+	run "$torture" -s all -r report "$verbs" d create training_report.json text
+	calls=$(field calls)
+	[ "$calls" -gt 10 ]
+	for n in $(seq "$calls"); do
+		rm -rf d && mkdir d
+		"$torture" -s all -n "$n" -r report "$verbs" d create training_report.json text
+		[ "$(field signal)" = 9 ]
+		[ ! -e d/training_report.json ] || [ "$(cat d/training_report.json)" = text ]
+		"$verbs" d create training_report.json text
+		[ "$(ls -A d)" = training_report.json ]
+		[ "$(cat d/training_report.json)" = text ]
+	done
+}
+
+@test "a file written in place is seen half there by the same probe" {
+	local n half=0
+	for n in 1 2 3 4 5 6; do
+		rm -rf d && mkdir d
+		"$torture" -n "$n" -r report "$verbs" -b in-place d create training_report.json text
+		[ ! -e d/training_report.json ] || [ "$(cat d/training_report.json)" = text ] || half=1
+	done
+	[ "$half" -eq 1 ]
+}
+
+@test "its command line is checked" {
+	run "$torture" -h
+	[ "$status" -eq 0 ]
+	run "$torture" -s no true
+	[ "$status" -eq 100 ]
+	run "$torture" -n 0 true
+	[ "$status" -eq 100 ]
+	run "$torture" -e EWHAT true
+	[ "$status" -eq 100 ]
+	run "$torture"
+	[ "$status" -eq 100 ]
+}
