@@ -71,7 +71,7 @@ static struct opt table[] = {
 	{ .letter = 'k', .arg = "WHO", .help = "kill all, the caller, its parent or the root (all)" },
 	{ .letter = 'z', .arg = "SIGNAL", .help = "by KILL, TERM, INT, HUP or STOP (KILL)" },
 	{ .letter = 'x', .help = "kill after the call, not before it" },
-	{ .letter = 'e', .arg = "ERROR", .help = "do not kill: the call fails with ENOSPC, EIO, EMFILE, EINTR, ENOMEM, ..." },
+	{ .letter = 'e', .arg = "ERROR", .help = "not kill but fail: ENOSPC, EIO, EMFILE, EINTR, ENOMEM, ..." },
 	{ .letter = 'a', .help = "and so do all that follow" },
 	{ .letter = 'g', .arg = "DIR", .help = "judge the durability order below DIR", .repeats = 1 },
 	{ .letter = 't', .arg = "SECONDS", .help = "the command may run this long (60)" },
@@ -351,7 +351,8 @@ stopped(pid_t tid, int status)
 		k->command = k->tgid;
 		find_loader(k);
 		resume(tid, 0);
-	} else if (event == PTRACE_EVENT_STOP && (sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU)) {
+	} else if (event == PTRACE_EVENT_STOP &&
+	    (sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU)) {
 		ptrace(PTRACE_LISTEN, tid, NULL, NULL);
 	} else
 		resume(tid, event != 0 ? 0 : sig);
@@ -468,7 +469,9 @@ signal_of(const char *name)
 	static const struct {
 		const char *name;
 		int sig;
-	} signals[] = { { "KILL", SIGKILL }, { "TERM", SIGTERM }, { "INT", SIGINT }, { "HUP", SIGHUP }, { "STOP", SIGSTOP } };
+	} signals[] = {
+		{ "KILL", SIGKILL }, { "TERM", SIGTERM }, { "INT", SIGINT }, { "HUP", SIGHUP }, { "STOP", SIGSTOP },
+	};
 	size_t i;
 
 	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)

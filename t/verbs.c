@@ -18,7 +18,7 @@
 #include "say.h"
 
 static struct opt table[] = {
-	{ .letter = 'b', .arg = "BUG", .help = "no-sync, no-dir-sync, in-place, rename, retry, no-append-sync or child" },
+	{ .letter = 'b', .arg = "BUG", .help = "no-sync, no-dir-sync, in-place, rename, retry, no-append-sync, child" },
 	{ .letter = '\0' },
 };
 

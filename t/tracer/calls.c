@@ -178,18 +178,25 @@ calls_stop(pid_t tid, struct calls *c, int64_t *result)
 
 #if defined(__x86_64__)
 
+static int
+poke(pid_t tid, size_t offset, int64_t value)
+{
+
+	return (ptrace(PTRACE_POKEUSER, tid, offset, (void *)value) == -1 ? -1 : 0);
+}
+
 int
 calls_skip(pid_t tid)
 {
 
-	return (ptrace(PTRACE_POKEUSER, tid, offsetof(struct user_regs_struct, orig_rax), (void *)-1L) == -1 ? -1 : 0);
+	return (poke(tid, offsetof(struct user_regs_struct, orig_rax), -1));
 }
 
 int
 calls_forge(pid_t tid, int64_t result)
 {
 
-	return (ptrace(PTRACE_POKEUSER, tid, offsetof(struct user_regs_struct, rax), (void *)(long)result) == -1 ? -1 : 0);
+	return (poke(tid, offsetof(struct user_regs_struct, rax), result));
 }
 
 #elif defined(__aarch64__)
@@ -301,9 +308,10 @@ calls_errno(const char *name)
 		const char *name;
 		int value;
 	} errors[] = {
-		{ "ENOSPC", ENOSPC }, { "EIO", EIO }, { "EMFILE", EMFILE }, { "EINTR", EINTR }, { "ENOMEM", ENOMEM },
-		{ "EAGAIN", EAGAIN }, { "EACCES", EACCES }, { "EROFS", EROFS }, { "EDQUOT", EDQUOT }, { "ENOENT", ENOENT },
-		{ "EPERM", EPERM }, { "EEXIST", EEXIST }, { "EMLINK", EMLINK }, { "ENOSYS", ENOSYS }, { "ENFILE", ENFILE },
+		{ "ENOSPC", ENOSPC }, { "EIO", EIO }, { "EMFILE", EMFILE }, { "EINTR", EINTR },
+		{ "ENOMEM", ENOMEM }, { "EAGAIN", EAGAIN }, { "EACCES", EACCES }, { "EROFS", EROFS },
+		{ "EDQUOT", EDQUOT }, { "ENOENT", ENOENT }, { "EPERM", EPERM }, { "EEXIST", EEXIST },
+		{ "EMLINK", EMLINK }, { "ENOSYS", ENOSYS }, { "ENFILE", ENFILE },
 	};
 	size_t i;
 
