@@ -34,6 +34,8 @@ APT := gcc libc6-dev libjansson-dev zlib1g-dev libssl-dev \
 
 # Each folder of lib/ lists its sources; dependencies point to the right.
 AREAS := judge gpt data run base
+# (Fragments have rules of their own.)
+.DEFAULT_GOAL := all
 include $(wildcard $(AREAS:%=lib/%/area.mk))
 
 # Tools in C, and the areas each may use.

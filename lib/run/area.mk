@@ -1,0 +1,31 @@
+# The run directory: contracts, specs, digests; locks, receipts, stages.
+run_SRC := contract fingerprint
+
+# Contracts and the list of counted code become sources (lib/run/embed.c prints them).
+run_OBJ = $(B)/lib/run/embedded_contracts.o $(B)/lib/run/embedded_code.o
+CONTRACTS := $(sort $(wildcard contracts/*.json))
+
+# What a stranger needs to train, restore and score: these count towards the cap.
+CODE_LIST := $(sort $(wildcard $(addprefix lib/gpt/,artifact.[ch] config.[ch] documents.[ch] generate.[ch] model.[ch] ops.[ch] \
+	ops_ref.c optimizer.[ch] params.[ch] quantize.[ch] safetensors.[ch] schedule.[ch] score.[ch] trainer.[ch]) \
+	$(addprefix lib/data/,dataset.[ch] documents.[ch] loader.[ch] shard.[ch] vocab.[ch])))
+# These only change speed.
+CODE_VARIANTS := $(sort $(wildcard lib/gpt/cpu/*.[ch] cuda/*.cu cuda/*.cuh))
+
+$(B)/gen/embed: lib/run/embed.c $(B)/libhg-base.a
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(CPPFLAGS) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(B)/gen/embedded_contracts.c: $(CONTRACTS) $(B)/gen/embed lib/run/area.mk
+	$(call say,GEN)
+	$(Q)$(B)/gen/embed contracts $(CONTRACTS) > $@.new && mv $@.new $@
+
+$(B)/gen/embedded_code.c: $(CODE_LIST) $(CODE_VARIANTS) $(B)/gen/embed lib/run/area.mk
+	$(call say,GEN)
+	$(Q)$(B)/gen/embed code $(CODE_LIST) -- $(CODE_VARIANTS) > $@.new && mv $@.new $@
+
+$(B)/lib/run/embedded_%.o: $(B)/gen/embedded_%.c lib/run/embedded.h lib/run/fingerprint.h
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(HG_CFLAGS) $(CFLAGS) -c -o $@ $<

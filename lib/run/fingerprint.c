@@ -1,0 +1,59 @@
+#include <errno.h>
+
+#include "embedded.h"
+#include "fingerprint.h"
+#include "jsonio.h"
+
+int
+fingerprint_system(const json_t *report, char hex[SHA256_HEX_SIZE])
+{
+	static const char *const keys[] = {
+		"backend", "isa", "arith", "threads", "lane", "cpu_model", "libraries", "numerics_sha256",
+	};
+	json_t *system, *member;
+	size_t i;
+	int rc = -1;
+
+	if ((system = json_object()) == NULL) {
+		errno = ENOMEM;
+		return (-1);
+	}
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if ((member = json_object_get(report, keys[i])) == NULL) {
+			errno = EBADMSG;
+			goto out;
+		}
+		if (json_object_set(system, keys[i], member) == -1) {
+			errno = ENOMEM;
+			goto out;
+		}
+	}
+	rc = jsonio_digest(system, hex);
+out:
+	json_decref(system);
+	return (rc);
+}
+
+void
+fingerprint_code(uint64_t *bytes, const char **sha256)
+{
+
+	if (bytes != NULL)
+		*bytes = embedded_code_bytes;
+	if (sha256 != NULL)
+		*sha256 = embedded_code_sha256;
+}
+
+const struct fingerprint_file *
+fingerprint_code_files(void)
+{
+
+	return (embedded_code);
+}
+
+const struct fingerprint_file *
+fingerprint_variant_files(void)
+{
+
+	return (embedded_code_variants);
+}

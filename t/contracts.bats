@@ -1,0 +1,130 @@
+# Contracts: one text for writers, readers, man pages and other people's validators.
+load helper
+
+contract() {
+	"$HG_T/contract" "$@"
+}
+
+@test "every contract keeps to the subset that the checker knows" {
+	contract -l
+}
+
+@test "a contract with an unknown keyword, a loose pattern or an unbounded integer is found" {
+	cd "$BATS_TEST_TMPDIR"
+	reject() {
+		printf '%s' "$1" > c.json
+		run --separate-stderr contract -l c.json
+		[ "$status" -eq 103 ]
+		[[ "$stderr" == *"$2"* ]] || { echo "$1: $stderr" >&2; false; }
+	}
+	reject '{"type": "string", "format": "uri"}' "unknown keyword 'format'"
+	reject '{"properties": {"a": {"oneOf": []}}}' "unknown keyword 'oneOf'"
+	reject '{"type": "text"}' "type 'text' is unknown"
+	reject '{"type": "integer"}' "an integer needs"
+	reject '{"type": "integer", "minimum": 0, "maximum": 9007199254740992}' "an integer needs"
+	reject '{"type": "string", "pattern": "a$"}' "pattern"
+	reject '{"type": "string", "pattern": "^a"}' "pattern"
+	reject '{"type": "string", "pattern": "^a|b$"}' "pattern"
+	reject '{"type": "string", "pattern": "^\\d$"}' "pattern"
+	reject '{"type": "string", "pattern": "^[^a]$"}' "pattern"
+	reject '{"type": "string", "pattern": "^[[:digit:]]$"}' "pattern"
+	reject '{"type": "string", "pattern": "^(?:a)$"}' "pattern"
+	reject '{"type": "string", "pattern": "^a+?$"}' "pattern"
+	reject '{"type": "string", "pattern": "^.$"}' "pattern"
+	reject '{"$ref": "#/$defs/nothing"}' "leads nowhere"
+	reject '{"$ref": "other.json"}' "leads nowhere"
+	reject '{"$defs": {"a": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"}' "another \$ref"
+	reject '{"required": ["a"], "properties": {}}' "'a' is no property"
+	reject '{"type": "boolean", "default": 3}' "3 is not true or false"
+	reject '{"x-tag": "important"}' "x-tag"
+	reject '{"properties": {"a.b": {}}}' "dot"
+	reject '{"enum": [[1]]}' "scalars"
+	reject '[]' "must be an object"
+}
+
+@test "every valid sample is accepted and every contract has one" {
+	local name
+	for name in $(contract -n); do
+		[ -e "$HG_TOP/contracts/$name.json" ]
+		contract "$name" "$HG_TOP/contracts/$name.valid"/*.json
+	done
+}
+
+@test "every invalid sample is refused with the error that stands beside it" {
+	local name f want seen=0
+	for name in $(contract -n); do
+		for f in "$HG_TOP/contracts/$name.invalid"/*.json; do
+			want=$(cat "${f%.json}.error")
+			run --separate-stderr contract "$name" "$f"
+			[ "$status" -eq 103 ] || { echo "$f: exit $status" >&2; false; }
+			[ -z "$output" ]
+			[[ "$stderr" == "contract: '$f': $want"* ]] || { printf '%s\n' "$stderr" "$want" >&2; false; }
+			seen=$((seen + 1))
+		done
+	done
+	[ "$seen" -ge 40 ]
+}
+
+@test "python3-jsonschema gives the same verdict on all samples and thousands of mutations of them" {
+	"$PYTHON" "$HG_TOP/t/contracts_agree.py" "$HG_T/contract" "$HG_TOP/contracts" >&2
+}
+
+@test "definitions that several contracts share are the same in all of them" {
+	run jq -rs '[.[] | ."$defs" // {} | to_entries[]] | group_by(.key)[] | map(.value) | unique |
+	    select(length > 1) | tojson' "$HG_TOP"/contracts/*.json
+	[ "$output" = "" ]
+}
+
+@test "every contract names itself in schema, but for the lines of metrics" {
+	run jq -r 'select(.properties.schema.const == null) | .title' "$HG_TOP"/contracts/*.json
+	[ "$output" = "metrics.jsonl, one line" ]
+}
+
+@test "every settable key of a spec has a default and a tag, and every digest is computed" {
+	run jq -r '.properties | to_entries[] | select(.value.properties and .key != "digests") | .key as $s |
+	    .value.properties | to_entries[] | select(.value.readOnly | not) | select("\($s).\(.key)" != "data.dir") |
+	    select((.value | has("default") | not) or .value."x-tag" == null) | "\($s).\(.key)"' \
+	    "$HG_TOP/contracts/spec.json"
+	[ "$output" = "" ]
+	run jq -r '.properties.digests.properties | to_entries[] | select(.value.readOnly | not) | .key' \
+	    "$HG_TOP/contracts/spec.json"
+	[ "$output" = "" ]
+}
+
+@test "every key has a description" {
+	run jq -r 'input_filename as $f | paths(objects) as $p | select($p[-2] == "properties") |
+	    select(getpath($p) | has("description") or (has("properties") and has("required")) | not) |
+	    "\($f) \($p | join("."))"' "$HG_TOP"/contracts/*.json
+	[ "$(grep -v '\$defs' <<< "$output")" = "" ]
+}
+
+@test "deep, huge and broken JSON is refused in one line" {
+	cd "$BATS_TEST_TMPDIR"
+	refuse() {
+		run --separate-stderr contract refusal "$1"
+		[ "$status" -eq "$2" ]
+		[[ "$stderr" == *"$3"* ]]
+		[ "$(wc -l <<< "$stderr")" -eq 1 ]
+	}
+	"$PYTHON" -c 'print("[" * 100000 + "]" * 100000)' > deep
+	refuse deep 103 "not JSON"
+	"$PYTHON" -c 'print("{\"schema\": " * 1000 + "1" + "}" * 1000)' > nested
+	refuse nested 103 "run_id: is missing"
+	"$PYTHON" -c 'print("[" + "0," * 3000000 + "0]")' > huge
+	refuse huge 111 "File too large"
+	: > empty
+	refuse empty 103 "not JSON"
+	printf '{"schema": "a", "schema": "b"}' > twice
+	refuse twice 103 "not JSON"
+	printf '{"schema": "\\u001b[2J\033"}' > control
+	refuse control 103 "not JSON"
+	jq '.kind = "\u009b\u202e"' "$HG_TOP/contracts/refusal.valid/full.json" > c1
+	refuse c1 103 'kind: "\xc2\x9b\xe2\x80\xae" is none'
+	printf '{"attempt": 1e999}' > big
+	refuse big 103 "not JSON"
+	refuse missing 111 "No such file"
+	mkfifo fifo
+	refuse fifo 111 "cannot read"
+	ln -s empty link
+	refuse link 111 "cannot read"
+}

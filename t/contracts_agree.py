@@ -1,0 +1,104 @@
+#!/usr/bin/python3
+"""contracts_agree.py CHECKER CONTRACTS [NAME...]: python3-jsonschema and our checker give the same verdict.
+
+For each contract all samples, and many small mutations of them, are judged by
+both; each difference is printed.  Exit status 1 if there was one.
+"""
+import copy
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+from jsonschema import Draft202012Validator, ValidationError, validators
+
+
+def pattern(validator, regex, instance, schema):
+    # ECMA-262: $ is the end of the text; Python's also lets a newline follow.
+    if isinstance(instance, str) and not re.search(regex[:-1] + r"\Z", instance):
+        yield ValidationError(f"{instance!r} does not match {regex!r}")
+
+
+CHECKER = validators.extend(Draft202012Validator, {"pattern": pattern})
+
+
+ODD = [None, True, False, 0, 1, -1, 1.0, 2.5, -0.0, 1e300, 9007199254740991, 9007199254740992, 9007199254740991.0,
+       "", "a", "none", "auto", "none\n", "x" * 5000, "\u00e9" * 64, "a\u0000b", "0" * 64, "0" * 65, "G" * 64,
+       "../x", ".x", "2026-11-21T22:41:00.123Z", [], [1], {}, {"x": 1}]
+
+
+def paths(v, at=()):
+    yield at
+    if isinstance(v, dict):
+        for k in v:
+            yield from paths(v[k], at + (k,))
+    elif isinstance(v, list):
+        for i in range(min(len(v), 3)):
+            yield from paths(v[i], at + (i,))
+
+
+def mutations(sample):
+    for at in paths(sample):
+        if not at:
+            yield from ODD
+            yield {**sample, "surplus": 1}
+            continue
+        for odd in ODD:
+            v = copy.deepcopy(sample)
+            w = v
+            for k in at[:-1]:
+                w = w[k]
+            w[at[-1]] = odd
+            yield v
+        v = copy.deepcopy(sample)
+        w = v
+        for k in at[:-1]:
+            w = w[k]
+        del w[at[-1]]
+        yield v
+        if isinstance(w, dict):
+            w[str(at[-1]) + "x"] = 1
+            yield v
+
+
+def main():
+    checker, folder, names = sys.argv[1], sys.argv[2], sys.argv[3:]
+    names = names or sorted(f[:-5] for f in os.listdir(folder) if f.endswith(".json"))
+    total = wrong = 0
+    for name in names:
+        schema = json.load(open(os.path.join(folder, name + ".json")))
+        Draft202012Validator.check_schema(schema)
+        is_valid = CHECKER(schema).is_valid
+        values = []
+        for kind in ("valid", "invalid"):
+            where = os.path.join(folder, f"{name}.{kind}")
+            for f in sorted(os.listdir(where)):
+                if not f.endswith(".json"):
+                    continue
+                v = json.load(open(os.path.join(where, f)))
+                if is_valid(v) != (kind == "valid"):
+                    print(f"{where}/{f}: python3-jsonschema does not find it {kind}")
+                    wrong += 1
+                values.append(v)
+                if kind == "valid":
+                    values.extend(mutations(v))
+        with tempfile.NamedTemporaryFile("w") as t:
+            for v in values:
+                t.write(json.dumps(v) + "\n")
+            t.flush()
+            ours = subprocess.run([checker, "-v", name, t.name], capture_output=True, text=True, check=True).stdout
+        ours = ours.splitlines()
+        assert len(ours) == len(values), f"{name}: {len(ours)} verdicts for {len(values)} values"
+        for v, line in zip(values, ours):
+            total += 1
+            if is_valid(v) != (line == "valid"):
+                wrong += 1
+                print(f"{name}: ours says '{line}', python3-jsonschema the opposite: {json.dumps(v)[:300]}")
+    print(f"{total} values, {wrong} differences")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
