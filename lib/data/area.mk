@@ -1,0 +1,2 @@
+# Text, tokens and shards.
+data_SRC := fault shard vocab child dataset tokens loader

@@ -1,0 +1,183 @@
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "clock.h"
+#include "proc.h"
+#include "say.h"
+
+/* Last words that are shown. */
+#define TAIL_BYTES 512
+
+/* Give ${fd}, or /dev/null for -1, to the child as descriptor ${as}. */
+static int
+place(int fd, int as)
+{
+
+	if (fd == -1 && (fd = open("/dev/null", as == 0 ? O_RDONLY : O_WRONLY)) == -1)
+		return (-1);
+	if (fd != as)
+		return (dup2(fd, as));
+	return (fcntl(fd, F_SETFD, 0));
+}
+
+/* In the child. Only returns if the program could not be started. */
+static void
+become(const char *const argv[], pid_t parent, int cwd_fd, const int fds[3])
+{
+	int i, high[3];
+
+	if (proc_die_with_parent(parent) == -1)
+		return;
+	if (cwd_fd != AT_FDCWD && fchdir(cwd_fd) == -1)
+		return;
+	/* First out of the way of 0 to 2, so that no order of descriptors overwrites one still needed. */
+	for (i = 0; i < 3; i++)
+		if ((high[i] = fds[i]) != -1 && (high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3)) == -1)
+			return;
+	for (i = 0; i < 3; i++)
+		if (place(high[i], i) == -1)
+			return;
+	signal(SIGPIPE, SIG_DFL);
+	execvp(argv[0], (char *const *)(size_t)argv);
+}
+
+int
+child_start(struct child *c, const char *const argv[], int cwd_fd, int in_fd, int out_fd, int err_fd,
+    int64_t wait_ms, struct fault *f)
+{
+	int fds[3] = { in_fd, out_fd, err_fd }, report[2], error = 0;
+	pid_t parent = getpid();
+	ssize_t n;
+
+	assert(wait_ms > 0);
+	c->pid = 0;
+	c->fd = -1;
+	c->err_fd = err_fd;
+	c->name = argv[0];
+	c->deadline_ms = clock_boot_ms() + wait_ms;
+	if (pipe(report) == -1)
+		return (fault_errno(f, "run", argv[0]));
+	if (fcntl(report[0], F_SETFD, FD_CLOEXEC) == -1 || fcntl(report[1], F_SETFD, FD_CLOEXEC) == -1)
+		goto err0;
+	if ((c->pid = fork()) == -1) {
+		c->pid = 0;
+		goto err0;
+	}
+	if (c->pid == 0) {
+		become(argv, parent, cwd_fd, fds);
+		error = errno;
+		n = write(report[1], &error, sizeof(error));
+		_exit(n == (ssize_t)sizeof(error) ? 127 : 126);
+	}
+	close(report[1]);
+	/* The pipe closes by itself when the program has started. */
+	do
+		n = read(report[0], &error, sizeof(error));
+	while (n == -1 && errno == EINTR);
+	close(report[0]);
+	if (n != 0) {
+		child_kill(c);
+		errno = n == (ssize_t)sizeof(error) ? error : ECHILD;
+		fault_errno(f, "run", c->name);
+		if (f != NULL && f->kind == FAULT_MISSING)
+			f->kind = FAULT_TOKENIZER_MISSING;
+		return (-1);
+	}
+	if ((c->fd = proc_pidfd(c->pid)) == -1) {
+		fault_errno(f, "watch", c->name);
+		child_kill(c);
+		return (-1);
+	}
+	fcntl(c->fd, F_SETFD, FD_CLOEXEC);
+	return (0);
+err0:
+	fault_errno(f, "run", c->name);
+	close(report[0]);
+	close(report[1]);
+	return (-1);
+}
+
+/* Collect the dead child; its wait status. */
+static int
+collect(struct child *c)
+{
+	int status = -1;
+
+	while (waitpid(c->pid, &status, 0) == -1 && errno == EINTR)
+		continue;
+	if (c->fd != -1)
+		close(c->fd);
+	c->fd = -1;
+	c->pid = 0;
+	return (status);
+}
+
+/* The last line with something in it of what the child said. */
+static void
+last_words(int fd, char *out, size_t size)
+{
+	char text[TAIL_BYTES + 1];
+	off_t end;
+	ssize_t n;
+	char *p;
+
+	*out = '\0';
+	if (fd == -1 || (end = lseek(fd, 0, SEEK_END)) == -1)
+		return;
+	n = pread(fd, text, TAIL_BYTES, end > TAIL_BYTES ? end - TAIL_BYTES : 0);
+	if (n <= 0)
+		return;
+	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' '))
+		n--;
+	text[n] = '\0';
+	p = strrchr(text, '\n');
+	snprintf(out, size, ": %s", p == NULL ? text : p + 1);
+}
+
+int
+child_wait(struct child *c, struct fault *f)
+{
+	struct pollfd watch = { .fd = c->fd, .events = POLLIN };
+	char words[TAIL_BYTES + 3], observed[TAIL_BYTES + 64];
+	int64_t left_ms;
+	int status;
+
+	assert(c->pid > 0);
+	for (;;) {
+		left_ms = c->deadline_ms - clock_boot_ms();
+		if (left_ms <= 0) {
+			child_kill(c);
+			return (fault_set(f, FAULT_DEADLINE, c->name, "it was killed", ""));
+		}
+		if (poll(&watch, 1, left_ms > 60000 ? 60000 : (int)left_ms) == 1)
+			break;
+	}
+	status = collect(c);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return (0);
+	last_words(c->err_fd, words, sizeof(words));
+	if (WIFSIGNALED(status))
+		snprintf(observed, sizeof(observed), "it died of signal %d%s", WTERMSIG(status), words);
+	else
+		snprintf(observed, sizeof(observed), "it exited with %d%s", WEXITSTATUS(status), words);
+	return (fault_set(f, FAULT_IO, c->name, observed, ""));
+}
+
+void
+child_kill(struct child *c)
+{
+
+	if (c->pid == 0)
+		return;
+	kill(c->pid, SIGKILL);
+	collect(c);
+}

@@ -1,0 +1,509 @@
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "atomfile.h"
+#include "clock.h"
+#include "dataset.h"
+#include "file.h"
+#include "jsonio.h"
+#include "num.h"
+#include "shard.h"
+#include "str.h"
+#include "vocab.h"
+
+#define DIGESTS_FILE ".digests"
+#define DIGESTS_MAX_BYTES ((size_t)4 << 20)
+#define DOCS_MAX_BYTES ((size_t)1 << 30)
+
+/* Smaller files are read every time: that is as fast as asking, and needs no trust in a clock. */
+#define REMEMBER_MIN_BYTES ((uint64_t)16 << 20)
+
+/* A file changed this recently might change again without its times showing it. */
+#define SETTLED_MS 2000
+
+/* DIR/NAME, or NAME if it is absolute. NULL with errno ENOMEM. */
+static char *
+path_in(const char *dir, const char *name)
+{
+	struct str s = STR_INIT;
+
+	if (str_printf(&s, "%s%s%s", *name == '/' ? "" : dir, *name == '/' ? "" : "/", name) == -1)
+		return (NULL);
+	return (s.p);
+}
+
+static char *
+copy(const char *text)
+{
+	struct str s = STR_INIT;
+
+	return (str_puts(&s, text) == -1 ? NULL : s.p);
+}
+
+/* Files of ours lie directly in the directory; adopted ones have an absolute path. */
+static int
+name_is_sound(const char *name)
+{
+
+	return (*name == '/' || (*name != '\0' && *name != '.' && strchr(name, '/') == NULL));
+}
+
+static int
+hex_is_sound(const char *hex)
+{
+
+	return (strlen(hex) == SHA256_HEX_SIZE - 1 && strspn(hex, "0123456789abcdef") == SHA256_HEX_SIZE - 1);
+}
+
+/* A count that must be there and not negative; 0 or -1. */
+static int
+get_u64(const json_t *v, const char *path, uint64_t *out)
+{
+	int64_t x = jsonio_i64(v, path, -1);
+
+	if (x < 0)
+		return (-1);
+	*out = (uint64_t)x;
+	return (0);
+}
+
+/* A digest; with ${optional} null gives "". */
+static int
+get_hex(const json_t *v, const char *path, int optional, char hex[SHA256_HEX_SIZE])
+{
+	const char *text = jsonio_text(v, path, "");
+
+	hex[0] = '\0';
+	if (hex_is_sound(text)) {
+		memcpy(hex, text, SHA256_HEX_SIZE);
+		return (0);
+	}
+	return (optional && json_is_null(jsonio_get(v, path)) ? 0 : -1);
+}
+
+/* The digest of a part: of the lines "DIGEST TOKENS" of its shards. */
+static int
+part_digest(const struct dataset_part *part, char hex[SHA256_HEX_SIZE])
+{
+	struct str s = STR_INIT;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < part->count && rc == 0; i++)
+		rc = str_printf(&s, "%s %" PRIu64 "\n", part->shards[i].sha256, part->shards[i].tokens);
+	if (rc == 0)
+		rc = sha256_hex(s.p, s.n, hex);
+	str_free(&s);
+	return (rc);
+}
+
+int
+dataset_digest(struct dataset *d)
+{
+	struct str s = STR_INIT;
+	int rc;
+
+	if (part_digest(&d->train, d->train.sha256) == -1 || part_digest(&d->val, d->val.sha256) == -1)
+		return (-1);
+	rc = str_printf(&s, "homegolf.dataset.v1\ntokenizer %s\ntrain %s\nval %s\nraw %s\n", d->tokenizer_sha256,
+	    d->train.sha256, d->val.sha256, *d->val_raw_sha256 == '\0' ? "-" : d->val_raw_sha256);
+	if (rc == 0)
+		rc = sha256_hex(s.p, s.n, d->content_sha256);
+	str_free(&s);
+	return (rc);
+}
+
+/* What is wrong with a part's members, or NULL. */
+static const char *
+read_part(const struct dataset *d, const json_t *v, struct dataset_part *part)
+{
+	const json_t *files = jsonio_get(v, "files"), *file;
+	struct dataset_shard *s;
+	uint64_t sum = 0;
+	const char *name;
+
+	if (json_array_size(files) == 0 || get_u64(v, "documents", &part->documents) == -1 ||
+	    get_u64(v, "tokens", &part->tokens) == -1 || get_u64(v, "bytes", &part->bytes) == -1)
+		return ("a part without files or counts");
+	if (get_u64(v, "raw_bytes", &part->raw_bytes) == -1)
+		part->raw_bytes = DATASET_UNKNOWN;
+	if ((part->shards = calloc(json_array_size(files), sizeof(*s))) == NULL)
+		return ("");
+	for (; part->count < json_array_size(files); part->count++) {
+		file = json_array_get(files, part->count);
+		s = &part->shards[part->count];
+		name = jsonio_text(file, "path", "");
+		if (!name_is_sound(name) || get_u64(file, "bytes", &s->bytes) == -1 ||
+		    get_u64(file, "tokens", &s->tokens) == -1 || get_hex(file, "sha256", 0, s->sha256) == -1)
+			return ("a shard without a sound name, size or digest");
+		if (s->tokens == 0 || s->tokens > SHARD_MAX_TOKENS || s->bytes != SHARD_HEADER_BYTES + 2 * s->tokens)
+			return ("a shard whose size and tokens disagree");
+		if ((s->path = path_in(d->dir, name)) == NULL)
+			return ("");
+		sum += s->tokens;
+	}
+	if (sum != part->tokens || part->documents > part->tokens)
+		return ("a part whose counts disagree");
+	return (NULL);
+}
+
+static const char *
+read_members(struct dataset *d, const json_t *v)
+{
+	char content[SHA256_HEX_SIZE];
+	const char *wrong, *kind, *name;
+	uint64_t x;
+
+	if (strcmp(jsonio_text(v, "schema", ""), "homegolf.dataset.v1") != 0)
+		return ("another schema");
+	if ((wrong = read_part(d, jsonio_get(v, "train"), &d->train)) != NULL ||
+	    (wrong = read_part(d, jsonio_get(v, "val"), &d->val)) != NULL)
+		return (wrong);
+	kind = jsonio_text(v, "tokenizer.kind", "");
+	name = jsonio_text(v, "tokenizer.file", "");
+	if (strcmp(kind, "sentencepiece") == 0) {
+		if (!name_is_sound(name))
+			return ("a tokenizer without a sound name");
+		if ((d->tokenizer_path = path_in(d->dir, name)) == NULL)
+			return ("");
+	} else if (strcmp(kind, "bytes") != 0)
+		return ("a tokenizer of unknown kind");
+	if (get_hex(v, "tokenizer.sha256", 0, d->tokenizer_sha256) == -1 ||
+	    get_hex(v, "val.raw_sha256", 1, d->val_raw_sha256) == -1 ||
+	    get_hex(v, "val.docs_sha256", 0, d->docs_sha256) == -1 || get_hex(v, "content_sha256", 0, content) == -1)
+		return ("a digest that is none");
+	if (get_u64(v, "tokenizer.vocab_size", &x) == -1 || x == 0 || x > SHARD_MAX_VOCAB)
+		return ("a vocabulary size out of range");
+	d->vocab_size = (uint32_t)x;
+	if (get_u64(v, "tokenizer.bos_id", &x) == -1 || x >= d->vocab_size)
+		return ("a BOS id out of range");
+	d->bos_id = (uint32_t)x;
+	name = jsonio_text(v, "val.docs_file", "");
+	if (!name_is_sound(name))
+		return ("a docs_file without a sound name");
+	if ((d->docs_path = path_in(d->dir, name)) == NULL || dataset_digest(d) == -1)
+		return ("");
+	if (strcmp(content, d->content_sha256) != 0)
+		return ("a content_sha256 that is not of its members");
+	return (NULL);
+}
+
+struct dataset *
+dataset_open(const char *dir, struct fault *f)
+{
+	struct str path = STR_INIT;
+	struct dataset *d;
+	const char *wrong;
+	json_t *v = NULL;
+
+	if ((d = calloc(1, sizeof(*d))) == NULL || (d->dir = copy(dir)) == NULL ||
+	    str_printf(&path, "%s/" DATASET_FILE, dir) == -1) {
+		fault_errno(f, "read", dir);
+		goto err0;
+	}
+	d->train.name = "train";
+	d->val.name = "val";
+	if (jsonio_read(AT_FDCWD, path.p, JSONIO_MAX_BYTES, NULL, &v) == -1) {
+		if (errno == EBADMSG)
+			fault_set(f, FAULT_INVALID, path.p, "not JSON", "");
+		else
+			fault_errno(f, "read", path.p);
+		goto err0;
+	}
+	if ((wrong = read_members(d, v)) != NULL) {
+		if (*wrong == '\0')
+			fault_errno(f, "read", path.p);
+		else
+			fault_set(f, FAULT_INVALID, path.p, wrong, "");
+		goto err0;
+	}
+	json_decref(v);
+	str_free(&path);
+	return (d);
+err0:
+	json_decref(v);
+	str_free(&path);
+	dataset_free(d);
+	return (NULL);
+}
+
+static void
+free_part(struct dataset_part *part)
+{
+	size_t i;
+
+	/* One more than counted may have a path, when reading stopped in its middle; calloc made the rest NULL. */
+	for (i = 0; i < part->count; i++)
+		free(part->shards[i].path);
+	free(part->shards);
+}
+
+void
+dataset_free(struct dataset *d)
+{
+
+	if (d == NULL)
+		return;
+	free_part(&d->train);
+	free_part(&d->val);
+	free(d->dir);
+	free(d->docs_path);
+	free(d->tokenizer_path);
+	free(d);
+}
+
+/* --- digests remembered ------------------------------------------------------ */
+
+struct digests {
+	int dirfd;		/* -1: can't be opened, nothing is remembered */
+	char *text;		/* the file as it was */
+	struct str added;
+};
+
+static void
+digests_open(struct digests *g, const char *dir)
+{
+
+	g->added = (struct str)STR_INIT;
+	g->text = NULL;
+	if ((g->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) != -1)
+		g->text = file_read(g->dirfd, DIGESTS_FILE, DIGESTS_MAX_BYTES, NULL);
+}
+
+/* Everything that would differ had the file been written to. The name comes last: it may hold blanks. */
+static int
+digests_key(struct str *key, const struct stat *st, const char *path)
+{
+
+	return (str_printf(key, "%ju %ju %jd %jd.%09ld %jd.%09ld %s", (uintmax_t)st->st_dev, (uintmax_t)st->st_ino,
+	    (intmax_t)st->st_size, (intmax_t)st->st_mtim.tv_sec, st->st_mtim.tv_nsec, (intmax_t)st->st_ctim.tv_sec,
+	    st->st_ctim.tv_nsec, path));
+}
+
+static int
+digests_find(const struct digests *g, const struct str *key, char hex[SHA256_HEX_SIZE])
+{
+	const char *line, *next;
+	size_t n;
+
+	for (line = g->text; line != NULL && *line != '\0'; line = next) {
+		n = strcspn(line, "\n");
+		next = line + n + (line[n] == '\n');
+		if (n != SHA256_HEX_SIZE + key->n || memcmp(line + SHA256_HEX_SIZE, key->p, key->n) != 0)
+			continue;
+		memcpy(hex, line, SHA256_HEX_SIZE - 1);
+		hex[SHA256_HEX_SIZE - 1] = '\0';
+		return (hex_is_sound(hex) ? 0 : -1);
+	}
+	return (-1);
+}
+
+/* Write what is new, in front of what is known: a file grown too large forgets its oldest. */
+static void
+digests_close(struct digests *g)
+{
+
+	if (g->dirfd != -1 && g->added.n > 0) {
+		if (g->text != NULL && g->added.n + strlen(g->text) < DIGESTS_MAX_BYTES)
+			(void)str_puts(&g->added, g->text);
+		(void)atomfile_post(g->dirfd, DIGESTS_FILE, g->added.p, g->added.n);
+	}
+	if (g->dirfd != -1)
+		close(g->dirfd);
+	str_free(&g->added);
+	free(g->text);
+}
+
+/* Digest of an open file, remembered if it is large and settled. */
+static int
+digests_of(struct digests *g, int fd, const char *path, char hex[SHA256_HEX_SIZE])
+{
+	struct str key = STR_INIT;
+	struct stat before, after;
+	int rc = -1;
+
+	if (fstat(fd, &before) == -1 || digests_key(&key, &before, path) == -1)
+		goto done;
+	if ((uint64_t)before.st_size >= REMEMBER_MIN_BYTES && digests_find(g, &key, hex) == 0) {
+		rc = 0;
+		goto done;
+	}
+	if (sha256_fd(fd, hex, NULL) == -1 || fstat(fd, &after) == -1)
+		goto done;
+	rc = 0;
+	if ((uint64_t)before.st_size >= REMEMBER_MIN_BYTES && strchr(path, '\n') == NULL &&
+	    before.st_ctim.tv_sec == after.st_ctim.tv_sec && before.st_ctim.tv_nsec == after.st_ctim.tv_nsec &&
+	    clock_wall_ms() - (int64_t)before.st_ctim.tv_sec * 1000 > SETTLED_MS)
+		(void)str_printf(&g->added, "%s %s\n", hex, key.p);
+done:
+	str_free(&key);
+	return (rc);
+}
+
+/* --- verifying ----------------------------------------------------------------- */
+
+static int
+verify_digest(struct digests *g, int fd, const char *path, const char *want, struct fault *f)
+{
+	char hex[SHA256_HEX_SIZE];
+
+	if (digests_of(g, fd, path, hex) == -1)
+		return (fault_errno(f, "read", path));
+	if (strcmp(hex, want) != 0)
+		return (fault_set(f, FAULT_WRONG_DIGEST, path, hex, want));
+	return (0);
+}
+
+static int
+verify_part(struct digests *g, const struct dataset_part *part, struct fault *f)
+{
+	char observed[64], expected[64];
+	struct shard s;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < part->count && rc == 0; i++) {
+		if (shard_open(&s, AT_FDCWD, part->shards[i].path, f) == -1)
+			return (-1);
+		if (s.size_bytes != part->shards[i].bytes) {
+			snprintf(observed, sizeof(observed), "%" PRIu64 " bytes", s.size_bytes);
+			snprintf(expected, sizeof(expected), "%" PRIu64 " bytes", part->shards[i].bytes);
+			rc = fault_set(f, s.size_bytes < part->shards[i].bytes ? FAULT_TRUNCATED : FAULT_WRONG_SIZE,
+			    s.path, observed, expected);
+		} else
+			rc = verify_digest(g, s.fd, s.path, part->shards[i].sha256, f);
+		shard_close(&s);
+	}
+	return (rc);
+}
+
+static int
+verify_file(struct digests *g, const char *path, const char *want, enum fault_kind missing, struct fault *f)
+{
+	int fd, rc;
+
+	if ((fd = file_open(AT_FDCWD, path, NULL)) == -1) {
+		fault_errno(f, "read", path);
+		if (f != NULL && f->kind == FAULT_MISSING)
+			f->kind = missing;
+		return (-1);
+	}
+	rc = verify_digest(g, fd, path, want, f);
+	close(fd);
+	return (rc);
+}
+
+int
+dataset_verify(const struct dataset *d, unsigned what, struct fault *f)
+{
+	struct digests g;
+	int rc = 0;
+
+	digests_open(&g, d->dir);
+	if ((what & DATASET_TOKENIZER) != 0 && d->tokenizer_path != NULL)
+		rc = verify_file(&g, d->tokenizer_path, d->tokenizer_sha256, FAULT_TOKENIZER_MISSING, f);
+	if (rc == 0 && (what & DATASET_VAL) != 0)
+		rc = verify_file(&g, d->docs_path, d->docs_sha256, FAULT_MISSING, f);
+	if (rc == 0 && (what & DATASET_VAL) != 0)
+		rc = verify_part(&g, &d->val, f);
+	if (rc == 0 && (what & DATASET_TRAIN) != 0)
+		rc = verify_part(&g, &d->train, f);
+	digests_close(&g);
+	return (rc);
+}
+
+/* --- validation documents ------------------------------------------------------- */
+
+/* A decimal number up to ${stop}; "-" is DATASET_UNKNOWN. Moves *p behind the stop. */
+static int
+read_count(char **p, char stop, uint64_t *out)
+{
+	char *end = strchr(*p, stop);
+	int rc = 0;
+
+	if (end == NULL)
+		return (-1);
+	*end = '\0';
+	if (strcmp(*p, "-") == 0)
+		*out = DATASET_UNKNOWN;
+	else
+		rc = num_u64(*p, 0, DATASET_UNKNOWN - 1, out);
+	*p = end + 1;
+	return (rc);
+}
+
+static int
+read_docs(const struct dataset *d, char *p, struct dataset_doc *docs)
+{
+	uint64_t i, index, tokens = 0, bytes = 0;
+
+	if (strncmp(p, DATASET_DOCS_HEADER, sizeof(DATASET_DOCS_HEADER) - 1) != 0)
+		return (-1);
+	p += sizeof(DATASET_DOCS_HEADER) - 1;
+	for (i = 0; i < d->val.documents; i++) {
+		if (read_count(&p, '\t', &index) == -1 || index != i || read_count(&p, '\t', &docs[i].tokens) == -1 ||
+		    read_count(&p, '\t', &docs[i].bytes) == -1 || read_count(&p, '\n', &docs[i].raw_bytes) == -1 ||
+		    docs[i].tokens == 0 || docs[i].tokens > d->val.tokens - tokens ||
+		    docs[i].bytes > d->val.bytes - bytes)
+			return (-1);
+		tokens += docs[i].tokens;
+		bytes += docs[i].bytes;
+	}
+	return (*p == '\0' && tokens == d->val.tokens && bytes == d->val.bytes ? 0 : -1);
+}
+
+struct dataset_doc *
+dataset_docs(const struct dataset *d, struct fault *f)
+{
+	struct dataset_doc *docs = NULL;
+	char *text;
+
+	if ((text = file_read(AT_FDCWD, d->docs_path, DOCS_MAX_BYTES, NULL)) == NULL ||
+	    (docs = calloc(d->val.documents, sizeof(*docs))) == NULL) {
+		fault_errno(f, "read", d->docs_path);
+		goto err0;
+	}
+	if (read_docs(d, text, docs) == -1) {
+		fault_set(f, FAULT_INVALID, d->docs_path, "its rows are not those that dataset.json counts", "");
+		goto err0;
+	}
+	free(text);
+	return (docs);
+err0:
+	free(docs);
+	free(text);
+	return (NULL);
+}
+
+struct vocab *
+dataset_vocab(const struct dataset *d, struct fault *f)
+{
+	const char *object = d->tokenizer_path != NULL ? d->tokenizer_path : "bytes";
+	struct vocab *v;
+
+	if (d->tokenizer_path != NULL)
+		v = vocab_open(d->tokenizer_path, f);
+	else if ((v = vocab_bytes()) == NULL)
+		fault_errno(f, "open", object);
+	if (v == NULL)
+		return (NULL);
+	if (strcmp(vocab_sha256(v), d->tokenizer_sha256) != 0) {
+		fault_set(f, FAULT_WRONG_DIGEST, object, vocab_sha256(v), d->tokenizer_sha256);
+		goto err0;
+	}
+	if (vocab_size(v) != d->vocab_size || vocab_bos(v) != d->bos_id) {
+		fault_set(f, FAULT_INVALID, object, "vocabulary size or BOS differ from dataset.json", "");
+		goto err0;
+	}
+	return (v);
+err0:
+	vocab_free(v);
+	return (NULL);
+}

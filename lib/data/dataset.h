@@ -1,0 +1,95 @@
+#ifndef HG_DATASET_H
+#define HG_DATASET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fault.h"
+#include "sha256.h"
+
+/**
+ * A data directory as hg-data leaves it, hg-dataset(5): dataset.json, the
+ * tokenizer, the shards (inside it, or adopted where they lay) and val_docs.tsv.
+ * Opening reads and checks dataset.json alone; files are checked by
+ * dataset_verify, by content.
+ */
+#define DATASET_FILE "dataset.json"
+#define DATASET_DOCS_HEADER "# doc\ttokens\tbytes\traw_bytes\n"
+#define DATASET_UNKNOWN UINT64_MAX	/* raw bytes of adopted shards */
+
+struct dataset_shard {
+	char *path;		/* can be opened from here: the directory's name is in front of relative ones */
+	uint64_t bytes, tokens;
+	char sha256[SHA256_HEX_SIZE];
+};
+
+struct dataset_part {
+	const char *name;	/* "train" or "val" */
+	struct dataset_shard *shards;
+	size_t count;
+	uint64_t documents, tokens;
+	uint64_t bytes;		/* counted by the tokenizer's rule */
+	uint64_t raw_bytes;	/* UTF-8 bytes of the documents, or DATASET_UNKNOWN */
+	char sha256[SHA256_HEX_SIZE];	/* over the shards' digests, in order */
+};
+
+struct dataset {
+	char *dir;
+	char content_sha256[SHA256_HEX_SIZE];	/* tokenizer, train and val, wherever they lie */
+	struct dataset_part train, val;
+	char val_raw_sha256[SHA256_HEX_SIZE];	/* of the raw validation text, or "" if unknown */
+	char *docs_path;			/* val_docs.tsv */
+	char docs_sha256[SHA256_HEX_SIZE];
+	char *tokenizer_path;			/* NULL for bytes */
+	char tokenizer_sha256[SHA256_HEX_SIZE];
+	uint32_t vocab_size, bos_id;
+};
+
+/**
+ * dataset_open(dir, f):
+ * Read DIR/dataset.json and hold it against its contract.
+ * Owns:   the caller calls dataset_free.
+ * Errors: NULL, said, *f filled: missing, invalid, memory, io.
+ */
+struct dataset *dataset_open(const char *dir, struct fault *f);
+void dataset_free(struct dataset *d);
+
+/**
+ * dataset_digest(d):
+ * Fill train.sha256, val.sha256 and content_sha256 from the digests of the
+ * files, as hg-dataset(5) defines them.  0, or -1 with errno ENOMEM.
+ */
+int dataset_digest(struct dataset *d);
+
+enum {
+	DATASET_TRAIN = 1, DATASET_VAL = 2, DATASET_TOKENIZER = 4, DATASET_ALL = 7
+};
+
+/**
+ * dataset_verify(d, what, f):
+ * Check the files of the named parts (DATASET_VAL includes val_docs.tsv) by
+ * size and digest.  Digests of large files are remembered in DIR/.digests by
+ * device, inode, size, mtime and ctime; a directory that can't be written just
+ * is not remembered in.
+ * Errors: -1, said, *f filled: missing, truncated, wrong_size, wrong_digest,
+ *         invalid, tokenizer_missing, io.
+ * Checked: t/hg-data.bats.
+ */
+int dataset_verify(const struct dataset *d, unsigned what, struct fault *f);
+
+/* One validation document, in shard order. */
+struct dataset_doc {
+	uint64_t tokens;	/* BOS included */
+	uint64_t bytes;		/* counted */
+	uint64_t raw_bytes;	/* or DATASET_UNKNOWN */
+};
+
+/* val_docs.tsv: d->val.documents rows, whose sums are those of d->val. Owns: the caller frees. NULL, said. */
+struct dataset_doc *dataset_docs(const struct dataset *d, struct fault *f);
+
+struct vocab;
+
+/* The vocabulary, its digest compared. Owns: the caller calls vocab_free. NULL, said. */
+struct vocab *dataset_vocab(const struct dataset *d, struct fault *f);
+
+#endif

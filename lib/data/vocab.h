@@ -1,0 +1,79 @@
+#ifndef HG_VOCAB_H
+#define HG_VOCAB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fault.h"
+#include "sha256.h"
+#include "str.h"
+
+/**
+ * A vocabulary: what each id stands for, and how many bytes of text it counts.
+ * Two kinds: a SentencePiece `.model` file, and bytes (id = byte + 4, 260 ids).
+ * Both begin every document with BOS.  Immutable once opened.
+ */
+struct vocab;
+
+enum vocab_type {
+	VOCAB_NORMAL = 1, VOCAB_UNKNOWN, VOCAB_CONTROL, VOCAB_USER, VOCAB_UNUSED, VOCAB_BYTE
+};
+
+/**
+ * vocab_open(path, f):
+ * Read a SentencePiece model: its pieces, types, BOS and normaliser's name.
+ * The file may be hostile: it is bounded (64 MiB, 65,536 pieces of at most
+ * 64 KiB) and nothing of it is trusted.
+ * Errors: NULL, said, *f filled: tokenizer_missing, invalid, memory, io.
+ * Checked: t/unit/data.c reproduces golden/bpb.json token by token.
+ */
+struct vocab *vocab_open(const char *path, struct fault *f);
+
+/* The byte vocabulary; its digest is that of the string "homegolf bytes v1". NULL with errno ENOMEM. */
+struct vocab *vocab_bytes(void);
+void vocab_free(struct vocab *v);
+
+uint32_t vocab_size(const struct vocab *v);
+uint32_t vocab_bos(const struct vocab *v);
+int vocab_is_bytes(const struct vocab *v);
+const char *vocab_sha256(const struct vocab *v);
+
+/* Does the normaliser turn a line break into a space, as the nmt_* rules do? Bytes: 0. */
+int vocab_joins_lines(const struct vocab *v);
+
+/* Type of an id, and its piece as the model spells it (not NUL-terminated). id < vocab_size (asserted). */
+enum vocab_type vocab_type(const struct vocab *v, uint32_t id);
+const char *vocab_piece(const struct vocab *v, uint32_t id, size_t *n);
+
+/**
+ * vocab_target_bytes(v, previous, id):
+ * Bytes of text that target ${id} counts after ${previous}: 0 for control,
+ * unknown and unused; 1 for a byte piece; else the UTF-8 length of the piece
+ * without one leading U+2581, plus 1 if it had one and ${previous} is not
+ * control, unknown or unused.
+ */
+uint32_t vocab_target_bytes(const struct vocab *v, uint32_t previous, uint32_t id);
+
+/* The sum over ids[1..n-1], each a target after the one before it. */
+uint64_t vocab_count_bytes(const struct vocab *v, const int32_t *ids, uint64_t n);
+
+/**
+ * vocab_decode(v, ids, n, out):
+ * Append the text of ids to out: U+2581 is a space, control and unused ids are
+ * nothing, unknown is U+2047 between spaces, byte pieces are their byte (so
+ * that the text may be cut inside a character).  0, or -1 with errno ENOMEM.
+ */
+int vocab_decode(const struct vocab *v, const int32_t *ids, uint64_t n, struct str *out);
+
+/**
+ * vocab_encode(v, text, n, wait_ms, ids, count, f):
+ * Ids of one text, BOS first.  With a model this runs spm_encode as a child
+ * that dies with us and is killed after ${wait_ms} (positive, asserted); line
+ * breaks become spaces and NUL bytes too.
+ * Owns:   the caller frees *ids.
+ * Errors: -1, said, *f filled: tokenizer_missing, deadline, invalid, memory, io.
+ */
+int vocab_encode(const struct vocab *v, const char *text, size_t n, int64_t wait_ms, int32_t **ids, uint64_t *count,
+    struct fault *f);
+
+#endif
