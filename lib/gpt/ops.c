@@ -7,6 +7,7 @@
 
 static const struct ops *const backends[] = {
 	&ops_ref,
+	&ops_cpu,
 #ifdef HG_CUDA
 	&ops_cuda,
 #endif
@@ -14,6 +15,7 @@ static const struct ops *const backends[] = {
 
 static const char *const names[] = {
 	"ref",
+	"cpu",
 #ifdef HG_CUDA
 	"cuda",
 #endif

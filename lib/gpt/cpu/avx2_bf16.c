@@ -1,0 +1,15 @@
+/* AVX2 and FMA: 6 x 16 sums in twelve of sixteen registers; bfloat16 widened for products. */
+
+#define KERNELS avx2_bf16
+#define KERNELS_NAME "avx2"
+#define BF16 1
+#define VEC_AVX2
+#define MR 6
+#define NR 16
+#define ROW_BLOCK 48
+#define UNIT_PAD 1
+
+#include "cpu.h"
+#include "vec.h"
+#include "gemm.h"
+#include "blocks.h"

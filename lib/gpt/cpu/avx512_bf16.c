@@ -1,0 +1,15 @@
+/* AVX-512 (F, BW, DQ, VL): 8 x 32 sums in sixteen of 32 registers; bfloat16 widened for products. */
+
+#define KERNELS avx512_bf16
+#define KERNELS_NAME "avx512"
+#define BF16 1
+#define VEC_AVX512
+#define MR 8
+#define NR 32
+#define ROW_BLOCK 64
+#define UNIT_PAD 1
+
+#include "cpu.h"
+#include "vec.h"
+#include "gemm.h"
+#include "blocks.h"

@@ -1,0 +1,862 @@
+/*
+ * The tasks of cpu.h, written once over vec.h and gemm().  A variant file
+ * defines KERNELS (its table's symbol), KERNELS_NAME, BF16, MR, NR, ROW_BLOCK
+ * and UNIT_PAD, includes vec.h and a gemm, then this file.
+ *
+ * With BF16 activations and the residual stream are bfloat16 in memory and
+ * float32 in registers; products multiply bfloat16 and add float32.
+ */
+
+#include <math.h>
+#include <stdlib.h>
+
+#if BF16
+typedef uint16_t act;
+#define PER_UNIT 2
+#else
+typedef float act;
+#define PER_UNIT 1
+#endif
+
+/* Rows that a block of VL units spans. */
+#define DEEP (VL * PER_UNIT)
+
+VEC_FN size_t least(size_t a, size_t b) { return a < b ? a : b; }
+VEC_FN size_t units_of(size_t k) { return ((k + PER_UNIT - 1) / PER_UNIT + UNIT_PAD - 1) / UNIT_PAD * UNIT_PAD; }
+
+#if BF16
+VEC_FN vf act_load(const act *p) { return vf_from_bf16(p); }
+VEC_FN vf act_loadn(const act *p, size_t n) { return vf_from_bf16n(p, n); }
+VEC_FN void act_store(act *p, vf v) { vf_to_bf16(p, v); }
+VEC_FN void act_storen(act *p, vf v, size_t n) { vf_to_bf16n(p, v, n); }
+#else
+VEC_FN vf act_load(const act *p) { return vf_load(p); }
+VEC_FN vf act_loadn(const act *p, size_t n) { return vf_loadn(p, n); }
+VEC_FN void act_store(act *p, vf v) { vf_store(p, v); }
+VEC_FN void act_storen(act *p, vf v, size_t n) { vf_storen(p, v, n); }
+#endif
+
+/* Rows of buffers. */
+VEC_FN act *act_row(const struct ops_buf *b, size_t row) { return (act *)b->data + row * b->ld; }
+VEC_FN float *float_row(const struct ops_buf *b, size_t row) { return (float *)b->data + row * b->ld; }
+VEC_FN const int32_t *ids_of(const struct ops_buf *b) { return b->data; }
+VEC_FN const float *as_units(const act *p) { return (const float *)(const void *)p; }
+
+/*
+ * Packing.  A source row is float32 or activations, told by ${floats}, which is
+ * a constant wherever these are called.
+ */
+VEC_FN const void *
+source_row(const void *src, int floats, size_t ld, size_t row)
+{
+	return floats ? (const void *)((const float *)src + row * ld) : (const void *)((const act *)src + row * ld);
+}
+
+/* VL units from the k elements of a row, from unit u on; zeros behind its end. */
+VEC_FN vf
+row_units(const void *row, int floats, size_t u, size_t k)
+{
+	const size_t first = u * PER_UNIT;
+	const size_t left = first < k ? k - first : 0;
+
+#if BF16
+	if (floats) {
+		const float *p = (const float *)row + first;
+
+		if (left >= DEEP)
+			return vec_narrow(vf_load(p), vf_load(p + VL));
+		return vec_narrow(left > 0 ? vf_loadn(p, left) : vf_zero(),
+		    left > VL ? vf_loadn(p + VL, left - VL) : vf_zero());
+	} else {
+		const act *p = (const act *)row + first;
+
+		if (left >= DEEP)
+			return vf_load(as_units(p));
+		return left > 0 ? vf_loadn(as_units(p), (left + 1) / 2) : vf_zero();
+	}
+#else
+	const float *p = (const float *)row + first;
+
+	(void)floats;
+	return left >= VL ? vf_load(p) : left > 0 ? vf_loadn(p, left) : vf_zero();
+#endif
+}
+
+/* VL units down: of rows PER_UNIT * u..., at column col; rows from ${rows} on are zero. */
+VEC_FN vf
+column_units(const void *src, int floats, size_t ld, size_t u, size_t rows, size_t col)
+{
+	const size_t first = u * PER_UNIT;
+
+	if (first >= rows)
+		return vf_zero();
+#if BF16
+	if (floats) {
+		const float *p = (const float *)src + first * ld + col;
+
+		return vec_pair(vf_load(p), first + 1 < rows ? vf_load(p + ld) : vf_zero());
+	} else {
+		const act *p = (const act *)src + first * ld + col;
+
+		return vec_pair_bf16(p, first + 1 < rows ? p + ld : NULL);
+	}
+#else
+	(void)floats;
+	return vf_load((const float *)src + first * ld + col);
+#endif
+}
+
+/* One panel whose columns are rows 0..rows-1 of src (k elements each). */
+VEC_FN void
+pack_rows(unit *panel, size_t units, const void *src, int floats, size_t ld, size_t rows, size_t k)
+{
+	for (size_t g = 0; g < NR; g += VL) {
+		for (size_t u = 0; u < units; u += VL) {
+			vf r[VL];
+
+			for (size_t i = 0; i < VL; i++)
+				r[i] = g + i < rows ? row_units(source_row(src, floats, ld, g + i), floats, u, k)
+				    : vf_zero();
+			vec_transpose(r);
+			for (size_t i = 0; i < least(VL, units - u); i++)
+				vf_store(panel + (u + i) * NR + g, r[i]);
+		}
+	}
+}
+
+/* All panels whose columns are rows 0..rows-1 of src. */
+VEC_FN void
+pack_all_rows(unit *panels, size_t depth, const void *src, int floats, size_t ld, size_t rows, size_t k)
+{
+	for (size_t j = 0; j < rows; j += NR)
+		pack_rows(panels + j / NR * depth * NR, depth, source_row(src, floats, ld, j), floats, ld,
+		    least(NR, rows - j), k);
+}
+
+/*
+ * All panels whose columns are columns 0..cols-1 of src; rows go down the
+ * panels, padded with zeros to ${units}.  Columns up to a multiple of NR are
+ * read: they are padding, a neighbour, or slack.
+ */
+VEC_FN void
+pack_cols(unit *panels, size_t depth, size_t units, const void *src, int floats, size_t ld, size_t rows, size_t cols)
+{
+	for (size_t j = 0; j < cols; j += NR) {
+		unit *panel = panels + j / NR * depth * NR;
+
+		for (size_t u = 0; u < units; u++)
+			for (size_t g = 0; g < NR; g += VL)
+				vf_store(panel + u * NR + g, column_units(src, floats, ld, u, rows, j + g));
+	}
+}
+
+/*
+ * dst (cols, units; ld units): src turned round, so that its rows become the
+ * inner dimension of a left side.  Whole blocks of VL rows and VL units are
+ * written, padded with zeros.
+ */
+VEC_FN void
+turn(unit *dst, size_t dst_ld, const void *src, int floats, size_t ld, size_t rows, size_t cols)
+{
+	for (size_t u = 0; u * PER_UNIT < rows; u += VL) {
+		for (size_t j = 0; j < cols; j += VL) {
+			vf r[VL];
+
+			for (size_t i = 0; i < VL; i++)
+				r[i] = column_units(src, floats, ld, u + i, rows, j);
+			vec_transpose(r);
+			for (size_t i = 0; i < VL; i++)
+				vf_store(dst + (j + i) * dst_ld + u, r[i]);
+		}
+	}
+}
+
+/* Units to which pack_cols and turn pad ${rows} rows. */
+VEC_FN size_t deep_units(size_t rows) { return (rows + DEEP - 1) / DEEP * VL; }
+
+static void
+block_pack_by_row(float *panel, size_t units, const float *src, size_t ld, size_t rows, size_t k)
+{
+	pack_rows(panel, units, src, 1, ld, rows, k);
+}
+
+static void
+block_pack_by_col(float *panels, size_t depth, const float *src, size_t ld, size_t rows, size_t cols)
+{
+	pack_cols(panels, depth, depth, src, 1, ld, rows, cols);
+}
+
+static void
+block_narrow(void *dst, const float *src, size_t n)
+{
+	for (size_t i = 0; i < n; i += VL)
+		act_storen((act *)dst + i, vf_loadn(src + i, n - i), n - i);
+}
+
+/* c = or += a w^T, or a w: a has n rows of ${k} elements, ${ld} apart; columns j0..j0+cols-1 of the result. */
+VEC_FN void
+by_row(size_t n, const act *a, size_t ld, const struct ops_buf *w, size_t j0, size_t cols, float *c, size_t ldc)
+{
+	const size_t units = units_of(w->cols);
+
+	gemm(n, cols, units, as_units(a), ld / PER_UNIT, w->by_row + j0 * units, units, c, ldc, 0);
+}
+
+VEC_FN void
+by_col(size_t n, const act *a, size_t ld, const struct ops_buf *w, size_t j0, size_t cols, float *c, size_t ldc,
+    int add)
+{
+	const size_t units = units_of(w->rows);
+
+	gemm(n, cols, units, as_units(a), ld / PER_UNIT, w->by_col + j0 * units, units, c, ldc, add);
+}
+
+/*
+ * Norms.  A row's reciprocal rms from the sum of its squares.
+ */
+VEC_FN float
+reciprocal_rms(float sumsq, size_t n, double eps)
+{
+	return 1.0f / sqrtf(sumsq / (float)n + (float)eps);
+}
+
+/* h = x / rms(x); returns the reciprocal. */
+VEC_FN float
+norm_row(const struct ops_ctx *c, const struct ops_buf *x, size_t row, act *h)
+{
+	const act *p = act_row(x, row);
+	vf sum = vf_zero();
+	float r;
+
+	for (size_t i = 0; i < x->ld; i += VL) {
+		const vf v = act_load(p + i);
+
+		sum = vf_fma(v, v, sum);
+	}
+	r = reciprocal_rms(vf_sum(sum), x->cols, c->g.norm_eps);
+	for (size_t i = 0; i < x->ld; i += VL)
+		act_store(h + i, act_load(p + i) * vf_set(r));
+	return r;
+}
+
+/* What the norm of x (reciprocal r) returns to x for dh: r * dh - x * (r^3 <dh, x> / n), as its two factors. */
+struct norm_back { vf r, along; };
+
+VEC_FN struct norm_back
+norm_back(float r, float dot, size_t n)
+{
+	return (struct norm_back){ vf_set(r), vf_set(-(r * r * r * dot / (float)n)) };
+}
+
+VEC_FN vf
+norm_back_at(struct norm_back b, vf dh, vf x)
+{
+	return vf_fma(b.r, dh, b.along * x);
+}
+
+static void
+block_embed(const struct ops_ctx *c, struct ops_buf *x0, const struct ops_buf *ids, const struct ops_buf *emb,
+    size_t r0,
+    size_t n)
+{
+	for (size_t row = r0; row < r0 + n; row++) {
+		const float *e = float_row(emb, (size_t)ids_of(ids)[row]);
+		vf sum = vf_zero(), r;
+
+		for (size_t i = 0; i < emb->ld; i += VL)
+			sum = vf_fma(vf_load(e + i), vf_load(e + i), sum);
+		r = vf_set(reciprocal_rms(vf_sum(sum), emb->cols, c->g.norm_eps));
+		for (size_t i = 0; i < emb->ld; i += VL)
+			act_store(act_row(x0, row) + i, vf_load(e + i) * r);
+	}
+}
+
+/* The two factors of each row's norm_back. */
+static void
+block_embed_rates(const struct ops_ctx *c, float *rates, const struct ops_buf *dx0, const struct ops_buf *ids,
+    const struct ops_buf *emb, size_t r0, size_t n)
+{
+	for (size_t row = r0; row < r0 + n; row++) {
+		const float *e = float_row(emb, (size_t)ids_of(ids)[row]);
+		const act *d = act_row(dx0, row);
+		vf sum = vf_zero(), dot = vf_zero();
+		float r;
+
+		for (size_t i = 0; i < emb->ld; i += VL) {
+			sum = vf_fma(vf_load(e + i), vf_load(e + i), sum);
+			dot = vf_fma(vf_load(e + i), act_load(d + i), dot);
+		}
+		r = reciprocal_rms(vf_sum(sum), emb->cols, c->g.norm_eps);
+		rates[2 * row] = r;
+		rates[2 * row + 1] = -(r * r * r * vf_sum(dot) / (float)emb->cols);
+	}
+}
+
+/* Columns col0..col0+cols-1 of the embedding's gradient, over all rows in order. */
+static void
+block_embed_grad(const struct ops_ctx *c, struct ops_buf *demb, const float *rates, const struct ops_buf *dx0,
+    const struct ops_buf *ids, const struct ops_buf *emb, size_t rows, size_t col0, size_t cols)
+{
+	(void)c;
+	for (size_t row = 0; row < rows; row++) {
+		const size_t id = (size_t)ids_of(ids)[row];
+		const struct norm_back back = { vf_set(rates[2 * row]), vf_set(rates[2 * row + 1]) };
+		const float *e = float_row(emb, id);
+		const act *d = act_row(dx0, row);
+		float *g = float_row(demb, id);
+
+		for (size_t i = col0; i < col0 + cols; i += VL)
+			vf_store(g + i, vf_load(g + i) + norm_back_at(back, act_load(d + i), vf_load(e + i)));
+	}
+}
+
+/* u + skip and its mix with x0: VL elements of a row. */
+struct mixer {
+	const act *x, *skip, *x0;
+	const float *skip_w, *mix0, *mix1;
+};
+
+VEC_FN struct mixer
+mixer_of(const struct ops_qkv *a, size_t row)
+{
+	return (struct mixer){
+		act_row(a->x, row), a->skip != NULL ? act_row(a->skip, row) : NULL, act_row(a->x0, row),
+		a->skip != NULL ? float_row(a->skip_w, a->skip_row) : NULL, float_row(a->mix, 0), float_row(a->mix, 1),
+	};
+}
+
+VEC_FN vf
+mixer_u(const struct mixer *m, size_t i)
+{
+	const vf x = act_load(m->x + i);
+
+	return m->skip != NULL ? vf_fma(vf_load(m->skip_w + i), act_load(m->skip + i), x) : x;
+}
+
+VEC_FN vf
+mixer_xm(const struct mixer *m, size_t i, vf u)
+{
+	return vf_fma(vf_load(m->mix0 + i), u, vf_load(m->mix1 + i) * act_load(m->x0 + i));
+}
+
+/* xm of a row in float32; returns its reciprocal rms. */
+VEC_FN float
+mix_row(const struct ops_ctx *c, const struct mixer *m, size_t ld, float *xm)
+{
+	vf sum = vf_zero();
+
+	for (size_t i = 0; i < ld; i += VL) {
+		const vf v = mixer_xm(m, i, mixer_u(m, i));
+
+		vf_store(xm + i, v);
+		sum = vf_fma(v, v, sum);
+	}
+	return reciprocal_rms(vf_sum(sum), c->g.model_dim, c->g.norm_eps);
+}
+
+/* A head of D products: normed, rotated, stored. Returns the reciprocal rms. */
+VEC_FN float
+head_out(const struct ops_ctx *c, const float *x, act *out, size_t position)
+{
+	const size_t half = c->head_dim / 2;
+	const float *cosine = c->cosine + position * half, *sine = c->sine + position * half;
+	vf sum = vf_zero();
+	float r;
+
+	for (size_t i = 0; i < half; i += VL) {
+		const vf a = vf_loadn(x + i, half - i), b = vf_loadn(x + half + i, half - i);
+
+		sum = vf_fma(a, a, vf_fma(b, b, sum));
+	}
+	r = reciprocal_rms(vf_sum(sum), c->head_dim, c->g.norm_eps);
+	for (size_t i = 0; i < half; i += VL) {
+		const vf a = vf_loadn(x + i, half - i) * vf_set(r), b = vf_loadn(x + half + i, half - i) * vf_set(r);
+		const vf co = vf_loadn(cosine + i, half - i), si = vf_loadn(sine + i, half - i);
+
+		act_storen(out + i, vf_fma(a, co, b * si), half - i);
+		act_storen(out + half + i, b * co - a * si, half - i);
+	}
+	return r;
+}
+
+/*
+ * Its gradient, in place: dy becomes the gradient of the product.  Rotation
+ * keeps lengths and angles, so the norm's part is taken off before turning back.
+ */
+VEC_FN void
+head_back(const struct ops_ctx *c, act *dy, const act *y, float r, size_t position)
+{
+	const size_t D = c->head_dim, half = D / 2;
+	const float *cosine = c->cosine + position * half, *sine = c->sine + position * half;
+	vf sum = vf_zero(), mean;
+
+	for (size_t i = 0; i < D; i += VL)
+		sum = vf_fma(act_loadn(dy + i, D - i), act_loadn(y + i, D - i), sum);
+	mean = vf_set(-vf_sum(sum) / (float)D);
+	for (size_t i = 0; i < half; i += VL) {
+		const size_t n = half - i;
+		const vf a = vf_fma(mean, act_loadn(y + i, n), act_loadn(dy + i, n)) * vf_set(r);
+		const vf b = vf_fma(mean, act_loadn(y + half + i, n), act_loadn(dy + half + i, n)) * vf_set(r);
+		const vf co = vf_loadn(cosine + i, n), si = vf_loadn(sine + i, n);
+
+		act_storen(dy + i, a * co - b * si, n);
+		act_storen(dy + half + i, vf_fma(b, co, a * si), n);
+	}
+}
+
+static void
+block_qkv(const struct ops_ctx *c, struct ops_rows rows, const struct ops_qkv *a, size_t r0, size_t n,
+    struct cpu_scratch s)
+{
+	const size_t ld = a->x->ld, H = c->g.num_heads, K = c->g.num_kv_heads, D = c->head_dim;
+	act *h = cpu_take(&s, n * ld * sizeof(*h));
+	float *f = cpu_take(&s, n * ld * sizeof(*f));
+
+	for (size_t i = 0; i < n; i++) {
+		const struct mixer m = mixer_of(a, r0 + i);
+		act *xm = act_row(a->xm, r0 + i);
+		const vf r = vf_set(mix_row(c, &m, ld, f));
+
+		for (size_t j = 0; j < ld; j += VL) {
+			act_store(xm + j, vf_load(f + j));
+			act_store(h + i * ld + j, vf_load(f + j) * r);
+		}
+	}
+	by_row(n, h, ld, a->wq, 0, H * D, f, ld);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t g = 0; g < H; g++) {
+			const float r = head_out(c, f + i * ld + g * D, act_row(a->q, r0 + i) + g * D, rows.pos0 + (r0
+			    + i) % rows.T);
+
+			if (a->rq != NULL)
+				float_row(a->rq, r0 + i)[g] = r;
+		}
+	}
+	by_row(n, h, ld, a->wk, 0, K * D, f, ld);
+	for (size_t i = 0; i < n; i++) {
+		for (size_t g = 0; g < K; g++) {
+			const float r = head_out(c, f + i * ld + g * D, act_row(a->k, rows.pos0 + r0 + i) + g * D,
+			    rows.pos0 + (r0 + i) % rows.T);
+
+			if (a->rk != NULL)
+				float_row(a->rk, r0 + i)[g] = r;
+		}
+	}
+	by_row(n, h, ld, a->wv, 0, K * D, f, ld);
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < a->v->ld; j += VL)
+			act_store(act_row(a->v, rows.pos0 + r0 + i) + j, vf_load(f + i * ld + j));
+}
+
+/* Where rows r0.. of the chunk's sides begin. */
+VEC_FN unit *left_at(const struct ops_ctx *c, int which, size_t out, size_t r0)
+{
+	return c->chunk.left[which] + out * c->chunk.ld + (r0 - c->chunk.row0) / PER_UNIT;
+}
+VEC_FN unit *right_at(const struct ops_ctx *c, int which, size_t r0)
+{
+	return c->chunk.right[which] + (r0 - c->chunk.row0) / PER_UNIT * NR;
+}
+
+/* sums (3, ld): of dxm * u, dxm * x0 and du * skip over these rows. */
+static void
+block_qkv_grad(const struct ops_ctx *c, struct ops_rows rows, const struct ops_qkv *a, const struct ops_qkv_grad *d,
+    float *sums, size_t r0, size_t n, struct cpu_scratch s)
+{
+	const size_t C = c->g.model_dim, ld = a->x->ld, H = c->g.num_heads, K = c->g.num_kv_heads, D = c->head_dim;
+	const size_t deep = deep_units(n);
+	act *h = cpu_take(&s, n * ld * sizeof(*h));
+	float *dh = cpu_take(&s, n * ld * sizeof(*dh));
+	float *xm = cpu_take(&s, ld * sizeof(*xm));
+
+	for (size_t i = 0; i < n; i++) {
+		const size_t position = (r0 + i) % rows.T;
+
+		for (size_t g = 0; g < H; g++)
+			head_back(c, act_row(d->dq, r0 + i) + g * D, act_row(a->q, r0 + i) + g * D,
+			    float_row(a->rq, r0 + i)[g], position);
+		for (size_t g = 0; g < K; g++)
+			head_back(c, act_row(d->dk, r0 + i) + g * D, act_row(a->k, r0 + i) + g * D,
+			    float_row(a->rk, r0 + i)[g], position);
+	}
+	by_col(n, act_row(d->dq, r0), d->dq->ld, a->wq, 0, C, dh, ld, 0);
+	by_col(n, act_row(d->dk, r0), d->dk->ld, a->wk, 0, C, dh, ld, 1);
+	by_col(n, act_row(d->dv, r0), d->dv->ld, a->wv, 0, C, dh, ld, 1);
+	turn(left_at(c, 0, 0, r0), c->chunk.ld, act_row(d->dq, r0), 0, d->dq->ld, n, C);
+	turn(left_at(c, 0, cpu_pad(C), r0), c->chunk.ld, act_row(d->dk, r0), 0, d->dk->ld, n, K * D);
+	turn(left_at(c, 0, cpu_pad(C) + cpu_pad(K * D), r0), c->chunk.ld, act_row(d->dv, r0), 0, d->dv->ld, n, K * D);
+
+	memset(sums, 0, 3 * ld * sizeof(*sums));
+	for (size_t i = 0; i < n; i++) {
+		const struct mixer m = mixer_of(a, r0 + i);
+		const float r = mix_row(c, &m, ld, xm);
+		const act *dxm = act_row(d->dxm, r0 + i);
+		act *dx = act_row(d->dx, r0 + i), *dx0 = act_row(d->dx0, r0 + i);
+		act *dskip = a->skip != NULL ? act_row(d->dskip, r0 + i) : NULL;
+		struct norm_back back;
+		vf dot = vf_zero();
+
+		for (size_t j = 0; j < ld; j += VL)
+			dot = vf_fma(vf_load(dh + i * ld + j), vf_load(xm + j), dot);
+		back = norm_back(r, vf_sum(dot), C);
+		for (size_t j = 0; j < ld; j += VL) {
+			const vf x = vf_load(xm + j);
+			const vf g = act_load(dxm + j) + norm_back_at(back, vf_load(dh + i * ld + j), x);
+			const vf du = g * vf_load(m.mix0 + j);
+			float *mix0 = sums + j, *mix1 = sums + ld + j, *skip_w = sums + 2 * ld + j;
+
+			act_store(h + i * ld + j, x * vf_set(r));
+			vf_store(mix0, vf_fma(g, mixer_u(&m, j), vf_load(mix0)));
+			vf_store(mix1, vf_fma(g, act_load(m.x0 + j), vf_load(mix1)));
+			act_store(dx0 + j, vf_fma(g, vf_load(m.mix1 + j), act_load(dx0 + j)));
+			if (dskip != NULL) {
+				vf_store(skip_w, vf_fma(du, act_load(m.skip + j), vf_load(skip_w)));
+				act_store(dskip + j, du * vf_load(m.skip_w + j));
+			}
+			act_store(dx + j, du);
+		}
+	}
+	pack_cols(right_at(c, 0, r0), c->chunk.depth, deep, h, 0, ld, n, C);
+}
+
+static void
+block_proj(const struct ops_ctx *c, const struct ops_proj *a, size_t r0, size_t n, struct cpu_scratch s)
+{
+	const size_t ld = a->x1->ld;
+	const float *scale = float_row(a->scale, 0);
+	float *f = cpu_take(&s, n * ld * sizeof(*f));
+
+	by_row(n, act_row(a->y, r0), a->y->ld, a->wo, 0, c->g.model_dim, f, ld);
+	for (size_t i = 0; i < n; i++) {
+		const act *xm = act_row(a->xm, r0 + i);
+		act *x1 = act_row(a->x1, r0 + i);
+
+		for (size_t j = 0; j < ld; j += VL)
+			act_store(x1 + j, vf_fma(vf_load(scale + j), vf_load(f + i * ld + j), act_load(xm + j)));
+	}
+}
+
+/* t = scale * dx by columns. */
+VEC_FN void
+scale_rows(act *t, const struct ops_buf *dx, const struct ops_buf *scale, size_t r0, size_t n)
+{
+	const float *w = float_row(scale, 0);
+
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < dx->ld; j += VL)
+			act_store(t + i * dx->ld + j, vf_load(w + j) * act_load(act_row(dx, r0 + i) + j));
+}
+
+static void
+block_proj_grad(const struct ops_ctx *c, const struct ops_proj *a, const struct ops_proj_grad *d, size_t r0, size_t n,
+    struct cpu_scratch s)
+{
+	const size_t C = c->g.model_dim, ld = d->dx1->ld;
+	act *t = cpu_take(&s, n * ld * sizeof(*t));
+	float *f = cpu_take(&s, n * ld * sizeof(*f));
+
+	scale_rows(t, d->dx1, a->scale, r0, n);
+	by_col(n, t, ld, a->wo, 0, C, f, ld, 0);
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < d->dy->ld; j += VL)
+			act_store(act_row(d->dy, r0 + i) + j, vf_load(f + i * ld + j));
+	turn(left_at(c, 0, 0, r0), c->chunk.ld, act_row(d->dx1, r0), 0, ld, n, C);
+	pack_cols(right_at(c, 0, r0), c->chunk.depth, deep_units(n), act_row(a->y, r0), 0, a->y->ld, n, C);
+}
+
+static void
+block_mlp(const struct ops_ctx *c, const struct ops_mlp *a, size_t r0, size_t n, struct cpu_scratch s)
+{
+	const size_t C = c->g.model_dim, F = c->g.mlp_dim, ld = a->x1->ld, ldr = a->r->ld;
+	const float *scale = float_row(a->scale, 0);
+	act *h = cpu_take(&s, n * ld * sizeof(*h)), *squares = cpu_take(&s, n * ldr * sizeof(*squares));
+	float *f = cpu_take(&s, n * CPU_COLS * sizeof(*f));
+
+	for (size_t i = 0; i < n; i++)
+		norm_row(c, a->x1, r0 + i, h + i * ld);
+	for (size_t j0 = 0; j0 < F; j0 += CPU_COLS) {
+		const size_t cols = least(CPU_COLS, F - j0);
+
+		by_row(n, h, ld, a->wfc, j0, cols, f, CPU_COLS);
+		for (size_t i = 0; i < n; i++) {
+			act *r = act_row(a->r, r0 + i) + j0;
+
+			for (size_t j = 0; j < cpu_pad(cols); j += VL) {
+				const vf v = vf_max(vf_zero(), vf_load(f + i * CPU_COLS + j));
+
+				act_store(r + j, v);
+				act_store(squares + i * ldr + j0 + j, v * v);
+			}
+		}
+	}
+	for (size_t j0 = 0; j0 < C; j0 += CPU_COLS) {
+		const size_t cols = least(CPU_COLS, C - j0);
+
+		by_row(n, squares, ldr, a->wproj, j0, cols, f, CPU_COLS);
+		for (size_t i = 0; i < n; i++) {
+			const act *x1 = act_row(a->x1, r0 + i) + j0;
+			act *x2 = act_row(a->x2, r0 + i) + j0;
+
+			for (size_t j = 0; j < cpu_pad(cols); j += VL)
+				act_store(x2 + j, vf_fma(vf_load(scale + j0 + j), vf_load(f + i * CPU_COLS + j),
+				    act_load(x1 + j)));
+		}
+	}
+}
+
+static void
+block_mlp_grad(const struct ops_ctx *c, const struct ops_mlp *a, const struct ops_mlp_grad *d, size_t r0, size_t n,
+    struct cpu_scratch s)
+{
+	const size_t C = c->g.model_dim, F = c->g.mlp_dim, ld = a->x1->ld, ldr = a->r->ld, deep = deep_units(n);
+	act *h = cpu_take(&s, n * ld * sizeof(*h)), *t = cpu_take(&s, n * ld * sizeof(*t));
+	act *dr = cpu_take(&s, n * ldr * sizeof(*dr)), *squares = cpu_take(&s, n * ldr * sizeof(*squares));
+	float *f = cpu_take(&s, n * (ld > CPU_COLS ? ld : CPU_COLS) * sizeof(*f));
+	float *reciprocal = cpu_take(&s, n * sizeof(*reciprocal));
+
+	for (size_t i = 0; i < n; i++)
+		reciprocal[i] = norm_row(c, a->x1, r0 + i, h + i * ld);
+	scale_rows(t, d->dx2, a->scale, r0, n);
+	for (size_t j0 = 0; j0 < F; j0 += CPU_COLS) {
+		const size_t cols = least(CPU_COLS, F - j0);
+
+		by_col(n, t, ld, a->wproj, j0, cols, f, CPU_COLS, 0);
+		for (size_t i = 0; i < n; i++) {
+			const act *r = act_row(a->r, r0 + i) + j0;
+
+			for (size_t j = 0; j < cpu_pad(cols); j += VL) {
+				const vf v = act_load(r + j);
+
+				act_store(squares + i * ldr + j0 + j, v * v);
+				act_store(dr + i * ldr + j0 + j, (v + v) * vf_load(f + i * CPU_COLS + j));
+			}
+		}
+	}
+	turn(left_at(c, 0, 0, r0), c->chunk.ld, dr, 0, ldr, n, F);
+	turn(left_at(c, 1, 0, r0), c->chunk.ld, act_row(d->dx2, r0), 0, ld, n, C);
+	pack_cols(right_at(c, 0, r0), c->chunk.depth, deep, h, 0, ld, n, C);
+	pack_cols(right_at(c, 1, r0), c->chunk.depth, deep, squares, 0, ldr, n, F);
+
+	by_col(n, dr, ldr, a->wfc, 0, C, f, ld, 0);
+	for (size_t i = 0; i < n; i++) {
+		const act *x1 = act_row(a->x1, r0 + i), *dx2 = act_row(d->dx2, r0 + i);
+		act *dx1 = act_row(d->dx1, r0 + i);
+		struct norm_back back;
+		vf dot = vf_zero();
+
+		for (size_t j = 0; j < ld; j += VL)
+			dot = vf_fma(vf_load(f + i * ld + j), act_load(x1 + j), dot);
+		back = norm_back(reciprocal[i], vf_sum(dot), C);
+		for (size_t j = 0; j < ld; j += VL)
+			act_store(dx1 + j, act_load(dx2 + j) + norm_back_at(back, vf_load(f + i * ld + j), act_load(x1
+			    + j)));
+	}
+}
+
+/* Capped logits of n normed rows. */
+VEC_FN void
+capped(const struct ops_ctx *c, size_t n, const act *h, size_t ld, const struct ops_buf *w, float *z, size_t ldz)
+{
+	const vf cap = vf_set((float)c->g.logit_softcap), inverse = vf_set((float)(1 / c->g.logit_softcap));
+
+	by_row(n, h, ld, w, 0, w->rows, z, ldz);
+	for (size_t i = 0; i < n; i++)
+		for (size_t j = 0; j < ldz; j += VL)
+			vf_store(z + i * ldz + j, cap * vf_tanh(vf_load(z + i * ldz + j) * inverse));
+}
+
+/* log of the sum of exponentials of V numbers */
+VEC_FN float
+log_sum_exp(const float *z, size_t V)
+{
+	const vf low = vf_set(-3e38f);
+	vf top = low, sum = vf_zero();
+	float max;
+
+	for (size_t j = 0; j < V; j += VL)
+		top = vf_max(top, vf_split(vf_load(z + j), low, V - j));
+	max = vf_top(top);
+	for (size_t j = 0; j < V; j += VL)
+		sum = sum + vf_exp(vf_split(vf_load(z + j), low, V - j) - vf_set(max));
+	return max + logf(vf_sum(sum));
+}
+
+static void
+block_head(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t n, struct cpu_scratch s)
+{
+	const size_t C = c->g.model_dim, V = c->g.vocab_size, ld = a->x->ld, ldz = cpu_pad(V);
+	const vf inverse = vf_set((float)(1 / c->g.logit_softcap)), scale = vf_set(a->grad_scale);
+	const int32_t *targets = ids_of(a->targets);
+	float *nats = (float *)a->nats->data + a->nats_at + r0;
+	act *h = cpu_take(&s, n * ld * sizeof(*h));
+	float *z = cpu_take(&s, n * ldz * sizeof(*z));
+	float *reciprocal = cpu_take(&s, n * sizeof(*reciprocal));
+	act *dz;
+	float *dh;
+
+	for (size_t i = 0; i < n; i++)
+		reciprocal[i] = norm_row(c, a->x, r0 + i, h + i * ld);
+	capped(c, n, h, ld, a->w, z, ldz);
+	if (a->dx == NULL) {
+		for (size_t i = 0; i < n; i++)
+			nats[i] = log_sum_exp(z + i * ldz, V) -
+			    z[i * ldz + (size_t)targets[r0 + i]];
+		return;
+	}
+	dz = cpu_take(&s, n * ldz * sizeof(*dz));
+	dh = cpu_take(&s, n * ld * sizeof(*dh));
+	for (size_t i = 0; i < n; i++) {
+		const size_t target = (size_t)targets[r0 + i];
+		float *zi = z + i * ldz;
+		const float at_target = zi[target] / (float)c->g.logit_softcap;
+		const float lse = log_sum_exp(zi, V);
+		float correct;
+
+		nats[i] = lse - zi[target];
+		correct = a->grad_scale * (expf(zi[target] - lse) - 1) * (1 - at_target * at_target);
+		for (size_t j = 0; j < ldz; j += VL) {
+			const vf v = vf_load(zi + j), t = v * inverse, p = vf_exp(v - vf_set(lse));
+			const vf g = scale * p * (vf_set(1) - t * t);
+
+			act_store(dz + i * ldz + j, vf_split(g, vf_zero(), j < V ? V - j : 0));
+		}
+		block_narrow(dz + i * ldz + target, &correct, 1);
+	}
+	by_col(n, dz, ldz, a->w, 0, C, dh, ld, 0);
+	turn(left_at(c, 0, 0, r0), c->chunk.ld, dz, 0, ldz, n, V);
+	pack_cols(right_at(c, 0, r0), c->chunk.depth, deep_units(n), h, 0, ld, n, C);
+	for (size_t i = 0; i < n; i++) {
+		const act *x = act_row(a->x, r0 + i);
+		act *dx = act_row(a->dx, r0 + i);
+		struct norm_back back;
+		vf dot = vf_zero();
+
+		for (size_t j = 0; j < ld; j += VL)
+			dot = vf_fma(vf_load(dh + i * ld + j), act_load(x + j), dot);
+		back = norm_back(reciprocal[i], vf_sum(dot), C);
+		for (size_t j = 0; j < ld; j += VL)
+			act_store(dx + j, norm_back_at(back, vf_load(dh + i * ld + j), act_load(x + j)));
+	}
+}
+
+static void
+block_logits(const struct ops_ctx *c, struct ops_buf *out, size_t out0, const struct ops_buf *x, size_t r0, size_t n,
+    const struct ops_buf *w, struct cpu_scratch s)
+{
+	const size_t ld = x->ld, ldz = cpu_pad(c->g.vocab_size);
+	act *h = cpu_take(&s, n * ld * sizeof(*h));
+	float *z = cpu_take(&s, n * ldz * sizeof(*z));
+
+	for (size_t i = 0; i < n; i++)
+		norm_row(c, x, r0 + i, h + i * ld);
+	capped(c, n, h, ld, w, z, ldz);
+	for (size_t i = 0; i < n; i++)
+		memcpy(float_row(out, out0 + i), z + i * ldz, c->g.vocab_size * sizeof(float));
+}
+
+/* Rows of h w^T: one tile of a weight gradient, from the chunk's sides. */
+static void
+block_product(const struct cpu_product *p, size_t row0, size_t col0, struct cpu_scratch s)
+{
+	const size_t rows = least(ROW_BLOCK, p->out - row0), cols = least(CPU_COLS, p->in - col0);
+	float *f = cpu_take(&s, ROW_BLOCK * CPU_COLS * sizeof(*f));
+
+	gemm(rows, cols, p->units, p->left + row0 * p->ld, p->ld, p->right + col0 * p->depth, p->depth, f, CPU_COLS, 0);
+	for (size_t i = 0; i < rows; i++) {
+		float *dw = float_row(p->dw, row0 + i) + col0;
+		const float *g = f + i * CPU_COLS;
+		const vf scale = vf_set(p->scale != NULL ? p->scale[row0 + i] : 1);
+		vf dot = vf_zero();
+
+		for (size_t j = 0; j < cpu_pad(cols); j += VL)
+			vf_store(dw + j, vf_split(vf_fma(scale, vf_load(g + j), vf_load(dw + j)), vf_zero(), j < cols
+			    ? cols - j : 0));
+		if (p->dots == NULL)
+			continue;
+		for (size_t j = 0; j < cpu_pad(cols); j += VL)
+			dot = vf_fma(vf_load(float_row(p->w, row0 + i) + col0 + j), vf_load(g + j), dot);
+		p->dots[col0 / CPU_COLS * p->out + row0 + i] = vf_sum(dot);
+	}
+}
+
+static void
+block_add(struct ops_buf *dst, const struct ops_buf *src, size_t r0, size_t n)
+{
+	act *d = act_row(dst, r0);
+	const act *p = act_row(src, r0);
+
+	for (size_t i = 0; i < n * dst->ld; i += VL)
+		act_store(d + i, act_load(d + i) + act_load(p + i));
+}
+
+static double
+block_sumsq(const float *x, size_t n)
+{
+	double total = 0;
+
+	/* Float sums over 4096 elements, then double: as exact as the elements deserve. */
+	for (size_t i = 0; i < n; i += 4096) {
+		vf sum = vf_zero();
+
+		for (size_t j = i; j < least(n, i + 4096); j += VL)
+			sum = vf_fma(vf_load(x + j), vf_load(x + j), sum);
+		total += vf_sum(sum);
+	}
+	return total;
+}
+
+static void
+block_adam(const struct ops_adam *p, const struct ops_adam_law *law, size_t first, size_t n)
+{
+	const vf rate = vf_set((float)(p->lr / (1 - pow(law->beta1, (double)law->t))));
+	const vf fix2 = vf_set((float)(1 / sqrt(1 - pow(law->beta2, (double)law->t)))), eps = vf_set(law->eps);
+	const vf b1 = vf_set(law->beta1), b2 = vf_set(law->beta2), c1 = vf_set(1 - law->beta1), c2 = vf_set(1 -
+	    law->beta2);
+	const vf scale = vf_set(law->grad_scale);
+	float *w = (float *)p->w->data + first, *m = (float *)p->m->data + first, *v = (float *)p->v->data + first;
+	const float *g = (const float *)p->g->data + first;
+
+	for (size_t i = 0; i < n; i += VL) {
+		const vf x = scale * vf_load(g + i);
+		const vf mi = vf_fma(b1, vf_load(m + i), c1 * x), vi_ = vf_fma(b2, vf_load(v + i), c2 * x * x);
+
+		vf_store(m + i, mi);
+		vf_store(v + i, vi_);
+		vf_store(w + i, vf_load(w + i) - rate * mi / vf_fma(vf_sqrt(vi_), fix2, eps));
+	}
+}
+
+#include "attention.h"
+#include "muon.h"
+
+const struct cpu_kernels KERNELS = {
+	.name = KERNELS_NAME,
+	.row_block = ROW_BLOCK,
+	.panel = NR,
+	.per_unit = PER_UNIT,
+	.unit_pad = UNIT_PAD,
+	.bf16_stream = BF16,
+	.gemm = gemm,
+	.pack_by_row = block_pack_by_row,
+	.pack_by_col = block_pack_by_col,
+	.narrow = block_narrow,
+	.embed = block_embed,
+	.embed_rates = block_embed_rates,
+	.embed_grad = block_embed_grad,
+	.qkv = block_qkv,
+	.qkv_grad = block_qkv_grad,
+	.attention_pack = block_attention_pack,
+	.attention = block_attention,
+	.attention_grad = block_attention_grad,
+	.proj = block_proj,
+	.proj_grad = block_proj_grad,
+	.mlp = block_mlp,
+	.mlp_grad = block_mlp_grad,
+	.head = block_head,
+	.logits = block_logits,
+	.product = block_product,
+	.add = block_add,
+	.sumsq = block_sumsq,
+	.muon = block_muon,
+	.adam = block_adam,
+};

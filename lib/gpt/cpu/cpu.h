@@ -1,0 +1,173 @@
+#ifndef HG_CPU_H
+#define HG_CPU_H
+
+/**
+ * What the driver (ops_cpu.c) and the variants (one per instruction set and
+ * arithmetic) of the `cpu` backend share.
+ *
+ * The driver cuts every operation into tasks whose shape depends on the
+ * operation's shapes alone, hands them to the pool, and adds partial sums in
+ * task order.  A variant does one task on one thread.  Hence the same bits for
+ * any number of threads.
+ *
+ * Rows of a buffer are padded with zeros to whole multiples of CPU_PAD
+ * elements and stay so, which frees the inner loops from remainders: every
+ * operation maps zeros to zeros.  CPU_SLACK elements behind the last row may be
+ * read (never used), because a head's last vector may reach beyond its row.
+ */
+
+#include <assert.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ops.h"
+#include "ops_cpu.h"
+
+#define CPU_PAD 32
+#define CPU_SLACK 64
+#define CPU_COLS 256		/* columns of a product worked on at a time: their float32 block stays in L1 and L2 */
+#define CPU_KEYS 128		/* keys of an attention block */
+
+struct cpu_kernels;
+
+struct ops_buf {
+	enum ops_role role;
+	int bf16;		/* elements of data are bfloat16, not float */
+	size_t rows, cols, ld;	/* ld: elements from row to row */
+	void *data;
+	/* OPS_WEIGHT: panels for the products, refreshed whenever data changes. */
+	float *by_row;		/* for x w^T: panel columns are rows of w */
+	float *by_col;		/* for dy w: panel columns are columns of w; training only */
+};
+
+/* Bump allocator over one thread's scratch. */
+struct cpu_scratch {
+	char *at, *end;
+};
+
+static inline __attribute__((unused)) void *
+cpu_take(struct cpu_scratch *s, size_t bytes)
+{
+	char *p = s->at;
+
+	s->at += (bytes + 63) / 64 * 64;
+	assert(s->at <= s->end);
+	return (p);
+}
+
+static inline __attribute__((unused)) size_t
+cpu_pad(size_t n)
+{
+	return ((n + CPU_PAD - 1) / CPU_PAD * CPU_PAD);
+}
+
+/* Rows of one pass whose weight gradients are summed in one go: left sides transposed, right sides in panels. */
+struct cpu_chunk {
+	size_t row0, rows;
+	size_t ld;		/* units from row to row of left */
+	size_t depth;		/* units of a panel of right */
+	float *left[2];		/* (outputs, rows) */
+	float *right[2];	/* panels (rows, inputs) */
+};
+
+/* dw += scale * left right, by rows; dots, if wanted, gets <w[row], (left right)[row]> of these columns. */
+struct cpu_product {
+	const float *left, *right;
+	size_t ld, depth, units;	/* as in the chunk; units: inner length of this product */
+	size_t out, in;
+	struct ops_buf *dw;
+	const float *scale;		/* NULL: ones */
+	const struct ops_buf *w;	/* for dots */
+	float *dots;			/* (tile columns, out); NULL if not wanted */
+	float *dscale;			/* where dots are added */
+};
+
+struct ops_ctx {
+	struct ops_geometry g;
+	enum ops_arith arith;
+	const struct cpu_kernels *kernels;
+	const char *isa;
+	struct pool *pool;
+	int training;
+	size_t head_dim;		/* D */
+	float *cosine, *sine;		/* (max_positions, D / 2) */
+
+	char *scratch;			/* one piece per thread */
+	size_t scratch_bytes;		/* of a piece */
+	struct cpu_chunk chunk;
+	size_t chunk_rows, head_rows;	/* most rows of a chunk; in head */
+	float *keys, *values;		/* attention: packed for the products, by sequence of a group and kv head */
+	size_t group;			/* sequences whose keys and values are packed at a time */
+	float *partial;			/* sums of single tasks, added in task order */
+	double seconds[OPS_CPU_PHASES];
+};
+
+/**
+ * One variant.  Every function works on rows r0..r0+n-1, or on one numbered
+ * task, on the calling thread.  Scratch sizes are in ops_cpu.c; cpu_take asserts.
+ */
+struct cpu_kernels {
+	const char *name;
+	size_t row_block;	/* rows of a task: a multiple of the tile's, and of 32 */
+	size_t panel;		/* columns of a panel */
+	size_t per_unit;	/* elements in 32 bits: 1 or 2 */
+	size_t unit_pad;	/* inner lengths are padded to a multiple of so many units */
+	int bf16_stream;
+
+	void (*gemm)(size_t m, size_t n, size_t units, const float *a, size_t lda, const float *b, size_t depth,
+	    float *c,
+	    size_t ldc, int add);
+	void (*pack_by_row)(float *panel, size_t units, const float *src, size_t ld, size_t rows, size_t k);
+	void (*pack_by_col)(float *panels, size_t depth, const float *src, size_t ld, size_t rows, size_t cols);
+	void (*narrow)(void *dst, const float *src, size_t n);	/* float32 to this variant's activations */
+
+	void (*embed)(const struct ops_ctx *c, struct ops_buf *x0, const struct ops_buf *ids, const struct ops_buf *emb,
+	    size_t r0, size_t n);
+	void (*embed_rates)(const struct ops_ctx *c, float *rates, const struct ops_buf *dx0, const struct ops_buf *ids,
+	    const struct ops_buf *emb, size_t r0, size_t n);
+	void (*embed_grad)(const struct ops_ctx *c, struct ops_buf *demb, const float *rates, const struct ops_buf *dx0,
+	    const struct ops_buf *ids, const struct ops_buf *emb, size_t rows, size_t col0, size_t cols);
+	void (*qkv)(const struct ops_ctx *c, struct ops_rows rows, const struct ops_qkv *a, size_t r0, size_t n,
+	    struct cpu_scratch s);
+	void (*qkv_grad)(const struct ops_ctx *c, struct ops_rows rows, const struct ops_qkv *a,
+	    const struct ops_qkv_grad *d, float *sums, size_t r0, size_t n, struct cpu_scratch s);
+	void (*attention_pack)(const struct ops_ctx *c, struct ops_rows rows, const struct ops_attention *a, size_t b,
+	    size_t kv);
+	void (*attention)(const struct ops_ctx *c, struct ops_rows rows, const struct ops_attention *a, size_t b,
+	    size_t h,
+	    size_t t0, size_t n, struct cpu_scratch s);
+	void (*attention_grad)(const struct ops_ctx *c, struct ops_rows rows, const struct ops_attention *a,
+	    const struct ops_attention_grad *d, size_t b, size_t kv, float *dgain, struct cpu_scratch s);
+	void (*proj)(const struct ops_ctx *c, const struct ops_proj *a, size_t r0, size_t n, struct cpu_scratch s);
+	void (*proj_grad)(const struct ops_ctx *c, const struct ops_proj *a, const struct ops_proj_grad *d, size_t r0,
+	    size_t n, struct cpu_scratch s);
+	void (*mlp)(const struct ops_ctx *c, const struct ops_mlp *a, size_t r0, size_t n, struct cpu_scratch s);
+	void (*mlp_grad)(const struct ops_ctx *c, const struct ops_mlp *a, const struct ops_mlp_grad *d, size_t r0,
+	    size_t n,
+	    struct cpu_scratch s);
+	void (*head)(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t n, struct cpu_scratch s);
+	void (*logits)(const struct ops_ctx *c, struct ops_buf *out, size_t out0, const struct ops_buf *x, size_t r0,
+	    size_t n, const struct ops_buf *w, struct cpu_scratch s);
+	/* Tile (row0, col0) of a weight gradient: row_block rows, CPU_COLS columns. */
+	void (*product)(const struct cpu_product *p, size_t row0, size_t col0, struct cpu_scratch s);
+	void (*add)(struct ops_buf *dst, const struct ops_buf *src, size_t r0, size_t n);
+	double (*sumsq)(const float *x, size_t n);
+	void (*muon)(const struct ops_muon *p, const struct ops_muon_law *law, struct cpu_scratch s);
+	void (*adam)(const struct ops_adam *p, const struct ops_adam_law *law, size_t first, size_t n);
+};
+
+/* Units in k elements, padded as this variant wants them. */
+static inline __attribute__((unused)) size_t
+cpu_units(const struct cpu_kernels *v, size_t k)
+{
+	return (((k + v->per_unit - 1) / v->per_unit + v->unit_pad - 1) / v->unit_pad * v->unit_pad);
+}
+
+extern const struct cpu_kernels portable_fp32, portable_bf16;
+#if defined(__x86_64__)
+extern const struct cpu_kernels avx2_fp32, avx2_bf16;
+extern const struct cpu_kernels avx512_fp32, avx512_bf16, avx512dot_bf16;
+extern const struct cpu_kernels amx_bf16, amx_emulated_bf16;
+#endif
+
+#endif

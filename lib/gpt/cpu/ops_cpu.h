@@ -1,0 +1,29 @@
+#ifndef HG_OPS_CPU_H
+#define HG_OPS_CPU_H
+
+#include "ops.h"
+
+/**
+ * The `cpu` backend beyond its table: where its time goes, for `make bench`.
+ */
+enum ops_cpu_phase {
+	OPS_CPU_EMBED, OPS_CPU_QKV, OPS_CPU_ATTENTION, OPS_CPU_PROJ, OPS_CPU_MLP, OPS_CPU_HEAD,
+	OPS_CPU_EMBED_GRAD, OPS_CPU_QKV_GRAD, OPS_CPU_ATTENTION_GRAD, OPS_CPU_PROJ_GRAD, OPS_CPU_MLP_GRAD,
+	OPS_CPU_OTHER, OPS_CPU_MUON, OPS_CPU_ADAM,
+	OPS_CPU_PHASES
+};
+
+const char *ops_cpu_phase_name(enum ops_cpu_phase phase);
+
+/* Seconds spent in a phase since the context was opened. */
+double ops_cpu_seconds(const struct ops_ctx *ctx, enum ops_cpu_phase phase);
+
+/**
+ * ops_cpu_ceiling(ctx, seconds):
+ * The rate of this context's own product kernel on all its threads, operands in
+ * cache, measured for about ${seconds}: what a whole step is compared with.
+ * Units: FLOP/s.
+ */
+double ops_cpu_ceiling(struct ops_ctx *ctx, double seconds);
+
+#endif

@@ -1,0 +1,182 @@
+/*
+ * Invariant: a worker touches task, arg and count only between seeing a new
+ * ${round} and adding itself to ${done}; pool_run changes them only while no
+ * worker is in between.  Tasks are handed out by one counter, so a thread that
+ * the system takes away costs its own task's time and no more.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "pool.h"
+
+/* About 20 us awake: longer than the gap between two operations of a step, shorter than anyone notices. */
+#define SPINS 4000
+
+struct worker {
+	struct pool *pool;
+	pthread_t thread;
+	unsigned index;
+};
+
+struct pool {
+	unsigned threads;		/* the caller included */
+	unsigned started;
+	struct worker *workers;
+
+	pool_task *task;
+	void *arg;
+	size_t count;
+	atomic_size_t next;
+
+	atomic_uint round;		/* one more for every pool_run */
+	atomic_uint done;		/* workers that finished this round */
+	atomic_int ending;
+	atomic_int parked;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+};
+
+static void
+relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#endif
+}
+
+static void
+work(struct pool *pool, unsigned thread)
+{
+	size_t i;
+
+	while ((i = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) < pool->count)
+		pool->task(pool->arg, i, thread);
+}
+
+static void
+await_round(struct pool *pool, unsigned seen)
+{
+	for (int i = 0; i < SPINS; i++) {
+		if (atomic_load_explicit(&pool->round, memory_order_acquire) != seen)
+			return;
+		relax();
+	}
+	pthread_mutex_lock(&pool->lock);
+	atomic_fetch_add(&pool->parked, 1);
+	while (atomic_load(&pool->round) == seen)
+		pthread_cond_wait(&pool->wake, &pool->lock);
+	atomic_fetch_sub(&pool->parked, 1);
+	pthread_mutex_unlock(&pool->lock);
+}
+
+static void *
+worker_main(void *arg)
+{
+	struct worker *w = arg;
+	struct pool *pool = w->pool;
+	unsigned seen = 0;
+
+	for (;;) {
+		await_round(pool, seen);
+		seen++;
+		if (atomic_load(&pool->ending))
+			return (NULL);
+		work(pool, w->index);
+		atomic_fetch_add_explicit(&pool->done, 1, memory_order_release);
+	}
+}
+
+/* Start a round: every worker will see it, parked or not. */
+static void
+announce(struct pool *pool)
+{
+	atomic_fetch_add(&pool->round, 1);
+	if (atomic_load(&pool->parked) > 0) {
+		pthread_mutex_lock(&pool->lock);
+		pthread_cond_broadcast(&pool->wake);
+		pthread_mutex_unlock(&pool->lock);
+	}
+}
+
+struct pool *
+pool_open(unsigned threads)
+{
+	struct pool *pool;
+	int error;
+
+	if ((pool = calloc(1, sizeof(*pool))) == NULL)
+		goto err0;
+	pool->threads = threads;
+	pthread_mutex_init(&pool->lock, NULL);
+	pthread_cond_init(&pool->wake, NULL);
+	if ((pool->workers = calloc(threads, sizeof(*pool->workers))) == NULL)
+		goto err1;
+	for (unsigned i = 1; i < threads; i++) {
+		struct worker *w = &pool->workers[i];
+
+		w->pool = pool;
+		w->index = i;
+		if ((error = pthread_create(&w->thread, NULL, worker_main, w)) != 0) {
+			errno = error;
+			goto err1;
+		}
+		pool->started++;
+	}
+	return (pool);
+
+err1:
+	error = errno;
+	pool_close(pool);
+	errno = error;
+err0:
+	return (NULL);
+}
+
+void
+pool_close(struct pool *pool)
+{
+	if (pool == NULL)
+		return;
+	atomic_store(&pool->ending, 1);
+	announce(pool);
+	for (unsigned i = 1; i <= pool->started; i++)
+		pthread_join(pool->workers[i].thread, NULL);
+	pthread_cond_destroy(&pool->wake);
+	pthread_mutex_destroy(&pool->lock);
+	free(pool->workers);
+	free(pool);
+}
+
+unsigned
+pool_threads(const struct pool *pool)
+{
+	return (pool->threads);
+}
+
+void
+pool_run(struct pool *pool, size_t count, pool_task *task, void *arg)
+{
+	if (count <= 1 || pool->threads == 1) {
+		for (size_t i = 0; i < count; i++)
+			task(arg, i, 0);
+		return;
+	}
+	pool->task = task;
+	pool->arg = arg;
+	pool->count = count;
+	atomic_store(&pool->next, 0);
+	atomic_store(&pool->done, 0);
+	announce(pool);
+	work(pool, 0);
+	for (unsigned i = 0; atomic_load_explicit(&pool->done, memory_order_acquire) != pool->started; i++) {
+		/* A worker that was parked or taken away is waited for without keeping its core from it. */
+		if (i < SPINS)
+			relax();
+		else
+			sched_yield();
+	}
+}
