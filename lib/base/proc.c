@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -96,14 +97,21 @@ proc_machine(struct proc_id *id)
 }
 
 int
-proc_self(struct proc_id *id)
+proc_of(pid_t pid, struct proc_id *id)
 {
 	char state;
 
 	if (proc_machine(id) == -1)
 		return (-1);
-	id->pid = getpid();
-	return (stat_of(id->pid, &id->start_time, &state));
+	id->pid = pid;
+	return (stat_of(pid, &id->start_time, &state));
+}
+
+int
+proc_self(struct proc_id *id)
+{
+
+	return (proc_of(getpid(), id));
 }
 
 int
@@ -227,6 +235,37 @@ proc_die_with_parent(pid_t parent)
 		return (-1);
 	}
 	return (0);
+}
+
+int
+proc_watch(void)
+{
+
+	return (inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+}
+
+int
+proc_watch_add(int watch, int dirfd)
+{
+	char path[64];
+
+	/* By the descriptor: the name may lead elsewhere by now. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/.", dirfd);
+	return (inotify_add_watch(watch, path, IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_ONLYDIR) == -1 ? -1 : 0);
+}
+
+int
+proc_watch_drain(int watch)
+{
+	union {
+		struct inotify_event event;
+		char bytes[4096];
+	} u;
+	int events = 0;
+
+	while (read(watch, &u, sizeof(u)) > 0)
+		events++;
+	return (events);
 }
 
 int

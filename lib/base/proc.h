@@ -21,6 +21,9 @@ struct proc_id {
 /* This process; 0, or -1 with errno. */
 int proc_self(struct proc_id *id);
 
+/* A process of this machine by its pid; 0, or -1 with errno ESRCH. */
+int proc_of(pid_t pid, struct proc_id *id);
+
 /* Fill boot_id and host alone. */
 int proc_machine(struct proc_id *id);
 
@@ -51,6 +54,16 @@ int proc_die_with_parent(pid_t parent);
 
 /* pidfd of a child; -1 with errno. */
 int proc_pidfd(pid_t pid);
+
+/**
+ * Watching directories for names that appear, change or vanish.  A hint only:
+ * remote file systems are silently deaf, so the watcher also looks by itself.
+ * proc_watch: a descriptor to poll, or -1. proc_watch_add: 0 or -1.
+ * proc_watch_drain: read what has come; returns the number of events.
+ */
+int proc_watch(void);
+int proc_watch_add(int watch, int dirfd);
+int proc_watch_drain(int watch);
 
 /* Rename without overwriting; EEXIST if the name is taken. */
 int proc_rename_new(int dirfd, const char *from, const char *to);

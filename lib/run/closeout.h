@@ -1,0 +1,33 @@
+#ifndef HG_CLOSEOUT_H
+#define HG_CLOSEOUT_H
+
+#include "rundir.h"
+#include "state.h"
+
+/**
+ * Closing out the dead: what hg-await, hg-run, hg-gate, hg-reap and the stages
+ * themselves do about a stage whose owner can no longer do it.  The stage's lock
+ * makes it happen once, whoever else tries.
+ */
+
+enum closeout {
+	CLOSEOUT_NOTHING,	/* there was nothing to do, or somebody else did it */
+	CLOSEOUT_OWNER_DIED,	/* an orphan was given its refusal */
+	CLOSEOUT_OWNER_STOPPED,	/* an overdue owner was killed, and its stage refused */
+	CLOSEOUT_ELSEWHERE,	/* overdue, but its owner lives on another host: untouched, and said */
+	CLOSEOUT_HELD		/* overdue, and the lock is still held by somebody unknown: untouched, and said */
+};
+
+/**
+ * closeout_dead(r, s, state, done):
+ * Close stage ${s} out if it is orphaned or overdue.  A process is killed only
+ * if it is overdue and its pid, start time and boot id are those that the lock
+ * names.  ${r} is loaded when there is something to do.  ${state} gets the state
+ * afterwards, ${done} (or NULL) what was done.
+ * Errors: -1 with errno, said.
+ */
+int closeout_dead(struct rundir *r, enum stage s, enum state *state, enum closeout *done);
+
+const char *closeout_name(enum closeout done);
+
+#endif

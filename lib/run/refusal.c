@@ -1,0 +1,298 @@
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "atomfile.h"
+#include "clock.h"
+#include "contract.h"
+#include "exit.h"
+#include "jsonio.h"
+#include "receipt.h"
+#include "refusal.h"
+#include "say.h"
+#include "str.h"
+
+static const struct {
+	const char *name;
+	int retryable;
+	const char *meaning;
+	const char *next;
+} kinds[REFUSAL_COUNT] = {
+	[REFUSAL_OWNER_DIED] = { "owner_died", 1, "the stage's process was killed, or the machine stopped",
+	    "hg-run -r RUN" },
+	[REFUSAL_OWNER_STOPPED] = { "owner_stopped", 1,
+	    "the stage's process stood still past the deadline and was killed",
+	    "hg-run -r RUN" },
+	[REFUSAL_WORKER_EXITED] = { "worker_exited", 0, "the worker ended with an error that it gave no type",
+	    "hg-retry STAGE RUN && hg-STAGE RUN" },
+	[REFUSAL_WORKER_SIGNALLED] = { "worker_signalled", 1, "the worker was killed by a signal",
+	    "hg-run -r RUN" },
+	[REFUSAL_OUT_OF_MEMORY] = { "out_of_memory", 1,
+	    "memory could not be allocated, or the kernel killed the worker for it",
+	    "free -m; hg-run -r RUN" },
+	[REFUSAL_DEADLINE_EXCEEDED] = { "deadline_exceeded", 1, "the stage was still at work when its deadline passed",
+	    "hg-run -r RUN" },
+	[REFUSAL_CANCELLED] = { "cancelled", 1, "somebody asked the stage to stop",
+	    "hg-run -r RUN" },
+	[REFUSAL_LANE_BUSY_TIMEOUT] = { "lane_busy_timeout", 1, "another trainer held the lane all the time",
+	    "hg-run -r RUN" },
+	[REFUSAL_INPUT_MISSING] = { "input_missing", 0, "a file that the stage reads is not there",
+	    "hg-gate STAGE RUN" },
+	[REFUSAL_INPUT_TRUNCATED] = { "input_truncated", 0, "a file that the stage reads ends too early",
+	    "hg-gate STAGE RUN" },
+	[REFUSAL_INPUT_WRONG_SIZE] = { "input_wrong_size", 0,
+	    "a file that the stage reads has another size than recorded",
+	    "hg-gate STAGE RUN" },
+	[REFUSAL_INPUT_WRONG_DIGEST] = { "input_wrong_digest", 0,
+	    "a file that the stage reads has other bytes than recorded",
+	    "hg-gate STAGE RUN" },
+	[REFUSAL_INPUT_INVALID] = { "input_invalid", 0, "a file that the stage reads breaks its format",
+	    "hg-gate STAGE RUN" },
+	[REFUSAL_TOKENIZER_MISSING] = { "tokenizer_missing", 0,
+	    "the data's tokenizer is not there, so text has no tokens",
+	    "hg-gate STAGE RUN" },
+	[REFUSAL_SPEC_INVALID] = { "spec_invalid", 0, "the spec asks for something that does not fit together",
+	    "hg-spec -b RUN/spec.json -s SECTION.KEY=VALUE RUN.2" },
+	[REFUSAL_EVAL_LAW_UNSUPPORTED] = { "eval_law_unsupported", 0,
+	    "the spec's eval law is none that this scorer follows",
+	    "hg-spec -b RUN/spec.json -s eval.mode=non_overlapping RUN.2" },
+	[REFUSAL_DEVICE_UNAVAILABLE] = { "device_unavailable", 1, "the device that the spec names can't be used now",
+	    "hg-run -r RUN" },
+	[REFUSAL_BACKEND_SELFTEST_FAILED] = { "backend_selftest_failed", 0,
+	    "the backend computes something else than the reference",
+	    "hg-spec -b RUN/spec.json -s system.backend=ref RUN.2" },
+	[REFUSAL_DISK_FULL] = { "disk_full", 1, "the disk or the quota is full",
+	    "df -h RUN; hg-run -r RUN" },
+	[REFUSAL_IO_ERROR] = { "io_error", 1, "a file could not be read or written",
+	    "dmesg | tail; hg-run -r RUN" },
+	[REFUSAL_PROJECTED_OVER_BUDGET] = { "projected_over_budget", 0,
+	    "at the measured speed the stage can't end in time",
+	    "hg-spec -b RUN/spec.json -s budget.STAGE_deadline_ms=MILLISECONDS RUN.2" },
+	[REFUSAL_LOSS_DIVERGED] = { "loss_diverged", 0, "the loss is no finite number any more",
+	    "hg-spec -b RUN/spec.json -s train.matrix_lr=LOWER RUN.2" },
+	[REFUSAL_NO_STEPS_TRAINED] = { "no_steps_trained", 0, "training ended before its first step",
+	    "hg-spec -b RUN/spec.json -s budget.max_wallclock_ms=MILLISECONDS RUN.2" },
+	[REFUSAL_MIN_STEPS_UNREACHABLE] = { "min_steps_unreachable", 0,
+	    "at the measured speed the cap passes before train.min_steps",
+	    "hg-pace RUN" },
+	[REFUSAL_OVER_CAP_UNREADABLE] = { "over_cap_unreadable", 0,
+	    "the artifact is over the cap, so far that it is not read",
+	    "hg-spec -b RUN/spec.json -s model.model_dim=LESS RUN.2" },
+};
+
+const char *
+refusal_name(enum refusal_kind kind)
+{
+
+	return (kinds[kind].name);
+}
+
+int
+refusal_by_name(const char *name)
+{
+	int k;
+
+	for (k = 0; k < REFUSAL_COUNT; k++)
+		if (strcmp(kinds[k].name, name) == 0)
+			return (k);
+	return (-1);
+}
+
+const char *
+refusal_meaning(enum refusal_kind kind)
+{
+
+	return (kinds[kind].meaning);
+}
+
+int
+refusal_retryable(enum refusal_kind kind)
+{
+
+	return (kinds[kind].retryable);
+}
+
+const char *
+refusal_template(enum refusal_kind kind)
+{
+
+	return (kinds[kind].next);
+}
+
+int
+refusal_exit(enum refusal_kind kind)
+{
+
+	return (kinds[kind].retryable ? HG_EXIT_RETRY : HG_EXIT_NO);
+}
+
+enum refusal_kind
+refusal_of_errno(int error)
+{
+
+	switch (error) {
+	case ENOMEM:
+		return (REFUSAL_OUT_OF_MEMORY);
+	case ENOSPC:
+	case EDQUOT:
+		return (REFUSAL_DISK_FULL);
+	default:
+		return (REFUSAL_IO_ERROR);
+	}
+}
+
+/* The template with RUN and STAGE filled in; NULL with errno ENOMEM. */
+static char *
+next_of(const struct rundir *r, enum stage s, enum refusal_kind kind)
+{
+	struct str out = STR_INIT;
+	const char *p = kinds[kind].next;
+	char *run;
+	int rc = 0;
+
+	if ((run = rundir_word(r)) == NULL)
+		return (NULL);
+	while (*p != '\0' && rc == 0) {
+		if (strncmp(p, "RUN", 3) == 0) {
+			rc = str_puts(&out, run);
+			p += 3;
+		} else if (strncmp(p, "STAGE", 5) == 0) {
+			rc = str_puts(&out, rundir_stages[s].name);
+			p += 5;
+		} else
+			rc = str_add(&out, p++, 1);
+	}
+	free(run);
+	if (rc == -1) {
+		str_free(&out);
+		errno = ENOMEM;
+	}
+	return (out.p);
+}
+
+static json_t *
+copy_or_null(const json_t *v)
+{
+
+	return (v == NULL ? json_null() : json_deep_copy(v));
+}
+
+static char *
+text_of(const struct rundir *r, enum stage s, const struct runlock *lock, const struct refusal *why, size_t *n)
+{
+	char started[CLOCK_TEXT_SIZE], finished[CLOCK_TEXT_SIZE], detail[1024], *next = NULL, *text;
+	int64_t now = clock_wall_ms(), elapsed = lock->started_ms > 0 ? now - lock->started_ms : 0;
+	struct proc_id me;
+	json_t *v;
+
+	/* A lock text that can't be read names nobody; the attempt is then the one that would be next. */
+	if (proc_self(&me) == -1 || (v = receipt_begin(r, s, "refusal", lock->attempt)) == NULL)
+		return (NULL);
+	if ((next = next_of(r, s, why->kind)) == NULL)
+		goto err0;
+	clock_text(started, lock->started_ms);
+	clock_text(finished, now);
+	say_clean(detail, sizeof(detail), why->detail);
+	if (jsonio_put(v, "kind", json_string(kinds[why->kind].name)) == -1 ||
+	    jsonio_put(v, "detail", json_string(detail)) == -1 ||
+	    jsonio_put(v, "observed", copy_or_null(why->observed)) == -1 ||
+	    jsonio_put(v, "expected", copy_or_null(why->expected)) == -1 ||
+	    jsonio_put(v, "retryable", json_boolean(kinds[why->kind].retryable)) == -1 ||
+	    jsonio_put(v, "next", json_string(next)) == -1 ||
+	    jsonio_put(v, "owner", lock->owner.pid > 0 ? receipt_owner(&lock->owner) : json_null()) == -1 ||
+	    jsonio_put(v, "closed_by", receipt_owner(&me)) == -1 ||
+	    jsonio_put(v, "started_at", lock->started_ms > 0 ? json_string(started) : json_null()) == -1 ||
+	    jsonio_put(v, "finished_at", json_string(finished)) == -1 ||
+	    jsonio_put(v, "elapsed_ms", json_integer(elapsed > 0 ? elapsed : 0)) == -1) {
+		errno = ENOMEM;
+		goto err0;
+	}
+	text = contract_pretty("refusal", v, n);
+	free(next);
+	json_decref(v);
+	return (text);
+err0:
+	free(next);
+	json_decref(v);
+	return (NULL);
+}
+
+int
+refusal_publish(const struct rundir *r, enum stage s, const struct runlock *lock, const struct refusal *why)
+{
+	const struct rundir_stage *st = &rundir_stages[s];
+	int receipt, refusal, rc, error;
+	char *text;
+	size_t n;
+
+	if ((receipt = rundir_has(r, st->receipt)) == -1 || (refusal = rundir_has(r, st->refusal)) == -1) {
+		say_errno("cannot look into '%s'", r->path);
+		return (-1);
+	}
+	if (receipt || refusal)
+		return (1);
+	/* First what has no receipt goes: on a full disk that is what makes room for the refusal. */
+	if (rundir_discard(r, s) == -1)
+		return (-1);
+	if ((text = text_of(r, s, lock, why, &n)) == NULL) {
+		say_errno("cannot make a refusal of stage %s of '%s'", st->name, r->path);
+		return (-1);
+	}
+	if ((rc = atomfile_create(r->fd, st->refusal, text, n)) == -1) {
+		error = errno;
+		say_errno("cannot publish '%s/%s'", r->path, st->refusal);
+		errno = error;
+	}
+	free(text);
+	return (rc);
+}
+
+json_t *
+refusal_read(const struct rundir *r, enum stage s)
+{
+	const struct rundir_stage *st = &rundir_stages[s];
+	json_t *v;
+
+	assert(r->spec.json != NULL);
+	if (contract_read(r->fd, st->refusal, "refusal", NULL, &v) == -1)
+		return (NULL);
+	if (strcmp(jsonio_text(v, "run_uid", ""), r->spec.run_uid) != 0 ||
+	    strcmp(jsonio_text(v, "stage", ""), st->name) != 0 ||
+	    refusal_by_name(jsonio_text(v, "kind", "")) == -1) {
+		say_error("'%s/%s' is not about this stage of this run", r->path, st->refusal);
+		json_decref(v);
+		errno = EBADMSG;
+		return (NULL);
+	}
+	return (v);
+}
+
+static void
+show_value(const char *word, const json_t *v)
+{
+	char *text;
+
+	if (v == NULL || json_is_null(v))
+		return;
+	if (json_is_string(v))
+		say_note("  %s: %s", word, json_string_value(v));
+	else if ((text = jsonio_line(v)) != NULL) {
+		say_note("  %s: %s", word, text);
+		free(text);
+	}
+}
+
+int
+refusal_show(const struct rundir *r, enum stage s, const json_t *refusal)
+{
+
+	say_error("%s of '%s' was refused (%s): %s", rundir_stages[s].name, r->path, jsonio_text(refusal, "kind", "?"),
+	    jsonio_text(refusal, "detail", "?"));
+	show_value("expected", json_object_get(refusal, "expected"));
+	show_value("observed", json_object_get(refusal, "observed"));
+	show_value("next", json_object_get(refusal, "next"));
+	return (jsonio_true(refusal, "retryable") ? HG_EXIT_RETRY : HG_EXIT_NO);
+}

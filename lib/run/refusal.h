@@ -1,0 +1,91 @@
+#ifndef HG_REFUSAL_H
+#define HG_REFUSAL_H
+
+#include <jansson.h>
+
+#include "runlock.h"
+#include "rundir.h"
+
+/**
+ * Typed refusals: why a stage closed out without its receipt.  One table holds
+ * all kinds, whether a retry may help, and what to type next.
+ */
+
+enum refusal_kind {
+	/* how the stage's processes ended */
+	REFUSAL_OWNER_DIED,
+	REFUSAL_OWNER_STOPPED,
+	REFUSAL_WORKER_EXITED,
+	REFUSAL_WORKER_SIGNALLED,
+	REFUSAL_OUT_OF_MEMORY,
+	REFUSAL_DEADLINE_EXCEEDED,
+	REFUSAL_CANCELLED,
+	REFUSAL_LANE_BUSY_TIMEOUT,
+	/* what the stage found in its way */
+	REFUSAL_INPUT_MISSING,
+	REFUSAL_INPUT_TRUNCATED,
+	REFUSAL_INPUT_WRONG_SIZE,
+	REFUSAL_INPUT_WRONG_DIGEST,
+	REFUSAL_INPUT_INVALID,
+	REFUSAL_TOKENIZER_MISSING,
+	REFUSAL_SPEC_INVALID,
+	REFUSAL_EVAL_LAW_UNSUPPORTED,
+	REFUSAL_DEVICE_UNAVAILABLE,
+	REFUSAL_BACKEND_SELFTEST_FAILED,
+	REFUSAL_DISK_FULL,
+	REFUSAL_IO_ERROR,
+	/* what the stage found out */
+	REFUSAL_PROJECTED_OVER_BUDGET,
+	REFUSAL_LOSS_DIVERGED,
+	REFUSAL_NO_STEPS_TRAINED,
+	REFUSAL_MIN_STEPS_UNREACHABLE,
+	REFUSAL_OVER_CAP_UNREADABLE,
+	REFUSAL_COUNT
+};
+
+const char *refusal_name(enum refusal_kind kind);
+
+/* A kind by its name, or -1. */
+int refusal_by_name(const char *name);
+
+/* One line: what it means. */
+const char *refusal_meaning(enum refusal_kind kind);
+
+/* 1 if the same command may do better another time. */
+int refusal_retryable(enum refusal_kind kind);
+
+/* The template of what to type, with RUN and STAGE in it. */
+const char *refusal_template(enum refusal_kind kind);
+
+/* HG_EXIT_RETRY or HG_EXIT_NO. */
+int refusal_exit(enum refusal_kind kind);
+
+/* The kind for an errno of a failed call: memory, disk, or input and output. */
+enum refusal_kind refusal_of_errno(int error);
+
+/* What a refusal says besides who and when. The JSON values are borrowed, NULL means null. */
+struct refusal {
+	enum refusal_kind kind;
+	const char *detail;
+	const json_t *observed, *expected;
+};
+
+/**
+ * refusal_publish(r, s, lock, why):
+ * Close out stage ${s} by a refusal in the name of ${lock}'s owner.  The caller
+ * holds the lock; ${r} is loaded.  What has no receipt is discarded first.
+ * Returns 0; 1 if the stage had closed out already (nothing is changed); -1
+ * with errno, said.
+ */
+int refusal_publish(const struct rundir *r, enum stage s, const struct runlock *lock, const struct refusal *why);
+
+/*
+ * Read a stage's refusal, checked by its contract and against the run. Owns: the caller decrefs. NULL with errno,
+ * said but for ENOENT.
+ */
+json_t *refusal_read(const struct rundir *r, enum stage s);
+
+/* Say on stderr what a refusal says: kind, detail, expected, observed, and what to type. Returns its exit code. */
+int refusal_show(const struct rundir *r, enum stage s, const json_t *refusal);
+
+#endif

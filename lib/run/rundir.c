@@ -1,0 +1,325 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "atomfile.h"
+#include "exit.h"
+#include "num.h"
+#include "proc.h"
+#include "rundir.h"
+#include "say.h"
+#include "str.h"
+
+const struct rundir_stage rundir_stages[STAGE_COUNT] = {
+	[STAGE_TRAIN] = {
+		.name = "train",
+		.tool = "hg-train",
+		.needs = -1,
+		.lock = "train.lock",
+		.receipt = "training_report.json",
+		.receipt_contract = "training_report",
+		.refusal = "train_refusal.json",
+		.status = "train_status.json",
+		.status_contract = "train_status",
+		.outputs = { RUNDIR_CHECKPOINT },
+		.keeps = { RUNDIR_RESUME, RUNDIR_METRICS },
+	},
+	[STAGE_EXPORT] = {
+		.name = "export",
+		.tool = "hg-export",
+		.needs = STAGE_TRAIN,
+		.lock = "export.lock",
+		.receipt = "export_report.json",
+		.receipt_contract = "export_report",
+		.refusal = "export_refusal.json",
+		.outputs = { RUNDIR_ARTIFACT },
+	},
+	[STAGE_PROMPT] = {
+		.name = "prompt",
+		.tool = "hg-prompt",
+		.needs = STAGE_EXPORT,
+		.lock = "prompt.lock",
+		.receipt = "prompt_report.json",
+		.receipt_contract = "prompt_report",
+		.refusal = "prompt_refusal.json",
+	},
+	[STAGE_SCORE] = {
+		.name = "score",
+		.tool = "hg-score",
+		.needs = STAGE_EXPORT,
+		.lock = "score.lock",
+		.receipt = "artifact_score_summary.json",
+		.receipt_contract = "score_summary",
+		.report = RUNDIR_SCORE_REPORT,
+		.report_contract = "score_report",
+		.refusal = "score_refusal.json",
+		.status = "score_status.json",
+		.status_contract = "score_status",
+		.log = RUNDIR_SCORE_LOG,
+		.outputs = { RUNDIR_SCORE_REPORT, RUNDIR_SCORE_DOCS },
+		.keeps = { RUNDIR_SCORE_RESUME },
+	},
+};
+
+int
+rundir_stage_of(const char *name)
+{
+	int s;
+
+	for (s = 0; s < STAGE_COUNT; s++)
+		if (strcmp(rundir_stages[s].name, name) == 0)
+			return (s);
+	return (-1);
+}
+
+/* Open what is called ${name} in ${dirfd}; ${id} is its own name and ${said} how people know it. */
+static int
+open_as(struct rundir *r, int dirfd, const char *name, const char *id, const char *said)
+{
+
+	memset(r, 0, sizeof(*r));
+	if (!spec_id_valid(id)) {
+		say_error("'%s' can't name a run: 1 to %d of A-Z a-z 0-9 . _ - and no dot first",
+		    said, RUNDIR_ID_MAX);
+		errno = EINVAL;
+		return (-1);
+	}
+	strcpy(r->id, id);
+	if ((r->path = strdup(said)) == NULL) {
+		say_errno("cannot open run '%s'", said);
+		return (-1);
+	}
+	if ((r->fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1) {
+		say_errno("cannot open run '%s'", said);
+		free(r->path);
+		r->path = NULL;
+		return (-1);
+	}
+	return (0);
+}
+
+int
+rundir_open(struct rundir *r, const char *path)
+{
+	char said[PATH_MAX], here[PATH_MAX];
+	const char *id;
+	size_t n = strlen(path);
+
+	/* Trailing slashes would make O_NOFOLLOW follow. */
+	while (n > 1 && path[n - 1] == '/')
+		n--;
+	if (n == 0 || n >= sizeof(said)) {
+		errno = n == 0 ? ENOENT : ENAMETOOLONG;
+		say_errno("cannot open run '%s'", path);
+		return (-1);
+	}
+	memcpy(said, path, n);
+	said[n] = '\0';
+	if (strcmp(said, ".") == 0 && getcwd(here, sizeof(here)) != NULL)
+		id = strrchr(here, '/') + 1;
+	else
+		id = strrchr(said, '/') == NULL ? said : strrchr(said, '/') + 1;
+	return (open_as(r, AT_FDCWD, said, id, said));
+}
+
+int
+rundir_open_at(struct rundir *r, int dirfd, const char *prefix, const char *name)
+{
+	char said[PATH_MAX];
+
+	snprintf(said, sizeof(said), "%s/%s", prefix, name);
+	return (open_as(r, dirfd, name, name, said));
+}
+
+int
+rundir_load(struct rundir *r)
+{
+	struct spec spec;
+
+	if (r->spec.json != NULL)
+		return (0);
+	if (spec_read(r->fd, &spec) == -1) {
+		if (errno == ENOENT)
+			say_error("'%s' is not a run: there is no '%s' in it", r->path, RUNDIR_SPEC);
+		return (-1);
+	}
+	if (strcmp(spec.run_id, r->id) != 0) {
+		say_error("'%s/%s' belongs to run '%s'; a run keeps the name of its directory", r->path, RUNDIR_SPEC,
+		    spec.run_id);
+		spec_free(&spec);
+		errno = EBADMSG;
+		return (-1);
+	}
+	r->spec = spec;
+	return (0);
+}
+
+void
+rundir_close(struct rundir *r)
+{
+
+	if (r->path == NULL)
+		return;
+	close(r->fd);
+	free(r->path);
+	if (r->spec.json != NULL)
+		spec_free(&r->spec);
+	memset(r, 0, sizeof(*r));
+}
+
+int
+rundir_exit(int error)
+{
+
+	switch (error) {
+	case EINVAL:
+	case ENOENT:
+	case ENOTDIR:
+	case ELOOP:
+		return (HG_EXIT_USAGE);
+	case EBADMSG:
+		return (HG_EXIT_CONTRACT);
+	default:
+		return (HG_EXIT_SYSTEM);
+	}
+}
+
+char *
+rundir_word(const struct rundir *r)
+{
+	struct str s = STR_INIT;
+	char *path, *p;
+	int rc = 0;
+
+	path = realpath(r->path, NULL);
+	p = path != NULL ? path : r->path;
+	if (strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+=:,@%") == strlen(p))
+		rc = str_puts(&s, p);
+	else {
+		rc = str_puts(&s, "'");
+		for (; *p != '\0' && rc == 0; p++)
+			rc = *p == '\'' ? str_puts(&s, "'\\''") : str_add(&s, p, 1);
+		if (rc == 0)
+			rc = str_puts(&s, "'");
+	}
+	free(path);
+	if (rc == -1) {
+		str_free(&s);
+		errno = ENOMEM;
+	}
+	return (s.p);
+}
+
+int
+rundir_has(const struct rundir *r, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(r->fd, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return (errno == ENOENT ? 0 : -1);
+	if (!S_ISREG(st.st_mode)) {
+		errno = EINVAL;
+		return (-1);
+	}
+	return (1);
+}
+
+int
+rundir_attempt(const struct rundir *r, enum stage s)
+{
+	const char *name = rundir_stages[s].name;
+	size_t n = strlen(name);
+	struct dirent *e;
+	uint64_t number;
+	int fd, last = 0;
+	DIR *d;
+
+	if ((fd = openat(r->fd, RUNDIR_ATTEMPTS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1)
+		return (errno == ENOENT ? 1 : -1);
+	if ((d = fdopendir(fd)) == NULL) {
+		close(fd);
+		return (-1);
+	}
+	while ((e = readdir(d)) != NULL)
+		if (strncmp(e->d_name, name, n) == 0 && e->d_name[n] == '.' &&
+		    num_u64(e->d_name + n + 1, 1, INT_MAX - 1, &number) == 0 && (int)number > last)
+			last = (int)number;
+	closedir(d);
+	return (last + 1);
+}
+
+int
+rundir_discard(const struct rundir *r, enum stage s)
+{
+	const struct rundir_stage *st = &rundir_stages[s];
+	const char *names[] = { st->receipt, st->refusal, st->status };
+	const char *const *p;
+	size_t i;
+
+	for (p = st->outputs; *p != NULL; p++)
+		if (atomfile_sweep(r->fd, *p) == -1 || atomfile_remove(r->fd, *p) == -1)
+			goto err0;
+	for (p = st->keeps; *p != NULL; p++)
+		if (atomfile_sweep(r->fd, *p) == -1)
+			goto err0;
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i] != NULL && atomfile_sweep(r->fd, names[i]) == -1)
+			goto err0;
+	return (0);
+err0:
+	say_errno("cannot discard what stage %s left in '%s'", st->name, r->path);
+	return (-1);
+}
+
+/* Move one file, if it is there; a name that is taken in ${to} was left by an interrupted move and is the older one. */
+static int
+move(int from, int to, const char *name)
+{
+
+	if (name == NULL || renameat(from, name, to, name) == 0 || errno == ENOENT)
+		return (0);
+	return (-1);
+}
+
+int
+rundir_retire(const struct rundir *r, enum stage s, int attempt)
+{
+	const struct rundir_stage *st = &rundir_stages[s];
+	char name[sizeof("export.2147483647")];
+	int attempts = -1, to = -1, error;
+
+	snprintf(name, sizeof(name), "%s.%d", st->name, attempt);
+	if (mkdirat(r->fd, RUNDIR_ATTEMPTS, 0777) == -1 && errno != EEXIST)
+		goto err0;
+	if ((attempts = openat(r->fd, RUNDIR_ATTEMPTS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1)
+		goto err0;
+	if (mkdirat(attempts, name, 0777) == -1 && errno != EEXIST)
+		goto err0;
+	if ((to = openat(attempts, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1)
+		goto err0;
+	if (move(r->fd, to, st->status) == -1 || move(r->fd, to, st->log) == -1)
+		goto err0;
+	/* The folder and what is in it must outlive a crash before the marker goes. */
+	if (fsync(to) == -1 || fsync(attempts) == -1 || fsync(r->fd) == -1)
+		goto err0;
+	if (move(r->fd, to, st->refusal) == -1 || fsync(to) == -1 || fsync(r->fd) == -1)
+		goto err0;
+	close(to);
+	close(attempts);
+	return (0);
+err0:
+	error = errno;
+	say_errno("cannot move attempt %d of stage %s of '%s' aside", attempt, st->name, r->path);
+	if (to != -1)
+		close(to);
+	if (attempts != -1)
+		close(attempts);
+	errno = error;
+	return (-1);
+}

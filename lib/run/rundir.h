@@ -1,0 +1,111 @@
+#ifndef HG_RUNDIR_H
+#define HG_RUNDIR_H
+
+#include "spec.h"
+
+/**
+ * The run directory: every file name that a tool may use, in one place, and
+ * the way in.  All files of a run lie directly in it, but for attempts/.
+ * Nothing here follows a symbolic link out of the directory.
+ */
+
+#define RUNDIR_SPEC SPEC_FILE
+#define RUNDIR_METRICS "metrics.jsonl"
+#define RUNDIR_RESUME "resume.safetensors"
+#define RUNDIR_CHECKPOINT "checkpoint.safetensors"
+#define RUNDIR_ARTIFACT "artifact.hgz"
+#define RUNDIR_SCORE_DOCS "score_docs.tsv"
+#define RUNDIR_SCORE_REPORT "artifact_score_report.json"
+#define RUNDIR_SCORE_RESUME "score_resume.tsv"
+#define RUNDIR_SCORE_LOG "score.log"
+#define RUNDIR_CLASSIFICATION "classification.json"
+#define RUNDIR_SUMMARY "summary.json"
+#define RUNDIR_ATTEMPTS "attempts"
+
+/* The stages, in the order in which they are run. */
+enum stage { STAGE_TRAIN, STAGE_EXPORT, STAGE_PROMPT, STAGE_SCORE, STAGE_COUNT };
+
+/* Length of the longest list of names below, with its NULL. */
+#define RUNDIR_NAMES 4
+
+/* What belongs to one stage. Names that a stage does not have are NULL. */
+struct rundir_stage {
+	const char *name;			/* "train" */
+	const char *tool;			/* "hg-train" */
+	int needs;				/* the stage whose receipt this one starts from, or -1 */
+	const char *lock;			/* the lock file; never unlinked */
+	const char *receipt;			/* the marker, published last */
+	const char *receipt_contract;		/* "training_report" */
+	const char *report;			/* a JSON file bound by the receipt, published just before it */
+	const char *report_contract;
+	const char *refusal;			/* the other way to close out */
+	const char *status;			/* progress, posted */
+	const char *status_contract;
+	const char *log;			/* output of a detached stage */
+	const char *outputs[RUNDIR_NAMES];	/* created; worthless, and so removed, without the receipt */
+	const char *keeps[RUNDIR_NAMES];	/* survive a refusal and a retry: what the next attempt resumes from */
+};
+
+extern const struct rundir_stage rundir_stages[STAGE_COUNT];
+
+/* A stage by its name, or -1. */
+int rundir_stage_of(const char *name);
+
+#define RUNDIR_ID_MAX 64
+
+/* A run that is open. Owns all it points to; rundir_close releases it. */
+struct rundir {
+	int fd;				/* the directory */
+	char *path;			/* as it was given */
+	char id[RUNDIR_ID_MAX + 1];	/* its name */
+	struct spec spec;		/* spec.json is NULL until rundir_load */
+};
+
+/**
+ * rundir_open(r, path):
+ * Open the directory alone; "." stands for the working directory.
+ * Errors: -1 with errno, said: EINVAL the name can't be a run's id; ENOENT,
+ * ENOTDIR, ELOOP (a symbolic link) and others of openat(2).
+ */
+int rundir_open(struct rundir *r, const char *path);
+
+/* The same for NAME below a directory that is open, for whoever walks over many; prefix is said before the name. */
+int rundir_open_at(struct rundir *r, int dirfd, const char *prefix, const char *name);
+
+/**
+ * rundir_load(r):
+ * Read spec.json: from here on r knows whose run it is.  Asked again, it does
+ * nothing.  Errors: -1 with errno, said: ENOENT there is no spec, so this is no
+ * run; EBADMSG it breaks its contract or names another run.
+ */
+int rundir_load(struct rundir *r);
+
+void rundir_close(struct rundir *r);
+
+/* The exit code for an errno of rundir_open or rundir_load: usage, contract or system. */
+int rundir_exit(int error);
+
+/* The path as a word of the shell, absolute, for commands that are shown to be typed. Owns: the caller frees. */
+char *rundir_word(const struct rundir *r);
+
+/* Whether a regular file of that name is there: 1, 0, or -1 with errno (something else in its place is EINVAL). */
+int rundir_has(const struct rundir *r, const char *name);
+
+/* The number that the next attempt of a stage has: 1 + the largest N of attempts/S.N, or -1 with errno. */
+int rundir_attempt(const struct rundir *r, enum stage s);
+
+/*
+ * Remove all that a stage may have left without its receipt: outputs and temporaries. Only under its lock. 0 or -1,
+ * said.
+ */
+int rundir_discard(const struct rundir *r, enum stage s);
+
+/**
+ * rundir_retire(r, s, attempt):
+ * Move what a refused attempt left to attempts/S.N/, the refusal last, so that
+ * a kill in between leaves the stage refused and the move to be asked again.
+ * Only under its lock.  0 or -1, said.
+ */
+int rundir_retire(const struct rundir *r, enum stage s, int attempt);
+
+#endif

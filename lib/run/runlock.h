@@ -1,0 +1,70 @@
+#ifndef HG_RUNLOCK_H
+#define HG_RUNLOCK_H
+
+#include <stdint.h>
+
+#include "proc.h"
+#include "rundir.h"
+
+/**
+ * A stage's lock file.  The lock, on the open file description, says whether
+ * the stage is alive: its owner holds it, the worker inherits it, and the kernel
+ * frees it when both are gone.  The text says whom a signal may go to, and by
+ * when the stage must have closed out; it is evidence, and stays when the lock
+ * is freed.  The file is never unlinked: two holders of one name, each with
+ * its own file, would be two owners.
+ *
+ * Text: one line of RUNLOCK_SIZE bytes, space-padded, written by one pwrite:
+ *   homegolf.lock.v1 pid=.. start=.. worker=.. worker_start=.. boot=.. host=..
+ *   attempt=.. deadline_boot_ms=.. started_at=..
+ */
+
+#define RUNLOCK_SIZE 512
+
+/* How long after its deadline a stage that still holds its lock counts as overdue. */
+#define RUNLOCK_GRACE_MS 5000
+
+enum runlock_text { RUNLOCK_EMPTY, RUNLOCK_GOOD, RUNLOCK_GARBAGE };
+
+struct runlock {
+	struct proc_id owner;
+	struct proc_id worker;		/* pid 0 until it is forked */
+	int attempt;
+	int64_t deadline_boot_ms;	/* on the boot clock of owner.boot_id */
+	int64_t started_ms;		/* wall clock */
+};
+
+/* What can be known of a lock without taking it. */
+struct runlock_look {
+	int held;
+	enum runlock_text text;
+	struct runlock lock;		/* if text is RUNLOCK_GOOD */
+};
+
+/* Look; a missing file is free and empty. 0, or -1 with errno, said. */
+int runlock_look(const struct rundir *r, enum stage s, struct runlock_look *look);
+
+/*
+ * Open (and with it create) the lock file, and take the lock; the descriptor, or -1 with errno: EAGAIN, silent,
+ * when held.
+ */
+int runlock_take(const struct rundir *r, enum stage s);
+
+/* As runlock_take, waiting for the lock at most that long. */
+int runlock_wait(const struct rundir *r, enum stage s, int64_t wait_ms);
+
+/*
+ * For whoever holds the lock: read the text; write it (no fsync: locks do not outlive a crash); empty it, with
+ * fsync.
+ */
+enum runlock_text runlock_read(int fd, struct runlock *lock);
+int runlock_write(int fd, const struct runlock *lock);
+int runlock_clear(int fd);
+
+/* Milliseconds since the deadline passed, negative before it; 0 if the text is of another boot. */
+int64_t runlock_late_ms(const struct runlock *lock);
+
+/* Parse n bytes. Exported for the tests and the fuzzer. */
+enum runlock_text runlock_parse(const char *text, size_t n, struct runlock *lock);
+
+#endif
