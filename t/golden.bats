@@ -1,0 +1,53 @@
+# The golden vectors, where they are; the rest of the proof (gradients, resuming, hostile files) is in t/unit.
+load helper
+
+golden() {
+	need_shared
+	run "$HG_T/golden" "$SHARED/golden/$1" "${@:2}"
+	echo "$output" | grep -v 'ok$' >&2 || :
+	[ "$status" -eq 0 ]
+	[[ "${lines[-1]}" == *" compared, 0 failed, "* ]]
+}
+
+@test "ref meets the golden vectors of a tied model with grouped heads" {
+	golden tiny_tied -b ref
+}
+
+@test "ref meets the golden vectors of an odd number of layers" {
+	golden odd_layers_mha -b ref
+}
+
+@test "ref meets the golden vectors of public initial values, accumulation, clipping and warmdown" {
+	golden real_init -b ref
+}
+
+@test "the int8 law is met exactly" {
+	golden int8x
+	[[ "$output" != *skipped:* ]]
+}
+
+@test "the learning-rate scales are met" {
+	golden more
+	[[ "$output" == *"schedule: step 12000"* ]]
+}
+
+@test "golden says no, by name, when a vector differs" {
+	need_shared
+	cp "$SHARED"/golden/tiny_tied.* "$BATS_TEST_TMPDIR"
+	chmod u+w "$BATS_TEST_TMPDIR"/*
+	# The last four bytes are the last token's loss.
+	printf '\0\0\200\100' | dd of="$BATS_TEST_TMPDIR/tiny_tied.safetensors" bs=1 conv=notrunc \
+		seek=$(($(stat -c %s "$BATS_TEST_TMPDIR/tiny_tied.safetensors") - 4)) 2>/dev/null
+	run "$HG_T/golden" "$BATS_TEST_TMPDIR/tiny_tied"
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"step0/nll"*FAILED* ]]
+}
+
+@test "golden takes its options before or after the stem, and refuses what it does not know" {
+	run "$HG_T/golden"
+	[ "$status" -eq 100 ]
+	run "$HG_T/golden" x -a fp8
+	[ "$status" -eq 100 ]
+	run "$HG_T/golden" "$BATS_TEST_TMPDIR/none" -b ref
+	[ "$status" -eq 103 ]
+}

@@ -1,0 +1,148 @@
+/*
+ * The hand-written backward pass against finite differences of the forward
+ * pass, tensor by tensor, for every shape of the family: grouped heads, one
+ * key/value head, groups of three, untied heads, odd and single layers.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+#include "rng.h"
+#include "tap.h"
+
+enum { B = 2, T = 7 };
+
+static const struct shape {
+	const char *what;
+	struct config config;
+} shapes[] = {
+#define SHAPE(what, V, L, C, H, K, M, tied) { what, { V, L, C, H, K, M, tied, 10000, 30, 1.5, 0.005 } }
+	SHAPE("grouped heads, tied", 17, 4, 16, 4, 2, 2, 1),
+	SHAPE("one key/value head, untied, odd layers", 19, 3, 16, 4, 1, 2, 0),
+	SHAPE("head groups of three, five layers", 13, 5, 24, 6, 2, 3, 1),
+	SHAPE("a single layer, untied", 11, 1, 8, 2, 2, 1, 0),
+	SHAPE("two layers, one head", 11, 2, 8, 1, 1, 4, 1),
+#undef SHAPE
+};
+
+/* Weights large enough that every path carries a gradient, and a softcap that bends. */
+static void
+random_weights(const struct params *p, float *w, struct rng *rng)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		const struct params_tensor *t = &p->tensors[i];
+		const double spread = t->group == PARAMS_SCALAR ? 0.3 : t->group == PARAMS_MATRIX ? 0.4 : 1.5;
+		const double middle = t->group == PARAMS_SCALAR ? 0.8 : 0;
+
+		for (size_t j = 0; j < t->n; j++)
+			w[t->offset + j] = (float)(middle + spread * rng_normal(rng));
+	}
+}
+
+static double
+loss(struct model *m, const struct model_batch *batch, const float *w)
+{
+	float nats[B * T];
+	double sum = 0;
+
+	model_set(m, w);
+	model_begin(m);
+	model_loss(m, batch, 0);
+	model_nats(m, 0, B * T, nats);
+	model_end(m);
+	for (size_t i = 0; i < B * T; i++)
+		sum += nats[i];
+	return (sum / (B * T));
+}
+
+/*
+ * The derivative along the gradient with some of its signs turned: large
+ * enough to measure, and wrong if any large element is.  Returns the error
+ * relative to the gradient's length.
+ */
+static double
+error_along(struct model *m, const struct model_batch *batch, float *w, const float *g, size_t n,
+    const float *base, struct rng *rng, int turn)
+{
+	const double h = 4e-3;
+	double length = 0, expected = 0, measured;
+	float *d = calloc(n, sizeof(*d));
+
+	for (size_t j = 0; j < n; j++)
+		length += (double)g[j] * g[j];
+	length = sqrt(length);
+	for (size_t j = 0; j < n; j++) {
+		const double sign = turn && (rng_u64(rng) & 1) ? -1 : 1;
+
+		d[j] = (float)(sign * g[j] / length);
+		expected += (double)d[j] * g[j];
+	}
+	for (size_t j = 0; j < n; j++)
+		w[j] += (float)h * d[j];
+	measured = loss(m, batch, base);
+	for (size_t j = 0; j < n; j++)
+		w[j] -= 2 * (float)h * d[j];
+	measured = (measured - loss(m, batch, base)) / (2 * h);
+	for (size_t j = 0; j < n; j++)
+		w[j] += (float)h * d[j];
+	free(d);
+	return (fabs(measured - expected) / length);
+}
+
+static void
+check_shape(const struct shape *shape)
+{
+	const struct model_args args = {
+		.config = &shape->config, .use = MODEL_TRAIN, .backend = "ref", .isa = "auto", .arith = OPS_FP32,
+		.threads = 1, .max_batch = B, .max_seq = T, .max_passes = 1,
+	};
+	int32_t ids[B * T + 1];
+	struct model_batch batch = { ids, ids + 1, B, T };
+	struct rng rng;
+	struct model *m;
+	const struct params *p;
+	float *w, *g;
+	double worst = 0;
+	const char *where = "";
+
+	if (!tap_ok(config_check(&shape->config) == 0 && (m = model_open(&args)) != NULL, "%s: opens", shape->what))
+		return;
+	p = model_params(m);
+	w = calloc(p->n, sizeof(*w));
+	g = calloc(p->n, sizeof(*g));
+	rng_seed(&rng, 5, 0);
+	random_weights(p, w, &rng);
+	for (size_t i = 0; i <= B * T; i++)
+		ids[i] = (int32_t)rng_below(&rng, shape->config.vocab_size);
+	model_set(m, w);
+	model_begin(m);
+	model_grad(m, &batch, 0, 1.0f / (B * T));
+	model_end(m);
+	model_get_grad(m, g);
+	for (size_t i = 0; i < p->count; i++) {
+		const struct params_tensor *t = &p->tensors[i];
+
+		for (int turn = 0; turn < 3; turn++) {
+			const double error = error_along(m, &batch, w + t->offset, g + t->offset, t->n, w, &rng,
+			    turn);
+
+			if (!(error <= worst)) {
+				worst = error;
+				where = t->name;
+			}
+		}
+	}
+	tap_ok(worst < 0.01, "%s: the gradient is the slope of the loss (worst %.2g, %s)", shape->what, worst, where);
+	free(w);
+	free(g);
+	model_close(m);
+}
+
+int
+main(void)
+{
+	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+		check_shape(&shapes[i]);
+	return (tap_done());
+}

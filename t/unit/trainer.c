@@ -1,0 +1,435 @@
+/* Training, resuming, rolling back; scoring in parts; generating with a cache: the same bits whatever the way. */
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "checkpoint.h"
+#include "generate.h"
+#include "rng.h"
+#include "say.h"
+#include "score.h"
+#include "tap.h"
+#include "trainer.h"
+
+enum { V = 29, T = 8, MICRO = 2 * T, BATCH = 2 * MICRO, STREAM = 203 };
+
+static const struct config config = { V, 3, 16, 4, 2, 2, 1, 10000, 30, 1.5, 0.005 };
+
+static int32_t stream[STREAM];
+
+static int
+spans(void *cookie, uint64_t span, int32_t *ids, size_t n)
+{
+	(void)cookie;
+	for (size_t i = 0; i < n; i++)
+		ids[i] = stream[(span * n + i) % STREAM];
+	return (0);
+}
+
+static int
+places(void *cookie, uint64_t at, int32_t *ids, size_t n)
+{
+	(void)cookie;
+	if (at + n > STREAM)
+		return (-1);
+	memcpy(ids, stream + at, n * sizeof(*ids));
+	return (0);
+}
+
+static struct model *
+open_model(enum model_use use, size_t batch, size_t seq)
+{
+	const struct model_args args = {
+		.config = &config, .use = use, .backend = "ref", .isa = "auto", .arith = OPS_FP32, .threads = 1,
+		.max_batch = batch, .max_seq = seq, .max_passes = use == MODEL_TRAIN ? BATCH / MICRO : 1,
+	};
+	struct model *m = model_open(&args);
+
+	if (m == NULL)
+		exit(1);
+	return (m);
+}
+
+/* A trainer on a model of its own. */
+struct rig {
+	struct model *m;
+	struct trainer *t;
+	float *w;
+};
+
+static struct rig
+open_rig(double clip)
+{
+	struct optimizer_law law;
+	struct rig r = { open_model(MODEL_TRAIN, MICRO / T, T), NULL, NULL };
+	const struct trainer_args args = {
+		.model = r.m, .law = &law, .seq_len = T, .batch_tokens = BATCH, .micro_batch_tokens = MICRO,
+		.source = spans,
+	};
+
+	optimizer_law_default(&law);
+	law.grad_clip_norm = clip;
+	r.w = calloc(model_params(r.m)->n, sizeof(*r.w));
+	params_init(model_params(r.m), 42, r.w);
+	model_set(r.m, r.w);
+	if ((r.t = trainer_open(&args)) == NULL)
+		exit(1);
+	return (r);
+}
+
+static void
+close_rig(struct rig *r)
+{
+	trainer_close(r->t);
+	model_close(r->m);
+	free(r->w);
+}
+
+static double
+steps(struct rig *r, int n)
+{
+	struct trainer_result result = { 0, 0 };
+
+	for (int i = 0; i < n; i++)
+		if (trainer_step(r->t, 1 - 0.1 * (double)trainer_steps(r->t), &result) != 0)
+			return (NAN);
+	return (result.loss);
+}
+
+static int
+same_weights(struct rig *a, struct rig *b)
+{
+	const size_t n = model_params(a->m)->n;
+
+	model_get(a->m, a->w);
+	model_get(b->m, b->w);
+	return (memcmp(a->w, b->w, n * sizeof(*a->w)) == 0);
+}
+
+static int
+temporary(void)
+{
+	char path[] = "/tmp/hg-trainer-XXXXXX";
+	const int fd = mkstemp(path);
+
+	unlink(path);
+	return (fd);
+}
+
+static void
+resuming(void)
+{
+	struct rig whole = open_rig(0), first = open_rig(0), second = open_rig(0), other = open_rig(0);
+	json_t *extra = json_pack("{s:s}", "train_ms", "1234"), *back = NULL;
+	const int fd = temporary();
+	double loss;
+
+	loss = steps(&whole, 6);
+	steps(&first, 4);
+	tap_ok(trainer_save(first.t, fd, extra) == 0, "the state of training is saved");
+	tap_ok(trainer_load(second.t, fd, "state", &back) == 0 && trainer_steps(second.t) == 4 &&
+	    trainer_spans(second.t) == 8, "and loaded into a fresh trainer");
+	tap_ok(strcmp(json_string_value(json_object_get(back, "train_ms")), "1234") == 0,
+	    "the caller's own strings ride along");
+	tap_ok(steps(&second, 2) == loss && same_weights(&whole, &second),
+	    "training on gives the bits of an undisturbed run");
+	tap_ok(steps(&first, 2) == loss && same_weights(&whole, &first), "saving changes nothing");
+	tap_ok(checkpoint_read(fd, "state", model_params(other.m), other.w) == 0, "weights can be taken from a state");
+	tap_ok(ftruncate(fd, lseek(fd, 0, SEEK_END) - 4) == 0 && trainer_load(other.t, fd, "state", NULL) == -1 &&
+	    errno == EBADMSG && trainer_steps(other.t) == 0, "a state cut short is refused");
+	tap_ok(ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0 &&
+	    checkpoint_write(fd, model_params(other.m), other.w, NULL) == 0 &&
+	    trainer_load(other.t, fd, "weights", NULL) == -1, "bare weights are no state: %s", say_last());
+	json_decref(extra);
+	json_decref(back);
+	close(fd);
+	close_rig(&whole);
+	close_rig(&first);
+	close_rig(&second);
+	close_rig(&other);
+}
+
+static void
+rolling_back(void)
+{
+	struct rig plain = open_rig(0), warm = open_rig(0);
+	double loss = steps(&plain, 3);
+
+	tap_ok(trainer_mark(warm.t) == 0 && steps(&warm, 2) > 0, "warm-up steps run");
+	trainer_rollback(warm.t);
+	tap_ok(trainer_steps(warm.t) == 0 && trainer_spans(warm.t) == 0, "and are rolled back");
+	tap_ok(steps(&warm, 3) == loss && same_weights(&plain, &warm), "without a trace in the bits");
+	close_rig(&plain);
+	close_rig(&warm);
+}
+
+static void
+diverging(void)
+{
+	struct rig r = open_rig(1), clipped = open_rig(1e-3), plain = open_rig(0);
+	struct trainer_result result;
+	const float nan = NAN;
+	float kept;
+
+	tap_ok(trainer_step(clipped.t, 1, &result) == 0 && result.grad_norm > 1e-3,
+	    "clipping reports the norm before it");
+	tap_ok(trainer_step(plain.t, 1, &result) == 0 && isnan(result.grad_norm), "without clipping there is no norm");
+	model_get(r.m, r.w);
+	kept = r.w[7];
+	model_ops(r.m)->upload(model_ctx(r.m), model_weight(r.m, params_at(model_params(r.m), 0, PARAMS_C_V)), 3,
+	    &nan, 1);
+	tap_ok(trainer_step(r.t, 1, &result) == TRAINER_DIVERGED && !isfinite(result.loss), "a NaN is noticed at once");
+	model_get(r.m, r.w);
+	tap_ok(r.w[7] == kept && trainer_steps(r.t) == 0 && !trainer_finite(r.t) && trainer_finite(plain.t),
+	    "and nothing was updated");
+	close_rig(&r);
+	close_rig(&clipped);
+	close_rig(&plain);
+}
+
+/* All losses under a law, by place; parts taken backwards, to show that their order does not matter. */
+static uint64_t
+score_all(struct model *m, const char *mode, uint64_t tokens, size_t windows, float *by_place)
+{
+	struct score_args args = { .model = m, .windows = windows, .tokens = tokens, .source = places };
+	struct score *s;
+	uint64_t targets, covered = 0;
+
+	for (uint64_t i = 0; i < STREAM; i++)
+		by_place[i] = -1;
+	if (score_law_parse(mode, T, &args.law) != 0 || (s = score_open(&args)) == NULL)
+		return (0);
+	targets = score_targets(s);
+	for (uint64_t part = score_parts(s); part-- > 0;) {
+		uint64_t first, end;
+		const float *nats;
+		size_t n;
+
+		score_span(s, part, &first, &end);
+		if (score_part(s, part, &nats, &n) != 0 || n != end - first)
+			return (0);
+		for (uint64_t i = first; i < end; i++) {
+			covered += by_place[i] == -1;
+			by_place[i] = nats[i - first];
+		}
+	}
+	score_close(s);
+	return (covered == targets ? targets : 0);
+}
+
+/* The loss of one place, by a pass of its own with the given context. */
+static float
+alone(struct model *m, uint64_t place, size_t context)
+{
+	const struct model_batch batch = { stream + place - context, stream + place - context + 1, 1, context };
+	float nats[T];
+
+	model_begin(m);
+	model_loss(m, &batch, 0);
+	model_nats(m, 0, context, nats);
+	model_end(m);
+	return (nats[context - 1]);
+}
+
+static void
+scoring(void)
+{
+	struct rig r = open_rig(0);
+	struct model *m = open_model(MODEL_SCORE, 5, T);
+	static float apart[STREAM], slid[STREAM], again[STREAM];
+	int same = 1, full = 1, once = 1;
+
+	steps(&r, 5);
+	model_get(r.m, r.w);
+	model_set(m, r.w);
+	tap_ok(score_all(m, "non_overlapping", STREAM, 5, apart) == (STREAM - 1) / T * T,
+	    "windows side by side score all but the tail that fills none");
+	tap_ok(score_all(r.m, "non_overlapping", STREAM, 2, again) > 0 && memcmp(apart, again, sizeof(apart)) == 0,
+	    "a model that is training scores the same bits, in other parts");
+	tap_ok(score_all(m, "sliding:8", STREAM, 5, again) == STREAM - 1, "sliding scores every token");
+	for (size_t i = 1; i <= (STREAM - 1) / T * T; i++)
+		same &= apart[i] == again[i];
+	tap_ok(same, "with a stride of the whole window it agrees with windows side by side");
+	tap_ok(score_all(m, "sliding:3", STREAM, 5, slid) == STREAM - 1, "a stride of 3 scores every token");
+	for (size_t i = 1; i < STREAM; i++) {
+		once &= slid[i] >= 0;
+		if (i >= T && ((i - T) % 3 == 0 || i == STREAM - 1))
+			full &= fabsf(slid[i] - alone(m, i, T)) < 1e-6f;
+	}
+	tap_ok(once && full, "each once, and the last of a window with a full window of context");
+	tap_ok(slid[1] == apart[1] && fabsf(slid[1] - alone(m, 1, 1)) < 1e-6f,
+	    "the first target has one id of context");
+	tap_ok(score_all(m, "sliding:3", 5, 5, again) == 4 && score_all(m, "non_overlapping", 5, 5, again) == 0 &&
+	    score_all(m, "non_overlapping", T + 1, 5, again) == T && score_all(m, "sliding:1", 2, 5, again) == 1,
+	    "short streams are scored where the law can");
+	tap_ok(score_all(m, "sliding:0", STREAM, 5, again) == 0 && score_all(m, "sliding:9", STREAM, 5, again) == 0 &&
+	    score_all(m, "sliding", STREAM, 5, again) == 0 && score_all(m, "all", STREAM, 5, again) == 0,
+	    "other modes are refused");
+	model_close(m);
+	close_rig(&r);
+}
+
+static void
+generating(void)
+{
+	struct rig r = open_rig(0);
+	struct model *long_one = open_model(MODEL_GENERATE, 1, 64), *short_one = open_model(MODEL_GENERATE, 1, T);
+	struct model *m = open_model(MODEL_SCORE, 1, 64);
+	const struct generate_law greedy = { 0, 1, -1 };
+	struct generate_law warm = { 1.5, 1, -1 };
+	int32_t text[40], again[40], other[40];
+	float logits[64 * V];
+	size_t n, again_n, other_n;
+	int right = 1;
+
+	steps(&r, 9);
+	model_get(r.m, r.w);
+	model_set(long_one, r.w);
+	model_set(short_one, r.w);
+	model_set(m, r.w);
+	tap_ok(generate_run(long_one, &greedy, stream, 3, text, 40, &n) == GENERATE_LENGTH && n == 40,
+	    "a prompt is continued to the length asked for");
+	for (size_t i = 0; i < n; i++) {
+		int32_t ids[64];
+		const struct model_batch batch = { ids, NULL, 1, 3 + i };
+		size_t best = 0;
+
+		memcpy(ids, stream, 3 * sizeof(*ids));
+		memcpy(ids + 3, text, i * sizeof(*ids));
+		model_logits(m, &batch, logits);
+		for (size_t v = 1; v < V; v++)
+			if (logits[(2 + i) * V + v] > logits[(2 + i) * V + best])
+				best = v;
+		right &= text[i] == (int32_t)best;
+	}
+	tap_ok(right, "at temperature 0 each id is the likeliest after a full pass over all before it");
+	tap_ok(generate_run(long_one, &warm, stream, 3, text, 40, &n) == 0 &&
+	    generate_run(long_one, &warm, stream, 3, again, 40, &again_n) == 0 && n == again_n &&
+	    memcmp(text, again, n * sizeof(*text)) == 0, "one seed gives one text");
+	warm.seed = 2;
+	tap_ok(generate_run(long_one, &warm, stream, 3, other, 40, &other_n) == 0 && memcmp(text, other,
+	    sizeof(text)) != 0,
+	    "another seed gives another");
+	warm.seed = 1;
+	warm.stop = text[5];
+	tap_ok(generate_run(long_one, &warm, stream, 3, again, 40, &again_n) == GENERATE_STOP && again_n <= 5 &&
+	    memcmp(text, again, again_n * sizeof(*text)) == 0, "the stop id ends the text and is no part of it");
+	tap_ok(generate_run(short_one, &greedy, stream, 20, text, 40, &n) == GENERATE_LENGTH && n == 40,
+	    "a prompt and a text longer than the positions go on");
+	stream[0] += V;
+	tap_ok(generate_run(long_one, &greedy, stream, 3, text, 40, &n) == -1, "an id out of range is refused: %s",
+	    say_last());
+	stream[0] -= V;
+	model_close(long_one);
+	model_close(short_one);
+	model_close(m);
+	close_rig(&r);
+}
+
+static void
+opening(void)
+{
+	struct model *m = open_model(MODEL_TRAIN, MICRO / T, T);
+	struct optimizer_law law;
+	struct trainer_args args = { .model = m, .law = &law, .seq_len = T, .batch_tokens = BATCH + 1,
+	    .micro_batch_tokens = MICRO, .source = spans };
+	struct model_args none = { .config = &config, .use = MODEL_TRAIN, .backend = "abacus", .isa = "auto",
+	    .threads = 1,
+	    .max_batch = 1, .max_seq = 1, .max_passes = 1 };
+	struct config bad = config;
+
+	optimizer_law_default(&law);
+	tap_ok(trainer_open(&args) == NULL && errno == EINVAL, "a batch is a whole number of micro-batches");
+	args.batch_tokens = BATCH;
+	args.seq_len = T + 1;
+	tap_ok(trainer_open(&args) == NULL && errno == EINVAL, "a micro-batch is a whole number of sequences");
+	tap_ok(model_open(&none) == NULL && errno == ENODEV && strstr(say_last(), "abacus"),
+	    "an unknown backend is refused by name");
+	none.backend = "ref";
+	none.isa = "mmx";
+	tap_ok(model_open(&none) == NULL && errno == ENODEV, "so is an unknown instruction set");
+	none.isa = "auto";
+	none.arith = OPS_BF16;
+	tap_ok(model_open(&none) == NULL && errno == EINVAL, "ref has float32 only and says so");
+	bad.num_heads = 3;
+	tap_ok(config_check(&bad) == -1 && strstr(say_last(), "num_heads"), "heads must divide the width");
+	bad = config;
+	bad.num_kv_heads = 3;
+	tap_ok(config_check(&bad) == -1 && strstr(say_last(), "num_kv_heads"), "key/value heads must divide the heads");
+	bad = config;
+	bad.num_heads = bad.num_kv_heads = 16;
+	tap_ok(config_check(&bad) == -1 && strstr(say_last(), "even"), "heads must be of even width");
+	bad = config;
+	bad.rope_base = NAN;
+	tap_ok(config_check(&bad) == -1 && strstr(say_last(), "rope_base"), "NaN is within no bounds");
+	config_default(&bad);
+	tap_ok(config_parameters(&bad) == 17059912, "the baseline has 17,059,912 parameters");
+	model_close(m);
+}
+
+static void
+initialising(void)
+{
+	struct config big = config, untied = config;
+	struct params *a = params_new(&config), *b, *c;
+	float *wa = calloc(a->n, sizeof(*wa)), *wb, *wc;
+	const struct params_tensor *ta, *tb;
+	double square = 0;
+
+	big.num_layers = 5;
+	untied.tie_embeddings = 0;
+	b = params_new(&big);
+	c = params_new(&untied);
+	wb = calloc(b->n, sizeof(*wb));
+	wc = calloc(c->n, sizeof(*wc));
+	params_init(a, 7, wa);
+	params_init(b, 7, wb);
+	params_init(c, 7, wc);
+	ta = params_find(a, "blocks.2.mlp.fc.weight");
+	tb = params_find(b, "blocks.2.mlp.fc.weight");
+	tap_ok(memcmp(wa + ta->offset, wb + tb->offset, ta->n * sizeof(*wa)) == 0,
+	    "a tensor's initial bits depend on seed and name alone");
+	ta = params_find(a, "blocks.1.resid_mix");
+	tb = params_find(c, "lm_head.weight");
+	tap_ok(wa[ta->offset] == 1 && wa[ta->offset + ta->cols] == 0 && wc[tb->offset] == 0 &&
+	    wa[params_find(a, "blocks.0.mlp.proj.weight")->offset] == 0 &&
+	    wa[params_find(a, "blocks.0.attn.q_gain")->offset] == 1.5f &&
+	    wa[params_find(a, "skip_weights")->offset] == 1, "control tensors and projections start as published");
+	for (size_t i = 0; i < c->tensors[0].n; i++)
+		square += (double)wc[i] * wc[i];
+	tap_ok(fabs(sqrt(square / (double)c->tensors[0].n) - 1) < 0.1 && fabs(wa[3] - 0.005 * wc[3]) < 1e-9,
+	    "an untied embedding is drawn from N(0, 1), a tied one from N(0, 0.005)");
+	tap_ok(a->n == config_parameters(&config) && b->n == config_parameters(&big) &&
+	    c->n == config_parameters(&untied),
+	    "the table holds as many parameters as the configuration counts");
+	params_free(a);
+	params_free(b);
+	params_free(c);
+	free(wa);
+	free(wb);
+	free(wc);
+}
+
+int
+main(void)
+{
+	struct rng rng;
+
+	say_init("trainer");
+	if (freopen("/dev/null", "w", stderr) == NULL)
+		return (1);
+	rng_seed(&rng, 3, 0);
+	for (size_t i = 0; i < STREAM; i++)
+		stream[i] = (int32_t)((i * 5 + rng_below(&rng, 4)) % V);
+	opening();
+	initialising();
+	resuming();
+	rolling_back();
+	diverging();
+	scoring();
+	generating();
+	return (tap_done());
+}
