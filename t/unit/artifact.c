@@ -172,8 +172,8 @@ forged(const char *header, size_t zeros)
 	return (ok);
 }
 
-#define METADATA(V, L,
-    D) "{\"__metadata__\":{\"format\":\"homegolf.artifact.v1\",\"tokenizer_sha256\":\"" DIGEST "\"," \
+#define METADATA(V, L, D) \
+    "{\"__metadata__\":{\"format\":\"homegolf.artifact.v1\",\"tokenizer_sha256\":\"" DIGEST "\"," \
     "\"config\":\"{\\\"vocab_size\\\":" V ",\\\"num_layers\\\":" L ",\\\"model_dim\\\":" D ",\\\"num_heads\\\":1," \
     "\\\"num_kv_heads\\\":1,\\\"mlp_mult\\\":1,\\\"tie_embeddings\\\":true,\\\"rope_base\\\":10000," \
     "\\\"logit_softcap\\\":30,\\\"qk_gain_init\\\":1.5,\\\"tied_embed_init_std\\\":0.005}\"}"
