@@ -116,6 +116,13 @@ red() {
 	[ ! -e three ] && [ ! -e four ]
 }
 
+@test "a tree is killed after a time" {
+	run "$torture" -m 0.1 -r report sh -c 'sleep 600 & sleep 600; :'
+	[ "$status" -eq 0 ]
+	[ "$(field signal)" = 9 ]
+	[ "$(field survivors)" = 0 ]
+}
+
 @test "a file created under fire is absent or whole at every call, and the next writer completes it" {
 	local n calls
 	run "$torture" -s all -r report "$verbs" d create training_report.json text

@@ -50,12 +50,12 @@ static struct {
 	uint64_t at;
 	enum who who;
 	int sig, after, error, on;
-	int64_t rest_ms, limit_ms;
+	int64_t rest_ms, limit_ms, at_ms;
 	FILE *trace;
 	/* What is */
 	struct task *tasks;
 	size_t n_tasks;
-	pid_t root;
+	pid_t root, last;	/* last: who made the latest call */
 	int counting;
 	uint64_t calls, injected, violations, survivors;
 	char what[128];
@@ -68,6 +68,7 @@ static struct {
 static struct opt table[] = {
 	{ .letter = 's', .arg = "SORTS", .help = "which calls count: all, change, or sorts as listed below (change)" },
 	{ .letter = 'n', .arg = "N", .help = "the call to act on; without it calls are only counted" },
+	{ .letter = 'm', .arg = "SECONDS", .help = "act after this time, not at a call" },
 	{ .letter = 'k', .arg = "WHO", .help = "kill all, the caller, its parent or the root (all)" },
 	{ .letter = 'z', .arg = "SIGNAL", .help = "by KILL, TERM, INT, HUP or STOP (KILL)" },
 	{ .letter = 'x', .help = "kill after the call, not before it" },
@@ -84,8 +85,10 @@ static struct opt table[] = {
 static const struct opt_tool tool = {
 	.name = "torture",
 	.summary = "kill a command at its Nth system call, or let that call fail; read its trace for missing syncs",
-	.synopsis = "torture [-s SORTS] [-n N [-k WHO] [-z SIGNAL] [-x] | -n N -e ERROR [-a]] [-g DIR]...\n"
-	    "        [-t SECONDS] [-w SECONDS] [-o TRACE] [-r REPORT] COMMAND [ARG]...",
+	.synopsis = "torture [-s SORTS] [-g DIR]... [-t SECONDS] [-w SECONDS] [-o TRACE] [-r REPORT] COMMAND [ARG]...\n"
+	    "torture -n N [-k WHO] [-z SIGNAL] [-x] ... COMMAND [ARG]...\n"
+	    "torture -n N -e ERROR [-a] ... COMMAND [ARG]...\n"
+	    "torture -m SECONDS [-k WHO] [-z SIGNAL] ... COMMAND [ARG]...",
 };
 
 static void
@@ -249,6 +252,7 @@ static void
 entry(struct task *k, const struct calls *c)
 {
 
+	t.last = k->tid;
 	k->number = 0;
 	if (!t.counting || (c->ip >= k->loader && c->ip < k->loader_end))
 		return;
@@ -393,7 +397,7 @@ tick(int sig)
 static int
 trace(void)
 {
-	struct itimerval every = { { 0, 20000 }, { 0, 20000 } };
+	struct itimerval every = { { 0, 10000 }, { 0, 10000 } };
 	struct sigaction sa = { .sa_handler = tick };
 	int64_t began_ms = clock_mono_ms(), now_ms;
 	int status;
@@ -411,6 +415,10 @@ trace(void)
 			out_of_time("hangs");
 		else if (!t.killing && t.root_ended && now_ms - t.ended_ms > t.rest_ms)
 			out_of_time("survives");
+		else if (t.at_ms != 0 && t.injected == 0 && now_ms - began_ms >= t.at_ms && find(t.last) != NULL) {
+			t.injected = 1;
+			strike(find(t.last));
+		}
 		if (tid == -1 && errno == EINTR)
 			continue;
 		if (tid == -1) {
@@ -513,6 +521,10 @@ options(int argc, char **argv)
 	}
 	if (opt_row(table, 'n')->value != NULL && num_u64(value('n', ""), 1, UINT64_MAX, &t.at) == -1) {
 		say_error("-n takes a number from 1 on");
+		return (-1);
+	}
+	if (opt_row(table, 'm')->value != NULL && num_duration_ms(value('m', ""), INT64_C(86400000), &t.at_ms) == -1) {
+		say_error("-m takes a time such as 0.1");
 		return (-1);
 	}
 	t.after = opt_row(table, 'x')->count != 0;
