@@ -143,6 +143,13 @@ lint:
 	shellcheck $(wildcard bin/hg-run examples/*.sh t/run t/*.sh .ci/run)
 	mandoc -T lint -W warning $(wildcard man/*.[157])
 
+# Faults injected into every tool at every system call: FAULTS=n bounds each scenario and mode, SECONDS=n the whole,
+# SEED=n repeats an order, CHAOS=n kills whole runs at random moments instead.
+torture: deps
+	@$(MAKE) --no-print-directory -j2 all
+	HG_BIN="$(CURDIR)/$(BIN)" HG_T="$(CURDIR)/$(T)" t/torture.sh $(if $(FAULTS),-n $(FAULTS)) \
+		$(if $(SECONDS),-b $(SECONDS)) $(if $(SEED),-S $(SEED)) $(if $(CHAOS),-c $(CHAOS)) $(SCENARIOS)
+
 demo: deps
 	@$(MAKE) --no-print-directory -j2 all
 	PATH="$(CURDIR)/bin:$$PATH" sh examples/demo.sh

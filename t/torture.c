@@ -38,7 +38,8 @@ struct task {
 	pid_t tid, tgid, ppid;
 	pid_t command;		/* the process that last executed a program, among this one and its ancestors */
 	uint64_t loader, loader_end;
-	int forge;		/* the call under way was skipped; its result is to be forged */
+	int forge;		/* this call, under way, was skipped; its result is to be forged */
+	struct calls call;
 	int kill;		/* kill when the call under way has happened */
 	uint64_t number;	/* of the call under way, 0 if it does not count */
 	int dead;
@@ -268,8 +269,8 @@ entry(struct task *k, const struct calls *c)
 		snprintf(t.what, sizeof(t.what), "%s", calls_name(c->nr));
 	if (t.error != 0) {
 		/* Nothing can be forged about a call that does not return. */
-		if ((c->sorts & CALLS_EXIT) == 0 && calls_skip(k->tid) == 0)
-			k->forge = 1;
+		k->forge = (c->sorts & CALLS_EXIT) == 0 && calls_skip(k->tid, c) == 0;
+		k->call = *c;
 	} else if (t.after)
 		k->kill = 1;
 	else
@@ -283,7 +284,7 @@ leave(struct task *k, int64_t result)
 	if (k->forge) {
 		k->forge = 0;
 		result = -t.error;
-		calls_forge(k->tid, result);
+		calls_forge(k->tid, &k->call, t.error);
 	}
 	if (t.order != NULL)
 		durable_leave(t.order, k->tid, result);

@@ -65,9 +65,13 @@ const char *calls_name(long nr);
  */
 int calls_stop(pid_t tid, struct calls *c, int64_t *result);
 
-/* At an entry: let the call not happen.  At the exit that follows: let it have had this result.  0, or -1 if gone. */
-int calls_skip(pid_t tid);
-int calls_forge(pid_t tid, int64_t result);
+/**
+ * At an entry, let the call not happen; at the exit that follows, let it have
+ * failed with ${error}.  Only brk fails otherwise: by telling where the break is.
+ * Errors: -1 if the process is gone.
+ */
+int calls_skip(pid_t tid, const struct calls *c);
+int calls_forge(pid_t tid, const struct calls *c, int error);
 
 /* Text at an address of a stopped process, cut at size - 1 bytes; 0, or -1 if unreadable. */
 int calls_text(pid_t tid, uint64_t address, char *out, size_t size);

@@ -1,0 +1,93 @@
+/*
+ * invariants: what must hold of directories whatever happened to those who wrote them.  A line for each breach.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "exit.h"
+#include "jsonio.h"
+#include "opt.h"
+#include "say.h"
+
+static struct opt table[] = {
+	{ .letter = 's', .help = "settled: whoever comes next has been there, so that nothing half done is left" },
+	{ .letter = '\0' },
+};
+
+static const struct opt_tool tool = {
+	.name = "invariants",
+	.summary = "look for what no kill and no fault may leave: partial JSON, receipt and refusal together, ...",
+	.synopsis = "invariants [-s] DIR...",
+};
+
+static int settled;
+static unsigned breaches;
+
+static void
+breach(const char *path, const char *what)
+{
+	char clean[2 * PATH_MAX];
+
+	breaches++;
+	printf("%s: %s\n", say_clean(clean, sizeof(clean), path), what);
+}
+
+static int
+ends_in(const char *name, const char *end)
+{
+	size_t n = strlen(name), m = strlen(end);
+
+	return (n >= m && strcmp(name + n - m, end) == 0);
+}
+
+static void
+json_file(const char *path)
+{
+	json_t *v;
+
+	if (jsonio_read(AT_FDCWD, path, JSONIO_MAX_BYTES, NULL, &v) == -1)
+		breach(path, errno == EBADMSG ? "partial or malformed JSON under a final name" : "cannot be read");
+	else
+		json_decref(v);
+}
+
+static int
+visit(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	const char *name = path + at->base;
+
+	if (strncmp(name, ".tmp.", 5) == 0) {
+		if (settled)
+			breach(path, "a temporary is left");
+		return (FTW_SKIP_SUBTREE);
+	}
+	if (type == FTW_F && S_ISREG(st->st_mode) && ends_in(name, ".json"))
+		json_file(path);
+	return (FTW_CONTINUE);
+}
+
+int
+main(int argc, char **argv)
+{
+	int at;
+
+	exit_init("invariants");
+	if ((at = opt_parse(&tool, table, argc, argv)) == OPT_EXIT)
+		return (exit_flush(HG_EXIT_DONE));
+	if (at == OPT_USAGE || at == argc)
+		return (at == OPT_USAGE ? HG_EXIT_USAGE : opt_usage(&tool));
+	settled = opt_row(table, 's')->count != 0;
+	for (; at < argc; at++)
+		if (nftw(argv[at], visit, 16, FTW_PHYS | FTW_ACTIONRETVAL) != 0) {
+			say_errno("cannot walk '%s'", argv[at]);
+			return (HG_EXIT_SYSTEM);
+		}
+	return (exit_flush(breaches == 0 ? HG_EXIT_DONE : HG_EXIT_NO));
+}
