@@ -11,10 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "contract.h"
 #include "exit.h"
 #include "jsonio.h"
 #include "opt.h"
 #include "say.h"
+#include "str.h"
 
 static struct opt table[] = {
 	{ .letter = 's', .help = "settled: whoever comes next has been there, so that nothing half done is left" },
@@ -47,15 +49,26 @@ ends_in(const char *name, const char *end)
 	return (n >= m && strcmp(name + n - m, end) == 0);
 }
 
+/* A file says by its schema which contract it keeps; one that names none of ours need only be JSON. */
 static void
 json_file(const char *path)
 {
+	const char *const *names;
+	char schema[128];
+	struct str where = STR_INIT;
 	json_t *v;
 
-	if (jsonio_read(AT_FDCWD, path, JSONIO_MAX_BYTES, NULL, &v) == -1)
+	if (jsonio_read(AT_FDCWD, path, JSONIO_MAX_BYTES, NULL, &v) == -1) {
 		breach(path, errno == EBADMSG ? "partial or malformed JSON under a final name" : "cannot be read");
-	else
-		json_decref(v);
+		return;
+	}
+	for (names = contract_names(); *names != NULL; names++) {
+		snprintf(schema, sizeof(schema), "homegolf.%s.v1", *names);
+		if (strcmp(jsonio_text(v, "schema", ""), schema) == 0 && contract_check(*names, v, &where) == -1)
+			breach(path, where.p);
+	}
+	str_free(&where);
+	json_decref(v);
 }
 
 static int

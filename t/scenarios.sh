@@ -5,13 +5,14 @@
 scenarios='verbs'
 
 # The file verbs of lib/base.
+text='{"verb":"seen","by":"torture"}'
 verbs_make() { :; }
 verbs_run() {
 	# shellcheck disable=SC2086
-	under "$HG_T/verbs" ${VERBS_BUG:+-b $VERBS_BUG} . create training_report.json '{"schema":"x"}' replace summary.json '{}' \
-		post train_status.json '{}' append ledger.jsonl a
+	under "$HG_T/verbs" ${VERBS_BUG:+-b $VERBS_BUG} . create training_report.json "$text" replace summary.json "$text" \
+		post train_status.json "$text" append ledger.jsonl "$text"
 }
 verbs_again() {
-	"$HG_T/verbs" . create training_report.json '{"schema":"x"}' replace summary.json '{}' post train_status.json '{}'
+	"$HG_T/verbs" . create training_report.json "$text" replace summary.json "$text" post train_status.json "$text"
 }
 verbs_bits() { cat training_report.json summary.json train_status.json; }
