@@ -33,7 +33,7 @@ struct model {
 	struct ops_buf *xm;
 	struct ops_buf *inputs, *targets, *nats, *logits;
 	/* Backward */
-	struct ops_buf *dx, *dx0, **dskip;
+	struct ops_buf *dx, *dx0;
 	struct ops_buf *dq, *dk, *dv, *dy;
 };
 
@@ -132,8 +132,6 @@ make_backward(struct model *m)
 
 	m->dx = make(m, OPS_STREAM, N, C);
 	m->dx0 = make(m, OPS_STREAM, N, C);
-	for (size_t i = 0; i < config_skips(c); i++)
-		m->dskip[i] = make(m, OPS_STREAM, N, C);
 	m->dq = make(m, OPS_ACT, N, C);
 	m->dk = make(m, OPS_ACT, N, KD);
 	m->dv = make(m, OPS_ACT, N, KD);
@@ -185,14 +183,13 @@ model_open(const struct model_args *args)
 	}
 	if ((m->params = params_new(c)) == NULL)
 		goto err1;
-	/* Ten activations a layer and one skip's gradient, two buffers a tensor, and the single ones. */
-	m->made_room = 2 * m->params->count + 12 * (c->num_layers + 1) + 16;
+	/* Two buffers a tensor, ten a layer, and the single ones. */
+	m->made_room = 2 * m->params->count + 10 * (c->num_layers + 1) + 16;
 	m->made = calloc(m->made_room, sizeof(struct ops_buf *));
 	m->w = calloc(m->params->count, sizeof(struct ops_buf *));
 	m->g = calloc(m->params->count, sizeof(struct ops_buf *));
 	m->layers = calloc(c->num_layers + 1, sizeof(*m->layers));
-	m->dskip = calloc(c->num_layers + 1, sizeof(struct ops_buf *));
-	if (m->made == NULL || m->w == NULL || m->g == NULL || m->layers == NULL || m->dskip == NULL)
+	if (m->made == NULL || m->w == NULL || m->g == NULL || m->layers == NULL)
 		goto err2;
 	if ((m->ctx = m->ops->open(&open_args)) == NULL)
 		goto err1;
@@ -227,7 +224,6 @@ model_close(struct model *m)
 		m->ops->free(m->ctx, m->made[i]);
 	if (m->ctx != NULL)
 		m->ops->close(m->ctx);
-	free(m->dskip);
 	free(m->layers);
 	free(m->g);
 	free(m->w);
@@ -248,7 +244,7 @@ model_bytes(const struct model_args *args)
 
 	switch (args->use) {
 	case MODEL_TRAIN:
-		row = L * (2 * C + attention + 2 * H + K) + (3 + S) * C + 2 * (C + KD) + args->max_passes;
+		row = L * (2 * C + attention + 2 * H + K) + 4 * C + 2 * (C + KD) + args->max_passes;
 		state = state * 4 + 4 * C * F;	/* w, g, two of Adam or one of Muon; Newton-Schulz */
 		break;
 	case MODEL_GENERATE:
@@ -427,6 +423,17 @@ forward(struct model *m, struct ops_rows rows)
 	}
 }
 
+/*
+ * The gradient of what a skip brought to a layer waits, until the layer that
+ * it came from is reached, where that layer's output stood: backward has no
+ * more use for it.
+ */
+static struct ops_buf *
+skip_gradient(const struct model *m, size_t layer)
+{
+	return (m->layers[layer + 1].x);
+}
+
 /* From the gradient of the final stream in m->dx to the gradients of all parameters. */
 static void
 backward(struct model *m, struct ops_rows rows)
@@ -453,16 +460,16 @@ backward(struct model *m, struct ops_rows rows)
 		};
 		const struct ops_qkv_grad qkv = {
 			.dxm = m->dx, .dq = m->dq, .dk = m->dk, .dv = m->dv, .dx = m->dx, .dx0 = m->dx0,
-			.dskip = b.qkv.skip != NULL ? m->dskip[b.qkv.skip_row] : NULL,
+			.dskip = b.qkv.skip != NULL ? skip_gradient(m, l) : NULL,
 			.dskip_w = b.qkv.skip != NULL ? m->g[params_skip_weights(m->params)] : NULL,
 			.dmix = block_gradient(m, l, PARAMS_RESID_MIX),
 			.dwq = block_gradient(m, l, PARAMS_C_Q), .dwk = block_gradient(m, l, PARAMS_C_K),
 			.dwv = block_gradient(m, l, PARAMS_C_V),
 		};
 
-		/* What this layer put out was also taken by a skip. */
+		/* What this layer put out was also taken by a skip, to layer encoders + (encoders - 1 - l). */
 		if (is_pushed(m, l))
-			ops->add(m->ctx, rows, m->dx, m->dskip[encoders - 1 - l]);
+			ops->add(m->ctx, rows, m->dx, skip_gradient(m, 2 * encoders - 1 - l));
 		ops->mlp_grad(m->ctx, rows, &b.mlp, &mlp);
 		ops->proj_grad(m->ctx, rows, &b.proj, &proj);
 		ops->attention_grad(m->ctx, rows, &b.attention, &attention);
