@@ -26,8 +26,9 @@ golden() {
 	[[ "$output" != *skipped:* ]]
 }
 
-@test "the learning-rate scales are met" {
+@test "the learning-rate scales and the loader's spans are met" {
 	golden more
+	[[ "$output" == *"loader: span 13"* ]]
 	[[ "$output" == *"schedule: step 12000"* ]]
 }
 
