@@ -37,7 +37,8 @@ struct walk {
 
 struct rule {
 	const char *keyword;
-	int (*check)(const struct walk *w, const json_t *schema, const json_t *arg, const json_t *v, const struct path *at);
+	int (*check)(const struct walk *w, const json_t *schema, const json_t *arg, const json_t *v,
+	    const struct path *at);
 	int (*lint)(const struct walk *w, const json_t *schema, const json_t *arg, const struct path *at);
 };
 
@@ -172,10 +173,14 @@ nth_type(const json_t *arg, size_t n)
 static int
 compare(const json_t *a, const json_t *b)
 {
+	json_int_t i, j;
 	double x, y;
 
-	if (json_is_integer(a) && json_is_integer(b))
-		return ((json_integer_value(a) > json_integer_value(b)) - (json_integer_value(a) < json_integer_value(b)));
+	if (json_is_integer(a) && json_is_integer(b)) {
+		i = json_integer_value(a);
+		j = json_integer_value(b);
+		return ((i > j) - (i < j));
+	}
 	x = json_number_value(a);
 	y = json_number_value(b);
 	return ((x > y) - (x < y));
@@ -341,19 +346,21 @@ CHECK(items)
 
 CHECK(min_items)
 {
+	size_t n = json_array_size(v), least = (size_t)json_integer_value(arg);
 
 	(void)schema;
-	if (json_is_array(v) && json_array_size(v) < (size_t)json_integer_value(arg))
-		return (broken(w, at, NULL, "%zu items are fewer than %lld", json_array_size(v), (long long)json_integer_value(arg)));
+	if (json_is_array(v) && n < least)
+		return (broken(w, at, NULL, "%zu items are fewer than %zu", n, least));
 	return (0);
 }
 
 CHECK(max_items)
 {
+	size_t n = json_array_size(v), most = (size_t)json_integer_value(arg);
 
 	(void)schema;
-	if (json_is_array(v) && json_array_size(v) > (size_t)json_integer_value(arg))
-		return (broken(w, at, NULL, "%zu items are more than %lld", json_array_size(v), (long long)json_integer_value(arg)));
+	if (json_is_array(v) && n > most)
+		return (broken(w, at, NULL, "%zu items are more than %zu", n, most));
 	return (0);
 }
 
@@ -445,17 +452,18 @@ compiled(const char *pattern)
 
 CHECK(pattern)
 {
+	const char *text = json_string_value(v);
 	const regex_t *regex;
 
 	(void)schema;
-	if (!json_is_string(v))
+	if (text == NULL)
 		return (0);
 	if ((regex = compiled(json_string_value(arg))) == NULL) {
 		errno = ENOMEM;
 		return (-1);
 	}
 	/* No pattern of ours matches U+0000. */
-	if (strlen(json_string_value(v)) != json_string_length(v) || regexec(regex, json_string_value(v), 0, NULL, 0) != 0)
+	if (strlen(text) != json_string_length(v) || regexec(regex, text, 0, NULL, 0) != 0)
 		return (broken(w, at, v, "does not match %s", json_string_value(arg)));
 	return (0);
 }
@@ -492,7 +500,8 @@ LINT(type)
 			continue;
 		low = json_integer_value(json_object_get(schema, "minimum"));
 		high = json_integer_value(json_object_get(schema, "maximum"));
-		if (json_object_get(schema, "minimum") == NULL || high == 0 || low < -LARGEST_INTEGER || high > LARGEST_INTEGER)
+		if (json_object_get(schema, "minimum") == NULL || high == 0 || low < -LARGEST_INTEGER ||
+		    high > LARGEST_INTEGER)
 			return (broken(w, at, NULL, "an integer needs integers minimum and maximum, within 2^53 - 1"));
 	}
 	if (json_is_array(arg) && i != json_array_size(arg))
@@ -666,7 +675,7 @@ repeat_end(const char *p)
 	return (*p == '}' ? p + 1 : NULL);
 }
 
-/* The part that POSIX extended and ECMA-262 expressions read alike: sets, groups, |, * + ? {m,n}, escaped punctuation. */
+/* What POSIX extended and ECMA-262 expressions read alike: sets, groups, |, * + ? {m,n}, escaped punctuation. */
 static int
 is_common_pattern(const char *p)
 {

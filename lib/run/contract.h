@@ -54,7 +54,7 @@ int contract_check_key(const char *name, const char *path, const json_t *value, 
  */
 int contract_read(int dirfd, const char *file, const char *name, char *text_sha256, json_t **out);
 
-/* As contract_read for text in memory (a line of a ledger or of metrics), called ${what} in messages. NULL with errno. */
+/* As contract_read for text in memory, such as a line of a ledger, called ${what} in messages. NULL with errno. */
 json_t *contract_parse(const char *text, size_t n, const char *what, const char *name);
 
 /**

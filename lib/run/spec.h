@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "sha256.h"
+#include "str.h"
 
 /**
  * spec.json: what was asked of a run.  Its keys, defaults, ranges and tags
@@ -31,7 +32,8 @@ struct spec {
 int spec_read(int rundir, struct spec *s);
 void spec_free(struct spec *s);
 
-/* The stage's deadline: milliseconds from its start, never zero. ${stage} is train, export, prompt or score. */
+/* The stage's deadline: milliseconds from its start, never zero. ${stage} is train, export, prompt or score.
+ * "auto" is resolved here: twice the cap, half an hour and the wait for the lane; a day without a cap. */
 int64_t spec_deadline_ms(const struct spec *s, const char *stage);
 
 /* The training clock's cap in milliseconds; INT64_MAX where the spec says "none". */
@@ -74,20 +76,29 @@ int spec_set(json_t *request, const char *text);
  */
 int spec_build(const json_t *request, json_t **out);
 
-/* Give a built spec its run_id, a random run_uid and created_at, and seal it by its own digest. 0, or -1 with errno, said. */
+/* Give a built spec its run_id, a random run_uid and created_at, and seal it by its digest. 0, or -1 with errno, said. */
 int spec_identify(json_t *spec, const char *run_id);
 
-/* 1 if two specs ask for the same: all but run_id, run_uid, created_at and the digest over them agree. */
-int spec_same(const json_t *a, const json_t *b);
+/**
+ * spec_differs(a, b, where):
+ * Do two specs ask for different things?  Identity (run_id, run_uid,
+ * created_at) aside.  0, or 1 with the first difference in ${where}:
+ * `train.seed is 1, not 2`.  -1 with errno ENOMEM.
+ */
+int spec_differs(const json_t *a, const json_t *b, struct str *where);
 
 /**
- * spec_data(dir, path, data, data_sha256):
- * Fill the spec's section data from the directory's dataset.json: digests of
- * that file and of its lists of shards, tokenizer and vocabulary.  ${dir} is
- * where paths start (AT_FDCWD).  Shards themselves are not read.
+ * spec_data(path, data, data_sha256):
+ * Fill the spec's section data from PATH/dataset.json: digests of that file
+ * and of its lists of shards, tokenizer and vocabulary.  The shards themselves
+ * are not read: dataset_verify (lib/data) holds them against the same file.
  * Owns:   the caller decrefs *data.
+ * Errors: -1 with errno, said: EBADMSG it breaks its contract.
  */
-int spec_data(int dir, const char *path, json_t **data, char data_sha256[SHA256_HEX_SIZE]);
+int spec_data(const char *path, json_t **data, char data_sha256[SHA256_HEX_SIZE]);
+
+/* Is dataset.json still what the spec was made with? 0, or -1 with errno, said: EBADMSG another one. */
+int spec_data_check(const struct spec *s);
 
 /* A run's id: 1 to 64 of A-Z a-z 0-9 . _ -, not starting with a dot. */
 int spec_id_valid(const char *id);
