@@ -1,2 +1,2 @@
 # Text, tokens and shards.
-data_SRC := fault shard vocab child dataset tokens loader
+data_SRC := fault shard vocab child dataset tokens loader tally

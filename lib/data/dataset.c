@@ -210,7 +210,7 @@ dataset_open(const char *dir, struct fault *f)
 	}
 	d->train.name = "train";
 	d->val.name = "val";
-	if (jsonio_read(AT_FDCWD, path.p, JSONIO_MAX_BYTES, NULL, &v) == -1) {
+	if (jsonio_read(AT_FDCWD, path.p, JSONIO_MAX_BYTES, d->sha256, &v) == -1) {
 		if (errno == EBADMSG)
 			fault_set(f, FAULT_INVALID, path.p, "not JSON", "");
 		else

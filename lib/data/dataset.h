@@ -35,6 +35,7 @@ struct dataset_part {
 
 struct dataset {
 	char *dir;
+	char sha256[SHA256_HEX_SIZE];		/* of dataset.json's bytes */
 	char content_sha256[SHA256_HEX_SIZE];	/* tokenizer, train and val, wherever they lie */
 	struct dataset_part train, val;
 	char val_raw_sha256[SHA256_HEX_SIZE];	/* of the raw validation text, or "" if unknown */
