@@ -29,6 +29,7 @@ const struct rundir_stage rundir_stages[STAGE_COUNT] = {
 		.status_contract = "train_status",
 		.outputs = { RUNDIR_CHECKPOINT },
 		.keeps = { RUNDIR_RESUME, RUNDIR_METRICS },
+		.spent = { RUNDIR_RESUME },
 	},
 	[STAGE_EXPORT] = {
 		.name = "export",
@@ -64,6 +65,7 @@ const struct rundir_stage rundir_stages[STAGE_COUNT] = {
 		.log = RUNDIR_SCORE_LOG,
 		.outputs = { RUNDIR_SCORE_REPORT, RUNDIR_SCORE_DOCS },
 		.keeps = { RUNDIR_SCORE_RESUME },
+		.spent = { RUNDIR_SCORE_RESUME },
 	},
 };
 

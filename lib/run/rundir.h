@@ -44,6 +44,7 @@ struct rundir_stage {
 	const char *log;			/* output of a detached stage */
 	const char *outputs[RUNDIR_NAMES];	/* created; worthless, and so removed, without the receipt */
 	const char *keeps[RUNDIR_NAMES];	/* survive a refusal and a retry: what the next attempt resumes from */
+	const char *spent[RUNDIR_NAMES];	/* of those, what is removed once the receipt stands */
 };
 
 extern const struct rundir_stage rundir_stages[STAGE_COUNT];

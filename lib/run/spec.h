@@ -76,7 +76,7 @@ int spec_set(json_t *request, const char *text);
  */
 int spec_build(const json_t *request, json_t **out);
 
-/* Give a built spec its run_id, a random run_uid and created_at, and seal it. 0, or -1 with errno, said. */
+/* Give a built spec its run_id, a random run_uid and created_at, and seal it by its digest. 0, or -1 with errno, said. */
 int spec_identify(json_t *spec, const char *run_id);
 
 /**

@@ -703,12 +703,16 @@ refuse_ending(struct owner *o, const struct watch *w, int sig)
 static int
 publish(struct owner *o, const json_t *body)
 {
+	const char *const *spent;
 	int error;
 
 	if (o->job->rehearse != NULL)
 		return (o->job->rehearse(o->job->arg, o->run, o->work.outputs, body));
 	switch (receipt_publish(o->run, o->job->stage, &o->lock, body)) {
 	case 0:
+		/* Worth nothing now; what a kill leaves here does no harm. */
+		for (spent = o->stage->spent; *spent != NULL; spent++)
+			(void)atomfile_remove(o->run->fd, *spent);
 		return (HG_EXIT_DONE);
 	case 1:
 		say_error("%s of '%s' was closed out by others under our lock", o->stage->name, o->run->path);
