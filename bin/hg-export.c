@@ -1,0 +1,108 @@
+/* hg-export: make the artifact of a trained run, and count its bytes against the cap. */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "artifact.h"
+#include "atomfile.h"
+#include "checkpoint.h"
+#include "exit.h"
+#include "fingerprint.h"
+#include "input.h"
+#include "jsonio.h"
+#include "opt.h"
+#include "quantize.h"
+#include "say.h"
+#include "stage.h"
+
+static const struct opt_tool tool = {
+	"hg-export", "Make the artifact of a trained run and count its bytes against the cap.", "hg-export RUN"
+};
+
+static json_t *
+tensor_table(const struct params *p, const struct artifact_report *report)
+{
+	json_t *table = json_array(), *shape;
+	const struct artifact_tensor *t;
+	size_t i;
+
+	for (i = 0; i < p->count; i++) {
+		t = &report->tensors[i];
+		shape = t->dims == 1 ? json_pack("[I]", (json_int_t)t->cols) :
+		    json_pack("[I, I]", (json_int_t)t->rows, (json_int_t)t->cols);
+		json_array_append_new(table, json_pack("{s:s, s:s, s:o, s:I, s:o, s:o}", "name", t->name, "dtype", t->dtype,
+		    "shape", shape, "bytes", (json_int_t)t->bytes, "max_error", jsonio_real(t->max_error),
+		    "rms_error", jsonio_real(t->rms_error)));
+	}
+	return (table);
+}
+
+/* The worker: checkpoint in, artifact and the keys of its receipt out. The process ends with it, and frees. */
+static int
+work(struct stage_work *w, void *arg)
+{
+	const json_t *spec = stage_rundir(w)->spec.json;
+	int64_t cap = jsonio_i64(spec, "budget.artifact_cap_bytes", 0);
+	const char *checkpoint_sha256, *code_sha256;
+	char training_sha256[SHA256_HEX_SIZE], sha256[SHA256_HEX_SIZE];
+	struct artifact_report report;
+	uint64_t bytes, code_bytes;
+	struct config config;
+	struct atomfile *out;
+	struct params *p;
+	json_t *training;
+	float *weights;
+	int fd;
+
+	(void)arg;
+	if (input_receipt(w, STAGE_TRAIN, &training, training_sha256) == -1)
+		return (-1);
+	if (config_from_json(&config, jsonio_get(spec, "model")) == -1)
+		return (stage_refuse(w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
+	if ((p = params_new(&config)) == NULL || (weights = malloc(p->n * sizeof(*weights))) == NULL)
+		return (-1);
+	checkpoint_sha256 = jsonio_text(training, "checkpoint.sha256", "");
+	if ((fd = input_open(w, RUNDIR_CHECKPOINT, jsonio_i64(training, "checkpoint.bytes", -1), checkpoint_sha256)) == -1)
+		return (-1);
+	if (checkpoint_read(fd, RUNDIR_CHECKPOINT, p, weights) == -1)
+		return (input_broken(w));
+
+	if ((out = atomfile_begin(stage_outputs(w), RUNDIR_ARTIFACT)) == NULL)
+		goto err0;
+	if (artifact_write(atomfile_fd(out), p, weights, jsonio_text(spec, "data.tokenizer_sha256", ""),
+	    jsonio_f64(spec, "export.scale_floor", QUANTIZE_SCALE_FLOOR), &report) == -1) {
+		atomfile_abort(out);
+		return (errno == ERANGE ? input_broken(w) : -1);
+	}
+	if (atomfile_commit(out, ATOMFILE_CREATE) == -1)
+		goto err0;
+	/* What counts is what lies there, not what was meant to. */
+	if (sha256_at(stage_outputs(w), RUNDIR_ARTIFACT, sha256, &bytes) == -1)
+		goto err0;
+	fingerprint_code(&code_bytes, &code_sha256);
+	return (stage_deliver(w, json_pack("{s:s, s:s, s:{s:s, s:I, s:s}, s:I, s:I, s:s, s:I, s:I, s:b, s:o, s:o}",
+	    "training_report_sha256", training_sha256, "checkpoint_sha256", checkpoint_sha256,
+	    "artifact", "file", RUNDIR_ARTIFACT, "bytes", (json_int_t)bytes, "sha256", sha256,
+	    "payload_bytes", (json_int_t)report.payload_bytes, "code_bytes", (json_int_t)code_bytes,
+	    "code_sha256", code_sha256, "total_bytes", (json_int_t)(code_bytes + bytes), "cap_bytes", (json_int_t)cap,
+	    "within_cap", code_bytes + bytes <= (uint64_t)cap, "tensors", tensor_table(p, &report),
+	    "roundtrip_max_error", jsonio_real(report.max_error))));
+err0:
+	say_errno("cannot write '%s'", RUNDIR_ARTIFACT);
+	return (-1);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct stage_job job = { .stage = STAGE_EXPORT, .work = work };
+	struct opt table[] = { { .letter = 0 } };
+	int i;
+
+	exit_init(tool.name);
+	if ((i = opt_parse(&tool, table, argc, argv)) < 0)
+		return (exit_flush(i == OPT_EXIT ? HG_EXIT_DONE : HG_EXIT_USAGE));
+	if (argc - i != 1)
+		return (opt_usage(&tool));
+	return (exit_flush(stage_run(argv[i], &job)));
+}

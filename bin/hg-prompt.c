@@ -1,0 +1,246 @@
+/* hg-prompt: generate text from a run's artifact. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "artifact.h"
+#include "dataset.h"
+#include "exit.h"
+#include "file.h"
+#include "generate.h"
+#include "input.h"
+#include "jsonio.h"
+#include "num.h"
+#include "opt.h"
+#include "proc.h"
+#include "recipe.h"
+#include "say.h"
+#include "stage.h"
+#include "vocab.h"
+
+static const struct opt_tool tool = {
+	"hg-prompt", "Generate text from a run's artifact.",
+	"hg-prompt [-p TEXT] [-n TOKENS] [-T TEMPERATURE] [-S SEED] RUN"
+};
+
+#define MAX_TOKENS 65536
+
+struct request {
+	const char *text;	/* NULL: the spec's; so for the others where not set */
+	uint64_t tokens, seed;
+	double temperature;
+	int tokens_set, seed_set, temperature_set;
+};
+
+/* Text as valid UTF-8: bytes that are none become U+FFFD. */
+static int
+put_text(struct str *out, const char *p, size_t n)
+{
+	json_t *whole;
+	size_t i, k;
+
+	for (i = 0; i < n; i += k) {
+		for (k = n - i < 4 ? n - i : 4; k > 0; k--) {
+			/* jansson knows what UTF-8 is; NUL is a character to it as well. */
+			if ((whole = json_stringn(p + i, k)) != NULL) {
+				json_decref(whole);
+				break;
+			}
+		}
+		if ((k == 0 ? str_puts(out, "\xef\xbf\xbd") : str_add(out, p + i, k)) == -1)
+			return (-1);
+		k += k == 0;
+	}
+	return (0);
+}
+
+static int
+open_artifact(struct stage_work *w, struct artifact *a, char artifact_sha256[SHA256_HEX_SIZE])
+{
+	char sha256[SHA256_HEX_SIZE];
+	json_t *export;
+	char *bytes;
+	size_t n;
+	int fd;
+
+	if (input_receipt(w, STAGE_EXPORT, &export, sha256) == -1)
+		return (-1);
+	snprintf(artifact_sha256, SHA256_HEX_SIZE, "%s", jsonio_text(export, "artifact.sha256", ""));
+	if ((fd = input_open(w, RUNDIR_ARTIFACT, jsonio_i64(export, "artifact.bytes", -1), artifact_sha256)) == -1)
+		return (-1);
+	json_decref(export);
+	if ((bytes = file_read_fd(fd, (size_t)1 << 30, &n)) == NULL)
+		return (-1);
+	close(fd);
+	if (artifact_read(bytes, n, RUNDIR_ARTIFACT, a) == -1)
+		return (input_broken(w));
+	free(bytes);
+	return (0);
+}
+
+/* The tokenizer that the artifact names, from the data directory that the spec names. */
+static struct vocab *
+open_vocab(struct stage_work *w, const struct artifact *a)
+{
+	struct fault f = { .kind = FAULT_NONE };
+	struct dataset *d;
+	struct vocab *v;
+
+	if ((d = dataset_open(jsonio_text(stage_rundir(w)->spec.json, "data.dir", ""), &f)) == NULL ||
+	    (v = dataset_vocab(d, &f)) == NULL) {
+		input_fault(w, fault_name(f.kind), f.observed, f.expected);
+		return (NULL);
+	}
+	if (strcmp(vocab_sha256(v), a->tokenizer_sha256) != 0) {
+		stage_refuse(w, REFUSAL_INPUT_WRONG_DIGEST, json_string(vocab_sha256(v)), json_string(a->tokenizer_sha256),
+		    "the data's tokenizer is not the artifact's");
+		return (NULL);
+	}
+	return (v);
+}
+
+static struct model *
+open_model(struct stage_work *w, const struct recipe *c, const struct artifact *a)
+{
+	struct model_args args = { .config = &a->config, .use = MODEL_GENERATE, .backend = c->backend, .isa = c->isa,
+		.arith = OPS_FP32, .threads = c->threads, .max_batch = 1, .max_seq = c->eval_seq_len, .max_passes = 1 };
+	struct model *m;
+
+	if ((m = model_open(&args)) == NULL) {
+		if (errno == ENODEV)
+			stage_refuse(w, REFUSAL_DEVICE_UNAVAILABLE, NULL, json_string(c->backend), "%s", say_last());
+		return (NULL);
+	}
+	model_set(m, a->w);
+	return (m);
+}
+
+static int
+work(struct stage_work *w, void *arg)
+{
+	const struct request *q = arg;
+	const json_t *spec = stage_rundir(w)->spec.json;
+	const char *prompt = q->text != NULL ? q->text : jsonio_text(spec, "prompt.text", "");
+	uint64_t want = q->tokens_set ? q->tokens : (uint64_t)jsonio_i64(spec, "prompt.tokens", 64), count;
+	struct generate_law law = {
+		.temperature = q->temperature_set ? q->temperature : jsonio_f64(spec, "prompt.temperature", 0.8),
+		.seed = q->seed_set ? q->seed : (uint64_t)jsonio_i64(spec, "prompt.seed", 1)
+	};
+	struct str text = STR_INIT, clean = STR_INIT;
+	char artifact_sha256[SHA256_HEX_SIZE];
+	struct fault f = { .kind = FAULT_NONE };
+	struct artifact a;
+	struct recipe c;
+	struct vocab *v;
+	struct model *m;
+	json_t *ids, *body;
+	int32_t *in, *out;
+	size_t n, i;
+	int end;
+
+	if (recipe_read(&c, spec) == -1)
+		return (stage_refuse(w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
+	if (c.threads == 0)
+		c.threads = proc_cpus();
+	/* The tokenizer's child is run before the model makes threads. */
+	if (open_artifact(w, &a, artifact_sha256) == -1 || (v = open_vocab(w, &a)) == NULL)
+		return (-1);
+	if (vocab_encode(v, prompt, strlen(prompt), stage_left_ms(w) > 1 ? stage_left_ms(w) : 1, &in, &count, &f) == -1)
+		return (input_fault(w, fault_name(f.kind), f.observed, f.expected));
+	law.stop = (int32_t)vocab_bos(v);
+	if ((m = open_model(w, &c, &a)) == NULL || (out = malloc((want + 1) * sizeof(*out))) == NULL)
+		return (-1);
+	if ((end = generate_run(m, &law, in, (size_t)count, out, (size_t)want, &n)) == -1)
+		return (input_broken(w));
+	if (vocab_decode(v, out, n, &text) == -1 || put_text(&clean, text.p == NULL ? "" : text.p, text.n) == -1 ||
+	    (ids = json_array()) == NULL)
+		return (-1);
+	for (i = 0; i < n; i++)
+		json_array_append_new(ids, json_integer(out[i]));
+	text.n = 0;
+	if (put_text(&text, prompt, strlen(prompt)) == -1)
+		return (-1);
+	body = json_pack("{s:s, s:s, s:o, s:s%, s:s, s:o, s:I}", "artifact_sha256", artifact_sha256, "prompt", prompt,
+	    "tokens", ids, "generated", clean.p == NULL ? "" : clean.p, clean.n, "termination",
+	    end == GENERATE_STOP ? "bos" : "length", "temperature", jsonio_real(law.temperature), "seed",
+	    (json_int_t)law.seed);
+	if (str_add(&text, clean.p, clean.n) == -1)
+		return (-1);
+	if (body != NULL)
+		json_object_set_new(body, "text", json_stringn(text.p == NULL ? "" : text.p, text.n));
+	/* The product goes to standard output, whatever becomes of the receipt. */
+	fwrite(text.p == NULL ? "" : text.p, 1, text.n, stdout);
+	putchar('\n');
+	if (fflush(stdout) != 0) {
+		say_errno("cannot write standard output");
+		return (-1);
+	}
+	return (stage_deliver(w, body));
+}
+
+/* Asked again, the stage has closed out: the text is made again and nothing is written. */
+static int
+only_print(void *arg, const struct rundir *r, int outputs, const json_t *delivered)
+{
+
+	(void)arg, (void)r, (void)outputs, (void)delivered;
+	return (HG_EXIT_DONE);
+}
+
+static int
+has_receipt(const char *path)
+{
+	struct rundir r;
+	int yes;
+
+	if (rundir_open(&r, path) == -1)
+		return (-1);
+	yes = rundir_has(&r, rundir_stages[STAGE_PROMPT].receipt);
+	rundir_close(&r);
+	return (yes);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct opt table[] = {
+		{ .letter = 'p', .arg = "TEXT", .help = "the prompt" },
+		{ .letter = 'n', .arg = "TOKENS", .help = "generate at most this many tokens" },
+		{ .letter = 'T', .arg = "TEMPERATURE", .help = "sample at this temperature; 0 takes the likeliest" },
+		{ .letter = 'S', .arg = "SEED", .help = "seed of the sampling" },
+		{ .letter = 0 }
+	};
+	struct request q = { 0 };
+	struct stage_job job = { .stage = STAGE_PROMPT, .work = work, .arg = &q };
+	const char *text;
+	int i, yes;
+
+	exit_init(tool.name);
+	if ((i = opt_parse(&tool, table, argc, argv)) < 0)
+		return (exit_flush(i == OPT_EXIT ? HG_EXIT_DONE : HG_EXIT_USAGE));
+	q.text = opt_row(table, 'p')->value;
+	if ((text = opt_row(table, 'n')->value) != NULL && num_u64(text, 1, MAX_TOKENS, &q.tokens) == -1) {
+		say_error("-n '%s' is not a number of tokens from 1 to %d", text, MAX_TOKENS);
+		return (opt_usage(&tool));
+	}
+	q.tokens_set = text != NULL;
+	if ((text = opt_row(table, 'T')->value) != NULL && num_f64(text, 0, 100, &q.temperature) == -1) {
+		say_error("-T '%s' is not a temperature from 0 to 100", text);
+		return (opt_usage(&tool));
+	}
+	q.temperature_set = text != NULL;
+	if ((text = opt_row(table, 'S')->value) != NULL && num_u64(text, 0, INT64_MAX, &q.seed) == -1) {
+		say_error("-S '%s' is not a seed", text);
+		return (opt_usage(&tool));
+	}
+	q.seed_set = text != NULL;
+	if (argc - i != 1)
+		return (opt_usage(&tool));
+	if ((yes = has_receipt(argv[i])) == -1)
+		return (HG_EXIT_SYSTEM);
+	if (yes)
+		job.rehearse = only_print;
+	return (exit_flush(stage_run(argv[i], &job)));
+}
