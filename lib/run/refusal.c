@@ -184,7 +184,6 @@ static char *
 text_of(const struct rundir *r, enum stage s, const struct runlock *lock, const struct refusal *why, size_t *n)
 {
 	char started[CLOCK_TEXT_SIZE], finished[CLOCK_TEXT_SIZE], detail[1024], *next = NULL, *text;
-	int64_t now = clock_wall_ms(), elapsed = lock->started_ms > 0 ? now - lock->started_ms : 0;
 	struct proc_id me;
 	json_t *v;
 
@@ -194,7 +193,7 @@ text_of(const struct rundir *r, enum stage s, const struct runlock *lock, const 
 	if ((next = next_of(r, s, why->kind)) == NULL)
 		goto err0;
 	clock_text(started, lock->started_ms);
-	clock_text(finished, now);
+	clock_text(finished, clock_wall_ms());
 	say_clean(detail, sizeof(detail), why->detail);
 	if (jsonio_put(v, "kind", json_string(kinds[why->kind].name)) == -1 ||
 	    jsonio_put(v, "detail", json_string(detail)) == -1 ||
@@ -205,8 +204,7 @@ text_of(const struct rundir *r, enum stage s, const struct runlock *lock, const 
 	    jsonio_put(v, "owner", lock->owner.pid > 0 ? receipt_owner(&lock->owner) : json_null()) == -1 ||
 	    jsonio_put(v, "closed_by", receipt_owner(&me)) == -1 ||
 	    jsonio_put(v, "started_at", lock->started_ms > 0 ? json_string(started) : json_null()) == -1 ||
-	    jsonio_put(v, "finished_at", json_string(finished)) == -1 ||
-	    jsonio_put(v, "elapsed_ms", json_integer(elapsed > 0 ? elapsed : 0)) == -1) {
+	    jsonio_put(v, "finished_at", json_string(finished)) == -1) {
 		errno = ENOMEM;
 		goto err0;
 	}
