@@ -52,6 +52,7 @@ hg-cancel_USES := run base
 hg-status_USES := run base
 hg-gate_USES := run base
 hg-reap_USES := run base
+hg-retry_USES := run base
 hg-classify_USES := judge run base
 hg-ledger_USES := judge run base
 TOOLS := $(notdir $(basename $(wildcard bin/hg-*.c)))

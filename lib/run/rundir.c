@@ -305,6 +305,11 @@ rundir_retire(const struct rundir *r, enum stage s, int attempt)
 		goto err0;
 	if ((to = openat(attempts, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1)
 		goto err0;
+	/* The numbers of attempts only grow, so this can't happen; if it does, nothing is overwritten. */
+	if (faccessat(to, st->refusal, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+		errno = EEXIST;
+		goto err0;
+	}
 	if (move(r->fd, to, st->status) == -1 || move(r->fd, to, st->log) == -1)
 		goto err0;
 	/* The folder and what is in it must outlive a crash before the marker goes. */

@@ -1,0 +1,74 @@
+#include <errno.h>
+#include <stdio.h>
+
+#include "closeout.h"
+#include "exit.h"
+#include "opt.h"
+#include "retry.h"
+#include "rundir.h"
+#include "say.h"
+
+static int
+retry(struct rundir *r, enum stage s)
+{
+	const char *name = rundir_stages[s].name;
+	enum state state;
+	int attempt;
+
+	if (rundir_load(r) == -1 || closeout_dead(r, s, &state, NULL) == -1)
+		return (rundir_exit(errno));
+	switch (state) {
+	case STATE_REFUSED:
+		break;
+	case STATE_ABSENT:
+		say_note("%s of '%s' has not begun: there is nothing to retry", name, r->path);
+		return (HG_EXIT_DONE);
+	case STATE_CLOSED_OUT:
+		say_error("%s of '%s' has its receipt: there is nothing to retry", name, r->path);
+		return (HG_EXIT_NO);
+	case STATE_CORRUPT:
+		say_error("%s of '%s' has both a receipt and a refusal", name, r->path);
+		return (HG_EXIT_CONTRACT);
+	default:
+		say_error("%s of '%s' is %s", name, r->path, state_name(state));
+		return (HG_EXIT_NOT_YET);
+	}
+	switch (retry_stage(r, s, &attempt)) {
+	case 0:
+		printf("%s/%s/%s.%d\n", r->path, RUNDIR_ATTEMPTS, name, attempt);
+		return (HG_EXIT_DONE);
+	case 1:
+		say_note("%s of '%s' was retried by somebody else", name, r->path);
+		return (HG_EXIT_DONE);
+	default:
+		return (errno == EAGAIN ? HG_EXIT_NOT_YET : errno == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct opt_tool tool = {
+		"hg-retry",
+		"Move a refused attempt aside, so that its stage may be tried again.",
+		"hg-retry STAGE RUN"
+	};
+	static struct opt table[] = { { .letter = '\0' } };
+	struct rundir r;
+	int i, s, code;
+
+	exit_init(tool.name);
+	if ((i = opt_parse(&tool, table, argc, argv)) < 0)
+		return (i == OPT_EXIT ? exit_flush(HG_EXIT_DONE) : HG_EXIT_USAGE);
+	if (argc - i != 2)
+		return (opt_usage(&tool));
+	if ((s = rundir_stage_of(argv[i])) == -1) {
+		say_error("unknown stage '%s'", argv[i]);
+		return (opt_usage(&tool));
+	}
+	if (rundir_open(&r, argv[i + 1]) == -1)
+		return (rundir_exit(errno));
+	code = retry(&r, (enum stage)s);
+	rundir_close(&r);
+	return (exit_flush(code));
+}
