@@ -2,7 +2,6 @@
  * A stage whose work is a script, under the real supervisor: what the tests of
  * closing out are made with.
  *
- *	fakestage -n RUN                                       makes a run
  *	fakestage [-d] [-l] [-s] [-t SECONDS] STAGE RUN [WORD]...
  *
  * The worker does the words in turn; some end it.
@@ -26,7 +25,6 @@
 #include "num.h"
 #include "opt.h"
 #include "say.h"
-#include "spec.h"
 #include "stage.h"
 
 struct script {
@@ -272,39 +270,15 @@ rehearse(void *arg, const struct rundir *r, int outputs, const json_t *delivered
 	return (HG_EXIT_DONE);
 }
 
-/* A run with the sample's spec and an identity of its own. */
-static int
-mint(const char *path)
-{
-	const char *id = strrchr(path, '/') == NULL ? path : strrchr(path, '/') + 1;
-	char file[512], *text;
-	json_t *spec;
-	int dir;
-
-	snprintf(file, sizeof(file), "%s/contracts/spec.valid/full.json", getenv("HG_TOP") == NULL ? "."
-	    : getenv("HG_TOP"));
-	if ((spec = json_load_file(file, 0, NULL)) == NULL || spec_identify(spec, id) == -1 ||
-	    mkdir(path, 0777) == -1 || (dir = open(path, O_RDONLY | O_DIRECTORY)) == -1 ||
-	    (text = jsonio_pretty(spec)) == NULL || atomfile_create(dir, SPEC_FILE, text, strlen(text)) == -1) {
-		say_errno("cannot make run '%s'", path);
-		return (HG_EXIT_SYSTEM);
-	}
-	free(text);
-	json_decref(spec);
-	close(dir);
-	return (HG_EXIT_DONE);
-}
-
 int
 main(int argc, char **argv)
 {
 	static const struct opt_tool tool = { "fakestage", "Run a scripted stage.",
-		"fakestage [-cdls] [-t SECONDS] STAGE RUN [WORD]...\nfakestage -n RUN" };
+		"fakestage [-cdls] [-t SECONDS] STAGE RUN [WORD]..." };
 	static struct opt table[] = {
 		{ .letter = 'c', .help = "rehearse" },
 		{ .letter = 'd', .help = "detach" },
 		{ .letter = 'l', .help = "take the lane" },
-		{ .letter = 'n', .help = "make a run" },
 		{ .letter = 's', .help = "the worker asks stage_stopping" },
 		{ .letter = 't', .arg = "SECONDS", .help = "deadline" },
 		{ .letter = '\0' },
@@ -316,8 +290,6 @@ main(int argc, char **argv)
 	exit_init("fakestage");
 	if ((i = opt_parse(&tool, table, argc, argv)) < 0)
 		return (i == OPT_EXIT ? HG_EXIT_DONE : HG_EXIT_USAGE);
-	if (opt_row(table, 'n')->value != NULL && argc - i == 1)
-		return (mint(argv[i]));
 	if (argc - i < 2 || rundir_stage_of(argv[i]) == -1)
 		return (opt_usage(&tool));
 	job.stage = (enum stage)rundir_stage_of(argv[i]);
