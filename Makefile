@@ -12,7 +12,7 @@ VERSION := 0.1.0
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-VARIANT := $(notdir $(CC))$(if $(SAN),-san)$(if $(CUDA),-cuda)
+VARIANT := $(notdir $(CC))$(if $(SAN),-san)$(if $(FUZZ),-fuzz)$(if $(CUDA),-cuda)
 B := build/$(VARIANT)
 BIN := $(if $(filter gcc,$(VARIANT)),bin,$(B)/bin)
 T := $(if $(filter gcc,$(VARIANT)),t,$(B)/t)
@@ -21,6 +21,9 @@ CPPFLAGS += -D_POSIX_C_SOURCE=200809L -D_XOPEN_SOURCE=700 -DHG_VERSION='"$(VERSI
 CFLAGS ?= -O2 -g
 # No contraction: the same source gives the same bits whatever -march allows.
 HG_CFLAGS := -std=c11 -ffp-contract=off -pthread -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Werror
+ifdef FUZZ
+HG_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
 ifdef SAN
 HG_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
@@ -61,13 +64,14 @@ SCRIPTS := hg-run
 # Unit programs print TAP; check programs are used by tests and by hand.
 UNITS := $(basename $(notdir $(wildcard t/unit/*.c)))
 CHECKS := $(filter-out fuzz-%,$(basename $(notdir $(wildcard t/*.c))))
+FUZZERS := $(basename $(notdir $(wildcard t/fuzz-*.c)))
 
 # ----------------------------------------------------------------------------
 
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all demo check units lint install bench torture fuzz behaviours deps clean
+.PHONY: all demo check units fuzzers lint install bench torture fuzz behaviours deps clean
 
 # What a rule does, in a word; V=1 shows the commands.
 Q := $(if $(V),,@)
@@ -112,6 +116,19 @@ $(UNITS:%=$(B)/unit/%): $(B)/unit/%: $(B)/t/unit/%.o $(ALL_LIBS)
 	$(call say,LD)
 	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# With FUZZ=1 libFuzzer drives the targets, else a main that feeds them files.
+$(FUZZERS:%=$(B)/fuzz/%): $(B)/fuzz/%: $(B)/t/%.o $(B)/t/fuzz/fuzz.o $(if $(FUZZ),,$(B)/t/fuzz/main.o) $(ALL_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) -o $@ $^ $(LDLIBS)
+
+$(B)/fuzz/seeds: $(B)/t/fuzz/seeds.o $(ALL_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+fuzzers: $(FUZZERS:%=$(B)/fuzz/%) $(B)/fuzz/seeds
+
 ifneq ($(BIN),bin)
 $(SCRIPTS:%=$(BIN)/%): $(BIN)/%: bin/%
 	@mkdir -p $(@D)
@@ -135,7 +152,7 @@ deps:
 
 # Dependencies come first, then a fresh make reads what they brought.
 check: deps
-	@$(MAKE) --no-print-directory -j2 all units
+	@$(MAKE) --no-print-directory -j2 all units fuzzers
 	@$(MAKE) --no-print-directory lint
 	PATH="$(CURDIR)/$(BIN):$$PATH" HG_TOP="$(CURDIR)" HG_BUILD="$(CURDIR)/$(B)" HG_T="$(CURDIR)/$(T)" HG_SAN="$(SAN)" \
 		prove -j2 --exec t/run $(sort $(wildcard t/*.bats)) $(UNITS:%=$(B)/unit/%)
@@ -150,6 +167,13 @@ torture: deps
 	@$(MAKE) --no-print-directory -j2 all
 	HG_BIN="$(CURDIR)/$(BIN)" HG_T="$(CURDIR)/$(T)" t/torture.sh $(if $(FAULTS),-n $(FAULTS)) \
 		$(if $(SECONDS),-b $(SECONDS)) $(if $(SEED),-S $(SEED)) $(if $(CHAOS),-c $(CHAOS)) $(SCENARIOS)
+
+# Each parser fed by libFuzzer for FUZZ_SECONDS; findings are kept in build/found/.
+FUZZ_SECONDS ?= 60
+fuzz: APT += clang libclang-rt-14-dev
+fuzz: deps
+	@$(MAKE) --no-print-directory -j2 CC=clang FUZZ=1 fuzzers
+	t/fuzz.sh -b build/clang-fuzz/fuzz -t $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 demo: deps
 	@$(MAKE) --no-print-directory -j2 all

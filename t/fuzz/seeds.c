@@ -1,0 +1,246 @@
+/* seeds DIR: write small valid files of every binary format, by our own writers, into DIR/TARGET/. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "artifact.h"
+#include "dataset.h"
+#include "exit.h"
+#include "file.h"
+#include "jsonio.h"
+#include "proc.h"
+#include "runlock.h"
+#include "safetensors.h"
+#include "say.h"
+#include "shard.h"
+
+static const char *top;
+
+/* A new file TOP/TARGET/NAME. */
+static int
+file(const char *target, const char *name)
+{
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", top, target);
+	mkdir(path, 0777);
+	snprintf(path, sizeof(path), "%s/%s/%s", top, target, name);
+	if ((fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)) == -1) {
+		say_errno("cannot write '%s'", path);
+		exit(HG_EXIT_SYSTEM);
+	}
+	return (fd);
+}
+
+static void
+bytes(const char *target, const char *name, const void *data, size_t n)
+{
+	int fd = file(target, name);
+
+	if (file_write_all(fd, data, n) == -1 || close(fd) == -1) {
+		say_errno("cannot write '%s'", name);
+		exit(HG_EXIT_SYSTEM);
+	}
+}
+
+static void
+safetensors(void)
+{
+	static const float w[6] = { 1, -2, 3.5f, 0, 1e-9f, 7 };
+	static const unsigned char q[4] = { 1, 255, 0, 128 };
+	const struct safetensors_tensor t[] = {
+		{ .name = "a", .dtype = SAFETENSORS_F32, .dims = 2, .shape = { 2, 3 }, .n = 6, .data = w },
+		{ .name = "b.scale", .dtype = SAFETENSORS_F16, .dims = 1, .shape = { 2 }, .n = 2, .data = q },
+		{ .name = "empty", .dtype = SAFETENSORS_BF16, .dims = 2, .shape = { 0, 9 }, .n = 0, .data = q },
+		{ .name = "one", .dtype = SAFETENSORS_I8, .dims = 0, .n = 1, .data = q },
+	};
+	json_t *metadata = json_pack("{s:s}", "format", "pt");
+	int fd;
+
+	fd = file("fuzz-safetensors", "four");
+	if (safetensors_write(fd, t, 4, metadata) == -1)
+		exit(HG_EXIT_SYSTEM);
+	close(fd);
+	fd = file("fuzz-safetensors", "none");
+	if (safetensors_write(fd, t, 0, NULL) == -1)
+		exit(HG_EXIT_SYSTEM);
+	close(fd);
+	json_decref(metadata);
+}
+
+/* As it is, and what is in it: the target compresses that again. */
+static void
+artifact(void)
+{
+	static const char digest[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	static unsigned char inside[1 << 20];
+	struct artifact_report report;
+	uLongf n = sizeof(inside);
+	struct params *p;
+	struct config c;
+	size_t stream_n;
+	float *w;
+	char *stream;
+	int fd;
+
+	config_default(&c);
+	c.vocab_size = 260;
+	c.num_layers = 2;
+	c.model_dim = 8;
+	c.num_heads = 2;
+	c.num_kv_heads = 1;
+	c.mlp_mult = 1;
+	if ((p = params_new(&c)) == NULL || (w = calloc(p->n, sizeof(*w))) == NULL)
+		exit(HG_EXIT_SYSTEM);
+	params_init(p, 1, w);
+	fd = file("fuzz-artifact", "tiny.hgz");
+	if (artifact_write(fd, p, w, digest, 1.0 / 127, &report) == -1)
+		exit(HG_EXIT_SYSTEM);
+	artifact_report_free(&report);
+	lseek(fd, 0, SEEK_SET);
+	if ((stream = file_read_fd(fd, 1 << 20, &stream_n)) == NULL ||
+	    uncompress(inside, &n, (const Bytef *)stream, stream_n) != Z_OK)
+		exit(HG_EXIT_SYSTEM);
+	close(fd);
+	bytes("fuzz-artifact", "tiny.inside", inside, n);
+	free(stream);
+	params_free(p);
+	free(w);
+}
+
+static void
+shard(void)
+{
+	static unsigned char s[1024 + 2 * 3] = { 0x88, 0xd8, 0x34, 0x01, 1, 0, 0, 0, 3, 0, 0, 0 };
+
+	s[1024] = 1;
+	s[1026] = 100;
+	s[1028] = 0xff;
+	s[1029] = 3;
+	bytes("fuzz-shard", "three.bin", s, sizeof(s));
+}
+
+/* A SentencePiece model as protobuf: pieces with score and type, trainer settings with bos_id, a normaliser's name. */
+static void
+vocab(void)
+{
+	static const struct {
+		const char *text;
+		int type;
+	} pieces[] = {
+		{ "<pad>", 3 }, { "<s>", 3 }, { "</s>", 3 }, { "<unk>", 2 }, { "<0x00>", 6 }, { "<0xFF>", 6 },
+		{ "\xe2\x96\x81the", 1 }, { "e", 1 }, { "\xe2\x96\x81", 1 }, { "user", 4 }, { "off", 5 },
+	};
+	unsigned char m[1024];
+	size_t n = 0, i, k;
+
+	for (i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+		k = strlen(pieces[i].text);
+		m[n++] = 0x0a;			/* pieces */
+		m[n++] = (unsigned char)(k + 9);
+		m[n++] = 0x0a;			/* piece */
+		m[n++] = (unsigned char)k;
+		memcpy(m + n, pieces[i].text, k);
+		n += k;
+		memcpy(m + n, "\x15\0\0\x80\xbf\x18", 6);	/* score -1, type */
+		n += 6;
+		m[n++] = (unsigned char)pieces[i].type;
+	}
+	memcpy(m + n, "\x12\x03\xc8\x02\x01", 5);	/* trainer: field 41, bos_id 1 */
+	n += 5;
+	memcpy(m + n, "\x1a\x0a\x0a\x08nmt_nfkc", 12);	/* normaliser: its name */
+	n += 12;
+	bytes("fuzz-vocab", "eleven.model", m, n);
+}
+
+static void
+put_hex(json_t *v, const char *path, const char *hex)
+{
+
+	if (jsonio_put(v, path, json_string(hex)) == -1)
+		exit(HG_EXIT_SYSTEM);
+}
+
+static void
+dataset(void)
+{
+	static const char digest[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	static const char docs[] = "2 9 12\n# doc\ttokens\tbytes\traw_bytes\n0\t5\t8\t8\n1\t4\t4\t-\n";
+	struct dataset_shard s = { .bytes = 1024 + 18, .tokens = 9 };
+	struct dataset d = { .vocab_size = 260, .bos_id = 1 };
+	json_t *v, *part;
+	char *text;
+
+	strcpy(s.sha256, digest);
+	strcpy(d.tokenizer_sha256, digest);
+	strcpy(d.val_raw_sha256, digest);
+	d.train.shards = d.val.shards = &s;
+	d.train.count = d.val.count = 1;
+	if (dataset_digest(&d) == -1)
+		exit(HG_EXIT_SYSTEM);
+	part = json_pack("{s:[{s:s, s:i, s:s, s:i}], s:i, s:i, s:i, s:i}", "files", "path", "a_000000.bin", "bytes",
+	    1024 + 18, "sha256", digest, "tokens", 9, "documents", 2, "tokens", 9, "bytes", 12, "raw_bytes", 12);
+	v = json_pack("{s:s, s:{s:s, s:n, s:s, s:i, s:i}, s:o, s:O}", "schema", "homegolf.dataset.v1", "tokenizer", "kind",
+	    "bytes", "file", "sha256", digest, "vocab_size", 260, "bos_id", 1, "train", json_deep_copy(part), "val", part);
+	put_hex(v, "val.raw_sha256", digest);
+	put_hex(v, "val.docs_sha256", digest);
+	put_hex(v, "val.docs_file", "val_docs.tsv");
+	put_hex(v, "content_sha256", d.content_sha256);
+	if ((text = jsonio_pretty(v)) == NULL)
+		exit(HG_EXIT_SYSTEM);
+	bytes("fuzz-dataset", "dataset.json", text, strlen(text));
+	bytes("fuzz-dataset", "docs", docs, sizeof(docs) - 1);
+	free(text);
+	json_decref(part);
+	json_decref(v);
+}
+
+static void
+texts(void)
+{
+	static const char *const some[] = {
+		"18446744073709551616", "-1", "1e-3", "1.5h", "2026-11-21T22:00:00.000Z", "\033]0;title\a \xe2\x96\x81 \xff",
+	};
+	struct runlock lock = { .attempt = 1, .deadline_boot_ms = 1000, .started_ms = 1 };
+	char name[16];
+	size_t i;
+	int fd;
+
+	for (i = 0; i < sizeof(some) / sizeof(some[0]); i++) {
+		snprintf(name, sizeof(name), "%zu", i);
+		bytes("fuzz-text", name, some[i], strlen(some[i]));
+	}
+	fd = file("fuzz-text", "lock");
+	if (proc_self(&lock.owner) == -1 || runlock_write(fd, &lock) == -1)
+		exit(HG_EXIT_SYSTEM);
+	close(fd);
+}
+
+int
+main(int argc, char **argv)
+{
+
+	exit_init("seeds");
+	if (argc != 2) {
+		say_error("usage: seeds DIR");
+		return (HG_EXIT_USAGE);
+	}
+	top = argv[1];
+	if (mkdir(top, 0777) == -1 && errno != EEXIST) {
+		say_errno("cannot make '%s'", top);
+		return (HG_EXIT_SYSTEM);
+	}
+	safetensors();
+	artifact();
+	shard();
+	vocab();
+	dataset();
+	texts();
+	return (exit_flush(HG_EXIT_DONE));
+}
