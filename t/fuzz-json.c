@@ -12,7 +12,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct str where = STR_INIT;
 	const char *const *names;
-	char schema[128], *text;
+	char schema[128], *text, *mine, *other;
 	json_t *v, *again;
 	int known = 0;
 
@@ -28,10 +28,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	for (names = contract_names(); !known && *names != NULL; names++)
 		contract_check(*names, v, &where);
-	/* What is written reads back as the same value. */
-	if ((text = jsonio_pretty(v)) != NULL) {
+	/* What is written reads back as the same value: 3.0 as 3, which RFC 8785 does not tell apart. */
+	mine = jsonio_canonical(v);
+	if (mine != NULL && (text = jsonio_pretty(v)) != NULL) {
 		again = jsonio_parse(text, strlen(text), "pretty");
-		fuzz_must(again != NULL && json_equal(v, again));
+		fuzz_must(again != NULL);
+		other = jsonio_canonical(again);
+		fuzz_must(other != NULL && strcmp(mine, other) == 0);
+		free(other);
 		json_decref(again);
 		free(text);
 	}
@@ -39,7 +43,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_must(strchr(text, '\n') == NULL);
 		free(text);
 	}
-	free(jsonio_canonical(v));
+	free(mine);
 	str_free(&where);
 	json_decref(v);
 	return (0);
