@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -115,6 +116,7 @@ body(struct stage_work *w)
 	int out = stage_outputs(w);
 	json_t *v = NULL, *report;
 	struct stat st;
+	double bpb;
 
 	switch (rundir_stage_of(getenv("FAKE_STAGE"))) {
 	case STAGE_TRAIN:
@@ -152,6 +154,10 @@ body(struct stage_work *w)
 		bind_spec(report, "tokenizer_sha256", r->spec.json, "data.tokenizer_sha256");
 		bind_spec(report, "eval", r->spec.json, "eval");
 		bind_spec(report, "eval_sha256", r->spec.json, "digests.eval_sha256");
+		bpb = jsonio_f64(report, "val_loss", 0) / log(2) * jsonio_f64(report, "tokens", 0) /
+		    jsonio_f64(report, "bytes", 1);
+		jsonio_put(report, "val_bpb", json_real(bpb));
+		jsonio_put(report, "val_bpb_raw", json_real(bpb));
 		if (getenv("FAKE_PARTIAL") != NULL) {
 			jsonio_put(report, "partial", json_true());
 			jsonio_put(report, "documents", json_integer(4999));
@@ -160,6 +166,8 @@ body(struct stage_work *w)
 		json_object_del(v, "score_report_sha256");
 		jsonio_put(v, "artifact_bytes", json_integer(st.st_size));
 		jsonio_put(v, "total_bytes", json_integer(151000 + st.st_size));
+		jsonio_put(v, "val_bpb", json_real(bpb));
+		jsonio_put(v, "val_bpb_raw", json_real(bpb));
 		jsonio_put(v, "partial", json_incref(jsonio_get(report, "partial")));
 		jsonio_put(v, "documents", json_incref(jsonio_get(report, "documents")));
 		v = json_pack("{s:o, s:o}", "report", report, "receipt", v);

@@ -1,0 +1,63 @@
+#ifndef HG_EVIDENCE_H
+#define HG_EVIDENCE_H
+
+#include <jansson.h>
+
+#include "rundir.h"
+#include "sha256.h"
+#include "state.h"
+
+/**
+ * The gate: is everything that a stage owes there, complete, of this run,
+ * valid, and bound by digest through the chain
+ *   score -> export -> training -> spec?
+ * hg-gate, hg-run, hg-classify and hg-ledger all ask here, so that there is no
+ * way around it.  What it read and verified it hands on, so that whoever builds
+ * upon it reads nothing twice.
+ */
+
+enum evidence_problem {
+	EVIDENCE_UNFINISHED,	/* pending: the stage has not begun, or is at work */
+	EVIDENCE_MISSING,	/* pending: a file that a receipt names is not there */
+	EVIDENCE_REFUSED,	/* no: the stage closed out by a refusal */
+	EVIDENCE_OTHER_RUN,	/* no: the file is of another run, spec, stage or attempt */
+	EVIDENCE_ALTERED,	/* no: a file's bytes are not those that its receipt names */
+	EVIDENCE_UNBOUND,	/* no: a receipt was made from other bytes than those that are here */
+	EVIDENCE_DIFFERS,	/* no: the run executed something else than its spec asks for, or a sum is wrong */
+	EVIDENCE_PARTIAL,	/* no: fewer documents were scored than the law says */
+	EVIDENCE_MALFORMED,	/* contract: a file breaks its contract */
+	EVIDENCE_CORRUPT,	/* contract: a stage has both a receipt and a refusal */
+	EVIDENCE_PROBLEMS
+};
+
+struct evidence {
+	struct rundir *run;
+	enum stage stage;
+	enum state states[STAGE_COUNT];
+	json_t *receipt[STAGE_COUNT];			/* valid and of this run, or NULL */
+	char receipt_sha256[STAGE_COUNT][SHA256_HEX_SIZE];	/* of its bytes */
+	json_t *report;					/* artifact_score_report.json likewise */
+	char report_sha256[SHA256_HEX_SIZE];
+	json_t *refusal[STAGE_COUNT];			/* of stages that are refused */
+	json_t *findings;	/* array: {stage, file, problem, expected, observed, detail}; empty if all is well */
+	unsigned count[EVIDENCE_PROBLEMS];
+};
+
+/**
+ * evidence_gather(e, r, s):
+ * Look at all that stage ${s} of ${r} owes, stages before it included; close out
+ * the dead first.  Every problem is found at once.  The same files give the
+ * same findings.
+ * Owns:   ${r} is borrowed; evidence_free releases the rest.
+ * Errors: -1 with errno, said, when it could not be found out (I/O, memory).
+ */
+int evidence_gather(struct evidence *e, struct rundir *r, enum stage s);
+
+/* The answer: HG_EXIT_DONE, HG_EXIT_NO, HG_EXIT_PENDING or HG_EXIT_CONTRACT. */
+int evidence_verdict(const struct evidence *e);
+
+const char *evidence_problem_name(enum evidence_problem p);
+
+void evidence_free(struct evidence *e);
+
+#endif
