@@ -3,8 +3,9 @@
  * defines KERNELS (its table's symbol), KERNELS_NAME, BF16, MR, NR, ROW_BLOCK
  * and UNIT_PAD, includes vec.h and a gemm, then this file.
  *
- * With BF16 activations and the residual stream are bfloat16 in memory and
- * float32 in registers; products multiply bfloat16 and add float32.
+ * With BF16 activations are bfloat16 in memory and float32 in registers, and
+ * products multiply bfloat16 and add float32; the residual stream and its
+ * gradient are float32 always (NOTES.md says what bfloat16 there cost).
  */
 
 #include <math.h>
@@ -224,18 +225,18 @@ reciprocal_rms(float sumsq, size_t n, double eps)
 VEC_FN float
 norm_row(const struct ops_ctx *c, const struct ops_buf *x, size_t row, act *h)
 {
-	const act *p = act_row(x, row);
+	const float *p = float_row(x, row);
 	vf sum = vf_zero();
 	float r;
 
 	for (size_t i = 0; i < x->ld; i += VL) {
-		const vf v = act_load(p + i);
+		const vf v = vf_load(p + i);
 
 		sum = vf_fma(v, v, sum);
 	}
 	r = reciprocal_rms(vf_sum(sum), x->cols, c->g.norm_eps);
 	for (size_t i = 0; i < x->ld; i += VL)
-		act_store(h + i, act_load(p + i) * vf_set(r));
+		act_store(h + i, vf_load(p + i) * vf_set(r));
 	return r;
 }
 
@@ -267,7 +268,7 @@ block_embed(const struct ops_ctx *c, struct ops_buf *x0, const struct ops_buf *i
 			sum = vf_fma(vf_load(e + i), vf_load(e + i), sum);
 		r = vf_set(reciprocal_rms(vf_sum(sum), emb->cols, c->g.norm_eps));
 		for (size_t i = 0; i < emb->ld; i += VL)
-			act_store(act_row(x0, row) + i, vf_load(e + i) * r);
+			vf_store(float_row(x0, row) + i, vf_load(e + i) * r);
 	}
 }
 
@@ -278,13 +279,13 @@ block_embed_rates(const struct ops_ctx *c, float *rates, const struct ops_buf *d
 {
 	for (size_t row = r0; row < r0 + n; row++) {
 		const float *e = float_row(emb, (size_t)ids_of(ids)[row]);
-		const act *d = act_row(dx0, row);
+		const float *d = float_row(dx0, row);
 		vf sum = vf_zero(), dot = vf_zero();
 		float r;
 
 		for (size_t i = 0; i < emb->ld; i += VL) {
 			sum = vf_fma(vf_load(e + i), vf_load(e + i), sum);
-			dot = vf_fma(vf_load(e + i), act_load(d + i), dot);
+			dot = vf_fma(vf_load(e + i), vf_load(d + i), dot);
 		}
 		r = reciprocal_rms(vf_sum(sum), emb->cols, c->g.norm_eps);
 		rates[2 * row] = r;
@@ -302,17 +303,17 @@ block_embed_grad(const struct ops_ctx *c, struct ops_buf *demb, const float *rat
 		const size_t id = (size_t)ids_of(ids)[row];
 		const struct norm_back back = { vf_set(rates[2 * row]), vf_set(rates[2 * row + 1]) };
 		const float *e = float_row(emb, id);
-		const act *d = act_row(dx0, row);
+		const float *d = float_row(dx0, row);
 		float *g = float_row(demb, id);
 
 		for (size_t i = col0; i < col0 + cols; i += VL)
-			vf_store(g + i, vf_load(g + i) + norm_back_at(back, act_load(d + i), vf_load(e + i)));
+			vf_store(g + i, vf_load(g + i) + norm_back_at(back, vf_load(d + i), vf_load(e + i)));
 	}
 }
 
 /* u + skip and its mix with x0: VL elements of a row. */
 struct mixer {
-	const act *x, *skip, *x0;
+	const float *x, *skip, *x0;
 	const float *skip_w, *mix0, *mix1;
 };
 
@@ -320,7 +321,7 @@ VEC_FN struct mixer
 mixer_of(const struct ops_qkv *a, size_t row)
 {
 	return (struct mixer){
-		act_row(a->x, row), a->skip != NULL ? act_row(a->skip, row) : NULL, act_row(a->x0, row),
+		float_row(a->x, row), a->skip != NULL ? float_row(a->skip, row) : NULL, float_row(a->x0, row),
 		a->skip != NULL ? float_row(a->skip_w, a->skip_row) : NULL, float_row(a->mix, 0), float_row(a->mix, 1),
 	};
 }
@@ -328,15 +329,15 @@ mixer_of(const struct ops_qkv *a, size_t row)
 VEC_FN vf
 mixer_u(const struct mixer *m, size_t i)
 {
-	const vf x = act_load(m->x + i);
+	const vf x = vf_load(m->x + i);
 
-	return m->skip != NULL ? vf_fma(vf_load(m->skip_w + i), act_load(m->skip + i), x) : x;
+	return m->skip != NULL ? vf_fma(vf_load(m->skip_w + i), vf_load(m->skip + i), x) : x;
 }
 
 VEC_FN vf
 mixer_xm(const struct mixer *m, size_t i, vf u)
 {
-	return vf_fma(vf_load(m->mix0 + i), u, vf_load(m->mix1 + i) * act_load(m->x0 + i));
+	return vf_fma(vf_load(m->mix0 + i), u, vf_load(m->mix1 + i) * vf_load(m->x0 + i));
 }
 
 /* xm of a row in float32; returns its reciprocal rms. */
@@ -414,11 +415,11 @@ block_qkv(const struct ops_ctx *c, struct ops_rows rows, const struct ops_qkv *a
 
 	for (size_t i = 0; i < n; i++) {
 		const struct mixer m = mixer_of(a, r0 + i);
-		act *xm = act_row(a->xm, r0 + i);
+		float *xm = float_row(a->xm, r0 + i);
 		const vf r = vf_set(mix_row(c, &m, ld, f));
 
 		for (size_t j = 0; j < ld; j += VL) {
-			act_store(xm + j, vf_load(f + j));
+			vf_store(xm + j, vf_load(f + j));
 			act_store(h + i * ld + j, vf_load(f + j) * r);
 		}
 	}
@@ -490,9 +491,9 @@ block_qkv_grad(const struct ops_ctx *c, struct ops_rows rows, const struct ops_q
 	for (size_t i = 0; i < n; i++) {
 		const struct mixer m = mixer_of(a, r0 + i);
 		const float r = mix_row(c, &m, ld, xm);
-		const act *dxm = act_row(d->dxm, r0 + i);
-		act *dx = act_row(d->dx, r0 + i), *dx0 = act_row(d->dx0, r0 + i);
-		act *dskip = a->skip != NULL ? act_row(d->dskip, r0 + i) : NULL;
+		const float *dxm = float_row(d->dxm, r0 + i);
+		float *dx = float_row(d->dx, r0 + i), *dx0 = float_row(d->dx0, r0 + i);
+		float *dskip = a->skip != NULL ? float_row(d->dskip, r0 + i) : NULL;
 		struct norm_back back;
 		vf dot = vf_zero();
 
@@ -501,19 +502,19 @@ block_qkv_grad(const struct ops_ctx *c, struct ops_rows rows, const struct ops_q
 		back = norm_back(r, vf_sum(dot), C);
 		for (size_t j = 0; j < ld; j += VL) {
 			const vf x = vf_load(xm + j);
-			const vf g = act_load(dxm + j) + norm_back_at(back, vf_load(dh + i * ld + j), x);
+			const vf g = vf_load(dxm + j) + norm_back_at(back, vf_load(dh + i * ld + j), x);
 			const vf du = g * vf_load(m.mix0 + j);
 			float *mix0 = sums + j, *mix1 = sums + ld + j, *skip_w = sums + 2 * ld + j;
 
 			act_store(h + i * ld + j, x * vf_set(r));
 			vf_store(mix0, vf_fma(g, mixer_u(&m, j), vf_load(mix0)));
-			vf_store(mix1, vf_fma(g, act_load(m.x0 + j), vf_load(mix1)));
-			act_store(dx0 + j, vf_fma(g, vf_load(m.mix1 + j), act_load(dx0 + j)));
+			vf_store(mix1, vf_fma(g, vf_load(m.x0 + j), vf_load(mix1)));
+			vf_store(dx0 + j, vf_fma(g, vf_load(m.mix1 + j), vf_load(dx0 + j)));
 			if (dskip != NULL) {
-				vf_store(skip_w, vf_fma(du, act_load(m.skip + j), vf_load(skip_w)));
-				act_store(dskip + j, du * vf_load(m.skip_w + j));
+				vf_store(skip_w, vf_fma(du, vf_load(m.skip + j), vf_load(skip_w)));
+				vf_store(dskip + j, du * vf_load(m.skip_w + j));
 			}
-			act_store(dx + j, du);
+			vf_store(dx + j, du);
 		}
 	}
 	pack_cols(right_at(c, 0, r0), c->chunk.depth, deep, h, 0, ld, n, C);
@@ -528,11 +529,11 @@ block_proj(const struct ops_ctx *c, const struct ops_proj *a, size_t r0, size_t 
 
 	by_row(n, act_row(a->y, r0), a->y->ld, a->wo, 0, c->g.model_dim, f, ld);
 	for (size_t i = 0; i < n; i++) {
-		const act *xm = act_row(a->xm, r0 + i);
-		act *x1 = act_row(a->x1, r0 + i);
+		const float *xm = float_row(a->xm, r0 + i);
+		float *x1 = float_row(a->x1, r0 + i);
 
 		for (size_t j = 0; j < ld; j += VL)
-			act_store(x1 + j, vf_fma(vf_load(scale + j), vf_load(f + i * ld + j), act_load(xm + j)));
+			vf_store(x1 + j, vf_fma(vf_load(scale + j), vf_load(f + i * ld + j), vf_load(xm + j)));
 	}
 }
 
@@ -544,7 +545,7 @@ scale_rows(act *t, const struct ops_buf *dx, const struct ops_buf *scale, size_t
 
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < dx->ld; j += VL)
-			act_store(t + i * dx->ld + j, vf_load(w + j) * act_load(act_row(dx, r0 + i) + j));
+			act_store(t + i * dx->ld + j, vf_load(w + j) * vf_load(float_row(dx, r0 + i) + j));
 }
 
 static void
@@ -560,7 +561,7 @@ block_proj_grad(const struct ops_ctx *c, const struct ops_proj *a, const struct 
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < d->dy->ld; j += VL)
 			act_store(act_row(d->dy, r0 + i) + j, vf_load(f + i * ld + j));
-	turn(left_at(c, 0, 0, r0), c->chunk.ld, act_row(d->dx1, r0), 0, ld, n, C);
+	turn(left_at(c, 0, 0, r0), c->chunk.ld, float_row(d->dx1, r0), 1, ld, n, C);
 	pack_cols(right_at(c, 0, r0), c->chunk.depth, deep_units(n), act_row(a->y, r0), 0, a->y->ld, n, C);
 }
 
@@ -594,12 +595,12 @@ block_mlp(const struct ops_ctx *c, const struct ops_mlp *a, size_t r0, size_t n,
 
 		by_row(n, squares, ldr, a->wproj, j0, cols, f, CPU_COLS);
 		for (size_t i = 0; i < n; i++) {
-			const act *x1 = act_row(a->x1, r0 + i) + j0;
-			act *x2 = act_row(a->x2, r0 + i) + j0;
+			const float *x1 = float_row(a->x1, r0 + i) + j0;
+			float *x2 = float_row(a->x2, r0 + i) + j0;
 
 			for (size_t j = 0; j < cpu_pad(cols); j += VL)
-				act_store(x2 + j, vf_fma(vf_load(scale + j0 + j), vf_load(f + i * CPU_COLS + j),
-				    act_load(x1 + j)));
+				vf_store(x2 + j, vf_fma(vf_load(scale + j0 + j), vf_load(f + i * CPU_COLS + j),
+				    vf_load(x1 + j)));
 		}
 	}
 }
@@ -633,23 +634,23 @@ block_mlp_grad(const struct ops_ctx *c, const struct ops_mlp *a, const struct op
 		}
 	}
 	turn(left_at(c, 0, 0, r0), c->chunk.ld, dr, 0, ldr, n, F);
-	turn(left_at(c, 1, 0, r0), c->chunk.ld, act_row(d->dx2, r0), 0, ld, n, C);
+	turn(left_at(c, 1, 0, r0), c->chunk.ld, float_row(d->dx2, r0), 1, ld, n, C);
 	pack_cols(right_at(c, 0, r0), c->chunk.depth, deep, h, 0, ld, n, C);
 	pack_cols(right_at(c, 1, r0), c->chunk.depth, deep, squares, 0, ldr, n, F);
 
 	by_col(n, dr, ldr, a->wfc, 0, C, f, ld, 0);
 	for (size_t i = 0; i < n; i++) {
-		const act *x1 = act_row(a->x1, r0 + i), *dx2 = act_row(d->dx2, r0 + i);
-		act *dx1 = act_row(d->dx1, r0 + i);
+		const float *x1 = float_row(a->x1, r0 + i), *dx2 = float_row(d->dx2, r0 + i);
+		float *dx1 = float_row(d->dx1, r0 + i);
 		struct norm_back back;
 		vf dot = vf_zero();
 
 		for (size_t j = 0; j < ld; j += VL)
-			dot = vf_fma(vf_load(f + i * ld + j), act_load(x1 + j), dot);
+			dot = vf_fma(vf_load(f + i * ld + j), vf_load(x1 + j), dot);
 		back = norm_back(reciprocal[i], vf_sum(dot), C);
 		for (size_t j = 0; j < ld; j += VL)
-			act_store(dx1 + j, act_load(dx2 + j) + norm_back_at(back, vf_load(f + i * ld + j), act_load(x1
-			    + j)));
+			vf_store(dx1 + j, vf_load(dx2 + j) +
+			    norm_back_at(back, vf_load(f + i * ld + j), vf_load(x1 + j)));
 	}
 }
 
@@ -726,16 +727,16 @@ block_head(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t 
 	turn(left_at(c, 0, 0, r0), c->chunk.ld, dz, 0, ldz, n, V);
 	pack_cols(right_at(c, 0, r0), c->chunk.depth, deep_units(n), h, 0, ld, n, C);
 	for (size_t i = 0; i < n; i++) {
-		const act *x = act_row(a->x, r0 + i);
-		act *dx = act_row(a->dx, r0 + i);
+		const float *x = float_row(a->x, r0 + i);
+		float *dx = float_row(a->dx, r0 + i);
 		struct norm_back back;
 		vf dot = vf_zero();
 
 		for (size_t j = 0; j < ld; j += VL)
-			dot = vf_fma(vf_load(dh + i * ld + j), act_load(x + j), dot);
+			dot = vf_fma(vf_load(dh + i * ld + j), vf_load(x + j), dot);
 		back = norm_back(reciprocal[i], vf_sum(dot), C);
 		for (size_t j = 0; j < ld; j += VL)
-			act_store(dx + j, norm_back_at(back, vf_load(dh + i * ld + j), act_load(x + j)));
+			vf_store(dx + j, norm_back_at(back, vf_load(dh + i * ld + j), vf_load(x + j)));
 	}
 }
 
@@ -782,11 +783,11 @@ block_product(const struct cpu_product *p, size_t row0, size_t col0, struct cpu_
 static void
 block_add(struct ops_buf *dst, const struct ops_buf *src, size_t r0, size_t n)
 {
-	act *d = act_row(dst, r0);
-	const act *p = act_row(src, r0);
+	float *d = float_row(dst, r0);
+	const float *p = float_row(src, r0);
 
 	for (size_t i = 0; i < n * dst->ld; i += VL)
-		act_store(d + i, act_load(d + i) + act_load(p + i));
+		vf_store(d + i, vf_load(d + i) + vf_load(p + i));
 }
 
 static double
@@ -835,7 +836,6 @@ const struct cpu_kernels KERNELS = {
 	.panel = NR,
 	.per_unit = PER_UNIT,
 	.unit_pad = UNIT_PAD,
-	.bf16_stream = BF16,
 	.gemm = gemm,
 	.pack_by_row = block_pack_by_row,
 	.pack_by_col = block_pack_by_col,

@@ -112,7 +112,6 @@ struct cpu_kernels {
 	size_t panel;		/* columns of a panel */
 	size_t per_unit;	/* elements in 32 bits: 1 or 2 */
 	size_t unit_pad;	/* inner lengths are padded to a multiple of so many units */
-	int bf16_stream;
 
 	void (*gemm)(size_t m, size_t n, size_t units, const float *a, size_t lda, const float *b, size_t depth,
 	    float *c,

@@ -379,7 +379,7 @@ cpu_alloc(struct ops_ctx *c, enum ops_role role, size_t rows, size_t cols)
 	buf->rows = rows;
 	buf->cols = cols;
 	buf->ld = is_dense(role) ? cols : cpu_pad(cols);
-	buf->bf16 = (role == OPS_ACT || role == OPS_STREAM) && k->per_unit == 2;
+	buf->bf16 = role == OPS_ACT && k->per_unit == 2;
 	size = buf->bf16 ? sizeof(uint16_t) : sizeof(float);
 	if ((buf->data = zeroed((rows * buf->ld + CPU_SLACK) * size)) == NULL)
 		goto err1;
