@@ -314,7 +314,8 @@ main(int argc, char **argv)
 		json_object_set_new(out, "peak_mb", json_real(peak_mb()));
 		json_object_set_new(out, "last_loss", jsonio_real(loss));
 		for (int i = 0; i < OPS_CPU_PHASES; i++)
-			json_object_set_new(by_phase, ops_cpu_phase_name((enum ops_cpu_phase)i), json_real(1e3 * phases[i]));
+			json_object_set_new(by_phase, ops_cpu_phase_name((enum ops_cpu_phase)i),
+			    json_real(1e3 * phases[i]));
 		json_object_set_new(out, "phase_ms", by_phase);
 		optimizer_close(o);
 		model_close(m);

@@ -125,24 +125,24 @@ pack_rows(unit *panel, size_t units, const void *src, int floats, size_t ld, siz
 	}
 }
 
-/* All panels whose columns are rows 0..rows-1 of src. */
+/* All panels whose columns are rows 0..rows-1 of src, and zeros up to a multiple of CPU_PAD. */
 VEC_FN void
 pack_all_rows(unit *panels, size_t depth, const void *src, int floats, size_t ld, size_t rows, size_t k)
 {
-	for (size_t j = 0; j < rows; j += NR)
+	for (size_t j = 0; j < cpu_pad(rows); j += NR)
 		pack_rows(panels + j / NR * depth * NR, depth, source_row(src, floats, ld, j), floats, ld,
-		    least(NR, rows - j), k);
+		    j < rows ? least(NR, rows - j) : 0, k);
 }
 
 /*
  * All panels whose columns are columns 0..cols-1 of src; rows go down the
- * panels, padded with zeros to ${units}.  Columns up to a multiple of NR are
- * read: they are padding, a neighbour, or slack.
+ * panels, padded with zeros to ${units}.  Columns up to a multiple of CPU_PAD
+ * are read: they are padding, a neighbour, or slack.
  */
 VEC_FN void
 pack_cols(unit *panels, size_t depth, size_t units, const void *src, int floats, size_t ld, size_t rows, size_t cols)
 {
-	for (size_t j = 0; j < cols; j += NR) {
+	for (size_t j = 0; j < cpu_pad(cols); j += NR) {
 		unit *panel = panels + j / NR * depth * NR;
 
 		for (size_t u = 0; u < units; u++)
@@ -176,9 +176,9 @@ turn(unit *dst, size_t dst_ld, const void *src, int floats, size_t ld, size_t ro
 VEC_FN size_t deep_units(size_t rows) { return (rows + DEEP - 1) / DEEP * VL; }
 
 static void
-block_pack_by_row(float *panel, size_t units, const float *src, size_t ld, size_t rows, size_t k)
+block_pack_by_row(float *panels, size_t depth, const float *src, size_t ld, size_t rows, size_t k)
 {
-	pack_rows(panel, units, src, 1, ld, rows, k);
+	pack_all_rows(panels, depth, src, 1, ld, rows, k);
 }
 
 static void
@@ -833,7 +833,6 @@ block_adam(const struct ops_adam *p, const struct ops_adam_law *law, size_t firs
 const struct cpu_kernels KERNELS = {
 	.name = KERNELS_NAME,
 	.row_block = ROW_BLOCK,
-	.panel = NR,
 	.per_unit = PER_UNIT,
 	.unit_pad = UNIT_PAD,
 	.gemm = gemm,

@@ -109,14 +109,13 @@ struct ops_ctx {
 struct cpu_kernels {
 	const char *name;
 	size_t row_block;	/* rows of a task: a multiple of the tile's, and of 32 */
-	size_t panel;		/* columns of a panel */
 	size_t per_unit;	/* elements in 32 bits: 1 or 2 */
 	size_t unit_pad;	/* inner lengths are padded to a multiple of so many units */
 
 	void (*gemm)(size_t m, size_t n, size_t units, const float *a, size_t lda, const float *b, size_t depth,
 	    float *c,
 	    size_t ldc, int add);
-	void (*pack_by_row)(float *panel, size_t units, const float *src, size_t ld, size_t rows, size_t k);
+	void (*pack_by_row)(float *panels, size_t depth, const float *src, size_t ld, size_t rows, size_t k);
 	void (*pack_by_col)(float *panels, size_t depth, const float *src, size_t ld, size_t rows, size_t cols);
 	void (*narrow)(void *dst, const float *src, size_t n);	/* float32 to this variant's activations */
 

@@ -5,8 +5,8 @@
  * gemm on vectors: c (m, n) = or += a b, over units (vec.h).
  * a is row-major with the inner dimension contiguous, ${lda} units from row to
  * row.  b stands in panels of NR columns, each ${depth} units deep:
- * panel[unit][column].  c is written in whole panels, so ldc >= n rounded up
- * to NR.  Sums run over the inner dimension in order, in blocks of KC units.
+ * panel[unit][column].  Columns are padded to a multiple of CPU_PAD, in the
+ * panels (with zeros) and in c, which is written so far.  Sums run over the inner dimension in order, in blocks of KC units.
  *
  * A tile of MR x NR sums lives in registers: every unit of a is broadcast to
  * NR / VL vectors of b.  That needs MR + NR / VL loads for MR * NR / VL
@@ -71,11 +71,12 @@ gemm(size_t m, size_t n, size_t units, const float *a_floats, size_t lda, const 
     size_t ldc, int add)
 {
 	const unit *a = a_floats, *b = b_floats;
+	const size_t width = cpu_pad(n);
 
 	for (size_t k = 0; k < units; k += KC, add = 1) {
 		const size_t ku = units - k < KC ? units - k : KC;
 
-		for (size_t j = 0; j < n; j += NR) {
+		for (size_t j = 0; j < width; j += NR) {
 			const unit *panel = b + (j / NR * depth + k) * NR;
 			size_t i = 0;
 

@@ -384,12 +384,11 @@ cpu_alloc(struct ops_ctx *c, enum ops_role role, size_t rows, size_t cols)
 	if ((buf->data = zeroed((rows * buf->ld + CPU_SLACK) * size)) == NULL)
 		goto err1;
 	if (role == OPS_WEIGHT) {
-		buf->by_row = zeroed(blocks(rows, k->panel) * k->panel * cpu_units(k, cols) * sizeof(float));
+		buf->by_row = zeroed(cpu_pad(rows) * cpu_units(k, cols) * sizeof(float));
 		if (buf->by_row == NULL)
 			goto err1;
 		if (c->training &&
-		    (buf->by_col = zeroed(blocks(cols, k->panel) * k->panel * cpu_units(k,
-		    rows) * sizeof(float))) == NULL)
+		    (buf->by_col = zeroed(cpu_pad(cols) * cpu_units(k, rows) * sizeof(float))) == NULL)
 			goto err1;
 	}
 	return (buf);
@@ -401,30 +400,26 @@ err0:
 	return (NULL);
 }
 
-/* Panel ${task} of a weight: first those by row, then those by column. */
+/* Part ${task} of a weight's panels, CPU_PAD columns of them: first those by row, then those by column. */
 static void
-pack_panel(const struct cpu_kernels *k, struct ops_buf *w, size_t task)
+pack_part(const struct cpu_kernels *k, struct ops_buf *w, size_t task)
 {
-	const size_t by_row = blocks(w->rows, k->panel), first = (task < by_row ? task : task - by_row) * k->panel;
+	const size_t by_row = blocks(w->rows, CPU_PAD), first = (task < by_row ? task : task - by_row) * CPU_PAD;
+	const size_t depth = cpu_units(k, task < by_row ? w->cols : w->rows);
 	const float *data = w->data;
-	size_t units;
 
-	if (task < by_row) {
-		units = cpu_units(k, w->cols);
-		k->pack_by_row(w->by_row + first * units, units, data + first * w->ld, w->ld, least(k->panel,
-		    w->rows - first),
-		    w->cols);
-	} else {
-		units = cpu_units(k, w->rows);
-		k->pack_by_col(w->by_col + first * units, units, data + first, w->ld, w->rows, least(k->panel,
-		    w->cols - first));
-	}
+	if (task < by_row)
+		k->pack_by_row(w->by_row + first * depth, depth, data + first * w->ld, w->ld,
+		    least(CPU_PAD, w->rows - first), w->cols);
+	else
+		k->pack_by_col(w->by_col + first * depth, depth, data + first, w->ld, w->rows,
+		    least(CPU_PAD, w->cols - first));
 }
 
 static size_t
-panels(const struct cpu_kernels *k, const struct ops_buf *w)
+parts(const struct ops_buf *w)
 {
-	return (blocks(w->rows, k->panel) + (w->by_col != NULL ? blocks(w->cols, k->panel) : 0));
+	return (blocks(w->rows, CPU_PAD) + (w->by_col != NULL ? blocks(w->cols, CPU_PAD) : 0));
 }
 
 static void
@@ -433,7 +428,7 @@ pack_task(void *arg, size_t task, unsigned thread)
 	const struct job *j = arg;
 
 	(void)thread;
-	pack_panel(j->k, j->buf, task);
+	pack_part(j->k, j->buf, task);
 }
 
 static void
@@ -442,7 +437,7 @@ pack(struct ops_ctx *c, struct ops_buf *w)
 	struct job j = { .c = c, .k = c->kernels, .buf = w };
 
 	if (w->role == OPS_WEIGHT)
-		pool_run(c->pool, panels(c->kernels, w), pack_task, &j);
+		pool_run(c->pool, parts(w), pack_task, &j);
 }
 
 static float
@@ -1019,8 +1014,8 @@ muon_task(void *arg, size_t task, unsigned thread)
 	const struct ops_muon *p = &m->p[task];
 
 	k->muon(p, m->law, scratch_of(m->c, thread));
-	for (size_t i = 0; i < panels(k, p->w); i++)
-		pack_panel(k, p->w, i);
+	for (size_t i = 0; i < parts(p->w); i++)
+		pack_part(k, p->w, i);
 }
 
 static void
