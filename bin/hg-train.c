@@ -326,7 +326,7 @@ err0:
 	return (input_fault(x->w, fault_name(x->fault.kind), x->fault.observed, x->fault.expected));
 }
 
-/* A refusal for a backend that can't be opened. */
+/* A refusal for a backend that can't be opened, or initial weights that can't be read. */
 static int
 refuse_model(struct train *x)
 {
@@ -338,49 +338,22 @@ refuse_model(struct train *x)
 		return (stage_refuse(x->w, REFUSAL_BACKEND_SELFTEST_FAILED, NULL, NULL, "%s", say_last()));
 	case EINVAL:
 		return (stage_refuse(x->w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
+	case ENOENT:
+		return (stage_refuse(x->w, REFUSAL_INPUT_MISSING, NULL, NULL, "%s", say_last()));
 	}
-	return (-1);
+	return (input_broken(x->w));
 }
 
 static int
 open_model(struct train *x)
 {
 	struct recipe *c = &x->recipe;
-	struct model_args args = { .config = &c->config, .use = MODEL_TRAIN, .backend = c->backend, .isa = c->isa,
-		.arith = c->arith, .threads = c->threads };
-	struct trainer_args job = { .law = &c->law, .seq_len = c->seq_len, .batch_tokens = c->batch_tokens,
-		.micro_batch_tokens = x->micro_batch, .source = take_span, .cookie = x };
-	float *w;
-	int fd;
 
-	args.max_batch = x->micro_batch / c->seq_len;
-	args.max_seq = c->seq_len;
-	args.max_passes = c->batch_tokens / x->micro_batch;
-	/* Validation takes windows of its own length from the same buffers. */
-	if (c->val_every != 0 && c->eval_seq_len > c->seq_len) {
-		args.max_batch = (x->micro_batch + c->eval_seq_len - 1) / c->eval_seq_len;
-		args.max_seq = c->eval_seq_len;
-	}
-	if ((x->m = model_open(&args)) == NULL)
-		return (refuse_model(x));
-	job.model = x->m;
-	if ((w = malloc(model_params(x->m)->n * sizeof(*w))) == NULL)
-		return (-1);
-	if (c->init_from != NULL) {
-		if ((fd = file_open(AT_FDCWD, c->init_from, NULL)) == -1) {
-			say_errno("cannot read '%s'", c->init_from);
-			return (errno == ENOENT ? stage_refuse(x->w, REFUSAL_INPUT_MISSING, NULL, NULL, "%s", say_last()) : -1);
-		}
-		if (checkpoint_read(fd, c->init_from, model_params(x->m), w) == -1)
-			return (input_broken(x->w));
-		close(fd);
-	} else
-		params_init(model_params(x->m), c->seed, w);
-	model_set(x->m, w);
-	free(w);
 	if ((x->loader = loader_open(&x->data->train, (uint32_t)c->config.vocab_size, x->micro_batch, &x->fault)) == NULL)
 		return (input_fault(x->w, fault_name(x->fault.kind), x->fault.observed, x->fault.expected));
-	return ((x->t = trainer_open(&job)) == NULL ? -1 : 0);
+	if (recipe_open(c, x->micro_batch, take_span, x, &x->m, &x->t) == -1)
+		return (refuse_model(x));
+	return (0);
 }
 
 /* Steps that are run and rolled back, so that the clock starts on a warm machine. */

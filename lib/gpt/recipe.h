@@ -9,6 +9,7 @@
 #include "ops.h"
 #include "optimizer.h"
 #include "schedule.h"
+#include "trainer.h"
 
 /**
  * What a spec asks of the model and its training, as plain data: the sections
@@ -55,6 +56,16 @@ int recipe_read(struct recipe *r, const json_t *spec);
  * ${memory_bytes}.  Tokens; 0 after saying why if not even one sequence fits.
  */
 size_t recipe_micro_batch(const struct recipe *r, uint64_t memory_bytes);
+
+/**
+ * recipe_open(r, micro_batch, source, cookie, m, t):
+ * The model to train, with its initial weights (of the seed, or init_from's),
+ * and its trainer.  r->threads must be set.
+ * Owns:   the caller closes *t, then *m.
+ * Errors: -1 after saying why; errno as model_open, or ENOENT and EBADMSG of init_from.
+ */
+int recipe_open(const struct recipe *r, size_t micro_batch, trainer_source *source, void *cookie, struct model **m,
+    struct trainer **t);
 
 /* "fp32" or "bf16". */
 const char *recipe_arith_name(enum ops_arith arith);

@@ -12,7 +12,7 @@ int
 input_broken(struct stage_work *w)
 {
 
-	if (errno == ENOMEM || errno == EIO || errno == ENOSPC || errno == EDQUOT)
+	if (errno != EBADMSG && errno != ENODATA && errno != ERANGE && errno != EINVAL)
 		return (-1);
 	return (stage_refuse(w, errno == ENODATA ? REFUSAL_INPUT_TRUNCATED : REFUSAL_INPUT_INVALID, NULL, NULL, "%s",
 	    say_last()));

@@ -1,0 +1,172 @@
+/* hg-pace: how many iterations fit a spec's wall-clock cap on this machine. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "dataset.h"
+#include "exit.h"
+#include "jsonio.h"
+#include "lane.h"
+#include "loader.h"
+#include "model.h"
+#include "num.h"
+#include "opt.h"
+#include "proc.h"
+#include "recipe.h"
+#include "rundir.h"
+#include "say.h"
+#include "trainer.h"
+
+static const struct opt_tool tool = {
+	"hg-pace", "How many iterations fit a spec's wall-clock cap on this machine.", "hg-pace [-t SECONDS] RUN"
+};
+
+#define MAX_STEPS 10000
+#define LANE_WAIT_MS 60000
+#define MARGIN 0.98
+
+struct pace {
+	struct rundir run;
+	struct recipe recipe;
+	struct dataset *data;
+	struct loader *loader;
+	struct model *m;
+	struct trainer *t;
+	size_t micro_batch;
+	int lane;
+	double ms[MAX_STEPS];
+	int steps;
+};
+
+static int
+take_span(void *cookie, uint64_t span, int32_t *ids, size_t n)
+{
+	struct pace *x = cookie;
+
+	(void)n;
+	if (loader_cursor(x->loader) != span)
+		loader_seek(x->loader, span);
+	return (loader_take(x->loader, ids, NULL));
+}
+
+/* Everything that a step needs; -1 with the exit code in *code. */
+static int
+begin(struct pace *x, const char *path, int *code)
+{
+	struct fault f = { .kind = FAULT_NONE };
+
+	*code = HG_EXIT_SYSTEM;
+	if (rundir_open(&x->run, path) == -1)
+		return (-1);
+	if (rundir_load(&x->run) == -1 || recipe_read(&x->recipe, x->run.spec.json) == -1) {
+		*code = errno == ENOENT ? HG_EXIT_SYSTEM : HG_EXIT_CONTRACT;
+		return (-1);
+	}
+	if (x->recipe.threads == 0)
+		x->recipe.threads = proc_cpus();
+	if ((x->data = dataset_open(jsonio_text(x->run.spec.json, "data.dir", ""), &f)) == NULL ||
+	    (x->micro_batch = recipe_micro_batch(&x->recipe, proc_memory_available())) == 0 ||
+	    (x->loader = loader_open(&x->data->train, (uint32_t)x->recipe.config.vocab_size, x->micro_batch, &f)) == NULL) {
+		*code = f.kind != FAULT_NONE ? fault_exit(f.kind) : HG_EXIT_SYSTEM;
+		return (-1);
+	}
+	/* A trainer beside us would make the figure a lie. */
+	if ((x->lane = lane_open(x->recipe.lane)) == -1)
+		return (-1);
+	if (proc_lock_wait(x->lane, LANE_WAIT_MS) == -1) {
+		say_error("lane '%s' is busy", x->recipe.lane);
+		*code = HG_EXIT_NOT_YET;
+		return (-1);
+	}
+	return (recipe_open(&x->recipe, x->micro_batch, take_span, x, &x->m, &x->t));
+}
+
+static int
+measure(struct pace *x, int64_t ms)
+{
+	struct trainer_result result;
+	int64_t end, start;
+
+	/* The first step touches all memory for the first time. */
+	if (trainer_step(x->t, 1.0, &result) != 0)
+		return (-1);
+	end = clock_mono_ms() + ms;
+	do {
+		start = clock_mono_ns();
+		if (trainer_step(x->t, 1.0, &result) != 0)
+			return (-1);
+		x->ms[x->steps++] = (double)(clock_mono_ns() - start) / 1e6;
+		say_progress("%d steps, %.1f ms each", x->steps, x->ms[x->steps - 1]);
+	} while (x->steps < MAX_STEPS && (clock_mono_ms() < end || x->steps < 3));
+	say_progress_end();
+	return (0);
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return ((x > y) - (x < y));
+}
+
+static int
+print(struct pace *x)
+{
+	int64_t cap = jsonio_i64(x->run.spec.json, "budget.max_wallclock_ms", 0);
+	double median, p90, fit = 0;
+	json_t *out;
+	char *line;
+
+	qsort(x->ms, (size_t)x->steps, sizeof(x->ms[0]), by_size);
+	median = x->ms[x->steps / 2];
+	p90 = x->ms[x->steps * 9 / 10];
+	if (cap > 0)
+		fit = floor(MARGIN * (double)cap / ((median + p90) / 2));
+	out = json_pack("{s:o, s:o, s:i, s:o, s:o, s:o, s:I}", "step_ms", jsonio_real(median), "step_ms_p90",
+	    jsonio_real(p90), "steps", x->steps, "tokens_per_s", jsonio_real((double)x->recipe.batch_tokens * 1e3 / median),
+	    "cap_ms", cap > 0 ? json_integer(cap) : json_string("none"), "iterations",
+	    cap > 0 ? json_integer((json_int_t)fit) : json_null(), "micro_batch_tokens", (json_int_t)x->micro_batch);
+	if (out == NULL || (line = jsonio_line(out)) == NULL) {
+		say_errno("cannot print");
+		return (HG_EXIT_SYSTEM);
+	}
+	puts(line);
+	free(line);
+	json_decref(out);
+	if (cap > 0 && fit < 1) {
+		say_error("a step takes %.0f ms: not even one fits in budget.max_wallclock_ms=%lld", median, (long long)cap);
+		return (HG_EXIT_NO);
+	}
+	return (HG_EXIT_DONE);
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct pace x;
+	struct opt table[] = {
+		{ .letter = 't', .arg = "SECONDS", .help = "measure for this long (default 10)" },
+		{ .letter = 0 }
+	};
+	int64_t ms = 10000;
+	int i, code;
+
+	exit_init(tool.name);
+	if ((i = opt_parse(&tool, table, argc, argv)) < 0)
+		return (exit_flush(i == OPT_EXIT ? HG_EXIT_DONE : HG_EXIT_USAGE));
+	if (table[0].value != NULL && num_duration_ms(table[0].value, 3600000, &ms) == -1) {
+		say_error("-t '%s' is not a time of up to an hour", table[0].value);
+		return (opt_usage(&tool));
+	}
+	if (argc - i != 1)
+		return (opt_usage(&tool));
+	if (begin(&x, argv[i], &code) == -1)
+		return (exit_flush(code));
+	if (measure(&x, ms) == -1)
+		return (exit_flush(HG_EXIT_SYSTEM));
+	return (exit_flush(print(&x)));
+}
