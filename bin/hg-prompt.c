@@ -157,22 +157,16 @@ work(struct stage_work *w, void *arg)
 	if (vocab_decode(v, out, n, &text) == -1 || put_text(&clean, text.p == NULL ? "" : text.p, text.n) == -1 ||
 	    (ids = json_array()) == NULL)
 		return (-1);
+	for (i = 0; i < count; i++)
+		json_array_append_new(ids, json_integer(in[i]));
 	for (i = 0; i < n; i++)
 		json_array_append_new(ids, json_integer(out[i]));
-	text.n = 0;
-	if (put_text(&text, prompt, strlen(prompt)) == -1)
-		return (-1);
-	body = json_pack("{s:s, s:s, s:o, s:s%, s:s, s:o, s:I}", "artifact_sha256", artifact_sha256, "prompt", prompt,
-	    "tokens", ids, "generated", clean.p == NULL ? "" : clean.p, clean.n, "termination",
+	body = json_pack("{s:s, s:s, s:o, s:s%, s:I, s:s, s:o, s:I}", "artifact_sha256", artifact_sha256, "prompt", prompt,
+	    "tokens", ids, "text", clean.p == NULL ? "" : clean.p, clean.n, "generated", (json_int_t)n, "termination",
 	    end == GENERATE_STOP ? "bos" : "length", "temperature", jsonio_real(law.temperature), "seed",
 	    (json_int_t)law.seed);
-	if (str_add(&text, clean.p, clean.n) == -1)
-		return (-1);
-	if (body != NULL)
-		json_object_set_new(body, "text", json_stringn(text.p == NULL ? "" : text.p, text.n));
 	/* The product goes to standard output, whatever becomes of the receipt. */
-	fwrite(text.p == NULL ? "" : text.p, 1, text.n, stdout);
-	putchar('\n');
+	printf("%s%.*s\n", prompt, (int)clean.n, clean.p == NULL ? "" : clean.p);
 	if (fflush(stdout) != 0) {
 		say_errno("cannot write standard output");
 		return (-1);

@@ -236,8 +236,8 @@ post(struct scoring *x, uint64_t place, int last)
 		return;
 	x->posted_ns = now;
 	tally_total(x->y, &sum);
-	stage_progress(x->w, (int64_t)x->part, json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I}", "phase",
-	    last ? "done" : "score", "documents", (json_int_t)sum.documents, "documents_expected",
+	stage_progress(x->w, (int64_t)x->part, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I}", "phase",
+	    last ? "done" : "score", "part", (json_int_t)x->part, "parts", (json_int_t)score_parts(x->s), "documents", (json_int_t)sum.documents, "documents_expected",
 	    (json_int_t)tally_expected(x->y, score_targets(x->s)), "tokens", (json_int_t)sum.tokens, "tokens_expected",
 	    (json_int_t)score_targets(x->s), "val_loss", jsonio_real(sum.nats / (double)sum.tokens), "tokens_per_s",
 	    jsonio_real(rate), "eta_ms", eta >= 0 ? json_integer(eta) : json_null(), "elapsed_ms",
