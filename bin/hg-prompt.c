@@ -157,16 +157,18 @@ work(struct stage_work *w, void *arg)
 	if (vocab_decode(v, out, n, &text) == -1 || put_text(&clean, text.p == NULL ? "" : text.p, text.n) == -1 ||
 	    (ids = json_array()) == NULL)
 		return (-1);
-	for (i = 0; i < count; i++)
-		json_array_append_new(ids, json_integer(in[i]));
 	for (i = 0; i < n; i++)
 		json_array_append_new(ids, json_integer(out[i]));
-	body = json_pack("{s:s, s:s, s:o, s:s%, s:I, s:s, s:o, s:I}", "artifact_sha256", artifact_sha256, "prompt", prompt,
-	    "tokens", ids, "text", clean.p == NULL ? "" : clean.p, clean.n, "generated", (json_int_t)n, "termination",
+	text.n = 0;
+	if (str_puts(&text, prompt) == -1 || str_add(&text, clean.p, clean.n) == -1)
+		return (-1);
+	body = json_pack("{s:s, s:s, s:o, s:s%, s:s%, s:s, s:o, s:I}", "artifact_sha256", artifact_sha256, "prompt", prompt,
+	    "tokens", ids, "text", text.p, text.n, "generated", clean.n == 0 ? "" : clean.p, clean.n, "termination",
 	    end == GENERATE_STOP ? "bos" : "length", "temperature", jsonio_real(law.temperature), "seed",
 	    (json_int_t)law.seed);
 	/* The product goes to standard output, whatever becomes of the receipt. */
-	printf("%s%.*s\n", prompt, (int)clean.n, clean.p == NULL ? "" : clean.p);
+	fwrite(text.p, 1, text.n, stdout);
+	putchar('\n');
 	if (fflush(stdout) != 0) {
 		say_errno("cannot write standard output");
 		return (-1);

@@ -326,7 +326,7 @@ results(struct scoring *x)
 	loss = sum.nats / (double)sum.tokens;
 	bpb = sum.nats / M_LN2 / (double)sum.bytes;
 	raw_known = sum.raw_bytes != DATASET_UNKNOWN && sum.raw_bytes != 0;
-	raw = raw_known ? sum.raw_nats / M_LN2 / (double)sum.raw_bytes : 0;
+	raw = raw_known ? sum.nats / M_LN2 / (double)sum.raw_bytes : 0;
 	partial = sum.tokens != targets || sum.documents != expected;
 	/* The trainer's own last validation is the score before quantisation if it followed the same law. */
 	before = strcmp(jsonio_text(x->training, "arith", ""), recipe_arith_name(x->recipe.eval_arith)) == 0;

@@ -45,7 +45,7 @@ for run in "$top"/runs/demo*; do
 done
 
 say "a sentence from the last artifact itself"
-jq -r '.prompt + .text' "$run/prompt_report.json"
+jq -r .text "$run/prompt_report.json"
 
 say "done in $(($(date +%s) - started)) s; where to look next"
 cat <<END

@@ -125,12 +125,14 @@ tally_add(struct tally *t, uint64_t first, const float *nats, uint64_t n, struct
 	return (0);
 }
 
-/* The first document's BOS is no target; all else of it may be. */
-static int
-whole(const struct tally *t, uint64_t i)
+/* Raw bytes that the targets of a document stand for: all of them unless its end was left out. */
+static uint64_t
+raw_share(const struct dataset_doc *d, const struct row *row)
 {
 
-	return (t->rows[i].tokens == t->docs[i].tokens - (i == 0));
+	if (row->bytes >= d->bytes)
+		return (d->raw_bytes);
+	return ((uint64_t)((double)d->raw_bytes * (double)row->bytes / (double)d->bytes + 0.5));
 }
 
 void
@@ -146,14 +148,10 @@ tally_total(const struct tally *t, struct tally_sum *sum)
 		sum->tokens += t->rows[i].tokens;
 		sum->bytes += t->rows[i].bytes;
 		sum->nats += t->rows[i].nats;
-		if (!whole(t, i) || sum->raw_bytes == DATASET_UNKNOWN)
-			continue;
-		if (t->docs[i].raw_bytes == DATASET_UNKNOWN) {
+		if (t->docs[i].raw_bytes == DATASET_UNKNOWN)
 			sum->raw_bytes = DATASET_UNKNOWN;
-			continue;
-		}
-		sum->raw_bytes += t->docs[i].raw_bytes;
-		sum->raw_nats += t->rows[i].nats;
+		else if (sum->raw_bytes != DATASET_UNKNOWN)
+			sum->raw_bytes += raw_share(&t->docs[i], &t->rows[i]);
 	}
 }
 

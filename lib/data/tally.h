@@ -14,17 +14,15 @@
  * the sums have the same bits whenever and in however many parts they came.
  *
  * A target is named by its place in the validation stream; place 0 is never
- * one.  A document opens with BOS, and the BOS target belongs to it.  A
- * document of which the law leaves out the end (the tail that fills no window)
- * is cut: its losses count, but its raw bytes are unknown for the part, so the
- * raw sums take whole documents alone.
+ * one.  A document opens with BOS, and the BOS target belongs to it.
+ * Of a document of which the law leaves out the end (the tail that fills no
+ * window) the raw bytes are taken in proportion to the bytes counted, rounded.
  */
 struct tally_sum {
 	uint64_t tokens, bytes;		/* targets, and the bytes that they count */
 	double nats;
 	uint64_t documents;		/* with at least one target */
-	uint64_t raw_bytes;		/* of whole documents; DATASET_UNKNOWN for adopted shards */
-	double raw_nats;		/* of the same documents */
+	uint64_t raw_bytes;		/* of the documents before the tokenizer; DATASET_UNKNOWN for adopted shards */
 };
 
 struct tally;
