@@ -19,11 +19,13 @@ enum { V = 29, T = 8, MICRO = 2 * T, BATCH = 2 * MICRO, STREAM = 203 };
 static const struct config config = { V, 3, 16, 4, 2, 2, 1, 10000, 30, 1.5, 0.005 };
 
 static int32_t stream[STREAM];
+static uint64_t asked;		/* the last span that a trainer asked for */
 
 static int
 spans(void *cookie, uint64_t span, int32_t *ids, size_t n)
 {
 	(void)cookie;
+	asked = span;
 	for (size_t i = 0; i < n; i++)
 		ids[i] = stream[(span * n + i) % STREAM];
 	return (0);
@@ -128,6 +130,7 @@ resuming(void)
 	double loss;
 
 	loss = steps(&whole, 6);
+	tap_ok(asked == 11, "six steps of two micro-batches take the spans 0 to 11");
 	steps(&first, 4);
 	tap_ok(trainer_save(first.t, fd, extra) == 0, "the state of training is saved");
 	tap_ok(trainer_load(second.t, fd, "state", &back) == 0 && trainer_steps(second.t) == 4 &&
@@ -160,7 +163,7 @@ rolling_back(void)
 
 	tap_ok(trainer_mark(warm.t) == 0 && steps(&warm, 2) > 0, "warm-up steps run");
 	trainer_rollback(warm.t);
-	tap_ok(trainer_steps(warm.t) == 0 && trainer_spans(warm.t) == 0, "and are rolled back");
+	tap_ok(trainer_steps(warm.t) == 0 && trainer_spans(warm.t) == 0 && asked == 3, "and are rolled back");
 	tap_ok(steps(&warm, 3) == loss && same_weights(&plain, &warm), "without a trace in the bits");
 	close_rig(&plain);
 	close_rig(&warm);
@@ -169,7 +172,7 @@ rolling_back(void)
 static void
 diverging(void)
 {
-	struct rig r = open_rig(1), clipped = open_rig(1e-3), plain = open_rig(0);
+	struct rig r = open_rig(0), clipped = open_rig(1e-3), plain = open_rig(0);
 	struct trainer_result result;
 	const float nan = NAN;
 	float kept;
@@ -188,6 +191,57 @@ diverging(void)
 	close_rig(&r);
 	close_rig(&clipped);
 	close_rig(&plain);
+}
+
+/* Adam's first step moves each element whose gradient is not tiny by its group's rate. */
+static void
+rates(int tied)
+{
+	struct config c = config;
+	const struct model_args args = {
+		.config = &c, .use = MODEL_TRAIN, .backend = "ref", .isa = "auto", .arith = OPS_FP32, .threads = 1,
+		.max_batch = MICRO / T, .max_seq = T, .max_passes = 1,
+	};
+	const struct model_batch batch = { stream, stream + 1, MICRO / T, T };
+	struct optimizer_law law;
+	struct optimizer *o;
+	struct model *m;
+	const struct params *p;
+	float *before, *after;
+	int right = 1;
+
+	c.tie_embeddings = tied;
+	m = model_open(&args);
+	p = model_params(m);
+	o = optimizer_open(m);
+	before = calloc(p->n, sizeof(*before));
+	after = calloc(p->n, sizeof(*after));
+	optimizer_law_default(&law);
+	params_init(p, 1, before);
+	for (size_t i = 0; i < p->n; i++)
+		before[i] += 0.1f * (float)((i * 7 % 11) / 11.0 - 0.5);	/* so that everything has a gradient */
+	model_set(m, before);
+	model_begin(m);
+	model_grad(m, &batch, 0, 1);
+	optimizer_step(o, &law, 0, 0.5, 0);
+	model_end(m);
+	model_get(m, after);
+	for (size_t i = 0; i < p->count; i++) {
+		const struct params_tensor *t = &p->tensors[i];
+		const double expected = 0.5 * (t->group == PARAMS_EMBED ? (tied ? 0.05 : 0.6) :
+		    t->group == PARAMS_HEAD ? 0.008 : 0.04);
+		double most = 0;
+
+		for (size_t j = t->offset; j < t->offset + t->n; j++)
+			most = fmax(most, fabs((double)after[j] - before[j]));
+		if (t->group != PARAMS_MATRIX)
+			right &= fabs(most / expected - 1) < 1e-3;
+	}
+	tap_ok(right, "each group of a%s model moves at its own rate", tied ? " tied" : "n untied");
+	optimizer_close(o);
+	model_close(m);
+	free(before);
+	free(after);
 }
 
 /* All losses under a law, by place; parts taken backwards, to show that their order does not matter. */
@@ -429,6 +483,8 @@ main(void)
 	resuming();
 	rolling_back();
 	diverging();
+	rates(1);
+	rates(0);
 	scoring();
 	generating();
 	return (tap_done());
