@@ -53,7 +53,7 @@ static void
 settle(struct item *it, const char *word, int code)
 {
 
-	printf("%s %s %s\n", it->run->path, rundir_stages[it->stage].name, word);
+	printf("%s %s %s\n", it->run->shown, rundir_stages[it->stage].name, word);
 	fflush(stdout);
 	it->settled = 1;
 	it->code = code;

@@ -16,7 +16,7 @@ print(const struct evidence *e)
 	size_t i;
 
 	if (json_array_size(e->findings) == 0)
-		printf("%s of %s: complete and bound to spec %.12s\n", rundir_stages[e->stage].name, e->run->path,
+		printf("%s of %s: complete and bound to spec %.12s\n", rundir_stages[e->stage].name, e->run->shown,
 		    e->run->spec.text_sha256);
 	for (i = 0; i < json_array_size(e->findings); i++) {
 		f = json_array_get(e->findings, i);

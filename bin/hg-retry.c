@@ -35,7 +35,7 @@ retry(struct rundir *r, enum stage s)
 	}
 	switch (retry_stage(r, s, &attempt)) {
 	case 0:
-		printf("%s/%s/%s.%d\n", r->path, RUNDIR_ATTEMPTS, name, attempt);
+		printf("%s/%s/%s.%d\n", r->shown, RUNDIR_ATTEMPTS, name, attempt);
 		return (HG_EXIT_DONE);
 	case 1:
 		say_note("%s of '%s' was retried by somebody else", name, r->path);

@@ -188,6 +188,7 @@ post(struct stage_work *w, int64_t progress)
 		return;
 	for (i = 0; i < sizeof(head) / sizeof(head[0]); i++)
 		json_object_del(v, head[i]);
+	jsonio_put(v, "elapsed_ms", json_integer(1));
 	stage_progress(w, progress, v);
 }
 

@@ -1,6 +1,6 @@
 # The run directory: contracts, specs, digests; locks, receipts, stages.
 run_SRC := closeout contract evidence fingerprint input lane receipt refusal \
-	retry rundir runlock spec stage state
+	retry rundir runlock spec stage state status
 
 # Contracts and the list of counted code become sources (lib/run/embed.c prints them).
 run_OBJ = $(B)/lib/run/embedded_contracts.o $(B)/lib/run/embedded_code.o

@@ -84,6 +84,7 @@ rundir_stage_of(const char *name)
 static int
 open_as(struct rundir *r, int dirfd, const char *name, const char *id, const char *said)
 {
+	int error;
 
 	memset(r, 0, sizeof(*r));
 	if (!spec_id_valid(id)) {
@@ -93,17 +94,23 @@ open_as(struct rundir *r, int dirfd, const char *name, const char *id, const cha
 		return (-1);
 	}
 	strcpy(r->id, id);
-	if ((r->path = strdup(said)) == NULL) {
+	if ((r->path = strdup(said)) == NULL || (r->shown = malloc(4 * strlen(said) + 5)) == NULL) {
 		say_errno("cannot open run '%s'", said);
-		return (-1);
+		goto err0;
 	}
+	say_clean(r->shown, 4 * strlen(said) + 5, said);
 	if ((r->fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1) {
 		say_errno("cannot open run '%s'", said);
-		free(r->path);
-		r->path = NULL;
-		return (-1);
+		goto err0;
 	}
 	return (0);
+err0:
+	error = errno;
+	free(r->path);
+	free(r->shown);
+	r->path = r->shown = NULL;
+	errno = error;
+	return (-1);
 }
 
 int
@@ -170,6 +177,7 @@ rundir_close(struct rundir *r)
 		return;
 	close(r->fd);
 	free(r->path);
+	free(r->shown);
 	if (r->spec.json != NULL)
 		spec_free(&r->spec);
 	memset(r, 0, sizeof(*r));

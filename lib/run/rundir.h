@@ -58,6 +58,7 @@ int rundir_stage_of(const char *name);
 struct rundir {
 	int fd;				/* the directory */
 	char *path;			/* as it was given */
+	char *shown;			/* the same, safe for a terminal (say_clean) */
 	char id[RUNDIR_ID_MAX + 1];	/* its name */
 	struct spec spec;		/* spec.json is NULL until rundir_load */
 };

@@ -1,0 +1,143 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "atomfile.h"
+#include "contract.h"
+#include "exit.h"
+#include "jsonio.h"
+#include "opt.h"
+#include "rundir.h"
+#include "say.h"
+#include "status.h"
+
+static const struct opt_tool tool = {
+	"hg-status",
+	"Show the state of runs, derived from their files; change nothing.",
+	"hg-status [-j | -w] RUN..."
+};
+static struct opt table[] = {
+	{ .letter = 'j', .help = "one JSON object a line, for scripts" },
+	{ .letter = 'w', .help = "publish each run's state as its summary.json" },
+	{ .letter = '\0' },
+};
+
+/* A number of the run, or "-". */
+static const char *
+cell(char text[32], const json_t *v, const char *key, const char *format)
+{
+	const json_t *m = json_object_get(v, key);
+
+	if (json_is_integer(m))
+		snprintf(text, 32, "%lld", (long long)json_integer_value(m));
+	else if (json_is_real(m))
+		snprintf(text, 32, format, json_real_value(m));
+	else
+		snprintf(text, 32, "%.31s", json_is_string(m) ? json_string_value(m) : "-");
+	return (text);
+}
+
+static void
+heading(int width)
+{
+
+	printf("%-*s  %-8s  %-10s  %-10s  %-10s  %-10s  %8s  %10s  %s\n", width, "RUN", "STATE", "TRAIN", "EXPORT",
+	    "PROMPT",
+	    "SCORE", "VAL_BPB", "BYTES", "CLASS");
+}
+
+static void
+row(int width, const struct rundir *r, const json_t *v)
+{
+	char a[32], b[32], c[32], line[STATUS_LINE_SIZE], path[64];
+	int s;
+
+	printf("%-*s  %-8s  %-10s  %-10s  %-10s  %-10s  %8s  %10s  %s\n", width, r->shown,
+	    jsonio_text(v, "state", ""), jsonio_text(v, "stages.train.state", ""),
+	    jsonio_text(v, "stages.export.state", ""), jsonio_text(v, "stages.prompt.state", ""),
+	    jsonio_text(v, "stages.score.state", ""), cell(a, v, "val_bpb", "%.4f"), cell(b, v, "total_bytes", "%.0f"),
+	    cell(c, v, "class", "%g"));
+	for (s = 0; s < STAGE_COUNT; s++) {
+		snprintf(path, sizeof(path), "stages.%s", rundir_stages[s].name);
+		if (*status_line(line, jsonio_get(v, path)) != '\0')
+			printf("%*s  %s: %s\n", 2, "", rundir_stages[s].name, line);
+	}
+}
+
+static int
+print_json(const json_t *v)
+{
+	char *text;
+
+	if ((text = jsonio_line(v)) == NULL) {
+		say_errno("cannot print the state");
+		return (HG_EXIT_SYSTEM);
+	}
+	puts(text);
+	free(text);
+	return (HG_EXIT_DONE);
+}
+
+static int
+publish(const struct rundir *r, const json_t *state)
+{
+	json_t *summary;
+	char *text;
+	size_t n;
+	int rc;
+
+	if ((summary = status_summary(state)) == NULL || (text = contract_pretty("summary", summary, &n)) == NULL) {
+		if (errno == ENOMEM)
+			say_errno("cannot make a summary");
+		json_decref(summary);
+		return (errno == EBADMSG ? HG_EXIT_BUG : HG_EXIT_SYSTEM);
+	}
+	if ((rc = atomfile_replace(r->fd, RUNDIR_SUMMARY, text, n)) == -1)
+		say_errno("cannot publish '%s/%s'", r->path, RUNDIR_SUMMARY);
+	free(text);
+	json_decref(summary);
+	return (rc == -1 ? HG_EXIT_SYSTEM : HG_EXIT_DONE);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct rundir r;
+	json_t *state;
+	int i, one, code = HG_EXIT_DONE, width = 3, json, write, k;
+
+	exit_init(tool.name);
+	if ((i = opt_parse(&tool, table, argc, argv)) < 0)
+		return (i == OPT_EXIT ? exit_flush(HG_EXIT_DONE) : HG_EXIT_USAGE);
+	json = opt_row(table, 'j')->value != NULL;
+	write = opt_row(table, 'w')->value != NULL;
+	if (i == argc || (json && write))
+		return (opt_usage(&tool));
+	for (k = i; k < argc; k++)
+		if ((int)strlen(argv[k]) > width && strlen(argv[k]) < 60)
+			width = (int)strlen(argv[k]);
+	if (!json && !write)
+		heading(width);
+	/* One run that can't be read does not hide the others. */
+	for (; i < argc; i++) {
+		if (rundir_open(&r, argv[i]) == -1) {
+			code = rundir_exit(errno);
+			continue;
+		}
+		if ((state = status_read(&r)) == NULL)
+			code = rundir_exit(errno);
+		else {
+			one = write ? publish(&r, state) : HG_EXIT_DONE;
+			if (json)
+				one = print_json(state);
+			else if (!write)
+				row(width, &r, state);
+			if (one != HG_EXIT_DONE)
+				code = one;
+			json_decref(state);
+		}
+		rundir_close(&r);
+	}
+	return (exit_flush(code));
+}

@@ -1,0 +1,250 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "clock.h"
+#include "contract.h"
+#include "jsonio.h"
+#include "refusal.h"
+#include "runlock.h"
+#include "say.h"
+#include "state.h"
+#include "status.h"
+
+/* A member of ${from}, or null. */
+static json_t *
+member(const json_t *from, const char *path)
+{
+	json_t *v = jsonio_get(from, path);
+
+	return (v == NULL ? json_null() : json_incref(v));
+}
+
+static json_t *
+time_or_null(int64_t wall_ms)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	return (wall_ms > 0 ? json_string(clock_text(text, wall_ms)) : json_null());
+}
+
+/* A JSON file of this run, or NULL: what can't be read is no news, the gate says why. */
+static json_t *
+take(const struct rundir *r, const char *file, const char *contract)
+{
+	json_t *v;
+
+	if (file == NULL || rundir_has(r, file) != 1 || contract_read(r->fd, file, contract, NULL, &v) == -1)
+		return (NULL);
+	if (strcmp(jsonio_text(v, "run_uid", ""), r->spec.run_uid) == 0)
+		return (v);
+	json_decref(v);
+	return (NULL);
+}
+
+/* What the status file tells, if it is that of the attempt that holds the lock. */
+static json_t *
+progress_of(const struct rundir *r, enum stage s, const struct runlock *lock, int64_t *frozen_ms)
+{
+	const struct rundir_stage *st = &rundir_stages[s];
+	const char *done = s == STAGE_TRAIN ? "step" : "documents";
+	const char *expected = s == STAGE_TRAIN ? "steps_expected" : "documents_expected";
+	const char *loss = s == STAGE_TRAIN ? "train_loss" : "val_loss";
+	int64_t grew = lock->started_ms, now = clock_wall_ms();
+	json_t *v, *out;
+
+	*frozen_ms = st->status == NULL ? 0 : now - grew;
+	if (st->status == NULL || (v = take(r, st->status, st->status_contract)) == NULL)
+		return (NULL);
+	if (jsonio_i64(v, "attempt", 0) != lock->attempt) {
+		json_decref(v);
+		return (NULL);
+	}
+	if (clock_parse(jsonio_text(v, "progressed_at", jsonio_text(v, "updated_at", "")), &grew) == 0)
+		*frozen_ms = now - grew;
+	out = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "phase", member(v, "phase"), "done", member(v,
+	    done),
+	    "expected", member(v, expected), "loss", member(v, loss), "tokens_per_s", member(v, "tokens_per_s"),
+	    "eta_ms",
+	    member(v, "eta_ms"), "updated_at", member(v, "updated_at"), "frozen_ms",
+	    (json_int_t)(*frozen_ms > 0 ? *frozen_ms : 0));
+	json_decref(v);
+	return (out);
+}
+
+/* A lock that is held tells who is alive; whether it gets on, the status file. */
+static const char *
+health_of(enum state state, const struct runlock_look *look, int64_t frozen_ms)
+{
+
+	if (state != STATE_RUNNING && state != STATE_OVERDUE)
+		return (NULL);
+	if (look->text != RUNLOCK_GOOD || look->lock.worker.pid == 0)
+		return ("starting");
+	return (frozen_ms > STATUS_WEDGED_MS ? "wedged" : "ok");
+}
+
+static json_t *
+stage_of(struct rundir *r, enum stage s, enum state *state)
+{
+	json_t *refusal = NULL, *progress = NULL, *out;
+	struct runlock_look look;
+	int64_t frozen_ms = 0, left_ms = 0;
+	const char *health;
+	int alive;
+
+	if (state_look(r, s, state, &look) == -1)
+		return (NULL);
+	alive = (*state == STATE_RUNNING || *state == STATE_OVERDUE) && look.text == RUNLOCK_GOOD;
+	if (alive) {
+		progress = progress_of(r, s, &look.lock, &frozen_ms);
+		left_ms = -runlock_late_ms(&look.lock);
+	}
+	if (*state == STATE_REFUSED)
+		refusal = refusal_read(r, s);
+	health = health_of(*state, &look, frozen_ms);
+	out = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+	    "state", state_name(*state),
+	    "attempt", look.text == RUNLOCK_GOOD ? json_integer(look.lock.attempt) : json_null(),
+	    "health", health == NULL ? json_null() : json_string(health),
+	    "pid", alive ? json_integer(look.lock.owner.pid) : json_null(),
+	    "started_at", look.text == RUNLOCK_GOOD ? time_or_null(look.lock.started_ms) : json_null(),
+	    "left_ms", alive ? json_integer(left_ms) : json_null(),
+	    "progress", progress == NULL ? json_null() : progress,
+	    "kind", member(refusal, "kind"), "detail", member(refusal, "detail"), "retryable", member(refusal,
+	    "retryable"),
+	    "next", member(refusal, "next"));
+	json_decref(refusal);
+	if (out == NULL) {
+		errno = ENOMEM;
+		say_errno("cannot tell of '%s'", r->path);
+	}
+	return (out);
+}
+
+json_t *
+status_read(struct rundir *r)
+{
+	json_t *stages[STAGE_COUNT] = { NULL }, *train = NULL, *export = NULL, *score = NULL, *judged = NULL,
+	    *out = NULL;
+	char now[CLOCK_TEXT_SIZE], word[STATE_WORD_SIZE];
+	enum state states[STAGE_COUNT];
+	struct state_next next;
+	int s;
+
+	if (rundir_load(r) == -1)
+		return (NULL);
+	for (s = 0; s < STAGE_COUNT; s++)
+		if ((stages[s] = stage_of(r, (enum stage)s, &states[s])) == NULL)
+			goto err0;
+	next = state_next(states);
+	/* A number is told only of a stage that has closed out. */
+	if (states[STAGE_TRAIN] == STATE_CLOSED_OUT)
+		train = take(r, rundir_stages[STAGE_TRAIN].receipt, rundir_stages[STAGE_TRAIN].receipt_contract);
+	if (states[STAGE_EXPORT] == STATE_CLOSED_OUT)
+		export = take(r, rundir_stages[STAGE_EXPORT].receipt, rundir_stages[STAGE_EXPORT].receipt_contract);
+	if (states[STAGE_SCORE] == STATE_CLOSED_OUT)
+		score = take(r, rundir_stages[STAGE_SCORE].receipt, rundir_stages[STAGE_SCORE].receipt_contract);
+	if (contract_text("classification") != NULL)
+		judged = take(r, RUNDIR_CLASSIFICATION, "classification");
+	out = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:{s:o, s:o, s:o, s:o},"
+	    " s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
+	    "schema", "homegolf.run_state.v1", "run", r->path, "run_id", r->spec.run_id, "run_uid", r->spec.run_uid,
+	    "at", clock_text(now, clock_wall_ms()), "state", state_run_name(next.run),
+	    "stages", "train", json_incref(stages[STAGE_TRAIN]), "export", json_incref(stages[STAGE_EXPORT]),
+	    "prompt", json_incref(stages[STAGE_PROMPT]), "score", json_incref(stages[STAGE_SCORE]),
+	    "steps", member(train, "steps"), "tokens_per_s", member(train, "tokens_per_s"),
+	    "val_loss", member(score, "val_loss"), "val_bpb", member(score, "val_bpb"),
+	    "val_bpb_raw", member(score, "val_bpb_raw"), "partial", member(score, "partial"),
+	    "artifact_bytes", member(export, "artifact.bytes"), "total_bytes", member(export, "total_bytes"),
+	    "within_cap", member(export, "within_cap"), "class", member(judged, "class"),
+	    "reason", member(judged, "reason"), "next", state_word(word, &next));
+	if (out == NULL) {
+		errno = ENOMEM;
+		say_errno("cannot tell of '%s'", r->path);
+	}
+err0:
+	s = errno;
+	json_decref(train);
+	json_decref(export);
+	json_decref(score);
+	json_decref(judged);
+	json_decref(stages[STAGE_TRAIN]);
+	json_decref(stages[STAGE_EXPORT]);
+	json_decref(stages[STAGE_PROMPT]);
+	json_decref(stages[STAGE_SCORE]);
+	errno = s;
+	return (out);
+}
+
+json_t *
+status_summary(const json_t *state)
+{
+	static const char *const copied[] = { "run_id", "run_uid", "at", "state" };
+	static const char *const told[] = { "steps", "tokens_per_s", "val_loss", "val_bpb", "val_bpb_raw", "partial",
+		"artifact_bytes", "total_bytes", "within_cap", "class", "reason", "next" };
+	json_t *out = json_pack("{s:s}", "schema", "homegolf.summary.v1");
+	char path[64];
+	size_t i;
+	int s, rc = out == NULL ? -1 : 0;
+
+	for (i = 0; i < sizeof(copied) / sizeof(copied[0]) && rc == 0; i++)
+		rc = jsonio_put(out, copied[i], member(state, copied[i]));
+	for (s = 0; s < STAGE_COUNT && rc == 0; s++) {
+		snprintf(path, sizeof(path), "stages.%s.state", rundir_stages[s].name);
+		rc = jsonio_put(out, rundir_stages[s].name, member(state, path));
+	}
+	for (i = 0; i < sizeof(told) / sizeof(told[0]) && rc == 0; i++)
+		rc = jsonio_put(out, told[i], member(state, told[i]));
+	if (rc == -1) {
+		json_decref(out);
+		errno = ENOMEM;
+		return (NULL);
+	}
+	return (out);
+}
+
+char *
+status_line(char text[STATUS_LINE_SIZE], const json_t *stage)
+{
+	const json_t *p = jsonio_get(stage, "progress");
+	const char *health = jsonio_text(stage, "health", NULL), *kind = jsonio_text(stage, "kind", NULL);
+	int64_t ms;
+	int n = 0;
+
+	text[0] = '\0';
+	if (kind != NULL) {
+		snprintf(text, STATUS_LINE_SIZE, "refused (%s): %.600s; next: %.600s", kind,
+		    jsonio_text(stage, "detail", ""), jsonio_text(stage, "next", ""));
+		return (text);
+	}
+	if (health == NULL)
+		return (text);
+	n = snprintf(text, STATUS_LINE_SIZE, "%s as process %lld", jsonio_text(stage, "state", ""),
+	    (long long)jsonio_i64(stage, "pid", 0));
+	if (strcmp(health, "starting") == 0)
+		n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", not at work yet");
+	if (json_is_object(p)) {
+		n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", %s", jsonio_text(p, "phase", "at work"));
+		if (json_is_integer(json_object_get(p, "done")))
+			n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, " %lld", (long long)jsonio_i64(p,
+			    "done", 0));
+		if (json_is_integer(json_object_get(p, "expected")))
+			n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, " of %lld", (long long)jsonio_i64(p,
+			    "expected", 0));
+		if (json_is_number(json_object_get(p, "loss")))
+			n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", loss %.4f", jsonio_f64(p, "loss", 0));
+		if (json_is_number(json_object_get(p, "tokens_per_s")))
+			n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", %.0f tokens/s", jsonio_f64(p,
+			    "tokens_per_s", 0));
+		if ((ms = jsonio_i64(p, "eta_ms", -1)) >= 0)
+			n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", %lld s to go",
+			    (long long)(ms + 500) / 1000);
+	}
+	if (strcmp(health, "wedged") == 0)
+		n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", WEDGED: no progress for %lld s",
+		    (long long)jsonio_i64(p, "frozen_ms", STATUS_WEDGED_MS) / 1000);
+	if ((ms = jsonio_i64(stage, "left_ms", 0)) < 0)
+		snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", %lld s past its deadline", (long long)-ms / 1000);
+	return (text);
+}

@@ -1,0 +1,32 @@
+#ifndef HG_STATUS_H
+#define HG_STATUS_H
+
+#include <jansson.h>
+
+#include "rundir.h"
+
+/**
+ * What can be told of a run by looking, for people and scripts.  Nothing is
+ * changed, nothing is waited for, and whatever is told is derived from files
+ * and locks at this moment.
+ */
+
+/* Progress that has not grown for so long, in a process that lives, is wedged. */
+#define STATUS_WEDGED_MS 120000
+
+/**
+ * status_read(r):
+ * The run's state as hg-run_state(5) describes it.
+ * Owns:   the caller decrefs.
+ * Errors: NULL with errno, said: that of rundir_load, or of looking.
+ */
+json_t *status_read(struct rundir *r);
+
+/* The flat form that is published as summary.json, hg-summary(5). NULL with errno ENOMEM. */
+json_t *status_summary(const json_t *state);
+
+/* A line or two for people about what a stage is at, or why it ended; "" if there is nothing to add. */
+#define STATUS_LINE_SIZE 1400
+char *status_line(char text[STATUS_LINE_SIZE], const json_t *stage);
+
+#endif
