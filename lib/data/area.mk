@@ -1,2 +1,2 @@
 # Text, tokens and shards.
-data_SRC := fault shard vocab child dataset tokens loader tally
+data_SRC := fault shard vocab child dataset tokens loader tally ids

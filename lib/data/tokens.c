@@ -29,7 +29,7 @@ tokens_open(const struct dataset_part *part, uint32_t vocab_size, struct fault *
 		if (shard_open(&t->shards[t->count], AT_FDCWD, part->shards[t->count].path, f) == -1)
 			goto err0;
 		if (t->shards[t->count].tokens != part->shards[t->count].tokens) {
-			fault_set(f, FAULT_WRONG_SIZE, part->shards[t->count].path, "not the number of tokens recorded", "");
+			fault_set(f, FAULT_WRONG_SIZE, part->shards[t->count].path, "not the tokens recorded", "");
 			shard_close(&t->shards[t->count]);
 			goto err0;
 		}

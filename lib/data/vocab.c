@@ -368,6 +368,16 @@ vocab_count_bytes(const struct vocab *v, const int32_t *ids, uint64_t n)
 	return (bytes);
 }
 
+uint64_t
+vocab_count_bytes16(const struct vocab *v, const uint16_t *ids, uint64_t n)
+{
+	uint64_t bytes = 0, i;
+
+	for (i = 1; i < n; i++)
+		bytes += vocab_target_bytes(v, ids[i - 1], ids[i]);
+	return (bytes);
+}
+
 int
 vocab_decode(const struct vocab *v, const int32_t *ids, uint64_t n, struct str *out)
 {

@@ -85,8 +85,9 @@ shards(void)
 	    memcmp(file + 1024, "\x01\x00\x05\x00\x03\x01\xff\xff\x07\x00", 10) == 0,
 	    "a shard has the public layout, byte by byte");
 	free(file);
-	tap_ok(shard_open(&s, dirfd_of, "a.bin", &f) == 0 && s.tokens == 5 && shard_read(&s, 1, 4, 65536, back, &f) == 0 &&
-	    back[0] == 5 && back[2] == 65535 && back[3] == 7, "what was written is read back");
+	tap_ok(shard_open(&s, dirfd_of, "a.bin", &f) == 0 && s.tokens == 5 &&
+	    shard_read(&s, 1, 4, 65536, back, &f) == 0 && back[0] == 5 && back[2] == 65535 && back[3] == 7,
+	    "what was written is read back");
 	tap_ok(shard_read(&s, 0, 5, 65535, back, &f) == -1 && f.kind == FAULT_INVALID &&
 	    strstr(f.observed, "id 65535 at position 3") != NULL,
 	    "an id outside the vocabulary is found, with its position");
@@ -182,7 +183,8 @@ loading(void)
 	if (path != NULL) {
 		more = json_load_file(path, 0, NULL);
 		make_part(&part, json_object_get(json_object_get(more, "loader"), "shards"));
-		n = (uint64_t)json_integer_value(json_object_get(json_object_get(more, "loader"), "tokens_per_micro_batch"));
+		n = (uint64_t)json_integer_value(json_object_get(json_object_get(more, "loader"),
+		    "tokens_per_micro_batch"));
 		spans = json_object_get(json_object_get(more, "loader"), "spans");
 		l = loader_open(&part, 65536, n, NULL);
 		for (s = 0; s < json_array_size(spans); s++)
@@ -297,8 +299,8 @@ byte_vocabulary(void)
 	    "its digest is that of its name");
 	tap_ok(vocab_encode(v, "a\0\xff", 3, 1000, &ids, &n, NULL) == 0 && n == 4 && ids[0] == 1 && ids[1] == 'a' + 4 &&
 	    ids[2] == 4 && ids[3] == 259, "ids are byte + 4 after BOS");
-	tap_ok(vocab_count_bytes(v, ids, n) == 3 && vocab_target_bytes(v, 5, 1) == 0 && vocab_target_bytes(v, 1, 3) == 0,
-	    "each byte counts one, BOS and unknown none");
+	tap_ok(vocab_count_bytes(v, ids, n) == 3 && vocab_target_bytes(v, 5, 1) == 0 &&
+	    vocab_target_bytes(v, 1, 3) == 0, "each byte counts one, BOS and unknown none");
 	tap_ok(vocab_decode(v, ids, n, &text) == 0 && text.n == 3 && memcmp(text.p, "a\0\xff", 3) == 0,
 	    "bytes decode to themselves");
 	free(ids);
