@@ -120,6 +120,57 @@ dataset_digest(struct dataset *d)
 	return (rc);
 }
 
+static json_t *
+count_json(uint64_t n)
+{
+
+	return (n == DATASET_UNKNOWN ? json_null() : json_integer((json_int_t)n));
+}
+
+static json_t *
+part_json(const struct dataset_part *part)
+{
+	const struct dataset_shard *s;
+	json_t *files;
+	size_t i;
+
+	if ((files = json_array()) == NULL)
+		return (NULL);
+	for (i = 0; i < part->count; i++) {
+		s = &part->shards[i];
+		if (json_array_append_new(files, json_pack("{s:s, s:I, s:s, s:I}", "path", s->path, "bytes",
+		    (json_int_t)s->bytes, "sha256", s->sha256, "tokens", (json_int_t)s->tokens)) == -1) {
+			json_decref(files);
+			return (NULL);
+		}
+	}
+	return (json_pack("{s:o, s:I, s:I, s:I, s:o, s:s}", "files", files, "documents", (json_int_t)part->documents,
+	    "tokens", (json_int_t)part->tokens, "bytes", (json_int_t)part->bytes, "raw_bytes",
+	    count_json(part->raw_bytes), "sha256", part->sha256));
+}
+
+json_t *
+dataset_json(struct dataset *d, json_t *source)
+{
+	json_t *v = NULL, *val;
+
+	if (dataset_digest(d) == -1)
+		goto done;
+	if ((val = part_json(&d->val)) != NULL)
+		json_object_update_new(val, json_pack("{s:s?, s:s, s:s}", "raw_sha256",
+		    *d->val_raw_sha256 == '\0' ? NULL : d->val_raw_sha256, "docs_file", d->docs_path, "docs_sha256",
+		    d->docs_sha256));
+	v = json_pack("{s:s, s:O, s:{s:s, s:s?, s:s, s:I, s:I}, s:o, s:o, s:s}", "schema", "homegolf.dataset.v1",
+	    "source", source, "tokenizer", "kind", d->tokenizer_path == NULL ? "bytes" : "sentencepiece", "file",
+	    d->tokenizer_path, "sha256", d->tokenizer_sha256, "vocab_size", (json_int_t)d->vocab_size, "bos_id",
+	    (json_int_t)d->bos_id, "train", part_json(&d->train), "val", val, "content_sha256", d->content_sha256);
+done:
+	json_decref(source);
+	if (v == NULL)
+		errno = ENOMEM;
+	return (v);
+}
+
 /* What is wrong with a part's members, or NULL. */
 static const char *
 read_part(const struct dataset *d, const json_t *v, struct dataset_part *part)
@@ -239,10 +290,21 @@ free_part(struct dataset_part *part)
 {
 	size_t i;
 
-	/* One more than counted may have a path, when reading stopped in its middle; calloc made the rest NULL. */
 	for (i = 0; i < part->count; i++)
 		free(part->shards[i].path);
 	free(part->shards);
+}
+
+void
+dataset_clear(struct dataset *d)
+{
+
+	free_part(&d->train);
+	free_part(&d->val);
+	free(d->dir);
+	free(d->docs_path);
+	free(d->tokenizer_path);
+	memset(d, 0, sizeof(*d));
 }
 
 void
@@ -251,11 +313,7 @@ dataset_free(struct dataset *d)
 
 	if (d == NULL)
 		return;
-	free_part(&d->train);
-	free_part(&d->val);
-	free(d->dir);
-	free(d->docs_path);
-	free(d->tokenizer_path);
+	dataset_clear(d);
 	free(d);
 }
 
@@ -480,6 +538,15 @@ err0:
 	free(docs);
 	free(text);
 	return (NULL);
+}
+
+int
+dataset_docs_row(struct str *out, uint64_t doc, uint64_t tokens, uint64_t bytes, uint64_t raw_bytes)
+{
+
+	if (str_printf(out, "%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t", doc, tokens, bytes) == -1)
+		return (-1);
+	return (raw_bytes == DATASET_UNKNOWN ? str_puts(out, "-\n") : str_printf(out, "%" PRIu64 "\n", raw_bytes));
 }
 
 struct vocab *

@@ -1,11 +1,13 @@
 #ifndef HG_DATASET_H
 #define HG_DATASET_H
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "fault.h"
 #include "sha256.h"
+#include "str.h"
 
 /**
  * A data directory as hg-data leaves it, hg-dataset(5): dataset.json, the
@@ -55,12 +57,22 @@ struct dataset {
 struct dataset *dataset_open(const char *dir, struct fault *f);
 void dataset_free(struct dataset *d);
 
+/* Release what *d holds, but not d itself: for one that a builder fills. */
+void dataset_clear(struct dataset *d);
+
 /**
  * dataset_digest(d):
  * Fill train.sha256, val.sha256 and content_sha256 from the digests of the
  * files, as hg-dataset(5) defines them.  0, or -1 with errno ENOMEM.
  */
 int dataset_digest(struct dataset *d);
+
+/**
+ * dataset_json(d, source):
+ * The value of dataset.json, digests computed; steals ${source}.  Owns: the
+ * caller decrefs.  NULL with errno ENOMEM.
+ */
+json_t *dataset_json(struct dataset *d, json_t *source);
 
 enum {
 	DATASET_TRAIN = 1, DATASET_VAL = 2, DATASET_TOKENIZER = 4, DATASET_ALL = 7
@@ -87,6 +99,9 @@ struct dataset_doc {
 
 /* val_docs.tsv: d->val.documents rows, whose sums are those of d->val. Owns: the caller frees. NULL, said. */
 struct dataset_doc *dataset_docs(const struct dataset *d, struct fault *f);
+
+/* Append a row of that table; raw_bytes may be DATASET_UNKNOWN. 0, or -1 with errno ENOMEM. */
+int dataset_docs_row(struct str *out, uint64_t doc, uint64_t tokens, uint64_t bytes, uint64_t raw_bytes);
 
 struct vocab;
 

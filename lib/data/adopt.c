@@ -1,0 +1,199 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "adopt.h"
+#include "atomfile.h"
+#include "dataset.h"
+#include "file.h"
+#include "say.h"
+#include "shard.h"
+#include "str.h"
+#include "vocab.h"
+
+#define MODEL_FILE "tokenizer.model"
+#define DOCS_FILE "val_docs.tsv"
+#define MODEL_MAX_BYTES ((size_t)64 << 20)
+#define CHUNK_IDS 65536
+
+/* Where a walk over a part's ids stands. */
+struct walk {
+	const struct vocab *vocab;
+	struct dataset_part *part;
+	struct str *docs;	/* NULL: no rows are wanted */
+	uint64_t tokens, bytes;	/* of the document under way */
+	uint32_t previous;
+};
+
+static int
+end_document(struct walk *w)
+{
+
+	if (w->tokens == 0 || w->docs == NULL)
+		return (0);
+	return (dataset_docs_row(w->docs, w->part->documents - 1, w->tokens, w->bytes,
+	    vocab_is_bytes(w->vocab) ? w->bytes : DATASET_UNKNOWN));
+}
+
+static int
+take_id(struct walk *w, uint32_t id)
+{
+	uint32_t bytes;
+
+	if (id == vocab_bos(w->vocab)) {
+		if (end_document(w) == -1)
+			return (-1);
+		w->part->documents++;
+		w->tokens = w->bytes = 0;
+	}
+	bytes = w->part->tokens == 0 ? 0 : vocab_target_bytes(w->vocab, w->previous, id);
+	w->previous = id;
+	w->tokens++;
+	w->bytes += bytes;
+	w->part->tokens++;
+	w->part->bytes += bytes;
+	return (0);
+}
+
+/* Every id of one shard. */
+static int
+walk_shard(struct walk *w, struct dataset_shard *shard, struct fault *f)
+{
+	int32_t ids[CHUNK_IDS];
+	struct shard s;
+	uint64_t at, n, i;
+
+	if (shard_open(&s, AT_FDCWD, shard->path, f) == -1)
+		return (-1);
+	shard->tokens = s.tokens;
+	shard->bytes = s.size_bytes;
+	for (at = 0; at < s.tokens; at += n) {
+		n = s.tokens - at < CHUNK_IDS ? s.tokens - at : CHUNK_IDS;
+		if (shard_read(&s, at, n, vocab_size(w->vocab), ids, f) == -1)
+			goto err0;
+		if (w->docs != NULL && w->part->tokens == 0 && (uint32_t)ids[0] != vocab_bos(w->vocab)) {
+			fault_set(f, FAULT_INVALID, shard->path, "its first id is not BOS", "a document's beginning");
+			goto err0;
+		}
+		for (i = 0; i < n; i++)
+			if (take_id(w, (uint32_t)ids[i]) == -1) {
+				fault_errno(f, "count", shard->path);
+				goto err0;
+			}
+		say_progress("reading %s: %" PRIu64 " tokens", w->part->name, w->part->tokens);
+	}
+	if (sha256_fd(s.fd, shard->sha256, NULL) == -1) {
+		fault_errno(f, "read", shard->path);
+		goto err0;
+	}
+	shard_close(&s);
+	return (0);
+err0:
+	shard_close(&s);
+	return (-1);
+}
+
+static int
+walk_part(const struct vocab *v, struct dataset_part *part, char *const *paths, size_t count, struct str *docs,
+    struct fault *f)
+{
+	struct walk w = { .vocab = v, .part = part, .docs = docs };
+
+	if ((part->shards = calloc(count, sizeof(part->shards[0]))) == NULL)
+		return (fault_errno(f, "adopt", part->name));
+	for (; part->count < count; part->count++) {
+		/* Links are resolved now: later nobody follows one. */
+		if ((part->shards[part->count].path = realpath(paths[part->count], NULL)) == NULL)
+			return (fault_errno(f, "read", paths[part->count]));
+		if (walk_shard(&w, &part->shards[part->count], f) == -1) {
+			free(part->shards[part->count].path);
+			return (-1);
+		}
+	}
+	if (end_document(&w) == -1)
+		return (fault_errno(f, "adopt", part->name));
+	part->raw_bytes = vocab_is_bytes(v) ? part->bytes : DATASET_UNKNOWN;
+	return (0);
+}
+
+/* The vocabulary, and the model's bytes to copy. */
+static struct vocab *
+get_vocab(const struct adopt *a, int dirfd, struct fault *f)
+{
+	struct vocab *v = NULL;
+	char *path, *text = NULL;
+	size_t n;
+
+	if (a->model == NULL) {
+		if ((v = vocab_bytes()) == NULL)
+			fault_errno(f, "open", "bytes");
+		return (v);
+	}
+	if ((path = realpath(a->model, NULL)) == NULL ||
+	    (text = file_read(AT_FDCWD, path, MODEL_MAX_BYTES, &n)) == NULL) {
+		fault_errno(f, "read", a->model);
+		goto done;
+	}
+	if ((v = vocab_open(path, f)) == NULL)
+		goto done;
+	if (atomfile_replace(dirfd, MODEL_FILE, text, n) == -1) {
+		fault_errno(f, "write", MODEL_FILE);
+		vocab_free(v);
+		v = NULL;
+	}
+done:
+	free(text);
+	free(path);
+	return (v);
+}
+
+static json_t *
+source_json(const struct dataset *d)
+{
+
+	return (json_pack("{s:s, s:[], s:i, s:n, s:I, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n}", "format", "adopted",
+	    "files", "files_total", 0, "files_sha256", "documents", (json_int_t)(d->train.documents + d->val.documents),
+	    "empty", "invalid_utf8", "nul", "duplicates", "duplicates_dropped", "seed", "val_docs_asked",
+	    "vocab_size_asked"));
+}
+
+json_t *
+adopt_dataset(const struct adopt *a, int dirfd, struct fault *f)
+{
+	struct dataset d = { .train = { .name = "train" }, .val = { .name = "val" } };
+	struct str docs = STR_INIT;
+	struct vocab *v;
+	json_t *out = NULL, *source;
+
+	if ((v = get_vocab(a, dirfd, f)) == NULL)
+		return (NULL);
+	if (str_puts(&docs, DATASET_DOCS_HEADER) == -1) {
+		fault_errno(f, "write", DOCS_FILE);
+		goto done;
+	}
+	if (walk_part(v, &d.train, a->train, a->train_count, NULL, f) == -1 ||
+	    walk_part(v, &d.val, a->val, a->val_count, &docs, f) == -1)
+		goto done;
+	memcpy(d.tokenizer_sha256, vocab_sha256(v), SHA256_HEX_SIZE);
+	d.vocab_size = vocab_size(v);
+	d.bos_id = vocab_bos(v);
+	if ((d.docs_path = strdup(DOCS_FILE)) == NULL ||
+	    (a->model != NULL && (d.tokenizer_path = strdup(MODEL_FILE)) == NULL) ||
+	    sha256_hex(docs.p, docs.n, d.docs_sha256) == -1 ||
+	    atomfile_replace(dirfd, DOCS_FILE, docs.p, docs.n) == -1) {
+		fault_errno(f, "write", DOCS_FILE);
+		goto done;
+	}
+	if ((source = source_json(&d)) == NULL || (out = dataset_json(&d, source)) == NULL)
+		fault_errno(f, "write", DATASET_FILE);
+done:
+	say_progress_end();
+	dataset_clear(&d);
+	str_free(&docs);
+	vocab_free(v);
+	return (out);
+}

@@ -1,0 +1,27 @@
+#ifndef HG_ADOPT_H
+#define HG_ADOPT_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "fault.h"
+
+/* Shards that exist already become a dataset where they lie. */
+struct adopt {
+	char *const *train, *const *val;	/* paths, in order */
+	size_t train_count, val_count;
+	const char *model;			/* SentencePiece model, NULL: bytes */
+};
+
+/**
+ * adopt_dataset(a, dirfd, f):
+ * Read every shard (digest, ids, documents by their BOS, counted bytes), copy the
+ * model and write val_docs.tsv into ${dirfd}; return the value for dataset.json,
+ * which names the shards by absolute path.  Raw bytes are known for bytes alone.
+ * Owns:   the caller decrefs.
+ * Errors: NULL, said, *f filled.
+ * Checked: t/hg-data.bats.
+ */
+json_t *adopt_dataset(const struct adopt *a, int dirfd, struct fault *f);
+
+#endif

@@ -1,0 +1,397 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "documents.h"
+#include "say.h"
+#include "str.h"
+
+#define BLOCK_BYTES ((size_t)1 << 20)
+
+/* A JSON line may spell each byte of its text as six. */
+#define LINE_MAX_BYTES (6 * DOCUMENTS_MAX_BYTES + 4096)
+
+static const char *const format_names[] = {
+	[DOCUMENTS_PARA] = "para",
+	[DOCUMENTS_LINES] = "lines",
+	[DOCUMENTS_JSONL] = "jsonl",
+	[DOCUMENTS_FILES] = "files",
+};
+
+#define FORMATS (sizeof(format_names) / sizeof(format_names[0]))
+
+const char *
+documents_format_name(enum documents_format format)
+{
+
+	return (format_names[format]);
+}
+
+int
+documents_format_of(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < FORMATS; i++)
+		if (strcmp(name, format_names[i]) == 0)
+			return ((int)i);
+	return (-1);
+}
+
+/* --- making bytes UTF-8 ------------------------------------------------------- */
+
+/* What 0x80 to 0x9f are in windows-1252; five are nothing. */
+static const uint16_t windows_1252[32] = {
+	0x20ac, 0xfffd, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021,
+	0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, 0xfffd, 0x017d, 0xfffd,
+	0xfffd, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
+	0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0xfffd, 0x017e, 0x0178,
+};
+
+/* Length of the well-formed character at p (RFC 3629: no overlong form, no surrogate, none past U+10FFFF), or 0. */
+static size_t
+character(const unsigned char *p, size_t n)
+{
+	unsigned char low = 0x80, high = 0xbf;
+	size_t length, i;
+
+	if (p[0] < 0x80)
+		return (1);
+	if (p[0] < 0xc2 || p[0] > 0xf4)
+		return (0);
+	length = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	if (length > n)
+		return (0);
+	if (p[0] == 0xe0)
+		low = 0xa0;
+	else if (p[0] == 0xed)
+		high = 0x9f;
+	else if (p[0] == 0xf0)
+		low = 0x90;
+	else if (p[0] == 0xf4)
+		high = 0x8f;
+	if (p[1] < low || p[1] > high)
+		return (0);
+	for (i = 2; i < length; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return (0);
+	return (length);
+}
+
+/* How many bytes from p on need no change. */
+static size_t
+clean_run(const unsigned char *p, size_t n)
+{
+	uint64_t eight;
+	size_t at = 0, length;
+
+	while (at < n) {
+		/* Eight at a time while all are ASCII and none is NUL. */
+		while (n - at >= sizeof(eight)) {
+			memcpy(&eight, p + at, sizeof(eight));
+			if (((eight | (eight - UINT64_C(0x0101010101010101))) & UINT64_C(0x8080808080808080)) != 0)
+				break;
+			at += sizeof(eight);
+		}
+		if (at == n)
+			break;
+		if (p[at] == '\0' || (length = character(p + at, n - at)) == 0)
+			break;
+		at += length;
+	}
+	return (at);
+}
+
+/* Append text to out, made UTF-8 without NUL. 0, or -1 with errno ENOMEM. */
+static int
+add_clean(struct str *out, const char *text, size_t n, struct documents_counts *counts)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	char utf8[3];
+	unsigned code;
+	size_t run;
+
+	while (n > 0) {
+		run = clean_run(p, n);
+		if (run > 0 && str_add(out, p, run) == -1)
+			return (-1);
+		p += run;
+		n -= run;
+		if (n == 0)
+			break;
+		if (*p == '\0') {
+			counts->nul++;
+			if (str_add(out, " ", 1) == -1)
+				return (-1);
+		} else {
+			counts->invalid_utf8++;
+			code = *p < 0xa0 ? windows_1252[*p - 0x80] : *p;
+			utf8[0] = (char)(code < 0x800 ? 0xc0 | code >> 6 : 0xe0 | code >> 12);
+			utf8[1] = (char)(0x80 | (code < 0x800 ? code & 63 : code >> 6 & 63));
+			utf8[2] = (char)(0x80 | (code & 63));
+			if (str_add(out, utf8, code < 0x800 ? 2 : 3) == -1)
+				return (-1);
+		}
+		p++;
+		n--;
+	}
+	return (0);
+}
+
+static int
+is_blank(const char *text, size_t n)
+{
+
+	while (n > 0 && strchr(" \t\n\v\f\r", text[n - 1]) != NULL && text[n - 1] != '\0')
+		n--;
+	return (n == 0);
+}
+
+/* --- cutting -------------------------------------------------------------------- */
+
+struct cutter {
+	const char *path;
+	enum documents_format format;
+	struct documents_counts *counts;
+	documents_sink *sink;
+	void *cookie;
+	struct str document, line;	/* under way; line: the raw beginning of one that crosses blocks */
+	uint64_t number;		/* of the line, from 1 */
+	struct fault *f;
+};
+
+static int
+invalid(struct cutter *c, const char *what)
+{
+	char observed[320];
+
+	snprintf(observed, sizeof(observed), "line %" PRIu64 ": %s", c->number, what);
+	return (fault_set(c->f, FAULT_INVALID, c->path, observed, ""));
+}
+
+/* Hand the document over and begin another. */
+static int
+emit(struct cutter *c)
+{
+	size_t n = c->document.n;
+
+	c->document.n = 0;
+	if (n > DOCUMENTS_MAX_BYTES)
+		return (invalid(c, "a document of more than 16 MiB ends here"));
+	if (is_blank(c->document.p, n)) {
+		c->counts->empty++;
+		return (0);
+	}
+	c->counts->documents++;
+	c->counts->text_bytes += n;
+	return (c->sink(c->cookie, c->document.p, n, c->f));
+}
+
+/* The member "text" of a line of JSON. */
+static int
+json_line(struct cutter *c, const char *text, size_t n)
+{
+	struct documents_counts ignored;
+	json_error_t error;
+	const json_t *member;
+	json_t *v;
+	struct str utf8 = STR_INIT;
+	char what[256];
+	int rc = -1;
+
+	if (is_blank(text, n))
+		return (0);
+	/* The line must be UTF-8 before it can be JSON. */
+	if (add_clean(&utf8, text, n, c->counts) == -1) {
+		fault_errno(c->f, "read", c->path);
+		goto done0;
+	}
+	if ((v = json_loadb(utf8.p, utf8.n, JSON_ALLOW_NUL, &error)) == NULL) {
+		snprintf(what, sizeof(what), "not JSON: %s", error.text);
+		invalid(c, what);
+		goto done0;
+	}
+	member = json_object_get(v, "text");
+	if (!json_is_string(member)) {
+		invalid(c, "no object with a string \"text\"");
+		goto done1;
+	}
+	memset(&ignored, 0, sizeof(ignored));
+	if (add_clean(&c->document, json_string_value(member), json_string_length(member), &ignored) == -1) {
+		fault_errno(c->f, "read", c->path);
+		goto done1;
+	}
+	c->counts->nul += ignored.nul;
+	rc = emit(c);
+done1:
+	json_decref(v);
+done0:
+	str_free(&utf8);
+	return (rc);
+}
+
+/* A whole line without its LF. */
+static int
+take_line(struct cutter *c, const char *text, size_t n)
+{
+
+	c->number++;
+	if (n > 0 && text[n - 1] == '\r')
+		n--;
+	if (c->format == DOCUMENTS_JSONL)
+		return (json_line(c, text, n));
+	if (c->format == DOCUMENTS_PARA && is_blank(text, n)) {
+		if (c->document.n == 0)
+			return (0);
+		c->document.n--;
+		return (emit(c));
+	}
+	if (add_clean(&c->document, text, n, c->counts) == -1)
+		return (fault_errno(c->f, "read", c->path));
+	if (c->format == DOCUMENTS_LINES)
+		return (emit(c));
+	if (str_add(&c->document, "\n", 1) == -1)
+		return (fault_errno(c->f, "read", c->path));
+	if (c->document.n > DOCUMENTS_MAX_BYTES + 1)
+		return (invalid(c, "a document of more than 16 MiB"));
+	return (0);
+}
+
+/* The lines of a block; what follows the last LF waits for the next. */
+static int
+take_block(struct cutter *c, const char *p, size_t n)
+{
+	const char *end;
+	size_t length;
+
+	for (; n > 0; n -= length + 1, p += length + 1) {
+		if ((end = memchr(p, '\n', n)) == NULL) {
+			if (str_add(&c->line, p, n) == -1)
+				return (fault_errno(c->f, "read", c->path));
+			if (c->line.n > (c->format == DOCUMENTS_JSONL ? LINE_MAX_BYTES : DOCUMENTS_MAX_BYTES + 1)) {
+				c->number++;
+				return (invalid(c, "longer than any document may be"));
+			}
+			return (0);
+		}
+		length = (size_t)(end - p);
+		if (c->line.n == 0) {
+			if (take_line(c, p, length) == -1)
+				return (-1);
+			continue;
+		}
+		if (str_add(&c->line, p, length) == -1)
+			return (fault_errno(c->f, "read", c->path));
+		if (take_line(c, c->line.p, c->line.n) == -1)
+			return (-1);
+		c->line.n = 0;
+	}
+	return (0);
+}
+
+static int
+take_end(struct cutter *c)
+{
+
+	if (c->line.n > 0 && take_line(c, c->line.p, c->line.n) == -1)
+		return (-1);
+	if (c->format == DOCUMENTS_PARA && c->document.n > 0) {
+		c->document.n--;
+		return (emit(c));
+	}
+	if (c->format != DOCUMENTS_FILES)
+		return (0);
+	while (c->document.n > 0 && c->document.p[c->document.n - 1] == '\n')
+		c->document.n--;
+	return (emit(c));
+}
+
+/* What a file's first bytes say it is, if that is not text. */
+static const char *
+not_text(const char *p, size_t n)
+{
+
+	if (n >= 2 && (memcmp(p, "\xff\xfe", 2) == 0 || memcmp(p, "\xfe\xff", 2) == 0))
+		return ("UTF-16; make it UTF-8 first (iconv)");
+	if (n >= 2 && memcmp(p, "\x1f\x8b", 2) == 0)
+		return ("compressed; unpack it first (zcat)");
+	if (n >= 4 && memcmp(p, "\x28\xb5\x2f\xfd", 4) == 0)
+		return ("compressed; unpack it first (zstdcat)");
+	if (n >= 4 && memcmp(p, "PAR1", 4) == 0)
+		return ("Parquet; make it JSONL first");
+	return (NULL);
+}
+
+/* Fill the block as far as the file goes, so that its first bytes can be looked at even when they come from a pipe. */
+static ssize_t
+read_block(int fd, char *block)
+{
+	size_t at = 0;
+	ssize_t n;
+
+	while (at < BLOCK_BYTES) {
+		n = read(fd, block + at, BLOCK_BYTES - at);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return (-1);
+		if (n == 0)
+			break;
+		at += (size_t)n;
+	}
+	return ((ssize_t)at);
+}
+
+int
+documents_read(int fd, const char *path, enum documents_format format, struct documents_counts *counts,
+    documents_sink *sink, void *cookie, char hex[SHA256_HEX_SIZE], uint64_t *bytes, struct fault *f)
+{
+	struct cutter c = { .path = path, .format = format, .counts = counts, .sink = sink, .cookie = cookie, .f = f };
+	struct sha256 *digest;
+	const char *what;
+	size_t skip;
+	ssize_t n;
+	char *block;
+
+	*bytes = 0;
+	if ((digest = sha256_begin()) == NULL || (block = malloc(BLOCK_BYTES)) == NULL) {
+		fault_errno(f, "read", path);
+		goto err0;
+	}
+	while ((n = read_block(fd, block)) > 0) {
+		sha256_add(digest, block, (size_t)n);
+		skip = 0;
+		if (*bytes == 0 && sink != NULL) {
+			if ((what = not_text(block, (size_t)n)) != NULL) {
+				fault_set(f, FAULT_INVALID, path, what, "");
+				goto err1;
+			}
+			skip = n >= 3 && memcmp(block, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+		}
+		*bytes += (uint64_t)n;
+		if (sink != NULL && take_block(&c, block + skip, (size_t)n - skip) == -1)
+			goto err1;
+	}
+	if (n == -1) {
+		fault_errno(f, "read", path);
+		goto err1;
+	}
+	if (sink != NULL && take_end(&c) == -1)
+		goto err1;
+	str_free(&c.document);
+	str_free(&c.line);
+	free(block);
+	sha256_end(digest, hex);
+	return (0);
+err1:
+	str_free(&c.document);
+	str_free(&c.line);
+	free(block);
+err0:
+	sha256_free(digest);
+	return (-1);
+}

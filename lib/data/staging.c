@@ -1,0 +1,198 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "atomfile.h"
+#include "proc.h"
+#include "staging.h"
+
+#define PREFIX ".tmp."
+#define LOCK ".lock"
+#define RANDOM_BYTES 8
+#define NAME_BYTES 220
+#define LONGEST_NAME 255
+
+struct staging {
+	char *path;		/* our copy of the directory's, cut behind the parent */
+	const char *name;
+	int parent_fd, fd, lock_fd;
+	int committed;
+	char temp[LONGEST_NAME + 1], lock[LONGEST_NAME + 1];
+};
+
+/* Remove a directory of ours: it holds files only. */
+static void
+remove_flat(int parent_fd, const char *name)
+{
+	struct dirent *e;
+	DIR *d;
+	int fd;
+
+	if ((fd = openat(parent_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)) == -1)
+		return;
+	if ((d = fdopendir(fd)) == NULL) {
+		close(fd);
+		return;
+	}
+	while ((e = readdir(d)) != NULL)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+			unlinkat(fd, e->d_name, 0);
+	closedir(d);
+	unlinkat(parent_fd, name, AT_REMOVEDIR);
+}
+
+/* The writer of this lock file is dead: remove what it left. */
+static void
+sweep_one(int parent_fd, const char *lock)
+{
+	char temp[LONGEST_NAME + 1];
+	int fd;
+
+	if ((fd = openat(parent_fd, lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW)) == -1)
+		return;
+	if (proc_lock(fd) == 0) {
+		snprintf(temp, sizeof(temp), "%.*s", (int)(strlen(lock) - strlen(LOCK)), lock);
+		remove_flat(parent_fd, temp);
+		unlinkat(parent_fd, lock, 0);
+	}
+	close(fd);
+}
+
+static void
+sweep(int parent_fd, const char *name)
+{
+	char prefix[LONGEST_NAME + 1];
+	size_t n = (size_t)snprintf(prefix, sizeof(prefix), PREFIX "%s.", name), length;
+	struct dirent *e;
+	DIR *d;
+	int fd;
+
+	if ((fd = openat(parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return;
+	if ((d = fdopendir(fd)) == NULL) {
+		close(fd);
+		return;
+	}
+	while ((e = readdir(d)) != NULL) {
+		length = strlen(e->d_name);
+		if (length == n + 2 * RANDOM_BYTES + strlen(LOCK) && strncmp(e->d_name, prefix, n) == 0 &&
+		    strcmp(e->d_name + length - strlen(LOCK), LOCK) == 0)
+			sweep_one(parent_fd, e->d_name);
+	}
+	closedir(d);
+}
+
+/* Parent and name; slashes at the end don't count. */
+static int
+split_path(struct staging *s, const char *dir)
+{
+	char *slash;
+	size_t n;
+
+	if ((s->path = strdup(dir)) == NULL)
+		return (-1);
+	for (n = strlen(s->path); n > 1 && s->path[n - 1] == '/'; n--)
+		s->path[n - 1] = '\0';
+	slash = strrchr(s->path, '/');
+	s->name = slash == NULL ? s->path : slash + 1;
+	if (*s->name == '\0' || strcmp(s->name, ".") == 0 || strcmp(s->name, "..") == 0 ||
+	    strlen(s->name) > NAME_BYTES) {
+		errno = EINVAL;
+		return (-1);
+	}
+	if (slash != NULL)
+		*slash = '\0';
+	s->parent_fd = open(slash == NULL ? "." : slash == s->path ? "/" : s->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return (s->parent_fd == -1 ? -1 : 0);
+}
+
+/* The lock file, held. In the instant before, another writer's sweep may take it for a dead one's: again, then. */
+static int
+make_lock(struct staging *s)
+{
+	struct stat st;
+
+	for (;;) {
+		if ((s->lock_fd = openat(s->parent_fd, s->lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) == -1)
+			return (-1);
+		if (proc_lock(s->lock_fd) == 0 && fstat(s->lock_fd, &st) == 0 && st.st_nlink == 1)
+			return (0);
+		close(s->lock_fd);
+	}
+}
+
+struct staging *
+staging_begin(const char *dir, struct fault *f)
+{
+	char random[2 * RANDOM_BYTES + 1];
+	struct staging *s;
+
+	if ((s = calloc(1, sizeof(*s))) == NULL) {
+		fault_errno(f, "make", dir);
+		return (NULL);
+	}
+	s->parent_fd = s->fd = s->lock_fd = -1;
+	if (split_path(s, dir) == -1)
+		goto err0;
+	sweep(s->parent_fd, s->name);
+	if (proc_random_hex(random, RANDOM_BYTES) == -1)
+		goto err0;
+	snprintf(s->temp, sizeof(s->temp), PREFIX "%.*s.%s", NAME_BYTES, s->name, random);
+	snprintf(s->lock, sizeof(s->lock), PREFIX "%.*s.%s" LOCK, NAME_BYTES, s->name, random);
+	if (make_lock(s) == -1 || mkdirat(s->parent_fd, s->temp, 0777) == -1 ||
+	    (s->fd = openat(s->parent_fd, s->temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		goto err0;
+	return (s);
+err0:
+	fault_errno(f, "make", dir);
+	staging_free(s);
+	return (NULL);
+}
+
+int
+staging_fd(const struct staging *s)
+{
+
+	return (s->fd);
+}
+
+int
+staging_commit(struct staging *s, struct fault *f)
+{
+
+	if (atomfile_sync_dir(s->fd) == -1)
+		return (fault_errno(f, "write", s->name));
+	/* Of directories rename replaces empty ones alone. */
+	if (renameat(s->parent_fd, s->temp, s->parent_fd, s->name) == -1) {
+		if (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR)
+			return (STAGING_TAKEN);
+		return (fault_errno(f, "make", s->name));
+	}
+	s->committed = 1;
+	if (atomfile_sync_dir(s->parent_fd) == -1)
+		return (fault_errno(f, "write", s->name));
+	return (0);
+}
+
+void
+staging_free(struct staging *s)
+{
+
+	if (s->parent_fd != -1 && !s->committed && s->fd != -1)
+		remove_flat(s->parent_fd, s->temp);
+	if (s->fd != -1)
+		close(s->fd);
+	if (s->lock_fd != -1) {
+		unlinkat(s->parent_fd, s->lock, 0);
+		close(s->lock_fd);
+	}
+	if (s->parent_fd != -1)
+		close(s->parent_fd);
+	free(s->path);
+	free(s);
+}

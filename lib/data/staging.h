@@ -1,0 +1,35 @@
+#ifndef HG_STAGING_H
+#define HG_STAGING_H
+
+#include "fault.h"
+
+/**
+ * A directory that appears whole or not at all: it is filled under a temporary
+ * name beside its own, `.tmp.NAME.RANDOM`, and renamed.  A lock file beside it
+ * (`...lock`) tells the temporary of a living writer from what a killed one
+ * left; begin removes the latter.
+ */
+struct staging;
+
+/* Errors: NULL, said. */
+struct staging *staging_begin(const char *dir, struct fault *f);
+
+/* The temporary directory's descriptor, lent. */
+int staging_fd(const struct staging *s);
+
+enum {
+	STAGING_TAKEN = 1	/* the name is taken by something that is no empty directory */
+};
+
+/**
+ * staging_commit(s, f):
+ * Make the directory durable and give it its name; what is in it must be
+ * durable already.  0, STAGING_TAKEN (nothing said), or -1, said.  Does not
+ * release s.
+ */
+int staging_commit(struct staging *s, struct fault *f);
+
+/* Remove what was not committed, and release s. */
+void staging_free(struct staging *s);
+
+#endif
