@@ -154,8 +154,12 @@ publish(int rundir, const char *path, const char *name, json_t *spec)
 	char *text;
 	size_t n;
 
-	if ((code = compare(rundir, path, spec)) != -1)
+	if ((code = compare(rundir, path, spec)) != -1) {
+		/* Whoever is still writing comes too late, so every temporary is ours to remove. */
+		if (code == HG_EXIT_DONE)
+			(void)atomfile_sweep(rundir, SPEC_FILE);
 		return (code);
+	}
 	if ((fresh = is_fresh(rundir)) != 1) {
 		if (fresh == 0)
 			say_error("'%s' exists, is not empty and has no '%s'", path, SPEC_FILE);
@@ -178,7 +182,6 @@ publish(int rundir, const char *path, const char *name, json_t *spec)
 		say_errno("cannot create '%s/%s'", path, SPEC_FILE);
 		return (HG_EXIT_SYSTEM);
 	}
-	/* Whoever comes later fails, so the temporaries of the killed are ours to remove. */
 	(void)atomfile_sweep(rundir, SPEC_FILE);
 	return (HG_EXIT_DONE);
 }

@@ -4,6 +4,7 @@
  * contract -v NAME FILE   for each line of a file, which must be JSON: "valid" or "invalid: why" on stdout
  * contract -l [FILE...]   are all embedded contracts sound, or those given?
  * contract -k NAME        every key by path, with its tag, to compare pages with
+ * contract -m NAME        the section KEYS of its manual page
  * contract -n             the names of all contracts
  */
 #include <errno.h>
@@ -16,6 +17,7 @@
 #include "exit.h"
 #include "file.h"
 #include "jsonio.h"
+#include "refusal.h"
 #include "say.h"
 
 static int
@@ -66,6 +68,184 @@ print_keys(const json_t *root, const json_t *schema, const char *prefix)
 		print_keys(root, member, path);
 	}
 }
+
+/* --- the manual page's section ---------------------------------------------- */
+
+static const json_t *
+followed(const json_t *root, const json_t *schema)
+{
+	const char *ref = jsonio_text(schema, "$ref", NULL);
+
+	return (ref == NULL ? schema : json_object_get(json_object_get(root, "$defs"), ref + strlen("#/$defs/")));
+}
+
+static void
+print_value(const json_t *v)
+{
+	char *line = jsonio_line(v), *p;
+
+	for (p = line; p != NULL && *p != '\0'; p++)
+		if (*p == '\\')
+			fputs("\\e", stdout);
+		else
+			putchar(*p);
+	free(line);
+}
+
+static void
+print_bound(const json_t *schema, const char *key, const char *words)
+{
+	const json_t *v = json_object_get(schema, key);
+
+	/* The largest integer that JSON carries is no bound worth naming. */
+	if (v == NULL || json_integer_value(v) == 9007199254740991)
+		return;
+	printf(" %s ", words);
+	print_value(v);
+}
+
+/* What a value may be, in words; shared definitions by their name (hg-contract(7) lists them). */
+static void
+print_type(const json_t *root, const json_t *schema)
+{
+	const char *ref = jsonio_text(schema, "$ref", NULL), *pattern;
+	const json_t *type = json_object_get(schema, "type"), *list;
+	size_t i;
+
+	if (ref != NULL) {
+		for (ref += strlen("#/$defs/"); *ref != '\0'; ref++)
+			putchar(*ref == '_' ? ' ' : *ref);
+		return;
+	}
+	if (json_object_get(schema, "const") != NULL) {
+		print_value(json_object_get(schema, "const"));
+		return;
+	}
+	if ((list = json_object_get(schema, "enum")) != NULL) {
+		for (i = 0; i < json_array_size(list); i++) {
+			fputs(i == 0 ? "" : i + 1 == json_array_size(list) ? " or " : ", ", stdout);
+			print_value(json_array_get(list, i));
+		}
+		return;
+	}
+	if (type == NULL)
+		fputs("any value", stdout);
+	else if (json_is_string(type))
+		fputs(json_string_value(type), stdout);
+	for (i = 0; i < json_array_size(type); i++)
+		printf("%s%s", i == 0 ? "" : " or ", json_string_value(json_array_get(type, i)));
+	list = json_object_get(schema, "items");
+	if (list != NULL && json_object_get(followed(root, list), "properties") == NULL) {
+		fputs(" of ", stdout);
+		print_type(root, list);
+	}
+	print_bound(schema, "minimum", "from");
+	print_bound(schema, "exclusiveMinimum", "above");
+	print_bound(schema, "maximum", "to");
+	print_bound(schema, "exclusiveMaximum", "below");
+	if ((pattern = jsonio_text(schema, "pattern", NULL)) != NULL) {
+		fputs(" matching ", stdout);
+		print_value(json_object_get(schema, "pattern"));
+	}
+}
+
+/* One sentence a line, as mdoc likes it. */
+static void
+print_text(const char *text)
+{
+
+	for (; *text != '\0'; text++) {
+		putchar(*text);
+		if (*text == '\\')
+			putchar('e');
+		if (*text == '.' && text[1] == ' ') {
+			putchar('\n');
+			text++;
+		}
+	}
+	putchar('\n');
+}
+
+static int
+is_required(const json_t *schema, const char *key)
+{
+	const json_t *required = json_object_get(schema, "required");
+	size_t i;
+
+	for (i = 0; i < json_array_size(required); i++)
+		if (strcmp(json_string_value(json_array_get(required, i)), key) == 0)
+			return (1);
+	return (0);
+}
+
+static void
+print_members(const json_t *root, const json_t *schema, const char *prefix)
+{
+	const json_t *inner;
+	const char *key;
+	json_t *member;
+	char path[256];
+
+	schema = followed(root, schema);
+	json_object_foreach(json_object_get(schema, "properties"), key, member) {
+		snprintf(path, sizeof(path), "%s%s%s", prefix, *prefix == '\0' ? "" : ".", key);
+		printf(".It Va %s\n", path);
+		print_type(root, member);
+		if (json_object_get(member, "x-unit") != NULL)
+			printf(", in %s", jsonio_text(member, "x-unit", ""));
+		if (json_object_get(member, "default") != NULL) {
+			fputs(", default ", stdout);
+			print_value(json_object_get(member, "default"));
+		}
+		if (*contract_tag(member) != '\0')
+			printf(", %s", contract_tag(member));
+		if (jsonio_true(member, "readOnly"))
+			fputs(", computed", stdout);
+		if (jsonio_true(member, "x-timing"))
+			fputs(", timing", stdout);
+		if (!is_required(schema, key))
+			fputs(", optional", stdout);
+		puts(json_object_get(member, "description") == NULL ? "." : ":");
+		if (json_object_get(member, "description") != NULL)
+			print_text(jsonio_text(member, "description", ""));
+		/* Shared definitions are described once, in hg-contract(7). */
+		if (json_object_get(member, "properties") != NULL)
+			print_members(root, member, path);
+		inner = json_object_get(member, "items");
+		if (inner != NULL && json_object_get(inner, "properties") != NULL) {
+			snprintf(path, sizeof(path), "%s%s%s[]", prefix, *prefix == '\0' ? "" : ".", key);
+			print_members(root, inner, path);
+		}
+	}
+}
+
+/* The kinds stand in lib/run/refusal.c. */
+static void
+print_kinds(void)
+{
+	int kind;
+
+	printf(".Sh KINDS\n.Bl -tag -width Ds\n");
+	for (kind = 0; kind < REFUSAL_COUNT; kind++) {
+		printf(".It Dv %s\n%s", refusal_name(kind), refusal_meaning(kind));
+		printf("%s.\n", refusal_retryable(kind) ? "; a retry may help" : "");
+		printf("Next:\n.Dl %s\n", refusal_template(kind));
+	}
+	printf(".El\n");
+}
+
+static void
+print_page(const char *name)
+{
+
+	printf(".Sh KEYS\n.Bl -tag -width Ds\n");
+	print_members(contract_at(name, ""), contract_at(name, ""), "");
+	printf(".El\n");
+	if (strcmp(name, "refusal") == 0)
+		print_kinds();
+}
+
+/* ---------------------------------------------------------------------------- */
 
 static int
 lines(const char *name, const char *file, int verdicts)
@@ -131,10 +311,14 @@ main(int argc, char **argv)
 		print_keys(contract_at(argv[2], ""), contract_at(argv[2], ""), "");
 		return (exit_flush(HG_EXIT_DONE));
 	}
+	if (argc == 3 && strcmp(argv[1], "-m") == 0 && is_name(argv[2])) {
+		print_page(argv[2]);
+		return (exit_flush(HG_EXIT_DONE));
+	}
 	if (argc == 4 && (strcmp(argv[1], "-1") == 0 || strcmp(argv[1], "-v") == 0) && is_name(argv[2]))
 		return (exit_flush(lines(argv[2], argv[3], argv[1][1] == 'v')));
 	if (argc < 3 || !is_name(argv[1])) {
-		say_error("usage: contract [-1 | -v] NAME FILE... | -k NAME | -l [FILE...] | -n");
+		say_error("usage: contract [-1 | -v] NAME FILE... | -k NAME | -m NAME | -l [FILE...] | -n");
 		return (HG_EXIT_USAGE);
 	}
 	for (i = 2; i < argc; i++) {

@@ -128,3 +128,26 @@ contract() {
 	ln -s empty link
 	refuse link 111 "cannot read"
 }
+
+@test "every contract's page lists its keys as the contract has them (t/contract -m NAME prints the section)" {
+	local name
+	for name in $(contract -n); do
+		[ -e "$HG_TOP/man/hg-$name.5" ] || { echo "no page for $name" >&2; false; }
+		diff <(awk '/^\.Sh/ { on = /^\.Sh (KEYS|KINDS)$/ } on' "$HG_TOP/man/hg-$name.5") <(contract -m "$name") >&2 ||
+		    { echo "man/hg-$name.5 differs from contracts/$name.json" >&2; false; }
+	done
+}
+
+@test "the kinds of refusals in the contract are those of the program" {
+	diff <(jq -r '.properties.kind.enum[]' "$HG_TOP/contracts/refusal.json" | sort) \
+	    <(contract -m refusal | sed -n 's/^\.It Dv //p' | sort)
+}
+
+@test "hg-contract(7) names every keyword of ours and every shared definition" {
+	local word page
+	page=$(mandoc -T ascii -O width=1000 "$HG_TOP/man/hg-contract.7" | col -b)
+	for word in $(jq -r '.. | objects | keys[]' "$HG_TOP"/contracts/*.json | grep -E '^(x-|\$)' | sort -u) \
+	    $(jq -r '."$defs" // {} | keys[] | sub("_or_.*"; "") | gsub("_"; ".")' "$HG_TOP"/contracts/*.json | sort -u); do
+		grep -qE -- "(^|[ ,])${word//\$/\\\$}([ ,.]|\$)" <<< "$page" || { echo "no $word in hg-contract(7)" >&2; false; }
+	done
+}

@@ -32,8 +32,10 @@ struct spec {
 int spec_read(int rundir, struct spec *s);
 void spec_free(struct spec *s);
 
-/* The stage's deadline: milliseconds from its start, never zero. ${stage} is train, export, prompt or score.
- * "auto" is resolved here: twice the cap, half an hour and the wait for the lane; a day without a cap. */
+/**
+ * The stage's deadline: milliseconds from its start, never zero.  ${stage} is train, export, prompt or score.
+ * "auto" is resolved here: twice the cap, half an hour and the wait for the lane; a day without a cap.
+ */
 int64_t spec_deadline_ms(const struct spec *s, const char *stage);
 
 /* The training clock's cap in milliseconds; INT64_MAX where the spec says "none". */
@@ -76,7 +78,7 @@ int spec_set(json_t *request, const char *text);
  */
 int spec_build(const json_t *request, json_t **out);
 
-/* Give a built spec its run_id, a random run_uid and created_at, and seal it by its digest. 0, or -1 with errno, said. */
+/* Give a built spec its run_id, a random run_uid and created_at, and seal it. 0, or -1 with errno, said. */
 int spec_identify(json_t *spec, const char *run_id);
 
 /**
