@@ -129,7 +129,7 @@ contract() {
 	refuse link 111 "cannot read"
 }
 
-@test "every contract's page lists its keys as the contract has them (t/contract -m NAME prints the section)" {
+@test "every contract's page lists its keys as the contract has them (t/keys.sh writes them)" {
 	local name
 	for name in $(contract -n); do
 		[ -e "$HG_TOP/man/hg-$name.5" ] || { echo "no page for $name" >&2; false; }
