@@ -1,29 +1,34 @@
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "f16.h"
 #include "quantize.h"
 
-static int
-ascending(const void *a, const void *b)
-{
-	const float x = *(const float *)a, y = *(const float *)b;
-
-	return ((x > y) - (x < y));
-}
-
-/* Only the largest two or three values matter in rows of usual length, but a sort has no special cases. */
+/*
+ * The quantile lies among the k largest of |w|, k being 2 in rows of up to
+ * 600,000 columns: they are kept in order (largest first) as the row passes.
+ */
 static float
-quantile(float *v, size_t n)
+quantile(const float *w, size_t n, float *top)
 {
 	/* The public law works in float32, the rank included: that decides ties in int8x. */
 	const float rank = 0.9999984f * (float)(n - 1);
-	const size_t below = (size_t)rank;
-	const size_t above = below + 1 < n ? below + 1 : n - 1;
+	const size_t below = (size_t)rank, k = n - below;
+	double low, high;
 
-	qsort(v, n, sizeof(*v), ascending);
-	return ((float)(v[below] + ((double)v[above] - v[below]) * (double)(rank - (float)below)));
+	for (size_t i = 0; i < n; i++) {
+		const float x = fabsf(w[i]);
+		size_t at = i < k ? i : k;
+
+		if (at == k && x <= top[k - 1])
+			continue;
+		for (at -= at == k; at > 0 && top[at - 1] < x; at--)
+			top[at] = top[at - 1];
+		top[at] = x;
+	}
+	low = top[k - 1];
+	high = k > 1 ? top[k - 2] : low;
+	return ((float)(low + (high - low) * (double)(rank - (float)below)));
 }
 
 void
@@ -32,9 +37,7 @@ quantize_rows(const float *w, size_t rows, size_t cols, double scale_floor, int8
 	for (size_t r = 0; r < rows; r++, w += cols, q += cols) {
 		float clip, s;
 
-		for (size_t c = 0; c < cols; c++)
-			scratch[c] = fabsf(w[c]);
-		clip = quantile(scratch, cols);
+		clip = quantile(w, cols, scratch);
 		s = fmaxf(clip / 127.0f, (float)scale_floor);
 		scale[r] = f16_from(s);
 		if (s == 0) {

@@ -10,7 +10,7 @@
  *   scale = max(clip / 127, scale_floor), stored as binary16
  *   q     = round half to even(clamp(w, -clip, clip) / scale) within +-127
  * The division is by the float32 scale; restoring multiplies by the stored one.
- * Checked: t/golden int8x (exactly), t/unit/quantize.c.
+ * Checked: t/golden int8x (exactly), t/unit/artifact.c.
  */
 
 #define QUANTIZE_SCALE_FLOOR (1.0 / 127)	/* the public floor */
