@@ -30,7 +30,7 @@ endif
 LDLIBS := -Wl,--as-needed -ljansson -lz -lcrypto -lm
 
 # The one list of packages: build, run, demo and tests.
-APT := gcc libc6-dev libjansson-dev zlib1g-dev libssl-dev \
+APT := gcc g++ libc6-dev libjansson-dev zlib1g-dev libssl-dev \
 	sentencepiece jq bats perl shellcheck mandoc man-db strace python3 python3-jsonschema procps
 
 # --- what there is ----------------------------------------------------------
@@ -82,6 +82,7 @@ all: $(TOOLS:%=$(BIN)/%) $(if $(filter-out bin,$(BIN)),$(SCRIPTS:%=$(BIN)/%)) $(
 objects = $(patsubst %,$(B)/lib/$1/%.o,$($1_SRC))
 archives = $(foreach a,$1,$(if $($a_SRC),$(B)/libhg-$a.a))
 ALL_LIBS := $(call archives,$(AREAS))
+include cuda/cuda.mk
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -111,7 +112,7 @@ $(CHECKS:%=$(T)/%): $(T)/%: $(B)/t/%.o $(ALL_LIBS)
 
 $(T)/torture: $(B)/t/tracer/calls.o $(B)/t/tracer/durable.o
 
-$(UNITS:%=$(B)/unit/%): $(B)/unit/%: $(B)/t/unit/%.o $(ALL_LIBS)
+$(patsubst %,$(B)/unit/%,$(filter-out cuda_%,$(UNITS))): $(B)/unit/%: $(B)/t/unit/%.o $(ALL_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)

@@ -1,0 +1,51 @@
+# The CUDA backend, twice: emulated on the host, for `make check` everywhere;
+# and by nvcc, with CUDA=1.  Included by the Makefile, which defines B and Q.
+
+CUDA_SRC := adam attention attention_grad branch columns convert embed head mlp muon norm ops_cuda product profile qkv \
+	selftest stream sumsq
+CUDA_HOME ?= /usr/local/cuda
+
+# --- emulated ---------------------------------------------------------------
+
+EMU := $(B)/emu
+ifeq ($(origin CXX),default)
+CXX := $(if $(findstring clang,$(CC)),clang++,g++)
+endif
+comma := ,
+EMU_CXXFLAGS := -std=c++17 -O2 -g -ffp-contract=off -pthread -Wall -Wextra -Werror -Wno-unknown-pragmas \
+	-DHG_EMU -Icuda -Ilib/gpt -Ilib/base $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all)
+EMU_LDFLAGS := -g -pthread $(if $(SAN),-fsanitize=address$(comma)undefined)
+CUDA_UNITS := $(filter cuda_%,$(UNITS))
+
+$(EMU)/%.o: cuda/%.cu
+	@mkdir -p $(@D)
+	$(call say,EMU)
+	$(Q)$(CXX) $(EMU_CXXFLAGS) $(EMU_PLANT) -MMD -MP -x c++ -c -o $@ $<
+
+$(EMU)/%.o: cuda/%.cpp
+	@mkdir -p $(@D)
+	$(call say,EMU)
+	$(Q)$(CXX) $(EMU_CXXFLAGS) -MMD -MP -c -o $@ $<
+
+$(EMU)/c/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) -DHG_CUDA -DHG_EMU -Icuda $(HG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(EMU)/libhg-cuda.a: $(CUDA_SRC:%=$(EMU)/%.o) $(EMU)/emu.o $(EMU)/emu_blas.o
+	@rm -f $@
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
+
+# The registry compiled anew knows of `cuda`; it stands before the archive that has the other one.
+EMU_OBJS := $(EMU)/c/lib/gpt/ops.o $(EMU)/libhg-cuda.a
+$(CUDA_UNITS:%=$(B)/unit/%): $(B)/unit/%: $(EMU)/c/t/unit/%.o $(EMU_OBJS) $(ALL_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CXX) $(EMU_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(EMU)/golden: $(EMU)/c/t/golden.o $(EMU_OBJS) $(ALL_LIBS)
+	$(call say,LD)
+	$(Q)$(CXX) $(EMU_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+units: $(EMU)/golden

@@ -1,0 +1,749 @@
+/*
+ * The emulated device.  It owns the fibers that threads of a block are, the
+ * guard zones around memory, the queues that streams are, and a cublasLt of
+ * plain loops.  One process thread; the order in which things run is chosen
+ * by emu_set_order and is otherwise fixed, so every failure repeats.
+ */
+
+#include "emu.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <vector>
+
+#if !defined(__x86_64__)
+#include <ucontext.h>
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define HG_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HG_ASAN 1
+#endif
+#endif
+#ifdef HG_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+dim3 threadIdx, blockIdx, blockDim, gridDim;
+
+static struct emu_counts counts;
+static enum emu_order order = EMU_FORWARD;
+static uint64_t random_state = 1;
+static size_t memory_limit = (size_t)8 << 30;
+static int device_count = 1;
+
+void
+emu_die(const char *format, ...)
+{
+	va_list ap;
+
+	fputs("emulated device: ", stderr);
+	va_start(ap, format);
+	vfprintf(stderr, format, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	abort();
+}
+
+static uint64_t
+random_below(uint64_t n)
+{
+	random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+	return ((random_state >> 33) % n);
+}
+
+/* 0..n-1 in the order of the day. */
+static void
+arrange(std::vector<unsigned> &list, unsigned n)
+{
+	list.resize(n);
+	for (unsigned i = 0; i < n; i++)
+		list[i] = order == EMU_REVERSE ? n - 1 - i : i;
+	for (unsigned i = n; order == EMU_RANDOM && i > 1; i--)
+		std::swap(list[i - 1], list[random_below(i)]);
+}
+
+void
+emu_set_order(enum emu_order chosen, uint64_t seed)
+{
+	order = chosen;
+	random_state = seed * 2 + 1;
+}
+
+void
+emu_set_memory(size_t bytes)
+{
+	memory_limit = bytes;
+}
+
+void
+emu_set_devices(int count)
+{
+	device_count = count;
+}
+
+/* --- memory ------------------------------------------------------------------- */
+
+enum { GUARD = 256, POISON = 0xff, GUARD_BYTE = 0xfd };
+
+/* Guard zone, n bytes, guard zone. */
+struct zone {
+	char *base;
+	size_t n;
+};
+
+static std::map<char *, zone> live;	/* by first byte after the guard */
+static std::map<char *, size_t> pinned;
+
+static zone
+zone_new(size_t n)
+{
+	zone z = { (char *)aligned_alloc(GUARD, (n + 3 * GUARD - 1) / GUARD * GUARD), n };
+
+	if (z.base == NULL)
+		emu_die("the host is out of memory");
+	memset(z.base, GUARD_BYTE, GUARD);
+	memset(z.base + GUARD, POISON, n);
+	memset(z.base + GUARD + n, GUARD_BYTE, GUARD);
+#ifdef HG_ASAN
+	__asan_poison_memory_region(z.base, GUARD);
+	__asan_poison_memory_region(z.base + GUARD + n, GUARD);
+#endif
+	return (z);
+}
+
+static bool
+zone_damaged(const zone &z)
+{
+	bool damaged = false;
+
+#ifdef HG_ASAN
+	__asan_unpoison_memory_region(z.base, GUARD);
+	__asan_unpoison_memory_region(z.base + GUARD + z.n, GUARD);
+#endif
+	for (size_t i = 0; i < GUARD; i++)
+		if ((unsigned char)z.base[i] != GUARD_BYTE || (unsigned char)z.base[GUARD + z.n + i] != GUARD_BYTE)
+			damaged = true;
+#ifdef HG_ASAN
+	__asan_poison_memory_region(z.base, GUARD);
+	__asan_poison_memory_region(z.base + GUARD + z.n, GUARD);
+#endif
+	return (damaged);
+}
+
+static void
+zone_free(const zone &z)
+{
+	if (zone_damaged(z))
+		counts.damaged++;
+#ifdef HG_ASAN
+	__asan_unpoison_memory_region(z.base, GUARD);
+	__asan_unpoison_memory_region(z.base + GUARD + z.n, GUARD);
+#endif
+	free(z.base);
+}
+
+/* All of [p, p + n) must lie in one device allocation. */
+void
+emu_inside(const void *p, size_t n, const char *what)
+{
+	auto next = live.upper_bound((char *)p);
+
+	if (next == live.begin())
+		emu_die("%s: %p is no device memory", what, p);
+	--next;
+	if ((char *)p + n > next->first + next->second.n)
+		emu_die("%s: %zu bytes at byte %zu of an allocation of %zu", what, n, (size_t)((char *)p - next->first),
+		    next->second.n);
+}
+
+cudaError_t
+emu_malloc(void **p, size_t n)
+{
+	zone z;
+
+	if (counts.live_bytes + n > memory_limit)
+		return (cudaErrorMemoryAllocation);
+	z = zone_new(n);
+	*p = z.base + GUARD;
+	live[z.base + GUARD] = z;
+	counts.live_bytes += n;
+	counts.allocations++;
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaFree(void *p)
+{
+	if (p == NULL)
+		return (cudaSuccess);
+	auto found = live.find((char *)p);
+
+	if (found == live.end())
+		emu_die("cudaFree: %p was not allocated", p);
+	counts.live_bytes -= found->second.n;
+	zone_free(found->second);
+	live.erase(found);
+	return (cudaSuccess);
+}
+
+cudaError_t
+emu_malloc_host(void **p, size_t n)
+{
+	*p = malloc(n);
+	if (*p == NULL)
+		return (cudaErrorMemoryAllocation);
+	pinned[(char *)*p] = n;
+	counts.allocations++;
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaFreeHost(void *p)
+{
+	pinned.erase((char *)p);
+	free(p);
+	return (cudaSuccess);
+}
+
+static bool
+is_pinned(const void *p)
+{
+	auto next = pinned.upper_bound((char *)p);
+
+	return (next != pinned.begin() && (--next, (char *)p < next->first + next->second));
+}
+
+struct emu_counts
+emu_count(void)
+{
+	return (counts);
+}
+
+size_t
+emu_damaged_now(void)
+{
+	size_t n = 0;
+
+	for (auto &entry : live)
+		n += zone_damaged(entry.second);
+	return (n);
+}
+
+/* --- threads of a block ------------------------------------------------------- */
+
+enum { STACK = 256 << 10, SLOT = 32, WARP = 32 };
+
+#if defined(__x86_64__)
+/* Save what a call must preserve on this stack, continue on the other. */
+extern "C" void emu_switch(void **save, void *stack);
+__asm__(
+    ".text\n.globl emu_switch\n.type emu_switch,@function\nemu_switch:\n"
+    "	pushq %rbp\n	pushq %rbx\n	pushq %r12\n	pushq %r13\n	pushq %r14\n	pushq %r15\n"
+    "	movq %rsp, (%rdi)\n	movq %rsi, %rsp\n"
+    "	popq %r15\n	popq %r14\n	popq %r13\n	popq %r12\n	popq %rbx\n	popq %rbp\n	ret\n"
+    ".size emu_switch,.-emu_switch\n");
+#endif
+
+struct warp {
+	char slot[2][WARP * SLOT];	/* what the lanes published; used in turn */
+	unsigned lanes, arrived, passed;
+};
+
+struct fiber {
+	char *stack;
+	void *sp;
+#if !defined(__x86_64__)
+	ucontext_t context;
+#endif
+	bool running;			/* not yet returned */
+	const unsigned *passed;		/* waits until this counter... */
+	unsigned until;			/* ...differs from this */
+	unsigned turns;			/* exchanges so far */
+};
+
+static struct {
+	std::vector<fiber> fibers;
+	std::vector<warp> warps;
+	const std::function<void()> *body;
+	const char *kernel;
+	unsigned threads, arrived, passed;	/* at __syncthreads */
+	unsigned current;
+	zone shared;
+	void *home;			/* the scheduler's stack */
+#if !defined(__x86_64__)
+	ucontext_t home_context;
+#endif
+#ifdef HG_ASAN
+	const void *home_bottom;
+	size_t home_size;
+#endif
+} block;
+
+static void
+to_scheduler(bool for_good)
+{
+	fiber &f = block.fibers[block.current];
+
+#ifdef HG_ASAN
+	void *fake = NULL;
+
+	__sanitizer_start_switch_fiber(for_good ? NULL : &fake, block.home_bottom, block.home_size);
+#else
+	(void)for_good;
+#endif
+#if defined(__x86_64__)
+	emu_switch(&f.sp, block.home);
+#else
+	swapcontext(&f.context, &block.home_context);
+#endif
+#ifdef HG_ASAN
+	__sanitizer_finish_switch_fiber(fake, &block.home_bottom, &block.home_size);
+#endif
+}
+
+static void
+fiber_main(void)
+{
+#ifdef HG_ASAN
+	__sanitizer_finish_switch_fiber(NULL, &block.home_bottom, &block.home_size);
+#endif
+	(*block.body)();
+	block.fibers[block.current].running = false;
+	to_scheduler(true);
+	emu_die("a finished thread ran on");
+}
+
+static void
+fiber_start(fiber &f)
+{
+	if (f.stack == NULL && (f.stack = (char *)aligned_alloc(64, STACK)) == NULL)
+		emu_die("the host is out of memory");
+#if defined(__x86_64__)
+	void **top = (void **)(f.stack + STACK) - 1;
+
+	*--top = (void *)fiber_main;	/* where `ret` goes, with the stack as after a call */
+	for (int i = 0; i < 6; i++)
+		*--top = NULL;
+	f.sp = top;
+#else
+	getcontext(&f.context);
+	f.context.uc_stack.ss_sp = f.stack;
+	f.context.uc_stack.ss_size = STACK;
+	f.context.uc_link = NULL;
+	makecontext(&f.context, fiber_main, 0);
+#endif
+	f.running = true;
+	f.passed = NULL;
+	f.turns = 0;
+}
+
+static void
+fiber_run(unsigned i)
+{
+	fiber &f = block.fibers[i];
+
+	block.current = i;
+	threadIdx = dim3(i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y);
+#ifdef HG_ASAN
+	void *fake = NULL;
+
+	__sanitizer_start_switch_fiber(&fake, f.stack, STACK);
+#endif
+#if defined(__x86_64__)
+	emu_switch(&block.home, f.sp);
+#else
+	swapcontext(&block.home_context, &f.context);
+#endif
+#ifdef HG_ASAN
+	__sanitizer_finish_switch_fiber(fake, NULL, NULL);
+#endif
+}
+
+/* Wait until ${passed} moves on. */
+static void
+wait_for(const unsigned &passed)
+{
+	fiber &f = block.fibers[block.current];
+
+	f.passed = &passed;
+	f.until = passed;
+	to_scheduler(false);
+}
+
+void
+emu_syncthreads(void)
+{
+	if (++block.arrived == block.threads) {
+		block.arrived = 0;
+		block.passed++;
+		return;
+	}
+	wait_for(block.passed);
+}
+
+const char *
+emu_exchange(const void *mine, size_t n)
+{
+	const unsigned thread = block.current, lane = thread % WARP;
+	warp &w = block.warps[thread / WARP];
+	char *slots = w.slot[block.fibers[thread].turns++ % 2];
+
+	memcpy(slots + lane * SLOT, mine, n);
+	if (++w.arrived == w.lanes) {
+		w.arrived = 0;
+		w.passed++;
+	} else {
+		wait_for(w.passed);
+	}
+	return (slots);
+}
+
+void *
+emu_shared(void)
+{
+	return (block.shared.base + GUARD);
+}
+
+static void
+run_block(void)
+{
+	std::vector<unsigned> list;
+	unsigned running = block.threads;
+
+	for (unsigned i = 0; i < block.threads; i++)
+		fiber_start(block.fibers[i]);
+	for (warp &w : block.warps)
+		w = warp();
+	for (unsigned i = 0; i < block.threads; i++)
+		block.warps[i / WARP].lanes++;
+	block.arrived = block.passed = 0;
+	memset(emu_shared(), POISON, block.shared.n);
+	while (running > 0) {
+		bool moved = false;
+
+		arrange(list, block.threads);
+		for (unsigned i : list) {
+			fiber &f = block.fibers[i];
+
+			if (!f.running || (f.passed != NULL && *f.passed == f.until))
+				continue;
+			f.passed = NULL;
+			fiber_run(i);
+			running -= !f.running;
+			moved = true;
+		}
+		if (!moved)
+			emu_die("kernel %s, block (%u, %u, %u): not all threads reach a barrier or exchange", block.kernel,
+			    blockIdx.x, blockIdx.y, blockIdx.z);
+	}
+	if (block.arrived > 0)
+		emu_die("kernel %s: a barrier was left waiting", block.kernel);
+}
+
+static void
+run_grid(const char *name, dim3 grid, dim3 threads, size_t shared, const std::function<void()> &body)
+{
+	const unsigned blocks = grid.x * grid.y * grid.z;
+	std::vector<unsigned> list;
+
+	gridDim = grid;
+	blockDim = threads;
+	block.kernel = name;
+	block.body = &body;
+	block.threads = threads.x * threads.y * threads.z;
+	if (block.threads % WARP != 0 || block.threads == 0 || block.threads > 1024)
+		emu_die("kernel %s: a block of %u threads is not whole warps", name, block.threads);
+	if (blocks == 0 || grid.y > 65535 || grid.z > 65535)
+		emu_die("kernel %s: no grid of (%u, %u, %u)", name, grid.x, grid.y, grid.z);
+	if (shared > (size_t)99 << 10)
+		emu_die("kernel %s: %zu bytes of shared memory are more than the smallest card has", name, shared);
+	if (block.fibers.size() < block.threads)
+		block.fibers.resize(block.threads);
+	block.warps.resize((block.threads + WARP - 1) / WARP);
+	block.shared = zone_new(shared);
+	arrange(list, blocks);
+	for (unsigned i : list) {
+		blockIdx = dim3(i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y);
+		run_block();
+	}
+	if (zone_damaged(block.shared))
+		fprintf(stderr, "emulated device: kernel %s wrote outside its shared memory\n", name);
+	zone_free(block.shared);
+}
+
+static uint32_t
+pair_of(const uint16_t *low, const uint16_t *high)
+{
+	return ((uint32_t)*low | (uint32_t)*high << 16);
+}
+
+void
+emu_ldmatrix(uint32_t *out, int count, int transposed, const void *row)
+{
+	const char *rows = emu_exchange(&row, sizeof(row));
+	const int lane = emu_lane();
+
+	for (int m = 0; m < count; m++) {
+		const uint16_t *p[8];
+
+		for (int r = 0; r < 8; r++) {
+			memcpy(&p[r], rows + (m * 8 + r) * SLOT, sizeof(p[r]));
+			if ((uintptr_t)p[r] % 16 != 0)
+				emu_die("kernel %s: ldmatrix of a row that is not aligned to 16 bytes", block.kernel);
+		}
+		if (transposed)
+			out[m] = pair_of(&p[lane % 4 * 2][lane / 4], &p[lane % 4 * 2 + 1][lane / 4]);
+		else
+			out[m] = pair_of(&p[lane / 4][lane % 4 * 2], &p[lane / 4][lane % 4 * 2 + 1]);
+	}
+}
+
+static float
+half_of(uint32_t pair, int high)
+{
+	return (__bfloat162float(__nv_bfloat16 { (uint16_t)(high ? pair >> 16 : pair) }));
+}
+
+void
+emu_mma(float c[4], const uint32_t a[4], const uint32_t b[2])
+{
+	uint32_t mine[6] = { a[0], a[1], a[2], a[3], b[0], b[1] };
+	const char *slots = emu_exchange(mine, sizeof(mine));
+	const int lane = emu_lane();
+
+	for (int i = 0; i < 4; i++) {
+		const int row = lane / 4 + (i / 2) * 8, col = lane % 4 * 2 + i % 2;
+
+		for (int k = 0; k < 16; k++) {
+			uint32_t left[6], right[6];
+
+			memcpy(left, slots + (row % 8 * 4 + k % 8 / 2) * SLOT, sizeof(left));
+			memcpy(right, slots + (col * 4 + k % 8 / 2) * SLOT, sizeof(right));
+			c[i] += half_of(left[row / 8 + k / 8 * 2], k % 2) * half_of(right[4 + k / 8], k % 2);
+		}
+	}
+}
+
+/* --- streams and events --------------------------------------------------- */
+
+struct emu_stream {
+	std::deque<work> queue;
+};
+
+struct emu_event {
+	uint64_t asked, done;		/* records asked for, and passed */
+};
+
+static std::vector<emu_stream *> streams;
+
+void
+emu_submit(cudaStream_t stream, work item)
+{
+	counts.submitted++;
+	stream->queue.push_back(item);
+}
+
+/* Let all streams run, one item of one stream at a time, until ${done}. */
+static void
+run_until(const std::function<bool()> &done)
+{
+	std::vector<unsigned> list;
+
+	while (!done()) {
+		bool moved = false;
+
+		arrange(list, (unsigned)streams.size());
+		for (unsigned i : list) {
+			if (streams[i]->queue.empty())
+				continue;
+			const work item = streams[i]->queue.front();
+
+			streams[i]->queue.pop_front();
+			item();
+			moved = true;
+			break;
+		}
+		if (!moved)
+			emu_die("waited for something that was never asked for");
+	}
+}
+
+void
+emu_launch(const char *name, dim3 grid, dim3 threads, size_t shared, cudaStream_t stream, work body)
+{
+	emu_submit(stream, [=] { run_grid(name, grid, threads, shared, body); });
+}
+
+cudaError_t
+cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
+{
+	*stream = new emu_stream();
+	streams.push_back(*stream);
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaStreamSynchronize(cudaStream_t stream)
+{
+	counts.waits++;
+	run_until([=] { return (stream->queue.empty()); });
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaStreamDestroy(cudaStream_t stream)
+{
+	run_until([=] { return (stream->queue.empty()); });
+	for (size_t i = 0; i < streams.size(); i++) {
+		if (streams[i] == stream) {
+			streams.erase(streams.begin() + (long)i);
+			break;
+		}
+	}
+	delete stream;
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaMemcpyAsync(void *to, const void *from, size_t n, cudaMemcpyKind kind, cudaStream_t stream)
+{
+	if (kind != cudaMemcpyHostToDevice)
+		emu_inside(from, n, "copy from the device");
+	if (kind != cudaMemcpyDeviceToHost)
+		emu_inside(to, n, "copy to the device");
+	if (kind == cudaMemcpyHostToDevice && !is_pinned(from)) {
+		auto staged = std::make_shared<std::vector<char>>((const char *)from, (const char *)from + n);
+
+		emu_submit(stream, [=] { memcpy(to, staged->data(), n); });
+		return (cudaSuccess);
+	}
+	emu_submit(stream, [=] { memmove(to, from, n); });
+	if (kind == cudaMemcpyDeviceToHost && !is_pinned(to))
+		return (cudaStreamSynchronize(stream));
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaMemsetAsync(void *p, int byte, size_t n, cudaStream_t stream)
+{
+	emu_inside(p, n, "memset");
+	emu_submit(stream, [=] { memset(p, byte, n); });
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaEventCreateWithFlags(cudaEvent_t *event, unsigned)
+{
+	*event = new emu_event();
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaEventDestroy(cudaEvent_t event)
+{
+	delete event;
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
+{
+	const uint64_t number = ++event->asked;
+
+	emu_submit(stream, [=] { event->done = number; });
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaEventSynchronize(cudaEvent_t event)
+{
+	if (event->done == event->asked)
+		return (cudaSuccess);
+	counts.waits++;
+	run_until([=] { return (event->done == event->asked); });
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaEventElapsedTime(float *ms, cudaEvent_t, cudaEvent_t)
+{
+	*ms = 0;
+	return (cudaSuccess);
+}
+
+/* --- the device ------------------------------------------------------------------ */
+
+cudaError_t
+cudaGetDeviceCount(int *count)
+{
+	*count = device_count;
+	return (device_count > 0 ? cudaSuccess : cudaErrorNoDevice);
+}
+
+cudaError_t
+cudaSetDevice(int)
+{
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaGetDeviceProperties(cudaDeviceProp *prop, int)
+{
+	*prop = cudaDeviceProp();
+	strcpy(prop->name, "emulated device");
+	prop->major = 8;
+	prop->minor = 0;
+	prop->multiProcessorCount = 4;
+	prop->totalGlobalMem = memory_limit;
+	prop->sharedMemPerBlockOptin = (size_t)99 << 10;
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaRuntimeGetVersion(int *version)
+{
+	*version = 0;
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaDriverGetVersion(int *version)
+{
+	*version = 0;
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaGetLastError(void)
+{
+	return (cudaSuccess);
+}
+
+const char *
+cudaGetErrorString(cudaError_t error)
+{
+	switch (error) {
+	case cudaSuccess:
+		return ("no error");
+	case cudaErrorMemoryAllocation:
+		return ("out of memory");
+	default:
+		return ("no CUDA-capable device is detected");
+	}
+}
+
+cudaError_t
+cudaMemGetInfo(size_t *free_bytes, size_t *total)
+{
+	*free_bytes = memory_limit - counts.live_bytes;
+	*total = memory_limit;
+	return (cudaSuccess);
+}

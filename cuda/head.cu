@@ -1,0 +1,105 @@
+/*
+ * Head and loss: logits of a chunk of rows at a time, capped, turned into
+ * losses and then into their own gradient; full logits never exist.
+ */
+
+#include "norm.cuh"
+#include "product.cuh"
+
+enum { HEAD_THREADS = 256 };
+
+/* z = cap * tanh(z / cap) */
+__global__ void __launch_bounds__(ROW_THREADS)
+softcap(float *z, float cap, size_t n)
+{
+	const size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
+
+	if (i < n)
+		z[i] = cap * tanhf(z[i] / cap);
+}
+
+/*
+ * One block for each row of z (rows, V): cap it, nats = -log softmax at the
+ * target, and dz = the gradient of scale * nats reaching z before the cap;
+ * dz NULL when no gradient is wanted.
+ * Shared: a place for each warp.
+ */
+template <typename A>
+__global__ void __launch_bounds__(HEAD_THREADS)
+cross_entropy(float *nats, A *dz, float *z, const int32_t *targets, int V, float cap, float scale)
+{
+	const size_t row = (size_t)blockIdx.x * V;
+	const int target = targets[blockIdx.x];
+	float *scratch = device_shared<float>();
+	float max = -INFINITY, sum = 0, lse;
+
+	for (int v = (int)threadIdx.x; v < V; v += HEAD_THREADS) {
+		z[row + v] = cap * tanhf(z[row + v] / cap);
+		max = fmaxf(max, z[row + v]);
+	}
+	max = block_max(max, scratch);
+	for (int v = (int)threadIdx.x; v < V; v += HEAD_THREADS)
+		sum += expf(z[row + v] - max);
+	lse = max + logf(block_sum(sum, scratch));
+	if ((int)threadIdx.x == target % HEAD_THREADS)
+		nats[blockIdx.x] = lse - z[row + target];
+	if (dz == NULL)
+		return;
+	for (int v = (int)threadIdx.x; v < V; v += HEAD_THREADS) {
+		const float part = z[row + v] / cap;
+		const float p = expf(z[row + v] - lse) - (v == target ? 1.0f : 0.0f);
+
+		store(&dz[row + v], scale * p * (1.0f - part * part));
+	}
+}
+
+template <typename A>
+static void
+head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a)
+{
+	const size_t N = rows.B * rows.T, C = ctx->C, V = ctx->V;
+	const float *x = rows_of<float>(a->x, 0, N, C);
+	const A *w = low<A>(a->w), *h = (const A *)ctx->h;
+
+	norm_rows(ctx, ctx->h, x, N);
+	for (size_t first = 0; first < N; first += ctx->head_rows) {
+		const size_t some = at_most(N - first, ctx->head_rows);
+		A *dz = a->dx != NULL ? (A *)ctx->dz : NULL;
+
+		product_onto(ctx, ctx->z, NULL, h + first * C, w, some, V, C);
+		launch(ctx, "cross_entropy", cross_entropy<A>, (unsigned)some, HEAD_THREADS,
+		    HEAD_THREADS / 32 * sizeof(float),
+		    rows_of<float>(a->nats, a->nats_at + first, some, 1), dz, ctx->z,
+		    rows_of<int32_t>(a->targets, first, some, 1), (int)V, (float)ctx->g.logit_softcap, a->grad_scale);
+		if (a->dx == NULL)
+			continue;
+		product_dw(ctx, rows_of<float>(a->dw, 0, V, C), true, dz, h + first * C, some, V, C);
+		product_dx_wide(ctx, ctx->dh + first * C, false, dz, w, some, V, C);
+	}
+	if (a->dx != NULL)
+		norm_rows_grad(ctx, rows_of<float>(a->dx, 0, N, C), NULL, ctx->dh, x, N);
+}
+
+void
+cuda_head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a)
+{
+	if (ctx->arith == OPS_BF16)
+		head<bf16>(ctx, rows, a);
+	else
+		head<float>(ctx, rows, a);
+}
+
+void
+cuda_logits(struct ops_ctx *ctx, struct ops_buf *out, const struct ops_buf *x, size_t first, size_t count,
+    const struct ops_buf *w)
+{
+	const size_t C = ctx->C, V = ctx->V;
+	float *z = rows_of<float>(out, 0, count, V);
+
+	assert(count <= ctx->g.max_rows);
+	norm_rows(ctx, ctx->h, rows_of<float>(x, first, count, C), count);
+	product_onto(ctx, z, NULL, ctx->h, ctx->arith == OPS_BF16 ? (const void *)w->low : w->data, count, V, C);
+	launch(ctx, "softcap", softcap, blocks_of(count * V, ROW_THREADS), ROW_THREADS, 0, z,
+	    (float)ctx->g.logit_softcap,
+	    count * V);
+}
