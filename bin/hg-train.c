@@ -530,27 +530,26 @@ file_of(int dirfd, const char *name)
 	return (json_pack("{s:s, s:I, s:s}", "file", name, "bytes", (json_int_t)bytes, "sha256", sha256));
 }
 
+/* Nothing in it tells one run from another: the same weights are the same file. */
 static int
 write_checkpoint(struct train *x)
 {
 	const struct params *p = model_params(x->m);
 	struct atomfile *out;
-	json_t *extra = json_pack("{s:s}", "run_uid", x->r->spec.run_uid);
 	float *w;
 
-	if (extra == NULL || (w = malloc(p->n * sizeof(*w))) == NULL)
+	if ((w = malloc(p->n * sizeof(*w))) == NULL)
 		return (-1);
 	model_get(x->m, w);
 	if ((out = atomfile_begin(stage_outputs(x->w), RUNDIR_CHECKPOINT)) == NULL)
 		goto err0;
-	if (checkpoint_write(atomfile_fd(out), p, w, extra) == -1) {
+	if (checkpoint_write(atomfile_fd(out), p, w, NULL) == -1) {
 		atomfile_abort(out);
 		return (-1);
 	}
 	if (atomfile_commit(out, ATOMFILE_CREATE) == -1)
 		goto err0;
 	free(w);
-	json_decref(extra);
 	return (0);
 err0:
 	say_errno("cannot write '%s'", RUNDIR_CHECKPOINT);
