@@ -238,9 +238,8 @@ selftest_run(const struct ops *ops, struct ops_ctx *(*open)(const struct ops_ope
 			size += x * x;
 		}
 		if (!(error <= allowed * size)) {
-			say_error("self-test of backend 'cuda' failed: %s differ by %.3g of their size, %.3g allowed;
-			    check the "
-			    "driver and the card", names[part], sqrt(error / size), sqrt(allowed));
+			say_error("self-test of backend 'cuda' failed: %s differ by %.3g of their size, %.3g allowed; "
+			    "check the driver and the card", names[part], sqrt(error / size), sqrt(allowed));
 			errno = EPROTO;
 			goto out;
 		}

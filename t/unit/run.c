@@ -188,7 +188,7 @@ test_rundir(void)
 {
 	char top[] = "/tmp/run-unit.XXXXXX", path[256];
 	struct rundir r;
-	char *word;
+	char *word = NULL;
 	int null;
 
 	/* What is refused is said; this test keeps it from the eye. */
