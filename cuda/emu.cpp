@@ -441,8 +441,8 @@ run_block(void)
 			moved = true;
 		}
 		if (!moved)
-			emu_die("kernel %s, block (%u, %u, %u): not all threads reach a barrier or exchange", block.kernel,
-			    blockIdx.x, blockIdx.y, blockIdx.z);
+			emu_die("kernel %s, block (%u, %u, %u): a barrier or exchange that not all threads reach",
+			    block.kernel, blockIdx.x, blockIdx.y, blockIdx.z);
 	}
 	if (block.arrived > 0)
 		emu_die("kernel %s: a barrier was left waiting", block.kernel);
