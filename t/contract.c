@@ -79,6 +79,16 @@ followed(const json_t *root, const json_t *schema)
 	return (ref == NULL ? schema : json_object_get(json_object_get(root, "$defs"), ref + strlen("#/$defs/")));
 }
 
+/* An object with members; owner and file are described once, in hg-contract(7). */
+static int
+is_described_here(const json_t *root, const json_t *schema)
+{
+	const char *ref = jsonio_text(schema, "$ref", "");
+
+	return (json_object_get(followed(root, schema), "properties") != NULL && strstr(ref, "/owner") == NULL &&
+	    strstr(ref, "/file") == NULL);
+}
+
 static void
 print_value(const json_t *v)
 {
@@ -112,6 +122,8 @@ print_type(const json_t *root, const json_t *schema)
 	const json_t *type = json_object_get(schema, "type"), *list;
 	size_t i;
 
+	if (ref != NULL && is_described_here(root, schema))
+		schema = followed(root, schema), ref = NULL, type = json_object_get(schema, "type");
 	if (ref != NULL) {
 		for (ref += strlen("#/$defs/"); *ref != '\0'; ref++)
 			putchar(*ref == '_' ? ' ' : *ref);
@@ -135,7 +147,7 @@ print_type(const json_t *root, const json_t *schema)
 	for (i = 0; i < json_array_size(type); i++)
 		printf("%s%s", i == 0 ? "" : " or ", json_string_value(json_array_get(type, i)));
 	list = json_object_get(schema, "items");
-	if (list != NULL && json_object_get(followed(root, list), "properties") == NULL) {
+	if (list != NULL && !is_described_here(root, list)) {
 		fputs(" of ", stdout);
 		print_type(root, list);
 	}
@@ -208,11 +220,10 @@ print_members(const json_t *root, const json_t *schema, const char *prefix)
 		puts(json_object_get(member, "description") == NULL ? "." : ":");
 		if (json_object_get(member, "description") != NULL)
 			print_text(jsonio_text(member, "description", ""));
-		/* Shared definitions are described once, in hg-contract(7). */
-		if (json_object_get(member, "properties") != NULL)
+		if (is_described_here(root, member))
 			print_members(root, member, path);
 		inner = json_object_get(member, "items");
-		if (inner != NULL && json_object_get(inner, "properties") != NULL) {
+		if (inner != NULL && is_described_here(root, inner)) {
 			snprintf(path, sizeof(path), "%s%s%s[]", prefix, *prefix == '\0' ? "" : ".", key);
 			print_members(root, inner, path);
 		}

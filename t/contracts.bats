@@ -147,7 +147,9 @@ contract() {
 	local word page
 	page=$(mandoc -T ascii -O width=1000 "$HG_TOP/man/hg-contract.7" | col -b)
 	for word in $(jq -r '.. | objects | keys[]' "$HG_TOP"/contracts/*.json | grep -E '^(x-|\$)' | sort -u) \
-	    $(jq -r '."$defs" // {} | keys[] | sub("_or_.*"; "") | gsub("_"; ".")' "$HG_TOP"/contracts/*.json | sort -u); do
+	    $(jq -r '."$defs" // {} | to_entries[] | select((.value | has("properties") | not) or
+	    (.key | test("owner|file"))) | .key | sub("_or_.*"; "") | gsub("_"; ".")' "$HG_TOP"/contracts/*.json |
+	    sort | uniq -d); do
 		grep -qE -- "(^|[ ,])${word//\$/\\\$}([ ,.]|\$)" <<< "$page" || { echo "no $word in hg-contract(7)" >&2; false; }
 	done
 }

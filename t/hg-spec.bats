@@ -37,6 +37,8 @@ jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load
 }
 
 @test "defaults are the published values" {
+	jq '.tokenizer.vocab_size = 1024' data/dataset.json > new
+	mv new data/dataset.json
 	spec runs/a
 	[ "$(jq -c '.model | [.vocab_size, .num_layers, .model_dim, .num_heads, .num_kv_heads, .mlp_mult, .tie_embeddings,
 	    .rope_base, .logit_softcap, .qk_gain_init, .tied_embed_init_std]' runs/a/spec.json)" = \
@@ -112,7 +114,8 @@ jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load
 	local d="-s data.dir=data"
 	refuse 100 "'num_heads' is 7; it must divide model_dim 512" $d -s model.num_heads=7 runs/a
 	refuse 100 "'num_kv_heads' is 3" $d -s model.num_kv_heads=3 runs/a
-	refuse 100 "model.vocab_size: 100 is less than the 260 tokens" $d -s model.vocab_size=100 runs/a
+	refuse 100 "model.vocab_size: 100 is not the 260 tokens" $d -s model.vocab_size=100 runs/a
+	refuse 100 "model.vocab_size: 1024 is not the 260 tokens" $d -s model.vocab_size=1024 runs/a
 	refuse 100 "train.batch_tokens: 1000 is not a multiple of train.seq_len 1024" $d -s train.batch_tokens=1000 runs/a
 	refuse 100 "train.micro_batch_tokens: 1000 is not a multiple" $d -s train.micro_batch_tokens=1000 runs/a
 	refuse 100 "is not a multiple of train.micro_batch_tokens 3072" $d -s train.micro_batch_tokens=3072 runs/a
@@ -206,6 +209,9 @@ jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load
 	hg-spec -s data.dir=other runs/b
 	[ "$(jq .digests.data_sha256 runs/a/spec.json)" = "$(jq .digests.data_sha256 runs/b/spec.json)" ]
 	[ "$(jq .digests.tokenizer_sha256 runs/a/spec.json)" != "$(jq .digests.tokenizer_sha256 runs/b/spec.json)" ]
+	[ "$(jq .digests.config_sha256 runs/a/spec.json)" != "$(jq .digests.config_sha256 runs/b/spec.json)" ]
+	# Though its vocabulary is larger, and the model's with it: one thing has changed.
+	[ "$(jq .model.vocab_size runs/b/spec.json)" = 1024 ]
 	[ "$(jq .digests.model_sha256 runs/a/spec.json)" = "$(jq .digests.model_sha256 runs/b/spec.json)" ]
 	# Where the text is not known, the shards stand for it.
 	for d in data other; do
@@ -380,6 +386,8 @@ jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load
 
 @test "every spec in examples is accepted and reaches its full rate" {
 	local f
+	jq '.tokenizer.vocab_size = 1024' data/dataset.json > new
+	mv new data/dataset.json
 	for f in "$HG_TOP"/examples/specs/*.json; do
 		run --separate-stderr hg-spec -b "$f" -s data.dir=data "runs/$(basename "$f" .json)"
 		[ "$status" -eq 0 ] || { echo "$f: $stderr" >&2; false; }

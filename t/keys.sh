@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 [ $# -gt 0 ] || eval "set -- $(t/contract -n | tr '\n' ' ')"
 for name; do
 	page=man/hg-$name.5
+	[ -e "$page" ] || { echo "$page is missing" >&2; continue; }
 	t/contract -m "$name" > "$page.keys"
 	awk -v keys="$page.keys" '
 	    /^\.Sh (KEYS|KINDS)$/ { if (!done++) while ((getline line < keys) > 0) print line; skip = 1; next }

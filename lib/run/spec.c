@@ -23,6 +23,14 @@
 #define HOUR_MS ((int64_t)3600 * 1000)
 #define DAY_MS (24 * HOUR_MS)
 
+/* Keys whose null, in a request, takes another key's value; in a spec they are never null. */
+static const struct {
+	const char *key, *from;
+} taken[] = {
+	{ "model.vocab_size", "data.vocab_size" },
+	{ "eval.seq_len", "train.seq_len" },
+};
+
 /* --- what the contract says ----------------------------------------------- */
 
 static const json_t *
@@ -436,9 +444,10 @@ result_keys(const json_t *spec, const char *section)
 	return (kept);
 }
 
-/* The digest of sections' result keys and of digests that exist already. */
+/* The digest of sections' result keys, but for one of the model's, and of digests that exist already. */
 static json_t *
-digest_of(const json_t *spec, const json_t *digests, const char *const *sections, const char *const *others)
+digest_of(const json_t *spec, const json_t *digests, const char *const *sections, const char *not,
+    const char *const *others)
 {
 	char hex[SHA256_HEX_SIZE];
 	json_t *v = json_object(), *made = NULL;
@@ -446,6 +455,7 @@ digest_of(const json_t *spec, const json_t *digests, const char *const *sections
 	for (; *sections != NULL; sections++)
 		if (json_object_set_new(v, *sections, result_keys(spec, *sections)) == -1)
 			goto out;
+	json_object_del(json_object_get(v, "model"), not);
 	for (; *others != NULL; others++)
 		if (json_object_set(v, *others, json_object_get(digests, *others)) == -1)
 			goto out;
@@ -464,14 +474,16 @@ put_digests(const json_t *spec, json_t *digests)
 	static const char *const config_too[] = {
 		"data_sha256", "tokenizer_sha256", "init_sha256", "replay_sha256", NULL,
 	};
+	/* The vocabulary is the tokenizer's: another one is a change of the tokenizer, not of the model too. */
 	static const char *const model[] = { "model", "train", "export", "budget", NULL };
 	static const char *const model_too[] = { "init_sha256", "replay_sha256", NULL };
 	static const char *const eval[] = { "eval", NULL };
 	static const char *const nothing[] = { NULL };
 
-	if (json_object_set_new(digests, "config_sha256", digest_of(spec, digests, config, config_too)) == -1 ||
-	    json_object_set_new(digests, "model_sha256", digest_of(spec, digests, model, model_too)) == -1 ||
-	    json_object_set_new(digests, "eval_sha256", digest_of(spec, digests, eval, nothing)) == -1) {
+	if (json_object_set_new(digests, "config_sha256", digest_of(spec, digests, config, "", config_too)) == -1 ||
+	    json_object_set_new(digests, "model_sha256",
+	    digest_of(spec, digests, model, "vocab_size", model_too)) == -1 ||
+	    json_object_set_new(digests, "eval_sha256", digest_of(spec, digests, eval, "", nothing)) == -1) {
 		errno = ENOMEM;
 		return (-1);
 	}
@@ -622,9 +634,9 @@ check_together(const json_t *spec)
 	const char *mode = jsonio_text(spec, "eval.mode", "");
 	int64_t stride;
 
-	if (vocab < tokens)
-		return (wrong("model.vocab_size: %lld is less than the %lld tokens of '%s'; "
-		    "say -s model.vocab_size=%lld", vocab, tokens, jsonio_text(spec, "data.dir", ""), tokens));
+	if (vocab != tokens)
+		return (wrong("model.vocab_size: %lld is not the %lld tokens of '%s'; leave it out, or say %lld",
+		    vocab, tokens, jsonio_text(spec, "data.dir", ""), tokens));
 	if (batch % seq != 0)
 		return (wrong("train.batch_tokens: %lld is not a multiple of train.seq_len %lld", batch, seq));
 	if (micro % seq != 0)
@@ -646,14 +658,18 @@ int
 spec_build(const json_t *request, json_t **out)
 {
 	json_t *spec;
+	size_t i;
 	int error;
 
 	if ((spec = filled(request)) == NULL)
 		return (-1);
-	if (json_is_null(jsonio_get(spec, "eval.seq_len")) &&
-	    json_object_set(json_object_get(spec, "eval"), "seq_len", jsonio_get(spec, "train.seq_len")) == -1)
-		goto err1;
-	if (put_data(request, spec) == -1 || put_file(spec, "init_from", "init_sha256") == -1 ||
+	if (put_data(request, spec) == -1)
+		goto err0;
+	for (i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		if (json_is_null(jsonio_get(spec, taken[i].key)) &&
+		    jsonio_put(spec, taken[i].key, json_incref(jsonio_get(spec, taken[i].from))) == -1)
+			goto err1;
+	if (put_file(spec, "init_from", "init_sha256") == -1 ||
 	    put_file(spec, "replay", "replay_sha256") == -1 || check_together(spec) == -1)
 		goto err0;
 	if (put_digests(spec, json_object_get(spec, "digests")) == -1)
@@ -700,8 +716,15 @@ verify(const json_t *spec)
 	json_t *digests = json_object_get(spec, "digests"), *again, *member;
 	char hex[SHA256_HEX_SIZE];
 	const char *key;
+	size_t i;
 	int rc = -1;
 
+	for (i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
+		if (json_is_null(jsonio_get(spec, taken[i].key))) {
+			say_error("'%s': %s: null is not filled in", SPEC_FILE, taken[i].key);
+			errno = EBADMSG;
+			return (-1);
+		}
 	if ((again = json_copy(digests)) == NULL || put_digests(spec, again) == -1 || content_digest(spec, hex) == -1 ||
 	    json_object_set_new(again, "content_sha256", json_string(hex)) == -1 ||
 	    json_object_set(again, "tokenizer_sha256", jsonio_get(spec, "data.tokenizer_sha256")) == -1) {
