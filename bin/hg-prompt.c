@@ -26,6 +26,7 @@ static const struct opt_tool tool = {
 };
 
 #define MAX_TOKENS 65536
+#define MAX_PROMPT_BYTES 65536
 
 struct request {
 	const char *text;	/* NULL: the spec's; so for the others where not set */
@@ -216,7 +217,10 @@ main(int argc, char **argv)
 	exit_init(tool.name);
 	if ((i = opt_parse(&tool, table, argc, argv)) < 0)
 		return (exit_flush(i == OPT_EXIT ? HG_EXIT_DONE : HG_EXIT_USAGE));
-	q.text = opt_row(table, 'p')->value;
+	if ((q.text = opt_row(table, 'p')->value) != NULL && strlen(q.text) > MAX_PROMPT_BYTES) {
+		say_error("-p: the prompt is %zu bytes long, at most %d are taken", strlen(q.text), MAX_PROMPT_BYTES);
+		return (opt_usage(&tool));
+	}
 	if ((text = opt_row(table, 'n')->value) != NULL && num_u64(text, 1, MAX_TOKENS, &q.tokens) == -1) {
 		say_error("-n '%s' is not a number of tokens from 1 to %d", text, MAX_TOKENS);
 		return (opt_usage(&tool));

@@ -26,3 +26,28 @@ until_true() {
 		read -r -t 0.02 <> <(:) || :
 	done
 }
+
+# tiny_data DIR: a data directory of bytes from 400 made-up sentences, 20 of them for validation.
+tiny_data() {
+	awk 'BEGIN { n = split("the a small cat dog reads writes every old new letter house and sees", w, " "); s = 7
+	    for (d = 0; d < 400; d++) { line = "";
+		for (i = 0; i < 12 + d % 9; i++) { s = (s * 1103 + 12345) % 65536; line = line (i ? " " : "") w[s % n + 1] }
+		print "Document " d ": " line "." } }' > "$1.txt"
+	hg-data -B -n 20 -f lines -o "$1" "$1.txt"
+}
+
+# tiny_spec RUN [SECTION.KEY=VALUE]...: three steps of the smallest model by the reference backend; DATA names its data.
+tiny_spec() {
+	local run=$1 base=${BATS_FILE_TMPDIR:-$BATS_TEST_TMPDIR}/tiny-base.json settings=() s
+	shift
+	for s in "$@"; do settings+=(-s "$s"); done
+	[ -e "$base" ] || cat > "$base" <<-'END'
+		{"model": {"vocab_size": 260, "num_layers": 2, "model_dim": 32, "num_heads": 4, "num_kv_heads": 2},
+		 "train": {"seq_len": 64, "batch_tokens": 256, "micro_batch_tokens": 128, "iterations": 3, "warmup_steps": 1,
+			"warmdown_frac": 0.4},
+		 "prompt": {"text": "Document", "tokens": 8},
+		 "budget": {"max_wallclock_ms": "none"},
+		 "system": {"backend": "ref", "threads": 1}}
+	END
+	hg-spec -b "$base" -s "data.dir=$DATA" "${settings[@]}" "$run"
+}

@@ -1,0 +1,266 @@
+# hg-export, hg-prompt and hg-score: an honest number, bound to the bytes that it came from.
+load helper
+
+setup_file() {
+	export DATA=$BATS_FILE_TMPDIR/data HOMEGOLF_LANES=$BATS_FILE_TMPDIR/lanes
+	tiny_data "$DATA" 2> /dev/null
+	cd "$BATS_FILE_TMPDIR"
+	mkdir runs
+	# One matrix is over 65,536 elements, so that the artifact holds int8 too.
+	tiny_spec runs/whole train.iterations=6 train.val_every=6 model.model_dim=192 model.mlp_mult=4 model.num_layers=1
+	hg-train runs/whole
+	cp -r runs/whole runs/trained
+	hg-export runs/whole
+	cp -r runs/whole runs/exported
+	hg-prompt runs/whole > text
+	hg-score runs/whole
+}
+
+setup() {
+	cd "$BATS_FILE_TMPDIR"
+	R=runs/t$BATS_TEST_NUMBER
+}
+
+# copy_of STATE: a run of its own in that state. A run keeps its name, so the copy stands in a folder of its own.
+copy_of() {
+	mkdir -p "$R"
+	cp -r "runs/$1" "$R/whole"
+	R=$R/whole
+}
+
+kind() { jq -r .kind "$R/$1_refusal.json"; }
+
+@test "the artifact opens with Python's zlib and a safetensors reader, and restores the checkpoint" {
+	"$PYTHON" - runs/whole <<'END'
+import json, struct, sys, zlib, math
+def tensors(raw):
+    n = struct.unpack("<Q", raw[:8])[0]
+    head = json.loads(raw[8:8 + n])
+    meta = head.pop("__metadata__", {})
+    form = {"F32": "f", "F16": "e", "I8": "b"}
+    out = {}
+    for name, t in head.items():
+        a, b = t["data_offsets"]
+        out[name] = (t["dtype"], t["shape"], struct.unpack("<%d%s" % ((b - a) // struct.calcsize(form[t["dtype"]]), form[t["dtype"]]), raw[8 + n + a:8 + n + b]))
+    return meta, out
+run = sys.argv[1]
+meta, q = tensors(zlib.decompress(open(run + "/artifact.hgz", "rb").read()))
+_, w = tensors(open(run + "/checkpoint.safetensors", "rb").read())
+assert json.loads(meta["config"])["model_dim"] == 192, meta
+seen = 0
+for name, (dtype, shape, v) in w.items():
+    d, s, x = q[name]
+    assert s == shape, name
+    if d == "I8":
+        seen += 1
+        scale = q[name + ".scale"][2]
+        x = [x[i] * scale[i // shape[1]] for i in range(len(x))]
+        bound = max(scale) * 0.51
+    else:
+        bound = 1e-3
+    assert max(abs(a - b) for a, b in zip(x, v)) <= bound, name
+assert seen == 2, seen
+END
+}
+
+@test "an export report counts code and artifact against the cap in decimal bytes" {
+	local r=runs/whole/export_report.json
+	[ "$(jq '.total_bytes == .code_bytes + .artifact.bytes and .cap_bytes == 16000000 and .within_cap' $r)" = true ]
+	[ "$(jq .artifact.bytes $r)" = "$(wc -c < runs/whole/artifact.hgz)" ]
+	[ "$(jq -r .artifact.sha256 $r)" = "$(sha256sum < runs/whole/artifact.hgz | cut -d' ' -f1)" ]
+}
+
+# bats test_tags=b24
+@test "an artifact over the cap is a receipt that says so, not a refusal" {
+	tiny_spec "$R" budget.artifact_cap_bytes=1000
+	hg-train "$R"
+	hg-export "$R"
+	[ "$(jq .within_cap "$R/export_report.json")" = false ]
+}
+
+@test "exporting the same checkpoint again gives the same bytes" {
+	copy_of trained
+	hg-export "$R"
+	cmp "$R/artifact.hgz" runs/whole/artifact.hgz
+}
+
+@test "a checkpoint with one altered byte is not exported" {
+	copy_of trained
+	printf '\377' | dd of="$R/checkpoint.safetensors" bs=1 seek=5000 conv=notrunc 2> /dev/null
+	run hg-export "$R"
+	[ "$status" -eq 1 ]
+	[ "$(kind export)" = input_wrong_digest ]
+	[ ! -e "$R/artifact.hgz" ]
+}
+
+# bats test_tags=b10
+@test "bits per byte are nats / ln 2 / bytes, and the documents add up to the report" {
+	local r=runs/whole/artifact_score_report.json
+	jq -e '(.val_loss / (2 | log) * .tokens / .bytes - .val_bpb) | fabs < 1e-12' $r
+	jq -e '(.val_loss / (2 | log) * .tokens / .raw_bytes - .val_bpb_raw) | fabs < 1e-12' $r
+	awk -F '\t' -v want="$(jq -r '[.tokens, .bytes, .raw_bytes, .val_loss * .tokens, .documents] | @tsv' $r)" '
+	    /^#/ { next } { t += $2; b += $3; r += $4; n += $5; d++ }
+	    END { split(want, w, "\t"); if (t != w[1] || b != w[2] || d != w[5]) exit 1
+		if (n - w[4] > 1e-6 || w[4] - n > 1e-6 || r < w[3]) exit 1 }' runs/whole/score_docs.tsv
+}
+
+@test "the score after quantisation is near the one before it, which the report tells too" {
+	jq -e '(.val_loss - .prequant_val_loss) | fabs < 0.05' runs/whole/artifact_score_report.json
+}
+
+# bats test_tags=b8
+@test "scoring again gives a report that differs in nothing but what is declared as timing" {
+	copy_of exported
+	hg-score -j 2 "$R"
+	cmp "$R/score_docs.tsv" runs/whole/score_docs.tsv
+	local f timing
+	for f in score_report:artifact_score_report score_summary:artifact_score_summary; do
+		timing=$(jq -c '[.properties | to_entries[] | select(.value["x-timing"]) | .key]' "$HG_TOP/contracts/${f%:*}.json")
+		jq -S --argjson t "$timing" 'with_entries(select(.key as $k | $t | index($k) | not)) | del(.threads, .score_report_sha256)' \
+			"$R/${f#*:}.json" > one
+		jq -S --argjson t "$timing" 'with_entries(select(.key as $k | $t | index($k) | not)) | del(.threads, .score_report_sha256)' \
+			"runs/whole/${f#*:}.json" > two
+		diff one two
+	done
+}
+
+@test "hg-score -c scores again, compares and writes nothing" {
+	copy_of whole
+	ls -lR --time-style=full-iso "$R" > before
+	run --separate-stderr hg-score -c "$R"
+	[ "$status" -eq 0 ]
+	[ "$(jq .same <<< "$output")" = true ]
+	ls -lR --time-style=full-iso "$R" > after
+	diff before after
+}
+
+@test "hg-score -c says no when the recorded score is not what the artifact gives" {
+	copy_of whole
+	sed -i 's/"val_bpb": [0-9]/"val_bpb": 9/' "$R/artifact_score_report.json"
+	run --separate-stderr hg-score -c "$R"
+	[ "$status" -eq 1 ]
+	[ "$(jq -c .differ <<< "$output")" = '["val_bpb"]' ]
+}
+
+# bats test_tags=b6,b18
+@test "an artifact that is missing, cut short, too long or altered is four kinds of refusal" {
+	local base=$R k
+	for k in input_missing input_truncated input_wrong_size input_wrong_digest; do
+		R=$base/$k
+		copy_of exported
+		case $k in
+		input_missing) rm "$R/artifact.hgz" ;;
+		input_truncated) truncate -s -1 "$R/artifact.hgz" ;;
+		input_wrong_size) printf x >> "$R/artifact.hgz" ;;
+		input_wrong_digest) printf '\001' | dd of="$R/artifact.hgz" bs=1 seek=100 conv=notrunc 2> /dev/null ;;
+		esac
+		run hg-score "$R"
+		[ "$status" -ne 0 ]
+		[ "$(kind score)" = "$k" ]
+		[ ! -e "$R/artifact_score_report.json" ]
+	done
+}
+
+# bats test_tags=b9
+@test "a score is refused when a receipt is of another run, or the data changed" {
+	tiny_spec "$R-other"
+	hg-train "$R-other"
+	local base=$R
+	R=$base/receipt
+	copy_of exported
+	cp "$base-other/training_report.json" "$R/training_report.json"
+	run hg-score "$R"
+	[ "$(kind score)" = input_wrong_digest ]
+	R=$base/data
+	copy_of exported
+	cp -r "$DATA" kept
+	printf '\007' | dd of="$(ls "$DATA"/*val_000000.bin)" bs=1 seek=3000 conv=notrunc 2> /dev/null
+	run hg-score "$R"
+	rm -rf "$DATA"
+	mv kept "$DATA"
+	[ "$(kind score)" = input_wrong_digest ]
+}
+
+@test "every token is scored once by sliding windows, and more context does not hurt much" {
+	tiny_spec "$R" eval.mode=sliding:16
+	hg-train "$R"
+	hg-export "$R"
+	hg-score "$R"
+	[ "$(jq .tokens "$R/artifact_score_report.json")" = "$(($(jq .val.tokens "$DATA/dataset.json") - 1))" ]
+	[ "$(jq .partial "$R/artifact_score_report.json")" = false ]
+}
+
+# bats test_tags=b11
+@test "the first N documents are a law of their own, complete in itself" {
+	tiny_spec "$R" eval.docs=5
+	hg-train "$R"
+	hg-export "$R"
+	hg-score "$R"
+	[ "$(jq -c '[.documents <= 5, .documents == .documents_expected, .partial]' "$R/artifact_score_report.json")" = '[true,true,false]' ]
+}
+
+@test "hg-score -d returns at once with its output closed, and hg-await ends with the receipt" {
+	copy_of exported
+	x=$(hg-score -d "$R")
+	[ -z "$x" ]
+	hg-await -t 60 score "$R"
+	[ "$(jq .val_bpb "$R/artifact_score_summary.json")" = "$(jq .val_bpb runs/whole/artifact_score_summary.json)" ]
+}
+
+# bats test_tags=b3,b13
+@test "a scorer that runs out of time is refused as out of time, or earlier as sure to" {
+	copy_of exported
+	run hg-score -t 0.001 "$R"
+	[ "$status" -eq 102 ]
+	[[ "$(kind score)" == deadline_exceeded ]] || [[ "$(kind score)" == projected_over_budget ]]
+}
+
+@test "stages that have not closed out are pending: nothing is touched, exit 2" {
+	copy_of trained
+	run --separate-stderr hg-score "$R"
+	[ "$status" -eq 2 ]
+	[ ! -e "$R/score_refusal.json" ]
+	[[ "$stderr" == *hg-export* ]]
+}
+
+@test "asked again, a stage that has closed out says so and exits 0" {
+	run hg-export runs/whole
+	[ "$status" -eq 0 ]
+	run hg-score runs/whole
+	[ "$status" -eq 0 ]
+}
+
+# bats test_tags=b17
+@test "a prompt that fails leaves the score alone" {
+	tiny_spec "$R" budget.prompt_deadline_ms=1
+	run hg-run "$R"
+	[ "$(kind prompt)" = deadline_exceeded ]
+	[ "$(jq .partial "$R/artifact_score_summary.json")" = false ]
+}
+
+@test "hg-prompt generates the same text from the same seed and writes its receipt once" {
+	[ "$(cat text)" = "$(jq -r .text runs/whole/prompt_report.json)" ]
+	[ "$(hg-prompt runs/whole)" = "$(cat text)" ]
+	[ "$(hg-prompt -T 0 -S 1 runs/whole)" = "$(hg-prompt -T 0 -S 2 runs/whole)" ]
+	[ "$(hg-prompt -S 5 -n 30 -T 2 runs/whole)" != "$(hg-prompt -S 6 -n 30 -T 2 runs/whole)" ]
+	[ "$(jq '.tokens | length' runs/whole/prompt_report.json)" -le 8 ]
+}
+
+@test "hg-pace prints how many iterations fit, and writes nothing" {
+	tiny_spec "$R" budget.max_wallclock_ms=5000
+	ls -lR --time-style=full-iso "$R" > before
+	run --separate-stderr hg-pace -t 0.1 "$R"
+	[ "$status" -eq 0 ]
+	jq -e '.iterations > 1 and .iterations <= 5000 / .step_ms and .steps >= 3' <<< "$output"
+	ls -lR --time-style=full-iso "$R" > after
+	diff before after
+}
+
+# bats test_tags=b45,b44
+@test "reports keep their contracts" {
+	"$HG_T/contract" export_report runs/whole/export_report.json
+	"$HG_T/contract" prompt_report runs/whole/prompt_report.json
+	"$HG_T/contract" score_report runs/whole/artifact_score_report.json
+	"$HG_T/contract" score_summary runs/whole/artifact_score_summary.json
+	"$HG_T/contract" score_status runs/whole/score_status.json
+}

@@ -1,0 +1,211 @@
+# hg-train: what was executed is what the receipt says, and kills lose nothing.
+load helper
+
+setup_file() {
+	export DATA=$BATS_FILE_TMPDIR/data HOMEGOLF_LANES=$BATS_FILE_TMPDIR/lanes
+	tiny_data "$DATA" 2> /dev/null
+	cd "$BATS_FILE_TMPDIR"
+	mkdir runs
+	tiny_spec runs/plain train.iterations=6 train.val_every=3
+	hg-train runs/plain
+}
+
+setup() {
+	cd "$BATS_FILE_TMPDIR"
+	R=runs/t$BATS_TEST_NUMBER
+}
+
+report() { jq -r "$2" "$1/training_report.json"; }
+owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
+
+# bats test_tags=b15,b18
+@test "a training report tells what was executed, and binds checkpoint and metrics by digest" {
+	[ "$(report runs/plain '[.steps, .tokens, .batch_tokens, .micro_batch_tokens, .stop_reason, .backend, .threads] | @csv')" = \
+		'6,1536,256,128,"iterations","ref",1' ]
+	[ "$(report runs/plain .checkpoint.sha256)" = "$(sha256sum < runs/plain/checkpoint.safetensors | cut -d' ' -f1)" ]
+	[ "$(report runs/plain .metrics.sha256)" = "$(sha256sum < runs/plain/metrics.jsonl | cut -d' ' -f1)" ]
+	[ "$(report runs/plain .metrics.rows)" = 6 ]
+	[ "$(report runs/plain .spec_sha256)" = "$(sha256sum < runs/plain/spec.json | cut -d' ' -f1)" ]
+	[ ! -e runs/plain/resume.safetensors ]
+}
+
+@test "metrics hold a line for each step, with the scale that was applied" {
+	[ "$(jq -s -c 'map(.step)' runs/plain/metrics.jsonl)" = "[0,1,2,3,4,5]" ]
+	jq -se '[map(.lr_scale), [1, 1, 1, 1, 2 / 2.4, 1 / 2.4]] | transpose | all(.[0] - .[1] | fabs < 1e-12)' \
+		runs/plain/metrics.jsonl
+	[ "$(jq -s 'map(select(.val_bpb != null)) | length' runs/plain/metrics.jsonl)" = 2 ]
+	jq -se 'all(.train_loss > 0 and .train_loss < 8)' runs/plain/metrics.jsonl
+}
+
+@test "the same spec gives the same bits, in another run and for any number of threads" {
+	tiny_spec "$R" train.iterations=6 train.val_every=3
+	hg-train -j 2 "$R"
+	cmp "$R/checkpoint.safetensors" runs/plain/checkpoint.safetensors
+	tiny_spec "$R-cpu" system.backend=cpu
+	tiny_spec "$R-cpu2" system.backend=cpu
+	hg-train -j 1 "$R-cpu"
+	hg-train -j 2 "$R-cpu2"
+	[ "$(report "$R-cpu2" .threads)" = 2 ]
+	cmp "$R-cpu/checkpoint.safetensors" "$R-cpu2/checkpoint.safetensors"
+}
+
+@test "another seed gives other bits" {
+	tiny_spec "$R" train.iterations=6 train.seed=4
+	hg-train "$R"
+	run ! cmp -s "$R/checkpoint.safetensors" runs/plain/checkpoint.safetensors
+}
+
+# bats test_tags=b1,b4
+@test "training that was killed goes on from its resume point and ends in the same bits" {
+	local attempt=0
+	tiny_spec "$R" train.iterations=150 train.checkpoint_every_ms=1 train.warmdown_frac=0.01
+	tiny_spec "$R-calm" train.iterations=150 train.warmdown_frac=0.01
+	while [ "$attempt" -lt 3 ]; do
+		hg-train "$R" 2> /dev/null 3>&- &
+		until_true 20 test -e "$R/resume.safetensors"
+		until_true 20 eval '[ "$(jq .step "$R/train_status.json")" -gt $((attempt * 10)) ]'
+		kill -9 "$(owner "$R")" || :
+		wait $! || :
+		run hg-await -t 10 train "$R"
+		[ "$status" -eq 102 ]
+		[ "$(jq -r .kind "$R/train_refusal.json")" = owner_died ]
+		hg-retry train "$R"
+		attempt=$((attempt + 1))
+	done
+	hg-train "$R"
+	[ "$(report "$R" .attempt)" = 4 ]
+	[ "$(report "$R" .resumes)" -ge 1 ]
+	[ "$(report "$R" .lost_ms)" -ge 0 ]
+	hg-train "$R-calm"
+	cmp "$R/checkpoint.safetensors" "$R-calm/checkpoint.safetensors"
+	[ "$(jq -s -c 'map(.step) == [range(150)]' "$R/metrics.jsonl")" = true ]
+}
+
+@test "a run that stops at its wall-clock cap can be replayed to the same bits" {
+	tiny_spec "$R" train.schedule=wallclock budget.max_wallclock_ms=300 train.iterations=100000
+	hg-train "$R"
+	[ "$(report "$R" .stop_reason)" = wallclock ]
+	[ "$(report "$R" '.train_ms >= 300 and .overshoot_ms == .train_ms - 300 or .overshoot_ms >= 0')" = true ]
+	[ "$(jq -s 'last.lr_scale < 0.9' "$R/metrics.jsonl")" = true ]
+	tiny_spec "$R-again" "train.replay=$PWD/$R/metrics.jsonl" train.schedule=iterations train.iterations=100000
+	hg-train "$R-again"
+	[ "$(report "$R-again" .schedule)" = replay ]
+	cmp "$R/checkpoint.safetensors" "$R-again/checkpoint.safetensors"
+}
+
+# bats test_tags=b24
+@test "no step starts after the cap, and a run by steps that passes it says so" {
+	tiny_spec "$R" budget.max_wallclock_ms=100 train.iterations=100000
+	hg-train "$R"
+	[ "$(report "$R" .stop_reason)" = wallclock ]
+	[ "$(report "$R" '.steps < 100000')" = true ]
+	jq -se '.[:-1] | all(.wallclock_ms < 100)' "$R/metrics.jsonl"
+}
+
+# bats test_tags=b20
+@test "a run that cannot make min_steps is refused after its first step, with the projection" {
+	tiny_spec "$R" budget.max_wallclock_ms=1 train.iterations=100000 train.min_steps=50000
+	run hg-train "$R"
+	[ "$status" -eq 1 ]
+	[ "$(jq -r .kind "$R/train_refusal.json")" = min_steps_unreachable ]
+	[ "$(jq -r '.expected == 50000 and .observed < 50000' "$R/train_refusal.json")" = true ]
+	[ ! -e "$R/checkpoint.safetensors" ]
+}
+
+# bats test_tags=b14
+@test "a loss that is not finite ends training with a refusal and no checkpoint" {
+	"$PYTHON" - runs/plain/checkpoint.safetensors nan.safetensors <<'END'
+import struct, sys
+raw = bytearray(open(sys.argv[1], "rb").read())
+raw[-4:] = struct.pack("<f", float("nan"))
+open(sys.argv[2], "wb").write(raw)
+END
+	tiny_spec "$R" "train.init_from=$PWD/nan.safetensors" train.warmup_steps=0
+	run hg-train "$R"
+	[ "$status" -eq 1 ]
+	[ "$(jq -r .kind "$R/train_refusal.json")" = loss_diverged ]
+	[ ! -e "$R/checkpoint.safetensors" ]
+	[ ! -e "$R/training_report.json" ]
+}
+
+@test "training starts from given weights by their public names" {
+	tiny_spec "$R" train.iterations=6 train.val_every=3 "train.init_from=$PWD/runs/plain/checkpoint.safetensors"
+	hg-train "$R"
+	run ! cmp -s "$R/checkpoint.safetensors" runs/plain/checkpoint.safetensors
+	[ "$(jq -s '.[0].train_loss' "$R/metrics.jsonl")" != "$(jq -s '.[0].train_loss' runs/plain/metrics.jsonl)" ]
+}
+
+# bats test_tags=b6,b18
+@test "a shard that was altered, cut short or removed is refused by kind" {
+	local shard kind
+	for kind in input_wrong_digest input_truncated input_missing; do
+		rm -rf copy
+		cp -r "$DATA" copy
+		rm -rf copy/.digests
+		DATA=$PWD/copy tiny_spec "$R-$kind"
+		shard=$(ls copy/*train_000000.bin)
+		case $kind in
+		input_wrong_digest) printf '\007' | dd of="$shard" bs=1 seek=3000 conv=notrunc 2> /dev/null ;;
+		input_truncated) truncate -s -2 "$shard" ;;
+		input_missing) rm "$shard" ;;
+		esac
+		run hg-train "$R-$kind"
+		[ "$(jq -r .kind "$R-$kind/train_refusal.json")" = "$kind" ]
+		[ "$status" -ne 0 ]
+	done
+}
+
+# bats test_tags=b16,b49
+@test "hg-cancel stops training, which closes out as cancelled and can be taken up again" {
+	tiny_spec "$R" train.iterations=100000 train.checkpoint_every_ms=600000
+	hg-train "$R" 2> /dev/null 3>&- &
+	until_true 20 test -e "$R/train_status.json"
+	hg-cancel train "$R"
+	wait $! || :
+	[ "$(jq -r .kind "$R/train_refusal.json")" = cancelled ]
+	[ -e "$R/resume.safetensors" ]
+}
+
+@test "a second trainer of the same run is told that it runs, and exits 99" {
+	tiny_spec "$R" train.iterations=100000
+	hg-train "$R" 2> /dev/null 3>&- &
+	until_true 20 test -e "$R/train_status.json"
+	run hg-train "$R"
+	[ "$status" -eq 99 ]
+	hg-cancel train "$R"
+	wait $! || :
+}
+
+# bats test_tags=b42
+@test "status files and receipts keep their contracts" {
+	"$HG_T/contract" training_report runs/plain/training_report.json
+	"$HG_T/contract" train_status runs/plain/train_status.json
+	while read -r line; do
+		printf '%s' "$line" > row.json
+		"$HG_T/contract" metrics row.json
+	done < runs/plain/metrics.jsonl
+}
+
+@test "a checkpoint opens in any safetensors reader under the public names" {
+	"$PYTHON" - runs/plain/checkpoint.safetensors <<'END'
+import json, struct, sys
+raw = open(sys.argv[1], "rb").read()
+n = struct.unpack("<Q", raw[:8])[0]
+head = json.loads(raw[8:8 + n])
+head.pop("__metadata__")
+assert head["tok_emb.weight"]["shape"] == [260, 32], head["tok_emb.weight"]
+assert head["blocks.1.attn.c_k.weight"]["shape"] == [16, 32]
+assert all(t["dtype"] == "F32" for t in head.values())
+assert max(t["data_offsets"][1] for t in head.values()) == len(raw) - 8 - n
+END
+}
+
+@test "a read-only run directory gives one clear line and exit 111" {
+	[ "$(id -u)" -ne 0 ] || skip "root writes anywhere"
+	tiny_spec "$R"
+	chmod a-w "$R"
+	run hg-train "$R"
+	chmod u+w "$R"
+	[ "$status" -eq 111 ]
+	[ "${#lines[@]}" -eq 1 ]
+}
