@@ -1,0 +1,481 @@
+# hg-data: text or existing shards become a data directory, whole or not at all.
+load helper
+
+setup() {
+	mkdir "$BATS_TEST_TMPDIR/here"
+	cd "$BATS_TEST_TMPDIR/here"
+}
+
+# 300 documents of some lines each, parted by blank lines.
+corpus() {
+	awk 'BEGIN { n = split("the a small cat dog reads writes every old new letter house and sees", w, " "); s = 7
+	    for (d = 0; d < 300; d++) {
+		printf "Entry %d\n", d
+		for (l = 0; l < 1 + d % 3; l++) { line = "  "
+			for (i = 0; i < 8; i++) { s = (s * 1103 + 12345) % 65536; line = line " " w[s % n + 1] }
+			print line "." }
+		print "" } }'
+}
+
+# The documents of a part, decoded independently: one JSON string a line.
+decoded() {
+	"$PYTHON" - "$1" "$2" <<-'END'
+		import json, struct, sys
+		where, part = sys.argv[1:]
+		d = json.load(open(where + "/dataset.json"))
+		ids = []
+		for f in d[part]["files"]:
+		    b = open(where + "/" + f["path"], "rb").read()
+		    h = struct.unpack("<256i", b[:1024])
+		    assert h == (20240520, 1, f["tokens"]) + (0,) * 253 and len(b) == 1024 + 2 * f["tokens"]
+		    ids += struct.unpack("<%dH" % f["tokens"], b[1024:])
+		docs, doc = [], None
+		for i in ids:
+		    if i == 1:
+		        doc = bytearray()
+		        docs.append(doc)
+		    else:
+		        doc.append(i - 4)
+		for doc in docs:
+		    print(json.dumps(doc.decode()))
+	END
+}
+
+# One line on stderr that matches, this exit code, nothing on stdout.
+says() {
+	[ "$status" -eq "$1" ] || { echo "exit $status: $stderr" >&2; false; }
+	[ -z "$output" ]
+	[ "$(wc -l <<< "$stderr")" -eq 1 ] || { echo "$stderr" >&2; false; }
+	[[ "$stderr" == "hg-data: "*$2* ]] || { echo "$stderr" >&2; false; }
+}
+
+# ... and there is no trace of DIR, temporary or not.
+leaves_nothing() {
+	says "$@"
+	[ -z "$(find . -name 'out*' -o -name '.tmp*')" ]
+}
+
+@test "hg-data permutes documents, puts validation first and loses none" {
+	corpus > c.txt
+	hg-data -B -n 30 -o out c.txt
+	{ decoded out val; decoded out train; } > got
+	"$PYTHON" -c 'import json; [print(json.dumps(p.strip("\n"))) for p in open("c.txt").read().split("\n\n") if p.strip()]' > want
+	[ "$(wc -l < got)" -eq 300 ]
+	run ! cmp -s got want
+	diff <(sort got) <(sort want)
+	[ "$(decoded out val | wc -l)" -eq 30 ]
+	# Not just the first ones.
+	[ "$(decoded out val | grep -c '"Entry [12]\?[0-9]\\n')" -lt 15 ]
+}
+
+@test "hg-data keeps what it wrote to its contract, sums, digests and table included" {
+	corpus > c.txt
+	hg-data -B -n 30 -o out c.txt
+	"$HG_T/contract" dataset out/dataset.json
+	"$PYTHON" - <<-'END'
+		import hashlib, json
+		d = json.load(open("out/dataset.json"))
+		sha = lambda b: hashlib.sha256(b).hexdigest()
+		for part in ("train", "val"):
+		    p = d[part]
+		    for f in p["files"]:
+		        b = open("out/" + f["path"], "rb").read()
+		        assert sha(b) == f["sha256"] and len(b) == f["bytes"]
+		    assert p["tokens"] == sum(f["tokens"] for f in p["files"]) == p["documents"] + p["bytes"]
+		    assert p["bytes"] == p["raw_bytes"]
+		    assert p["sha256"] == sha("".join("%s %d\n" % (f["sha256"], f["tokens"]) for f in p["files"]).encode())
+		table = open("out/val_docs.tsv").read()
+		assert sha(table.encode()) == d["val"]["docs_sha256"]
+		rows = [r.split("\t") for r in table.splitlines()]
+		assert rows[0] == ["# doc", "tokens", "bytes", "raw_bytes"]
+		assert [int(r[0]) for r in rows[1:]] == list(range(30))
+		assert [sum(int(r[i]) for r in rows[1:]) for i in (1, 2, 3)] == [d["val"][k] for k in ("tokens", "bytes", "raw_bytes")]
+		assert d["tokenizer"]["sha256"] == sha(b"homegolf bytes v1")
+		assert d["source"]["files"][0]["sha256"] == sha(open("c.txt", "rb").read())
+		want = "homegolf.dataset.v1\ntokenizer %s\ntrain %s\nval %s\nraw %s\n" % (
+		    d["tokenizer"]["sha256"], d["train"]["sha256"], d["val"]["sha256"], d["val"]["raw_sha256"])
+		assert d["content_sha256"] == sha(want.encode())
+	END
+	decoded out val | "$PYTHON" -c 'import hashlib, json, sys
+print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)).hexdigest())' > raw
+	[ "$(cat raw)" = "$(jq -r .val.raw_sha256 out/dataset.json)" ]
+}
+
+@test "hg-data: the same files and seed give the same bytes, another seed other ones" {
+	corpus > c.txt
+	hg-data -B -n 30 -o a c.txt
+	taskset -c "$(taskset -cp $$ | sed 's/.*: //; s/[,-].*//')" hg-data -B -n 30 -S 1 -o b c.txt
+	diff -r a b
+	hg-data -B -n 30 -S 2 -o c c.txt
+	[ "$(jq -r .val.raw_sha256 a/dataset.json)" != "$(jq -r .val.raw_sha256 c/dataset.json)" ]
+}
+
+@test "hg-data -S none keeps the order" {
+	corpus > c.txt
+	hg-data -B -n 30 -S none -o out c.txt
+	{ decoded out val; decoded out train; } > got
+	"$PYTHON" -c 'import json; [print(json.dumps(p.strip("\n"))) for p in open("c.txt").read().split("\n\n") if p.strip()]' > want
+	cmp got want
+	[ "$(jq -r .source.seed out/dataset.json)" = none ]
+}
+
+@test "hg-data trains a tokenizer, and the same corpus gives the same model and shards" {
+	corpus > c.txt
+	hg-data -v 320 -n 30 -o a c.txt
+	hg-data -v 320 -n 30 -o b c.txt
+	diff -r a b
+	[ "$(jq .tokenizer.vocab_size a/dataset.json)" -eq "$(spm_export_vocab --model=a/tokenizer.model | wc -l)" ]
+	# What spm_decode makes of the shard is what the corpus says, blanks squeezed.
+	"$PYTHON" - a > ids <<-'END'
+		import json, struct, sys
+		d = json.load(open("a/dataset.json"))
+		b = open("a/" + d["train"]["files"][0]["path"], "rb").read()
+		out = []
+		for i in struct.unpack("<%dH" % ((len(b) - 1024) // 2), b[1024:]):
+		    if i == 1:
+		        out.append([])
+		    else:
+		        out[-1].append(str(i))
+		print("\n".join(map(" ".join, out)))
+	END
+	spm_decode --model=a/tokenizer.model --input_format=id ids | sort > got
+	hg-data -B -n 30 -o bytes c.txt
+	decoded bytes train | jq -r 'gsub("\\s+"; " ")' | sort > want
+	diff got want
+	[ "$(jq .train.raw_bytes a/dataset.json)" -eq "$(jq .train.raw_bytes bytes/dataset.json)" ]
+	[ "$(jq -r .val.raw_sha256 a/dataset.json)" = "$(jq -r .val.raw_sha256 bytes/dataset.json)" ]
+}
+
+# bats test_tags=b18
+@test "hg-data counts bytes per document under a given model as golden/bpb.json does" {
+	need_shared
+	"$PYTHON" - "$SHARED" <<-'END'
+		import json, sys
+		b = json.load(open(sys.argv[1] + "/golden/bpb.json"))
+		docs = b["docs"] + [{"text": "the last one is for training"}]
+		open("c.jsonl", "w").write("".join(json.dumps({"id": 1, "text": d["text"]}) + "\n" for d in docs))
+		table = open("want", "w")
+		at = 0
+		print("# doc\ttokens\tbytes\traw_bytes", file=table)
+		for i, d in enumerate(b["docs"]):
+		    # The first id of the stream is no target; a later BOS counts nothing.
+		    n = len(d["ids"])
+		    own = b["target_bytes"][at + (i > 0) - (i > 0):at + n - 1] if i == 0 else b["target_bytes"][at - 1:at + n - 1]
+		    print(i, n, sum(own), len(d["text"].encode()), sep="\t", file=table)
+		    at += n
+	END
+	hg-data -t "$SHARED/fixtures/fineweb_8192_bpe.model" -f jsonl -S none -n 4 -o out c.jsonl
+	diff want out/val_docs.tsv
+	cmp "$SHARED/fixtures/fineweb_8192_bpe.model" out/tokenizer.model
+}
+
+@test "hg-data reads paragraphs, lines, JSONL, files, pipes and standard input alike" {
+	printf 'one\r\n\ttwo \r\n\r\n \t \nthree\n' > p.txt
+	hg-data -B -S none -n 1 -f para -o para p.txt
+	[ "$(decoded para val)$(decoded para train)" = '"one\n\ttwo "'$'"three"' ]
+	printf '\357\273\277one\r\n\n\t \nt\303\251o\nthree' > l.txt
+	hg-data -B -S none -n 1 -f lines -o lines l.txt
+	[ "$(decoded lines val; decoded lines train)" = $'"one"\n"t\\u00e9o"\n"three"' ]
+	[ "$(jq .source.empty lines/dataset.json)" -eq 2 ]
+	printf '{"text":"a\\nb\\u00e9"}\n\n{"x":[1,{"text":2}],"text":" "}\n{"text":"c"}' > j.jsonl
+	hg-data -B -S none -n 1 -f jsonl -o jsonl j.jsonl
+	[ "$(decoded jsonl val; decoded jsonl train)" = $'"a\\nb\\u00e9"\n"c"' ]
+	printf 'a\n\nb\n\n' > f1
+	printf 'c' > f2
+	hg-data -B -S none -n 1 -f files -o files f1 f2
+	[ "$(decoded files val; decoded files train)" = $'"a\\n\\nb"\n"c"' ]
+	hg-data -B -S none -n 1 -f para -o pipe <(cat p.txt)
+	hg-data -B -S none -n 1 -f para -o stdin - < p.txt
+	cmp para/corpus_train_000000.bin pipe/corpus_train_000000.bin
+	cmp para/corpus_train_000000.bin stdin/corpus_train_000000.bin
+}
+
+@test "hg-data drops copies of validation documents from training, and counts all copies" {
+	for i in 1 2 3 4 5 6 7 8 9; do echo "line $i"; done > c.txt
+	cat c.txt c.txt c.txt > ccc.txt
+	hg-data -B -f lines -n 4 -o out ccc.txt
+	jq -e '.source | .documents == 27 and .duplicates == 18' out/dataset.json
+	[ "$(decoded out val | sort -u | wc -l)" -eq 4 ]
+	[ "$(decoded out val | wc -l)" -eq 4 ]
+	run ! grep -Fxf <(decoded out val) <(decoded out train)
+	[ "$(jq '.val.documents + .train.documents + .source.duplicates_dropped' out/dataset.json)" -eq 27 ]
+	[ "$(jq .train.documents out/dataset.json)" -eq 15 ]
+}
+
+@test "hg-data reads bytes that are no UTF-8 as windows-1252 and NUL as a space, and says how many" {
+	printf 'caf\351 \223quoted\224 \0here \355\240\200 \300\257\n\nsecond\n\nthird\n' > c.txt
+	run --separate-stderr hg-data -B -S none -n 1 -o out c.txt
+	[ "$status" -eq 0 ]
+	[[ "${stderr_lines[0]}" == "hg-data: 8 bytes that are no UTF-8 were read as windows-1252, 1 NUL bytes as spaces" ]]
+	[ "$(decoded out val | jq -r .)" = $'caf\303\251 \342\200\234quoted\342\200\235  here \303\255\302\240\342\202\254 \303\200\302\257' ]
+	jq -e '.source.invalid_utf8 == 8 and .source.nul == 1' out/dataset.json
+}
+
+@test "hg-data says in one line what is wrong with a corpus, and leaves nothing" {
+	: > empty
+	run --separate-stderr hg-data -B -o out empty
+	leaves_nothing 103 "'the corpus' is invalid: no document that is not empty"
+	printf '\n \n\t\n' > blank
+	run --separate-stderr hg-data -B -f lines -o out blank
+	leaves_nothing 103 "no document that is not empty"
+	run --separate-stderr hg-data -B -o out nowhere.txt
+	leaves_nothing 111 "cannot read 'nowhere.txt': No such file"
+	run --separate-stderr hg-data -B -o out .
+	leaves_nothing 111 "cannot read '.': Is a directory"
+	printf 'a\n\nb\n' > two
+	run --separate-stderr hg-data -B -n 2 -o out two
+	leaves_nothing 103 "too few different documents, expected more than the 2 for validation"
+	printf '{"text":"a"}\n{"txet":"b"}\n' > j
+	run --separate-stderr hg-data -B -f jsonl -o out j
+	leaves_nothing 103 "'j' is invalid: line 2: no object with a string \"text\""
+	printf '{"text":"a"}\n{"text":"b"\n' > j
+	run --separate-stderr hg-data -B -f jsonl -o out j
+	leaves_nothing 103 "'j' is invalid: line 2: not JSON"
+	printf '\377\376a\0' > utf16
+	run --separate-stderr hg-data -B -o out utf16
+	leaves_nothing 103 "UTF-16"
+	gzip < two > two.gz
+	run --separate-stderr hg-data -B -o out two.gz
+	leaves_nothing 103 "unpack it first"
+	head -c 17000000 /dev/zero | tr '\0' x > long
+	run --separate-stderr hg-data -B -o out two long
+	leaves_nothing 103 "'long' is invalid: line 1: "
+	echo no model > bad.model
+	run --separate-stderr hg-data -t bad.model -n 1 -o out two
+	leaves_nothing 103 "is invalid: no SentencePiece model"
+	run --separate-stderr hg-data -t gone.model -n 1 -o out two
+	leaves_nothing 111 "cannot read 'gone.model'"
+	run --separate-stderr hg-data -B -n 1 -o nowhere/out two
+	leaves_nothing 111 "cannot make 'nowhere/out': No such file"
+}
+
+@test "hg-data names a helper that is not installed, fails or prints something else, and leaves nothing" {
+	corpus > c.txt
+	mkdir empty fake
+	run --separate-stderr env PATH="$PWD/empty" "$(command -v hg-data)" -v 320 -o out c.txt
+	leaves_nothing 111 "cannot run 'spm_train': No such file"
+	printf '#!/bin/sh\necho "first" >&2; echo "disk quota of the moon" >&2; exit 9\n' > fake/spm_train
+	chmod +x fake/spm_train
+	run --separate-stderr env PATH="$PWD/fake:$PATH" hg-data -v 320 -o out c.txt
+	leaves_nothing 111 "'spm_train' can't be used: it exited with 9: disk quota of the moon"
+	rm fake/spm_train
+	printf '#!/bin/sh\nexec head -n 3\n' > fake/spm_encode
+	chmod +x fake/spm_encode
+	run --separate-stderr env PATH="$PWD/fake:$PATH" hg-data -v 320 -o out c.txt
+	leaves_nothing 103 "'spm_encode' is invalid: line 1: byte 0x"
+	printf '#!/bin/sh\ncat > /dev/null; echo 1 5; echo 1 6\n' > fake/spm_encode
+	run --separate-stderr env PATH="$PWD/fake:$PATH" hg-data -v 320 -o out c.txt
+	leaves_nothing 103 "it printed another number of documents"
+	printf '#!/bin/sh\nkill -9 $$\n' > fake/spm_encode
+	run --separate-stderr env PATH="$PWD/fake:$PATH" hg-data -v 320 -o out c.txt
+	leaves_nothing 111 "it died of signal 9"
+}
+
+@test "hg-data asked again finds its work done; another request or another content is refused and left intact" {
+	corpus > c.txt
+	hg-data -B -n 30 -o out c.txt
+	cp -a out before
+	cp c.txt moved.txt
+	run --separate-stderr hg-data -B -n 30 -o out moved.txt
+	says 0 "'out' holds this dataset already"
+	run --separate-stderr hg-data -B -n 31 -o out c.txt
+	says 1 "'out' holds another dataset"
+	run --separate-stderr hg-data -B -n 30 -S 2 -o out c.txt
+	says 1 "'out' holds another dataset"
+	run --separate-stderr hg-data -v 320 -n 30 -o out c.txt
+	says 1 "'out' holds another dataset"
+	echo more >> moved.txt
+	run --separate-stderr hg-data -B -n 30 -o out moved.txt
+	says 1 "'out' holds another dataset"
+	diff -r before out
+	mkdir precious empty
+	echo text > precious/file
+	run --separate-stderr hg-data -B -n 30 -o precious c.txt
+	says 1 "'precious' exists and is no data directory"
+	[ "$(ls -A precious)" = file ]
+	run --separate-stderr hg-data -B -n 30 -o c.txt c.txt
+	says 1 "'c.txt' exists"
+	hg-data -B -n 30 -o empty/ c.txt
+	diff -r before empty
+}
+
+# bats test_tags=b18
+@test "hg-data asked again finds a shard that was altered, cut, longer or gone" {
+	corpus > c.txt
+	hg-data -B -n 30 -o out c.txt
+	cp -a out good
+	printf '\7' | dd of=out/corpus_train_000000.bin bs=1 seek=1500 conv=notrunc 2> /dev/null
+	run --separate-stderr hg-data -B -n 30 -o out c.txt
+	says 103 "'out/corpus_train_000000.bin' has the wrong digest"
+	truncate -s -2 out/corpus_train_000000.bin
+	run --separate-stderr hg-data -B -n 30 -o out c.txt
+	says 103 "'out/corpus_train_000000.bin' is truncated"
+	cp good/corpus_train_000000.bin out
+	printf 'xx' >> out/corpus_val_000000.bin
+	run --separate-stderr hg-data -B -n 30 -o out c.txt
+	says 103 "'out/corpus_val_000000.bin' has the wrong size"
+	cp good/corpus_val_000000.bin out
+	printf 'x' | dd of=out/corpus_val_000000.bin bs=1 conv=notrunc 2> /dev/null
+	run --separate-stderr hg-data -B -n 30 -o out c.txt
+	says 103 "'out/corpus_val_000000.bin' is invalid: magic"
+	rm out/corpus_val_000000.bin
+	run --separate-stderr hg-data -B -n 30 -o out c.txt
+	says 111 "cannot read 'out/corpus_val_000000.bin': No such file"
+	cp good/corpus_val_000000.bin out
+	sed -i 's/	/ /' out/val_docs.tsv
+	run --separate-stderr hg-data -B -n 30 -o out c.txt
+	says 103 "'out/val_docs.tsv' has the wrong digest"
+	cp good/val_docs.tsv out
+	hg-data -B -n 30 -o out c.txt
+}
+
+# bats test_tags=b18
+@test "a large shard's digest is remembered, and a change that keeps its size and mtime is found all the same" {
+	yes "a line that makes a shard large enough to be remembered" | head -n 200000 | awk '{ print $0, NR }' > c.txt
+	hg-data -B -n 30 -f lines -o out c.txt
+	[ "$(stat -c %s out/corpus_train_000000.bin)" -gt 16777216 ]
+	# Not while it is fresh.
+	hg-data -B -n 30 -f lines -o out c.txt
+	until_true 10 sh -c 'test $(($(date +%s) - $(stat -c %Z out/corpus_train_000000.bin))) -gt 3'
+	hg-data -B -n 30 -f lines -o out c.txt
+	grep -q corpus_train_000000.bin out/.digests
+	strace -f -e trace=read,openat -o trace hg-data -B -n 30 -f lines -o out c.txt
+	run ! grep -q 'corpus_train.*131072' trace
+	touch -r out/corpus_train_000000.bin stamp
+	printf '\7' | dd of=out/corpus_train_000000.bin bs=1 seek=150000 conv=notrunc 2> /dev/null
+	touch -r stamp out/corpus_train_000000.bin
+	run --separate-stderr hg-data -B -n 30 -f lines -o out c.txt
+	says 103 "'out/corpus_train_000000.bin' has the wrong digest"
+}
+
+@test "hg-data -a adopts shards where they lie, links resolved, and finds documents and bytes by itself" {
+	corpus > c.txt
+	hg-data -v 320 -n 30 -o made c.txt
+	mkdir deep
+	ln -s ../made/corpus_train_000000.bin deep/link.bin
+	hg-data -a -t made/tokenizer.model -o out deep/link.bin -- made/corpus_val_000000.bin
+	"$HG_T/contract" dataset out/dataset.json
+	[ "$(ls out)" = $'dataset.json\ntokenizer.model\nval_docs.tsv' ]
+	jq -e --arg p "$PWD/made/corpus_train_000000.bin" '.train.files[0].path == $p and .val.raw_sha256 == null and
+	    .val.raw_bytes == null and .source.format == "adopted"' out/dataset.json
+	diff <(cut -f 1-3 made/val_docs.tsv) <(cut -f 1-3 out/val_docs.tsv)
+	[ "$(cut -f 4 out/val_docs.tsv | sort -u)" = $'-\nraw_bytes' ]
+	for k in documents tokens bytes sha256; do
+		[ "$(jq ".train.$k, .val.$k" made/dataset.json)" = "$(jq ".train.$k, .val.$k" out/dataset.json)" ]
+	done
+	run --separate-stderr hg-data -a -t made/tokenizer.model -o out deep/link.bin -- made/corpus_val_000000.bin
+	says 0 "'out' holds this dataset already"
+	run --separate-stderr hg-data -a -t made/tokenizer.model -o out made/corpus_val_000000.bin -- made/corpus_val_000000.bin
+	says 1 "'out' holds another dataset"
+}
+
+@test "hg-data -a refuses shards that are none, too short, of other ids, or that start inside a document" {
+	corpus > c.txt
+	hg-data -B -n 30 -o made c.txt
+	cd made
+	V=corpus_val_000000.bin
+	T=corpus_train_000000.bin
+	head -c 2000 $T > short.bin
+	run --separate-stderr hg-data -a -B -o ../out short.bin -- $V
+	leaves_nothing 103 "'$PWD/short.bin' is truncated: 2000 bytes"
+	{ printf 'x'; tail -c +2 $T; } > magic.bin
+	run --separate-stderr hg-data -a -B -o ../out magic.bin -- $V
+	leaves_nothing 103 "magic.bin' is invalid: magic"
+	{ head -c 1030 $T; printf '\4\1'; tail -c +1033 $T; } > id.bin
+	run --separate-stderr hg-data -a -B -o ../out id.bin -- $V
+	leaves_nothing 103 "id.bin' is invalid: id 260 at position 3, expected ids below 260"
+	{ head -c 1024 $V; printf '\5\0'; tail -c +1027 $V; } > bos.bin
+	run --separate-stderr hg-data -a -B -o ../out $T -- bos.bin
+	leaves_nothing 103 "its first id is not BOS"
+	run --separate-stderr hg-data -a -B -o ../out $T -- none.bin
+	leaves_nothing 111 "cannot read 'none.bin'"
+	run --separate-stderr hg-data -a -B -o ../out $T
+	[ "$status" -eq 100 ]
+	cd ..
+	[ ! -e out ]
+}
+
+# bats test_tags=b5
+@test "a killed hg-data leaves no directory, and the next one clears what it left" {
+	corpus > c.txt
+	mkdir fake
+	printf '#!/bin/sh\n: > %s/started\nexec sleep 1000\n' "$PWD" > fake/spm_train
+	chmod +x fake/spm_train
+	PATH="$PWD/fake:$PATH" hg-data -v 320 -n 30 -o out c.txt 3>&- &
+	owner=$!
+	until_true 20 test -e started
+	helper=$(pgrep -f "sleep 1000" | while read -r p; do
+		[ "$(readlink "/proc/$p/cwd" | grep -c "$PWD/.tmp.out")" -eq 1 ] && echo "$p"; done)
+	[ -n "$helper" ]
+	kill -9 "$owner"
+	wait "$owner" || :
+	# Nobody survives the owner.
+	until_true 20 test ! -e "/proc/$helper"
+	[ ! -e out ]
+	[ -n "$(ls -d .tmp.out.*)" ]
+	hg-data -B -n 30 -o out c.txt
+	[ -z "$(find . -name '.tmp*')" ]
+	[ -f out/dataset.json ]
+}
+
+# bats test_tags=b5
+@test "a running hg-data's temporary is left alone by another, and both end in one directory" {
+	corpus > c.txt
+	mkdir fake
+	printf '#!/bin/sh\n: > %s/started\nwhile [ ! -e %s/go ]; do sleep 0.02; done\nexec spm_train "$@"\n' "$PWD" "$PWD" > fake/spm_train
+	sed -i 's|exec spm_train|exec '"$(command -v spm_train)"'|' fake/spm_train
+	chmod +x fake/spm_train
+	PATH="$PWD/fake:$PATH" hg-data -v 320 -n 30 -o out c.txt 2> first 3>&- &
+	local owner=$!
+	until_true 20 test -e started
+	hg-data -v 320 -n 30 -o out c.txt
+	: > go
+	wait "$owner"
+	grep -q "holds this dataset already" first || { cat first >&2; false; }
+	[ -z "$(find . -name '.tmp*')" ]
+	hg-data -v 320 -n 30 -o out c.txt
+}
+
+@test "hg-data interrupted by a signal clears up at once and ends by that signal" {
+	corpus > c.txt
+	mkdir fake
+	printf '#!/bin/sh\n: > %s/started\nexec sleep 1000\n' "$PWD" > fake/spm_train
+	chmod +x fake/spm_train
+	PATH="$PWD/fake:$PATH" hg-data -v 320 -n 30 -o out c.txt 3>&- &
+	local owner=$! rc=0
+	until_true 20 test -e started
+	kill -TERM "$owner"
+	wait "$owner" || rc=$?
+	[ "$rc" -eq 143 ]
+	[ -z "$(find . -name '.tmp*' -o -name out)" ]
+}
+
+@test "hg-data on a full disk says so, exits 111 and leaves nothing" {
+	unshare -rm true 2> /dev/null || skip "no mount namespaces here"
+	corpus > c.txt
+	mkdir small
+	run --separate-stderr unshare -rm sh -c 'mount -t tmpfs -o size=32k none small && { hg-data -B -n 30 -o small/out c.txt; rc=$?
+	    ls -A small; exit $rc; }'
+	says 111 "No space left on device"
+}
+
+@test "hg-data in a directory that can't be written to says so and exits 111" {
+	unshare -rm true 2> /dev/null || skip "no mount namespaces here"
+	corpus > c.txt
+	mkdir fixed
+	run --separate-stderr unshare -rm sh -c 'mount -t tmpfs -o ro none fixed && hg-data -B -n 30 -o fixed/out c.txt'
+	says 111 "cannot make 'fixed/out': Read-only file system"
+}
+
+@test "hg-data refuses options that exclude each other and values out of range" {
+	: > c.txt
+	local args
+	for args in "-B -v 1024 -o out c.txt" "-B c.txt" "-B -o out" "-a -o out a -- b" "-a -B -n 5 -o out a -- b" \
+		"-v 260 -o out c.txt" "-v 65537 -o out c.txt" "-B -n 0 -o out c.txt" "-B -f csv -o out c.txt" "-B -S x -o out c.txt"; do
+		# shellcheck disable=SC2086
+		run --separate-stderr hg-data $args
+		[ "$status" -eq 100 ] || { echo "$args: $status" >&2; false; }
+		[[ "$stderr" == *usage:* ]]
+		[ ! -e out ]
+	done
+}
