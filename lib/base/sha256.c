@@ -39,8 +39,8 @@ sha256_add(struct sha256 *h, const void *data, size_t n)
 	EVP_DigestUpdate(h->ctx, data, n);
 }
 
-void
-sha256_end(struct sha256 *h, char hex[SHA256_HEX_SIZE])
+static void
+final(struct sha256 *h, char hex[SHA256_HEX_SIZE])
 {
 	static const char digits[] = "0123456789abcdef";
 	unsigned char raw[EVP_MAX_MD_SIZE];
@@ -52,7 +52,22 @@ sha256_end(struct sha256 *h, char hex[SHA256_HEX_SIZE])
 		hex[2 * i + 1] = digits[raw[i] & 15];
 	}
 	hex[2 * n] = '\0';
+}
+
+void
+sha256_end(struct sha256 *h, char hex[SHA256_HEX_SIZE])
+{
+
+	final(h, hex);
 	sha256_free(h);
+}
+
+void
+sha256_next(struct sha256 *h, char hex[SHA256_HEX_SIZE])
+{
+
+	final(h, hex);
+	EVP_DigestInit_ex(h->ctx, NULL, NULL);
 }
 
 void

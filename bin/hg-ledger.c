@@ -1,0 +1,34 @@
+#include <string.h>
+
+#include "desk.h"
+#include "exit.h"
+#include "opt.h"
+#include "say.h"
+
+int
+main(int argc, char **argv)
+{
+	static const struct opt_tool tool = { "hg-ledger", "Keep, show and check a ledger of judged runs.",
+	    DESK_SYNOPSIS };
+	static struct opt table[] = {
+		{ .letter = 'a', .help = "list: rows of every kind; incumbent: of every group" },
+		{ .letter = 'j', .help = "print JSON, one object a line" },
+		{ .letter = 'n', .arg = "SEEDS", .help = "plan: runs a side; calibrate: seeds wanted" },
+		{ .letter = 'x', .help = "plan: give up the open plan; its confirmation is spent" },
+		{ .letter = 'H', .arg = "HEAD", .help = "promote: only if the ledger's last row has this digest" },
+		{ .letter = '\0' }
+	};
+	const char *word = argc > 1 ? argv[1] : "";
+	int i;
+
+	exit_init(tool.name);
+	/* Options stand after the subcommand: hg-ledger list -j LEDGER. */
+	if (word[0] == '-' || argc < 2) {
+		if ((i = opt_parse(&tool, table, argc, argv)) == OPT_EXIT)
+			return (exit_flush(HG_EXIT_DONE));
+		return (i == OPT_USAGE ? HG_EXIT_USAGE : opt_usage(&tool));
+	}
+	if ((i = opt_parse(&tool, table, argc - 1, argv + 1)) < 0)
+		return (i == OPT_EXIT ? exit_flush(HG_EXIT_DONE) : HG_EXIT_USAGE);
+	return (exit_flush(desk_serve(&tool, word, table, argc - 1 - i, argv + 1 + i)));
+}

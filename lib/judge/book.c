@@ -1,0 +1,678 @@
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "book.h"
+#include "rng.h"
+
+void
+book_init(struct book *b)
+{
+
+	memset(b, 0, sizeof(*b));
+}
+
+void
+book_free(struct book *b)
+{
+
+	free(b->more);
+	free(b->configs);
+	free(b->table);
+	free(b->stats);
+	free(b->groups);
+	free(b->lanes);
+	free(b->plans);
+	free(b->campaigns);
+	memset(b, 0, sizeof(*b));
+}
+
+/* Room for one more element of an array that grows by doubling. */
+static void *
+room(void *array, size_t count, size_t *cap, size_t size)
+{
+	void *p;
+	size_t want;
+
+	if (count < *cap)
+		return (array);
+	want = *cap == 0 ? 16 : 2 * *cap;
+	if ((p = realloc(array, want * size)) != NULL)
+		*cap = want;
+	return (p);
+}
+
+/* Room in an array of few elements, whose capacity is the next power of two. */
+static void *
+small_room(void *array, size_t count, size_t size)
+{
+
+	if (count != 0 && (count & (count - 1)) != 0)
+		return (array);
+	return (realloc(array, (count == 0 ? 1 : 2 * count) * size));
+}
+
+uint64_t
+book_tag(const char *hex)
+{
+	uint64_t x = 0;
+	int i, c;
+
+	if (hex == NULL)
+		return (0);
+	for (i = 0; i < 16 && hex[i] != '\0'; i++) {
+		c = hex[i];
+		x = x << 4 | (uint64_t)(c >= '0' && c <= '9' ? c - '0' : (c | 32) - 'a' + 10);
+	}
+	return (x);
+}
+
+uint64_t
+book_text_tag(const char *text)
+{
+	uint64_t x = 0xcbf29ce484222325;
+
+	for (; *text != '\0'; text++)
+		x = (x ^ (unsigned char)*text) * 0x100000001b3;
+	x = rng_mix(x);
+	return (x == 0 ? 1 : x);
+}
+
+uint64_t
+book_lane_tag(const char *name, int64_t cap_ms)
+{
+	uint64_t x = rng_mix(book_text_tag(name) ^ rng_mix((uint64_t)cap_ms));
+
+	return (x == 0 ? 1 : x);
+}
+
+size_t
+book_count(const struct book *b)
+{
+
+	return (b->bases + b->mores);
+}
+
+const struct book_fact *
+book_fact(const struct book *b, size_t i)
+{
+
+	assert(i < book_count(b));
+	return (i < b->bases ? &b->base[i] : &b->more[i - b->bases]);
+}
+
+void
+book_policy(struct book *b, const struct policy *p)
+{
+
+	b->policy = *p;
+}
+
+const struct book_fact *
+book_run(const struct book *b, uint64_t run, unsigned attempt)
+{
+	const struct book_fact *f;
+	size_t i;
+
+	for (i = book_count(b); i-- > 0; ) {
+		f = book_fact(b, i);
+		if (f->run == run && f->kind == BOOK_RUN && (attempt == 0 || f->attempt == attempt))
+			return (f);
+	}
+	return (NULL);
+}
+
+const struct book_fact *
+book_row(const struct book *b, uint64_t row)
+{
+	const struct book_fact *f;
+	size_t i;
+
+	for (i = book_count(b); i-- > 0; ) {
+		f = book_fact(b, i);
+		if (f->row == row)
+			return (f);
+	}
+	return (NULL);
+}
+
+struct book_group *
+book_group(const struct book *b, uint64_t group)
+{
+	size_t i;
+
+	for (i = 0; i < b->group_count; i++)
+		if (b->groups[i].group == group)
+			return (&b->groups[i]);
+	return (NULL);
+}
+
+static struct book_group *
+group_of(struct book *b, uint64_t group)
+{
+	struct book_group *g, *array;
+
+	if ((g = book_group(b, group)) != NULL)
+		return (g);
+	if ((array = small_room(b->groups, b->group_count, sizeof(*array))) == NULL)
+		return (NULL);
+	b->groups = array;
+	g = &array[b->group_count++];
+	memset(g, 0, sizeof(*g));
+	g->group = group;
+	return (g);
+}
+
+const struct book_lane *
+book_lane(const struct book *b, uint64_t group, uint64_t lane)
+{
+	size_t i;
+
+	for (i = 0; i < b->lane_count; i++)
+		if (b->lanes[i].group == group && b->lanes[i].lane == lane)
+			return (&b->lanes[i]);
+	return (NULL);
+}
+
+static uint64_t
+key_of(uint64_t group, uint64_t lane, uint64_t config)
+{
+
+	return (config ^ (group * 0x9e3779b97f4a7c15) ^ (lane << 1 | lane >> 63));
+}
+
+/* Where a key's entry is, or the free place where it would be. */
+static uint32_t *
+place(const struct book *b, uint64_t group, uint64_t lane, uint64_t config)
+{
+	size_t mask = b->table_size - 1, i = (size_t)key_of(group, lane, config) & mask;
+	const struct book_config *c;
+
+	for (;; i = (i + 1) & mask) {
+		if (b->table[i] == 0)
+			return (&b->table[i]);
+		c = &b->configs[b->table[i] - 1];
+		if (c->config == config && c->group == group && c->lane == lane)
+			return (&b->table[i]);
+	}
+}
+
+const struct book_config *
+book_config(const struct book *b, uint64_t group, uint64_t lane, uint64_t config)
+{
+	uint32_t at;
+
+	if (b->table_size == 0 || (at = *place(b, group, lane, config)) == 0)
+		return (NULL);
+	return (&b->configs[at - 1]);
+}
+
+static int
+grow_table(struct book *b, size_t size)
+{
+	uint32_t *old = b->table;
+	size_t i;
+
+	if ((b->table = calloc(size, sizeof(*b->table))) == NULL) {
+		b->table = old;
+		return (-1);
+	}
+	free(old);
+	b->table_size = size;
+	for (i = 0; i < b->config_count; i++)
+		*place(b, b->configs[i].group, b->configs[i].lane, b->configs[i].config) = (uint32_t)(i + 1);
+	return (0);
+}
+
+static struct book_config *
+config_of(struct book *b, uint64_t group, uint64_t lane, uint64_t config)
+{
+	struct book_config *array, *c;
+	uint32_t *at;
+
+	if (2 * (b->config_count + 1) > b->table_size && grow_table(b, b->table_size == 0 ? 64 :
+	    2 * b->table_size) == -1)
+		return (NULL);
+	if (*(at = place(b, group, lane, config)) != 0)
+		return (&b->configs[*at - 1]);
+	if ((array = room(b->configs, b->config_count, &b->config_cap, sizeof(*array))) == NULL)
+		return (NULL);
+	b->configs = array;
+	c = &array[b->config_count++];
+	memset(c, 0, sizeof(*c));
+	c->group = group;
+	c->lane = lane;
+	c->config = config;
+	*at = (uint32_t)b->config_count;
+	return (c);
+}
+
+const struct book_stats *
+book_stats(const struct book *b, const struct book_config *c)
+{
+
+	return (c == NULL || c->stats == 0 ? NULL : &b->stats[c->stats - 1]);
+}
+
+static struct book_stats *
+stats_of(struct book *b, struct book_config *c)
+{
+	struct book_stats *array;
+
+	if (c->stats == 0) {
+		if ((array = room(b->stats, b->stats_count, &b->stats_cap, sizeof(*array))) == NULL)
+			return (NULL);
+		b->stats = array;
+		memset(&array[b->stats_count++], 0, sizeof(*array));
+		c->stats = (uint32_t)b->stats_count;
+	}
+	return (&b->stats[c->stats - 1]);
+}
+
+unsigned
+book_spent(const struct book *b)
+{
+	uint64_t campaign = book_text_tag(b->policy.campaign.name);
+	size_t i;
+
+	for (i = 0; i < b->campaign_count; i++)
+		if (b->campaigns[i].campaign == campaign)
+			return (b->campaigns[i].spent);
+	return (0);
+}
+
+void
+book_slots(const struct book_fact *plan, struct book_slot slot[2 * BOOK_SEEDS])
+{
+	unsigned i, j, pair;
+	uint64_t x;
+
+	/*
+	 * Seeds are 31-bit numbers drawn from the nonce, none twice.  Within each
+	 * pair the sides take turns in going first, so that a drift of the machine
+	 * weighs on both alike; who begins is the nonce's to say.
+	 */
+	assert(plan->n <= BOOK_SEEDS);
+	for (i = 0, x = plan->nonce; i < 2 * plan->n; i++) {
+		pair = i / 2;
+		slot[i].challenger = (int)((i + pair + plan->nonce) & 1);
+		slot[i].fact = 0;
+		slot[i].invalid = 0;
+		do {
+			x += 0x9e3779b97f4a7c15;
+			slot[i].seed = (int64_t)(rng_mix(x) >> 33);
+			for (j = 0; j < i && slot[j].seed != slot[i].seed; j++)
+				;
+		} while (j < i);
+	}
+}
+
+struct book_plan *
+book_plan(const struct book *b, uint64_t row)
+{
+	size_t i;
+
+	for (i = b->plan_count; i-- > 0; )
+		if (b->plans[i].row == row)
+			return (&b->plans[i]);
+	return (NULL);
+}
+
+struct book_plan *
+book_open_plan(const struct book *b, uint64_t group)
+{
+	size_t i;
+
+	for (i = 0; i < b->plan_count; i++)
+		if (!b->plans[i].closed && (group == 0 || b->plans[i].group == group))
+			return (&b->plans[i]);
+	return (NULL);
+}
+
+struct book_plan *
+book_slot(const struct book *b, const struct book_fact *f, unsigned *slot)
+{
+	struct book_plan *p;
+	size_t i;
+	unsigned k;
+
+	for (i = 0; i < b->plan_count; i++) {
+		p = &b->plans[i];
+		/* A run begun before the plan was made could have been looked at. */
+		if (p->closed || p->group != f->group || p->lane != f->lane || f->started_ms < p->at_ms)
+			continue;
+		for (k = 0; k < 2 * p->n; k++)
+			if (p->slot[k].fact == 0 && p->slot[k].seed == f->seed &&
+			    f->config == (p->slot[k].challenger ? p->config : p->other)) {
+				*slot = k;
+				return (p);
+			}
+	}
+	return (NULL);
+}
+
+static int
+apply_plan(struct book *b, const struct book_fact *f)
+{
+	struct book_plan *plans, *p;
+	struct book_campaign *campaigns;
+	size_t i;
+
+	if ((plans = small_room(b->plans, b->plan_count, sizeof(*plans))) == NULL)
+		return (-1);
+	b->plans = plans;
+	p = &plans[b->plan_count++];
+	memset(p, 0, sizeof(*p));
+	p->row = f->row;
+	p->group = f->group;
+	p->lane = f->lane;
+	p->config = f->config;
+	p->other = f->other;
+	p->campaign = f->campaign;
+	p->at_ms = f->at_ms;
+	p->n = f->n;
+	book_slots(f, p->slot);
+	for (i = 0; i < b->campaign_count; i++)
+		if (b->campaigns[i].campaign == f->campaign)
+			break;
+	if (i == b->campaign_count) {
+		if ((campaigns = small_room(b->campaigns, i, sizeof(*campaigns))) == NULL)
+			return (-1);
+		b->campaigns = campaigns;
+		campaigns[i].campaign = f->campaign;
+		campaigns[i].spent = 0;
+		b->campaign_count++;
+	}
+	b->campaigns[i].spent++;
+	return (0);
+}
+
+/*
+ * A run that says nothing new about its configuration's standing still says something of its variance, unless it was
+ * picked.
+ */
+static int
+apply_loose(struct book *b, const struct book_fact *f)
+{
+	struct book_config *c;
+	struct book_stats *s;
+	int m;
+
+	if ((c = config_of(b, f->group, f->lane, f->config)) == NULL || (s = stats_of(b, c)) == NULL)
+		return (-1);
+	for (m = 0; m < BOOK_SCORES; m++)
+		if (isfinite(f->metric[m]))
+			stats_sample_add(&s->loose[m], f->metric[m]);
+	return (0);
+}
+
+static int
+apply_run(struct book *b, const struct book_fact *f, size_t index)
+{
+	struct book_config *c;
+	struct book_group *g;
+	struct book_plan *p;
+	unsigned k;
+
+	if (f->klass == VERDICT_BLOCKED || f->klass == VERDICT_INVALID) {
+		b->failures++;
+		if (f->klass == VERDICT_INVALID && f->group != 0 && (p = book_slot(b, f, &k)) != NULL) {
+			p->slot[k].invalid = 1;
+			p->invalid = 1;
+			p->incumbent_invalid |= !p->slot[k].challenger;
+		}
+		return (0);
+	}
+	b->failures = 0;
+	if (f->group == 0)
+		return (0);
+	if ((g = group_of(b, f->group)) == NULL)
+		return (-1);
+	b->last_group = f->group;
+	if (f->config == g->incumbent && f->reason != VERDICT_STARVED) {
+		g->reference = index;
+		g->lane = f->lane;
+	}
+	switch (f->reason) {
+	case VERDICT_FIRST:
+		g->incumbent = f->config;
+		g->lane = f->lane;
+		g->reference = index;
+		return (apply_loose(b, f));
+	case VERDICT_REPLICATE:
+	case VERDICT_REPEAT:
+	case VERDICT_UNCALIBRATED:
+		return (apply_loose(b, f));
+	case VERDICT_SLOT:
+		if ((p = book_slot(b, f, &k)) != NULL) {
+			p->slot[k].fact = index + 1;
+			p->filled++;
+		}
+		return (0);
+	case VERDICT_PROMISING:
+	case VERDICT_WITHIN_NOISE:
+	case VERDICT_WORSE:
+	case VERDICT_GUARDED_METRIC:
+		if ((c = config_of(b, f->group, f->lane, f->config)) == NULL)
+			return (-1);
+		if (!c->screened) {
+			c->screened = 1;
+			if (f->reason == VERDICT_PROMISING) {
+				c->promising = 1;
+				g->promising++;
+			} else {
+				c->resolved = 1;
+				g->resolved++;
+			}
+		}
+		return (0);
+	default:
+		return (0);
+	}
+}
+
+static int
+apply_verdict(struct book *b, const struct book_fact *f)
+{
+	struct stats_sample arm[BOOK_SCORES];
+	struct book_plan *p;
+	struct book_config *c;
+	struct book_stats *s;
+	struct book_group *g;
+	unsigned k;
+	int side, m;
+
+	if ((p = book_plan(b, f->plan)) == NULL || p->closed)
+		return (0);
+	p->closed = 1;
+	if ((g = group_of(b, p->group)) == NULL)
+		return (-1);
+	b->last_group = p->group;
+	for (side = 0; side < 2; side++) {
+		memset(arm, 0, sizeof(arm));
+		for (k = 0; k < 2 * p->n; k++)
+			for (m = 0; m < BOOK_SCORES; m++)
+				if (p->slot[k].fact != 0 && p->slot[k].challenger == side &&
+				    isfinite(book_fact(b, p->slot[k].fact - 1)->metric[m]))
+					stats_sample_add(&arm[m], book_fact(b, p->slot[k].fact - 1)->metric[m]);
+		if ((c = config_of(b, p->group, p->lane, side ? p->config : p->other)) == NULL ||
+		    (s = stats_of(b, c)) == NULL)
+			return (-1);
+		for (m = 0; m < BOOK_SCORES; m++)
+			if (arm[m].n >= 2) {
+				s->df[m] += arm[m].n - 1;
+				s->ss[m] += arm[m].ss;
+				s->recent[m] = arm[m];
+			}
+	}
+	if ((c = config_of(b, p->group, p->lane, p->config)) == NULL)
+		return (-1);
+	if (c->promising) {
+		c->promising = 0;
+		g->promising--;
+	}
+	if (f->klass == VERDICT_IMPROVEMENT) {
+		g->incumbent = p->config;
+		g->lane = p->lane;
+		for (k = 0; k < 2 * p->n; k++)
+			if (p->slot[k].challenger && p->slot[k].fact != 0)
+				g->reference = p->slot[k].fact - 1;
+		g->resolved = 0;
+		g->improvements++;
+	} else if (!c->resolved) {
+		c->resolved = 1;
+		g->resolved++;
+	}
+	return (0);
+}
+
+static int
+apply_calibration(struct book *b, const struct book_fact *f)
+{
+	struct book_lane *lanes, *l;
+	size_t i;
+
+	for (i = 0; i < b->lane_count; i++)
+		if (b->lanes[i].group == f->group && b->lanes[i].lane == f->lane)
+			break;
+	if (i == b->lane_count) {
+		if ((lanes = small_room(b->lanes, i, sizeof(*lanes))) == NULL)
+			return (-1);
+		b->lanes = lanes;
+		b->lane_count++;
+	}
+	l = &b->lanes[i];
+	l->group = f->group;
+	l->lane = f->lane;
+	l->config = f->config;
+	l->seeds = f->n;
+	return (0);
+}
+
+static int
+fold(struct book *b, const struct book_fact *f, size_t index)
+{
+	int rc = 0;
+
+	switch ((enum book_kind)f->kind) {
+	case BOOK_POLICY:
+		b->policy_row = f->row;
+		break;
+	case BOOK_RUN:
+		rc = apply_run(b, f, index);
+		break;
+	case BOOK_CALIBRATION:
+		rc = apply_calibration(b, f);
+		break;
+	case BOOK_PLAN:
+		rc = apply_plan(b, f);
+		break;
+	case BOOK_VERDICT:
+		rc = apply_verdict(b, f);
+		break;
+	case BOOK_PROMOTION:
+	case BOOK_KINDS:
+		break;
+	}
+	if (rc == -1) {
+		b->broken = 1;
+		errno = ENOMEM;
+	}
+	return (rc);
+}
+
+int
+book_adopt(struct book *b, const struct book_fact *facts, size_t n)
+{
+	size_t i, size = 64;
+
+	assert(book_count(b) == 0);
+	while (size < 2 * n)
+		size *= 2;
+	if (grow_table(b, size) == -1)
+		return (-1);
+	b->base = facts;
+	b->bases = n;
+	for (i = 0; i < n; i++)
+		if (fold(b, &facts[i], i) == -1)
+			return (-1);
+	return (0);
+}
+
+int
+book_apply(struct book *b, const struct book_fact *f)
+{
+	struct book_fact *array;
+
+	if ((array = room(b->more, b->mores, &b->more_cap, sizeof(*array))) == NULL)
+		return (-1);
+	b->more = array;
+	array[b->mores++] = *f;
+	return (fold(b, f, b->bases + b->mores - 1));
+}
+
+struct noise_arm
+book_arm(const struct book *b, const struct book_plan *p, int challenger, enum policy_metric metric)
+{
+	struct stats_sample s = { 0, 0, 0 };
+	const struct book_stats *own;
+	struct noise_arm arm;
+	double x;
+	unsigned k;
+
+	for (k = 0; k < 2 * p->n; k++) {
+		if (p->slot[k].fact == 0 || p->slot[k].challenger != challenger)
+			continue;
+		x = book_fact(b, p->slot[k].fact - 1)->metric[metric];
+		if (isfinite(x))
+			stats_sample_add(&s, x);
+	}
+	arm.n = s.n;
+	arm.mean = s.mean;
+	arm.df = s.n > 1 ? s.n - 1 : 0;
+	arm.ss = s.ss;
+	own = book_stats(b, book_config(b, p->group, p->lane, challenger ? p->config : p->other));
+	if (own != NULL) {
+		arm.df += own->df[metric] + (own->loose[metric].n > 1 ? own->loose[metric].n - 1 : 0);
+		arm.ss += own->ss[metric] + own->loose[metric].ss;
+	}
+	return (arm);
+}
+
+struct noise_arm
+book_standing(const struct book *b, const struct book_config *c, enum policy_metric metric)
+{
+	const struct book_stats *s = book_stats(b, c);
+	const struct stats_sample *at;
+	struct noise_arm arm = { 0, 0, 0, 0 };
+
+	if (s == NULL)
+		return (arm);
+	at = s->recent[metric].n >= 2 ? &s->recent[metric] : &s->loose[metric];
+	arm.n = at->n;
+	arm.mean = at->mean;
+	arm.df = s->df[metric] + (s->loose[metric].n > 1 ? s->loose[metric].n - 1 : 0);
+	arm.ss = s->ss[metric] + s->loose[metric].ss;
+	return (arm);
+}
+
+struct noise_pool
+book_pool(const struct book *b, uint64_t group, uint64_t lane, uint64_t but, uint64_t and_but,
+    enum policy_metric metric)
+{
+	struct noise_pool pool = noise_pool(b->policy.noise.ln_sigma_sd, b->policy.noise.floor);
+	const struct book_config *c;
+	struct noise_arm arm;
+	size_t i;
+
+	for (i = 0; i < b->config_count; i++) {
+		c = &b->configs[i];
+		if (c->stats == 0 || c->group != group || c->lane != lane || c->config == but || c->config == and_but)
+			continue;
+		arm = book_standing(b, c, metric);
+		noise_pool_add(&pool, arm.df, arm.ss);
+	}
+	return (pool);
+}

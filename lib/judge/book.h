@@ -1,0 +1,180 @@
+#ifndef HG_BOOK_H
+#define HG_BOOK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "noise.h"
+#include "policy.h"
+#include "stats.h"
+#include "verdict.h"
+
+/**
+ * The ledger as judgement sees it: each row reduced to a fact of fixed size,
+ * and what follows from all facts so far (incumbents, noise, open plans,
+ * counts).  Applying facts in order is the only way to change a book, so that
+ * writing, replaying, rebuilding the index and simulating are one code path.
+ *
+ * Digests are held as their first 64 bits; among 100,000 rows two of them
+ * agree by chance with probability 3e-10.  Where the answer is final (a run
+ * is in the ledger already) the row itself is compared.
+ */
+
+enum book_kind { BOOK_POLICY, BOOK_RUN, BOOK_CALIBRATION, BOOK_PLAN, BOOK_VERDICT, BOOK_PROMOTION, BOOK_KINDS };
+
+enum { BOOK_SCORES = 3 };	/* the first of enum policy_metric can be judged by */
+enum { BOOK_SEEDS = 32 };	/* most runs a side of a plan */
+
+/* A row. Fields that its kind has no use for are zero; metrics that it lacks are NAN. */
+struct book_fact {
+	uint64_t offset;		/* where its line starts */
+	uint32_t length;		/* with the newline */
+	uint32_t attempt;
+	uint8_t kind, klass, reason, starved;
+	uint32_t n;			/* of a plan, runs a side; of a calibration, runs */
+	uint64_t row;			/* the line's digest */
+	uint64_t run;			/* run_uid */
+	uint64_t group, lane, config, system, model, data, tokenizer, artifact;
+	uint64_t other;			/* the incumbent's configuration, of a plan or a verdict */
+	uint64_t plan;			/* the plan's row, of a slot's run or a verdict */
+	uint64_t campaign;
+	uint64_t nonce;			/* a plan's: seeds and order follow from it */
+	int64_t seed;
+	int64_t at_ms, started_ms, cost_ms;
+	double metric[POLICY_METRICS];
+};
+
+/* What the runs of a configuration in a comparability group, on a lane, have shown. */
+struct book_stats {
+	struct stats_sample loose[BOOK_SCORES];	/* runs outside of plans, the one that screened excepted */
+	double df[BOOK_SCORES], ss[BOOK_SCORES];	/* within the arms of closed plans */
+	struct stats_sample recent[BOOK_SCORES];	/* the arm of the last closed plan */
+};
+
+struct book_config {
+	uint64_t group, lane, config;
+	uint32_t stats;			/* index + 1; 0: single run, or none */
+	uint8_t screened, promising, resolved;
+};
+
+struct book_group {
+	uint64_t group;
+	uint64_t incumbent;		/* configuration; 0: none yet */
+	uint64_t lane;			/* where it was judged last */
+	size_t reference;		/* a fact of the incumbent's */
+	unsigned resolved;		/* challengers found no better since the last gain */
+	unsigned promising;		/* challengers that wait for a confirmation */
+	unsigned improvements;
+};
+
+struct book_lane {
+	uint64_t group, lane, config;
+	unsigned seeds;
+};
+
+struct book_slot {
+	int challenger;			/* or the incumbent's side */
+	int64_t seed;
+	size_t fact;			/* index + 1 of the run; 0: open */
+	int invalid;			/* a run of it was invalid */
+};
+
+struct book_plan {
+	uint64_t row, group, lane, config, other, campaign;
+	int64_t at_ms;
+	unsigned n, filled;
+	int invalid, incumbent_invalid;
+	int closed;
+	struct book_slot slot[2 * BOOK_SEEDS];
+};
+
+struct book_campaign {
+	uint64_t campaign;
+	unsigned spent;
+};
+
+struct book {
+	struct policy policy;
+	uint64_t policy_row;
+	const struct book_fact *base;	/* facts that lie in the index, */
+	size_t bases;
+	struct book_fact *more;		/* and those applied since */
+	size_t mores, more_cap;
+	struct book_config *configs;
+	size_t config_count, config_cap;
+	uint32_t *table;		/* configs by key: index + 1 */
+	size_t table_size;
+	struct book_stats *stats;
+	size_t stats_count, stats_cap;
+	struct book_group *groups;
+	size_t group_count;
+	struct book_lane *lanes;
+	size_t lane_count;
+	struct book_plan *plans;
+	size_t plan_count;
+	struct book_campaign *campaigns;
+	size_t campaign_count;
+	unsigned failures;		/* blocked and invalid runs in a row */
+	uint64_t last_group;		/* of the last row that had one */
+	int broken;			/* memory ran out: nothing may be judged */
+};
+
+void book_init(struct book *b);
+void book_free(struct book *b);
+
+/* Facts that are in memory already and stay there: applied in place, not copied. 0, or -1 with errno ENOMEM. */
+int book_adopt(struct book *b, const struct book_fact *facts, size_t n);
+
+/* One more row; its class must be known. 0, or -1 with errno ENOMEM. */
+int book_apply(struct book *b, const struct book_fact *f);
+
+/* The policy of a policy row, to be set when such a row is applied; or the last one's, after all of them. */
+void book_policy(struct book *b, const struct policy *p);
+
+size_t book_count(const struct book *b);
+const struct book_fact *book_fact(const struct book *b, size_t i);
+
+/* The fact of a run's attempt, or of its last attempt if ${attempt} is 0; NULL if there is none. */
+const struct book_fact *book_run(const struct book *b, uint64_t run, unsigned attempt);
+
+/* The fact of a row, or NULL. */
+const struct book_fact *book_row(const struct book *b, uint64_t row);
+
+struct book_group *book_group(const struct book *b, uint64_t group);
+const struct book_config *book_config(const struct book *b, uint64_t group, uint64_t lane, uint64_t config);
+const struct book_stats *book_stats(const struct book *b, const struct book_config *c);
+const struct book_lane *book_lane(const struct book *b, uint64_t group, uint64_t lane);
+
+/* Confirmations that the policy's campaign has spent. */
+unsigned book_spent(const struct book *b);
+
+/* The open plan that a run of this configuration and seed belongs to, and which slot; NULL if none. */
+struct book_plan *book_slot(const struct book *b, const struct book_fact *f, unsigned *slot);
+
+/* An open plan of a group (0: of any), or NULL; and the plan of a row. */
+struct book_plan *book_open_plan(const struct book *b, uint64_t group);
+struct book_plan *book_plan(const struct book *b, uint64_t row);
+
+/* Fill a plan's slots (side and seed, in the order to run them) from its fact. */
+void book_slots(const struct book_fact *plan, struct book_slot slot[2 * BOOK_SEEDS]);
+
+/* A side of a plan in one score: fresh runs, and all that is known of their variance. */
+struct noise_arm book_arm(const struct book *b, const struct book_plan *p, int challenger, enum policy_metric metric);
+
+/* What a configuration's own runs say: where it stands (its last arm, or its loose runs), and its variance. */
+struct noise_arm book_standing(const struct book *b, const struct book_config *c, enum policy_metric metric);
+
+/* The lane's configurations but two, which may be 0. */
+struct noise_pool book_pool(const struct book *b, uint64_t group, uint64_t lane, uint64_t but, uint64_t and_but,
+    enum policy_metric metric);
+
+/* The first 64 bits of a digest in hex; 0 for NULL. */
+uint64_t book_tag(const char *hex);
+
+/* A lane's tag: its name and the wall-clock cap, since noise depends on how long a run may take. */
+uint64_t book_lane_tag(const char *name, int64_t cap_ms);
+
+/* Any text's tag. */
+uint64_t book_text_tag(const char *text);
+
+#endif

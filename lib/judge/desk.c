@@ -1,0 +1,428 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "add.h"
+#include "desk.h"
+#include "exit.h"
+#include "jsonio.h"
+#include "ledger.h"
+#include "num.h"
+#include "row.h"
+#include "rundir.h"
+#include "say.h"
+#include "verify.h"
+
+/* What a subcommand gets: its options' table and its operands after the ledger. */
+struct request {
+	struct opt *table;
+	const char *ledger;
+	char **arg;
+	int n;
+};
+
+static int
+given(const struct request *q, char letter)
+{
+
+	return (opt_row(q->table, letter)->value != NULL);
+}
+
+static void
+print_score(const json_t *v, int width, int precision)
+{
+
+	if (json_is_number(v))
+		printf("%*.*f", width, precision, json_number_value(v));
+	else
+		printf("%*s", width, "-");
+}
+
+static void
+print_next(const json_t *next)
+{
+
+	if (jsonio_text(next, "command", NULL) != NULL)
+		printf("next: %s\n      %s\n", jsonio_text(next, "command", ""), jsonio_text(next, "why", ""));
+	else
+		printf("next: %s\n", jsonio_text(next, "why", ""));
+}
+
+static int
+add_one(struct ledger *l, const char *path)
+{
+	struct add a;
+	int code = HG_EXIT_DONE;
+
+	if (add_run(l, path, &a) == -1)
+		return (errno == EBADMSG ? HG_EXIT_CONTRACT : rundir_exit(errno));
+	if (a.already != 0)
+		printf("'%s' is in the ledger already: row %llu, %s: %s\n", path, (unsigned long long)a.already,
+		    jsonio_text(a.row, "verdict.class", "?"), jsonio_text(a.row, "verdict.reason", "?"));
+	else if (a.how == GATHER_RUNNING) {
+		say_error("'%s' is still at work; it is added once it has closed out", path);
+		code = HG_EXIT_NOT_YET;
+	} else if (a.how == GATHER_PENDING) {
+		say_error("'%s' has stages to go; hg-run goes on with it", path);
+		code = HG_EXIT_PENDING;
+	} else {
+		printf("row %lld: %s: %s\n%s\n", (long long)jsonio_i64(a.row, "row", 0),
+		    jsonio_text(a.row, "verdict.class", "?"),
+		    jsonio_text(a.row, "verdict.reason", "?"), jsonio_text(a.row, "verdict.text", ""));
+	}
+	if (a.confirmation != NULL)
+		printf("row %lld: %s: %s\n%s\n", (long long)jsonio_i64(a.confirmation, "row", 0),
+		    jsonio_text(a.confirmation, "verdict.class", "?"),
+		    jsonio_text(a.confirmation, "verdict.reason", "?"),
+		    jsonio_text(a.confirmation, "verdict.text", ""));
+	else if (a.next != NULL && a.already == 0)
+		print_next(a.next);
+	add_free(&a);
+	return (code);
+}
+
+static int
+add(const struct request *q)
+{
+	struct ledger l;
+	int i, code, worst = HG_EXIT_DONE;
+
+	if (ledger_open(&l, q->ledger, LEDGER_WRITE) == -1)
+		return (ledger_exit(errno));
+	for (i = 0; i < q->n; i++)
+		if ((code = add_one(&l, q->arg[i])) > worst)
+			worst = code;
+	ledger_close(&l);
+	return (worst);
+}
+
+/* --- list ------------------------------------------------------------------ */
+
+static void
+print_changed(const json_t *verdict)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(verdict, "changed"), i, name)
+		printf("%s%s", i == 0 ? "" : ",", json_string_value(name));
+}
+
+static void
+print_row(const json_t *row)
+{
+	const json_t *v = json_object_get(row, "verdict");
+	const char *kind = jsonio_text(row, "kind", ""), *name;
+	char what[128];
+
+	if (strcmp(kind, "run") == 0)
+		name = jsonio_text(row, "run.run_id", "?");
+	else if (strcmp(kind, "plan") == 0)
+		name = jsonio_text(row, "plan.challenger.run_id", "?");
+	else if (strcmp(kind, "promotion") == 0)
+		name = jsonio_text(row, "promotion.run_id", "?");
+	else
+		name = "";
+	snprintf(what, sizeof(what), "%s%s%s", v == NULL ? kind : jsonio_text(v, "class", "?"), v == NULL ? "" : ": ",
+	    v == NULL ? "" : jsonio_text(v, "reason", "?"));
+	printf("%5lld  %-24s  %-30s ", (long long)jsonio_i64(row, "row", 0), strcmp(kind, "confirmation") == 0 ?
+	    "(confirmation)" : name,
+	    what);
+	print_score(jsonio_get(v, "score"), 9, 5);
+	print_score(jsonio_get(v, "delta"), 10, 5);
+	if (json_is_integer(jsonio_get(row, "run.metrics.total_bytes")))
+		printf(" %10lld", (long long)jsonio_i64(row, "run.metrics.total_bytes", 0));
+	else
+		printf(" %10s", "-");
+	printf("  %.16sZ  ", jsonio_text(row, "added_at", "?"));
+	print_changed(v);
+	putchar('\n');
+}
+
+struct listing {
+	int all, json;
+};
+
+static int
+list_row(void *arg, const char *line, size_t n, uint64_t offset, const char *digest)
+{
+	const struct listing *how = arg;
+	json_t *row;
+	int wanted;
+
+	(void)offset;
+	(void)digest;
+	if ((row = jsonio_parse(line, n, LEDGER_ROWS)) == NULL)
+		return (1);
+	wanted = how->all || strcmp(jsonio_text(row, "kind", ""), "run") == 0 ||
+	    strcmp(jsonio_text(row, "kind", ""), "confirmation") == 0;
+	if (wanted && how->json)
+		fwrite(line, 1, n, stdout);
+	else if (wanted)
+		print_row(row);
+	json_decref(row);
+	return (0);
+}
+
+/* The rows of a ledger, to be read without a lock; -1 after saying why. */
+static int
+open_rows(const char *path)
+{
+	int dir, rows = -1, error;
+
+	if ((dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) != -1) {
+		rows = openat(dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		error = errno;
+		close(dir);
+		errno = error;
+	}
+	if (rows == -1)
+		say_errno("cannot open the ledger '%s'", path);
+	return (rows);
+}
+
+static int
+list(const struct request *q)
+{
+	struct listing how = { given(q, 'a'), given(q, 'j') };
+	char head[SHA256_HEX_SIZE];
+	uint64_t size, count;
+	int rows, rc, code;
+
+	if ((rows = open_rows(q->ledger)) == -1)
+		return (ledger_exit(errno));
+	if (!how.json)
+		printf("%5s  %-24s  %-30s %9s%10s %10s  %-17s  %s\n", "row", "run", "class: reason", "score",
+		    "delta", "bytes", "added",
+		    "changed");
+	rc = ledger_walk(rows, list_row, &how, &size, &count, head);
+	code = rc == -1 ? ledger_exit(errno) : rc == 2 ? HG_EXIT_CONTRACT : HG_EXIT_DONE;
+	close(rows);
+	return (code);
+}
+
+/* --- show ------------------------------------------------------------------ */
+
+struct search {
+	char **want;			/* row numbers, digests, runs by name or path; none: the last row */
+	int n;
+	int *found;
+	json_t *last;
+	uint64_t number;
+};
+
+static int
+matches(const struct search *s, const char *want, const json_t *row, const char *digest)
+{
+	const char *base = strrchr(want, '/');
+	uint64_t number;
+	size_t n = strlen(want);
+
+	if (num_u64(want, 1, UINT64_MAX, &number) == 0)
+		return (number == s->number);
+	if (n >= 8 && n <= 64 && strspn(want, "0123456789abcdef") == n && strncmp(want, digest, n) == 0)
+		return (1);
+	base = base == NULL ? want : base + 1;
+	return (strcmp(jsonio_text(row, "kind", ""), "run") == 0 && strcmp(jsonio_text(row, "run.run_id", ""),
+	    base) == 0);
+}
+
+static int
+show_row(void *arg, const char *line, size_t n, uint64_t offset, const char *digest)
+{
+	struct search *s = arg;
+	json_t *row;
+	char *text;
+	int i, hit = 0;
+
+	(void)offset;
+	s->number++;
+	if ((row = jsonio_parse(line, n, LEDGER_ROWS)) == NULL)
+		return (1);
+	for (i = 0; i < s->n; i++)
+		if (matches(s, s->want[i], row, digest)) {
+			s->found[i] = 1;
+			hit = 1;
+		}
+	if (hit && (text = jsonio_pretty(row)) != NULL) {
+		fputs(text, stdout);
+		free(text);
+	}
+	if (s->n == 0) {
+		json_decref(s->last);
+		s->last = row;
+	} else
+		json_decref(row);
+	return (0);
+}
+
+static int
+show(const struct request *q)
+{
+	struct search s = { .want = q->arg, .n = q->n };
+	char head[SHA256_HEX_SIZE], *text, *trim;
+	uint64_t size, count;
+	int rows, rc, i, code = HG_EXIT_DONE;
+
+	for (i = 0; i < q->n; i++)
+		for (trim = q->arg[i] + strlen(q->arg[i]); trim > q->arg[i] + 1 && trim[-1] == '/'; )
+			*--trim = '\0';
+	if ((s.found = calloc((size_t)q->n + 1, sizeof(*s.found))) == NULL)
+		return (HG_EXIT_SYSTEM);
+	if ((rows = open_rows(q->ledger)) == -1) {
+		free(s.found);
+		return (ledger_exit(errno));
+	}
+	rc = ledger_walk(rows, show_row, &s, &size, &count, head);
+	if (rc == -1 || rc == 2)
+		code = rc == -1 ? ledger_exit(errno) : HG_EXIT_CONTRACT;
+	for (i = 0; i < q->n && code == HG_EXIT_DONE; i++)
+		if (!s.found[i]) {
+			say_error("no row of '%s' in '%s'", q->arg[i], q->ledger);
+			code = HG_EXIT_NO;
+		}
+	if (s.last != NULL && (text = jsonio_pretty(s.last)) != NULL) {
+		fputs(text, stdout);
+		free(text);
+	}
+	json_decref(s.last);
+	free(s.found);
+	close(rows);
+	return (code);
+}
+
+/* --- incumbent ------------------------------------------------------------- */
+
+static void
+print_incumbent(const json_t *row, int json)
+{
+	const json_t *i = json_object_get(row, "incumbent_after");
+	char *line;
+
+	if (json && (line = jsonio_line(i)) != NULL) {
+		puts(line);
+		free(line);
+		return;
+	}
+	printf("%s  ", jsonio_text(i, "run_id", "?"));
+	print_score(json_object_get(i, "score"), 0, 5);
+	printf("  (%lld run%s)  configuration %.12s  row %lld\n", (long long)jsonio_i64(i, "runs", 0),
+	    jsonio_i64(i, "runs", 0) == 1 ? "" : "s", jsonio_text(i, "config_sha256", ""),
+	    (long long)jsonio_i64(i, "row", 0));
+}
+
+/* Each group's last row that names its incumbent; from the end, so that the usual answer reads one row. */
+static int
+incumbent_of_groups(const struct request *q)
+{
+	struct ledger l;
+	const struct book_fact *f;
+	uint64_t *done = NULL;
+	size_t i, k, n = 0, printed = 0;
+	json_t *row;
+	int code;
+
+	if (ledger_open(&l, q->ledger, LEDGER_READ) == -1)
+		return (ledger_exit(errno));
+	if ((done = calloc(l.book.group_count + 1, sizeof(*done))) == NULL) {
+		ledger_close(&l);
+		return (HG_EXIT_SYSTEM);
+	}
+	for (i = book_count(&l.book); i-- > 0 && n < l.book.group_count; ) {
+		f = book_fact(&l.book, i);
+		if (f->group == 0 || (f->kind != BOOK_RUN && f->kind != BOOK_VERDICT))
+			continue;
+		for (k = 0; k < n && done[k] != f->group; k++)
+			;
+		if (k < n || (row = ledger_row(&l, f)) == NULL)
+			continue;
+		if (json_is_object(json_object_get(row, "incumbent_after"))) {
+			print_incumbent(row, given(q, 'j'));
+			done[n++] = f->group;
+			printed++;
+		}
+		json_decref(row);
+		if (!given(q, 'a') && printed > 0)
+			break;
+	}
+	code = printed > 0 ? HG_EXIT_DONE : HG_EXIT_NO;
+	if (printed == 0)
+		say_error("no run has scored yet");
+	free(done);
+	ledger_close(&l);
+	return (code);
+}
+
+static int
+incumbent(const struct request *q)
+{
+	char digest[SHA256_HEX_SIZE], *line;
+	json_t *row;
+	size_t n;
+	int dir, known = 0;
+
+	if (given(q, 'a'))
+		return (incumbent_of_groups(q));
+	if ((dir = open(q->ledger, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1) {
+		say_errno("cannot open the ledger '%s'", q->ledger);
+		return (ledger_exit(errno));
+	}
+	line = ledger_last(dir, &n, digest);
+	close(dir);
+	if (line != NULL && (row = json_loadb(line, n, 0, NULL)) != NULL) {
+		if ((known = json_is_object(json_object_get(row, "incumbent_after"))))
+			print_incumbent(row, given(q, 'j'));
+		json_decref(row);
+	}
+	free(line);
+	return (known ? HG_EXIT_DONE : incumbent_of_groups(q));
+}
+
+static int
+verify(const struct request *q)
+{
+
+	return (verify_ledger(q->ledger, q->arg, q->n));
+}
+
+/* --------------------------------------------------------------------------- */
+
+static const struct {
+	const char *word;
+	int (*serve)(const struct request *q);
+	const char *options;		/* letters it takes */
+	int least, most;		/* operands after the ledger */
+} desk[] = {
+	{ "add", add, "", 1, 100000 },
+	{ "list", list, "aj", 0, 0 },
+	{ "show", show, "", 0, 1000 },
+	{ "incumbent", incumbent, "aj", 0, 0 },
+	{ "verify", verify, "", 0, 100000 },
+};
+
+int
+desk_serve(const struct opt_tool *tool, const char *word, struct opt *table, int argc, char **argv)
+{
+	struct request q = { table, argc > 0 ? argv[0] : NULL, argv + 1, argc - 1 };
+	const struct opt *o;
+	size_t i;
+
+	for (i = 0; i < sizeof(desk) / sizeof(desk[0]) && strcmp(desk[i].word, word) != 0; i++)
+		;
+	if (i == sizeof(desk) / sizeof(desk[0])) {
+		say_error("unknown subcommand '%s'", word);
+		return (opt_usage(tool));
+	}
+	for (o = table; o->letter != '\0'; o++)
+		if (o->value != NULL && strchr(desk[i].options, o->letter) == NULL) {
+			say_error("%s takes no option -%c", word, o->letter);
+			return (opt_usage(tool));
+		}
+	if (q.n < desk[i].least || q.n > desk[i].most)
+		return (opt_usage(tool));
+	return (desk[i].serve(&q));
+}

@@ -1,0 +1,136 @@
+/*
+ * lib/judge/noise.c: p values against quadrature over (centre, ln va, ln vb)
+ * done elsewhere (NumPy and SciPy 1.17.1, three nested grids), level and power by
+ * simulation, and what must hold whatever the numbers.  Prints TAP.
+ */
+#include <math.h>
+#include <stddef.h>
+
+#include "noise.h"
+#include "rng.h"
+#include "stats.h"
+#include "tap.h"
+
+static const struct {
+	double gain, na, dfa, ssa, nb, dfb, ssb;
+	double pool[3][2];
+	int pools;
+	double p;
+} cases[] = {
+	{ 3, 5, 8, 8, 5, 4, 4, { { 0, 0 } }, 0, 0.0006371713712 },
+	{ 3, 5, 8, 8, 5, 4, 4, { { 4, 4.4 }, { 4, 2 }, { 8, 11 } }, 3, 0.0003481230568 },
+	{ 0.02, 5, 4, 0.0004, 5, 4, 0.0012, { { 4, 0.0003 } }, 1, 0.02410366608 },
+	{ 2.5, 5, 8, 6, 1, 0, 0, { { 4, 4.4 }, { 4, 2 }, { 8, 11 } }, 3, 0.03589455001 },
+	{ -1, 5, 8, 6, 5, 4, 9, { { 4, 5 } }, 1, 0.8896016292 },
+};
+
+static void
+by_quadrature(void)
+{
+	struct noise_arm a, b;
+	struct noise_pool pool;
+	struct noise_test t;
+	size_t i;
+	int k;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		pool = noise_pool(0.42, 1e-9);
+		for (k = 0; k < cases[i].pools; k++)
+			noise_pool_add(&pool, cases[i].pool[k][0], cases[i].pool[k][1]);
+		a = (struct noise_arm){ cases[i].na, cases[i].gain, cases[i].dfa, cases[i].ssa };
+		b = (struct noise_arm){ cases[i].nb, 0, cases[i].dfb, cases[i].ssb };
+		t = noise_compare(&a, &b, &pool, 1, 0, 0.99);
+		tap_ok(fabs(t.p - cases[i].p) <= 1e-4 * cases[i].p, "case %zu: p is %.7g, elsewhere %.7g", i + 1, t.p,
+		    cases[i].p);
+		tap_ok(fabs(t.p + t.p_loss - 1) < 1e-9, "case %zu: gain and loss exclude each other", i + 1);
+		b.mean = -t.lower + cases[i].gain;
+		t = noise_compare(&a, &b, &pool, 1, b.mean == 0 ? 0 : cases[i].gain - b.mean, 0.99);
+		tap_ok(fabs(t.p - 0.5) < 1e-9, "case %zu: a gain of exactly the margin is even odds", i + 1);
+	}
+}
+
+static void
+laws(void)
+{
+	struct noise_pool pool = noise_pool(0.42, 0.001), none = pool;
+	struct noise_arm a = { 5, 1, 4, 0 }, b = { 5, 0.9999, 4, 0 };
+	struct noise_test t, u;
+	struct noise_prior prior;
+	int i;
+
+	t = noise_compare(&a, &b, &none, 1, 0, 0.99);
+	tap_ok(t.sd_a >= 0.0005 && t.p > 0.05, "runs that are all alike are not believed to have no noise");
+	a.ss = b.ss = 4e-6;
+	t = noise_compare(&a, &b, &none, 1, 0, 0.99);
+	u = noise_compare(&a, &b, &none, -1, 0, 0.99);
+	tap_ok(fabs(t.p - u.p_loss) < 1e-12 && t.gain == -u.gain, "the direction is what is declared");
+	u = noise_compare(&a, &b, &none, 1, 0.0005, 0.99);
+	tap_ok(u.p > t.p, "a margin asks for more");
+	u = noise_compare(&a, &b, &none, 1, 0, 0.95);
+	tap_ok(t.lower < u.lower && t.upper > u.upper && fabs(t.upper + t.lower - 2 * t.gain) < 1e-12,
+	    "more confidence, wider bounds, about the gain");
+	b.mean = a.mean - t.gain;
+	prior = noise_prior(&pool);
+	tap_ok(noise_prior_df(&prior) == 0 && noise_lane_sd(&pool) == 0, "an empty pool foretells nothing");
+	for (i = 0; i < 100; i++)
+		noise_pool_add(&pool, 4, 4 * (1 + 0.01 * (i % 7)));
+	prior = noise_prior(&pool);
+	tap_ok(noise_prior_df(&prior) > 3 && noise_prior_df(&prior) < 4,
+	    "a large pool is worth under four degrees of freedom at a spread of 0.42: %.2f", noise_prior_df(&prior));
+	tap_ok(noise_lane_sd(&pool) > 0.9 && noise_lane_sd(&pool) < 1.3, "the lane's deviation is near the pool's:"
+	    " %.3f",
+	    noise_lane_sd(&pool));
+	noise_pool_add(&pool, 0, 99);
+	tap_ok(pool.n == 100, "a single run says nothing of noise");
+}
+
+/* Draw configurations as the model says; count claims and finds. Bounds are five standard errors wide. */
+static void
+level_and_power(void)
+{
+	enum { DRAWS = 4000, N = 5 };
+	struct noise_pool pool;
+	struct noise_test t;
+	struct stats_sample s[3];
+	struct noise_arm a, b;
+	struct rng r;
+	double sd, told;
+	int i, k, j, false_claims = 0, found = 0;
+
+	rng_seed(&r, 5, 0);
+	for (i = 0; i < DRAWS; i++) {
+		pool = noise_pool(0.42, 1e-9);
+		for (k = 0; k < 3; k++) {
+			sd = exp(0.42 * rng_normal(&r));
+			s[k] = (struct stats_sample){ 0, 0, 0 };
+			for (j = 0; j < N; j++)
+				stats_sample_add(&s[k], sd * rng_normal(&r));
+		}
+		noise_pool_add(&pool, N - 1, s[2].ss);
+		a = (struct noise_arm){ N, s[0].mean, N - 1, s[0].ss };
+		b = (struct noise_arm){ N, s[1].mean, N - 1, s[1].ss };
+		t = noise_compare(&a, &b, &pool, 1, 0, 0.99);
+		false_claims += t.p <= 0.05;
+		b.mean -= 3.5;
+		t = noise_compare(&a, &b, &pool, 1, 0, 0.99);
+		found += t.p <= 0.001;
+	}
+	tap_ok(false_claims > 0.05 * DRAWS - 70 && false_claims < 0.05 * DRAWS + 70,
+	    "at a level of 5 %% there are %.2f %% false claims, though deviations differ",
+	    100.0 * false_claims / DRAWS);
+	pool = noise_pool(0.42, 1e-9);
+	noise_pool_add(&pool, N - 1, N - 1);
+	told = noise_power(&pool, 0, 0.001, 3.5, N);
+	tap_ok(fabs(told - (double)found / DRAWS) < 0.04, "the power told, %.3f, is near the power seen, %.3f", told,
+	    (double)found / DRAWS);
+}
+
+int
+main(void)
+{
+
+	by_quadrature();
+	laws();
+	level_and_power();
+	return (tap_done());
+}
