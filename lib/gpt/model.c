@@ -245,7 +245,7 @@ model_bytes(const struct model_args *args)
 	switch (args->use) {
 	case MODEL_TRAIN:
 		row = L * (2 * C + attention + 2 * H + K) + 4 * C + 2 * (C + KD) + args->max_passes;
-		state = state * 4 + 4 * C * F;	/* w, g, two of Adam or one of Muon; Newton-Schulz */
+		state = state * 5 + 4 * C * F;	/* w, packed w, g, two of Adam or one of Muon; Newton-Schulz */
 		break;
 	case MODEL_GENERATE:
 		row = (3 + S) * C + attention + L * 2 * KD;
