@@ -196,7 +196,9 @@ static int
 work(struct stage_work *w, void *arg)
 {
 	const struct script *script = arg;
+	static const char block[4096];
 	const char *word, *value;
+	struct atomfile *a;
 	struct rlimit limit = { 256 << 20, 256 << 20 };
 	char *p;
 	int i, kind, fd;
@@ -237,6 +239,14 @@ work(struct stage_work *w, void *arg)
 		} else if (strncmp(word, "write=", 6) == 0) {
 			if (output(stage_outputs(w), value, 64) == -1)
 				return (-1);
+		} else if (strncmp(word, "fill=", 5) == 0) {
+			/* A file as large as the disk. */
+			if ((a = atomfile_begin(stage_outputs(w), value)) == NULL)
+				return (-1);
+			while (file_write_all(atomfile_fd(a), block, sizeof(block)) == 0)
+				continue;
+			say_errno("cannot write '%s'", value);
+			return (-1);
 		} else if (strncmp(word, "half=", 5) == 0) {
 			if (atomfile_begin(stage_outputs(w), value) == NULL)
 				return (-1);
