@@ -81,10 +81,12 @@ hold_lock() {
 	until_true 10 grep -q held holding
 }
 
-# lock_text PID START DEADLINE_BOOT_MS [BOOT HOST [STARTED_AT]]
+# lock_text PID START DEADLINE_BOOT_MS [BOOT HOST [STARTED_AT]]: its deadline by the wall clock is long past.
 lock_text() {
-	printf 'homegolf.lock.v1 pid=%s start=%s worker=0 worker_start=0 boot=%s host=%s attempt=1 deadline_boot_ms=%s started_at=%s' \
-		"$1" "$2" "${4:-$(cat /proc/sys/kernel/random/boot_id)}" "${5:-$(uname -n)}" "$3" "${6:-2026-01-01T00:00:00.000Z}"
+	printf 'homegolf.lock.v1 pid=%s start=%s worker=0 worker_start=0 boot=%s host=%s attempt=1' \
+		"$1" "$2" "${4:-$(cat /proc/sys/kernel/random/boot_id)}" "${5:-$(uname -n)}"
+	printf ' deadline_boot_ms=%s deadline_at=2026-01-01T00:01:00.000Z started_at=%s' \
+		"$3" "${6:-2026-01-01T00:00:00.000Z}"
 }
 
 # exits CODE PID: a background job ends with that code.

@@ -70,6 +70,7 @@ runlock_parse(const char *text, size_t n, struct runlock *lock)
 	    word(line, "host", lock->owner.host, sizeof(lock->owner.host)) == -1 ||
 	    number(line, "attempt", 1, INT_MAX, &attempt) == -1 ||
 	    number(line, "deadline_boot_ms", 0, INT64_MAX / 2, &lock->deadline_boot_ms) == -1 ||
+	    word(line, "deadline_at", at, sizeof(at)) == -1 || clock_parse(at, &lock->deadline_ms) == -1 ||
 	    word(line, "started_at", at, sizeof(at)) == -1 || clock_parse(at, &lock->started_ms) == -1)
 		return (RUNLOCK_GARBAGE);
 	lock->worker = lock->owner;
@@ -100,16 +101,19 @@ runlock_read(int fd, struct runlock *lock)
 }
 
 int
-runlock_write(int fd, const struct runlock *lock)
+runlock_write(int fd, struct runlock *lock)
 {
-	char text[RUNLOCK_SIZE + 1], at[CLOCK_TEXT_SIZE];
+	char text[RUNLOCK_SIZE + 1], at[CLOCK_TEXT_SIZE], by[CLOCK_TEXT_SIZE];
 	int n;
 
+	lock->deadline_ms = clock_wall_ms() + lock->deadline_boot_ms - clock_boot_ms();
 	n = snprintf(text, sizeof(text),
 	    MAGIC " pid=%ld start=%llu worker=%ld worker_start=%llu boot=%s host=%s attempt=%d"
-	    " deadline_boot_ms=%lld started_at=%s", (long)lock->owner.pid, (unsigned long long)lock->owner.start_time,
+	    " deadline_boot_ms=%lld deadline_at=%s started_at=%s", (long)lock->owner.pid,
+	    (unsigned long long)lock->owner.start_time,
 	    (long)lock->worker.pid, (unsigned long long)lock->worker.start_time, lock->owner.boot_id, lock->owner.host,
-	    lock->attempt, (long long)lock->deadline_boot_ms, clock_text(at, lock->started_ms));
+	    lock->attempt, (long long)lock->deadline_boot_ms, clock_text(by, lock->deadline_ms),
+	    clock_text(at, lock->started_ms));
 	if (n < 0 || n >= RUNLOCK_SIZE) {
 		errno = EOVERFLOW;
 		return (-1);
@@ -201,8 +205,8 @@ runlock_late_ms(const struct runlock *lock)
 {
 	struct proc_id here;
 
-	/* Boot clocks of different boots can't be compared. */
+	/* Boot clocks of different boots can't be compared, wall clocks more or less. */
 	if (proc_machine(&here) == -1 || strcmp(here.boot_id, lock->owner.boot_id) != 0)
-		return (0);
+		return (clock_wall_ms() - lock->deadline_ms);
 	return (clock_boot_ms() - lock->deadline_boot_ms);
 }

@@ -16,7 +16,7 @@
  *
  * Text: one line of RUNLOCK_SIZE bytes, space-padded, written by one pwrite:
  *   homegolf.lock.v1 pid=.. start=.. worker=.. worker_start=.. boot=.. host=..
- *   attempt=.. deadline_boot_ms=.. started_at=..
+ *   attempt=.. deadline_boot_ms=.. deadline_at=.. started_at=..
  */
 
 #define RUNLOCK_SIZE 512
@@ -31,6 +31,7 @@ struct runlock {
 	struct proc_id worker;		/* pid 0 until it is forked */
 	int attempt;
 	int64_t deadline_boot_ms;	/* on the boot clock of owner.boot_id */
+	int64_t deadline_ms;		/* the same on the wall clock, for other machines; runlock_write fills it */
 	int64_t started_ms;		/* wall clock */
 };
 
@@ -58,10 +59,10 @@ int runlock_wait(const struct rundir *r, enum stage s, int64_t wait_ms);
  * fsync.
  */
 enum runlock_text runlock_read(int fd, struct runlock *lock);
-int runlock_write(int fd, const struct runlock *lock);
+int runlock_write(int fd, struct runlock *lock);
 int runlock_clear(int fd);
 
-/* Milliseconds since the deadline passed, negative before it; 0 if the text is of another boot. */
+/* Milliseconds since the deadline passed, negative before it; by the wall clock if the text is of another boot. */
 int64_t runlock_late_ms(const struct runlock *lock);
 
 /* Parse n bytes. Exported for the tests and the fuzzer. */
