@@ -11,6 +11,8 @@
 #include <cuda_runtime.h>
 #include <stdint.h>
 
+#include "shuffled.cuh"
+
 /* The block's dynamic shared memory, aligned to 16 bytes. */
 template <typename X>
 static __device__ __forceinline__ X *
@@ -54,6 +56,13 @@ device_mma(float c[4], const uint32_t a[4], const uint32_t b[2])
 	    "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
 	    : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
 	    : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+/* The same in float32. */
+static __device__ __forceinline__ void
+device_mma(float c[4], const float2 a[4], const float2 b[2])
+{
+	shuffled_mma(c, a, b);
 }
 
 /* Two numbers rounded to bf16 in one register, the first in the low half. */

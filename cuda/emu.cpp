@@ -239,7 +239,7 @@ emu_damaged_now(void)
 
 /* --- threads of a block ------------------------------------------------------- */
 
-enum { STACK = 256 << 10, SLOT = 32, WARP = 32 };
+enum { STACK = 256 << 10, SLOT = EMU_SLOT, WARP = 32 };
 
 #if defined(__x86_64__)
 /* Save what a call must preserve on this stack, continue on the other. */
@@ -253,7 +253,7 @@ __asm__(
 #endif
 
 struct warp {
-	char slot[2][WARP * SLOT];	/* what the lanes published; used in turn */
+	alignas(8) char slot[2][WARP * SLOT];	/* what the lanes published; used in turn */
 	unsigned lanes, arrived, passed;
 };
 
@@ -351,7 +351,7 @@ fiber_run(unsigned i)
 	fiber &f = block.fibers[i];
 
 	block.current = i;
-	threadIdx = dim3(i % blockDim.x, i / blockDim.x % blockDim.y, i / blockDim.x / blockDim.y);
+	threadIdx.x = i;
 #ifdef HG_ASAN
 	void *fake = NULL;
 
@@ -426,10 +426,12 @@ run_block(void)
 		block.warps[i / WARP].lanes++;
 	block.arrived = block.passed = 0;
 	memset(emu_shared(), POISON, block.shared.n);
+	arrange(list, block.threads);
 	while (running > 0) {
 		bool moved = false;
 
-		arrange(list, block.threads);
+		if (order == EMU_RANDOM)
+			arrange(list, block.threads);
 		for (unsigned i : list) {
 			fiber &f = block.fibers[i];
 
@@ -449,16 +451,16 @@ run_block(void)
 }
 
 static void
-run_grid(const char *name, dim3 grid, dim3 threads, size_t shared, const std::function<void()> &body)
+run_grid(const char *name, dim3 grid, unsigned threads, size_t shared, const std::function<void()> &body)
 {
 	const unsigned blocks = grid.x * grid.y * grid.z;
 	std::vector<unsigned> list;
 
 	gridDim = grid;
-	blockDim = threads;
+	blockDim = dim3(threads);
 	block.kernel = name;
 	block.body = &body;
-	block.threads = threads.x * threads.y * threads.z;
+	block.threads = threads;
 	if (block.threads % WARP != 0 || block.threads == 0 || block.threads > 1024)
 		emu_die("kernel %s: a block of %u threads is not whole warps", name, block.threads);
 	if (blocks == 0 || grid.y > 65535 || grid.z > 65535)
@@ -512,10 +514,18 @@ half_of(uint32_t pair, int high)
 	return (__bfloat162float(__nv_bfloat16 { (uint16_t)(high ? pair >> 16 : pair) }));
 }
 
-void
-emu_mma(float c[4], const uint32_t a[4], const uint32_t b[2])
+static float
+half_of(float2 pair, int high)
 {
-	uint32_t mine[6] = { a[0], a[1], a[2], a[3], b[0], b[1] };
+	return (high ? pair.y : pair.x);
+}
+
+/* All lanes lend their pairs; each makes its four results of them. */
+template <typename P>
+static void
+mma(float c[4], const P a[4], const P b[2])
+{
+	const P mine[6] = { a[0], a[1], a[2], a[3], b[0], b[1] };
 	const char *slots = emu_exchange(mine, sizeof(mine));
 	const int lane = emu_lane();
 
@@ -523,13 +533,24 @@ emu_mma(float c[4], const uint32_t a[4], const uint32_t b[2])
 		const int row = lane / 4 + (i / 2) * 8, col = lane % 4 * 2 + i % 2;
 
 		for (int k = 0; k < 16; k++) {
-			uint32_t left[6], right[6];
+			const P *left = (const P *)(slots + (row % 8 * 4 + k % 8 / 2) * SLOT);
+			const P *right = (const P *)(slots + (col * 4 + k % 8 / 2) * SLOT);
 
-			memcpy(left, slots + (row % 8 * 4 + k % 8 / 2) * SLOT, sizeof(left));
-			memcpy(right, slots + (col * 4 + k % 8 / 2) * SLOT, sizeof(right));
 			c[i] += half_of(left[row / 8 + k / 8 * 2], k % 2) * half_of(right[4 + k / 8], k % 2);
 		}
 	}
+}
+
+void
+emu_mma(float c[4], const uint32_t a[4], const uint32_t b[2])
+{
+	mma(c, a, b);
+}
+
+void
+emu_mma_float(float c[4], const float2 a[4], const float2 b[2])
+{
+	mma(c, a, b);
 }
 
 /* --- streams and events --------------------------------------------------- */
@@ -577,7 +598,7 @@ run_until(const std::function<bool()> &done)
 }
 
 void
-emu_launch(const char *name, dim3 grid, dim3 threads, size_t shared, cudaStream_t stream, work body)
+emu_launch(const char *name, dim3 grid, unsigned threads, size_t shared, cudaStream_t stream, work body)
 {
 	emu_submit(stream, [=] { run_grid(name, grid, threads, shared, body); });
 }

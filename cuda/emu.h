@@ -55,7 +55,9 @@ extern dim3 threadIdx, blockIdx, blockDim, gridDim;
 void *emu_shared(void);
 void emu_syncthreads(void);
 
-/* Publish n bytes (at most 32) and wait for the warp; what lane i published stands at i * 32. */
+enum { EMU_SLOT = 64 };
+
+/* Publish n bytes (at most EMU_SLOT) and wait for the warp; what lane i published stands at i * EMU_SLOT. */
 const char *emu_exchange(const void *mine, size_t n);
 
 #define __syncthreads() emu_syncthreads()
@@ -73,7 +75,7 @@ __shfl_sync(unsigned, X value, int lane)
 {
 	X out;
 
-	memcpy(&out, emu_exchange(&value, sizeof(value)) + lane % 32 * 32, sizeof(out));
+	memcpy(&out, emu_exchange(&value, sizeof(value)) + lane % 32 * EMU_SLOT, sizeof(out));
 	return (out);
 }
 
@@ -93,7 +95,7 @@ __ballot_sync(unsigned, int vote)
 	for (int i = 0; i < 32; i++) {
 		int v;
 
-		memcpy(&v, all + i * 32, sizeof(v));
+		memcpy(&v, all + i * EMU_SLOT, sizeof(v));
 		out |= (unsigned)(v != 0) << i;
 	}
 	return (out);
@@ -144,6 +146,7 @@ __float2bfloat16(float x)
 
 void emu_ldmatrix(uint32_t *out, int count, int transposed, const void *row);
 void emu_mma(float c[4], const uint32_t a[4], const uint32_t b[2]);
+void emu_mma_float(float c[4], const float2 a[4], const float2 b[2]);
 
 /* --- runtime ----------------------------------------------------------------- */
 
@@ -213,7 +216,7 @@ void emu_die(const char *format, ...) __attribute__((noreturn, format(printf, 1,
 void emu_inside(const void *p, size_t n, const char *what);
 
 /* Queue a grid; ${body} is the kernel with its arguments bound, run once by every thread. */
-void emu_launch(const char *name, dim3 grid, dim3 block, size_t shared, cudaStream_t stream, work body);
+void emu_launch(const char *name, dim3 grid, unsigned threads, size_t shared, cudaStream_t stream, work body);
 
 /* --- what card.cuh defines for a real card ----------------------------------- */
 
@@ -237,6 +240,12 @@ device_mma(float c[4], const uint32_t a[4], const uint32_t b[2])
 	emu_mma(c, a, b);
 }
 
+static inline void
+device_mma(float c[4], const float2 a[4], const float2 b[2])
+{
+	emu_mma_float(c, a, b);
+}
+
 static inline uint32_t
 device_pack(float low, float high)
 {
@@ -247,7 +256,7 @@ template <typename K, typename... P>
 static void
 device_launch(const char *name, K kernel, dim3 grid, unsigned threads, size_t shared, cudaStream_t stream, P... args)
 {
-	emu_launch(name, grid, dim3(threads), shared, stream, [=] { kernel(args...); });
+	emu_launch(name, grid, threads, shared, stream, [=] { kernel(args...); });
 }
 
 /* --- cublasLt: column-major, as the library has it --------------------------- */

@@ -10,10 +10,11 @@
  *       p[0] row i/4, p[1] row i/4 + 8, p[2] and p[3] the same at k + 8
  *   b   pairs likewise, of column i/4: p[0] at k, p[1] at k + 8
  *
- * With bf16 it is one tensor core instruction; with float the lanes exchange
- * their pairs and multiply, so that one kernel text serves both, and a test in
- * float32 checks the bf16 kernel's every index.  A layout of c side by side is
- * a layout of a: pack() turns results into operands without leaving the lane.
+ * With bf16 it is one tensor core instruction; with float the lanes shuffle
+ * their pairs and multiply (shuffled.cuh), so that one kernel text serves both,
+ * and a test in float32 checks the bf16 kernel's every index.  Two results side
+ * by side lie as an operand a does: pack() turns the one into the other without
+ * leaving the lane.
  */
 
 #include "device.cuh"
@@ -113,31 +114,11 @@ pack(frag_a<A> &a, const frag_c &left, const frag_c &right)
 	pair(a.p[3], right.x[2], right.x[3]);
 }
 
+template <typename A>
 static __device__ __forceinline__ void
-mma(frag_c &c, const frag_a<bf16> &a, const frag_b<bf16> &b)
+mma(frag_c &c, const frag_a<A> &a, const frag_b<A> &b)
 {
 	device_mma(c.x, a.p, b.p);
-}
-
-static __device__ __forceinline__ void
-mma(frag_c &c, const frag_a<float> &a, const frag_b<float> &b)
-{
-	const int row = lane_id() / 4 * 4, col = lane_id() % 4 * 8;	/* first lanes with my row of a,
-	    my column of b */
-
-#pragma unroll
-	for (int k = 0; k < 16; k++) {
-		const float2 upper = a.p[k / 8 * 2], lower = a.p[k / 8 * 2 + 1], side = b.p[k / 8];
-		const float a0 = __shfl_sync(~0u, k % 2 ? upper.y : upper.x, row + k % 8 / 2);
-		const float a1 = __shfl_sync(~0u, k % 2 ? lower.y : lower.x, row + k % 8 / 2);
-		const float b0 = __shfl_sync(~0u, k % 2 ? side.y : side.x, col + k % 8 / 2);
-		const float b1 = __shfl_sync(~0u, k % 2 ? side.y : side.x, col + 4 + k % 8 / 2);
-
-		c.x[0] += a0 * b0;
-		c.x[1] += a0 * b1;
-		c.x[2] += a1 * b0;
-		c.x[3] += a1 * b1;
-	}
 }
 
 #endif
