@@ -17,12 +17,12 @@ say "corpus: the GNU Collaborative International Dictionary of English"
 ls -l "$top/gcide.txt"
 
 say "hg-data: tokenizer, shards, dataset.json"
-hg-data -v 1024 -n 5000 -f para -o "$top/data" "$top/gcide.txt"
+hg-data -v "${DEMO_VOCAB:-1024}" -n "${DEMO_DOCS:-5000}" -f para -o "$top/data" "$top/gcide.txt"
 jq -c '{train: (.train | {documents, tokens}), val: (.val | {documents, tokens, bytes, raw_bytes})}' "$top/data/dataset.json"
 
-# One setting differs.  DEMO_MS shortens the demo for tests.
+# One setting differs.  DEMO_MS, DEMO_DOCS and DEMO_VOCAB shrink the demo for tests.
 for setting in train.matrix_lr=0.04 train.matrix_lr=0.02; do
-	run=$(hg-spec -b "$here/specs/cpu-1min.json" -s "data.dir=$top/data" -s "$setting" \
+	run=$(hg-spec -b "${DEMO_BASE:-$here/specs/cpu-1min.json}" -s "data.dir=$top/data" -s "$setting" \
 		-s "budget.max_wallclock_ms=${DEMO_MS:-60000}" -s "about.hypothesis=$setting" -u "$top/runs/demo")
 	say "hg-run: $run ($setting)"
 	# -d scores in a detached process and returns; hg-await is what waits.

@@ -3,15 +3,17 @@
 #   make -f examples/sweep.mk -j2 -k DIR=sweep DATA=demo/data
 #
 # summary.json is the target: make starts a run that has none and leaves alone
-# one that has.  Interrupt it whenever you like; the same command goes on with
-# what is not finished.  A run that is refused is shown and does not stop the
-# others (-k).  Runs share nothing, so -j2 runs two, each in a lane of its own.
+# one that has.  Interrupt it whenever you like; with RETRY=-r the same command
+# goes on with what is not finished.  A run that is refused is shown and does
+# not stop the others (-k).  Runs share nothing, so -j2 runs two, each in a lane
+# of its own.
 
 DIR ?= sweep
 DATA ?= demo/data
 BASE ?= examples/specs/cpu-1min.json
 RATES ?= 0.01 0.02 0.03 0.04
 SET ?=
+RETRY ?=
 
 RUNS := $(RATES:%=$(DIR)/lr-%)
 
@@ -30,7 +32,7 @@ $(DIR)/lr-%/spec.json: | $(DIR)
 		-s system.lane=$(call lane,$*) $(SET:%=-s %) $(DIR)/lr-$*
 
 $(DIR)/lr-%/summary.json: $(DIR)/lr-%/spec.json
-	hg-run -l $(DIR)/ledger $(DIR)/lr-$*
+	hg-run $(RETRY) -l $(DIR)/ledger $(DIR)/lr-$*
 	hg-status -w $(DIR)/lr-$*
 
 $(DIR):
