@@ -15,4 +15,4 @@ echo "what is not finished, and what to type next:"
 hg-status -j "$@" | jq -r 'select(.state != "complete") | "\(.run_id)\t\(.state)\t\(.next // "-")"'
 
 echo "rows of the ledger by class:"
-hg-ledger list -j "$ledger" | jq -r '.class // .kind' | sort | uniq -c
+hg-ledger list -j "$ledger" | jq -r .verdict.class | sort | uniq -c

@@ -17,7 +17,7 @@ RETRY ?=
 
 RUNS := $(RATES:%=$(DIR)/lr-%)
 
-.PRECIOUS: $(DIR)/%/summary.json $(DIR)/%/spec.json
+.PRECIOUS: $(DIR)/lr-%/summary.json $(DIR)/lr-%/spec.json
 .PHONY: all
 .DELETE_ON_ERROR:
 

@@ -27,7 +27,7 @@ setup() {
 	[[ "$output" == *"The "* ]]
 	[ "$(find demo/runs -name artifact_score_summary.json | wc -l)" -eq 2 ]
 	hg-ledger verify demo/ledger
-	[ "$(hg-ledger list -j demo/ledger | jq -r .class | sort -u)" = noise ]
+	[ "$(hg-ledger list -j demo/ledger | jq -r .verdict.class | sort -u)" = noise ]
 	sh "$HG_TOP/examples/demo.sh" "$PWD/demo"
 	[ "$(find demo/runs -name artifact_score_summary.json | wc -l)" -eq 4 ]
 	[ "$(hg-ledger list -j demo/ledger | wc -l)" -eq 4 ]
