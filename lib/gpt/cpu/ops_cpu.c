@@ -41,20 +41,29 @@ struct variant {
 
 static const struct variant variants[] = {
 #if defined(__x86_64__)
+	{ "amx", ISA_AVX512 | ISA_AVX512_BF16 | ISA_AMX_BF16, &avx512_fp32, &amx_bf16, "avx512", 0 },
 	{ "avx512-bf16", ISA_AVX512 | ISA_AVX512_BF16, &avx512_fp32, &avx512dot_bf16, "avx512", 0 },
 	{ "avx512", ISA_AVX512, &avx512_fp32, &avx512_bf16, NULL, 0 },
 	{ "avx2", ISA_AVX2, &avx2_fp32, &avx2_bf16, NULL, 0 },
 #endif
 	{ "portable", 0, &portable_fp32, &portable_bf16, NULL, 0 },
+#if defined(__x86_64__)
+	/* amx with its tile instructions in plain C, so that its other parts can be tested anywhere; slow. */
+	{ "amx-emulated", ISA_AVX512 | ISA_AVX512_BF16, &avx512_fp32, &amx_emulated_bf16, "avx512", 1 },
+#endif
 };
 
 #define VARIANTS (sizeof(variants) / sizeof(variants[0]))
 
 static const char *const isa_names[] = {
 #if defined(__x86_64__)
-	"avx512-bf16", "avx512", "avx2",
+	"amx", "avx512-bf16", "avx512", "avx2",
 #endif
-	"portable", NULL
+	"portable",
+#if defined(__x86_64__)
+	"amx-emulated",
+#endif
+	NULL
 };
 
 static size_t
@@ -203,7 +212,7 @@ take_memory(struct ops_ctx *c, unsigned threads)
 	return (0);
 }
 
-/* Choose a variant. NULL after saying why, errno ENODEV. */
+/* Choose a variant, before any thread starts: tiles are asked for here. NULL after saying why, errno ENODEV. */
 static const struct variant *
 choose(const char *isa)
 {
@@ -211,7 +220,8 @@ choose(const char *isa)
 
 	for (size_t i = 0; i < VARIANTS; i++) {
 		const struct variant *v = &variants[i];
-		const int runs = (have & v->needs) == v->needs;
+		const int runs = (have & v->needs) == v->needs &&
+		    ((v->needs & ISA_AMX_BF16) == 0 || isa_request_tiles() == 0);
 
 		if (strcmp(isa, v->name) == 0 && runs)
 			return (v);
