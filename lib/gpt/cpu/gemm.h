@@ -6,7 +6,8 @@
  * a is row-major with the inner dimension contiguous, ${lda} units from row to
  * row.  b stands in panels of NR columns, each ${depth} units deep:
  * panel[unit][column].  Columns are padded to a multiple of CPU_PAD, in the
- * panels (with zeros) and in c, which is written so far.  Sums run over the inner dimension in order, in blocks of KC units.
+ * panels (with zeros) and in c, which is written so far.  Sums run over the
+ * inner dimension in order, in blocks of KC units.
  *
  * A tile of MR x NR sums lives in registers: every unit of a is broadcast to
  * NR / VL vectors of b.  That needs MR + NR / VL loads for MR * NR / VL

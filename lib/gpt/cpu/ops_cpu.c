@@ -18,6 +18,7 @@
 #include "ops_cpu.h"
 #include "pool.h"
 #include "say.h"
+#include "selftest.h"
 
 /* Rows whose weight gradients are summed in one product: long enough to write dw seldom, short enough for L3. */
 #define CHUNK_ROWS 1024
@@ -238,27 +239,18 @@ choose(const char *isa)
 	return (NULL);
 }
 
+/* Open without a self-test: the self-test's own context. NULL with errno ENOMEM. */
 static struct ops_ctx *
-cpu_open(const struct ops_open_args *args)
+open_variant(const struct ops_open_args *args, const struct variant *v)
 {
-	const struct ops_geometry *g = &args->geometry;
-	const struct variant *v;
 	struct ops_ctx *c;
 
-	if (g->num_heads == 0 || g->num_kv_heads == 0 || g->num_heads % g->num_kv_heads != 0 ||
-	    g->model_dim % g->num_heads != 0 || g->model_dim / g->num_heads % 2 != 0 || args->threads == 0) {
-		say_error("backend 'cpu' needs heads of an even width, shared evenly");
-		errno = EINVAL;
-		goto err0;
-	}
-	if ((v = choose(args->isa)) == NULL)
-		goto err0;
 	if ((c = calloc(1, sizeof(*c))) == NULL)
-		goto err1;
-	c->g = *g;
+		goto err0;
+	c->g = args->geometry;
 	c->arith = args->arith;
 	c->training = args->training;
-	c->head_dim = g->model_dim / g->num_heads;
+	c->head_dim = c->g.model_dim / c->g.num_heads;
 	c->kernels = args->arith == OPS_BF16 ? v->bf16 : v->fp32;
 	c->isa = args->arith == OPS_FP32 && v->fp32_name != NULL ? v->fp32_name : v->name;
 	if ((c->pool = pool_open(args->threads)) == NULL || take_memory(c, args->threads) != 0)
@@ -267,10 +259,44 @@ cpu_open(const struct ops_open_args *args)
 
 err1:
 	cpu_close(c);
+err0:
 	say_error("backend 'cpu': cannot open: out of memory");
 	errno = ENOMEM;
-err0:
 	return (NULL);
+}
+
+/* 0, or -1 after saying what disagrees. */
+static int
+test_variant(const struct variant *v, enum ops_arith arith)
+{
+	const struct ops_open_args args = selftest_args(arith);
+	struct ops_ctx *c = open_variant(&args, v);
+	int result, error;
+
+	if (c == NULL)
+		return (-1);
+	result = selftest_run(&ops_cpu, c, arith);
+	error = errno;
+	cpu_close(c);
+	errno = error;
+	return (result);
+}
+
+static struct ops_ctx *
+cpu_open(const struct ops_open_args *args)
+{
+	const struct ops_geometry *g = &args->geometry;
+	const struct variant *v;
+
+	if (g->num_heads == 0 || g->num_kv_heads == 0 || g->num_heads % g->num_kv_heads != 0 ||
+	    g->model_dim % g->num_heads != 0 || g->model_dim / g->num_heads % 2 != 0 || args->threads == 0) {
+		say_error("backend 'cpu' needs heads of an even width, shared evenly");
+		errno = EINVAL;
+		return (NULL);
+	}
+	if ((v = choose(args->isa)) == NULL || test_variant(v, args->arith) != 0)
+		return (NULL);
+	return (open_variant(args, v));
 }
 
 static const char *
