@@ -244,6 +244,7 @@ static int
 put(struct str *s, const json_t *v, enum form form, int depth)
 {
 	char number[JSONIO_NUMBER_SIZE];
+	double x;
 
 	switch (json_typeof(v)) {
 	case JSON_OBJECT:
@@ -255,7 +256,12 @@ put(struct str *s, const json_t *v, enum form form, int depth)
 	case JSON_INTEGER:
 		return (str_printf(s, "%" JSON_INTEGER_FORMAT, json_integer_value(v)));
 	case JSON_REAL:
-		return (str_puts(s, jsonio_number(number, json_real_value(v))));
+		x = json_real_value(v);
+		jsonio_number(number, x);
+		/* As an integer it would be too large for readers, ours among them. */
+		if (form != CANONICAL && fabs(x) >= 9223372036854775808.0 && strpbrk(number, ".e") == NULL)
+			return (str_printf(s, "%s.0", number));
+		return (str_puts(s, number));
 	case JSON_TRUE:
 		return (str_puts(s, "true"));
 	case JSON_FALSE:
