@@ -15,7 +15,9 @@
 #include "exit.h"
 #include "jsonio.h"
 #include "opt.h"
+#include "rundir.h"
 #include "say.h"
+#include "state.h"
 #include "str.h"
 
 static struct opt table[] = {
@@ -71,10 +73,50 @@ json_file(const char *path)
 	json_decref(v);
 }
 
+/* Receipt xor refusal; and once somebody has looked, nothing in between. */
+static void
+stage(const struct rundir *r, enum stage s)
+{
+	const struct rundir_stage *st = &rundir_stages[s];
+	const char *const *name;
+	enum state state;
+	char what[256];
+
+	if (state_look(r, s, &state, NULL) == -1) {
+		breach(r->path, "its state cannot be told");
+		return;
+	}
+	snprintf(what, sizeof(what), "stage %s is %s", st->name, state_name(state));
+	if (state == STATE_CORRUPT ||
+	    (settled && state != STATE_ABSENT && state != STATE_CLOSED_OUT && state != STATE_REFUSED))
+		breach(r->path, what);
+	for (name = st->outputs; settled && state != STATE_CLOSED_OUT && *name != NULL; name++)
+		if (rundir_has(r, *name) != 0) {
+			snprintf(what, sizeof(what), "'%s' is there without the receipt of stage %s", *name, st->name);
+			breach(r->path, what);
+		}
+}
+
+static void
+run(const char *path)
+{
+	struct rundir r;
+	int s;
+
+	if (rundir_open(&r, path) == -1) {
+		breach(path, "cannot be opened as a run");
+		return;
+	}
+	for (s = 0; s < STAGE_COUNT; s++)
+		stage(&r, (enum stage)s);
+	rundir_close(&r);
+}
+
 static int
 visit(const char *path, const struct stat *st, int type, struct FTW *at)
 {
 	const char *name = path + at->base;
+	char spec[PATH_MAX + sizeof(RUNDIR_SPEC)];
 
 	if (strncmp(name, ".tmp.", 5) == 0) {
 		if (settled)
@@ -83,6 +125,9 @@ visit(const char *path, const struct stat *st, int type, struct FTW *at)
 	}
 	if (type == FTW_F && S_ISREG(st->st_mode) && ends_in(name, ".json"))
 		json_file(path);
+	snprintf(spec, sizeof(spec), "%s/" RUNDIR_SPEC, path);
+	if (type == FTW_D && access(spec, F_OK) == 0)
+		run(path);
 	return (FTW_CONTINUE);
 }
 

@@ -53,7 +53,7 @@ static const struct {
 	ROW(kill, CALLS_SIGNAL), ROW(tgkill, CALLS_SIGNAL), ROW(pidfd_send_signal, CALLS_SIGNAL),
 	ROW(read, CALLS_READ), ROW(pread64, CALLS_READ), ROW(readv, CALLS_READ), ROW(getdents64, CALLS_READ),
 	ROW(wait4, CALLS_WAIT), ROW(waitid, CALLS_WAIT), ROW(ppoll, CALLS_WAIT), ROW(nanosleep, CALLS_WAIT),
-	ROW(clock_nanosleep, CALLS_WAIT), ROW(futex, CALLS_WAIT), ROW(rt_sigtimedwait, CALLS_WAIT),
+	ROW(clock_nanosleep, CALLS_WAIT), ROW(futex, CALLS_OTHER), ROW(rt_sigtimedwait, CALLS_WAIT),
 	ROW(pipe2, CALLS_DESC), ROW(pidfd_open, CALLS_DESC), ROW(inotify_init1, CALLS_DESC),
 	ROW(inotify_add_watch, CALLS_DESC), ROW(eventfd2, CALLS_DESC), ROW(timerfd_create, CALLS_DESC),
 	ROW(signalfd4, CALLS_DESC), ROW(socketpair, CALLS_DESC), ROW(memfd_create, CALLS_DESC),

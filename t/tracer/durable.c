@@ -27,6 +27,7 @@ static const struct {
 	enum promise promise;
 } names[] = {
 	{ "*.lock", LOCK }, { "*_status.json", POSTED }, { "metrics.jsonl", POSTED }, { "*.log", POSTED },
+	{ "*_resume.tsv", POSTED },
 	{ "ledger.jsonl", APPENDED },
 	{ "resume.safetensors", REPLACED }, { "classification.json", REPLACED }, { "summary.json", REPLACED },
 	{ "*_report.json", MARKER }, { "artifact_score_summary.json", MARKER }, { "*_refusal.json", MARKER },
@@ -64,7 +65,7 @@ struct pending {
 	enum promise promise, was;
 };
 
-enum { ACT_NONE, ACT_WRITE, ACT_SYNC, ACT_SYNC_ALL, ACT_OPEN, ACT_PUBLISH, ACT_MKDIR };
+enum { ACT_NONE, ACT_WRITE, ACT_SYNC, ACT_SYNC_ALL, ACT_OPEN, ACT_PUBLISH, ACT_MKDIR, ACT_REMOVE };
 
 struct durable {
 	void (*say)(const char *rule, const char *text);
@@ -196,12 +197,17 @@ static void
 all_lasts(struct durable *d, pid_t tgid, pid_t command, const char *before)
 {
 	struct inode *i;
-	size_t k;
+	size_t k, n;
 
-	for (k = 0; k < d->n_entries; k++)
+	for (k = 0; k < d->n_entries; k++) {
+		/* A directory that is lost takes the marker in it along. */
+		n = strlen(d->entries[k].path);
+		if (strncmp(before, d->entries[k].path, n) == 0 && before[n] == '/')
+			continue;
 		if (answers_for(d, tgid, command, d->entries[k].tgid, d->entries[k].command))
 			complain(d, d->entries[k].failed ? "failed-sync" : "unsynced-name", tgid,
 			    "the directory of %s is not synced before %s", d->entries[k].path, before);
+	}
 	for (k = 0; k < d->n_inodes; k++) {
 		i = &d->inodes[k];
 		if (i->dirty && (i->writer == tgid || is_dead(d, i->writer)) && promise_of(d, i->path) == APPENDED)
@@ -368,6 +374,14 @@ durable_enter(struct durable *d, pid_t tid, pid_t tgid, pid_t command, const str
 		else if (c->nr == SYS_rename || c->nr == SYS_link)
 			look_move(d, p, AT_FDCWD, c->args[0], AT_FDCWD, c->args[1]);
 #endif
+	} else if ((c->sorts & CALLS_UNLINK) != 0) {
+		path = c->args[0];
+		if (c->nr == SYS_unlinkat) {
+			dirfd = (int)c->args[0];
+			path = c->args[1];
+		}
+		if (look(d, p, dirfd, path) == 0)
+			p->act = ACT_REMOVE;
 	} else if ((c->sorts & CALLS_MKDIR) != 0) {
 		path = c->args[0];
 		if (c->nr == SYS_mkdirat) {
@@ -387,7 +401,7 @@ durable_leave(struct durable *d, pid_t tid, int64_t result)
 	struct pending p;
 	struct inode *i;
 	struct stat st;
-	size_t k;
+	size_t k, n;
 
 	for (k = 0; k < d->n_pending; k++)
 		if (d->pending[k].tid == tid)
@@ -421,6 +435,13 @@ durable_leave(struct durable *d, pid_t tid, int64_t result)
 		break;
 	case ACT_PUBLISH:
 		published(d, &p);
+		break;
+	case ACT_REMOVE:
+		/* Whether a name that is gone would have lasted matters no more. */
+		for (k = n = 0; k < d->n_entries; k++)
+			if (strcmp(d->entries[k].path, p.path) != 0)
+				d->entries[n++] = d->entries[k];
+		d->n_entries = n;
 		break;
 	case ACT_MKDIR:
 		if (p.promise != TEMPORARY)
