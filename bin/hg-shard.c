@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "atomfile.h"
 #include "exit.h"
 #include "fault.h"
 #include "ids.h"
@@ -84,6 +85,8 @@ make_shard(const char *path, const struct vocab *v, struct counts *counts)
 	if ((dirfd = open_parent(copy, &name, &f)) == -1)
 		goto err1;
 	if (faccessat(dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+		/* Whoever is still writing it comes too late; what is left of the killed goes. */
+		(void)atomfile_sweep(dirfd, name);
 		say_error("'%s' exists already", path);
 		f.kind = FAULT_NONE;
 		goto err2;
@@ -96,6 +99,7 @@ make_shard(const char *path, const struct vocab *v, struct counts *counts)
 	}
 	if (shard_finish(w, ATOMFILE_CREATE, &f) == -1)
 		goto err2;
+	(void)atomfile_sweep(dirfd, name);
 	close(dirfd);
 	free(copy);
 	return (HG_EXIT_DONE);

@@ -34,7 +34,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (clock_parse(text, &wall_ms) == 0)
 		fuzz_must(strcmp(clock_text(back, wall_ms), text) == 0);
 	if (runlock_parse((const char *)data, size, &lock) == RUNLOCK_GOOD)
-		fuzz_must(lock.owner.pid > 0 && lock.attempt > 0 && memchr(lock.owner.host, '\0', sizeof(lock.owner.host)));
+		fuzz_must(lock.owner.pid > 0 && lock.attempt > 0 &&
+		    memchr(lock.owner.host, '\0', sizeof(lock.owner.host)) != NULL);
 	say_clean(clean, sizeof(clean), text);
 	for (k = 0; clean[k] != '\0'; k++)
 		fuzz_must((unsigned char)clean[k] >= 0x20 && clean[k] != 0x7f);

@@ -1,4 +1,4 @@
-# shellcheck shell=sh disable=SC2034
+# shellcheck shell=sh disable=SC2034,SC2154
 # Scenarios of torture.sh: NAME_make (what is there before), NAME_run (with `under COMMAND...`), NAME_again (how one
 # goes on) and NAME_bits (what must come out), each in a directory of its own.  Training is three steps of a tiny model
 # by the ref backend, on one thread.
@@ -20,7 +20,8 @@ before_all() {
 	hg-data -B -n 6 -f lines -o data corpus.txt || return
 	cat >base.json <<-EOT
 	{
-	  "model": {"vocab_size": 260, "num_layers": 2, "model_dim": 16, "num_heads": 2, "num_kv_heads": 1, "mlp_mult": 1},
+	  "model": {"vocab_size": 260, "num_layers": 2, "model_dim": 16, "num_heads": 2, "num_kv_heads": 1,
+	    "mlp_mult": 1},
 	  "train": {"seq_len": 16, "batch_tokens": 64, "micro_batch_tokens": 64, "iterations": 3, "warmup_steps": 1,
 	    "warmdown_frac": 0.4, "muon_momentum_warmup_steps": 2, "log_every": 1, "checkpoint_every_ms": 1},
 	  "data": {"dir": "$base/data"},
@@ -62,8 +63,8 @@ text='{"verb":"seen","by":"torture"}'
 verbs_make() { :; }
 verbs_run() {
 	# shellcheck disable=SC2086
-	under "$HG_T/verbs" ${VERBS_BUG:+-b $VERBS_BUG} . create training_report.json "$text" replace summary.json "$text" \
-		post train_status.json "$text" append ledger.jsonl "$text"
+	under "$HG_T/verbs" ${VERBS_BUG:+-b $VERBS_BUG} . create training_report.json "$text" \
+		replace summary.json "$text" post train_status.json "$text" append ledger.jsonl "$text"
 }
 verbs_again() {
 	"$HG_T/verbs" . create training_report.json "$text" replace summary.json "$text" post train_status.json "$text"
@@ -98,7 +99,7 @@ data_bits() { jq -S . data/dataset.json && cat data/* | sha256sum; }
 
 shard_make() { awk 'BEGIN { for (i = 0; i < 9; i++) print 1, 4 + i * 7 % 256, 4 + i * 31 % 256 }' >ids; }
 shard_run() { input=ids under hg-shard -t bytes -o x.bin; }
-shard_again() { [ -e x.bin ] || hg-shard -t bytes -o x.bin <ids; }
+shard_again() { hg-shard -t bytes -o x.bin <ids || [ -e x.bin ]; }
 shard_bits() { sha256sum <x.bin; }
 
 # --- stages ------------------------------------------------------------------------

@@ -28,14 +28,22 @@ time_or_null(int64_t wall_ms)
 	return (wall_ms > 0 ? json_string(clock_text(text, wall_ms)) : json_null());
 }
 
-/* A JSON file of this run, or NULL: what can't be read is no news, the gate says why. */
+/*
+ * A JSON file of this run, or NULL: what is no such file is no news, the gate says why.  Where the system failed in
+ * reading it, *error tells: to show nothing then would be a lie.
+ */
 static json_t *
-take(const struct rundir *r, const char *file, const char *contract)
+take(const struct rundir *r, const char *file, const char *contract, int *error)
 {
 	json_t *v;
 
-	if (file == NULL || rundir_has(r, file) != 1 || contract_read(r->fd, file, contract, NULL, &v) == -1)
+	if (file == NULL || rundir_has(r, file) != 1)
 		return (NULL);
+	if (contract_read(r->fd, file, contract, NULL, &v) == -1) {
+		if (errno != ENOENT && errno != EBADMSG)
+			*error = errno;
+		return (NULL);
+	}
 	if (strcmp(jsonio_text(v, "run_uid", ""), r->spec.run_uid) == 0)
 		return (v);
 	json_decref(v);
@@ -51,10 +59,11 @@ progress_of(const struct rundir *r, enum stage s, const struct runlock *lock, in
 	const char *expected = s == STAGE_TRAIN ? "steps_expected" : "documents_expected";
 	const char *loss = s == STAGE_TRAIN ? "train_loss" : "val_loss";
 	int64_t grew = lock->started_ms, now = clock_wall_ms();
+	int error = 0;
 	json_t *v, *out;
 
 	*frozen_ms = st->status == NULL ? 0 : now - grew;
-	if (st->status == NULL || (v = take(r, st->status, st->status_contract)) == NULL)
+	if (st->status == NULL || (v = take(r, st->status, st->status_contract, &error)) == NULL)
 		return (NULL);
 	if (jsonio_i64(v, "attempt", 0) != lock->attempt) {
 		json_decref(v);
@@ -100,8 +109,10 @@ stage_of(struct rundir *r, enum stage s, enum state *state)
 		progress = progress_of(r, s, &look.lock, &frozen_ms);
 		left_ms = -runlock_late_ms(&look.lock);
 	}
-	if (*state == STATE_REFUSED)
-		refusal = refusal_read(r, s);
+	if (*state == STATE_REFUSED && (refusal = refusal_read(r, s)) == NULL && errno != ENOENT && errno != EBADMSG) {
+		json_decref(progress);
+		return (NULL);
+	}
 	health = health_of(*state, &look, frozen_ms);
 	out = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
 	    "state", state_name(*state),
@@ -122,6 +133,14 @@ stage_of(struct rundir *r, enum stage s, enum state *state)
 	return (out);
 }
 
+static json_t *
+receipt_of(const struct rundir *r, enum stage s, const enum state *states, int *error)
+{
+	const struct rundir_stage *st = &rundir_stages[s];
+
+	return (states[s] == STATE_CLOSED_OUT ? take(r, st->receipt, st->receipt_contract, error) : NULL);
+}
+
 json_t *
 status_read(struct rundir *r)
 {
@@ -130,7 +149,7 @@ status_read(struct rundir *r)
 	char now[CLOCK_TEXT_SIZE], word[STATE_WORD_SIZE];
 	enum state states[STAGE_COUNT];
 	struct state_next next;
-	int s;
+	int s, error = 0;
 
 	if (rundir_load(r) == -1)
 		return (NULL);
@@ -139,14 +158,15 @@ status_read(struct rundir *r)
 			goto err0;
 	next = state_next(states);
 	/* A number is told only of a stage that has closed out. */
-	if (states[STAGE_TRAIN] == STATE_CLOSED_OUT)
-		train = take(r, rundir_stages[STAGE_TRAIN].receipt, rundir_stages[STAGE_TRAIN].receipt_contract);
-	if (states[STAGE_EXPORT] == STATE_CLOSED_OUT)
-		export = take(r, rundir_stages[STAGE_EXPORT].receipt, rundir_stages[STAGE_EXPORT].receipt_contract);
-	if (states[STAGE_SCORE] == STATE_CLOSED_OUT)
-		score = take(r, rundir_stages[STAGE_SCORE].receipt, rundir_stages[STAGE_SCORE].receipt_contract);
+	train = receipt_of(r, STAGE_TRAIN, states, &error);
+	export = receipt_of(r, STAGE_EXPORT, states, &error);
+	score = receipt_of(r, STAGE_SCORE, states, &error);
 	if (contract_text("classification") != NULL)
-		judged = take(r, RUNDIR_CLASSIFICATION, "classification");
+		judged = take(r, RUNDIR_CLASSIFICATION, "classification", &error);
+	if (error != 0) {
+		errno = error;
+		goto err0;
+	}
 	out = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:{s:o, s:o, s:o, s:o},"
 	    " s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
 	    "schema", "homegolf.run_state.v1", "run", r->path, "run_id", r->spec.run_id, "run_uid", r->spec.run_uid,

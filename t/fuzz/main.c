@@ -133,7 +133,8 @@ main(int argc, char **argv)
 	exit_init("fuzz");
 	if ((at = opt_parse(&tool, table, argc, argv)) == OPT_EXIT)
 		return (exit_flush(HG_EXIT_DONE));
-	if (at == OPT_USAGE || at == argc || (table[0].value != NULL && num_u64(table[0].value, 0, 1 << 20, &rounds) == -1))
+	if (at == OPT_USAGE || at == argc ||
+	    (table[0].value != NULL && num_u64(table[0].value, 0, 1 << 20, &rounds) == -1))
 		return (at == OPT_USAGE ? HG_EXIT_USAGE : opt_usage(&tool));
 	terminal = dup(STDERR_FILENO);
 	for (i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)

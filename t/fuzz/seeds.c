@@ -184,10 +184,12 @@ dataset(void)
 	d.train.count = d.val.count = 1;
 	if (dataset_digest(&d) == -1)
 		exit(HG_EXIT_SYSTEM);
-	part = json_pack("{s:[{s:s, s:i, s:s, s:i}], s:i, s:i, s:i, s:i}", "files", "path", "a_000000.bin", "bytes",
-	    1024 + 18, "sha256", digest, "tokens", 9, "documents", 2, "tokens", 9, "bytes", 12, "raw_bytes", 12);
-	v = json_pack("{s:s, s:{s:s, s:n, s:s, s:i, s:i}, s:o, s:O}", "schema", "homegolf.dataset.v1", "tokenizer", "kind",
-	    "bytes", "file", "sha256", digest, "vocab_size", 260, "bos_id", 1, "train", json_deep_copy(part), "val", part);
+	part = json_pack("{s:[{s:s, s:i, s:s, s:i}], s:i, s:i, s:i, s:i}", "files",
+	    "path", "a_000000.bin", "bytes", 1024 + 18, "sha256", digest, "tokens", 9,
+	    "documents", 2, "tokens", 9, "bytes", 12, "raw_bytes", 12);
+	v = json_pack("{s:s, s:{s:s, s:n, s:s, s:i, s:i}, s:o, s:O}", "schema", "homegolf.dataset.v1",
+	    "tokenizer", "kind", "bytes", "file", "sha256", digest, "vocab_size", 260, "bos_id", 1,
+	    "train", json_deep_copy(part), "val", part);
 	put_hex(v, "val.raw_sha256", digest);
 	put_hex(v, "val.docs_sha256", digest);
 	put_hex(v, "val.docs_file", "val_docs.tsv");
@@ -205,7 +207,8 @@ static void
 texts(void)
 {
 	static const char *const some[] = {
-		"18446744073709551616", "-1", "1e-3", "1.5h", "2026-11-21T22:00:00.000Z", "\033]0;title\a \xe2\x96\x81 \xff",
+		"18446744073709551616", "-1", "1e-3", "1.5h", "2026-11-21T22:00:00.000Z",
+		"\033]0;title\a \xe2\x96\x81 \xff",
 	};
 	struct runlock lock = { .attempt = 1, .deadline_boot_ms = 1000, .started_ms = 1 };
 	char name[16];
