@@ -240,11 +240,34 @@ test_rundir(void)
 	rmdir(top);
 }
 
+/* All cells, for the comparison with the manual page. */
+static void
+print_table(void)
+{
+	static const char *const texts[] = { "empty", "good", "garbage" };
+	struct state_facts f;
+	int cell;
+
+	for (cell = 0; cell < 2 * 2 * 2 * 3 * 2; cell++) {
+		f.receipt = cell & 1;
+		f.refusal = cell >> 1 & 1;
+		f.held = cell >> 2 & 1;
+		f.late = cell >> 3 & 1;
+		f.text = (enum runlock_text)(cell / 16);
+		printf("%s %s %s %s %s %s\n", f.receipt ? "yes" : "no", f.refusal ? "yes" : "no", f.held ? "held" : "free",
+		    texts[f.text], f.late ? "past" : "before", state_name(state_of(&f)));
+	}
+}
+
 int
-main(void)
+main(int argc, char **argv)
 {
 
 	exit_init("unit/run");
+	if (argc == 2 && strcmp(argv[1], "table") == 0) {
+		print_table();
+		return (exit_flush(HG_EXIT_DONE));
+	}
 	test_states();
 	test_next();
 	test_lock_text();

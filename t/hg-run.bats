@@ -1,0 +1,123 @@
+load helper
+load fakerun
+
+setup() {
+	fakerun_setup
+	fake_tools
+	new_run r
+}
+
+@test "hg-run drives a run to its end, and asked again changes nothing" {
+	run -0 hg-run r
+	[[ $output == *"r    complete"* ]]
+	[ "$(key r/summary.json .state)" = complete ]
+	before=$(sha256sum r/*.json | grep -v summary)
+	run -0 hg-run r
+	[ "$before" = "$(sha256sum r/*.json | grep -v summary)" ]
+}
+
+@test "hg-run -d scores detached and waits for it" {
+	run -0 hg-run -d r
+	[ -e r/score.log ]
+	[ "$(key r/summary.json .score)" = closed_out ]
+}
+
+@test "hg-run -l classifies, then adds to the ledger, behind the gate" {
+	run -0 hg-run -l ledger r
+	[ "$(cat calls)" = "classified ledger r
+ledger add ledger r" ]
+	new_run s
+	run -0 hg-run s
+	rm s/checkpoint.safetensors calls
+	run -2 hg-run -l ledger s
+	[[ $output == *"checkpoint.safetensors: missing"* ]]
+	run ! grep classified calls
+}
+
+# bats test_tags=b17,b19
+@test "a refusal ends hg-run with its code and shows what to type next" {
+	echo signal=9 > r/export.words
+	run -102 hg-run r
+	[[ $output == *"worker_signalled"*"next: hg-run -r $(realpath r)"* ]]
+	[ "$(key r/summary.json .train)" = closed_out ]
+	[ "$(key r/summary.json .export)" = refused ]
+	run -102 hg-run r
+	new_run s
+	echo refuse=loss_diverged > s/train.words
+	run -1 hg-run s
+}
+
+# bats test_tags=b17
+@test "a prompt that fails does not stop scoring" {
+	echo exit=3 > r/prompt.words
+	run -0 hg-run r
+	[ -e r/prompt_refusal.json ] && [ -e r/artifact_score_summary.json ]
+}
+
+@test "hg-run -r tries refused stages again, once" {
+	printf 'signal=9\nsignal=11\n' > r/export.words
+	run -102 hg-run r
+	run -102 hg-run -r r
+	[ "$(key r/export_refusal.json .observed.signal)" = 11 ]
+	[ "$(key r/export_refusal.json .attempt)" = 2 ]
+	run -0 hg-run -r r
+	[ "$(ls r/attempts | tr '\n' ' ')" = "export.1 export.2 " ]
+	[ "$(key r/export_report.json .attempt)" = 3 ]
+}
+
+@test "hg-run -r tries a refused prompt again" {
+	echo exit=3 > r/prompt.words
+	run -0 hg-run r
+	run -0 hg-run -r r
+	[ -e r/prompt_report.json ] && [ -e r/attempts/prompt.1/prompt_refusal.json ]
+}
+
+# bats test_tags=b4,b49
+@test "hg-run finds a dead trainer, closes it out, and goes on when told to" {
+	fakestage train r write=checkpoint.safetensors hang 3>&- &
+	pid=$!
+	until_true 10 running train r
+	kill -9 "$pid"
+	exits 137 "$pid"
+	run -102 hg-run r
+	[ "$(key r/train_refusal.json .kind)" = owner_died ]
+	[ ! -e r/checkpoint.safetensors ]
+	run -0 hg-run -r r
+}
+
+# bats test_tags=b49
+@test "a driver killed at any moment is continued by the next" {
+	local wait
+	for wait in 0.02 0.05 0.1 0.15 0.2 0.3; do
+		rm -rf k
+		new_run k
+		echo nap=50 deliver > k/train.words
+		hg-run k > out 2>&1 3>&- &
+		pid=$!
+		read -r -t $wait <> <(:) || :
+		kill -9 "$pid" 2> /dev/null || :
+		wait "$pid" || :
+		run -0 hg-run k
+	done
+}
+
+@test "two drivers of one run end with the same receipts" {
+	hg-run r > a 2>&1 3>&- &
+	first=$!
+	hg-run r > b 2>&1 3>&- &
+	second=$!
+	exits 0 "$first"
+	exits 0 "$second"
+	run ls r
+	[[ $output != *refusal* ]]
+}
+
+@test "hg-run says what is wrong with its command line" {
+	run -100 hg-run
+	run -100 hg-run r s
+	run -100 hg-run -x r
+	run -100 hg-run -r -r r
+	run -100 hg-run -l
+	run -100 hg-run nothing
+	run -100 hg-run -- -r
+}

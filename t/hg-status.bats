@@ -1,0 +1,126 @@
+load helper
+load fakerun
+
+setup() {
+	fakerun_setup
+	new_run r
+}
+
+stage_state() {
+	hg-status -j "$2" | jq -r ".stages.$1.state"
+}
+
+# bats test_tags=b16
+@test "hg-status shows each stage's state, and no stage as running whose processes are gone" {
+	[ "$(stage_state train r)" = absent ]
+	fakestage train r hang 3>&- &
+	pid=$!
+	until_true 10 running train r
+	[ "$(stage_state train r)" = running ]
+	kill -9 "$pid"
+	exits 137 "$pid"
+	until_true 2 [ "$(stage_state train r)" = orphaned ]
+	[ "$(hg-status -j r | jq -r .state)" = dead ]
+	hg-await -t 5 train r > out 2>&1 || :
+	[ "$(stage_state train r)" = refused ]
+	run -0 hg-status r
+	[[ $output == *"train: refused (owner_died)"*"next: hg-run -r"* ]]
+	hg-retry train r
+	fakestage train r deliver
+	[ "$(stage_state train r)" = closed_out ]
+}
+
+# bats test_tags=b16
+@test "hg-status changes nothing" {
+	fakestage train r write=checkpoint.safetensors hang 3>&- &
+	pid=$!
+	until_true 10 test -e r/checkpoint.safetensors
+	kill -9 "$pid"
+	exits 137 "$pid"
+	before=$(ls -lA --time-style=full-iso r)
+	hg-status r > out
+	hg-status -j r > out
+	[ "$before" = "$(ls -lA --time-style=full-iso r)" ]
+}
+
+# bats test_tags=b53
+@test "a stage that lives and makes no progress is wedged, one that does is not" {
+	fakestage train r beat 3>&- &
+	pid=$!
+	until_true 10 test -e r/train_status.json
+	[ "$(hg-status -j r | jq -r .stages.train.health)" = ok ]
+	kill -STOP "$(worker_of train r)"
+	jq '.progressed_at = "2026-01-01T00:00:00.000Z"' r/train_status.json > posted
+	cp posted r/train_status.json
+	[ "$(hg-status -j r | jq -r .stages.train.health)" = wedged ]
+	[ "$(stage_state train r)" = running ]
+	run -0 hg-status r
+	[[ $output == *"WEDGED: no progress for"* ]]
+	# The heartbeat alone does not heal it.
+	kill -CONT "$(worker_of train r)"
+	hg-cancel train r
+	exits 102 "$pid"
+}
+
+@test "the state is a contract, on one line for each run" {
+	new_run s
+	fakestage train s progress=3 deliver
+	hg-status -j r s > out
+	[ "$(wc -l < out)" -eq 2 ]
+	"$HG_T/contract" -1 run_state out
+	[ "$(jq -r .next out | tr '\n' ' ')" = "train export " ]
+}
+
+# bats test_tags=b16
+@test "hg-status -w publishes a summary that says what there is" {
+	fakestage train r deliver
+	fakestage export r deliver
+	fakestage score r deliver
+	hg-status -w r
+	"$HG_T/contract" summary r/summary.json
+	[ "$(key r/summary.json .score)" = closed_out ]
+	[ "$(key r/summary.json .val_bpb)" = "$(key r/artifact_score_summary.json .val_bpb)" ]
+	[ "$(key r/summary.json .total_bytes)" = "$(key r/export_report.json .total_bytes)" ]
+}
+
+@test "a number of another run's receipt is not shown" {
+	new_run s
+	for s in train export score; do fakestage $s s deliver; done
+	cp s/artifact_score_summary.json r/
+	[ "$(hg-status -j r | jq -r .val_bpb)" = null ]
+}
+
+@test "one run that cannot be read does not hide the others" {
+	mkdir broken
+	echo '{' > broken/spec.json
+	run -103 hg-status broken r
+	[[ $output == *"r       new"* ]] || [[ $output == *"r "*" new"* ]]
+	run -100 hg-status nothing r
+	run -100 hg-status -j -w r
+}
+
+@test "no control character in a name or a file reaches the terminal" {
+	mkdir $'bad\033[31m'
+	mv r $'bad\033[31m/r'
+	run hg-status $'bad\033[31m/r'
+	[[ $output != *$'\033'* ]]
+	run hg-await -t 0.1 train $'bad\033[31m/r'
+	[[ $output != *$'\033'* ]]
+	run hg-status $'r\033[2J'
+	[[ $output != *$'\033'* ]]
+}
+
+@test "the table of states in hg-rundir(5) is that of the code, cell by cell" {
+	"$HG_BUILD/unit/run" table | sort > code
+	mandoc -T ascii -O width=200 "$HG_TOP/man/hg-rundir.5" | col -b | awk '
+	    function each(column, all,    v) { v = $column; if (v == "any") v = all; return v }
+	    /^STATE TABLE$/ { on = 1; next }
+	    /^[A-Z]/ { on = 0 }
+	    on && NF == 6 && $1 ~ /^(no|yes)$/ {
+		na = split(each(3, "free/held"), a, "/"); nb = split(each(4, "empty/good/garbage"), b, "/")
+		nc = split(each(5, "before/past"), c, "/")
+		for (i = 1; i <= na; i++) for (j = 1; j <= nb; j++) for (k = 1; k <= nc; k++)
+			print $1, $2, a[i], b[j], c[k], $6 }' | sort > page
+	[ "$(wc -l < code)" -eq 48 ]
+	diff code page >&2
+}
