@@ -3,7 +3,7 @@
 # goes on) and NAME_bits (what must come out), each in a directory of its own.  Training is three steps of a tiny model
 # by the ref backend, on one thread.
 
-scenarios='verbs spec mint data shard train export prompt score detached await retry reap gate status chain'
+scenarios='verbs spec mint data shard train export prompt score detached await retry reap gate status first ledger classify chain'
 
 # --- what several need --------------------------------------------------------
 
@@ -172,9 +172,42 @@ status_run() { under hg-status -w r; }
 status_again() { hg-status -w r; }
 status_bits() { jq -S 'del(.at)' r/summary.json; }
 
+# --- the ledger -------------------------------------------------------------------------
+
+# Two finished runs that differ in their seed; the first stands in the ledger, if that is asked for.
+two_runs() {
+	for name in a b; do
+		hg-spec -b "$base/base.json" -s "train.seed=$(printf %d "'$name")" $name && hg-run $name || return
+	done
+	[ -z "$1" ] || hg-ledger add "$1" a
+}
+
+# The rows, whatever time it was, and that their chain holds.
+rows() {
+	hg-ledger verify L >/dev/null && jq -c '[.kind, .run_id, .run_uid, .attempt, .class, .reason]' L/ledger.jsonl
+}
+
+first_make() { two_runs; }
+first_run() { under hg-ledger add L a; }
+first_again() { hg-ledger add L a; }
+first_bits() { rows; }
+
+ledger_make() { two_runs L; }
+ledger_run() { under hg-ledger add L b; }
+ledger_again() { hg-ledger add L b; }
+ledger_bits() { rows; }
+
+classify_make() { two_runs L; }
+classify_run() { under hg-classify L b; }
+classify_again() { hg-classify L b; }
+classify_bits() { jq -S 'del(.at)' b/classification.json; }
+
 # --- the whole chain ------------------------------------------------------------------
 
 chain_make() { hg-spec -b "$base/base.json" r; }
-chain_run() { under hg-run r; }
-chain_again() { timeout 100 hg-run -r r; }
-chain_bits() { train_bits && export_bits && prompt_bits && score_bits; }
+chain_run() { under hg-run -l L r; }
+chain_again() { timeout 100 hg-run -r -l L r; }
+chain_bits() {
+	train_bits && export_bits && prompt_bits && score_bits && hg-ledger verify L >/dev/null &&
+		jq -c '[.class, .reason]' L/ledger.jsonl | tail -n 1
+}

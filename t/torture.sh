@@ -66,7 +66,7 @@ INT:root:change'
 
 modes_of() {
 	case $1 in
-	verbs | spec | mint | shard | await | retry | reap | gate | status) echo "$small $errors" ;;
+	verbs | spec | mint | shard | await | retry | reap | gate | status | first | ledger | classify) echo "$small $errors" ;;
 	*) echo "$tree $errors" ;;
 	esac
 }
