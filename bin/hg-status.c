@@ -93,10 +93,7 @@ publish(const struct rundir *r, const json_t *state)
 		json_decref(summary);
 		return (errno == EBADMSG ? HG_EXIT_BUG : HG_EXIT_SYSTEM);
 	}
-	/* Nobody holds a lock here: another's sweep may have taken our temporary, and then we are the later one. */
-	if ((rc = atomfile_replace(r->fd, RUNDIR_SUMMARY, text, n)) == -1 && errno == ENOENT)
-		rc = atomfile_replace(r->fd, RUNDIR_SUMMARY, text, n);
-	if (rc == 0)
+	if ((rc = atomfile_replace(r->fd, RUNDIR_SUMMARY, text, n)) == 0)
 		(void)atomfile_sweep(r->fd, RUNDIR_SUMMARY);
 	else
 		say_errno("cannot publish '%s/%s'", r->path, RUNDIR_SUMMARY);

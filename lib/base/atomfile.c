@@ -143,14 +143,20 @@ static int
 whole(int dirfd, const char *name, const void *data, size_t n, enum atomfile_verb verb)
 {
 	struct atomfile *a;
+	int tries, rc = -1;
 
-	if ((a = atomfile_begin(dirfd, name)) == NULL)
-		return (-1);
-	if (file_write_all(a->fd, data, n) == -1) {
-		discard(a);
-		return (-1);
+	/* Where no lock guards the name, another writer's sweep may take the temporary away: then once more. */
+	for (tries = 0; tries < 3 && rc == -1; tries++) {
+		if ((a = atomfile_begin(dirfd, name)) == NULL)
+			return (-1);
+		if (file_write_all(a->fd, data, n) == -1) {
+			discard(a);
+			return (-1);
+		}
+		if ((rc = atomfile_commit(a, verb)) == -1 && errno != ENOENT)
+			return (-1);
 	}
-	return (atomfile_commit(a, verb));
+	return (rc);
 }
 
 int

@@ -34,7 +34,11 @@ int atomfile_fd(const struct atomfile *a);
 int atomfile_commit(struct atomfile *a, enum atomfile_verb verb);
 void atomfile_abort(struct atomfile *a);
 
-/* Remove what killed writers of ${name} left; only for whoever holds the lock that guards it. 0 or -1. */
+/**
+ * Remove what killed writers of ${name} left: for whoever holds the lock that
+ * guards it, or, where none does, has just written it (replace, create and
+ * post by others then write anew).  0 or -1.
+ */
 int atomfile_sweep(int dirfd, const char *name);
 
 /* Remove ${name}; a missing one is fine. The directory is not synced. */

@@ -433,6 +433,24 @@ preview_policy(struct ledger *l)
 	return (rc);
 }
 
+/* Under the lock: what killed writers left goes; a directory without a row must outlast a crash with its first. */
+static int
+tidy(const struct ledger *l)
+{
+	int parent, rc;
+
+	if (atomfile_sweep(l->dir, LEDGER_POLICY) == -1 || atomfile_sweep(l->dir, LEDGER_HEAD) == -1 ||
+	    atomfile_sweep(l->dir, INDEX_FILE) == -1)
+		return (-1);
+	if (faccessat(l->dir, LEDGER_ROWS, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return (0);
+	if ((parent = openat(l->dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return (-1);
+	rc = atomfile_sync_dir(parent);
+	close(parent);
+	return (rc);
+}
+
 int
 ledger_open(struct ledger *l, const char *path, enum ledger_mode mode)
 {
@@ -464,6 +482,8 @@ ledger_open(struct ledger *l, const char *path, enum ledger_mode mode)
 			say_errno("cannot lock '%s'", path);
 			goto err0;
 		}
+		if (tidy(l) == -1)
+			goto err1;
 	}
 	if (load(l, mode) == -1)
 		goto err0;

@@ -41,6 +41,8 @@ write_file(const char *path, const char *text, size_t n)
 		say_errno("cannot write '%s/%s'", path, RUNDIR_CLASSIFICATION);
 		rc = -1;
 	}
+	if (rc == 0)
+		(void)atomfile_sweep(dir, RUNDIR_CLASSIFICATION);
 	if (dir != -1)
 		close(dir);
 	return (rc);

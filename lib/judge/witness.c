@@ -65,7 +65,8 @@ witness_keep(const struct ledger *l, const char *path, const json_t *row, const 
 		json_array_append_new(kept, w);
 	if ((text = contract_pretty("ledger_witness", file, &n)) == NULL)
 		goto err1;
-	rc = atomfile_replace(dir, LEDGER_WITNESS, text, n);
+	if ((rc = atomfile_replace(dir, LEDGER_WITNESS, text, n)) == 0)
+		(void)atomfile_sweep(dir, LEDGER_WITNESS);
 	free(text);
 err1:
 	json_decref(file);
