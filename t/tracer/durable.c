@@ -27,8 +27,8 @@ static const struct {
 	enum promise promise;
 } names[] = {
 	{ "*.lock", LOCK }, { "*_status.json", POSTED }, { "metrics.jsonl", POSTED }, { "*.log", POSTED },
-	{ "*_resume.tsv", POSTED },
-	{ "ledger.jsonl", APPENDED },
+	{ "*_resume.tsv", POSTED }, { "ledger_witness.json", POSTED },
+	{ "ledger.jsonl", APPENDED }, { "index", POSTED }, { "head", POSTED },
 	{ "resume.safetensors", REPLACED }, { "classification.json", REPLACED }, { "summary.json", REPLACED },
 	{ "*_report.json", MARKER }, { "artifact_score_summary.json", MARKER }, { "*_refusal.json", MARKER },
 	{ "spec.json", MARKER }, { "dataset.json", MARKER },
