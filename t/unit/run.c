@@ -254,8 +254,8 @@ print_table(void)
 		f.held = cell >> 2 & 1;
 		f.late = cell >> 3 & 1;
 		f.text = (enum runlock_text)(cell / 16);
-		printf("%s %s %s %s %s %s\n", f.receipt ? "yes" : "no", f.refusal ? "yes" : "no", f.held ? "held" : "free",
-		    texts[f.text], f.late ? "past" : "before", state_name(state_of(&f)));
+		printf("%s %s %s %s %s %s\n", f.receipt ? "yes" : "no", f.refusal ? "yes" : "no",
+		    f.held ? "held" : "free", texts[f.text], f.late ? "past" : "before", state_name(state_of(&f)));
 	}
 }
 
