@@ -9,14 +9,13 @@
 #include <unistd.h>
 
 #include "atomfile.h"
-#include "config.h"
 #include "contract.h"
 #include "exit.h"
 #include "jsonio.h"
 #include "num.h"
 #include "opt.h"
+#include "recipe.h"
 #include "say.h"
-#include "schedule.h"
 #include "spec.h"
 
 static const struct opt_tool tool = {
@@ -289,21 +288,13 @@ done:
 
 /* A schedule that never reaches the full rate spoils a run without any error. */
 static void
-warn_of_schedule(const json_t *spec)
+warn_of_schedule(const struct schedule *s)
 {
-	struct schedule s = {
-		.law = strcmp(jsonio_text(spec, "train.schedule", ""), "wallclock") == 0 ? SCHEDULE_WALLCLOCK :
-		    SCHEDULE_ITERATIONS,
-		.iterations = (uint64_t)jsonio_i64(spec, "train.iterations", 1),
-		.warmdown_iters = jsonio_f64(spec, "train.warmdown_iters", 0),
-		.warmdown_frac = jsonio_f64(spec, "train.warmdown_frac", 0),
-		.cap_ms = jsonio_f64(spec, "budget.max_wallclock_ms", 0),
-	};
 
-	if (json_is_null(jsonio_get(spec, "train.replay")) && !schedule_reaches_full_rate(&s))
+	if (s->law != SCHEDULE_REPLAY && !schedule_reaches_full_rate(s))
 		say_note("the learning rate never reaches its full value: train.warmdown_iters %.0f is more than "
-		    "train.iterations %llu; try -s train.warmdown_frac=0.4", s.warmdown_iters,
-		    (unsigned long long)s.iterations);
+		    "train.iterations %llu; try -s train.warmdown_frac=0.4", s->warmdown_iters,
+		    (unsigned long long)s->iterations);
 }
 
 int
@@ -311,7 +302,7 @@ main(int argc, char **argv)
 {
 	const char *minted, *value;
 	json_t *request, *spec = NULL;
-	struct config config;
+	struct recipe recipe;
 	struct place place;
 	int first, at = 1, code = HG_EXIT_USAGE;
 
@@ -334,9 +325,9 @@ main(int argc, char **argv)
 		code = exit_of(errno);
 		goto done;
 	}
-	if (config_from_json(&config, json_object_get(spec, "model")) == -1)
+	if (recipe_read(&recipe, spec) == -1)
 		goto done;
-	warn_of_schedule(spec);
+	warn_of_schedule(&recipe.schedule);
 	code = minted == NULL ? create(&place, argv[first], spec) : mint(&place, spec);
 done:
 	json_decref(spec);

@@ -5,6 +5,7 @@
  * contract -l [FILE...]   are all embedded contracts sound, or those given?
  * contract -k NAME        every key by path, with its tag, to compare pages with
  * contract -m NAME        the section KEYS of its manual page
+ * contract -d             the definitions that hg-contract(7) describes
  * contract -n             the names of all contracts
  */
 #include <errno.h>
@@ -79,14 +80,30 @@ followed(const json_t *root, const json_t *schema)
 	return (ref == NULL ? schema : json_object_get(json_object_get(root, "$defs"), ref + strlen("#/$defs/")));
 }
 
-/* An object with members; owner and file are described once, in hg-contract(7). */
-static int
-is_described_here(const json_t *root, const json_t *schema)
-{
-	const char *ref = jsonio_text(schema, "$ref", "");
+/* Definitions that hg-contract(7) describes, once for all pages; others are described where they are used. */
+static const char *const described[] = {
+	"sha256", "sha256_or_none", "sha256_or_null", "time", "time_or_null", "count", "count_or_null", "run_id", "run_uid",
+	"stage", "attempt", "backend", "arith", "lane", "file", "owner", "owner_or_null", "text",
+};
 
-	return (json_object_get(followed(root, schema), "properties") != NULL && strstr(ref, "/owner") == NULL &&
-	    strstr(ref, "/file") == NULL);
+static const char *
+described_name(const json_t *schema)
+{
+	const char *ref = jsonio_text(schema, "$ref", NULL);
+	size_t i;
+
+	for (i = 0; ref != NULL && i < sizeof(described) / sizeof(described[0]); i++)
+		if (strcmp(ref + strlen("#/$defs/"), described[i]) == 0)
+			return (described[i]);
+	return (NULL);
+}
+
+/* An object whose members stand in this page. */
+static int
+has_members_here(const json_t *root, const json_t *schema)
+{
+
+	return (described_name(schema) == NULL && json_object_get(followed(root, schema), "properties") != NULL);
 }
 
 static void
@@ -114,21 +131,21 @@ print_bound(const json_t *schema, const char *key, const char *words)
 	print_value(v);
 }
 
-/* What a value may be, in words; shared definitions by their name (hg-contract(7) lists them). */
+/* What a value may be, in words. */
 static void
 print_type(const json_t *root, const json_t *schema)
 {
-	const char *ref = jsonio_text(schema, "$ref", NULL), *pattern;
-	const json_t *type = json_object_get(schema, "type"), *list;
+	const char *name = described_name(schema), *pattern;
+	const json_t *type, *list;
 	size_t i;
 
-	if (ref != NULL && is_described_here(root, schema))
-		schema = followed(root, schema), ref = NULL, type = json_object_get(schema, "type");
-	if (ref != NULL) {
-		for (ref += strlen("#/$defs/"); *ref != '\0'; ref++)
-			putchar(*ref == '_' ? ' ' : *ref);
+	if (name != NULL) {
+		for (; *name != '\0'; name++)
+			putchar(*name == '_' ? ' ' : *name);
 		return;
 	}
+	schema = followed(root, schema);
+	type = json_object_get(schema, "type");
 	if (json_object_get(schema, "const") != NULL) {
 		print_value(json_object_get(schema, "const"));
 		return;
@@ -147,7 +164,7 @@ print_type(const json_t *root, const json_t *schema)
 	for (i = 0; i < json_array_size(type); i++)
 		printf("%s%s", i == 0 ? "" : " or ", json_string_value(json_array_get(type, i)));
 	list = json_object_get(schema, "items");
-	if (list != NULL && !is_described_here(root, list)) {
+	if (list != NULL && !has_members_here(root, list)) {
 		fputs(" of ", stdout);
 		print_type(root, list);
 	}
@@ -220,10 +237,10 @@ print_members(const json_t *root, const json_t *schema, const char *prefix)
 		puts(json_object_get(member, "description") == NULL ? "." : ":");
 		if (json_object_get(member, "description") != NULL)
 			print_text(jsonio_text(member, "description", ""));
-		if (is_described_here(root, member))
+		if (has_members_here(root, member))
 			print_members(root, member, path);
 		inner = json_object_get(member, "items");
-		if (inner != NULL && is_described_here(root, inner)) {
+		if (inner != NULL && has_members_here(root, inner)) {
 			snprintf(path, sizeof(path), "%s%s%s[]", prefix, *prefix == '\0' ? "" : ".", key);
 			print_members(root, inner, path);
 		}
@@ -313,6 +330,11 @@ main(int argc, char **argv)
 	exit_init("contract");
 	if (argc >= 2 && strcmp(argv[1], "-l") == 0)
 		return (exit_flush(lint(argc - 2, argv + 2)));
+	if (argc == 2 && strcmp(argv[1], "-d") == 0) {
+		for (i = 0; i < (int)(sizeof(described) / sizeof(described[0])); i++)
+			puts(described[i]);
+		return (exit_flush(HG_EXIT_DONE));
+	}
 	if (argc == 2 && strcmp(argv[1], "-n") == 0) {
 		for (names = contract_names(); *names != NULL; names++)
 			puts(*names);
@@ -329,7 +351,7 @@ main(int argc, char **argv)
 	if (argc == 4 && (strcmp(argv[1], "-1") == 0 || strcmp(argv[1], "-v") == 0) && is_name(argv[2]))
 		return (exit_flush(lines(argv[2], argv[3], argv[1][1] == 'v')));
 	if (argc < 3 || !is_name(argv[1])) {
-		say_error("usage: contract [-1 | -v] NAME FILE... | -k NAME | -m NAME | -l [FILE...] | -n");
+		say_error("usage: contract [-1 | -v] NAME FILE... | -k NAME | -m NAME | -l [FILE...] | -d | -n");
 		return (HG_EXIT_USAGE);
 	}
 	for (i = 2; i < argc; i++) {

@@ -143,13 +143,11 @@ contract() {
 	    <(contract -m refusal | sed -n 's/^\.It Dv //p' | sort)
 }
 
-@test "hg-contract(7) names every keyword of ours and every shared definition" {
+@test "hg-contract(7) names every keyword of ours and every definition that pages call by name" {
 	local word page
 	page=$(mandoc -T ascii -O width=1000 "$HG_TOP/man/hg-contract.7" | col -b)
 	for word in $(jq -r '.. | objects | keys[]' "$HG_TOP"/contracts/*.json | grep -E '^(x-|\$)' | sort -u) \
-	    $(jq -r '."$defs" // {} | to_entries[] | select((.value | has("properties") | not) or
-	    (.key | test("owner|file"))) | .key | sub("_or_.*"; "") | gsub("_"; ".")' "$HG_TOP"/contracts/*.json |
-	    sort | uniq -d); do
+	    $(contract -d | sed 's/_or_.*//; s/_/./' | sort -u); do
 		grep -qE -- "(^|[ ,])${word//\$/\\\$}([ ,.]|\$)" <<< "$page" || { echo "no $word in hg-contract(7)" >&2; false; }
 	done
 }

@@ -116,13 +116,12 @@ jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load
 	refuse 100 "'num_kv_heads' is 3" $d -s model.num_kv_heads=3 runs/a
 	refuse 100 "model.vocab_size: 100 is not the 260 tokens" $d -s model.vocab_size=100 runs/a
 	refuse 100 "model.vocab_size: 1024 is not the 260 tokens" $d -s model.vocab_size=1024 runs/a
-	refuse 100 "train.batch_tokens: 1000 is not a multiple of train.seq_len 1024" $d -s train.batch_tokens=1000 runs/a
-	refuse 100 "train.micro_batch_tokens: 1000 is not a multiple" $d -s train.micro_batch_tokens=1000 runs/a
-	refuse 100 "is not a multiple of train.micro_batch_tokens 3072" $d -s train.micro_batch_tokens=3072 runs/a
-	refuse 100 "train.min_steps: 9 is more than train.iterations 8" $d -s train.min_steps=9 -s train.iterations=8 runs/a
-	refuse 100 'needs a cap' $d -s train.schedule=wallclock -s budget.max_wallclock_ms=none runs/a
-	refuse 100 'the stride of "sliding:65" is more than eval.seq_len 64' $d -s eval.mode=sliding:65 \
-	    -s eval.seq_len=64 runs/a
+	refuse 100 "train.batch_tokens=1000 is not a multiple of train.seq_len=1024" $d -s train.batch_tokens=1000 runs/a
+	refuse 100 "train.micro_batch_tokens=1000 is not a multiple" $d -s train.micro_batch_tokens=1000 runs/a
+	refuse 100 "is not a multiple of train.micro_batch_tokens=3072" $d -s train.micro_batch_tokens=3072 runs/a
+	refuse 100 "train.min_steps=9 is more than train.iterations=8" $d -s train.min_steps=9 -s train.iterations=8 runs/a
+	refuse 100 'train.schedule=wallclock needs' $d -s train.schedule=wallclock -s budget.max_wallclock_ms=none runs/a
+	refuse 100 'eval.mode=sliding:65: the stride' $d -s eval.mode=sliding:65 -s eval.seq_len=64 runs/a
 }
 
 @test "a key given twice and a computed key are refused" {
@@ -405,11 +404,11 @@ jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load
 	refuse 111 "train.init_from: cannot read 'missing'" -s data.dir=data -s train.init_from=missing runs/a
 }
 
-@test "hg-spec needs under 20 MB, and loads neither a BLAS nor more than three libraries" {
+@test "hg-spec needs under 20 MB, and loads no BLAS" {
 	[ -z "$HG_SAN" ] || skip "sanitizers need more"
 	run "$PYTHON" -c 'import resource, subprocess
 subprocess.run(["hg-spec", "-s", "data.dir=data", "runs/a"], check=True)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
 	[ "$output" -lt 20000 ]
-	[ "$(ldd "$(command -v hg-spec)" | grep -c '=> /')" -le 3 ]
+	run ! grep -iE 'blas|mkl|dnnl|cuda' <(ldd "$(command -v hg-spec)")
 }

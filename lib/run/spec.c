@@ -606,52 +606,18 @@ put_data(const json_t *request, json_t *spec)
 	return (moved ? 0 : data_agrees(jsonio_text(request, "file", ""), jsonio_get(request, "base.data"), data));
 }
 
+/* The vocabulary is the tokenizer's: a larger one would generate ids that nobody can read. */
 static int
-wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static int
-wrong(const char *format, ...)
-{
-	char text[512];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	say_error("%s", text);
-	errno = EINVAL;
-	return (-1);
-}
-
-/* Rules between keys that need no knowledge of models. */
-static int
-check_together(const json_t *spec)
+check_vocabulary(const json_t *spec)
 {
 	long long vocab = jsonio_i64(spec, "model.vocab_size", 0), tokens = jsonio_i64(spec, "data.vocab_size", 0);
-	long long batch = jsonio_i64(spec, "train.batch_tokens", 0), seq = jsonio_i64(spec, "train.seq_len", 1);
-	long long micro = jsonio_i64(spec, "train.micro_batch_tokens", 0), window = jsonio_i64(spec, "eval.seq_len", 0);
-	long long steps = jsonio_i64(spec, "train.iterations", 0), least = jsonio_i64(spec, "train.min_steps", 0);
-	const char *mode = jsonio_text(spec, "eval.mode", "");
-	int64_t stride;
 
-	if (vocab != tokens)
-		return (wrong("model.vocab_size: %lld is not the %lld tokens of '%s'; leave it out, or say %lld",
-		    vocab, tokens, jsonio_text(spec, "data.dir", ""), tokens));
-	if (batch % seq != 0)
-		return (wrong("train.batch_tokens: %lld is not a multiple of train.seq_len %lld", batch, seq));
-	if (micro % seq != 0)
-		return (wrong("train.micro_batch_tokens: %lld is not a multiple of train.seq_len %lld", micro, seq));
-	if (micro != 0 && batch % micro != 0)
-		return (wrong("train.batch_tokens: %lld is not a multiple of train.micro_batch_tokens %lld", batch,
-		    micro));
-	if (least > steps)
-		return (wrong("train.min_steps: %lld is more than train.iterations %lld", least, steps));
-	if (strcmp(jsonio_text(spec, "train.schedule", ""), "wallclock") == 0 &&
-	    json_is_string(jsonio_get(spec, "budget.max_wallclock_ms")))
-		return (wrong("train.schedule: \"wallclock\" needs a cap, but budget.max_wallclock_ms is \"none\""));
-	if (strncmp(mode, "sliding:", 8) == 0 && num_i64(mode + 8, 1, window, &stride) == -1)
-		return (wrong("eval.mode: the stride of \"%s\" is more than eval.seq_len %lld", mode, window));
-	return (0);
+	if (vocab == tokens)
+		return (0);
+	say_error("model.vocab_size: %lld is not the %lld tokens of '%s'; leave it out, or say %lld", vocab, tokens,
+	    jsonio_text(spec, "data.dir", ""), tokens);
+	errno = EINVAL;
+	return (-1);
 }
 
 int
@@ -670,7 +636,7 @@ spec_build(const json_t *request, json_t **out)
 		    jsonio_put(spec, taken[i].key, json_incref(jsonio_get(spec, taken[i].from))) == -1)
 			goto err1;
 	if (put_file(spec, "init_from", "init_sha256") == -1 ||
-	    put_file(spec, "replay", "replay_sha256") == -1 || check_together(spec) == -1)
+	    put_file(spec, "replay", "replay_sha256") == -1 || check_vocabulary(spec) == -1)
 		goto err0;
 	if (put_digests(spec, json_object_get(spec, "digests")) == -1)
 		goto err1;

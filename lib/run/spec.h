@@ -10,8 +10,8 @@
 /**
  * spec.json: what was asked of a run.  Its keys, defaults, ranges and tags
  * stand in contracts/spec.json and nowhere else.  All values are filled in, so
- * a reader needs no defaults.  Of models this knows nothing: rules between
- * keys of model.* are lib/gpt's.
+ * a reader needs no defaults.  Of models and training this knows nothing: rules
+ * between keys are lib/gpt's (recipe_read).
  */
 
 #define SPEC_FILE "spec.json"
@@ -72,8 +72,8 @@ int spec_set(json_t *request, const char *text);
  * make their paths absolute and compute the data's and the spec's digests.
  * No identity yet, see spec_identify.
  * Owns:   the caller decrefs *out.
- * Errors: -1 with errno, said: EINVAL data.dir is not set or a value does not
- *         fit the data; EBADMSG dataset.json breaks its contract, or its
+ * Errors: -1 with errno, said: EINVAL data.dir is not set or the vocabulary is
+ *         not the data's; EBADMSG dataset.json breaks its contract, or its
  *         digests are not those that the base names; others of reading.
  */
 int spec_build(const json_t *request, json_t **out);
