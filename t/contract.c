@@ -82,8 +82,8 @@ followed(const json_t *root, const json_t *schema)
 
 /* Definitions that hg-contract(7) describes, once for all pages; others are described where they are used. */
 static const char *const described[] = {
-	"sha256", "sha256_or_none", "sha256_or_null", "time", "time_or_null", "count", "count_or_null", "run_id", "run_uid",
-	"stage", "attempt", "backend", "arith", "lane", "file", "owner", "owner_or_null", "text",
+	"sha256", "sha256_or_none", "sha256_or_null", "time", "time_or_null", "count", "count_or_null", "run_id",
+	"run_uid", "stage", "attempt", "backend", "arith", "lane", "file", "owner", "owner_or_null", "text",
 };
 
 static const char *

@@ -50,8 +50,8 @@ keys(void)
 	tap_ok(contract_check_key("spec", "train.seed", v, &where) == -1 && errno == EBADMSG &&
 	    strcmp(where.p, "train.seed: -1 is not at least 0") == 0, "one value is checked, and named by its path");
 	str_free(&where);
-	tap_ok(contract_check_key("spec", "train.sed", v, &where) == -1 && strcmp(where.p, "train.sed: unknown key") == 0,
-	    "an unknown path is a break");
+	tap_ok(contract_check_key("spec", "train.sed", v, &where) == -1 &&
+	    strcmp(where.p, "train.sed: unknown key") == 0, "an unknown path is a break");
 	str_free(&where);
 	tap_ok(contract_check_key("spec", "train.seed", v, NULL) == -1 && errno == EBADMSG, "without a message too");
 	json_decref(v);
@@ -72,8 +72,8 @@ parts(void)
 static void
 integers(void)
 {
-	static const char text[] = "{\"step\": 3.0, \"tokens\": 4e2, \"train_loss\": 2.0, \"lr_scale\": 1, \"grad_norm\": null,"
-	    " \"wallclock_ms\": 5}";
+	static const char text[] = "{\"step\": 3.0, \"tokens\": 4e2, \"train_loss\": 2.0, \"lr_scale\": 1, "
+	    "\"grad_norm\": null, \"wallclock_ms\": 5}";
 	json_t *v = contract_parse(text, strlen(text), "text", "metrics");
 
 	tap_ok(json_is_integer(json_object_get(v, "step")) && jsonio_i64(v, "tokens", 0) == 400,
@@ -94,7 +94,8 @@ timing(void)
 	x = contract_untimed("score_report", a);
 	y = contract_untimed("score_report", b);
 	tap_ok(json_equal(x, y), "two scores of one artifact are the same but for timing");
-	tap_ok(json_object_get(x, "val_bpb") != NULL && json_object_get(x, "score_ms") == NULL, "which alone is left out");
+	tap_ok(json_object_get(x, "val_bpb") != NULL && json_object_get(x, "score_ms") == NULL,
+	    "which alone is left out");
 	json_decref(y);
 	json_object_set_new(b, "val_loss", json_real(1.25));
 	y = contract_untimed("score_report", b);
@@ -118,7 +119,8 @@ writing(void)
 	json_decref(again);
 	free(text);
 	json_object_set_new(v, "kind", json_string("bad_luck"));
-	tap_ok(contract_pretty("refusal", v, &n) == NULL && errno == EBADMSG, "what breaks its contract is not written");
+	tap_ok(contract_pretty("refusal", v, &n) == NULL && errno == EBADMSG,
+	    "what breaks its contract is not written");
 	json_decref(v);
 }
 
