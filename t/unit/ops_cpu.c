@@ -10,6 +10,7 @@
  * may write hold a sentinel that must survive.
  */
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "ops.h"
 #include "optimizer.h"
 #include "rng.h"
+#include "cpu/selftest.h"
 #include "say.h"
 #include "tap.h"
 
@@ -628,10 +630,50 @@ runs_here(const char *isa, int *itself)
 	return (c != NULL);
 }
 
+static void
+no_attention(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_attention *a)
+{
+	(void)ctx;
+	(void)rows;
+	(void)a;
+}
+
+/* A backend with one wrong operation does not get through the self-test; the same backend without it does. */
+static void
+selftest_refuses(void)
+{
+	const struct ops_open_args args = selftest_args(OPS_FP32);
+	struct ops wrong = *ref;
+	struct ops_ctx *c = ref->open(&args);
+
+	tap_ok(c != NULL && selftest_run(ref, c, OPS_FP32) == 0, "the reference passes its own self-test");
+	wrong.attention = no_attention;
+	errno = 0;
+	tap_ok(c != NULL && selftest_run(&wrong, c, OPS_FP32) == -1 && errno == EPROTO,
+	    "a backend whose attention does nothing is refused with EPROTO");
+	ref->close(c);
+}
+
+static void
+bad_arguments(void)
+{
+	struct ops_open_args args = selftest_args(OPS_FP32);
+
+	args.isa = "mmx";
+	errno = 0;
+	tap_ok(cpu->open(&args) == NULL && errno == ENODEV, "an isa that there is not gives ENODEV");
+	args.isa = "auto";
+	args.geometry.num_heads = 8;
+	errno = 0;
+	tap_ok(cpu->open(&args) == NULL && errno == EINVAL, "heads of an odd width give EINVAL");
+}
+
 int
 main(void)
 {
 	say_init("ops_cpu");
+	selftest_refuses();
+	bad_arguments();
 	for (const char *const *isa = cpu->isa_names; *isa != NULL; isa++) {
 		int itself;
 

@@ -36,85 +36,148 @@ symmetric(act *out, const act *left, size_t ld_left, const float *panels, size_t
 	}
 }
 
-static void
-block_muon(const struct ops_muon *p, const struct ops_muon_law *law, struct cpu_scratch s)
-{
-	const int tall = p->rows > p->cols;
-	const size_t m = tall ? p->cols : p->rows, n = tall ? p->rows : p->cols, ldw = p->w->ld;
-	const size_t ldx = cpu_pad(n), lda = cpu_pad(m), high = lda + DEEP;
-	const float rate = law->lr * sqrtf(tall ? (float)p->rows / (float)p->cols : 1.0f);
-	const vf mu = vf_set(law->momentum), scale = vf_set(law->grad_scale);
-	act *x = cpu_take(&s, high * ldx * sizeof(*x));
-	act *square = cpu_take(&s, high * lda * sizeof(*square)), *cubic = cpu_take(&s, high * lda * sizeof(*cubic));
-	float *panels = cpu_take(&s, lda * ldx * sizeof(act));
-	float *f = cpu_take(&s, ROW_BLOCK * (ldx > ldw ? ldx : ldw) * sizeof(*f));
-	double total = 0;
-	vf inverse;
+/* The matrix (m, n) on its way: m <= n, rows ldx and lda elements apart. */
+struct newton_schulz {
+	size_t m, n, ldx, lda;
+	act *x;				/* (m, n), as the products take it */
+	float *exact;			/* the same unrounded, for a X and the result */
+	act *square, *cubic;		/* A and b A + c A^2 */
+	float *panels;
+	float *f;			/* ROW_BLOCK rows of a product */
+};
 
-	memset(x, 0, high * ldx * sizeof(*x));
-	memset(square, 0, high * lda * sizeof(*square));
-	memset(cubic, 0, high * lda * sizeof(*cubic));
+/* What Muon orthogonalises, VL elements of it. */
+VEC_FN vf
+muon_direction(const struct ops_muon_law *law, const float *g, const float *momentum)
+{
+	const vf buf = vf_load(momentum), mu = vf_set(law->momentum);
+
+	return law->nesterov ? vf_fma(mu, buf, vf_set(law->grad_scale) * vf_load(g)) : buf;
+}
+
+/* momentum = mu * momentum + g. Returns the direction's sum of squares. */
+VEC_FN double
+muon_momentum(const struct ops_muon *p, const struct ops_muon_law *law)
+{
+	double total = 0;
+
 	for (size_t i = 0; i < p->rows; i++) {
 		const float *g = float_row(p->g, i);
 		float *momentum = float_row(p->momentum, i);
 		vf sum = vf_zero();
 
-		for (size_t j = 0; j < ldw; j += VL) {
-			const vf u = scale * vf_load(g + j), buf = vf_fma(mu, vf_load(momentum + j), u);
-			const vf v = law->nesterov ? vf_fma(mu, buf, u) : buf;
+		for (size_t j = 0; j < p->w->ld; j += VL) {
+			vf v;
 
-			vf_store(momentum + j, buf);
+			vf_store(momentum + j, vf_fma(vf_set(law->momentum), vf_load(momentum + j),
+			    vf_set(law->grad_scale) * vf_load(g + j)));
+			v = muon_direction(law, g + j, momentum + j);
 			sum = vf_fma(v, v, sum);
 		}
 		total += vf_sum(sum);
 	}
-	inverse = vf_set(1.0f / ((float)sqrt(total) + 1e-7f));
-	for (size_t i0 = 0; i0 < p->rows; i0 += ROW_BLOCK) {
-		const size_t rows = least(ROW_BLOCK, p->rows - i0);
+	return total;
+}
 
-		for (size_t i = 0; i < rows; i++) {
-			const float *g = float_row(p->g, i0 + i), *momentum = float_row(p->momentum, i0 + i);
+/* X = direction / its norm, turned if it is tall. */
+VEC_FN void
+muon_begin(struct newton_schulz *ns, const struct ops_muon *p, const struct ops_muon_law *law, double sumsq)
+{
+	const vf inverse = vf_set(1.0f / ((float)sqrt(sumsq) + 1e-7f));
+	const int tall = p->rows > p->cols;
 
-			for (size_t j = 0; j < ldw; j += VL) {
-				const vf u = scale * vf_load(g + j), buf = vf_load(momentum + j);
-
-				vf_store(f + i * ldw + j, (law->nesterov ? vf_fma(mu, buf, u) : buf) * inverse);
-			}
-			for (size_t j = 0; !tall && j < ldw; j += VL)
-				act_store(x + (i0 + i) * ldx + j, vf_load(f + i * ldw + j));
-		}
-		if (tall)
-			turn((unit *)(void *)(x + i0), ldx / PER_UNIT, f, 1, ldw, rows, p->cols);
-	}
-	for (int step = 0; step < law->ns_steps; step++) {
-		pack_all_rows(panels, units_of(n), x, 0, ldx, m, n);
-		symmetric(square, x, ldx, panels, units_of(n), m, lda, NULL, f);
-		pack_all_rows(panels, units_of(m), square, 0, lda, m, m);
-		symmetric(cubic, square, lda, panels, units_of(m), m, lda, square, f);
-		pack_cols(panels, units_of(m), units_of(m), x, 0, ldx, m, n);
-		for (size_t i0 = 0; i0 < m; i0 += ROW_BLOCK) {
-			const size_t rows = least(ROW_BLOCK, m - i0);
-
-			gemm(rows, n, units_of(m), as_units(cubic + i0 * lda), lda / PER_UNIT, panels, units_of(m), f,
-			    ldx, 0);
-			for (size_t i = 0; i < rows * ldx; i += VL)
-				act_store(x + i0 * ldx + i, vf_fma(vf_set(3.4445f), act_load(x + i0 * ldx + i),
-				    vf_load(f + i)));
-		}
-	}
-	for (size_t i0 = 0; i0 < m; i0 += VL) {
-		for (size_t j0 = 0; j0 < n; j0 += VL) {
+	for (size_t i0 = 0; i0 < p->rows; i0 += VL) {
+		for (size_t j0 = 0; j0 < p->w->ld; j0 += VL) {
+			const size_t rows = least(VL, p->rows - i0);
 			vf r[VL];
 
 			for (size_t i = 0; i < VL; i++)
-				r[i] = act_load(x + (i0 + i) * ldx + j0) * vf_set(rate);
+				r[i] = vf_zero();
+			for (size_t i = 0; i < rows; i++)
+				r[i] = inverse * muon_direction(law, float_row(p->g, i0 + i) + j0,
+				    float_row(p->momentum, i0 + i) + j0);
 			if (tall)
 				vec_transpose(r);
-			for (size_t i = 0; i < least(VL, tall ? n - j0 : m - i0); i++) {
+			for (size_t i = 0; i < (tall ? least(VL, p->cols > j0 ? p->cols - j0 : 0) : rows); i++)
+				vf_store(ns->exact + (tall ? (j0 + i) * ns->ldx + i0 : (i0 + i) * ns->ldx + j0), r[i]);
+		}
+	}
+}
+
+VEC_FN void
+muon_step(struct newton_schulz *ns)
+{
+	const size_t m = ns->m, n = ns->n, ldx = ns->ldx, lda = ns->lda;
+
+	for (size_t i = 0; BF16 && i < m * ldx; i += VL)
+		act_store(ns->x + i, vf_load(ns->exact + i));
+	pack_all_rows(ns->panels, units_of(n), ns->x, 0, ldx, m, n);
+	symmetric(ns->square, ns->x, ldx, ns->panels, units_of(n), m, lda, NULL, ns->f);
+	pack_all_rows(ns->panels, units_of(m), ns->square, 0, lda, m, m);
+	symmetric(ns->cubic, ns->square, lda, ns->panels, units_of(m), m, lda, ns->square, ns->f);
+	pack_cols(ns->panels, units_of(m), units_of(m), ns->x, 0, ldx, m, n);
+	for (size_t i0 = 0; i0 < m; i0 += ROW_BLOCK) {
+		const size_t rows = least(ROW_BLOCK, m - i0);
+		float *x = ns->exact + i0 * ldx;
+
+		gemm(rows, n, units_of(m), as_units(ns->cubic + i0 * lda), lda / PER_UNIT, ns->panels, units_of(m),
+		    ns->f, ldx, 0);
+		for (size_t i = 0; i < rows * ldx; i += VL)
+			vf_store(x + i, vf_fma(vf_set(3.4445f), vf_load(x + i), vf_load(ns->f + i)));
+	}
+}
+
+/* w -= rate * X, turned back. */
+VEC_FN void
+muon_end(const struct newton_schulz *ns, const struct ops_muon *p, float rate)
+{
+	const int tall = p->rows > p->cols;
+
+	for (size_t i0 = 0; i0 < ns->m; i0 += VL) {
+		for (size_t j0 = 0; j0 < ns->n; j0 += VL) {
+			vf r[VL];
+
+			for (size_t i = 0; i < VL; i++)
+				r[i] = vf_load(ns->exact + (i0 + i) * ns->ldx + j0) * vf_set(rate);
+			if (tall)
+				vec_transpose(r);
+			for (size_t i = 0; i < least(VL, tall ? ns->n - j0 : ns->m - i0); i++) {
 				float *w = tall ? float_row(p->w, j0 + i) + i0 : float_row(p->w, i0 + i) + j0;
 
 				vf_store(w, vf_load(w) - r[i]);
 			}
 		}
 	}
+}
+
+static void
+block_muon(const struct ops_muon *p, const struct ops_muon_law *law, struct cpu_scratch s)
+{
+	const int tall = p->rows > p->cols;
+	const float rate = law->lr * sqrtf(tall ? (float)p->rows / (float)p->cols : 1.0f);
+	struct newton_schulz ns = { .m = tall ? p->cols : p->rows, .n = tall ? p->rows : p->cols };
+	size_t high;
+
+	ns.ldx = cpu_pad(ns.n);
+	ns.lda = cpu_pad(ns.m);
+	high = ns.lda + DEEP;		/* rows that whole blocks reach to */
+	ns.exact = cpu_take(&s, high * ns.ldx * sizeof(*ns.exact));
+#if BF16
+	ns.x = cpu_take(&s, high * ns.ldx * sizeof(*ns.x));
+	memset(ns.x, 0, high * ns.ldx * sizeof(*ns.x));
+#else
+	ns.x = ns.exact;
+#endif
+	ns.square = cpu_take(&s, high * ns.lda * sizeof(*ns.square));
+	ns.cubic = cpu_take(&s, high * ns.lda * sizeof(*ns.cubic));
+	ns.panels = cpu_take(&s, ns.lda * ns.ldx * sizeof(act));
+	ns.f = cpu_take(&s, ROW_BLOCK * ns.ldx * sizeof(*ns.f));
+	memset(ns.exact, 0, high * ns.ldx * sizeof(*ns.exact));
+	memset(ns.square, 0, high * ns.lda * sizeof(*ns.square));
+	memset(ns.cubic, 0, high * ns.lda * sizeof(*ns.cubic));
+
+	muon_begin(&ns, p, law, muon_momentum(p, law));
+	for (int step = 0; step < law->ns_steps; step++)
+		muon_step(&ns);
+	muon_end(&ns, p, rate);
 }
