@@ -1,0 +1,43 @@
+# Everything that the tools write keeps its contract, by our checker and by python3-jsonschema.
+load helper
+
+@test "what a complete run, a refused one and their ledger leave, and what tools print, keeps its contract" {
+	local name trainer
+	cd "$BATS_TEST_TMPDIR"
+	mkdir runs printed
+	awk 'BEGIN { for (d = 0; d < 300; d++) print "Document " d " of a corpus: the quick brown fox, " d * d "." }' > corpus.txt
+	hg-data -B -n 20 -f lines -o data corpus.txt
+	hg-spec -b "$HG_TOP/examples/specs/tiny.json" -s data.dir=data runs/good
+	hg-spec -b "$HG_TOP/examples/specs/tiny.json" -s data.dir=data -s budget.train_deadline_ms=1 runs/refused
+	hg-run -l ledger runs/good
+	run hg-run -l ledger runs/refused
+	[ -e runs/refused/train_refusal.json ]
+	# A trainer that was killed, for hg-reap to find.
+	hg-spec -b "$HG_TOP/examples/specs/tiny.json" -s data.dir=data -s train.iterations=100000 \
+	    -s budget.max_wallclock_ms=5000 runs/dead
+	hg-train runs/dead 2> log 3>&- &
+	trainer=$!
+	until_true 30 test -s runs/dead/train.lock
+	kill -KILL $trainer
+	wait $trainer || :
+	hg-status -w runs/good
+	hg-status -j runs/good runs/refused > printed/state.jsonl
+	hg-reap runs > printed/reap.jsonl
+	run "$PYTHON" "$HG_TOP/t/contracts_written.py" "$HG_T/contract" "$HG_TOP/contracts" data runs ledger printed
+	echo "$output" >&2
+	[ "$status" -eq 0 ]
+	for name in $("$HG_T/contract" -n); do
+		grep -q "^$name [1-9]" <<< "$output" || { echo "no tool wrote a $name" >&2; false; }
+	done
+}
+
+
+@test "the defaults are those of examples/specs/public.json, but for its schedule and micro-batch" {
+	cd "$BATS_TEST_TMPDIR"
+	mkdir data
+	jq '.tokenizer.vocab_size = 1024' "$HG_TOP/contracts/dataset.valid/full.json" > data/dataset.json
+	hg-spec -s data.dir=data a
+	hg-spec -b "$HG_TOP/examples/specs/public.json" -s data.dir=data -s train.schedule=iterations \
+	    -s train.micro_batch_tokens=auto b
+	[ "$(jq -r .digests.config_sha256 a/spec.json)" = "$(jq -r .digests.config_sha256 b/spec.json)" ]
+}
