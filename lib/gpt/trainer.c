@@ -219,12 +219,6 @@ struct resume_names {
 	char text[PARAMS_NAME_SIZE + SUFFIX_SIZE];
 };
 
-static size_t
-state_arrays(const struct trainer *t, size_t i)
-{
-	return (optimizer_state_arrays(t->optimizer, i));
-}
-
 /* Entries in the order they are written; at most three a tensor. Returns how many. */
 static size_t
 entries_of(const struct trainer *t, struct safetensors_tensor *entries, struct resume_names *names)
@@ -235,9 +229,9 @@ entries_of(const struct trainer *t, struct safetensors_tensor *entries, struct r
 	for (size_t i = 0; i < p->count; i++) {
 		const struct params_tensor *mine = &p->tensors[i];
 
-		for (size_t a = 0; a <= state_arrays(t, i); a++) {
+		for (size_t a = 0; a <= optimizer_state_arrays(t->optimizer, i); a++) {
 			snprintf(names[count].text, sizeof(names[count].text), "%s%s", mine->name,
-			    a == 0 ? "" : suffixes[state_arrays(t, i) - 1][a - 1]);
+			    a == 0 ? "" : suffixes[optimizer_state_arrays(t->optimizer, i) - 1][a - 1]);
 			entries[count] = (struct safetensors_tensor) {
 				.name = names[count].text, .dtype = SAFETENSORS_F32, .dims = (size_t)mine->dims,
 				.shape = { mine->dims == 2 ? mine->rows : mine->cols, mine->cols }, .n = mine->n,
@@ -294,7 +288,7 @@ trainer_save(const struct trainer *t, int fd, const json_t *extra)
 		get_weight(t, i);
 		if (file_write_all(fd, t->staging, bytes) != 0)
 			goto out;
-		for (size_t a = 0; a < state_arrays(t, i); a++) {
+		for (size_t a = 0; a < optimizer_state_arrays(t->optimizer, i); a++) {
 			optimizer_get(t->optimizer, i, a, t->staging);
 			if (file_write_all(fd, t->staging, bytes) != 0)
 				goto out;
@@ -372,7 +366,7 @@ trainer_load(struct trainer *t, int fd, const char *what, json_t **extra)
 		}
 	}
 	for (size_t i = 0; i < p->count; i++) {
-		for (size_t a = 0; a <= state_arrays(t, i); a++) {
+		for (size_t a = 0; a <= optimizer_state_arrays(t->optimizer, i); a++) {
 			if (safetensors_get(s, safetensors_find(s, entries[at++].name), t->staging) != 0)
 				goto out;
 			if (a == 0)
