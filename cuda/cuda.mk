@@ -49,3 +49,48 @@ $(EMU)/golden: $(EMU)/c/t/golden.o $(EMU_OBJS) $(ALL_LIBS)
 	$(Q)$(CXX) $(EMU_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 units: $(EMU)/golden
+
+$(EMU)/bench: $(EMU)/bench.o $(EMU_OBJS) $(ALL_LIBS)
+	$(call say,LD)
+	$(Q)$(CXX) $(EMU_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+units: $(EMU)/bench
+
+# --- by nvcc ----------------------------------------------------------------
+
+ifdef CUDA
+NVCC ?= $(CUDA_HOME)/bin/nvcc
+CUDA_ARCHS := 80 86 89 90
+NVCCFLAGS := -std=c++17 -O3 -Werror all-warnings -Xcompiler -Wall,-Wextra -Xptxas -v \
+	$(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$a$(comma)code=sm_$a) \
+	-gencode arch=compute_90$(comma)code=compute_90 -Icuda -Ilib/gpt -Ilib/base
+CPPFLAGS += -DHG_CUDA
+gpt_OBJ += $(CUDA_SRC:%=$(B)/cuda/%.o)
+LDLIBS += -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -lcublasLt -lcudart_static -ldl -lrt -lstdc++
+
+# What ptxas says of registers and spills is kept beside the object, for t/cuda.bats.
+$(B)/cuda/%.o: cuda/%.cu
+	@mkdir -p $(@D)
+	$(call say,NVCC)
+	$(Q)nice $(NVCC) $(NVCCFLAGS) -MMD -MP -c -o $@ $< 2> $(@:.o=.ptxas) || { cat $(@:.o=.ptxas) >&2; false; }
+
+# The unit programs again, on the card.
+DEVICE := $(B)/device
+$(CUDA_UNITS:%=$(DEVICE)/%): $(DEVICE)/%: $(B)/t/unit/%.o $(ALL_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(HG_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(DEVICE)/bench: $(B)/cuda/bench.o $(ALL_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CC) $(HG_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+units: $(CUDA_UNITS:%=$(DEVICE)/%) $(DEVICE)/bench
+endif
+
+# On a machine with a card.  Both print all that is worth sending back.
+.PHONY: check-gpu bench-gpu
+check-gpu bench-gpu: deps
+	@$(MAKE) --no-print-directory CUDA=1 all units
+	sh cuda/$@.sh build/$(notdir $(CC))-cuda

@@ -228,7 +228,6 @@ open_untested(const struct ops_open_args *args)
 		goto err2;
 	attention_open(ctx);
 	attention_grad_open(ctx);
-	profile_open(ctx);
 	return (ctx);
 
 err2:
@@ -253,10 +252,15 @@ cuda_open(const struct ops_open_args *args)
 {
 	struct ops_ctx *ctx = open_untested(args);
 
-	if (ctx == NULL || selftest_run(&ops_cuda, open_untested, args->arith) == 0)
-		return (ctx);
-	const int error = errno;
+	int error;
 
+	if (ctx == NULL)
+		return (NULL);
+	if (selftest_run(&ops_cuda, open_untested, args->arith) == 0) {
+		profile_open(ctx);
+		return (ctx);
+	}
+	error = errno;
 	cuda_close(ctx);
 	errno = error;
 	return (NULL);

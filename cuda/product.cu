@@ -136,7 +136,8 @@ product_run(struct ops_ctx *ctx, const struct product *p)
 	struct plan *plan = plan_for(ctx, p);
 
 	if (ctx->profile != NULL)
-		profile_begin(ctx, "product");
+		profile_begin(ctx, p->batch > 1 ? "product, batched" : p->a_turned ? "product, weight gradient" :
+		    p->b_turned ? "product, forward" : "product, input gradient");
 	CHECK_BLAS(cublasLtMatmul(ctx->blas, plan->desc, &p->alpha, p->b, plan->a, p->a, plan->b, &p->beta,
 	    p->beta != 0 ? p->c : p->d, plan->cd, p->d, plan->cd, &plan->algo, ctx->workspace, PRODUCT_WORKSPACE,
 	    ctx->stream));
