@@ -47,7 +47,7 @@ measure_products(size_t n)
 		exit(HG_EXIT_SYSTEM);
 	printf("card: %s, %s\n", ops_cuda.isa(ctx), ops_cuda.library(ctx));
 	for (size_t i = 0; i < n * n; i++)
-		store(&host[i], (float)(rand() % 2001 - 1000) / 1000);	/* products of zeros run faster than any others */
+		store(&host[i], (float)(rand() % 2001 - 1000) / 1000);	/* zeros would run faster */
 	for (int i = 0; i < 2; i++) {
 		CHECK(cudaMalloc(&operand[i], n * n * sizeof(bf16)));
 		CHECK(cudaMemcpyAsync(operand[i], host, n * n * sizeof(bf16), cudaMemcpyHostToDevice, ctx->stream));
@@ -186,7 +186,8 @@ bench(const struct shape *s, double rate)
 	flops = step_flops(s, model_params(m));
 	ns = time_training(s, m, s->steps);
 	CHECK(cudaMemGetInfo(&after, &total));
-	printf("%s: step of %.0f tokens %.2f ms, %.0f tokens/s, %.1f TFLOP/s, %.1f %% of the product rate, %.0f MB\n", s->name,
+	printf("%s: step of %.0f tokens %.2f ms, %.0f tokens/s, "
+	    "%.1f TFLOP/s, %.1f %% of the product rate, %.0f MB\n", s->name,
 	    tokens * s->micro, ns / 1e6, tokens * s->micro / ns * 1e9, flops / ns / 1e3, 100 * flops / ns * 1e9 / rate,
 	    (double)(before - after) / 1e6);
 	model_close(m);

@@ -56,6 +56,14 @@ $(EMU)/bench: $(EMU)/bench.o $(EMU_OBJS) $(ALL_LIBS)
 
 units: $(EMU)/bench
 
+# Bugs planted into the kernels must turn the tests red.
+$(B)/plant: cuda/plant.sh $(B)/unit/cuda_ops
+	$(Q)printf '#!/bin/sh\nexport CXX="%s" CXXFLAGS="%s" LINK="%s"\nexec cuda/plant.sh "%s" "$$@"\n' \
+		'$(CXX)' '$(EMU_CXXFLAGS) -O1 -g0 -w' '$(ALL_LIBS) $(EMU_LDFLAGS) $(LDFLAGS) $(LDLIBS)' '$(B)' >$@.tmp
+	$(Q)chmod +x $@.tmp && mv $@.tmp $@
+
+units: $(B)/plant
+
 # --- by nvcc ----------------------------------------------------------------
 
 ifdef CUDA

@@ -61,9 +61,8 @@ random_below(uint64_t n)
 
 /* 0..n-1 in the order of the day. */
 static void
-arrange(std::vector<unsigned> &list, unsigned n)
+arrange(unsigned *list, unsigned n)
 {
-	list.resize(n);
 	for (unsigned i = 0; i < n; i++)
 		list[i] = order == EMU_REVERSE ? n - 1 - i : i;
 	for (unsigned i = n; order == EMU_RANDOM && i > 1; i--)
@@ -412,36 +411,53 @@ emu_shared(void)
 	return (block.shared.base + GUARD);
 }
 
-static void
-run_block(void)
+/* Run the threads of a warp until none of them can move; in random order, sometimes only a little. Returns how far. */
+static bool
+run_warp(unsigned w, unsigned &running)
 {
-	std::vector<unsigned> list;
-	unsigned running = block.threads;
+	const unsigned lanes = block.warps[w].lanes;
+	bool any = false, moved = true;
+	unsigned list[WARP];
 
-	for (unsigned i = 0; i < block.threads; i++)
-		fiber_start(block.fibers[i]);
-	for (warp &w : block.warps)
-		w = warp();
-	for (unsigned i = 0; i < block.threads; i++)
-		block.warps[i / WARP].lanes++;
-	block.arrived = block.passed = 0;
-	memset(emu_shared(), POISON, block.shared.n);
-	arrange(list, block.threads);
-	while (running > 0) {
-		bool moved = false;
-
-		if (order == EMU_RANDOM)
-			arrange(list, block.threads);
-		for (unsigned i : list) {
-			fiber &f = block.fibers[i];
+	while (moved && !(any && order == EMU_RANDOM && random_below(2))) {
+		moved = false;
+		arrange(list, lanes);
+		for (unsigned i = 0; i < lanes; i++) {
+			fiber &f = block.fibers[w * WARP + list[i]];
 
 			if (!f.running || (f.passed != NULL && *f.passed == f.until))
 				continue;
 			f.passed = NULL;
-			fiber_run(i);
+			fiber_run(w * WARP + list[i]);
 			running -= !f.running;
-			moved = true;
+			any = moved = true;
 		}
+	}
+	return (any);
+}
+
+/* A warp runs as far ahead of the others as barriers let it: what is not kept apart by one will meet. */
+static void
+run_block(void)
+{
+	const unsigned warps = block.threads / WARP;
+	unsigned list[1024 / WARP], running = block.threads;
+
+	for (unsigned i = 0; i < block.threads; i++)
+		fiber_start(block.fibers[i]);
+	for (unsigned w = 0; w < warps; w++)
+		block.warps[w] = warp();
+	for (unsigned i = 0; i < block.threads; i++)
+		block.warps[i / WARP].lanes++;
+	block.arrived = block.passed = 0;
+	memset(emu_shared(), POISON, block.shared.n);
+	while (running > 0) {
+		bool moved = false;
+
+		arrange(list, warps);
+		for (unsigned i = 0; i < warps; i++)
+			if (run_warp(list[i], running))
+				moved = true;
 		if (!moved)
 			emu_die("kernel %s, block (%u, %u, %u): a barrier or exchange that not all threads reach",
 			    block.kernel, blockIdx.x, blockIdx.y, blockIdx.z);
@@ -454,7 +470,7 @@ static void
 run_grid(const char *name, dim3 grid, unsigned threads, size_t shared, const std::function<void()> &body)
 {
 	const unsigned blocks = grid.x * grid.y * grid.z;
-	std::vector<unsigned> list;
+	std::vector<unsigned> list(blocks);
 
 	gridDim = grid;
 	blockDim = dim3(threads);
@@ -471,7 +487,7 @@ run_grid(const char *name, dim3 grid, unsigned threads, size_t shared, const std
 		block.fibers.resize(block.threads);
 	block.warps.resize((block.threads + WARP - 1) / WARP);
 	block.shared = zone_new(shared);
-	arrange(list, blocks);
+	arrange(list.data(), blocks);
 	for (unsigned i : list) {
 		blockIdx = dim3(i % grid.x, i / grid.x % grid.y, i / grid.x / grid.y);
 		run_block();
@@ -581,7 +597,8 @@ run_until(const std::function<bool()> &done)
 	while (!done()) {
 		bool moved = false;
 
-		arrange(list, (unsigned)streams.size());
+		list.resize(streams.size());
+		arrange(list.data(), (unsigned)list.size());
 		for (unsigned i : list) {
 			if (streams[i]->queue.empty())
 				continue;

@@ -239,7 +239,7 @@ selftest_run(const struct ops *ops, struct ops_ctx *(*open)(const struct ops_ope
 		}
 		if (!(error <= allowed * size)) {
 			say_error("self-test of backend 'cuda' failed: %s differ by %.3g of their size, %.3g allowed; "
-			    "check the driver and the card", names[part], sqrt(error / size), sqrt(allowed));
+			    "check the driver and the card", names[part], fabs(sqrt(error / size)), sqrt(allowed));
 			errno = EPROTO;
 			goto out;
 		}

@@ -1,0 +1,67 @@
+#!/bin/sh
+# plant.sh BUILD [FILE]: put one bug after the other into a copy of the kernels,
+# and see that the emulated tests notice.  A row names the file, the unit that
+# is compiled, what is planted, and a sed script that must change one line.
+# Prints TAP.  CXX, CXXFLAGS and LINK (archives and libraries) come from cuda.mk.
+
+build=$1
+only=$2
+work=$(mktemp -d) || exit 111
+trap 'rm -rf "$work"' EXIT
+n=0
+failed=0
+
+report() {
+	[ "$1" = ok ] || failed=1
+	echo "$1 $n - $2"
+}
+
+plant() {
+	file=$1 unit=$2 what=$3 script=$4
+	[ -z "$only" ] || [ "$only" = "$file" ] || return 0
+	n=$((n + 1))
+	cp cuda/*.cu cuda/*.cuh cuda/*.h "$work"
+	sed "$script" "cuda/$file" >"$work/$file"
+	case $(diff "cuda/$file" "$work/$file" | grep -c '^<') in
+	1) ;;
+	*) report "not ok" "$what: the script does not change one line of $file"; return ;;
+	esac
+	# The planted unit stands before the archive that has the sound one.
+	# shellcheck disable=SC2086
+	if ! { $CXX $CXXFLAGS -x c++ -c -o "$work/unit.o" "$work/$unit.cu" &&
+	    $CXX -pthread -o "$work/ops" "$build/emu/c/t/unit/cuda_ops.o" "$build/emu/c/lib/gpt/ops.o" "$work/unit.o" \
+	    "$build/emu/libhg-cuda.a" $LINK; }; then
+		report "not ok" "$what: does not build"
+	elif timeout 120 "$work/ops" -1 >"$work/out" 2>&1; then
+		report "not ok" "$what: nothing is noticed"
+	else
+		report ok "$what: $(grep -v '^ok' "$work/out" | head -n 1 | sed 's/^not ok [0-9]* - //')"
+	fi
+}
+
+barrier='/__syncthreads/d'
+
+plant attention.cu attention "no barrier before the next keys are loaded" "/int k0 = 0/,/load_tile/ { $barrier; }"
+plant attention.cu attention "no barrier after keys are loaded" "/load_tile.*vs, v/,/unroll/ { $barrier; }"
+plant attention_grad.cu attention_grad "no barrier before the next queries are loaded" \
+    "/int q0 = /,/load_tile/ { $barrier; }"
+plant attention_grad.cu attention_grad "no barrier after the next keys are loaded" \
+    "/load_tile.*vs, a.v + keys_at, KD, k0/,/scores_of/ { $barrier; }"
+plant embed.cu embed "no barrier between counting rows and listing them" "/count\[warp_id/,/for (int w/ { $barrier; }"
+plant columns.cuh qkv "no barrier before the warps' sums are added" "/scratch\[warp_id/,/if (warp_id/ { $barrier; }"
+plant device.cuh embed "no barrier before a sum's scratch is used again" \
+    "/sum += scratch/,/return (sum)/ { $barrier; }"
+plant attention.cu attention "a query that does not see itself" 's/key <= position + half/key < position + half/'
+plant norm.cu norm "a row's last column left out" \
+    '0,/c < C;/s//c < C - 1;/'
+plant mlp.cu mlp "one element too many" '0,/i >= n/s/i >= n/i > n/'
+plant qkv.cu qkv "a strip that ends a row early" 's/first + STRIP_ROWS : m.N;/first + STRIP_ROWS : m.N - 1;/'
+plant attention.cuh attention "the stride of a head for that of a row" \
+    's/(size_t)n \* row_stride + d\]/(size_t)n * D + d]/'
+plant qkv.cu qkv "positions counted by heads" '0,/i \/ p.heads % p.T/s//i % p.T/'
+plant mma.cuh attention_grad "a fragment from the wrong column" \
+    's/lane_id() % 4 \* 2 \* stride + lane_id() \/ 4/lane_id() \/ 4 * stride + lane_id() % 4 * 2/'
+plant muon.cu muon "momentum of the wrong matrix" '0,/batch.p\[blockIdx.y\].momentum;/s//batch.p[0].momentum;/'
+plant head.cu head "the slope of the cap left out" 's/scale \* p \* (1.0f - part \* part)/scale * p/'
+echo "1..$n"
+exit "$failed"

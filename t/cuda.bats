@@ -1,0 +1,83 @@
+# The CUDA backend: emulated where there is no card, and what needs one.  Operations and training are in t/unit/cuda_*.c.
+load helper
+
+need_card() {
+	[ -n "$HG_GPU" ] || skip "needs a card: make check-gpu"
+}
+
+golden() {
+	need_shared
+	run "$HG_BUILD/emu/golden" "$SHARED/golden/$1" -b cuda -a "$2"
+	echo "$output" | grep -v 'ok$' >&2 || :
+	[ "$status" -eq 0 ]
+	[[ "${lines[-1]}" == *" compared, 0 failed, "* ]]
+}
+
+@test "emulated CUDA meets the golden vectors of a tied model with grouped heads, in fp32 and bf16" {
+	golden tiny_tied fp32
+	golden tiny_tied bf16
+}
+
+@test "emulated CUDA meets the golden vectors of an odd number of layers, in fp32 and bf16" {
+	golden odd_layers_mha fp32
+	golden odd_layers_mha bf16
+}
+
+@test "emulated CUDA meets the golden vectors of public initial values, in fp32 and bf16" {
+	golden real_init fp32
+	golden real_init bf16
+}
+
+@test "barriers removed, bounds moved and strides mistaken in the kernels turn the emulated tests red" {
+	[ -z "$HG_SAN" ] || skip "without sanitizers only: they would find some of it first"
+	cd "$HG_TOP"
+	run "$HG_BUILD/plant"
+	echo "$output" >&2
+	[ "$status" -eq 0 ]
+	[ "$(grep -c '^ok' <<<"$output")" -ge 16 ]
+}
+
+@test "the benchmark runs on the emulated card and prints where the time goes" {
+	run "$HG_BUILD/emu/bench" tiny
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"tiny: step of 64 tokens"* ]]
+	[[ "$output" == *"attention_backward_keys"* ]]
+}
+
+@test "a build without CUDA names no backend cuda" {
+	[ ! -d "$HG_BUILD/cuda" ] || skip "this is a CUDA=1 build"
+	need_shared
+	run ! --separate-stderr "$HG_T/golden" "$SHARED/golden/tiny_tied" -b cuda
+	[[ "$stderr" == *"no backend 'cuda'"* ]]
+}
+
+@test "no kernel spills registers, on any architecture" {
+	[ -d "$HG_BUILD/cuda" ] || skip "needs a CUDA=1 build"
+	run cat "$HG_BUILD"/cuda/*.ptxas
+	for arch in 80 86 89 90; do
+		[ "$(grep -c "attention_forward.* for 'sm_$arch'" <<<"$output")" -eq 8 ]
+	done
+	run grep -hE '[1-9][0-9]* bytes (stack frame|spill)' "$HG_BUILD"/cuda/*.ptxas
+	echo "$output" >&2
+	[ "$output" = "" ]
+}
+
+@test "a CUDA build without a card says so once, with the fix, and never computes elsewhere" {
+	[ -d "$HG_BUILD/cuda" ] || skip "needs a CUDA=1 build"
+	[ ! -e /dev/nvidia0 ] || skip "there is a card"
+	need_shared
+	run ! --separate-stderr "$HG_T/golden" "$SHARED/golden/tiny_tied" -b cuda
+	[ "$(grep -c 'nvidia-smi' <<<"$stderr")" -eq 1 ]
+	[[ "$stderr" == *"system.backend=cpu"* ]]
+	[[ "$output" != *" ok"* ]]
+}
+
+# bats test_tags=gpu
+@test "on a card, both arithmetics meet the golden vectors" {
+	need_card
+	need_shared
+	for stem in tiny_tied odd_layers_mha real_init; do
+		"$HG_T/golden" "$SHARED/golden/$stem" -b cuda -a fp32
+		"$HG_T/golden" "$SHARED/golden/$stem" -b cuda -a bf16
+	done
+}
