@@ -5,8 +5,9 @@ bats_require_minimum_version 1.8.0
 : "${HG_BUILD:=$HG_TOP/build/gcc}"
 : "${HG_T:=$HG_TOP/t}"
 export HG_TOP HG_BUILD HG_T
-case $PATH in
-"$HG_BUILD"/bin:* | "$HG_TOP"/bin:*) ;;
+# bats puts a directory of its own in front of whatever make gave us.
+case :$PATH: in
+*":$HG_BUILD/bin:"* | *":$HG_TOP/bin:"*) ;;
 *) PATH=$HG_TOP/bin:$PATH ;;
 esac
 SHARED=$HG_TOP/../shared
