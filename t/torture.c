@@ -59,6 +59,7 @@ static struct {
 	pid_t root, last;	/* last: who made the latest call */
 	int counting;
 	uint64_t calls, injected, violations, survivors;
+	uint64_t by_word[32];
 	char what[128];
 	int root_status, root_ended;
 	int64_t ended_ms;
@@ -252,11 +253,15 @@ note(const struct task *k, const struct calls *c)
 static void
 entry(struct task *k, const struct calls *c)
 {
+	unsigned sorts;
+	size_t i;
 
 	t.last = k->tid;
 	k->number = 0;
 	if (!t.counting || (c->ip >= k->loader && c->ip < k->loader_end))
 		return;
+	for (i = 0; calls_word(i, &sorts) != NULL; i++)
+		t.by_word[i] += (c->sorts & sorts) != 0;
 	if ((c->sorts & t.sorts) != 0) {
 		k->number = ++t.calls;
 		note(k, c);
@@ -557,6 +562,9 @@ static int
 report(const char *file)
 {
 	FILE *f = file == NULL ? stderr : fopen(file, "we");
+	const char *word;
+	unsigned sorts;
+	size_t i;
 
 	if (f == NULL) {
 		say_errno("cannot write '%s'", file);
@@ -570,6 +578,8 @@ report(const char *file)
 		fprintf(f, "signal %d\n", WTERMSIG(t.root_status));
 	fprintf(f, "survivors %llu\n", (unsigned long long)t.survivors);
 	fprintf(f, "violations %llu\n", (unsigned long long)t.violations);
+	for (i = 0; file != NULL && (word = calls_word(i, &sorts)) != NULL; i++)
+		fprintf(f, "sort-%s %llu\n", word, (unsigned long long)t.by_word[i]);
 	return (f != stderr && fclose(f) != 0 ? -1 : 0);
 }
 

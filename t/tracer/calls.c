@@ -109,6 +109,16 @@ calls_words(void)
 }
 
 const char *
+calls_word(size_t i, unsigned *sorts)
+{
+
+	if (i >= N(words))
+		return (NULL);
+	*sorts = words[i].sorts;
+	return (words[i].word);
+}
+
+const char *
 calls_name(long nr)
 {
 	static char other[32];

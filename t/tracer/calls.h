@@ -52,8 +52,9 @@ struct calls {
  */
 int calls_set(const char *text, unsigned *sorts);
 
-/* The words that calls_set takes, separated by blanks. */
+/* The words that calls_set takes, separated by blanks; and one by one, with its sorts: NULL at the end. */
 const char *calls_words(void);
+const char *calls_word(size_t i, unsigned *sorts);
 
 /* Name of a call; "call_NNN" in a static buffer if the table lacks it. */
 const char *calls_name(long nr);
