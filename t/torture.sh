@@ -64,8 +64,13 @@ ENOSPC+:write,mkdir,rename,link EIO+:sync EMFILE+:open,desc ENOMEM+:alloc'
 tree='kill:all:change kill:caller:change kill:parent:change kill:root:change TERM:root:change TERM:caller:change
 INT:root:change'
 
+# Of the whole chain what is not each stage's own: those are tortured one by one.
+driver='kill:all:change kill:caller:change kill:root:change TERM:root:change EAGAIN:fork ENOMEM:fork,exec EMFILE:open,desc
+ENOSPC+:write,mkdir,rename,link'
+
 modes_of() {
 	case $1 in
+	chain) echo "$driver" ;;
 	verbs | spec | mint | shard | await | retry | reap | gate | status | first | ledger | classify)
 		echo "$small $errors"
 		;;
@@ -312,6 +317,7 @@ for scenario; do
 done >"$base/all"
 shuffle "$seed" <"$base/all" >"$base/list"
 began=$(date +%s)
+echo "faults to inject: $(($(wc -l <"$base/list")))"
 
 job() {
 	mkdir -p "$base/job.$1" && cd "$base/job.$1" || exit 111
