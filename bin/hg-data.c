@@ -378,5 +378,7 @@ main(int argc, char **argv)
 		return (opt_usage(&tool));
 	if ((rc = answer_there(&q, NULL)) == -1)
 		rc = make_dataset(&q);
+	else
+		staging_sweep(q.dir);
 	return (exit_flush(rc));
 }

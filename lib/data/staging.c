@@ -116,14 +116,33 @@ static int
 make_lock(struct staging *s)
 {
 	struct stat st;
+	int tries, error = EAGAIN;
 
-	for (;;) {
+	for (tries = 0; tries < 100 && error == EAGAIN; tries++) {
 		if ((s->lock_fd = openat(s->parent_fd, s->lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) == -1)
 			return (-1);
-		if (proc_lock(s->lock_fd) == 0 && fstat(s->lock_fd, &st) == 0 && st.st_nlink == 1)
+		if (proc_lock(s->lock_fd) == -1 || fstat(s->lock_fd, &st) == -1)
+			error = errno == EINTR ? EAGAIN : errno;
+		else if (st.st_nlink == 1)
 			return (0);
 		close(s->lock_fd);
+		s->lock_fd = -1;
 	}
+	errno = error;
+	return (-1);
+}
+
+void
+staging_sweep(const char *dir)
+{
+	struct staging *s;
+
+	if ((s = calloc(1, sizeof(*s))) == NULL)
+		return;
+	s->parent_fd = s->fd = s->lock_fd = -1;
+	if (split_path(s, dir) == 0)
+		sweep(s->parent_fd, s->name);
+	staging_free(s);
 }
 
 struct staging *
@@ -183,12 +202,15 @@ void
 staging_free(struct staging *s)
 {
 
-	if (s->parent_fd != -1 && !s->committed && s->fd != -1)
-		remove_flat(s->parent_fd, s->temp);
+	/* First the descriptor: removing needs one, and there may be no other. */
 	if (s->fd != -1)
 		close(s->fd);
+	if (s->parent_fd != -1 && !s->committed && s->temp[0] != '\0')
+		remove_flat(s->parent_fd, s->temp);
 	if (s->lock_fd != -1) {
-		unlinkat(s->parent_fd, s->lock, 0);
+		/* What could not be removed is left to the next writer's sweep, which goes by the lock file. */
+		if (s->committed || faccessat(s->parent_fd, s->temp, F_OK, AT_SYMLINK_NOFOLLOW) == -1)
+			unlinkat(s->parent_fd, s->lock, 0);
 		close(s->lock_fd);
 	}
 	if (s->parent_fd != -1)

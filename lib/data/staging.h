@@ -11,6 +11,9 @@
  */
 struct staging;
 
+/* Remove what killed writers of ${dir} left, no more. */
+void staging_sweep(const char *dir);
+
 /* Errors: NULL, said. */
 struct staging *staging_begin(const char *dir, struct fault *f);
 
