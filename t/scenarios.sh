@@ -97,7 +97,7 @@ mint_bits() { jq -S 'del(.run_uid, .run_id, .created_at, .digests.content_sha256
 
 data_make() { :; }
 data_run() { under hg-data -B -n 6 -f lines -o data "$base/corpus.txt"; }
-data_again() { [ -e data/dataset.json ] || hg-data -B -n 6 -f lines -o data "$base/corpus.txt"; }
+data_again() { hg-data -B -n 6 -f lines -o data "$base/corpus.txt" || [ -e data/dataset.json ]; }
 data_bits() { jq -S . data/dataset.json && cat data/* | sha256sum; }
 
 shard_make() { awk 'BEGIN { for (i = 0; i < 9; i++) print 1, 4 + i * 7 % 256, 4 + i * 31 % 256 }' >ids; }

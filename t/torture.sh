@@ -65,8 +65,8 @@ tree='kill:all:change kill:caller:change kill:parent:change kill:root:change TER
 INT:root:change'
 
 # Of the whole chain what is not each stage's own: those are tortured one by one.
-driver='kill:all:change kill:caller:change kill:root:change TERM:root:change EAGAIN:fork ENOMEM:fork,exec EMFILE:open,desc
-ENOSPC+:write,mkdir,rename,link'
+driver='kill:all:change kill:caller:change kill:root:change TERM:root:change EAGAIN:fork ENOMEM:fork,exec
+EMFILE:open,desc ENOSPC+:write,mkdir,rename,link'
 
 modes_of() {
 	case $1 in

@@ -17,7 +17,8 @@ enum promise {
 	POSTED,		/* whole, but perhaps lost in a crash; appended or replaced */
 	LOCK,		/* text about its holder, written in place */
 	APPENDED,	/* records, each synced before anybody is told */
-	REPLACED,	/* whole and synced; overwritten */
+	OTHER,		/* whole and synced */
+	REPLACED,	/* likewise; overwritten, and no marker rests on it */
 	CREATED,	/* whole and synced; never overwritten */
 	MARKER		/* likewise, and all before it has to last */
 };
@@ -50,6 +51,7 @@ struct entry {
 	ino_t ino;
 	int failed;
 	pid_t tgid, command;
+	enum promise promise;
 	char path[PATH_MAX];
 };
 
@@ -144,7 +146,7 @@ promise_of(const struct durable *d, const char *path)
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (fnmatch(names[i].pattern, name, 0) == 0)
 			return (names[i].promise);
-	return (REPLACED);
+	return (OTHER);
 }
 
 static struct inode *
@@ -194,15 +196,17 @@ answers_for(const struct durable *d, pid_t tgid, pid_t command, pid_t other, pid
 
 /* Before a marker appears or a command says that it is done, all that it did must last. */
 static void
-all_lasts(struct durable *d, pid_t tgid, pid_t command, const char *before)
+all_lasts(struct durable *d, pid_t tgid, pid_t command, const char *marker)
 {
+	const char *before = marker != NULL ? marker : "its command says that it is done";
 	struct inode *i;
 	size_t k, n;
 
 	for (k = 0; k < d->n_entries; k++) {
 		/* A directory that is lost takes the marker in it along. */
 		n = strlen(d->entries[k].path);
-		if (strncmp(before, d->entries[k].path, n) == 0 && before[n] == '/')
+		if (marker != NULL && ((strncmp(marker, d->entries[k].path, n) == 0 && marker[n] == '/') ||
+		    d->entries[k].promise == REPLACED))
 			continue;
 		if (answers_for(d, tgid, command, d->entries[k].tgid, d->entries[k].command))
 			complain(d, d->entries[k].failed ? "failed-sync" : "unsynced-name", tgid,
@@ -224,7 +228,7 @@ wrote(struct durable *d, const struct pending *p)
 	i->dirty = 1;
 	i->writer = p->tgid;
 	strcpy(i->path, p->path);
-	if (p->promise == MARKER || p->promise == CREATED || p->promise == REPLACED)
+	if (p->promise == MARKER || p->promise == CREATED || p->promise == REPLACED || p->promise == OTHER)
 		complain(d, "written-in-place", p->tgid, "%s changes %s", calls_name(p->call.nr), p->path);
 }
 
@@ -239,6 +243,7 @@ named(struct durable *d, const struct pending *p)
 	e->failed = 0;
 	e->tgid = p->tgid;
 	e->command = p->command;
+	e->promise = p->promise;
 	strcpy(e->path, p->path);
 }
 
@@ -456,7 +461,7 @@ durable_ended(struct durable *d, pid_t tgid, pid_t command, int answer)
 	size_t k, n;
 
 	if (answer)
-		all_lasts(d, tgid, command, "its command says that it is done");
+		all_lasts(d, tgid, command, NULL);
 	*GROW(d->dead, d->n_dead) = tgid;
 	/* Said once; and nobody is left who could sync what a dead command left unsaid. */
 	if (tgid == command) {
