@@ -17,7 +17,7 @@ B := build/$(VARIANT)
 BIN := $(if $(filter gcc,$(VARIANT)),bin,$(B)/bin)
 T := $(if $(filter gcc,$(VARIANT)),t,$(B)/t)
 
-CPPFLAGS += -D_POSIX_C_SOURCE=200809L -D_XOPEN_SOURCE=700 -DHG_VERSION='"$(VERSION)"' $(addprefix -Ilib/,base run data gpt judge) -I$(B)
+CPPFLAGS += -D_POSIX_C_SOURCE=200809L -D_XOPEN_SOURCE=700 -DHG_VERSION='"$(VERSION)"' $(addprefix -Ilib/,base run data gpt work judge) -I$(B)
 CFLAGS ?= -O2 -g
 # No contraction: the same source gives the same bits whatever -march allows.
 HG_CFLAGS := -std=c11 -ffp-contract=off -pthread -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Werror
@@ -36,7 +36,7 @@ APT := gcc g++ libc6-dev libjansson-dev zlib1g-dev libssl-dev \
 # --- what there is ----------------------------------------------------------
 
 # Each folder of lib/ lists its sources; dependencies point to the right.
-AREAS := judge gpt data run base
+AREAS := judge work gpt data run base
 # (Fragments have rules of their own.)
 .DEFAULT_GOAL := all
 include $(wildcard $(AREAS:%=lib/%/area.mk))
@@ -46,10 +46,10 @@ hg-data_USES := data run base
 hg-shard_USES := data base
 hg-spec_USES := gpt data run base
 hg-pace_USES := gpt data run base
-hg-train_USES := gpt data run base
-hg-export_USES := gpt data run base
-hg-prompt_USES := gpt data run base
-hg-score_USES := gpt data run base
+hg-train_USES := work gpt data run base
+hg-export_USES := work gpt data run base
+hg-prompt_USES := work gpt data run base
+hg-score_USES := work gpt data run base
 hg-await_USES := run base
 hg-cancel_USES := run base
 hg-status_USES := run base

@@ -19,6 +19,18 @@ static const struct opt_tool tool = {
 	"hg-export", "Make the artifact of a trained run and count its bytes against the cap.", "hg-export RUN"
 };
 
+/* Sources that only change speed: printed beside what is counted. */
+static uint64_t
+variants_bytes(void)
+{
+	const struct fingerprint_file *f;
+	uint64_t n = 0;
+
+	for (f = fingerprint_variant_files(); f->path != NULL; f++)
+		n += f->bytes;
+	return (n);
+}
+
 static json_t *
 tensor_table(const struct params *p, const struct artifact_report *report)
 {
@@ -80,10 +92,10 @@ work(struct stage_work *w, void *arg)
 	if (sha256_at(stage_outputs(w), RUNDIR_ARTIFACT, sha256, &bytes) == -1)
 		goto err0;
 	fingerprint_code(&code_bytes, &code_sha256);
-	return (stage_deliver(w, json_pack("{s:s, s:s, s:{s:s, s:I, s:s}, s:I, s:I, s:s, s:I, s:I, s:b, s:o, s:o}",
+	return (stage_deliver(w, json_pack("{s:s, s:s, s:{s:s, s:I, s:s}, s:I, s:I, s:I, s:s, s:I, s:I, s:b, s:o, s:o}",
 	    "training_report_sha256", training_sha256, "checkpoint_sha256", checkpoint_sha256,
 	    "artifact", "file", RUNDIR_ARTIFACT, "bytes", (json_int_t)bytes, "sha256", sha256,
-	    "payload_bytes", (json_int_t)report.payload_bytes, "code_bytes", (json_int_t)code_bytes,
+	    "payload_bytes", (json_int_t)report.payload_bytes, "code_bytes", (json_int_t)code_bytes, "variants_bytes", (json_int_t)variants_bytes(),
 	    "code_sha256", code_sha256, "total_bytes", (json_int_t)(code_bytes + bytes), "cap_bytes", (json_int_t)cap,
 	    "within_cap", code_bytes + bytes <= (uint64_t)cap, "tensors", tensor_table(p, &report),
 	    "roundtrip_max_error", jsonio_real(report.max_error))));

@@ -1,17 +1,15 @@
 /* hg-prompt: generate text from a run's artifact. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "artifact.h"
 #include "dataset.h"
 #include "exit.h"
-#include "file.h"
 #include "generate.h"
 #include "input.h"
 #include "jsonio.h"
+#include "material.h"
 #include "num.h"
 #include "opt.h"
 #include "proc.h"
@@ -57,30 +55,6 @@ put_text(struct str *out, const char *p, size_t n)
 	return (0);
 }
 
-static int
-open_artifact(struct stage_work *w, struct artifact *a, char artifact_sha256[SHA256_HEX_SIZE])
-{
-	char sha256[SHA256_HEX_SIZE];
-	json_t *export;
-	char *bytes;
-	size_t n;
-	int fd;
-
-	if (input_receipt(w, STAGE_EXPORT, &export, sha256) == -1)
-		return (-1);
-	snprintf(artifact_sha256, SHA256_HEX_SIZE, "%s", jsonio_text(export, "artifact.sha256", ""));
-	if ((fd = input_open(w, RUNDIR_ARTIFACT, jsonio_i64(export, "artifact.bytes", -1), artifact_sha256)) == -1)
-		return (-1);
-	json_decref(export);
-	if ((bytes = file_read_fd(fd, (size_t)1 << 30, &n)) == NULL)
-		return (-1);
-	close(fd);
-	if (artifact_read(bytes, n, RUNDIR_ARTIFACT, a) == -1)
-		return (input_broken(w));
-	free(bytes);
-	return (0);
-}
-
 /* The tokenizer that the artifact names, from the data directory that the spec names. */
 static struct vocab *
 open_vocab(struct stage_work *w, const struct artifact *a)
@@ -91,14 +65,11 @@ open_vocab(struct stage_work *w, const struct artifact *a)
 
 	if ((d = dataset_open(jsonio_text(stage_rundir(w)->spec.json, "data.dir", ""), &f)) == NULL ||
 	    (v = dataset_vocab(d, &f)) == NULL) {
-		input_fault(w, fault_name(f.kind), f.observed, f.expected);
+		material_fault(w, &f);
 		return (NULL);
 	}
-	if (strcmp(vocab_sha256(v), a->tokenizer_sha256) != 0) {
-		stage_refuse(w, REFUSAL_INPUT_WRONG_DIGEST, json_string(vocab_sha256(v)), json_string(a->tokenizer_sha256),
-		    "the data's tokenizer is not the artifact's");
+	if (material_tokenizer(w, vocab_sha256(v), a) == -1)
 		return (NULL);
-	}
 	return (v);
 }
 
@@ -110,8 +81,7 @@ open_model(struct stage_work *w, const struct recipe *c, const struct artifact *
 	struct model *m;
 
 	if ((m = model_open(&args)) == NULL) {
-		if (errno == ENODEV)
-			stage_refuse(w, REFUSAL_DEVICE_UNAVAILABLE, NULL, json_string(c->backend), "%s", say_last());
+		material_model(w, c->backend);
 		return (NULL);
 	}
 	model_set(m, a->w);
@@ -130,13 +100,13 @@ work(struct stage_work *w, void *arg)
 		.seed = q->seed_set ? q->seed : (uint64_t)jsonio_i64(spec, "prompt.seed", 1)
 	};
 	struct str text = STR_INIT, clean = STR_INIT;
-	char artifact_sha256[SHA256_HEX_SIZE];
+	char export_sha256[SHA256_HEX_SIZE];
 	struct fault f = { .kind = FAULT_NONE };
 	struct artifact a;
 	struct recipe c;
 	struct vocab *v;
 	struct model *m;
-	json_t *ids, *body;
+	json_t *ids, *body, *export;
 	int32_t *in, *out;
 	size_t n, i;
 	int end;
@@ -146,10 +116,10 @@ work(struct stage_work *w, void *arg)
 	if (c.threads == 0)
 		c.threads = proc_cpus();
 	/* The tokenizer's child is run before the model makes threads. */
-	if (open_artifact(w, &a, artifact_sha256) == -1 || (v = open_vocab(w, &a)) == NULL)
+	if (material_artifact(w, &a, &export, export_sha256) == -1 || (v = open_vocab(w, &a)) == NULL)
 		return (-1);
 	if (vocab_encode(v, prompt, strlen(prompt), stage_left_ms(w) > 1 ? stage_left_ms(w) : 1, &in, &count, &f) == -1)
-		return (input_fault(w, fault_name(f.kind), f.observed, f.expected));
+		return (material_fault(w, &f));
 	law.stop = (int32_t)vocab_bos(v);
 	if ((m = open_model(w, &c, &a)) == NULL || (out = malloc((want + 1) * sizeof(*out))) == NULL)
 		return (-1);
@@ -163,7 +133,7 @@ work(struct stage_work *w, void *arg)
 	text.n = 0;
 	if (str_puts(&text, prompt) == -1 || str_add(&text, clean.p, clean.n) == -1)
 		return (-1);
-	body = json_pack("{s:s, s:s, s:o, s:s%, s:s%, s:s, s:o, s:I}", "artifact_sha256", artifact_sha256, "prompt", prompt,
+	body = json_pack("{s:s, s:s, s:o, s:s%, s:s%, s:s, s:o, s:I}", "artifact_sha256", jsonio_text(export, "artifact.sha256", ""), "prompt", prompt,
 	    "tokens", ids, "text", text.p, text.n, "generated", clean.n == 0 ? "" : clean.p, clean.n, "termination",
 	    end == GENERATE_STOP ? "bos" : "length", "temperature", jsonio_real(law.temperature), "seed",
 	    (json_int_t)law.seed);

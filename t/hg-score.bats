@@ -232,7 +232,7 @@ END
 
 # bats test_tags=b17
 @test "a prompt that fails leaves the score alone" {
-	tiny_spec "$R" budget.prompt_deadline_ms=1
+	tiny_spec "$R" budget.prompt_deadline_ms=20 prompt.tokens=50000
 	run hg-run "$R"
 	[ "$(kind prompt)" = deadline_exceeded ]
 	[ "$(jq .partial "$R/artifact_score_summary.json")" = false ]

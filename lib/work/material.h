@@ -1,0 +1,37 @@
+#ifndef HG_MATERIAL_H
+#define HG_MATERIAL_H
+
+#include <jansson.h>
+
+#include "artifact.h"
+#include "dataset.h"
+#include "fault.h"
+#include "sha256.h"
+#include "stage.h"
+
+/**
+ * What the workers of several stages begin with, or the refusal for want of
+ * it: the data and the artifact that spec and receipts name by digest.  All
+ * return -1 when refused, or with errno for the supervisor to read.
+ */
+
+/* The refusal for what lib/data found. */
+int material_fault(struct stage_work *w, const struct fault *f);
+
+/* The refusal for a model that could not be opened on ${backend}, by errno as model_open leaves it. */
+int material_model(struct stage_work *w, const char *backend);
+
+/* The data directory that the spec names, its dataset.json the very one, ${parts} (DATASET_*) verified. Owns: the caller. */
+int material_data(struct stage_work *w, unsigned parts, struct dataset **d);
+
+/**
+ * material_artifact(w, a, receipt, receipt_sha256):
+ * The artifact that export's receipt names, restored, and that receipt.
+ * Owns: the caller calls artifact_free and decrefs *receipt.
+ */
+int material_artifact(struct stage_work *w, struct artifact *a, json_t **receipt, char receipt_sha256[SHA256_HEX_SIZE]);
+
+/* Refuses data whose tokenizer is not the artifact's. */
+int material_tokenizer(struct stage_work *w, const char *data_sha256, const struct artifact *a);
+
+#endif

@@ -1,0 +1,358 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "atomfile.h"
+#include "clock.h"
+#include "contract.h"
+#include "dataset.h"
+#include "executed.h"
+#include "exit.h"
+#include "file.h"
+#include "input.h"
+#include "jsonio.h"
+#include "material.h"
+#include "model.h"
+#include "proc.h"
+#include "recipe.h"
+#include "say.h"
+#include "score.h"
+#include "scoring.h"
+#include "tally.h"
+
+/* Ids of one part: enough to keep the kernels busy, few enough to report and save often. */
+#define PART_IDS 8192
+#define NOTE_NS ((int64_t)5 * 1000000000)
+
+/* The worker's state; its process ends with it, and frees. */
+struct work {
+	struct stage_work *w;
+	const struct rundir *r;
+	const struct scoring_options *o;
+	struct recipe recipe;
+	json_t *training, *export;
+	char training_sha256[SHA256_HEX_SIZE], export_sha256[SHA256_HEX_SIZE], docs_sha256[SHA256_HEX_SIZE];
+	struct artifact artifact;
+	struct dataset *data;
+	struct model *m;
+	struct score *s;
+	struct tally *y;
+	struct fault fault;
+	int notes;		/* descriptor of score_resume.tsv, or -1 */
+	uint64_t part;		/* the next one */
+	int64_t resumes, began_ns, posted_ns, noted_ns;
+	uint64_t here;		/* targets scored by this attempt */
+};
+
+/* --- what is scored, and on what: all by digest ---------------------------------- */
+
+static int
+open_inputs(struct work *x)
+{
+	const char *sha256;
+
+	if (input_receipt(x->w, STAGE_TRAIN, &x->training, x->training_sha256) == -1 ||
+	    material_artifact(x->w, &x->artifact, &x->export, x->export_sha256) == -1)
+		return (-1);
+	sha256 = jsonio_text(x->export, "training_report_sha256", "");
+	if (strcmp(sha256, x->training_sha256) != 0)
+		return (stage_refuse(x->w, REFUSAL_INPUT_WRONG_DIGEST, json_string(x->training_sha256), json_string(sha256),
+		    "'%s' is not the one that was exported", rundir_stages[STAGE_TRAIN].receipt));
+	if (jsonio_i64(x->training, "steps", 0) < 1)
+		return (stage_refuse(x->w, REFUSAL_NO_STEPS_TRAINED, json_integer(0), json_integer(1), "no step was trained"));
+	if (material_data(x->w, DATASET_VAL | DATASET_TOKENIZER, &x->data) == -1 ||
+	    material_tokenizer(x->w, x->data->tokenizer_sha256, &x->artifact) == -1)
+		return (-1);
+	if ((x->y = tally_open(x->data, x->recipe.eval_docs, &x->fault)) == NULL)
+		return (material_fault(x->w, &x->fault));
+	return (0);
+}
+
+static int
+read_stream(void *cookie, uint64_t at, int32_t *ids, size_t n)
+{
+	struct work *x = cookie;
+
+	return (tally_read(x->y, at, ids, n, &x->fault));
+}
+
+static int
+open_score(struct work *x)
+{
+	struct recipe *c = &x->recipe;
+	struct model_args margs = { .config = &x->artifact.config, .use = MODEL_SCORE, .backend = c->backend, .isa = c->isa,
+		.arith = c->eval_arith, .max_seq = c->eval_seq_len, .max_passes = 1 };
+	struct score_args args = { .source = read_stream, .cookie = x };
+
+	if (score_law_parse(c->eval_mode, c->eval_seq_len, &args.law) == -1)
+		return (stage_refuse(x->w, REFUSAL_EVAL_LAW_UNSUPPORTED, json_string(c->eval_mode), NULL, "%s", say_last()));
+	margs.threads = c->threads;
+	margs.max_batch = PART_IDS / c->eval_seq_len > 1 ? PART_IDS / c->eval_seq_len : 1;
+	if ((x->m = model_open(&margs)) == NULL)
+		return (material_model(x->w, c->backend));
+	model_set(x->m, x->artifact.w);
+	args.model = x->m;
+	args.windows = margs.max_batch;
+	args.tokens = tally_ids(x->y);
+	if ((x->s = score_open(&args)) == NULL)
+		return (errno == ENOMEM ? -1 : stage_refuse(x->w, REFUSAL_INPUT_INVALID, NULL, NULL, "%s", say_last()));
+	return (0);
+}
+
+/* --- going on after a kill ---------------------------------------------------------- */
+
+/* First line of the notes: what they are notes of. Another law or artifact begins anew. */
+static void
+identity(const struct work *x, char line[160])
+{
+
+	snprintf(line, 160, "# homegolf.score_resume.v1 %s %.16s\n", jsonio_text(x->export, "artifact.sha256", ""),
+	    jsonio_text(x->r->spec.json, "digests.eval_sha256", ""));
+}
+
+static int
+open_notes(struct work *x)
+{
+	char line[160], *text;
+	size_t n, first;
+
+	x->notes = -1;
+	if (x->o->check)
+		return (0);
+	identity(x, line);
+	first = strlen(line);
+	if ((text = file_read(x->r->fd, RUNDIR_SCORE_RESUME, (size_t)1 << 30, &n)) != NULL) {
+		if (n > first && memcmp(text, line, first) == 0 && tally_resume(x->y, text + first, n - first, &x->part) == 0 &&
+		    x->part > 0) {
+			x->resumes = 1;
+			say_note("going on from part %llu of %llu", (unsigned long long)x->part,
+			    (unsigned long long)score_parts(x->s));
+		}
+		free(text);
+	}
+	/* What could not be used would only mislead the next attempt. */
+	x->notes = openat(x->r->fd, RUNDIR_SCORE_RESUME, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW |
+	    (x->part == 0 ? O_TRUNC : 0), 0644);
+	if (x->notes == -1 || (x->part == 0 && file_write_all(x->notes, line, first) == -1)) {
+		say_errno("cannot write '%s'", RUNDIR_SCORE_RESUME);
+		return (-1);
+	}
+	return (0);
+}
+
+/* Worth nothing after a crash of the machine, so no fsync: a torn note is not read. */
+static int
+note(struct work *x)
+{
+	struct str s = STR_INIT;
+	int rc = -1;
+
+	if (x->notes == -1 || clock_mono_ns() - x->noted_ns < NOTE_NS)
+		return (0);
+	x->noted_ns = clock_mono_ns();
+	if (tally_note(x->y, x->part, &s) == 0 && (rc = file_write_all(x->notes, s.p, s.n)) == -1)
+		say_errno("cannot write '%s'", RUNDIR_SCORE_RESUME);
+	str_free(&s);
+	return (rc);
+}
+
+/* --- scoring -------------------------------------------------------------------------- */
+
+/* Milliseconds to the end at the pace of this attempt. */
+static int64_t
+eta_ms(const struct work *x, uint64_t place)
+{
+	double ms = (double)(clock_mono_ns() - x->began_ns) / 1e6;
+
+	return (x->here == 0 ? -1 : (int64_t)(ms / (double)x->here * (double)(score_targets(x->s) + 1 - place)));
+}
+
+static void
+post(struct work *x, uint64_t place, int last)
+{
+	int64_t now = clock_mono_ns(), eta = eta_ms(x, place);
+	double rate = (double)x->here / ((double)(now - x->began_ns) / 1e9);
+	struct tally_sum sum;
+
+	if (!last && x->posted_ns != 0 && now - x->posted_ns < 900000000)
+		return;
+	x->posted_ns = now;
+	tally_total(x->y, &sum);
+	stage_progress(x->w, (int64_t)x->part, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I}", "phase",
+	    last ? "done" : "score", "part", (json_int_t)x->part, "parts", (json_int_t)score_parts(x->s), "documents", (json_int_t)sum.documents, "documents_expected",
+	    (json_int_t)tally_expected(x->y, score_targets(x->s)), "tokens", (json_int_t)sum.tokens, "tokens_expected",
+	    (json_int_t)score_targets(x->s), "val_loss", jsonio_real(sum.nats / (double)sum.tokens), "tokens_per_s",
+	    jsonio_real(rate), "eta_ms", eta >= 0 ? json_integer(eta) : json_null(), "elapsed_ms",
+	    (json_int_t)((now - x->began_ns) / 1000000)));
+	say_progress("%llu of %llu tokens, %.0f tokens/s, %.0f s left", (unsigned long long)sum.tokens,
+	    (unsigned long long)score_targets(x->s), rate, (double)eta / 1e3);
+}
+
+/* Refuse early what cannot end in time; the first second tells nothing yet. */
+static int
+check_budget(struct work *x, uint64_t place)
+{
+	int64_t eta = eta_ms(x, place), left = stage_left_ms(x->w);
+
+	if (clock_mono_ns() - x->began_ns < 1000000000 || eta <= left)
+		return (0);
+	return (stage_refuse(x->w, REFUSAL_PROJECTED_OVER_BUDGET, json_integer(eta), json_integer(left),
+	    "%llu of %llu tokens scored; at this pace the rest takes %lld ms, and %lld ms are left",
+	    (unsigned long long)(place - 1), (unsigned long long)score_targets(x->s), (long long)eta, (long long)left));
+}
+
+static int
+score_all(struct work *x)
+{
+	uint64_t first, end;
+	const float *nats;
+	size_t n, i;
+
+	x->began_ns = x->noted_ns = clock_mono_ns();
+	for (; x->part < score_parts(x->s); ) {
+		if (stage_stopping(x->w))
+			return (-1);
+		score_span(x->s, x->part, &first, &end);
+		if (score_part(x->s, x->part, &nats, &n) == -1 || tally_add(x->y, first, nats, n, &x->fault) == -1)
+			return (material_fault(x->w, &x->fault));
+		for (i = 0; i < n; i++)
+			if (!isfinite(nats[i]))
+				return (stage_refuse(x->w, REFUSAL_LOSS_DIVERGED, jsonio_real((double)nats[i]),
+				    json_string("a finite loss"), "the loss of token %llu is not finite",
+				    (unsigned long long)(first + i)));
+		x->here += n;
+		x->part++;
+		if (note(x) == -1 || check_budget(x, end) == -1)
+			return (-1);
+		post(x, end, 0);
+	}
+	post(x, score_targets(x->s) + 1, 1);
+	say_progress_end();
+	return (0);
+}
+
+static int
+write_docs(struct work *x)
+{
+	struct str table = STR_INIT;
+
+	if (tally_table(x->y, &table) == -1 || sha256_hex(table.p, table.n, x->docs_sha256) == -1)
+		return (-1);
+	if (atomfile_create(stage_outputs(x->w), RUNDIR_SCORE_DOCS, table.p, table.n) == -1) {
+		say_errno("cannot write '%s'", RUNDIR_SCORE_DOCS);
+		return (-1);
+	}
+	str_free(&table);
+	return (0);
+}
+
+static json_t *
+real_or_null(int known, double v)
+{
+
+	return (known ? jsonio_real(v) : json_null());
+}
+
+static json_t *
+results(struct work *x)
+{
+	int64_t ms = (clock_mono_ns() - x->began_ns) / 1000000;
+	const json_t *spec = x->r->spec.json;
+	uint64_t targets = score_targets(x->s), expected = tally_expected(x->y, targets);
+	struct tally_sum sum;
+	json_t *report, *receipt;
+	double loss, bpb, raw;
+	int raw_known, partial, before;
+
+	tally_total(x->y, &sum);
+	loss = sum.nats / (double)sum.tokens;
+	bpb = sum.nats / M_LN2 / (double)sum.bytes;
+	raw_known = sum.raw_bytes != DATASET_UNKNOWN && sum.raw_bytes != 0;
+	raw = raw_known ? sum.nats / M_LN2 / (double)sum.raw_bytes : 0;
+	partial = sum.tokens != targets || sum.documents != expected;
+	/* The trainer's own last validation is the score before quantisation if it followed the same law. */
+	before = strcmp(jsonio_text(x->training, "arith", ""), recipe_arith_name(x->recipe.eval_arith)) == 0;
+	report = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:{s:s, s:I, s:I, s:s}, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
+	    "artifact_sha256", jsonio_text(x->export, "artifact.sha256", ""), "export_report_sha256", x->export_sha256,
+	    "training_report_sha256", x->training_sha256, "dataset_sha256", x->data->sha256,
+	    "tokenizer_sha256", x->data->tokenizer_sha256, "docs_sha256", x->docs_sha256,
+	    "eval", "mode", x->recipe.eval_mode, "seq_len", (json_int_t)x->recipe.eval_seq_len,
+	    "docs", (json_int_t)x->recipe.eval_docs, "arith", recipe_arith_name(x->recipe.eval_arith),
+	    "eval_sha256", jsonio_text(spec, "digests.eval_sha256", ""),
+	    "val_raw_sha256", x->data->val_raw_sha256[0] == '\0' ? json_null() : json_string(x->data->val_raw_sha256),
+	    "val_loss", jsonio_real(loss), "val_bpb", jsonio_real(bpb), "val_bpb_raw", real_or_null(raw_known, raw),
+	    "prequant_val_loss", real_or_null(before, jsonio_f64(x->training, "val_loss", NAN)),
+	    "prequant_val_bpb", real_or_null(before, jsonio_f64(x->training, "val_bpb", NAN)));
+	if (report == NULL || json_object_update_new(report, json_pack(
+	    "{s:I, s:I, s:o, s:I, s:I, s:b, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:o}",
+	    "tokens", (json_int_t)sum.tokens, "bytes", (json_int_t)sum.bytes,
+	    "raw_bytes", raw_known ? json_integer((json_int_t)sum.raw_bytes) : json_null(),
+	    "documents", (json_int_t)sum.documents, "documents_expected", (json_int_t)expected, "partial", partial,
+	    "backend", model_backend(x->m), "isa", model_isa(x->m), "arith", recipe_arith_name(model_arith(x->m)),
+	    "threads", (json_int_t)executed_threads(x->m, x->recipe.threads), "resumes", (json_int_t)x->resumes,
+	    "claim_boundary", "Compares only with scores under the same eval law on the same validation text; across "
+	    "tokenizers only val_bpb_raw does. Not comparable with published FineWeb figures unless val_raw_sha256 is theirs.",
+	    "score_ms", (json_int_t)ms, "tokens_per_s", jsonio_real((double)x->here / (double)(ms > 0 ? ms : 1) * 1e3))) == -1)
+		return (NULL);
+	receipt = json_pack("{s:o, s:o, s:o, s:b, s:I, s:O, s:O, s:O}", "val_loss", jsonio_real(loss),
+	    "val_bpb", jsonio_real(bpb), "val_bpb_raw", real_or_null(raw_known, raw), "partial", partial,
+	    "documents", (json_int_t)sum.documents, "artifact_bytes", jsonio_get(x->export, "artifact.bytes"),
+	    "total_bytes", jsonio_get(x->export, "total_bytes"), "within_cap", jsonio_get(x->export, "within_cap"));
+	return (json_pack("{s:o, s:o}", "report", report, "receipt", receipt));
+}
+
+int
+scoring_work(struct stage_work *w, void *arg)
+{
+	struct work x = { .w = w, .r = stage_rundir(w), .o = arg };
+
+	if (recipe_read(&x.recipe, x.r->spec.json) == -1)
+		return (stage_refuse(w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
+	if (x.o->threads != 0)
+		x.recipe.threads = x.o->threads;
+	else if (x.recipe.threads == 0)
+		x.recipe.threads = proc_cpus();
+	if (open_inputs(&x) == -1 || open_score(&x) == -1 || open_notes(&x) == -1 ||
+	    score_all(&x) == -1 || write_docs(&x) == -1)
+		return (-1);
+	return (stage_deliver(w, results(&x)));
+}
+
+/* --- hg-score -c: the same work again, compared with what the receipt says ------------- */
+
+int
+scoring_compare(void *arg, const struct rundir *r, int outputs, const json_t *delivered)
+{
+	static const char *const keys[] = { "val_loss", "val_bpb", "val_bpb_raw", "tokens", "bytes", "documents", "docs_sha256",
+		"artifact_sha256", "dataset_sha256", "tokenizer_sha256", "eval_sha256", "val_raw_sha256" };
+	const json_t *again = json_object_get(delivered, "report");
+	json_t *recorded, *differ = json_array(), *out;
+	size_t i;
+	char *line;
+	int same;
+
+	(void)arg, (void)outputs;
+	if (contract_read(r->fd, RUNDIR_SCORE_REPORT, "score_report", NULL, &recorded) == -1) {
+		if (errno == ENOENT)
+			say_error("'%s/%s' is not there: score it first: hg-score %s", r->path, RUNDIR_SCORE_REPORT, r->path);
+		return (errno == ENOENT ? HG_EXIT_PENDING : errno == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
+	}
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (!json_equal(json_object_get(again, keys[i]), json_object_get(recorded, keys[i])))
+			json_array_append_new(differ, json_string(keys[i]));
+	same = json_array_size(differ) == 0;
+	out = json_pack("{s:b, s:O, s:O, s:o, s:s}", "same", same, "val_bpb", json_object_get(again, "val_bpb"),
+	    "recorded_val_bpb", json_object_get(recorded, "val_bpb"), "differ", differ, "run_id", r->id);
+	if (out == NULL || (line = jsonio_line(out)) == NULL)
+		return (HG_EXIT_SYSTEM);
+	puts(line);
+	free(line);
+	json_decref(out);
+	json_decref(recorded);
+	return (same ? HG_EXIT_DONE : HG_EXIT_NO);
+}
+

@@ -1,0 +1,29 @@
+#ifndef HG_SCORING_H
+#define HG_SCORING_H
+
+#include <jansson.h>
+
+#include "rundir.h"
+#include "stage.h"
+
+struct scoring_options {
+	unsigned threads;	/* 0: as the spec says */
+	int check;		/* a rehearsal: keep no notes to go on from */
+};
+
+/**
+ * scoring_work(w, options):
+ * The worker of stage score: from the artifact to score_docs.tsv and the keys
+ * of report and receipt.  ${options} is a struct scoring_options.
+ */
+int scoring_work(struct stage_work *w, void *options);
+
+/**
+ * scoring_compare(arg, r, outputs, delivered):
+ * A job's rehearse function: compare what was scored again with the report
+ * that stands in the run, and print `{same, val_bpb, recorded_val_bpb, differ,
+ * run_id}` on stdout.  Returns the exit code: done if the same, else no.
+ */
+int scoring_compare(void *arg, const struct rundir *r, int outputs, const json_t *delivered);
+
+#endif

@@ -1,0 +1,569 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "atomfile.h"
+#include "checkpoint.h"
+#include "clock.h"
+#include "dataset.h"
+#include "executed.h"
+#include "file.h"
+#include "fingerprint.h"
+#include "input.h"
+#include "journal.h"
+#include "jsonio.h"
+#include "loader.h"
+#include "material.h"
+#include "model.h"
+#include "num.h"
+#include "proc.h"
+#include "recipe.h"
+#include "safetensors.h"
+#include "say.h"
+#include "score.h"
+#include "tally.h"
+#include "trainer.h"
+#include "training.h"
+
+/* A checkpoint may cost this share of the time between two of them. */
+#define SAVE_SHARE 64
+
+/* The worker's state; its process ends with it, and frees. */
+struct train {
+	struct stage_work *w;
+	const struct rundir *r;
+	struct recipe recipe;
+	size_t micro_batch;
+	struct dataset *data;
+	struct loader *loader;
+	struct model *m;
+	struct trainer *t;
+	struct fault fault;
+
+	/* Clocks. The training clock runs during steps alone. */
+	int64_t began_ns;		/* this attempt, monotonic */
+	int64_t before_ms;		/* wall-clock of the attempts that this one resumes */
+	int64_t clock_ns;		/* training clock */
+	int64_t cpu_ms;			/* CPU time of the steps on that clock */
+	int64_t lost_ms;		/* training time of steps that did not survive */
+	int64_t saved_ns, save_ns;	/* when the last resume point was saved, and what it cost */
+	int64_t posted_ns;
+	int64_t resumes;
+
+	struct journal metrics;
+	double loss, best;
+	double val_loss, val_bpb;	/* NAN until measured */
+	uint64_t validated;		/* at this step */
+};
+
+static double
+clock_ms(const struct train *x)
+{
+
+	return ((double)x->clock_ns / 1e6);
+}
+
+/* --- status and metrics ----------------------------------------------------- */
+
+static void
+post(struct train *x, const char *phase)
+{
+	int64_t now = clock_mono_ns();
+	uint64_t steps = trainer_steps(x->t);
+	double ms = clock_ms(x), per_step = steps > 0 ? ms / (double)steps : 0, left;
+	const struct schedule *s = &x->recipe.schedule;
+
+	if (x->posted_ns != 0 && now - x->posted_ns < 900000000)
+		return;
+	x->posted_ns = now;
+	left = (double)(s->iterations - steps) * per_step;
+	if (s->cap_ms > 0 && s->cap_ms - ms < left)
+		left = s->cap_ms > ms ? s->cap_ms - ms : 0;
+	stage_progress(x->w, (int64_t)trainer_spans(x->t), json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I}",
+	    "phase", phase, "step", (json_int_t)steps, "steps_expected", (json_int_t)s->iterations,
+	    "tokens", (json_int_t)(steps * x->recipe.batch_tokens), "train_loss", jsonio_real(x->loss),
+	    "best_loss", jsonio_real(x->best),
+	    "tokens_per_s", per_step > 0 ? jsonio_real((double)x->recipe.batch_tokens * 1e3 / per_step) : json_null(),
+	    "eta_ms", per_step > 0 ? json_integer((json_int_t)left) : json_null(),
+	    "elapsed_ms", (json_int_t)((now - x->began_ns) / 1000000)));
+	say_progress("%s: step %llu of %llu, loss %.4f, %.0f tokens/s, %.0f s left", phase, (unsigned long long)steps,
+	    (unsigned long long)s->iterations, x->loss, per_step > 0 ? (double)x->recipe.batch_tokens * 1e3 / per_step : 0,
+	    left / 1e3);
+}
+
+/* One row for the step just done. */
+static int
+log_step(struct train *x, double scale, double grad_norm)
+{
+	uint64_t steps = trainer_steps(x->t);
+	json_t *row;
+
+	row = json_pack("{s:I, s:I, s:o, s:o, s:o, s:I}", "step", (json_int_t)(steps - 1),
+	    "tokens", (json_int_t)(steps * x->recipe.batch_tokens), "train_loss", jsonio_real(x->loss),
+	    "lr_scale", jsonio_real(scale), "grad_norm", jsonio_real(grad_norm),
+	    "wallclock_ms", (json_int_t)clock_ms(x));
+	if (row != NULL && x->validated == steps && !isnan(x->val_loss)) {
+		json_object_set_new(row, "val_loss", jsonio_real(x->val_loss));
+		json_object_set_new(row, "val_bpb", jsonio_real(x->val_bpb));
+	}
+	return (journal_add(&x->metrics, row));
+}
+
+/* --- resuming ---------------------------------------------------------------- */
+
+static int
+put_number(json_t *extra, const char *key, int64_t v)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%lld", (long long)v);
+	return (json_object_set_new(extra, key, json_string(text)));
+}
+
+static int64_t
+get_number(const json_t *extra, const char *key)
+{
+	int64_t v = 0;
+
+	return (num_i64(jsonio_text(extra, key, ""), INT64_MIN, INT64_MAX, &v) == -1 ? 0 : v);
+}
+
+static double
+get_real(const json_t *extra, const char *key, double fallback)
+{
+	double v;
+
+	return (num_f64(jsonio_text(extra, key, ""), -1e300, 1e300, &v) == -1 ? fallback : v);
+}
+
+/* Replace resume.safetensors: everything that the next attempt needs. The metrics it counts on come first. */
+static int
+save(struct train *x)
+{
+	int64_t now = clock_mono_ns();
+	char text[2][JSONIO_NUMBER_SIZE];
+	struct atomfile *out;
+	json_t *extra;
+
+	if ((extra = json_pack("{s:s, s:s}", "run_uid", x->r->spec.run_uid, "spec_sha256", x->r->spec.text_sha256)) == NULL)
+		return (-1);
+	put_number(extra, "clock_ns", x->clock_ns);
+	put_number(extra, "cpu_ms", x->cpu_ms);
+	put_number(extra, "lost_ms", x->lost_ms);
+	put_number(extra, "wallclock_ms", x->before_ms + (now - x->began_ns) / 1000000);
+	put_number(extra, "resumes", x->resumes);
+	put_number(extra, "metrics_bytes", (int64_t)x->metrics.bytes);
+	put_number(extra, "metrics_rows", (int64_t)x->metrics.rows);
+	if (isfinite(x->best) && isfinite(x->loss)) {
+		json_object_set_new(extra, "best", json_string(jsonio_number(text[0], x->best)));
+		json_object_set_new(extra, "loss", json_string(jsonio_number(text[1], x->loss)));
+	}
+	if (journal_sync(&x->metrics) == -1)
+		goto err1;
+	if ((out = atomfile_begin(x->r->fd, RUNDIR_RESUME)) == NULL)
+		goto err0;
+	if (trainer_save(x->t, atomfile_fd(out), extra) == -1) {
+		atomfile_abort(out);
+		goto err1;
+	}
+	if (atomfile_commit(out, ATOMFILE_REPLACE) == -1)
+		goto err0;
+	json_decref(extra);
+	x->saved_ns = clock_mono_ns();
+	x->save_ns = x->saved_ns - now;
+	return (0);
+err0:
+	say_errno("cannot write '%s'", RUNDIR_RESUME);
+err1:
+	json_decref(extra);
+	return (-1);
+}
+
+/* Is it time? The interval is stretched where saving is slow, so that it stays below 2 % of the time. */
+static int
+save_is_due(const struct train *x)
+{
+	int64_t interval = x->recipe.checkpoint_every_ms * 1000000;
+
+	if (interval < x->save_ns * SAVE_SHARE)
+		interval = x->save_ns * SAVE_SHARE;
+	return (clock_mono_ns() - x->saved_ns >= interval);
+}
+
+/* The micro-batch decides the order of data, so an attempt that goes on keeps the one it began with. */
+static int
+choose_micro_batch(struct train *x)
+{
+	struct safetensors *s;
+	uint64_t n = 0;
+	int fd;
+
+	if ((fd = file_open(x->r->fd, RUNDIR_RESUME, NULL)) != -1) {
+		if ((s = safetensors_read(fd, RUNDIR_RESUME)) == NULL)
+			return (input_broken(x->w));
+		if (safetensors_metadata(s, "micro_batch_tokens") != NULL)
+			num_u64(safetensors_metadata(s, "micro_batch_tokens"), 1, x->recipe.batch_tokens, &n);
+		safetensors_free(s);
+		close(fd);
+	}
+	x->micro_batch = n != 0 ? (size_t)n : recipe_micro_batch(&x->recipe, proc_memory_available());
+	if (x->micro_batch == 0)
+		return (stage_refuse(x->w, REFUSAL_OUT_OF_MEMORY, NULL, NULL, "%s", say_last()));
+	return (0);
+}
+
+/* Go on from resume.safetensors: 1 if there is one, 0 if not, -1. */
+static int
+resume(struct train *x, json_t **extra)
+{
+	int fd;
+
+	if ((fd = file_open(x->r->fd, RUNDIR_RESUME, NULL)) == -1) {
+		if (errno == ENOENT)
+			return (0);
+		say_errno("cannot read '%s'", RUNDIR_RESUME);
+		return (-1);
+	}
+	if (trainer_load(x->t, fd, RUNDIR_RESUME, extra) == -1)
+		return (input_broken(x->w));
+	close(fd);
+	if (strcmp(jsonio_text(*extra, "run_uid", ""), x->r->spec.run_uid) != 0 ||
+	    strcmp(jsonio_text(*extra, "spec_sha256", ""), x->r->spec.text_sha256) != 0)
+		return (stage_refuse(x->w, REFUSAL_INPUT_WRONG_DIGEST, json_string(jsonio_text(*extra, "run_uid", "")),
+		    json_string(x->r->spec.run_uid), "'%s' is of another run or spec: remove it to begin anew", RUNDIR_RESUME));
+	x->clock_ns = get_number(*extra, "clock_ns");
+	x->cpu_ms = get_number(*extra, "cpu_ms");
+	x->before_ms = get_number(*extra, "wallclock_ms");
+	x->resumes = get_number(*extra, "resumes") + 1;
+	x->metrics.bytes = (uint64_t)get_number(*extra, "metrics_bytes");
+	x->metrics.rows = (uint64_t)get_number(*extra, "metrics_rows");
+	x->best = get_real(*extra, "best", INFINITY);
+	x->loss = get_real(*extra, "loss", NAN);
+	/* What the metrics show beyond the resume point is what the kill cost. */
+	x->lost_ms = get_number(*extra, "lost_ms") + journal_last_ms(&x->metrics, (int64_t)clock_ms(x)) - (int64_t)clock_ms(x);
+	return (1);
+}
+
+/* --- what training needs ------------------------------------------------------ */
+
+static int
+take_span(void *cookie, uint64_t span, int32_t *ids, size_t n)
+{
+	struct train *x = cookie;
+
+	(void)n;
+	if (loader_cursor(x->loader) != span)
+		loader_seek(x->loader, span);
+	return (loader_take(x->loader, ids, &x->fault));
+}
+
+static int
+open_model(struct train *x)
+{
+	struct recipe *c = &x->recipe;
+
+	if ((x->loader = loader_open(&x->data->train, (uint32_t)c->config.vocab_size, x->micro_batch, &x->fault)) == NULL)
+		return (material_fault(x->w, &x->fault));
+	if (recipe_open(c, x->micro_batch, take_span, x, &x->m, &x->t) == -1)
+		return (material_model(x->w, c->backend));
+	return (0);
+}
+
+/* Steps that are run and rolled back, so that the clock starts on a warm machine. */
+static int
+warm_up(struct train *x)
+{
+	struct trainer_result result;
+	uint64_t i;
+
+	if (x->recipe.warmup_steps == 0)
+		return (0);
+	if (trainer_mark(x->t) == -1)
+		return (-1);
+	for (i = 0; i < x->recipe.warmup_steps; i++) {
+		if (stage_stopping(x->w))
+			return (-1);
+		if (trainer_step(x->t, 1.0, &result) == -1)
+			return (material_fault(x->w, &x->fault));
+		post(x, "warmup");
+	}
+	trainer_rollback(x->t);
+	return (0);
+}
+
+/* --- validation ---------------------------------------------------------------- */
+
+static int
+read_stream(void *cookie, uint64_t at, int32_t *ids, size_t n)
+{
+
+	return (tally_read(cookie, at, ids, n, NULL));
+}
+
+/* The loss of the weights as they are, under the spec's eval law in the arithmetic of training; the clock stands. */
+static int
+validate(struct train *x)
+{
+	struct score_args args = { .model = x->m, .source = read_stream };
+	struct score *s = NULL;
+	struct tally_sum sum;
+	uint64_t part, first, end;
+	const float *nats;
+	struct tally *y;
+	int rc = -1;
+	size_t n;
+
+	if ((y = tally_open(x->data, x->recipe.eval_docs, &x->fault)) == NULL)
+		return (material_fault(x->w, &x->fault));
+	if (score_law_parse(x->recipe.eval_mode, x->recipe.eval_seq_len, &args.law) == -1) {
+		stage_refuse(x->w, REFUSAL_EVAL_LAW_UNSUPPORTED, json_string(x->recipe.eval_mode), NULL, "%s", say_last());
+		goto err0;
+	}
+	args.windows = x->micro_batch / x->recipe.eval_seq_len;
+	if (args.windows == 0)
+		args.windows = 1;
+	args.tokens = tally_ids(y);
+	args.cookie = y;
+	if ((s = score_open(&args)) == NULL) {
+		input_broken(x->w);
+		goto err0;
+	}
+	for (part = 0; part < score_parts(s); part++) {
+		if (stage_stopping(x->w))
+			goto err0;
+		score_span(s, part, &first, &end);
+		if (score_part(s, part, &nats, &n) == -1 || tally_add(y, first, nats, n, &x->fault) == -1)
+			goto err0;
+		post(x, "validate");
+	}
+	tally_total(y, &sum);
+	x->val_loss = sum.nats / (double)sum.tokens;
+	x->val_bpb = sum.nats / M_LN2 / (double)sum.bytes;
+	x->validated = trainer_steps(x->t);
+	rc = 0;
+err0:
+	score_close(s);
+	tally_close(y);
+	return (rc);
+}
+
+/* --- the steps ------------------------------------------------------------------- */
+
+/* One step on the clock. */
+static int
+step(struct train *x, double scale, double *grad_norm)
+{
+	struct trainer_result result;
+	int64_t start = clock_mono_ns(), cpu = proc_cpu_ms(0);
+	int rc;
+
+	rc = trainer_step(x->t, scale, &result);
+	x->clock_ns += clock_mono_ns() - start;
+	x->cpu_ms += proc_cpu_ms(0) - cpu;
+	if (rc == TRAINER_DIVERGED)
+		return (stage_refuse(x->w, REFUSAL_LOSS_DIVERGED, jsonio_real(result.loss), json_string("a finite loss"),
+		    "step %llu: the loss or the gradient is not finite", (unsigned long long)trainer_steps(x->t)));
+	if (rc == -1)
+		return (material_fault(x->w, &x->fault));
+	x->loss = result.loss;
+	if (result.loss < x->best)
+		x->best = result.loss;
+	*grad_norm = result.grad_norm;
+	return (0);
+}
+
+/* After the first measured step: can min_steps be made within the cap at all? */
+static int
+check_pace(struct train *x)
+{
+	double cap = x->recipe.schedule.cap_ms, per_step = clock_ms(x) / (double)trainer_steps(x->t);
+	double projected = floor(cap / per_step) + 1;
+
+	if (cap <= 0 || projected >= (double)x->recipe.min_steps)
+		return (0);
+	return (stage_refuse(x->w, REFUSAL_MIN_STEPS_UNREACHABLE, json_integer((json_int_t)projected),
+	    json_integer((json_int_t)x->recipe.min_steps),
+	    "a step takes %.0f ms, so %.0f steps fit in budget.max_wallclock_ms=%.0f, and train.min_steps=%llu", per_step,
+	    projected, cap, (unsigned long long)x->recipe.min_steps));
+}
+
+/* Until the schedule or the cap ends it. */
+static int
+run_steps(struct train *x)
+{
+	const struct recipe *c = &x->recipe;
+	uint64_t n = trainer_steps(x->t), first = n;
+	double scale, grad_norm = NAN;
+
+	for (; !schedule_done(&c->schedule, n, clock_ms(x)); n++) {
+		/* No step starts after the cap, whatever the schedule. */
+		if (c->schedule.cap_ms > 0 && clock_ms(x) >= c->schedule.cap_ms)
+			break;
+		if (stage_stopping(x->w)) {
+			save(x);
+			return (-1);
+		}
+		scale = schedule_scale(&c->schedule, n, clock_ms(x));
+		if (step(x, scale, &grad_norm) == -1 || (n == first && check_pace(x) == -1))
+			return (-1);
+		if (c->val_every != 0 && (n + 1) % c->val_every == 0 && validate(x) == -1)
+			return (-1);
+		if ((n % c->log_every == 0 || x->validated == n + 1) && log_step(x, scale, grad_norm) == -1)
+			return (-1);
+		if (save_is_due(x) && save(x) == -1)
+			return (-1);
+		post(x, "train");
+	}
+	say_progress_end();
+	if (n == 0)
+		return (stage_refuse(x->w, REFUSAL_NO_STEPS_TRAINED, json_integer(0), json_integer(1), "no step was trained"));
+	if (n < c->min_steps)
+		return (stage_refuse(x->w, REFUSAL_MIN_STEPS_UNREACHABLE, json_integer((json_int_t)n),
+		    json_integer((json_int_t)c->min_steps), "the cap passed after %llu steps", (unsigned long long)n));
+	if (!trainer_finite(x->t))
+		return (stage_refuse(x->w, REFUSAL_LOSS_DIVERGED, NULL, json_string("finite weights"),
+		    "the last step left weights that are not finite"));
+	if (c->val_every != 0 && x->validated != n && validate(x) == -1)
+		return (-1);
+	return (0);
+}
+
+/* --- the receipt ------------------------------------------------------------------ */
+
+/* Nothing in it tells one run from another: the same weights are the same file. */
+static int
+write_checkpoint(struct train *x)
+{
+	const struct params *p = model_params(x->m);
+	struct atomfile *out;
+	float *w;
+
+	if ((w = malloc(p->n * sizeof(*w))) == NULL)
+		return (-1);
+	model_get(x->m, w);
+	if ((out = atomfile_begin(stage_outputs(x->w), RUNDIR_CHECKPOINT)) == NULL)
+		goto err0;
+	if (checkpoint_write(atomfile_fd(out), p, w, NULL) == -1) {
+		atomfile_abort(out);
+		return (-1);
+	}
+	if (atomfile_commit(out, ATOMFILE_CREATE) == -1)
+		goto err0;
+	free(w);
+	return (0);
+err0:
+	say_errno("cannot write '%s'", RUNDIR_CHECKPOINT);
+	return (-1);
+}
+
+static json_t *
+receipt(struct train *x)
+{
+	static const char *const laws[] = { "iterations", "wallclock", "replay" };
+	const struct schedule *s = &x->recipe.schedule;
+	uint64_t steps = trainer_steps(x->t), code_bytes;
+	double ms = clock_ms(x), over = s->cap_ms > 0 && ms > s->cap_ms ? ms - s->cap_ms : 0;
+	const char *code_sha256;
+	json_t *v, *model, *metrics, *spec = x->r->spec.json;
+
+	if (write_checkpoint(x) == -1)
+		return (NULL);
+	if (journal_sync(&x->metrics) == -1)
+		return (NULL);
+	if ((model = config_to_json(&model_params(x->m)->config)) == NULL ||
+	    (metrics = executed_file(x->r->fd, RUNDIR_METRICS)) == NULL)
+		return (NULL);
+	json_object_set_new(model, "params", json_integer((json_int_t)model_params(x->m)->n));
+	json_object_set_new(metrics, "rows", json_integer((json_int_t)x->metrics.rows));
+	fingerprint_code(&code_bytes, &code_sha256);
+	v = json_pack("{s:s, s:s, s:s, s:o, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
+	    "dataset_sha256", x->data->sha256, "tokenizer_sha256", x->data->tokenizer_sha256,
+	    "config_sha256", jsonio_text(spec, "digests.config_sha256", ""), "model", model,
+	    "seed", (json_int_t)x->recipe.seed, "schedule", laws[s->law], "steps", (json_int_t)steps,
+	    "tokens", (json_int_t)(steps * x->recipe.batch_tokens), "batch_tokens", (json_int_t)x->recipe.batch_tokens,
+	    "micro_batch_tokens", (json_int_t)x->micro_batch, "seq_len", (json_int_t)x->recipe.seq_len,
+	    "warmup_steps", (json_int_t)x->recipe.warmup_steps, "train_ms", (json_int_t)ms,
+	    "wallclock_ms", (json_int_t)(x->before_ms + (clock_mono_ns() - x->began_ns) / 1000000),
+	    "lost_ms", (json_int_t)x->lost_ms, "overshoot_ms", (json_int_t)ceil(over),
+	    "cap_ms", s->cap_ms > 0 ? json_integer((json_int_t)s->cap_ms) : json_string("none"));
+	if (v == NULL)
+		return (NULL);
+	if (json_object_update_new(v, json_pack("{s:o, s:o, s:I, s:b, s:o, s:o, s:o, s:o, s:I}",
+	    "step_ms_mean", jsonio_real(ms / (double)steps),
+	    "tokens_per_s", jsonio_real((double)steps * (double)x->recipe.batch_tokens / ms * 1e3),
+	    "cpu_ms", (json_int_t)x->cpu_ms, "starved", executed_starved(x->m, x->recipe.threads, x->cpu_ms, ms), "final_train_loss", jsonio_real(x->loss),
+	    "best_train_loss", jsonio_real(x->best), "val_loss", jsonio_real(x->val_loss),
+	    "val_bpb", jsonio_real(x->val_bpb), "peak_memory_bytes", (json_int_t)proc_peak_memory())) == -1 || executed_system(x->m, x->recipe.threads, x->recipe.lane, v) == -1 ||
+	    json_object_update_new(v, json_pack("{s:s, s:s, s:I, s:o, s:o}", "code_sha256", code_sha256,
+	    "stop_reason", steps >= s->iterations ? "iterations" : "wallclock", "resumes", (json_int_t)x->resumes,
+	    "checkpoint", executed_file(stage_outputs(x->w), RUNDIR_CHECKPOINT), "metrics", metrics)) == -1) {
+		json_decref(v);
+		return (NULL);
+	}
+	return (v);
+}
+
+/* --- the worker ------------------------------------------------------------ */
+
+/* The scales that a replay follows. */
+static int
+read_replay(struct train *x)
+{
+	struct schedule *s = &x->recipe.schedule;
+	uint64_t count;
+	double *scales;
+	char *text;
+	size_t n;
+
+	if (x->recipe.replay == NULL)
+		return (0);
+	if ((text = file_read(AT_FDCWD, x->recipe.replay, (size_t)1 << 30, &n)) == NULL) {
+		say_errno("cannot read '%s'", x->recipe.replay);
+		return (errno == ENOENT ? stage_refuse(x->w, REFUSAL_INPUT_MISSING, NULL, NULL, "%s", say_last()) : -1);
+	}
+	if (schedule_read_scales(text, n, &scales, &count) == -1)
+		return (stage_refuse(x->w, REFUSAL_INPUT_INVALID, NULL, NULL, "%s", say_last()));
+	free(text);
+	s->scales = scales;
+	s->iterations = count;
+	return (0);
+}
+
+int
+training_work(struct stage_work *w, void *arg)
+{
+	const unsigned *threads = arg;
+	struct train x = { .w = w, .r = stage_rundir(w), .began_ns = clock_mono_ns(), .loss = NAN, .best = INFINITY,
+		.val_loss = NAN, .val_bpb = NAN };
+	json_t *extra = NULL;
+	unsigned parts = DATASET_TRAIN;
+	int going_on;
+
+	if (recipe_read(&x.recipe, x.r->spec.json) == -1)
+		return (stage_refuse(w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
+	if (*threads != 0)
+		x.recipe.threads = *threads;
+	else if (x.recipe.threads == 0)
+		x.recipe.threads = proc_cpus();
+	if (x.recipe.val_every != 0)
+		parts |= DATASET_VAL | DATASET_TOKENIZER;
+	if (read_replay(&x) == -1 || material_data(w, parts, &x.data) == -1 || journal_open(&x.metrics, x.r->fd) == -1 ||
+	    choose_micro_batch(&x) == -1 || open_model(&x) == -1 || (going_on = resume(&x, &extra)) == -1)
+		return (-1);
+	if (going_on)
+		say_note("going on from step %llu of '%s'", (unsigned long long)trainer_steps(x.t), x.r->path);
+	else if (warm_up(&x) == -1)
+		return (-1);
+	if (journal_cut(&x.metrics) == -1)
+		return (errno != ENODATA ? -1 : stage_refuse(w, REFUSAL_INPUT_TRUNCATED, NULL,
+		    json_integer((json_int_t)x.metrics.bytes), "'%s' is shorter than '%s' counts on: remove both to begin anew",
+		    RUNDIR_METRICS, RUNDIR_RESUME));
+	x.saved_ns = clock_mono_ns();
+	if (run_steps(&x) == -1)
+		return (-1);
+	return (stage_deliver(w, receipt(&x)));
+}
