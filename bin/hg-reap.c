@@ -12,6 +12,7 @@
 #include "exit.h"
 #include "jsonio.h"
 #include "opt.h"
+#include "proc.h"
 #include "rundir.h"
 #include "say.h"
 #include "spec.h"
@@ -76,7 +77,7 @@ look(struct reap *p, const char *name)
 	struct rundir r;
 	struct stat st;
 	enum state state;
-	int s, rc = 0;
+	int s, dying, rc = 0;
 
 	if (rundir_open_at(&r, p->fd, p->path, name) == -1) {
 		p->failed++;
@@ -97,8 +98,10 @@ look(struct reap *p, const char *name)
 		}
 		if (lock.text == RUNLOCK_GOOD && lock.lock.started_ms > p->now_ms + SKEW_MS)
 			from_the_future(p, name, rundir_stages[s].lock, lock.lock.started_ms);
-		p->alive += state == STATE_RUNNING;
-		if (state == STATE_ORPHANED || state == STATE_OVERDUE)
+		/* With its owner dead, a worker is about to be. */
+		dying = state == STATE_RUNNING && lock.text == RUNLOCK_GOOD && proc_alive(&lock.lock.owner) == 0;
+		p->alive += state == STATE_RUNNING && !dying;
+		if (state == STATE_ORPHANED || state == STATE_OVERDUE || dying)
 			rc = remember(p, name, (enum stage)s);
 	}
 	rundir_close(&r);

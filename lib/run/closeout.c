@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,10 @@
 
 /* How long a lock may take to become free once its holders are dead, or while another one closes out. */
 #define SETTLE_MS 2000
+
+/* How long a worker may take to die after its owner. */
+#define FOLLOW_NAP_MS 5
+#define FOLLOW_TRIES 100
 
 const char *
 closeout_name(enum closeout done)
@@ -131,13 +136,20 @@ closeout_dead(struct rundir *r, enum stage s, enum state *state, enum closeout *
 	enum refusal_kind kind = REFUSAL_OWNER_DIED;
 	struct runlock_look look;
 	enum closeout mine;
-	int fd, rc, error;
+	int fd, rc, error, tries;
 
 	if (done == NULL)
 		done = &mine;
 	*done = CLOSEOUT_NOTHING;
 	if (state_look(r, s, state, &look) == -1)
 		return (-1);
+	/* A worker whose owner was killed is about to follow, and holds the lock until it has. */
+	for (tries = 0; tries < FOLLOW_TRIES && *state == STATE_RUNNING && look.text == RUNLOCK_GOOD &&
+	    proc_alive(&look.lock.owner) == 0; tries++) {
+		poll(NULL, 0, FOLLOW_NAP_MS);
+		if (state_look(r, s, state, &look) == -1)
+			return (-1);
+	}
 	if (*state != STATE_ORPHANED && *state != STATE_OVERDUE)
 		return (0);
 	if (rundir_load(r) == -1)
