@@ -42,7 +42,8 @@ tensor_table(const struct params *p, const struct artifact_report *report)
 		t = &report->tensors[i];
 		shape = t->dims == 1 ? json_pack("[I]", (json_int_t)t->cols) :
 		    json_pack("[I, I]", (json_int_t)t->rows, (json_int_t)t->cols);
-		json_array_append_new(table, json_pack("{s:s, s:s, s:o, s:I, s:o, s:o}", "name", t->name, "dtype", t->dtype,
+		json_array_append_new(table, json_pack("{s:s, s:s, s:o, s:I, s:o, s:o}", "name", t->name, "dtype",
+		    t->dtype,
 		    "shape", shape, "bytes", (json_int_t)t->bytes, "max_error", jsonio_real(t->max_error),
 		    "rms_error", jsonio_real(t->rms_error)));
 	}
@@ -74,7 +75,8 @@ work(struct stage_work *w, void *arg)
 	if ((p = params_new(&config)) == NULL || (weights = malloc(p->n * sizeof(*weights))) == NULL)
 		return (-1);
 	checkpoint_sha256 = jsonio_text(training, "checkpoint.sha256", "");
-	if ((fd = input_open(w, RUNDIR_CHECKPOINT, jsonio_i64(training, "checkpoint.bytes", -1), checkpoint_sha256)) == -1)
+	if ((fd = input_open(w, RUNDIR_CHECKPOINT, jsonio_i64(training, "checkpoint.bytes", -1),
+	    checkpoint_sha256)) == -1)
 		return (-1);
 	if (checkpoint_read(fd, RUNDIR_CHECKPOINT, p, weights) == -1)
 		return (input_broken(w));
@@ -95,7 +97,8 @@ work(struct stage_work *w, void *arg)
 	return (stage_deliver(w, json_pack("{s:s, s:s, s:{s:s, s:I, s:s}, s:I, s:I, s:I, s:s, s:I, s:I, s:b, s:o, s:o}",
 	    "training_report_sha256", training_sha256, "checkpoint_sha256", checkpoint_sha256,
 	    "artifact", "file", RUNDIR_ARTIFACT, "bytes", (json_int_t)bytes, "sha256", sha256,
-	    "payload_bytes", (json_int_t)report.payload_bytes, "code_bytes", (json_int_t)code_bytes, "variants_bytes", (json_int_t)variants_bytes(),
+	    "payload_bytes", (json_int_t)report.payload_bytes, "code_bytes", (json_int_t)code_bytes, "variants_bytes",
+	    (json_int_t)variants_bytes(),
 	    "code_sha256", code_sha256, "total_bytes", (json_int_t)(code_bytes + bytes), "cap_bytes", (json_int_t)cap,
 	    "within_cap", code_bytes + bytes <= (uint64_t)cap, "tensors", tensor_table(p, &report),
 	    "roundtrip_max_error", jsonio_real(report.max_error))));

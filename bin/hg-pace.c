@@ -69,7 +69,8 @@ begin(struct pace *x, const char *path, int *code)
 		x->recipe.threads = proc_cpus();
 	if ((x->data = dataset_open(jsonio_text(x->run.spec.json, "data.dir", ""), &f)) == NULL ||
 	    (x->micro_batch = recipe_micro_batch(&x->recipe, proc_memory_available())) == 0 ||
-	    (x->loader = loader_open(&x->data->train, (uint32_t)x->recipe.config.vocab_size, x->micro_batch, &f)) == NULL) {
+	    (x->loader = loader_open(&x->data->train, (uint32_t)x->recipe.config.vocab_size, x->micro_batch,
+	    &f)) == NULL) {
 		*code = f.kind != FAULT_NONE ? fault_exit(f.kind) : HG_EXIT_SYSTEM;
 		return (-1);
 	}
@@ -127,7 +128,8 @@ print(struct pace *x)
 	if (cap > 0)
 		fit = floor(MARGIN * (double)cap / ((median + p90) / 2));
 	out = json_pack("{s:o, s:o, s:i, s:o, s:o, s:o, s:I}", "step_ms", jsonio_real(median), "step_ms_p90",
-	    jsonio_real(p90), "steps", x->steps, "tokens_per_s", jsonio_real((double)x->recipe.batch_tokens * 1e3 / median),
+	    jsonio_real(p90), "steps", x->steps, "tokens_per_s",
+	    jsonio_real((double)x->recipe.batch_tokens * 1e3 / median),
 	    "cap_ms", cap > 0 ? json_integer(cap) : json_string("none"), "iterations",
 	    cap > 0 ? json_integer((json_int_t)fit) : json_null(), "micro_batch_tokens", (json_int_t)x->micro_batch);
 	if (out == NULL || (line = jsonio_line(out)) == NULL) {
@@ -138,7 +140,8 @@ print(struct pace *x)
 	free(line);
 	json_decref(out);
 	if (cap > 0 && fit < 1) {
-		say_error("a step takes %.0f ms: not even one fits in budget.max_wallclock_ms=%lld", median, (long long)cap);
+		say_error("a step takes %.0f ms: not even one fits in budget.max_wallclock_ms=%lld", median,
+		    (long long)cap);
 		return (HG_EXIT_NO);
 	}
 	return (HG_EXIT_DONE);

@@ -133,7 +133,8 @@ work(struct stage_work *w, void *arg)
 	text.n = 0;
 	if (str_puts(&text, prompt) == -1 || str_add(&text, clean.p, clean.n) == -1)
 		return (-1);
-	body = json_pack("{s:s, s:s, s:o, s:s%, s:s%, s:s, s:o, s:I}", "artifact_sha256", jsonio_text(export, "artifact.sha256", ""), "prompt", prompt,
+	body = json_pack("{s:s, s:s, s:o, s:s%, s:s%, s:s, s:o, s:I}", "artifact_sha256", jsonio_text(export,
+	    "artifact.sha256", ""), "prompt", prompt,
 	    "tokens", ids, "text", text.p, text.n, "generated", clean.n == 0 ? "" : clean.p, clean.n, "termination",
 	    end == GENERATE_STOP ? "bos" : "length", "temperature", jsonio_real(law.temperature), "seed",
 	    (json_int_t)law.seed);

@@ -18,7 +18,8 @@ ls -l "$top/gcide.txt"
 
 say "hg-data: tokenizer, shards, dataset.json"
 hg-data -v "${DEMO_VOCAB:-1024}" -n "${DEMO_DOCS:-5000}" -f para -o "$top/data" "$top/gcide.txt"
-jq -c '{train: (.train | {documents, tokens}), val: (.val | {documents, tokens, bytes, raw_bytes})}' "$top/data/dataset.json"
+jq -c '{train: .train | {documents, tokens}, val: .val | {documents, tokens, bytes, raw_bytes}}' \
+	"$top/data/dataset.json"
 
 # One setting differs.  DEMO_MS, DEMO_DOCS and DEMO_VOCAB shrink the demo for tests.
 for setting in train.matrix_lr=0.04 train.matrix_lr=0.02; do
@@ -39,7 +40,7 @@ printf '%-10s %6s %9s %8s %10s %-26s %s\n' run steps tokens/s val_bpb bytes clas
 for run in "$top"/runs/demo*; do
 	[ -f "$run/artifact_score_summary.json" ] || continue
 	jq -rs '[.[0].run_id, .[0].steps, (.[0].tokens_per_s | round), .[1].val_bpb, .[1].artifact_bytes,
-		(.[2].class + (if .[2].reason then ": " + .[2].reason else "" end)), (.[2].verdict.delta // "-")] | @tsv' \
+		(.[2].class + ": " + .[2].reason), (.[2].verdict.delta // "-")] | @tsv' \
 		"$run/training_report.json" "$run/artifact_score_summary.json" "$run/classification.json" |
 		awk -F '\t' '{ printf "%-10s %6d %9d %8.4f %10d %-26s %s\n", $1, $2, $3, $4, $5, $6, $7 }'
 done

@@ -35,7 +35,8 @@ tally_open(const struct dataset *d, uint64_t documents, struct fault *f)
 	uint64_t i;
 
 	if (documents > d->val.documents) {
-		fault_set(f, FAULT_INVALID, "eval.docs", "fewer validation documents than that", "at most as many as there are");
+		fault_set(f, FAULT_INVALID, "eval.docs", "fewer validation documents than that",
+		    "at most as many as there are");
 		return (NULL);
 	}
 	if ((t = calloc(1, sizeof(*t))) == NULL) {

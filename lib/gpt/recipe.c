@@ -155,7 +155,7 @@ recipe_micro_batch(const struct recipe *r, uint64_t memory_bytes)
 
 	if (r->micro_batch_tokens != 0)
 		return (r->micro_batch_tokens);
-	/* More than 64 Ki tokens a pass gains nothing anywhere, and unknown memory is taken as enough for one sequence. */
+	/* More than 64 Ki tokens a pass gains nothing, and unknown memory is taken as enough for one sequence. */
 	for (batch = sequences; batch > 1; batch--) {
 		if (sequences % batch != 0 || batch * r->seq_len > 65536)
 			continue;

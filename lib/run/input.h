@@ -32,7 +32,7 @@ int input_receipt(struct stage_work *w, enum stage s, json_t **receipt, char sha
  */
 int input_open(struct stage_work *w, const char *name, int64_t bytes, const char *sha256);
 
-/* -1 for a file that could not be understood: input_invalid with what was said last, unless errno tells of the system. */
+/* -1 for a file that was not understood: input_invalid with what was said last, unless errno tells of the system. */
 int input_broken(struct stage_work *w);
 
 /**

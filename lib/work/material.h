@@ -21,7 +21,7 @@ int material_fault(struct stage_work *w, const struct fault *f);
 /* The refusal for a model that could not be opened on ${backend}, by errno as model_open leaves it. */
 int material_model(struct stage_work *w, const char *backend);
 
-/* The data directory that the spec names, its dataset.json the very one, ${parts} (DATASET_*) verified. Owns: the caller. */
+/* The data directory that the spec names, its very dataset.json, ${parts} (DATASET_*) verified. Owns: the caller. */
 int material_data(struct stage_work *w, unsigned parts, struct dataset **d);
 
 /**

@@ -60,10 +60,12 @@ open_inputs(struct work *x)
 		return (-1);
 	sha256 = jsonio_text(x->export, "training_report_sha256", "");
 	if (strcmp(sha256, x->training_sha256) != 0)
-		return (stage_refuse(x->w, REFUSAL_INPUT_WRONG_DIGEST, json_string(x->training_sha256), json_string(sha256),
+		return (stage_refuse(x->w, REFUSAL_INPUT_WRONG_DIGEST, json_string(x->training_sha256),
+		    json_string(sha256),
 		    "'%s' is not the one that was exported", rundir_stages[STAGE_TRAIN].receipt));
 	if (jsonio_i64(x->training, "steps", 0) < 1)
-		return (stage_refuse(x->w, REFUSAL_NO_STEPS_TRAINED, json_integer(0), json_integer(1), "no step was trained"));
+		return (stage_refuse(x->w, REFUSAL_NO_STEPS_TRAINED, json_integer(0), json_integer(1),
+		    "no step was trained"));
 	if (material_data(x->w, DATASET_VAL | DATASET_TOKENIZER, &x->data) == -1 ||
 	    material_tokenizer(x->w, x->data->tokenizer_sha256, &x->artifact) == -1)
 		return (-1);
@@ -84,12 +86,14 @@ static int
 open_score(struct work *x)
 {
 	struct recipe *c = &x->recipe;
-	struct model_args margs = { .config = &x->artifact.config, .use = MODEL_SCORE, .backend = c->backend, .isa = c->isa,
+	struct model_args margs = { .config = &x->artifact.config, .use = MODEL_SCORE, .backend = c->backend,
+	    .isa = c->isa,
 		.arith = c->eval_arith, .max_seq = c->eval_seq_len, .max_passes = 1 };
 	struct score_args args = { .source = read_stream, .cookie = x };
 
 	if (score_law_parse(c->eval_mode, c->eval_seq_len, &args.law) == -1)
-		return (stage_refuse(x->w, REFUSAL_EVAL_LAW_UNSUPPORTED, json_string(c->eval_mode), NULL, "%s", say_last()));
+		return (stage_refuse(x->w, REFUSAL_EVAL_LAW_UNSUPPORTED, json_string(c->eval_mode), NULL, "%s",
+		    say_last()));
 	margs.threads = c->threads;
 	margs.max_batch = PART_IDS / c->eval_seq_len > 1 ? PART_IDS / c->eval_seq_len : 1;
 	if ((x->m = model_open(&margs)) == NULL)
@@ -126,7 +130,8 @@ open_notes(struct work *x)
 	identity(x, line);
 	first = strlen(line);
 	if ((text = file_read(x->r->fd, RUNDIR_SCORE_RESUME, (size_t)1 << 30, &n)) != NULL) {
-		if (n > first && memcmp(text, line, first) == 0 && tally_resume(x->y, text + first, n - first, &x->part) == 0 &&
+		if (n > first && memcmp(text, line, first) == 0 && tally_resume(x->y, text + first, n - first,
+		    &x->part) == 0 &&
 		    x->part > 0) {
 			x->resumes = 1;
 			say_note("going on from part %llu of %llu", (unsigned long long)x->part,
@@ -182,8 +187,10 @@ post(struct work *x, uint64_t place, int last)
 		return;
 	x->posted_ns = now;
 	tally_total(x->y, &sum);
-	stage_progress(x->w, (int64_t)x->part, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I}", "phase",
-	    last ? "done" : "score", "part", (json_int_t)x->part, "parts", (json_int_t)score_parts(x->s), "documents", (json_int_t)sum.documents, "documents_expected",
+	stage_progress(x->w, (int64_t)x->part, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I}",
+	    "phase",
+	    last ? "done" : "score", "part", (json_int_t)x->part, "parts", (json_int_t)score_parts(x->s), "documents",
+	    (json_int_t)sum.documents, "documents_expected",
 	    (json_int_t)tally_expected(x->y, score_targets(x->s)), "tokens", (json_int_t)sum.tokens, "tokens_expected",
 	    (json_int_t)score_targets(x->s), "val_loss", jsonio_real(sum.nats / (double)sum.tokens), "tokens_per_s",
 	    jsonio_real(rate), "eta_ms", eta >= 0 ? json_integer(eta) : json_null(), "elapsed_ms",
@@ -295,8 +302,9 @@ results(struct work *x)
 	    "backend", model_backend(x->m), "isa", model_isa(x->m), "arith", recipe_arith_name(model_arith(x->m)),
 	    "threads", (json_int_t)executed_threads(x->m, x->recipe.threads), "resumes", (json_int_t)x->resumes,
 	    "claim_boundary", "Compares only with scores under the same eval law on the same validation text; across "
-	    "tokenizers only val_bpb_raw does. Not comparable with published FineWeb figures unless val_raw_sha256 is theirs.",
-	    "score_ms", (json_int_t)ms, "tokens_per_s", jsonio_real((double)x->here / (double)(ms > 0 ? ms : 1) * 1e3))) == -1)
+	    "tokenizers only val_bpb_raw does. Not with published FineWeb figures unless val_raw_sha256 is theirs.",
+	    "score_ms", (json_int_t)ms, "tokens_per_s",
+	    jsonio_real((double)x->here / (double)(ms > 0 ? ms : 1) * 1e3))) == -1)
 		return (NULL);
 	receipt = json_pack("{s:o, s:o, s:o, s:b, s:I, s:O, s:O, s:O}", "val_loss", jsonio_real(loss),
 	    "val_bpb", jsonio_real(bpb), "val_bpb_raw", real_or_null(raw_known, raw), "partial", partial,
@@ -327,7 +335,8 @@ scoring_work(struct stage_work *w, void *arg)
 int
 scoring_compare(void *arg, const struct rundir *r, int outputs, const json_t *delivered)
 {
-	static const char *const keys[] = { "val_loss", "val_bpb", "val_bpb_raw", "tokens", "bytes", "documents", "docs_sha256",
+	static const char *const keys[] = { "val_loss", "val_bpb", "val_bpb_raw", "tokens", "bytes", "documents",
+	    "docs_sha256",
 		"artifact_sha256", "dataset_sha256", "tokenizer_sha256", "eval_sha256", "val_raw_sha256" };
 	const json_t *again = json_object_get(delivered, "report");
 	json_t *recorded, *differ = json_array(), *out;
@@ -338,7 +347,8 @@ scoring_compare(void *arg, const struct rundir *r, int outputs, const json_t *de
 	(void)arg, (void)outputs;
 	if (contract_read(r->fd, RUNDIR_SCORE_REPORT, "score_report", NULL, &recorded) == -1) {
 		if (errno == ENOENT)
-			say_error("'%s/%s' is not there: score it first: hg-score %s", r->path, RUNDIR_SCORE_REPORT, r->path);
+			say_error("'%s/%s' is not there: score it first: hg-score %s", r->path, RUNDIR_SCORE_REPORT,
+			    r->path);
 		return (errno == ENOENT ? HG_EXIT_PENDING : errno == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 	}
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)

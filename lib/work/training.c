@@ -91,7 +91,8 @@ post(struct train *x, const char *phase)
 	    "eta_ms", per_step > 0 ? json_integer((json_int_t)left) : json_null(),
 	    "elapsed_ms", (json_int_t)((now - x->began_ns) / 1000000)));
 	say_progress("%s: step %llu of %llu, loss %.4f, %.0f tokens/s, %.0f s left", phase, (unsigned long long)steps,
-	    (unsigned long long)s->iterations, x->loss, per_step > 0 ? (double)x->recipe.batch_tokens * 1e3 / per_step : 0,
+	    (unsigned long long)s->iterations, x->loss,
+	    per_step > 0 ? (double)x->recipe.batch_tokens * 1e3 / per_step : 0,
 	    left / 1e3);
 }
 
@@ -149,7 +150,8 @@ save(struct train *x)
 	struct atomfile *out;
 	json_t *extra;
 
-	if ((extra = json_pack("{s:s, s:s}", "run_uid", x->r->spec.run_uid, "spec_sha256", x->r->spec.text_sha256)) == NULL)
+	if ((extra = json_pack("{s:s, s:s}", "run_uid", x->r->spec.run_uid, "spec_sha256",
+	    x->r->spec.text_sha256)) == NULL)
 		return (-1);
 	put_number(extra, "clock_ns", x->clock_ns);
 	put_number(extra, "cpu_ms", x->cpu_ms);
@@ -234,7 +236,8 @@ resume(struct train *x, json_t **extra)
 	if (strcmp(jsonio_text(*extra, "run_uid", ""), x->r->spec.run_uid) != 0 ||
 	    strcmp(jsonio_text(*extra, "spec_sha256", ""), x->r->spec.text_sha256) != 0)
 		return (stage_refuse(x->w, REFUSAL_INPUT_WRONG_DIGEST, json_string(jsonio_text(*extra, "run_uid", "")),
-		    json_string(x->r->spec.run_uid), "'%s' is of another run or spec: remove it to begin anew", RUNDIR_RESUME));
+		    json_string(x->r->spec.run_uid), "'%s' is of another run or spec: remove it to begin anew",
+		    RUNDIR_RESUME));
 	x->clock_ns = get_number(*extra, "clock_ns");
 	x->cpu_ms = get_number(*extra, "cpu_ms");
 	x->before_ms = get_number(*extra, "wallclock_ms");
@@ -244,7 +247,8 @@ resume(struct train *x, json_t **extra)
 	x->best = get_real(*extra, "best", INFINITY);
 	x->loss = get_real(*extra, "loss", NAN);
 	/* What the metrics show beyond the resume point is what the kill cost. */
-	x->lost_ms = get_number(*extra, "lost_ms") + journal_last_ms(&x->metrics, (int64_t)clock_ms(x)) - (int64_t)clock_ms(x);
+	x->lost_ms = get_number(*extra, "lost_ms") + journal_last_ms(&x->metrics,
+	    (int64_t)clock_ms(x)) - (int64_t)clock_ms(x);
 	return (1);
 }
 
@@ -266,7 +270,8 @@ open_model(struct train *x)
 {
 	struct recipe *c = &x->recipe;
 
-	if ((x->loader = loader_open(&x->data->train, (uint32_t)c->config.vocab_size, x->micro_batch, &x->fault)) == NULL)
+	if ((x->loader = loader_open(&x->data->train, (uint32_t)c->config.vocab_size, x->micro_batch,
+	    &x->fault)) == NULL)
 		return (material_fault(x->w, &x->fault));
 	if (recipe_open(c, x->micro_batch, take_span, x, &x->m, &x->t) == -1)
 		return (material_model(x->w, c->backend));
@@ -320,7 +325,8 @@ validate(struct train *x)
 	if ((y = tally_open(x->data, x->recipe.eval_docs, &x->fault)) == NULL)
 		return (material_fault(x->w, &x->fault));
 	if (score_law_parse(x->recipe.eval_mode, x->recipe.eval_seq_len, &args.law) == -1) {
-		stage_refuse(x->w, REFUSAL_EVAL_LAW_UNSUPPORTED, json_string(x->recipe.eval_mode), NULL, "%s", say_last());
+		stage_refuse(x->w, REFUSAL_EVAL_LAW_UNSUPPORTED, json_string(x->recipe.eval_mode), NULL, "%s",
+		    say_last());
 		goto err0;
 	}
 	args.windows = x->micro_batch / x->recipe.eval_seq_len;
@@ -365,7 +371,8 @@ step(struct train *x, double scale, double *grad_norm)
 	x->clock_ns += clock_mono_ns() - start;
 	x->cpu_ms += proc_cpu_ms(0) - cpu;
 	if (rc == TRAINER_DIVERGED)
-		return (stage_refuse(x->w, REFUSAL_LOSS_DIVERGED, jsonio_real(result.loss), json_string("a finite loss"),
+		return (stage_refuse(x->w, REFUSAL_LOSS_DIVERGED, jsonio_real(result.loss),
+		    json_string("a finite loss"),
 		    "step %llu: the loss or the gradient is not finite", (unsigned long long)trainer_steps(x->t)));
 	if (rc == -1)
 		return (material_fault(x->w, &x->fault));
@@ -387,7 +394,8 @@ check_pace(struct train *x)
 		return (0);
 	return (stage_refuse(x->w, REFUSAL_MIN_STEPS_UNREACHABLE, json_integer((json_int_t)projected),
 	    json_integer((json_int_t)x->recipe.min_steps),
-	    "a step takes %.0f ms, so %.0f steps fit in budget.max_wallclock_ms=%.0f, and train.min_steps=%llu", per_step,
+	    "a step takes %.0f ms, so %.0f steps fit in budget.max_wallclock_ms=%.0f, and train.min_steps=%llu",
+	    per_step,
 	    projected, cap, (unsigned long long)x->recipe.min_steps));
 }
 
@@ -420,7 +428,8 @@ run_steps(struct train *x)
 	}
 	say_progress_end();
 	if (n == 0)
-		return (stage_refuse(x->w, REFUSAL_NO_STEPS_TRAINED, json_integer(0), json_integer(1), "no step was trained"));
+		return (stage_refuse(x->w, REFUSAL_NO_STEPS_TRAINED, json_integer(0), json_integer(1),
+		    "no step was trained"));
 	if (n < c->min_steps)
 		return (stage_refuse(x->w, REFUSAL_MIN_STEPS_UNREACHABLE, json_integer((json_int_t)n),
 		    json_integer((json_int_t)c->min_steps), "the cap passed after %llu steps", (unsigned long long)n));
@@ -495,9 +504,11 @@ receipt(struct train *x)
 	if (json_object_update_new(v, json_pack("{s:o, s:o, s:I, s:b, s:o, s:o, s:o, s:o, s:I}",
 	    "step_ms_mean", jsonio_real(ms / (double)steps),
 	    "tokens_per_s", jsonio_real((double)steps * (double)x->recipe.batch_tokens / ms * 1e3),
-	    "cpu_ms", (json_int_t)x->cpu_ms, "starved", executed_starved(x->m, x->recipe.threads, x->cpu_ms, ms), "final_train_loss", jsonio_real(x->loss),
+	    "cpu_ms", (json_int_t)x->cpu_ms, "starved", executed_starved(x->m, x->recipe.threads, x->cpu_ms, ms),
+	    "final_train_loss", jsonio_real(x->loss),
 	    "best_train_loss", jsonio_real(x->best), "val_loss", jsonio_real(x->val_loss),
-	    "val_bpb", jsonio_real(x->val_bpb), "peak_memory_bytes", (json_int_t)proc_peak_memory())) == -1 || executed_system(x->m, x->recipe.threads, x->recipe.lane, v) == -1 ||
+	    "val_bpb", jsonio_real(x->val_bpb), "peak_memory_bytes", (json_int_t)proc_peak_memory())) == -1 ||
+	    executed_system(x->m, x->recipe.threads, x->recipe.lane, v) == -1 ||
 	    json_object_update_new(v, json_pack("{s:s, s:s, s:I, s:o, s:o}", "code_sha256", code_sha256,
 	    "stop_reason", steps >= s->iterations ? "iterations" : "wallclock", "resumes", (json_int_t)x->resumes,
 	    "checkpoint", executed_file(stage_outputs(x->w), RUNDIR_CHECKPOINT), "metrics", metrics)) == -1) {
@@ -551,7 +562,8 @@ training_work(struct stage_work *w, void *arg)
 		x.recipe.threads = proc_cpus();
 	if (x.recipe.val_every != 0)
 		parts |= DATASET_VAL | DATASET_TOKENIZER;
-	if (read_replay(&x) == -1 || material_data(w, parts, &x.data) == -1 || journal_open(&x.metrics, x.r->fd) == -1 ||
+	if (read_replay(&x) == -1 || material_data(w, parts, &x.data) == -1 || journal_open(&x.metrics,
+	    x.r->fd) == -1 ||
 	    choose_micro_batch(&x) == -1 || open_model(&x) == -1 || (going_on = resume(&x, &extra)) == -1)
 		return (-1);
 	if (going_on)
@@ -560,7 +572,8 @@ training_work(struct stage_work *w, void *arg)
 		return (-1);
 	if (journal_cut(&x.metrics) == -1)
 		return (errno != ENODATA ? -1 : stage_refuse(w, REFUSAL_INPUT_TRUNCATED, NULL,
-		    json_integer((json_int_t)x.metrics.bytes), "'%s' is shorter than '%s' counts on: remove both to begin anew",
+		    json_integer((json_int_t)x.metrics.bytes),
+		    "'%s' is shorter than '%s' counts on: remove both to begin anew",
 		    RUNDIR_METRICS, RUNDIR_RESUME));
 	x.saved_ns = clock_mono_ns();
 	if (run_steps(&x) == -1)
