@@ -56,6 +56,15 @@ $(EMU)/bench: $(EMU)/bench.o $(EMU_OBJS) $(ALL_LIBS)
 
 units: $(EMU)/bench
 
+# The tools that compute, with an emulated card in reach of system.backend=cuda.
+EMU_TOOLS := hg-train hg-export hg-prompt hg-score
+$(EMU_TOOLS:%=$(EMU)/bin/%): $(EMU)/bin/%: $(B)/bin/%.o $(EMU_OBJS) $(ALL_LIBS)
+	@mkdir -p $(@D)
+	$(call say,LD)
+	$(Q)$(CXX) $(EMU_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+units: $(EMU_TOOLS:%=$(EMU)/bin/%)
+
 # Bugs planted into the kernels must turn the tests red.
 $(B)/plant: cuda/plant.sh $(B)/unit/cuda_ops
 	$(Q)printf '#!/bin/sh\nexport CXX="%s" CXXFLAGS="%s" LINK="%s"\nexec cuda/plant.sh "%s" "$$@"\n' \

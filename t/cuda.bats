@@ -13,6 +13,36 @@ golden() {
 	[[ "${lines[-1]}" == *" compared, 0 failed, "* ]]
 }
 
+# near FILE_A FILE_B KEY: two receipts' numbers, 1e-4 apart at most.
+near() {
+	jq -ne --slurpfile a "$1" --slurpfile b "$2" "(\$a[0]$3 - \$b[0]$3) | fabs < 1e-4"
+}
+
+# Train, export, prompt and score one spec on ref and on cuda.
+both_ways() {
+	export DATA=$BATS_TEST_TMPDIR/data HOMEGOLF_LANES=$BATS_TEST_TMPDIR/lanes
+	cd "$BATS_TEST_TMPDIR"
+	tiny_data "$DATA" 2> /dev/null
+	mkdir runs
+	for backend in ref cuda; do
+		tiny_spec "runs/$backend" system.backend="$backend" train.iterations=5
+		hg-train "runs/$backend"
+		hg-export "runs/$backend"
+		hg-prompt "runs/$backend" > "$backend.text"
+		hg-score "runs/$backend"
+	done
+	[ "$(jq -r .backend runs/cuda/training_report.json)" = cuda ]
+	[ "$(jq -r .backend runs/cuda/artifact_score_report.json)" = cuda ]
+	near runs/{ref,cuda}/training_report.json .final_train_loss
+	near runs/{ref,cuda}/artifact_score_summary.json .val_loss
+	[ -s cuda.text ]
+}
+
+@test "one spec trains, prompts and scores to the same numbers on ref and on emulated CUDA" {
+	PATH=$HG_BUILD/emu/bin:$PATH
+	both_ways
+}
+
 @test "emulated CUDA meets the golden vectors of a tied model with grouped heads, in fp32 and bf16" {
 	golden tiny_tied fp32
 	golden tiny_tied bf16
@@ -70,6 +100,12 @@ golden() {
 	[ "$(grep -c 'nvidia-smi' <<<"$stderr")" -eq 1 ]
 	[[ "$stderr" == *"system.backend=cpu"* ]]
 	[[ "$output" != *" ok"* ]]
+}
+
+# bats test_tags=gpu
+@test "on a card, one spec trains, prompts and scores to the same numbers as on ref" {
+	need_card
+	both_ways
 }
 
 # bats test_tags=gpu
