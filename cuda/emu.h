@@ -218,6 +218,8 @@ void emu_inside(const void *p, size_t n, const char *what);
 /* Queue a grid; ${body} is the kernel with its arguments bound, run once by every thread. */
 void emu_launch(const char *name, dim3 grid, unsigned threads, size_t shared, cudaStream_t stream, work body);
 
+#include "shuffled.cuh"
+
 /* --- what card.cuh defines for a real card ----------------------------------- */
 
 template <typename X>
@@ -243,7 +245,11 @@ device_mma(float c[4], const uint32_t a[4], const uint32_t b[2])
 static inline void
 device_mma(float c[4], const float2 a[4], const float2 b[2])
 {
+#ifdef EMU_SHUFFLED	/* the card's own way, slowly: plant.sh runs it once */
+	shuffled_mma(c, a, b);
+#else
 	emu_mma_float(c, a, b);
+#endif
 }
 
 static inline uint32_t

@@ -39,6 +39,21 @@ plant() {
 	fi
 }
 
+# The other way round: a unit built unchanged, but for a flag, passes; so what turns red is the planted bug.
+sound() {
+	unit=$1 what=$2 flag=$3
+	[ -z "$only" ] || [ "$only" = sound ] || return 0
+	n=$((n + 1))
+	# shellcheck disable=SC2086
+	if $CXX $CXXFLAGS $flag -x c++ -c -o "$work/unit.o" "cuda/$unit.cu" &&
+	    $CXX -pthread -o "$work/ops" "$build/emu/c/t/unit/cuda_ops.o" "$build/emu/c/lib/gpt/ops.o" "$work/unit.o" \
+	    "$build/emu/libhg-cuda.a" $LINK && timeout 300 "$work/ops" -1 >"$work/out" 2>&1; then
+		report ok "$what: all is well"
+	else
+		report "not ok" "$what: $(head -n 1 "$work/out")"
+	fi
+}
+
 barrier='/__syncthreads/d'
 
 plant attention.cu attention "no barrier before the next keys are loaded" "/int k0 = 0/,/load_tile/ { $barrier; }"
@@ -63,5 +78,6 @@ plant mma.cuh attention_grad "a fragment from the wrong column" \
     's/lane_id() % 4 \* 2 \* stride + lane_id() \/ 4/lane_id() \/ 4 * stride + lane_id() % 4 * 2/'
 plant muon.cu muon "momentum of the wrong matrix" '0,/batch.p\[blockIdx.y\].momentum;/s//batch.p[0].momentum;/'
 plant head.cu head "the slope of the cap left out" 's/scale \* p \* (1.0f - part \* part)/scale * p/'
+sound attention_grad "the float32 matrix unit by shuffles, as on a card" -DEMU_SHUFFLED
 echo "1..$n"
 exit "$failed"
