@@ -180,6 +180,10 @@ demo: deps
 	@$(MAKE) --no-print-directory -j2 all
 	PATH="$(CURDIR)/bin:$$PATH" sh examples/demo.sh
 
+# Speed, share of the machine's own product rate, memory; beside the peer where torch is (PYTHON=...).
+bench: all
+	sh t/bench.sh
+
 behaviours:
 	@for n in $$(seq 1 62); do \
 		grep -qE "test_tags=.*\\bb$$n\\b" t/*.bats || echo b$$n; \
