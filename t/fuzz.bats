@@ -11,6 +11,7 @@ load helper
 		[ ! -d "seeds/$target" ] || set -- "seeds/$target"
 		[ ! -d "$HG_TOP/t/fuzz/found/$target" ] || set -- "$@" "$HG_TOP/t/fuzz/found/$target"
 		[ "$target" != fuzz-json ] || set -- "$@" "$HG_TOP"/contracts/*.valid "$HG_TOP"/contracts/*.invalid
+		[ "$target" != fuzz-ledger ] || set -- "$@" "$HG_TOP"/contracts/ledger_row.valid
 		run "$HG_BUILD/fuzz/$target" -m "${FUZZ_ROUNDS:-300}" "$@"
 		echo "$target: $output"
 		[ "$status" -eq 0 ]

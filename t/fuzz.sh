@@ -38,6 +38,7 @@ for target; do
 	done
 	case $target in
 	fuzz-json) set -- "$@" "$top"/contracts/*.valid "$top"/contracts/*.invalid ;;
+	fuzz-ledger) set -- "$@" "$top"/contracts/ledger_row.valid "$top"/contracts/ledger_row.invalid ;;
 	esac
 	# A target is asked about what it does with 64 KiB at most: larger files only repeat themselves.
 	"$programs/$target" -max_total_time="$seconds" -max_len=65536 -timeout=10 -rss_limit_mb=1024 -close_fd_mask=2 \
