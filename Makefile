@@ -59,7 +59,7 @@ hg-retry_USES := run base
 hg-classify_USES := judge run base
 hg-ledger_USES := judge run base
 TOOLS := $(notdir $(basename $(wildcard bin/hg-*.c)))
-SCRIPTS := hg-run
+SCRIPTS := hg-run hg-confirm
 
 # Unit programs print TAP; check programs are used by tests and by hand.
 UNITS := $(basename $(notdir $(wildcard t/unit/*.c)))
@@ -159,7 +159,7 @@ check: deps
 		prove -j2 --exec t/run $(sort $(wildcard t/*.bats)) $(UNITS:%=$(B)/unit/%)
 
 lint:
-	shellcheck $(wildcard bin/hg-run examples/*.sh t/run t/*.sh .ci/run)
+	shellcheck $(wildcard bin/hg-run bin/hg-confirm examples/*.sh t/run t/*.sh .ci/run)
 	mandoc -T lint -W warning $(wildcard man/*.[157])
 
 # Faults injected into every tool at every system call: FAULTS=n bounds each scenario and mode, SECONDS=n the whole,

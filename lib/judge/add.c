@@ -41,7 +41,7 @@ reference_name(const struct ledger *l, uint64_t group)
 	return (name);
 }
 
-static json_t *
+static void
 findings_text(const json_t *findings, struct str *s)
 {
 	const json_t *f;
@@ -51,10 +51,9 @@ findings_text(const json_t *findings, struct str *s)
 		(void)str_printf(s, "%s%s", i == 0 ? "" : "; ", jsonio_text(f, "detail", ""));
 	if (s->n == 0)
 		(void)str_puts(s, "evidence is missing");
-	return (NULL);
 }
 
-json_t *
+static json_t *
 add_verdict(const struct book *b, const json_t *run, const char *incumbent, unsigned spent, struct verdict *out)
 {
 	struct book_fact f;
@@ -216,16 +215,51 @@ next_step(const struct ledger *l, const char *path, const json_t *run, const str
 	return (next);
 }
 
+json_t *
+add_judged(struct ledger *l, json_t *run, struct verdict *v)
+{
+	const struct book_plan *plan;
+	const struct book_fact *pf;
+	struct book_fact f;
+	char hex[SHA256_HEX_SIZE], *incumbent;
+	json_t *row, *part;
+	unsigned slot;
+
+	row_run_fact(run, &f);
+	incumbent = reference_name(l, f.group);
+	if ((row = ledger_begin(l, BOOK_RUN)) == NULL)
+		goto err0;
+	json_object_set(row, "run", run);
+	if ((part = add_verdict(&l->book, run, incumbent, book_spent(&l->book), v)) == NULL)
+		goto err1;
+	json_object_set_new(row, "verdict", part);
+	json_object_set_new(part, "plan_sha256", json_null());
+	if ((plan = v->reason == VERDICT_SLOT ? book_slot(&l->book, &f, &slot) : NULL) != NULL) {
+		if ((pf = book_row(&l->book, plan->row)) == NULL || ledger_digest(l, pf, hex) == -1)
+			goto err1;
+		json_object_set_new(part, "plan_sha256", json_string(hex));
+	}
+	if ((part = incumbent_after(l, row, &f, v)) == NULL)
+		goto err1;
+	json_object_set_new(row, "incumbent_after", part);
+	free(incumbent);
+	return (row);
+err1:
+	json_decref(row);
+err0:
+	free(incumbent);
+	say_error("cannot judge '%s'", jsonio_text(run, "run_id", "?"));
+	return (NULL);
+}
+
 /* Everything about a run but the appending. */
 static int
 prepare(struct ledger *l, const char *path, int preview, struct add *out, struct book_fact *f)
 {
 	const struct book_fact *same, *before;
-	const struct book_plan *plan;
 	struct verdict v;
-	char hex[SHA256_HEX_SIZE], *incumbent = NULL;
-	json_t *run = NULL, *row, *part;
-	unsigned slot;
+	char hex[SHA256_HEX_SIZE];
+	json_t *run = NULL, *row;
 	int rc = -1;
 
 	memset(out, 0, sizeof(*out));
@@ -238,13 +272,11 @@ prepare(struct ledger *l, const char *path, int preview, struct add *out, struct
 		if (strcmp(jsonio_text(row, "run.run_uid", ""), jsonio_text(run, "run_uid", "")) == 0) {
 			out->already = (uint64_t)jsonio_i64(row, "row", 0);
 			out->row = row;
-			/* The row stands; what is asked next is asked of today. */
-			if ((part = add_verdict(&l->book, run, NULL, 0, &v)) != NULL)
-				json_decref(part);
+			v = verdict_none();
 			v.klass = (enum verdict_class)same->klass;
 			v.reason = (enum verdict_reason)same->reason;
-			out->next = next_step(l, path, run, &v);
-			rc = 0;
+			if ((out->next = next_step(l, path, run, &v)) != NULL)
+				rc = 0;
 			goto err0;
 		}
 		json_decref(row);
@@ -258,33 +290,9 @@ prepare(struct ledger *l, const char *path, int preview, struct add *out, struct
 			goto err0;
 		json_object_set_new(run, "supersedes", json_string(hex));
 	}
-	incumbent = reference_name(l, f->group);
-	if ((out->row = ledger_begin(l, BOOK_RUN)) == NULL ||
-	    (part = add_verdict(&l->book, run, incumbent, book_spent(&l->book), &v)) == NULL) {
-		errno = ENOMEM;
-		say_errno("cannot judge '%s'", path);
-		goto err0;
-	}
-	json_object_set(out->row, "run", run);
-	if ((plan = v.reason == VERDICT_SLOT ? book_slot(&l->book, f, &slot) : NULL) != NULL) {
-		const struct book_fact *pf = book_row(&l->book, plan->row);
-
-		if (pf == NULL || ledger_digest(l, pf, hex) == -1) {
-			json_decref(part);
-			goto err0;
-		}
-		json_object_set_new(part, "plan_sha256", json_string(hex));
-	} else
-		json_object_set_new(part, "plan_sha256", json_null());
-	json_object_set_new(out->row, "verdict", part);
-	if ((part = incumbent_after(l, out->row, f, &v)) == NULL)
-		goto err0;
-	json_object_set_new(out->row, "incumbent_after", part);
-	if ((out->next = next_step(l, path, run, &v)) == NULL)
-		goto err0;
-	rc = 0;
+	if ((out->row = add_judged(l, run, &v)) != NULL && (out->next = next_step(l, path, run, &v)) != NULL)
+		rc = 0;
 err0:
-	free(incumbent);
 	json_decref(run);
 	if (rc == -1)
 		add_free(out);

@@ -45,8 +45,11 @@ int add_confirmation(struct ledger *l, const struct book_plan *plan, int given_u
 /* The verdict's row as it is now, without appending it. NULL with errno, said. */
 json_t *add_confirmation_row(struct ledger *l, const struct book_plan *plan, int given_up);
 
-/* The members `verdict` and `incumbent_after` of a run's row, from its member `run`. NULL with errno. */
-json_t *add_verdict(const struct book *b, const json_t *run, const char *incumbent, unsigned spent,
-    struct verdict *out);
+/**
+ * add_judged(l, run, v):
+ * The whole row of a run as it would be now, from its member `run`.
+ * Owns: the caller decrefs.  NULL with errno, said.
+ */
+json_t *add_judged(struct ledger *l, json_t *run, struct verdict *v);
 
 #endif

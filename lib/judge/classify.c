@@ -56,6 +56,22 @@ same_artifact(const struct book *b, const struct book_fact *f, uint64_t config)
 	return (0);
 }
 
+/* Was this seed of the configuration run before, on this lane? Its bits, or nearly, are known then. */
+static int
+same_seed(const struct book *b, const struct book_fact *f)
+{
+	const struct book_fact *x;
+	size_t i;
+
+	for (i = book_count(b); i-- > 0; ) {
+		x = book_fact(b, i);
+		if (x->config == f->config && x->seed == f->seed && x->kind == BOOK_RUN && x->group == f->group &&
+		    x->lane == f->lane && x->klass <= VERDICT_REGRESSION && !x->starved)
+			return (1);
+	}
+	return (0);
+}
+
 /* The first guarded metric in which x is worse than y by more than the tolerance, or -1. */
 static int
 guard_broken(const struct policy *p, const double *x, const double *y)
@@ -131,6 +147,10 @@ classify_run(const struct book *b, const struct book_fact *f, enum verdict_reaso
 	}
 	if (book_slot(b, f, &slot) != NULL) {
 		v.reason = VERDICT_SLOT;
+		return (v);
+	}
+	if (same_seed(b, f)) {
+		v.reason = VERDICT_SAME_SEED;
 		return (v);
 	}
 	if (f->config == g->incumbent) {

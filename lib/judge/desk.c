@@ -12,9 +12,14 @@
 #include "jsonio.h"
 #include "ledger.h"
 #include "num.h"
+#include "plan.h"
+#include "plateau.h"
+#include "promote.h"
+#include "replay.h"
 #include "row.h"
 #include "rundir.h"
 #include "say.h"
+#include "tell.h"
 #include "verify.h"
 
 /* What a subcommand gets: its options' table and its operands after the ledger. */
@@ -389,6 +394,192 @@ verify(const struct request *q)
 	return (verify_ledger(q->ledger, q->arg, q->n));
 }
 
+static int
+replay(const struct request *q)
+{
+
+	return (replay_ledger(q->ledger));
+}
+
+/* --- plans ----------------------------------------------------------------- */
+
+static int
+plan_code(enum plan how)
+{
+
+	return (how == PLAN_NO ? HG_EXIT_NO : how == PLAN_PENDING ? HG_EXIT_PENDING : HG_EXIT_DONE);
+}
+
+/* The number of -n, or 0; -1 after saying what is wrong with it. */
+static int
+seeds_of(const struct request *q, uint64_t most)
+{
+	uint64_t n = 0;
+	const char *text = opt_row(q->table, 'n')->value;
+
+	if (text != NULL && num_u64(text, 2, most, &n) == -1) {
+		say_error("'%s' is no number of seeds from 2 to %llu", text, (unsigned long long)most);
+		return (-1);
+	}
+	return ((int)n);
+}
+
+static void
+print_plan(const json_t *row, int there)
+{
+	const json_t *p = json_object_get(row, "plan");
+	struct str cost = STR_INIT;
+	double sd = jsonio_f64(p, "lane_sd", 0), gain = jsonio_f64(p, "gain_sd", 0);
+	int n = (int)jsonio_i64(p, "seeds_a_side", 0);
+
+	(void)tell_time(&cost, jsonio_i64(p, "cost_ms", 0));
+	printf("row %lld: %s '%s' against '%s', %d fresh seeds a side in turns, confirmation %lld of %lld in"
+	    " campaign '%s'\n",
+	    (long long)jsonio_i64(row, "row", 0), there ? "open already:" : "plan:",
+	    jsonio_text(p, "challenger.run_id", "?"),
+	    jsonio_text(p, "incumbent.run_id", "?"), n, (long long)jsonio_i64(p, "confirmation", 0),
+	    (long long)jsonio_i64(p, "confirmations", 0), jsonio_text(p, "campaign", "?"));
+	printf("At level %.2g a gain of %.1f lane deviations (%.5f) is confirmed with a chance of %.0f %%. Runs:"
+	    " %d, about %s.\n",
+	    jsonio_f64(p, "level", 0), gain, gain * sd, 100 * jsonio_f64(p, "power", 0), 2 * n, cost.p == NULL ?
+	    "?" : cost.p);
+	str_free(&cost);
+}
+
+static int
+give_up(struct ledger *l)
+{
+	const struct book_plan *p;
+	json_t *row = NULL;
+	unsigned slot;
+
+	json_decref(plan_open(l, &p, &slot));
+	if (book_open_plan(&l->book, 0) == NULL) {
+		say_error("no plan is open");
+		return (HG_EXIT_NO);
+	}
+	if (add_confirmation(l, p, 1, &row) == -1)
+		return (ledger_exit(errno));
+	printf("row %lld: %s\n", (long long)jsonio_i64(row, "row", 0), jsonio_text(row, "verdict.text", ""));
+	json_decref(row);
+	return (HG_EXIT_DONE);
+}
+
+static int
+plan(const struct request *q)
+{
+	struct ledger l;
+	enum plan how;
+	json_t *row;
+	int code, n = seeds_of(q, BOOK_SEEDS);
+
+	if (n == -1 || (given(q, 'x') ? q->n != 0 : q->n != 1)) {
+		if (n != -1)
+			say_error("plan takes a RUN, or -x and none");
+		return (HG_EXIT_USAGE);
+	}
+	if (ledger_open(&l, q->ledger, LEDGER_WRITE) == -1)
+		return (ledger_exit(errno));
+	if (given(q, 'x'))
+		code = give_up(&l);
+	else if (plan_confirmation(&l, q->arg[0], (unsigned)n, &how, &row) == -1)
+		code = ledger_exit(errno);
+	else {
+		code = plan_code(how);
+		if (row != NULL) {
+			print_plan(row, how == PLAN_THERE);
+			if (how == PLAN_MADE && jsonio_f64(row, "plan.power", 0) < l.book.policy.confirm.power)
+				say_note("the policy wants a power of %.0f %%: hg-ledger plan -n takes more seeds a"
+				    " side",
+				    100 * l.book.policy.confirm.power);
+		}
+		json_decref(row);
+	}
+	ledger_close(&l);
+	return (code);
+}
+
+static int
+calibrate(const struct request *q)
+{
+	struct ledger l;
+	enum plan how;
+	json_t *row;
+	int code, n = seeds_of(q, 1000);
+
+	if (n == -1)
+		return (HG_EXIT_USAGE);
+	if (ledger_open(&l, q->ledger, LEDGER_WRITE) == -1)
+		return (ledger_exit(errno));
+	if (plan_calibration(&l, q->arg[0], (unsigned)n, &how, &row) == -1)
+		code = ledger_exit(errno);
+	else {
+		code = plan_code(how);
+		if (how == PLAN_THERE)
+			printf("calibrated already\n");
+		else if (row != NULL)
+			printf("row %lld: lane '%s' is calibrated: %zu seeds lie %.5f apart (standard deviation;"
+			    " the true one is between"
+			    " %.5f and %.5f with 95 %% confidence)\n", (long long)jsonio_i64(row, "row", 0),
+			    jsonio_text(row, "calibration.lane", "?"),
+			    json_array_size(jsonio_get(row, "calibration.runs")),
+			    jsonio_f64(row, "calibration.sd", 0), jsonio_f64(row, "calibration.sd_lower", 0),
+			    jsonio_f64(row, "calibration.sd_upper", 0));
+		json_decref(row);
+	}
+	ledger_close(&l);
+	return (code);
+}
+
+/* For drivers: plan, number of the slot, side, seed, and where a run of that side lies; one line, tabs between. */
+static int
+next(const struct request *q)
+{
+	const struct book_plan *p;
+	struct ledger l;
+	char digest[SHA256_HEX_SIZE];
+	json_t *row;
+	unsigned slot;
+	int code = HG_EXIT_NO;
+
+	if (ledger_open(&l, q->ledger, LEDGER_READ) == -1)
+		return (ledger_exit(errno));
+	if ((row = plan_open(&l, &p, &slot)) == NULL)
+		say_note("no plan is open");
+	else if (slot < 2 * p->n && ledger_digest(&l, book_row(&l.book, p->row), digest) == 0) {
+		printf("%.8s\t%u\t%s\t%lld\t%s\n", digest, slot + 1, p->slot[slot].challenger ? "challenger" :
+		    "incumbent",
+		    (long long)p->slot[slot].seed,
+		    jsonio_text(row, p->slot[slot].challenger ? "plan.challenger.dir" : "plan.incumbent.dir", ""));
+		code = HG_EXIT_DONE;
+	}
+	json_decref(row);
+	ledger_close(&l);
+	return (code);
+}
+
+static int
+stop(const struct request *q)
+{
+	struct plateau_view v;
+	struct ledger l;
+	int code;
+
+	if (ledger_open(&l, q->ledger, LEDGER_READ) == -1)
+		return (ledger_exit(errno));
+	v = plateau_look(&l.book);
+	code = plateau_print(&l, &v);
+	ledger_close(&l);
+	return (code);
+}
+
+static int
+promote(const struct request *q)
+{
+
+	return (promote_run(q->ledger, q->arg[0], opt_row(q->table, 'H')->value));
+}
+
 /* --------------------------------------------------------------------------- */
 
 static const struct {
@@ -402,6 +593,12 @@ static const struct {
 	{ "show", show, "", 0, 1000 },
 	{ "incumbent", incumbent, "aj", 0, 0 },
 	{ "verify", verify, "", 0, 100000 },
+	{ "replay", replay, "", 0, 0 },
+	{ "calibrate", calibrate, "n", 1, 1 },
+	{ "plan", plan, "nx", 0, 1 },
+	{ "next", next, "", 0, 0 },
+	{ "stop", stop, "", 0, 0 },
+	{ "promote", promote, "H", 1, 1 },
 };
 
 int

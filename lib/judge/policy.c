@@ -29,11 +29,11 @@ policy_default(void)
 	return (json_pack("{s:s, s:{s:s, s:f, s:i}, s:{s:s, s:s, s:s}, s:{s:f, s:s}, s:{s:f, s:f, s:i}, s:{s:f, s:f},"
 	    " s:{s:i, s:f, s:f}, s:[{s:s, s:s, s:f}, {s:s, s:s, s:f}], s:{s:f, s:f, s:i}, s:{s:f, s:s, s:f}}",
 	    "schema", "homegolf.policy.v1",
-	    "campaign", "name", "first", "alpha", 0.01, "confirmations", 10,
+	    "campaign", "name", "first", "alpha", 0.008, "confirmations", 8,
 	    "metric", "name", "val_bpb", "direction", "lower", "across_tokenizers", "val_bpb_raw",
 	    "minimum_effect", "value", 0.0, "unit", "bits_per_byte",
 	    "noise", "ln_sigma_sd", 0.42, "floor", 0.0001, "calibration_seeds", 5,
-	    "screen", "gain_sd", 1.5, "regression_level", 0.01,
+	    "screen", "gain_sd", 1.25, "regression_level", 0.01,
 	    "confirm", "seeds", 5, "gain_sd", 3.5, "power", 0.8,
 	    "guarded", "name", "total_bytes", "direction", "lower", "tolerance", 0.02,
 	    "name", "train_ms", "direction", "lower", "tolerance", 0.05,

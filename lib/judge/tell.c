@@ -103,6 +103,10 @@ tell_run(struct str *s, const struct tell *t)
 		    " concluded"
 		    " before all of them are in.");
 		break;
+	case VERDICT_SAME_SEED:
+		rc |= str_puts(s, ". The same seed of this configuration was run before, so it is no further"
+		    " evidence of anything.");
+		break;
 	case VERDICT_REPLICATE:
 		rc |= str_puts(s, ". It is the incumbent's own configuration with another seed: a lower score of it"
 		    " is luck, and"

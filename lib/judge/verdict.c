@@ -20,6 +20,7 @@ static const char *const reasons[VERDICT_REASONS] = {
 	[VERDICT_REPLICATE] = "replicate",
 	[VERDICT_IDENTICAL_ARTIFACT] = "identical_artifact",
 	[VERDICT_REPEAT] = "repeat",
+	[VERDICT_SAME_SEED] = "same_seed",
 	[VERDICT_UNCALIBRATED] = "uncalibrated",
 	[VERDICT_NOT_COMPARABLE] = "not_comparable",
 	[VERDICT_PROMISING] = "promising",

@@ -51,6 +51,19 @@ know_parent(struct checked *c, const char *dir, size_t n)
 	return (0);
 }
 
+/* Is it a run's row? The kind stands right after number and time. */
+static int
+is_run(const char *line, size_t n)
+{
+	static const char key[] = ", \"kind\": \"run\", ";
+	size_t i;
+
+	for (i = 0; i + sizeof(key) < n && i < 256; i++)
+		if (memcmp(line + i, key, sizeof(key) - 1) == 0)
+			return (1);
+	return (0);
+}
+
 static int
 look(void *arg, const char *line, size_t n, uint64_t offset, const char *digest)
 {
@@ -69,6 +82,8 @@ look(void *arg, const char *line, size_t n, uint64_t offset, const char *digest)
 	}
 	memcpy(c->digests[c->count++], digest, SHA256_HEX_SIZE);
 	/* An unescaped quote ends a string, so this can only be the key; it stands among the first members of a run. */
+	if (!is_run(line, n))
+		goto keep;
 	for (p = line, q = line + (n < 2048 ? n : 2048) - sizeof(key); p < q; p++) {
 		if ((p = memchr(p, ',', (size_t)(q - p))) == NULL)
 			break;
@@ -81,6 +96,7 @@ look(void *arg, const char *line, size_t n, uint64_t offset, const char *digest)
 		c->runs++;
 		break;
 	}
+keep:
 	if (n > c->last_cap) {
 		if ((grown = realloc(c->last, n)) == NULL)
 			return (-1);

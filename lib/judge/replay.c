@@ -1,0 +1,212 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "add.h"
+#include "classify.h"
+#include "contract.h"
+#include "exit.h"
+#include "jsonio.h"
+#include "replay.h"
+#include "row.h"
+#include "say.h"
+
+/* A ledger that grows row by row as it once did. */
+struct replay {
+	struct ledger l;
+	uint64_t number;
+	unsigned differ, judged;
+	int broken;
+};
+
+static void
+differs(struct replay *r, const char *what)
+{
+
+	say_error("row %llu differs: %s", (unsigned long long)r->number, what);
+	r->differ++;
+}
+
+/* One member of what should be against the same of what is. */
+static int
+compare(struct replay *r, const json_t *row, const json_t *should, const char *member)
+{
+	struct str where = STR_INIT;
+	const json_t *a = json_object_get(row, member), *b = json_object_get(should, member);
+	int rc = 0;
+
+	if (json_is_object(a) && json_is_object(b))
+		rc = row_differs(a, b, &where);
+	else if (!json_is_null(a) || !json_is_null(b)) {
+		(void)str_printf(&where, "%s is not what it should be", member);
+		rc = 1;
+	}
+	if (rc != 0)
+		differs(r, where.p == NULL ? member : where.p);
+	str_free(&where);
+	return (rc);
+}
+
+static void
+replay_run(struct replay *r, const json_t *row)
+{
+	const struct book_fact *same;
+	struct book_fact f;
+	struct verdict v;
+	json_t *run = json_object_get(row, "run"), *should;
+
+	row_run_fact(run, &f);
+	r->judged++;
+	if ((same = book_run(&r->l.book, f.run, f.attempt)) != NULL)
+		differs(r, "the same attempt of the same run stands in an earlier row");
+	if ((should = add_judged(&r->l, run, &v)) == NULL) {
+		r->broken = 1;
+		return;
+	}
+	if (compare(r, row, should, "verdict") == 0)
+		compare(r, row, should, "incumbent_after");
+	json_decref(should);
+}
+
+static void
+replay_confirmation(struct replay *r, const json_t *row)
+{
+	const struct book_plan *plan = book_plan(&r->l.book, book_tag(jsonio_text(row, "confirmation.plan_sha256",
+	    NULL)));
+	json_t *should;
+	int given_up = strcmp(jsonio_text(row, "verdict.reason", ""), "abandoned") == 0;
+
+	r->judged++;
+	if (plan == NULL || plan->closed) {
+		differs(r, "no open plan has the digest that it names");
+		return;
+	}
+	if (!given_up && !classify_plan_ready(plan)) {
+		differs(r, "its plan was looked at before all runs were in");
+		return;
+	}
+	if ((should = add_confirmation_row(&r->l, plan, given_up)) == NULL) {
+		r->broken = 1;
+		return;
+	}
+	/* Documents are read from the runs, which may be gone; they decide nothing. */
+	json_object_del(json_object_get(should, "confirmation"), "cross_check");
+	if (compare(r, row, should, "verdict") == 0 && compare(r, row, should, "confirmation") == 0)
+		compare(r, row, should, "incumbent_after");
+	json_decref(should);
+}
+
+static void
+replay_plan(struct replay *r, const json_t *row, const struct book_fact *f)
+{
+	struct book_slot slot[2 * BOOK_SEEDS];
+	const json_t *slots = jsonio_get(row, "plan.slots"), *s;
+	unsigned k;
+
+	book_slots(f, slot);
+	if (json_array_size(slots) != 2 * f->n)
+		differs(r, "it has not the runs that its seeds a side ask for");
+	for (k = 0; k < 2 * f->n && k < json_array_size(slots); k++) {
+		s = json_array_get(slots, k);
+		if (jsonio_i64(s, "seed", -1) != slot[k].seed ||
+		    (strcmp(jsonio_text(s, "side", ""), "challenger") == 0) != slot[k].challenger) {
+			differs(r, "its seeds do not follow from its nonce");
+			break;
+		}
+	}
+	if (fabs(jsonio_f64(row, "plan.level", 0) - policy_level(&r->l.book.policy)) > 1e-12)
+		differs(r, "its level is not the campaign's");
+	if (book_spent(&r->l.book) >= r->l.book.policy.campaign.confirmations)
+		differs(r, "its campaign had no confirmation left");
+}
+
+static int
+replay_row(void *arg, const char *line, size_t n, uint64_t offset, const char *digest)
+{
+	struct replay *r = arg;
+	struct policy policy;
+	struct book_fact f;
+	char what[64];
+	json_t *row;
+
+	r->number++;
+	snprintf(what, sizeof(what), "row %llu", (unsigned long long)r->number);
+	if ((row = contract_parse(line, n, what, "ledger_row")) == NULL)
+		return (1);
+	if (row_fact(row, &f) == -1) {
+		say_error("%s is not whole", what);
+		json_decref(row);
+		return (1);
+	}
+	f.offset = offset;
+	f.length = (uint32_t)n;
+	f.row = book_tag(digest);
+	switch ((enum book_kind)f.kind) {
+	case BOOK_RUN:
+		replay_run(r, row);
+		break;
+	case BOOK_VERDICT:
+		replay_confirmation(r, row);
+		break;
+	case BOOK_PLAN:
+		replay_plan(r, row, &f);
+		break;
+	case BOOK_POLICY:
+		if (policy_take(&policy, json_object_get(row, "policy")) == -1)
+			r->broken = 1;
+		else
+			book_policy(&r->l.book, &policy);
+		break;
+	case BOOK_CALIBRATION:
+	case BOOK_PROMOTION:
+	case BOOK_KINDS:
+		break;
+	}
+	json_decref(row);
+	memcpy(r->l.head, digest, SHA256_HEX_SIZE);
+	if (book_apply(&r->l.book, &f) == -1) {
+		say_errno("cannot replay the ledger");
+		return (1);
+	}
+	return (r->broken);
+}
+
+int
+replay_ledger(const char *path)
+{
+	struct replay r = { .l = { .dir = -1, .lock = -1, .rows = -1 } };
+	char head[SHA256_HEX_SIZE];
+	uint64_t size, count;
+	int rc, code;
+
+	book_init(&r.l.book);
+	if ((r.l.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
+	    (r.l.rows = openat(r.l.dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) == -1) {
+		code = ledger_exit(errno);
+		say_errno("cannot open the ledger '%s'", path);
+		ledger_close(&r.l);
+		return (code);
+	}
+	r.l.path = strdup(path);
+	r.l.real = realpath(path, NULL);
+	if (r.l.path == NULL || r.l.real == NULL) {
+		ledger_close(&r.l);
+		return (HG_EXIT_SYSTEM);
+	}
+	rc = ledger_walk(r.l.rows, replay_row, &r, &size, &count, head);
+	if (rc == -1)
+		code = ledger_exit(errno);
+	else if (rc == 2)
+		code = HG_EXIT_CONTRACT;
+	else {
+		printf("%llu rows, %u verdicts derived again, %u differ\n", (unsigned long long)count, r.judged,
+		    r.differ);
+		code = r.differ == 0 ? HG_EXIT_DONE : HG_EXIT_NO;
+	}
+	ledger_close(&r.l);
+	return (code);
+}
