@@ -29,7 +29,7 @@ policy_default(void)
 	return (json_pack("{s:s, s:{s:s, s:f, s:i}, s:{s:s, s:s, s:s}, s:{s:f, s:s}, s:{s:f, s:f, s:i}, s:{s:f, s:f},"
 	    " s:{s:i, s:f, s:f}, s:[{s:s, s:s, s:f}, {s:s, s:s, s:f}], s:{s:f, s:f, s:i}, s:{s:f, s:s, s:f}}",
 	    "schema", "homegolf.policy.v1",
-	    "campaign", "name", "first", "alpha", 0.008, "confirmations", 8,
+	    "campaign", "name", "first", "alpha", 0.008, "confirmations", 6,
 	    "metric", "name", "val_bpb", "direction", "lower", "across_tokenizers", "val_bpb_raw",
 	    "minimum_effect", "value", 0.0, "unit", "bits_per_byte",
 	    "noise", "ln_sigma_sd", 0.42, "floor", 0.0001, "calibration_seeds", 5,
