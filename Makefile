@@ -1,7 +1,7 @@
 # Homegolf.  `make demo` and `make check` are all that a stranger needs:
 # both install what is missing (as root) and build first.
 #
-#   all  demo  check  lint  install  bench  torture  fuzz  behaviours  clean
+#   all  demo  check  lint  install  bench  sim  torture  fuzz  behaviours  clean
 #
 # CC=clang, SAN=1 (address and undefined-behaviour sanitizers) and CUDA=1 are
 # asked for, never detected; each has a build directory of its own.  Programs
@@ -71,7 +71,7 @@ FUZZERS := $(basename $(notdir $(wildcard t/fuzz-*.c)))
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all demo check units fuzzers lint install bench torture fuzz behaviours deps clean
+.PHONY: all demo check units fuzzers lint install bench sim torture fuzz behaviours deps clean
 
 # What a rule does, in a word; V=1 shows the commands.
 Q := $(if $(V),,@)
@@ -164,6 +164,10 @@ lint:
 
 # Faults injected into every tool at every system call: FAULTS=n bounds each scenario and mode, SECONDS=n the whole,
 # SEED=n repeats an order, CHAOS=n kills whole runs at random moments instead.
+# Simulated campaigns through the real law: the table of hg-ledger(1), some minutes.
+sim: $(T)/sim
+	$(T)/sim
+
 torture: deps
 	@$(MAKE) --no-print-directory -j2 all
 	HG_BIN="$(CURDIR)/$(BIN)" HG_T="$(CURDIR)/$(T)" t/torture.sh $(if $(FAULTS),-n $(FAULTS)) \

@@ -68,7 +68,7 @@ def make(run, bpb, settings, base=None):
                 "train.iterations": "200", "train.micro_batch_tokens": own.get("micro", "8192"), "train.batch_tokens": "8192"}
         if base:
             sets = {}
-        sets.update({k: v for k, v in settings.items() if "." in k})
+        sets.update({k: v for k, v in settings.items() if "." in k and not k.startswith("executed.")})
         if "seed" in own:
             sets["train.seed"] = own["seed"]
         for k, v in sets.items():

@@ -339,12 +339,14 @@ print_table(uint64_t seed, long campaigns)
 	printf("%-26s %10s %12s %10s\n", "gain in lane deviations", "screened", "confirmed", "runs");
 	for (i = 0; i < ROWS(gains); i++) {
 		t = many(&gains[i], seed, 5 * campaigns);
-		printf("%-26s %10.3f %12.3f %10.1f\n", gains[i].name, per(t.passed, t.better), per(t.true_claims, t.better),
+		printf("%-26s %10.3f %12.3f %10.1f\n", gains[i].name, per(t.passed, t.better),
+		    per(t.true_claims, t.better),
 		    per(t.runs, t.campaigns));
 		fflush(stdout);
 	}
 	printf("\n100 challengers, some better: gains found per campaign, and what stopping at the plateau forgoes\n");
-	printf("%-26s %10s %10s %10s %10s %10s %10s\n", "challengers", "there are", "found", "false", "runs", "to stop", "found");
+	printf("%-26s %10s %10s %10s %10s %10s %10s\n", "challengers", "there are", "found", "false", "runs",
+	    "to stop", "found");
 	for (i = 0; i < ROWS(lives); i++) {
 		t = many(&lives[i], seed, campaigns / 4);
 		printf("%-26s %10.2f %10.2f %10.4f %10.0f %10.0f %10.2f\n", lives[i].name, per(t.better, t.campaigns),
@@ -363,13 +365,15 @@ quick(uint64_t seed)
 	for (i = 0; i < ROWS(nulls) - 2; i++) {
 		t = many(&nulls[i], seed, 60);
 		/* At 0.01 a campaign, five or more in sixty are seen once in two thousand times. */
-		tap_ok(t.bad_campaigns <= 4, "nothing is called an improvement: %s, %ld of %ld campaigns", nulls[i].name,
+		tap_ok(t.bad_campaigns <= 4, "nothing is called an improvement: %s, %ld of %ld campaigns",
+		    nulls[i].name,
 		    t.bad_campaigns, t.campaigns);
 		tap_ok(t.greedy_false > 2 * t.campaigns, "keeping whatever is lower is fooled: %.1f a campaign",
 		    per(t.greedy_false, t.campaigns));
 	}
 	t = many(&gains[3], seed, 300);
-	tap_ok(per(t.true_claims, t.better) > 0.66, "a gain of 3.5 deviations is found: %.2f", per(t.true_claims, t.better));
+	tap_ok(per(t.true_claims, t.better) > 0.66, "a gain of 3.5 deviations is found: %.2f",
+	    per(t.true_claims, t.better));
 	t = many(&gains[0], seed, 300);
 	tap_ok(per(t.true_claims, t.better) < 0.2, "a gain of 1 deviation is rarely claimed: %.2f",
 	    per(t.true_claims, t.better));
@@ -385,7 +389,8 @@ main(int argc, char **argv)
 	for (i = 1; i < argc; i++) {
 		if (strcmp(argv[i], "-q") == 0)
 			short_one = 1;
-		else if (i + 1 < argc && strcmp(argv[i], "-n") == 0 && num_u64(argv[i + 1], 4, 1000000, &campaigns) == 0)
+		else if (i + 1 < argc && strcmp(argv[i], "-n") == 0 &&
+		    num_u64(argv[i + 1], 4, 1000000, &campaigns) == 0)
 			i++;
 		else if (i + 1 < argc && strcmp(argv[i], "-s") == 0 && num_u64(argv[i + 1], 0, UINT64_MAX, &seed) == 0)
 			i++;
