@@ -191,7 +191,9 @@ reap(struct reap *p)
 	}
 	if (look_at_all(p) == -1)
 		return (HG_EXIT_SYSTEM);
-	if (p->runs == 0 && p->strangers + p->failed != 0) {
+	if (p->runs == 0 && p->failed != 0)
+		return (HG_EXIT_SYSTEM);
+	if (p->runs == 0 && p->strangers != 0) {
 		say_error("'%s' is not a directory of runs", p->path);
 		return (HG_EXIT_USAGE);
 	}

@@ -121,3 +121,28 @@ ledger add ledger r" ]
 	run -100 hg-run nothing
 	run -100 hg-run -- -r
 }
+
+@test "hg-run tells a refusal once: by the stage that it ran, or by hg-await" {
+	echo signal=9 > r/export.words
+	run -102 hg-run r
+	[ "$(grep -c 'export of .* was refused' <<< "$output")" -eq 1 ]
+	run -102 hg-run r
+	[ "$(grep -c 'export of .* was refused' <<< "$output")" -eq 1 ]
+	new_run d
+	echo signal=9 > d/score.words
+	run -102 hg-run -d d
+	[ "$(grep -c 'score of .* was refused' <<< "$output")" -eq 1 ]
+}
+
+# bats test_tags=b19
+@test "a tool that is killed, or can't start, is the system's failure to hg-run, and a full disk under its output, too" {
+	run -0 hg-run r
+	mkdir bad
+	printf '#!/bin/sh\nkill -9 $$\n' > bad/hg-status
+	chmod +x bad/hg-status
+	PATH=$PWD/bad:$PATH run -111 hg-run r
+	echo 'exit 127' > bad/hg-status
+	PATH=$PWD/bad:$PATH run -111 hg-run r
+	run -111 sh -c 'hg-run r > /dev/full'
+	run -111 sh -c 'hg-run -h > /dev/full'
+}

@@ -209,3 +209,12 @@ END
 	[ "$status" -eq 111 ]
 	[ "${#lines[@]}" -eq 1 ]
 }
+
+@test "a checkpoint that could not be written is refused for what went wrong, not for want of memory" {
+	tiny_spec "$R"
+	ulimit -f 60
+	run -102 hg-train "$R"
+	[ "$(jq -r .kind "$R/train_refusal.json")" = io_error ]
+	[[ $(jq -r .detail "$R/train_refusal.json") == *"File too large"* ]]
+	[ ! -e "$R/checkpoint.safetensors" ]
+}

@@ -42,8 +42,10 @@ exit_init(const char *tool)
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_handler = bug;
 	sigaction(SIGABRT, &sa, NULL);
+	/* A reader that went away and a limit on file sizes are errors of the write, which can be told. */
 	sa.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &sa, NULL);
+	sigaction(SIGXFSZ, &sa, NULL);
 }
 
 int

@@ -454,16 +454,17 @@ CHECK(pattern)
 {
 	const char *text = json_string_value(v);
 	const regex_t *regex;
+	int rc;
 
 	(void)schema;
 	if (text == NULL)
 		return (0);
-	if ((regex = compiled(json_string_value(arg))) == NULL) {
+	if ((regex = compiled(json_string_value(arg))) == NULL || (rc = regexec(regex, text, 0, NULL, 0)) == REG_ESPACE) {
 		errno = ENOMEM;
 		return (-1);
 	}
 	/* No pattern of ours matches U+0000. */
-	if (strlen(text) != json_string_length(v) || regexec(regex, text, 0, NULL, 0) != 0)
+	if (strlen(text) != json_string_length(v) || rc != 0)
 		return (broken(w, at, v, "does not match %s", json_string_value(arg)));
 	return (0);
 }

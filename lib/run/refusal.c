@@ -15,6 +15,10 @@
 #include "say.h"
 #include "str.h"
 
+/* What may be typed as it stands: what follows # is for people. */
+#define NEXT_INPUT "hg-run -r RUN  # with the file as it was; else anew: " \
+	"hg-spec -b RUN/spec.json RUN.2 && hg-run RUN.2"
+
 static const struct {
 	const char *name;
 	int retryable;
@@ -40,20 +44,20 @@ static const struct {
 	[REFUSAL_LANE_BUSY_TIMEOUT] = { "lane_busy_timeout", 1, "another trainer held the lane all the time",
 	    "hg-run -r RUN" },
 	[REFUSAL_INPUT_MISSING] = { "input_missing", 0, "a file that the stage reads is not there",
-	    "hg-gate STAGE RUN" },
+	    NEXT_INPUT },
 	[REFUSAL_INPUT_TRUNCATED] = { "input_truncated", 0, "a file that the stage reads ends too early",
-	    "hg-gate STAGE RUN" },
+	    NEXT_INPUT },
 	[REFUSAL_INPUT_WRONG_SIZE] = { "input_wrong_size", 0,
 	    "a file that the stage reads has another size than recorded",
-	    "hg-gate STAGE RUN" },
+	    NEXT_INPUT },
 	[REFUSAL_INPUT_WRONG_DIGEST] = { "input_wrong_digest", 0,
 	    "a file that the stage reads has other bytes than recorded",
-	    "hg-gate STAGE RUN" },
+	    NEXT_INPUT },
 	[REFUSAL_INPUT_INVALID] = { "input_invalid", 0, "a file that the stage reads breaks its format",
-	    "hg-gate STAGE RUN" },
+	    NEXT_INPUT },
 	[REFUSAL_TOKENIZER_MISSING] = { "tokenizer_missing", 0,
 	    "the data's tokenizer is not there, so text has no tokens",
-	    "hg-gate STAGE RUN" },
+	    NEXT_INPUT },
 	[REFUSAL_SPEC_INVALID] = { "spec_invalid", 0, "the spec asks for something that does not fit together",
 	    "hg-spec -b RUN/spec.json -s SECTION.KEY=VALUE RUN.2" },
 	[REFUSAL_EVAL_LAW_UNSUPPORTED] = { "eval_law_unsupported", 0,
@@ -67,7 +71,7 @@ static const struct {
 	[REFUSAL_DISK_FULL] = { "disk_full", 1, "the disk or the quota is full",
 	    "df -h RUN; hg-run -r RUN" },
 	[REFUSAL_IO_ERROR] = { "io_error", 1, "a file could not be read or written",
-	    "dmesg | tail; hg-run -r RUN" },
+	    "df -h RUN; ulimit -a; dmesg | tail; hg-run -r RUN" },
 	[REFUSAL_PROJECTED_OVER_BUDGET] = { "projected_over_budget", 0,
 	    "at the measured speed the stage can't end in time",
 	    "hg-spec -b RUN/spec.json -s budget.STAGE_deadline_ms=MILLISECONDS RUN.2" },

@@ -167,8 +167,10 @@ int
 stage_deliver(struct stage_work *w, json_t *body)
 {
 
+	/* Whoever failed to make it has set errno: a full disk is not a want of memory. */
 	if (body == NULL) {
-		errno = ENOMEM;
+		if (errno == 0)
+			errno = ENOMEM;
 		return (-1);
 	}
 	assert(w->message == NULL);

@@ -79,7 +79,8 @@ int stage_stopping(const struct stage_work *w);
  * stage_deliver(w, body):
  * The keys of the receipt that are its own; for score {"report": .., "receipt":
  * ..}.  All outputs are created, with their fsync, before this.  Steals ${body}.
- * Returns 0, or -1 with errno ENOMEM if ${body} is NULL: `return (stage_deliver(..))`.
+ * Returns 0, or -1 if ${body} is NULL, with the errno that its making left (ENOMEM if none): `return
+ * (stage_deliver(..))`.
  */
 int stage_deliver(struct stage_work *w, json_t *body);
 
