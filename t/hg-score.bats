@@ -181,6 +181,19 @@ END
 	[ "$(kind score)" = input_wrong_digest ]
 }
 
+# bats test_tags=b7
+@test "a run that trained no step gets a refusal, not a score" {
+	copy_of trained
+	sed -i 's/"steps": [0-9]*,/"steps": 0,/' "$R/training_report.json"
+	hg-export "$R" || :
+	run hg-score "$R"
+	[ "$status" -ne 0 ]
+	[ ! -e "$R/artifact_score_report.json" ]
+	run hg-gate score "$R"
+	[ "$status" -ne 0 ]
+	[ "$(kind score)" = no_steps_trained ]
+}
+
 @test "every token is scored once by sliding windows, and more context does not hurt much" {
 	tiny_spec "$R" eval.mode=sliding:16
 	hg-train "$R"
