@@ -39,7 +39,7 @@ APT := gcc g++ libc6-dev libjansson-dev zlib1g-dev libssl-dev \
 AREAS := judge work gpt data run base
 # (Fragments have rules of their own.)
 .DEFAULT_GOAL := all
-include $(wildcard $(AREAS:%=lib/%/area.mk))
+include $(AREAS:%=lib/%/area.mk)
 
 # Tools in C, and the areas each may use.
 hg-data_USES := data run base
@@ -58,7 +58,8 @@ hg-reap_USES := run base
 hg-retry_USES := run base
 hg-classify_USES := judge run base
 hg-ledger_USES := judge run base
-TOOLS := $(notdir $(basename $(wildcard bin/hg-*.c)))
+TOOLS := hg-data hg-shard hg-spec hg-pace hg-train hg-export hg-prompt hg-score hg-await hg-cancel hg-status hg-gate \
+	hg-retry hg-reap hg-classify hg-ledger
 SCRIPTS := hg-run hg-confirm
 
 # Unit programs print TAP; check programs are used by tests and by hand.
@@ -162,12 +163,12 @@ lint:
 	shellcheck $(wildcard bin/hg-run bin/hg-confirm examples/*.sh t/run t/*.sh .ci/run)
 	mandoc -T lint -W warning $(wildcard man/*.[157])
 
-# Faults injected into every tool at every system call: FAULTS=n bounds each scenario and mode, SECONDS=n the whole,
-# SEED=n repeats an order, CHAOS=n kills whole runs at random moments instead.
 # Simulated campaigns through the real law: the table of hg-ledger(1), some minutes.
 sim: $(T)/sim
 	$(T)/sim
 
+# Faults injected into every tool at every system call: FAULTS=n bounds each scenario and mode, SECONDS=n the whole,
+# SEED=n repeats an order, CHAOS=n kills whole runs at random moments instead.
 torture: deps
 	@$(MAKE) --no-print-directory -j2 all
 	HG_BIN="$(CURDIR)/$(BIN)" HG_T="$(CURDIR)/$(T)" t/torture.sh $(if $(FAULTS),-n $(FAULTS)) \
