@@ -269,8 +269,8 @@ struct fiber {
 };
 
 static struct {
-	std::vector<fiber> fibers;
-	std::vector<warp> warps;
+	fiber fibers[1024];		/* their stacks are made once and kept */
+	warp warps[1024 / WARP];
 	const std::function<void()> *body;
 	const char *kernel;
 	unsigned threads, arrived, passed;	/* at __syncthreads */
@@ -483,9 +483,6 @@ run_grid(const char *name, dim3 grid, unsigned threads, size_t shared, const std
 		emu_die("kernel %s: no grid of (%u, %u, %u)", name, grid.x, grid.y, grid.z);
 	if (shared > (size_t)99 << 10)
 		emu_die("kernel %s: %zu bytes of shared memory are more than the smallest card has", name, shared);
-	if (block.fibers.size() < block.threads)
-		block.fibers.resize(block.threads);
-	block.warps.resize((block.threads + WARP - 1) / WARP);
 	block.shared = zone_new(shared);
 	arrange(list.data(), blocks);
 	for (unsigned i : list) {
