@@ -19,6 +19,7 @@ load helper
 }
 
 @test "a target that dies names the file that killed it" {
+	cd "$BATS_TEST_TMPDIR"
 	printf 'boom' >boom
 	run "$HG_BUILD/fuzz/fuzz-text" boom
 	[ "$status" -eq 0 ]
