@@ -102,131 +102,188 @@ block_attention(const struct ops_ctx *c, struct ops_rows rows, const struct ops_
 	}
 }
 
-/* What the backward of one kv head needs of one query head, packed. */
-struct query_head {
+/* Queries of a block of the backward: with ROW_BLOCK keys, its scores fit into L1 and L2. */
+#define BACK_QUERIES (2 * ROW_BLOCK)
+
+/* The backward of one kv head of one sequence: what its tasks' parts share. */
+struct attention_back {
+	size_t D, T;
+	size_t depth, deep;		/* units of a head; of all queries or keys */
+	size_t ldd, ldt, ldq, ldk;	/* of float32 heads, of k_turned, of q, dy and y, of k and v */
+	size_t wide;			/* of dq, lse and delta: a whole block may begin at the last query */
+	const act *k, *v;
+	float *k_turned;		/* (D, keys) as a left side */
+	float *dk, *dv;			/* (T, D) */
+	/* The query head at hand */
+	const act *q, *dy, *y;
+	float gain;			/* 1 / sqrt(D) included */
 	float *q_rows, *dy_rows;	/* panels: columns are queries */
 	float *q_cols, *dy_cols;	/* panels: queries go down */
-	float *lse, *delta;		/* (T) */
+	float *lse, *delta;		/* (wide) */
+	float *dq;			/* (D, wide) */
+	/* The block at hand, (keys, BACK_QUERIES) */
+	float *z, *w;			/* S and dP */
+	act *p, *ds;
+	float *ds_cols;			/* dS as panels */
+	float *dk_block;		/* (keys, D) */
 };
 
-/* P and dS of keys j0.. (down) and queries i0.. (across), from S in z and dP in w. */
-VEC_FN void
-scores_back(const struct query_head *q, const float *z, const float *w, act *p, act *ds, size_t ld, size_t j0,
-    size_t keys,
-    size_t i0, size_t width, float gain)
+VEC_FN struct attention_back
+attention_back_of(const struct ops_ctx *c, struct ops_rows rows, const struct ops_attention *a, size_t b, size_t kv,
+    struct cpu_scratch *s)
 {
+	const size_t D = c->head_dim, T = rows.T;
+	const size_t depth = units_of(D), deep = deep_units(T), ldd = cpu_pad(D), wide = cpu_pad(T) + BACK_QUERIES;
+	const size_t block = ROW_BLOCK * BACK_QUERIES;
+	struct attention_back t = {
+		.D = D, .T = T, .depth = depth, .deep = deep, .ldd = ldd, .ldt = deep + 16, .ldq = a->q->ld,
+		.ldk = a->k->ld, .wide = wide,
+		.k = act_row(a->k, b * T) + kv * D, .v = act_row(a->v, b * T) + kv * D,
+		.k_turned = cpu_take(s, ldd * (deep + 16) * sizeof(float)),
+		.dk = cpu_take(s, T * ldd * sizeof(float)), .dv = cpu_take(s, T * ldd * sizeof(float)),
+		.q_rows = cpu_take(s, cpu_pad(T) * depth * sizeof(float)),
+		.dy_rows = cpu_take(s, cpu_pad(T) * depth * sizeof(float)),
+		.q_cols = cpu_take(s, ldd * deep * sizeof(float)), .dy_cols = cpu_take(s, ldd * deep * sizeof(float)),
+		.lse = cpu_take(s, wide * sizeof(float)), .delta = cpu_take(s, wide * sizeof(float)),
+		.dq = cpu_take(s, ldd * wide * sizeof(float)),
+		.z = cpu_take(s, block * sizeof(float)), .w = cpu_take(s, block * sizeof(float)),
+		.p = cpu_take(s, block * sizeof(act)), .ds = cpu_take(s, block * sizeof(act)),
+		.ds_cols = cpu_take(s, block * sizeof(float)),
+		.dk_block = cpu_take(s, ROW_BLOCK * ldd * sizeof(float)),
+	};
+
+	turn(t.k_turned, t.ldt, t.k, 0, t.ldk, T, D);
+	memset(t.dk, 0, T * ldd * sizeof(float));
+	memset(t.dv, 0, T * ldd * sizeof(float));
+	return t;
+}
+
+/* Turn to query head ${h}. Queries behind the last get a large lse, hence P = 0. */
+VEC_FN void
+begin_query_head(struct attention_back *t, const struct ops_attention *a, const struct ops_attention_grad *d,
+    size_t r0, size_t h)
+{
+	const size_t D = t->D, T = t->T;
+
+	t->q = act_row(a->q, r0) + h * D;
+	t->dy = act_row(d->dy, r0) + h * D;
+	t->y = act_row(a->y, r0) + h * D;
+	t->gain = float_row(a->gain, 0)[h] / sqrtf((float)D);
+	pack_all_rows(t->q_rows, t->depth, t->q, 0, t->ldq, T, D);
+	pack_all_rows(t->dy_rows, t->depth, t->dy, 0, t->ldq, T, D);
+	pack_cols(t->q_cols, t->deep, t->deep, t->q, 0, t->ldq, T, D);
+	pack_cols(t->dy_cols, t->deep, t->deep, t->dy, 0, t->ldq, T, D);
+	for (size_t i = 0; i < t->wide; i++) {
+		t->lse[i] = 3e38f;
+		t->delta[i] = 0;
+	}
+	for (size_t i = 0; i < T; i++) {
+		vf sum = vf_zero();
+
+		for (size_t j = 0; j < D; j += VL)
+			sum = vf_fma(act_loadn(t->dy + i * t->ldq + j, D - j), act_loadn(t->y + i * t->ldq + j, D -
+			    j), sum);
+		t->lse[i] = float_row(a->lse, r0 + i)[h];
+		t->delta[i] = vf_sum(sum);
+	}
+	memset(t->dq, 0, t->ldd * t->wide * sizeof(float));
+}
+
+/* P and dS of keys j0.. (down) and queries i0.. (across), from S and dP. */
+VEC_FN void
+scores_back(const struct attention_back *t, size_t j0, size_t keys, size_t i0, size_t width)
+{
+	const vf gain = vf_set(t->gain);
+
 	for (size_t j = 0; j < keys; j++) {
 		/* Queries before the key do not see it. */
-		const size_t blind = j0 + j > i0 ? j0 + j - i0 : 0;
+		const size_t blind = j0 + j > i0 ? j0 + j - i0 : 0, row = j * BACK_QUERIES;
 
 		for (size_t i = 0; i < width; i += VL) {
-			const vf e = vf_exp(vf_fma(vf_set(gain), vf_load(z + j * ld + i), vf_zero() - vf_load(q->lse
-			    + i0 + i)));
-			const vf pi = i >= blind ? e : vf_split(vf_zero(), e, blind - i);
+			const vf lse = vf_load(t->lse + i0 + i), delta = vf_load(t->delta + i0 + i);
+			vf p = vf_exp(gain * vf_load(t->z + row + i) - lse);
 
-			act_store(p + j * ld + i, pi);
-			act_store(ds + j * ld + i, pi * (vf_load(w + j * ld + i) - vf_load(q->delta + i0 + i)));
+			if (i < blind)
+				p = vf_split(vf_zero(), p, blind - i);
+			act_store(t->p + row + i, p);
+			act_store(t->ds + row + i, p * (vf_load(t->w + row + i) - delta));
 		}
 	}
 }
 
-/*
- * All of kv head ${kv} of sequence ${b}, for each of its query heads in turn;
- * dgain (H) of this sequence.  Queries behind the last get lse = +large, hence P = 0.
- */
+/* One block: keys j0.., queries i0..; dv, dk_block and dq grow. */
+VEC_FN void
+block_back(const struct attention_back *t, size_t j0, size_t keys, size_t i0, size_t width)
+{
+	const size_t ldz = BACK_QUERIES, down = units_of(width), across = deep_units(keys);
+	const size_t ldk = t->ldk / PER_UNIT, ldp = ldz / PER_UNIT, queries = i0 / PER_UNIT * NR;
+
+	gemm(keys, width, t->depth, as_units(t->k + j0 * t->ldk), ldk, t->q_rows + i0 * t->depth, t->depth, t->z, ldz,
+	    0);
+	gemm(keys, width, t->depth, as_units(t->v + j0 * t->ldk), ldk, t->dy_rows + i0 * t->depth, t->depth, t->w,
+	    ldz, 0);
+	scores_back(t, j0, keys, i0, cpu_pad(width));
+	gemm(keys, t->D, down, as_units(t->p), ldp, t->dy_cols + queries, t->deep, t->dv + j0 * t->ldd, t->ldd, 1);
+	gemm(keys, t->D, down, as_units(t->ds), ldp, t->q_cols + queries, t->deep, t->dk_block, t->ldd, 1);
+	pack_cols(t->ds_cols, across, across, t->ds, 0, ldz, keys, width);
+	gemm(t->D, width, units_of(keys), t->k_turned + j0 / PER_UNIT, t->ldt, t->ds_cols, across, t->dq + i0,
+	    t->wide, 1);
+}
+
+/* dq of the head from its transpose; returns the gradient of the gain. */
+VEC_FN float
+end_query_head(const struct attention_back *t, act *dq)
+{
+	const size_t D = t->D, T = t->T;
+	double total = 0;
+
+	for (size_t i0 = 0; i0 < T; i0 += VL) {
+		for (size_t j = 0; j < D; j += VL) {
+			vf r[VL];
+
+			for (size_t i = 0; i < VL; i++)
+				r[i] = vf_load(t->dq + (j + i) * t->wide + i0);
+			vec_transpose(r);
+			for (size_t i = 0; i < least(VL, T - i0); i++) {
+				const size_t at = (i0 + i) * t->ldq + j;
+
+				total += vf_sum(vf_split(r[i], vf_zero(), D - j) * act_loadn(t->q + at, D - j));
+				act_storen(dq + at, vf_set(t->gain) * r[i], D - j);
+			}
+		}
+	}
+	return (float)total / sqrtf((float)D);
+}
+
+/* All of kv head ${kv} of sequence ${b}, for each of its query heads in turn; dgain (H) of this sequence. */
 static void
 block_attention_grad(const struct ops_ctx *c, struct ops_rows rows, const struct ops_attention *a,
     const struct ops_attention_grad *d, size_t b, size_t kv, float *dgain, struct cpu_scratch s)
 {
 	const size_t G = c->g.num_heads / c->g.num_kv_heads, D = c->head_dim, T = rows.T, r0 = b * T;
-	const size_t depth = units_of(D), ldd = cpu_pad(D), deep = deep_units(T), wide = cpu_pad(T) + 2 * ROW_BLOCK;
-	const size_t ldt = deep + 16, ldz = 2 * ROW_BLOCK;
-	const act *k = act_row(a->k, r0) + kv * D, *v = act_row(a->v, r0) + kv * D;
-	const struct query_head q = {
-		cpu_take(&s, cpu_pad(T) * depth * sizeof(float)), cpu_take(&s, cpu_pad(T) * depth * sizeof(float)),
-		cpu_take(&s, ldd * deep * sizeof(float)), cpu_take(&s, ldd * deep * sizeof(float)),
-		cpu_take(&s, wide * sizeof(float)), cpu_take(&s, wide * sizeof(float)),
-	};
-	float *k_turned = cpu_take(&s, ldd * ldt * sizeof(float));
-	float *dk = cpu_take(&s, T * ldd * sizeof(*dk)), *dv = cpu_take(&s, T * ldd * sizeof(*dv));
-	float *dq = cpu_take(&s, ldd * wide * sizeof(*dq));
-	float *z = cpu_take(&s, ROW_BLOCK * ldz * sizeof(*z)), *w = cpu_take(&s, ROW_BLOCK * ldz * sizeof(*w));
-	act *p = cpu_take(&s, ROW_BLOCK * ldz * sizeof(*p)), *ds = cpu_take(&s, ROW_BLOCK * ldz * sizeof(*ds));
-	float *ds_cols = cpu_take(&s, ROW_BLOCK * ldz * sizeof(*ds_cols));
-	float *dk_block = cpu_take(&s, ROW_BLOCK * ldd * sizeof(*dk_block));
+	struct attention_back t = attention_back_of(c, rows, a, b, kv, &s);
 
-	turn(k_turned, ldt, k, 0, a->k->ld, T, D);
-	memset(dk, 0, T * ldd * sizeof(*dk));
-	memset(dv, 0, T * ldd * sizeof(*dv));
 	for (size_t h = kv * G; h < (kv + 1) * G; h++) {
-		const float root = 1 / sqrtf((float)D), gain = float_row(a->gain, 0)[h] * root;
-		const act *qh = act_row(a->q, r0) + h * D, *dyh = act_row(d->dy, r0) + h * D, *yh = act_row(a->y, r0)
-		    + h * D;
-		const size_t ldq = a->q->ld;
-		double dg = 0;
-
-		pack_all_rows(q.q_rows, depth, qh, 0, ldq, T, D);
-		pack_all_rows(q.dy_rows, depth, dyh, 0, ldq, T, D);
-		pack_cols(q.q_cols, deep, deep, qh, 0, ldq, T, D);
-		pack_cols(q.dy_cols, deep, deep, dyh, 0, ldq, T, D);
-		for (size_t t = 0; t < wide; t++) {
-			vf sum = vf_zero();
-
-			q.lse[t] = t < T ? float_row(a->lse, r0 + t)[h] : 3e38f;
-			for (size_t j = 0; t < T && j < D; j += VL)
-				sum = vf_fma(act_loadn(dyh + t * ldq + j, D - j), act_loadn(yh + t * ldq + j, D - j),
-				    sum);
-			q.delta[t] = vf_sum(sum);
-		}
-		memset(dq, 0, ldd * wide * sizeof(*dq));
+		begin_query_head(&t, a, d, r0, h);
 		for (size_t j0 = 0; j0 < T; j0 += ROW_BLOCK) {
 			const size_t keys = least(ROW_BLOCK, T - j0);
+			float *dk = t.dk + j0 * t.ldd;
 
-			memset(dk_block, 0, keys * ldd * sizeof(*dk_block));
-			for (size_t i0 = j0; i0 < T; i0 += ldz) {
-				const size_t width = least(ldz, T - i0), down = units_of(width);
-
-				gemm(keys, width, depth, as_units(k + j0 * a->k->ld), a->k->ld / PER_UNIT, q.q_rows
-				    + i0 * depth, depth,
-				    z, ldz, 0);
-				gemm(keys, width, depth, as_units(v + j0 * a->v->ld), a->v->ld / PER_UNIT, q.dy_rows
-				    + i0 * depth, depth,
-				    w, ldz, 0);
-				scores_back(&q, z, w, p, ds, ldz, j0, keys, i0, cpu_pad(width), gain);
-				gemm(keys, D, down, as_units(p), ldz / PER_UNIT, q.dy_cols + i0 / PER_UNIT * NR, deep,
-				    dv + j0 * ldd, ldd, 1);
-				gemm(keys, D, down, as_units(ds), ldz / PER_UNIT, q.q_cols + i0 / PER_UNIT * NR, deep,
-				    dk_block, ldd, 1);
-				pack_cols(ds_cols, deep_units(keys), deep_units(keys), ds, 0, ldz, keys, width);
-				gemm(D, width, units_of(keys), k_turned + j0 / PER_UNIT, ldt, ds_cols,
-				    deep_units(keys), dq + i0, wide, 1);
-			}
-			for (size_t i = 0; i < keys * ldd; i += VL)
-				vf_store(dk + j0 * ldd + i, vf_fma(vf_set(gain), vf_load(dk_block + i), vf_load(dk
-				    + j0 * ldd + i)));
+			memset(t.dk_block, 0, keys * t.ldd * sizeof(float));
+			for (size_t i0 = j0; i0 < T; i0 += BACK_QUERIES)
+				block_back(&t, j0, keys, i0, least(BACK_QUERIES, T - i0));
+			/* Heads of a group differ in gain: it goes in here. */
+			for (size_t i = 0; i < keys * t.ldd; i += VL)
+				vf_store(dk + i, vf_fma(vf_set(t.gain), vf_load(t.dk_block + i), vf_load(dk + i)));
 		}
-		for (size_t t0 = 0; t0 < T; t0 += VL) {
-			for (size_t j = 0; j < D; j += VL) {
-				vf r[VL];
-
-				for (size_t i = 0; i < VL; i++)
-					r[i] = vf_load(dq + (j + i) * wide + t0);
-				vec_transpose(r);
-				for (size_t i = 0; i < least(VL, T - t0); i++) {
-					const vf ds_q = vf_split(r[i], vf_zero(), D - j) * act_loadn(qh + (t0
-					    + i) * ldq + j, D - j);
-
-					dg += vf_sum(ds_q);
-					act_storen(act_row(d->dq, r0 + t0 + i) + h * D + j, vf_set(gain) * r[i], D - j);
-				}
-			}
-		}
-		dgain[h] = (float)dg * root;
+		dgain[h] = end_query_head(&t, act_row(d->dq, r0) + h * D);
 	}
-	for (size_t t = 0; t < T; t++) {
+	for (size_t i = 0; i < T; i++) {
+		act *dk = act_row(d->dk, r0 + i) + kv * D, *dv = act_row(d->dv, r0 + i) + kv * D;
+
 		for (size_t j = 0; j < D; j += VL) {
-			act_storen(act_row(d->dk, r0 + t) + kv * D + j, vf_load(dk + t * ldd + j), D - j);
-			act_storen(act_row(d->dv, r0 + t) + kv * D + j, vf_load(dv + t * ldd + j), D - j);
+			act_storen(dk + j, vf_load(t.dk + i * t.ldd + j), D - j);
+			act_storen(dv + j, vf_load(t.dv + i * t.ldd + j), D - j);
 		}
 	}
 }

@@ -115,9 +115,11 @@ pack_rows(unit *panel, size_t units, const void *src, int floats, size_t ld, siz
 		for (size_t u = 0; u < units; u += VL) {
 			vf r[VL];
 
-			for (size_t i = 0; i < VL; i++)
-				r[i] = g + i < rows ? row_units(source_row(src, floats, ld, g + i), floats, u, k)
-				    : vf_zero();
+			for (size_t i = 0; i < VL; i++) {
+				r[i] = vf_zero();
+				if (g + i < rows)
+					r[i] = row_units(source_row(src, floats, ld, g + i), floats, u, k);
+			}
 			vec_transpose(r);
 			for (size_t i = 0; i < least(VL, units - u); i++)
 				vf_store(panel + (u + i) * NR + g, r[i]);
@@ -257,8 +259,7 @@ norm_back_at(struct norm_back b, vf dh, vf x)
 
 static void
 block_embed(const struct ops_ctx *c, struct ops_buf *x0, const struct ops_buf *ids, const struct ops_buf *emb,
-    size_t r0,
-    size_t n)
+    size_t r0, size_t n)
 {
 	for (size_t row = r0; row < r0 + n; row++) {
 		const float *e = float_row(emb, (size_t)ids_of(ids)[row]);
@@ -405,6 +406,26 @@ head_back(const struct ops_ctx *c, act *dy, const act *y, float r, size_t positi
 	}
 }
 
+/* All heads of n rows, from products f to rows out0.. of out; rows r0.. of r, if given. */
+VEC_FN void
+heads_out(const struct ops_ctx *c, struct ops_rows rows, struct ops_buf *out, size_t out0, size_t heads, const float *f,
+    size_t ld, struct ops_buf *r, size_t r0, size_t n)
+{
+	const size_t D = c->head_dim;
+
+	for (size_t i = 0; i < n; i++) {
+		const size_t position = rows.pos0 + (r0 + i) % rows.T;
+
+		for (size_t g = 0; g < heads; g++) {
+			const float reciprocal = head_out(c, f + i * ld + g * D, act_row(out, out0 + i) + g * D,
+			    position);
+
+			if (r != NULL)
+				float_row(r, r0 + i)[g] = reciprocal;
+		}
+	}
+}
+
 static void
 block_qkv(const struct ops_ctx *c, struct ops_rows rows, const struct ops_qkv *a, size_t r0, size_t n,
     struct cpu_scratch s)
@@ -424,25 +445,9 @@ block_qkv(const struct ops_ctx *c, struct ops_rows rows, const struct ops_qkv *a
 		}
 	}
 	by_row(n, h, ld, a->wq, 0, H * D, f, ld);
-	for (size_t i = 0; i < n; i++) {
-		for (size_t g = 0; g < H; g++) {
-			const float r = head_out(c, f + i * ld + g * D, act_row(a->q, r0 + i) + g * D, rows.pos0 + (r0
-			    + i) % rows.T);
-
-			if (a->rq != NULL)
-				float_row(a->rq, r0 + i)[g] = r;
-		}
-	}
+	heads_out(c, rows, a->q, r0, H, f, ld, a->rq, r0, n);
 	by_row(n, h, ld, a->wk, 0, K * D, f, ld);
-	for (size_t i = 0; i < n; i++) {
-		for (size_t g = 0; g < K; g++) {
-			const float r = head_out(c, f + i * ld + g * D, act_row(a->k, rows.pos0 + r0 + i) + g * D,
-			    rows.pos0 + (r0 + i) % rows.T);
-
-			if (a->rk != NULL)
-				float_row(a->rk, r0 + i)[g] = r;
-		}
-	}
+	heads_out(c, rows, a->k, rows.pos0 + r0, K, f, ld, a->rk, r0, n);
 	by_row(n, h, ld, a->wv, 0, K * D, f, ld);
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < a->v->ld; j += VL)
@@ -755,7 +760,7 @@ block_logits(const struct ops_ctx *c, struct ops_buf *out, size_t out0, const st
 		memcpy(float_row(out, out0 + i), z + i * ldz, c->g.vocab_size * sizeof(float));
 }
 
-/* Rows of h w^T: one tile of a weight gradient, from the chunk's sides. */
+/* One tile of a weight gradient, from the chunk's sides. */
 static void
 block_product(const struct cpu_product *p, size_t row0, size_t col0, struct cpu_scratch s)
 {
@@ -769,9 +774,9 @@ block_product(const struct cpu_product *p, size_t row0, size_t col0, struct cpu_
 		const vf scale = vf_set(p->scale != NULL ? p->scale[row0 + i] : 1);
 		vf dot = vf_zero();
 
-		for (size_t j = 0; j < cpu_pad(cols); j += VL)
-			vf_store(dw + j, vf_split(vf_fma(scale, vf_load(g + j), vf_load(dw + j)), vf_zero(), j < cols
-			    ? cols - j : 0));
+		/* Columns of padding stay zero: the right side's are a neighbour's or slack. */
+		for (size_t j = 0; j < cols; j += VL)
+			vf_storen(dw + j, vf_fma(scale, vf_load(g + j), vf_load(dw + j)), cols - j);
 		if (p->dots == NULL)
 			continue;
 		for (size_t j = 0; j < cpu_pad(cols); j += VL)

@@ -113,8 +113,7 @@ struct cpu_kernels {
 	size_t unit_pad;	/* inner lengths are padded to a multiple of so many units */
 
 	void (*gemm)(size_t m, size_t n, size_t units, const float *a, size_t lda, const float *b, size_t depth,
-	    float *c,
-	    size_t ldc, int add);
+	    float *c, size_t ldc, int add);
 	void (*pack_by_row)(float *panels, size_t depth, const float *src, size_t ld, size_t rows, size_t k);
 	void (*pack_by_col)(float *panels, size_t depth, const float *src, size_t ld, size_t rows, size_t cols);
 	void (*narrow)(void *dst, const float *src, size_t n);	/* float32 to this variant's activations */
@@ -132,8 +131,7 @@ struct cpu_kernels {
 	void (*attention_pack)(const struct ops_ctx *c, struct ops_rows rows, const struct ops_attention *a, size_t b,
 	    size_t kv);
 	void (*attention)(const struct ops_ctx *c, struct ops_rows rows, const struct ops_attention *a, size_t b,
-	    size_t h,
-	    size_t t0, size_t n, struct cpu_scratch s);
+	    size_t h, size_t t0, size_t n, struct cpu_scratch s);
 	void (*attention_grad)(const struct ops_ctx *c, struct ops_rows rows, const struct ops_attention *a,
 	    const struct ops_attention_grad *d, size_t b, size_t kv, float *dgain, struct cpu_scratch s);
 	void (*proj)(const struct ops_ctx *c, const struct ops_proj *a, size_t r0, size_t n, struct cpu_scratch s);
@@ -141,8 +139,7 @@ struct cpu_kernels {
 	    size_t n, struct cpu_scratch s);
 	void (*mlp)(const struct ops_ctx *c, const struct ops_mlp *a, size_t r0, size_t n, struct cpu_scratch s);
 	void (*mlp_grad)(const struct ops_ctx *c, const struct ops_mlp *a, const struct ops_mlp_grad *d, size_t r0,
-	    size_t n,
-	    struct cpu_scratch s);
+	    size_t n, struct cpu_scratch s);
 	void (*head)(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t n, struct cpu_scratch s);
 	void (*logits)(const struct ops_ctx *c, struct ops_buf *out, size_t out0, const struct ops_buf *x, size_t r0,
 	    size_t n, const struct ops_buf *w, struct cpu_scratch s);

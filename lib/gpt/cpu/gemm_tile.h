@@ -75,8 +75,7 @@ gemm(size_t m, size_t n, size_t units, const float *a_floats, size_t lda, const 
 			tile_configure(&config);
 			for (size_t j = 0; j < width; j += NR)
 				gemm_tiles(ku, a + i * lda + k, lda, b + (j / NR * depth + k) * NR, c + i * ldc + j,
-				    ldc,
-				    rows > TILE_ROWS, add);
+				    ldc, rows > TILE_ROWS, add);
 		}
 	}
 	tile_release();

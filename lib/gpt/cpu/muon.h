@@ -20,8 +20,7 @@ mirror(act *a, size_t ld, const float *f, size_t ldf, size_t i0, size_t n)
 /* out = left left^T (square NULL), or b square + c square left^T: symmetric, (m, m). */
 VEC_FN void
 symmetric(act *out, const act *left, size_t ld_left, const float *panels, size_t units, size_t m, size_t ld,
-    const act *square,
-    float *f)
+    const act *square, float *f)
 {
 	for (size_t i0 = 0; i0 < m; i0 += ROW_BLOCK) {
 		const size_t n = least(ROW_BLOCK, m - i0);

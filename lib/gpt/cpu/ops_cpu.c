@@ -109,19 +109,13 @@ zeroed(size_t bytes)
 	return (p);
 }
 
-static size_t
-chunk_unit_rows(const struct ops_ctx *c)
-{
-	return (cpu_pad(c->chunk_rows));
-}
-
 /* What one thread needs at most, over all tasks of cpu.h; activations are counted as floats. */
 static size_t
 scratch_bytes(const struct ops_ctx *c)
 {
 	const struct ops_geometry *g = &c->g;
-	const size_t R = c->kernels->row_block, C = cpu_pad(g->model_dim), F = cpu_pad(g->mlp_dim),
-	    V = cpu_pad(g->vocab_size);
+	const size_t R = c->kernels->row_block, V = cpu_pad(g->vocab_size);
+	const size_t C = cpu_pad(g->model_dim), F = cpu_pad(g->mlp_dim);
 	const size_t D = cpu_pad(c->head_dim), T = cpu_pad(g->max_positions) + 2 * R;
 	const size_t wide = most(C, CPU_COLS), long_side = most(C, F);
 	size_t floats, training;
@@ -195,7 +189,7 @@ take_memory(struct ops_ctx *c, unsigned threads)
 	    (c->values = zeroed(c->group * g->num_kv_heads * P * D * sizeof(float))) == NULL)
 		return (-1);
 	if (c->training) {
-		const size_t depth = chunk_unit_rows(c) / v->per_unit, ld = depth + 16;
+		const size_t depth = cpu_pad(c->chunk_rows) / v->per_unit, ld = depth + 16;
 		const size_t head = V * (cpu_pad(c->head_rows) / v->per_unit + 16);
 
 		/* qkv_grad's sums; dots of the wider weight; embed_grad's rates; dgain. */
@@ -333,8 +327,8 @@ job_of(struct ops_ctx *c, struct ops_rows rows, const void *a, const void *d)
 {
 	const size_t N = rows.B * rows.T;
 
-	assert(N > 0 && N <= c->g.max_rows && rows.pos0 + rows.T <= c->g.max_positions && (rows.pos0 == 0
-	    || rows.B == 1));
+	assert(N > 0 && N <= c->g.max_rows && rows.pos0 + rows.T <= c->g.max_positions);
+	assert(rows.pos0 == 0 || rows.B == 1);
 	return ((struct job){ .c = c, .k = c->kernels, .rows = rows, .N = N, .row0 = 0, .end = N, .a = a, .d = d });
 }
 
@@ -560,9 +554,10 @@ struct embed {
 static void
 check_ids(const struct ops_ctx *c, const struct ops_buf *ids, size_t n)
 {
+	const int32_t *id = ids->data;
+
 	for (size_t i = 0; i < n; i++)
-		assert(((const int32_t *)ids->data)[i] >= 0
-		    && (size_t)((const int32_t *)ids->data)[i] < c->g.vocab_size);
+		assert(id[i] >= 0 && (size_t)id[i] < c->g.vocab_size);
 }
 
 static void
@@ -820,11 +815,10 @@ static void
 attention_grad_task(void *arg, size_t task, unsigned thread)
 {
 	const struct job *j = arg;
-	const size_t K = j->c->g.num_kv_heads;
+	const size_t K = j->c->g.num_kv_heads, b = task / K;
+	float *dgain = j->c->partial + b * j->c->g.num_heads;
 
-	j->k->attention_grad(j->c, j->rows, j->a, j->d, task / K, task % K, j->c->partial
-	    + task / K * j->c->g.num_heads,
-	    scratch_of(j->c, thread));
+	j->k->attention_grad(j->c, j->rows, j->a, j->d, b, task % K, dgain, scratch_of(j->c, thread));
 }
 
 static void
@@ -1101,9 +1095,9 @@ const char *
 ops_cpu_phase_name(enum ops_cpu_phase phase)
 {
 	static const char *const names[OPS_CPU_PHASES] = {
-		"embed", "qkv", "attention", "proj", "mlp", "head", "embed_grad", "qkv_grad", "attention_grad",
-		    "proj_grad",
-		"mlp_grad", "other", "muon", "adam",
+		"embed", "qkv", "attention", "proj", "mlp", "head",
+		"embed_grad", "qkv_grad", "attention_grad", "proj_grad", "mlp_grad",
+		"other", "muon", "adam",
 	};
 
 	return (names[phase]);
