@@ -131,7 +131,7 @@ compare(int rundir, const char *path, const json_t *spec)
 	struct spec there;
 	int rc;
 
-	if (spec_read(rundir, &there) == -1)
+	if (spec_read(rundir, path, &there) == -1)
 		return (errno == ENOENT ? -1 : exit_of(errno));
 	rc = spec_differs(there.json, spec, &where);
 	if (rc == 0)

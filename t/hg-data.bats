@@ -242,7 +242,7 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 	leaves_nothing 103 "'long' is invalid: line 1: "
 	echo no model > bad.model
 	run --separate-stderr hg-data -t bad.model -n 1 -o out two
-	leaves_nothing 103 "is invalid: no SentencePiece model"
+	leaves_nothing 103 "'bad.model' is invalid: no SentencePiece model"
 	run --separate-stderr hg-data -t gone.model -n 1 -o out two
 	leaves_nothing 111 "cannot read 'gone.model'"
 	run --separate-stderr hg-data -B -n 1 -o nowhere/out two

@@ -146,3 +146,15 @@ ledger add ledger r" ]
 	run -111 sh -c 'hg-run r > /dev/full'
 	run -111 sh -c 'hg-run -h > /dev/full'
 }
+
+# bats test_tags=b1,b19
+@test "hg-run reports the refusal of a trainer that was killed under it" {
+	echo hang > r/train.words
+	hg-run r > out 2>&1 3>&- &
+	pid=$!
+	until_true 10 running train r
+	kill -9 "$(owner_of train r)"
+	exits 102 "$pid"
+	[ "$(key r/train_refusal.json .kind)" = owner_died ]
+	grep -q 'next: hg-run -r' out
+}

@@ -155,6 +155,15 @@ jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load
 	[ "$(jq -r .run_uid runs/a/spec.json)" != "$(jq -r .run_uid runs/b/spec.json)" ]
 }
 
+@test "a base may come through a link or a pipe" {
+	echo '{"train": {"iterations": 7}}' > base.json
+	ln -s base.json link.json
+	hg-spec -b link.json -s data.dir=data runs/linked
+	[ "$(jq .train.iterations runs/linked/spec.json)" = 7 ]
+	jq '.train.iterations = 8' base.json | hg-spec -b /dev/stdin -s data.dir=data runs/piped
+	[ "$(jq .train.iterations runs/piped/spec.json)" = 8 ]
+}
+
 # bats test_tags=b45
 @test "a whole spec as a base means its very data, unless other data is named" {
 	spec runs/a
@@ -244,7 +253,7 @@ jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load
 		jq "$change" whole > runs/a/spec.json
 		run --separate-stderr spec runs/a
 		[ "$status" -eq 103 ] || { echo "$change: $status $stderr" >&2; false; }
-		[[ "$stderr" == *"'spec.json' was edited"* ]]
+		[[ "$stderr" == *"/spec.json' was edited"* ]]
 	done
 	# White space is no content.
 	jq -c . whole > runs/a/spec.json

@@ -416,7 +416,7 @@ open_model(struct work *w)
 		fault_errno(w->f, "read", MODEL_FILE);
 		return (NULL);
 	}
-	v = vocab_open(path.p, w->f);
+	v = vocab_open_as(path.p, w->p->model != NULL ? w->p->model : MODEL_FILE, w->f);
 	str_free(&path);
 	return (v);
 }

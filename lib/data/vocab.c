@@ -231,27 +231,34 @@ read_model(struct vocab *v, size_t bytes)
 struct vocab *
 vocab_open(const char *path, struct fault *f)
 {
+
+	return (vocab_open_as(path, path, f));
+}
+
+struct vocab *
+vocab_open_as(const char *path, const char *what, struct fault *f)
+{
 	const char *wrong;
 	struct vocab *v;
 	size_t bytes;
 
 	if ((v = calloc(1, sizeof(*v))) == NULL || (v->path = malloc(strlen(path) + 1)) == NULL) {
-		fault_errno(f, "read", path);
+		fault_errno(f, "read", what);
 		goto err0;
 	}
 	strcpy(v->path, path);
 	if ((v->file = file_read(AT_FDCWD, path, MODEL_MAX_BYTES, &bytes)) == NULL) {
-		fault_errno(f, "read", path);
+		fault_errno(f, "read", what);
 		if (f != NULL && f->kind == FAULT_MISSING)
 			f->kind = FAULT_TOKENIZER_MISSING;
 		goto err0;
 	}
 	if (sha256_hex(v->file, bytes, v->sha256) == -1) {
-		fault_errno(f, "read", path);
+		fault_errno(f, "read", what);
 		goto err0;
 	}
 	if ((wrong = read_model(v, bytes)) != NULL) {
-		fault_set(f, FAULT_INVALID, path, wrong, "a SentencePiece model");
+		fault_set(f, FAULT_INVALID, what, wrong, "a SentencePiece model");
 		goto err0;
 	}
 	return (v);

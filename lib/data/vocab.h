@@ -29,6 +29,9 @@ enum vocab_type {
  */
 struct vocab *vocab_open(const char *path, struct fault *f);
 
+/* As vocab_open; messages call the file ${what}. */
+struct vocab *vocab_open_as(const char *path, const char *what, struct fault *f);
+
 /* The byte vocabulary; its digest is that of the string "homegolf bytes v1". NULL with errno ENOMEM. */
 struct vocab *vocab_bytes(void);
 void vocab_free(struct vocab *v);

@@ -153,7 +153,7 @@ rundir_load(struct rundir *r)
 
 	if (r->spec.json != NULL)
 		return (0);
-	if (spec_read(r->fd, &spec) == -1) {
+	if (spec_read(r->fd, r->path, &spec) == -1) {
 		if (errno == ENOENT)
 			say_error("'%s' is not a run: there is no '%s' in it", r->path, RUNDIR_SPEC);
 		return (-1);

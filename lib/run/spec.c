@@ -10,13 +10,16 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "contract.h"
+#include "file.h"
 #include "jsonio.h"
 #include "num.h"
 #include "proc.h"
 #include "say.h"
+#include "sha256.h"
 #include "spec.h"
 #include "str.h"
 
@@ -168,13 +171,26 @@ spec_base(json_t *request, const char *file)
 	struct str where = STR_INIT;
 	const char *section;
 	json_t *v, *members;
+	char *text;
+	size_t n;
 	void *next;
+	int fd;
 
-	if (jsonio_read(AT_FDCWD, file, CONTRACT_MAX_BYTES, NULL, &v) == -1) {
-		if (errno == ENOENT)
-			say_errno("cannot read '%s'", file);
+	/* The path is the user's own: links in it are meant, and a pipe will do. */
+	if ((fd = open(file, O_RDONLY | O_CLOEXEC)) == -1) {
+		say_errno("cannot read '%s'", file);
 		return (-1);
 	}
+	text = file_read_fd(fd, CONTRACT_MAX_BYTES, &n);
+	close(fd);
+	if (text == NULL) {
+		say_errno("cannot read '%s'", file);
+		return (-1);
+	}
+	v = jsonio_parse(text, n, file);
+	free(text);
+	if (v == NULL)
+		return (-1);
 	if (!json_is_object(v))
 		say_error("'%s': is not an object", file);
 	else if (!base_keys_known(file, v))
@@ -677,7 +693,7 @@ spec_identify(json_t *spec, const char *run_id)
 
 /* Every digest that can be recomputed from the file itself; 0, or -1 with errno, said. */
 static int
-verify(const json_t *spec)
+verify(const json_t *spec, const char *what)
 {
 	json_t *digests = json_object_get(spec, "digests"), *again, *member;
 	char hex[SHA256_HEX_SIZE];
@@ -687,7 +703,7 @@ verify(const json_t *spec)
 
 	for (i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
 		if (json_is_null(jsonio_get(spec, taken[i].key))) {
-			say_error("'%s': %s: null is not filled in", SPEC_FILE, taken[i].key);
+			say_error("'%s': %s: null is not filled in", what, taken[i].key);
 			errno = EBADMSG;
 			return (-1);
 		}
@@ -695,13 +711,13 @@ verify(const json_t *spec)
 	    json_object_set_new(again, "content_sha256", json_string(hex)) == -1 ||
 	    json_object_set(again, "tokenizer_sha256", jsonio_get(spec, "data.tokenizer_sha256")) == -1) {
 		errno = ENOMEM;
-		say_errno("cannot verify '%s'", SPEC_FILE);
+		say_errno("cannot verify '%s'", what);
 		goto out;
 	}
 	json_object_foreach(again, key, member) {
 		if (json_equal(member, json_object_get(digests, key)))
 			continue;
-		say_error("'%s' was edited: digests.%s is %s, but the content gives %s", SPEC_FILE, key,
+		say_error("'%s' was edited: digests.%s is %s, but the content gives %s", what, key,
 		    jsonio_text(digests, key, ""), json_string_value(member));
 		errno = EBADMSG;
 		goto out;
@@ -713,23 +729,40 @@ out:
 }
 
 int
-spec_read(int rundir, struct spec *s)
+spec_read(int rundir, const char *path, struct spec *s)
 {
-	int error;
+	struct str what = STR_INIT;
+	char *text;
+	size_t n;
+	int rc = -1, error;
 
-	if (contract_read(rundir, SPEC_FILE, "spec", s->text_sha256, &s->json) == -1) {
-		s->json = NULL;
+	s->json = NULL;
+	if ((text = file_read(rundir, SPEC_FILE, CONTRACT_MAX_BYTES, &n)) == NULL) {
+		if (errno != ENOENT)
+			say_errno("cannot read '%s/%s'", path, SPEC_FILE);
 		return (-1);
 	}
-	if (verify(s->json) == -1) {
+	if (str_printf(&what, "%s/%s", path, SPEC_FILE) == -1 || sha256_hex(text, n, s->text_sha256) == -1) {
+		say_errno("cannot read '%s/%s'", path, SPEC_FILE);
+		goto out;
+	}
+	if ((s->json = contract_parse(text, n, what.p, "spec")) == NULL)
+		goto out;
+	if (verify(s->json, what.p) == -1) {
 		error = errno;
 		spec_free(s);
 		errno = error;
-		return (-1);
+		goto out;
 	}
 	s->run_id = jsonio_text(s->json, "run_id", "");
 	s->run_uid = jsonio_text(s->json, "run_uid", "");
-	return (0);
+	rc = 0;
+out:
+	error = errno;
+	str_free(&what);
+	free(text);
+	errno = error;
+	return (rc);
 }
 
 void

@@ -23,13 +23,13 @@ struct spec {
 };
 
 /**
- * spec_read(rundir, s):
- * Read ${rundir}'s spec.json, check its contract and recompute its digests:
+ * spec_read(rundir, path, s):
+ * Read ${rundir}'s spec.json, called ${path}/spec.json in messages, check its contract and recompute its digests:
  * an edited spec is refused.
  * Owns:   the caller calls spec_free.
  * Errors: -1 with errno: ENOENT ordinary and silent; EBADMSG and others said.
  */
-int spec_read(int rundir, struct spec *s);
+int spec_read(int rundir, const char *path, struct spec *s);
 void spec_free(struct spec *s);
 
 /**

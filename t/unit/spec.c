@@ -61,7 +61,7 @@ make(struct spec *s, const char *const *settings)
 	rc = atomfile_replace(AT_FDCWD, SPEC_FILE, text, n);
 	free(text);
 	json_decref(spec);
-	return (rc == -1 ? -1 : spec_read(AT_FDCWD, s));
+	return (rc == -1 ? -1 : spec_read(AT_FDCWD, ".", s));
 }
 
 static void
