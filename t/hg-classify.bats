@@ -92,7 +92,7 @@ is() {
 	[ "$status" -eq 0 ]
 	[ "${lines[0]}" = "noise: uncalibrated" ]
 	[[ "$output" == *"is not calibrated"* ]]
-	[[ "$output" == *"next: hg-confirm -c ledger ledger/../runs/a"* ]]
+	[[ "$output" == *"next: hg-confirm -c ledger runs/a"* ]]
 	[[ "$output" == *"4 more seeds"*"min"* ]]
 }
 

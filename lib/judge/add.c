@@ -141,13 +141,27 @@ incumbent_after(const struct ledger *l, const json_t *row, const struct book_fac
 	return (after);
 }
 
+/* A directory kept relative to the ledger's, as a person in this directory would type it. */
+static void
+put_near(struct str *s, const struct ledger *l, const char *dir)
+{
+	const char *base = strrchr(l->path, '/'), *real = strrchr(l->real, '/');
+
+	/* "ledger" and "../runs/a" are "runs/a", unless the ledger's name is a link to somewhere else. */
+	base = base == NULL ? l->path : base + 1;
+	if (strncmp(dir, "../", 3) == 0 && real != NULL && *base != '\0' && strcmp(base, real + 1) == 0)
+		(void)str_printf(s, "%.*s%s", (int)(base - l->path), l->path, dir + 3);
+	else
+		(void)str_printf(s, "%s/%s", l->path, dir);
+}
+
 /* What a person types next, and what it costs. */
 static json_t *
 next_step(const struct ledger *l, const char *path, const json_t *run, const struct verdict *v)
 {
 	const struct book *b = &l->book;
 	struct book_fact f;
-	const struct book_config *c;
+	const struct book_fact *screening;
 	const struct book_group *g;
 	struct noise_arm arm;
 	struct str command = STR_INIT, why = STR_INIT, cost = STR_INIT;
@@ -158,7 +172,6 @@ next_step(const struct ledger *l, const char *path, const json_t *run, const str
 	left = b->policy.campaign.confirmations - book_spent(b);
 	if (book_spent(b) >= b->policy.campaign.confirmations)
 		left = 0;
-	c = book_config(b, f.group, f.lane, f.config);
 	g = book_group(b, f.group);
 	if (v->klass == VERDICT_BLOCKED && v->reason == VERDICT_REFUSED) {
 		(void)str_printf(&command, "hg-run -r -l %s %s", l->path, path);
@@ -181,13 +194,14 @@ next_step(const struct ledger *l, const char *path, const json_t *run, const str
 				runs = runs > 0 ? runs - 1 : 0;
 			(void)str_printf(&command, "hg-confirm -c %s %s", l->path, path);
 		} else if (g != NULL && (row = ledger_row(l, book_fact(b, g->reference))) != NULL) {
-			(void)str_printf(&command, "hg-confirm -c %s %s/%s", l->path, l->path,
-			    jsonio_text(row, "run.dir", "?"));
+			(void)str_printf(&command, "hg-confirm -c %s ", l->path);
+			put_near(&command, l, jsonio_text(row, "run.dir", "?"));
 			json_decref(row);
 		}
 		(void)str_printf(&why, "calibrates the lane with %u more seed%s of the incumbent", runs, runs == 1 ?
 		    "" : "s");
-	} else if (v->reason == VERDICT_PROMISING || (v->reason == VERDICT_REPEAT && c != NULL && c->promising)) {
+	} else if (v->reason == VERDICT_PROMISING || (v->reason == VERDICT_REPEAT &&
+	    (screening = book_history(b, &f, 0).screening) != NULL && screening->reason == VERDICT_PROMISING)) {
 		if (left == 0)
 			(void)str_printf(&why, "campaign '%s' has spent its %u confirmations; a new one is declared"
 			    " in %s/%s",
@@ -266,7 +280,10 @@ prepare(struct ledger *l, const char *path, int preview, struct add *out, struct
 	if (gather_run(path, l->real, &out->how, &run) == -1)
 		return (-1);
 	row_run_fact(run, f);
-	if ((same = book_run(&l->book, f->run, f->attempt)) != NULL) {
+	/* Few runs are there already: one pass tells. */
+	before = book_run(&l->book, f->run, 0);
+	same = before == NULL ? NULL : book_run(&l->book, f->run, f->attempt);
+	if (same != NULL) {
 		if ((row = ledger_row(l, same)) == NULL || ledger_digest(l, same, out->digest) == -1)
 			goto err0;
 		if (strcmp(jsonio_text(row, "run.run_uid", ""), jsonio_text(run, "run_uid", "")) == 0) {
@@ -285,7 +302,7 @@ prepare(struct ledger *l, const char *path, int preview, struct add *out, struct
 		rc = 0;
 		goto err0;
 	}
-	if ((before = book_run(&l->book, f->run, 0)) != NULL) {
+	if (before != NULL) {
 		if (ledger_digest(l, before, hex) == -1)
 			goto err0;
 		json_object_set_new(run, "supersedes", json_string(hex));

@@ -124,6 +124,39 @@ book_run(const struct book *b, uint64_t run, unsigned attempt)
 	return (NULL);
 }
 
+static int
+screens(const struct book_fact *f)
+{
+
+	return (f->reason == VERDICT_PROMISING || f->reason == VERDICT_WITHIN_NOISE || f->reason == VERDICT_WORSE ||
+	    f->reason == VERDICT_GUARDED_METRIC);
+}
+
+struct book_history
+book_history(const struct book *b, const struct book_fact *f, uint64_t rival)
+{
+	struct book_history h = { NULL, 0, 0 };
+	const struct book_fact *x;
+	size_t i;
+
+	for (i = book_count(b); i-- > 0; ) {
+		x = book_fact(b, i);
+		if (x->config != f->config && (x->artifact != f->artifact || f->artifact == 0))
+			continue;
+		if (x->kind != BOOK_RUN || x->group != f->group || x->klass > VERDICT_REGRESSION)
+			continue;
+		if (x->config == rival && x->artifact == f->artifact && f->artifact != 0)
+			h.same_artifact = 1;
+		if (x->config != f->config || x->lane != f->lane)
+			continue;
+		if (screens(x))
+			h.screening = x;
+		if (x->seed == f->seed && !x->starved)
+			h.same_seed = 1;
+	}
+	return (h);
+}
+
 const struct book_fact *
 book_row(const struct book *b, uint64_t row)
 {
@@ -411,7 +444,6 @@ apply_loose(struct book *b, const struct book_fact *f)
 static int
 apply_run(struct book *b, const struct book_fact *f, size_t index)
 {
-	struct book_config *c;
 	struct book_group *g;
 	struct book_plan *p;
 	unsigned k;
@@ -431,7 +463,7 @@ apply_run(struct book *b, const struct book_fact *f, size_t index)
 	if ((g = group_of(b, f->group)) == NULL)
 		return (-1);
 	b->last_group = f->group;
-	if (f->config == g->incumbent && f->reason != VERDICT_STARVED) {
+	if (f->config == g->incumbent && (f->reason == VERDICT_REPLICATE || f->reason == VERDICT_SLOT)) {
 		g->reference = index;
 		g->lane = f->lane;
 	}
@@ -455,27 +487,36 @@ apply_run(struct book *b, const struct book_fact *f, size_t index)
 	case VERDICT_WITHIN_NOISE:
 	case VERDICT_WORSE:
 	case VERDICT_GUARDED_METRIC:
-		if ((c = config_of(b, f->group, f->lane, f->config)) == NULL)
-			return (-1);
-		if (!c->screened) {
-			c->screened = 1;
-			if (f->reason == VERDICT_PROMISING) {
-				c->promising = 1;
-				g->promising++;
-			} else {
-				c->resolved = 1;
-				g->resolved++;
-			}
-		}
+		/* A configuration is screened once; there is nothing more to keep of it. */
+		if (f->reason == VERDICT_PROMISING)
+			g->promising++;
+		else
+			g->resolved++;
 		return (0);
 	default:
 		return (0);
 	}
 }
 
+/* Was there a verdict on the same configuration before? */
+static int
+judged_before(const struct book *b, const struct book_plan *p)
+{
+	size_t i;
+
+	for (i = 0; i < b->plan_count; i++)
+		if (&b->plans[i] != p && b->plans[i].closed && b->plans[i].config == p->config &&
+		    b->plans[i].group == p->group && b->plans[i].lane == p->lane)
+			return (1);
+	return (0);
+}
+
 static int
 apply_verdict(struct book *b, const struct book_fact *f)
 {
+	const struct book_fact *screening;
+	struct book_fact challenger;
+	int waited;
 	struct stats_sample arm[BOOK_SCORES];
 	struct book_plan *p;
 	struct book_config *c;
@@ -507,12 +548,15 @@ apply_verdict(struct book *b, const struct book_fact *f)
 				s->recent[m] = arm[m];
 			}
 	}
-	if ((c = config_of(b, p->group, p->lane, p->config)) == NULL)
-		return (-1);
-	if (c->promising) {
-		c->promising = 0;
+	memset(&challenger, 0, sizeof(challenger));
+	challenger.group = p->group;
+	challenger.lane = p->lane;
+	challenger.config = p->config;
+	screening = book_history(b, &challenger, 0).screening;
+	/* One that was promising waits no longer; another one was counted when it was screened. */
+	waited = screening != NULL && screening->reason == VERDICT_PROMISING && !judged_before(b, p);
+	if (waited)
 		g->promising--;
-	}
 	if (f->klass == VERDICT_IMPROVEMENT) {
 		g->incumbent = p->config;
 		g->lane = p->lane;
@@ -521,10 +565,8 @@ apply_verdict(struct book *b, const struct book_fact *f)
 				g->reference = p->slot[k].fact - 1;
 		g->resolved = 0;
 		g->improvements++;
-	} else if (!c->resolved) {
-		c->resolved = 1;
+	} else if (waited)
 		g->resolved++;
-	}
 	return (0);
 }
 
@@ -586,13 +628,9 @@ fold(struct book *b, const struct book_fact *f, size_t index)
 int
 book_adopt(struct book *b, const struct book_fact *facts, size_t n)
 {
-	size_t i, size = 64;
+	size_t i;
 
 	assert(book_count(b) == 0);
-	while (size < 2 * n)
-		size *= 2;
-	if (grow_table(b, size) == -1)
-		return (-1);
 	b->base = facts;
 	b->bases = n;
 	for (i = 0; i < n; i++)

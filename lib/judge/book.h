@@ -44,7 +44,10 @@ struct book_fact {
 	double metric[POLICY_METRICS];
 };
 
-/* What the runs of a configuration in a comparability group, on a lane, have shown. */
+/*
+ * What the runs of a configuration in a comparability group, on a lane, have shown; one that was only screened has
+ * none.
+ */
 struct book_stats {
 	struct stats_sample loose[BOOK_SCORES];	/* runs outside of plans, the one that screened excepted */
 	double df[BOOK_SCORES], ss[BOOK_SCORES];	/* within the arms of closed plans */
@@ -53,8 +56,7 @@ struct book_stats {
 
 struct book_config {
 	uint64_t group, lane, config;
-	uint32_t stats;			/* index + 1; 0: single run, or none */
-	uint8_t screened, promising, resolved;
+	uint32_t stats;			/* index + 1 */
 };
 
 struct book_group {
@@ -136,6 +138,14 @@ const struct book_fact *book_fact(const struct book *b, size_t i);
 
 /* The fact of a run's attempt, or of its last attempt if ${attempt} is 0; NULL if there is none. */
 const struct book_fact *book_run(const struct book *b, uint64_t run, unsigned attempt);
+
+/* What rows before say of a run's configuration and artifact, found in one pass. */
+struct book_history {
+	const struct book_fact *screening;	/* the run that screened the configuration, on this lane; or NULL */
+	int same_seed;				/* a sound run of this configuration, lane and seed is there */
+	int same_artifact;			/* a run of ${rival}, another configuration, has this very artifact */
+};
+struct book_history book_history(const struct book *b, const struct book_fact *f, uint64_t rival);
 
 /* The fact of a row, or NULL. */
 const struct book_fact *book_row(const struct book *b, uint64_t row);

@@ -39,39 +39,6 @@ classify_metric(const struct policy *p, const struct book_fact *a, const struct 
 	return (a->tokenizer == b->tokenizer ? p->metric.name : p->metric.across_tokenizers);
 }
 
-/* Does a run have the very bytes of one of the configuration's artifacts? */
-static int
-same_artifact(const struct book *b, const struct book_fact *f, uint64_t config)
-{
-	const struct book_fact *x;
-	size_t i;
-
-	if (f->artifact == 0)
-		return (0);
-	for (i = book_count(b); i-- > 0; ) {
-		x = book_fact(b, i);
-		if (x->kind == BOOK_RUN && x->artifact == f->artifact && x->config == config && x->group == f->group)
-			return (1);
-	}
-	return (0);
-}
-
-/* Was this seed of the configuration run before, on this lane? Its bits, or nearly, are known then. */
-static int
-same_seed(const struct book *b, const struct book_fact *f)
-{
-	const struct book_fact *x;
-	size_t i;
-
-	for (i = book_count(b); i-- > 0; ) {
-		x = book_fact(b, i);
-		if (x->config == f->config && x->seed == f->seed && x->kind == BOOK_RUN && x->group == f->group &&
-		    x->lane == f->lane && x->klass <= VERDICT_REGRESSION && !x->starved)
-			return (1);
-	}
-	return (0);
-}
-
 /* The first guarded metric in which x is worse than y by more than the tolerance, or -1. */
 static int
 guard_broken(const struct policy *p, const double *x, const double *y)
@@ -103,7 +70,7 @@ classify_run(const struct book *b, const struct book_fact *f, enum verdict_reaso
 	struct verdict v = verdict_none();
 	const struct book_fact *reference;
 	const struct book_group *g;
-	const struct book_config *c;
+	struct book_history history;
 	struct noise_pool pool, all;
 	struct noise_prior prior;
 	struct noise_test t;
@@ -149,7 +116,8 @@ classify_run(const struct book *b, const struct book_fact *f, enum verdict_reaso
 		v.reason = VERDICT_SLOT;
 		return (v);
 	}
-	if (same_seed(b, f)) {
+	history = book_history(b, f, g->incumbent);
+	if (history.same_seed) {
 		v.reason = VERDICT_SAME_SEED;
 		return (v);
 	}
@@ -157,12 +125,11 @@ classify_run(const struct book *b, const struct book_fact *f, enum verdict_reaso
 		v.reason = VERDICT_REPLICATE;
 		return (v);
 	}
-	if (same_artifact(b, f, g->incumbent)) {
+	if (history.same_artifact) {
 		v.reason = VERDICT_IDENTICAL_ARTIFACT;
 		return (v);
 	}
-	c = book_config(b, f->group, f->lane, f->config);
-	if (c != NULL && c->screened) {
+	if (history.screening != NULL) {
 		v.reason = VERDICT_REPEAT;
 		return (v);
 	}
@@ -288,7 +255,7 @@ classify_plan(const struct book *b, const struct book_plan *p)
 		f = book_fact(b, p->slot[k].fact - 1);
 		if (p->slot[k].challenger) {
 			mine = f;
-			identical |= same_artifact(b, f, p->other);
+			identical |= book_history(b, f, p->other).same_artifact;
 		} else
 			theirs = f;
 	}

@@ -93,7 +93,6 @@ allowed(const struct ledger *l, const char *path, const struct book_fact *f)
 {
 	const struct book *b = &l->book;
 	const struct book_group *g = f->group == 0 ? NULL : book_group(b, f->group);
-	const struct book_config *c;
 
 	if (f->klass == VERDICT_BLOCKED || f->klass == VERDICT_INVALID || g == NULL) {
 		say_error("'%s' has no sound run: there is nothing to confirm", path);
@@ -107,8 +106,7 @@ allowed(const struct ledger *l, const char *path, const struct book_fact *f)
 		say_error("the lane of '%s' is not calibrated: hg-ledger calibrate comes first", path);
 		return (PLAN_PENDING);
 	}
-	c = book_config(b, f->group, f->lane, f->config);
-	if (c == NULL || !c->screened) {
+	if (book_history(b, f, 0).screening == NULL) {
 		say_error("'%s' was not screened since the lane was calibrated: add one more run of it", path);
 		return (PLAN_PENDING);
 	}

@@ -22,11 +22,10 @@ tell_chance(struct str *s, double p)
 
 	if (p >= 0.001)
 		return (str_printf(s, "%.2g %%", 100 * p));
-	if (!isfinite(one_in) || one_in > 1e12)
-		return (str_puts(s, "less than 1 in 1,000,000,000,000"));
+	/* So far out the shape of the tails is anybody's guess. */
+	if (!(one_in < 1e6))
+		return (str_puts(s, "less than 1 in a million"));
 	one_in = floor(one_in / round) * round;
-	if (one_in >= 1e6)
-		return (str_printf(s, "1 in %.3g million", one_in / 1e6));
 	return (str_printf(s, "1 in %d,%03d", (int)(one_in / 1000), (int)one_in % 1000));
 }
 
