@@ -59,7 +59,8 @@ refuse(const struct rundir *r, enum stage s, const struct runlock *lock, enum re
 		    "or this run was copied", (long)lock->owner.pid, lock->owner.host);
 		snprintf(seen, sizeof(seen), "lock free, written before this boot");
 	} else {
-		snprintf(detail, sizeof(detail), "process %ld ended without a receipt: it was killed, or could not write why",
+		snprintf(detail, sizeof(detail),
+		    "process %ld ended without a receipt: it was killed, or could not write why",
 		    (long)lock->owner.pid);
 		snprintf(seen, sizeof(seen), "lock free, process %ld gone", (long)lock->owner.pid);
 	}

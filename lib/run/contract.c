@@ -459,7 +459,8 @@ CHECK(pattern)
 	(void)schema;
 	if (text == NULL)
 		return (0);
-	if ((regex = compiled(json_string_value(arg))) == NULL || (rc = regexec(regex, text, 0, NULL, 0)) == REG_ESPACE) {
+	if ((regex = compiled(json_string_value(arg))) == NULL ||
+	    (rc = regexec(regex, text, 0, NULL, 0)) == REG_ESPACE) {
 		errno = ENOMEM;
 		return (-1);
 	}
