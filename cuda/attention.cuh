@@ -23,7 +23,7 @@ enum { OWN = 64, ATTENTION_THREADS = OWN / 16 * 32 };
 template <typename A, int DP>
 struct tile {
 	static constexpr int ROW = DP * (int)sizeof(A);
-	static constexpr int OTHER = ROW <= 32 ? 32 : ROW <= 128 ? 64 : ROW <= 256 ? 32 : 16;	/* as registers allow */
+	static constexpr int OTHER = ROW <= 64 ? 32 : ROW <= 128 ? 64 : ROW <= 256 ? 32 : 16;	/* as registers allow */
 	static constexpr int STRIDE = DP + 16 / (int)sizeof(A);		/* keeps rows aligned and out of one bank */
 	static constexpr size_t OWN_BYTES = OWN * STRIDE * sizeof(A);
 	static constexpr size_t OTHER_BYTES = OTHER * STRIDE * sizeof(A);

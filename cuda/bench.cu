@@ -47,7 +47,7 @@ measure_products(size_t n)
 		exit(HG_EXIT_SYSTEM);
 	printf("card: %s, %s\n", ops_cuda.isa(ctx), ops_cuda.library(ctx));
 	for (size_t i = 0; i < n * n; i++)
-		store(&host[i], (float)(rand() % 2001 - 1000) / 1000);	/* zeros would run faster */
+		host[i] = __float2bfloat16((float)(rand() % 2001 - 1000) / 1000);	/* zeros would run faster */
 	for (int i = 0; i < 2; i++) {
 		CHECK(cudaMalloc(&operand[i], n * n * sizeof(bf16)));
 		CHECK(cudaMemcpyAsync(operand[i], host, n * n * sizeof(bf16), cudaMemcpyHostToDevice, ctx->stream));
