@@ -393,6 +393,10 @@ pretend() {
 	PRETEND=starved=yes hg-run -l "$L" runs/busy
 	[ "$(field busy .verdict.reason)" = starved ]
 	[ "$(hg-ledger next "$L" | cut -f 2)" = 1 ]
+	hg-spec -b "$L/$(echo "$line" | cut -f 5)/spec.json" -s train.seed="$(echo "$line" | cut -f 4)" runs/early 2> /dev/null
+	PRETEND=ago_ms=600000 hg-run -l "$L" runs/early
+	[ "$(field early .verdict.reason)" != slot ]
+	[ "$(hg-ledger next "$L" | cut -f 2)" = 1 ]
 }
 
 @test "a plan that is given up is spent, and a campaign that has spent all makes no more" {

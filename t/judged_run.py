@@ -4,7 +4,7 @@ usage: judged_run.py RUN BPB [KEY=VALUE...]
 
 The spec comes from hg-spec, all receipts keep their contracts and are bound by digest.
 KEY is a spec key (SECTION.KEY) or one of: total_bytes, train_ms, overshoot_ms, starved, artifact
-(its text), refuse=STAGE:KIND, late (rows of metrics past the cap), partial, seed (train.seed),
+(its text), ago_ms (started), refuse=STAGE:KIND, late (rows of metrics past the cap), partial, seed (train.seed),
 raw (digest letter of the validation text), tokenizer (digest letter), steps, spread (of documents).
 """
 import datetime
@@ -77,7 +77,7 @@ def make(run, bpb, settings, base=None):
     text = open(f"{run}/spec.json", "rb").read()
     spec = json.loads(text)
     head = {"run_id": spec["run_id"], "run_uid": spec["run_uid"], "attempt": 1, "spec_sha256": sha(text)}
-    tail = {"started_at": now(), "finished_at": now(5), "elapsed_ms": int(own.get("train_ms", 58211)) + 2000}
+    tail = {"started_at": now(-int(own.get("ago_ms", 0))), "finished_at": now(5), "elapsed_ms": int(own.get("train_ms", 58211)) + 2000}
     for s in ("train", "export", "score"):
         for f in os.listdir(f"{run}/attempts") if os.path.isdir(f"{run}/attempts") else []:
             if f.startswith(f"{s}."):

@@ -192,7 +192,8 @@ two_runs() {
 
 # The rows, whatever time it was, and that their chain holds.
 rows() {
-	hg-ledger verify L >/dev/null && jq -c '[.kind, .run.run_id, .run.run_uid, .run.attempt, .verdict.class, .verdict.reason]' L/ledger.jsonl
+	hg-ledger verify L >/dev/null &&
+		jq -c '[.kind, .run.run_id, .run.run_uid, .run.attempt, .verdict.class, .verdict.reason]' L/ledger.jsonl
 }
 
 first_make() { two_runs; }
