@@ -201,6 +201,8 @@ END
 	hg-score "$R"
 	[ "$(jq .tokens "$R/artifact_score_report.json")" = "$(($(jq .val.tokens "$DATA/dataset.json") - 1))" ]
 	[ "$(jq .partial "$R/artifact_score_report.json")" = false ]
+	# All of the text is scored, so the bytes are those that hg-data counted.
+	[ "$(jq -c '[.bytes, .raw_bytes]' "$R/artifact_score_report.json")" = "$(jq -c '[.val.bytes, .val.raw_bytes]' "$DATA/dataset.json")" ]
 }
 
 # bats test_tags=b11
