@@ -97,7 +97,6 @@ look_before(struct item *it)
 static int
 look(struct item *it)
 {
-	const struct rundir_stage *st = &rundir_stages[it->stage];
 	struct runlock_look lock;
 
 	if (closeout_dead(it->run, it->stage, &it->state, NULL) == -1)
@@ -110,9 +109,7 @@ look(struct item *it)
 		settle(it, state_name(it->state), show_refusal(it->run, it->stage));
 		return (0);
 	case STATE_CORRUPT:
-		say_error("%s of '%s' is corrupt: both '%s' and '%s' are there", st->name, it->run->path, st->receipt,
-		    st->refusal);
-		settle(it, state_name(it->state), HG_EXIT_CONTRACT);
+		settle(it, state_name(it->state), refusal_show_corrupt(it->run, it->stage));
 		return (0);
 	case STATE_ABSENT:
 		return (look_before(it));

@@ -4,6 +4,7 @@
 #include "closeout.h"
 #include "exit.h"
 #include "opt.h"
+#include "refusal.h"
 #include "retry.h"
 #include "rundir.h"
 #include "say.h"
@@ -27,8 +28,7 @@ retry(struct rundir *r, enum stage s)
 		say_error("%s of '%s' has its receipt: there is nothing to retry", name, r->path);
 		return (HG_EXIT_NO);
 	case STATE_CORRUPT:
-		say_error("%s of '%s' has both a receipt and a refusal", name, r->path);
-		return (HG_EXIT_CONTRACT);
+		return (refusal_show_corrupt(r, s));
 	default:
 		say_error("%s of '%s' is %s", name, r->path, state_name(state));
 		return (HG_EXIT_NOT_YET);

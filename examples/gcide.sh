@@ -20,7 +20,12 @@ trap 'exit 111' HUP INT TERM
 cd "$work"
 
 # As root apt would fetch as another user, who may not write here.
-apt-get -q -o APT::Sandbox::User=root download dict-gcide >&2
+fetch() { apt-get -q -o APT::Sandbox::User=root download dict-gcide >&2; }
+# A fresh machine may have no package lists yet.
+fetch || { [ "$(id -u)" -eq 0 ] && apt-get -q update >&2 && fetch; } || {
+	echo "gcide.sh: cannot download the package dict-gcide; as root: apt-get update" >&2
+	exit 111
+}
 dpkg-deb -x dict-gcide_*.deb .
 gunzip -c < usr/share/dictd/gcide.dict.dz > gcide.dict
 # Bytes, not characters: a few are not UTF-8, and hg-data says how it reads them.

@@ -158,3 +158,18 @@ ledger add ledger r" ]
 	[ "$(key r/train_refusal.json .kind)" = owner_died ]
 	grep -q 'next: hg-run -r' out
 }
+
+# bats test_tags=b4
+@test "a corrupt run is told by every tool that would go on, with a way out that works" {
+	run -0 hg-run r
+	new_run s
+	echo refuse=loss_diverged > s/train.words
+	run -1 hg-run s
+	cp s/train_refusal.json r/
+	for tool in 'hg-run' 'hg-train' 'hg-await train' 'hg-retry train'; do
+		run -103 $tool r
+		[[ $output == *"corrupt: both 'training_report.json' and 'train_refusal.json'"*"next: hg-spec -b "* ]]
+	done
+	run -0 sh -c "${output##*next: }"
+	[ "$(key r.2/summary.json .state)" = complete ]
+}

@@ -298,3 +298,17 @@ refusal_show(const struct rundir *r, enum stage s, const json_t *refusal)
 	show_value("next", json_object_get(refusal, "next"));
 	return (jsonio_true(refusal, "retryable") ? HG_EXIT_RETRY : HG_EXIT_NO);
 }
+
+int
+refusal_show_corrupt(const struct rundir *r, enum stage s)
+{
+	const struct rundir_stage *st = &rundir_stages[s];
+	char *run;
+
+	say_error("%s of '%s' is corrupt: both '%s' and '%s' are there", st->name, r->path, st->receipt, st->refusal);
+	if ((run = rundir_word(r)) != NULL)
+		say_note("  next: hg-spec -b %s/spec.json %s.2 && hg-run %s.2  # or remove the one that is not true", run,
+		    run, run);
+	free(run);
+	return (HG_EXIT_CONTRACT);
+}

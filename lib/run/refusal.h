@@ -88,4 +88,7 @@ json_t *refusal_read(const struct rundir *r, enum stage s);
 /* Say on stderr what a refusal says: kind, detail, expected, observed, and what to type. Returns its exit code. */
 int refusal_show(const struct rundir *r, enum stage s, const json_t *refusal);
 
+/* Say that a stage has both receipt and refusal, which no tool of ours leaves, and what to type; its exit code. */
+int refusal_show_corrupt(const struct rundir *r, enum stage s);
+
 #endif

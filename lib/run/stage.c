@@ -379,9 +379,7 @@ answer(struct rundir *r, enum stage s)
 		json_decref(refusal);
 		return (code);
 	case STATE_CORRUPT:
-		say_error("%s of '%s' is corrupt: both '%s' and '%s' are there", st->name, r->path, st->receipt,
-		    st->refusal);
-		return (HG_EXIT_CONTRACT);
+		return (refusal_show_corrupt(r, s));
 	default:
 		say_error("%s of '%s' is %s: process %ld of host '%s' holds its lock", st->name, r->path,
 		    state_name(state),
