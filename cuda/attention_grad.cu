@@ -42,7 +42,7 @@ attention_delta(float *delta, const A *dy, const A *y, int count, int D)
  * Shared: keys, values (OWN rows); queries, dy (OTHER rows); lse, delta (OTHER).
  */
 template <typename A, int DP>
-__global__ void __launch_bounds__(ATTENTION_THREADS)
+__global__ void __launch_bounds__(ATTENTION_THREADS, 2)
 attention_backward_keys(const struct attention<A> a, const struct attention_grad<A> d)
 {
 	constexpr int STRIDE = tile<A, DP>::STRIDE, OTHER = tile<A, DP>::OTHER;
