@@ -26,6 +26,9 @@ setup() {
 	[ "$status" -eq 0 ]
 	[[ "$output" == *"The "* ]]
 	[ "$(find demo/runs -name artifact_score_summary.json | wc -l)" -eq 2 ]
+	# As many steps as fit on this machine, and the same for all.
+	[ "$(jq -s -c 'map(.steps) | unique' demo/runs/*/training_report.json)" = "[$(cat demo/iterations)]" ]
+	[ "$(jq -r .stop_reason demo/runs/*/training_report.json | sort -u)" = iterations ]
 	hg-ledger verify demo/ledger
 	[ "$(hg-ledger list -j demo/ledger | jq -r .verdict.class | sort -u)" = noise ]
 	sh "$HG_TOP/examples/demo.sh" "$PWD/demo"
