@@ -33,7 +33,7 @@ if [ ! -s "$top/iterations" ]; then
 	rm -rf "$top/pace"
 	mkdir "$top/pace"
 	spec "$top/pace/pace"
-	hg-pace "$top/pace/pace" > "$top/pace.json"
+	hg-pace -t 5 "$top/pace/pace" > "$top/pace.json"
 	cat "$top/pace.json"
 	# A tenth less, for what else this machine may have to do.
 	jq '[1, .iterations * 9 / 10 | floor] | max' "$top/pace.json" > "$top/iterations"

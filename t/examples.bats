@@ -27,10 +27,11 @@ setup() {
 	[[ "$output" == *"The "* ]]
 	[ "$(find demo/runs -name artifact_score_summary.json | wc -l)" -eq 2 ]
 	# As many steps as fit on this machine, and the same for all.
-	[ "$(jq -s -c 'map(.steps) | unique' demo/runs/*/training_report.json)" = "[$(cat demo/iterations)]" ]
-	[ "$(jq -r .stop_reason demo/runs/*/training_report.json | sort -u)" = iterations ]
+	[ "$(jq -s -c 'map(.train.iterations) | unique' demo/runs/*/spec.json)" = "[$(cat demo/iterations)]" ]
+	[ "$(cat demo/iterations)" -lt "$(jq .iterations demo/pace.json)" ]
 	hg-ledger verify demo/ledger
-	[ "$(hg-ledger list -j demo/ledger | jq -r .verdict.class | sort -u)" = noise ]
+	# A machine that became much slower in between may pass the cap; nothing else may happen.
+	run ! grep -vxE 'noise|invalid' <(hg-ledger list -j demo/ledger | jq -r .verdict.class)
 	sh "$HG_TOP/examples/demo.sh" "$PWD/demo"
 	[ "$(find demo/runs -name artifact_score_summary.json | wc -l)" -eq 4 ]
 	[ "$(hg-ledger list -j demo/ledger | wc -l)" -eq 4 ]
