@@ -52,13 +52,15 @@ peer_rate() {
 # median min max of numbers on stdin
 spread() {
 	sort -g | awk '{ x[NR] = $1 } END {
-		if (NR) printf "%.2f (%.2f..%.2f)", NR % 2 ? x[(NR + 1) / 2] : (x[NR / 2] + x[NR / 2 + 1]) / 2, x[1], x[NR]
+		m = NR % 2 ? x[(NR + 1) / 2] : (x[NR / 2] + x[NR / 2 + 1]) / 2
+		if (NR) printf "%.2f (%.2f..%.2f)", m, x[1], x[NR]
 		else printf "-" }'
 }
 
 python=$(find_python)
 mkdir -p "$(dirname "$out")"
-printf 'shape\tarith\tisa\tround\ttokens_per_s\tshare\tgflops\tceiling_gflops\tpeak_mb\tscore_ratio\teager\tcompiled\tphase_ms\n' >"$out.tmp"
+printf '%s\t' shape arith isa round tokens_per_s share gflops ceiling_gflops peak_mb score_ratio eager compiled >"$out.tmp"
+echo phase_ms >>"$out.tmp"
 for shape; do
 	args=$(shape_of "$shape")
 	c=${args% *} n=${args#* } few=$steps
@@ -68,11 +70,13 @@ for shape; do
 			ours=$("$bench" -c "$c" -n "$n" -a "$arith" -j "$threads" -s "$few")
 			eager=$(peer_rate -b "$arith" -t "$threads" -c "$c" --accum "$n" -s $((few + 2)))
 			compiled=
-			[ "$n" != 1 ] || compiled=$(peer_rate --compile -b "$arith" -t "$threads" -c "$c" -s $((few + 2)))
-			echo "$ours" | jq -r --arg shape "$shape" --arg arith "$arith" --arg round "$round" --arg eager "${eager:--}" \
-				--arg compiled "${compiled:--}" '[$shape, $arith, .isa, $round, .tokens_per_s, .share, .gflops,
-				.ceiling_gflops, .peak_mb, .score_ratio, $eager, $compiled,
-				([.phase_ms | to_entries[] | "\(.key)=\(.value * 100 | round / 100)"] | join(" "))] | @tsv'
+			[ "$n" != 1 ] ||
+				compiled=$(peer_rate --compile -b "$arith" -t "$threads" -c "$c" -s $((few + 2)))
+			echo "$ours" | jq -r --arg shape "$shape" --arg arith "$arith" --arg round "$round" \
+				--arg eager "${eager:--}" --arg compiled "${compiled:--}" '
+				([.phase_ms | to_entries[] | "\(.key)=\(.value * 100 | round / 100)"] | join(" ")) as $phases |
+				[$shape, $arith, .isa, $round, .tokens_per_s, .share, .gflops, .ceiling_gflops, .peak_mb,
+				.score_ratio, $eager, $compiled, $phases] | @tsv'
 		done >>"$out.tmp"
 	done
 done
@@ -84,9 +88,10 @@ for shape; do
 	for arith in bf16 fp32; do
 		rows() { awk -F '\t' -v s="$shape" -v a="$arith" '$1 == s && $2 == a' "$out"; }
 		ratio() { rows | awk -F '\t' -v i="$1" '$i > 0 { print $5 / $i }' | spread; }
-		printf '%-13s %-5s %-12s %-28s %-20s %7.0f %6s %-20s %s\n' "$shape" "$arith" "$(rows | cut -f 3 | head -n 1)" \
-			"$(rows | cut -f 5 | spread)" "$(rows | cut -f 6 | spread)" "$(rows | cut -f 9 | sort -g | tail -n 1)" \
-			"$(rows | cut -f 10 | spread | cut -d ' ' -f 1)" "$(ratio 11)" "$(ratio 12)"
+		printf '%-13s %-5s %-12s %-28s %-20s %7.0f %6s %-20s %s\n' "$shape" "$arith" \
+			"$(rows | cut -f 3 | head -n 1)" "$(rows | cut -f 5 | spread)" "$(rows | cut -f 6 | spread)" \
+			"$(rows | cut -f 9 | sort -g | tail -n 1)" "$(rows | cut -f 10 | spread | cut -d ' ' -f 1)" \
+			"$(ratio 11)" "$(ratio 12)"
 	done
 done
 
@@ -97,5 +102,5 @@ for tool in "$top"/bin/hg-*; do
 	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 		"$tool" -h >/dev/null 2>&1 || :
 	done
-	printf '%-16s starts in %s ms\n' "${tool##*/}" "$(echo "$t0 $(date +%s%N)" | awk '{ printf "%.1f", ($2 - $1) / 2e7 }')"
+	echo "$t0 $(date +%s%N) ${tool##*/}" | awk '{ printf "%-16s starts in %.1f ms\n", $3, ($2 - $1) / 2e7 }'
 done

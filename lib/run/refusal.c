@@ -307,8 +307,8 @@ refusal_show_corrupt(const struct rundir *r, enum stage s)
 
 	say_error("%s of '%s' is corrupt: both '%s' and '%s' are there", st->name, r->path, st->receipt, st->refusal);
 	if ((run = rundir_word(r)) != NULL)
-		say_note("  next: hg-spec -b %s/spec.json %s.2 && hg-run %s.2  # or remove the one that is not true", run,
-		    run, run);
+		say_note("  next: hg-spec -b %s/spec.json %s.2 && hg-run %s.2  # or remove the one that is not true",
+		    run, run, run);
 	free(run);
 	return (HG_EXIT_CONTRACT);
 }
