@@ -59,7 +59,8 @@ spread() {
 
 python=$(find_python)
 mkdir -p "$(dirname "$out")"
-printf '%s\t' shape arith isa round tokens_per_s share gflops ceiling_gflops peak_mb score_ratio eager compiled >"$out.tmp"
+printf '%s\t' shape arith isa round tokens_per_s share gflops ceiling_gflops peak_mb score_ratio eager compiled \
+	>"$out.tmp"
 echo phase_ms >>"$out.tmp"
 for shape; do
 	args=$(shape_of "$shape")
@@ -74,9 +75,9 @@ for shape; do
 				compiled=$(peer_rate --compile -b "$arith" -t "$threads" -c "$c" -s $((few + 2)))
 			echo "$ours" | jq -r --arg shape "$shape" --arg arith "$arith" --arg round "$round" \
 				--arg eager "${eager:--}" --arg compiled "${compiled:--}" '
-				([.phase_ms | to_entries[] | "\(.key)=\(.value * 100 | round / 100)"] | join(" ")) as $phases |
-				[$shape, $arith, .isa, $round, .tokens_per_s, .share, .gflops, .ceiling_gflops, .peak_mb,
-				.score_ratio, $eager, $compiled, $phases] | @tsv'
+				[.phase_ms | to_entries[] | "\(.key)=\(.value * 100 | round / 100)"] as $phases |
+				[$shape, $arith, .isa, $round, .tokens_per_s, .share, .gflops, .ceiling_gflops,
+				.peak_mb, .score_ratio, $eager, $compiled, ($phases | join(" "))] | @tsv'
 		done >>"$out.tmp"
 	done
 done
