@@ -173,3 +173,16 @@ ledger add ledger r" ]
 	run -0 sh -c "${output##*next: }"
 	[ "$(key r.2/summary.json .state)" = complete ]
 }
+
+# bats test_tags=b19
+@test "where no process can be started hg-run is a failure of the system, not pending" {
+	[ "$(id -u)" -eq 0 ] || skip "a limit on another user's processes needs root"
+	run -111 setpriv --reuid 65534 --clear-groups sh -c 'ulimit -p 0 2> /dev/null || ulimit -u 0; exec hg-run r'
+}
+
+@test "a lane that cannot be made is refused with its reason, said once" {
+	: > file
+	HOMEGOLF_LANES=$PWD/file/lanes run -102 fakestage -l train r deliver
+	[[ $(key r/train_refusal.json .detail) == "cannot make the directory of lanes"*": Not a directory" ]]
+	[ "$(key r/train_refusal.json .detail | grep -o 'Not a directory' | wc -l)" -eq 1 ]
+}

@@ -490,7 +490,7 @@ enter_lane(struct owner *o)
 	int code, told = 0;
 
 	if ((o->lane_fd = lane_open(lane)) == -1)
-		return (refuse_errno(o, say_last()));
+		return (refuse(o, refusal_of_errno(errno), say_last(), NULL, NULL));
 	while (lane_take(o->lane_fd, o->run->path) == -1) {
 		if (errno != EAGAIN && errno != EINTR)
 			return (refuse_errno(o, "cannot lock the lane"));
