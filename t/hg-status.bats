@@ -124,3 +124,16 @@ stage_state() {
 	[ "$(wc -l < code)" -eq 48 ]
 	diff code page >&2
 }
+
+# bats test_tags=b19
+@test "a want of memory never reads as a file that breaks its contract" {
+	[ -z "$HG_SAN" ] || skip "sanitizers need address space"
+	local kb status seen=''
+	for kb in $(seq 6000 200 12000); do
+		status=0
+		sh -c "ulimit -v $kb; exec hg-status r" > /dev/null 2>&1 || status=$?
+		[ "$status" -ne 103 ]
+		seen="$seen $status"
+	done
+	[[ $seen == *" 0"* ]]
+}

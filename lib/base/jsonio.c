@@ -20,7 +20,8 @@ jsonio_parse(const char *text, size_t n, const char *what)
 
 	v = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
 	if (v == NULL) {
-		if (json_error_code(&error) == json_error_out_of_memory) {
+		/* Short of memory the parser may not even find room for its complaint. */
+		if (json_error_code(&error) == json_error_out_of_memory || error.text[0] == '\0') {
 			errno = ENOMEM;
 			say_errno("cannot read '%s'", what);
 		} else {

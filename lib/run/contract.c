@@ -459,8 +459,14 @@ CHECK(pattern)
 	(void)schema;
 	if (text == NULL)
 		return (0);
-	if ((regex = compiled(json_string_value(arg))) == NULL ||
-	    (rc = regexec(regex, text, 0, NULL, 0)) == REG_ESPACE) {
+	if ((regex = compiled(json_string_value(arg))) == NULL) {
+		errno = ENOMEM;
+		return (-1);
+	}
+	/* The C library says "no match" where memory ran out, too; only errno tells them apart. */
+	errno = 0;
+	rc = regexec(regex, text, 0, NULL, 0);
+	if (rc == REG_ESPACE || (rc != 0 && errno == ENOMEM)) {
 		errno = ENOMEM;
 		return (-1);
 	}
