@@ -35,8 +35,8 @@ if [ ! -s "$top/iterations" ]; then
 	spec "$top/pace/pace"
 	hg-pace -t 5 "$top/pace/pace" > "$top/pace.json"
 	cat "$top/pace.json"
-	# A tenth less, for what else this machine may have to do.
-	jq '[1, .iterations * 9 / 10 | floor] | max' "$top/pace.json" > "$top/iterations"
+	# A fifth less, for what else this machine may have to do.
+	jq '[1, .iterations * 8 / 10 | floor] | max' "$top/pace.json" > "$top/iterations"
 fi
 
 # One setting differs.
