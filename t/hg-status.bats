@@ -10,6 +10,10 @@ stage_state() {
 	hg-status -j "$2" | jq -r ".stages.$1.state"
 }
 
+is_in() {
+	[ "$(stage_state "$2" "$3")" = "$1" ]
+}
+
 # bats test_tags=b16
 @test "hg-status shows each stage's state, and no stage as running whose processes are gone" {
 	[ "$(stage_state train r)" = absent ]
@@ -19,7 +23,7 @@ stage_state() {
 	[ "$(stage_state train r)" = running ]
 	kill -9 "$pid"
 	exits 137 "$pid"
-	until_true 2 [ "$(stage_state train r)" = orphaned ]
+	until_true 10 is_in orphaned train r
 	[ "$(hg-status -j r | jq -r .state)" = dead ]
 	hg-await -t 5 train r > out 2>&1 || :
 	[ "$(stage_state train r)" = refused ]
