@@ -102,3 +102,11 @@ is() {
 	run hg-classify ledger runs/a
 	[ "$status" -eq 2 ]
 }
+
+@test "a starved run is to be done again, also when it is the first that a ledger sees" {
+	scored runs/busy 2.3 starved=yes
+	run --separate-stderr hg-classify -j ledger runs/busy
+	[ "$(jq -r .reason <<< "$output")" = starved ]
+	[ "$(jq -r .next.command <<< "$output")" = \
+		"hg-spec -b runs/busy/spec.json runs/busy.2 && hg-run -l ledger runs/busy.2" ]
+}

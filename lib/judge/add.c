@@ -184,6 +184,10 @@ next_step(const struct ledger *l, const char *path, const json_t *run, const str
 	} else if (v->reason == VERDICT_SLOT) {
 		(void)str_printf(&command, "hg-confirm %s %s", l->path, path);
 		(void)str_puts(&why, "goes on with the planned runs");
+	} else if (v->reason == VERDICT_STARVED) {
+		/* Before anything that counts on an incumbent: the first run of a ledger may be starved, too. */
+		(void)str_printf(&command, "hg-spec -b %s/spec.json %s.2 && hg-run -l %s %s.2", path, path, l->path, path);
+		(void)str_puts(&why, "the same again when the machine is quiet");
 	} else if (book_lane(b, f.group, f.lane) == NULL) {
 		arm = book_standing(b, book_config(b, f.group, f.lane, g == NULL ? f.config : g->incumbent),
 		    b->policy.metric.name);
@@ -213,8 +217,6 @@ next_step(const struct ledger *l, const char *path, const json_t *run, const str
 			    " confirmations are left",
 			    b->policy.confirm.seeds, left, b->policy.campaign.confirmations);
 		}
-	} else if (v->reason == VERDICT_STARVED) {
-		(void)str_puts(&why, "run it again on a quiet machine, under another name");
 	} else
 		(void)str_puts(&why, "try another change");
 	if (runs > 0) {
