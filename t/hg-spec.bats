@@ -378,9 +378,9 @@ jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load
 
 @test "the file is synced before its name, and both directories before exit 0" {
 	[ -z "$HG_SAN" ] || skip "sanitizers and strace exclude each other"
-	strace -qq -o trace -e trace=mkdirat,openat,fsync,linkat,exit_group hg-spec -s data.dir=data runs/a
+	strace -qq -o trace -e trace=mkdirat,openat,fsync,renameat2,exit_group hg-spec -s data.dir=data runs/a
 	# mkdir, fsync (file), link, fsync (run), fsync (parent)
-	[ "$(sed -n 's/^\(mkdirat\|fsync\|linkat\)(.*/\1/p' trace | tr '\n' ' ')" = "mkdirat fsync linkat fsync fsync " ]
+	[ "$(sed -n 's/^\(mkdirat\|fsync\|renameat2\)(.*/\1/p' trace | tr '\n' ' ')" = "mkdirat fsync renameat2 fsync fsync " ]
 }
 
 @test "a schedule that never reaches its full rate is warned about" {

@@ -79,25 +79,34 @@ atomfile_sync_dir(int dirfd)
 	return (rc);
 }
 
-/* Publish without overwriting. Network file systems may report EEXIST for a link that succeeded on a resent request. */
+/**
+ * Publish without overwriting: in one step, so that a kill leaves either the
+ * temporary or the name; where the file system cannot, by link, after which the
+ * temporary is a second name.  Network file systems may report EEXIST for a
+ * link that succeeded on a resent request.
+ */
 static int
 publish_new(struct atomfile *a)
 {
 	struct stat mine, there;
 
-	if (linkat(a->dirfd, a->temp, a->dirfd, a->name, 0) == 0)
+	if (proc_rename_new(a->dirfd, a->temp, a->name) == 0)
 		return (0);
-	if (errno == EEXIST) {
-		if (fstatat(a->dirfd, a->temp, &mine, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    fstatat(a->dirfd, a->name, &there, AT_SYMLINK_NOFOLLOW) == 0 && mine.st_ino == there.st_ino &&
-		    mine.st_dev == there.st_dev)
-			return (0);
-		errno = EEXIST;
+	if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
 		return (-1);
+	if (linkat(a->dirfd, a->temp, a->dirfd, a->name, 0) == -1) {
+		if (errno != EEXIST)
+			return (-1);
+		if (fstatat(a->dirfd, a->temp, &mine, AT_SYMLINK_NOFOLLOW) == -1 ||
+		    fstatat(a->dirfd, a->name, &there, AT_SYMLINK_NOFOLLOW) == -1 || mine.st_ino != there.st_ino ||
+		    mine.st_dev != there.st_dev) {
+			errno = EEXIST;
+			return (-1);
+		}
 	}
-	if (errno == EPERM || errno == EOPNOTSUPP || errno == EMLINK)
-		return (proc_rename_new(a->dirfd, a->temp, a->name));
-	return (-1);
+	/* Published already: a temporary that can't be removed waits for a sweep. */
+	(void)unlinkat(a->dirfd, a->temp, 0);
+	return (0);
 }
 
 int
@@ -114,8 +123,6 @@ atomfile_commit(struct atomfile *a, enum atomfile_verb verb)
 	if (verb == ATOMFILE_CREATE) {
 		if (publish_new(a) == -1)
 			goto err0;
-		/* Published already: a temporary that can't be removed waits for a sweep. */
-		(void)unlinkat(a->dirfd, a->temp, 0);
 	} else if (renameat(a->dirfd, a->temp, a->dirfd, a->name) == -1)
 		goto err0;
 	if (verb != ATOMFILE_POST && atomfile_sync_dir(a->dirfd) == -1)

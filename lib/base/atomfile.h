@@ -9,12 +9,12 @@
  * atomfile_sweep removes.  ${name} lies directly in ${dirfd}.
  *
  *   replace  temporary, full write, fsync, close, rename, fsync of the directory
- *   create   likewise, but published by link, which refuses to overwrite
+ *   create   likewise, but published by a rename that refuses to overwrite, or by link
  *   post     replace without any fsync: progress, worthless after a crash
  *   append   one write at the end, then fsync; for the holder of the file's lock
  *
  * Errors: -1 with errno; nothing is said.  create: EEXIST if the name is taken.
- * Source: link(2) as in git's objects and multilog.  Checked: t/unit/atomfile.c.
+ * Source: renameat2(2) with RENAME_NOREPLACE; link(2) as in git's objects and multilog.  Checked: t/unit/atomfile.c.
  */
 enum atomfile_verb { ATOMFILE_REPLACE, ATOMFILE_CREATE, ATOMFILE_POST };
 
