@@ -186,7 +186,8 @@ next_step(const struct ledger *l, const char *path, const json_t *run, const str
 		(void)str_puts(&why, "goes on with the planned runs");
 	} else if (v->reason == VERDICT_STARVED) {
 		/* Before anything that counts on an incumbent: the first run of a ledger may be starved, too. */
-		(void)str_printf(&command, "hg-spec -b %s/spec.json %s.2 && hg-run -l %s %s.2", path, path, l->path, path);
+		(void)str_printf(&command, "hg-spec -b %s/spec.json %s.2 && hg-run -l %s %s.2", path, path, l->path,
+		    path);
 		(void)str_puts(&why, "the same again when the machine is quiet");
 	} else if (book_lane(b, f.group, f.lane) == NULL) {
 		arm = book_standing(b, book_config(b, f.group, f.lane, g == NULL ? f.config : g->incumbent),
