@@ -213,7 +213,7 @@ broken() {
 # bats test_tags=b4,b5
 @test "a sample of all faults breaks no promise" {
 	# The same sample each time; `make torture` draws its own.
-	run "$HG_TOP/t/torture.sh" -S 21 -b "${TORTURE_SECONDS:-20}" -n 12 verbs spec export
+	run "$HG_TOP/t/torture.sh" -S 7 -b "${TORTURE_SECONDS:-40}" -n 40
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ "${lines[-1]}" =~ ^"faults injected: "[1-9][0-9]*", violations: 0"$ ]]
