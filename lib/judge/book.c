@@ -615,6 +615,7 @@ fold(struct book *b, const struct book_fact *f, size_t index)
 		rc = apply_verdict(b, f);
 		break;
 	case BOOK_PROMOTION:
+	case BOOK_IMPORT:
 	case BOOK_KINDS:
 		break;
 	}

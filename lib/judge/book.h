@@ -20,7 +20,8 @@
  * is in the ledger already) the row itself is compared.
  */
 
-enum book_kind { BOOK_POLICY, BOOK_RUN, BOOK_CALIBRATION, BOOK_PLAN, BOOK_VERDICT, BOOK_PROMOTION, BOOK_KINDS };
+enum book_kind { BOOK_POLICY, BOOK_RUN, BOOK_CALIBRATION, BOOK_PLAN, BOOK_VERDICT, BOOK_PROMOTION, BOOK_IMPORT,
+	BOOK_KINDS };
 
 enum { BOOK_SCORES = 3 };	/* the first of enum policy_metric can be judged by */
 enum { BOOK_SEEDS = 32 };	/* most runs a side of a plan */

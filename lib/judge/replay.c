@@ -163,6 +163,7 @@ replay_row(void *arg, const char *line, size_t n, uint64_t offset, const char *d
 		break;
 	case BOOK_CALIBRATION:
 	case BOOK_PROMOTION:
+	case BOOK_IMPORT:
 	case BOOK_KINDS:
 		break;
 	}

@@ -7,7 +7,8 @@
 #include "jsonio.h"
 #include "row.h"
 
-static const char *const kinds[BOOK_KINDS] = { "policy", "run", "calibration", "plan", "confirmation", "promotion" };
+static const char *const kinds[BOOK_KINDS] = { "policy", "run", "calibration", "plan", "confirmation", "promotion",
+	"import" };
 
 const char *
 row_kind_name(enum book_kind kind)
@@ -118,6 +119,11 @@ row_fact(const json_t *row, struct book_fact *f)
 		f->group = tag(own, "group_sha256");
 		f->config = tag(own, "config_sha256");
 		f->artifact = tag(own, "artifact_sha256");
+		break;
+	case BOOK_IMPORT:
+		/* No group: whatever judges runs passes it by. */
+		f->config = tag(own, "content_sha256");
+		f->other = tag(own, "key_sha256");
 		break;
 	case BOOK_RUN:
 	case BOOK_POLICY:
