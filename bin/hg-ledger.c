@@ -13,6 +13,7 @@ main(int argc, char **argv)
 	static struct opt table[] = {
 		{ .letter = 'a', .help = "list: rows of every kind; incumbent: of every group" },
 		{ .letter = 'j', .help = "print JSON, one object a line" },
+		{ .letter = 's', .help = "list: fit the terminal's width, mark incumbents, draw sparklines" },
 		{ .letter = 'n', .arg = "SEEDS", .help = "plan: runs a side; calibrate: seeds wanted" },
 		{ .letter = 'x', .help = "plan: give up the open plan; its confirmation is spent" },
 		{ .letter = 'H', .arg = "HEAD", .help = "promote: only if the ledger's last row has this digest" },

@@ -532,6 +532,40 @@ pretend() {
 	[ "$status" -eq 0 ] || { echo "$output" >&2; false; }
 }
 
+@test "list prints the same to a pipe as ever, and a drawn one only if asked for" {
+	scored runs/a 2.3
+	add runs/a
+	COLUMNS=60 hg-ledger list "$L" > piped
+	[ "$(head -n 1 piped)" = "  row  run                       class: reason                      score     delta      bytes  added              changed" ]
+	[ "$(wc -l < piped)" -eq 2 ]
+	grep -q '^    2  a                         noise: first                     2.30000         -     ' piped
+	run --separate-stderr hg-ledger list -j -s "$L"
+	[ "$status" -eq 100 ]
+}
+
+@test "a drawn list keeps to the width, marks each new incumbent, and draws each group and lane by itself" {
+	local width
+	mkdir big
+	"$HG_T/campaign" -n 90 -l 3 big/ledger
+	for width in 50 80 100 160; do
+		COLUMNS=$width LC_ALL=C.UTF-8 hg-ledger list -s big/ledger > drawn
+		[ "$(sed '/^val_bpb, group/d' drawn | wc -L)" -le "$width" ]
+	done
+	[ "$(grep -c '^val_bpb, group' drawn)" -eq 3 ]
+	# the marks are the rows after which the group's incumbent is another configuration
+	hg-ledger list -j big/ledger | jq -r -s 'reduce .[] as $r ({now: {}, rows: []};
+		($r.run.group_sha256 // $r.confirmation.group_sha256) as $g | $r.incumbent_after.config_sha256 as $c |
+		if $g != null and $c != null and .now[$g] != $c then .rows += [$r.row] | .now[$g] = $c else . end) | .rows[]' > want
+	sed -n 's/^\* *\([0-9]*\) .*/\1/p' drawn > have
+	[ "$(wc -l < want)" -ge 4 ]
+	diff want have
+	# the highest is a full block
+	grep -q "^score .*$(printf '\342\226\210')" drawn
+	LC_ALL=C COLUMNS=80 hg-ledger list -s big/ledger > ascii
+	run ! grep -qP '[^\x00-\x7f]' ascii
+	grep -q '^score .*#' ascii
+}
+
 @test "hg-ledger loads no BLAS" {
 	run ! grep -qiE 'blas|dnnl|gomp' <(ldd "$(command -v hg-ledger)")
 }

@@ -11,6 +11,7 @@
 #include "exit.h"
 #include "jsonio.h"
 #include "ledger.h"
+#include "listing.h"
 #include "num.h"
 #include "plan.h"
 #include "plateau.h"
@@ -20,6 +21,7 @@
 #include "rundir.h"
 #include "say.h"
 #include "tell.h"
+#include "term.h"
 #include "verify.h"
 
 /* What a subcommand gets: its options' table and its operands after the ledger. */
@@ -105,74 +107,6 @@ add(const struct request *q)
 	return (worst);
 }
 
-/* --- list ------------------------------------------------------------------ */
-
-static void
-print_changed(const json_t *verdict)
-{
-	const json_t *name;
-	size_t i;
-
-	json_array_foreach(json_object_get(verdict, "changed"), i, name)
-		printf("%s%s", i == 0 ? "" : ",", json_string_value(name));
-}
-
-static void
-print_row(const json_t *row)
-{
-	const json_t *v = json_object_get(row, "verdict");
-	const char *kind = jsonio_text(row, "kind", ""), *name;
-	char what[128];
-
-	if (strcmp(kind, "run") == 0)
-		name = jsonio_text(row, "run.run_id", "?");
-	else if (strcmp(kind, "plan") == 0)
-		name = jsonio_text(row, "plan.challenger.run_id", "?");
-	else if (strcmp(kind, "promotion") == 0)
-		name = jsonio_text(row, "promotion.run_id", "?");
-	else
-		name = "";
-	snprintf(what, sizeof(what), "%s%s%s", v == NULL ? kind : jsonio_text(v, "class", "?"), v == NULL ? "" : ": ",
-	    v == NULL ? "" : jsonio_text(v, "reason", "?"));
-	printf("%5lld  %-24s  %-30s ", (long long)jsonio_i64(row, "row", 0), strcmp(kind, "confirmation") == 0 ?
-	    "(confirmation)" : name,
-	    what);
-	print_score(jsonio_get(v, "score"), 9, 5);
-	print_score(jsonio_get(v, "delta"), 10, 5);
-	if (json_is_integer(jsonio_get(row, "run.metrics.total_bytes")))
-		printf(" %10lld", (long long)jsonio_i64(row, "run.metrics.total_bytes", 0));
-	else
-		printf(" %10s", "-");
-	printf("  %.16sZ  ", jsonio_text(row, "added_at", "?"));
-	print_changed(v);
-	putchar('\n');
-}
-
-struct listing {
-	int all, json;
-};
-
-static int
-list_row(void *arg, const char *line, size_t n, uint64_t offset, const char *digest)
-{
-	const struct listing *how = arg;
-	json_t *row;
-	int wanted;
-
-	(void)offset;
-	(void)digest;
-	if ((row = jsonio_parse(line, n, LEDGER_ROWS)) == NULL)
-		return (1);
-	wanted = how->all || strcmp(jsonio_text(row, "kind", ""), "run") == 0 ||
-	    strcmp(jsonio_text(row, "kind", ""), "confirmation") == 0;
-	if (wanted && how->json)
-		fwrite(line, 1, n, stdout);
-	else if (wanted)
-		print_row(row);
-	json_decref(row);
-	return (0);
-}
-
 /* The rows of a ledger, to be read without a lock; -1 after saying why. */
 static int
 open_rows(const char *path)
@@ -190,22 +124,25 @@ open_rows(const char *path)
 	return (rows);
 }
 
+/* --- list ------------------------------------------------------------------ */
+
 static int
 list(const struct request *q)
 {
-	struct listing how = { given(q, 'a'), given(q, 'j') };
-	char head[SHA256_HEX_SIZE];
-	uint64_t size, count;
-	int rows, rc, code;
+	struct listing how = { .all = given(q, 'a'), .json = given(q, 'j'), .drawn = given(q, 's') };
+	int rows, code;
 
+	if (how.json && how.drawn) {
+		say_error("list takes -j or -s, not both");
+		return (HG_EXIT_USAGE);
+	}
+	if (isatty(STDOUT_FILENO) && !how.json)
+		how.drawn = 1;
+	how.columns = term_columns(STDOUT_FILENO);
+	how.utf8 = term_utf8();
 	if ((rows = open_rows(q->ledger)) == -1)
 		return (ledger_exit(errno));
-	if (!how.json)
-		printf("%5s  %-24s  %-30s %9s%10s %10s  %-17s  %s\n", "row", "run", "class: reason", "score",
-		    "delta", "bytes", "added",
-		    "changed");
-	rc = ledger_walk(rows, list_row, &how, &size, &count, head);
-	code = rc == -1 ? ledger_exit(errno) : rc == 2 ? HG_EXIT_CONTRACT : HG_EXIT_DONE;
+	code = listing_print(rows, &how);
 	close(rows);
 	return (code);
 }
@@ -589,7 +526,7 @@ static const struct {
 	int least, most;		/* operands after the ledger */
 } desk[] = {
 	{ "add", add, "", 1, 100000 },
-	{ "list", list, "aj", 0, 0 },
+	{ "list", list, "ajs", 0, 0 },
 	{ "show", show, "", 0, 1000 },
 	{ "incumbent", incumbent, "aj", 0, 0 },
 	{ "verify", verify, "", 0, 100000 },

@@ -10,7 +10,7 @@
 
 #define DESK_SYNOPSIS \
 	"hg-ledger add LEDGER RUN...\n" \
-	"hg-ledger list [-a] [-j] LEDGER\n" \
+	"hg-ledger list [-a] [-j | -s] LEDGER\n" \
 	"hg-ledger show LEDGER [ROW | RUN]...\n" \
 	"hg-ledger incumbent [-a] [-j] LEDGER\n" \
 	"hg-ledger verify LEDGER [RUN]...\n" \

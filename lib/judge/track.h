@@ -1,0 +1,83 @@
+#ifndef HG_TRACK_H
+#define HG_TRACK_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "policy.h"
+#include "sha256.h"
+#include "verdict.h"
+
+/**
+ * A ledger as pictures need it: one track for the runs that may stand on one
+ * axis (comparability group, lane, cap and tokenizer), with what was judged
+ * and who was incumbent, row by row.  Nothing of two tracks is ever mixed.
+ */
+
+struct track_point {
+	uint64_t row;
+	int64_t at_ms;
+	uint64_t config;		/* tag of the configuration */
+	int confirmation;		/* or a run */
+	int calibrated;			/* the lane's noise was known */
+	int enthroned;			/* the incumbent is another configuration from here on */
+	enum verdict_class klass;
+	enum verdict_reason reason;
+	double score;			/* of the run, or the challenger's mean; NAN if there is none */
+	double low, high;		/* the truth lies between, at the policy's confidence each; NAN if not known */
+	double incumbent;		/* where the incumbent stands from here on; NAN if it can't stand on this axis */
+	double lane_sd;			/* run-to-run deviation of the lane as known then; NAN */
+	/* Until track_finish: */
+	double scores[3];		/* in each metric that can be judged by */
+	int metric, judged;		/* metric of the policy, and of the verdict (or -1) */
+};
+
+struct track {
+	char group[SHA256_HEX_SIZE];	/* "" while no run of it has a score */
+	char tokenizer[SHA256_HEX_SIZE], eval[SHA256_HEX_SIZE];
+	char *lane;
+	int64_t cap_ms;			/* -1: none */
+	struct track_point *points;
+	size_t count, cap;
+	unsigned runs;			/* points that are runs */
+	int calibrated;			/* a calibration row stands */
+	double sd, sd_low, sd_high;	/* its deviation with 95 % bounds; NAN */
+	unsigned seeds;
+};
+
+struct tracks {
+	struct track *list;
+	size_t count, cap;
+	int32_t *of;			/* track of each row, by number from 1; -1: none */
+	size_t rows, of_cap;
+	enum policy_metric metric;	/* of the last policy: that of all scores once finished */
+	int sign;
+	uint64_t *incumbents;		/* tag of group, tag of configuration, in turns */
+	size_t incumbent_count;
+};
+
+/* Start from zeros. Owns: track_free releases all. */
+void track_free(struct tracks *t);
+
+/* The next row of a ledger, in order; 0, or -1 with errno ENOMEM. */
+int track_add(struct tracks *t, const json_t *row);
+
+/* After the last row: settle which metric is drawn. */
+void track_finish(struct tracks *t);
+
+/* The track of a row, or NULL. */
+struct track *track_of(const struct tracks *t, uint64_t row);
+
+/* One that has the best standing of all: a sound run's score, the lowest or highest; NULL if there is none. */
+const struct track_point *track_best(const struct tracks *t, const struct track *k);
+
+/**
+ * track_range(t, low, high):
+ * Bounds that show what matters: all sound scores but outliers (beyond three
+ * quartile ranges of the quartiles), and where the incumbent stands now.
+ * 0, or -1 if there is nothing to show, or errno ENOMEM.
+ */
+int track_range(const struct track *k, double *low, double *high);
+
+#endif
