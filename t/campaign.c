@@ -320,7 +320,8 @@ campaign(struct world *w, unsigned lane, uint64_t until)
 		if (why != VERDICT_PROMISING || book_open_plan(&w->l.book, 0) != NULL ||
 		    book_spent(&w->l.book) >= w->l.book.policy.campaign.confirmations)
 			continue;
-		if (confirm(w, &next, &incumbent, w->runs + 2 * SEEDS > until ? (unsigned)(until - w->runs) : 2 * SEEDS))
+		if (confirm(w, &next, &incumbent, until - w->runs < 2 * SEEDS ? (unsigned)(until - w->runs) :
+		    2 * SEEDS))
 			incumbent = next;
 	}
 }
@@ -334,7 +335,8 @@ sample(const char *name, const char *member)
 	int dir;
 
 	snprintf(path, sizeof(path), "%s/contracts", top == NULL ? "." : top);
-	if ((dir = open(path, O_RDONLY | O_DIRECTORY)) == -1 || jsonio_read(dir, name, JSONIO_MAX_BYTES, NULL, &v) == -1)
+	if ((dir = open(path, O_RDONLY | O_DIRECTORY)) == -1 ||
+	    jsonio_read(dir, name, JSONIO_MAX_BYTES, NULL, &v) == -1)
 		die(path);
 	close(dir);
 	if (member == NULL)

@@ -327,8 +327,13 @@ incumbent(const struct request *q)
 static int
 verify(const struct request *q)
 {
+	struct verify v;
+	int code = verify_ledger(q->ledger, q->arg, q->n, &v);
 
-	return (verify_ledger(q->ledger, q->arg, q->n));
+	if (code == HG_EXIT_DONE)
+		printf("%llu rows, %llu of them runs; %zu witnesses agree; head %s\n", (unsigned long long)v.rows,
+		    (unsigned long long)v.runs, v.witnesses, v.head);
+	return (code);
 }
 
 static int
@@ -498,14 +503,24 @@ next(const struct request *q)
 static int
 stop(const struct request *q)
 {
+	static const int codes[] = { HG_EXIT_DONE, HG_EXIT_NO, HG_EXIT_PENDING, HG_EXIT_PENDING };
+	struct str why = STR_INIT, next = STR_INIT;
 	struct plateau_view v;
 	struct ledger l;
-	int code;
+	int code = HG_EXIT_SYSTEM;
 
 	if (ledger_open(&l, q->ledger, LEDGER_READ) == -1)
 		return (ledger_exit(errno));
 	v = plateau_look(&l.book);
-	code = plateau_print(&l, &v);
+	if (plateau_tell(&v, &l, &why, &next) == 0) {
+		code = codes[v.what];
+		printf("%s: %s\n", plateau_name(v.what), why.p);
+		if (next.n > 0)
+			printf("next: %s\n", next.p);
+	} else
+		say_errno("cannot tell");
+	str_free(&why);
+	str_free(&next);
 	ledger_close(&l);
 	return (code);
 }

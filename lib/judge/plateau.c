@@ -1,8 +1,6 @@
 #include <math.h>
-#include <stdio.h>
 
 #include "classify.h"
-#include "exit.h"
 #include "plateau.h"
 
 unsigned
@@ -36,33 +34,37 @@ plateau_look(const struct book *b)
 	return (v);
 }
 
+const char *
+plateau_name(enum plateau what)
+{
+	static const char *const names[] = { "stop", "go on", "pause", "unknown" };
+
+	return (names[what]);
+}
+
 int
-plateau_print(const struct ledger *l, const struct plateau_view *v)
+plateau_tell(const struct plateau_view *v, const struct ledger *l, struct str *why, struct str *next)
 {
 	const struct policy *p = &l->book.policy;
+	int rc;
 
 	if (v->what == PLATEAU_PAUSE) {
-		printf("pause: the last %u runs were blocked or invalid, and the policy pauses at %u\n", v->failures,
-		    p->plateau.pause_after_failures);
-		printf("next: hg-ledger list %s\n", l->path);
-		return (HG_EXIT_PENDING);
+		rc = str_printf(why, "the last %u runs were blocked or invalid, and the policy pauses at %u",
+		    v->failures, p->plateau.pause_after_failures);
+		return (rc | str_printf(next, "hg-ledger list %s", l->path));
 	}
 	if (v->what == PLATEAU_UNKNOWN) {
-		printf("unknown: the lane's noise is not calibrated, so no power is known to reason with\n");
-		printf("next: hg-confirm -c %s RUN, with a run of the incumbent\n", l->path);
-		return (HG_EXIT_PENDING);
+		rc = str_puts(why, "the lane's noise is not calibrated, so no power is known to reason with");
+		return (rc | str_printf(next, "hg-confirm -c %s RUN, with a run of the incumbent", l->path));
 	}
-	printf("%s: %u challengers in a row were sound, comparable and no better; stopping takes %u\n",
-	    v->what == PLATEAU_STOP ? "stop" : "go on", v->resolved, v->m);
-	printf("If one challenger in %.3g were better by %.1f lane deviations, each would pass the screen with a"
-	    " chance of"
-	    " %.0f %% and be confirmed with one of %.0f %%, so be found with one of %.0f %%. To miss all of them %u"
-	    " times in"
-	    " a row would then happen with a chance of at most %.0f %%.\n", 1 / p->plateau.success_rate,
-	    p->confirm.gain_sd,
-	    100 * v->screen, 100 * v->confirm, 100 * v->power, v->m, 100 * p->plateau.miss);
+	rc = str_printf(why, "%u challengers in a row were sound, comparable and no better; stopping takes %u\n"
+	    "If one challenger in %.3g were better by %.1f lane deviations, each would pass the screen with a chance"
+	    " of %.0f %% and be confirmed with one of %.0f %%, so be found with one of %.0f %%. To miss all of them %u"
+	    " times in a row would then happen with a chance of at most %.0f %%.", v->resolved, v->m,
+	    1 / p->plateau.success_rate, p->confirm.gain_sd, 100 * v->screen, 100 * v->confirm, 100 * v->power, v->m,
+	    100 * p->plateau.miss);
 	if (v->waiting > 0)
-		printf("%u challengers that passed the screen wait for a confirmation and are not counted.\n",
-		    v->waiting);
-	return (v->what == PLATEAU_STOP ? HG_EXIT_DONE : HG_EXIT_NO);
+		rc |= str_printf(why, "\n%u challengers that passed the screen wait for a confirmation and are not"
+		    " counted.", v->waiting);
+	return (rc);
 }

@@ -2,6 +2,7 @@
 #define HG_PLATEAU_H
 
 #include "ledger.h"
+#include "str.h"
 
 /**
  * When to stop: m valid comparable challengers in a row without a confirmed
@@ -23,7 +24,14 @@ struct plateau_view plateau_look(const struct book *b);
 
 unsigned plateau_patience(double miss, double success_rate, double power);
 
-/* Print the view with its reasoning; returns the exit code: DONE stop, NO go on, PENDING pause or unknown. */
-int plateau_print(const struct ledger *l, const struct plateau_view *v);
+/* "stop", "go on", "pause", "unknown". */
+const char *plateau_name(enum plateau what);
+
+/**
+ * plateau_tell(v, l, why, next):
+ * The view in words: its reasoning, a sentence or more a line, and what to
+ * type, if anything ("" is left as it is).  0, or -1 with errno ENOMEM.
+ */
+int plateau_tell(const struct plateau_view *v, const struct ledger *l, struct str *why, struct str *next);
 
 #endif

@@ -141,17 +141,17 @@ check_head(int dir, const struct checked *c)
 }
 
 int
-verify_ledger(const char *path, char *const *runs, int n)
+verify_ledger(const char *path, char *const *runs, int n, struct verify *out)
 {
 	struct checked c = { 0 };
 	struct ledger l = { .path = NULL, .dir = -1, .lock = -1, .rows = -1 };
 	struct book_fact first = { .offset = 0 };
-	char head[SHA256_HEX_SIZE];
 	json_t *row;
 	uint64_t size, count;
-	size_t witnesses = 0, i;
+	size_t i;
 	int rc, lacking, code = HG_EXIT_CONTRACT;
 
+	memset(out, 0, sizeof(*out));
 	if ((l.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
 	    (l.rows = openat(l.dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) == -1) {
 		code = ledger_exit(errno);
@@ -159,7 +159,7 @@ verify_ledger(const char *path, char *const *runs, int n)
 		goto out;
 	}
 	l.path = strdup(path);
-	rc = ledger_walk(l.rows, look, &c, &size, &count, head);
+	rc = ledger_walk(l.rows, look, &c, &size, &count, out->head);
 	if (rc == -1 || rc == 2) {
 		code = rc == -1 ? ledger_exit(errno) : HG_EXIT_SYSTEM;
 		goto out;
@@ -187,13 +187,13 @@ verify_ledger(const char *path, char *const *runs, int n)
 	}
 	qsort(c.digests, c.count, sizeof(*c.digests), by_digest);
 	lacking = witness_check(&l, (const char (*)[SHA256_HEX_SIZE])c.digests, c.count, n > 0 ? runs : c.parents,
-	    n > 0 ? (size_t)n : c.parent_count, n > 0, &witnesses);
+	    n > 0 ? (size_t)n : c.parent_count, n > 0, &out->witnesses);
 	if (lacking != 0)
 		c.broken = 1;
 	if (c.broken)
 		goto out;
-	printf("%llu rows, %llu of them runs; %zu witnesses agree; head %s\n", (unsigned long long)count,
-	    (unsigned long long)c.runs, witnesses, head);
+	out->rows = count;
+	out->runs = c.runs;
 	code = HG_EXIT_DONE;
 out:
 	for (i = 0; i < c.parent_count; i++)
