@@ -233,6 +233,24 @@ next_step(const struct ledger *l, const char *path, const json_t *run, const str
 }
 
 json_t *
+add_next(const struct ledger *l, const json_t *row)
+{
+	struct verdict v = verdict_none();
+	struct str path = STR_INIT;
+	json_t *next = NULL;
+	int klass = verdict_class_find(jsonio_text(row, "verdict.class", "")),
+	    reason = verdict_reason_find(jsonio_text(row, "verdict.reason", ""));
+
+	v.klass = klass == -1 ? VERDICT_INVALID : (enum verdict_class)klass;
+	v.reason = reason == -1 ? VERDICT_IMPOSSIBLE : (enum verdict_reason)reason;
+	put_near(&path, l, jsonio_text(row, "run.dir", "?"));
+	if (path.p != NULL)
+		next = next_step(l, path.p, json_object_get(row, "run"), &v);
+	str_free(&path);
+	return (next);
+}
+
+json_t *
 add_judged(struct ledger *l, json_t *run, struct verdict *v)
 {
 	const struct book_plan *plan;

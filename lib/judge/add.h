@@ -36,6 +36,14 @@ int add_preview(struct ledger *l, const char *path, struct add *out);
 void add_free(struct add *a);
 
 /**
+ * add_next(l, row):
+ * What to type after the run of ${row}, a row of this ledger, as of now:
+ * {command, why, cost_ms}, command null where there is none.
+ * Owns: the caller decrefs.  NULL with errno ENOMEM.
+ */
+json_t *add_next(const struct ledger *l, const json_t *row);
+
+/**
  * add_confirmation(l, plan, given_up, row):
  * Judge a plan that is ready, or give up one that is not, and append the
  * verdict's row.  Owns: the caller decrefs *row (may be NULL if not wanted).

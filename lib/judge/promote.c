@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -21,35 +22,42 @@
 
 extern char **environ;
 
-enum holds { YES, NO, MISSING };
-
 struct case_for {
-	struct ledger l;
-	const char *path;
-	struct add add;			/* the run as it is now; add.row is its row in the ledger */
+	struct ledger *l;
+	const char *path;		/* the run; NULL if only the ledger is asked, and nothing printed */
+	const json_t *row;		/* its row */
 	const struct book_fact *fact;
 	const struct book_fact *confirmation;
 	size_t confirmed_row;
-	json_t *conditions;		/* for the row */
-	enum holds worst;
+	struct promote_view *view;
+	enum promote_holds worst;
 	json_t *commands;		/* what would bring the evidence that is missing */
 };
 
-static void __attribute__((format(printf, 4, 5)))
-condition(struct case_for *c, const char *name, enum holds holds, const char *format, ...)
+const char *
+promote_word(enum promote_holds holds)
 {
 	static const char *const words[] = { "yes", "no", "pending" };
-	char evidence[1024];
+
+	return (words[holds]);
+}
+
+static void __attribute__((format(printf, 4, 5)))
+condition(struct case_for *c, const char *name, enum promote_holds holds, const char *format, ...)
+{
+	struct promote_condition *p = &c->view->list[c->view->count++];
 	va_list ap;
 
+	assert(c->view->count <= sizeof(c->view->list) / sizeof(c->view->list[0]));
+	p->name = name;
+	p->holds = holds;
 	va_start(ap, format);
-	vsnprintf(evidence, sizeof(evidence), format, ap);
+	vsnprintf(p->evidence, sizeof(p->evidence), format, ap);
 	va_end(ap);
-	printf("%-8s %-18s %s\n", words[holds], name, evidence);
-	json_array_append_new(c->conditions, json_pack("{s:s, s:b, s:s}", "condition", name, "holds", holds == YES,
-	    "evidence", evidence));
+	if (c->path != NULL)
+		printf("%-8s %-18s %s\n", promote_word(holds), name, p->evidence);
 	/* What is false stays false whatever else is brought. */
-	if (holds == NO || (holds == MISSING && c->worst == YES))
+	if (holds == PROMOTE_NO || (holds == PROMOTE_PENDING && c->worst == PROMOTE_YES))
 		c->worst = holds;
 }
 
@@ -68,35 +76,35 @@ command(struct case_for *c, const char *format, ...)
 static void
 is_incumbent(struct case_for *c)
 {
-	const struct book_group *g = c->fact->group == 0 ? NULL : book_group(&c->l.book, c->fact->group);
+	const struct book_group *g = c->fact->group == 0 ? NULL : book_group(&c->l->book, c->fact->group);
 
 	if (g != NULL && g->incumbent == c->fact->config)
-		condition(c, "incumbent", YES, "configuration %.12s", jsonio_text(c->add.row, "run.config_sha256", ""));
+		condition(c, "incumbent", PROMOTE_YES, "configuration %.12s", jsonio_text(c->row, "run.config_sha256", ""));
 	else
-		condition(c, "incumbent", NO, "another configuration is");
+		condition(c, "incumbent", PROMOTE_NO, "another configuration is");
 }
 
 static void
 is_sound(struct case_for *c)
 {
-	const json_t *row = c->add.row;
+	const json_t *row = c->row;
 	const char *klass = jsonio_text(row, "verdict.class", "?");
 
 	if (c->fact->klass == VERDICT_BLOCKED || c->fact->klass == VERDICT_INVALID)
-		condition(c, "sound", NO, "row %lld is %s: %s", (long long)jsonio_i64(row, "row", 0), klass,
+		condition(c, "sound", PROMOTE_NO, "row %lld is %s: %s", (long long)jsonio_i64(row, "row", 0), klass,
 		    jsonio_text(row, "verdict.reason", "?"));
 	else
-		condition(c, "sound", YES, "row %lld breaks no rule", (long long)jsonio_i64(row, "row", 0));
+		condition(c, "sound", PROMOTE_YES, "row %lld breaks no rule", (long long)jsonio_i64(row, "row", 0));
 	if (jsonio_true(row, "run.within_cap"))
-		condition(c, "cap", YES, "%lld of %lld bytes", (long long)jsonio_i64(row, "run.metrics.total_bytes", 0),
+		condition(c, "cap", PROMOTE_YES, "%lld of %lld bytes", (long long)jsonio_i64(row, "run.metrics.total_bytes", 0),
 		    (long long)jsonio_i64(row, "run.cap_bytes", 0));
 	else
-		condition(c, "cap", NO, "the artifact does not fit");
+		condition(c, "cap", PROMOTE_NO, "the artifact does not fit");
 	if (jsonio_i64(row, "run.late_steps", 1) == 0 && !jsonio_true(row, "run.starved"))
-		condition(c, "wallclock", YES, "no step began after the cap, %lld ms",
+		condition(c, "wallclock", PROMOTE_YES, "no step began after the cap, %lld ms",
 		    (long long)jsonio_i64(row, "run.cap_ms", 0));
 	else
-		condition(c, "wallclock", NO, "steps began after the cap, or the machine was busy");
+		condition(c, "wallclock", PROMOTE_NO, "steps began after the cap, or the machine was busy");
 }
 
 /* Its bytes now against its row's. */
@@ -110,21 +118,21 @@ is_unchanged(struct case_for *c)
 	size_t i;
 	int same = 1;
 
-	if (gather_run(c->path, c->l.real, &how, &run) == -1) {
-		condition(c, "evidence", MISSING, "the run can't be read");
+	if (gather_run(c->path, c->l->real, &how, &run) == -1) {
+		condition(c, "evidence", PROMOTE_PENDING, "the run can't be read");
 		return;
 	}
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		same &= json_equal(json_object_get(run, keys[i]), json_object_get(json_object_get(c->add.row,
+		same &= json_equal(json_object_get(run, keys[i]), json_object_get(json_object_get(c->row,
 		    "run"), keys[i]));
 	if (how != GATHER_CLOSED) {
-		condition(c, "evidence", MISSING, "files that receipts name are not there");
+		condition(c, "evidence", PROMOTE_PENDING, "files that receipts name are not there");
 		command(c, "hg-gate score %s", c->path);
 	} else if (!same || json_array_size(json_object_get(run, "mismatches")) != 0 ||
 	    json_array_size(json_object_get(run, "problems")) != 0)
-		condition(c, "evidence", NO, "the run is not what its row says");
+		condition(c, "evidence", PROMOTE_NO, "the run is not what its row says");
 	else
-		condition(c, "evidence", YES, "receipts and artifact are those of the row");
+		condition(c, "evidence", PROMOTE_YES, "receipts and artifact are those of the row");
 	json_decref(run);
 }
 
@@ -134,17 +142,17 @@ is_full(struct case_for *c)
 	struct rundir r;
 
 	if (rundir_open(&r, c->path) == -1) {
-		condition(c, "full_evaluation", MISSING, "the run can't be opened");
+		condition(c, "full_evaluation", PROMOTE_PENDING, "the run can't be opened");
 		return;
 	}
 	if (rundir_load(&r) == -1)
-		condition(c, "full_evaluation", MISSING, "its spec can't be read");
+		condition(c, "full_evaluation", PROMOTE_PENDING, "its spec can't be read");
 	else if (jsonio_i64(r.spec.json, "eval.docs", -1) != 0)
-		condition(c, "full_evaluation", NO, "its eval law scores %lld documents only",
+		condition(c, "full_evaluation", PROMOTE_NO, "its eval law scores %lld documents only",
 		    (long long)jsonio_i64(r.spec.json, "eval.docs", -1));
 	else
-		condition(c, "full_evaluation", YES, "all %lld documents",
-		    (long long)jsonio_i64(c->add.row, "run.documents", 0));
+		condition(c, "full_evaluation", PROMOTE_YES, "all %lld documents",
+		    (long long)jsonio_i64(c->row, "run.documents", 0));
 	rundir_close(&r);
 }
 
@@ -155,8 +163,8 @@ find_confirmation(struct case_for *c)
 	const struct book_fact *f;
 	size_t i;
 
-	for (i = book_count(&c->l.book); i-- > 0; ) {
-		f = book_fact(&c->l.book, i);
+	for (i = book_count(&c->l->book); i-- > 0; ) {
+		f = book_fact(&c->l->book, i);
 		if (f->kind == BOOK_VERDICT && f->klass == VERDICT_IMPROVEMENT && f->config == c->fact->config &&
 		    f->group == c->fact->group) {
 			c->confirmation = f;
@@ -170,7 +178,7 @@ find_confirmation(struct case_for *c)
 static void
 gained(struct case_for *c)
 {
-	const struct policy *p = &c->l.book.policy;
+	const struct policy *p = &c->l->book.policy;
 	const struct book_plan *plan;
 	const struct book_fact *mine = NULL, *theirs = NULL, *f;
 	enum policy_metric m = p->promotion.unit == POLICY_NATS_PER_TOKEN ? POLICY_VAL_LOSS :
@@ -182,33 +190,33 @@ gained(struct case_for *c)
 	unsigned k;
 
 	if (c->confirmation == NULL) {
-		condition(c, "confirmed_gain", MISSING, "no confirmation has found it better than what was there"
+		condition(c, "confirmed_gain", PROMOTE_PENDING, "no confirmation has found it better than what was there"
 		    " before");
-		command(c, "hg-confirm %s RUN, with a challenger that passed the screen", c->l.path);
-		condition(c, "margin", MISSING, "no gain is known");
+		command(c, "hg-confirm %s RUN, with a challenger that passed the screen", c->l->path);
+		condition(c, "margin", PROMOTE_PENDING, "no gain is known");
 		return;
 	}
-	condition(c, "confirmed_gain", YES, "confirmed in row %zu", c->confirmed_row);
-	plan = book_plan(&c->l.book, c->confirmation->plan);
+	condition(c, "confirmed_gain", PROMOTE_YES, "confirmed in row %zu", c->confirmed_row);
+	plan = book_plan(&c->l->book, c->confirmation->plan);
 	for (k = 0; plan != NULL && k < 2 * plan->n; k++) {
-		f = book_fact(&c->l.book, plan->slot[k].fact - 1);
+		f = book_fact(&c->l->book, plan->slot[k].fact - 1);
 		*(plan->slot[k].challenger ? &mine : &theirs) = f;
 	}
 	if (plan == NULL || mine == NULL || theirs == NULL ||
 	    (m == POLICY_VAL_LOSS && mine->tokenizer != theirs->tokenizer)) {
-		condition(c, "margin", NO, "the gain can't be told in %s: tokenizers differ",
+		condition(c, "margin", PROMOTE_NO, "the gain can't be told in %s: tokenizers differ",
 		    policy_unit_name(p->promotion.unit));
 		return;
 	}
-	a = book_arm(&c->l.book, plan, 0, m);
-	b = book_arm(&c->l.book, plan, 1, m);
+	a = book_arm(&c->l->book, plan, 0, m);
+	b = book_arm(&c->l->book, plan, 1, m);
 	if (a.n < plan->n || b.n < plan->n) {
-		condition(c, "margin", MISSING, "%s is not known of all runs", policy_metric_name(m));
+		condition(c, "margin", PROMOTE_PENDING, "%s is not known of all runs", policy_metric_name(m));
 		return;
 	}
-	pool = book_pool(&c->l.book, plan->group, plan->lane, plan->config, plan->other, m);
+	pool = book_pool(&c->l->book, plan->group, plan->lane, plan->config, plan->other, m);
 	t = noise_compare(&a, &b, &pool, p->metric.sign, 0, p->promotion.confidence);
-	condition(c, "margin", t.lower * scale >= p->promotion.margin ? YES : NO,
+	condition(c, "margin", t.lower * scale >= p->promotion.margin ? PROMOTE_YES : PROMOTE_NO,
 	    "lower %g %% bound of the gain %.5f, margin %.5f %s (gain %.5f, %u and %u fresh runs)",
 	    100 * p->promotion.confidence, t.lower * scale, p->promotion.margin, policy_unit_name(p->promotion.unit),
 	    t.gain * scale, plan->n, plan->n);
@@ -220,10 +228,10 @@ verifies(struct case_for *c)
 	char head[SHA256_HEX_SIZE];
 	uint64_t size, count;
 
-	if (ledger_walk(c->l.rows, NULL, NULL, &size, &count, head) == 0 && strcmp(head, c->l.head) == 0)
-		condition(c, "chain", YES, "%llu rows to head %.12s", (unsigned long long)count, head);
+	if (ledger_walk(c->l->rows, NULL, NULL, &size, &count, head) == 0 && strcmp(head, c->l->head) == 0)
+		condition(c, "chain", PROMOTE_YES, "%llu rows to head %.12s", (unsigned long long)count, head);
 	else
-		condition(c, "chain", NO, "the ledger does not verify");
+		condition(c, "chain", PROMOTE_NO, "the ledger does not verify");
 }
 
 /* Score again, in a temporary, and compare: the tool's own answer counts. */
@@ -238,7 +246,7 @@ scores_again(struct case_for *c)
 
 	if (path == NULL || posix_spawn_file_actions_init(&actions) != 0) {
 		free(path);
-		condition(c, "scored_again", MISSING, "no memory");
+		condition(c, "scored_again", PROMOTE_PENDING, "no memory");
 		return;
 	}
 	/* This tool's product is the list of conditions. */
@@ -251,11 +259,11 @@ scores_again(struct case_for *c)
 		if (errno != EINTR)
 			rc = errno;
 	if (rc == 0 && WIFEXITED(status) && WEXITSTATUS(status) == HG_EXIT_DONE)
-		condition(c, "scored_again", YES, "hg-score -c got the same");
+		condition(c, "scored_again", PROMOTE_YES, "hg-score -c got the same");
 	else if (rc == 0 && WIFEXITED(status) && WEXITSTATUS(status) == HG_EXIT_NO)
-		condition(c, "scored_again", NO, "hg-score -c got another score");
+		condition(c, "scored_again", PROMOTE_NO, "hg-score -c got another score");
 	else {
-		condition(c, "scored_again", MISSING, "hg-score -c did not finish");
+		condition(c, "scored_again", PROMOTE_PENDING, "hg-score -c did not finish");
 		command(c, "hg-score -c %s", c->path);
 	}
 }
@@ -267,8 +275,8 @@ promoted(const struct case_for *c)
 	const struct book_fact *f;
 	size_t i;
 
-	for (i = book_count(&c->l.book); i-- > 0; ) {
-		f = book_fact(&c->l.book, i);
+	for (i = book_count(&c->l->book); i-- > 0; ) {
+		f = book_fact(&c->l->book, i);
 		if (f->kind == BOOK_PROMOTION && f->group == c->fact->group)
 			return (f->config == c->fact->config && f->artifact == c->fact->artifact ? (uint64_t)i + 1 : 0);
 	}
@@ -279,26 +287,31 @@ static int
 record(struct case_for *c)
 {
 	struct ledger w;
-	char confirmation[SHA256_HEX_SIZE];
-	json_t *row;
+	char confirmation[SHA256_HEX_SIZE], digest[SHA256_HEX_SIZE];
+	const struct promote_condition *p;
+	json_t *row, *conditions;
 	int rc, code = HG_EXIT_DONE;
 
-	if (ledger_digest(&c->l, c->confirmation, confirmation) == -1)
+	if (ledger_digest(c->l, c->confirmation, confirmation) == -1 || ledger_digest(c->l, c->fact, digest) == -1)
 		return (HG_EXIT_SYSTEM);
-	if (ledger_open(&w, c->l.path, LEDGER_WRITE) == -1)
+	if (ledger_open(&w, c->l->path, LEDGER_WRITE) == -1)
 		return (ledger_exit(errno));
-	if (strcmp(w.head, c->l.head) != 0) {
-		condition(c, "head", NO, "the ledger's head has moved from %.12s to %.12s", c->l.head, w.head);
+	if (strcmp(w.head, c->l->head) != 0) {
+		condition(c, "head", PROMOTE_NO, "the ledger's head has moved from %.12s to %.12s", c->l->head, w.head);
 		ledger_close(&w);
 		return (HG_EXIT_NO);
 	}
+	conditions = json_array();
+	for (p = c->view->list; p < c->view->list + c->view->count; p++)
+		json_array_append_new(conditions, json_pack("{s:s, s:b, s:s}", "condition", p->name, "holds",
+		    p->holds == PROMOTE_YES, "evidence", p->evidence));
 	row = ledger_begin(&w, BOOK_PROMOTION);
-	json_object_set_new(row, row_kind_name(BOOK_PROMOTION), json_pack("{s:O, s:O, s:O, s:s, s:O, s:s, s:s, s:O}",
-	    "group_sha256", jsonio_get(c->add.row, "run.group_sha256"),
-	    "config_sha256", jsonio_get(c->add.row, "run.config_sha256"), "run_id",
-	    jsonio_get(c->add.row, "run.run_id"),
-	    "run_sha256", c->add.digest, "artifact_sha256", jsonio_get(c->add.row, "run.artifact_sha256"),
-	    "confirmation_sha256", confirmation, "head_sha256", c->l.head, "conditions", c->conditions));
+	json_object_set_new(row, row_kind_name(BOOK_PROMOTION), json_pack("{s:O, s:O, s:O, s:s, s:O, s:s, s:s, s:o}",
+	    "group_sha256", jsonio_get(c->row, "run.group_sha256"),
+	    "config_sha256", jsonio_get(c->row, "run.config_sha256"), "run_id",
+	    jsonio_get(c->row, "run.run_id"),
+	    "run_sha256", digest, "artifact_sha256", jsonio_get(c->row, "run.artifact_sha256"),
+	    "confirmation_sha256", confirmation, "head_sha256", c->l->head, "conditions", conditions));
 	if ((rc = ledger_append(&w, row, NULL)) == -1)
 		code = ledger_exit(errno);
 	else
@@ -309,37 +322,61 @@ record(struct case_for *c)
 }
 
 int
+promote_look(struct ledger *l, const struct book_fact *fact, struct promote_view *view)
+{
+	struct case_for c = { .l = l, .fact = fact, .view = view, .worst = PROMOTE_YES };
+	json_t *row = ledger_row(l, fact);
+
+	memset(view, 0, sizeof(*view));
+	if (row == NULL || (c.commands = json_array()) == NULL) {
+		json_decref(row);
+		return (-1);
+	}
+	c.row = row;
+	view->promoted = promoted(&c);
+	find_confirmation(&c);
+	is_incumbent(&c);
+	is_sound(&c);
+	gained(&c);
+	json_decref(c.commands);
+	json_decref(row);
+	return (0);
+}
+
+int
 promote_run(const char *ledger, const char *path, const char *head)
 {
-	struct case_for c = { .path = path, .worst = YES };
+	struct ledger l;
+	struct promote_view view = { .count = 0 };
+	struct case_for c = { .l = &l, .path = path, .view = &view, .worst = PROMOTE_YES };
+	struct add add;			/* the run as it is now; its row is the one in the ledger */
 	const json_t *text;
-	uint64_t before;
 	size_t i;
 	int code = HG_EXIT_SYSTEM;
 
-	if (ledger_open(&c.l, ledger, LEDGER_READ) == -1)
+	if (ledger_open(&l, ledger, LEDGER_READ) == -1)
 		return (ledger_exit(errno));
-	c.conditions = json_array();
 	c.commands = json_array();
-	if (add_preview(&c.l, path, &c.add) == -1) {
+	if (add_preview(&l, path, &add) == -1) {
 		code = rundir_exit(errno);
 		goto err0;
 	}
-	if (c.add.already == 0) {
+	if (add.already == 0) {
 		printf("pending: '%s' is not in the ledger\nnext: hg-ledger add %s %s\n", path, ledger, path);
 		code = HG_EXIT_PENDING;
 		goto err1;
 	}
-	c.fact = book_fact(&c.l.book, (size_t)c.add.already - 1);
-	if ((before = promoted(&c)) != 0) {
-		printf("promoted already: row %llu\n", (unsigned long long)before);
+	c.row = add.row;
+	c.fact = book_fact(&l.book, (size_t)add.already - 1);
+	if ((view.promoted = promoted(&c)) != 0) {
+		printf("promoted already: row %llu\n", (unsigned long long)view.promoted);
 		code = HG_EXIT_DONE;
 		goto err1;
 	}
-	if (head != NULL && (strlen(head) < 8 || strncmp(head, c.l.head, strlen(head)) != 0))
-		condition(&c, "head", NO, "it is %.12s, and was asked to be %.12s", c.l.head, head);
+	if (head != NULL && (strlen(head) < 8 || strncmp(head, l.head, strlen(head)) != 0))
+		condition(&c, "head", PROMOTE_NO, "it is %.12s, and was asked to be %.12s", l.head, head);
 	else
-		condition(&c, "head", YES, "%.12s", c.l.head);
+		condition(&c, "head", PROMOTE_YES, "%.12s", l.head);
 	find_confirmation(&c);
 	is_incumbent(&c);
 	is_sound(&c);
@@ -347,14 +384,14 @@ promote_run(const char *ledger, const char *path, const char *head)
 	is_full(&c);
 	is_unchanged(&c);
 	verifies(&c);
-	if (c.worst == YES)
+	if (c.worst == PROMOTE_YES)
 		scores_again(&c);
 	else
-		condition(&c, "scored_again", MISSING, "it is scored again once all else holds");
-	if (c.worst == YES)
+		condition(&c, "scored_again", PROMOTE_PENDING, "it is scored again once all else holds");
+	if (c.worst == PROMOTE_YES)
 		code = record(&c);
 	else
-		code = c.worst == NO ? HG_EXIT_NO : HG_EXIT_PENDING;
+		code = c.worst == PROMOTE_NO ? HG_EXIT_NO : HG_EXIT_PENDING;
 	if (code == HG_EXIT_NO)
 		printf("refused\n");
 	else if (code == HG_EXIT_PENDING) {
@@ -363,10 +400,9 @@ promote_run(const char *ledger, const char *path, const char *head)
 			printf("next: %s\n", json_string_value(text));
 	}
 err1:
-	add_free(&c.add);
+	add_free(&add);
 err0:
-	json_decref(c.conditions);
 	json_decref(c.commands);
-	ledger_close(&c.l);
+	ledger_close(&l);
 	return (code);
 }

@@ -1,6 +1,36 @@
 #ifndef HG_PROMOTE_H
 #define HG_PROMOTE_H
 
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ledger.h"
+
+enum promote_holds { PROMOTE_YES, PROMOTE_NO, PROMOTE_PENDING };
+
+/* The conditions of a promotion, as far as they were looked at. */
+struct promote_view {
+	struct promote_condition {
+		const char *name;
+		enum promote_holds holds;
+		char evidence[1024];
+	} list[16];
+	size_t count;
+	uint64_t promoted;		/* row of the promotion that stands for this very artifact; 0: none */
+};
+
+/**
+ * promote_look(l, fact, view):
+ * What the ledger alone says of promoting the run of ${fact}, a row of a run:
+ * incumbent, sound, cap, wall-clock, confirmed gain, margin.  The others
+ * (full evaluation, evidence, scored again) need the run itself.
+ * Errors: -1 with errno, said.
+ */
+int promote_look(struct ledger *l, const struct book_fact *fact, struct promote_view *view);
+
+/* "yes", "no", "pending". */
+const char *promote_word(enum promote_holds holds);
+
 /**
  * promote_run(ledger, path, head):
  * Promote the artifact of the run at ${path}, if every condition holds:
