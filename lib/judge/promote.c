@@ -79,7 +79,8 @@ is_incumbent(struct case_for *c)
 	const struct book_group *g = c->fact->group == 0 ? NULL : book_group(&c->l->book, c->fact->group);
 
 	if (g != NULL && g->incumbent == c->fact->config)
-		condition(c, "incumbent", PROMOTE_YES, "configuration %.12s", jsonio_text(c->row, "run.config_sha256", ""));
+		condition(c, "incumbent", PROMOTE_YES, "configuration %.12s",
+		    jsonio_text(c->row, "run.config_sha256", ""));
 	else
 		condition(c, "incumbent", PROMOTE_NO, "another configuration is");
 }
@@ -96,7 +97,8 @@ is_sound(struct case_for *c)
 	else
 		condition(c, "sound", PROMOTE_YES, "row %lld breaks no rule", (long long)jsonio_i64(row, "row", 0));
 	if (jsonio_true(row, "run.within_cap"))
-		condition(c, "cap", PROMOTE_YES, "%lld of %lld bytes", (long long)jsonio_i64(row, "run.metrics.total_bytes", 0),
+		condition(c, "cap", PROMOTE_YES, "%lld of %lld bytes",
+		    (long long)jsonio_i64(row, "run.metrics.total_bytes", 0),
 		    (long long)jsonio_i64(row, "run.cap_bytes", 0));
 	else
 		condition(c, "cap", PROMOTE_NO, "the artifact does not fit");
@@ -190,8 +192,8 @@ gained(struct case_for *c)
 	unsigned k;
 
 	if (c->confirmation == NULL) {
-		condition(c, "confirmed_gain", PROMOTE_PENDING, "no confirmation has found it better than what was there"
-		    " before");
+		condition(c, "confirmed_gain", PROMOTE_PENDING,
+		    "no confirmation has found it better than what was there before");
 		command(c, "hg-confirm %s RUN, with a challenger that passed the screen", c->l->path);
 		condition(c, "margin", PROMOTE_PENDING, "no gain is known");
 		return;

@@ -26,7 +26,7 @@ struct track_point {
 	enum verdict_reason reason;
 	double score;			/* of the run, or the challenger's mean; NAN if there is none */
 	double low, high;		/* the truth lies between, with the policy's confidence each; NAN */
-	double incumbent;		/* where the incumbent stands from here on; NAN if it can't stand on this axis */
+	double incumbent;		/* where the incumbent stands from here on; NAN if not on this axis */
 	double lane_sd;			/* run-to-run deviation of the lane as known then; NAN */
 	/* Until track_finish: */
 	double scores[3];		/* in each metric that can be judged by */
