@@ -1,8 +1,9 @@
 /*
  * Causal attention by blocks; part of blocks.h.
  *
- * Forward: a block of queries meets the keys CPU_KEYS at a time, with a running
- * maximum and sum (arXiv:2205.14135).
+ * Forward: a block of queries meets the keys a panel at a time (arXiv:2205.14135),
+ * its scores staying in L1.  What the powers are counted from is known before
+ * the first of them (scores_top), so that nothing is ever scaled again.
  *
  * Backward works on the transposed scores, keys down and queries across, so
  * that every left side of a product is at hand row by row: with
@@ -11,51 +12,117 @@
  * then vary along the vectors, and only K^T has to be turned round, once.
  */
 
+#define LOG2_E 1.44269504f
+
 /* Keys packed as columns, and values, by sequence of the current group and kv head: floats of one. */
 VEC_FN size_t keys_size(const struct ops_ctx *c, size_t seen) { return cpu_pad(seen) * units_of(c->head_dim); }
 VEC_FN size_t values_size(const struct ops_ctx *c, size_t seen) { return cpu_pad(c->head_dim) * deep_units(seen); }
+
+/* The sum of squares of a head. */
+VEC_FN float
+head_squares(const act *x, size_t D)
+{
+	vf sum = vf_zero();
+
+	for (size_t j = 0; j < D; j += VL) {
+		const vf v = act_loadn(x + j, D - j);
+
+		sum = vf_fma(v, v, sum);
+	}
+	return vf_sum(sum);
+}
 
 static void
 block_attention_pack(const struct ops_ctx *c, struct ops_rows rows, const struct ops_attention *a, size_t b, size_t kv)
 {
 	const size_t K = c->g.num_kv_heads, D = c->head_dim, seen = rows.pos0 + rows.T;
 	const size_t slot = b % c->group * K + kv;
+	float longest = 0;
 
 	pack_all_rows(c->keys + slot * keys_size(c, seen), units_of(D), act_row(a->k, b * rows.T) + kv * D, 0, a->k->ld,
 	    seen, D);
 	pack_cols(c->values + slot * values_size(c, seen), deep_units(seen), deep_units(seen),
 	    act_row(a->v, b * rows.T) + kv * D, 0, a->v->ld, seen, D);
+	for (size_t i = 0; i < seen; i++) {
+		const float length = head_squares(act_row(a->k, b * rows.T + i) + kv * D, D);
+
+		longest = length > longest ? length : longest;
+	}
+	c->longest[slot] = sqrtf(longest);
 }
 
-/* Take in one row of scores: the first ${valid} of ${width} count. */
+/* Row i of a panel's scores, ${valid} of them in sight: p gets 2^(gain z - top) and 0 for the others, sum their sum. */
 VEC_FN void
-softmax_row(const float *z, act *p, size_t valid, size_t width, float gain, float *max, float *sum, float *y,
-    size_t ldy)
+powers_row(const float *z, act *p, size_t valid, vf gain, float top, float *sum)
 {
-	const vf low = vf_set(-3e38f), g = vf_set(gain);
-	vf top = low, total = vf_zero(), shift;
-	float max_before = *max, alpha;
+	const vf from = vf_set(-top);
+	vf total = vf_load(sum);
 
-	for (size_t j = 0; j < valid; j += VL)
-		top = vf_max(top, vf_split(vf_load(z + j) * g, low, valid - j));
-	*max = vf_top(vf_max(vf_set(max_before), top));
-	shift = vf_set(*max);
-	for (size_t j = 0; j < valid; j += VL) {
-		const vf e = vf_exp(vf_split(vf_load(z + j) * g, low, valid - j) - shift);
+	for (size_t j = 0; j < CPU_PAD; j += VL) {
+		vf e = vf_exp2(vf_fma(vf_load(z + j), gain, from));
 
+		if (j + VL > valid)
+			e = vf_split(e, vf_zero(), valid > j ? valid - j : 0);
 		total = total + e;
 		act_store(p + j, e);
 	}
-	for (size_t j = (valid + VL - 1) / VL * VL; j < width; j += VL)
-		act_store(p + j, vf_zero());
-	if (*max == max_before) {
-		*sum += vf_sum(total);
-		return;
+	vf_store(sum, total);
+}
+
+/* The queries t0..t0+n-1 of a head of a sequence, and all keys that they may see. */
+struct attention_rows {
+	const act *q;
+	size_t n, ldq, depth;		/* rows; elements from row to row; units of a head */
+	size_t pos;			/* position of the first */
+	const float *keys;
+	float gain;			/* log2 e / sqrt(D) included: scores are powers of two */
+	float *z;			/* (n, CPU_PAD) */
+};
+
+VEC_FN void
+scores(const struct attention_rows *t, size_t j0)
+{
+	gemm(t->n, CPU_PAD, t->depth, as_units(t->q), t->ldq / PER_UNIT, t->keys + j0 * t->depth, t->depth, t->z,
+	    CPU_PAD, 0);
+}
+
+/* Keys from j0 on that query i sees. */
+VEC_FN size_t
+in_sight(const struct attention_rows *t, size_t i, size_t j0)
+{
+	return t->pos + i + 1 > j0 ? t->pos + i + 1 - j0 : 0;
+}
+
+/*
+ * Where each row's powers are counted from.  No score is above gain |q| |k|,
+ * and while that is small no power of the row can vanish: no need to look at
+ * the scores first.  Otherwise (a large gain) it is their maximum.
+ */
+VEC_FN void
+scores_top(const struct attention_rows *t, size_t D, float longest, float *top)
+{
+	float most = 0;
+
+	for (size_t i = 0; i < t->n; i++) {
+		top[i] = fabsf(t->gain) * sqrtf(head_squares(t->q + i * t->ldq, D)) * longest;
+		most = top[i] > most ? top[i] : most;
 	}
-	alpha = expf(max_before - *max);
-	*sum = *sum * alpha + vf_sum(total);
-	for (size_t j = 0; j < ldy; j += VL)
-		vf_store(y + j, vf_load(y + j) * vf_set(alpha));
+	if (most <= 60)
+		return;
+	for (size_t i = 0; i < t->n; i++)
+		top[i] = -3e38f;
+	for (size_t j0 = 0; j0 < t->pos + t->n; j0 += CPU_PAD) {
+		scores(t, j0);
+		for (size_t i = 0; i < t->n; i++) {
+			const size_t valid = least(CPU_PAD, in_sight(t, i, j0));
+			vf high = vf_set(top[i]);
+
+			for (size_t j = 0; j < valid; j += VL)
+				high = vf_max(high, vf_split(vf_load(t->z + i * CPU_PAD + j) * vf_set(t->gain), high,
+				    valid - j));
+			top[i] = vf_top(high);
+		}
+	}
 }
 
 /* Queries t0..t0+n-1 of head h of sequence b. */
@@ -65,65 +132,63 @@ block_attention(const struct ops_ctx *c, struct ops_rows rows, const struct ops_
 {
 	const size_t H = c->g.num_heads, K = c->g.num_kv_heads, D = c->head_dim, ldy = cpu_pad(D);
 	const size_t seen = rows.pos0 + rows.T, slot = b % c->group * K + h / (H / K);
-	const float *keys = c->keys + slot * keys_size(c, seen), *values = c->values + slot * values_size(c, seen);
-	const float gain = float_row(a->gain, 0)[h] / sqrtf((float)D);
+	const float *values = c->values + slot * values_size(c, seen);
 	const size_t first = b * rows.T + t0, limit = rows.pos0 + t0 + n;
-	float *z = cpu_take(&s, n * CPU_KEYS * sizeof(*z)), *y = cpu_take(&s, n * ldy * sizeof(*y));
+	const struct attention_rows t = {
+		.q = act_row(a->q, first) + h * D, .n = n, .ldq = a->q->ld, .depth = units_of(D),
+		.pos = rows.pos0 + t0, .keys = c->keys + slot * keys_size(c, seen),
+		.gain = float_row(a->gain, 0)[h] / sqrtf((float)D) * LOG2_E,
+		.z = cpu_take(&s, n * CPU_PAD * sizeof(float)),
+	};
+	const vf gain = vf_set(t.gain);
+	float *y = cpu_take(&s, n * ldy * sizeof(*y));
 	act *p = cpu_take(&s, n * CPU_KEYS * sizeof(*p));
-	float *max = cpu_take(&s, n * sizeof(*max)), *sum = cpu_take(&s, n * sizeof(*sum));
+	float *top = cpu_take(&s, n * sizeof(*top)), *sum = cpu_take(&s, n * VL * sizeof(*sum));
 
-	for (size_t i = 0; i < n; i++) {
-		max[i] = -3e38f;
-		sum[i] = 0;
-	}
-	memset(y, 0, n * ldy * sizeof(*y));
+	scores_top(&t, D, c->longest[slot], top);
+	memset(sum, 0, n * VL * sizeof(*sum));
 	for (size_t j0 = 0; j0 < limit; j0 += CPU_KEYS) {
 		const size_t width = least(CPU_KEYS, limit - j0);
 
-		gemm(n, width, units_of(D), as_units(act_row(a->q, first) + h * D), a->q->ld / PER_UNIT,
-		    keys + j0 * units_of(D), units_of(D), z, CPU_KEYS, 0);
-		for (size_t i = 0; i < n; i++) {
-			const size_t end = rows.pos0 + t0 + i + 1;
-			const size_t valid = end > j0 ? least(width, end - j0) : 0;
-
-			softmax_row(z + i * CPU_KEYS, p + i * CPU_KEYS, valid, cpu_pad(width), gain, &max[i], &sum[i],
-			    y + i * ldy, ldy);
+		for (size_t j = 0; j < width; j += CPU_PAD) {
+			scores(&t, j0 + j);
+			for (size_t i = 0; i < n; i++)
+				powers_row(t.z + i * CPU_PAD, p + i * CPU_KEYS + j, in_sight(&t, i, j0 + j), gain,
+				    top[i], sum + i * VL);
 		}
 		gemm(n, D, units_of(width), as_units(p), CPU_KEYS / PER_UNIT, values + j0 / PER_UNIT * NR,
-		    deep_units(seen), y, ldy, 1);
+		    deep_units(seen), y, ldy, j0 > 0);
 	}
 	for (size_t i = 0; i < n; i++) {
+		const float total = vf_sum(vf_load(sum + i * VL));
 		act *out = act_row(a->y, first + i) + h * D;
 
 		for (size_t j = 0; j < D; j += VL)
-			act_storen(out + j, vf_load(y + i * ldy + j) * vf_set(1 / sum[i]), D - j);
+			act_storen(out + j, vf_load(y + i * ldy + j) * vf_set(1 / total), D - j);
 		if (a->lse != NULL)
-			float_row(a->lse, first + i)[h] = max[i] + logf(sum[i]);
+			float_row(a->lse, first + i)[h] = top[i] / LOG2_E + logf(total);
 	}
 }
-
-/* Queries of a block of the backward: with ROW_BLOCK keys, its scores fit into L1 and L2. */
-#define BACK_QUERIES (2 * ROW_BLOCK)
 
 /* The backward of one kv head of one sequence: what its tasks' parts share. */
 struct attention_back {
 	size_t D, T;
 	size_t depth, deep;		/* units of a head; of all queries or keys */
 	size_t ldd, ldt, ldq, ldk;	/* of float32 heads, of k_turned, of q, dy and y, of k and v */
-	size_t wide;			/* of dq, lse and delta: a whole block may begin at the last query */
+	size_t wide;			/* of dq, lse2 and delta: a whole panel may begin at the last query */
 	const act *k, *v;
 	float *k_turned;		/* (D, keys) as a left side */
 	float *dk, *dv;			/* (T, D) */
 	/* The query head at hand */
 	const act *q, *dy, *y;
-	float gain;			/* 1 / sqrt(D) included */
+	float gain, gain2;		/* 1 / sqrt(D) included; log2 e besides */
 	float *q_rows, *dy_rows;	/* panels: columns are queries */
 	float *q_cols, *dy_cols;	/* panels: queries go down */
-	float *lse, *delta;		/* (wide) */
+	float *lse2, *delta;		/* (wide); lse in powers of two */
 	float *dq;			/* (D, wide) */
-	/* The block at hand, (keys, BACK_QUERIES) */
-	float *z, *w;			/* S and dP */
-	act *p, *ds;
+	/* The block at hand: keys down, queries across */
+	float *z, *w;			/* (keys, CPU_PAD): S and dP of a panel of queries */
+	act *p, *ds;			/* (keys, CPU_BACK_QUERIES) */
 	float *ds_cols;			/* dS as panels */
 	float *dk_block;		/* (keys, D) */
 };
@@ -133,8 +198,8 @@ attention_back_of(const struct ops_ctx *c, struct ops_rows rows, const struct op
     struct cpu_scratch *s)
 {
 	const size_t D = c->head_dim, T = rows.T;
-	const size_t depth = units_of(D), deep = deep_units(T), ldd = cpu_pad(D), wide = cpu_pad(T) + BACK_QUERIES;
-	const size_t block = ROW_BLOCK * BACK_QUERIES;
+	const size_t depth = units_of(D), deep = deep_units(T), ldd = cpu_pad(D), wide = cpu_pad(T) + CPU_PAD;
+	const size_t panel = CPU_BACK_KEYS * CPU_PAD, block = CPU_BACK_KEYS * CPU_BACK_QUERIES;
 	struct attention_back t = {
 		.D = D, .T = T, .depth = depth, .deep = deep, .ldd = ldd, .ldt = deep + 16, .ldq = a->q->ld,
 		.ldk = a->k->ld, .wide = wide,
@@ -144,12 +209,12 @@ attention_back_of(const struct ops_ctx *c, struct ops_rows rows, const struct op
 		.q_rows = cpu_take(s, cpu_pad(T) * depth * sizeof(float)),
 		.dy_rows = cpu_take(s, cpu_pad(T) * depth * sizeof(float)),
 		.q_cols = cpu_take(s, ldd * deep * sizeof(float)), .dy_cols = cpu_take(s, ldd * deep * sizeof(float)),
-		.lse = cpu_take(s, wide * sizeof(float)), .delta = cpu_take(s, wide * sizeof(float)),
+		.lse2 = cpu_take(s, wide * sizeof(float)), .delta = cpu_take(s, wide * sizeof(float)),
 		.dq = cpu_take(s, ldd * wide * sizeof(float)),
-		.z = cpu_take(s, block * sizeof(float)), .w = cpu_take(s, block * sizeof(float)),
+		.z = cpu_take(s, panel * sizeof(float)), .w = cpu_take(s, panel * sizeof(float)),
 		.p = cpu_take(s, block * sizeof(act)), .ds = cpu_take(s, block * sizeof(act)),
-		.ds_cols = cpu_take(s, block * sizeof(float)),
-		.dk_block = cpu_take(s, ROW_BLOCK * ldd * sizeof(float)),
+		.ds_cols = cpu_take(s, units_of(CPU_BACK_KEYS) * CPU_BACK_QUERIES * sizeof(float)),
+		.dk_block = cpu_take(s, CPU_BACK_KEYS * ldd * sizeof(float)),
 	};
 
 	turn(t.k_turned, t.ldt, t.k, 0, t.ldk, T, D);
@@ -158,7 +223,7 @@ attention_back_of(const struct ops_ctx *c, struct ops_rows rows, const struct op
 	return t;
 }
 
-/* Turn to query head ${h}. Queries behind the last get a large lse, hence P = 0. */
+/* Turn to query head ${h}. Queries behind the last get a large lse: P next to nothing, times zeros. */
 VEC_FN void
 begin_query_head(struct attention_back *t, const struct ops_attention *a, const struct ops_attention_grad *d,
     size_t r0, size_t h)
@@ -169,12 +234,13 @@ begin_query_head(struct attention_back *t, const struct ops_attention *a, const 
 	t->dy = act_row(d->dy, r0) + h * D;
 	t->y = act_row(a->y, r0) + h * D;
 	t->gain = float_row(a->gain, 0)[h] / sqrtf((float)D);
+	t->gain2 = t->gain * LOG2_E;
 	pack_all_rows(t->q_rows, t->depth, t->q, 0, t->ldq, T, D);
 	pack_all_rows(t->dy_rows, t->depth, t->dy, 0, t->ldq, T, D);
 	pack_cols(t->q_cols, t->deep, t->deep, t->q, 0, t->ldq, T, D);
 	pack_cols(t->dy_cols, t->deep, t->deep, t->dy, 0, t->ldq, T, D);
 	for (size_t i = 0; i < t->wide; i++) {
-		t->lse[i] = 3e38f;
+		t->lse2[i] = 3e38f;
 		t->delta[i] = 0;
 	}
 	for (size_t i = 0; i < T; i++) {
@@ -183,30 +249,46 @@ begin_query_head(struct attention_back *t, const struct ops_attention *a, const 
 		for (size_t j = 0; j < D; j += VL)
 			sum = vf_fma(act_loadn(t->dy + i * t->ldq + j, D - j), act_loadn(t->y + i * t->ldq + j, D -
 			    j), sum);
-		t->lse[i] = float_row(a->lse, r0 + i)[h];
+		t->lse2[i] = float_row(a->lse, r0 + i)[h] * LOG2_E;
 		t->delta[i] = vf_sum(sum);
 	}
 	memset(t->dq, 0, t->ldd * t->wide * sizeof(float));
 }
 
-/* P and dS of keys j0.. (down) and queries i0.. (across), from S and dP. */
+/*
+ * P and dS of keys j0.. (down) and the CPU_PAD queries i0.. (across), column ${at} of the block, from S and dP; dS as
+ * panels, too.
+ */
 VEC_FN void
-scores_back(const struct attention_back *t, size_t j0, size_t keys, size_t i0, size_t width)
+scores_back(const struct attention_back *t, size_t j0, size_t keys, size_t i0, size_t at)
 {
-	const vf gain = vf_set(t->gain);
+	const size_t across = units_of(CPU_BACK_KEYS);
+	const vf gain = vf_set(t->gain2);
 
-	for (size_t j = 0; j < keys; j++) {
-		/* Queries before the key do not see it. */
-		const size_t blind = j0 + j > i0 ? j0 + j - i0 : 0, row = j * BACK_QUERIES;
+	for (size_t g = 0; g < CPU_PAD; g += VL) {
+		const vf lse = vf_load(t->lse2 + i0 + g), delta = vf_load(t->delta + i0 + g);
+		float *panel = t->ds_cols + (at + g) / NR * NR * across + (at + g) % NR;
 
-		for (size_t i = 0; i < width; i += VL) {
-			const vf lse = vf_load(t->lse + i0 + i), delta = vf_load(t->delta + i0 + i);
-			vf p = vf_exp(gain * vf_load(t->z + row + i) - lse);
+		for (size_t u = 0; u < units_of(keys); u++) {
+			vf ds[PER_UNIT];
 
-			if (i < blind)
-				p = vf_split(vf_zero(), p, blind - i);
-			act_store(t->p + row + i, p);
-			act_store(t->ds + row + i, p * (vf_load(t->w + row + i) - delta));
+#pragma GCC unroll 2
+			for (size_t e = 0; e < PER_UNIT; e++) {
+				const size_t j = u * PER_UNIT + e, to = j * CPU_BACK_QUERIES + at + g;
+				vf p;
+
+				ds[e] = vf_zero();
+				if (j >= keys)
+					continue;
+				p = vf_exp2(vf_fma(gain, vf_load(t->z + j * CPU_PAD + g), vf_zero() - lse));
+				/* Queries before the key do not see it. */
+				if (j0 + j > i0 + g)
+					p = vf_split(vf_zero(), p, j0 + j - i0 - g);
+				ds[e] = p * (vf_load(t->w + j * CPU_PAD + g) - delta);
+				act_store(t->p + to, p);
+				act_store(t->ds + to, ds[e]);
+			}
+			vf_store(panel + u * NR, one_unit(ds));
 		}
 	}
 }
@@ -215,17 +297,18 @@ scores_back(const struct attention_back *t, size_t j0, size_t keys, size_t i0, s
 VEC_FN void
 block_back(const struct attention_back *t, size_t j0, size_t keys, size_t i0, size_t width)
 {
-	const size_t ldz = BACK_QUERIES, down = units_of(width), across = deep_units(keys);
-	const size_t ldk = t->ldk / PER_UNIT, ldp = ldz / PER_UNIT, queries = i0 / PER_UNIT * NR;
+	const size_t down = units_of(width), across = units_of(CPU_BACK_KEYS);
+	const size_t ldk = t->ldk / PER_UNIT, ldp = CPU_BACK_QUERIES / PER_UNIT, queries = i0 / PER_UNIT * NR;
 
-	gemm(keys, width, t->depth, as_units(t->k + j0 * t->ldk), ldk, t->q_rows + i0 * t->depth, t->depth, t->z, ldz,
-	    0);
-	gemm(keys, width, t->depth, as_units(t->v + j0 * t->ldk), ldk, t->dy_rows + i0 * t->depth, t->depth, t->w,
-	    ldz, 0);
-	scores_back(t, j0, keys, i0, cpu_pad(width));
+	for (size_t i = 0; i < width; i += CPU_PAD) {
+		gemm(keys, CPU_PAD, t->depth, as_units(t->k + j0 * t->ldk), ldk, t->q_rows + (i0 + i) * t->depth,
+		    t->depth, t->z, CPU_PAD, 0);
+		gemm(keys, CPU_PAD, t->depth, as_units(t->v + j0 * t->ldk), ldk, t->dy_rows + (i0 + i) * t->depth,
+		    t->depth, t->w, CPU_PAD, 0);
+		scores_back(t, j0, keys, i0 + i, i);
+	}
 	gemm(keys, t->D, down, as_units(t->p), ldp, t->dy_cols + queries, t->deep, t->dv + j0 * t->ldd, t->ldd, 1);
 	gemm(keys, t->D, down, as_units(t->ds), ldp, t->q_cols + queries, t->deep, t->dk_block, t->ldd, 1);
-	pack_cols(t->ds_cols, across, across, t->ds, 0, ldz, keys, width);
 	gemm(t->D, width, units_of(keys), t->k_turned + j0 / PER_UNIT, t->ldt, t->ds_cols, across, t->dq + i0,
 	    t->wide, 1);
 }
@@ -265,13 +348,13 @@ block_attention_grad(const struct ops_ctx *c, struct ops_rows rows, const struct
 
 	for (size_t h = kv * G; h < (kv + 1) * G; h++) {
 		begin_query_head(&t, a, d, r0, h);
-		for (size_t j0 = 0; j0 < T; j0 += ROW_BLOCK) {
-			const size_t keys = least(ROW_BLOCK, T - j0);
+		for (size_t j0 = 0; j0 < T; j0 += CPU_BACK_KEYS) {
+			const size_t keys = least(CPU_BACK_KEYS, T - j0);
 			float *dk = t.dk + j0 * t.ldd;
 
 			memset(t.dk_block, 0, keys * t.ldd * sizeof(float));
-			for (size_t i0 = j0; i0 < T; i0 += BACK_QUERIES)
-				block_back(&t, j0, keys, i0, least(BACK_QUERIES, T - i0));
+			for (size_t i0 = j0; i0 < T; i0 += CPU_BACK_QUERIES)
+				block_back(&t, j0, keys, i0, least(CPU_BACK_QUERIES, T - i0));
 			/* Heads of a group differ in gain: it goes in here. */
 			for (size_t i = 0; i < keys * t.ldd; i += VL)
 				vf_store(dk + i, vf_fma(vf_set(t.gain), vf_load(t.dk_block + i), vf_load(dk + i)));

@@ -37,6 +37,17 @@ VEC_FN void act_store(act *p, vf v) { vf_store(p, v); }
 VEC_FN void act_storen(act *p, vf v, size_t n) { vf_storen(p, v, n); }
 #endif
 
+/* The unit of PER_UNIT vectors. */
+VEC_FN vf
+one_unit(const vf v[PER_UNIT])
+{
+#if BF16
+	return vec_pair(v[0], v[1]);
+#else
+	return v[0];
+#endif
+}
+
 /* Rows of buffers. */
 VEC_FN act *act_row(const struct ops_buf *b, size_t row) { return (act *)b->data + row * b->ld; }
 VEC_FN float *float_row(const struct ops_buf *b, size_t row) { return (float *)b->data + row * b->ld; }

@@ -26,7 +26,9 @@
 #define CPU_PAD 32
 #define CPU_SLACK 64
 #define CPU_COLS 256		/* columns of a product worked on at a time: their float32 block stays in L1 and L2 */
-#define CPU_KEYS 128		/* keys of an attention block */
+#define CPU_KEYS 256		/* keys of an attention block */
+#define CPU_BACK_KEYS 64	/* and of a block of its backward, */
+#define CPU_BACK_QUERIES 256	/* which goes over so many queries at a time */
 
 struct cpu_kernels;
 
@@ -97,6 +99,7 @@ struct ops_ctx {
 	struct cpu_chunk chunk;
 	size_t chunk_rows, head_rows;	/* most rows of a chunk; in head */
 	float *keys, *values;		/* attention: packed for the products, by sequence of a group and kv head */
+	float *longest;			/* the norm of the longest key, likewise */
 	size_t group;			/* sequences whose keys and values are packed at a time */
 	float *partial;			/* sums of single tasks, added in task order */
 	double seconds[OPS_CPU_PHASES];

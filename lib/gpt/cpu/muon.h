@@ -108,8 +108,6 @@ muon_step(struct newton_schulz *ns)
 {
 	const size_t m = ns->m, n = ns->n, ldx = ns->ldx, lda = ns->lda;
 
-	for (size_t i = 0; BF16 && i < m * ldx; i += VL)
-		act_store(ns->x + i, vf_load(ns->exact + i));
 	pack_all_rows(ns->panels, units_of(n), ns->x, 0, ldx, m, n);
 	symmetric(ns->square, ns->x, ldx, ns->panels, units_of(n), m, lda, NULL, ns->f);
 	pack_all_rows(ns->panels, units_of(m), ns->square, 0, lda, m, m);
@@ -117,12 +115,17 @@ muon_step(struct newton_schulz *ns)
 	pack_cols(ns->panels, units_of(m), units_of(m), ns->x, 0, ldx, m, n);
 	for (size_t i0 = 0; i0 < m; i0 += ROW_BLOCK) {
 		const size_t rows = least(ROW_BLOCK, m - i0);
-		float *x = ns->exact + i0 * ldx;
+		float *exact = ns->exact + i0 * ldx;
 
 		gemm(rows, n, units_of(m), as_units(ns->cubic + i0 * lda), lda / PER_UNIT, ns->panels, units_of(m),
 		    ns->f, ldx, 0);
-		for (size_t i = 0; i < rows * ldx; i += VL)
-			vf_store(x + i, vf_fma(vf_set(3.4445f), vf_load(x + i), vf_load(ns->f + i)));
+		for (size_t i = 0; i < rows * ldx; i += VL) {
+			const vf x = vf_fma(vf_set(3.4445f), vf_load(exact + i), vf_load(ns->f + i));
+
+			vf_store(exact + i, x);
+			if (BF16)
+				act_store(ns->x + i0 * ldx + i, x);
+		}
 	}
 }
 
@@ -176,6 +179,8 @@ block_muon(const struct ops_muon *p, const struct ops_muon_law *law, struct cpu_
 	memset(ns.cubic, 0, high * ns.lda * sizeof(*ns.cubic));
 
 	muon_begin(&ns, p, law, muon_momentum(p, law));
+	for (size_t i = 0; BF16 && i < ns.m * ns.ldx; i += VL)
+		act_store(ns.x + i, vf_load(ns.exact + i));
 	for (int step = 0; step < law->ns_steps; step++)
 		muon_step(&ns);
 	muon_end(&ns, p, rate);

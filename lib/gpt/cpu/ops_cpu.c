@@ -116,17 +116,18 @@ scratch_bytes(const struct ops_ctx *c)
 	const struct ops_geometry *g = &c->g;
 	const size_t R = c->kernels->row_block, V = cpu_pad(g->vocab_size);
 	const size_t C = cpu_pad(g->model_dim), F = cpu_pad(g->mlp_dim);
-	const size_t D = cpu_pad(c->head_dim), T = cpu_pad(g->max_positions) + 2 * R;
+	const size_t D = cpu_pad(c->head_dim), T = cpu_pad(g->max_positions) + CPU_PAD;
 	const size_t wide = most(C, CPU_COLS), long_side = most(C, F);
 	size_t floats, training;
 
 	floats = R * (C + F + wide);					/* qkv, proj, mlp */
 	floats = most(floats, R * (2 * C + 2 * V + 1));			/* head, logits */
-	floats = most(floats, R * (2 * CPU_KEYS + D + 2));		/* attention */
+	floats = most(floats, R * (CPU_PAD + CPU_KEYS + D + 1 + CPU_PAD));	/* attention */
 	if (c->training) {
 		training = R * (2 * C + 2 * F + wide + 1) + C;		/* mlp_grad, qkv_grad */
 		training = most(training, R * CPU_COLS);		/* product */
-		training = most(training, 8 * T * D + 2 * T + 16 * D + 10 * R * R + R * D);	/* attention_grad */
+		training = most(training, 8 * T * D + 2 * T + 16 * D +		/* attention_grad */
+		    CPU_BACK_KEYS * (3 * CPU_BACK_QUERIES + 2 * CPU_PAD + D));
 		training = most(training, (C + CPU_PAD) * (2 * long_side + 2 * C) + R * long_side);	/* muon */
 		training = most(training, CEILING_ROWS * CEILING_UNITS + CEILING_COLS * (CEILING_UNITS + CEILING_ROWS));
 		floats = most(floats, training);
@@ -149,6 +150,7 @@ cpu_close(struct ops_ctx *c)
 	free(c->chunk.right[1]);
 	free(c->keys);
 	free(c->values);
+	free(c->longest);
 	free(c->partial);
 	free(c);
 }
@@ -186,7 +188,8 @@ take_memory(struct ops_ctx *c, unsigned threads)
 	if ((c->cosine = zeroed(tables)) == NULL || (c->sine = zeroed(tables)) == NULL ||
 	    (c->scratch = zeroed(c->scratch_bytes * threads)) == NULL ||
 	    (c->keys = zeroed(c->group * g->num_kv_heads * P * D * sizeof(float))) == NULL ||
-	    (c->values = zeroed(c->group * g->num_kv_heads * P * D * sizeof(float))) == NULL)
+	    (c->values = zeroed(c->group * g->num_kv_heads * P * D * sizeof(float))) == NULL ||
+	    (c->longest = zeroed(c->group * g->num_kv_heads * sizeof(float))) == NULL)
 		return (-1);
 	if (c->training) {
 		const size_t depth = cpu_pad(c->chunk_rows) / v->per_unit, ld = depth + 16;

@@ -436,6 +436,24 @@ VEC_FN vf vf_exp(vf x)
 	return vf_less(x, low, vf_zero(), vf_scale2(p, n));
 }
 
+/*
+ * 2^x for x up to 127: 2^n 2^r with |r| <= 1/2, r's polynomial of least relative error; 3e-7 with rounding. Below -126
+ * it stays at 2^-126; a NaN stays one.
+ */
+VEC_FN vf vf_exp2(vf x)
+{
+	vf y = vf_max(vf_set(-126.0f), x);
+	vf n = vf_round(y);
+	vf r = y - n;
+	vf p = vf_fma(vf_set(1.32764722e-3f), r, vf_set(9.67554156e-3f));
+
+	p = vf_fma(p, r, vf_set(5.55071327e-2f));
+	p = vf_fma(p, r, vf_set(2.40221197e-1f));
+	p = vf_fma(p, r, vf_set(6.93146967e-1f));
+	p = vf_fma(p, r, vf_set(1.00000007f));
+	return vf_scale2(p, n);
+}
+
 /* tanh(x): its series near 0, where 1 - 2 / (e^2x + 1) cancels; relative error under 3e-7. */
 VEC_FN vf vf_tanh(vf x)
 {
