@@ -249,7 +249,12 @@ struct ops {
 	void (*zero)(struct ops_ctx *ctx, struct ops_buf *const *bufs, size_t count);
 	void (*sync)(struct ops_ctx *ctx);
 
-	/* Bracket one optimizer step (all its micro-batches and updates), or one scoring pass. */
+	/*
+	 * Bracket one optimizer step (all its micro-batches and updates), or one scoring pass.  A backend may
+	 * gather calls and submit them together: at end at the latest, or when it is asked for a result.
+	 * When a loss that head computed since begin is not finite, muon and adam change nothing until the next
+	 * begin, so that nobody need wait for the losses before asking for the update.
+	 */
 	void (*begin)(struct ops_ctx *ctx);
 	void (*end)(struct ops_ctx *ctx);
 

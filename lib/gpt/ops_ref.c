@@ -31,6 +31,7 @@ struct ops_ctx {
 	float *row[6];		/* scratch rows, each as long as the longest row of the model or of attention scores */
 	float *ns_x, *ns_y;	/* Newton-Schulz: the matrix and its successor */
 	float *ns_a, *ns_b;	/* Newton-Schulz: square, of the shorter side */
+	int held;		/* a loss since begin was not finite: no updates */
 };
 
 static const float *
@@ -298,6 +299,12 @@ static void
 ref_nothing(struct ops_ctx *ctx)
 {
 	(void)ctx;
+}
+
+static void
+ref_begin(struct ops_ctx *ctx)
+{
+	ctx->held = 0;
 }
 
 static void
@@ -678,6 +685,7 @@ ref_head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a)
 			sum += expf(z[v] - max);
 		lse = max + logf(sum);
 		at_out(a->nats, a->nats_at + n, 1)[0] = lse - z[target];
+		ctx->held |= !isfinite(lse - z[target]);
 		if (a->dx == NULL)
 			continue;
 		for (size_t v = 0; v < V; v++) {
@@ -756,7 +764,7 @@ orthogonalise(struct ops_ctx *ctx, size_t m, size_t n, int steps)
 static void
 ref_muon(struct ops_ctx *ctx, const struct ops_muon *p, size_t count, const struct ops_muon_law *law)
 {
-	for (size_t i = 0; i < count; i++, p++) {
+	for (size_t i = 0; i < count && !ctx->held; i++, p++) {
 		const size_t rows = p->rows, cols = p->cols;
 		const int tall = rows > cols;
 		const float lr = law->lr * sqrtf(tall ? (float)rows / (float)cols : 1.0f);
@@ -788,8 +796,7 @@ ref_adam(struct ops_ctx *ctx, const struct ops_adam *p, size_t count, const stru
 	const float fix1 = (float)(1 - pow(law->beta1, (double)law->t));
 	const float fix2 = (float)sqrt(1 - pow(law->beta2, (double)law->t));
 
-	(void)ctx;
-	for (size_t i = 0; i < count; i++, p++) {
+	for (size_t i = 0; i < count && !ctx->held; i++, p++) {
 		for (size_t j = 0; j < p->n; j++) {
 			const float g = law->grad_scale * p->g->f[j];
 			float *m = &p->m->f[j], *v = &p->v->f[j];
@@ -816,7 +823,7 @@ const struct ops ops_ref = {
 	.download = ref_download,
 	.zero = ref_zero,
 	.sync = ref_nothing,
-	.begin = ref_nothing,
+	.begin = ref_begin,
 	.end = ref_nothing,
 	.embed = ref_embed,
 	.embed_grad = ref_embed_grad,

@@ -143,23 +143,26 @@ int
 trainer_step(struct trainer *t, double lr_scale, struct trainer_result *result)
 {
 	const int clipping = t->law.grad_clip_norm > 0;
-	int rc;
+	struct model *m = t->args.model;
 
-	model_begin(t->args.model);
-	if ((rc = accumulate(t)) != 0)
-		goto out;
-	result->loss = mean_loss(t);
+	model_begin(m);
+	if (accumulate(t) != 0) {
+		model_end(m);
+		return (-1);
+	}
 	result->grad_norm = clipping ? optimizer_norm(t->optimizer) : NAN;
+	if (!clipping || isfinite(result->grad_norm))
+		optimizer_step(t->optimizer, &t->law, t->step, lr_scale, result->grad_norm);
+	model_end(m);
+	/* A device has its whole step by now, and is waited for once: the clock of a step ends when the step does. */
+	result->loss = mean_loss(t);
+	model_ops(m)->sync(model_ctx(m));
 	if (!isfinite(result->loss) || (clipping && !isfinite(result->grad_norm))) {
 		say_error("the loss of step %" PRIu64 " is not finite", t->step);
-		rc = TRAINER_DIVERGED;
-		goto out;
+		return (TRAINER_DIVERGED);
 	}
-	optimizer_step(t->optimizer, &t->law, t->step, lr_scale, result->grad_norm);
 	t->step++;
-out:
-	model_end(t->args.model);
-	return (rc);
+	return (0);
 }
 
 static void

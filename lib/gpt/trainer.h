@@ -49,7 +49,8 @@ struct trainer_result {
  * trainer_step(t, lr_scale, result):
  * One step over batch_tokens tokens: forward, backward, update.
  * Returns TRAINER_DIVERGED if the loss (or the norm, when clipping) is not
- * finite, said; the parameters were then not touched.
+ * finite, said; the parameters were then not touched (ops.h: begin), although
+ * nobody waits for the losses before the update is asked for.
  * Errors: -1 after saying why: the source failed, or gave an id out of range.
  */
 int trainer_step(struct trainer *t, double lr_scale, struct trainer_result *result);

@@ -91,6 +91,7 @@ struct ops_ctx {
 	const char *isa;
 	struct pool *pool;
 	int training;
+	int held;			/* a loss since begin was not finite: no updates */
 	size_t head_dim;		/* D */
 	float *cosine, *sine;		/* (max_positions, D / 2) */
 

@@ -547,6 +547,12 @@ cpu_nothing(struct ops_ctx *c)
 	(void)c;
 }
 
+static void
+cpu_begin(struct ops_ctx *c)
+{
+	c->held = 0;
+}
+
 /* --- embedding ------------------------------------------------------------- */
 
 struct embed {
@@ -957,6 +963,8 @@ cpu_head(struct ops_ctx *c, struct ops_rows rows, const struct ops_head *a)
 			run_products(&j);
 		}
 	}
+	for (size_t n = 0; n < j.N; n++)
+		c->held |= !isfinite(((const float *)a->nats->data)[a->nats_at + n]);
 	end_phase(c, OPS_CPU_HEAD, since);
 }
 
@@ -1057,7 +1065,8 @@ cpu_muon(struct ops_ctx *c, const struct ops_muon *p, size_t count, const struct
 	const double since = begin_phase();
 	struct muon m = { c, p, law };
 
-	pool_run(c->pool, count, muon_task, &m);
+	if (!c->held)
+		pool_run(c->pool, count, muon_task, &m);
 	end_phase(c, OPS_CPU_MUON, since);
 }
 
@@ -1082,7 +1091,7 @@ cpu_adam(struct ops_ctx *c, const struct ops_adam *p, size_t count, const struct
 {
 	const double since = begin_phase();
 
-	for (size_t i = 0; i < count; i++, p++) {
+	for (size_t i = 0; i < count && !c->held; i++, p++) {
 		struct adam a = { c, p, law };
 
 		assert(p->n == p->w->rows * p->w->cols);
@@ -1172,7 +1181,7 @@ const struct ops ops_cpu = {
 	.download = cpu_download,
 	.zero = cpu_zero,
 	.sync = cpu_nothing,
-	.begin = cpu_nothing,
+	.begin = cpu_begin,
 	.end = cpu_nothing,
 	.embed = cpu_embed,
 	.embed_grad = cpu_embed_grad,
