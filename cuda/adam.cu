@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "context.cuh"
+#include "mail.cuh"
 
 enum { ADAM_BATCH = 64, ADAM_BLOCKS = 256 };
 
@@ -13,31 +13,35 @@ struct adam_batch {
 		const float *g;
 		float *m, *v;
 		size_t n;
-		float lr;
 	} p[ADAM_BATCH];
 };
 
+/* What may differ from step to step, read from the card's memory. */
 struct adam_law {
 	float beta1, beta2, eps, grad_scale;
 	float fix1, fix2;		/* bias corrections */
+	float lr[ADAM_BATCH];		/* by parameter */
 };
 
 /* Block (x, y) helps with parameter y. */
 __global__ void __launch_bounds__(ROW_THREADS)
-adam_update(const struct adam_batch batch, const struct adam_law law)
+adam_update(const struct adam_batch batch, const struct adam_law *law, const int *held)
 {
 	float *w = batch.p[blockIdx.y].w, *m = batch.p[blockIdx.y].m, *v = batch.p[blockIdx.y].v;
 	const float *g = batch.p[blockIdx.y].g;
-	const float rate = batch.p[blockIdx.y].lr / law.fix1;
+	const float beta1 = law->beta1, beta2 = law->beta2, eps = law->eps, grad_scale = law->grad_scale;
+	const float rate = law->lr[blockIdx.y] / law->fix1, fix2 = law->fix2;
 	bf16 *low = batch.p[blockIdx.y].low;
 
+	if (*held)
+		return;
 	for (size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x; i < batch.p[blockIdx.y].n;
 	    i += (size_t)gridDim.x * blockDim.x) {
-		const float gradient = law.grad_scale * g[i];
+		const float gradient = grad_scale * g[i];
 
-		m[i] = law.beta1 * m[i] + (1 - law.beta1) * gradient;
-		v[i] = law.beta2 * v[i] + (1 - law.beta2) * gradient * gradient;
-		w[i] -= rate * m[i] / (sqrtf(v[i]) / law.fix2 + law.eps);
+		m[i] = beta1 * m[i] + (1 - beta1) * gradient;
+		v[i] = beta2 * v[i] + (1 - beta2) * gradient * gradient;
+		w[i] -= rate * m[i] / (sqrtf(v[i]) / fix2 + eps);
 		if (low != NULL)
 			low[i] = __float2bfloat16(w[i]);
 	}
@@ -46,11 +50,12 @@ adam_update(const struct adam_batch batch, const struct adam_law law)
 void
 cuda_adam(struct ops_ctx *ctx, const struct ops_adam *p, size_t count, const struct ops_adam_law *law)
 {
-	const struct adam_law terms = {
+	struct adam_law terms = {
 		law->beta1, law->beta2, law->eps, law->grad_scale,
-		(float)(1 - pow(law->beta1, (double)law->t)), (float)sqrt(1 - pow(law->beta2, (double)law->t))
+		(float)(1 - pow(law->beta1, (double)law->t)), (float)sqrt(1 - pow(law->beta2, (double)law->t)), {}
 	};
 
+	mail_part(ctx);
 	for (size_t first = 0; first < count; first += ADAM_BATCH) {
 		const size_t some = at_most(count - first, ADAM_BATCH);
 		struct adam_batch batch = {};
@@ -65,11 +70,12 @@ cuda_adam(struct ops_ctx *ctx, const struct ops_adam *p, size_t count, const str
 			batch.p[i].m = rows_of<float>(a->m, 0, a->n, 1);
 			batch.p[i].v = rows_of<float>(a->v, 0, a->n, 1);
 			batch.p[i].n = a->n;
-			batch.p[i].lr = a->lr;
+			terms.lr[i] = a->lr;
 			most = a->n > most ? a->n : most;
 		}
 		const dim3 grid((unsigned)at_most(blocks_of(most, ROW_THREADS), ADAM_BLOCKS), (unsigned)some);
 
-		launch(ctx, "adam_update", adam_update, grid, ROW_THREADS, 0, batch, terms);
+		launch(ctx, "adam_update", adam_update, grid, ROW_THREADS, 0, batch, mail_value(ctx, terms),
+		    (const int *)ctx->held);
 	}
 }

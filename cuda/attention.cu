@@ -28,7 +28,7 @@ attention_forward(const struct attention<A> a)
 {
 	constexpr int STRIDE = tile<A, DP>::STRIDE, OTHER = tile<A, DP>::OTHER;
 	const int first = (int)(gridDim.x - 1 - blockIdx.x) * OWN, h = (int)blockIdx.y, b = (int)blockIdx.z;
-	const int kv = h / (a.H / a.K), C = a.H * a.D, KD = a.K * a.D, keys = a.pos0 + a.T;
+	const int kv = h / a.group, C = a.H * a.D, KD = a.K * a.D, keys = a.pos0 + a.T;
 	const int last = a.pos0 + (first + OWN < a.T ? first + OWN : a.T) - 1;	/* key that the last query sees */
 	const int position = a.pos0 + first + warp_id() * 16 + lane_id() / 4;	/* of my upper row */
 	const A *k = a.k + (size_t)b * a.T * KD + kv * a.D, *v = a.v + (size_t)b * a.T * KD + kv * a.D;
@@ -131,7 +131,7 @@ attention_run(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_attent
 		rows_of<A>(a->q, 0, N, ctx->C), rows_of<A>(a->k, 0, keys, ctx->KD), rows_of<A>(a->v, 0, keys, ctx->KD),
 		rows_of<float>(a->gain, 0, ctx->H, 1), rows_of<A>(a->y, 0, N, ctx->C),
 		a->lse != NULL ? rows_of<float>(a->lse, 0, N, ctx->H) : NULL,
-		(int)rows.T, (int)rows.pos0, ctx->H, ctx->K, ctx->D
+		(int)rows.T, (int)rows.pos0, ctx->H, ctx->K, ctx->D, ctx->H / ctx->K
 	};
 
 	assert(rows.pos0 == 0 || rows.B == 1);

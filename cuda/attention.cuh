@@ -35,7 +35,7 @@ struct attention {
 	const float *gain;		/* (H) */
 	A *y;				/* (B, T, H, D) */
 	float *lse;			/* (B, T, H) */
-	int T, pos0, H, K, D;
+	int T, pos0, H, K, D, group;	/* group: query heads for each key/value head */
 };
 
 /* Rows first..first+ROWS-1 of one head to shared memory; rows from ${end} on, and columns from D on, become zeros. */

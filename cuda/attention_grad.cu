@@ -47,7 +47,7 @@ attention_backward_keys(const struct attention<A> a, const struct attention_grad
 {
 	constexpr int STRIDE = tile<A, DP>::STRIDE, OTHER = tile<A, DP>::OTHER;
 	const int first = (int)blockIdx.x * OWN, kv = (int)blockIdx.y, b = (int)blockIdx.z;
-	const int group = a.H / a.K, C = a.H * a.D, KD = a.K * a.D;
+	const int group = a.group, C = a.H * a.D, KD = a.K * a.D;
 	const int my_key = first + warp_id() * 16 + lane_id() / 4;	/* of my upper row */
 	const size_t keys_at = (size_t)b * a.T * KD + kv * a.D;
 	A *ks = device_shared<A>(), *vs = ks + OWN * STRIDE, *qs = vs + OWN * STRIDE, *dys = qs + OTHER * STRIDE;
@@ -113,7 +113,7 @@ attention_backward_queries(const struct attention<A> a, const struct attention_g
 	const int C = a.H * a.D, KD = a.K * a.D;
 	const int row = warp_id() * 16 + lane_id() / 4, last = (first + OWN < a.T ? first + OWN : a.T) - 1;
 	const size_t head_at = (size_t)b * a.T * C + h * a.D;
-	const size_t keys_at = (size_t)b * a.T * KD + h / (a.H / a.K) * a.D;
+	const size_t keys_at = (size_t)b * a.T * KD + h / a.group * a.D;
 	const float root = 1 / sqrtf((float)a.D), scale = a.gain[h] * root;
 	A *qs = device_shared<A>(), *dys = qs + OWN * STRIDE, *ks = dys + OWN * STRIDE, *vs = ks + OTHER * STRIDE;
 	float *scratch = (float *)(vs + OTHER * STRIDE);
@@ -203,7 +203,7 @@ attention_grad_run(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_a
 	const size_t tiles = rows.B * blocks_of(rows.T, OWN);
 	const struct attention<A> args = {
 		rows_of<A>(a->q, 0, N, C), rows_of<A>(a->k, 0, N, KD), rows_of<A>(a->v, 0, N, KD),
-		rows_of<float>(a->gain, 0, H, 1), NULL, NULL, (int)rows.T, 0, ctx->H, ctx->K, ctx->D
+		rows_of<float>(a->gain, 0, H, 1), NULL, NULL, (int)rows.T, 0, ctx->H, ctx->K, ctx->D, ctx->H / ctx->K
 	};
 	const struct attention_grad<A> grad = {
 		rows_of<A>(d->dy, 0, N, C), rows_of<float>(a->lse, 0, N, H), ctx->delta, rows_of<A>(d->dq, 0, N, C),

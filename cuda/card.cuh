@@ -74,12 +74,16 @@ device_pack(float low, float high)
 	return (*reinterpret_cast<const uint32_t *>(&both));
 }
 
-template <typename K, typename... P>
-static void
-device_launch(const char *name, K kernel, dim3 grid, unsigned threads, size_t shared, cudaStream_t stream, P... args)
+/* Submit a kernel; args point to its arguments, which are copied.  NULL, or what the driver has against it. */
+template <typename... P>
+static const char *
+device_launch(const char *name, void (*kernel)(P...), dim3 grid, unsigned threads, size_t shared, cudaStream_t stream,
+    void **args)
 {
+	const cudaError_t error = cudaLaunchKernel((const void *)kernel, grid, dim3(threads), args, shared, stream);
+
 	(void)name;
-	kernel<<<grid, threads, shared, stream>>>(args...);
+	return (error == cudaSuccess ? NULL : cudaGetErrorString(error));
 }
 
 #endif

@@ -2,7 +2,7 @@
 #define HG_CONTEXT_CUH
 
 /**
- * One opened card, for the host side of the operations: the stream, scratch
+ * One opened card, for the host side of the operations: the streams, scratch
  * that all of them share, and how kernels are launched.
  *
  * Element types: weights, vectors, streams and statistics are float32; the
@@ -17,6 +17,7 @@
 
 #include "check.cuh"
 #include "device.cuh"
+#include "tape.cuh"
 
 extern "C" {
 #include "ops.h"
@@ -36,14 +37,15 @@ enum {
 	STRIP_ROWS = 128,	/* rows whose column sums one block adds up */
 	MUON_BATCH = 20,	/* matrices of one shape orthogonalised at once */
 	SUM_BLOCKS = 256,	/* partial sums of a reduction over everything */
-	UPLOADS = 16,		/* pinned slots for token ids */
 	PLANS = 128,		/* shapes of products */
 	STAGING = 1 << 20,	/* floats */
 	PRODUCT_WORKSPACE = 32 << 20
 };
 
+struct mail;			/* mail.cu */
 struct plan;			/* product.cu */
 struct profile;			/* profile.cu */
+struct tape;			/* tape.cu */
 
 struct ops_ctx {
 	struct ops_geometry g;
@@ -51,7 +53,10 @@ struct ops_ctx {
 	int C, H, K, D, KD, F, V;	/* the geometry under its letters */
 	float eps;
 	char isa[16], library[96];
-	cudaStream_t stream;
+	cudaStream_t stream;	/* all that computes, in order */
+	cudaStream_t copies;	/* what travels beside it */
+	struct tape *tape;
+	struct mail *mail;
 
 	cublasLtHandle_t blas;
 	void *workspace;
@@ -77,10 +82,7 @@ struct ops_ctx {
 	void *gram[2];		/* act (MUON_BATCH, C, C) */
 	double *sums;		/* (SUM_BLOCKS + 1), and more for Muon */
 	float *staging;		/* device: conversion between host float32 and act */
-
-	int32_t *pinned[UPLOADS];
-	cudaEvent_t pinned_free[UPLOADS];
-	size_t uploads;
+	int *held;		/* device: a loss since begin was not finite, so nothing is updated */
 
 	void **owned;		/* every device allocation of the context itself */
 	size_t owned_count, owned_room;
@@ -104,6 +106,7 @@ void profile_begin(struct ops_ctx *ctx, const char *name);
 void profile_end(struct ops_ctx *ctx);
 
 /* The operations, each in the file of its name. */
+void cuda_begin(struct ops_ctx *ctx);
 void cuda_zero(struct ops_ctx *ctx, struct ops_buf *const *bufs, size_t count);
 void cuda_add(struct ops_ctx *ctx, struct ops_rows rows, struct ops_buf *dst, const struct ops_buf *src);
 void cuda_embed(struct ops_ctx *ctx, struct ops_rows rows, struct ops_buf *x0, const struct ops_buf *ids,
@@ -129,20 +132,46 @@ void cuda_adam(struct ops_ctx *ctx, const struct ops_adam *p, size_t count, cons
 /* Wait for the device. */
 void cuda_sync(struct ops_ctx *ctx);
 
+/* Device memory that close releases; NULL after saying what was asked for. */
+void *context_scratch(struct ops_ctx *ctx, size_t n);
+
 /* selftest.cu: run a small known case on this card and compare; 0, or -1 after saying what disagreed. */
 int selftest_run(const struct ops *ops, struct ops_ctx *(*open)(const struct ops_open_args *), enum ops_arith arith);
 
+/* A kernel from the tape into the stream. */
+template <typename... P>
+static const char *
+launch_now(struct ops_ctx *ctx, const struct call *call)
+{
+	void (*const kernel)(P...) = (void (*)(P...))call->kernel;
+	char *at = (char *)(call + 1);
+	void *args[sizeof...(P)];
+	size_t i = 0, offset = 0;
+
+	((args[i++] = at + offset, offset = tape_after<P>(offset)), ...);
+	return (device_launch(call->name, kernel, dim3(call->grid[0], call->grid[1], call->grid[2]), call->threads,
+	    call->shared, ctx->stream, args));
+}
+
+/* A kernel, with its arguments converted to what it takes, onto the tape. */
 template <typename... P, typename... Q>
 static void
 launch(struct ops_ctx *ctx, const char *name, void (*kernel)(P...), dim3 grid, unsigned threads, size_t shared,
     Q... args)
 {
-	if (ctx->profile != NULL)
-		profile_begin(ctx, name);
-	device_launch(name, kernel, grid, threads, shared, ctx->stream, P(args)...);
-	CHECK(cudaGetLastError());
-	if (ctx->profile != NULL)
-		profile_end(ctx);
+	static_assert((tape_comparable<P>() && ...), "an argument with gaps, or a structure with a float in it");
+	const struct call head = {
+		launch_now<P...>, name, (const void *)kernel, { grid.x, grid.y, grid.z }, threads, shared,
+		tape_bytes<P...>()
+	};
+	char *at = tape_add(ctx, &head);
+	size_t offset = 0;
+	const auto put = [&](auto value) {
+		memcpy(at + offset, &value, sizeof(value));
+		offset = tape_after<decltype(value)>(offset);
+	};
+
+	(put(P(args)), ...);
 }
 
 /* Row ${row} of a buffer taken as rows of ${cols}; it must be there. */

@@ -38,6 +38,7 @@ static enum emu_order order = EMU_FORWARD;
 static uint64_t random_state = 1;
 static size_t memory_limit = (size_t)8 << 30;
 static int device_count = 1;
+static bool capture_works = true;
 
 void
 emu_die(const char *format, ...)
@@ -86,6 +87,12 @@ void
 emu_set_devices(int count)
 {
 	device_count = count;
+}
+
+void
+emu_set_capture(int works)
+{
+	capture_works = works != 0;
 }
 
 /* --- memory ------------------------------------------------------------------- */
@@ -199,6 +206,7 @@ emu_malloc_host(void **p, size_t n)
 	*p = malloc(n);
 	if (*p == NULL)
 		return (cudaErrorMemoryAllocation);
+	memset(*p, POISON, n);
 	pinned[(char *)*p] = n;
 	counts.allocations++;
 	return (cudaSuccess);
@@ -568,21 +576,45 @@ emu_mma_float(float c[4], const float2 a[4], const float2 b[2])
 
 /* --- streams and events --------------------------------------------------- */
 
-struct emu_stream {
-	std::deque<work> queue;
-};
-
 struct emu_event {
 	uint64_t asked, done;		/* records asked for, and passed */
+};
+
+/* Something to do, or a record to wait for. */
+struct item {
+	work run;
+	const emu_event *until;		/* NULL: nothing */
+	uint64_t record;
+};
+
+struct emu_graph {
+	std::vector<work> items;
+};
+
+struct emu_stream {
+	std::deque<item> queue;
+	emu_graph *capture;		/* NULL unless it captures */
 };
 
 static std::vector<emu_stream *> streams;
 
 void
-emu_submit(cudaStream_t stream, work item)
+emu_submit(cudaStream_t stream, work run)
 {
+	if (stream->capture != NULL) {
+		stream->capture->items.push_back(run);
+		return;
+	}
 	counts.submitted++;
-	stream->queue.push_back(item);
+	stream->queue.push_back({ run, NULL, 0 });
+}
+
+/* No device forgives it while a stream captures: it would have to do what is only being noted. */
+static void
+not_captured(const emu_stream *stream, const char *what)
+{
+	if (stream->capture != NULL)
+		emu_die("%s while the stream is being captured", what);
 }
 
 /* Let all streams run, one item of one stream at a time, until ${done}. */
@@ -597,12 +629,16 @@ run_until(const std::function<bool()> &done)
 		list.resize(streams.size());
 		arrange(list.data(), (unsigned)list.size());
 		for (unsigned i : list) {
-			if (streams[i]->queue.empty())
-				continue;
-			const work item = streams[i]->queue.front();
+			std::deque<item> &queue = streams[i]->queue;
 
-			streams[i]->queue.pop_front();
-			item();
+			if (queue.empty() || (queue.front().until != NULL &&
+			    queue.front().until->done < queue.front().record))
+				continue;
+			const item next = queue.front();
+
+			queue.pop_front();
+			if (next.run)
+				next.run();
 			moved = true;
 			break;
 		}
@@ -628,8 +664,69 @@ cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
 cudaError_t
 cudaStreamSynchronize(cudaStream_t stream)
 {
+	not_captured(stream, "cudaStreamSynchronize");
 	counts.waits++;
 	run_until([=] { return (stream->queue.empty()); });
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned)
+{
+	not_captured(stream, "cudaStreamWaitEvent");
+	stream->queue.push_back({ work(), event, event->asked });
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode)
+{
+	not_captured(stream, "cudaStreamBeginCapture");
+	stream->capture = new emu_graph();
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
+{
+	if (stream->capture == NULL)
+		emu_die("cudaStreamEndCapture of a stream that is not captured");
+	*graph = capture_works ? stream->capture : NULL;
+	if (!capture_works)
+		delete stream->capture;
+	stream->capture = NULL;
+	return (capture_works ? cudaSuccess : cudaErrorStreamCaptureInvalidated);
+}
+
+cudaError_t
+cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)
+{
+	*exec = new emu_graph(*graph);
+	counts.captured++;
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaGraphDestroy(cudaGraph_t graph)
+{
+	delete graph;
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaGraphExecDestroy(cudaGraphExec_t exec)
+{
+	delete exec;
+	return (cudaSuccess);
+}
+
+cudaError_t
+cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
+{
+	not_captured(stream, "cudaGraphLaunch");
+	counts.replayed++;
+	for (const work &run : exec->items)
+		emu_submit(stream, run);
 	return (cudaSuccess);
 }
 
@@ -691,6 +788,7 @@ cudaEventDestroy(cudaEvent_t event)
 cudaError_t
 cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
+	not_captured(stream, "cudaEventRecord");
 	const uint64_t number = ++event->asked;
 
 	emu_submit(stream, [=] { event->done = number; });
@@ -770,6 +868,8 @@ cudaGetErrorString(cudaError_t error)
 		return ("no error");
 	case cudaErrorMemoryAllocation:
 		return ("out of memory");
+	case cudaErrorStreamCaptureInvalidated:
+		return ("operation failed due to a previous error during capture");
 	default:
 		return ("no CUDA-capable device is detected");
 	}

@@ -13,8 +13,11 @@
  *   global     exact allocations, filled with NaN, guarded at both ends
  *   warp       shuffles, ballots, ldmatrix and mma meet as real warps do; one
  *              that not all 32 lanes reach stops the program with a message
- *   stream     a queue, run only when somebody waits; pinned host memory is
- *              read when the copy runs, not when it is asked for
+ *   stream     a queue, run only when somebody waits, one item of one stream
+ *              at a time in an order tests choose, bounded by events alone;
+ *              pinned host memory is read when the copy runs, not when it is
+ *              asked for
+ *   graph      what a capturing stream was given, arguments as they were then
  *   cublasLt   loops with float32 sums
  */
 
@@ -24,6 +27,8 @@
 #include <string.h>
 
 #include <functional>
+#include <tuple>
+#include <utility>
 
 #include "emu_control.h"
 
@@ -153,13 +158,15 @@ void emu_mma_float(float c[4], const float2 a[4], const float2 b[2]);
 enum cudaError_t {
 	cudaSuccess = 0,
 	cudaErrorMemoryAllocation = 2,
-	cudaErrorNoDevice = 100
+	cudaErrorNoDevice = 100,
+	cudaErrorStreamCaptureInvalidated = 901
 };
 
 struct emu_stream;
 struct emu_event;
 typedef emu_stream *cudaStream_t;
 typedef emu_event *cudaEvent_t;
+typedef struct emu_graph *cudaGraph_t, *cudaGraphExec_t;
 
 struct cudaDeviceProp {
 	char name[256];
@@ -169,6 +176,7 @@ struct cudaDeviceProp {
 
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize };
+enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal };
 enum { cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2, cudaEventDefault = 0 };
 
 cudaError_t cudaGetDeviceCount(int *count);
@@ -192,11 +200,19 @@ cudaError_t cudaMemsetAsync(void *p, int byte, size_t n, cudaStream_t stream);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float *ms, cudaEvent_t from, cudaEvent_t to);
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
 
 template <typename K>
 cudaError_t
@@ -258,11 +274,22 @@ device_pack(float low, float high)
 	return ((uint32_t)__float2bfloat16(low).bits | (uint32_t)__float2bfloat16(high).bits << 16);
 }
 
-template <typename K, typename... P>
-static void
-device_launch(const char *name, K kernel, dim3 grid, unsigned threads, size_t shared, cudaStream_t stream, P... args)
+template <typename... P, size_t... I>
+static work
+emu_bind(void (*kernel)(P...), void **args, std::index_sequence<I...>)
 {
-	emu_launch(name, grid, threads, shared, stream, [=] { kernel(args...); });
+	const std::tuple<P...> copies(*(const P *)args[I]...);
+
+	return ([=] { kernel(std::get<I>(copies)...); });
+}
+
+template <typename... P>
+static const char *
+device_launch(const char *name, void (*kernel)(P...), dim3 grid, unsigned threads, size_t shared, cudaStream_t stream,
+    void **args)
+{
+	emu_launch(name, grid, threads, shared, stream, emu_bind(kernel, args, std::index_sequence_for<P...>()));
+	return (NULL);
 }
 
 /* --- cublasLt: column-major, as the library has it --------------------------- */

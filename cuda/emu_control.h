@@ -28,11 +28,15 @@ void emu_set_memory(size_t bytes);
 /* Cards that the driver reports; 0: as without a driver. */
 void emu_set_devices(int count);
 
+/* Whether streams capture; if not, every capture ends with an error. */
+void emu_set_capture(int works);
+
 /* Counted since the program began. */
 struct emu_counts {
 	uint64_t submitted;		/* kernels, products, copies, marks */
 	uint64_t allocations;		/* cudaMalloc and cudaMallocHost */
 	uint64_t waits;			/* calls that wait for the device */
+	uint64_t captured, replayed;	/* graphs made, and launched */
 	uint64_t live_bytes;		/* device memory now allocated */
 	uint64_t damaged;		/* guard zones found overwritten: global at free, shared after each block */
 };

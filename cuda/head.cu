@@ -3,6 +3,7 @@
  * losses and then into their own gradient; full logits never exist.
  */
 
+#include "mail.cuh"
 #include "norm.cuh"
 #include "product.cuh"
 
@@ -19,14 +20,15 @@ softcap(float *z, float cap, size_t n)
 }
 
 /*
- * One block for each row of z (rows, V): cap it, nats = -log softmax at the
- * target, and dz = the gradient of scale * nats reaching z before the cap;
- * dz NULL when no gradient is wanted.
+ * One block for each row of z (rows, V): cap it, nats[*at + row] = -log softmax
+ * at the target, and dz = the gradient of scale * nats reaching z before the
+ * cap; dz NULL when no gradient is wanted.  A loss that is not finite is noted.
  * Shared: a place for each warp.
  */
 template <typename A>
 __global__ void __launch_bounds__(HEAD_THREADS)
-cross_entropy(float *nats, A *dz, float *z, const int32_t *targets, int V, float cap, float scale)
+cross_entropy(float *nats, const uint32_t *at, int *held, A *dz, float *z, const int32_t *targets, int V,
+    float cap, float scale)
 {
 	const size_t row = (size_t)blockIdx.x * V;
 	const int target = targets[blockIdx.x];
@@ -41,8 +43,11 @@ cross_entropy(float *nats, A *dz, float *z, const int32_t *targets, int V, float
 	for (int v = (int)threadIdx.x; v < V; v += HEAD_THREADS)
 		sum += expf(z[row + v] - max);
 	lse = max + logf(block_sum(sum, scratch));
-	if ((int)threadIdx.x == target % HEAD_THREADS)
-		nats[blockIdx.x] = lse - z[row + target];
+	if ((int)threadIdx.x == target % HEAD_THREADS) {
+		nats[*at + blockIdx.x] = lse - z[row + target];
+		if (!isfinite(lse - z[row + target]))
+			*held = 1;
+	}
 	if (dz == NULL)
 		return;
 	for (int v = (int)threadIdx.x; v < V; v += HEAD_THREADS) {
@@ -61,6 +66,11 @@ head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a)
 	const float *x = rows_of<float>(a->x, 0, N, C);
 	const A *w = low<A>(a->w), *h = (const A *)ctx->h;
 
+	rows_of<float>(a->nats, a->nats_at, N, 1);
+	mail_losses(ctx, a->nats, a->nats_at, N);
+	/* Each pass of a step has another place: no argument, so that all passes are one graph. */
+	const uint32_t *at = mail_value(ctx, (uint32_t)a->nats_at);
+
 	norm_rows(ctx, ctx->h, x, N);
 	for (size_t first = 0; first < N; first += ctx->head_rows) {
 		const size_t some = at_most(N - first, ctx->head_rows);
@@ -69,7 +79,7 @@ head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a)
 		product_onto(ctx, ctx->z, NULL, h + first * C, w, some, V, C);
 		launch(ctx, "cross_entropy", cross_entropy<A>, (unsigned)some, HEAD_THREADS,
 		    HEAD_THREADS / 32 * sizeof(float),
-		    rows_of<float>(a->nats, a->nats_at + first, some, 1), dz, ctx->z,
+		    rows_of<float>(a->nats, first, some, 1), at, ctx->held, dz, ctx->z,
 		    rows_of<int32_t>(a->targets, first, some, 1), (int)V, (float)ctx->g.logit_softcap, a->grad_scale);
 		if (a->dx == NULL)
 			continue;
@@ -97,6 +107,7 @@ cuda_logits(struct ops_ctx *ctx, struct ops_buf *out, const struct ops_buf *x, s
 	float *z = rows_of<float>(out, 0, count, V);
 
 	assert(count <= ctx->g.max_rows);
+	mail_forget(ctx, out);
 	norm_rows(ctx, ctx->h, rows_of<float>(x, first, count, C), count);
 	product_onto(ctx, z, NULL, ctx->h, ctx->arith == OPS_BF16 ? (const void *)w->low : w->data, count, V, C);
 	launch(ctx, "softcap", softcap, blocks_of(count * V, ROW_THREADS), ROW_THREADS, 0, z,

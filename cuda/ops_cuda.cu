@@ -1,9 +1,11 @@
 /*
  * The CUDA backend: opens a card, owns its memory, and fills ops.h.
  *
- * One stream, in order; nothing waits for the device but download, sync,
- * sumsq and close.  Token ids go through pinned slots, so that a step never
- * waits for a copy either.  Nothing is allocated after open and alloc.
+ * One stream that computes, in order, and one for what is copied beside it.
+ * Entries write to the tape (tape.cuh); nothing waits for the device but
+ * download, sync, sumsq, free and close.  Nothing is allocated after open and
+ * alloc, but for what the first steps leave behind: graphs, plans of products
+ * and the losses' mirror.
  */
 
 #include <errno.h>
@@ -13,6 +15,7 @@
 #include <string.h>
 
 #include "convert.cuh"
+#include "mail.cuh"
 
 static const char *const isa_names[] = { "sm_120", "sm_100", "sm_90", "sm_89", "sm_86", "sm_80", NULL };
 
@@ -39,9 +42,8 @@ device_alloc(size_t n)
 	return (NULL);
 }
 
-/* Scratch of the context, released by close. */
-static void *
-scratch(struct ops_ctx *ctx, size_t n)
+void *
+context_scratch(struct ops_ctx *ctx, size_t n)
 {
 	void *p;
 
@@ -64,29 +66,30 @@ make_scratch(struct ops_ctx *ctx, int training)
 
 	ctx->head_rows = largest(128, ((size_t)1 << 23) / V);
 	ctx->head_rows = at_most(ctx->head_rows, N);
-	ctx->cosine = (float *)scratch(ctx, angles * wide);
-	ctx->sine = (float *)scratch(ctx, angles * wide);
-	ctx->h = scratch(ctx, N * C * act);
-	ctx->square = scratch(ctx, N * F * act);
-	ctx->scaled = scratch(ctx, matrix * act);
-	ctx->z = (float *)scratch(ctx, ctx->head_rows * V * wide);
-	ctx->staging = (float *)scratch(ctx, STAGING * wide);
+	ctx->cosine = (float *)context_scratch(ctx, angles * wide);
+	ctx->sine = (float *)context_scratch(ctx, angles * wide);
+	ctx->h = context_scratch(ctx, N * C * act);
+	ctx->square = context_scratch(ctx, N * F * act);
+	ctx->scaled = context_scratch(ctx, matrix * act);
+	ctx->z = (float *)context_scratch(ctx, ctx->head_rows * V * wide);
+	ctx->staging = (float *)context_scratch(ctx, STAGING * wide);
+	ctx->held = (int *)context_scratch(ctx, sizeof(*ctx->held));
 	if (!training)
 		return;
-	ctx->d = scratch(ctx, N * C * act);
-	ctx->dh = (float *)scratch(ctx, N * C * wide);
-	ctx->dr = scratch(ctx, N * F * act);
-	ctx->r = (float *)scratch(ctx, N * wide);
-	ctx->mean = (float *)scratch(ctx, N * wide);
-	ctx->delta = (float *)scratch(ctx, N * H * wide);
-	ctx->partial = (float *)scratch(ctx, largest(strips * 3 * C, N * H) * wide);
-	ctx->dw = (float *)scratch(ctx, matrix * wide);
-	ctx->dz = scratch(ctx, ctx->head_rows * V * act);
+	ctx->d = context_scratch(ctx, N * C * act);
+	ctx->dh = (float *)context_scratch(ctx, N * C * wide);
+	ctx->dr = context_scratch(ctx, N * F * act);
+	ctx->r = (float *)context_scratch(ctx, N * wide);
+	ctx->mean = (float *)context_scratch(ctx, N * wide);
+	ctx->delta = (float *)context_scratch(ctx, N * H * wide);
+	ctx->partial = (float *)context_scratch(ctx, largest(strips * 3 * C, N * H) * wide);
+	ctx->dw = (float *)context_scratch(ctx, matrix * wide);
+	ctx->dz = context_scratch(ctx, ctx->head_rows * V * act);
 	for (int i = 0; i < 2; i++) {
-		ctx->muon[i] = scratch(ctx, MUON_BATCH * matrix * act);
-		ctx->gram[i] = scratch(ctx, MUON_BATCH * C * C * act);
+		ctx->muon[i] = context_scratch(ctx, MUON_BATCH * matrix * act);
+		ctx->gram[i] = context_scratch(ctx, MUON_BATCH * C * C * act);
 	}
-	ctx->sums = (double *)scratch(ctx, largest(SUM_BLOCKS + 1, MUON_BATCH * 32) * sizeof(double));
+	ctx->sums = (double *)context_scratch(ctx, largest(SUM_BLOCKS + 1, MUON_BATCH * 32) * sizeof(double));
 }
 
 /* The same angles as the reference, from double. */
@@ -118,15 +121,11 @@ cuda_close(struct ops_ctx *ctx)
 {
 	if (ctx == NULL)
 		return;
+	if (ctx->tape != NULL && ctx->mail != NULL)
+		cuda_sync(ctx);
 	profile_close(ctx);
-	if (ctx->stream != NULL)
-		cudaStreamSynchronize(ctx->stream);
-	for (int i = 0; i < UPLOADS; i++) {
-		if (ctx->pinned[i] != NULL)
-			cudaFreeHost(ctx->pinned[i]);
-		if (ctx->pinned_free[i] != NULL)
-			cudaEventDestroy(ctx->pinned_free[i]);
-	}
+	tape_close(ctx);
+	mail_close(ctx);
 	for (size_t i = 0; i < ctx->owned_count; i++)
 		cudaFree(ctx->owned[i]);
 	product_close(ctx);
@@ -214,17 +213,15 @@ open_untested(const struct ops_open_args *args)
 	ctx->owned_room = 40;
 	if ((ctx->owned = (void **)calloc(ctx->owned_room, sizeof(void *))) == NULL)
 		goto err2;
-	if ((ctx->workspace = scratch(ctx, PRODUCT_WORKSPACE)) == NULL)
+	if ((ctx->workspace = context_scratch(ctx, PRODUCT_WORKSPACE)) == NULL)
 		goto err1;
 	make_scratch(ctx, args->training);
 	if (ctx->starved)
 		goto err1;
-	for (int i = 0; i < UPLOADS; i++) {
-		if (cudaMallocHost(&ctx->pinned[i], g->max_rows * sizeof(int32_t)) != cudaSuccess)
-			goto err2;
-		CHECK(cudaEventCreateWithFlags(&ctx->pinned_free[i], cudaEventDisableTiming));
-	}
-	if (product_open(ctx) != 0 || upload_angles(ctx) != 0)
+	CHECK(cudaMemsetAsync(ctx->held, 0, sizeof(*ctx->held), ctx->stream));
+	if (mail_open(ctx) != 0)
+		goto err1;
+	if (tape_open(ctx) != 0 || product_open(ctx) != 0 || upload_angles(ctx) != 0)
 		goto err2;
 	attention_open(ctx);
 	attention_grad_open(ctx);
@@ -290,6 +287,7 @@ cuda_free(struct ops_ctx *ctx, struct ops_buf *buf)
 	if (buf == NULL)
 		return;
 	cuda_sync(ctx);
+	mail_forget(ctx, buf);
 	cudaFree(buf->low);
 	cudaFree(buf->data);
 	free(buf);
@@ -325,19 +323,6 @@ err1:
 	return (NULL);
 }
 
-/* Token ids through a pinned slot; its event tells when the slot is free again. */
-static void
-upload_ids(struct ops_ctx *ctx, int32_t *to, const void *host, size_t n)
-{
-	const size_t slot = ctx->uploads++ % UPLOADS;
-
-	assert(n <= ctx->g.max_rows);
-	CHECK(cudaEventSynchronize(ctx->pinned_free[slot]));
-	memcpy(ctx->pinned[slot], host, n * sizeof(int32_t));
-	CHECK(cudaMemcpyAsync(to, ctx->pinned[slot], n * sizeof(int32_t), cudaMemcpyHostToDevice, ctx->stream));
-	CHECK(cudaEventRecord(ctx->pinned_free[slot], ctx->stream));
-}
-
 static void
 cuda_upload(struct ops_ctx *ctx, struct ops_buf *buf, size_t at, const void *host, size_t n)
 {
@@ -347,9 +332,11 @@ cuda_upload(struct ops_ctx *ctx, struct ops_buf *buf, size_t at, const void *hos
 	if (n == 0)
 		return;
 	if (buf->role == OPS_IDS) {
-		upload_ids(ctx, (int32_t *)buf->data + at, host, n);
+		mail_ids(ctx, (int32_t *)buf->data + at, host, n);
 		return;
 	}
+	mail_forget(ctx, buf);
+	tape_flush(ctx);
 	if (!is_act_bf16(ctx, buf->role)) {
 		CHECK(cudaMemcpyAsync((float *)buf->data + at, from, n * sizeof(float), cudaMemcpyHostToDevice,
 		    ctx->stream));
@@ -362,6 +349,7 @@ cuda_upload(struct ops_ctx *ctx, struct ops_buf *buf, size_t at, const void *hos
 		CHECK(cudaMemcpyAsync(ctx->staging, from + done, some * sizeof(float), cudaMemcpyHostToDevice,
 		    ctx->stream));
 		convert_to_bf16(ctx, (bf16 *)buf->data + at + done, ctx->staging, some);
+		tape_flush(ctx);
 	}
 }
 
@@ -371,7 +359,8 @@ cuda_download(struct ops_ctx *ctx, const struct ops_buf *buf, size_t at, void *h
 	float *to = (float *)host;
 
 	assert(at + n <= buf->rows * buf->cols);
-	if (n == 0)
+	tape_flush(ctx);
+	if (n == 0 || mail_read(ctx, buf, at, to, n))
 		return;
 	if (!is_act_bf16(ctx, buf->role)) {
 		CHECK(cudaMemcpyAsync(to, (const float *)buf->data + at, n * sizeof(float), cudaMemcpyDeviceToHost,
@@ -382,6 +371,7 @@ cuda_download(struct ops_ctx *ctx, const struct ops_buf *buf, size_t at, void *h
 	for (size_t done = 0, some; done < n; done += some) {
 		some = at_most(n - done, STAGING);
 		convert_from_bf16(ctx, ctx->staging, (const bf16 *)buf->data + at + done, some);
+		tape_flush(ctx);
 		CHECK(cudaMemcpyAsync(to + done, ctx->staging, some * sizeof(float), cudaMemcpyDeviceToHost,
 		    ctx->stream));
 		cuda_sync(ctx);
@@ -391,20 +381,16 @@ cuda_download(struct ops_ctx *ctx, const struct ops_buf *buf, size_t at, void *h
 void
 cuda_sync(struct ops_ctx *ctx)
 {
+	tape_flush(ctx);
 	CHECK(cudaStreamSynchronize(ctx->stream));
-}
-
-static void
-cuda_nothing(struct ops_ctx *ctx)
-{
-	(void)ctx;
+	CHECK(cudaStreamSynchronize(ctx->copies));
 }
 
 extern "C" const struct ops ops_cuda = {
 	/* name, isa_names */ "cuda", isa_names,
 	cuda_open, cuda_close, cuda_isa, cuda_library,
 	cuda_alloc, cuda_free, cuda_upload, cuda_download, cuda_zero, cuda_sync,
-	/* begin, end */ cuda_nothing, cuda_nothing,
+	cuda_begin, /* end */ tape_flush,
 	cuda_embed, cuda_embed_grad, cuda_qkv, cuda_qkv_grad, cuda_attention, cuda_attention_grad, cuda_proj,
 	    cuda_proj_grad,
 	cuda_mlp, cuda_mlp_grad, cuda_head, cuda_logits, cuda_add, cuda_sumsq, cuda_muon, cuda_adam

@@ -130,19 +130,28 @@ plan_for(struct ops_ctx *ctx, const struct product *p)
 	return (plan);
 }
 
+/* A product from the tape into the stream.  The library copies alpha and beta at once. */
+static const char *
+submit(struct ops_ctx *ctx, const struct call *call)
+{
+	const struct product *p = (const struct product *)(call + 1);
+	const struct plan *plan = plan_for(ctx, p);
+	const cublasStatus_t status = cublasLtMatmul(ctx->blas, plan->desc, &p->alpha, p->b, plan->a, p->a, plan->b,
+	    &p->beta, p->beta != 0 ? p->c : p->d, plan->cd, p->d, plan->cd, &plan->algo, ctx->workspace,
+	    PRODUCT_WORKSPACE, ctx->stream);
+
+	return (status == CUBLAS_STATUS_SUCCESS ? NULL : cublasLtGetStatusString(status));
+}
+
 void
 product_run(struct ops_ctx *ctx, const struct product *p)
 {
-	struct plan *plan = plan_for(ctx, p);
+	const struct call head = {
+		submit, p->batch > 1 ? "product, batched" : p->a_turned ? "product, weight gradient" :
+		p->b_turned ? "product, forward" : "product, input gradient", NULL, { 0, 0, 0 }, 0, 0, sizeof(*p)
+	};
 
-	if (ctx->profile != NULL)
-		profile_begin(ctx, p->batch > 1 ? "product, batched" : p->a_turned ? "product, weight gradient" :
-		    p->b_turned ? "product, forward" : "product, input gradient");
-	CHECK_BLAS(cublasLtMatmul(ctx->blas, plan->desc, &p->alpha, p->b, plan->a, p->a, plan->b, &p->beta,
-	    p->beta != 0 ? p->c : p->d, plan->cd, p->d, plan->cd, &plan->algo, ctx->workspace, PRODUCT_WORKSPACE,
-	    ctx->stream));
-	if (ctx->profile != NULL)
-		profile_end(ctx);
+	memcpy(tape_add(ctx, &head), p, sizeof(*p));
 }
 
 int

@@ -13,13 +13,15 @@ struct product {
 	size_t rows, cols, depth;	/* of the result, and of the sum */
 	const void *a;			/* (rows, depth), or (depth, rows) if turned */
 	const void *b;			/* (depth, cols), or (cols, depth) if turned */
-	bool a_turned, b_turned;
+	uint32_t a_turned, b_turned;
 	const void *c;			/* (rows, cols); not read when beta is 0 */
 	void *d;			/* (rows, cols) */
 	float alpha, beta;
-	bool wide;
-	size_t batch;
+	uint32_t wide, batch;
 };
+
+static_assert(sizeof(struct product) == 3 * sizeof(size_t) + 4 * sizeof(void *) + 4 * sizeof(uint32_t) +
+    2 * sizeof(float), "compared byte by byte: no gaps");
 
 void product_run(struct ops_ctx *ctx, const struct product *p);
 
@@ -29,7 +31,7 @@ void product_run(struct ops_ctx *ctx, const struct product *p);
 static inline void
 product_forward(struct ops_ctx *ctx, void *y, const void *x, const void *w, size_t n, size_t out, size_t in)
 {
-	const struct product p = { n, out, in, x, w, false, true, NULL, y, 1, 0, false, 1 };
+	const struct product p = { n, out, in, x, w, 0, 1, NULL, y, 1, 0, 0, 1 };
 
 	product_run(ctx, &p);
 }
@@ -39,7 +41,7 @@ static inline void
 product_onto(struct ops_ctx *ctx, float *y, const float *c, const void *x, const void *w, size_t n, size_t out,
     size_t in)
 {
-	const struct product p = { n, out, in, x, w, false, true, c, y, 1, c == NULL ? 0.0f : 1.0f, true, 1 };
+	const struct product p = { n, out, in, x, w, 0, 1, c, y, 1, c == NULL ? 0.0f : 1.0f, 1, 1 };
 
 	product_run(ctx, &p);
 }
@@ -48,7 +50,7 @@ product_onto(struct ops_ctx *ctx, float *y, const float *c, const void *x, const
 static inline void
 product_dx(struct ops_ctx *ctx, void *dx, const void *dy, const void *w, size_t n, size_t out, size_t in)
 {
-	const struct product p = { n, in, out, dy, w, false, false, NULL, dx, 1, 0, false, 1 };
+	const struct product p = { n, in, out, dy, w, 0, 0, NULL, dx, 1, 0, 0, 1 };
 
 	product_run(ctx, &p);
 }
@@ -58,7 +60,7 @@ static inline void
 product_dx_wide(struct ops_ctx *ctx, float *dx, bool add, const void *dy, const void *w, size_t n, size_t out,
     size_t in)
 {
-	const struct product p = { n, in, out, dy, w, false, false, dx, dx, 1, add ? 1.0f : 0.0f, true, 1 };
+	const struct product p = { n, in, out, dy, w, 0, 0, dx, dx, 1, add ? 1.0f : 0.0f, 1, 1 };
 
 	product_run(ctx, &p);
 }
@@ -67,7 +69,7 @@ product_dx_wide(struct ops_ctx *ctx, float *dx, bool add, const void *dy, const 
 static inline void
 product_dw(struct ops_ctx *ctx, float *dw, bool add, const void *dy, const void *x, size_t n, size_t out, size_t in)
 {
-	const struct product p = { out, in, n, dy, x, true, false, dw, dw, 1, add ? 1.0f : 0.0f, true, 1 };
+	const struct product p = { out, in, n, dy, x, 1, 0, dw, dw, 1, add ? 1.0f : 0.0f, 1, 1 };
 
 	product_run(ctx, &p);
 }

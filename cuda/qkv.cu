@@ -111,7 +111,7 @@ mix_backward(const struct mix_grad d, const struct mix m)
 /* Where rows stand, and the angles of their positions. */
 struct rope {
 	const float *cosine, *sine;	/* (positions, D / 2) */
-	int D, heads, rows;		/* width and number of heads; rows in all */
+	int D, half, heads, rows;	/* width of a head, and half of it; number of heads; rows in all */
 	int T, pos0;
 };
 
@@ -123,7 +123,7 @@ template <typename A>
 __global__ void __launch_bounds__(ROW_THREADS)
 rope_forward(A *y, float *r, const struct rope p, float eps)
 {
-	const int i = (int)blockIdx.x * (ROW_THREADS / 32) + warp_id(), half = p.D / 2;
+	const int i = (int)blockIdx.x * (ROW_THREADS / 32) + warp_id(), half = p.half;
 	const size_t angle = (size_t)(p.pos0 + i / p.heads % p.T) * half;
 	float sum = 0, reciprocal;
 
@@ -149,7 +149,7 @@ template <typename A>
 __global__ void __launch_bounds__(ROW_THREADS)
 rope_backward(A *dy, const A *y, const float *r, const struct rope p)
 {
-	const int i = (int)blockIdx.x * (ROW_THREADS / 32) + warp_id(), half = p.D / 2;
+	const int i = (int)blockIdx.x * (ROW_THREADS / 32) + warp_id(), half = p.half;
 	const size_t angle = (size_t)(i / p.heads % p.T) * half;
 	float mean = 0;
 
@@ -190,7 +190,7 @@ static struct rope
 rope_of(const struct ops_ctx *ctx, struct ops_rows rows, int heads)
 {
 	const struct rope p = {
-		ctx->cosine, ctx->sine, ctx->D, heads, (int)(rows.B * rows.T), (int)rows.T, (int)rows.pos0
+		ctx->cosine, ctx->sine, ctx->D, ctx->D / 2, heads, (int)(rows.B * rows.T), (int)rows.T, (int)rows.pos0
 	};
 
 	assert(rows.pos0 + rows.T <= ctx->g.max_positions);

@@ -1,7 +1,8 @@
 /*
  * What open runs before it trusts a card: one block, forward and backward, at
- * a small shape, against the reference backend.  It catches a driver, library
- * or card that computes something else; the tests proper are t/unit/cuda_*.c.
+ * a small shape, against the reference backend, three times: call by call, as
+ * a graph just captured, and as one replayed.  It catches a driver, library or
+ * card that computes something else; the tests proper are t/unit/cuda_*.c.
  */
 
 #include <errno.h>
@@ -183,18 +184,27 @@ trial_run(struct trial *t, const struct ops *ops, struct ops_ctx *(*open)(const 
 		errno = ENOMEM;
 		return (-1);
 	}
-	ops->embed(t->ctx, rows, x0, ids, emb);
-	ops->qkv(t->ctx, rows, &qkv);
-	ops->attention(t->ctx, rows, &attention);
-	ops->proj(t->ctx, rows, &proj);
-	ops->mlp(t->ctx, rows, &mlp);
-	ops->head(t->ctx, rows, &head);
-	ops->mlp_grad(t->ctx, rows, &mlp, &mlp_grad);
-	ops->proj_grad(t->ctx, rows, &proj, &proj_grad);
-	ops->attention_grad(t->ctx, rows, &attention, &attention_grad);
-	ops->qkv_grad(t->ctx, rows, &qkv, &qkv_grad);
-	ops->add(t->ctx, rows, dx0, dx);
-	ops->embed_grad(t->ctx, rows, demb, dx0, ids, emb);
+
+	struct ops_buf *const sums[] = { dx0, demb, qkv_grad.dwq };
+
+	/* Gradients that are not compared may grow. */
+	for (int time = 0; time < 3; time++) {
+		ops->begin(t->ctx);
+		ops->zero(t->ctx, sums, sizeof(sums) / sizeof(sums[0]));
+		ops->embed(t->ctx, rows, x0, ids, emb);
+		ops->qkv(t->ctx, rows, &qkv);
+		ops->attention(t->ctx, rows, &attention);
+		ops->proj(t->ctx, rows, &proj);
+		ops->mlp(t->ctx, rows, &mlp);
+		ops->head(t->ctx, rows, &head);
+		ops->mlp_grad(t->ctx, rows, &mlp, &mlp_grad);
+		ops->proj_grad(t->ctx, rows, &proj, &proj_grad);
+		ops->attention_grad(t->ctx, rows, &attention, &attention_grad);
+		ops->qkv_grad(t->ctx, rows, &qkv, &qkv_grad);
+		ops->add(t->ctx, rows, dx0, dx);
+		ops->embed_grad(t->ctx, rows, demb, dx0, ids, emb);
+		ops->end(t->ctx);
+	}
 	keep(t, 0, nats, ROWS);
 	keep(t, 1, dx0, (size_t)ROWS * DIM);
 	keep(t, 2, qkv_grad.dwq, (size_t)DIM * DIM);

@@ -1,6 +1,6 @@
 /* Whole buffers: zeros, and sums of streams. */
 
-#include "context.cuh"
+#include "mail.cuh"
 
 enum { ZERO_BATCH = 128 };
 
@@ -41,6 +41,7 @@ cuda_zero(struct ops_ctx *ctx, struct ops_buf *const *bufs, size_t count)
 			const struct ops_buf *b = bufs[first + i];
 
 			assert(b->role != OPS_WEIGHT);
+			mail_forget(ctx, b);
 			batch.p[i] = (uint32_t *)b->data;
 			batch.n[i] = b->words;
 			most = batch.n[i] > most ? batch.n[i] : most;
@@ -49,6 +50,16 @@ cuda_zero(struct ops_ctx *ctx, struct ops_buf *const *bufs, size_t count)
 
 		launch(ctx, "zero_buffers", zero_buffers, grid, ROW_THREADS, 0, batch);
 	}
+}
+
+void
+cuda_begin(struct ops_ctx *ctx)
+{
+	struct zero_batch batch = {};
+
+	batch.p[0] = (uint32_t *)ctx->held;
+	batch.n[0] = 1;
+	launch(ctx, "zero_buffers", zero_buffers, 1, ROW_THREADS, 0, batch);
 }
 
 void

@@ -1,13 +1,13 @@
 /* Sum of squares over many buffers, in double and in a fixed order. */
 
-#include "context.cuh"
+#include "mail.cuh"
 
 enum { SUM_BATCH = 128, SUM_THREADS = 256 };
 
 struct sum_batch {
 	const float *p[SUM_BATCH];
 	size_t n[SUM_BATCH];
-	int count;
+	size_t count;
 };
 
 /* sums[block] = (or += when ${add}) this block's share of every buffer */
@@ -16,7 +16,7 @@ sum_squares(double *sums, const struct sum_batch batch, int add)
 {
 	double sum = 0;
 
-	for (int b = 0; b < batch.count; b++)
+	for (size_t b = 0; b < batch.count; b++)
 		for (size_t i = (size_t)blockIdx.x * SUM_THREADS + threadIdx.x; i < batch.n[b];
 		    i += SUM_BLOCKS * SUM_THREADS)
 			sum += (double)batch.p[b][i] * batch.p[b][i];
@@ -42,11 +42,12 @@ cuda_sumsq(struct ops_ctx *ctx, const struct ops_buf *const *bufs, const size_t 
 
 	if (count == 0)
 		return (0);
+	mail_part(ctx);
 	for (size_t first = 0; first < count; first += SUM_BATCH) {
 		struct sum_batch batch = {};
 
-		batch.count = (int)at_most(count - first, SUM_BATCH);
-		for (int b = 0; b < batch.count; b++) {
+		batch.count = at_most(count - first, SUM_BATCH);
+		for (size_t b = 0; b < batch.count; b++) {
 			batch.p[b] = rows_of<float>(bufs[first + b], 0, n[first + b], 1);
 			batch.n[b] = n[first + b];
 		}
@@ -55,6 +56,7 @@ cuda_sumsq(struct ops_ctx *ctx, const struct ops_buf *const *bufs, const size_t 
 		    batch, (int)(first > 0));
 	}
 	launch(ctx, "sum_shares", sum_shares, 1, SUM_BLOCKS, SUM_BLOCKS / 32 * sizeof(double), ctx->sums);
+	tape_flush(ctx);
 	CHECK(cudaMemcpyAsync(&sum, ctx->sums + SUM_BLOCKS, sizeof(sum), cudaMemcpyDeviceToHost, ctx->stream));
 	cuda_sync(ctx);
 	return (sum);

@@ -1,7 +1,8 @@
 /*
  * Training on the CUDA backend, through the model that all backends share:
  * losses and weights of the reference, the same bits every time, generation
- * from a cache, and, emulated, what a card that fails looks like.
+ * from a cache, steps replayed as graphs, and, emulated, copies that come as
+ * early or late as events let them, and what a card that fails looks like.
  */
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include "rng.h"
 #include "say.h"
 #include "tap.h"
+#include "trainer.h"
 #ifdef HG_EMU
 #include "emu_control.h"
 #endif
@@ -27,6 +29,9 @@ static const struct shape {
 	{ "groups of two, tied, four layers", { 29, 4, 32, 4, 2, 2, 1, 10000, 30, 1.5, 0.3 } },
 	{ "one key/value head in groups of three, untied, odd layers", { 23, 3, 24, 3, 1, 2, 0, 10000, 30, 1.5, 0.3 } },
 };
+
+/* For what depends on the order of steps and passes, not on shapes. */
+static const struct shape little = { "two small layers", { 11, 2, 16, 2, 1, 2, 0, 10000, 30, 1.5, 0.3 } };
 
 static struct model *
 open_model(const struct config *config, enum model_use use, const char *backend, enum ops_arith arith)
@@ -205,33 +210,344 @@ test_nan(const struct shape *shape, enum ops_arith arith)
 	model_close(m);
 }
 
+/* --- steps as a trainer makes them ------------------------------------------- */
+
+enum { LONG_STEPS = 4, MANY = 20, PASS = 3 };
+
+/* A trainer whose step has MANY passes of PASS tokens: more than there are slots for what travels to the card. */
+struct rig {
+	struct model *m;
+	struct trainer *t;
+	struct optimizer_law law;
+	float w[1 << 15];
+	double losses[LONG_STEPS];
+	size_t passes;
+};
+
+static int
+source(void *cookie, uint64_t span, int32_t *ids, size_t n)
+{
+	const struct rig *r = cookie;
+
+	for (size_t i = 0; i < n; i++)
+		ids[i] = (int32_t)((span * 5 + i * i * 3) % model_params(r->m)->config.vocab_size);
+	return (0);
+}
+
+static int
+open_rig(struct rig *r, const struct config *config, const char *backend, size_t passes, double clip)
+{
+	const struct model_args args = {
+		.config = config, .use = MODEL_TRAIN, .backend = backend, .isa = "auto", .arith = OPS_FP32,
+		.threads = 1, .max_batch = 1, .max_seq = PASS, .max_passes = passes,
+	};
+	struct trainer_args job = {
+		.law = &r->law, .seq_len = PASS, .batch_tokens = passes * PASS, .micro_batch_tokens = PASS,
+		.source = source, .cookie = r,
+	};
+
+	r->passes = passes;
+	optimizer_law_default(&r->law);
+	r->law.grad_clip_norm = clip;
+	if ((r->m = model_open(&args)) == NULL)
+		return (-1);
+	job.model = r->m;
+	params_init(model_params(r->m), 3, r->w);
+	model_set(r->m, r->w);
+	return ((r->t = trainer_open(&job)) != NULL ? 0 : -1);
+}
+
+static void
+close_rig(struct rig *r)
+{
+	trainer_close(r->t);
+	model_close(r->m);
+}
+
+/* Steps at falling rates; leaves losses and weights. */
+static int
+run_rig(struct rig *r)
+{
+	struct trainer_result result;
+
+	for (int i = 0; i < LONG_STEPS; i++) {
+		if (trainer_step(r->t, 0.5 - 0.05 * i, &result) != 0)
+			return (-1);
+		r->losses[i] = result.loss;
+	}
+	model_get(r->m, r->w);
+	return (0);
+}
+
+static int
+train_rig(struct rig *r, const struct config *config, const char *backend, size_t passes, double clip)
+{
+	int rc;
+
+	if (open_rig(r, config, backend, passes, clip) != 0)
+		return (-1);
+	rc = run_rig(r);
+	close_rig(r);
+	return (rc);
+}
+
+static int
+same_rig(const struct rig *a, const struct rig *b)
+{
+	return (memcmp(a->losses, b->losses, sizeof(a->losses)) == 0 && memcmp(a->w, b->w, sizeof(a->w)) == 0);
+}
+
+/* What differs from step to step must reach a graph that is replayed; nothing may come early, late or twice. */
+static void
+test_graphs(const struct shape *shape)
+{
+	static struct rig ref, plain, graphs;
+	double most = 0;
+
+	for (int clip = 0; clip < 2; clip++) {
+		setenv("HG_CUDA_GRAPHS", "0", 1);
+		train_rig(&ref, &shape->config, "ref", MANY, clip);
+		train_rig(&plain, &shape->config, "cuda", MANY, clip);
+		unsetenv("HG_CUDA_GRAPHS");
+		for (int i = 0; i < LONG_STEPS; i++)
+			most = fmax(most, fabs(plain.losses[i] - ref.losses[i]));
+		tap_ok(most < 1e-4 && ref.losses[LONG_STEPS - 1] < ref.losses[0],
+		    "%s, %s: steps of %d passes agree with the reference (%.2g apart)", shape->what,
+		    clip ? "clipped" : "not clipped", MANY, most);
 #ifdef HG_EMU
-/* After the first step nothing is allocated, and nothing waits but what asks for a number. */
+		for (int order = clip ? EMU_RANDOM : EMU_FORWARD; order <= EMU_RANDOM; order++) {
+			static const char *const names[] = { "the computing stream", "the copies", "either stream" };
+			const struct emu_counts before = emu_count();
+			struct emu_counts after;
+
+			emu_set_order((enum emu_order)order, 3);
+			train_rig(&graphs, &shape->config, "cuda", MANY, clip);
+			after = emu_count();
+			tap_ok(same_rig(&plain, &graphs),
+			    "the same bits by graphs, with %s as far ahead as events let it", names[order]);
+			/* Two of the self-test; a pass and an update, but for the first of each. */
+			tap_ok(after.replayed - before.replayed == 2 + LONG_STEPS * (MANY + 1) - 2 &&
+			    after.captured - before.captured == 3,
+			    "every pass and every update but the first is a graph: %d replayed, %d captured",
+			    (int)(after.replayed - before.replayed), (int)(after.captured - before.captured));
+		}
+		emu_set_order(EMU_FORWARD, 0);
+#else
+		train_rig(&graphs, &shape->config, "cuda", MANY, clip);
+		tap_ok(same_rig(&plain, &graphs), "the same bits by graphs");
+#endif
+	}
+}
+
+/* Passes of several shapes in turn, thrice, each loss against that of a model that does it call by call. */
+static void
+test_shapes(const struct shape *shape)
+{
+	static const struct { size_t B, T; } sizes[] = { { 2, T }, { 1, T }, { 2, T - 4 }, { 1, 1 } };
+	struct model *m[2];
+	float nats[2][B * T], *w;
+	size_t wrong = 0;
+
+	setenv("HG_CUDA_GRAPHS", "0", 1);
+	m[0] = open_model(&shape->config, MODEL_SCORE, "cuda", OPS_BF16);
+	unsetenv("HG_CUDA_GRAPHS");
+	m[1] = open_model(&shape->config, MODEL_SCORE, "cuda", OPS_BF16);
+	w = calloc(model_params(m[0])->n, sizeof(*w));
+	for (size_t i = 0; i < model_params(m[0])->n; i++)
+		w[i] = (float)(i % 11) * 0.05f - 0.2f;
+	for (size_t turn = 0; turn < 12; turn++) {
+		const size_t n = sizes[turn % 4].B * sizes[turn % 4].T;
+		int32_t ids[B * T + 1];
+		const struct model_batch batch = { ids, ids + 1, sizes[turn % 4].B, sizes[turn % 4].T };
+
+		for (size_t i = 0; i <= n; i++)
+			ids[i] = (int32_t)((i * 3 + turn) % shape->config.vocab_size);
+		w[turn] += 0.1f;
+		for (int side = 0; side < 2; side++) {
+			model_set(m[side], w);
+			model_begin(m[side]);
+			model_loss(m[side], &batch, turn % MICRO);
+			model_nats(m[side], turn % MICRO, n, nats[side]);
+			model_end(m[side]);
+		}
+		wrong += memcmp(nats[0], nats[1], n * sizeof(float)) != 0;
+	}
+	tap_ok(wrong == 0, "shapes that take turns are graphs of their own");
+	free(w);
+	model_close(m[0]);
+	model_close(m[1]);
+}
+
+/* A loss that is not finite holds the update back, on the card, without anybody looking. */
+static void
+test_held(const struct shape *shape, const char *backend)
+{
+	static struct rig r;
+	struct trainer_result result;
+	const float poison = NAN;
+	size_t changed = 0, n;
+	float *before;
+
+	if (open_rig(&r, &shape->config, backend, 2, 0) != 0)
+		exit(1);
+	for (int i = 0; i < 3; i++)
+		trainer_step(r.t, 1, &result);
+	model_ops(r.m)->upload(model_ctx(r.m), model_weight(r.m, params_at(model_params(r.m), 1, PARAMS_C_V)), 3,
+	    &poison, 1);
+	model_get(r.m, r.w);
+	n = model_params(r.m)->n;
+	before = malloc(n * sizeof(*before));
+	memcpy(before, r.w, n * sizeof(*before));
+	tap_ok(trainer_step(r.t, 1, &result) == TRAINER_DIVERGED && !isfinite(result.loss), "%s: a NaN is noticed",
+	    backend);
+	model_get(r.m, r.w);
+	for (size_t i = 0; i < n; i++)
+		changed += memcmp(&before[i], &r.w[i], sizeof(float)) != 0;
+	tap_ok(changed == 0 && trainer_steps(r.t) == 3, "%s: and nothing was updated", backend);
+	for (size_t i = 0; i < n; i++)
+		r.w[i] = isnan(r.w[i]) ? 0.1f : r.w[i];
+	model_set(r.m, r.w);
+	tap_ok(trainer_step(r.t, 1, &result) == 0 && isfinite(result.loss), "%s: with a number in its place", backend);
+	model_get(r.m, r.w);
+	for (size_t i = 0; i < n; i++)
+		changed += before[i] != r.w[i];
+	tap_ok(changed > n / 2, "%s: the next step updates again", backend);
+	free(before);
+	close_rig(&r);
+}
+
+/* What is put where losses stand is what is read there, whatever is on its way. */
+static void
+test_mirror(const struct shape *shape)
+{
+	struct model *m = open_model(&shape->config, MODEL_SCORE, "cuda", OPS_FP32);
+	const struct ops *ops = model_ops(m);
+	struct ops_ctx *ctx = model_ctx(m);
+	const struct ops_rows rows = { 1, 3, 0 };
+	const size_t C = shape->config.model_dim;
+	struct ops_buf *nats = ops->alloc(ctx, OPS_STAT, 9, 1), *x = ops->alloc(ctx, OPS_STREAM, 3, C);
+	struct ops_buf *targets = ops->alloc(ctx, OPS_IDS, 3, 1);
+	const float mine[9] = { 1, 2, 3, 4, 5, 6, 7, 8, 9 };
+	const float *row = mine;
+	float got[9], uniform = logf((float)shape->config.vocab_size);
+	int good;
+
+	/* Streams and weights are zeros: every loss is that of a guess. */
+	for (size_t at = 0; at < 9; at += 3) {
+		const struct ops_head head = { .x = x, .w = model_weight(m, params_head(model_params(m))),
+			.targets = targets, .nats = nats, .nats_at = at };
+
+		ops->head(ctx, rows, &head);
+		ops->end(ctx);
+	}
+	ops->upload(ctx, nats, 1, row, 2);
+	ops->download(ctx, nats, 0, got, 9);
+	good = got[1] == 1 && got[2] == 2 && fabsf(got[0] - uniform) < 1e-5f && fabsf(got[8] - uniform) < 1e-5f;
+	ops->upload(ctx, nats, 0, mine, 9);
+	ops->head(ctx, rows, &(struct ops_head) { .x = x, .w = model_weight(m, params_head(model_params(m))),
+	    .targets = targets, .nats = nats, .nats_at = 3 });
+	ops->download(ctx, nats, 0, got, 9);
+	good = good && got[2] == 3 && fabsf(got[3] - uniform) < 1e-5f && got[6] == 7;
+	ops->zero(ctx, &nats, 1);
+	ops->download(ctx, nats, 0, got, 9);
+	tap_ok(good && got[0] == 0 && got[4] == 0, "losses are read as they stand, whoever wrote them");
+	ops->free(ctx, targets);
+	ops->free(ctx, x);
+	ops->free(ctx, nats);
+	model_close(m);
+}
+
+/* More loads of ids than there are slots, with no losses to fetch between them: none may overtake its reader. */
+static void
+test_slots(const struct shape *shape)
+{
+	struct model *m = open_model(&shape->config, MODEL_SCORE, "cuda", OPS_FP32);
+	const struct ops *ops = model_ops(m);
+	struct ops_ctx *ctx = model_ctx(m);
+	const size_t C = shape->config.model_dim, V = shape->config.vocab_size;
+	struct ops_buf *ids = ops->alloc(ctx, OPS_IDS, 1, 1), *x[MANY], *emb = ops->alloc(ctx, OPS_WEIGHT, V, C);
+	float *w = calloc(V * C, sizeof(*w)), row;
+	size_t wrong = 0;
+
+#ifdef HG_EMU
+	emu_set_order(EMU_REVERSE, 0);
+#endif
+	for (size_t v = 0; v < V; v++)
+		w[v * C] = v % 2 == 0 ? 1 : -1;
+	ops->upload(ctx, emb, 0, w, V * C);
+	for (int i = 0; i < MANY; i++)
+		x[i] = ops->alloc(ctx, OPS_STREAM, 1, C);
+	for (int32_t i = 0; i < MANY; i++) {
+		const int32_t id = i / 3;
+
+		ops->upload(ctx, ids, 0, &id, 1);
+		ops->embed(ctx, (struct ops_rows) { 1, 1, 0 }, x[i], ids, emb);
+	}
+	for (int i = 0; i < MANY; i++) {
+		ops->download(ctx, x[i], 0, &row, 1);
+		wrong += !((i / 3 % 2 == 0) == (row > 0.1f));
+		ops->free(ctx, x[i]);
+	}
+	tap_ok(wrong == 0, "of %d loads of ids in a row none overtakes its reader", MANY);
+#ifdef HG_EMU
+	emu_set_order(EMU_FORWARD, 0);
+#endif
+	free(w);
+	ops->free(ctx, emb);
+	ops->free(ctx, ids);
+	model_close(m);
+}
+
+#ifdef HG_EMU
+/* After the first steps nothing is allocated, and a step waits for the device once, when all of it is submitted. */
 static void
 test_step_never_waits(const struct shape *shape)
 {
-	struct model *m = open_model(&shape->config, MODEL_TRAIN, "cuda", OPS_BF16);
-	struct optimizer *o = optimizer_open(m);
-	struct optimizer_law law;
-	struct emu_counts before = emu_count(), after;
-	int32_t ids[B * T + 1] = { 0 };
-	const struct model_batch batch = { ids, ids + 1, B, T };
+	static struct rig r;
+	struct trainer_result result;
+	struct emu_counts before, within, after;
 
-	optimizer_law_default(&law);
-	for (int step = 0; step < 2; step++) {
-		before = emu_count();
-		model_begin(m);
-		for (size_t pass = 0; pass < MICRO; pass++)
-			model_grad(m, &batch, pass, 1);
-		optimizer_step(o, &law, (uint64_t)step, 1, 0);
-		model_end(m);
+	if (open_rig(&r, &shape->config, "cuda", 12, 0) != 0)
+		exit(1);
+	for (int i = 0; i < 3; i++)
+		trainer_step(r.t, 1, &result);
+	before = emu_count();
+	model_begin(r.m);
+	for (size_t pass = 0; pass < 12; pass++) {
+		int32_t ids[PASS + 1] = { 0 };
+		const struct model_batch batch = { ids, ids + 1, 1, PASS };
+
+		model_grad(r.m, &batch, pass, 1);
 	}
+	model_end(r.m);
+	within = emu_count();
+	tap_ok(within.submitted > before.submitted + 1000 && within.waits == before.waits,
+	    "twelve passes are submitted without waiting for the device");
+	model_ops(r.m)->sync(model_ctx(r.m));
+	within = emu_count();
+	trainer_step(r.t, 1, &result);
 	after = emu_count();
-	tap_ok(after.submitted > before.submitted + 100 && after.waits == before.waits,
-	    "a step submits all its work without waiting for the device");
+	tap_ok(after.waits - within.waits <= 3, "a step waits for its losses and its end alone (%d)",
+	    (int)(after.waits - within.waits));
 	tap_ok(after.allocations == before.allocations, "a step allocates nothing");
-	optimizer_close(o);
-	model_close(m);
+	close_rig(&r);
+}
+
+/* A driver that captures nothing: said once, and the same numbers. */
+static void
+test_no_capture(const struct shape *shape)
+{
+	static struct rig plain, refused;
+	const struct emu_counts before = emu_count();
+
+	setenv("HG_CUDA_GRAPHS", "0", 1);
+	train_rig(&plain, &shape->config, "cuda", 3, 0);
+	unsetenv("HG_CUDA_GRAPHS");
+	emu_set_capture(0);
+	train_rig(&refused, &shape->config, "cuda", 3, 0);
+	emu_set_capture(1);
+	tap_ok(same_rig(&plain, &refused) && emu_count().captured == before.captured &&
+	    emu_count().replayed == before.replayed, "without captures every kernel is launched by itself");
 }
 
 static void
@@ -265,17 +581,43 @@ test_failures(const struct shape *shape)
 }
 #endif
 
-int
-main(void)
+/* For plant.sh: what graphs and copies can get wrong, until something is. */
+static int
+first_fault(void)
 {
+	test_graphs(&little);
+	if (tap_failed == 0)
+		test_shapes(&shapes[0]);
+	if (tap_failed == 0)
+		test_held(&little, "cuda");
+	if (tap_failed == 0)
+		test_mirror(&shapes[0]);
+	if (tap_failed == 0)
+		test_slots(&shapes[0]);
+	return (tap_failed > 0);
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "-1") == 0)
+		return (first_fault());
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
 		test_training(&shapes[i]);
 		test_generation(&shapes[i]);
 	}
 	test_nan(&shapes[0], OPS_FP32);
 	test_nan(&shapes[0], OPS_BF16);
+	test_graphs(&little);
+	test_shapes(&shapes[0]);
+	test_held(&little, "ref");
+	test_held(&little, "cpu");
+	test_held(&little, "cuda");
+	test_mirror(&shapes[0]);
+	test_slots(&shapes[0]);
 #ifdef HG_EMU
-	test_step_never_waits(&shapes[0]);
+	test_step_never_waits(&little);
+	test_no_capture(&little);
 	test_failures(&shapes[0]);
 	tap_ok(emu_count().damaged == 0 && emu_count().live_bytes == 0, "no memory is left behind or overwritten");
 #endif
