@@ -1,5 +1,6 @@
 #include <string.h>
 
+#include "counter.h"
 #include "desk.h"
 #include "exit.h"
 #include "opt.h"
@@ -9,11 +10,13 @@ int
 main(int argc, char **argv)
 {
 	static const struct opt_tool tool = { "hg-ledger", "Keep, show and check a ledger of judged runs.",
-	    DESK_SYNOPSIS };
+	    DESK_SYNOPSIS "\n" COUNTER_SYNOPSIS };
 	static struct opt table[] = {
 		{ .letter = 'a', .help = "list: rows of every kind; incumbent: of every group" },
 		{ .letter = 'j', .help = "print JSON, one object a line" },
 		{ .letter = 's', .help = "list: fit the terminal's width, mark incumbents, draw sparklines" },
+		{ .letter = 'm', .arg = "COLUMN", .help = "import: lower values of this column of tables are better" },
+		{ .letter = 'M', .arg = "COLUMN", .help = "import: higher values of this column of tables are better" },
 		{ .letter = 'n', .arg = "SEEDS", .help = "plan: runs a side; calibrate: seeds wanted" },
 		{ .letter = 'x', .help = "plan: give up the open plan; its confirmation is spent" },
 		{ .letter = 'H', .arg = "HEAD", .help = "promote: only if the ledger's last row has this digest" },
@@ -31,5 +34,5 @@ main(int argc, char **argv)
 	}
 	if ((i = opt_parse(&tool, table, argc - 1, argv + 1)) < 0)
 		return (i == OPT_EXIT ? exit_flush(HG_EXIT_DONE) : HG_EXIT_USAGE);
-	return (exit_flush(desk_serve(&tool, word, table, argc - 1 - i, argv + 1 + i)));
+	return (exit_flush(desk_serve(&tool, word, table, argc - 1 - i, argv + 1 + i, counter_words)));
 }

@@ -20,7 +20,7 @@ load helper
 only_uses() {
 	local area=$1 bad="" other header
 	shift
-	for other in base run data gpt work judge; do
+	for other in base run data gpt work judge import; do
 		case " $area $* " in *" $other "*) continue ;; esac
 		for header in $(find "$HG_TOP/lib/$other" -name '*.h' -printf '%f\n'); do
 			bad="$bad$(grep -rlE "^#include [\"<](.*/)?$header[\">]" "$HG_TOP/lib/$area" || :)"
@@ -37,6 +37,7 @@ only_uses() {
 	only_uses gpt base
 	only_uses judge run base
 	only_uses work gpt data run base
+	only_uses import judge run base
 }
 
 @test "no line is wider than 120 columns and none ends in blanks" {

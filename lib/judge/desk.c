@@ -16,7 +16,6 @@
 #include "plan.h"
 #include "plateau.h"
 #include "promote.h"
-#include "replay.h"
 #include "row.h"
 #include "rundir.h"
 #include "say.h"
@@ -24,16 +23,8 @@
 #include "term.h"
 #include "verify.h"
 
-/* What a subcommand gets: its options' table and its operands after the ledger. */
-struct request {
-	struct opt *table;
-	const char *ledger;
-	char **arg;
-	int n;
-};
-
-static int
-given(const struct request *q, char letter)
+int
+desk_given(const struct desk_request *q, char letter)
 {
 
 	return (opt_row(q->table, letter)->value != NULL);
@@ -93,7 +84,7 @@ add_one(struct ledger *l, const char *path)
 }
 
 static int
-add(const struct request *q)
+add(const struct desk_request *q)
 {
 	struct ledger l;
 	int i, code, worst = HG_EXIT_DONE;
@@ -127,9 +118,9 @@ open_rows(const char *path)
 /* --- list ------------------------------------------------------------------ */
 
 static int
-list(const struct request *q)
+list(const struct desk_request *q)
 {
-	struct listing how = { .all = given(q, 'a'), .json = given(q, 'j'), .drawn = given(q, 's') };
+	struct listing how = { .all = desk_given(q, 'a'), .json = desk_given(q, 'j'), .drawn = desk_given(q, 's') };
 	int rows, code;
 
 	if (how.json && how.drawn) {
@@ -203,7 +194,7 @@ show_row(void *arg, const char *line, size_t n, uint64_t offset, const char *dig
 }
 
 static int
-show(const struct request *q)
+show(const struct desk_request *q)
 {
 	struct search s = { .want = q->arg, .n = q->n };
 	char head[SHA256_HEX_SIZE], *text, *trim;
@@ -259,7 +250,7 @@ print_incumbent(const json_t *row, int json)
 
 /* Each group's last row that names its incumbent; from the end, so that the usual answer reads one row. */
 static int
-incumbent_of_groups(const struct request *q)
+incumbent_of_groups(const struct desk_request *q)
 {
 	struct ledger l;
 	const struct book_fact *f;
@@ -283,12 +274,12 @@ incumbent_of_groups(const struct request *q)
 		if (k < n || (row = ledger_row(&l, f)) == NULL)
 			continue;
 		if (json_is_object(json_object_get(row, "incumbent_after"))) {
-			print_incumbent(row, given(q, 'j'));
+			print_incumbent(row, desk_given(q, 'j'));
 			done[n++] = f->group;
 			printed++;
 		}
 		json_decref(row);
-		if (!given(q, 'a') && printed > 0)
+		if (!desk_given(q, 'a') && printed > 0)
 			break;
 	}
 	code = printed > 0 ? HG_EXIT_DONE : HG_EXIT_NO;
@@ -300,14 +291,14 @@ incumbent_of_groups(const struct request *q)
 }
 
 static int
-incumbent(const struct request *q)
+incumbent(const struct desk_request *q)
 {
 	char digest[SHA256_HEX_SIZE], *line;
 	json_t *row;
 	size_t n;
 	int dir, known = 0;
 
-	if (given(q, 'a'))
+	if (desk_given(q, 'a'))
 		return (incumbent_of_groups(q));
 	if ((dir = open(q->ledger, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1) {
 		say_errno("cannot open the ledger '%s'", q->ledger);
@@ -317,7 +308,7 @@ incumbent(const struct request *q)
 	close(dir);
 	if (line != NULL && (row = json_loadb(line, n, 0, NULL)) != NULL) {
 		if ((known = json_is_object(json_object_get(row, "incumbent_after"))))
-			print_incumbent(row, given(q, 'j'));
+			print_incumbent(row, desk_given(q, 'j'));
 		json_decref(row);
 	}
 	free(line);
@@ -325,7 +316,7 @@ incumbent(const struct request *q)
 }
 
 static int
-verify(const struct request *q)
+verify(const struct desk_request *q)
 {
 	struct verify v;
 	int code = verify_ledger(q->ledger, q->arg, q->n, &v);
@@ -334,13 +325,6 @@ verify(const struct request *q)
 		printf("%llu rows, %llu of them runs; %zu witnesses agree; head %s\n", (unsigned long long)v.rows,
 		    (unsigned long long)v.runs, v.witnesses, v.head);
 	return (code);
-}
-
-static int
-replay(const struct request *q)
-{
-
-	return (replay_ledger(q->ledger));
 }
 
 /* --- plans ----------------------------------------------------------------- */
@@ -354,7 +338,7 @@ plan_code(enum plan how)
 
 /* The number of -n, or 0; -1 after saying what is wrong with it. */
 static int
-seeds_of(const struct request *q, uint64_t most)
+seeds_of(const struct desk_request *q, uint64_t most)
 {
 	uint64_t n = 0;
 	const char *text = opt_row(q->table, 'n')->value;
@@ -408,21 +392,21 @@ give_up(struct ledger *l)
 }
 
 static int
-plan(const struct request *q)
+plan(const struct desk_request *q)
 {
 	struct ledger l;
 	enum plan how;
 	json_t *row;
 	int code, n = seeds_of(q, BOOK_SEEDS);
 
-	if (n == -1 || (given(q, 'x') ? q->n != 0 : q->n != 1)) {
+	if (n == -1 || (desk_given(q, 'x') ? q->n != 0 : q->n != 1)) {
 		if (n != -1)
 			say_error("plan takes a RUN, or -x and none");
 		return (HG_EXIT_USAGE);
 	}
 	if (ledger_open(&l, q->ledger, LEDGER_WRITE) == -1)
 		return (ledger_exit(errno));
-	if (given(q, 'x'))
+	if (desk_given(q, 'x'))
 		code = give_up(&l);
 	else if (plan_confirmation(&l, q->arg[0], (unsigned)n, &how, &row) == -1)
 		code = ledger_exit(errno);
@@ -442,7 +426,7 @@ plan(const struct request *q)
 }
 
 static int
-calibrate(const struct request *q)
+calibrate(const struct desk_request *q)
 {
 	struct ledger l;
 	enum plan how;
@@ -475,7 +459,7 @@ calibrate(const struct request *q)
 
 /* For drivers: plan, number of the slot, side, seed, and where a run of that side lies; one line, tabs between. */
 static int
-next(const struct request *q)
+next(const struct desk_request *q)
 {
 	const struct book_plan *p;
 	struct ledger l;
@@ -501,7 +485,7 @@ next(const struct request *q)
 }
 
 static int
-stop(const struct request *q)
+stop(const struct desk_request *q)
 {
 	static const int codes[] = { HG_EXIT_DONE, HG_EXIT_NO, HG_EXIT_PENDING, HG_EXIT_PENDING };
 	struct str why = STR_INIT, next = STR_INIT;
@@ -526,7 +510,7 @@ stop(const struct request *q)
 }
 
 static int
-promote(const struct request *q)
+promote(const struct desk_request *q)
 {
 
 	return (promote_run(q->ledger, q->arg[0], opt_row(q->table, 'H')->value));
@@ -534,44 +518,47 @@ promote(const struct request *q)
 
 /* --------------------------------------------------------------------------- */
 
-static const struct {
-	const char *word;
-	int (*serve)(const struct request *q);
-	const char *options;		/* letters it takes */
-	int least, most;		/* operands after the ledger */
-} desk[] = {
+static const struct desk_word desk[] = {
 	{ "add", add, "", 1, 100000 },
 	{ "list", list, "ajs", 0, 0 },
 	{ "show", show, "", 0, 1000 },
 	{ "incumbent", incumbent, "aj", 0, 0 },
 	{ "verify", verify, "", 0, 100000 },
-	{ "replay", replay, "", 0, 0 },
 	{ "calibrate", calibrate, "n", 1, 1 },
 	{ "plan", plan, "nx", 0, 1 },
 	{ "next", next, "", 0, 0 },
 	{ "stop", stop, "", 0, 0 },
 	{ "promote", promote, "H", 1, 1 },
+	{ NULL, NULL, NULL, 0, 0 }
 };
 
-int
-desk_serve(const struct opt_tool *tool, const char *word, struct opt *table, int argc, char **argv)
+static const struct desk_word *
+find(const struct desk_word *words, const char *word)
 {
-	struct request q = { table, argc > 0 ? argv[0] : NULL, argv + 1, argc - 1 };
-	const struct opt *o;
-	size_t i;
 
-	for (i = 0; i < sizeof(desk) / sizeof(desk[0]) && strcmp(desk[i].word, word) != 0; i++)
+	for (; words->word != NULL && strcmp(words->word, word) != 0; words++)
 		;
-	if (i == sizeof(desk) / sizeof(desk[0])) {
+	return (words->word == NULL ? NULL : words);
+}
+
+int
+desk_serve(const struct opt_tool *tool, const char *word, struct opt *table, int argc, char **argv,
+    const struct desk_word *more)
+{
+	struct desk_request q = { table, argc > 0 ? argv[0] : NULL, argv + 1, argc - 1 };
+	const struct desk_word *w;
+	const struct opt *o;
+
+	if ((w = find(desk, word)) == NULL && (w = find(more, word)) == NULL) {
 		say_error("unknown subcommand '%s'", word);
 		return (opt_usage(tool));
 	}
 	for (o = table; o->letter != '\0'; o++)
-		if (o->value != NULL && strchr(desk[i].options, o->letter) == NULL) {
+		if (o->value != NULL && strchr(w->options, o->letter) == NULL) {
 			say_error("%s takes no option -%c", word, o->letter);
 			return (opt_usage(tool));
 		}
-	if (q.n < desk[i].least || q.n > desk[i].most)
+	if (q.n < w->least || q.n > w->most)
 		return (opt_usage(tool));
-	return (desk[i].serve(&q));
+	return (w->serve(&q));
 }

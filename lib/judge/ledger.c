@@ -508,6 +508,7 @@ ledger_close(struct ledger *l)
 
 	book_free(&l->book);
 	index_close(&l->index);
+	str_free(&l->held);
 	json_decref(l->policy);
 	l->policy = NULL;
 	if (l->rows != -1)
@@ -532,13 +533,63 @@ ledger_begin(const struct ledger *l, enum book_kind kind)
 	    row_kind_name(kind)));
 }
 
+static int
+write_rows(struct ledger *l, const char *lines, size_t n)
+{
+
+	if (atomfile_append(l->dir, LEDGER_ROWS, lines, n) == -1)
+		return (-1);
+	if (l->rows == -1)
+		l->rows = openat(l->dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return (l->rows == -1 ? -1 : 0);
+}
+
+/* The rows are in; witness and index are conveniences. With ${f} NULL there are too many new ones to add singly. */
+static void
+remember(struct ledger *l, const struct book_fact *f)
+{
+	char head[SHA256_HEX_SIZE + 32];
+	struct stat st;
+
+	if (fstat(l->rows, &st) == 0) {
+		if (f == NULL || l->index.count == 0)
+			index_write(l->dir, &st, &l->book, l->head, &l->index);
+		else
+			index_add(&l->index, l->dir, &st, f, l->head);
+	}
+	snprintf(head, sizeof(head), "%llu %s\n", (unsigned long long)book_count(&l->book), l->head);
+	(void)atomfile_post(l->dir, LEDGER_HEAD, head, strlen(head));
+}
+
+void
+ledger_hold(struct ledger *l)
+{
+
+	l->holding = 1;
+}
+
+int
+ledger_release(struct ledger *l)
+{
+
+	l->holding = 0;
+	if (l->held.n == 0)
+		return (0);
+	if (write_rows(l, l->held.p, l->held.n) == -1) {
+		say_errno("cannot add to the ledger '%s'", l->path);
+		return (-1);
+	}
+	l->held.n = 0;
+	remember(l, NULL);
+	return (0);
+}
+
 int
 ledger_append(struct ledger *l, const json_t *row, struct book_fact *f)
 {
 	struct book_fact fact;
 	struct str where = STR_INIT;
-	struct stat st;
-	char digest[SHA256_HEX_SIZE], head[SHA256_HEX_SIZE + 32], *line = NULL, *grown;
+	char digest[SHA256_HEX_SIZE], *line = NULL, *grown;
 	size_t n;
 	int rc = -1;
 
@@ -556,9 +607,10 @@ ledger_append(struct ledger *l, const json_t *row, struct book_fact *f)
 	line[n++] = '\n';
 	if (sha256_hex(line, n, digest) == -1)
 		goto err1;
-	if (atomfile_append(l->dir, LEDGER_ROWS, line, n) == -1)
-		goto err1;
-	if (l->rows == -1 && (l->rows = openat(l->dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) == -1)
+	if (l->holding) {
+		if (str_add(&l->held, line, n) == -1)
+			goto err1;
+	} else if (write_rows(l, line, n) == -1)
 		goto err1;
 	fact.offset = l->size_bytes;
 	fact.length = (uint32_t)n;
@@ -567,15 +619,8 @@ ledger_append(struct ledger *l, const json_t *row, struct book_fact *f)
 	memcpy(l->head, digest, sizeof(digest));
 	if (book_apply(&l->book, &fact) == -1)
 		goto err1;
-	/* From here on the row is in; witness and index are conveniences. */
-	if (fstat(l->rows, &st) == 0) {
-		if (l->index.count == 0)
-			index_write(l->dir, &st, &l->book, l->head, &l->index);
-		else
-			index_add(&l->index, l->dir, &st, &fact, l->head);
-	}
-	snprintf(head, sizeof(head), "%llu %s\n", (unsigned long long)book_count(&l->book), digest);
-	(void)atomfile_post(l->dir, LEDGER_HEAD, head, strlen(head));
+	if (!l->holding)
+		remember(l, &fact);
 	if (f != NULL)
 		*f = fact;
 	rc = 0;

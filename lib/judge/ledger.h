@@ -7,6 +7,7 @@
 #include "book.h"
 #include "index.h"
 #include "sha256.h"
+#include "str.h"
 
 /**
  * The directory LEDGER/:
@@ -40,6 +41,8 @@ struct ledger {
 	struct index index;
 	struct book book;
 	json_t *policy;			/* of the last policy row */
+	int holding;			/* see ledger_hold */
+	struct str held;
 };
 
 /**
@@ -68,6 +71,18 @@ json_t *ledger_begin(const struct ledger *l, enum book_kind kind);
  * Errors: -1 with errno, said; EBADMSG: the row breaks its contract, and nothing was written.
  */
 int ledger_append(struct ledger *l, const json_t *row, struct book_fact *f);
+
+/**
+ * ledger_hold(l), ledger_release(l):
+ * Between the two rows are appended to memory, and ledger_release writes them
+ * all by one write and one fsync: thousands of rows that nobody waits for one
+ * by one.  Killed in between, the file has none of them, or the first of them
+ * and a torn one; what was appended is there when release returns 0.  After a
+ * failure the ledger can only be closed.  Held rows can't be read back.
+ * Errors: -1 with errno, said.
+ */
+void ledger_hold(struct ledger *l);
+int ledger_release(struct ledger *l);
 
 /* The row of a fact, read back. Owns: the caller decrefs. NULL with errno, said. */
 json_t *ledger_row(const struct ledger *l, const struct book_fact *f);

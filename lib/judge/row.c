@@ -124,6 +124,7 @@ row_fact(const json_t *row, struct book_fact *f)
 		/* No group: whatever judges runs passes it by. */
 		f->config = tag(own, "content_sha256");
 		f->other = tag(own, "key_sha256");
+		f->data = tag(own, "series_sha256");
 		break;
 	case BOOK_RUN:
 	case BOOK_POLICY:

@@ -1,0 +1,83 @@
+#include <errno.h>
+#include <stdio.h>
+
+#include "counter.h"
+#include "exit.h"
+#include "harvest.h"
+#include "intake.h"
+#include "ledger.h"
+#include "replay.h"
+#include "say.h"
+
+/* What is wrong with the options, said; 0 if nothing. */
+static int
+bad_metric(const struct desk_request *q)
+{
+
+	if (!desk_given(q, 'm') || !desk_given(q, 'M'))
+		return (0);
+	say_error("-m and -M exclude each other: a column is better low or high");
+	return (1);
+}
+
+static int
+import(const struct desk_request *q)
+{
+	struct intake in;
+	struct harvest h = { .each = intake_claims, .arg = &in };
+	struct ledger l;
+	size_t rows;
+	int i, rc = 0, code = HG_EXIT_DONE;
+
+	if (bad_metric(q))
+		return (HG_EXIT_USAGE);
+	h.want.metric = desk_given(q, 'm') ? opt_row(q->table, 'm')->value : desk_given(q, 'M') ?
+	    opt_row(q->table, 'M')->value : NULL;
+	h.want.higher = desk_given(q, 'M');
+	if (ledger_open(&l, q->ledger, LEDGER_WRITE) == -1)
+		return (ledger_exit(errno));
+	if (intake_begin(&in, &l, desk_given(q, 'j')) == -1) {
+		code = ledger_exit(errno);
+		goto out;
+	}
+	ledger_hold(&l);
+	for (i = 0; i < q->n; i++) {
+		if ((rc = harvest_source(&h, q->arg[i])) == -1)
+			break;
+		if (rc == 1)
+			code = HG_EXIT_CONTRACT;
+	}
+	if (rc == -1) {
+		code = ledger_exit(errno);
+		goto out;
+	}
+	if (intake_end(&in) == -1) {
+		code = HG_EXIT_SYSTEM;
+		goto out;
+	}
+	rows = in.added[CLAIM_SUBMISSION] + in.added[CLAIM_LOG] + in.added[CLAIM_TABLE];
+	if (!desk_given(q, 'j'))
+		printf("%zu row%s added (%zu submissions, %zu logs, %zu lines of tables; %zu revise earlier ones),"
+		    " %zu known"
+		    " already; %zu findings; %zu files read, %zu unreadable\n", rows, rows == 1 ? "" : "s",
+		    in.added[CLAIM_SUBMISSION], in.added[CLAIM_LOG], in.added[CLAIM_TABLE], in.revised, in.known,
+		    in.findings,
+		    h.files - h.unreadable, h.unreadable);
+out:
+	intake_free(&in);
+	ledger_close(&l);
+	return (code);
+}
+
+static int
+replay(const struct desk_request *q)
+{
+
+	return (replay_ledger(q->ledger));
+}
+
+const struct desk_word counter_words[] = {
+	{ "import", import, "jmM", 1, 100000 },
+	{ "replay", replay, "j", 0, 0 },
+	{ NULL, NULL, NULL, 0, 0 }
+};
