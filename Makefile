@@ -188,6 +188,7 @@ demo: deps
 # Speed, share of the machine's own product rate, memory; beside the peer where torch is (PYTHON=...).
 bench: all
 	sh t/bench.sh
+	sh t/bench-tools.sh
 
 behaviours:
 	@for n in $$(seq 1 62); do \

@@ -95,13 +95,3 @@ for shape; do
 			"$(ratio 11)" "$(ratio 12)"
 	done
 done
-
-# Starting a tool: the mean of 20, in milliseconds.
-for tool in "$top"/bin/hg-*; do
-	[ -x "$tool" ] || continue
-	t0=$(date +%s%N)
-	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-		"$tool" -h >/dev/null 2>&1 || :
-	done
-	echo "$t0 $(date +%s%N) ${tool##*/}" | awk '{ printf "%-16s starts in %.1f ms\n", $3, ($2 - $1) / 2e7 }'
-done

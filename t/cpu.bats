@@ -66,6 +66,14 @@ all_stems() {
 	[[ "$output" == *"no isa 'mmx'"* ]]
 }
 
+@test "the tools' benchmark times every tool, ledgers of two sizes, waking up, and status" {
+	run -0 sh "$HG_TOP/t/bench-tools.sh" -n 200
+	for what in 'hg-train -h' 'hg-ledger add, 2 rows' 'hg-ledger add, 200 rows' 'hg-ledger verify, 200 rows' \
+		'from the receipt to its exit' 'hg-status of 2 runs'; do
+		grep -qE "$what +[0-9]+\.[0-9]  \([0-9.]+\.\.[0-9.]+ of [1-9]" <<< "$output"
+	done
+}
+
 @test "bench prints one line of JSON with speed, share of the ceiling, memory and phases" {
 	run "$HG_T/bench" -c 1,32,2,1,2,64,16,2 -s 2 -j 1
 	[ "$status" -eq 0 ]
