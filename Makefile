@@ -118,6 +118,8 @@ $(patsubst %,$(B)/unit/%,$(filter-out cuda_%,$(UNITS))): $(B)/unit/%: $(B)/t/uni
 	$(call say,LD)
 	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$(B)/unit/trainer: private LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=posix_memalign
+
 # With FUZZ=1 libFuzzer drives the targets, else a main that feeds them files.
 $(FUZZERS:%=$(B)/fuzz/%): $(B)/fuzz/%: $(B)/t/%.o $(B)/t/fuzz/fuzz.o $(if $(FUZZ),,$(B)/t/fuzz/main.o) $(ALL_LIBS)
 	@mkdir -p $(@D)

@@ -41,11 +41,14 @@ places(void *cookie, uint64_t at, int32_t *ids, size_t n)
 	return (0);
 }
 
+static const char *backend = "ref";
+static enum ops_arith arith = OPS_FP32;
+
 static struct model *
 open_model(enum model_use use, size_t batch, size_t seq)
 {
 	const struct model_args args = {
-		.config = &config, .use = use, .backend = "ref", .isa = "auto", .arith = OPS_FP32, .threads = 1,
+		.config = &config, .use = use, .backend = backend, .isa = "auto", .arith = arith, .threads = 1,
 		.max_batch = batch, .max_seq = seq, .max_passes = use == MODEL_TRAIN ? BATCH / MICRO : 1,
 	};
 	struct model *m = model_open(&args);
@@ -53,6 +56,46 @@ open_model(enum model_use use, size_t batch, size_t seq)
 	if (m == NULL)
 		exit(1);
 	return (m);
+}
+
+/* Every request for memory that the project's own code makes comes through here (see --wrap in the Makefile). */
+static size_t requests;
+
+void *__real_malloc(size_t);
+void *__real_calloc(size_t, size_t);
+void *__real_realloc(void *, size_t);
+int __real_posix_memalign(void **, size_t, size_t);
+void *__wrap_malloc(size_t);
+void *__wrap_calloc(size_t, size_t);
+void *__wrap_realloc(void *, size_t);
+int __wrap_posix_memalign(void **, size_t, size_t);
+
+void *
+__wrap_malloc(size_t bytes)
+{
+	requests++;
+	return (__real_malloc(bytes));
+}
+
+void *
+__wrap_calloc(size_t n, size_t bytes)
+{
+	requests++;
+	return (__real_calloc(n, bytes));
+}
+
+void *
+__wrap_realloc(void *p, size_t bytes)
+{
+	requests++;
+	return (__real_realloc(p, bytes));
+}
+
+int
+__wrap_posix_memalign(void **p, size_t alignment, size_t bytes)
+{
+	requests++;
+	return (__real_posix_memalign(p, alignment, bytes));
 }
 
 /* A trainer on a model of its own. */
@@ -467,6 +510,25 @@ initialising(void)
 	free(wc);
 }
 
+static void
+no_allocation(const char *on, enum ops_arith with)
+{
+	struct rig r;
+	size_t before;
+
+	backend = on;
+	arith = with;
+	r = open_rig(1);
+	before = requests;
+	(void)steps(&r, 1);
+	tap_ok(requests >= before && before > 0, "%s: requests for memory are counted", on);
+	before = requests;
+	tap_ok(isfinite(steps(&r, 5)) && requests == before, "%s: no step but the first asks for memory", on);
+	close_rig(&r);
+	backend = "ref";
+	arith = OPS_FP32;
+}
+
 int
 main(void)
 {
@@ -487,5 +549,8 @@ main(void)
 	rates(0);
 	scoring();
 	generating();
+	no_allocation("ref", OPS_FP32);
+	no_allocation("cpu", OPS_FP32);
+	no_allocation("cpu", OPS_BF16);
 	return (tap_done());
 }
