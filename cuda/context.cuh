@@ -39,6 +39,7 @@ enum {
 	SUM_BLOCKS = 256,	/* partial sums of a reduction over everything */
 	PLANS = 128,		/* shapes of products */
 	STAGING = 1 << 20,	/* floats */
+	LOGITS = 1 << 23,	/* at a time, in the head */
 	PRODUCT_WORKSPACE = 32 << 20
 };
 
@@ -50,6 +51,7 @@ struct tape;			/* tape.cu */
 struct ops_ctx {
 	struct ops_geometry g;
 	enum ops_arith arith;
+	bool training;
 	int C, H, K, D, KD, F, V;	/* the geometry under its letters */
 	float eps;
 	char isa[16], library[96];

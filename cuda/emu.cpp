@@ -36,8 +36,9 @@ dim3 threadIdx, blockIdx, blockDim, gridDim;
 static struct emu_counts counts;
 static enum emu_order order = EMU_FORWARD;
 static uint64_t random_state = 1;
-static size_t memory_limit = (size_t)8 << 30;
-static int device_count = 1;
+static size_t memory_limit = getenv("HG_EMU_MEMORY") != NULL ? strtoull(getenv("HG_EMU_MEMORY"), NULL, 10) :
+    (size_t)8 << 30;
+static int device_count = getenv("HG_EMU_DEVICES") != NULL ? atoi(getenv("HG_EMU_DEVICES")) : 1;
 static bool capture_works = true;
 
 void

@@ -22,10 +22,10 @@ enum emu_order {
 
 void emu_set_order(enum emu_order order, uint64_t seed);
 
-/* Device memory in all; an allocation that passes it fails as on a full card. */
+/* Device memory in all; an allocation that passes it fails as on a full card.  At first 8 GiB, or $HG_EMU_MEMORY. */
 void emu_set_memory(size_t bytes);
 
-/* Cards that the driver reports; 0: as without a driver. */
+/* Cards that the driver reports; 0: as without a driver.  At first 1, or $HG_EMU_DEVICES. */
 void emu_set_devices(int count);
 
 /* Whether streams capture; if not, every capture ends with an error. */

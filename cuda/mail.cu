@@ -74,7 +74,7 @@ mail_open(struct ops_ctx *ctx)
 		cudaGetLastError();
 		m->slots[0].pinned = NULL;
 		say_error("backend 'cuda': %zu bytes of pinned host memory asked for, none to be had; "
-		    "lower train.micro_batch_tokens", SLOTS * bytes);
+		    "lower %s", SLOTS * bytes, ctx->training ? "train.micro_batch_tokens" : "eval.seq_len");
 		errno = ENOMEM;
 		return (-1);
 	}

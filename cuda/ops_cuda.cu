@@ -27,7 +27,7 @@ largest(size_t a, size_t b)
 
 /* Device memory of n bytes, or NULL after saying what was asked for. */
 static void *
-device_alloc(size_t n)
+device_alloc(const struct ops_ctx *ctx, size_t n)
 {
 	size_t free_bytes = 0, total = 0;
 	void *p = NULL;
@@ -36,8 +36,8 @@ device_alloc(size_t n)
 		return (p);
 	cudaGetLastError();
 	cudaMemGetInfo(&free_bytes, &total);
-	say_error("the card is out of memory: %zu bytes asked for, %zu of %zu free; lower train.micro_batch_tokens", n,
-	    free_bytes, total);
+	say_error("the card is out of memory: %zu bytes asked for, %zu of %zu free; lower %s", n, free_bytes, total,
+	    ctx->training ? "train.micro_batch_tokens" : "eval.seq_len");
 	errno = ENOMEM;
 	return (NULL);
 }
@@ -48,7 +48,7 @@ context_scratch(struct ops_ctx *ctx, size_t n)
 	void *p;
 
 	assert(ctx->owned_count < ctx->owned_room);
-	if (ctx->starved || (p = device_alloc(n)) == NULL) {
+	if (ctx->starved || (p = device_alloc(ctx, n)) == NULL) {
 		ctx->starved = 1;
 		return (NULL);
 	}
@@ -57,14 +57,14 @@ context_scratch(struct ops_ctx *ctx, size_t n)
 }
 
 static void
-make_scratch(struct ops_ctx *ctx, int training)
+make_scratch(struct ops_ctx *ctx)
 {
 	const size_t N = ctx->g.max_rows, C = ctx->C, F = ctx->F, V = ctx->V, H = ctx->H;
 	const size_t act = ctx->arith == OPS_BF16 ? sizeof(bf16) : sizeof(float), wide = sizeof(float);
 	const size_t matrix = C * largest(C, F), strips = (N + STRIP_ROWS - 1) / STRIP_ROWS;
 	const size_t angles = ctx->g.max_positions * (ctx->D / 2);
 
-	ctx->head_rows = largest(128, ((size_t)1 << 23) / V);
+	ctx->head_rows = largest(128, LOGITS / V);
 	ctx->head_rows = at_most(ctx->head_rows, N);
 	ctx->cosine = (float *)context_scratch(ctx, angles * wide);
 	ctx->sine = (float *)context_scratch(ctx, angles * wide);
@@ -74,7 +74,7 @@ make_scratch(struct ops_ctx *ctx, int training)
 	ctx->z = (float *)context_scratch(ctx, ctx->head_rows * V * wide);
 	ctx->staging = (float *)context_scratch(ctx, STAGING * wide);
 	ctx->held = (int *)context_scratch(ctx, sizeof(*ctx->held));
-	if (!training)
+	if (!ctx->training)
 		return;
 	ctx->d = context_scratch(ctx, N * C * act);
 	ctx->dh = (float *)context_scratch(ctx, N * C * wide);
@@ -171,6 +171,22 @@ find_card(struct ops_ctx *ctx, const char *isa)
 	return (0);
 }
 
+/* What open may take whatever the micro-batch is not to be had: products' workspace, staging, logits and gradient. */
+static uint64_t
+cuda_memory(void)
+{
+	const size_t fixed = PRODUCT_WORKSPACE + (STAGING + 2 * LOGITS) * sizeof(float);
+	size_t free_bytes = 0, total = 0;
+	int count = 0;
+
+	if (cudaGetDeviceCount(&count) != cudaSuccess || count == 0 || cudaSetDevice(0) != cudaSuccess ||
+	    cudaMemGetInfo(&free_bytes, &total) != cudaSuccess) {
+		cudaGetLastError();
+		return (0);
+	}
+	return (free_bytes > fixed ? free_bytes - fixed : 1);
+}
+
 /* What the kernels' indices and tiles can hold. */
 static int
 check_geometry(const struct ops_geometry *g)
@@ -199,6 +215,7 @@ open_untested(const struct ops_open_args *args)
 		goto err0;
 	ctx->g = *g;
 	ctx->arith = args->arith;
+	ctx->training = args->training != 0;
 	ctx->C = (int)g->model_dim;
 	ctx->H = (int)g->num_heads;
 	ctx->K = (int)g->num_kv_heads;
@@ -215,7 +232,7 @@ open_untested(const struct ops_open_args *args)
 		goto err2;
 	if ((ctx->workspace = context_scratch(ctx, PRODUCT_WORKSPACE)) == NULL)
 		goto err1;
-	make_scratch(ctx, args->training);
+	make_scratch(ctx);
 	if (ctx->starved)
 		goto err1;
 	CHECK(cudaMemsetAsync(ctx->held, 0, sizeof(*ctx->held), ctx->stream));
@@ -307,11 +324,11 @@ cuda_alloc(struct ops_ctx *ctx, enum ops_role role, size_t rows, size_t cols)
 	buf->rows = rows;
 	buf->cols = cols;
 	buf->words = is_act_bf16(ctx, role) ? (n + 1) / 2 : n;
-	if ((buf->data = device_alloc(buf->words * 4)) == NULL)
+	if ((buf->data = device_alloc(ctx, buf->words * 4)) == NULL)
 		goto err1;
 	CHECK(cudaMemsetAsync(buf->data, 0, largest(buf->words * 4, 4), ctx->stream));
 	if (ctx->arith == OPS_BF16 && role == OPS_WEIGHT) {
-		if ((buf->low = (bf16 *)device_alloc(n * sizeof(bf16))) == NULL)
+		if ((buf->low = (bf16 *)device_alloc(ctx, n * sizeof(bf16))) == NULL)
 			goto err1;
 		CHECK(cudaMemsetAsync(buf->low, 0, largest(n * sizeof(bf16), 4), ctx->stream));
 	}
@@ -388,7 +405,7 @@ cuda_sync(struct ops_ctx *ctx)
 
 extern "C" const struct ops ops_cuda = {
 	/* name, isa_names */ "cuda", isa_names,
-	cuda_open, cuda_close, cuda_isa, cuda_library,
+	cuda_open, cuda_close, cuda_isa, cuda_library, cuda_memory,
 	cuda_alloc, cuda_free, cuda_upload, cuda_download, cuda_zero, cuda_sync,
 	cuda_begin, /* end */ tape_flush,
 	cuda_embed, cuda_embed_grad, cuda_qkv, cuda_qkv_grad, cuda_attention, cuda_attention_grad, cuda_proj,

@@ -202,8 +202,9 @@ model_open(const struct model_args *args)
 	return (m);
 
 err2:
-	say_error("model does not fit into memory (about %ju MB): lower train.micro_batch_tokens",
-	    (uintmax_t)(model_bytes(args) >> 20));
+	if (m->ops->memory == NULL)
+		say_error("model does not fit into memory (about %ju MB): lower train.micro_batch_tokens",
+		    (uintmax_t)(model_bytes(args) >> 20));
 	errno = ENOMEM;
 err1:
 	model_close(m);

@@ -237,7 +237,15 @@ struct ops {
 	const char *(*isa)(const struct ops_ctx *ctx);
 	const char *(*library)(const struct ops_ctx *ctx);
 
-	/* Buffers: NULL with errno ENOMEM. Contents start as zeros. alloc happens before the first step only. */
+	/*
+	 * memory(): bytes that open and alloc may hope for now, 0 if that cannot be told; says nothing.  NULL:
+	 * buffers lie in host memory.
+	 */
+	uint64_t (*memory)(void);
+	/*
+	 * Buffers: NULL with errno ENOMEM, which a backend with memory of its own has explained.  Contents start
+	 * as zeros.  alloc happens before the first step only.
+	 */
 	struct ops_buf *(*alloc)(struct ops_ctx *ctx, enum ops_role role, size_t rows, size_t cols);
 	void (*free)(struct ops_ctx *ctx, struct ops_buf *buf);
 	/*

@@ -95,7 +95,8 @@ optimizer_open(struct model *m)
 err1:
 	optimizer_close(o);
 err0:
-	say_error("cannot keep the optimizer's state: out of memory");
+	if (ops->memory == NULL)
+		say_error("cannot keep the optimizer's state: out of memory");
 	errno = ENOMEM;
 	return (NULL);
 }

@@ -147,14 +147,17 @@ recipe_read(struct recipe *r, const json_t *spec)
 }
 
 size_t
-recipe_micro_batch(const struct recipe *r, uint64_t memory_bytes)
+recipe_micro_batch(const struct recipe *r, uint64_t host_bytes)
 {
+	const struct ops *ops = ops_find(r->backend);
 	struct model_args args = { .config = &r->config, .use = MODEL_TRAIN, .backend = r->backend, .isa = r->isa,
 		.arith = r->arith, .threads = 1, .max_seq = r->seq_len };
 	size_t sequences = r->batch_tokens / r->seq_len, batch;
+	uint64_t memory_bytes;
 
 	if (r->micro_batch_tokens != 0)
 		return (r->micro_batch_tokens);
+	memory_bytes = ops != NULL && ops->memory != NULL ? ops->memory() : host_bytes;
 	/* More than 64 Ki tokens a pass gains nothing, and unknown memory is taken as enough for one sequence. */
 	for (batch = sequences; batch > 1; batch--) {
 		if (sequences % batch != 0 || batch * r->seq_len > 65536)

@@ -50,12 +50,13 @@ struct recipe {
 int recipe_read(struct recipe *r, const json_t *spec);
 
 /**
- * recipe_micro_batch(r, memory_bytes):
+ * recipe_micro_batch(r, host_bytes):
  * The micro-batch to train with: the one asked for, or for "auto" the largest
- * that divides batch_tokens, holds whole sequences and fits in 60 % of
- * ${memory_bytes}.  Tokens; 0 after saying why if not even one sequence fits.
+ * that divides batch_tokens, holds whole sequences and fits in 60 % of the
+ * memory that is free: the backend's, or ${host_bytes} if it has none of its
+ * own.  Tokens; 0 after saying why if not even one sequence fits.
  */
-size_t recipe_micro_batch(const struct recipe *r, uint64_t memory_bytes);
+size_t recipe_micro_batch(const struct recipe *r, uint64_t host_bytes);
 
 /**
  * recipe_open(r, micro_batch, source, cookie, m, t):

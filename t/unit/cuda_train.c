@@ -12,6 +12,7 @@
 
 #include "model.h"
 #include "optimizer.h"
+#include "recipe.h"
 #include "rng.h"
 #include "say.h"
 #include "tap.h"
@@ -550,6 +551,47 @@ test_no_capture(const struct shape *shape)
 	    emu_count().replayed == before.replayed, "without captures every kernel is launched by itself");
 }
 
+/* "auto" looks at the card's memory, not at the host's, and what it chooses can be had. */
+static void
+test_auto(void)
+{
+	static const struct config deep = { 300, 6, 64, 4, 2, 2, 1, 10000, 30, 1.5, 0.3 };
+	static const struct config flat = { 8192, 1, 128, 4, 4, 4, 0, 10000, 30, 1.5, 0.3 };
+	const struct config *const configs[] = { &deep, &flat };
+	size_t wrong = 0, last[2] = { 0, 0 }, grown = 0;
+
+	for (size_t mib = 160; mib <= 640; mib *= 2) {
+		for (size_t i = 0; i < 4; i++) {
+			const struct recipe recipe = {
+				.config = *configs[i % 2], .seq_len = 64, .batch_tokens = 64 << 8, .backend = "cuda",
+				.isa = "auto", .arith = i / 2 ? OPS_BF16 : OPS_FP32,
+			};
+			struct model_args args = {
+				.config = configs[i % 2], .use = MODEL_TRAIN, .backend = "cuda", .isa = "auto",
+				.arith = recipe.arith, .threads = 1, .max_seq = 64,
+			};
+			struct model *m;
+			struct optimizer *o;
+			size_t tokens;
+
+			emu_set_memory(mib << 20);
+			tokens = recipe_micro_batch(&recipe, UINT64_MAX);
+			args.max_batch = tokens / 64;
+			args.max_passes = recipe.batch_tokens / tokens;
+			m = model_open(&args);
+			o = m != NULL ? optimizer_open(m) : NULL;
+			wrong += m == NULL || o == NULL;
+			grown += i < 2 && tokens > last[i];
+			if (i < 2)
+				last[i] = tokens;
+			optimizer_close(o);
+			model_close(m);
+		}
+	}
+	emu_set_memory((size_t)8 << 30);
+	tap_ok(wrong == 0 && grown >= 4, "an automatic micro-batch fits the card, and grows with its memory");
+}
+
 static void
 test_failures(const struct shape *shape)
 {
@@ -571,7 +613,8 @@ test_failures(const struct shape *shape)
 			model_close(m);
 			break;
 		}
-		if (errno != ENOMEM || strstr(say_last(), "micro_batch_tokens") == NULL) {
+		if (errno != ENOMEM || strstr(say_last(), "bytes asked for") == NULL ||
+		    strstr(say_last(), "lower train.micro_batch_tokens") == NULL) {
 			tap_ok(0, "a card of %zu bytes: errno %d, '%s'", bytes, errno, say_last());
 			break;
 		}
@@ -618,6 +661,7 @@ main(int argc, char **argv)
 #ifdef HG_EMU
 	test_step_never_waits(&little);
 	test_no_capture(&little);
+	test_auto();
 	test_failures(&shapes[0]);
 	tap_ok(emu_count().damaged == 0 && emu_count().live_bytes == 0, "no memory is left behind or overwritten");
 #endif
