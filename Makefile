@@ -162,7 +162,7 @@ check: deps
 		prove -j2 --exec t/run $(sort $(wildcard t/*.bats)) $(UNITS:%=$(B)/unit/%)
 
 lint:
-	shellcheck $(wildcard bin/hg-run bin/hg-confirm examples/*.sh t/run t/*.sh .ci/run)
+	shellcheck $(wildcard bin/hg-run bin/hg-confirm examples/*.sh t/run t/*.sh cuda/*.sh .ci/run)
 	mandoc -T lint -W warning $(wildcard man/*.[157])
 
 # Simulated campaigns through the real law: the table of hg-ledger(1), some minutes.

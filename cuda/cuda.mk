@@ -103,11 +103,14 @@ $(DEVICE)/bench: $(B)/cuda/bench.o $(ALL_LIBS)
 	$(call say,LD)
 	$(Q)$(CC) $(HG_CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+device: all $(CUDA_UNITS:%=$(DEVICE)/%) $(DEVICE)/bench
 units: $(CUDA_UNITS:%=$(DEVICE)/%) $(DEVICE)/bench
 endif
 
-# On a machine with a card.  Both print all that is worth sending back.
-.PHONY: check-gpu bench-gpu
-check-gpu bench-gpu: deps
-	@$(MAKE) --no-print-directory CUDA=1 all units
-	sh cuda/$@.sh build/$(notdir $(CC))-cuda
+# On a machine with a card.  Both print, and leave in a file, all that is worth sending back.
+.PHONY: check-gpu bench-gpu device
+check-gpu bench-gpu:
+	@sh cuda/card.sh $(CUDA_HOME)/bin/nvcc
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory CUDA=1 device
+	CUDA_HOME=$(CUDA_HOME) sh cuda/$@.sh build/$(notdir $(CC))-cuda

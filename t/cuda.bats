@@ -38,9 +38,75 @@ both_ways() {
 	[ -s cuda.text ]
 }
 
+# survives_kill STEPS: training on cuda that is killed goes on, and ends in the bits of training that was not.
+survives_kill() {
+	export DATA=$BATS_TEST_TMPDIR/data HOMEGOLF_LANES=$BATS_TEST_TMPDIR/lanes
+	cd "$BATS_TEST_TMPDIR"
+	tiny_data "$DATA" 2> /dev/null
+	tiny_spec killed system.backend=cuda train.iterations="$1" train.checkpoint_every_ms=1
+	tiny_spec calm system.backend=cuda train.iterations="$1"
+	hg-train killed 2> /dev/null 3>&- &
+	until_true 60 test -e killed/resume.safetensors
+	kill -9 "$(sed -n 's/.* pid=\([0-9]*\) .*/\1/p' killed/train.lock)"
+	wait $! || :
+	run hg-await -t 10 train killed
+	[ "$status" -eq 102 ]
+	[ "$(jq -r .kind killed/train_refusal.json)" = owner_died ]
+	hg-retry train killed
+	hg-train killed
+	[ "$(jq .resumes killed/training_report.json)" -eq 1 ]
+	hg-train calm
+	cmp killed/checkpoint.safetensors calm/checkpoint.safetensors
+}
+
 @test "one spec trains, prompts and scores to the same numbers on ref and on emulated CUDA" {
 	PATH=$HG_BUILD/emu/bin:$PATH
 	both_ways
+}
+
+# bats test_tags=b1
+@test "training on emulated CUDA that was killed goes on and ends in the same bits" {
+	PATH=$HG_BUILD/emu/bin:$PATH
+	survives_kill 12
+}
+
+# bats test_tags=b14
+@test "a card that is too small is a refusal that names bytes and the setting to lower" {
+	export DATA=$BATS_TEST_TMPDIR/data HOMEGOLF_LANES=$BATS_TEST_TMPDIR/lanes
+	cd "$BATS_TEST_TMPDIR"
+	tiny_data "$DATA" 2> /dev/null
+	tiny_spec run system.backend=cuda
+	export PATH=$HG_BUILD/emu/bin:$PATH HG_EMU_MEMORY=45000000
+	run hg-train run
+	[ "$status" -eq 102 ]
+	run jq -r '.kind, .detail' run/train_refusal.json
+	[ "${lines[0]}" = out_of_memory ]
+	[[ "${lines[1]}" =~ [0-9]+\ bytes\ asked\ for,\ [0-9]+\ of\ 45000000\ free ]]
+	[[ "${lines[1]}" == *"lower train.micro_batch_tokens" ]]
+}
+
+@test "no card is a refusal that says what to do, and nothing is computed elsewhere" {
+	export DATA=$BATS_TEST_TMPDIR/data HOMEGOLF_LANES=$BATS_TEST_TMPDIR/lanes
+	cd "$BATS_TEST_TMPDIR"
+	tiny_data "$DATA" 2> /dev/null
+	export PATH=$HG_BUILD/emu/bin:$PATH HG_EMU_DEVICES=0
+	for micro in 128 auto; do
+		tiny_spec "$micro" system.backend=cuda train.micro_batch_tokens="$micro"
+		run ! hg-train "$micro"
+		run jq -r '.kind, .detail' "$micro/train_refusal.json"
+		[ "${lines[0]}" = device_unavailable ]
+		[[ "${lines[1]}" == *nvidia-smi*system.backend=cpu* ]]
+		[ ! -e "$micro/checkpoint.safetensors" ]
+	done
+}
+
+@test "make check-gpu and bench-gpu without a card refuse at once, with the fix, and build nothing" {
+	! nvidia-smi -L 2> /dev/null || skip "there is a card"
+	for target in check-gpu bench-gpu; do
+		run ! --separate-stderr make -s -C "$HG_TOP" "$target"
+		[ "$output" = "" ]
+		[[ "${stderr_lines[0]}" == "device_unavailable: "*"install the NVIDIA driver"* ]]
+	done
 }
 
 @test "emulated CUDA meets the golden vectors of a tied model with grouped heads, in fp32 and bf16" {
@@ -106,6 +172,12 @@ both_ways() {
 @test "on a card, one spec trains, prompts and scores to the same numbers as on ref" {
 	need_card
 	both_ways
+}
+
+# bats test_tags=gpu
+@test "on a card, training that was killed goes on and ends in the same bits" {
+	need_card
+	survives_kill 4000
 }
 
 # bats test_tags=gpu
