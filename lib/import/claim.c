@@ -350,6 +350,14 @@ claim_scoring_text(char text[32], enum claim_scoring scoring, unsigned stride)
 	return (text);
 }
 
+int
+claim_is_commit(const char *text)
+{
+	size_t n = strlen(text);
+
+	return (n >= 6 && n <= 40 && strspn(text, "0123456789abcdefABCDEF") == n);
+}
+
 static int
 any_of(const char *lower, const char *const *words)
 {

@@ -131,6 +131,9 @@ enum figure_kind claim_what_kind(enum claim_what what);
 /* "sliding:64" and the like, into text[32]. */
 char *claim_scoring_text(char text[32], enum claim_scoring scoring, unsigned stride);
 
+/* Is it a commit: six to forty digits of a digest? */
+int claim_is_commit(const char *text);
+
 /* How a label or method in words says that a score was made. */
 enum claim_scoring claim_scoring_of(const char *label, size_t n);
 

@@ -6,8 +6,10 @@
 #include "harvest.h"
 #include "intake.h"
 #include "ledger.h"
+#include "rejudge.h"
 #include "replay.h"
 #include "say.h"
+#include "verdicts.h"
 
 /* What is wrong with the options, said; 0 if nothing. */
 static int
@@ -69,11 +71,29 @@ out:
 	return (code);
 }
 
+/* What was judged here is derived again; what was imported is judged as of now. */
 static int
 replay(const struct desk_request *q)
 {
+	struct rejudge r;
+	struct ledger l;
+	int code = HG_EXIT_DONE;
 
-	return (replay_ledger(q->ledger));
+	if (!desk_given(q, 'j') && (code = replay_ledger(q->ledger)) != HG_EXIT_DONE && code != HG_EXIT_NO)
+		return (code);
+	if (ledger_open(&l, q->ledger, LEDGER_READ) == -1)
+		return (ledger_exit(errno));
+	if (rejudge_ledger(&r, &l) == -1)
+		code = ledger_exit(errno);
+	else {
+		if (desk_given(q, 'j'))
+			code = verdicts_json(&r) == -1 ? HG_EXIT_SYSTEM : code;
+		else
+			verdicts_print(&r);
+		rejudge_free(&r);
+	}
+	ledger_close(&l);
+	return (code);
 }
 
 const struct desk_word counter_words[] = {

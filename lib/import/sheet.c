@@ -125,15 +125,6 @@ understand(struct header *h, const struct sheet_want *want)
 	return (h->metric == -1 ? 0 : h->commit == -1 && h->status == -1 && h->title == -1 ? 1 : 2);
 }
 
-/* Six to forty digits of a digest. */
-static int
-is_hash(const char *cell)
-{
-	size_t n = strlen(cell);
-
-	return (n >= 6 && n <= 40 && strspn(cell, "0123456789abcdefABCDEF") == n);
-}
-
 static int
 digest_cells(char hex[SHA256_HEX_SIZE], const struct cells *a, const struct cells *b)
 {
@@ -161,7 +152,7 @@ digest_key(char hex[SHA256_HEX_SIZE], const struct header *h, const struct cells
 	if ((d = sha256_begin()) == NULL)
 		return (-1);
 	sha256_add(d, commit, strlen(commit) + 1);
-	if (!is_hash(commit))
+	if (!claim_is_commit(commit))
 		sha256_add(d, title, strlen(title) + 1);
 	/* Nothing names it: only all of it does. */
 	if (h->commit == -1 && h->title == -1) {
@@ -342,7 +333,7 @@ line_claim(const struct header *h, const struct cells *row, const char *name, co
 			    "; the status stands where it should" : "");
 		for (i = 0; i < row->count; i++)
 			take_cell(c, h, row, i, name, believed);
-		if (h->commit_is_hash && (size_t)h->commit < row->count && !is_hash(row->cell[h->commit]))
+		if (h->commit_is_hash && (size_t)h->commit < row->count && !claim_is_commit(row->cell[h->commit]))
 			claim_note(c, FLAG_PSEUDO_COMMIT, name, row->line, "commit is \"%.100s\"",
 			    row->cell[h->commit]);
 		if (h->title != -1 && (size_t)h->title < row->count && row->cell[h->title][0] != '\0')

@@ -451,7 +451,10 @@ note_values(struct claim *c)
 	}
 }
 
-/* A score for each seed under a name that does not say of what: believed if the score of the whole is its mean. */
+/*
+ * A number for each seed under a name that does not say of what: believed if the score of the whole is their mean, or
+ * one of them.
+ */
 static void
 vouch(struct taking *t, unsigned score)
 {
@@ -470,6 +473,9 @@ vouch(struct taking *t, unsigned score)
 	mean = sum / (double)n;
 	if (score != 0 && figure_agree(mean, unit, claim_number(c, score), claim_unit(c, score)))
 		return;
+	for (i = 0; i < t->count && score != 0; i++)
+		if (t->found[i].what == CLAIM_WHATS && number_of(c, t->found[i].value) == claim_number(c, score))
+			return;
 	for (i = 0; i < t->count; i++)
 		if (t->found[i].what == CLAIM_WHATS) {
 			claim_note(c, FLAG_AMBIGUOUS, t->file, c->values[t->found[i].value].line,
@@ -983,40 +989,90 @@ choose(const struct log *logs, size_t n, double claimed, double unit, int *as_me
 	return (best);
 }
 
+/* Is each log of a seed of its own? Then they are the runs of one configuration, as far as anybody says. */
+static int
+one_each(const struct log *logs, size_t n)
+{
+	size_t i, k;
+
+	for (i = 0; i < n; i++)
+		for (k = 0; k <= i; k++)
+			if (n > 1 && (!logs[i].has_seed || (k < i && logs[k].seed == logs[i].seed)))
+				return (0);
+	return (1);
+}
+
+static void
+run_from_log(struct claim *c, const struct log *log, int which)
+{
+	unsigned bpb[LOGTEXT_SCORES] = { 0 }, loss[LOGTEXT_SCORES] = { 0 };
+	int run = log->has_seed ? claim_run_of(c, log->seed) : claim_run(c);
+
+	/* A seed may have been run twice. */
+	if (run >= 0 && c->runs[run].score != 0 && (run = claim_run(c)) >= 0) {
+		c->runs[run].has_seed = 1;
+		c->runs[run].seed = log->seed;
+	}
+	if (run < 0)
+		return;
+	log_scores(c, log, run, bpb, loss);
+	log_rest(c, log, run);
+	check_end(c, log);
+	if (which != -1)
+		take_score(c, run, log, which, bpb, loss);
+}
+
+/*
+ * Logs that are not one for each seed may be of anything: other settings, earlier attempts.  Only the one that has the
+ * claimed score is taken, if there is but one.
+ */
+static void
+run_among_logs(struct claim *c, const struct log *logs, size_t n)
+{
+	size_t i, hits = 0, hit = 0;
+	int which = -1, at;
+
+	for (i = 0; i < n && c->score != 0; i++) {
+		if ((at = agreeing(&logs[i].text, claim_number(c, c->score), claim_unit(c, c->score))) == -1)
+			continue;
+		hits++;
+		hit = i;
+		which = at;
+	}
+	claim_note(c, FLAG_SEEDS_UNMATCHED, c->file, 0,
+	    "%zu logs that are not one for each seed; %zu of them have the score",
+	    n, hits);
+	if (hits == 1)
+		run_from_log(c, &logs[hit], which);
+}
+
+/* The runs of a claim that names none, from its logs. */
 static void
 runs_from_logs(struct claim *c, struct log *logs, size_t n)
 {
-	unsigned bpb[LOGTEXT_SCORES], loss[LOGTEXT_SCORES];
 	const struct claim_value *v;
-	int which = -1, at, run, as_mean = 0;
+	int which = -1, at, as_mean = 0;
 	size_t i;
 
-	if (c->score != 0) {
+	if (c->score != 0)
 		which = choose(logs, n, claim_number(c, c->score), claim_unit(c, c->score), &as_mean);
-		if (which == -1) {
-			v = &c->values[c->score - 1];
-			for (i = 0; i < n && (at = final(&logs[i].text)) == -1; i++)
-				;
-			if (i < n)
-				claim_note(c, FLAG_SCORE_DISAGREES, v->file, v->line,
-				    "%s is %s; '%s' ends with %.*s on line %u",
-				    v->path, v->text, logs[i].from->name, (int)logs[i].text.scores[at].val_bpb.n,
-				    logs[i].text.scores[at].val_bpb.text, logs[i].text.scores[at].val_bpb.line);
-		}
+	if (!one_each(logs, n) && !as_mean) {
+		run_among_logs(c, logs, n);
+		return;
 	}
-	for (i = 0; i < n; i++) {
-		run = logs[i].has_seed ? claim_run_of(c, logs[i].seed) : claim_run(c);
-		if (run < 0)
-			return;
-		memset(bpb, 0, sizeof(bpb));
-		memset(loss, 0, sizeof(loss));
-		log_scores(c, &logs[i], run, bpb, loss);
-		log_rest(c, &logs[i], run);
-		check_end(c, &logs[i]);
-		at = which == -1 ? final(&logs[i].text) : labelled(&logs[i].text, &logs[0].text.scores[which]);
-		if (at != -1)
-			take_score(c, run, &logs[i], at, bpb, loss);
+	if (which == -1 && c->score != 0) {
+		v = &c->values[c->score - 1];
+		for (i = 0; i < n && (at = final(&logs[i].text)) == -1; i++)
+			;
+		if (i < n)
+			claim_note(c, FLAG_SCORE_DISAGREES, v->file, v->line,
+			    "%s is %s; '%s' ends with %.*s on line %u", v->path,
+			    v->text, logs[i].from->name, (int)logs[i].text.scores[at].val_bpb.n,
+			    logs[i].text.scores[at].val_bpb.text, logs[i].text.scores[at].val_bpb.line);
 	}
+	for (i = 0; i < n; i++)
+		run_from_log(c, &logs[i], which == -1 ? final(&logs[i].text) : labelled(&logs[i].text,
+		    &logs[0].text.scores[which]));
 }
 
 /* Log and name may tell of different seeds; two logs of one seed are one too many, unless their bytes are the same. */
@@ -1250,9 +1306,10 @@ judge_scores(struct taking *t, struct log *logs, size_t n)
 
 	for (i = 0; i < c->run_count; i++)
 		c->runs[i].score = c->runs[i].val_bpb;
-	if (scored(c) > 0)
-		match_logs(c, logs, n);
-	else if (c->run_count > 1 && n == 0) {
+	if (scored(c) > 0) {
+		if (n > 0)
+			match_logs(c, logs, n);
+	} else if (c->run_count > 1 && n == 0) {
 		/* Seeds that are only named: the score is of all of them, and of none in particular. */
 	} else if (n > 0) {
 		c->run_count = 0;

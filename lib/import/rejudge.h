@@ -1,0 +1,75 @@
+#ifndef HG_REJUDGE_H
+#define HG_REJUDGE_H
+
+#include <stddef.h>
+
+#include "audit.h"
+#include "entry.h"
+#include "ledger.h"
+#include "noise.h"
+
+/**
+ * What our rule says of other people's results.  Rows are comparable if they
+ * were scored alike (plain, sliding with the same stride, adapting) on the
+ * same text; a table's lines, which do not tell, among themselves.  In each
+ * group and in order of time the first sound row is incumbent, and only a
+ * significant one takes its place: noise does not ratchet.  A single run
+ * only screens.  A table's lines are told against what its author had kept.
+ *
+ * p is that of noise_compare, the variances being moderated by the group's
+ * other rows with two runs or more; there is no prior from elsewhere.  A row
+ * is significant if p of no gain is at most 1 - confidence of the policy's
+ * promotion (0.01), worse if p of no loss is; it makes the record if the
+ * lower bound of its gain reaches the promotion's margin.
+ */
+
+enum rejudge_verdict {
+	REJUDGE_FIRST, REJUDGE_SIGNIFICANT, REJUDGE_NOISE, REJUDGE_WORSE, REJUDGE_FEW, REJUDGE_NOT_COMPARABLE,
+	REJUDGE_INVALID, REJUDGE_REVISED, REJUDGE_VERDICTS
+};
+
+struct rejudge_row {
+	const struct entry *entry;
+	enum rejudge_verdict verdict;
+	const char *reason;		/* a few words, "" if the verdict says it all */
+	int group;			/* -1: in none */
+	double score;			/* mean of its runs, or what is claimed; NAN if neither */
+	size_t runs;
+	double sd;			/* of its runs, NAN if fewer than two */
+	const struct entry *incumbent;	/* before it, or NULL */
+	double gain, lower, upper, p, p_loss;	/* better is positive; NAN: not computed */
+	double margin;			/* of the record rule, in the metric; NAN if it can't be converted */
+	int record;			/* 1, 0, or -1 if it can't be said */
+};
+
+struct rejudge_group {
+	const char *scoring, *metric;
+	int text;			/* of audit.h; -1 for a table */
+	const char *series;		/* of a table, or NULL */
+	const char *file;		/* where its first row stands */
+	size_t rows, counts[REJUDGE_VERDICTS];
+	int incumbent;			/* index of a row, or -1 */
+	size_t significant;
+	/* Of a table whose author keeps and discards */
+	size_t kept, kept_below, kept_seed;
+	double repeat_sd, repeat_df;	/* of one run, from lines that repeat another; df 0: there are none */
+};
+
+struct rejudge {
+	struct entries entries;
+	struct audit audit;
+	struct rejudge_row *row;	/* in order of time: dated ones, then the others as they stand */
+	size_t count;
+	struct rejudge_group *group;
+	size_t group_count;
+	size_t counts[REJUDGE_VERDICTS], records;
+	struct policy policy;
+};
+
+/* Judge all imported rows. ${l} is open. Owns: rejudge_free releases it. 0, or -1 with errno, said. */
+int rejudge_ledger(struct rejudge *r, const struct ledger *l);
+void rejudge_free(struct rejudge *r);
+
+const char *rejudge_verdict_name(enum rejudge_verdict v);
+
+#endif

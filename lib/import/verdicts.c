@@ -1,0 +1,249 @@
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "jsonio.h"
+#include "say.h"
+#include "verdicts.h"
+
+static void
+number(double x, int width, int digits)
+{
+
+	if (isnan(x))
+		printf(" %*s", width, "-");
+	else
+		printf(" %*.*f", width, digits, x);
+}
+
+/* Other people's text, at most so many columns of it, and nothing that a terminal would obey. */
+static void
+text(const char *p, int columns)
+{
+
+	for (; *p != '\0' && columns > 0; p++) {
+		if (((unsigned char)*p & 0xc0) != 0x80)
+			columns--;
+		putchar((unsigned char)*p < 0x20 || *p == 0x7f || (unsigned char)*p >= 0x80 ? '?' : *p);
+		while (((unsigned char)p[1] & 0xc0) == 0x80)
+			p++;
+	}
+}
+
+/* Text A, B, ... Z, AA, ... */
+static char *
+letters(char out[8], int text)
+{
+	char back[8];
+	int n = 0, i;
+
+	do {
+		back[n++] = (char)('A' + text % 26);
+		text = text / 26 - 1;
+	} while (text >= 0 && n < 7);
+	for (i = 0; i < n; i++)
+		out[i] = back[n - 1 - i];
+	out[n] = '\0';
+	return (out);
+}
+
+static const char *
+what(const struct entry *e)
+{
+
+	return (e->title[0] != '\0' ? e->title : e->file);
+}
+
+static void
+print_row(const struct rejudge_row *w)
+{
+	char when[CLOCK_TEXT_SIZE], verdict[64];
+
+	if (w->entry->dated)
+		clock_text(when, w->entry->at_ms);
+	snprintf(verdict, sizeof(verdict), "%s%s%s", rejudge_verdict_name(w->verdict), w->reason[0] == '\0' ? "" : ": ",
+	    w->reason);
+	printf("%5llu  %.10s  %-43s", (unsigned long long)w->entry->row, w->entry->dated ? when : "-         ",
+	    verdict);
+	number(w->score, 9, 6);
+	printf(" %4zu", w->runs);
+	number(w->sd, 8, 6);
+	number(w->gain, 10, 6);
+	number(w->lower, 10, 6);
+	printf(" %6s", w->record == -1 ? "-" : w->record ? "yes" : "no");
+	if (w->group == -1)
+		printf(" %5s  ", "-");
+	else
+		printf(" %5d  ", w->group + 1);
+	text(what(w->entry), 40);
+	putchar('\n');
+}
+
+static int
+by_first(const void *a, const void *b)
+{
+	const struct audit_cluster *x = *(struct audit_cluster *const *)a, *y = *(struct audit_cluster *const *)b;
+
+	if (x->text != y->text)
+		return (x->text - y->text);
+	return (x->first < y->first ? -1 : x->first > y->first);
+}
+
+static int
+print_audit(const struct audit *a)
+{
+	struct audit_cluster **sorted;
+	char name[8];
+	size_t i;
+
+	if (a->count == 0)
+		return (0);
+	if ((sorted = calloc(a->count, sizeof(*sorted))) == NULL)
+		return (-1);
+	for (i = 0; i < a->count; i++)
+		sorted[i] = &a->cluster[i];
+	qsort(sorted, a->count, sizeof(*sorted), by_first);
+	printf("\ntext  bytes/token      +-         tokens        bytes     +-   rows  first row\n");
+	for (i = 0; i < a->count; i++) {
+		printf("%-4s", letters(name, sorted[i]->text));
+		number(sorted[i]->ratio, 12, 7);
+		printf(" %9.1e", sorted[i]->error);
+		number(sorted[i]->tokens > 0 ? sorted[i]->tokens : NAN, 12, 0);
+		number(sorted[i]->bytes, 12, 0);
+		number(isnan(sorted[i]->bytes) ? NAN : sorted[i]->bytes_error, 6, 0);
+		printf(" %6zu %10llu\n", sorted[i]->rows, (unsigned long long)sorted[i]->first);
+	}
+	free(sorted);
+	return (0);
+}
+
+static void
+print_group(const struct rejudge *r, int i)
+{
+	const struct rejudge_group *g = &r->group[i];
+	const struct rejudge_row *inc = g->incumbent == -1 ? NULL : &r->row[g->incumbent];
+	char name[8];
+
+	printf("group %d: ", i + 1);
+	if (g->series != NULL) {
+		printf("%s of table ", g->metric);
+		text(g->file, 60);
+	} else
+		printf("%s, %s, text %s", g->metric, g->scoring, letters(name, g->text));
+	printf(": %zu rows, %zu significant", g->rows, g->significant);
+	if (inc != NULL) {
+		printf("; incumbent row %llu with ", (unsigned long long)inc->entry->row);
+		printf("%.6f", inc->score);
+	}
+	putchar('\n');
+	if (g->series == NULL || g->kept == 0)
+		return;
+	if (g->repeat_df > 0)
+		printf("  %zu kept changes, %zu of them gained less than two runs of one configuration differ by"
+		    " (%.6f, from %.0f"
+		    " repeated line%s)", g->kept, g->kept_below, sqrt(2) * g->repeat_sd, g->repeat_df, g->repeat_df ==
+		    1 ? "" :
+		    "s");
+	else
+		printf("  %zu kept changes; no line repeats another, so nobody knows what noise alone would give",
+		    g->kept);
+	if (g->kept_seed > 0)
+		printf("; %zu changed the seed alone", g->kept_seed);
+	putchar('\n');
+}
+
+void
+verdicts_print(const struct rejudge *r)
+{
+	size_t i;
+
+	if (r->count == 0)
+		return;
+	printf("%5s  %-10s  %-43s %9s %4s %8s %10s %10s %6s %5s  %s\n", "row", "date", "verdict", "score", "runs",
+	    "sd", "gain",
+	    "above", "record", "group", "what");
+	for (i = 0; i < r->count; i++)
+		print_row(&r->row[i]);
+	if (print_audit(&r->audit) == -1)
+		say_error("cannot print what they were scored on: out of memory");
+	putchar('\n');
+	for (i = 0; i < r->group_count; i++)
+		print_group(r, (int)i);
+	printf("gain: better than the incumbent of its group; above: the true gain is, with %g %%; record: above"
+	    " reaches %g %s\n",
+	    100 * r->policy.promotion.confidence, r->policy.promotion.margin,
+	    policy_unit_name(r->policy.promotion.unit));
+	printf("%zu imported rows: %zu significant (%zu by the record's margin), %zu noise, %zu worse, %zu not"
+	    " enough seeds,"
+	    " %zu first, %zu not comparable, %zu invalid, %zu revised; %d texts\n", r->count,
+	    r->counts[REJUDGE_SIGNIFICANT],
+	    r->records, r->counts[REJUDGE_NOISE], r->counts[REJUDGE_WORSE], r->counts[REJUDGE_FEW],
+	    r->counts[REJUDGE_FIRST],
+	    r->counts[REJUDGE_NOT_COMPARABLE], r->counts[REJUDGE_INVALID], r->counts[REJUDGE_REVISED], r->audit.texts);
+}
+
+/* --- JSON ------------------------------------------------------------------ */
+
+static int
+line(json_t *v)
+{
+	char *p = v == NULL ? NULL : jsonio_line(v);
+
+	json_decref(v);
+	if (p == NULL) {
+		errno = ENOMEM;
+		return (-1);
+	}
+	puts(p);
+	free(p);
+	return (0);
+}
+
+static json_t *
+flags_of(const struct entry *e)
+{
+	json_t *a = json_array();
+	int k;
+
+	for (k = 0; k < FLAGS; k++)
+		if ((e->flags & FLAG_BIT(k)) != 0)
+			json_array_append_new(a, json_string(flag_name((enum flag)k)));
+	return (a);
+}
+
+static json_t *
+row_json(const struct rejudge *r, const struct rejudge_row *w)
+{
+	const struct audit_cluster *c = w->entry->cluster == -1 ? NULL : &r->audit.cluster[w->entry->cluster];
+	char when[CLOCK_TEXT_SIZE], name[8];
+
+	return (json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
+	    " s:o, s:o,"
+	    " s:s, s:o, s:o, s:o, s:o}",
+	    "schema", "homegolf.import_verdict.v1", "row", (json_int_t)w->entry->row, "row_sha256", w->entry->digest,
+	    "file", w->entry->file, "title", w->entry->title, "verdict", rejudge_verdict_name(w->verdict),
+	    "reason", w->reason[0] == '\0' ? json_null() : json_string(w->reason),
+	    "dated_at", w->entry->dated ? json_string(clock_text(when, w->entry->at_ms)) : json_null(),
+	    "score", jsonio_real(w->score), "runs", (json_int_t)w->runs, "sd", jsonio_real(w->sd),
+	    "group", w->group == -1 ? json_null() : json_integer(w->group + 1),
+	    "incumbent_row", w->incumbent == NULL ? json_null() : json_integer((json_int_t)w->incumbent->row),
+	    "gain", jsonio_real(w->gain), "gain_lower", jsonio_real(w->lower), "gain_upper", jsonio_real(w->upper),
+	    "p", jsonio_real(w->p), "p_loss", jsonio_real(w->p_loss), "margin", jsonio_real(w->margin),
+	    "scoring", w->entry->scoring, "record", w->record == -1 ? json_null() : json_boolean(w->record),
+	    "text", c == NULL ? json_null() : json_string(letters(name, c->text)),
+	    "bytes_per_token", jsonio_real(w->entry->ratio), "flags", flags_of(w->entry)));
+}
+
+int
+verdicts_json(const struct rejudge *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->count; i++)
+		if (line(row_json(r, &r->row[i])) == -1)
+			return (-1);
+	return (0);
+}

@@ -1,0 +1,14 @@
+#ifndef HG_VERDICTS_H
+#define HG_VERDICTS_H
+
+#include "rejudge.h"
+
+/**
+ * What rejudge found, for people and for programs: a line for each row in
+ * order of time, what they were scored on, the groups, and a summary.
+ * Errors: verdicts_json -1 with errno ENOMEM.
+ */
+void verdicts_print(const struct rejudge *r);
+int verdicts_json(const struct rejudge *r);
+
+#endif
