@@ -17,7 +17,7 @@ B := build/$(VARIANT)
 BIN := $(if $(filter gcc,$(VARIANT)),bin,$(B)/bin)
 T := $(if $(filter gcc,$(VARIANT)),t,$(B)/t)
 
-CPPFLAGS += -D_POSIX_C_SOURCE=200809L -D_XOPEN_SOURCE=700 -DHG_VERSION='"$(VERSION)"' $(addprefix -Ilib/,base run data gpt work judge import) -I$(B)
+CPPFLAGS += -D_POSIX_C_SOURCE=200809L -D_XOPEN_SOURCE=700 -DHG_VERSION='"$(VERSION)"' $(addprefix -Ilib/,base run data gpt work judge import report) -I$(B)
 CFLAGS ?= -O2 -g
 # No contraction: the same source gives the same bits whatever -march allows.
 HG_CFLAGS := -std=c11 -ffp-contract=off -pthread -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Werror
@@ -36,7 +36,7 @@ APT := gcc g++ libc6-dev libjansson-dev zlib1g-dev libssl-dev \
 # --- what there is ----------------------------------------------------------
 
 # Each folder of lib/ lists its sources; dependencies point to the right.
-AREAS := import judge work gpt data run base
+AREAS := report import judge work gpt data run base
 # (Fragments have rules of their own.)
 .DEFAULT_GOAL := all
 include $(AREAS:%=lib/%/area.mk)
@@ -58,8 +58,9 @@ hg-reap_USES := run base
 hg-retry_USES := run base
 hg-classify_USES := judge run base
 hg-ledger_USES := import judge run base
+hg-report_USES := report import judge run base
 TOOLS := hg-data hg-shard hg-spec hg-pace hg-train hg-export hg-prompt hg-score hg-await hg-cancel hg-status hg-gate \
-	hg-retry hg-reap hg-classify hg-ledger
+	hg-retry hg-reap hg-classify hg-ledger hg-report
 SCRIPTS := hg-run hg-confirm
 
 # Unit programs print TAP; check programs are used by tests and by hand.

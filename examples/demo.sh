@@ -1,7 +1,8 @@
 #!/bin/sh
 # The main job, end to end: a real English corpus becomes token shards, two
 # one-minute runs that differ in one setting are trained, exported, prompted,
-# scored in a detached process, awaited, classified and entered in a ledger.
+# scored in a detached process, awaited, classified and entered in a ledger,
+# which is made a page to look at.
 # Everything lands in demo/ (or in $1); run again, it adds two more runs.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
@@ -52,6 +53,10 @@ done
 
 say "a sentence from the last artifact itself"
 jq -r .text "$run/prompt_report.json"
+
+say "the same as a page"
+hg-report -o "$top/report.html" "$top/ledger"
+echo "open $top/report.html in any browser"
 
 say "done in $(($(date +%s) - started)) s; where to look next"
 cat <<END

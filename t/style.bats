@@ -20,7 +20,7 @@ load helper
 only_uses() {
 	local area=$1 bad="" other header
 	shift
-	for other in base run data gpt work judge import; do
+	for other in base run data gpt work judge import report; do
 		case " $area $* " in *" $other "*) continue ;; esac
 		for header in $(find "$HG_TOP/lib/$other" -name '*.h' -printf '%f\n'); do
 			bad="$bad$(grep -rlE "^#include [\"<](.*/)?$header[\">]" "$HG_TOP/lib/$area" || :)"
@@ -36,6 +36,7 @@ only_uses() {
 	only_uses data base
 	only_uses gpt base
 	only_uses judge run base
+	only_uses report import judge run base
 	only_uses work gpt data run base
 	only_uses import judge run base
 }

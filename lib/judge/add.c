@@ -141,23 +141,21 @@ incumbent_after(const struct ledger *l, const json_t *row, const struct book_fac
 	return (after);
 }
 
-/* A directory kept relative to the ledger's, as a person in this directory would type it. */
-static void
-put_near(struct str *s, const struct ledger *l, const char *dir)
+int
+add_place(const struct ledger *l, const char *dir, struct str *s)
 {
 	const char *base = strrchr(l->path, '/'), *real = strrchr(l->real, '/');
 
 	/* "ledger" and "../runs/a" are "runs/a", unless the ledger's name is a link to somewhere else. */
 	base = base == NULL ? l->path : base + 1;
 	if (strncmp(dir, "../", 3) == 0 && real != NULL && *base != '\0' && strcmp(base, real + 1) == 0)
-		(void)str_printf(s, "%.*s%s", (int)(base - l->path), l->path, dir + 3);
-	else
-		(void)str_printf(s, "%s/%s", l->path, dir);
+		return (str_printf(s, "%.*s%s", (int)(base - l->path), l->path, dir + 3));
+	return (str_printf(s, "%s/%s", l->path, dir));
 }
 
-/* What a person types next, and what it costs. */
+/* What a person types next, and what it costs; ${counted}: the run is in the book already. */
 static json_t *
-next_step(const struct ledger *l, const char *path, const json_t *run, const struct verdict *v)
+next_step(const struct ledger *l, const char *path, const json_t *run, const struct verdict *v, int counted)
 {
 	const struct book *b = &l->book;
 	struct book_fact f;
@@ -195,12 +193,12 @@ next_step(const struct ledger *l, const char *path, const json_t *run, const str
 		need = b->policy.noise.calibration_seeds;
 		runs = need > (unsigned)arm.n ? need - (unsigned)arm.n : 0;
 		if (v->reason == VERDICT_FIRST || v->reason == VERDICT_REPLICATE) {
-			if (v->reason == VERDICT_FIRST || runs > 0)
-				runs = runs > 0 ? runs - 1 : 0;
+			if (!counted && runs > 0)
+				runs--;
 			(void)str_printf(&command, "hg-confirm -c %s %s", l->path, path);
 		} else if (g != NULL && (row = ledger_row(l, book_fact(b, g->reference))) != NULL) {
 			(void)str_printf(&command, "hg-confirm -c %s ", l->path);
-			put_near(&command, l, jsonio_text(row, "run.dir", "?"));
+			(void)add_place(l, jsonio_text(row, "run.dir", "?"), &command);
 			json_decref(row);
 		}
 		(void)str_printf(&why, "calibrates the lane with %u more seed%s of the incumbent", runs, runs == 1 ?
@@ -243,9 +241,8 @@ add_next(const struct ledger *l, const json_t *row)
 
 	v.klass = klass == -1 ? VERDICT_INVALID : (enum verdict_class)klass;
 	v.reason = reason == -1 ? VERDICT_IMPOSSIBLE : (enum verdict_reason)reason;
-	put_near(&path, l, jsonio_text(row, "run.dir", "?"));
-	if (path.p != NULL)
-		next = next_step(l, path.p, json_object_get(row, "run"), &v);
+	if (add_place(l, jsonio_text(row, "run.dir", "?"), &path) == 0)
+		next = next_step(l, path.p, json_object_get(row, "run"), &v, 1);
 	str_free(&path);
 	return (next);
 }
@@ -313,7 +310,7 @@ prepare(struct ledger *l, const char *path, int preview, struct add *out, struct
 			v = verdict_none();
 			v.klass = (enum verdict_class)same->klass;
 			v.reason = (enum verdict_reason)same->reason;
-			if ((out->next = next_step(l, path, run, &v)) != NULL)
+			if ((out->next = next_step(l, path, run, &v, 1)) != NULL)
 				rc = 0;
 			goto err0;
 		}
@@ -328,7 +325,7 @@ prepare(struct ledger *l, const char *path, int preview, struct add *out, struct
 			goto err0;
 		json_object_set_new(run, "supersedes", json_string(hex));
 	}
-	if ((out->row = add_judged(l, run, &v)) != NULL && (out->next = next_step(l, path, run, &v)) != NULL)
+	if ((out->row = add_judged(l, run, &v)) != NULL && (out->next = next_step(l, path, run, &v, 0)) != NULL)
 		rc = 0;
 err0:
 	json_decref(run);

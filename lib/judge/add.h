@@ -5,6 +5,7 @@
 
 #include "gather.h"
 #include "ledger.h"
+#include "str.h"
 
 /**
  * Adding a run to a ledger, and what follows at once: its class, the verdict
@@ -52,6 +53,9 @@ int add_confirmation(struct ledger *l, const struct book_plan *plan, int given_u
 
 /* The verdict's row as it is now, without appending it. NULL with errno, said. */
 json_t *add_confirmation_row(struct ledger *l, const struct book_plan *plan, int given_up);
+
+/* A run's directory, kept relative to the ledger's, as a person where the tool was called would type it. 0 or -1. */
+int add_place(const struct ledger *l, const char *dir, struct str *out);
 
 /**
  * add_judged(l, run, v):

@@ -169,7 +169,9 @@ add_point(struct tracks *t, struct track *k, const json_t *row, const char *kind
 	p->config = book_tag(jsonio_text(own, p->confirmation ? "challenger_sha256" : "config_sha256", NULL));
 	p->klass = klass == -1 ? VERDICT_INVALID : (enum verdict_class)klass;
 	p->reason = reason == -1 ? VERDICT_IMPOSSIBLE : (enum verdict_reason)reason;
-	p->calibrated = strcmp(jsonio_text(v, "noise", ""), "calibrated") == 0;
+	/* A verdict on the evidence alone asks for no noise: it was known then if it was just before. */
+	p->calibrated = p->klass <= VERDICT_REGRESSION ? strcmp(jsonio_text(v, "noise", ""), "calibrated") == 0 :
+	    k->count > 0 && p[-1].calibrated;
 	p->metric = (int)t->metric;
 	p->judged = policy_metric_find(jsonio_text(v, "metric", ""));
 	for (m = 0; m < BOOK_SCORES; m++)
@@ -319,6 +321,12 @@ track_range(const struct track *k, double *low, double *high)
 		if (x[i] >= q1 - reach && x[i] <= q3 + reach) {
 			*low = fmin(*low, x[i]);
 			*high = fmax(*high, x[i]);
+		}
+	/* How the incumbent came down is worth more room than a single score. */
+	for (p = k->points; p < k->points + k->count; p++)
+		if (p->incumbent >= q1 - 4 * reach && p->incumbent <= q3 + 4 * reach) {
+			*low = fmin(*low, p->incumbent);
+			*high = fmax(*high, p->incumbent);
 		}
 	free(x);
 	return (0);

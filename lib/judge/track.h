@@ -75,7 +75,8 @@ const struct track_point *track_best(const struct tracks *t, const struct track 
 /**
  * track_range(t, low, high):
  * Bounds that show what matters: all sound scores but outliers (beyond three
- * quartile ranges of the quartiles), and where the incumbent stands now.
+ * quartile ranges of the quartiles), where the incumbent stood unless that is
+ * beyond twelve, and where it stands now.
  * 0, or -1 if there is nothing to show, or errno ENOMEM.
  */
 int track_range(const struct track *k, double *low, double *high);

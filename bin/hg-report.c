@@ -1,0 +1,103 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "atomfile.h"
+#include "clock.h"
+#include "exit.h"
+#include "num.h"
+#include "opt.h"
+#include "page.h"
+#include "say.h"
+#include "survey.h"
+
+/* The time that the page bears: SOURCE_DATE_EPOCH where it is set, so that a page can be made again; else now. */
+static int
+made_at(int64_t *ms)
+{
+	const char *text = getenv("SOURCE_DATE_EPOCH");
+	int64_t seconds;
+
+	*ms = clock_wall_ms();
+	if (text == NULL || *text == '\0')
+		return (0);
+	if (num_i64(text, 0, 253402300799, &seconds) == -1) {
+		say_error("SOURCE_DATE_EPOCH is '%s', which is no time in seconds", text);
+		return (-1);
+	}
+	*ms = 1000 * seconds;
+	return (0);
+}
+
+/* Most ledgers are called that: the folder that it lies in tells them apart. */
+static const char *
+name_of(const char *path)
+{
+	const char *base = strrchr(path, '/');
+
+	while (base != NULL && base > path && base[-1] != '/')
+		base--;
+	return (base == NULL ? path : base);
+}
+
+/* Readers of ${path} see the page before or this one, never a part. */
+static int
+publish(const char *path, const struct str *page)
+{
+	const char *base = strrchr(path, '/');
+	char *parent = base == NULL ? strdup(".") : base == path ? strdup("/") : strndup(path, (size_t)(base - path));
+	int dir, rc = -1;
+
+	base = base == NULL ? path : base + 1;
+	if (parent != NULL && (dir = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) != -1) {
+		if ((rc = atomfile_replace(dir, base, page->p, page->n)) == 0)
+			(void)atomfile_sweep(dir, base);
+		close(dir);
+	}
+	if (rc == -1)
+		say_errno("cannot write '%s'", path);
+	free(parent);
+	return (rc);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct opt_tool tool = { "hg-report", "Make a page of a ledger, to be read in a browser.",
+	    "hg-report [-o FILE] LEDGER" };
+	static struct opt table[] = {
+		{ .letter = 'o', .arg = "FILE", .help = "write the page there, whole or not at all" },
+		{ .letter = '\0' }
+	};
+	struct markup m = { STR_INIT, 0 };
+	struct survey s;
+	int64_t made_ms;
+	const char *out;
+	int i, code;
+
+	exit_init(tool.name);
+	if ((i = opt_parse(&tool, table, argc, argv)) < 0)
+		return (i == OPT_EXIT ? exit_flush(HG_EXIT_DONE) : HG_EXIT_USAGE);
+	if (argc - i != 1)
+		return (opt_usage(&tool));
+	if (made_at(&made_ms) == -1)
+		return (HG_EXIT_USAGE);
+	if ((code = survey_read(&s, argv[i])) != HG_EXIT_DONE)
+		return (code);
+	page_write(&m, &s, name_of(s.l.real), made_ms);
+	survey_free(&s);
+	out = opt_row(table, 'o')->value;
+	if (m.failed) {
+		errno = ENOMEM;
+		say_errno("cannot make the page");
+		code = HG_EXIT_SYSTEM;
+	} else if (out != NULL)
+		code = publish(out, &m.out) == -1 ? HG_EXIT_SYSTEM : HG_EXIT_DONE;
+	else
+		fwrite(m.out.p, 1, m.out.n, stdout);
+	str_free(&m.out);
+	return (exit_flush(code));
+}

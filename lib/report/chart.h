@@ -1,0 +1,46 @@
+#ifndef HG_CHART_H
+#define HG_CHART_H
+
+#include "curves.h"
+#include "markup.h"
+#include "survey.h"
+
+/**
+ * Pictures of a survey as SVG.  Across, everything is placed in per cent, and
+ * down in pixels, so that a picture fits any width with its text as large as
+ * the page's.  What a picture shows stands in a table, too.
+ */
+
+/* The classes, and one more. Each has a shape of its own. */
+enum chart_mark { CHART_PENDING = VERDICT_CLASSES, CHART_MARKS };
+
+/* "improvement", ..., "pending". */
+const char *chart_name(unsigned mark);
+
+/* The shapes, once on a page, before the first picture. */
+void chart_shapes(struct markup *m);
+
+/* A shape in a line of text, its meaning beside it. */
+void chart_mark(struct markup *m, unsigned mark);
+
+/* A run's mark. */
+unsigned chart_mark_of(const struct survey_run *r);
+
+/* Score over time on one axis, with its legend; ${number} makes ids of it that no other picture on the page has. */
+void chart_history(struct markup *m, const struct survey *s, const struct track *k, unsigned number);
+
+/* A scale for gains that several intervals share. */
+struct chart_scale {
+	double low, high;
+};
+struct chart_scale chart_gains(const struct survey *s);
+void chart_gain_axis(struct markup *m, const struct chart_scale *scale);
+void chart_gain(struct markup *m, const struct chart_scale *scale, const struct survey_confirmation *c);
+
+/* A loss curve; all of a page between the same bounds. */
+void chart_curve(struct markup *m, const struct curve *c, double low, double high, const char *what);
+
+/* Ticks of an axis: the first at or above ${low}, and their distance; returns how many decimals tell them apart. */
+int chart_ticks(double low, double high, unsigned wanted, double *first, double *step);
+
+#endif

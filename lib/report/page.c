@@ -1,0 +1,928 @@
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "chart.h"
+#include "curves.h"
+#include "jsonio.h"
+#include "page.h"
+#include "style.h"
+#include "tell.h"
+
+/* What a page holds at most; beyond that it says what it left out, and where that stands. */
+enum { PANELS = 8, GROUPS = 24, ROWS = 1000, PARAGRAPHS = 12, CONFIRMATIONS = 40, CURVES = 6, TEXT = 400 };
+
+#define DASH "\xe2\x80\x93"
+#define MINUS "\xe2\x88\x92"
+
+/* What a reason means, for the table; hg-ledger(1) has more. */
+static const char *const phrases[VERDICT_REASONS] = {
+	[VERDICT_REFUSED] = "a stage was refused", [VERDICT_MISSING] = "evidence is missing",
+	[VERDICT_UNREADABLE] = "evidence can't be read", [VERDICT_OVER_CAP] = "over the cap",
+	[VERDICT_LATE_STEP] = "trained past the time cap", [VERDICT_MISMATCH] = "not what was asked for",
+	[VERDICT_PARTIAL] = "scored in part only", [VERDICT_IMPOSSIBLE] = "impossible numbers",
+	[VERDICT_FIRST] = "first of its group", [VERDICT_STARVED] = "the machine was busy",
+	[VERDICT_SLOT] = "part of a confirmation", [VERDICT_REPLICATE] = "the incumbent, another seed",
+	[VERDICT_IDENTICAL_ARTIFACT] = "the incumbent's artifact", [VERDICT_REPEAT] = "screened before",
+	[VERDICT_SAME_SEED] = "the same seed again", [VERDICT_UNCALIBRATED] = "noise uncalibrated",
+	[VERDICT_NOT_COMPARABLE] = "not comparable", [VERDICT_PROMISING] = "passed the screen",
+	[VERDICT_WITHIN_NOISE] = "within noise", [VERDICT_WORSE] = "worse than luck allows",
+	[VERDICT_GUARDED_METRIC] = "worse in a guarded metric", [VERDICT_CONFIRMED] = "confirmed",
+	[VERDICT_NOT_CONFIRMED] = "not confirmed", [VERDICT_INVALID_RUN] = "one of its runs is invalid",
+	[VERDICT_INCUMBENT_INVALID] = "an incumbent's run is invalid", [VERDICT_INCUMBENT_MOVED] = "the incumbent"
+	    " moved",
+	[VERDICT_ABANDONED] = "given up",
+};
+
+struct page {
+	struct markup *m;
+	const struct survey *s;
+	const char *name;
+	int64_t made_ms;
+};
+
+/* --- words ----------------------------------------------------------------- */
+
+static void
+put_when(struct markup *m, int64_t ms)
+{
+	time_t t = (time_t)(ms / 1000);
+	struct tm tm;
+	char machine[32], person[32];
+
+	if (gmtime_r(&t, &tm) == NULL || strftime(machine, sizeof(machine), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0 ||
+	    strftime(person, sizeof(person), "%Y-%m-%d %H:%M", &tm) == 0) {
+		markup_put(m, "at an unknown time");
+		return;
+	}
+	markup_put(m, "<time datetime=\"%s\">%s UTC</time>", machine, person);
+}
+
+static void
+put_time(struct markup *m, int64_t ms)
+{
+	struct str s = STR_INIT;
+
+	if (tell_time(&s, ms) != 0)
+		m->failed = 1;
+	else
+		markup_put(m, "%s", s.p);
+	str_free(&s);
+}
+
+static void
+put_chance(struct markup *m, double p)
+{
+	struct str s = STR_INIT;
+
+	if (tell_chance(&s, p) != 0)
+		m->failed = 1;
+	else
+		markup_put(m, "%s", s.p);
+	str_free(&s);
+}
+
+/* Is a run's row on the page: a late one, somebody's incumbent, or one that is still open? */
+static int
+has_run(const struct survey *s, const struct survey_run *r)
+{
+	size_t i;
+
+	if ((size_t)(r - s->runs) + ROWS >= s->run_count || (r->pending && s->pending <= ROWS / 10))
+		return (1);
+	for (i = 0; i < s->group_count && i < GROUPS; i++)
+		if (s->groups[s->group_count - 1 - i].row == r->row)
+			return (1);
+	return (0);
+}
+
+/* A row's number, and the way to it if it is on the page. */
+static void
+put_row(const struct page *p, uint64_t row)
+{
+	const struct survey *s = p->s;
+	const struct survey_run *r = survey_run(s, row);
+	size_t i;
+	int here = r != NULL && has_run(s, r);
+
+	for (i = s->confirmation_count; !here && i > 0 && i + CONFIRMATIONS > s->confirmation_count; i--)
+		here = s->confirmations[i - 1].row == row;
+	if (here)
+		markup_put(p->m, "<a class=\"row\" href=\"#r%llu\">#%llu</a>", (unsigned long long)row,
+		    (unsigned long long)row);
+	else
+		markup_put(p->m, "<span class=\"row\">#%llu</span>", (unsigned long long)row);
+}
+
+/* A command to type. */
+static void
+put_command(struct markup *m, const char *command)
+{
+
+	markup_put(m, "<code class=\"cmd\">%s</code>", command);
+}
+
+static void
+put_run_command(const struct page *p, const char *tool, const char *dir)
+{
+	struct str place = STR_INIT;
+
+	if (survey_place(p->s, dir, &place) == -1)
+		p->m->failed = 1;
+	else
+		markup_put(p->m, "<code class=\"cmd\">%s %s %s</code>", tool, p->s->l.path, place.p);
+	str_free(&place);
+}
+
+/* A text from outside, cut where it would drown the rest. */
+static void
+put_text(struct markup *m, const char *text, size_t most)
+{
+	size_t n = markup_length(text);
+
+	if (n <= most)
+		markup_put(m, "%s", text);
+	else {
+		/* The precision stands in the format, so one for each length used. */
+		if (most == TEXT)
+			markup_put(m, "%.400s", text);
+		else
+			markup_put(m, "%.1500s", text);
+		markup_put(m, " <span class=\"sub\">(");
+		markup_count(m, (long long)n);
+		markup_put(m, " characters; cut here)</span>");
+	}
+}
+
+static const char *
+unit_of(const struct survey *s)
+{
+
+	return (s->tracks.metric == POLICY_VAL_LOSS ? "nats per token" : "bits per byte");
+}
+
+static const struct survey_confirmation *
+crowning(const struct survey *s, const struct survey_group *g)
+{
+
+	return (g == NULL || g->confirmation == 0 ? NULL : &s->confirmations[g->confirmation - 1]);
+}
+
+/* --- the three answers ----------------------------------------------------- */
+
+/* The lowest single score and those that do not count, where they look better than the incumbent. */
+static void
+put_lures(const struct page *p)
+{
+	const struct survey *s = p->s;
+	const struct survey_group *g = s->main;
+	const struct track_point *best = s->track == NULL ? NULL : track_best(&s->tracks, s->track), *q, *worst = NULL;
+	const struct survey_run *r;
+	size_t out = 0;
+
+	if (best != NULL && s->tracks.sign * best->score < s->tracks.sign * g->score &&
+	    (r = survey_run(s, best->row)) != NULL) {
+		markup_put(p->m, "<p>The %s single score, ", s->tracks.sign > 0 ? "lowest" : "highest");
+		markup_data(p->m, best->score, 5);
+		markup_put(p->m, " by %s (", r->id);
+		put_row(p, r->row);
+		markup_put(p->m, "), is %s: of many runs some look this good.</p>", r->tag == g->tag ?
+		    "a lucky seed of this same configuration" : "one run and no evidence");
+	}
+	for (q = s->track == NULL ? NULL : s->track->points; q != NULL && q < s->track->points + s->track->count; q++)
+		if (!q->confirmation && q->klass > VERDICT_REGRESSION && isfinite(q->score) &&
+		    s->tracks.sign * q->score < s->tracks.sign * g->score) {
+			out++;
+			if (worst == NULL || s->tracks.sign * q->score < s->tracks.sign * worst->score)
+				worst = q;
+		}
+	if (worst != NULL && (r = survey_run(s, worst->row)) != NULL) {
+		markup_put(p->m, "<p>%zu better-looking score%s do%s not count; the best of them, ", out, out == 1 ?
+		    "" : "s", out == 1 ? "es" : "");
+		markup_data(p->m, worst->score, 5);
+		markup_put(p->m, " by %s (", r->id);
+		put_row(p, r->row);
+		markup_put(p->m, "), is %s: %s.</p>", verdict_class_name(r->klass), phrases[r->reason]);
+	}
+}
+
+static void
+answer_best(const struct page *p)
+{
+	const struct survey *s = p->s;
+	const struct survey_group *g = s->main;
+	const struct survey_run *r;
+
+	markup_put(p->m, "<article><h2>What is the best run?</h2>\n");
+	if (g == NULL) {
+		markup_put(p->m, "<p class=\"big\">None yet</p><p>");
+		if (s->run_count == 0)
+			markup_put(p->m, "No run has been added to this ledger.</p>");
+		else
+			markup_put(p->m, "%zu run%s added, and none has a score: %zu blocked, %zu invalid.</p>",
+			    s->run_count, s->run_count == 1 ? " was" : "s were", s->classes[VERDICT_BLOCKED],
+			    s->classes[VERDICT_INVALID]);
+		markup_put(p->m, "</article>\n");
+		return;
+	}
+	r = survey_run(s, g->row);
+	markup_put(p->m, "<p class=\"big\" id=\"best\">");
+	markup_data(p->m, g->score, 5);
+	markup_put(p->m, " <small>%s</small></p>", unit_of(s));
+	markup_put(p->m, "<p>The incumbent configuration, %s%u run%s; the last of them is <b>%s</b> (", g->runs > 1 ?
+	    "mean of " : "", g->runs, g->runs == 1 ? "" : "s", g->incumbent);
+	put_row(p, g->row);
+	markup_put(p->m, ").");
+	if (r != NULL && r->bytes >= 0) {
+		markup_put(p->m, " It takes ");
+		markup_count(p->m, r->bytes);
+		if (r->cap_bytes > 0) {
+			markup_put(p->m, " of ");
+			markup_count(p->m, r->cap_bytes);
+		}
+		markup_put(p->m, " bytes");
+		if (r->train_ms >= 0) {
+			markup_put(p->m, " and ");
+			put_time(p->m, r->train_ms);
+			markup_put(p->m, " of training");
+		}
+		markup_put(p->m, ".");
+	}
+	markup_put(p->m, "</p>");
+	if (r != NULL && *r->hypothesis != '\0') {
+		markup_put(p->m, "<p>What it tries: ");
+		put_text(p->m, r->hypothesis, TEXT);
+		markup_put(p->m, "</p>");
+	}
+	put_lures(p);
+	markup_put(p->m, "</article>\n");
+}
+
+static void
+answer_real(const struct page *p)
+{
+	const struct survey *s = p->s;
+	const struct survey_group *g = s->main;
+	const struct survey_confirmation *c = crowning(s, g);
+
+	markup_put(p->m, "<article><h2>Is it real?</h2>\n");
+	if (g == NULL)
+		markup_put(p->m, "<p class=\"big\">Nothing to doubt</p><p>There is no score that could be a"
+		    " claim.</p>");
+	else if (c != NULL) {
+		markup_put(p->m, "<p class=\"big yes\">Yes, confirmed</p><p>%d fresh seeds a side, planned beforehand"
+		    " and run in turns, put it ", c->runs);
+		markup_data(p->m, c->gain, 5);
+		markup_put(p->m, " ahead of the incumbent before it");
+		if (isfinite(c->lower)) {
+			markup_put(p->m, "; the true gain lies between ");
+			markup_data(p->m, c->lower, 5);
+			markup_put(p->m, " and ");
+			markup_data(p->m, c->upper, 5);
+			markup_put(p->m, " (%.0f %% confidence)", 100 * (2 * c->confidence - 1));
+		}
+		markup_put(p->m, ".</p>");
+		if (isfinite(c->p)) {
+			markup_put(p->m, "<p>Without a gain, a difference like this has a chance of ");
+			put_chance(p->m, c->p);
+			markup_put(p->m, "; ");
+			put_chance(p->m, c->level);
+			markup_put(p->m, " was asked for. ");
+			put_row(p, c->row);
+			markup_put(p->m, "</p>");
+		}
+	} else {
+		markup_put(p->m, "<p class=\"big open\">Not shown</p><p>It is the incumbent because it was the first"
+		    " sound run: a starting point, not an achievement. No confirmation has found it better than"
+		    " anything.</p>");
+	}
+	if (g != NULL && s->track != NULL && !s->track->calibrated)
+		markup_put(p->m, "<p>The noise of lane %s is <b>uncalibrated</b>: how far seeds lie apart is not"
+		    " known, so no difference can be told from luck.</p>", s->track->lane);
+	markup_put(p->m, "<p>");
+	markup_count(p->m, (long long)s->verify.rows);
+	markup_put(p->m, " row%s an unbroken chain", s->verify.rows == 1 ? " is" : "s form");
+	if (s->verify.witnesses > 0)
+		markup_put(p->m, ", and %zu run%s it", s->verify.witnesses, s->verify.witnesses == 1 ? " remembers" :
+		    "s remember");
+	markup_put(p->m, "; <a href=\"#trust\">how to check</a>.</p></article>\n");
+}
+
+/* Sound challengers that passed the screen and still lead the incumbent, best first. */
+static size_t
+waiting(const struct survey *s, const struct survey_run **first)
+{
+	const struct survey_run *r;
+	size_t n = 0;
+
+	*first = NULL;
+	for (r = s->runs; r < s->runs + s->run_count; r++) {
+		if (!r->pending || r->reason != VERDICT_PROMISING || s->main == NULL || r->group != s->main->group ||
+		    !(s->tracks.sign * r->score < s->tracks.sign * s->main->score))
+			continue;
+		n++;
+		if (*first == NULL || s->tracks.sign * r->score < s->tracks.sign * (*first)->score)
+			*first = r;
+	}
+	return (n);
+}
+
+static void
+put_next(const struct page *p, const struct survey_run *r)
+{
+	json_t *next = r == NULL ? NULL : survey_next(p->s, r);
+
+	if (jsonio_text(next, "command", NULL) != NULL)
+		put_command(p->m, jsonio_text(next, "command", ""));
+	if (*jsonio_text(next, "why", "") != '\0')
+		markup_put(p->m, "<p>It %s.</p>", jsonio_text(next, "why", ""));
+	json_decref(next);
+}
+
+/* The reasoning of the stop rule: its first line, the rest being told further down. */
+static void
+put_plateau(const struct page *p)
+{
+	const char *why = p->s->plateau_why.p == NULL ? "" : p->s->plateau_why.p, *end = strchr(why, '\n');
+	struct str first = STR_INIT;
+
+	if (str_add(&first, why, end == NULL ? strlen(why) : (size_t)(end - why)) == -1)
+		p->m->failed = 1;
+	else
+		markup_put(p->m, "<p>Stop rule: %s. <a href=\"#stop\">Why</a></p>", first.p);
+	str_free(&first);
+}
+
+static void
+answer_next(const struct page *p)
+{
+	const struct survey *s = p->s;
+	const struct policy *policy = &s->l.book.policy;
+	const struct survey_run *r, *last = s->run_count == 0 ? NULL : &s->runs[s->run_count - 1];
+	unsigned left = s->spent >= policy->campaign.confirmations ? 0 : policy->campaign.confirmations - s->spent;
+	size_t n = waiting(s, &r);
+	int stop;
+
+	markup_put(p->m, "<article><h2>What to try, or stop?</h2>\n");
+	if (s->run_count == 0) {
+		markup_put(p->m, "<p class=\"big\">Run something</p><p>The first sound run becomes the incumbent.</p>"
+		    "<code class=\"cmd\">hg-run -l %s RUN</code>", s->l.path);
+	} else if (s->open != NULL) {
+		markup_put(p->m, "<p class=\"big open\">Finish the confirmation</p><p>The plan for %s against %s has"
+		    " %u of %u runs; nothing is concluded before all are in.</p>",
+		    jsonio_text(s->open, "plan.challenger.run_id", "?"),
+		    jsonio_text(s->open, "plan.incumbent.run_id", "?"), s->filled, s->slots);
+		put_run_command(p, "hg-confirm", jsonio_text(s->open, "plan.challenger.dir", "?"));
+	} else if (s->plateau.what == PLATEAU_PAUSE) {
+		markup_put(p->m, "<p class=\"big no\">Pause</p><p>The last %u runs were blocked or invalid; the"
+		    " reasons stand in the <a href=\"#runs\">table</a>. Mend what they share before running more.</p>",
+		    s->plateau.failures);
+		put_next(p, last);
+	} else if (s->main == NULL) {
+		markup_put(p->m, "<p class=\"big no\">Get one run through</p><p>The reasons stand in the <a"
+		    " href=\"#runs\">table</a>.</p>");
+		put_next(p, last);
+	} else if (s->track != NULL && !s->track->calibrated) {
+		markup_put(p->m, "<p class=\"big open\">Calibrate the lane</p><p>Until the noise is known no"
+		    " challenger can be judged, whatever it scores.</p>");
+		put_next(p, survey_run(s, s->main->row));
+	} else if (n > 0 && left > 0) {
+		markup_put(p->m, "<p class=\"big open\">Confirm %s</p><p>At ", r->id);
+		markup_data(p->m, r->score, 5);
+		markup_put(p->m, " (");
+		put_row(p, r->row);
+		markup_put(p->m, ") its single run passed the screen");
+		if (n > 1)
+			markup_put(p->m, ", as %zu other%s did", n - 1, n == 2 ? "" : "s");
+		markup_put(p->m, "; %u of %u confirmations are left.</p>", left, policy->campaign.confirmations);
+		put_run_command(p, "hg-confirm", r->dir);
+		put_plateau(p);
+	} else {
+		stop = s->plateau.what == PLATEAU_STOP;
+		markup_put(p->m, "<p class=\"big%s\">%s</p>", stop ? " no" : "", stop && n == 0 ? "Stop here" : stop ?
+		    "Stop, or declare a new campaign" : left == 0 ? "Declare a new campaign" : "Try another change");
+		if (left == 0)
+			markup_put(p->m, "<p>Campaign %s has spent its %u confirmations, so nothing more can be"
+			    " claimed in it; another one is declared in <code>%s/" LEDGER_POLICY "</code>.</p>",
+			    policy->campaign.name, policy->campaign.confirmations, s->l.path);
+		if (n > 0) {
+			markup_put(p->m, "<p>%zu challenger%s passed the screen and wait%s; %s (", n, n == 1 ? "" : "s",
+			    n == 1 ? "s" : "", r->id);
+			put_row(p, r->row);
+			markup_put(p->m, ") looks best at ");
+			markup_data(p->m, r->score, 5);
+			markup_put(p->m, ".</p>");
+		}
+		put_plateau(p);
+	}
+	if (crowning(s, s->main) != NULL && s->main->promoted == 0 && s->open == NULL &&
+	    (r = survey_run(s, s->main->row)) != NULL) {
+		markup_put(p->m, "<p>The incumbent is confirmed but not <a href=\"#promotion\">promoted</a>:</p>");
+		put_run_command(p, "hg-ledger promote", r->dir);
+	}
+	markup_put(p->m, "</article>\n");
+}
+
+/* --- evidence -------------------------------------------------------------- */
+
+static void
+put_lane(struct markup *m, const char *lane, int64_t cap_ms)
+{
+
+	markup_put(m, "lane %s, ", lane);
+	if (cap_ms < 0)
+		markup_put(m, "no time cap");
+	else {
+		markup_put(m, "cap ");
+		put_time(m, cap_ms);
+	}
+}
+
+/* The groups, where there are several: each has an incumbent of its own. */
+static void
+put_groups(const struct page *p)
+{
+	const struct survey *s = p->s;
+	const struct survey_group *g;
+	size_t i, from = s->group_count > GROUPS ? s->group_count - GROUPS : 0;
+
+	if (s->group_count < 2)
+		return;
+	markup_put(p->m, "<section aria-labelledby=\"hg\"><h2 id=\"hg\">Incumbents</h2><p>Another eval law or"
+	    " validation text makes another comparability group; scores of two groups are never compared. The answers"
+	    " above are about the one judged last.</p><div class=\"scroll\" role=\"region\" aria-labelledby=\"hg\""
+	    " tabindex=\"0\"><table class=\"groups\"><thead><tr><th scope=\"col\">Group</th><th"
+	    " scope=\"col\">Lane</th><th scope=\"col\">Incumbent</th><th scope=\"col\" class=\"n\">%s</th><th"
+	    " scope=\"col\" class=\"n\">Runs</th><th scope=\"col\">"
+	    "Standing</th></tr></thead><tbody>\n", policy_metric_name(s->tracks.metric));
+	for (i = s->group_count; i-- > from; ) {
+		g = &s->groups[i];
+		markup_put(p->m, "<tr><th scope=\"row\"><code>%-.8s</code>%s</th><td>", g->hex, g == s->main ?
+		    " judged last" : "");
+		put_lane(p->m, g->lane_name == NULL ? "?" : g->lane_name, g->cap_ms);
+		markup_put(p->m, "</td><td>%s ", g->incumbent == NULL ? "?" : g->incumbent);
+		put_row(p, g->row);
+		markup_put(p->m, "</td><td class=\"n\">");
+		markup_data(p->m, g->score, 5);
+		markup_put(p->m, "</td><td class=\"n\">%u</td><td>%s</td></tr>\n", g->runs, g->promoted ? "promoted" :
+		    g->confirmation ? "confirmed" : "first, nothing shown");
+	}
+	markup_put(p->m, "</tbody></table></div>");
+	if (from > 0)
+		markup_put(p->m, "<p class=\"note\">%zu more groups: <code>hg-ledger incumbent -a</code></p>", from);
+	markup_put(p->m, "</section>\n");
+}
+
+static void
+put_panel(const struct page *p, const struct track *k, unsigned number)
+{
+
+	if (p->s->tracks.count > 1) {
+		markup_put(p->m, "<h3>");
+		if (*k->group != '\0')
+			markup_put(p->m, "Group <code>%-.8s</code>", k->group);
+		else
+			markup_put(p->m, "Nothing scored");
+		markup_put(p->m, " <span class=\"sub\">tokenizer <code>%-.8s</code>%s</span></h3>\n", k->tokenizer,
+		    k == p->s->track ? ", judged last" : "");
+	}
+	markup_put(p->m, "<p class=\"unit\">%s, %s; ", policy_metric_name(p->s->tracks.metric), unit_of(p->s));
+	put_lane(p->m, k->lane, k->cap_ms);
+	markup_put(p->m, "</p>\n");
+	chart_history(p->m, p->s, k, number);
+}
+
+/* A picture for each axis, the one judged last before the others. */
+static void
+put_history(const struct page *p)
+{
+	const struct tracks *t = &p->s->tracks;
+	unsigned shown = 0;
+	size_t i, left = 0;
+
+	if (t->count == 0)
+		return;
+	markup_put(p->m, "<section aria-labelledby=\"hs\"><h2 id=\"hs\">Score over time</h2>\n");
+	if (p->s->track != NULL)
+		put_panel(p, p->s->track, ++shown);
+	for (i = t->count; i-- > 0; ) {
+		if (&t->list[i] == p->s->track || t->list[i].count == 0)
+			continue;
+		if (shown < PANELS)
+			put_panel(p, &t->list[i], ++shown);
+		else
+			left++;
+	}
+	if (left > 0)
+		markup_put(p->m, "<p class=\"note\">%zu more groups, lanes and tokenizers are not drawn.</p>", left);
+	markup_put(p->m, "</section>\n");
+}
+
+static void
+put_confirmations(const struct page *p)
+{
+	const struct survey *s = p->s;
+	const struct policy *policy = &s->l.book.policy;
+	const struct survey_confirmation *c;
+	const struct survey_run *r;
+	struct chart_scale scale = chart_gains(s);
+	size_t i, from = s->confirmation_count > CONFIRMATIONS ? s->confirmation_count - CONFIRMATIONS : 0;
+
+	markup_put(p->m, "<section id=\"confirmations\" aria-labelledby=\"hc\"><h2"
+	    " id=\"hc\">Confirmations</h2>\n<p>Campaign %s has spent %u of its %u confirmations; each is held to a"
+	    " level of ", policy->campaign.name, s->spent,
+	    policy->campaign.confirmations);
+	put_chance(p->m, policy_level(policy));
+	markup_put(p->m, ", so that the chance of one false improvement in all of them stays below ");
+	put_chance(p->m, policy->campaign.alpha);
+	markup_put(p->m, ".</p>\n");
+	if (s->open != NULL)
+		markup_put(p->m, "<p class=\"open\">One is open: %s against %s, %u of %u runs are in (plan in row"
+		    " %lld).</p>\n",
+		    jsonio_text(s->open, "plan.challenger.run_id", "?"),
+		    jsonio_text(s->open, "plan.incumbent.run_id", "?"), s->filled, s->slots,
+		    (long long)jsonio_i64(s->open, "row", 0));
+	if (s->confirmation_count == 0) {
+		markup_put(p->m, "<p>None has been finished, so nothing here has been shown to be an improvement.</p>"
+		    "</section>\n");
+		return;
+	}
+	markup_put(p->m, "<div class=\"scroll\" role=\"region\" aria-labelledby=\"hc\""
+	    " tabindex=\"0\"><table><thead><tr><th scope=\"col\">Row</th><th scope=\"col\">Challenger</th><th"
+	    " scope=\"col\">Gain over the incumbent, with interval");
+	chart_gain_axis(p->m, &scale);
+	markup_put(p->m, "</th><th scope=\"col\" class=\"n\">Gain</th><th scope=\"col\" class=\"n\">Between</th><th"
+	    " scope=\"col\">Chance without one</th><th scope=\"col\">Verdict</th></tr></thead><tbody>\n");
+	for (i = s->confirmation_count; i-- > from; ) {
+		c = &s->confirmations[i];
+		markup_put(p->m, "<tr id=\"r%llu\"><td class=\"row\">#%llu</td><th scope=\"row\""
+		    " class=\"why\"><b>%s</b> ",
+		    (unsigned long long)c->row, (unsigned long long)c->row, c->challenger);
+		if ((r = survey_run(s, c->challenger_row)) != NULL)
+			put_text(p->m, r->hypothesis, TEXT);
+		markup_put(p->m, "<div class=\"sub\">against %s, lane %s</div></th><td>", c->incumbent, c->lane);
+		chart_gain(p->m, &scale, c);
+		markup_put(p->m, "</td><td class=\"n\">");
+		markup_signed(p->m, c->gain, 5);
+		markup_put(p->m, "<div class=\"sub\">%d + %d runs</div></td><td class=\"n\">", c->runs,
+		    c->incumbent_runs);
+		markup_signed(p->m, c->lower, 5);
+		markup_put(p->m, "<br>");
+		markup_signed(p->m, c->upper, 5);
+		markup_put(p->m, "</td><td>");
+		if (isfinite(c->p)) {
+			put_chance(p->m, c->p);
+			markup_put(p->m, "<div class=\"sub\">level ");
+			put_chance(p->m, c->level);
+			markup_put(p->m, "</div>");
+		} else
+			markup_put(p->m, "<span class=\"nil\">%s</span>", c->calibrated ? "not"
+			    " computed" : "uncalibrated");
+		markup_put(p->m, "</td><td class=\"class\">");
+		chart_mark(p->m, c->klass);
+		markup_put(p->m, " %s<div class=\"sub\">%s; %d of %d</div></td></tr>\n", verdict_class_name(c->klass),
+		    phrases[c->reason], c->number, c->of);
+	}
+	markup_put(p->m, "</tbody></table></div>\n");
+	if (from > 0)
+		markup_put(p->m, "<p class=\"note\">%zu older ones stand in the ledger.</p>", from);
+	markup_put(p->m, "<ul class=\"said\">\n");
+	for (i = s->confirmation_count; i-- > from && i + PARAGRAPHS >= s->confirmation_count; ) {
+		c = &s->confirmations[i];
+		markup_put(p->m, "<li><span class=\"sub\">#%llu, ", (unsigned long long)c->row);
+		put_when(p->m, c->at_ms);
+		markup_put(p->m, "</span>");
+		put_text(p->m, c->text, 1500);
+		if (isfinite(c->documents_gain) && isfinite(c->documents_se))
+			markup_put(p->m, " By documents the gain is %.5f with a standard error of %.5f.",
+			    c->documents_gain,
+			    c->documents_se);
+		markup_put(p->m, "</li>\n");
+	}
+	markup_put(p->m, "</ul></section>\n");
+}
+
+static void
+put_stop(const struct page *p)
+{
+	const struct survey *s = p->s;
+	const char *line = s->plateau_why.p == NULL ? "" : s->plateau_why.p, *end;
+	static const char *const tone[] = { "no", "yes", "open", "open" };
+	struct str part = STR_INIT;
+
+	markup_put(p->m, "<section id=\"stop\" aria-labelledby=\"ht\"><h2 id=\"ht\">Stop rule: <span"
+	    " class=\"%s\">%s</span></h2>\n", tone[s->plateau.what], plateau_name(s->plateau.what));
+	for (; line != NULL && *line != '\0'; line = end == NULL ? NULL : end + 1) {
+		end = strchr(line, '\n');
+		part.n = 0;
+		if (str_add(&part, line, end == NULL ? strlen(line) : (size_t)(end - line)) == -1)
+			p->m->failed = 1;
+		else
+			markup_put(p->m, "<p>%s</p>\n", part.p);
+	}
+	if (s->plateau_next.n > 0)
+		put_command(p->m, s->plateau_next.p);
+	str_free(&part);
+	markup_put(p->m, "</section>\n");
+}
+
+static void
+put_promotion(const struct page *p)
+{
+	static const char *const tone[] = { "yes", "no", "open" };
+	const struct survey *s = p->s;
+	const struct promote_condition *c;
+	const struct survey_run *r = s->main == NULL ? NULL : survey_run(s, s->main->row);
+	enum promote_holds worst = PROMOTE_YES;
+	size_t i;
+
+	for (i = 0; i < s->promote.count; i++)
+		if (s->promote.list[i].holds == PROMOTE_NO || worst == PROMOTE_YES)
+			worst = s->promote.list[i].holds;
+	markup_put(p->m, "<section id=\"promotion\" aria-labelledby=\"hp\"><h2 id=\"hp\">Promotion: <span"
+	    " class=\"%s\">%s</span></h2>\n", s->promote.promoted || (r != NULL && worst == PROMOTE_YES) ? "yes" :
+	    worst == PROMOTE_NO ? "no" : "open", s->promote.promoted ? "promoted" : r == NULL ? "nothing to promote" :
+	    worst == PROMOTE_YES ? "may be asked for" : worst == PROMOTE_NO ? "refused" : "pending");
+	if (r == NULL) {
+		markup_put(p->m, "<p>Only a scored run can be promoted.</p></section>\n");
+		return;
+	}
+	if (s->promote.promoted)
+		markup_put(p->m, "<p>The artifact of %s was promoted in row %llu.</p>", r->id,
+		    (unsigned long long)s->promote.promoted);
+	markup_put(p->m, "<p>What the ledger says of %s, the incumbent:</p><ul class=\"conditions\">\n", r->id);
+	for (i = 0; i < s->promote.count; i++) {
+		c = &s->promote.list[i];
+		markup_put(p->m, "<li><b class=\"%s\">%s</b><span>%s: %s</span></li>\n", tone[c->holds],
+		    promote_word(c->holds), c->name, c->evidence);
+	}
+	markup_put(p->m, "</ul><p class=\"note\">Whether all documents were scored, the run's files are still those of"
+	    " its row, and the artifact scores the same again is asked when it is promoted.</p>");
+	put_run_command(p, "hg-ledger promote", r->dir);
+	markup_put(p->m, "</section>\n");
+}
+
+static void
+put_curves(const struct page *p)
+{
+	const struct survey *s = p->s;
+	const struct survey_run *shown[CURVES], *r;
+	struct curve *c;
+	double low = INFINITY, high = -INFINITY, early;
+	size_t n = 0, i, j, read = 0, per = 1;
+
+	for (r = s->runs + s->run_count; r-- > s->runs && n < CURVES; )
+		if (*r->report != '\0')
+			shown[n++] = r;
+	if (n == 0 || (c = calloc(n, sizeof(*c))) == NULL)
+		return;
+	for (i = 0; i < n; i++) {
+		curves_read(s, shown[i], &c[i]);
+		read += c[i].state == CURVES_READ;
+		/* The first steps fall from far above; they would squash the rest, and are cut at the top. */
+		early = c[i].last_step / 10;
+		per = c[i].per > per ? c[i].per : per;
+		for (j = 0; j < c[i].count; j++)
+			if (isfinite(c[i].point[j].loss) && (c[i].point[j].step >= early || c[i].count < 8)) {
+				low = fmin(low, c[i].point[j].loss);
+				high = fmax(high, c[i].point[j].loss);
+			}
+		for (j = 0; j < c[i].vals; j++) {
+			low = fmin(low, c[i].val[j].loss);
+			high = fmax(high, c[i].val[j].loss);
+		}
+	}
+	markup_put(p->m, "<section aria-labelledby=\"hl\"><h2 id=\"hl\">Loss curves of the last runs</h2>\n");
+	if (read > 0) {
+		markup_put(p->m, "<p class=\"note\">Training loss in nats per token against steps, all on one scale;"
+		    " the first tenth may run out of it at the top. Read from each run's own metrics, whose digest the"
+		    " ledger binds.");
+		if (per > 1)
+			markup_put(p->m, " A point is the mean of up to %zu logged steps.", per);
+		markup_put(p->m, "</p>\n");
+		if (!(high > low)) {
+			low -= 0.5;
+			high += 0.5;
+		}
+	}
+	markup_put(p->m, "<div class=\"curves\">\n");
+	for (i = 0; i < n; i++) {
+		markup_put(p->m, "<figure>");
+		if (c[i].state == CURVES_READ)
+			chart_curve(p->m, &c[i], low, high, shown[i]->id);
+		markup_put(p->m, "<figcaption><b>%s</b> ", shown[i]->id);
+		put_row(p, shown[i]->row);
+		if (c[i].state == CURVES_READ) {
+			markup_put(p->m, "<br>loss %.4f at step %.0f, score ", c[i].last_loss, c[i].last_step);
+			markup_data(p->m, shown[i]->score, 5);
+		} else
+			markup_put(p->m, "<br>No curve: %s.", curves_why(c[i].state));
+		markup_put(p->m, "</figcaption></figure>\n");
+	}
+	markup_put(p->m, "</div></section>\n");
+	free(c);
+}
+
+static void
+put_said(const struct page *p)
+{
+	const struct survey_run *r;
+	size_t n = 0;
+
+	if (p->s->run_count == 0)
+		return;
+	markup_put(p->m, "<section aria-labelledby=\"hv\"><h2 id=\"hv\">What was said of the last runs</h2><p"
+	    " class=\"note\">Runs that are part of a confirmation are left out.</p><ul class=\"said\">\n");
+	for (r = p->s->runs + p->s->run_count; r-- > p->s->runs && n < PARAGRAPHS; ) {
+		/* What a slot's run means is said once, by the confirmation. */
+		if (r->reason == VERDICT_SLOT)
+			continue;
+		n++;
+		markup_put(p->m, "<li><span class=\"sub\">");
+		chart_mark(p->m, chart_mark_of(r));
+		markup_put(p->m, " #%llu, ", (unsigned long long)r->row);
+		put_when(p->m, r->at_ms);
+		markup_put(p->m, "</span>");
+		put_text(p->m, r->text, 1500);
+		markup_put(p->m, "</li>\n");
+	}
+	markup_put(p->m, "</ul></section>\n");
+}
+
+/* --- the table ------------------------------------------------------------- */
+
+static void
+put_bytes(struct markup *m, const struct survey_run *r)
+{
+	double share = r->cap_bytes > 0 ? 100.0 * (double)r->bytes / (double)r->cap_bytes : 0;
+
+	if (r->bytes < 0) {
+		markup_put(m, "<span class=\"nil\">" DASH "</span>");
+		return;
+	}
+	markup_put(m, "<data value=\"%lld\">", (long long)r->bytes);
+	markup_count(m, r->bytes);
+	markup_put(m, "</data>");
+	if (r->cap_bytes > 0)
+		markup_put(m, "<span class=\"bar%s\" title=\"%.1f %% of the cap\"><i"
+		    " style=\"width:%.1f%%\"></i></span>",
+		    share > 100 ? " over" : "", share, share > 100 ? 100 : share);
+}
+
+static void
+put_run(struct markup *m, const struct survey_run *r, int groups)
+{
+
+	markup_put(m, "<tr id=\"r%llu\"><td class=\"n\">%llu</td><th scope=\"row\"><span class=\"id\">%s</span><div"
+	    " class=\"sub\"><code>%-.8s</code>", (unsigned long long)r->row, (unsigned long long)r->row, r->id,
+	    r->config);
+	if (r->attempt > 1)
+		markup_put(m, " attempt %lld", (long long)r->attempt);
+	if (groups && r->group != 0)
+		markup_put(m, " in <code>%08llx</code>", (unsigned long long)(r->group >> 32));
+	markup_put(m, "</div></th><td class=\"n wide\">");
+	if (r->seed >= 0)
+		markup_put(m, "%lld", (long long)r->seed);
+	markup_put(m, "</td><td class=\"n score\">");
+	markup_data(m, r->score, 5);
+	markup_put(m, "</td><td class=\"n gain-of wide\">");
+	markup_signed(m, r->gain, 5);
+	markup_put(m, "</td><td class=\"n bytes\">");
+	put_bytes(m, r);
+	markup_put(m, "</td><td class=\"n wide\">");
+	if (r->train_ms >= 0)
+		markup_put(m, "<data value=\"%lld\">%.1f</data>", (long long)r->train_ms, (double)r->train_ms / 1000);
+	else
+		markup_put(m, "<span class=\"nil\">" DASH "</span>");
+	markup_put(m, "</td><td class=\"class\" data-reason=\"%s\">", verdict_reason_name(r->reason));
+	chart_mark(m, chart_mark_of(r));
+	markup_put(m, " %s<div class=\"sub\">%s%s</div></td><td class=\"why\">", verdict_class_name(r->klass),
+	    phrases[r->reason], r->pending ? "; pending" : "");
+	put_text(m, r->hypothesis, TEXT);
+	if (*r->findings != '\0') {
+		markup_put(m, "<div class=\"sub\">");
+		put_text(m, r->findings, TEXT);
+		markup_put(m, "</div>");
+	}
+	markup_put(m, "</td></tr>\n");
+}
+
+static void
+put_runs(const struct page *p)
+{
+	const struct survey *s = p->s;
+	const struct survey_run *r;
+	size_t left = 0;
+
+	markup_put(p->m, "<section id=\"runs\" aria-labelledby=\"hr\"><h2 id=\"hr\">Runs</h2>\n");
+	if (s->run_count == 0) {
+		markup_put(p->m, "<p>None.</p></section>\n");
+		return;
+	}
+	markup_put(p->m, "<div class=\"scroll\" role=\"region\" aria-labelledby=\"hr\" tabindex=\"0\"><table"
+	    " class=\"runs\"><caption>Newest first. Gain: over the incumbent's mean at that time, better being"
+	    " positive; a single run's is no evidence. Bytes: code and artifact, with their share of the cap. Time:"
+	    " training.</caption><thead><tr><th scope=\"col\" class=\"n\">Row</th><th scope=\"col\">Run,"
+	    " configuration</th><th scope=\"col\" class=\"n wide\">Seed</th><th scope=\"col\" class=\"n\">%s</th><th"
+	    " scope=\"col\" class=\"n wide\">Gain</th><th scope=\"col\" class=\"n\">Bytes</th><th scope=\"col\""
+	    " class=\"n wide\">Time, s</th><th scope=\"col\">Class</th><th scope=\"col\">Hypothesis, or why"
+	    " not</th></tr></thead><tbody>\n", policy_metric_name(s->tracks.metric));
+	for (r = s->runs + s->run_count; r-- > s->runs; ) {
+		if (has_run(s, r))
+			put_run(p->m, r, s->group_count > 1);
+		else
+			left++;
+	}
+	markup_put(p->m, "</tbody></table></div>\n");
+	if (left > 0) {
+		markup_put(p->m, "<p class=\"note\">");
+		markup_count(p->m, (long long)left);
+		markup_put(p->m, " older runs are left out; <code>hg-ledger list %s</code> has all.</p>\n", s->l.path);
+	}
+	markup_put(p->m, "</section>\n");
+}
+
+/* --- how far to believe it -------------------------------------------------- */
+
+static void
+put_trust(const struct page *p)
+{
+	const struct survey *s = p->s;
+	const struct survey_run *r = s->main == NULL ? NULL : survey_run(s, s->main->row);
+
+	markup_put(p->m, "<section id=\"trust\" aria-labelledby=\"hw\"><h2 id=\"hw\">How far to believe this"
+	    " page</h2>\n<dl><dt>Chain</dt><dd>each of %llu rows names the digest of the one before it; %llu are"
+	    " runs</dd><dt>Head</dt><dd><code>%s</code></dd><dt>Witnesses</dt><dd>", (unsigned long long)s->verify.rows,
+	    (unsigned long long)s->verify.runs, s->verify.head);
+	if (s->verify.witnesses == 0)
+		markup_put(p->m, "none: no run directory is at hand that remembers its row");
+	else
+		markup_put(p->m, "%zu run director%s the row that it got, and all agree", s->verify.witnesses,
+		    s->verify.witnesses == 1 ? "y remembers" : "ies remember");
+	markup_put(p->m, "</dd><dt>Last row</dt><dd>");
+	put_when(p->m, s->last_ms);
+	markup_put(p->m, "</dd><dt>Page made</dt><dd>");
+	put_when(p->m, p->made_ms);
+	markup_put(p->m, " by hg-report " HG_VERSION "</dd></dl>\n<p>Check it yourself: the first command must print"
+	    " this head, the second derives every verdict again from the rows alone.</p><code class=\"cmd\">hg-ledger"
+	    " verify %s\nhg-ledger replay %s</code>\n", s->l.path, s->l.path);
+	markup_put(p->m, "<h3>What these numbers are not</h3>\n<p>Scores are comparable only under the same eval law"
+	    " and on the same validation text; intervals and chances hold for this lane and this budget. No single run"
+	    " is an improvement, however low. What was never added cannot be known: who trains ten seeds and adds the"
+	    " best has lied to the ledger.</p>\n");
+	if (r != NULL && *r->boundary != '\0') {
+		markup_put(p->m, "<p>The incumbent's receipt says: ");
+		put_text(p->m, r->boundary, 1500);
+		markup_put(p->m, "</p>\n");
+	}
+	markup_put(p->m, "</section>\n");
+}
+
+void
+page_write(struct markup *m, const struct survey *s, const char *name, int64_t made_ms)
+{
+	struct page p = { m, s, name, made_ms };
+
+	markup_put(m, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta"
+	    " http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<meta"
+	    " name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\""
+	    " content=\"light dark\">\n<meta name=\"referrer\" content=\"no-referrer\">\n<meta name=\"generator\""
+	    " content=\"hg-report " HG_VERSION "\">\n<title>%s: ", name);
+	if (s->main != NULL)
+		markup_put(m, "%.5f %s, ", s->main->score, policy_metric_name(s->tracks.metric));
+	markup_put(m, "%zu runs</title>\n<style>\n", s->run_count);
+	/* Ours, and no data: the one text that goes in as it is. */
+	if (!m->failed && str_puts(&m->out, style_sheet()) == -1)
+		m->failed = 1;
+	markup_put(m, "</style>\n</head>\n<body>\n");
+	chart_shapes(m);
+	markup_put(m, "<header><p class=\"kicker\">Homegolf ledger</p><h1>%s</h1><p class=\"meta\">", name);
+	markup_count(m, (long long)s->run_count);
+	markup_put(m, " run%s in ", s->run_count == 1 ? "" : "s");
+	markup_count(m, (long long)s->verify.rows);
+	markup_put(m, " row%s, verified to head <code>%-.12s</code>; last row ", s->verify.rows == 1 ? "" : "s",
+	    s->verify.head);
+	put_when(m, s->last_ms);
+	markup_put(m, ", page made ");
+	put_when(m, made_ms);
+	markup_put(m, "</p></header>\n<main>\n<div class=\"answers\">\n");
+	answer_best(&p);
+	answer_real(&p);
+	answer_next(&p);
+	markup_put(m, "</div>\n");
+	put_groups(&p);
+	put_history(&p);
+	put_confirmations(&p);
+	markup_put(m, "<div class=\"two\">\n");
+	put_stop(&p);
+	put_promotion(&p);
+	markup_put(m, "</div>\n");
+	put_curves(&p);
+	put_said(&p);
+	put_runs(&p);
+	put_trust(&p);
+	markup_put(m, "</main>\n<footer>One file without script or network: it can be kept, mailed and printed. The"
+	    " ledger says more: <code>hg-ledger show</code>.</footer>\n</body>\n</html>\n");
+}

@@ -1,0 +1,300 @@
+# A ledger as a page: what it says, that it says it of every ledger, and that nothing in a ledger gets out of it.
+load helper
+
+setup_file() {
+	cd "$BATS_FILE_TMPDIR"
+	mkdir plain many big
+	# Sixty runs: confirmations, refusals, loss curves.  And several groups, one of them never calibrated.
+	"$HG_T/campaign" -n 60 plain/ledger
+	"$HG_T/campaign" -n 240 -l 3 many/ledger
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	export SOURCE_DATE_EPOCH=1800000000
+	F=$BATS_FILE_TMPDIR
+}
+
+page() {
+	"$PYTHON" "$HG_TOP/t/report_page.py" "$@"
+}
+
+forge() {
+	"$PYTHON" "$HG_TOP/t/report_forge.py" "$@"
+}
+
+# text PAGE: all that a reader sees, on one line.
+text() {
+	page text "$1" | tr -s '\n ' ' '
+}
+
+@test "a page is one well-formed file without script, network or address, and accessible" {
+	local which
+	for which in plain many; do
+		hg-report -o $which.html "$F/$which/ledger"
+		page form $which.html
+		run ! grep -qiE '<script|javascript:|(src|href)="?https?:' $which.html
+	done
+}
+
+@test "the top answers what is best, whether it is real, and what to do next" {
+	hg-report "$F/plain/ledger" > p.html
+	text p.html > t
+	grep -qE 'What is the best run\? [0-9.]+ bits per byte The incumbent configuration, mean of 5 runs' t
+	grep -qF "$(hg-ledger incumbent -j "$F/plain/ledger" | jq -r .run_id)" t
+	grep -qF "Is it real? Yes, confirmed 5 fresh seeds a side" t
+	grep -qF "What to try, or stop?" t
+	# the reasoning is the stop rule's own
+	run hg-ledger stop "$F/plain/ledger"
+	[ "$status" -eq 1 ]
+	grep -qF "Stop rule: $(echo "${lines[0]}" | sed 's/^go on: //')" t
+	grep -qF "$(echo "${lines[1]}" | tr -s ' ')" t
+}
+
+@test "every number of the page is the ledger's, and the staircase is the incumbent's history" {
+	hg-report -o plain.html "$F/plain/ledger"
+	[ "$(page numbers plain.html "$F/plain/ledger")" -eq "$(hg-ledger list -j "$F/plain/ledger" | wc -l)" ]
+	hg-report -o many.html "$F/many/ledger"
+	[ "$(page numbers many.html "$F/many/ledger")" -eq "$(hg-ledger list -j "$F/many/ledger" | wc -l)" ]
+}
+
+@test "text stands out from its ground by 4.5 to 1 in every scheme, and marks by 3 to 1" {
+	hg-report -o p.html "$F/plain/ledger"
+	page colours p.html
+}
+
+# bats test_tags=b34
+@test "a ledger that does not verify makes no page: 103, and which row" {
+	cp -a "$F/plain" bad
+	sed -i '9s/"seed": /"seed": 7/' bad/ledger/ledger.jsonl
+	echo before > p.html
+	run --separate-stderr hg-report -o p.html bad/ledger
+	[ "$status" -eq 103 ]
+	[ -z "$output" ]
+	[[ "$stderr" == *"row 9 was altered"* ]]
+	[ "$(cat p.html)" = before ]
+	run --separate-stderr hg-report bad/ledger
+	[ "$status" -eq 103 ]
+	[ -z "$output" ]
+	rm -rf bad
+	cp -a "$F/plain" bad
+	sed -i '$d' bad/ledger/ledger.jsonl
+	run --separate-stderr hg-report bad/ledger
+	[ "$status" -eq 103 ]
+	[[ "$stderr" == *"rows are missing at the end"* ]]
+	run --separate-stderr hg-report nowhere
+	[ "$status" -eq 100 ]
+	[ -z "$output" ]
+}
+
+@test "whatever a ledger says is text on the page: no element, attribute, link or hidden character comes of it" {
+	cp -a "$F/plain" evil
+	forge evil/ledger hostile > count
+	[ "$(cat count)" -gt 400 ]
+	hg-report -o p.html evil/ledger
+	page form p.html
+	page text p.html > t
+	grep -qF '<script>alert(1)</script>' t
+	grep -qF '"><img src=x onerror=alert(1)>' t
+	grep -qF ']]></style></title><b>' t
+	grep -qF '&lt;&amp;&#60;' t
+	grep -qF '\u202eesrever\u202c' t
+	grep -qF '\u001b[31m' t
+	grep -qF '%s%n%d%99999d' t
+	run ! grep -qP '[\x00-\x08\x0b-\x1f\x7f]|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|\xef\xbb\xbf' p.html
+	# 64 KiB of hypothesis are cut, and that is said
+	grep -qE '\([0-9]{2},[0-9]{3} characters; cut here\)' <(text p.html)
+	[ "$(stat -c %s p.html)" -lt 400000 ]
+}
+
+@test "an empty ledger, one run, none scored, no directories: each makes a sensible page" {
+	local n
+	for n in 0 1 2 4; do
+		mkdir of$n
+		"$HG_T/campaign" -n $n of$n/ledger
+		hg-report -o of$n.html of$n/ledger
+		page form of$n.html
+	done
+	text of0.html > t
+	grep -qF 'None yet No run has been added' t
+	grep -qF 'Run something' t
+	text of1.html > t
+	grep -qF 'Not shown It is the incumbent because it was the first sound run' t
+	grep -qF 'Calibrate the lane' t
+	grep -qF 'calibrates the lane with 4 more seeds' t
+	grep -qF 'noise uncalibrated' t
+	run ! grep -qF 'run-to-run deviations of' t
+	# all refused
+	cp -a of4 refused
+	for n in 2 3 4 5; do
+		forge refused/ledger set $n 'run.group_sha256=null' 'run.metrics.val_bpb=null' 'verdict.class="blocked"' \
+			'verdict.reason="refused"' 'verdict.score=null' 'incumbent_after=null' \
+			'verdict.findings=[{"rule": "refused", "detail": "train: loss_diverged"}]'
+	done
+	hg-report -o refused.html refused/ledger
+	page form refused.html
+	text refused.html > t
+	grep -qF 'None yet 4 runs were added, and none has a score: 4 blocked, 0 invalid' t
+	grep -qF 'Pause The last 4 runs were blocked or invalid' t
+	grep -qF 'train: loss_diverged' t
+	grep -qF 'no run has a score' t
+	# nothing beside the ledger
+	cp -a "$F/plain" alone
+	rm -rf alone/runs
+	hg-report -o alone.html alone/ledger
+	page form alone.html
+	[ "$(text alone.html | grep -o 'No curve: its files are no longer there' | wc -l)" -eq 6 ]
+}
+
+@test "a loss curve is drawn only from the file that the ledger binds" {
+	local run
+	cp -a "$F/plain" c
+	run=$(tail -n 2 c/ledger/ledger.jsonl | head -n 1 | jq -r .run.run_id)
+	hg-report -o p.html c/ledger
+	[ "$(grep -o 'class="loss"' p.html | wc -l)" -eq 6 ]
+	text p.html > t
+	grep -qF "loss $(tail -n 1 "c/runs/$run/metrics.jsonl" | jq -r .train_loss | xargs printf '%.4f') at step 659" t
+	sed -i 's/"step": 5,/"step": 6,/' "c/runs/$run/metrics.jsonl"
+	hg-report -o p.html c/ledger
+	[ "$(grep -o 'class="loss"' p.html | wc -l)" -eq 5 ]
+	grep -qF "No curve: its files are not those that the ledger names" <(text p.html)
+	rm "c/runs/$run/metrics.jsonl"
+	hg-report -o p.html c/ledger
+	grep -qF "No curve: its files are no longer there" <(text p.html)
+	mkfifo "c/runs/$run/metrics.jsonl"
+	timeout 20 hg-report -o p.html c/ledger
+	[ "$(grep -o 'class="loss"' p.html | wc -l)" -eq 5 ]
+}
+
+@test "what can't be told from luck is not drawn as if it could: no band and no interval on an uncalibrated lane" {
+	hg-report -o p.html "$F/many/ledger"
+	"$PYTHON" - p.html <<-'END'
+	import re, sys
+	panels = re.findall(r'<figure class="history">(.*?)</figure>', open(sys.argv[1]).read(), re.S)
+	assert len(panels) == 3
+	known = [p for p in panels if "seeds of one configuration calibrated" in p]
+	assert len(known) == 2
+	for p in panels:
+	    chart = p[p.index('class="chart"'):]
+	    assert ('class="band"' in chart) == (p in known)
+	    assert 'class="unknown"' in chart
+	    if p not in known:
+	        assert 'class="truth' not in chart and "is not calibrated" in p
+	END
+}
+
+@test "scores of two groups, lanes or tokenizers never stand on one axis" {
+	local group
+	hg-report -o p.html "$F/many/ledger"
+	[ "$(grep -c '<figure class="history">' p.html)" -eq 3 ]
+	"$PYTHON" - p.html "$F/many/ledger/ledger.jsonl" <<-'END'
+	import json, re, sys
+	rows = {r["row"]: r for r in map(json.loads, open(sys.argv[2]))}
+	for panel in re.findall(r'<figure class="history">(.*?)</figure>', open(sys.argv[1]).read(), re.S):
+	    axes = set()
+	    for n in re.findall(r"<title>#(\d+) ", panel):
+	        own = rows[int(n)][rows[int(n)]["kind"]]
+	        axes.add((own["lane"], own["cap_ms"]))
+	    assert len(axes) == 1, axes
+	END
+}
+
+@test "an outlier is an arrow at the edge, and does not squash the rest" {
+	local row
+	cp -a "$F/plain" far
+	row=$(jq -r 'select(.verdict.reason == "within_noise").row' far/ledger/ledger.jsonl | sed -n 3p)
+	forge far/ledger set "$row" run.metrics.val_bpb=97.5
+	hg-report -o p.html far/ledger
+	page form p.html
+	grep -q "href=\"#up\" class=\"k1 far\"[^>]*><title>#$row " p.html
+	grep -qF '1 score lies beyond the scale' <(text p.html)
+	run ! grep -qE '<text x="50" y="[0-9.]*" dy=".35em">[3-9]' p.html
+}
+
+@test "the class of a mark is its shape, not its colour alone, and all that occur are in the legend" {
+	hg-report -o p.html "$F/many/ledger"
+	"$PYTHON" - p.html <<-'END'
+	import re, sys
+	text = open(sys.argv[1]).read()
+	shapes = re.findall(r'<(?:path|circle|g) id="m\d"[^>]*>', text)
+	assert len(shapes) == len(set(re.sub(r'id="m\d"', "", s) for s in shapes)) == 6
+	for figure in re.findall(r'<figure class="history">(.*?)</figure>', text, re.S):
+	    legend, chart = figure.split("</ul>", 1)
+	    used = set(re.findall(r'class="k(\d)', chart))
+	    assert used == set(re.findall(r'class="k(\d)', legend)), used
+	END
+}
+
+@test "the same ledger at the same time is the same page, and -o replaces a page whole" {
+	hg-report "$F/plain/ledger" > one
+	hg-report -o two "$F/plain/ledger"
+	cmp one two
+	hg-report -o two "$F/many/ledger"
+	run ! cmp -s one two
+	[ "$(find . -name 'two*' | wc -l)" -eq 1 ]
+	grep -qF '2027-01-15 08:00 UTC' one
+	run --separate-stderr hg-report -o /nonexistent/p.html "$F/plain/ledger"
+	[ "$status" -eq 111 ]
+	SOURCE_DATE_EPOCH=soon run --separate-stderr hg-report "$F/plain/ledger"
+	[ "$status" -eq 100 ]
+	run bash -c 'hg-report "$1" > /dev/full' - "$F/plain/ledger"
+	[ "$status" -eq 111 ]
+}
+
+@test "a page changes nothing in the ledger or the runs" {
+	cp -a "$F/plain" kept
+	(cd kept && find . -type f -exec sha256sum {} + | sort) > before
+	hg-report -o p.html kept/ledger
+	(cd kept && find . -type f -exec sha256sum {} + | sort) | diff before -
+	chmod -R a-w kept
+	hg-report -o p.html kept/ledger
+	chmod -R u+w kept
+}
+
+@test "four times the runs take about four times as long, and 10,000 make no absurd page" {
+	local i
+	mkdir small large
+	"$HG_T/campaign" -n 1000 small/ledger
+	"$HG_T/campaign" -n 4000 large/ledger
+	# instructions of this process, not seconds of a busy machine
+	"$PYTHON" - <<-'END'
+	import os, resource, subprocess
+	def spent(ledger):
+	    best = 1e9
+	    for i in range(5):
+	        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+	        subprocess.run(["hg-report", "-o", "p.html", ledger], check=True)
+	        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+	        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+	    return best
+	small, large = spent("small/ledger"), spent("large/ledger")
+	assert large < 8 * small, (small, large)
+	END
+	hg-report -o large.html large/ledger
+	page form large.html
+	[ "$(stat -c %s large.html)" -lt 2000000 ]
+	grep -qF 'older runs are left out' large.html
+	grep -qF 'a column stands for' large.html
+	hg-report -o small.html small/ledger
+	[ "$(stat -c %s small.html)" -lt 2000000 ]
+	[ "$(page numbers small.html small/ledger)" -eq "$(hg-ledger list -j small/ledger | wc -l)" ]
+}
+
+@test "in a real browser nothing overflows, at 1280 and 390 pixels, light and dark" {
+	local width scheme which
+	command -v "${CHROMIUM:-chromium}" > /dev/null || skip "no chromium here (CHROMIUM names another)"
+	hg-report -o plain.html "$F/plain/ledger"
+	hg-report -o many.html "$F/many/ledger"
+	cp -a "$F/plain" evil
+	forge evil/ledger hostile > count
+	hg-report -o evil.html evil/ledger
+	for which in plain many evil; do
+		for width in 1280 390; do
+			for scheme in light dark; do
+				timeout 120 "$PYTHON" "$HG_TOP/t/report_look.py" $which.html $width $scheme > look
+				[ "$(jq .seen look)" -gt 150 ]
+				[ "$(jq .height look)" -gt 1500 ]
+			done
+		done
+	done
+}

@@ -1,0 +1,66 @@
+"""Rewrite a ledger's rows and chain them again, as nobody honest would: for tests of what shows them.
+
+usage: report_forge.py LEDGER hostile          every text in every row but the last becomes something to choke on
+       report_forge.py LEDGER set ROW KEY=JSON...   members of one row by dotted path
+"""
+import hashlib
+import json
+import os
+import sys
+
+NASTY = ["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "' onmouseover='alert(1)", "]]></style></title><b>",
+         "&lt;&amp;&#60;", "\u202eesrever\u202c \u2066x\u2069 \u200b\ufeff", "%s%n%d%99999d", "javascript:alert(1)", "a\x1b[31m\x07\tb\nc",
+         "<!-- ", "--><svg/onload=alert(1)>", "{{7*7}} ${x}", "\U0001f3cc\ufe0f \u00e9\u4e2d\u6587", "https://evil.example/x.js"]
+KEEP = {"schema", "prev", "kind", "class", "reason", "metric", "direction", "noise", "side", "name", "unit", "across_tokenizers",
+        "started_at", "added_at", "stage", "guarded_metric", "credited", "changed", "condition"}
+
+
+def nasty(value, key, count):
+    if isinstance(value, dict):
+        return {k: nasty(v, k, count) for k, v in value.items()}
+    if isinstance(value, list):
+        return [nasty(v, key, count) for v in value]
+    if isinstance(value, str) and key not in KEEP and not key.endswith(("sha256", "_uid", "nonce")) and value != "none":
+        count[0] += 1
+        text = NASTY[count[0] % len(NASTY)] + key
+        if key == "hypothesis":
+            count[1] += 1
+        return text * (65536 // len(text) + 1) if key == "hypothesis" and count[1] % 5 == 0 else text
+    return value
+
+
+def main():
+    path = f"{sys.argv[1]}/ledger.jsonl"
+    rows = [json.loads(line) for line in open(path, encoding="utf-8")]
+    if sys.argv[2] == "hostile":
+        count = [0, 0]
+        rows[:-1] = [nasty(r, "", count) if r["kind"] != "policy" else r for r in rows[:-1]]
+        # A configuration's run names the lane; all of them keep one.
+        rows[0]["policy"]["campaign"]["name"] = "<i>c</i>"
+        print(count[0])
+    else:
+        for pair in sys.argv[4:]:
+            key, text = pair.split("=", 1)
+            at = rows[int(sys.argv[3]) - 1]
+            *way, last = key.split(".")
+            for k in way:
+                at = at[k]
+            at[last] = json.loads(text)
+    prev = "0" * 64
+    digests = {}
+    with open(path, "w", encoding="utf-8") as f:
+        for row in rows:
+            text = json.dumps(row, ensure_ascii=False)
+            for old, new in digests.items():
+                text = text.replace(old, new)
+            row = json.loads(text)
+            old, row["prev"] = row["prev"], prev
+            line = json.dumps(row, ensure_ascii=False) + "\n"
+            f.write(line)
+            prev = hashlib.sha256(line.encode()).hexdigest()
+    for name in ("head", "index"):
+        if os.path.exists(f"{sys.argv[1]}/{name}"):
+            os.remove(f"{sys.argv[1]}/{name}")
+
+
+main()

@@ -1,0 +1,218 @@
+"""What a page of hg-report must be, read by parsers that are not ours.
+
+usage: report_page.py form PAGE             well-formed, self-contained, accessible; prints its size
+       report_page.py numbers PAGE LEDGER   its numbers are those of ledger.jsonl, computed again
+       report_page.py colours PAGE          contrast of every text colour on every ground, light and dark
+       report_page.py text PAGE             all text that a reader sees, a line a piece
+"""
+import html.parser
+import json
+import re
+import sys
+import xml.etree.ElementTree
+
+VOID = {"meta", "br", "link", "img", "input", "hr"}
+CSP = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+class Page(html.parser.HTMLParser):
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.stack, self.ids, self.links, self.tags, self.pieces, self.headings = [], [], [], [], [], []
+        self.rows, self.cell, self.axis, self.stairs, self.charts = [], None, [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.stack, f"left open: {self.stack}"
+
+    def inside(self, tag, name=None):
+        return any(t == tag and (name is None or name in a.get("class", "").split()) for t, a in self.stack)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.handle_endtag(tag)
+
+    def handle_starttag(self, tag, attrs):
+        a = dict(attrs)
+        assert len(a) == len(attrs), f"an attribute twice on {tag}"
+        self.tags.append((tag, a))
+        if "id" in a:
+            self.ids.append(a["id"])
+        if "href" in a:
+            self.links.append(a["href"])
+        assert all(not k.startswith("on") for k in a), a
+        assert "src" not in a and "srcset" not in a and "xlink:href" not in a, a
+        assert "url(" not in a.get("style", ""), a
+        if tag == "svg" and "chart" in a.get("class", "") and self.inside("figure", "history"):
+            self.charts.append({"ticks": self.axis, "stairs": []})
+            self.axis = []
+        if tag == "line" and a.get("class") == "stair" and self.inside("svg", "chart"):
+            self.charts[-1]["stairs"].append(a)
+        if tag == "tr":
+            self.rows.append({"id": a.get("id"), "cells": [], "data": []})
+        if tag in ("td", "th") and self.rows:
+            self.rows[-1]["cells"].append({"class": a.get("class", ""), "text": "", "data": [],
+                                           "reason": a.get("data-reason")})
+        if tag == "data" and self.inside("tr") and self.rows:
+            self.rows[-1]["cells"][-1]["data"].append(float(a["value"]))
+        if tag not in VOID:
+            self.stack.append((tag, a))
+
+    def handle_endtag(self, tag):
+        assert self.stack and self.stack[-1][0] == tag, f"</{tag}> after {[t for t, _ in self.stack[-3:]]}"
+        self.stack.pop()
+
+    def handle_data(self, data):
+        if self.inside("style"):
+            return
+        if data.strip():
+            self.pieces.append(data)
+        if self.stack and self.stack[-1][0] in ("h1", "h2", "h3"):
+            self.headings.append(int(self.stack[-1][0][1]))
+        if self.inside("tr") and self.rows and self.rows[-1]["cells"]:
+            self.rows[-1]["cells"][-1]["text"] += data
+        if self.stack and self.stack[-1][0] == "text" and self.inside("svg", "scores") and self.inside("figure", "history"):
+            y = float(self.stack[-1][1]["y"])
+            if data != "out":
+                self.axis.append((y, float(data)))
+
+
+def form(text):
+    p = Page(text)
+    assert text.startswith("<!doctype html>\n<html lang=\"en\">")
+    assert len(set(p.ids)) == len(p.ids), "ids twice"
+    for link in p.links:
+        assert link.startswith("#"), f"leads outside: {link}"
+        assert link[1:] in p.ids, f"leads nowhere: {link}"
+    metas = [a for t, a in p.tags if t == "meta"]
+    assert any(a.get("content") == CSP and a.get("http-equiv") == "Content-Security-Policy" for a in metas)
+    assert any(a.get("name") == "viewport" for a in metas)
+    names = {t for t, _ in p.tags}
+    assert not names & {"script", "iframe", "object", "embed", "img", "link", "form", "base", "foreignobject"}, names
+    style = re.search(r"<style>(.*?)</style>", text, re.S).group(1)
+    assert "@import" not in style and not re.findall(r"url\((?!#)", style)
+    assert not re.search(r"https?:|//[a-z]", re.sub(r"[^\n]*</?(?:code|td|li|p|h1)\b.*", "", style)), "address in the style"
+    assert p.headings[0] == 1 and p.headings.count(1) == 1
+    assert all(b - a <= 1 for a, b in zip(p.headings, p.headings[1:])), p.headings
+    assert sum(t == "title" for t, _ in p.tags) >= 1 and sum(t == "main" for t, _ in p.tags) == 1
+    for t, a in p.tags:
+        if t == "svg" and a.get("role") == "img":
+            assert a.get("aria-label") or all(i in p.ids for i in a["aria-labelledby"].split()), a
+        elif t == "svg" and "width" in a and "viewbox" not in a:
+            assert a.get("aria-hidden") == "true", a
+        if t == "th":
+            assert a.get("scope") in ("row", "col"), a
+        if a.get("role") == "region":
+            assert a.get("aria-labelledby") in p.ids and a.get("tabindex") == "0", a
+    depth, start = 0, 0
+    for m in re.finditer(r"<svg\b|</svg>", text):
+        start = m.start() if depth == 0 else start
+        depth += 1 if m.group() == "<svg" else -1
+        if depth == 0:
+            xml.etree.ElementTree.fromstring(text[start:m.end()])
+    print(len(text.encode()))
+
+
+def approx(a, b, tolerance):
+    assert abs(a - b) <= tolerance, (a, b)
+
+
+def numbers(text, path):
+    rows = [json.loads(line) for line in open(f"{path}/ledger.jsonl", encoding="utf-8")]
+    p = Page(text)
+    shown = {r["id"]: r for r in p.rows if r["id"]}
+    metric = [r for r in rows if r["kind"] == "policy"][-1]["policy"]["metric"]["name"]
+    compared = 0
+    for row in rows:
+        tr = shown.get(f"r{row['row']}")
+        if tr is None or row["kind"] != "run":
+            continue
+        cells, run, v = tr["cells"], row["run"], row["verdict"]
+        score = run["metrics"][metric]
+        assert cells[0]["text"] == str(row["row"])
+        assert cells[3]["data"] == ([] if score is None else [score]), (cells[3], score)
+        if score is not None:
+            assert cells[3]["text"] == f"{score:.5f}"
+        assert cells[4]["data"] == ([] if v["gain"] is None else [v["gain"]])
+        total = run["metrics"]["total_bytes"]
+        assert cells[5]["data"] == ([] if total is None else [total])
+        assert total is None or cells[5]["text"] == f"{total:,}"
+        assert cells[6]["data"] == ([] if run["metrics"]["train_ms"] is None else [run["metrics"]["train_ms"]])
+        assert cells[7]["reason"] == v["reason"] and v["class"] in cells[7]["text"]
+        compared += 1
+    for row in rows:
+        if row["kind"] != "confirmation" or f"r{row['row']}" not in shown:
+            continue
+        data = [x for c in shown[f"r{row['row']}"]["cells"] for x in c["data"]]
+        v = row["verdict"]
+        assert data == [x for x in (v["gain"], v["gain_lower"], v["gain_upper"]) if x is not None], (data, v)
+        compared += 1
+    # The last group's incumbent is the page's best.
+    last = [r for r in rows if r.get("incumbent_after")]
+    if last:
+        best = re.search(r'id="best"><data value="([^"]*)">', text).group(1)
+        assert float(best) == last[-1]["incumbent_after"]["score"]
+    # The staircase of the first picture: each stretch with one standing, in order, read back through the axis.
+    if last and p.charts:
+        of = lambda r: (r[r["kind"]]["group_sha256"], r[r["kind"]]["lane"], r[r["kind"]]["cap_ms"])
+        key = of(last[-1])
+        want = []
+        for r in last:
+            if of(r) == key and (not want or want[-1] != r["incumbent_after"]["score"]):
+                want.append(r["incumbent_after"]["score"])
+        ticks, flat = p.charts[0]["ticks"], [a for a in p.charts[0]["stairs"] if a["y1"] == a["y2"]]
+        (y0, v0), (y1, v1) = ticks[0], ticks[-1]
+        per = (v1 - v0) / (y1 - y0)
+        have = [v0 + (float(a["y1"]) - y0) * per for a in flat]
+        assert len(have) == len(want), (len(have), len(want))
+        for a, b in zip(have, want):
+            approx(a, b, 0.2 * abs(per) + 1e-12)
+    print(compared)
+
+
+def luminance(colour):
+    if len(colour) == 4:
+        colour = "#" + "".join(2 * c for c in colour[1:])
+    parts = [int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+    parts = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+
+
+def contrast(a, b):
+    a, b = sorted((luminance(a), luminance(b)), reverse=True)
+    return (a + 0.05) / (b + 0.05)
+
+
+def colours(text):
+    style = re.search(r"<style>(.*?)</style>", text, re.S).group(1)
+    schemes = [dict(re.findall(r"(--[a-z0-9-]+):\s*(#[0-9a-f]+)", block.replace("\n", "")))
+               for block in re.findall(r":root\{(.*?)\}", style, re.S)]
+    assert len(schemes) == 3, "light, dark and print"
+    for scheme in schemes:
+        assert scheme.keys() == schemes[0].keys()
+        for ink in (k for k in scheme if k.startswith("--ink")):
+            for paper in (k for k in scheme if k.startswith("--paper")):
+                ratio = contrast(scheme[ink], scheme[paper])
+                assert ratio >= 4.5, (ink, paper, ratio)
+        for mark in ("--good", "--bad", "--wait", "--dot"):
+            assert contrast(scheme[mark], scheme["--paper"]) >= 3, (mark, contrast(scheme[mark], scheme["--paper"]))
+    # Text is painted with those colours alone.
+    for rule in re.findall(r"[;{]color:([^;}]*)", style.replace("\n", "")):
+        assert rule.startswith("var(--ink"), rule
+    for selector, body in re.findall(r"([^{}]*)\{([^{}]*)\}", style.replace("\n", "")):
+        if "text" in selector.split("{")[-1] or ".now" in selector:
+            for fill in re.findall(r"fill:([^;]*)", body):
+                assert fill.startswith("var(--ink"), (selector, fill)
+    print("ok")
+
+
+if __name__ == "__main__":
+    page = open(sys.argv[2], encoding="utf-8").read()
+    if sys.argv[1] == "form":
+        form(page)
+    elif sys.argv[1] == "numbers":
+        numbers(page, sys.argv[3])
+    elif sys.argv[1] == "colours":
+        colours(page)
+    else:
+        print("\n".join(Page(page).pieces))
