@@ -31,8 +31,8 @@ static const char *const phrases[VERDICT_REASONS] = {
 	[VERDICT_WITHIN_NOISE] = "within noise", [VERDICT_WORSE] = "worse than luck allows",
 	[VERDICT_GUARDED_METRIC] = "worse in a guarded metric", [VERDICT_CONFIRMED] = "confirmed",
 	[VERDICT_NOT_CONFIRMED] = "not confirmed", [VERDICT_INVALID_RUN] = "one of its runs is invalid",
-	[VERDICT_INCUMBENT_INVALID] = "an incumbent's run is invalid", [VERDICT_INCUMBENT_MOVED] = "the incumbent"
-	    " moved",
+	[VERDICT_INCUMBENT_INVALID] = "an incumbent's run is invalid",
+	[VERDICT_INCUMBENT_MOVED] = "the incumbent moved",
 	[VERDICT_ABANDONED] = "given up",
 };
 
