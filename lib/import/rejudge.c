@@ -59,10 +59,10 @@ incomparable(const struct entry *e)
 	if (strcmp(e->scoring, "unknown") == 0)
 		return ("scoring unknown");
 	if (strcmp(e->scoring, "other") == 0)
-		return ("a scoring of its own");
+		return ("own scoring");
 	if (e->unclear)
 		return ("text unclear");
-	return (e->cluster == -1 ? "denominator unknown" : NULL);
+	return (e->cluster == -1 ? "bytes unknown" : NULL);
 }
 
 /* --- groups ---------------------------------------------------------------- */
@@ -158,12 +158,12 @@ compare(struct rejudge *r, struct rejudge_row *w, const struct rejudge_row *inc)
 	w->gain = (w->entry->higher ? -1 : 1) * (inc->score - w->score);
 	if (w->entry->seed_only) {
 		w->verdict = REJUDGE_NOISE;
-		w->reason = "only the seed changed";
+		w->reason = "seed alone";
 		return;
 	}
 	w->verdict = REJUDGE_FEW;
 	if (w->runs < 2) {
-		w->reason = "a single run only screens";
+		w->reason = "single run";
 		return;
 	}
 	pool = pool_of(r, w->group, w->entry, inc->entry);
@@ -296,7 +296,7 @@ rejudge_ledger(struct rejudge *r, const struct ledger *l)
 			g = &r->group[w->group];
 			if (w->runs == 0) {
 				w->verdict = REJUDGE_FEW;
-				w->reason = "a mean without its seeds";
+				w->reason = "no seeds";
 			} else if (g->incumbent == -1)
 				g->incumbent = (int)i;
 			else {

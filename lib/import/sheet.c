@@ -176,14 +176,14 @@ check_status(struct claim *c, const struct header *h, const struct cells *row, c
 		claim_note(c, FLAG_UNKNOWN_STATUS, name, row->line, "status is \"%.100s\"", cell);
 }
 
-/* Zero stands for no score at all. */
+/* Zero stands for no score at all, unless its author kept it: then nobody knows what it is. */
 static void
 check_zero(struct claim *c, int value)
 {
 	struct claim_value *v = &c->values[value];
 	struct figure f = figure_read(v->text, strlen(v->text), FIGURE_ANY);
 
-	if (f.number != 0 || c->status == NULL || strcmp(c->status, "crash") != 0)
+	if (f.number != 0 || c->status == NULL || strcmp(c->status, "keep") == 0)
 		return;
 	v->flags &= ~FLAG_BIT(FLAG_OUT_OF_RANGE);
 	claim_doubt(c, value, FLAG_ZERO_FOR_CRASH);

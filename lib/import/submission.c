@@ -147,11 +147,8 @@ place(const struct jsontext_level *level, size_t depth)
 	}
 	if (depth == 2 && level[1].in_array) {
 		f.what = strcasecmp(level[0].key, "seeds") == 0 ? CLAIM_SEED : list_of(level[0].key);
-		if (f.what == CLAIM_OWN || f.what == CLAIM_WHATS) {
-			f.what = f.what == CLAIM_WHATS ? CLAIM_WHATS : CLAIM_OWN;
-			if (f.what == CLAIM_OWN)
-				return (f);
-		}
+		if (f.what == CLAIM_OWN)
+			return (f);
 		f.scope = IN_LIST;
 		f.index = level[1].index;
 		snprintf(f.list, sizeof(f.list), "%s", level[0].key);
@@ -192,13 +189,15 @@ static int
 take_item(void *arg, const struct jsontext_item *item)
 {
 	struct taking *t = arg;
-	const struct jsontext_level *last = &item->level[item->depth - 1];
+	const struct jsontext_level *last;
 	struct found f;
 	enum claim_what what;
 	int text;
 
+	/* A scalar that is all of the file says nothing. */
 	if (item->depth == 0)
 		return (0);
+	last = &item->level[item->depth - 1];
 	/* "results.seed42.val_bpb" is the seed's, "results.val_bpb" is all's. */
 	f = place(item->level, item->depth);
 	if (f.what == CLAIM_OWN && item->depth == 3 && is_among(item->level[0].key, wrappers) &&
@@ -206,12 +205,8 @@ take_item(void *arg, const struct jsontext_item *item)
 		f.scope = OF_SEED;
 		f.what = claim_what_of(item->level[2].key);
 	}
-	/* "results": [...] or "results": {"42": 1.1} are lists like any other. */
 	what = f.what == CLAIM_WHATS ? CLAIM_VAL_BPB : f.what;
 	text = what == CLAIM_TITLE || what == CLAIM_AUTHOR || what == CLAIM_DATE || what == CLAIM_METHOD;
-	/* Words that are no numbers are no numbers of ours either: true is not 1. */
-	if (item->kind == JSONTEXT_STRING && !text && what != CLAIM_OWN && item->n == 0)
-		what = f.what;
 	f.value = claim_value(t->c, what, last->in_array ? "" : last->key, item->text, item->n, claim_what_kind(what),
 	    t->file,
 	    item->line, item->path);

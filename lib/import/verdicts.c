@@ -66,19 +66,19 @@ print_row(const struct rejudge_row *w)
 		clock_text(when, w->entry->at_ms);
 	snprintf(verdict, sizeof(verdict), "%s%s%s", rejudge_verdict_name(w->verdict), w->reason[0] == '\0' ? "" : ": ",
 	    w->reason);
-	printf("%5llu  %.10s  %-43s", (unsigned long long)w->entry->row, w->entry->dated ? when : "-         ",
-	    verdict);
-	number(w->score, 9, 6);
+	printf("%4llu  %.10s", (unsigned long long)w->entry->row, w->entry->dated ? when : "-         ");
+	number(w->score, 8, 6);
 	printf(" %4zu", w->runs);
 	number(w->sd, 8, 6);
-	number(w->gain, 10, 6);
-	number(w->lower, 10, 6);
-	printf(" %6s", w->record == -1 ? "-" : w->record ? "yes" : "no");
+	number(w->gain, 9, 6);
+	number(w->lower, 9, 6);
+	printf(" %4s", w->record == -1 ? "-" : w->record ? "yes" : "no");
 	if (w->group == -1)
-		printf(" %5s  ", "-");
+		printf(" %3s  ", "-");
 	else
-		printf(" %5d  ", w->group + 1);
-	text(what(w->entry), 40);
+		printf(" %3d  ", w->group + 1);
+	printf("%-31s  ", verdict);
+	text(what(w->entry), 28);
 	putchar('\n');
 }
 
@@ -162,9 +162,9 @@ verdicts_print(const struct rejudge *r)
 
 	if (r->count == 0)
 		return;
-	printf("%5s  %-10s  %-43s %9s %4s %8s %10s %10s %6s %5s  %s\n", "row", "date", "verdict", "score", "runs",
-	    "sd", "gain",
-	    "above", "record", "group", "what");
+	printf("%4s  %-10s %8s %4s %8s %9s %9s %4s %3s  %-31s  %s\n", "row", "date", "score", "runs", "sd", "gain",
+	    "above",
+	    "rec", "grp", "verdict", "what");
 	for (i = 0; i < r->count; i++)
 		print_row(&r->row[i]);
 	if (print_audit(&r->audit) == -1)
@@ -172,7 +172,7 @@ verdicts_print(const struct rejudge *r)
 	putchar('\n');
 	for (i = 0; i < r->group_count; i++)
 		print_group(r, (int)i);
-	printf("gain: better than the incumbent of its group; above: the true gain is, with %g %%; record: above"
+	printf("gain: better than the incumbent of its group; above: the true gain is, with %g %%; rec: above"
 	    " reaches %g %s\n",
 	    100 * r->policy.promotion.confidence, r->policy.promotion.margin,
 	    policy_unit_name(r->policy.promotion.unit));

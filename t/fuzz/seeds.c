@@ -74,6 +74,42 @@ safetensors(void)
 	json_decref(metadata);
 }
 
+/* What people publish: the shapes of a submission, its log, and a table. */
+static void
+import(void)
+{
+	static const char map[] =
+	    "{\"name\": \"a\", \"date\": \"2026-03-19\", \"seed_results\": {\"42\": {\"val_loss\": 1.98, "
+	    "\"val_bpb\": 1.1742, \"artifact_bytes\": 15374243}, \"7\": {\"val_bpb\": \"1.1744\"}},"
+	    " \"mean_val_bpb\": 1.1743,\n"
+	    "// so they say\n\"val_bpb_std\": NaN, \"bytes_total\": 15374243, \"code_bytes\": 50651,}\n";
+	static const char lists[] =
+	    "{\"seeds\": [42, 0], \"seed_scores\": [1.09, 1.08], \"val_bpb\": \"TBD\", \"seed1\": {\"bpb\": 1},"
+	    " \"results\": [{\"seed\": 3, \"val_bpb\": 1.1}], \"a\": 1, \"a\": {\"b\": \"\\u00e9\\ud83d\\ude00\"}}";
+	static const char log[] =
+	    "seed:42\nval_loader:shards pattern=x tokens:62021632\n    log0(f\"x val_loss:{a:.4f} val_bpb:{b:.4f}\")\n"
+	    "step:100/200 val_loss:2.1 val_bpb:1.3 train_time:600ms step_avg:6ms\rCode size: 47642 bytes\n"
+	    "Total submission size: 67272625 bytes\nTotal submission size int8+zlib: 15863489 bytes\n"
+	    "sliding_eval [ 99.1%] 1/2 windows running_bpb=1.15\nfinal_int8_zlib_roundtrip val_loss:1.9827"
+	    " val_bpb:1.1742\n"
+	    "final_int8_zlib_roundtrip_exact val_loss:1.98265459 val_bpb:1.17423973\nlegal_ttt val_loss:nan"
+	    " val_bpb:nan\n";
+	static const char tabs[] =
+	    "commit\tval_bpb\tmemory_gb\tstatus\tdescription\nbaseline\t0.997900\t44.0\tkeep\tbaseline\n"
+	    "e05a87d\\t0.000000\\t0.0\\tcrash\\tbatch\n889dbed\t0,9737\t60.2\tdiscard\trandom seed 42 to 137\textra\n";
+	static const char commas[] = "run_id,val_bpb,val_bpb,notes\n1,\"1.1\",1.2 GB,\"a \"\"b\"\"\nc\"\n";
+	static const char bars[] =
+	    "# Results\n| name | **val bpb** | status |\n|---|:--:|---|\n| x | `1.1` | kept |\n\nend\n";
+
+	bytes("fuzz-import", "map", map, sizeof(map) - 1);
+	bytes("fuzz-import", "lists", lists, sizeof(lists) - 1);
+	bytes("fuzz-import", "log", log, sizeof(log) - 1);
+	bytes("fuzz-import", "tabs", tabs, sizeof(tabs) - 1);
+	bytes("fuzz-import", "commas", commas, sizeof(commas) - 1);
+	bytes("fuzz-import", "bars", bars, sizeof(bars) - 1);
+	bytes("fuzz-import", "utf16", "\xff\xfe{\0\"\0a\0\"\0:\0" "1\0}\0", 16);
+}
+
 /* As it is, and what is in it: the target compresses that again. */
 static void
 artifact(void)
@@ -240,6 +276,7 @@ main(int argc, char **argv)
 		return (HG_EXIT_SYSTEM);
 	}
 	safetensors();
+	import();
 	artifact();
 	shard();
 	vocab();
