@@ -23,6 +23,9 @@ load helper
 	hg-status -w runs/good
 	hg-status -j runs/good runs/refused > printed/state.jsonl
 	hg-reap runs > printed/reap.jsonl
+	printf 'commit\tval_bpb\tstatus\tdescription\nbaseline\t0.9979\tkeep\tbaseline\n' > results.tsv
+	hg-ledger import ledger results.tsv
+	hg-ledger replay -j ledger > printed/import_verdicts.jsonl
 	run "$PYTHON" "$HG_TOP/t/contracts_written.py" "$HG_T/contract" "$HG_TOP/contracts" data runs ledger printed
 	echo "$output" >&2
 	[ "$status" -eq 0 ]
