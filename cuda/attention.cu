@@ -19,7 +19,7 @@ quad_sum(float x)
 
 /*
  * y = softmax(gain * q k^T / sqrt(D)) v by an online softmax in powers of two.
- * Grid: tiles of queries, the last (longest) first; heads; sequences.
+ * Grid: tiles of queries, the last (longest) first, of heads of sequences.
  * Shared: queries, OWN rows, then in their place keys and values, OTHER rows each.
  */
 template <typename A, int DP>
@@ -27,7 +27,8 @@ __global__ void __launch_bounds__(ATTENTION_THREADS)
 attention_forward(const struct attention<A> a)
 {
 	constexpr int STRIDE = tile<A, DP>::STRIDE, OTHER = tile<A, DP>::OTHER;
-	const int first = (int)(gridDim.x - 1 - blockIdx.x) * OWN, h = (int)blockIdx.y, b = (int)blockIdx.z;
+	const struct place at = place_of_block(a.T, a.H);
+	const int first = ((a.T - 1) / OWN - at.tile) * OWN, h = at.head, b = at.sequence;
 	const int kv = h / a.group, C = a.H * a.D, KD = a.K * a.D, keys = a.pos0 + a.T;
 	const int last = a.pos0 + (first + OWN < a.T ? first + OWN : a.T) - 1;	/* key that the last query sees */
 	const int position = a.pos0 + first + warp_id() * 16 + lane_id() / 4;	/* of my upper row */
@@ -118,8 +119,7 @@ static void
 run(struct ops_ctx *ctx, const struct attention<A> *a, size_t B)
 {
 	launch(ctx, "attention_forward", attention_forward<A, DP>,
-	    dim3(blocks_of((size_t)a->T, OWN), (unsigned)a->H, (unsigned)B), ATTENTION_THREADS, shared_bytes<A, DP>(),
-	    *a);
+	    places(a->T, a->H, B), ATTENTION_THREADS, shared_bytes<A, DP>(), *a);
 }
 
 template <typename A>

@@ -38,6 +38,30 @@ struct attention {
 	int T, pos0, H, K, D, group;	/* group: query heads for each key/value head */
 };
 
+/*
+ * Which tile of which head of which sequence a block owns.  All lie along the
+ * grid's first dimension, since the others end at 65,535: tiles are nearest,
+ * then heads.
+ */
+struct place {
+	int tile, head, sequence;
+};
+
+static __device__ __forceinline__ struct place
+place_of_block(int T, int heads)
+{
+	const unsigned tiles = ((unsigned)T + OWN - 1) / OWN, rest = blockIdx.x / tiles;
+	const struct place p = { (int)(blockIdx.x % tiles), (int)(rest % heads), (int)(rest / heads) };
+
+	return (p);
+}
+
+static inline unsigned
+places(int T, int heads, size_t sequences)
+{
+	return ((unsigned)(((size_t)T + OWN - 1) / OWN * heads * sequences));
+}
+
 /* Rows first..first+ROWS-1 of one head to shared memory; rows from ${end} on, and columns from D on, become zeros. */
 template <typename A, int DP, int ROWS>
 static __device__ __forceinline__ void

@@ -38,7 +38,7 @@ attention_delta(float *delta, const A *dy, const A *y, int count, int D)
  * dk, dv of 64 keys of one key/value head: over the query heads that read it,
  * and over the tiles of queries from the first that sees these keys.
  * Scores stand turned, (key, query), so that p and ds are operands as they are.
- * Grid: tiles of keys; key/value heads; sequences.
+ * Grid: tiles of keys, of key/value heads of sequences.
  * Shared: keys, values (OWN rows); queries, dy (OTHER rows); lse, delta (OTHER).
  */
 template <typename A, int DP>
@@ -46,7 +46,8 @@ __global__ void __launch_bounds__(ATTENTION_THREADS, 2)
 attention_backward_keys(const struct attention<A> a, const struct attention_grad<A> d)
 {
 	constexpr int STRIDE = tile<A, DP>::STRIDE, OTHER = tile<A, DP>::OTHER;
-	const int first = (int)blockIdx.x * OWN, kv = (int)blockIdx.y, b = (int)blockIdx.z;
+	const struct place at = place_of_block(a.T, a.K);
+	const int first = at.tile * OWN, kv = at.head, b = at.sequence;
 	const int group = a.group, C = a.H * a.D, KD = a.K * a.D;
 	const int my_key = first + warp_id() * 16 + lane_id() / 4;	/* of my upper row */
 	const size_t keys_at = (size_t)b * a.T * KD + kv * a.D;
@@ -100,16 +101,17 @@ attention_backward_keys(const struct attention<A> a, const struct attention_grad
 /*
  * dq of 64 queries of one head, and their share of the gain's gradient: with
  * dq' the gradient of gain * q, dq = gain * dq' and dgain = the sum of q . dq'.
- * Grid: tiles of queries, the last (longest) first; heads; sequences.
+ * Grid: tiles of queries, the last (longest) first, of heads of sequences.
  * Shared: queries, dy (OWN rows); keys, values (OTHER rows); a place for each warp.
+ * The bound of two blocks keeps ptxas from spilling in narrow heads; 0 leaves it free.
  */
 template <typename A, int DP>
-__global__ void __launch_bounds__(ATTENTION_THREADS)
+__global__ void __launch_bounds__(ATTENTION_THREADS, DP == 16 ? 2 : 0)
 attention_backward_queries(const struct attention<A> a, const struct attention_grad<A> d)
 {
 	constexpr int STRIDE = tile<A, DP>::STRIDE, OTHER = tile<A, DP>::OTHER;
-	const int part = (int)(gridDim.x - 1 - blockIdx.x), first = part * OWN, h = (int)blockIdx.y,
-	    b = (int)blockIdx.z;
+	const struct place at = place_of_block(a.T, a.H);
+	const int part = (a.T - 1) / OWN - at.tile, first = part * OWN, h = at.head, b = at.sequence;
 	const int C = a.H * a.D, KD = a.K * a.D;
 	const int row = warp_id() * 16 + lane_id() / 4, last = (first + OWN < a.T ? first + OWN : a.T) - 1;
 	const size_t head_at = (size_t)b * a.T * C + h * a.D;
@@ -165,7 +167,7 @@ attention_backward_queries(const struct attention<A> a, const struct attention_g
 	}
 	dgain = block_sum(dgain, scratch);
 	if (threadIdx.x == 0)
-		d.dgain[((size_t)b * gridDim.x + part) * a.H + h] = dgain;
+		d.dgain[((size_t)b * ((a.T - 1) / OWN + 1) + part) * a.H + h] = dgain;
 }
 
 template <typename A, int DP>
@@ -186,12 +188,10 @@ template <typename A, int DP>
 static void
 run(struct ops_ctx *ctx, const struct attention<A> *a, const struct attention_grad<A> *d, size_t B)
 {
-	const unsigned tiles = blocks_of((size_t)a->T, OWN);
-
-	launch(ctx, "attention_backward_keys", attention_backward_keys<A, DP>, dim3(tiles, (unsigned)a->K, (unsigned)B),
-	    ATTENTION_THREADS, keys_shared<A, DP>(), *a, *d);
-	launch(ctx, "attention_backward_queries", attention_backward_queries<A, DP>,
-	    dim3(tiles, (unsigned)a->H, (unsigned)B), ATTENTION_THREADS, queries_shared<A, DP>(), *a, *d);
+	launch(ctx, "attention_backward_keys", attention_backward_keys<A, DP>, places(a->T, a->K, B), ATTENTION_THREADS,
+	    keys_shared<A, DP>(), *a, *d);
+	launch(ctx, "attention_backward_queries", attention_backward_queries<A, DP>, places(a->T, a->H, B),
+	    ATTENTION_THREADS, queries_shared<A, DP>(), *a, *d);
 }
 
 template <typename A>

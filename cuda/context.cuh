@@ -162,6 +162,7 @@ launch(struct ops_ctx *ctx, const char *name, void (*kernel)(P...), dim3 grid, u
     Q... args)
 {
 	static_assert((tape_comparable<P>() && ...), "an argument with gaps, or a structure with a float in it");
+	static_assert(tape_bytes<P...>() <= 4096, "more arguments than a kernel can have");
 	const struct call head = {
 		launch_now<P...>, name, (const void *)kernel, { grid.x, grid.y, grid.z }, threads, shared,
 		tape_bytes<P...>()

@@ -478,7 +478,8 @@ run_block(void)
 static void
 run_grid(const char *name, dim3 grid, unsigned threads, size_t shared, const std::function<void()> &body)
 {
-	const unsigned blocks = grid.x * grid.y * grid.z;
+	const uint64_t blocks64 = (uint64_t)grid.x * grid.y * grid.z;
+	const unsigned blocks = (unsigned)blocks64;
 	std::vector<unsigned> list(blocks);
 
 	gridDim = grid;
@@ -488,10 +489,8 @@ run_grid(const char *name, dim3 grid, unsigned threads, size_t shared, const std
 	block.threads = threads;
 	if (block.threads % WARP != 0 || block.threads == 0 || block.threads > 1024)
 		emu_die("kernel %s: a block of %u threads is not whole warps", name, block.threads);
-	if (blocks == 0 || grid.y > 65535 || grid.z > 65535)
+	if (blocks64 == 0 || blocks64 > INT32_MAX || grid.y > 65535 || grid.z > 65535)
 		emu_die("kernel %s: no grid of (%u, %u, %u)", name, grid.x, grid.y, grid.z);
-	if (shared > (size_t)99 << 10)
-		emu_die("kernel %s: %zu bytes of shared memory are more than the smallest card has", name, shared);
 	block.shared = zone_new(shared);
 	arrange(list.data(), blocks);
 	for (unsigned i : list) {
@@ -648,9 +647,22 @@ run_until(const std::function<bool()> &done)
 	}
 }
 
+static std::map<const void *, size_t> allowed;
+
 void
-emu_launch(const char *name, dim3 grid, unsigned threads, size_t shared, cudaStream_t stream, work body)
+emu_allow(const void *kernel, size_t bytes)
 {
+	if (bytes > (size_t)99 << 10)
+		emu_die("%zu bytes of shared memory are more than the smallest card has", bytes);
+	allowed[kernel] = bytes;
+}
+
+void
+emu_launch(const char *name, const void *kernel, dim3 grid, unsigned threads, size_t shared, cudaStream_t stream,
+    work body)
+{
+	if (shared > (size_t)48 << 10 && shared > allowed[kernel])
+		emu_die("kernel %s: %zu bytes of shared memory, %zu allowed", name, shared, allowed[kernel]);
 	emu_submit(stream, [=] { run_grid(name, grid, threads, shared, body); });
 }
 

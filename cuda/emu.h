@@ -46,11 +46,11 @@ struct dim3 {
 	dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
 };
 
-struct uint4 {
+struct alignas(16) uint4 {
 	uint32_t x, y, z, w;
 };
 
-struct float2 {
+struct alignas(8) float2 {
 	float x, y;
 };
 
@@ -214,10 +214,14 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph);
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
 
+/* Let a kernel have that much dynamic shared memory; it may have 48 KB unasked. */
+void emu_allow(const void *kernel, size_t bytes);
+
 template <typename K>
 cudaError_t
-cudaFuncSetAttribute(K, cudaFuncAttribute, int)
+cudaFuncSetAttribute(K kernel, cudaFuncAttribute, int bytes)
 {
+	emu_allow((const void *)kernel, (size_t)bytes);
 	return (cudaSuccess);
 }
 
@@ -231,8 +235,9 @@ void emu_die(const char *format, ...) __attribute__((noreturn, format(printf, 1,
 /* All of [p, p + n) must lie in one device allocation. */
 void emu_inside(const void *p, size_t n, const char *what);
 
-/* Queue a grid; ${body} is the kernel with its arguments bound, run once by every thread. */
-void emu_launch(const char *name, dim3 grid, unsigned threads, size_t shared, cudaStream_t stream, work body);
+/* Queue a grid; ${body} is ${kernel} with its arguments bound, run once by every thread. */
+void emu_launch(const char *name, const void *kernel, dim3 grid, unsigned threads, size_t shared, cudaStream_t stream,
+    work body);
 
 #include "shuffled.cuh"
 
@@ -288,7 +293,8 @@ static const char *
 device_launch(const char *name, void (*kernel)(P...), dim3 grid, unsigned threads, size_t shared, cudaStream_t stream,
     void **args)
 {
-	emu_launch(name, grid, threads, shared, stream, emu_bind(kernel, args, std::index_sequence_for<P...>()));
+	emu_launch(name, (const void *)kernel, grid, threads, shared, stream,
+	    emu_bind(kernel, args, std::index_sequence_for<P...>()));
 	return (NULL);
 }
 

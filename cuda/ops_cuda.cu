@@ -193,12 +193,16 @@ check_geometry(const struct ops_geometry *g)
 {
 	const size_t D = g->model_dim / g->num_heads;
 
-	if (D % 2 == 0 && D <= 128 && g->model_dim <= 8192 && g->max_rows <= INT32_MAX / largest(g->num_heads, 1) / 2 &&
-	    g->vocab_size <= 1 << 20)
-		return (0);
-	say_error("backend 'cuda' has no kernels for model_dim %zu with heads of %zu: model_dim is at most 8192, "
-	    "heads are even and at most 128", g->model_dim, D);
 	errno = EINVAL;
+	if (D % 2 != 0 || D > 128 || g->model_dim > 8192 || g->vocab_size > 1 << 20) {
+		say_error("backend 'cuda' has no kernels for model_dim %zu with heads of %zu: model_dim is at most "
+		    "8192, heads are even and at most 128", g->model_dim, D);
+		return (-1);
+	}
+	/* Strips of rows lie along a grid's second dimension; heads of rows are counted by int. */
+	if (g->max_rows <= (size_t)65535 * STRIP_ROWS && g->max_rows <= INT32_MAX / g->num_heads / 2)
+		return (0);
+	say_error("backend 'cuda' takes no %zu tokens in one pass: lower train.micro_batch_tokens", g->max_rows);
 	return (-1);
 }
 

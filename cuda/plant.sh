@@ -40,7 +40,7 @@ plant() {
 	elif timeout 120 "$work/test" -1 >"$work/out" 2>&1; then
 		report "not ok" "$what: nothing is noticed"
 	else
-		report ok "$what: $({ grep '^not ok' "$work/out" || cat "$work/out"; } | head -n 1 |
+		report ok "$what: $({ grep '^not ok' "$work/out" || tail -n 1 "$work/out"; } | head -n 1 |
 		    sed 's/^not ok [0-9]* - //')"
 	fi
 }
@@ -82,6 +82,9 @@ plant attention.cuh attention "the stride of a head for that of a row" \
 plant qkv.cu qkv "positions counted by heads" '0,/i \/ p.heads % p.T/s//i % p.T/'
 plant mma.cuh attention_grad "a fragment from the wrong column" \
     's/lane_id() % 4 \* 2 \* stride + lane_id() \/ 4/lane_id() \/ 4 * stride + lane_id() % 4 * 2/'
+plant attention_grad.cu attention_grad "shared memory over 48 KB that nobody asked for" \
+    's/(int)keys_shared<A, DP>()));/0));/'
+plant attention.cuh attention_grad "heads counted before tiles" 's/blockIdx.x \/ tiles;/blockIdx.x \/ heads;/'
 plant muon.cu muon "momentum of the wrong matrix" '0,/batch.p\[blockIdx.y\].momentum;/s//batch.p[0].momentum;/'
 plant head.cu head "the slope of the cap left out" 's/scale \* p \* (1.0f - part \* part)/scale * p/'
 
