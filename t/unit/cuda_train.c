@@ -5,6 +5,7 @@
  * early or late as events let them, and what a card that fails looks like.
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -220,9 +221,8 @@ struct rig {
 	struct model *m;
 	struct trainer *t;
 	struct optimizer_law law;
-	float w[1 << 15];
+	float w[1 << 19];
 	double losses[LONG_STEPS];
-	size_t passes;
 };
 
 static int
@@ -236,18 +236,18 @@ source(void *cookie, uint64_t span, int32_t *ids, size_t n)
 }
 
 static int
-open_rig(struct rig *r, const struct config *config, const char *backend, size_t passes, double clip)
+open_rig_of(struct rig *r, const struct config *config, const char *backend, size_t batch, size_t seq, size_t passes,
+    double clip)
 {
 	const struct model_args args = {
 		.config = config, .use = MODEL_TRAIN, .backend = backend, .isa = "auto", .arith = OPS_FP32,
-		.threads = 1, .max_batch = 1, .max_seq = PASS, .max_passes = passes,
+		.threads = 1, .max_batch = batch, .max_seq = seq, .max_passes = passes,
 	};
 	struct trainer_args job = {
-		.law = &r->law, .seq_len = PASS, .batch_tokens = passes * PASS, .micro_batch_tokens = PASS,
-		.source = source, .cookie = r,
+		.law = &r->law, .seq_len = seq, .batch_tokens = passes * batch * seq,
+		.micro_batch_tokens = batch * seq, .source = source, .cookie = r,
 	};
 
-	r->passes = passes;
 	optimizer_law_default(&r->law);
 	r->law.grad_clip_norm = clip;
 	if ((r->m = model_open(&args)) == NULL)
@@ -256,6 +256,12 @@ open_rig(struct rig *r, const struct config *config, const char *backend, size_t
 	params_init(model_params(r->m), 3, r->w);
 	model_set(r->m, r->w);
 	return ((r->t = trainer_open(&job)) != NULL ? 0 : -1);
+}
+
+static int
+open_rig(struct rig *r, const struct config *config, const char *backend, size_t passes, double clip)
+{
+	return (open_rig_of(r, config, backend, 1, PASS, passes, clip));
 }
 
 static void
@@ -337,6 +343,49 @@ test_graphs(const struct shape *shape)
 		train_rig(&graphs, &shape->config, "cuda", MANY, clip);
 		tap_ok(same_rig(&plain, &graphs), "the same bits by graphs");
 #endif
+	}
+}
+
+/* Models and batches as nobody would choose them, through the whole of training. */
+static void
+test_odd_models(void)
+{
+	static const size_t widths[] = { 2, 4, 6, 10, 14, 18, 34, 66 };
+	static const size_t vocabularies[] = { 2, 7, 33, 260 };
+	static struct rig rigs[2];
+	struct rng rng;
+
+	rng_seed(&rng, 77, 0);
+	for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
+		const size_t kv = 1 + rng_below(&rng, widths[i] < 20 ? 2 : 1), heads = kv * (1 + rng_below(&rng, 3));
+		const struct config config = {
+			vocabularies[i % 4], 1 + rng_below(&rng, widths[i] < 20 ? 4 : 1), heads * widths[i], heads, kv,
+			1 + rng_below(&rng, 3), rng_below(&rng, 2) != 0, 10000, 30, 1.5, 0.3
+		};
+		const size_t batch = 1 + rng_below(&rng, 3), seq = 1 + rng_below(&rng, i % 2 == 0 ? 12 : 90);
+		const size_t passes = 1 + rng_below(&rng, 3);
+		double most = 0, error = 0, size = 0;
+		size_t n = 0;
+
+		for (int side = 0; side < 2; side++) {
+			if (open_rig_of(&rigs[side], &config, side == 0 ? "ref" : "cuda", batch, seq, passes,
+			    i % 3 == 0) != 0)
+				exit(1);
+			n = model_params(rigs[side].m)->n;
+			assert(n <= sizeof(rigs[side].w) / sizeof(rigs[side].w[0]));
+			run_rig(&rigs[side]);
+			close_rig(&rigs[side]);
+		}
+		for (int step = 0; step < LONG_STEPS; step++)
+			most = fmax(most, fabs(rigs[1].losses[step] / rigs[0].losses[step] - 1));
+		for (size_t j = 0; j < n; j++) {
+			error += pow((double)rigs[1].w[j] - rigs[0].w[j], 2);
+			size += pow(rigs[0].w[j], 2);
+		}
+		tap_ok(most < 1e-4 && error < 1e-6 * size,
+		    "%zu layers, %zu/%zu heads of %zu, vocabulary %zu, %zu x %zu x %zu: as the reference "
+		    "(losses %.1g, weights %.1g apart)", config.num_layers, heads, kv, widths[i], config.vocab_size,
+		    passes, batch, seq, most, sqrt(error / size));
 	}
 }
 
@@ -652,6 +701,7 @@ main(int argc, char **argv)
 	test_nan(&shapes[0], OPS_FP32);
 	test_nan(&shapes[0], OPS_BF16);
 	test_graphs(&little);
+	test_odd_models();
 	test_shapes(&shapes[0]);
 	test_held(&little, "ref");
 	test_held(&little, "cpu");
