@@ -107,6 +107,24 @@ text() {
 	[ "$(stat -c %s p.html)" -lt 400000 ]
 }
 
+@test "whatever values a ledger has, there is a page or a refusal, and never a crash" {
+	local seed code
+	mkdir small
+	"$HG_T/campaign" -n 30 small/ledger
+	for seed in $(seq 1 60); do
+		rm -rf odd
+		cp -a small odd
+		forge odd/ledger random "$seed"
+		code=0
+		timeout 30 hg-report -o p.html odd/ledger 2> err || code=$?
+		case $code in
+		0) page form p.html > size || { echo "seed $seed" >&2; false; } ;;
+		103) [ -s err ] ;;
+		*) echo "seed $seed: $code $(tail -n 1 err)" >&2; false ;;
+		esac
+	done
+}
+
 @test "an empty ledger, one run, none scored, no directories: each makes a sensible page" {
 	local n
 	for n in 0 1 2 4; do
@@ -137,7 +155,7 @@ text() {
 	grep -qF 'None yet 4 runs were added, and none has a score: 4 blocked, 0 invalid' t
 	grep -qF 'Pause The last 4 runs were blocked or invalid' t
 	grep -qF 'train: loss_diverged' t
-	grep -qF 'no run has a score' t
+	grep -qF 'nothing has a score' t
 	# nothing beside the ledger
 	cp -a "$F/plain" alone
 	rm -rf alone/runs
@@ -164,6 +182,67 @@ text() {
 	mkfifo "c/runs/$run/metrics.jsonl"
 	timeout 20 hg-report -o p.html c/ledger
 	[ "$(grep -o 'class="loss"' p.html | wc -l)" -eq 5 ]
+}
+
+@test "a verdict that does not follow from its rows is said before all else, though the chain be whole" {
+	local row
+	cp -a "$F/plain" forged
+	row=$(jq -r 'select(.verdict.reason == "within_noise").row' forged/ledger/ledger.jsonl | tail -n 1)
+	forge forged/ledger set "$row" 'verdict.class="improvement"' 'verdict.reason="confirmed"'
+	hg-ledger verify forged/ledger
+	run --separate-stderr hg-report -o p.html forged/ledger
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"row $row differs"* ]]
+	page form p.html
+	text p.html > t
+	grep -qF "Do not believe this ledger. Its chain is unbroken, but what row $row says does not follow" t
+	grep -qF "Is it real? No Row $row does not follow" t
+	run ! grep -qF 'Yes, confirmed' t
+	hg-report "$F/plain/ledger" > p.html
+	run ! grep -qF 'Do not believe' p.html
+	grep -qE '[0-9]+ verdicts were derived again from the rows alone, and none differs' <(text p.html)
+}
+
+@test "imported results stand by themselves, each with what replay says, and never beside our own" {
+	mkdir theirs only
+	{
+		printf 'commit\tval_bpb\tmemory_gb\tstatus\tdescription\n'
+		printf 'a1b2c3d\t0.997900\t44.0\tkeep\tbaseline\n'
+		printf 'b2c3d4e\t0.993200\t44.2\tkeep\t<script>alert(1)</script> & "more"\n'
+		printf 'c3d4e5f\t1.005000\t44.0\tdiscard\tswitch to GeLU\n'
+		printf 'd4e5f6a\t0.000000\t0.0\tcrash\tdouble width\n'
+		printf 'e5f6a7b\t0.991000\t44.1\tkeep\tlonger warmdown\n'
+	} > theirs/results.tsv
+	hg-ledger import only/ledger theirs > imported
+	hg-report -o p.html only/ledger
+	page form p.html
+	text p.html > t
+	grep -qF "no run of our own has been added" t
+	grep -qF '<script>alert(1)</script> & "more"' t
+	grep -qF "Other people's results 5 imported claims:" t
+	[ "$(grep -o '<figure class="history">' p.html | wc -l)" -eq 1 ]
+	# beside our own: the answers stay ours, no point is on one of our pictures, and each row is as replay has it
+	cp -a "$F/plain" both
+	hg-ledger import both/ledger theirs > imported
+	hg-report -o both.html both/ledger
+	page form both.html
+	[ "$(page numbers both.html both/ledger)" -eq "$(hg-ledger list -j "$F/plain/ledger" | wc -l)" ]
+	hg-ledger replay -j both/ledger > verdicts.jsonl
+	[ "$(wc -l < verdicts.jsonl)" -eq 5 ]
+	"$PYTHON" - both.html verdicts.jsonl <<-'END'
+	import html, json, re, sys
+	text = open(sys.argv[1]).read()
+	ours, theirs = text.split('<section id="others"', 1)
+	table = {int(r): (html.unescape(c), body) for r, c, body in re.findall(
+	    r'<tr><td class="n">(\d+)</td>.*?<th scope="row" class="why">(.*?)(?:<div|</th>)(.*?)</tr>', theirs, re.S)}
+	for v in map(json.loads, open(sys.argv[2])):
+	    title, body = table.pop(v["row"])
+	    assert title == v["title"] and v["verdict"].replace("_", " ") in body, (v, body)
+	    for x in (v["score"], v["gain"]):
+	        assert x is None or f'value="{x!r}"' in body, (x, body)
+	    assert f"<title>#{v['row']} " not in ours
+	assert not table
+	END
 }
 
 @test "what can't be told from luck is not drawn as if it could: no band and no interval on an uncalibrated lane" {

@@ -1,16 +1,21 @@
 """Rewrite a ledger's rows and chain them again, as nobody honest would: for tests of what shows them.
 
 usage: report_forge.py LEDGER hostile          every text in every row but the last becomes something to choke on
+       report_forge.py LEDGER random SEED      a few values anywhere but in the last row become others, of any type
        report_forge.py LEDGER set ROW KEY=JSON...   members of one row by dotted path
 """
 import hashlib
 import json
 import os
+import random
+import re
 import sys
 
 NASTY = ["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "' onmouseover='alert(1)", "]]></style></title><b>",
          "&lt;&amp;&#60;", "\u202eesrever\u202c \u2066x\u2069 \u200b\ufeff", "%s%n%d%99999d", "javascript:alert(1)", "a\x1b[31m\x07\tb\nc",
          "<!-- ", "--><svg/onload=alert(1)>", "{{7*7}} ${x}", "\U0001f3cc\ufe0f \u00e9\u4e2d\u6587", "https://evil.example/x.js"]
+ODD = [None, True, 0, -1, 1, 3, 2 ** 53, -2 ** 53, 1e308, -1e308, 5e-324, 0.5, "", "none", "run", "x" * 5000, "f" * 64, [], {}, [None] * 9,
+       "confirmation", "improvement", "noise", "first", "promising", "2026-11-22T00:00:00.000Z", "higher", "val_loss"]
 KEEP = {"schema", "prev", "kind", "class", "reason", "metric", "direction", "noise", "side", "name", "unit", "across_tokenizers",
         "started_at", "added_at", "stage", "guarded_metric", "credited", "changed", "condition"}
 
@@ -31,13 +36,25 @@ def nasty(value, key, count):
 
 def main():
     path = f"{sys.argv[1]}/ledger.jsonl"
-    rows = [json.loads(line) for line in open(path, encoding="utf-8")]
+    lines = open(path, "rb").read().splitlines(keepends=True)
+    rows = [json.loads(line) for line in lines]
     if sys.argv[2] == "hostile":
         count = [0, 0]
         rows[:-1] = [nasty(r, "", count) if r["kind"] != "policy" else r for r in rows[:-1]]
         # A configuration's run names the lane; all of them keep one.
         rows[0]["policy"]["campaign"]["name"] = "<i>c</i>"
         print(count[0])
+    elif sys.argv[2] == "random":
+        rng = random.Random(int(sys.argv[3]))
+        for _ in range(rng.randint(1, 6)):
+            at = rows[rng.randrange(len(rows) - 1)]
+            while True:
+                key = rng.choice(list(at) if isinstance(at, dict) else range(len(at)))
+                if not isinstance(at[key], (dict, list)) or not at[key] or rng.random() < 0.1:
+                    break
+                at = at[key]
+            if key not in ("schema", "prev", "row"):
+                at[key] = rng.choice(ODD)
     else:
         for pair in sys.argv[4:]:
             key, text = pair.split("=", 1)
@@ -49,15 +66,17 @@ def main():
     prev = "0" * 64
     digests = {}
     with open(path, "w", encoding="utf-8") as f:
-        for row in rows:
+        for row, before in zip(rows, lines):
+            # Rows name others by digest.
             text = json.dumps(row, ensure_ascii=False)
-            for old, new in digests.items():
-                text = text.replace(old, new)
+            for old in set(re.findall("[0-9a-f]{64}", text)) & digests.keys():
+                text = text.replace(old, digests[old])
             row = json.loads(text)
-            old, row["prev"] = row["prev"], prev
+            row["prev"] = prev
             line = json.dumps(row, ensure_ascii=False) + "\n"
             f.write(line)
             prev = hashlib.sha256(line.encode()).hexdigest()
+            digests[hashlib.sha256(before).hexdigest()] = prev
     for name in ("head", "index"):
         if os.path.exists(f"{sys.argv[1]}/{name}"):
             os.remove(f"{sys.argv[1]}/{name}")

@@ -75,12 +75,17 @@ out:
 static int
 replay(const struct desk_request *q)
 {
+	struct replay_view view;
 	struct rejudge r;
 	struct ledger l;
 	int code = HG_EXIT_DONE;
 
-	if (!desk_given(q, 'j') && (code = replay_ledger(q->ledger)) != HG_EXIT_DONE && code != HG_EXIT_NO)
-		return (code);
+	if (!desk_given(q, 'j')) {
+		if ((code = replay_ledger(q->ledger, &view)) != HG_EXIT_DONE && code != HG_EXIT_NO)
+			return (code);
+		printf("%llu rows, %u verdicts derived again, %u differ\n", (unsigned long long)view.rows, view.judged,
+		    view.differ);
+	}
 	if (ledger_open(&l, q->ledger, LEDGER_READ) == -1)
 		return (ledger_exit(errno));
 	if (rejudge_ledger(&r, &l) == -1)

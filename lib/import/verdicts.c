@@ -33,9 +33,8 @@ text(const char *p, int columns)
 	}
 }
 
-/* Text A, B, ... Z, AA, ... */
-static char *
-letters(char out[8], int text)
+char *
+verdicts_text(char out[8], int text)
 {
 	char back[8];
 	int n = 0, i;
@@ -108,7 +107,7 @@ print_audit(const struct audit *a)
 	qsort(sorted, a->count, sizeof(*sorted), by_first);
 	printf("\ntext  bytes/token      +-         tokens        bytes     +-   rows  first row\n");
 	for (i = 0; i < a->count; i++) {
-		printf("%-4s", letters(name, sorted[i]->text));
+		printf("%-4s", verdicts_text(name, sorted[i]->text));
 		number(sorted[i]->ratio, 12, 7);
 		printf(" %9.1e", sorted[i]->error);
 		number(sorted[i]->tokens > 0 ? sorted[i]->tokens : NAN, 12, 0);
@@ -132,7 +131,7 @@ print_group(const struct rejudge *r, int i)
 		printf("%s of table ", g->metric);
 		text(g->file, 60);
 	} else
-		printf("%s, %s, text %s", g->metric, g->scoring, letters(name, g->text));
+		printf("%s, %s, text %s", g->metric, g->scoring, verdicts_text(name, g->text));
 	printf(": %zu rows, %zu significant", g->rows, g->significant);
 	if (inc != NULL) {
 		printf("; incumbent row %llu with ", (unsigned long long)inc->entry->row);
@@ -233,7 +232,7 @@ row_json(const struct rejudge *r, const struct rejudge_row *w)
 	    "gain", jsonio_real(w->gain), "gain_lower", jsonio_real(w->lower), "gain_upper", jsonio_real(w->upper),
 	    "p", jsonio_real(w->p), "p_loss", jsonio_real(w->p_loss), "margin", jsonio_real(w->margin),
 	    "scoring", w->entry->scoring, "record", w->record == -1 ? json_null() : json_boolean(w->record),
-	    "text", c == NULL ? json_null() : json_string(letters(name, c->text)),
+	    "text", c == NULL ? json_null() : json_string(verdicts_text(name, c->text)),
 	    "bytes_per_token", jsonio_real(w->entry->ratio), "flags", flags_of(w->entry)));
 }
 

@@ -11,4 +11,7 @@
 void verdicts_print(const struct rejudge *r);
 int verdicts_json(const struct rejudge *r);
 
+/* The name of a validation text: A, B, ... Z, AA, ... Returns ${out}. */
+char *verdicts_text(char out[8], int text);
+
 #endif

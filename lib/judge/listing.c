@@ -53,6 +53,8 @@ name_of(const json_t *row)
 		return (jsonio_text(row, "plan.challenger.run_id", "?"));
 	if (strcmp(kind, "promotion") == 0)
 		return (jsonio_text(row, "promotion.run_id", "?"));
+	if (strcmp(kind, "import") == 0)
+		return (jsonio_text(row, "import.title", jsonio_text(row, "import.file", "?")));
 	return (strcmp(kind, "confirmation") == 0 ? "(confirmation)" : "");
 }
 

@@ -201,6 +201,9 @@ gained(struct case_for *c)
 	condition(c, "confirmed_gain", PROMOTE_YES, "confirmed in row %zu", c->confirmed_row);
 	plan = book_plan(&c->l->book, c->confirmation->plan);
 	for (k = 0; plan != NULL && k < 2 * plan->n; k++) {
+		/* A forged verdict may stand over a plan that was never filled. */
+		if (plan->slot[k].fact == 0)
+			continue;
 		f = book_fact(&c->l->book, plan->slot[k].fact - 1);
 		*(plan->slot[k].challenger ? &mine : &theirs) = f;
 	}

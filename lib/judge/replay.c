@@ -19,6 +19,7 @@
 struct replay {
 	struct ledger l;
 	uint64_t number;
+	uint64_t first;
 	unsigned differ, judged;
 	int broken;
 };
@@ -28,7 +29,8 @@ differs(struct replay *r, const char *what)
 {
 
 	say_error("row %llu differs: %s", (unsigned long long)r->number, what);
-	r->differ++;
+	if (r->differ++ == 0)
+		r->first = r->number;
 }
 
 /* One member of what should be against the same of what is. */
@@ -177,13 +179,14 @@ replay_row(void *arg, const char *line, size_t n, uint64_t offset, const char *d
 }
 
 int
-replay_ledger(const char *path)
+replay_ledger(const char *path, struct replay_view *view)
 {
 	struct replay r = { .l = { .dir = -1, .lock = -1, .rows = -1 } };
 	char head[SHA256_HEX_SIZE];
 	uint64_t size, count;
 	int rc, code;
 
+	memset(view, 0, sizeof(*view));
 	book_init(&r.l.book);
 	if ((r.l.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
 	    (r.l.rows = openat(r.l.dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) == -1) {
@@ -203,11 +206,12 @@ replay_ledger(const char *path)
 		code = ledger_exit(errno);
 	else if (rc == 2)
 		code = HG_EXIT_CONTRACT;
-	else {
-		printf("%llu rows, %u verdicts derived again, %u differ\n", (unsigned long long)count, r.judged,
-		    r.differ);
+	else
 		code = r.differ == 0 ? HG_EXIT_DONE : HG_EXIT_NO;
-	}
+	view->rows = count;
+	view->judged = r.judged;
+	view->differ = r.differ;
+	view->first = r.first != 0 ? r.first : code == HG_EXIT_CONTRACT ? r.number : 0;
 	ledger_close(&r.l);
 	return (code);
 }

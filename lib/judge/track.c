@@ -314,7 +314,8 @@ track_range(const struct track *k, double *low, double *high)
 	qsort(x, n, sizeof(*x), by_value);
 	q1 = x[n / 4];
 	q3 = x[n - 1 - n / 4];
-	reach = 3 * fmax(q3 - q1, 1e-4 * fabs(q1));
+	/* Of a few nobody can say which is odd. */
+	reach = n < 8 ? INFINITY : 3 * fmax(q3 - q1, 1e-4 * fabs(q1));
 	*low = isfinite(now) ? now : q1;
 	*high = isfinite(now) ? now : q3;
 	for (i = 0; i < n; i++)

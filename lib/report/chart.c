@@ -63,7 +63,7 @@ chart_ticks(double low, double high, unsigned wanted, double *first, double *ste
 /* A picture of scores on its way to the page. */
 struct plot {
 	struct markup *m;
-	const struct survey *s;
+	const struct chart_source *from;
 	const struct track *k;
 	double low, high;
 	size_t clipped;
@@ -100,9 +100,9 @@ counts(const struct track_point *q)
 }
 
 static unsigned
-mark_of(const struct plot *p, const struct track_point *q)
+own_mark(const void *survey, const struct track_point *q)
 {
-	const struct survey_run *r = q->confirmation ? NULL : survey_run(p->s, q->row);
+	const struct survey_run *r = q->confirmation ? NULL : survey_run(survey, q->row);
 
 	return (r == NULL ? (unsigned)q->klass : chart_mark_of(r));
 }
@@ -114,23 +114,24 @@ when(char text[32], int64_t ms)
 	time_t t = (time_t)(ms / 1000);
 	struct tm tm;
 
+	if (ms == 0)
+		return (strcpy(text, "     "));	/* nobody knows */
 	if (gmtime_r(&t, &tm) == NULL || strftime(text, 32, "%Y-%m-%d %H:%M", &tm) == 0)
-		strcpy(text, "?");
+		strcpy(text, "     ?");
 	return (text);
 }
 
 static void
-hint(const struct plot *p, const struct track_point *q)
+own_hint(struct markup *m, const void *survey, const struct track_point *q)
 {
-	const struct survey_run *r = q->confirmation ? NULL : survey_run(p->s, q->row);
+	const struct survey_run *r = q->confirmation ? NULL : survey_run(survey, q->row);
 
-	markup_put(p->m, "<title>#%llu %s", (unsigned long long)q->row, r == NULL ? "confirmation" : r->id);
+	markup_put(m, "#%llu %s", (unsigned long long)q->row, r == NULL ? "confirmation" : r->id);
 	if (isfinite(q->score))
-		markup_put(p->m, ": %.5f", q->score);
-	markup_put(p->m, ", %s: %s", verdict_class_name(q->klass), verdict_reason_name(q->reason));
+		markup_put(m, ": %.5f", q->score);
+	markup_put(m, ", %s: %s", verdict_class_name(q->klass), verdict_reason_name(q->reason));
 	if (isfinite(q->low) && isfinite(q->high))
-		markup_put(p->m, "; the truth lies between %.5f and %.5f", q->low, q->high);
-	markup_put(p->m, "</title>");
+		markup_put(m, "; the truth lies between %.5f and %.5f", q->low, q->high);
 }
 
 static void
@@ -237,7 +238,7 @@ draw_interval(struct plot *p, const struct track_point *q, double x)
 static void
 draw_mark(struct plot *p, const struct track_point *q, double x)
 {
-	unsigned mark = mark_of(p, q);
+	unsigned mark = p->from->mark(p->from->arg, q);
 	int out = counts(q) ? beyond(p, q->score) : 0;
 
 	p->clipped += out != 0;
@@ -250,8 +251,9 @@ draw_mark(struct plot *p, const struct track_point *q, double x)
 	else
 		markup_put(p->m, "<use href=\"#m%u\" class=\"k%u\" x=\"%.2f%%\" y=\"%.1f\">", mark, mark, x,
 		    down(p, q->score));
-	hint(p, q);
-	markup_put(p->m, "</use>");
+	markup_put(p->m, "<title>");
+	p->from->hint(p->m, p->from->arg, q);
+	markup_put(p->m, "</title></use>");
 }
 
 static int
@@ -340,7 +342,7 @@ draw_labels(struct plot *p, double sd)
 		q = &k->points[i];
 		if (isfinite(q->incumbent))
 			last = q;
-		if (!q->enthroned || !q->confirmation || beyond(p, q->incumbent) != 0)
+		if (!q->enthroned || i == 0 || beyond(p, q->incumbent) != 0)
 			continue;
 		at = across(p, i);
 		if (at - past < 9)
@@ -367,7 +369,7 @@ legend(struct plot *p, const size_t classes[CHART_MARKS], double sd, size_t per)
 			continue;
 		markup_put(p->m, "<li>");
 		chart_mark(p->m, i);
-		markup_put(p->m, "%s <b>%zu</b></li>", names[i], classes[i]);
+		markup_put(p->m, "%s <b>%zu</b></li>", p->from->names[i], classes[i]);
 	}
 	markup_put(p->m, "<li><svg class=\"mark\" width=\"24\" height=\"16\" aria-hidden=\"true\"><line"
 	    " class=\"stair\" x1=\"1\" x2=\"23\" y1=\"8\" y2=\"8\"/></svg>incumbent</li>");
@@ -376,7 +378,7 @@ legend(struct plot *p, const size_t classes[CHART_MARKS], double sd, size_t per)
 		    " class=\"band\" y=\"2\" width=\"24\" height=\"12\"/></svg>\xc2\xb1 2 run-to-run deviations of"
 		    " %.5f</li>",
 		    sd);
-	if (!p->k->calibrated || !p->k->points[0].calibrated)
+	if (!p->from->foreign && (!p->k->calibrated || !p->k->points[0].calibrated))
 		markup_put(p->m, "<li><svg class=\"mark\" width=\"24\" height=\"16\" aria-hidden=\"true\"><rect"
 		    " class=\"unknown\" y=\"2\" width=\"24\" height=\"12\"/></svg>noise uncalibrated</li>");
 	if (p->k->calibrated && per == 1 && p->k->count <= INTERVALS)
@@ -395,9 +397,12 @@ notes(struct plot *p, size_t per)
 {
 	const struct track *k = p->k;
 
-	markup_put(p->m, "<p class=\"note\">Runs stand in the order in which they were added; lower is %s. ",
-	    p->s->tracks.sign > 0 ? "better" : "worse");
-	if (k->calibrated)
+	markup_put(p->m, "<p class=\"note\">%s; lower is %s. ", p->from->foreign ?
+	    "Claims stand in order of time, those without a date after the others" :
+	    "Runs stand in the order in which they were added", p->from->sign > 0 ? "better" : "worse");
+	if (p->from->foreign)
+		markup_put(p->m, "The line is what %s. ", p->from->foreign);
+	else if (k->calibrated)
 		markup_put(p->m, "%u seeds of one configuration calibrated the noise: their scores lie %.5f apart"
 		    " (true deviation between %.5f and %.5f with 95 %% confidence). ", k->seeds, k->sd, k->sd_low,
 		    k->sd_high);
@@ -416,21 +421,21 @@ notes(struct plot *p, size_t per)
 		    " confirmations are drawn one by one. ", per);
 	else if (k->calibrated && k->count > INTERVALS)
 		markup_put(p->m, "With so many runs only the intervals of confirmations are drawn. ");
-	markup_put(p->m, "Runs that do not count, or have no score, stand in the strip"
+	markup_put(p->m, "What does not count, or has no score, stands in the strip"
 	    " \xe2\x80\x9cout\xe2\x80\x9d.</p>\n");
 }
 
 void
-chart_history(struct markup *m, const struct survey *s, const struct track *k, unsigned number)
+chart_scores(struct markup *m, const struct chart_source *from, const struct track *k, unsigned number)
 {
-	struct plot p = { m, s, k, 0, 0, 0 };
+	struct plot p = { m, from, k, 0, 0, 0 };
 	size_t per = k->count <= SINGLE ? 1 : (k->count + COLUMNS - 1) / COLUMNS, i, classes[CHART_MARKS] = { 0 },
 	    thrones = 0;
 	double pad, sd = k->sd, now = NAN;
 	int scored = track_range(k, &p.low, &p.high) == 0;
 
 	for (i = 0; i < k->count; i++) {
-		classes[mark_of(&p, &k->points[i])]++;
+		classes[from->mark(from->arg, &k->points[i])]++;
 		if (isfinite(k->points[i].lane_sd))
 			sd = k->points[i].lane_sd;
 		if (isfinite(k->points[i].incumbent))
@@ -452,15 +457,15 @@ chart_history(struct markup *m, const struct survey *s, const struct track *k, u
 	markup_put(m, "<div class=\"plot\">");
 	draw_scores_axis(&p);
 	markup_put(m, "<svg class=\"chart\" width=\"100%%\" height=\"%d\" role=\"img\" aria-labelledby=\"t%u d%u\">"
-	    "<title id=\"t%u\">Score over time on lane %s</title><desc id=\"d%u\">%u runs in the order of entry",
-	    HEIGHT,
-	    number, number, number, k->lane, number, k->runs);
+	    "<title id=\"t%u\">%s</title><desc id=\"d%u\">%u scores in order", HEIGHT, number, number, number,
+	    from->title, number, k->runs);
 	if (scored)
 		markup_put(m, ", drawn between %.5f and %.5f; the incumbent changed %zu times", p.low, p.high, thrones);
 	if (isfinite(now))
 		markup_put(m, " and stands at %.5f", now);
-	markup_put(m, ". The table of runs below has every number.</desc>\n");
-	draw_noise(&p);
+	markup_put(m, ". The table below has every number.</desc>\n");
+	if (!from->foreign)
+		draw_noise(&p);
 	draw_grid(&p);
 	markup_put(m, "<rect class=\"strip\" y=\"%d\" width=\"100%%\" height=\"%d\"/>\n", STRIP, STRIP_HEIGHT);
 	if (per > 1)
@@ -475,12 +480,19 @@ chart_history(struct markup *m, const struct survey *s, const struct track *k, u
 	draw_labels(&p, sd);
 	draw_order(&p);
 	if (!scored)
-		markup_put(m, "<text class=\"empty\" x=\"50%%\" y=\"%d\" text-anchor=\"middle\">no run has a"
-		    " score</text>",
-		    TOP + SCORES / 2);
+		markup_put(m, "<text class=\"empty\" x=\"50%%\" y=\"%d\" text-anchor=\"middle\">nothing has a"
+		    " score</text>", TOP + SCORES / 2);
 	markup_put(m, "</svg></div>\n");
 	notes(&p, per);
 	markup_put(m, "</figure>\n");
+}
+
+void
+chart_history(struct markup *m, const struct survey *s, const struct track *k, unsigned number)
+{
+	struct chart_source from = { s, "Score of runs over time", names, s->tracks.sign, NULL, own_mark, own_hint };
+
+	chart_scores(m, &from, k, number);
 }
 
 /* --- gains ----------------------------------------------------------------- */

@@ -26,7 +26,21 @@ void chart_mark(struct markup *m, unsigned mark);
 /* A run's mark. */
 unsigned chart_mark_of(const struct survey_run *r);
 
-/* Score over time on one axis, with its legend; ${number} makes ids of it that no other picture on the page has. */
+/* Whose scores a picture shows, and what its marks mean. */
+struct chart_source {
+	const void *arg;
+	const char *title;		/* what is on the axis, for those who do not see it */
+	const char *const *names;	/* of the marks */
+	int sign;			/* 1: lower is better */
+	const char *foreign;		/* other people's, whose noise nobody knows: what the line is. NULL: ours */
+	unsigned (*mark)(const void *arg, const struct track_point *q);
+	void (*hint)(struct markup *m, const void *arg, const struct track_point *q);
+};
+
+/* Scores in order on one axis, with a legend; ${number} makes ids of it that no other picture on the page has. */
+void chart_scores(struct markup *m, const struct chart_source *from, const struct track *k, unsigned number);
+
+/* The same of our own runs. */
 void chart_history(struct markup *m, const struct survey *s, const struct track *k, unsigned number);
 
 /* A scale for gains that several intervals share. */

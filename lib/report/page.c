@@ -6,6 +6,7 @@
 
 #include "chart.h"
 #include "curves.h"
+#include "foreign.h"
 #include "jsonio.h"
 #include "page.h"
 #include "style.h"
@@ -218,7 +219,11 @@ answer_best(const struct page *p)
 	markup_put(p->m, "<article><h2>What is the best run?</h2>\n");
 	if (g == NULL) {
 		markup_put(p->m, "<p class=\"big\">None yet</p><p>");
-		if (s->run_count == 0)
+		if (s->run_count == 0 && s->imports > 0) {
+			foreign_sum(p->m, &s->others);
+			markup_put(p->m, "</p><p>They stand <a href=\"#others\">below</a>, in groups that are never"
+			    " compared with one another; no run of our own has been added.</p>");
+		} else if (s->run_count == 0)
 			markup_put(p->m, "No run has been added to this ledger.</p>");
 		else
 			markup_put(p->m, "%zu run%s added, and none has a score: %zu blocked, %zu invalid.</p>",
@@ -268,7 +273,18 @@ answer_real(const struct page *p)
 	const struct survey_confirmation *c = crowning(s, g);
 
 	markup_put(p->m, "<article><h2>Is it real?</h2>\n");
-	if (g == NULL)
+	if (s->replay.first != 0)
+		markup_put(p->m, "<p class=\"big no\">No</p><p>Row %llu does not follow from the rows before it, so"
+		    " nothing that this ledger concludes can be believed before that is explained.</p>",
+		    (unsigned long long)s->replay.first);
+	else if (g == NULL && s->others.counts[REJUDGE_SIGNIFICANT] > 0)
+		markup_put(p->m, "<p class=\"big open\">Some claims are</p><p>%zu of %zu imported claims are better"
+		    " than what was there before them by more than their seeds' noise explains. They are claims still:"
+		    " nothing was run again here.</p>", s->others.counts[REJUDGE_SIGNIFICANT], s->others.count);
+	else if (g == NULL && s->imports > 0)
+		markup_put(p->m, "<p class=\"big open\">Not shown</p><p>None of %zu imported claims is better than"
+		    " what was there before it by more than their seeds' noise explains.</p>", s->others.count);
+	else if (g == NULL)
 		markup_put(p->m, "<p class=\"big\">Nothing to doubt</p><p>There is no score that could be a"
 		    " claim.</p>");
 	else if (c != NULL) {
@@ -861,6 +877,13 @@ put_trust(const struct page *p)
 	else
 		markup_put(p->m, "%zu run director%s the row that it got, and all agree", s->verify.witnesses,
 		    s->verify.witnesses == 1 ? "y remembers" : "ies remember");
+	markup_put(p->m, "</dd><dt>Replay</dt><dd>");
+	if (s->replay.first == 0)
+		markup_put(p->m, "%u verdicts were derived again from the rows alone, and none differs",
+		    s->replay.judged);
+	else
+		markup_put(p->m, "<b class=\"no\">row %llu differs, or can't be derived again</b>",
+		    (unsigned long long)s->replay.first);
 	markup_put(p->m, "</dd><dt>Last row</dt><dd>");
 	put_when(p->m, s->last_ms);
 	markup_put(p->m, "</dd><dt>Page made</dt><dd>");
@@ -907,21 +930,32 @@ page_write(struct markup *m, const struct survey *s, const char *name, int64_t m
 	put_when(m, s->last_ms);
 	markup_put(m, ", page made ");
 	put_when(m, made_ms);
-	markup_put(m, "</p></header>\n<main>\n<div class=\"answers\">\n");
+	markup_put(m, "</p></header>\n<main>\n");
+	if (s->replay.first != 0)
+		markup_put(m, "<p class=\"banner\" role=\"note\"><b>Do not believe this ledger.</b> Its chain is"
+		    " unbroken, but what row %llu says does not follow from the rows before it: <code>hg-ledger replay"
+		    " %s</code></p>\n",
+		    (unsigned long long)s->replay.first, s->l.path);
+	markup_put(m, "<div class=\"answers\">\n");
 	answer_best(&p);
 	answer_real(&p);
 	answer_next(&p);
 	markup_put(m, "</div>\n");
 	put_groups(&p);
-	put_history(&p);
-	put_confirmations(&p);
-	markup_put(m, "<div class=\"two\">\n");
-	put_stop(&p);
-	put_promotion(&p);
-	markup_put(m, "</div>\n");
-	put_curves(&p);
-	put_said(&p);
-	put_runs(&p);
+	/* A ledger that only took in other people's results has nothing of its own to show. */
+	if (s->run_count > 0 || s->imports == 0) {
+		put_history(&p);
+		put_confirmations(&p);
+		markup_put(m, "<div class=\"two\">\n");
+		put_stop(&p);
+		put_promotion(&p);
+		markup_put(m, "</div>\n");
+		put_curves(&p);
+		put_said(&p);
+		put_runs(&p);
+	}
+	if (s->imports > 0)
+		foreign_write(m, &s->others, s->l.path, PANELS + 1);
 	put_trust(&p);
 	markup_put(m, "</main>\n<footer>One file without script or network: it can be kept, mailed and printed. The"
 	    " ledger says more: <code>hg-ledger show</code>.</footer>\n</body>\n</html>\n");

@@ -43,6 +43,7 @@ survey_free(struct survey *s)
 	str_free(&s->plateau_why);
 	str_free(&s->plateau_next);
 	track_free(&s->tracks);
+	rejudge_free(&s->others);
 	ledger_close(&s->l);
 	memset(s, 0, sizeof(*s));
 	s->l.dir = s->l.lock = s->l.rows = -1;
@@ -366,6 +367,13 @@ read_once(struct survey *s, const char *path)
 		return (ledger_exit(errno));
 	if (s->tracks.rows != s->verify.rows)
 		return (HG_EXIT_CONTRACT);
+	/* A verdict that does not follow is no reason to show none of them; the page says so above all else. */
+	if ((code = replay_ledger(path, &s->replay)) == HG_EXIT_SYSTEM)
+		return (code);
+	if (s->replay.rows > s->verify.rows)
+		return (HG_EXIT_NOT_YET);
+	if (s->imports > 0 && rejudge_ledger(&s->others, &s->l) == -1)
+		return (ledger_exit(errno));
 	if (settle(s) == -1) {
 		say_errno("cannot gather what '%s' says", path);
 		return (HG_EXIT_SYSTEM);

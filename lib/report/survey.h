@@ -5,6 +5,8 @@
 #include "plan.h"
 #include "plateau.h"
 #include "promote.h"
+#include "rejudge.h"
+#include "replay.h"
 #include "track.h"
 #include "verify.h"
 
@@ -74,6 +76,8 @@ struct survey {
 	unsigned filled, slots;
 	unsigned spent;
 	size_t imports;
+	struct rejudge others;		/* what our rule says of imported rows */
+	struct replay_view replay;	/* all verdicts, derived again */
 };
 
 /**
