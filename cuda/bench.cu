@@ -141,7 +141,9 @@ time_training(const struct shape *s, struct model *m, int steps)
 		}
 		optimizer_step(o, &law, (uint64_t)(step + 2), 1, 0);
 		model_end(m);
-		model_nats(m, (size_t)s->micro - 1, n, nats);	/* as a trainer that logs the loss */
+		for (int pass = 0; pass < s->micro; pass++)	/* as a trainer that logs the loss */
+			model_nats(m, (size_t)pass, n, nats);
+		cuda_sync(model_ctx(m));
 	}
 	start = clock_mono_ns() - start;
 	optimizer_close(o);
@@ -177,6 +179,7 @@ static void
 bench(const struct shape *s, double rate)
 {
 	const double tokens = (double)s->B * (double)s->T;
+	struct tape_counts counts;
 	struct model *m;
 	size_t before, after, total;
 	double ns, flops;
@@ -190,7 +193,16 @@ bench(const struct shape *s, double rate)
 	    "%.1f TFLOP/s, %.1f %% of the product rate, %.0f MB\n", s->name,
 	    tokens * s->micro, ns / 1e6, tokens * s->micro / ns * 1e9, flops / ns / 1e3, 100 * flops / ns * 1e9 / rate,
 	    (double)(before - after) / 1e6);
+	counts = tape_count(model_ctx(m));
+	printf("%s: %ju graphs captured, %ju replayed, %ju tapes done call by call\n", s->name,
+	    (uintmax_t)counts.captured, (uintmax_t)counts.replayed, (uintmax_t)counts.done);
 	model_close(m);
+	setenv("HG_CUDA_GRAPHS", "0", 1);
+	m = open_model(s, MODEL_TRAIN);
+	ns = time_training(s, m, s->steps);
+	printf("%s: without graphs %.0f tokens/s\n", s->name, tokens * s->micro / ns * 1e9);
+	model_close(m);
+	unsetenv("HG_CUDA_GRAPHS");
 	m = open_model(s, MODEL_SCORE);
 	ns = time_scoring(s, m, s->steps);
 	printf("%s: scoring %.0f tokens/s\n", s->name, tokens / ns * 1e9);

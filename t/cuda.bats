@@ -137,6 +137,7 @@ survives_kill() {
 	run "$HG_BUILD/emu/bench" tiny
 	[ "$status" -eq 0 ]
 	[[ "$output" == *"tiny: step of 64 tokens"* ]]
+	[[ "$output" == *"tiny: 2 graphs captured, "*"tiny: without graphs "*"tiny: scoring "* ]]
 	[[ "$output" == *"attention_backward_keys"* ]]
 }
 
