@@ -4,7 +4,7 @@
 # by the ref backend, on one thread.
 
 scenarios='verbs spec mint data shard train export prompt score detached await retry reap gate status first ledger'
-scenarios="$scenarios classify chain"
+scenarios="$scenarios import classify chain"
 
 # --- what several need --------------------------------------------------------
 
@@ -205,6 +205,16 @@ ledger_make() { two_runs L; }
 ledger_run() { under hg-ledger add L b; }
 ledger_again() { hg-ledger add L b; }
 ledger_bits() { rows; }
+
+import_make() {
+	mkdir -p p/a
+	printf '{"val_bpb": 1.2, "seed_results": {"1": {"val_bpb": 1.1}, "2": {"val_bpb": 1.3}}}' >p/a/submission.json
+	printf 'seed:1\nfinal_int8_zlib_roundtrip val_loss:2.0 val_bpb:1.1\n' >p/a/train_seed1.log
+	printf 'commit\tval_bpb\tstatus\tdescription\nbaseline\t0.9\tkeep\tb\naaaaaa1\t0.8\tkeep\tc\n' >p/results.tsv
+}
+import_run() { under hg-ledger import L p; }
+import_again() { hg-ledger import L p; }
+import_bits() { hg-ledger verify L >/dev/null && jq -cS 'select(.kind == "import").import' L/ledger.jsonl; }
 
 classify_make() { two_runs L; }
 classify_run() { under hg-classify L b; }

@@ -150,9 +150,6 @@ figure_agree(double a, double unit_a, double b, double unit_b)
 {
 	double coarse = fmax(unit_a, unit_b);
 
-	/*
-	 * Less than one in the last digit of the coarser text: rounded or cut. What binary adds is not held against
-	 * it.
-	 */
-	return (fabs(a - b) < coarse * (1 + 1e-6) + 1e-12 * fmax(fabs(a), fabs(b)));
+	/* Less than one in the last digit of the coarser text: rounded or cut. Binary adds the rest. */
+	return (fabs(a - b) < coarse * (1 - 1e-6) || fabs(a - b) <= 1e-12 * fmax(fabs(a), fabs(b)));
 }

@@ -49,7 +49,7 @@ kind_of(const char *name)
 	return (NOTHING);
 }
 
-/* A name as text: what is no UTF-8 in it is shown. NULL with errno ENOMEM. */
+/* A name as text: what is no UTF-8 in it, or no letter, is shown. NULL with errno ENOMEM. */
 static char *
 legible(const char *prefix, const char *name)
 {
@@ -59,7 +59,7 @@ legible(const char *prefix, const char *name)
 	if (str_puts(&s, prefix) == -1 || (prefix[0] != '\0' && str_puts(&s, "/") == -1))
 		goto err0;
 	for (i = 0; i < n; i += k) {
-		k = textfile_sequence(name + i, n - i);
+		k = (unsigned char)name[i] < 0x20 || name[i] == 0x7f ? 0 : textfile_sequence(name + i, n - i);
 		if (k == 0 ? str_printf(&s, "\\x%02x", (unsigned char)name[i]) == -1 : str_add(&s, name + i, k) == -1)
 			goto err0;
 		if (k == 0)
@@ -236,7 +236,7 @@ list(int dir, struct names *n)
 	struct dirent *e;
 	char **grown;
 	DIR *d;
-	int fd;
+	int fd, error;
 
 	memset(n, 0, sizeof(*n));
 	if ((fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
@@ -245,7 +245,7 @@ list(int dir, struct names *n)
 		close(fd);
 		return (-1);
 	}
-	while ((e = readdir(d)) != NULL) {
+	while (errno = 0, (e = readdir(d)) != NULL) {
 		if (e->d_name[0] == '.')
 			continue;
 		if ((n->count & (n->count - 1)) == 0) {
@@ -258,13 +258,16 @@ list(int dir, struct names *n)
 			goto err0;
 		n->count++;
 	}
+	if (errno != 0)
+		goto err0;
 	closedir(d);
 	qsort(n->name, n->count, sizeof(*n->name), by_name);
 	return (0);
 err0:
+	error = errno == 0 ? ENOMEM : errno;
 	closedir(d);
 	free_names(n);
-	errno = ENOMEM;
+	errno = error;
 	return (-1);
 }
 
@@ -279,7 +282,13 @@ take(struct walk *w, int dir, const char *name, const char *label, const char *c
 	enum kind kind = kind_of(name);
 	struct stat st;
 
-	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1 || S_ISLNK(st.st_mode))
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1) {
+		if (textfile_at_fault(errno))
+			return (0);
+		say_errno("cannot look at '%s'", label);
+		return (-1);
+	}
+	if (S_ISLNK(st.st_mode))
 		return (0);
 	if (S_ISDIR(st.st_mode))
 		return (pass == 0 ? folder(w, dir, name, label, name, depth + 1, above) : 0);
@@ -329,7 +338,7 @@ folder(struct walk *w, int parent, const char *name, const char *label, const ch
 	struct names names;
 	size_t i, submissions = 0;
 	char *path;
-	int dir, pass, rc = 0;
+	int dir, error, pass, rc = 0;
 
 	if (depth > HARVEST_DEPTH) {
 		say_note("'%s' is deeper than %d folders, and was left out", label, HARVEST_DEPTH);
@@ -337,13 +346,15 @@ folder(struct walk *w, int parent, const char *name, const char *label, const ch
 	}
 	if ((dir = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (depth > 0 ? O_NOFOLLOW : 0))) == -1 ||
 	    list(dir, &names) == -1) {
+		error = errno;
 		if (dir != -1)
 			close(dir);
-		if (errno == ENOMEM || depth == 0) {
+		if (!textfile_at_fault(error) || depth == 0) {
+			errno = error;
 			say_errno("cannot read '%s'", depth == 0 ? w->root : label);
 			return (-1);
 		}
-		say_note("'%s' was left out: %s", label, strerror(errno));
+		say_note("'%s' was left out: %s", label, strerror(error));
 		w->h->unreadable++;
 		return (0);
 	}
@@ -377,7 +388,7 @@ called(const char *path, int is_folder)
 	char real[PATH_MAX], *end;
 
 	if (realpath(path, real) == NULL)
-		return (strdup(""));
+		return (textfile_at_fault(errno) ? strdup("") : NULL);
 	if (!is_folder && (end = strrchr(real, '/')) != NULL)
 		*end = '\0';
 	end = strrchr(real, '/');
@@ -396,9 +407,7 @@ harvest_source(struct harvest *h, const char *path)
 
 	if (stat(path, &st) == -1) {
 		say_errno("cannot read '%s'", path);
-		return (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EACCES || errno ==
-		    ENAMETOOLONG ?
-		    1 : -1);
+		return (textfile_at_fault(errno) ? 1 : -1);
 	}
 	base = strrchr(path, '/');
 	base = base == NULL ? path : base + 1;

@@ -214,7 +214,7 @@ static int
 print_findings(struct intake *in, const json_t *row)
 {
 	const json_t *f;
-	char *line;
+	char *line, file[4096], detail[4096];
 	size_t i;
 
 	if (in->json) {
@@ -224,15 +224,12 @@ print_findings(struct intake *in, const json_t *row)
 		free(line);
 		return (0);
 	}
+	/* The text is the world's; what a terminal would obey in it is not passed on. */
 	json_array_foreach(jsonio_get(row, "import.flags"), i, f) {
-		/* The text is the world's; what a terminal would obey in it is not passed on. */
-		const char *p = jsonio_text(f, "detail", "");
-
-		printf("%s:%lld: %s: ", jsonio_text(f, "file", "?"), (long long)jsonio_i64(f, "line", 0),
-		    jsonio_text(f, "flag", "?"));
-		for (; *p != '\0'; p++)
-			putchar((unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p);
-		putchar('\n');
+		say_clean(file, sizeof(file), jsonio_text(f, "file", "?"));
+		say_clean(detail, sizeof(detail), jsonio_text(f, "detail", ""));
+		printf("%s:%lld: %s: %s\n", file, (long long)jsonio_i64(f, "line", 0), jsonio_text(f, "flag", "?"),
+		    detail);
 	}
 	return (0);
 }

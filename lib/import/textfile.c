@@ -151,6 +151,29 @@ err0:
 }
 
 int
+textfile_at_fault(int error)
+{
+
+	switch (error) {
+	case EACCES:
+	case EPERM:
+	case ENOENT:
+	case ENOTDIR:
+	case EISDIR:
+	case ELOOP:
+	case ENAMETOOLONG:
+	case ENXIO:
+	case ENODEV:
+	case EINVAL:
+	case EFBIG:
+	case EOVERFLOW:
+		return (1);
+	default:
+		return (0);
+	}
+}
+
+int
 textfile_read(struct textfile *t, int dirfd, const char *name, size_t max_bytes)
 {
 	uint64_t size = 0;
@@ -177,7 +200,7 @@ textfile_read(struct textfile *t, int dirfd, const char *name, size_t max_bytes)
 	free(bytes);
 	return (rc);
 err1:
-	if (errno == ENOMEM)
+	if (!textfile_at_fault(errno))
 		return (-1);
 	t->error = errno;
 	t->flags |= FLAG_BIT(errno == EFBIG ? FLAG_HUGE : FLAG_UNREADABLE);

@@ -23,7 +23,13 @@ struct textfile {
 	int error;			/* errno, if unreadable */
 };
 
-/* Read ${name} in ${dirfd}: whatever it is, never hangs. Fails only with ENOMEM: -1. */
+/* Is it the file that cannot be read, rather than the system that could not read it? */
+int textfile_at_fault(int error);
+
+/*
+ * Read ${name} in ${dirfd}: whatever it is, never hangs. 0; -1 with errno if not the file but the system is at
+ * fault.
+ */
 int textfile_read(struct textfile *t, int dirfd, const char *name, size_t max_bytes);
 
 /* The same for bytes at hand. */
