@@ -54,10 +54,10 @@ done
 
 runs=10
 for i in $(seq $((2 * runs))); do
-	"$python" "$HG_T/judged_run.py" "run$i" "1.$((400 + i))" "train.seed=$i" >/dev/null
+	"$python" "$top/t/judged_run.py" "run$i" "1.$((400 + i))" "train.seed=$i" >/dev/null
 done
 for n in $((rows / 100)) "$rows"; do
-	"$python" "$HG_T/big_ledger.py" "L$n" "$n" run1
+	"$python" "$top/t/big_ledger.py" "L$n" "$n" run1
 	hg-ledger list "L$n" >/dev/null	# Whatever is made once is made now.
 	hg-ledger add "L$n" run2 >/dev/null
 	for i in $(seq 3 $((runs + 2))); do ms hg-ledger add "L$n" "run$i"; done | spread "hg-ledger add, $n rows"
