@@ -78,9 +78,15 @@ put_chance(struct markup *m, double p)
 {
 	struct str s = STR_INIT;
 
+	char *blank;
+
+	/* "0.13 %" stays on one line. */
 	if (tell_chance(&s, p) != 0)
 		m->failed = 1;
-	else
+	else if ((blank = strstr(s.p, " %")) != NULL) {
+		*blank = '\0';
+		markup_put(m, "%s\xc2\xa0%%", s.p);
+	} else
 		markup_put(m, "%s", s.p);
 	str_free(&s);
 }
@@ -537,18 +543,50 @@ put_history(const struct page *p)
 }
 
 static void
+put_confirmation(const struct page *p, const struct chart_scale *scale, const struct survey_confirmation *c)
+{
+	const struct survey_run *r = survey_run(p->s, c->challenger_row);
+
+	markup_put(p->m, "<tr id=\"r%llu\"><td class=\"row wide\">#%llu</td><th scope=\"row\" class=\"why\"><b>%s</b> ",
+	    (unsigned long long)c->row, (unsigned long long)c->row, c->challenger);
+	if (r != NULL)
+		put_text(p->m, r->hypothesis, TEXT);
+	markup_put(p->m, "<div class=\"sub\">against %s<span class=\"wide\">, lane %s</span></div></th><td"
+	    " class=\"class\">",
+	    c->incumbent, c->lane);
+	chart_mark(p->m, c->klass);
+	markup_put(p->m, " %s<div class=\"sub\">%s; %d of %d</div></td><td>", verdict_class_name(c->klass),
+	    phrases[c->reason], c->number, c->of);
+	chart_gain(p->m, scale, c);
+	markup_put(p->m, "</td><td class=\"n\">");
+	markup_signed(p->m, c->gain, 5);
+	markup_put(p->m, "<div class=\"sub\">%d + %d runs</div></td><td class=\"n\">", c->runs, c->incumbent_runs);
+	markup_signed(p->m, c->lower, 5);
+	markup_put(p->m, "<br>");
+	markup_signed(p->m, c->upper, 5);
+	markup_put(p->m, "</td><td>");
+	if (isfinite(c->p)) {
+		put_chance(p->m, c->p);
+		markup_put(p->m, "<div class=\"sub\">level ");
+		put_chance(p->m, c->level);
+		markup_put(p->m, "</div>");
+	} else
+		markup_put(p->m, "<span class=\"nil\">%s</span>", c->calibrated ? "not computed" : "uncalibrated");
+	markup_put(p->m, "</td></tr>\n");
+}
+
+static void
 put_confirmations(const struct page *p)
 {
 	const struct survey *s = p->s;
 	const struct policy *policy = &s->l.book.policy;
 	const struct survey_confirmation *c;
-	const struct survey_run *r;
 	struct chart_scale scale = chart_gains(s);
 	size_t i, from = s->confirmation_count > CONFIRMATIONS ? s->confirmation_count - CONFIRMATIONS : 0;
 
 	markup_put(p->m, "<section id=\"confirmations\" aria-labelledby=\"hc\"><h2"
-	    " id=\"hc\">Confirmations</h2>\n<p>Campaign %s has spent %u of its %u confirmations; each is held to a"
-	    " level of ", policy->campaign.name, s->spent,
+	    " id=\"hc\">Confirmations</h2>\n<p>Campaign \xe2\x80\x9c%s\xe2\x80\x9d has spent %u of its %u"
+	    " confirmations; each is held to a level of ", policy->campaign.name, s->spent,
 	    policy->campaign.confirmations);
 	put_chance(p->m, policy_level(policy));
 	markup_put(p->m, ", so that the chance of one false improvement in all of them stays below ");
@@ -566,41 +604,14 @@ put_confirmations(const struct page *p)
 		return;
 	}
 	markup_put(p->m, "<div class=\"scroll\" role=\"region\" aria-labelledby=\"hc\""
-	    " tabindex=\"0\"><table><thead><tr><th scope=\"col\">Row</th><th scope=\"col\">Challenger</th><th"
-	    " scope=\"col\">Gain over the incumbent, with interval");
+	    " tabindex=\"0\"><table><thead><tr><th scope=\"col\" class=\"wide\">Row</th><th"
+	    " scope=\"col\">Challenger</th><th scope=\"col\">Verdict</th><th scope=\"col\">Gain over the incumbent,"
+	    " with interval");
 	chart_gain_axis(p->m, &scale);
 	markup_put(p->m, "</th><th scope=\"col\" class=\"n\">Gain</th><th scope=\"col\" class=\"n\">Between</th><th"
-	    " scope=\"col\">Chance without one</th><th scope=\"col\">Verdict</th></tr></thead><tbody>\n");
-	for (i = s->confirmation_count; i-- > from; ) {
-		c = &s->confirmations[i];
-		markup_put(p->m, "<tr id=\"r%llu\"><td class=\"row\">#%llu</td><th scope=\"row\""
-		    " class=\"why\"><b>%s</b> ",
-		    (unsigned long long)c->row, (unsigned long long)c->row, c->challenger);
-		if ((r = survey_run(s, c->challenger_row)) != NULL)
-			put_text(p->m, r->hypothesis, TEXT);
-		markup_put(p->m, "<div class=\"sub\">against %s, lane %s</div></th><td>", c->incumbent, c->lane);
-		chart_gain(p->m, &scale, c);
-		markup_put(p->m, "</td><td class=\"n\">");
-		markup_signed(p->m, c->gain, 5);
-		markup_put(p->m, "<div class=\"sub\">%d + %d runs</div></td><td class=\"n\">", c->runs,
-		    c->incumbent_runs);
-		markup_signed(p->m, c->lower, 5);
-		markup_put(p->m, "<br>");
-		markup_signed(p->m, c->upper, 5);
-		markup_put(p->m, "</td><td>");
-		if (isfinite(c->p)) {
-			put_chance(p->m, c->p);
-			markup_put(p->m, "<div class=\"sub\">level ");
-			put_chance(p->m, c->level);
-			markup_put(p->m, "</div>");
-		} else
-			markup_put(p->m, "<span class=\"nil\">%s</span>", c->calibrated ? "not"
-			    " computed" : "uncalibrated");
-		markup_put(p->m, "</td><td class=\"class\">");
-		chart_mark(p->m, c->klass);
-		markup_put(p->m, " %s<div class=\"sub\">%s; %d of %d</div></td></tr>\n", verdict_class_name(c->klass),
-		    phrases[c->reason], c->number, c->of);
-	}
+	    " scope=\"col\">Chance without one</th></tr></thead><tbody>\n");
+	for (i = s->confirmation_count; i-- > from; )
+		put_confirmation(p, &scale, &s->confirmations[i]);
 	markup_put(p->m, "</tbody></table></div>\n");
 	if (from > 0)
 		markup_put(p->m, "<p class=\"note\">%zu older ones stand in the ledger.</p>", from);
