@@ -1,6 +1,21 @@
 # Manual pages tell the truth: they match the tools, the table of exit codes and what really happens.
 load helper
 
+# claim NAME DATE SCORE...: a submission's JSON, and its logs beside it.
+claim() {
+	local name=$1 date=$2 seed=0
+	shift 2
+	printf '{"name": "%s", "date": "%s", "val_bpb": "TBD", "seed_results": {' "$name" "$date"
+	for score; do
+		seed=$((seed + 1))
+		printf '%s"%s": {"val_bpb": %s}' "$([ $seed -eq 1 ] || echo ', ')" $seed "$score"
+		awk -v s=$seed -v b="$score" 'BEGIN { print "seed:" s; print "val_loader:shards pattern=x tokens:62021632";
+		    printf "final_int8_zlib_roundtrip_exact val_loss:%.8f val_bpb:%.8f\n", b * log(2) * 2.43593, b }' \
+		    > "claims/$name/train_seed$seed.log"
+	done
+	echo '}}'
+}
+
 setup_file() {
 	export FIXTURE=$BATS_FILE_TMPDIR/fixture
 	mkdir -p "$FIXTURE/runs"
@@ -17,6 +32,12 @@ setup_file() {
 		hg-run -l ledger "runs/$run" >> log 2>&1
 	done
 	hg-spec -b tiny.json -s data.dir="$FIXTURE/data" runs/new 2>> log
+	# What other people claim: a submission with its logs, and a research loop.
+	mkdir -p claims/shallow claims/deep
+	claim shallow 2026-03-01 1.2000 1.2013 1.2004 > claims/shallow/submission.json
+	claim deep 2026-03-09 1.1871 1.1859 1.1866 > claims/deep/submission.json
+	printf 'commit\tval_bpb\tstatus\tdescription\nbaseline\t0.9979\tkeep\tbaseline\n' > claims/results.tsv
+	printf 'e05a87d\t0.000000\tcrash\tbatch 131K\nbea057b\t0.9861\tkeep\thalve the batch\n' >> claims/results.tsv
 }
 
 @test "every tool has a page and every page a tool" {

@@ -86,7 +86,7 @@ struct found {
 	enum scope scope;
 	int64_t seed;
 	size_t index;			/* in its list, or of its object */
-	char list[40];
+	char list[40];			/* its name */
 };
 
 struct taking {
@@ -169,6 +169,7 @@ place(const struct jsontext_level *level, size_t depth)
 		if (level[1].in_array) {
 			f.scope = IN_OBJECT;
 			f.index = level[1].index;
+			snprintf(f.list, sizeof(f.list), "%s", level[0].key);
 			f.what = claim_what_of(level[2].key);
 		} else if (seed_key(level[1].key, 1, &seed)) {
 			f.scope = OF_SEED;
@@ -361,7 +362,9 @@ assign(struct taking *t)
 		}
 		if (s != NULL)
 			give(c, claim_run_of(c, (int64_t)number_of(c, s->value)), f->value);
-		else if (f->scope == IN_OBJECT && f->what == CLAIM_VAL_BPB && (run = claim_run(c)) != -1)
+		/* Results in a list that names no seeds may be of anything, unless the list says that they are of seeds. */
+		else if (f->scope == IN_OBJECT && f->what == CLAIM_VAL_BPB && strstr(f->list, "seed") != NULL &&
+		    (run = claim_run(c)) != -1)
 			give(c, run, f->value);
 	}
 	/* Seeds that are named without a value are runs as well. */
