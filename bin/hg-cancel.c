@@ -6,9 +6,9 @@
 
 #include "clock.h"
 #include "closeout.h"
+#include "errand.h"
 #include "exit.h"
 #include "jsonio.h"
-#include "opt.h"
 #include "proc.h"
 #include "refusal.h"
 #include "rundir.h"
@@ -112,22 +112,6 @@ main(int argc, char **argv)
 		"Stop a running stage, which closes out as cancelled.",
 		"hg-cancel STAGE RUN"
 	};
-	static struct opt table[] = { { .letter = '\0' } };
-	struct rundir r;
-	int i, s, code;
 
-	exit_init(tool.name);
-	if ((i = opt_parse(&tool, table, argc, argv)) < 0)
-		return (i == OPT_EXIT ? exit_flush(HG_EXIT_DONE) : HG_EXIT_USAGE);
-	if (argc - i != 2)
-		return (opt_usage(&tool));
-	if ((s = rundir_stage_of(argv[i])) == -1) {
-		say_error("unknown stage '%s'", argv[i]);
-		return (opt_usage(&tool));
-	}
-	if (rundir_open(&r, argv[i + 1]) == -1)
-		return (rundir_exit(errno));
-	code = cancel(&r, (enum stage)s);
-	rundir_close(&r);
-	return (exit_flush(code));
+	return (errand_main(&tool, argc, argv, cancel));
 }

@@ -1,10 +1,10 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "errand.h"
 #include "evidence.h"
 #include "exit.h"
 #include "jsonio.h"
-#include "opt.h"
 #include "rundir.h"
 #include "say.h"
 
@@ -30,6 +30,20 @@ print(const struct evidence *e)
 	}
 }
 
+static int
+gate(struct rundir *r, enum stage s)
+{
+	struct evidence e;
+	int code;
+
+	if (evidence_gather(&e, r, s) == -1)
+		return (rundir_exit(errno));
+	print(&e);
+	code = evidence_verdict(&e);
+	evidence_free(&e);
+	return (code);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -38,29 +52,6 @@ main(int argc, char **argv)
 		"Say whether all that a stage owes is there, valid and bound by digest; list what is not.",
 		"hg-gate STAGE RUN"
 	};
-	static struct opt table[] = { { .letter = '\0' } };
-	struct evidence e;
-	struct rundir r;
-	int i, s, code;
 
-	exit_init(tool.name);
-	if ((i = opt_parse(&tool, table, argc, argv)) < 0)
-		return (i == OPT_EXIT ? exit_flush(HG_EXIT_DONE) : HG_EXIT_USAGE);
-	if (argc - i != 2)
-		return (opt_usage(&tool));
-	if ((s = rundir_stage_of(argv[i])) == -1) {
-		say_error("unknown stage '%s'", argv[i]);
-		return (opt_usage(&tool));
-	}
-	if (rundir_open(&r, argv[i + 1]) == -1)
-		return (rundir_exit(errno));
-	if (evidence_gather(&e, &r, (enum stage)s) == -1)
-		code = rundir_exit(errno);
-	else {
-		print(&e);
-		code = evidence_verdict(&e);
-		evidence_free(&e);
-	}
-	rundir_close(&r);
-	return (exit_flush(code));
+	return (errand_main(&tool, argc, argv, gate));
 }

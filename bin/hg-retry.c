@@ -2,8 +2,8 @@
 #include <stdio.h>
 
 #include "closeout.h"
+#include "errand.h"
 #include "exit.h"
-#include "opt.h"
 #include "refusal.h"
 #include "retry.h"
 #include "rundir.h"
@@ -53,22 +53,6 @@ main(int argc, char **argv)
 		"Move a refused attempt aside, so that its stage may be tried again.",
 		"hg-retry STAGE RUN"
 	};
-	static struct opt table[] = { { .letter = '\0' } };
-	struct rundir r;
-	int i, s, code;
 
-	exit_init(tool.name);
-	if ((i = opt_parse(&tool, table, argc, argv)) < 0)
-		return (i == OPT_EXIT ? exit_flush(HG_EXIT_DONE) : HG_EXIT_USAGE);
-	if (argc - i != 2)
-		return (opt_usage(&tool));
-	if ((s = rundir_stage_of(argv[i])) == -1) {
-		say_error("unknown stage '%s'", argv[i]);
-		return (opt_usage(&tool));
-	}
-	if (rundir_open(&r, argv[i + 1]) == -1)
-		return (rundir_exit(errno));
-	code = retry(&r, (enum stage)s);
-	rundir_close(&r);
-	return (exit_flush(code));
+	return (errand_main(&tool, argc, argv, retry));
 }

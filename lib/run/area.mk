@@ -1,5 +1,5 @@
 # The run directory: contracts, specs, digests; locks, receipts, stages.
-run_SRC := closeout contract evidence fingerprint input lane receipt refusal \
+run_SRC := closeout contract errand evidence fingerprint input lane receipt refusal \
 	retry rundir runlock spec stage state status
 
 # Contracts and the list of counted code become sources (lib/run/embed.c prints them).
