@@ -54,7 +54,7 @@ struct ops_ctx {
 	bool training;
 	int C, H, K, D, KD, F, V;	/* the geometry under its letters */
 	float eps;
-	char isa[16], library[96];
+	char isa[16], library[200];
 	cudaStream_t stream;	/* all that computes, in order */
 	cudaStream_t copies;	/* what travels beside it */
 	struct tape *tape;

@@ -166,8 +166,10 @@ find_card(struct ops_ctx *ctx, const char *isa)
 	}
 	CHECK(cudaRuntimeGetVersion(&runtime));
 	CHECK(cudaDriverGetVersion(&driver));
-	snprintf(ctx->library, sizeof(ctx->library), "cuda %d.%d driver %d.%d cublas %zu.%zu.%zu", runtime / 1000,
-	    runtime / 10 % 100, driver / 1000, driver / 10 % 100, blas / 10000, blas / 100 % 100, blas % 100);
+	/* The card is part of what executes: two models of one architecture may take another algorithm each. */
+	snprintf(ctx->library, sizeof(ctx->library), "%.100s, cuda %d.%d driver %d.%d cublas %zu.%zu.%zu", card.name,
+	    runtime / 1000, runtime / 10 % 100, driver / 1000, driver / 10 % 100, blas / 10000, blas / 100 % 100,
+	    blas % 100);
 	return (0);
 }
 

@@ -33,6 +33,7 @@ both_ways() {
 	done
 	[ "$(jq -r .backend runs/cuda/training_report.json)" = cuda ]
 	[ "$(jq -r .backend runs/cuda/artifact_score_report.json)" = cuda ]
+	[[ "$(jq -r .libraries.backend runs/cuda/training_report.json)" == *", cuda "*" driver "*" cublas "* ]]
 	near runs/{ref,cuda}/training_report.json .final_train_loss
 	near runs/{ref,cuda}/artifact_score_summary.json .val_loss
 	[ -s cuda.text ]
