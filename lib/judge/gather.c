@@ -17,6 +17,7 @@ struct case_file {
 	struct evidence e;
 	const json_t *spec, *train, *export, *score;	/* borrowed; NULL where there is nothing */
 	json_t *refusals, *missing, *problems, *mismatches;
+	int64_t attempt, late;
 };
 
 static void __attribute__((format(printf, 2, 3)))
@@ -158,7 +159,10 @@ sort_findings(struct case_file *c)
 		json_array_clear(c->missing);
 }
 
-/* Steps that began after the cap: those that follow the row of metrics in which the clock had passed it. */
+/*
+ * Steps that began after the cap: those that follow the row of metrics in which the clock had passed it.
+ * Errors: -1 with errno, said: the metrics are there, but could not be read.
+ */
 static int64_t
 late_steps(const struct rundir *r, const json_t *train)
 {
@@ -191,6 +195,9 @@ late_steps(const struct rundir *r, const json_t *train)
 			return (last - first);
 		if (first != -1)
 			return (0);
+	} else if (errno != ENOENT && !evidence_at_fault(errno)) {
+		say_errno("cannot read '%s/%s'", r->path, RUNDIR_METRICS);
+		return (-1);
 	}
 	/* No rows to tell by: a last step may run long, but hardly as long as three. */
 	return (over > 3 * jsonio_f64(train, "step_ms_mean", 0) + 1000 ? 1 : 0);
@@ -230,7 +237,7 @@ numbers(const struct case_file *e)
 	return (m);
 }
 
-/* One more than the stages' retries together: any retry makes another attempt of the run. */
+/* One more than the stages' retries together: any retry makes another attempt of the run. -1 with errno, said. */
 static int64_t
 attempt_of(const struct rundir *r)
 {
@@ -239,9 +246,13 @@ attempt_of(const struct rundir *r)
 	size_t i;
 	int a;
 
-	for (i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
-		if ((a = rundir_attempt(r, stages[i])) > 1)
-			n += a - 1;
+	for (i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
+		if ((a = rundir_attempt(r, stages[i])) == -1) {
+			say_errno("cannot look into '%s/%s'", r->path, RUNDIR_ATTEMPTS);
+			return (-1);
+		}
+		n += a - 1;
+	}
 	return (n);
 }
 
@@ -253,7 +264,7 @@ build(const struct rundir *r, const struct case_file *e, const char *place)
 
 	json_object_set_new(run, "run_id", json_string(r->id));
 	put_text(run, "run_uid", spec, "run_uid");
-	json_object_set_new(run, "attempt", json_integer(attempt_of(r)));
+	json_object_set_new(run, "attempt", json_integer(e->attempt));
 	json_object_set_new(run, "supersedes", json_null());
 	json_object_set_new(run, "dir", json_string(place));
 	put_text(run, "hypothesis", spec, "about.hypothesis");
@@ -282,7 +293,7 @@ build(const struct rundir *r, const struct case_file *e, const char *place)
 	put_any(run, "steps", e->train, "steps");
 	put_any(run, "step_ms_mean", e->train, "step_ms_mean");
 	put_any(run, "overshoot_ms", e->train, "overshoot_ms");
-	json_object_set_new(run, "late_steps", json_integer(e->train == NULL ? 0 : late_steps(r, e->train)));
+	json_object_set_new(run, "late_steps", json_integer(e->late));
 	json_object_set_new(run, "starved", json_boolean(jsonio_true(e->train, "starved")));
 	put_any(run, "artifact_bytes", e->export, "artifact.bytes");
 	put_any(run, "code_bytes", e->export, "code_bytes");
@@ -328,6 +339,8 @@ gather_run(const char *path, const char *ledger, enum gather *how, json_t **run)
 	c.train = c.e.receipt[STAGE_TRAIN];
 	c.export = c.e.receipt[STAGE_EXPORT];
 	c.score = c.e.report;
+	if ((c.attempt = attempt_of(&r)) == -1 || (c.late = c.train == NULL ? 0 : late_steps(&r, c.train)) == -1)
+		goto err2;
 	c.refusals = json_array();
 	c.missing = json_array();
 	c.problems = json_array();
@@ -343,7 +356,10 @@ gather_run(const char *path, const char *ledger, enum gather *how, json_t **run)
 	json_decref(c.missing);
 	json_decref(c.problems);
 	json_decref(c.mismatches);
+err2:
+	error = errno;
 	evidence_free(&c.e);
+	errno = error;
 err1:
 	error = errno;
 	free(place);

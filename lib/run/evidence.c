@@ -79,9 +79,8 @@ same(struct evidence *e, enum stage s, const char *file, enum evidence_problem p
 	return (find(e, s, file, p, observed, expected, "%s differs", what));
 }
 
-/* Is it the file that is at fault, or the system that could not read it? Only the first is a finding. */
-static int
-at_fault(int error)
+int
+evidence_at_fault(int error)
 {
 
 	return (error == EBADMSG || error == EFBIG || error == EINVAL || error == EISDIR || error == ELOOP);
@@ -104,7 +103,7 @@ take(struct evidence *e, enum stage s, const char *file, const char *contract, j
 	if (contract_read(r->fd, file, contract, sha256, &v) == -1) {
 		if (errno == ENOENT)
 			return (find(e, s, file, EVIDENCE_MISSING, NULL, file, "it is not there"));
-		if (!at_fault(errno))
+		if (!evidence_at_fault(errno))
 			return (-1);
 		return (find(e, s, file, EVIDENCE_MALFORMED, NULL, contract, "%s", say_last()));
 	}
@@ -149,7 +148,7 @@ file_is(struct evidence *e, enum stage s, const char *file, int64_t bytes, const
 	if ((fd = file_open(e->run->fd, file, &size)) == -1) {
 		if (errno == ENOENT)
 			return (find(e, s, file, EVIDENCE_MISSING, NULL, sha256, "it is not there"));
-		if (!at_fault(errno)) {
+		if (!evidence_at_fault(errno)) {
 			say_errno("cannot read '%s/%s'", e->run->path, file);
 			return (-1);
 		}
@@ -319,7 +318,7 @@ gather_stage(struct evidence *e, enum stage s)
 		break;
 	case STATE_REFUSED:
 		if ((e->refusal[s] = refusal_read(e->run, s)) == NULL)
-			return (!at_fault(errno) ? -1 : find(e, s, st->refusal, EVIDENCE_MALFORMED, NULL, "refusal",
+			return (!evidence_at_fault(errno) ? -1 : find(e, s, st->refusal, EVIDENCE_MALFORMED, NULL, "refusal",
 			    "%s",
 			    say_last()));
 		return (find(e, s, st->receipt, EVIDENCE_REFUSED, jsonio_text(e->refusal[s], "kind", ""), NULL, "%s",

@@ -60,4 +60,7 @@ const char *evidence_problem_name(enum evidence_problem p);
 
 void evidence_free(struct evidence *e);
 
+/* After a failed read: is it the file that is at fault, or the system that could not read it? */
+int evidence_at_fault(int error);
+
 #endif

@@ -247,7 +247,7 @@ rundir_attempt(const struct rundir *r, enum stage s)
 	size_t n = strlen(name);
 	struct dirent *e;
 	uint64_t number;
-	int fd, last = 0;
+	int fd, error, last = 0;
 	DIR *d;
 
 	if ((fd = openat(r->fd, RUNDIR_ATTEMPTS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1)
@@ -256,12 +256,14 @@ rundir_attempt(const struct rundir *r, enum stage s)
 		close(fd);
 		return (-1);
 	}
-	while ((e = readdir(d)) != NULL)
+	while ((errno = 0, e = readdir(d)) != NULL)
 		if (strncmp(e->d_name, name, n) == 0 && e->d_name[n] == '.' &&
 		    num_u64(e->d_name + n + 1, 1, INT_MAX - 1, &number) == 0 && (int)number > last)
 			last = (int)number;
+	error = errno;
 	closedir(d);
-	return (last + 1);
+	errno = error;
+	return (error == 0 ? last + 1 : -1);
 }
 
 int
