@@ -14,6 +14,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #if !defined(__x86_64__)
@@ -663,6 +664,7 @@ emu_launch(const char *name, const void *kernel, dim3 grid, unsigned threads, si
 {
 	if (shared > (size_t)48 << 10 && shared > allowed[kernel])
 		emu_die("kernel %s: %zu bytes of shared memory, %zu allowed", name, shared, allowed[kernel]);
+	emu_load(kernel, name, stream);
 	emu_submit(stream, [=] { run_grid(name, grid, threads, shared, body); });
 }
 
@@ -681,6 +683,15 @@ cudaStreamSynchronize(cudaStream_t stream)
 	counts.waits++;
 	run_until([=] { return (stream->queue.empty()); });
 	return (cudaSuccess);
+}
+
+void
+emu_load(const void *what, const char *name, cudaStream_t stream)
+{
+	static std::set<const void *> loaded;
+
+	if (loaded.insert(what).second && stream->capture != NULL)
+		emu_die("%s runs for the first time, and that while its stream is being captured", name);
 }
 
 cudaError_t

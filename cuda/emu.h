@@ -17,7 +17,8 @@
  *              at a time in an order tests choose, bounded by events alone;
  *              pinned host memory is read when the copy runs, not when it is
  *              asked for
- *   graph      what a capturing stream was given, arguments as they were then
+ *   graph      what a capturing stream was given, arguments as they were then;
+ *              nothing may wait meanwhile, nor run for the first time ever
  *   cublasLt   loops with float32 sums
  */
 
@@ -200,6 +201,9 @@ cudaError_t cudaMemsetAsync(void *p, int byte, size_t n, cudaStream_t stream);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
 cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+/* What runs for the first time is loaded then, which a stream that captures cannot do: stop with a message. */
+void emu_load(const void *what, const char *name, cudaStream_t stream);
+
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
 cudaError_t cudaEventDestroy(cudaEvent_t event);

@@ -175,6 +175,7 @@ cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const void *alpha_p,
 	    c.type != d.type ||
 	    a.batch != d.batch || b.batch != d.batch || c.batch != d.batch)
 		emu_die("cublasLt: shapes disagree");
+	emu_load(desc, "cublasLt product", stream);
 	must_hold(a, A, "cublasLt operand A");
 	must_hold(b, B, "cublasLt operand B");
 	must_hold(d, D, "cublasLt result");

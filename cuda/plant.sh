@@ -96,6 +96,9 @@ plant muon.cu muon "the first step's learning rate for ever" \
     's/const struct muon_law terms = {/static const struct muon_law terms = {/'
 plant tape.cu tape "another tape of the same length taken for the same" \
     's/ g->hash == hash &&//; s/memcmp(g->tape, t->calls, t->bytes) == 0/true/'
+plant tape.cu tape "a tape captured when it comes first" 's/\*known = false;/*known = true;/'
+plant product.cu product "a wait inside a capture" \
+    's/return (status == CUBLAS/cudaStreamSynchronize(ctx->stream); &/'
 plant mail.cu mail "no wait for ids and numbers to arrive" '/StreamWaitEvent(ctx->stream, s->copied/d'
 plant mail.cu mail "no wait for a slot's last load to be taken" '/StreamWaitEvent(ctx->copies, s->taken/d'
 plant mail.cu mail "the host writes to a slot that is still being copied" '/EventSynchronize(s->copied)/d; /!m->open/d'
