@@ -362,7 +362,7 @@ assign(struct taking *t)
 		}
 		if (s != NULL)
 			give(c, claim_run_of(c, (int64_t)number_of(c, s->value)), f->value);
-		/* Results in a list that names no seeds may be of anything, unless the list says that they are of seeds. */
+		/* Results in a list that names no seeds may be of anything, unless it says that they are of seeds. */
 		else if (f->scope == IN_OBJECT && f->what == CLAIM_VAL_BPB && strstr(f->list, "seed") != NULL &&
 		    (run = claim_run(c)) != -1)
 			give(c, run, f->value);

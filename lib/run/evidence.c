@@ -318,9 +318,8 @@ gather_stage(struct evidence *e, enum stage s)
 		break;
 	case STATE_REFUSED:
 		if ((e->refusal[s] = refusal_read(e->run, s)) == NULL)
-			return (!evidence_at_fault(errno) ? -1 : find(e, s, st->refusal, EVIDENCE_MALFORMED, NULL, "refusal",
-			    "%s",
-			    say_last()));
+			return (!evidence_at_fault(errno) ? -1 :
+			    find(e, s, st->refusal, EVIDENCE_MALFORMED, NULL, "refusal", "%s", say_last()));
 		return (find(e, s, st->receipt, EVIDENCE_REFUSED, jsonio_text(e->refusal[s], "kind", ""), NULL, "%s",
 		    jsonio_text(e->refusal[s], "detail", "")));
 	case STATE_CORRUPT:
