@@ -91,7 +91,7 @@ main(int argc, char **argv)
 	survey_free(&s);
 	out = opt_row(table, 'o')->value;
 	if (m.failed) {
-		errno = ENOMEM;
+		errno = m.failed;
 		say_errno("cannot make the page");
 		code = HG_EXIT_SYSTEM;
 	} else if (out != NULL)

@@ -4,7 +4,7 @@
 # by the ref backend, on one thread.
 
 scenarios='verbs spec mint data shard train export prompt score detached await retry reap gate status first ledger'
-scenarios="$scenarios import classify chain"
+scenarios="$scenarios import classify report chain"
 
 # --- what several need --------------------------------------------------------
 
@@ -215,6 +215,11 @@ import_make() {
 import_run() { under hg-ledger import L p; }
 import_again() { hg-ledger import L p; }
 import_bits() { hg-ledger verify L >/dev/null && jq -cS 'select(.kind == "import").import' L/ledger.jsonl; }
+
+report_make() { two_runs L; }
+report_run() { SOURCE_DATE_EPOCH=0 && export SOURCE_DATE_EPOCH && under hg-report -o page.html L; }
+report_again() { report_run; }
+report_bits() { sha256sum page.html; }
 
 classify_make() { two_runs L; }
 classify_run() { under hg-classify L b; }

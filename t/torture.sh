@@ -71,7 +71,7 @@ EMFILE:open,desc ENOSPC+:write,mkdir,rename,link'
 modes_of() {
 	case $1 in
 	chain) echo "$driver" ;;
-	verbs | spec | mint | shard | await | retry | reap | gate | status | first | ledger | classify)
+	verbs | spec | mint | shard | await | retry | reap | gate | status | first | ledger | classify | report)
 		echo "$small $errors"
 		;;
 	*) echo "$tree $errors" ;;

@@ -196,7 +196,9 @@ next_step(const struct ledger *l, const char *path, const json_t *run, const str
 			if (!counted && runs > 0)
 				runs--;
 			(void)str_printf(&command, "hg-confirm -c %s %s", l->path, path);
-		} else if (g != NULL && (row = ledger_row(l, book_fact(b, g->reference))) != NULL) {
+		} else if (g != NULL) {
+			if ((row = ledger_row(l, book_fact(b, g->reference))) == NULL)
+				return (NULL);
 			(void)str_printf(&command, "hg-confirm -c %s ", l->path);
 			(void)add_place(l, jsonio_text(row, "run.dir", "?"), &command);
 			json_decref(row);

@@ -40,7 +40,7 @@ void add_free(struct add *a);
  * add_next(l, row):
  * What to type after the run of ${row}, a row of this ledger, as of now:
  * {command, why, cost_ms}, command null where there is none.
- * Owns: the caller decrefs.  NULL with errno ENOMEM.
+ * Owns: the caller decrefs.  NULL with errno.
  */
 json_t *add_next(const struct ledger *l, const json_t *row);
 

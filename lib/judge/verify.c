@@ -188,6 +188,10 @@ verify_ledger(const char *path, char *const *runs, int n, struct verify *out)
 	qsort(c.digests, c.count, sizeof(*c.digests), by_digest);
 	lacking = witness_check(&l, (const char (*)[SHA256_HEX_SIZE])c.digests, c.count, n > 0 ? runs : c.parents,
 	    n > 0 ? (size_t)n : c.parent_count, n > 0, &out->witnesses);
+	if (lacking == -1) {
+		code = HG_EXIT_SYSTEM;
+		goto out;
+	}
 	if (lacking != 0)
 		c.broken = 1;
 	if (c.broken)

@@ -84,6 +84,14 @@ by_digest(const void *a, const void *b)
 	return (memcmp(a, b, SHA256_HEX_SIZE - 1));
 }
 
+/* Is it merely not there, or not for us to read? Anything else is the system's failure, and no answer. */
+static int
+is_absent(int error)
+{
+
+	return (error == ENOENT || error == ENOTDIR || error == ELOOP || error == EACCES);
+}
+
 /* What one run remembers; the number of rows that the ledger lacks. */
 static int
 check_one(const char *mine, const char (*digests)[SHA256_HEX_SIZE], size_t count, int dir, const char *name,
@@ -92,14 +100,21 @@ check_one(const char *mine, const char (*digests)[SHA256_HEX_SIZE], size_t count
 	static const char *const keys[][2] = { { "row_sha256", "row" }, { "head_sha256", "head_row" } };
 	char key[SHA256_HEX_SIZE];
 	json_t *file, *w;
-	int fd, lacking = 0, k;
+	int fd, lacking = 0, k, error;
 	size_t i;
 
-	if ((fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1)
-		return (0);
+	if ((fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1) {
+		if (is_absent(errno))
+			return (0);
+		say_errno("cannot open '%s'", name);
+		return (-1);
+	}
 	if (contract_read(fd, LEDGER_WITNESS, "ledger_witness", NULL, &file) == -1) {
+		error = errno;
 		close(fd);
-		return (0);
+		errno = error;
+		/* A witness that can't be understood is none, and was said to be so. */
+		return (is_absent(error) || error == EBADMSG ? 0 : -1);
 	}
 	json_array_foreach(json_object_get(file, "witnesses"), i, w) {
 		if (strcmp(jsonio_text(w, "ledger_sha256", ""), mine) != 0)
@@ -129,29 +144,46 @@ witness_check(const struct ledger *l, const char (*digests)[SHA256_HEX_SIZE], si
 	char mine[SHA256_HEX_SIZE];
 	struct dirent *e;
 	size_t i;
-	int lacking = 0, fd;
+	int lacking = 0, fd, n, error;
 	DIR *d;
 
 	*checked = 0;
 	if (genesis(l, mine) == -1)
-		return (0);
+		return (-1);
 	for (i = 0; i < ndirs; i++) {
 		if (exact) {
-			lacking += check_one(mine, digests, count, AT_FDCWD, dirs[i], checked);
+			if ((n = check_one(mine, digests, count, AT_FDCWD, dirs[i], checked)) == -1)
+				return (-1);
+			lacking += n;
 			continue;
 		}
-		if ((fd = openat(l->dir, dirs[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		if ((fd = openat(l->dir, dirs[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 && is_absent(errno))
 			continue;
-		if ((d = fdopendir(fd)) == NULL) {
-			close(fd);
-			continue;
-		}
-		while ((e = readdir(d)) != NULL)
-			if (e->d_name[0] != '.')
-				lacking += check_one(mine, digests, count, fd, e->d_name, checked);
+		if (fd == -1 || (d = fdopendir(fd)) == NULL)
+			goto err0;
+		for (n = 0, errno = 0; n != -1 && (e = readdir(d)) != NULL; errno = 0)
+			if (e->d_name[0] != '.') {
+				n = check_one(mine, digests, count, fd, e->d_name, checked);
+				lacking += n;
+			}
+		error = errno;
 		closedir(d);
+		errno = error;
+		if (n == -1)
+			return (-1);
+		if (error != 0) {
+			fd = -1;
+			goto err0;
+		}
 	}
 	return (lacking);
+err0:
+	error = errno;
+	if (fd != -1)
+		close(fd);
+	errno = error;
+	say_errno("cannot look for witnesses in '%s/%s'", l->path, dirs[i]);
+	return (-1);
 }
 
 /* Sums over the documents of one run; the file must be the one that was scored. */

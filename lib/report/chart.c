@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -274,7 +275,7 @@ draw_columns(struct plot *p, size_t per)
 	int far, up, under;
 
 	if ((x = calloc(per, sizeof(*x))) == NULL) {
-		p->m->failed = 1;
+		p->m->failed = ENOMEM;
 		return;
 	}
 	for (i = 0; i < k->count; i += per) {

@@ -32,8 +32,8 @@ struct curve {
 	size_t vals;
 };
 
-/* Look at it; what is wrong stands in c->state. */
-void curves_read(const struct survey *s, const struct survey_run *r, struct curve *c);
+/* Look at it; what is wrong with the files stands in c->state. 0, or -1 with errno, silent: the system failed. */
+int curves_read(const struct survey *s, const struct survey_run *r, struct curve *c);
 
 /* Why there is none, as the end of a sentence. */
 const char *curves_why(enum curve_state state);

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,7 +95,7 @@ put_picture(struct markup *m, const struct rejudge *r, const size_t *at, int gro
 	memset(&k, 0, sizeof(k));
 	k.sd = k.sd_low = k.sd_high = NAN;
 	if ((k.points = points_of(r, at, group, &k.count)) == NULL) {
-		m->failed = 1;
+		m->failed = ENOMEM;
 		return;
 	}
 	k.runs = (unsigned)k.count;
@@ -243,7 +244,7 @@ foreign_write(struct markup *m, const struct rejudge *r, const char *ledger, uns
 	if (r->count == 0)
 		return;
 	if ((at = calloc(r->entries.count + 1, sizeof(*at))) == NULL) {
-		m->failed = 1;
+		m->failed = ENOMEM;
 		return;
 	}
 	for (i = 0; i < r->count; i++) {

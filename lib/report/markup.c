@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -14,7 +15,7 @@ add(struct markup *m, const char *text, size_t n)
 {
 
 	if (!m->failed && str_add(&m->out, text, n) == -1)
-		m->failed = 1;
+		m->failed = ENOMEM;
 }
 
 /* One character of UTF-8: its length, and its number in *c; 0 if these bytes are none. */

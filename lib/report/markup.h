@@ -11,7 +11,7 @@
 
 struct markup {
 	struct str out;
-	int failed;			/* memory ran out: what there is must not be used */
+	int failed;			/* an errno: what there is must not be used */
 };
 
 /**

@@ -67,7 +67,7 @@ put_time(struct markup *m, int64_t ms)
 	struct str s = STR_INIT;
 
 	if (tell_time(&s, ms) != 0)
-		m->failed = 1;
+		m->failed = ENOMEM;
 	else
 		markup_put(m, "%s", s.p);
 	str_free(&s);
@@ -82,7 +82,7 @@ put_chance(struct markup *m, double p)
 
 	/* "0.13 %" stays on one line. */
 	if (tell_chance(&s, p) != 0)
-		m->failed = 1;
+		m->failed = ENOMEM;
 	else if ((blank = strstr(s.p, " %")) != NULL) {
 		*blank = '\0';
 		markup_put(m, "%s\xc2\xa0%%", s.p);
@@ -137,7 +137,7 @@ put_run_command(const struct page *p, const char *tool, const char *dir)
 	struct str place = STR_INIT;
 
 	if (survey_place(p->s, dir, &place) == -1)
-		p->m->failed = 1;
+		p->m->failed = ENOMEM;
 	else
 		markup_put(p->m, "<code class=\"cmd\">%s %s %s</code>", tool, p->s->l.path, place.p);
 	str_free(&place);
@@ -356,6 +356,8 @@ put_next(const struct page *p, const struct survey_run *r)
 {
 	json_t *next = r == NULL ? NULL : survey_next(p->s, r);
 
+	if (r != NULL && next == NULL)
+		p->m->failed = errno;
 	if (jsonio_text(next, "command", NULL) != NULL)
 		put_command(p->m, jsonio_text(next, "command", ""));
 	if (*jsonio_text(next, "why", "") != '\0')
@@ -371,7 +373,7 @@ put_plateau(const struct page *p)
 	struct str first = STR_INIT;
 
 	if (str_add(&first, why, end == NULL ? strlen(why) : (size_t)(end - why)) == -1)
-		p->m->failed = 1;
+		p->m->failed = ENOMEM;
 	else
 		markup_put(p->m, "<p>Stop rule: %s. <a href=\"#stop\">Why</a></p>", first.p);
 	str_free(&first);
@@ -645,7 +647,7 @@ put_stop(const struct page *p)
 		end = strchr(line, '\n');
 		part.n = 0;
 		if (str_add(&part, line, end == NULL ? strlen(line) : (size_t)(end - line)) == -1)
-			p->m->failed = 1;
+			p->m->failed = ENOMEM;
 		else
 			markup_put(p->m, "<p>%s</p>\n", part.p);
 	}
@@ -703,10 +705,17 @@ put_curves(const struct page *p)
 	for (r = s->runs + s->run_count; r-- > s->runs && n < CURVES; )
 		if (*r->report != '\0')
 			shown[n++] = r;
-	if (n == 0 || (c = calloc(n, sizeof(*c))) == NULL)
+	if (n == 0)
 		return;
+	if ((c = calloc(n, sizeof(*c))) == NULL) {
+		p->m->failed = ENOMEM;
+		return;
+	}
 	for (i = 0; i < n; i++) {
-		curves_read(s, shown[i], &c[i]);
+		if (curves_read(s, shown[i], &c[i]) == -1) {
+			p->m->failed = errno;
+			break;
+		}
 		read += c[i].state == CURVES_READ;
 		/* The first steps fall from far above; they would squash the rest, and are cut at the top. */
 		early = c[i].last_step / 10;
@@ -929,7 +938,7 @@ page_write(struct markup *m, const struct survey *s, const char *name, int64_t m
 	markup_put(m, "%zu runs</title>\n<style>\n", s->run_count);
 	/* Ours, and no data: the one text that goes in as it is. */
 	if (!m->failed && str_puts(&m->out, style_sheet()) == -1)
-		m->failed = 1;
+		m->failed = ENOMEM;
 	markup_put(m, "</style>\n</head>\n<body>\n");
 	chart_shapes(m);
 	markup_put(m, "<header><p class=\"kicker\">Homegolf ledger</p><h1>%s</h1><p class=\"meta\">", name);
