@@ -261,7 +261,8 @@ list(int dir, struct names *n)
 	if (errno != 0)
 		goto err0;
 	closedir(d);
-	qsort(n->name, n->count, sizeof(*n->name), by_name);
+	if (n->count > 1)
+		qsort(n->name, n->count, sizeof(*n->name), by_name);
 	return (0);
 err0:
 	error = errno == 0 ? ENOMEM : errno;
