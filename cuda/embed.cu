@@ -56,9 +56,13 @@ embed_backward(float *demb, const float *dx0, const int32_t *ids, const float *e
 		if (mine)
 			found[before + __popc(votes & ((1u << lane_id()) - 1))] = first + thread;
 		__syncthreads();
-		for (int c = thread; c < C; c += TOKEN_THREADS)
+		for (int c = thread; c < C; c += TOKEN_THREADS) {
+			float column = sum[c];		/* in a register, so that loads need not wait for each other */
+
 			for (int i = 0; i < all; i++)
-				sum[c] += dx0[(size_t)found[i] * C + c];
+				column += dx0[(size_t)found[i] * C + c];
+			sum[c] = column;
+		}
 		any = any || all > 0;
 	}
 	if (!any)
