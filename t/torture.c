@@ -2,8 +2,8 @@
  * torture: run a command under ptrace and let a chosen system call of its whole process tree be the last, or fail.
  *
  * One counter numbers the calls of all processes, in the order in which they are entered, so that the same command
- * gives the same numbers as long as its processes take turns.  Calls that the dynamic loader makes are neither
- * counted nor touched.  Processes that nobody waits for become children of this one; none survives it.
+ * gives the same numbers as long as its processes take turns.  Calls that the dynamic loader or a sanitizer's runtime
+ * makes are neither counted nor touched.  Processes that nobody waits for become children of this one; none survives it.
  */
 #define _GNU_SOURCE
 #include <elf.h>
@@ -33,11 +33,20 @@
 
 enum who { NOBODY, ALL, CALLER, PARENT, ROOT };
 
+/* The dynamic loader, and what a sanitizer brings. */
+static const char *const runtimes[] = { NULL, "/libasan.so", "/libubsan.so", "/liblsan.so" };
+enum { RUNTIMES = sizeof(runtimes) / sizeof(runtimes[0]) };
+
+struct range {
+	uint64_t from, to;
+};
+
 /* One thread of the tree. */
 struct task {
 	pid_t tid, tgid, ppid;
 	pid_t command;		/* the process that last executed a program, among this one and its ancestors */
-	uint64_t loader, loader_end;
+	struct range aside[RUNTIMES];	/* code whose calls do not count */
+	int settled;		/* its libraries are mapped, and those ranges known */
 	int forge;		/* this call, under way, was skipped; its result is to be forged */
 	struct calls call;
 	int kill;		/* kill when the call under way has happened */
@@ -151,42 +160,71 @@ meet(pid_t tid)
 	parent = find(k->tgid != tid ? k->tgid : k->ppid);
 	if (parent != NULL) {
 		k->command = parent->command;
-		k->loader = parent->loader;
-		k->loader_end = parent->loader_end;
+		memcpy(k->aside, parent->aside, sizeof(k->aside));
+		k->settled = parent->settled;
 	}
 	return (k);
 }
 
-/* Where the dynamic loader of a freshly executed program lies. */
+/* Find out where the runtimes lie, those that are mapped by now. */
 static void
-find_loader(struct task *k)
+find_runtimes(struct task *k)
 {
 	char path[64], line[PATH_MAX + 128], name[PATH_MAX], loader[PATH_MAX] = "";
-	unsigned long long lo, hi;
+	unsigned long long lo, hi, base = 0;
 	Elf64_auxv_t v;
 	FILE *f;
 
-	k->loader = k->loader_end = 0;
+	memset(k->aside, 0, sizeof(k->aside));
 	snprintf(path, sizeof(path), "/proc/%ld/auxv", (long)k->tid);
 	if ((f = fopen(path, "re")) == NULL)
 		return;
 	while (fread(&v, sizeof(v), 1, f) == 1)
 		if (v.a_type == AT_BASE)
-			k->loader = v.a_un.a_val;
+			base = v.a_un.a_val;
 	fclose(f);
 	snprintf(path, sizeof(path), "/proc/%ld/maps", (long)k->tid);
-	if (k->loader == 0 || (f = fopen(path, "re")) == NULL)
+	if (base == 0 || (f = fopen(path, "re")) == NULL)
 		return;
 	while (fgets(line, sizeof(line), f) != NULL) {
 		name[0] = '\0';
-		if (sscanf(line, "%llx-%llx %*s %*s %*s %*s %[^\n]", &lo, &hi, name) < 2)
+		if (sscanf(line, "%llx-%llx %*s %*s %*s %*s %[^\n]", &lo, &hi, name) < 2 || name[0] == '\0')
 			continue;
-		if (lo == k->loader)
+		if (lo == base)
 			strcpy(loader, name);
-		if (loader[0] != '\0' && strcmp(name, loader) == 0)
-			k->loader_end = hi;
+		for (size_t i = 0; i < RUNTIMES; i++) {
+			if (runtimes[i] == NULL ? strcmp(name, loader) != 0 : strstr(name, runtimes[i]) == NULL)
+				continue;
+			if (k->aside[i].from == 0)
+				k->aside[i].from = lo;
+			k->aside[i].to = hi;
+		}
 	}
 	fclose(f);
+}
+
+static int
+is_aside(const struct task *k, uint64_t ip)
+{
+
+	for (size_t i = 0; i < RUNTIMES; i++)
+		if (ip >= k->aside[i].from && ip < k->aside[i].to)
+			return (1);
+	return (0);
+}
+
+/* Is this call of a runtime's own making?  The first from outside the loader shows that all libraries are there. */
+static int
+own_making(struct task *k, uint64_t ip)
+{
+
+	if (is_aside(k, ip))
+		return (1);
+	if (k->settled)
+		return (0);
+	k->settled = 1;
+	find_runtimes(k);
+	return (is_aside(k, ip));
 }
 
 /* Kill every process known; those not met yet die at their first stop. */
@@ -258,7 +296,7 @@ entry(struct task *k, const struct calls *c)
 
 	t.last = k->tid;
 	k->number = 0;
-	if (!t.counting || (c->ip >= k->loader && c->ip < k->loader_end))
+	if (!t.counting || own_making(k, c->ip))
 		return;
 	for (i = 0; calls_word(i, &sorts) != NULL; i++)
 		t.by_word[i] += (c->sorts & sorts) != 0;
@@ -359,7 +397,8 @@ stopped(pid_t tid, int status)
 	} else if (event == PTRACE_EVENT_EXEC) {
 		t.counting = 1;
 		k->command = k->tgid;
-		find_loader(k);
+		k->settled = 0;
+		find_runtimes(k);
 		resume(tid, 0);
 	} else if (event == PTRACE_EVENT_STOP &&
 	    (sig == SIGSTOP || sig == SIGTSTP || sig == SIGTTIN || sig == SIGTTOU)) {
