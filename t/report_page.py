@@ -152,6 +152,36 @@ def numbers(text, path):
     if last:
         best = re.search(r'id="best"><data value="([^"]*)">', text).group(1)
         assert float(best) == last[-1]["incumbent_after"]["score"]
+        # What became of each configuration but the first, counted once.
+        ours = last[-1][last[-1]["kind"]]
+        group = ours["group_sha256"]
+        fate, first = {}, None
+        for r in rows:
+            own, v = r.get(r["kind"], {}), r.get("verdict", {})
+            if r["kind"] == "confirmation" and own["group_sha256"] == group:
+                name = {"improvement": "confirmed better", "regression": "worse"}.get(v["class"], "no better")
+                fate.setdefault(own["challenger_sha256"], set()).add(name)
+            elif r["kind"] == "run" and (own["group_sha256"] == group or own["group_sha256"] is None and
+                                         (own["lane"], own["cap_ms"]) == (ours["lane"], ours["cap_ms"])):
+                first = own["config_sha256"] if v["reason"] == "first" else first
+                fate.setdefault(own["config_sha256"], set()).add(
+                    "never counted" if v["class"] in ("blocked", "invalid") else "worse" if v["class"] == "regression" else
+                    "open" if v["reason"] == "promising" else "no better" if v["reason"] == "within_noise" else "not judged")
+        fate.pop(first, None)
+        tried = {}
+        for names in fate.values():
+            for name in ("confirmed better", "worse", "no better", "not judged", "never counted"):
+                if "open" in names and not names & {"confirmed better", "worse", "no better"}:
+                    name = "waiting"
+                if name == "waiting" or name in names:
+                    tried[name] = tried.get(name, 0) + 1
+                    break
+        said = re.search(r'id="tried">Tried so far: (\d+) [^;]*; ([^<]*)\.<', text)
+        assert bool(said) == bool(tried)
+        if said:
+            assert int(said.group(1)) == len(fate), (said.group(1), len(fate))
+            have = {k: int(n) for n, k in re.findall(r"(\d+) ([a-z ]+)", said.group(2))}
+            assert have == tried, (have, tried)
     # The staircase of the first picture: each stretch with one standing, in order, read back through the axis.
     if last and p.charts:
         of = lambda r: (r[r["kind"]]["group_sha256"], r[r["kind"]]["lane"], r[r["kind"]]["cap_ms"])

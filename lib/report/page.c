@@ -379,6 +379,26 @@ put_plateau(const struct page *p)
 	str_free(&first);
 }
 
+/* "Tried so far: 14 other configurations; 4 better, 10 no better." */
+static void
+put_tried(const struct page *p)
+{
+	static const char *const words[SURVEY_FATES] = { "never counted", "not judged", "no better", "worse", "waiting",
+		"confirmed better" };
+	size_t all = 0;
+	unsigned i, n = 0;
+
+	for (i = 0; i < SURVEY_FATES; i++)
+		all += p->s->tried[i];
+	if (all == 0)
+		return;
+	markup_put(p->m, "<p id=\"tried\">Tried so far: %zu other configuration%s; ", all, all == 1 ? "" : "s");
+	for (i = SURVEY_FATES; i-- > 0; )
+		if (p->s->tried[i] > 0)
+			markup_put(p->m, "%s%zu %s", n++ == 0 ? "" : ", ", p->s->tried[i], words[i]);
+	markup_put(p->m, ".</p>");
+}
+
 static void
 answer_next(const struct page *p)
 {
@@ -441,6 +461,7 @@ answer_next(const struct page *p)
 		}
 		put_plateau(p);
 	}
+	put_tried(p);
 	if (crowning(s, s->main) != NULL && s->main->promoted == 0 && s->open == NULL &&
 	    (r = survey_run(s, s->main->row)) != NULL) {
 		markup_put(p->m, "<p>The incumbent is confirmed but not <a href=\"#promotion\">promoted</a>:</p>");

@@ -292,6 +292,67 @@ decided(const struct survey *s, const struct survey_run *r)
 	return (0);
 }
 
+struct fate {
+	uint64_t tag;
+	enum survey_fate fate;
+};
+
+static int
+by_tag(const void *a, const void *b)
+{
+	const struct fate *x = a, *y = b;
+
+	if (x->tag != y->tag)
+		return (x->tag < y->tag ? -1 : 1);
+	return ((x->fate > y->fate) - (x->fate < y->fate));
+}
+
+/* What a run says of its configuration; the greatest of what its runs say holds. */
+static enum survey_fate
+fate_of(const struct survey_run *r)
+{
+
+	if (r->klass > VERDICT_REGRESSION)
+		return (SURVEY_OUT);
+	if (r->pending)
+		return (SURVEY_WAITING);
+	if (r->klass == VERDICT_REGRESSION)
+		return (SURVEY_WORSE);
+	return (r->reason == VERDICT_WITHIN_NOISE || r->reason == VERDICT_PROMISING ? SURVEY_NO_BETTER :
+	    SURVEY_UNKNOWN);
+}
+
+static int
+count_tried(struct survey *s)
+{
+	const struct survey_run *r;
+	const struct survey_confirmation *c;
+	struct fate *list;
+	uint64_t first = 0;
+	size_t n = 0, i;
+
+	if (s->main == NULL)
+		return (0);
+	if ((list = calloc(s->run_count + s->confirmation_count + 1, sizeof(*list))) == NULL)
+		return (-1);
+	for (r = s->runs; r < s->runs + s->run_count; r++) {
+		if (r->group == s->main->group && r->reason == VERDICT_FIRST)
+			first = r->tag;
+		if (r->group == s->main->group || (r->group == 0 && track_of(&s->tracks, r->row) == s->track))
+			list[n++] = (struct fate){ r->tag, fate_of(r) };
+	}
+	for (c = s->confirmations; c < s->confirmations + s->confirmation_count; c++)
+		if (c->group == s->main->group)
+			list[n++] = (struct fate){ c->tag, c->klass == VERDICT_IMPROVEMENT ? SURVEY_BETTER :
+			    c->klass == VERDICT_REGRESSION ? SURVEY_WORSE : SURVEY_NO_BETTER };
+	qsort(list, n, sizeof(*list), by_tag);
+	for (i = 0; i < n; i++)
+		if (list[i].tag != first && (i + 1 == n || list[i + 1].tag != list[i].tag))
+			s->tried[list[i].fate]++;
+	free(list);
+	return (0);
+}
+
 /* What is still open, once all rows are in. */
 static int
 settle(struct survey *s)
@@ -339,6 +400,8 @@ settle(struct survey *s)
 		if (s->main == NULL || s->groups[i].last_row > s->main->last_row)
 			s->main = &s->groups[i];
 	s->track = s->main == NULL ? NULL : track_of(&s->tracks, s->main->last_row);
+	if (count_tried(s) == -1)
+		return (-1);
 	s->plateau = plateau_look(&s->l.book);
 	if (plateau_tell(&s->plateau, &s->l, &s->plateau_why, &s->plateau_next) == -1)
 		return (-1);

@@ -55,6 +55,11 @@ struct survey_group {
 	uint64_t promoted;		/* row of the promotion that stands, or 0 */
 };
 
+/* What became of the configurations that were tried against the first of their group, each counted once. */
+enum survey_fate {
+	SURVEY_OUT, SURVEY_UNKNOWN, SURVEY_NO_BETTER, SURVEY_WORSE, SURVEY_WAITING, SURVEY_BETTER, SURVEY_FATES
+};
+
 struct survey {
 	struct ledger l;
 	struct verify verify;
@@ -75,6 +80,7 @@ struct survey {
 	json_t *open;				/* the open plan's row, or NULL */
 	unsigned filled, slots;
 	unsigned spent;
+	size_t tried[SURVEY_FATES];	/* in main, with what never had a score on its axis */
 	size_t imports;
 	struct rejudge others;		/* what our rule says of imported rows */
 	struct replay_view replay;	/* all verdicts, derived again */
