@@ -161,8 +161,9 @@ json() {
 	printf '\xef\xbb\xbfcommit\tval_bpb\tstatus\tdescription\r\nabc1235\t0.98\tkeep\ta b\r\n' > results5.tsv
 	printf 'commit;val_bpb;status;description\nabc1236;0.98;keep;a b\n' > results6.csv
 	printf 'commit\tval_bpb\tmemory_gb\tstatus\tdescription\nabc1237\\t0.98\\t44.0\\tkeep\\ta b\n' > results7.tsv
+	printf 'commit\tval_bpb\tstatus\tdescription\rabc1238\t0.98\tkeep\ta b\r' > results8.tsv
 	take .
-	[ "$(rows | wc -l)" -eq 7 ]
+	[ "$(rows | wc -l)" -eq 8 ]
 	[ "$(rows | jq -c '[.score, .status, .title]' | sort -u)" = '[0.98,"keep","a b"]' ] || { rows | jq -c '[.file,.score,.status,.title]' >&2; false; }
 }
 
@@ -214,6 +215,23 @@ json() {
 	        n += 1
 	assert n > 1500, n
 	END
+}
+
+@test "a last line that was cut is no score, and loss and bpb that were swapped are neither" {
+	mkdir -p cut swapped count
+	printf 'seed:1\nfinal_int8_zlib_roundtrip val_loss:2.07269931 val_bpb:1.22' > cut/train.log
+	printf '{"val_loss": 1.2243657, "val_bpb": 2.07269931}' > swapped/submission.json
+	printf '{"val_bpb": 1.1, "seeds": 3}' > count/submission.json
+	take .  cut/train.log
+	flagged truncated_log
+	flagged loss_as_bpb
+	[ "$(rows | jq -c 'select(.file != "count/submission.json") | [.score, .runs[].score]' | sort -u)" = '[null,null]' ] ||
+	    { rows | jq -c '[.file, .score, .runs]' >&2; false; }
+	[ "$(rows | jq -c 'select(.file == "count/submission.json").runs[].seed')" = null ]
+	# Whole lines without a line feed behind them are whole.
+	printf 'seed:1\nfinal_int8_zlib_roundtrip val_loss:2.07269931 val_bpb:1.22436570' > cut/train.log
+	take cut/train.log
+	[ "$(rows | tail -n 1 | jq .score)" = 1.2243657 ]
 }
 
 @test "nothing hangs: fifos, devices, loops of links, unreadable and endless things are passed by or refused by name" {
@@ -397,6 +415,9 @@ for line in sys.stdin:
 		done
 		hg-ledger calibrate "$L" runs/base1 > calibrated
 		hg-ledger add "$L" runs/worse > added
+		# Ever more rows that are no runs, and crashes at that: no failures in a row of ours.
+		printf 'crash%s\t0.0\tcrash\tx\n' 1 2 3 4 5 >> public/results.tsv
+		[ "$L" = "$PWD/alone" ] || hg-ledger import "$L" public > found
 		run hg-ledger stop "$L"
 		echo "$status $output" > "$L.stop"
 	done

@@ -158,6 +158,11 @@ score_line(struct logtext *log, const struct textfile_piece *piece)
 			log->template = s.val_bpb;
 		return;
 	}
+	/* A last line without an end may be cut, and its number with it: the two of a line have as many digits. */
+	if (s.val_bpb.text + s.val_bpb.n == log->end && s.val_bpb.figure.unit > s.val_loss.figure.unit) {
+		log->cut = piece->line;
+		return;
+	}
 	trim(&s.label, &s.label_n);
 	if (is_progress(s.label, s.label_n)) {
 		log->progress = s;
@@ -200,6 +205,10 @@ size_line(struct logtext *log, const struct textfile_piece *piece)
 		return;
 	if (!after(colon, end, &f, FIGURE_COUNT, piece->line))
 		return;
+	if (f.text + f.n == log->end) {
+		log->cut = piece->line;
+		return;
+	}
 	if (is_source(&f, piece->p, (size_t)(p - piece->p))) {
 		if (log->templates++ == 0)
 			log->template = f;
@@ -224,8 +233,9 @@ seed_line(struct logtext *log, const struct textfile_piece *piece)
 	/* "seed:1337", "  seed: 42", after times and bars at most: the first word of its line. */
 	for (; p < end && !isalpha((unsigned char)*p); p++)
 		;
-	if (end - p < 5 || strncasecmp(p, "seed", 4) != 0 || is_word(p[4]) || !after(p + 4, end, &f, FIGURE_COUNT,
-	    piece->line))
+	/* "seed = 0" is a line of a program. */
+	if (end - p < 6 || strncasecmp(p, "seed", 4) != 0 || (p[4] != ':' && (p[4] != '=' || p[5] == ' ')) ||
+	    !after(p + 4, end, &f, FIGURE_COUNT, piece->line))
 		return;
 	if (isnan(f.figure.number))
 		return;
@@ -289,6 +299,7 @@ logtext_read(struct logtext *log, const char *text, size_t n)
 	int quoted;
 
 	memset(log, 0, sizeof(*log));
+	log->end = text + n;
 	textfile_pieces(&piece, text, n);
 	while (textfile_next(&piece)) {
 		log->lines = piece.line;
@@ -346,6 +357,6 @@ int
 logtext_is_one(const struct logtext *log)
 {
 
-	return (log->score_count > 0 || log->progress.label != NULL || (log->trained > 0 &&
+	return (log->score_count > 0 || log->cut > 0 || log->progress.label != NULL || (log->trained > 0 &&
 	    log->train_ms.text != NULL));
 }

@@ -46,6 +46,8 @@ struct logtext {
 	int seeds;			/* different seeds that lines of its form name */
 	int slides;			/* it says that windows slide */
 	unsigned stride;
+	const char *end;		/* of the text */
+	unsigned cut;			/* its last line, if a number in it may be cut */
 	unsigned crashed;		/* line of the last traceback or abort */
 	unsigned trained;		/* line of the last training step */
 	unsigned lines;

@@ -135,7 +135,8 @@ place(const struct jsontext_level *level, size_t depth)
 		const char *at = strstr(level[0].key, "_seed");
 		char stem[40];
 
-		f.what = claim_what_of(level[0].key);
+		/* "seeds": 3 may be how many or which. */
+		f.what = strcasecmp(level[0].key, "seeds") == 0 ? CLAIM_OWN : claim_what_of(level[0].key);
 		if (at != NULL && (size_t)(at - level[0].key) < sizeof(stem) && seed_key(at + 1, 0, &seed)) {
 			memcpy(stem, level[0].key, (size_t)(at - level[0].key));
 			stem[at - level[0].key] = '\0';
@@ -645,7 +646,37 @@ check_bytes(struct claim *c, const struct taking *t)
 			over_cap(c, &c->values[i]);
 }
 
-/* Bits per byte under the name of a loss: the same number under both, or a loss that no tokenizer in use gives. */
+/*
+ * Bits per byte under the name of a loss: the same number under both, or a loss that no tokenizer in use gives.  A loss
+ * under the name of bits per byte: together they would give a token less than a byte.
+ */
+static int
+check_pair(struct claim *c, unsigned loss, unsigned bpb)
+{
+	const struct claim_value *l, *b;
+	double ratio;
+
+	if (loss == 0 || bpb == 0 || isnan(claim_number(c, loss)) || isnan(claim_number(c, bpb)))
+		return (0);
+	l = &c->values[loss - 1];
+	b = &c->values[bpb - 1];
+	if (l->figure.number == b->figure.number) {
+		claim_note(c, FLAG_BPB_AS_LOSS, l->file, l->line, "%s and %s are both %s", l->path, b->path, l->text);
+		claim_doubt(c, (int)loss - 1, FLAG_BPB_AS_LOSS);
+		return (1);
+	}
+	/* A hundredth for tokens of no bytes, and what the digits leave open. */
+	ratio = l->figure.number / log(2) / b->figure.number;
+	if (ratio * (1 + l->figure.unit / l->figure.number + b->figure.unit / b->figure.number) >= 0.99)
+		return (0);
+	claim_note(c, FLAG_LOSS_AS_BPB, b->file, b->line, "%s is %s and %s is %s: %.3f bytes per token", b->path,
+	    b->text,
+	    l->path, l->text, ratio);
+	claim_doubt(c, (int)bpb - 1, FLAG_LOSS_AS_BPB);
+	claim_doubt(c, (int)loss - 1, FLAG_BPB_AS_LOSS);
+	return (1);
+}
+
 static void
 check_loss(struct claim *c, const struct taking *t)
 {
@@ -658,21 +689,20 @@ check_loss(struct claim *c, const struct taking *t)
 		    "%s is %s and there is no val_bpb: at 2 bytes a token or more it would be under 1 bit per byte",
 		    c->values[loss - 1].path, c->values[loss - 1].text);
 		claim_doubt(c, (int)loss - 1, FLAG_BPB_AS_LOSS);
-	} else if (loss != 0 && bpb != 0 && claim_number(c, loss) == claim_number(c, bpb)) {
-		claim_note(c, FLAG_BPB_AS_LOSS, t->file, c->values[loss - 1].line, "%s and %s are both %s",
-		    c->values[loss - 1].path, c->values[bpb - 1].path, c->values[loss - 1].text);
-		claim_doubt(c, (int)loss - 1, FLAG_BPB_AS_LOSS);
-	}
+	} else
+		check_pair(c, loss, bpb);
 	for (i = 0; i < c->run_count; i++) {
 		r = &c->runs[i];
-		if (r->val_loss == 0 || r->val_bpb == 0 || claim_number(c, r->val_loss) != claim_number(c, r->val_bpb))
-			continue;
-		claim_note(c, FLAG_BPB_AS_LOSS, c->values[r->val_loss - 1].file, c->values[r->val_loss - 1].line,
-		    "%s and %s are both %s", c->values[r->val_loss - 1].path, c->values[r->val_bpb - 1].path,
-		    c->values[r->val_loss - 1].text);
-		claim_doubt(c, (int)r->val_loss - 1, FLAG_BPB_AS_LOSS);
-		r->val_loss = 0;
+		check_pair(c, r->val_loss, r->val_bpb);
+		if (isnan(claim_number(c, r->val_loss)))
+			r->val_loss = 0;
+		if (isnan(claim_number(c, r->val_bpb)))
+			r->val_bpb = 0;
+		if (isnan(claim_number(c, r->score)))
+			r->score = 0;
 	}
+	if (c->score != 0 && isnan(claim_number(c, c->score)))
+		c->score = 0;
 }
 
 /* --- the logs -------------------------------------------------------------- */
@@ -897,6 +927,8 @@ check_end(struct claim *c, const struct log *log)
 	if (log->text.crashed != 0 && has == -1)
 		claim_note(c, FLAG_CRASHED, log->from->name, log->text.crashed,
 		    "it failed here, and has no final score");
+	else if (log->text.cut != 0)
+		claim_note(c, FLAG_TRUNCATED_LOG, log->from->name, log->text.cut, "it ends in the middle of a line");
 	else if (log->text.trained != 0 && has == -1)
 		claim_note(c, FLAG_TRUNCATED_LOG, log->from->name, log->text.trained,
 		    "the last training step; no final score in %u lines", log->text.lines);
@@ -1102,7 +1134,10 @@ sort_logs(struct claim *c, const struct submission_log *from, size_t count, stru
 			log->has_seed = 1;
 			log->seed = (int64_t)log->text.seed.figure.number;
 		}
-		if (logtext_name_seed(from[i].name, &named)) {
+		if (log->text.seeds > 1) {
+			claim_note(c, FLAG_SEED_DISAGREES, from[i].name, log->text.seed.line,
+			    "it tells of several seeds");
+		} else if (logtext_name_seed(from[i].name, &named)) {
 			if (log->has_seed && log->seed != named)
 				claim_note(c, FLAG_SEED_DISAGREES, from[i].name, log->text.seed.line,
 				    "its name says seed %lld, its line %u seed %lld", (long long)named,
@@ -1361,9 +1396,6 @@ submission_claim(const char *name, const char *folder, const struct textfile *js
 	note_values(t.c);
 	judge_scores(&t, logs, n);
 	check_loss(t.c, &t);
-	for (i = 0; i < t.c->run_count; i++)
-		if (t.c->runs[i].val_loss != 0 && isnan(claim_number(t.c, t.c->runs[i].val_loss)))
-			t.c->runs[i].val_loss = 0;
 	check_mean(t.c, whole(&t, CLAIM_SD, 0));
 	check_ratio(t.c);
 	check_bytes(t.c, &t);

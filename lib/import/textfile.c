@@ -142,6 +142,11 @@ textfile_take(struct textfile *t, const char *bytes, size_t n)
 	}
 	if (str_add(&out, "", 0) == -1)
 		goto err0;
+	/* Where only carriage returns end lines, they end lines. */
+	if (memchr(out.p, '\n', out.n) == NULL)
+		for (i = 0; i < out.n; i++)
+			if (out.p[i] == '\r')
+				out.p[i] = '\n';
 	t->text = out.p;
 	t->n = out.n;
 	return (0);

@@ -11,7 +11,8 @@
  * A file that somebody else wrote, as UTF-8 whatever it was: a byte order mark
  * is dropped, UTF-16 with one is converted, bytes that are no UTF-8 (and NUL)
  * become the four characters \xNN.  Lines are counted as grep -n does, by line
- * feeds; a carriage return ends a piece of a line.
+ * feeds; a carriage return ends a piece of a line, or a line where there are
+ * no line feeds at all.
  */
 struct textfile {
 	char *text;			/* NUL-terminated; NULL if the file is not to be read */
