@@ -79,12 +79,14 @@ classify_run(const struct book *b, const struct book_fact *f, enum verdict_reaso
 	unsigned slot;
 	int guard;
 
+	/* What names no law that it was scored under (a forged row, at most) has no score to speak of. */
+	if (rule == VERDICT_REASONS && f->group == 0)
+		rule = VERDICT_MISSING;
 	if (rule != VERDICT_REASONS) {
 		v.klass = classify_rule_class(rule);
 		v.reason = rule;
 		return (v);
 	}
-	assert(f->group != 0);
 	v.metric = (int)p->metric.name;
 	v.score = f->metric[v.metric];
 	v.runs = 1;
