@@ -6,17 +6,21 @@
 #include "jsonio.h"
 #include "say.h"
 
-/* An imported row: its content's, key's and table's digests, and its own. */
+/* What a row is found again by. */
+enum by { BY_CONTENT, BY_KEY, BY_SERIES, BY_CELLS, BYS };
+
+/* An imported row. */
 struct intake_seen {
-	char content[SHA256_HEX_SIZE], key[SHA256_HEX_SIZE], series[SHA256_HEX_SIZE], row[SHA256_HEX_SIZE];
-	size_t next_content, next_key;	/* index + 1 of the one before in its chain */
+	char by[BYS][SHA256_HEX_SIZE];
+	char row[SHA256_HEX_SIZE];	/* its own digest */
+	size_t next[BYS];		/* index + 1 of the one before in its chain */
 };
 
 enum { CHAINS = 1 << 14, HOLD_BYTES = 8 << 20 };
 
-/* Chains of rows by content and by key, the last row first. */
+/* Chains of rows, the last row first. */
 struct intake_chains {
-	size_t content[CHAINS], key[CHAINS];
+	size_t last[BYS][CHAINS];
 };
 
 static size_t
@@ -27,10 +31,11 @@ chain(const char *hex)
 }
 
 static int
-remember(struct intake *in, const char *content, const char *key, const char *series, const char *row)
+remember(struct intake *in, const char *const by[BYS], const char *row)
 {
 	struct intake_seen *grown, *s;
 	size_t size;
+	int k;
 
 	if (in->seen_count == in->seen_size) {
 		size = in->seen_size == 0 ? 256 : 2 * in->seen_size;
@@ -42,35 +47,23 @@ remember(struct intake *in, const char *content, const char *key, const char *se
 		in->seen_size = size;
 	}
 	s = &in->seen[in->seen_count++];
-	strcpy(s->content, content);
-	strcpy(s->key, key);
-	strcpy(s->series, series);
 	strcpy(s->row, row);
-	s->next_content = in->chains->content[chain(content)];
-	in->chains->content[chain(content)] = in->seen_count;
-	s->next_key = in->chains->key[chain(key)];
-	in->chains->key[chain(key)] = in->seen_count;
+	for (k = 0; k < BYS; k++) {
+		strcpy(s->by[k], by[k]);
+		s->next[k] = in->chains->last[k][chain(by[k])];
+		in->chains->last[k][chain(by[k])] = in->seen_count;
+	}
 	return (0);
 }
 
+/* The last row with that digest, or the one before ${from}. */
 static const struct intake_seen *
-find_content(const struct intake *in, const char *content)
+find(const struct intake *in, enum by by, const char *hex, const struct intake_seen *from)
 {
-	size_t i;
+	size_t i = from != NULL ? from->next[by] : in->chains->last[by][chain(hex)];
 
-	for (i = in->chains->content[chain(content)]; i != 0; i = in->seen[i - 1].next_content)
-		if (strcmp(in->seen[i - 1].content, content) == 0)
-			return (&in->seen[i - 1]);
-	return (NULL);
-}
-
-static const struct intake_seen *
-find_key(const struct intake *in, const char *key)
-{
-	size_t i;
-
-	for (i = in->chains->key[chain(key)]; i != 0; i = in->seen[i - 1].next_key)
-		if (strcmp(in->seen[i - 1].key, key) == 0)
+	for (; i != 0; i = in->seen[i - 1].next[by])
+		if (strcmp(in->seen[i - 1].by[by], hex) == 0)
 			return (&in->seen[i - 1]);
 	return (NULL);
 }
@@ -82,12 +75,34 @@ fits(const char *hex)
 	return (strlen(hex) == SHA256_HEX_SIZE - 1);
 }
 
+/* The digest of a table line's cells, as sheet.h has it, from its row. */
+static int
+cells_of(char hex[SHA256_HEX_SIZE], const json_t *row)
+{
+	const json_t *v;
+	struct sha256 *h;
+	const char *text;
+	size_t i;
+
+	hex[0] = '\0';
+	if (strcmp(jsonio_text(row, "import.form", ""), "table") != 0)
+		return (0);
+	if ((h = sha256_begin()) == NULL)
+		return (-1);
+	json_array_foreach(jsonio_get(row, "import.values"), i, v) {
+		text = jsonio_text(v, "text", "");
+		sha256_add(h, text, strlen(text) + 1);
+	}
+	sha256_end(h, hex);
+	return (0);
+}
+
 int
 intake_begin(struct intake *in, struct ledger *l, int json)
 {
 	const struct book_fact *f;
-	const char *content, *key, *series;
-	char digest[SHA256_HEX_SIZE];
+	const char *by[BYS];
+	char digest[SHA256_HEX_SIZE], cells[SHA256_HEX_SIZE];
 	json_t *row;
 	size_t i;
 	int rc;
@@ -105,12 +120,15 @@ intake_begin(struct intake *in, struct ledger *l, int json)
 			continue;
 		if ((row = ledger_row(l, f)) == NULL)
 			return (-1);
-		content = jsonio_text(row, "import.content_sha256", "");
-		key = jsonio_text(row, "import.key_sha256", "");
-		series = jsonio_text(row, "import.series_sha256", "");
-		rc = fits(content) && fits(key) && (series[0] == '\0' || fits(series)) && ledger_digest(l, f,
-		    digest) == 0 ?
-		    remember(in, content, key, series, digest) : 0;
+		by[BY_CONTENT] = jsonio_text(row, "import.content_sha256", "");
+		by[BY_KEY] = jsonio_text(row, "import.key_sha256", "");
+		by[BY_SERIES] = jsonio_text(row, "import.series_sha256", "");
+		by[BY_CELLS] = cells;
+		rc = -1;
+		if (cells_of(cells, row) == 0 && ledger_digest(l, f, digest) == 0)
+			rc = fits(by[BY_CONTENT]) && fits(by[BY_KEY]) && (by[BY_SERIES][0] == '\0' ||
+			    fits(by[BY_SERIES])) ?
+			    remember(in, by, digest) : 0;
 		json_decref(row);
 		if (rc == -1)
 			return (-1);
@@ -164,50 +182,52 @@ count_twins(struct claim *const *claims, size_t n, int keys, size_t *out)
 	return (0);
 }
 
-/* How many lines of the table are in the ledger as lines of that series. -1 with errno. */
-static int
-shared(const struct intake *in, struct claim *const *claims, size_t n, const size_t *nth, const char *series,
-    size_t *out)
-{
-	char hex[SHA256_HEX_SIZE];
-	size_t i;
+struct tally {
+	const char *series;
+	size_t shared;
+};
 
-	for (*out = 0, i = 0; i < n; i++) {
-		if (combine(hex, series, claims[i]->content, nth[i]) == -1)
-			return (-1);
-		*out += find_content(in, hex) != NULL;
-	}
-	return (0);
-}
-
-/* The series that lines [claims, claims + n) belong to: one that is known, or their own. */
-static int
-find_series(const struct intake *in, struct claim *const *claims, size_t n, const size_t *nth,
-    char series[SHA256_HEX_SIZE])
+/*
+ * The series that a table's lines belong to: the known one that begins alike, or that has more than half of its lines
+ * or of theirs; otherwise one of its own.
+ */
+static void
+find_series(const struct intake *in, struct claim *const *claims, size_t n, char series[SHA256_HEX_SIZE])
 {
-	const char *candidate = "", *last = "";
-	size_t i, k, same, known, best = 0;
+	enum { MOST = 64 };
+	struct tally tally[MOST];
+	const struct intake_seen *s;
+	size_t i, k, known, count = 0, best = 0;
 
 	strcpy(series, claims[0]->series);
-	for (i = 0; i < in->seen_count; i++)
-		if (strcmp(in->seen[i].series, series) == 0)
-			return (0);
-	for (i = 0; i < in->seen_count; i++) {
-		candidate = in->seen[i].series;
-		/* Rows of one series mostly stand together. */
-		if (candidate[0] == '\0' || strcmp(candidate, last) == 0)
-			continue;
-		last = candidate;
-		if (shared(in, claims, n, nth, candidate, &same) == -1)
-			return (-1);
-		for (known = 0, k = 0; k < in->seen_count; k++)
-			known += strcmp(in->seen[k].series, candidate) == 0;
-		if (same > best && 2 * same > (known < n ? known : n)) {
-			best = same;
-			strcpy(series, candidate);
+	if (find(in, BY_SERIES, series, NULL) != NULL)
+		return;
+	for (i = 0; i < n; i++) {
+		/* Of rows with the same cells the last few decide: tables in hundreds of copies are all alike. */
+		for (k = 0, s = NULL; k < MOST && (s = find(in, BY_CELLS, claims[i]->content, s)) != NULL; k++) {
+			size_t t;
+
+			for (t = 0; t < count && strcmp(tally[t].series, s->by[BY_SERIES]) != 0; t++)
+				;
+			if (t == MOST)
+				continue;
+			if (t == count) {
+				tally[count].series = s->by[BY_SERIES];
+				tally[count++].shared = 0;
+			}
+			tally[t].shared++;
 		}
 	}
-	return (0);
+	for (i = 0; i < count; i++) {
+		if (tally[i].shared <= best)
+			continue;
+		for (known = 0, s = NULL; (s = find(in, BY_SERIES, tally[i].series, s)) != NULL; known++)
+			;
+		if (2 * tally[i].shared > (known < n ? known : n)) {
+			best = tally[i].shared;
+			strcpy(series, tally[i].series);
+		}
+	}
 }
 
 static int
@@ -235,17 +255,18 @@ print_findings(struct intake *in, const json_t *row)
 }
 
 static int
-append(struct intake *in, struct claim *c)
+append(struct intake *in, struct claim *c, const char *cells)
 {
+	const char *by[BYS] = { c->content, c->key, c->series, cells };
 	const struct intake_seen *before;
 	json_t *row = NULL, *import;
 	int rc = -1;
 
-	if (find_content(in, c->content) != NULL) {
+	if (find(in, BY_CONTENT, c->content, NULL) != NULL) {
 		in->known++;
 		return (0);
 	}
-	before = find_key(in, c->key);
+	before = find(in, BY_KEY, c->key, NULL);
 	if ((import = claim_json(c)) == NULL || (row = ledger_begin(in->l, BOOK_IMPORT)) == NULL) {
 		json_decref(import);
 		errno = ENOMEM;
@@ -260,7 +281,7 @@ append(struct intake *in, struct claim *c)
 	in->added[c->form]++;
 	in->revised += before != NULL;
 	in->findings += c->note_count;
-	if (remember(in, c->content, c->key, c->series, in->l->head) == -1 || print_findings(in, row) == -1)
+	if (remember(in, by, in->l->head) == -1 || print_findings(in, row) == -1)
 		goto err0;
 	rc = 0;
 	if (in->l->held.n > HOLD_BYTES) {
@@ -276,29 +297,30 @@ err0:
 static int
 take_lines(struct intake *in, struct claim *const *claims, size_t n)
 {
-	char series[SHA256_HEX_SIZE], hex[SHA256_HEX_SIZE];
+	char series[SHA256_HEX_SIZE], hex[SHA256_HEX_SIZE], cells[SHA256_HEX_SIZE];
 	size_t i, *nth, *nth_key;
 	int rc = -1;
 
 	nth = calloc(n, sizeof(*nth));
 	nth_key = calloc(n, sizeof(*nth_key));
 	if (nth == NULL || nth_key == NULL || count_twins(claims, n, 0, nth) == -1 ||
-	    count_twins(claims, n, 1, nth_key) == -1 || find_series(in, claims, n, nth, series) == -1)
+	    count_twins(claims, n, 1, nth_key) == -1)
 		goto err0;
-	for (i = 0; i < n; i++) {
-		if (combine(hex, series, claims[i]->content, nth[i]) == -1)
+	find_series(in, claims, n, series);
+	for (rc = 0, i = 0; i < n && rc == 0; i++) {
+		strcpy(cells, claims[i]->content);
+		if (combine(hex, series, cells, nth[i]) == -1)
 			goto err0;
 		strcpy(claims[i]->content, hex);
 		if (combine(hex, series, claims[i]->key, nth_key[i]) == -1)
 			goto err0;
 		strcpy(claims[i]->key, hex);
 		strcpy(claims[i]->series, series);
+		rc = append(in, claims[i], cells);
 	}
-	rc = 0;
-	for (i = 0; i < n && rc == 0; i++)
-		rc = append(in, claims[i]);
 	goto out;
 err0:
+	rc = -1;
 	say_errno("cannot import '%s'", claims[0]->file);
 out:
 	free(nth);
@@ -316,7 +338,7 @@ intake_claims(void *arg, struct claim *const *claims, size_t n)
 	for (from = 0; from < n; from = to) {
 		if (claims[from]->form != CLAIM_TABLE) {
 			to = from + 1;
-			if (append(in, claims[from]) == -1)
+			if (append(in, claims[from], "") == -1)
 				return (-1);
 			continue;
 		}

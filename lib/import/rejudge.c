@@ -74,7 +74,8 @@ group_of(struct rejudge *r, const struct entry *e)
 	int text = e->form == CLAIM_TABLE ? -1 : r->audit.cluster[e->cluster].text;
 	size_t i;
 
-	for (i = 0; i < r->group_count; i++) {
+	/* Rows of one table stand together. */
+	for (i = r->group_count; i-- > 0; ) {
 		g = &r->group[i];
 		if (strcmp(g->metric, e->metric) == 0 && (e->form == CLAIM_TABLE ? g->series != NULL &&
 		    strcmp(g->series, e->series) == 0 : g->series == NULL && g->text == text &&
@@ -125,9 +126,9 @@ pool_of(const struct rejudge *r, int group, const struct entry *but, const struc
 	const struct rejudge_row *w;
 	size_t i;
 
-	for (i = 0; i < r->count; i++) {
-		w = &r->row[i];
-		if (w->group != group || !counts(w) || w->entry == but || w->entry == and_but || w->runs < 2)
+	for (i = r->group[group].first; i != 0; i = w->next) {
+		w = &r->row[i - 1];
+		if (!counts(w) || w->entry == but || w->entry == and_but || w->runs < 2)
 			continue;
 		noise_pool_add(&pool, (double)(w->runs - 1), w->sd * w->sd * (double)(w->runs - 1));
 	}
@@ -192,18 +193,17 @@ table_noise(struct rejudge *r, int group)
 	double ss = 0, df = 0;
 	size_t i, k;
 
-	for (i = 0; i < r->count; i++) {
-		w = &r->row[i];
-		if (w->group != group || !counts(w) || isnan(w->score))
+	for (i = g->first; i != 0; i = w->next) {
+		w = &r->row[i - 1];
+		if (!counts(w) || isnan(w->score))
 			continue;
 		if (w->entry->seed_only && kept != NULL) {
 			ss += pow(w->score - kept->score, 2) / 2;
 			df++;
 		} else if (claim_is_commit(w->entry->commit)) {
-			for (k = i; k-- > 0; ) {
-				v = &r->row[k];
-				if (v->group != group || !counts(v) || isnan(v->score) ||
-				    strcmp(v->entry->commit, w->entry->commit) != 0)
+			for (k = g->first; k != i; k = v->next) {
+				v = &r->row[k - 1];
+				if (!counts(v) || isnan(v->score) || strcmp(v->entry->commit, w->entry->commit) != 0)
 					continue;
 				ss += pow(w->score - v->score, 2) / 2;
 				df++;
@@ -216,9 +216,9 @@ table_noise(struct rejudge *r, int group)
 	g->repeat_df = df;
 	g->repeat_sd = df > 0 ? sqrt(ss / df) : NAN;
 	/* The author's own staircase: what was kept against what was kept before. */
-	for (kept = NULL, i = 0; i < r->count; i++) {
-		w = &r->row[i];
-		if (w->group != group || !counts(w) || isnan(w->score) || w->entry->status != 'k')
+	for (kept = NULL, i = g->first; i != 0; i = w->next) {
+		w = &r->row[i - 1];
+		if (!counts(w) || isnan(w->score) || w->entry->status != 'k')
 			continue;
 		if (kept != NULL) {
 			g->kept++;
@@ -235,6 +235,7 @@ table_noise(struct rejudge *r, int group)
 static int
 prepare(struct rejudge *r)
 {
+	struct rejudge_group *g;
 	struct rejudge_row *w;
 	struct stats_sample s;
 	size_t i;
@@ -272,7 +273,13 @@ prepare(struct rejudge *r)
 			continue;
 		if ((w->group = group_of(r, w->entry)) == -1)
 			return (-1);
-		r->group[w->group].rows++;
+		g = &r->group[w->group];
+		g->rows++;
+		if (g->last == 0)
+			g->first = i + 1;
+		else
+			r->row[g->last - 1].next = i + 1;
+		g->last = i + 1;
 	}
 	return (0);
 }

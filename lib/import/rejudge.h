@@ -33,6 +33,7 @@ struct rejudge_row {
 	enum rejudge_verdict verdict;
 	const char *reason;		/* a few words, "" if the verdict says it all */
 	int group;			/* -1: in none */
+	size_t next;			/* index + 1 of the next row of its group */
 	double score;			/* mean of its runs, or what is claimed; NAN if neither */
 	size_t runs;
 	double sd;			/* of its runs, NAN if fewer than two */
@@ -47,6 +48,7 @@ struct rejudge_group {
 	int text;			/* of audit.h; -1 for a table */
 	const char *series;		/* of a table, or NULL */
 	const char *file;		/* where its first row stands */
+	size_t first, last;		/* indices + 1 of its rows */
 	size_t rows, counts[REJUDGE_VERDICTS];
 	int incumbent;			/* index of a row, or -1 */
 	size_t significant;
