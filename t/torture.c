@@ -3,7 +3,8 @@
  *
  * One counter numbers the calls of all processes, in the order in which they are entered, so that the same command
  * gives the same numbers as long as its processes take turns.  Calls that the dynamic loader or a sanitizer's runtime
- * makes are neither counted nor touched.  Processes that nobody waits for become children of this one; none survives it.
+ * makes are neither counted nor touched.  Processes that nobody waits for become children of this one; none survives
+ * it.
  */
 #define _GNU_SOURCE
 #include <elf.h>
