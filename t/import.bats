@@ -86,12 +86,16 @@ json() {
 	    "4": {"val_bpb": 1.2}}}'
 	printf 'seed:1\nfinal_int8_zlib_roundtrip val_loss:2.0 val_bpb:1.10000000\n' > logs/train_seed1.log
 	printf 'seed:2\nfinal_int8_zlib_roundtrip val_loss:2.5000 val_bpb:1.1000\n' > logs/train_seed2.log
-	printf 'seed:3\nstep:9/10 val_loss:2.4 val_bpb:1.4000\nfinal_int8_zlib_roundtrip val_loss:2.6 val_bpb:1.6\n' > logs/train_seed3.log
-	printf 'seed:4\nsliding_eval [ 99%%] 1/2\nfinal_int8_zlib_roundtrip val_loss:2.0 val_bpb:1.2000\n' > logs/train_seed4.log
+	printf 'seed:3\nstep:9/10 val_loss:2.4 val_bpb:1.4000\nfinal_int8_zlib_roundtrip val_loss:2.6 val_bpb:1.6\n' \
+	    > logs/train_seed3.log
+	printf 'seed:4\nsliding_eval [ 99%%] 1/2\nfinal_int8_zlib_roundtrip val_loss:2.0 val_bpb:1.2000\n' \
+	    > logs/train_seed4.log
 	printf 'seed:4\nfinal_int8_zlib_roundtrip val_loss:2.0 val_bpb:1.3000\n' > logs/other_seed4.log
 	printf 'seed:6\nfinal_int8_zlib_roundtrip val_loss:2.0 val_bpb:1.3000\n' > logs/train_seed5.log
-	printf 'seed:7\n    log0(f"final val_loss:{a:.4f} val_bpb:{b:.4f}")\nstep:3/10 train_loss:1 train_time:3ms\n' > logs/train_seed7.log
-	printf 'seed:8\nstep:3/10 train_loss:1 train_time:3ms\nTraceback (most recent call last):\n' > logs/train_seed8.log
+	printf 'seed:7\n    log0(f"final val_loss:{a:.4f} val_bpb:{b:.4f}")\nstep:3/10 train_loss:1 train_time:3ms\n' \
+	    > logs/train_seed7.log
+	printf 'seed:8\nstep:3/10 train_loss:1 train_time:3ms\nTraceback (most recent call last):\n' \
+	    > logs/train_seed8.log
 	cp logs/train_seed1.log logs/again_seed1.log
 	head -c 4096 /dev/zero > logs/zeros.log
 	truncate -s 40M logs/long.log
@@ -103,7 +107,8 @@ json() {
 	# Tables
 	printf 'commit\tval_bpb\tstatus\tdescription\tx\tx\nbaseline\t1.1\tkeep\tb\t1\t2\n' > results.tsv
 	printf 'aaaaaa1\t0.000000\tcrash\tc\t1\t2\naaaaaa2\t1.2\tmaybe\td\t1\t2\naaaaaa3\t1.2\n' >> results.tsv
-	printf 'aaaaaa4\t1.2\tkeep\te\t1\t2\t3\naaaaaa5\\t1.3\\tkeep\\tf\\t1\\t2\naaaaaa2\t1.2\tmaybe\td\t1\t2\n' >> results.tsv
+	printf 'aaaaaa4\t1.2\tkeep\te\t1\t2\t3\naaaaaa5\\t1.3\\tkeep\\tf\\t1\\t2\naaaaaa2\t1.2\tmaybe\td\t1\t2\n' \
+	    >> results.tsv
 	printf '1.1\t2.2\t3.3\n' > nameless.tsv
 	timeout 60 hg-ledger import "$L" . nameless.tsv > found 2> said
 	rows | jq -r '.flags[].flag, .values[].flags[]' | sort -u > flags
@@ -149,26 +154,31 @@ json() {
 	END
 	take .
 	[ "$(rows | wc -l)" -eq "$n" ]
-	[ "$(rows | jq -c '[.score, ([.runs[] | [.seed, .score]] | sort)]' | sort -u)" = '[1.2,[[7,1.3],[42,1.1]]]' ] ||
+	[ "$(rows | jq -c '[.score, ([.runs[] | [.seed, .score]] | sort)]' |
+	    sort -u)" = '[1.2,[[7,1.3],[42,1.1]]]' ] ||
 	    { rows | jq -c '[.file, .score, [.runs[] | [.seed, .score]]]' >&2; false; }
 }
 
 @test "a table in every form and order of columns gives the same lines" {
 	printf 'commit\tval_bpb\tmemory_gb\tstatus\tdescription\nabc1231\t0.98\t44.0\tkeep\ta b\n' > results1.tsv
 	printf 'description,status,val_bpb,commit\n"a b",KEEP,0.98,abc1232\n' > results2.csv
-	printf 'commit\\tval_bpb\\tmemory_gb\\tstatus\\tdescription\nabc1233\\t0.98\\t44.0\\tkeep\\ta b\n' > results3.tsv
-	printf '# Runs\n\nsome words\n\n| Commit | **Val BPB** | Status | Description |\n|---|:-:|---|---|\n| abc1234 | `0.98` | kept | a b |\n\nend\n' > results4.md
+	printf 'commit\\tval_bpb\\tmemory_gb\\tstatus\\tdescription\nabc1233\\t0.98\\t44.0\\tkeep\\ta b\n' \
+	    > results3.tsv
+	printf '# Runs\n\nsome words\n\n| Commit | **Val BPB** | Status | Description |\n|---|:-:|---|---|\n| abc1234 | `0.98` | kept | a b |\n\nend\n' \
+	    > results4.md
 	printf '\xef\xbb\xbfcommit\tval_bpb\tstatus\tdescription\r\nabc1235\t0.98\tkeep\ta b\r\n' > results5.tsv
 	printf 'commit;val_bpb;status;description\nabc1236;0.98;keep;a b\n' > results6.csv
 	printf 'commit\tval_bpb\tmemory_gb\tstatus\tdescription\nabc1237\\t0.98\\t44.0\\tkeep\\ta b\n' > results7.tsv
 	printf 'commit\tval_bpb\tstatus\tdescription\rabc1238\t0.98\tkeep\ta b\r' > results8.tsv
 	take .
 	[ "$(rows | wc -l)" -eq 8 ]
-	[ "$(rows | jq -c '[.score, .status, .title]' | sort -u)" = '[0.98,"keep","a b"]' ] || { rows | jq -c '[.file,.score,.status,.title]' >&2; false; }
+	[ "$(rows | jq -c '[.score, .status, .title]' | sort -u)" = '[0.98,"keep","a b"]' ] || { rows |
+	    jq -c '[.file,.score,.status,.title]' >&2; false; }
 }
 
 @test "a line with too few or too many cells is believed only where its status stands under status" {
-	printf 'commit\tval_bpb\tstatus\tdescription\nabc1234\t0.98\tkeep\nabc1235\t0.97\nabc1236\t0.96\tkeep\tone\ttwo\n' > results.tsv
+	printf 'commit\tval_bpb\tstatus\tdescription\nabc1234\t0.98\tkeep\nabc1235\t0.97\nabc1236\t0.96\tkeep\tone\ttwo\n' \
+	    > results.tsv
 	printf 'abc1237\t60.2\t0.95\tkeep\tshifted by one\n' >> results.tsv
 	take results.tsv
 	[ "$(rows | jq -c .score | tr '\n' ' ')" = "0.98 null 0.96 null " ]
@@ -182,7 +192,8 @@ json() {
 	    DIAGNOSTIC_post_ema; do
 		mkdir -p "s/$label"
 		echo '{"val_bpb": 1.17423973}' > "s/$label/submission.json"
-		printf 'seed:1\nquantized val_loss:3.1 val_bpb:1.9\n%s val_loss:1.98265459 val_bpb:1.17423973\n' "$label" > "s/$label/train.log"
+		printf 'seed:1\nquantized val_loss:3.1 val_bpb:1.9\n%s val_loss:1.98265459 val_bpb:1.17423973\n' "$label" \
+		    > "s/$label/train.log"
 	done
 	take s
 	[ "$(rows | jq -r .scoring | tr '\n' ' ')" = "unknown sliding plain other ttt " ]
@@ -225,7 +236,8 @@ json() {
 	take .  cut/train.log
 	flagged truncated_log
 	flagged loss_as_bpb
-	[ "$(rows | jq -c 'select(.file != "count/submission.json") | [.score, .runs[].score]' | sort -u)" = '[null,null]' ] ||
+	[ "$(rows | jq -c 'select(.file != "count/submission.json") | [.score, .runs[].score]' |
+	    sort -u)" = '[null,null]' ] ||
 	    { rows | jq -c '[.file, .score, .runs]' >&2; false; }
 	[ "$(rows | jq -c 'select(.file == "count/submission.json").runs[].seed')" = null ]
 	# Whole lines without a line feed behind them are whole.
@@ -286,8 +298,9 @@ json() {
 	"$PYTHON" - "$SHARED/fixtures" <<-'END'
 	import glob, os, random, sys
 	r = random.Random(7)
-	files = sorted(glob.glob(sys.argv[1] + "/*/*/*.json") + glob.glob(sys.argv[1] + "/*/*.tsv") + glob.glob(sys.argv[1] + "/*/*/train_seed4*.log"))
-	bits = [b'"', b'{', b'}', b'[', b']', b',', b':', b'\\', b'\n', b'\r', b'\t', b'\0', b'\xff', b'NaN', b'-', b'e9', b'//', b'null', b'0.000000', b'\xff\xfe']
+	files = sorted(f for what in ("*/*.json", "*.tsv", "*/train_seed4*.log") for f in glob.glob(f"{sys.argv[1]}/*/{what}"))
+	bits = [b'"', b'{', b'}', b'[', b']', b',', b':', b'\\', b'\n', b'\r', b'\t', b'\0', b'\xff', b'NaN', b'-', b'e9',
+	    b'//', b'null', b'0.000000', b'\xff\xfe']
 	for i in range(1500):
 	    path = r.choice(files)
 	    data = bytearray(open(path, "rb").read())
@@ -323,7 +336,8 @@ for line in sys.stdin:
 
 @test "importing again adds nothing, wherever the files lie and whatever their times" {
 	submit one 2026-03-01 final_int8_zlib_roundtrip_exact 2.4 62021632 1.20 1.21 1.22
-	printf 'commit\tval_bpb\tstatus\tdescription\nbaseline\t0.9\tkeep\tb\nbaseline\t0.9\tkeep\tb\n' > public/results.tsv
+	printf 'commit\tval_bpb\tstatus\tdescription\nbaseline\t0.9\tkeep\tb\nbaseline\t0.9\tkeep\tb\n' \
+	    > public/results.tsv
 	take public
 	[ "$(rows | wc -l)" -eq 3 ]
 	cp -r public elsewhere
@@ -347,7 +361,8 @@ for line in sys.stdin:
 	take results.tsv
 	[ "$(rows | wc -l)" -eq 6 ]
 	[ "$(rows | jq -r 'select(.revises).title')" = two ]
-	[ "$(rows | jq -r 'select(.revises).revises')" = "$(sed -n 4p "$L/ledger.jsonl" | sha256sum | cut -d' ' -f1)" ]
+	[ "$(rows | jq -r 'select(.revises).revises')" = "$(sed -n 4p "$L/ledger.jsonl" | sha256sum |
+	    cut -d' ' -f1)" ]
 	[ "$(hg-ledger replay -j "$L" | jq -r 'select(.verdict == "revised").score')" = 0.88 ]
 	# The first line decides which table it is; if that is what changed, the others still do.
 	sed -i 's/^baseline\t0.9\t/baseline\t0.91\t/' results.tsv
@@ -373,14 +388,16 @@ for line in sys.stdin:
 	local i pid n
 	for i in $(seq 600); do
 		mkdir -p "public/$i"
-		"$PYTHON" -c "import json; print(json.dumps({'val_bpb': 1 + $i / 1000, 'name': 'n$i', 'x': ['y' * 3000] * 20}))" > "public/$i/submission.json"
+		"$PYTHON" -c "import json; print(json.dumps({'val_bpb': 1 + $i / 1000, 'name': 'n$i', 'x': ['y' * 3000] * 20}))" \
+		    > "public/$i/submission.json"
 	done
 	hg-ledger import "$PWD/whole" public > found
 	for i in 1 2 3 4 5 6; do
 		hg-ledger import "$L" public > found 2>&1 3>&- &
 		pid=$!
 		n=0
-		until [ -s "$L/ledger.jsonl" ] && [ "$(wc -c < "$L/ledger.jsonl")" -gt $((i * 1500000)) ] || [ $((n += 1)) -gt 400 ]; do
+		until [ -s "$L/ledger.jsonl" ] &&
+		    [ "$(wc -c < "$L/ledger.jsonl")" -gt $((i * 1500000)) ] || [ $((n += 1)) -gt 400 ]; do
 			read -r -t 0.005 <> <(:) || :
 		done
 		kill -KILL "$pid" 2> said || :
@@ -480,7 +497,8 @@ for line in sys.stdin:
 	[ "$(verdict ttt)" = first ]
 	[ "$(verdict own)" = "not comparable: own scoring" ]
 	[ "$(verdict unknown)" = "not comparable: scoring unknown" ]
-	[ "$(hg-ledger replay -j "$L" | jq -r 'select(.title == "a" or .title == "tokenizer").text' | sort -u | wc -l)" -eq 1 ]
+	[ "$(hg-ledger replay -j "$L" | jq -r 'select(.title == "a" or .title == "tokenizer").text' | sort -u |
+	    wc -l)" -eq 1 ]
 	[ "$(hg-ledger replay -j "$L" | jq -r '.text' | sort -u | wc -l)" -eq 3 ]
 }
 
@@ -519,8 +537,10 @@ for line in sys.stdin:
 }
 
 @test "a keep/discard table yields not enough seeds, and its repeated lines say how much of it was noise" {
-	printf 'commit\tval_bpb\tstatus\tdescription\nbaseline\t0.9979\tkeep\tbaseline\naaaaaa1\t0.9973\tdiscard\trandom seed 42 to 137\n' > results.tsv
-	printf 'aaaaaa2\t0.9975\tkeep\ta\naaaaaa3\t0.9800\tkeep\tb\naaaaaa4\t0.9795\tkeep\tnew seed\naaaaaa5\t0.000000\tcrash\tc\n' >> results.tsv
+	printf 'commit\tval_bpb\tstatus\tdescription\nbaseline\t0.9979\tkeep\tbaseline\naaaaaa1\t0.9973\tdiscard\trandom seed 42 to 137\n' \
+	    > results.tsv
+	printf 'aaaaaa2\t0.9975\tkeep\ta\naaaaaa3\t0.9800\tkeep\tb\naaaaaa4\t0.9795\tkeep\tnew seed\naaaaaa5\t0.000000\tcrash\tc\n' \
+	    >> results.tsv
 	take results.tsv
 	[ "$(verdict b)" = "not enough seeds: single run" ]
 	[ "$(verdict "new seed")" = "noise: seed alone" ]
@@ -556,9 +576,11 @@ for line in sys.stdin:
 	import glob, json, math, os, re, statistics, sys
 	rows = {json.loads(l)["file"].split("/")[0]: json.loads(l) for l in open("replayed.jsonl")}
 	# Folder: the label of its claimed score.
-	labels = {"2026-03-17_NaiveBaseline": "final_int8_zlib_roundtrip_exact", "2026-03-18_LongContextSeq2048": "final_int8_zlib_roundtrip_exact",
+	labels = {"2026-03-17_NaiveBaseline": "final_int8_zlib_roundtrip_exact",
+	    "2026-03-18_LongContextSeq2048": "final_int8_zlib_roundtrip_exact",
 	    "2026-03-22_11L_EMA_GPTQ-lite_warmdown3500_QAT015_1.1233": "final_int6_sliding_window_exact",
-	    "2026-03-23_LeakyReLU_LegalTTT_ParallelMuon": "legal_ttt_exact", "2026-04-05_SP8192_GPTQ-Embeddings_SDClip_Loop45x2": "quantized_sliding_window",
+	    "2026-03-23_LeakyReLU_LegalTTT_ParallelMuon": "legal_ttt_exact",
+	    "2026-04-05_SP8192_GPTQ-Embeddings_SDClip_Loop45x2": "quantized_sliding_window",
 	    "2026-04-14_MultiPhaseGlobalSGD_PhasedTTT": "quantized_ttt_phased"}
 	audit = [l.split() for l in open("replayed") if re.match(r"[A-Z]+ +[0-9.]+ +[0-9.e-]+ ", l)]
 	for folder, label in labels.items():
@@ -568,7 +590,7 @@ for line in sys.stdin:
 	        if text in texts: continue
 	        texts.add(text)
 	        loss, bpb = map(float, re.findall(rf"^{label} val_loss:([0-9.]+) val_bpb:([0-9.]+)", text, re.M)[-1])
-	        tokens = int(re.search(r"val_tokens: (\d+)|val_loader:.*tokens:(\d+)", text).group(1) or re.search(r"val_loader:.*tokens:(\d+)", text).group(1))
+	        tokens = int(re.search(r"(?:val_tokens: |val_loader:.*tokens:)(\d+)", text).group(1))
 	        got.append((bpb, loss / math.log(2) / bpb, tokens))
 	    row = rows[folder]
 	    assert abs(row["score"] - statistics.mean(g[0] for g in got)) < 1e-9, folder
@@ -622,7 +644,8 @@ for line in sys.stdin:
 		for i in $(seq "$2"); do
 			mkdir -p "$1/$i"
 			printf '{"name": "n%s", "val_bpb": 1.%s}' "$i" "$i" > "$1/$i/submission.json"
-			printf 'seed:%s\nfinal_int8_zlib_roundtrip_exact val_loss:2.0 val_bpb:1.%s\n' "$i" "$i" > "$1/$i/train.log"
+			printf 'seed:%s\nfinal_int8_zlib_roundtrip_exact val_loss:2.0 val_bpb:1.%s\n' "$i" "$i" \
+			    > "$1/$i/train.log"
 		done
 	}
 	cost() {
