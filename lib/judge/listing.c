@@ -169,7 +169,7 @@ print_track(const struct printing *p, const struct track *k)
 	struct str cap = STR_INIT;
 	const struct track_point *q;
 
-	if (track_range(k, &low, &high) == -1)
+	if (track_range(k, p->tracks.sign, &low, &high) == -1)
 		return (0);
 	score = calloc(2 * n, sizeof(*score));
 	line = malloc(3 * n + 1);

@@ -285,7 +285,7 @@ by_value(const void *a, const void *b)
 }
 
 int
-track_range(const struct track *k, double *low, double *high)
+track_range(const struct track *k, int sign, double *low, double *high)
 {
 	const struct track_point *p;
 	double *x, q1, q3, reach, now = NAN;
@@ -319,7 +319,7 @@ track_range(const struct track *k, double *low, double *high)
 	*low = isfinite(now) ? now : q1;
 	*high = isfinite(now) ? now : q3;
 	for (i = 0; i < n; i++)
-		if (x[i] >= q1 - reach && x[i] <= q3 + reach) {
+		if (x[i] >= q1 - (sign > 0 ? 4 : 1) * reach && x[i] <= q3 + (sign > 0 ? 1 : 4) * reach) {
 			*low = fmin(*low, x[i]);
 			*high = fmax(*high, x[i]);
 		}

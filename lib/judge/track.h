@@ -73,12 +73,13 @@ struct track *track_of(const struct tracks *t, uint64_t row);
 const struct track_point *track_best(const struct tracks *t, const struct track *k);
 
 /**
- * track_range(t, low, high):
- * Bounds that show what matters: all sound scores but outliers (beyond three
- * quartile ranges of the quartiles), where the incumbent stood unless that is
- * beyond twelve, and where it stands now.
+ * track_range(k, sign, low, high):
+ * Bounds that show what matters: all sound scores but outliers, which are
+ * worse than the quartiles by three quartile ranges or better by twelve (what
+ * is better is what everybody looks for), where the incumbent stood unless
+ * that is beyond twelve, and where it stands now.
  * 0, or -1 if there is nothing to show, or errno ENOMEM.
  */
-int track_range(const struct track *k, double *low, double *high);
+int track_range(const struct track *k, int sign, double *low, double *high);
 
 #endif

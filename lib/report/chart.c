@@ -190,7 +190,7 @@ draw_noise(struct plot *p)
 			;
 		if (!isfinite(q->incumbent) || !isfinite(here) || beyond(p, q->incumbent) != 0)
 			continue;
-		from = i == 0 ? 0 : across(p, i);
+		from = i == 0 ? 0 : across(p, i) - (k->points[i - 1].calibrated ? 0 : half);
 		to = j == k->count ? 100 : across(p, j);
 		markup_put(p->m, "<rect class=\"band\" x=\"%.2f%%\" y=\"%.1f\" width=\"%.2f%%\" height=\"%.1f\"/>",
 		    from,
@@ -295,7 +295,7 @@ draw_columns(struct plot *p, size_t per)
 		qsort(x, n, sizeof(*x), by_value);
 		if (n > 0)
 			markup_put(p->m, "<line class=\"range\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"%.1f\" y2=\"%.1f\"/>"
-			    "<use href=\"#m1\" class=\"median\" x=\"%.2f%%\" y=\"%.1f\"/>", at, at, down(p, x[n - 1]),
+			    "<circle class=\"median\" r=\"2\" cx=\"%.2f%%\" cy=\"%.1f\"/>", at, at, down(p, x[n - 1]),
 			    down(p, x[0]), at, down(p, x[n / 2]));
 		if (up)
 			markup_put(p->m, "<use href=\"#up\" class=\"median\" x=\"%.2f%%\" y=\"%d\"/>", at, TOP + 4);
@@ -387,8 +387,8 @@ legend(struct plot *p, const size_t classes[CHART_MARKS], double sd, size_t per)
 		    " class=\"truth\" x1=\"12\" x2=\"12\" y1=\"1\" y2=\"15\"/></svg>where the truth lies</li>");
 	if (per > 1)
 		markup_put(p->m, "<li><svg class=\"mark\" width=\"24\" height=\"16\" aria-hidden=\"true\"><line"
-		    " class=\"range\" x1=\"12\" x2=\"12\" y1=\"1\" y2=\"15\"/><use href=\"#m1\" class=\"median\""
-		    " x=\"12\" y=\"8\"/></svg>lowest to highest of %zu runs, and their median</li>", per);
+		    " class=\"range\" x1=\"12\" x2=\"12\" y1=\"1\" y2=\"15\"/><circle class=\"median\" r=\"2\""
+		    " cx=\"12\" cy=\"8\"/></svg>lowest to highest of %zu runs, and their median</li>", per);
 	markup_put(p->m, "</ul>\n");
 }
 
@@ -433,7 +433,7 @@ chart_scores(struct markup *m, const struct chart_source *from, const struct tra
 	size_t per = k->count <= SINGLE ? 1 : (k->count + COLUMNS - 1) / COLUMNS, i, classes[CHART_MARKS] = { 0 },
 	    thrones = 0;
 	double pad, sd = k->sd, now = NAN;
-	int scored = track_range(k, &p.low, &p.high) == 0;
+	int scored = track_range(k, from->sign, &p.low, &p.high) == 0;
 
 	for (i = 0; i < k->count; i++) {
 		classes[from->mark(from->arg, &k->points[i])]++;

@@ -448,8 +448,9 @@ answer_next(const struct page *p)
 		markup_put(p->m, "<p class=\"big%s\">%s</p>", stop ? " no" : "", stop && n == 0 ? "Stop here" : stop ?
 		    "Stop, or declare a new campaign" : left == 0 ? "Declare a new campaign" : "Try another change");
 		if (left == 0)
-			markup_put(p->m, "<p>Campaign %s has spent its %u confirmations, so nothing more can be"
-			    " claimed in it; another one is declared in <code>%s/" LEDGER_POLICY "</code>.</p>",
+			markup_put(p->m, "<p>Campaign \xe2\x80\x9c%s\xe2\x80\x9d has spent its %u confirmations, so"
+			    " nothing more can be claimed in it; another one is declared in"
+			    " <code>%s/" LEDGER_POLICY "</code>.</p>",
 			    policy->campaign.name, policy->campaign.confirmations, s->l.path);
 		if (n > 0) {
 			markup_put(p->m, "<p>%zu challenger%s passed the screen and wait%s; %s (", n, n == 1 ? "" : "s",
