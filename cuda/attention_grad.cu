@@ -212,8 +212,7 @@ attention_grad_run(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_a
 
 	assert(rows.pos0 == 0);
 	launch(ctx, "attention_delta", attention_delta<A>, blocks_of(N * H, ROW_THREADS / 32), ROW_THREADS, 0,
-	    ctx->delta,
-	    grad.dy, (const A *)rows_of<A>(a->y, 0, N, C), (int)(N * H), ctx->D);
+	    ctx->delta, grad.dy, (const A *)rows_of<A>(a->y, 0, N, C), (int)(N * H), ctx->D);
 	FOR_WIDTH(ctx->D, run, A, ctx, &args, &grad, rows.B);
 	columns_add(ctx, rows_of<float>(d->dgain, 0, H, 1), ctx->partial, tiles, H, H);
 }

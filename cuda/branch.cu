@@ -90,9 +90,8 @@ proj(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_proj *a)
 {
 	const size_t N = rows.B * rows.T, C = ctx->C;
 
-	branch_forward<A>(ctx, N, rows_of<float>(a->x1, 0, N, C), rows_of<float>(a->xm, 0, N, C), rows_of<A>(a->y, 0,
-	    N, C),
-	    a->wo, a->scale, C);
+	branch_forward<A>(ctx, N, rows_of<float>(a->x1, 0, N, C), rows_of<float>(a->xm, 0, N, C),
+	    rows_of<A>(a->y, 0, N, C), a->wo, a->scale, C);
 }
 
 template <typename A>

@@ -20,6 +20,5 @@ void
 columns_add(struct ops_ctx *ctx, float *out, const float *part, size_t strips, size_t width, size_t stride)
 {
 	launch(ctx, "add_strips", add_strips, blocks_of(width, 32), COLUMN_THREADS, COLUMN_THREADS * sizeof(float),
-	    out, part,
-	    (int)strips, (int)width, (int)stride);
+	    out, part, (int)strips, (int)width, (int)stride);
 }

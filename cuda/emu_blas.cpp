@@ -172,8 +172,7 @@ cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const void *alpha_p,
 
 	if ((a_turned ? a.cols : a.rows) != m || (b_turned ? b.rows : b.cols) != n ||
 	    (b_turned ? b.cols : b.rows) != depth || c.rows != m || c.cols != n || a.type != b.type ||
-	    c.type != d.type ||
-	    a.batch != d.batch || b.batch != d.batch || c.batch != d.batch)
+	    c.type != d.type || a.batch != d.batch || b.batch != d.batch || c.batch != d.batch)
 		emu_die("cublasLt: shapes disagree");
 	emu_load(desc, "cublasLt product", stream);
 	must_hold(a, A, "cublasLt operand A");

@@ -60,6 +60,5 @@ void
 norm_rows_grad(struct ops_ctx *ctx, float *dx, const float *from, const float *dh, const float *x, size_t n)
 {
 	launch(ctx, "norm_backward", norm_backward, blocks_of(n, ROW_THREADS / 32), ROW_THREADS, 0, dx, from, dh, x,
-	    (int)n,
-	    ctx->C, ctx->eps);
+	    (int)n, ctx->C, ctx->eps);
 }

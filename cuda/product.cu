@@ -39,8 +39,7 @@ fits(const struct plan *plan, const struct product *p, size_t aligned)
 
 	return (s->rows == p->rows && s->cols == p->cols && s->depth == p->depth && s->a_turned == p->a_turned &&
 	    s->b_turned == p->b_turned && s->wide == p->wide && s->batch == p->batch &&
-	    (s->beta != 0) == (p->beta != 0) &&
-	    plan->aligned == aligned);
+	    (s->beta != 0) == (p->beta != 0) && plan->aligned == aligned);
 }
 
 /* The layout of a row-major (rows, cols). */

@@ -204,8 +204,7 @@ rope_run(struct ops_ctx *ctx, struct ops_rows rows, int heads, A *y, const struc
 	const struct rope p = rope_of(ctx, rows, heads);
 
 	launch(ctx, "rope_forward", rope_forward<A>, blocks_of((size_t)p.rows * heads, ROW_THREADS / 32), ROW_THREADS,
-	    0, y,
-	    r != NULL ? rows_of<float>(r, 0, p.rows, heads) : NULL, p, ctx->eps);
+	    0, y, r != NULL ? rows_of<float>(r, 0, p.rows, heads) : NULL, p, ctx->eps);
 }
 
 template <typename A>
@@ -214,12 +213,11 @@ qkv(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a)
 {
 	const size_t N = rows.B * rows.T, C = ctx->C, KD = ctx->KD;
 	A *h = (A *)ctx->h;
-	A *q = rows_of<A>(a->q, 0, N, C), *k = rows_of<A>(a->k, rows.pos0, N, KD), *v = rows_of<A>(a->v, rows.pos0, N,
-	    KD);
+	A *q = rows_of<A>(a->q, 0, N, C);
+	A *k = rows_of<A>(a->k, rows.pos0, N, KD), *v = rows_of<A>(a->v, rows.pos0, N, KD);
 
-	launch(ctx, "mix_norm", mix_norm<A>, blocks_of(N, ROW_THREADS / 32), ROW_THREADS, 0, rows_of<float>(a->xm, 0,
-	    N, C),
-	    h, (float *)NULL, mix_of(ctx, rows, a), ctx->eps);
+	launch(ctx, "mix_norm", mix_norm<A>, blocks_of(N, ROW_THREADS / 32), ROW_THREADS, 0,
+	    rows_of<float>(a->xm, 0, N, C), h, (float *)NULL, mix_of(ctx, rows, a), ctx->eps);
 	product_forward(ctx, q, h, low<A>(a->wq), N, C, C);
 	product_forward(ctx, k, h, low<A>(a->wk), N, KD, C);
 	product_forward(ctx, v, h, low<A>(a->wv), N, KD, C);
@@ -234,8 +232,7 @@ rope_grad_run(struct ops_ctx *ctx, struct ops_rows rows, int heads, A *dy, const
 	const struct rope p = rope_of(ctx, rows, heads);
 
 	launch(ctx, "rope_backward", rope_backward<A>, blocks_of((size_t)p.rows * heads, ROW_THREADS / 32),
-	    ROW_THREADS, 0,
-	    dy, y, rows_of<float>(r, 0, p.rows, heads), p);
+	    ROW_THREADS, 0, dy, y, rows_of<float>(r, 0, p.rows, heads), p);
 }
 
 template <typename A>
@@ -264,7 +261,7 @@ qkv_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a, con
 	const struct mix_grad grad = {
 		rows_of<float>(d->dxm, 0, N, C), ctx->dh, ctx->r, ctx->mean, rows_of<float>(d->dx, 0, N, C),
 		rows_of<float>(d->dx0, 0, N, C), a->skip != NULL ? rows_of<float>(d->dskip, 0, N, C) : NULL,
-		    ctx->partial
+		ctx->partial
 	};
 
 	launch(ctx, "mix_backward", mix_backward, dim3(blocks_of(C, 32), strips), COLUMN_THREADS,
