@@ -66,10 +66,7 @@ head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a)
 	const float *x = rows_of<float>(a->x, 0, N, C);
 	const A *w = low<A>(a->w), *h = (const A *)ctx->h;
 
-	rows_of<float>(a->nats, a->nats_at, N, 1);
-	mail_losses(ctx, a->nats, a->nats_at, N);
-	/* Each pass of a step has another place: no argument, so that all passes are one graph. */
-	const uint32_t *at = mail_value(ctx, (uint32_t)a->nats_at);
+	float *nats = rows_of<float>(a->nats, a->nats_at, N, 1) - a->nats_at;
 
 	norm_rows(ctx, ctx->h, x, N);
 	for (size_t first = 0; first < N; first += ctx->head_rows) {
@@ -77,9 +74,11 @@ head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a)
 		A *dz = a->dx != NULL ? (A *)ctx->dz : NULL;
 
 		product_onto(ctx, ctx->z, NULL, h + first * C, w, some, V, C);
+		/* Each pass of a step has another place: no argument, so that all passes are one graph. */
+		const uint32_t *at = mail_value(ctx, (uint32_t)(a->nats_at + first));
+
 		launch(ctx, "cross_entropy", cross_entropy<A>, (unsigned)some, HEAD_THREADS,
-		    HEAD_THREADS / 32 * sizeof(float),
-		    rows_of<float>(a->nats, first, some, 1), at, ctx->held, dz, ctx->z,
+		    HEAD_THREADS / 32 * sizeof(float), nats, at, ctx->held, dz, ctx->z,
 		    rows_of<int32_t>(a->targets, first, some, 1), (int)V, (float)ctx->g.logit_softcap, a->grad_scale);
 		if (a->dx == NULL)
 			continue;
@@ -88,6 +87,7 @@ head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a)
 	}
 	if (a->dx != NULL)
 		norm_rows_grad(ctx, rows_of<float>(a->dx, 0, N, C), NULL, ctx->dh, x, N);
+	mail_losses(ctx, a->nats, a->nats_at, N);
 }
 
 void
@@ -111,6 +111,5 @@ cuda_logits(struct ops_ctx *ctx, struct ops_buf *out, const struct ops_buf *x, s
 	norm_rows(ctx, ctx->h, rows_of<float>(x, first, count, C), count);
 	product_onto(ctx, z, NULL, ctx->h, ctx->arith == OPS_BF16 ? (const void *)w->low : w->data, count, V, C);
 	launch(ctx, "softcap", softcap, blocks_of(count * V, ROW_THREADS), ROW_THREADS, 0, z,
-	    (float)ctx->g.logit_softcap,
-	    count * V);
+	    (float)ctx->g.logit_softcap, count * V);
 }

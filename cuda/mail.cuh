@@ -35,7 +35,7 @@ mail_value(struct ops_ctx *ctx, const X &x)
 	return ((const X *)mail_bytes(ctx, &x, sizeof(x)));
 }
 
-/* The tape writes losses to elements at..at+n-1 of buf: they will be asked for. */
+/* Said when all is on the tape that writes losses to elements at..at+n-1 of buf: they will be asked for. */
 void mail_losses(struct ops_ctx *ctx, const struct ops_buf *buf, size_t at, size_t n);
 
 /* Losses that stand in, or are on their way to, the mirror: wait, and true; else false. */

@@ -129,6 +129,8 @@ muon_some(struct ops_ctx *ctx, const struct muon_batch *batch, size_t rows, size
 	const dim3 grid(MUON_BLOCKS, (unsigned)some);
 
 	assert(rows * cols <= (size_t)ctx->C * (ctx->F > ctx->C ? ctx->F : ctx->C));
+	assert(3 * (sizeof(struct call) + sizeof(struct muon_batch) + 64) +
+	    3 * (size_t)law->ns_steps * (sizeof(struct call) + sizeof(struct product)) <= MAIL_ROOM);
 	launch(ctx, "muon_momentum", muon_momentum, grid, ROW_THREADS, ROW_THREADS / 32 * sizeof(double), ctx->sums,
 	    *batch, now, (const int *)ctx->held);
 	launch(ctx, "muon_normalise", muon_normalise<A>, grid, ROW_THREADS, 0, (A *)ctx->muon[0],

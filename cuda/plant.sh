@@ -45,13 +45,17 @@ plant() {
 	fi
 }
 
-# The other way round: a unit built unchanged, but for a flag, passes; so what turns red is the planted bug.
+# The other way round: a change that must not matter passes; so what turns red is the planted bug.
 sound() {
-	unit=$1 what=$2 flag=$3
+	file=$1 unit=$2 what=$3 script=$4 flag=$5
 	[ -z "$only" ] || [ "$only" = sound ] || return 0
 	n=$((n + 1))
+	cp cuda/*.cu cuda/*.cuh cuda/*.h "$work"
+	sed "$script" "cuda/$file" >"$work/$file"
 	# shellcheck disable=SC2086
-	if $CXX $CXXFLAGS $flag -x c++ -c -o "$work/unit.o" "cuda/$unit.cu" && link &&
+	if [ -z "$flag" ] && cmp -s "cuda/$file" "$work/$file"; then
+		report "not ok" "$what: the script changes nothing in $file"
+	elif $CXX $CXXFLAGS $flag -x c++ -c -o "$work/unit.o" "$work/$unit.cu" && link &&
 	    timeout 300 "$work/test" -1 >"$work/out" 2>&1; then
 		report ok "$what: all is well"
 	else
@@ -112,7 +116,10 @@ plant stream.cu stream "an update held back for ever" 's/batch.n\[0\] = 1;/batch
 plant muon.cu muon "a weight updated in spite of a loss that is not finite" \
     '/^muon_update/,/^}/ { /if (\*held)/d; /return;/d; }'
 
+sound tape.cu tape "a tape so short that it is done in pieces" 's/TAPE_BYTES = 1 << 20/TAPE_BYTES = 66000/'
+
 program=cuda_ops
-sound attention_grad "the float32 matrix unit by shuffles, as on a card" -DEMU_SHUFFLED
+sound attention_grad.cu attention_grad "the float32 matrix unit by shuffles, as on a card" "" -DEMU_SHUFFLED
+sound context.cuh ops_cuda "logits in several chunks" 's/LOGITS = 1 << 23/LOGITS = 1/'
 echo "1..$n"
 exit "$failed"

@@ -52,8 +52,7 @@ cuda_sumsq(struct ops_ctx *ctx, const struct ops_buf *const *bufs, const size_t 
 			batch.n[b] = n[first + b];
 		}
 		launch(ctx, "sum_squares", sum_squares, SUM_BLOCKS, SUM_THREADS, SUM_THREADS / 32 * sizeof(double),
-		    ctx->sums,
-		    batch, (int)(first > 0));
+		    ctx->sums, batch, (int)(first > 0));
 	}
 	launch(ctx, "sum_shares", sum_shares, 1, SUM_BLOCKS, SUM_BLOCKS / 32 * sizeof(double), ctx->sums);
 	tape_flush(ctx);

@@ -131,7 +131,7 @@ survives_kill() {
 	run "$HG_BUILD/plant"
 	echo "$output" >&2
 	[ "$status" -eq 0 ]
-	[ "$(grep -c '^ok' <<<"$output")" -eq 33 ]
+	[ "$(grep -c '^ok' <<<"$output")" -eq 35 ]
 }
 
 @test "the benchmark runs on the emulated card and prints where the time goes" {
