@@ -18,6 +18,7 @@
 #include "recipe.h"
 #include "rundir.h"
 #include "say.h"
+#include "start.h"
 #include "trainer.h"
 
 static const struct opt_tool tool = {
@@ -68,7 +69,7 @@ begin(struct pace *x, const char *path, int *code)
 	if (x->recipe.threads == 0)
 		x->recipe.threads = proc_cpus();
 	if ((x->data = dataset_open(jsonio_text(x->run.spec.json, "data.dir", ""), &f)) == NULL ||
-	    (x->micro_batch = recipe_micro_batch(&x->recipe, proc_memory_available())) == 0 ||
+	    (x->micro_batch = start_micro_batch(&x->recipe, proc_memory_available())) == 0 ||
 	    (x->loader = loader_open(&x->data->train, (uint32_t)x->recipe.config.vocab_size, x->micro_batch,
 	    &f)) == NULL) {
 		*code = f.kind != FAULT_NONE ? fault_exit(f.kind) : HG_EXIT_SYSTEM;
@@ -82,7 +83,7 @@ begin(struct pace *x, const char *path, int *code)
 		*code = HG_EXIT_NOT_YET;
 		return (-1);
 	}
-	return (recipe_open(&x->recipe, x->micro_batch, take_span, x, &x->m, &x->t));
+	return (start_open(&x->recipe, x->micro_batch, take_span, x, &x->m, &x->t));
 }
 
 static int

@@ -9,7 +9,6 @@
 #include "ops.h"
 #include "optimizer.h"
 #include "schedule.h"
-#include "trainer.h"
 
 /**
  * What a spec asks of the model and its training, as plain data: the sections
@@ -48,25 +47,6 @@ struct recipe {
  * Errors: -1 after naming the keys, their values and the rule that they break.
  */
 int recipe_read(struct recipe *r, const json_t *spec);
-
-/**
- * recipe_micro_batch(r, host_bytes):
- * The micro-batch to train with: the one asked for, or for "auto" the largest
- * that divides batch_tokens, holds whole sequences and fits in 60 % of the
- * memory that is free: the backend's, or ${host_bytes} if it has none of its
- * own.  Tokens; 0 after saying why if not even one sequence fits.
- */
-size_t recipe_micro_batch(const struct recipe *r, uint64_t host_bytes);
-
-/**
- * recipe_open(r, micro_batch, source, cookie, m, t):
- * The model to train, with its initial weights (of the seed, or init_from's),
- * and its trainer.  r->threads must be set.
- * Owns:   the caller closes *t, then *m.
- * Errors: -1 after saying why; errno as model_open, or ENOENT and EBADMSG of init_from.
- */
-int recipe_open(const struct recipe *r, size_t micro_batch, trainer_source *source, void *cookie, struct model **m,
-    struct trainer **t);
 
 /* "fp32" or "bf16". */
 const char *recipe_arith_name(enum ops_arith arith);

@@ -25,6 +25,7 @@
 #include "safetensors.h"
 #include "say.h"
 #include "score.h"
+#include "start.h"
 #include "tally.h"
 #include "trainer.h"
 #include "training.h"
@@ -212,7 +213,7 @@ choose_micro_batch(struct train *x)
 		safetensors_free(s);
 		close(fd);
 	}
-	x->micro_batch = n != 0 ? (size_t)n : recipe_micro_batch(&x->recipe, proc_memory_available());
+	x->micro_batch = n != 0 ? (size_t)n : start_micro_batch(&x->recipe, proc_memory_available());
 	if (x->micro_batch == 0)
 		return (stage_refuse(x->w, REFUSAL_OUT_OF_MEMORY, NULL, NULL, "%s", say_last()));
 	return (0);
@@ -273,7 +274,7 @@ open_model(struct train *x)
 	if ((x->loader = loader_open(&x->data->train, (uint32_t)c->config.vocab_size, x->micro_batch,
 	    &x->fault)) == NULL)
 		return (material_fault(x->w, &x->fault));
-	if (recipe_open(c, x->micro_batch, take_span, x, &x->m, &x->t) == -1)
+	if (start_open(c, x->micro_batch, take_span, x, &x->m, &x->t) == -1)
 		return (material_model(x->w, c->backend));
 	return (0);
 }

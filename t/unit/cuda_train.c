@@ -13,9 +13,9 @@
 
 #include "model.h"
 #include "optimizer.h"
-#include "recipe.h"
 #include "rng.h"
 #include "say.h"
+#include "start.h"
 #include "tap.h"
 #include "trainer.h"
 #ifdef HG_EMU
@@ -624,7 +624,7 @@ test_auto(void)
 			size_t tokens;
 
 			emu_set_memory(mib << 20);
-			tokens = recipe_micro_batch(&recipe, UINT64_MAX);
+			tokens = start_micro_batch(&recipe, UINT64_MAX);
 			args.max_batch = tokens / 64;
 			args.max_passes = recipe.batch_tokens / tokens;
 			m = model_open(&args);
