@@ -173,10 +173,18 @@ text() {
 	hg-report -o refused.html refused/ledger
 	page form refused.html
 	text refused.html > t
-	grep -qF 'None yet 4 runs were added, and none has a score: 4 blocked, 0 invalid' t
+	grep -qF 'None yet 4 runs were added, and none counts: 4 blocked, 0 invalid, 0 starved' t
 	grep -qF 'Pause The last 4 runs were blocked or invalid' t
 	grep -qF 'train: loss_diverged' t
 	grep -qF 'nothing has a score' t
+	# scored, but the machine was busy
+	JUDGED_DATA=$F "$PYTHON" "$HG_TOP/t/judged_run.py" busy/a 2.3 starved=yes
+	hg-ledger add busy/ledger busy/a > added
+	hg-report -o busy.html busy/ledger
+	page form busy.html
+	text busy.html > t
+	grep -qF 'None yet 1 run was added, and none counts: 0 blocked, 0 invalid, 1 starved' t
+	grep -qF 'the same again when the machine is quiet.' t
 	# nothing beside the ledger
 	cp -a "$F/plain" alone
 	rm -rf alone/runs

@@ -313,20 +313,21 @@ draw_columns(struct plot *p, size_t per)
 static void
 draw_order(struct plot *p)
 {
-	static const char *const anchors[] = { "start", "middle", "middle", "middle", "end" };
+	const char *anchor;
 	size_t last = p->k->count - 1, i, n = p->k->count < 5 ? p->k->count : 5;
 	const struct track_point *q;
 	char text[32];
+	double at;
 
 	markup_put(p->m, "<line class=\"axis\" x2=\"100%%\" y1=\"%d\" y2=\"%d\"/>", STRIP + STRIP_HEIGHT,
 	    STRIP + STRIP_HEIGHT);
 	for (i = 0; i < n; i++) {
 		q = &p->k->points[n == 1 ? 0 : i * last / (n - 1)];
+		anchor = n > 1 && i == 0 ? "start" : n > 1 && i == n - 1 ? "end" : "middle";
+		at = across(p, (size_t)(q - p->k->points));
 		markup_put(p->m, "<g class=\"when%s\"><text x=\"%.2f%%\" y=\"%d\" text-anchor=\"%s\">#%llu</text><text"
-		    " x=\"%.2f%%\" y=\"%d\" text-anchor=\"%s\">%s</text></g>", i % 2 == 1 ? " spare" : "",
-		    across(p, (size_t)(q - p->k->points)), AXIS - 4, n < 5 ? "middle" : anchors[i],
-		    (unsigned long long)q->row, across(p, (size_t)(q - p->k->points)), AXIS + 12,
-		    n < 5 ? "middle" : anchors[i], when(text, q->at_ms) + 5);
+		    " x=\"%.2f%%\" y=\"%d\" text-anchor=\"%s\">%s</text></g>", i % 2 == 1 && n == 5 ? " spare" : "",
+		    at, AXIS - 4, anchor, (unsigned long long)q->row, at, AXIS + 12, anchor, when(text, q->at_ms) + 5);
 	}
 }
 

@@ -232,9 +232,10 @@ answer_best(const struct page *p)
 		} else if (s->run_count == 0)
 			markup_put(p->m, "No run has been added to this ledger.</p>");
 		else
-			markup_put(p->m, "%zu run%s added, and none has a score: %zu blocked, %zu invalid.</p>",
-			    s->run_count, s->run_count == 1 ? " was" : "s were", s->classes[VERDICT_BLOCKED],
-			    s->classes[VERDICT_INVALID]);
+			markup_put(p->m, "%zu run%s added, and none counts: %zu blocked, %zu invalid, %zu starved of"
+			    " processor time.</p>", s->run_count, s->run_count == 1 ? " was" : "s were",
+			    s->classes[VERDICT_BLOCKED], s->classes[VERDICT_INVALID], s->run_count -
+			    s->classes[VERDICT_BLOCKED] - s->classes[VERDICT_INVALID]);
 		markup_put(p->m, "</article>\n");
 		return;
 	}
@@ -361,7 +362,7 @@ put_next(const struct page *p, const struct survey_run *r)
 	if (jsonio_text(next, "command", NULL) != NULL)
 		put_command(p->m, jsonio_text(next, "command", ""));
 	if (*jsonio_text(next, "why", "") != '\0')
-		markup_put(p->m, "<p>It %s.</p>", jsonio_text(next, "why", ""));
+		markup_put(p->m, "<p class=\"sentence\">%s.</p>", jsonio_text(next, "why", ""));
 	json_decref(next);
 }
 

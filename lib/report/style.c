@@ -92,7 +92,7 @@ static const char sheet[] =
 ".said .sub{display:block}\n"
 "dl{display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1.2rem;margin:0 0 .75rem;font-size:.92rem}\n"
 "dt{color:var(--ink-soft)}dd{margin:0}\n"
-"#stop p::first-letter{text-transform:uppercase}\n"
+"#stop p::first-letter,.sentence::first-letter{text-transform:uppercase}\n"
 ".banner{border:2px solid var(--ink-bad);border-radius:4px;padding:.6rem .8rem;margin:1.5rem 0 0;max-width:none}\n"
 "footer{border-top:1px solid var(--line);padding-top:1rem;padding-bottom:2.5rem;margin-top:3rem}\n"
 "@media (max-width:56rem){.answers{grid-template-columns:1fr}.answers article{padding:.8rem 0}\n"
