@@ -27,7 +27,9 @@ check(struct claim *c)
 			fuzz_must(strlen(c->values[i].text) <= CLAIM_TEXT && strpbrk(c->values[i].text,
 			    "0123456789") != NULL);
 		}
-	if ((import = claim_json(c)) != NULL) {
+	import = claim_json(c);
+	fuzz_must(import != NULL || c->broken);
+	if (import != NULL) {
 		row = json_pack("{s:s, s:s, s:i, s:s, s:s, s:o}", "schema", "homegolf.ledger_row.v1", "prev", zeros,
 		    "row", 1,
 		    "added_at", "2026-11-22T00:00:00.000Z", "kind", "import", "import", import);

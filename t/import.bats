@@ -246,6 +246,22 @@ json() {
 	[ "$(rows | tail -n 1 | jq .score)" = 1.2243657 ]
 }
 
+@test "letters of many bytes survive wherever a text is cut" {
+	local i
+	for i in 0 1 2 3; do
+		mkdir -p "$i"
+		"$PYTHON" -c "
+print('{\"val_bpb\": \"%s%s\", \"name\": \"%s%s\"}' % ('x' * $i, '\\u20ac' * 2000, 'x' * $i, '\\U0001f600' * 3000))" > "$i/submission.json"
+		"$PYTHON" -c "
+print('%s%s val_loss:2.00000000 val_bpb:1.20000000' % ('x' * $i, '\\u20ac' * 500))" > "$i/train.log"
+	done
+	take .
+	[ "$(rows | wc -l)" -eq 4 ]
+	[ "$(rows | jq -r '.flags[] | select(.flag == "not_a_number").detail' | wc -l)" -eq 4 ]
+	[ "$(rows | jq -r '.values[] | select(.number == 1.2).path' | wc -l)" -eq 4 ]
+	hg-ledger verify "$L"
+}
+
 @test "nothing hangs: fifos, devices, loops of links, unreadable and endless things are passed by or refused by name" {
 	mkdir -p tree/a/b
 	mkfifo tree/submission.json tree/a/train.log tree/results.tsv

@@ -113,6 +113,7 @@ is_text(enum claim_what what)
 char *
 claim_copy(struct claim *c, const char *text, size_t n)
 {
+	size_t i, k;
 	char *p;
 
 	/* A sequence is never cut in two. */
@@ -125,6 +126,12 @@ claim_copy(struct claim *c, const char *text, size_t n)
 	}
 	memcpy(p, text, n);
 	p[n] = '\0';
+	/* What was cut on its way here may end in half a letter, which no JSON may hold. */
+	for (i = 0; i < n; i += k)
+		if ((k = textfile_sequence(p + i, n - i)) == 0 || p[i] == '\0') {
+			p[i] = '?';
+			k = 1;
+		}
 	return (p);
 }
 
@@ -269,7 +276,6 @@ claim_note(struct claim *c, enum flag f, const char *file, unsigned line, const 
 {
 	struct claim_note *note;
 	char detail[1024];
-	size_t n;
 	va_list ap;
 
 	if (c->note_count >= CLAIM_NOTES || room(c, &c->notes, c->note_count, &c->note_cap, sizeof(*c->notes)) == -1)
@@ -277,9 +283,6 @@ claim_note(struct claim *c, enum flag f, const char *file, unsigned line, const 
 	va_start(ap, format);
 	vsnprintf(detail, sizeof(detail), format, ap);
 	va_end(ap);
-	/* What was cut may have cut a sequence. */
-	for (n = strlen(detail); n == sizeof(detail) - 1 && n > 0 && (detail[n - 1] & 0x80) != 0; )
-		detail[--n] = '\0';
 	note = &c->notes[c->note_count++];
 	note->flag = f;
 	note->line = line;

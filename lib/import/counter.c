@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "counter.h"
 #include "exit.h"
@@ -11,15 +12,28 @@
 #include "say.h"
 #include "verdicts.h"
 
-/* What is wrong with the options, said; 0 if nothing. */
+/* The column to compare, or NULL for the usual one; 0, or -1 after saying what is wrong with the options. */
 static int
-bad_metric(const struct desk_request *q)
+metric_of(const struct desk_request *q, struct sheet_want *want)
 {
+	size_t i, k, n;
 
-	if (!desk_given(q, 'm') || !desk_given(q, 'M'))
+	want->metric = NULL;
+	want->higher = desk_given(q, 'M');
+	if (desk_given(q, 'm') && desk_given(q, 'M')) {
+		say_error("-m and -M exclude each other: a column is better low or high");
+		return (-1);
+	}
+	if (!desk_given(q, 'm') && !desk_given(q, 'M'))
 		return (0);
-	say_error("-m and -M exclude each other: a column is better low or high");
-	return (1);
+	want->metric = opt_row(q->table, want->higher ? 'M' : 'm')->value;
+	n = strlen(want->metric);
+	for (i = 0; i < n && (k = textfile_sequence(want->metric + i, n - i)) != 0; i += k)
+		;
+	if (i == n && n > 0 && n <= CLAIM_TEXT)
+		return (0);
+	say_error("'%s' is no name of a column", want->metric);
+	return (-1);
 }
 
 static int
@@ -31,11 +45,8 @@ import(const struct desk_request *q)
 	size_t rows;
 	int i, rc = 0, code = HG_EXIT_DONE;
 
-	if (bad_metric(q))
+	if (metric_of(q, &h.want) == -1)
 		return (HG_EXIT_USAGE);
-	h.want.metric = desk_given(q, 'm') ? opt_row(q->table, 'm')->value : desk_given(q, 'M') ?
-	    opt_row(q->table, 'M')->value : NULL;
-	h.want.higher = desk_given(q, 'M');
 	if (ledger_open(&l, q->ledger, LEDGER_WRITE) == -1)
 		return (ledger_exit(errno));
 	if (intake_begin(&in, &l, desk_given(q, 'j')) == -1) {

@@ -725,9 +725,6 @@ log_value(struct claim *c, enum claim_what what, const struct logtext_figure *f,
 	if (f->text == NULL)
 		return (-1);
 	snprintf(path, sizeof(path), "%.*s", label_n < sizeof(path) - 4 ? (int)label_n : (int)sizeof(path) - 4, label);
-	/* A label cut in the middle of a sequence ends before it. */
-	for (label_n = strlen(path); label_n > 0 && textfile_sequence(path, label_n) == 0; )
-		path[--label_n] = '\0';
 	value = claim_value(c, what, "", f->text, f->n, claim_what_kind(what), file, f->line, path);
 	return (value);
 }
