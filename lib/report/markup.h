@@ -7,6 +7,7 @@
  * HTML and SVG as text.  Tags stand in formats, which are literals; whatever
  * comes from data goes through a conversion, and there is one place where it
  * is made harmless, for text and for quoted attributes alike.
+ * Checked: t/unit/markup.c, t/hg-report.bats.
  */
 
 struct markup {
