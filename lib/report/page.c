@@ -725,6 +725,8 @@ put_curves(const struct page *p)
 	double low = INFINITY, high = -INFINITY, early;
 	size_t n = 0, i, j, read = 0, per = 1;
 
+	if (s->run_count == 0)
+		return;
 	for (r = s->runs + s->run_count; r-- > s->runs && n < CURVES; )
 		if (*r->report != '\0')
 			shown[n++] = r;

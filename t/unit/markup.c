@@ -37,11 +37,13 @@ main(void)
 	shows("a\tb\nc\r\x1b[0m\x7f", "a\tb\nc\\u000d\\u001b[0m\\u007f", "controls are shown, but for tab and newline");
 	shows("\xc2\x85\xc2\xad\xe2\x80\xae\xe2\x81\xa6\xe2\x80\x8b\xef\xbb\xbf\xd8\x9c",
 	    "\\u0085\\u00ad\\u202e\\u2066\\u200b\\ufeff\\u061c", "what hides or reorders text is shown");
-	shows("\xf3\xa0\x81\x81\xef\xbf\xbe\xef\xb7\x90", "\\ue0041\\ufffe\\ufdd0", "tags and non-characters are shown");
+	shows("\xf3\xa0\x81\x81\xef\xbf\xbe\xef\xb7\x90", "\\ue0041\\ufffe\\ufdd0",
+	    "tags and non-characters are shown");
 	shows("\xc3\xa9\xe4\xb8\xad\xf0\x9f\x8f\x8c", "\xc3\xa9\xe4\xb8\xad\xf0\x9f\x8f\x8c", "other characters stay");
 	shows("a\xff" "b\xc0\xaf" "c\xe2\x80", "a\xef\xbf\xbd" "b\xef\xbf\xbd\xef\xbf\xbd" "c\xef\xbf\xbd\xef\xbf\xbd",
 	    "bytes that are no UTF-8 become U+FFFD");
-	shows("\xed\xa0\x80<", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd&lt;", "a surrogate is no character, and < stays one");
+	shows("\xed\xa0\x80<", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd&lt;",
+	    "a surrogate is no character, and < stays one");
 	shows("\xc3<i>", "\xef\xbf\xbd&lt;i&gt;", "a sequence cut short swallows nothing");
 	shows("%s%n%d", "%s%n%d", "text is no format");
 
@@ -57,7 +59,8 @@ main(void)
 
 	m.out.n = 0;
 	markup_put(&m, "%.3s|%-.3s|%.5s|%-.2s", "abcdef", "abcdef", "abc", "\xc3\xa9\xc3\xa9\xc3\xa9");
-	tap_ok(is(&m, "abc\xe2\x80\xa6|abc|abc|\xc3\xa9\xc3\xa9"), "a precision counts characters and says that it cut");
+	tap_ok(is(&m, "abc\xe2\x80\xa6|abc|abc|\xc3\xa9\xc3\xa9"),
+	    "a precision counts characters and says that it cut");
 	m.out.n = 0;
 	markup_put(&m, "%d %5.2f %.*f %zu %llu %c %% %04x", -3, 1.005, 3, 2.0, (size_t)7, 1ull << 40, 'x', 255u);
 	tap_ok(is(&m, "-3  1.00 2.000 7 1099511627776 x % 00ff"), "numbers are as printf has them");
