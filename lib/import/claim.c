@@ -504,6 +504,11 @@ claim_json(const struct claim *c)
 	for (i = 0; i < c->file_count; i++)
 		json_array_append_new(files, json_pack("{s:s, s:I, s:s}", "file", c->files[i].name, "bytes",
 		    (json_int_t)c->files[i].bytes, "sha256", c->files[i].sha256));
+	if (json_array_size(runs) != c->run_count || json_array_size(values) != c->value_count ||
+	    json_array_size(notes) != c->note_count || json_array_size(files) != c->file_count) {
+		errno = ENOMEM;
+		goto err0;
+	}
 	return (json_pack("{s:s, s:s, s:s, s:s, s:o, s:n, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:s, s:o, s:o,"
 	    " s:o, s:o}",
 	    "form", forms[c->form], "file", c->file, "content_sha256", c->content, "key_sha256", c->key,
