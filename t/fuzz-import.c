@@ -44,7 +44,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const struct sheet_want plain = { NULL, 0 }, named = { "score", 1 };
-	struct submission_log log = { "f/train_seed42.log", { .text = NULL } };
+	struct logtext_file log = { "f/train_seed42.log", { .text = NULL } };
 	struct textfile file, half;
 	struct sheet s;
 	size_t i;

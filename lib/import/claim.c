@@ -341,6 +341,16 @@ claim_unit(const struct claim *c, unsigned value)
 	return (value == 0 ? 0 : c->values[value - 1].figure.unit);
 }
 
+size_t
+claim_scored(const struct claim *c)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < c->run_count; i++)
+		n += c->runs[i].score != 0;
+	return (n);
+}
+
 char *
 claim_scoring_text(char text[32], enum claim_scoring scoring, unsigned stride)
 {

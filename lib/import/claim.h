@@ -122,6 +122,9 @@ char *claim_copy(struct claim *c, const char *text, size_t n);
 double claim_number(const struct claim *c, unsigned value);
 double claim_unit(const struct claim *c, unsigned value);
 
+/* How many of its runs have a score. */
+size_t claim_scored(const struct claim *c);
+
 /* What people mean by a name, CLAIM_OWN if it is none of the usual ones. */
 enum claim_what claim_what_of(const char *name);
 

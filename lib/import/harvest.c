@@ -16,7 +16,7 @@
 
 /* The logs below a submission's folder. */
 struct shelf {
-	struct submission_log *logs;
+	struct logtext_file *logs;
 	size_t count, bytes;
 };
 
@@ -167,7 +167,7 @@ clear(struct shelf *s)
 static int
 shelve(struct walk *w, struct shelf *s, int dir, const char *name, const char *label)
 {
-	struct submission_log *grown;
+	struct logtext_file *grown;
 	struct textfile t;
 	char *copy;
 

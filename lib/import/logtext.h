@@ -19,6 +19,11 @@
 
 enum { LOGTEXT_SCORES = 256, LOGTEXT_SIZES = 16 };
 
+struct logtext_file {
+	const char *name;		/* from the import root */
+	struct textfile file;
+};
+
 struct logtext_figure {
 	const char *text;		/* NULL: not said */
 	size_t n;

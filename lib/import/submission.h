@@ -2,6 +2,7 @@
 #define HG_SUBMISSION_H
 
 #include "claim.h"
+#include "logtext.h"
 #include "textfile.h"
 
 /**
@@ -16,17 +17,12 @@
  * seed, one score alone; any of them inside one wrapper such as "results".
  */
 
-struct submission_log {
-	const char *name;		/* from the import root */
-	struct textfile file;
-};
-
 /*
  * ${folder} is the name of the folder that ${name} lies in.
  * Owns: claim_free releases it; names and texts must live as long. NULL with errno ENOMEM.
  */
 struct claim *submission_claim(const char *name, const char *folder, const struct textfile *json,
-    const struct submission_log *logs, size_t log_count);
+    const struct logtext_file *logs, size_t log_count);
 
 /* A log alone. */
 struct claim *submission_log_claim(const char *name, const char *folder, const struct textfile *file);
