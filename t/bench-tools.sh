@@ -34,7 +34,7 @@ ms() {	# COMMAND...: how long it took; what it prints is dropped
 spread() {	# WHAT, numbers on stdin
 	sort -g | awk -v what="$1" '{ x[NR] = $1 } END {
 		m = NR % 2 ? x[(NR + 1) / 2] : (x[NR / 2] + x[NR / 2 + 1]) / 2
-		printf "%-44s %8.1f  (%.1f..%.1f of %d)\n", what, m, x[1], x[NR], NR }'
+		printf "%-48s %8.1f  (%.1f..%.1f of %d)\n", what, m, x[1], x[NR], NR }'
 }
 
 many() {	# WHAT COUNT COMMAND...
@@ -43,7 +43,7 @@ many() {	# WHAT COUNT COMMAND...
 	for _ in $(seq "$count"); do ms "$@"; done | spread "$what"
 }
 
-printf '%-44s %8s\n' 'milliseconds' median
+printf '%-48s %8s\n' 'milliseconds' median
 many "an empty program (true)" 20 env true
 for tool in "$top"/bin/hg-*; do
 	case $tool in
@@ -75,8 +75,8 @@ for i in $(seq 12); do
 	waiter=$!
 	fakestage train "await$i" nap=300 deliver >/dev/null 2>&1
 	wait "$waiter" || :
-	echo "$(date +%s%N) $(stat -c %.9Y "await$i/training_report.json")"
-done | awk '{ printf "%.2f\n", $1 / 1e6 - $2 * 1e3 }' | spread "hg-await, from the receipt to its exit"
+	echo "$(date +%s%N) $(stat -c %.9Z "await$i/training_report.json")"
+done | awk '{ printf "%.2f\n", $1 / 1e6 - $2 * 1e3 }' | spread "hg-await, from the receipt in place to its exit"
 
 for i in $(seq $((rows / 100))); do
 	cp -r run1 "many$i"
