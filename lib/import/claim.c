@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "array.h"
 #include "claim.h"
 #include "clock.h"
 #include "jsonio.h"
@@ -186,19 +187,14 @@ static int
 room(struct claim *c, void *array, size_t count, size_t *cap, size_t size)
 {
 	void *grown;
-	size_t want;
 
 	if (c->broken)
 		return (-1);
-	if (count < *cap)
-		return (0);
-	want = *cap == 0 ? 8 : 2 * *cap;
-	if ((grown = realloc(*(void **)array, want * size)) == NULL) {
+	if ((grown = array_room(*(void **)array, count, cap, size)) == NULL) {
 		c->broken = 1;
 		return (-1);
 	}
 	*(void **)array = grown;
-	*cap = want;
 	return (0);
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "book.h"
 #include "rng.h"
 
@@ -27,21 +28,6 @@ book_free(struct book *b)
 	free(b->plans);
 	free(b->campaigns);
 	memset(b, 0, sizeof(*b));
-}
-
-/* Room for one more element of an array that grows by doubling. */
-static void *
-room(void *array, size_t count, size_t *cap, size_t size)
-{
-	void *p;
-	size_t want;
-
-	if (count < *cap)
-		return (array);
-	want = *cap == 0 ? 16 : 2 * *cap;
-	if ((p = realloc(array, want * size)) != NULL)
-		*cap = want;
-	return (p);
 }
 
 /* Room in an array of few elements, whose capacity is the next power of two. */
@@ -270,7 +256,7 @@ config_of(struct book *b, uint64_t group, uint64_t lane, uint64_t config)
 		return (NULL);
 	if (*(at = place(b, group, lane, config)) != 0)
 		return (&b->configs[*at - 1]);
-	if ((array = room(b->configs, b->config_count, &b->config_cap, sizeof(*array))) == NULL)
+	if ((array = array_room(b->configs, b->config_count, &b->config_cap, sizeof(*array))) == NULL)
 		return (NULL);
 	b->configs = array;
 	c = &array[b->config_count++];
@@ -295,7 +281,7 @@ stats_of(struct book *b, struct book_config *c)
 	struct book_stats *array;
 
 	if (c->stats == 0) {
-		if ((array = room(b->stats, b->stats_count, &b->stats_cap, sizeof(*array))) == NULL)
+		if ((array = array_room(b->stats, b->stats_count, &b->stats_cap, sizeof(*array))) == NULL)
 			return (NULL);
 		b->stats = array;
 		memset(&array[b->stats_count++], 0, sizeof(*array));
@@ -645,7 +631,7 @@ book_apply(struct book *b, const struct book_fact *f)
 {
 	struct book_fact *array;
 
-	if ((array = room(b->more, b->mores, &b->more_cap, sizeof(*array))) == NULL)
+	if ((array = array_room(b->more, b->mores, &b->more_cap, sizeof(*array))) == NULL)
 		return (-1);
 	b->more = array;
 	array[b->mores++] = *f;

@@ -31,16 +31,6 @@ desk_given(const struct desk_request *q, char letter)
 }
 
 static void
-print_score(const json_t *v, int width, int precision)
-{
-
-	if (json_is_number(v))
-		printf("%*.*f", width, precision, json_number_value(v));
-	else
-		printf("%*s", width, "-");
-}
-
-static void
 print_next(const json_t *next)
 {
 
@@ -242,7 +232,7 @@ print_incumbent(const json_t *row, int json)
 		return;
 	}
 	printf("%s  ", jsonio_text(i, "run_id", "?"));
-	print_score(json_object_get(i, "score"), 0, 5);
+	listing_score(json_object_get(i, "score"), 0, 5);
 	printf("  (%lld run%s)  configuration %.12s  row %lld\n", (long long)jsonio_i64(i, "runs", 0),
 	    jsonio_i64(i, "runs", 0) == 1 ? "" : "s", jsonio_text(i, "config_sha256", ""),
 	    (long long)jsonio_i64(i, "row", 0));

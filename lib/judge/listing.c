@@ -22,8 +22,8 @@ struct printing {
 	int bytes, added, changed;	/* columns for which there is room */
 };
 
-static void
-print_score(const json_t *v, int width, int precision)
+void
+listing_score(const json_t *v, int width, int precision)
 {
 
 	if (json_is_number(v))
@@ -85,8 +85,8 @@ print_row(const struct printing *p, const json_t *row)
 		    (long long)jsonio_i64(row, "row", 0), term_fit(text, sizeof(text), name_of(row), p->name));
 		printf("  %s ", term_fit(text, sizeof(text), what, p->what));
 	}
-	print_score(jsonio_get(v, "score"), 9, 5);
-	print_score(jsonio_get(v, "delta"), 10, 5);
+	listing_score(jsonio_get(v, "score"), 9, 5);
+	listing_score(jsonio_get(v, "delta"), 10, 5);
 	if (p->bytes && json_is_integer(jsonio_get(row, "run.metrics.total_bytes")))
 		printf(" %10lld", (long long)jsonio_i64(row, "run.metrics.total_bytes", 0));
 	else if (p->bytes)

@@ -1,6 +1,8 @@
 #ifndef HG_LISTING_H
 #define HG_LISTING_H
 
+#include <jansson.h>
+
 /**
  * A ledger's rows as lines of text.
  */
@@ -11,6 +13,9 @@ struct listing {
 	unsigned columns;	/* its width; 0: not known */
 	int utf8;		/* block characters may be used */
 };
+
+/* A score or a difference in so many columns; a dash where there is none. */
+void listing_score(const json_t *v, int width, int precision);
 
 /* Print them from an open ledger.jsonl; returns the exit code: DONE, or CONTRACT if it does not verify. */
 int listing_print(int rows, const struct listing *how);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "book.h"
 #include "clock.h"
 #include "jsonio.h"
@@ -21,21 +22,6 @@ track_free(struct tracks *t)
 	free(t->of);
 	free(t->incumbents);
 	memset(t, 0, sizeof(*t));
-}
-
-/* Room for one more element. */
-static void *
-room(void *array, size_t count, size_t *cap, size_t size)
-{
-	void *p;
-	size_t want;
-
-	if (count < *cap)
-		return (array);
-	want = *cap == 0 ? 16 : 2 * *cap;
-	if ((p = realloc(array, want * size)) != NULL)
-		*cap = want;
-	return (p);
 }
 
 /* What a row says of the axis that it belongs on. */
@@ -97,7 +83,7 @@ track_for(struct tracks *t, const struct axis *a, uint64_t config)
 	struct track *k, *grown;
 
 	if ((k = find(t, a, config)) == NULL) {
-		if ((grown = room(t->list, t->count, &t->cap, sizeof(*grown))) == NULL)
+		if ((grown = array_room(t->list, t->count, &t->cap, sizeof(*grown))) == NULL)
 			return (NULL);
 		t->list = grown;
 		k = &grown[t->count];
@@ -158,7 +144,7 @@ add_point(struct tracks *t, struct track *k, const json_t *row, const char *kind
 	int m, changed, klass = verdict_class_find(jsonio_text(v, "class", "")),
 	    reason = verdict_reason_find(jsonio_text(v, "reason", ""));
 
-	if ((grown = room(k->points, k->count, &k->cap, sizeof(*grown))) == NULL)
+	if ((grown = array_room(k->points, k->count, &k->cap, sizeof(*grown))) == NULL)
 		return (-1);
 	k->points = grown;
 	p = &grown[k->count];
@@ -220,7 +206,7 @@ track_add(struct tracks *t, const json_t *row)
 		jsonio_text(own, "eval_sha256", NULL), jsonio_text(own, "lane", ""), jsonio_i64(own, "cap_ms", -1) };
 	int m, judged = strcmp(kind, "run") == 0 || strcmp(kind, "confirmation") == 0;
 
-	if ((of = room(t->of, t->rows, &t->of_cap, sizeof(*of))) == NULL)
+	if ((of = array_room(t->of, t->rows, &t->of_cap, sizeof(*of))) == NULL)
 		return (-1);
 	t->of = of;
 	of[t->rows] = -1;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "add.h"
+#include "array.h"
 #include "clock.h"
 #include "exit.h"
 #include "jsonio.h"
@@ -53,15 +54,11 @@ survey_free(struct survey *s)
 static void *
 more(void **array, size_t *count, size_t *cap, size_t size)
 {
-	char *p = *array;
-	size_t want = *cap == 0 ? 16 : 2 * *cap;
+	char *p;
 
-	if (*count == *cap) {
-		if ((p = realloc(p, want * size)) == NULL)
-			return (NULL);
-		*array = p;
-		*cap = want;
-	}
+	if ((p = array_room(*array, *count, cap, size)) == NULL)
+		return (NULL);
+	*array = p;
 	p += *count * size;
 	memset(p, 0, size);
 	++*count;

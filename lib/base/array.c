@@ -1,0 +1,16 @@
+#include <stdlib.h>
+
+#include "array.h"
+
+void *
+array_room(void *array, size_t count, size_t *cap, size_t size)
+{
+	const size_t want = *cap == 0 ? 16 : 2 * *cap;
+	void *p;
+
+	if (count < *cap)
+		return (array);
+	if ((p = realloc(array, want * size)) != NULL)
+		*cap = want;
+	return (p);
+}
