@@ -3,8 +3,8 @@
 #
 # Starting each tool; a ledger of ROWS rows (100,000) and of a hundredth of
 # that; waking up when a stage closes out; status of ROWS / 100 runs.  Wall time, in
-# milliseconds: minimum, median and maximum of some.  Every line but the first
-# block stands beside something that costs what the work must cost at least.
+# milliseconds: median, minimum and maximum of some.  Indented lines and the
+# empty program are what the work above or below them must cost at least.
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)

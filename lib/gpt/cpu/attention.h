@@ -96,7 +96,8 @@ in_sight(const struct attention_rows *t, size_t i, size_t j0)
 /*
  * Where each row's powers are counted from.  No score is above gain |q| |k|,
  * and while that is small no power of the row can vanish: no need to look at
- * the scores first.  Otherwise (a large gain) it is their maximum.
+ * the scores first: down to 2^-120 floats are normal, hence a bound of 60 on
+ * either side of zero.  Otherwise (a large gain) it is their maximum.
  */
 VEC_FN void
 scores_top(const struct attention_rows *t, size_t D, float longest, float *top)
