@@ -17,7 +17,7 @@ B := build/$(VARIANT)
 BIN := $(if $(filter gcc,$(VARIANT)),bin,$(B)/bin)
 T := $(if $(filter gcc,$(VARIANT)),t,$(B)/t)
 
-CPPFLAGS += -D_POSIX_C_SOURCE=200809L -D_XOPEN_SOURCE=700 -DHG_VERSION='"$(VERSION)"' $(addprefix -Ilib/,base run data gpt work judge import report) -I$(B)
+CPPFLAGS += -D_POSIX_C_SOURCE=200809L -D_XOPEN_SOURCE=700 -DHG_VERSION='"$(VERSION)"' -Ilib -I.
 CFLAGS ?= -O2 -g
 # No contraction: the same source gives the same bits whatever -march allows.
 HG_CFLAGS := -std=c11 -ffp-contract=off -pthread -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Werror
@@ -36,44 +36,46 @@ APT := gcc g++ libc6-dev libjansson-dev zlib1g-dev libssl-dev \
 # --- what there is ----------------------------------------------------------
 
 # Each folder of lib/ lists its sources; dependencies point to the right.
-AREAS := report import judge work gpt data run base
+MODULES := report import judge ledger law work stage gpt data run schema base
 # (Fragments have rules of their own.)
 .DEFAULT_GOAL := all
-include $(AREAS:%=lib/%/area.mk)
+include $(MODULES:%=lib/%/module.mk)
 
-# Tools in C, and the areas each may use.
-hg-data_USES := data run base
+# Tools in C, and the modules each may use.
+hg-data_USES := data run schema base
 hg-shard_USES := data base
-hg-spec_USES := gpt data run base
-hg-pace_USES := gpt data run base
-hg-train_USES := work gpt data run base
-hg-export_USES := work gpt data run base
-hg-prompt_USES := work gpt data run base
-hg-score_USES := work gpt data run base
-hg-await_USES := run base
-hg-cancel_USES := run base
-hg-status_USES := run base
-hg-gate_USES := run base
-hg-reap_USES := run base
-hg-retry_USES := run base
-hg-classify_USES := judge run base
-hg-ledger_USES := import judge run base
-hg-report_USES := report import judge run base
+hg-spec_USES := gpt data run schema base
+hg-pace_USES := stage gpt data run schema base
+hg-train_USES := work stage gpt data run schema base
+hg-export_USES := work stage gpt data run schema base
+hg-prompt_USES := work stage gpt data run schema base
+hg-score_USES := work stage gpt data run schema base
+hg-await_USES := run schema base
+hg-cancel_USES := stage run schema base
+hg-status_USES := run schema base
+hg-gate_USES := stage run schema base
+hg-reap_USES := run schema base
+hg-retry_USES := stage run schema base
+hg-classify_USES := judge ledger law run schema base
+hg-ledger_USES := import judge ledger law run schema base
+hg-report_USES := report import judge ledger law run schema base
+# hg-ledger has a file for each subcommand; a folder called hg-ledger would stand where the program goes.
+hg-ledger_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard bin/ledger/*.c))
 TOOLS := hg-data hg-shard hg-spec hg-pace hg-train hg-export hg-prompt hg-score hg-await hg-cancel hg-status hg-gate \
 	hg-retry hg-reap hg-classify hg-ledger hg-report
 SCRIPTS := hg-run hg-confirm
 
 # Unit programs print TAP; check programs are used by tests and by hand.
 UNITS := $(basename $(notdir $(wildcard t/unit/*.c)))
-CHECKS := $(filter-out fuzz-%,$(basename $(notdir $(wildcard t/*.c))))
-FUZZERS := $(basename $(notdir $(wildcard t/fuzz-*.c)))
+CHECKS := $(patsubst t/%.c,%,$(filter-out t/torture/calls.c t/torture/durable.c,$(wildcard t/torture/*.c t/bench/*.c t/tools/*.c)))
+FUZZERS := $(filter-out fuzz main seeds,$(basename $(notdir $(wildcard t/fuzz/*.c))))
 
 # ----------------------------------------------------------------------------
 
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all demo check units fuzzers lint install bench sim torture fuzz behaviours deps clean
+.PHONY: all demo check tools units fuzzers lint install bench sim torture fuzz behaviours deps clean
 
 # What a rule does, in a word; V=1 shows the commands.
 Q := $(if $(V),,@)
@@ -83,7 +85,7 @@ all: $(TOOLS:%=$(BIN)/%) $(if $(filter-out bin,$(BIN)),$(SCRIPTS:%=$(BIN)/%)) $(
 
 objects = $(patsubst %,$(B)/lib/$1/%.o,$($1_SRC))
 archives = $(foreach a,$1,$(if $($a_SRC),$(B)/libhg-$a.a))
-ALL_LIBS := $(call archives,$(AREAS))
+ALL_LIBS := $(call archives,$(MODULES))
 include cuda/cuda.mk
 
 $(B)/%.o: %.c
@@ -97,10 +99,10 @@ $(B)/libhg-$1.a: $(call objects,$1) $($1_OBJ)
 	$$(call say,AR)
 	$(Q)$(AR) rcs $$@ $$^
 endef
-$(foreach a,$(AREAS),$(if $($a_SRC),$(eval $(call archive_rule,$a))))
+$(foreach a,$(MODULES),$(if $($a_SRC),$(eval $(call archive_rule,$a))))
 
 define tool_rule
-$(BIN)/$1: $(B)/bin/$1.o $(call archives,$($1_USES))
+$(BIN)/$1: $(or $($1_OBJ),$(B)/bin/$1.o) $(call archives,$($1_USES))
 	@mkdir -p $$(@D)
 	$$(call say,LD)
 	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $$@ $$^ $$(LDLIBS)
@@ -112,7 +114,7 @@ $(CHECKS:%=$(T)/%): $(T)/%: $(B)/t/%.o $(ALL_LIBS)
 	$(call say,LD)
 	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(T)/torture: $(B)/t/tracer/calls.o $(B)/t/tracer/durable.o
+$(T)/torture/torture: $(B)/t/torture/calls.o $(B)/t/torture/durable.o
 
 $(patsubst %,$(B)/unit/%,$(filter-out cuda_%,$(UNITS))): $(B)/unit/%: $(B)/t/unit/%.o $(ALL_LIBS)
 	@mkdir -p $(@D)
@@ -122,7 +124,7 @@ $(patsubst %,$(B)/unit/%,$(filter-out cuda_%,$(UNITS))): $(B)/unit/%: $(B)/t/uni
 $(B)/unit/trainer: private LDFLAGS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=posix_memalign
 
 # With FUZZ=1 libFuzzer drives the targets, else a main that feeds them files.
-$(FUZZERS:%=$(B)/fuzz/%): $(B)/fuzz/%: $(B)/t/%.o $(B)/t/fuzz/fuzz.o $(if $(FUZZ),,$(B)/t/fuzz/main.o) $(ALL_LIBS)
+$(FUZZERS:%=$(B)/fuzz/%): $(B)/fuzz/%: $(B)/t/fuzz/%.o $(B)/t/fuzz/fuzz.o $(if $(FUZZ),,$(B)/t/fuzz/main.o) $(ALL_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) $(if $(FUZZ),-fsanitize=fuzzer) -o $@ $^ $(LDLIBS)
@@ -141,6 +143,10 @@ $(SCRIPTS:%=$(BIN)/%): $(BIN)/%: bin/%
 endif
 
 units: $(UNITS:%=$(B)/unit/%)
+
+# The names of all tools, for tests and scripts.
+tools:
+	@echo $(TOOLS) $(SCRIPTS)
 
 # Only what is missing is asked for; apt is not touched when nothing is.
 deps:
@@ -163,18 +169,18 @@ check: deps
 		prove -j2 --exec t/run $(sort $(wildcard t/*.bats)) $(UNITS:%=$(B)/unit/%)
 
 lint:
-	shellcheck $(wildcard bin/hg-run bin/hg-confirm examples/*.sh t/run t/*.sh cuda/*.sh .ci/run)
+	shellcheck $(wildcard bin/hg-run bin/hg-confirm examples/*.sh t/run t/*/*.sh cuda/*.sh .ci/run)
 	mandoc -T lint -W warning $(wildcard man/*.[157])
 
 # Simulated campaigns through the real law: the table of hg-ledger(1), some minutes.
-sim: $(T)/sim
-	$(T)/sim
+sim: $(T)/tools/sim
+	$(T)/tools/sim
 
 # Faults injected into every tool at every system call: FAULTS=n bounds each scenario and mode, SECONDS=n the whole,
 # SEED=n repeats an order, CHAOS=n kills whole runs at random moments instead.
 torture: deps
 	@$(MAKE) --no-print-directory -j2 all
-	HG_BIN="$(CURDIR)/$(BIN)" HG_T="$(CURDIR)/$(T)" t/torture.sh $(if $(FAULTS),-n $(FAULTS)) \
+	HG_BIN="$(CURDIR)/$(BIN)" HG_T="$(CURDIR)/$(T)" t/torture/torture.sh $(if $(FAULTS),-n $(FAULTS)) \
 		$(if $(SECONDS),-b $(SECONDS)) $(if $(SEED),-S $(SEED)) $(if $(CHAOS),-c $(CHAOS)) $(SCENARIOS)
 
 # Each parser fed by libFuzzer for FUZZ_SECONDS; findings are kept in build/found/.
@@ -182,7 +188,7 @@ FUZZ_SECONDS ?= 60
 fuzz: APT += clang libclang-rt-14-dev
 fuzz: deps
 	@$(MAKE) --no-print-directory -j2 CC=clang FUZZ=1 fuzzers
-	t/fuzz.sh -b build/clang-fuzz/fuzz -t $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+	t/fuzz/fuzz.sh -b build/clang-fuzz/fuzz -t $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 demo: deps
 	@$(MAKE) --no-print-directory -j2 all
@@ -190,8 +196,8 @@ demo: deps
 
 # Speed, share of the machine's own product rate, memory; beside the peer where torch is (PYTHON=...).
 bench: all
-	sh t/bench.sh
-	sh t/bench-tools.sh
+	sh t/bench/bench.sh
+	sh t/bench/tools.sh
 
 behaviours:
 	@for n in $$(seq 1 62); do \

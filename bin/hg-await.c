@@ -5,16 +5,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "closeout.h"
-#include "exit.h"
-#include "jsonio.h"
-#include "num.h"
-#include "opt.h"
-#include "proc.h"
-#include "refusal.h"
-#include "rundir.h"
-#include "say.h"
+#include "base/clock.h"
+#include "run/closeout.h"
+#include "base/exit.h"
+#include "base/jsonio.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "base/proc.h"
+#include "run/refusal.h"
+#include "run/rundir.h"
+#include "base/say.h"
 
 /* Nobody waits for ever, also not by forgetting to say how long. */
 #define DEFAULT_WAIT "24h"

@@ -4,16 +4,16 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "closeout.h"
-#include "errand.h"
-#include "exit.h"
-#include "jsonio.h"
-#include "proc.h"
-#include "refusal.h"
-#include "rundir.h"
-#include "say.h"
-#include "stage.h"
+#include "base/clock.h"
+#include "run/closeout.h"
+#include "stage/stagecmd.h"
+#include "base/exit.h"
+#include "base/jsonio.h"
+#include "base/proc.h"
+#include "run/refusal.h"
+#include "run/rundir.h"
+#include "base/say.h"
+#include "stage/stage.h"
 
 /* The owner gives its worker STAGE_CANCEL_MS; it then has to publish. */
 #define WAIT_MS (STAGE_CANCEL_MS + 5000)
@@ -113,5 +113,5 @@ main(int argc, char **argv)
 		"hg-cancel STAGE RUN"
 	};
 
-	return (errand_main(&tool, argc, argv, cancel));
+	return (stagecmd_main(&tool, argc, argv, cancel));
 }

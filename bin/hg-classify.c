@@ -2,10 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "add.h"
-#include "exit.h"
-#include "opt.h"
-#include "preview.h"
+#include "judge/add.h"
+#include "base/exit.h"
+#include "base/opt.h"
+#include "judge/preview.h"
 
 int
 main(int argc, char **argv)

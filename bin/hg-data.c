@@ -15,21 +15,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "adopt.h"
-#include "atomfile.h"
-#include "contract.h"
-#include "dataset.h"
-#include "exit.h"
-#include "fault.h"
-#include "jsonio.h"
-#include "num.h"
-#include "opt.h"
-#include "prepare.h"
-#include "proc.h"
-#include "say.h"
-#include "shard.h"
-#include "staging.h"
-#include "str.h"
+#include "data/adopt.h"
+#include "base/atomfile.h"
+#include "schema/contract.h"
+#include "data/dataset.h"
+#include "base/exit.h"
+#include "data/inputerror.h"
+#include "base/jsonio.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "data/prepare.h"
+#include "base/proc.h"
+#include "base/say.h"
+#include "data/shard.h"
+#include "data/staging.h"
+#include "base/str.h"
 
 #define DEFAULT_SEED 1
 #define DEFAULT_VOCAB 1024	/* the public baseline's */
@@ -150,13 +150,13 @@ is_empty_directory(const char *path)
 
 /* Was what stands in the directory made by this very request? 1, 0, -1 said. */
 static int
-same_request(const struct request *q, const char *path, struct fault *f)
+same_request(const struct request *q, const char *path, struct inputerror *f)
 {
 	json_t *v;
 	int same;
 
 	if (contract_read(AT_FDCWD, path, "dataset", NULL, &v) == -1) {
-		f->kind = errno == EBADMSG ? FAULT_INVALID : FAULT_IO;
+		f->kind = errno == EBADMSG ? INPUTERROR_INVALID : INPUTERROR_IO;
 		return (-1);
 	}
 	same = prepare_same(&q->text, v, f);
@@ -171,12 +171,12 @@ same_request(const struct request *q, const char *path, struct fault *f)
 static int
 answer_dataset(const struct request *q, const char *path, const char *content_sha256)
 {
-	struct fault f = { .kind = FAULT_NONE };
+	struct inputerror f = { .kind = INPUTERROR_NONE };
 	struct dataset *d;
 	int same;
 
 	if ((d = dataset_open(q->dir, &f)) == NULL)
-		return (fault_exit(f.kind));
+		return (inputerror_exit(f.kind));
 	if (content_sha256 != NULL)
 		same = strcmp(content_sha256, d->content_sha256) == 0;
 	else
@@ -185,7 +185,7 @@ answer_dataset(const struct request *q, const char *path, const char *content_sh
 		same = -1;
 	dataset_free(d);
 	if (same == -1)
-		return (fault_exit(f.kind));
+		return (inputerror_exit(f.kind));
 	if (same == 1)
 		say_note("'%s' holds this dataset already", q->dir);
 	else
@@ -222,7 +222,7 @@ answer_there(const struct request *q, const char *content_sha256)
 /* --- making it ----------------------------------------------------------------------------- */
 
 static int
-publish(const struct request *q, struct staging *s, const json_t *v, struct fault *f)
+publish(const struct request *q, struct staging *s, const json_t *v, struct inputerror *f)
 {
 	char *text;
 	size_t n;
@@ -237,8 +237,8 @@ publish(const struct request *q, struct staging *s, const json_t *v, struct faul
 	rc = atomfile_replace(staging_fd(s), DATASET_FILE, text, n);
 	free(text);
 	if (rc == -1) {
-		fault_errno(f, "write", DATASET_FILE);
-		return (fault_exit(f->kind));
+		inputerror_errno(f, "write", DATASET_FILE);
+		return (inputerror_exit(f->kind));
 	}
 	switch (staging_commit(s, f)) {
 	case 0:
@@ -250,7 +250,7 @@ publish(const struct request *q, struct staging *s, const json_t *v, struct faul
 			say_error("'%s' is taken", q->dir);
 		return (rc == -1 ? HG_EXIT_NO : rc);
 	default:
-		return (fault_exit(f->kind));
+		return (inputerror_exit(f->kind));
 	}
 	say_note("%" PRId64 " training documents (%" PRId64 " tokens), %" PRId64 " for validation (%" PRId64
 	    " tokens, %" PRId64 " bytes), vocabulary %" PRId64, jsonio_i64(v, "train.documents", 0),
@@ -262,7 +262,7 @@ publish(const struct request *q, struct staging *s, const json_t *v, struct faul
 static int
 work(const struct request *q, struct staging *s)
 {
-	struct fault f = { .kind = FAULT_NONE };
+	struct inputerror f = { .kind = INPUTERROR_NONE };
 	json_t *v;
 	int rc;
 
@@ -271,7 +271,7 @@ work(const struct request *q, struct staging *s)
 	else
 		v = prepare_dataset(&q->text, staging_fd(s), &f);
 	if (v == NULL)
-		return (fault_exit(f.kind));
+		return (inputerror_exit(f.kind));
 	rc = publish(q, s, v, &f);
 	json_decref(v);
 	return (rc);
@@ -314,7 +314,7 @@ await_worker(pid_t worker, const sigset_t *set, int *ended)
 static int
 make_dataset(const struct request *q)
 {
-	struct fault f = { .kind = FAULT_NONE };
+	struct inputerror f = { .kind = INPUTERROR_NONE };
 	struct staging *s;
 	sigset_t set, before;
 	pid_t owner = getpid(), worker;
@@ -323,7 +323,7 @@ make_dataset(const struct request *q)
 	signals_of_interest(&set);
 	sigprocmask(SIG_BLOCK, &set, &before);
 	if ((s = staging_begin(q->dir, &f)) == NULL)
-		return (fault_exit(f.kind));
+		return (inputerror_exit(f.kind));
 	if ((worker = fork()) == -1) {
 		say_errno("cannot start a worker");
 		staging_free(s);

@@ -3,17 +3,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "artifact.h"
-#include "atomfile.h"
-#include "checkpoint.h"
-#include "exit.h"
-#include "fingerprint.h"
-#include "input.h"
-#include "jsonio.h"
-#include "opt.h"
-#include "quantize.h"
-#include "say.h"
-#include "stage.h"
+#include "gpt/artifact.h"
+#include "base/atomfile.h"
+#include "gpt/checkpoint.h"
+#include "base/exit.h"
+#include "run/fingerprint.h"
+#include "stage/inputs.h"
+#include "base/jsonio.h"
+#include "base/opt.h"
+#include "gpt/quantize.h"
+#include "base/say.h"
+#include "stage/stage.h"
 
 static const struct opt_tool tool = {
 	"hg-export", "Make the artifact of a trained run and count its bytes against the cap.", "hg-export RUN"
@@ -68,25 +68,25 @@ work(struct stage_work *w, void *arg)
 	int fd;
 
 	(void)arg;
-	if (input_receipt(w, STAGE_TRAIN, &training, training_sha256) == -1)
+	if (inputs_receipt(w, STAGE_TRAIN, &training, training_sha256) == -1)
 		return (-1);
 	if (config_from_json(&config, jsonio_get(spec, "model")) == -1)
 		return (stage_refuse(w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
 	if ((p = params_new(&config)) == NULL || (weights = malloc(p->n * sizeof(*weights))) == NULL)
 		return (-1);
 	checkpoint_sha256 = jsonio_text(training, "checkpoint.sha256", "");
-	if ((fd = input_open(w, RUNDIR_CHECKPOINT, jsonio_i64(training, "checkpoint.bytes", -1),
+	if ((fd = inputs_open(w, RUNDIR_CHECKPOINT, jsonio_i64(training, "checkpoint.bytes", -1),
 	    checkpoint_sha256)) == -1)
 		return (-1);
 	if (checkpoint_read(fd, RUNDIR_CHECKPOINT, p, weights) == -1)
-		return (input_broken(w));
+		return (inputs_broken(w));
 
 	if ((out = atomfile_begin(stage_outputs(w), RUNDIR_ARTIFACT)) == NULL)
 		goto err0;
 	if (artifact_write(atomfile_fd(out), p, weights, jsonio_text(spec, "data.tokenizer_sha256", ""),
 	    jsonio_f64(spec, "export.scale_floor", QUANTIZE_SCALE_FLOOR), &report) == -1) {
 		atomfile_abort(out);
-		return (errno == ERANGE ? input_broken(w) : -1);
+		return (errno == ERANGE ? inputs_broken(w) : -1);
 	}
 	if (atomfile_commit(out, ATOMFILE_CREATE) == -1)
 		goto err0;

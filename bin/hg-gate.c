@@ -1,15 +1,15 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "errand.h"
-#include "evidence.h"
-#include "exit.h"
-#include "jsonio.h"
-#include "rundir.h"
-#include "say.h"
+#include "stage/stagecmd.h"
+#include "run/gate.h"
+#include "base/exit.h"
+#include "base/jsonio.h"
+#include "run/rundir.h"
+#include "base/say.h"
 
 static void
-print(const struct evidence *e)
+print(const struct gate *e)
 {
 	const char *observed, *expected;
 	const json_t *f;
@@ -33,14 +33,14 @@ print(const struct evidence *e)
 static int
 gate(struct rundir *r, enum stage s)
 {
-	struct evidence e;
+	struct gate e;
 	int code;
 
-	if (evidence_gather(&e, r, s) == -1)
+	if (gate_gather(&e, r, s) == -1)
 		return (rundir_exit(errno));
 	print(&e);
-	code = evidence_verdict(&e);
-	evidence_free(&e);
+	code = gate_verdict(&e);
+	gate_free(&e);
 	return (code);
 }
 
@@ -53,5 +53,5 @@ main(int argc, char **argv)
 		"hg-gate STAGE RUN"
 	};
 
-	return (errand_main(&tool, argc, argv, gate));
+	return (stagecmd_main(&tool, argc, argv, gate));
 }

@@ -5,21 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "dataset.h"
-#include "exit.h"
-#include "jsonio.h"
-#include "lane.h"
-#include "loader.h"
-#include "model.h"
-#include "num.h"
-#include "opt.h"
-#include "proc.h"
-#include "recipe.h"
-#include "rundir.h"
-#include "say.h"
-#include "start.h"
-#include "trainer.h"
+#include "base/clock.h"
+#include "data/dataset.h"
+#include "base/exit.h"
+#include "base/jsonio.h"
+#include "stage/lane.h"
+#include "data/loader.h"
+#include "gpt/model.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "base/proc.h"
+#include "gpt/trainspec.h"
+#include "run/rundir.h"
+#include "base/say.h"
+#include "gpt/trainer_open.h"
+#include "gpt/trainer.h"
 
 static const struct opt_tool tool = {
 	"hg-pace", "How many iterations fit a spec's wall-clock cap on this machine.", "hg-pace [-t SECONDS] RUN"
@@ -31,7 +31,7 @@ static const struct opt_tool tool = {
 
 struct pace {
 	struct rundir run;
-	struct recipe recipe;
+	struct trainspec recipe;
 	struct dataset *data;
 	struct loader *loader;
 	struct model *m;
@@ -57,22 +57,22 @@ take_span(void *cookie, uint64_t span, int32_t *ids, size_t n)
 static int
 begin(struct pace *x, const char *path, int *code)
 {
-	struct fault f = { .kind = FAULT_NONE };
+	struct inputerror f = { .kind = INPUTERROR_NONE };
 
 	*code = HG_EXIT_SYSTEM;
 	if (rundir_open(&x->run, path) == -1)
 		return (-1);
-	if (rundir_load(&x->run) == -1 || recipe_read(&x->recipe, x->run.spec.json) == -1) {
+	if (rundir_load(&x->run) == -1 || trainspec_read(&x->recipe, x->run.spec.json) == -1) {
 		*code = errno == ENOENT ? HG_EXIT_SYSTEM : HG_EXIT_CONTRACT;
 		return (-1);
 	}
 	if (x->recipe.threads == 0)
 		x->recipe.threads = proc_cpus();
 	if ((x->data = dataset_open(jsonio_text(x->run.spec.json, "data.dir", ""), &f)) == NULL ||
-	    (x->micro_batch = start_micro_batch(&x->recipe, proc_memory_available())) == 0 ||
+	    (x->micro_batch = trainer_open_micro_batch(&x->recipe, proc_memory_available())) == 0 ||
 	    (x->loader = loader_open(&x->data->train, (uint32_t)x->recipe.config.vocab_size, x->micro_batch,
 	    &f)) == NULL) {
-		*code = f.kind != FAULT_NONE ? fault_exit(f.kind) : HG_EXIT_SYSTEM;
+		*code = f.kind != INPUTERROR_NONE ? inputerror_exit(f.kind) : HG_EXIT_SYSTEM;
 		return (-1);
 	}
 	/* A trainer beside us would make the figure a lie. */
@@ -83,7 +83,7 @@ begin(struct pace *x, const char *path, int *code)
 		*code = HG_EXIT_NOT_YET;
 		return (-1);
 	}
-	return (start_open(&x->recipe, x->micro_batch, take_span, x, &x->m, &x->t));
+	return (trainer_open_spec(&x->recipe, x->micro_batch, take_span, x, &x->m, &x->t));
 }
 
 static int

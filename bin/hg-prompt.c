@@ -3,20 +3,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "artifact.h"
-#include "dataset.h"
-#include "exit.h"
-#include "generate.h"
-#include "input.h"
-#include "jsonio.h"
-#include "material.h"
-#include "num.h"
-#include "opt.h"
-#include "proc.h"
-#include "recipe.h"
-#include "say.h"
-#include "stage.h"
-#include "vocab.h"
+#include "gpt/artifact.h"
+#include "data/dataset.h"
+#include "base/exit.h"
+#include "gpt/generate.h"
+#include "stage/inputs.h"
+#include "base/jsonio.h"
+#include "work/dependencies.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "base/proc.h"
+#include "gpt/trainspec.h"
+#include "base/say.h"
+#include "stage/stage.h"
+#include "data/vocab.h"
 
 static const struct opt_tool tool = {
 	"hg-prompt", "Generate text from a run's artifact.",
@@ -59,29 +59,29 @@ put_text(struct str *out, const char *p, size_t n)
 static struct vocab *
 open_vocab(struct stage_work *w, const struct artifact *a)
 {
-	struct fault f = { .kind = FAULT_NONE };
+	struct inputerror f = { .kind = INPUTERROR_NONE };
 	struct dataset *d;
 	struct vocab *v;
 
 	if ((d = dataset_open(jsonio_text(stage_rundir(w)->spec.json, "data.dir", ""), &f)) == NULL ||
 	    (v = dataset_vocab(d, &f)) == NULL) {
-		material_fault(w, &f);
+		dependencies_fault(w, &f);
 		return (NULL);
 	}
-	if (material_tokenizer(w, vocab_sha256(v), a) == -1)
+	if (dependencies_tokenizer(w, vocab_sha256(v), a) == -1)
 		return (NULL);
 	return (v);
 }
 
 static struct model *
-open_model(struct stage_work *w, const struct recipe *c, const struct artifact *a)
+open_model(struct stage_work *w, const struct trainspec *c, const struct artifact *a)
 {
 	struct model_args args = { .config = &a->config, .use = MODEL_GENERATE, .backend = c->backend, .isa = c->isa,
 		.arith = OPS_FP32, .threads = c->threads, .max_batch = 1, .max_seq = c->eval_seq_len, .max_passes = 1 };
 	struct model *m;
 
 	if ((m = model_open(&args)) == NULL) {
-		material_model(w, c->backend);
+		dependencies_model(w, c->backend);
 		return (NULL);
 	}
 	model_set(m, a->w);
@@ -101,9 +101,9 @@ work(struct stage_work *w, void *arg)
 	};
 	struct str text = STR_INIT, clean = STR_INIT;
 	char export_sha256[SHA256_HEX_SIZE];
-	struct fault f = { .kind = FAULT_NONE };
+	struct inputerror f = { .kind = INPUTERROR_NONE };
 	struct artifact a;
-	struct recipe c;
+	struct trainspec c;
 	struct vocab *v;
 	struct model *m;
 	json_t *ids, *body, *export;
@@ -111,20 +111,20 @@ work(struct stage_work *w, void *arg)
 	size_t n, i;
 	int end;
 
-	if (recipe_read(&c, spec) == -1)
+	if (trainspec_read(&c, spec) == -1)
 		return (stage_refuse(w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
 	if (c.threads == 0)
 		c.threads = proc_cpus();
 	/* The tokenizer's child is run before the model makes threads. */
-	if (material_artifact(w, &a, &export, export_sha256) == -1 || (v = open_vocab(w, &a)) == NULL)
+	if (dependencies_artifact(w, &a, &export, export_sha256) == -1 || (v = open_vocab(w, &a)) == NULL)
 		return (-1);
 	if (vocab_encode(v, prompt, strlen(prompt), stage_left_ms(w) > 1 ? stage_left_ms(w) : 1, &in, &count, &f) == -1)
-		return (material_fault(w, &f));
+		return (dependencies_fault(w, &f));
 	law.stop = (int32_t)vocab_bos(v);
 	if ((m = open_model(w, &c, &a)) == NULL || (out = malloc((want + 1) * sizeof(*out))) == NULL)
 		return (-1);
 	if ((end = generate_run(m, &law, in, (size_t)count, out, (size_t)want, &n)) == -1)
-		return (input_broken(w));
+		return (inputs_broken(w));
 	if (vocab_decode(v, out, n, &text) == -1 || put_text(&clean, text.p == NULL ? "" : text.p, text.n) == -1 ||
 	    (ids = json_array()) == NULL)
 		return (-1);

@@ -7,15 +7,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "closeout.h"
-#include "exit.h"
-#include "jsonio.h"
-#include "opt.h"
-#include "proc.h"
-#include "rundir.h"
-#include "say.h"
-#include "spec.h"
+#include "base/clock.h"
+#include "run/closeout.h"
+#include "base/exit.h"
+#include "base/jsonio.h"
+#include "base/opt.h"
+#include "base/proc.h"
+#include "run/rundir.h"
+#include "base/say.h"
+#include "run/spec.h"
 
 /* Clocks of machines that share a file system differ; by more than this they are wrong. */
 #define SKEW_MS (5 * 60 * 1000)

@@ -5,14 +5,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "atomfile.h"
-#include "clock.h"
-#include "exit.h"
-#include "num.h"
-#include "opt.h"
-#include "page.h"
-#include "say.h"
-#include "survey.h"
+#include "base/atomfile.h"
+#include "base/clock.h"
+#include "base/exit.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "report/page.h"
+#include "base/say.h"
+#include "report/pagedata.h"
 
 /* The time that the page bears: SOURCE_DATE_EPOCH where it is set, so that a page can be made again; else now. */
 static int
@@ -73,7 +73,7 @@ main(int argc, char **argv)
 		{ .letter = '\0' }
 	};
 	struct markup m = { STR_INIT, 0 };
-	struct survey s;
+	struct pagedata s;
 	int64_t made_ms;
 	const char *out;
 	int i, code;
@@ -85,10 +85,10 @@ main(int argc, char **argv)
 		return (opt_usage(&tool));
 	if (made_at(&made_ms) == -1)
 		return (HG_EXIT_USAGE);
-	if ((code = survey_read(&s, argv[i])) != HG_EXIT_DONE)
+	if ((code = pagedata_read(&s, argv[i])) != HG_EXIT_DONE)
 		return (code);
 	page_write(&m, &s, name_of(s.l.real), made_ms);
-	survey_free(&s);
+	pagedata_free(&s);
 	out = opt_row(table, 'o')->value;
 	if (m.failed) {
 		errno = m.failed;

@@ -1,13 +1,13 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "closeout.h"
-#include "errand.h"
-#include "exit.h"
-#include "refusal.h"
-#include "retry.h"
-#include "rundir.h"
-#include "say.h"
+#include "run/closeout.h"
+#include "stage/stagecmd.h"
+#include "base/exit.h"
+#include "run/refusal.h"
+#include "run/retry.h"
+#include "run/rundir.h"
+#include "base/say.h"
 
 static int
 retry(struct rundir *r, enum stage s)
@@ -54,5 +54,5 @@ main(int argc, char **argv)
 		"hg-retry STAGE RUN"
 	};
 
-	return (errand_main(&tool, argc, argv, retry));
+	return (stagecmd_main(&tool, argc, argv, retry));
 }

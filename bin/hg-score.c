@@ -1,12 +1,12 @@
 /* hg-score: bits per byte of a run's artifact on the validation text. */
 #include <stdint.h>
 
-#include "exit.h"
-#include "num.h"
-#include "opt.h"
-#include "say.h"
-#include "scoring.h"
-#include "stage.h"
+#include "base/exit.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "base/say.h"
+#include "work/scoring.h"
+#include "stage/stage.h"
 
 static const struct opt_tool tool = {
 	"hg-score", "Bits per byte of a run's artifact on the validation text.",

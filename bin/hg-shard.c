@@ -7,14 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "atomfile.h"
-#include "exit.h"
-#include "fault.h"
-#include "ids.h"
-#include "opt.h"
-#include "say.h"
-#include "shard.h"
-#include "vocab.h"
+#include "base/atomfile.h"
+#include "base/exit.h"
+#include "data/inputerror.h"
+#include "data/idtext.h"
+#include "base/opt.h"
+#include "base/say.h"
+#include "data/shard.h"
+#include "data/vocab.h"
 
 static const struct opt_tool tool = {
 	.name = "hg-shard",
@@ -28,16 +28,16 @@ struct counts {
 
 /* All documents into the shard; 0 or -1, said. */
 static int
-fill(struct shard_writer *w, const struct vocab *v, struct counts *counts, struct fault *f)
+fill(struct shard_writer *w, const struct vocab *v, struct counts *counts, struct inputerror *f)
 {
 	const uint16_t *ids;
-	struct ids *r;
+	struct idtext *r;
 	uint64_t n;
 	int rc;
 
-	if ((r = ids_begin(STDIN_FILENO, "standard input", vocab_size(v), vocab_bos(v))) == NULL)
-		return (fault_errno(f, "read", "standard input"));
-	while ((rc = ids_next(r, &ids, &n, f)) == 1) {
+	if ((r = idtext_begin(STDIN_FILENO, "standard input", vocab_size(v), vocab_bos(v))) == NULL)
+		return (inputerror_errno(f, "read", "standard input"));
+	while ((rc = idtext_next(r, &ids, &n, f)) == 1) {
 		if (shard_add(w, ids, n, f) == -1) {
 			rc = -1;
 			break;
@@ -46,15 +46,15 @@ fill(struct shard_writer *w, const struct vocab *v, struct counts *counts, struc
 		counts->tokens += n;
 		counts->bytes += vocab_count_bytes16(v, ids, n);
 	}
-	ids_free(r);
+	idtext_free(r);
 	if (rc == 0 && counts->docs == 0)
-		return (fault_set(f, FAULT_INVALID, "standard input", "no document", ""));
+		return (inputerror_set(f, INPUTERROR_INVALID, "standard input", "no document", ""));
 	return (rc);
 }
 
 /* The directory of a path, open, and its last component; the path is cut between them. */
 static int
-open_parent(char *path, const char **name, struct fault *f)
+open_parent(char *path, const char **name, struct inputerror *f)
 {
 	char *slash = strrchr(path, '/');
 	const char *parent = slash == NULL ? "." : slash == path ? "/" : path;
@@ -64,7 +64,7 @@ open_parent(char *path, const char **name, struct fault *f)
 	if (slash != NULL)
 		*slash = '\0';
 	if ((fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
-		fault_errno(f, "open", parent);
+		inputerror_errno(f, "open", parent);
 	return (fd);
 }
 
@@ -72,14 +72,14 @@ open_parent(char *path, const char **name, struct fault *f)
 static int
 make_shard(const char *path, const struct vocab *v, struct counts *counts)
 {
-	struct fault f = { .kind = FAULT_NONE };
+	struct inputerror f = { .kind = INPUTERROR_NONE };
 	struct shard_writer *w;
 	char *copy = strdup(path);
 	const char *name;
 	int dirfd;
 
 	if (copy == NULL) {
-		fault_errno(&f, "write", path);
+		inputerror_errno(&f, "write", path);
 		goto err0;
 	}
 	if ((dirfd = open_parent(copy, &name, &f)) == -1)
@@ -88,7 +88,7 @@ make_shard(const char *path, const struct vocab *v, struct counts *counts)
 		/* Whoever is still writing it comes too late; what is left of the killed goes. */
 		(void)atomfile_sweep(dirfd, name);
 		say_error("'%s' exists already", path);
-		f.kind = FAULT_NONE;
+		f.kind = INPUTERROR_NONE;
 		goto err2;
 	}
 	if ((w = shard_begin(dirfd, name, &f)) == NULL)
@@ -108,23 +108,23 @@ err2:
 err1:
 	free(copy);
 err0:
-	return (f.kind == FAULT_NONE ? HG_EXIT_NO : fault_exit(f.kind));
+	return (f.kind == INPUTERROR_NONE ? HG_EXIT_NO : inputerror_exit(f.kind));
 }
 
 static struct vocab *
-open_vocab(const char *model, struct fault *f)
+open_vocab(const char *model, struct inputerror *f)
 {
 	struct vocab *v = NULL;
 	char *path;
 
 	if (strcmp(model, "bytes") == 0) {
 		if ((v = vocab_bytes()) == NULL)
-			fault_errno(f, "open", model);
+			inputerror_errno(f, "open", model);
 		return (v);
 	}
 	/* The path is the user's own: links in it are meant. */
 	if ((path = realpath(model, NULL)) == NULL)
-		fault_errno(f, "read", model);
+		inputerror_errno(f, "read", model);
 	else
 		v = vocab_open(path, f);
 	free(path);
@@ -139,7 +139,7 @@ main(int argc, char **argv)
 		{ .letter = 'o', .arg = "OUT.bin", .help = "the shard to create" },
 		{ .letter = '\0' }
 	};
-	struct fault f = { .kind = FAULT_NONE };
+	struct inputerror f = { .kind = INPUTERROR_NONE };
 	struct counts counts = { 0, 0, 0 };
 	const char *model, *out;
 	struct vocab *v;
@@ -155,7 +155,7 @@ main(int argc, char **argv)
 	if (rc != argc || model == NULL || out == NULL)
 		return (opt_usage(&tool));
 	if ((v = open_vocab(model, &f)) == NULL)
-		return (fault_exit(f.kind));
+		return (inputerror_exit(f.kind));
 	rc = make_shard(out, v, &counts);
 	vocab_free(v);
 	if (rc == HG_EXIT_DONE)

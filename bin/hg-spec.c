@@ -8,15 +8,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "atomfile.h"
-#include "contract.h"
-#include "exit.h"
-#include "jsonio.h"
-#include "num.h"
-#include "opt.h"
-#include "recipe.h"
-#include "say.h"
-#include "spec.h"
+#include "base/atomfile.h"
+#include "schema/contract.h"
+#include "base/exit.h"
+#include "base/jsonio.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "gpt/trainspec.h"
+#include "base/say.h"
+#include "run/spec.h"
 
 static const struct opt_tool tool = {
 	"hg-spec", "Validate a spec, fill its defaults and digests, and create the run.",
@@ -302,7 +302,7 @@ main(int argc, char **argv)
 {
 	const char *minted, *value;
 	json_t *request, *spec = NULL;
-	struct recipe recipe;
+	struct trainspec recipe;
 	struct place place;
 	int first, at = 1, code = HG_EXIT_USAGE;
 
@@ -325,7 +325,7 @@ main(int argc, char **argv)
 		code = exit_of(errno);
 		goto done;
 	}
-	if (recipe_read(&recipe, spec) == -1)
+	if (trainspec_read(&recipe, spec) == -1)
 		goto done;
 	warn_of_schedule(&recipe.schedule);
 	code = minted == NULL ? create(&place, argv[first], spec) : mint(&place, spec);

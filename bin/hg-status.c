@@ -3,14 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "atomfile.h"
-#include "contract.h"
-#include "exit.h"
-#include "jsonio.h"
-#include "opt.h"
-#include "rundir.h"
-#include "say.h"
-#include "status.h"
+#include "base/atomfile.h"
+#include "schema/contract.h"
+#include "base/exit.h"
+#include "base/jsonio.h"
+#include "base/opt.h"
+#include "run/rundir.h"
+#include "base/say.h"
+#include "run/status.h"
 
 static const struct opt_tool tool = {
 	"hg-status",

@@ -1,12 +1,12 @@
 /* hg-train: train the model that a spec asks for. */
 #include <stdint.h>
 
-#include "exit.h"
-#include "num.h"
-#include "opt.h"
-#include "say.h"
-#include "stage.h"
-#include "training.h"
+#include "base/exit.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "base/say.h"
+#include "stage/stage.h"
+#include "work/training.h"
 
 static const struct opt_tool tool = {
 	"hg-train", "Train the model that a spec asks for.", "hg-train [-j THREADS] RUN"

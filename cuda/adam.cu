@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "mail.cuh"
+#include "transfer.cuh"
 
 enum { ADAM_BATCH = 64, ADAM_BLOCKS = 256 };
 
@@ -55,7 +55,7 @@ cuda_adam(struct ops_ctx *ctx, const struct ops_adam *p, size_t count, const str
 		(float)(1 - pow(law->beta1, (double)law->t)), (float)sqrt(1 - pow(law->beta2, (double)law->t)), {}
 	};
 
-	mail_part(ctx);
+	transfer_part(ctx);
 	for (size_t first = 0; first < count; first += ADAM_BATCH) {
 		const size_t some = at_most(count - first, ADAM_BATCH);
 		struct adam_batch batch = {};
@@ -75,7 +75,7 @@ cuda_adam(struct ops_ctx *ctx, const struct ops_adam *p, size_t count, const str
 		}
 		const dim3 grid((unsigned)at_most(blocks_of(most, ROW_THREADS), ADAM_BLOCKS), (unsigned)some);
 
-		launch(ctx, "adam_update", adam_update, grid, ROW_THREADS, 0, batch, mail_value(ctx, terms),
+		launch(ctx, "adam_update", adam_update, grid, ROW_THREADS, 0, batch, transfer_value(ctx, terms),
 		    (const int *)ctx->held);
 	}
 }

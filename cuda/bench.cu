@@ -12,10 +12,10 @@
 #include "product.cuh"
 
 extern "C" {
-#include "clock.h"
-#include "exit.h"
-#include "model.h"
-#include "optimizer.h"
+#include "base/clock.h"
+#include "base/exit.h"
+#include "gpt/model.h"
+#include "gpt/optimizer.h"
 }
 
 static const struct shape {

@@ -11,7 +11,7 @@
 #include <cuda_runtime.h>
 #include <stdint.h>
 
-#include "shuffled.cuh"
+#include "mma_fp32.cuh"
 
 /* The block's dynamic shared memory, aligned to 16 bytes. */
 template <typename X>

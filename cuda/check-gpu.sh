@@ -21,8 +21,8 @@ all() {
 		*/int8x) continue ;;
 		*'*') echo "== there are no golden vectors beside this tree: skipped"; continue ;;
 		esac
-		try "$build/t/golden" "$stem" -b cuda -a fp32
-		try "$build/t/golden" "$stem" -b cuda -a bf16
+		try "$build/t/tools/golden" "$stem" -b cuda -a fp32
+		try "$build/t/tools/golden" "$stem" -b cuda -a bf16
 	done
 
 	# Training, being killed and going on, scoring: through the tools, as a player does it.

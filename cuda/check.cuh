@@ -13,8 +13,8 @@
 #include "device.cuh"
 
 extern "C" {
-#include "exit.h"
-#include "say.h"
+#include "base/exit.h"
+#include "base/say.h"
 }
 
 static inline void

@@ -17,11 +17,11 @@
 
 #include "check.cuh"
 #include "device.cuh"
-#include "tape.cuh"
+#include "graph.cuh"
 
 extern "C" {
-#include "ops.h"
-#include "say.h"
+#include "gpt/ops.h"
+#include "base/say.h"
 }
 
 struct ops_buf {
@@ -43,10 +43,10 @@ enum {
 	PRODUCT_WORKSPACE = 32 << 20
 };
 
-struct mail;			/* mail.cu */
+struct transfer;			/* transfer.cu */
 struct plan;			/* product.cu */
 struct profile;			/* profile.cu */
-struct tape;			/* tape.cu */
+struct tape;			/* graph.cu */
 
 struct ops_ctx {
 	struct ops_geometry g;
@@ -58,7 +58,7 @@ struct ops_ctx {
 	cudaStream_t stream;	/* all that computes, in order */
 	cudaStream_t copies;	/* what travels beside it */
 	struct tape *tape;
-	struct mail *mail;
+	struct transfer *transfer;
 
 	cublasLtHandle_t blas;
 	void *workspace;

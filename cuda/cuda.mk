@@ -1,8 +1,8 @@
 # The CUDA backend, twice: emulated on the host, for `make check` everywhere;
 # and by nvcc, with CUDA=1.  Included by the Makefile, which defines B and Q.
 
-CUDA_SRC := adam attention attention_grad branch columns convert embed head mail mlp muon norm ops_cuda product profile qkv \
-	selftest stream sumsq tape
+CUDA_SRC := adam attention attention_grad branch columns convert embed head transfer mlp muon norm ops_cuda product profile qkv \
+	selftest stream sumsq graph
 CUDA_HOME ?= /usr/local/cuda
 
 # --- emulated ---------------------------------------------------------------
@@ -13,7 +13,7 @@ CXX := $(if $(findstring clang,$(CC)),clang++,g++)
 endif
 comma := ,
 EMU_CXXFLAGS := -std=c++17 -O2 -g -ffp-contract=off -pthread -Wall -Wextra -Werror -Wno-unknown-pragmas \
-	-DHG_EMU -Icuda -Ilib/gpt -Ilib/base $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all)
+	-DHG_EMU -Icuda -Ilib -I. $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all)
 EMU_LDFLAGS := -g -pthread $(if $(SAN),-fsanitize=address$(comma)undefined)
 CUDA_UNITS := $(filter cuda_%,$(UNITS))
 
@@ -44,7 +44,7 @@ $(CUDA_UNITS:%=$(B)/unit/%): $(B)/unit/%: $(EMU)/c/t/unit/%.o $(EMU_OBJS) $(ALL_
 	$(call say,LD)
 	$(Q)$(CXX) $(EMU_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(EMU)/golden: $(EMU)/c/t/golden.o $(EMU_OBJS) $(ALL_LIBS)
+$(EMU)/golden: $(EMU)/c/t/tools/golden.o $(EMU_OBJS) $(ALL_LIBS)
 	$(call say,LD)
 	$(Q)$(CXX) $(EMU_LDFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -66,12 +66,12 @@ $(EMU_TOOLS:%=$(EMU)/bin/%): $(EMU)/bin/%: $(B)/bin/%.o $(EMU_OBJS) $(ALL_LIBS)
 units: $(EMU_TOOLS:%=$(EMU)/bin/%)
 
 # Bugs planted into the kernels must turn the tests red.
-$(B)/plant: cuda/plant.sh $(B)/unit/cuda_ops
-	$(Q)printf '#!/bin/sh\nexport CXX="%s" CXXFLAGS="%s" LINK="%s"\nexec cuda/plant.sh "%s" "$$@"\n' \
+$(B)/mutate: cuda/mutate.sh $(B)/unit/cuda_ops
+	$(Q)printf '#!/bin/sh\nexport CXX="%s" CXXFLAGS="%s" LINK="%s"\nexec cuda/mutate.sh "%s" "$$@"\n' \
 		'$(CXX)' '$(EMU_CXXFLAGS) -O1 -g0 -w' '$(ALL_LIBS) $(EMU_LDFLAGS) $(LDFLAGS) $(LDLIBS)' '$(B)' >$@.tmp
 	$(Q)chmod +x $@.tmp && mv $@.tmp $@
 
-units: $(B)/plant
+units: $(B)/mutate
 
 # --- by nvcc ----------------------------------------------------------------
 
@@ -80,7 +80,7 @@ NVCC ?= $(CUDA_HOME)/bin/nvcc
 CUDA_ARCHS := 80 86 89 90
 NVCCFLAGS := -std=c++17 -O3 -Werror all-warnings -Xcompiler -Wall,-Wextra -Xptxas -v \
 	$(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$a$(comma)code=sm_$a) \
-	-gencode arch=compute_90$(comma)code=compute_90 -Icuda -Ilib/gpt -Ilib/base
+	-gencode arch=compute_90$(comma)code=compute_90 -Icuda -Ilib -I.
 CPPFLAGS += -DHG_CUDA
 gpt_OBJ += $(CUDA_SRC:%=$(B)/cuda/%.o)
 LDLIBS += -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -lcublasLt -lcudart_static -ldl -lrt -lstdc++
@@ -110,7 +110,7 @@ endif
 # On a machine with a card.  Both print, and leave in a file, all that is worth sending back.
 .PHONY: check-gpu bench-gpu device
 check-gpu bench-gpu:
-	@sh cuda/card.sh $(CUDA_HOME)/bin/nvcc
+	@sh cuda/device.sh $(CUDA_HOME)/bin/nvcc
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory CUDA=1 device
 	CUDA_HOME=$(CUDA_HOME) sh cuda/$@.sh build/$(notdir $(CC))-cuda

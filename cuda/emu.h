@@ -243,7 +243,7 @@ void emu_inside(const void *p, size_t n, const char *what);
 void emu_launch(const char *name, const void *kernel, dim3 grid, unsigned threads, size_t shared, cudaStream_t stream,
     work body);
 
-#include "shuffled.cuh"
+#include "mma_fp32.cuh"
 
 /* --- what card.cuh defines for a real card ----------------------------------- */
 
@@ -270,7 +270,7 @@ device_mma(float c[4], const uint32_t a[4], const uint32_t b[2])
 static inline void
 device_mma(float c[4], const float2 a[4], const float2 b[2])
 {
-#ifdef EMU_SHUFFLED	/* the card's own way, slowly: plant.sh runs it once */
+#ifdef EMU_SHUFFLED	/* the card's own way, slowly: mutate.sh runs it once */
 	shuffled_mma(c, a, b);
 #else
 	emu_mma_float(c, a, b);

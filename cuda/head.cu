@@ -3,7 +3,7 @@
  * losses and then into their own gradient; full logits never exist.
  */
 
-#include "mail.cuh"
+#include "transfer.cuh"
 #include "norm.cuh"
 #include "product.cuh"
 
@@ -75,7 +75,7 @@ head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a)
 
 		product_onto(ctx, ctx->z, NULL, h + first * C, w, some, V, C);
 		/* Each pass of a step has another place: no argument, so that all passes are one graph. */
-		const uint32_t *at = mail_value(ctx, (uint32_t)(a->nats_at + first));
+		const uint32_t *at = transfer_value(ctx, (uint32_t)(a->nats_at + first));
 
 		launch(ctx, "cross_entropy", cross_entropy<A>, (unsigned)some, HEAD_THREADS,
 		    HEAD_THREADS / 32 * sizeof(float), nats, at, ctx->held, dz, ctx->z,
@@ -87,7 +87,7 @@ head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a)
 	}
 	if (a->dx != NULL)
 		norm_rows_grad(ctx, rows_of<float>(a->dx, 0, N, C), NULL, ctx->dh, x, N);
-	mail_losses(ctx, a->nats, a->nats_at, N);
+	transfer_losses(ctx, a->nats, a->nats_at, N);
 }
 
 void
@@ -107,7 +107,7 @@ cuda_logits(struct ops_ctx *ctx, struct ops_buf *out, const struct ops_buf *x, s
 	float *z = rows_of<float>(out, 0, count, V);
 
 	assert(count <= ctx->g.max_rows);
-	mail_forget(ctx, out);
+	transfer_forget(ctx, out);
 	norm_rows(ctx, ctx->h, rows_of<float>(x, first, count, C), count);
 	product_onto(ctx, z, NULL, ctx->h, ctx->arith == OPS_BF16 ? (const void *)w->low : w->data, count, V, C);
 	launch(ctx, "softcap", softcap, blocks_of(count * V, ROW_THREADS), ROW_THREADS, 0, z,

@@ -6,7 +6,7 @@
 
 #include <math.h>
 
-#include "mail.cuh"
+#include "transfer.cuh"
 #include "product.cuh"
 
 enum { MUON_BLOCKS = 32 };		/* for each matrix: as many partial sums as a warp has lanes */
@@ -125,7 +125,7 @@ muon_some(struct ops_ctx *ctx, const struct muon_batch *batch, size_t rows, size
 		law->momentum, law->grad_scale,
 		law->lr * sqrtf(rows > cols ? (float)rows / (float)cols : 1.0f)
 	};
-	const struct muon_law *now = mail_value(ctx, terms);
+	const struct muon_law *now = transfer_value(ctx, terms);
 	const dim3 grid(MUON_BLOCKS, (unsigned)some);
 
 	assert(rows * cols <= (size_t)ctx->C * (ctx->F > ctx->C ? ctx->F : ctx->C));
@@ -150,7 +150,7 @@ alike(const struct ops_muon *a, const struct ops_muon *b)
 void
 cuda_muon(struct ops_ctx *ctx, const struct ops_muon *p, size_t count, const struct ops_muon_law *law)
 {
-	mail_part(ctx);
+	transfer_part(ctx);
 	for (size_t i = 0; i < count; i++) {
 		struct muon_batch batch = {};
 		size_t some = 0, first = 0;

@@ -2,7 +2,7 @@
  * The CUDA backend: opens a card, owns its memory, and fills ops.h.
  *
  * One stream that computes, in order, and one for what is copied beside it.
- * Entries write to the tape (tape.cuh); nothing waits for the device but
+ * Entries write to the tape (graph.cuh); nothing waits for the device but
  * download, sync, sumsq, free and close.  Nothing is allocated after open and
  * alloc, but for what the first steps leave behind: graphs, plans of products
  * and the losses' mirror.
@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "convert.cuh"
-#include "mail.cuh"
+#include "transfer.cuh"
 
 static const char *const isa_names[] = { "sm_120", "sm_100", "sm_90", "sm_89", "sm_86", "sm_80", NULL };
 
@@ -121,11 +121,11 @@ cuda_close(struct ops_ctx *ctx)
 {
 	if (ctx == NULL)
 		return;
-	if (ctx->tape != NULL && ctx->mail != NULL)
+	if (ctx->tape != NULL && ctx->transfer != NULL)
 		cuda_sync(ctx);
 	profile_close(ctx);
 	tape_close(ctx);
-	mail_close(ctx);
+	transfer_close(ctx);
 	for (size_t i = 0; i < ctx->owned_count; i++)
 		cudaFree(ctx->owned[i]);
 	product_close(ctx);
@@ -242,7 +242,7 @@ open_untested(const struct ops_open_args *args)
 	if (ctx->starved)
 		goto err1;
 	CHECK(cudaMemsetAsync(ctx->held, 0, sizeof(*ctx->held), ctx->stream));
-	if (mail_open(ctx) != 0)
+	if (transfer_open(ctx) != 0)
 		goto err1;
 	if (tape_open(ctx) != 0 || product_open(ctx) != 0 || upload_angles(ctx) != 0)
 		goto err2;
@@ -310,7 +310,7 @@ cuda_free(struct ops_ctx *ctx, struct ops_buf *buf)
 	if (buf == NULL)
 		return;
 	cuda_sync(ctx);
-	mail_forget(ctx, buf);
+	transfer_forget(ctx, buf);
 	cudaFree(buf->low);
 	cudaFree(buf->data);
 	free(buf);
@@ -355,10 +355,10 @@ cuda_upload(struct ops_ctx *ctx, struct ops_buf *buf, size_t at, const void *hos
 	if (n == 0)
 		return;
 	if (buf->role == OPS_IDS) {
-		mail_ids(ctx, (int32_t *)buf->data + at, host, n);
+		transfer_ids(ctx, (int32_t *)buf->data + at, host, n);
 		return;
 	}
-	mail_forget(ctx, buf);
+	transfer_forget(ctx, buf);
 	tape_flush(ctx);
 	if (!is_act_bf16(ctx, buf->role)) {
 		CHECK(cudaMemcpyAsync((float *)buf->data + at, from, n * sizeof(float), cudaMemcpyHostToDevice,
@@ -383,7 +383,7 @@ cuda_download(struct ops_ctx *ctx, const struct ops_buf *buf, size_t at, void *h
 
 	assert(at + n <= buf->rows * buf->cols);
 	tape_flush(ctx);
-	if (n == 0 || mail_read(ctx, buf, at, to, n))
+	if (n == 0 || transfer_read(ctx, buf, at, to, n))
 		return;
 	if (!is_act_bf16(ctx, buf->role)) {
 		CHECK(cudaMemcpyAsync(to, (const float *)buf->data + at, n * sizeof(float), cudaMemcpyDeviceToHost,

@@ -1,6 +1,6 @@
 /* Whole buffers: zeros, and sums of streams. */
 
-#include "mail.cuh"
+#include "transfer.cuh"
 
 enum { ZERO_BATCH = 128 };
 
@@ -41,7 +41,7 @@ cuda_zero(struct ops_ctx *ctx, struct ops_buf *const *bufs, size_t count)
 			const struct ops_buf *b = bufs[first + i];
 
 			assert(b->role != OPS_WEIGHT);
-			mail_forget(ctx, b);
+			transfer_forget(ctx, b);
 			batch.p[i] = (uint32_t *)b->data;
 			batch.n[i] = b->words;
 			most = batch.n[i] > most ? batch.n[i] : most;

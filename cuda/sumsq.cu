@@ -1,6 +1,6 @@
 /* Sum of squares over many buffers, in double and in a fixed order. */
 
-#include "mail.cuh"
+#include "transfer.cuh"
 
 enum { SUM_BATCH = 128, SUM_THREADS = 256 };
 
@@ -42,7 +42,7 @@ cuda_sumsq(struct ops_ctx *ctx, const struct ops_buf *const *bufs, const size_t 
 
 	if (count == 0)
 		return (0);
-	mail_part(ctx);
+	transfer_part(ctx);
 	for (size_t first = 0; first < count; first += SUM_BATCH) {
 		struct sum_batch batch = {};
 

@@ -2,7 +2,7 @@
 load helper
 
 contract() {
-	"$HG_T/contract" "$@"
+	"$HG_T/tools/contract" "$@"
 }
 
 @test "every contract keeps to the subset that the checker knows" {
@@ -66,7 +66,7 @@ contract() {
 }
 
 @test "python3-jsonschema gives the same verdict on all samples and thousands of mutations of them" {
-	"$PYTHON" "$HG_TOP/t/contracts_agree.py" "$HG_T/contract" "$HG_TOP/contracts" >&2
+	"$PYTHON" "$HG_TOP/t/tools/contracts_agree.py" "$HG_T/tools/contract" "$HG_TOP/contracts" >&2
 }
 
 @test "definitions that several contracts share are the same in all of them" {
@@ -129,7 +129,7 @@ contract() {
 	refuse link 111 "cannot read"
 }
 
-@test "every contract's page lists its keys as the contract has them (t/keys.sh writes them)" {
+@test "every contract's page lists its keys as the contract has them (t/tools/keys.sh writes them)" {
 	local name
 	for name in $(contract -n); do
 		[ -e "$HG_TOP/man/hg-$name.5" ] || { echo "no page for $name" >&2; false; }

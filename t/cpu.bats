@@ -4,7 +4,7 @@ load helper
 # golden STEM ISA ARITH: pass, or skip where the machine lacks the instructions.
 golden() {
 	need_shared
-	run "$HG_T/golden" "$SHARED/golden/$1" -b cpu -i "$2" -a "$3" -j 2
+	run "$HG_T/tools/golden" "$SHARED/golden/$1" -b cpu -i "$2" -a "$3" -j 2
 	[[ "$output" != *"this machine cannot run isa"* ]] || skip "this machine has no $2"
 	echo "$output" | grep -v 'ok$' >&2 || :
 	[ "$status" -eq 0 ]
@@ -56,18 +56,18 @@ all_stems() {
 
 @test "auto never chooses the emulated tiles" {
 	need_shared
-	run "$HG_T/golden" "$SHARED/golden/tiny_tied" -b cpu -i auto -a bf16
+	run "$HG_T/tools/golden" "$SHARED/golden/tiny_tied" -b cpu -i auto -a bf16
 	[[ "${lines[0]}" != *emulated* ]]
 }
 
 @test "an instruction set that there is not is refused by name" {
-	run "$HG_T/bench" -c 1,16,2,1,2,32,8,1 -i mmx
+	run "$HG_T/bench/bench" -c 1,16,2,1,2,32,8,1 -i mmx
 	[ "$status" -eq 111 ]
 	[[ "$output" == *"no isa 'mmx'"* ]]
 }
 
 @test "the tools' benchmark times every tool, ledgers of two sizes, waking up, and status" {
-	run -0 sh "$HG_TOP/t/bench-tools.sh" -n 200
+	run -0 sh "$HG_TOP/t/bench/tools.sh" -n 200
 	for what in 'hg-train -h' 'hg-ledger add, 2 rows' 'hg-ledger add, 200 rows' 'hg-ledger verify, 200 rows' \
 		'from the receipt in place to its exit' 'hg-status of 2 runs'; do
 		grep -qE "$what +[0-9]+\.[0-9]  \([0-9.]+\.\.[0-9.]+ of [1-9]" <<< "$output"
@@ -75,7 +75,7 @@ all_stems() {
 }
 
 @test "bench prints one line of JSON with speed, share of the ceiling, memory and phases" {
-	run "$HG_T/bench" -c 1,32,2,1,2,64,16,2 -s 2 -j 1
+	run "$HG_T/bench/bench" -c 1,32,2,1,2,64,16,2 -s 2 -j 1
 	[ "$status" -eq 0 ]
 	echo "$output" | jq -e '.tokens_per_s > 0 and .share > 0 and .peak_mb > 0 and .score_tokens_per_s > 0 and
 	    (.phase_ms | length) == 14'

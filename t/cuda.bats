@@ -128,7 +128,7 @@ survives_kill() {
 @test "barriers removed, bounds moved and strides mistaken in the kernels turn the emulated tests red" {
 	[ -z "$HG_SAN" ] || skip "without sanitizers only: they would find some of it first"
 	cd "$HG_TOP"
-	run "$HG_BUILD/plant"
+	run "$HG_BUILD/mutate"
 	echo "$output" >&2
 	[ "$status" -eq 0 ]
 	[ "$(grep -c '^ok' <<<"$output")" -eq 35 ]
@@ -145,7 +145,7 @@ survives_kill() {
 @test "a build without CUDA names no backend cuda" {
 	[ ! -d "$HG_BUILD/cuda" ] || skip "this is a CUDA=1 build"
 	need_shared
-	run ! --separate-stderr "$HG_T/golden" "$SHARED/golden/tiny_tied" -b cuda
+	run ! --separate-stderr "$HG_T/tools/golden" "$SHARED/golden/tiny_tied" -b cuda
 	[[ "$stderr" == *"no backend 'cuda'"* ]]
 }
 
@@ -164,7 +164,7 @@ survives_kill() {
 	[ -d "$HG_BUILD/cuda" ] || skip "needs a CUDA=1 build"
 	[ ! -e /dev/nvidia0 ] || skip "there is a card"
 	need_shared
-	run ! --separate-stderr "$HG_T/golden" "$SHARED/golden/tiny_tied" -b cuda
+	run ! --separate-stderr "$HG_T/tools/golden" "$SHARED/golden/tiny_tied" -b cuda
 	[ "$(grep -c 'nvidia-smi' <<<"$stderr")" -eq 1 ]
 	[[ "$stderr" == *"system.backend=cpu"* ]]
 	[[ "$output" != *" ok"* ]]
@@ -187,7 +187,7 @@ survives_kill() {
 	need_card
 	need_shared
 	for stem in tiny_tied odd_layers_mha real_init; do
-		"$HG_T/golden" "$SHARED/golden/$stem" -b cuda -a fp32
-		"$HG_T/golden" "$SHARED/golden/$stem" -b cuda -a bf16
+		"$HG_T/tools/golden" "$SHARED/golden/$stem" -b cuda -a fp32
+		"$HG_T/tools/golden" "$SHARED/golden/$stem" -b cuda -a bf16
 	done
 }

@@ -34,7 +34,7 @@ setup() {
 	[ "$(find demo/runs -name artifact_score_summary.json | wc -l)" -eq 4 ]
 	[ "$(hg-ledger list -j demo/ledger | wc -l)" -eq 4 ]
 	# and leaves it as a page
-	"$PYTHON" "$HG_TOP/t/report_page.py" numbers demo/report.html demo/ledger
+	"$PYTHON" "$HG_TOP/t/tools/report_page.py" numbers demo/report.html demo/ledger
 	[ "$(grep -o 'class="loss"' demo/report.html | wc -l)" -eq 4 ]
 }
 

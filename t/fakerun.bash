@@ -2,7 +2,7 @@
 
 fakerun_setup() {
 	cd "$BATS_TEST_TMPDIR" || return
-	PATH=$HG_T:$PATH
+	PATH=$HG_T/tools:$PATH
 	export HOMEGOLF_LANES=$PWD/lanes
 	mkdir data
 	cp "$HG_TOP/contracts/dataset.valid/full.json" data/dataset.json

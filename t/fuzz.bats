@@ -5,13 +5,14 @@ load helper
 	cd "$BATS_TEST_TMPDIR"
 	"$HG_BUILD/fuzz/seeds" seeds
 	local source target
-	for source in "$HG_TOP"/t/fuzz-*.c; do
+	for source in "$HG_TOP"/t/fuzz/*.c; do
 		target=$(basename "$source" .c)
+		case $target in fuzz | main | seeds) continue ;; esac
 		set --
 		[ ! -d "seeds/$target" ] || set -- "seeds/$target"
 		[ ! -d "$HG_TOP/t/fuzz/found/$target" ] || set -- "$@" "$HG_TOP/t/fuzz/found/$target"
-		[ "$target" != fuzz-json ] || set -- "$@" "$HG_TOP"/contracts/*.valid "$HG_TOP"/contracts/*.invalid
-		[ "$target" != fuzz-ledger ] || set -- "$@" "$HG_TOP"/contracts/ledger_row.valid
+		[ "$target" != json ] || set -- "$@" "$HG_TOP"/contracts/*.valid "$HG_TOP"/contracts/*.invalid
+		[ "$target" != ledger ] || set -- "$@" "$HG_TOP"/contracts/ledger_row.valid
 		run "$HG_BUILD/fuzz/$target" -m "${FUZZ_ROUNDS:-300}" "$@"
 		echo "$target: $output"
 		[ "$status" -eq 0 ]
@@ -21,8 +22,8 @@ load helper
 @test "a target that dies names the file that killed it" {
 	cd "$BATS_TEST_TMPDIR"
 	printf 'boom' >boom
-	run "$HG_BUILD/fuzz/fuzz-text" boom
+	run "$HG_BUILD/fuzz/text" boom
 	[ "$status" -eq 0 ]
-	run "$HG_BUILD/fuzz/fuzz-text" missing
+	run "$HG_BUILD/fuzz/text" missing
 	[ "$status" -eq 1 ]
 }

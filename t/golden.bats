@@ -3,7 +3,7 @@ load helper
 
 golden() {
 	need_shared
-	run "$HG_T/golden" "$SHARED/golden/$1" "${@:2}"
+	run "$HG_T/tools/golden" "$SHARED/golden/$1" "${@:2}"
 	echo "$output" | grep -v 'ok$' >&2 || :
 	[ "$status" -eq 0 ]
 	[[ "${lines[-1]}" == *" compared, 0 failed, "* ]]
@@ -39,16 +39,16 @@ golden() {
 	# The last four bytes are the last token's loss.
 	printf '\0\0\200\100' | dd of="$BATS_TEST_TMPDIR/tiny_tied.safetensors" bs=1 conv=notrunc \
 		seek=$(($(stat -c %s "$BATS_TEST_TMPDIR/tiny_tied.safetensors") - 4)) 2>/dev/null
-	run "$HG_T/golden" "$BATS_TEST_TMPDIR/tiny_tied"
+	run "$HG_T/tools/golden" "$BATS_TEST_TMPDIR/tiny_tied"
 	[ "$status" -eq 1 ]
 	[[ "$output" == *"step0/nll"*FAILED* ]]
 }
 
 @test "golden takes its options before or after the stem, and refuses what it does not know" {
-	run "$HG_T/golden"
+	run "$HG_T/tools/golden"
 	[ "$status" -eq 100 ]
-	run "$HG_T/golden" x -a fp8
+	run "$HG_T/tools/golden" x -a fp8
 	[ "$status" -eq 100 ]
-	run "$HG_T/golden" "$BATS_TEST_TMPDIR/none" -b ref
+	run "$HG_T/tools/golden" "$BATS_TEST_TMPDIR/none" -b ref
 	[ "$status" -eq 103 ]
 }

@@ -7,7 +7,7 @@ setup() {
 }
 
 scored() {
-	"$PYTHON" "$HG_TOP/t/judged_run.py" "$@"
+	"$PYTHON" "$HG_TOP/t/tools/judged_run.py" "$@"
 }
 
 # is CLASS REASON CODE RUN

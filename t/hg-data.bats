@@ -71,7 +71,7 @@ leaves_nothing() {
 @test "hg-data keeps what it wrote to its contract, sums, digests and table included" {
 	corpus > c.txt
 	hg-data -B -n 30 -o out c.txt
-	"$HG_T/contract" dataset out/dataset.json
+	"$HG_T/tools/contract" dataset out/dataset.json
 	"$PYTHON" - <<-'END'
 		import hashlib, json
 		d = json.load(open("out/dataset.json"))
@@ -355,7 +355,7 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 	mkdir deep
 	ln -s ../made/corpus_train_000000.bin deep/link.bin
 	hg-data -a -t made/tokenizer.model -o out deep/link.bin -- made/corpus_val_000000.bin
-	"$HG_T/contract" dataset out/dataset.json
+	"$HG_T/tools/contract" dataset out/dataset.json
 	[ "$(ls out)" = $'dataset.json\ntokenizer.model\nval_docs.tsv' ]
 	jq -e --arg p "$PWD/made/corpus_train_000000.bin" '.train.files[0].path == $p and .val.raw_sha256 == null and
 	    .val.raw_bytes == null and .source.format == "adopted"' out/dataset.json

@@ -9,7 +9,7 @@ setup() {
 
 # scored RUN BPB [KEY=VALUE...]: a run directory as a scored run leaves it.
 scored() {
-	"$PYTHON" "$HG_TOP/t/judged_run.py" "$@"
+	"$PYTHON" "$HG_TOP/t/tools/judged_run.py" "$@"
 }
 
 add() {
@@ -40,7 +40,7 @@ pretend() {
 	bpb=\$($PYTHON -c 'import json, random, sys
 	s = json.load(open(sys.argv[1] + "/spec.json"))["train"]
 	print(2.3 - 10 * (s["matrix_lr"] - 0.04) + random.Random(s["seed"]).gauss(0, 0.006))' "\$run")
-	$PYTHON "$HG_TOP/t/judged_run.py" "\$run" "\$bpb" \$PRETEND && hg-ledger add "\$ledger" "\$run" > /dev/null
+	$PYTHON "$HG_TOP/t/tools/judged_run.py" "\$run" "\$bpb" \$PRETEND && hg-ledger add "\$ledger" "\$run" > /dev/null
 	END
 	chmod +x bin/hg-run
 	PATH=$PWD/bin:$PATH
@@ -528,7 +528,7 @@ pretend() {
 
 # bats test_tags=b25,b22
 @test "simulated campaigns: nothing is called an improvement, and real gains are found" {
-	run "$HG_T/sim" -q
+	run "$HG_T/tools/sim" -q
 	[ "$status" -eq 0 ] || { echo "$output" >&2; false; }
 }
 
@@ -546,7 +546,7 @@ pretend() {
 @test "a drawn list keeps to the width, marks each new incumbent, and draws each group and lane by itself" {
 	local width
 	mkdir big
-	"$HG_T/campaign" -n 90 -l 3 big/ledger
+	"$HG_T/tools/campaign" -n 90 -l 3 big/ledger
 	for width in 50 80 100 160; do
 		COLUMNS=$width LC_ALL=C.UTF-8 hg-ledger list -s big/ledger > drawn
 		[ "$(sed '/^val_bpb, group/d' drawn | wc -L)" -le "$width" ]

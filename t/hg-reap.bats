@@ -15,7 +15,7 @@ setup() {
 	kill -9 "$pid"
 	exits 137 "$pid"
 	hg-reap runs > out
-	"$HG_T/contract" -1 reap out
+	"$HG_T/tools/contract" -1 reap out
 	[ "$(jq -r '[.run, .stage, .did, .state] | join(" ")' out)" = "runs/a train owner_died refused" ]
 	hg-reap runs > out
 	[ ! -s out ]
@@ -65,7 +65,7 @@ setup() {
 	hg-reap runs > out
 	[ "$(jq -r .did out)" = owner_died ]
 	[ "$(key runs/a/train_refusal.json .owner)" = null ]
-	"$HG_T/contract" refusal runs/a/train_refusal.json
+	"$HG_T/tools/contract" refusal runs/a/train_refusal.json
 }
 
 # bats test_tags=b54

@@ -5,8 +5,8 @@ setup_file() {
 	cd "$BATS_FILE_TMPDIR"
 	mkdir plain many big
 	# Sixty runs: confirmations, refusals, loss curves.  And several groups, one of them never calibrated.
-	"$HG_T/campaign" -n 60 plain/ledger
-	"$HG_T/campaign" -n 240 -l 3 many/ledger
+	"$HG_T/tools/campaign" -n 60 plain/ledger
+	"$HG_T/tools/campaign" -n 240 -l 3 many/ledger
 }
 
 setup() {
@@ -16,11 +16,11 @@ setup() {
 }
 
 page() {
-	"$PYTHON" "$HG_TOP/t/report_page.py" "$@"
+	"$PYTHON" "$HG_TOP/t/tools/report_page.py" "$@"
 }
 
 forge() {
-	"$PYTHON" "$HG_TOP/t/report_forge.py" "$@"
+	"$PYTHON" "$HG_TOP/t/tools/report_forge.py" "$@"
 }
 
 # text PAGE: all that a reader sees, on one line.
@@ -83,8 +83,8 @@ text() {
 	[ "$status" -eq 103 ]
 	[[ "$stderr" == *"rows are missing at the end"* ]]
 	# without the head only the run itself remembers
-	JUDGED_DATA=$F "$PYTHON" "$HG_TOP/t/judged_run.py" runs/w 2.3
-	JUDGED_DATA=$F "$PYTHON" "$HG_TOP/t/judged_run.py" runs/v 2.4 seed=2
+	JUDGED_DATA=$F "$PYTHON" "$HG_TOP/t/tools/judged_run.py" runs/w 2.3
+	JUDGED_DATA=$F "$PYTHON" "$HG_TOP/t/tools/judged_run.py" runs/v 2.4 seed=2
 	hg-ledger add ledger runs/w runs/v > added
 	rm ledger/head
 	sed -i '$d' ledger/ledger.jsonl
@@ -120,7 +120,7 @@ text() {
 @test "whatever values a ledger has, there is a page or a refusal, and never a crash" {
 	local seed code
 	mkdir small
-	"$HG_T/campaign" -n 30 small/ledger
+	"$HG_T/tools/campaign" -n 30 small/ledger
 	for seed in $(seq 1 60); do
 		rm -rf odd
 		cp -a small odd
@@ -150,7 +150,7 @@ text() {
 	local n
 	for n in 0 1 2 4; do
 		mkdir of$n
-		"$HG_T/campaign" -n $n of$n/ledger
+		"$HG_T/tools/campaign" -n $n of$n/ledger
 		hg-report -o of$n.html of$n/ledger
 		page form of$n.html
 	done
@@ -178,7 +178,7 @@ text() {
 	grep -qF 'train: loss_diverged' t
 	grep -qF 'nothing has a score' t
 	# scored, but the machine was busy
-	JUDGED_DATA=$F "$PYTHON" "$HG_TOP/t/judged_run.py" busy/a 2.3 starved=yes
+	JUDGED_DATA=$F "$PYTHON" "$HG_TOP/t/tools/judged_run.py" busy/a 2.3 starved=yes
 	hg-ledger add busy/ledger busy/a > added
 	hg-report -o busy.html busy/ledger
 	page form busy.html
@@ -376,8 +376,8 @@ text() {
 @test "four times the runs take about four times as long, and 4,000 make no absurd page" {
 	local i
 	mkdir small large
-	"$HG_T/campaign" -n 1000 small/ledger
-	"$HG_T/campaign" -n 4000 large/ledger
+	"$HG_T/tools/campaign" -n 1000 small/ledger
+	"$HG_T/tools/campaign" -n 4000 large/ledger
 	# instructions of this process, not seconds of a busy machine
 	"$PYTHON" - <<-'END'
 	import os, resource, subprocess
@@ -413,7 +413,7 @@ text() {
 	for which in plain many evil; do
 		for width in 1280 390; do
 			for scheme in light dark; do
-				timeout 120 "$PYTHON" "$HG_TOP/t/report_look.py" $which.html $width $scheme > look
+				timeout 120 "$PYTHON" "$HG_TOP/t/tools/report_look.py" $which.html $width $scheme > look
 				[ "$(jq .seen look)" -gt 150 ]
 				[ "$(jq .height look)" -gt 1500 ]
 			done

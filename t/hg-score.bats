@@ -273,9 +273,9 @@ END
 
 # bats test_tags=b45,b44
 @test "reports keep their contracts" {
-	"$HG_T/contract" export_report runs/whole/export_report.json
-	"$HG_T/contract" prompt_report runs/whole/prompt_report.json
-	"$HG_T/contract" score_report runs/whole/artifact_score_report.json
-	"$HG_T/contract" score_summary runs/whole/artifact_score_summary.json
-	"$HG_T/contract" score_status runs/whole/score_status.json
+	"$HG_T/tools/contract" export_report runs/whole/export_report.json
+	"$HG_T/tools/contract" prompt_report runs/whole/prompt_report.json
+	"$HG_T/tools/contract" score_report runs/whole/artifact_score_report.json
+	"$HG_T/tools/contract" score_summary runs/whole/artifact_score_summary.json
+	"$HG_T/tools/contract" score_status runs/whole/score_status.json
 }

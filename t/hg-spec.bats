@@ -28,7 +28,7 @@ refuse() {
 	[ "$status" -eq 0 ]
 	[ -z "$output$stderr" ]
 	[ "$(ls -A runs/a)" = spec.json ]
-	"$HG_T/contract" spec runs/a/spec.json
+	"$HG_T/tools/contract" spec runs/a/spec.json
 	"$PYTHON" -c 'import json, sys, jsonschema
 jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load(open(sys.argv[2])))' \
 	    "$HG_TOP/contracts/spec.json" runs/a/spec.json
@@ -320,7 +320,7 @@ jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load
 	[ "$(sort -u names | wc -l)" -eq 50 ]
 	[ "$(find runs -mindepth 1 -maxdepth 1 | wc -l)" -eq 50 ]
 	[ "$(jq -r .run_uid runs/*/spec.json | sort -u | wc -l)" -eq 50 ]
-	"$HG_T/contract" spec runs/*/spec.json
+	"$HG_T/tools/contract" spec runs/*/spec.json
 	[ "$(jq -r '"runs/" + .run_id' runs/*/spec.json | sort)" = "$(sort names)" ]
 }
 
@@ -367,7 +367,7 @@ jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load
 		rm -rf runs/a
 		strace -qq -o /dev/null -e inject=all:signal=KILL:when=$i hg-spec -s data.dir=data runs/a > /dev/null 2>&1 || :
 		if [ -e runs/a/spec.json ]; then
-			"$HG_T/contract" spec runs/a/spec.json
+			"$HG_T/tools/contract" spec runs/a/spec.json
 			made=$((made + 1))
 		fi
 		spec runs/a 2> log

@@ -71,7 +71,7 @@ is_in() {
 	fakestage train s progress=3 deliver
 	hg-status -j r s > out
 	[ "$(wc -l < out)" -eq 2 ]
-	"$HG_T/contract" -1 run_state out
+	"$HG_T/tools/contract" -1 run_state out
 	[ "$(jq -r .next out | tr '\n' ' ')" = "train export " ]
 }
 
@@ -81,7 +81,7 @@ is_in() {
 	fakestage export r deliver
 	fakestage score r deliver
 	hg-status -w r
-	"$HG_T/contract" summary r/summary.json
+	"$HG_T/tools/contract" summary r/summary.json
 	[ "$(key r/summary.json .score)" = closed_out ]
 	[ "$(key r/summary.json .val_bpb)" = "$(key r/artifact_score_summary.json .val_bpb)" ]
 	[ "$(key r/summary.json .total_bytes)" = "$(key r/export_report.json .total_bytes)" ]

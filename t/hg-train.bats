@@ -178,11 +178,11 @@ END
 
 # bats test_tags=b42
 @test "status files and receipts keep their contracts" {
-	"$HG_T/contract" training_report runs/plain/training_report.json
-	"$HG_T/contract" train_status runs/plain/train_status.json
+	"$HG_T/tools/contract" training_report runs/plain/training_report.json
+	"$HG_T/tools/contract" train_status runs/plain/train_status.json
 	while read -r line; do
 		printf '%s' "$line" > row.json
-		"$HG_T/contract" metrics row.json
+		"$HG_T/tools/contract" metrics row.json
 	done < runs/plain/metrics.jsonl
 }
 

@@ -112,8 +112,8 @@ json() {
 	printf '1.1\t2.2\t3.3\n' > nameless.tsv
 	timeout 60 hg-ledger import "$L" . nameless.tsv > found 2> said
 	rows | jq -r '.flags[].flag, .values[].flags[]' | sort -u > flags
-	for name in $(sed -n 's/^\t\[FLAG_[A-Z0-9_]*\] = { *"*\([a-z0-9_]*\)".*/\1/p; s/^\t    "\([a-z0-9_]*\)", .*/\1/p' \
-	    "$HG_TOP/lib/import/flag.c"); do
+	for name in $(sed -n 's/^\t\[DEFECT_[A-Z0-9_]*\] = { *"*\([a-z0-9_]*\)".*/\1/p; s/^\t    "\([a-z0-9_]*\)", .*/\1/p' \
+	    "$HG_TOP/lib/import/defect.c"); do
 		grep -qx "$name" flags || missing="$missing $name"
 	done
 	[ -z "$missing" ] || { echo "never seen:$missing" >&2; false; }
@@ -126,7 +126,7 @@ json() {
 @test "the flags that hg-import(7) lists are those of the program, with the same words" {
 	awk '/^\.Sh FLAGS/ { on = 1; next } /^\.Sh/ { on = 0 } on && /^\.It Li/ { name = $3; next }
 	    on && name { print name ": " $0; name = "" }' "$HG_TOP/man/hg-import.7" | sed 's/\\e/\\/g' > page
-	tr -d '\n' < "$HG_TOP/lib/import/flag.c" | grep -oE '\[FLAG_[A-Z0-9_]+\] = \{[^}]*\}' |
+	tr -d '\n' < "$HG_TOP/lib/import/defect.c" | grep -oE '\[DEFECT_[A-Z0-9_]+\] = \{[^}]*\}' |
 	    sed -E 's/"[[:blank:]]+"//g; s/.*\{[[:blank:]]*"([a-z0-9_]+)",[[:blank:]]*"(.*)"[[:blank:]]*\}/\1: \2/; s/\\\\/\\/g' > program
 	[ "$(wc -l < program)" -ge 50 ]
 	diff program page
@@ -437,9 +437,9 @@ for line in sys.stdin:
 	i=0
 	for bpb in 2.300 2.310 2.295 2.305 2.301; do
 		i=$((i + 1))
-		"$PYTHON" "$HG_TOP/t/judged_run.py" "runs/base$i" $bpb seed=$i
+		"$PYTHON" "$HG_TOP/t/tools/judged_run.py" "runs/base$i" $bpb seed=$i
 	done
-	"$PYTHON" "$HG_TOP/t/judged_run.py" runs/worse 2.5 seed=9 train.matrix_lr=0.05
+	"$PYTHON" "$HG_TOP/t/tools/judged_run.py" runs/worse 2.5 seed=9 train.matrix_lr=0.05
 	for L in "$PWD/alone" "$PWD/mixed"; do
 		for run in base1 base2 base3 base4 base5; do
 			hg-ledger add "$L" "runs/$run" > added

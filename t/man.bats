@@ -42,7 +42,7 @@ setup_file() {
 
 @test "every tool has a page and every page a tool" {
 	local f
-	for f in "$HG_TOP"/bin/hg-*.c "$HG_TOP/bin/hg-run"; do
+	for f in $(make -s -C "$HG_TOP" tools); do
 		f=$(basename "$f" .c)
 		[ -f "$HG_TOP/man/$f.1" ] || { echo "no page for $f" >&2; false; }
 	done
@@ -93,7 +93,7 @@ section() {
 	for f in "$HG_TOP"/man/*.[157]; do
 		rm -rf "$BATS_TEST_TMPDIR/copy"
 		cp -a "$FIXTURE" "$BATS_TEST_TMPDIR/copy"
-		"$PYTHON" "$HG_TOP/t/man_examples.py" "$f" "$BATS_TEST_TMPDIR/copy" >&2 || failed="$failed $(basename "$f")"
+		"$PYTHON" "$HG_TOP/t/tools/man_examples.py" "$f" "$BATS_TEST_TMPDIR/copy" >&2 || failed="$failed $(basename "$f")"
 	done
 	[ -z "$failed" ] || echo "pages that are not true:$failed" >&2
 	[ -z "$failed" ]

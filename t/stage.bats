@@ -269,7 +269,7 @@ setup() {
 	fakestage train r progress=7 hang 3>&- &
 	pid=$!
 	until_true 10 test -e r/train_status.json
-	"$HG_T/contract" train_status r/train_status.json
+	"$HG_T/tools/contract" train_status r/train_status.json
 	[ "$(key r/train_status.json .pid)" = "$(worker_of train r)" ]
 	[ "$(key r/train_status.json .progress)" = 7 ]
 	hg-cancel train r

@@ -16,45 +16,50 @@ load helper
 	[ -z "$bad" ]
 }
 
-# allowed AREA HEADER-AREAS...: no file of lib/AREA includes a header of any other area.
+# only_uses MODULE OTHER...: what lib/MODULE includes of ours is of itself or of these others.
 only_uses() {
-	local area=$1 bad="" other header
-	shift
-	for other in base run data gpt work judge import report; do
-		case " $area $* " in *" $other "*) continue ;; esac
-		for header in $(find "$HG_TOP/lib/$other" -name '*.h' -printf '%f\n'); do
-			bad="$bad$(grep -rlE "^#include [\"<](.*/)?$header[\">]" "$HG_TOP/lib/$area" || :)"
-		done
-	done
-	[ -z "$bad" ] || echo "lib/$area reaches too far: $bad" >&2
+	local module=$1 allowed
+	allowed=$(IFS='|'; echo "$*")
+	run grep -rnE '^#include "' "$HG_TOP/lib/$module"
+	bad=$(grep -vE "#include \"($allowed)/" <<< "$output" || :)
+	[ -z "$bad" ] || echo "lib/$module reaches too far: $bad" >&2
 	[ -z "$bad" ]
 }
 
 @test "dependencies point one way" {
 	only_uses base
-	only_uses run base
-	only_uses data base
-	only_uses gpt base
-	only_uses judge run base
-	only_uses report import judge run base
-	only_uses work gpt data run base
-	only_uses import judge run base
+	only_uses schema base
+	only_uses run schema base
+	only_uses stage run schema base
+	only_uses data schema base
+	only_uses gpt schema base
+	only_uses work stage gpt data run schema base
+	only_uses law base
+	only_uses ledger law schema base
+	only_uses judge ledger law run schema base
+	only_uses import judge ledger law schema base
+	only_uses report import judge ledger law run schema base
+}
+
+@test "every folder of lib/ is held to its dependencies" {
+	local module
+	for module in "$HG_TOP"/lib/*/; do
+		grep -qE "^	only_uses $(basename "$module")( |$)" "$HG_TOP/t/style.bats" || { echo "$module" >&2; false; }
+	done
 }
 
 @test "no line is wider than 120 columns and none ends in blanks" {
 	cd "$HG_TOP"
-	run grep -nE '[[:blank:]]+$' $(git ls-files '*.[ch]' '*.cu' '*.cuh' '*.sh' '*.bats' Makefile '*.mk' bin/hg-run 2>/dev/null)
+	run grep -nE '[[:blank:]]+$' $(git ls-files '*.[ch]' '*.cu' '*.cuh' '*.sh' '*.bats' Makefile '*.mk' bin/hg-run bin/hg-confirm 2>/dev/null)
 	[ "$output" = "" ]
 	run awk '{ s = $0; n = 0; for (i = 1; i <= length(s); i++) n += substr(s, i, 1) == "\t" ? 8 - n % 8 : 1 }
-	    n > 120 { print FILENAME ":" FNR ": " n " columns" }' $(git ls-files '*.[ch]' '*.cu' '*.cuh' '*.sh' bin/hg-run)
+	    n > 120 { print FILENAME ":" FNR ": " n " columns" }' $(git ls-files '*.[ch]' '*.cu' '*.cuh' '*.sh' bin/hg-run bin/hg-confirm)
 	[ "$output" = "" ]
 }
 
 @test "every tool answers -h and --version on stdout and exits 0" {
 	local tool
-	for tool in "$HG_TOP"/bin/hg-*.c "$HG_TOP/bin/hg-run"; do
-		[ -e "$tool" ] || continue
-		tool=$(basename "$tool" .c)
+	for tool in $(make -s -C "$HG_TOP" tools); do
 		run "$tool" -h
 		[ "$status" -eq 0 ]
 		[[ "$output" == "usage: $tool"* ]]
@@ -66,9 +71,7 @@ only_uses() {
 
 @test "every tool exits 100 and says usage on stderr for an unknown option or a missing operand" {
 	local tool
-	for tool in "$HG_TOP"/bin/hg-*.c "$HG_TOP/bin/hg-run"; do
-		[ -e "$tool" ] || continue
-		tool=$(basename "$tool" .c)
+	for tool in $(make -s -C "$HG_TOP" tools); do
 		run --separate-stderr "$tool" -%
 		[ "$status" -eq 100 ]
 		[ -z "$output" ]

@@ -6,8 +6,8 @@ setup() {
 	mkdir d
 	export HG_BIN=$HG_TOP/bin
 	[ "$HG_T" = "$HG_TOP/t" ] || HG_BIN=${HG_T%/t}/bin
-	torture=$HG_T/torture
-	verbs=$HG_T/verbs
+	torture=$HG_T/torture/torture
+	verbs=$HG_T/torture/verbs
 	# Leaks cannot be looked for under ptrace.
 	export ASAN_OPTIONS=detect_leaks=0
 }
@@ -154,7 +154,7 @@ red() {
 
 # suite BUG: the whole machinery on the file verbs with a bug.
 suite() {
-	VERBS_BUG=$1 run "$HG_TOP/t/torture.sh" -S 7 -n 12 verbs
+	VERBS_BUG=$1 run "$HG_TOP/t/torture/torture.sh" -S 7 -n 12 verbs
 	[ "$status" -ne 0 ]
 	[[ "${lines[-1]}" =~ ^"faults injected: "[0-9]+", violations: "[1-9] ]]
 }
@@ -170,16 +170,16 @@ suite() {
 }
 
 @test "the suite names the command that repeats a violation, and it does" {
-	VERBS_BUG=in-place run "$HG_TOP/t/torture.sh" -S 7 -n 12 verbs
+	VERBS_BUG=in-place run "$HG_TOP/t/torture/torture.sh" -S 7 -n 12 verbs
 	again=$(grep -A1 '^violation: verbs [^c].*partial' <<<"$output" | sed -n "s/.*-1 '\\(.*\\)'$/\\1/p" | head -n 1)
-	VERBS_BUG=in-place TMPDIR=$PWD run "$HG_TOP/t/torture.sh" -1 "$again"
+	VERBS_BUG=in-place TMPDIR=$PWD run "$HG_TOP/t/torture/torture.sh" -1 "$again"
 	[ "$status" -eq 1 ]
 	[[ "$output" == *"partial or malformed JSON under a final name"* ]]
 }
 
 # broken TEXT OPTIONS: the invariants see a breach that says so.
 broken() {
-	run "$HG_T/invariants" ${2:+"$2"} d
+	run "$HG_T/torture/invariants" ${2:+"$2"} d
 	[ "$status" -eq 1 ]
 	[[ "$output" == *"$1"* ]]
 }
@@ -188,11 +188,11 @@ broken() {
 	seq 1 40 | sed 's/.*/text number &/' >corpus.txt
 	hg-data -B -n 4 -f lines -o data corpus.txt
 	hg-spec -s data.dir="$PWD/data" -s model.vocab_size=260 d/r
-	run "$HG_T/invariants" -s d
+	run "$HG_T/torture/invariants" -s d
 	[ "$status" -eq 0 ]
 	[ "$output" = "" ]
 	printf 'x' >d/r/checkpoint.safetensors
-	run "$HG_T/invariants" d
+	run "$HG_T/torture/invariants" d
 	[ "$status" -eq 0 ]
 	broken "'checkpoint.safetensors' is there without the receipt of stage train" -s
 	rm d/r/checkpoint.safetensors
@@ -213,7 +213,7 @@ broken() {
 # bats test_tags=b4,b5
 @test "a sample of all faults breaks no promise" {
 	# The same sample each time; `make torture` draws its own.
-	run "$HG_TOP/t/torture.sh" -S 7 -b "${TORTURE_SECONDS:-40}" -n 40
+	run "$HG_TOP/t/torture/torture.sh" -S 7 -b "${TORTURE_SECONDS:-40}" -n 40
 	echo "$output"
 	[ "$status" -eq 0 ]
 	[[ "${lines[-1]}" =~ ^"faults injected: "[1-9][0-9]*", violations: 0"$ ]]

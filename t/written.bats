@@ -26,10 +26,10 @@ load helper
 	printf 'commit\tval_bpb\tstatus\tdescription\nbaseline\t0.9979\tkeep\tbaseline\n' > results.tsv
 	hg-ledger import ledger results.tsv
 	hg-ledger replay -j ledger > printed/import_verdicts.jsonl
-	run "$PYTHON" "$HG_TOP/t/contracts_written.py" "$HG_T/contract" "$HG_TOP/contracts" data runs ledger printed
+	run "$PYTHON" "$HG_TOP/t/tools/contracts_written.py" "$HG_T/tools/contract" "$HG_TOP/contracts" data runs ledger printed
 	echo "$output" >&2
 	[ "$status" -eq 0 ]
-	for name in $("$HG_T/contract" -n); do
+	for name in $("$HG_T/tools/contract" -n); do
 		grep -q "^$name [1-9]" <<< "$output" || { echo "no tool wrote a $name" >&2; false; }
 	done
 }

@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "array.h"
+#include "base/array.h"
 
 void *
 array_room(void *array, size_t count, size_t *cap, size_t size)

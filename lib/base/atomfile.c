@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "atomfile.h"
-#include "file.h"
-#include "proc.h"
+#include "base/atomfile.h"
+#include "base/file.h"
+#include "base/proc.h"
 
 /* Temporaries are `.tmp.NAME.PID.SEQ`: a sweep finds those of one name. */
 #define PREFIX ".tmp."

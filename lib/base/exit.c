@@ -4,8 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "exit.h"
-#include "say.h"
+#include "base/exit.h"
+#include "base/say.h"
 
 /* Sanitizers must end in the same code as a failed assertion. */
 #if defined(__SANITIZE_ADDRESS__)

@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "file.h"
+#include "base/file.h"
 
 int
 file_open(int dirfd, const char *name, uint64_t *size_bytes)

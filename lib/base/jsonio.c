@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "file.h"
-#include "jsonio.h"
-#include "say.h"
-#include "str.h"
+#include "base/file.h"
+#include "base/jsonio.h"
+#include "base/say.h"
+#include "base/str.h"
 
 enum form { PRETTY, LINE, CANONICAL };
 

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sha256.h"
+#include "base/sha256.h"
 
 /**
  * JSON values are jansson's (json_t, reference counted); this adds reading

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "num.h"
+#include "base/num.h"
 
 int
 num_u64(const char *text, uint64_t min, uint64_t max, uint64_t *out)

@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "exit.h"
-#include "opt.h"
-#include "say.h"
+#include "base/exit.h"
+#include "base/opt.h"
+#include "base/say.h"
 
 static void
 print_usage(FILE *f, const struct opt_tool *tool)

@@ -17,9 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "file.h"
-#include "proc.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/proc.h"
 
 #ifndef SYS_pidfd_send_signal
 #define SYS_pidfd_send_signal 424

@@ -1,6 +1,6 @@
 #include <math.h>
 
-#include "rng.h"
+#include "base/rng.h"
 
 uint64_t
 rng_mix(uint64_t x)

@@ -5,7 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "say.h"
+#include "base/say.h"
 
 static const char *name = "hg";
 static char last[1024];

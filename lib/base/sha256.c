@@ -5,8 +5,8 @@
 
 #include <openssl/evp.h>
 
-#include "file.h"
-#include "sha256.h"
+#include "base/file.h"
+#include "base/sha256.h"
 
 struct sha256 {
 	EVP_MD_CTX *ctx;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "str.h"
+#include "base/str.h"
 
 static int
 room(struct str *s, size_t more)

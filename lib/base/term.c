@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "num.h"
-#include "say.h"
-#include "term.h"
+#include "base/num.h"
+#include "base/say.h"
+#include "base/term.h"
 
 unsigned
 term_columns(int fd)

@@ -6,14 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "adopt.h"
-#include "atomfile.h"
-#include "dataset.h"
-#include "file.h"
-#include "say.h"
-#include "shard.h"
-#include "str.h"
-#include "vocab.h"
+#include "data/adopt.h"
+#include "base/atomfile.h"
+#include "data/dataset.h"
+#include "base/file.h"
+#include "base/say.h"
+#include "data/shard.h"
+#include "base/str.h"
+#include "data/vocab.h"
 
 #define MODEL_FILE "tokenizer.model"
 #define DOCS_FILE "val_docs.tsv"
@@ -61,7 +61,7 @@ take_id(struct walk *w, uint32_t id)
 
 /* Every id of one shard. */
 static int
-walk_shard(struct walk *w, struct dataset_shard *shard, struct fault *f)
+walk_shard(struct walk *w, struct dataset_shard *shard, struct inputerror *f)
 {
 	int32_t ids[CHUNK_IDS];
 	struct shard s;
@@ -76,18 +76,18 @@ walk_shard(struct walk *w, struct dataset_shard *shard, struct fault *f)
 		if (shard_read(&s, at, n, vocab_size(w->vocab), ids, f) == -1)
 			goto err0;
 		if (w->docs != NULL && w->part->tokens == 0 && (uint32_t)ids[0] != vocab_bos(w->vocab)) {
-			fault_set(f, FAULT_INVALID, shard->path, "its first id is not BOS", "a document's beginning");
+			inputerror_set(f, INPUTERROR_INVALID, shard->path, "its first id is not BOS", "a document's beginning");
 			goto err0;
 		}
 		for (i = 0; i < n; i++)
 			if (take_id(w, (uint32_t)ids[i]) == -1) {
-				fault_errno(f, "count", shard->path);
+				inputerror_errno(f, "count", shard->path);
 				goto err0;
 			}
 		say_progress("reading %s: %" PRIu64 " tokens", w->part->name, w->part->tokens);
 	}
 	if (sha256_fd(s.fd, shard->sha256, NULL) == -1) {
-		fault_errno(f, "read", shard->path);
+		inputerror_errno(f, "read", shard->path);
 		goto err0;
 	}
 	shard_close(&s);
@@ -99,30 +99,30 @@ err0:
 
 static int
 walk_part(const struct vocab *v, struct dataset_part *part, char *const *paths, size_t count, struct str *docs,
-    struct fault *f)
+    struct inputerror *f)
 {
 	struct walk w = { .vocab = v, .part = part, .docs = docs };
 
 	if ((part->shards = calloc(count, sizeof(part->shards[0]))) == NULL)
-		return (fault_errno(f, "adopt", part->name));
+		return (inputerror_errno(f, "adopt", part->name));
 	for (; part->count < count; part->count++) {
 		/* Links are resolved now: later nobody follows one. */
 		if ((part->shards[part->count].path = realpath(paths[part->count], NULL)) == NULL)
-			return (fault_errno(f, "read", paths[part->count]));
+			return (inputerror_errno(f, "read", paths[part->count]));
 		if (walk_shard(&w, &part->shards[part->count], f) == -1) {
 			free(part->shards[part->count].path);
 			return (-1);
 		}
 	}
 	if (end_document(&w) == -1)
-		return (fault_errno(f, "adopt", part->name));
+		return (inputerror_errno(f, "adopt", part->name));
 	part->raw_bytes = vocab_is_bytes(v) ? part->bytes : DATASET_UNKNOWN;
 	return (0);
 }
 
 /* The vocabulary, and the model's bytes to copy. */
 static struct vocab *
-get_vocab(const struct adopt *a, int dirfd, struct fault *f)
+get_vocab(const struct adopt *a, int dirfd, struct inputerror *f)
 {
 	struct vocab *v = NULL;
 	char *path, *text = NULL;
@@ -130,18 +130,18 @@ get_vocab(const struct adopt *a, int dirfd, struct fault *f)
 
 	if (a->model == NULL) {
 		if ((v = vocab_bytes()) == NULL)
-			fault_errno(f, "open", "bytes");
+			inputerror_errno(f, "open", "bytes");
 		return (v);
 	}
 	if ((path = realpath(a->model, NULL)) == NULL ||
 	    (text = file_read(AT_FDCWD, path, MODEL_MAX_BYTES, &n)) == NULL) {
-		fault_errno(f, "read", a->model);
+		inputerror_errno(f, "read", a->model);
 		goto done;
 	}
 	if ((v = vocab_open(path, f)) == NULL)
 		goto done;
 	if (atomfile_replace(dirfd, MODEL_FILE, text, n) == -1) {
-		fault_errno(f, "write", MODEL_FILE);
+		inputerror_errno(f, "write", MODEL_FILE);
 		vocab_free(v);
 		v = NULL;
 	}
@@ -162,7 +162,7 @@ source_json(const struct dataset *d)
 }
 
 json_t *
-adopt_dataset(const struct adopt *a, int dirfd, struct fault *f)
+adopt_dataset(const struct adopt *a, int dirfd, struct inputerror *f)
 {
 	struct dataset d = { .train = { .name = "train" }, .val = { .name = "val" } };
 	struct str docs = STR_INIT;
@@ -172,7 +172,7 @@ adopt_dataset(const struct adopt *a, int dirfd, struct fault *f)
 	if ((v = get_vocab(a, dirfd, f)) == NULL)
 		return (NULL);
 	if (str_puts(&docs, DATASET_DOCS_HEADER) == -1) {
-		fault_errno(f, "write", DOCS_FILE);
+		inputerror_errno(f, "write", DOCS_FILE);
 		goto done;
 	}
 	if (walk_part(v, &d.train, a->train, a->train_count, NULL, f) == -1 ||
@@ -185,11 +185,11 @@ adopt_dataset(const struct adopt *a, int dirfd, struct fault *f)
 	    (a->model != NULL && (d.tokenizer_path = strdup(MODEL_FILE)) == NULL) ||
 	    sha256_hex(docs.p, docs.n, d.docs_sha256) == -1 ||
 	    atomfile_replace(dirfd, DOCS_FILE, docs.p, docs.n) == -1) {
-		fault_errno(f, "write", DOCS_FILE);
+		inputerror_errno(f, "write", DOCS_FILE);
 		goto done;
 	}
 	if ((source = source_json(&d)) == NULL || (out = dataset_json(&d, source)) == NULL)
-		fault_errno(f, "write", DATASET_FILE);
+		inputerror_errno(f, "write", DATASET_FILE);
 done:
 	say_progress_end();
 	dataset_clear(&d);

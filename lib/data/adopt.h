@@ -4,7 +4,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
-#include "fault.h"
+#include "data/inputerror.h"
 
 /* Shards that exist already become a dataset where they lie. */
 struct adopt {
@@ -22,6 +22,6 @@ struct adopt {
  * Errors: NULL, said, *f filled.
  * Checked: t/hg-data.bats.
  */
-json_t *adopt_dataset(const struct adopt *a, int dirfd, struct fault *f);
+json_t *adopt_dataset(const struct adopt *a, int dirfd, struct inputerror *f);
 
 #endif

@@ -9,10 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "child.h"
-#include "clock.h"
-#include "proc.h"
-#include "say.h"
+#include "data/child.h"
+#include "base/clock.h"
+#include "base/proc.h"
+#include "base/say.h"
 
 /* Last words that are shown. */
 #define TAIL_BYTES 512
@@ -52,7 +52,7 @@ become(const char *const argv[], pid_t parent, int cwd_fd, const int fds[3])
 
 int
 child_start(struct child *c, const char *const argv[], int cwd_fd, int in_fd, int out_fd, int err_fd,
-    int64_t wait_ms, struct fault *f)
+    int64_t wait_ms, struct inputerror *f)
 {
 	int fds[3] = { in_fd, out_fd, err_fd }, report[2], error = 0;
 	pid_t parent = getpid();
@@ -65,7 +65,7 @@ child_start(struct child *c, const char *const argv[], int cwd_fd, int in_fd, in
 	c->name = argv[0];
 	c->deadline_ms = clock_boot_ms() + wait_ms;
 	if (pipe(report) == -1)
-		return (fault_errno(f, "run", argv[0]));
+		return (inputerror_errno(f, "run", argv[0]));
 	if (fcntl(report[0], F_SETFD, FD_CLOEXEC) == -1 || fcntl(report[1], F_SETFD, FD_CLOEXEC) == -1)
 		goto err0;
 	if ((c->pid = fork()) == -1) {
@@ -87,20 +87,20 @@ child_start(struct child *c, const char *const argv[], int cwd_fd, int in_fd, in
 	if (n != 0) {
 		child_kill(c);
 		errno = n == (ssize_t)sizeof(error) ? error : ECHILD;
-		fault_errno(f, "run", c->name);
-		if (f != NULL && f->kind == FAULT_MISSING)
-			f->kind = FAULT_TOKENIZER_MISSING;
+		inputerror_errno(f, "run", c->name);
+		if (f != NULL && f->kind == INPUTERROR_MISSING)
+			f->kind = INPUTERROR_TOKENIZER_MISSING;
 		return (-1);
 	}
 	if ((c->fd = proc_pidfd(c->pid)) == -1) {
-		fault_errno(f, "watch", c->name);
+		inputerror_errno(f, "watch", c->name);
 		child_kill(c);
 		return (-1);
 	}
 	fcntl(c->fd, F_SETFD, FD_CLOEXEC);
 	return (0);
 err0:
-	fault_errno(f, "run", c->name);
+	inputerror_errno(f, "run", c->name);
 	close(report[0]);
 	close(report[1]);
 	return (-1);
@@ -144,7 +144,7 @@ last_words(int fd, char *out, size_t size)
 }
 
 int
-child_wait(struct child *c, struct fault *f)
+child_wait(struct child *c, struct inputerror *f)
 {
 	struct pollfd watch = { .fd = c->fd, .events = POLLIN };
 	char words[TAIL_BYTES + 3], observed[TAIL_BYTES + 64];
@@ -156,7 +156,7 @@ child_wait(struct child *c, struct fault *f)
 		left_ms = c->deadline_ms - clock_boot_ms();
 		if (left_ms <= 0) {
 			child_kill(c);
-			return (fault_set(f, FAULT_DEADLINE, c->name, "it was killed", ""));
+			return (inputerror_set(f, INPUTERROR_DEADLINE, c->name, "it was killed", ""));
 		}
 		if (poll(&watch, 1, left_ms > 60000 ? 60000 : (int)left_ms) == 1)
 			break;
@@ -169,7 +169,7 @@ child_wait(struct child *c, struct fault *f)
 		snprintf(observed, sizeof(observed), "it died of signal %d%s", WTERMSIG(status), words);
 	else
 		snprintf(observed, sizeof(observed), "it exited with %d%s", WEXITSTATUS(status), words);
-	return (fault_set(f, FAULT_IO, c->name, observed, ""));
+	return (inputerror_set(f, INPUTERROR_IO, c->name, observed, ""));
 }
 
 void

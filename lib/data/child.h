@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "fault.h"
+#include "data/inputerror.h"
 
 /**
  * A helper program (spm_train, spm_encode) under supervision: it dies with us,
@@ -27,7 +27,7 @@ struct child {
  * Checked: t/unit/data.c.
  */
 int child_start(struct child *c, const char *const argv[], int cwd_fd, int in_fd, int out_fd, int err_fd,
-    int64_t wait_ms, struct fault *f);
+    int64_t wait_ms, struct inputerror *f);
 
 /**
  * child_wait(c, f):
@@ -35,7 +35,7 @@ int child_start(struct child *c, const char *const argv[], int cwd_fd, int in_fd
  * Errors: -1, said: deadline (it was killed), io (a signal, or another exit
  *         status, with the last line of its stderr).
  */
-int child_wait(struct child *c, struct fault *f);
+int child_wait(struct child *c, struct inputerror *f);
 
 /* Kill it and wait; nothing if it was never started or has been waited for. */
 void child_kill(struct child *c);

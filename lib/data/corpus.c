@@ -8,11 +8,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "corpus.h"
-#include "documents.h"
-#include "file.h"
-#include "rng.h"
-#include "sha256.h"
+#include "data/corpus.h"
+#include "data/documents.h"
+#include "base/file.h"
+#include "base/rng.h"
+#include "base/sha256.h"
 
 /* A bucket's size where there are few, and how many there can be: with more text buckets grow. */
 #define BUCKET_BYTES ((uint64_t)4 << 20)
@@ -111,7 +111,7 @@ most_buckets(void)
 }
 
 struct corpus *
-corpus_begin(int dirfd, uint64_t expected_bytes, const uint64_t *key, struct fault *f)
+corpus_begin(int dirfd, uint64_t expected_bytes, const uint64_t *key, struct inputerror *f)
 {
 	uint64_t want = expected_bytes == 0 ? MAX_BUCKETS : expected_bytes / BUCKET_BYTES + 1;
 	struct corpus *c;
@@ -136,11 +136,11 @@ corpus_begin(int dirfd, uint64_t expected_bytes, const uint64_t *key, struct fau
 		}
 	return (c);
 err1:
-	fault_errno(f, "write", "temporary files");
+	inputerror_errno(f, "write", "temporary files");
 	corpus_free(c);
 	return (NULL);
 err0:
-	fault_errno(f, "write", "temporary files");
+	inputerror_errno(f, "write", "temporary files");
 	return (NULL);
 }
 
@@ -174,7 +174,7 @@ enough(const struct corpus *c)
 }
 
 int
-corpus_add(struct corpus *c, const char *text, size_t n, struct fault *f)
+corpus_add(struct corpus *c, const char *text, size_t n, struct inputerror *f)
 {
 	char hex[SHA256_HEX_SIZE];
 	struct spill *bucket;
@@ -185,7 +185,7 @@ corpus_add(struct corpus *c, const char *text, size_t n, struct fault *f)
 	memset(&r, 0, sizeof(r));
 	r.bytes = (uint32_t)n;
 	if (sha256_hex(text, n, hex) == -1)
-		return (fault_errno(f, "digest", "a document"));
+		return (inputerror_errno(f, "digest", "a document"));
 	for (i = 0; i < CORPUS_DIGEST_BYTES; i++)
 		r.digest[i] = (unsigned char)(digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
 	if (c->keyed) {
@@ -200,7 +200,7 @@ corpus_add(struct corpus *c, const char *text, size_t n, struct fault *f)
 	c->next++;
 	if (spill_add(bucket, &r, sizeof(r)) == -1 || spill_add(bucket, text, n) == -1 ||
 	    spill_add(&c->digests, r.digest, sizeof(r.digest)) == -1)
-		return (fault_errno(f, "write", "temporary files"));
+		return (inputerror_errno(f, "write", "temporary files"));
 	return (0);
 }
 
@@ -288,7 +288,7 @@ count_copies(const struct corpus *c, uint64_t *copies)
 }
 
 int
-corpus_end(struct corpus *c, uint64_t *duplicates, struct fault *f)
+corpus_end(struct corpus *c, uint64_t *duplicates, struct inputerror *f)
 {
 	size_t i;
 
@@ -303,7 +303,7 @@ corpus_end(struct corpus *c, uint64_t *duplicates, struct fault *f)
 	spill_close(&c->digests);
 	return (0);
 err0:
-	return (fault_errno(f, "write", "temporary files"));
+	return (inputerror_errno(f, "write", "temporary files"));
 }
 
 size_t
@@ -322,7 +322,7 @@ by_place(const void *a, const void *b)
 }
 
 int
-corpus_load(const struct corpus *c, size_t number, struct corpus_bucket *b, struct fault *f)
+corpus_load(const struct corpus *c, size_t number, struct corpus_bucket *b, struct inputerror *f)
 {
 	const struct spill *s = &c->buckets[number];
 	struct corpus_doc *more, *doc;
@@ -352,7 +352,7 @@ corpus_load(const struct corpus *c, size_t number, struct corpus_bucket *b, stru
 		qsort(b->docs, b->count, sizeof(b->docs[0]), by_place);
 	return (0);
 err0:
-	fault_errno(f, "read", "temporary files");
+	inputerror_errno(f, "read", "temporary files");
 	corpus_release(b);
 	return (-1);
 }

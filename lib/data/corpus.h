@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fault.h"
+#include "data/inputerror.h"
 
 /**
  * The documents of a corpus in their final order, whatever its size: each goes
@@ -40,18 +40,18 @@ struct corpus_bucket {
  * Errors: NULL or -1, said: full, memory, io.
  * Checked: t/unit/documents.c, t/hg-data.bats.
  */
-struct corpus *corpus_begin(int dirfd, uint64_t expected_bytes, const uint64_t *key, struct fault *f);
+struct corpus *corpus_begin(int dirfd, uint64_t expected_bytes, const uint64_t *key, struct inputerror *f);
 void corpus_free(struct corpus *c);
 
 /* Add the next document; it must not be longer than DOCUMENTS_MAX_BYTES (asserted). */
-int corpus_add(struct corpus *c, const char *text, size_t n, struct fault *f);
+int corpus_add(struct corpus *c, const char *text, size_t n, struct inputerror *f);
 
 /* No more documents come; *duplicates: documents that are a copy of one before. */
-int corpus_end(struct corpus *c, uint64_t *duplicates, struct fault *f);
+int corpus_end(struct corpus *c, uint64_t *duplicates, struct inputerror *f);
 
 /* Buckets, in order; load reads one, release frees it, forget gives its disk space back. */
 size_t corpus_buckets(const struct corpus *c);
-int corpus_load(const struct corpus *c, size_t number, struct corpus_bucket *b, struct fault *f);
+int corpus_load(const struct corpus *c, size_t number, struct corpus_bucket *b, struct inputerror *f);
 void corpus_release(struct corpus_bucket *b);
 void corpus_forget(struct corpus *c, size_t number);
 

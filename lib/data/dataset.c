@@ -8,15 +8,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "atomfile.h"
-#include "clock.h"
-#include "dataset.h"
-#include "file.h"
-#include "jsonio.h"
-#include "num.h"
-#include "shard.h"
-#include "str.h"
-#include "vocab.h"
+#include "base/atomfile.h"
+#include "base/clock.h"
+#include "data/dataset.h"
+#include "base/file.h"
+#include "base/jsonio.h"
+#include "base/num.h"
+#include "data/shard.h"
+#include "base/str.h"
+#include "data/vocab.h"
 
 #define DIGESTS_FILE ".digests"
 #define DIGESTS_MAX_BYTES ((size_t)4 << 20)
@@ -247,7 +247,7 @@ read_members(struct dataset *d, const json_t *v)
 }
 
 struct dataset *
-dataset_open(const char *dir, struct fault *f)
+dataset_open(const char *dir, struct inputerror *f)
 {
 	struct str path = STR_INIT;
 	struct dataset *d;
@@ -256,23 +256,23 @@ dataset_open(const char *dir, struct fault *f)
 
 	if ((d = calloc(1, sizeof(*d))) == NULL || (d->dir = copy(dir)) == NULL ||
 	    str_printf(&path, "%s/" DATASET_FILE, dir) == -1) {
-		fault_errno(f, "read", dir);
+		inputerror_errno(f, "read", dir);
 		goto err0;
 	}
 	d->train.name = "train";
 	d->val.name = "val";
 	if (jsonio_read(AT_FDCWD, path.p, JSONIO_MAX_BYTES, d->sha256, &v) == -1) {
 		if (errno == EBADMSG)
-			fault_set(f, FAULT_INVALID, path.p, "not JSON", "");
+			inputerror_set(f, INPUTERROR_INVALID, path.p, "not JSON", "");
 		else
-			fault_errno(f, "read", path.p);
+			inputerror_errno(f, "read", path.p);
 		goto err0;
 	}
 	if ((wrong = read_members(d, v)) != NULL) {
 		if (*wrong == '\0')
-			fault_errno(f, "read", path.p);
+			inputerror_errno(f, "read", path.p);
 		else
-			fault_set(f, FAULT_INVALID, path.p, wrong, "");
+			inputerror_set(f, INPUTERROR_INVALID, path.p, wrong, "");
 		goto err0;
 	}
 	json_decref(v);
@@ -408,19 +408,19 @@ done:
 /* --- verifying ----------------------------------------------------------------- */
 
 static int
-verify_digest(struct digests *g, int fd, const char *path, const char *want, struct fault *f)
+verify_digest(struct digests *g, int fd, const char *path, const char *want, struct inputerror *f)
 {
 	char hex[SHA256_HEX_SIZE];
 
 	if (digests_of(g, fd, path, hex) == -1)
-		return (fault_errno(f, "read", path));
+		return (inputerror_errno(f, "read", path));
 	if (strcmp(hex, want) != 0)
-		return (fault_set(f, FAULT_WRONG_DIGEST, path, hex, want));
+		return (inputerror_set(f, INPUTERROR_WRONG_DIGEST, path, hex, want));
 	return (0);
 }
 
 static int
-verify_part(struct digests *g, const struct dataset_part *part, struct fault *f)
+verify_part(struct digests *g, const struct dataset_part *part, struct inputerror *f)
 {
 	char observed[64], expected[64];
 	struct shard s;
@@ -433,7 +433,7 @@ verify_part(struct digests *g, const struct dataset_part *part, struct fault *f)
 		if (s.size_bytes != part->shards[i].bytes) {
 			snprintf(observed, sizeof(observed), "%" PRIu64 " bytes", s.size_bytes);
 			snprintf(expected, sizeof(expected), "%" PRIu64 " bytes", part->shards[i].bytes);
-			rc = fault_set(f, s.size_bytes < part->shards[i].bytes ? FAULT_TRUNCATED : FAULT_WRONG_SIZE,
+			rc = inputerror_set(f, s.size_bytes < part->shards[i].bytes ? INPUTERROR_TRUNCATED : INPUTERROR_WRONG_SIZE,
 			    s.path, observed, expected);
 		} else
 			rc = verify_digest(g, s.fd, s.path, part->shards[i].sha256, f);
@@ -443,13 +443,13 @@ verify_part(struct digests *g, const struct dataset_part *part, struct fault *f)
 }
 
 static int
-verify_file(struct digests *g, const char *path, const char *want, enum fault_kind missing, struct fault *f)
+verify_file(struct digests *g, const char *path, const char *want, enum inputerror_kind missing, struct inputerror *f)
 {
 	int fd, rc;
 
 	if ((fd = file_open(AT_FDCWD, path, NULL)) == -1) {
-		fault_errno(f, "read", path);
-		if (f != NULL && f->kind == FAULT_MISSING)
+		inputerror_errno(f, "read", path);
+		if (f != NULL && f->kind == INPUTERROR_MISSING)
 			f->kind = missing;
 		return (-1);
 	}
@@ -459,16 +459,16 @@ verify_file(struct digests *g, const char *path, const char *want, enum fault_ki
 }
 
 int
-dataset_verify(const struct dataset *d, unsigned what, struct fault *f)
+dataset_verify(const struct dataset *d, unsigned what, struct inputerror *f)
 {
 	struct digests g;
 	int rc = 0;
 
 	digests_open(&g, d->dir);
 	if ((what & DATASET_TOKENIZER) != 0 && d->tokenizer_path != NULL)
-		rc = verify_file(&g, d->tokenizer_path, d->tokenizer_sha256, FAULT_TOKENIZER_MISSING, f);
+		rc = verify_file(&g, d->tokenizer_path, d->tokenizer_sha256, INPUTERROR_TOKENIZER_MISSING, f);
 	if (rc == 0 && (what & DATASET_VAL) != 0)
-		rc = verify_file(&g, d->docs_path, d->docs_sha256, FAULT_MISSING, f);
+		rc = verify_file(&g, d->docs_path, d->docs_sha256, INPUTERROR_MISSING, f);
 	if (rc == 0 && (what & DATASET_VAL) != 0)
 		rc = verify_part(&g, &d->val, f);
 	if (rc == 0 && (what & DATASET_TRAIN) != 0)
@@ -518,18 +518,18 @@ read_docs(const struct dataset *d, char *p, struct dataset_doc *docs)
 }
 
 struct dataset_doc *
-dataset_docs(const struct dataset *d, struct fault *f)
+dataset_docs(const struct dataset *d, struct inputerror *f)
 {
 	struct dataset_doc *docs = NULL;
 	char *text;
 
 	if ((text = file_read(AT_FDCWD, d->docs_path, DOCS_MAX_BYTES, NULL)) == NULL ||
 	    (docs = calloc(d->val.documents, sizeof(*docs))) == NULL) {
-		fault_errno(f, "read", d->docs_path);
+		inputerror_errno(f, "read", d->docs_path);
 		goto err0;
 	}
 	if (read_docs(d, text, docs) == -1) {
-		fault_set(f, FAULT_INVALID, d->docs_path, "its rows are not those that dataset.json counts", "");
+		inputerror_set(f, INPUTERROR_INVALID, d->docs_path, "its rows are not those that dataset.json counts", "");
 		goto err0;
 	}
 	free(text);
@@ -550,7 +550,7 @@ dataset_docs_row(struct str *out, uint64_t doc, uint64_t tokens, uint64_t bytes,
 }
 
 struct vocab *
-dataset_vocab(const struct dataset *d, struct fault *f)
+dataset_vocab(const struct dataset *d, struct inputerror *f)
 {
 	const char *object = d->tokenizer_path != NULL ? d->tokenizer_path : "bytes";
 	struct vocab *v;
@@ -558,15 +558,15 @@ dataset_vocab(const struct dataset *d, struct fault *f)
 	if (d->tokenizer_path != NULL)
 		v = vocab_open(d->tokenizer_path, f);
 	else if ((v = vocab_bytes()) == NULL)
-		fault_errno(f, "open", object);
+		inputerror_errno(f, "open", object);
 	if (v == NULL)
 		return (NULL);
 	if (strcmp(vocab_sha256(v), d->tokenizer_sha256) != 0) {
-		fault_set(f, FAULT_WRONG_DIGEST, object, vocab_sha256(v), d->tokenizer_sha256);
+		inputerror_set(f, INPUTERROR_WRONG_DIGEST, object, vocab_sha256(v), d->tokenizer_sha256);
 		goto err0;
 	}
 	if (vocab_size(v) != d->vocab_size || vocab_bos(v) != d->bos_id) {
-		fault_set(f, FAULT_INVALID, object, "vocabulary size or BOS differ from dataset.json", "");
+		inputerror_set(f, INPUTERROR_INVALID, object, "vocabulary size or BOS differ from dataset.json", "");
 		goto err0;
 	}
 	return (v);

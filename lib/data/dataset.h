@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fault.h"
-#include "sha256.h"
-#include "str.h"
+#include "data/inputerror.h"
+#include "base/sha256.h"
+#include "base/str.h"
 
 /**
  * A data directory as hg-data leaves it, hg-dataset(5): dataset.json, the
@@ -54,7 +54,7 @@ struct dataset {
  * Owns:   the caller calls dataset_free.
  * Errors: NULL, said, *f filled: missing, invalid, memory, io.
  */
-struct dataset *dataset_open(const char *dir, struct fault *f);
+struct dataset *dataset_open(const char *dir, struct inputerror *f);
 void dataset_free(struct dataset *d);
 
 /* Release what *d holds, but not d itself: for one that a builder fills. */
@@ -88,7 +88,7 @@ enum {
  *         invalid, tokenizer_missing, io.
  * Checked: t/hg-data.bats.
  */
-int dataset_verify(const struct dataset *d, unsigned what, struct fault *f);
+int dataset_verify(const struct dataset *d, unsigned what, struct inputerror *f);
 
 /* One validation document, in shard order. */
 struct dataset_doc {
@@ -98,7 +98,7 @@ struct dataset_doc {
 };
 
 /* val_docs.tsv: d->val.documents rows, whose sums are those of d->val. Owns: the caller frees. NULL, said. */
-struct dataset_doc *dataset_docs(const struct dataset *d, struct fault *f);
+struct dataset_doc *dataset_docs(const struct dataset *d, struct inputerror *f);
 
 /* Append a row of that table; raw_bytes may be DATASET_UNKNOWN. 0, or -1 with errno ENOMEM. */
 int dataset_docs_row(struct str *out, uint64_t doc, uint64_t tokens, uint64_t bytes, uint64_t raw_bytes);
@@ -106,6 +106,6 @@ int dataset_docs_row(struct str *out, uint64_t doc, uint64_t tokens, uint64_t by
 struct vocab;
 
 /* The vocabulary, its digest compared. Owns: the caller calls vocab_free. NULL, said. */
-struct vocab *dataset_vocab(const struct dataset *d, struct fault *f);
+struct vocab *dataset_vocab(const struct dataset *d, struct inputerror *f);
 
 #endif

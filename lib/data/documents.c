@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "documents.h"
-#include "say.h"
-#include "str.h"
+#include "data/documents.h"
+#include "base/say.h"
+#include "base/str.h"
 
 #define BLOCK_BYTES ((size_t)1 << 20)
 
@@ -161,7 +161,7 @@ struct cutter {
 	void *cookie;
 	struct str document, line;	/* under way; line: the raw beginning of one that crosses blocks */
 	uint64_t number;		/* of the line, from 1 */
-	struct fault *f;
+	struct inputerror *f;
 };
 
 static int
@@ -170,7 +170,7 @@ invalid(struct cutter *c, const char *what)
 	char observed[320];
 
 	snprintf(observed, sizeof(observed), "line %" PRIu64 ": %s", c->number, what);
-	return (fault_set(c->f, FAULT_INVALID, c->path, observed, ""));
+	return (inputerror_set(c->f, INPUTERROR_INVALID, c->path, observed, ""));
 }
 
 /* Hand the document over and begin another. */
@@ -207,7 +207,7 @@ json_line(struct cutter *c, const char *text, size_t n)
 		return (0);
 	/* The line must be UTF-8 before it can be JSON. */
 	if (add_clean(&utf8, text, n, c->counts) == -1) {
-		fault_errno(c->f, "read", c->path);
+		inputerror_errno(c->f, "read", c->path);
 		goto done0;
 	}
 	if ((v = json_loadb(utf8.p, utf8.n, JSON_ALLOW_NUL, &error)) == NULL) {
@@ -222,7 +222,7 @@ json_line(struct cutter *c, const char *text, size_t n)
 	}
 	memset(&ignored, 0, sizeof(ignored));
 	if (add_clean(&c->document, json_string_value(member), json_string_length(member), &ignored) == -1) {
-		fault_errno(c->f, "read", c->path);
+		inputerror_errno(c->f, "read", c->path);
 		goto done1;
 	}
 	c->counts->nul += ignored.nul;
@@ -251,11 +251,11 @@ take_line(struct cutter *c, const char *text, size_t n)
 		return (emit(c));
 	}
 	if (add_clean(&c->document, text, n, c->counts) == -1)
-		return (fault_errno(c->f, "read", c->path));
+		return (inputerror_errno(c->f, "read", c->path));
 	if (c->format == DOCUMENTS_LINES)
 		return (emit(c));
 	if (str_add(&c->document, "\n", 1) == -1)
-		return (fault_errno(c->f, "read", c->path));
+		return (inputerror_errno(c->f, "read", c->path));
 	if (c->document.n > DOCUMENTS_MAX_BYTES + 1)
 		return (invalid(c, "a document of more than 16 MiB"));
 	return (0);
@@ -271,7 +271,7 @@ take_block(struct cutter *c, const char *p, size_t n)
 	for (; n > 0; n -= length + 1, p += length + 1) {
 		if ((end = memchr(p, '\n', n)) == NULL) {
 			if (str_add(&c->line, p, n) == -1)
-				return (fault_errno(c->f, "read", c->path));
+				return (inputerror_errno(c->f, "read", c->path));
 			if (c->line.n > (c->format == DOCUMENTS_JSONL ? LINE_MAX_BYTES : DOCUMENTS_MAX_BYTES + 1)) {
 				c->number++;
 				return (invalid(c, "longer than any document may be"));
@@ -285,7 +285,7 @@ take_block(struct cutter *c, const char *p, size_t n)
 			continue;
 		}
 		if (str_add(&c->line, p, length) == -1)
-			return (fault_errno(c->f, "read", c->path));
+			return (inputerror_errno(c->f, "read", c->path));
 		if (take_line(c, c->line.p, c->line.n) == -1)
 			return (-1);
 		c->line.n = 0;
@@ -348,7 +348,7 @@ read_block(int fd, char *block)
 
 int
 documents_read(int fd, const char *path, enum documents_format format, struct documents_counts *counts,
-    documents_sink *sink, void *cookie, char hex[SHA256_HEX_SIZE], uint64_t *bytes, struct fault *f)
+    documents_sink *sink, void *cookie, char hex[SHA256_HEX_SIZE], uint64_t *bytes, struct inputerror *f)
 {
 	struct cutter c = { .path = path, .format = format, .counts = counts, .sink = sink, .cookie = cookie, .f = f };
 	struct sha256 *digest;
@@ -359,7 +359,7 @@ documents_read(int fd, const char *path, enum documents_format format, struct do
 
 	*bytes = 0;
 	if ((digest = sha256_begin()) == NULL || (block = malloc(BLOCK_BYTES)) == NULL) {
-		fault_errno(f, "read", path);
+		inputerror_errno(f, "read", path);
 		goto err0;
 	}
 	while ((n = read_block(fd, block)) > 0) {
@@ -367,7 +367,7 @@ documents_read(int fd, const char *path, enum documents_format format, struct do
 		skip = 0;
 		if (*bytes == 0 && sink != NULL) {
 			if ((what = not_text(block, (size_t)n)) != NULL) {
-				fault_set(f, FAULT_INVALID, path, what, "");
+				inputerror_set(f, INPUTERROR_INVALID, path, what, "");
 				goto err1;
 			}
 			skip = n >= 3 && memcmp(block, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
@@ -377,7 +377,7 @@ documents_read(int fd, const char *path, enum documents_format format, struct do
 			goto err1;
 	}
 	if (n == -1) {
-		fault_errno(f, "read", path);
+		inputerror_errno(f, "read", path);
 		goto err1;
 	}
 	if (sink != NULL && take_end(&c) == -1)

@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fault.h"
-#include "sha256.h"
+#include "data/inputerror.h"
+#include "base/sha256.h"
 
 /**
  * Text files cut into documents, streaming.  Whatever the bytes, a document is
@@ -37,7 +37,7 @@ struct documents_counts {
 };
 
 /* Takes one document; -1 ends the reading. */
-typedef int documents_sink(void *cookie, const char *text, size_t n, struct fault *f);
+typedef int documents_sink(void *cookie, const char *text, size_t n, struct inputerror *f);
 
 /**
  * documents_read(fd, path, format, counts, sink, cookie, hex, bytes, f):
@@ -49,6 +49,6 @@ typedef int documents_sink(void *cookie, const char *text, size_t n, struct faul
  * Checked: t/hg-data.bats, t/unit/documents.c.
  */
 int documents_read(int fd, const char *path, enum documents_format format, struct documents_counts *counts,
-    documents_sink *sink, void *cookie, char hex[SHA256_HEX_SIZE], uint64_t *bytes, struct fault *f);
+    documents_sink *sink, void *cookie, char hex[SHA256_HEX_SIZE], uint64_t *bytes, struct inputerror *f);
 
 #endif

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "loader.h"
-#include "tokens.h"
+#include "data/loader.h"
+#include "data/tokens.h"
 
 struct loader {
 	struct tokens *tokens;
@@ -13,14 +13,14 @@ struct loader {
 };
 
 struct loader *
-loader_open(const struct dataset_part *part, uint32_t vocab_size, uint64_t tokens_per_micro_batch, struct fault *f)
+loader_open(const struct dataset_part *part, uint32_t vocab_size, uint64_t tokens_per_micro_batch, struct inputerror *f)
 {
 	char observed[64], expected[64];
 	struct loader *l;
 
 	assert(tokens_per_micro_batch > 0 && tokens_per_micro_batch < UINT32_MAX);
 	if ((l = calloc(1, sizeof(*l))) == NULL) {
-		fault_errno(f, "read", part->name);
+		inputerror_errno(f, "read", part->name);
 		return (NULL);
 	}
 	l->span = tokens_per_micro_batch + 1;
@@ -30,7 +30,7 @@ loader_open(const struct dataset_part *part, uint32_t vocab_size, uint64_t token
 	if (l->total < l->span) {
 		snprintf(observed, sizeof(observed), "%" PRIu64 " tokens", l->total);
 		snprintf(expected, sizeof(expected), "at least the %" PRIu64 " of one micro-batch", l->span);
-		fault_set(f, FAULT_INVALID, part->name, observed, expected);
+		inputerror_set(f, INPUTERROR_INVALID, part->name, observed, expected);
 		goto err0;
 	}
 	return (l);
@@ -50,7 +50,7 @@ loader_close(struct loader *l)
 }
 
 int
-loader_take(struct loader *l, int32_t *ids, struct fault *f)
+loader_take(struct loader *l, int32_t *ids, struct inputerror *f)
 {
 	uint64_t at, first;
 

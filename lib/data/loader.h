@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-#include "dataset.h"
+#include "data/dataset.h"
 
 /**
  * Training batches, in the public order: consecutive spans of
@@ -21,11 +21,11 @@ struct loader;
  * Checked: t/unit/data.c reproduces golden/more.json.
  */
 struct loader *loader_open(const struct dataset_part *part, uint32_t vocab_size, uint64_t tokens_per_micro_batch,
-    struct fault *f);
+    struct inputerror *f);
 void loader_close(struct loader *l);
 
 /* The next span: tokens_per_micro_batch + 1 ids; inputs are ids[0..n-1], targets ids[1..n]. 0, or -1, said. */
-int loader_take(struct loader *l, int32_t *ids, struct fault *f);
+int loader_take(struct loader *l, int32_t *ids, struct inputerror *f);
 
 uint64_t loader_cursor(const struct loader *l);
 void loader_seek(struct loader *l, uint64_t spans);

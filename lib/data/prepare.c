@@ -8,22 +8,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "atomfile.h"
-#include "child.h"
-#include "corpus.h"
-#include "dataset.h"
-#include "documents.h"
-#include "file.h"
-#include "ids.h"
-#include "jsonio.h"
-#include "part.h"
-#include "prepare.h"
-#include "proc.h"
-#include "rng.h"
-#include "say.h"
-#include "shard.h"
-#include "str.h"
-#include "vocab.h"
+#include "base/atomfile.h"
+#include "data/child.h"
+#include "data/corpus.h"
+#include "data/dataset.h"
+#include "data/documents.h"
+#include "base/file.h"
+#include "data/idtext.h"
+#include "base/jsonio.h"
+#include "data/shardset.h"
+#include "data/prepare.h"
+#include "base/proc.h"
+#include "base/rng.h"
+#include "base/say.h"
+#include "data/shard.h"
+#include "base/str.h"
+#include "data/vocab.h"
 
 #define MODEL_FILE "tokenizer.model"
 #define DOCS_FILE "val_docs.tsv"
@@ -74,7 +74,7 @@ enum verdict { VERDICT_VAL, VERDICT_TRAIN, VERDICT_DROP };
 struct work {
 	const struct prepare *p;
 	int dirfd;
-	struct fault *f;
+	struct inputerror *f;
 	struct corpus *corpus;
 	struct documents_counts counts;
 	json_t *files;			/* as far as listed */
@@ -83,7 +83,7 @@ struct work {
 	struct vocab *vocab;
 	struct split split;
 	struct dataset dataset;
-	struct part_writer *train, *val;
+	struct shardset_writer *train, *val;
 	struct sha256 *val_raw;
 	struct str docs;		/* val_docs.tsv */
 	uint16_t *ids;			/* of one document, for bytes */
@@ -115,7 +115,7 @@ source_bytes(const struct prepare *p)
 }
 
 static int
-take_document(void *cookie, const char *text, size_t n, struct fault *f)
+take_document(void *cookie, const char *text, size_t n, struct inputerror *f)
 {
 	struct work *w = cookie;
 
@@ -136,10 +136,10 @@ read_sources(struct work *w)
 	int fd, rc;
 
 	if ((w->files = json_array()) == NULL)
-		return (fault_errno(w->f, "read", "the corpus"));
+		return (inputerror_errno(w->f, "read", "the corpus"));
 	for (i = 0; i < p->count; i++) {
 		if ((fd = open_source(p->files[i])) == -1)
-			return (fault_errno(w->f, "read", p->files[i]));
+			return (inputerror_errno(w->f, "read", p->files[i]));
 		rc = documents_read(fd, p->files[i], p->format, &w->counts, w->corpus == NULL ? NULL : take_document, w,
 		    hex, &bytes, w->f);
 		close(fd);
@@ -149,7 +149,7 @@ read_sources(struct work *w)
 		if (str_printf(&w->file_digests, "%s %" PRIu64 "\n", hex, bytes) == -1 ||
 		    (i < LISTED_FILES && json_array_append_new(w->files, json_pack("{s:s, s:I, s:s}", "path",
 		    p->files[i], "bytes", (json_int_t)bytes, "sha256", hex)) == -1))
-			return (fault_set(w->f, FAULT_INVALID, p->files[i], "its name is not UTF-8", ""));
+			return (inputerror_set(w->f, INPUTERROR_INVALID, p->files[i], "its name is not UTF-8", ""));
 	}
 	return (0);
 }
@@ -164,7 +164,7 @@ read_corpus(struct work *w)
 	if (w->corpus == NULL || read_sources(w) == -1 || corpus_end(w->corpus, &w->duplicates, w->f) == -1)
 		return (-1);
 	if (w->counts.documents == 0)
-		return (fault_set(w->f, FAULT_INVALID, "the corpus", "no document that is not empty", ""));
+		return (inputerror_set(w->f, INPUTERROR_INVALID, "the corpus", "no document that is not empty", ""));
 	w->val_docs = p->val_docs;
 	if (w->val_docs == 0) {
 		w->val_docs = w->counts.documents / 10 < DEFAULT_VAL_DOCS ? w->counts.documents / 10 : DEFAULT_VAL_DOCS;
@@ -172,7 +172,7 @@ read_corpus(struct work *w)
 	}
 	if (w->val_docs >= w->counts.documents - w->duplicates) {
 		snprintf(expected, sizeof(expected), "more than the %" PRIu64 " for validation", w->val_docs);
-		return (fault_set(w->f, FAULT_INVALID, "the corpus", "too few different documents", expected));
+		return (inputerror_set(w->f, INPUTERROR_INVALID, "the corpus", "too few different documents", expected));
 	}
 	return (0);
 }
@@ -187,7 +187,7 @@ split_begin(struct work *w)
 	memset(&w->split, 0, sizeof(w->split));
 	w->split.wanted = w->val_docs;
 	if ((w->split.val = corpus_set_new()) == NULL)
-		return (fault_errno(w->f, "split", "the corpus"));
+		return (inputerror_errno(w->f, "split", "the corpus"));
 	return (0);
 }
 
@@ -221,7 +221,7 @@ scratch(struct work *w)
 
 	if ((fd = openat(w->dirfd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) == -1 ||
 	    unlinkat(w->dirfd, name, 0) == -1) {
-		fault_errno(w->f, "write", "temporary files");
+		inputerror_errno(w->f, "write", "temporary files");
 		if (fd != -1)
 			close(fd);
 		return (-1);
@@ -311,12 +311,12 @@ write_sample(struct work *w, int fd)
 		rc = j < bucket.count ? -1 : 0;
 		corpus_release(&bucket);
 		if (rc == -1) {
-			fault_errno(w->f, "write", "a sample for spm_train");
+			inputerror_errno(w->f, "write", "a sample for spm_train");
 			goto done;
 		}
 	}
 	if ((rc = flush_text(&text, fd, 0)) == -1)
-		fault_errno(w->f, "write", "a sample for spm_train");
+		inputerror_errno(w->f, "write", "a sample for spm_train");
 done:
 	str_free(&text);
 	return (rc);
@@ -349,7 +349,7 @@ put_model(struct work *w, char *text, size_t n)
 	int rc;
 
 	if ((rc = atomfile_replace(w->dirfd, MODEL_FILE, text, n)) == -1)
-		fault_errno(w->f, "write", MODEL_FILE);
+		inputerror_errno(w->f, "write", MODEL_FILE);
 	free(text);
 	return (rc);
 }
@@ -365,7 +365,7 @@ train_model(struct work *w)
 	if ((err_fd = scratch(w)) == -1)
 		return (-1);
 	if ((fd = openat(w->dirfd, "sample.txt", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) == -1) {
-		fault_errno(w->f, "write", "sample.txt");
+		inputerror_errno(w->f, "write", "sample.txt");
 		goto done;
 	}
 	if (write_sample(w, fd) == -1 || fstat(fd, &st) == -1)
@@ -374,7 +374,7 @@ train_model(struct work *w)
 	if (run_spm_train(w, err_fd, (uint64_t)st.st_size) == -1)
 		goto done;
 	if ((text = file_read(w->dirfd, "spm.model", MODEL_MAX_BYTES, &n)) == NULL) {
-		fault_errno(w->f, "read", "spm.model");
+		inputerror_errno(w->f, "read", "spm.model");
 		goto done;
 	}
 	if (put_model(w, text, n) == -1 || atomfile_remove(w->dirfd, "sample.txt") == -1 ||
@@ -397,11 +397,11 @@ copy_model(struct work *w)
 
 	/* The path is the user's own: links in it are meant. */
 	if ((fd = open(w->p->model, O_RDONLY | O_CLOEXEC)) == -1)
-		return (fault_errno(w->f, "read", w->p->model));
+		return (inputerror_errno(w->f, "read", w->p->model));
 	text = file_read_fd(fd, MODEL_MAX_BYTES, &n);
 	close(fd);
 	if (text == NULL)
-		return (fault_errno(w->f, "read", w->p->model));
+		return (inputerror_errno(w->f, "read", w->p->model));
 	return (put_model(w, text, n));
 }
 
@@ -413,7 +413,7 @@ open_model(struct work *w)
 	struct vocab *v;
 
 	if (str_printf(&path, "/proc/self/fd/%d/" MODEL_FILE, w->dirfd) == -1) {
-		fault_errno(w->f, "read", MODEL_FILE);
+		inputerror_errno(w->f, "read", MODEL_FILE);
 		return (NULL);
 	}
 	v = vocab_open_as(path.p, w->p->model != NULL ? w->p->model : MODEL_FILE, w->f);
@@ -428,16 +428,16 @@ get_vocab(struct work *w)
 
 	if (p->model == NULL && p->vocab_size == 0) {
 		if ((w->vocab = vocab_bytes()) == NULL)
-			return (fault_errno(w->f, "open", "bytes"));
+			return (inputerror_errno(w->f, "open", "bytes"));
 		if ((w->ids = malloc((DOCUMENTS_MAX_BYTES + 1) * sizeof(w->ids[0]))) == NULL)
-			return (fault_errno(w->f, "encode", "bytes"));
+			return (inputerror_errno(w->f, "encode", "bytes"));
 		return (0);
 	}
 	if ((p->model != NULL ? copy_model(w) : train_model(w)) == -1 || (w->vocab = open_model(w)) == NULL)
 		return (-1);
 	w->dataset.tokenizer_path = strdup(MODEL_FILE);
 	if (w->dataset.tokenizer_path == NULL)
-		return (fault_errno(w->f, "open", MODEL_FILE));
+		return (inputerror_errno(w->f, "open", MODEL_FILE));
 	if (p->model == NULL && vocab_size(w->vocab) != p->vocab_size)
 		say_note("the corpus yields a vocabulary of %" PRIu32 ", not %" PRIu32, vocab_size(w->vocab),
 		    p->vocab_size);
@@ -454,11 +454,11 @@ add_document(struct work *w, const uint16_t *ids, uint64_t n, uint64_t raw_bytes
 	uint64_t bytes = vocab_count_bytes16(w->vocab, ids, n);
 
 	if (is_val && dataset_docs_row(&w->docs, w->dataset.val.documents, n, bytes, raw_bytes) == -1)
-		return (fault_errno(w->f, "write", DOCS_FILE));
+		return (inputerror_errno(w->f, "write", DOCS_FILE));
 	if ((w->dataset.train.documents + w->dataset.val.documents) % 1024 == 0)
 		say_progress("encoding: %" PRIu64 " of %" PRIu64 " documents",
 		    w->dataset.train.documents + w->dataset.val.documents, w->counts.documents);
-	return (part_add(is_val ? w->val : w->train, ids, n, bytes, raw_bytes, w->f));
+	return (shardset_add(is_val ? w->val : w->train, ids, n, bytes, raw_bytes, w->f));
 }
 
 /* The digest of the raw validation text: each document, then a NUL, which none of them holds. */
@@ -485,7 +485,7 @@ encode_bytes(struct work *w)
 		for (j = 0; j < bucket.count && rc == 0; j++) {
 			doc = &bucket.docs[j];
 			if ((verdict = split_next(&w->split, doc)) == -1) {
-				rc = fault_errno(w->f, "split", "the corpus");
+				rc = inputerror_errno(w->f, "split", "the corpus");
 				break;
 			}
 			if (verdict == VERDICT_DROP)
@@ -544,7 +544,7 @@ job_fill(struct work *w, struct job *job, const struct corpus_bucket *bucket)
 done:
 	str_free(&text);
 	if (rc == -1)
-		fault_errno(w->f, "write", "temporary files");
+		inputerror_errno(w->f, "write", "temporary files");
 	return (rc);
 }
 
@@ -567,7 +567,7 @@ job_start(struct work *w, struct job *job, size_t number)
 	if (rc == -1)
 		return (-1);
 	if (lseek(job->text_fd, 0, SEEK_SET) == -1 || fstat(job->text_fd, &st) == -1)
-		return (fault_errno(w->f, "read", "temporary files"));
+		return (inputerror_errno(w->f, "read", "temporary files"));
 	return (child_start(&job->child, argv, w->dirfd, job->text_fd, job->ids_fd, job->err_fd,
 	    ENCODE_WAIT_MS + (int64_t)st.st_size / ENCODE_BYTES_PER_MS, w->f));
 }
@@ -577,7 +577,7 @@ static int
 job_finish(struct work *w, struct job *job)
 {
 	const uint16_t *ids;
-	struct ids *r;
+	struct idtext *r;
 	uint64_t n;
 	size_t i;
 	int rc = 1;
@@ -585,18 +585,18 @@ job_finish(struct work *w, struct job *job)
 	if (child_wait(&job->child, w->f) == -1)
 		return (-1);
 	if (lseek(job->ids_fd, 0, SEEK_SET) == -1 ||
-	    (r = ids_begin(job->ids_fd, "spm_encode", vocab_size(w->vocab), vocab_bos(w->vocab))) == NULL)
-		return (fault_errno(w->f, "read", "temporary files"));
-	for (i = 0; i < job->count && (rc = ids_next(r, &ids, &n, w->f)) == 1; i++)
+	    (r = idtext_begin(job->ids_fd, "spm_encode", vocab_size(w->vocab), vocab_bos(w->vocab))) == NULL)
+		return (inputerror_errno(w->f, "read", "temporary files"));
+	for (i = 0; i < job->count && (rc = idtext_next(r, &ids, &n, w->f)) == 1; i++)
 		if (add_document(w, ids, n, job->docs[i].raw_bytes, job->docs[i].is_val) == -1) {
 			rc = -1;
 			break;
 		}
 	if (rc == 1)
-		rc = ids_next(r, &ids, &n, w->f) == 0 ? 1 : 0;
+		rc = idtext_next(r, &ids, &n, w->f) == 0 ? 1 : 0;
 	if (rc == 0)
-		rc = fault_set(w->f, FAULT_INVALID, "spm_encode", "it printed another number of documents", "");
-	ids_free(r);
+		rc = inputerror_set(w->f, INPUTERROR_INVALID, "spm_encode", "it printed another number of documents", "");
+	idtext_free(r);
 	return (rc == 1 ? 0 : -1);
 }
 
@@ -636,15 +636,15 @@ encode(struct work *w)
 		return (-1);
 	w->dataset.train.name = "train";
 	w->dataset.val.name = "val";
-	if ((w->train = part_begin(w->dirfd, "corpus_train", &w->dataset.train)) == NULL ||
-	    (w->val = part_begin(w->dirfd, "corpus_val", &w->dataset.val)) == NULL ||
+	if ((w->train = shardset_begin(w->dirfd, "corpus_train", &w->dataset.train)) == NULL ||
+	    (w->val = shardset_begin(w->dirfd, "corpus_val", &w->dataset.val)) == NULL ||
 	    (w->val_raw = sha256_begin()) == NULL || str_puts(&w->docs, DATASET_DOCS_HEADER) == -1)
-		return (fault_errno(w->f, "encode", "the corpus"));
+		return (inputerror_errno(w->f, "encode", "the corpus"));
 	if ((vocab_is_bytes(w->vocab) ? encode_bytes(w) : encode_model(w)) == -1)
 		return (-1);
-	rc = part_end(w->train, w->f);
+	rc = shardset_end(w->train, w->f);
 	w->train = NULL;
-	if (part_end(w->val, w->f) == -1)
+	if (shardset_end(w->val, w->f) == -1)
 		rc = -1;
 	w->val = NULL;
 	return (rc);
@@ -683,11 +683,11 @@ finish(struct work *w)
 	d->bos_id = vocab_bos(w->vocab);
 	if ((d->docs_path = strdup(DOCS_FILE)) == NULL || sha256_hex(w->docs.p, w->docs.n, d->docs_sha256) == -1 ||
 	    atomfile_replace(w->dirfd, DOCS_FILE, w->docs.p, w->docs.n) == -1) {
-		fault_errno(w->f, "write", DOCS_FILE);
+		inputerror_errno(w->f, "write", DOCS_FILE);
 		return (NULL);
 	}
 	if ((source = source_json(w)) == NULL || (v = dataset_json(d, source)) == NULL) {
-		fault_errno(w->f, "write", DATASET_FILE);
+		inputerror_errno(w->f, "write", DATASET_FILE);
 		return (NULL);
 	}
 	return (v);
@@ -699,8 +699,8 @@ work_clear(struct work *w)
 
 	corpus_free(w->corpus);
 	corpus_set_free(w->split.val);
-	part_abort(w->train);
-	part_abort(w->val);
+	shardset_abort(w->train);
+	shardset_abort(w->val);
 	vocab_free(w->vocab);
 	sha256_free(w->val_raw);
 	json_decref(w->files);
@@ -711,7 +711,7 @@ work_clear(struct work *w)
 }
 
 json_t *
-prepare_dataset(const struct prepare *p, int dirfd, struct fault *f)
+prepare_dataset(const struct prepare *p, int dirfd, struct inputerror *f)
 {
 	struct work w = { .p = p, .dirfd = dirfd, .f = f };
 	json_t *v = NULL;
@@ -737,7 +737,7 @@ same_number(const json_t *v, const char *path, int is_null, uint64_t x)
 }
 
 static int
-same_tokenizer(const struct prepare *p, const json_t *v, struct fault *f)
+same_tokenizer(const struct prepare *p, const json_t *v, struct inputerror *f)
 {
 	struct vocab *vocab;
 	char *path;
@@ -749,7 +749,7 @@ same_tokenizer(const struct prepare *p, const json_t *v, struct fault *f)
 	if (p->model == NULL)
 		return (p->vocab_size > 0 || strcmp(jsonio_text(v, "tokenizer.kind", ""), "bytes") == 0);
 	if ((path = realpath(p->model, NULL)) == NULL)
-		return (fault_errno(f, "read", p->model));
+		return (inputerror_errno(f, "read", p->model));
 	vocab = vocab_open(path, f);
 	free(path);
 	if (vocab == NULL)
@@ -760,7 +760,7 @@ same_tokenizer(const struct prepare *p, const json_t *v, struct fault *f)
 }
 
 int
-prepare_same(const struct prepare *p, const json_t *dataset, struct fault *f)
+prepare_same(const struct prepare *p, const json_t *dataset, struct inputerror *f)
 {
 	struct work w = { .p = p, .f = f };
 	char hex[SHA256_HEX_SIZE];
@@ -775,7 +775,7 @@ prepare_same(const struct prepare *p, const json_t *dataset, struct fault *f)
 		return (rc);
 	rc = read_sources(&w);
 	if (rc == 0 && (rc = sha256_hex(w.file_digests.p, w.file_digests.n, hex)) == -1)
-		fault_errno(f, "read", "the corpus");
+		inputerror_errno(f, "read", "the corpus");
 	if (rc == 0)
 		rc = strcmp(jsonio_text(dataset, "source.files_sha256", ""), hex) == 0;
 	work_clear(&w);

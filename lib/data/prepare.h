@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "documents.h"
-#include "fault.h"
+#include "data/documents.h"
+#include "data/inputerror.h"
 
 /**
  * From text to a dataset: documents, their order, the tokenizer, shards.
@@ -33,9 +33,9 @@ struct prepare {
  * Errors: NULL, said, *f filled.
  * Checked: t/hg-data.bats.
  */
-json_t *prepare_dataset(const struct prepare *p, int dirfd, struct fault *f);
+json_t *prepare_dataset(const struct prepare *p, int dirfd, struct inputerror *f);
 
 /* Was ${dataset} (a dataset.json) made from these very files by these settings? 1, 0, or -1, said. Reads all files. */
-int prepare_same(const struct prepare *p, const json_t *dataset, struct fault *f);
+int prepare_same(const struct prepare *p, const json_t *dataset, struct inputerror *f);
 
 #endif

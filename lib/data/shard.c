@@ -7,8 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "file.h"
-#include "shard.h"
+#include "base/file.h"
+#include "data/shard.h"
 
 /* Ids moved at a time: large enough to stream, small enough to stay in the cache. */
 #define CHUNK_IDS 65536
@@ -31,7 +31,7 @@ put_word(unsigned char *p, uint32_t x)
 }
 
 int
-shard_open(struct shard *s, int dirfd, const char *path, struct fault *f)
+shard_open(struct shard *s, int dirfd, const char *path, struct inputerror *f)
 {
 	unsigned char header[SHARD_HEADER_BYTES];
 	char observed[128], expected[128];
@@ -39,35 +39,35 @@ shard_open(struct shard *s, int dirfd, const char *path, struct fault *f)
 
 	s->path = path;
 	if ((s->fd = file_open(dirfd, path, &s->size_bytes)) == -1)
-		return (fault_errno(f, "read", path));
+		return (inputerror_errno(f, "read", path));
 	if (s->size_bytes < sizeof(header)) {
 		snprintf(observed, sizeof(observed), "%ju bytes", (uintmax_t)s->size_bytes);
-		fault_set(f, FAULT_TRUNCATED, path, observed, "a header of 1024 bytes");
+		inputerror_set(f, INPUTERROR_TRUNCATED, path, observed, "a header of 1024 bytes");
 		goto err0;
 	}
 	if (file_read_at(s->fd, header, sizeof(header), 0) == -1) {
-		fault_errno(f, "read", path);
+		inputerror_errno(f, "read", path);
 		goto err0;
 	}
 	if (word(header) != SHARD_MAGIC || word(header + 4) != SHARD_VERSION) {
 		snprintf(observed, sizeof(observed), "magic %ju version %ju", (uintmax_t)word(header),
 		    (uintmax_t)word(header + 4));
 		snprintf(expected, sizeof(expected), "a token shard, magic %d version %d", SHARD_MAGIC, SHARD_VERSION);
-		fault_set(f, FAULT_INVALID, path, observed, expected);
+		inputerror_set(f, INPUTERROR_INVALID, path, observed, expected);
 		goto err0;
 	}
 	s->tokens = word(header + 8);
 	if (s->tokens == 0 || s->tokens > SHARD_MAX_TOKENS) {
 		snprintf(observed, sizeof(observed), "%ju tokens", (uintmax_t)s->tokens);
 		snprintf(expected, sizeof(expected), "1 to %d", SHARD_MAX_TOKENS);
-		fault_set(f, FAULT_INVALID, path, observed, expected);
+		inputerror_set(f, INPUTERROR_INVALID, path, observed, expected);
 		goto err0;
 	}
 	want = SHARD_HEADER_BYTES + 2 * s->tokens;
 	if (s->size_bytes != want) {
 		snprintf(observed, sizeof(observed), "%ju bytes", (uintmax_t)s->size_bytes);
 		snprintf(expected, sizeof(expected), "%ju bytes for %ju tokens", (uintmax_t)want, (uintmax_t)s->tokens);
-		fault_set(f, s->size_bytes < want ? FAULT_TRUNCATED : FAULT_WRONG_SIZE, path, observed, expected);
+		inputerror_set(f, s->size_bytes < want ? INPUTERROR_TRUNCATED : INPUTERROR_WRONG_SIZE, path, observed, expected);
 		goto err0;
 	}
 	return (0);
@@ -86,7 +86,7 @@ shard_close(struct shard *s)
 }
 
 int
-shard_read(const struct shard *s, uint64_t at, uint64_t n, uint32_t vocab_size, int32_t *ids, struct fault *f)
+shard_read(const struct shard *s, uint64_t at, uint64_t n, uint32_t vocab_size, int32_t *ids, struct inputerror *f)
 {
 	unsigned char bytes[2 * CHUNK_IDS];
 	char observed[128], expected[128];
@@ -98,8 +98,8 @@ shard_read(const struct shard *s, uint64_t at, uint64_t n, uint32_t vocab_size, 
 		count = n < CHUNK_IDS ? n : CHUNK_IDS;
 		if (file_read_at(s->fd, bytes, 2 * count, SHARD_HEADER_BYTES + 2 * at) == -1) {
 			if (errno != ENODATA)
-				return (fault_errno(f, "read", s->path));
-			return (fault_set(f, FAULT_TRUNCATED, s->path, "it shrank while it was read", ""));
+				return (inputerror_errno(f, "read", s->path));
+			return (inputerror_set(f, INPUTERROR_TRUNCATED, s->path, "it shrank while it was read", ""));
 		}
 		/* One pass without branches; only a shard that fails is searched for where. */
 		for (largest = 0, i = 0; i < count; i++) {
@@ -113,7 +113,7 @@ shard_read(const struct shard *s, uint64_t at, uint64_t n, uint32_t vocab_size, 
 			continue;
 		snprintf(observed, sizeof(observed), "id %ju at position %ju", (uintmax_t)ids[i], (uintmax_t)(at + i));
 		snprintf(expected, sizeof(expected), "ids below %ju", (uintmax_t)vocab_size);
-		return (fault_set(f, FAULT_INVALID, s->path, observed, expected));
+		return (inputerror_set(f, INPUTERROR_INVALID, s->path, observed, expected));
 	}
 	return (0);
 }
@@ -127,7 +127,7 @@ struct shard_writer {
 };
 
 struct shard_writer *
-shard_begin(int dirfd, const char *name, struct fault *f)
+shard_begin(int dirfd, const char *name, struct inputerror *f)
 {
 	static const unsigned char header[SHARD_HEADER_BYTES];
 	struct shard_writer *w;
@@ -146,28 +146,28 @@ err2:
 err1:
 	free(w);
 err0:
-	fault_errno(f, "write", name);
+	inputerror_errno(f, "write", name);
 	return (NULL);
 }
 
 static int
-flush(struct shard_writer *w, struct fault *f)
+flush(struct shard_writer *w, struct inputerror *f)
 {
 
 	if (file_write_all(atomfile_fd(w->file), w->bytes, w->held) == -1)
-		return (fault_errno(f, "write", w->name));
+		return (inputerror_errno(f, "write", w->name));
 	w->held = 0;
 	return (0);
 }
 
 int
-shard_add(struct shard_writer *w, const uint16_t *ids, uint64_t n, struct fault *f)
+shard_add(struct shard_writer *w, const uint16_t *ids, uint64_t n, struct inputerror *f)
 {
 	uint64_t i, count;
 	unsigned char *p;
 
 	if (n > SHARD_MAX_TOKENS - w->tokens)
-		return (fault_set(f, FAULT_INVALID, w->name, "more than 100000000 tokens", ""));
+		return (inputerror_set(f, INPUTERROR_INVALID, w->name, "more than 100000000 tokens", ""));
 	w->tokens += n;
 	for (; n > 0; n -= count, ids += count) {
 		count = (sizeof(w->bytes) - w->held) / 2;
@@ -192,7 +192,7 @@ shard_tokens(const struct shard_writer *w)
 }
 
 int
-shard_finish(struct shard_writer *w, enum atomfile_verb verb, struct fault *f)
+shard_finish(struct shard_writer *w, enum atomfile_verb verb, struct inputerror *f)
 {
 	unsigned char header[12];
 	int rc;
@@ -203,11 +203,11 @@ shard_finish(struct shard_writer *w, enum atomfile_verb verb, struct fault *f)
 	if (flush(w, f) == -1)
 		goto err0;
 	if (pwrite(atomfile_fd(w->file), header, sizeof(header), 0) != (ssize_t)sizeof(header)) {
-		fault_errno(f, "write", w->name);
+		inputerror_errno(f, "write", w->name);
 		goto err0;
 	}
 	if ((rc = atomfile_commit(w->file, verb)) == -1)
-		fault_errno(f, "write", w->name);
+		inputerror_errno(f, "write", w->name);
 	free(w);
 	return (rc);
 err0:

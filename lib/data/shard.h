@@ -3,8 +3,8 @@
 
 #include <stdint.h>
 
-#include "atomfile.h"
-#include "fault.h"
+#include "base/atomfile.h"
+#include "data/inputerror.h"
 
 /**
  * Token shards in the public layout: 256 little-endian int32 words (magic,
@@ -31,7 +31,7 @@ struct shard {
  * Errors: -1, said, *f filled: missing, truncated, wrong_size, invalid, io.
  * Checked: t/unit/data.c.
  */
-int shard_open(struct shard *s, int dirfd, const char *path, struct fault *f);
+int shard_open(struct shard *s, int dirfd, const char *path, struct inputerror *f);
 void shard_close(struct shard *s);
 
 /**
@@ -40,7 +40,7 @@ void shard_close(struct shard *s);
  * Errors: -1, said: an id >= vocab_size is invalid, naming its position; a file
  *         that shrank since it was opened is truncated.
  */
-int shard_read(const struct shard *s, uint64_t at, uint64_t n, uint32_t vocab_size, int32_t *ids, struct fault *f);
+int shard_read(const struct shard *s, uint64_t at, uint64_t n, uint32_t vocab_size, int32_t *ids, struct inputerror *f);
 
 /**
  * A shard being written through a temporary.  begin and add return NULL or -1
@@ -48,10 +48,10 @@ int shard_read(const struct shard *s, uint64_t at, uint64_t n, uint32_t vocab_si
  * even when it fails; abort removes what was written.
  */
 struct shard_writer;
-struct shard_writer *shard_begin(int dirfd, const char *name, struct fault *f);
-int shard_add(struct shard_writer *w, const uint16_t *ids, uint64_t n, struct fault *f);
+struct shard_writer *shard_begin(int dirfd, const char *name, struct inputerror *f);
+int shard_add(struct shard_writer *w, const uint16_t *ids, uint64_t n, struct inputerror *f);
 uint64_t shard_tokens(const struct shard_writer *w);
-int shard_finish(struct shard_writer *w, enum atomfile_verb verb, struct fault *f);
+int shard_finish(struct shard_writer *w, enum atomfile_verb verb, struct inputerror *f);
 void shard_abort(struct shard_writer *w);
 
 #endif

@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "atomfile.h"
-#include "proc.h"
-#include "staging.h"
+#include "base/atomfile.h"
+#include "base/proc.h"
+#include "data/staging.h"
 
 #define PREFIX ".tmp."
 #define LOCK ".lock"
@@ -146,13 +146,13 @@ staging_sweep(const char *dir)
 }
 
 struct staging *
-staging_begin(const char *dir, struct fault *f)
+staging_begin(const char *dir, struct inputerror *f)
 {
 	char random[2 * RANDOM_BYTES + 1];
 	struct staging *s;
 
 	if ((s = calloc(1, sizeof(*s))) == NULL) {
-		fault_errno(f, "make", dir);
+		inputerror_errno(f, "make", dir);
 		return (NULL);
 	}
 	s->parent_fd = s->fd = s->lock_fd = -1;
@@ -168,7 +168,7 @@ staging_begin(const char *dir, struct fault *f)
 		goto err0;
 	return (s);
 err0:
-	fault_errno(f, "make", dir);
+	inputerror_errno(f, "make", dir);
 	staging_free(s);
 	return (NULL);
 }
@@ -181,20 +181,20 @@ staging_fd(const struct staging *s)
 }
 
 int
-staging_commit(struct staging *s, struct fault *f)
+staging_commit(struct staging *s, struct inputerror *f)
 {
 
 	if (atomfile_sync_dir(s->fd) == -1)
-		return (fault_errno(f, "write", s->name));
+		return (inputerror_errno(f, "write", s->name));
 	/* Of directories rename replaces empty ones alone. */
 	if (renameat(s->parent_fd, s->temp, s->parent_fd, s->name) == -1) {
 		if (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR)
 			return (STAGING_TAKEN);
-		return (fault_errno(f, "make", s->name));
+		return (inputerror_errno(f, "make", s->name));
 	}
 	s->committed = 1;
 	if (atomfile_sync_dir(s->parent_fd) == -1)
-		return (fault_errno(f, "write", s->name));
+		return (inputerror_errno(f, "write", s->name));
 	return (0);
 }
 

@@ -1,7 +1,7 @@
 #ifndef HG_STAGING_H
 #define HG_STAGING_H
 
-#include "fault.h"
+#include "data/inputerror.h"
 
 /**
  * A directory that appears whole or not at all: it is filled under a temporary
@@ -15,7 +15,7 @@ struct staging;
 void staging_sweep(const char *dir);
 
 /* Errors: NULL, said. */
-struct staging *staging_begin(const char *dir, struct fault *f);
+struct staging *staging_begin(const char *dir, struct inputerror *f);
 
 /* The temporary directory's descriptor, lent. */
 int staging_fd(const struct staging *s);
@@ -30,7 +30,7 @@ enum {
  * durable already.  0, STAGING_TAKEN (nothing said), or -1, said.  Does not
  * release s.
  */
-int staging_commit(struct staging *s, struct fault *f);
+int staging_commit(struct staging *s, struct inputerror *f);
 
 /* Remove what was not committed, and release s. */
 void staging_free(struct staging *s);

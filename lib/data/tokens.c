@@ -2,8 +2,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-#include "shard.h"
-#include "tokens.h"
+#include "data/shard.h"
+#include "data/tokens.h"
 
 /* One descriptor a shard: the public training set has some 100. */
 struct tokens {
@@ -14,14 +14,14 @@ struct tokens {
 };
 
 struct tokens *
-tokens_open(const struct dataset_part *part, uint32_t vocab_size, struct fault *f)
+tokens_open(const struct dataset_part *part, uint32_t vocab_size, struct inputerror *f)
 {
 	struct tokens *t;
 
 	if ((t = calloc(1, sizeof(*t))) == NULL ||
 	    (t->shards = calloc(part->count, sizeof(t->shards[0]))) == NULL ||
 	    (t->first = calloc(part->count + 1, sizeof(t->first[0]))) == NULL) {
-		fault_errno(f, "read", part->name);
+		inputerror_errno(f, "read", part->name);
 		goto err0;
 	}
 	t->vocab_size = vocab_size;
@@ -29,7 +29,7 @@ tokens_open(const struct dataset_part *part, uint32_t vocab_size, struct fault *
 		if (shard_open(&t->shards[t->count], AT_FDCWD, part->shards[t->count].path, f) == -1)
 			goto err0;
 		if (t->shards[t->count].tokens != part->shards[t->count].tokens) {
-			fault_set(f, FAULT_WRONG_SIZE, part->shards[t->count].path, "not the tokens recorded", "");
+			inputerror_set(f, INPUTERROR_WRONG_SIZE, part->shards[t->count].path, "not the tokens recorded", "");
 			shard_close(&t->shards[t->count]);
 			goto err0;
 		}
@@ -63,7 +63,7 @@ tokens_count(const struct tokens *t)
 }
 
 int
-tokens_read(const struct tokens *t, uint64_t at, uint64_t n, int32_t *ids, struct fault *f)
+tokens_read(const struct tokens *t, uint64_t at, uint64_t n, int32_t *ids, struct inputerror *f)
 {
 	size_t lo = 0, hi = t->count, mid;
 	uint64_t here;

@@ -6,11 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "child.h"
-#include "file.h"
-#include "say.h"
-#include "shard.h"
-#include "vocab.h"
+#include "data/child.h"
+#include "base/file.h"
+#include "base/say.h"
+#include "data/shard.h"
+#include "data/vocab.h"
 
 #define MODEL_MAX_BYTES ((size_t)64 << 20)
 #define PIECE_MAX_BYTES 65535
@@ -229,36 +229,36 @@ read_model(struct vocab *v, size_t bytes)
 }
 
 struct vocab *
-vocab_open(const char *path, struct fault *f)
+vocab_open(const char *path, struct inputerror *f)
 {
 
 	return (vocab_open_as(path, path, f));
 }
 
 struct vocab *
-vocab_open_as(const char *path, const char *what, struct fault *f)
+vocab_open_as(const char *path, const char *what, struct inputerror *f)
 {
 	const char *wrong;
 	struct vocab *v;
 	size_t bytes;
 
 	if ((v = calloc(1, sizeof(*v))) == NULL || (v->path = malloc(strlen(path) + 1)) == NULL) {
-		fault_errno(f, "read", what);
+		inputerror_errno(f, "read", what);
 		goto err0;
 	}
 	strcpy(v->path, path);
 	if ((v->file = file_read(AT_FDCWD, path, MODEL_MAX_BYTES, &bytes)) == NULL) {
-		fault_errno(f, "read", what);
-		if (f != NULL && f->kind == FAULT_MISSING)
-			f->kind = FAULT_TOKENIZER_MISSING;
+		inputerror_errno(f, "read", what);
+		if (f != NULL && f->kind == INPUTERROR_MISSING)
+			f->kind = INPUTERROR_TOKENIZER_MISSING;
 		goto err0;
 	}
 	if (sha256_hex(v->file, bytes, v->sha256) == -1) {
-		fault_errno(f, "read", what);
+		inputerror_errno(f, "read", what);
 		goto err0;
 	}
 	if ((wrong = read_model(v, bytes)) != NULL) {
-		fault_set(f, FAULT_INVALID, what, wrong, "a SentencePiece model");
+		inputerror_set(f, INPUTERROR_INVALID, what, wrong, "a SentencePiece model");
 		goto err0;
 	}
 	return (v);
@@ -446,7 +446,7 @@ parse_ids(const struct vocab *v, const char *text, size_t bytes, int32_t *ids, u
 /* Through unnamed files: a pipe in and a pipe out could wait for each other. */
 static int
 encode_model(const struct vocab *v, const char *text, size_t n, int64_t wait_ms, int32_t **ids, uint64_t *count,
-    struct fault *f)
+    struct inputerror *f)
 {
 	struct str model = STR_INIT;
 	const char *argv[] = { "spm_encode", NULL, "--output_format=id", "--extra_options=bos", NULL };
@@ -459,7 +459,7 @@ encode_model(const struct vocab *v, const char *text, size_t n, int64_t wait_ms,
 	*ids = NULL;
 	if (in == NULL || out == NULL || err == NULL || str_printf(&model, "--model=%s", v->path) == -1 ||
 	    (line = malloc(n + 1)) == NULL) {
-		fault_errno(f, "encode with", v->path);
+		inputerror_errno(f, "encode with", v->path);
 		goto done;
 	}
 	argv[1] = model.p;
@@ -467,7 +467,7 @@ encode_model(const struct vocab *v, const char *text, size_t n, int64_t wait_ms,
 		line[i] = text[i] == '\n' || text[i] == '\r' || text[i] == '\0' ? ' ' : text[i];
 	line[n] = '\n';
 	if (file_write_all(fileno(in), line, n + 1) == -1 || lseek(fileno(in), 0, SEEK_SET) == -1) {
-		fault_errno(f, "encode with", v->path);
+		inputerror_errno(f, "encode with", v->path);
 		goto done;
 	}
 	if (child_start(&c, argv, AT_FDCWD, fileno(in), fileno(out), fileno(err), wait_ms, f) == -1 ||
@@ -476,11 +476,11 @@ encode_model(const struct vocab *v, const char *text, size_t n, int64_t wait_ms,
 	if (lseek(fileno(out), 0, SEEK_SET) == -1 ||
 	    (said = file_read_fd(fileno(out), 16 * PROMPT_MAX_BYTES, &bytes)) == NULL ||
 	    (*ids = malloc((bytes / 2 + 1) * sizeof((*ids)[0]))) == NULL) {
-		fault_errno(f, "read what was said by", argv[0]);
+		inputerror_errno(f, "read what was said by", argv[0]);
 		goto done;
 	}
 	if (parse_ids(v, said, bytes, *ids, count) == -1) {
-		fault_set(f, FAULT_INVALID, argv[0], "it printed something else", "ids of the model, BOS first");
+		inputerror_set(f, INPUTERROR_INVALID, argv[0], "it printed something else", "ids of the model, BOS first");
 		goto done;
 	}
 	rc = 0;
@@ -503,17 +503,17 @@ done:
 
 int
 vocab_encode(const struct vocab *v, const char *text, size_t n, int64_t wait_ms, int32_t **ids, uint64_t *count,
-    struct fault *f)
+    struct inputerror *f)
 {
 	size_t i;
 
 	assert(wait_ms > 0);
 	if (n > PROMPT_MAX_BYTES)
-		return (fault_set(f, FAULT_INVALID, "text", "more than 1 MiB", "a prompt"));
+		return (inputerror_set(f, INPUTERROR_INVALID, "text", "more than 1 MiB", "a prompt"));
 	if (!v->is_bytes)
 		return (encode_model(v, text, n, wait_ms, ids, count, f));
 	if ((*ids = malloc((n + 1) * sizeof((*ids)[0]))) == NULL)
-		return (fault_errno(f, "encode", "text"));
+		return (inputerror_errno(f, "encode", "text"));
 	(*ids)[0] = (int32_t)v->bos;
 	for (i = 0; i < n; i++)
 		(*ids)[i + 1] = (int32_t)((unsigned char)text[i] + BYTE_FIRST);

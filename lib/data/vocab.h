@@ -4,9 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fault.h"
-#include "sha256.h"
-#include "str.h"
+#include "data/inputerror.h"
+#include "base/sha256.h"
+#include "base/str.h"
 
 /**
  * A vocabulary: what each id stands for, and how many bytes of text it counts.
@@ -27,10 +27,10 @@ enum vocab_type {
  * Errors: NULL, said, *f filled: tokenizer_missing, invalid, memory, io.
  * Checked: t/unit/data.c reproduces golden/bpb.json token by token.
  */
-struct vocab *vocab_open(const char *path, struct fault *f);
+struct vocab *vocab_open(const char *path, struct inputerror *f);
 
 /* As vocab_open; messages call the file ${what}. */
-struct vocab *vocab_open_as(const char *path, const char *what, struct fault *f);
+struct vocab *vocab_open_as(const char *path, const char *what, struct inputerror *f);
 
 /* The byte vocabulary; its digest is that of the string "homegolf bytes v1". NULL with errno ENOMEM. */
 struct vocab *vocab_bytes(void);
@@ -78,6 +78,6 @@ int vocab_decode(const struct vocab *v, const int32_t *ids, uint64_t n, struct s
  * Errors: -1, said, *f filled: tokenizer_missing, deadline, invalid, memory, io.
  */
 int vocab_encode(const struct vocab *v, const char *text, size_t n, int64_t wait_ms, int32_t **ids, uint64_t *count,
-    struct fault *f);
+    struct inputerror *f);
 
 #endif

@@ -5,13 +5,13 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "artifact.h"
-#include "f16.h"
-#include "file.h"
-#include "jsonio.h"
-#include "quantize.h"
-#include "safetensors.h"
-#include "say.h"
+#include "gpt/artifact.h"
+#include "gpt/f16.h"
+#include "base/file.h"
+#include "base/jsonio.h"
+#include "gpt/quantize.h"
+#include "gpt/safetensors.h"
+#include "base/say.h"
 
 /* Deflate never expands more than this; a header that promises more is a lie. */
 #define MAX_EXPANSION 1032

@@ -4,9 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config.h"
-#include "params.h"
-#include "sha256.h"
+#include "gpt/config.h"
+#include "gpt/params.h"
+#include "base/sha256.h"
 
 /**
  * The artifact: one zlib stream (level 9) of a safetensors file.  Two-dimensional

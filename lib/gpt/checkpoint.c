@@ -2,10 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "checkpoint.h"
-#include "jsonio.h"
-#include "safetensors.h"
-#include "say.h"
+#include "gpt/checkpoint.h"
+#include "base/jsonio.h"
+#include "gpt/safetensors.h"
+#include "base/say.h"
 
 int
 checkpoint_write(int fd, const struct params *p, const float *w, const json_t *extra)

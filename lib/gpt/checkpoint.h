@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "params.h"
+#include "gpt/params.h"
 
 /**
  * Weights as a safetensors file: float32 under their public state names;

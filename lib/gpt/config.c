@@ -2,8 +2,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "config.h"
-#include "say.h"
+#include "gpt/config.h"
+#include "base/say.h"
 
 enum kind { SIZE, REAL, FLAG };
 

@@ -1,7 +1,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "f16.h"
+#include "gpt/f16.h"
 
 static uint32_t
 bits(float x)

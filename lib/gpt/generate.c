@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "generate.h"
-#include "rng.h"
-#include "say.h"
+#include "gpt/generate.h"
+#include "base/rng.h"
+#include "base/say.h"
 
 /* The likeliest id, the lowest among equals. */
 static int32_t

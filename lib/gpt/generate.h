@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model.h"
+#include "gpt/model.h"
 
 struct generate_law {
 	double temperature;	/* 0: always the likeliest token, the lowest id among equals */

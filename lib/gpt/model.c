@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
-#include "say.h"
+#include "gpt/model.h"
+#include "base/say.h"
 
 /* What one layer leaves behind. When no backward follows, all layers share one set. */
 struct layer {

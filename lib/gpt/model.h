@@ -4,9 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config.h"
-#include "ops.h"
-#include "params.h"
+#include "gpt/config.h"
+#include "gpt/ops.h"
+#include "gpt/params.h"
 
 /**
  * A model: parameters, gradients and activations on one backend, and the order

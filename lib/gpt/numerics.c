@@ -1,11 +1,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "model.h"
-#include "numerics.h"
-#include "optimizer.h"
-#include "rng.h"
-#include "trainer.h"
+#include "gpt/model.h"
+#include "gpt/numerics.h"
+#include "gpt/optimizer.h"
+#include "base/rng.h"
+#include "gpt/trainer.h"
 
 /* Sizes that no vector length divides, so that tails are seen too. */
 #define SEQ_LEN 37

@@ -1,8 +1,8 @@
 #ifndef HG_NUMERICS_H
 #define HG_NUMERICS_H
 
-#include "ops.h"
-#include "sha256.h"
+#include "gpt/ops.h"
+#include "base/sha256.h"
 
 /**
  * numerics_digest(backend, isa, arith, threads, hex):

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "ops.h"
+#include "gpt/ops.h"
 
 static const struct ops *const backends[] = {
 	&ops_ref,

@@ -14,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ops.h"
-#include "say.h"
+#include "gpt/ops.h"
+#include "base/say.h"
 
 struct ops_buf {
 	enum ops_role role;

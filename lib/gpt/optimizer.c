@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "optimizer.h"
-#include "say.h"
+#include "gpt/optimizer.h"
+#include "base/say.h"
 
 struct optimizer {
 	struct model *m;

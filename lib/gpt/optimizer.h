@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model.h"
+#include "gpt/model.h"
 
 /**
  * The public optimizers: Muon for the matrices of the blocks, Adam (no weight

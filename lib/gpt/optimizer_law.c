@@ -1,6 +1,6 @@
 /* The published values; apart from the optimizer, so that a tool which only reads specs links no model. */
 
-#include "optimizer.h"
+#include "gpt/optimizer.h"
 
 void
 optimizer_law_default(struct optimizer_law *law)

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "params.h"
-#include "rng.h"
-#include "say.h"
+#include "gpt/params.h"
+#include "base/rng.h"
+#include "base/say.h"
 
 static const struct {
 	const char *name;

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "config.h"
+#include "gpt/config.h"
 
 /**
  * The tensor table of a model: public state names, shapes, and what becomes of

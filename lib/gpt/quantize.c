@@ -1,8 +1,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "f16.h"
-#include "quantize.h"
+#include "gpt/f16.h"
+#include "gpt/quantize.h"
 
 /*
  * The quantile lies among the k largest of |w|, k being 2 in rows of up to

@@ -4,11 +4,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "f16.h"
-#include "file.h"
-#include "jsonio.h"
-#include "safetensors.h"
-#include "say.h"
+#include "gpt/f16.h"
+#include "base/file.h"
+#include "base/jsonio.h"
+#include "gpt/safetensors.h"
+#include "base/say.h"
 
 static const struct {
 	const char *name;

@@ -12,7 +12,7 @@
  * data exactly, in some order, without overlap or hole, and only then is the
  * file open.
  * Source: https://github.com/huggingface/safetensors (format).
- * Checked: t/unit/safetensors.c, t/fuzz-safetensors.c.
+ * Checked: t/unit/safetensors.c, t/fuzz/safetensors.c.
  */
 
 enum safetensors_dtype {

@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "jsonio.h"
-#include "say.h"
-#include "schedule.h"
+#include "base/jsonio.h"
+#include "base/say.h"
+#include "gpt/schedule.h"
 
 static double
 by_steps(const struct schedule *s, uint64_t step)

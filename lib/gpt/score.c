@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "num.h"
-#include "say.h"
-#include "score.h"
+#include "base/num.h"
+#include "base/say.h"
+#include "gpt/score.h"
 
 struct score {
 	struct score_args args;

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model.h"
+#include "gpt/model.h"
 
 /**
  * Losses of a token stream under an evaluation law, part by part.

@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "checkpoint.h"
-#include "file.h"
-#include "jsonio.h"
-#include "num.h"
-#include "safetensors.h"
-#include "say.h"
-#include "trainer.h"
+#include "gpt/checkpoint.h"
+#include "base/file.h"
+#include "base/jsonio.h"
+#include "base/num.h"
+#include "gpt/safetensors.h"
+#include "base/say.h"
+#include "gpt/trainer.h"
 
 #define RESUME_FORMAT "homegolf.resume.v1"
 

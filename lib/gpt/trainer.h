@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model.h"
-#include "optimizer.h"
+#include "gpt/model.h"
+#include "gpt/optimizer.h"
 
 /**
  * The training loop's pure core: parameters, optimizer state and two counters.

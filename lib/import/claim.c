@@ -7,38 +7,38 @@
 #include <string.h>
 #include <strings.h>
 
-#include "array.h"
-#include "claim.h"
-#include "clock.h"
-#include "jsonio.h"
-#include "str.h"
+#include "base/array.h"
+#include "import/claim.h"
+#include "base/clock.h"
+#include "base/jsonio.h"
+#include "base/str.h"
 
 static const struct {
 	const char *name;
-	enum figure_kind kind;
+	enum number_kind kind;
 } whats[CLAIM_WHATS] = {
-	[CLAIM_OWN] = { "", FIGURE_ANY },
-	[CLAIM_VAL_BPB] = { "val_bpb", FIGURE_SCORE },
-	[CLAIM_VAL_LOSS] = { "val_loss", FIGURE_LOSS },
-	[CLAIM_SD] = { "val_bpb_sd", FIGURE_SPREAD },
-	[CLAIM_TOTAL_BYTES] = { "total_bytes", FIGURE_COUNT },
-	[CLAIM_CODE_BYTES] = { "code_bytes", FIGURE_COUNT },
-	[CLAIM_MODEL_BYTES] = { "model_bytes", FIGURE_COUNT },
-	[CLAIM_ARTIFACT_BYTES] = { "artifact_bytes", FIGURE_COUNT },
-	[CLAIM_SEED] = { "seed", FIGURE_COUNT },
-	[CLAIM_STEPS] = { "steps", FIGURE_COUNT },
-	[CLAIM_TRAIN_MS] = { "train_ms", FIGURE_SPREAD },
-	[CLAIM_TRAIN_S] = { "train_s", FIGURE_SPREAD },
-	[CLAIM_TOKENS] = { "tokens", FIGURE_COUNT },
-	[CLAIM_SEEDS_N] = { "seeds_n", FIGURE_COUNT },
-	[CLAIM_TITLE] = { "title", FIGURE_ANY },
-	[CLAIM_AUTHOR] = { "author", FIGURE_ANY },
-	[CLAIM_DATE] = { "date", FIGURE_ANY },
-	[CLAIM_STATUS] = { "status", FIGURE_ANY },
-	[CLAIM_METHOD] = { "method", FIGURE_ANY },
-	[CLAIM_STRIDE] = { "stride", FIGURE_COUNT },
-	[CLAIM_COMMIT] = { "commit", FIGURE_ANY },
-	[CLAIM_METRIC] = { "metric", FIGURE_ANY },
+	[CLAIM_OWN] = { "", NUMBER_ANY },
+	[CLAIM_VAL_BPB] = { "val_bpb", NUMBER_SCORE },
+	[CLAIM_VAL_LOSS] = { "val_loss", NUMBER_LOSS },
+	[CLAIM_SD] = { "val_bpb_sd", NUMBER_SPREAD },
+	[CLAIM_TOTAL_BYTES] = { "total_bytes", NUMBER_COUNT },
+	[CLAIM_CODE_BYTES] = { "code_bytes", NUMBER_COUNT },
+	[CLAIM_MODEL_BYTES] = { "model_bytes", NUMBER_COUNT },
+	[CLAIM_ARTIFACT_BYTES] = { "artifact_bytes", NUMBER_COUNT },
+	[CLAIM_SEED] = { "seed", NUMBER_COUNT },
+	[CLAIM_STEPS] = { "steps", NUMBER_COUNT },
+	[CLAIM_TRAIN_MS] = { "train_ms", NUMBER_SPREAD },
+	[CLAIM_TRAIN_S] = { "train_s", NUMBER_SPREAD },
+	[CLAIM_TOKENS] = { "tokens", NUMBER_COUNT },
+	[CLAIM_SEEDS_N] = { "seeds_n", NUMBER_COUNT },
+	[CLAIM_TITLE] = { "title", NUMBER_ANY },
+	[CLAIM_AUTHOR] = { "author", NUMBER_ANY },
+	[CLAIM_DATE] = { "date", NUMBER_ANY },
+	[CLAIM_STATUS] = { "status", NUMBER_ANY },
+	[CLAIM_METHOD] = { "method", NUMBER_ANY },
+	[CLAIM_STRIDE] = { "stride", NUMBER_COUNT },
+	[CLAIM_COMMIT] = { "commit", NUMBER_ANY },
+	[CLAIM_METRIC] = { "metric", NUMBER_ANY },
 };
 
 /* What people call things. Longer lists of names are no better: what is not here keeps its own name. */
@@ -94,12 +94,12 @@ claim_what_name(enum claim_what what)
 	return (whats[what].name);
 }
 
-enum figure_kind
+enum number_kind
 claim_what_kind(enum claim_what what)
 {
 
 	/* Times are any number that is not negative. */
-	return (what == CLAIM_TRAIN_MS || what == CLAIM_TRAIN_S ? FIGURE_ANY : whats[what].kind);
+	return (what == CLAIM_TRAIN_MS || what == CLAIM_TRAIN_S ? NUMBER_ANY : whats[what].kind);
 }
 
 /* Text, not numbers: nothing is wrong with a title that is no number. */
@@ -200,13 +200,13 @@ room(struct claim *c, void *array, size_t count, size_t *cap, size_t size)
 
 int
 claim_value(struct claim *c, enum claim_what what, const char *name, const char *text, size_t n,
-    enum figure_kind kind, const char *file, unsigned line, const char *path)
+    enum number_kind kind, const char *file, unsigned line, const char *path)
 {
 	struct claim_value *v;
 
 	if (c->value_count >= CLAIM_VALUES) {
 		if (!c->full)
-			claim_note(c, FLAG_TOO_MANY, file, line, "more than %d values; the rest is left out",
+			claim_note(c, DEFECT_TOO_MANY, file, line, "more than %d values; the rest is left out",
 			    CLAIM_VALUES);
 		c->full = 1;
 		return (-1);
@@ -219,9 +219,9 @@ claim_value(struct claim *c, enum claim_what what, const char *name, const char 
 	v->run = -1;
 	v->file = file;
 	v->line = line;
-	v->figure = figure_read(text, n, kind);
+	v->figure = number_read(text, n, kind);
 	if (n > CLAIM_TEXT)
-		v->flags |= FLAG_BIT(FLAG_CUT);
+		v->flags |= DEFECT_BIT(DEFECT_CUT);
 	if (!is_text(what))
 		v->flags |= v->figure.flags;
 	v->name = claim_copy(c, name, strlen(name));
@@ -232,12 +232,12 @@ claim_value(struct claim *c, enum claim_what what, const char *name, const char 
 }
 
 void
-claim_doubt(struct claim *c, int value, enum flag f)
+claim_doubt(struct claim *c, int value, enum defect f)
 {
 
 	if (value < 0)
 		return;
-	c->values[value].flags |= FLAG_BIT(f);
+	c->values[value].flags |= DEFECT_BIT(f);
 	c->values[value].figure.number = NAN;
 }
 
@@ -268,7 +268,7 @@ claim_run_of(struct claim *c, int64_t seed)
 }
 
 void
-claim_note(struct claim *c, enum flag f, const char *file, unsigned line, const char *format, ...)
+claim_note(struct claim *c, enum defect f, const char *file, unsigned line, const char *format, ...)
 {
 	struct claim_note *note;
 	char detail[1024];
@@ -287,7 +287,7 @@ claim_note(struct claim *c, enum flag f, const char *file, unsigned line, const 
 }
 
 int
-claim_has(const struct claim *c, enum flag f)
+claim_has(const struct claim *c, enum defect f)
 {
 	size_t i;
 
@@ -304,14 +304,14 @@ claim_file(struct claim *c, const char *name, const struct textfile *t)
 	int k;
 
 	for (k = 0; k < FLAGS; k++) {
-		if ((t->flags & FLAG_BIT(k)) == 0)
+		if ((t->flags & DEFECT_BIT(k)) == 0)
 			continue;
-		if (k == FLAG_UNREADABLE)
-			claim_note(c, FLAG_UNREADABLE, name, 0, "%s", t->error == EINVAL ? "no regular file" :
+		if (k == DEFECT_UNREADABLE)
+			claim_note(c, DEFECT_UNREADABLE, name, 0, "%s", t->error == EINVAL ? "no regular file" :
 			    strerror(t->error));
 		else
-			claim_note(c, (enum flag)k, name, 0, "%llu bytes: %s", (unsigned long long)t->bytes,
-			    flag_meaning((enum flag)k));
+			claim_note(c, (enum defect)k, name, 0, "%llu bytes: %s", (unsigned long long)t->bytes,
+			    defect_meaning((enum defect)k));
 	}
 	if (t->sha256[0] == '\0')
 		return;
@@ -425,14 +425,14 @@ text_or_null(const char *text)
 }
 
 static json_t *
-flags_json(flag_set flags)
+flags_json(defect_set flags)
 {
 	json_t *a = json_array();
 	int k, n = 0;
 
 	for (k = 0; k < FLAGS; k++)
-		if ((flags & FLAG_BIT(k)) != 0 && n++ < 16)
-			json_array_append_new(a, json_string(flag_name((enum flag)k)));
+		if ((flags & DEFECT_BIT(k)) != 0 && n++ < 16)
+			json_array_append_new(a, json_string(defect_name((enum defect)k)));
 	return (a);
 }
 
@@ -505,7 +505,7 @@ claim_json(const struct claim *c)
 	for (i = 0; i < c->value_count; i++)
 		json_array_append_new(values, value_json(&c->values[i]));
 	for (i = 0; i < c->note_count; i++)
-		json_array_append_new(notes, json_pack("{s:s, s:s, s:s, s:I}", "flag", flag_name(c->notes[i].flag),
+		json_array_append_new(notes, json_pack("{s:s, s:s, s:s, s:I}", "flag", defect_name(c->notes[i].flag),
 		    "detail", c->notes[i].detail, "file", c->notes[i].file, "line", (json_int_t)c->notes[i].line));
 	for (i = 0; i < c->file_count; i++)
 		json_array_append_new(files, json_pack("{s:s, s:I, s:s}", "file", c->files[i].name, "bytes",

@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "figure.h"
-#include "flag.h"
-#include "textfile.h"
+#include "import/number.h"
+#include "import/defect.h"
+#include "import/textfile.h"
 
 /**
  * What somebody claims: everything that was read, value by value, as it is
@@ -42,8 +42,8 @@ struct claim_value {
 	const char *file;		/* one of the claim's files, or of whoever outlives it */
 	unsigned line;
 	int run;			/* index of a run, or -1 */
-	struct figure figure;
-	flag_set flags;
+	struct number figure;
+	defect_set flags;
 };
 
 struct claim_run {
@@ -56,7 +56,7 @@ struct claim_run {
 };
 
 struct claim_note {
-	enum flag flag;
+	enum defect flag;
 	char *detail, *file;
 	unsigned line;
 };
@@ -98,19 +98,19 @@ void claim_free(struct claim *c);
  * claim is broken or full (which is noted).
  */
 int claim_value(struct claim *c, enum claim_what what, const char *name, const char *text, size_t n,
-    enum figure_kind kind, const char *file, unsigned line, const char *path);
+    enum number_kind kind, const char *file, unsigned line, const char *path);
 
 /* Take away a value's number, and say why. */
-void claim_doubt(struct claim *c, int value, enum flag f);
+void claim_doubt(struct claim *c, int value, enum defect f);
 
 /* Another run; its index, or -1. And the run of a seed, made if there is none yet. */
 int claim_run(struct claim *c);
 int claim_run_of(struct claim *c, int64_t seed);
 
 /* Something is wrong. */
-void claim_note(struct claim *c, enum flag f, const char *file, unsigned line, const char *format, ...)
+void claim_note(struct claim *c, enum defect f, const char *file, unsigned line, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
-int claim_has(const struct claim *c, enum flag f);
+int claim_has(const struct claim *c, enum defect f);
 
 /* A file was read; what textfile found wrong with it is noted. */
 void claim_file(struct claim *c, const char *name, const struct textfile *t);
@@ -129,7 +129,7 @@ size_t claim_scored(const struct claim *c);
 enum claim_what claim_what_of(const char *name);
 
 const char *claim_what_name(enum claim_what what);
-enum figure_kind claim_what_kind(enum claim_what what);
+enum number_kind claim_what_kind(enum claim_what what);
 
 /* "sliding:64" and the like, into text[32]. */
 char *claim_scoring_text(char text[32], enum claim_scoring scoring, unsigned stride);

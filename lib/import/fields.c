@@ -4,8 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
-#include "fields.h"
-#include "jsontext.h"
+#include "import/fields.h"
+#include "import/jsontext.h"
 
 /* --- names ----------------------------------------------------------------- */
 
@@ -203,7 +203,7 @@ take_item(void *arg, const struct jsontext_item *item)
 		return (t->c->broken);
 	if (item->kind == JSONTEXT_STRING && what != CLAIM_OWN && !text) {
 		if (!isnan(t->c->values[f.value].figure.number))
-			t->c->values[f.value].flags |= FLAG_BIT(FLAG_QUOTED_NUMBER);
+			t->c->values[f.value].flags |= DEFECT_BIT(DEFECT_QUOTED_NUMBER);
 	}
 	if (what != CLAIM_OWN)
 		keep(t, f);
@@ -216,7 +216,7 @@ take_twice(void *arg, const char *path, unsigned line)
 	struct fields *t = arg;
 	char **grown;
 
-	claim_note(t->c, FLAG_DUPLICATE_KEY, t->file, line, "%s stands twice", path);
+	claim_note(t->c, DEFECT_DUPLICATE_KEY, t->file, line, "%s stands twice", path);
 	if ((grown = realloc(t->twice, (t->twice_count + 1) * sizeof(*grown))) == NULL) {
 		t->broken = 1;
 		return;
@@ -286,16 +286,16 @@ give(struct claim *c, int run, int value)
 	}
 	a = claim_number(c, *at);
 	b = number_of(c, value);
-	if (figure_agree(a, claim_unit(c, *at), b, c->values[value].figure.unit)) {
+	if (number_agree(a, claim_unit(c, *at), b, c->values[value].figure.unit)) {
 		if (c->values[value].figure.unit < claim_unit(c, *at))
 			*at = (unsigned)value + 1;
 		return;
 	}
 	if (what == CLAIM_VAL_BPB || what == CLAIM_VAL_LOSS || what == CLAIM_TOTAL_BYTES) {
-		claim_note(c, FLAG_AMBIGUOUS, c->values[value].file, c->values[value].line, "%s is %s, and %s is %s",
+		claim_note(c, DEFECT_AMBIGUOUS, c->values[value].file, c->values[value].line, "%s is %s, and %s is %s",
 		    c->values[*at - 1].path, c->values[*at - 1].text, c->values[value].path, c->values[value].text);
-		claim_doubt(c, (int)*at - 1, FLAG_AMBIGUOUS);
-		claim_doubt(c, value, FLAG_AMBIGUOUS);
+		claim_doubt(c, (int)*at - 1, DEFECT_AMBIGUOUS);
+		claim_doubt(c, value, DEFECT_AMBIGUOUS);
 		*at = 0;
 	}
 }
@@ -332,7 +332,7 @@ fields_assign(struct fields *t)
 				n += t->found[k].scope == IN_LIST && strcmp(t->found[k].list, f->list) == 0;
 			if (n != seeds) {
 				if (f->index == 0)
-					claim_note(c, FLAG_SEEDS_UNMATCHED, t->file, c->values[f->value].line,
+					claim_note(c, DEFECT_SEEDS_UNMATCHED, t->file, c->values[f->value].line,
 					    "%zu values in %s, %zu seeds", n, f->list, seeds);
 				/*
 				 * Without seeds they are runs all the same; with another number of them nobody
@@ -390,12 +390,12 @@ fields_whole(const struct fields *t, enum claim_what what, int note)
 			continue;
 		}
 		b = &c->values[best - 1];
-		if (note && !figure_agree(v->figure.number, v->figure.unit, b->figure.number, b->figure.unit))
-			claim_note(c, FLAG_SCORES_DISAGREE, t->file, v->line, "%s is %s, and %s is %s", b->path,
+		if (note && !number_agree(v->figure.number, v->figure.unit, b->figure.number, b->figure.unit))
+			claim_note(c, DEFECT_SCORES_DISAGREE, t->file, v->line, "%s is %s, and %s is %s", b->path,
 			    b->text, v->path,
 			    v->text);
 		if (is_mean(v->name) > is_mean(b->name) || (is_mean(v->name) == is_mean(b->name) &&
-		    figure_agree(v->figure.number, v->figure.unit, b->figure.number, b->figure.unit) &&
+		    number_agree(v->figure.number, v->figure.unit, b->figure.number, b->figure.unit) &&
 		    v->figure.unit < b->figure.unit))
 			best = (unsigned)t->found[i].value + 1;
 	}
@@ -432,17 +432,17 @@ fields_vouch(struct fields *t, unsigned score)
 	if (n == 0)
 		return;
 	mean = sum / (double)n;
-	if (score != 0 && figure_agree(mean, unit, claim_number(c, score), claim_unit(c, score)))
+	if (score != 0 && number_agree(mean, unit, claim_number(c, score), claim_unit(c, score)))
 		return;
 	for (i = 0; i < t->count && score != 0; i++)
 		if (t->found[i].what == CLAIM_WHATS && number_of(c, t->found[i].value) == claim_number(c, score))
 			return;
 	for (i = 0; i < t->count; i++)
 		if (t->found[i].what == CLAIM_WHATS) {
-			claim_note(c, FLAG_AMBIGUOUS, t->file, c->values[t->found[i].value].line,
+			claim_note(c, DEFECT_AMBIGUOUS, t->file, c->values[t->found[i].value].line,
 			    "nothing says what %s of %s is", c->values[t->found[i].value].text,
 			    c->values[t->found[i].value].path);
-			claim_doubt(c, t->found[i].value, FLAG_AMBIGUOUS);
+			claim_doubt(c, t->found[i].value, DEFECT_AMBIGUOUS);
 		}
 }
 
@@ -461,20 +461,20 @@ fields_read(struct fields *t, const struct textfile *json)
 		return;
 	}
 	if (end.lax_line != 0)
-		claim_note(c, FLAG_LAX_JSON, t->file, end.lax_line,
+		claim_note(c, DEFECT_LAX_JSON, t->file, end.lax_line,
 		    "comments, trailing commas or words that JSON does not have");
 	for (i = 0; i < c->value_count; i++)
 		for (k = 0; k < t->twice_count; k++)
 			if (within(c->values[i].path, t->twice[k]))
-				claim_doubt(c, (int)i, FLAG_DUPLICATE_KEY);
+				claim_doubt(c, (int)i, DEFECT_DUPLICATE_KEY);
 	if (end.ok || c->full)
 		return;
 	if (json->n > 0)
-		claim_note(c, end.too_deep ? FLAG_TOO_DEEP : FLAG_NOT_JSON, t->file, end.line, "%s", end.why == NULL ?
+		claim_note(c, end.too_deep ? DEFECT_TOO_DEEP : DEFECT_NOT_JSON, t->file, end.line, "%s", end.why == NULL ?
 		    "it cannot be read" : end.why);
 	/* What stood before the place is kept, but who knows what the whole would have said. */
 	for (i = 0; i < c->value_count; i++)
-		claim_doubt(c, (int)i, end.too_deep ? FLAG_TOO_DEEP : FLAG_NOT_JSON);
+		claim_doubt(c, (int)i, end.too_deep ? DEFECT_TOO_DEEP : DEFECT_NOT_JSON);
 }
 
 unsigned

@@ -3,8 +3,8 @@
 
 #include <stddef.h>
 
-#include "claim.h"
-#include "textfile.h"
+#include "import/claim.h"
+#include "import/textfile.h"
 
 /**
  * The fields of a submission's JSON, by their names and places: each becomes a

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "jsontext.h"
-#include "rng.h"
-#include "str.h"
+#include "import/jsontext.h"
+#include "base/rng.h"
+#include "base/str.h"
 
 struct reading {
 	const char *p, *end;

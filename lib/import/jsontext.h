@@ -8,7 +8,7 @@
  * stands on, which no DOM keeps.  Comments, trailing commas, line feeds in
  * strings and bare NaN and Infinity are read and reported; whatever else is
  * no JSON ends the reading, and says where.  Never recurses; nesting is
- * bounded.  Checked: t/import.bats, t/fuzz-import.c.
+ * bounded.  Checked: t/import.bats, t/fuzz/import.c.
  */
 
 enum { JSONTEXT_DEPTH = 64 };

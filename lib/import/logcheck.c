@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "fields.h"
-#include "logcheck.h"
+#include "import/fields.h"
+#include "import/logcheck.h"
 
 static int
 log_value(struct claim *c, enum claim_what what, const struct logtext_figure *f, const char *file, const char *label,
@@ -47,7 +47,7 @@ log_rest(struct claim *c, const struct logcheck *log, int run)
 		if (run < 0 || isnan(v->figure.number) || (at = fields_of_run(&c->runs[run], v->what)) == NULL)
 			continue;
 		if (*at != 0 && v->what == CLAIM_TOTAL_BYTES && claim_number(c, *at) != v->figure.number)
-			claim_note(c, FLAG_BYTES_DISAGREE, v->file, v->line, "the log says %s bytes, %s says %s",
+			claim_note(c, DEFECT_BYTES_DISAGREE, v->file, v->line, "the log says %s bytes, %s says %s",
 			    v->text,
 			    c->values[*at - 1].path, c->values[*at - 1].text);
 		/* What was measured stands before what was said. */
@@ -122,7 +122,7 @@ agreeing(const struct logtext *log, double x, double unit)
 
 	for (i = 0; i < log->score_count; i++) {
 		s = &log->scores[i];
-		if (isnan(s->val_bpb.figure.number) || !figure_agree(s->val_bpb.figure.number, s->val_bpb.figure.unit,
+		if (isnan(s->val_bpb.figure.number) || !number_agree(s->val_bpb.figure.number, s->val_bpb.figure.unit,
 		    x, unit))
 			continue;
 		b = best == -1 ? NULL : &log->scores[best];
@@ -160,7 +160,7 @@ scoring(struct claim *c, int run, const struct logcheck *log, int which)
 			;
 		if (i == log->text.score_count) {
 			r->scoring = CLAIM_SLIDING;
-			claim_note(c, FLAG_SCORING_UNDECLARED, log->from->name, s->val_bpb.line,
+			claim_note(c, DEFECT_SCORING_UNDECLARED, log->from->name, s->val_bpb.line,
 			    "%.*s is a score by sliding windows, as other lines of the log say", (int)stem(s),
 			    s->label);
 		}
@@ -172,7 +172,7 @@ scoring(struct claim *c, int run, const struct logcheck *log, int which)
 	if (r->scoring == CLAIM_SLIDING && r->stride == 0)
 		r->stride = log->text.stride;
 	if (r->scoring == CLAIM_PREQUANT)
-		claim_note(c, FLAG_PREQUANT_SCORE, log->from->name, s->val_bpb.line, "%.*s is no score of the artifact",
+		claim_note(c, DEFECT_PREQUANT_SCORE, log->from->name, s->val_bpb.line, "%.*s is no score of the artifact",
 		    (int)stem(s), s->label);
 }
 
@@ -191,10 +191,10 @@ take_score(struct claim *c, int run, const struct logcheck *log, int which, cons
 		r->score = bpb[which];
 	if (loss[which] == 0 || isnan(claim_number(c, loss[which])))
 		return;
-	if (claimed != 0 && !figure_agree(claim_number(c, claimed), claim_unit(c, claimed), claim_number(c,
+	if (claimed != 0 && !number_agree(claim_number(c, claimed), claim_unit(c, claimed), claim_number(c,
 	    loss[which]),
 	    claim_unit(c, loss[which])))
-		claim_note(c, FLAG_SCORE_DISAGREES, c->values[claimed - 1].file, c->values[claimed - 1].line,
+		claim_note(c, DEFECT_SCORE_DISAGREES, c->values[claimed - 1].file, c->values[claimed - 1].line,
 		    "%s is %s, and '%s' says %s with the same bpb", c->values[claimed - 1].path, c->values[claimed -
 		    1].text,
 		    log->from->name, c->values[loss[which] - 1].text);
@@ -208,16 +208,16 @@ check_end(struct claim *c, const struct logcheck *log)
 	int has = final(&log->text);
 
 	if (log->text.templates > 0)
-		claim_note(c, FLAG_TEMPLATE, log->from->name, log->text.template.line,
+		claim_note(c, DEFECT_TEMPLATE, log->from->name, log->text.template.line,
 		    "%u lines of source stand where values would; the first: \"%.*s\"", log->text.templates,
 		    log->text.template.n < 60 ? (int)log->text.template.n : 60, log->text.template.text);
 	if (log->text.crashed != 0 && has == -1)
-		claim_note(c, FLAG_CRASHED, log->from->name, log->text.crashed,
+		claim_note(c, DEFECT_CRASHED, log->from->name, log->text.crashed,
 		    "it failed here, and has no final score");
 	else if (log->text.cut != 0)
-		claim_note(c, FLAG_TRUNCATED_LOG, log->from->name, log->text.cut, "it ends in the middle of a line");
+		claim_note(c, DEFECT_TRUNCATED_LOG, log->from->name, log->text.cut, "it ends in the middle of a line");
 	else if (log->text.trained != 0 && has == -1)
-		claim_note(c, FLAG_TRUNCATED_LOG, log->from->name, log->text.trained,
+		claim_note(c, DEFECT_TRUNCATED_LOG, log->from->name, log->text.trained,
 		    "the last training step; no final score in %u lines", log->text.lines);
 }
 
@@ -244,26 +244,26 @@ match_run(struct claim *c, int run, const struct logcheck *log)
 	}
 	v = &c->values[claimed - 1];
 	for (i = 0; i < log->text.score_count; i++)
-		if (figure_agree(log->text.scores[i].val_loss.figure.number, log->text.scores[i].val_loss.figure.unit,
+		if (number_agree(log->text.scores[i].val_loss.figure.number, log->text.scores[i].val_loss.figure.unit,
 		    v->figure.number, v->figure.unit)) {
-			claim_note(c, FLAG_LOSS_AS_BPB, v->file, v->line, "%s is %s, a loss in '%s'", v->path, v->text,
+			claim_note(c, DEFECT_LOSS_AS_BPB, v->file, v->line, "%s is %s, a loss in '%s'", v->path, v->text,
 			    log->from->name);
-			claim_doubt(c, (int)claimed - 1, FLAG_LOSS_AS_BPB);
+			claim_doubt(c, (int)claimed - 1, DEFECT_LOSS_AS_BPB);
 			c->runs[run].score = c->runs[run].val_bpb = 0;
 			return;
 		}
 	if (log->text.progress.label != NULL && !isnan(log->text.progress.val_bpb.figure.number) &&
-	    figure_agree(log->text.progress.val_bpb.figure.number, log->text.progress.val_bpb.figure.unit,
+	    number_agree(log->text.progress.val_bpb.figure.number, log->text.progress.val_bpb.figure.unit,
 	    v->figure.number,
 	    v->figure.unit)) {
-		claim_note(c, FLAG_PREQUANT_SCORE, v->file, v->line,
+		claim_note(c, DEFECT_PREQUANT_SCORE, v->file, v->line,
 		    "%s is %s, the validation of line %u of '%s' while it"
 		    " trained", v->path, v->text, log->text.progress.val_bpb.line, log->from->name);
 		c->runs[run].scoring = CLAIM_PREQUANT;
 		return;
 	}
 	if ((which = final(&log->text)) != -1)
-		claim_note(c, FLAG_SCORE_DISAGREES, v->file, v->line, "%s is %s; '%s' ends with %s %.*s on line %u",
+		claim_note(c, DEFECT_SCORE_DISAGREES, v->file, v->line, "%s is %s; '%s' ends with %s %.*s on line %u",
 		    v->path,
 		    v->text, log->from->name, claim_what_name(CLAIM_VAL_BPB), (int)log->text.scores[which].val_bpb.n,
 		    log->text.scores[which].val_bpb.text, log->text.scores[which].val_bpb.line);
@@ -288,12 +288,12 @@ choose(const struct logcheck *logs, size_t n, double claimed, double unit, int *
 			have++;
 			sum += logs[k].text.scores[at].val_bpb.figure.number;
 			coarse = fmax(coarse, logs[k].text.scores[at].val_bpb.figure.unit);
-			single |= figure_agree(logs[k].text.scores[at].val_bpb.figure.number,
+			single |= number_agree(logs[k].text.scores[at].val_bpb.figure.number,
 			    logs[k].text.scores[at].val_bpb.figure.unit, claimed, unit);
 		}
 		if (have == 0)
 			continue;
-		rank = have == n && figure_agree(sum / (double)n, coarse, claimed, unit) ? 2 : single ? 1 : 0;
+		rank = have == n && number_agree(sum / (double)n, coarse, claimed, unit) ? 2 : single ? 1 : 0;
 		if (rank == 0)
 			continue;
 		rank = 16 * rank + (int)first->scores[i].scoring;
@@ -356,7 +356,7 @@ run_among_logs(struct claim *c, const struct logcheck *logs, size_t n)
 		hit = i;
 		which = at;
 	}
-	claim_note(c, FLAG_SEEDS_UNMATCHED, c->file, 0,
+	claim_note(c, DEFECT_SEEDS_UNMATCHED, c->file, 0,
 	    "%zu logs that are not one for each seed; %zu of them have the score",
 	    n, hits);
 	if (hits == 1)
@@ -381,7 +381,7 @@ logcheck_runs(struct claim *c, struct logcheck *logs, size_t n)
 		for (i = 0; i < n && (at = final(&logs[i].text)) == -1; i++)
 			;
 		if (i < n)
-			claim_note(c, FLAG_SCORE_DISAGREES, v->file, v->line,
+			claim_note(c, DEFECT_SCORE_DISAGREES, v->file, v->line,
 			    "%s is %s; '%s' ends with %.*s on line %u", v->path,
 			    v->text, logs[i].from->name, (int)logs[i].text.scores[at].val_bpb.n,
 			    logs[i].text.scores[at].val_bpb.text, logs[i].text.scores[at].val_bpb.line);
@@ -408,7 +408,7 @@ logcheck_sort(struct claim *c, const struct logtext_file *from, size_t count, st
 		for (k = 0; k < n && strcmp(logs[k].from->file.sha256, from[i].file.sha256) != 0; k++)
 			;
 		if (k < n) {
-			claim_note(c, FLAG_DUPLICATE_LOG, from[i].name, 0, "the same bytes as '%s'",
+			claim_note(c, DEFECT_DUPLICATE_LOG, from[i].name, 0, "the same bytes as '%s'",
 			    logs[k].from->name);
 			continue;
 		}
@@ -420,11 +420,11 @@ logcheck_sort(struct claim *c, const struct logtext_file *from, size_t count, st
 			log->seed = (int64_t)log->text.seed.figure.number;
 		}
 		if (log->text.seeds > 1) {
-			claim_note(c, FLAG_SEED_DISAGREES, from[i].name, log->text.seed.line,
+			claim_note(c, DEFECT_SEED_DISAGREES, from[i].name, log->text.seed.line,
 			    "it tells of several seeds");
 		} else if (logtext_name_seed(from[i].name, &named)) {
 			if (log->has_seed && log->seed != named)
-				claim_note(c, FLAG_SEED_DISAGREES, from[i].name, log->text.seed.line,
+				claim_note(c, DEFECT_SEED_DISAGREES, from[i].name, log->text.seed.line,
 				    "its name says seed %lld, its line %u seed %lld", (long long)named,
 				    log->text.seed.line,
 				    (long long)log->seed);
@@ -456,7 +456,7 @@ logcheck_match(struct claim *c, struct logcheck *logs, size_t n)
 				best = (int)i;
 		}
 		if (hits > 1) {
-			claim_note(c, FLAG_SEED_TWICE, logs[best].from->name, 0, "%zu logs of seed %lld that differ",
+			claim_note(c, DEFECT_SEED_TWICE, logs[best].from->name, 0, "%zu logs of seed %lld that differ",
 			    hits,
 			    (long long)c->runs[run].seed);
 			if (c->runs[run].score == 0 || agreeing(&logs[best].text, claim_number(c, c->runs[run].score),
@@ -464,7 +464,7 @@ logcheck_match(struct claim *c, struct logcheck *logs, size_t n)
 				continue;
 		}
 		if (best == -1) {
-			claim_note(c, FLAG_SEEDS_UNMATCHED, c->file, 0, "no log is of seed %lld",
+			claim_note(c, DEFECT_SEEDS_UNMATCHED, c->file, 0, "no log is of seed %lld",
 			    (long long)c->runs[run].seed);
 			continue;
 		}
@@ -478,11 +478,11 @@ logcheck_match(struct claim *c, struct logcheck *logs, size_t n)
 		if (logs[i].used)
 			continue;
 		if (logs[i].has_seed)
-			claim_note(c, FLAG_SEEDS_UNMATCHED, logs[i].from->name, 0,
+			claim_note(c, DEFECT_SEEDS_UNMATCHED, logs[i].from->name, 0,
 			    "a log of seed %lld, which the claim does not name",
 			    (long long)logs[i].seed);
 		else
-			claim_note(c, FLAG_SEEDS_UNMATCHED, logs[i].from->name, 0, "a log that names no seed");
+			claim_note(c, DEFECT_SEEDS_UNMATCHED, logs[i].from->name, 0, "a log that names no seed");
 		check_end(c, &logs[i]);
 	}
 }

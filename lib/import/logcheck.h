@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "claim.h"
-#include "logtext.h"
+#include "import/claim.h"
+#include "import/logtext.h"
 
 /**
  * A claim held against its logs, seed by seed.  What a log measured stands

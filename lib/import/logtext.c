@@ -4,7 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "logtext.h"
+#include "import/logtext.h"
 
 /* The needle in n bytes, or NULL. */
 static const char *
@@ -30,7 +30,7 @@ is_word(char c)
 
 /* What stands after a key at p: its colon or equals sign and blanks, then up to a blank, comma or bracket. */
 static int
-after(const char *p, const char *end, struct logtext_figure *f, enum figure_kind kind, unsigned line)
+after(const char *p, const char *end, struct logtext_figure *f, enum number_kind kind, unsigned line)
 {
 	const char *begin;
 
@@ -46,13 +46,13 @@ after(const char *p, const char *end, struct logtext_figure *f, enum figure_kind
 	f->text = begin;
 	f->n = (size_t)(p - begin);
 	f->line = line;
-	f->figure = figure_read(begin, f->n, kind);
+	f->figure = number_read(begin, f->n, kind);
 	return (1);
 }
 
 /* The last "key: value" of a piece, where key stands as a word of its own. */
 static int
-valued(const struct textfile_piece *piece, const char *key, struct logtext_figure *f, enum figure_kind kind,
+valued(const struct textfile_piece *piece, const char *key, struct logtext_figure *f, enum number_kind kind,
     const char **where)
 {
 	const char *p = piece->p, *end = piece->p + piece->n;
@@ -77,7 +77,7 @@ static int
 is_source(const struct logtext_figure *f, const char *label, size_t label_n)
 {
 
-	if (f->text != NULL && (f->n == 0 || (f->figure.flags & FLAG_BIT(FLAG_TEMPLATE)) != 0 || f->text[0] == '"' ||
+	if (f->text != NULL && (f->n == 0 || (f->figure.flags & DEFECT_BIT(DEFECT_TEMPLATE)) != 0 || f->text[0] == '"' ||
 	    f->text[0] == '\''))
 		return (1);
 	return (find(label, label_n, "(f\"") != NULL || find(label, label_n, "f'") != NULL ||
@@ -133,7 +133,7 @@ stride_in(const struct textfile_piece *piece)
 {
 	struct logtext_figure f;
 
-	if ((valued(piece, "stride", &f, FIGURE_COUNT, NULL) || valued(piece, "eval_stride", &f, FIGURE_COUNT, NULL)) &&
+	if ((valued(piece, "stride", &f, NUMBER_COUNT, NULL) || valued(piece, "eval_stride", &f, NUMBER_COUNT, NULL)) &&
 	    f.figure.number >= 1 && f.figure.number < 1000000)
 		return ((unsigned)f.figure.number);
 	return (0);
@@ -145,11 +145,11 @@ score_line(struct logtext *log, const struct textfile_piece *piece)
 	struct logtext_score s = { 0 };
 	const char *at_bpb = NULL, *at_loss = NULL, *label_end;
 
-	if (!valued(piece, "val_bpb", &s.val_bpb, FIGURE_SCORE, &at_bpb) &&
-	    (!valued(piece, "bpb", &s.val_bpb, FIGURE_SCORE, &at_bpb) ||
-	    !valued(piece, "val_loss", &s.val_loss, FIGURE_LOSS, NULL)))
+	if (!valued(piece, "val_bpb", &s.val_bpb, NUMBER_SCORE, &at_bpb) &&
+	    (!valued(piece, "bpb", &s.val_bpb, NUMBER_SCORE, &at_bpb) ||
+	    !valued(piece, "val_loss", &s.val_loss, NUMBER_LOSS, NULL)))
 		return;
-	valued(piece, "val_loss", &s.val_loss, FIGURE_LOSS, &at_loss);
+	valued(piece, "val_loss", &s.val_loss, NUMBER_LOSS, &at_loss);
 	label_end = at_loss != NULL && at_loss < at_bpb ? at_loss : at_bpb;
 	s.label = piece->p;
 	s.label_n = (size_t)(label_end - piece->p);
@@ -203,7 +203,7 @@ size_line(struct logtext *log, const struct textfile_piece *piece)
 		into = &log->code_bytes;
 	} else
 		return;
-	if (!after(colon, end, &f, FIGURE_COUNT, piece->line))
+	if (!after(colon, end, &f, NUMBER_COUNT, piece->line))
 		return;
 	if (f.text + f.n == log->end) {
 		log->cut = piece->line;
@@ -219,7 +219,7 @@ size_line(struct logtext *log, const struct textfile_piece *piece)
 		;
 	if (p < end && isalpha((unsigned char)*p) && (end - p < 5 || memcmp(p, "bytes", 5) != 0)) {
 		f.n = (size_t)(end - f.text);
-		f.figure = figure_read(f.text, f.n, FIGURE_COUNT);
+		f.figure = number_read(f.text, f.n, NUMBER_COUNT);
 	}
 	*into = f;
 }
@@ -235,7 +235,7 @@ seed_line(struct logtext *log, const struct textfile_piece *piece)
 		;
 	/* "seed = 0" is a line of a program. */
 	if (end - p < 6 || strncasecmp(p, "seed", 4) != 0 || (p[4] != ':' && (p[4] != '=' || p[5] == ' ')) ||
-	    !after(p + 4, end, &f, FIGURE_COUNT, piece->line))
+	    !after(p + 4, end, &f, NUMBER_COUNT, piece->line))
 		return;
 	if (isnan(f.figure.number))
 		return;
@@ -252,18 +252,18 @@ step_line(struct logtext *log, const struct textfile_piece *piece)
 	struct logtext_figure f;
 	size_t n;
 
-	if (valued(piece, "step", &f, FIGURE_ANY, NULL) && f.n > 0 && isdigit((unsigned char)f.text[0])) {
+	if (valued(piece, "step", &f, NUMBER_ANY, NULL) && f.n > 0 && isdigit((unsigned char)f.text[0])) {
 		for (n = 0; n < f.n && isdigit((unsigned char)f.text[n]); n++)
 			;
 		if (n == f.n || f.text[n] == '/') {
 			f.n = n;
-			f.figure = figure_read(f.text, n, FIGURE_COUNT);
+			f.figure = number_read(f.text, n, NUMBER_COUNT);
 			log->step = f;
 			log->trained = piece->line;
 		}
 	}
-	if (valued(piece, "train_time", &f, FIGURE_ANY, NULL) && f.n > 2 && memcmp(f.text + f.n - 2, "ms", 2) == 0) {
-		f.figure = figure_read(f.text, f.n - 2, FIGURE_ANY);
+	if (valued(piece, "train_time", &f, NUMBER_ANY, NULL) && f.n > 2 && memcmp(f.text + f.n - 2, "ms", 2) == 0) {
+		f.figure = number_read(f.text, f.n - 2, NUMBER_ANY);
 		f.n -= 2;
 		if (f.figure.number >= 0)
 			log->train_ms = f;
@@ -277,8 +277,8 @@ token_line(struct logtext *log, const struct textfile_piece *piece)
 
 	if (log->tokens.text != NULL)
 		return;
-	if (!(find(piece->p, piece->n, "val_loader:") != NULL && valued(piece, "tokens", &f, FIGURE_COUNT, NULL)) &&
-	    !valued(piece, "val_tokens", &f, FIGURE_COUNT, NULL))
+	if (!(find(piece->p, piece->n, "val_loader:") != NULL && valued(piece, "tokens", &f, NUMBER_COUNT, NULL)) &&
+	    !valued(piece, "val_tokens", &f, NUMBER_COUNT, NULL))
 		return;
 	if (f.figure.number >= 1)
 		log->tokens = f;

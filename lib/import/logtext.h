@@ -4,9 +4,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "claim.h"
-#include "figure.h"
-#include "textfile.h"
+#include "import/claim.h"
+#include "import/number.h"
+#include "import/textfile.h"
 
 /**
  * A training log, read for what its lines say outright: scores under their
@@ -28,7 +28,7 @@ struct logtext_figure {
 	const char *text;		/* NULL: not said */
 	size_t n;
 	unsigned line;
-	struct figure figure;
+	struct number figure;
 };
 
 struct logtext_score {

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rejudge.h"
-#include "say.h"
+#include "import/rejudge.h"
+#include "base/say.h"
 
 static const char *const names[REJUDGE_VERDICTS] = { "first", "significant", "noise", "worse", "not enough seeds",
     "not comparable", "invalid", "revised" };
@@ -19,7 +19,7 @@ rejudge_verdict_name(enum rejudge_verdict v)
 /* --- one row --------------------------------------------------------------- */
 
 static struct stats_sample
-sample(const struct entry *e)
+sample(const struct claimrow *e)
 {
 	struct stats_sample s = { 0, 0, 0 };
 	size_t i;
@@ -31,27 +31,27 @@ sample(const struct entry *e)
 
 /* What makes a claim void, whatever it scored; NULL if nothing does. */
 static const char *
-invalid(const struct entry *e)
+invalid(const struct claimrow *e)
 {
-	static const enum flag voids[] = { FLAG_OVER_CAP, FLAG_PREQUANT_SCORE, FLAG_SCORE_DISAGREES,
-	    FLAG_SCORES_DISAGREE,
-	    FLAG_SEED_TWICE, FLAG_RATIO_APART };
+	static const enum defect voids[] = { DEFECT_OVER_CAP, DEFECT_PREQUANT_SCORE, DEFECT_SCORE_DISAGREES,
+	    DEFECT_SCORES_DISAGREE,
+	    DEFECT_SEED_TWICE, DEFECT_RATIO_APART };
 	size_t i;
 
 	if (e->status == 'c')
 		return ("crash");
 	for (i = 0; i < sizeof(voids) / sizeof(voids[0]); i++)
 		/* Two logs of a seed are no fault where one of them has the score that is claimed. */
-		if ((e->flags & FLAG_BIT(voids[i])) != 0 && (voids[i] != FLAG_SEED_TWICE || e->runs == 0))
-			return (flag_name(voids[i]));
+		if ((e->flags & DEFECT_BIT(voids[i])) != 0 && (voids[i] != DEFECT_SEED_TWICE || e->runs == 0))
+			return (defect_name(voids[i]));
 	if (e->runs == 0 && isnan(e->claimed))
-		return (flag_name(FLAG_NO_SCORE));
+		return (defect_name(DEFECT_NO_SCORE));
 	return (NULL);
 }
 
 /* Why a sound claim can be compared with nothing; NULL if it can. */
 static const char *
-incomparable(const struct entry *e)
+incomparable(const struct claimrow *e)
 {
 
 	if (e->form == CLAIM_TABLE)
@@ -68,7 +68,7 @@ incomparable(const struct entry *e)
 /* --- groups ---------------------------------------------------------------- */
 
 static int
-group_of(struct rejudge *r, const struct entry *e)
+group_of(struct rejudge *r, const struct claimrow *e)
 {
 	struct rejudge_group *grown, *g;
 	int text = e->form == CLAIM_TABLE ? -1 : r->audit.cluster[e->cluster].text;
@@ -102,7 +102,7 @@ group_of(struct rejudge *r, const struct entry *e)
 static int
 by_time(const void *a, const void *b)
 {
-	const struct entry *x = ((const struct rejudge_row *)a)->entry, *y = ((const struct rejudge_row *)b)->entry;
+	const struct claimrow *x = ((const struct rejudge_row *)a)->entry, *y = ((const struct rejudge_row *)b)->entry;
 
 	if (x->dated != y->dated)
 		return (y->dated - x->dated);
@@ -120,7 +120,7 @@ counts(const struct rejudge_row *w)
 
 /* The group's other rows that have a variance to show. */
 static struct noise_pool
-pool_of(const struct rejudge *r, int group, const struct entry *but, const struct entry *and_but)
+pool_of(const struct rejudge *r, int group, const struct claimrow *but, const struct claimrow *and_but)
 {
 	struct noise_pool pool = noise_pool(r->policy.noise.ln_sigma_sd, r->policy.noise.floor);
 	const struct rejudge_row *w;
@@ -137,7 +137,7 @@ pool_of(const struct rejudge *r, int group, const struct entry *but, const struc
 
 /* The policy's margin in the row's metric. */
 static double
-margin_of(const struct rejudge *r, const struct entry *incumbent, double score)
+margin_of(const struct rejudge *r, const struct claimrow *incumbent, double score)
 {
 
 	if (strcmp(incumbent->metric, "val_bpb") != 0)
@@ -293,9 +293,9 @@ rejudge_ledger(struct rejudge *r, const struct ledger *l)
 
 	memset(r, 0, sizeof(*r));
 	r->policy = l->book.policy;
-	if (entry_read(&r->entries, l) == -1)
+	if (claimrow_read(&r->entries, l) == -1)
 		return (-1);
-	if (audit_entries(&r->audit, &r->entries) == -1 || prepare(r) == -1)
+	if (denominator_entries(&r->audit, &r->entries) == -1 || prepare(r) == -1)
 		goto err0;
 	for (i = 0; i < r->count; i++) {
 		w = &r->row[i];
@@ -337,8 +337,8 @@ void
 rejudge_free(struct rejudge *r)
 {
 
-	audit_free(&r->audit);
-	entry_free(&r->entries);
+	denominator_free(&r->audit);
+	claimrow_free(&r->entries);
 	free(r->row);
 	free(r->group);
 	memset(r, 0, sizeof(*r));

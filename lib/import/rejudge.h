@@ -3,10 +3,10 @@
 
 #include <stddef.h>
 
-#include "audit.h"
-#include "entry.h"
-#include "ledger.h"
-#include "noise.h"
+#include "import/denominator.h"
+#include "import/claimrow.h"
+#include "ledger/ledger.h"
+#include "law/noise.h"
 
 /**
  * What our rule says of other people's results.  Rows are comparable if they
@@ -29,7 +29,7 @@ enum rejudge_verdict {
 };
 
 struct rejudge_row {
-	const struct entry *entry;
+	const struct claimrow *entry;
 	enum rejudge_verdict verdict;
 	const char *reason;		/* a few words, "" if the verdict says it all */
 	int group;			/* -1: in none */
@@ -37,7 +37,7 @@ struct rejudge_row {
 	double score;			/* mean of its runs, or what is claimed; NAN if neither */
 	size_t runs;
 	double sd;			/* of its runs, NAN if fewer than two */
-	const struct entry *incumbent;	/* before it, or NULL */
+	const struct claimrow *incumbent;	/* before it, or NULL */
 	double gain, lower, upper, p, p_loss;	/* better is positive; NAN: not computed */
 	double margin;			/* of the record rule, in the metric; NAN if it can't be converted */
 	int record;			/* 1, 0, or -1 if it can't be said */
@@ -59,7 +59,7 @@ struct rejudge_group {
 
 struct rejudge {
 	struct entries entries;
-	struct audit audit;
+	struct denominator audit;
 	struct rejudge_row *row;	/* in order of time: dated ones, then the others as they stand */
 	size_t count;
 	struct rejudge_group *group;

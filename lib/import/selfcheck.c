@@ -2,7 +2,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "selfcheck.h"
+#include "import/selfcheck.h"
 
 static void
 check_mean(struct claim *c, unsigned sd_value)
@@ -22,19 +22,19 @@ check_mean(struct claim *c, unsigned sd_value)
 		sum += x;
 		best = fmin(best, x);
 		unit = fmax(unit, claim_unit(c, c->runs[i].score));
-		single += figure_agree(x, claim_unit(c, c->runs[i].score), claimed, v->figure.unit);
+		single += number_agree(x, claim_unit(c, c->runs[i].score), claimed, v->figure.unit);
 	}
 	mean = sum / (double)n;
 	for (i = 0; i < c->run_count; i++)
 		if (c->runs[i].score != 0)
 			ss += pow(claim_number(c, c->runs[i].score) - mean, 2);
-	if (!figure_agree(mean, unit, claimed, v->figure.unit)) {
-		if (figure_agree(best, unit, claimed, v->figure.unit))
-			claim_note(c, FLAG_BEST_OF_SEEDS, v->file, v->line,
+	if (!number_agree(mean, unit, claimed, v->figure.unit)) {
+		if (number_agree(best, unit, claimed, v->figure.unit))
+			claim_note(c, DEFECT_BEST_OF_SEEDS, v->file, v->line,
 			    "%s is %s, the best of %zu runs; their mean is %.8f",
 			    v->path, v->text, n, mean);
 		else
-			claim_note(c, FLAG_MEAN_DISAGREES, v->file, v->line,
+			claim_note(c, DEFECT_MEAN_DISAGREES, v->file, v->line,
 			    "%s is %s; the mean of %zu runs is %.8f%s", v->path,
 			    v->text, n, mean, single > 0 ? ", and it is one of them" : "");
 	}
@@ -45,7 +45,7 @@ check_mean(struct claim *c, unsigned sd_value)
 	/* What rounding of the scores can do to it, and of itself. */
 	sd_unit = v->figure.unit + unit;
 	if (fabs(v->figure.number - sd) > sd_unit && fabs(v->figure.number - sqrt(ss / (double)n)) > sd_unit)
-		claim_note(c, FLAG_SD_DISAGREES, v->file, v->line, "%s is %s; that of %zu runs is %.8f", v->path,
+		claim_note(c, DEFECT_SD_DISAGREES, v->file, v->line, "%s is %s; that of %zu runs is %.8f", v->path,
 		    v->text, n, sd);
 }
 
@@ -69,7 +69,7 @@ check_ratio(struct claim *c)
 			first = ratio;
 			first_error = error;
 		} else if (fabs(ratio - first) > error + first_error + 1e-3 * first)
-			claim_note(c, FLAG_RATIO_APART, c->values[r->val_bpb - 1].file, c->values[r->val_bpb - 1].line,
+			claim_note(c, DEFECT_RATIO_APART, c->values[r->val_bpb - 1].file, c->values[r->val_bpb - 1].line,
 			    "loss and bpb imply %.6f bytes per token, those of the first run %.6f", ratio, first);
 	}
 }
@@ -80,7 +80,7 @@ selfcheck_cap(struct claim *c, const struct claim_value *v)
 
 	if (!(v->figure.number > CLAIM_CAP_BYTES))
 		return;
-	claim_note(c, FLAG_OVER_CAP, v->file, v->line, "%s is %.0f, over %d", v->path[0] == '\0' ?
+	claim_note(c, DEFECT_OVER_CAP, v->file, v->line, "%s is %.0f, over %d", v->path[0] == '\0' ?
 	    claim_what_name(v->what) :
 	    v->path, v->figure.number, CLAIM_CAP_BYTES);
 }
@@ -90,7 +90,7 @@ static void
 check_mib(struct claim *c, double total)
 {
 	const struct claim_value *v;
-	struct figure f;
+	struct number f;
 	size_t i, n, k, count = c->value_count;
 
 	if (isnan(total))
@@ -102,18 +102,18 @@ check_mib(struct claim *c, double total)
 		if (v->what == CLAIM_OWN && n > 3 && strcasecmp(v->name + n - 3, "_mb") == 0)
 			f = v->figure;
 		else if (k > 0 && strcasecmp(v->text + k + strspn(v->text + k, " "), "mb") == 0)
-			f = figure_read(v->text, k, FIGURE_ANY);
+			f = number_read(v->text, k, NUMBER_ANY);
 		else if (v->what == CLAIM_OWN && strcmp(v->text, "true") == 0 && strstr(v->name, "under_16") != NULL &&
 		    total > CLAIM_CAP_BYTES && total <= 16 << 20) {
-			claim_note(c, FLAG_MIB_AS_MB, v->file, v->line,
+			claim_note(c, DEFECT_MIB_AS_MB, v->file, v->line,
 			    "%s is true of 16 MiB; %.0f bytes are over 16,000,000",
 			    v->path, total);
 			continue;
 		} else
 			continue;
-		if (!isnan(f.number) && f.unit < 0.2 && !figure_agree(f.number, f.unit, total / 1e6, 0) &&
-		    figure_agree(f.number, f.unit, total / 1048576, 0))
-			claim_note(c, FLAG_MIB_AS_MB, v->file, v->line,
+		if (!isnan(f.number) && f.unit < 0.2 && !number_agree(f.number, f.unit, total / 1e6, 0) &&
+		    number_agree(f.number, f.unit, total / 1048576, 0))
+			claim_note(c, DEFECT_MIB_AS_MB, v->file, v->line,
 			    "%s is %s; %.0f bytes are %.3f MB and %.3f MiB", v->path,
 			    v->text, total, total / 1e6, total / 1048576);
 	}
@@ -138,11 +138,11 @@ check_bytes(struct claim *c, const struct fields *t)
 	if (total != 0) {
 		v = &c->values[total - 1];
 		if (n > 0 && same == 0 && fabs(sum / (double)n - x) >= 1)
-			claim_note(c, FLAG_BYTES_DISAGREE, v->file, v->line,
+			claim_note(c, DEFECT_BYTES_DISAGREE, v->file, v->line,
 			    "%s is %s, and none of %zu runs has as many, nor their"
 			    " mean of %.0f", v->path, v->text, n, sum / (double)n);
 		else if (n == 0 && !isnan(parts) && parts != x)
-			claim_note(c, FLAG_BYTES_DISAGREE, v->file, v->line, "%s is %s, and its parts add up to %.0f",
+			claim_note(c, DEFECT_BYTES_DISAGREE, v->file, v->line, "%s is %s, and its parts add up to %.0f",
 			    v->path,
 			    v->text, parts);
 		if (c->run_count == 1 && c->runs[0].total_bytes == 0)
@@ -169,19 +169,19 @@ check_pair(struct claim *c, unsigned loss, unsigned bpb)
 	l = &c->values[loss - 1];
 	b = &c->values[bpb - 1];
 	if (l->figure.number == b->figure.number) {
-		claim_note(c, FLAG_BPB_AS_LOSS, l->file, l->line, "%s and %s are both %s", l->path, b->path, l->text);
-		claim_doubt(c, (int)loss - 1, FLAG_BPB_AS_LOSS);
+		claim_note(c, DEFECT_BPB_AS_LOSS, l->file, l->line, "%s and %s are both %s", l->path, b->path, l->text);
+		claim_doubt(c, (int)loss - 1, DEFECT_BPB_AS_LOSS);
 		return (1);
 	}
 	/* A hundredth for tokens of no bytes, and what the digits leave open. */
 	ratio = l->figure.number / log(2) / b->figure.number;
 	if (ratio * (1 + l->figure.unit / l->figure.number + b->figure.unit / b->figure.number) >= 0.99)
 		return (0);
-	claim_note(c, FLAG_LOSS_AS_BPB, b->file, b->line, "%s is %s and %s is %s: %.3f bytes per token", b->path,
+	claim_note(c, DEFECT_LOSS_AS_BPB, b->file, b->line, "%s is %s and %s is %s: %.3f bytes per token", b->path,
 	    b->text,
 	    l->path, l->text, ratio);
-	claim_doubt(c, (int)bpb - 1, FLAG_LOSS_AS_BPB);
-	claim_doubt(c, (int)loss - 1, FLAG_BPB_AS_LOSS);
+	claim_doubt(c, (int)bpb - 1, DEFECT_LOSS_AS_BPB);
+	claim_doubt(c, (int)loss - 1, DEFECT_BPB_AS_LOSS);
 	return (1);
 }
 
@@ -193,10 +193,10 @@ check_loss(struct claim *c, const struct fields *t)
 	size_t i;
 
 	if (loss != 0 && bpb == 0 && claim_scored(c) == 0 && claim_number(c, loss) < 2 * log(2)) {
-		claim_note(c, FLAG_BPB_AS_LOSS, t->file, c->values[loss - 1].line,
+		claim_note(c, DEFECT_BPB_AS_LOSS, t->file, c->values[loss - 1].line,
 		    "%s is %s and there is no val_bpb: at 2 bytes a token or more it would be under 1 bit per byte",
 		    c->values[loss - 1].path, c->values[loss - 1].text);
-		claim_doubt(c, (int)loss - 1, FLAG_BPB_AS_LOSS);
+		claim_doubt(c, (int)loss - 1, DEFECT_BPB_AS_LOSS);
 	} else
 		check_pair(c, loss, bpb);
 	for (i = 0; i < c->run_count; i++) {
@@ -216,8 +216,8 @@ check_loss(struct claim *c, const struct fields *t)
 void
 selfcheck_values(struct claim *c)
 {
-	const flag_set quiet = FLAG_BIT(FLAG_QUOTED_NUMBER) | FLAG_BIT(FLAG_AMBIGUOUS) | FLAG_BIT(FLAG_NOT_JSON) |
-	    FLAG_BIT(FLAG_TOO_DEEP) | FLAG_BIT(FLAG_DUPLICATE_KEY) | FLAG_BIT(FLAG_MISSING);
+	const defect_set quiet = DEFECT_BIT(DEFECT_QUOTED_NUMBER) | DEFECT_BIT(DEFECT_AMBIGUOUS) | DEFECT_BIT(DEFECT_NOT_JSON) |
+	    DEFECT_BIT(DEFECT_TOO_DEEP) | DEFECT_BIT(DEFECT_DUPLICATE_KEY) | DEFECT_BIT(DEFECT_MISSING);
 	struct claim_value *v;
 	size_t i, n = c->value_count;
 	int k;
@@ -225,8 +225,8 @@ selfcheck_values(struct claim *c)
 	for (i = 0; i < n; i++) {
 		v = &c->values[i];
 		for (k = 0; k < FLAGS; k++)
-			if ((v->flags & ~quiet & FLAG_BIT(k)) != 0)
-				claim_note(c, (enum flag)k, v->file, v->line, "%s is \"%.200s\"", v->path[0] == '\0' ?
+			if ((v->flags & ~quiet & DEFECT_BIT(k)) != 0)
+				claim_note(c, (enum defect)k, v->file, v->line, "%s is \"%.200s\"", v->path[0] == '\0' ?
 				    claim_what_name(v->what) : v->path, v->text);
 	}
 }

@@ -1,8 +1,8 @@
 #ifndef HG_SELFCHECK_H
 #define HG_SELFCHECK_H
 
-#include "claim.h"
-#include "fields.h"
+#include "import/claim.h"
+#include "import/fields.h"
 
 /**
  * A claim held against itself: loss and bits per byte, the score and the mean

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "fields.h"
-#include "logcheck.h"
-#include "selfcheck.h"
-#include "submission.h"
+#include "import/fields.h"
+#include "import/logcheck.h"
+#include "import/selfcheck.h"
+#include "import/submission.h"
 
 /* All runs alike, or nothing can be said. */
 static void
@@ -31,7 +31,7 @@ settle_scoring(struct claim *c)
 				c->stride = c->runs[i].stride;
 				continue;
 			}
-			claim_note(c, FLAG_AMBIGUOUS, c->file, 0, "its runs were scored in different ways");
+			claim_note(c, DEFECT_AMBIGUOUS, c->file, 0, "its runs were scored in different ways");
 			c->scoring = CLAIM_UNKNOWN;
 			return;
 		}
@@ -131,7 +131,7 @@ judge_scores(struct fields *t, struct logcheck *logs, size_t n)
 	settle_scoring(c);
 	/* Without a log the author's word for the method, if it says anything. */
 	method = fields_method(t);
-	if (c->scoring == CLAIM_UNKNOWN && method != 0 && !claim_has(c, FLAG_AMBIGUOUS)) {
+	if (c->scoring == CLAIM_UNKNOWN && method != 0 && !claim_has(c, DEFECT_AMBIGUOUS)) {
 		c->scoring = claim_scoring_of(c->values[method - 1].text, strlen(c->values[method - 1].text));
 		stride = fields_whole(t, CLAIM_STRIDE, 0);
 		if (c->scoring == CLAIM_SLIDING && stride != 0)
@@ -170,7 +170,7 @@ submission_claim(const char *name, const char *folder, const struct textfile *js
 	if (t.c->score == 0 && t.c->run_count == 1)
 		t.c->score = t.c->runs[0].score;
 	if (t.c->score == 0 && claim_scored(t.c) == 0)
-		claim_note(t.c, FLAG_NO_SCORE, name, 0, "no bits per byte that can be believed");
+		claim_note(t.c, DEFECT_NO_SCORE, name, 0, "no bits per byte that can be believed");
 	if (digest_files(t.c) == -1 || digest_key(t.c, name, folder) == -1 || t.broken || t.c->broken)
 		goto err0;
 	goto out;
@@ -209,7 +209,7 @@ submission_log_claim(const char *name, const char *folder, const struct textfile
 	if (t.c->run_count == 1)
 		t.c->score = t.c->runs[0].score;
 	if (t.c->score == 0)
-		claim_note(t.c, FLAG_NO_SCORE, name, 0, "no final score");
+		claim_note(t.c, DEFECT_NO_SCORE, name, 0, "no final score");
 	free(log);
 	if (digest_files(t.c) == -1 || digest_key(t.c, name, folder) == -1 || t.c->broken) {
 		claim_free(t.c);

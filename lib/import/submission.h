@@ -1,9 +1,9 @@
 #ifndef HG_SUBMISSION_H
 #define HG_SUBMISSION_H
 
-#include "claim.h"
-#include "logtext.h"
-#include "textfile.h"
+#include "import/claim.h"
+#include "import/logtext.h"
+#include "import/textfile.h"
 
 /**
  * A submission's JSON, in whatever shape, with the logs beside it, as one

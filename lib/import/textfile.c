@@ -3,9 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "file.h"
-#include "str.h"
-#include "textfile.h"
+#include "base/file.h"
+#include "base/str.h"
+#include "import/textfile.h"
 
 size_t
 textfile_sequence(const char *text, size_t n)
@@ -66,7 +66,7 @@ take_utf16(struct textfile *t, struct str *out, const unsigned char *p, size_t n
 	uint32_t c, low;
 	size_t i;
 
-	t->flags |= FLAG_BIT(FLAG_UTF16);
+	t->flags |= DEFECT_BIT(DEFECT_UTF16);
 	for (i = 2; i + 1 < n; i += 2) {
 		c = big ? (uint32_t)p[i] << 8 | p[i + 1] : (uint32_t)p[i + 1] << 8 | p[i];
 		if (c >= 0xd800 && c < 0xdc00 && i + 3 < n) {
@@ -77,14 +77,14 @@ take_utf16(struct textfile *t, struct str *out, const unsigned char *p, size_t n
 			}
 		}
 		if (c == 0 || (c >= 0xd800 && c < 0xe000)) {
-			t->flags |= FLAG_BIT(FLAG_NOT_UTF8);
+			t->flags |= DEFECT_BIT(DEFECT_NOT_UTF8);
 			if (str_printf(out, "\\x%02x\\x%02x", p[i], p[i + 1]) == -1)
 				return (-1);
 		} else if (put(out, c) == -1)
 			return (-1);
 	}
 	if (i < n) {
-		t->flags |= FLAG_BIT(FLAG_NOT_UTF8);
+		t->flags |= DEFECT_BIT(DEFECT_NOT_UTF8);
 		return (str_printf(out, "\\x%02x", p[i]));
 	}
 	return (0);
@@ -118,12 +118,12 @@ textfile_take(struct textfile *t, const char *bytes, size_t n)
 	if (sha256_hex(bytes, n, t->sha256) == -1)
 		return (-1);
 	if (n == 0)
-		t->flags |= FLAG_BIT(FLAG_EMPTY);
+		t->flags |= DEFECT_BIT(DEFECT_EMPTY);
 	if (n >= 2 && ((p[0] == 0xff && p[1] == 0xfe) || (p[0] == 0xfe && p[1] == 0xff))) {
 		if (take_utf16(t, &out, p, n, p[0] == 0xfe) == -1)
 			goto err0;
 	} else if (is_binary(bytes, n)) {
-		t->flags |= FLAG_BIT(FLAG_BINARY);
+		t->flags |= DEFECT_BIT(DEFECT_BINARY);
 		return (0);
 	} else {
 		i = n >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
@@ -131,7 +131,7 @@ textfile_take(struct textfile *t, const char *bytes, size_t n)
 			k = textfile_sequence(bytes + i, n - i);
 			if (k != 0 && bytes[i] != '\0')
 				continue;
-			t->flags |= FLAG_BIT(FLAG_NOT_UTF8);
+			t->flags |= DEFECT_BIT(DEFECT_NOT_UTF8);
 			if (str_add(&out, bytes + from, i - from) == -1 || str_printf(&out, "\\x%02x", p[i]) == -1)
 				goto err0;
 			k = 1;
@@ -191,7 +191,7 @@ textfile_read(struct textfile *t, int dirfd, const char *name, size_t max_bytes)
 		goto err1;
 	t->bytes = size;
 	if (size > max_bytes) {
-		t->flags |= FLAG_BIT(FLAG_HUGE);
+		t->flags |= DEFECT_BIT(DEFECT_HUGE);
 		close(fd);
 		return (0);
 	}
@@ -208,7 +208,7 @@ err1:
 	if (!textfile_at_fault(errno))
 		return (-1);
 	t->error = errno;
-	t->flags |= FLAG_BIT(errno == EFBIG ? FLAG_HUGE : FLAG_UNREADABLE);
+	t->flags |= DEFECT_BIT(errno == EFBIG ? DEFECT_HUGE : DEFECT_UNREADABLE);
 	return (0);
 }
 

@@ -4,8 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "flag.h"
-#include "sha256.h"
+#include "import/defect.h"
+#include "base/sha256.h"
 
 /**
  * A file that somebody else wrote, as UTF-8 whatever it was: a byte order mark
@@ -19,8 +19,8 @@ struct textfile {
 	size_t n;
 	uint64_t bytes;			/* of the file */
 	char sha256[SHA256_HEX_SIZE];	/* "" if it was not read */
-	flag_set flags;			/* FLAG_HUGE, FLAG_BINARY, FLAG_NOT_UTF8, FLAG_UTF16, FLAG_EMPTY,
-	    FLAG_UNREADABLE */
+	defect_set flags;			/* DEFECT_HUGE, DEFECT_BINARY, DEFECT_NOT_UTF8, DEFECT_UTF16, DEFECT_EMPTY,
+	    DEFECT_UNREADABLE */
 	int error;			/* errno, if unreadable */
 };
 

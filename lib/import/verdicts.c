@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "clock.h"
-#include "jsonio.h"
-#include "say.h"
-#include "verdicts.h"
+#include "base/clock.h"
+#include "base/jsonio.h"
+#include "base/say.h"
+#include "import/verdicts.h"
 
 static void
 number(double x, int width, int digits)
@@ -50,7 +50,7 @@ verdicts_text(char out[8], int text)
 }
 
 static const char *
-what(const struct entry *e)
+what(const struct claimrow *e)
 {
 
 	return (e->title[0] != '\0' ? e->title : e->file);
@@ -84,7 +84,7 @@ print_row(const struct rejudge_row *w)
 static int
 by_first(const void *a, const void *b)
 {
-	const struct audit_cluster *x = *(struct audit_cluster *const *)a, *y = *(struct audit_cluster *const *)b;
+	const struct denominator_cluster *x = *(struct denominator_cluster *const *)a, *y = *(struct denominator_cluster *const *)b;
 
 	if (x->text != y->text)
 		return (x->text - y->text);
@@ -92,9 +92,9 @@ by_first(const void *a, const void *b)
 }
 
 static int
-print_audit(const struct audit *a)
+print_audit(const struct denominator *a)
 {
-	struct audit_cluster **sorted;
+	struct denominator_cluster **sorted;
 	char name[8];
 	size_t i;
 
@@ -202,21 +202,21 @@ line(json_t *v)
 }
 
 static json_t *
-flags_of(const struct entry *e)
+flags_of(const struct claimrow *e)
 {
 	json_t *a = json_array();
 	int k;
 
 	for (k = 0; k < FLAGS; k++)
-		if ((e->flags & FLAG_BIT(k)) != 0)
-			json_array_append_new(a, json_string(flag_name((enum flag)k)));
+		if ((e->flags & DEFECT_BIT(k)) != 0)
+			json_array_append_new(a, json_string(defect_name((enum defect)k)));
 	return (a);
 }
 
 static json_t *
 row_json(const struct rejudge *r, const struct rejudge_row *w)
 {
-	const struct audit_cluster *c = w->entry->cluster == -1 ? NULL : &r->audit.cluster[w->entry->cluster];
+	const struct denominator_cluster *c = w->entry->cluster == -1 ? NULL : &r->audit.cluster[w->entry->cluster];
 	char when[CLOCK_TEXT_SIZE], name[8];
 
 	return (json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"

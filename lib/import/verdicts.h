@@ -1,7 +1,7 @@
 #ifndef HG_VERDICTS_H
 #define HG_VERDICTS_H
 
-#include "rejudge.h"
+#include "import/rejudge.h"
 
 /**
  * What rejudge found, for people and for programs: a line for each row in

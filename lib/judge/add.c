@@ -3,18 +3,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "add.h"
-#include "atomfile.h"
-#include "classify.h"
-#include "clock.h"
-#include "contract.h"
-#include "jsonio.h"
-#include "row.h"
-#include "rules.h"
-#include "say.h"
-#include "str.h"
-#include "tell.h"
-#include "witness.h"
+#include "judge/add.h"
+#include "base/atomfile.h"
+#include "law/classify.h"
+#include "base/clock.h"
+#include "schema/contract.h"
+#include "base/jsonio.h"
+#include "ledger/row.h"
+#include "law/validity.h"
+#include "base/say.h"
+#include "base/str.h"
+#include "law/explain.h"
+#include "ledger/witness.h"
 
 void
 add_free(struct add *a)
@@ -30,11 +30,11 @@ add_free(struct add *a)
 static char *
 reference_name(const struct ledger *l, uint64_t group)
 {
-	const struct book_group *g = book_group(&l->book, group);
+	const struct standings_group *g = standings_group(&l->book, group);
 	json_t *row;
 	char *name;
 
-	if (g == NULL || g->incumbent == 0 || (row = ledger_row(l, book_fact(&l->book, g->reference))) == NULL)
+	if (g == NULL || g->incumbent == 0 || (row = ledger_row(l, standings_fact(&l->book, g->reference))) == NULL)
 		return (NULL);
 	name = strdup(jsonio_text(row, "run.run_id", "?"));
 	json_decref(row);
@@ -54,13 +54,13 @@ findings_text(const json_t *findings, struct str *s)
 }
 
 static json_t *
-add_verdict(const struct book *b, const json_t *run, const char *incumbent, unsigned spent, struct verdict *out)
+add_verdict(const struct standings *b, const json_t *run, const char *incumbent, unsigned spent, struct verdict *out)
 {
-	struct book_fact f;
+	struct standings_fact f;
 	struct str text = STR_INIT, why = STR_INIT;
-	struct tell tell = { .policy = &b->policy };
+	struct explain tell = { .policy = &b->policy };
 	json_t *findings = json_array(), *v;
-	enum verdict_reason rule = rules_apply(run, findings);
+	enum verdict_reason rule = validity_apply(run, findings);
 	struct verdict verdict;
 
 	row_run_fact(run, &f);
@@ -74,7 +74,7 @@ add_verdict(const struct book *b, const json_t *run, const char *incumbent, unsi
 	tell.findings = why.p == NULL ? "" : why.p;
 	tell.spent = spent;
 	v = row_verdict(&verdict, &b->policy);
-	if (v == NULL || tell_run(&text, &tell) != 0) {
+	if (v == NULL || explain_run(&text, &tell) != 0) {
 		json_decref(v);
 		v = NULL;
 		errno = ENOMEM;
@@ -102,12 +102,12 @@ incumbent_json(const json_t *row, double score, unsigned runs)
 
 /* Who is incumbent of the group once this run is in, and where it stands then. */
 static json_t *
-incumbent_after(const struct ledger *l, const json_t *row, const struct book_fact *f, const struct verdict *v)
+incumbent_after(const struct ledger *l, const json_t *row, const struct standings_fact *f, const struct verdict *v)
 {
-	const struct book *b = &l->book;
-	const struct book_group *g = f->group == 0 ? NULL : book_group(b, f->group);
+	const struct standings *b = &l->book;
+	const struct standings_group *g = f->group == 0 ? NULL : standings_group(b, f->group);
 	enum policy_metric m = b->policy.metric.name;
-	const struct book_stats *s;
+	const struct standings_stats *s;
 	struct noise_arm arm;
 	struct stats_sample loose;
 	json_t *reference, *after;
@@ -117,12 +117,12 @@ incumbent_after(const struct ledger *l, const json_t *row, const struct book_fac
 		return (incumbent_json(row, f->metric[m], 1));
 	if (g == NULL || g->incumbent == 0)
 		return (json_null());
-	s = book_stats(b, book_config(b, g->group, g->lane, g->incumbent));
-	arm = book_standing(b, book_config(b, g->group, g->lane, g->incumbent), m);
+	s = standings_stats(b, standings_config(b, g->group, g->lane, g->incumbent));
+	arm = standings_standing(b, standings_config(b, g->group, g->lane, g->incumbent), m);
 	if (takes_part && v->reason == VERDICT_REPLICATE && f->config == g->incumbent) {
 		if (f->lane != g->lane) {
-			s = book_stats(b, book_config(b, g->group, f->lane, g->incumbent));
-			arm = book_standing(b, book_config(b, g->group, f->lane, g->incumbent), m);
+			s = standings_stats(b, standings_config(b, g->group, f->lane, g->incumbent));
+			arm = standings_standing(b, standings_config(b, g->group, f->lane, g->incumbent), m);
 		}
 		if ((s == NULL || s->recent[m].n < 2) && isfinite(f->metric[m])) {
 			memset(&loose, 0, sizeof(loose));
@@ -134,7 +134,7 @@ incumbent_after(const struct ledger *l, const json_t *row, const struct book_fac
 		}
 		return (incumbent_json(row, arm.mean, (unsigned)arm.n));
 	}
-	if ((reference = ledger_row(l, book_fact(b, g->reference))) == NULL)
+	if ((reference = ledger_row(l, standings_fact(b, g->reference))) == NULL)
 		return (NULL);
 	after = incumbent_json(reference, arm.n > 0 ? arm.mean : NAN, (unsigned)arm.n);
 	json_decref(reference);
@@ -157,20 +157,20 @@ add_place(const struct ledger *l, const char *dir, struct str *s)
 static json_t *
 next_step(const struct ledger *l, const char *path, const json_t *run, const struct verdict *v, int counted)
 {
-	const struct book *b = &l->book;
-	struct book_fact f;
-	const struct book_fact *screening;
-	const struct book_group *g;
+	const struct standings *b = &l->book;
+	struct standings_fact f;
+	const struct standings_fact *screening;
+	const struct standings_group *g;
 	struct noise_arm arm;
 	struct str command = STR_INIT, why = STR_INIT, cost = STR_INIT;
 	unsigned need, runs = 0, left;
 	json_t *next, *row;
 
 	row_run_fact(run, &f);
-	left = b->policy.campaign.confirmations - book_spent(b);
-	if (book_spent(b) >= b->policy.campaign.confirmations)
+	left = b->policy.campaign.confirmations - standings_spent(b);
+	if (standings_spent(b) >= b->policy.campaign.confirmations)
 		left = 0;
-	g = book_group(b, f.group);
+	g = standings_group(b, f.group);
 	if (v->klass == VERDICT_BLOCKED && v->reason == VERDICT_REFUSED) {
 		(void)str_printf(&command, "hg-run -r -l %s %s", l->path, path);
 		(void)str_puts(&why, "a refused stage is tried again only when asked");
@@ -187,8 +187,8 @@ next_step(const struct ledger *l, const char *path, const json_t *run, const str
 		(void)str_printf(&command, "hg-spec -b %s/spec.json %s.2 && hg-run -l %s %s.2", path, path, l->path,
 		    path);
 		(void)str_puts(&why, "the same again when the machine is quiet");
-	} else if (book_lane(b, f.group, f.lane) == NULL) {
-		arm = book_standing(b, book_config(b, f.group, f.lane, g == NULL ? f.config : g->incumbent),
+	} else if (standings_lane(b, f.group, f.lane) == NULL) {
+		arm = standings_standing(b, standings_config(b, f.group, f.lane, g == NULL ? f.config : g->incumbent),
 		    b->policy.metric.name);
 		need = b->policy.noise.calibration_seeds;
 		runs = need > (unsigned)arm.n ? need - (unsigned)arm.n : 0;
@@ -197,7 +197,7 @@ next_step(const struct ledger *l, const char *path, const json_t *run, const str
 				runs--;
 			(void)str_printf(&command, "hg-confirm -c %s %s", l->path, path);
 		} else if (g != NULL) {
-			if ((row = ledger_row(l, book_fact(b, g->reference))) == NULL)
+			if ((row = ledger_row(l, standings_fact(b, g->reference))) == NULL)
 				return (NULL);
 			(void)str_printf(&command, "hg-confirm -c %s ", l->path);
 			(void)add_place(l, jsonio_text(row, "run.dir", "?"), &command);
@@ -206,7 +206,7 @@ next_step(const struct ledger *l, const char *path, const json_t *run, const str
 		(void)str_printf(&why, "calibrates the lane with %u more seed%s of the incumbent", runs, runs == 1 ?
 		    "" : "s");
 	} else if (v->reason == VERDICT_PROMISING || (v->reason == VERDICT_REPEAT &&
-	    (screening = book_history(b, &f, 0).screening) != NULL && screening->reason == VERDICT_PROMISING)) {
+	    (screening = standings_history(b, &f, 0).screening) != NULL && screening->reason == VERDICT_PROMISING)) {
 		if (left == 0)
 			(void)str_printf(&why, "campaign '%s' has spent its %u confirmations; a new one is declared"
 			    " in %s/%s",
@@ -221,7 +221,7 @@ next_step(const struct ledger *l, const char *path, const json_t *run, const str
 	} else
 		(void)str_puts(&why, "try another change");
 	if (runs > 0) {
-		(void)tell_time(&cost, (int64_t)runs * f.cost_ms);
+		(void)explain_time(&cost, (int64_t)runs * f.cost_ms);
 		(void)str_printf(&why, " (%u runs, about %s)", runs, cost.p);
 	}
 	next = json_pack("{s:o, s:s, s:I}", "command", command.n == 0 ? json_null() : json_string(command.p),
@@ -252,24 +252,24 @@ add_next(const struct ledger *l, const json_t *row)
 json_t *
 add_judged(struct ledger *l, json_t *run, struct verdict *v)
 {
-	const struct book_plan *plan;
-	const struct book_fact *pf;
-	struct book_fact f;
+	const struct standings_plan *plan;
+	const struct standings_fact *pf;
+	struct standings_fact f;
 	char hex[SHA256_HEX_SIZE], *incumbent;
 	json_t *row, *part;
 	unsigned slot;
 
 	row_run_fact(run, &f);
 	incumbent = reference_name(l, f.group);
-	if ((row = ledger_begin(l, BOOK_RUN)) == NULL)
+	if ((row = ledger_begin(l, STANDINGS_RUN)) == NULL)
 		goto err0;
 	json_object_set(row, "run", run);
-	if ((part = add_verdict(&l->book, run, incumbent, book_spent(&l->book), v)) == NULL)
+	if ((part = add_verdict(&l->book, run, incumbent, standings_spent(&l->book), v)) == NULL)
 		goto err1;
 	json_object_set_new(row, "verdict", part);
 	json_object_set_new(part, "plan_sha256", json_null());
-	if ((plan = v->reason == VERDICT_SLOT ? book_slot(&l->book, &f, &slot) : NULL) != NULL) {
-		if ((pf = book_row(&l->book, plan->row)) == NULL || ledger_digest(l, pf, hex) == -1)
+	if ((plan = v->reason == VERDICT_SLOT ? standings_slot(&l->book, &f, &slot) : NULL) != NULL) {
+		if ((pf = standings_row(&l->book, plan->row)) == NULL || ledger_digest(l, pf, hex) == -1)
 			goto err1;
 		json_object_set_new(part, "plan_sha256", json_string(hex));
 	}
@@ -288,21 +288,21 @@ err0:
 
 /* Everything about a run but the appending. */
 static int
-prepare(struct ledger *l, const char *path, int preview, struct add *out, struct book_fact *f)
+prepare(struct ledger *l, const char *path, int preview, struct add *out, struct standings_fact *f)
 {
-	const struct book_fact *same, *before;
+	const struct standings_fact *same, *before;
 	struct verdict v;
 	char hex[SHA256_HEX_SIZE];
 	json_t *run = NULL, *row;
 	int rc = -1;
 
 	memset(out, 0, sizeof(*out));
-	if (gather_run(path, l->real, &out->how, &run) == -1)
+	if (runrecord_run(path, l->real, &out->how, &run) == -1)
 		return (-1);
 	row_run_fact(run, f);
 	/* Few runs are there already: one pass tells. */
-	before = book_run(&l->book, f->run, 0);
-	same = before == NULL ? NULL : book_run(&l->book, f->run, f->attempt);
+	before = standings_run(&l->book, f->run, 0);
+	same = before == NULL ? NULL : standings_run(&l->book, f->run, f->attempt);
 	if (same != NULL) {
 		if ((row = ledger_row(l, same)) == NULL || ledger_digest(l, same, out->digest) == -1)
 			goto err0;
@@ -318,7 +318,7 @@ prepare(struct ledger *l, const char *path, int preview, struct add *out, struct
 		}
 		json_decref(row);
 	}
-	if (out->how != GATHER_CLOSED && !preview) {
+	if (out->how != RUNRECORD_CLOSED && !preview) {
 		rc = 0;
 		goto err0;
 	}
@@ -339,7 +339,7 @@ err0:
 int
 add_preview(struct ledger *l, const char *path, struct add *out)
 {
-	struct book_fact f;
+	struct standings_fact f;
 
 	return (prepare(l, path, 1, out, &f));
 }
@@ -347,8 +347,8 @@ add_preview(struct ledger *l, const char *path, struct add *out)
 int
 add_run(struct ledger *l, const char *path, struct add *out)
 {
-	const struct book_plan *plan;
-	struct book_fact f;
+	const struct standings_plan *plan;
+	struct standings_fact f;
 	size_t i;
 
 	if (prepare(l, path, 0, out, &f) == -1)
@@ -356,7 +356,7 @@ add_run(struct ledger *l, const char *path, struct add *out)
 	if (out->already != 0) {
 		/* A kill between row and witness, or between row and verdict, is made up for. */
 		(void)witness_keep(l, path, out->row, out->digest);
-	} else if (out->how != GATHER_CLOSED)
+	} else if (out->how != RUNRECORD_CLOSED)
 		return (0);
 	else {
 		if (ledger_append(l, out->row, &f) == -1)
@@ -381,12 +381,12 @@ err0:
 }
 
 json_t *
-add_confirmation_row(struct ledger *l, const struct book_plan *plan, int given_up)
+add_confirmation_row(struct ledger *l, const struct standings_plan *plan, int given_up)
 {
-	const struct book *b = &l->book;
-	const struct book_fact *pf = book_row(b, plan->row);
+	const struct standings *b = &l->book;
+	const struct standings_fact *pf = standings_row(b, plan->row);
 	struct verdict v;
-	struct tell tell = { .policy = &b->policy };
+	struct explain tell = { .policy = &b->policy };
 	struct str text = STR_INIT;
 	struct noise_arm arm;
 	char hex[SHA256_HEX_SIZE];
@@ -402,7 +402,7 @@ add_confirmation_row(struct ledger *l, const struct book_plan *plan, int given_u
 	} else
 		v = classify_plan(b, plan);
 	v.power = jsonio_f64(plan_row, "plan.power", NAN);
-	if ((row = ledger_begin(l, BOOK_VERDICT)) == NULL)
+	if ((row = ledger_begin(l, STANDINGS_VERDICT)) == NULL)
 		goto err0;
 	own = json_pack("{s:s, s:O, s:O, s:O, s:O, s:O, s:O}", "plan_sha256", hex,
 	    "group_sha256", jsonio_get(plan_row, "plan.group_sha256"),
@@ -415,11 +415,11 @@ add_confirmation_row(struct ledger *l, const struct book_plan *plan, int given_u
 	score[0] = json_array();
 	score[1] = json_array();
 	for (k = 0; k < 2 * plan->n; k++) {
-		const struct book_fact *f;
+		const struct standings_fact *f;
 
 		if (plan->slot[k].fact == 0)
 			continue;
-		f = book_fact(b, plan->slot[k].fact - 1);
+		f = standings_fact(b, plan->slot[k].fact - 1);
 		s = plan->slot[k].challenger;
 		if (ledger_digest(l, f, hex) == -1 || (slot_row = ledger_row(l, f)) == NULL) {
 			json_decref(own);
@@ -444,7 +444,7 @@ add_confirmation_row(struct ledger *l, const struct book_plan *plan, int given_u
 	json_object_set_new(own, "challenger_scores", score[1]);
 	json_object_set_new(own, "incumbent_scores", score[0]);
 	json_object_set_new(own, "cross_check", witness_documents(l, plan));
-	json_object_set_new(row, row_kind_name(BOOK_VERDICT), own);
+	json_object_set_new(row, row_kind_name(STANDINGS_VERDICT), own);
 	tell.verdict = &v;
 	tell.run = jsonio_text(plan_row, "plan.challenger.run_id", "?");
 	tell.incumbent = jsonio_text(plan_row, "plan.incumbent.run_id", "?");
@@ -453,7 +453,7 @@ add_confirmation_row(struct ledger *l, const struct book_plan *plan, int given_u
 	tell.findings = "";
 	tell.spent = (unsigned)jsonio_i64(plan_row, "plan.confirmation", 0);
 	verdict = row_verdict(&v, &b->policy);
-	if (verdict == NULL || tell_confirmation(&text, &tell) != 0) {
+	if (verdict == NULL || explain_confirmation(&text, &tell) != 0) {
 		json_decref(verdict);
 		goto err1;
 	}
@@ -462,16 +462,16 @@ add_confirmation_row(struct ledger *l, const struct book_plan *plan, int given_u
 	json_object_set_new(row, "verdict", verdict);
 	/* The winner's standing is its own fresh runs. */
 	if (v.klass == VERDICT_IMPROVEMENT) {
-		arm = book_arm(b, plan, 1, b->policy.metric.name);
+		arm = standings_arm(b, plan, 1, b->policy.metric.name);
 		json_object_set_new(row, "incumbent_after", incumbent_json(last[1], arm.mean, (unsigned)arm.n));
 	} else if (last[0] != NULL && plan->filled == 2 * plan->n) {
-		arm = book_arm(b, plan, 0, b->policy.metric.name);
+		arm = standings_arm(b, plan, 0, b->policy.metric.name);
 		json_object_set_new(row, "incumbent_after", incumbent_json(last[0], arm.mean, (unsigned)arm.n));
 	} else {
-		const struct book_group *g = book_group(b, plan->group);
+		const struct standings_group *g = standings_group(b, plan->group);
 
-		slot_row = g == NULL ? NULL : ledger_row(l, book_fact(b, g->reference));
-		arm = book_standing(b, book_config(b, plan->group, plan->lane, plan->other), b->policy.metric.name);
+		slot_row = g == NULL ? NULL : ledger_row(l, standings_fact(b, g->reference));
+		arm = standings_standing(b, standings_config(b, plan->group, plan->lane, plan->other), b->policy.metric.name);
 		json_object_set_new(row, "incumbent_after", slot_row == NULL ? json_null() :
 		    incumbent_json(slot_row, arm.n > 0 ? arm.mean : NAN, (unsigned)arm.n));
 		json_decref(slot_row);
@@ -491,7 +491,7 @@ out:
 }
 
 int
-add_confirmation(struct ledger *l, const struct book_plan *plan, int given_up, json_t **out)
+add_confirmation(struct ledger *l, const struct standings_plan *plan, int given_up, json_t **out)
 {
 	json_t *row;
 

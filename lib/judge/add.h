@@ -3,9 +3,9 @@
 
 #include <jansson.h>
 
-#include "gather.h"
-#include "ledger.h"
-#include "str.h"
+#include "judge/runrecord.h"
+#include "ledger/ledger.h"
+#include "base/str.h"
 
 /**
  * Adding a run to a ledger, and what follows at once: its class, the verdict
@@ -14,7 +14,7 @@
  */
 
 struct add {
-	enum gather how;		/* only a closed run gets a row */
+	enum runrecord how;		/* only a closed run gets a row */
 	json_t *row;			/* the run's row, as it is or would be; NULL unless closed, or for a preview */
 	json_t *confirmation;		/* the verdict's row that followed, or NULL */
 	json_t *next;			/* {command, why, cost_ms} or null */
@@ -49,10 +49,10 @@ json_t *add_next(const struct ledger *l, const json_t *row);
  * Judge a plan that is ready, or give up one that is not, and append the
  * verdict's row.  Owns: the caller decrefs *row (may be NULL if not wanted).
  */
-int add_confirmation(struct ledger *l, const struct book_plan *plan, int given_up, json_t **row);
+int add_confirmation(struct ledger *l, const struct standings_plan *plan, int given_up, json_t **row);
 
 /* The verdict's row as it is now, without appending it. NULL with errno, said. */
-json_t *add_confirmation_row(struct ledger *l, const struct book_plan *plan, int given_up);
+json_t *add_confirmation_row(struct ledger *l, const struct standings_plan *plan, int given_up);
 
 /* A run's directory, kept relative to the ledger's, as a person where the tool was called would type it. 0 or -1. */
 int add_place(const struct ledger *l, const char *dir, struct str *out);

@@ -5,17 +5,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "classify.h"
-#include "jsonio.h"
-#include "plan.h"
-#include "proc.h"
-#include "row.h"
-#include "rundir.h"
-#include "say.h"
+#include "law/classify.h"
+#include "base/jsonio.h"
+#include "judge/plan.h"
+#include "base/proc.h"
+#include "ledger/row.h"
+#include "run/rundir.h"
+#include "base/say.h"
 
 /* The last row of the run at a path, with its fact; NULL after saying why, errno ENOENT if the ledger lacks it. */
 static json_t *
-row_of_run(const struct ledger *l, const char *path, const struct book_fact **fact)
+row_of_run(const struct ledger *l, const char *path, const struct standings_fact **fact)
 {
 	struct rundir r;
 	json_t *row = NULL;
@@ -24,7 +24,7 @@ row_of_run(const struct ledger *l, const char *path, const struct book_fact **fa
 	if (rundir_open(&r, path) == -1)
 		return (NULL);
 	if (rundir_load(&r) == 0) {
-		if ((*fact = book_run(&l->book, book_tag(r.spec.run_uid), 0)) == NULL) {
+		if ((*fact = standings_run(&l->book, standings_tag(r.spec.run_uid), 0)) == NULL) {
 			say_error("'%s' is not in the ledger: hg-ledger add %s %s", path, l->path, path);
 			errno = ENOENT;
 		} else
@@ -68,17 +68,17 @@ arm_of(const struct ledger *l, const json_t *row)
 
 /* Seeds that a configuration, or the incumbent, has used already are not fresh. */
 static int
-seeds_fresh(const struct book *b, const struct book_fact *plan)
+seeds_fresh(const struct standings *b, const struct standings_fact *plan)
 {
-	struct book_slot slot[2 * BOOK_SEEDS];
-	const struct book_fact *f;
+	struct standings_slot slot[2 * STANDINGS_SEEDS];
+	const struct standings_fact *f;
 	unsigned k;
 	size_t i;
 
-	book_slots(plan, slot);
-	for (i = 0; i < book_count(b); i++) {
-		f = book_fact(b, i);
-		if (f->kind != BOOK_RUN || (f->config != plan->config && f->config != plan->other))
+	standings_slots(plan, slot);
+	for (i = 0; i < standings_count(b); i++) {
+		f = standings_fact(b, i);
+		if (f->kind != STANDINGS_RUN || (f->config != plan->config && f->config != plan->other))
 			continue;
 		for (k = 0; k < 2 * plan->n; k++)
 			if (slot[k].seed == f->seed)
@@ -89,10 +89,10 @@ seeds_fresh(const struct book *b, const struct book_fact *plan)
 
 /* May this configuration be confirmed now? PLAN_MADE if so. */
 static enum plan
-allowed(const struct ledger *l, const char *path, const struct book_fact *f)
+allowed(const struct ledger *l, const char *path, const struct standings_fact *f)
 {
-	const struct book *b = &l->book;
-	const struct book_group *g = f->group == 0 ? NULL : book_group(b, f->group);
+	const struct standings *b = &l->book;
+	const struct standings_group *g = f->group == 0 ? NULL : standings_group(b, f->group);
 
 	if (f->klass == VERDICT_BLOCKED || f->klass == VERDICT_INVALID || g == NULL) {
 		say_error("'%s' has no sound run: there is nothing to confirm", path);
@@ -102,15 +102,15 @@ allowed(const struct ledger *l, const char *path, const struct book_fact *f)
 		say_error("'%s' is of the incumbent's own configuration", path);
 		return (PLAN_NO);
 	}
-	if (book_lane(b, f->group, f->lane) == NULL) {
+	if (standings_lane(b, f->group, f->lane) == NULL) {
 		say_error("the lane of '%s' is not calibrated: hg-ledger calibrate comes first", path);
 		return (PLAN_PENDING);
 	}
-	if (book_history(b, f, 0).screening == NULL) {
+	if (standings_history(b, f, 0).screening == NULL) {
 		say_error("'%s' was not screened since the lane was calibrated: add one more run of it", path);
 		return (PLAN_PENDING);
 	}
-	if (book_spent(b) >= b->policy.campaign.confirmations) {
+	if (standings_spent(b) >= b->policy.campaign.confirmations) {
 		say_error("campaign '%s' has spent its %u confirmations; declare a new one in %s/%s",
 		    b->policy.campaign.name,
 		    b->policy.campaign.confirmations, l->path, LEDGER_POLICY);
@@ -120,13 +120,13 @@ allowed(const struct ledger *l, const char *path, const struct book_fact *f)
 }
 
 static json_t *
-slots_json(const struct book_fact *plan)
+slots_json(const struct standings_fact *plan)
 {
-	struct book_slot slot[2 * BOOK_SEEDS];
+	struct standings_slot slot[2 * STANDINGS_SEEDS];
 	json_t *list = json_array();
 	unsigned k;
 
-	book_slots(plan, slot);
+	standings_slots(plan, slot);
 	for (k = 0; k < 2 * plan->n; k++)
 		json_array_append_new(list, json_pack("{s:s, s:I}", "side", slot[k].challenger ? "challenger" :
 		    "incumbent",
@@ -137,11 +137,11 @@ slots_json(const struct book_fact *plan)
 int
 plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how, json_t **out)
 {
-	const struct book *b = &l->book;
-	const struct book_fact *f, *reference;
-	const struct book_plan *open;
-	const struct book_group *g;
-	struct book_fact draft;
+	const struct standings *b = &l->book;
+	const struct standings_fact *f, *reference;
+	const struct standings_plan *open;
+	const struct standings_group *g;
+	struct standings_fact draft;
 	struct noise_pool all;
 	json_t *row, *theirs = NULL, *arm, *rival = NULL, *plan;
 	char nonce[SHA256_HEX_SIZE];
@@ -151,10 +151,10 @@ plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how
 	*out = NULL;
 	if ((row = row_of_run(l, path, &f)) == NULL)
 		return (-1);
-	if (f->group != 0 && (open = book_open_plan(b, f->group)) != NULL) {
+	if (f->group != 0 && (open = standings_open_plan(b, f->group)) != NULL) {
 		if (open->config == f->config || open->other == f->config) {
 			*how = PLAN_THERE;
-			*out = ledger_row(l, book_row(b, open->row));
+			*out = ledger_row(l, standings_row(b, open->row));
 			rc = *out == NULL ? -1 : 0;
 		} else {
 			*how = PLAN_PENDING;
@@ -169,8 +169,8 @@ plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how
 		json_decref(row);
 		return (0);
 	}
-	g = book_group(b, f->group);
-	reference = book_fact(b, g->reference);
+	g = standings_group(b, f->group);
+	reference = standings_fact(b, g->reference);
 	memset(&draft, 0, sizeof(draft));
 	draft.config = f->config;
 	draft.other = g->incumbent;
@@ -178,10 +178,10 @@ plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how
 	do {
 		if (proc_random_hex(nonce, 32) == -1)
 			goto err0;
-		draft.nonce = book_tag(nonce);
+		draft.nonce = standings_tag(nonce);
 	} while (!seeds_fresh(b, &draft));
 	power = classify_power(b, f->group, f->lane, g->incumbent, draft.n, b->policy.confirm.gain_sd);
-	all = book_pool(b, f->group, f->lane, 0, 0, b->policy.metric.name);
+	all = standings_pool(b, f->group, f->lane, 0, 0, b->policy.metric.name);
 	if ((theirs = ledger_row(l, reference)) == NULL || (rival = arm_of(l, theirs)) == NULL)
 		goto err0;
 	if ((arm = arm_of(l, row)) == NULL)
@@ -189,12 +189,12 @@ plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how
 	plan = json_pack("{s:O, s:O, s:O, s:s, s:i, s:i, s:f, s:i, s:f, s:f, s:f, s:I, s:s, s:o, s:O, s:o}",
 	    "group_sha256", jsonio_get(row, "run.group_sha256"), "lane", jsonio_get(row, "run.lane"),
 	    "cap_ms", jsonio_get(row, "run.cap_ms"), "campaign", b->policy.campaign.name,
-	    "confirmation", (int)book_spent(b) + 1, "confirmations", (int)b->policy.campaign.confirmations,
+	    "confirmation", (int)standings_spent(b) + 1, "confirmations", (int)b->policy.campaign.confirmations,
 	    "level", policy_level(&b->policy), "seeds_a_side", (int)draft.n, "gain_sd", b->policy.confirm.gain_sd,
 	    "power", power, "lane_sd", noise_lane_sd(&all),
 	    "cost_ms", (json_int_t)((int64_t)draft.n * (f->cost_ms + reference->cost_ms)), "nonce", nonce,
 	    "challenger", arm, "incumbent", rival, "slots", slots_json(&draft));
-	if (plan == NULL || (*out = ledger_begin(l, BOOK_PLAN)) == NULL) {
+	if (plan == NULL || (*out = ledger_begin(l, STANDINGS_PLAN)) == NULL) {
 		errno = ENOMEM;
 		say_errno("cannot plan");
 		goto err1;
@@ -215,9 +215,9 @@ err0:
 int
 plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how, json_t **out)
 {
-	const struct book *b = &l->book;
-	const struct book_lane *lane;
-	const struct book_fact *f, *x;
+	const struct standings *b = &l->book;
+	const struct standings_lane *lane;
+	const struct standings_fact *f, *x;
 	struct stats_sample s = { 0, 0, 0 };
 	json_t *row, *runs = NULL;
 	char hex[SHA256_HEX_SIZE];
@@ -236,20 +236,20 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 		rc = 0;
 		goto err0;
 	}
-	lane = book_lane(b, f->group, f->lane);
+	lane = standings_lane(b, f->group, f->lane);
 	if (lane != NULL && lane->seeds >= n) {
 		*how = PLAN_THERE;
 		rc = 0;
 		goto err0;
 	}
-	if ((seeds = calloc(book_count(b) + 1, sizeof(*seeds))) == NULL || (runs = json_array()) == NULL) {
+	if ((seeds = calloc(standings_count(b) + 1, sizeof(*seeds))) == NULL || (runs = json_array()) == NULL) {
 		say_errno("cannot calibrate");
 		goto err0;
 	}
 	/* All of them, so that none can be chosen; but not the run that screened, which was. */
-	for (i = 0; i < book_count(b); i++) {
-		x = book_fact(b, i);
-		if (x->kind != BOOK_RUN || x->config != f->config || x->group != f->group || x->lane != f->lane ||
+	for (i = 0; i < standings_count(b); i++) {
+		x = standings_fact(b, i);
+		if (x->kind != STANDINGS_RUN || x->config != f->config || x->group != f->group || x->lane != f->lane ||
 		    (x->reason != VERDICT_FIRST && x->reason != VERDICT_REPLICATE && x->reason != VERDICT_REPEAT &&
 		    x->reason != VERDICT_UNCALIBRATED) || !isfinite(x->metric[b->policy.metric.name]))
 			continue;
@@ -269,7 +269,7 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 		rc = 0;
 		goto err0;
 	}
-	if ((*out = ledger_begin(l, BOOK_CALIBRATION)) == NULL)
+	if ((*out = ledger_begin(l, STANDINGS_CALIBRATION)) == NULL)
 		goto err0;
 	json_object_set_new(*out, "calibration", json_pack("{s:O, s:O, s:O, s:O, s:O, s:s, s:f, s:f, s:f, s:f}",
 	    "group_sha256", jsonio_get(row, "run.group_sha256"), "lane", jsonio_get(row, "run.lane"),
@@ -291,9 +291,9 @@ err0:
 }
 
 json_t *
-plan_open(struct ledger *l, const struct book_plan **plan, unsigned *slot)
+plan_open(struct ledger *l, const struct standings_plan **plan, unsigned *slot)
 {
-	const struct book_plan *p = book_open_plan(&l->book, 0);
+	const struct standings_plan *p = standings_open_plan(&l->book, 0);
 	unsigned k;
 
 	if (p == NULL)
@@ -302,5 +302,5 @@ plan_open(struct ledger *l, const struct book_plan **plan, unsigned *slot)
 		;
 	*plan = p;
 	*slot = k;
-	return (ledger_row(l, book_row(&l->book, p->row)));
+	return (ledger_row(l, standings_row(&l->book, p->row)));
 }

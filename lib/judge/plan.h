@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 /**
  * What is decided before runs are made: a confirmation's plan, and the
@@ -37,6 +37,6 @@ int plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan 
 int plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how, json_t **row);
 
 /* The open plan's row and the first slot that is not filled, for whoever runs it; NULL if no plan is open. */
-json_t *plan_open(struct ledger *l, const struct book_plan **plan, unsigned *slot);
+json_t *plan_open(struct ledger *l, const struct standings_plan **plan, unsigned *slot);
 
 #endif

@@ -1,7 +1,7 @@
 #include <math.h>
 
-#include "classify.h"
-#include "plateau.h"
+#include "law/classify.h"
+#include "judge/plateau.h"
 
 unsigned
 plateau_patience(double miss, double success_rate, double power)
@@ -12,11 +12,11 @@ plateau_patience(double miss, double success_rate, double power)
 }
 
 struct plateau_view
-plateau_look(const struct book *b)
+plateau_look(const struct standings *b)
 {
 	struct plateau_view v = { PLATEAU_UNKNOWN, 0, 0, 0, b->failures, NAN, NAN, NAN };
 	const struct policy *p = &b->policy;
-	const struct book_group *g = b->last_group == 0 ? NULL : book_group(b, b->last_group);
+	const struct standings_group *g = b->last_group == 0 ? NULL : standings_group(b, b->last_group);
 
 	if (g != NULL) {
 		v.resolved = g->resolved;

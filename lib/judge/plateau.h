@@ -1,8 +1,8 @@
 #ifndef HG_PLATEAU_H
 #define HG_PLATEAU_H
 
-#include "ledger.h"
-#include "str.h"
+#include "ledger/ledger.h"
+#include "base/str.h"
 
 /**
  * When to stop: m valid comparable challengers in a row without a confirmed
@@ -20,7 +20,7 @@ struct plateau_view {
 };
 
 /* For the group that was judged last. */
-struct plateau_view plateau_look(const struct book *b);
+struct plateau_view plateau_look(const struct standings *b);
 
 unsigned plateau_patience(double miss, double success_rate, double power);
 

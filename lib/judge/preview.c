@@ -5,14 +5,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "add.h"
-#include "atomfile.h"
-#include "contract.h"
-#include "exit.h"
-#include "jsonio.h"
-#include "preview.h"
-#include "rundir.h"
-#include "say.h"
+#include "judge/add.h"
+#include "base/atomfile.h"
+#include "schema/contract.h"
+#include "base/exit.h"
+#include "base/jsonio.h"
+#include "judge/preview.h"
+#include "run/rundir.h"
+#include "base/say.h"
 
 /* classification.json of a row, real or foreseen. */
 static json_t *
@@ -24,7 +24,7 @@ classification(const struct ledger *l, const struct add *a)
 	    "homegolf.classification.v1",
 	    "run_id", jsonio_get(a->row, "run.run_id"), "run_uid", jsonio_get(a->row, "run.run_uid"),
 	    "attempt", jsonio_get(a->row, "run.attempt"), "ledger_head_sha256", l->head,
-	    "ledger_rows", (json_int_t)book_count(&l->book),
+	    "ledger_rows", (json_int_t)standings_count(&l->book),
 	    "recorded_row", a->already == 0 ? json_null() : json_integer((json_int_t)a->already),
 	    "class", jsonio_get(a->row, "verdict.class"), "reason", jsonio_get(a->row, "verdict.reason"),
 	    "text", jsonio_get(a->row, "verdict.text"), "next", a->next, "verdict", json_object_get(a->row, "verdict"));
@@ -54,7 +54,7 @@ code_of(const struct add *a)
 	const char *klass = jsonio_text(a->row, "verdict.class", ""), *reason = jsonio_text(a->row,
 	    "verdict.reason", "");
 
-	if (a->already == 0 && a->how == GATHER_RUNNING)
+	if (a->already == 0 && a->how == RUNRECORD_RUNNING)
 		return (HG_EXIT_NOT_YET);
 	if (strcmp(reason, "missing_evidence") == 0)
 		return (HG_EXIT_PENDING);

@@ -1,7 +1,7 @@
 #ifndef HG_PREVIEW_H
 #define HG_PREVIEW_H
 
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 /**
  * preview_run(l, path, json):

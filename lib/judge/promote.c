@@ -10,15 +10,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "add.h"
-#include "exit.h"
-#include "jsonio.h"
-#include "ledger.h"
-#include "promote.h"
-#include "row.h"
-#include "rundir.h"
-#include "say.h"
-#include "str.h"
+#include "judge/add.h"
+#include "base/exit.h"
+#include "base/jsonio.h"
+#include "ledger/ledger.h"
+#include "judge/promote.h"
+#include "ledger/row.h"
+#include "run/rundir.h"
+#include "base/say.h"
+#include "base/str.h"
 
 extern char **environ;
 
@@ -26,8 +26,8 @@ struct case_for {
 	struct ledger *l;
 	const char *path;		/* the run; NULL if only the ledger is asked, and nothing printed */
 	const json_t *row;		/* its row */
-	const struct book_fact *fact;
-	const struct book_fact *confirmation;
+	const struct standings_fact *fact;
+	const struct standings_fact *confirmation;
 	size_t confirmed_row;
 	struct promote_view *view;
 	enum promote_holds worst;
@@ -76,7 +76,7 @@ command(struct case_for *c, const char *format, ...)
 static void
 is_incumbent(struct case_for *c)
 {
-	const struct book_group *g = c->fact->group == 0 ? NULL : book_group(&c->l->book, c->fact->group);
+	const struct standings_group *g = c->fact->group == 0 ? NULL : standings_group(&c->l->book, c->fact->group);
 
 	if (g != NULL && g->incumbent == c->fact->config)
 		condition(c, "incumbent", PROMOTE_YES, "configuration %.12s",
@@ -115,19 +115,19 @@ is_unchanged(struct case_for *c)
 {
 	static const char *const keys[] = { "spec_sha256", "training_report_sha256", "export_report_sha256",
 		"score_report_sha256", "artifact_sha256" };
-	enum gather how;
+	enum runrecord how;
 	json_t *run;
 	size_t i;
 	int same = 1;
 
-	if (gather_run(c->path, c->l->real, &how, &run) == -1) {
+	if (runrecord_run(c->path, c->l->real, &how, &run) == -1) {
 		condition(c, "evidence", PROMOTE_PENDING, "the run can't be read");
 		return;
 	}
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		same &= json_equal(json_object_get(run, keys[i]), json_object_get(json_object_get(c->row,
 		    "run"), keys[i]));
-	if (how != GATHER_CLOSED) {
+	if (how != RUNRECORD_CLOSED) {
 		condition(c, "evidence", PROMOTE_PENDING, "files that receipts name are not there");
 		command(c, "hg-gate score %s", c->path);
 	} else if (!same || json_array_size(json_object_get(run, "mismatches")) != 0 ||
@@ -162,12 +162,12 @@ is_full(struct case_for *c)
 static void
 find_confirmation(struct case_for *c)
 {
-	const struct book_fact *f;
+	const struct standings_fact *f;
 	size_t i;
 
-	for (i = book_count(&c->l->book); i-- > 0; ) {
-		f = book_fact(&c->l->book, i);
-		if (f->kind == BOOK_VERDICT && f->klass == VERDICT_IMPROVEMENT && f->config == c->fact->config &&
+	for (i = standings_count(&c->l->book); i-- > 0; ) {
+		f = standings_fact(&c->l->book, i);
+		if (f->kind == STANDINGS_VERDICT && f->klass == VERDICT_IMPROVEMENT && f->config == c->fact->config &&
 		    f->group == c->fact->group) {
 			c->confirmation = f;
 			c->confirmed_row = i + 1;
@@ -181,8 +181,8 @@ static void
 gained(struct case_for *c)
 {
 	const struct policy *p = &c->l->book.policy;
-	const struct book_plan *plan;
-	const struct book_fact *mine = NULL, *theirs = NULL, *f;
+	const struct standings_plan *plan;
+	const struct standings_fact *mine = NULL, *theirs = NULL, *f;
 	enum policy_metric m = p->promotion.unit == POLICY_NATS_PER_TOKEN ? POLICY_VAL_LOSS :
 	    p->metric.across_tokenizers;
 	struct noise_arm a, b;
@@ -199,12 +199,12 @@ gained(struct case_for *c)
 		return;
 	}
 	condition(c, "confirmed_gain", PROMOTE_YES, "confirmed in row %zu", c->confirmed_row);
-	plan = book_plan(&c->l->book, c->confirmation->plan);
+	plan = standings_plan(&c->l->book, c->confirmation->plan);
 	for (k = 0; plan != NULL && k < 2 * plan->n; k++) {
 		/* A forged verdict may stand over a plan that was never filled. */
 		if (plan->slot[k].fact == 0)
 			continue;
-		f = book_fact(&c->l->book, plan->slot[k].fact - 1);
+		f = standings_fact(&c->l->book, plan->slot[k].fact - 1);
 		*(plan->slot[k].challenger ? &mine : &theirs) = f;
 	}
 	if (plan == NULL || mine == NULL || theirs == NULL ||
@@ -213,13 +213,13 @@ gained(struct case_for *c)
 		    policy_unit_name(p->promotion.unit));
 		return;
 	}
-	a = book_arm(&c->l->book, plan, 0, m);
-	b = book_arm(&c->l->book, plan, 1, m);
+	a = standings_arm(&c->l->book, plan, 0, m);
+	b = standings_arm(&c->l->book, plan, 1, m);
 	if (a.n < plan->n || b.n < plan->n) {
 		condition(c, "margin", PROMOTE_PENDING, "%s is not known of all runs", policy_metric_name(m));
 		return;
 	}
-	pool = book_pool(&c->l->book, plan->group, plan->lane, plan->config, plan->other, m);
+	pool = standings_pool(&c->l->book, plan->group, plan->lane, plan->config, plan->other, m);
 	t = noise_compare(&a, &b, &pool, p->metric.sign, 0, p->promotion.confidence);
 	condition(c, "margin", t.lower * scale >= p->promotion.margin ? PROMOTE_YES : PROMOTE_NO,
 	    "lower %g %% bound of the gain %.5f, margin %.5f %s (gain %.5f, %u and %u fresh runs)",
@@ -277,12 +277,12 @@ scores_again(struct case_for *c)
 static uint64_t
 promoted(const struct case_for *c)
 {
-	const struct book_fact *f;
+	const struct standings_fact *f;
 	size_t i;
 
-	for (i = book_count(&c->l->book); i-- > 0; ) {
-		f = book_fact(&c->l->book, i);
-		if (f->kind == BOOK_PROMOTION && f->group == c->fact->group)
+	for (i = standings_count(&c->l->book); i-- > 0; ) {
+		f = standings_fact(&c->l->book, i);
+		if (f->kind == STANDINGS_PROMOTION && f->group == c->fact->group)
 			return (f->config == c->fact->config && f->artifact == c->fact->artifact ? (uint64_t)i + 1 : 0);
 	}
 	return (0);
@@ -310,8 +310,8 @@ record(struct case_for *c)
 	for (p = c->view->list; p < c->view->list + c->view->count; p++)
 		json_array_append_new(conditions, json_pack("{s:s, s:b, s:s}", "condition", p->name, "holds",
 		    p->holds == PROMOTE_YES, "evidence", p->evidence));
-	row = ledger_begin(&w, BOOK_PROMOTION);
-	json_object_set_new(row, row_kind_name(BOOK_PROMOTION), json_pack("{s:O, s:O, s:O, s:s, s:O, s:s, s:s, s:o}",
+	row = ledger_begin(&w, STANDINGS_PROMOTION);
+	json_object_set_new(row, row_kind_name(STANDINGS_PROMOTION), json_pack("{s:O, s:O, s:O, s:s, s:O, s:s, s:s, s:o}",
 	    "group_sha256", jsonio_get(c->row, "run.group_sha256"),
 	    "config_sha256", jsonio_get(c->row, "run.config_sha256"), "run_id",
 	    jsonio_get(c->row, "run.run_id"),
@@ -320,14 +320,14 @@ record(struct case_for *c)
 	if ((rc = ledger_append(&w, row, NULL)) == -1)
 		code = ledger_exit(errno);
 	else
-		printf("promoted: row %zu\n", book_count(&w.book));
+		printf("promoted: row %zu\n", standings_count(&w.book));
 	json_decref(row);
 	ledger_close(&w);
 	return (code);
 }
 
 int
-promote_look(struct ledger *l, const struct book_fact *fact, struct promote_view *view)
+promote_look(struct ledger *l, const struct standings_fact *fact, struct promote_view *view)
 {
 	struct case_for c = { .l = l, .fact = fact, .view = view, .worst = PROMOTE_YES };
 	json_t *row = ledger_row(l, fact);
@@ -372,7 +372,7 @@ promote_run(const char *ledger, const char *path, const char *head)
 		goto err1;
 	}
 	c.row = add.row;
-	c.fact = book_fact(&l.book, (size_t)add.already - 1);
+	c.fact = standings_fact(&l.book, (size_t)add.already - 1);
 	if ((view.promoted = promoted(&c)) != 0) {
 		printf("promoted already: row %llu\n", (unsigned long long)view.promoted);
 		code = HG_EXIT_DONE;

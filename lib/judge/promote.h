@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ledger.h"
+#include "ledger/ledger.h"
 
 enum promote_holds { PROMOTE_YES, PROMOTE_NO, PROMOTE_PENDING };
 
@@ -26,7 +26,7 @@ struct promote_view {
  * (full evaluation, evidence, scored again) need the run itself.
  * Errors: -1 with errno, said.
  */
-int promote_look(struct ledger *l, const struct book_fact *fact, struct promote_view *view);
+int promote_look(struct ledger *l, const struct standings_fact *fact, struct promote_view *view);
 
 /* "yes", "no", "pending". */
 const char *promote_word(enum promote_holds holds);

@@ -6,14 +6,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "add.h"
-#include "classify.h"
-#include "contract.h"
-#include "exit.h"
-#include "jsonio.h"
-#include "replay.h"
-#include "row.h"
-#include "say.h"
+#include "judge/add.h"
+#include "law/classify.h"
+#include "schema/contract.h"
+#include "base/exit.h"
+#include "base/jsonio.h"
+#include "judge/replay.h"
+#include "ledger/row.h"
+#include "base/say.h"
 
 /* A ledger that grows row by row as it once did. */
 struct replay {
@@ -56,14 +56,14 @@ compare(struct replay *r, const json_t *row, const json_t *should, const char *m
 static void
 replay_run(struct replay *r, const json_t *row)
 {
-	const struct book_fact *same;
-	struct book_fact f;
+	const struct standings_fact *same;
+	struct standings_fact f;
 	struct verdict v;
 	json_t *run = json_object_get(row, "run"), *should;
 
 	row_run_fact(run, &f);
 	r->judged++;
-	if ((same = book_run(&r->l.book, f.run, f.attempt)) != NULL)
+	if ((same = standings_run(&r->l.book, f.run, f.attempt)) != NULL)
 		differs(r, "the same attempt of the same run stands in an earlier row");
 	if ((should = add_judged(&r->l, run, &v)) == NULL) {
 		r->broken = 1;
@@ -77,7 +77,7 @@ replay_run(struct replay *r, const json_t *row)
 static void
 replay_confirmation(struct replay *r, const json_t *row)
 {
-	const struct book_plan *plan = book_plan(&r->l.book, book_tag(jsonio_text(row, "confirmation.plan_sha256",
+	const struct standings_plan *plan = standings_plan(&r->l.book, standings_tag(jsonio_text(row, "confirmation.plan_sha256",
 	    NULL)));
 	json_t *should;
 	int given_up = strcmp(jsonio_text(row, "verdict.reason", ""), "abandoned") == 0;
@@ -103,13 +103,13 @@ replay_confirmation(struct replay *r, const json_t *row)
 }
 
 static void
-replay_plan(struct replay *r, const json_t *row, const struct book_fact *f)
+replay_plan(struct replay *r, const json_t *row, const struct standings_fact *f)
 {
-	struct book_slot slot[2 * BOOK_SEEDS];
+	struct standings_slot slot[2 * STANDINGS_SEEDS];
 	const json_t *slots = jsonio_get(row, "plan.slots"), *s;
 	unsigned k;
 
-	book_slots(f, slot);
+	standings_slots(f, slot);
 	if (json_array_size(slots) != 2 * f->n)
 		differs(r, "it has not the runs that its seeds a side ask for");
 	for (k = 0; k < 2 * f->n && k < json_array_size(slots); k++) {
@@ -122,7 +122,7 @@ replay_plan(struct replay *r, const json_t *row, const struct book_fact *f)
 	}
 	if (fabs(jsonio_f64(row, "plan.level", 0) - policy_level(&r->l.book.policy)) > 1e-12)
 		differs(r, "its level is not the campaign's");
-	if (book_spent(&r->l.book) >= r->l.book.policy.campaign.confirmations)
+	if (standings_spent(&r->l.book) >= r->l.book.policy.campaign.confirmations)
 		differs(r, "its campaign had no confirmation left");
 }
 
@@ -131,7 +131,7 @@ replay_row(void *arg, const char *line, size_t n, uint64_t offset, const char *d
 {
 	struct replay *r = arg;
 	struct policy policy;
-	struct book_fact f;
+	struct standings_fact f;
 	char what[64];
 	json_t *row;
 
@@ -146,32 +146,32 @@ replay_row(void *arg, const char *line, size_t n, uint64_t offset, const char *d
 	}
 	f.offset = offset;
 	f.length = (uint32_t)n;
-	f.row = book_tag(digest);
-	switch ((enum book_kind)f.kind) {
-	case BOOK_RUN:
+	f.row = standings_tag(digest);
+	switch ((enum standings_kind)f.kind) {
+	case STANDINGS_RUN:
 		replay_run(r, row);
 		break;
-	case BOOK_VERDICT:
+	case STANDINGS_VERDICT:
 		replay_confirmation(r, row);
 		break;
-	case BOOK_PLAN:
+	case STANDINGS_PLAN:
 		replay_plan(r, row, &f);
 		break;
-	case BOOK_POLICY:
+	case STANDINGS_POLICY:
 		if (policy_take(&policy, json_object_get(row, "policy")) == -1)
 			r->broken = 1;
 		else
-			book_policy(&r->l.book, &policy);
+			standings_policy(&r->l.book, &policy);
 		break;
-	case BOOK_CALIBRATION:
-	case BOOK_PROMOTION:
-	case BOOK_IMPORT:
-	case BOOK_KINDS:
+	case STANDINGS_CALIBRATION:
+	case STANDINGS_PROMOTION:
+	case STANDINGS_IMPORT:
+	case STANDINGS_KINDS:
 		break;
 	}
 	json_decref(row);
 	memcpy(r->l.head, digest, SHA256_HEX_SIZE);
-	if (book_apply(&r->l.book, &f) == -1) {
+	if (standings_apply(&r->l.book, &f) == -1) {
 		say_errno("cannot replay the ledger");
 		return (1);
 	}
@@ -187,7 +187,7 @@ replay_ledger(const char *path, struct replay_view *view)
 	int rc, code;
 
 	memset(view, 0, sizeof(*view));
-	book_init(&r.l.book);
+	standings_init(&r.l.book);
 	if ((r.l.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
 	    (r.l.rows = openat(r.l.dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) == -1) {
 		code = ledger_exit(errno);

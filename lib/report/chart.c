@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "chart.h"
+#include "report/chart.h"
 
 /* Down, in pixels: room for labels, the scores, what has no score, and the order of entry. */
 enum { TOP = 22, SCORES = 264, STRIP = 306, STRIP_HEIGHT = 20, AXIS = 346, HEIGHT = 366 };
@@ -21,7 +21,7 @@ chart_name(unsigned mark)
 }
 
 unsigned
-chart_mark_of(const struct survey_run *r)
+chart_mark_of(const struct pagedata_run *r)
 {
 
 	return (r->pending ? (unsigned)CHART_PENDING : (unsigned)r->klass);
@@ -65,7 +65,7 @@ chart_ticks(double low, double high, unsigned wanted, double *first, double *ste
 struct plot {
 	struct markup *m;
 	const struct chart_source *from;
-	const struct track *k;
+	const struct timeline *k;
 	double low, high;
 	size_t clipped;
 };
@@ -94,16 +94,16 @@ beyond(const struct plot *p, double score)
 }
 
 static int
-counts(const struct track_point *q)
+counts(const struct timeline_point *q)
 {
 
 	return (q->klass <= VERDICT_REGRESSION && isfinite(q->score));
 }
 
 static unsigned
-own_mark(const void *survey, const struct track_point *q)
+own_mark(const void *survey, const struct timeline_point *q)
 {
-	const struct survey_run *r = q->confirmation ? NULL : survey_run(survey, q->row);
+	const struct pagedata_run *r = q->confirmation ? NULL : pagedata_run(survey, q->row);
 
 	return (r == NULL ? (unsigned)q->klass : chart_mark_of(r));
 }
@@ -123,9 +123,9 @@ when(char text[32], int64_t ms)
 }
 
 static void
-own_hint(struct markup *m, const void *survey, const struct track_point *q)
+own_hint(struct markup *m, const void *survey, const struct timeline_point *q)
 {
-	const struct survey_run *r = q->confirmation ? NULL : survey_run(survey, q->row);
+	const struct pagedata_run *r = q->confirmation ? NULL : pagedata_run(survey, q->row);
 
 	markup_put(m, "#%llu %s", (unsigned long long)q->row, r == NULL ? "confirmation" : r->id);
 	if (isfinite(q->score))
@@ -164,8 +164,8 @@ draw_scores_axis(struct plot *p)
 static void
 draw_noise(struct plot *p)
 {
-	const struct track *k = p->k;
-	const struct track_point *q;
+	const struct timeline *k = p->k;
+	const struct timeline_point *q;
 	double sd = k->sd, here, half = k->count < 2 ? 4 : 48.5 / (double)(k->count - 1), from, to;
 	size_t i, j;
 
@@ -202,8 +202,8 @@ draw_noise(struct plot *p)
 static void
 draw_staircase(struct plot *p)
 {
-	const struct track *k = p->k;
-	const struct track_point *q;
+	const struct timeline *k = p->k;
+	const struct timeline_point *q;
 	double y, before = NAN;
 	size_t i, j;
 
@@ -227,7 +227,7 @@ draw_staircase(struct plot *p)
 }
 
 static void
-draw_interval(struct plot *p, const struct track_point *q, double x)
+draw_interval(struct plot *p, const struct timeline_point *q, double x)
 {
 
 	if (isfinite(q->low) && isfinite(q->high))
@@ -237,7 +237,7 @@ draw_interval(struct plot *p, const struct track_point *q, double x)
 }
 
 static void
-draw_mark(struct plot *p, const struct track_point *q, double x)
+draw_mark(struct plot *p, const struct timeline_point *q, double x)
 {
 	unsigned mark = p->from->mark(p->from->arg, q);
 	int out = counts(q) ? beyond(p, q->score) : 0;
@@ -269,7 +269,7 @@ by_value(const void *a, const void *b)
 static void
 draw_columns(struct plot *p, size_t per)
 {
-	const struct track *k = p->k;
+	const struct timeline *k = p->k;
 	double *x, at;
 	size_t i, j, n, out;
 	int far, up, under;
@@ -315,7 +315,7 @@ draw_order(struct plot *p)
 {
 	const char *anchor;
 	size_t last = p->k->count - 1, i, n = p->k->count < 5 ? p->k->count : 5;
-	const struct track_point *q;
+	const struct timeline_point *q;
 	char text[32];
 	double at;
 
@@ -335,8 +335,8 @@ draw_order(struct plot *p)
 static void
 draw_labels(struct plot *p, double sd)
 {
-	const struct track *k = p->k;
-	const struct track_point *q, *last = NULL;
+	const struct timeline *k = p->k;
+	const struct timeline_point *q, *last = NULL;
 	double at, past = -100;
 	size_t i;
 
@@ -397,7 +397,7 @@ legend(struct plot *p, const size_t classes[CHART_MARKS], double sd, size_t per)
 static void
 notes(struct plot *p, size_t per)
 {
-	const struct track *k = p->k;
+	const struct timeline *k = p->k;
 
 	markup_put(p->m, "<p class=\"note\">%s; lower is %s. ", p->from->foreign ?
 	    "Claims stand in order of time, those without a date after the others" :
@@ -428,13 +428,13 @@ notes(struct plot *p, size_t per)
 }
 
 void
-chart_scores(struct markup *m, const struct chart_source *from, const struct track *k, unsigned number)
+chart_scores(struct markup *m, const struct chart_source *from, const struct timeline *k, unsigned number)
 {
 	struct plot p = { m, from, k, 0, 0, 0 };
 	size_t per = k->count <= SINGLE ? 1 : (k->count + COLUMNS - 1) / COLUMNS, i, classes[CHART_MARKS] = { 0 },
 	    thrones = 0;
 	double pad, sd = k->sd, now = NAN;
-	int scored = track_range(k, from->sign, &p.low, &p.high) == 0;
+	int scored = timeline_range(k, from->sign, &p.low, &p.high) == 0;
 
 	for (i = 0; i < k->count; i++) {
 		classes[from->mark(from->arg, &k->points[i])]++;
@@ -490,7 +490,7 @@ chart_scores(struct markup *m, const struct chart_source *from, const struct tra
 }
 
 void
-chart_history(struct markup *m, const struct survey *s, const struct track *k, unsigned number)
+chart_history(struct markup *m, const struct pagedata *s, const struct timeline *k, unsigned number)
 {
 	struct chart_source from = { s, "Score of runs over time", names, s->tracks.sign, NULL, own_mark, own_hint };
 
@@ -500,10 +500,10 @@ chart_history(struct markup *m, const struct survey *s, const struct track *k, u
 /* --- gains ----------------------------------------------------------------- */
 
 struct chart_scale
-chart_gains(const struct survey *s)
+chart_gains(const struct pagedata *s)
 {
 	struct chart_scale x = { 0, 0 };
-	const struct survey_confirmation *c;
+	const struct pagedata_confirmation *c;
 	double pad;
 
 	for (c = s->confirmations; c < s->confirmations + s->confirmation_count; c++) {
@@ -546,7 +546,7 @@ chart_gain_axis(struct markup *m, const struct chart_scale *x)
 }
 
 void
-chart_gain(struct markup *m, const struct chart_scale *x, const struct survey_confirmation *c)
+chart_gain(struct markup *m, const struct chart_scale *x, const struct pagedata_confirmation *c)
 {
 	double first, step, at;
 

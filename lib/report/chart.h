@@ -1,9 +1,9 @@
 #ifndef HG_CHART_H
 #define HG_CHART_H
 
-#include "curves.h"
-#include "markup.h"
-#include "survey.h"
+#include "report/curves.h"
+#include "report/markup.h"
+#include "report/pagedata.h"
 
 /**
  * Pictures of a survey as SVG.  Across, everything is placed in per cent, and
@@ -24,7 +24,7 @@ void chart_shapes(struct markup *m);
 void chart_mark(struct markup *m, unsigned mark);
 
 /* A run's mark. */
-unsigned chart_mark_of(const struct survey_run *r);
+unsigned chart_mark_of(const struct pagedata_run *r);
 
 /* Whose scores a picture shows, and what its marks mean. */
 struct chart_source {
@@ -33,23 +33,23 @@ struct chart_source {
 	const char *const *names;	/* of the marks */
 	int sign;			/* 1: lower is better */
 	const char *foreign;		/* other people's, whose noise nobody knows: what the line is. NULL: ours */
-	unsigned (*mark)(const void *arg, const struct track_point *q);
-	void (*hint)(struct markup *m, const void *arg, const struct track_point *q);
+	unsigned (*mark)(const void *arg, const struct timeline_point *q);
+	void (*hint)(struct markup *m, const void *arg, const struct timeline_point *q);
 };
 
 /* Scores in order on one axis, with a legend; ${number} makes ids of it that no other picture on the page has. */
-void chart_scores(struct markup *m, const struct chart_source *from, const struct track *k, unsigned number);
+void chart_scores(struct markup *m, const struct chart_source *from, const struct timeline *k, unsigned number);
 
 /* The same of our own runs. */
-void chart_history(struct markup *m, const struct survey *s, const struct track *k, unsigned number);
+void chart_history(struct markup *m, const struct pagedata *s, const struct timeline *k, unsigned number);
 
 /* A scale for gains that several intervals share. */
 struct chart_scale {
 	double low, high;
 };
-struct chart_scale chart_gains(const struct survey *s);
+struct chart_scale chart_gains(const struct pagedata *s);
 void chart_gain_axis(struct markup *m, const struct chart_scale *scale);
-void chart_gain(struct markup *m, const struct chart_scale *scale, const struct survey_confirmation *c);
+void chart_gain(struct markup *m, const struct chart_scale *scale, const struct pagedata_confirmation *c);
 
 /* A loss curve; all of a page between the same bounds. */
 void chart_curve(struct markup *m, const struct curve *c, double low, double high, const char *what);

@@ -5,10 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "curves.h"
-#include "file.h"
-#include "jsonio.h"
-#include "rundir.h"
+#include "report/curves.h"
+#include "base/file.h"
+#include "base/jsonio.h"
+#include "run/rundir.h"
 
 #define MOST_BYTES ((size_t)256 << 20)
 
@@ -120,7 +120,7 @@ take_lines(struct curve *c, const char *text, size_t n)
 }
 
 int
-curves_read(const struct survey *s, const struct survey_run *r, struct curve *c)
+curves_read(const struct pagedata *s, const struct pagedata_run *r, struct curve *c)
 {
 	char sha256[SHA256_HEX_SIZE], *text;
 	json_t *report;

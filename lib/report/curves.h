@@ -1,7 +1,7 @@
 #ifndef HG_CURVES_H
 #define HG_CURVES_H
 
-#include "survey.h"
+#include "report/pagedata.h"
 
 /**
  * The loss curve of a run, from its metrics.jsonl, if that is the file that
@@ -33,7 +33,7 @@ struct curve {
 };
 
 /* Look at it; what is wrong with the files stands in c->state. 0, or -1 with errno, silent: the system failed. */
-int curves_read(const struct survey *s, const struct survey_run *r, struct curve *c);
+int curves_read(const struct pagedata *s, const struct pagedata_run *r, struct curve *c);
 
 /* Why there is none, as the end of a sentence. */
 const char *curves_why(enum curve_state state);

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "jsonio.h"
-#include "markup.h"
+#include "base/jsonio.h"
+#include "report/markup.h"
 
 static void
 add(struct markup *m, const char *text, size_t n)

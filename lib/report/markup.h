@@ -1,7 +1,7 @@
 #ifndef HG_MARKUP_H
 #define HG_MARKUP_H
 
-#include "str.h"
+#include "base/str.h"
 
 /**
  * HTML and SVG as text.  Tags stand in formats, which are literals; whatever

@@ -4,13 +4,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "chart.h"
-#include "curves.h"
-#include "foreign.h"
-#include "jsonio.h"
-#include "page.h"
-#include "style.h"
-#include "tell.h"
+#include "report/chart.h"
+#include "report/curves.h"
+#include "report/imported.h"
+#include "base/jsonio.h"
+#include "report/page.h"
+#include "report/css.h"
+#include "law/explain.h"
 
 /* What a page holds at most; beyond that it says what it left out, and where that stands. */
 enum { PANELS = 8, GROUPS = 24, ROWS = 1000, PARAGRAPHS = 12, CONFIRMATIONS = 40, CURVES = 6, TEXT = 400 };
@@ -39,7 +39,7 @@ static const char *const phrases[VERDICT_REASONS] = {
 
 struct page {
 	struct markup *m;
-	const struct survey *s;
+	const struct pagedata *s;
 	const char *name;
 	int64_t made_ms;
 };
@@ -66,7 +66,7 @@ put_time(struct markup *m, int64_t ms)
 {
 	struct str s = STR_INIT;
 
-	if (tell_time(&s, ms) != 0)
+	if (explain_time(&s, ms) != 0)
 		m->failed = ENOMEM;
 	else
 		markup_put(m, "%s", s.p);
@@ -81,7 +81,7 @@ put_chance(struct markup *m, double p)
 	char *blank;
 
 	/* "0.13 %" stays on one line. */
-	if (tell_chance(&s, p) != 0)
+	if (explain_chance(&s, p) != 0)
 		m->failed = ENOMEM;
 	else if ((blank = strstr(s.p, " %")) != NULL) {
 		*blank = '\0';
@@ -93,7 +93,7 @@ put_chance(struct markup *m, double p)
 
 /* Is a run's row on the page: a late one, somebody's incumbent, or one that is still open? */
 static int
-has_run(const struct survey *s, const struct survey_run *r)
+has_run(const struct pagedata *s, const struct pagedata_run *r)
 {
 	size_t i;
 
@@ -109,8 +109,8 @@ has_run(const struct survey *s, const struct survey_run *r)
 static void
 put_row(const struct page *p, uint64_t row)
 {
-	const struct survey *s = p->s;
-	const struct survey_run *r = survey_run(s, row);
+	const struct pagedata *s = p->s;
+	const struct pagedata_run *r = pagedata_run(s, row);
 	size_t i;
 	int here = r != NULL && has_run(s, r);
 
@@ -136,7 +136,7 @@ put_run_command(const struct page *p, const char *tool, const char *dir)
 {
 	struct str place = STR_INIT;
 
-	if (survey_place(p->s, dir, &place) == -1)
+	if (pagedata_place(p->s, dir, &place) == -1)
 		p->m->failed = ENOMEM;
 	else
 		markup_put(p->m, "<code class=\"cmd\">%s %s %s</code>", tool, p->s->l.path, place.p);
@@ -164,14 +164,14 @@ put_text(struct markup *m, const char *text, size_t most)
 }
 
 static const char *
-unit_of(const struct survey *s)
+unit_of(const struct pagedata *s)
 {
 
 	return (s->tracks.metric == POLICY_VAL_LOSS ? "nats per token" : "bits per byte");
 }
 
-static const struct survey_confirmation *
-crowning(const struct survey *s, const struct survey_group *g)
+static const struct pagedata_confirmation *
+crowning(const struct pagedata *s, const struct pagedata_group *g)
 {
 
 	return (g == NULL || g->confirmation == 0 ? NULL : &s->confirmations[g->confirmation - 1]);
@@ -183,14 +183,14 @@ crowning(const struct survey *s, const struct survey_group *g)
 static void
 put_lures(const struct page *p)
 {
-	const struct survey *s = p->s;
-	const struct survey_group *g = s->main;
-	const struct track_point *best = s->track == NULL ? NULL : track_best(&s->tracks, s->track), *q, *worst = NULL;
-	const struct survey_run *r;
+	const struct pagedata *s = p->s;
+	const struct pagedata_group *g = s->main;
+	const struct timeline_point *best = s->track == NULL ? NULL : timeline_best(&s->tracks, s->track), *q, *worst = NULL;
+	const struct pagedata_run *r;
 	size_t out = 0;
 
 	if (best != NULL && s->tracks.sign * best->score < s->tracks.sign * g->score &&
-	    (r = survey_run(s, best->row)) != NULL) {
+	    (r = pagedata_run(s, best->row)) != NULL) {
 		markup_put(p->m, "<p>The %s single score, ", s->tracks.sign > 0 ? "lowest" : "highest");
 		markup_data(p->m, best->score, 5);
 		markup_put(p->m, " by %s (", r->id);
@@ -205,7 +205,7 @@ put_lures(const struct page *p)
 			if (worst == NULL || s->tracks.sign * q->score < s->tracks.sign * worst->score)
 				worst = q;
 		}
-	if (worst != NULL && (r = survey_run(s, worst->row)) != NULL) {
+	if (worst != NULL && (r = pagedata_run(s, worst->row)) != NULL) {
 		markup_put(p->m, "<p>%zu better-looking score%s do%s not count; the best of them, ", out, out == 1 ?
 		    "" : "s", out == 1 ? "es" : "");
 		markup_data(p->m, worst->score, 5);
@@ -218,15 +218,15 @@ put_lures(const struct page *p)
 static void
 answer_best(const struct page *p)
 {
-	const struct survey *s = p->s;
-	const struct survey_group *g = s->main;
-	const struct survey_run *r;
+	const struct pagedata *s = p->s;
+	const struct pagedata_group *g = s->main;
+	const struct pagedata_run *r;
 
 	markup_put(p->m, "<article><h2>What is the best run?</h2>\n");
 	if (g == NULL) {
 		markup_put(p->m, "<p class=\"big\">None yet</p><p>");
 		if (s->run_count == 0 && s->imports > 0) {
-			foreign_sum(p->m, &s->others);
+			imported_sum(p->m, &s->others);
 			markup_put(p->m, "</p><p>They stand <a href=\"#others\">below</a>, in groups that are never"
 			    " compared with one another; no run of our own has been added.</p>");
 		} else if (s->run_count == 0)
@@ -239,7 +239,7 @@ answer_best(const struct page *p)
 		markup_put(p->m, "</article>\n");
 		return;
 	}
-	r = survey_run(s, g->row);
+	r = pagedata_run(s, g->row);
 	markup_put(p->m, "<p class=\"big\" id=\"best\">");
 	markup_data(p->m, g->score, 5);
 	markup_put(p->m, " <small>%s</small></p>", unit_of(s));
@@ -275,9 +275,9 @@ answer_best(const struct page *p)
 static void
 answer_real(const struct page *p)
 {
-	const struct survey *s = p->s;
-	const struct survey_group *g = s->main;
-	const struct survey_confirmation *c = crowning(s, g);
+	const struct pagedata *s = p->s;
+	const struct pagedata_group *g = s->main;
+	const struct pagedata_confirmation *c = crowning(s, g);
 
 	markup_put(p->m, "<article><h2>Is it real?</h2>\n");
 	if (s->replay.first != 0)
@@ -335,9 +335,9 @@ answer_real(const struct page *p)
 
 /* Sound challengers that passed the screen and still lead the incumbent, best first. */
 static size_t
-waiting(const struct survey *s, const struct survey_run **first)
+waiting(const struct pagedata *s, const struct pagedata_run **first)
 {
-	const struct survey_run *r;
+	const struct pagedata_run *r;
 	size_t n = 0;
 
 	*first = NULL;
@@ -353,9 +353,9 @@ waiting(const struct survey *s, const struct survey_run **first)
 }
 
 static void
-put_next(const struct page *p, const struct survey_run *r)
+put_next(const struct page *p, const struct pagedata_run *r)
 {
-	json_t *next = r == NULL ? NULL : survey_next(p->s, r);
+	json_t *next = r == NULL ? NULL : pagedata_next(p->s, r);
 
 	if (r != NULL && next == NULL)
 		p->m->failed = errno;
@@ -384,17 +384,17 @@ put_plateau(const struct page *p)
 static void
 put_tried(const struct page *p)
 {
-	static const char *const words[SURVEY_FATES] = { "never counted", "not judged", "no better", "worse", "waiting",
+	static const char *const words[PAGEDATA_FATES] = { "never counted", "not judged", "no better", "worse", "waiting",
 		"confirmed better" };
 	size_t all = 0;
 	unsigned i, n = 0;
 
-	for (i = 0; i < SURVEY_FATES; i++)
+	for (i = 0; i < PAGEDATA_FATES; i++)
 		all += p->s->tried[i];
 	if (all == 0)
 		return;
 	markup_put(p->m, "<p id=\"tried\">Tried so far: %zu other configuration%s; ", all, all == 1 ? "" : "s");
-	for (i = SURVEY_FATES; i-- > 0; )
+	for (i = PAGEDATA_FATES; i-- > 0; )
 		if (p->s->tried[i] > 0)
 			markup_put(p->m, "%s%zu %s", n++ == 0 ? "" : ", ", p->s->tried[i], words[i]);
 	markup_put(p->m, ".</p>");
@@ -403,9 +403,9 @@ put_tried(const struct page *p)
 static void
 answer_next(const struct page *p)
 {
-	const struct survey *s = p->s;
+	const struct pagedata *s = p->s;
 	const struct policy *policy = &s->l.book.policy;
-	const struct survey_run *r, *last = s->run_count == 0 ? NULL : &s->runs[s->run_count - 1];
+	const struct pagedata_run *r, *last = s->run_count == 0 ? NULL : &s->runs[s->run_count - 1];
 	unsigned left = s->spent >= policy->campaign.confirmations ? 0 : policy->campaign.confirmations - s->spent;
 	size_t n = waiting(s, &r);
 	int stop;
@@ -432,7 +432,7 @@ answer_next(const struct page *p)
 	} else if (s->track != NULL && !s->track->calibrated) {
 		markup_put(p->m, "<p class=\"big open\">Calibrate the lane</p><p>Until the noise is known no"
 		    " challenger can be judged, whatever it scores.</p>");
-		put_next(p, survey_run(s, s->main->row));
+		put_next(p, pagedata_run(s, s->main->row));
 	} else if (n > 0 && left > 0) {
 		markup_put(p->m, "<p class=\"big open\">Confirm %s</p><p>At ", r->id);
 		markup_data(p->m, r->score, 5);
@@ -465,7 +465,7 @@ answer_next(const struct page *p)
 	}
 	put_tried(p);
 	if (crowning(s, s->main) != NULL && s->main->promoted == 0 && s->open == NULL &&
-	    (r = survey_run(s, s->main->row)) != NULL) {
+	    (r = pagedata_run(s, s->main->row)) != NULL) {
 		markup_put(p->m, "<p>The incumbent is confirmed but not <a href=\"#promotion\">promoted</a>:</p>");
 		put_run_command(p, "hg-ledger promote", r->dir);
 	}
@@ -491,8 +491,8 @@ put_lane(struct markup *m, const char *lane, int64_t cap_ms)
 static void
 put_groups(const struct page *p)
 {
-	const struct survey *s = p->s;
-	const struct survey_group *g;
+	const struct pagedata *s = p->s;
+	const struct pagedata_group *g;
 	size_t i, from = s->group_count > GROUPS ? s->group_count - GROUPS : 0;
 
 	if (s->group_count < 2)
@@ -523,7 +523,7 @@ put_groups(const struct page *p)
 }
 
 static void
-put_panel(const struct page *p, const struct track *k, unsigned number)
+put_panel(const struct page *p, const struct timeline *k, unsigned number)
 {
 
 	if (p->s->tracks.count > 1) {
@@ -568,9 +568,9 @@ put_history(const struct page *p)
 }
 
 static void
-put_confirmation(const struct page *p, const struct chart_scale *scale, const struct survey_confirmation *c)
+put_confirmation(const struct page *p, const struct chart_scale *scale, const struct pagedata_confirmation *c)
 {
-	const struct survey_run *r = survey_run(p->s, c->challenger_row);
+	const struct pagedata_run *r = pagedata_run(p->s, c->challenger_row);
 
 	markup_put(p->m, "<tr id=\"r%llu\"><td class=\"row wide\">#%llu</td><th scope=\"row\" class=\"why\"><b>%s</b> ",
 	    (unsigned long long)c->row, (unsigned long long)c->row, c->challenger);
@@ -603,9 +603,9 @@ put_confirmation(const struct page *p, const struct chart_scale *scale, const st
 static void
 put_confirmations(const struct page *p)
 {
-	const struct survey *s = p->s;
+	const struct pagedata *s = p->s;
 	const struct policy *policy = &s->l.book.policy;
-	const struct survey_confirmation *c;
+	const struct pagedata_confirmation *c;
 	struct chart_scale scale = chart_gains(s);
 	size_t i, from = s->confirmation_count > CONFIRMATIONS ? s->confirmation_count - CONFIRMATIONS : 0;
 
@@ -659,7 +659,7 @@ put_confirmations(const struct page *p)
 static void
 put_stop(const struct page *p)
 {
-	const struct survey *s = p->s;
+	const struct pagedata *s = p->s;
 	const char *line = s->plateau_why.p == NULL ? "" : s->plateau_why.p, *end;
 	static const char *const tone[] = { "no", "yes", "open", "open" };
 	struct str part = STR_INIT;
@@ -684,9 +684,9 @@ static void
 put_promotion(const struct page *p)
 {
 	static const char *const tone[] = { "yes", "no", "open" };
-	const struct survey *s = p->s;
+	const struct pagedata *s = p->s;
 	const struct promote_condition *c;
-	const struct survey_run *r = s->main == NULL ? NULL : survey_run(s, s->main->row);
+	const struct pagedata_run *r = s->main == NULL ? NULL : pagedata_run(s, s->main->row);
 	enum promote_holds worst = PROMOTE_YES;
 	size_t i;
 
@@ -719,8 +719,8 @@ put_promotion(const struct page *p)
 static void
 put_curves(const struct page *p)
 {
-	const struct survey *s = p->s;
-	const struct survey_run *shown[CURVES], *r;
+	const struct pagedata *s = p->s;
+	const struct pagedata_run *shown[CURVES], *r;
 	struct curve *c;
 	double low = INFINITY, high = -INFINITY, early;
 	size_t n = 0, i, j, read = 0, per = 1;
@@ -789,7 +789,7 @@ put_curves(const struct page *p)
 static void
 put_said(const struct page *p)
 {
-	const struct survey_run *r;
+	const struct pagedata_run *r;
 	size_t n = 0;
 
 	if (p->s->run_count == 0)
@@ -815,7 +815,7 @@ put_said(const struct page *p)
 /* --- the table ------------------------------------------------------------- */
 
 static void
-put_bytes(struct markup *m, const struct survey_run *r)
+put_bytes(struct markup *m, const struct pagedata_run *r)
 {
 	double share = r->cap_bytes > 0 ? 100.0 * (double)r->bytes / (double)r->cap_bytes : 0;
 
@@ -833,7 +833,7 @@ put_bytes(struct markup *m, const struct survey_run *r)
 }
 
 static void
-put_run(struct markup *m, const struct survey_run *r, int groups)
+put_run(struct markup *m, const struct pagedata_run *r, int groups)
 {
 
 	markup_put(m, "<tr id=\"r%llu\"><td class=\"n\">%llu</td><th scope=\"row\"><span class=\"id\">%s</span><div"
@@ -873,8 +873,8 @@ put_run(struct markup *m, const struct survey_run *r, int groups)
 static void
 put_runs(const struct page *p)
 {
-	const struct survey *s = p->s;
-	const struct survey_run *r;
+	const struct pagedata *s = p->s;
+	const struct pagedata_run *r;
 	size_t left = 0;
 
 	markup_put(p->m, "<section id=\"runs\" aria-labelledby=\"hr\"><h2 id=\"hr\">Runs</h2>\n");
@@ -910,8 +910,8 @@ put_runs(const struct page *p)
 static void
 put_trust(const struct page *p)
 {
-	const struct survey *s = p->s;
-	const struct survey_run *r = s->main == NULL ? NULL : survey_run(s, s->main->row);
+	const struct pagedata *s = p->s;
+	const struct pagedata_run *r = s->main == NULL ? NULL : pagedata_run(s, s->main->row);
 
 	markup_put(p->m, "<section id=\"trust\" aria-labelledby=\"hw\"><h2 id=\"hw\">How far to believe this"
 	    " page</h2>\n<dl><dt>Chain</dt><dd>each of %llu rows names the digest of the one before it; %llu are"
@@ -949,7 +949,7 @@ put_trust(const struct page *p)
 }
 
 void
-page_write(struct markup *m, const struct survey *s, const char *name, int64_t made_ms)
+page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t made_ms)
 {
 	struct page p = { m, s, name, made_ms };
 
@@ -962,7 +962,7 @@ page_write(struct markup *m, const struct survey *s, const char *name, int64_t m
 		markup_put(m, "%.5f %s, ", s->main->score, policy_metric_name(s->tracks.metric));
 	markup_put(m, "%zu runs</title>\n<style>\n", s->run_count);
 	/* Ours, and no data: the one text that goes in as it is. */
-	if (!m->failed && str_puts(&m->out, style_sheet()) == -1)
+	if (!m->failed && str_puts(&m->out, css_sheet()) == -1)
 		m->failed = ENOMEM;
 	markup_put(m, "</style>\n</head>\n<body>\n");
 	chart_shapes(m);
@@ -1000,7 +1000,7 @@ page_write(struct markup *m, const struct survey *s, const char *name, int64_t m
 		put_runs(&p);
 	}
 	if (s->imports > 0)
-		foreign_write(m, &s->others, s->l.path, PANELS + 1);
+		imported_write(m, &s->others, s->l.path, PANELS + 1);
 	put_trust(&p);
 	markup_put(m, "</main>\n<footer>One file without script or network: it can be kept, mailed and printed. The"
 	    " ledger says more: <code>hg-ledger show</code>.</footer>\n</body>\n</html>\n");

@@ -3,8 +3,8 @@
 
 #include <stdint.h>
 
-#include "markup.h"
-#include "survey.h"
+#include "report/markup.h"
+#include "report/pagedata.h"
 
 /**
  * page_write(m, s, name, made_ms):
@@ -13,6 +13,6 @@
  * and time give the same bytes, as long as the runs' own files stay as they are.
  * Errors: m->failed.
  */
-void page_write(struct markup *m, const struct survey *s, const char *name, int64_t made_ms);
+void page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t made_ms);
 
 #endif

@@ -5,12 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "closeout.h"
-#include "proc.h"
-#include "refusal.h"
-#include "runlock.h"
-#include "say.h"
+#include "base/clock.h"
+#include "run/closeout.h"
+#include "base/proc.h"
+#include "run/refusal.h"
+#include "run/runlock.h"
+#include "base/say.h"
 
 /* How long a lock may take to become free once its holders are dead, or while another one closes out. */
 #define SETTLE_MS 2000

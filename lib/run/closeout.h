@@ -1,8 +1,8 @@
 #ifndef HG_CLOSEOUT_H
 #define HG_CLOSEOUT_H
 
-#include "rundir.h"
-#include "state.h"
+#include "run/rundir.h"
+#include "run/state.h"
 
 /**
  * Closing out the dead: what hg-await, hg-run, hg-gate, hg-reap and the stages

@@ -1,8 +1,8 @@
 #include <errno.h>
 
-#include "embedded.h"
-#include "fingerprint.h"
-#include "jsonio.h"
+#include "run/embedded_code.h"
+#include "run/fingerprint.h"
+#include "base/jsonio.h"
 
 int
 fingerprint_system(const json_t *report, char hex[SHA256_HEX_SIZE])

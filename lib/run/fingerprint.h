@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sha256.h"
+#include "base/sha256.h"
 
 /**
  * What ran: the digest of the system, from what a report says was executed,

@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "atomfile.h"
-#include "clock.h"
-#include "contract.h"
-#include "jsonio.h"
-#include "receipt.h"
-#include "say.h"
+#include "base/atomfile.h"
+#include "base/clock.h"
+#include "schema/contract.h"
+#include "base/jsonio.h"
+#include "run/receipt.h"
+#include "base/say.h"
 
 json_t *
 receipt_begin(const struct rundir *r, enum stage s, const char *contract, int attempt)

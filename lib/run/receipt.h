@@ -3,8 +3,8 @@
 
 #include <jansson.h>
 
-#include "runlock.h"
-#include "rundir.h"
+#include "run/runlock.h"
+#include "run/rundir.h"
 
 /**
  * Receipts and refusals have one form: who and what comes first, then the

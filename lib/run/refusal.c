@@ -5,15 +5,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "atomfile.h"
-#include "clock.h"
-#include "contract.h"
-#include "exit.h"
-#include "jsonio.h"
-#include "receipt.h"
-#include "refusal.h"
-#include "say.h"
-#include "str.h"
+#include "base/atomfile.h"
+#include "base/clock.h"
+#include "schema/contract.h"
+#include "base/exit.h"
+#include "base/jsonio.h"
+#include "run/receipt.h"
+#include "run/refusal.h"
+#include "base/say.h"
+#include "base/str.h"
 
 /* What may be typed as it stands: what follows # is for people. */
 #define NEXT_INPUT "hg-run -r RUN  # with the file as it was; else anew: " \

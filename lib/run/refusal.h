@@ -3,8 +3,8 @@
 
 #include <jansson.h>
 
-#include "runlock.h"
-#include "rundir.h"
+#include "run/runlock.h"
+#include "run/rundir.h"
 
 /**
  * Typed refusals: why a stage closed out without its receipt.  One table holds

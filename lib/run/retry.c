@@ -1,11 +1,11 @@
 #include <errno.h>
 #include <unistd.h>
 
-#include "jsonio.h"
-#include "refusal.h"
-#include "retry.h"
-#include "runlock.h"
-#include "say.h"
+#include "base/jsonio.h"
+#include "run/refusal.h"
+#include "run/retry.h"
+#include "run/runlock.h"
+#include "base/say.h"
 
 #define WAIT_MS 2000
 

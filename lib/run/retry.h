@@ -1,7 +1,7 @@
 #ifndef HG_RETRY_H
 #define HG_RETRY_H
 
-#include "rundir.h"
+#include "run/rundir.h"
 
 /**
  * retry_stage(r, s, attempt):

@@ -8,13 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "atomfile.h"
-#include "exit.h"
-#include "num.h"
-#include "proc.h"
-#include "rundir.h"
-#include "say.h"
-#include "str.h"
+#include "base/atomfile.h"
+#include "base/exit.h"
+#include "base/num.h"
+#include "base/proc.h"
+#include "run/rundir.h"
+#include "base/say.h"
+#include "base/str.h"
 
 const struct rundir_stage rundir_stages[STAGE_COUNT] = {
 	[STAGE_TRAIN] = {

@@ -1,7 +1,7 @@
 #ifndef HG_RUNDIR_H
 #define HG_RUNDIR_H
 
-#include "spec.h"
+#include "run/spec.h"
 
 /**
  * The run directory: every file name that a tool may use, in one place, and

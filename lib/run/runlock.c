@@ -6,11 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "file.h"
-#include "num.h"
-#include "runlock.h"
-#include "say.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/num.h"
+#include "run/runlock.h"
+#include "base/say.h"
 
 #define MAGIC "homegolf.lock.v1"
 

@@ -3,8 +3,8 @@
 
 #include <stdint.h>
 
-#include "proc.h"
-#include "rundir.h"
+#include "base/proc.h"
+#include "run/rundir.h"
 
 /**
  * A stage's lock file.  The lock, on the open file description, says whether

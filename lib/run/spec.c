@@ -12,16 +12,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "contract.h"
-#include "file.h"
-#include "jsonio.h"
-#include "num.h"
-#include "proc.h"
-#include "say.h"
-#include "sha256.h"
-#include "spec.h"
-#include "str.h"
+#include "base/clock.h"
+#include "schema/contract.h"
+#include "base/file.h"
+#include "base/jsonio.h"
+#include "base/num.h"
+#include "base/proc.h"
+#include "base/say.h"
+#include "base/sha256.h"
+#include "run/spec.h"
+#include "base/str.h"
 
 #define HOUR_MS ((int64_t)3600 * 1000)
 #define DAY_MS (24 * HOUR_MS)

@@ -4,14 +4,14 @@
 #include <jansson.h>
 #include <stdint.h>
 
-#include "sha256.h"
-#include "str.h"
+#include "base/sha256.h"
+#include "base/str.h"
 
 /**
  * spec.json: what was asked of a run.  Its keys, defaults, ranges and tags
  * stand in contracts/spec.json and nowhere else.  All values are filled in, so
  * a reader needs no defaults.  Of models and training this knows nothing: rules
- * between keys are lib/gpt's (recipe_read).
+ * between keys are lib/gpt's (trainspec_read).
  */
 
 #define SPEC_FILE "spec.json"

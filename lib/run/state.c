@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "say.h"
-#include "state.h"
+#include "base/say.h"
+#include "run/state.h"
 
 #define A STATE_ABSENT
 #define R STATE_RUNNING

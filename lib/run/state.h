@@ -1,8 +1,8 @@
 #ifndef HG_STATE_H
 #define HG_STATE_H
 
-#include "runlock.h"
-#include "rundir.h"
+#include "run/runlock.h"
+#include "run/rundir.h"
 
 /**
  * The state of a stage and of a run: pure functions of files and locks, by

@@ -2,14 +2,14 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "clock.h"
-#include "contract.h"
-#include "jsonio.h"
-#include "refusal.h"
-#include "runlock.h"
-#include "say.h"
-#include "state.h"
-#include "status.h"
+#include "base/clock.h"
+#include "schema/contract.h"
+#include "base/jsonio.h"
+#include "run/refusal.h"
+#include "run/runlock.h"
+#include "base/say.h"
+#include "run/state.h"
+#include "run/status.h"
 
 /* A member of ${from}, or null. */
 static json_t *

@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "rundir.h"
+#include "run/rundir.h"
 
 /**
  * What can be told of a run by looking, for people and scripts.  Nothing is

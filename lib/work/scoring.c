@@ -6,23 +6,23 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "atomfile.h"
-#include "clock.h"
-#include "contract.h"
-#include "dataset.h"
-#include "executed.h"
-#include "exit.h"
-#include "file.h"
-#include "input.h"
-#include "jsonio.h"
-#include "material.h"
-#include "model.h"
-#include "proc.h"
-#include "recipe.h"
-#include "say.h"
-#include "score.h"
-#include "scoring.h"
-#include "tally.h"
+#include "base/atomfile.h"
+#include "base/clock.h"
+#include "schema/contract.h"
+#include "data/dataset.h"
+#include "work/provenance.h"
+#include "base/exit.h"
+#include "base/file.h"
+#include "stage/inputs.h"
+#include "base/jsonio.h"
+#include "work/dependencies.h"
+#include "gpt/model.h"
+#include "base/proc.h"
+#include "gpt/trainspec.h"
+#include "base/say.h"
+#include "gpt/score.h"
+#include "work/scoring.h"
+#include "data/docsums.h"
 
 /* Ids of one part: enough to keep the kernels busy, few enough to report and save often. */
 #define PART_IDS 8192
@@ -33,15 +33,15 @@ struct work {
 	struct stage_work *w;
 	const struct rundir *r;
 	const struct scoring_options *o;
-	struct recipe recipe;
+	struct trainspec recipe;
 	json_t *training, *export;
 	char training_sha256[SHA256_HEX_SIZE], export_sha256[SHA256_HEX_SIZE], docs_sha256[SHA256_HEX_SIZE];
 	struct artifact artifact;
 	struct dataset *data;
 	struct model *m;
 	struct score *s;
-	struct tally *y;
-	struct fault fault;
+	struct docsums *y;
+	struct inputerror fault;
 	int notes;		/* descriptor of score_resume.tsv, or -1 */
 	uint64_t part;		/* the next one */
 	int64_t resumes, began_ns, posted_ns, noted_ns;
@@ -55,8 +55,8 @@ open_inputs(struct work *x)
 {
 	const char *sha256;
 
-	if (input_receipt(x->w, STAGE_TRAIN, &x->training, x->training_sha256) == -1 ||
-	    material_artifact(x->w, &x->artifact, &x->export, x->export_sha256) == -1)
+	if (inputs_receipt(x->w, STAGE_TRAIN, &x->training, x->training_sha256) == -1 ||
+	    dependencies_artifact(x->w, &x->artifact, &x->export, x->export_sha256) == -1)
 		return (-1);
 	sha256 = jsonio_text(x->export, "training_report_sha256", "");
 	if (strcmp(sha256, x->training_sha256) != 0)
@@ -66,11 +66,11 @@ open_inputs(struct work *x)
 	if (jsonio_i64(x->training, "steps", 0) < 1)
 		return (stage_refuse(x->w, REFUSAL_NO_STEPS_TRAINED, json_integer(0), json_integer(1),
 		    "no step was trained"));
-	if (material_data(x->w, DATASET_VAL | DATASET_TOKENIZER, &x->data) == -1 ||
-	    material_tokenizer(x->w, x->data->tokenizer_sha256, &x->artifact) == -1)
+	if (dependencies_data(x->w, DATASET_VAL | DATASET_TOKENIZER, &x->data) == -1 ||
+	    dependencies_tokenizer(x->w, x->data->tokenizer_sha256, &x->artifact) == -1)
 		return (-1);
-	if ((x->y = tally_open(x->data, x->recipe.eval_docs, &x->fault)) == NULL)
-		return (material_fault(x->w, &x->fault));
+	if ((x->y = docsums_open(x->data, x->recipe.eval_docs, &x->fault)) == NULL)
+		return (dependencies_fault(x->w, &x->fault));
 	return (0);
 }
 
@@ -79,13 +79,13 @@ read_stream(void *cookie, uint64_t at, int32_t *ids, size_t n)
 {
 	struct work *x = cookie;
 
-	return (tally_read(x->y, at, ids, n, &x->fault));
+	return (docsums_read(x->y, at, ids, n, &x->fault));
 }
 
 static int
 open_score(struct work *x)
 {
-	struct recipe *c = &x->recipe;
+	struct trainspec *c = &x->recipe;
 	struct model_args margs = { .config = &x->artifact.config, .use = MODEL_SCORE, .backend = c->backend,
 	    .isa = c->isa,
 		.arith = c->eval_arith, .max_seq = c->eval_seq_len, .max_passes = 1 };
@@ -97,11 +97,11 @@ open_score(struct work *x)
 	margs.threads = c->threads;
 	margs.max_batch = PART_IDS / c->eval_seq_len > 1 ? PART_IDS / c->eval_seq_len : 1;
 	if ((x->m = model_open(&margs)) == NULL)
-		return (material_model(x->w, c->backend));
+		return (dependencies_model(x->w, c->backend));
 	model_set(x->m, x->artifact.w);
 	args.model = x->m;
 	args.windows = margs.max_batch;
-	args.tokens = tally_ids(x->y);
+	args.tokens = docsums_ids(x->y);
 	if ((x->s = score_open(&args)) == NULL)
 		return (errno == ENOMEM ? -1 : stage_refuse(x->w, REFUSAL_INPUT_INVALID, NULL, NULL, "%s", say_last()));
 	return (0);
@@ -130,7 +130,7 @@ open_notes(struct work *x)
 	identity(x, line);
 	first = strlen(line);
 	if ((text = file_read(x->r->fd, RUNDIR_SCORE_RESUME, (size_t)1 << 30, &n)) != NULL) {
-		if (n > first && memcmp(text, line, first) == 0 && tally_resume(x->y, text + first, n - first,
+		if (n > first && memcmp(text, line, first) == 0 && docsums_resume(x->y, text + first, n - first,
 		    &x->part) == 0 &&
 		    x->part > 0) {
 			x->resumes = 1;
@@ -159,7 +159,7 @@ note(struct work *x)
 	if (x->notes == -1 || clock_mono_ns() - x->noted_ns < NOTE_NS)
 		return (0);
 	x->noted_ns = clock_mono_ns();
-	if (tally_note(x->y, x->part, &s) == 0 && (rc = file_write_all(x->notes, s.p, s.n)) == -1)
+	if (docsums_note(x->y, x->part, &s) == 0 && (rc = file_write_all(x->notes, s.p, s.n)) == -1)
 		say_errno("cannot write '%s'", RUNDIR_SCORE_RESUME);
 	str_free(&s);
 	return (rc);
@@ -181,17 +181,17 @@ post(struct work *x, uint64_t place, int last)
 {
 	int64_t now = clock_mono_ns(), eta = eta_ms(x, place);
 	double rate = (double)x->here / ((double)(now - x->began_ns) / 1e9);
-	struct tally_sum sum;
+	struct docsums_sum sum;
 
 	if (!last && x->posted_ns != 0 && now - x->posted_ns < 900000000)
 		return;
 	x->posted_ns = now;
-	tally_total(x->y, &sum);
+	docsums_total(x->y, &sum);
 	stage_progress(x->w, (int64_t)x->part, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I}",
 	    "phase",
 	    last ? "done" : "score", "part", (json_int_t)x->part, "parts", (json_int_t)score_parts(x->s), "documents",
 	    (json_int_t)sum.documents, "documents_expected",
-	    (json_int_t)tally_expected(x->y, score_targets(x->s)), "tokens", (json_int_t)sum.tokens, "tokens_expected",
+	    (json_int_t)docsums_expected(x->y, score_targets(x->s)), "tokens", (json_int_t)sum.tokens, "tokens_expected",
 	    (json_int_t)score_targets(x->s), "val_loss", jsonio_real(sum.nats / (double)sum.tokens), "tokens_per_s",
 	    jsonio_real(rate), "eta_ms", eta >= 0 ? json_integer(eta) : json_null(), "elapsed_ms",
 	    (json_int_t)((now - x->began_ns) / 1000000)));
@@ -224,8 +224,8 @@ score_all(struct work *x)
 		if (stage_stopping(x->w))
 			return (-1);
 		score_span(x->s, x->part, &first, &end);
-		if (score_part(x->s, x->part, &nats, &n) == -1 || tally_add(x->y, first, nats, n, &x->fault) == -1)
-			return (material_fault(x->w, &x->fault));
+		if (score_part(x->s, x->part, &nats, &n) == -1 || docsums_add(x->y, first, nats, n, &x->fault) == -1)
+			return (dependencies_fault(x->w, &x->fault));
 		for (i = 0; i < n; i++)
 			if (!isfinite(nats[i]))
 				return (stage_refuse(x->w, REFUSAL_LOSS_DIVERGED, jsonio_real((double)nats[i]),
@@ -247,7 +247,7 @@ write_docs(struct work *x)
 {
 	struct str table = STR_INIT;
 
-	if (tally_table(x->y, &table) == -1 || sha256_hex(table.p, table.n, x->docs_sha256) == -1)
+	if (docsums_table(x->y, &table) == -1 || sha256_hex(table.p, table.n, x->docs_sha256) == -1)
 		return (-1);
 	if (atomfile_create(stage_outputs(x->w), RUNDIR_SCORE_DOCS, table.p, table.n) == -1) {
 		say_errno("cannot write '%s'", RUNDIR_SCORE_DOCS);
@@ -269,26 +269,26 @@ results(struct work *x)
 {
 	int64_t ms = (clock_mono_ns() - x->began_ns) / 1000000;
 	const json_t *spec = x->r->spec.json;
-	uint64_t targets = score_targets(x->s), expected = tally_expected(x->y, targets);
-	struct tally_sum sum;
+	uint64_t targets = score_targets(x->s), expected = docsums_expected(x->y, targets);
+	struct docsums_sum sum;
 	json_t *report, *receipt;
 	double loss, bpb, raw;
 	int raw_known, partial, before;
 
-	tally_total(x->y, &sum);
+	docsums_total(x->y, &sum);
 	loss = sum.nats / (double)sum.tokens;
 	bpb = sum.nats / M_LN2 / (double)sum.bytes;
 	raw_known = sum.raw_bytes != DATASET_UNKNOWN && sum.raw_bytes != 0;
 	raw = raw_known ? sum.nats / M_LN2 / (double)sum.raw_bytes : 0;
 	partial = sum.tokens != targets || sum.documents != expected;
 	/* The trainer's own last validation is the score before quantisation if it followed the same law. */
-	before = strcmp(jsonio_text(x->training, "arith", ""), recipe_arith_name(x->recipe.eval_arith)) == 0;
+	before = strcmp(jsonio_text(x->training, "arith", ""), trainspec_arith_name(x->recipe.eval_arith)) == 0;
 	report = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:{s:s, s:I, s:I, s:s}, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
 	    "artifact_sha256", jsonio_text(x->export, "artifact.sha256", ""), "export_report_sha256", x->export_sha256,
 	    "training_report_sha256", x->training_sha256, "dataset_sha256", x->data->sha256,
 	    "tokenizer_sha256", x->data->tokenizer_sha256, "docs_sha256", x->docs_sha256,
 	    "eval", "mode", x->recipe.eval_mode, "seq_len", (json_int_t)x->recipe.eval_seq_len,
-	    "docs", (json_int_t)x->recipe.eval_docs, "arith", recipe_arith_name(x->recipe.eval_arith),
+	    "docs", (json_int_t)x->recipe.eval_docs, "arith", trainspec_arith_name(x->recipe.eval_arith),
 	    "eval_sha256", jsonio_text(spec, "digests.eval_sha256", ""),
 	    "val_raw_sha256", x->data->val_raw_sha256[0] == '\0' ? json_null() : json_string(x->data->val_raw_sha256),
 	    "val_loss", jsonio_real(loss), "val_bpb", jsonio_real(bpb), "val_bpb_raw", real_or_null(raw_known, raw),
@@ -299,8 +299,8 @@ results(struct work *x)
 	    "tokens", (json_int_t)sum.tokens, "bytes", (json_int_t)sum.bytes,
 	    "raw_bytes", raw_known ? json_integer((json_int_t)sum.raw_bytes) : json_null(),
 	    "documents", (json_int_t)sum.documents, "documents_expected", (json_int_t)expected, "partial", partial,
-	    "backend", model_backend(x->m), "isa", model_isa(x->m), "arith", recipe_arith_name(model_arith(x->m)),
-	    "threads", (json_int_t)executed_threads(x->m, x->recipe.threads), "resumes", (json_int_t)x->resumes,
+	    "backend", model_backend(x->m), "isa", model_isa(x->m), "arith", trainspec_arith_name(model_arith(x->m)),
+	    "threads", (json_int_t)provenance_threads(x->m, x->recipe.threads), "resumes", (json_int_t)x->resumes,
 	    "claim_boundary", "Compares only with scores under the same eval law on the same validation text; across "
 	    "tokenizers only val_bpb_raw does. Not with published FineWeb figures unless val_raw_sha256 is theirs.",
 	    "score_ms", (json_int_t)ms, "tokens_per_s",
@@ -318,7 +318,7 @@ scoring_work(struct stage_work *w, void *arg)
 {
 	struct work x = { .w = w, .r = stage_rundir(w), .o = arg };
 
-	if (recipe_read(&x.recipe, x.r->spec.json) == -1)
+	if (trainspec_read(&x.recipe, x.r->spec.json) == -1)
 		return (stage_refuse(w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
 	if (x.o->threads != 0)
 		x.recipe.threads = x.o->threads;

@@ -3,8 +3,8 @@
 
 #include <jansson.h>
 
-#include "rundir.h"
-#include "stage.h"
+#include "run/rundir.h"
+#include "stage/stage.h"
 
 struct scoring_options {
 	unsigned threads;	/* 0: as the spec says */

@@ -6,29 +6,29 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "atomfile.h"
-#include "checkpoint.h"
-#include "clock.h"
-#include "dataset.h"
-#include "executed.h"
-#include "file.h"
-#include "fingerprint.h"
-#include "input.h"
-#include "journal.h"
-#include "jsonio.h"
-#include "loader.h"
-#include "material.h"
-#include "model.h"
-#include "num.h"
-#include "proc.h"
-#include "recipe.h"
-#include "safetensors.h"
-#include "say.h"
-#include "score.h"
-#include "start.h"
-#include "tally.h"
-#include "trainer.h"
-#include "training.h"
+#include "base/atomfile.h"
+#include "gpt/checkpoint.h"
+#include "base/clock.h"
+#include "data/dataset.h"
+#include "work/provenance.h"
+#include "base/file.h"
+#include "run/fingerprint.h"
+#include "stage/inputs.h"
+#include "work/metrics.h"
+#include "base/jsonio.h"
+#include "data/loader.h"
+#include "work/dependencies.h"
+#include "gpt/model.h"
+#include "base/num.h"
+#include "base/proc.h"
+#include "gpt/trainspec.h"
+#include "gpt/safetensors.h"
+#include "base/say.h"
+#include "gpt/score.h"
+#include "gpt/trainer_open.h"
+#include "data/docsums.h"
+#include "gpt/trainer.h"
+#include "work/training.h"
 
 /* A checkpoint may cost this share of the time between two of them. */
 #define SAVE_SHARE 64
@@ -37,13 +37,13 @@
 struct train {
 	struct stage_work *w;
 	const struct rundir *r;
-	struct recipe recipe;
+	struct trainspec recipe;
 	size_t micro_batch;
 	struct dataset *data;
 	struct loader *loader;
 	struct model *m;
 	struct trainer *t;
-	struct fault fault;
+	struct inputerror fault;
 
 	/* Clocks. The training clock runs during steps alone. */
 	int64_t began_ns;		/* this attempt, monotonic */
@@ -55,7 +55,7 @@ struct train {
 	int64_t posted_ns;
 	int64_t resumes;
 
-	struct journal metrics;
+	struct metrics metrics;
 	double loss, best;
 	double val_loss, val_bpb;	/* NAN until measured */
 	uint64_t validated;		/* at this step */
@@ -112,7 +112,7 @@ log_step(struct train *x, double scale, double grad_norm)
 		json_object_set_new(row, "val_loss", jsonio_real(x->val_loss));
 		json_object_set_new(row, "val_bpb", jsonio_real(x->val_bpb));
 	}
-	return (journal_add(&x->metrics, row));
+	return (metrics_add(&x->metrics, row));
 }
 
 /* --- resuming ---------------------------------------------------------------- */
@@ -165,7 +165,7 @@ save(struct train *x)
 		json_object_set_new(extra, "best", json_string(jsonio_number(text[0], x->best)));
 		json_object_set_new(extra, "loss", json_string(jsonio_number(text[1], x->loss)));
 	}
-	if (journal_sync(&x->metrics) == -1)
+	if (metrics_sync(&x->metrics) == -1)
 		goto err1;
 	if ((out = atomfile_begin(x->r->fd, RUNDIR_RESUME)) == NULL)
 		goto err0;
@@ -207,13 +207,13 @@ choose_micro_batch(struct train *x)
 
 	if ((fd = file_open(x->r->fd, RUNDIR_RESUME, NULL)) != -1) {
 		if ((s = safetensors_read(fd, RUNDIR_RESUME)) == NULL)
-			return (input_broken(x->w));
+			return (inputs_broken(x->w));
 		if (safetensors_metadata(s, "micro_batch_tokens") != NULL)
 			num_u64(safetensors_metadata(s, "micro_batch_tokens"), 1, x->recipe.batch_tokens, &n);
 		safetensors_free(s);
 		close(fd);
 	}
-	x->micro_batch = n != 0 ? (size_t)n : start_micro_batch(&x->recipe, proc_memory_available());
+	x->micro_batch = n != 0 ? (size_t)n : trainer_open_micro_batch(&x->recipe, proc_memory_available());
 	if (x->micro_batch == 0)
 		return (stage_refuse(x->w, REFUSAL_OUT_OF_MEMORY, NULL, NULL, "%s", say_last()));
 	return (0);
@@ -232,7 +232,7 @@ resume(struct train *x, json_t **extra)
 		return (-1);
 	}
 	if (trainer_load(x->t, fd, RUNDIR_RESUME, extra) == -1)
-		return (input_broken(x->w));
+		return (inputs_broken(x->w));
 	close(fd);
 	if (strcmp(jsonio_text(*extra, "run_uid", ""), x->r->spec.run_uid) != 0 ||
 	    strcmp(jsonio_text(*extra, "spec_sha256", ""), x->r->spec.text_sha256) != 0)
@@ -248,7 +248,7 @@ resume(struct train *x, json_t **extra)
 	x->best = get_real(*extra, "best", INFINITY);
 	x->loss = get_real(*extra, "loss", NAN);
 	/* What the metrics show beyond the resume point is what the kill cost. */
-	x->lost_ms = get_number(*extra, "lost_ms") + journal_last_ms(&x->metrics,
+	x->lost_ms = get_number(*extra, "lost_ms") + metrics_last_ms(&x->metrics,
 	    (int64_t)clock_ms(x)) - (int64_t)clock_ms(x);
 	return (1);
 }
@@ -269,13 +269,13 @@ take_span(void *cookie, uint64_t span, int32_t *ids, size_t n)
 static int
 open_model(struct train *x)
 {
-	struct recipe *c = &x->recipe;
+	struct trainspec *c = &x->recipe;
 
 	if ((x->loader = loader_open(&x->data->train, (uint32_t)c->config.vocab_size, x->micro_batch,
 	    &x->fault)) == NULL)
-		return (material_fault(x->w, &x->fault));
-	if (start_open(c, x->micro_batch, take_span, x, &x->m, &x->t) == -1)
-		return (material_model(x->w, c->backend));
+		return (dependencies_fault(x->w, &x->fault));
+	if (trainer_open_spec(c, x->micro_batch, take_span, x, &x->m, &x->t) == -1)
+		return (dependencies_model(x->w, c->backend));
 	return (0);
 }
 
@@ -294,7 +294,7 @@ warm_up(struct train *x)
 		if (stage_stopping(x->w))
 			return (-1);
 		if (trainer_step(x->t, 1.0, &result) == -1)
-			return (material_fault(x->w, &x->fault));
+			return (dependencies_fault(x->w, &x->fault));
 		post(x, "warmup");
 	}
 	trainer_rollback(x->t);
@@ -307,7 +307,7 @@ static int
 read_stream(void *cookie, uint64_t at, int32_t *ids, size_t n)
 {
 
-	return (tally_read(cookie, at, ids, n, NULL));
+	return (docsums_read(cookie, at, ids, n, NULL));
 }
 
 /* The loss of the weights as they are, under the spec's eval law in the arithmetic of training; the clock stands. */
@@ -316,15 +316,15 @@ validate(struct train *x)
 {
 	struct score_args args = { .model = x->m, .source = read_stream };
 	struct score *s = NULL;
-	struct tally_sum sum;
+	struct docsums_sum sum;
 	uint64_t part, first, end;
 	const float *nats;
-	struct tally *y;
+	struct docsums *y;
 	int rc = -1;
 	size_t n;
 
-	if ((y = tally_open(x->data, x->recipe.eval_docs, &x->fault)) == NULL)
-		return (material_fault(x->w, &x->fault));
+	if ((y = docsums_open(x->data, x->recipe.eval_docs, &x->fault)) == NULL)
+		return (dependencies_fault(x->w, &x->fault));
 	if (score_law_parse(x->recipe.eval_mode, x->recipe.eval_seq_len, &args.law) == -1) {
 		stage_refuse(x->w, REFUSAL_EVAL_LAW_UNSUPPORTED, json_string(x->recipe.eval_mode), NULL, "%s",
 		    say_last());
@@ -333,28 +333,28 @@ validate(struct train *x)
 	args.windows = x->micro_batch / x->recipe.eval_seq_len;
 	if (args.windows == 0)
 		args.windows = 1;
-	args.tokens = tally_ids(y);
+	args.tokens = docsums_ids(y);
 	args.cookie = y;
 	if ((s = score_open(&args)) == NULL) {
-		input_broken(x->w);
+		inputs_broken(x->w);
 		goto err0;
 	}
 	for (part = 0; part < score_parts(s); part++) {
 		if (stage_stopping(x->w))
 			goto err0;
 		score_span(s, part, &first, &end);
-		if (score_part(s, part, &nats, &n) == -1 || tally_add(y, first, nats, n, &x->fault) == -1)
+		if (score_part(s, part, &nats, &n) == -1 || docsums_add(y, first, nats, n, &x->fault) == -1)
 			goto err0;
 		post(x, "validate");
 	}
-	tally_total(y, &sum);
+	docsums_total(y, &sum);
 	x->val_loss = sum.nats / (double)sum.tokens;
 	x->val_bpb = sum.nats / M_LN2 / (double)sum.bytes;
 	x->validated = trainer_steps(x->t);
 	rc = 0;
 err0:
 	score_close(s);
-	tally_close(y);
+	docsums_close(y);
 	return (rc);
 }
 
@@ -376,7 +376,7 @@ step(struct train *x, double scale, double *grad_norm)
 		    json_string("a finite loss"),
 		    "step %llu: the loss or the gradient is not finite", (unsigned long long)trainer_steps(x->t)));
 	if (rc == -1)
-		return (material_fault(x->w, &x->fault));
+		return (dependencies_fault(x->w, &x->fault));
 	x->loss = result.loss;
 	if (result.loss < x->best)
 		x->best = result.loss;
@@ -404,7 +404,7 @@ check_pace(struct train *x)
 static int
 run_steps(struct train *x)
 {
-	const struct recipe *c = &x->recipe;
+	const struct trainspec *c = &x->recipe;
 	uint64_t n = trainer_steps(x->t), first = n;
 	double scale, grad_norm = NAN;
 
@@ -482,10 +482,10 @@ receipt(struct train *x)
 
 	if (write_checkpoint(x) == -1)
 		return (NULL);
-	if (journal_sync(&x->metrics) == -1)
+	if (metrics_sync(&x->metrics) == -1)
 		return (NULL);
 	if ((model = config_to_json(&model_params(x->m)->config)) == NULL ||
-	    (metrics = executed_file(x->r->fd, RUNDIR_METRICS)) == NULL)
+	    (metrics = provenance_file(x->r->fd, RUNDIR_METRICS)) == NULL)
 		return (NULL);
 	json_object_set_new(model, "params", json_integer((json_int_t)model_params(x->m)->n));
 	json_object_set_new(metrics, "rows", json_integer((json_int_t)x->metrics.rows));
@@ -505,14 +505,14 @@ receipt(struct train *x)
 	if (json_object_update_new(v, json_pack("{s:o, s:o, s:I, s:b, s:o, s:o, s:o, s:o, s:I}",
 	    "step_ms_mean", jsonio_real(ms / (double)steps),
 	    "tokens_per_s", jsonio_real((double)steps * (double)x->recipe.batch_tokens / ms * 1e3),
-	    "cpu_ms", (json_int_t)x->cpu_ms, "starved", executed_starved(x->m, x->recipe.threads, x->cpu_ms, ms),
+	    "cpu_ms", (json_int_t)x->cpu_ms, "starved", provenance_starved(x->m, x->recipe.threads, x->cpu_ms, ms),
 	    "final_train_loss", jsonio_real(x->loss),
 	    "best_train_loss", jsonio_real(x->best), "val_loss", jsonio_real(x->val_loss),
 	    "val_bpb", jsonio_real(x->val_bpb), "peak_memory_bytes", (json_int_t)proc_peak_memory())) == -1 ||
-	    executed_system(x->m, x->recipe.threads, x->recipe.lane, v) == -1 ||
+	    provenance_system(x->m, x->recipe.threads, x->recipe.lane, v) == -1 ||
 	    json_object_update_new(v, json_pack("{s:s, s:s, s:I, s:o, s:o}", "code_sha256", code_sha256,
 	    "stop_reason", steps >= s->iterations ? "iterations" : "wallclock", "resumes", (json_int_t)x->resumes,
-	    "checkpoint", executed_file(stage_outputs(x->w), RUNDIR_CHECKPOINT), "metrics", metrics)) == -1) {
+	    "checkpoint", provenance_file(stage_outputs(x->w), RUNDIR_CHECKPOINT), "metrics", metrics)) == -1) {
 		json_decref(v);
 		return (NULL);
 	}
@@ -555,7 +555,7 @@ training_work(struct stage_work *w, void *arg)
 	unsigned parts = DATASET_TRAIN;
 	int going_on;
 
-	if (recipe_read(&x.recipe, x.r->spec.json) == -1)
+	if (trainspec_read(&x.recipe, x.r->spec.json) == -1)
 		return (stage_refuse(w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
 	if (*threads != 0)
 		x.recipe.threads = *threads;
@@ -563,7 +563,7 @@ training_work(struct stage_work *w, void *arg)
 		x.recipe.threads = proc_cpus();
 	if (x.recipe.val_every != 0)
 		parts |= DATASET_VAL | DATASET_TOKENIZER;
-	if (read_replay(&x) == -1 || material_data(w, parts, &x.data) == -1 || journal_open(&x.metrics,
+	if (read_replay(&x) == -1 || dependencies_data(w, parts, &x.data) == -1 || metrics_open(&x.metrics,
 	    x.r->fd) == -1 ||
 	    choose_micro_batch(&x) == -1 || open_model(&x) == -1 || (going_on = resume(&x, &extra)) == -1)
 		return (-1);
@@ -571,7 +571,7 @@ training_work(struct stage_work *w, void *arg)
 		say_note("going on from step %llu of '%s'", (unsigned long long)trainer_steps(x.t), x.r->path);
 	else if (warm_up(&x) == -1)
 		return (-1);
-	if (journal_cut(&x.metrics) == -1)
+	if (metrics_cut(&x.metrics) == -1)
 		return (errno != ENODATA ? -1 : stage_refuse(w, REFUSAL_INPUT_TRUNCATED, NULL,
 		    json_integer((json_int_t)x.metrics.bytes),
 		    "'%s' is shorter than '%s' counts on: remove both to begin anew",

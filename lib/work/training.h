@@ -1,7 +1,7 @@
 #ifndef HG_TRAINING_H
 #define HG_TRAINING_H
 
-#include "stage.h"
+#include "stage/stage.h"
 
 /**
  * training_work(w, threads):

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "fuzz.h"
-#include "file.h"
+#include "t/fuzz/fuzz.h"
+#include "base/file.h"
 
 static char dir[PATH_MAX];
 

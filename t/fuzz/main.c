@@ -15,13 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fuzz.h"
-#include "exit.h"
-#include "file.h"
-#include "num.h"
-#include "opt.h"
-#include "rng.h"
-#include "say.h"
+#include "t/fuzz/fuzz.h"
+#include "base/exit.h"
+#include "base/file.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "base/rng.h"
+#include "base/say.h"
 
 static struct opt table[] = {
 	{ .letter = 'm', .arg = "ROUNDS", .help = "also feed so many mutations of each file (0)" },
@@ -31,7 +31,7 @@ static struct opt table[] = {
 static const struct opt_tool tool = {
 	.name = "fuzz",
 	.summary = "feed files to a parser; it must come back",
-	.synopsis = "fuzz-NAME [-m ROUNDS] FILE|DIR...",
+	.synopsis = "NAME [-m ROUNDS] FILE|DIR...",
 };
 
 static char under_way[PATH_MAX + 64];

@@ -8,16 +8,16 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "artifact.h"
-#include "dataset.h"
-#include "exit.h"
-#include "file.h"
-#include "jsonio.h"
-#include "proc.h"
-#include "runlock.h"
-#include "safetensors.h"
-#include "say.h"
-#include "shard.h"
+#include "gpt/artifact.h"
+#include "data/dataset.h"
+#include "base/exit.h"
+#include "base/file.h"
+#include "base/jsonio.h"
+#include "base/proc.h"
+#include "run/runlock.h"
+#include "gpt/safetensors.h"
+#include "base/say.h"
+#include "data/shard.h"
 
 static const char *top;
 
@@ -63,11 +63,11 @@ safetensors(void)
 	json_t *metadata = json_pack("{s:s}", "format", "pt");
 	int fd;
 
-	fd = file("fuzz-safetensors", "four");
+	fd = file("safetensors", "four");
 	if (safetensors_write(fd, t, 4, metadata) == -1)
 		exit(HG_EXIT_SYSTEM);
 	close(fd);
-	fd = file("fuzz-safetensors", "none");
+	fd = file("safetensors", "none");
 	if (safetensors_write(fd, t, 0, NULL) == -1)
 		exit(HG_EXIT_SYSTEM);
 	close(fd);
@@ -101,13 +101,13 @@ import(void)
 	static const char bars[] =
 	    "# Results\n| name | **val bpb** | status |\n|---|:--:|---|\n| x | `1.1` | kept |\n\nend\n";
 
-	bytes("fuzz-import", "map", map, sizeof(map) - 1);
-	bytes("fuzz-import", "lists", lists, sizeof(lists) - 1);
-	bytes("fuzz-import", "log", log, sizeof(log) - 1);
-	bytes("fuzz-import", "tabs", tabs, sizeof(tabs) - 1);
-	bytes("fuzz-import", "commas", commas, sizeof(commas) - 1);
-	bytes("fuzz-import", "bars", bars, sizeof(bars) - 1);
-	bytes("fuzz-import", "utf16", "\xff\xfe{\0\"\0a\0\"\0:\0" "1\0}\0", 16);
+	bytes("import", "map", map, sizeof(map) - 1);
+	bytes("import", "lists", lists, sizeof(lists) - 1);
+	bytes("import", "log", log, sizeof(log) - 1);
+	bytes("import", "tabs", tabs, sizeof(tabs) - 1);
+	bytes("import", "commas", commas, sizeof(commas) - 1);
+	bytes("import", "bars", bars, sizeof(bars) - 1);
+	bytes("import", "utf16", "\xff\xfe{\0\"\0a\0\"\0:\0" "1\0}\0", 16);
 }
 
 /* As it is, and what is in it: the target compresses that again. */
@@ -135,7 +135,7 @@ artifact(void)
 	if ((p = params_new(&c)) == NULL || (w = calloc(p->n, sizeof(*w))) == NULL)
 		exit(HG_EXIT_SYSTEM);
 	params_init(p, 1, w);
-	fd = file("fuzz-artifact", "tiny.hgz");
+	fd = file("artifact", "tiny.hgz");
 	if (artifact_write(fd, p, w, digest, 1.0 / 127, &report) == -1)
 		exit(HG_EXIT_SYSTEM);
 	artifact_report_free(&report);
@@ -144,7 +144,7 @@ artifact(void)
 	    uncompress(inside, &n, (const Bytef *)stream, stream_n) != Z_OK)
 		exit(HG_EXIT_SYSTEM);
 	close(fd);
-	bytes("fuzz-artifact", "tiny.inside", inside, n);
+	bytes("artifact", "tiny.inside", inside, n);
 	free(stream);
 	params_free(p);
 	free(w);
@@ -159,7 +159,7 @@ shard(void)
 	s[1026] = 100;
 	s[1028] = 0xff;
 	s[1029] = 3;
-	bytes("fuzz-shard", "three.bin", s, sizeof(s));
+	bytes("shard", "three.bin", s, sizeof(s));
 }
 
 /* A SentencePiece model as protobuf: pieces with score and type, trainer settings with bos_id, a normaliser's name. */
@@ -192,7 +192,7 @@ vocab(void)
 	n += 5;
 	memcpy(m + n, "\x1a\x0a\x0a\x08nmt_nfkc", 12);	/* normaliser: its name */
 	n += 12;
-	bytes("fuzz-vocab", "eleven.model", m, n);
+	bytes("vocab", "eleven.model", m, n);
 }
 
 static void
@@ -232,8 +232,8 @@ dataset(void)
 	put_hex(v, "content_sha256", d.content_sha256);
 	if ((text = jsonio_pretty(v)) == NULL)
 		exit(HG_EXIT_SYSTEM);
-	bytes("fuzz-dataset", "dataset.json", text, strlen(text));
-	bytes("fuzz-dataset", "docs", docs, sizeof(docs) - 1);
+	bytes("dataset", "dataset.json", text, strlen(text));
+	bytes("dataset", "docs", docs, sizeof(docs) - 1);
 	free(text);
 	json_decref(part);
 	json_decref(v);
@@ -253,9 +253,9 @@ texts(void)
 
 	for (i = 0; i < sizeof(some) / sizeof(some[0]); i++) {
 		snprintf(name, sizeof(name), "%zu", i);
-		bytes("fuzz-text", name, some[i], strlen(some[i]));
+		bytes("text", name, some[i], strlen(some[i]));
 	}
-	fd = file("fuzz-text", "lock");
+	fd = file("text", "lock");
 	if (proc_self(&lock.owner) == -1 || runlock_write(fd, &lock) == -1)
 		exit(HG_EXIT_SYSTEM);
 	close(fd);

@@ -6,14 +6,14 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "artifact.h"
-#include "f16.h"
-#include "file.h"
-#include "quantize.h"
-#include "rng.h"
-#include "safetensors.h"
-#include "say.h"
-#include "tap.h"
+#include "gpt/artifact.h"
+#include "gpt/f16.h"
+#include "base/file.h"
+#include "gpt/quantize.h"
+#include "base/rng.h"
+#include "gpt/safetensors.h"
+#include "base/say.h"
+#include "t/unit/tap.h"
 
 #define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 

@@ -9,16 +9,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "atomfile.h"
-#include "clock.h"
-#include "exit.h"
-#include "file.h"
-#include "jsonio.h"
-#include "num.h"
-#include "proc.h"
-#include "rng.h"
-#include "say.h"
-#include "tap.h"
+#include "base/atomfile.h"
+#include "base/clock.h"
+#include "base/exit.h"
+#include "base/file.h"
+#include "base/jsonio.h"
+#include "base/num.h"
+#include "base/proc.h"
+#include "base/rng.h"
+#include "base/say.h"
+#include "t/unit/tap.h"
 
 static void
 numbers(void)

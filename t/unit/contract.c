@@ -5,11 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "atomfile.h"
-#include "contract.h"
-#include "exit.h"
-#include "jsonio.h"
-#include "tap.h"
+#include "base/atomfile.h"
+#include "schema/contract.h"
+#include "base/exit.h"
+#include "base/jsonio.h"
+#include "t/unit/tap.h"
 
 /* A valid value of a contract, from its sample. */
 static json_t *

@@ -13,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ops.h"
-#include "rng.h"
-#include "tap.h"
+#include "gpt/ops.h"
+#include "base/rng.h"
+#include "t/unit/tap.h"
 #ifdef HG_EMU
-#include "emu_control.h"
+#include "cuda/emu_control.h"
 #endif
 
 static const struct shape {

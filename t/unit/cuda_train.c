@@ -11,15 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
-#include "optimizer.h"
-#include "rng.h"
-#include "say.h"
-#include "start.h"
-#include "tap.h"
-#include "trainer.h"
+#include "gpt/model.h"
+#include "gpt/optimizer.h"
+#include "base/rng.h"
+#include "base/say.h"
+#include "gpt/trainer_open.h"
+#include "t/unit/tap.h"
+#include "gpt/trainer.h"
 #ifdef HG_EMU
-#include "emu_control.h"
+#include "cuda/emu_control.h"
 #endif
 
 enum { B = 2, T = 21, STEPS = 10, MICRO = 2 };
@@ -611,7 +611,7 @@ test_auto(void)
 
 	for (size_t mib = 160; mib <= 640; mib *= 2) {
 		for (size_t i = 0; i < 4; i++) {
-			const struct recipe recipe = {
+			const struct trainspec recipe = {
 				.config = *configs[i % 2], .seq_len = 64, .batch_tokens = 64 << 8, .backend = "cuda",
 				.isa = "auto", .arith = i / 2 ? OPS_BF16 : OPS_FP32,
 			};
@@ -624,7 +624,7 @@ test_auto(void)
 			size_t tokens;
 
 			emu_set_memory(mib << 20);
-			tokens = start_micro_batch(&recipe, UINT64_MAX);
+			tokens = trainer_open_micro_batch(&recipe, UINT64_MAX);
 			args.max_batch = tokens / 64;
 			args.max_passes = recipe.batch_tokens / tokens;
 			m = model_open(&args);

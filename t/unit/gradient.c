@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
-#include "rng.h"
-#include "tap.h"
+#include "gpt/model.h"
+#include "base/rng.h"
+#include "t/unit/tap.h"
 
 enum { B = 2, T = 7 };
 

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "markup.h"
-#include "tap.h"
+#include "report/markup.h"
+#include "t/unit/tap.h"
 
 static int
 is(const struct markup *m, const char *want)

@@ -1,15 +1,15 @@
 /*
- * lib/judge/noise.c: p values against quadrature over (centre, ln va, ln vb)
+ * lib/law/noise.c: p values against quadrature over (centre, ln va, ln vb)
  * done elsewhere (NumPy and SciPy 1.17.1, three nested grids), level and power by
  * simulation, and what must hold whatever the numbers.  Prints TAP.
  */
 #include <math.h>
 #include <stddef.h>
 
-#include "noise.h"
-#include "rng.h"
-#include "stats.h"
-#include "tap.h"
+#include "law/noise.h"
+#include "base/rng.h"
+#include "law/stats.h"
+#include "t/unit/tap.h"
 
 static const struct {
 	double gain, na, dfa, ssa, nb, dfb, ssb;

@@ -16,13 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model.h"
-#include "ops.h"
-#include "optimizer.h"
-#include "rng.h"
-#include "cpu/selftest.h"
-#include "say.h"
-#include "tap.h"
+#include "gpt/model.h"
+#include "gpt/ops.h"
+#include "gpt/optimizer.h"
+#include "base/rng.h"
+#include "gpt/cpu/selftest.h"
+#include "base/say.h"
+#include "t/unit/tap.h"
 
 #define GUARD_ROWS 2
 #define SENTINEL 1232.0f	/* exact in bfloat16 */

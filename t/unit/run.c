@@ -8,17 +8,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "contract.h"
-#include "exit.h"
-#include "proc.h"
-#include "refusal.h"
-#include "rundir.h"
-#include "runlock.h"
-#include "stage.h"
-#include "state.h"
-#include "str.h"
-#include "tap.h"
+#include "base/clock.h"
+#include "schema/contract.h"
+#include "base/exit.h"
+#include "base/proc.h"
+#include "run/refusal.h"
+#include "run/rundir.h"
+#include "run/runlock.h"
+#include "stage/stage.h"
+#include "run/state.h"
+#include "base/str.h"
+#include "t/unit/tap.h"
 
 /* The law in words, written apart from the table. */
 static enum state

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "f16.h"
-#include "safetensors.h"
-#include "say.h"
-#include "tap.h"
+#include "gpt/f16.h"
+#include "gpt/safetensors.h"
+#include "base/say.h"
+#include "t/unit/tap.h"
 
 /* Open a file made of a header text and n zero bytes of data. */
 static struct safetensors *

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "optimizer.h"
-#include "say.h"
-#include "schedule.h"
-#include "tap.h"
+#include "gpt/optimizer.h"
+#include "base/say.h"
+#include "gpt/schedule.h"
+#include "t/unit/tap.h"
 
 static int
 near(double a, double b)

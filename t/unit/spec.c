@@ -6,13 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "atomfile.h"
-#include "contract.h"
-#include "exit.h"
-#include "fingerprint.h"
-#include "jsonio.h"
-#include "spec.h"
-#include "tap.h"
+#include "base/atomfile.h"
+#include "schema/contract.h"
+#include "base/exit.h"
+#include "run/fingerprint.h"
+#include "base/jsonio.h"
+#include "run/spec.h"
+#include "t/unit/tap.h"
 
 /* What the published artifact leaves of the cap for code. */
 #define ROOM_BYTES (16000000 - 15816000)

@@ -1,13 +1,13 @@
 /*
- * lib/judge/stats.c against values computed elsewhere: SciPy 1.17.1 on CPython
+ * lib/law/stats.c against values computed elsewhere: SciPy 1.17.1 on CPython
  * 3.11 (scipy.stats t, nct, chi2, f, beta, norm, mannwhitneyu; scipy.special),
  * the noncentral t also by mpmath quadrature at 30 digits.  Prints TAP.
  */
 #include <math.h>
 #include <stddef.h>
 
-#include "stats.h"
-#include "tap.h"
+#include "law/stats.h"
+#include "t/unit/tap.h"
 
 static const double t_tails[][3] = {
 		{ 0, 1, 0.5 },

@@ -6,13 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "checkpoint.h"
-#include "generate.h"
-#include "rng.h"
-#include "say.h"
-#include "score.h"
-#include "tap.h"
-#include "trainer.h"
+#include "gpt/checkpoint.h"
+#include "gpt/generate.h"
+#include "base/rng.h"
+#include "base/say.h"
+#include "gpt/score.h"
+#include "t/unit/tap.h"
+#include "gpt/trainer.h"
 
 enum { V = 29, T = 8, MICRO = 2 * T, BATCH = 2 * MICRO, STREAM = 203 };
 

@@ -9,7 +9,7 @@
 #define ROW_BLOCK 64
 #define UNIT_PAD 16
 
-#include "cpu.h"
-#include "vec.h"
-#include "gemm_tile.h"
-#include "blocks.h"
+#include "gpt/cpu/cpu.h"
+#include "gpt/cpu/vec.h"
+#include "gpt/cpu/gemm_tile.h"
+#include "gpt/cpu/blocks.h"

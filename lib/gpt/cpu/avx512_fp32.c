@@ -9,7 +9,7 @@
 #define ROW_BLOCK 64
 #define UNIT_PAD 1
 
-#include "cpu.h"
-#include "vec.h"
-#include "gemm.h"
-#include "blocks.h"
+#include "gpt/cpu/cpu.h"
+#include "gpt/cpu/vec.h"
+#include "gpt/cpu/gemm.h"
+#include "gpt/cpu/blocks.h"

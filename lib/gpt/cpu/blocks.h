@@ -843,8 +843,8 @@ block_adam(const struct ops_adam *p, const struct ops_adam_law *law, size_t firs
 	}
 }
 
-#include "attention.h"
-#include "muon.h"
+#include "gpt/cpu/attention.h"
+#include "gpt/cpu/muon.h"
 
 const struct cpu_kernels KERNELS = {
 	.name = KERNELS_NAME,

@@ -20,8 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "ops.h"
-#include "ops_cpu.h"
+#include "gpt/ops.h"
+#include "gpt/cpu/ops_cpu.h"
 
 #define CPU_PAD 32
 #define CPU_SLACK 64

@@ -8,7 +8,7 @@
  * a, or of a panel.  ${units} is a multiple of 16 (UNIT_PAD).
  */
 
-#include "tile.h"
+#include "gpt/cpu/tile.h"
 
 #define KC 512
 

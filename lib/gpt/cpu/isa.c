@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "isa.h"
+#include "gpt/cpu/isa.h"
 
 #if defined(__x86_64__)
 

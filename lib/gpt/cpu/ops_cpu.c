@@ -13,12 +13,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "cpu.h"
-#include "isa.h"
-#include "ops_cpu.h"
-#include "pool.h"
-#include "say.h"
-#include "selftest.h"
+#include "gpt/cpu/cpu.h"
+#include "gpt/cpu/isa.h"
+#include "gpt/cpu/ops_cpu.h"
+#include "gpt/cpu/pool.h"
+#include "base/say.h"
+#include "gpt/cpu/selftest.h"
 
 /* Rows whose weight gradients are summed in one product: long enough to write dw seldom, short enough for L3. */
 #define CHUNK_ROWS 1024

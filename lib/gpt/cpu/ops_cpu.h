@@ -1,7 +1,7 @@
 #ifndef HG_OPS_CPU_H
 #define HG_OPS_CPU_H
 
-#include "ops.h"
+#include "gpt/ops.h"
 
 /**
  * The `cpu` backend beyond its table: where its time goes, for `make bench`.

@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "pool.h"
+#include "gpt/cpu/pool.h"
 
 /* About 20 us awake: longer than the gap between two operations of a step, shorter than anyone notices. */
 #define SPINS 4000

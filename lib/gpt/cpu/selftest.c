@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "say.h"
-#include "selftest.h"
+#include "base/say.h"
+#include "gpt/cpu/selftest.h"
 
 #define V 40
 #define C 72

@@ -1,7 +1,7 @@
 #ifndef HG_SELFTEST_H
 #define HG_SELFTEST_H
 
-#include "ops.h"
+#include "gpt/ops.h"
 
 /**
  * selftest_run(ops, ctx, arith):

@@ -1,0 +1,242 @@
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/exit.h"
+#include "base/jsonio.h"
+#include "ledger/ledger.h"
+#include "bin/ledger/listing.h"
+#include "base/say.h"
+#include "law/explain.h"
+#include "base/term.h"
+#include "ledger/timeline.h"
+
+enum { PIPED = 0, USUAL = 80, SPARKS = 8, MOST = 1000 };
+
+struct printing {
+	const struct listing *how;
+	struct tracks tracks;
+	unsigned name, what;		/* widths of the two columns that bend */
+	int bytes, added, changed;	/* columns for which there is room */
+};
+
+void
+listing_score(const json_t *v, int width, int precision)
+{
+
+	if (json_is_number(v))
+		printf("%*.*f", width, precision, json_number_value(v));
+	else
+		printf("%*s", width, "-");
+}
+
+static void
+print_changed(const json_t *verdict)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(verdict, "changed"), i, name)
+		printf("%s%s", i == 0 ? "" : ",", json_string_value(name));
+}
+
+static const char *
+name_of(const json_t *row)
+{
+	const char *kind = jsonio_text(row, "kind", "");
+
+	if (strcmp(kind, "run") == 0)
+		return (jsonio_text(row, "run.run_id", "?"));
+	if (strcmp(kind, "plan") == 0)
+		return (jsonio_text(row, "plan.challenger.run_id", "?"));
+	if (strcmp(kind, "promotion") == 0)
+		return (jsonio_text(row, "promotion.run_id", "?"));
+	if (strcmp(kind, "import") == 0)
+		return (jsonio_text(row, "import.title", jsonio_text(row, "import.file", "?")));
+	return (strcmp(kind, "confirmation") == 0 ? "(confirmation)" : "");
+}
+
+/* Was the incumbent of its group another one before this row? */
+static int
+enthroned(const struct tracks *t, uint64_t row)
+{
+	const struct timeline *k = timeline_of(t, row);
+	const struct timeline_point *p = k == NULL || k->count == 0 ? NULL : &k->points[k->count - 1];
+
+	return (p != NULL && p->row == row && p->enthroned);
+}
+
+static void
+print_row(const struct printing *p, const json_t *row)
+{
+	const json_t *v = json_object_get(row, "verdict");
+	const char *kind = jsonio_text(row, "kind", "");
+	char what[128], text[4 * MOST];
+
+	snprintf(what, sizeof(what), "%s%s%s", v == NULL ? kind : jsonio_text(v, "class", "?"), v == NULL ? "" : ": ",
+	    v == NULL ? "" : jsonio_text(v, "reason", "?"));
+	if (!p->how->drawn)
+		printf("%5lld  %-24s  %-30s ", (long long)jsonio_i64(row, "row", 0),
+		    say_clean(text, sizeof(text), name_of(row)), what);
+	else {
+		printf("%c%5lld  %s", enthroned(&p->tracks, p->tracks.rows) ? '*' : ' ',
+		    (long long)jsonio_i64(row, "row", 0), term_fit(text, sizeof(text), name_of(row), p->name));
+		printf("  %s ", term_fit(text, sizeof(text), what, p->what));
+	}
+	listing_score(jsonio_get(v, "score"), 9, 5);
+	listing_score(jsonio_get(v, "delta"), 10, 5);
+	if (p->bytes && json_is_integer(jsonio_get(row, "run.metrics.total_bytes")))
+		printf(" %10lld", (long long)jsonio_i64(row, "run.metrics.total_bytes", 0));
+	else if (p->bytes)
+		printf(" %10s", "-");
+	if (p->added)
+		printf("  %.16sZ", jsonio_text(row, "added_at", "?"));
+	if (p->changed) {
+		fputs("  ", stdout);
+		print_changed(v);
+	}
+	putchar('\n');
+}
+
+static int
+each_row(void *arg, const char *line, size_t n, uint64_t offset, const char *digest)
+{
+	struct printing *p = arg;
+	const char *kind;
+	json_t *row;
+	int wanted, rc = 0;
+
+	(void)offset;
+	(void)digest;
+	if ((row = jsonio_parse(line, n, LEDGER_ROWS)) == NULL)
+		return (1);
+	kind = jsonio_text(row, "kind", "");
+	wanted = p->how->all || strcmp(kind, "run") == 0 || strcmp(kind, "confirmation") == 0;
+	if (p->how->drawn && timeline_add(&p->tracks, row) == -1) {
+		say_errno("cannot list");
+		rc = 1;
+	} else if (wanted && p->how->json)
+		fwrite(line, 1, n, stdout);
+	else if (wanted)
+		print_row(p, row);
+	json_decref(row);
+	return (rc);
+}
+
+/* The columns for which a terminal has room; what is piped has all of them, as wide as ever. */
+static void
+lay_out(struct printing *p)
+{
+	unsigned have = p->how->columns == 0 ? USUAL : p->how->columns, fixed = 6 + 2 + 2 + 1 + 9 + 10;
+
+	p->name = 24;
+	p->what = 30;
+	p->bytes = p->added = p->changed = 1;
+	if (!p->how->drawn)
+		return;
+	p->changed = have >= fixed + 12 + 26 + 11 + 19 + 14;
+	p->added = have >= fixed + 12 + 26 + 11 + 19;
+	p->bytes = have >= fixed + 12 + 24 + 11;
+	fixed += (p->bytes ? 11 : 0) + (p->added ? 19 : 0) + (p->changed ? 14 : 0);
+	have = have > fixed + 20 ? have - fixed : 20;
+	p->what = have >= 12 + 26 ? 26 : have * 2 / 3;
+	p->name = have - p->what > 24 ? 24 : have - p->what;
+}
+
+static void
+print_heading(const struct printing *p)
+{
+
+	if (!p->how->drawn)
+		printf("%5s  %-24s  %-30s ", "row", "run", "class: reason");
+	else
+		printf(" %5s  %-*.*s  %-*.*s ", "row", (int)p->name, (int)p->name, "run", (int)p->what, (int)p->what,
+		    "class: reason");
+	printf("%9s%10s%s%s%s\n", "score", "delta", p->bytes ? "      bytes" : "", p->added ?
+	    p->changed ? "  added            " : "  added" : "", p->changed ? "  changed" : "");
+}
+
+/* A track's last scores and the incumbent's beneath, on one scale; refused and invalid runs as marks. */
+static int
+print_track(const struct printing *p, const struct timeline *k)
+{
+	unsigned width = (p->how->columns == 0 ? USUAL : p->how->columns) - 12;
+	size_t n = k->runs < width ? k->runs : width, i;
+	double *score, *throne, low, high, now = NAN;
+	char *line, lane[128];
+	struct str cap = STR_INIT;
+	const struct timeline_point *q;
+
+	if (timeline_range(k, p->tracks.sign, &low, &high) == -1)
+		return (0);
+	score = calloc(2 * n, sizeof(*score));
+	line = malloc(3 * n + 1);
+	if (score == NULL || line == NULL || (k->cap_ms >= 0 && explain_time(&cap, k->cap_ms) == -1)) {
+		free(score);
+		free(line);
+		str_free(&cap);
+		return (-1);
+	}
+	throne = score + n;
+	for (i = n, q = k->points + k->count; i > 0 && q-- > k->points; ) {
+		if (q->confirmation)
+			continue;
+		i--;
+		score[i] = q->klass <= VERDICT_REGRESSION ? q->score : NAN;
+		throne[i] = q->incumbent;
+	}
+	for (q = k->points; q < k->points + k->count; q++)
+		if (isfinite(q->incumbent))
+			now = q->incumbent;
+	printf("\n%s, group %.8s, lane %s, cap %s, noise %s: %zu of %u runs, %.5f to %.5f\n",
+	    policy_metric_name(p->tracks.metric), k->group, say_clean(lane, sizeof(lane), k->lane), k->cap_ms < 0 ?
+	    "none" : cap.p, k->calibrated ? "calibrated" : "uncalibrated", n, k->runs, low, high);
+	printf("score      %s\n", term_spark(line, 3 * n + 1, score, n, low, high, p->how->utf8));
+	printf("incumbent  %s", term_spark(line, 3 * n + 1, throne, n, low, high, p->how->utf8));
+	if (isfinite(now))
+		printf("\nnow        %.5f", now);
+	putchar('\n');
+	free(score);
+	free(line);
+	str_free(&cap);
+	return (0);
+}
+
+/* The last tracks, the one that was judged last at the end. */
+static int
+print_tracks(struct printing *p)
+{
+	struct tracks *t = &p->tracks;
+	size_t i;
+
+	timeline_finish(t);
+	for (i = t->count > SPARKS ? t->count - SPARKS : 0; i < t->count; i++)
+		if (print_track(p, &t->list[i]) == -1)
+			return (-1);
+	if (t->count > SPARKS)
+		printf("\n%zu more groups and lanes are not drawn\n", t->count - SPARKS);
+	return (0);
+}
+
+int
+listing_print(int rows, const struct listing *how)
+{
+	struct printing p = { .how = how };
+	char head[SHA256_HEX_SIZE];
+	uint64_t size, count;
+	int rc, code;
+
+	lay_out(&p);
+	if (!how->json)
+		print_heading(&p);
+	rc = ledger_walk(rows, each_row, &p, &size, &count, head);
+	code = rc == -1 ? ledger_exit(errno) : rc == 2 ? HG_EXIT_CONTRACT : HG_EXIT_DONE;
+	if (code == HG_EXIT_DONE && how->drawn && print_tracks(&p) == -1) {
+		say_errno("cannot list");
+		code = HG_EXIT_SYSTEM;
+	}
+	timeline_free(&p.tracks);
+	return (code);
+}

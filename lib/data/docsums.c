@@ -1,0 +1,251 @@
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/say.h"
+#include "data/docsums.h"
+
+#define CHUNK 4096
+
+struct row {
+	uint64_t tokens, bytes;
+	double nats;
+};
+
+struct docsums {
+	struct tokens *tokens;
+	struct vocab *vocab;
+	struct dataset_doc *docs;
+	struct row *rows;
+	uint64_t documents;	/* rows */
+	uint64_t ids;		/* their ids together */
+	uint64_t doc, doc_end;	/* the document of the next target, and the place where it ends */
+	uint64_t next;		/* place of the next target */
+	uint64_t noted;		/* rows before this one stand in notes */
+};
+
+struct docsums *
+docsums_open(const struct dataset *d, uint64_t documents, struct inputerror *f)
+{
+	struct docsums *t;
+	uint64_t i;
+
+	if (documents > d->val.documents) {
+		inputerror_set(f, INPUTERROR_INVALID, "eval.docs", "fewer validation documents than that",
+		    "at most as many as there are");
+		return (NULL);
+	}
+	if ((t = calloc(1, sizeof(*t))) == NULL) {
+		inputerror_errno(f, "read", d->dir);
+		return (NULL);
+	}
+	t->documents = documents != 0 ? documents : d->val.documents;
+	if ((t->docs = dataset_docs(d, f)) == NULL || (t->vocab = dataset_vocab(d, f)) == NULL ||
+	    (t->tokens = tokens_open(&d->val, d->vocab_size, f)) == NULL)
+		goto err0;
+	if ((t->rows = calloc(t->documents, sizeof(*t->rows))) == NULL) {
+		inputerror_errno(f, "read", d->dir);
+		goto err0;
+	}
+	for (i = 0; i < t->documents; i++)
+		t->ids += t->docs[i].tokens;
+	t->next = 1;
+	t->doc_end = t->docs[0].tokens;
+	return (t);
+err0:
+	docsums_close(t);
+	return (NULL);
+}
+
+void
+docsums_close(struct docsums *t)
+{
+
+	if (t == NULL)
+		return;
+	tokens_close(t->tokens);
+	vocab_free(t->vocab);
+	free(t->docs);
+	free(t->rows);
+	free(t);
+}
+
+uint64_t
+docsums_ids(const struct docsums *t)
+{
+
+	return (t->ids);
+}
+
+int
+docsums_read(const struct docsums *t, uint64_t at, int32_t *ids, uint64_t n, struct inputerror *f)
+{
+
+	return (tokens_read(t->tokens, at, n, ids, f));
+}
+
+uint64_t
+docsums_expected(const struct docsums *t, uint64_t targets)
+{
+	uint64_t end = 0, i, n = 0;
+
+	for (i = 0; i < t->documents && end <= targets; i++) {
+		end += t->docs[i].tokens;
+		/* The first document has no target if it is BOS alone. */
+		n += i != 0 || end > 1;
+	}
+	return (n);
+}
+
+int
+docsums_add(struct docsums *t, uint64_t first, const float *nats, uint64_t n, struct inputerror *f)
+{
+	int32_t ids[CHUNK + 1];
+	uint64_t at, k, i;
+	struct row *row;
+
+	assert(first == t->next && first + n <= t->ids);
+	for (at = 0; at < n; at += k) {
+		k = n - at < CHUNK ? n - at : CHUNK;
+		if (tokens_read(t->tokens, first + at - 1, k + 1, ids, f) == -1)
+			return (-1);
+		for (i = 0; i < k; i++) {
+			while (t->next >= t->doc_end)
+				t->doc_end += t->docs[++t->doc].tokens;
+			row = &t->rows[t->doc];
+			row->tokens++;
+			row->bytes += vocab_target_bytes(t->vocab, (uint32_t)ids[i], (uint32_t)ids[i + 1]);
+			row->nats += (double)nats[at + i];
+			t->next++;
+		}
+	}
+	return (0);
+}
+
+/* Raw bytes that the targets of a document stand for: all of them unless its end was left out. */
+static uint64_t
+raw_share(const struct dataset_doc *d, const struct row *row)
+{
+
+	if (row->bytes >= d->bytes)
+		return (d->raw_bytes);
+	return ((uint64_t)((double)d->raw_bytes * (double)row->bytes / (double)d->bytes + 0.5));
+}
+
+void
+docsums_total(const struct docsums *t, struct docsums_sum *sum)
+{
+	uint64_t i;
+
+	memset(sum, 0, sizeof(*sum));
+	for (i = 0; i < t->documents; i++) {
+		if (t->rows[i].tokens == 0)
+			continue;
+		sum->documents++;
+		sum->tokens += t->rows[i].tokens;
+		sum->bytes += t->rows[i].bytes;
+		sum->nats += t->rows[i].nats;
+		if (t->docs[i].raw_bytes == DATASET_UNKNOWN)
+			sum->raw_bytes = DATASET_UNKNOWN;
+		else if (sum->raw_bytes != DATASET_UNKNOWN)
+			sum->raw_bytes += raw_share(&t->docs[i], &t->rows[i]);
+	}
+}
+
+int
+docsums_table(const struct docsums *t, struct str *out)
+{
+	char raw[24];
+	uint64_t i;
+
+	if (str_puts(out, "# doc\ttokens\tbytes\traw_bytes\tnats\n") == -1)
+		return (-1);
+	for (i = 0; i < t->documents; i++) {
+		if (t->rows[i].tokens == 0)
+			continue;
+		snprintf(raw, sizeof(raw), "%" PRIu64, t->docs[i].raw_bytes);
+		if (str_printf(out, "%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%s\t%.17g\n", i, t->rows[i].tokens,
+		    t->rows[i].bytes, t->docs[i].raw_bytes == DATASET_UNKNOWN ? "-" : raw, t->rows[i].nats) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+int
+docsums_note(struct docsums *t, uint64_t part, struct str *out)
+{
+	uint64_t i;
+
+	for (i = t->noted; i <= t->doc; i++)
+		if (str_printf(out, "%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%.17g\n", i, t->rows[i].tokens,
+		    t->rows[i].bytes, t->rows[i].nats) == -1)
+			return (-1);
+	if (str_printf(out, "part\t%" PRIu64 "\t%" PRIu64 "\n", part, t->next) == -1)
+		return (-1);
+	t->noted = t->doc;
+	return (0);
+}
+
+/* One line of notes into rows; 1 for a part line, 0 for a row, -1 for neither. */
+static int
+note_line(struct docsums *t, struct row *rows, const char *line, uint64_t *part, uint64_t *next)
+{
+	uint64_t i, tokens, bytes;
+	double nats;
+	char more;
+
+	if (sscanf(line, "part\t%" SCNu64 "\t%" SCNu64 "%c", part, next, &more) == 2)
+		return (*next >= 1 && *next <= t->ids ? 1 : -1);
+	if (sscanf(line, "%" SCNu64 "\t%" SCNu64 "\t%" SCNu64 "\t%lf%c", &i, &tokens, &bytes, &nats, &more) != 4 ||
+	    i >= t->documents || tokens > t->docs[i].tokens || !isfinite(nats))
+		return (-1);
+	rows[i] = (struct row){ tokens, bytes, nats };
+	return (0);
+}
+
+int
+docsums_resume(struct docsums *t, const char *text, size_t n, uint64_t *part)
+{
+	size_t size = t->documents * sizeof(*t->rows), length;
+	uint64_t done = 0, place = 1, p, next;
+	struct row *rows, *good;
+	const char *end;
+	char line[128];
+	int kind;
+
+	if ((rows = calloc(2, size)) == NULL)
+		return (-1);
+	good = rows + t->documents;
+	for (; n != 0 && (end = memchr(text, '\n', n)) != NULL; n -= length + 1, text += length + 1) {
+		length = (size_t)(end - text);
+		if (length >= sizeof(line))
+			goto err0;
+		memcpy(line, text, length);
+		line[length] = '\0';
+		if ((kind = note_line(t, rows, line, &p, &next)) == -1 || (kind == 1 && (p < done || next < place)))
+			goto err0;
+		if (kind == 1) {
+			memcpy(good, rows, size);
+			done = p;
+			place = next;
+		}
+	}
+	memcpy(t->rows, good, size);
+	free(rows);
+	t->next = place;
+	t->doc = 0;
+	t->doc_end = t->docs[0].tokens;
+	while (t->next > t->doc_end)
+		t->doc_end += t->docs[++t->doc].tokens;
+	t->noted = t->doc;
+	*part = done;
+	return (0);
+err0:
+	free(rows);
+	errno = EBADMSG;
+	return (-1);
+}

@@ -1,4 +1,0 @@
-# The model family: geometry, tensors, operations, training, artifact.
-gpt_SRC := artifact checkpoint config f16 generate model numerics ops ops_ref optimizer optimizer_law params quantize recipe \
-	safetensors schedule score start trainer
-include lib/gpt/cpu/cpu.mk

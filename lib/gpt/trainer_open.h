@@ -1,0 +1,34 @@
+#ifndef HG_TRAINER_OPEN_H
+#define HG_TRAINER_OPEN_H
+
+/**
+ * From a recipe to a trainer that stands before its first step.  Apart from
+ * recipe.h, so that a tool which only reads specs links no model.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gpt/trainspec.h"
+#include "gpt/trainer.h"
+
+/**
+ * trainer_open_micro_batch(r, host_bytes):
+ * The micro-batch to train with: the one asked for, or for "auto" the largest
+ * that divides batch_tokens, holds whole sequences and fits in 60 % of the
+ * memory that is free: the backend's, or ${host_bytes} if it has none of its
+ * own.  Tokens; 0 after saying why if not even one sequence fits.
+ */
+size_t trainer_open_micro_batch(const struct trainspec *r, uint64_t host_bytes);
+
+/**
+ * trainer_open_spec(r, micro_batch, source, cookie, m, t):
+ * The model to train, with its initial weights (of the seed, or init_from's),
+ * and its trainer.  r->threads must be set.
+ * Owns:   the caller closes *t, then *m.
+ * Errors: -1 after saying why; errno as model_open, or ENOENT and EBADMSG of init_from.
+ */
+int trainer_open_spec(const struct trainspec *r, size_t micro_batch, trainer_source *source, void *cookie, struct model **m,
+    struct trainer **t);
+
+#endif

@@ -1,0 +1,54 @@
+#ifndef HG_TRAINSPEC_H
+#define HG_TRAINSPEC_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "gpt/config.h"
+#include "gpt/ops.h"
+#include "gpt/optimizer.h"
+#include "gpt/schedule.h"
+
+/**
+ * What a spec asks of the model and its training, as plain data: the sections
+ * model, train, eval and system of spec.json, whose keys have passed their
+ * contract (types, ranges), checked here across keys.  Strings point into the
+ * spec, which must live as long.
+ */
+struct trainspec {
+	struct config config;
+	struct optimizer_law law;
+	struct schedule schedule;	/* scales of a replay are the caller's to fill in */
+	const char *replay;		/* path of the metrics to replay, or NULL */
+	uint64_t seed;
+	size_t seq_len;
+	size_t batch_tokens;		/* of one step */
+	size_t micro_batch_tokens;	/* of one pass; 0: to be chosen from free memory */
+	uint64_t warmup_steps;		/* run, then rolled back */
+	uint64_t min_steps;
+	uint64_t log_every, val_every;	/* val_every 0: never */
+	int64_t checkpoint_every_ms;
+	const char *init_from;		/* safetensors path, or NULL */
+	enum ops_arith arith;		/* of training */
+
+	const char *eval_mode;		/* "non_overlapping" or "sliding:STRIDE" */
+	size_t eval_stride;		/* 0: windows do not overlap */
+	size_t eval_seq_len;
+	uint64_t eval_docs;		/* 0: all */
+	enum ops_arith eval_arith;
+
+	const char *backend, *isa, *lane;
+	unsigned threads;		/* 0: one for each processor */
+};
+
+/**
+ * trainspec_read(r, spec):
+ * Errors: -1 after naming the keys, their values and the rule that they break.
+ */
+int trainspec_read(struct trainspec *r, const json_t *spec);
+
+/* "fp32" or "bf16". */
+const char *trainspec_arith_name(enum ops_arith arith);
+
+#endif

@@ -1,0 +1,53 @@
+#ifndef HG_CLAIMROW_H
+#define HG_CLAIMROW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "import/claim.h"
+#include "ledger/ledger.h"
+
+/**
+ * An imported row as judgement sees it.  Nothing is read but the row itself,
+ * so that what is said of a ledger follows from the ledger.
+ */
+
+enum { CLAIMROW_RUNS = 64 };		/* more seeds than anybody runs; the first ones count */
+
+struct claimrow {
+	uint64_t row;
+	char digest[SHA256_HEX_SIZE], revises[SHA256_HEX_SIZE], series[SHA256_HEX_SIZE];
+	enum claim_form form;
+	char *file, *title, *author, *metric, *scoring, *commit;
+	int higher;
+	int dated;
+	int64_t at_ms;
+	char status;			/* k, d, c or 0 */
+	int seed_only;			/* its title says that nothing but the seed was changed */
+	double claimed;			/* the score of the whole, or NAN */
+	double score[CLAIMROW_RUNS];
+	size_t runs;			/* with a score */
+	size_t named;			/* seeds that are named, with or without one */
+	double loss;			/* mean of those runs that have one, or NAN */
+	/* What loss and bpb of the run with most digits imply: bytes per token, within +- error. NAN: nothing. */
+	double ratio, error, tokens;
+	defect_set flags;
+	int revised;			/* a later row says something else in its place */
+	/* For audit.h */
+	int cluster;			/* of denominators, or -1 */
+	int unclear;			/* several would do */
+};
+
+struct entries {
+	struct claimrow *entry;
+	size_t count, cap;
+};
+
+/* All imported rows of a ledger, in order. Owns: entries_free releases them. 0, or -1 with errno, said. */
+int claimrow_read(struct entries *all, const struct ledger *l);
+void claimrow_free(struct entries *all);
+
+/* Does a description speak of the seed and of nothing else? */
+int claimrow_is_seed_change(const char *title);
+
+#endif

@@ -1,0 +1,368 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "import/ingest.h"
+#include "base/jsonio.h"
+#include "base/say.h"
+
+/* What a row is found again by. */
+enum by { BY_CONTENT, BY_KEY, BY_SERIES, BY_CELLS, BYS };
+
+/* An imported row. */
+struct ingest_seen {
+	char by[BYS][SHA256_HEX_SIZE];
+	char row[SHA256_HEX_SIZE];	/* its own digest */
+	size_t next[BYS];		/* index + 1 of the one before in its chain */
+};
+
+enum { CHAINS = 1 << 14, HOLD_BYTES = 8 << 20 };
+
+/* Chains of rows, the last row first. */
+struct ingest_chains {
+	size_t last[BYS][CHAINS];
+};
+
+static size_t
+chain(const char *hex)
+{
+
+	return ((size_t)(standings_tag(hex) & (CHAINS - 1)));
+}
+
+static int
+remember(struct ingest *in, const char *const by[BYS], const char *row)
+{
+	struct ingest_seen *grown, *s;
+	size_t size;
+	int k;
+
+	if (in->seen_count == in->seen_size) {
+		size = in->seen_size == 0 ? 256 : 2 * in->seen_size;
+		if ((grown = realloc(in->seen, size * sizeof(*grown))) == NULL) {
+			say_errno("cannot import");
+			return (-1);
+		}
+		in->seen = grown;
+		in->seen_size = size;
+	}
+	s = &in->seen[in->seen_count++];
+	strcpy(s->row, row);
+	for (k = 0; k < BYS; k++) {
+		strcpy(s->by[k], by[k]);
+		s->next[k] = in->chains->last[k][chain(by[k])];
+		in->chains->last[k][chain(by[k])] = in->seen_count;
+	}
+	return (0);
+}
+
+/* The last row with that digest, or the one before ${from}. */
+static const struct ingest_seen *
+find(const struct ingest *in, enum by by, const char *hex, const struct ingest_seen *from)
+{
+	size_t i = from != NULL ? from->next[by] : in->chains->last[by][chain(hex)];
+
+	for (; i != 0; i = in->seen[i - 1].next[by])
+		if (strcmp(in->seen[i - 1].by[by], hex) == 0)
+			return (&in->seen[i - 1]);
+	return (NULL);
+}
+
+static int
+fits(const char *hex)
+{
+
+	return (strlen(hex) == SHA256_HEX_SIZE - 1);
+}
+
+/* The digest of a table line's cells, as sheet.h has it, from its row. */
+static int
+cells_of(char hex[SHA256_HEX_SIZE], const json_t *row)
+{
+	const json_t *v;
+	struct sha256 *h;
+	const char *text;
+	size_t i;
+
+	hex[0] = '\0';
+	if (strcmp(jsonio_text(row, "import.form", ""), "table") != 0)
+		return (0);
+	if ((h = sha256_begin()) == NULL)
+		return (-1);
+	json_array_foreach(jsonio_get(row, "import.values"), i, v) {
+		text = jsonio_text(v, "text", "");
+		sha256_add(h, text, strlen(text) + 1);
+	}
+	sha256_end(h, hex);
+	return (0);
+}
+
+int
+ingest_begin(struct ingest *in, struct ledger *l, int json)
+{
+	const struct standings_fact *f;
+	const char *by[BYS];
+	char digest[SHA256_HEX_SIZE], cells[SHA256_HEX_SIZE];
+	json_t *row;
+	size_t i;
+	int rc;
+
+	memset(in, 0, sizeof(*in));
+	in->l = l;
+	in->json = json;
+	if ((in->chains = calloc(1, sizeof(*in->chains))) == NULL) {
+		say_errno("cannot import");
+		return (-1);
+	}
+	for (i = 0; i < standings_count(&l->book); i++) {
+		f = standings_fact(&l->book, i);
+		if (f->kind != STANDINGS_IMPORT)
+			continue;
+		if ((row = ledger_row(l, f)) == NULL)
+			return (-1);
+		by[BY_CONTENT] = jsonio_text(row, "import.content_sha256", "");
+		by[BY_KEY] = jsonio_text(row, "import.key_sha256", "");
+		by[BY_SERIES] = jsonio_text(row, "import.series_sha256", "");
+		by[BY_CELLS] = cells;
+		rc = -1;
+		if (cells_of(cells, row) == 0 && ledger_digest(l, f, digest) == 0)
+			rc = fits(by[BY_CONTENT]) && fits(by[BY_KEY]) && (by[BY_SERIES][0] == '\0' ||
+			    fits(by[BY_SERIES])) ?
+			    remember(in, by, digest) : 0;
+		json_decref(row);
+		if (rc == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+static int
+combine(char hex[SHA256_HEX_SIZE], const char *a, const char *b, size_t nth)
+{
+	char text[2 * SHA256_HEX_SIZE + 24];
+
+	snprintf(text, sizeof(text), "%s %s %zu", a, b, nth);
+	return (sha256_hex(text, strlen(text), hex));
+}
+
+/* Which of the same digests before it, from 0. */
+struct nth {
+	const char *hex;
+	size_t index;
+};
+
+static int
+by_hex(const void *a, const void *b)
+{
+	const struct nth *x = a, *y = b;
+	int c = strcmp(x->hex, y->hex);
+
+	return (c != 0 ? c : x->index < y->index ? -1 : x->index > y->index);
+}
+
+/* nth[i]: how many lines before line i have its content (or key). */
+static int
+count_twins(struct claim *const *claims, size_t n, int keys, size_t *out)
+{
+	struct nth *sorted;
+	size_t i, k = 0;
+
+	if ((sorted = calloc(n, sizeof(*sorted))) == NULL)
+		return (-1);
+	for (i = 0; i < n; i++) {
+		sorted[i].hex = keys ? claims[i]->key : claims[i]->content;
+		sorted[i].index = i;
+	}
+	qsort(sorted, n, sizeof(*sorted), by_hex);
+	for (i = 0; i < n; i++) {
+		k = i > 0 && strcmp(sorted[i].hex, sorted[i - 1].hex) == 0 ? k + 1 : 0;
+		out[sorted[i].index] = k;
+	}
+	free(sorted);
+	return (0);
+}
+
+struct docsums {
+	const char *series;
+	size_t shared;
+};
+
+/*
+ * The series that a table's lines belong to: the known one that begins alike, or that has more than half of its lines
+ * or of theirs; otherwise one of its own.
+ */
+static void
+find_series(const struct ingest *in, struct claim *const *claims, size_t n, char series[SHA256_HEX_SIZE])
+{
+	enum { MOST = 64 };
+	struct docsums tally[MOST];
+	const struct ingest_seen *s;
+	size_t i, k, known, count = 0, best = 0;
+
+	strcpy(series, claims[0]->series);
+	if (find(in, BY_SERIES, series, NULL) != NULL)
+		return;
+	for (i = 0; i < n; i++) {
+		/* Of rows with the same cells the last few decide: tables in hundreds of copies are all alike. */
+		for (k = 0, s = NULL; k < MOST && (s = find(in, BY_CELLS, claims[i]->content, s)) != NULL; k++) {
+			size_t t;
+
+			for (t = 0; t < count && strcmp(tally[t].series, s->by[BY_SERIES]) != 0; t++)
+				;
+			if (t == MOST)
+				continue;
+			if (t == count) {
+				tally[count].series = s->by[BY_SERIES];
+				tally[count++].shared = 0;
+			}
+			tally[t].shared++;
+		}
+	}
+	for (i = 0; i < count; i++) {
+		if (tally[i].shared <= best)
+			continue;
+		for (known = 0, s = NULL; (s = find(in, BY_SERIES, tally[i].series, s)) != NULL; known++)
+			;
+		if (2 * tally[i].shared > (known < n ? known : n)) {
+			best = tally[i].shared;
+			strcpy(series, tally[i].series);
+		}
+	}
+}
+
+static int
+print_findings(struct ingest *in, const json_t *row)
+{
+	const json_t *f;
+	char *line, file[4096], detail[4096];
+	size_t i;
+
+	if (in->json) {
+		if ((line = jsonio_line(row)) == NULL)
+			return (-1);
+		puts(line);
+		free(line);
+		return (0);
+	}
+	/* The text is the world's; what a terminal would obey in it is not passed on. */
+	json_array_foreach(jsonio_get(row, "import.flags"), i, f) {
+		say_clean(file, sizeof(file), jsonio_text(f, "file", "?"));
+		say_clean(detail, sizeof(detail), jsonio_text(f, "detail", ""));
+		printf("%s:%lld: %s: %s\n", file, (long long)jsonio_i64(f, "line", 0), jsonio_text(f, "flag", "?"),
+		    detail);
+	}
+	return (0);
+}
+
+static int
+append(struct ingest *in, struct claim *c, const char *cells)
+{
+	const char *by[BYS] = { c->content, c->key, c->series, cells };
+	const struct ingest_seen *before;
+	json_t *row = NULL, *import;
+	int rc = -1;
+
+	if (find(in, BY_CONTENT, c->content, NULL) != NULL) {
+		in->known++;
+		return (0);
+	}
+	before = find(in, BY_KEY, c->key, NULL);
+	if ((import = claim_json(c)) == NULL || (row = ledger_begin(in->l, STANDINGS_IMPORT)) == NULL) {
+		json_decref(import);
+		errno = ENOMEM;
+		say_errno("cannot import '%s'", c->file);
+		return (-1);
+	}
+	if (before != NULL)
+		json_object_set_new(import, "revises", json_string(before->row));
+	json_object_set_new(row, "import", import);
+	if (ledger_append(in->l, row, NULL) == -1)
+		goto err0;
+	in->added[c->form]++;
+	in->revised += before != NULL;
+	in->findings += c->note_count;
+	if (remember(in, by, in->l->head) == -1 || print_findings(in, row) == -1)
+		goto err0;
+	rc = 0;
+	if (in->l->held.n > HOLD_BYTES) {
+		if ((rc = ledger_release(in->l)) == 0)
+			ledger_hold(in->l);
+	}
+err0:
+	json_decref(row);
+	return (rc);
+}
+
+/* One table's lines: their series, then their digests in it. */
+static int
+take_lines(struct ingest *in, struct claim *const *claims, size_t n)
+{
+	char series[SHA256_HEX_SIZE], hex[SHA256_HEX_SIZE], cells[SHA256_HEX_SIZE];
+	size_t i, *nth, *nth_key;
+	int rc = -1;
+
+	nth = calloc(n, sizeof(*nth));
+	nth_key = calloc(n, sizeof(*nth_key));
+	if (nth == NULL || nth_key == NULL || count_twins(claims, n, 0, nth) == -1 ||
+	    count_twins(claims, n, 1, nth_key) == -1)
+		goto err0;
+	find_series(in, claims, n, series);
+	for (rc = 0, i = 0; i < n && rc == 0; i++) {
+		strcpy(cells, claims[i]->content);
+		if (combine(hex, series, cells, nth[i]) == -1)
+			goto err0;
+		strcpy(claims[i]->content, hex);
+		if (combine(hex, series, claims[i]->key, nth_key[i]) == -1)
+			goto err0;
+		strcpy(claims[i]->key, hex);
+		strcpy(claims[i]->series, series);
+		rc = append(in, claims[i], cells);
+	}
+	goto out;
+err0:
+	rc = -1;
+	say_errno("cannot import '%s'", claims[0]->file);
+out:
+	free(nth);
+	free(nth_key);
+	return (rc);
+}
+
+int
+ingest_claims(void *arg, struct claim *const *claims, size_t n)
+{
+	struct ingest *in = arg;
+	size_t from, to;
+
+	/* Markdown may hold several tables. */
+	for (from = 0; from < n; from = to) {
+		if (claims[from]->form != CLAIM_TABLE) {
+			to = from + 1;
+			if (append(in, claims[from], "") == -1)
+				return (-1);
+			continue;
+		}
+		for (to = from; to < n && strcmp(claims[to]->series, claims[from]->series) == 0; to++)
+			;
+		if (take_lines(in, claims + from, to - from) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+int
+ingest_end(struct ingest *in)
+{
+
+	return (ledger_release(in->l));
+}
+
+void
+ingest_free(struct ingest *in)
+{
+
+	free(in->seen);
+	free(in->chains);
+	in->seen = NULL;
+	in->chains = NULL;
+}

@@ -1,0 +1,345 @@
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "law/classify.h"
+
+enum verdict_class
+classify_rule_class(enum verdict_reason rule)
+{
+
+	return (rule == VERDICT_REFUSED || rule == VERDICT_MISSING || rule == VERDICT_UNREADABLE ? VERDICT_BLOCKED :
+	    VERDICT_INVALID);
+}
+
+unsigned
+classify_changed(const struct standings_fact *a, const struct standings_fact *b)
+{
+	unsigned changed = 0;
+
+	if (a->system != b->system)
+		changed |= VERDICT_SYSTEM;
+	if (a->data != b->data)
+		changed |= VERDICT_DATA;
+	if (a->tokenizer != b->tokenizer)
+		changed |= VERDICT_TOKENIZER;
+	/*
+	 * The configuration's digest covers data and tokenizer; what differs besides is the model or how it is
+	 * trained.
+	 */
+	if (a->model != b->model || (a->config != b->config && (changed & (VERDICT_DATA | VERDICT_TOKENIZER)) == 0))
+		changed |= VERDICT_MODEL;
+	return (changed);
+}
+
+enum policy_metric
+classify_metric(const struct policy *p, const struct standings_fact *a, const struct standings_fact *b)
+{
+
+	return (a->tokenizer == b->tokenizer ? p->metric.name : p->metric.across_tokenizers);
+}
+
+/* The first guarded metric in which x is worse than y by more than the tolerance, or -1. */
+static int
+guard_broken(const struct policy *p, const double *x, const double *y)
+{
+	double worse;
+	unsigned i;
+
+	for (i = 0; i < p->guards; i++) {
+		worse = p->guarded[i].sign * (x[i] - y[i]);
+		if (isfinite(worse) && worse > p->guarded[i].tolerance * fabs(y[i]))
+			return ((int)i);
+	}
+	return (-1);
+}
+
+static void
+guards_of(const struct policy *p, const struct standings_fact *f, double out[POLICY_GUARDS])
+{
+	unsigned i;
+
+	for (i = 0; i < p->guards; i++)
+		out[i] = f->metric[p->guarded[i].name];
+}
+
+struct verdict
+classify_run(const struct standings *b, const struct standings_fact *f, enum verdict_reason rule)
+{
+	const struct policy *p = &b->policy;
+	struct verdict v = verdict_none();
+	const struct standings_fact *reference;
+	const struct standings_group *g;
+	struct standings_history history;
+	struct noise_pool pool, all;
+	struct noise_prior prior;
+	struct noise_test t;
+	struct noise_arm arm, one = { 1, 0, 0, 0 };
+	double mine[POLICY_GUARDS], theirs[POLICY_GUARDS];
+	unsigned slot;
+	int guard;
+
+	/* What names no law that it was scored under (a forged row, at most) has no score to speak of. */
+	if (rule == VERDICT_REASONS && f->group == 0)
+		rule = VERDICT_MISSING;
+	if (rule != VERDICT_REASONS) {
+		v.klass = classify_rule_class(rule);
+		v.reason = rule;
+		return (v);
+	}
+	v.metric = (int)p->metric.name;
+	v.score = f->metric[v.metric];
+	v.runs = 1;
+	if ((g = standings_group(b, f->group)) == NULL || g->incumbent == 0) {
+		v.reason = f->starved ? VERDICT_STARVED : VERDICT_FIRST;
+		return (v);
+	}
+	reference = standings_fact(b, g->reference);
+	v.changed = f->config == g->incumbent ? classify_changed(reference, f) & VERDICT_SYSTEM :
+	    classify_changed(reference, f);
+	v.metric = (int)classify_metric(p, reference, f);
+	v.score = f->metric[v.metric];
+	v.calibrated = standings_lane(b, f->group, f->lane) != NULL;
+	arm = standings_standing(b, standings_config(b, f->group, f->lane, g->incumbent), (enum policy_metric)v.metric);
+	if (arm.n == 0)
+		arm = standings_standing(b, standings_config(b, f->group, g->lane, g->incumbent), (enum policy_metric)v.metric);
+	if (arm.n > 0) {
+		v.compared = 1;
+		v.incumbent_score = arm.mean;
+		v.incumbent_runs = (unsigned)arm.n;
+		v.delta = v.score - v.incumbent_score;
+		v.gain = -p->metric.sign * v.delta;
+	}
+	if (f->starved) {
+		v.reason = VERDICT_STARVED;
+		return (v);
+	}
+	if (standings_slot(b, f, &slot) != NULL) {
+		v.reason = VERDICT_SLOT;
+		return (v);
+	}
+	history = standings_history(b, f, g->incumbent);
+	if (history.same_seed) {
+		v.reason = VERDICT_SAME_SEED;
+		return (v);
+	}
+	if (f->config == g->incumbent) {
+		v.reason = VERDICT_REPLICATE;
+		return (v);
+	}
+	if (history.same_artifact) {
+		v.reason = VERDICT_IDENTICAL_ARTIFACT;
+		return (v);
+	}
+	if (history.screening != NULL) {
+		v.reason = VERDICT_REPEAT;
+		return (v);
+	}
+	if (!v.calibrated || arm.n == 0) {
+		v.reason = VERDICT_UNCALIBRATED;
+		return (v);
+	}
+	if (!isfinite(v.score)) {
+		v.reason = VERDICT_NOT_COMPARABLE;
+		return (v);
+	}
+	all = standings_pool(b, f->group, f->lane, 0, 0, (enum policy_metric)v.metric);
+	pool = standings_pool(b, f->group, f->lane, f->config, g->incumbent, (enum policy_metric)v.metric);
+	prior = noise_prior(&pool);
+	v.lane_sd = noise_lane_sd(&all);
+	v.prior_df = noise_prior_df(&prior);
+	one.mean = v.score;
+	t = noise_compare(&arm, &one, &pool, p->metric.sign, 0, p->promotion.confidence);
+	v.se = t.se;
+	v.lower = t.lower;
+	v.upper = t.upper;
+	v.incumbent_sd = t.sd_a;
+	v.sd = t.sd_b;
+	v.level = p->screen.regression_level;
+	v.p = t.p;
+	v.p_loss = t.p_loss;
+	guards_of(p, f, mine);
+	guards_of(p, reference, theirs);
+	if ((guard = guard_broken(p, mine, theirs)) != -1) {
+		v.klass = VERDICT_REGRESSION;
+		v.reason = VERDICT_GUARDED_METRIC;
+		v.guard = (unsigned)guard;
+	} else if (t.p_loss <= p->screen.regression_level) {
+		v.klass = VERDICT_REGRESSION;
+		v.reason = VERDICT_WORSE;
+	} else if (v.gain >= p->screen.gain_sd * v.lane_sd)
+		v.reason = VERDICT_PROMISING;
+	else
+		v.reason = VERDICT_WITHIN_NOISE;
+	return (v);
+}
+
+int
+classify_plan_ready(const struct standings_plan *p)
+{
+
+	return (p->filled == 2 * p->n || p->invalid);
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return ((x > y) - (x < y));
+}
+
+static double
+middle(double *x, unsigned n)
+{
+
+	qsort(x, n, sizeof(*x), by_value);
+	return (n == 0 ? NAN : n % 2 == 1 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2);
+}
+
+/* A side's medians of the guarded metrics. */
+static void
+guards_of_side(const struct standings *b, const struct standings_plan *p, int challenger, double out[POLICY_GUARDS])
+{
+	double x[STANDINGS_SEEDS], value;
+	unsigned i, k, n;
+
+	for (i = 0; i < b->policy.guards; i++) {
+		for (k = n = 0; k < 2 * p->n; k++) {
+			if (p->slot[k].challenger != challenger || p->slot[k].fact == 0)
+				continue;
+			value = standings_fact(b, p->slot[k].fact - 1)->metric[b->policy.guarded[i].name];
+			if (isfinite(value))
+				x[n++] = value;
+		}
+		out[i] = middle(x, n);
+	}
+}
+
+/* Mann-Whitney on the plan's runs: a cross-check that assumes nothing of the noise's shape. */
+static double
+ranks(const struct standings *b, const struct standings_plan *p, enum policy_metric metric)
+{
+	double x[2][STANDINGS_SEEDS];
+	size_t n[2] = { 0, 0 };
+	unsigned k;
+	int side;
+
+	for (k = 0; k < 2 * p->n; k++) {
+		side = p->slot[k].challenger;
+		x[side][n[side]++] = b->policy.metric.sign * standings_fact(b, p->slot[k].fact - 1)->metric[metric];
+	}
+	return (stats_rank_sum_p(x[0], n[0], x[1], n[1]));
+}
+
+struct verdict
+classify_plan(const struct standings *b, const struct standings_plan *p)
+{
+	const struct policy *policy = &b->policy;
+	const struct standings_group *g = standings_group(b, p->group);
+	const struct standings_fact *mine = NULL, *theirs = NULL, *f;
+	struct verdict v = verdict_none();
+	double guard_mine[POLICY_GUARDS], guard_theirs[POLICY_GUARDS];
+	struct noise_pool pool, all;
+	struct noise_prior prior;
+	struct noise_arm a, c;
+	struct noise_test t;
+	int guard, identical = 0;
+	unsigned k;
+
+	assert(classify_plan_ready(p));
+	if (p->invalid) {
+		v.klass = p->incumbent_invalid ? VERDICT_BLOCKED : VERDICT_INVALID;
+		v.reason = p->incumbent_invalid ? VERDICT_INCUMBENT_INVALID : VERDICT_INVALID_RUN;
+		return (v);
+	}
+	for (k = 0; k < 2 * p->n; k++) {
+		f = standings_fact(b, p->slot[k].fact - 1);
+		if (p->slot[k].challenger) {
+			mine = f;
+			identical |= standings_history(b, f, p->other).same_artifact;
+		} else
+			theirs = f;
+	}
+	v.metric = (int)classify_metric(policy, theirs, mine);
+	v.changed = classify_changed(theirs, mine);
+	v.level = policy_level(policy);
+	v.calibrated = standings_lane(b, p->group, p->lane) != NULL;
+	a = standings_arm(b, p, 0, (enum policy_metric)v.metric);
+	c = standings_arm(b, p, 1, (enum policy_metric)v.metric);
+	if (a.n < p->n || c.n < p->n) {
+		v.reason = VERDICT_NOT_COMPARABLE;
+		return (v);
+	}
+	v.compared = 1;
+	v.score = c.mean;
+	v.runs = (unsigned)c.n;
+	v.incumbent_score = a.mean;
+	v.incumbent_runs = (unsigned)a.n;
+	v.delta = v.score - v.incumbent_score;
+	v.margin = policy_convert(policy->minimum_effect.value, policy->minimum_effect.unit,
+	    (enum policy_metric)v.metric,
+	    theirs->metric[POLICY_VAL_LOSS], theirs->metric[v.metric]);
+	pool = standings_pool(b, p->group, p->lane, p->config, p->other, (enum policy_metric)v.metric);
+	all = standings_pool(b, p->group, p->lane, 0, 0, (enum policy_metric)v.metric);
+	prior = noise_prior(&pool);
+	v.prior_df = noise_prior_df(&prior);
+	v.lane_sd = noise_lane_sd(&all);
+	t = noise_compare(&a, &c, &pool, policy->metric.sign, isnan(v.margin) ? 0 : v.margin,
+	    policy->promotion.confidence);
+	v.gain = t.gain;
+	v.se = t.se;
+	v.lower = t.lower;
+	v.upper = t.upper;
+	v.p = t.p;
+	v.p_loss = t.p_loss;
+	v.sd = t.sd_b;
+	v.incumbent_sd = t.sd_a;
+	v.rank_p = ranks(b, p, (enum policy_metric)v.metric);
+	guards_of_side(b, p, 1, guard_mine);
+	guards_of_side(b, p, 0, guard_theirs);
+	guard = guard_broken(policy, guard_mine, guard_theirs);
+	if (!v.calibrated)
+		v.reason = VERDICT_UNCALIBRATED;
+	else if (g == NULL || g->incumbent != p->other)
+		v.reason = VERDICT_INCUMBENT_MOVED;
+	else if (p->config == p->other || identical)
+		v.reason = VERDICT_IDENTICAL_ARTIFACT;
+	else if (guard != -1) {
+		v.klass = VERDICT_REGRESSION;
+		v.reason = VERDICT_GUARDED_METRIC;
+		v.guard = (unsigned)guard;
+	} else if (isnan(v.margin))
+		v.reason = VERDICT_NOT_COMPARABLE;
+	else if (t.p <= v.level) {
+		v.klass = VERDICT_IMPROVEMENT;
+		v.reason = VERDICT_CONFIRMED;
+	} else if (t.p_loss <= policy->screen.regression_level) {
+		v.klass = VERDICT_REGRESSION;
+		v.reason = VERDICT_WORSE;
+	} else
+		v.reason = VERDICT_NOT_CONFIRMED;
+	return (v);
+}
+
+double
+classify_power(const struct standings *b, uint64_t group, uint64_t lane, uint64_t incumbent, unsigned n, double gain_sd)
+{
+	struct noise_pool pool = standings_pool(b, group, lane, incumbent, 0, b->policy.metric.name);
+	struct noise_arm arm = standings_standing(b, standings_config(b, group, lane, incumbent), b->policy.metric.name);
+
+	if (standings_lane(b, group, lane) == NULL)
+		return (NAN);
+	return (noise_power(&pool, arm.df, policy_level(&b->policy), gain_sd, n));
+}
+
+double
+classify_screen_power(const struct standings *b, uint64_t group, uint64_t lane, uint64_t incumbent, double gain_sd)
+{
+	struct noise_arm arm = standings_standing(b, standings_config(b, group, lane, incumbent), b->policy.metric.name);
+
+	if (standings_lane(b, group, lane) == NULL || arm.n == 0)
+		return (NAN);
+	return (stats_normal_cdf((gain_sd - b->policy.screen.gain_sd) / sqrt(1 + 1 / arm.n)));
+}
+

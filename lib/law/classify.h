@@ -1,0 +1,50 @@
+#ifndef HG_CLASSIFY_H
+#define HG_CLASSIFY_H
+
+#include "law/standings.h"
+#include "law/verdict.h"
+
+/**
+ * The judgement law: pure functions of the book and one more fact.
+ *
+ * A run is never an improvement.  The first sound run of a comparability group
+ * makes its configuration the incumbent; any other run repeats the incumbent,
+ * belongs to a plan, or screens its configuration once.  A plan whose every
+ * slot is filled is looked at once, and that verdict alone may say
+ * improvement: the gain's p at or below the campaign's alpha / K, on a
+ * calibrated lane, with no guarded metric worse.
+ */
+
+/**
+ * classify_run(b, f, rule):
+ * What ${f} is, given the book so far.  ${rule} is the reason why the evidence
+ * itself fails, or VERDICT_REASONS if it is sound.
+ */
+struct verdict classify_run(const struct standings *b, const struct standings_fact *f, enum verdict_reason rule);
+
+/* The class that a failed rule means. */
+enum verdict_class classify_rule_class(enum verdict_reason rule);
+
+/* 1 if nothing more can come of the plan: all slots filled, or one of its runs invalid. */
+int classify_plan_ready(const struct standings_plan *p);
+
+/* The one look at a plan that is ready. */
+struct verdict classify_plan(const struct standings *b, const struct standings_plan *p);
+
+/* What differs between two facts, as a set. */
+unsigned classify_changed(const struct standings_fact *a, const struct standings_fact *b);
+
+/* The metric that two facts are compared in. */
+enum policy_metric classify_metric(const struct policy *p, const struct standings_fact *a, const struct standings_fact *b);
+
+/*
+ * Power of a confirmation in this group and lane with n runs a side, for a gain of so many lane deviations. NAN if
+ * uncalibrated.
+ */
+double classify_power(const struct standings *b, uint64_t group, uint64_t lane, uint64_t incumbent, unsigned n,
+    double gain_sd);
+
+/* Chance that a single run passes the screen when its true gain is so many lane deviations. NAN if uncalibrated. */
+double classify_screen_power(const struct standings *b, uint64_t group, uint64_t lane, uint64_t incumbent, double gain_sd);
+
+#endif

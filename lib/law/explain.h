@@ -1,0 +1,36 @@
+#ifndef HG_EXPLAIN_H
+#define HG_EXPLAIN_H
+
+#include <stdint.h>
+
+#include "law/policy.h"
+#include "base/str.h"
+#include "law/verdict.h"
+
+/**
+ * A verdict in words: one paragraph that can be read aloud, which says what
+ * was seen, what it may mean and what is not known.
+ */
+
+struct explain {
+	const struct verdict *verdict;
+	const struct policy *policy;
+	const char *run;		/* what is judged, by name */
+	const char *incumbent;		/* the incumbent's run, by name, or NULL */
+	const char *lane;
+	int64_t cap_ms;			/* -1: none */
+	const char *findings;		/* why the evidence fails, or "" */
+	unsigned spent;			/* confirmations, this one included */
+};
+
+/* Errors: -1 with errno ENOMEM. */
+int explain_run(struct str *s, const struct explain *t);
+int explain_confirmation(struct str *s, const struct explain *t);
+
+/* "40 s", "22 min", "3.5 h". */
+int explain_time(struct str *s, int64_t ms);
+
+/* "31 %", "0.4 %", "1 in 20,000": a chance as people say it. */
+int explain_chance(struct str *s, double p);
+
+#endif

@@ -1,0 +1,703 @@
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "law/standings.h"
+#include "base/rng.h"
+
+void
+standings_init(struct standings *b)
+{
+
+	memset(b, 0, sizeof(*b));
+}
+
+void
+standings_free(struct standings *b)
+{
+
+	free(b->more);
+	free(b->configs);
+	free(b->table);
+	free(b->stats);
+	free(b->groups);
+	free(b->lanes);
+	free(b->plans);
+	free(b->campaigns);
+	memset(b, 0, sizeof(*b));
+}
+
+/* Room in an array of few elements, whose capacity is the next power of two. */
+static void *
+small_room(void *array, size_t count, size_t size)
+{
+
+	if (count != 0 && (count & (count - 1)) != 0)
+		return (array);
+	return (realloc(array, (count == 0 ? 1 : 2 * count) * size));
+}
+
+uint64_t
+standings_tag(const char *hex)
+{
+	uint64_t x = 0;
+	int i, c;
+
+	if (hex == NULL)
+		return (0);
+	for (i = 0; i < 16 && hex[i] != '\0'; i++) {
+		c = hex[i];
+		x = x << 4 | (uint64_t)(c >= '0' && c <= '9' ? c - '0' : (c | 32) - 'a' + 10);
+	}
+	return (x);
+}
+
+uint64_t
+standings_text_tag(const char *text)
+{
+	uint64_t x = 0xcbf29ce484222325;
+
+	for (; *text != '\0'; text++)
+		x = (x ^ (unsigned char)*text) * 0x100000001b3;
+	x = rng_mix(x);
+	return (x == 0 ? 1 : x);
+}
+
+uint64_t
+standings_lane_tag(const char *name, int64_t cap_ms)
+{
+	uint64_t x = rng_mix(standings_text_tag(name) ^ rng_mix((uint64_t)cap_ms));
+
+	return (x == 0 ? 1 : x);
+}
+
+size_t
+standings_count(const struct standings *b)
+{
+
+	return (b->bases + b->mores);
+}
+
+const struct standings_fact *
+standings_fact(const struct standings *b, size_t i)
+{
+
+	assert(i < standings_count(b));
+	return (i < b->bases ? &b->base[i] : &b->more[i - b->bases]);
+}
+
+void
+standings_policy(struct standings *b, const struct policy *p)
+{
+
+	b->policy = *p;
+}
+
+const struct standings_fact *
+standings_run(const struct standings *b, uint64_t run, unsigned attempt)
+{
+	const struct standings_fact *f;
+	size_t i;
+
+	for (i = standings_count(b); i-- > 0; ) {
+		f = standings_fact(b, i);
+		if (f->run == run && f->kind == STANDINGS_RUN && (attempt == 0 || f->attempt == attempt))
+			return (f);
+	}
+	return (NULL);
+}
+
+static int
+screens(const struct standings_fact *f)
+{
+
+	return (f->reason == VERDICT_PROMISING || f->reason == VERDICT_WITHIN_NOISE || f->reason == VERDICT_WORSE ||
+	    f->reason == VERDICT_GUARDED_METRIC);
+}
+
+struct standings_history
+standings_history(const struct standings *b, const struct standings_fact *f, uint64_t rival)
+{
+	struct standings_history h = { NULL, 0, 0 };
+	const struct standings_fact *x;
+	size_t i;
+
+	for (i = standings_count(b); i-- > 0; ) {
+		x = standings_fact(b, i);
+		if (x->config != f->config && (x->artifact != f->artifact || f->artifact == 0))
+			continue;
+		if (x->kind != STANDINGS_RUN || x->group != f->group || x->klass > VERDICT_REGRESSION)
+			continue;
+		if (x->config == rival && x->artifact == f->artifact && f->artifact != 0)
+			h.same_artifact = 1;
+		if (x->config != f->config || x->lane != f->lane)
+			continue;
+		if (screens(x))
+			h.screening = x;
+		if (x->seed == f->seed && !x->starved)
+			h.same_seed = 1;
+	}
+	return (h);
+}
+
+const struct standings_fact *
+standings_row(const struct standings *b, uint64_t row)
+{
+	const struct standings_fact *f;
+	size_t i;
+
+	for (i = standings_count(b); i-- > 0; ) {
+		f = standings_fact(b, i);
+		if (f->row == row)
+			return (f);
+	}
+	return (NULL);
+}
+
+struct standings_group *
+standings_group(const struct standings *b, uint64_t group)
+{
+	size_t i;
+
+	for (i = 0; i < b->group_count; i++)
+		if (b->groups[i].group == group)
+			return (&b->groups[i]);
+	return (NULL);
+}
+
+static struct standings_group *
+group_of(struct standings *b, uint64_t group)
+{
+	struct standings_group *g, *array;
+
+	if ((g = standings_group(b, group)) != NULL)
+		return (g);
+	if ((array = small_room(b->groups, b->group_count, sizeof(*array))) == NULL)
+		return (NULL);
+	b->groups = array;
+	g = &array[b->group_count++];
+	memset(g, 0, sizeof(*g));
+	g->group = group;
+	return (g);
+}
+
+const struct standings_lane *
+standings_lane(const struct standings *b, uint64_t group, uint64_t lane)
+{
+	size_t i;
+
+	for (i = 0; i < b->lane_count; i++)
+		if (b->lanes[i].group == group && b->lanes[i].lane == lane)
+			return (&b->lanes[i]);
+	return (NULL);
+}
+
+static uint64_t
+key_of(uint64_t group, uint64_t lane, uint64_t config)
+{
+
+	return (config ^ (group * 0x9e3779b97f4a7c15) ^ (lane << 1 | lane >> 63));
+}
+
+/* Where a key's entry is, or the free place where it would be. */
+static uint32_t *
+place(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config)
+{
+	size_t mask = b->table_size - 1, i = (size_t)key_of(group, lane, config) & mask;
+	const struct standings_config *c;
+
+	for (;; i = (i + 1) & mask) {
+		if (b->table[i] == 0)
+			return (&b->table[i]);
+		c = &b->configs[b->table[i] - 1];
+		if (c->config == config && c->group == group && c->lane == lane)
+			return (&b->table[i]);
+	}
+}
+
+const struct standings_config *
+standings_config(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config)
+{
+	uint32_t at;
+
+	if (b->table_size == 0 || (at = *place(b, group, lane, config)) == 0)
+		return (NULL);
+	return (&b->configs[at - 1]);
+}
+
+static int
+grow_table(struct standings *b, size_t size)
+{
+	uint32_t *old = b->table;
+	size_t i;
+
+	if ((b->table = calloc(size, sizeof(*b->table))) == NULL) {
+		b->table = old;
+		return (-1);
+	}
+	free(old);
+	b->table_size = size;
+	for (i = 0; i < b->config_count; i++)
+		*place(b, b->configs[i].group, b->configs[i].lane, b->configs[i].config) = (uint32_t)(i + 1);
+	return (0);
+}
+
+static struct standings_config *
+config_of(struct standings *b, uint64_t group, uint64_t lane, uint64_t config)
+{
+	struct standings_config *array, *c;
+	uint32_t *at;
+
+	if (2 * (b->config_count + 1) > b->table_size && grow_table(b, b->table_size == 0 ? 64 :
+	    2 * b->table_size) == -1)
+		return (NULL);
+	if (*(at = place(b, group, lane, config)) != 0)
+		return (&b->configs[*at - 1]);
+	if ((array = array_room(b->configs, b->config_count, &b->config_cap, sizeof(*array))) == NULL)
+		return (NULL);
+	b->configs = array;
+	c = &array[b->config_count++];
+	memset(c, 0, sizeof(*c));
+	c->group = group;
+	c->lane = lane;
+	c->config = config;
+	*at = (uint32_t)b->config_count;
+	return (c);
+}
+
+const struct standings_stats *
+standings_stats(const struct standings *b, const struct standings_config *c)
+{
+
+	return (c == NULL || c->stats == 0 ? NULL : &b->stats[c->stats - 1]);
+}
+
+static struct standings_stats *
+stats_of(struct standings *b, struct standings_config *c)
+{
+	struct standings_stats *array;
+
+	if (c->stats == 0) {
+		if ((array = array_room(b->stats, b->stats_count, &b->stats_cap, sizeof(*array))) == NULL)
+			return (NULL);
+		b->stats = array;
+		memset(&array[b->stats_count++], 0, sizeof(*array));
+		c->stats = (uint32_t)b->stats_count;
+	}
+	return (&b->stats[c->stats - 1]);
+}
+
+unsigned
+standings_spent(const struct standings *b)
+{
+	uint64_t campaign = standings_text_tag(b->policy.campaign.name);
+	size_t i;
+
+	for (i = 0; i < b->campaign_count; i++)
+		if (b->campaigns[i].campaign == campaign)
+			return (b->campaigns[i].spent);
+	return (0);
+}
+
+void
+standings_slots(const struct standings_fact *plan, struct standings_slot slot[2 * STANDINGS_SEEDS])
+{
+	unsigned i, j, pair;
+	uint64_t x;
+
+	/*
+	 * Seeds are 31-bit numbers drawn from the nonce, none twice.  Within each
+	 * pair the sides take turns in going first, so that a drift of the machine
+	 * weighs on both alike; who begins is the nonce's to say.
+	 */
+	assert(plan->n <= STANDINGS_SEEDS);
+	for (i = 0, x = plan->nonce; i < 2 * plan->n; i++) {
+		pair = i / 2;
+		slot[i].challenger = (int)((i + pair + plan->nonce) & 1);
+		slot[i].fact = 0;
+		slot[i].invalid = 0;
+		do {
+			x += 0x9e3779b97f4a7c15;
+			slot[i].seed = (int64_t)(rng_mix(x) >> 33);
+			for (j = 0; j < i && slot[j].seed != slot[i].seed; j++)
+				;
+		} while (j < i);
+	}
+}
+
+struct standings_plan *
+standings_plan(const struct standings *b, uint64_t row)
+{
+	size_t i;
+
+	for (i = b->plan_count; i-- > 0; )
+		if (b->plans[i].row == row)
+			return (&b->plans[i]);
+	return (NULL);
+}
+
+struct standings_plan *
+standings_open_plan(const struct standings *b, uint64_t group)
+{
+	size_t i;
+
+	for (i = 0; i < b->plan_count; i++)
+		if (!b->plans[i].closed && (group == 0 || b->plans[i].group == group))
+			return (&b->plans[i]);
+	return (NULL);
+}
+
+struct standings_plan *
+standings_slot(const struct standings *b, const struct standings_fact *f, unsigned *slot)
+{
+	struct standings_plan *p;
+	size_t i;
+	unsigned k;
+
+	for (i = 0; i < b->plan_count; i++) {
+		p = &b->plans[i];
+		/* A run begun before the plan was made could have been looked at. */
+		if (p->closed || p->group != f->group || p->lane != f->lane || f->started_ms < p->at_ms)
+			continue;
+		for (k = 0; k < 2 * p->n; k++)
+			if (p->slot[k].fact == 0 && p->slot[k].seed == f->seed &&
+			    f->config == (p->slot[k].challenger ? p->config : p->other)) {
+				*slot = k;
+				return (p);
+			}
+	}
+	return (NULL);
+}
+
+static int
+apply_plan(struct standings *b, const struct standings_fact *f)
+{
+	struct standings_plan *plans, *p;
+	struct standings_campaign *campaigns;
+	size_t i;
+
+	if ((plans = small_room(b->plans, b->plan_count, sizeof(*plans))) == NULL)
+		return (-1);
+	b->plans = plans;
+	p = &plans[b->plan_count++];
+	memset(p, 0, sizeof(*p));
+	p->row = f->row;
+	p->group = f->group;
+	p->lane = f->lane;
+	p->config = f->config;
+	p->other = f->other;
+	p->campaign = f->campaign;
+	p->at_ms = f->at_ms;
+	p->n = f->n;
+	standings_slots(f, p->slot);
+	for (i = 0; i < b->campaign_count; i++)
+		if (b->campaigns[i].campaign == f->campaign)
+			break;
+	if (i == b->campaign_count) {
+		if ((campaigns = small_room(b->campaigns, i, sizeof(*campaigns))) == NULL)
+			return (-1);
+		b->campaigns = campaigns;
+		campaigns[i].campaign = f->campaign;
+		campaigns[i].spent = 0;
+		b->campaign_count++;
+	}
+	b->campaigns[i].spent++;
+	return (0);
+}
+
+/*
+ * A run that says nothing new about its configuration's standing still says something of its variance, unless it was
+ * picked.
+ */
+static int
+apply_loose(struct standings *b, const struct standings_fact *f)
+{
+	struct standings_config *c;
+	struct standings_stats *s;
+	int m;
+
+	if ((c = config_of(b, f->group, f->lane, f->config)) == NULL || (s = stats_of(b, c)) == NULL)
+		return (-1);
+	for (m = 0; m < STANDINGS_SCORES; m++)
+		if (isfinite(f->metric[m]))
+			stats_sample_add(&s->loose[m], f->metric[m]);
+	return (0);
+}
+
+static int
+apply_run(struct standings *b, const struct standings_fact *f, size_t index)
+{
+	struct standings_group *g;
+	struct standings_plan *p;
+	unsigned k;
+
+	if (f->klass == VERDICT_BLOCKED || f->klass == VERDICT_INVALID) {
+		b->failures++;
+		if (f->klass == VERDICT_INVALID && f->group != 0 && (p = standings_slot(b, f, &k)) != NULL) {
+			p->slot[k].invalid = 1;
+			p->invalid = 1;
+			p->incumbent_invalid |= !p->slot[k].challenger;
+		}
+		return (0);
+	}
+	b->failures = 0;
+	if (f->group == 0)
+		return (0);
+	if ((g = group_of(b, f->group)) == NULL)
+		return (-1);
+	b->last_group = f->group;
+	if (f->config == g->incumbent && (f->reason == VERDICT_REPLICATE || f->reason == VERDICT_SLOT)) {
+		g->reference = index;
+		g->lane = f->lane;
+	}
+	switch (f->reason) {
+	case VERDICT_FIRST:
+		g->incumbent = f->config;
+		g->lane = f->lane;
+		g->reference = index;
+		return (apply_loose(b, f));
+	case VERDICT_REPLICATE:
+	case VERDICT_REPEAT:
+	case VERDICT_UNCALIBRATED:
+		return (apply_loose(b, f));
+	case VERDICT_SLOT:
+		if ((p = standings_slot(b, f, &k)) != NULL) {
+			p->slot[k].fact = index + 1;
+			p->filled++;
+		}
+		return (0);
+	case VERDICT_PROMISING:
+	case VERDICT_WITHIN_NOISE:
+	case VERDICT_WORSE:
+	case VERDICT_GUARDED_METRIC:
+		/* A configuration is screened once; there is nothing more to keep of it. */
+		if (f->reason == VERDICT_PROMISING)
+			g->promising++;
+		else
+			g->resolved++;
+		return (0);
+	default:
+		return (0);
+	}
+}
+
+/* Was there a verdict on the same configuration before? */
+static int
+judged_before(const struct standings *b, const struct standings_plan *p)
+{
+	size_t i;
+
+	for (i = 0; i < b->plan_count; i++)
+		if (&b->plans[i] != p && b->plans[i].closed && b->plans[i].config == p->config &&
+		    b->plans[i].group == p->group && b->plans[i].lane == p->lane)
+			return (1);
+	return (0);
+}
+
+static int
+apply_verdict(struct standings *b, const struct standings_fact *f)
+{
+	const struct standings_fact *screening;
+	struct standings_fact challenger;
+	int waited;
+	struct stats_sample arm[STANDINGS_SCORES];
+	struct standings_plan *p;
+	struct standings_config *c;
+	struct standings_stats *s;
+	struct standings_group *g;
+	unsigned k;
+	int side, m;
+
+	if ((p = standings_plan(b, f->plan)) == NULL || p->closed)
+		return (0);
+	p->closed = 1;
+	if ((g = group_of(b, p->group)) == NULL)
+		return (-1);
+	b->last_group = p->group;
+	for (side = 0; side < 2; side++) {
+		memset(arm, 0, sizeof(arm));
+		for (k = 0; k < 2 * p->n; k++)
+			for (m = 0; m < STANDINGS_SCORES; m++)
+				if (p->slot[k].fact != 0 && p->slot[k].challenger == side &&
+				    isfinite(standings_fact(b, p->slot[k].fact - 1)->metric[m]))
+					stats_sample_add(&arm[m], standings_fact(b, p->slot[k].fact - 1)->metric[m]);
+		if ((c = config_of(b, p->group, p->lane, side ? p->config : p->other)) == NULL ||
+		    (s = stats_of(b, c)) == NULL)
+			return (-1);
+		for (m = 0; m < STANDINGS_SCORES; m++)
+			if (arm[m].n >= 2) {
+				s->df[m] += arm[m].n - 1;
+				s->ss[m] += arm[m].ss;
+				s->recent[m] = arm[m];
+			}
+	}
+	memset(&challenger, 0, sizeof(challenger));
+	challenger.group = p->group;
+	challenger.lane = p->lane;
+	challenger.config = p->config;
+	screening = standings_history(b, &challenger, 0).screening;
+	/* One that was promising waits no longer; another one was counted when it was screened. */
+	waited = screening != NULL && screening->reason == VERDICT_PROMISING && !judged_before(b, p);
+	if (waited)
+		g->promising--;
+	if (f->klass == VERDICT_IMPROVEMENT) {
+		g->incumbent = p->config;
+		g->lane = p->lane;
+		for (k = 0; k < 2 * p->n; k++)
+			if (p->slot[k].challenger && p->slot[k].fact != 0)
+				g->reference = p->slot[k].fact - 1;
+		g->resolved = 0;
+		g->improvements++;
+	} else if (waited)
+		g->resolved++;
+	return (0);
+}
+
+static int
+apply_calibration(struct standings *b, const struct standings_fact *f)
+{
+	struct standings_lane *lanes, *l;
+	size_t i;
+
+	for (i = 0; i < b->lane_count; i++)
+		if (b->lanes[i].group == f->group && b->lanes[i].lane == f->lane)
+			break;
+	if (i == b->lane_count) {
+		if ((lanes = small_room(b->lanes, i, sizeof(*lanes))) == NULL)
+			return (-1);
+		b->lanes = lanes;
+		b->lane_count++;
+	}
+	l = &b->lanes[i];
+	l->group = f->group;
+	l->lane = f->lane;
+	l->config = f->config;
+	l->seeds = f->n;
+	return (0);
+}
+
+static int
+fold(struct standings *b, const struct standings_fact *f, size_t index)
+{
+	int rc = 0;
+
+	switch ((enum standings_kind)f->kind) {
+	case STANDINGS_POLICY:
+		b->policy_row = f->row;
+		break;
+	case STANDINGS_RUN:
+		rc = apply_run(b, f, index);
+		break;
+	case STANDINGS_CALIBRATION:
+		rc = apply_calibration(b, f);
+		break;
+	case STANDINGS_PLAN:
+		rc = apply_plan(b, f);
+		break;
+	case STANDINGS_VERDICT:
+		rc = apply_verdict(b, f);
+		break;
+	case STANDINGS_PROMOTION:
+	case STANDINGS_IMPORT:
+	case STANDINGS_KINDS:
+		break;
+	}
+	if (rc == -1) {
+		b->broken = 1;
+		errno = ENOMEM;
+	}
+	return (rc);
+}
+
+int
+standings_adopt(struct standings *b, const struct standings_fact *facts, size_t n)
+{
+	size_t i;
+
+	assert(standings_count(b) == 0);
+	b->base = facts;
+	b->bases = n;
+	for (i = 0; i < n; i++)
+		if (fold(b, &facts[i], i) == -1)
+			return (-1);
+	return (0);
+}
+
+int
+standings_apply(struct standings *b, const struct standings_fact *f)
+{
+	struct standings_fact *array;
+
+	if ((array = array_room(b->more, b->mores, &b->more_cap, sizeof(*array))) == NULL)
+		return (-1);
+	b->more = array;
+	array[b->mores++] = *f;
+	return (fold(b, f, b->bases + b->mores - 1));
+}
+
+struct noise_arm
+standings_arm(const struct standings *b, const struct standings_plan *p, int challenger, enum policy_metric metric)
+{
+	struct stats_sample s = { 0, 0, 0 };
+	const struct standings_stats *own;
+	struct noise_arm arm;
+	double x;
+	unsigned k;
+
+	for (k = 0; k < 2 * p->n; k++) {
+		if (p->slot[k].fact == 0 || p->slot[k].challenger != challenger)
+			continue;
+		x = standings_fact(b, p->slot[k].fact - 1)->metric[metric];
+		if (isfinite(x))
+			stats_sample_add(&s, x);
+	}
+	arm.n = s.n;
+	arm.mean = s.mean;
+	arm.df = s.n > 1 ? s.n - 1 : 0;
+	arm.ss = s.ss;
+	own = standings_stats(b, standings_config(b, p->group, p->lane, challenger ? p->config : p->other));
+	if (own != NULL) {
+		arm.df += own->df[metric] + (own->loose[metric].n > 1 ? own->loose[metric].n - 1 : 0);
+		arm.ss += own->ss[metric] + own->loose[metric].ss;
+	}
+	return (arm);
+}
+
+struct noise_arm
+standings_standing(const struct standings *b, const struct standings_config *c, enum policy_metric metric)
+{
+	const struct standings_stats *s = standings_stats(b, c);
+	const struct stats_sample *at;
+	struct noise_arm arm = { 0, 0, 0, 0 };
+
+	if (s == NULL)
+		return (arm);
+	at = s->recent[metric].n >= 2 ? &s->recent[metric] : &s->loose[metric];
+	arm.n = at->n;
+	arm.mean = at->mean;
+	arm.df = s->df[metric] + (s->loose[metric].n > 1 ? s->loose[metric].n - 1 : 0);
+	arm.ss = s->ss[metric] + s->loose[metric].ss;
+	return (arm);
+}
+
+struct noise_pool
+standings_pool(const struct standings *b, uint64_t group, uint64_t lane, uint64_t but, uint64_t and_but,
+    enum policy_metric metric)
+{
+	struct noise_pool pool = noise_pool(b->policy.noise.ln_sigma_sd, b->policy.noise.floor);
+	const struct standings_config *c;
+	struct noise_arm arm;
+	size_t i;
+
+	for (i = 0; i < b->config_count; i++) {
+		c = &b->configs[i];
+		if (c->stats == 0 || c->group != group || c->lane != lane || c->config == but || c->config == and_but)
+			continue;
+		arm = standings_standing(b, c, metric);
+		noise_pool_add(&pool, arm.df, arm.ss);
+	}
+	return (pool);
+}

@@ -1,0 +1,161 @@
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/atomfile.h"
+#include "base/file.h"
+#include "ledger/index.h"
+#include "base/proc.h"
+
+enum { VERSION = 1 };
+
+struct header {
+	char magic[8];
+	uint32_t version, fact_bytes;
+	uint64_t dev, ino, size, mtime_s, mtime_ns, ctime_s, ctime_ns;
+	uint64_t count;
+	uint64_t sum[4];
+	char boot[40];
+	char head[72];
+	char pad[32];
+};
+
+_Static_assert(sizeof(struct header) == 256, "facts start at 256");
+_Static_assert(sizeof(struct standings_fact) % 32 == 0, "facts are summed in four columns");
+
+static void
+fill(struct header *h, const struct stat *ledger, size_t count, const uint64_t sum[4], const char *head)
+{
+	struct proc_id machine;
+
+	memset(h, 0, sizeof(*h));
+	memcpy(h->magic, "hgindex", 8);
+	h->version = VERSION;
+	h->fact_bytes = sizeof(struct standings_fact);
+	h->dev = (uint64_t)ledger->st_dev;
+	h->ino = (uint64_t)ledger->st_ino;
+	h->size = (uint64_t)ledger->st_size;
+	h->mtime_s = (uint64_t)ledger->st_mtim.tv_sec;
+	h->mtime_ns = (uint64_t)ledger->st_mtim.tv_nsec;
+	h->ctime_s = (uint64_t)ledger->st_ctim.tv_sec;
+	h->ctime_ns = (uint64_t)ledger->st_ctim.tv_nsec;
+	h->count = count;
+	memcpy(h->sum, sum, sizeof(h->sum));
+	if (proc_machine(&machine) == 0)
+		memcpy(h->boot, machine.boot_id, sizeof(machine.boot_id));
+	memcpy(h->head, head, SHA256_HEX_SIZE);
+}
+
+/* Four columns, so that the processor's multiplications overlap. */
+static void
+add_up(uint64_t sum[4], const struct standings_fact *f)
+{
+	const unsigned char *p = (const unsigned char *)f;
+	uint64_t word[4];
+	size_t i;
+	int k;
+
+	for (i = 0; i < sizeof(*f); i += sizeof(word)) {
+		memcpy(word, p + i, sizeof(word));
+		for (k = 0; k < 4; k++)
+			sum[k] = (sum[k] ^ word[k]) * 0x9e3779b97f4a7c15 + 0x632be59bd9b4e019;
+	}
+}
+
+int
+index_open(struct index *x, int dirfd, const struct stat *ledger)
+{
+	struct header want, have;
+	uint64_t size, sum[4] = { 0 };
+	size_t i;
+	int fd;
+
+	memset(x, 0, sizeof(*x));
+	if ((fd = file_open(dirfd, INDEX_FILE, &size)) == -1)
+		return (-1);
+	if (size < sizeof(have) || file_read_at(fd, &have, sizeof(have), 0) == -1)
+		goto err0;
+	have.head[SHA256_HEX_SIZE - 1] = '\0';
+	fill(&want, ledger, have.count, have.sum, have.head);
+	if (memcmp(&want, &have, sizeof(have)) != 0 || want.boot[0] == '\0')
+		goto err0;
+	if (have.count == 0 || have.count > (size - sizeof(have)) / sizeof(struct standings_fact))
+		goto err0;
+	x->map_size = sizeof(have) + (size_t)have.count * sizeof(struct standings_fact);
+	if ((x->map = mmap(NULL, x->map_size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED) {
+		x->map = NULL;
+		goto err0;
+	}
+	close(fd);
+	x->facts = (const struct standings_fact *)(const void *)((const char *)x->map + sizeof(have));
+	x->count = (size_t)have.count;
+	for (i = 0; i < x->count; i++)
+		add_up(sum, &x->facts[i]);
+	if (memcmp(sum, have.sum, sizeof(sum)) != 0) {
+		index_close(x);
+		return (-1);
+	}
+	memcpy(x->sum, sum, sizeof(sum));
+	memcpy(x->head, have.head, SHA256_HEX_SIZE);
+	return (0);
+err0:
+	close(fd);
+	return (-1);
+}
+
+void
+index_close(struct index *x)
+{
+
+	if (x->map != NULL)
+		munmap(x->map, x->map_size);
+	memset(x, 0, sizeof(*x));
+}
+
+void
+index_write(int dirfd, const struct stat *ledger, const struct standings *b, const char *head, struct index *x)
+{
+	struct atomfile *a;
+	struct header h;
+	uint64_t sum[4] = { 0 };
+	size_t i, n = standings_count(b);
+
+	for (i = 0; i < n; i++)
+		add_up(sum, standings_fact(b, i));
+	fill(&h, ledger, n, sum, head);
+	if ((a = atomfile_begin(dirfd, INDEX_FILE)) == NULL)
+		return;
+	if (file_write_all(atomfile_fd(a), &h, sizeof(h)) == -1)
+		goto err0;
+	if (b->bases != 0 && file_write_all(atomfile_fd(a), b->base, b->bases * sizeof(*b->base)) == -1)
+		goto err0;
+	if (b->mores != 0 && file_write_all(atomfile_fd(a), b->more, b->mores * sizeof(*b->more)) == -1)
+		goto err0;
+	if (atomfile_commit(a, ATOMFILE_POST) == 0) {
+		x->count = n;
+		memcpy(x->sum, sum, sizeof(sum));
+	}
+	return;
+err0:
+	atomfile_abort(a);
+}
+
+void
+index_add(struct index *x, int dirfd, const struct stat *ledger, const struct standings_fact *f, const char *head)
+{
+	struct header h;
+	off_t at = (off_t)(sizeof(h) + x->count * sizeof(*f));
+	int fd;
+
+	if (x->count == 0 || (fd = openat(dirfd, INDEX_FILE, O_WRONLY | O_CLOEXEC | O_NOFOLLOW)) == -1)
+		return;
+	add_up(x->sum, f);
+	x->count++;
+	fill(&h, ledger, x->count, x->sum, head);
+	/* The fact first: until the header counts it, the old header vouches for a ledger that is gone. */
+	if (pwrite(fd, f, sizeof(*f), at) != (ssize_t)sizeof(*f) || pwrite(fd, &h, sizeof(h), 0) != (ssize_t)sizeof(h))
+		(void)unlinkat(dirfd, INDEX_FILE, 0);
+	close(fd);
+}

@@ -1,0 +1,41 @@
+#ifndef HG_INDEX_H
+#define HG_INDEX_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "law/standings.h"
+#include "base/sha256.h"
+
+/**
+ * LEDGER/index: the facts of all rows, so that a ledger need not be read to
+ * be added to.  It is disposable and never believed beyond what it can show:
+ * it vouches only for a ledger file with the inode, size and times that it
+ * saw last, on the boot that wrote it, and its facts carry a checksum.  In any
+ * other case the ledger is read and verified whole, and the index made again.
+ * It is never synced.
+ */
+
+#define INDEX_FILE "index"
+
+struct index {
+	void *map;
+	size_t map_size;
+	const struct standings_fact *facts;
+	size_t count;
+	uint64_t sum[4];
+	char head[SHA256_HEX_SIZE];	/* digest of the ledger's last row */
+};
+
+/* Open; 0, or -1 if there is none that vouches for that ledger file. Nothing is said. */
+int index_open(struct index *x, int dirfd, const struct stat *ledger);
+void index_close(struct index *x);
+
+/* Write a new one for all facts of a book; failing is no failure of the caller's. Only under the ledger's lock. */
+void index_write(int dirfd, const struct stat *ledger, const struct standings *b, const char *head, struct index *x);
+
+/* One more fact, the ${n}th; the ledger is now as ${ledger} says. Only under the lock, with x as open or written. */
+void index_add(struct index *x, int dirfd, const struct stat *ledger, const struct standings_fact *f, const char *head);
+
+#endif

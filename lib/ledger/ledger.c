@@ -1,0 +1,716 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/atomfile.h"
+#include "base/clock.h"
+#include "schema/contract.h"
+#include "base/exit.h"
+#include "base/file.h"
+#include "base/jsonio.h"
+#include "ledger/ledger.h"
+#include "base/num.h"
+#include "base/proc.h"
+#include "ledger/row.h"
+#include "base/say.h"
+
+#define SCHEMA "homegolf.ledger_row.v1"
+#define OPENING "{\"schema\": \"" SCHEMA "\", \"prev\": \""
+#define NUMBER "\", \"row\": "
+#define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
+
+enum { LOCK_WAIT_MS = 30000, MAX_LINE = 16 << 20 };
+
+int
+ledger_exit(int error)
+{
+
+	switch (error) {
+	case EBADMSG:
+		return (HG_EXIT_CONTRACT);
+	case EAGAIN:
+		return (HG_EXIT_NOT_YET);
+	case ENOENT:
+	case ENOTDIR:
+	case ELOOP:
+		return (HG_EXIT_USAGE);
+	default:
+		return (HG_EXIT_SYSTEM);
+	}
+}
+
+/* What a line claims: the digest before it and its number; 0, or -1 if it is no row's beginning. */
+static int
+claims(const char *line, size_t n, const char **prev, uint64_t *number)
+{
+	const char *p = line + sizeof(OPENING) - 1 + 64, *end;
+	char text[21];
+	size_t digits;
+
+	if (n < sizeof(OPENING) - 1 + 64 + sizeof(NUMBER) || memcmp(line, OPENING, sizeof(OPENING) - 1) != 0 ||
+	    memcmp(p, NUMBER, sizeof(NUMBER) - 1) != 0)
+		return (-1);
+	*prev = line + sizeof(OPENING) - 1;
+	p += sizeof(NUMBER) - 1;
+	if ((end = memchr(p, ',', n - (size_t)(p - line))) == NULL || (digits = (size_t)(end - p)) >= sizeof(text))
+		return (-1);
+	memcpy(text, p, digits);
+	text[digits] = '\0';
+	return (num_u64(text, 1, UINT64_MAX, number));
+}
+
+/* One line against the chain so far; 0, or -1 after saying which row fails, and how. */
+static int
+follows(const char *line, size_t n, uint64_t row, const char *head)
+{
+	const char *prev;
+	uint64_t number;
+
+	if (claims(line, n, &prev, &number) == -1) {
+		say_error("row %llu was altered: it does not begin as a row does", (unsigned long long)row);
+		return (-1);
+	}
+	if (number > row)
+		say_error("rows are missing: after row %llu comes row %llu", (unsigned long long)row - 1,
+		    (unsigned long long)number);
+	else if (number < row)
+		say_error("rows are out of order: row %llu stands where row %llu should", (unsigned long long)number,
+		    (unsigned long long)row);
+	else if (memcmp(prev, head, 64) == 0)
+		return (0);
+	else if (row == 1)
+		say_error("row 1 was altered: it names a row before it");
+	else
+		say_error("row %llu was altered: row %llu names another digest than it has",
+		    (unsigned long long)row - 1,
+		    (unsigned long long)row);
+	return (-1);
+}
+
+int
+ledger_walk(int rows, ledger_each *each, void *arg, uint64_t *size, uint64_t *count, char head[SHA256_HEX_SIZE])
+{
+	char *buf, *bigger, *line, *end, next[SHA256_HEX_SIZE];
+	struct sha256 *h;
+	size_t cap = 1 << 20, have = 0, at, n;
+	uint64_t offset = 0;
+	ssize_t got;
+	int rc = -1;
+
+	*count = 0;
+	*size = 0;
+	strcpy(head, ZEROS);
+	if ((buf = malloc(cap)) == NULL || (h = sha256_begin()) == NULL) {
+		free(buf);
+		errno = ENOMEM;
+		say_errno("cannot read the ledger");
+		return (-1);
+	}
+	for (;;) {
+		got = pread(rows, buf + have, cap - have, (off_t)(offset + have));
+		if (got == -1 && errno == EINTR)
+			continue;
+		if (got == -1) {
+			say_errno("cannot read the ledger");
+			goto err0;
+		}
+		if (got == 0)
+			break;
+		have += (size_t)got;
+		for (at = 0; (end = memchr(buf + at, '\n', have - at)) != NULL; at += n) {
+			line = buf + at;
+			n = (size_t)(end - line) + 1;
+			if (follows(line, n, *count + 1, head) == -1) {
+				errno = EBADMSG;
+				goto err0;
+			}
+			sha256_add(h, line, n);
+			sha256_next(h, next);
+			memcpy(head, next, sizeof(next));
+			++*count;
+			if (each != NULL && each(arg, line, n, offset + at, head) != 0) {
+				rc = 2;
+				goto err0;
+			}
+		}
+		memmove(buf, buf + at, have - at);
+		have -= at;
+		offset += at;
+		*size = offset;
+		if (have == cap) {
+			if (cap >= MAX_LINE) {
+				say_error("row %llu has no end", (unsigned long long)*count + 1);
+				errno = EBADMSG;
+				goto err0;
+			}
+			if ((bigger = realloc(buf, 2 * cap)) == NULL) {
+				say_errno("cannot read the ledger");
+				goto err0;
+			}
+			buf = bigger;
+			cap *= 2;
+		}
+	}
+	rc = have != 0;
+err0:
+	sha256_free(h);
+	free(buf);
+	return (rc);
+}
+
+/* What the posted head says; 0, or -1 if it says nothing that can be read. */
+static int
+read_head(int dir, uint64_t *number, char digest[SHA256_HEX_SIZE])
+{
+	unsigned long long n;
+	char *text;
+	size_t size;
+	int ok;
+
+	if ((text = file_read(dir, LEDGER_HEAD, 256, &size)) == NULL)
+		return (-1);
+	ok = sscanf(text, "%llu %64[0-9a-f]\n", &n, digest) == 2 && strlen(digest) == 64;
+	free(text);
+	*number = n;
+	return (ok ? 0 : -1);
+}
+
+struct load {
+	struct ledger *l;
+	uint64_t head_number;
+	char head_digest[SHA256_HEX_SIZE];
+	uint64_t number;
+};
+
+static int
+take_policy(struct ledger *l, json_t *wanted)
+{
+	struct policy policy;
+
+	if (policy_take(&policy, wanted) == -1)
+		return (-1);
+	standings_policy(&l->book, &policy);
+	json_incref(wanted);
+	json_decref(l->policy);
+	l->policy = wanted;
+	return (0);
+}
+
+static int
+load_row(void *arg, const char *line, size_t n, uint64_t offset, const char *digest)
+{
+	struct load *load = arg;
+	struct standings_fact f;
+	char what[64];
+	json_t *row;
+	int rc = -1;
+
+	load->number++;
+	snprintf(what, sizeof(what), "row %llu", (unsigned long long)load->number);
+	if (load->number == load->head_number && strcmp(digest, load->head_digest) != 0) {
+		say_error("%s was altered: '%s' remembers another digest of it", what, LEDGER_HEAD);
+		return (1);
+	}
+	/* Its contract was checked before it was written, and the chain vouches for it since. */
+	if ((row = jsonio_parse(line, n, what)) == NULL)
+		return (1);
+	if (row_fact(row, &f) == -1) {
+		say_error("%s is not whole", what);
+		goto err0;
+	}
+	f.offset = offset;
+	f.length = (uint32_t)n;
+	f.row = standings_tag(digest);
+	if (f.kind == STANDINGS_POLICY && take_policy(load->l, json_object_get(row, "policy")) == -1)
+		goto err0;
+	if (standings_apply(&load->l->book, &f) == -1) {
+		say_errno("cannot read the ledger");
+		goto err0;
+	}
+	rc = 0;
+err0:
+	json_decref(row);
+	return (rc == 0 ? 0 : 1);
+}
+
+/* Read and verify everything. */
+static int
+load_all(struct ledger *l)
+{
+	struct load load = { l, 0, "", 0 };
+	uint64_t count;
+	int rc;
+
+	if (read_head(l->dir, &load.head_number, load.head_digest) == -1)
+		load.head_number = 0;
+	rc = ledger_walk(l->rows, load_row, &load, &l->size_bytes, &count, l->head);
+	if (rc == 2)
+		errno = EBADMSG;
+	if (rc == -1 || rc == 2)
+		return (-1);
+	if (count < load.head_number) {
+		say_error("rows are missing at the end: there were %llu, there are %llu",
+		    (unsigned long long)load.head_number,
+		    (unsigned long long)count);
+		errno = EBADMSG;
+		return (-1);
+	}
+	return (0);
+}
+
+static int
+load_index(struct ledger *l, const struct stat *st)
+{
+	const struct standings_fact *f;
+	json_t *row;
+	size_t i;
+	int rc;
+
+	if (index_open(&l->index, l->dir, st) == -1)
+		return (-1);
+	if (standings_adopt(&l->book, l->index.facts, l->index.count) == -1)
+		goto err0;
+	l->size_bytes = (uint64_t)st->st_size;
+	memcpy(l->head, l->index.head, sizeof(l->head));
+	/* The policy that counts is the last policy row's. */
+	for (i = standings_count(&l->book); i-- > 0; ) {
+		f = standings_fact(&l->book, i);
+		if (f->kind != STANDINGS_POLICY)
+			continue;
+		if ((row = ledger_row(l, f)) == NULL)
+			goto err0;
+		rc = take_policy(l, json_object_get(row, "policy"));
+		json_decref(row);
+		if (rc == 0)
+			return (0);
+		break;
+	}
+err0:
+	standings_free(&l->book);
+	index_close(&l->index);
+	return (-1);
+}
+
+static int
+load(struct ledger *l, enum ledger_mode mode)
+{
+	struct stat st;
+
+	strcpy(l->head, ZEROS);
+	if ((l->rows = openat(l->dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) == -1) {
+		if (errno == ENOENT && mode != LEDGER_READ) {
+			uint64_t number;
+			char digest[SHA256_HEX_SIZE];
+
+			if (read_head(l->dir, &number, digest) == 0) {
+				say_error("'%s/%s' is gone, and there were %llu rows", l->path, LEDGER_ROWS,
+				    (unsigned long long)number);
+				errno = EBADMSG;
+				return (-1);
+			}
+			return (0);
+		}
+		say_errno("cannot open '%s/%s'", l->path, LEDGER_ROWS);
+		return (-1);
+	}
+	if (fstat(l->rows, &st) == -1) {
+		say_errno("cannot look at '%s/%s'", l->path, LEDGER_ROWS);
+		return (-1);
+	}
+	if (load_index(l, &st) == 0)
+		return (0);
+	standings_init(&l->book);
+	if (load_all(l) == -1)
+		return (-1);
+	if (mode == LEDGER_WRITE && l->size_bytes == (uint64_t)st.st_size)
+		index_write(l->dir, &st, &l->book, l->head, &l->index);
+	return (0);
+}
+
+/* What a killed writer left after the last newline is no row; it is kept aside, for whoever wants to know. */
+static int
+mend(struct ledger *l)
+{
+	struct stat st;
+	char name[64], *tail;
+	size_t n;
+	int fd, rc = -1;
+
+	if (l->rows == -1 || fstat(l->rows, &st) == -1 || (uint64_t)st.st_size == l->size_bytes)
+		return (0);
+	n = (size_t)((uint64_t)st.st_size - l->size_bytes);
+	snprintf(name, sizeof(name), "torn.%llu", (unsigned long long)l->size_bytes);
+	if ((tail = malloc(n)) == NULL || file_read_at(l->rows, tail, n, l->size_bytes) == -1)
+		goto err0;
+	if (atomfile_replace(l->dir, name, tail, n) == -1)
+		goto err0;
+	if ((fd = openat(l->dir, LEDGER_ROWS, O_WRONLY | O_CLOEXEC | O_NOFOLLOW)) == -1)
+		goto err0;
+	rc = ftruncate(fd, (off_t)l->size_bytes) == -1 || fsync(fd) == -1 ? -1 : 0;
+	close(fd);
+	if (rc == 0) {
+		say_note("moved an unfinished last row to '%s/%s'", l->path, name);
+		if (fstat(l->rows, &st) == 0)
+			index_write(l->dir, &st, &l->book, l->head, &l->index);
+	}
+err0:
+	if (rc == -1)
+		say_errno("cannot move the unfinished last row of '%s' aside", l->path);
+	free(tail);
+	return (rc);
+}
+
+/* policy.json, made if it is missing, against the policy that counts. */
+static int
+sync_policy(struct ledger *l)
+{
+	char mine[SHA256_HEX_SIZE], theirs[SHA256_HEX_SIZE], uid[33], *text;
+	struct policy policy;
+	json_t *wanted = NULL, *row = NULL;
+	size_t n;
+	int rc = -1;
+
+	if (contract_read(l->dir, LEDGER_POLICY, "policy", NULL, &wanted) == -1) {
+		if (errno != ENOENT)
+			return (-1);
+		/* A ledger that has its rules in the chain needs no file to repeat them. */
+		wanted = l->policy != NULL ? json_incref(l->policy) : policy_default();
+		if (wanted == NULL || (text = contract_pretty("policy", wanted, &n)) == NULL)
+			goto err0;
+		if (atomfile_create(l->dir, LEDGER_POLICY, text, n) == -1 && errno != EEXIST) {
+			say_errno("cannot write '%s/%s'", l->path, LEDGER_POLICY);
+			free(text);
+			goto err0;
+		}
+		free(text);
+	}
+	if (policy_take(&policy, wanted) == -1 || jsonio_digest(wanted, mine) == -1)
+		goto err0;
+	if (l->policy != NULL) {
+		if (jsonio_digest(l->policy, theirs) == -1)
+			goto err0;
+		if (strcmp(mine, theirs) == 0) {
+			rc = 0;
+			goto err0;
+		}
+	}
+	if ((row = ledger_begin(l, STANDINGS_POLICY)) == NULL)
+		goto err0;
+	json_object_set(row, "policy", wanted);
+	if (standings_count(&l->book) == 0) {
+		if (proc_random_hex(uid, 16) == -1)
+			goto err0;
+		json_object_set_new(row, "ledger_uid", json_string(uid));
+	}
+	rc = ledger_append(l, row, NULL);
+	if (rc == 0)
+		rc = take_policy(l, wanted);
+err0:
+	json_decref(row);
+	json_decref(wanted);
+	return (rc);
+}
+
+/* The rules that a preview goes by: those wanted, where they can be read, else those that count, else the default. */
+static int
+preview_policy(struct ledger *l)
+{
+	json_t *wanted = NULL;
+	int rc;
+
+	if (l->dir != -1 && contract_read(l->dir, LEDGER_POLICY, "policy", NULL, &wanted) == -1 && errno != ENOENT)
+		return (-1);
+	if (wanted == NULL && l->policy == NULL)
+		wanted = policy_default();
+	if (wanted == NULL)
+		return (0);
+	rc = take_policy(l, wanted);
+	json_decref(wanted);
+	return (rc);
+}
+
+/* Under the lock: what killed writers left goes; a directory without a row must outlast a crash with its first. */
+static int
+tidy(const struct ledger *l)
+{
+	int parent, rc;
+
+	if (atomfile_sweep(l->dir, LEDGER_POLICY) == -1 || atomfile_sweep(l->dir, LEDGER_HEAD) == -1 ||
+	    atomfile_sweep(l->dir, INDEX_FILE) == -1)
+		return (-1);
+	if (faccessat(l->dir, LEDGER_ROWS, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return (0);
+	if ((parent = openat(l->dir, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return (-1);
+	rc = atomfile_sync_dir(parent);
+	close(parent);
+	return (rc);
+}
+
+int
+ledger_open(struct ledger *l, const char *path, enum ledger_mode mode)
+{
+	char real[PATH_MAX];
+	int error;
+
+	memset(l, 0, sizeof(*l));
+	l->dir = l->lock = l->rows = -1;
+	standings_init(&l->book);
+	if ((l->path = strdup(path)) == NULL)
+		goto err1;
+	if (mode == LEDGER_WRITE && mkdir(path, 0777) == -1 && errno != EEXIST) {
+		say_errno("cannot make '%s'", path);
+		goto err0;
+	}
+	if (mode == LEDGER_PREVIEW && access(path, F_OK) == -1 && errno == ENOENT) {
+		strcpy(l->head, ZEROS);
+		if ((l->real = strdup("/")) == NULL || preview_policy(l) == -1)
+			goto err1;
+		return (0);
+	}
+	if ((l->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 || realpath(path, real) == NULL ||
+	    (l->real = strdup(real)) == NULL)
+		goto err1;
+	if (mode == LEDGER_WRITE) {
+		if ((l->lock = openat(l->dir, LEDGER_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666)) == -1)
+			goto err1;
+		if (proc_lock_wait(l->lock, LOCK_WAIT_MS) == -1) {
+			say_errno("cannot lock '%s'", path);
+			goto err0;
+		}
+		if (tidy(l) == -1)
+			goto err1;
+	}
+	if (load(l, mode) == -1)
+		goto err0;
+	if (mode == LEDGER_WRITE && (mend(l) == -1 || sync_policy(l) == -1))
+		goto err0;
+	if (mode == LEDGER_PREVIEW && preview_policy(l) == -1)
+		goto err0;
+	return (0);
+err1:
+	say_errno("cannot open the ledger '%s'", path);
+err0:
+	error = errno;
+	ledger_close(l);
+	errno = error;
+	return (-1);
+}
+
+void
+ledger_close(struct ledger *l)
+{
+
+	standings_free(&l->book);
+	index_close(&l->index);
+	str_free(&l->held);
+	json_decref(l->policy);
+	l->policy = NULL;
+	if (l->rows != -1)
+		close(l->rows);
+	if (l->lock != -1)
+		close(l->lock);
+	if (l->dir != -1)
+		close(l->dir);
+	l->rows = l->lock = l->dir = -1;
+	free(l->path);
+	free(l->real);
+	l->path = l->real = NULL;
+}
+
+json_t *
+ledger_begin(const struct ledger *l, enum standings_kind kind)
+{
+	char now[CLOCK_TEXT_SIZE];
+
+	return (json_pack("{s:s, s:s, s:I, s:s, s:s}", "schema", SCHEMA, "prev", l->head,
+	    "row", (json_int_t)standings_count(&l->book) + 1, "added_at", clock_text(now, clock_wall_ms()), "kind",
+	    row_kind_name(kind)));
+}
+
+static int
+write_rows(struct ledger *l, const char *lines, size_t n)
+{
+
+	if (atomfile_append(l->dir, LEDGER_ROWS, lines, n) == -1)
+		return (-1);
+	if (l->rows == -1)
+		l->rows = openat(l->dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return (l->rows == -1 ? -1 : 0);
+}
+
+/* The rows are in; witness and index are conveniences. With ${f} NULL there are too many new ones to add singly. */
+static void
+remember(struct ledger *l, const struct standings_fact *f)
+{
+	char head[SHA256_HEX_SIZE + 32];
+	struct stat st;
+
+	if (fstat(l->rows, &st) == 0) {
+		if (f == NULL || l->index.count == 0)
+			index_write(l->dir, &st, &l->book, l->head, &l->index);
+		else
+			index_add(&l->index, l->dir, &st, f, l->head);
+	}
+	snprintf(head, sizeof(head), "%llu %s\n", (unsigned long long)standings_count(&l->book), l->head);
+	(void)atomfile_post(l->dir, LEDGER_HEAD, head, strlen(head));
+}
+
+void
+ledger_hold(struct ledger *l)
+{
+
+	l->holding = 1;
+}
+
+int
+ledger_release(struct ledger *l)
+{
+
+	l->holding = 0;
+	if (l->held.n == 0)
+		return (0);
+	if (write_rows(l, l->held.p, l->held.n) == -1) {
+		say_errno("cannot add to the ledger '%s'", l->path);
+		return (-1);
+	}
+	l->held.n = 0;
+	remember(l, NULL);
+	return (0);
+}
+
+int
+ledger_append(struct ledger *l, const json_t *row, struct standings_fact *f)
+{
+	struct standings_fact fact;
+	struct str where = STR_INIT;
+	char digest[SHA256_HEX_SIZE], *line = NULL, *grown;
+	size_t n;
+	int rc = -1;
+
+	if (contract_check("ledger_row", row, &where) == -1 || row_fact(row, &fact) == -1) {
+		say_error("the row to add breaks its contract: %s", where.p == NULL ? "a member is missing" : where.p);
+		errno = EBADMSG;
+		goto err0;
+	}
+	if ((line = jsonio_line(row)) == NULL)
+		goto err1;
+	n = strlen(line);
+	if ((grown = realloc(line, n + 2)) == NULL)
+		goto err1;
+	line = grown;
+	line[n++] = '\n';
+	if (sha256_hex(line, n, digest) == -1)
+		goto err1;
+	if (l->holding) {
+		if (str_add(&l->held, line, n) == -1)
+			goto err1;
+	} else if (write_rows(l, line, n) == -1)
+		goto err1;
+	fact.offset = l->size_bytes;
+	fact.length = (uint32_t)n;
+	fact.row = standings_tag(digest);
+	l->size_bytes += n;
+	memcpy(l->head, digest, sizeof(digest));
+	if (standings_apply(&l->book, &fact) == -1)
+		goto err1;
+	if (!l->holding)
+		remember(l, &fact);
+	if (f != NULL)
+		*f = fact;
+	rc = 0;
+	goto err0;
+err1:
+	say_errno("cannot add to the ledger '%s'", l->path);
+err0:
+	free(line);
+	str_free(&where);
+	return (rc);
+}
+
+static char *
+line_of(const struct ledger *l, const struct standings_fact *f)
+{
+	char *line;
+
+	if ((line = malloc(f->length + 1u)) == NULL || file_read_at(l->rows, line, f->length, f->offset) == -1) {
+		say_errno("cannot read '%s/%s'", l->path, LEDGER_ROWS);
+		free(line);
+		return (NULL);
+	}
+	line[f->length] = '\0';
+	return (line);
+}
+
+json_t *
+ledger_row(const struct ledger *l, const struct standings_fact *f)
+{
+	char *line;
+	json_t *row;
+
+	if ((line = line_of(l, f)) == NULL)
+		return (NULL);
+	row = jsonio_parse(line, f->length, LEDGER_ROWS);
+	free(line);
+	return (row);
+}
+
+int
+ledger_digest(const struct ledger *l, const struct standings_fact *f, char hex[SHA256_HEX_SIZE])
+{
+	char *line;
+	int rc;
+
+	if ((line = line_of(l, f)) == NULL)
+		return (-1);
+	rc = sha256_hex(line, f->length, hex);
+	free(line);
+	return (rc);
+}
+
+char *
+ledger_last(int dir, size_t *n, char digest[SHA256_HEX_SIZE])
+{
+	uint64_t size, from;
+	size_t span = 1 << 14;
+	char *buf = NULL, *p, *end;
+	int fd;
+
+	if ((fd = file_open(dir, LEDGER_ROWS, &size)) == -1)
+		return (NULL);
+	for (;; span *= 4) {
+		free(buf);
+		from = size > span ? size - span : 0;
+		if ((buf = malloc((size_t)(size - from) + 1)) == NULL ||
+		    file_read_at(fd, buf, (size_t)(size - from), from) == -1)
+			goto err0;
+		for (end = buf + (size - from); end > buf && end[-1] != '\n'; end--)
+			;
+		for (p = end - 1; p > buf && p[-1] != '\n'; p--)
+			;
+		if (end == buf && from == 0) {
+			errno = ENOENT;
+			goto err0;
+		}
+		if (end > buf && (p > buf || from == 0))
+			break;
+	}
+	close(fd);
+	*n = (size_t)(end - p);
+	memmove(buf, p, *n);
+	buf[*n] = '\0';
+	if (sha256_hex(buf, *n, digest) == -1) {
+		free(buf);
+		return (NULL);
+	}
+	return (buf);
+err0:
+	free(buf);
+	close(fd);
+	return (NULL);
+}

@@ -1,0 +1,111 @@
+#ifndef HG_LEDGER_H
+#define HG_LEDGER_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "law/standings.h"
+#include "ledger/index.h"
+#include "base/sha256.h"
+#include "base/str.h"
+
+/**
+ * The directory LEDGER/:
+ *
+ *   ledger.jsonl   rows, one JSON object a line; `prev` is the sha256 of the
+ *                  previous line's bytes with its newline, 64 zeros in the first
+ *   policy.json    the rules wanted; the last policy row has those that count
+ *   lock           held by whoever appends
+ *   head           posted: number and digest of the last row, a witness
+ *   index          disposable, see index.h
+ *   torn.OFFSET    a last line that a killed writer left unfinished, moved aside
+ *
+ * A row is one write and one fsync.  Nothing is ever rewritten: a ledger that
+ * does not verify is refused and left as it is.
+ */
+
+#define LEDGER_ROWS "ledger.jsonl"
+#define LEDGER_POLICY "policy.json"
+#define LEDGER_LOCK "lock"
+#define LEDGER_HEAD "head"
+#define LEDGER_WITNESS "ledger_witness.json"
+
+enum ledger_mode { LEDGER_READ, LEDGER_PREVIEW, LEDGER_WRITE };
+
+struct ledger {
+	char *path;			/* as given */
+	char *real;			/* absolute, links resolved */
+	int dir, lock, rows;		/* descriptors; rows is -1 while there are none */
+	uint64_t size_bytes;		/* of the rows that count: a torn tail is not among them */
+	char head[SHA256_HEX_SIZE];	/* digest of the last row; zeros before the first */
+	struct index index;
+	struct standings book;
+	json_t *policy;			/* of the last policy row */
+	int holding;			/* see ledger_hold */
+	struct str held;
+};
+
+/**
+ * ledger_open(l, path, mode):
+ * LEDGER_WRITE makes the directory if need be, takes the lock (waiting at most
+ * 30 s), moves a torn tail aside, and appends a policy row if policy.json says
+ * something new.  LEDGER_READ takes no lock and changes nothing.
+ * Errors: -1 with errno, said: ENOENT no ledger there; EBADMSG it does not
+ *         verify or breaks its contract; EAGAIN the lock is held; others.
+ * LEDGER_PREVIEW reads likewise, but takes a ledger that is not there for an
+ * empty one with the default policy.
+ */
+int ledger_open(struct ledger *l, const char *path, enum ledger_mode mode);
+void ledger_close(struct ledger *l);
+
+/* The exit code for an errno of this file's functions. */
+int ledger_exit(int error);
+
+/* Schema, prev, number, time and kind of the next row. Owns: the caller decrefs. */
+json_t *ledger_begin(const struct ledger *l, enum standings_kind kind);
+
+/**
+ * ledger_append(l, row, f):
+ * Check the row's contract, append it durably, and apply it to the book.
+ * ${f} (or NULL) gets its fact.
+ * Errors: -1 with errno, said; EBADMSG: the row breaks its contract, and nothing was written.
+ */
+int ledger_append(struct ledger *l, const json_t *row, struct standings_fact *f);
+
+/**
+ * ledger_hold(l), ledger_release(l):
+ * Between the two rows are appended to memory, and ledger_release writes them
+ * all by one write and one fsync: thousands of rows that nobody waits for one
+ * by one.  Killed in between, the file has none of them, or the first of them
+ * and a torn one; what was appended is there when release returns 0.  After a
+ * failure the ledger can only be closed.  Held rows can't be read back.
+ * Errors: -1 with errno, said.
+ */
+void ledger_hold(struct ledger *l);
+int ledger_release(struct ledger *l);
+
+/* The row of a fact, read back. Owns: the caller decrefs. NULL with errno, said. */
+json_t *ledger_row(const struct ledger *l, const struct standings_fact *f);
+
+/* A fact's digest in hex, from the line itself. 0 or -1, said. */
+int ledger_digest(const struct ledger *l, const struct standings_fact *f, char hex[SHA256_HEX_SIZE]);
+
+/**
+ * ledger_walk(rows, each, arg):
+ * Read the lines of an open ledger.jsonl one after another, checking the
+ * chain: every line begins as a row, has the number it should and names the
+ * digest of the line before.  ${each} gets the line (with its newline), where
+ * it starts and its digest, and stops the walk by returning nonzero.
+ * Returns 0; 1 if a torn tail remains, at *size; 2 if ${each} stopped it; -1
+ * with errno, said (EBADMSG: which row, and how it fails).
+ */
+typedef int ledger_each(void *arg, const char *line, size_t n, uint64_t offset, const char *digest);
+int ledger_walk(int rows, ledger_each *each, void *arg, uint64_t *size, uint64_t *count, char head[SHA256_HEX_SIZE]);
+
+/*
+ * The last whole line of ledger.jsonl, without reading what is before it. Owns: the caller frees. NULL with errno,
+ * said but for ENOENT.
+ */
+char *ledger_last(int dir, size_t *n, char digest[SHA256_HEX_SIZE]);
+
+#endif

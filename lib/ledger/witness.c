@@ -1,0 +1,284 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/atomfile.h"
+#include "schema/contract.h"
+#include "base/file.h"
+#include "base/jsonio.h"
+#include "base/num.h"
+#include "base/say.h"
+#include "base/str.h"
+#include "ledger/witness.h"
+
+/* The ledger's own name: the digest of its first row. */
+static int
+genesis(const struct ledger *l, char hex[SHA256_HEX_SIZE])
+{
+
+	return (standings_count(&l->book) == 0 ? -1 : ledger_digest(l, standings_fact(&l->book, 0), hex));
+}
+
+int
+witness_keep(const struct ledger *l, const char *path, const json_t *row, const char *digest)
+{
+	char mine[SHA256_HEX_SIZE], *text;
+	json_t *file = NULL, *kept, *w, *old = NULL;
+	size_t i, n;
+	int dir, rc = -1;
+
+	if (genesis(l, mine) == -1)
+		return (-1);
+	if ((dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		goto err0;
+	if (contract_read(dir, LEDGER_WITNESS, "ledger_witness", NULL, &file) == -1) {
+		/* One that can't be read is worth nothing any more. */
+		if (errno != ENOENT && errno != EBADMSG)
+			goto err1;
+		file = json_pack("{s:s, s:[]}", "schema", "homegolf.ledger_witness.v1", "witnesses");
+	}
+	kept = json_object_get(file, "witnesses");
+	w = json_pack("{s:s, s:s, s:O, s:O, s:s, s:I, s:s}", "ledger", l->real, "ledger_sha256", mine,
+	    "attempt", jsonio_get(row, "run.attempt"), "row", json_object_get(row, "row"), "row_sha256", digest,
+	    "head_row", (json_int_t)standings_count(&l->book), "head_sha256", l->head);
+	if (w == NULL)
+		goto err1;
+	json_array_foreach(kept, i, old)
+		if (strcmp(jsonio_text(old, "ledger_sha256", ""), mine) == 0 &&
+		    json_equal(json_object_get(old, "attempt"), json_object_get(w, "attempt")))
+			break;
+	if (i < json_array_size(kept)) {
+		/* The first head remembered is as good as any later one. */
+		if (strcmp(jsonio_text(old, "row_sha256", ""), digest) == 0 &&
+		    jsonio_i64(old, "head_row", 0) > jsonio_i64(row, "row", 0)) {
+			json_decref(w);
+			rc = 0;
+			goto err1;
+		}
+		json_array_set_new(kept, i, w);
+	} else
+		json_array_append_new(kept, w);
+	if ((text = contract_pretty("ledger_witness", file, &n)) == NULL)
+		goto err1;
+	if ((rc = atomfile_replace(dir, LEDGER_WITNESS, text, n)) == 0)
+		(void)atomfile_sweep(dir, LEDGER_WITNESS);
+	free(text);
+err1:
+	json_decref(file);
+	close(dir);
+err0:
+	if (rc == -1)
+		say_note("'%s' keeps no witness of its row", path);
+	return (rc);
+}
+
+static int
+by_digest(const void *a, const void *b)
+{
+
+	return (memcmp(a, b, SHA256_HEX_SIZE - 1));
+}
+
+/* Is it merely not there, or not for us to read? Anything else is the system's failure, and no answer. */
+static int
+is_absent(int error)
+{
+
+	return (error == ENOENT || error == ENOTDIR || error == ELOOP || error == EACCES);
+}
+
+/* What one run remembers; the number of rows that the ledger lacks. */
+static int
+check_one(const char *mine, const char (*digests)[SHA256_HEX_SIZE], size_t count, int dir, const char *name,
+    size_t *checked)
+{
+	static const char *const keys[][2] = { { "row_sha256", "row" }, { "head_sha256", "head_row" } };
+	char key[SHA256_HEX_SIZE];
+	json_t *file, *w;
+	int fd, lacking = 0, k, error;
+	size_t i;
+
+	if ((fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1) {
+		if (is_absent(errno))
+			return (0);
+		say_errno("cannot open '%s'", name);
+		return (-1);
+	}
+	if (contract_read(fd, LEDGER_WITNESS, "ledger_witness", NULL, &file) == -1) {
+		error = errno;
+		close(fd);
+		errno = error;
+		/* A witness that can't be understood is none, and was said to be so. */
+		return (is_absent(error) || error == EBADMSG ? 0 : -1);
+	}
+	json_array_foreach(json_object_get(file, "witnesses"), i, w) {
+		if (strcmp(jsonio_text(w, "ledger_sha256", ""), mine) != 0)
+			continue;
+		++*checked;
+		for (k = 0; k < 2; k++) {
+			snprintf(key, sizeof(key), "%s", jsonio_text(w, keys[k][0], ""));
+			if (bsearch(key, digests, count, SHA256_HEX_SIZE, by_digest) != NULL)
+				continue;
+			say_error("row %lld is gone or was altered: the run '%s' remembers another",
+			    (long long)jsonio_i64(w, keys[k][1], 0),
+			    name);
+			lacking++;
+			break;
+		}
+	}
+	json_decref(file);
+	close(fd);
+	return (lacking);
+}
+
+int
+witness_check(const struct ledger *l, const char (*digests)[SHA256_HEX_SIZE], size_t count, char *const *dirs,
+    size_t ndirs,
+    int exact, size_t *checked)
+{
+	char mine[SHA256_HEX_SIZE];
+	struct dirent *e;
+	size_t i;
+	int lacking = 0, fd, n, error;
+	DIR *d;
+
+	*checked = 0;
+	if (genesis(l, mine) == -1)
+		return (-1);
+	for (i = 0; i < ndirs; i++) {
+		if (exact) {
+			if ((n = check_one(mine, digests, count, AT_FDCWD, dirs[i], checked)) == -1)
+				return (-1);
+			lacking += n;
+			continue;
+		}
+		if ((fd = openat(l->dir, dirs[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 && is_absent(errno))
+			continue;
+		if (fd == -1 || (d = fdopendir(fd)) == NULL)
+			goto err0;
+		for (n = 0, errno = 0; n != -1 && (e = readdir(d)) != NULL; errno = 0)
+			if (e->d_name[0] != '.') {
+				n = check_one(mine, digests, count, fd, e->d_name, checked);
+				lacking += n;
+			}
+		error = errno;
+		closedir(d);
+		errno = error;
+		if (n == -1)
+			return (-1);
+		if (error != 0) {
+			fd = -1;
+			goto err0;
+		}
+	}
+	return (lacking);
+err0:
+	error = errno;
+	if (fd != -1)
+		close(fd);
+	errno = error;
+	say_errno("cannot look for witnesses in '%s/%s'", l->path, dirs[i]);
+	return (-1);
+}
+
+/* Sums over the documents of one run; the file must be the one that was scored. */
+struct documents {
+	size_t n;
+	double *nats, *bytes;
+};
+
+static int
+read_documents(const struct ledger *l, const json_t *row, struct documents *sum, double weight)
+{
+	struct str path = STR_INIT;
+	char *text = NULL, *p, *line, *fields[5], hex[SHA256_HEX_SIZE];
+	size_t n, i = 0, k, size;
+	double nats, bytes;
+	int rc = -1;
+
+	if (str_printf(&path, "%s/%s/score_docs.tsv", l->real, jsonio_text(row, "run.dir", "")) == -1 ||
+	    (text = file_read(AT_FDCWD, path.p, (size_t)1 << 30, &size)) == NULL || sha256_hex(text, size, hex) == -1 ||
+	    strcmp(hex, jsonio_text(row, "run.docs_sha256", "")) != 0)
+		goto err0;
+	for (n = 0, p = text; (p = strchr(p, '\n')) != NULL; p++)
+		n++;
+	if (n < 2 || (sum->n != 0 && sum->n != n - 1))
+		goto err0;
+	if (sum->n == 0) {
+		sum->n = n - 1;
+		sum->nats = calloc(sum->n, sizeof(*sum->nats));
+		sum->bytes = calloc(sum->n, sizeof(*sum->bytes));
+		if (sum->nats == NULL || sum->bytes == NULL)
+			goto err0;
+	}
+	for (line = strchr(text, '\n') + 1; i < sum->n; line = p + 1, i++) {
+		if ((p = strchr(line, '\n')) == NULL)
+			goto err0;
+		*p = '\0';
+		for (k = 0; k < 5; k++) {
+			fields[k] = line;
+			if ((line = strchr(line, '\t')) != NULL)
+				*line++ = '\0';
+			else if (k < 4)
+				goto err0;
+			else
+				break;
+		}
+		/* Raw bytes where they are known, since they are the same whatever the tokenizer. */
+		if (num_f64(fields[4], -1e300, 1e300, &nats) == -1 ||
+		    (num_f64(fields[3], 0, 1e300, &bytes) == -1 && num_f64(fields[2], 0, 1e300, &bytes) == -1))
+			goto err0;
+		sum->nats[i] += weight * nats;
+		sum->bytes[i] = bytes;
+	}
+	rc = 0;
+err0:
+	free(text);
+	str_free(&path);
+	return (rc);
+}
+
+json_t *
+witness_documents(const struct ledger *l, const struct standings_plan *plan)
+{
+	struct documents sum = { 0, NULL, NULL };
+	double gain = 0, bytes = 0, ss = 0, r;
+	json_t *row, *out = NULL;
+	unsigned k;
+	size_t i;
+	int rc;
+
+	if (plan->filled != 2 * plan->n)
+		return (json_null());
+	for (k = 0; k < 2 * plan->n; k++) {
+		if ((row = ledger_row(l, standings_fact(&l->book, plan->slot[k].fact - 1))) == NULL)
+			goto out;
+		/* The incumbent's nats less the challenger's: what was gained. */
+		rc = read_documents(l, row, &sum, (plan->slot[k].challenger ? -1.0 : 1.0) / plan->n);
+		json_decref(row);
+		if (rc == -1)
+			goto out;
+	}
+	for (i = 0; i < sum.n; i++) {
+		gain += sum.nats[i] / log(2);
+		bytes += sum.bytes[i];
+	}
+	if (sum.n < 2 || !(bytes > 0))
+		goto out;
+	gain /= bytes;
+	for (i = 0; i < sum.n; i++) {
+		r = sum.nats[i] / log(2) - gain * sum.bytes[i];
+		ss += r * r;
+	}
+	out = json_pack("{s:I, s:o, s:o}", "documents", (json_int_t)sum.n, "gain_bits_per_byte", jsonio_real(gain),
+	    "se", jsonio_real(sqrt(ss * (double)sum.n / (double)(sum.n - 1)) / bytes));
+out:
+	free(sum.nats);
+	free(sum.bytes);
+	return (out == NULL ? json_null() : out);
+}

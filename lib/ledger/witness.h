@@ -1,0 +1,36 @@
+#ifndef HG_WITNESS_H
+#define HG_WITNESS_H
+
+#include <jansson.h>
+
+#include "ledger/ledger.h"
+
+/**
+ * Witnesses: each run keeps, in ledger_witness.json, the digest of its row and
+ * of the last row then, so that a ledger that lost its last rows is found out
+ * by the runs that it judged.  One file may serve several ledgers, which are
+ * told apart by the digest of their first row.
+ */
+
+/* Keep (or renew) what the run at ${path} knows of its row, whose digest is ${digest}. 0, or -1 after a note. */
+int witness_keep(const struct ledger *l, const char *path, const json_t *row, const char *digest);
+
+/**
+ * witness_check(l, digests, count, runs, nruns, checked):
+ * Compare the witnesses of the given runs, or, if there are none, of all runs
+ * beside those that the ledger names, with the ledger's rows, whose ${count}
+ * digests are sorted.  Each row that a run remembers and the ledger lacks is said.
+ * Returns how many are lacking, or -1 with errno, said.
+ */
+int witness_check(const struct ledger *l, const char (*digests)[SHA256_HEX_SIZE], size_t count, char *const *dirs,
+    size_t ndirs, int exact, size_t *checked);
+
+/**
+ * witness_documents(l, plan):
+ * The cross-check of a confirmation by documents: mean gain in nats per byte
+ * over documents, its standard error over documents, how many documents; or
+ * null where score_docs.tsv of a run is not there or does not match its digest.
+ */
+json_t *witness_documents(const struct ledger *l, const struct standings_plan *plan);
+
+#endif

@@ -1,0 +1,494 @@
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "judge/add.h"
+#include "base/array.h"
+#include "base/clock.h"
+#include "base/exit.h"
+#include "base/jsonio.h"
+#include "base/say.h"
+#include "report/pagedata.h"
+
+enum { TRIES = 8 };
+
+void
+pagedata_free(struct pagedata *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->run_count; i++) {
+		free(s->runs[i].id);
+		free(s->runs[i].dir);
+		free(s->runs[i].hypothesis);
+		free(s->runs[i].findings);
+		free(s->runs[i].text);
+		free(s->runs[i].boundary);
+	}
+	for (i = 0; i < s->confirmation_count; i++) {
+		free(s->confirmations[i].challenger);
+		free(s->confirmations[i].incumbent);
+		free(s->confirmations[i].lane);
+		free(s->confirmations[i].text);
+		free(s->confirmations[i].campaign);
+	}
+	for (i = 0; i < s->group_count; i++) {
+		free(s->groups[i].incumbent);
+		free(s->groups[i].lane_name);
+	}
+	free(s->runs);
+	free(s->confirmations);
+	free(s->groups);
+	json_decref(s->open);
+	str_free(&s->plateau_why);
+	str_free(&s->plateau_next);
+	timeline_free(&s->tracks);
+	rejudge_free(&s->others);
+	ledger_close(&s->l);
+	memset(s, 0, sizeof(*s));
+	s->l.dir = s->l.lock = s->l.rows = -1;
+}
+
+/* One more element, zeroed; NULL with errno ENOMEM. */
+static void *
+more(void **array, size_t *count, size_t *cap, size_t size)
+{
+	char *p;
+
+	if ((p = array_room(*array, *count, cap, size)) == NULL)
+		return (NULL);
+	*array = p;
+	p += *count * size;
+	memset(p, 0, size);
+	++*count;
+	return (p);
+}
+
+static int
+copy(char **out, const json_t *v, const char *path, const char *fallback)
+{
+
+	return ((*out = strdup(jsonio_text(v, path, fallback))) == NULL ? -1 : 0);
+}
+
+static void
+copy_hex(char out[SHA256_HEX_SIZE], const json_t *v, const char *path)
+{
+	const char *hex = jsonio_text(v, path, "");
+
+	strcpy(out, strlen(hex) < SHA256_HEX_SIZE ? hex : "");
+}
+
+static void
+take_verdict(const json_t *row, enum verdict_class *klass, enum verdict_reason *reason)
+{
+	int k = verdict_class_find(jsonio_text(row, "verdict.class", "")),
+	    r = verdict_reason_find(jsonio_text(row, "verdict.reason", ""));
+
+	*klass = k == -1 ? VERDICT_INVALID : (enum verdict_class)k;
+	*reason = r == -1 ? VERDICT_IMPOSSIBLE : (enum verdict_reason)r;
+}
+
+/* Why the evidence fails, in full: the rule's findings, and what a refusal says of itself. */
+static int
+take_findings(struct pagedata_run *r, const json_t *row)
+{
+	const json_t *list = jsonio_get(row, "verdict.findings"), *refusals = jsonio_get(row, "run.refusals"), *f;
+	struct str text = STR_INIT;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach(list, i, f)
+		rc |= str_printf(&text, "%s%s", text.n == 0 ? "" : "; ", jsonio_text(f, "detail", ""));
+	json_array_foreach(refusals, i, f)
+		if (*jsonio_text(f, "detail", "") != '\0')
+			rc |= str_printf(&text, "%s%s", text.n == 0 ? "" : ": ", jsonio_text(f, "detail", ""));
+	if (rc == 0 && text.p == NULL)
+		rc = str_puts(&text, "");
+	r->findings = text.p;
+	return (rc);
+}
+
+static int
+take_run(struct pagedata *s, const json_t *row)
+{
+	const json_t *run = json_object_get(row, "run"), *m = json_object_get(run, "metrics");
+	struct pagedata_run *r;
+
+	if ((r = more((void **)&s->runs, &s->run_count, &s->run_cap, sizeof(*r))) == NULL)
+		return (-1);
+	r->row = (uint64_t)jsonio_i64(row, "row", 0);
+	r->at_ms = s->last_ms;
+	r->seed = jsonio_i64(run, "seed", -1);
+	r->attempt = jsonio_i64(run, "attempt", 1);
+	r->bytes = jsonio_i64(m, "total_bytes", -1);
+	r->cap_bytes = jsonio_i64(run, "cap_bytes", -1);
+	r->train_ms = jsonio_i64(m, "train_ms", -1);
+	r->cap_ms = jsonio_i64(run, "cap_ms", -1);
+	r->gain = jsonio_f64(row, "verdict.gain", NAN);
+	r->group = standings_tag(jsonio_text(run, "group_sha256", NULL));
+	r->tag = standings_tag(jsonio_text(run, "config_sha256", NULL));
+	copy_hex(r->config, run, "config_sha256");
+	copy_hex(r->report, run, "training_report_sha256");
+	take_verdict(row, &r->klass, &r->reason);
+	s->classes[r->klass]++;
+	return (copy(&r->id, run, "run_id", "?") | copy(&r->dir, run, "dir", "") |
+	    copy(&r->hypothesis, run, "hypothesis", "") | copy(&r->text, row, "verdict.text", "") |
+	    copy(&r->boundary, run, "claim_boundary", "") | take_findings(r, row));
+}
+
+/* What a confirmation says of itself, and its plan of the names. */
+static int
+take_confirmation(struct pagedata *s, const json_t *row)
+{
+	const json_t *own = json_object_get(row, "confirmation"), *v = json_object_get(row, "verdict");
+	struct pagedata_confirmation *c;
+	const struct standings_fact *plan;
+	json_t *named = NULL;
+	int rc;
+
+	if ((c = more((void **)&s->confirmations, &s->confirmation_count, &s->confirmation_cap, sizeof(*c))) == NULL)
+		return (-1);
+	c->row = (uint64_t)jsonio_i64(row, "row", 0);
+	c->at_ms = s->last_ms;
+	c->group = standings_tag(jsonio_text(own, "group_sha256", NULL));
+	c->tag = standings_tag(jsonio_text(own, "challenger_sha256", NULL));
+	c->score = jsonio_f64(v, "score", NAN);
+	c->incumbent_score = jsonio_f64(v, "incumbent_score", NAN);
+	c->gain = jsonio_f64(v, "gain", NAN);
+	c->lower = jsonio_f64(v, "gain_lower", NAN);
+	c->upper = jsonio_f64(v, "gain_upper", NAN);
+	c->confidence = jsonio_f64(v, "confidence", NAN);
+	c->p = jsonio_f64(v, "p", NAN);
+	c->level = jsonio_f64(v, "level", NAN);
+	c->margin = jsonio_f64(v, "margin", NAN);
+	c->power = jsonio_f64(v, "power", NAN);
+	c->runs = (int)json_array_size(json_object_get(own, "challenger_runs"));
+	c->incumbent_runs = (int)json_array_size(json_object_get(own, "incumbent_runs"));
+	c->calibrated = strcmp(jsonio_text(v, "noise", ""), "calibrated") == 0;
+	c->documents_gain = jsonio_f64(own, "cross_check.gain_bits_per_byte", NAN);
+	c->documents_se = jsonio_f64(own, "cross_check.se", NAN);
+	take_verdict(row, &c->klass, &c->reason);
+	if ((plan = standings_row(&s->l.book, standings_tag(jsonio_text(own, "plan_sha256", NULL)))) != NULL &&
+	    plan->kind == STANDINGS_PLAN && (named = ledger_row(&s->l, plan)) == NULL)
+		return (-1);
+	c->challenger_row = (uint64_t)jsonio_i64(named, "plan.challenger.row", 0);
+	c->number = (int)jsonio_i64(named, "plan.confirmation", 0);
+	c->of = (int)jsonio_i64(named, "plan.confirmations", 0);
+	rc = copy(&c->challenger, named, "plan.challenger.run_id", "?") |
+	    copy(&c->incumbent, named, "plan.incumbent.run_id", "?") | copy(&c->lane, own, "lane", "?") |
+	    copy(&c->campaign, own, "campaign", "?") | copy(&c->text, v, "text", "");
+	json_decref(named);
+	return (rc);
+}
+
+static struct pagedata_group *
+group_of(struct pagedata *s, const char *hex)
+{
+	struct pagedata_group *g;
+	uint64_t tag = standings_tag(hex);
+	size_t i;
+
+	for (i = s->group_count; i-- > 0; )
+		if (s->groups[i].group == tag)
+			return (&s->groups[i]);
+	if ((g = more((void **)&s->groups, &s->group_count, &s->group_cap, sizeof(*g))) != NULL) {
+		g->group = tag;
+		if (strlen(hex) < SHA256_HEX_SIZE)
+			strcpy(g->hex, hex);
+	}
+	return (g);
+}
+
+/* Who is incumbent after a row. */
+static int
+take_incumbent(struct pagedata *s, const json_t *row, const json_t *own, int confirmation)
+{
+	const json_t *after = json_object_get(row, "incumbent_after");
+	const char *hex = jsonio_text(own, "group_sha256", NULL);
+	struct pagedata_group *g;
+	uint64_t tag;
+	char *name, *lane;
+
+	if (hex == NULL || !json_is_object(after))
+		return (0);
+	if ((g = group_of(s, hex)) == NULL || copy(&name, after, "run_id", "?") == -1)
+		return (-1);
+	if (copy(&lane, own, "lane", "?") == -1) {
+		free(name);
+		return (-1);
+	}
+	free(g->incumbent);
+	free(g->lane_name);
+	g->incumbent = name;
+	g->lane_name = lane;
+	g->cap_ms = jsonio_i64(own, "cap_ms", -1);
+	g->lane = standings_lane_tag(lane, g->cap_ms);
+	g->last_row = (uint64_t)jsonio_i64(row, "row", 0);
+	g->row = (uint64_t)jsonio_i64(after, "row", 0);
+	g->score = jsonio_f64(after, "score", NAN);
+	g->runs = (unsigned)jsonio_i64(after, "runs", 0);
+	tag = standings_tag(jsonio_text(after, "config_sha256", NULL));
+	if (g->tag != tag) {
+		g->tag = tag;
+		g->since = g->last_row;
+		g->confirmation = confirmation ? s->confirmation_count : 0;
+		g->promoted = 0;
+	}
+	return (0);
+}
+
+static int
+take_row(void *arg, const char *line, size_t n, uint64_t offset, const char *digest)
+{
+	struct pagedata *s = arg;
+	const char *kind;
+	const json_t *own;
+	struct pagedata_group *g;
+	json_t *row;
+	int rc;
+
+	(void)digest;
+	/* What came in since the ledger was opened belongs to the next page. */
+	if (offset >= s->l.size_bytes)
+		return (1);
+	if ((row = jsonio_parse(line, n, LEDGER_ROWS)) == NULL)
+		return (-1);
+	kind = jsonio_text(row, "kind", "");
+	own = json_object_get(row, kind);
+	(void)clock_parse(jsonio_text(row, "added_at", ""), &s->last_ms);
+	rc = timeline_add(&s->tracks, row);
+	if (rc == 0 && strcmp(kind, "run") == 0)
+		rc = take_run(s, row) | take_incumbent(s, row, own, 0);
+	else if (rc == 0 && strcmp(kind, "confirmation") == 0)
+		rc = take_confirmation(s, row) | take_incumbent(s, row, own, 1);
+	else if (strcmp(kind, "promotion") == 0 && jsonio_text(own, "group_sha256", NULL) != NULL &&
+	    (g = group_of(s, jsonio_text(own, "group_sha256", ""))) != NULL &&
+	    g->tag == standings_tag(jsonio_text(own, "config_sha256", NULL)))
+		g->promoted = (uint64_t)jsonio_i64(row, "row", 0);
+	else if (strcmp(kind, "import") == 0)
+		s->imports++;
+	json_decref(row);
+	if (rc != 0) {
+		say_errno("cannot gather row %llu", (unsigned long long)s->tracks.rows);
+		return (-1);
+	}
+	return (0);
+}
+
+/* Was a configuration decided on after a row? */
+static int
+decided(const struct pagedata *s, const struct pagedata_run *r)
+{
+	size_t i;
+
+	for (i = s->confirmation_count; i-- > 0 && s->confirmations[i].row > r->row; )
+		if (s->confirmations[i].tag == r->tag && s->confirmations[i].group == r->group)
+			return (1);
+	return (0);
+}
+
+struct fate {
+	uint64_t tag;
+	enum pagedata_fate fate;
+};
+
+static int
+by_tag(const void *a, const void *b)
+{
+	const struct fate *x = a, *y = b;
+
+	if (x->tag != y->tag)
+		return (x->tag < y->tag ? -1 : 1);
+	return ((x->fate > y->fate) - (x->fate < y->fate));
+}
+
+/* What a run says of its configuration; the greatest of what its runs say holds. */
+static enum pagedata_fate
+fate_of(const struct pagedata_run *r)
+{
+
+	if (r->klass > VERDICT_REGRESSION)
+		return (PAGEDATA_OUT);
+	if (r->pending)
+		return (PAGEDATA_WAITING);
+	if (r->klass == VERDICT_REGRESSION)
+		return (PAGEDATA_WORSE);
+	return (r->reason == VERDICT_WITHIN_NOISE || r->reason == VERDICT_PROMISING ? PAGEDATA_NO_BETTER :
+	    PAGEDATA_UNKNOWN);
+}
+
+static int
+count_tried(struct pagedata *s)
+{
+	const struct pagedata_run *r;
+	const struct pagedata_confirmation *c;
+	struct fate *list;
+	uint64_t first = 0;
+	size_t n = 0, i;
+
+	if (s->main == NULL)
+		return (0);
+	if ((list = calloc(s->run_count + s->confirmation_count + 1, sizeof(*list))) == NULL)
+		return (-1);
+	for (r = s->runs; r < s->runs + s->run_count; r++) {
+		if (r->group == s->main->group && r->reason == VERDICT_FIRST)
+			first = r->tag;
+		if (r->group == s->main->group || (r->group == 0 && timeline_of(&s->tracks, r->row) == s->track))
+			list[n++] = (struct fate){ r->tag, fate_of(r) };
+	}
+	for (c = s->confirmations; c < s->confirmations + s->confirmation_count; c++)
+		if (c->group == s->main->group)
+			list[n++] = (struct fate){ c->tag, c->klass == VERDICT_IMPROVEMENT ? PAGEDATA_BETTER :
+			    c->klass == VERDICT_REGRESSION ? PAGEDATA_WORSE : PAGEDATA_NO_BETTER };
+	qsort(list, n, sizeof(*list), by_tag);
+	for (i = 0; i < n; i++)
+		if (list[i].tag != first && (i + 1 == n || list[i + 1].tag != list[i].tag))
+			s->tried[list[i].fate]++;
+	free(list);
+	return (0);
+}
+
+/* What is still open, once all rows are in. */
+static int
+settle(struct pagedata *s)
+{
+	const struct standings_plan *p = NULL;
+	const struct timeline_point *q;
+	const struct standings_fact *f;
+	const struct timeline *k;
+	struct pagedata_run *r;
+	unsigned slot, i;
+
+	timeline_finish(&s->tracks);
+	/* Rows, tracks and runs are all in order, so that one pass matches scores to runs. */
+	for (r = s->runs; r < s->runs + s->run_count; r++)
+		r->score = NAN;
+	for (k = s->tracks.list; k < s->tracks.list + s->tracks.count; k++)
+		for (q = k->points, r = s->runs; q < k->points + k->count; q++) {
+			if (q->confirmation)
+				continue;
+			while (r < s->runs + s->run_count && r->row < q->row)
+				r++;
+			if (r < s->runs + s->run_count && r->row == q->row)
+				r->score = q->score;
+		}
+	s->spent = standings_spent(&s->l.book);
+	s->open = plan_open(&s->l, &p, &slot);
+	if (p != NULL) {
+		s->slots = 2 * p->n;
+		for (i = 0; i < 2 * p->n; i++) {
+			s->filled += p->slot[i].fact != 0;
+			f = p->slot[i].fact == 0 ? NULL : standings_fact(&s->l.book, p->slot[i].fact - 1);
+			for (r = s->runs + s->run_count; f != NULL && r-- > s->runs; )
+				if (r->row == p->slot[i].fact) {
+					r->pending = 1;
+					break;
+				}
+		}
+	}
+	for (r = s->runs; r < s->runs + s->run_count; r++) {
+		if (r->reason == VERDICT_PROMISING && !decided(s, r))
+			r->pending = 1;
+		s->pending += (size_t)r->pending;
+	}
+	for (i = 0; i < s->group_count; i++)
+		if (s->main == NULL || s->groups[i].last_row > s->main->last_row)
+			s->main = &s->groups[i];
+	s->track = s->main == NULL ? NULL : timeline_of(&s->tracks, s->main->last_row);
+	if (count_tried(s) == -1)
+		return (-1);
+	s->plateau = plateau_look(&s->l.book);
+	if (plateau_tell(&s->plateau, &s->l, &s->plateau_why, &s->plateau_next) == -1)
+		return (-1);
+	if (s->main != NULL && s->main->row >= 1 && s->main->row <= standings_count(&s->l.book) &&
+	    standings_fact(&s->l.book, s->main->row - 1)->kind == STANDINGS_RUN)
+		return (promote_look(&s->l, standings_fact(&s->l.book, s->main->row - 1), &s->promote));
+	return (0);
+}
+
+/* One reading; DONE, or NOT_YET if the ledger grew meanwhile. */
+static int
+read_once(struct pagedata *s, const char *path)
+{
+	char head[SHA256_HEX_SIZE];
+	uint64_t size, count;
+	int code, rc;
+
+	if ((code = verify_ledger(path, NULL, 0, &s->verify)) != HG_EXIT_DONE)
+		return (code);
+	if (ledger_open(&s->l, path, LEDGER_READ) == -1)
+		return (ledger_exit(errno));
+	if (strcmp(s->l.head, s->verify.head) != 0)
+		return (HG_EXIT_NOT_YET);
+	rc = ledger_walk(s->l.rows, take_row, s, &size, &count, head);
+	if (rc == -1)
+		return (ledger_exit(errno));
+	if (s->tracks.rows != s->verify.rows)
+		return (HG_EXIT_CONTRACT);
+	/* A verdict that does not follow is no reason to show none of them; the page says so above all else. */
+	if ((code = replay_ledger(path, &s->replay)) == HG_EXIT_SYSTEM)
+		return (code);
+	if (s->replay.rows > s->verify.rows)
+		return (HG_EXIT_NOT_YET);
+	if (s->imports > 0 && rejudge_ledger(&s->others, &s->l) == -1)
+		return (ledger_exit(errno));
+	if (settle(s) == -1) {
+		say_errno("cannot gather what '%s' says", path);
+		return (HG_EXIT_SYSTEM);
+	}
+	return (HG_EXIT_DONE);
+}
+
+int
+pagedata_read(struct pagedata *s, const char *path)
+{
+	int i, code;
+
+	memset(s, 0, sizeof(*s));
+	s->l.dir = s->l.lock = s->l.rows = -1;
+	for (i = 0; i < TRIES; i++) {
+		if ((code = read_once(s, path)) == HG_EXIT_DONE)
+			return (code);
+		pagedata_free(s);
+		if (code != HG_EXIT_NOT_YET)
+			return (code);
+	}
+	say_error("'%s' grows faster than it can be read", path);
+	return (HG_EXIT_NOT_YET);
+}
+
+const struct pagedata_run *
+pagedata_run(const struct pagedata *s, uint64_t row)
+{
+	size_t low = 0, high = s->run_count, at;
+
+	while (low < high) {
+		at = low + (high - low) / 2;
+		if (s->runs[at].row == row)
+			return (&s->runs[at]);
+		if (s->runs[at].row < row)
+			low = at + 1;
+		else
+			high = at;
+	}
+	return (NULL);
+}
+
+json_t *
+pagedata_next(const struct pagedata *s, const struct pagedata_run *r)
+{
+	json_t *row = ledger_row(&s->l, standings_fact(&s->l.book, r->row - 1)), *next;
+
+	next = row == NULL ? NULL : add_next(&s->l, row);
+	json_decref(row);
+	return (next);
+}
+
+int
+pagedata_place(const struct pagedata *s, const char *dir, struct str *out)
+{
+
+	return (add_place(&s->l, dir, out));
+}

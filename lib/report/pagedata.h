@@ -1,0 +1,108 @@
+#ifndef HG_PAGEDATA_H
+#define HG_PAGEDATA_H
+
+#include "ledger/ledger.h"
+#include "judge/plan.h"
+#include "judge/plateau.h"
+#include "judge/promote.h"
+#include "import/rejudge.h"
+#include "judge/replay.h"
+#include "ledger/timeline.h"
+#include "ledger/verify.h"
+
+/**
+ * All that a page says of a ledger, gathered before anything is drawn.  What
+ * can be read while others append is one state of it: the one whose head the
+ * page names.
+ */
+
+struct pagedata_run {
+	uint64_t row;
+	char *id, *dir, *hypothesis, *findings, *text, *boundary;
+	char config[SHA256_HEX_SIZE], report[SHA256_HEX_SIZE];	/* report: digest of the training report, or "" */
+	uint64_t group, tag;		/* tags of comparability group and configuration */
+	int64_t at_ms, seed, attempt, bytes, cap_bytes, train_ms, cap_ms;	/* -1: not known, or none */
+	enum verdict_class klass;
+	enum verdict_reason reason;
+	int pending;			/* it waits for a confirmation, or belongs to one that is open */
+	double score, gain;		/* gain: better is positive; NAN */
+};
+
+struct pagedata_confirmation {
+	uint64_t row, group, tag;
+	uint64_t challenger_row;	/* of the run that was to be confirmed; 0: not known */
+	char *challenger, *incumbent, *lane, *text, *campaign;
+	int64_t at_ms;
+	enum verdict_class klass;
+	enum verdict_reason reason;
+	double score, incumbent_score, gain, lower, upper, confidence, p, level, margin, power;
+	int number, of, runs, incumbent_runs;	/* which of the campaign's confirmations it was */
+	int calibrated;
+	double documents_gain, documents_se;	/* the cross-check; NAN */
+};
+
+/* A comparability group: who is incumbent, since when, and why. */
+struct pagedata_group {
+	uint64_t group, tag, lane;
+	char hex[SHA256_HEX_SIZE];
+	char *incumbent, *lane_name;
+	int64_t cap_ms;
+	uint64_t row, since;		/* row of its run; row that made it incumbent */
+	double score;
+	unsigned runs;
+	size_t confirmation;		/* index + 1 of the one that did; 0: it came first */
+	uint64_t last_row;
+	uint64_t promoted;		/* row of the promotion that stands, or 0 */
+};
+
+/* What became of the configurations that were tried against the first of their group, each counted once. */
+enum pagedata_fate {
+	PAGEDATA_OUT, PAGEDATA_UNKNOWN, PAGEDATA_NO_BETTER, PAGEDATA_WORSE, PAGEDATA_WAITING, PAGEDATA_BETTER, PAGEDATA_FATES
+};
+
+struct pagedata {
+	struct ledger l;
+	struct verify verify;
+	struct tracks tracks;
+	struct pagedata_run *runs;
+	size_t run_count, run_cap;
+	struct pagedata_confirmation *confirmations;
+	size_t confirmation_count, confirmation_cap;
+	struct pagedata_group *groups;
+	size_t group_count, group_cap;
+	size_t classes[VERDICT_CLASSES], pending;
+	int64_t last_ms;		/* when the last row was added */
+	struct plateau_view plateau;
+	struct str plateau_why, plateau_next;
+	const struct pagedata_group *main;	/* the group that was judged last; NULL if none has a score */
+	const struct timeline *track;		/* and where its last row stands; NULL if nothing was judged */
+	struct promote_view promote;		/* of main's incumbent; nothing if there is none */
+	json_t *open;				/* the open plan's row, or NULL */
+	unsigned filled, slots;
+	unsigned spent;
+	size_t tried[PAGEDATA_FATES];	/* in main, with what never had a score on its axis */
+	size_t imports;
+	struct rejudge others;		/* what our rule says of imported rows */
+	struct replay_view replay;	/* all verdicts, derived again */
+};
+
+/**
+ * pagedata_read(s, path):
+ * Verify the ledger and gather.  Returns the exit code: DONE; CONTRACT if a
+ * row was altered or lost, NOT_YET if rows come faster than they can be read,
+ * others, all said; *s is empty then.
+ * Owns: pagedata_free.
+ */
+int pagedata_read(struct pagedata *s, const char *path);
+void pagedata_free(struct pagedata *s);
+
+/* The run of a row, or NULL. */
+const struct pagedata_run *pagedata_run(const struct pagedata *s, uint64_t row);
+
+/* What to type after a run, as hg-ledger add would say it now; NULL with errno ENOMEM. The caller decrefs. */
+json_t *pagedata_next(const struct pagedata *s, const struct pagedata_run *r);
+
+/* A run's directory as somebody would type it where hg-report was called. -1 with errno ENOMEM. */
+int pagedata_place(const struct pagedata *s, const char *dir, struct str *out);
+
+#endif

@@ -1,0 +1,393 @@
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "run/closeout.h"
+#include "schema/contract.h"
+#include "run/gate.h"
+#include "base/exit.h"
+#include "base/file.h"
+#include "base/jsonio.h"
+#include "run/refusal.h"
+#include "base/say.h"
+
+static const struct {
+	const char *name;
+	int verdict;
+} problems[GATE_PROBLEMS] = {
+	[GATE_UNFINISHED] = { "unfinished", HG_EXIT_PENDING },
+	[GATE_MISSING] = { "missing", HG_EXIT_PENDING },
+	[GATE_REFUSED] = { "refused", HG_EXIT_NO },
+	[GATE_OTHER_RUN] = { "other_run", HG_EXIT_NO },
+	[GATE_ALTERED] = { "altered", HG_EXIT_NO },
+	[GATE_UNBOUND] = { "unbound", HG_EXIT_NO },
+	[GATE_DIFFERS] = { "differs", HG_EXIT_NO },
+	[GATE_PARTIAL] = { "partial", HG_EXIT_NO },
+	[GATE_MALFORMED] = { "malformed", HG_EXIT_CONTRACT },
+	[GATE_CORRUPT] = { "corrupt", HG_EXIT_CONTRACT },
+};
+
+const char *
+gate_problem_name(enum gate_problem p)
+{
+
+	return (problems[p].name);
+}
+
+static json_t *
+text_or_null(const char *text)
+{
+
+	return (text == NULL ? json_null() : json_string(text));
+}
+
+/* Note a problem; 0, or -1 with errno ENOMEM, said. */
+static int __attribute__((format(printf, 7, 8)))
+find(struct gate *e, enum stage s, const char *file, enum gate_problem p, const char *observed,
+    const char *expected, const char *format, ...)
+{
+	char raw[512], detail[768];
+	va_list ap;
+	json_t *v;
+
+	va_start(ap, format);
+	vsnprintf(raw, sizeof(raw), format, ap);
+	va_end(ap);
+	say_clean(detail, sizeof(detail), raw);
+	e->count[p]++;
+	v = json_pack("{s:s, s:s, s:s, s:o, s:o, s:s}", "stage", rundir_stages[s].name, "file", file, "problem",
+	    problems[p].name, "expected", text_or_null(expected), "observed", text_or_null(observed), "detail", detail);
+	if (v == NULL || json_array_append_new(e->findings, v) == -1) {
+		errno = ENOMEM;
+		say_errno("cannot note a finding");
+		return (-1);
+	}
+	return (0);
+}
+
+/* Two digests, or other texts, that must be the same. */
+static int
+same(struct gate *e, enum stage s, const char *file, enum gate_problem p, const char *what,
+    const char *observed, const char *expected)
+{
+
+	if (strcmp(observed, expected) == 0)
+		return (0);
+	return (find(e, s, file, p, observed, expected, "%s differs", what));
+}
+
+int
+gate_at_fault(int error)
+{
+
+	return (error == EBADMSG || error == EFBIG || error == EINVAL || error == EISDIR || error == ELOOP);
+}
+
+/**
+ * One JSON file of stage ${s}: by its contract, of this run, spec, stage and
+ * attempt.  *out is NULL if it is of no use.  0, or -1 with errno, said.
+ */
+static int
+take(struct gate *e, enum stage s, const char *file, const char *contract, json_t **out,
+    char sha256[SHA256_HEX_SIZE])
+{
+	const struct rundir *r = e->run;
+	char observed[32], expected[32];
+	int attempt, rc = 0;
+	json_t *v;
+
+	*out = NULL;
+	if (contract_read(r->fd, file, contract, sha256, &v) == -1) {
+		if (errno == ENOENT)
+			return (find(e, s, file, GATE_MISSING, NULL, file, "it is not there"));
+		if (!gate_at_fault(errno))
+			return (-1);
+		return (find(e, s, file, GATE_MALFORMED, NULL, contract, "%s", say_last()));
+	}
+	if ((attempt = rundir_attempt(r, s)) == -1) {
+		say_errno("cannot look into '%s/%s'", r->path, RUNDIR_ATTEMPTS);
+		goto err0;
+	}
+	if (strcmp(jsonio_text(v, "run_uid", ""), r->spec.run_uid) != 0)
+		rc = find(e, s, file, GATE_OTHER_RUN, jsonio_text(v, "run_uid", ""), r->spec.run_uid,
+		    "it is of another run");
+	else if (strcmp(jsonio_text(v, "spec_sha256", r->spec.text_sha256), r->spec.text_sha256) != 0)
+		rc = find(e, s, file, GATE_OTHER_RUN, jsonio_text(v, "spec_sha256", ""), r->spec.text_sha256,
+		    "it is of another spec");
+	else if (strcmp(jsonio_text(v, "stage", ""), rundir_stages[s].name) != 0)
+		rc = find(e, s, file, GATE_OTHER_RUN, jsonio_text(v, "stage", ""), rundir_stages[s].name,
+		    "it is of another stage");
+	else if (jsonio_i64(v, "attempt", 0) != attempt) {
+		snprintf(observed, sizeof(observed), "%lld", (long long)jsonio_i64(v, "attempt", 0));
+		snprintf(expected, sizeof(expected), "%d", attempt);
+		rc = find(e, s, file, GATE_OTHER_RUN, observed, expected, "it is of another attempt");
+	} else {
+		*out = v;
+		return (0);
+	}
+	if (rc == 0) {
+		json_decref(v);
+		return (0);
+	}
+err0:
+	json_decref(v);
+	return (-1);
+}
+
+/* A file that a receipt binds by size and digest; ${bytes} -1 means by digest alone. */
+static int
+file_is(struct gate *e, enum stage s, const char *file, int64_t bytes, const char *sha256)
+{
+	char hex[SHA256_HEX_SIZE], observed[32], expected[32];
+	uint64_t size;
+	int fd, rc;
+
+	if ((fd = file_open(e->run->fd, file, &size)) == -1) {
+		if (errno == ENOENT)
+			return (find(e, s, file, GATE_MISSING, NULL, sha256, "it is not there"));
+		if (!gate_at_fault(errno)) {
+			say_errno("cannot read '%s/%s'", e->run->path, file);
+			return (-1);
+		}
+		return (find(e, s, file, GATE_ALTERED, NULL, sha256, "it cannot be read: %s", strerror(errno)));
+	}
+	if (bytes != -1 && size != (uint64_t)bytes) {
+		snprintf(observed, sizeof(observed), "%llu", (unsigned long long)size);
+		snprintf(expected, sizeof(expected), "%lld", (long long)bytes);
+		rc = find(e, s, file, GATE_ALTERED, observed, expected, "its size in bytes differs");
+	} else if ((rc = sha256_fd(fd, hex, NULL)) == -1)
+		say_errno("cannot read '%s/%s'", e->run->path, file);
+	else
+		rc = same(e, s, file, GATE_ALTERED, "its digest", hex, sha256);
+	close(fd);
+	return (rc);
+}
+
+static int
+file_member(struct gate *e, enum stage s, const char *file, const char *member)
+{
+	char key[64];
+	const char *sha256;
+
+	snprintf(key, sizeof(key), "%s.sha256", member);
+	sha256 = jsonio_text(e->receipt[s], key, "");
+	snprintf(key, sizeof(key), "%s.bytes", member);
+	return (file_is(e, s, file, jsonio_i64(e->receipt[s], key, -1), sha256));
+}
+
+/* A digest in a receipt, and what it must be by the spec. */
+static int
+by_spec(struct gate *e, enum stage s, const json_t *v, const char *file, const char *key, const char *spec_key)
+{
+
+	return (same(e, s, file, GATE_DIFFERS, key, jsonio_text(v, key, ""),
+	    jsonio_text(e->run->spec.json, spec_key, "")));
+}
+
+/* A digest in a receipt, and what it was made from. */
+static int
+by_bytes(struct gate *e, enum stage s, const json_t *v, const char *file, const char *key, const char *sha256)
+{
+
+	return (same(e, s, file, GATE_UNBOUND, key, jsonio_text(v, key, ""), sha256));
+}
+
+static int
+check_train(struct gate *e)
+{
+	const json_t *v = e->receipt[STAGE_TRAIN];
+	const char *file = rundir_stages[STAGE_TRAIN].receipt;
+
+	if (file_member(e, STAGE_TRAIN, RUNDIR_CHECKPOINT, "checkpoint") == -1 ||
+	    file_member(e, STAGE_TRAIN, RUNDIR_METRICS, "metrics") == -1)
+		return (-1);
+	return (by_spec(e, STAGE_TRAIN, v, file, "config_sha256", "digests.config_sha256") == -1 ||
+	    by_spec(e, STAGE_TRAIN, v, file, "dataset_sha256", "data.dataset_sha256") == -1 ||
+	    by_spec(e, STAGE_TRAIN, v, file, "tokenizer_sha256", "data.tokenizer_sha256") == -1 ? -1 : 0);
+}
+
+static int
+check_export(struct gate *e)
+{
+	const json_t *v = e->receipt[STAGE_EXPORT], *train = e->receipt[STAGE_TRAIN];
+	const char *file = rundir_stages[STAGE_EXPORT].receipt;
+	int64_t total = jsonio_i64(v, "code_bytes", 0) + jsonio_i64(v, "artifact.bytes", 0);
+
+	if (train != NULL && (by_bytes(e, STAGE_EXPORT, v, file, "training_report_sha256",
+	    e->receipt_sha256[STAGE_TRAIN]) == -1 || by_bytes(e, STAGE_EXPORT, v, file, "checkpoint_sha256",
+	    jsonio_text(train, "checkpoint.sha256", "")) == -1))
+		return (-1);
+	if (file_member(e, STAGE_EXPORT, RUNDIR_ARTIFACT, "artifact") == -1)
+		return (-1);
+	if ((total != jsonio_i64(v, "total_bytes", -1) ||
+	    (total <= jsonio_i64(v, "cap_bytes", -1)) != jsonio_true(v, "within_cap")) &&
+	    find(e, STAGE_EXPORT, file, GATE_DIFFERS, NULL, NULL, "its sizes do not add up") == -1)
+		return (-1);
+	if (jsonio_i64(v, "cap_bytes", -1) != jsonio_i64(e->run->spec.json, "budget.artifact_cap_bytes", -2))
+		return (find(e, STAGE_EXPORT, file, GATE_DIFFERS, NULL, NULL, "its cap is not the spec's"));
+	return (0);
+}
+
+static int
+check_prompt(struct gate *e)
+{
+
+	if (e->receipt[STAGE_EXPORT] == NULL)
+		return (0);
+	return (by_bytes(e, STAGE_PROMPT, e->receipt[STAGE_PROMPT], rundir_stages[STAGE_PROMPT].receipt,
+	    "artifact_sha256", jsonio_text(e->receipt[STAGE_EXPORT], "artifact.sha256", "")));
+}
+
+/* Bits per byte follow from the mean loss and two counts. */
+static int
+check_arithmetic(struct gate *e)
+{
+	static const char *const keys[] = { "val_bpb", "val_bpb_raw" }, *const bytes[] = { "bytes", "raw_bytes" };
+	const json_t *v = e->report;
+	double want, have, n;
+	size_t i;
+
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		have = jsonio_f64(v, keys[i], -1);
+		n = jsonio_f64(v, bytes[i], 0);
+		if (have == -1 || n <= 0)
+			continue;
+		want = jsonio_f64(v, "val_loss", 0) / log(2) * jsonio_f64(v, "tokens", 0) / n;
+		if (fabs(have - want) > 1e-9 * fabs(want) &&
+		    find(e, STAGE_SCORE, RUNDIR_SCORE_REPORT, GATE_DIFFERS, NULL, NULL,
+		    "%s is not val_loss / ln 2 * tokens / %s", keys[i], bytes[i]) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+static int
+check_score(struct gate *e)
+{
+	static const char *const shared[] = { "val_loss", "val_bpb", "val_bpb_raw", "partial", "documents" };
+	const json_t *v = e->report, *summary = e->receipt[STAGE_SCORE];
+	const char *file = RUNDIR_SCORE_REPORT, *marker = rundir_stages[STAGE_SCORE].receipt;
+	size_t i;
+
+	if (v == NULL)
+		return (0);
+	if (by_bytes(e, STAGE_SCORE, summary, marker, "score_report_sha256", e->report_sha256) == -1)
+		return (-1);
+	for (i = 0; i < sizeof(shared) / sizeof(shared[0]); i++)
+		if (!json_equal(json_object_get(v, shared[i]), json_object_get(summary, shared[i])) &&
+		    find(e, STAGE_SCORE, marker, GATE_DIFFERS, NULL, NULL, "%s is not the report's",
+		    shared[i]) == -1)
+			return (-1);
+	if (e->receipt[STAGE_EXPORT] != NULL && (by_bytes(e, STAGE_SCORE, v, file, "artifact_sha256",
+	    jsonio_text(e->receipt[STAGE_EXPORT], "artifact.sha256", "")) == -1 ||
+	    by_bytes(e, STAGE_SCORE, v, file, "export_report_sha256", e->receipt_sha256[STAGE_EXPORT]) == -1))
+		return (-1);
+	if (e->receipt[STAGE_TRAIN] != NULL && by_bytes(e, STAGE_SCORE, v, file, "training_report_sha256",
+	    e->receipt_sha256[STAGE_TRAIN]) == -1)
+		return (-1);
+	if (by_spec(e, STAGE_SCORE, v, file, "dataset_sha256", "data.dataset_sha256") == -1 ||
+	    by_spec(e, STAGE_SCORE, v, file, "tokenizer_sha256", "data.tokenizer_sha256") == -1 ||
+	    by_spec(e, STAGE_SCORE, v, file, "eval_sha256", "digests.eval_sha256") == -1 ||
+	    file_is(e, STAGE_SCORE, RUNDIR_SCORE_DOCS, -1, jsonio_text(v, "docs_sha256", "")) == -1 ||
+	    check_arithmetic(e) == -1)
+		return (-1);
+	if (jsonio_true(v, "partial") || jsonio_i64(v, "documents", 0) != jsonio_i64(v, "documents_expected", -1))
+		return (find(e, STAGE_SCORE, file, GATE_PARTIAL, NULL, NULL, "%lld of %lld documents were scored",
+		    (long long)jsonio_i64(v, "documents", 0), (long long)jsonio_i64(v, "documents_expected", -1)));
+	return (0);
+}
+
+static int
+gather_stage(struct gate *e, enum stage s)
+{
+	static int (*const check[STAGE_COUNT])(struct gate *) = {
+		[STAGE_TRAIN] = check_train, [STAGE_EXPORT] = check_export, [STAGE_PROMPT] = check_prompt,
+		[STAGE_SCORE] = check_score,
+	};
+	const struct rundir_stage *st = &rundir_stages[s];
+
+	if (st->needs != -1 && gather_stage(e, (enum stage)st->needs) == -1)
+		return (-1);
+	if (closeout_dead(e->run, s, &e->states[s], NULL) == -1)
+		return (-1);
+	switch (e->states[s]) {
+	case STATE_CLOSED_OUT:
+		break;
+	case STATE_REFUSED:
+		if ((e->refusal[s] = refusal_read(e->run, s)) == NULL)
+			return (!gate_at_fault(errno) ? -1 :
+			    find(e, s, st->refusal, GATE_MALFORMED, NULL, "refusal", "%s", say_last()));
+		return (find(e, s, st->receipt, GATE_REFUSED, jsonio_text(e->refusal[s], "kind", ""), NULL, "%s",
+		    jsonio_text(e->refusal[s], "detail", "")));
+	case STATE_CORRUPT:
+		return (find(e, s, st->receipt, GATE_CORRUPT, NULL, NULL, "'%s' is there as well", st->refusal));
+	default:
+		return (find(e, s, st->receipt, GATE_UNFINISHED, state_name(e->states[s]), "closed_out",
+		    "stage %s is %s", st->name, state_name(e->states[s])));
+	}
+	if (take(e, s, st->receipt, st->receipt_contract, &e->receipt[s], e->receipt_sha256[s]) == -1)
+		return (-1);
+	if (st->report != NULL && take(e, s, st->report, st->report_contract, &e->report, e->report_sha256) == -1)
+		return (-1);
+	return (e->receipt[s] == NULL ? 0 : check[s](e));
+}
+
+int
+gate_gather(struct gate *e, struct rundir *r, enum stage s)
+{
+	int i, error;
+
+	memset(e, 0, sizeof(*e));
+	e->run = r;
+	e->stage = s;
+	if (rundir_load(r) == -1)
+		return (-1);
+	if ((e->findings = json_array()) == NULL) {
+		errno = ENOMEM;
+		say_errno("cannot look into '%s'", r->path);
+		return (-1);
+	}
+	if (gather_stage(e, s) == -1)
+		goto err0;
+	/* The others' states are told, too; they owe nothing here. */
+	for (i = 0; i < STAGE_COUNT; i++)
+		if (state_look(r, (enum stage)i, &e->states[i], NULL) == -1)
+			goto err0;
+	return (0);
+err0:
+	error = errno;
+	gate_free(e);
+	errno = error;
+	return (-1);
+}
+
+int
+gate_verdict(const struct gate *e)
+{
+	static const int order[] = { HG_EXIT_CONTRACT, HG_EXIT_NO, HG_EXIT_PENDING };
+	size_t o;
+	int p;
+
+	for (o = 0; o < sizeof(order) / sizeof(order[0]); o++)
+		for (p = 0; p < GATE_PROBLEMS; p++)
+			if (e->count[p] != 0 && problems[p].verdict == order[o])
+				return (order[o]);
+	return (HG_EXIT_DONE);
+}
+
+void
+gate_free(struct gate *e)
+{
+	int s;
+
+	for (s = 0; s < STAGE_COUNT; s++) {
+		json_decref(e->receipt[s]);
+		json_decref(e->refusal[s]);
+	}
+	json_decref(e->report);
+	json_decref(e->findings);
+	memset(e, 0, sizeof(*e));
+}

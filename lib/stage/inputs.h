@@ -1,0 +1,45 @@
+#ifndef HG_INPUTS_H
+#define HG_INPUTS_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "base/sha256.h"
+#include "stage/stage.h"
+
+/**
+ * What a stage's worker takes from the stages before it: nothing is used
+ * unless it is of this run and of the digest that a receipt names.  Whatever
+ * is wrong becomes the stage's refusal, by kind: missing, truncated, of the
+ * wrong size, of the wrong digest, invalid.
+ */
+
+/**
+ * inputs_receipt(w, s, receipt, sha256):
+ * The receipt of stage ${s}: its contract, its spec and its run are checked;
+ * ${sha256} gets the digest of its bytes.
+ * Owns:   the caller decrefs *receipt.
+ * Errors: -1, refused.
+ */
+int inputs_receipt(struct stage_work *w, enum stage s, json_t **receipt, char sha256[SHA256_HEX_SIZE]);
+
+/**
+ * inputs_open(w, name, bytes, sha256):
+ * A descriptor at the start of the run's file ${name}, which is ${bytes} long
+ * and of that digest.
+ * Owns:   the caller closes.
+ * Errors: -1, refused.
+ */
+int inputs_open(struct stage_work *w, const char *name, int64_t bytes, const char *sha256);
+
+/* -1 for a file that was not understood: input_invalid with what was said last, unless errno tells of the system. */
+int inputs_broken(struct stage_work *w);
+
+/**
+ * inputs_fault(w, kind, observed, expected):
+ * A refusal for what another library found, by the name of its kind; texts
+ * that are "" are null.  The detail is what was said last.  Returns -1.
+ */
+int inputs_fault(struct stage_work *w, const char *kind, const char *observed, const char *expected);
+
+#endif

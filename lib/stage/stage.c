@@ -1,0 +1,919 @@
+/*
+ * The owner's life, in order: lock; discard what has no receipt; write who we
+ * are; (detach); (wait for the lane); fork; wait; publish.  From the lock text
+ * on, whatever happens to us, the next one who looks can close the stage out.
+ */
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/atomfile.h"
+#include "base/clock.h"
+#include "run/closeout.h"
+#include "schema/contract.h"
+#include "base/exit.h"
+#include "base/file.h"
+#include "base/jsonio.h"
+#include "stage/lane.h"
+#include "base/num.h"
+#include "base/proc.h"
+#include "run/receipt.h"
+#include "run/runlock.h"
+#include "base/say.h"
+#include "stage/stage.h"
+#include "run/state.h"
+#include "base/str.h"
+
+/* A delivered body larger than this is no report. */
+#define MESSAGE_MAX ((size_t)16 << 20)
+
+/* How long a trainer waits for its lane if its spec does not say. */
+#define LANE_WAIT_MS 3600000
+
+/* How often the boot clock is asked: it runs through suspend, which poll's own clock does not. */
+#define TICK_MS 5000
+
+struct stage_work {
+	const struct rundir *run;
+	const struct stage_job *job;
+	struct runlock lock;	/* the worker's copy */
+	int outputs;		/* directory */
+	int pipe;		/* to the owner */
+	json_t *message;	/* {"deliver": ..} or {"refuse": ..} */
+	int64_t progress;
+	char progressed_at[CLOCK_TEXT_SIZE];
+	int unposted;		/* said that progress could not be posted */
+};
+
+/* What the owner knows of its worker. */
+struct watch {
+	pid_t worker;
+	int pidfd, pipe;
+	struct str heard;	/* the worker's message so far */
+	enum stage_asked asked;
+	int64_t kill_boot_ms;	/* when SIGKILL follows SIGTERM */
+	int killed;
+	int status;
+	int64_t oom_kills;
+};
+
+/* Signals: the owner's arrive through a pipe, the worker's set a flag. */
+static int signal_pipe[2] = { -1, -1 };
+static volatile sig_atomic_t stopping;
+
+static void
+on_owner_signal(int sig)
+{
+	char c = (char)sig;
+	int error = errno;
+
+	if (write(signal_pipe[1], &c, 1) == -1) {
+		/* The pipe is full of signals already. */
+	}
+	errno = error;
+}
+
+static void
+on_worker_term(int sig)
+{
+
+	(void)sig;
+	stopping = 1;
+}
+
+static void
+set_signals(void (*handler)(int))
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction sa;
+	size_t i;
+
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_handler = handler;
+	sa.sa_flags = SA_RESTART;
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaction(signals[i], &sa, NULL);
+}
+
+static int
+open_pipe(int fd[2])
+{
+
+	if (pipe(fd) == -1)
+		return (-1);
+	fcntl(fd[0], F_SETFD, FD_CLOEXEC);
+	fcntl(fd[1], F_SETFD, FD_CLOEXEC);
+	return (0);
+}
+
+static void
+close_fd(int *fd)
+{
+
+	if (*fd != -1)
+		close(*fd);
+	*fd = -1;
+}
+
+/* --- the worker's side ---------------------------------------------------- */
+
+const struct rundir *
+stage_rundir(const struct stage_work *w)
+{
+
+	return (w->run);
+}
+
+int
+stage_attempt(const struct stage_work *w)
+{
+
+	return (w->lock.attempt);
+}
+
+int
+stage_outputs(const struct stage_work *w)
+{
+
+	return (w->outputs);
+}
+
+int64_t
+stage_left_ms(const struct stage_work *w)
+{
+
+	return (w->lock.deadline_boot_ms - clock_boot_ms());
+}
+
+int
+stage_stopping(const struct stage_work *w)
+{
+
+	assert(w->job->stops);
+	return (stopping != 0);
+}
+
+int
+stage_deliver(struct stage_work *w, json_t *body)
+{
+
+	/* Whoever failed to make it has set errno: a full disk is not a want of memory. */
+	if (body == NULL) {
+		if (errno == 0)
+			errno = ENOMEM;
+		return (-1);
+	}
+	assert(w->message == NULL);
+	if ((w->message = json_pack("{s:o}", "deliver", body)) == NULL) {
+		errno = ENOMEM;
+		return (-1);
+	}
+	return (0);
+}
+
+int
+stage_refuse(struct stage_work *w, enum refusal_kind kind, json_t *observed, json_t *expected, const char *format, ...)
+{
+	char raw[768], detail[1024];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(raw, sizeof(raw), format, ap);
+	va_end(ap);
+	say_clean(detail, sizeof(detail), raw);
+	if (w->message == NULL)
+		w->message = json_pack("{s:{s:s, s:s, s:O?, s:O?}}", "refuse", "kind", refusal_name(kind), "detail",
+		    detail,
+		    "observed", observed, "expected", expected);
+	/* If even this did not fit into memory, that is the refusal. */
+	if (w->message == NULL)
+		errno = ENOMEM;
+	json_decref(observed);
+	json_decref(expected);
+	return (-1);
+}
+
+void
+stage_progress(struct stage_work *w, int64_t progress, json_t *keys)
+{
+	const struct rundir_stage *st = &rundir_stages[w->job->stage];
+	char schema[80], now[CLOCK_TEXT_SIZE], *text = NULL;
+	json_t *v = NULL;
+	size_t n;
+
+	if (w->job->rehearse != NULL || st->status == NULL)
+		goto done;
+	clock_text(now, clock_wall_ms());
+	if (w->progressed_at[0] == '\0' || progress > w->progress) {
+		memcpy(w->progressed_at, now, sizeof(now));
+		w->progress = progress;
+	}
+	snprintf(schema, sizeof(schema), "homegolf.%s.v1", st->status_contract);
+	v = json_pack("{s:s, s:s, s:i, s:I, s:I, s:s, s:s, s:I, s:s}", "schema", schema, "run_uid",
+	    w->run->spec.run_uid,
+	    "attempt", w->lock.attempt, "pid", (json_int_t)w->lock.worker.pid, "start_time",
+	    (json_int_t)w->lock.worker.start_time, "boot_id", w->lock.worker.boot_id, "updated_at", now, "progress",
+	    (json_int_t)w->progress, "progressed_at", w->progressed_at);
+	if (v == NULL || json_object_update(v, keys) == -1 ||
+	    (text = contract_pretty(st->status_contract, v, &n)) == NULL ||
+	    atomfile_post(w->run->fd, st->status, text, n) == -1) {
+		if (!w->unposted)
+			say_errno("cannot post '%s/%s'", w->run->path, st->status);
+		w->unposted = 1;
+	}
+done:
+	free(text);
+	json_decref(v);
+	json_decref(keys);
+}
+
+/* Hand the outcome to the owner: J and JSON, or, without needing memory, E, an errno and what was said. */
+static void
+tell(const struct stage_work *w, int error)
+{
+	char head[32], *text = NULL;
+	int n;
+
+	if (w->message != NULL)
+		text = jsonio_line(w->message);
+	if (text != NULL) {
+		if (file_write_all(w->pipe, "J", 1) == 0)
+			(void)file_write_all(w->pipe, text, strlen(text));
+	} else {
+		n = snprintf(head, sizeof(head), "E%d ", w->message != NULL ? ENOMEM : error);
+		if (file_write_all(w->pipe, head, (size_t)n) == 0)
+			(void)file_write_all(w->pipe, say_last(), strlen(say_last()));
+	}
+	free(text);
+}
+
+static void
+worker(struct stage_work *w, pid_t parent, const sigset_t *mask)
+{
+	struct sigaction sa;
+	int rc, error;
+
+	setpgid(0, 0);
+	set_signals(SIG_DFL);
+	memset(&sa, 0, sizeof(sa));
+	if (w->job->stops) {
+		sa.sa_handler = on_worker_term;
+		sa.sa_flags = SA_RESTART;
+		sigaction(SIGTERM, &sa, NULL);
+	}
+	/* A group that is not the terminal's may write to it all the same. */
+	sa.sa_handler = SIG_IGN;
+	sigaction(SIGTTOU, &sa, NULL);
+	close_fd(&signal_pipe[0]);
+	close_fd(&signal_pipe[1]);
+	sigprocmask(SIG_SETMASK, mask, NULL);
+	if (proc_die_with_parent(parent) == -1 || proc_self(&w->lock.worker) == -1)
+		_exit(HG_EXIT_SYSTEM);
+	errno = 0;
+	rc = w->job->work(w, w->job->arg);
+	error = errno;
+	say_progress_end();
+	if (fflush(stdout) != 0)
+		say_errno("cannot write standard output");
+	if (w->message != NULL || rc == -1)
+		tell(w, error);
+	_exit(rc == -1 ? HG_EXIT_NO : rc & 0xff);
+}
+
+/* --- the owner's side ----------------------------------------------------- */
+
+struct owner {
+	struct rundir *run;
+	const struct stage_job *job;
+	const struct rundir_stage *stage;
+	struct runlock lock;
+	int64_t deadline_ms;	/* of the execution */
+	int lock_fd, lane_fd, ready_fd;
+	char temporary[4096];	/* a rehearsal's directory, or "" */
+	struct stage_work work;	/* the worker's, filled before the fork */
+};
+
+/* Tell the process that waits for a detached stage how it began, and leave its terminal. */
+static void
+ready(struct owner *o, int code)
+{
+	char c = (char)code;
+
+	if (o->ready_fd == -1)
+		return;
+	(void)file_write_all(o->ready_fd, &c, 1);
+	close_fd(&o->ready_fd);
+}
+
+static int
+redirect(const struct owner *o)
+{
+	int in, out;
+
+	if ((in = open("/dev/null", O_RDONLY)) == -1)
+		return (-1);
+	out = openat(o->run->fd, o->stage->log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+	    0644);
+	if (out == -1)
+		goto err0;
+	if (dup2(in, STDIN_FILENO) == -1 || dup2(out, STDOUT_FILENO) == -1 || dup2(out, STDERR_FILENO) == -1)
+		goto err1;
+	close(in);
+	close(out);
+	return (0);
+err1:
+	close(out);
+err0:
+	close(in);
+	return (-1);
+}
+
+/* Close all descriptors but the standard ones and two. */
+static void
+close_others(int a, int b)
+{
+	struct dirent *e;
+	uint64_t fd;
+	DIR *d;
+
+	if ((d = opendir("/proc/self/fd")) == NULL)
+		return;
+	while ((e = readdir(d)) != NULL)
+		if (num_u64(e->d_name, 3, 1 << 30, &fd) == 0 && (int)fd != a && (int)fd != b && (int)fd != dirfd(d))
+			close((int)fd);
+	closedir(d);
+}
+
+/* What there is to say about a stage that must not start now; its exit code, or -1 if it may. */
+static int
+answer(struct rundir *r, enum stage s)
+{
+	const struct rundir_stage *st = &rundir_stages[s];
+	struct runlock_look look;
+	enum state state;
+	json_t *refusal;
+	int code;
+
+	if (closeout_dead(r, s, &state, NULL) == -1 || state_look(r, s, &state, &look) == -1)
+		return (errno == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
+	switch (state) {
+	case STATE_ABSENT:
+		return (-1);
+	case STATE_CLOSED_OUT:
+		say_note("%s of '%s' has closed out already: '%s'", st->name, r->path, st->receipt);
+		return (HG_EXIT_DONE);
+	case STATE_REFUSED:
+		if ((refusal = refusal_read(r, s)) == NULL)
+			return (errno == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
+		code = refusal_show(r, s, refusal);
+		json_decref(refusal);
+		return (code);
+	case STATE_CORRUPT:
+		return (refusal_show_corrupt(r, s));
+	default:
+		say_error("%s of '%s' is %s: process %ld of host '%s' holds its lock", st->name, r->path,
+		    state_name(state),
+		    (long)look.lock.owner.pid, look.lock.owner.host);
+		return (HG_EXIT_NOT_YET);
+	}
+}
+
+/* The exit code if the stage that this one starts from has not closed out, or -1. */
+static int
+lacks(struct rundir *r, enum stage s)
+{
+	int need = rundir_stages[s].needs;
+	enum state state;
+
+	if (need == -1)
+		return (-1);
+	if (state_look(r, (enum stage)need, &state, NULL) == -1)
+		return (HG_EXIT_SYSTEM);
+	if (state == STATE_CLOSED_OUT)
+		return (-1);
+	if (state == STATE_ABSENT) {
+		say_error("%s of '%s' needs '%s' first: type %s %s", rundir_stages[s].name, r->path,
+		    rundir_stages[need].receipt, rundir_stages[need].tool, r->path);
+		return (HG_EXIT_PENDING);
+	}
+	return (answer(r, (enum stage)need));
+}
+
+/* Take the lock of a stage that may start; a descriptor, or -1 with the exit code in *code. */
+static int
+enter(struct owner *o)
+{
+	struct rundir *r = o->run;
+	enum stage s = o->job->stage;
+	struct runlock lock;
+	int code, tries;
+
+	for (tries = 0; tries < 20; tries++) {
+		if ((code = answer(r, s)) != -1 || (code = lacks(r, s)) != -1)
+			return (code);
+		if ((o->lock_fd = runlock_wait(r, s, 100)) == -1) {
+			if (errno != EAGAIN)
+				return (HG_EXIT_SYSTEM);
+			continue;
+		}
+		/* Under the lock, once more: it may all have happened meanwhile. */
+		if (runlock_read(o->lock_fd, &lock) == RUNLOCK_EMPTY && rundir_has(r, o->stage->receipt) == 0 &&
+		    rundir_has(r, o->stage->refusal) == 0)
+			return (-1);
+		close_fd(&o->lock_fd);
+	}
+	say_error("%s of '%s' is being started by others", o->stage->name, r->path);
+	return (HG_EXIT_NOT_YET);
+}
+
+/* Publish a refusal, show it, and return its code; a rehearsal only says it. */
+static int
+refuse(struct owner *o, enum refusal_kind kind, const char *detail, const json_t *observed, const json_t *expected)
+{
+	struct refusal why = { kind, detail, observed, expected };
+	json_t *refusal;
+	int code;
+
+	if (o->job->rehearse != NULL) {
+		say_error("%s of '%s' again: %s: %s", o->stage->name, o->run->path, refusal_name(kind), detail);
+		return (refusal_exit(kind));
+	}
+	if (refusal_publish(o->run, o->job->stage, &o->lock, &why) == -1)
+		return (HG_EXIT_SYSTEM);
+	if ((refusal = refusal_read(o->run, o->job->stage)) == NULL)
+		return (HG_EXIT_SYSTEM);
+	code = refusal_show(o->run, o->job->stage, refusal);
+	json_decref(refusal);
+	return (code);
+}
+
+static int
+refuse_errno(struct owner *o, const char *what)
+{
+	char detail[256];
+	/* fork says EAGAIN where processes are short: that is a want of memory, too. */
+	int error = errno == EAGAIN ? ENOMEM : errno;
+
+	snprintf(detail, sizeof(detail), "%s: %s", what, strerror(errno));
+	return (refuse(o, refusal_of_errno(error), detail, NULL, NULL));
+}
+
+/* A signal that came, or 0. */
+static int
+signalled(void)
+{
+	char c;
+
+	return (read(signal_pipe[0], &c, 1) == 1 ? c : 0);
+}
+
+/* Wait for the lane, visibly; -1 once it is ours, or the code of the refusal. */
+static int
+enter_lane(struct owner *o)
+{
+	const char *lane = jsonio_text(o->run->spec.json, "system.lane", "default");
+	int64_t wait_ms = jsonio_i64(o->run->spec.json, "budget.lane_wait_ms", LANE_WAIT_MS),
+	    began = clock_boot_ms(), now;
+	char holder[LANE_HOLDER_SIZE], detail[512];
+	struct pollfd p = { .fd = signal_pipe[0], .events = POLLIN };
+	json_t *expected;
+	int code, told = 0;
+
+	if ((o->lane_fd = lane_open(lane)) == -1)
+		return (refuse(o, refusal_of_errno(errno), say_last(), NULL, NULL));
+	while (lane_take(o->lane_fd, o->run->path) == -1) {
+		if (errno != EAGAIN && errno != EINTR)
+			return (refuse_errno(o, "cannot lock the lane"));
+		now = clock_boot_ms();
+		lane_holder(o->lane_fd, holder);
+		if (!told++)
+			say_note("waiting for lane '%s', taken by %s", lane, holder);
+		say_progress("waiting for lane '%s' since %lld s", lane, (long long)(now - began) / 1000);
+		if (now - began >= wait_ms) {
+			snprintf(detail, sizeof(detail), "lane '%s' was busy for %lld s: %s", lane,
+			    (long long)(now - began) / 1000,
+			    holder);
+			expected = json_pack("{s:I}", "lane_wait_ms", (json_int_t)wait_ms);
+			code = refuse(o, REFUSAL_LANE_BUSY_TIMEOUT, detail, NULL, expected);
+			json_decref(expected);
+			return (code);
+		}
+		poll(&p, 1, 100);
+		if (signalled() != 0)
+			return (refuse(o, REFUSAL_CANCELLED, "stopped while it waited for its lane", NULL, NULL));
+	}
+	say_progress_end();
+	return (-1);
+}
+
+/* Fork the worker; 0, or -1 with errno. */
+static int
+start(struct owner *o, struct watch *w)
+{
+	struct proc_id self;
+	sigset_t all, mask;
+	int fd[2];
+
+	if (open_pipe(fd) == -1)
+		return (-1);
+	fcntl(fd[0], F_SETFL, O_NONBLOCK);
+	w->oom_kills = proc_oom_kills();
+	o->work.pipe = fd[1];
+	o->work.lock = o->lock;
+	fflush(stdout);
+	/* A signal must find either the owner's handlers or the worker's, not the owner's in the worker. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &mask);
+	w->worker = fork();
+	if (w->worker == 0) {
+		close(fd[0]);
+		if (o->ready_fd != -1)
+			close(o->ready_fd);
+		worker(&o->work, o->lock.owner.pid, &mask);
+	}
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	close(fd[1]);
+	if (w->worker == -1) {
+		close(fd[0]);
+		return (-1);
+	}
+	w->pipe = fd[0];
+	/* Both do it, so that the group is there whoever runs first. */
+	setpgid(w->worker, w->worker);
+	/* Without one (no descriptor left) we ask every 50 ms instead. */
+	w->pidfd = proc_pidfd(w->worker);
+	/*
+	 * The group can only be ended by others if they know its leader; if that can't be written, it still dies
+	 * with us.
+	 */
+	if (o->lock_fd != -1 && proc_of(w->worker, &self) == 0) {
+		o->lock.worker = self;
+		(void)runlock_write(o->lock_fd, &o->lock);
+	}
+	return (0);
+}
+
+static void
+hear(struct watch *w)
+{
+	char chunk[8192];
+	ssize_t n;
+
+	while (w->pipe != -1) {
+		n = read(w->pipe, chunk, sizeof(chunk));
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1 && errno == EAGAIN)
+			return;
+		if (n <= 0 || w->heard.n + (size_t)n > MESSAGE_MAX || str_add(&w->heard, chunk, (size_t)n) == -1)
+			close_fd(&w->pipe);
+	}
+}
+
+static void
+ask(struct watch *w, enum stage_asked why, int64_t kill_boot_ms)
+{
+
+	w->asked = why;
+	w->kill_boot_ms = kill_boot_ms;
+	kill(-w->worker, SIGTERM);
+}
+
+/* Has the worker ended? It stays a zombie, so that its group's number stays its own. */
+static int
+ended(const struct watch *w)
+{
+	siginfo_t info;
+
+	memset(&info, 0, sizeof(info));
+	return (waitid(P_PID, (id_t)w->worker, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == w->worker);
+}
+
+static void
+attend(struct owner *o, struct watch *w, int *signal_seen)
+{
+	int64_t now, deadline = o->lock.deadline_boot_ms, next;
+	struct pollfd p[3];
+	int sig;
+
+	while (!ended(w)) {
+		now = clock_boot_ms();
+		if (w->asked == STAGE_ASKED_NOTHING && now >= deadline)
+			ask(w, STAGE_ASKED_DEADLINE, deadline + STAGE_STOP_MS);
+		if (w->asked != STAGE_ASKED_NOTHING && !w->killed && now >= w->kill_boot_ms) {
+			kill(-w->worker, SIGKILL);
+			w->killed = 1;
+		}
+		next = w->killed ? now + TICK_MS : w->asked != STAGE_ASKED_NOTHING ? w->kill_boot_ms : deadline;
+		next -= now;
+		if (next > TICK_MS)
+			next = TICK_MS;
+		if (w->pidfd == -1 && next > 50)
+			next = 50;
+		p[0] = (struct pollfd){ .fd = w->pidfd, .events = POLLIN };
+		p[1] = (struct pollfd){ .fd = w->pipe, .events = POLLIN };
+		p[2] = (struct pollfd){ .fd = signal_pipe[0], .events = POLLIN };
+		if (poll(p, 3, (int)next) == -1 && errno != EINTR)
+			nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+		hear(w);
+		if ((sig = signalled()) == 0)
+			continue;
+		*signal_seen = sig;
+		now = clock_boot_ms();
+		if (w->asked == STAGE_ASKED_NOTHING)
+			ask(w, STAGE_ASKED_CANCEL, now + STAGE_CANCEL_MS < deadline + STAGE_STOP_MS
+			    ? now + STAGE_CANCEL_MS
+			    : deadline + STAGE_STOP_MS);
+		else
+			/* Asked twice: no more patience. */
+			w->kill_boot_ms = now;
+	}
+	/* Nobody of the group outlives its leader. */
+	kill(-w->worker, SIGKILL);
+	while (waitpid(w->worker, &w->status, 0) == -1 && errno == EINTR)
+		continue;
+	hear(w);
+}
+
+enum refusal_kind
+stage_ending(enum stage_asked asked, int status, int oom)
+{
+
+	if (asked == STAGE_ASKED_CANCEL)
+		return (REFUSAL_CANCELLED);
+	if (asked == STAGE_ASKED_DEADLINE)
+		return (REFUSAL_DEADLINE_EXCEEDED);
+	if (WIFSIGNALED(status))
+		return (WTERMSIG(status) == SIGKILL && oom ? REFUSAL_OUT_OF_MEMORY : REFUSAL_WORKER_SIGNALLED);
+	return (REFUSAL_WORKER_EXITED);
+}
+
+/* The refusal of a worker that told nothing we can use. */
+static int
+refuse_ending(struct owner *o, const struct watch *w, int sig)
+{
+	enum refusal_kind kind;
+	json_t *observed = NULL, *expected = NULL;
+	int64_t elapsed = clock_wall_ms() - o->lock.started_ms;
+	char detail[256];
+	int code;
+
+	kind = stage_ending(w->asked, w->status, w->oom_kills >= 0 && proc_oom_kills() > w->oom_kills);
+	switch (kind) {
+	case REFUSAL_CANCELLED:
+		snprintf(detail, sizeof(detail), "stopped by signal %d (%s)", sig, strsignal(sig));
+		observed = json_pack("{s:i}", "signal", sig);
+		break;
+	case REFUSAL_DEADLINE_EXCEEDED:
+		snprintf(detail, sizeof(detail), "still at work at its deadline of %lld.%03lld s",
+		    (long long)o->deadline_ms / 1000,
+		    (long long)o->deadline_ms % 1000);
+		observed = json_pack("{s:I}", "elapsed_ms", (json_int_t)elapsed);
+		expected = json_pack("{s:I}", "deadline_ms", (json_int_t)o->deadline_ms);
+		break;
+	case REFUSAL_OUT_OF_MEMORY:
+	case REFUSAL_WORKER_SIGNALLED:
+		sig = WTERMSIG(w->status);
+		snprintf(detail, sizeof(detail), "the worker was killed by signal %d (%s)%s", sig, strsignal(sig),
+		    kind == REFUSAL_OUT_OF_MEMORY ? " when memory ran out" : "");
+		observed = json_pack("{s:i}", "signal", sig);
+		break;
+	default:
+		snprintf(detail, sizeof(detail), "the worker exited with status %d and no result",
+		    WEXITSTATUS(w->status));
+		observed = json_pack("{s:i}", "exit_status", WEXITSTATUS(w->status));
+		expected = json_pack("{s:s}", "result", "a receipt or a typed refusal");
+	}
+	code = refuse(o, kind, detail, observed, expected);
+	json_decref(observed);
+	json_decref(expected);
+	return (code);
+}
+
+static int
+publish(struct owner *o, const json_t *body)
+{
+	const char *const *spent;
+	int error;
+
+	if (o->job->rehearse != NULL)
+		return (o->job->rehearse(o->job->arg, o->run, o->work.outputs, body));
+	switch (receipt_publish(o->run, o->job->stage, &o->lock, body)) {
+	case 0:
+		/* Worth nothing now; what a kill leaves here does no harm. */
+		for (spent = o->stage->spent; *spent != NULL; spent++)
+			(void)atomfile_remove(o->run->fd, *spent);
+		return (HG_EXIT_DONE);
+	case 1:
+		say_error("%s of '%s' was closed out by others under our lock", o->stage->name, o->run->path);
+		return (HG_EXIT_CONTRACT);
+	}
+	error = errno;
+	/* Published, but its directory would not sync: what stands may not last, and nobody else may say otherwise. */
+	if (rundir_has(o->run, o->stage->receipt) == 1)
+		return (HG_EXIT_SYSTEM);
+	return (refuse(o, error == EBADMSG ? REFUSAL_WORKER_EXITED : refusal_of_errno(error), say_last(), NULL, NULL));
+}
+
+/* The worker has ended: close out. */
+static int
+conclude(struct owner *o, struct watch *w, int sig)
+{
+	json_t *message = NULL, *v;
+	int kind, code;
+	char *rest;
+	long error;
+
+	if (w->heard.n > 1 && w->heard.p[0] == 'J')
+		message = json_loadb(w->heard.p + 1, w->heard.n - 1, JSON_ALLOW_NUL, NULL);
+	if (WIFEXITED(w->status) && WEXITSTATUS(w->status) == 0 && (v = json_object_get(message, "deliver")) != NULL)
+		code = publish(o, v);
+	else if (w->asked == STAGE_ASKED_NOTHING && (v = json_object_get(message, "refuse")) != NULL &&
+	    (kind = refusal_by_name(jsonio_text(v, "kind", ""))) != -1)
+		code = refuse(o, (enum refusal_kind)kind, jsonio_text(v, "detail", ""), json_object_get(v, "observed"),
+		    json_object_get(v, "expected"));
+	else if (w->asked == STAGE_ASKED_NOTHING && w->heard.n > 1 && w->heard.p[0] == 'E' &&
+	    (error = strtol(w->heard.p + 1, &rest, 10)) > 0 && *rest == ' ')
+		code = refuse(o, refusal_of_errno((int)error), rest[1] != '\0' ? rest + 1 : strerror((int)error),
+		    NULL, NULL);
+	else
+		code = refuse_ending(o, w, sig);
+	json_decref(message);
+	return (code);
+}
+
+/* From the lock text on: all ways lead to a receipt or a refusal. */
+static int
+supervise(struct owner *o)
+{
+	struct watch w = { .pidfd = -1, .pipe = -1, .heard = STR_INIT };
+	int code, sig = 0;
+
+	if (o->job->lane && o->job->rehearse == NULL) {
+		if ((code = enter_lane(o)) != -1)
+			return (code);
+		/* The time spent waiting is not the trainer's. */
+		o->lock.deadline_boot_ms = clock_boot_ms() + o->deadline_ms;
+		if (runlock_write(o->lock_fd, &o->lock) == -1)
+			return (refuse_errno(o, "cannot write the lock's text"));
+	}
+	if (start(o, &w) == -1)
+		return (refuse_errno(o, "cannot start the worker"));
+	attend(o, &w, &sig);
+	code = conclude(o, &w, sig);
+	close_fd(&w.pidfd);
+	close_fd(&w.pipe);
+	str_free(&w.heard);
+	return (code);
+}
+
+static void
+remove_temporary(struct owner *o)
+{
+	struct dirent *e;
+	DIR *d;
+
+	if (o->temporary[0] == '\0')
+		return;
+	if ((d = opendir(o->temporary)) != NULL) {
+		while ((e = readdir(d)) != NULL)
+			unlinkat(dirfd(d), e->d_name, 0);
+		closedir(d);
+	}
+	rmdir(o->temporary);
+}
+
+static int
+open_temporary(struct owner *o)
+{
+	const char *p = getenv("TMPDIR");
+
+	snprintf(o->temporary, sizeof(o->temporary), "%s/homegolf.XXXXXX", p != NULL && *p == '/' ? p : "/tmp");
+	if (mkdtemp(o->temporary) == NULL) {
+		o->temporary[0] = '\0';
+		return (-1);
+	}
+	return (open(o->temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+/* The owner's life; its exit code. */
+static int
+own(struct rundir *r, const struct stage_job *job, int ready_fd)
+{
+	struct owner o = { .run = r, .job = job, .stage = &rundir_stages[job->stage], .lock_fd = -1, .lane_fd = -1,
+		.ready_fd = ready_fd };
+	int64_t lane_ms = 0;
+	int code;
+
+	o.work = (struct stage_work){ .run = r, .job = job, .outputs = r->fd, .pipe = -1 };
+	o.deadline_ms = job->deadline_ms > 0 ? job->deadline_ms : spec_deadline_ms(&r->spec, o.stage->name);
+	if ((code = job->rehearse == NULL ? enter(&o) : lacks(r, job->stage)) != -1)
+		goto done;
+	code = HG_EXIT_SYSTEM;
+	if (proc_self(&o.lock.owner) == -1 || (o.lock.attempt = rundir_attempt(r, job->stage)) == -1 ||
+	    open_pipe(signal_pipe) == -1) {
+		say_errno("cannot start stage %s of '%s'", o.stage->name, r->path);
+		goto done;
+	}
+	fcntl(signal_pipe[0], F_SETFL, O_NONBLOCK);
+	fcntl(signal_pipe[1], F_SETFL, O_NONBLOCK);
+	if (job->lane)
+		lane_ms = jsonio_i64(r->spec.json, "budget.lane_wait_ms", LANE_WAIT_MS);
+	o.lock.deadline_boot_ms = clock_boot_ms() + lane_ms + o.deadline_ms;
+	o.lock.started_ms = clock_wall_ms();
+	if (job->rehearse != NULL) {
+		if ((o.work.outputs = open_temporary(&o)) == -1) {
+			say_errno("cannot make a temporary directory");
+			goto done;
+		}
+	} else if (rundir_discard(r, job->stage) == -1)
+		goto done;
+	/* From here on a signal asks for a refusal, and a kill leaves an orphan. */
+	set_signals(on_owner_signal);
+	if (job->rehearse == NULL && runlock_write(o.lock_fd, &o.lock) == -1) {
+		say_errno("cannot write '%s/%s'", r->path, o.stage->lock);
+		goto done;
+	}
+	if (o.ready_fd != -1) {
+		if (redirect(&o) == -1) {
+			code = refuse_errno(&o, "cannot open the stage's log");
+			goto done;
+		}
+		ready(&o, HG_EXIT_DONE);
+	}
+	code = supervise(&o);
+done:
+	ready(&o, code);
+	set_signals(SIG_DFL);
+	close_fd(&signal_pipe[0]);
+	close_fd(&signal_pipe[1]);
+	remove_temporary(&o);
+	if (o.work.outputs != r->fd)
+		close_fd(&o.work.outputs);
+	close_fd(&o.lane_fd);
+	close_fd(&o.lock_fd);
+	return (code);
+}
+
+/* The process that stays at the terminal: wait for the readiness byte. */
+static int
+detach(struct rundir *r, const struct stage_job *job)
+{
+	unsigned char c;
+	ssize_t n;
+	int fd[2];
+	pid_t pid;
+
+	if (open_pipe(fd) == -1)
+		goto err0;
+	fflush(stdout);
+	if ((pid = fork()) == -1) {
+		close(fd[0]);
+		close(fd[1]);
+		goto err0;
+	}
+	if (pid == 0) {
+		setsid();
+		close_others(r->fd, fd[1]);
+		exit(exit_flush(own(r, job, fd[1])));
+	}
+	close(fd[1]);
+	while ((n = read(fd[0], &c, 1)) == -1 && errno == EINTR)
+		continue;
+	close(fd[0]);
+	if (n == 1)
+		return (c);
+	say_error("%s of '%s' ended before it began", rundir_stages[job->stage].name, r->path);
+	return (HG_EXIT_SYSTEM);
+err0:
+	say_errno("cannot detach");
+	return (HG_EXIT_SYSTEM);
+}
+
+int
+stage_run(const char *path, const struct stage_job *job)
+{
+	struct rundir r;
+	int code;
+
+	if (rundir_open(&r, path) == -1)
+		return (rundir_exit(errno));
+	if (rundir_load(&r) == -1)
+		code = rundir_exit(errno);
+	else if (job->detach)
+		code = detach(&r, job);
+	else
+		code = own(&r, job, -1);
+	rundir_close(&r);
+	return (code);
+}

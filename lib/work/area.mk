@@ -1,2 +1,0 @@
-# The work of the stages: where run directory, data and model meet.
-work_SRC := executed journal material scoring training

@@ -1,0 +1,98 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "stage/inputs.h"
+#include "base/jsonio.h"
+#include "work/dependencies.h"
+#include "base/say.h"
+
+/* An artifact is far below this; a larger file is not one. */
+#define ARTIFACT_MAX_BYTES ((size_t)1 << 30)
+
+int
+dependencies_fault(struct stage_work *w, const struct inputerror *f)
+{
+
+	return (f->kind == INPUTERROR_NONE ? -1 : inputs_fault(w, inputerror_name(f->kind), f->observed, f->expected));
+}
+
+int
+dependencies_model(struct stage_work *w, const char *backend)
+{
+
+	switch (errno) {
+	case ENODEV:
+		return (stage_refuse(w, REFUSAL_DEVICE_UNAVAILABLE, NULL, json_string(backend), "%s", say_last()));
+	case EPROTO:
+		return (stage_refuse(w, REFUSAL_BACKEND_SELFTEST_FAILED, NULL, NULL, "%s", say_last()));
+	case EINVAL:
+		return (stage_refuse(w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
+	case ENOENT:
+		return (stage_refuse(w, REFUSAL_INPUT_MISSING, NULL, NULL, "%s", say_last()));
+	}
+	return (inputs_broken(w));
+}
+
+int
+dependencies_data(struct stage_work *w, unsigned parts, struct dataset **d)
+{
+	const json_t *spec = stage_rundir(w)->spec.json;
+	const char *want = jsonio_text(spec, "data.dataset_sha256", "");
+	struct inputerror f = { .kind = INPUTERROR_NONE };
+
+	if ((*d = dataset_open(jsonio_text(spec, "data.dir", ""), &f)) == NULL)
+		return (dependencies_fault(w, &f));
+	if (strcmp((*d)->sha256, want) != 0) {
+		stage_refuse(w, REFUSAL_INPUT_WRONG_DIGEST, json_string((*d)->sha256), json_string(want),
+		    "'%s/%s' is not the one that the spec names", (*d)->dir, DATASET_FILE);
+		goto err0;
+	}
+	if (dataset_verify(*d, parts, &f) == -1) {
+		dependencies_fault(w, &f);
+		goto err0;
+	}
+	return (0);
+err0:
+	dataset_free(*d);
+	*d = NULL;
+	return (-1);
+}
+
+int
+dependencies_artifact(struct stage_work *w, struct artifact *a, json_t **receipt, char receipt_sha256[SHA256_HEX_SIZE])
+{
+	int fd, rc = -1;
+	char *bytes;
+	size_t n;
+
+	if (inputs_receipt(w, STAGE_EXPORT, receipt, receipt_sha256) == -1)
+		return (-1);
+	if ((fd = inputs_open(w, RUNDIR_ARTIFACT, jsonio_i64(*receipt, "artifact.bytes", -1),
+	    jsonio_text(*receipt, "artifact.sha256", ""))) == -1)
+		goto err0;
+	if ((bytes = file_read_fd(fd, ARTIFACT_MAX_BYTES, &n)) == NULL)
+		goto err1;
+	rc = artifact_read(bytes, n, RUNDIR_ARTIFACT, a) == -1 ? inputs_broken(w) : 0;
+	free(bytes);
+err1:
+	close(fd);
+err0:
+	if (rc == -1) {
+		json_decref(*receipt);
+		*receipt = NULL;
+	}
+	return (rc);
+}
+
+int
+dependencies_tokenizer(struct stage_work *w, const char *data_sha256, const struct artifact *a)
+{
+
+	if (strcmp(data_sha256, a->tokenizer_sha256) == 0)
+		return (0);
+	return (stage_refuse(w, REFUSAL_INPUT_WRONG_DIGEST, json_string(data_sha256), json_string(a->tokenizer_sha256),
+	    "the data's tokenizer is not the artifact's"));
+}

@@ -1,0 +1,338 @@
+/*
+ * bench [-c L,DIM,HEADS,KV,MLP,VOCAB,SEQ,BATCH] [-n MICRO_BATCHES] [-a fp32|bf16] [-b BACKEND] [-i ISA]
+ *       [-j THREADS] [-s STEPS] [-f]:
+ * Train a model on random tokens for some steps, score with it, and print one
+ * line of JSON: tokens per second (median step, optimizer included), the
+ * share of this machine's own product rate measured in the same run, seconds
+ * per phase and step, peak memory, and forward-only speed against training.
+ * -f: score only.  `make bench` runs it beside its peer through t/bench/bench.sh.
+ *
+ * FLOPs of a step: 6 * matrix parameters * tokens, causal attention, and
+ * Newton-Schulz, each as the formulas have them: nothing recomputed is
+ * counted, and what symmetry saves is not taken off.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "gpt/cpu/ops_cpu.h"
+#include "base/exit.h"
+#include "base/jsonio.h"
+#include "gpt/model.h"
+#include "base/num.h"
+#include "gpt/optimizer.h"
+#include "base/rng.h"
+#include "base/say.h"
+
+#define WARM_STEPS 2
+#define MAX_STEPS 1000
+
+static struct {
+	struct config config;
+	size_t seq, batch, micro_batches;
+	const char *backend, *isa;
+	enum ops_arith arith;
+	unsigned threads;
+	size_t steps;
+	int forward_only;
+} run;
+
+static int32_t *ids;
+static size_t ids_n;
+
+static void
+parse_shape(char *text)
+{
+	size_t *const fields[] = {
+		&run.config.num_layers, &run.config.model_dim, &run.config.num_heads, &run.config.num_kv_heads,
+		&run.config.mlp_mult, &run.config.vocab_size, &run.seq, &run.batch,
+	};
+	const size_t count = sizeof(fields) / sizeof(fields[0]);
+	char *part = strtok(text, ",");
+	uint64_t value;
+
+	for (size_t i = 0; i < count; i++, part = strtok(NULL, ",")) {
+		if (part == NULL || num_u64(part, 1, 1 << 24, &value) != 0) {
+			say_error("a shape is LAYERS,DIM,HEADS,KV,MLP,VOCAB,SEQ,BATCH");
+			exit(HG_EXIT_USAGE);
+		}
+		*fields[i] = (size_t)value;
+	}
+}
+
+static size_t
+number(const char *text, uint64_t max)
+{
+	uint64_t value;
+
+	if (num_u64(text, 1, max, &value) != 0) {
+		say_error("'%s' is no number from 1 to %" PRIu64, text, max);
+		exit(HG_EXIT_USAGE);
+	}
+	return ((size_t)value);
+}
+
+static void
+parse(int argc, char **argv)
+{
+	char small[] = "4,256,4,2,2,1024,512,8";
+	int c;
+
+	config_default(&run.config);
+	parse_shape(small);
+	run.backend = "cpu";
+	run.isa = "auto";
+	run.arith = OPS_BF16;
+	run.threads = 2;
+	run.micro_batches = 1;
+	run.steps = 8;
+	while ((c = getopt(argc, argv, "c:n:a:b:i:j:s:f")) != -1) {
+		switch (c) {
+		case 'c':
+			parse_shape(optarg);
+			break;
+		case 'n':
+			run.micro_batches = number(optarg, 1 << 16);
+			break;
+		case 'a':
+			run.arith = strcmp(optarg, "fp32") == 0 ? OPS_FP32 : OPS_BF16;
+			break;
+		case 'b':
+			run.backend = optarg;
+			break;
+		case 'i':
+			run.isa = optarg;
+			break;
+		case 'j':
+			run.threads = (unsigned)number(optarg, 1024);
+			break;
+		case 's':
+			run.steps = number(optarg, MAX_STEPS);
+			break;
+		case 'f':
+			run.forward_only = 1;
+			break;
+		default:
+			exit(HG_EXIT_USAGE);
+		}
+	}
+	if (config_check(&run.config) != 0)
+		exit(HG_EXIT_USAGE);
+}
+
+static double
+matrix_parameters(const struct params *p)
+{
+	double n = 0;
+
+	for (size_t i = 0; i < p->count; i++)
+		if (p->tensors[i].group != PARAMS_SCALAR)
+			n += (double)p->tensors[i].n;
+	return (n);
+}
+
+static double
+attention_flops(size_t tokens)
+{
+	return (6.0 * (double)tokens * (double)run.seq * (double)run.config.model_dim * (double)run.config.num_layers);
+}
+
+static double
+muon_flops(const struct params *p, unsigned steps)
+{
+	double flops = 0;
+
+	for (size_t i = 0; i < p->count; i++) {
+		const struct params_tensor *t = &p->tensors[i];
+		const double m = (double)(t->rows < t->cols ? t->rows : t->cols);
+		const double n = (double)(t->rows < t->cols ? t->cols : t->rows);
+
+		if (t->group == PARAMS_MATRIX)
+			flops += 2 * m * m * n + 2 * m * m * m + 2 * m * m * n;
+	}
+	return (flops * steps);
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return ((x > y) - (x < y));
+}
+
+static double
+median(double *x, size_t n)
+{
+	qsort(x, n, sizeof(*x), by_size);
+	return (n % 2 != 0 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2);
+}
+
+static double
+seconds(void)
+{
+	return (1e-9 * (double)clock_mono_ns());
+}
+
+static double
+peak_mb(void)
+{
+	struct rusage r;
+
+	getrusage(RUSAGE_SELF, &r);
+	return ((double)r.ru_maxrss / 1024);
+}
+
+/* A model with public initial values; the host keeps no copy, so that peak memory is the model's own. */
+static struct model *
+open_model(enum model_use use, const struct params *p)
+{
+	float *w = calloc(p->n, sizeof(*w));
+	const struct model_args args = {
+		.config = &run.config, .use = use, .backend = run.backend, .isa = run.isa, .arith = run.arith,
+		.threads = run.threads, .max_batch = run.batch, .max_seq = run.seq, .max_passes = run.micro_batches,
+	};
+	struct model *m = model_open(&args);
+
+	if (m == NULL || w == NULL)
+		exit(HG_EXIT_SYSTEM);
+	params_init(p, 1337, w);
+	model_set(m, w);
+	free(w);
+	return (m);
+}
+
+static struct model_batch
+batch(size_t i)
+{
+	const int32_t *at = ids + i % run.micro_batches * (run.batch * run.seq + 1);
+
+	return ((struct model_batch){ at, at + 1, run.batch, run.seq });
+}
+
+/* Training: fills times[steps]; returns the last step's mean loss. */
+static double
+train(struct model *m, struct optimizer *o, double *times, double *phases)
+{
+	const size_t tokens = run.batch * run.seq * run.micro_batches;
+	struct optimizer_law law;
+	double loss = 0, before[OPS_CPU_PHASES];
+	float *nats = calloc(run.batch * run.seq, sizeof(*nats));
+
+	optimizer_law_default(&law);
+	for (size_t step = 0; step < WARM_STEPS + run.steps; step++) {
+		const double t0 = seconds();
+
+		for (int i = 0; step == WARM_STEPS && strcmp(run.backend, "cpu") == 0 && i < OPS_CPU_PHASES; i++)
+			before[i] = ops_cpu_seconds(model_ctx(m), (enum ops_cpu_phase)i);
+		model_begin(m);
+		for (size_t i = 0; i < run.micro_batches; i++) {
+			const struct model_batch b = batch(i);
+
+			model_grad(m, &b, i, 1.0f / (float)tokens);
+		}
+		optimizer_step(o, &law, step, 1, 0);
+		model_end(m);
+		model_nats(m, 0, run.batch * run.seq, nats);
+		if (step >= WARM_STEPS)
+			times[step - WARM_STEPS] = seconds() - t0;
+	}
+	for (size_t i = 0; i < run.batch * run.seq; i++)
+		loss += nats[i] / (double)(run.batch * run.seq);
+	for (int i = 0; strcmp(run.backend, "cpu") == 0 && i < OPS_CPU_PHASES; i++)
+		phases[i] = (ops_cpu_seconds(model_ctx(m), (enum ops_cpu_phase)i) - before[i]) / (double)run.steps;
+	free(nats);
+	return (loss);
+}
+
+static double
+score(struct model *m, double *times)
+{
+	float *nats = calloc(run.batch * run.seq, sizeof(*nats));
+
+	for (size_t step = 0; step < WARM_STEPS + run.steps; step++) {
+		const struct model_batch b = batch(0);
+		const double t0 = seconds();
+
+		model_begin(m);
+		model_loss(m, &b, 0);
+		model_nats(m, 0, run.batch * run.seq, nats);
+		model_end(m);
+		if (step >= WARM_STEPS)
+			times[step - WARM_STEPS] = seconds() - t0;
+	}
+	free(nats);
+	return ((double)(run.batch * run.seq) / median(times, run.steps));
+}
+
+int
+main(int argc, char **argv)
+{
+	static double times[MAX_STEPS], phases[OPS_CPU_PHASES];
+	struct params *p;
+	struct model *m;
+	json_t *out = json_object(), *by_phase = json_object();
+	double tokens, flops, forward, rate = 0, ceiling = 0;
+	char *line;
+
+	say_init("bench");
+	parse(argc, argv);
+	if ((p = params_new(&run.config)) == NULL)
+		exit(HG_EXIT_SYSTEM);
+	ids_n = run.micro_batches * (run.batch * run.seq + 1);
+	ids = calloc(ids_n, sizeof(*ids));
+	for (size_t i = 0; i < ids_n; i++)
+		ids[i] = (int32_t)(((uint32_t)i * 2654435761u >> 7) % run.config.vocab_size);
+	tokens = (double)(run.batch * run.seq * run.micro_batches);
+	flops = 6 * matrix_parameters(p) * tokens + attention_flops((size_t)tokens) + muon_flops(p, 5);
+
+	if (!run.forward_only) {
+		struct optimizer *o;
+		double loss;
+
+		m = open_model(MODEL_TRAIN, p);
+		if ((o = optimizer_open(m)) == NULL)
+			exit(HG_EXIT_SYSTEM);
+		if (strcmp(run.backend, "cpu") == 0)
+			ceiling = ops_cpu_ceiling(model_ctx(m), 0.2);
+		loss = train(m, o, times, phases);
+		if (strcmp(run.backend, "cpu") == 0) {
+			const double again = ops_cpu_ceiling(model_ctx(m), 0.2);
+
+			ceiling = again > ceiling ? again : ceiling;
+		}
+		rate = tokens / median(times, run.steps);
+		json_object_set_new(out, "isa", json_string(model_isa(m)));
+		json_object_set_new(out, "tokens_per_s", json_real(rate));
+		json_object_set_new(out, "step_ms", json_real(1e3 * tokens / rate));
+		json_object_set_new(out, "gflops", json_real(flops * rate / tokens / 1e9));
+		json_object_set_new(out, "ceiling_gflops", json_real(ceiling / 1e9));
+		json_object_set_new(out, "share", json_real(ceiling > 0 ? flops * rate / tokens / ceiling : 0));
+		json_object_set_new(out, "peak_mb", json_real(peak_mb()));
+		json_object_set_new(out, "last_loss", jsonio_real(loss));
+		for (int i = 0; i < OPS_CPU_PHASES; i++)
+			json_object_set_new(by_phase, ops_cpu_phase_name((enum ops_cpu_phase)i),
+			    json_real(1e3 * phases[i]));
+		json_object_set_new(out, "phase_ms", by_phase);
+		optimizer_close(o);
+		model_close(m);
+	}
+	m = open_model(MODEL_SCORE, p);
+	forward = score(m, times);
+	model_close(m);
+	json_object_set_new(out, "score_tokens_per_s", json_real(forward));
+	if (rate > 0)
+		json_object_set_new(out, "score_ratio", json_real(forward / rate));
+	line = jsonio_line(out);
+	puts(line);
+	free(line);
+	json_decref(out);
+	free(ids);
+	params_free(p);
+	return (fflush(stdout) == 0 ? 0 : HG_EXIT_SYSTEM);
+}

@@ -1,0 +1,32 @@
+/* SentencePiece models: every piece of what opens can be looked at, counted and decoded. */
+#include <stdlib.h>
+
+#include "t/fuzz/fuzz.h"
+#include "base/str.h"
+#include "data/vocab.h"
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct str out = STR_INIT;
+	struct inputerror f;
+	struct vocab *v;
+	int32_t ids[2];
+	uint32_t i;
+	size_t n;
+
+	if ((v = vocab_open(fuzz_file("x.model", data, size), &f)) == NULL)
+		return (0);
+	fuzz_must(vocab_size(v) > 0 && vocab_bos(v) < vocab_size(v));
+	for (i = 0; i < vocab_size(v); i++) {
+		vocab_piece(v, i, &n);
+		fuzz_must(vocab_target_bytes(v, vocab_bos(v), i) <= n + 1);
+		ids[0] = (int32_t)vocab_bos(v);
+		ids[1] = (int32_t)i;
+		if (vocab_decode(v, ids, 2, &out) == -1)
+			break;
+	}
+	str_free(&out);
+	vocab_free(v);
+	return (0);
+}

@@ -1,0 +1,328 @@
+/*
+ * A stage whose work is a script, under the real supervisor: what the tests of
+ * closing out are made with.
+ *
+ *	fakestage [-d] [-l] [-s] [-t SECONDS] STAGE RUN [WORD]...
+ *
+ * The worker does the words in turn; some end it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/atomfile.h"
+#include "base/exit.h"
+#include "base/file.h"
+#include "base/jsonio.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "base/say.h"
+#include "stage/stage.h"
+
+struct script {
+	char **words;
+	int n;
+};
+
+static void
+nap(int64_t ms)
+{
+	struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
+
+	while (nanosleep(&ts, &ts) == -1 && errno == EINTR)
+		continue;
+}
+
+/* The body of a receipt: the valid sample of its contract without head and tail. */
+static json_t *
+sample(const char *contract)
+{
+	static const char *const common[] = { "schema", "run_id", "run_uid", "stage", "attempt", "spec_sha256", "owner",
+		"started_at", "finished_at", "elapsed_ms" };
+	const char *top = getenv("HG_TOP");
+	char path[512];
+	json_t *v;
+	size_t i;
+
+	snprintf(path, sizeof(path), "%s/contracts/%s.valid/full.json", top == NULL ? "." : top, contract);
+	if ((v = json_load_file(path, 0, NULL)) == NULL) {
+		say_error("cannot read '%s'", path);
+		return (NULL);
+	}
+	for (i = 0; i < sizeof(common) / sizeof(common[0]); i++)
+		json_object_del(v, common[i]);
+	return (v);
+}
+
+/* Create an output of that many bytes unless it is there. */
+static int
+output(int dir, const char *name, size_t n)
+{
+	char *p;
+	int rc;
+
+	if ((p = calloc(1, n + 1)) == NULL)
+		return (-1);
+	memset(p, 'x', n);
+	rc = atomfile_create(dir, name, p, n);
+	free(p);
+	return (rc == -1 && errno == EEXIST ? 0 : rc);
+}
+
+static void
+bind_file(json_t *v, const char *path, int dir, const char *name)
+{
+	char hex[SHA256_HEX_SIZE], key[64];
+	uint64_t n;
+
+	if (sha256_at(dir, name, hex, &n) == -1)
+		return;
+	snprintf(key, sizeof(key), "%s.sha256", path);
+	jsonio_put(v, key, json_string(hex));
+	snprintf(key, sizeof(key), "%s.bytes", path);
+	jsonio_put(v, key, json_integer((json_int_t)n));
+}
+
+static void
+bind_digest(json_t *v, const char *key, int dir, const char *name)
+{
+	char hex[SHA256_HEX_SIZE];
+
+	if (sha256_at(dir, name, hex, NULL) == 0)
+		jsonio_put(v, key, json_string(hex));
+}
+
+static void
+bind_spec(json_t *v, const char *key, const json_t *spec, const char *path)
+{
+
+	jsonio_put(v, key, json_incref(jsonio_get(spec, path)));
+}
+
+/* A receipt that is true of what lies in the run. */
+static json_t *
+body(struct stage_work *w)
+{
+	const struct rundir *r = stage_rundir(w);
+	int out = stage_outputs(w);
+	json_t *v = NULL, *report;
+	struct stat st;
+	double bpb;
+
+	switch (rundir_stage_of(getenv("FAKE_STAGE"))) {
+	case STAGE_TRAIN:
+		v = sample("training_report");
+		if (output(out, RUNDIR_CHECKPOINT, 1000) == -1 || output(r->fd, RUNDIR_METRICS, 0) == -1)
+			return (NULL);
+		bind_file(v, "checkpoint", out, RUNDIR_CHECKPOINT);
+		bind_file(v, "metrics", r->fd, RUNDIR_METRICS);
+		bind_spec(v, "dataset_sha256", r->spec.json, "data.dataset_sha256");
+		bind_spec(v, "tokenizer_sha256", r->spec.json, "data.tokenizer_sha256");
+		bind_spec(v, "config_sha256", r->spec.json, "digests.config_sha256");
+		break;
+	case STAGE_EXPORT:
+		v = sample("export_report");
+		if (output(out, RUNDIR_ARTIFACT, 500) == -1 || fstatat(out, RUNDIR_ARTIFACT, &st, 0) == -1)
+			return (NULL);
+		bind_file(v, "artifact", out, RUNDIR_ARTIFACT);
+		bind_digest(v, "training_report_sha256", r->fd, "training_report.json");
+		bind_digest(v, "checkpoint_sha256", r->fd, RUNDIR_CHECKPOINT);
+		jsonio_put(v, "total_bytes", json_integer(jsonio_i64(v, "code_bytes", 0) + st.st_size));
+		break;
+	case STAGE_PROMPT:
+		v = sample("prompt_report");
+		bind_digest(v, "artifact_sha256", r->fd, RUNDIR_ARTIFACT);
+		break;
+	case STAGE_SCORE:
+		report = sample("score_report");
+		if (output(out, RUNDIR_SCORE_DOCS, 100) == -1 || fstatat(r->fd, RUNDIR_ARTIFACT, &st, 0) == -1)
+			return (NULL);
+		bind_digest(report, "docs_sha256", out, RUNDIR_SCORE_DOCS);
+		bind_digest(report, "artifact_sha256", r->fd, RUNDIR_ARTIFACT);
+		bind_digest(report, "export_report_sha256", r->fd, "export_report.json");
+		bind_digest(report, "training_report_sha256", r->fd, "training_report.json");
+		bind_spec(report, "dataset_sha256", r->spec.json, "data.dataset_sha256");
+		bind_spec(report, "tokenizer_sha256", r->spec.json, "data.tokenizer_sha256");
+		bind_spec(report, "eval", r->spec.json, "eval");
+		bind_spec(report, "eval_sha256", r->spec.json, "digests.eval_sha256");
+		bpb = jsonio_f64(report, "val_loss", 0) / log(2) * jsonio_f64(report, "tokens", 0) /
+		    jsonio_f64(report, "bytes", 1);
+		jsonio_put(report, "val_bpb", json_real(bpb));
+		jsonio_put(report, "val_bpb_raw", json_real(bpb));
+		if (getenv("FAKE_PARTIAL") != NULL) {
+			jsonio_put(report, "partial", json_true());
+			jsonio_put(report, "documents", json_integer(4999));
+		}
+		v = sample("score_summary");
+		json_object_del(v, "score_report_sha256");
+		jsonio_put(v, "artifact_bytes", json_integer(st.st_size));
+		jsonio_put(v, "total_bytes", json_integer(151000 + st.st_size));
+		jsonio_put(v, "val_bpb", json_real(bpb));
+		jsonio_put(v, "val_bpb_raw", json_real(bpb));
+		jsonio_put(v, "partial", json_incref(jsonio_get(report, "partial")));
+		jsonio_put(v, "documents", json_incref(jsonio_get(report, "documents")));
+		v = json_pack("{s:o, s:o}", "report", report, "receipt", v);
+		break;
+	}
+	return (v);
+}
+
+static void
+post(struct stage_work *w, int64_t progress)
+{
+	const char *contract = rundir_stages[rundir_stage_of(getenv("FAKE_STAGE"))].status_contract;
+	static const char *const head[] = { "pid", "start_time", "boot_id", "updated_at", "progress", "progressed_at" };
+	json_t *v;
+	size_t i;
+
+	if (contract == NULL || (v = sample(contract)) == NULL)
+		return;
+	for (i = 0; i < sizeof(head) / sizeof(head[0]); i++)
+		json_object_del(v, head[i]);
+	jsonio_put(v, "elapsed_ms", json_integer(1));
+	stage_progress(w, progress, v);
+}
+
+static int
+work(struct stage_work *w, void *arg)
+{
+	const struct script *script = arg;
+	static const char block[4096];
+	const char *word, *value;
+	struct atomfile *a;
+	struct rlimit limit = { 256 << 20, 256 << 20 };
+	char *p;
+	int i, kind, fd;
+
+	for (i = 0; i < script->n; i++) {
+		word = script->words[i];
+		value = strchr(word, '=') == NULL ? "" : strchr(word, '=') + 1;
+		if (strncmp(word, "nap=", 4) == 0)
+			nap(atol(value));
+		else if (strcmp(word, "hang") == 0)
+			for (;;)
+				nap(1000);
+		else if (strcmp(word, "ignore") == 0)
+			signal(SIGTERM, SIG_IGN);
+		else if (strcmp(word, "child") == 0) {
+			if (fork() == 0)
+				for (signal(SIGTERM, SIG_IGN);;)
+					nap(1000);
+		} else if (strncmp(word, "exit=", 5) == 0)
+			_exit(atoi(value));
+		else if (strncmp(word, "return=", 7) == 0)
+			return (atoi(value));
+		else if (strncmp(word, "signal=", 7) == 0) {
+			signal(atoi(value), SIG_DFL);
+			raise(atoi(value));
+		} else if (strcmp(word, "malloc") == 0) {
+			setrlimit(RLIMIT_AS, &limit);
+			if ((p = malloc((size_t)1 << 30)) == NULL) {
+				say_errno("cannot allocate the model");
+				return (-1);
+			}
+			free(p);
+		} else if (strcmp(word, "full") == 0) {
+			if ((fd = open("/dev/full", O_WRONLY)) == -1 || file_write_all(fd, "x", 1) == -1) {
+				say_errno("cannot write '%s'", "checkpoint");
+				return (-1);
+			}
+		} else if (strncmp(word, "write=", 6) == 0) {
+			if (output(stage_outputs(w), value, 64) == -1)
+				return (-1);
+		} else if (strncmp(word, "fill=", 5) == 0) {
+			/* A file as large as the disk. */
+			if ((a = atomfile_begin(stage_outputs(w), value)) == NULL)
+				return (-1);
+			while (file_write_all(atomfile_fd(a), block, sizeof(block)) == 0)
+				continue;
+			say_errno("cannot write '%s'", value);
+			return (-1);
+		} else if (strncmp(word, "half=", 5) == 0) {
+			if (atomfile_begin(stage_outputs(w), value) == NULL)
+				return (-1);
+		} else if (strncmp(word, "refuse=", 7) == 0) {
+			if ((kind = refusal_by_name(value)) == -1)
+				return (77);
+			return (stage_refuse(w, (enum refusal_kind)kind, json_pack("{s:i}", "seen", 1),
+			    json_pack("{s:i}", "wanted", 2), "a test wants '%s'", value));
+		} else if (strncmp(word, "progress=", 9) == 0)
+			post(w, atol(value));
+		else if (strcmp(word, "beat") == 0)
+			for (;; nap(20))
+				post(w, 1);
+		else if (strcmp(word, "poll") == 0) {
+			while (!stage_stopping(w))
+				nap(10);
+			if (output(stage_rundir(w)->fd, RUNDIR_RESUME, 10) == -1)
+				return (-1);
+			return (-1);
+		} else if (strcmp(word, "broken") == 0)
+			return (stage_deliver(w, json_pack("{s:s}", "no such key", "\033[31m")));
+		else if (strcmp(word, "deliver") == 0)
+			return (stage_deliver(w, body(w)));
+		else {
+			say_error("unknown word '%s'", word);
+			return (78);
+		}
+	}
+	return (0);
+}
+
+static int
+rehearse(void *arg, const struct rundir *r, int outputs, const json_t *delivered)
+{
+
+	(void)arg;
+	(void)r;
+	printf("%s %d\n", json_is_object(delivered) ? "delivered" : "nothing", faccessat(outputs, RUNDIR_SCORE_DOCS,
+	    F_OK, 0));
+	return (HG_EXIT_DONE);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct opt_tool tool = { "fakestage", "Run a scripted stage.",
+		"fakestage [-cdls] [-t SECONDS] STAGE RUN [WORD]..." };
+	static struct opt table[] = {
+		{ .letter = 'c', .help = "rehearse" },
+		{ .letter = 'd', .help = "detach" },
+		{ .letter = 'l', .help = "take the lane" },
+		{ .letter = 's', .help = "the worker asks stage_stopping" },
+		{ .letter = 't', .arg = "SECONDS", .help = "deadline" },
+		{ .letter = '\0' },
+	};
+	struct stage_job job = { .work = work };
+	struct script script;
+	int i;
+
+	exit_init("fakestage");
+	if ((i = opt_parse(&tool, table, argc, argv)) < 0)
+		return (i == OPT_EXIT ? HG_EXIT_DONE : HG_EXIT_USAGE);
+	if (argc - i < 2 || rundir_stage_of(argv[i]) == -1)
+		return (opt_usage(&tool));
+	job.stage = (enum stage)rundir_stage_of(argv[i]);
+	setenv("FAKE_STAGE", argv[i], 1);
+	script.words = argv + i + 2;
+	script.n = argc - i - 2;
+	job.arg = &script;
+	job.detach = opt_row(table, 'd')->value != NULL;
+	job.lane = opt_row(table, 'l')->value != NULL;
+	job.stops = opt_row(table, 's')->value != NULL;
+	if (opt_row(table, 'c')->value != NULL)
+		job.rehearse = rehearse;
+	if (opt_row(table, 't')->value != NULL &&
+	    num_duration_ms(opt_row(table, 't')->value, INT64_C(86400000), &job.deadline_ms) == -1)
+		return (opt_usage(&tool));
+	return (exit_flush(stage_run(argv[i + 1], &job)));
+}
