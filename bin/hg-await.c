@@ -27,11 +27,8 @@
 #define DYING_MS 3000
 #define DYING_LOOK_MS 10
 
-static const struct opt_tool tool = {
-	"hg-await",
-	"Wait until stages have closed out; close out those that died.",
-	"hg-await [-a] [-t SECONDS] STAGE[,STAGE...] RUN..."
-};
+static const struct opt_tool tool = { "hg-await", "Wait until stages have closed out; close out those that died.",
+	"hg-await [-a] [-t SECONDS] STAGE[,STAGE...] RUN..." };
 static struct opt table[] = {
 	{ .letter = 'a', .help = "any of them is enough" },
 	{ .letter = 't', .arg = "SECONDS", .help = "wait at most that long (90, 10m, 2h; default " DEFAULT_WAIT ")" },
@@ -43,16 +40,15 @@ struct item {
 	struct rundir *run;
 	enum stage stage;
 	enum state state;
-	int pidfd;		/* of its owner, or -1 */
-	int64_t dying_ms;	/* since when its owner is known to be gone; 0 if it is not */
+	int pidfd;        /* of its owner, or -1 */
+	int64_t dying_ms; /* since when its owner is known to be gone; 0 if it is not */
 	int settled;
-	int code;		/* when settled */
+	int code; /* when settled */
 };
 
 static void
 settle(struct item *it, const char *word, int code)
 {
-
 	printf("%s %s %s\n", it->run->shown, rundir_stages[it->stage].name, word);
 	fflush(stdout);
 	it->settled = 1;
@@ -271,8 +267,9 @@ main(int argc, char **argv)
 			(void)proc_watch_add(watch, runs[opened - 1].fd);
 		for (s = 0; s < STAGE_COUNT; s++)
 			if (stages & 1u << s)
-				items[n++] = (struct item){ .run = &runs[opened - 1], .stage = (enum stage)s,
-				    .pidfd = -1 };
+				items[n++] = (struct item){ .run = &runs[opened - 1],
+					.stage = (enum stage)s,
+					.pidfd = -1 };
 	}
 	code = await(items, n, opt_row(table, 'a')->value != NULL, wait_ms, watch, p);
 done:

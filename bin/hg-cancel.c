@@ -107,11 +107,8 @@ cancel(struct rundir *r, enum stage s)
 int
 main(int argc, char **argv)
 {
-	static const struct opt_tool tool = {
-		"hg-cancel",
-		"Stop a running stage, which closes out as cancelled.",
-		"hg-cancel STAGE RUN"
-	};
+	static const struct opt_tool tool = { "hg-cancel", "Stop a running stage, which closes out as cancelled.",
+		"hg-cancel STAGE RUN" };
 
 	return (stagecmd_main(&tool, argc, argv, cancel));
 }

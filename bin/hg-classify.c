@@ -10,13 +10,11 @@
 int
 main(int argc, char **argv)
 {
-	static const struct opt_tool tool = {
-		"hg-classify",
+	static const struct opt_tool tool = { "hg-classify",
 		"Say what the verdict on a run would be now, and why; writes classification.json.",
-		"hg-classify [-j] LEDGER RUN"
-	};
+		"hg-classify [-j] LEDGER RUN" };
 	static struct opt table[] = { { .letter = 'j', .help = "print classification.json instead of words" },
-	    { .letter = '\0' } };
+		{ .letter = '\0' } };
 	struct ledger l;
 	int i, code;
 

@@ -32,15 +32,15 @@
 #include "base/str.h"
 
 #define DEFAULT_SEED 1
-#define DEFAULT_VOCAB 1024	/* the public baseline's */
-#define SMALLEST_VOCAB 261	/* the special ids, the bytes, and one piece */
+#define DEFAULT_VOCAB 1024 /* the public baseline's */
+#define SMALLEST_VOCAB 261 /* the special ids, the bytes, and one piece */
 
 static const struct opt_tool tool = {
 	.name = "hg-data",
 	.summary = "Turn text into token shards with a tokenizer and dataset.json, or adopt shards that exist already.",
 	.synopsis = "hg-data [-t MODEL | -v VOCAB | -B] [-n VAL_DOCS] [-S SEED|none] [-f para|lines|jsonl|files] "
-	    "-o DIR FILE...\n"
-	    "hg-data -a [-t MODEL | -B] -o DIR TRAIN.bin... -- VAL.bin...",
+		    "-o DIR FILE...\n"
+		    "hg-data -a [-t MODEL | -B] -o DIR TRAIN.bin... -- VAL.bin...",
 };
 
 struct request {
@@ -55,7 +55,6 @@ struct request {
 static int
 wrong(const char *what, const char *value)
 {
-
 	say_error("%s: '%s'", what, value);
 	return (-1);
 }
@@ -125,7 +124,8 @@ read_request(struct request *q, struct opt *table, int argc, char **argv, int fi
 		return (read_text_options(&q->text, table));
 	}
 	if (opt_row(table, 'v')->count + opt_row(table, 'n')->count + opt_row(table, 'S')->count +
-	    opt_row(table, 'f')->count > 0)
+		opt_row(table, 'f')->count >
+	    0)
 		return (-1);
 	return (read_shards(&q->shards, opt_row(table, 't')->value, argc, argv, first));
 }
@@ -212,7 +212,7 @@ answer_there(const struct request *q, const char *content_sha256)
 		if (rc == HG_EXIT_NO)
 			say_error("'%s' exists and is no data directory", q->dir);
 	} else if (q->adopt && content_sha256 == NULL)
-		rc = -1;	/* adopting is quick: it is done first, then compared */
+		rc = -1; /* adopting is quick: it is done first, then compared */
 	else
 		rc = answer_dataset(q, path.p, content_sha256);
 	str_free(&path);
@@ -253,9 +253,9 @@ publish(const struct request *q, struct staging *s, const json_t *v, struct inpu
 		return (inputerror_exit(f->kind));
 	}
 	say_note("%" PRId64 " training documents (%" PRId64 " tokens), %" PRId64 " for validation (%" PRId64
-	    " tokens, %" PRId64 " bytes), vocabulary %" PRId64, jsonio_i64(v, "train.documents", 0),
-	    jsonio_i64(v, "train.tokens", 0), jsonio_i64(v, "val.documents", 0), jsonio_i64(v, "val.tokens", 0),
-	    jsonio_i64(v, "val.bytes", 0), jsonio_i64(v, "tokenizer.vocab_size", 0));
+		 " tokens, %" PRId64 " bytes), vocabulary %" PRId64,
+	    jsonio_i64(v, "train.documents", 0), jsonio_i64(v, "train.tokens", 0), jsonio_i64(v, "val.documents", 0),
+	    jsonio_i64(v, "val.tokens", 0), jsonio_i64(v, "val.bytes", 0), jsonio_i64(v, "tokenizer.vocab_size", 0));
 	return (HG_EXIT_DONE);
 }
 
@@ -353,18 +353,17 @@ make_dataset(const struct request *q)
 int
 main(int argc, char **argv)
 {
-	struct opt table[] = {
-		{ .letter = 'a', .help = "adopt existing shards where they lie" },
+	struct opt table[] = { { .letter = 'a', .help = "adopt existing shards where they lie" },
 		{ .letter = 't', .arg = "MODEL", .help = "use this SentencePiece model" },
 		{ .letter = 'v', .arg = "VOCAB", .help = "train a model of this size (default 1024)" },
 		{ .letter = 'B', .help = "no model: a token for each byte" },
 		{ .letter = 'n', .arg = "VAL_DOCS", .help = "validation documents (default 5000, a tenth at most)" },
 		{ .letter = 'S', .arg = "SEED|none", .help = "seed of the order (default 1); none keeps it" },
-		{ .letter = 'f', .arg = "FORMAT", .help = "para (default): parted by blank lines; lines: one "
-		    "a line; jsonl: \"text\" of each line; files: one a file" },
-		{ .letter = 'o', .arg = "DIR", .help = "the data directory to create" },
-		{ .letter = '\0' }
-	};
+		{ .letter = 'f',
+		    .arg = "FORMAT",
+		    .help = "para (default): parted by blank lines; lines: one "
+			    "a line; jsonl: \"text\" of each line; files: one a file" },
+		{ .letter = 'o', .arg = "DIR", .help = "the data directory to create" }, { .letter = '\0' } };
 	struct request q;
 	int first, rc;
 

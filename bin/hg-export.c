@@ -15,9 +15,8 @@
 #include "base/say.h"
 #include "stage/stage.h"
 
-static const struct opt_tool tool = {
-	"hg-export", "Make the artifact of a trained run and count its bytes against the cap.", "hg-export RUN"
-};
+static const struct opt_tool tool = { "hg-export",
+	"Make the artifact of a trained run and count its bytes against the cap.", "hg-export RUN" };
 
 /* Sources that only change speed: printed beside what is counted. */
 static uint64_t
@@ -41,11 +40,11 @@ tensor_table(const struct params *p, const struct artifact_report *report)
 	for (i = 0; i < p->count; i++) {
 		t = &report->tensors[i];
 		shape = t->dims == 1 ? json_pack("[I]", (json_int_t)t->cols) :
-		    json_pack("[I, I]", (json_int_t)t->rows, (json_int_t)t->cols);
-		json_array_append_new(table, json_pack("{s:s, s:s, s:o, s:I, s:o, s:o}", "name", t->name, "dtype",
-		    t->dtype,
-		    "shape", shape, "bytes", (json_int_t)t->bytes, "max_error", jsonio_real(t->max_error),
-		    "rms_error", jsonio_real(t->rms_error)));
+				       json_pack("[I, I]", (json_int_t)t->rows, (json_int_t)t->cols);
+		json_array_append_new(table,
+		    json_pack("{s:s, s:s, s:o, s:I, s:o, s:o}", "name", t->name, "dtype", t->dtype, "shape", shape,
+			"bytes", (json_int_t)t->bytes, "max_error", jsonio_real(t->max_error), "rms_error",
+			jsonio_real(t->rms_error)));
 	}
 	return (table);
 }
@@ -75,8 +74,8 @@ work(struct stage_work *w, void *arg)
 	if ((p = params_new(&config)) == NULL || (weights = malloc(p->n * sizeof(*weights))) == NULL)
 		return (-1);
 	checkpoint_sha256 = jsonio_text(training, "checkpoint.sha256", "");
-	if ((fd = inputs_open(w, RUNDIR_CHECKPOINT, jsonio_i64(training, "checkpoint.bytes", -1),
-	    checkpoint_sha256)) == -1)
+	if ((fd = inputs_open(w, RUNDIR_CHECKPOINT, jsonio_i64(training, "checkpoint.bytes", -1), checkpoint_sha256)) ==
+	    -1)
 		return (-1);
 	if (checkpoint_read(fd, RUNDIR_CHECKPOINT, p, weights) == -1)
 		return (inputs_broken(w));
@@ -84,7 +83,7 @@ work(struct stage_work *w, void *arg)
 	if ((out = atomfile_begin(stage_outputs(w), RUNDIR_ARTIFACT)) == NULL)
 		goto err0;
 	if (artifact_write(atomfile_fd(out), p, weights, jsonio_text(spec, "data.tokenizer_sha256", ""),
-	    jsonio_f64(spec, "export.scale_floor", QUANTIZE_SCALE_FLOOR), &report) == -1) {
+		jsonio_f64(spec, "export.scale_floor", QUANTIZE_SCALE_FLOOR), &report) == -1) {
 		atomfile_abort(out);
 		return (errno == ERANGE ? inputs_broken(w) : -1);
 	}
@@ -94,14 +93,15 @@ work(struct stage_work *w, void *arg)
 	if (sha256_at(stage_outputs(w), RUNDIR_ARTIFACT, sha256, &bytes) == -1)
 		goto err0;
 	fingerprint_code(&code_bytes, &code_sha256);
-	return (stage_deliver(w, json_pack("{s:s, s:s, s:{s:s, s:I, s:s}, s:I, s:I, s:I, s:s, s:I, s:I, s:b, s:o, s:o}",
-	    "training_report_sha256", training_sha256, "checkpoint_sha256", checkpoint_sha256,
-	    "artifact", "file", RUNDIR_ARTIFACT, "bytes", (json_int_t)bytes, "sha256", sha256,
-	    "payload_bytes", (json_int_t)report.payload_bytes, "code_bytes", (json_int_t)code_bytes, "variants_bytes",
-	    (json_int_t)variants_bytes(),
-	    "code_sha256", code_sha256, "total_bytes", (json_int_t)(code_bytes + bytes), "cap_bytes", (json_int_t)cap,
-	    "within_cap", code_bytes + bytes <= (uint64_t)cap, "tensors", tensor_table(p, &report),
-	    "roundtrip_max_error", jsonio_real(report.max_error))));
+	return (stage_deliver(w,
+	    json_pack("{s:s, s:s, s:{s:s, s:I, s:s}, s:I, s:I, s:I, s:s, s:I, s:I, s:b, s:o, s:o}",
+		"training_report_sha256", training_sha256, "checkpoint_sha256", checkpoint_sha256, "artifact", "file",
+		RUNDIR_ARTIFACT, "bytes", (json_int_t)bytes, "sha256", sha256, "payload_bytes",
+		(json_int_t)report.payload_bytes, "code_bytes", (json_int_t)code_bytes, "variants_bytes",
+		(json_int_t)variants_bytes(), "code_sha256", code_sha256, "total_bytes",
+		(json_int_t)(code_bytes + bytes), "cap_bytes", (json_int_t)cap, "within_cap",
+		code_bytes + bytes <= (uint64_t)cap, "tensors", tensor_table(p, &report), "roundtrip_max_error",
+		jsonio_real(report.max_error))));
 err0:
 	say_errno("cannot write '%s'", RUNDIR_ARTIFACT);
 	return (-1);

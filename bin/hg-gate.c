@@ -47,11 +47,9 @@ gate(struct rundir *r, enum stage s)
 int
 main(int argc, char **argv)
 {
-	static const struct opt_tool tool = {
-		"hg-gate",
+	static const struct opt_tool tool = { "hg-gate",
 		"Say whether all that a stage owes is there, valid and bound by digest; list what is not.",
-		"hg-gate STAGE RUN"
-	};
+		"hg-gate STAGE RUN" };
 
 	return (stagecmd_main(&tool, argc, argv, gate));
 }

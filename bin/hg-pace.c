@@ -21,9 +21,8 @@
 #include "gpt/trainer_open.h"
 #include "gpt/trainer.h"
 
-static const struct opt_tool tool = {
-	"hg-pace", "How many iterations fit a spec's wall-clock cap on this machine.", "hg-pace [-t SECONDS] RUN"
-};
+static const struct opt_tool tool = { "hg-pace", "How many iterations fit a spec's wall-clock cap on this machine.",
+	"hg-pace [-t SECONDS] RUN" };
 
 #define MAX_STEPS 10000
 #define LANE_WAIT_MS 60000
@@ -70,8 +69,8 @@ begin(struct pace *x, const char *path, int *code)
 		x->recipe.threads = proc_cpus();
 	if ((x->data = dataset_open(jsonio_text(x->run.spec.json, "data.dir", ""), &f)) == NULL ||
 	    (x->micro_batch = trainer_open_micro_batch(&x->recipe, proc_memory_available())) == 0 ||
-	    (x->loader = loader_open(&x->data->train, (uint32_t)x->recipe.config.vocab_size, x->micro_batch,
-	    &f)) == NULL) {
+	    (x->loader = loader_open(&x->data->train, (uint32_t)x->recipe.config.vocab_size, x->micro_batch, &f)) ==
+		NULL) {
 		*code = f.kind != INPUTERROR_NONE ? inputerror_exit(f.kind) : HG_EXIT_SYSTEM;
 		return (-1);
 	}
@@ -130,8 +129,8 @@ print(struct pace *x)
 		fit = floor(MARGIN * (double)cap / ((median + p90) / 2));
 	out = json_pack("{s:o, s:o, s:i, s:o, s:o, s:o, s:I}", "step_ms", jsonio_real(median), "step_ms_p90",
 	    jsonio_real(p90), "steps", x->steps, "tokens_per_s",
-	    jsonio_real((double)x->recipe.batch_tokens * 1e3 / median),
-	    "cap_ms", cap > 0 ? json_integer(cap) : json_string("none"), "iterations",
+	    jsonio_real((double)x->recipe.batch_tokens * 1e3 / median), "cap_ms",
+	    cap > 0 ? json_integer(cap) : json_string("none"), "iterations",
 	    cap > 0 ? json_integer((json_int_t)fit) : json_null(), "micro_batch_tokens", (json_int_t)x->micro_batch);
 	if (out == NULL || (line = jsonio_line(out)) == NULL) {
 		say_errno("cannot print");
@@ -152,10 +151,8 @@ int
 main(int argc, char **argv)
 {
 	static struct pace x;
-	struct opt table[] = {
-		{ .letter = 't', .arg = "SECONDS", .help = "measure for this long (default 10)" },
-		{ .letter = 0 }
-	};
+	struct opt table[] = { { .letter = 't', .arg = "SECONDS", .help = "measure for this long (default 10)" },
+		{ .letter = 0 } };
 	int64_t ms = 10000;
 	int i, code;
 

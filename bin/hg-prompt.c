@@ -18,16 +18,14 @@
 #include "stage/stage.h"
 #include "data/vocab.h"
 
-static const struct opt_tool tool = {
-	"hg-prompt", "Generate text from a run's artifact.",
-	"hg-prompt [-p TEXT] [-n TOKENS] [-T TEMPERATURE] [-S SEED] RUN"
-};
+static const struct opt_tool tool = { "hg-prompt", "Generate text from a run's artifact.",
+	"hg-prompt [-p TEXT] [-n TOKENS] [-T TEMPERATURE] [-S SEED] RUN" };
 
 #define MAX_TOKENS 65536
 #define MAX_PROMPT_BYTES 65536
 
 struct request {
-	const char *text;	/* NULL: the spec's; so for the others where not set */
+	const char *text; /* NULL: the spec's; so for the others where not set */
 	uint64_t tokens, seed;
 	double temperature;
 	int tokens_set, seed_set, temperature_set;
@@ -76,8 +74,15 @@ open_vocab(struct stage_work *w, const struct artifact *a)
 static struct model *
 open_model(struct stage_work *w, const struct trainspec *c, const struct artifact *a)
 {
-	struct model_args args = { .config = &a->config, .use = MODEL_GENERATE, .backend = c->backend, .isa = c->isa,
-		.arith = OPS_FP32, .threads = c->threads, .max_batch = 1, .max_seq = c->eval_seq_len, .max_passes = 1 };
+	struct model_args args = { .config = &a->config,
+		.use = MODEL_GENERATE,
+		.backend = c->backend,
+		.isa = c->isa,
+		.arith = OPS_FP32,
+		.threads = c->threads,
+		.max_batch = 1,
+		.max_seq = c->eval_seq_len,
+		.max_passes = 1 };
 	struct model *m;
 
 	if ((m = model_open(&args)) == NULL) {
@@ -95,10 +100,9 @@ work(struct stage_work *w, void *arg)
 	const json_t *spec = stage_rundir(w)->spec.json;
 	const char *prompt = q->text != NULL ? q->text : jsonio_text(spec, "prompt.text", "");
 	uint64_t want = q->tokens_set ? q->tokens : (uint64_t)jsonio_i64(spec, "prompt.tokens", 64), count;
-	struct generate_law law = {
-		.temperature = q->temperature_set ? q->temperature : jsonio_f64(spec, "prompt.temperature", 0.8),
-		.seed = q->seed_set ? q->seed : (uint64_t)jsonio_i64(spec, "prompt.seed", 1)
-	};
+	struct generate_law law = { .temperature = q->temperature_set ? q->temperature :
+									jsonio_f64(spec, "prompt.temperature", 0.8),
+		.seed = q->seed_set ? q->seed : (uint64_t)jsonio_i64(spec, "prompt.seed", 1) };
 	struct str text = STR_INIT, clean = STR_INIT;
 	char export_sha256[SHA256_HEX_SIZE];
 	struct inputerror f = { .kind = INPUTERROR_NONE };
@@ -133,11 +137,10 @@ work(struct stage_work *w, void *arg)
 	text.n = 0;
 	if (str_puts(&text, prompt) == -1 || str_add(&text, clean.p, clean.n) == -1)
 		return (-1);
-	body = json_pack("{s:s, s:s, s:o, s:s%, s:s%, s:s, s:o, s:I}", "artifact_sha256", jsonio_text(export,
-	    "artifact.sha256", ""), "prompt", prompt,
-	    "tokens", ids, "text", text.p, text.n, "generated", clean.n == 0 ? "" : clean.p, clean.n, "termination",
-	    end == GENERATE_STOP ? "bos" : "length", "temperature", jsonio_real(law.temperature), "seed",
-	    (json_int_t)law.seed);
+	body = json_pack("{s:s, s:s, s:o, s:s%, s:s%, s:s, s:o, s:I}", "artifact_sha256",
+	    jsonio_text(export, "artifact.sha256", ""), "prompt", prompt, "tokens", ids, "text", text.p, text.n,
+	    "generated", clean.n == 0 ? "" : clean.p, clean.n, "termination", end == GENERATE_STOP ? "bos" : "length",
+	    "temperature", jsonio_real(law.temperature), "seed", (json_int_t)law.seed);
 	/* The product goes to standard output, whatever becomes of the receipt. */
 	fwrite(text.p, 1, text.n, stdout);
 	putchar('\n');
@@ -152,7 +155,6 @@ work(struct stage_work *w, void *arg)
 static int
 only_print(void *arg, const struct rundir *r, int outputs, const json_t *delivered)
 {
-
 	(void)arg, (void)r, (void)outputs, (void)delivered;
 	return (HG_EXIT_DONE);
 }
@@ -173,13 +175,10 @@ has_receipt(const char *path)
 int
 main(int argc, char **argv)
 {
-	struct opt table[] = {
-		{ .letter = 'p', .arg = "TEXT", .help = "the prompt" },
+	struct opt table[] = { { .letter = 'p', .arg = "TEXT", .help = "the prompt" },
 		{ .letter = 'n', .arg = "TOKENS", .help = "generate at most this many tokens" },
 		{ .letter = 'T', .arg = "TEMPERATURE", .help = "sample at this temperature; 0 takes the likeliest" },
-		{ .letter = 'S', .arg = "SEED", .help = "seed of the sampling" },
-		{ .letter = 0 }
-	};
+		{ .letter = 'S', .arg = "SEED", .help = "seed of the sampling" }, { .letter = 0 } };
 	struct request q = { 0 };
 	struct stage_job job = { .stage = STAGE_PROMPT, .work = work, .arg = &q };
 	const char *text;

@@ -20,11 +20,8 @@
 /* Clocks of machines that share a file system differ; by more than this they are wrong. */
 #define SKEW_MS (5 * 60 * 1000)
 
-static const struct opt_tool tool = {
-	"hg-reap",
-	"Close out all dead stages of the runs in a directory; touch nothing alive.",
-	"hg-reap DIR"
-};
+static const struct opt_tool tool = { "hg-reap",
+	"Close out all dead stages of the runs in a directory; touch nothing alive.", "hg-reap DIR" };
 static struct opt table[] = { { .letter = '\0' } };
 
 /* A stage to close out. */
@@ -146,8 +143,7 @@ print(const struct rundir *r, enum stage s, enum closeout did, enum state state)
 
 	v = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "schema", "homegolf.reap.v1", "run", r->path, "run_id",
 	    r->spec.run_id, "run_uid", r->spec.run_uid, "stage", rundir_stages[s].name, "did", closeout_name(did),
-	    "state",
-	    state_name(state));
+	    "state", state_name(state));
 	if (v != NULL && (text = jsonio_line(v)) != NULL)
 		puts(text);
 	else

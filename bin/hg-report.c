@@ -67,7 +67,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct opt_tool tool = { "hg-report", "Make a page of a ledger, to be read in a browser.",
-	    "hg-report [-o FILE] LEDGER" };
+		"hg-report [-o FILE] LEDGER" };
 	static struct opt table[] = {
 		{ .letter = 'o', .arg = "FILE", .help = "write the page there, whole or not at all" },
 		{ .letter = '\0' }

@@ -48,11 +48,8 @@ retry(struct rundir *r, enum stage s)
 int
 main(int argc, char **argv)
 {
-	static const struct opt_tool tool = {
-		"hg-retry",
-		"Move a refused attempt aside, so that its stage may be tried again.",
-		"hg-retry STAGE RUN"
-	};
+	static const struct opt_tool tool = { "hg-retry",
+		"Move a refused attempt aside, so that its stage may be tried again.", "hg-retry STAGE RUN" };
 
 	return (stagecmd_main(&tool, argc, argv, retry));
 }

@@ -8,21 +8,17 @@
 #include "work/scoring.h"
 #include "stage/stage.h"
 
-static const struct opt_tool tool = {
-	"hg-score", "Bits per byte of a run's artifact on the validation text.",
-	"hg-score [-c | -d] [-j THREADS] [-t SECONDS] RUN"
-};
+static const struct opt_tool tool = { "hg-score", "Bits per byte of a run's artifact on the validation text.",
+	"hg-score [-c | -d] [-j THREADS] [-t SECONDS] RUN" };
 
 int
 main(int argc, char **argv)
 {
-	struct opt table[] = {
-		{ .letter = 'c', .help = "score again, compare with the receipt, write nothing" },
-		{ .letter = 'd', .help = "detached: return once the scorer runs; its messages go to score.log" },
+	struct opt table[] = { { .letter = 'c', .help = "score again, compare with the receipt, write nothing" },
+		{ .letter = 'd', .help = "detached: return (once the scorer runs); its messages go to score.log" },
 		{ .letter = 'j', .arg = "THREADS", .help = "compute with this many threads" },
 		{ .letter = 't', .arg = "SECONDS", .help = "the stage's deadline (90, 1.5, 10m, 2h)" },
-		{ .letter = 0 }
-	};
+		{ .letter = 0 } };
 	struct scoring_options o = { 0, 0 };
 	struct stage_job job = { .stage = STAGE_SCORE, .work = scoring_work, .arg = &o, .stops = 1 };
 	const char *text;

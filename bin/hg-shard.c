@@ -136,8 +136,7 @@ main(int argc, char **argv)
 {
 	struct opt table[] = {
 		{ .letter = 't', .arg = "MODEL", .help = "SentencePiece model of the ids, or the word bytes" },
-		{ .letter = 'o', .arg = "OUT.bin", .help = "the shard to create" },
-		{ .letter = '\0' }
+		{ .letter = 'o', .arg = "OUT.bin", .help = "the shard to create" }, { .letter = '\0' }
 	};
 	struct inputerror f = { .kind = INPUTERROR_NONE };
 	struct counts counts = { 0, 0, 0 };

@@ -19,7 +19,8 @@
 #include "run/spec.h"
 
 static const struct opt_tool tool = {
-	"hg-spec", "Validate a spec, fill its defaults and digests, and create the run.",
+	"hg-spec",
+	"Validate a spec, fill its defaults and digests, and create the run.",
 	"hg-spec [-b BASE.json] [-s SECTION.KEY=VALUE]... RUN\n"
 	"hg-spec [-b BASE.json] [-s SECTION.KEY=VALUE]... -u DIR/PREFIX",
 };
@@ -33,14 +34,13 @@ static struct opt options[] = {
 
 /* Where the run goes, cut apart. */
 struct place {
-	char dir[4096];		/* "" is the root */
-	const char *name;	/* within dir's storage */
+	char dir[4096];   /* "" is the root */
+	const char *name; /* within dir's storage */
 };
 
 static int
 exit_of(int error)
 {
-
 	return (error == EINVAL ? HG_EXIT_USAGE : error == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 }
 
@@ -83,7 +83,6 @@ place_of(struct place *p, const char *path)
 static int
 open_dir(int at, const char *name, int follow)
 {
-
 	return (openat(at, *name == '\0' ? "/" : name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (follow ? 0 : O_NOFOLLOW)));
 }
 
@@ -290,11 +289,10 @@ done:
 static void
 warn_of_schedule(const struct schedule *s)
 {
-
 	if (s->law != SCHEDULE_REPLAY && !schedule_reaches_full_rate(s))
 		say_note("the learning rate never reaches its full value: train.warmdown_iters %.0f is more than "
-		    "train.iterations %llu; try -s train.warmdown_frac=0.4", s->warmdown_iters,
-		    (unsigned long long)s->iterations);
+			 "train.iterations %llu; try -s train.warmdown_frac=0.4",
+		    s->warmdown_iters, (unsigned long long)s->iterations);
 }
 
 int

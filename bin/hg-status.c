@@ -12,11 +12,8 @@
 #include "base/say.h"
 #include "run/status.h"
 
-static const struct opt_tool tool = {
-	"hg-status",
-	"Show the state of runs, derived from their files; change nothing.",
-	"hg-status [-j | -w] RUN..."
-};
+static const struct opt_tool tool = { "hg-status", "Show the state of runs, derived from their files; change nothing.",
+	"hg-status [-j | -w] RUN..." };
 static struct opt table[] = {
 	{ .letter = 'j', .help = "one JSON object a line, for scripts" },
 	{ .letter = 'w', .help = "publish each run's state as its summary.json" },
@@ -41,10 +38,8 @@ cell(char text[32], const json_t *v, const char *key, const char *format)
 static void
 heading(int width)
 {
-
 	printf("%-*s  %-8s  %-10s  %-10s  %-10s  %-10s  %8s  %10s  %s\n", width, "RUN", "STATE", "TRAIN", "EXPORT",
-	    "PROMPT",
-	    "SCORE", "VAL_BPB", "BYTES", "CLASS");
+	    "PROMPT", "SCORE", "VAL_BPB", "BYTES", "CLASS");
 }
 
 static void
@@ -53,11 +48,10 @@ row(int width, const struct rundir *r, const json_t *v)
 	char a[32], b[32], c[32], line[STATUS_LINE_SIZE], path[64];
 	int s;
 
-	printf("%-*s  %-8s  %-10s  %-10s  %-10s  %-10s  %8s  %10s  %s\n", width, r->shown,
-	    jsonio_text(v, "state", ""), jsonio_text(v, "stages.train.state", ""),
-	    jsonio_text(v, "stages.export.state", ""), jsonio_text(v, "stages.prompt.state", ""),
-	    jsonio_text(v, "stages.score.state", ""), cell(a, v, "val_bpb", "%.4f"), cell(b, v, "total_bytes", "%.0f"),
-	    cell(c, v, "class", "%g"));
+	printf("%-*s  %-8s  %-10s  %-10s  %-10s  %-10s  %8s  %10s  %s\n", width, r->shown, jsonio_text(v, "state", ""),
+	    jsonio_text(v, "stages.train.state", ""), jsonio_text(v, "stages.export.state", ""),
+	    jsonio_text(v, "stages.prompt.state", ""), jsonio_text(v, "stages.score.state", ""),
+	    cell(a, v, "val_bpb", "%.4f"), cell(b, v, "total_bytes", "%.0f"), cell(c, v, "class", "%g"));
 	for (s = 0; s < STAGE_COUNT; s++) {
 		snprintf(path, sizeof(path), "stages.%s", rundir_stages[s].name);
 		if (*status_line(line, jsonio_get(v, path)) != '\0')

@@ -8,17 +8,14 @@
 #include "stage/stage.h"
 #include "work/training.h"
 
-static const struct opt_tool tool = {
-	"hg-train", "Train the model that a spec asks for.", "hg-train [-j THREADS] RUN"
-};
+static const struct opt_tool tool = { "hg-train", "Train the model that a spec asks for.",
+	"hg-train [-j THREADS] RUN" };
 
 int
 main(int argc, char **argv)
 {
-	struct opt table[] = {
-		{ .letter = 'j', .arg = "THREADS", .help = "compute with this many threads" },
-		{ .letter = 0 }
-	};
+	struct opt table[] = { { .letter = 'j', .arg = "THREADS", .help = "compute with this many threads" },
+		{ .letter = 0 } };
 	struct stage_job job = { .stage = STAGE_TRAIN, .work = training_work, .lane = 1, .stops = 1 };
 	const char *text;
 	unsigned threads;

@@ -44,7 +44,9 @@
 
 struct dim3 {
 	unsigned x, y, z;
-	dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
+	dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_)
+	{
+	}
 };
 
 struct alignas(16) uint4 {
@@ -143,9 +145,9 @@ __float2bfloat16(float x)
 
 	memcpy(&bits, &x, sizeof(bits));
 	if (x != x)
-		return (__nv_bfloat16 { 0x7fff });
+		return (__nv_bfloat16{ 0x7fff });
 	bits += 0x7fff + (bits >> 16 & 1);
-	return (__nv_bfloat16 { (uint16_t)(bits >> 16) });
+	return (__nv_bfloat16{ (uint16_t)(bits >> 16) });
 }
 
 /* --- tensor cores ------------------------------------------------------------ */
@@ -191,8 +193,18 @@ cudaError_t cudaMemGetInfo(size_t *free, size_t *total);
 
 cudaError_t emu_malloc(void **p, size_t n);
 cudaError_t emu_malloc_host(void **p, size_t n);
-template <typename X> cudaError_t cudaMalloc(X **p, size_t n) { return (emu_malloc((void **)p, n)); }
-template <typename X> cudaError_t cudaMallocHost(X **p, size_t n) { return (emu_malloc_host((void **)p, n)); }
+template <typename X>
+cudaError_t
+cudaMalloc(X **p, size_t n)
+{
+	return (emu_malloc((void **)p, n));
+}
+template <typename X>
+cudaError_t
+cudaMallocHost(X **p, size_t n)
+{
+	return (emu_malloc_host((void **)p, n));
+}
 cudaError_t cudaFree(void *p);
 cudaError_t cudaFreeHost(void *p);
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t n, cudaMemcpyKind kind, cudaStream_t stream);
@@ -270,7 +282,7 @@ device_mma(float c[4], const uint32_t a[4], const uint32_t b[2])
 static inline void
 device_mma(float c[4], const float2 a[4], const float2 b[2])
 {
-#ifdef EMU_SHUFFLED	/* the card's own way, slowly: mutate.sh runs it once */
+#ifdef EMU_SHUFFLED /* the card's own way, slowly: mutate.sh runs it once */
 	shuffled_mma(c, a, b);
 #else
 	emu_mma_float(c, a, b);
@@ -310,12 +322,16 @@ enum cublasOperation_t { CUBLAS_OP_N, CUBLAS_OP_T };
 enum cudaDataType { CUDA_R_32F, CUDA_R_16BF };
 enum cublasLtMatmulDescAttributes_t { CUBLASLT_MATMUL_DESC_TRANSA, CUBLASLT_MATMUL_DESC_TRANSB };
 enum cublasLtMatrixLayoutAttribute_t {
-	CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET
+	CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT,
+	CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET
 };
 enum cublasLtMatmulPreferenceAttributes_t {
-	CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES,
-	CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,
-	CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK
+	CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+	CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES,
+	CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+	CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES,
+	CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES,
+	CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK
 };
 enum { CUBLASLT_REDUCTION_SCHEME_NONE = 0, CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE = 2 };
 
@@ -339,8 +355,8 @@ cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t *desc, cublasComput
 cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t desc);
 cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t which,
     const void *value, size_t n);
-cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *layout, cudaDataType type, uint64_t rows,
-    uint64_t cols, int64_t ld);
+cublasStatus_t
+cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t *layout, cudaDataType type, uint64_t rows, uint64_t cols, int64_t ld);
 cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout);
 cublasStatus_t cublasLtMatrixLayoutSetAttribute(cublasLtMatrixLayout_t layout, cublasLtMatrixLayoutAttribute_t which,
     const void *value, size_t n);

@@ -14,11 +14,7 @@ extern "C" {
 #endif
 
 /* In which order the threads of a block, the blocks of a grid, and the streams of the device run. */
-enum emu_order {
-	EMU_FORWARD,
-	EMU_REVERSE,
-	EMU_RANDOM
-};
+enum emu_order { EMU_FORWARD, EMU_REVERSE, EMU_RANDOM };
 
 void emu_set_order(enum emu_order order, uint64_t seed);
 
@@ -33,12 +29,12 @@ void emu_set_capture(int works);
 
 /* Counted since the program began. */
 struct emu_counts {
-	uint64_t submitted;		/* kernels, products, copies, marks */
-	uint64_t allocations;		/* cudaMalloc and cudaMallocHost */
-	uint64_t waits;			/* calls that wait for the device */
-	uint64_t captured, replayed;	/* graphs made, and launched */
-	uint64_t live_bytes;		/* device memory now allocated */
-	uint64_t damaged;		/* guard zones found overwritten: global at free, shared after each block */
+	uint64_t submitted;          /* kernels, products, copies, marks */
+	uint64_t allocations;        /* cudaMalloc and cudaMallocHost */
+	uint64_t waits;              /* calls that wait for the device */
+	uint64_t captured, replayed; /* graphs made, and launched */
+	uint64_t live_bytes;         /* device memory now allocated */
+	uint64_t damaged;            /* guard zones found overwritten: global at free, shared after each block */
 };
 
 struct emu_counts emu_count(void);

@@ -71,11 +71,10 @@ import(const struct desk_request *q)
 	rows = in.added[CLAIM_SUBMISSION] + in.added[CLAIM_LOG] + in.added[CLAIM_TABLE];
 	if (!desk_given(q, 'j'))
 		printf("%zu row%s added (%zu submissions, %zu logs, %zu lines of tables; %zu revise earlier ones),"
-		    " %zu known"
-		    " already; %zu findings; %zu files read, %zu unreadable\n", rows, rows == 1 ? "" : "s",
-		    in.added[CLAIM_SUBMISSION], in.added[CLAIM_LOG], in.added[CLAIM_TABLE], in.revised, in.known,
-		    in.findings,
-		    h.files - h.unreadable, h.unreadable);
+		       " %zu known"
+		       " already; %zu findings; %zu files read, %zu unreadable\n",
+		    rows, rows == 1 ? "" : "s", in.added[CLAIM_SUBMISSION], in.added[CLAIM_LOG], in.added[CLAIM_TABLE],
+		    in.revised, in.known, in.findings, h.files - h.unreadable, h.unreadable);
 out:
 	ingest_free(&in);
 	ledger_close(&l);
@@ -112,8 +111,5 @@ replay(const struct desk_request *q)
 	return (code);
 }
 
-const struct desk_word counter_words[] = {
-	{ "import", import, "jmM", 1, 100000 },
-	{ "replay", replay, "j", 0, 0 },
-	{ NULL, NULL, NULL, 0, 0 }
-};
+const struct desk_word counter_words[] = { { "import", import, "jmM", 1, 100000 }, { "replay", replay, "j", 0, 0 },
+	{ NULL, NULL, NULL, 0, 0 } };

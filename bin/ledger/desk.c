@@ -26,14 +26,12 @@
 int
 desk_given(const struct desk_request *q, char letter)
 {
-
 	return (opt_row(q->table, letter)->value != NULL);
 }
 
 static void
 print_next(const json_t *next)
 {
-
 	if (jsonio_text(next, "command", NULL) != NULL)
 		printf("next: %s\n      %s\n", jsonio_text(next, "command", ""), jsonio_text(next, "why", ""));
 	else
@@ -59,8 +57,8 @@ add_one(struct ledger *l, const char *path)
 		code = HG_EXIT_PENDING;
 	} else {
 		printf("row %lld: %s: %s\n%s\n", (long long)jsonio_i64(a.row, "row", 0),
-		    jsonio_text(a.row, "verdict.class", "?"),
-		    jsonio_text(a.row, "verdict.reason", "?"), jsonio_text(a.row, "verdict.text", ""));
+		    jsonio_text(a.row, "verdict.class", "?"), jsonio_text(a.row, "verdict.reason", "?"),
+		    jsonio_text(a.row, "verdict.text", ""));
 	}
 	if (a.confirmation != NULL)
 		printf("row %lld: %s: %s\n%s\n", (long long)jsonio_i64(a.confirmation, "row", 0),
@@ -131,7 +129,7 @@ list(const struct desk_request *q)
 /* --- show ------------------------------------------------------------------ */
 
 struct search {
-	char **want;			/* row numbers, digests, runs by name or path; none: the last row */
+	char **want; /* row numbers, digests, runs by name or path; none: the last row */
 	int n;
 	int *found;
 	json_t *last;
@@ -150,8 +148,8 @@ matches(const struct search *s, const char *want, const json_t *row, const char 
 	if (n >= 8 && n <= 64 && strspn(want, "0123456789abcdef") == n && strncmp(want, digest, n) == 0)
 		return (1);
 	base = base == NULL ? want : base + 1;
-	return (strcmp(jsonio_text(row, "kind", ""), "run") == 0 && strcmp(jsonio_text(row, "run.run_id", ""),
-	    base) == 0);
+	return (
+	    strcmp(jsonio_text(row, "kind", ""), "run") == 0 && strcmp(jsonio_text(row, "run.run_id", ""), base) == 0);
 }
 
 static int
@@ -192,7 +190,7 @@ show(const struct desk_request *q)
 	int rows, rc, i, code = HG_EXIT_DONE;
 
 	for (i = 0; i < q->n; i++)
-		for (trim = q->arg[i] + strlen(q->arg[i]); trim > q->arg[i] + 1 && trim[-1] == '/'; )
+		for (trim = q->arg[i] + strlen(q->arg[i]); trim > q->arg[i] + 1 && trim[-1] == '/';)
 			*--trim = '\0';
 	if ((s.found = calloc((size_t)q->n + 1, sizeof(*s.found))) == NULL)
 		return (HG_EXIT_SYSTEM);
@@ -255,7 +253,7 @@ incumbent_of_groups(const struct desk_request *q)
 		ledger_close(&l);
 		return (HG_EXIT_SYSTEM);
 	}
-	for (i = standings_count(&l.book); i-- > 0 && n < l.book.group_count; ) {
+	for (i = standings_count(&l.book); i-- > 0 && n < l.book.group_count;) {
 		f = standings_fact(&l.book, i);
 		if (f->group == 0 || (f->kind != STANDINGS_RUN && f->kind != STANDINGS_VERDICT))
 			continue;
@@ -322,7 +320,6 @@ verify(const struct desk_request *q)
 static int
 plan_code(enum plan how)
 {
-
 	return (how == PLAN_NO ? HG_EXIT_NO : how == PLAN_PENDING ? HG_EXIT_PENDING : HG_EXIT_DONE);
 }
 
@@ -350,15 +347,15 @@ print_plan(const json_t *row, int there)
 
 	(void)explain_time(&cost, jsonio_i64(p, "cost_ms", 0));
 	printf("row %lld: %s '%s' against '%s', %d fresh seeds a side in turns, confirmation %lld of %lld in"
-	    " campaign '%s'\n",
-	    (long long)jsonio_i64(row, "row", 0), there ? "open already:" : "plan:",
-	    jsonio_text(p, "challenger.run_id", "?"),
+	       " campaign '%s'\n",
+	    (long long)jsonio_i64(row, "row", 0),
+	    there ? "open already:" : "plan:", jsonio_text(p, "challenger.run_id", "?"),
 	    jsonio_text(p, "incumbent.run_id", "?"), n, (long long)jsonio_i64(p, "confirmation", 0),
 	    (long long)jsonio_i64(p, "confirmations", 0), jsonio_text(p, "campaign", "?"));
 	printf("At level %.2g a gain of %.1f lane deviations (%.5f) is confirmed with a chance of %.0f %%. Runs:"
-	    " %d, about %s.\n",
-	    jsonio_f64(p, "level", 0), gain, gain * sd, 100 * jsonio_f64(p, "power", 0), 2 * n, cost.p == NULL ?
-	    "?" : cost.p);
+	       " %d, about %s.\n",
+	    jsonio_f64(p, "level", 0), gain, gain * sd, 100 * jsonio_f64(p, "power", 0), 2 * n,
+	    cost.p == NULL ? "?" : cost.p);
 	str_free(&cost);
 }
 
@@ -406,7 +403,7 @@ plan(const struct desk_request *q)
 			print_plan(row, how == PLAN_THERE);
 			if (how == PLAN_MADE && jsonio_f64(row, "plan.power", 0) < l.book.policy.confirm.power)
 				say_note("the policy wants a power of %.0f %%: hg-ledger plan -n takes more seeds a"
-				    " side",
+					 " side",
 				    100 * l.book.policy.confirm.power);
 		}
 		json_decref(row);
@@ -435,12 +432,11 @@ calibrate(const struct desk_request *q)
 			printf("calibrated already\n");
 		else if (row != NULL)
 			printf("row %lld: lane '%s' is calibrated: %zu seeds lie %.5f apart (standard deviation;"
-			    " the true one is between"
-			    " %.5f and %.5f with 95 %% confidence)\n", (long long)jsonio_i64(row, "row", 0),
-			    jsonio_text(row, "calibration.lane", "?"),
-			    json_array_size(jsonio_get(row, "calibration.runs")),
-			    jsonio_f64(row, "calibration.sd", 0), jsonio_f64(row, "calibration.sd_lower", 0),
-			    jsonio_f64(row, "calibration.sd_upper", 0));
+			       " the true one is between"
+			       " %.5f and %.5f with 95 %% confidence)\n",
+			    (long long)jsonio_i64(row, "row", 0), jsonio_text(row, "calibration.lane", "?"),
+			    json_array_size(jsonio_get(row, "calibration.runs")), jsonio_f64(row, "calibration.sd", 0),
+			    jsonio_f64(row, "calibration.sd_lower", 0), jsonio_f64(row, "calibration.sd_upper", 0));
 		json_decref(row);
 	}
 	ledger_close(&l);
@@ -463,9 +459,8 @@ next(const struct desk_request *q)
 	if ((row = plan_open(&l, &p, &slot)) == NULL)
 		say_note("no plan is open");
 	else if (slot < 2 * p->n && ledger_digest(&l, standings_row(&l.book, p->row), digest) == 0) {
-		printf("%.8s\t%u\t%s\t%lld\t%s\n", digest, slot + 1, p->slot[slot].challenger ? "challenger" :
-		    "incumbent",
-		    (long long)p->slot[slot].seed,
+		printf("%.8s\t%u\t%s\t%lld\t%s\n", digest, slot + 1,
+		    p->slot[slot].challenger ? "challenger" : "incumbent", (long long)p->slot[slot].seed,
 		    jsonio_text(row, p->slot[slot].challenger ? "plan.challenger.dir" : "plan.incumbent.dir", ""));
 		code = HG_EXIT_DONE;
 	}
@@ -502,30 +497,19 @@ stop(const struct desk_request *q)
 static int
 promote(const struct desk_request *q)
 {
-
 	return (promote_run(q->ledger, q->arg[0], opt_row(q->table, 'H')->value));
 }
 
 /* --------------------------------------------------------------------------- */
 
-static const struct desk_word desk[] = {
-	{ "add", add, "", 1, 100000 },
-	{ "list", list, "ajs", 0, 0 },
-	{ "show", show, "", 0, 1000 },
-	{ "incumbent", incumbent, "aj", 0, 0 },
-	{ "verify", verify, "", 0, 100000 },
-	{ "calibrate", calibrate, "n", 1, 1 },
-	{ "plan", plan, "nx", 0, 1 },
-	{ "next", next, "", 0, 0 },
-	{ "stop", stop, "", 0, 0 },
-	{ "promote", promote, "H", 1, 1 },
-	{ NULL, NULL, NULL, 0, 0 }
-};
+static const struct desk_word desk[] = { { "add", add, "", 1, 100000 }, { "list", list, "ajs", 0, 0 },
+	{ "show", show, "", 0, 1000 }, { "incumbent", incumbent, "aj", 0, 0 }, { "verify", verify, "", 0, 100000 },
+	{ "calibrate", calibrate, "n", 1, 1 }, { "plan", plan, "nx", 0, 1 }, { "next", next, "", 0, 0 },
+	{ "stop", stop, "", 0, 0 }, { "promote", promote, "H", 1, 1 }, { NULL, NULL, NULL, 0, 0 } };
 
 static const struct desk_word *
 find(const struct desk_word *words, const char *word)
 {
-
 	for (; words->word != NULL && strcmp(words->word, word) != 0; words++)
 		;
 	return (words->word == NULL ? NULL : words);

@@ -19,8 +19,8 @@ struct desk_request {
 struct desk_word {
 	const char *word;
 	int (*serve)(const struct desk_request *q);
-	const char *options;		/* letters it takes */
-	int least, most;		/* operands after the ledger */
+	const char *options; /* letters it takes */
+	int least, most;     /* operands after the ledger */
 };
 
 #define DESK_SYNOPSIS \

@@ -18,14 +18,13 @@ enum { PIPED = 0, USUAL = 80, SPARKS = 8, MOST = 1000 };
 struct printing {
 	const struct listing *how;
 	struct tracks tracks;
-	unsigned name, what;		/* widths of the two columns that bend */
-	int bytes, added, changed;	/* columns for which there is room */
+	unsigned name, what;       /* widths of the two columns that bend */
+	int bytes, added, changed; /* columns for which there is room */
 };
 
 void
 listing_score(const json_t *v, int width, int precision)
 {
-
 	if (json_is_number(v))
 		printf("%*.*f", width, precision, json_number_value(v));
 	else
@@ -148,14 +147,13 @@ lay_out(struct printing *p)
 static void
 print_heading(const struct printing *p)
 {
-
 	if (!p->how->drawn)
 		printf("%5s  %-24s  %-30s ", "row", "run", "class: reason");
 	else
 		printf(" %5s  %-*.*s  %-*.*s ", "row", (int)p->name, (int)p->name, "run", (int)p->what, (int)p->what,
 		    "class: reason");
-	printf("%9s%10s%s%s%s\n", "score", "delta", p->bytes ? "      bytes" : "", p->added ?
-	    p->changed ? "  added            " : "  added" : "", p->changed ? "  changed" : "");
+	printf("%9s%10s%s%s%s\n", "score", "delta", p->bytes ? "      bytes" : "",
+	    p->added ? p->changed ? "  added            " : "  added" : "", p->changed ? "  changed" : "");
 }
 
 /* A track's last scores and the incumbent's beneath, on one scale; refused and invalid runs as marks. */
@@ -180,7 +178,7 @@ print_track(const struct printing *p, const struct timeline *k)
 		return (-1);
 	}
 	throne = score + n;
-	for (i = n, q = k->points + k->count; i > 0 && q-- > k->points; ) {
+	for (i = n, q = k->points + k->count; i > 0 && q-- > k->points;) {
 		if (q->confirmation)
 			continue;
 		i--;
@@ -191,8 +189,8 @@ print_track(const struct printing *p, const struct timeline *k)
 		if (isfinite(q->incumbent))
 			now = q->incumbent;
 	printf("\n%s, group %.8s, lane %s, cap %s, noise %s: %zu of %u runs, %.5f to %.5f\n",
-	    policy_metric_name(p->tracks.metric), k->group, say_clean(lane, sizeof(lane), k->lane), k->cap_ms < 0 ?
-	    "none" : cap.p, k->calibrated ? "calibrated" : "uncalibrated", n, k->runs, low, high);
+	    policy_metric_name(p->tracks.metric), k->group, say_clean(lane, sizeof(lane), k->lane),
+	    k->cap_ms < 0 ? "none" : cap.p, k->calibrated ? "calibrated" : "uncalibrated", n, k->runs, low, high);
 	printf("score      %s\n", term_spark(line, 3 * n + 1, score, n, low, high, p->how->utf8));
 	printf("incumbent  %s", term_spark(line, 3 * n + 1, throne, n, low, high, p->how->utf8));
 	if (isfinite(now))

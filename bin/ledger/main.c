@@ -10,9 +10,8 @@ int
 main(int argc, char **argv)
 {
 	static const struct opt_tool tool = { "hg-ledger", "Keep, show and check a ledger of judged runs.",
-	    DESK_SYNOPSIS "\n" COUNTER_SYNOPSIS };
-	static struct opt table[] = {
-		{ .letter = 'a', .help = "list: rows of every kind; incumbent: of every group" },
+		DESK_SYNOPSIS "\n" COUNTER_SYNOPSIS };
+	static struct opt table[] = { { .letter = 'a', .help = "list: rows of every kind; incumbent: of every group" },
 		{ .letter = 'j', .help = "print JSON, one object a line" },
 		{ .letter = 's', .help = "list: fit the terminal's width, mark incumbents, draw sparklines" },
 		{ .letter = 'm', .arg = "COLUMN", .help = "import: lower values of this column of tables are better" },
@@ -20,8 +19,7 @@ main(int argc, char **argv)
 		{ .letter = 'n', .arg = "SEEDS", .help = "plan: runs a side; calibrate: seeds wanted" },
 		{ .letter = 'x', .help = "plan: give up the open plan; its confirmation is spent" },
 		{ .letter = 'H', .arg = "HEAD", .help = "promote: only if the ledger's last row has this digest" },
-		{ .letter = '\0' }
-	};
+		{ .letter = '\0' } };
 	const char *word = argc > 1 ? argv[1] : "";
 	int i;
 

@@ -60,7 +60,6 @@ atomfile_begin(int dirfd, const char *name)
 int
 atomfile_fd(const struct atomfile *a)
 {
-
 	return (a->fd);
 }
 
@@ -141,7 +140,6 @@ err1:
 void
 atomfile_abort(struct atomfile *a)
 {
-
 	if (a != NULL)
 		discard(a);
 }
@@ -169,21 +167,18 @@ whole(int dirfd, const char *name, const void *data, size_t n, enum atomfile_ver
 int
 atomfile_replace(int dirfd, const char *name, const void *data, size_t n)
 {
-
 	return (whole(dirfd, name, data, n, ATOMFILE_REPLACE));
 }
 
 int
 atomfile_create(int dirfd, const char *name, const void *data, size_t n)
 {
-
 	return (whole(dirfd, name, data, n, ATOMFILE_CREATE));
 }
 
 int
 atomfile_post(int dirfd, const char *name, const void *data, size_t n)
 {
-
 	return (whole(dirfd, name, data, n, ATOMFILE_POST));
 }
 
@@ -245,7 +240,6 @@ atomfile_sweep(int dirfd, const char *name)
 int
 atomfile_remove(int dirfd, const char *name)
 {
-
 	if (unlinkat(dirfd, name, 0) == -1 && errno != ENOENT)
 		return (-1);
 	return (0);

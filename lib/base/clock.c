@@ -17,21 +17,18 @@ now_ns(clockid_t id)
 int64_t
 clock_mono_ns(void)
 {
-
 	return (now_ns(CLOCK_MONOTONIC));
 }
 
 int64_t
 clock_mono_ms(void)
 {
-
 	return (now_ns(CLOCK_MONOTONIC) / 1000000);
 }
 
 int64_t
 clock_boot_ms(void)
 {
-
 #ifdef CLOCK_BOOTTIME
 	return (now_ns(CLOCK_BOOTTIME) / 1000000);
 #else
@@ -42,7 +39,6 @@ clock_boot_ms(void)
 int64_t
 clock_wall_ms(void)
 {
-
 	return (now_ns(CLOCK_REALTIME) / 1000000);
 }
 

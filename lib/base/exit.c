@@ -14,13 +14,11 @@ const char *__ubsan_default_options(void);
 const char *
 __asan_default_options(void)
 {
-
 	return ("exitcode=101:abort_on_error=0:detect_stack_use_after_return=0:allocator_may_return_null=1");
 }
 const char *
 __ubsan_default_options(void)
 {
-
 	return ("exitcode=101:halt_on_error=1:print_stacktrace=1");
 }
 #endif
@@ -28,7 +26,6 @@ __ubsan_default_options(void)
 static void
 bug(int sig)
 {
-
 	(void)sig;
 	_exit(HG_EXIT_BUG);
 }
@@ -51,7 +48,6 @@ exit_init(const char *tool)
 int
 exit_flush(int code)
 {
-
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		say_errno("cannot write standard output");
 		return (HG_EXIT_SYSTEM);

@@ -6,15 +6,15 @@
  * answers, 100 and up are failures; a code tells the state, never who wrote it.
  */
 enum {
-	HG_EXIT_DONE = 0,	/* done, yes */
-	HG_EXIT_NO = 1,		/* refused, no */
-	HG_EXIT_PENDING = 2,	/* evidence is missing */
-	HG_EXIT_NOT_YET = 99,	/* running, busy, or the wait's deadline passed */
-	HG_EXIT_USAGE = 100,	/* the command line is wrong */
-	HG_EXIT_BUG = 101,	/* a failed assertion or a sanitizer report */
-	HG_EXIT_RETRY = 102,	/* refused, but a retry may help */
-	HG_EXIT_CONTRACT = 103,	/* a file breaks its contract */
-	HG_EXIT_SYSTEM = 111	/* the system failed and nothing changed */
+	HG_EXIT_DONE = 0,       /* done, yes */
+	HG_EXIT_NO = 1,         /* refused, no */
+	HG_EXIT_PENDING = 2,    /* evidence is missing */
+	HG_EXIT_NOT_YET = 99,   /* running, busy, or the wait's deadline passed */
+	HG_EXIT_USAGE = 100,    /* the command line is wrong */
+	HG_EXIT_BUG = 101,      /* a failed assertion or a sanitizer report */
+	HG_EXIT_RETRY = 102,    /* refused, but a retry may help */
+	HG_EXIT_CONTRACT = 103, /* a file breaks its contract */
+	HG_EXIT_SYSTEM = 111    /* the system failed and nothing changed */
 };
 
 /**

@@ -167,7 +167,6 @@ static int put(struct str *s, const json_t *v, enum form form, int depth);
 static int
 newline(struct str *s, enum form form, int depth)
 {
-
 	if (form != PRETTY)
 		return (0);
 	return (str_printf(s, "\n%*s", 2 * depth, ""));
@@ -290,21 +289,18 @@ text_of(const json_t *v, enum form form, const char *tail)
 char *
 jsonio_pretty(const json_t *v)
 {
-
 	return (text_of(v, PRETTY, "\n"));
 }
 
 char *
 jsonio_line(const json_t *v)
 {
-
 	return (text_of(v, LINE, ""));
 }
 
 char *
 jsonio_canonical(const json_t *v)
 {
-
 	return (text_of(v, CANONICAL, ""));
 }
 
@@ -324,7 +320,6 @@ jsonio_digest(const json_t *v, char hex[SHA256_HEX_SIZE])
 json_t *
 jsonio_real(double x)
 {
-
 	return (isfinite(x) ? json_real(x) : json_null());
 }
 
@@ -367,7 +362,6 @@ jsonio_f64(const json_t *v, const char *path, double fallback)
 int
 jsonio_true(const json_t *v, const char *path)
 {
-
 	return (json_is_true(jsonio_get(v, path)));
 }
 

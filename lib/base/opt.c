@@ -38,7 +38,6 @@ print_help(const struct opt_tool *tool, const struct opt *table)
 struct opt *
 opt_row(struct opt *table, char letter)
 {
-
 	for (; table->letter != letter; table++)
 		assert(table->letter != '\0');
 	return (table);
@@ -47,7 +46,6 @@ opt_row(struct opt *table, char letter)
 static struct opt *
 find(struct opt *table, char letter)
 {
-
 	for (; table->letter != '\0'; table++)
 		if (table->letter == letter)
 			return (table);
@@ -57,7 +55,6 @@ find(struct opt *table, char letter)
 int
 opt_usage(const struct opt_tool *tool)
 {
-
 	fflush(stdout);
 	print_usage(stderr, tool);
 	return (HG_EXIT_USAGE);
@@ -66,7 +63,6 @@ opt_usage(const struct opt_tool *tool)
 static int
 wrong(const struct opt_tool *tool)
 {
-
 	opt_usage(tool);
 	return (OPT_USAGE);
 }

@@ -7,23 +7,23 @@
  */
 struct opt {
 	char letter;
-	const char *arg;	/* name of its argument, or NULL for a switch */
-	const char *help;	/* one line for -h */
-	int repeats;		/* may be given more than once; see opt_next */
+	const char *arg;  /* name of its argument, or NULL for a switch */
+	const char *help; /* one line for -h */
+	int repeats;      /* may be given more than once; see opt_next */
 	/* Results */
-	const char *value;	/* the (last) argument; "" for a switch; NULL when not given */
+	const char *value; /* the (last) argument; "" for a switch; NULL when not given */
 	unsigned count;
 };
 
 struct opt_tool {
-	const char *name;	/* "hg-status" */
-	const char *summary;	/* one line: what it does */
-	const char *synopsis;	/* usage lines without "usage:", separated by newlines */
+	const char *name;     /* "hg-status" */
+	const char *summary;  /* one line: what it does */
+	const char *synopsis; /* usage lines without "usage:", separated by newlines */
 };
 
 enum {
-	OPT_EXIT = -1,		/* -h or --version was answered on stdout: exit 0 */
-	OPT_USAGE = -2		/* wrong, and said so on stderr: exit 100 */
+	OPT_EXIT = -1, /* -h or --version was answered on stdout: exit 0 */
+	OPT_USAGE = -2 /* wrong, and said so on stderr: exit 100 */
 };
 
 /**

@@ -110,7 +110,6 @@ proc_of(pid_t pid, struct proc_id *id)
 int
 proc_self(struct proc_id *id)
 {
-
 	return (proc_of(getpid(), id));
 }
 
@@ -166,7 +165,6 @@ proc_signal(const struct proc_id *id, int sig)
 int
 proc_pidfd(pid_t pid)
 {
-
 	return ((int)syscall(SYS_pidfd_open, pid, 0));
 }
 
@@ -226,7 +224,6 @@ proc_lock_wait(int fd, int64_t wait_ms)
 int
 proc_die_with_parent(pid_t parent)
 {
-
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
 		return (-1);
 	/* The parent may have died before the call. */
@@ -240,7 +237,6 @@ proc_die_with_parent(pid_t parent)
 int
 proc_watch(void)
 {
-
 	return (inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
 }
 
@@ -271,7 +267,6 @@ proc_watch_drain(int watch)
 int
 proc_rename_new(int dirfd, const char *from, const char *to)
 {
-
 	return ((int)syscall(SYS_renameat2, dirfd, from, dirfd, to, RENAME_NOREPLACE));
 }
 

@@ -13,7 +13,7 @@
 /* Who a process is. The pid alone is not an identity: it is reused. */
 struct proc_id {
 	pid_t pid;
-	uint64_t start_time;	/* clock ticks after boot, field 22 of /proc/PID/stat */
+	uint64_t start_time; /* clock ticks after boot, field 22 of /proc/PID/stat */
 	char boot_id[37];
 	char host[65];
 };

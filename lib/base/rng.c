@@ -5,7 +5,6 @@
 uint64_t
 rng_mix(uint64_t x)
 {
-
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
 	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
 	return (x ^ (x >> 31));
@@ -24,7 +23,6 @@ rng_seed(struct rng *r, uint64_t seed, uint64_t stream)
 static uint64_t
 rotl(uint64_t x, int k)
 {
-
 	return (x << k | x >> (64 - k));
 }
 
@@ -45,7 +43,6 @@ rng_u64(struct rng *r)
 double
 rng_uniform(struct rng *r)
 {
-
 	return ((double)(rng_u64(r) >> 11) * 0x1p-53);
 }
 

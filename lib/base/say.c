@@ -14,14 +14,12 @@ static int progress_shown;
 void
 say_init(const char *tool)
 {
-
 	name = tool;
 }
 
 const char *
 say_tool(void)
 {
-
 	return (name);
 }
 
@@ -159,7 +157,6 @@ say_progress(const char *format, ...)
 void
 say_progress_end(void)
 {
-
 	if (!progress_shown)
 		return;
 	fputs("\r\033[K", stderr);
@@ -170,6 +167,5 @@ say_progress_end(void)
 const char *
 say_last(void)
 {
-
 	return (last);
 }

@@ -35,7 +35,6 @@ err0:
 void
 sha256_add(struct sha256 *h, const void *data, size_t n)
 {
-
 	EVP_DigestUpdate(h->ctx, data, n);
 }
 
@@ -57,7 +56,6 @@ final(struct sha256 *h, char hex[SHA256_HEX_SIZE])
 void
 sha256_end(struct sha256 *h, char hex[SHA256_HEX_SIZE])
 {
-
 	final(h, hex);
 	sha256_free(h);
 }
@@ -65,7 +63,6 @@ sha256_end(struct sha256 *h, char hex[SHA256_HEX_SIZE])
 void
 sha256_next(struct sha256 *h, char hex[SHA256_HEX_SIZE])
 {
-
 	final(h, hex);
 	EVP_DigestInit_ex(h->ctx, NULL, NULL);
 }
@@ -73,7 +70,6 @@ sha256_next(struct sha256 *h, char hex[SHA256_HEX_SIZE])
 void
 sha256_free(struct sha256 *h)
 {
-
 	if (h == NULL)
 		return;
 	EVP_MD_CTX_free(h->ctx);

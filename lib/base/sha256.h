@@ -4,14 +4,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SHA256_HEX_SIZE 65	/* 64 lower-case digits and the NUL */
+#define SHA256_HEX_SIZE 65 /* 64 lower-case digits and the NUL */
 
 /* A digest under way. Owns: libcrypto's state; sha256_end or sha256_free releases it. */
 struct sha256;
-struct sha256 *sha256_begin(void);	/* NULL with errno ENOMEM */
+struct sha256 *sha256_begin(void); /* NULL with errno ENOMEM */
 void sha256_add(struct sha256 *h, const void *data, size_t n);
-void sha256_end(struct sha256 *h, char hex[SHA256_HEX_SIZE]);	/* releases h */
-void sha256_next(struct sha256 *h, char hex[SHA256_HEX_SIZE]);	/* and begin the next one in h */
+void sha256_end(struct sha256 *h, char hex[SHA256_HEX_SIZE]);  /* releases h */
+void sha256_next(struct sha256 *h, char hex[SHA256_HEX_SIZE]); /* and begin the next one in h */
 void sha256_free(struct sha256 *h);
 
 /* Digest of ${n} bytes of memory; 0, or -1 with errno ENOMEM. */

@@ -31,7 +31,6 @@ room(struct str *s, size_t more)
 int
 str_add(struct str *s, const void *data, size_t n)
 {
-
 	if (room(s, n) == -1)
 		return (-1);
 	if (n != 0)
@@ -44,7 +43,6 @@ str_add(struct str *s, const void *data, size_t n)
 int
 str_puts(struct str *s, const char *text)
 {
-
 	return (str_add(s, text, strlen(text)));
 }
 
@@ -73,7 +71,6 @@ str_printf(struct str *s, const char *format, ...)
 void
 str_free(struct str *s)
 {
-
 	free(s->p);
 	s->p = NULL;
 	s->n = s->cap = 0;

@@ -13,7 +13,10 @@ struct str {
 	size_t n, cap;
 };
 
-#define STR_INIT { NULL, 0, 0 }
+#define STR_INIT \
+	{ \
+		NULL, 0, 0 \
+	}
 
 int str_add(struct str *s, const void *data, size_t n);
 int str_puts(struct str *s, const char *text);

@@ -24,15 +24,14 @@
 struct walk {
 	const struct vocab *vocab;
 	struct dataset_part *part;
-	struct str *docs;	/* NULL: no rows are wanted */
-	uint64_t tokens, bytes;	/* of the document under way */
+	struct str *docs;       /* NULL: no rows are wanted */
+	uint64_t tokens, bytes; /* of the document under way */
 	uint32_t previous;
 };
 
 static int
 end_document(struct walk *w)
 {
-
 	if (w->tokens == 0 || w->docs == NULL)
 		return (0);
 	return (dataset_docs_row(w->docs, w->part->documents - 1, w->tokens, w->bytes,
@@ -76,7 +75,8 @@ walk_shard(struct walk *w, struct dataset_shard *shard, struct inputerror *f)
 		if (shard_read(&s, at, n, vocab_size(w->vocab), ids, f) == -1)
 			goto err0;
 		if (w->docs != NULL && w->part->tokens == 0 && (uint32_t)ids[0] != vocab_bos(w->vocab)) {
-			inputerror_set(f, INPUTERROR_INVALID, shard->path, "its first id is not BOS", "a document's beginning");
+			inputerror_set(f, INPUTERROR_INVALID, shard->path, "its first id is not BOS",
+			    "a document's beginning");
 			goto err0;
 		}
 		for (i = 0; i < n; i++)
@@ -154,7 +154,6 @@ done:
 static json_t *
 source_json(const struct dataset *d)
 {
-
 	return (json_pack("{s:s, s:[], s:i, s:n, s:I, s:n, s:n, s:n, s:n, s:n, s:n, s:n, s:n}", "format", "adopted",
 	    "files", "files_total", 0, "files_sha256", "documents", (json_int_t)(d->train.documents + d->val.documents),
 	    "empty", "invalid_utf8", "nul", "duplicates", "duplicates_dropped", "seed", "val_docs_asked",

@@ -8,9 +8,9 @@
 
 /* Shards that exist already become a dataset where they lie. */
 struct adopt {
-	char *const *train, *const *val;	/* paths, in order */
+	char *const *train, *const *val; /* paths, in order */
 	size_t train_count, val_count;
-	const char *model;			/* SentencePiece model, NULL: bytes */
+	const char *model; /* SentencePiece model, NULL: bytes */
 };
 
 /**

@@ -21,7 +21,6 @@
 static int
 place(int fd, int as)
 {
-
 	if (fd == -1 && (fd = open("/dev/null", as == 0 ? O_RDONLY : O_WRONLY)) == -1)
 		return (-1);
 	if (fd != as)
@@ -51,8 +50,8 @@ become(const char *const argv[], pid_t parent, int cwd_fd, const int fds[3])
 }
 
 int
-child_start(struct child *c, const char *const argv[], int cwd_fd, int in_fd, int out_fd, int err_fd,
-    int64_t wait_ms, struct inputerror *f)
+child_start(struct child *c, const char *const argv[], int cwd_fd, int in_fd, int out_fd, int err_fd, int64_t wait_ms,
+    struct inputerror *f)
 {
 	int fds[3] = { in_fd, out_fd, err_fd }, report[2], error = 0;
 	pid_t parent = getpid();
@@ -175,7 +174,6 @@ child_wait(struct child *c, struct inputerror *f)
 void
 child_kill(struct child *c)
 {
-
 	if (c->pid == 0)
 		return;
 	kill(c->pid, SIGKILL);

@@ -11,10 +11,10 @@
  * ends by a deadline, and every way to fail is told apart.
  */
 struct child {
-	pid_t pid;		/* 0: none */
-	int fd;			/* pidfd */
-	int err_fd;		/* lent: its stderr, a file that can be read back, or -1 */
-	int64_t deadline_ms;	/* boot clock */
+	pid_t pid;           /* 0: none */
+	int fd;              /* pidfd */
+	int err_fd;          /* lent: its stderr, a file that can be read back, or -1 */
+	int64_t deadline_ms; /* boot clock */
 	const char *name;
 };
 

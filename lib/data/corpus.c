@@ -35,16 +35,16 @@ struct record {
 struct spill {
 	int fd;
 	size_t held;
-	uint64_t bytes;		/* written and held */
+	uint64_t bytes; /* written and held */
 	char *buffer;
 };
 
 struct corpus {
 	int dirfd, keyed;
-	uint64_t key, next;	/* next: number of the next document */
+	uint64_t key, next; /* next: number of the next document */
 	uint64_t expected_bytes;
 	struct spill *buckets;
-	size_t count, current;	/* current: the bucket being filled when the order is kept */
+	size_t count, current; /* current: the bucket being filled when the order is kept */
 	struct spill digests;
 };
 
@@ -66,7 +66,6 @@ spill_open(struct spill *s, int dirfd)
 static void
 spill_close(struct spill *s)
 {
-
 	free(s->buffer);
 	s->buffer = NULL;
 	if (s->fd != -1)
@@ -77,7 +76,6 @@ spill_close(struct spill *s)
 static int
 spill_flush(struct spill *s)
 {
-
 	if (file_write_all(s->fd, s->buffer, s->held) == -1)
 		return (-1);
 	s->held = 0;
@@ -87,7 +85,6 @@ spill_flush(struct spill *s)
 static int
 spill_add(struct spill *s, const void *data, size_t n)
 {
-
 	if (n > BUFFER_BYTES - s->held && spill_flush(s) == -1)
 		return (-1);
 	s->bytes += n;
@@ -161,7 +158,6 @@ corpus_free(struct corpus *c)
 static unsigned
 digit(char c)
 {
-
 	return ((unsigned)(c <= '9' ? c - '0' : c - 'a' + 10));
 }
 
@@ -169,7 +165,6 @@ digit(char c)
 static uint64_t
 enough(const struct corpus *c)
 {
-
 	return (c->expected_bytes > 0 ? c->expected_bytes / c->count + 1 : BUCKET_BYTES << c->current / 64);
 }
 
@@ -207,7 +202,6 @@ corpus_add(struct corpus *c, const char *text, size_t n, struct inputerror *f)
 static int
 by_bytes(const void *a, const void *b)
 {
-
 	return (memcmp(a, b, CORPUS_DIGEST_BYTES));
 }
 
@@ -309,7 +303,6 @@ err0:
 size_t
 corpus_buckets(const struct corpus *c)
 {
-
 	return (c->count);
 }
 
@@ -360,7 +353,6 @@ err0:
 void
 corpus_release(struct corpus_bucket *b)
 {
-
 	free(b->docs);
 	free(b->file);
 	b->docs = NULL;
@@ -371,14 +363,13 @@ corpus_release(struct corpus_bucket *b)
 void
 corpus_forget(struct corpus *c, size_t number)
 {
-
 	spill_close(&c->buckets[number]);
 }
 
 /* --- sets of digests: open addressing, at most half full ------------------------- */
 
 struct corpus_set {
-	unsigned char *slots;	/* all zeros is an empty one */
+	unsigned char *slots; /* all zeros is an empty one */
 	size_t room, count;
 };
 
@@ -387,7 +378,6 @@ static const unsigned char nothing[CORPUS_DIGEST_BYTES];
 struct corpus_set *
 corpus_set_new(void)
 {
-
 	return (calloc(1, sizeof(struct corpus_set)));
 }
 
@@ -441,14 +431,12 @@ corpus_set_add(struct corpus_set *s, const unsigned char digest[CORPUS_DIGEST_BY
 int
 corpus_set_has(const struct corpus_set *s, const unsigned char digest[CORPUS_DIGEST_BYTES])
 {
-
 	return (s->room > 0 && memcmp(slot_of(s, digest), nothing, CORPUS_DIGEST_BYTES) != 0);
 }
 
 void
 corpus_set_free(struct corpus_set *s)
 {
-
 	if (s == NULL)
 		return;
 	free(s->slots);

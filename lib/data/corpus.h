@@ -16,7 +16,7 @@
  */
 struct corpus;
 
-#define CORPUS_DIGEST_BYTES 16	/* of sha256: what identical documents share */
+#define CORPUS_DIGEST_BYTES 16 /* of sha256: what identical documents share */
 
 struct corpus_doc {
 	uint64_t place;

@@ -51,14 +51,12 @@ copy(const char *text)
 static int
 name_is_sound(const char *name)
 {
-
 	return (*name == '/' || (*name != '\0' && *name != '.' && strchr(name, '/') == NULL));
 }
 
 static int
 hex_is_sound(const char *hex)
 {
-
 	return (strlen(hex) == SHA256_HEX_SIZE - 1 && strspn(hex, "0123456789abcdef") == SHA256_HEX_SIZE - 1);
 }
 
@@ -123,7 +121,6 @@ dataset_digest(struct dataset *d)
 static json_t *
 count_json(uint64_t n)
 {
-
 	return (n == DATASET_UNKNOWN ? json_null() : json_integer((json_int_t)n));
 }
 
@@ -138,8 +135,9 @@ part_json(const struct dataset_part *part)
 		return (NULL);
 	for (i = 0; i < part->count; i++) {
 		s = &part->shards[i];
-		if (json_array_append_new(files, json_pack("{s:s, s:I, s:s, s:I}", "path", s->path, "bytes",
-		    (json_int_t)s->bytes, "sha256", s->sha256, "tokens", (json_int_t)s->tokens)) == -1) {
+		if (json_array_append_new(files,
+			json_pack("{s:s, s:I, s:s, s:I}", "path", s->path, "bytes", (json_int_t)s->bytes, "sha256",
+			    s->sha256, "tokens", (json_int_t)s->tokens)) == -1) {
 			json_decref(files);
 			return (NULL);
 		}
@@ -157,9 +155,9 @@ dataset_json(struct dataset *d, json_t *source)
 	if (dataset_digest(d) == -1)
 		goto done;
 	if ((val = part_json(&d->val)) != NULL)
-		json_object_update_new(val, json_pack("{s:s?, s:s, s:s}", "raw_sha256",
-		    *d->val_raw_sha256 == '\0' ? NULL : d->val_raw_sha256, "docs_file", d->docs_path, "docs_sha256",
-		    d->docs_sha256));
+		json_object_update_new(val,
+		    json_pack("{s:s?, s:s, s:s}", "raw_sha256", *d->val_raw_sha256 == '\0' ? NULL : d->val_raw_sha256,
+			"docs_file", d->docs_path, "docs_sha256", d->docs_sha256));
 	v = json_pack("{s:s, s:O, s:{s:s, s:s?, s:s, s:I, s:I}, s:o, s:o, s:s}", "schema", "homegolf.dataset.v1",
 	    "source", source, "tokenizer", "kind", d->tokenizer_path == NULL ? "bytes" : "sentencepiece", "file",
 	    d->tokenizer_path, "sha256", d->tokenizer_sha256, "vocab_size", (json_int_t)d->vocab_size, "bos_id",
@@ -298,7 +296,6 @@ free_part(struct dataset_part *part)
 void
 dataset_clear(struct dataset *d)
 {
-
 	free_part(&d->train);
 	free_part(&d->val);
 	free(d->dir);
@@ -310,7 +307,6 @@ dataset_clear(struct dataset *d)
 void
 dataset_free(struct dataset *d)
 {
-
 	if (d == NULL)
 		return;
 	dataset_clear(d);
@@ -320,15 +316,14 @@ dataset_free(struct dataset *d)
 /* --- digests remembered ------------------------------------------------------ */
 
 struct digests {
-	int dirfd;		/* -1: can't be opened, nothing is remembered */
-	char *text;		/* the file as it was */
+	int dirfd;  /* -1: can't be opened, nothing is remembered */
+	char *text; /* the file as it was */
 	struct str added;
 };
 
 static void
 digests_open(struct digests *g, const char *dir)
 {
-
 	g->added = (struct str)STR_INIT;
 	g->text = NULL;
 	if ((g->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) != -1)
@@ -339,7 +334,6 @@ digests_open(struct digests *g, const char *dir)
 static int
 digests_key(struct str *key, const struct stat *st, const char *path)
 {
-
 	return (str_printf(key, "%ju %ju %jd %jd.%09ld %jd.%09ld %s", (uintmax_t)st->st_dev, (uintmax_t)st->st_ino,
 	    (intmax_t)st->st_size, (intmax_t)st->st_mtim.tv_sec, st->st_mtim.tv_nsec, (intmax_t)st->st_ctim.tv_sec,
 	    st->st_ctim.tv_nsec, path));
@@ -367,7 +361,6 @@ digests_find(const struct digests *g, const struct str *key, char hex[SHA256_HEX
 static void
 digests_close(struct digests *g)
 {
-
 	if (g->dirfd != -1 && g->added.n > 0) {
 		if (g->text != NULL && g->added.n + strlen(g->text) < DIGESTS_MAX_BYTES)
 			(void)str_puts(&g->added, g->text);
@@ -433,8 +426,9 @@ verify_part(struct digests *g, const struct dataset_part *part, struct inputerro
 		if (s.size_bytes != part->shards[i].bytes) {
 			snprintf(observed, sizeof(observed), "%" PRIu64 " bytes", s.size_bytes);
 			snprintf(expected, sizeof(expected), "%" PRIu64 " bytes", part->shards[i].bytes);
-			rc = inputerror_set(f, s.size_bytes < part->shards[i].bytes ? INPUTERROR_TRUNCATED : INPUTERROR_WRONG_SIZE,
-			    s.path, observed, expected);
+			rc = inputerror_set(f,
+			    s.size_bytes < part->shards[i].bytes ? INPUTERROR_TRUNCATED : INPUTERROR_WRONG_SIZE, s.path,
+			    observed, expected);
 		} else
 			rc = verify_digest(g, s.fd, s.path, part->shards[i].sha256, f);
 		shard_close(&s);
@@ -529,7 +523,8 @@ dataset_docs(const struct dataset *d, struct inputerror *f)
 		goto err0;
 	}
 	if (read_docs(d, text, docs) == -1) {
-		inputerror_set(f, INPUTERROR_INVALID, d->docs_path, "its rows are not those that dataset.json counts", "");
+		inputerror_set(f, INPUTERROR_INVALID, d->docs_path, "its rows are not those that dataset.json counts",
+		    "");
 		goto err0;
 	}
 	free(text);
@@ -543,7 +538,6 @@ err0:
 int
 dataset_docs_row(struct str *out, uint64_t doc, uint64_t tokens, uint64_t bytes, uint64_t raw_bytes)
 {
-
 	if (str_printf(out, "%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t", doc, tokens, bytes) == -1)
 		return (-1);
 	return (raw_bytes == DATASET_UNKNOWN ? str_puts(out, "-\n") : str_printf(out, "%" PRIu64 "\n", raw_bytes));

@@ -17,33 +17,33 @@
  */
 #define DATASET_FILE "dataset.json"
 #define DATASET_DOCS_HEADER "# doc\ttokens\tbytes\traw_bytes\n"
-#define DATASET_UNKNOWN UINT64_MAX	/* raw bytes of adopted shards */
+#define DATASET_UNKNOWN UINT64_MAX /* raw bytes of adopted shards */
 
 struct dataset_shard {
-	char *path;		/* can be opened from here: the directory's name is in front of relative ones */
+	char *path; /* can be opened from here: the directory's name is in front of relative ones */
 	uint64_t bytes, tokens;
 	char sha256[SHA256_HEX_SIZE];
 };
 
 struct dataset_part {
-	const char *name;	/* "train" or "val" */
+	const char *name; /* "train" or "val" */
 	struct dataset_shard *shards;
 	size_t count;
 	uint64_t documents, tokens;
-	uint64_t bytes;		/* counted by the tokenizer's rule */
-	uint64_t raw_bytes;	/* UTF-8 bytes of the documents, or DATASET_UNKNOWN */
-	char sha256[SHA256_HEX_SIZE];	/* over the shards' digests, in order */
+	uint64_t bytes;               /* counted by the tokenizer's rule */
+	uint64_t raw_bytes;           /* UTF-8 bytes of the documents, or DATASET_UNKNOWN */
+	char sha256[SHA256_HEX_SIZE]; /* over the shards' digests, in order */
 };
 
 struct dataset {
 	char *dir;
-	char sha256[SHA256_HEX_SIZE];		/* of dataset.json's bytes */
-	char content_sha256[SHA256_HEX_SIZE];	/* tokenizer, train and val, wherever they lie */
+	char sha256[SHA256_HEX_SIZE];         /* of dataset.json's bytes */
+	char content_sha256[SHA256_HEX_SIZE]; /* tokenizer, train and val, wherever they lie */
 	struct dataset_part train, val;
-	char val_raw_sha256[SHA256_HEX_SIZE];	/* of the raw validation text, or "" if unknown */
-	char *docs_path;			/* val_docs.tsv */
+	char val_raw_sha256[SHA256_HEX_SIZE]; /* of the raw validation text, or "" if unknown */
+	char *docs_path;                      /* val_docs.tsv */
 	char docs_sha256[SHA256_HEX_SIZE];
-	char *tokenizer_path;			/* NULL for bytes */
+	char *tokenizer_path; /* NULL for bytes */
 	char tokenizer_sha256[SHA256_HEX_SIZE];
 	uint32_t vocab_size, bos_id;
 };
@@ -74,9 +74,7 @@ int dataset_digest(struct dataset *d);
  */
 json_t *dataset_json(struct dataset *d, json_t *source);
 
-enum {
-	DATASET_TRAIN = 1, DATASET_VAL = 2, DATASET_TOKENIZER = 4, DATASET_ALL = 7
-};
+enum { DATASET_TRAIN = 1, DATASET_VAL = 2, DATASET_TOKENIZER = 4, DATASET_ALL = 7 };
 
 /**
  * dataset_verify(d, what, f):
@@ -92,9 +90,9 @@ int dataset_verify(const struct dataset *d, unsigned what, struct inputerror *f)
 
 /* One validation document, in shard order. */
 struct dataset_doc {
-	uint64_t tokens;	/* BOS included */
-	uint64_t bytes;		/* counted */
-	uint64_t raw_bytes;	/* or DATASET_UNKNOWN */
+	uint64_t tokens;    /* BOS included */
+	uint64_t bytes;     /* counted */
+	uint64_t raw_bytes; /* or DATASET_UNKNOWN */
 };
 
 /* val_docs.tsv: d->val.documents rows, whose sums are those of d->val. Owns: the caller frees. NULL, said. */

@@ -21,11 +21,11 @@ struct docsums {
 	struct vocab *vocab;
 	struct dataset_doc *docs;
 	struct row *rows;
-	uint64_t documents;	/* rows */
-	uint64_t ids;		/* their ids together */
-	uint64_t doc, doc_end;	/* the document of the next target, and the place where it ends */
-	uint64_t next;		/* place of the next target */
-	uint64_t noted;		/* rows before this one stand in notes */
+	uint64_t documents;    /* rows */
+	uint64_t ids;          /* their ids together */
+	uint64_t doc, doc_end; /* the document of the next target, and the place where it ends */
+	uint64_t next;         /* place of the next target */
+	uint64_t noted;        /* rows before this one stand in notes */
 };
 
 struct docsums *
@@ -64,7 +64,6 @@ err0:
 void
 docsums_close(struct docsums *t)
 {
-
 	if (t == NULL)
 		return;
 	tokens_close(t->tokens);
@@ -77,14 +76,12 @@ docsums_close(struct docsums *t)
 uint64_t
 docsums_ids(const struct docsums *t)
 {
-
 	return (t->ids);
 }
 
 int
 docsums_read(const struct docsums *t, uint64_t at, int32_t *ids, uint64_t n, struct inputerror *f)
 {
-
 	return (tokens_read(t->tokens, at, n, ids, f));
 }
 
@@ -130,7 +127,6 @@ docsums_add(struct docsums *t, uint64_t first, const float *nats, uint64_t n, st
 static uint64_t
 raw_share(const struct dataset_doc *d, const struct row *row)
 {
-
 	if (row->bytes >= d->bytes)
 		return (d->raw_bytes);
 	return ((uint64_t)((double)d->raw_bytes * (double)row->bytes / (double)d->bytes + 0.5));
@@ -169,7 +165,7 @@ docsums_table(const struct docsums *t, struct str *out)
 			continue;
 		snprintf(raw, sizeof(raw), "%" PRIu64, t->docs[i].raw_bytes);
 		if (str_printf(out, "%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%s\t%.17g\n", i, t->rows[i].tokens,
-		    t->rows[i].bytes, t->docs[i].raw_bytes == DATASET_UNKNOWN ? "-" : raw, t->rows[i].nats) == -1)
+			t->rows[i].bytes, t->docs[i].raw_bytes == DATASET_UNKNOWN ? "-" : raw, t->rows[i].nats) == -1)
 			return (-1);
 	}
 	return (0);
@@ -182,7 +178,7 @@ docsums_note(struct docsums *t, uint64_t part, struct str *out)
 
 	for (i = t->noted; i <= t->doc; i++)
 		if (str_printf(out, "%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%.17g\n", i, t->rows[i].tokens,
-		    t->rows[i].bytes, t->rows[i].nats) == -1)
+			t->rows[i].bytes, t->rows[i].nats) == -1)
 			return (-1);
 	if (str_printf(out, "part\t%" PRIu64 "\t%" PRIu64 "\n", part, t->next) == -1)
 		return (-1);

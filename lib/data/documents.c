@@ -27,7 +27,6 @@ static const char *const format_names[] = {
 const char *
 documents_format_name(enum documents_format format)
 {
-
 	return (format_names[format]);
 }
 
@@ -46,10 +45,38 @@ documents_format_of(const char *name)
 
 /* What 0x80 to 0x9f are in windows-1252; five are nothing. */
 static const uint16_t windows_1252[32] = {
-	0x20ac, 0xfffd, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021,
-	0x02c6, 0x2030, 0x0160, 0x2039, 0x0152, 0xfffd, 0x017d, 0xfffd,
-	0xfffd, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014,
-	0x02dc, 0x2122, 0x0161, 0x203a, 0x0153, 0xfffd, 0x017e, 0x0178,
+	0x20ac,
+	0xfffd,
+	0x201a,
+	0x0192,
+	0x201e,
+	0x2026,
+	0x2020,
+	0x2021,
+	0x02c6,
+	0x2030,
+	0x0160,
+	0x2039,
+	0x0152,
+	0xfffd,
+	0x017d,
+	0xfffd,
+	0xfffd,
+	0x2018,
+	0x2019,
+	0x201c,
+	0x201d,
+	0x2022,
+	0x2013,
+	0x2014,
+	0x02dc,
+	0x2122,
+	0x0161,
+	0x203a,
+	0x0153,
+	0xfffd,
+	0x017e,
+	0x0178,
 };
 
 /* Length of the well-formed character at p (RFC 3629: no overlong form, no surrogate, none past U+10FFFF), or 0. */
@@ -145,7 +172,6 @@ add_clean(struct str *out, const char *text, size_t n, struct documents_counts *
 static int
 is_blank(const char *text, size_t n)
 {
-
 	while (n > 0 && strchr(" \t\n\v\f\r", text[n - 1]) != NULL && text[n - 1] != '\0')
 		n--;
 	return (n == 0);
@@ -159,8 +185,8 @@ struct cutter {
 	struct documents_counts *counts;
 	documents_sink *sink;
 	void *cookie;
-	struct str document, line;	/* under way; line: the raw beginning of one that crosses blocks */
-	uint64_t number;		/* of the line, from 1 */
+	struct str document, line; /* under way; line: the raw beginning of one that crosses blocks */
+	uint64_t number;           /* of the line, from 1 */
 	struct inputerror *f;
 };
 
@@ -238,7 +264,6 @@ done0:
 static int
 take_line(struct cutter *c, const char *text, size_t n)
 {
-
 	c->number++;
 	if (n > 0 && text[n - 1] == '\r')
 		n--;
@@ -296,7 +321,6 @@ take_block(struct cutter *c, const char *p, size_t n)
 static int
 take_end(struct cutter *c)
 {
-
 	if (c->line.n > 0 && take_line(c, c->line.p, c->line.n) == -1)
 		return (-1);
 	if (c->format == DOCUMENTS_PARA && c->document.n > 0) {
@@ -314,7 +338,6 @@ take_end(struct cutter *c)
 static const char *
 not_text(const char *p, size_t n)
 {
-
 	if (n >= 2 && (memcmp(p, "\xff\xfe", 2) == 0 || memcmp(p, "\xfe\xff", 2) == 0))
 		return ("UTF-16; make it UTF-8 first (iconv)");
 	if (n >= 2 && memcmp(p, "\x1f\x8b", 2) == 0)

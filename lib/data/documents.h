@@ -15,10 +15,10 @@
  * in front of a file is dropped, CR LF is LF.
  */
 enum documents_format {
-	DOCUMENTS_PARA,		/* separated by lines that are empty or blank; lines joined by LF */
-	DOCUMENTS_LINES,	/* one a line */
-	DOCUMENTS_JSONL,	/* one JSON object a line: its string "text" */
-	DOCUMENTS_FILES		/* the whole file, without LF at its end */
+	DOCUMENTS_PARA,  /* separated by lines that are empty or blank; lines joined by LF */
+	DOCUMENTS_LINES, /* one a line */
+	DOCUMENTS_JSONL, /* one JSON object a line: its string "text" */
+	DOCUMENTS_FILES  /* the whole file, without LF at its end */
 };
 
 /* The name of a format, and the format of a name: -1 if there is none. */
@@ -29,11 +29,11 @@ int documents_format_of(const char *name);
 #define DOCUMENTS_MAX_BYTES ((size_t)16 << 20)
 
 struct documents_counts {
-	uint64_t documents;	/* not empty */
-	uint64_t empty;		/* nothing but blanks: dropped */
-	uint64_t invalid_utf8;	/* bytes */
-	uint64_t nul;		/* bytes */
-	uint64_t text_bytes;	/* of the documents, as UTF-8 */
+	uint64_t documents;    /* not empty */
+	uint64_t empty;        /* nothing but blanks: dropped */
+	uint64_t invalid_utf8; /* bytes */
+	uint64_t nul;          /* bytes */
+	uint64_t text_bytes;   /* of the documents, as UTF-8 */
 };
 
 /* Takes one document; -1 ends the reading. */

@@ -13,13 +13,13 @@ struct idtext {
 	int fd;
 	const char *what;
 	uint32_t vocab_size, bos;
-	uint64_t line;		/* lines finished */
+	uint64_t line; /* lines finished */
 	uint16_t *ids;
 	size_t count, room;
 	/* A number may cross blocks. */
 	uint32_t number;
 	unsigned digits;
-	char *p, *end;		/* what is left of the block; *end is NUL and stops every scan */
+	char *p, *end; /* what is left of the block; *end is NUL and stops every scan */
 	char block[BLOCK_BYTES + 1];
 };
 
@@ -38,7 +38,6 @@ idtext_begin(int fd, const char *what, uint32_t vocab_size, uint32_t bos)
 void
 idtext_free(struct idtext *r)
 {
-
 	if (r == NULL)
 		return;
 	free(r->ids);
@@ -110,7 +109,6 @@ take(struct idtext *r, struct inputerror *f)
 static int
 finish_line(struct idtext *r, const uint16_t **ids, uint64_t *n, struct inputerror *f)
 {
-
 	if (r->digits > 0 && take(r, f) == -1)
 		return (-1);
 	if (r->count == 0)

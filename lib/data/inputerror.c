@@ -10,7 +10,7 @@
 static const struct {
 	const char *name;
 	int exit_code;
-	const char *is;		/* what a message says of the object */
+	const char *is; /* what a message says of the object */
 } kinds[] = {
 	[INPUTERROR_NONE] = { "none", HG_EXIT_DONE, "" },
 	[INPUTERROR_MISSING] = { "input_missing", HG_EXIT_SYSTEM, "is missing" },
@@ -28,21 +28,18 @@ static const struct {
 const char *
 inputerror_name(enum inputerror_kind kind)
 {
-
 	return (kinds[kind].name);
 }
 
 int
 inputerror_exit(enum inputerror_kind kind)
 {
-
 	return (kinds[kind].exit_code);
 }
 
 static void
 fill(struct inputerror *f, enum inputerror_kind kind, const char *observed, const char *expected)
 {
-
 	if (f == NULL)
 		return;
 	f->kind = kind;
@@ -51,9 +48,9 @@ fill(struct inputerror *f, enum inputerror_kind kind, const char *observed, cons
 }
 
 int
-inputerror_set(struct inputerror *f, enum inputerror_kind kind, const char *object, const char *observed, const char *expected)
+inputerror_set(struct inputerror *f, enum inputerror_kind kind, const char *object, const char *observed,
+    const char *expected)
 {
-
 	assert(kind != INPUTERROR_NONE);
 	fill(f, kind, observed, expected);
 	if (*observed == '\0')

@@ -8,21 +8,21 @@
  */
 enum inputerror_kind {
 	INPUTERROR_NONE,
-	INPUTERROR_MISSING,		/* input_missing */
-	INPUTERROR_TRUNCATED,	/* input_truncated */
-	INPUTERROR_WRONG_SIZE,	/* input_wrong_size */
-	INPUTERROR_WRONG_DIGEST,	/* input_wrong_digest */
-	INPUTERROR_INVALID,		/* input_invalid: not of its format, or a value out of range */
-	INPUTERROR_TOKENIZER_MISSING,/* tokenizer_missing: the model, or the program that encodes with it */
-	INPUTERROR_DEADLINE,		/* deadline_exceeded: a program we started did not end in time */
-	INPUTERROR_FULL,		/* disk_full */
-	INPUTERROR_MEMORY,		/* out_of_memory */
-	INPUTERROR_IO		/* io_error */
+	INPUTERROR_MISSING,           /* input_missing */
+	INPUTERROR_TRUNCATED,         /* input_truncated */
+	INPUTERROR_WRONG_SIZE,        /* input_wrong_size */
+	INPUTERROR_WRONG_DIGEST,      /* input_wrong_digest */
+	INPUTERROR_INVALID,           /* input_invalid: not of its format, or a value out of range */
+	INPUTERROR_TOKENIZER_MISSING, /* tokenizer_missing: the model, or the program that encodes with it */
+	INPUTERROR_DEADLINE,          /* deadline_exceeded: a program we started did not end in time */
+	INPUTERROR_FULL,              /* disk_full */
+	INPUTERROR_MEMORY,            /* out_of_memory */
+	INPUTERROR_IO                 /* io_error */
 };
 
 struct inputerror {
 	enum inputerror_kind kind;
-	char observed[256], expected[256];	/* "" where there is nothing to say */
+	char observed[256], expected[256]; /* "" where there is nothing to say */
 };
 
 /* The refusal kind's name, as in the comments above; "none" for INPUTERROR_NONE. */
@@ -35,7 +35,8 @@ int inputerror_exit(enum inputerror_kind kind);
  * inputerror_set(f, kind, object, observed, expected):
  * Fill *f and say it, naming ${object}.  Returns -1.
  */
-int inputerror_set(struct inputerror *f, enum inputerror_kind kind, const char *object, const char *observed, const char *expected);
+int inputerror_set(struct inputerror *f, enum inputerror_kind kind, const char *object, const char *observed,
+    const char *expected);
 
 /**
  * inputerror_errno(f, doing, object):

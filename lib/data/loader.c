@@ -9,7 +9,7 @@
 struct loader {
 	struct tokens *tokens;
 	uint64_t span, total;
-	uint64_t taken;		/* spans */
+	uint64_t taken; /* spans */
 };
 
 struct loader *
@@ -42,7 +42,6 @@ err0:
 void
 loader_close(struct loader *l)
 {
-
 	if (l == NULL)
 		return;
 	tokens_close(l->tokens);
@@ -67,13 +66,11 @@ loader_take(struct loader *l, int32_t *ids, struct inputerror *f)
 uint64_t
 loader_cursor(const struct loader *l)
 {
-
 	return (l->taken);
 }
 
 void
 loader_seek(struct loader *l, uint64_t spans)
 {
-
 	l->taken = spans;
 }

@@ -59,14 +59,14 @@ struct job {
 	struct child child;
 	struct job_doc *docs;
 	size_t count;
-	int text_fd, ids_fd, err_fd;	/* files without names */
+	int text_fd, ids_fd, err_fd; /* files without names */
 };
 
 /* Which documents are validation, in one pass over them in order. */
 struct split {
 	struct corpus_set *val;
 	uint64_t wanted, found;
-	uint64_t dropped;	/* copies of validation documents */
+	uint64_t dropped; /* copies of validation documents */
 };
 
 enum verdict { VERDICT_VAL, VERDICT_TRAIN, VERDICT_DROP };
@@ -77,7 +77,7 @@ struct work {
 	struct inputerror *f;
 	struct corpus *corpus;
 	struct documents_counts counts;
-	json_t *files;			/* as far as listed */
+	json_t *files; /* as far as listed */
 	struct str file_digests;
 	uint64_t expected_bytes, read_bytes, duplicates, val_docs;
 	struct vocab *vocab;
@@ -85,8 +85,8 @@ struct work {
 	struct dataset dataset;
 	struct shardset_writer *train, *val;
 	struct sha256 *val_raw;
-	struct str docs;		/* val_docs.tsv */
-	uint16_t *ids;			/* of one document, for bytes */
+	struct str docs; /* val_docs.tsv */
+	uint16_t *ids;   /* of one document, for bytes */
 };
 
 /* --- reading ---------------------------------------------------------------------- */
@@ -94,7 +94,6 @@ struct work {
 static int
 open_source(const char *path)
 {
-
 	return (strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC));
 }
 
@@ -147,8 +146,10 @@ read_sources(struct work *w)
 			return (-1);
 		w->read_bytes += bytes;
 		if (str_printf(&w->file_digests, "%s %" PRIu64 "\n", hex, bytes) == -1 ||
-		    (i < LISTED_FILES && json_array_append_new(w->files, json_pack("{s:s, s:I, s:s}", "path",
-		    p->files[i], "bytes", (json_int_t)bytes, "sha256", hex)) == -1))
+		    (i < LISTED_FILES &&
+			json_array_append_new(w->files,
+			    json_pack("{s:s, s:I, s:s}", "path", p->files[i], "bytes", (json_int_t)bytes, "sha256",
+				hex)) == -1))
 			return (inputerror_set(w->f, INPUTERROR_INVALID, p->files[i], "its name is not UTF-8", ""));
 	}
 	return (0);
@@ -172,7 +173,8 @@ read_corpus(struct work *w)
 	}
 	if (w->val_docs >= w->counts.documents - w->duplicates) {
 		snprintf(expected, sizeof(expected), "more than the %" PRIu64 " for validation", w->val_docs);
-		return (inputerror_set(w->f, INPUTERROR_INVALID, "the corpus", "too few different documents", expected));
+		return (
+		    inputerror_set(w->f, INPUTERROR_INVALID, "the corpus", "too few different documents", expected));
 	}
 	return (0);
 }
@@ -182,7 +184,6 @@ read_corpus(struct work *w)
 static int
 split_begin(struct work *w)
 {
-
 	corpus_set_free(w->split.val);
 	memset(&w->split, 0, sizeof(w->split));
 	w->split.wanted = w->val_docs;
@@ -246,7 +247,6 @@ put_text(struct str *out, const char *text, size_t n)
 static int
 flush_text(struct str *text, int fd, size_t keep)
 {
-
 	if (text->n <= keep)
 		return (0);
 	if (file_write_all(fd, text->p, text->n) == -1)
@@ -327,17 +327,15 @@ static int
 run_spm_train(struct work *w, int err_fd, uint64_t sample_bytes)
 {
 	char vocab_size[48];
-	const char *argv[] = {
-		"spm_train", "--input=sample.txt", "--model_prefix=spm", "--model_type=bpe", vocab_size,
+	const char *argv[] = { "spm_train", "--input=sample.txt", "--model_prefix=spm", "--model_type=bpe", vocab_size,
 		"--character_coverage=0.999", "--byte_fallback=true", "--split_digits=true",
 		"--normalization_rule_name=nmt_nfkc", "--add_dummy_prefix=false", "--hard_vocab_limit=false",
-		"--pad_id=0", "--bos_id=1", "--eos_id=2", "--unk_id=3", "--minloglevel=1", NULL
-	};
+		"--pad_id=0", "--bos_id=1", "--eos_id=2", "--unk_id=3", "--minloglevel=1", NULL };
 	struct child c;
 
 	snprintf(vocab_size, sizeof(vocab_size), "--vocab_size=%" PRIu32, w->p->vocab_size);
 	if (child_start(&c, argv, w->dirfd, -1, -1, err_fd, TRAIN_WAIT_MS + (int64_t)sample_bytes / TRAIN_BYTES_PER_MS,
-	    w->f) == -1)
+		w->f) == -1)
 		return (-1);
 	return (child_wait(&c, w->f));
 }
@@ -465,7 +463,6 @@ add_document(struct work *w, const uint16_t *ids, uint64_t n, uint64_t raw_bytes
 static void
 digest_raw(struct work *w, const struct corpus_doc *doc)
 {
-
 	sha256_add(w->val_raw, doc->text, doc->bytes);
 	sha256_add(w->val_raw, "", 1);
 }
@@ -505,7 +502,6 @@ encode_bytes(struct work *w)
 static void
 job_clear(struct job *job)
 {
-
 	child_kill(&job->child);
 	free(job->docs);
 	if (job->text_fd != -1)
@@ -551,9 +547,8 @@ done:
 static int
 job_start(struct work *w, struct job *job, size_t number)
 {
-	static const char *const argv[] = {
-		"spm_encode", "--model=" MODEL_FILE, "--output_format=id", "--extra_options=bos", NULL
-	};
+	static const char *const argv[] = { "spm_encode", "--model=" MODEL_FILE, "--output_format=id",
+		"--extra_options=bos", NULL };
 	struct corpus_bucket bucket;
 	struct stat st;
 	int rc;
@@ -595,7 +590,8 @@ job_finish(struct work *w, struct job *job)
 	if (rc == 1)
 		rc = idtext_next(r, &ids, &n, w->f) == 0 ? 1 : 0;
 	if (rc == 0)
-		rc = inputerror_set(w->f, INPUTERROR_INVALID, "spm_encode", "it printed another number of documents", "");
+		rc = inputerror_set(w->f, INPUTERROR_INVALID, "spm_encode", "it printed another number of documents",
+		    "");
 	idtext_free(r);
 	return (rc == 1 ? 0 : -1);
 }
@@ -696,7 +692,6 @@ finish(struct work *w)
 static void
 work_clear(struct work *w)
 {
-
 	corpus_free(w->corpus);
 	corpus_set_free(w->split.val);
 	shardset_abort(w->train);
@@ -722,7 +717,8 @@ prepare_dataset(const struct prepare *p, int dirfd, struct inputerror *f)
 	say_progress_end();
 	if (v != NULL && w.counts.invalid_utf8 + w.counts.nul > 0)
 		say_note("%" PRIu64 " bytes that are no UTF-8 were read as windows-1252, %" PRIu64
-		    " NUL bytes as spaces", w.counts.invalid_utf8, w.counts.nul);
+			 " NUL bytes as spaces",
+		    w.counts.invalid_utf8, w.counts.nul);
 	work_clear(&w);
 	return (v);
 }

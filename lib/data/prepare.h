@@ -14,14 +14,14 @@
  * number of processors.
  */
 struct prepare {
-	char *const *files;		/* paths, "-" is standard input */
+	char *const *files; /* paths, "-" is standard input */
 	size_t count;
 	enum documents_format format;
-	const char *model;		/* a SentencePiece model to use, or NULL */
-	uint32_t vocab_size;		/* with model NULL: train one of this size; 0: bytes */
-	uint64_t val_docs;		/* 0: 5000, but at most a tenth of the documents */
+	const char *model;   /* a SentencePiece model to use, or NULL */
+	uint32_t vocab_size; /* with model NULL: train one of this size; 0: bytes */
+	uint64_t val_docs;   /* 0: 5000, but at most a tenth of the documents */
 	uint64_t seed;
-	int keep_order;			/* the seed is not used */
+	int keep_order; /* the seed is not used */
 };
 
 /**

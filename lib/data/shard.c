@@ -16,14 +16,12 @@
 static uint32_t
 word(const unsigned char *p)
 {
-
 	return ((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
 }
 
 static void
 put_word(unsigned char *p, uint32_t x)
 {
-
 	p[0] = (unsigned char)x;
 	p[1] = (unsigned char)(x >> 8);
 	p[2] = (unsigned char)(x >> 16);
@@ -67,7 +65,8 @@ shard_open(struct shard *s, int dirfd, const char *path, struct inputerror *f)
 	if (s->size_bytes != want) {
 		snprintf(observed, sizeof(observed), "%ju bytes", (uintmax_t)s->size_bytes);
 		snprintf(expected, sizeof(expected), "%ju bytes for %ju tokens", (uintmax_t)want, (uintmax_t)s->tokens);
-		inputerror_set(f, s->size_bytes < want ? INPUTERROR_TRUNCATED : INPUTERROR_WRONG_SIZE, path, observed, expected);
+		inputerror_set(f, s->size_bytes < want ? INPUTERROR_TRUNCATED : INPUTERROR_WRONG_SIZE, path, observed,
+		    expected);
 		goto err0;
 	}
 	return (0);
@@ -79,7 +78,6 @@ err0:
 void
 shard_close(struct shard *s)
 {
-
 	if (s->fd != -1)
 		close(s->fd);
 	s->fd = -1;
@@ -153,7 +151,6 @@ err0:
 static int
 flush(struct shard_writer *w, struct inputerror *f)
 {
-
 	if (file_write_all(atomfile_fd(w->file), w->bytes, w->held) == -1)
 		return (inputerror_errno(f, "write", w->name));
 	w->held = 0;
@@ -187,7 +184,6 @@ shard_add(struct shard_writer *w, const uint16_t *ids, uint64_t n, struct inpute
 uint64_t
 shard_tokens(const struct shard_writer *w)
 {
-
 	return (w->tokens);
 }
 
@@ -218,7 +214,6 @@ err0:
 void
 shard_abort(struct shard_writer *w)
 {
-
 	if (w == NULL)
 		return;
 	atomfile_abort(w->file);

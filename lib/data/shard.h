@@ -21,7 +21,7 @@ struct shard {
 	int fd;
 	uint64_t tokens;
 	uint64_t size_bytes;
-	const char *path;	/* lent by the caller for messages */
+	const char *path; /* lent by the caller for messages */
 };
 
 /**

@@ -11,7 +11,7 @@ struct shardset_writer {
 	int dirfd;
 	const char *name;
 	struct dataset_part *part;
-	struct shard_writer *shard;	/* NULL between shards */
+	struct shard_writer *shard; /* NULL between shards */
 };
 
 struct shardset_writer *
@@ -66,7 +66,6 @@ int
 shardset_add(struct shardset_writer *w, const uint16_t *ids, uint64_t n, uint64_t bytes, uint64_t raw_bytes,
     struct inputerror *f)
 {
-
 	if (w->shard != NULL && n > SHARD_MAX_TOKENS - shard_tokens(w->shard) && end_shard(w, f) == -1)
 		return (-1);
 	if (w->shard == NULL && begin_shard(w, f) == -1)
@@ -92,7 +91,6 @@ shardset_end(struct shardset_writer *w, struct inputerror *f)
 void
 shardset_abort(struct shardset_writer *w)
 {
-
 	if (w == NULL)
 		return;
 	shard_abort(w->shard);

@@ -18,7 +18,7 @@
 #define LONGEST_NAME 255
 
 struct staging {
-	char *path;		/* our copy of the directory's, cut behind the parent */
+	char *path; /* our copy of the directory's, cut behind the parent */
 	const char *name;
 	int parent_fd, fd, lock_fd;
 	int committed;
@@ -176,14 +176,12 @@ err0:
 int
 staging_fd(const struct staging *s)
 {
-
 	return (s->fd);
 }
 
 int
 staging_commit(struct staging *s, struct inputerror *f)
 {
-
 	if (atomfile_sync_dir(s->fd) == -1)
 		return (inputerror_errno(f, "write", s->name));
 	/* Of directories rename replaces empty ones alone. */
@@ -201,7 +199,6 @@ staging_commit(struct staging *s, struct inputerror *f)
 void
 staging_free(struct staging *s)
 {
-
 	/* First the descriptor: removing needs one, and there may be no other. */
 	if (s->fd != -1)
 		close(s->fd);

@@ -21,7 +21,7 @@ struct staging *staging_begin(const char *dir, struct inputerror *f);
 int staging_fd(const struct staging *s);
 
 enum {
-	STAGING_TAKEN = 1	/* the name is taken by something that is no empty directory */
+	STAGING_TAKEN = 1 /* the name is taken by something that is no empty directory */
 };
 
 /**

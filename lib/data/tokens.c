@@ -8,7 +8,7 @@
 /* One descriptor a shard: the public training set has some 100. */
 struct tokens {
 	struct shard *shards;
-	uint64_t *first;	/* position of each shard's first id; first[count] is the total */
+	uint64_t *first; /* position of each shard's first id; first[count] is the total */
 	size_t count;
 	uint32_t vocab_size;
 };
@@ -18,8 +18,7 @@ tokens_open(const struct dataset_part *part, uint32_t vocab_size, struct inputer
 {
 	struct tokens *t;
 
-	if ((t = calloc(1, sizeof(*t))) == NULL ||
-	    (t->shards = calloc(part->count, sizeof(t->shards[0]))) == NULL ||
+	if ((t = calloc(1, sizeof(*t))) == NULL || (t->shards = calloc(part->count, sizeof(t->shards[0]))) == NULL ||
 	    (t->first = calloc(part->count + 1, sizeof(t->first[0]))) == NULL) {
 		inputerror_errno(f, "read", part->name);
 		goto err0;
@@ -29,7 +28,8 @@ tokens_open(const struct dataset_part *part, uint32_t vocab_size, struct inputer
 		if (shard_open(&t->shards[t->count], AT_FDCWD, part->shards[t->count].path, f) == -1)
 			goto err0;
 		if (t->shards[t->count].tokens != part->shards[t->count].tokens) {
-			inputerror_set(f, INPUTERROR_WRONG_SIZE, part->shards[t->count].path, "not the tokens recorded", "");
+			inputerror_set(f, INPUTERROR_WRONG_SIZE, part->shards[t->count].path, "not the tokens recorded",
+			    "");
 			shard_close(&t->shards[t->count]);
 			goto err0;
 		}
@@ -58,7 +58,6 @@ tokens_close(struct tokens *t)
 uint64_t
 tokens_count(const struct tokens *t)
 {
-
 	return (t->first[t->count]);
 }
 

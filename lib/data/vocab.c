@@ -21,21 +21,21 @@
 #define BYTE_SIZE 260
 #define BYTE_NAME "homegolf bytes v1"
 
-static const char space_mark[] = "\xe2\x96\x81";	/* U+2581 */
+static const char space_mark[] = "\xe2\x96\x81"; /* U+2581 */
 #define MARK_BYTES (sizeof(space_mark) - 1)
 
 struct piece {
 	const char *text;
-	uint16_t bytes;		/* length of text */
-	uint16_t counts;	/* bytes of text it stands for, a leading space mark not counted */
-	uint8_t marked;		/* has a leading space mark that may count one more */
-	uint8_t counts_mark;	/* 1 unless control, unknown or unused: a mark after it counts */
+	uint16_t bytes;      /* length of text */
+	uint16_t counts;     /* bytes of text it stands for, a leading space mark not counted */
+	uint8_t marked;      /* has a leading space mark that may count one more */
+	uint8_t counts_mark; /* 1 unless control, unknown or unused: a mark after it counts */
 	uint8_t type;
-	uint8_t byte;		/* of a byte piece */
+	uint8_t byte; /* of a byte piece */
 };
 
 struct vocab {
-	char *file;		/* the model's bytes, into which the pieces point; NULL for the byte vocabulary */
+	char *file; /* the model's bytes, into which the pieces point; NULL for the byte vocabulary */
 	char *path;
 	struct piece *pieces;
 	uint32_t size, bos;
@@ -50,7 +50,7 @@ struct wire {
 
 struct field {
 	uint32_t number;
-	unsigned type;		/* 0 varint, 1 eight bytes, 2 delimited, 5 four bytes */
+	unsigned type; /* 0 varint, 1 eight bytes, 2 delimited, 5 four bytes */
 	uint64_t varint;
 	struct wire body;
 };
@@ -231,7 +231,6 @@ read_model(struct vocab *v, size_t bytes)
 struct vocab *
 vocab_open(const char *path, struct inputerror *f)
 {
-
 	return (vocab_open_as(path, path, f));
 }
 
@@ -296,7 +295,6 @@ vocab_bytes(void)
 void
 vocab_free(struct vocab *v)
 {
-
 	if (v == NULL)
 		return;
 	free(v->pieces);
@@ -308,42 +306,36 @@ vocab_free(struct vocab *v)
 uint32_t
 vocab_size(const struct vocab *v)
 {
-
 	return (v->size);
 }
 
 uint32_t
 vocab_bos(const struct vocab *v)
 {
-
 	return (v->bos);
 }
 
 int
 vocab_is_bytes(const struct vocab *v)
 {
-
 	return (v->is_bytes);
 }
 
 const char *
 vocab_sha256(const struct vocab *v)
 {
-
 	return (v->sha256);
 }
 
 int
 vocab_joins_lines(const struct vocab *v)
 {
-
 	return (v->joins_lines);
 }
 
 enum vocab_type
 vocab_type(const struct vocab *v, uint32_t id)
 {
-
 	assert(id < v->size);
 	return ((enum vocab_type)v->pieces[id].type);
 }
@@ -351,7 +343,6 @@ vocab_type(const struct vocab *v, uint32_t id)
 const char *
 vocab_piece(const struct vocab *v, uint32_t id, size_t *n)
 {
-
 	assert(id < v->size);
 	*n = v->pieces[id].bytes;
 	return (v->pieces[id].text);
@@ -360,7 +351,6 @@ vocab_piece(const struct vocab *v, uint32_t id, size_t *n)
 uint32_t
 vocab_target_bytes(const struct vocab *v, uint32_t previous, uint32_t id)
 {
-
 	assert(previous < v->size && id < v->size);
 	return (v->pieces[id].counts + (uint32_t)(v->pieces[id].marked & v->pieces[previous].counts_mark));
 }
@@ -407,7 +397,7 @@ vocab_decode(const struct vocab *v, const int32_t *ids, uint64_t n, struct str *
 			rc = str_add(out, &p->byte, 1);
 			break;
 		default:
-			for (at = 0; at < p->bytes && rc == 0; ) {
+			for (at = 0; at < p->bytes && rc == 0;) {
 				if (p->bytes - at >= MARK_BYTES && memcmp(p->text + at, space_mark, MARK_BYTES) == 0) {
 					rc = str_puts(out, " ");
 					at += MARK_BYTES;
@@ -480,7 +470,8 @@ encode_model(const struct vocab *v, const char *text, size_t n, int64_t wait_ms,
 		goto done;
 	}
 	if (parse_ids(v, said, bytes, *ids, count) == -1) {
-		inputerror_set(f, INPUTERROR_INVALID, argv[0], "it printed something else", "ids of the model, BOS first");
+		inputerror_set(f, INPUTERROR_INVALID, argv[0], "it printed something else",
+		    "ids of the model, BOS first");
 		goto done;
 	}
 	rc = 0;

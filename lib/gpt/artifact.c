@@ -31,9 +31,9 @@ stored_as(const struct params_tensor *t)
 /* The entries of the file: first all F32, then F16 (scales too), then I8, so that each is aligned. */
 struct layout {
 	struct safetensors_tensor *entries;
-	char (*scale_names)[PARAMS_NAME_SIZE + 8];	/* by tensor */
-	size_t *tensor;		/* by entry: which tensor of the table */
-	int *is_scale;		/* by entry */
+	char (*scale_names)[PARAMS_NAME_SIZE + 8]; /* by tensor */
+	size_t *tensor;                            /* by entry: which tensor of the table */
+	int *is_scale;                             /* by entry */
 	size_t count;
 	uint64_t bytes;
 };
@@ -70,7 +70,7 @@ layout_add(struct layout *l, const struct params *p, size_t i, enum safetensors_
 static int
 layout_make(struct layout *l, const struct params *p)
 {
-	*l = (struct layout) {
+	*l = (struct layout){
 		.entries = calloc(2 * p->count, sizeof(*l->entries)),
 		.scale_names = calloc(p->count, sizeof(*l->scale_names)),
 		.tensor = calloc(2 * p->count, sizeof(*l->tensor)),
@@ -78,7 +78,7 @@ layout_make(struct layout *l, const struct params *p)
 	};
 	if (l->entries == NULL || l->scale_names == NULL || l->tensor == NULL || l->is_scale == NULL) {
 		layout_free(l);
-		*l = (struct layout) { NULL, NULL, NULL, NULL, 0, 0 };
+		*l = (struct layout){ NULL, NULL, NULL, NULL, 0, 0 };
 		errno = ENOMEM;
 		return (-1);
 	}
@@ -219,8 +219,8 @@ metadata_of(const struct params *p, const char *tokenizer_sha256)
 	char *text = config != NULL ? jsonio_line(config) : NULL;
 
 	if (text != NULL)
-		metadata = json_pack("{s:s, s:s, s:s}", "format", ARTIFACT_FORMAT, "config", text,
-		    "tokenizer_sha256", tokenizer_sha256);
+		metadata = json_pack("{s:s, s:s, s:s}", "format", ARTIFACT_FORMAT, "config", text, "tokenizer_sha256",
+		    tokenizer_sha256);
 	free(text);
 	json_decref(config);
 	return (metadata);
@@ -297,8 +297,7 @@ artifact_write(int fd, const struct params *p, const float *w, const char *token
 	restore(&l, p, data, restored);
 	if (fill_report(&r, &l, p, w, restored) != 0)
 		goto err1;
-	if (deflate_to(fd, (const void *[]) { header, data }, (const size_t[]) { header_n, l.bytes }, 2,
-	    &r.bytes) != 0)
+	if (deflate_to(fd, (const void *[]){ header, data }, (const size_t[]){ header_n, l.bytes }, 2, &r.bytes) != 0)
 		goto err1;
 	*report = r;
 	r.tensors = NULL;
@@ -439,7 +438,8 @@ fetch_entries(const struct safetensors *s, const struct layout *l, const char *w
 		if (t == NULL || t->dtype != mine->dtype || t->dims != mine->dims || t->shape[0] != mine->shape[0] ||
 		    (t->dims == 2 && t->shape[1] != mine->shape[1])) {
 			say_error("'%s': tensor '%s' is missing, or not of the type and shape that its configuration "
-			    "implies", what, mine->name);
+				  "implies",
+			    what, mine->name);
 			errno = EBADMSG;
 			return (-1);
 		}

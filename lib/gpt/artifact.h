@@ -22,18 +22,18 @@
 
 /* What became of one tensor of the table. */
 struct artifact_tensor {
-	const char *name;	/* as in params */
-	const char *dtype;	/* "I8", "F16", "F32" */
+	const char *name;  /* as in params */
+	const char *dtype; /* "I8", "F16", "F32" */
 	int dims;
 	size_t rows, cols;
-	uint64_t bytes;		/* before compression, scales included */
-	double max_error, rms_error;	/* restored against original */
+	uint64_t bytes;              /* before compression, scales included */
+	double max_error, rms_error; /* restored against original */
 };
 
 struct artifact_report {
-	struct artifact_tensor *tensors;	/* params->count of them, in its order */
-	uint64_t payload_bytes;	/* tensor data before compression */
-	uint64_t bytes;		/* of the artifact */
+	struct artifact_tensor *tensors; /* params->count of them, in its order */
+	uint64_t payload_bytes;          /* tensor data before compression */
+	uint64_t bytes;                  /* of the artifact */
 	double max_error;
 };
 
@@ -52,7 +52,7 @@ struct artifact {
 	struct config config;
 	char tokenizer_sha256[SHA256_HEX_SIZE];
 	struct params *params;
-	float *w;		/* restored weights, (params->n) */
+	float *w; /* restored weights, (params->n) */
 };
 
 /**

@@ -20,9 +20,13 @@ checkpoint_write(int fd, const struct params *p, const float *w, const json_t *e
 	for (size_t i = 0; i < p->count; i++) {
 		const struct params_tensor *t = &p->tensors[i];
 
-		tensors[i] = (struct safetensors_tensor) {
-			.name = t->name, .dtype = SAFETENSORS_F32, .dims = (size_t)t->dims, .n = t->n,
-			.shape = { t->dims == 2 ? t->rows : t->cols, t->cols }, .data = w + t->offset,
+		tensors[i] = (struct safetensors_tensor){
+			.name = t->name,
+			.dtype = SAFETENSORS_F32,
+			.dims = (size_t)t->dims,
+			.n = t->n,
+			.shape = { t->dims == 2 ? t->rows : t->cols, t->cols },
+			.data = w + t->offset,
 		};
 	}
 	if (json_object_set_new(metadata, "format", json_string("homegolf.checkpoint.v1")) != 0 ||

@@ -97,7 +97,8 @@ config_check(const struct config *c)
 	}
 	if (config_head_dim(c) % 2 != 0) {
 		say_error("model key 'num_heads' is %zu; heads of model_dim %zu are then %zu wide, but rotation needs "
-		    "an even width", c->num_heads, c->model_dim, config_head_dim(c));
+			  "an even width",
+		    c->num_heads, c->model_dim, config_head_dim(c));
 		return (-1);
 	}
 	return (0);
@@ -164,7 +165,9 @@ static int
 right_type(const struct field *f, const json_t *v)
 {
 	static const char *const words[] = {
-		[SIZE] = "an integer", [REAL] = "a number", [FLAG] = "true or false",
+		[SIZE] = "an integer",
+		[REAL] = "a number",
+		[FLAG] = "true or false",
 	};
 
 	if (f->kind == FLAG ? json_is_boolean(v) : f->kind == SIZE ? json_is_integer(v) : json_is_number(v))

@@ -20,11 +20,11 @@ struct config {
 	int tie_embeddings;
 	double rope_base;
 	double logit_softcap;
-	double qk_gain_init;		/* of use at initialisation only */
-	double tied_embed_init_std;	/* likewise */
+	double qk_gain_init;        /* of use at initialisation only */
+	double tied_embed_init_std; /* likewise */
 };
 
-#define CONFIG_NORM_EPS 1.1920928955078125e-07	/* of every RMS norm: 2^-23 */
+#define CONFIG_NORM_EPS 1.1920928955078125e-07 /* of every RMS norm: 2^-23 */
 
 /* The published baseline: 17,059,912 parameters. */
 void config_default(struct config *c);

@@ -56,7 +56,7 @@ generate_run(struct model *m, const struct generate_law *law, const int32_t *pro
 	const size_t V = model_params(m)->config.vocab_size, positions = model_max_seq(m);
 	float *logits = malloc(V * sizeof(*logits));
 	int32_t *context = malloc(positions * sizeof(*context));
-	size_t n = prompt_n < positions ? prompt_n : positions;	/* ids of context to feed next */
+	size_t n = prompt_n < positions ? prompt_n : positions; /* ids of context to feed next */
 	struct rng rng;
 	int end = -1;
 

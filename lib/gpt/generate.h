@@ -7,9 +7,9 @@
 #include "gpt/model.h"
 
 struct generate_law {
-	double temperature;	/* 0: always the likeliest token, the lowest id among equals */
+	double temperature; /* 0: always the likeliest token, the lowest id among equals */
 	uint64_t seed;
-	int32_t stop;		/* an id that ends the text and is not part of it; -1: none */
+	int32_t stop; /* an id that ends the text and is not part of it; -1: none */
 };
 
 enum generate_end { GENERATE_LENGTH, GENERATE_STOP };

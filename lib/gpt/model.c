@@ -8,11 +8,11 @@
 
 /* What one layer leaves behind. When no backward follows, all layers share one set. */
 struct layer {
-	struct ops_buf *x;		/* its input; x[0] is x0 */
-	struct ops_buf *x1;		/* after attention */
-	struct ops_buf *q, *k, *v, *y;	/* k and v are the cache when generating */
+	struct ops_buf *x;             /* its input; x[0] is x0 */
+	struct ops_buf *x1;            /* after attention */
+	struct ops_buf *q, *k, *v, *y; /* k and v are the cache when generating */
 	struct ops_buf *r;
-	struct ops_buf *rq, *rk, *lse;	/* NULL when no backward follows */
+	struct ops_buf *rq, *rk, *lse; /* NULL when no backward follows */
 };
 
 struct model {
@@ -22,14 +22,14 @@ struct model {
 	enum model_use use;
 	enum ops_arith arith;
 	size_t max_batch, max_seq, max_passes;
-	size_t position;		/* tokens in the KV cache */
+	size_t position; /* tokens in the KV cache */
 
-	struct ops_buf **made;		/* every buffer, for model_close */
+	struct ops_buf **made; /* every buffer, for model_close */
 	size_t made_count, made_room;
-	int starved;			/* some buffer could not be made */
+	int starved; /* some buffer could not be made */
 
-	struct ops_buf **w, **g;	/* by place in the tensor table; g only for training */
-	struct layer *layers;		/* num_layers + 1: the last holds only x, the final stream */
+	struct ops_buf **w, **g; /* by place in the tensor table; g only for training */
+	struct layer *layers;    /* num_layers + 1: the last holds only x, the final stream */
 	struct ops_buf *xm;
 	struct ops_buf *inputs, *targets, *nats, *logits;
 	/* Backward */
@@ -241,13 +241,13 @@ model_bytes(const struct model_args *args)
 	const struct config *c = args->config;
 	const uint64_t C = c->model_dim, H = c->num_heads, K = c->num_kv_heads, L = c->num_layers;
 	const uint64_t KD = config_kv_dim(c), F = config_mlp_dim(c), S = config_skips(c);
-	const uint64_t attention = 2 * C + 2 * KD + F;	/* q, y, k, v, r */
+	const uint64_t attention = 2 * C + 2 * KD + F; /* q, y, k, v, r */
 	uint64_t row, state = config_parameters(c);
 
 	switch (args->use) {
 	case MODEL_TRAIN:
 		row = L * (2 * C + attention + 2 * H + K) + 4 * C + 2 * (C + KD) + args->max_passes;
-		state = state * 5 + 4 * C * F;	/* w, packed w, g, two of Adam or one of Muon; Newton-Schulz */
+		state = state * 5 + 4 * C * F; /* w, packed w, g, two of Adam or one of Muon; Newton-Schulz */
 		break;
 	case MODEL_GENERATE:
 		row = (3 + S) * C + attention + L * 2 * KD;
@@ -448,24 +448,37 @@ backward(struct model *m, struct ops_rows rows)
 	for (size_t l = m->params->config.num_layers; l-- > 0;) {
 		const struct block b = block_of(m, l);
 		const struct ops_mlp_grad mlp = {
-			.dx2 = m->dx, .dx1 = m->dx,
-			.dwfc = block_gradient(m, l, PARAMS_FC), .dwproj = block_gradient(m, l, PARAMS_MLP_PROJ),
+			.dx2 = m->dx,
+			.dx1 = m->dx,
+			.dwfc = block_gradient(m, l, PARAMS_FC),
+			.dwproj = block_gradient(m, l, PARAMS_MLP_PROJ),
 			.dscale = block_gradient(m, l, PARAMS_MLP_SCALE),
 		};
 		const struct ops_proj_grad proj = {
-			.dx1 = m->dx, .dy = m->dy, .dwo = block_gradient(m, l, PARAMS_PROJ),
+			.dx1 = m->dx,
+			.dy = m->dy,
+			.dwo = block_gradient(m, l, PARAMS_PROJ),
 			.dscale = block_gradient(m, l, PARAMS_ATTN_SCALE),
 		};
 		const struct ops_attention_grad attention = {
-			.dy = m->dy, .dq = m->dq, .dk = m->dk, .dv = m->dv,
+			.dy = m->dy,
+			.dq = m->dq,
+			.dk = m->dk,
+			.dv = m->dv,
 			.dgain = block_gradient(m, l, PARAMS_Q_GAIN),
 		};
 		const struct ops_qkv_grad qkv = {
-			.dxm = m->dx, .dq = m->dq, .dk = m->dk, .dv = m->dv, .dx = m->dx, .dx0 = m->dx0,
+			.dxm = m->dx,
+			.dq = m->dq,
+			.dk = m->dk,
+			.dv = m->dv,
+			.dx = m->dx,
+			.dx0 = m->dx0,
 			.dskip = b.qkv.skip != NULL ? skip_gradient(m, l) : NULL,
 			.dskip_w = b.qkv.skip != NULL ? m->g[params_skip_weights(m->params)] : NULL,
 			.dmix = block_gradient(m, l, PARAMS_RESID_MIX),
-			.dwq = block_gradient(m, l, PARAMS_C_Q), .dwk = block_gradient(m, l, PARAMS_C_K),
+			.dwq = block_gradient(m, l, PARAMS_C_Q),
+			.dwk = block_gradient(m, l, PARAMS_C_K),
 			.dwv = block_gradient(m, l, PARAMS_C_V),
 		};
 
@@ -518,9 +531,14 @@ pass_over(struct model *m, const struct model_batch *batch, size_t pass, int wit
 	const struct ops_rows rows = { batch->B, batch->T, 0 };
 	const size_t head = params_head(m->params);
 	const struct ops_head a = {
-		.x = m->layers[m->params->config.num_layers].x, .w = m->w[head], .targets = m->targets,
-		.nats = m->nats, .nats_at = pass * rows_of(m),
-		.dx = with_backward ? m->dx : NULL, .dw = with_backward ? m->g[head] : NULL, .grad_scale = grad_scale,
+		.x = m->layers[m->params->config.num_layers].x,
+		.w = m->w[head],
+		.targets = m->targets,
+		.nats = m->nats,
+		.nats_at = pass * rows_of(m),
+		.dx = with_backward ? m->dx : NULL,
+		.dw = with_backward ? m->g[head] : NULL,
+		.grad_scale = grad_scale,
 	};
 
 	assert(pass < m->max_passes);

@@ -16,21 +16,21 @@
 struct model;
 
 enum model_use {
-	MODEL_TRAIN,		/* forward, backward, optimizer */
-	MODEL_SCORE,		/* forward alone: activations of one layer at a time */
-	MODEL_GENERATE		/* one sequence, a few tokens at a time, with a KV cache */
+	MODEL_TRAIN,   /* forward, backward, optimizer */
+	MODEL_SCORE,   /* forward alone: activations of one layer at a time */
+	MODEL_GENERATE /* one sequence, a few tokens at a time, with a KV cache */
 };
 
 struct model_args {
-	const struct config *config;	/* checked */
+	const struct config *config; /* checked */
 	enum model_use use;
-	const char *backend;		/* as ops_find knows it */
-	const char *isa;		/* "auto" or one of the backend's */
+	const char *backend; /* as ops_find knows it */
+	const char *isa;     /* "auto" or one of the backend's */
 	enum ops_arith arith;
 	unsigned threads;
-	size_t max_batch;		/* most sequences in one pass */
-	size_t max_seq;			/* most positions of a sequence */
-	size_t max_passes;		/* passes whose losses are kept apart: micro-batches of a step, else 1 */
+	size_t max_batch;  /* most sequences in one pass */
+	size_t max_seq;    /* most positions of a sequence */
+	size_t max_passes; /* passes whose losses are kept apart: micro-batches of a step, else 1 */
 };
 
 /* B sequences of T tokens; a span of B*T+1 ids from a shard is { ids, ids + 1, B, T }. */
@@ -93,7 +93,7 @@ int model_logits(struct model *m, const struct model_batch *batch, float *logits
  */
 int model_extend(struct model *m, const int32_t *ids, size_t n, float *logits);
 void model_rewind(struct model *m);
-size_t model_position(const struct model *m);	/* ids in the sequence */
+size_t model_position(const struct model *m); /* ids in the sequence */
 size_t model_max_seq(const struct model *m);
 
 /* For the optimizer: the backend, its context, and the buffers of tensor i. */

@@ -26,15 +26,25 @@ fill(void *cookie, uint64_t span, int32_t *ids, size_t n)
 }
 
 int
-numerics_digest(const char *backend, const char *isa, enum ops_arith arith, unsigned threads,
-    char hex[SHA256_HEX_SIZE])
+numerics_digest(const char *backend, const char *isa, enum ops_arith arith, unsigned threads, char hex[SHA256_HEX_SIZE])
 {
 	struct config c;
 	struct optimizer_law law;
-	struct model_args args = { .config = &c, .use = MODEL_TRAIN, .backend = backend, .isa = isa, .arith = arith,
-		.threads = threads, .max_batch = BATCH, .max_seq = SEQ_LEN, .max_passes = 1 };
-	struct trainer_args job = { .law = &law, .seq_len = SEQ_LEN, .batch_tokens = BATCH * SEQ_LEN,
-		.micro_batch_tokens = BATCH * SEQ_LEN, .source = fill, .cookie = &c };
+	struct model_args args = { .config = &c,
+		.use = MODEL_TRAIN,
+		.backend = backend,
+		.isa = isa,
+		.arith = arith,
+		.threads = threads,
+		.max_batch = BATCH,
+		.max_seq = SEQ_LEN,
+		.max_passes = 1 };
+	struct trainer_args job = { .law = &law,
+		.seq_len = SEQ_LEN,
+		.batch_tokens = BATCH * SEQ_LEN,
+		.micro_batch_tokens = BATCH * SEQ_LEN,
+		.source = fill,
+		.cookie = &c };
 	struct trainer_result result;
 	const struct params *p;
 	struct sha256 *h;

@@ -13,14 +13,11 @@ static const struct ops *const backends[] = {
 #endif
 };
 
-static const char *const names[] = {
-	"ref",
-	"cpu",
+static const char *const names[] = { "ref", "cpu",
 #ifdef HG_CUDA
 	"cuda",
 #endif
-	NULL
-};
+	NULL };
 
 const struct ops *
 ops_find(const char *name)

@@ -24,31 +24,31 @@
 
 /* What a buffer is for; the backend chooses its element type and packing. */
 enum ops_role {
-	OPS_WEIGHT,	/* matrix parameter (rows, cols): float32 master, and what the products need */
-	OPS_VECTOR,	/* small parameter, gradient or optimizer state: float32 */
-	OPS_STREAM,	/* residual stream and its gradient (rows, cols): float32 or lower */
-	OPS_ACT,	/* other activations (rows, cols): float32 or lower */
-	OPS_STAT,	/* per-row statistics, losses, logits: float32 */
-	OPS_IDS		/* token ids: int32 */
+	OPS_WEIGHT, /* matrix parameter (rows, cols): float32 master, and what the products need */
+	OPS_VECTOR, /* small parameter, gradient or optimizer state: float32 */
+	OPS_STREAM, /* residual stream and its gradient (rows, cols): float32 or lower */
+	OPS_ACT,    /* other activations (rows, cols): float32 or lower */
+	OPS_STAT,   /* per-row statistics, losses, logits: float32 */
+	OPS_IDS     /* token ids: int32 */
 };
 
-struct ops_buf;			/* owned by the backend that made it */
-struct ops_ctx;			/* one opened backend */
+struct ops_buf; /* owned by the backend that made it */
+struct ops_ctx; /* one opened backend */
 
 enum ops_arith {
 	OPS_FP32,
-	OPS_BF16		/* products and activations bf16; sums, master weights and optimizer float32 */
+	OPS_BF16 /* products and activations bf16; sums, master weights and optimizer float32 */
 };
 
 /* Fixed when the backend is opened; scratch is sized from it, once. */
 struct ops_geometry {
-	size_t vocab_size;	/* V */
-	size_t model_dim;	/* C */
-	size_t num_heads;	/* H */
-	size_t num_kv_heads;	/* K; divides H */
-	size_t mlp_dim;		/* F */
-	size_t max_rows;	/* largest N of any call */
-	size_t max_positions;	/* largest position + 1: length of the RoPE tables */
+	size_t vocab_size;    /* V */
+	size_t model_dim;     /* C */
+	size_t num_heads;     /* H */
+	size_t num_kv_heads;  /* K; divides H */
+	size_t mlp_dim;       /* F */
+	size_t max_rows;      /* largest N of any call */
+	size_t max_positions; /* largest position + 1: length of the RoPE tables */
 	double rope_base;
 	double logit_softcap;
 	double norm_eps;
@@ -57,9 +57,9 @@ struct ops_geometry {
 struct ops_open_args {
 	struct ops_geometry geometry;
 	enum ops_arith arith;
-	const char *isa;	/* "auto", or a name that the backend's isa_names lists */
-	unsigned threads;	/* at least 1 */
-	int training;		/* nonzero: backward and optimizer scratch too */
+	const char *isa;  /* "auto", or a name that the backend's isa_names lists */
+	unsigned threads; /* at least 1 */
+	int training;     /* nonzero: backward and optimizer scratch too */
 };
 
 /**
@@ -84,17 +84,17 @@ struct ops_rows {
  * when no backward follows.
  */
 struct ops_qkv {
-	const struct ops_buf *x;	/* STREAM (N, C) */
-	const struct ops_buf *skip;	/* STREAM (N, C) or NULL */
-	const struct ops_buf *skip_w;	/* VECTOR (S, C), row skip_row used */
+	const struct ops_buf *x;      /* STREAM (N, C) */
+	const struct ops_buf *skip;   /* STREAM (N, C) or NULL */
+	const struct ops_buf *skip_w; /* VECTOR (S, C), row skip_row used */
 	size_t skip_row;
-	const struct ops_buf *x0;	/* STREAM (N, C) */
-	const struct ops_buf *mix;	/* VECTOR (2, C) */
-	const struct ops_buf *wq, *wk, *wv;	/* WEIGHT (C, C), (K*D, C), (K*D, C) */
-	struct ops_buf *xm;		/* STREAM (N, C): out of forward; not kept for backward, which may rebuild it */
-	struct ops_buf *q;		/* ACT (N, C) */
-	struct ops_buf *k, *v;		/* ACT (N, K*D), or (max_positions, K*D) as a cache */
-	struct ops_buf *rq, *rk;	/* STAT (N, H), (N, K): reciprocal rms of each head before rotation; or NULL */
+	const struct ops_buf *x0;           /* STREAM (N, C) */
+	const struct ops_buf *mix;          /* VECTOR (2, C) */
+	const struct ops_buf *wq, *wk, *wv; /* WEIGHT (C, C), (K*D, C), (K*D, C) */
+	struct ops_buf *xm;      /* STREAM (N, C): out of forward; not kept for backward, which may rebuild it */
+	struct ops_buf *q;       /* ACT (N, C) */
+	struct ops_buf *k, *v;   /* ACT (N, K*D), or (max_positions, K*D) as a cache */
+	struct ops_buf *rq, *rk; /* STAT (N, H), (N, K): reciprocal rms of each head before rotation; or NULL */
 };
 
 /**
@@ -104,11 +104,11 @@ struct ops_qkv {
  * gradients, accumulated.  dx may be the same buffer as dxm.
  */
 struct ops_qkv_grad {
-	struct ops_buf *dxm;		/* STREAM (N, C); may be used as scratch */
-	struct ops_buf *dq, *dk, *dv;	/* ACT, shapes of q, k, v; may be used as scratch */
-	struct ops_buf *dx, *dskip, *dx0;	/* STREAM (N, C) */
-	struct ops_buf *dskip_w, *dmix;	/* VECTOR */
-	struct ops_buf *dwq, *dwk, *dwv;	/* WEIGHT-shaped gradients, role VECTOR */
+	struct ops_buf *dxm;              /* STREAM (N, C); may be used as scratch */
+	struct ops_buf *dq, *dk, *dv;     /* ACT, shapes of q, k, v; may be used as scratch */
+	struct ops_buf *dx, *dskip, *dx0; /* STREAM (N, C) */
+	struct ops_buf *dskip_w, *dmix;   /* VECTOR */
+	struct ops_buf *dwq, *dwk, *dwv;  /* WEIGHT-shaped gradients, role VECTOR */
 };
 
 /**
@@ -117,26 +117,26 @@ struct ops_qkv_grad {
  * lse (N, H) is the log of the sum of exponentials of the scaled scores.
  */
 struct ops_attention {
-	const struct ops_buf *q, *k, *v;	/* ACT */
-	const struct ops_buf *gain;		/* VECTOR (H) */
-	struct ops_buf *y;			/* ACT (N, C) */
-	struct ops_buf *lse;			/* STAT (N, H); NULL if no backward follows */
+	const struct ops_buf *q, *k, *v; /* ACT */
+	const struct ops_buf *gain;      /* VECTOR (H) */
+	struct ops_buf *y;               /* ACT (N, C) */
+	struct ops_buf *lse;             /* STAT (N, H); NULL if no backward follows */
 };
 
 /* Out: dq, dk, dv overwritten (dq excludes the gain's own gradient, i.e. is d loss / d stored q); dgain accumulated. */
 struct ops_attention_grad {
-	const struct ops_buf *dy;		/* ACT (N, C) */
-	struct ops_buf *dq, *dk, *dv;		/* ACT */
-	struct ops_buf *dgain;			/* VECTOR (H) */
+	const struct ops_buf *dy;     /* ACT (N, C) */
+	struct ops_buf *dq, *dk, *dv; /* ACT */
+	struct ops_buf *dgain;        /* VECTOR (H) */
 };
 
 /* x1 = xm + scale * (y wo^T). */
 struct ops_proj {
-	const struct ops_buf *xm;	/* STREAM (N, C) */
-	const struct ops_buf *y;	/* ACT (N, C) */
-	const struct ops_buf *wo;	/* WEIGHT (C, C) */
-	const struct ops_buf *scale;	/* VECTOR (C) */
-	struct ops_buf *x1;		/* STREAM (N, C); may be xm's buffer */
+	const struct ops_buf *xm;    /* STREAM (N, C) */
+	const struct ops_buf *y;     /* ACT (N, C) */
+	const struct ops_buf *wo;    /* WEIGHT (C, C) */
+	const struct ops_buf *scale; /* VECTOR (C) */
+	struct ops_buf *x1;          /* STREAM (N, C); may be xm's buffer */
 };
 
 /**
@@ -146,28 +146,28 @@ struct ops_proj {
  * dscale[j] = <wo[j], G[j]>.
  */
 struct ops_proj_grad {
-	const struct ops_buf *dx1;	/* STREAM (N, C) */
-	struct ops_buf *dy;		/* ACT (N, C) */
-	struct ops_buf *dwo;		/* VECTOR, WEIGHT-shaped */
-	struct ops_buf *dscale;		/* VECTOR (C) */
+	const struct ops_buf *dx1; /* STREAM (N, C) */
+	struct ops_buf *dy;        /* ACT (N, C) */
+	struct ops_buf *dwo;       /* VECTOR, WEIGHT-shaped */
+	struct ops_buf *dscale;    /* VECTOR (C) */
 };
 
 /* r = max(0, rms(x1) wfc^T);  x2 = x1 + scale * (r^2 wproj^T). */
 struct ops_mlp {
-	const struct ops_buf *x1;	/* STREAM (N, C) */
-	const struct ops_buf *wfc;	/* WEIGHT (F, C) */
-	const struct ops_buf *wproj;	/* WEIGHT (C, F) */
-	const struct ops_buf *scale;	/* VECTOR (C) */
-	struct ops_buf *r;		/* ACT (N, F): kept for backward */
-	struct ops_buf *x2;		/* STREAM (N, C) */
+	const struct ops_buf *x1;    /* STREAM (N, C) */
+	const struct ops_buf *wfc;   /* WEIGHT (F, C) */
+	const struct ops_buf *wproj; /* WEIGHT (C, F) */
+	const struct ops_buf *scale; /* VECTOR (C) */
+	struct ops_buf *r;           /* ACT (N, F): kept for backward */
+	struct ops_buf *x2;          /* STREAM (N, C) */
 };
 
 /* In: dx2. Out: dx1 overwritten (residual included; may be dx2's buffer); dwfc, dwproj, dscale accumulated. */
 struct ops_mlp_grad {
-	const struct ops_buf *dx2;	/* STREAM (N, C) */
-	struct ops_buf *dx1;		/* STREAM (N, C) */
-	struct ops_buf *dwfc, *dwproj;	/* VECTOR, WEIGHT-shaped */
-	struct ops_buf *dscale;		/* VECTOR (C) */
+	const struct ops_buf *dx2;     /* STREAM (N, C) */
+	struct ops_buf *dx1;           /* STREAM (N, C) */
+	struct ops_buf *dwfc, *dwproj; /* VECTOR, WEIGHT-shaped */
+	struct ops_buf *dscale;        /* VECTOR (C) */
 };
 
 /**
@@ -178,43 +178,43 @@ struct ops_mlp_grad {
  * Full logits are never stored by a fast backend.
  */
 struct ops_head {
-	const struct ops_buf *x;	/* STREAM (N, C) */
-	const struct ops_buf *w;	/* WEIGHT (V, C): tok_emb or lm_head */
-	const struct ops_buf *targets;	/* IDS (N) */
-	struct ops_buf *nats;		/* STAT (N), written from element nats_at */
+	const struct ops_buf *x;       /* STREAM (N, C) */
+	const struct ops_buf *w;       /* WEIGHT (V, C): tok_emb or lm_head */
+	const struct ops_buf *targets; /* IDS (N) */
+	struct ops_buf *nats;          /* STAT (N), written from element nats_at */
 	size_t nats_at;
-	struct ops_buf *dx;		/* STREAM (N, C) or NULL */
-	struct ops_buf *dw;		/* VECTOR, WEIGHT-shaped, or NULL */
+	struct ops_buf *dx; /* STREAM (N, C) or NULL */
+	struct ops_buf *dw; /* VECTOR, WEIGHT-shaped, or NULL */
 	float grad_scale;
 };
 
 /* One parameter as Muon updates it. */
 struct ops_muon {
-	struct ops_buf *w;		/* WEIGHT (rows, cols) */
-	const struct ops_buf *g;	/* its gradient */
-	struct ops_buf *momentum;	/* VECTOR, WEIGHT-shaped */
+	struct ops_buf *w;        /* WEIGHT (rows, cols) */
+	const struct ops_buf *g;  /* its gradient */
+	struct ops_buf *momentum; /* VECTOR, WEIGHT-shaped */
 	size_t rows, cols;
 };
 
 struct ops_muon_law {
-	float lr;			/* learning rate with the schedule's scale applied */
+	float lr; /* learning rate with the schedule's scale applied */
 	float momentum;
-	int nesterov;			/* u = g + momentum * buf, else u = buf */
+	int nesterov; /* u = g + momentum * buf, else u = buf */
 	int ns_steps;
-	float grad_scale;		/* every gradient is multiplied by this first (clipping) */
+	float grad_scale; /* every gradient is multiplied by this first (clipping) */
 };
 
 struct ops_adam {
-	struct ops_buf *w;		/* WEIGHT or VECTOR */
+	struct ops_buf *w; /* WEIGHT or VECTOR */
 	const struct ops_buf *g;
-	struct ops_buf *m, *v;		/* VECTOR */
-	size_t n;			/* elements */
-	float lr;			/* scale applied */
+	struct ops_buf *m, *v; /* VECTOR */
+	size_t n;              /* elements */
+	float lr;              /* scale applied */
 };
 
 struct ops_adam_law {
 	float beta1, beta2, eps;
-	uint64_t t;			/* 1 for the first update; bias correction */
+	uint64_t t; /* 1 for the first update; bias correction */
 	float grad_scale;
 };
 
@@ -224,8 +224,8 @@ struct ops_adam_law {
  * Entries may run asynchronously: results are there after download() or sync().
  */
 struct ops {
-	const char *name;		/* "ref", "cpu", "cuda" */
-	const char *const *isa_names;	/* NULL-terminated; fastest first; "auto" picks the first that runs here */
+	const char *name;             /* "ref", "cpu", "cuda" */
+	const char *const *isa_names; /* NULL-terminated; fastest first; "auto" picks the first that runs here */
 
 	/**
 	 * open(args): Owns: the caller closes.  Errors: NULL after saying why; errno ENOMEM, ENODEV (no such

@@ -20,18 +20,18 @@
 struct ops_buf {
 	enum ops_role role;
 	size_t rows, cols;
-	float *f;		/* every role but OPS_IDS */
-	int32_t *i;		/* OPS_IDS */
+	float *f;   /* every role but OPS_IDS */
+	int32_t *i; /* OPS_IDS */
 };
 
 struct ops_ctx {
 	struct ops_geometry g;
 	size_t head_dim;
-	float *cosine, *sine;	/* (max_positions, head_dim / 2) */
-	float *row[6];		/* scratch rows, each as long as the longest row of the model or of attention scores */
-	float *ns_x, *ns_y;	/* Newton-Schulz: the matrix and its successor */
-	float *ns_a, *ns_b;	/* Newton-Schulz: square, of the shorter side */
-	int held;		/* a loss since begin was not finite: no updates */
+	float *cosine, *sine; /* (max_positions, head_dim / 2) */
+	float *row[6];        /* scratch rows, each as long as the longest row of the model or of attention scores */
+	float *ns_x, *ns_y;   /* Newton-Schulz: the matrix and its successor */
+	float *ns_a, *ns_b;   /* Newton-Schulz: square, of the shorter side */
+	int held;             /* a loss since begin was not finite: no updates */
 };
 
 static const float *
@@ -465,7 +465,7 @@ query_row(struct ops_rows rows, size_t b, size_t t)
 static size_t
 key_row(struct ops_rows rows, size_t b, size_t j)
 {
-	return (b * rows.T + j);	/* with pos0 > 0, b is 0 and j the position */
+	return (b * rows.T + j); /* with pos0 > 0, b is 0 and j the position */
 }
 
 static void
@@ -599,7 +599,7 @@ ref_mlp(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a)
 		rms(h, x1, C, ctx->g.norm_eps);
 		matvec(r, at(a->wfc, 0, C), h, F, C);
 		for (size_t f = 0; f < F; f++) {
-			r[f] = r[f] < 0 ? 0 : r[f];	/* a NaN stays one */
+			r[f] = r[f] < 0 ? 0 : r[f]; /* a NaN stays one */
 			squared[f] = r[f] * r[f];
 		}
 		matvec(out, at(a->wproj, 0, F), squared, C, F);
@@ -746,7 +746,7 @@ orthogonalise(struct ops_ctx *ctx, size_t m, size_t n, int steps)
 		float *swap = x;
 
 		gram(A, x, m, n);
-		gram(B, A, m, m);	/* A is symmetric: A A^T is A A */
+		gram(B, A, m, m); /* A is symmetric: A A^T is A A */
 		for (size_t i = 0; i < m * m; i++)
 			B[i] = -4.7750f * A[i] + 2.0315f * B[i];
 		for (size_t i = 0; i < m; i++) {
@@ -778,12 +778,13 @@ ref_muon(struct ops_ctx *ctx, const struct ops_muon *p, size_t count, const stru
 				float *momentum = &p->momentum->f[r * cols + c];
 
 				*momentum = law->momentum * *momentum + g;
-				ctx->ns_x[tall ? c * rows + r : r * cols + c] =
-				    law->nesterov ? g + law->momentum * *momentum : *momentum;
+				ctx->ns_x[tall ? c * rows + r : r * cols + c] = law->nesterov ?
+				    g + law->momentum * *momentum :
+				    *momentum;
 			}
 		}
 		update = tall ? orthogonalise(ctx, cols, rows, law->ns_steps) :
-		    orthogonalise(ctx, rows, cols, law->ns_steps);
+				orthogonalise(ctx, rows, cols, law->ns_steps);
 		for (size_t r = 0; r < rows; r++)
 			for (size_t c = 0; c < cols; c++)
 				p->w->f[r * cols + c] -= lr * update[tall ? c * rows + r : r * cols + c];

@@ -9,12 +9,12 @@
 struct optimizer {
 	struct model *m;
 	const struct params *params;
-	struct ops_buf **state[2];	/* by tensor: momentum or m, and v (NULL for Muon) */
+	struct ops_buf **state[2]; /* by tensor: momentum or m, and v (NULL for Muon) */
 	struct ops_muon *muon;
 	struct ops_adam *adam;
 	size_t muon_count, adam_count;
-	enum params_group *adam_group;	/* of each entry of adam[] */
-	const struct ops_buf **grads;	/* of all tensors, for the norm */
+	enum params_group *adam_group; /* of each entry of adam[] */
+	const struct ops_buf **grads;  /* of all tensors, for the norm */
 	size_t *grad_n;
 };
 
@@ -64,17 +64,23 @@ optimizer_open(struct model *m)
 		if ((o->state[0][i] = ops->alloc(model_ctx(m), OPS_VECTOR, t->rows, t->cols)) == NULL)
 			goto err1;
 		if (is_muon(o, i)) {
-			o->muon[o->muon_count++] = (struct ops_muon) {
-				.w = model_weight(m, i), .g = model_gradient(m, i), .momentum = o->state[0][i],
-				.rows = t->rows, .cols = t->cols,
+			o->muon[o->muon_count++] = (struct ops_muon){
+				.w = model_weight(m, i),
+				.g = model_gradient(m, i),
+				.momentum = o->state[0][i],
+				.rows = t->rows,
+				.cols = t->cols,
 			};
 			continue;
 		}
 		if ((o->state[1][i] = ops->alloc(model_ctx(m), OPS_VECTOR, t->rows, t->cols)) == NULL)
 			goto err1;
 		o->adam_group[o->adam_count] = t->group;
-		o->adam[o->adam_count++] = (struct ops_adam) {
-			.w = model_weight(m, i), .g = model_gradient(m, i), .m = o->state[0][i], .v = o->state[1][i],
+		o->adam[o->adam_count++] = (struct ops_adam){
+			.w = model_weight(m, i),
+			.g = model_gradient(m, i),
+			.m = o->state[0][i],
+			.v = o->state[1][i],
 			.n = t->n,
 		};
 	}
@@ -135,12 +141,18 @@ optimizer_step(struct optimizer *o, const struct optimizer_law *law, uint64_t st
 	const double clip = law->grad_clip_norm > 0 ? law->grad_clip_norm / (grad_norm + 1e-6) : 1;
 	const float grad_scale = (float)(clip < 1 ? clip : 1);
 	const struct ops_muon_law muon = {
-		.lr = (float)(law->matrix_lr * lr_scale), .momentum = (float)optimizer_momentum(law, step),
-		.nesterov = 1, .ns_steps = (int)law->muon_backend_steps, .grad_scale = grad_scale,
+		.lr = (float)(law->matrix_lr * lr_scale),
+		.momentum = (float)optimizer_momentum(law, step),
+		.nesterov = 1,
+		.ns_steps = (int)law->muon_backend_steps,
+		.grad_scale = grad_scale,
 	};
 	const struct ops_adam_law adam = {
-		.beta1 = (float)law->beta1, .beta2 = (float)law->beta2, .eps = (float)law->adam_eps,
-		.t = step + 1, .grad_scale = grad_scale,
+		.beta1 = (float)law->beta1,
+		.beta2 = (float)law->beta2,
+		.eps = (float)law->adam_eps,
+		.t = step + 1,
+		.grad_scale = grad_scale,
 	};
 
 	for (size_t i = 0; i < o->adam_count; i++)

@@ -12,16 +12,16 @@
  * public names.
  */
 struct optimizer_law {
-	double matrix_lr;		/* Muon */
-	double scalar_lr;		/* Adam: control tensors */
-	double tied_embed_lr;		/* Adam: embedding that is also the head */
-	double embed_lr, head_lr;	/* Adam: embedding and head when untied */
-	double muon_momentum;		/* reached after muon_momentum_warmup_steps, linearly from _start */
+	double matrix_lr;         /* Muon */
+	double scalar_lr;         /* Adam: control tensors */
+	double tied_embed_lr;     /* Adam: embedding that is also the head */
+	double embed_lr, head_lr; /* Adam: embedding and head when untied */
+	double muon_momentum;     /* reached after muon_momentum_warmup_steps, linearly from _start */
 	double muon_momentum_warmup_start;
 	uint64_t muon_momentum_warmup_steps;
-	unsigned muon_backend_steps;	/* of Newton-Schulz */
+	unsigned muon_backend_steps; /* of Newton-Schulz */
 	double beta1, beta2, adam_eps;
-	double grad_clip_norm;		/* 0: gradients are not clipped */
+	double grad_clip_norm; /* 0: gradients are not clipped */
 };
 
 /* The published values. */
@@ -49,8 +49,8 @@ double optimizer_norm(const struct optimizer *o);
  * training.  ${grad_norm} is optimizer_norm's answer, of use only when
  * clipping: gradients are then scaled by min(1, grad_clip_norm / (grad_norm + 1e-6)).
  */
-void optimizer_step(struct optimizer *o, const struct optimizer_law *law, uint64_t step, double lr_scale,
-    double grad_norm);
+void
+optimizer_step(struct optimizer *o, const struct optimizer_law *law, uint64_t step, double lr_scale, double grad_norm);
 
 /**
  * The state between two steps: one array for a tensor under Muon (its

@@ -45,9 +45,16 @@ append_block(struct params *p, size_t layer)
 	const struct config *c = &p->config;
 	const size_t C = c->model_dim, F = config_mlp_dim(c), KD = config_kv_dim(c);
 	const size_t rows[PARAMS_BLOCK_COUNT] = {
-		[PARAMS_ATTN_SCALE] = 1, [PARAMS_MLP_SCALE] = 1, [PARAMS_RESID_MIX] = 2, [PARAMS_Q_GAIN] = 1,
-		[PARAMS_C_Q] = C, [PARAMS_C_K] = KD, [PARAMS_C_V] = KD, [PARAMS_PROJ] = C,
-		[PARAMS_FC] = F, [PARAMS_MLP_PROJ] = C,
+		[PARAMS_ATTN_SCALE] = 1,
+		[PARAMS_MLP_SCALE] = 1,
+		[PARAMS_RESID_MIX] = 2,
+		[PARAMS_Q_GAIN] = 1,
+		[PARAMS_C_Q] = C,
+		[PARAMS_C_K] = KD,
+		[PARAMS_C_V] = KD,
+		[PARAMS_PROJ] = C,
+		[PARAMS_FC] = F,
+		[PARAMS_MLP_PROJ] = C,
 	};
 
 	for (size_t i = 0; i < PARAMS_BLOCK_COUNT; i++) {

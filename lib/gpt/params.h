@@ -16,15 +16,23 @@
  */
 
 enum params_group {
-	PARAMS_MATRIX,		/* Muon, matrix_lr */
-	PARAMS_EMBED,		/* Adam, tied_embed_lr or embed_lr */
-	PARAMS_HEAD,		/* Adam, head_lr */
-	PARAMS_SCALAR		/* Adam, scalar_lr: control tensors */
+	PARAMS_MATRIX, /* Muon, matrix_lr */
+	PARAMS_EMBED,  /* Adam, tied_embed_lr or embed_lr */
+	PARAMS_HEAD,   /* Adam, head_lr */
+	PARAMS_SCALAR  /* Adam, scalar_lr: control tensors */
 };
 
 enum params_block {
-	PARAMS_ATTN_SCALE, PARAMS_MLP_SCALE, PARAMS_RESID_MIX, PARAMS_Q_GAIN,
-	PARAMS_C_Q, PARAMS_C_K, PARAMS_C_V, PARAMS_PROJ, PARAMS_FC, PARAMS_MLP_PROJ,
+	PARAMS_ATTN_SCALE,
+	PARAMS_MLP_SCALE,
+	PARAMS_RESID_MIX,
+	PARAMS_Q_GAIN,
+	PARAMS_C_Q,
+	PARAMS_C_K,
+	PARAMS_C_V,
+	PARAMS_PROJ,
+	PARAMS_FC,
+	PARAMS_MLP_PROJ,
 	PARAMS_BLOCK_COUNT
 };
 
@@ -32,17 +40,17 @@ enum params_block {
 
 struct params_tensor {
 	char name[PARAMS_NAME_SIZE];
-	size_t rows, cols;	/* a vector has rows 1 */
-	int dims;		/* 1 or 2, as in the public state */
+	size_t rows, cols; /* a vector has rows 1 */
+	int dims;          /* 1 or 2, as in the public state */
 	enum params_group group;
-	size_t offset, n;	/* place and number of elements in the flat array */
+	size_t offset, n; /* place and number of elements in the flat array */
 };
 
 struct params {
 	struct config config;
 	struct params_tensor *tensors;
 	size_t count;
-	size_t n;		/* elements in all */
+	size_t n; /* elements in all */
 };
 
 /* The table of a checked configuration. Owns: params_free. Errors: NULL with errno ENOMEM, said. */
@@ -51,9 +59,9 @@ void params_free(struct params *p);
 
 /* Places in tensors[]. */
 size_t params_tok_emb(const struct params *p);
-size_t params_skip_weights(const struct params *p);	/* only with config_skips() > 0 */
+size_t params_skip_weights(const struct params *p); /* only with config_skips() > 0 */
 size_t params_at(const struct params *p, size_t layer, enum params_block which);
-size_t params_head(const struct params *p);		/* the head in use: tok_emb if tied */
+size_t params_head(const struct params *p); /* the head in use: tok_emb if tied */
 
 /* By public name, NULL if there is none. */
 const struct params_tensor *params_find(const struct params *p, const char *name);

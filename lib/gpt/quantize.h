@@ -13,12 +13,12 @@
  * Checked: t/golden int8x (exactly), t/unit/artifact.c.
  */
 
-#define QUANTIZE_SCALE_FLOOR (1.0 / 127)	/* the public floor */
-#define QUANTIZE_MIN_ELEMENTS 65536	/* 2-D tensors over this many elements are quantised */
+#define QUANTIZE_SCALE_FLOOR (1.0 / 127) /* the public floor */
+#define QUANTIZE_MIN_ELEMENTS 65536      /* 2-D tensors over this many elements are quantised */
 
 /* Shapes: w, q (rows, cols); scale (rows), binary16; scratch (cols). w must be finite. */
-void quantize_rows(const float *w, size_t rows, size_t cols, double scale_floor, int8_t *q, uint16_t *scale,
-    float *scratch);
+void
+quantize_rows(const float *w, size_t rows, size_t cols, double scale_floor, int8_t *q, uint16_t *scale, float *scratch);
 
 /* w = q * scale, by rows. */
 void quantize_restore(const int8_t *q, const uint16_t *scale, size_t rows, size_t cols, float *w);

@@ -14,21 +14,29 @@ static const struct {
 	const char *name;
 	size_t size;
 } dtypes[] = {
-	[SAFETENSORS_BOOL] = { "BOOL", 1 }, [SAFETENSORS_U8] = { "U8", 1 }, [SAFETENSORS_I8] = { "I8", 1 },
-	[SAFETENSORS_U16] = { "U16", 2 }, [SAFETENSORS_I16] = { "I16", 2 }, [SAFETENSORS_F16] = { "F16", 2 },
-	[SAFETENSORS_BF16] = { "BF16", 2 }, [SAFETENSORS_U32] = { "U32", 4 }, [SAFETENSORS_I32] = { "I32", 4 },
-	[SAFETENSORS_F32] = { "F32", 4 }, [SAFETENSORS_U64] = { "U64", 8 }, [SAFETENSORS_I64] = { "I64", 8 },
+	[SAFETENSORS_BOOL] = { "BOOL", 1 },
+	[SAFETENSORS_U8] = { "U8", 1 },
+	[SAFETENSORS_I8] = { "I8", 1 },
+	[SAFETENSORS_U16] = { "U16", 2 },
+	[SAFETENSORS_I16] = { "I16", 2 },
+	[SAFETENSORS_F16] = { "F16", 2 },
+	[SAFETENSORS_BF16] = { "BF16", 2 },
+	[SAFETENSORS_U32] = { "U32", 4 },
+	[SAFETENSORS_I32] = { "I32", 4 },
+	[SAFETENSORS_F32] = { "F32", 4 },
+	[SAFETENSORS_U64] = { "U64", 8 },
+	[SAFETENSORS_I64] = { "I64", 8 },
 	[SAFETENSORS_F64] = { "F64", 8 },
 };
 
 #define DTYPES (sizeof(dtypes) / sizeof(dtypes[0]))
 
 struct safetensors {
-	json_t *header;			/* names and metadata live in it */
-	struct safetensors_tensor *tensors;	/* by offset */
+	json_t *header;                     /* names and metadata live in it */
+	struct safetensors_tensor *tensors; /* by offset */
 	size_t count;
 	char *what;
-	const unsigned char *memory;	/* the data, or NULL: then they stand in fd from data_at on */
+	const unsigned char *memory; /* the data, or NULL: then they stand in fd from data_at on */
 	int fd;
 	uint64_t data_at, data_bytes;
 };
@@ -409,8 +417,9 @@ safetensors_header(const struct safetensors_tensor *tensors, size_t count, const
 		for (size_t d = 0; d < t->dims; d++)
 			failed |= json_array_append_new(shape, json_integer((json_int_t)t->shape[d])) != 0;
 		assert(json_object_get(header, t->name) == NULL);
-		failed |= json_object_set_new(header, t->name, json_pack("{s:s, s:o, s:[I, I]}", "dtype",
-		    dtypes[t->dtype].name, "shape", shape, "data_offsets", (json_int_t)start, (json_int_t)at)) != 0;
+		failed |= json_object_set_new(header, t->name,
+			      json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtypes[t->dtype].name, "shape", shape,
+				  "data_offsets", (json_int_t)start, (json_int_t)at)) != 0;
 	}
 	if (!failed && (text = json_dumps(header, JSON_COMPACT)) != NULL) {
 		length = strlen(text);

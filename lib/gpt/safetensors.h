@@ -16,8 +16,18 @@
  */
 
 enum safetensors_dtype {
-	SAFETENSORS_BOOL, SAFETENSORS_U8, SAFETENSORS_I8, SAFETENSORS_U16, SAFETENSORS_I16, SAFETENSORS_F16,
-	SAFETENSORS_BF16, SAFETENSORS_U32, SAFETENSORS_I32, SAFETENSORS_F32, SAFETENSORS_U64, SAFETENSORS_I64,
+	SAFETENSORS_BOOL,
+	SAFETENSORS_U8,
+	SAFETENSORS_I8,
+	SAFETENSORS_U16,
+	SAFETENSORS_I16,
+	SAFETENSORS_F16,
+	SAFETENSORS_BF16,
+	SAFETENSORS_U32,
+	SAFETENSORS_I32,
+	SAFETENSORS_F32,
+	SAFETENSORS_U64,
+	SAFETENSORS_I64,
 	SAFETENSORS_F64
 };
 
@@ -28,9 +38,9 @@ struct safetensors_tensor {
 	const char *name;
 	enum safetensors_dtype dtype;
 	size_t dims, shape[SAFETENSORS_MAX_DIMS];
-	size_t n;		/* elements; 1 for no dims */
-	uint64_t offset, bytes;	/* place in the data, which starts after the header */
-	const void *data;	/* to be written; unused by the reader */
+	size_t n;               /* elements; 1 for no dims */
+	uint64_t offset, bytes; /* place in the data, which starts after the header */
+	const void *data;       /* to be written; unused by the reader */
 };
 
 /* "F32" and the like; bytes of an element. */
@@ -51,7 +61,7 @@ struct safetensors *safetensors_read(int fd, const char *what);
 void safetensors_free(struct safetensors *s);
 
 size_t safetensors_count(const struct safetensors *s);
-const struct safetensors_tensor *safetensors_at(const struct safetensors *s, size_t i);	/* by offset */
+const struct safetensors_tensor *safetensors_at(const struct safetensors *s, size_t i); /* by offset */
 const struct safetensors_tensor *safetensors_find(const struct safetensors *s, const char *name);
 
 /* A string of __metadata__, or NULL. */

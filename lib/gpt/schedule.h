@@ -9,19 +9,15 @@
  * follows from the step number; by the clock (the public rule) from the time
  * that the steps before have taken; a replay applies recorded scales again.
  */
-enum schedule_law {
-	SCHEDULE_ITERATIONS,
-	SCHEDULE_WALLCLOCK,
-	SCHEDULE_REPLAY
-};
+enum schedule_law { SCHEDULE_ITERATIONS, SCHEDULE_WALLCLOCK, SCHEDULE_REPLAY };
 
 struct schedule {
 	enum schedule_law law;
-	uint64_t iterations;	/* steps at most, under every law; a replay must have as many scales */
-	double warmdown_iters;	/* steps of the final fall; 0: none */
-	double warmdown_frac;	/* instead, unless 0: the share of the iterations, or of the cap, that the fall takes */
-	double cap_ms;		/* SCHEDULE_WALLCLOCK only */
-	const double *scales;	/* SCHEDULE_REPLAY only */
+	uint64_t iterations;   /* steps at most, under every law; a replay must have as many scales */
+	double warmdown_iters; /* steps of the final fall; 0: none */
+	double warmdown_frac;  /* instead, unless 0: the share of the iterations, or of the cap, that the fall takes */
+	double cap_ms;         /* SCHEDULE_WALLCLOCK only */
+	const double *scales;  /* SCHEDULE_REPLAY only */
 };
 
 /**

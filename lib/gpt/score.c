@@ -9,12 +9,12 @@
 
 struct score {
 	struct score_args args;
-	uint64_t targets;	/* in the stream, scored or not */
-	size_t T;		/* seq_len, or less for a short sliding stream */
+	uint64_t targets; /* in the stream, scored or not */
+	size_t T;         /* seq_len, or less for a short sliding stream */
 	uint64_t windows;
-	int32_t *inputs, *outputs;	/* (windows of a part, T) */
-	int32_t *ids;		/* one window and its last target */
-	float *all, *nats;	/* what the model gives; what the law takes of it */
+	int32_t *inputs, *outputs; /* (windows of a part, T) */
+	int32_t *ids;              /* one window and its last target */
+	float *all, *nats;         /* what the model gives; what the law takes of it */
 };
 
 int
@@ -22,7 +22,7 @@ score_law_parse(const char *text, size_t seq_len, struct score_law *law)
 {
 	uint64_t stride;
 
-	*law = (struct score_law) { SCORE_NON_OVERLAPPING, seq_len, seq_len };
+	*law = (struct score_law){ SCORE_NON_OVERLAPPING, seq_len, seq_len };
 	if (strcmp(text, "non_overlapping") == 0)
 		return (0);
 	if (strncmp(text, "sliding:", 8) == 0 && num_u64(text + 8, 1, seq_len, &stride) == 0) {

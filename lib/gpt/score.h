@@ -19,7 +19,7 @@ enum score_mode { SCORE_NON_OVERLAPPING, SCORE_SLIDING };
 struct score_law {
 	enum score_mode mode;
 	size_t seq_len;
-	size_t stride;		/* sliding only: 1..seq_len */
+	size_t stride; /* sliding only: 1..seq_len */
 };
 
 /* Read "non_overlapping" or "sliding:STRIDE"; -1 after saying why. */
@@ -29,10 +29,10 @@ int score_law_parse(const char *text, size_t seq_len, struct score_law *law);
 typedef int score_source(void *cookie, uint64_t at, int32_t *ids, size_t n);
 
 struct score_args {
-	struct model *model;	/* MODEL_SCORE, or MODEL_TRAIN between steps; max_seq at least law.seq_len */
+	struct model *model; /* MODEL_SCORE, or MODEL_TRAIN between steps; max_seq at least law.seq_len */
 	struct score_law law;
-	size_t windows;		/* of a part: at most the model's max_batch */
-	uint64_t tokens;	/* ids in the stream */
+	size_t windows;  /* of a part: at most the model's max_batch */
+	uint64_t tokens; /* ids in the stream */
 	score_source *source;
 	void *cookie;
 };

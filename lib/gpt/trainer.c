@@ -20,12 +20,12 @@ struct trainer {
 	struct trainer_args args;
 	struct optimizer_law law;
 	struct optimizer *optimizer;
-	uint64_t step;		/* steps done; each took micro_batches spans */
+	uint64_t step; /* steps done; each took micro_batches spans */
 	size_t micro_batches;
-	int32_t *ids;		/* one span: micro_batch_tokens + 1 */
-	float *nats;		/* one micro-batch */
-	float *staging;		/* one tensor */
-	float *marked;		/* weights of trainer_mark, or NULL */
+	int32_t *ids;   /* one span: micro_batch_tokens + 1 */
+	float *nats;    /* one micro-batch */
+	float *staging; /* one tensor */
+	float *marked;  /* weights of trainer_mark, or NULL */
 };
 
 struct trainer *
@@ -212,7 +212,7 @@ trainer_rollback(struct trainer *t)
 
 /* The arrays of a resume file: each tensor's weights, then its optimizer state. */
 static const char *const suffixes[2][2] = {
-	{ ".momentum", NULL },		/* Muon */
+	{ ".momentum", NULL }, /* Muon */
 	{ ".adam_m", ".adam_v" },
 };
 
@@ -235,9 +235,12 @@ entries_of(const struct trainer *t, struct safetensors_tensor *entries, struct r
 		for (size_t a = 0; a <= optimizer_state_arrays(t->optimizer, i); a++) {
 			snprintf(names[count].text, sizeof(names[count].text), "%s%s", mine->name,
 			    a == 0 ? "" : suffixes[optimizer_state_arrays(t->optimizer, i) - 1][a - 1]);
-			entries[count] = (struct safetensors_tensor) {
-				.name = names[count].text, .dtype = SAFETENSORS_F32, .dims = (size_t)mine->dims,
-				.shape = { mine->dims == 2 ? mine->rows : mine->cols, mine->cols }, .n = mine->n,
+			entries[count] = (struct safetensors_tensor){
+				.name = names[count].text,
+				.dtype = SAFETENSORS_F32,
+				.dims = (size_t)mine->dims,
+				.shape = { mine->dims == 2 ? mine->rows : mine->cols, mine->cols },
+				.n = mine->n,
 			};
 			count++;
 		}

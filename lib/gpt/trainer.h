@@ -23,11 +23,11 @@
 typedef int trainer_source(void *cookie, uint64_t span, int32_t *ids, size_t n);
 
 struct trainer_args {
-	struct model *model;			/* MODEL_TRAIN; max_passes at least micro-batches per step */
-	const struct optimizer_law *law;	/* copied */
+	struct model *model;             /* MODEL_TRAIN; max_passes at least micro-batches per step */
+	const struct optimizer_law *law; /* copied */
 	size_t seq_len;
-	size_t batch_tokens;			/* per step: a multiple of micro_batch_tokens */
-	size_t micro_batch_tokens;		/* a multiple of seq_len; decides the order of data */
+	size_t batch_tokens;       /* per step: a multiple of micro_batch_tokens */
+	size_t micro_batch_tokens; /* a multiple of seq_len; decides the order of data */
 	trainer_source *source;
 	void *cookie;
 };
@@ -41,8 +41,8 @@ void trainer_close(struct trainer *t);
 enum { TRAINER_DIVERGED = 1 };
 
 struct trainer_result {
-	double loss;		/* mean nats of the batch, before the update */
-	double grad_norm;	/* before clipping; NAN when not clipping */
+	double loss;      /* mean nats of the batch, before the update */
+	double grad_norm; /* before clipping; NAN when not clipping */
 };
 
 /**
@@ -55,9 +55,9 @@ struct trainer_result {
  */
 int trainer_step(struct trainer *t, double lr_scale, struct trainer_result *result);
 
-uint64_t trainer_steps(const struct trainer *t);	/* steps done */
-uint64_t trainer_spans(const struct trainer *t);	/* micro-batches taken from the source */
-size_t trainer_micro_batches(const struct trainer *t);	/* per step */
+uint64_t trainer_steps(const struct trainer *t);       /* steps done */
+uint64_t trainer_spans(const struct trainer *t);       /* micro-batches taken from the source */
+size_t trainer_micro_batches(const struct trainer *t); /* per step */
 
 /* Nonzero if every weight is finite: look before publishing the last step's. */
 int trainer_finite(const struct trainer *t);

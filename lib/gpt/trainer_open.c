@@ -12,8 +12,13 @@ size_t
 trainer_open_micro_batch(const struct trainspec *r, uint64_t host_bytes)
 {
 	const struct ops *ops = ops_find(r->backend);
-	struct model_args args = { .config = &r->config, .use = MODEL_TRAIN, .backend = r->backend, .isa = r->isa,
-		.arith = r->arith, .threads = 1, .max_seq = r->seq_len };
+	struct model_args args = { .config = &r->config,
+		.use = MODEL_TRAIN,
+		.backend = r->backend,
+		.isa = r->isa,
+		.arith = r->arith,
+		.threads = 1,
+		.max_seq = r->seq_len };
 	size_t sequences = r->batch_tokens / r->seq_len, batch;
 	uint64_t memory_bytes;
 
@@ -33,8 +38,8 @@ trainer_open_micro_batch(const struct trainspec *r, uint64_t host_bytes)
 	args.max_passes = sequences;
 	if (memory_bytes != 0 && model_bytes(&args) > memory_bytes / 10 * 9) {
 		say_error("train.micro_batch_tokens=auto: one sequence of %zu tokens needs %llu bytes, %llu are free: "
-		    "lower train.seq_len or model.num_layers", r->seq_len, (unsigned long long)model_bytes(&args),
-		    (unsigned long long)memory_bytes);
+			  "lower train.seq_len or model.num_layers",
+		    r->seq_len, (unsigned long long)model_bytes(&args), (unsigned long long)memory_bytes);
 		return (0);
 	}
 	return (r->seq_len);
@@ -64,11 +69,21 @@ int
 trainer_open_spec(const struct trainspec *r, size_t micro_batch, trainer_source *source, void *cookie, struct model **m,
     struct trainer **t)
 {
-	struct model_args args = { .config = &r->config, .use = MODEL_TRAIN, .backend = r->backend, .isa = r->isa,
-		.arith = r->arith, .threads = r->threads, .max_batch = micro_batch / r->seq_len, .max_seq = r->seq_len,
+	struct model_args args = { .config = &r->config,
+		.use = MODEL_TRAIN,
+		.backend = r->backend,
+		.isa = r->isa,
+		.arith = r->arith,
+		.threads = r->threads,
+		.max_batch = micro_batch / r->seq_len,
+		.max_seq = r->seq_len,
 		.max_passes = r->batch_tokens / micro_batch };
-	struct trainer_args job = { .law = &r->law, .seq_len = r->seq_len, .batch_tokens = r->batch_tokens,
-		.micro_batch_tokens = micro_batch, .source = source, .cookie = cookie };
+	struct trainer_args job = { .law = &r->law,
+		.seq_len = r->seq_len,
+		.batch_tokens = r->batch_tokens,
+		.micro_batch_tokens = micro_batch,
+		.source = source,
+		.cookie = cookie };
 	float *w;
 	int error;
 

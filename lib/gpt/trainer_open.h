@@ -28,7 +28,7 @@ size_t trainer_open_micro_batch(const struct trainspec *r, uint64_t host_bytes);
  * Owns:   the caller closes *t, then *m.
  * Errors: -1 after saying why; errno as model_open, or ENOENT and EBADMSG of init_from.
  */
-int trainer_open_spec(const struct trainspec *r, size_t micro_batch, trainer_source *source, void *cookie, struct model **m,
-    struct trainer **t);
+int trainer_open_spec(const struct trainspec *r, size_t micro_batch, trainer_source *source, void *cookie,
+    struct model **m, struct trainer **t);
 
 #endif

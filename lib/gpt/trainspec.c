@@ -10,28 +10,24 @@ static const char sliding[] = "sliding:";
 static enum ops_arith
 arith_of(const json_t *spec, const char *path)
 {
-
 	return (strcmp(jsonio_text(spec, path, "fp32"), "bf16") == 0 ? OPS_BF16 : OPS_FP32);
 }
 
 const char *
 trainspec_arith_name(enum ops_arith arith)
 {
-
 	return (arith == OPS_BF16 ? "bf16" : "fp32");
 }
 
 static uint64_t
 count(const json_t *spec, const char *path, uint64_t fallback)
 {
-
 	return ((uint64_t)jsonio_i64(spec, path, (int64_t)fallback));
 }
 
 static void
 read_law(struct optimizer_law *law, const json_t *spec)
 {
-
 	optimizer_law_default(law);
 	law->matrix_lr = jsonio_f64(spec, "train.matrix_lr", law->matrix_lr);
 	law->scalar_lr = jsonio_f64(spec, "train.scalar_lr", law->scalar_lr);
@@ -94,7 +90,6 @@ read_eval(struct trainspec *r, const json_t *spec)
 int
 trainspec_read(struct trainspec *r, const json_t *spec)
 {
-
 	memset(r, 0, sizeof(*r));
 	if (config_from_json(&r->config, jsonio_get(spec, "model")) == -1)
 		return (-1);

@@ -19,27 +19,27 @@
 struct trainspec {
 	struct config config;
 	struct optimizer_law law;
-	struct schedule schedule;	/* scales of a replay are the caller's to fill in */
-	const char *replay;		/* path of the metrics to replay, or NULL */
+	struct schedule schedule; /* scales of a replay are the caller's to fill in */
+	const char *replay;       /* path of the metrics to replay, or NULL */
 	uint64_t seed;
 	size_t seq_len;
-	size_t batch_tokens;		/* of one step */
-	size_t micro_batch_tokens;	/* of one pass; 0: to be chosen from free memory */
-	uint64_t warmup_steps;		/* run, then rolled back */
+	size_t batch_tokens;       /* of one step */
+	size_t micro_batch_tokens; /* of one pass; 0: to be chosen from free memory */
+	uint64_t warmup_steps;     /* run, then rolled back */
 	uint64_t min_steps;
-	uint64_t log_every, val_every;	/* val_every 0: never */
+	uint64_t log_every, val_every; /* val_every 0: never */
 	int64_t checkpoint_every_ms;
-	const char *init_from;		/* safetensors path, or NULL */
-	enum ops_arith arith;		/* of training */
+	const char *init_from; /* safetensors path, or NULL */
+	enum ops_arith arith;  /* of training */
 
-	const char *eval_mode;		/* "non_overlapping" or "sliding:STRIDE" */
-	size_t eval_stride;		/* 0: windows do not overlap */
+	const char *eval_mode; /* "non_overlapping" or "sliding:STRIDE" */
+	size_t eval_stride;    /* 0: windows do not overlap */
 	size_t eval_seq_len;
-	uint64_t eval_docs;		/* 0: all */
+	uint64_t eval_docs; /* 0: all */
 	enum ops_arith eval_arith;
 
 	const char *backend, *isa, *lane;
-	unsigned threads;		/* 0: one for each processor */
+	unsigned threads; /* 0: one for each processor */
 };
 
 /**

@@ -46,33 +46,68 @@ static const struct {
 	const char *name;
 	enum claim_what what;
 } names[] = {
-	{ "val_bpb", CLAIM_VAL_BPB }, { "bpb", CLAIM_VAL_BPB }, { "val_bpb_exact", CLAIM_VAL_BPB },
-	{ "final_val_bpb", CLAIM_VAL_BPB }, { "final_bpb", CLAIM_VAL_BPB }, { "mean_val_bpb", CLAIM_VAL_BPB },
-	{ "val_bpb_mean", CLAIM_VAL_BPB }, { "mean_bpb", CLAIM_VAL_BPB }, { "bpb_mean", CLAIM_VAL_BPB },
-	{ "val_loss", CLAIM_VAL_LOSS }, { "val_loss_nats", CLAIM_VAL_LOSS }, { "val_loss_exact", CLAIM_VAL_LOSS },
-	{ "final_val_loss", CLAIM_VAL_LOSS }, { "mean_val_loss", CLAIM_VAL_LOSS }, { "val_loss_mean", CLAIM_VAL_LOSS },
+	{ "val_bpb", CLAIM_VAL_BPB },
+	{ "bpb", CLAIM_VAL_BPB },
+	{ "val_bpb_exact", CLAIM_VAL_BPB },
+	{ "final_val_bpb", CLAIM_VAL_BPB },
+	{ "final_bpb", CLAIM_VAL_BPB },
+	{ "mean_val_bpb", CLAIM_VAL_BPB },
+	{ "val_bpb_mean", CLAIM_VAL_BPB },
+	{ "mean_bpb", CLAIM_VAL_BPB },
+	{ "bpb_mean", CLAIM_VAL_BPB },
+	{ "val_loss", CLAIM_VAL_LOSS },
+	{ "val_loss_nats", CLAIM_VAL_LOSS },
+	{ "val_loss_exact", CLAIM_VAL_LOSS },
+	{ "final_val_loss", CLAIM_VAL_LOSS },
+	{ "mean_val_loss", CLAIM_VAL_LOSS },
+	{ "val_loss_mean", CLAIM_VAL_LOSS },
 	{ "mean_val_loss_nats", CLAIM_VAL_LOSS },
-	{ "val_bpb_std", CLAIM_SD }, { "std_val_bpb", CLAIM_SD }, { "std_bpb", CLAIM_SD }, { "bpb_std", CLAIM_SD },
-	{ "val_bpb_sd", CLAIM_SD }, { "val_bpb_stdev", CLAIM_SD },
-	{ "bytes_total", CLAIM_TOTAL_BYTES }, { "total_bytes", CLAIM_TOTAL_BYTES },
-	{ "submission_bytes", CLAIM_TOTAL_BYTES }, { "total_submission_bytes", CLAIM_TOTAL_BYTES },
-	{ "bytes_code", CLAIM_CODE_BYTES }, { "code_bytes", CLAIM_CODE_BYTES },
-	{ "bytes_model", CLAIM_MODEL_BYTES }, { "model_bytes", CLAIM_MODEL_BYTES },
-	{ "bytes_model_compressed", CLAIM_MODEL_BYTES }, { "bytes_model_int8_zlib", CLAIM_MODEL_BYTES },
+	{ "val_bpb_std", CLAIM_SD },
+	{ "std_val_bpb", CLAIM_SD },
+	{ "std_bpb", CLAIM_SD },
+	{ "bpb_std", CLAIM_SD },
+	{ "val_bpb_sd", CLAIM_SD },
+	{ "val_bpb_stdev", CLAIM_SD },
+	{ "bytes_total", CLAIM_TOTAL_BYTES },
+	{ "total_bytes", CLAIM_TOTAL_BYTES },
+	{ "submission_bytes", CLAIM_TOTAL_BYTES },
+	{ "total_submission_bytes", CLAIM_TOTAL_BYTES },
+	{ "bytes_code", CLAIM_CODE_BYTES },
+	{ "code_bytes", CLAIM_CODE_BYTES },
+	{ "bytes_model", CLAIM_MODEL_BYTES },
+	{ "model_bytes", CLAIM_MODEL_BYTES },
+	{ "bytes_model_compressed", CLAIM_MODEL_BYTES },
+	{ "bytes_model_int8_zlib", CLAIM_MODEL_BYTES },
 	{ "bytes_model_int6_zstd", CLAIM_MODEL_BYTES },
-	{ "artifact_bytes", CLAIM_ARTIFACT_BYTES }, { "artifact_size_bytes", CLAIM_ARTIFACT_BYTES },
-	{ "seed", CLAIM_SEED }, { "seeds", CLAIM_SEED },
-	{ "steps", CLAIM_STEPS }, { "step_stop", CLAIM_STEPS }, { "stop_step", CLAIM_STEPS },
-	{ "train_steps", CLAIM_STEPS }, { "training_steps", CLAIM_STEPS }, { "steps_completed", CLAIM_STEPS },
-	{ "train_time_ms", CLAIM_TRAIN_MS }, { "train_wallclock_ms", CLAIM_TRAIN_MS },
-	{ "train_time_s", CLAIM_TRAIN_S }, { "train_time_seconds", CLAIM_TRAIN_S },
-	{ "training_time_seconds", CLAIM_TRAIN_S }, { "train_s", CLAIM_TRAIN_S }, { "wallclock_seconds",
-	    CLAIM_TRAIN_S },
+	{ "artifact_bytes", CLAIM_ARTIFACT_BYTES },
+	{ "artifact_size_bytes", CLAIM_ARTIFACT_BYTES },
+	{ "seed", CLAIM_SEED },
+	{ "seeds", CLAIM_SEED },
+	{ "steps", CLAIM_STEPS },
+	{ "step_stop", CLAIM_STEPS },
+	{ "stop_step", CLAIM_STEPS },
+	{ "train_steps", CLAIM_STEPS },
+	{ "training_steps", CLAIM_STEPS },
+	{ "steps_completed", CLAIM_STEPS },
+	{ "train_time_ms", CLAIM_TRAIN_MS },
+	{ "train_wallclock_ms", CLAIM_TRAIN_MS },
+	{ "train_time_s", CLAIM_TRAIN_S },
+	{ "train_time_seconds", CLAIM_TRAIN_S },
+	{ "training_time_seconds", CLAIM_TRAIN_S },
+	{ "train_s", CLAIM_TRAIN_S },
+	{ "wallclock_seconds", CLAIM_TRAIN_S },
 	{ "val_tokens", CLAIM_TOKENS },
-	{ "n_seeds", CLAIM_SEEDS_N }, { "num_seeds", CLAIM_SEEDS_N },
-	{ "name", CLAIM_TITLE }, { "title", CLAIM_TITLE }, { "run_name", CLAIM_TITLE },
-	{ "author", CLAIM_AUTHOR }, { "github_id", CLAIM_AUTHOR }, { "date", CLAIM_DATE },
-	{ "val_bpb_method", CLAIM_METHOD }, { "eval_method", CLAIM_METHOD }, { "scoring", CLAIM_METHOD },
+	{ "n_seeds", CLAIM_SEEDS_N },
+	{ "num_seeds", CLAIM_SEEDS_N },
+	{ "name", CLAIM_TITLE },
+	{ "title", CLAIM_TITLE },
+	{ "run_name", CLAIM_TITLE },
+	{ "author", CLAIM_AUTHOR },
+	{ "github_id", CLAIM_AUTHOR },
+	{ "date", CLAIM_DATE },
+	{ "val_bpb_method", CLAIM_METHOD },
+	{ "eval_method", CLAIM_METHOD },
+	{ "scoring", CLAIM_METHOD },
 	{ "eval_stride", CLAIM_STRIDE },
 };
 
@@ -90,14 +125,12 @@ claim_what_of(const char *name)
 const char *
 claim_what_name(enum claim_what what)
 {
-
 	return (whats[what].name);
 }
 
 enum number_kind
 claim_what_kind(enum claim_what what)
 {
-
 	/* Times are any number that is not negative. */
 	return (what == CLAIM_TRAIN_MS || what == CLAIM_TRAIN_S ? NUMBER_ANY : whats[what].kind);
 }
@@ -106,7 +139,6 @@ claim_what_kind(enum claim_what what)
 static int
 is_text(enum claim_what what)
 {
-
 	return (what == CLAIM_TITLE || what == CLAIM_AUTHOR || what == CLAIM_DATE || what == CLAIM_STATUS ||
 	    what == CLAIM_METHOD || what == CLAIM_COMMIT || what == CLAIM_OWN);
 }
@@ -199,8 +231,8 @@ room(struct claim *c, void *array, size_t count, size_t *cap, size_t size)
 }
 
 int
-claim_value(struct claim *c, enum claim_what what, const char *name, const char *text, size_t n,
-    enum number_kind kind, const char *file, unsigned line, const char *path)
+claim_value(struct claim *c, enum claim_what what, const char *name, const char *text, size_t n, enum number_kind kind,
+    const char *file, unsigned line, const char *path)
 {
 	struct claim_value *v;
 
@@ -234,7 +266,6 @@ claim_value(struct claim *c, enum claim_what what, const char *name, const char 
 void
 claim_doubt(struct claim *c, int value, enum defect f)
 {
-
 	if (value < 0)
 		return;
 	c->values[value].flags |= DEFECT_BIT(f);
@@ -244,7 +275,6 @@ claim_doubt(struct claim *c, int value, enum defect f)
 int
 claim_run(struct claim *c)
 {
-
 	if (c->run_count >= CLAIM_RUNS || room(c, &c->runs, c->run_count, &c->run_cap, sizeof(*c->runs)) == -1)
 		return (-1);
 	memset(&c->runs[c->run_count], 0, sizeof(*c->runs));
@@ -307,8 +337,8 @@ claim_file(struct claim *c, const char *name, const struct textfile *t)
 		if ((t->flags & DEFECT_BIT(k)) == 0)
 			continue;
 		if (k == DEFECT_UNREADABLE)
-			claim_note(c, DEFECT_UNREADABLE, name, 0, "%s", t->error == EINVAL ? "no regular file" :
-			    strerror(t->error));
+			claim_note(c, DEFECT_UNREADABLE, name, 0, "%s",
+			    t->error == EINVAL ? "no regular file" : strerror(t->error));
 		else
 			claim_note(c, (enum defect)k, name, 0, "%llu bytes: %s", (unsigned long long)t->bytes,
 			    defect_meaning((enum defect)k));
@@ -326,14 +356,12 @@ claim_file(struct claim *c, const char *name, const struct textfile *t)
 double
 claim_number(const struct claim *c, unsigned value)
 {
-
 	return (value == 0 ? NAN : c->values[value - 1].figure.number);
 }
 
 double
 claim_unit(const struct claim *c, unsigned value)
 {
-
 	return (value == 0 ? 0 : c->values[value - 1].figure.unit);
 }
 
@@ -370,7 +398,6 @@ claim_is_commit(const char *text)
 static int
 any_of(const char *lower, const char *const *words)
 {
-
 	for (; *words != NULL; words++)
 		if (strstr(lower, *words) != NULL)
 			return (1);
@@ -381,14 +408,13 @@ enum claim_scoring
 claim_scoring_of(const char *label, size_t n)
 {
 	static const char *const other[] = { "ngram", "n_gram", "n-gram", "slot", "ppm", "hedge", "mixer", "cache",
-	    "temped", "knn", "tilt", "blend", "ensemble", "two_pass", "twopass", "oracle", "memory", NULL };
+		"temped", "knn", "tilt", "blend", "ensemble", "two_pass", "twopass", "oracle", "memory", NULL };
 	static const char *const ttt[] = { "ttt", "lora", "adapt", NULL };
 	static const char *const before[] = { "prequant", "pre_quant", "pre-quant", "diagnostic", "ema", "swa",
-	    "candidate",
-	    "step", "raw", "fp32", "fp16", "bf16", "final_fp", "best_ckpt", "train", NULL };
+		"candidate", "step", "raw", "fp32", "fp16", "bf16", "final_fp", "best_ckpt", "train", NULL };
 	static const char *const sliding[] = { "sliding", "_sw", "sw_", "window", NULL };
 	static const char *const plain[] = { "roundtrip", "quant", "int4", "int5", "int6", "int7", "int8", "ternary",
-	    "binary", "artifact", "export", "standard", "xnor", NULL };
+		"binary", "artifact", "export", "standard", "xnor", NULL };
 	char lower[128];
 	size_t i;
 
@@ -413,14 +439,12 @@ claim_scoring_of(const char *label, size_t n)
 static json_t *
 count_or_null(double x)
 {
-
 	return (x >= 0 && x <= 9007199254740991.0 && x == floor(x) ? json_integer((json_int_t)x) : json_null());
 }
 
 static json_t *
 text_or_null(const char *text)
 {
-
 	return (text == NULL ? json_null() : json_string(text));
 }
 
@@ -439,11 +463,9 @@ flags_json(defect_set flags)
 static json_t *
 value_json(const struct claim_value *v)
 {
-
-	return (json_pack("{s:s, s:o, s:s, s:o, s:s, s:I, s:s, s:o}",
-	    "name", v->what == CLAIM_OWN || v->what == CLAIM_METRIC ? v->name : whats[v->what].name,
-	    "run", v->run < 0 ? json_null() : json_integer(v->run), "text", v->text, "number",
-	    jsonio_real(v->figure.number),
+	return (json_pack("{s:s, s:o, s:s, s:o, s:s, s:I, s:s, s:o}", "name",
+	    v->what == CLAIM_OWN || v->what == CLAIM_METRIC ? v->name : whats[v->what].name, "run",
+	    v->run < 0 ? json_null() : json_integer(v->run), "text", v->text, "number", jsonio_real(v->figure.number),
 	    "file", v->file, "line", (json_int_t)v->line, "path", v->path, "flags", flags_json(v->flags)));
 }
 
@@ -457,13 +479,12 @@ run_json(const struct claim *c, const struct claim_run *r)
 
 	if (r->train != 0 && c->values[r->train - 1].what == CLAIM_TRAIN_S)
 		train *= 1000;
-	return (json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
-	    "seed", r->has_seed ? json_integer(r->seed) : json_null(), "score", jsonio_real(claim_number(c, r->score)),
-	    "val_loss", jsonio_real(loss), "val_bpb", jsonio_real(bpb),
-	    "scoring", claim_scoring_text(scoring, r->scoring, r->stride), "bytes_per_token", jsonio_real(ratio),
-	    "tokens", count_or_null(tokens), "bytes", count_or_null(round(tokens * ratio)),
-	    "total_bytes", count_or_null(claim_number(c, r->total_bytes)), "steps", count_or_null(claim_number(c,
-	    r->steps)),
+	return (json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "seed",
+	    r->has_seed ? json_integer(r->seed) : json_null(), "score", jsonio_real(claim_number(c, r->score)),
+	    "val_loss", jsonio_real(loss), "val_bpb", jsonio_real(bpb), "scoring",
+	    claim_scoring_text(scoring, r->scoring, r->stride), "bytes_per_token", jsonio_real(ratio), "tokens",
+	    count_or_null(tokens), "bytes", count_or_null(round(tokens * ratio)), "total_bytes",
+	    count_or_null(claim_number(c, r->total_bytes)), "steps", count_or_null(claim_number(c, r->steps)),
 	    "train_ms", count_or_null(round(train))));
 }
 
@@ -505,25 +526,27 @@ claim_json(const struct claim *c)
 	for (i = 0; i < c->value_count; i++)
 		json_array_append_new(values, value_json(&c->values[i]));
 	for (i = 0; i < c->note_count; i++)
-		json_array_append_new(notes, json_pack("{s:s, s:s, s:s, s:I}", "flag", defect_name(c->notes[i].flag),
-		    "detail", c->notes[i].detail, "file", c->notes[i].file, "line", (json_int_t)c->notes[i].line));
+		json_array_append_new(notes,
+		    json_pack("{s:s, s:s, s:s, s:I}", "flag", defect_name(c->notes[i].flag), "detail",
+			c->notes[i].detail, "file", c->notes[i].file, "line", (json_int_t)c->notes[i].line));
 	for (i = 0; i < c->file_count; i++)
-		json_array_append_new(files, json_pack("{s:s, s:I, s:s}", "file", c->files[i].name, "bytes",
-		    (json_int_t)c->files[i].bytes, "sha256", c->files[i].sha256));
+		json_array_append_new(files,
+		    json_pack("{s:s, s:I, s:s}", "file", c->files[i].name, "bytes", (json_int_t)c->files[i].bytes,
+			"sha256", c->files[i].sha256));
 	if (json_array_size(runs) != c->run_count || json_array_size(values) != c->value_count ||
 	    json_array_size(notes) != c->note_count || json_array_size(files) != c->file_count) {
 		errno = ENOMEM;
 		goto err0;
 	}
 	return (json_pack("{s:s, s:s, s:s, s:s, s:o, s:n, s:o, s:o, s:o, s:o, s:o, s:s, s:s, s:o, s:s, s:o, s:o,"
-	    " s:o, s:o}",
+			  " s:o, s:o}",
 	    "form", forms[c->form], "file", c->file, "content_sha256", c->content, "key_sha256", c->key,
-	    "series_sha256", text_or_null(c->series[0] == '\0' ? NULL : c->series), "revises",
-	    "title", text_or_null(c->title), "author", text_or_null(c->author), "date", text_or_null(c->date),
-	    "dated_at", dated(c->date), "status", text_or_null(c->status), "metric", c->metric,
-	    "direction", c->higher ? "higher" : "lower", "score", jsonio_real(claim_number(c, c->score)),
-	    "scoring", claim_scoring_text(scoring, c->scoring, c->stride), "runs", runs, "values", values,
-	    "flags", notes, "files", files));
+	    "series_sha256", text_or_null(c->series[0] == '\0' ? NULL : c->series), "revises", "title",
+	    text_or_null(c->title), "author", text_or_null(c->author), "date", text_or_null(c->date), "dated_at",
+	    dated(c->date), "status", text_or_null(c->status), "metric", c->metric, "direction",
+	    c->higher ? "higher" : "lower", "score", jsonio_real(claim_number(c, c->score)), "scoring",
+	    claim_scoring_text(scoring, c->scoring, c->stride), "runs", runs, "values", values, "flags", notes, "files",
+	    files));
 err0:
 	json_decref(runs);
 	json_decref(values);

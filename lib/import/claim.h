@@ -29,19 +29,38 @@ enum claim_scoring { CLAIM_UNKNOWN, CLAIM_PREQUANT, CLAIM_PLAIN, CLAIM_SLIDING, 
 
 /* What values mean to us; CLAIM_OWN is all the rest, under its own name. */
 enum claim_what {
-	CLAIM_OWN, CLAIM_VAL_BPB, CLAIM_VAL_LOSS, CLAIM_SD, CLAIM_TOTAL_BYTES, CLAIM_CODE_BYTES, CLAIM_MODEL_BYTES,
-	CLAIM_ARTIFACT_BYTES, CLAIM_SEED, CLAIM_STEPS, CLAIM_TRAIN_MS, CLAIM_TRAIN_S, CLAIM_TOKENS, CLAIM_SEEDS_N,
-	CLAIM_TITLE, CLAIM_AUTHOR, CLAIM_DATE, CLAIM_STATUS, CLAIM_METHOD, CLAIM_STRIDE, CLAIM_COMMIT, CLAIM_METRIC,
+	CLAIM_OWN,
+	CLAIM_VAL_BPB,
+	CLAIM_VAL_LOSS,
+	CLAIM_SD,
+	CLAIM_TOTAL_BYTES,
+	CLAIM_CODE_BYTES,
+	CLAIM_MODEL_BYTES,
+	CLAIM_ARTIFACT_BYTES,
+	CLAIM_SEED,
+	CLAIM_STEPS,
+	CLAIM_TRAIN_MS,
+	CLAIM_TRAIN_S,
+	CLAIM_TOKENS,
+	CLAIM_SEEDS_N,
+	CLAIM_TITLE,
+	CLAIM_AUTHOR,
+	CLAIM_DATE,
+	CLAIM_STATUS,
+	CLAIM_METHOD,
+	CLAIM_STRIDE,
+	CLAIM_COMMIT,
+	CLAIM_METRIC,
 	CLAIM_WHATS
 };
 
 struct claim_value {
 	enum claim_what what;
-	char *name;			/* its own, for CLAIM_OWN and CLAIM_METRIC */
+	char *name; /* its own, for CLAIM_OWN and CLAIM_METRIC */
 	char *text, *path;
-	const char *file;		/* one of the claim's files, or of whoever outlives it */
+	const char *file; /* one of the claim's files, or of whoever outlives it */
 	unsigned line;
-	int run;			/* index of a run, or -1 */
+	int run; /* index of a run, or -1 */
 	struct number figure;
 	defect_set flags;
 };
@@ -50,7 +69,7 @@ struct claim_run {
 	int has_seed;
 	int64_t seed;
 	enum claim_scoring scoring;
-	unsigned stride;		/* 0: not known */
+	unsigned stride; /* 0: not known */
 	/* Indices + 1 of the values that are believed; 0: none */
 	unsigned score, val_loss, val_bpb, tokens, total_bytes, steps, train;
 };
@@ -70,10 +89,10 @@ struct claim {
 	enum claim_form form;
 	char *file;
 	char *title, *author, *date;
-	const char *status;		/* keep, discard, crash or NULL */
-	const char *metric;		/* val_bpb, or the column that was named */
-	int higher;			/* more of it is better */
-	unsigned score;			/* index + 1 of the value that claims for all seeds */
+	const char *status; /* keep, discard, crash or NULL */
+	const char *metric; /* val_bpb, or the column that was named */
+	int higher;         /* more of it is better */
+	unsigned score;     /* index + 1 of the value that claims for all seeds */
 	enum claim_scoring scoring;
 	unsigned stride;
 	char content[SHA256_HEX_SIZE], key[SHA256_HEX_SIZE], series[SHA256_HEX_SIZE];

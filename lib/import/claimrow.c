@@ -15,9 +15,8 @@ int
 claimrow_is_seed_change(const char *title)
 {
 	static const char *const words[] = { "seed", "seeds", "random", "rng", "change", "changed", "different",
-	    "another",
-	    "new", "from", "to", "with", "same", "config", "rerun", "re", "run", "repeat", "replicate", "baseline",
-	    "try", NULL };
+		"another", "new", "from", "to", "with", "same", "config", "rerun", "re", "run", "repeat", "replicate",
+		"baseline", "try", NULL };
 	char word[16];
 	size_t n, i;
 	int seed = 0;
@@ -94,8 +93,8 @@ take_runs(struct claimrow *e, const json_t *runs, const json_t *values)
 		if (!(loss > 0 && bpb > 0))
 			continue;
 		ratio = loss / log(2) / bpb;
-		error = ratio * (unit_of(values, i, "val_loss", loss) / loss + unit_of(values, i, "val_bpb",
-		    bpb) / bpb);
+		error = ratio *
+		    (unit_of(values, i, "val_loss", loss) / loss + unit_of(values, i, "val_bpb", bpb) / bpb);
 		if (isnan(e->ratio) || error < e->error) {
 			e->ratio = ratio;
 			e->error = error;
@@ -108,7 +107,6 @@ take_runs(struct claimrow *e, const json_t *runs, const json_t *values)
 static char *
 copy(const json_t *v, const char *key)
 {
-
 	return (strdup(jsonio_text(v, key, "")));
 }
 
@@ -156,7 +154,6 @@ take(struct claimrow *e, const json_t *row)
 static int
 by_digest(const void *a, const void *b)
 {
-
 	return (strcmp((*(struct claimrow *const *)a)->digest, (*(struct claimrow *const *)b)->digest));
 }
 

@@ -12,7 +12,7 @@
  * so that what is said of a ledger follows from the ledger.
  */
 
-enum { CLAIMROW_RUNS = 64 };		/* more seeds than anybody runs; the first ones count */
+enum { CLAIMROW_RUNS = 64 }; /* more seeds than anybody runs; the first ones count */
 
 struct claimrow {
 	uint64_t row;
@@ -22,20 +22,20 @@ struct claimrow {
 	int higher;
 	int dated;
 	int64_t at_ms;
-	char status;			/* k, d, c or 0 */
-	int seed_only;			/* its title says that nothing but the seed was changed */
-	double claimed;			/* the score of the whole, or NAN */
+	char status;    /* k, d, c or 0 */
+	int seed_only;  /* its title says that nothing but the seed was changed */
+	double claimed; /* the score of the whole, or NAN */
 	double score[CLAIMROW_RUNS];
-	size_t runs;			/* with a score */
-	size_t named;			/* seeds that are named, with or without one */
-	double loss;			/* mean of those runs that have one, or NAN */
+	size_t runs;  /* with a score */
+	size_t named; /* seeds that are named, with or without one */
+	double loss;  /* mean of those runs that have one, or NAN */
 	/* What loss and bpb of the run with most digits imply: bytes per token, within +- error. NAN: nothing. */
 	double ratio, error, tokens;
 	defect_set flags;
-	int revised;			/* a later row says something else in its place */
+	int revised; /* a later row says something else in its place */
 	/* For audit.h */
-	int cluster;			/* of denominators, or -1 */
-	int unclear;			/* several would do */
+	int cluster; /* of denominators, or -1 */
+	int unclear; /* several would do */
 };
 
 struct entries {

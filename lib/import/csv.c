@@ -21,7 +21,6 @@ count(const char *p, size_t n, const char *what)
 enum csv_form
 csv_form_of(const char *line, size_t n)
 {
-
 	while (n > 0 && line[0] == ' ') {
 		line++;
 		n--;
@@ -42,7 +41,6 @@ csv_form_of(const char *line, size_t n)
 static int
 blank(char c)
 {
-
 	return (c == ' ' || c == '\t' || c == '\r' || c == '\n');
 }
 

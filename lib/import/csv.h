@@ -13,10 +13,10 @@ enum { CSV_MOST = 256 };
 enum csv_form { CSV_NONE, CSV_TAB, CSV_LITERAL_TAB, CSV_COMMA, CSV_SEMICOLON, CSV_BAR };
 
 struct csv {
-	char *cell[CSV_MOST];		/* without blanks and quotes around them */
+	char *cell[CSV_MOST]; /* without blanks and quotes around them */
 	size_t count;
-	int more;			/* there were more than are kept */
-	unsigned line;			/* where it begins, from 1 */
+	int more;      /* there were more than are kept */
+	unsigned line; /* where it begins, from 1 */
 	enum csv_form form;
 };
 

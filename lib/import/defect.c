@@ -65,14 +65,12 @@ static const struct {
 const char *
 defect_name(enum defect f)
 {
-
 	return (flags[f].name);
 }
 
 const char *
 defect_meaning(enum defect f)
 {
-
 	return (flags[f].meaning);
 }
 

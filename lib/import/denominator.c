@@ -19,7 +19,6 @@ by_error(const void *a, const void *b)
 static double
 tail(double tokens)
 {
-
 	return (tokens > 0 && DENOMINATOR_TAIL / tokens <= 1e-3 ? DENOMINATOR_TAIL / tokens : 0);
 }
 
@@ -29,7 +28,8 @@ fits(const struct denominator_cluster *c, const struct claimrow *e)
 	double digits = c->error + e->error + 1e-12 * c->ratio;
 
 	if (c->tokens > 0 && e->tokens > 0)
-		return (fabs(c->tokens - e->tokens) <= DENOMINATOR_TAIL && (tail(c->tokens) > 0 || c->tokens == e->tokens) &&
+		return (fabs(c->tokens - e->tokens) <= DENOMINATOR_TAIL &&
+		    (tail(c->tokens) > 0 || c->tokens == e->tokens) &&
 		    fabs(c->ratio - e->ratio) <= digits + c->ratio * tail(c->tokens));
 	return (fabs(c->ratio - e->ratio) <= digits);
 }
@@ -173,7 +173,6 @@ denominator_entries(struct denominator *a, struct entries *all)
 void
 denominator_free(struct denominator *a)
 {
-
 	free(a->cluster);
 	memset(a, 0, sizeof(*a));
 }

@@ -25,20 +25,20 @@
 enum { DENOMINATOR_TAIL = 4096 };
 
 struct denominator_cluster {
-	double ratio, error;		/* of its most exact row */
-	double tokens;			/* 0: not known */
-	double bytes, bytes_error;	/* NAN: not known */
+	double ratio, error;       /* of its most exact row */
+	double tokens;             /* 0: not known */
+	double bytes, bytes_error; /* NAN: not known */
 	size_t rows;
-	uint64_t first;			/* row */
-	int text;			/* clusters with the same number are one text */
+	uint64_t first; /* row */
+	int text;       /* clusters with the same number are one text */
 };
 
 struct denominator {
 	struct denominator_cluster *cluster;
 	size_t count;
 	int texts;
-	size_t unclear;			/* rows that fit several */
-	size_t without;			/* rows without loss or bpb */
+	size_t unclear; /* rows that fit several */
+	size_t without; /* rows without loss or bpb */
 };
 
 /* Sort the submissions and logs among ${all} by what they were scored on. 0, or -1 with errno ENOMEM. */

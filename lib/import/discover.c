@@ -39,7 +39,6 @@ ends(const char *name, const char *with)
 static enum kind
 kind_of(const char *name)
 {
-
 	if (ends(name, ".json"))
 		return (strncasecmp(name, "submission", 10) == 0 ? SUBMISSION : NOTHING);
 	if (ends(name, ".log") || ends(name, ".txt"))
@@ -74,7 +73,6 @@ err0:
 static int
 hand_over(struct walk *w, struct claim *const *claims, size_t n)
 {
-
 	w->claims += n;
 	return (n == 0 ? 0 : w->h->each(w->h->arg, claims, n));
 }
@@ -97,7 +95,6 @@ one(struct walk *w, struct claim *c)
 static int
 read_one(struct walk *w, struct textfile *t, int dir, const char *name, const char *label, size_t max)
 {
-
 	w->h->files++;
 	say_progress("%zu files", w->h->files);
 	if (textfile_read(t, dir, name, max) == -1) {
@@ -110,8 +107,8 @@ read_one(struct walk *w, struct textfile *t, int dir, const char *name, const ch
 	if ((t->flags & DEFECT_BIT(DEFECT_HUGE)) != 0)
 		say_note("'%s' is larger than %zu bytes, and was left out", label, max);
 	else
-		say_note("'%s' was left out: %s", label, t->error == EINVAL || t->error == EISDIR ? "no regular file" :
-		    strerror(t->error));
+		say_note("'%s' was left out: %s", label,
+		    t->error == EINVAL || t->error == EISDIR ? "no regular file" : strerror(t->error));
 	return (1);
 }
 
@@ -216,7 +213,6 @@ struct names {
 static int
 by_name(const void *a, const void *b)
 {
-
 	return (strcmp(*(char *const *)a, *(char *const *)b));
 }
 

@@ -21,7 +21,7 @@ enum { DISCOVER_DEPTH = 64 };
 #define DISCOVER_LOG_BYTES ((size_t)32 << 20)
 #define DISCOVER_JSON_BYTES ((size_t)4 << 20)
 #define DISCOVER_TABLE_BYTES ((size_t)16 << 20)
-#define DISCOVER_LOGS_BYTES ((size_t)256 << 20)	/* of one submission together */
+#define DISCOVER_LOGS_BYTES ((size_t)256 << 20) /* of one submission together */
 
 struct discover {
 	struct table_want want;

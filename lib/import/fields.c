@@ -14,29 +14,42 @@ static const struct {
 	const char *name;
 	enum claim_what what;
 } lists[] = {
-	{ "seed_scores", CLAIM_VAL_BPB }, { "seed_bpbs", CLAIM_VAL_BPB }, { "val_bpb_seeds", CLAIM_VAL_BPB },
-	{ "val_bpb_per_seed", CLAIM_VAL_BPB }, { "per_seed_bpb", CLAIM_VAL_BPB }, { "per_seed_val_bpb", CLAIM_VAL_BPB },
-	{ "val_bpbs", CLAIM_VAL_BPB }, { "seed_val_bpb", CLAIM_VAL_BPB }, { "seed_val_bpbs", CLAIM_VAL_BPB },
-	{ "val_loss_seeds", CLAIM_VAL_LOSS }, { "val_losses", CLAIM_VAL_LOSS }, { "val_loss_per_seed", CLAIM_VAL_LOSS },
-	{ "val_bpb", CLAIM_VAL_BPB }, { "val_loss", CLAIM_VAL_LOSS }, { "bytes_total", CLAIM_TOTAL_BYTES },
-	{ "artifact_bytes", CLAIM_ARTIFACT_BYTES }, { "artifact_size_bytes", CLAIM_ARTIFACT_BYTES },
-	{ "steps", CLAIM_STEPS }, { "train_time_seconds", CLAIM_TRAIN_S },
+	{ "seed_scores", CLAIM_VAL_BPB },
+	{ "seed_bpbs", CLAIM_VAL_BPB },
+	{ "val_bpb_seeds", CLAIM_VAL_BPB },
+	{ "val_bpb_per_seed", CLAIM_VAL_BPB },
+	{ "per_seed_bpb", CLAIM_VAL_BPB },
+	{ "per_seed_val_bpb", CLAIM_VAL_BPB },
+	{ "val_bpbs", CLAIM_VAL_BPB },
+	{ "seed_val_bpb", CLAIM_VAL_BPB },
+	{ "seed_val_bpbs", CLAIM_VAL_BPB },
+	{ "val_loss_seeds", CLAIM_VAL_LOSS },
+	{ "val_losses", CLAIM_VAL_LOSS },
+	{ "val_loss_per_seed", CLAIM_VAL_LOSS },
+	{ "val_bpb", CLAIM_VAL_BPB },
+	{ "val_loss", CLAIM_VAL_LOSS },
+	{ "bytes_total", CLAIM_TOTAL_BYTES },
+	{ "artifact_bytes", CLAIM_ARTIFACT_BYTES },
+	{ "artifact_size_bytes", CLAIM_ARTIFACT_BYTES },
+	{ "steps", CLAIM_STEPS },
+	{ "train_time_seconds", CLAIM_TRAIN_S },
 	/* A number for a seed, of what nobody says: taken only if the score of the whole vouches for it. */
-	{ "seed_results", CLAIM_WHATS }, { "seeds", CLAIM_WHATS }, { "per_seed", CLAIM_WHATS },
+	{ "seed_results", CLAIM_WHATS },
+	{ "seeds", CLAIM_WHATS },
+	{ "per_seed", CLAIM_WHATS },
 };
 
 /* What holds runs. */
 static const char *const holders[] = { "seed_results", "seeds", "per_seed", "seed_metrics", "results_by_seed", "runs",
-    "results", "per_seed_results", "results_per_seed", "seed_runs", NULL };
+	"results", "per_seed_results", "results_per_seed", "seed_runs", NULL };
 
 /* What may stand around all of it. */
 static const char *const wrappers[] = { "results", "result", "metrics", "final", "final_results", "summary",
-    "submission", "evaluation", NULL };
+	"submission", "evaluation", NULL };
 
 static int
 is_among(const char *key, const char *const *among)
 {
-
 	for (; *among != NULL && strcasecmp(*among, key) != 0; among++)
 		;
 	return (*among != NULL);
@@ -82,8 +95,8 @@ struct fields_found {
 	enum claim_what what;
 	enum scope scope;
 	int64_t seed;
-	size_t index;			/* in its list, or of its object */
-	char list[40];			/* its name */
+	size_t index;  /* in its list, or of its object */
+	char list[40]; /* its name */
 };
 
 static void
@@ -197,8 +210,7 @@ take_item(void *arg, const struct jsontext_item *item)
 	what = f.what == CLAIM_WHATS ? CLAIM_VAL_BPB : f.what;
 	text = what == CLAIM_TITLE || what == CLAIM_AUTHOR || what == CLAIM_DATE || what == CLAIM_METHOD;
 	f.value = claim_value(t->c, what, last->in_array ? "" : last->key, item->text, item->n, claim_what_kind(what),
-	    t->file,
-	    item->line, item->path);
+	    t->file, item->line, item->path);
 	if (f.value < 0)
 		return (t->c->broken);
 	if (item->kind == JSONTEXT_STRING && what != CLAIM_OWN && !text) {
@@ -240,14 +252,12 @@ within(const char *path, const char *of)
 static double
 number_of(const struct claim *c, int value)
 {
-
 	return (c->values[value].figure.number);
 }
 
 unsigned *
 fields_of_run(struct claim_run *r, enum claim_what what)
 {
-
 	switch (what) {
 	case CLAIM_VAL_BPB:
 		return (&r->val_bpb);
@@ -323,9 +333,8 @@ fields_assign(struct fields *t)
 		if (f->scope != IN_OBJECT && (f->scope != IN_LIST || f->what == CLAIM_SEED))
 			continue;
 		for (s = NULL, k = 0; k < t->count; k++)
-			if (t->found[k].what == CLAIM_SEED && t->found[k].scope == f->scope && t->found[k].index ==
-			    f->index &&
-			    !isnan(number_of(c, t->found[k].value)))
+			if (t->found[k].what == CLAIM_SEED && t->found[k].scope == f->scope &&
+			    t->found[k].index == f->index && !isnan(number_of(c, t->found[k].value)))
 				s = &t->found[k];
 		if (f->scope == IN_LIST) {
 			for (n = 0, k = 0; k < t->count; k++)
@@ -356,8 +365,8 @@ fields_assign(struct fields *t)
 	}
 	/* Seeds that are named without a value are runs as well. */
 	for (i = 0; i < t->count; i++)
-		if (t->found[i].what == CLAIM_SEED && t->found[i].scope == IN_LIST && !isnan(number_of(c,
-		    t->found[i].value)))
+		if (t->found[i].what == CLAIM_SEED && t->found[i].scope == IN_LIST &&
+		    !isnan(number_of(c, t->found[i].value)))
 			c->values[t->found[i].value].run = claim_run_of(c, (int64_t)number_of(c, t->found[i].value));
 	/* An object's own seed. */
 	for (i = 0; i < t->count; i++)
@@ -369,7 +378,6 @@ fields_assign(struct fields *t)
 static int
 is_mean(const char *key)
 {
-
 	return (strstr(key, "mean") != NULL || strstr(key, "avg") != NULL);
 }
 
@@ -392,11 +400,11 @@ fields_whole(const struct fields *t, enum claim_what what, int note)
 		b = &c->values[best - 1];
 		if (note && !number_agree(v->figure.number, v->figure.unit, b->figure.number, b->figure.unit))
 			claim_note(c, DEFECT_SCORES_DISAGREE, t->file, v->line, "%s is %s, and %s is %s", b->path,
-			    b->text, v->path,
-			    v->text);
-		if (is_mean(v->name) > is_mean(b->name) || (is_mean(v->name) == is_mean(b->name) &&
-		    number_agree(v->figure.number, v->figure.unit, b->figure.number, b->figure.unit) &&
-		    v->figure.unit < b->figure.unit))
+			    b->text, v->path, v->text);
+		if (is_mean(v->name) > is_mean(b->name) ||
+		    (is_mean(v->name) == is_mean(b->name) &&
+			number_agree(v->figure.number, v->figure.unit, b->figure.number, b->figure.unit) &&
+			v->figure.unit < b->figure.unit))
 			best = (unsigned)t->found[i].value + 1;
 	}
 	return (best);
@@ -470,8 +478,8 @@ fields_read(struct fields *t, const struct textfile *json)
 	if (end.ok || c->full)
 		return;
 	if (json->n > 0)
-		claim_note(c, end.too_deep ? DEFECT_TOO_DEEP : DEFECT_NOT_JSON, t->file, end.line, "%s", end.why == NULL ?
-		    "it cannot be read" : end.why);
+		claim_note(c, end.too_deep ? DEFECT_TOO_DEEP : DEFECT_NOT_JSON, t->file, end.line, "%s",
+		    end.why == NULL ? "it cannot be read" : end.why);
 	/* What stood before the place is kept, but who knows what the whole would have said. */
 	for (i = 0; i < c->value_count; i++)
 		claim_doubt(c, (int)i, end.too_deep ? DEFECT_TOO_DEEP : DEFECT_NOT_JSON);

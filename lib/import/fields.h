@@ -20,11 +20,11 @@
 
 struct fields {
 	struct claim *c;
-	const char *file;		/* the JSON's name */
-	struct fields_found *found;	/* what means something to us, in order */
+	const char *file;           /* the JSON's name */
+	struct fields_found *found; /* what means something to us, in order */
 	size_t count, cap;
 	int broken;
-	char **twice;			/* paths that stand twice */
+	char **twice; /* paths that stand twice */
 	size_t twice_count;
 };
 

@@ -12,8 +12,8 @@ enum by { BY_CONTENT, BY_KEY, BY_SERIES, BY_CELLS, BYS };
 /* An imported row. */
 struct ingest_seen {
 	char by[BYS][SHA256_HEX_SIZE];
-	char row[SHA256_HEX_SIZE];	/* its own digest */
-	size_t next[BYS];		/* index + 1 of the one before in its chain */
+	char row[SHA256_HEX_SIZE]; /* its own digest */
+	size_t next[BYS];          /* index + 1 of the one before in its chain */
 };
 
 enum { CHAINS = 1 << 14, HOLD_BYTES = 8 << 20 };
@@ -26,7 +26,6 @@ struct ingest_chains {
 static size_t
 chain(const char *hex)
 {
-
 	return ((size_t)(standings_tag(hex) & (CHAINS - 1)));
 }
 
@@ -71,7 +70,6 @@ find(const struct ingest *in, enum by by, const char *hex, const struct ingest_s
 static int
 fits(const char *hex)
 {
-
 	return (strlen(hex) == SHA256_HEX_SIZE - 1);
 }
 
@@ -126,9 +124,10 @@ ingest_begin(struct ingest *in, struct ledger *l, int json)
 		by[BY_CELLS] = cells;
 		rc = -1;
 		if (cells_of(cells, row) == 0 && ledger_digest(l, f, digest) == 0)
-			rc = fits(by[BY_CONTENT]) && fits(by[BY_KEY]) && (by[BY_SERIES][0] == '\0' ||
-			    fits(by[BY_SERIES])) ?
-			    remember(in, by, digest) : 0;
+			rc = fits(by[BY_CONTENT]) && fits(by[BY_KEY]) &&
+				(by[BY_SERIES][0] == '\0' || fits(by[BY_SERIES])) ?
+			    remember(in, by, digest) :
+			    0;
 		json_decref(row);
 		if (rc == -1)
 			return (-1);
@@ -353,14 +352,12 @@ ingest_claims(void *arg, struct claim *const *claims, size_t n)
 int
 ingest_end(struct ingest *in)
 {
-
 	return (ledger_release(in->l));
 }
 
 void
 ingest_free(struct ingest *in)
 {
-
 	free(in->seen);
 	free(in->chains);
 	in->seen = NULL;

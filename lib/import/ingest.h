@@ -17,7 +17,7 @@
  */
 struct ingest {
 	struct ledger *l;
-	int json;			/* print rows instead of findings */
+	int json; /* print rows instead of findings */
 	/* Results */
 	size_t added[3], known, revised, findings;
 	/* Private */

@@ -15,20 +15,19 @@ struct reading {
 	struct jsontext_end *out;
 	struct jsontext_level level[JSONTEXT_DEPTH];
 	char *keys[JSONTEXT_DEPTH];
-	size_t path_size[JSONTEXT_DEPTH];	/* of the path before this level */
-	uint64_t id[JSONTEXT_DEPTH];		/* of the object open at this level */
+	size_t path_size[JSONTEXT_DEPTH]; /* of the path before this level */
+	uint64_t id[JSONTEXT_DEPTH];      /* of the object open at this level */
 	size_t depth;
 	uint64_t ids;
 	struct str path, string;
-	uint64_t *seen;				/* keys of objects, hashed; open addressing */
+	uint64_t *seen; /* keys of objects, hashed; open addressing */
 	size_t seen_count, seen_size;
-	int failed;				/* memory */
+	int failed; /* memory */
 };
 
 static int
 stop(struct reading *r, const char *why)
 {
-
 	if (r->out->why == NULL) {
 		r->out->why = why;
 		r->out->line = r->line;
@@ -39,7 +38,6 @@ stop(struct reading *r, const char *why)
 static int
 no_memory(struct reading *r)
 {
-
 	r->failed = 1;
 	return (-1);
 }
@@ -47,7 +45,6 @@ no_memory(struct reading *r)
 static void
 lax(struct reading *r)
 {
-
 	if (r->out->lax_line == 0)
 		r->out->lax_line = r->line;
 }
@@ -55,7 +52,6 @@ lax(struct reading *r)
 static void
 skip_line(struct reading *r)
 {
-
 	lax(r);
 	for (; r->p < r->end && *r->p != '\n'; r->p++)
 		;
@@ -65,8 +61,7 @@ skip_line(struct reading *r)
 static int
 skip(struct reading *r)
 {
-
-	for (; r->p < r->end; ) {
+	for (; r->p < r->end;) {
 		if (*r->p == '\n')
 			r->line++;
 		if (*r->p == ' ' || *r->p == '\t' || *r->p == '\r' || *r->p == '\n') {
@@ -279,7 +274,7 @@ scalar(struct reading *r)
 		return (emit(r, JSONTEXT_STRING, r->string.p, r->string.n, line));
 	}
 	for (; r->p < r->end && (isalnum((unsigned char)*r->p) || strchr("+-._", *r->p) != NULL) && *r->p != '\0';
-	    r->p++)
+	     r->p++)
 		;
 	n = (size_t)(r->p - begin);
 	for (i = 0; words[i] != NULL; i++)
@@ -299,7 +294,6 @@ scalar(struct reading *r)
 static int
 open_level(struct reading *r, int in_array)
 {
-
 	if (r->depth == JSONTEXT_DEPTH) {
 		r->out->too_deep = 1;
 		return (stop(r, "nested too deeply"));
@@ -372,8 +366,9 @@ document(struct reading *r)
 		/* A value, after its key if it is in an object. */
 		if (r->depth > 0) {
 			level = &r->level[r->depth - 1];
-			if (level->in_array ? index_path(r) == -1 : *r->p != '"' ? stop(r, "a key is missing") == -1 :
-			    key(r) == -1)
+			if (level->in_array  ? index_path(r) == -1 :
+				*r->p != '"' ? stop(r, "a key is missing") == -1 :
+					       key(r) == -1)
 				return (-1);
 			if (r->p == r->end)
 				return (stop(r, "it ends too early"));

@@ -13,31 +13,31 @@
 
 enum { JSONTEXT_DEPTH = 64 };
 
-enum jsontext_kind { JSONTEXT_NUMBER, JSONTEXT_STRING, JSONTEXT_WORD };	/* words: true, false, null, NaN... */
+enum jsontext_kind { JSONTEXT_NUMBER, JSONTEXT_STRING, JSONTEXT_WORD }; /* words: true, false, null, NaN... */
 
 /* Where in the tree something stands: a key, or an index in an array. */
 struct jsontext_level {
-	const char *key;		/* "" in an array */
-	size_t index;			/* in an array, or 0 */
+	const char *key; /* "" in an array */
+	size_t index;    /* in an array, or 0 */
 	int in_array;
 };
 
 struct jsontext_item {
 	enum jsontext_kind kind;
-	const char *text;		/* a string's decoded */
+	const char *text; /* a string's decoded */
 	size_t n;
-	unsigned line;			/* where it begins, from 1 */
-	const char *path;		/* "seeds.42.val_bpb", "runs[0].seed" */
-	const struct jsontext_level *level;	/* of it and of all that it stands in */
-	size_t depth;			/* how many levels */
+	unsigned line;                      /* where it begins, from 1 */
+	const char *path;                   /* "seeds.42.val_bpb", "runs[0].seed" */
+	const struct jsontext_level *level; /* of it and of all that it stands in */
+	size_t depth;                       /* how many levels */
 };
 
 struct jsontext_end {
-	int ok;				/* all of it was read, and was one value */
-	unsigned line;			/* if not, where it ends */
+	int ok;        /* all of it was read, and was one value */
+	unsigned line; /* if not, where it ends */
 	const char *why;
-	int too_deep;			/* that was why */
-	unsigned lax_line;		/* the first line that is no strict JSON; 0: none */
+	int too_deep;      /* that was why */
+	unsigned lax_line; /* the first line that is no strict JSON; 0: none */
 };
 
 struct jsontext_reader {

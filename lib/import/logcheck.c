@@ -28,7 +28,8 @@ log_rest(struct claim *c, const struct logcheck *log, int run)
 		const struct logtext_figure *f;
 		const char *label;
 	} rest[] = {
-		{ CLAIM_TOKENS, &log->text.tokens, "val tokens" }, { CLAIM_STEPS, &log->text.step, "step" },
+		{ CLAIM_TOKENS, &log->text.tokens, "val tokens" },
+		{ CLAIM_STEPS, &log->text.step, "step" },
 		{ CLAIM_TRAIN_MS, &log->text.train_ms, "train_time" },
 		{ CLAIM_CODE_BYTES, &log->text.code_bytes, "Code size" },
 		{ CLAIM_TOTAL_BYTES, &log->text.total_bytes, "Total submission size" },
@@ -40,7 +41,7 @@ log_rest(struct claim *c, const struct logcheck *log, int run)
 
 	for (i = 0; i < sizeof(rest) / sizeof(rest[0]); i++) {
 		if ((value = log_value(c, rest[i].what, rest[i].f, log->from->name, rest[i].label,
-		    strlen(rest[i].label))) < 0)
+			 strlen(rest[i].label))) < 0)
 			continue;
 		v = &c->values[value];
 		v->run = run;
@@ -48,8 +49,7 @@ log_rest(struct claim *c, const struct logcheck *log, int run)
 			continue;
 		if (*at != 0 && v->what == CLAIM_TOTAL_BYTES && claim_number(c, *at) != v->figure.number)
 			claim_note(c, DEFECT_BYTES_DISAGREE, v->file, v->line, "the log says %s bytes, %s says %s",
-			    v->text,
-			    c->values[*at - 1].path, c->values[*at - 1].text);
+			    v->text, c->values[*at - 1].path, c->values[*at - 1].text);
 		/* What was measured stands before what was said. */
 		*at = (unsigned)value + 1;
 	}
@@ -82,14 +82,12 @@ log_scores(struct claim *c, const struct logcheck *log, int run, unsigned *bpb, 
 static size_t
 stem(const struct logtext_score *s)
 {
-
 	return (s->label_n > 6 && memcmp(s->label + s->label_n - 6, "_exact", 6) == 0 ? s->label_n - 6 : s->label_n);
 }
 
 static int
 same_label(const struct logtext_score *a, const struct logtext_score *b)
 {
-
 	return (stem(a) == stem(b) && memcmp(a->label, b->label, stem(a)) == 0);
 }
 
@@ -122,8 +120,8 @@ agreeing(const struct logtext *log, double x, double unit)
 
 	for (i = 0; i < log->score_count; i++) {
 		s = &log->scores[i];
-		if (isnan(s->val_bpb.figure.number) || !number_agree(s->val_bpb.figure.number, s->val_bpb.figure.unit,
-		    x, unit))
+		if (isnan(s->val_bpb.figure.number) ||
+		    !number_agree(s->val_bpb.figure.number, s->val_bpb.figure.unit, x, unit))
 			continue;
 		b = best == -1 ? NULL : &log->scores[best];
 		if (b == NULL || s->scoring > b->scoring ||
@@ -139,7 +137,7 @@ final(const struct logtext *log)
 {
 	size_t i;
 
-	for (i = log->score_count; i-- > 0; )
+	for (i = log->score_count; i-- > 0;)
 		if (log->scores[i].scoring != CLAIM_PREQUANT && !isnan(log->scores[i].val_bpb.figure.number))
 			return (labelled(log, &log->scores[i]));
 	return (-1);
@@ -172,8 +170,8 @@ scoring(struct claim *c, int run, const struct logcheck *log, int which)
 	if (r->scoring == CLAIM_SLIDING && r->stride == 0)
 		r->stride = log->text.stride;
 	if (r->scoring == CLAIM_PREQUANT)
-		claim_note(c, DEFECT_PREQUANT_SCORE, log->from->name, s->val_bpb.line, "%.*s is no score of the artifact",
-		    (int)stem(s), s->label);
+		claim_note(c, DEFECT_PREQUANT_SCORE, log->from->name, s->val_bpb.line,
+		    "%.*s is no score of the artifact", (int)stem(s), s->label);
 }
 
 /* Take a log's score for a run. */
@@ -191,13 +189,12 @@ take_score(struct claim *c, int run, const struct logcheck *log, int which, cons
 		r->score = bpb[which];
 	if (loss[which] == 0 || isnan(claim_number(c, loss[which])))
 		return;
-	if (claimed != 0 && !number_agree(claim_number(c, claimed), claim_unit(c, claimed), claim_number(c,
-	    loss[which]),
-	    claim_unit(c, loss[which])))
+	if (claimed != 0 &&
+	    !number_agree(claim_number(c, claimed), claim_unit(c, claimed), claim_number(c, loss[which]),
+		claim_unit(c, loss[which])))
 		claim_note(c, DEFECT_SCORE_DISAGREES, c->values[claimed - 1].file, c->values[claimed - 1].line,
-		    "%s is %s, and '%s' says %s with the same bpb", c->values[claimed - 1].path, c->values[claimed -
-		    1].text,
-		    log->from->name, c->values[loss[which] - 1].text);
+		    "%s is %s, and '%s' says %s with the same bpb", c->values[claimed - 1].path,
+		    c->values[claimed - 1].text, log->from->name, c->values[loss[which] - 1].text);
 	r->val_loss = loss[which];
 }
 
@@ -245,28 +242,28 @@ match_run(struct claim *c, int run, const struct logcheck *log)
 	v = &c->values[claimed - 1];
 	for (i = 0; i < log->text.score_count; i++)
 		if (number_agree(log->text.scores[i].val_loss.figure.number, log->text.scores[i].val_loss.figure.unit,
-		    v->figure.number, v->figure.unit)) {
-			claim_note(c, DEFECT_LOSS_AS_BPB, v->file, v->line, "%s is %s, a loss in '%s'", v->path, v->text,
-			    log->from->name);
+			v->figure.number, v->figure.unit)) {
+			claim_note(c, DEFECT_LOSS_AS_BPB, v->file, v->line, "%s is %s, a loss in '%s'", v->path,
+			    v->text, log->from->name);
 			claim_doubt(c, (int)claimed - 1, DEFECT_LOSS_AS_BPB);
 			c->runs[run].score = c->runs[run].val_bpb = 0;
 			return;
 		}
 	if (log->text.progress.label != NULL && !isnan(log->text.progress.val_bpb.figure.number) &&
 	    number_agree(log->text.progress.val_bpb.figure.number, log->text.progress.val_bpb.figure.unit,
-	    v->figure.number,
-	    v->figure.unit)) {
+		v->figure.number, v->figure.unit)) {
 		claim_note(c, DEFECT_PREQUANT_SCORE, v->file, v->line,
 		    "%s is %s, the validation of line %u of '%s' while it"
-		    " trained", v->path, v->text, log->text.progress.val_bpb.line, log->from->name);
+		    " trained",
+		    v->path, v->text, log->text.progress.val_bpb.line, log->from->name);
 		c->runs[run].scoring = CLAIM_PREQUANT;
 		return;
 	}
 	if ((which = final(&log->text)) != -1)
 		claim_note(c, DEFECT_SCORE_DISAGREES, v->file, v->line, "%s is %s; '%s' ends with %s %.*s on line %u",
-		    v->path,
-		    v->text, log->from->name, claim_what_name(CLAIM_VAL_BPB), (int)log->text.scores[which].val_bpb.n,
-		    log->text.scores[which].val_bpb.text, log->text.scores[which].val_bpb.line);
+		    v->path, v->text, log->from->name, claim_what_name(CLAIM_VAL_BPB),
+		    (int)log->text.scores[which].val_bpb.n, log->text.scores[which].val_bpb.text,
+		    log->text.scores[which].val_bpb.line);
 }
 
 /*
@@ -357,8 +354,7 @@ run_among_logs(struct claim *c, const struct logcheck *logs, size_t n)
 		which = at;
 	}
 	claim_note(c, DEFECT_SEEDS_UNMATCHED, c->file, 0,
-	    "%zu logs that are not one for each seed; %zu of them have the score",
-	    n, hits);
+	    "%zu logs that are not one for each seed; %zu of them have the score", n, hits);
 	if (hits == 1)
 		run_from_log(c, &logs[hit], which);
 }
@@ -382,13 +378,13 @@ logcheck_runs(struct claim *c, struct logcheck *logs, size_t n)
 			;
 		if (i < n)
 			claim_note(c, DEFECT_SCORE_DISAGREES, v->file, v->line,
-			    "%s is %s; '%s' ends with %.*s on line %u", v->path,
-			    v->text, logs[i].from->name, (int)logs[i].text.scores[at].val_bpb.n,
-			    logs[i].text.scores[at].val_bpb.text, logs[i].text.scores[at].val_bpb.line);
+			    "%s is %s; '%s' ends with %.*s on line %u", v->path, v->text, logs[i].from->name,
+			    (int)logs[i].text.scores[at].val_bpb.n, logs[i].text.scores[at].val_bpb.text,
+			    logs[i].text.scores[at].val_bpb.line);
 	}
 	for (i = 0; i < n; i++)
-		run_from_log(c, &logs[i], which == -1 ? final(&logs[i].text) : labelled(&logs[i].text,
-		    &logs[0].text.scores[which]));
+		run_from_log(c, &logs[i],
+		    which == -1 ? final(&logs[i].text) : labelled(&logs[i].text, &logs[0].text.scores[which]));
 }
 
 size_t
@@ -426,8 +422,7 @@ logcheck_sort(struct claim *c, const struct logtext_file *from, size_t count, st
 			if (log->has_seed && log->seed != named)
 				claim_note(c, DEFECT_SEED_DISAGREES, from[i].name, log->text.seed.line,
 				    "its name says seed %lld, its line %u seed %lld", (long long)named,
-				    log->text.seed.line,
-				    (long long)log->seed);
+				    log->text.seed.line, (long long)log->seed);
 			else if (!log->has_seed) {
 				log->has_seed = 1;
 				log->seed = named;
@@ -447,20 +442,22 @@ logcheck_match(struct claim *c, struct logcheck *logs, size_t n)
 	for (run = 0; run < c->run_count; run++) {
 		for (hits = 0, best = -1, i = 0; i < n; i++) {
 			if (!(c->runs[run].has_seed ? logs[i].has_seed && logs[i].seed == c->runs[run].seed :
-			    c->run_count == 1 && n == 1))
+						      c->run_count == 1 && n == 1))
 				continue;
 			hits++;
 			/* Of several logs of a seed the one that has its score. */
-			if (best == -1 || (c->runs[run].score != 0 && agreeing(&logs[best].text,
-			    claim_number(c, c->runs[run].score), claim_unit(c, c->runs[run].score)) == -1))
+			if (best == -1 ||
+			    (c->runs[run].score != 0 &&
+				agreeing(&logs[best].text, claim_number(c, c->runs[run].score),
+				    claim_unit(c, c->runs[run].score)) == -1))
 				best = (int)i;
 		}
 		if (hits > 1) {
 			claim_note(c, DEFECT_SEED_TWICE, logs[best].from->name, 0, "%zu logs of seed %lld that differ",
-			    hits,
-			    (long long)c->runs[run].seed);
-			if (c->runs[run].score == 0 || agreeing(&logs[best].text, claim_number(c, c->runs[run].score),
-			    claim_unit(c, c->runs[run].score)) == -1)
+			    hits, (long long)c->runs[run].seed);
+			if (c->runs[run].score == 0 ||
+			    agreeing(&logs[best].text, claim_number(c, c->runs[run].score),
+				claim_unit(c, c->runs[run].score)) == -1)
 				continue;
 		}
 		if (best == -1) {
@@ -479,8 +476,7 @@ logcheck_match(struct claim *c, struct logcheck *logs, size_t n)
 			continue;
 		if (logs[i].has_seed)
 			claim_note(c, DEFECT_SEEDS_UNMATCHED, logs[i].from->name, 0,
-			    "a log of seed %lld, which the claim does not name",
-			    (long long)logs[i].seed);
+			    "a log of seed %lld, which the claim does not name", (long long)logs[i].seed);
 		else
 			claim_note(c, DEFECT_SEEDS_UNMATCHED, logs[i].from->name, 0, "a log that names no seed");
 		check_end(c, &logs[i]);

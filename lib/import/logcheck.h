@@ -20,7 +20,7 @@ struct logcheck {
 	struct logtext text;
 	int has_seed;
 	int64_t seed;
-	int used;			/* a run is of its seed */
+	int used; /* a run is of its seed */
 };
 
 /*

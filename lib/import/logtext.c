@@ -24,7 +24,6 @@ find(const char *p, size_t n, const char *needle)
 static int
 is_word(char c)
 {
-
 	return (isalnum((unsigned char)c) || c == '_');
 }
 
@@ -40,8 +39,8 @@ after(const char *p, const char *end, struct logtext_figure *f, enum number_kind
 		return (0);
 	for (p++; p < end && (*p == ' ' || *p == '\t'); p++)
 		;
-	for (begin = p; p < end && *p != ' ' && *p != '\t' && *p != ',' && *p != ')' && *p != ']' && *p != ';' &&
-	    *p != '|'; p++)
+	for (begin = p;
+	     p < end && *p != ' ' && *p != '\t' && *p != ',' && *p != ')' && *p != ']' && *p != ';' && *p != '|'; p++)
 		;
 	f->text = begin;
 	f->n = (size_t)(p - begin);
@@ -76,9 +75,9 @@ valued(const struct textfile_piece *piece, const char *key, struct logtext_figur
 static int
 is_source(const struct logtext_figure *f, const char *label, size_t label_n)
 {
-
-	if (f->text != NULL && (f->n == 0 || (f->figure.flags & DEFECT_BIT(DEFECT_TEMPLATE)) != 0 || f->text[0] == '"' ||
-	    f->text[0] == '\''))
+	if (f->text != NULL &&
+	    (f->n == 0 || (f->figure.flags & DEFECT_BIT(DEFECT_TEMPLATE)) != 0 || f->text[0] == '"' ||
+		f->text[0] == '\''))
 		return (1);
 	return (find(label, label_n, "(f\"") != NULL || find(label, label_n, "f'") != NULL ||
 	    find(label, label_n, "\"") != NULL || find(label, label_n, "print(") != NULL);
@@ -147,7 +146,7 @@ score_line(struct logtext *log, const struct textfile_piece *piece)
 
 	if (!valued(piece, "val_bpb", &s.val_bpb, NUMBER_SCORE, &at_bpb) &&
 	    (!valued(piece, "bpb", &s.val_bpb, NUMBER_SCORE, &at_bpb) ||
-	    !valued(piece, "val_loss", &s.val_loss, NUMBER_LOSS, NULL)))
+		!valued(piece, "val_loss", &s.val_loss, NUMBER_LOSS, NULL)))
 		return;
 	valued(piece, "val_loss", &s.val_loss, NUMBER_LOSS, &at_loss);
 	label_end = at_loss != NULL && at_loss < at_bpb ? at_loss : at_bpb;
@@ -197,8 +196,8 @@ size_line(struct logtext *log, const struct textfile_piece *piece)
 			;
 		into = p + i < colon ? &log->total_bytes : &log->other_total;
 	} else if ((p = find(piece->p, piece->n, "Code size")) != NULL) {
-		if ((colon = memchr(p, ':', (size_t)(end - p))) == NULL || find(p, (size_t)(colon - p),
-		    "uncompressed") != NULL)
+		if ((colon = memchr(p, ':', (size_t)(end - p))) == NULL ||
+		    find(p, (size_t)(colon - p), "uncompressed") != NULL)
 			return;
 		into = &log->code_bytes;
 	} else
@@ -287,7 +286,6 @@ token_line(struct logtext *log, const struct textfile_piece *piece)
 static int
 says(const struct textfile_piece *piece, const char *words)
 {
-
 	return (find(piece->p, piece->n, words) != NULL);
 }
 
@@ -321,9 +319,9 @@ logtext_read(struct logtext *log, const char *text, size_t n)
 			log->slides = 1;
 		if (!quoted && says(&piece, "stride") && stride_in(&piece) != 0)
 			stride = stride_in(&piece);
-		if (!quoted && (says(&piece, "Traceback (most recent call last)") || says(&piece,
-		    "CUDA out of memory") ||
-		    says(&piece, "OutOfMemoryError") || says(&piece, "ChildFailedError")))
+		if (!quoted &&
+		    (says(&piece, "Traceback (most recent call last)") || says(&piece, "CUDA out of memory") ||
+			says(&piece, "OutOfMemoryError") || says(&piece, "ChildFailedError")))
 			log->crashed = piece.line;
 	}
 	log->stride = stride;
@@ -356,7 +354,6 @@ logtext_name_seed(const char *name, int64_t *seed)
 int
 logtext_is_one(const struct logtext *log)
 {
-
-	return (log->score_count > 0 || log->cut > 0 || log->progress.label != NULL || (log->trained > 0 &&
-	    log->train_ms.text != NULL));
+	return (log->score_count > 0 || log->cut > 0 || log->progress.label != NULL ||
+	    (log->trained > 0 && log->train_ms.text != NULL));
 }

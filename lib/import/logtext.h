@@ -20,19 +20,19 @@
 enum { LOGTEXT_SCORES = 256, LOGTEXT_SIZES = 16 };
 
 struct logtext_file {
-	const char *name;		/* from the import root */
+	const char *name; /* from the import root */
 	struct textfile file;
 };
 
 struct logtext_figure {
-	const char *text;		/* NULL: not said */
+	const char *text; /* NULL: not said */
 	size_t n;
 	unsigned line;
 	struct number figure;
 };
 
 struct logtext_score {
-	const char *label;		/* without what stands before it, such as times */
+	const char *label; /* without what stands before it, such as times */
 	size_t label_n;
 	struct logtext_figure val_loss, val_bpb;
 	enum claim_scoring scoring;
@@ -40,21 +40,21 @@ struct logtext_score {
 };
 
 struct logtext {
-	struct logtext_score scores[LOGTEXT_SCORES];	/* in order; the last ones if there are more */
+	struct logtext_score scores[LOGTEXT_SCORES]; /* in order; the last ones if there are more */
 	size_t score_count;
 	size_t score_total;
-	struct logtext_score progress;	/* the last validation during training; label NULL: none */
+	struct logtext_score progress; /* the last validation during training; label NULL: none */
 	struct logtext_figure seed, tokens, step, train_ms, code_bytes, total_bytes;
-	struct logtext_figure other_total;	/* a total without the name of a compression: before it, as a rule */
-	struct logtext_figure template;	/* the first place where source stands for a value */
+	struct logtext_figure other_total; /* a total without the name of a compression: before it, as a rule */
+	struct logtext_figure template;    /* the first place where source stands for a value */
 	unsigned templates;
-	int seeds;			/* different seeds that lines of its form name */
-	int slides;			/* it says that windows slide */
+	int seeds;  /* different seeds that lines of its form name */
+	int slides; /* it says that windows slide */
 	unsigned stride;
-	const char *end;		/* of the text */
-	unsigned cut;			/* its last line, if a number in it may be cut */
-	unsigned crashed;		/* line of the last traceback or abort */
-	unsigned trained;		/* line of the last training step */
+	const char *end;  /* of the text */
+	unsigned cut;     /* its last line, if a number in it may be cut */
+	unsigned crashed; /* line of the last traceback or abort */
+	unsigned trained; /* line of the last training step */
 	unsigned lines;
 };
 

@@ -12,7 +12,6 @@ enum { LONGEST = 64 };
 static int
 is_one_of(const char *text, size_t n, const char *const *words)
 {
-
 	for (; *words != NULL; words++)
 		if (strlen(*words) == n && strncasecmp(*words, text, n) == 0)
 			return (1);
@@ -38,8 +37,8 @@ decimal(const char *p, size_t n, double *unit)
 	if (digits == 0)
 		return (0);
 	if (i + 1 < n && (p[i] == 'e' || p[i] == 'E') &&
-	    (isdigit((unsigned char)p[i + 1]) || (i + 2 < n && (p[i + 1] == '-' || p[i + 1] == '+') &&
-	    isdigit((unsigned char)p[i + 2])))) {
+	    (isdigit((unsigned char)p[i + 1]) ||
+		(i + 2 < n && (p[i + 1] == '-' || p[i + 1] == '+') && isdigit((unsigned char)p[i + 2])))) {
 		i++;
 		if (p[i] == '-' || p[i] == '+')
 			sign = p[i++] == '-' ? -1 : 1;
@@ -56,12 +55,11 @@ static defect_set
 why_not(const char *p, size_t n)
 {
 	static const char *const missing[] = { "-", "--", "---", "n/a", "na", "none", "null", ".", "\xe2\x80\x94",
-	    "\xe2\x80\x93", NULL };
+		"\xe2\x80\x93", NULL };
 	static const char *const later[] = { "tbd", "tba", "todo", "pending", "?", "??", "???", "xxx", "x.xxx",
-	    "x.xxxx",
-	    "x.xx", "unknown", "running", "to be determined", "placeholder", "fill me", "wip", NULL };
+		"x.xxxx", "x.xx", "unknown", "running", "to be determined", "placeholder", "fill me", "wip", NULL };
 	static const char *const infinite[] = { "nan", "inf", "+inf", "-inf", "infinity", "-infinity", "+infinity",
-	    "-nan", NULL };
+		"-nan", NULL };
 	double unit;
 	size_t taken, i;
 

@@ -7,12 +7,11 @@
 #include "base/say.h"
 
 static const char *const names[REJUDGE_VERDICTS] = { "first", "significant", "noise", "worse", "not enough seeds",
-    "not comparable", "invalid", "revised" };
+	"not comparable", "invalid", "revised" };
 
 const char *
 rejudge_verdict_name(enum rejudge_verdict v)
 {
-
 	return (names[v]);
 }
 
@@ -34,8 +33,7 @@ static const char *
 invalid(const struct claimrow *e)
 {
 	static const enum defect voids[] = { DEFECT_OVER_CAP, DEFECT_PREQUANT_SCORE, DEFECT_SCORE_DISAGREES,
-	    DEFECT_SCORES_DISAGREE,
-	    DEFECT_SEED_TWICE, DEFECT_RATIO_APART };
+		DEFECT_SCORES_DISAGREE, DEFECT_SEED_TWICE, DEFECT_RATIO_APART };
 	size_t i;
 
 	if (e->status == 'c')
@@ -53,7 +51,6 @@ invalid(const struct claimrow *e)
 static const char *
 incomparable(const struct claimrow *e)
 {
-
 	if (e->form == CLAIM_TABLE)
 		return (NULL);
 	if (strcmp(e->scoring, "unknown") == 0)
@@ -75,11 +72,12 @@ group_of(struct rejudge *r, const struct claimrow *e)
 	size_t i;
 
 	/* Rows of one table stand together. */
-	for (i = r->group_count; i-- > 0; ) {
+	for (i = r->group_count; i-- > 0;) {
 		g = &r->group[i];
-		if (strcmp(g->metric, e->metric) == 0 && (e->form == CLAIM_TABLE ? g->series != NULL &&
-		    strcmp(g->series, e->series) == 0 : g->series == NULL && g->text == text &&
-		    strcmp(g->scoring, e->scoring) == 0))
+		if (strcmp(g->metric, e->metric) == 0 &&
+		    (e->form == CLAIM_TABLE ?
+			    g->series != NULL && strcmp(g->series, e->series) == 0 :
+			    g->series == NULL && g->text == text && strcmp(g->scoring, e->scoring) == 0))
 			return ((int)i);
 	}
 	if ((r->group_count & (r->group_count - 1)) == 0) {
@@ -114,7 +112,6 @@ by_time(const void *a, const void *b)
 static int
 counts(const struct rejudge_row *w)
 {
-
 	return (w->group >= 0 && w->verdict != REJUDGE_INVALID && w->verdict != REJUDGE_REVISED);
 }
 
@@ -139,7 +136,6 @@ pool_of(const struct rejudge *r, int group, const struct claimrow *but, const st
 static double
 margin_of(const struct rejudge *r, const struct claimrow *incumbent, double score)
 {
-
 	if (strcmp(incumbent->metric, "val_bpb") != 0)
 		return (NAN);
 	return (policy_convert(r->policy.promotion.margin, r->policy.promotion.unit, POLICY_VAL_BPB, incumbent->loss,
@@ -336,7 +332,6 @@ err0:
 void
 rejudge_free(struct rejudge *r)
 {
-
 	denominator_free(&r->audit);
 	claimrow_free(&r->entries);
 	free(r->row);

@@ -24,43 +24,50 @@
  */
 
 enum rejudge_verdict {
-	REJUDGE_FIRST, REJUDGE_SIGNIFICANT, REJUDGE_NOISE, REJUDGE_WORSE, REJUDGE_FEW, REJUDGE_NOT_COMPARABLE,
-	REJUDGE_INVALID, REJUDGE_REVISED, REJUDGE_VERDICTS
+	REJUDGE_FIRST,
+	REJUDGE_SIGNIFICANT,
+	REJUDGE_NOISE,
+	REJUDGE_WORSE,
+	REJUDGE_FEW,
+	REJUDGE_NOT_COMPARABLE,
+	REJUDGE_INVALID,
+	REJUDGE_REVISED,
+	REJUDGE_VERDICTS
 };
 
 struct rejudge_row {
 	const struct claimrow *entry;
 	enum rejudge_verdict verdict;
-	const char *reason;		/* a few words, "" if the verdict says it all */
-	int group;			/* -1: in none */
-	size_t next;			/* index + 1 of the next row of its group */
-	double score;			/* mean of its runs, or what is claimed; NAN if neither */
+	const char *reason; /* a few words, "" if the verdict says it all */
+	int group;          /* -1: in none */
+	size_t next;        /* index + 1 of the next row of its group */
+	double score;       /* mean of its runs, or what is claimed; NAN if neither */
 	size_t runs;
-	double sd;			/* of its runs, NAN if fewer than two */
-	const struct claimrow *incumbent;	/* before it, or NULL */
-	double gain, lower, upper, p, p_loss;	/* better is positive; NAN: not computed */
-	double margin;			/* of the record rule, in the metric; NAN if it can't be converted */
-	int record;			/* 1, 0, or -1 if it can't be said */
+	double sd;                            /* of its runs, NAN if fewer than two */
+	const struct claimrow *incumbent;     /* before it, or NULL */
+	double gain, lower, upper, p, p_loss; /* better is positive; NAN: not computed */
+	double margin;                        /* of the record rule, in the metric; NAN if it can't be converted */
+	int record;                           /* 1, 0, or -1 if it can't be said */
 };
 
 struct rejudge_group {
 	const char *scoring, *metric;
-	int text;			/* of audit.h; -1 for a table */
-	const char *series;		/* of a table, or NULL */
-	const char *file;		/* where its first row stands */
-	size_t first, last;		/* indices + 1 of its rows */
+	int text;           /* of audit.h; -1 for a table */
+	const char *series; /* of a table, or NULL */
+	const char *file;   /* where its first row stands */
+	size_t first, last; /* indices + 1 of its rows */
 	size_t rows, counts[REJUDGE_VERDICTS];
-	int incumbent;			/* index of a row, or -1 */
+	int incumbent; /* index of a row, or -1 */
 	size_t significant;
 	/* Of a table whose author keeps and discards */
 	size_t kept, kept_below, kept_seed;
-	double repeat_sd, repeat_df;	/* of one run, from lines that repeat another; df 0: there are none */
+	double repeat_sd, repeat_df; /* of one run, from lines that repeat another; df 0: there are none */
 };
 
 struct rejudge {
 	struct entries entries;
 	struct denominator audit;
-	struct rejudge_row *row;	/* in order of time: dated ones, then the others as they stand */
+	struct rejudge_row *row; /* in order of time: dated ones, then the others as they stand */
 	size_t count;
 	struct rejudge_group *group;
 	size_t group_count;

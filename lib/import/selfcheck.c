@@ -31,12 +31,11 @@ check_mean(struct claim *c, unsigned sd_value)
 	if (!number_agree(mean, unit, claimed, v->figure.unit)) {
 		if (number_agree(best, unit, claimed, v->figure.unit))
 			claim_note(c, DEFECT_BEST_OF_SEEDS, v->file, v->line,
-			    "%s is %s, the best of %zu runs; their mean is %.8f",
-			    v->path, v->text, n, mean);
+			    "%s is %s, the best of %zu runs; their mean is %.8f", v->path, v->text, n, mean);
 		else
 			claim_note(c, DEFECT_MEAN_DISAGREES, v->file, v->line,
-			    "%s is %s; the mean of %zu runs is %.8f%s", v->path,
-			    v->text, n, mean, single > 0 ? ", and it is one of them" : "");
+			    "%s is %s; the mean of %zu runs is %.8f%s", v->path, v->text, n, mean,
+			    single > 0 ? ", and it is one of them" : "");
 	}
 	if (sd_value == 0)
 		return;
@@ -69,7 +68,8 @@ check_ratio(struct claim *c)
 			first = ratio;
 			first_error = error;
 		} else if (fabs(ratio - first) > error + first_error + 1e-3 * first)
-			claim_note(c, DEFECT_RATIO_APART, c->values[r->val_bpb - 1].file, c->values[r->val_bpb - 1].line,
+			claim_note(c, DEFECT_RATIO_APART, c->values[r->val_bpb - 1].file,
+			    c->values[r->val_bpb - 1].line,
 			    "loss and bpb imply %.6f bytes per token, those of the first run %.6f", ratio, first);
 	}
 }
@@ -77,12 +77,10 @@ check_ratio(struct claim *c)
 void
 selfcheck_cap(struct claim *c, const struct claim_value *v)
 {
-
 	if (!(v->figure.number > CLAIM_CAP_BYTES))
 		return;
-	claim_note(c, DEFECT_OVER_CAP, v->file, v->line, "%s is %.0f, over %d", v->path[0] == '\0' ?
-	    claim_what_name(v->what) :
-	    v->path, v->figure.number, CLAIM_CAP_BYTES);
+	claim_note(c, DEFECT_OVER_CAP, v->file, v->line, "%s is %.0f, over %d",
+	    v->path[0] == '\0' ? claim_what_name(v->what) : v->path, v->figure.number, CLAIM_CAP_BYTES);
 }
 
 /* Megabytes of 2^20: provable where the bytes stand beside them. */
@@ -106,16 +104,15 @@ check_mib(struct claim *c, double total)
 		else if (v->what == CLAIM_OWN && strcmp(v->text, "true") == 0 && strstr(v->name, "under_16") != NULL &&
 		    total > CLAIM_CAP_BYTES && total <= 16 << 20) {
 			claim_note(c, DEFECT_MIB_AS_MB, v->file, v->line,
-			    "%s is true of 16 MiB; %.0f bytes are over 16,000,000",
-			    v->path, total);
+			    "%s is true of 16 MiB; %.0f bytes are over 16,000,000", v->path, total);
 			continue;
 		} else
 			continue;
 		if (!isnan(f.number) && f.unit < 0.2 && !number_agree(f.number, f.unit, total / 1e6, 0) &&
 		    number_agree(f.number, f.unit, total / 1048576, 0))
 			claim_note(c, DEFECT_MIB_AS_MB, v->file, v->line,
-			    "%s is %s; %.0f bytes are %.3f MB and %.3f MiB", v->path,
-			    v->text, total, total / 1e6, total / 1048576);
+			    "%s is %s; %.0f bytes are %.3f MB and %.3f MiB", v->path, v->text, total, total / 1e6,
+			    total / 1048576);
 	}
 }
 
@@ -140,11 +137,11 @@ check_bytes(struct claim *c, const struct fields *t)
 		if (n > 0 && same == 0 && fabs(sum / (double)n - x) >= 1)
 			claim_note(c, DEFECT_BYTES_DISAGREE, v->file, v->line,
 			    "%s is %s, and none of %zu runs has as many, nor their"
-			    " mean of %.0f", v->path, v->text, n, sum / (double)n);
+			    " mean of %.0f",
+			    v->path, v->text, n, sum / (double)n);
 		else if (n == 0 && !isnan(parts) && parts != x)
 			claim_note(c, DEFECT_BYTES_DISAGREE, v->file, v->line, "%s is %s, and its parts add up to %.0f",
-			    v->path,
-			    v->text, parts);
+			    v->path, v->text, parts);
 		if (c->run_count == 1 && c->runs[0].total_bytes == 0)
 			c->runs[0].total_bytes = total;
 	}
@@ -178,8 +175,7 @@ check_pair(struct claim *c, unsigned loss, unsigned bpb)
 	if (ratio * (1 + l->figure.unit / l->figure.number + b->figure.unit / b->figure.number) >= 0.99)
 		return (0);
 	claim_note(c, DEFECT_LOSS_AS_BPB, b->file, b->line, "%s is %s and %s is %s: %.3f bytes per token", b->path,
-	    b->text,
-	    l->path, l->text, ratio);
+	    b->text, l->path, l->text, ratio);
 	claim_doubt(c, (int)bpb - 1, DEFECT_LOSS_AS_BPB);
 	claim_doubt(c, (int)loss - 1, DEFECT_BPB_AS_LOSS);
 	return (1);
@@ -216,8 +212,9 @@ check_loss(struct claim *c, const struct fields *t)
 void
 selfcheck_values(struct claim *c)
 {
-	const defect_set quiet = DEFECT_BIT(DEFECT_QUOTED_NUMBER) | DEFECT_BIT(DEFECT_AMBIGUOUS) | DEFECT_BIT(DEFECT_NOT_JSON) |
-	    DEFECT_BIT(DEFECT_TOO_DEEP) | DEFECT_BIT(DEFECT_DUPLICATE_KEY) | DEFECT_BIT(DEFECT_MISSING);
+	const defect_set quiet = DEFECT_BIT(DEFECT_QUOTED_NUMBER) | DEFECT_BIT(DEFECT_AMBIGUOUS) |
+	    DEFECT_BIT(DEFECT_NOT_JSON) | DEFECT_BIT(DEFECT_TOO_DEEP) | DEFECT_BIT(DEFECT_DUPLICATE_KEY) |
+	    DEFECT_BIT(DEFECT_MISSING);
 	struct claim_value *v;
 	size_t i, n = c->value_count;
 	int k;
@@ -226,15 +223,14 @@ selfcheck_values(struct claim *c)
 		v = &c->values[i];
 		for (k = 0; k < FLAGS; k++)
 			if ((v->flags & ~quiet & DEFECT_BIT(k)) != 0)
-				claim_note(c, (enum defect)k, v->file, v->line, "%s is \"%.200s\"", v->path[0] == '\0' ?
-				    claim_what_name(v->what) : v->path, v->text);
+				claim_note(c, (enum defect)k, v->file, v->line, "%s is \"%.200s\"",
+				    v->path[0] == '\0' ? claim_what_name(v->what) : v->path, v->text);
 	}
 }
 
 void
 selfcheck_claim(const struct fields *t)
 {
-
 	check_loss(t->c, t);
 	check_mean(t->c, fields_whole(t, CLAIM_SD, 0));
 	check_ratio(t->c);

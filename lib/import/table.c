@@ -13,27 +13,40 @@
 struct header {
 	struct csv cells;
 	enum claim_what what[CSV_MOST];
-	int commit;			/* columns, or -1 */
-	int commit_is_hash;		/* it is called commit, not merely run */
+	int commit;         /* columns, or -1 */
+	int commit_is_hash; /* it is called commit, not merely run */
 	int metric, status, title;
-	int twice[CSV_MOST];		/* another column has the same name */
+	int twice[CSV_MOST]; /* another column has the same name */
 };
 
 static const char *const commits[] = { "commit", "sha", "hash", "git_commit", "commit_hash", NULL };
 static const char *const runs[] = { "run_id", "exp_id", "id", "run", "experiment", "exp", "iteration", "iter", "name",
-    "run_name", "slug", "label", NULL };
+	"run_name", "slug", "label", NULL };
 static const char *const statuses[] = { "status", "decision", "verdict", "outcome", NULL };
 static const char *const titles[] = { "description", "desc", "notes", "note", "hypothesis", "change", "comment", "idea",
-    "experiment", "name", NULL };
+	"experiment", "name", NULL };
 
 static const struct {
 	const char *word, *means;
 } words[] = {
-	{ "keep", "keep" }, { "kept", "keep" }, { "accept", "keep" }, { "accepted", "keep" },
-	{ "discard", "discard" }, { "discarded", "discard" }, { "revert", "discard" }, { "reverted", "discard" },
-	{ "reject", "discard" }, { "rejected", "discard" }, { "drop", "discard" },
-	{ "crash", "crash" }, { "crashed", "crash" }, { "fail", "crash" }, { "failed", "crash" }, { "error", "crash" },
-	{ "oom", "crash" }, { "timeout", "crash" },
+	{ "keep", "keep" },
+	{ "kept", "keep" },
+	{ "accept", "keep" },
+	{ "accepted", "keep" },
+	{ "discard", "discard" },
+	{ "discarded", "discard" },
+	{ "revert", "discard" },
+	{ "reverted", "discard" },
+	{ "reject", "discard" },
+	{ "rejected", "discard" },
+	{ "drop", "discard" },
+	{ "crash", "crash" },
+	{ "crashed", "crash" },
+	{ "fail", "crash" },
+	{ "failed", "crash" },
+	{ "error", "crash" },
+	{ "oom", "crash" },
+	{ "timeout", "crash" },
 };
 
 /* The status that a cell is, NULL if it is none. */
@@ -192,7 +205,6 @@ check_zero(struct claim *c, int value)
 static int
 is_empty(const struct csv *row)
 {
-
 	return (row->count == 0 || (row->count == 1 && row->cell[0][0] == '\0'));
 }
 
@@ -200,7 +212,6 @@ is_empty(const struct csv *row)
 static int
 aligned(const struct header *h, const struct csv *row)
 {
-
 	if (row->count == h->cells.count && !row->more)
 		return (1);
 	return (h->status != -1 && (size_t)h->status < row->count && h->metric < h->status &&
@@ -220,9 +231,9 @@ take_cell(struct claim *c, const struct header *h, const struct csv *row, size_t
 	int k;
 
 	snprintf(path, sizeof(path), "column %zu", i + 1);
-	value = claim_value(c, what, what == CLAIM_OWN || what == CLAIM_METRIC ? (column_name[0] == '\0' ? path :
-	    column_name) : "", row->cell[i], strlen(row->cell[i]), kind, name, row->line,
-	    column_name[0] == '\0' ? path : column_name);
+	value = claim_value(c, what,
+	    what == CLAIM_OWN || what == CLAIM_METRIC ? (column_name[0] == '\0' ? path : column_name) : "",
+	    row->cell[i], strlen(row->cell[i]), kind, name, row->line, column_name[0] == '\0' ? path : column_name);
 	if (value < 0)
 		return;
 	c->values[value].run = 0;
@@ -282,19 +293,19 @@ check_line(struct claim *c, const char *name, unsigned line)
 		n = strlen(v->name);
 		if (isnan(v->figure.number))
 			continue;
-		if (v->what == CLAIM_OWN && n > 3 && strcmp(v->name + n - 3, "_mb") == 0 && strstr(v->name, "mem") ==
-		    NULL)
+		if (v->what == CLAIM_OWN && n > 3 && strcmp(v->name + n - 3, "_mb") == 0 &&
+		    strstr(v->name, "mem") == NULL)
 			mb = v;
-		if (v->what == CLAIM_TOTAL_BYTES || (v->what == CLAIM_OWN && strstr(v->name, "artifact") != NULL &&
-		    n > 5 && strcmp(v->name + n - 5, "bytes") == 0))
+		if (v->what == CLAIM_TOTAL_BYTES ||
+		    (v->what == CLAIM_OWN && strstr(v->name, "artifact") != NULL && n > 5 &&
+			strcmp(v->name + n - 5, "bytes") == 0))
 			bytes = v;
 	}
 	if (mb != NULL && bytes != NULL && mb->figure.unit < 0.2 &&
 	    !number_agree(mb->figure.number, mb->figure.unit, bytes->figure.number / 1e6, 0) &&
 	    number_agree(mb->figure.number, mb->figure.unit, bytes->figure.number / 1048576, 0))
 		claim_note(c, DEFECT_MIB_AS_MB, name, line, "%s is %s; %s bytes are %.3f MB and %.3f MiB", mb->name,
-		    mb->text,
-		    bytes->text, bytes->figure.number / 1e6, bytes->figure.number / 1048576);
+		    mb->text, bytes->text, bytes->figure.number / 1e6, bytes->figure.number / 1048576);
 	if (r->val_loss != 0 && r->val_bpb != 0 && claim_number(c, r->val_loss) == claim_number(c, r->val_bpb)) {
 		claim_note(c, DEFECT_BPB_AS_LOSS, name, line, "val_loss and val_bpb are both %s",
 		    c->values[r->val_bpb - 1].text);
@@ -328,9 +339,8 @@ line_claim(const struct header *h, const struct csv *row, const char *name, cons
 			    row->count);
 		else if (row->count != h->cells.count)
 			claim_note(c, row->count > h->cells.count ? DEFECT_CELLS_EXTRA : DEFECT_CELLS_MISSING, name,
-			    row->line,
-			    "%zu cells under %zu names%s", row->count, h->cells.count, believed ?
-			    "; the status stands where it should" : "");
+			    row->line, "%zu cells under %zu names%s", row->count, h->cells.count,
+			    believed ? "; the status stands where it should" : "");
 		for (i = 0; i < row->count; i++)
 			take_cell(c, h, row, i, name, believed);
 		if (h->commit_is_hash && (size_t)h->commit < row->count && !claim_is_commit(row->cell[h->commit]))
@@ -425,7 +435,7 @@ note_twins(struct table *s, size_t from)
 
 	/* The lines of one table; identical ones are rare, and quadratic only among equal digests. */
 	for (i = from; i < s->count; i++)
-		for (k = i; k-- > from && i - k < 512; )
+		for (k = i; k-- > from && i - k < 512;)
 			if (strcmp(s->claims[i]->content, s->claims[k]->content) == 0) {
 				claim_note(s->claims[i], DEFECT_DUPLICATE_ROW, s->claims[i]->file,
 				    s->claims[i]->value_count > 0 ? s->claims[i]->values[0].line : 0,
@@ -465,8 +475,7 @@ table_read(struct table *s, const char *name, const struct textfile *file, const
 			tables++;
 			rc = body(s, &h, form, name, file, &at, &line, want);
 			note_twins(s, from);
-		} else if (form != CSV_NONE && form != CSV_BAR && h.cells.cell[0][0] != '#' && loose && tables ==
-		    0) {
+		} else if (form != CSV_NONE && form != CSV_BAR && h.cells.cell[0][0] != '#' && loose && tables == 0) {
 			/* Something with columns that nobody names. */
 			csv_free(&h.cells);
 			memset(&h, 0, sizeof(h));

@@ -17,7 +17,7 @@
 enum { TABLE_ROWS = 20000 };
 
 struct table_want {
-	const char *metric;		/* a column's name, or NULL: val_bpb */
+	const char *metric; /* a column's name, or NULL: val_bpb */
 	int higher;
 };
 
@@ -34,8 +34,8 @@ struct table {
  * flagged.  Owns: table_free releases the claims; ${name} must live as long.
  * 0, or -1 with errno ENOMEM.
  */
-int table_read(struct table *s, const char *name, const struct textfile *file, const struct table_want *want,
-    int loose);
+int
+table_read(struct table *s, const char *name, const struct textfile *file, const struct table_want *want, int loose);
 void table_free(struct table *s);
 
 #endif

@@ -158,7 +158,6 @@ err0:
 int
 textfile_at_fault(int error)
 {
-
 	switch (error) {
 	case EACCES:
 	case EPERM:
@@ -215,7 +214,6 @@ err1:
 void
 textfile_free(struct textfile *t)
 {
-
 	free(t->text);
 	t->text = NULL;
 }
@@ -223,7 +221,6 @@ textfile_free(struct textfile *t)
 void
 textfile_pieces(struct textfile_piece *piece, const char *text, size_t n)
 {
-
 	memset(piece, 0, sizeof(*piece));
 	piece->next = text;
 	piece->end = text + n;

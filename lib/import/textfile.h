@@ -15,13 +15,13 @@
  * no line feeds at all.
  */
 struct textfile {
-	char *text;			/* NUL-terminated; NULL if the file is not to be read */
+	char *text; /* NUL-terminated; NULL if the file is not to be read */
 	size_t n;
-	uint64_t bytes;			/* of the file */
-	char sha256[SHA256_HEX_SIZE];	/* "" if it was not read */
-	defect_set flags;			/* DEFECT_HUGE, DEFECT_BINARY, DEFECT_NOT_UTF8, DEFECT_UTF16, DEFECT_EMPTY,
+	uint64_t bytes;               /* of the file */
+	char sha256[SHA256_HEX_SIZE]; /* "" if it was not read */
+	defect_set flags;             /* DEFECT_HUGE, DEFECT_BINARY, DEFECT_NOT_UTF8, DEFECT_UTF16, DEFECT_EMPTY,
 	    DEFECT_UNREADABLE */
-	int error;			/* errno, if unreadable */
+	int error;                    /* errno, if unreadable */
 };
 
 /* Is it the file that cannot be read, rather than the system that could not read it? */
@@ -40,9 +40,9 @@ void textfile_free(struct textfile *t);
 
 /* A piece of a text: up to a line feed or carriage return. Start from { text, n, 0, ... } with textfile_pieces. */
 struct textfile_piece {
-	const char *p;			/* the piece, which ends at n, not in a NUL */
+	const char *p; /* the piece, which ends at n, not in a NUL */
 	size_t n;
-	unsigned line;			/* from 1 */
+	unsigned line; /* from 1 */
 	const char *next, *end;
 	unsigned next_line;
 };

@@ -12,7 +12,6 @@
 static void
 number(double x, int width, int digits)
 {
-
 	if (isnan(x))
 		printf(" %*s", width, "-");
 	else
@@ -23,7 +22,6 @@ number(double x, int width, int digits)
 static void
 text(const char *p, int columns)
 {
-
 	for (; *p != '\0' && columns > 0; p++) {
 		if (((unsigned char)*p & 0xc0) != 0x80)
 			columns--;
@@ -52,7 +50,6 @@ verdicts_text(char out[8], int text)
 static const char *
 what(const struct claimrow *e)
 {
-
 	return (e->title[0] != '\0' ? e->title : e->file);
 }
 
@@ -84,7 +81,8 @@ print_row(const struct rejudge_row *w)
 static int
 by_first(const void *a, const void *b)
 {
-	const struct denominator_cluster *x = *(struct denominator_cluster *const *)a, *y = *(struct denominator_cluster *const *)b;
+	const struct denominator_cluster *x = *(struct denominator_cluster *const *)a,
+					 *y = *(struct denominator_cluster *const *)b;
 
 	if (x->text != y->text)
 		return (x->text - y->text);
@@ -142,10 +140,9 @@ print_group(const struct rejudge *r, int i)
 		return;
 	if (g->repeat_df > 0)
 		printf("  %zu kept changes, %zu of them gained less than two runs of one configuration differ by"
-		    " (%.6f, from %.0f"
-		    " repeated line%s)", g->kept, g->kept_below, sqrt(2) * g->repeat_sd, g->repeat_df, g->repeat_df ==
-		    1 ? "" :
-		    "s");
+		       " (%.6f, from %.0f"
+		       " repeated line%s)",
+		    g->kept, g->kept_below, sqrt(2) * g->repeat_sd, g->repeat_df, g->repeat_df == 1 ? "" : "s");
 	else
 		printf("  %zu kept changes; no line repeats another, so nobody knows what noise alone would give",
 		    g->kept);
@@ -162,8 +159,7 @@ verdicts_print(const struct rejudge *r)
 	if (r->count == 0)
 		return;
 	printf("%4s  %-10s %8s %4s %8s %9s %9s %4s %3s  %-31s  %s\n", "row", "date", "score", "runs", "sd", "gain",
-	    "above",
-	    "rec", "grp", "verdict", "what");
+	    "above", "rec", "grp", "verdict", "what");
 	for (i = 0; i < r->count; i++)
 		print_row(&r->row[i]);
 	if (print_audit(&r->audit) == -1)
@@ -172,16 +168,15 @@ verdicts_print(const struct rejudge *r)
 	for (i = 0; i < r->group_count; i++)
 		print_group(r, (int)i);
 	printf("gain: better than the incumbent of its group; above: the true gain is, with %g %%; rec: above"
-	    " reaches %g %s\n",
+	       " reaches %g %s\n",
 	    100 * r->policy.promotion.confidence, r->policy.promotion.margin,
 	    policy_unit_name(r->policy.promotion.unit));
 	printf("%zu imported rows: %zu significant (%zu by the record's margin), %zu noise, %zu worse, %zu not"
-	    " enough seeds,"
-	    " %zu first, %zu not comparable, %zu invalid, %zu revised; %d texts\n", r->count,
-	    r->counts[REJUDGE_SIGNIFICANT],
-	    r->records, r->counts[REJUDGE_NOISE], r->counts[REJUDGE_WORSE], r->counts[REJUDGE_FEW],
-	    r->counts[REJUDGE_FIRST],
-	    r->counts[REJUDGE_NOT_COMPARABLE], r->counts[REJUDGE_INVALID], r->counts[REJUDGE_REVISED], r->audit.texts);
+	       " enough seeds,"
+	       " %zu first, %zu not comparable, %zu invalid, %zu revised; %d texts\n",
+	    r->count, r->counts[REJUDGE_SIGNIFICANT], r->records, r->counts[REJUDGE_NOISE], r->counts[REJUDGE_WORSE],
+	    r->counts[REJUDGE_FEW], r->counts[REJUDGE_FIRST], r->counts[REJUDGE_NOT_COMPARABLE],
+	    r->counts[REJUDGE_INVALID], r->counts[REJUDGE_REVISED], r->audit.texts);
 }
 
 /* --- JSON ------------------------------------------------------------------ */
@@ -220,20 +215,20 @@ row_json(const struct rejudge *r, const struct rejudge_row *w)
 	char when[CLOCK_TEXT_SIZE], name[8];
 
 	return (json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-	    " s:o, s:o,"
-	    " s:s, s:o, s:o, s:o, s:o}",
+			  " s:o, s:o,"
+			  " s:s, s:o, s:o, s:o, s:o}",
 	    "schema", "homegolf.import_verdict.v1", "row", (json_int_t)w->entry->row, "row_sha256", w->entry->digest,
-	    "file", w->entry->file, "title", w->entry->title, "verdict", rejudge_verdict_name(w->verdict),
-	    "reason", w->reason[0] == '\0' ? json_null() : json_string(w->reason),
-	    "dated_at", w->entry->dated ? json_string(clock_text(when, w->entry->at_ms)) : json_null(),
-	    "score", jsonio_real(w->score), "runs", (json_int_t)w->runs, "sd", jsonio_real(w->sd),
-	    "group", w->group == -1 ? json_null() : json_integer(w->group + 1),
-	    "incumbent_row", w->incumbent == NULL ? json_null() : json_integer((json_int_t)w->incumbent->row),
-	    "gain", jsonio_real(w->gain), "gain_lower", jsonio_real(w->lower), "gain_upper", jsonio_real(w->upper),
-	    "p", jsonio_real(w->p), "p_loss", jsonio_real(w->p_loss), "margin", jsonio_real(w->margin),
-	    "scoring", w->entry->scoring, "record", w->record == -1 ? json_null() : json_boolean(w->record),
-	    "text", c == NULL ? json_null() : json_string(verdicts_text(name, c->text)),
-	    "bytes_per_token", jsonio_real(w->entry->ratio), "flags", flags_of(w->entry)));
+	    "file", w->entry->file, "title", w->entry->title, "verdict", rejudge_verdict_name(w->verdict), "reason",
+	    w->reason[0] == '\0' ? json_null() : json_string(w->reason), "dated_at",
+	    w->entry->dated ? json_string(clock_text(when, w->entry->at_ms)) : json_null(), "score",
+	    jsonio_real(w->score), "runs", (json_int_t)w->runs, "sd", jsonio_real(w->sd), "group",
+	    w->group == -1 ? json_null() : json_integer(w->group + 1), "incumbent_row",
+	    w->incumbent == NULL ? json_null() : json_integer((json_int_t)w->incumbent->row), "gain",
+	    jsonio_real(w->gain), "gain_lower", jsonio_real(w->lower), "gain_upper", jsonio_real(w->upper), "p",
+	    jsonio_real(w->p), "p_loss", jsonio_real(w->p_loss), "margin", jsonio_real(w->margin), "scoring",
+	    w->entry->scoring, "record", w->record == -1 ? json_null() : json_boolean(w->record), "text",
+	    c == NULL ? json_null() : json_string(verdicts_text(name, c->text)), "bytes_per_token",
+	    jsonio_real(w->entry->ratio), "flags", flags_of(w->entry)));
 }
 
 int

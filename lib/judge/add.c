@@ -19,7 +19,6 @@
 void
 add_free(struct add *a)
 {
-
 	json_decref(a->row);
 	json_decref(a->confirmation);
 	json_decref(a->next);
@@ -94,10 +93,9 @@ add_verdict(const struct standings *b, const json_t *run, const char *incumbent,
 static json_t *
 incumbent_json(const json_t *row, double score, unsigned runs)
 {
-
 	return (json_pack("{s:s, s:s, s:o, s:o, s:i}", "config_sha256", jsonio_text(row, "run.config_sha256", ""),
-	    "run_id", jsonio_text(row, "run.run_id", ""), "row", json_incref(json_object_get(row, "row")),
-	    "score", jsonio_real(score), "runs", (int)runs));
+	    "run_id", jsonio_text(row, "run.run_id", ""), "row", json_incref(json_object_get(row, "row")), "score",
+	    jsonio_real(score), "runs", (int)runs));
 }
 
 /* Who is incumbent of the group once this run is in, and where it stands then. */
@@ -203,18 +201,21 @@ next_step(const struct ledger *l, const char *path, const json_t *run, const str
 			(void)add_place(l, jsonio_text(row, "run.dir", "?"), &command);
 			json_decref(row);
 		}
-		(void)str_printf(&why, "calibrates the lane with %u more seed%s of the incumbent", runs, runs == 1 ?
-		    "" : "s");
-	} else if (v->reason == VERDICT_PROMISING || (v->reason == VERDICT_REPEAT &&
-	    (screening = standings_history(b, &f, 0).screening) != NULL && screening->reason == VERDICT_PROMISING)) {
+		(void)str_printf(&why, "calibrates the lane with %u more seed%s of the incumbent", runs,
+		    runs == 1 ? "" : "s");
+	} else if (v->reason == VERDICT_PROMISING ||
+	    (v->reason == VERDICT_REPEAT && (screening = standings_history(b, &f, 0).screening) != NULL &&
+		screening->reason == VERDICT_PROMISING)) {
 		if (left == 0)
-			(void)str_printf(&why, "campaign '%s' has spent its %u confirmations; a new one is declared"
+			(void)str_printf(&why,
+			    "campaign '%s' has spent its %u confirmations; a new one is declared"
 			    " in %s/%s",
 			    b->policy.campaign.name, b->policy.campaign.confirmations, l->path, LEDGER_POLICY);
 		else {
 			runs = 2 * b->policy.confirm.seeds;
 			(void)str_printf(&command, "hg-confirm %s %s", l->path, path);
-			(void)str_printf(&why, "%u fresh seeds a side, in turns with the incumbent; %u of %u"
+			(void)str_printf(&why,
+			    "%u fresh seeds a side, in turns with the incumbent; %u of %u"
 			    " confirmations are left",
 			    b->policy.confirm.seeds, left, b->policy.campaign.confirmations);
 		}
@@ -224,8 +225,8 @@ next_step(const struct ledger *l, const char *path, const json_t *run, const str
 		(void)explain_time(&cost, (int64_t)runs * f.cost_ms);
 		(void)str_printf(&why, " (%u runs, about %s)", runs, cost.p);
 	}
-	next = json_pack("{s:o, s:s, s:I}", "command", command.n == 0 ? json_null() : json_string(command.p),
-	    "why", why.p == NULL ? "" : why.p, "cost_ms", (json_int_t)((int64_t)runs * f.cost_ms));
+	next = json_pack("{s:o, s:s, s:I}", "command", command.n == 0 ? json_null() : json_string(command.p), "why",
+	    why.p == NULL ? "" : why.p, "cost_ms", (json_int_t)((int64_t)runs * f.cost_ms));
 	str_free(&command);
 	str_free(&why);
 	str_free(&cost);
@@ -404,12 +405,11 @@ add_confirmation_row(struct ledger *l, const struct standings_plan *plan, int gi
 	v.power = jsonio_f64(plan_row, "plan.power", NAN);
 	if ((row = ledger_begin(l, STANDINGS_VERDICT)) == NULL)
 		goto err0;
-	own = json_pack("{s:s, s:O, s:O, s:O, s:O, s:O, s:O}", "plan_sha256", hex,
-	    "group_sha256", jsonio_get(plan_row, "plan.group_sha256"),
-	    "challenger_sha256", jsonio_get(plan_row, "plan.challenger.config_sha256"),
-	    "incumbent_sha256", jsonio_get(plan_row, "plan.incumbent.config_sha256"),
-	    "campaign", jsonio_get(plan_row, "plan.campaign"), "lane", jsonio_get(plan_row, "plan.lane"),
-	    "cap_ms", jsonio_get(plan_row, "plan.cap_ms"));
+	own = json_pack("{s:s, s:O, s:O, s:O, s:O, s:O, s:O}", "plan_sha256", hex, "group_sha256",
+	    jsonio_get(plan_row, "plan.group_sha256"), "challenger_sha256",
+	    jsonio_get(plan_row, "plan.challenger.config_sha256"), "incumbent_sha256",
+	    jsonio_get(plan_row, "plan.incumbent.config_sha256"), "campaign", jsonio_get(plan_row, "plan.campaign"),
+	    "lane", jsonio_get(plan_row, "plan.lane"), "cap_ms", jsonio_get(plan_row, "plan.cap_ms"));
 	side[0] = json_array();
 	side[1] = json_array();
 	score[0] = json_array();
@@ -427,8 +427,8 @@ add_confirmation_row(struct ledger *l, const struct standings_plan *plan, int gi
 			break;
 		}
 		json_array_append_new(side[s], json_string(hex));
-		json_array_append_new(score[s], jsonio_real(f->metric[v.metric < 0 ? (int)b->policy.metric.name :
-		    v.metric]));
+		json_array_append_new(score[s],
+		    jsonio_real(f->metric[v.metric < 0 ? (int)b->policy.metric.name : v.metric]));
 		json_decref(last[s]);
 		last[s] = slot_row;
 	}
@@ -471,9 +471,11 @@ add_confirmation_row(struct ledger *l, const struct standings_plan *plan, int gi
 		const struct standings_group *g = standings_group(b, plan->group);
 
 		slot_row = g == NULL ? NULL : ledger_row(l, standings_fact(b, g->reference));
-		arm = standings_standing(b, standings_config(b, plan->group, plan->lane, plan->other), b->policy.metric.name);
-		json_object_set_new(row, "incumbent_after", slot_row == NULL ? json_null() :
-		    incumbent_json(slot_row, arm.n > 0 ? arm.mean : NAN, (unsigned)arm.n));
+		arm = standings_standing(b, standings_config(b, plan->group, plan->lane, plan->other),
+		    b->policy.metric.name);
+		json_object_set_new(row, "incumbent_after",
+		    slot_row == NULL ? json_null() :
+				       incumbent_json(slot_row, arm.n > 0 ? arm.mean : NAN, (unsigned)arm.n));
 		json_decref(slot_row);
 	}
 	goto out;

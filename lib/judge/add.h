@@ -14,12 +14,12 @@
  */
 
 struct add {
-	enum runrecord how;		/* only a closed run gets a row */
-	json_t *row;			/* the run's row, as it is or would be; NULL unless closed, or for a preview */
-	json_t *confirmation;		/* the verdict's row that followed, or NULL */
-	json_t *next;			/* {command, why, cost_ms} or null */
-	uint64_t already;		/* number of the row that was there before, or 0 */
-	char digest[SHA256_HEX_SIZE];	/* of the run's row, once it is in */
+	enum runrecord how;           /* only a closed run gets a row */
+	json_t *row;                  /* the run's row, as it is or would be; NULL unless closed, or for a preview */
+	json_t *confirmation;         /* the verdict's row that followed, or NULL */
+	json_t *next;                 /* {command, why, cost_ms} or null */
+	uint64_t already;             /* number of the row that was there before, or 0 */
+	char digest[SHA256_HEX_SIZE]; /* of the run's row, once it is in */
 };
 
 /**

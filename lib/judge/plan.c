@@ -59,9 +59,8 @@ arm_of(const struct ledger *l, const json_t *row)
 		errno = EBADMSG;
 		return (NULL);
 	}
-	arm = json_pack("{s:O, s:O, s:O, s:O, s:o}", "config_sha256", jsonio_get(row, "run.config_sha256"),
-	    "run_id", jsonio_get(row, "run.run_id"), "row", json_object_get(row, "row"), "dir",
-	    jsonio_get(row, "run.dir"),
+	arm = json_pack("{s:O, s:O, s:O, s:O, s:o}", "config_sha256", jsonio_get(row, "run.config_sha256"), "run_id",
+	    jsonio_get(row, "run.run_id"), "row", json_object_get(row, "row"), "dir", jsonio_get(row, "run.dir"),
 	    "spec", spec);
 	return (arm);
 }
@@ -112,8 +111,7 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 	}
 	if (standings_spent(b) >= b->policy.campaign.confirmations) {
 		say_error("campaign '%s' has spent its %u confirmations; declare a new one in %s/%s",
-		    b->policy.campaign.name,
-		    b->policy.campaign.confirmations, l->path, LEDGER_POLICY);
+		    b->policy.campaign.name, b->policy.campaign.confirmations, l->path, LEDGER_POLICY);
 		return (PLAN_NO);
 	}
 	return (PLAN_MADE);
@@ -128,9 +126,9 @@ slots_json(const struct standings_fact *plan)
 
 	standings_slots(plan, slot);
 	for (k = 0; k < 2 * plan->n; k++)
-		json_array_append_new(list, json_pack("{s:s, s:I}", "side", slot[k].challenger ? "challenger" :
-		    "incumbent",
-		    "seed", (json_int_t)slot[k].seed));
+		json_array_append_new(list,
+		    json_pack("{s:s, s:I}", "side", slot[k].challenger ? "challenger" : "incumbent", "seed",
+			(json_int_t)slot[k].seed));
 	return (list);
 }
 
@@ -159,7 +157,7 @@ plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how
 		} else {
 			*how = PLAN_PENDING;
 			say_error("another confirmation is open: finish it with hg-confirm, or give it up with"
-			    " hg-ledger plan -x");
+				  " hg-ledger plan -x");
 			rc = 0;
 		}
 		json_decref(row);
@@ -187,13 +185,13 @@ plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how
 	if ((arm = arm_of(l, row)) == NULL)
 		goto err1;
 	plan = json_pack("{s:O, s:O, s:O, s:s, s:i, s:i, s:f, s:i, s:f, s:f, s:f, s:I, s:s, s:o, s:O, s:o}",
-	    "group_sha256", jsonio_get(row, "run.group_sha256"), "lane", jsonio_get(row, "run.lane"),
-	    "cap_ms", jsonio_get(row, "run.cap_ms"), "campaign", b->policy.campaign.name,
-	    "confirmation", (int)standings_spent(b) + 1, "confirmations", (int)b->policy.campaign.confirmations,
-	    "level", policy_level(&b->policy), "seeds_a_side", (int)draft.n, "gain_sd", b->policy.confirm.gain_sd,
-	    "power", power, "lane_sd", noise_lane_sd(&all),
-	    "cost_ms", (json_int_t)((int64_t)draft.n * (f->cost_ms + reference->cost_ms)), "nonce", nonce,
-	    "challenger", arm, "incumbent", rival, "slots", slots_json(&draft));
+	    "group_sha256", jsonio_get(row, "run.group_sha256"), "lane", jsonio_get(row, "run.lane"), "cap_ms",
+	    jsonio_get(row, "run.cap_ms"), "campaign", b->policy.campaign.name, "confirmation",
+	    (int)standings_spent(b) + 1, "confirmations", (int)b->policy.campaign.confirmations, "level",
+	    policy_level(&b->policy), "seeds_a_side", (int)draft.n, "gain_sd", b->policy.confirm.gain_sd, "power",
+	    power, "lane_sd", noise_lane_sd(&all), "cost_ms",
+	    (json_int_t)((int64_t)draft.n * (f->cost_ms + reference->cost_ms)), "nonce", nonce, "challenger", arm,
+	    "incumbent", rival, "slots", slots_json(&draft));
 	if (plan == NULL || (*out = ledger_begin(l, STANDINGS_PLAN)) == NULL) {
 		errno = ENOMEM;
 		say_errno("cannot plan");
@@ -251,12 +249,13 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 		x = standings_fact(b, i);
 		if (x->kind != STANDINGS_RUN || x->config != f->config || x->group != f->group || x->lane != f->lane ||
 		    (x->reason != VERDICT_FIRST && x->reason != VERDICT_REPLICATE && x->reason != VERDICT_REPEAT &&
-		    x->reason != VERDICT_UNCALIBRATED) || !isfinite(x->metric[b->policy.metric.name]))
+			x->reason != VERDICT_UNCALIBRATED) ||
+		    !isfinite(x->metric[b->policy.metric.name]))
 			continue;
 		for (k = 0; k < have && seeds[k] != x->seed; k++)
 			;
 		if (k < have)
-			continue;	/* the same seed again is no further evidence */
+			continue; /* the same seed again is no further evidence */
 		seeds[have++] = x->seed;
 		if (ledger_digest(l, x, hex) == -1)
 			goto err0;
@@ -271,13 +270,13 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 	}
 	if ((*out = ledger_begin(l, STANDINGS_CALIBRATION)) == NULL)
 		goto err0;
-	json_object_set_new(*out, "calibration", json_pack("{s:O, s:O, s:O, s:O, s:O, s:s, s:f, s:f, s:f, s:f}",
-	    "group_sha256", jsonio_get(row, "run.group_sha256"), "lane", jsonio_get(row, "run.lane"),
-	    "cap_ms", jsonio_get(row, "run.cap_ms"), "config_sha256", jsonio_get(row, "run.config_sha256"), "runs",
-	    runs,
-	    "metric", policy_metric_name(b->policy.metric.name), "mean", s.mean, "sd", sqrt(s.ss / (s.n - 1)),
-	    "sd_lower", sqrt(s.ss / stats_chi2_isf(0.025, s.n - 1)), "sd_upper",
-	    sqrt(s.ss / stats_chi2_isf(0.975, s.n - 1))));
+	json_object_set_new(*out, "calibration",
+	    json_pack("{s:O, s:O, s:O, s:O, s:O, s:s, s:f, s:f, s:f, s:f}", "group_sha256",
+		jsonio_get(row, "run.group_sha256"), "lane", jsonio_get(row, "run.lane"), "cap_ms",
+		jsonio_get(row, "run.cap_ms"), "config_sha256", jsonio_get(row, "run.config_sha256"), "runs", runs,
+		"metric", policy_metric_name(b->policy.metric.name), "mean", s.mean, "sd", sqrt(s.ss / (s.n - 1)),
+		"sd_lower", sqrt(s.ss / stats_chi2_isf(0.025, s.n - 1)), "sd_upper",
+		sqrt(s.ss / stats_chi2_isf(0.975, s.n - 1))));
 	*how = PLAN_MADE;
 	if ((rc = ledger_append(l, *out, NULL)) == -1) {
 		json_decref(*out);

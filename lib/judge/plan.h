@@ -11,10 +11,10 @@
  */
 
 enum plan {
-	PLAN_MADE,	/* a row was appended */
-	PLAN_THERE,	/* there is one already: nothing changed */
-	PLAN_NO,	/* the rules forbid it, said */
-	PLAN_PENDING	/* something must come first, said */
+	PLAN_MADE,   /* a row was appended */
+	PLAN_THERE,  /* there is one already: nothing changed */
+	PLAN_NO,     /* the rules forbid it, said */
+	PLAN_PENDING /* something must come first, said */
 };
 
 /**

@@ -57,16 +57,18 @@ plateau_tell(const struct plateau_view *v, const struct ledger *l, struct str *w
 		rc = str_puts(why, "the lane's noise is not calibrated, so no power is known to reason with");
 		return (rc | str_printf(next, "hg-confirm -c %s RUN, with a run of the incumbent", l->path));
 	}
-	rc = str_printf(why, "%u challenger%s in a row %s sound, comparable and no better; stopping takes %u\n"
+	rc = str_printf(why,
+	    "%u challenger%s in a row %s sound, comparable and no better; stopping takes %u\n"
 	    "If one challenger in %.3g were better by %.1f lane deviations, each would pass the screen with a chance"
 	    " of %.0f %% and be confirmed with one of %.0f %%, so be found with one of %.0f %%. To miss all of them %u"
-	    " times in a row would then happen with a chance of at most %.0f %%.", v->resolved,
-	    v->resolved == 1 ? "" : "s", v->resolved == 1 ? "was" : "were", v->m,
+	    " times in a row would then happen with a chance of at most %.0f %%.",
+	    v->resolved, v->resolved == 1 ? "" : "s", v->resolved == 1 ? "was" : "were", v->m,
 	    1 / p->plateau.success_rate, p->confirm.gain_sd, 100 * v->screen, 100 * v->confirm, 100 * v->power, v->m,
 	    100 * p->plateau.miss);
 	if (v->waiting > 0)
-		rc |= str_printf(why, "\n%u challenger%s that passed the screen wait%s for a confirmation and %s not"
-		    " counted.", v->waiting, v->waiting == 1 ? "" : "s", v->waiting == 1 ? "s" : "", v->waiting == 1 ?
-		    "is" : "are");
+		rc |= str_printf(why,
+		    "\n%u challenger%s that passed the screen wait%s for a confirmation and %s not"
+		    " counted.",
+		    v->waiting, v->waiting == 1 ? "" : "s", v->waiting == 1 ? "s" : "", v->waiting == 1 ? "is" : "are");
 	return (rc);
 }

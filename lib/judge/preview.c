@@ -21,13 +21,12 @@ classification(const struct ledger *l, const struct add *a)
 	json_t *c;
 
 	c = json_pack("{s:s, s:O, s:O, s:O, s:s, s:I, s:o, s:O, s:O, s:O, s:O, s:O}", "schema",
-	    "homegolf.classification.v1",
-	    "run_id", jsonio_get(a->row, "run.run_id"), "run_uid", jsonio_get(a->row, "run.run_uid"),
-	    "attempt", jsonio_get(a->row, "run.attempt"), "ledger_head_sha256", l->head,
-	    "ledger_rows", (json_int_t)standings_count(&l->book),
-	    "recorded_row", a->already == 0 ? json_null() : json_integer((json_int_t)a->already),
-	    "class", jsonio_get(a->row, "verdict.class"), "reason", jsonio_get(a->row, "verdict.reason"),
-	    "text", jsonio_get(a->row, "verdict.text"), "next", a->next, "verdict", json_object_get(a->row, "verdict"));
+	    "homegolf.classification.v1", "run_id", jsonio_get(a->row, "run.run_id"), "run_uid",
+	    jsonio_get(a->row, "run.run_uid"), "attempt", jsonio_get(a->row, "run.attempt"), "ledger_head_sha256",
+	    l->head, "ledger_rows", (json_int_t)standings_count(&l->book), "recorded_row",
+	    a->already == 0 ? json_null() : json_integer((json_int_t)a->already), "class",
+	    jsonio_get(a->row, "verdict.class"), "reason", jsonio_get(a->row, "verdict.reason"), "text",
+	    jsonio_get(a->row, "verdict.text"), "next", a->next, "verdict", json_object_get(a->row, "verdict"));
 	return (c);
 }
 
@@ -51,8 +50,8 @@ write_file(const char *path, const char *text, size_t n)
 static int
 code_of(const struct add *a)
 {
-	const char *klass = jsonio_text(a->row, "verdict.class", ""), *reason = jsonio_text(a->row,
-	    "verdict.reason", "");
+	const char *klass = jsonio_text(a->row, "verdict.class", ""),
+		   *reason = jsonio_text(a->row, "verdict.reason", "");
 
 	if (a->already == 0 && a->how == RUNRECORD_RUNNING)
 		return (HG_EXIT_NOT_YET);

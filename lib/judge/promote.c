@@ -24,14 +24,14 @@ extern char **environ;
 
 struct case_for {
 	struct ledger *l;
-	const char *path;		/* the run; NULL if only the ledger is asked, and nothing printed */
-	const json_t *row;		/* its row */
+	const char *path;  /* the run; NULL if only the ledger is asked, and nothing printed */
+	const json_t *row; /* its row */
 	const struct standings_fact *fact;
 	const struct standings_fact *confirmation;
 	size_t confirmed_row;
 	struct promote_view *view;
 	enum promote_holds worst;
-	json_t *commands;		/* what would bring the evidence that is missing */
+	json_t *commands; /* what would bring the evidence that is missing */
 };
 
 const char *
@@ -61,8 +61,7 @@ condition(struct case_for *c, const char *name, enum promote_holds holds, const 
 		c->worst = holds;
 }
 
-static void __attribute__((format(printf, 2, 3)))
-command(struct case_for *c, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) command(struct case_for *c, const char *format, ...)
 {
 	char text[4096];
 	va_list ap;
@@ -125,8 +124,8 @@ is_unchanged(struct case_for *c)
 		return;
 	}
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		same &= json_equal(json_object_get(run, keys[i]), json_object_get(json_object_get(c->row,
-		    "run"), keys[i]));
+		same &= json_equal(json_object_get(run, keys[i]),
+		    json_object_get(json_object_get(c->row, "run"), keys[i]));
 	if (how != RUNRECORD_CLOSED) {
 		condition(c, "evidence", PROMOTE_PENDING, "files that receipts name are not there");
 		command(c, "hg-gate score %s", c->path);
@@ -165,7 +164,7 @@ find_confirmation(struct case_for *c)
 	const struct standings_fact *f;
 	size_t i;
 
-	for (i = standings_count(&c->l->book); i-- > 0; ) {
+	for (i = standings_count(&c->l->book); i-- > 0;) {
 		f = standings_fact(&c->l->book, i);
 		if (f->kind == STANDINGS_VERDICT && f->klass == VERDICT_IMPROVEMENT && f->config == c->fact->config &&
 		    f->group == c->fact->group) {
@@ -184,7 +183,7 @@ gained(struct case_for *c)
 	const struct standings_plan *plan;
 	const struct standings_fact *mine = NULL, *theirs = NULL, *f;
 	enum policy_metric m = p->promotion.unit == POLICY_NATS_PER_TOKEN ? POLICY_VAL_LOSS :
-	    p->metric.across_tokenizers;
+									    p->metric.across_tokenizers;
 	struct noise_arm a, b;
 	struct noise_pool pool;
 	struct noise_test t;
@@ -280,7 +279,7 @@ promoted(const struct case_for *c)
 	const struct standings_fact *f;
 	size_t i;
 
-	for (i = standings_count(&c->l->book); i-- > 0; ) {
+	for (i = standings_count(&c->l->book); i-- > 0;) {
 		f = standings_fact(&c->l->book, i);
 		if (f->kind == STANDINGS_PROMOTION && f->group == c->fact->group)
 			return (f->config == c->fact->config && f->artifact == c->fact->artifact ? (uint64_t)i + 1 : 0);
@@ -308,15 +307,16 @@ record(struct case_for *c)
 	}
 	conditions = json_array();
 	for (p = c->view->list; p < c->view->list + c->view->count; p++)
-		json_array_append_new(conditions, json_pack("{s:s, s:b, s:s}", "condition", p->name, "holds",
-		    p->holds == PROMOTE_YES, "evidence", p->evidence));
+		json_array_append_new(conditions,
+		    json_pack("{s:s, s:b, s:s}", "condition", p->name, "holds", p->holds == PROMOTE_YES, "evidence",
+			p->evidence));
 	row = ledger_begin(&w, STANDINGS_PROMOTION);
-	json_object_set_new(row, row_kind_name(STANDINGS_PROMOTION), json_pack("{s:O, s:O, s:O, s:s, s:O, s:s, s:s, s:o}",
-	    "group_sha256", jsonio_get(c->row, "run.group_sha256"),
-	    "config_sha256", jsonio_get(c->row, "run.config_sha256"), "run_id",
-	    jsonio_get(c->row, "run.run_id"),
-	    "run_sha256", digest, "artifact_sha256", jsonio_get(c->row, "run.artifact_sha256"),
-	    "confirmation_sha256", confirmation, "head_sha256", c->l->head, "conditions", conditions));
+	json_object_set_new(row, row_kind_name(STANDINGS_PROMOTION),
+	    json_pack("{s:O, s:O, s:O, s:s, s:O, s:s, s:s, s:o}", "group_sha256",
+		jsonio_get(c->row, "run.group_sha256"), "config_sha256", jsonio_get(c->row, "run.config_sha256"),
+		"run_id", jsonio_get(c->row, "run.run_id"), "run_sha256", digest, "artifact_sha256",
+		jsonio_get(c->row, "run.artifact_sha256"), "confirmation_sha256", confirmation, "head_sha256",
+		c->l->head, "conditions", conditions));
 	if ((rc = ledger_append(&w, row, NULL)) == -1)
 		code = ledger_exit(errno);
 	else
@@ -354,7 +354,7 @@ promote_run(const char *ledger, const char *path, const char *head)
 	struct ledger l;
 	struct promote_view view = { .count = 0 };
 	struct case_for c = { .l = &l, .path = path, .view = &view, .worst = PROMOTE_YES };
-	struct add add;			/* the run as it is now; its row is the one in the ledger */
+	struct add add; /* the run as it is now; its row is the one in the ledger */
 	const json_t *text;
 	size_t i;
 	int code = HG_EXIT_SYSTEM;

@@ -16,7 +16,7 @@ struct promote_view {
 		char evidence[1024];
 	} list[16];
 	size_t count;
-	uint64_t promoted;		/* row of the promotion that stands for this very artifact; 0: none */
+	uint64_t promoted; /* row of the promotion that stands for this very artifact; 0: none */
 };
 
 /**

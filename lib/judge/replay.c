@@ -27,7 +27,6 @@ struct replay {
 static void
 differs(struct replay *r, const char *what)
 {
-
 	say_error("row %llu differs: %s", (unsigned long long)r->number, what);
 	if (r->differ++ == 0)
 		r->first = r->number;
@@ -77,8 +76,8 @@ replay_run(struct replay *r, const json_t *row)
 static void
 replay_confirmation(struct replay *r, const json_t *row)
 {
-	const struct standings_plan *plan = standings_plan(&r->l.book, standings_tag(jsonio_text(row, "confirmation.plan_sha256",
-	    NULL)));
+	const struct standings_plan *plan = standings_plan(&r->l.book,
+	    standings_tag(jsonio_text(row, "confirmation.plan_sha256", NULL)));
 	json_t *should;
 	int given_up = strcmp(jsonio_text(row, "verdict.reason", ""), "abandoned") == 0;
 

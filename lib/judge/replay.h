@@ -5,8 +5,8 @@
 
 struct replay_view {
 	uint64_t rows;
-	unsigned judged, differ;	/* verdicts derived again, and differences */
-	uint64_t first;			/* the first row that differs, or can't be read; 0: none */
+	unsigned judged, differ; /* verdicts derived again, and differences */
+	uint64_t first;          /* the first row that differs, or can't be read; 0: none */
 };
 
 /**

@@ -15,13 +15,12 @@
 /* The verified evidence, and what stands against it, sorted. */
 struct case_file {
 	struct gate e;
-	const json_t *spec, *train, *export, *score;	/* borrowed; NULL where there is nothing */
+	const json_t *spec, *train, *export, *score; /* borrowed; NULL where there is nothing */
 	json_t *refusals, *missing, *problems, *mismatches;
 	int64_t attempt, late;
 };
 
-static void __attribute__((format(printf, 2, 3)))
-note(json_t *list, const char *format, ...)
+static void __attribute__((format(printf, 2, 3))) note(json_t *list, const char *format, ...)
 {
 	char text[512];
 	va_list ap;
@@ -77,7 +76,6 @@ put_any(json_t *run, const char *key, const json_t *from, const char *path)
 static void
 put_digest(json_t *run, const char *key, const json_t *of, const char *hex)
 {
-
 	json_object_set_new(run, key, of == NULL ? json_null() : json_string(hex));
 }
 
@@ -101,9 +99,14 @@ static void
 compare_asked(struct case_file *c)
 {
 	static const char *const pairs[][2] = {
-		{ "train.seed", "seed" }, { "train.batch_tokens", "batch_tokens" }, { "train.seq_len", "seq_len" },
-		{ "train.warmup_steps", "warmup_steps" }, { "train.arith", "arith" },
-		{ "system.backend", "backend" }, { "system.lane", "lane" }, { "budget.max_wallclock_ms", "cap_ms" },
+		{ "train.seed", "seed" },
+		{ "train.batch_tokens", "batch_tokens" },
+		{ "train.seq_len", "seq_len" },
+		{ "train.warmup_steps", "warmup_steps" },
+		{ "train.arith", "arith" },
+		{ "system.backend", "backend" },
+		{ "system.lane", "lane" },
+		{ "budget.max_wallclock_ms", "cap_ms" },
 	};
 	const json_t *asked;
 	json_t *member, *model;
@@ -138,7 +141,7 @@ sort_findings(struct case_file *c)
 	json_array_foreach(c->e.findings, i, finding) {
 		problem = jsonio_text(finding, "problem", "");
 		if (strcmp(problem, "refused") == 0 || strcmp(problem, "partial") == 0)
-			continue;	/* told by the refusal, by the report */
+			continue; /* told by the refusal, by the report */
 		if (strcmp(problem, "unfinished") == 0 || strcmp(problem, "missing") == 0)
 			to = c->missing;
 		else if (strcmp(problem, "malformed") == 0 || strcmp(problem, "corrupt") == 0)
@@ -149,11 +152,11 @@ sort_findings(struct case_file *c)
 	}
 	for (s = 0; s < STAGE_COUNT; s++)
 		if (c->e.refusal[s] != NULL && s != STAGE_PROMPT)
-			json_array_append_new(c->refusals, json_pack("{s:s, s:O, s:O, s:O}", "stage",
-			    rundir_stages[s].name,
-			    "attempt", json_object_get(c->e.refusal[s], "attempt"), "kind",
-			    json_object_get(c->e.refusal[s], "kind"),
-			    "detail", json_object_get(c->e.refusal[s], "detail")));
+			json_array_append_new(c->refusals,
+			    json_pack("{s:s, s:O, s:O, s:O}", "stage", rundir_stages[s].name, "attempt",
+				json_object_get(c->e.refusal[s], "attempt"), "kind",
+				json_object_get(c->e.refusal[s], "kind"), "detail",
+				json_object_get(c->e.refusal[s], "detail")));
 	/* What is absent below a refusal is no matter of waiting. */
 	if (json_array_size(c->refusals) != 0)
 		json_array_clear(c->missing);
@@ -167,7 +170,7 @@ static int64_t
 late_steps(const struct rundir *r, const json_t *train)
 {
 	int64_t cap = jsonio_i64(train, "cap_ms", -1), over = jsonio_i64(train, "overshoot_ms", 0), last = -1,
-	    first = -1, step;
+		first = -1, step;
 	char *text, *line, *end;
 	json_t *row;
 	size_t n;
@@ -207,16 +210,16 @@ static void
 put_group(json_t *run, const struct case_file *e)
 {
 	const char *eval = jsonio_text(e->score, "eval_sha256", NULL),
-	    *raw = jsonio_text(e->score, "val_raw_sha256", NULL);
+		   *raw = jsonio_text(e->score, "val_raw_sha256", NULL);
 	char hex[SHA256_HEX_SIZE];
 	json_t *law = NULL;
 
 	if (e->score != NULL && eval != NULL)
 		/* Without the raw text's digest only the very same shards are known to be the same text. */
 		law = raw != NULL ? json_pack("{s:s, s:s}", "eval_sha256", eval, "val_raw_sha256", raw) :
-		    json_pack("{s:s, s:s, s:s}", "eval_sha256", eval, "val_sha256",
-		    jsonio_text(e->spec, "data.val_sha256", ""),
-		    "tokenizer_sha256", jsonio_text(e->score, "tokenizer_sha256", ""));
+				    json_pack("{s:s, s:s, s:s}", "eval_sha256", eval, "val_sha256",
+					jsonio_text(e->spec, "data.val_sha256", ""), "tokenizer_sha256",
+					jsonio_text(e->score, "tokenizer_sha256", ""));
 	json_object_set_new(run, "group_sha256",
 	    law != NULL && jsonio_digest(law, hex) == 0 ? json_string(hex) : json_null());
 	json_decref(law);
@@ -288,8 +291,9 @@ build(const struct rundir *r, const struct case_file *e, const char *place)
 	put_any(run, "cap_ms", spec, "budget.max_wallclock_ms");
 	put_any(run, "seed", spec, "train.seed");
 	put_any(run, "started_at", e->train, "started_at");
-	json_object_set_new(run, "cost_ms", json_integer(jsonio_i64(e->train, "elapsed_ms", 0) +
-	    jsonio_i64(e->export, "elapsed_ms", 0) + jsonio_i64(e->score, "elapsed_ms", 0)));
+	json_object_set_new(run, "cost_ms",
+	    json_integer(jsonio_i64(e->train, "elapsed_ms", 0) + jsonio_i64(e->export, "elapsed_ms", 0) +
+		jsonio_i64(e->score, "elapsed_ms", 0)));
 	put_any(run, "steps", e->train, "steps");
 	put_any(run, "step_ms_mean", e->train, "step_ms_mean");
 	put_any(run, "overshoot_ms", e->train, "overshoot_ms");

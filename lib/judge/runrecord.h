@@ -11,9 +11,9 @@
  */
 
 enum runrecord {
-	RUNRECORD_CLOSED,	/* scored, or refused: a row can be made of it */
-	RUNRECORD_PENDING,	/* a stage that the score needs has not begun, or died and was not closed out */
-	RUNRECORD_RUNNING	/* a stage is alive */
+	RUNRECORD_CLOSED,  /* scored, or refused: a row can be made of it */
+	RUNRECORD_PENDING, /* a stage that the score needs has not begun, or died and was not closed out */
+	RUNRECORD_RUNNING  /* a stage is alive */
 };
 
 /**

@@ -7,9 +7,8 @@
 enum verdict_class
 classify_rule_class(enum verdict_reason rule)
 {
-
 	return (rule == VERDICT_REFUSED || rule == VERDICT_MISSING || rule == VERDICT_UNREADABLE ? VERDICT_BLOCKED :
-	    VERDICT_INVALID);
+												   VERDICT_INVALID);
 }
 
 unsigned
@@ -35,7 +34,6 @@ classify_changed(const struct standings_fact *a, const struct standings_fact *b)
 enum policy_metric
 classify_metric(const struct policy *p, const struct standings_fact *a, const struct standings_fact *b)
 {
-
 	return (a->tokenizer == b->tokenizer ? p->metric.name : p->metric.across_tokenizers);
 }
 
@@ -96,13 +94,14 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	}
 	reference = standings_fact(b, g->reference);
 	v.changed = f->config == g->incumbent ? classify_changed(reference, f) & VERDICT_SYSTEM :
-	    classify_changed(reference, f);
+						classify_changed(reference, f);
 	v.metric = (int)classify_metric(p, reference, f);
 	v.score = f->metric[v.metric];
 	v.calibrated = standings_lane(b, f->group, f->lane) != NULL;
 	arm = standings_standing(b, standings_config(b, f->group, f->lane, g->incumbent), (enum policy_metric)v.metric);
 	if (arm.n == 0)
-		arm = standings_standing(b, standings_config(b, f->group, g->lane, g->incumbent), (enum policy_metric)v.metric);
+		arm = standings_standing(b, standings_config(b, f->group, g->lane, g->incumbent),
+		    (enum policy_metric)v.metric);
 	if (arm.n > 0) {
 		v.compared = 1;
 		v.incumbent_score = arm.mean;
@@ -177,7 +176,6 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 int
 classify_plan_ready(const struct standings_plan *p)
 {
-
 	return (p->filled == 2 * p->n || p->invalid);
 }
 
@@ -192,7 +190,6 @@ by_value(const void *a, const void *b)
 static double
 middle(double *x, unsigned n)
 {
-
 	qsort(x, n, sizeof(*x), by_value);
 	return (n == 0 ? NAN : n % 2 == 1 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2);
 }
@@ -278,8 +275,7 @@ classify_plan(const struct standings *b, const struct standings_plan *p)
 	v.incumbent_runs = (unsigned)a.n;
 	v.delta = v.score - v.incumbent_score;
 	v.margin = policy_convert(policy->minimum_effect.value, policy->minimum_effect.unit,
-	    (enum policy_metric)v.metric,
-	    theirs->metric[POLICY_VAL_LOSS], theirs->metric[v.metric]);
+	    (enum policy_metric)v.metric, theirs->metric[POLICY_VAL_LOSS], theirs->metric[v.metric]);
 	pool = standings_pool(b, p->group, p->lane, p->config, p->other, (enum policy_metric)v.metric);
 	all = standings_pool(b, p->group, p->lane, 0, 0, (enum policy_metric)v.metric);
 	prior = noise_prior(&pool);
@@ -326,7 +322,8 @@ double
 classify_power(const struct standings *b, uint64_t group, uint64_t lane, uint64_t incumbent, unsigned n, double gain_sd)
 {
 	struct noise_pool pool = standings_pool(b, group, lane, incumbent, 0, b->policy.metric.name);
-	struct noise_arm arm = standings_standing(b, standings_config(b, group, lane, incumbent), b->policy.metric.name);
+	struct noise_arm arm = standings_standing(b, standings_config(b, group, lane, incumbent),
+	    b->policy.metric.name);
 
 	if (standings_lane(b, group, lane) == NULL)
 		return (NAN);
@@ -336,10 +333,10 @@ classify_power(const struct standings *b, uint64_t group, uint64_t lane, uint64_
 double
 classify_screen_power(const struct standings *b, uint64_t group, uint64_t lane, uint64_t incumbent, double gain_sd)
 {
-	struct noise_arm arm = standings_standing(b, standings_config(b, group, lane, incumbent), b->policy.metric.name);
+	struct noise_arm arm = standings_standing(b, standings_config(b, group, lane, incumbent),
+	    b->policy.metric.name);
 
 	if (standings_lane(b, group, lane) == NULL || arm.n == 0)
 		return (NAN);
 	return (stats_normal_cdf((gain_sd - b->policy.screen.gain_sd) / sqrt(1 + 1 / arm.n)));
 }
-

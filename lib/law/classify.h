@@ -35,7 +35,8 @@ struct verdict classify_plan(const struct standings *b, const struct standings_p
 unsigned classify_changed(const struct standings_fact *a, const struct standings_fact *b);
 
 /* The metric that two facts are compared in. */
-enum policy_metric classify_metric(const struct policy *p, const struct standings_fact *a, const struct standings_fact *b);
+enum policy_metric
+classify_metric(const struct policy *p, const struct standings_fact *a, const struct standings_fact *b);
 
 /*
  * Power of a confirmation in this group and lane with n runs a side, for a gain of so many lane deviations. NAN if
@@ -45,6 +46,7 @@ double classify_power(const struct standings *b, uint64_t group, uint64_t lane, 
     double gain_sd);
 
 /* Chance that a single run passes the screen when its true gain is so many lane deviations. NAN if uncalibrated. */
-double classify_screen_power(const struct standings *b, uint64_t group, uint64_t lane, uint64_t incumbent, double gain_sd);
+double
+classify_screen_power(const struct standings *b, uint64_t group, uint64_t lane, uint64_t incumbent, double gain_sd);
 
 #endif

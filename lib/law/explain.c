@@ -68,10 +68,9 @@ scored(struct str *s, const struct explain *t)
 		rc |= str_printf(s, " (mean of %u fresh runs)", v->runs);
 	if (!v->compared)
 		return (rc);
-	rc |= str_printf(s, ", %.5f %s than the incumbent's %.5f (%s%u run%s)", fabs(v->gain), v->gain >= 0 ?
-	    "better" : "worse",
-	    v->incumbent_score, v->incumbent_runs > 1 ? "mean of " : "", v->incumbent_runs, v->incumbent_runs > 1 ?
-	    "s" : "");
+	rc |= str_printf(s, ", %.5f %s than the incumbent's %.5f (%s%u run%s)", fabs(v->gain),
+	    v->gain >= 0 ? "better" : "worse", v->incumbent_score, v->incumbent_runs > 1 ? "mean of " : "",
+	    v->incumbent_runs, v->incumbent_runs > 1 ? "s" : "");
 	return (rc);
 }
 
@@ -83,31 +82,39 @@ explain_run(struct str *s, const struct explain *t)
 
 	rc = str_printf(s, "Run '%s' ", t->run);
 	if (v->klass == VERDICT_BLOCKED)
-		return (rc | str_printf(s, "cannot be judged: %s. It counts neither for nor against its"
-		    " configuration.", t->findings));
+		return (rc |
+		    str_printf(s,
+			"cannot be judged: %s. It counts neither for nor against its"
+			" configuration.",
+			t->findings));
 	if (v->klass == VERDICT_INVALID)
 		return (rc | str_printf(s, "does not count, whatever it scored: %s.", t->findings));
 	rc |= scored(s, t);
 	switch (v->reason) {
 	case VERDICT_FIRST:
-		rc |= str_puts(s, ". It is the first sound run under this eval law and on this validation text, so its"
+		rc |= str_puts(s,
+		    ". It is the first sound run under this eval law and on this validation text, so its"
 		    " configuration is the incumbent. That is a starting point, not an achievement.");
 		break;
 	case VERDICT_STARVED:
-		rc |= str_puts(s, ". Other load took processor time from it, so it is kept out of every comparison;"
+		rc |= str_puts(s,
+		    ". Other load took processor time from it, so it is kept out of every comparison;"
 		    " run it again.");
 		break;
 	case VERDICT_SLOT:
-		rc |= str_puts(s, ". It fills a slot of a confirmation that was planned before it ran; nothing is"
+		rc |= str_puts(s,
+		    ". It fills a slot of a confirmation that was planned before it ran; nothing is"
 		    " concluded"
 		    " before all of them are in.");
 		break;
 	case VERDICT_SAME_SEED:
-		rc |= str_puts(s, ". The same seed of this configuration was run before, so it is no further"
+		rc |= str_puts(s,
+		    ". The same seed of this configuration was run before, so it is no further"
 		    " evidence of anything.");
 		break;
 	case VERDICT_REPLICATE:
-		rc |= str_puts(s, ". It is the incumbent's own configuration with another seed: a lower score of it"
+		rc |= str_puts(s,
+		    ". It is the incumbent's own configuration with another seed: a lower score of it"
 		    " is luck, and"
 		    " it only tells how far seeds lie apart.");
 		break;
@@ -115,7 +122,8 @@ explain_run(struct str *s, const struct explain *t)
 		rc |= str_puts(s, ". Its artifact is byte for byte one of the incumbent's, so nothing was changed.");
 		break;
 	case VERDICT_REPEAT:
-		rc |= str_puts(s, ". Its configuration was screened before; trying again until it looks good is not"
+		rc |= str_puts(s,
+		    ". Its configuration was screened before; trying again until it looks good is not"
 		    " evidence."
 		    " A claim needs a planned confirmation.");
 		break;
@@ -129,17 +137,19 @@ explain_run(struct str *s, const struct explain *t)
 		rc |= str_puts(s, ". The two can't be compared in one unit.");
 		break;
 	case VERDICT_PROMISING:
-		rc |= str_printf(s, ". That is %.1f times the lane's run-to-run deviation of %.5f: enough to be"
+		rc |= str_printf(s,
+		    ". That is %.1f times the lane's run-to-run deviation of %.5f: enough to be"
 		    " worth a confirmation,"
-		    " and no more; of single runs that change nothing some look as good.", v->gain / v->lane_sd,
-		    v->lane_sd);
+		    " and no more; of single runs that change nothing some look as good.",
+		    v->gain / v->lane_sd, v->lane_sd);
 		rc |= what_changed(s, t);
 		break;
 	case VERDICT_WITHIN_NOISE:
-		rc |= str_printf(s, ". Runs of one configuration lie about %.5f apart here, so this says nothing;"
+		rc |= str_printf(s,
+		    ". Runs of one configuration lie about %.5f apart here, so this says nothing;"
 		    " the true gain lies"
-		    " between %.5f and %.5f with %.0f %% confidence.", v->lane_sd, v->lower, v->upper,
-		    100 * (2 * t->policy->promotion.confidence - 1));
+		    " between %.5f and %.5f with %.0f %% confidence.",
+		    v->lane_sd, v->lower, v->upper, 100 * (2 * t->policy->promotion.confidence - 1));
 		rc |= what_changed(s, t);
 		break;
 	case VERDICT_WORSE:
@@ -149,9 +159,11 @@ explain_run(struct str *s, const struct explain *t)
 		rc |= what_changed(s, t);
 		break;
 	case VERDICT_GUARDED_METRIC:
-		rc |= str_printf(s, ". But it is worse in %s, by more than the policy tolerates, and a gain in one"
+		rc |= str_printf(s,
+		    ". But it is worse in %s, by more than the policy tolerates, and a gain in one"
 		    " metric does not"
-		    " hide a loss in another.", policy_metric_name(t->policy->guarded[v->guard].name));
+		    " hide a loss in another.",
+		    policy_metric_name(t->policy->guarded[v->guard].name));
 		rc |= what_changed(s, t);
 		break;
 	default:
@@ -170,17 +182,23 @@ explain_confirmation(struct str *s, const struct explain *t)
 	    t->policy->campaign.confirmations, t->policy->campaign.name, t->run);
 	switch (v->reason) {
 	case VERDICT_INVALID_RUN:
-		return (rc | str_puts(s, "had a run that does not count (over a cap, or not what was asked for). A"
-		    " configuration that"
-		    " breaks the rules in one run out of a few is no improvement."));
+		return (rc |
+		    str_puts(s,
+			"had a run that does not count (over a cap, or not what was asked for). A"
+			" configuration that"
+			" breaks the rules in one run out of a few is no improvement."));
 	case VERDICT_INCUMBENT_INVALID:
-		return (rc | str_puts(s, "cannot be judged: a run of the incumbent beside it does not count. The"
-		    " confirmation is"
-		    " spent; look into the incumbent first."));
+		return (rc |
+		    str_puts(s,
+			"cannot be judged: a run of the incumbent beside it does not count. The"
+			" confirmation is"
+			" spent; look into the incumbent first."));
 	case VERDICT_ABANDONED:
-		return (rc | str_puts(s, "was given up before all its runs were in. The confirmation is spent, and"
-		    " nothing is"
-		    " concluded from the part that ran."));
+		return (rc |
+		    str_puts(s,
+			"was given up before all its runs were in. The confirmation is spent, and"
+			" nothing is"
+			" concluded from the part that ran."));
 	default:
 		break;
 	}
@@ -195,24 +213,27 @@ explain_confirmation(struct str *s, const struct explain *t)
 		rc |= explain_chance(s, v->p);
 		rc |= str_puts(s, ", and the level asked for was ");
 		rc |= explain_chance(s, v->level);
-		rc |= str_printf(s, ". It is an improvement; the true gain lies between %.5f and %.5f with %.0f %%"
+		rc |= str_printf(s,
+		    ". It is an improvement; the true gain lies between %.5f and %.5f with %.0f %%"
 		    " confidence. This"
 		    " is said of this validation text, this lane and this budget, and of the runs that were added"
 		    " here.",
 		    v->lower, v->upper, 100 * (2 * t->policy->promotion.confidence - 1));
 		break;
 	case VERDICT_NOT_CONFIRMED:
-		rc |= str_puts(s, " If there were no gain, a difference like this or larger would come about with a"
+		rc |= str_puts(s,
+		    " If there were no gain, a difference like this or larger would come about with a"
 		    " chance of ");
 		rc |= explain_chance(s, v->p);
 		rc |= str_puts(s, ", and the level asked for was ");
 		rc |= explain_chance(s, v->level);
-		rc |= str_printf(s, ", so it is not distinguished from noise. That does not show it to be useless:"
+		rc |= str_printf(s,
+		    ", so it is not distinguished from noise. That does not show it to be useless:"
 		    " the true gain"
 		    " lies between %.5f and %.5f with %.0f %% confidence, and a gain of %.1f lane deviations (%.5f)"
 		    " would have been"
-		    " confirmed with a chance of %.0f %%. The incumbent stays.", v->lower, v->upper,
-		    100 * (2 * t->policy->promotion.confidence - 1), t->policy->confirm.gain_sd,
+		    " confirmed with a chance of %.0f %%. The incumbent stays.",
+		    v->lower, v->upper, 100 * (2 * t->policy->promotion.confidence - 1), t->policy->confirm.gain_sd,
 		    t->policy->confirm.gain_sd * v->lane_sd, 100 * v->power);
 		break;
 	case VERDICT_WORSE:
@@ -221,9 +242,11 @@ explain_confirmation(struct str *s, const struct explain *t)
 		rc |= str_puts(s, " of the cases.");
 		break;
 	case VERDICT_GUARDED_METRIC:
-		rc |= str_printf(s, " But it is worse in %s, by more than the policy tolerates, and a gain in one"
+		rc |= str_printf(s,
+		    " But it is worse in %s, by more than the policy tolerates, and a gain in one"
 		    " metric does not hide"
-		    " a loss in another.", policy_metric_name(t->policy->guarded[v->guard].name));
+		    " a loss in another.",
+		    policy_metric_name(t->policy->guarded[v->guard].name));
 		break;
 	case VERDICT_UNCALIBRATED:
 		rc |= str_puts(s, " The noise of ");

@@ -23,7 +23,6 @@ noise_pool(double ln_sigma_sd, double floor)
 static double
 log_variance(double df, double ss, double floor)
 {
-
 	return (log(fmax(ss / df, floor * floor)) - stats_digamma(df / 2) + log(df / 2));
 }
 
@@ -69,20 +68,18 @@ noise_prior(const struct noise_pool *pool)
 double
 noise_lane_sd(const struct noise_pool *pool)
 {
-
 	return (pool->n < 0.5 ? 0 : exp(pool->we / pool->w / 2));
 }
 
 double
 noise_prior_df(const struct noise_prior *prior)
 {
-
 	return (isinf(prior->doubt) ? 0 : 2 * stats_trigamma_inverse(prior->tau2 + prior->doubt));
 }
 
 /* What v_a and v_b can be: a grid over their logarithms and the weight of each cell. */
 struct variances {
-	double a[GRID], b[GRID];	/* v / n of either side */
+	double a[GRID], b[GRID]; /* v / n of either side */
 	double weight[GRID][GRID];
 	double margin_a[GRID], margin_b[GRID];
 };
@@ -90,7 +87,6 @@ struct variances {
 static double
 likelihood(double theta, double df, double s2)
 {
-
 	return (df <= 0 ? 0 : -df / 2 * (theta + s2 * exp(-theta)));
 }
 
@@ -233,17 +229,17 @@ median(const double *x, const double *weight)
 		before = sum;
 		sum += weight[i];
 		if (sum >= 0.5)
-			return (i == 0 ? x[0] : x[i - 1] * pow(x[i] / x[i - 1],
-			    (0.5 - before) / weight[i] + 0.5 > 1 ? 1 :
-			    (0.5 - before) / weight[i]));
+			return (i == 0 ? x[0] :
+					 x[i - 1] *
+				    pow(x[i] / x[i - 1],
+					(0.5 - before) / weight[i] + 0.5 > 1 ? 1 : (0.5 - before) / weight[i]));
 	}
 	return (x[GRID - 1]);
 }
 
 struct noise_test
 noise_compare(const struct noise_arm *a, const struct noise_arm *b, const struct noise_pool *pool, int sign,
-    double margin,
-    double confidence)
+    double margin, double confidence)
 {
 	struct variances v;
 	struct noise_test t;

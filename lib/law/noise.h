@@ -19,14 +19,14 @@
 
 /* The lane's configurations, seen in the logarithm of their variances. Start from noise_pool. */
 struct noise_pool {
-	double tau2;			/* variance of ln sigma^2 over configurations, as declared */
-	double floor;			/* no deviation below this one is believed */
-	double n, w, we, wee, ww;	/* sums over configurations */
+	double tau2;              /* variance of ln sigma^2 over configurations, as declared */
+	double floor;             /* no deviation below this one is believed */
+	double n, w, we, wee, ww; /* sums over configurations */
 };
 
 /* What a pool says of one more configuration: ln variance is normal(centre, tau2 + doubt). */
 struct noise_prior {
-	double tau2, centre, doubt;	/* doubt is INFINITY for an empty pool */
+	double tau2, centre, doubt; /* doubt is INFINITY for an empty pool */
 };
 
 /* One side: fresh runs (n, mean), and all that its own runs say of its variance (df, ss). */
@@ -35,12 +35,12 @@ struct noise_arm {
 };
 
 struct noise_test {
-	double gain;			/* how much better b is than a */
-	double se;			/* standard error, root mean square over what the variances can be */
-	double p;			/* chance of such a gain or a larger one if the true gain were the margin */
-	double p_loss;			/* likewise of such a loss if there were none */
-	double lower, upper;		/* the true gain is above, below these with the confidence asked for, each */
-	double sd_a, sd_b;		/* deviations of single runs, medians */
+	double gain;         /* how much better b is than a */
+	double se;           /* standard error, root mean square over what the variances can be */
+	double p;            /* chance of such a gain or a larger one if the true gain were the margin */
+	double p_loss;       /* likewise of such a loss if there were none */
+	double lower, upper; /* the true gain is above, below these with the confidence asked for, each */
+	double sd_a, sd_b;   /* deviations of single runs, medians */
 };
 
 /* ln_sigma_sd: how ln sigma spreads over configurations, unless the lane shows more. */

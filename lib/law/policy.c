@@ -25,26 +25,22 @@ static const char *const units[] = {
 json_t *
 policy_default(void)
 {
-
-	return (json_pack("{s:s, s:{s:s, s:f, s:i}, s:{s:s, s:s, s:s}, s:{s:f, s:s}, s:{s:f, s:f, s:i}, s:{s:f, s:f},"
-	    " s:{s:i, s:f, s:f}, s:[{s:s, s:s, s:f}, {s:s, s:s, s:f}], s:{s:f, s:f, s:i}, s:{s:f, s:s, s:f}}",
-	    "schema", "homegolf.policy.v1",
-	    "campaign", "name", "first", "alpha", 0.008, "confirmations", 6,
-	    "metric", "name", "val_bpb", "direction", "lower", "across_tokenizers", "val_bpb_raw",
-	    "minimum_effect", "value", 0.0, "unit", "bits_per_byte",
-	    "noise", "ln_sigma_sd", 0.42, "floor", 0.0001, "calibration_seeds", 5,
-	    "screen", "gain_sd", 1.25, "regression_level", 0.01,
-	    "confirm", "seeds", 5, "gain_sd", 3.5, "power", 0.8,
-	    "guarded", "name", "total_bytes", "direction", "lower", "tolerance", 0.02,
-	    "name", "train_ms", "direction", "lower", "tolerance", 0.05,
-	    "plateau", "miss", 0.05, "success_rate", 0.1, "pause_after_failures", 3,
-	    "promotion", "margin", 0.005, "unit", "nats_per_token", "confidence", 0.99));
+	return (
+	    json_pack("{s:s, s:{s:s, s:f, s:i}, s:{s:s, s:s, s:s}, s:{s:f, s:s}, s:{s:f, s:f, s:i}, s:{s:f, s:f},"
+		      " s:{s:i, s:f, s:f}, s:[{s:s, s:s, s:f}, {s:s, s:s, s:f}], s:{s:f, s:f, s:i}, s:{s:f, s:s, s:f}}",
+		"schema", "homegolf.policy.v1", "campaign", "name", "first", "alpha", 0.008, "confirmations", 6,
+		"metric", "name", "val_bpb", "direction", "lower", "across_tokenizers", "val_bpb_raw", "minimum_effect",
+		"value", 0.0, "unit", "bits_per_byte", "noise", "ln_sigma_sd", 0.42, "floor", 0.0001,
+		"calibration_seeds", 5, "screen", "gain_sd", 1.25, "regression_level", 0.01, "confirm", "seeds", 5,
+		"gain_sd", 3.5, "power", 0.8, "guarded", "name", "total_bytes", "direction", "lower", "tolerance", 0.02,
+		"name", "train_ms", "direction", "lower", "tolerance", 0.05, "plateau", "miss", 0.05, "success_rate",
+		0.1, "pause_after_failures", 3, "promotion", "margin", 0.005, "unit", "nats_per_token", "confidence",
+		0.99));
 }
 
 const char *
 policy_metric_name(enum policy_metric m)
 {
-
 	return (metrics[m]);
 }
 
@@ -62,7 +58,6 @@ policy_metric_find(const char *name)
 const char *
 policy_unit_name(enum policy_unit unit)
 {
-
 	return (units[unit]);
 }
 
@@ -80,7 +75,6 @@ unit_find(const char *name)
 static int
 sign_of(const json_t *v, const char *path)
 {
-
 	return (strcmp(jsonio_text(v, path, ""), "lower") == 0 ? 1 : -1);
 }
 
@@ -131,10 +125,10 @@ policy_take(struct policy *p, const json_t *v)
 		p->guards++;
 	}
 	/* A noise of zero, a level of one or no seeds would let everything pass. */
-	if (!(p->noise.floor > 0) || !(p->noise.ln_sigma_sd > 0) || !(p->campaign.alpha > 0 &&
-	    p->campaign.alpha <= 0.2) ||
-	    p->campaign.confirmations < 1 || p->confirm.seeds < 2 || p->noise.calibration_seeds < 3 ||
-	    !(p->minimum_effect.value >= 0) || !(p->promotion.confidence > 0.5 && p->promotion.confidence < 1))
+	if (!(p->noise.floor > 0) || !(p->noise.ln_sigma_sd > 0) ||
+	    !(p->campaign.alpha > 0 && p->campaign.alpha <= 0.2) || p->campaign.confirmations < 1 ||
+	    p->confirm.seeds < 2 || p->noise.calibration_seeds < 3 || !(p->minimum_effect.value >= 0) ||
+	    !(p->promotion.confidence > 0.5 && p->promotion.confidence < 1))
 		goto err0;
 	return (0);
 err0:
@@ -146,7 +140,6 @@ err0:
 double
 policy_level(const struct policy *p)
 {
-
 	return (p->campaign.alpha / p->campaign.confirmations);
 }
 

@@ -29,40 +29,40 @@ enum policy_unit { POLICY_BITS_PER_BYTE, POLICY_NATS_PER_BYTE, POLICY_NATS_PER_T
 struct policy {
 	struct {
 		char name[POLICY_NAME + 1];
-		double alpha;		/* chance of one or more false improvements in the whole campaign */
-		unsigned confirmations;	/* how many it may spend, each at alpha / confirmations */
+		double alpha;           /* chance of one or more false improvements in the whole campaign */
+		unsigned confirmations; /* how many it may spend, each at alpha / confirmations */
 	} campaign;
 	struct {
 		enum policy_metric name;
 		enum policy_metric across_tokenizers;
-		int sign;		/* 1: lower is better; -1: higher is */
+		int sign; /* 1: lower is better; -1: higher is */
 	} metric;
 	struct {
 		double value;
 		enum policy_unit unit;
 	} minimum_effect;
 	struct {
-		double ln_sigma_sd;	/* how ln sigma spreads over configurations */
-		double floor;		/* a deviation below this is not believed */
+		double ln_sigma_sd; /* how ln sigma spreads over configurations */
+		double floor;       /* a deviation below this is not believed */
 		unsigned calibration_seeds;
 	} noise;
 	struct {
-		double gain_sd;		/* a single run this many lane deviations better is worth a confirmation */
+		double gain_sd; /* a single run this many lane deviations better is worth a confirmation */
 		double regression_level;
 	} screen;
 	struct {
-		unsigned seeds;		/* runs a side */
-		double gain_sd;		/* the gain, in lane deviations, that power is computed for */
-		double power;		/* wanted; plan warns below it */
+		unsigned seeds; /* runs a side */
+		double gain_sd; /* the gain, in lane deviations, that power is computed for */
+		double power;   /* wanted; plan warns below it */
 	} confirm;
 	struct {
 		enum policy_metric name;
 		int sign;
-		double tolerance;	/* relative */
+		double tolerance; /* relative */
 	} guarded[POLICY_GUARDS];
 	unsigned guards;
 	struct {
-		double miss;		/* chance of stopping although the success rate is still worth it */
+		double miss; /* chance of stopping although the success rate is still worth it */
 		double success_rate;
 		unsigned pause_after_failures;
 	} plateau;

@@ -11,14 +11,12 @@
 void
 standings_init(struct standings *b)
 {
-
 	memset(b, 0, sizeof(*b));
 }
 
 void
 standings_free(struct standings *b)
 {
-
 	free(b->more);
 	free(b->configs);
 	free(b->table);
@@ -34,7 +32,6 @@ standings_free(struct standings *b)
 static void *
 small_room(void *array, size_t count, size_t size)
 {
-
 	if (count != 0 && (count & (count - 1)) != 0)
 		return (array);
 	return (realloc(array, (count == 0 ? 1 : 2 * count) * size));
@@ -77,14 +74,12 @@ standings_lane_tag(const char *name, int64_t cap_ms)
 size_t
 standings_count(const struct standings *b)
 {
-
 	return (b->bases + b->mores);
 }
 
 const struct standings_fact *
 standings_fact(const struct standings *b, size_t i)
 {
-
 	assert(i < standings_count(b));
 	return (i < b->bases ? &b->base[i] : &b->more[i - b->bases]);
 }
@@ -92,7 +87,6 @@ standings_fact(const struct standings *b, size_t i)
 void
 standings_policy(struct standings *b, const struct policy *p)
 {
-
 	b->policy = *p;
 }
 
@@ -102,7 +96,7 @@ standings_run(const struct standings *b, uint64_t run, unsigned attempt)
 	const struct standings_fact *f;
 	size_t i;
 
-	for (i = standings_count(b); i-- > 0; ) {
+	for (i = standings_count(b); i-- > 0;) {
 		f = standings_fact(b, i);
 		if (f->run == run && f->kind == STANDINGS_RUN && (attempt == 0 || f->attempt == attempt))
 			return (f);
@@ -113,7 +107,6 @@ standings_run(const struct standings *b, uint64_t run, unsigned attempt)
 static int
 screens(const struct standings_fact *f)
 {
-
 	return (f->reason == VERDICT_PROMISING || f->reason == VERDICT_WITHIN_NOISE || f->reason == VERDICT_WORSE ||
 	    f->reason == VERDICT_GUARDED_METRIC);
 }
@@ -125,7 +118,7 @@ standings_history(const struct standings *b, const struct standings_fact *f, uin
 	const struct standings_fact *x;
 	size_t i;
 
-	for (i = standings_count(b); i-- > 0; ) {
+	for (i = standings_count(b); i-- > 0;) {
 		x = standings_fact(b, i);
 		if (x->config != f->config && (x->artifact != f->artifact || f->artifact == 0))
 			continue;
@@ -149,7 +142,7 @@ standings_row(const struct standings *b, uint64_t row)
 	const struct standings_fact *f;
 	size_t i;
 
-	for (i = standings_count(b); i-- > 0; ) {
+	for (i = standings_count(b); i-- > 0;) {
 		f = standings_fact(b, i);
 		if (f->row == row)
 			return (f);
@@ -198,7 +191,6 @@ standings_lane(const struct standings *b, uint64_t group, uint64_t lane)
 static uint64_t
 key_of(uint64_t group, uint64_t lane, uint64_t config)
 {
-
 	return (config ^ (group * 0x9e3779b97f4a7c15) ^ (lane << 1 | lane >> 63));
 }
 
@@ -251,8 +243,8 @@ config_of(struct standings *b, uint64_t group, uint64_t lane, uint64_t config)
 	struct standings_config *array, *c;
 	uint32_t *at;
 
-	if (2 * (b->config_count + 1) > b->table_size && grow_table(b, b->table_size == 0 ? 64 :
-	    2 * b->table_size) == -1)
+	if (2 * (b->config_count + 1) > b->table_size &&
+	    grow_table(b, b->table_size == 0 ? 64 : 2 * b->table_size) == -1)
 		return (NULL);
 	if (*(at = place(b, group, lane, config)) != 0)
 		return (&b->configs[*at - 1]);
@@ -271,7 +263,6 @@ config_of(struct standings *b, uint64_t group, uint64_t lane, uint64_t config)
 const struct standings_stats *
 standings_stats(const struct standings *b, const struct standings_config *c)
 {
-
 	return (c == NULL || c->stats == 0 ? NULL : &b->stats[c->stats - 1]);
 }
 
@@ -333,7 +324,7 @@ standings_plan(const struct standings *b, uint64_t row)
 {
 	size_t i;
 
-	for (i = b->plan_count; i-- > 0; )
+	for (i = b->plan_count; i-- > 0;)
 		if (b->plans[i].row == row)
 			return (&b->plans[i]);
 	return (NULL);

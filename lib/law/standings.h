@@ -20,26 +20,34 @@
  * is in the ledger already) the row itself is compared.
  */
 
-enum standings_kind { STANDINGS_POLICY, STANDINGS_RUN, STANDINGS_CALIBRATION, STANDINGS_PLAN, STANDINGS_VERDICT, STANDINGS_PROMOTION, STANDINGS_IMPORT,
-	STANDINGS_KINDS };
+enum standings_kind {
+	STANDINGS_POLICY,
+	STANDINGS_RUN,
+	STANDINGS_CALIBRATION,
+	STANDINGS_PLAN,
+	STANDINGS_VERDICT,
+	STANDINGS_PROMOTION,
+	STANDINGS_IMPORT,
+	STANDINGS_KINDS
+};
 
-enum { STANDINGS_SCORES = 3 };	/* the first of enum policy_metric can be judged by */
-enum { STANDINGS_SEEDS = 32 };	/* most runs a side of a plan */
+enum { STANDINGS_SCORES = 3 }; /* the first of enum policy_metric can be judged by */
+enum { STANDINGS_SEEDS = 32 }; /* most runs a side of a plan */
 
 /* A row. Fields that its kind has no use for are zero; metrics that it lacks are NAN. */
 struct standings_fact {
-	uint64_t offset;		/* where its line starts */
-	uint32_t length;		/* with the newline */
+	uint64_t offset; /* where its line starts */
+	uint32_t length; /* with the newline */
 	uint32_t attempt;
 	uint8_t kind, klass, reason, starved;
-	uint32_t n;			/* of a plan, runs a side; of a calibration, runs */
-	uint64_t row;			/* the line's digest */
-	uint64_t run;			/* run_uid */
+	uint32_t n;   /* of a plan, runs a side; of a calibration, runs */
+	uint64_t row; /* the line's digest */
+	uint64_t run; /* run_uid */
 	uint64_t group, lane, config, system, model, data, tokenizer, artifact;
-	uint64_t other;			/* the incumbent's configuration, of a plan or a verdict */
-	uint64_t plan;			/* the plan's row, of a slot's run or a verdict */
+	uint64_t other; /* the incumbent's configuration, of a plan or a verdict */
+	uint64_t plan;  /* the plan's row, of a slot's run or a verdict */
 	uint64_t campaign;
-	uint64_t nonce;			/* a plan's: seeds and order follow from it */
+	uint64_t nonce; /* a plan's: seeds and order follow from it */
 	int64_t seed;
 	int64_t at_ms, started_ms, cost_ms;
 	double metric[POLICY_METRICS];
@@ -50,23 +58,23 @@ struct standings_fact {
  * none.
  */
 struct standings_stats {
-	struct stats_sample loose[STANDINGS_SCORES];	/* runs outside of plans, the one that screened excepted */
-	double df[STANDINGS_SCORES], ss[STANDINGS_SCORES];	/* within the arms of closed plans */
-	struct stats_sample recent[STANDINGS_SCORES];	/* the arm of the last closed plan */
+	struct stats_sample loose[STANDINGS_SCORES];       /* runs outside of plans, the one that screened excepted */
+	double df[STANDINGS_SCORES], ss[STANDINGS_SCORES]; /* within the arms of closed plans */
+	struct stats_sample recent[STANDINGS_SCORES];      /* the arm of the last closed plan */
 };
 
 struct standings_config {
 	uint64_t group, lane, config;
-	uint32_t stats;			/* index + 1 */
+	uint32_t stats; /* index + 1 */
 };
 
 struct standings_group {
 	uint64_t group;
-	uint64_t incumbent;		/* configuration; 0: none yet */
-	uint64_t lane;			/* where it was judged last */
-	size_t reference;		/* a fact of the incumbent's */
-	unsigned resolved;		/* challengers found no better since the last gain */
-	unsigned promising;		/* challengers that wait for a confirmation */
+	uint64_t incumbent; /* configuration; 0: none yet */
+	uint64_t lane;      /* where it was judged last */
+	size_t reference;   /* a fact of the incumbent's */
+	unsigned resolved;  /* challengers found no better since the last gain */
+	unsigned promising; /* challengers that wait for a confirmation */
 	unsigned improvements;
 };
 
@@ -76,10 +84,10 @@ struct standings_lane {
 };
 
 struct standings_slot {
-	int challenger;			/* or the incumbent's side */
+	int challenger; /* or the incumbent's side */
 	int64_t seed;
-	size_t fact;			/* index + 1 of the run; 0: open */
-	int invalid;			/* a run of it was invalid */
+	size_t fact; /* index + 1 of the run; 0: open */
+	int invalid; /* a run of it was invalid */
 };
 
 struct standings_plan {
@@ -99,13 +107,13 @@ struct standings_campaign {
 struct standings {
 	struct policy policy;
 	uint64_t policy_row;
-	const struct standings_fact *base;	/* facts that lie in the index, */
+	const struct standings_fact *base; /* facts that lie in the index, */
 	size_t bases;
-	struct standings_fact *more;		/* and those applied since */
+	struct standings_fact *more; /* and those applied since */
 	size_t mores, more_cap;
 	struct standings_config *configs;
 	size_t config_count, config_cap;
-	uint32_t *table;		/* configs by key: index + 1 */
+	uint32_t *table; /* configs by key: index + 1 */
 	size_t table_size;
 	struct standings_stats *stats;
 	size_t stats_count, stats_cap;
@@ -117,9 +125,9 @@ struct standings {
 	size_t plan_count;
 	struct standings_campaign *campaigns;
 	size_t campaign_count;
-	unsigned failures;		/* blocked and invalid runs in a row */
-	uint64_t last_group;		/* of the last row that had one */
-	int broken;			/* memory ran out: nothing may be judged */
+	unsigned failures;   /* blocked and invalid runs in a row */
+	uint64_t last_group; /* of the last row that had one */
+	int broken;          /* memory ran out: nothing may be judged */
 };
 
 void standings_init(struct standings *b);
@@ -142,9 +150,9 @@ const struct standings_fact *standings_run(const struct standings *b, uint64_t r
 
 /* What rows before say of a run's configuration and artifact, found in one pass. */
 struct standings_history {
-	const struct standings_fact *screening;	/* the run that screened the configuration, on this lane; or NULL */
-	int same_seed;				/* a sound run of this configuration, lane and seed is there */
-	int same_artifact;			/* a run of ${rival}, another configuration, has this very artifact */
+	const struct standings_fact *screening; /* the run that screened the configuration, on this lane; or NULL */
+	int same_seed;                          /* a sound run of this configuration, lane and seed is there */
+	int same_artifact;                      /* a run of ${rival}, another configuration, has this very artifact */
 };
 struct standings_history standings_history(const struct standings *b, const struct standings_fact *f, uint64_t rival);
 
@@ -152,7 +160,8 @@ struct standings_history standings_history(const struct standings *b, const stru
 const struct standings_fact *standings_row(const struct standings *b, uint64_t row);
 
 struct standings_group *standings_group(const struct standings *b, uint64_t group);
-const struct standings_config *standings_config(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config);
+const struct standings_config *
+standings_config(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config);
 const struct standings_stats *standings_stats(const struct standings *b, const struct standings_config *c);
 const struct standings_lane *standings_lane(const struct standings *b, uint64_t group, uint64_t lane);
 
@@ -170,14 +179,16 @@ struct standings_plan *standings_plan(const struct standings *b, uint64_t row);
 void standings_slots(const struct standings_fact *plan, struct standings_slot slot[2 * STANDINGS_SEEDS]);
 
 /* A side of a plan in one score: fresh runs, and all that is known of their variance. */
-struct noise_arm standings_arm(const struct standings *b, const struct standings_plan *p, int challenger, enum policy_metric metric);
+struct noise_arm
+standings_arm(const struct standings *b, const struct standings_plan *p, int challenger, enum policy_metric metric);
 
 /* What a configuration's own runs say: where it stands (its last arm, or its loose runs), and its variance. */
-struct noise_arm standings_standing(const struct standings *b, const struct standings_config *c, enum policy_metric metric);
+struct noise_arm
+standings_standing(const struct standings *b, const struct standings_config *c, enum policy_metric metric);
 
 /* The lane's configurations but two, which may be 0. */
-struct noise_pool standings_pool(const struct standings *b, uint64_t group, uint64_t lane, uint64_t but, uint64_t and_but,
-    enum policy_metric metric);
+struct noise_pool standings_pool(const struct standings *b, uint64_t group, uint64_t lane, uint64_t but,
+    uint64_t and_but, enum policy_metric metric);
 
 /* The first 64 bits of a digest in hex; 0 for NULL. */
 uint64_t standings_tag(const char *hex);

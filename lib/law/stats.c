@@ -11,14 +11,12 @@
 double
 stats_normal_cdf(double z)
 {
-
 	return (0.5 * erfc(-z * SQRT1_2));
 }
 
 double
 stats_normal_sf(double z)
 {
-
 	return (0.5 * erfc(z * SQRT1_2));
 }
 
@@ -48,7 +46,6 @@ cross(double (*f)(double x, double a), double a, double p, double lo, double hi)
 static double
 normal_sf2(double z, double unused)
 {
-
 	(void)unused;
 	return (stats_normal_sf(z));
 }
@@ -56,7 +53,6 @@ normal_sf2(double z, double unused)
 double
 stats_normal_quantile(double p)
 {
-
 	assert(p > 0 && p < 1);
 	/* By symmetry solve where the tail is small, so that it keeps its digits. */
 	if (p < 0.5)
@@ -113,7 +109,6 @@ beta_xy(double x, double y, double a, double b)
 double
 stats_beta_cdf(double x, double a, double b)
 {
-
 	assert(a > 0 && b > 0);
 	return (beta_xy(x, 1 - x, a, b));
 }
@@ -159,7 +154,6 @@ gamma_q(double x, double a)
 double
 stats_gamma_cdf(double x, double a)
 {
-
 	return (1 - gamma_q(x, a));
 }
 
@@ -190,10 +184,14 @@ stats_t_isf(double p, double df)
 
 /* Nodes and weights of 16-point Gauss-Legendre quadrature on [-1, 1] (Abramowitz and Stegun, table 25.4). */
 static const double gauss[8][2] = {
-	{ 0.0950125098376374402, 0.1894506104550684963 }, { 0.2816035507792589132, 0.1826034150449235889 },
-	{ 0.4580167776572273863, 0.1691565193950025382 }, { 0.6178762444026437484, 0.1495959888165767321 },
-	{ 0.7554044083550030339, 0.1246289712555338720 }, { 0.8656312023878317439, 0.0951585116824927848 },
-	{ 0.9445750230732325761, 0.0622535239386478929 }, { 0.9894009349916499326, 0.0271524594117540949 },
+	{ 0.0950125098376374402, 0.1894506104550684963 },
+	{ 0.2816035507792589132, 0.1826034150449235889 },
+	{ 0.4580167776572273863, 0.1691565193950025382 },
+	{ 0.6178762444026437484, 0.1495959888165767321 },
+	{ 0.7554044083550030339, 0.1246289712555338720 },
+	{ 0.8656312023878317439, 0.0951585116824927848 },
+	{ 0.9445750230732325761, 0.0622535239386478929 },
+	{ 0.9894009349916499326, 0.0271524594117540949 },
 };
 
 /* P(Z > t u - delta) times the density of u = sqrt(chi2_df / df), integrated over u. */
@@ -228,7 +226,6 @@ stats_nct_sf(double t, double df, double delta)
 double
 stats_chi2_sf(double x, double df)
 {
-
 	return (gamma_q(x / 2, df / 2));
 }
 
@@ -285,7 +282,6 @@ stats_trigamma(double x)
 static double
 trigamma2(double x, double unused)
 {
-
 	(void)unused;
 	return (stats_trigamma(x));
 }
@@ -293,7 +289,6 @@ trigamma2(double x, double unused)
 double
 stats_trigamma_inverse(double y)
 {
-
 	assert(y > 0);
 	/* 1/x < trigamma(x) < 1/x + 1/x^2 brackets the root. */
 	return (cross(trigamma2, 0, y, 1 / y, 0.5 / y + sqrt(0.25 / (y * y) + 1 / y)));
@@ -316,7 +311,7 @@ stats_rank_sum_p(const double *a, size_t na, const double *b, size_t nb)
 		return (1);
 	ways[0] = 1;
 	for (i = 1; i <= nb; i++) {
-		for (k = max + 1; k-- > na + i; )
+		for (k = max + 1; k-- > na + i;)
 			ways[k] -= ways[k - na - i];
 		for (k = i; k <= max; k++)
 			ways[k] += ways[k - i];
@@ -333,7 +328,6 @@ stats_rank_sum_p(const double *a, size_t na, const double *b, size_t nb)
 double
 stats_power(double level, double gain_sd, double n, double df)
 {
-
 	return (stats_nct_sf(stats_t_isf(level, df), df, gain_sd * sqrt(n / 2)));
 }
 

@@ -32,21 +32,18 @@ refused(const json_t *run, struct str *detail)
 static int
 missing(const json_t *run, struct str *detail)
 {
-
 	return (listed(run, "missing", detail));
 }
 
 static int
 unreadable(const json_t *run, struct str *detail)
 {
-
 	return (listed(run, "problems", detail));
 }
 
 static int
 mismatch(const json_t *run, struct str *detail)
 {
-
 	return (listed(run, "mismatches", detail));
 }
 
@@ -124,7 +121,7 @@ impossible(const json_t *run, struct str *detail)
 static const struct {
 	enum verdict_reason reason;
 	int (*applies)(const json_t *run, struct str *detail);
-	int scored;		/* makes sense only where all evidence is there */
+	int scored; /* makes sense only where all evidence is there */
 } table[] = {
 	{ VERDICT_UNREADABLE, unreadable, 0 },
 	{ VERDICT_REFUSED, refused, 0 },
@@ -151,9 +148,9 @@ validity_apply(const json_t *run, json_t *findings)
 			if (first == VERDICT_REASONS)
 				first = table[i].reason;
 			if (findings != NULL)
-				json_array_append_new(findings, json_pack("{s:s, s:s}", "rule",
-				    verdict_reason_name(table[i].reason),
-				    "detail", detail.p == NULL ? "" : detail.p));
+				json_array_append_new(findings,
+				    json_pack("{s:s, s:s}", "rule", verdict_reason_name(table[i].reason), "detail",
+					detail.p == NULL ? "" : detail.p));
 		}
 		str_free(&detail);
 		detail = (struct str)STR_INIT;

@@ -39,11 +39,26 @@ struct verdict
 verdict_none(void)
 {
 	struct verdict v = {
-		.klass = VERDICT_NOISE, .reason = VERDICT_WITHIN_NOISE, .metric = -1, .score = NAN,
-		    .incumbent_score = NAN,
-		.delta = NAN, .gain = NAN, .lower = NAN, .upper = NAN, .se = NAN, .p = NAN, .p_loss = NAN,
-		    .level = NAN, .lane_sd = NAN,
-		.sd = NAN, .incumbent_sd = NAN, .prior_df = NAN, .power = NAN, .margin = NAN, .rank_p = NAN,
+		.klass = VERDICT_NOISE,
+		.reason = VERDICT_WITHIN_NOISE,
+		.metric = -1,
+		.score = NAN,
+		.incumbent_score = NAN,
+		.delta = NAN,
+		.gain = NAN,
+		.lower = NAN,
+		.upper = NAN,
+		.se = NAN,
+		.p = NAN,
+		.p_loss = NAN,
+		.level = NAN,
+		.lane_sd = NAN,
+		.sd = NAN,
+		.incumbent_sd = NAN,
+		.prior_df = NAN,
+		.power = NAN,
+		.margin = NAN,
+		.rank_p = NAN,
 	};
 
 	return (v);
@@ -63,28 +78,24 @@ find(const char *const *names, int n, const char *name)
 const char *
 verdict_class_name(enum verdict_class klass)
 {
-
 	return (classes[klass]);
 }
 
 int
 verdict_class_find(const char *name)
 {
-
 	return (find(classes, VERDICT_CLASSES, name));
 }
 
 const char *
 verdict_reason_name(enum verdict_reason reason)
 {
-
 	return (reasons[reason]);
 }
 
 int
 verdict_reason_find(const char *name)
 {
-
 	return (find(reasons, VERDICT_REASONS, name));
 }
 

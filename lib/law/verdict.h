@@ -56,32 +56,32 @@ struct verdict {
 	enum verdict_class klass;
 	enum verdict_reason reason;
 	unsigned changed;
-	unsigned guard;		/* which guarded metric got worse, with GUARDED_METRIC */
-	int calibrated;		/* the lane's noise is known */
-	int compared;		/* there is an incumbent to compare with */
-	int metric;		/* enum policy_metric: what was compared */
-	double score;		/* the run, or the challenger's mean */
-	double incumbent_score;	/* mean of its runs */
+	unsigned guard;         /* which guarded metric got worse, with GUARDED_METRIC */
+	int calibrated;         /* the lane's noise is known */
+	int compared;           /* there is an incumbent to compare with */
+	int metric;             /* enum policy_metric: what was compared */
+	double score;           /* the run, or the challenger's mean */
+	double incumbent_score; /* mean of its runs */
 	unsigned runs, incumbent_runs;
-	double delta;		/* score - incumbent_score, exact */
-	double gain;		/* the same with better as positive */
-	double lower, upper;	/* bounds of the true gain, each with the policy's confidence */
+	double delta;        /* score - incumbent_score, exact */
+	double gain;         /* the same with better as positive */
+	double lower, upper; /* bounds of the true gain, each with the policy's confidence */
 	double se, p, p_loss, level;
-	double lane_sd;		/* the lane's run-to-run deviation */
-	double sd, incumbent_sd;	/* of the two configurations */
+	double lane_sd;          /* the lane's run-to-run deviation */
+	double sd, incumbent_sd; /* of the two configurations */
 	double prior_df;
-	double power;		/* of the confirmation, as told when it was planned; the ledger's to fill */
-	double margin;		/* the true gain must be above this one */
-	double rank_p;		/* Mann-Whitney's, as a cross-check */
+	double power;  /* of the confirmation, as told when it was planned; the ledger's to fill */
+	double margin; /* the true gain must be above this one */
+	double rank_p; /* Mann-Whitney's, as a cross-check */
 };
 
 /* A verdict that says nothing yet: noise, all numbers NAN. */
 struct verdict verdict_none(void);
 
 const char *verdict_class_name(enum verdict_class klass);
-int verdict_class_find(const char *name);	/* or -1 */
+int verdict_class_find(const char *name); /* or -1 */
 const char *verdict_reason_name(enum verdict_reason reason);
-int verdict_reason_find(const char *name);	/* or -1 */
+int verdict_reason_find(const char *name); /* or -1 */
 
 /* The names of a set's members, in order, for i from 0; NULL past the last. */
 const char *verdict_changed_name(unsigned changed, unsigned i);

@@ -108,7 +108,6 @@ err0:
 void
 index_close(struct index *x)
 {
-
 	if (x->map != NULL)
 		munmap(x->map, x->map_size);
 	memset(x, 0, sizeof(*x));

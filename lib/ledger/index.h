@@ -25,7 +25,7 @@ struct index {
 	const struct standings_fact *facts;
 	size_t count;
 	uint64_t sum[4];
-	char head[SHA256_HEX_SIZE];	/* digest of the ledger's last row */
+	char head[SHA256_HEX_SIZE]; /* digest of the ledger's last row */
 };
 
 /* Open; 0, or -1 if there is none that vouches for that ledger file. Nothing is said. */

@@ -29,7 +29,6 @@ enum { LOCK_WAIT_MS = 30000, MAX_LINE = 16 << 20 };
 int
 ledger_exit(int error)
 {
-
 	switch (error) {
 	case EBADMSG:
 		return (HG_EXIT_CONTRACT);
@@ -87,8 +86,7 @@ follows(const char *line, size_t n, uint64_t row, const char *head)
 		say_error("row 1 was altered: it names a row before it");
 	else
 		say_error("row %llu was altered: row %llu names another digest than it has",
-		    (unsigned long long)row - 1,
-		    (unsigned long long)row);
+		    (unsigned long long)row - 1, (unsigned long long)row);
 	return (-1);
 }
 
@@ -255,8 +253,7 @@ load_all(struct ledger *l)
 		return (-1);
 	if (count < load.head_number) {
 		say_error("rows are missing at the end: there were %llu, there are %llu",
-		    (unsigned long long)load.head_number,
-		    (unsigned long long)count);
+		    (unsigned long long)load.head_number, (unsigned long long)count);
 		errno = EBADMSG;
 		return (-1);
 	}
@@ -278,7 +275,7 @@ load_index(struct ledger *l, const struct stat *st)
 	l->size_bytes = (uint64_t)st->st_size;
 	memcpy(l->head, l->index.head, sizeof(l->head));
 	/* The policy that counts is the last policy row's. */
-	for (i = standings_count(&l->book); i-- > 0; ) {
+	for (i = standings_count(&l->book); i-- > 0;) {
 		f = standings_fact(&l->book, i);
 		if (f->kind != STANDINGS_POLICY)
 			continue;
@@ -505,7 +502,6 @@ err0:
 void
 ledger_close(struct ledger *l)
 {
-
 	standings_free(&l->book);
 	index_close(&l->index);
 	str_free(&l->held);
@@ -528,15 +524,14 @@ ledger_begin(const struct ledger *l, enum standings_kind kind)
 {
 	char now[CLOCK_TEXT_SIZE];
 
-	return (json_pack("{s:s, s:s, s:I, s:s, s:s}", "schema", SCHEMA, "prev", l->head,
-	    "row", (json_int_t)standings_count(&l->book) + 1, "added_at", clock_text(now, clock_wall_ms()), "kind",
+	return (json_pack("{s:s, s:s, s:I, s:s, s:s}", "schema", SCHEMA, "prev", l->head, "row",
+	    (json_int_t)standings_count(&l->book) + 1, "added_at", clock_text(now, clock_wall_ms()), "kind",
 	    row_kind_name(kind)));
 }
 
 static int
 write_rows(struct ledger *l, const char *lines, size_t n)
 {
-
 	if (atomfile_append(l->dir, LEDGER_ROWS, lines, n) == -1)
 		return (-1);
 	if (l->rows == -1)
@@ -564,14 +559,12 @@ remember(struct ledger *l, const struct standings_fact *f)
 void
 ledger_hold(struct ledger *l)
 {
-
 	l->holding = 1;
 }
 
 int
 ledger_release(struct ledger *l)
 {
-
 	l->holding = 0;
 	if (l->held.n == 0)
 		return (0);

@@ -33,15 +33,15 @@
 enum ledger_mode { LEDGER_READ, LEDGER_PREVIEW, LEDGER_WRITE };
 
 struct ledger {
-	char *path;			/* as given */
-	char *real;			/* absolute, links resolved */
-	int dir, lock, rows;		/* descriptors; rows is -1 while there are none */
-	uint64_t size_bytes;		/* of the rows that count: a torn tail is not among them */
-	char head[SHA256_HEX_SIZE];	/* digest of the last row; zeros before the first */
+	char *path;                 /* as given */
+	char *real;                 /* absolute, links resolved */
+	int dir, lock, rows;        /* descriptors; rows is -1 while there are none */
+	uint64_t size_bytes;        /* of the rows that count: a torn tail is not among them */
+	char head[SHA256_HEX_SIZE]; /* digest of the last row; zeros before the first */
 	struct index index;
 	struct standings book;
-	json_t *policy;			/* of the last policy row */
-	int holding;			/* see ledger_hold */
+	json_t *policy; /* of the last policy row */
+	int holding;    /* see ledger_hold */
 	struct str held;
 };
 

@@ -13,14 +13,12 @@ static const char *const kinds[STANDINGS_KINDS] = { "policy", "run", "calibratio
 const char *
 row_kind_name(enum standings_kind kind)
 {
-
 	return (kinds[kind]);
 }
 
 static uint64_t
 tag(const json_t *v, const char *path)
 {
-
 	return (standings_tag(jsonio_text(v, path, NULL)));
 }
 
@@ -35,7 +33,6 @@ time_of(const json_t *v, const char *path)
 static uint64_t
 lane_of(const json_t *v)
 {
-
 	/* "none" is a cap of its own. */
 	return (standings_lane_tag(jsonio_text(v, "lane", ""), jsonio_i64(v, "cap_ms", -1)));
 }
@@ -69,7 +66,6 @@ row_run_fact(const json_t *run, struct standings_fact *f)
 static void
 plan_fact(const json_t *plan, struct standings_fact *f)
 {
-
 	f->group = tag(plan, "group_sha256");
 	f->lane = lane_of(plan);
 	f->config = tag(plan, "challenger.config_sha256");
@@ -159,11 +155,12 @@ row_verdict(const struct verdict *v, const struct policy *p)
 	/* Two changes at once: whichever it was, none may be credited. */
 	json_object_set_new(j, "credited", i == 1 ? json_incref(json_array_get(changed, 0)) : json_null());
 	json_object_set_new(j, "changed", changed);
-	json_object_set_new(j, "metric", v->metric < 0 ? json_null() :
-	    json_string(policy_metric_name((enum policy_metric)v->metric)));
+	json_object_set_new(j, "metric",
+	    v->metric < 0 ? json_null() : json_string(policy_metric_name((enum policy_metric)v->metric)));
 	json_object_set_new(j, "direction", json_string(p->metric.sign > 0 ? "lower" : "higher"));
-	json_object_set_new(j, "guarded_metric", v->reason == VERDICT_GUARDED_METRIC ?
-	    json_string(policy_metric_name(p->guarded[v->guard].name)) : json_null());
+	json_object_set_new(j, "guarded_metric",
+	    v->reason == VERDICT_GUARDED_METRIC ? json_string(policy_metric_name(p->guarded[v->guard].name)) :
+						  json_null());
 	json_object_set_new(j, "noise", json_string(v->calibrated ? "calibrated" : "uncalibrated"));
 	json_object_set_new(j, "score", jsonio_real(v->score));
 	json_object_set_new(j, "runs", json_integer(v->runs));
@@ -217,8 +214,8 @@ row_differs(const json_t *says, const json_t *should, struct str *where)
 			continue;
 		a = theirs == NULL ? NULL : jsonio_line(theirs);
 		b = jsonio_line(mine);
-		(void)str_printf(where, "%s is %s and should be %s", key, a == NULL ? "missing" : a, b == NULL ?
-		    "?" : b);
+		(void)str_printf(where, "%s is %s and should be %s", key, a == NULL ? "missing" : a,
+		    b == NULL ? "?" : b);
 		free(a);
 		free(b);
 		return (1);

@@ -33,7 +33,6 @@ struct axis {
 static void
 keep(char out[SHA256_HEX_SIZE], const char *hex)
 {
-
 	if (hex != NULL && strlen(hex) < SHA256_HEX_SIZE)
 		strcpy(out, hex);
 }
@@ -41,7 +40,6 @@ keep(char out[SHA256_HEX_SIZE], const char *hex)
 static int
 agrees(const char *have, const char *want)
 {
-
 	return (want == NULL || *have == '\0' || strcmp(have, want) == 0);
 }
 
@@ -50,7 +48,7 @@ has_config(const struct timeline *k, uint64_t config)
 {
 	size_t i;
 
-	for (i = k->count; i-- > 0; )
+	for (i = k->count; i-- > 0;)
 		if (k->points[i].config == config)
 			return (1);
 	return (0);
@@ -63,7 +61,7 @@ find(struct tracks *t, const struct axis *a, uint64_t config)
 	struct timeline *k, *some = NULL;
 	size_t i;
 
-	for (i = t->count; i-- > 0; ) {
+	for (i = t->count; i-- > 0;) {
 		k = &t->list[i];
 		if (k->cap_ms != a->cap_ms || strcmp(k->lane, a->lane) != 0 || !agrees(k->group, a->group) ||
 		    !agrees(k->tokenizer, a->tokenizer) || !agrees(k->eval, a->eval))
@@ -138,11 +136,11 @@ static int
 add_point(struct tracks *t, struct timeline *k, const json_t *row, const char *kind)
 {
 	const json_t *own = json_object_get(row, kind), *v = json_object_get(row, "verdict"),
-	    *after = json_object_get(row, "incumbent_after");
+		     *after = json_object_get(row, "incumbent_after");
 	struct timeline_point *p, *grown;
 	double at, lower, upper;
 	int m, changed, klass = verdict_class_find(jsonio_text(v, "class", "")),
-	    reason = verdict_reason_find(jsonio_text(v, "reason", ""));
+			reason = verdict_reason_find(jsonio_text(v, "reason", ""));
 
 	if ((grown = array_room(k->points, k->count, &k->cap, sizeof(*grown))) == NULL)
 		return (-1);
@@ -157,11 +155,12 @@ add_point(struct tracks *t, struct timeline *k, const json_t *row, const char *k
 	p->reason = reason == -1 ? VERDICT_IMPOSSIBLE : (enum verdict_reason)reason;
 	/* A verdict on the evidence alone asks for no noise: it was known then if it was just before. */
 	p->calibrated = p->klass <= VERDICT_REGRESSION ? strcmp(jsonio_text(v, "noise", ""), "calibrated") == 0 :
-	    k->count > 0 && p[-1].calibrated;
+							 k->count > 0 && p[-1].calibrated;
 	p->metric = (int)t->metric;
 	p->judged = policy_metric_find(jsonio_text(v, "metric", ""));
 	for (m = 0; m < STANDINGS_SCORES; m++)
-		p->scores[m] = p->confirmation ? (m == p->judged ? jsonio_f64(v, "score", NAN) : NAN) :
+		p->scores[m] = p->confirmation ?
+		    (m == p->judged ? jsonio_f64(v, "score", NAN) : NAN) :
 		    jsonio_f64(json_object_get(own, "metrics"), policy_metric_name((enum policy_metric)m), NAN);
 	at = jsonio_f64(v, "incumbent_score", NAN);
 	lower = jsonio_f64(v, "gain_lower", NAN);
@@ -187,7 +186,6 @@ add_point(struct tracks *t, struct timeline *k, const json_t *row, const char *k
 static void
 calibrate(struct timeline *k, const json_t *c)
 {
-
 	k->calibrated = 1;
 	k->sd = jsonio_f64(c, "sd", NAN);
 	k->sd_low = jsonio_f64(c, "sd_lower", NAN);
@@ -215,7 +213,8 @@ timeline_add(struct tracks *t, const json_t *row)
 		t->metric = m < 0 || m >= STANDINGS_SCORES ? POLICY_VAL_BPB : (enum policy_metric)m;
 		t->sign = strcmp(jsonio_text(own, "metric.direction", "lower"), "higher") == 0 ? -1 : 1;
 	} else if (judged || strcmp(kind, "calibration") == 0) {
-		k = track_for(t, &a, standings_tag(jsonio_text(own, judged ? "challenger_sha256" : "config_sha256", NULL)));
+		k = track_for(t, &a,
+		    standings_tag(jsonio_text(own, judged ? "challenger_sha256" : "config_sha256", NULL)));
 		if (k == NULL || (judged && add_point(t, k, row, kind) == -1))
 			return (-1);
 		of[t->rows] = (int32_t)(k - t->list);
@@ -246,7 +245,6 @@ timeline_finish(struct tracks *t)
 struct timeline *
 timeline_of(const struct tracks *t, uint64_t row)
 {
-
 	return (row < 1 || row > t->rows || t->of[row - 1] == -1 ? NULL : &t->list[t->of[row - 1]]);
 }
 

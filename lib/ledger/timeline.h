@@ -18,42 +18,42 @@
 struct timeline_point {
 	uint64_t row;
 	int64_t at_ms;
-	uint64_t config;		/* tag of the configuration */
-	int confirmation;		/* or a run */
-	int calibrated;			/* the lane's noise was known */
-	int enthroned;			/* the incumbent is another configuration from here on */
+	uint64_t config;  /* tag of the configuration */
+	int confirmation; /* or a run */
+	int calibrated;   /* the lane's noise was known */
+	int enthroned;    /* the incumbent is another configuration from here on */
 	enum verdict_class klass;
 	enum verdict_reason reason;
-	double score;			/* of the run, or the challenger's mean; NAN if there is none */
-	double low, high;		/* the truth lies between, with the policy's confidence each; NAN */
-	double incumbent;		/* where the incumbent stands from here on; NAN if not on this axis */
-	double lane_sd;			/* run-to-run deviation of the lane as known then; NAN */
+	double score;     /* of the run, or the challenger's mean; NAN if there is none */
+	double low, high; /* the truth lies between, with the policy's confidence each; NAN */
+	double incumbent; /* where the incumbent stands from here on; NAN if not on this axis */
+	double lane_sd;   /* run-to-run deviation of the lane as known then; NAN */
 	/* Until timeline_finish: */
-	double scores[3];		/* in each metric that can be judged by */
-	int metric, judged;		/* metric of the policy, and of the verdict (or -1) */
+	double scores[3];   /* in each metric that can be judged by */
+	int metric, judged; /* metric of the policy, and of the verdict (or -1) */
 };
 
 struct timeline {
-	char group[SHA256_HEX_SIZE];	/* "" while no run of it has a score */
+	char group[SHA256_HEX_SIZE]; /* "" while no run of it has a score */
 	char tokenizer[SHA256_HEX_SIZE], eval[SHA256_HEX_SIZE];
 	char *lane;
-	int64_t cap_ms;			/* -1: none */
+	int64_t cap_ms; /* -1: none */
 	struct timeline_point *points;
 	size_t count, cap;
-	unsigned runs;			/* points that are runs */
-	int calibrated;			/* a calibration row stands */
-	double sd, sd_low, sd_high;	/* its deviation with 95 % bounds; NAN */
+	unsigned runs;              /* points that are runs */
+	int calibrated;             /* a calibration row stands */
+	double sd, sd_low, sd_high; /* its deviation with 95 % bounds; NAN */
 	unsigned seeds;
 };
 
 struct tracks {
 	struct timeline *list;
 	size_t count, cap;
-	int32_t *of;			/* track of each row, by number from 1; -1: none */
+	int32_t *of; /* track of each row, by number from 1; -1: none */
 	size_t rows, of_cap;
-	enum policy_metric metric;	/* of the last policy: that of all scores once finished */
+	enum policy_metric metric; /* of the last policy: that of all scores once finished */
 	int sign;
-	uint64_t *incumbents;		/* tag of group, tag of configuration, in turns */
+	uint64_t *incumbents; /* tag of group, tag of configuration, in turns */
 	size_t incumbent_count;
 };
 

@@ -17,9 +17,9 @@
 struct checked {
 	char (*digests)[SHA256_HEX_SIZE];
 	size_t count, cap;
-	char **parents;			/* directories that hold runs, from the ledger's, each once */
+	char **parents; /* directories that hold runs, from the ledger's, each once */
 	size_t parent_count;
-	char *last;			/* the last line */
+	char *last; /* the last line */
 	size_t last_size, last_cap;
 	uint32_t first_size;
 	uint64_t runs;
@@ -39,7 +39,7 @@ know_parent(struct checked *c, const char *dir, size_t n)
 		dir = "./";
 		n = 2;
 	}
-	for (i = c->parent_count; i-- > 0; )
+	for (i = c->parent_count; i-- > 0;)
 		if (strncmp(c->parents[i], dir, n) == 0 && c->parents[i][n] == '\0')
 			return (0);
 	if ((grown = realloc(c->parents, (c->parent_count + 1) * sizeof(*grown))) == NULL)
@@ -111,7 +111,6 @@ keep:
 static int
 by_digest(const void *a, const void *b)
 {
-
 	return (memcmp(a, b, SHA256_HEX_SIZE - 1));
 }
 
@@ -186,7 +185,7 @@ verify_ledger(const char *path, char *const *runs, int n, struct verify *out)
 		goto out;
 	}
 	qsort(c.digests, c.count, sizeof(*c.digests), by_digest);
-	lacking = witness_check(&l, (const char (*)[SHA256_HEX_SIZE])c.digests, c.count, n > 0 ? runs : c.parents,
+	lacking = witness_check(&l, (const char(*)[SHA256_HEX_SIZE])c.digests, c.count, n > 0 ? runs : c.parents,
 	    n > 0 ? (size_t)n : c.parent_count, n > 0, &out->witnesses);
 	if (lacking == -1) {
 		code = HG_EXIT_SYSTEM;

@@ -20,7 +20,6 @@
 static int
 genesis(const struct ledger *l, char hex[SHA256_HEX_SIZE])
 {
-
 	return (standings_count(&l->book) == 0 ? -1 : ledger_digest(l, standings_fact(&l->book, 0), hex));
 }
 
@@ -43,9 +42,9 @@ witness_keep(const struct ledger *l, const char *path, const json_t *row, const 
 		file = json_pack("{s:s, s:[]}", "schema", "homegolf.ledger_witness.v1", "witnesses");
 	}
 	kept = json_object_get(file, "witnesses");
-	w = json_pack("{s:s, s:s, s:O, s:O, s:s, s:I, s:s}", "ledger", l->real, "ledger_sha256", mine,
-	    "attempt", jsonio_get(row, "run.attempt"), "row", json_object_get(row, "row"), "row_sha256", digest,
-	    "head_row", (json_int_t)standings_count(&l->book), "head_sha256", l->head);
+	w = json_pack("{s:s, s:s, s:O, s:O, s:s, s:I, s:s}", "ledger", l->real, "ledger_sha256", mine, "attempt",
+	    jsonio_get(row, "run.attempt"), "row", json_object_get(row, "row"), "row_sha256", digest, "head_row",
+	    (json_int_t)standings_count(&l->book), "head_sha256", l->head);
 	if (w == NULL)
 		goto err1;
 	json_array_foreach(kept, i, old)
@@ -80,7 +79,6 @@ err0:
 static int
 by_digest(const void *a, const void *b)
 {
-
 	return (memcmp(a, b, SHA256_HEX_SIZE - 1));
 }
 
@@ -88,7 +86,6 @@ by_digest(const void *a, const void *b)
 static int
 is_absent(int error)
 {
-
 	return (error == ENOENT || error == ENOTDIR || error == ELOOP || error == EACCES);
 }
 
@@ -125,8 +122,7 @@ check_one(const char *mine, const char (*digests)[SHA256_HEX_SIZE], size_t count
 			if (bsearch(key, digests, count, SHA256_HEX_SIZE, by_digest) != NULL)
 				continue;
 			say_error("row %lld is gone or was altered: the run '%s' remembers another",
-			    (long long)jsonio_i64(w, keys[k][1], 0),
-			    name);
+			    (long long)jsonio_i64(w, keys[k][1], 0), name);
 			lacking++;
 			break;
 		}
@@ -138,8 +134,7 @@ check_one(const char *mine, const char (*digests)[SHA256_HEX_SIZE], size_t count
 
 int
 witness_check(const struct ledger *l, const char (*digests)[SHA256_HEX_SIZE], size_t count, char *const *dirs,
-    size_t ndirs,
-    int exact, size_t *checked)
+    size_t ndirs, int exact, size_t *checked)
 {
 	char mine[SHA256_HEX_SIZE];
 	struct dirent *e;

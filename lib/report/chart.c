@@ -10,29 +10,26 @@
 enum { TOP = 22, SCORES = 264, STRIP = 306, STRIP_HEIGHT = 20, AXIS = 346, HEIGHT = 366 };
 enum { SINGLE = 1200, COLUMNS = 400, INTERVALS = 160, LABELS = 10 };
 
-static const char *const names[CHART_MARKS] = { "improvement", "noise", "regression", "blocked", "invalid",
-	"pending" };
+static const char *const names[CHART_MARKS] = { "improvement", "noise", "regression", "blocked", "invalid", "pending" };
 
 const char *
 chart_name(unsigned mark)
 {
-
 	return (names[mark]);
 }
 
 unsigned
 chart_mark_of(const struct pagedata_run *r)
 {
-
 	return (r->pending ? (unsigned)CHART_PENDING : (unsigned)r->klass);
 }
 
 void
 chart_shapes(struct markup *m)
 {
-
 	/* Each shape is told from the others without its colour: filled or open, round, square, pointed or crossed. */
-	markup_put(m, "<svg class=\"shapes\" width=\"0\" height=\"0\" aria-hidden=\"true\"><defs><path id=\"m0\""
+	markup_put(m,
+	    "<svg class=\"shapes\" width=\"0\" height=\"0\" aria-hidden=\"true\"><defs><path id=\"m0\""
 	    " d=\"M0-7 7 0 0 7-7 0Z\"/><circle id=\"m1\" r=\"3.6\"/><path id=\"m2\" d=\"M0-5.5 5.5 4.5H-5.5Z\"/><path"
 	    " id=\"m3\" d=\"M-4-4H4V4H-4Z\"/><path id=\"m4\" d=\"M-4-4 4 4M-4 4 4-4\"/><g id=\"m5\"><circle"
 	    " r=\"4.2\"/><path class=\"half\" d=\"M0-4.2A4.2 4.2 0 0 1 0 4.2Z\"/></g><path id=\"up\" d=\"M0-4.5 4"
@@ -44,9 +41,10 @@ chart_shapes(struct markup *m)
 void
 chart_mark(struct markup *m, unsigned mark)
 {
-
-	markup_put(m, "<svg class=\"mark\" width=\"16\" height=\"16\" aria-hidden=\"true\"><use href=\"#m%u\""
-	    " class=\"k%u\" x=\"8\" y=\"8\"/></svg>", mark, mark);
+	markup_put(m,
+	    "<svg class=\"mark\" width=\"16\" height=\"16\" aria-hidden=\"true\"><use href=\"#m%u\""
+	    " class=\"k%u\" x=\"8\" y=\"8\"/></svg>",
+	    mark, mark);
 }
 
 int
@@ -73,7 +71,6 @@ struct plot {
 static double
 across(const struct plot *p, size_t i)
 {
-
 	return (p->k->count < 2 ? 8 : 1.5 + 97 * (double)i / (double)(p->k->count - 1));
 }
 
@@ -89,14 +86,12 @@ down(const struct plot *p, double score)
 static int
 beyond(const struct plot *p, double score)
 {
-
 	return (score > p->high ? 1 : score < p->low ? -1 : 0);
 }
 
 static int
 counts(const struct timeline_point *q)
 {
-
 	return (q->klass <= VERDICT_REGRESSION && isfinite(q->score));
 }
 
@@ -116,7 +111,7 @@ when(char text[32], int64_t ms)
 	struct tm tm;
 
 	if (ms == 0)
-		return (strcpy(text, "     "));	/* nobody knows */
+		return (strcpy(text, "     ")); /* nobody knows */
 	if (gmtime_r(&t, &tm) == NULL || strftime(text, 32, "%Y-%m-%d %H:%M", &tm) == 0)
 		strcpy(text, "     ?");
 	return (text);
@@ -175,7 +170,8 @@ draw_noise(struct plot *p)
 		if (j > i) {
 			from = i == 0 ? 0 : across(p, i) - half;
 			to = j == k->count ? 100 : across(p, j) - half;
-			markup_put(p->m, "<rect class=\"unknown\" x=\"%.2f%%\" y=\"%d\" width=\"%.2f%%\""
+			markup_put(p->m,
+			    "<rect class=\"unknown\" x=\"%.2f%%\" y=\"%d\" width=\"%.2f%%\""
 			    " height=\"%d\"/>",
 			    from, TOP, to - from, SCORES);
 			continue;
@@ -186,15 +182,15 @@ draw_noise(struct plot *p)
 			sd = q->lane_sd;
 		here = sd;
 		for (j = i + 1; j < k->count && k->points[j].calibrated && k->points[j].incumbent == q->incumbent &&
-		    (!isfinite(k->points[j].lane_sd) || fabs(k->points[j].lane_sd / here - 1) < 0.02); j++)
+		     (!isfinite(k->points[j].lane_sd) || fabs(k->points[j].lane_sd / here - 1) < 0.02);
+		     j++)
 			;
 		if (!isfinite(q->incumbent) || !isfinite(here) || beyond(p, q->incumbent) != 0)
 			continue;
 		from = i == 0 ? 0 : across(p, i) - (k->points[i - 1].calibrated ? 0 : half);
 		to = j == k->count ? 100 : across(p, j);
 		markup_put(p->m, "<rect class=\"band\" x=\"%.2f%%\" y=\"%.1f\" width=\"%.2f%%\" height=\"%.1f\"/>",
-		    from,
-		    down(p, q->incumbent + 2 * here), to - from,
+		    from, down(p, q->incumbent + 2 * here), to - from,
 		    fmax(down(p, q->incumbent - 2 * here) - down(p, q->incumbent + 2 * here), 1));
 	}
 }
@@ -209,8 +205,9 @@ draw_staircase(struct plot *p)
 
 	for (i = 0; i < k->count; i = j) {
 		q = &k->points[i];
-		for (j = i + 1; j < k->count && (k->points[j].incumbent == q->incumbent ||
-		    (isnan(k->points[j].incumbent) && isnan(q->incumbent))); j++)
+		for (j = i + 1; j < k->count &&
+		     (k->points[j].incumbent == q->incumbent || (isnan(k->points[j].incumbent) && isnan(q->incumbent)));
+		     j++)
 			;
 		if (!isfinite(q->incumbent)) {
 			before = NAN;
@@ -229,11 +226,12 @@ draw_staircase(struct plot *p)
 static void
 draw_interval(struct plot *p, const struct timeline_point *q, double x)
 {
-
 	if (isfinite(q->low) && isfinite(q->high))
 		markup_put(p->m, "<line class=\"truth%s\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"%.1f\" y2=\"%.1f\"/>",
-		    !q->confirmation ? "" : q->klass == VERDICT_IMPROVEMENT ? " claim" : " look", x, x, down(p,
-		        q->high), down(p, q->low));
+		    !q->confirmation                    ? "" :
+			q->klass == VERDICT_IMPROVEMENT ? " claim" :
+							  " look",
+		    x, x, down(p, q->high), down(p, q->low));
 }
 
 static void
@@ -294,9 +292,10 @@ draw_columns(struct plot *p, size_t per)
 		at = across(p, (i + j - 1) / 2);
 		qsort(x, n, sizeof(*x), by_value);
 		if (n > 0)
-			markup_put(p->m, "<line class=\"range\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"%.1f\" y2=\"%.1f\"/>"
-			    "<circle class=\"median\" r=\"2\" cx=\"%.2f%%\" cy=\"%.1f\"/>", at, at, down(p, x[n - 1]),
-			    down(p, x[0]), at, down(p, x[n / 2]));
+			markup_put(p->m,
+			    "<line class=\"range\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"%.1f\" y2=\"%.1f\"/>"
+			    "<circle class=\"median\" r=\"2\" cx=\"%.2f%%\" cy=\"%.1f\"/>",
+			    at, at, down(p, x[n - 1]), down(p, x[0]), at, down(p, x[n / 2]));
 		if (up)
 			markup_put(p->m, "<use href=\"#up\" class=\"median\" x=\"%.2f%%\" y=\"%d\"/>", at, TOP + 4);
 		if (under)
@@ -304,8 +303,8 @@ draw_columns(struct plot *p, size_t per)
 			    TOP + SCORES - 4);
 		if (out > 0)
 			markup_put(p->m, "<line class=\"share\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"%d\" y2=\"%.1f\"/>",
-			    at,
-			    at, STRIP + STRIP_HEIGHT, STRIP + STRIP_HEIGHT - STRIP_HEIGHT * (double)out / (double)per);
+			    at, at, STRIP + STRIP_HEIGHT,
+			    STRIP + STRIP_HEIGHT - STRIP_HEIGHT * (double)out / (double)per);
 	}
 	free(x);
 }
@@ -325,9 +324,11 @@ draw_order(struct plot *p)
 		q = &p->k->points[n == 1 ? 0 : i * last / (n - 1)];
 		anchor = n > 1 && i == 0 ? "start" : n > 1 && i == n - 1 ? "end" : "middle";
 		at = across(p, (size_t)(q - p->k->points));
-		markup_put(p->m, "<g class=\"when%s\"><text x=\"%.2f%%\" y=\"%d\" text-anchor=\"%s\">#%llu</text><text"
-		    " x=\"%.2f%%\" y=\"%d\" text-anchor=\"%s\">%s</text></g>", i % 2 == 1 && n == 5 ? " spare" : "",
-		    at, AXIS - 4, anchor, (unsigned long long)q->row, at, AXIS + 12, anchor, when(text, q->at_ms) + 5);
+		markup_put(p->m,
+		    "<g class=\"when%s\"><text x=\"%.2f%%\" y=\"%d\" text-anchor=\"%s\">#%llu</text><text"
+		    " x=\"%.2f%%\" y=\"%d\" text-anchor=\"%s\">%s</text></g>",
+		    i % 2 == 1 && n == 5 ? " spare" : "", at, AXIS - 4, anchor, (unsigned long long)q->row, at,
+		    AXIS + 12, anchor, when(text, q->at_ms) + 5);
 	}
 }
 
@@ -373,23 +374,29 @@ legend(struct plot *p, const size_t classes[CHART_MARKS], double sd, size_t per)
 		chart_mark(p->m, i);
 		markup_put(p->m, "%s <b>%zu</b></li>", p->from->names[i], classes[i]);
 	}
-	markup_put(p->m, "<li><svg class=\"mark\" width=\"24\" height=\"16\" aria-hidden=\"true\"><line"
+	markup_put(p->m,
+	    "<li><svg class=\"mark\" width=\"24\" height=\"16\" aria-hidden=\"true\"><line"
 	    " class=\"stair\" x1=\"1\" x2=\"23\" y1=\"8\" y2=\"8\"/></svg>incumbent</li>");
 	if (p->k->calibrated && isfinite(sd))
-		markup_put(p->m, "<li><svg class=\"mark\" width=\"24\" height=\"16\" aria-hidden=\"true\"><rect"
+		markup_put(p->m,
+		    "<li><svg class=\"mark\" width=\"24\" height=\"16\" aria-hidden=\"true\"><rect"
 		    " class=\"band\" y=\"2\" width=\"24\" height=\"12\"/></svg>\xc2\xb1 2 run-to-run deviations of"
 		    " %.5f</li>",
 		    sd);
 	if (!p->from->foreign && (!p->k->calibrated || !p->k->points[0].calibrated))
-		markup_put(p->m, "<li><svg class=\"mark\" width=\"24\" height=\"16\" aria-hidden=\"true\"><rect"
+		markup_put(p->m,
+		    "<li><svg class=\"mark\" width=\"24\" height=\"16\" aria-hidden=\"true\"><rect"
 		    " class=\"unknown\" y=\"2\" width=\"24\" height=\"12\"/></svg>noise uncalibrated</li>");
 	if (p->k->calibrated && per == 1 && p->k->count <= INTERVALS)
-		markup_put(p->m, "<li><svg class=\"mark\" width=\"24\" height=\"16\" aria-hidden=\"true\"><line"
+		markup_put(p->m,
+		    "<li><svg class=\"mark\" width=\"24\" height=\"16\" aria-hidden=\"true\"><line"
 		    " class=\"truth\" x1=\"12\" x2=\"12\" y1=\"1\" y2=\"15\"/></svg>where the truth lies</li>");
 	if (per > 1)
-		markup_put(p->m, "<li><svg class=\"mark\" width=\"24\" height=\"16\" aria-hidden=\"true\"><line"
+		markup_put(p->m,
+		    "<li><svg class=\"mark\" width=\"24\" height=\"16\" aria-hidden=\"true\"><line"
 		    " class=\"range\" x1=\"12\" x2=\"12\" y1=\"1\" y2=\"15\"/><circle class=\"median\" r=\"2\""
-		    " cx=\"12\" cy=\"8\"/></svg>lowest to highest of %zu runs, and their median</li>", per);
+		    " cx=\"12\" cy=\"8\"/></svg>lowest to highest of %zu runs, and their median</li>",
+		    per);
 	markup_put(p->m, "</ul>\n");
 }
 
@@ -399,31 +406,38 @@ notes(struct plot *p, size_t per)
 {
 	const struct timeline *k = p->k;
 
-	markup_put(p->m, "<p class=\"note\">%s; lower is %s. ", p->from->foreign ?
-	    "Claims stand in order of time, those without a date after the others" :
-	    "Runs stand in the order in which they were added", p->from->sign > 0 ? "better" : "worse");
+	markup_put(p->m, "<p class=\"note\">%s; lower is %s. ",
+	    p->from->foreign ? "Claims stand in order of time, those without a date after the others" :
+			       "Runs stand in the order in which they were added",
+	    p->from->sign > 0 ? "better" : "worse");
 	if (p->from->foreign)
 		markup_put(p->m, "The line is what %s. ", p->from->foreign);
 	else if (k->calibrated)
-		markup_put(p->m, "%u seeds of one configuration calibrated the noise: their scores lie %.5f apart"
-		    " (true deviation between %.5f and %.5f with 95 %% confidence). ", k->seeds, k->sd, k->sd_low,
-		    k->sd_high);
+		markup_put(p->m,
+		    "%u seeds of one configuration calibrated the noise: their scores lie %.5f apart"
+		    " (true deviation between %.5f and %.5f with 95 %% confidence). ",
+		    k->seeds, k->sd, k->sd_low, k->sd_high);
 	else
-		markup_put(p->m, "The noise of this lane is not calibrated, so no interval can be drawn and no"
+		markup_put(p->m,
+		    "The noise of this lane is not calibrated, so no interval can be drawn and no"
 		    " difference told from luck. ");
 	if (p->clipped > 0 && per > 1)
-		markup_put(p->m, "%zu scores lie beyond the scale; an arrow at its edge marks the columns that have"
+		markup_put(p->m,
+		    "%zu scores lie beyond the scale; an arrow at its edge marks the columns that have"
 		    " some. ",
 		    p->clipped);
 	else if (p->clipped > 0)
 		markup_put(p->m, "%zu %s beyond the scale and %s drawn as an arrow at its edge. ", p->clipped,
 		    p->clipped == 1 ? "score lies" : "scores lie", p->clipped == 1 ? "is" : "are");
 	if (per > 1)
-		markup_put(p->m, "Too many runs to draw each: a column stands for %zu, in the order of entry;"
-		    " confirmations are drawn one by one. ", per);
+		markup_put(p->m,
+		    "Too many runs to draw each: a column stands for %zu, in the order of entry;"
+		    " confirmations are drawn one by one. ",
+		    per);
 	else if (k->calibrated && k->count > INTERVALS)
 		markup_put(p->m, "With so many runs only the intervals of confirmations are drawn. ");
-	markup_put(p->m, "What does not count, or has no score, stands in the strip"
+	markup_put(p->m,
+	    "What does not count, or has no score, stands in the strip"
 	    " \xe2\x80\x9cout\xe2\x80\x9d.</p>\n");
 }
 
@@ -432,7 +446,7 @@ chart_scores(struct markup *m, const struct chart_source *from, const struct tim
 {
 	struct plot p = { m, from, k, 0, 0, 0 };
 	size_t per = k->count <= SINGLE ? 1 : (k->count + COLUMNS - 1) / COLUMNS, i, classes[CHART_MARKS] = { 0 },
-	    thrones = 0;
+	       thrones = 0;
 	double pad, sd = k->sd, now = NAN;
 	int scored = timeline_range(k, from->sign, &p.low, &p.high) == 0;
 
@@ -458,9 +472,10 @@ chart_scores(struct markup *m, const struct chart_source *from, const struct tim
 	legend(&p, classes, sd, per);
 	markup_put(m, "<div class=\"plot\">");
 	draw_scores_axis(&p);
-	markup_put(m, "<svg class=\"chart\" width=\"100%%\" height=\"%d\" role=\"img\" aria-labelledby=\"t%u d%u\">"
-	    "<title id=\"t%u\">%s</title><desc id=\"d%u\">%u scores in order", HEIGHT, number, number, number,
-	    from->title, number, k->runs);
+	markup_put(m,
+	    "<svg class=\"chart\" width=\"100%%\" height=\"%d\" role=\"img\" aria-labelledby=\"t%u d%u\">"
+	    "<title id=\"t%u\">%s</title><desc id=\"d%u\">%u scores in order",
+	    HEIGHT, number, number, number, from->title, number, k->runs);
 	if (scored)
 		markup_put(m, ", drawn between %.5f and %.5f; the incumbent changed %zu times", p.low, p.high, thrones);
 	if (isfinite(now))
@@ -482,8 +497,10 @@ chart_scores(struct markup *m, const struct chart_source *from, const struct tim
 	draw_labels(&p, sd);
 	draw_order(&p);
 	if (!scored)
-		markup_put(m, "<text class=\"empty\" x=\"50%%\" y=\"%d\" text-anchor=\"middle\">nothing has a"
-		    " score</text>", TOP + SCORES / 2);
+		markup_put(m,
+		    "<text class=\"empty\" x=\"50%%\" y=\"%d\" text-anchor=\"middle\">nothing has a"
+		    " score</text>",
+		    TOP + SCORES / 2);
 	markup_put(m, "</svg></div>\n");
 	notes(&p, per);
 	markup_put(m, "</figure>\n");
@@ -527,7 +544,6 @@ chart_gains(const struct pagedata *s)
 static double
 along(const struct chart_scale *x, double gain)
 {
-
 	return (100 * (gain - x->low) / (x->high - x->low));
 }
 
@@ -541,7 +557,10 @@ chart_gain_axis(struct markup *m, const struct chart_scale *x)
 	for (at = first; at <= x->high; at += step)
 		if (along(x, at) > 6 && along(x, at) < 94)
 			markup_put(m, "<text x=\"%.2f%%\" y=\"12\" text-anchor=\"middle\">%s%.*f</text>", along(x, at),
-			    fabs(at) < step / 2 ? "" : at < 0 ? "\xe2\x88\x92" : "+", decimals, fabs(at));
+			    fabs(at) < step / 2 ? "" :
+				at < 0          ? "\xe2\x88\x92" :
+						  "+",
+			    decimals, fabs(at));
 	markup_put(m, "</svg>");
 }
 
@@ -558,8 +577,7 @@ chart_gain(struct markup *m, const struct chart_scale *x, const struct pagedata_
 	markup_put(m, "\">");
 	for (at = first; at <= x->high; at += step)
 		markup_put(m, "<line class=\"%s\" x1=\"%.2f%%\" x2=\"%.2f%%\" y2=\"30\"/>",
-		    fabs(at) < step / 2 ? "zero" :
-		    "grid", along(x, at), along(x, at));
+		    fabs(at) < step / 2 ? "zero" : "grid", along(x, at), along(x, at));
 	if (isfinite(c->lower) && isfinite(c->upper))
 		markup_put(m, "<line class=\"truth %s\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"15\" y2=\"15\"/>",
 		    c->klass == VERDICT_IMPROVEMENT ? "claim" : "look", along(x, c->lower), along(x, c->upper));
@@ -567,7 +585,8 @@ chart_gain(struct markup *m, const struct chart_scale *x, const struct pagedata_
 		markup_put(m, "<use href=\"#m%u\" class=\"k%u\" x=\"%.2f%%\" y=\"15\"/>", (unsigned)c->klass,
 		    (unsigned)c->klass, along(x, c->gain));
 	else
-		markup_put(m, "<text class=\"empty\" x=\"50%%\" y=\"19\" text-anchor=\"middle\">nothing was compared"
+		markup_put(m,
+		    "<text class=\"empty\" x=\"50%%\" y=\"19\" text-anchor=\"middle\">nothing was compared"
 		    "</text>");
 	markup_put(m, "</svg>");
 }
@@ -586,16 +605,20 @@ chart_curve(struct markup *m, const struct curve *c, double low, double high, co
 	    TALL);
 	for (at = first; at <= high; at += step)
 		markup_put(m, "<text x=\"26\" y=\"%.1f\" dy=\".35em\">%.*f</text>",
-		    ROOM + (TALL - 2 * ROOM) * (high - at) /
-		    (high - low), decimals, at);
-	markup_put(m, "</svg><svg class=\"chart\" width=\"100%%\" height=\"%d\" role=\"img\" aria-label=\"training"
-	    " loss of %s: %.4f nats per token at step %.0f\">", TALL, what, c->last_loss, c->last_step);
+		    ROOM + (TALL - 2 * ROOM) * (high - at) / (high - low), decimals, at);
+	markup_put(m,
+	    "</svg><svg class=\"chart\" width=\"100%%\" height=\"%d\" role=\"img\" aria-label=\"training"
+	    " loss of %s: %.4f nats per token at step %.0f\">",
+	    TALL, what, c->last_loss, c->last_step);
 	for (at = first; at <= high; at += step)
-		markup_put(m, "<line class=\"grid\" x2=\"100%%\" y1=\"%.1f\" y2=\"%.1f\"/>", ROOM + (TALL - 2 * ROOM) *
-		    (high - at) / (high - low), ROOM + (TALL - 2 * ROOM) * (high - at) / (high - low));
+		markup_put(m, "<line class=\"grid\" x2=\"100%%\" y1=\"%.1f\" y2=\"%.1f\"/>",
+		    ROOM + (TALL - 2 * ROOM) * (high - at) / (high - low),
+		    ROOM + (TALL - 2 * ROOM) * (high - at) / (high - low));
 	/* Stretched to the width by the reader; the pen is not. */
-	markup_put(m, "<svg width=\"100%%\" height=\"%d\" viewBox=\"0 0 1000 %d\" preserveAspectRatio=\"none\"><path"
-	    " class=\"loss\" d=\"", TALL, TALL);
+	markup_put(m,
+	    "<svg width=\"100%%\" height=\"%d\" viewBox=\"0 0 1000 %d\" preserveAspectRatio=\"none\"><path"
+	    " class=\"loss\" d=\"",
+	    TALL, TALL);
 	for (i = 0; i < c->count; i++) {
 		if (!isfinite(c->point[i].loss)) {
 			pen = 0;
@@ -610,7 +633,9 @@ chart_curve(struct markup *m, const struct curve *c, double low, double high, co
 	for (i = 0; i < c->vals; i++) {
 		y = ROOM + (TALL - 2 * ROOM) * (high - c->val[i].loss) / (high - low);
 		markup_put(m, "<circle class=\"val\" r=\"3\" cx=\"%.2f%%\" cy=\"%.1f\"/>", 100 * c->val[i].step / most,
-		    y < 1 ? 1 : y > TALL - 1 ? TALL - 1 : y);
+		    y < 1            ? 1 :
+			y > TALL - 1 ? TALL - 1 :
+				       y);
 	}
 	markup_put(m, "</svg></div>");
 }

@@ -29,10 +29,10 @@ unsigned chart_mark_of(const struct pagedata_run *r);
 /* Whose scores a picture shows, and what its marks mean. */
 struct chart_source {
 	const void *arg;
-	const char *title;		/* what is on the axis, for those who do not see it */
-	const char *const *names;	/* of the marks */
-	int sign;			/* 1: lower is better */
-	const char *foreign;		/* other people's, whose noise nobody knows: what the line is. NULL: ours */
+	const char *title;        /* what is on the axis, for those who do not see it */
+	const char *const *names; /* of the marks */
+	int sign;                 /* 1: lower is better */
+	const char *foreign;      /* other people's, whose noise nobody knows: what the line is. NULL: ours */
 	unsigned (*mark)(const void *arg, const struct timeline_point *q);
 	void (*hint)(struct markup *m, const void *arg, const struct timeline_point *q);
 };

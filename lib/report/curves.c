@@ -25,7 +25,6 @@ curves_why(enum curve_state state)
 static int
 blame(enum curve_state *state)
 {
-
 	switch (errno) {
 	case ENOENT:
 	case ENOTDIR:

@@ -10,10 +10,10 @@
 
 enum curve_state {
 	CURVES_READ,
-	CURVES_UNTRAINED,		/* the row names no training report */
-	CURVES_GONE,			/* the run's directory or one of the two files is not there */
-	CURVES_ALTERED,			/* one of them has another digest than it should, or can't be understood */
-	CURVES_EMPTY			/* no step was logged */
+	CURVES_UNTRAINED, /* the row names no training report */
+	CURVES_GONE,      /* the run's directory or one of the two files is not there */
+	CURVES_ALTERED,   /* one of them has another digest than it should, or can't be understood */
+	CURVES_EMPTY      /* no step was logged */
 };
 
 enum { CURVES_POINTS = 240 };
@@ -25,10 +25,10 @@ struct curve {
 		double step, loss;
 	} point[CURVES_POINTS];
 	size_t count, per, rows;
-	double last_step, last_loss;	/* as logged */
+	double last_step, last_loss; /* as logged */
 	struct {
 		double step, loss;
-	} val[CURVES_POINTS];		/* validation during training, nats per token; the first ones */
+	} val[CURVES_POINTS]; /* validation during training, nats per token; the first ones */
 	size_t vals;
 };
 

@@ -13,11 +13,14 @@
 enum { PANELS = 8, GROUPS = 40, ROWS = 400, SHOWN = 6, FEW = 4 };
 
 /* The marks of a claim's verdict; what lacks seeds is pending, since more of them would decide it. */
-static const unsigned marks[REJUDGE_VERDICTS] = {
-	[REJUDGE_FIRST] = VERDICT_NOISE, [REJUDGE_SIGNIFICANT] = VERDICT_IMPROVEMENT, [REJUDGE_NOISE] = VERDICT_NOISE,
-	[REJUDGE_WORSE] = VERDICT_REGRESSION, [REJUDGE_FEW] = CHART_PENDING, [REJUDGE_NOT_COMPARABLE] = VERDICT_BLOCKED,
-	[REJUDGE_INVALID] = VERDICT_INVALID, [REJUDGE_REVISED] = VERDICT_BLOCKED
-};
+static const unsigned marks[REJUDGE_VERDICTS] = { [REJUDGE_FIRST] = VERDICT_NOISE,
+	[REJUDGE_SIGNIFICANT] = VERDICT_IMPROVEMENT,
+	[REJUDGE_NOISE] = VERDICT_NOISE,
+	[REJUDGE_WORSE] = VERDICT_REGRESSION,
+	[REJUDGE_FEW] = CHART_PENDING,
+	[REJUDGE_NOT_COMPARABLE] = VERDICT_BLOCKED,
+	[REJUDGE_INVALID] = VERDICT_INVALID,
+	[REJUDGE_REVISED] = VERDICT_BLOCKED };
 
 static const char *const names[CHART_MARKS] = { "significant", "noise or first", "worse", "not comparable", "invalid",
 	"not enough seeds" };
@@ -25,14 +28,12 @@ static const char *const names[CHART_MARKS] = { "significant", "noise or first",
 static unsigned
 mark(const void *rejudge, const struct timeline_point *q)
 {
-
 	return (marks[((const struct rejudge *)rejudge)->row[q->config].verdict]);
 }
 
 static const char *
 title_of(const struct claimrow *e)
 {
-
 	return (*e->title != '\0' ? e->title : e->file);
 }
 
@@ -88,8 +89,8 @@ points_of(const struct rejudge *r, const size_t *at, int group, size_t *count)
 static void
 put_picture(struct markup *m, const struct rejudge *r, const size_t *at, int group, unsigned number)
 {
-	struct chart_source from = { r, "Claimed scores over time", names, 1, r->group[group].series != NULL ?
-	    "its author kept" : "our rule would have kept", mark, hint };
+	struct chart_source from = { r, "Claimed scores over time", names, 1,
+		r->group[group].series != NULL ? "its author kept" : "our rule would have kept", mark, hint };
 	struct timeline k;
 
 	memset(&k, 0, sizeof(k));
@@ -156,8 +157,8 @@ put_claim(struct markup *m, const struct rejudge_row *w)
 	markup_signed(m, w->lower, 6);
 	markup_put(m, "</td><td class=\"why\">");
 	chart_mark(m, marks[w->verdict]);
-	markup_put(m, " %s<div class=\"sub\">%s%s", rejudge_verdict_name(w->verdict), w->reason, *w->reason != '\0' &&
-	    e->flags != 0 ? "; " : "");
+	markup_put(m, " %s<div class=\"sub\">%s%s", rejudge_verdict_name(w->verdict), w->reason,
+	    *w->reason != '\0' && e->flags != 0 ? "; " : "");
 	put_flags(m, e->flags, w->reason);
 	if (w->record == 1)
 		markup_put(m, "%smakes the record", *w->reason != '\0' || e->flags != 0 ? "; " : "");
@@ -170,19 +171,23 @@ put_claims(struct markup *m, const struct rejudge *r, int group, const char *lab
 {
 	size_t i, n = 0;
 
-	markup_put(m, "<div class=\"scroll\" role=\"region\" aria-labelledby=\"%s\""
+	markup_put(m,
+	    "<div class=\"scroll\" role=\"region\" aria-labelledby=\"%s\""
 	    " tabindex=\"0\"><table><thead><tr><th scope=\"col\" class=\"n\">Row</th><th scope=\"col\""
 	    " class=\"wide\">Date</th><th scope=\"col\">Claim</th><th scope=\"col\" class=\"n\">Score</th><th"
 	    " scope=\"col\" class=\"n\">Runs</th><th scope=\"col\" class=\"n wide\">Deviation</th><th scope=\"col\""
 	    " class=\"n wide\">Gain</th><th scope=\"col\" class=\"n wide\">At least</th><th scope=\"col\">Our rule"
-	    " says</th></tr></thead><tbody>\n", label);
-	for (i = r->count; i-- > 0; )
+	    " says</th></tr></thead><tbody>\n",
+	    label);
+	for (i = r->count; i-- > 0;)
 		if (r->row[i].group == group && n++ < ROWS)
 			put_claim(m, &r->row[i]);
 	markup_put(m, "</tbody></table></div>\n");
 	if (n > ROWS)
-		markup_put(m, "<p class=\"note\">%zu older claims are left out; <code>hg-ledger replay %s</code> has"
-		    " all.</p>\n", n - ROWS, ledger);
+		markup_put(m,
+		    "<p class=\"note\">%zu older claims are left out; <code>hg-ledger replay %s</code> has"
+		    " all.</p>\n",
+		    n - ROWS, ledger);
 }
 
 static void
@@ -200,8 +205,9 @@ put_group(struct markup *m, const struct rejudge *r, const size_t *at, int i, co
 	markup_put(m, "</h3>\n<p>%zu claim%s, %zu of them significant", g->rows, g->rows == 1 ? "" : "s",
 	    g->significant);
 	if (g->incumbent != -1) {
-		markup_put(m, "; %s is row %llu with ", g->series != NULL ? "the last that its author kept" :
-		    "what our rule keeps", (unsigned long long)r->row[g->incumbent].entry->row);
+		markup_put(m, "; %s is row %llu with ",
+		    g->series != NULL ? "the last that its author kept" : "what our rule keeps",
+		    (unsigned long long)r->row[g->incumbent].entry->row);
 		markup_data(m, r->row[g->incumbent].score, 6);
 	}
 	markup_put(m, ".");
@@ -253,7 +259,8 @@ imported_write(struct markup *m, const struct rejudge *r, const char *ledger, un
 	}
 	markup_put(m, "<section id=\"others\" aria-labelledby=\"ho\"><h2 id=\"ho\">Other people's results</h2>\n<p>");
 	imported_sum(m, r);
-	markup_put(m, " They are claims and no runs of ours: compared only among those that were scored alike on the"
+	markup_put(m,
+	    " They are claims and no runs of ours: compared only among those that were scored alike on the"
 	    " same text, in order of time, and never with our own. A gain counts if its lower bound with 99 %%"
 	    " confidence is above zero, which takes several seeds.</p>\n");
 	for (i = 0; i < r->group_count; i++) {
@@ -268,7 +275,8 @@ imported_write(struct markup *m, const struct rejudge *r, const char *ledger, un
 		markup_put(m, "<p class=\"note\">%zu more groups: <code>hg-ledger replay %s</code></p>\n", left,
 		    ledger);
 	if (alone > 0) {
-		markup_put(m, "<h3 id=\"f0\">In no group</h3>\n<p>Their numbers can't be believed, or nothing tells"
+		markup_put(m,
+		    "<h3 id=\"f0\">In no group</h3>\n<p>Their numbers can't be believed, or nothing tells"
 		    " how they were scored.</p>\n");
 		put_claims(m, r, -1, "f0", ledger);
 	}

@@ -13,7 +13,6 @@
 static void
 add(struct markup *m, const char *text, size_t n)
 {
-
 	if (!m->failed && str_add(&m->out, text, n) == -1)
 		m->failed = ENOMEM;
 }
@@ -45,11 +44,10 @@ character(const unsigned char *s, unsigned long *c)
 static int
 is_hidden(unsigned long c)
 {
-
 	return ((c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c ||
-	    c == 0x180e || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 &&
-	    c <= 0x206f) || c == 0xfeff || (c >= 0xfff0 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe0fff) ||
-	    (c & 0xfffe) == 0xfffe || (c >= 0xfdd0 && c <= 0xfdef));
+	    c == 0x180e || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
+	    (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || (c >= 0xfff0 && c <= 0xfffb) ||
+	    (c >= 0xe0000 && c <= 0xe0fff) || (c & 0xfffe) == 0xfffe || (c >= 0xfdd0 && c <= 0xfdef));
 }
 
 /* The one place where text from outside becomes markup. */
@@ -73,8 +71,12 @@ escape(struct markup *m, const char *text, size_t most, int ellipsis)
 			n = 1;
 			continue;
 		}
-		entity = c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '"' ? "&quot;" : c == '\'' ?
-		    "&#39;" : NULL;
+		entity = c == '&' ? "&amp;" :
+		    c == '<'      ? "&lt;" :
+		    c == '>'      ? "&gt;" :
+		    c == '"'      ? "&quot;" :
+		    c == '\''     ? "&#39;" :
+				    NULL;
 		if (entity != NULL)
 			add(m, entity, strlen(entity));
 		else if (is_hidden(c)) {
@@ -127,7 +129,7 @@ markup_put(struct markup *m, const char *format, ...)
 		case 'e':
 		case 'g':
 			size = star < 0 ? snprintf(text, sizeof(text), spec, va_arg(ap, double)) :
-			    snprintf(text, sizeof(text), spec, star, va_arg(ap, double));
+					  snprintf(text, sizeof(text), spec, star, va_arg(ap, double));
 			break;
 		case 'c':
 		case 'd':
@@ -189,8 +191,8 @@ markup_signed(struct markup *m, double x, int decimals)
 		markup_put(m, "<span class=\"nil\">\xe2\x80\x93</span>");
 	else {
 		snprintf(text, sizeof(text), "%.*f", decimals, fabs(x));
-		markup_put(m, "<data value=\"%s\">%s%s</data>", jsonio_number(number, x), x < 0 ? "\xe2\x88\x92" :
-		    "+", text);
+		markup_put(m, "<data value=\"%s\">%s%s</data>", jsonio_number(number, x), x < 0 ? "\xe2\x88\x92" : "+",
+		    text);
 	}
 }
 

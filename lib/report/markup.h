@@ -12,7 +12,7 @@
 
 struct markup {
 	struct str out;
-	int failed;			/* an errno: what there is must not be used */
+	int failed; /* an errno: what there is must not be used */
 };
 
 /**

@@ -20,18 +20,30 @@ enum { PANELS = 8, GROUPS = 24, ROWS = 1000, PARAGRAPHS = 12, CONFIRMATIONS = 40
 
 /* What a reason means, for the table; hg-ledger(1) has more. */
 static const char *const phrases[VERDICT_REASONS] = {
-	[VERDICT_REFUSED] = "a stage was refused", [VERDICT_MISSING] = "evidence is missing",
-	[VERDICT_UNREADABLE] = "evidence can't be read", [VERDICT_OVER_CAP] = "over the cap",
-	[VERDICT_LATE_STEP] = "trained past the time cap", [VERDICT_MISMATCH] = "not what was asked for",
-	[VERDICT_PARTIAL] = "scored in part only", [VERDICT_IMPOSSIBLE] = "impossible numbers",
-	[VERDICT_FIRST] = "first of its group", [VERDICT_STARVED] = "the machine was busy",
-	[VERDICT_SLOT] = "part of a confirmation", [VERDICT_REPLICATE] = "the incumbent, another seed",
-	[VERDICT_IDENTICAL_ARTIFACT] = "the incumbent's artifact", [VERDICT_REPEAT] = "screened before",
-	[VERDICT_SAME_SEED] = "the same seed again", [VERDICT_UNCALIBRATED] = "noise uncalibrated",
-	[VERDICT_NOT_COMPARABLE] = "not comparable", [VERDICT_PROMISING] = "passed the screen",
-	[VERDICT_WITHIN_NOISE] = "within noise", [VERDICT_WORSE] = "worse than luck allows",
-	[VERDICT_GUARDED_METRIC] = "worse in a guarded metric", [VERDICT_CONFIRMED] = "confirmed",
-	[VERDICT_NOT_CONFIRMED] = "not confirmed", [VERDICT_INVALID_RUN] = "one of its runs is invalid",
+	[VERDICT_REFUSED] = "a stage was refused",
+	[VERDICT_MISSING] = "evidence is missing",
+	[VERDICT_UNREADABLE] = "evidence can't be read",
+	[VERDICT_OVER_CAP] = "over the cap",
+	[VERDICT_LATE_STEP] = "trained past the time cap",
+	[VERDICT_MISMATCH] = "not what was asked for",
+	[VERDICT_PARTIAL] = "scored in part only",
+	[VERDICT_IMPOSSIBLE] = "impossible numbers",
+	[VERDICT_FIRST] = "first of its group",
+	[VERDICT_STARVED] = "the machine was busy",
+	[VERDICT_SLOT] = "part of a confirmation",
+	[VERDICT_REPLICATE] = "the incumbent, another seed",
+	[VERDICT_IDENTICAL_ARTIFACT] = "the incumbent's artifact",
+	[VERDICT_REPEAT] = "screened before",
+	[VERDICT_SAME_SEED] = "the same seed again",
+	[VERDICT_UNCALIBRATED] = "noise uncalibrated",
+	[VERDICT_NOT_COMPARABLE] = "not comparable",
+	[VERDICT_PROMISING] = "passed the screen",
+	[VERDICT_WITHIN_NOISE] = "within noise",
+	[VERDICT_WORSE] = "worse than luck allows",
+	[VERDICT_GUARDED_METRIC] = "worse in a guarded metric",
+	[VERDICT_CONFIRMED] = "confirmed",
+	[VERDICT_NOT_CONFIRMED] = "not confirmed",
+	[VERDICT_INVALID_RUN] = "one of its runs is invalid",
 	[VERDICT_INCUMBENT_INVALID] = "an incumbent's run is invalid",
 	[VERDICT_INCUMBENT_MOVED] = "the incumbent moved",
 	[VERDICT_ABANDONED] = "given up",
@@ -127,7 +139,6 @@ put_row(const struct page *p, uint64_t row)
 static void
 put_command(struct markup *m, const char *command)
 {
-
 	markup_put(m, "<code class=\"cmd\">%s</code>", command);
 }
 
@@ -166,14 +177,12 @@ put_text(struct markup *m, const char *text, size_t most)
 static const char *
 unit_of(const struct pagedata *s)
 {
-
 	return (s->tracks.metric == POLICY_VAL_LOSS ? "nats per token" : "bits per byte");
 }
 
 static const struct pagedata_confirmation *
 crowning(const struct pagedata *s, const struct pagedata_group *g)
 {
-
 	return (g == NULL || g->confirmation == 0 ? NULL : &s->confirmations[g->confirmation - 1]);
 }
 
@@ -185,7 +194,8 @@ put_lures(const struct page *p)
 {
 	const struct pagedata *s = p->s;
 	const struct pagedata_group *g = s->main;
-	const struct timeline_point *best = s->track == NULL ? NULL : timeline_best(&s->tracks, s->track), *q, *worst = NULL;
+	const struct timeline_point *best = s->track == NULL ? NULL : timeline_best(&s->tracks, s->track), *q,
+				    *worst = NULL;
 	const struct pagedata_run *r;
 	size_t out = 0;
 
@@ -195,8 +205,8 @@ put_lures(const struct page *p)
 		markup_data(p->m, best->score, 5);
 		markup_put(p->m, " by %s (", r->id);
 		put_row(p, r->row);
-		markup_put(p->m, "), is %s: of many runs some look this good.</p>", r->tag == g->tag ?
-		    "a lucky seed of this same configuration" : "one run and no evidence");
+		markup_put(p->m, "), is %s: of many runs some look this good.</p>",
+		    r->tag == g->tag ? "a lucky seed of this same configuration" : "one run and no evidence");
 	}
 	for (q = s->track == NULL ? NULL : s->track->points; q != NULL && q < s->track->points + s->track->count; q++)
 		if (!q->confirmation && q->klass > VERDICT_REGRESSION && isfinite(q->score) &&
@@ -206,8 +216,8 @@ put_lures(const struct page *p)
 				worst = q;
 		}
 	if (worst != NULL && (r = pagedata_run(s, worst->row)) != NULL) {
-		markup_put(p->m, "<p>%zu better-looking score%s do%s not count; the best of them, ", out, out == 1 ?
-		    "" : "s", out == 1 ? "es" : "");
+		markup_put(p->m, "<p>%zu better-looking score%s do%s not count; the best of them, ", out,
+		    out == 1 ? "" : "s", out == 1 ? "es" : "");
 		markup_data(p->m, worst->score, 5);
 		markup_put(p->m, " by %s (", r->id);
 		put_row(p, r->row);
@@ -227,15 +237,18 @@ answer_best(const struct page *p)
 		markup_put(p->m, "<p class=\"big\">None yet</p><p>");
 		if (s->run_count == 0 && s->imports > 0) {
 			imported_sum(p->m, &s->others);
-			markup_put(p->m, "</p><p>They stand <a href=\"#others\">below</a>, in groups that are never"
+			markup_put(p->m,
+			    "</p><p>They stand <a href=\"#others\">below</a>, in groups that are never"
 			    " compared with one another; no run of our own has been added.</p>");
 		} else if (s->run_count == 0)
 			markup_put(p->m, "No run has been added to this ledger.</p>");
 		else
-			markup_put(p->m, "%zu run%s added, and none counts: %zu blocked, %zu invalid, %zu starved of"
-			    " processor time.</p>", s->run_count, s->run_count == 1 ? " was" : "s were",
-			    s->classes[VERDICT_BLOCKED], s->classes[VERDICT_INVALID], s->run_count -
-			    s->classes[VERDICT_BLOCKED] - s->classes[VERDICT_INVALID]);
+			markup_put(p->m,
+			    "%zu run%s added, and none counts: %zu blocked, %zu invalid, %zu starved of"
+			    " processor time.</p>",
+			    s->run_count, s->run_count == 1 ? " was" : "s were", s->classes[VERDICT_BLOCKED],
+			    s->classes[VERDICT_INVALID],
+			    s->run_count - s->classes[VERDICT_BLOCKED] - s->classes[VERDICT_INVALID]);
 		markup_put(p->m, "</article>\n");
 		return;
 	}
@@ -243,8 +256,8 @@ answer_best(const struct page *p)
 	markup_put(p->m, "<p class=\"big\" id=\"best\">");
 	markup_data(p->m, g->score, 5);
 	markup_put(p->m, " <small>%s</small></p>", unit_of(s));
-	markup_put(p->m, "<p>The incumbent configuration, %s%u run%s; the last of them is <b>%s</b> (", g->runs > 1 ?
-	    "mean of " : "", g->runs, g->runs == 1 ? "" : "s", g->incumbent);
+	markup_put(p->m, "<p>The incumbent configuration, %s%u run%s; the last of them is <b>%s</b> (",
+	    g->runs > 1 ? "mean of " : "", g->runs, g->runs == 1 ? "" : "s", g->incumbent);
 	put_row(p, g->row);
 	markup_put(p->m, ").");
 	if (r != NULL && r->bytes >= 0) {
@@ -281,22 +294,30 @@ answer_real(const struct page *p)
 
 	markup_put(p->m, "<article><h2>Is it real?</h2>\n");
 	if (s->replay.first != 0)
-		markup_put(p->m, "<p class=\"big no\">No</p><p>Row %llu does not follow from the rows before it, so"
+		markup_put(p->m,
+		    "<p class=\"big no\">No</p><p>Row %llu does not follow from the rows before it, so"
 		    " nothing that this ledger concludes can be believed before that is explained.</p>",
 		    (unsigned long long)s->replay.first);
 	else if (g == NULL && s->others.counts[REJUDGE_SIGNIFICANT] > 0)
-		markup_put(p->m, "<p class=\"big open\">Some claims are</p><p>%zu of %zu imported claims are better"
+		markup_put(p->m,
+		    "<p class=\"big open\">Some claims are</p><p>%zu of %zu imported claims are better"
 		    " than what was there before them by more than their seeds' noise explains. They are claims still:"
-		    " nothing was run again here.</p>", s->others.counts[REJUDGE_SIGNIFICANT], s->others.count);
+		    " nothing was run again here.</p>",
+		    s->others.counts[REJUDGE_SIGNIFICANT], s->others.count);
 	else if (g == NULL && s->imports > 0)
-		markup_put(p->m, "<p class=\"big open\">Not shown</p><p>None of %zu imported claims is better than"
-		    " what was there before it by more than their seeds' noise explains.</p>", s->others.count);
+		markup_put(p->m,
+		    "<p class=\"big open\">Not shown</p><p>None of %zu imported claims is better than"
+		    " what was there before it by more than their seeds' noise explains.</p>",
+		    s->others.count);
 	else if (g == NULL)
-		markup_put(p->m, "<p class=\"big\">Nothing to doubt</p><p>There is no score that could be a"
+		markup_put(p->m,
+		    "<p class=\"big\">Nothing to doubt</p><p>There is no score that could be a"
 		    " claim.</p>");
 	else if (c != NULL) {
-		markup_put(p->m, "<p class=\"big yes\">Yes, confirmed</p><p>%d fresh seeds a side, planned beforehand"
-		    " and run in turns, put it ", c->runs);
+		markup_put(p->m,
+		    "<p class=\"big yes\">Yes, confirmed</p><p>%d fresh seeds a side, planned beforehand"
+		    " and run in turns, put it ",
+		    c->runs);
 		markup_data(p->m, c->gain, 5);
 		markup_put(p->m, " ahead of the incumbent before it");
 		if (isfinite(c->lower)) {
@@ -317,19 +338,22 @@ answer_real(const struct page *p)
 			markup_put(p->m, "</p>");
 		}
 	} else {
-		markup_put(p->m, "<p class=\"big open\">Not shown</p><p>It is the incumbent because it was the first"
+		markup_put(p->m,
+		    "<p class=\"big open\">Not shown</p><p>It is the incumbent because it was the first"
 		    " sound run: a starting point, not an achievement. No confirmation has found it better than"
 		    " anything.</p>");
 	}
 	if (g != NULL && s->track != NULL && !s->track->calibrated)
-		markup_put(p->m, "<p>The noise of lane %s is <b>uncalibrated</b>: how far seeds lie apart is not"
-		    " known, so no difference can be told from luck.</p>", s->track->lane);
+		markup_put(p->m,
+		    "<p>The noise of lane %s is <b>uncalibrated</b>: how far seeds lie apart is not"
+		    " known, so no difference can be told from luck.</p>",
+		    s->track->lane);
 	markup_put(p->m, "<p>");
 	markup_count(p->m, (long long)s->verify.rows);
 	markup_put(p->m, " row%s an unbroken chain", s->verify.rows == 1 ? " is" : "s form");
 	if (s->verify.witnesses > 0)
-		markup_put(p->m, ", and %zu run%s it", s->verify.witnesses, s->verify.witnesses == 1 ? " remembers" :
-		    "s remember");
+		markup_put(p->m, ", and %zu run%s it", s->verify.witnesses,
+		    s->verify.witnesses == 1 ? " remembers" : "s remember");
 	markup_put(p->m, "; <a href=\"#trust\">how to check</a>.</p></article>\n");
 }
 
@@ -384,8 +408,8 @@ put_plateau(const struct page *p)
 static void
 put_tried(const struct page *p)
 {
-	static const char *const words[PAGEDATA_FATES] = { "never counted", "not judged", "no better", "worse", "waiting",
-		"confirmed better" };
+	static const char *const words[PAGEDATA_FATES] = { "never counted", "not judged", "no better", "worse",
+		"waiting", "confirmed better" };
 	size_t all = 0;
 	unsigned i, n = 0;
 
@@ -394,7 +418,7 @@ put_tried(const struct page *p)
 	if (all == 0)
 		return;
 	markup_put(p->m, "<p id=\"tried\">Tried so far: %zu other configuration%s; ", all, all == 1 ? "" : "s");
-	for (i = PAGEDATA_FATES; i-- > 0; )
+	for (i = PAGEDATA_FATES; i-- > 0;)
 		if (p->s->tried[i] > 0)
 			markup_put(p->m, "%s%zu %s", n++ == 0 ? "" : ", ", p->s->tried[i], words[i]);
 	markup_put(p->m, ".</p>");
@@ -412,25 +436,31 @@ answer_next(const struct page *p)
 
 	markup_put(p->m, "<article><h2>What to try, or stop?</h2>\n");
 	if (s->run_count == 0) {
-		markup_put(p->m, "<p class=\"big\">Run something</p><p>The first sound run becomes the incumbent.</p>"
-		    "<code class=\"cmd\">hg-run -l %s RUN</code>", s->l.path);
+		markup_put(p->m,
+		    "<p class=\"big\">Run something</p><p>The first sound run becomes the incumbent.</p>"
+		    "<code class=\"cmd\">hg-run -l %s RUN</code>",
+		    s->l.path);
 	} else if (s->open != NULL) {
-		markup_put(p->m, "<p class=\"big open\">Finish the confirmation</p><p>The plan for %s against %s has"
+		markup_put(p->m,
+		    "<p class=\"big open\">Finish the confirmation</p><p>The plan for %s against %s has"
 		    " %u of %u runs; nothing is concluded before all are in.</p>",
 		    jsonio_text(s->open, "plan.challenger.run_id", "?"),
 		    jsonio_text(s->open, "plan.incumbent.run_id", "?"), s->filled, s->slots);
 		put_run_command(p, "hg-confirm", jsonio_text(s->open, "plan.challenger.dir", "?"));
 	} else if (s->plateau.what == PLATEAU_PAUSE) {
-		markup_put(p->m, "<p class=\"big no\">Pause</p><p>The last %u runs were blocked or invalid; the"
+		markup_put(p->m,
+		    "<p class=\"big no\">Pause</p><p>The last %u runs were blocked or invalid; the"
 		    " reasons stand in the <a href=\"#runs\">table</a>. Mend what they share before running more.</p>",
 		    s->plateau.failures);
 		put_next(p, last);
 	} else if (s->main == NULL) {
-		markup_put(p->m, "<p class=\"big no\">Get one run through</p><p>The reasons stand in the <a"
+		markup_put(p->m,
+		    "<p class=\"big no\">Get one run through</p><p>The reasons stand in the <a"
 		    " href=\"#runs\">table</a>.</p>");
 		put_next(p, last);
 	} else if (s->track != NULL && !s->track->calibrated) {
-		markup_put(p->m, "<p class=\"big open\">Calibrate the lane</p><p>Until the noise is known no"
+		markup_put(p->m,
+		    "<p class=\"big open\">Calibrate the lane</p><p>Until the noise is known no"
 		    " challenger can be judged, whatever it scores.</p>");
 		put_next(p, pagedata_run(s, s->main->row));
 	} else if (n > 0 && left > 0) {
@@ -446,10 +476,14 @@ answer_next(const struct page *p)
 		put_plateau(p);
 	} else {
 		stop = s->plateau.what == PLATEAU_STOP;
-		markup_put(p->m, "<p class=\"big%s\">%s</p>", stop ? " no" : "", stop && n == 0 ? "Stop here" : stop ?
-		    "Stop, or declare a new campaign" : left == 0 ? "Declare a new campaign" : "Try another change");
+		markup_put(p->m, "<p class=\"big%s\">%s</p>", stop ? " no" : "",
+		    stop && n == 0 ? "Stop here" :
+			stop       ? "Stop, or declare a new campaign" :
+			left == 0  ? "Declare a new campaign" :
+				     "Try another change");
 		if (left == 0)
-			markup_put(p->m, "<p>Campaign \xe2\x80\x9c%s\xe2\x80\x9d has spent its %u confirmations, so"
+			markup_put(p->m,
+			    "<p>Campaign \xe2\x80\x9c%s\xe2\x80\x9d has spent its %u confirmations, so"
 			    " nothing more can be claimed in it; another one is declared in"
 			    " <code>%s/" LEDGER_POLICY "</code>.</p>",
 			    policy->campaign.name, policy->campaign.confirmations, s->l.path);
@@ -477,7 +511,6 @@ answer_next(const struct page *p)
 static void
 put_lane(struct markup *m, const char *lane, int64_t cap_ms)
 {
-
 	markup_put(m, "lane %s, ", lane);
 	if (cap_ms < 0)
 		markup_put(m, "no time cap");
@@ -497,24 +530,28 @@ put_groups(const struct page *p)
 
 	if (s->group_count < 2)
 		return;
-	markup_put(p->m, "<section aria-labelledby=\"hg\"><h2 id=\"hg\">Incumbents</h2><p>Another eval law or"
+	markup_put(p->m,
+	    "<section aria-labelledby=\"hg\"><h2 id=\"hg\">Incumbents</h2><p>Another eval law or"
 	    " validation text makes another comparability group; scores of two groups are never compared. The answers"
 	    " above are about the one judged last.</p><div class=\"scroll\" role=\"region\" aria-labelledby=\"hg\""
 	    " tabindex=\"0\"><table class=\"groups\"><thead><tr><th scope=\"col\">Group</th><th"
 	    " scope=\"col\">Lane</th><th scope=\"col\">Incumbent</th><th scope=\"col\" class=\"n\">%s</th><th"
 	    " scope=\"col\" class=\"n\">Runs</th><th scope=\"col\">"
-	    "Standing</th></tr></thead><tbody>\n", policy_metric_name(s->tracks.metric));
-	for (i = s->group_count; i-- > from; ) {
+	    "Standing</th></tr></thead><tbody>\n",
+	    policy_metric_name(s->tracks.metric));
+	for (i = s->group_count; i-- > from;) {
 		g = &s->groups[i];
-		markup_put(p->m, "<tr><th scope=\"row\"><code>%-.8s</code>%s</th><td>", g->hex, g == s->main ?
-		    " judged last" : "");
+		markup_put(p->m, "<tr><th scope=\"row\"><code>%-.8s</code>%s</th><td>", g->hex,
+		    g == s->main ? " judged last" : "");
 		put_lane(p->m, g->lane_name == NULL ? "?" : g->lane_name, g->cap_ms);
 		markup_put(p->m, "</td><td>%s ", g->incumbent == NULL ? "?" : g->incumbent);
 		put_row(p, g->row);
 		markup_put(p->m, "</td><td class=\"n\">");
 		markup_data(p->m, g->score, 5);
-		markup_put(p->m, "</td><td class=\"n\">%u</td><td>%s</td></tr>\n", g->runs, g->promoted ? "promoted" :
-		    g->confirmation ? "confirmed" : "first, nothing shown");
+		markup_put(p->m, "</td><td class=\"n\">%u</td><td>%s</td></tr>\n", g->runs,
+		    g->promoted         ? "promoted" :
+			g->confirmation ? "confirmed" :
+					  "first, nothing shown");
 	}
 	markup_put(p->m, "</tbody></table></div>");
 	if (from > 0)
@@ -525,7 +562,6 @@ put_groups(const struct page *p)
 static void
 put_panel(const struct page *p, const struct timeline *k, unsigned number)
 {
-
 	if (p->s->tracks.count > 1) {
 		markup_put(p->m, "<h3>");
 		if (*k->group != '\0')
@@ -554,7 +590,7 @@ put_history(const struct page *p)
 	markup_put(p->m, "<section aria-labelledby=\"hs\"><h2 id=\"hs\">Score over time</h2>\n");
 	if (p->s->track != NULL)
 		put_panel(p, p->s->track, ++shown);
-	for (i = t->count; i-- > 0; ) {
+	for (i = t->count; i-- > 0;) {
 		if (&t->list[i] == p->s->track || t->list[i].count == 0)
 			continue;
 		if (shown < PANELS)
@@ -576,7 +612,8 @@ put_confirmation(const struct page *p, const struct chart_scale *scale, const st
 	    (unsigned long long)c->row, (unsigned long long)c->row, c->challenger);
 	if (r != NULL)
 		put_text(p->m, r->hypothesis, TEXT);
-	markup_put(p->m, "<div class=\"sub\">against %s<span class=\"wide\">, lane %s</span></div></th><td"
+	markup_put(p->m,
+	    "<div class=\"sub\">against %s<span class=\"wide\">, lane %s</span></div></th><td"
 	    " class=\"class\">",
 	    c->incumbent, c->lane);
 	chart_mark(p->m, c->klass);
@@ -609,39 +646,44 @@ put_confirmations(const struct page *p)
 	struct chart_scale scale = chart_gains(s);
 	size_t i, from = s->confirmation_count > CONFIRMATIONS ? s->confirmation_count - CONFIRMATIONS : 0;
 
-	markup_put(p->m, "<section id=\"confirmations\" aria-labelledby=\"hc\"><h2"
+	markup_put(p->m,
+	    "<section id=\"confirmations\" aria-labelledby=\"hc\"><h2"
 	    " id=\"hc\">Confirmations</h2>\n<p>Campaign \xe2\x80\x9c%s\xe2\x80\x9d has spent %u of its %u"
-	    " confirmations; each is held to a level of ", policy->campaign.name, s->spent,
-	    policy->campaign.confirmations);
+	    " confirmations; each is held to a level of ",
+	    policy->campaign.name, s->spent, policy->campaign.confirmations);
 	put_chance(p->m, policy_level(policy));
 	markup_put(p->m, ", so that the chance of one false improvement in all of them stays below ");
 	put_chance(p->m, policy->campaign.alpha);
 	markup_put(p->m, ".</p>\n");
 	if (s->open != NULL)
-		markup_put(p->m, "<p class=\"open\">One is open: %s against %s, %u of %u runs are in (plan in row"
+		markup_put(p->m,
+		    "<p class=\"open\">One is open: %s against %s, %u of %u runs are in (plan in row"
 		    " %lld).</p>\n",
 		    jsonio_text(s->open, "plan.challenger.run_id", "?"),
 		    jsonio_text(s->open, "plan.incumbent.run_id", "?"), s->filled, s->slots,
 		    (long long)jsonio_i64(s->open, "row", 0));
 	if (s->confirmation_count == 0) {
-		markup_put(p->m, "<p>None has been finished, so nothing here has been shown to be an improvement.</p>"
+		markup_put(p->m,
+		    "<p>None has been finished, so nothing here has been shown to be an improvement.</p>"
 		    "</section>\n");
 		return;
 	}
-	markup_put(p->m, "<div class=\"scroll\" role=\"region\" aria-labelledby=\"hc\""
+	markup_put(p->m,
+	    "<div class=\"scroll\" role=\"region\" aria-labelledby=\"hc\""
 	    " tabindex=\"0\"><table><thead><tr><th scope=\"col\" class=\"wide\">Row</th><th"
 	    " scope=\"col\">Challenger</th><th scope=\"col\">Verdict</th><th scope=\"col\">Gain over the incumbent,"
 	    " with interval");
 	chart_gain_axis(p->m, &scale);
-	markup_put(p->m, "</th><th scope=\"col\" class=\"n\">Gain</th><th scope=\"col\" class=\"n\">Between</th><th"
+	markup_put(p->m,
+	    "</th><th scope=\"col\" class=\"n\">Gain</th><th scope=\"col\" class=\"n\">Between</th><th"
 	    " scope=\"col\">Chance without one</th></tr></thead><tbody>\n");
-	for (i = s->confirmation_count; i-- > from; )
+	for (i = s->confirmation_count; i-- > from;)
 		put_confirmation(p, &scale, &s->confirmations[i]);
 	markup_put(p->m, "</tbody></table></div>\n");
 	if (from > 0)
 		markup_put(p->m, "<p class=\"note\">%zu older ones stand in the ledger.</p>", from);
 	markup_put(p->m, "<ul class=\"said\">\n");
-	for (i = s->confirmation_count; i-- > from && i + PARAGRAPHS >= s->confirmation_count; ) {
+	for (i = s->confirmation_count; i-- > from && i + PARAGRAPHS >= s->confirmation_count;) {
 		c = &s->confirmations[i];
 		markup_put(p->m, "<li><span class=\"sub\">#%llu, ", (unsigned long long)c->row);
 		put_when(p->m, c->at_ms);
@@ -649,8 +691,7 @@ put_confirmations(const struct page *p)
 		put_text(p->m, c->text, 1500);
 		if (isfinite(c->documents_gain) && isfinite(c->documents_se))
 			markup_put(p->m, " By documents the gain is %.5f with a standard error of %.5f.",
-			    c->documents_gain,
-			    c->documents_se);
+			    c->documents_gain, c->documents_se);
 		markup_put(p->m, "</li>\n");
 	}
 	markup_put(p->m, "</ul></section>\n");
@@ -664,8 +705,10 @@ put_stop(const struct page *p)
 	static const char *const tone[] = { "no", "yes", "open", "open" };
 	struct str part = STR_INIT;
 
-	markup_put(p->m, "<section id=\"stop\" aria-labelledby=\"ht\"><h2 id=\"ht\">Stop rule: <span"
-	    " class=\"%s\">%s</span></h2>\n", tone[s->plateau.what], plateau_name(s->plateau.what));
+	markup_put(p->m,
+	    "<section id=\"stop\" aria-labelledby=\"ht\"><h2 id=\"ht\">Stop rule: <span"
+	    " class=\"%s\">%s</span></h2>\n",
+	    tone[s->plateau.what], plateau_name(s->plateau.what));
 	for (; line != NULL && *line != '\0'; line = end == NULL ? NULL : end + 1) {
 		end = strchr(line, '\n');
 		part.n = 0;
@@ -693,10 +736,17 @@ put_promotion(const struct page *p)
 	for (i = 0; i < s->promote.count; i++)
 		if (s->promote.list[i].holds == PROMOTE_NO || worst == PROMOTE_YES)
 			worst = s->promote.list[i].holds;
-	markup_put(p->m, "<section id=\"promotion\" aria-labelledby=\"hp\"><h2 id=\"hp\">Promotion: <span"
-	    " class=\"%s\">%s</span></h2>\n", s->promote.promoted || (r != NULL && worst == PROMOTE_YES) ? "yes" :
-	    worst == PROMOTE_NO ? "no" : "open", s->promote.promoted ? "promoted" : r == NULL ? "nothing to promote" :
-	    worst == PROMOTE_YES ? "may be asked for" : worst == PROMOTE_NO ? "refused" : "pending");
+	markup_put(p->m,
+	    "<section id=\"promotion\" aria-labelledby=\"hp\"><h2 id=\"hp\">Promotion: <span"
+	    " class=\"%s\">%s</span></h2>\n",
+	    s->promote.promoted || (r != NULL && worst == PROMOTE_YES) ? "yes" :
+		worst == PROMOTE_NO                                    ? "no" :
+									 "open",
+	    s->promote.promoted      ? "promoted" :
+		r == NULL            ? "nothing to promote" :
+		worst == PROMOTE_YES ? "may be asked for" :
+		worst == PROMOTE_NO  ? "refused" :
+				       "pending");
 	if (r == NULL) {
 		markup_put(p->m, "<p>Only a scored run can be promoted.</p></section>\n");
 		return;
@@ -710,7 +760,8 @@ put_promotion(const struct page *p)
 		markup_put(p->m, "<li><b class=\"%s\">%s</b><span>%s: %s</span></li>\n", tone[c->holds],
 		    promote_word(c->holds), c->name, c->evidence);
 	}
-	markup_put(p->m, "</ul><p class=\"note\">Whether all documents were scored, the run's files are still those of"
+	markup_put(p->m,
+	    "</ul><p class=\"note\">Whether all documents were scored, the run's files are still those of"
 	    " its row, and the artifact scores the same again is asked when it is promoted.</p>");
 	put_run_command(p, "hg-ledger promote", r->dir);
 	markup_put(p->m, "</section>\n");
@@ -727,7 +778,7 @@ put_curves(const struct page *p)
 
 	if (s->run_count == 0)
 		return;
-	for (r = s->runs + s->run_count; r-- > s->runs && n < CURVES; )
+	for (r = s->runs + s->run_count; r-- > s->runs && n < CURVES;)
 		if (*r->report != '\0')
 			shown[n++] = r;
 	if (n == 0)
@@ -757,7 +808,8 @@ put_curves(const struct page *p)
 	}
 	markup_put(p->m, "<section aria-labelledby=\"hl\"><h2 id=\"hl\">Loss curves of the last runs</h2>\n");
 	if (read > 0) {
-		markup_put(p->m, "<p class=\"note\">Training loss in nats per token against steps, all on one scale;"
+		markup_put(p->m,
+		    "<p class=\"note\">Training loss in nats per token against steps, all on one scale;"
 		    " the first tenth may run out of it at the top. Read from each run's own metrics, whose digest the"
 		    " ledger binds.");
 		if (per > 1)
@@ -794,9 +846,10 @@ put_said(const struct page *p)
 
 	if (p->s->run_count == 0)
 		return;
-	markup_put(p->m, "<section aria-labelledby=\"hv\"><h2 id=\"hv\">What was said of the last runs</h2><p"
+	markup_put(p->m,
+	    "<section aria-labelledby=\"hv\"><h2 id=\"hv\">What was said of the last runs</h2><p"
 	    " class=\"note\">Runs that are part of a confirmation are left out.</p><ul class=\"said\">\n");
-	for (r = p->s->runs + p->s->run_count; r-- > p->s->runs && n < PARAGRAPHS; ) {
+	for (r = p->s->runs + p->s->run_count; r-- > p->s->runs && n < PARAGRAPHS;) {
 		/* What a slot's run means is said once, by the confirmation. */
 		if (r->reason == VERDICT_SLOT)
 			continue;
@@ -827,7 +880,8 @@ put_bytes(struct markup *m, const struct pagedata_run *r)
 	markup_count(m, r->bytes);
 	markup_put(m, "</data>");
 	if (r->cap_bytes > 0)
-		markup_put(m, "<span class=\"bar%s\" title=\"%.1f %% of the cap\"><i"
+		markup_put(m,
+		    "<span class=\"bar%s\" title=\"%.1f %% of the cap\"><i"
 		    " style=\"width:%.1f%%\"></i></span>",
 		    share > 100 ? " over" : "", share, share > 100 ? 100 : share);
 }
@@ -835,10 +889,10 @@ put_bytes(struct markup *m, const struct pagedata_run *r)
 static void
 put_run(struct markup *m, const struct pagedata_run *r, int groups)
 {
-
-	markup_put(m, "<tr id=\"r%llu\"><td class=\"n\">%llu</td><th scope=\"row\"><span class=\"id\">%s</span><div"
-	    " class=\"sub\"><code>%-.8s</code>", (unsigned long long)r->row, (unsigned long long)r->row, r->id,
-	    r->config);
+	markup_put(m,
+	    "<tr id=\"r%llu\"><td class=\"n\">%llu</td><th scope=\"row\"><span class=\"id\">%s</span><div"
+	    " class=\"sub\"><code>%-.8s</code>",
+	    (unsigned long long)r->row, (unsigned long long)r->row, r->id, r->config);
 	if (r->attempt > 1)
 		markup_put(m, " attempt %lld", (long long)r->attempt);
 	if (groups && r->group != 0)
@@ -882,15 +936,17 @@ put_runs(const struct page *p)
 		markup_put(p->m, "<p>None.</p></section>\n");
 		return;
 	}
-	markup_put(p->m, "<div class=\"scroll\" role=\"region\" aria-labelledby=\"hr\" tabindex=\"0\"><table"
+	markup_put(p->m,
+	    "<div class=\"scroll\" role=\"region\" aria-labelledby=\"hr\" tabindex=\"0\"><table"
 	    " class=\"runs\"><caption>Newest first. Gain: over the incumbent's mean at that time, better being"
 	    " positive; a single run's is no evidence. Bytes: code and artifact, with their share of the cap. Time:"
 	    " training.</caption><thead><tr><th scope=\"col\" class=\"n\">Row</th><th scope=\"col\">Run,"
 	    " configuration</th><th scope=\"col\" class=\"n wide\">Seed</th><th scope=\"col\" class=\"n\">%s</th><th"
 	    " scope=\"col\" class=\"n wide\">Gain</th><th scope=\"col\" class=\"n\">Bytes</th><th scope=\"col\""
 	    " class=\"n wide\">Time, s</th><th scope=\"col\">Class</th><th scope=\"col\">Hypothesis, or why"
-	    " not</th></tr></thead><tbody>\n", policy_metric_name(s->tracks.metric));
-	for (r = s->runs + s->run_count; r-- > s->runs; ) {
+	    " not</th></tr></thead><tbody>\n",
+	    policy_metric_name(s->tracks.metric));
+	for (r = s->runs + s->run_count; r-- > s->runs;) {
 		if (has_run(s, r))
 			put_run(p->m, r, s->group_count > 1);
 		else
@@ -913,10 +969,11 @@ put_trust(const struct page *p)
 	const struct pagedata *s = p->s;
 	const struct pagedata_run *r = s->main == NULL ? NULL : pagedata_run(s, s->main->row);
 
-	markup_put(p->m, "<section id=\"trust\" aria-labelledby=\"hw\"><h2 id=\"hw\">How far to believe this"
+	markup_put(p->m,
+	    "<section id=\"trust\" aria-labelledby=\"hw\"><h2 id=\"hw\">How far to believe this"
 	    " page</h2>\n<dl><dt>Chain</dt><dd>each of %llu rows names the digest of the one before it; %llu are"
-	    " runs</dd><dt>Head</dt><dd><code>%s</code></dd><dt>Witnesses</dt><dd>", (unsigned long long)s->verify.rows,
-	    (unsigned long long)s->verify.runs, s->verify.head);
+	    " runs</dd><dt>Head</dt><dd><code>%s</code></dd><dt>Witnesses</dt><dd>",
+	    (unsigned long long)s->verify.rows, (unsigned long long)s->verify.runs, s->verify.head);
 	if (s->verify.witnesses == 0)
 		markup_put(p->m, "none: no run directory is at hand that remembers its row");
 	else
@@ -933,10 +990,13 @@ put_trust(const struct page *p)
 	put_when(p->m, s->last_ms);
 	markup_put(p->m, "</dd><dt>Page made</dt><dd>");
 	put_when(p->m, p->made_ms);
-	markup_put(p->m, " by hg-report " HG_VERSION "</dd></dl>\n<p>Check it yourself: the first command must print"
+	markup_put(p->m,
+	    " by hg-report " HG_VERSION "</dd></dl>\n<p>Check it yourself: the first command must print"
 	    " this head, the second derives every verdict again from the rows alone.</p><code class=\"cmd\">hg-ledger"
-	    " verify %s\nhg-ledger replay %s</code>\n", s->l.path, s->l.path);
-	markup_put(p->m, "<h3>What these numbers are not</h3>\n<p>Scores are comparable only under the same eval law"
+	    " verify %s\nhg-ledger replay %s</code>\n",
+	    s->l.path, s->l.path);
+	markup_put(p->m,
+	    "<h3>What these numbers are not</h3>\n<p>Scores are comparable only under the same eval law"
 	    " and on the same validation text; intervals and chances hold for this lane and this budget. No single run"
 	    " is an improvement, however low. What was never added cannot be known: who trains ten seeds and adds the"
 	    " best has lied to the ledger.</p>\n");
@@ -953,11 +1013,13 @@ page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t
 {
 	struct page p = { m, s, name, made_ms };
 
-	markup_put(m, "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta"
+	markup_put(m,
+	    "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta"
 	    " http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<meta"
 	    " name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\""
 	    " content=\"light dark\">\n<meta name=\"referrer\" content=\"no-referrer\">\n<meta name=\"generator\""
-	    " content=\"hg-report " HG_VERSION "\">\n<title>%s: ", name);
+	    " content=\"hg-report " HG_VERSION "\">\n<title>%s: ",
+	    name);
 	if (s->main != NULL)
 		markup_put(m, "%.5f %s, ", s->main->score, policy_metric_name(s->tracks.metric));
 	markup_put(m, "%zu runs</title>\n<style>\n", s->run_count);
@@ -977,7 +1039,8 @@ page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t
 	put_when(m, made_ms);
 	markup_put(m, "</p></header>\n<main>\n");
 	if (s->replay.first != 0)
-		markup_put(m, "<p class=\"banner\" role=\"note\"><b>Do not believe this ledger.</b> Its chain is"
+		markup_put(m,
+		    "<p class=\"banner\" role=\"note\"><b>Do not believe this ledger.</b> Its chain is"
 		    " unbroken, but what row %llu says does not follow from the rows before it: <code>hg-ledger replay"
 		    " %s</code></p>\n",
 		    (unsigned long long)s->replay.first, s->l.path);
@@ -1002,6 +1065,7 @@ page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t
 	if (s->imports > 0)
 		imported_write(m, &s->others, s->l.path, PANELS + 1);
 	put_trust(&p);
-	markup_put(m, "</main>\n<footer>One file without script or network: it can be kept, mailed and printed. The"
+	markup_put(m,
+	    "</main>\n<footer>One file without script or network: it can be kept, mailed and printed. The"
 	    " ledger says more: <code>hg-ledger show</code>.</footer>\n</body>\n</html>\n");
 }

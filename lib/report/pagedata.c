@@ -68,7 +68,6 @@ more(void **array, size_t *count, size_t *cap, size_t size)
 static int
 copy(char **out, const json_t *v, const char *path, const char *fallback)
 {
-
 	return ((*out = strdup(jsonio_text(v, path, fallback))) == NULL ? -1 : 0);
 }
 
@@ -190,7 +189,7 @@ group_of(struct pagedata *s, const char *hex)
 	uint64_t tag = standings_tag(hex);
 	size_t i;
 
-	for (i = s->group_count; i-- > 0; )
+	for (i = s->group_count; i-- > 0;)
 		if (s->groups[i].group == tag)
 			return (&s->groups[i]);
 	if ((g = more((void **)&s->groups, &s->group_count, &s->group_cap, sizeof(*g))) != NULL) {
@@ -283,7 +282,7 @@ decided(const struct pagedata *s, const struct pagedata_run *r)
 {
 	size_t i;
 
-	for (i = s->confirmation_count; i-- > 0 && s->confirmations[i].row > r->row; )
+	for (i = s->confirmation_count; i-- > 0 && s->confirmations[i].row > r->row;)
 		if (s->confirmations[i].tag == r->tag && s->confirmations[i].group == r->group)
 			return (1);
 	return (0);
@@ -308,7 +307,6 @@ by_tag(const void *a, const void *b)
 static enum pagedata_fate
 fate_of(const struct pagedata_run *r)
 {
-
 	if (r->klass > VERDICT_REGRESSION)
 		return (PAGEDATA_OUT);
 	if (r->pending)
@@ -316,7 +314,7 @@ fate_of(const struct pagedata_run *r)
 	if (r->klass == VERDICT_REGRESSION)
 		return (PAGEDATA_WORSE);
 	return (r->reason == VERDICT_WITHIN_NOISE || r->reason == VERDICT_PROMISING ? PAGEDATA_NO_BETTER :
-	    PAGEDATA_UNKNOWN);
+										      PAGEDATA_UNKNOWN);
 }
 
 static int
@@ -340,8 +338,10 @@ count_tried(struct pagedata *s)
 	}
 	for (c = s->confirmations; c < s->confirmations + s->confirmation_count; c++)
 		if (c->group == s->main->group)
-			list[n++] = (struct fate){ c->tag, c->klass == VERDICT_IMPROVEMENT ? PAGEDATA_BETTER :
-			    c->klass == VERDICT_REGRESSION ? PAGEDATA_WORSE : PAGEDATA_NO_BETTER };
+			list[n++] = (struct fate){ c->tag,
+				c->klass == VERDICT_IMPROVEMENT    ? PAGEDATA_BETTER :
+				    c->klass == VERDICT_REGRESSION ? PAGEDATA_WORSE :
+								     PAGEDATA_NO_BETTER };
 	qsort(list, n, sizeof(*list), by_tag);
 	for (i = 0; i < n; i++)
 		if (list[i].tag != first && (i + 1 == n || list[i + 1].tag != list[i].tag))
@@ -381,7 +381,7 @@ settle(struct pagedata *s)
 		for (i = 0; i < 2 * p->n; i++) {
 			s->filled += p->slot[i].fact != 0;
 			f = p->slot[i].fact == 0 ? NULL : standings_fact(&s->l.book, p->slot[i].fact - 1);
-			for (r = s->runs + s->run_count; f != NULL && r-- > s->runs; )
+			for (r = s->runs + s->run_count; f != NULL && r-- > s->runs;)
 				if (r->row == p->slot[i].fact) {
 					r->pending = 1;
 					break;
@@ -489,6 +489,5 @@ pagedata_next(const struct pagedata *s, const struct pagedata_run *r)
 int
 pagedata_place(const struct pagedata *s, const char *dir, struct str *out)
 {
-
 	return (add_place(&s->l, dir, out));
 }

@@ -19,26 +19,26 @@
 struct pagedata_run {
 	uint64_t row;
 	char *id, *dir, *hypothesis, *findings, *text, *boundary;
-	char config[SHA256_HEX_SIZE], report[SHA256_HEX_SIZE];	/* report: digest of the training report, or "" */
-	uint64_t group, tag;		/* tags of comparability group and configuration */
-	int64_t at_ms, seed, attempt, bytes, cap_bytes, train_ms, cap_ms;	/* -1: not known, or none */
+	char config[SHA256_HEX_SIZE], report[SHA256_HEX_SIZE]; /* report: digest of the training report, or "" */
+	uint64_t group, tag;                                   /* tags of comparability group and configuration */
+	int64_t at_ms, seed, attempt, bytes, cap_bytes, train_ms, cap_ms; /* -1: not known, or none */
 	enum verdict_class klass;
 	enum verdict_reason reason;
-	int pending;			/* it waits for a confirmation, or belongs to one that is open */
-	double score, gain;		/* gain: better is positive; NAN */
+	int pending;        /* it waits for a confirmation, or belongs to one that is open */
+	double score, gain; /* gain: better is positive; NAN */
 };
 
 struct pagedata_confirmation {
 	uint64_t row, group, tag;
-	uint64_t challenger_row;	/* of the run that was to be confirmed; 0: not known */
+	uint64_t challenger_row; /* of the run that was to be confirmed; 0: not known */
 	char *challenger, *incumbent, *lane, *text, *campaign;
 	int64_t at_ms;
 	enum verdict_class klass;
 	enum verdict_reason reason;
 	double score, incumbent_score, gain, lower, upper, confidence, p, level, margin, power;
-	int number, of, runs, incumbent_runs;	/* which of the campaign's confirmations it was */
+	int number, of, runs, incumbent_runs; /* which of the campaign's confirmations it was */
 	int calibrated;
-	double documents_gain, documents_se;	/* the cross-check; NAN */
+	double documents_gain, documents_se; /* the cross-check; NAN */
 };
 
 /* A comparability group: who is incumbent, since when, and why. */
@@ -47,17 +47,23 @@ struct pagedata_group {
 	char hex[SHA256_HEX_SIZE];
 	char *incumbent, *lane_name;
 	int64_t cap_ms;
-	uint64_t row, since;		/* row of its run; row that made it incumbent */
+	uint64_t row, since; /* row of its run; row that made it incumbent */
 	double score;
 	unsigned runs;
-	size_t confirmation;		/* index + 1 of the one that did; 0: it came first */
+	size_t confirmation; /* index + 1 of the one that did; 0: it came first */
 	uint64_t last_row;
-	uint64_t promoted;		/* row of the promotion that stands, or 0 */
+	uint64_t promoted; /* row of the promotion that stands, or 0 */
 };
 
 /* What became of the configurations that were tried against the first of their group, each counted once. */
 enum pagedata_fate {
-	PAGEDATA_OUT, PAGEDATA_UNKNOWN, PAGEDATA_NO_BETTER, PAGEDATA_WORSE, PAGEDATA_WAITING, PAGEDATA_BETTER, PAGEDATA_FATES
+	PAGEDATA_OUT,
+	PAGEDATA_UNKNOWN,
+	PAGEDATA_NO_BETTER,
+	PAGEDATA_WORSE,
+	PAGEDATA_WAITING,
+	PAGEDATA_BETTER,
+	PAGEDATA_FATES
 };
 
 struct pagedata {
@@ -71,19 +77,19 @@ struct pagedata {
 	struct pagedata_group *groups;
 	size_t group_count, group_cap;
 	size_t classes[VERDICT_CLASSES], pending;
-	int64_t last_ms;		/* when the last row was added */
+	int64_t last_ms; /* when the last row was added */
 	struct plateau_view plateau;
 	struct str plateau_why, plateau_next;
-	const struct pagedata_group *main;	/* the group that was judged last; NULL if none has a score */
-	const struct timeline *track;		/* and where its last row stands; NULL if nothing was judged */
-	struct promote_view promote;		/* of main's incumbent; nothing if there is none */
-	json_t *open;				/* the open plan's row, or NULL */
+	const struct pagedata_group *main; /* the group that was judged last; NULL if none has a score */
+	const struct timeline *track;      /* and where its last row stands; NULL if nothing was judged */
+	struct promote_view promote;       /* of main's incumbent; nothing if there is none */
+	json_t *open;                      /* the open plan's row, or NULL */
 	unsigned filled, slots;
 	unsigned spent;
-	size_t tried[PAGEDATA_FATES];	/* in main, with what never had a score on its axis */
+	size_t tried[PAGEDATA_FATES]; /* in main, with what never had a score on its axis */
 	size_t imports;
-	struct rejudge others;		/* what our rule says of imported rows */
-	struct replay_view replay;	/* all verdicts, derived again */
+	struct rejudge others;     /* what our rule says of imported rows */
+	struct replay_view replay; /* all verdicts, derived again */
 };
 
 /**

@@ -50,13 +50,13 @@ refuse(const struct rundir *r, enum stage s, const struct runlock *lock, enum re
 		snprintf(seen, sizeof(seen), "held %lld ms past the deadline", (long long)late_ms);
 	} else if (lock->owner.pid <= 0) {
 		snprintf(detail, sizeof(detail),
-		    "the stage began and ended without a receipt; '%s' does not say who ran it",
-		    st->lock);
+		    "the stage began and ended without a receipt; '%s' does not say who ran it", st->lock);
 		snprintf(seen, sizeof(seen), "lock free, its text unreadable");
 	} else if (proc_machine(&here) == 0 && strcmp(here.boot_id, lock->owner.boot_id) != 0) {
 		snprintf(detail, sizeof(detail),
 		    "process %ld of host %s ended without a receipt: that machine has restarted, "
-		    "or this run was copied", (long)lock->owner.pid, lock->owner.host);
+		    "or this run was copied",
+		    (long)lock->owner.pid, lock->owner.host);
 		snprintf(seen, sizeof(seen), "lock free, written before this boot");
 	} else {
 		snprintf(detail, sizeof(detail),
@@ -107,8 +107,7 @@ kill_overdue(const struct rundir *r, enum stage s, const struct runlock *lock, e
 	switch (proc_alive(&lock->owner)) {
 	case -1:
 		say_error("stage %s of '%s' is overdue, but process %ld is one of host '%s': end it there", name,
-		    r->path,
-		    (long)lock->owner.pid, lock->owner.host);
+		    r->path, (long)lock->owner.pid, lock->owner.host);
 		*done = CLOSEOUT_ELSEWHERE;
 		return (1);
 	case 0:
@@ -119,8 +118,8 @@ kill_overdue(const struct rundir *r, enum stage s, const struct runlock *lock, e
 			return (1);
 		/* The worker dies with its owner by its own wish; asking first spares it an orphan's second. */
 		if (proc_signal(&lock->owner, SIGKILL) == -1 && errno != ESRCH) {
-			say_errno("cannot kill process %ld, overdue owner of stage %s of '%s'",
-			    (long)lock->owner.pid, name, r->path);
+			say_errno("cannot kill process %ld, overdue owner of stage %s of '%s'", (long)lock->owner.pid,
+			    name, r->path);
 			*done = CLOSEOUT_HELD;
 			return (1);
 		}
@@ -146,7 +145,8 @@ closeout_dead(struct rundir *r, enum stage s, enum state *state, enum closeout *
 		return (-1);
 	/* A worker whose owner was killed is about to follow, and holds the lock until it has. */
 	for (tries = 0; tries < FOLLOW_TRIES && *state == STATE_RUNNING && look.text == RUNLOCK_GOOD &&
-	    proc_alive(&look.lock.owner) == 0; tries++) {
+	     proc_alive(&look.lock.owner) == 0;
+	     tries++) {
 		poll(NULL, 0, FOLLOW_NAP_MS);
 		if (state_look(r, s, state, &look) == -1)
 			return (-1);

@@ -11,11 +11,11 @@
  */
 
 enum closeout {
-	CLOSEOUT_NOTHING,	/* there was nothing to do, or somebody else did it */
-	CLOSEOUT_OWNER_DIED,	/* an orphan was given its refusal */
-	CLOSEOUT_OWNER_STOPPED,	/* an overdue owner was killed, and its stage refused */
-	CLOSEOUT_ELSEWHERE,	/* overdue, but its owner lives on another host: untouched, and said */
-	CLOSEOUT_HELD		/* overdue, and the lock is still held by somebody unknown: untouched, and said */
+	CLOSEOUT_NOTHING,       /* there was nothing to do, or somebody else did it */
+	CLOSEOUT_OWNER_DIED,    /* an orphan was given its refusal */
+	CLOSEOUT_OWNER_STOPPED, /* an overdue owner was killed, and its stage refused */
+	CLOSEOUT_ELSEWHERE,     /* overdue, but its owner lives on another host: untouched, and said */
+	CLOSEOUT_HELD           /* overdue, and the lock is still held by somebody unknown: untouched, and said */
 };
 
 /**

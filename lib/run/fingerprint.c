@@ -8,7 +8,14 @@ int
 fingerprint_system(const json_t *report, char hex[SHA256_HEX_SIZE])
 {
 	static const char *const keys[] = {
-		"backend", "isa", "arith", "threads", "lane", "cpu_model", "libraries", "numerics_sha256",
+		"backend",
+		"isa",
+		"arith",
+		"threads",
+		"lane",
+		"cpu_model",
+		"libraries",
+		"numerics_sha256",
 	};
 	json_t *system, *member;
 	size_t i;
@@ -37,7 +44,6 @@ out:
 void
 fingerprint_code(uint64_t *bytes, const char **sha256)
 {
-
 	if (bytes != NULL)
 		*bytes = embedded_code_bytes;
 	if (sha256 != NULL)
@@ -47,13 +53,11 @@ fingerprint_code(uint64_t *bytes, const char **sha256)
 const struct fingerprint_file *
 fingerprint_code_files(void)
 {
-
 	return (embedded_code);
 }
 
 const struct fingerprint_file *
 fingerprint_variant_files(void)
 {
-
 	return (embedded_code_variants);
 }

@@ -33,21 +33,18 @@ static const struct {
 const char *
 gate_problem_name(enum gate_problem p)
 {
-
 	return (problems[p].name);
 }
 
 static json_t *
 text_or_null(const char *text)
 {
-
 	return (text == NULL ? json_null() : json_string(text));
 }
 
 /* Note a problem; 0, or -1 with errno ENOMEM, said. */
-static int __attribute__((format(printf, 7, 8)))
-find(struct gate *e, enum stage s, const char *file, enum gate_problem p, const char *observed,
-    const char *expected, const char *format, ...)
+static int __attribute__((format(printf, 7, 8))) find(struct gate *e, enum stage s, const char *file,
+    enum gate_problem p, const char *observed, const char *expected, const char *format, ...)
 {
 	char raw[512], detail[768];
 	va_list ap;
@@ -70,10 +67,9 @@ find(struct gate *e, enum stage s, const char *file, enum gate_problem p, const 
 
 /* Two digests, or other texts, that must be the same. */
 static int
-same(struct gate *e, enum stage s, const char *file, enum gate_problem p, const char *what,
-    const char *observed, const char *expected)
+same(struct gate *e, enum stage s, const char *file, enum gate_problem p, const char *what, const char *observed,
+    const char *expected)
 {
-
 	if (strcmp(observed, expected) == 0)
 		return (0);
 	return (find(e, s, file, p, observed, expected, "%s differs", what));
@@ -82,7 +78,6 @@ same(struct gate *e, enum stage s, const char *file, enum gate_problem p, const 
 int
 gate_at_fault(int error)
 {
-
 	return (error == EBADMSG || error == EFBIG || error == EINVAL || error == EISDIR || error == ELOOP);
 }
 
@@ -91,8 +86,7 @@ gate_at_fault(int error)
  * attempt.  *out is NULL if it is of no use.  0, or -1 with errno, said.
  */
 static int
-take(struct gate *e, enum stage s, const char *file, const char *contract, json_t **out,
-    char sha256[SHA256_HEX_SIZE])
+take(struct gate *e, enum stage s, const char *file, const char *contract, json_t **out, char sha256[SHA256_HEX_SIZE])
 {
 	const struct rundir *r = e->run;
 	char observed[32], expected[32];
@@ -182,16 +176,14 @@ file_member(struct gate *e, enum stage s, const char *file, const char *member)
 static int
 by_spec(struct gate *e, enum stage s, const json_t *v, const char *file, const char *key, const char *spec_key)
 {
-
-	return (same(e, s, file, GATE_DIFFERS, key, jsonio_text(v, key, ""),
-	    jsonio_text(e->run->spec.json, spec_key, "")));
+	return (
+	    same(e, s, file, GATE_DIFFERS, key, jsonio_text(v, key, ""), jsonio_text(e->run->spec.json, spec_key, "")));
 }
 
 /* A digest in a receipt, and what it was made from. */
 static int
 by_bytes(struct gate *e, enum stage s, const json_t *v, const char *file, const char *key, const char *sha256)
 {
-
 	return (same(e, s, file, GATE_UNBOUND, key, jsonio_text(v, key, ""), sha256));
 }
 
@@ -205,8 +197,10 @@ check_train(struct gate *e)
 	    file_member(e, STAGE_TRAIN, RUNDIR_METRICS, "metrics") == -1)
 		return (-1);
 	return (by_spec(e, STAGE_TRAIN, v, file, "config_sha256", "digests.config_sha256") == -1 ||
-	    by_spec(e, STAGE_TRAIN, v, file, "dataset_sha256", "data.dataset_sha256") == -1 ||
-	    by_spec(e, STAGE_TRAIN, v, file, "tokenizer_sha256", "data.tokenizer_sha256") == -1 ? -1 : 0);
+		    by_spec(e, STAGE_TRAIN, v, file, "dataset_sha256", "data.dataset_sha256") == -1 ||
+		    by_spec(e, STAGE_TRAIN, v, file, "tokenizer_sha256", "data.tokenizer_sha256") == -1 ?
+		-1 :
+		0);
 }
 
 static int
@@ -216,14 +210,15 @@ check_export(struct gate *e)
 	const char *file = rundir_stages[STAGE_EXPORT].receipt;
 	int64_t total = jsonio_i64(v, "code_bytes", 0) + jsonio_i64(v, "artifact.bytes", 0);
 
-	if (train != NULL && (by_bytes(e, STAGE_EXPORT, v, file, "training_report_sha256",
-	    e->receipt_sha256[STAGE_TRAIN]) == -1 || by_bytes(e, STAGE_EXPORT, v, file, "checkpoint_sha256",
-	    jsonio_text(train, "checkpoint.sha256", "")) == -1))
+	if (train != NULL &&
+	    (by_bytes(e, STAGE_EXPORT, v, file, "training_report_sha256", e->receipt_sha256[STAGE_TRAIN]) == -1 ||
+		by_bytes(e, STAGE_EXPORT, v, file, "checkpoint_sha256", jsonio_text(train, "checkpoint.sha256", "")) ==
+		    -1))
 		return (-1);
 	if (file_member(e, STAGE_EXPORT, RUNDIR_ARTIFACT, "artifact") == -1)
 		return (-1);
 	if ((total != jsonio_i64(v, "total_bytes", -1) ||
-	    (total <= jsonio_i64(v, "cap_bytes", -1)) != jsonio_true(v, "within_cap")) &&
+		(total <= jsonio_i64(v, "cap_bytes", -1)) != jsonio_true(v, "within_cap")) &&
 	    find(e, STAGE_EXPORT, file, GATE_DIFFERS, NULL, NULL, "its sizes do not add up") == -1)
 		return (-1);
 	if (jsonio_i64(v, "cap_bytes", -1) != jsonio_i64(e->run->spec.json, "budget.artifact_cap_bytes", -2))
@@ -234,7 +229,6 @@ check_export(struct gate *e)
 static int
 check_prompt(struct gate *e)
 {
-
 	if (e->receipt[STAGE_EXPORT] == NULL)
 		return (0);
 	return (by_bytes(e, STAGE_PROMPT, e->receipt[STAGE_PROMPT], rundir_stages[STAGE_PROMPT].receipt,
@@ -258,7 +252,7 @@ check_arithmetic(struct gate *e)
 		want = jsonio_f64(v, "val_loss", 0) / log(2) * jsonio_f64(v, "tokens", 0) / n;
 		if (fabs(have - want) > 1e-9 * fabs(want) &&
 		    find(e, STAGE_SCORE, RUNDIR_SCORE_REPORT, GATE_DIFFERS, NULL, NULL,
-		    "%s is not val_loss / ln 2 * tokens / %s", keys[i], bytes[i]) == -1)
+			"%s is not val_loss / ln 2 * tokens / %s", keys[i], bytes[i]) == -1)
 			return (-1);
 	}
 	return (0);
@@ -278,15 +272,15 @@ check_score(struct gate *e)
 		return (-1);
 	for (i = 0; i < sizeof(shared) / sizeof(shared[0]); i++)
 		if (!json_equal(json_object_get(v, shared[i]), json_object_get(summary, shared[i])) &&
-		    find(e, STAGE_SCORE, marker, GATE_DIFFERS, NULL, NULL, "%s is not the report's",
-		    shared[i]) == -1)
+		    find(e, STAGE_SCORE, marker, GATE_DIFFERS, NULL, NULL, "%s is not the report's", shared[i]) == -1)
 			return (-1);
-	if (e->receipt[STAGE_EXPORT] != NULL && (by_bytes(e, STAGE_SCORE, v, file, "artifact_sha256",
-	    jsonio_text(e->receipt[STAGE_EXPORT], "artifact.sha256", "")) == -1 ||
-	    by_bytes(e, STAGE_SCORE, v, file, "export_report_sha256", e->receipt_sha256[STAGE_EXPORT]) == -1))
+	if (e->receipt[STAGE_EXPORT] != NULL &&
+	    (by_bytes(e, STAGE_SCORE, v, file, "artifact_sha256",
+		 jsonio_text(e->receipt[STAGE_EXPORT], "artifact.sha256", "")) == -1 ||
+		by_bytes(e, STAGE_SCORE, v, file, "export_report_sha256", e->receipt_sha256[STAGE_EXPORT]) == -1))
 		return (-1);
-	if (e->receipt[STAGE_TRAIN] != NULL && by_bytes(e, STAGE_SCORE, v, file, "training_report_sha256",
-	    e->receipt_sha256[STAGE_TRAIN]) == -1)
+	if (e->receipt[STAGE_TRAIN] != NULL &&
+	    by_bytes(e, STAGE_SCORE, v, file, "training_report_sha256", e->receipt_sha256[STAGE_TRAIN]) == -1)
 		return (-1);
 	if (by_spec(e, STAGE_SCORE, v, file, "dataset_sha256", "data.dataset_sha256") == -1 ||
 	    by_spec(e, STAGE_SCORE, v, file, "tokenizer_sha256", "data.tokenizer_sha256") == -1 ||
@@ -304,7 +298,9 @@ static int
 gather_stage(struct gate *e, enum stage s)
 {
 	static int (*const check[STAGE_COUNT])(struct gate *) = {
-		[STAGE_TRAIN] = check_train, [STAGE_EXPORT] = check_export, [STAGE_PROMPT] = check_prompt,
+		[STAGE_TRAIN] = check_train,
+		[STAGE_EXPORT] = check_export,
+		[STAGE_PROMPT] = check_prompt,
 		[STAGE_SCORE] = check_score,
 	};
 	const struct rundir_stage *st = &rundir_stages[s];
@@ -318,8 +314,9 @@ gather_stage(struct gate *e, enum stage s)
 		break;
 	case STATE_REFUSED:
 		if ((e->refusal[s] = refusal_read(e->run, s)) == NULL)
-			return (!gate_at_fault(errno) ? -1 :
-			    find(e, s, st->refusal, GATE_MALFORMED, NULL, "refusal", "%s", say_last()));
+			return (!gate_at_fault(errno) ?
+				-1 :
+				find(e, s, st->refusal, GATE_MALFORMED, NULL, "refusal", "%s", say_last()));
 		return (find(e, s, st->receipt, GATE_REFUSED, jsonio_text(e->refusal[s], "kind", ""), NULL, "%s",
 		    jsonio_text(e->refusal[s], "detail", "")));
 	case STATE_CORRUPT:

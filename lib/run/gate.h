@@ -17,16 +17,16 @@
  */
 
 enum gate_problem {
-	GATE_UNFINISHED,	/* pending: the stage has not begun, or is at work */
-	GATE_MISSING,	/* pending: a file that a receipt names is not there */
-	GATE_REFUSED,	/* no: the stage closed out by a refusal */
-	GATE_OTHER_RUN,	/* no: the file is of another run, spec, stage or attempt */
-	GATE_ALTERED,	/* no: a file's bytes are not those that its receipt names */
-	GATE_UNBOUND,	/* no: a receipt was made from other bytes than those that are here */
-	GATE_DIFFERS,	/* no: the run executed something else than its spec asks for, or a sum is wrong */
-	GATE_PARTIAL,	/* no: fewer documents were scored than the law says */
-	GATE_MALFORMED,	/* contract: a file breaks its contract */
-	GATE_CORRUPT,	/* contract: a stage has both a receipt and a refusal */
+	GATE_UNFINISHED, /* pending: the stage has not begun, or is at work */
+	GATE_MISSING,    /* pending: a file that a receipt names is not there */
+	GATE_REFUSED,    /* no: the stage closed out by a refusal */
+	GATE_OTHER_RUN,  /* no: the file is of another run, spec, stage or attempt */
+	GATE_ALTERED,    /* no: a file's bytes are not those that its receipt names */
+	GATE_UNBOUND,    /* no: a receipt was made from other bytes than those that are here */
+	GATE_DIFFERS,    /* no: the run executed something else than its spec asks for, or a sum is wrong */
+	GATE_PARTIAL,    /* no: fewer documents were scored than the law says */
+	GATE_MALFORMED,  /* contract: a file breaks its contract */
+	GATE_CORRUPT,    /* contract: a stage has both a receipt and a refusal */
 	GATE_PROBLEMS
 };
 
@@ -34,12 +34,12 @@ struct gate {
 	struct rundir *run;
 	enum stage stage;
 	enum state states[STAGE_COUNT];
-	json_t *receipt[STAGE_COUNT];			/* valid and of this run, or NULL */
-	char receipt_sha256[STAGE_COUNT][SHA256_HEX_SIZE];	/* of its bytes */
-	json_t *report;					/* artifact_score_report.json likewise */
+	json_t *receipt[STAGE_COUNT];                      /* valid and of this run, or NULL */
+	char receipt_sha256[STAGE_COUNT][SHA256_HEX_SIZE]; /* of its bytes */
+	json_t *report;                                    /* artifact_score_report.json likewise */
 	char report_sha256[SHA256_HEX_SIZE];
-	json_t *refusal[STAGE_COUNT];			/* of stages that are refused */
-	json_t *findings;	/* array: {stage, file, problem, expected, observed, detail}; empty if all is well */
+	json_t *refusal[STAGE_COUNT]; /* of stages that are refused */
+	json_t *findings; /* array: {stage, file, problem, expected, observed, detail}; empty if all is well */
 	unsigned count[GATE_PROBLEMS];
 };
 

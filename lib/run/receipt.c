@@ -27,7 +27,6 @@ receipt_begin(const struct rundir *r, enum stage s, const char *contract, int at
 json_t *
 receipt_owner(const struct proc_id *id)
 {
-
 	return (json_pack("{s:I, s:I, s:s, s:s}", "pid", (json_int_t)id->pid, "start_time", (json_int_t)id->start_time,
 	    "boot_id", id->boot_id, "host", id->host));
 }
@@ -87,7 +86,6 @@ err0:
 static int
 publish(const struct rundir *r, const char *name, const char *text, size_t n)
 {
-
 	if (atomfile_create(r->fd, name, text, n) == 0)
 		return (0);
 	say_errno("cannot publish '%s/%s'", r->path, name);

@@ -88,8 +88,7 @@ open_as(struct rundir *r, int dirfd, const char *name, const char *id, const cha
 
 	memset(r, 0, sizeof(*r));
 	if (!spec_id_valid(id)) {
-		say_error("'%s' can't name a run: 1 to %d of A-Z a-z 0-9 . _ - and no dot first",
-		    said, RUNDIR_ID_MAX);
+		say_error("'%s' can't name a run: 1 to %d of A-Z a-z 0-9 . _ - and no dot first", said, RUNDIR_ID_MAX);
 		errno = EINVAL;
 		return (-1);
 	}
@@ -172,7 +171,6 @@ rundir_load(struct rundir *r)
 void
 rundir_close(struct rundir *r)
 {
-
 	if (r->path == NULL)
 		return;
 	close(r->fd);
@@ -186,7 +184,6 @@ rundir_close(struct rundir *r)
 int
 rundir_exit(int error)
 {
-
 	switch (error) {
 	case EINVAL:
 	case ENOENT:
@@ -293,7 +290,6 @@ err0:
 static int
 move(int from, int to, const char *name)
 {
-
 	if (name == NULL || renameat(from, name, to, name) == 0 || errno == ENOENT)
 		return (0);
 	return (-1);

@@ -30,21 +30,21 @@ enum stage { STAGE_TRAIN, STAGE_EXPORT, STAGE_PROMPT, STAGE_SCORE, STAGE_COUNT }
 
 /* What belongs to one stage. Names that a stage does not have are NULL. */
 struct rundir_stage {
-	const char *name;			/* "train" */
-	const char *tool;			/* "hg-train" */
-	int needs;				/* the stage whose receipt this one starts from, or -1 */
-	const char *lock;			/* the lock file; never unlinked */
-	const char *receipt;			/* the marker, published last */
-	const char *receipt_contract;		/* "training_report" */
-	const char *report;			/* a JSON file bound by the receipt, published just before it */
+	const char *name;             /* "train" */
+	const char *tool;             /* "hg-train" */
+	int needs;                    /* the stage whose receipt this one starts from, or -1 */
+	const char *lock;             /* the lock file; never unlinked */
+	const char *receipt;          /* the marker, published last */
+	const char *receipt_contract; /* "training_report" */
+	const char *report;           /* a JSON file bound by the receipt, published just before it */
 	const char *report_contract;
-	const char *refusal;			/* the other way to close out */
-	const char *status;			/* progress, posted */
+	const char *refusal; /* the other way to close out */
+	const char *status;  /* progress, posted */
 	const char *status_contract;
-	const char *log;			/* output of a detached stage */
-	const char *outputs[RUNDIR_NAMES];	/* created; worthless, and so removed, without the receipt */
-	const char *keeps[RUNDIR_NAMES];	/* survive a refusal and a retry: what the next attempt resumes from */
-	const char *spent[RUNDIR_NAMES];	/* of those, what is removed once the receipt stands */
+	const char *log;                   /* output of a detached stage */
+	const char *outputs[RUNDIR_NAMES]; /* created; worthless, and so removed, without the receipt */
+	const char *keeps[RUNDIR_NAMES];   /* survive a refusal and a retry: what the next attempt resumes from */
+	const char *spent[RUNDIR_NAMES];   /* of those, what is removed once the receipt stands */
 };
 
 extern const struct rundir_stage rundir_stages[STAGE_COUNT];
@@ -56,11 +56,11 @@ int rundir_stage_of(const char *name);
 
 /* A run that is open. Owns all it points to; rundir_close releases it. */
 struct rundir {
-	int fd;				/* the directory */
-	char *path;			/* as it was given */
-	char *shown;			/* the same, safe for a terminal (say_clean) */
-	char id[RUNDIR_ID_MAX + 1];	/* its name */
-	struct spec spec;		/* spec.json is NULL until rundir_load */
+	int fd;                     /* the directory */
+	char *path;                 /* as it was given */
+	char *shown;                /* the same, safe for a terminal (say_clean) */
+	char id[RUNDIR_ID_MAX + 1]; /* its name */
+	struct spec spec;           /* spec.json is NULL until rundir_load */
 };
 
 /**

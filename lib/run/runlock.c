@@ -62,9 +62,8 @@ runlock_parse(const char *text, size_t n, struct runlock *lock)
 		line[i] = text[i];
 	}
 	line[i] = '\0';
-	if (strncmp(line, MAGIC " ", sizeof(MAGIC)) != 0 ||
-	    number(line, "pid", 1, INT_MAX, &pid) == -1 || number(line, "start", 0, INT64_MAX, &start) == -1 ||
-	    number(line, "worker", 0, INT_MAX, &worker) == -1 ||
+	if (strncmp(line, MAGIC " ", sizeof(MAGIC)) != 0 || number(line, "pid", 1, INT_MAX, &pid) == -1 ||
+	    number(line, "start", 0, INT64_MAX, &start) == -1 || number(line, "worker", 0, INT_MAX, &worker) == -1 ||
 	    number(line, "worker_start", 0, INT64_MAX, &worker_start) == -1 ||
 	    word(line, "boot", lock->owner.boot_id, sizeof(lock->owner.boot_id)) == -1 ||
 	    word(line, "host", lock->owner.host, sizeof(lock->owner.host)) == -1 ||
@@ -109,11 +108,10 @@ runlock_write(int fd, struct runlock *lock)
 	lock->deadline_ms = clock_wall_ms() + lock->deadline_boot_ms - clock_boot_ms();
 	n = snprintf(text, sizeof(text),
 	    MAGIC " pid=%ld start=%llu worker=%ld worker_start=%llu boot=%s host=%s attempt=%d"
-	    " deadline_boot_ms=%lld deadline_at=%s started_at=%s", (long)lock->owner.pid,
-	    (unsigned long long)lock->owner.start_time,
-	    (long)lock->worker.pid, (unsigned long long)lock->worker.start_time, lock->owner.boot_id, lock->owner.host,
-	    lock->attempt, (long long)lock->deadline_boot_ms, clock_text(by, lock->deadline_ms),
-	    clock_text(at, lock->started_ms));
+		  " deadline_boot_ms=%lld deadline_at=%s started_at=%s",
+	    (long)lock->owner.pid, (unsigned long long)lock->owner.start_time, (long)lock->worker.pid,
+	    (unsigned long long)lock->worker.start_time, lock->owner.boot_id, lock->owner.host, lock->attempt,
+	    (long long)lock->deadline_boot_ms, clock_text(by, lock->deadline_ms), clock_text(at, lock->started_ms));
 	if (n < 0 || n >= RUNLOCK_SIZE) {
 		errno = EOVERFLOW;
 		return (-1);
@@ -133,7 +131,6 @@ runlock_write(int fd, struct runlock *lock)
 int
 runlock_clear(int fd)
 {
-
 	if (ftruncate(fd, 0) == -1)
 		return (-1);
 	return (fsync(fd));
@@ -167,7 +164,6 @@ err0:
 int
 runlock_take(const struct rundir *r, enum stage s)
 {
-
 	return (runlock_wait(r, s, 0));
 }
 

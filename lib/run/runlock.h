@@ -28,18 +28,18 @@ enum runlock_text { RUNLOCK_EMPTY, RUNLOCK_GOOD, RUNLOCK_GARBAGE };
 
 struct runlock {
 	struct proc_id owner;
-	struct proc_id worker;		/* pid 0 until it is forked */
+	struct proc_id worker; /* pid 0 until it is forked */
 	int attempt;
-	int64_t deadline_boot_ms;	/* on the boot clock of owner.boot_id */
-	int64_t deadline_ms;		/* the same on the wall clock, for other machines; runlock_write fills it */
-	int64_t started_ms;		/* wall clock */
+	int64_t deadline_boot_ms; /* on the boot clock of owner.boot_id */
+	int64_t deadline_ms;      /* the same on the wall clock, for other machines; runlock_write fills it */
+	int64_t started_ms;       /* wall clock */
 };
 
 /* What can be known of a lock without taking it. */
 struct runlock_look {
 	int held;
 	enum runlock_text text;
-	struct runlock lock;		/* if text is RUNLOCK_GOOD */
+	struct runlock lock; /* if text is RUNLOCK_GOOD */
 };
 
 /* Look; a missing file is free and empty. 0, or -1 with errno, said. */

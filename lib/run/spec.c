@@ -39,7 +39,6 @@ static const struct {
 static const json_t *
 root_properties(void)
 {
-
 	return (json_object_get(contract_at("spec", ""), "properties"));
 }
 
@@ -47,7 +46,6 @@ root_properties(void)
 static json_t *
 section_keys(const char *section)
 {
-
 	if (strcmp(section, "digests") == 0)
 		return (NULL);
 	return (jsonio_get(json_object_get(root_properties(), section), "properties"));
@@ -56,7 +54,6 @@ section_keys(const char *section)
 static int
 is_computed(const json_t *rule)
 {
-
 	return (json_is_true(json_object_get(rule, "readOnly")));
 }
 
@@ -135,7 +132,6 @@ say_unknown(const char *file, const char *path)
 json_t *
 spec_new(void)
 {
-
 	return (json_object());
 }
 
@@ -339,11 +335,11 @@ data_digest(const json_t *dataset, const json_t *data, char hex[SHA256_HEX_SIZE]
 		inputs = jsonio_get(dataset, "source.files");
 		for (i = 0; i < json_array_size(inputs); i++)
 			if (json_array_append(json_object_get(v, "inputs"),
-			    json_object_get(json_array_get(inputs, i), "sha256")) == -1)
+				json_object_get(json_array_get(inputs, i), "sha256")) == -1)
 				goto out;
 		for (i = 0; i < sizeof(source) / sizeof(source[0]); i++)
 			if (json_object_set(v, source[i],
-			    json_object_get(json_object_get(dataset, "source"), source[i])) == -1)
+				json_object_get(json_object_get(dataset, "source"), source[i])) == -1)
 				goto out;
 		if (json_object_set(v, "val_raw_sha256", jsonio_get(dataset, "val.raw_sha256")) == -1 ||
 		    json_object_set(v, "val_documents", jsonio_get(dataset, "val.documents")) == -1)
@@ -462,7 +458,7 @@ result_keys(const json_t *spec, const char *section)
 
 /* The digest of sections' result keys, but for one of the model's, and of digests that exist already. */
 static json_t *
-digest_of(const json_t *spec, const json_t *digests, const char *const *sections, const char *not,
+digest_of(const json_t *spec, const json_t *digests, const char *const *sections, const char * not,
     const char *const *others)
 {
 	char hex[SHA256_HEX_SIZE];
@@ -471,7 +467,7 @@ digest_of(const json_t *spec, const json_t *digests, const char *const *sections
 	for (; *sections != NULL; sections++)
 		if (json_object_set_new(v, *sections, result_keys(spec, *sections)) == -1)
 			goto out;
-	json_object_del(json_object_get(v, "model"), not);
+	json_object_del(json_object_get(v, "model"), not );
 	for (; *others != NULL; others++)
 		if (json_object_set(v, *others, json_object_get(digests, *others)) == -1)
 			goto out;
@@ -488,7 +484,11 @@ put_digests(const json_t *spec, json_t *digests)
 {
 	static const char *const config[] = { "model", "train", "eval", "export", "budget", NULL };
 	static const char *const config_too[] = {
-		"data_sha256", "tokenizer_sha256", "init_sha256", "replay_sha256", NULL,
+		"data_sha256",
+		"tokenizer_sha256",
+		"init_sha256",
+		"replay_sha256",
+		NULL,
 	};
 	/* The vocabulary is the tokenizer's: another one is a change of the tokenizer, not of the model too. */
 	static const char *const model[] = { "model", "train", "export", "budget", NULL };
@@ -497,8 +497,8 @@ put_digests(const json_t *spec, json_t *digests)
 	static const char *const nothing[] = { NULL };
 
 	if (json_object_set_new(digests, "config_sha256", digest_of(spec, digests, config, "", config_too)) == -1 ||
-	    json_object_set_new(digests, "model_sha256",
-	    digest_of(spec, digests, model, "vocab_size", model_too)) == -1 ||
+	    json_object_set_new(digests, "model_sha256", digest_of(spec, digests, model, "vocab_size", model_too)) ==
+		-1 ||
 	    json_object_set_new(digests, "eval_sha256", digest_of(spec, digests, eval, "", nothing)) == -1) {
 		errno = ENOMEM;
 		return (-1);
@@ -651,8 +651,8 @@ spec_build(const json_t *request, json_t **out)
 		if (json_is_null(jsonio_get(spec, taken[i].key)) &&
 		    jsonio_put(spec, taken[i].key, json_incref(jsonio_get(spec, taken[i].from))) == -1)
 			goto err1;
-	if (put_file(spec, "init_from", "init_sha256") == -1 ||
-	    put_file(spec, "replay", "replay_sha256") == -1 || check_vocabulary(spec) == -1)
+	if (put_file(spec, "init_from", "init_sha256") == -1 || put_file(spec, "replay", "replay_sha256") == -1 ||
+	    check_vocabulary(spec) == -1)
 		goto err0;
 	if (put_digests(spec, json_object_get(spec, "digests")) == -1)
 		goto err1;
@@ -768,7 +768,6 @@ out:
 void
 spec_free(struct spec *s)
 {
-
 	json_decref(s->json);
 	s->json = NULL;
 	s->run_id = s->run_uid = NULL;
@@ -777,7 +776,6 @@ spec_free(struct spec *s)
 int64_t
 spec_cap_ms(const struct spec *s)
 {
-
 	return (jsonio_i64(s->json, "budget.max_wallclock_ms", INT64_MAX));
 }
 
@@ -790,7 +788,8 @@ spec_deadline_ms(const struct spec *s, const char *stage)
 	snprintf(path, sizeof(path), "budget.%s_deadline_ms", stage);
 	deadline_ms = jsonio_i64(s->json, path, 0);
 	if (deadline_ms == 0)
-		deadline_ms = cap_ms == INT64_MAX ? DAY_MS :
+		deadline_ms = cap_ms == INT64_MAX ?
+		    DAY_MS :
 		    2 * cap_ms + HOUR_MS / 2 + jsonio_i64(s->json, "budget.lane_wait_ms", 0);
 	assert(deadline_ms > 0);
 	return (deadline_ms);
@@ -806,8 +805,10 @@ value_differs(const char *path, const json_t *a, const json_t *b, struct str *wh
 	if ((a != NULL && x == NULL) || (b != NULL && y == NULL))
 		rc = -1;
 	else if (x == NULL || y == NULL || strcmp(x, y) != 0)
-		rc = str_printf(where, "%s is %s, not %s", path, x == NULL ? "absent" : x,
-		    y == NULL ? "absent" : y) == -1 ? -1 : 1;
+		rc = str_printf(where, "%s is %s, not %s", path, x == NULL ? "absent" : x, y == NULL ? "absent" : y) ==
+			-1 ?
+		    -1 :
+		    1;
 	free(x);
 	free(y);
 	if (rc == -1)

@@ -17,9 +17,9 @@
 #define SPEC_FILE "spec.json"
 
 struct spec {
-	json_t *json;				/* the whole file: jsonio_i64(s.json, "model.num_layers", 0) */
-	char text_sha256[SHA256_HEX_SIZE];	/* of the file's bytes: spec_sha256 in receipts */
-	const char *run_id, *run_uid;		/* point into json */
+	json_t *json;                      /* the whole file: jsonio_i64(s.json, "model.num_layers", 0) */
+	char text_sha256[SHA256_HEX_SIZE]; /* of the file's bytes: spec_sha256 in receipts */
+	const char *run_id, *run_uid;      /* point into json */
 };
 
 /**

@@ -27,8 +27,13 @@ static const unsigned char table[4][2][3][2] = {
 };
 
 static const char *const names[STATE_COUNT] = {
-	[A] = "absent", [R] = "running", [L] = "overdue", [D] = "closed_out", [F] = "refused", [O] = "orphaned",
-	    [C] = "corrupt",
+	[A] = "absent",
+	[R] = "running",
+	[L] = "overdue",
+	[D] = "closed_out",
+	[F] = "refused",
+	[O] = "orphaned",
+	[C] = "corrupt",
 };
 
 /*
@@ -62,14 +67,12 @@ static const char *const run_names[STATE_RUN_COUNT] = {
 enum state
 state_of(const struct state_facts *f)
 {
-
 	return (table[(f->receipt != 0) + 2 * (f->refusal != 0)][f->held != 0][f->text][f->late != 0]);
 }
 
 const char *
 state_name(enum state s)
 {
-
 	return (names[s]);
 }
 
@@ -87,7 +90,6 @@ state_by_name(const char *name)
 const char *
 state_run_name(enum state_run run)
 {
-
 	return (run_names[run]);
 }
 
@@ -166,8 +168,10 @@ char *
 state_word(char text[STATE_WORD_SIZE], const struct state_next *next)
 {
 	static const char *const prefix[] = {
-		[STATE_DO_START] = "", [STATE_DO_AWAIT] = "await-", [STATE_DO_STOP] = "stop-",
-		    [STATE_DO_FAIL] = "fail-",
+		[STATE_DO_START] = "",
+		[STATE_DO_AWAIT] = "await-",
+		[STATE_DO_STOP] = "stop-",
+		[STATE_DO_FAIL] = "fail-",
 	};
 
 	if (next->what == STATE_DO_GO_ON)

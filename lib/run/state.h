@@ -11,22 +11,22 @@
  */
 
 enum state {
-	STATE_ABSENT,		/* never started: no lock text, nothing published */
-	STATE_RUNNING,		/* the lock is held */
-	STATE_OVERDUE,		/* held past its deadline and grace */
-	STATE_CLOSED_OUT,	/* its receipt is there */
-	STATE_REFUSED,		/* its refusal is there */
-	STATE_ORPHANED,		/* began, and ended without either */
-	STATE_CORRUPT,		/* both are there */
+	STATE_ABSENT,     /* never started: no lock text, nothing published */
+	STATE_RUNNING,    /* the lock is held */
+	STATE_OVERDUE,    /* held past its deadline and grace */
+	STATE_CLOSED_OUT, /* its receipt is there */
+	STATE_REFUSED,    /* its refusal is there */
+	STATE_ORPHANED,   /* began, and ended without either */
+	STATE_CORRUPT,    /* both are there */
 	STATE_COUNT
 };
 
 /* What the state depends on. */
 struct state_facts {
-	int receipt, refusal;	/* is the file there? */
-	int held;		/* is the lock held? */
+	int receipt, refusal; /* is the file there? */
+	int held;             /* is the lock held? */
 	enum runlock_text text;
-	int late;		/* past deadline + grace, by the text */
+	int late; /* past deadline + grace, by the text */
 };
 
 enum state state_of(const struct state_facts *f);
@@ -43,29 +43,29 @@ int state_all(const struct rundir *r, enum state states[STAGE_COUNT]);
 
 /* The run as a whole. */
 enum state_run {
-	STATE_RUN_NEW,		/* no stage has begun */
-	STATE_RUN_WAITING,	/* some stages have closed out, and the next may begin */
-	STATE_RUN_RUNNING,	/* a stage is alive */
-	STATE_RUN_DEAD,		/* a stage is orphaned or overdue: hg-await, hg-run, hg-gate or hg-reap closes it out */
-	STATE_RUN_REFUSED,	/* a stage that the score needs is refused */
-	STATE_RUN_COMPLETE,	/* scored; nothing is left to do */
-	STATE_RUN_CORRUPT,	/* a stage is corrupt */
+	STATE_RUN_NEW,      /* no stage has begun */
+	STATE_RUN_WAITING,  /* some stages have closed out, and the next may begin */
+	STATE_RUN_RUNNING,  /* a stage is alive */
+	STATE_RUN_DEAD,     /* a stage is orphaned or overdue: hg-await, hg-run, hg-gate or hg-reap closes it out */
+	STATE_RUN_REFUSED,  /* a stage that the score needs is refused */
+	STATE_RUN_COMPLETE, /* scored; nothing is left to do */
+	STATE_RUN_CORRUPT,  /* a stage is corrupt */
 	STATE_RUN_COUNT
 };
 
 /* What a driver does next about a run. */
 enum state_do {
-	STATE_DO_START,		/* start that stage */
-	STATE_DO_AWAIT,		/* wait for it; waiting closes out the dead */
-	STATE_DO_STOP,		/* it is refused: show why and stop */
-	STATE_DO_GO_ON,		/* nothing is owed here: look at the following stage */
-	STATE_DO_FAIL		/* it is corrupt: stop */
+	STATE_DO_START, /* start that stage */
+	STATE_DO_AWAIT, /* wait for it; waiting closes out the dead */
+	STATE_DO_STOP,  /* it is refused: show why and stop */
+	STATE_DO_GO_ON, /* nothing is owed here: look at the following stage */
+	STATE_DO_FAIL   /* it is corrupt: stop */
 };
 
 struct state_next {
 	enum state_run run;
-	enum state_do what;	/* GO_ON: all stages are done, judge the run */
-	enum stage stage;	/* which stage it is about, unless GO_ON */
+	enum state_do what; /* GO_ON: all stages are done, judge the run */
+	enum stage stage;   /* which stage it is about, unless GO_ON */
 };
 
 /* What follows from the states of the stages, pure. A prompt that is refused stops nothing. */

@@ -71,12 +71,10 @@ progress_of(const struct rundir *r, enum stage s, const struct runlock *lock, in
 	}
 	if (clock_parse(jsonio_text(v, "progressed_at", jsonio_text(v, "updated_at", "")), &grew) == 0)
 		*frozen_ms = now - grew;
-	out = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "phase", member(v, "phase"), "done", member(v,
-	    done),
-	    "expected", member(v, expected), "loss", member(v, loss), "tokens_per_s", member(v, "tokens_per_s"),
-	    "eta_ms",
-	    member(v, "eta_ms"), "updated_at", member(v, "updated_at"), "frozen_ms",
-	    (json_int_t)(*frozen_ms > 0 ? *frozen_ms : 0));
+	out = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "phase", member(v, "phase"), "done",
+	    member(v, done), "expected", member(v, expected), "loss", member(v, loss), "tokens_per_s",
+	    member(v, "tokens_per_s"), "eta_ms", member(v, "eta_ms"), "updated_at", member(v, "updated_at"),
+	    "frozen_ms", (json_int_t)(*frozen_ms > 0 ? *frozen_ms : 0));
 	json_decref(v);
 	return (out);
 }
@@ -85,7 +83,6 @@ progress_of(const struct rundir *r, enum stage s, const struct runlock *lock, in
 static const char *
 health_of(enum state state, const struct runlock_look *look, int64_t frozen_ms)
 {
-
 	if (state != STATE_RUNNING && state != STATE_OVERDUE)
 		return (NULL);
 	if (look->text != RUNLOCK_GOOD || look->lock.worker.pid == 0)
@@ -114,16 +111,13 @@ stage_of(struct rundir *r, enum stage s, enum state *state)
 		return (NULL);
 	}
 	health = health_of(*state, &look, frozen_ms);
-	out = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-	    "state", state_name(*state),
-	    "attempt", look.text == RUNLOCK_GOOD ? json_integer(look.lock.attempt) : json_null(),
-	    "health", health == NULL ? json_null() : json_string(health),
-	    "pid", alive ? json_integer(look.lock.owner.pid) : json_null(),
-	    "started_at", look.text == RUNLOCK_GOOD ? time_or_null(look.lock.started_ms) : json_null(),
-	    "left_ms", alive ? json_integer(left_ms) : json_null(),
-	    "progress", progress == NULL ? json_null() : progress,
-	    "kind", member(refusal, "kind"), "detail", member(refusal, "detail"), "retryable", member(refusal,
-	    "retryable"),
+	out = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "state", state_name(*state),
+	    "attempt", look.text == RUNLOCK_GOOD ? json_integer(look.lock.attempt) : json_null(), "health",
+	    health == NULL ? json_null() : json_string(health), "pid",
+	    alive ? json_integer(look.lock.owner.pid) : json_null(), "started_at",
+	    look.text == RUNLOCK_GOOD ? time_or_null(look.lock.started_ms) : json_null(), "left_ms",
+	    alive ? json_integer(left_ms) : json_null(), "progress", progress == NULL ? json_null() : progress, "kind",
+	    member(refusal, "kind"), "detail", member(refusal, "detail"), "retryable", member(refusal, "retryable"),
 	    "next", member(refusal, "next"));
 	json_decref(refusal);
 	if (out == NULL) {
@@ -145,7 +139,7 @@ json_t *
 status_read(struct rundir *r)
 {
 	json_t *stages[STAGE_COUNT] = { NULL }, *train = NULL, *export = NULL, *score = NULL, *judged = NULL,
-	    *out = NULL;
+	       *out = NULL;
 	char now[CLOCK_TEXT_SIZE], word[STATE_WORD_SIZE];
 	enum state states[STAGE_COUNT];
 	struct state_next next;
@@ -168,16 +162,15 @@ status_read(struct rundir *r)
 		goto err0;
 	}
 	out = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:{s:o, s:o, s:o, s:o},"
-	    " s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
+			" s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
 	    "schema", "homegolf.run_state.v1", "run", r->path, "run_id", r->spec.run_id, "run_uid", r->spec.run_uid,
-	    "at", clock_text(now, clock_wall_ms()), "state", state_run_name(next.run),
-	    "stages", "train", json_incref(stages[STAGE_TRAIN]), "export", json_incref(stages[STAGE_EXPORT]),
-	    "prompt", json_incref(stages[STAGE_PROMPT]), "score", json_incref(stages[STAGE_SCORE]),
-	    "steps", member(train, "steps"), "tokens_per_s", member(train, "tokens_per_s"),
-	    "val_loss", member(score, "val_loss"), "val_bpb", member(score, "val_bpb"),
-	    "val_bpb_raw", member(score, "val_bpb_raw"), "partial", member(score, "partial"),
-	    "artifact_bytes", member(export, "artifact.bytes"), "total_bytes", member(export, "total_bytes"),
-	    "within_cap", member(export, "within_cap"), "class", member(judged, "class"),
+	    "at", clock_text(now, clock_wall_ms()), "state", state_run_name(next.run), "stages", "train",
+	    json_incref(stages[STAGE_TRAIN]), "export", json_incref(stages[STAGE_EXPORT]), "prompt",
+	    json_incref(stages[STAGE_PROMPT]), "score", json_incref(stages[STAGE_SCORE]), "steps",
+	    member(train, "steps"), "tokens_per_s", member(train, "tokens_per_s"), "val_loss",
+	    member(score, "val_loss"), "val_bpb", member(score, "val_bpb"), "val_bpb_raw", member(score, "val_bpb_raw"),
+	    "partial", member(score, "partial"), "artifact_bytes", member(export, "artifact.bytes"), "total_bytes",
+	    member(export, "total_bytes"), "within_cap", member(export, "within_cap"), "class", member(judged, "class"),
 	    "reason", member(judged, "reason"), "next", state_word(word, &next));
 	if (out == NULL) {
 		errno = ENOMEM;
@@ -247,16 +240,16 @@ status_line(char text[STATUS_LINE_SIZE], const json_t *stage)
 	if (json_is_object(p)) {
 		n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", %s", jsonio_text(p, "phase", "at work"));
 		if (json_is_integer(json_object_get(p, "done")))
-			n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, " %lld", (long long)jsonio_i64(p,
-			    "done", 0));
+			n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, " %lld",
+			    (long long)jsonio_i64(p, "done", 0));
 		if (json_is_integer(json_object_get(p, "expected")))
-			n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, " of %lld", (long long)jsonio_i64(p,
-			    "expected", 0));
+			n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, " of %lld",
+			    (long long)jsonio_i64(p, "expected", 0));
 		if (json_is_number(json_object_get(p, "loss")))
 			n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", loss %.4f", jsonio_f64(p, "loss", 0));
 		if (json_is_number(json_object_get(p, "tokens_per_s")))
-			n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", %.0f tokens/s", jsonio_f64(p,
-			    "tokens_per_s", 0));
+			n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", %.0f tokens/s",
+			    jsonio_f64(p, "tokens_per_s", 0));
 		if ((ms = jsonio_i64(p, "eta_ms", -1)) >= 0)
 			n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", %lld s to go",
 			    (long long)(ms + 500) / 1000);

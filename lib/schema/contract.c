@@ -24,15 +24,15 @@
 
 struct path {
 	const struct path *up;
-	const char *key;	/* or NULL: an index */
+	const char *key; /* or NULL: an index */
 	size_t index;
 };
 
 struct walk {
-	const json_t *root;	/* for $ref */
-	const char *prefix;	/* path of the value that the check began with */
-	struct str *where;	/* or NULL */
-	int part;		/* required members may be missing */
+	const json_t *root; /* for $ref */
+	const char *prefix; /* path of the value that the check began with */
+	struct str *where;  /* or NULL */
+	int part;           /* required members may be missing */
 };
 
 struct rule {
@@ -123,8 +123,13 @@ broken(const struct walk *w, const struct path *at, const json_t *v, const char 
 static const struct {
 	const char *name, *article;
 } types[] = {
-	{ "object", "an object" }, { "array", "an array" }, { "string", "a string" }, { "integer", "an integer" },
-	{ "number", "a number" }, { "boolean", "true or false" }, { "null", "null" },
+	{ "object", "an object" },
+	{ "array", "an array" },
+	{ "string", "a string" },
+	{ "integer", "an integer" },
+	{ "number", "a number" },
+	{ "boolean", "true or false" },
+	{ "null", "null" },
 };
 
 #define TYPES (sizeof(types) / sizeof(types[0]))
@@ -132,14 +137,12 @@ static const struct {
 static int
 is_integral(const json_t *v)
 {
-
 	return (json_is_integer(v) || (json_is_real(v) && floor(json_real_value(v)) == json_real_value(v)));
 }
 
 static int
 is_type(const json_t *v, const char *name)
 {
-
 	switch (json_typeof(v)) {
 	case JSON_OBJECT:
 		return (strcmp(name, "object") == 0);
@@ -163,7 +166,6 @@ is_type(const json_t *v, const char *name)
 static const char *
 nth_type(const json_t *arg, size_t n)
 {
-
 	if (json_is_string(arg))
 		return (n == 0 ? json_string_value(arg) : NULL);
 	return (json_string_value(json_array_get(arg, n)));
@@ -190,7 +192,6 @@ compare(const json_t *a, const json_t *b)
 static int
 same(const json_t *a, const json_t *b)
 {
-
 	if (json_is_number(a) && json_is_number(b))
 		return (compare(a, b) == 0);
 	return (json_equal(a, b));
@@ -210,8 +211,8 @@ code_points(const json_t *v)
 /* --- the rules, one for each keyword -------------------------------------- */
 
 #define CHECK(name) \
-static int \
-check_##name(const struct walk *w, const json_t *schema, const json_t *arg, const json_t *v, const struct path *at)
+	static int check_##name(const struct walk *w, const json_t *schema, const json_t *arg, const json_t *v, \
+	    const struct path *at)
 
 CHECK(type)
 {
@@ -268,14 +269,12 @@ CHECK(enum)
 static const json_t *
 referred(const struct walk *w, const json_t *arg)
 {
-
 	/* "#/$defs/NAME": the only form that lint lets pass. */
 	return (json_object_get(json_object_get(w->root, "$defs"), json_string_value(arg) + strlen("#/$defs/")));
 }
 
 CHECK(ref)
 {
-
 	(void)schema;
 	return (walk_check(w, referred(w, arg), v, at));
 }
@@ -379,35 +378,30 @@ bound(const struct walk *w, const json_t *arg, const json_t *v, const struct pat
 
 CHECK(minimum)
 {
-
 	(void)schema;
 	return (bound(w, arg, v, at, compare(v, arg) >= 0, "at least"));
 }
 
 CHECK(maximum)
 {
-
 	(void)schema;
 	return (bound(w, arg, v, at, compare(v, arg) <= 0, "at most"));
 }
 
 CHECK(above)
 {
-
 	(void)schema;
 	return (bound(w, arg, v, at, compare(v, arg) > 0, "above"));
 }
 
 CHECK(below)
 {
-
 	(void)schema;
 	return (bound(w, arg, v, at, compare(v, arg) < 0, "below"));
 }
 
 CHECK(min_length)
 {
-
 	(void)schema;
 	if (json_is_string(v) && code_points(v) < (size_t)json_integer_value(arg))
 		return (broken(w, at, v, "is shorter than %lld", (long long)json_integer_value(arg)));
@@ -416,7 +410,6 @@ CHECK(min_length)
 
 CHECK(max_length)
 {
-
 	(void)schema;
 	if (json_is_string(v) && code_points(v) > (size_t)json_integer_value(arg))
 		return (broken(w, at, v, "is longer than %lld", (long long)json_integer_value(arg)));
@@ -430,7 +423,7 @@ compiled(const char *pattern)
 	static struct {
 		char *pattern;
 		regex_t regex;
-	} *kept;
+	} * kept;
 	static size_t n;
 	size_t i;
 	void *more;
@@ -479,8 +472,7 @@ CHECK(pattern)
 /* --- lint: is the contract itself sound? ---------------------------------- */
 
 #define LINT(name) \
-static int \
-lint_##name(const struct walk *w, const json_t *schema, const json_t *arg, const struct path *at)
+	static int lint_##name(const struct walk *w, const json_t *schema, const json_t *arg, const struct path *at)
 
 static int
 is_known_type(const char *name)
@@ -519,7 +511,6 @@ LINT(type)
 
 LINT(const)
 {
-
 	(void)schema;
 	if (json_is_object(arg) || json_is_array(arg))
 		return (broken(w, at, NULL, "const must be a scalar"));
@@ -581,7 +572,6 @@ LINT(schema)
 
 LINT(additional)
 {
-
 	if (json_is_false(arg))
 		return (0);
 	return (lint_schema(w, schema, arg, at));
@@ -604,7 +594,6 @@ LINT(required)
 
 LINT(count)
 {
-
 	(void)schema;
 	if (!json_is_integer(arg) || json_integer_value(arg) < 0)
 		return (broken(w, at, NULL, "a length must be an integer of at least 0"));
@@ -613,7 +602,6 @@ LINT(count)
 
 LINT(number)
 {
-
 	(void)schema;
 	if (!json_is_number(arg))
 		return (broken(w, at, NULL, "a bound must be a number"));
@@ -622,7 +610,6 @@ LINT(number)
 
 LINT(text)
 {
-
 	(void)schema;
 	if (!json_is_string(arg))
 		return (broken(w, at, NULL, "must be text"));
@@ -631,7 +618,6 @@ LINT(text)
 
 LINT(flag)
 {
-
 	(void)schema;
 	if (!json_is_boolean(arg))
 		return (broken(w, at, NULL, "must be true or false"));
@@ -659,7 +645,6 @@ LINT(default)
 static const char *
 set_end(const char *p)
 {
-
 	if (*p == '^' || *p == ']')
 		return (NULL);
 	for (; *p != ']'; p++)
@@ -691,7 +676,7 @@ is_common_pattern(const char *p)
 
 	if (*p++ != '^')
 		return (0);
-	for (; p != NULL && *p != '\0'; ) {
+	for (; p != NULL && *p != '\0';) {
 		if (strcmp(p, "$") == 0)
 			return (depth == 0);
 		switch (*p) {
@@ -743,7 +728,6 @@ is_common_pattern(const char *p)
 
 LINT(pattern)
 {
-
 	(void)schema;
 	if (!json_is_string(arg) || !is_common_pattern(json_string_value(arg)))
 		return (broken(w, at, NULL, "pattern is not in the common subset"));
@@ -881,7 +865,6 @@ contract_names(void)
 const char *
 contract_text(const char *name)
 {
-
 	return (embedded_contracts[index_of(name)].text);
 }
 
@@ -924,7 +907,6 @@ contract_at(const char *name, const char *path)
 const char *
 contract_tag(const json_t *schema)
 {
-
 	return (jsonio_text(schema, "x-tag", ""));
 }
 
@@ -941,14 +923,12 @@ check(const char *name, const json_t *v, struct str *where, int part)
 int
 contract_check(const char *name, const json_t *v, struct str *where)
 {
-
 	return (check(name, v, where, 0));
 }
 
 int
 contract_check_part(const char *name, const json_t *v, struct str *where)
 {
-
 	return (check(name, v, where, 1));
 }
 

@@ -11,7 +11,6 @@
 int
 inputs_broken(struct stage_work *w)
 {
-
 	if (errno != EBADMSG && errno != ENODATA && errno != ERANGE && errno != EINVAL)
 		return (-1);
 	return (stage_refuse(w, errno == ENODATA ? REFUSAL_INPUT_TRUNCATED : REFUSAL_INPUT_INVALID, NULL, NULL, "%s",
@@ -85,7 +84,6 @@ err0:
 static json_t *
 text(const char *s)
 {
-
 	return (*s == '\0' ? NULL : json_string(s));
 }
 

@@ -46,22 +46,22 @@
 struct stage_work {
 	const struct rundir *run;
 	const struct stage_job *job;
-	struct runlock lock;	/* the worker's copy */
-	int outputs;		/* directory */
-	int pipe;		/* to the owner */
-	json_t *message;	/* {"deliver": ..} or {"refuse": ..} */
+	struct runlock lock; /* the worker's copy */
+	int outputs;         /* directory */
+	int pipe;            /* to the owner */
+	json_t *message;     /* {"deliver": ..} or {"refuse": ..} */
 	int64_t progress;
 	char progressed_at[CLOCK_TEXT_SIZE];
-	int unposted;		/* said that progress could not be posted */
+	int unposted; /* said that progress could not be posted */
 };
 
 /* What the owner knows of its worker. */
 struct watch {
 	pid_t worker;
 	int pidfd, pipe;
-	struct str heard;	/* the worker's message so far */
+	struct str heard; /* the worker's message so far */
 	enum stage_asked asked;
-	int64_t kill_boot_ms;	/* when SIGKILL follows SIGTERM */
+	int64_t kill_boot_ms; /* when SIGKILL follows SIGTERM */
 	int killed;
 	int status;
 	int64_t oom_kills;
@@ -86,7 +86,6 @@ on_owner_signal(int sig)
 static void
 on_worker_term(int sig)
 {
-
 	(void)sig;
 	stopping = 1;
 }
@@ -108,7 +107,6 @@ set_signals(void (*handler)(int))
 static int
 open_pipe(int fd[2])
 {
-
 	if (pipe(fd) == -1)
 		return (-1);
 	fcntl(fd[0], F_SETFD, FD_CLOEXEC);
@@ -119,7 +117,6 @@ open_pipe(int fd[2])
 static void
 close_fd(int *fd)
 {
-
 	if (*fd != -1)
 		close(*fd);
 	*fd = -1;
@@ -130,35 +127,30 @@ close_fd(int *fd)
 const struct rundir *
 stage_rundir(const struct stage_work *w)
 {
-
 	return (w->run);
 }
 
 int
 stage_attempt(const struct stage_work *w)
 {
-
 	return (w->lock.attempt);
 }
 
 int
 stage_outputs(const struct stage_work *w)
 {
-
 	return (w->outputs);
 }
 
 int64_t
 stage_left_ms(const struct stage_work *w)
 {
-
 	return (w->lock.deadline_boot_ms - clock_boot_ms());
 }
 
 int
 stage_stopping(const struct stage_work *w)
 {
-
 	assert(w->job->stops);
 	return (stopping != 0);
 }
@@ -166,7 +158,6 @@ stage_stopping(const struct stage_work *w)
 int
 stage_deliver(struct stage_work *w, json_t *body)
 {
-
 	/* Whoever failed to make it has set errno: a full disk is not a want of memory. */
 	if (body == NULL) {
 		if (errno == 0)
@@ -193,8 +184,7 @@ stage_refuse(struct stage_work *w, enum refusal_kind kind, json_t *observed, jso
 	say_clean(detail, sizeof(detail), raw);
 	if (w->message == NULL)
 		w->message = json_pack("{s:{s:s, s:s, s:O?, s:O?}}", "refuse", "kind", refusal_name(kind), "detail",
-		    detail,
-		    "observed", observed, "expected", expected);
+		    detail, "observed", observed, "expected", expected);
 	/* If even this did not fit into memory, that is the refusal. */
 	if (w->message == NULL)
 		errno = ENOMEM;
@@ -220,8 +210,7 @@ stage_progress(struct stage_work *w, int64_t progress, json_t *keys)
 	}
 	snprintf(schema, sizeof(schema), "homegolf.%s.v1", st->status_contract);
 	v = json_pack("{s:s, s:s, s:i, s:I, s:I, s:s, s:s, s:I, s:s}", "schema", schema, "run_uid",
-	    w->run->spec.run_uid,
-	    "attempt", w->lock.attempt, "pid", (json_int_t)w->lock.worker.pid, "start_time",
+	    w->run->spec.run_uid, "attempt", w->lock.attempt, "pid", (json_int_t)w->lock.worker.pid, "start_time",
 	    (json_int_t)w->lock.worker.start_time, "boot_id", w->lock.worker.boot_id, "updated_at", now, "progress",
 	    (json_int_t)w->progress, "progressed_at", w->progressed_at);
 	if (v == NULL || json_object_update(v, keys) == -1 ||
@@ -297,10 +286,10 @@ struct owner {
 	const struct stage_job *job;
 	const struct rundir_stage *stage;
 	struct runlock lock;
-	int64_t deadline_ms;	/* of the execution */
+	int64_t deadline_ms; /* of the execution */
 	int lock_fd, lane_fd, ready_fd;
-	char temporary[4096];	/* a rehearsal's directory, or "" */
-	struct stage_work work;	/* the worker's, filled before the fork */
+	char temporary[4096];   /* a rehearsal's directory, or "" */
+	struct stage_work work; /* the worker's, filled before the fork */
 };
 
 /* Tell the process that waits for a detached stage how it began, and leave its terminal. */
@@ -382,8 +371,7 @@ answer(struct rundir *r, enum stage s)
 		return (refusal_show_corrupt(r, s));
 	default:
 		say_error("%s of '%s' is %s: process %ld of host '%s' holds its lock", st->name, r->path,
-		    state_name(state),
-		    (long)look.lock.owner.pid, look.lock.owner.host);
+		    state_name(state), (long)look.lock.owner.pid, look.lock.owner.host);
 		return (HG_EXIT_NOT_YET);
 	}
 }
@@ -482,8 +470,8 @@ static int
 enter_lane(struct owner *o)
 {
 	const char *lane = jsonio_text(o->run->spec.json, "system.lane", "default");
-	int64_t wait_ms = jsonio_i64(o->run->spec.json, "budget.lane_wait_ms", LANE_WAIT_MS),
-	    began = clock_boot_ms(), now;
+	int64_t wait_ms = jsonio_i64(o->run->spec.json, "budget.lane_wait_ms", LANE_WAIT_MS), began = clock_boot_ms(),
+		now;
 	char holder[LANE_HOLDER_SIZE], detail[512];
 	struct pollfd p = { .fd = signal_pipe[0], .events = POLLIN };
 	json_t *expected;
@@ -501,8 +489,7 @@ enter_lane(struct owner *o)
 		say_progress("waiting for lane '%s' since %lld s", lane, (long long)(now - began) / 1000);
 		if (now - began >= wait_ms) {
 			snprintf(detail, sizeof(detail), "lane '%s' was busy for %lld s: %s", lane,
-			    (long long)(now - began) / 1000,
-			    holder);
+			    (long long)(now - began) / 1000, holder);
 			expected = json_pack("{s:I}", "lane_wait_ms", (json_int_t)wait_ms);
 			code = refuse(o, REFUSAL_LANE_BUSY_TIMEOUT, detail, NULL, expected);
 			json_decref(expected);
@@ -583,7 +570,6 @@ hear(struct watch *w)
 static void
 ask(struct watch *w, enum stage_asked why, int64_t kill_boot_ms)
 {
-
 	w->asked = why;
 	w->kill_boot_ms = kill_boot_ms;
 	kill(-w->worker, SIGTERM);
@@ -631,9 +617,9 @@ attend(struct owner *o, struct watch *w, int *signal_seen)
 		*signal_seen = sig;
 		now = clock_boot_ms();
 		if (w->asked == STAGE_ASKED_NOTHING)
-			ask(w, STAGE_ASKED_CANCEL, now + STAGE_CANCEL_MS < deadline + STAGE_STOP_MS
-			    ? now + STAGE_CANCEL_MS
-			    : deadline + STAGE_STOP_MS);
+			ask(w, STAGE_ASKED_CANCEL,
+			    now + STAGE_CANCEL_MS < deadline + STAGE_STOP_MS ? now + STAGE_CANCEL_MS :
+									       deadline + STAGE_STOP_MS);
 		else
 			/* Asked twice: no more patience. */
 			w->kill_boot_ms = now;
@@ -648,7 +634,6 @@ attend(struct owner *o, struct watch *w, int *signal_seen)
 enum refusal_kind
 stage_ending(enum stage_asked asked, int status, int oom)
 {
-
 	if (asked == STAGE_ASKED_CANCEL)
 		return (REFUSAL_CANCELLED);
 	if (asked == STAGE_ASKED_DEADLINE)
@@ -676,8 +661,7 @@ refuse_ending(struct owner *o, const struct watch *w, int sig)
 		break;
 	case REFUSAL_DEADLINE_EXCEEDED:
 		snprintf(detail, sizeof(detail), "still at work at its deadline of %lld.%03lld s",
-		    (long long)o->deadline_ms / 1000,
-		    (long long)o->deadline_ms % 1000);
+		    (long long)o->deadline_ms / 1000, (long long)o->deadline_ms % 1000);
 		observed = json_pack("{s:I}", "elapsed_ms", (json_int_t)elapsed);
 		expected = json_pack("{s:I}", "deadline_ms", (json_int_t)o->deadline_ms);
 		break;
@@ -744,8 +728,8 @@ conclude(struct owner *o, struct watch *w, int sig)
 		    json_object_get(v, "expected"));
 	else if (w->asked == STAGE_ASKED_NOTHING && w->heard.n > 1 && w->heard.p[0] == 'E' &&
 	    (error = strtol(w->heard.p + 1, &rest, 10)) > 0 && *rest == ' ')
-		code = refuse(o, refusal_of_errno((int)error), rest[1] != '\0' ? rest + 1 : strerror((int)error),
-		    NULL, NULL);
+		code = refuse(o, refusal_of_errno((int)error), rest[1] != '\0' ? rest + 1 : strerror((int)error), NULL,
+		    NULL);
 	else
 		code = refuse_ending(o, w, sig);
 	json_decref(message);
@@ -810,7 +794,11 @@ open_temporary(struct owner *o)
 static int
 own(struct rundir *r, const struct stage_job *job, int ready_fd)
 {
-	struct owner o = { .run = r, .job = job, .stage = &rundir_stages[job->stage], .lock_fd = -1, .lane_fd = -1,
+	struct owner o = { .run = r,
+		.job = job,
+		.stage = &rundir_stages[job->stage],
+		.lock_fd = -1,
+		.lane_fd = -1,
 		.ready_fd = ready_fd };
 	int64_t lane_ms = 0;
 	int code;

@@ -42,12 +42,12 @@ struct stage_work;
 
 struct stage_job {
 	enum stage stage;
-	int (*work)(struct stage_work *w, void *arg);	/* runs in the worker, before any thread exists */
+	int (*work)(struct stage_work *w, void *arg); /* runs in the worker, before any thread exists */
 	void *arg;
-	int64_t deadline_ms;	/* of the execution; 0: the spec's */
-	int detach;		/* return once the stage runs; its output goes to the stage's log */
-	int lane;		/* wait for the lane that the spec names */
-	int stops;		/* the worker asks stage_stopping; without it SIGTERM ends it at once */
+	int64_t deadline_ms; /* of the execution; 0: the spec's */
+	int detach;          /* return once the stage runs; its output goes to the stage's log */
+	int lane;            /* wait for the lane that the spec names */
+	int stops;           /* the worker asks stage_stopping; without it SIGTERM ends it at once */
 	/**
 	 * A rehearsal, if not NULL: nothing in the run changes, outputs go to a
 	 * temporary directory, and what was delivered goes to this function, in
@@ -90,9 +90,8 @@ int stage_deliver(struct stage_work *w, json_t *body);
  * is null.  Returns -1, so that the worker can `return (stage_refuse(..))`.
  * The first refusal counts.
  */
-int stage_refuse(struct stage_work *w, enum refusal_kind kind, json_t *observed, json_t *expected,
-    const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+int stage_refuse(struct stage_work *w, enum refusal_kind kind, json_t *observed, json_t *expected, const char *format,
+    ...) __attribute__((format(printf, 5, 6)));
 
 /**
  * stage_progress(w, progress, keys):

@@ -15,14 +15,12 @@
 int
 dependencies_fault(struct stage_work *w, const struct inputerror *f)
 {
-
 	return (f->kind == INPUTERROR_NONE ? -1 : inputs_fault(w, inputerror_name(f->kind), f->observed, f->expected));
 }
 
 int
 dependencies_model(struct stage_work *w, const char *backend)
 {
-
 	switch (errno) {
 	case ENODEV:
 		return (stage_refuse(w, REFUSAL_DEVICE_UNAVAILABLE, NULL, json_string(backend), "%s", say_last()));
@@ -71,7 +69,7 @@ dependencies_artifact(struct stage_work *w, struct artifact *a, json_t **receipt
 	if (inputs_receipt(w, STAGE_EXPORT, receipt, receipt_sha256) == -1)
 		return (-1);
 	if ((fd = inputs_open(w, RUNDIR_ARTIFACT, jsonio_i64(*receipt, "artifact.bytes", -1),
-	    jsonio_text(*receipt, "artifact.sha256", ""))) == -1)
+		 jsonio_text(*receipt, "artifact.sha256", ""))) == -1)
 		goto err0;
 	if ((bytes = file_read_fd(fd, ARTIFACT_MAX_BYTES, &n)) == NULL)
 		goto err1;
@@ -90,7 +88,6 @@ err0:
 int
 dependencies_tokenizer(struct stage_work *w, const char *data_sha256, const struct artifact *a)
 {
-
 	if (strcmp(data_sha256, a->tokenizer_sha256) == 0)
 		return (0);
 	return (stage_refuse(w, REFUSAL_INPUT_WRONG_DIGEST, json_string(data_sha256), json_string(a->tokenizer_sha256),

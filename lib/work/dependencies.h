@@ -29,7 +29,8 @@ int dependencies_data(struct stage_work *w, unsigned parts, struct dataset **d);
  * The artifact that export's receipt names, restored, and that receipt.
  * Owns: the caller calls artifact_free and decrefs *receipt.
  */
-int dependencies_artifact(struct stage_work *w, struct artifact *a, json_t **receipt, char receipt_sha256[SHA256_HEX_SIZE]);
+int
+dependencies_artifact(struct stage_work *w, struct artifact *a, json_t **receipt, char receipt_sha256[SHA256_HEX_SIZE]);
 
 /* Refuses data whose tokenizer is not the artifact's. */
 int dependencies_tokenizer(struct stage_work *w, const char *data_sha256, const struct artifact *a);

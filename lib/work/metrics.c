@@ -16,7 +16,6 @@
 static int
 cannot_write(void)
 {
-
 	say_errno("cannot write '%s'", RUNDIR_METRICS);
 	return (-1);
 }
@@ -24,7 +23,6 @@ cannot_write(void)
 int
 metrics_open(struct metrics *j, int dirfd)
 {
-
 	*j = (struct metrics){ .dirfd = dirfd };
 	j->fd = openat(dirfd, RUNDIR_METRICS, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
 	return (j->fd == -1 ? cannot_write() : 0);
@@ -69,7 +67,6 @@ metrics_cut(struct metrics *j)
 int
 metrics_sync(struct metrics *j)
 {
-
 	return (fsync(j->fd) == -1 ? cannot_write() : 0);
 }
 

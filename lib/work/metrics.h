@@ -10,9 +10,9 @@
  * it, and what comes after it is cut off when training goes on from there.
  */
 struct metrics {
-	int dirfd;		/* the run's directory, lent */
+	int dirfd; /* the run's directory, lent */
 	int fd;
-	uint64_t bytes, rows;	/* of the lines that count */
+	uint64_t bytes, rows; /* of the lines that count */
 };
 
 /* Open (and with it create); nothing is cut yet. 0, or -1 with errno, said; so for all that follow. */

@@ -12,7 +12,6 @@
 unsigned
 provenance_threads(const struct model *m, unsigned threads)
 {
-
 	return (strcmp(model_backend(m), "ref") == 0 ? 1 : threads);
 }
 
@@ -32,13 +31,14 @@ provenance_system(const struct model *m, unsigned threads, const char *lane, jso
 		return (-1);
 	if (*model_library(m) != '\0')
 		json_object_set_new(libraries, "backend", json_string(model_library(m)));
-	if (json_object_update_new(report, json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:o, s:s}", "backend",
-	    model_backend(m),
-	    "isa", model_isa(m), "arith", trainspec_arith_name(model_arith(m)), "threads", (json_int_t)n,
-	    "lane", lane, "cpu_model", cpu, "libraries", libraries, "numerics_sha256", numerics)) == -1)
+	if (json_object_update_new(report,
+		json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:o, s:s}", "backend", model_backend(m), "isa", model_isa(m),
+		    "arith", trainspec_arith_name(model_arith(m)), "threads", (json_int_t)n, "lane", lane, "cpu_model",
+		    cpu, "libraries", libraries, "numerics_sha256", numerics)) == -1)
 		return (-1);
-	return (fingerprint_system(report, sha256) == -1 ? -1 : json_object_set_new(report, "system_sha256",
-	    json_string(sha256)));
+	return (fingerprint_system(report, sha256) == -1 ?
+		-1 :
+		json_object_set_new(report, "system_sha256", json_string(sha256)));
 }
 
 int

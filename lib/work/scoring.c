@@ -42,10 +42,10 @@ struct work {
 	struct score *s;
 	struct docsums *y;
 	struct inputerror fault;
-	int notes;		/* descriptor of score_resume.tsv, or -1 */
-	uint64_t part;		/* the next one */
+	int notes;     /* descriptor of score_resume.tsv, or -1 */
+	uint64_t part; /* the next one */
 	int64_t resumes, began_ns, posted_ns, noted_ns;
-	uint64_t here;		/* targets scored by this attempt */
+	uint64_t here; /* targets scored by this attempt */
 };
 
 /* --- what is scored, and on what: all by digest ---------------------------------- */
@@ -61,8 +61,7 @@ open_inputs(struct work *x)
 	sha256 = jsonio_text(x->export, "training_report_sha256", "");
 	if (strcmp(sha256, x->training_sha256) != 0)
 		return (stage_refuse(x->w, REFUSAL_INPUT_WRONG_DIGEST, json_string(x->training_sha256),
-		    json_string(sha256),
-		    "'%s' is not the one that was exported", rundir_stages[STAGE_TRAIN].receipt));
+		    json_string(sha256), "'%s' is not the one that was exported", rundir_stages[STAGE_TRAIN].receipt));
 	if (jsonio_i64(x->training, "steps", 0) < 1)
 		return (stage_refuse(x->w, REFUSAL_NO_STEPS_TRAINED, json_integer(0), json_integer(1),
 		    "no step was trained"));
@@ -86,9 +85,13 @@ static int
 open_score(struct work *x)
 {
 	struct trainspec *c = &x->recipe;
-	struct model_args margs = { .config = &x->artifact.config, .use = MODEL_SCORE, .backend = c->backend,
-	    .isa = c->isa,
-		.arith = c->eval_arith, .max_seq = c->eval_seq_len, .max_passes = 1 };
+	struct model_args margs = { .config = &x->artifact.config,
+		.use = MODEL_SCORE,
+		.backend = c->backend,
+		.isa = c->isa,
+		.arith = c->eval_arith,
+		.max_seq = c->eval_seq_len,
+		.max_passes = 1 };
 	struct score_args args = { .source = read_stream, .cookie = x };
 
 	if (score_law_parse(c->eval_mode, c->eval_seq_len, &args.law) == -1)
@@ -113,7 +116,6 @@ open_score(struct work *x)
 static void
 identity(const struct work *x, char line[160])
 {
-
 	snprintf(line, 160, "# homegolf.score_resume.v1 %s %.16s\n", jsonio_text(x->export, "artifact.sha256", ""),
 	    jsonio_text(x->r->spec.json, "digests.eval_sha256", ""));
 }
@@ -130,9 +132,8 @@ open_notes(struct work *x)
 	identity(x, line);
 	first = strlen(line);
 	if ((text = file_read(x->r->fd, RUNDIR_SCORE_RESUME, (size_t)1 << 30, &n)) != NULL) {
-		if (n > first && memcmp(text, line, first) == 0 && docsums_resume(x->y, text + first, n - first,
-		    &x->part) == 0 &&
-		    x->part > 0) {
+		if (n > first && memcmp(text, line, first) == 0 &&
+		    docsums_resume(x->y, text + first, n - first, &x->part) == 0 && x->part > 0) {
 			x->resumes = 1;
 			say_note("going on from part %llu of %llu", (unsigned long long)x->part,
 			    (unsigned long long)score_parts(x->s));
@@ -140,8 +141,8 @@ open_notes(struct work *x)
 		free(text);
 	}
 	/* What could not be used would only mislead the next attempt. */
-	x->notes = openat(x->r->fd, RUNDIR_SCORE_RESUME, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW |
-	    (x->part == 0 ? O_TRUNC : 0), 0644);
+	x->notes = openat(x->r->fd, RUNDIR_SCORE_RESUME,
+	    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | (x->part == 0 ? O_TRUNC : 0), 0644);
 	if (x->notes == -1 || (x->part == 0 && file_write_all(x->notes, line, first) == -1)) {
 		say_errno("cannot write '%s'", RUNDIR_SCORE_RESUME);
 		return (-1);
@@ -187,14 +188,14 @@ post(struct work *x, uint64_t place, int last)
 		return;
 	x->posted_ns = now;
 	docsums_total(x->y, &sum);
-	stage_progress(x->w, (int64_t)x->part, json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I}",
-	    "phase",
-	    last ? "done" : "score", "part", (json_int_t)x->part, "parts", (json_int_t)score_parts(x->s), "documents",
-	    (json_int_t)sum.documents, "documents_expected",
-	    (json_int_t)docsums_expected(x->y, score_targets(x->s)), "tokens", (json_int_t)sum.tokens, "tokens_expected",
-	    (json_int_t)score_targets(x->s), "val_loss", jsonio_real(sum.nats / (double)sum.tokens), "tokens_per_s",
-	    jsonio_real(rate), "eta_ms", eta >= 0 ? json_integer(eta) : json_null(), "elapsed_ms",
-	    (json_int_t)((now - x->began_ns) / 1000000)));
+	stage_progress(x->w, (int64_t)x->part,
+	    json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o, s:I}", "phase", last ? "done" : "score",
+		"part", (json_int_t)x->part, "parts", (json_int_t)score_parts(x->s), "documents",
+		(json_int_t)sum.documents, "documents_expected",
+		(json_int_t)docsums_expected(x->y, score_targets(x->s)), "tokens", (json_int_t)sum.tokens,
+		"tokens_expected", (json_int_t)score_targets(x->s), "val_loss",
+		jsonio_real(sum.nats / (double)sum.tokens), "tokens_per_s", jsonio_real(rate), "eta_ms",
+		eta >= 0 ? json_integer(eta) : json_null(), "elapsed_ms", (json_int_t)((now - x->began_ns) / 1000000)));
 	say_progress("%llu of %llu tokens, %.0f tokens/s, %.0f s left", (unsigned long long)sum.tokens,
 	    (unsigned long long)score_targets(x->s), rate, (double)eta / 1e3);
 }
@@ -220,7 +221,7 @@ score_all(struct work *x)
 	size_t n, i;
 
 	x->began_ns = x->noted_ns = clock_mono_ns();
-	for (; x->part < score_parts(x->s); ) {
+	for (; x->part < score_parts(x->s);) {
 		if (stage_stopping(x->w))
 			return (-1);
 		score_span(x->s, x->part, &first, &end);
@@ -260,7 +261,6 @@ write_docs(struct work *x)
 static json_t *
 real_or_null(int known, double v)
 {
-
 	return (known ? jsonio_real(v) : json_null());
 }
 
@@ -285,31 +285,33 @@ results(struct work *x)
 	before = strcmp(jsonio_text(x->training, "arith", ""), trainspec_arith_name(x->recipe.eval_arith)) == 0;
 	report = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:{s:s, s:I, s:I, s:s}, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
 	    "artifact_sha256", jsonio_text(x->export, "artifact.sha256", ""), "export_report_sha256", x->export_sha256,
-	    "training_report_sha256", x->training_sha256, "dataset_sha256", x->data->sha256,
-	    "tokenizer_sha256", x->data->tokenizer_sha256, "docs_sha256", x->docs_sha256,
-	    "eval", "mode", x->recipe.eval_mode, "seq_len", (json_int_t)x->recipe.eval_seq_len,
-	    "docs", (json_int_t)x->recipe.eval_docs, "arith", trainspec_arith_name(x->recipe.eval_arith),
-	    "eval_sha256", jsonio_text(spec, "digests.eval_sha256", ""),
+	    "training_report_sha256", x->training_sha256, "dataset_sha256", x->data->sha256, "tokenizer_sha256",
+	    x->data->tokenizer_sha256, "docs_sha256", x->docs_sha256, "eval", "mode", x->recipe.eval_mode, "seq_len",
+	    (json_int_t)x->recipe.eval_seq_len, "docs", (json_int_t)x->recipe.eval_docs, "arith",
+	    trainspec_arith_name(x->recipe.eval_arith), "eval_sha256", jsonio_text(spec, "digests.eval_sha256", ""),
 	    "val_raw_sha256", x->data->val_raw_sha256[0] == '\0' ? json_null() : json_string(x->data->val_raw_sha256),
 	    "val_loss", jsonio_real(loss), "val_bpb", jsonio_real(bpb), "val_bpb_raw", real_or_null(raw_known, raw),
-	    "prequant_val_loss", real_or_null(before, jsonio_f64(x->training, "val_loss", NAN)),
-	    "prequant_val_bpb", real_or_null(before, jsonio_f64(x->training, "val_bpb", NAN)));
-	if (report == NULL || json_object_update_new(report, json_pack(
-	    "{s:I, s:I, s:o, s:I, s:I, s:b, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:o}",
-	    "tokens", (json_int_t)sum.tokens, "bytes", (json_int_t)sum.bytes,
-	    "raw_bytes", raw_known ? json_integer((json_int_t)sum.raw_bytes) : json_null(),
-	    "documents", (json_int_t)sum.documents, "documents_expected", (json_int_t)expected, "partial", partial,
-	    "backend", model_backend(x->m), "isa", model_isa(x->m), "arith", trainspec_arith_name(model_arith(x->m)),
-	    "threads", (json_int_t)provenance_threads(x->m, x->recipe.threads), "resumes", (json_int_t)x->resumes,
-	    "claim_boundary", "Compares only with scores under the same eval law on the same validation text; across "
-	    "tokenizers only val_bpb_raw does. Not with published FineWeb figures unless val_raw_sha256 is theirs.",
-	    "score_ms", (json_int_t)ms, "tokens_per_s",
-	    jsonio_real((double)x->here / (double)(ms > 0 ? ms : 1) * 1e3))) == -1)
+	    "prequant_val_loss", real_or_null(before, jsonio_f64(x->training, "val_loss", NAN)), "prequant_val_bpb",
+	    real_or_null(before, jsonio_f64(x->training, "val_bpb", NAN)));
+	if (report == NULL ||
+	    json_object_update_new(report,
+		json_pack("{s:I, s:I, s:o, s:I, s:I, s:b, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:o}", "tokens",
+		    (json_int_t)sum.tokens, "bytes", (json_int_t)sum.bytes, "raw_bytes",
+		    raw_known ? json_integer((json_int_t)sum.raw_bytes) : json_null(), "documents",
+		    (json_int_t)sum.documents, "documents_expected", (json_int_t)expected, "partial", partial,
+		    "backend", model_backend(x->m), "isa", model_isa(x->m), "arith",
+		    trainspec_arith_name(model_arith(x->m)), "threads",
+		    (json_int_t)provenance_threads(x->m, x->recipe.threads), "resumes", (json_int_t)x->resumes,
+		    "claim_boundary",
+		    "Compares only with scores under the same eval law on the same validation text; across "
+		    "tokenizers only val_bpb_raw does. Not with published FineWeb figures unless val_raw_sha256 is theirs.",
+		    "score_ms", (json_int_t)ms, "tokens_per_s",
+		    jsonio_real((double)x->here / (double)(ms > 0 ? ms : 1) * 1e3))) == -1)
 		return (NULL);
-	receipt = json_pack("{s:o, s:o, s:o, s:b, s:I, s:O, s:O, s:O}", "val_loss", jsonio_real(loss),
-	    "val_bpb", jsonio_real(bpb), "val_bpb_raw", real_or_null(raw_known, raw), "partial", partial,
-	    "documents", (json_int_t)sum.documents, "artifact_bytes", jsonio_get(x->export, "artifact.bytes"),
-	    "total_bytes", jsonio_get(x->export, "total_bytes"), "within_cap", jsonio_get(x->export, "within_cap"));
+	receipt = json_pack("{s:o, s:o, s:o, s:b, s:I, s:O, s:O, s:O}", "val_loss", jsonio_real(loss), "val_bpb",
+	    jsonio_real(bpb), "val_bpb_raw", real_or_null(raw_known, raw), "partial", partial, "documents",
+	    (json_int_t)sum.documents, "artifact_bytes", jsonio_get(x->export, "artifact.bytes"), "total_bytes",
+	    jsonio_get(x->export, "total_bytes"), "within_cap", jsonio_get(x->export, "within_cap"));
 	return (json_pack("{s:o, s:o}", "report", report, "receipt", receipt));
 }
 
@@ -324,8 +326,8 @@ scoring_work(struct stage_work *w, void *arg)
 		x.recipe.threads = x.o->threads;
 	else if (x.recipe.threads == 0)
 		x.recipe.threads = proc_cpus();
-	if (open_inputs(&x) == -1 || open_score(&x) == -1 || open_notes(&x) == -1 ||
-	    score_all(&x) == -1 || write_docs(&x) == -1)
+	if (open_inputs(&x) == -1 || open_score(&x) == -1 || open_notes(&x) == -1 || score_all(&x) == -1 ||
+	    write_docs(&x) == -1)
 		return (-1);
 	return (stage_deliver(w, results(&x)));
 }
@@ -336,8 +338,8 @@ int
 scoring_compare(void *arg, const struct rundir *r, int outputs, const json_t *delivered)
 {
 	static const char *const keys[] = { "val_loss", "val_bpb", "val_bpb_raw", "tokens", "bytes", "documents",
-	    "docs_sha256",
-		"artifact_sha256", "dataset_sha256", "tokenizer_sha256", "eval_sha256", "val_raw_sha256" };
+		"docs_sha256", "artifact_sha256", "dataset_sha256", "tokenizer_sha256", "eval_sha256",
+		"val_raw_sha256" };
 	const json_t *again = json_object_get(delivered, "report");
 	json_t *recorded, *differ = json_array(), *out;
 	size_t i;
@@ -365,4 +367,3 @@ scoring_compare(void *arg, const struct rundir *r, int outputs, const json_t *de
 	json_decref(recorded);
 	return (same ? HG_EXIT_DONE : HG_EXIT_NO);
 }
-

@@ -7,8 +7,8 @@
 #include "stage/stage.h"
 
 struct scoring_options {
-	unsigned threads;	/* 0: as the spec says */
-	int check;		/* a rehearsal: keep no notes to go on from */
+	unsigned threads; /* 0: as the spec says */
+	int check;        /* a rehearsal: keep no notes to go on from */
 };
 
 /**

@@ -46,25 +46,24 @@ struct train {
 	struct inputerror fault;
 
 	/* Clocks. The training clock runs during steps alone. */
-	int64_t began_ns;		/* this attempt, monotonic */
-	int64_t before_ms;		/* wall-clock of the attempts that this one resumes */
-	int64_t clock_ns;		/* training clock */
-	int64_t cpu_ms;			/* CPU time of the steps on that clock */
-	int64_t lost_ms;		/* training time of steps that did not survive */
-	int64_t saved_ns, save_ns;	/* when the last resume point was saved, and what it cost */
+	int64_t began_ns;          /* this attempt, monotonic */
+	int64_t before_ms;         /* wall-clock of the attempts that this one resumes */
+	int64_t clock_ns;          /* training clock */
+	int64_t cpu_ms;            /* CPU time of the steps on that clock */
+	int64_t lost_ms;           /* training time of steps that did not survive */
+	int64_t saved_ns, save_ns; /* when the last resume point was saved, and what it cost */
 	int64_t posted_ns;
 	int64_t resumes;
 
 	struct metrics metrics;
 	double loss, best;
-	double val_loss, val_bpb;	/* NAN until measured */
-	uint64_t validated;		/* at this step */
+	double val_loss, val_bpb; /* NAN until measured */
+	uint64_t validated;       /* at this step */
 };
 
 static double
 clock_ms(const struct train *x)
 {
-
 	return ((double)x->clock_ns / 1e6);
 }
 
@@ -84,17 +83,16 @@ post(struct train *x, const char *phase)
 	left = (double)(s->iterations - steps) * per_step;
 	if (s->cap_ms > 0 && s->cap_ms - ms < left)
 		left = s->cap_ms > ms ? s->cap_ms - ms : 0;
-	stage_progress(x->w, (int64_t)trainer_spans(x->t), json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I}",
-	    "phase", phase, "step", (json_int_t)steps, "steps_expected", (json_int_t)s->iterations,
-	    "tokens", (json_int_t)(steps * x->recipe.batch_tokens), "train_loss", jsonio_real(x->loss),
-	    "best_loss", jsonio_real(x->best),
-	    "tokens_per_s", per_step > 0 ? jsonio_real((double)x->recipe.batch_tokens * 1e3 / per_step) : json_null(),
-	    "eta_ms", per_step > 0 ? json_integer((json_int_t)left) : json_null(),
-	    "elapsed_ms", (json_int_t)((now - x->began_ns) / 1000000)));
+	stage_progress(x->w, (int64_t)trainer_spans(x->t),
+	    json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I}", "phase", phase, "step", (json_int_t)steps,
+		"steps_expected", (json_int_t)s->iterations, "tokens", (json_int_t)(steps * x->recipe.batch_tokens),
+		"train_loss", jsonio_real(x->loss), "best_loss", jsonio_real(x->best), "tokens_per_s",
+		per_step > 0 ? jsonio_real((double)x->recipe.batch_tokens * 1e3 / per_step) : json_null(), "eta_ms",
+		per_step > 0 ? json_integer((json_int_t)left) : json_null(), "elapsed_ms",
+		(json_int_t)((now - x->began_ns) / 1000000)));
 	say_progress("%s: step %llu of %llu, loss %.4f, %.0f tokens/s, %.0f s left", phase, (unsigned long long)steps,
 	    (unsigned long long)s->iterations, x->loss,
-	    per_step > 0 ? (double)x->recipe.batch_tokens * 1e3 / per_step : 0,
-	    left / 1e3);
+	    per_step > 0 ? (double)x->recipe.batch_tokens * 1e3 / per_step : 0, left / 1e3);
 }
 
 /* One row for the step just done. */
@@ -104,10 +102,9 @@ log_step(struct train *x, double scale, double grad_norm)
 	uint64_t steps = trainer_steps(x->t);
 	json_t *row;
 
-	row = json_pack("{s:I, s:I, s:o, s:o, s:o, s:I}", "step", (json_int_t)(steps - 1),
-	    "tokens", (json_int_t)(steps * x->recipe.batch_tokens), "train_loss", jsonio_real(x->loss),
-	    "lr_scale", jsonio_real(scale), "grad_norm", jsonio_real(grad_norm),
-	    "wallclock_ms", (json_int_t)clock_ms(x));
+	row = json_pack("{s:I, s:I, s:o, s:o, s:o, s:I}", "step", (json_int_t)(steps - 1), "tokens",
+	    (json_int_t)(steps * x->recipe.batch_tokens), "train_loss", jsonio_real(x->loss), "lr_scale",
+	    jsonio_real(scale), "grad_norm", jsonio_real(grad_norm), "wallclock_ms", (json_int_t)clock_ms(x));
 	if (row != NULL && x->validated == steps && !isnan(x->val_loss)) {
 		json_object_set_new(row, "val_loss", jsonio_real(x->val_loss));
 		json_object_set_new(row, "val_bpb", jsonio_real(x->val_bpb));
@@ -151,8 +148,8 @@ save(struct train *x)
 	struct atomfile *out;
 	json_t *extra;
 
-	if ((extra = json_pack("{s:s, s:s}", "run_uid", x->r->spec.run_uid, "spec_sha256",
-	    x->r->spec.text_sha256)) == NULL)
+	if ((extra = json_pack("{s:s, s:s}", "run_uid", x->r->spec.run_uid, "spec_sha256", x->r->spec.text_sha256)) ==
+	    NULL)
 		return (-1);
 	put_number(extra, "clock_ns", x->clock_ns);
 	put_number(extra, "cpu_ms", x->cpu_ms);
@@ -248,8 +245,8 @@ resume(struct train *x, json_t **extra)
 	x->best = get_real(*extra, "best", INFINITY);
 	x->loss = get_real(*extra, "loss", NAN);
 	/* What the metrics show beyond the resume point is what the kill cost. */
-	x->lost_ms = get_number(*extra, "lost_ms") + metrics_last_ms(&x->metrics,
-	    (int64_t)clock_ms(x)) - (int64_t)clock_ms(x);
+	x->lost_ms = get_number(*extra, "lost_ms") + metrics_last_ms(&x->metrics, (int64_t)clock_ms(x)) -
+	    (int64_t)clock_ms(x);
 	return (1);
 }
 
@@ -271,8 +268,8 @@ open_model(struct train *x)
 {
 	struct trainspec *c = &x->recipe;
 
-	if ((x->loader = loader_open(&x->data->train, (uint32_t)c->config.vocab_size, x->micro_batch,
-	    &x->fault)) == NULL)
+	if ((x->loader = loader_open(&x->data->train, (uint32_t)c->config.vocab_size, x->micro_batch, &x->fault)) ==
+	    NULL)
 		return (dependencies_fault(x->w, &x->fault));
 	if (trainer_open_spec(c, x->micro_batch, take_span, x, &x->m, &x->t) == -1)
 		return (dependencies_model(x->w, c->backend));
@@ -306,7 +303,6 @@ warm_up(struct train *x)
 static int
 read_stream(void *cookie, uint64_t at, int32_t *ids, size_t n)
 {
-
 	return (docsums_read(cookie, at, ids, n, NULL));
 }
 
@@ -372,9 +368,9 @@ step(struct train *x, double scale, double *grad_norm)
 	x->clock_ns += clock_mono_ns() - start;
 	x->cpu_ms += proc_cpu_ms(0) - cpu;
 	if (rc == TRAINER_DIVERGED)
-		return (stage_refuse(x->w, REFUSAL_LOSS_DIVERGED, jsonio_real(result.loss),
-		    json_string("a finite loss"),
-		    "step %llu: the loss or the gradient is not finite", (unsigned long long)trainer_steps(x->t)));
+		return (
+		    stage_refuse(x->w, REFUSAL_LOSS_DIVERGED, jsonio_real(result.loss), json_string("a finite loss"),
+			"step %llu: the loss or the gradient is not finite", (unsigned long long)trainer_steps(x->t)));
 	if (rc == -1)
 		return (dependencies_fault(x->w, &x->fault));
 	x->loss = result.loss;
@@ -396,8 +392,7 @@ check_pace(struct train *x)
 	return (stage_refuse(x->w, REFUSAL_MIN_STEPS_UNREACHABLE, json_integer((json_int_t)projected),
 	    json_integer((json_int_t)x->recipe.min_steps),
 	    "a step takes %.0f ms, so %.0f steps fit in budget.max_wallclock_ms=%.0f, and train.min_steps=%llu",
-	    per_step,
-	    projected, cap, (unsigned long long)x->recipe.min_steps));
+	    per_step, projected, cap, (unsigned long long)x->recipe.min_steps));
 }
 
 /* Until the schedule or the cap ends it. */
@@ -491,28 +486,30 @@ receipt(struct train *x)
 	json_object_set_new(metrics, "rows", json_integer((json_int_t)x->metrics.rows));
 	fingerprint_code(&code_bytes, &code_sha256);
 	v = json_pack("{s:s, s:s, s:s, s:o, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
-	    "dataset_sha256", x->data->sha256, "tokenizer_sha256", x->data->tokenizer_sha256,
-	    "config_sha256", jsonio_text(spec, "digests.config_sha256", ""), "model", model,
-	    "seed", (json_int_t)x->recipe.seed, "schedule", laws[s->law], "steps", (json_int_t)steps,
-	    "tokens", (json_int_t)(steps * x->recipe.batch_tokens), "batch_tokens", (json_int_t)x->recipe.batch_tokens,
-	    "micro_batch_tokens", (json_int_t)x->micro_batch, "seq_len", (json_int_t)x->recipe.seq_len,
-	    "warmup_steps", (json_int_t)x->recipe.warmup_steps, "train_ms", (json_int_t)ms,
-	    "wallclock_ms", (json_int_t)(x->before_ms + (clock_mono_ns() - x->began_ns) / 1000000),
-	    "lost_ms", (json_int_t)x->lost_ms, "overshoot_ms", (json_int_t)ceil(over),
-	    "cap_ms", s->cap_ms > 0 ? json_integer((json_int_t)s->cap_ms) : json_string("none"));
+	    "dataset_sha256", x->data->sha256, "tokenizer_sha256", x->data->tokenizer_sha256, "config_sha256",
+	    jsonio_text(spec, "digests.config_sha256", ""), "model", model, "seed", (json_int_t)x->recipe.seed,
+	    "schedule", laws[s->law], "steps", (json_int_t)steps, "tokens",
+	    (json_int_t)(steps * x->recipe.batch_tokens), "batch_tokens", (json_int_t)x->recipe.batch_tokens,
+	    "micro_batch_tokens", (json_int_t)x->micro_batch, "seq_len", (json_int_t)x->recipe.seq_len, "warmup_steps",
+	    (json_int_t)x->recipe.warmup_steps, "train_ms", (json_int_t)ms, "wallclock_ms",
+	    (json_int_t)(x->before_ms + (clock_mono_ns() - x->began_ns) / 1000000), "lost_ms", (json_int_t)x->lost_ms,
+	    "overshoot_ms", (json_int_t)ceil(over), "cap_ms",
+	    s->cap_ms > 0 ? json_integer((json_int_t)s->cap_ms) : json_string("none"));
 	if (v == NULL)
 		return (NULL);
-	if (json_object_update_new(v, json_pack("{s:o, s:o, s:I, s:b, s:o, s:o, s:o, s:o, s:I}",
-	    "step_ms_mean", jsonio_real(ms / (double)steps),
-	    "tokens_per_s", jsonio_real((double)steps * (double)x->recipe.batch_tokens / ms * 1e3),
-	    "cpu_ms", (json_int_t)x->cpu_ms, "starved", provenance_starved(x->m, x->recipe.threads, x->cpu_ms, ms),
-	    "final_train_loss", jsonio_real(x->loss),
-	    "best_train_loss", jsonio_real(x->best), "val_loss", jsonio_real(x->val_loss),
-	    "val_bpb", jsonio_real(x->val_bpb), "peak_memory_bytes", (json_int_t)proc_peak_memory())) == -1 ||
+	if (json_object_update_new(v,
+		json_pack("{s:o, s:o, s:I, s:b, s:o, s:o, s:o, s:o, s:I}", "step_ms_mean",
+		    jsonio_real(ms / (double)steps), "tokens_per_s",
+		    jsonio_real((double)steps * (double)x->recipe.batch_tokens / ms * 1e3), "cpu_ms",
+		    (json_int_t)x->cpu_ms, "starved", provenance_starved(x->m, x->recipe.threads, x->cpu_ms, ms),
+		    "final_train_loss", jsonio_real(x->loss), "best_train_loss", jsonio_real(x->best), "val_loss",
+		    jsonio_real(x->val_loss), "val_bpb", jsonio_real(x->val_bpb), "peak_memory_bytes",
+		    (json_int_t)proc_peak_memory())) == -1 ||
 	    provenance_system(x->m, x->recipe.threads, x->recipe.lane, v) == -1 ||
-	    json_object_update_new(v, json_pack("{s:s, s:s, s:I, s:o, s:o}", "code_sha256", code_sha256,
-	    "stop_reason", steps >= s->iterations ? "iterations" : "wallclock", "resumes", (json_int_t)x->resumes,
-	    "checkpoint", provenance_file(stage_outputs(x->w), RUNDIR_CHECKPOINT), "metrics", metrics)) == -1) {
+	    json_object_update_new(v,
+		json_pack("{s:s, s:s, s:I, s:o, s:o}", "code_sha256", code_sha256, "stop_reason",
+		    steps >= s->iterations ? "iterations" : "wallclock", "resumes", (json_int_t)x->resumes,
+		    "checkpoint", provenance_file(stage_outputs(x->w), RUNDIR_CHECKPOINT), "metrics", metrics)) == -1) {
 		json_decref(v);
 		return (NULL);
 	}
@@ -549,8 +546,13 @@ int
 training_work(struct stage_work *w, void *arg)
 {
 	const unsigned *threads = arg;
-	struct train x = { .w = w, .r = stage_rundir(w), .began_ns = clock_mono_ns(), .loss = NAN, .best = INFINITY,
-		.val_loss = NAN, .val_bpb = NAN };
+	struct train x = { .w = w,
+		.r = stage_rundir(w),
+		.began_ns = clock_mono_ns(),
+		.loss = NAN,
+		.best = INFINITY,
+		.val_loss = NAN,
+		.val_bpb = NAN };
 	json_t *extra = NULL;
 	unsigned parts = DATASET_TRAIN;
 	int going_on;
@@ -563,19 +565,20 @@ training_work(struct stage_work *w, void *arg)
 		x.recipe.threads = proc_cpus();
 	if (x.recipe.val_every != 0)
 		parts |= DATASET_VAL | DATASET_TOKENIZER;
-	if (read_replay(&x) == -1 || dependencies_data(w, parts, &x.data) == -1 || metrics_open(&x.metrics,
-	    x.r->fd) == -1 ||
-	    choose_micro_batch(&x) == -1 || open_model(&x) == -1 || (going_on = resume(&x, &extra)) == -1)
+	if (read_replay(&x) == -1 || dependencies_data(w, parts, &x.data) == -1 ||
+	    metrics_open(&x.metrics, x.r->fd) == -1 || choose_micro_batch(&x) == -1 || open_model(&x) == -1 ||
+	    (going_on = resume(&x, &extra)) == -1)
 		return (-1);
 	if (going_on)
 		say_note("going on from step %llu of '%s'", (unsigned long long)trainer_steps(x.t), x.r->path);
 	else if (warm_up(&x) == -1)
 		return (-1);
 	if (metrics_cut(&x.metrics) == -1)
-		return (errno != ENODATA ? -1 : stage_refuse(w, REFUSAL_INPUT_TRUNCATED, NULL,
-		    json_integer((json_int_t)x.metrics.bytes),
-		    "'%s' is shorter than '%s' counts on: remove both to begin anew",
-		    RUNDIR_METRICS, RUNDIR_RESUME));
+		return (errno != ENODATA ?
+			-1 :
+			stage_refuse(w, REFUSAL_INPUT_TRUNCATED, NULL, json_integer((json_int_t)x.metrics.bytes),
+			    "'%s' is shorter than '%s' counts on: remove both to begin anew", RUNDIR_METRICS,
+			    RUNDIR_RESUME));
 	x.saved_ns = clock_mono_ns();
 	if (run_steps(&x) == -1)
 		return (-1);

@@ -49,8 +49,14 @@ static void
 parse_shape(char *text)
 {
 	size_t *const fields[] = {
-		&run.config.num_layers, &run.config.model_dim, &run.config.num_heads, &run.config.num_kv_heads,
-		&run.config.mlp_mult, &run.config.vocab_size, &run.seq, &run.batch,
+		&run.config.num_layers,
+		&run.config.model_dim,
+		&run.config.num_heads,
+		&run.config.num_kv_heads,
+		&run.config.mlp_mult,
+		&run.config.vocab_size,
+		&run.seq,
+		&run.batch,
 	};
 	const size_t count = sizeof(fields) / sizeof(fields[0]);
 	char *part = strtok(text, ",");
@@ -194,8 +200,15 @@ open_model(enum model_use use, const struct params *p)
 {
 	float *w = calloc(p->n, sizeof(*w));
 	const struct model_args args = {
-		.config = &run.config, .use = use, .backend = run.backend, .isa = run.isa, .arith = run.arith,
-		.threads = run.threads, .max_batch = run.batch, .max_seq = run.seq, .max_passes = run.micro_batches,
+		.config = &run.config,
+		.use = use,
+		.backend = run.backend,
+		.isa = run.isa,
+		.arith = run.arith,
+		.threads = run.threads,
+		.max_batch = run.batch,
+		.max_seq = run.seq,
+		.max_passes = run.micro_batches,
 	};
 	struct model *m = model_open(&args);
 

@@ -14,7 +14,6 @@ static char dir[PATH_MAX];
 static int
 remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
 {
-
 	(void)st;
 	(void)type;
 	(void)at;
@@ -24,7 +23,6 @@ remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
 static void
 clean(void)
 {
-
 	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
@@ -34,8 +32,10 @@ fuzz_dir(void)
 	const char *base = getenv("TMPDIR");
 
 	if (dir[0] == '\0') {
-		snprintf(dir, sizeof(dir), "%s/fuzz.XXXXXX", base != NULL ? base : access("/dev/shm", W_OK) == 0 ?
-		    "/dev/shm" : "/tmp");
+		snprintf(dir, sizeof(dir), "%s/fuzz.XXXXXX",
+		    base != NULL                      ? base :
+			access("/dev/shm", W_OK) == 0 ? "/dev/shm" :
+							"/tmp");
 		if (mkdtemp(dir) == NULL)
 			abort();
 		atexit(clean);
@@ -59,7 +59,6 @@ fuzz_file(const char *name, const void *data, size_t n)
 void
 fuzz_must(int holds)
 {
-
 	if (!holds)
 		abort();
 }

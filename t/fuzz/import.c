@@ -24,15 +24,14 @@ check(struct claim *c)
 	for (i = 0; i < c->value_count; i++)
 		if (!isnan(c->values[i].figure.number)) {
 			fuzz_must(c->values[i].figure.flags == 0 && c->values[i].figure.unit > 0);
-			fuzz_must(strlen(c->values[i].text) <= CLAIM_TEXT && strpbrk(c->values[i].text,
-			    "0123456789") != NULL);
+			fuzz_must(strlen(c->values[i].text) <= CLAIM_TEXT &&
+			    strpbrk(c->values[i].text, "0123456789") != NULL);
 		}
 	import = claim_json(c);
 	fuzz_must(import != NULL || c->broken);
 	if (import != NULL) {
 		row = json_pack("{s:s, s:s, s:i, s:s, s:s, s:o}", "schema", "homegolf.ledger_row.v1", "prev", zeros,
-		    "row", 1,
-		    "added_at", "2026-11-22T00:00:00.000Z", "kind", "import", "import", import);
+		    "row", 1, "added_at", "2026-11-22T00:00:00.000Z", "kind", "import", "import", import);
 		fuzz_must(row != NULL && contract_check("ledger_row", row, &where) == 0);
 		json_decref(row);
 	}

@@ -41,7 +41,6 @@ static int terminal;
 static void
 died(int sig)
 {
-
 	if (write(terminal, under_way, strlen(under_way)) == -1 || write(terminal, "\n", 1) == -1)
 		_exit(HG_EXIT_BUG);
 	_exit(sig == SIGALRM ? HG_EXIT_NOT_YET : HG_EXIT_BUG);

@@ -107,7 +107,10 @@ import(void)
 	bytes("import", "tabs", tabs, sizeof(tabs) - 1);
 	bytes("import", "commas", commas, sizeof(commas) - 1);
 	bytes("import", "bars", bars, sizeof(bars) - 1);
-	bytes("import", "utf16", "\xff\xfe{\0\"\0a\0\"\0:\0" "1\0}\0", 16);
+	bytes("import", "utf16",
+	    "\xff\xfe{\0\"\0a\0\"\0:\0"
+	    "1\0}\0",
+	    16);
 }
 
 /* As it is, and what is in it: the target compresses that again. */
@@ -170,27 +173,36 @@ vocab(void)
 		const char *text;
 		int type;
 	} pieces[] = {
-		{ "<pad>", 3 }, { "<s>", 3 }, { "</s>", 3 }, { "<unk>", 2 }, { "<0x00>", 6 }, { "<0xFF>", 6 },
-		{ "\xe2\x96\x81the", 1 }, { "e", 1 }, { "\xe2\x96\x81", 1 }, { "user", 4 }, { "off", 5 },
+		{ "<pad>", 3 },
+		{ "<s>", 3 },
+		{ "</s>", 3 },
+		{ "<unk>", 2 },
+		{ "<0x00>", 6 },
+		{ "<0xFF>", 6 },
+		{ "\xe2\x96\x81the", 1 },
+		{ "e", 1 },
+		{ "\xe2\x96\x81", 1 },
+		{ "user", 4 },
+		{ "off", 5 },
 	};
 	unsigned char m[1024];
 	size_t n = 0, i, k;
 
 	for (i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
 		k = strlen(pieces[i].text);
-		m[n++] = 0x0a;			/* pieces */
+		m[n++] = 0x0a; /* pieces */
 		m[n++] = (unsigned char)(k + 9);
-		m[n++] = 0x0a;			/* piece */
+		m[n++] = 0x0a; /* piece */
 		m[n++] = (unsigned char)k;
 		memcpy(m + n, pieces[i].text, k);
 		n += k;
-		memcpy(m + n, "\x15\0\0\x80\xbf\x18", 6);	/* score -1, type */
+		memcpy(m + n, "\x15\0\0\x80\xbf\x18", 6); /* score -1, type */
 		n += 6;
 		m[n++] = (unsigned char)pieces[i].type;
 	}
-	memcpy(m + n, "\x12\x03\xc8\x02\x01", 5);	/* trainer: field 41, bos_id 1 */
+	memcpy(m + n, "\x12\x03\xc8\x02\x01", 5); /* trainer: field 41, bos_id 1 */
 	n += 5;
-	memcpy(m + n, "\x1a\x0a\x0a\x08nmt_nfkc", 12);	/* normaliser: its name */
+	memcpy(m + n, "\x1a\x0a\x0a\x08nmt_nfkc", 12); /* normaliser: its name */
 	n += 12;
 	bytes("vocab", "eleven.model", m, n);
 }
@@ -198,7 +210,6 @@ vocab(void)
 static void
 put_hex(json_t *v, const char *path, const char *hex)
 {
-
 	if (jsonio_put(v, path, json_string(hex)) == -1)
 		exit(HG_EXIT_SYSTEM);
 }
@@ -220,12 +231,11 @@ dataset(void)
 	d.train.count = d.val.count = 1;
 	if (dataset_digest(&d) == -1)
 		exit(HG_EXIT_SYSTEM);
-	part = json_pack("{s:[{s:s, s:i, s:s, s:i}], s:i, s:i, s:i, s:i}", "files",
-	    "path", "a_000000.bin", "bytes", 1024 + 18, "sha256", digest, "tokens", 9,
-	    "documents", 2, "tokens", 9, "bytes", 12, "raw_bytes", 12);
-	v = json_pack("{s:s, s:{s:s, s:n, s:s, s:i, s:i}, s:o, s:O}", "schema", "homegolf.dataset.v1",
-	    "tokenizer", "kind", "bytes", "file", "sha256", digest, "vocab_size", 260, "bos_id", 1,
-	    "train", json_deep_copy(part), "val", part);
+	part = json_pack("{s:[{s:s, s:i, s:s, s:i}], s:i, s:i, s:i, s:i}", "files", "path", "a_000000.bin", "bytes",
+	    1024 + 18, "sha256", digest, "tokens", 9, "documents", 2, "tokens", 9, "bytes", 12, "raw_bytes", 12);
+	v = json_pack("{s:s, s:{s:s, s:n, s:s, s:i, s:i}, s:o, s:O}", "schema", "homegolf.dataset.v1", "tokenizer",
+	    "kind", "bytes", "file", "sha256", digest, "vocab_size", 260, "bos_id", 1, "train", json_deep_copy(part),
+	    "val", part);
 	put_hex(v, "val.raw_sha256", digest);
 	put_hex(v, "val.docs_sha256", digest);
 	put_hex(v, "val.docs_file", "val_docs.tsv");
@@ -243,7 +253,11 @@ static void
 texts(void)
 {
 	static const char *const some[] = {
-		"18446744073709551616", "-1", "1e-3", "1.5h", "2026-11-21T22:00:00.000Z",
+		"18446744073709551616",
+		"-1",
+		"1e-3",
+		"1.5h",
+		"2026-11-21T22:00:00.000Z",
 		"\033]0;title\a \xe2\x96\x81 \xff",
 	};
 	struct runlock lock = { .attempt = 1, .deadline_boot_ms = 1000, .started_ms = 1 };
@@ -264,7 +278,6 @@ texts(void)
 int
 main(int argc, char **argv)
 {
-
 	exit_init("seeds");
 	if (argc != 2) {
 		say_error("usage: seeds DIR");

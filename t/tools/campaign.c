@@ -32,11 +32,11 @@ enum { CURVES = 8, STEPS = 660, SEEDS = 5 };
 struct world {
 	struct ledger l;
 	struct rng rng;
-	json_t *base;			/* a run's member `run`, to be changed */
-	json_t *report;			/* a training report likewise */
+	json_t *base;   /* a run's member `run`, to be changed */
+	json_t *report; /* a training report likewise */
 	int64_t clock_ms;
 	uint64_t runs, wanted;
-	unsigned number;		/* of challengers */
+	unsigned number; /* of challengers */
 	int runs_dir;
 };
 
@@ -56,7 +56,6 @@ static const char *const ideas[] = { "matrix_lr 0.02 instead of 0.04", "one more
 static void
 die(const char *what)
 {
-
 	say_error("cannot go on: %s", what);
 	exit(HG_EXIT_BUG);
 }
@@ -83,7 +82,6 @@ put_time(json_t *v, const char *key, int64_t ms)
 static void
 append(struct world *w, json_t *row)
 {
-
 	if (row == NULL)
 		die("no row");
 	w->clock_ms += 1000 + (int64_t)rng_below(&w->rng, 9000);
@@ -96,7 +94,6 @@ append(struct world *w, json_t *row)
 static void
 write_at(int dir, const char *name, const char *text, char sha256[SHA256_HEX_SIZE])
 {
-
 	if (atomfile_post(dir, name, text, strlen(text)) == -1 || sha256_hex(text, strlen(text), sha256) == -1)
 		die(name);
 }
@@ -115,9 +112,11 @@ leave(struct world *w, json_t *run, double bpb)
 		die(id);
 	for (i = 0; i < STEPS; i++) {
 		loss = 1.62 * bpb + 4.2 * exp(-i / 40.0) + 0.5 * exp(-i / 250.0) + 0.05 * rng_normal(&w->rng);
-		(void)str_printf(&lines, "{\"step\": %d, \"tokens\": %d, \"train_loss\": %.6f, \"lr_scale\": %g, "
-		    "\"grad_norm\": null, \"wallclock_ms\": %d%s}\n", i, 4096 * (i + 1), loss, i < 560 ? 1 :
-		    (660 - i) / 100.0, 90 * (i + 1), (i + 1) % 220 == 0 ? ", \"val_bpb\": 1.7" : "");
+		(void)str_printf(&lines,
+		    "{\"step\": %d, \"tokens\": %d, \"train_loss\": %.6f, \"lr_scale\": %g, "
+		    "\"grad_norm\": null, \"wallclock_ms\": %d%s}\n",
+		    i, 4096 * (i + 1), loss, i < 560 ? 1 : (660 - i) / 100.0, 90 * (i + 1),
+		    (i + 1) % 220 == 0 ? ", \"val_bpb\": 1.7" : "");
 	}
 	write_at(dir, "metrics.jsonl", lines.p, sha256);
 	jsonio_put(w->report, "metrics.sha256", json_string(sha256));
@@ -180,9 +179,11 @@ run(struct world *w, const struct idea *idea, int64_t seed, int fate)
 		for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 			json_object_set_new(m, numbers[i], json_null());
 		json_object_set_new(r, "within_cap", json_null());
-		json_array_append_new(json_object_get(r, "refusals"), json_pack("{s:s, s:i, s:s, s:s}", "stage",
-		    "train", "attempt", 1, "kind", w->runs % 2 ? "loss_diverged" : "out_of_memory", "detail",
-		    w->runs % 2 ? "the loss was not finite at step 41" : "the worker was killed for want of memory"));
+		json_array_append_new(json_object_get(r, "refusals"),
+		    json_pack("{s:s, s:i, s:s, s:s}", "stage", "train", "attempt", 1, "kind",
+			w->runs % 2 ? "loss_diverged" : "out_of_memory", "detail",
+			w->runs % 2 ? "the loss was not finite at step 41" :
+				      "the worker was killed for want of memory"));
 	} else if (fate == 2) {
 		json_object_set_new(m, "total_bytes", json_integer(16412008));
 		json_object_set_new(r, "within_cap", json_false());
@@ -210,20 +211,20 @@ calibrate(struct world *w, const struct idea *idea)
 		if ((last = ledger_row(&w->l, f)) == NULL || ledger_digest(&w->l, f, hex) == -1)
 			die("a row");
 		put_hex(w->base, "scratch", idea->tag, 64);
-		if (f->kind != STANDINGS_RUN || strcmp(jsonio_text(last, "run.config_sha256", ""), jsonio_text(w->base,
-		    "scratch", "?")) != 0)
+		if (f->kind != STANDINGS_RUN ||
+		    strcmp(jsonio_text(last, "run.config_sha256", ""), jsonio_text(w->base, "scratch", "?")) != 0)
 			continue;
 		json_array_append_new(runs, json_string(hex));
 		stats_sample_add(&s, f->metric[POLICY_VAL_BPB]);
 	}
 	json_object_del(w->base, "scratch");
 	row = ledger_begin(&w->l, STANDINGS_CALIBRATION);
-	json_object_set_new(row, "calibration", json_pack("{s:O, s:O, s:O, s:O, s:o, s:s, s:f, s:f, s:f, s:f}",
-	    "group_sha256", jsonio_get(last, "run.group_sha256"), "lane", jsonio_get(last, "run.lane"),
-	    "cap_ms", jsonio_get(last, "run.cap_ms"), "config_sha256", jsonio_get(last, "run.config_sha256"),
-	    "runs", runs, "metric", "val_bpb", "mean", s.mean, "sd", sqrt(s.ss / (s.n - 1)),
-	    "sd_lower", sqrt(s.ss / stats_chi2_isf(0.025, s.n - 1)),
-	    "sd_upper", sqrt(s.ss / stats_chi2_isf(0.975, s.n - 1))));
+	json_object_set_new(row, "calibration",
+	    json_pack("{s:O, s:O, s:O, s:O, s:o, s:s, s:f, s:f, s:f, s:f}", "group_sha256",
+		jsonio_get(last, "run.group_sha256"), "lane", jsonio_get(last, "run.lane"), "cap_ms",
+		jsonio_get(last, "run.cap_ms"), "config_sha256", jsonio_get(last, "run.config_sha256"), "runs", runs,
+		"metric", "val_bpb", "mean", s.mean, "sd", sqrt(s.ss / (s.n - 1)), "sd_lower",
+		sqrt(s.ss / stats_chi2_isf(0.025, s.n - 1)), "sd_upper", sqrt(s.ss / stats_chi2_isf(0.975, s.n - 1))));
 	append(w, row);
 	json_decref(last);
 }
@@ -231,11 +232,10 @@ calibrate(struct world *w, const struct idea *idea)
 static json_t *
 side(const struct world *w, const json_t *row)
 {
-
 	(void)w;
-	return (json_pack("{s:O, s:O, s:O, s:O, s:{}}", "config_sha256", jsonio_get(row, "run.config_sha256"),
-	    "run_id", jsonio_get(row, "run.run_id"), "row", json_object_get(row, "row"), "dir",
-	    jsonio_get(row, "run.dir"), "spec"));
+	return (json_pack("{s:O, s:O, s:O, s:O, s:{}}", "config_sha256", jsonio_get(row, "run.config_sha256"), "run_id",
+	    jsonio_get(row, "run.run_id"), "row", json_object_get(row, "row"), "dir", jsonio_get(row, "run.dir"),
+	    "spec"));
 }
 
 /* Plan, run in turns, look once; or leave the plan open. Returns 1 if the idea is incumbent now. */
@@ -256,20 +256,22 @@ confirm(struct world *w, const struct idea *idea, const struct idea *incumbent, 
 	theirs = ledger_row(&w->l, standings_fact(b, standings_group(b, f->group)->reference));
 	all = standings_pool(b, f->group, f->lane, 0, 0, POLICY_VAL_BPB);
 	row = ledger_begin(&w->l, STANDINGS_PLAN);
-	plan = json_pack("{s:O, s:O, s:O, s:s, s:i, s:i, s:f, s:i, s:f, s:f, s:f, s:i, s:s, s:o, s:o}",
-	    "group_sha256", jsonio_get(mine, "run.group_sha256"), "lane", jsonio_get(mine, "run.lane"), "cap_ms",
-	    jsonio_get(mine, "run.cap_ms"), "campaign", b->policy.campaign.name, "confirmation", (int)standings_spent(b) + 1,
-	    "confirmations", (int)b->policy.campaign.confirmations, "level", policy_level(&b->policy), "seeds_a_side",
-	    SEEDS, "gain_sd", b->policy.confirm.gain_sd, "power", 0.8, "lane_sd", noise_lane_sd(&all), "cost_ms",
-	    1800000, "nonce", "", "challenger", side(w, mine), "incumbent", side(w, theirs));
+	plan = json_pack("{s:O, s:O, s:O, s:s, s:i, s:i, s:f, s:i, s:f, s:f, s:f, s:i, s:s, s:o, s:o}", "group_sha256",
+	    jsonio_get(mine, "run.group_sha256"), "lane", jsonio_get(mine, "run.lane"), "cap_ms",
+	    jsonio_get(mine, "run.cap_ms"), "campaign", b->policy.campaign.name, "confirmation",
+	    (int)standings_spent(b) + 1, "confirmations", (int)b->policy.campaign.confirmations, "level",
+	    policy_level(&b->policy), "seeds_a_side", SEEDS, "gain_sd", b->policy.confirm.gain_sd, "power", 0.8,
+	    "lane_sd", noise_lane_sd(&all), "cost_ms", 1800000, "nonce", "", "challenger", side(w, mine), "incumbent",
+	    side(w, theirs));
 	put_hex(plan, "nonce", rng_u64(&w->rng), 64);
 	memset(&draft, 0, sizeof(draft));
 	draft.n = SEEDS;
 	draft.nonce = standings_tag(jsonio_text(plan, "nonce", ""));
 	standings_slots(&draft, slot);
 	for (k = 0; k < 2 * SEEDS; k++)
-		json_array_append_new(list, json_pack("{s:s, s:I}", "side", slot[k].challenger ? "challenger" :
-		    "incumbent", "seed", (json_int_t)slot[k].seed));
+		json_array_append_new(list,
+		    json_pack("{s:s, s:I}", "side", slot[k].challenger ? "challenger" : "incumbent", "seed",
+			(json_int_t)slot[k].seed));
 	json_object_set_new(plan, "slots", list);
 	json_object_set_new(row, "plan", plan);
 	json_decref(mine);
@@ -320,8 +322,8 @@ campaign(struct world *w, unsigned lane, uint64_t until)
 		if (why != VERDICT_PROMISING || standings_open_plan(&w->l.book, 0) != NULL ||
 		    standings_spent(&w->l.book) >= w->l.book.policy.campaign.confirmations)
 			continue;
-		if (confirm(w, &next, &incumbent, until - w->runs < 2 * SEEDS ? (unsigned)(until - w->runs) :
-		    2 * SEEDS))
+		if (confirm(w, &next, &incumbent,
+			until - w->runs < 2 * SEEDS ? (unsigned)(until - w->runs) : 2 * SEEDS))
 			incumbent = next;
 	}
 }
@@ -350,13 +352,11 @@ int
 main(int argc, char **argv)
 {
 	static const struct opt_tool tool = { "campaign", "Write the ledger of a campaign that never happened.",
-	    "campaign [-n RUNS] [-s SEED] [-l LANES] LEDGER" };
-	static struct opt table[] = {
-		{ .letter = 'n', .arg = "RUNS", .help = "how many (60)" },
+		"campaign [-n RUNS] [-s SEED] [-l LANES] LEDGER" };
+	static struct opt table[] = { { .letter = 'n', .arg = "RUNS", .help = "how many (60)" },
 		{ .letter = 's', .arg = "SEED", .help = "for another one" },
 		{ .letter = 'l', .arg = "LANES", .help = "comparability groups, each on a lane of its own (1)" },
-		{ .letter = '\0' }
-	};
+		{ .letter = '\0' } };
 	struct world w;
 	uint64_t lanes = 1, seed = 1, i;
 	char path[4096];
@@ -367,8 +367,7 @@ main(int argc, char **argv)
 		return (at == OPT_EXIT ? exit_flush(HG_EXIT_DONE) : HG_EXIT_USAGE);
 	memset(&w, 0, sizeof(w));
 	w.wanted = 60;
-	if (argc - at != 1 ||
-	    (table[0].value != NULL && num_u64(table[0].value, 0, 1000000, &w.wanted) == -1) ||
+	if (argc - at != 1 || (table[0].value != NULL && num_u64(table[0].value, 0, 1000000, &w.wanted) == -1) ||
 	    (table[1].value != NULL && num_u64(table[1].value, 0, UINT64_MAX, &seed) == -1) ||
 	    (table[2].value != NULL && num_u64(table[2].value, 1, 1000, &lanes) == -1))
 		return (opt_usage(&tool));

@@ -82,8 +82,24 @@ followed(const json_t *root, const json_t *schema)
 
 /* Definitions that hg-contract(7) describes, once for all pages; others are described where they are used. */
 static const char *const described[] = {
-	"sha256", "sha256_or_none", "sha256_or_null", "time", "time_or_null", "count", "count_or_null", "run_id",
-	"run_uid", "stage", "attempt", "backend", "arith", "lane", "file", "owner", "owner_or_null", "text",
+	"sha256",
+	"sha256_or_none",
+	"sha256_or_null",
+	"time",
+	"time_or_null",
+	"count",
+	"count_or_null",
+	"run_id",
+	"run_uid",
+	"stage",
+	"attempt",
+	"backend",
+	"arith",
+	"lane",
+	"file",
+	"owner",
+	"owner_or_null",
+	"text",
 };
 
 static const char *
@@ -102,7 +118,6 @@ described_name(const json_t *schema)
 static int
 has_members_here(const json_t *root, const json_t *schema)
 {
-
 	return (described_name(schema) == NULL && json_object_get(followed(root, schema), "properties") != NULL);
 }
 
@@ -182,7 +197,6 @@ print_type(const json_t *root, const json_t *schema)
 static void
 print_text(const char *text)
 {
-
 	for (; *text != '\0'; text++) {
 		putchar(*text);
 		if (*text == '\\')
@@ -265,7 +279,6 @@ print_kinds(void)
 static void
 print_page(const char *name)
 {
-
 	printf(".Sh KEYS\n.Bl -tag -width Ds\n");
 	print_members(contract_at(name, ""), contract_at(name, ""), "");
 	printf(".El\n");
@@ -316,7 +329,6 @@ lines(const char *name, const char *file, int verdicts)
 static int
 is_name(const char *name)
 {
-
 	return (contract_text(name) != NULL);
 }
 
@@ -359,7 +371,8 @@ main(int argc, char **argv)
 			if (errno == ENOENT)
 				say_errno("cannot read '%s'", argv[i]);
 			code = errno == EBADMSG && code == HG_EXIT_DONE ? HG_EXIT_CONTRACT :
-			    errno == EBADMSG ? code : HG_EXIT_SYSTEM;
+			    errno == EBADMSG                            ? code :
+									  HG_EXIT_SYSTEM;
 		} else
 			json_decref(v);
 	}

@@ -104,7 +104,6 @@ bind_digest(json_t *v, const char *key, int dir, const char *name)
 static void
 bind_spec(json_t *v, const char *key, const json_t *spec, const char *path)
 {
-
 	jsonio_put(v, key, json_incref(jsonio_get(spec, path)));
 }
 
@@ -281,11 +280,10 @@ work(struct stage_work *w, void *arg)
 static int
 rehearse(void *arg, const struct rundir *r, int outputs, const json_t *delivered)
 {
-
 	(void)arg;
 	(void)r;
-	printf("%s %d\n", json_is_object(delivered) ? "delivered" : "nothing", faccessat(outputs, RUNDIR_SCORE_DOCS,
-	    F_OK, 0));
+	printf("%s %d\n", json_is_object(delivered) ? "delivered" : "nothing",
+	    faccessat(outputs, RUNDIR_SCORE_DOCS, F_OK, 0));
 	return (HG_EXIT_DONE);
 }
 

@@ -51,7 +51,7 @@ tolerance(enum quantity q)
 static void
 verdict(const char *name, double error, double allowed)
 {
-	const int ok = error <= allowed;	/* a NaN is not */
+	const int ok = error <= allowed; /* a NaN is not */
 
 	run.compared++;
 	run.failed += !ok;
@@ -138,10 +138,10 @@ struct golden {
 	size_t steps, accum, B, T;
 	struct model *m;
 	struct optimizer *o;
-	struct model *shadow;	/* bf16 only: float32 `ref` that trains beside, and its optimizer */
+	struct model *shadow; /* bf16 only: float32 `ref` that trains beside, and its optimizer */
 	struct optimizer *shadow_o;
 	const struct params *p;
-	float *w;		/* current, or gradients */
+	float *w; /* current, or gradients */
 };
 
 static int
@@ -194,7 +194,7 @@ read_laws(struct golden *g)
 	law->adam_eps = jsonio_f64(o, "adam_eps", law->adam_eps);
 	law->muon_backend_steps = (unsigned)jsonio_i64(o, "ns_steps", law->muon_backend_steps);
 	law->grad_clip_norm = jsonio_f64(o, "grad_clip_norm", jsonio_f64(g->root, "grad_clip_norm", 0));
-	g->schedule = (struct schedule) {
+	g->schedule = (struct schedule){
 		.law = SCHEDULE_ITERATIONS,
 		.iterations = (uint64_t)jsonio_i64(g->root, "iterations", 1 << 30),
 		.warmdown_iters = jsonio_f64(g->root, "warmdown_iters", 0),
@@ -229,16 +229,21 @@ batch_at(const struct golden *g, size_t step, size_t i, int32_t *inputs, int32_t
 		memcpy(inputs + b * g->T, ids + b * (g->T + 1), g->T * sizeof(*ids));
 		memcpy(targets + b * g->T, ids + b * (g->T + 1) + 1, g->T * sizeof(*ids));
 	}
-	return ((struct model_batch) { inputs, targets, g->B, g->T });
+	return ((struct model_batch){ inputs, targets, g->B, g->T });
 }
 
 static struct model *
 open_model(const struct golden *g, enum model_use use, int shadow)
 {
 	const struct model_args args = {
-		.config = &g->config, .use = use, .backend = shadow ? "ref" : run.backend,
-		.isa = shadow ? "auto" : run.isa, .arith = shadow ? OPS_FP32 : run.arith,
-		.threads = run.threads, .max_batch = use == MODEL_GENERATE ? 1 : g->B, .max_seq = g->T,
+		.config = &g->config,
+		.use = use,
+		.backend = shadow ? "ref" : run.backend,
+		.isa = shadow ? "auto" : run.isa,
+		.arith = shadow ? OPS_FP32 : run.arith,
+		.threads = run.threads,
+		.max_batch = use == MODEL_GENERATE ? 1 : g->B,
+		.max_seq = g->T,
 		.max_passes = use == MODEL_TRAIN ? g->accum : 1,
 	};
 	struct model *m = model_open(&args);
@@ -409,7 +414,7 @@ name_unknown(const struct golden *g)
 	for (size_t i = 0; i < safetensors_count(g->s); i++) {
 		const char *name = safetensors_at(g->s, i)->name, *slash = strrchr(name, '/');
 		const char *const known[] = { "init/", "after", "step0/grad/", "step0/grad_clipped/", "int8/q/",
-		    "int8/scale/" };
+			"int8/scale/" };
 		int found = strcmp(name, "ids") == 0 || strcmp(name, "step0/logits") == 0 ||
 		    strcmp(name, "step0/nll") == 0;
 
@@ -679,7 +684,7 @@ schedule_table(const json_t *table)
 static void
 write_shards(const json_t *shards, int dirfd, const char *directory, struct dataset_part *part)
 {
-	*part = (struct dataset_part) { .name = "golden", .count = json_array_size(shards) };
+	*part = (struct dataset_part){ .name = "golden", .count = json_array_size(shards) };
 	part->shards = room(part->count, sizeof(*part->shards));
 	for (size_t i = 0; i < part->count; i++) {
 		const json_t *list = json_array_get(shards, i);

@@ -26,13 +26,13 @@ enum { GROUP = 1, LANE = 2, HOUR = 3600000 };
 struct world {
 	const char *name;
 	int challengers;
-	double success;		/* share of challengers that are better, */
-	double gain;		/* by so many lane deviations; the rest changes nothing */
-	double spread;		/* of ln sigma over configurations */
-	int tails;		/* degrees of freedom of the noise; 0: normal. Scaled to unit variance for 3 and up */
-	double walk;		/* each run the machine drifts by this many deviations, at random */
-	double slope;		/* or steadily */
-	int screened;		/* 0: every challenger goes straight to a confirmation */
+	double success; /* share of challengers that are better, */
+	double gain;    /* by so many lane deviations; the rest changes nothing */
+	double spread;  /* of ln sigma over configurations */
+	int tails;      /* degrees of freedom of the noise; 0: normal. Scaled to unit variance for 3 and up */
+	double walk;    /* each run the machine drifts by this many deviations, at random */
+	double slope;   /* or steadily */
+	int screened;   /* 0: every challenger goes straight to a confirmation */
 };
 
 struct docsums {
@@ -40,7 +40,7 @@ struct docsums {
 	long false_claims, bad_campaigns, true_claims, passed, confirmations, runs;
 	long greedy_false, greedy_bad, greedy_true;
 	long sigma_false, sigma_bad, sigma_true;
-	double greedy_noise;	/* what keeping whatever is lower seems to gain, in deviations */
+	double greedy_noise; /* what keeping whatever is lower seems to gain, in deviations */
 	/* The stop rule: runs and true gains with it, and without. */
 	long stopped, stop_runs, stop_found;
 };
@@ -49,9 +49,9 @@ struct campaign {
 	const struct world *w;
 	struct rng rng;
 	struct standings book;
-	double offset;		/* the machine's drift so far */
+	double offset; /* the machine's drift so far */
 	int64_t clock_ms;
-	uint64_t next;		/* tag */
+	uint64_t next; /* tag */
 	long runs;
 };
 
@@ -316,7 +316,6 @@ static const struct world lives[] = {
 static double
 per(double a, double b)
 {
-
 	return (b > 0 ? a / b : 0);
 }
 
@@ -340,13 +339,12 @@ print_table(uint64_t seed, long campaigns)
 	for (i = 0; i < ROWS(gains); i++) {
 		t = many(&gains[i], seed, 5 * campaigns);
 		printf("%-26s %10.3f %12.3f %10.1f\n", gains[i].name, per(t.passed, t.better),
-		    per(t.true_claims, t.better),
-		    per(t.runs, t.campaigns));
+		    per(t.true_claims, t.better), per(t.runs, t.campaigns));
 		fflush(stdout);
 	}
 	printf("\n100 challengers, some better: gains found per campaign, and what stopping at the plateau forgoes\n");
-	printf("%-26s %10s %10s %10s %10s %10s %10s\n", "challengers", "there are", "found", "false", "runs",
-	    "to stop", "found");
+	printf("%-26s %10s %10s %10s %10s %10s %10s\n", "challengers", "there are", "found", "false", "runs", "to stop",
+	    "found");
 	for (i = 0; i < ROWS(lives); i++) {
 		t = many(&lives[i], seed, campaigns / 4);
 		printf("%-26s %10.2f %10.2f %10.4f %10.0f %10.0f %10.2f\n", lives[i].name, per(t.better, t.campaigns),
@@ -366,8 +364,7 @@ quick(uint64_t seed)
 		t = many(&nulls[i], seed, 60);
 		/* At 0.01 a campaign, five or more in sixty are seen once in two thousand times. */
 		tap_ok(t.bad_campaigns <= 4, "nothing is called an improvement: %s, %ld of %ld campaigns",
-		    nulls[i].name,
-		    t.bad_campaigns, t.campaigns);
+		    nulls[i].name, t.bad_campaigns, t.campaigns);
 		tap_ok(t.greedy_false > 2 * t.campaigns, "keeping whatever is lower is fooled: %.1f a campaign",
 		    per(t.greedy_false, t.campaigns));
 	}

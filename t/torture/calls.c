@@ -16,60 +16,140 @@
 
 #include "t/torture/calls.h"
 
-#define CHANGE (CALLS_WRITE | CALLS_SYNC | CALLS_RENAME | CALLS_LINK | CALLS_UNLINK | CALLS_MKDIR | CALLS_TRUNCATE | \
-	CALLS_CREATES | CALLS_FORK | CALLS_EXEC | CALLS_LOCK | CALLS_SIGNAL | CALLS_EXIT)
+#define CHANGE \
+	(CALLS_WRITE | CALLS_SYNC | CALLS_RENAME | CALLS_LINK | CALLS_UNLINK | CALLS_MKDIR | CALLS_TRUNCATE | \
+	    CALLS_CREATES | CALLS_FORK | CALLS_EXEC | CALLS_LOCK | CALLS_SIGNAL | CALLS_EXIT)
 
 static const struct {
 	const char *word;
 	unsigned sorts;
 } words[] = {
-	{ "write", CALLS_WRITE }, { "sync", CALLS_SYNC }, { "rename", CALLS_RENAME }, { "link", CALLS_LINK },
-	{ "unlink", CALLS_UNLINK }, { "mkdir", CALLS_MKDIR }, { "truncate", CALLS_TRUNCATE }, { "open", CALLS_OPEN },
-	{ "close", CALLS_CLOSE }, { "fork", CALLS_FORK }, { "exec", CALLS_EXEC }, { "alloc", CALLS_ALLOC },
-	{ "lock", CALLS_LOCK }, { "signal", CALLS_SIGNAL }, { "read", CALLS_READ }, { "wait", CALLS_WAIT },
-	{ "desc", CALLS_DESC }, { "exit", CALLS_EXIT }, { "change", CHANGE }, { "all", ~0U },
+	{ "write", CALLS_WRITE },
+	{ "sync", CALLS_SYNC },
+	{ "rename", CALLS_RENAME },
+	{ "link", CALLS_LINK },
+	{ "unlink", CALLS_UNLINK },
+	{ "mkdir", CALLS_MKDIR },
+	{ "truncate", CALLS_TRUNCATE },
+	{ "open", CALLS_OPEN },
+	{ "close", CALLS_CLOSE },
+	{ "fork", CALLS_FORK },
+	{ "exec", CALLS_EXEC },
+	{ "alloc", CALLS_ALLOC },
+	{ "lock", CALLS_LOCK },
+	{ "signal", CALLS_SIGNAL },
+	{ "read", CALLS_READ },
+	{ "wait", CALLS_WAIT },
+	{ "desc", CALLS_DESC },
+	{ "exit", CALLS_EXIT },
+	{ "change", CHANGE },
+	{ "all", ~0U },
 };
 
-#define ROW(name, sorts) { SYS_##name, #name, sorts }
+#define ROW(name, sorts) \
+	{ \
+		SYS_##name, #name, sorts \
+	}
 
 static const struct {
 	long nr;
 	const char *name;
 	unsigned sorts;
 } table[] = {
-	ROW(write, CALLS_WRITE), ROW(pwrite64, CALLS_WRITE), ROW(writev, CALLS_WRITE), ROW(pwritev, CALLS_WRITE),
-	ROW(sendfile, CALLS_WRITE), ROW(copy_file_range, CALLS_WRITE), ROW(splice, CALLS_WRITE),
-	ROW(fsync, CALLS_SYNC), ROW(fdatasync, CALLS_SYNC), ROW(msync, CALLS_SYNC), ROW(syncfs, CALLS_SYNC),
+	ROW(write, CALLS_WRITE),
+	ROW(pwrite64, CALLS_WRITE),
+	ROW(writev, CALLS_WRITE),
+	ROW(pwritev, CALLS_WRITE),
+	ROW(sendfile, CALLS_WRITE),
+	ROW(copy_file_range, CALLS_WRITE),
+	ROW(splice, CALLS_WRITE),
+	ROW(fsync, CALLS_SYNC),
+	ROW(fdatasync, CALLS_SYNC),
+	ROW(msync, CALLS_SYNC),
+	ROW(syncfs, CALLS_SYNC),
 	ROW(sync, CALLS_SYNC),
-	ROW(renameat, CALLS_RENAME), ROW(renameat2, CALLS_RENAME),
-	ROW(linkat, CALLS_LINK), ROW(symlinkat, CALLS_LINK),
-	ROW(unlinkat, CALLS_UNLINK), ROW(mkdirat, CALLS_MKDIR),
-	ROW(truncate, CALLS_TRUNCATE), ROW(ftruncate, CALLS_TRUNCATE), ROW(fallocate, CALLS_TRUNCATE),
-	ROW(openat, CALLS_OPEN), ROW(close, CALLS_CLOSE), ROW(close_range, CALLS_CLOSE),
-	ROW(clone, CALLS_FORK), ROW(clone3, CALLS_FORK),
-	ROW(execve, CALLS_EXEC), ROW(execveat, CALLS_EXEC),
-	ROW(mmap, CALLS_ALLOC), ROW(brk, CALLS_ALLOC), ROW(mremap, CALLS_ALLOC),
-	ROW(fcntl, CALLS_OTHER), ROW(flock, CALLS_LOCK),
-	ROW(kill, CALLS_SIGNAL), ROW(tgkill, CALLS_SIGNAL), ROW(pidfd_send_signal, CALLS_SIGNAL),
-	ROW(read, CALLS_READ), ROW(pread64, CALLS_READ), ROW(readv, CALLS_READ), ROW(getdents64, CALLS_READ),
-	ROW(wait4, CALLS_WAIT), ROW(waitid, CALLS_WAIT), ROW(ppoll, CALLS_WAIT), ROW(nanosleep, CALLS_WAIT),
-	ROW(clock_nanosleep, CALLS_WAIT), ROW(futex, CALLS_OTHER), ROW(rt_sigtimedwait, CALLS_WAIT),
-	ROW(pipe2, CALLS_DESC), ROW(pidfd_open, CALLS_DESC), ROW(inotify_init1, CALLS_DESC),
-	ROW(inotify_add_watch, CALLS_DESC), ROW(eventfd2, CALLS_DESC), ROW(timerfd_create, CALLS_DESC),
-	ROW(signalfd4, CALLS_DESC), ROW(socketpair, CALLS_DESC), ROW(memfd_create, CALLS_DESC),
-	ROW(dup, CALLS_DESC), ROW(dup3, CALLS_DESC),
-	ROW(exit_group, CALLS_EXIT), ROW(exit, CALLS_EXIT),
-	ROW(fstat, CALLS_OTHER), ROW(newfstatat, CALLS_OTHER), ROW(lseek, CALLS_OTHER), ROW(munmap, CALLS_OTHER),
-	ROW(mprotect, CALLS_OTHER), ROW(ioctl, CALLS_OTHER), ROW(prctl, CALLS_OTHER), ROW(getrandom, CALLS_OTHER),
-	ROW(rt_sigaction, CALLS_OTHER), ROW(rt_sigprocmask, CALLS_OTHER), ROW(setsid, CALLS_OTHER),
-	ROW(setpgid, CALLS_OTHER), ROW(uname, CALLS_OTHER), ROW(faccessat, CALLS_OTHER),
+	ROW(renameat, CALLS_RENAME),
+	ROW(renameat2, CALLS_RENAME),
+	ROW(linkat, CALLS_LINK),
+	ROW(symlinkat, CALLS_LINK),
+	ROW(unlinkat, CALLS_UNLINK),
+	ROW(mkdirat, CALLS_MKDIR),
+	ROW(truncate, CALLS_TRUNCATE),
+	ROW(ftruncate, CALLS_TRUNCATE),
+	ROW(fallocate, CALLS_TRUNCATE),
+	ROW(openat, CALLS_OPEN),
+	ROW(close, CALLS_CLOSE),
+	ROW(close_range, CALLS_CLOSE),
+	ROW(clone, CALLS_FORK),
+	ROW(clone3, CALLS_FORK),
+	ROW(execve, CALLS_EXEC),
+	ROW(execveat, CALLS_EXEC),
+	ROW(mmap, CALLS_ALLOC),
+	ROW(brk, CALLS_ALLOC),
+	ROW(mremap, CALLS_ALLOC),
+	ROW(fcntl, CALLS_OTHER),
+	ROW(flock, CALLS_LOCK),
+	ROW(kill, CALLS_SIGNAL),
+	ROW(tgkill, CALLS_SIGNAL),
+	ROW(pidfd_send_signal, CALLS_SIGNAL),
+	ROW(read, CALLS_READ),
+	ROW(pread64, CALLS_READ),
+	ROW(readv, CALLS_READ),
+	ROW(getdents64, CALLS_READ),
+	ROW(wait4, CALLS_WAIT),
+	ROW(waitid, CALLS_WAIT),
+	ROW(ppoll, CALLS_WAIT),
+	ROW(nanosleep, CALLS_WAIT),
+	ROW(clock_nanosleep, CALLS_WAIT),
+	ROW(futex, CALLS_OTHER),
+	ROW(rt_sigtimedwait, CALLS_WAIT),
+	ROW(pipe2, CALLS_DESC),
+	ROW(pidfd_open, CALLS_DESC),
+	ROW(inotify_init1, CALLS_DESC),
+	ROW(inotify_add_watch, CALLS_DESC),
+	ROW(eventfd2, CALLS_DESC),
+	ROW(timerfd_create, CALLS_DESC),
+	ROW(signalfd4, CALLS_DESC),
+	ROW(socketpair, CALLS_DESC),
+	ROW(memfd_create, CALLS_DESC),
+	ROW(dup, CALLS_DESC),
+	ROW(dup3, CALLS_DESC),
+	ROW(exit_group, CALLS_EXIT),
+	ROW(exit, CALLS_EXIT),
+	ROW(fstat, CALLS_OTHER),
+	ROW(newfstatat, CALLS_OTHER),
+	ROW(lseek, CALLS_OTHER),
+	ROW(munmap, CALLS_OTHER),
+	ROW(mprotect, CALLS_OTHER),
+	ROW(ioctl, CALLS_OTHER),
+	ROW(prctl, CALLS_OTHER),
+	ROW(getrandom, CALLS_OTHER),
+	ROW(rt_sigaction, CALLS_OTHER),
+	ROW(rt_sigprocmask, CALLS_OTHER),
+	ROW(setsid, CALLS_OTHER),
+	ROW(setpgid, CALLS_OTHER),
+	ROW(uname, CALLS_OTHER),
+	ROW(faccessat, CALLS_OTHER),
 #ifdef SYS_open
 	/* Calls that newer architectures have dropped. */
-	ROW(rename, CALLS_RENAME), ROW(link, CALLS_LINK), ROW(symlink, CALLS_LINK), ROW(unlink, CALLS_UNLINK),
-	ROW(rmdir, CALLS_UNLINK), ROW(mkdir, CALLS_MKDIR), ROW(open, CALLS_OPEN), ROW(creat, CALLS_OPEN),
-	ROW(fork, CALLS_FORK), ROW(vfork, CALLS_FORK), ROW(poll, CALLS_WAIT), ROW(pipe, CALLS_DESC),
-	ROW(dup2, CALLS_DESC), ROW(stat, CALLS_OTHER), ROW(lstat, CALLS_OTHER), ROW(access, CALLS_OTHER),
-	ROW(readlink, CALLS_OTHER), ROW(arch_prctl, CALLS_OTHER),
+	ROW(rename, CALLS_RENAME),
+	ROW(link, CALLS_LINK),
+	ROW(symlink, CALLS_LINK),
+	ROW(unlink, CALLS_UNLINK),
+	ROW(rmdir, CALLS_UNLINK),
+	ROW(mkdir, CALLS_MKDIR),
+	ROW(open, CALLS_OPEN),
+	ROW(creat, CALLS_OPEN),
+	ROW(fork, CALLS_FORK),
+	ROW(vfork, CALLS_FORK),
+	ROW(poll, CALLS_WAIT),
+	ROW(pipe, CALLS_DESC),
+	ROW(dup2, CALLS_DESC),
+	ROW(stat, CALLS_OTHER),
+	ROW(lstat, CALLS_OTHER),
+	ROW(access, CALLS_OTHER),
+	ROW(readlink, CALLS_OTHER),
+	ROW(arch_prctl, CALLS_OTHER),
 #endif
 };
 
@@ -111,7 +191,6 @@ calls_words(void)
 const char *
 calls_word(size_t i, unsigned *sorts)
 {
-
 	if (i >= N(words))
 		return (NULL);
 	*sorts = words[i].sorts;
@@ -143,10 +222,14 @@ sorts_of(const struct calls *c)
 			sorts = table[i].sorts;
 	if (c->nr == SYS_fcntl) {
 		switch ((int)c->args[1]) {
-		case F_SETLK: case F_SETLKW: case F_OFD_SETLK: case F_OFD_SETLKW:
+		case F_SETLK:
+		case F_SETLKW:
+		case F_OFD_SETLK:
+		case F_OFD_SETLKW:
 			sorts = CALLS_LOCK;
 			break;
-		case F_DUPFD: case F_DUPFD_CLOEXEC:
+		case F_DUPFD:
+		case F_DUPFD_CLOEXEC:
 			sorts = CALLS_DESC;
 			break;
 		}
@@ -194,28 +277,24 @@ calls_stop(pid_t tid, struct calls *c, int64_t *result)
 static int
 poke(pid_t tid, size_t offset, int64_t value)
 {
-
 	return (ptrace(PTRACE_POKEUSER, tid, offset, (void *)value) == -1 ? -1 : 0);
 }
 
 static int
 set_number(pid_t tid, int nr)
 {
-
 	return (poke(tid, offsetof(struct user_regs_struct, orig_rax), nr));
 }
 
 static int
 set_first(pid_t tid, int64_t value)
 {
-
 	return (poke(tid, offsetof(struct user_regs_struct, rdi), value));
 }
 
 static int
 set_result(pid_t tid, int64_t value)
 {
-
 	return (poke(tid, offsetof(struct user_regs_struct, rax), value));
 }
 
@@ -245,7 +324,6 @@ set_first(pid_t tid, int64_t value)
 static int
 set_result(pid_t tid, int64_t value)
 {
-
 	return (set_first(tid, value));
 }
 
@@ -256,14 +334,12 @@ set_result(pid_t tid, int64_t value)
 int
 calls_skip(pid_t tid, const struct calls *c)
 {
-
 	return (c->nr == SYS_brk ? set_first(tid, 0) : set_number(tid, -1));
 }
 
 int
 calls_forge(pid_t tid, const struct calls *c, int error)
 {
-
 	if (c->nr != SYS_brk)
 		return (set_result(tid, -error));
 #ifdef __x86_64__
@@ -331,7 +407,7 @@ calls_path(pid_t tid, int dirfd, uint64_t address, char *path, struct stat *dir_
 		*slash = '\0';
 	name = slash == NULL ? text : slash + 1;
 	if (slash != NULL && text[0] != '/')
-		n = 1;	/* relative, with directories */
+		n = 1; /* relative, with directories */
 	else
 		n = slash == NULL ? 0 : 2;
 	if (n == 2)
@@ -356,10 +432,21 @@ calls_errno(const char *name)
 		const char *name;
 		int value;
 	} errors[] = {
-		{ "ENOSPC", ENOSPC }, { "EIO", EIO }, { "EMFILE", EMFILE }, { "EINTR", EINTR },
-		{ "ENOMEM", ENOMEM }, { "EAGAIN", EAGAIN }, { "EACCES", EACCES }, { "EROFS", EROFS },
-		{ "EDQUOT", EDQUOT }, { "ENOENT", ENOENT }, { "EPERM", EPERM }, { "EEXIST", EEXIST },
-		{ "EMLINK", EMLINK }, { "ENOSYS", ENOSYS }, { "ENFILE", ENFILE },
+		{ "ENOSPC", ENOSPC },
+		{ "EIO", EIO },
+		{ "EMFILE", EMFILE },
+		{ "EINTR", EINTR },
+		{ "ENOMEM", ENOMEM },
+		{ "EAGAIN", EAGAIN },
+		{ "EACCES", EACCES },
+		{ "EROFS", EROFS },
+		{ "EDQUOT", EDQUOT },
+		{ "ENOENT", ENOENT },
+		{ "EPERM", EPERM },
+		{ "EEXIST", EEXIST },
+		{ "EMLINK", EMLINK },
+		{ "ENOSYS", ENOSYS },
+		{ "ENFILE", ENFILE },
 	};
 	size_t i;
 

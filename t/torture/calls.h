@@ -30,10 +30,10 @@ enum calls_sort {
 	CALLS_SIGNAL = 1 << 13,
 	CALLS_READ = 1 << 14,
 	CALLS_WAIT = 1 << 15,
-	CALLS_DESC = 1 << 16,	/* makes a descriptor: pipe, pidfd, inotify */
+	CALLS_DESC = 1 << 16, /* makes a descriptor: pipe, pidfd, inotify */
 	CALLS_EXIT = 1 << 17,
 	CALLS_OTHER = 1 << 18,
-	CALLS_CREATES = 1 << 19	/* an open that may make or cut a file */
+	CALLS_CREATES = 1 << 19 /* an open that may make or cut a file */
 };
 
 /* A call at its entry. */

@@ -13,36 +13,49 @@
 
 /* What a name promises. */
 enum promise {
-	TEMPORARY,	/* nothing */
-	POSTED,		/* whole, but perhaps lost in a crash; appended or replaced */
-	LOCK,		/* text about its holder, written in place */
-	APPENDED,	/* records, each synced before anybody is told */
-	OTHER,		/* whole and synced */
-	REPLACED,	/* likewise; overwritten, and no marker rests on it */
-	CREATED,	/* whole and synced; never overwritten */
-	MARKER		/* likewise, and all before it has to last */
+	TEMPORARY, /* nothing */
+	POSTED,    /* whole, but perhaps lost in a crash; appended or replaced */
+	LOCK,      /* text about its holder, written in place */
+	APPENDED,  /* records, each synced before anybody is told */
+	OTHER,     /* whole and synced */
+	REPLACED,  /* likewise; overwritten, and no marker rests on it */
+	CREATED,   /* whole and synced; never overwritten */
+	MARKER     /* likewise, and all before it has to last */
 };
 
 static const struct {
 	const char *pattern;
 	enum promise promise;
 } names[] = {
-	{ "*.lock", LOCK }, { "*_status.json", POSTED }, { "metrics.jsonl", POSTED }, { "*.log", POSTED },
-	{ "*_resume.tsv", POSTED }, { "ledger_witness.json", POSTED },
-	{ "ledger.jsonl", APPENDED }, { "index", POSTED }, { "head", POSTED },
-	{ "resume.safetensors", REPLACED }, { "classification.json", REPLACED }, { "summary.json", REPLACED },
-	{ "*_report.json", MARKER }, { "artifact_score_summary.json", MARKER }, { "*_refusal.json", MARKER },
-	{ "spec.json", MARKER }, { "dataset.json", MARKER },
-	{ "checkpoint.safetensors", CREATED }, { "artifact.hgz", CREATED }, { "score_docs.tsv", CREATED },
+	{ "*.lock", LOCK },
+	{ "*_status.json", POSTED },
+	{ "metrics.jsonl", POSTED },
+	{ "*.log", POSTED },
+	{ "*_resume.tsv", POSTED },
+	{ "ledger_witness.json", POSTED },
+	{ "ledger.jsonl", APPENDED },
+	{ "index", POSTED },
+	{ "head", POSTED },
+	{ "resume.safetensors", REPLACED },
+	{ "classification.json", REPLACED },
+	{ "summary.json", REPLACED },
+	{ "*_report.json", MARKER },
+	{ "artifact_score_summary.json", MARKER },
+	{ "*_refusal.json", MARKER },
+	{ "spec.json", MARKER },
+	{ "dataset.json", MARKER },
+	{ "checkpoint.safetensors", CREATED },
+	{ "artifact.hgz", CREATED },
+	{ "score_docs.tsv", CREATED },
 };
 
 struct inode {
 	dev_t dev;
 	ino_t ino;
-	int dirty;		/* written since it was last synced */
-	int failed;		/* a sync of it failed: nobody knows what is on the disk */
+	int dirty;  /* written since it was last synced */
+	int failed; /* a sync of it failed: nobody knows what is on the disk */
 	pid_t writer;
-	char path[PATH_MAX];	/* as of the last write */
+	char path[PATH_MAX]; /* as of the last write */
 };
 
 /* A name that a directory has got and may lose. */
@@ -60,10 +73,10 @@ struct pending {
 	pid_t tid, tgid, command;
 	struct calls call;
 	int act;
-	int fresh;		/* an open that makes its file */
-	struct stat st;		/* the file, before */
+	int fresh;      /* an open that makes its file */
+	struct stat st; /* the file, before */
 	struct stat dir_st;
-	char path[PATH_MAX];	/* the name after */
+	char path[PATH_MAX]; /* the name after */
 	enum promise promise, was;
 };
 
@@ -98,7 +111,6 @@ durable_new(void (*say)(const char *rule, const char *text))
 void
 durable_free(struct durable *d)
 {
-
 	if (d == NULL)
 		return;
 	free(d->guards);
@@ -190,7 +202,6 @@ is_dead(const struct durable *d, pid_t tgid)
 static int
 answers_for(const struct durable *d, pid_t tgid, pid_t command, pid_t other, pid_t other_command)
 {
-
 	return (other == tgid || (other_command == command && is_dead(d, other)));
 }
 
@@ -205,8 +216,9 @@ all_lasts(struct durable *d, pid_t tgid, pid_t command, const char *marker)
 	for (k = 0; k < d->n_entries; k++) {
 		/* A directory that is lost takes the marker in it along. */
 		n = strlen(d->entries[k].path);
-		if (marker != NULL && ((strncmp(marker, d->entries[k].path, n) == 0 && marker[n] == '/') ||
-		    d->entries[k].promise == REPLACED))
+		if (marker != NULL &&
+		    ((strncmp(marker, d->entries[k].path, n) == 0 && marker[n] == '/') ||
+			d->entries[k].promise == REPLACED))
 			continue;
 		if (answers_for(d, tgid, command, d->entries[k].tgid, d->entries[k].command))
 			complain(d, d->entries[k].failed ? "failed-sync" : "unsynced-name", tgid,
@@ -302,7 +314,6 @@ synced(struct durable *d, const struct stat *st, int64_t result)
 static int
 look(const struct durable *d, struct pending *p, int dirfd, uint64_t address)
 {
-
 	if (calls_path(p->tid, dirfd, address, p->path, &p->dir_st) == -1)
 		return (-1);
 	p->promise = promise_of(d, p->path);
@@ -313,7 +324,6 @@ look(const struct durable *d, struct pending *p, int dirfd, uint64_t address)
 static void
 look_move(const struct durable *d, struct pending *p, int from_dir, uint64_t from, int to_dir, uint64_t to)
 {
-
 	if (calls_path(p->tid, from_dir, from, p->path, &p->dir_st) == -1 || lstat(p->path, &p->st) == -1)
 		return;
 	p->was = promise_of(d, p->path);
@@ -341,7 +351,7 @@ durable_enter(struct durable *d, pid_t tid, pid_t tgid, pid_t command, const str
 			p->act = ACT_SYNC;
 	} else if ((c->sorts & CALLS_WRITE) != 0 || c->nr == SYS_ftruncate || c->nr == SYS_fallocate ||
 	    (c->nr == SYS_mmap && (c->args[2] & PROT_WRITE) != 0 && (c->args[3] & MAP_TYPE) == MAP_SHARED &&
-	    (c->args[3] & MAP_ANONYMOUS) == 0)) {
+		(c->args[3] & MAP_ANONYMOUS) == 0)) {
 		int fd = (int)c->args[0];
 
 		if (c->nr == SYS_copy_file_range || c->nr == SYS_splice)

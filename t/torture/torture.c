@@ -29,8 +29,9 @@
 #include "t/torture/calls.h"
 #include "t/torture/durable.h"
 
-#define OPTIONS (PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | \
-	PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL)
+#define OPTIONS \
+	(PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEEXEC | \
+	    PTRACE_O_EXITKILL)
 
 enum who { NOBODY, ALL, CALLER, PARENT, ROOT };
 
@@ -45,13 +46,13 @@ struct range {
 /* One thread of the tree. */
 struct task {
 	pid_t tid, tgid, ppid;
-	pid_t command;		/* the process that last executed a program, among this one and its ancestors */
-	struct range aside[RUNTIMES];	/* code whose calls do not count */
-	int settled;		/* its libraries are mapped, and those ranges known */
-	int forge;		/* this call, under way, was skipped; its result is to be forged */
+	pid_t command;                /* the process that last executed a program, among this one and its ancestors */
+	struct range aside[RUNTIMES]; /* code whose calls do not count */
+	int settled;                  /* its libraries are mapped, and those ranges known */
+	int forge;                    /* this call, under way, was skipped; its result is to be forged */
 	struct calls call;
-	int kill;		/* kill when the call under way has happened */
-	uint64_t number;	/* of the call under way, 0 if it does not count */
+	int kill;        /* kill when the call under way has happened */
+	uint64_t number; /* of the call under way, 0 if it does not count */
 	int dead;
 };
 
@@ -66,7 +67,7 @@ static struct {
 	/* What is */
 	struct task *tasks;
 	size_t n_tasks;
-	pid_t root, last;	/* last: who made the latest call */
+	pid_t root, last; /* last: who made the latest call */
 	int counting;
 	uint64_t calls, injected, violations, survivors;
 	uint64_t by_word[32];
@@ -98,9 +99,9 @@ static const struct opt_tool tool = {
 	.name = "torture",
 	.summary = "kill a command at its Nth system call, or let that call fail; read its trace for missing syncs",
 	.synopsis = "torture [-s SORTS] [-g DIR]... [-t SECONDS] [-w SECONDS] [-o TRACE] [-r REPORT] COMMAND [ARG]...\n"
-	    "torture -n N [-k WHO] [-z SIGNAL] [-x] ... COMMAND [ARG]...\n"
-	    "torture -n N -e ERROR [-a] ... COMMAND [ARG]...\n"
-	    "torture -m SECONDS [-k WHO] [-z SIGNAL] ... COMMAND [ARG]...",
+		    "torture -n N [-k WHO] [-z SIGNAL] [-x] ... COMMAND [ARG]...\n"
+		    "torture -n N -e ERROR [-a] ... COMMAND [ARG]...\n"
+		    "torture -m SECONDS [-k WHO] [-z SIGNAL] ... COMMAND [ARG]...",
 };
 
 static void
@@ -207,7 +208,6 @@ find_runtimes(struct task *k)
 static int
 is_aside(const struct task *k, uint64_t ip)
 {
-
 	for (size_t i = 0; i < RUNTIMES; i++)
 		if (ip >= k->aside[i].from && ip < k->aside[i].to)
 			return (1);
@@ -218,7 +218,6 @@ is_aside(const struct task *k, uint64_t ip)
 static int
 own_making(struct task *k, uint64_t ip)
 {
-
 	if (is_aside(k, ip))
 		return (1);
 	if (k->settled)
@@ -280,11 +279,11 @@ note(const struct task *k, const struct calls *c)
 		fprintf(t.trace, " %s", path);
 	else if ((c->sorts & (CALLS_OPEN | CALLS_UNLINK | CALLS_MKDIR)) != 0 &&
 	    (calls_text(k->tid, c->args[1], path, sizeof(path)) == 0 ||
-	    calls_text(k->tid, c->args[0], path, sizeof(path)) == 0))
+		calls_text(k->tid, c->args[0], path, sizeof(path)) == 0))
 		fprintf(t.trace, " %s", path);
 	else if ((c->sorts & (CALLS_RENAME | CALLS_LINK)) != 0 &&
 	    (calls_text(k->tid, c->args[3], path, sizeof(path)) == 0 ||
-	    calls_text(k->tid, c->args[1], path, sizeof(path)) == 0))
+		calls_text(k->tid, c->args[1], path, sizeof(path)) == 0))
 		fprintf(t.trace, " %s", path);
 	fputc('\n', t.trace);
 }
@@ -324,7 +323,6 @@ entry(struct task *k, const struct calls *c)
 static void
 leave(struct task *k, int64_t result)
 {
-
 	if (k->forge) {
 		k->forge = 0;
 		result = -t.error;
@@ -342,9 +340,9 @@ leave(struct task *k, int64_t result)
 static int
 answers(int status)
 {
-
-	return (WIFEXITED(status) && (WEXITSTATUS(status) == HG_EXIT_DONE || WEXITSTATUS(status) == HG_EXIT_NO ||
-	    WEXITSTATUS(status) == HG_EXIT_RETRY));
+	return (WIFEXITED(status) &&
+	    (WEXITSTATUS(status) == HG_EXIT_DONE || WEXITSTATUS(status) == HG_EXIT_NO ||
+		WEXITSTATUS(status) == HG_EXIT_RETRY));
 }
 
 static void
@@ -367,7 +365,6 @@ ended(pid_t tid, int status)
 static void
 resume(pid_t tid, int sig)
 {
-
 	/* A process that was killed meanwhile is told of by wait. */
 	ptrace(PTRACE_SYSCALL, tid, NULL, (void *)(long)sig);
 }
@@ -436,7 +433,6 @@ out_of_time(const char *rule)
 static void
 tick(int sig)
 {
-
 	(void)sig;
 }
 
@@ -524,7 +520,11 @@ signal_of(const char *name)
 		const char *name;
 		int sig;
 	} signals[] = {
-		{ "KILL", SIGKILL }, { "TERM", SIGTERM }, { "INT", SIGINT }, { "HUP", SIGHUP }, { "STOP", SIGSTOP },
+		{ "KILL", SIGKILL },
+		{ "TERM", SIGTERM },
+		{ "INT", SIGINT },
+		{ "HUP", SIGHUP },
+		{ "STOP", SIGSTOP },
 	};
 	size_t i;
 

@@ -61,7 +61,6 @@ buggy(const char *bug, int dirfd, const char *verb, const char *name, const char
 static int
 act(const char *bug, int dirfd, const char *verb, const char *name, const char *text)
 {
-
 	if (bug != NULL && strcmp(bug, "child") != 0)
 		return (buggy(bug, dirfd, verb, name, text));
 	if (strcmp(verb, "replace") == 0)
@@ -100,7 +99,7 @@ main(int argc, char **argv)
 		/* What a killed writer left. */
 		if (atomfile_sweep(dirfd, argv[at + 1]) == 0 &&
 		    (act(bug, dirfd, argv[at], argv[at + 1], argv[at + 2]) == 0 ||
-		    (errno == EEXIST && strcmp(argv[at], "create") == 0)))
+			(errno == EEXIST && strcmp(argv[at], "create") == 0)))
 			continue;
 		say_errno("cannot %s '%s'", argv[at], argv[at + 1]);
 		close(dirfd);

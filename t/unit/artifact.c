@@ -49,7 +49,7 @@ rows(void)
 struct sample {
 	struct params *p;
 	float *w;
-	char *bytes;		/* of the artifact */
+	char *bytes; /* of the artifact */
 	size_t n;
 	struct artifact_report report;
 };
@@ -122,7 +122,8 @@ round_trip(const struct sample *s)
 	tap_ok(worst == 0, "with exactly the errors that the report names");
 	tap_ok(quantised == 4, "only matrices over 65,536 elements become int8 (%zu)", quantised);
 	tap_ok(a.config.model_dim == 192 && a.config.tie_embeddings == 1 && a.config.rope_base == 10000 &&
-	    strcmp(a.tokenizer_sha256, DIGEST) == 0, "its configuration and tokenizer digest come back");
+		strcmp(a.tokenizer_sha256, DIGEST) == 0,
+	    "its configuration and tokenizer digest come back");
 	artifact_free(&a);
 	params_free(again.p);
 	free(again.w);
@@ -173,10 +174,10 @@ forged(const char *header, size_t zeros)
 }
 
 #define METADATA(V, L, D) \
-    "{\"__metadata__\":{\"format\":\"homegolf.artifact.v1\",\"tokenizer_sha256\":\"" DIGEST "\"," \
-    "\"config\":\"{\\\"vocab_size\\\":" V ",\\\"num_layers\\\":" L ",\\\"model_dim\\\":" D ",\\\"num_heads\\\":1," \
-    "\\\"num_kv_heads\\\":1,\\\"mlp_mult\\\":1,\\\"tie_embeddings\\\":true,\\\"rope_base\\\":10000," \
-    "\\\"logit_softcap\\\":30,\\\"qk_gain_init\\\":1.5,\\\"tied_embed_init_std\\\":0.005}\"}"
+	"{\"__metadata__\":{\"format\":\"homegolf.artifact.v1\",\"tokenizer_sha256\":\"" DIGEST "\"," \
+	"\"config\":\"{\\\"vocab_size\\\":" V ",\\\"num_layers\\\":" L ",\\\"model_dim\\\":" D ",\\\"num_heads\\\":1," \
+	"\\\"num_kv_heads\\\":1,\\\"mlp_mult\\\":1,\\\"tie_embeddings\\\":true,\\\"rope_base\\\":10000," \
+	"\\\"logit_softcap\\\":30,\\\"qk_gain_init\\\":1.5,\\\"tied_embed_init_std\\\":0.005}\"}"
 
 static void
 forgeries(void)
@@ -190,8 +191,9 @@ forgeries(void)
 	    "a bomb is not inflated beyond what its configuration needs");
 	tap_ok(!forged(METADATA("4", "1", "2") "}", 7) && errno == ENODATA, "data that stop early are cut short");
 	tap_ok(!forged(METADATA("4", "1", "2") ",\"x\":{\"dtype\":\"U8\",\"shape\":[122],\"data_offsets\":[0,122]}}",
-	    122) &&
-	    errno == EBADMSG, "other tensors than the configuration implies are refused: %s", say_last());
+		   122) &&
+		errno == EBADMSG,
+	    "other tensors than the configuration implies are refused: %s", say_last());
 }
 
 static void
@@ -206,7 +208,8 @@ unstorable(struct sample *s)
 	    "a weight that is no number is refused");
 	s->w[0] = 1e6f;
 	tap_ok(artifact_write(fd, s->p, s->w, DIGEST, QUANTIZE_SCALE_FLOOR, &report) == -1 &&
-	    strstr(say_last(), "tok_emb.weight") != NULL, "one too large for float16 is refused by name");
+		strstr(say_last(), "tok_emb.weight") != NULL,
+	    "one too large for float16 is refused by name");
 	s->w[0] = kept;
 	close(fd);
 }

@@ -31,15 +31,15 @@ numbers(void)
 	tap_ok(num_u64("18446744073709551616", 0, UINT64_MAX, &u) == -1 && errno == ERANGE, "one more is out of range");
 	tap_ok(num_u64("-1", 0, 9, &u) == -1 && errno == EINVAL, "a negative u64 is no number");
 	tap_ok(num_u64(" 1", 0, 9, &u) == -1 && num_u64("1 ", 0, 9, &u) == -1 && num_u64("", 0, 9, &u) == -1 &&
-	    num_u64("0x1", 0, 9, &u) == -1 && num_u64("1e0", 0, 9, &u) == -1,
+		num_u64("0x1", 0, 9, &u) == -1 && num_u64("1e0", 0, 9, &u) == -1,
 	    "blanks, hexadecimal and exponents are no u64");
 	tap_ok(num_i64("-9", -9, 9, &i) == 0 && i == -9 && num_i64("-10", -9, 9, &i) == -1, "i64 has both bounds");
 	tap_ok(num_f64("1e-3", 0, 1, &f) == 0 && f == 1e-3, "a double is read");
 	tap_ok(num_f64("nan", -1e308, 1e308, &f) == -1 && num_f64("inf", -1e308, 1e308, &f) == -1 &&
-	    num_f64("1e999", -1e308, 1e308, &f) == -1 && num_f64("0x1p3", 0, 99, &f) == -1,
+		num_f64("1e999", -1e308, 1e308, &f) == -1 && num_f64("0x1p3", 0, 99, &f) == -1,
 	    "nan, inf, overflow and hexadecimal are refused");
 	tap_ok(num_duration_ms("1.5", 10000, &i) == 0 && i == 1500 && num_duration_ms("2m", 1000000, &i) == 0 &&
-	    i == 120000,
+		i == 120000,
 	    "durations take seconds and m");
 	tap_ok(num_duration_ms("0", 1000, &i) == -1 && errno == ERANGE, "a duration is never zero");
 }
@@ -51,32 +51,42 @@ json(void)
 		double x;
 		const char *text;
 	} cases[] = {
-		{ 0, "0" }, { -0.0, "0" }, { 1, "1" }, { -1.5, "-1.5" }, { 0.05, "0.05" }, { 1e21, "1e+21" },
-		{ 1e20, "100000000000000000000" }, { 1e-6, "0.000001" }, { 1e-7, "1e-7" }, { 5e-324, "5e-324" },
-		{ 1.7976931348623157e308, "1.7976931348623157e+308" }, { 333333333.33333329, "333333333.3333333" },
-		{ 9007199254740993.0, "9007199254740992" }, { 123456.789, "123456.789" }, { 1.1920929e-07,
-		"1.1920929e-7" },
+		{ 0, "0" },
+		{ -0.0, "0" },
+		{ 1, "1" },
+		{ -1.5, "-1.5" },
+		{ 0.05, "0.05" },
+		{ 1e21, "1e+21" },
+		{ 1e20, "100000000000000000000" },
+		{ 1e-6, "0.000001" },
+		{ 1e-7, "1e-7" },
+		{ 5e-324, "5e-324" },
+		{ 1.7976931348623157e308, "1.7976931348623157e+308" },
+		{ 333333333.33333329, "333333333.3333333" },
+		{ 9007199254740993.0, "9007199254740992" },
+		{ 123456.789, "123456.789" },
+		{ 1.1920929e-07, "1.1920929e-7" },
 	};
 	char text[JSONIO_NUMBER_SIZE], *s;
 	static const char sample[] = "{\"\\u20ac\":1,\"\\r\":2,\"\\ufb33\":3,\"1\":4,\"\\ud83d\\ude00\":5,"
-	    "\"\\u0080\":6,\"\\u00f6\":[1.0,\"\\u000f\\n/\"]}";
+				     "\"\\u0080\":6,\"\\u00f6\":[1.0,\"\\u000f\\n/\"]}";
 	static const char want[] = "{\"\\r\":2,\"1\":4,\"\xc2\x80\":6,\"\xc3\xb6\":[1,\"\\u000f\\n/\"],"
-	    "\"\xe2\x82\xac\":1,"
-	    "\"\xf0\x9f\x98\x80\":5,\"\xef\xac\xb3\":3}";
+				   "\"\xe2\x82\xac\":1,"
+				   "\"\xf0\x9f\x98\x80\":5,\"\xef\xac\xb3\":3}";
 	json_t *v;
 	size_t i;
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		tap_ok(strcmp(jsonio_number(text, cases[i].x), cases[i].text) == 0,
-		    "%s is written as ECMAScript does", cases[i].text);
+		tap_ok(strcmp(jsonio_number(text, cases[i].x), cases[i].text) == 0, "%s is written as ECMAScript does",
+		    cases[i].text);
 	v = jsonio_parse(sample, strlen(sample), "sample");
 	s = jsonio_canonical(v);
 	tap_ok(s != NULL && strcmp(s, want) == 0, "RFC 8785 sorts keys by UTF-16 code units");
 	free(s);
 	json_decref(v);
 	v = json_object();
-	tap_ok(jsonio_put(v, "a.b.c", json_integer(3)) == 0 && jsonio_i64(v, "a.b.c", 0) == 3 && jsonio_i64(v,
-	    "a.x", 9) == 9,
+	tap_ok(jsonio_put(v, "a.b.c", json_integer(3)) == 0 && jsonio_i64(v, "a.b.c", 0) == 3 &&
+		jsonio_i64(v, "a.x", 9) == 9,
 	    "members are put and got by dotted path");
 	json_decref(v);
 }
@@ -156,7 +166,8 @@ files(void)
 	tap_ok(atomfile_replace(AT_FDCWD, "made", "three", 5) == 0 && stat("made", &st) == 0 && st.st_size == 5,
 	    "replace replaces");
 	tap_ok(atomfile_append(AT_FDCWD, "log", "a\n", 2) == 0 && atomfile_append(AT_FDCWD, "log", "b\n", 2) == 0 &&
-	    stat("log", &st) == 0 && st.st_size == 4, "append appends");
+		stat("log", &st) == 0 && st.st_size == 4,
+	    "append appends");
 	tap_ok(file_read(AT_FDCWD, "made", 4, &n) == NULL && errno == EFBIG, "a file over the bound is not read");
 	if (symlink("made", "link") == 0)
 		tap_ok(file_read(AT_FDCWD, "link", 99, &n) == NULL && errno == ELOOP,
@@ -165,8 +176,8 @@ files(void)
 		tap_ok(file_read(AT_FDCWD, "fifo", 99, &n) == NULL && errno == EINVAL, "a fifo does not hang a reader");
 	close(open(".tmp.made.1.0", O_CREAT | O_WRONLY, 0600));
 	close(open(".tmp.other.1.0", O_CREAT | O_WRONLY, 0600));
-	tap_ok(atomfile_sweep(AT_FDCWD,
-	    "made") == 0 && access(".tmp.made.1.0", F_OK) == -1 && access(".tmp.other.1.0", F_OK) == 0,
+	tap_ok(atomfile_sweep(AT_FDCWD, "made") == 0 && access(".tmp.made.1.0", F_OK) == -1 &&
+		access(".tmp.other.1.0", F_OK) == 0,
 	    "a sweep removes the temporaries of one name");
 }
 
@@ -179,7 +190,7 @@ others(void)
 	int i;
 
 	tap_ok(strcmp(say_clean(out, sizeof(out), "a\033[2J\xc3\xa9\xff\xe2\x80\xae"),
-	    "a\\x1b[2J\xc3\xa9\\xff\\xe2\\x80\\xae") == 0,
+		   "a\\x1b[2J\xc3\xa9\\xff\\xe2\\x80\\xae") == 0,
 	    "control bytes, bad UTF-8 and bidi overrides never reach a terminal");
 	rng_seed(&r, 1337, 0);
 	for (i = 0; i < 100000; i++) {

@@ -33,7 +33,7 @@ paths(void)
 	tap_ok(jsonio_i64(schema, "default", 0) == 1337, "a member's schema is found by path");
 	tap_ok(strcmp(contract_tag(schema), "result") == 0, "with its tag");
 	tap_ok(contract_at("spec", "train.sed") == NULL && contract_at("spec", "seed") == NULL &&
-	    contract_at("spec", "train.seed.x") == NULL && contract_at("spec", "train..seed") == NULL,
+		contract_at("spec", "train.seed.x") == NULL && contract_at("spec", "train..seed") == NULL,
 	    "what the contract does not name has none");
 	tap_ok(contract_at("spec", "") != NULL && strcmp(contract_tag(contract_at("spec", "")), "") == 0,
 	    "the empty path is the whole");
@@ -48,10 +48,12 @@ keys(void)
 	json_t *v = json_integer(-1);
 
 	tap_ok(contract_check_key("spec", "train.seed", v, &where) == -1 && errno == EBADMSG &&
-	    strcmp(where.p, "train.seed: -1 is not at least 0") == 0, "one value is checked, and named by its path");
+		strcmp(where.p, "train.seed: -1 is not at least 0") == 0,
+	    "one value is checked, and named by its path");
 	str_free(&where);
 	tap_ok(contract_check_key("spec", "train.sed", v, &where) == -1 &&
-	    strcmp(where.p, "train.sed: unknown key") == 0, "an unknown path is a break");
+		strcmp(where.p, "train.sed: unknown key") == 0,
+	    "an unknown path is a break");
 	str_free(&where);
 	tap_ok(contract_check_key("spec", "train.seed", v, NULL) == -1 && errno == EBADMSG, "without a message too");
 	json_decref(v);
@@ -73,7 +75,7 @@ static void
 integers(void)
 {
 	static const char text[] = "{\"step\": 3.0, \"tokens\": 4e2, \"train_loss\": 2.0, \"lr_scale\": 1, "
-	    "\"grad_norm\": null, \"wallclock_ms\": 5}";
+				   "\"grad_norm\": null, \"wallclock_ms\": 5}";
 	json_t *v = contract_parse(text, strlen(text), "text", "metrics");
 
 	tap_ok(json_is_integer(json_object_get(v, "step")) && jsonio_i64(v, "tokens", 0) == 400,
@@ -127,7 +129,6 @@ writing(void)
 int
 main(void)
 {
-
 	exit_init("contract");
 	paths();
 	keys();

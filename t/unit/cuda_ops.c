@@ -42,7 +42,7 @@ static struct {
 	const struct shape *s;
 	size_t N, D, KD;
 	struct rng rng;
-	uint64_t hash;			/* of all that the card computed */
+	uint64_t hash; /* of all that the card computed */
 	const char *order;
 } now;
 
@@ -90,7 +90,7 @@ make(enum ops_role role, size_t rows, size_t cols, float middle, float spread)
 	struct twin *t = &twins[twin_count++];
 	float *x = calloc(rows * cols + cols, sizeof(*x));
 
-	*t = (struct twin) { .role = role, .rows = rows, .cols = cols };
+	*t = (struct twin){ .role = role, .rows = rows, .cols = cols };
 	for (int side = 0; side < 2; side++)
 		t->buf[side] = now.ops[side]->alloc(now.ctx[side], role, rows + 1, cols);
 	for (size_t i = 0; i < rows * cols; i++)
@@ -110,7 +110,7 @@ make_ids(size_t n, size_t below)
 	struct twin *t = &twins[twin_count++];
 	int32_t *x = calloc(n + 1, sizeof(*x));
 
-	*t = (struct twin) { .role = OPS_IDS, .rows = n, .cols = 1 };
+	*t = (struct twin){ .role = OPS_IDS, .rows = n, .cols = 1 };
 	for (size_t i = 0; i < n; i++)
 		x[i] = (int32_t)rng_below(&now.rng, rng_below(&now.rng, 3) ? below : (below + 3) / 4);
 	for (int side = 0; side < 2; side++) {
@@ -214,7 +214,7 @@ release(void)
 static struct ops_rows
 all_rows(void)
 {
-	return ((struct ops_rows) { now.s->B, now.s->T, 0 });
+	return ((struct ops_rows){ now.s->B, now.s->T, 0 });
 }
 
 static void
@@ -247,12 +247,22 @@ test_qkv(int with_skip, int with_backward)
 	struct twin *dwk = make(OPS_VECTOR, now.KD, s->C, 0, 1), *dwv = make(OPS_VECTOR, now.KD, s->C, 0, 1);
 	struct ops_qkv a[2];
 
-	BOTH(a[side] = ((struct ops_qkv) {
-		.x = IT(x), .skip = MAYBE(skip), .skip_w = with_skip ? IT(skip_w) : NULL, .skip_row = 2, .x0 = IT(x0),
-		.mix = IT(mix), .wq = IT(wq), .wk = IT(wk), .wv = IT(wv), .xm = IT(xm), .q = IT(q), .k = IT(k),
-		    .v = IT(v),
-		.rq = with_backward ? IT(rq) : NULL, .rk = with_backward ? IT(rk) : NULL });
-	    ops->qkv(ctx, all_rows(), &a[side]));
+	BOTH(a[side] = ((struct ops_qkv){ .x = IT(x),
+		 .skip = MAYBE(skip),
+		 .skip_w = with_skip ? IT(skip_w) : NULL,
+		 .skip_row = 2,
+		 .x0 = IT(x0),
+		 .mix = IT(mix),
+		 .wq = IT(wq),
+		 .wk = IT(wk),
+		 .wv = IT(wv),
+		 .xm = IT(xm),
+		 .q = IT(q),
+		 .k = IT(k),
+		 .v = IT(v),
+		 .rq = with_backward ? IT(rq) : NULL,
+		 .rk = with_backward ? IT(rk) : NULL });
+	     ops->qkv(ctx, all_rows(), &a[side]));
 	expect("qkv: xm", xm, PLAIN);
 	expect("qkv: q", q, PLAIN);
 	expect("qkv: k", k, PLAIN);
@@ -265,11 +275,19 @@ test_qkv(int with_skip, int with_backward)
 		share(v);
 		share(rq);
 		share(rk);
-		BOTH(const struct ops_qkv_grad d = ((struct ops_qkv_grad) {
-			.dxm = IT(dxm), .dq = IT(dq), .dk = IT(dk), .dv = IT(dv), .dx = IT(dxm), .dskip = IT(dskip),
-			.dx0 = IT(dx0), .dskip_w = IT(dskip_w), .dmix = IT(dmix), .dwq = IT(dwq), .dwk = IT(dwk),
-			.dwv = IT(dwv) });
-		    ops->qkv_grad(ctx, all_rows(), &a[side], &d));
+		BOTH(const struct ops_qkv_grad d = ((struct ops_qkv_grad){ .dxm = IT(dxm),
+			 .dq = IT(dq),
+			 .dk = IT(dk),
+			 .dv = IT(dv),
+			 .dx = IT(dxm),
+			 .dskip = IT(dskip),
+			 .dx0 = IT(dx0),
+			 .dskip_w = IT(dskip_w),
+			 .dmix = IT(dmix),
+			 .dwq = IT(dwq),
+			 .dwk = IT(dwk),
+			 .dwv = IT(dwv) });
+		     ops->qkv_grad(ctx, all_rows(), &a[side], &d));
 		expect("qkv_grad: dx", dxm, PLAIN);
 		expect("qkv_grad: dx0", dx0, PLAIN);
 		expect("qkv_grad: dskip", dskip, PLAIN);
@@ -294,17 +312,23 @@ test_attention(void)
 	struct twin *dgain = make(OPS_VECTOR, 1, s->H, 0, 1);
 	struct ops_attention a[2];
 
-	BOTH(a[side] = ((struct ops_attention) { .q = IT(q), .k = IT(k), .v = IT(v), .gain = IT(gain), .y = IT(y),
-		.lse = IT(lse) });
-	    ops->attention(ctx, all_rows(), &a[side]));
+	BOTH(a[side] = ((struct ops_attention){ .q = IT(q),
+		 .k = IT(k),
+		 .v = IT(v),
+		 .gain = IT(gain),
+		 .y = IT(y),
+		 .lse = IT(lse) });
+	     ops->attention(ctx, all_rows(), &a[side]));
 	expect("attention: y", y, PLAIN);
 	expect("attention: lse", lse, PLAIN);
 	share(y);
 	share(lse);
-	BOTH(const struct ops_attention_grad d = ((struct ops_attention_grad) { .dy = IT(dy), .dq = IT(dq),
-	    .dk = IT(dk),
-		.dv = IT(dv), .dgain = IT(dgain) });
-	    ops->attention_grad(ctx, all_rows(), &a[side], &d));
+	BOTH(const struct ops_attention_grad d = ((struct ops_attention_grad){ .dy = IT(dy),
+		 .dq = IT(dq),
+		 .dk = IT(dk),
+		 .dv = IT(dv),
+		 .dgain = IT(dgain) });
+	     ops->attention_grad(ctx, all_rows(), &a[side], &d));
 	expect("attention_grad: dq", dq, PLAIN);
 	expect("attention_grad: dk", dk, PLAIN);
 	expect("attention_grad: dv", dv, PLAIN);
@@ -326,20 +350,26 @@ test_cache(void)
 	struct twin *k = make(OPS_ACT, s->T, now.KD, 0, 1), *v = make(OPS_ACT, s->T, now.KD, 0, 1);
 	struct twin *gain = make(OPS_VECTOR, 1, s->H, 1, 0.5f), *y = make(OPS_ACT, T, s->C, 0, 1);
 
-	BOTH(const struct ops_qkv a = ((struct ops_qkv) {
-		.x = IT(x), .x0 = IT(x0), .mix = IT(mix), .wq = IT(wq), .wk = IT(wk), .wv = IT(wv), .xm = IT(xm),
-		    .q = IT(q),
-		.k = IT(k), .v = IT(v) });
-	    ops->qkv(ctx, rows, &a));
+	BOTH(const struct ops_qkv a = ((struct ops_qkv){ .x = IT(x),
+		 .x0 = IT(x0),
+		 .mix = IT(mix),
+		 .wq = IT(wq),
+		 .wk = IT(wk),
+		 .wv = IT(wv),
+		 .xm = IT(xm),
+		 .q = IT(q),
+		 .k = IT(k),
+		 .v = IT(v) });
+	     ops->qkv(ctx, rows, &a));
 	expect("qkv behind a cache: k", k, PLAIN);
 	expect("qkv behind a cache: v", v, PLAIN);
 	expect("qkv behind a cache: q", q, PLAIN);
 	share(q);
 	share(k);
 	share(v);
-	BOTH(const struct ops_attention a = ((struct ops_attention) { .q = IT(q), .k = IT(k), .v = IT(v),
-		.gain = IT(gain), .y = IT(y) });
-	    ops->attention(ctx, rows, &a));
+	BOTH(const struct ops_attention a = ((
+		 struct ops_attention){ .q = IT(q), .k = IT(k), .v = IT(v), .gain = IT(gain), .y = IT(y) });
+	     ops->attention(ctx, rows, &a));
 	expect("attention behind a cache", y, PLAIN);
 	release();
 }
@@ -354,12 +384,12 @@ test_proj(void)
 	struct twin *dscale = make(OPS_VECTOR, 1, C, 0, 1);
 	struct ops_proj a[2];
 
-	BOTH(a[side] = ((struct ops_proj) { .xm = IT(xm), .y = IT(y), .wo = IT(wo), .scale = IT(scale), .x1 = IT(x1) });
-	    ops->proj(ctx, all_rows(), &a[side]));
+	BOTH(a[side] = ((struct ops_proj){ .xm = IT(xm), .y = IT(y), .wo = IT(wo), .scale = IT(scale), .x1 = IT(x1) });
+	     ops->proj(ctx, all_rows(), &a[side]));
 	expect("proj", x1, PLAIN);
-	BOTH(const struct ops_proj_grad d = ((struct ops_proj_grad) { .dx1 = IT(dx1), .dy = IT(dy), .dwo = IT(dwo),
-		.dscale = IT(dscale) });
-	    ops->proj_grad(ctx, all_rows(), &a[side], &d));
+	BOTH(const struct ops_proj_grad d = ((
+		 struct ops_proj_grad){ .dx1 = IT(dx1), .dy = IT(dy), .dwo = IT(dwo), .dscale = IT(dscale) });
+	     ops->proj_grad(ctx, all_rows(), &a[side], &d));
 	expect("proj_grad: dx1 is left as it was", dx1, PLAIN);
 	expect("proj_grad: dy", dy, PLAIN);
 	expect("proj_grad: dwo", dwo, PLAIN);
@@ -379,15 +409,22 @@ test_mlp(int in_place)
 	struct twin *dwproj = make(OPS_VECTOR, C, F, 0, 1), *dscale = make(OPS_VECTOR, 1, C, 0, 1);
 	struct ops_mlp a[2];
 
-	BOTH(a[side] = ((struct ops_mlp) { .x1 = IT(x1), .wfc = IT(wfc), .wproj = IT(wproj), .scale = IT(scale),
-		.r = IT(r), .x2 = IT(x2) });
-	    ops->mlp(ctx, all_rows(), &a[side]));
+	BOTH(a[side] = ((struct ops_mlp){ .x1 = IT(x1),
+		 .wfc = IT(wfc),
+		 .wproj = IT(wproj),
+		 .scale = IT(scale),
+		 .r = IT(r),
+		 .x2 = IT(x2) });
+	     ops->mlp(ctx, all_rows(), &a[side]));
 	expect("mlp: r", r, PLAIN);
 	expect("mlp: x2", x2, PLAIN);
 	share(r);
-	BOTH(const struct ops_mlp_grad d = ((struct ops_mlp_grad) { .dx2 = IT(dx2), .dx1 = in_place ? IT(dx2) : IT(dx1),
-		.dwfc = IT(dwfc), .dwproj = IT(dwproj), .dscale = IT(dscale) });
-	    ops->mlp_grad(ctx, all_rows(), &a[side], &d));
+	BOTH(const struct ops_mlp_grad d = ((struct ops_mlp_grad){ .dx2 = IT(dx2),
+		 .dx1 = in_place ? IT(dx2) : IT(dx1),
+		 .dwfc = IT(dwfc),
+		 .dwproj = IT(dwproj),
+		 .dscale = IT(dscale) });
+	     ops->mlp_grad(ctx, all_rows(), &a[side], &d));
 	expect("mlp_grad: dx1", in_place ? dx2 : dx1, PLAIN);
 	expect("mlp_grad: dwfc", dwfc, PLAIN);
 	expect("mlp_grad: dwproj", dwproj, PLAIN);
@@ -404,15 +441,21 @@ test_head(void)
 	struct twin *nats = make(OPS_STAT, 2 * now.N, 1, 0, 1), *dx = stream(), *dw = make(OPS_VECTOR, V, C, 0, 0.1f);
 	struct twin *z = make(OPS_STAT, count, V, 0, 1);
 
-	BOTH(const struct ops_head a = ((struct ops_head) { .x = IT(x), .w = IT(w), .targets = IT(targets),
-		.nats = IT(nats), .nats_at = now.N, .dx = IT(dx), .dw = IT(dw), .grad_scale = 0.1f });
-	    ops->head(ctx, all_rows(), &a));
+	BOTH(const struct ops_head a = ((struct ops_head){ .x = IT(x),
+		 .w = IT(w),
+		 .targets = IT(targets),
+		 .nats = IT(nats),
+		 .nats_at = now.N,
+		 .dx = IT(dx),
+		 .dw = IT(dw),
+		 .grad_scale = 0.1f });
+	     ops->head(ctx, all_rows(), &a));
 	expect("head: nats", nats, PLAIN);
 	expect("head: dx", dx, PLAIN);
 	expect("head: dw", dw, PLAIN);
-	BOTH(const struct ops_head a = ((struct ops_head) { .x = IT(x), .w = IT(w), .targets = IT(targets),
-		.nats = IT(nats), .nats_at = 0 });
-	    ops->head(ctx, all_rows(), &a));
+	BOTH(const struct ops_head a = ((
+		 struct ops_head){ .x = IT(x), .w = IT(w), .targets = IT(targets), .nats = IT(nats), .nats_at = 0 });
+	     ops->head(ctx, all_rows(), &a));
 	expect("head without a gradient: nats", nats, PLAIN);
 	BOTH(ops->logits(ctx, IT(z), IT(x), first, count, IT(w)));
 	expect("logits", z, PLAIN);
@@ -428,15 +471,12 @@ test_streams(void)
 	BOTH(ops->add(ctx, all_rows(), IT(a), IT(b)));
 	expect("add", a, PLAIN);
 	BOTH(const struct ops_buf *const list[] = { IT(a), IT(g) };
-	    const size_t n[] = { a->rows * a->cols, g->rows * g->cols };
-	    sum[side] = ops->sumsq(ctx, list, n, 2));
+	     const size_t n[] = { a->rows * a->cols, g->rows * g->cols }; sum[side] = ops->sumsq(ctx, list, n, 2));
 	if (!(fabs(sum[CARD] - sum[REF]) <= 1e-9 * sum[REF]))
 		tap_ok(0, "sumsq (%s): %.17g for %.17g", now.s->what, sum[CARD], sum[REF]);
-	BOTH(struct ops_buf *const list[] = { IT(g), IT(c) };
-	    const struct ops_buf *const cleared[] = { IT(g), IT(c) };
-	    const size_t n[] = { (g->rows + 1) * g->cols, (c->rows + 1) * c->cols };
-	    ops->zero(ctx, list, 2);
-	    zeros = ops->sumsq(ctx, cleared, n, 2));
+	BOTH(struct ops_buf *const list[] = { IT(g), IT(c) }; const struct ops_buf *const cleared[] = { IT(g), IT(c) };
+	     const size_t n[] = { (g->rows + 1) * g->cols, (c->rows + 1) * c->cols }; ops->zero(ctx, list, 2);
+	     zeros = ops->sumsq(ctx, cleared, n, 2));
 	if (zeros != 0)
 		tap_ok(0, "zero (%s): %g is left", now.s->what, zeros);
 	release();
@@ -453,10 +493,10 @@ test_adam(void)
 	struct twin *v[2] = { make(OPS_VECTOR, V, C, 2, 0.1f), make(OPS_VECTOR, 1, C, 2, 0.1f) };
 	struct twin *x = stream(), *z = make(OPS_STAT, now.N, V, 0, 1);
 
-	BOTH(const struct ops_adam p[] = {
-		{ .w = IT(w[0]), .g = IT(g[0]), .m = IT(m[0]), .v = IT(v[0]), .n = V * C, .lr = 0.05f },
-		{ .w = IT(w[1]), .g = IT(g[1]), .m = IT(m[1]), .v = IT(v[1]), .n = C, .lr = 0.04f } };
-	    ops->adam(ctx, p, 2, &law));
+	BOTH(const struct ops_adam
+		 p[] = { { .w = IT(w[0]), .g = IT(g[0]), .m = IT(m[0]), .v = IT(v[0]), .n = V * C, .lr = 0.05f },
+		     { .w = IT(w[1]), .g = IT(g[1]), .m = IT(m[1]), .v = IT(v[1]), .n = C, .lr = 0.04f } };
+	     ops->adam(ctx, p, 2, &law));
 	for (int i = 0; i < 2; i++) {
 		expect("adam: w", w[i], PLAIN);
 		expect("adam: m", m[i], PLAIN);
@@ -485,11 +525,12 @@ test_muon(int nesterov)
 		g[i] = make(OPS_VECTOR, rows, cols, 0, 1);
 		m[i] = make(OPS_VECTOR, rows, cols, 0, 1);
 	}
-	BOTH(struct ops_muon p[32];
-	    for (size_t i = 0; i < count; i++)
-		p[i] = (struct ops_muon) { .w = IT(w[i]), .g = IT(g[i]), .momentum = IT(m[i]), .rows = w[i]->rows,
-		    .cols = w[i]->cols };
-	    ops->muon(ctx, p, count, &law));
+	BOTH(struct ops_muon p[32]; for (size_t i = 0; i < count; i++) p[i] = (struct ops_muon){ .w = IT(w[i]),
+					.g = IT(g[i]),
+					.momentum = IT(m[i]),
+					.rows = w[i]->rows,
+					.cols = w[i]->cols };
+	     ops->muon(ctx, p, count, &law));
 	for (size_t i = 0; i < count; i++) {
 		expect("muon: w", w[i], NEWTON);
 		expect("muon: momentum", m[i], PLAIN);
@@ -497,9 +538,13 @@ test_muon(int nesterov)
 	/* The products read the new weights. */
 	fc = w[many];
 	share(fc);
-	BOTH(const struct ops_mlp a = ((struct ops_mlp) { .x1 = IT(x1), .wfc = IT(fc), .wproj = IT(w[many + 1]),
-		.scale = IT(scale), .r = IT(r), .x2 = IT(x2) });
-	    ops->mlp(ctx, all_rows(), &a));
+	BOTH(const struct ops_mlp a = ((struct ops_mlp){ .x1 = IT(x1),
+		 .wfc = IT(fc),
+		 .wproj = IT(w[many + 1]),
+		 .scale = IT(scale),
+		 .r = IT(r),
+		 .x2 = IT(x2) });
+	     ops->mlp(ctx, all_rows(), &a));
 	expect("mlp after muon: r", r, PLAIN);
 	release();
 }
@@ -612,12 +657,10 @@ main(int argc, char **argv)
 		tap_ok(tap_failed == failed, "every operation agrees with the reference in %s", names[arith]);
 		emu_set_order(EMU_REVERSE, 0);
 		tap_ok(everything((enum ops_arith)arith, "reverse") == first,
-		    "the last thread first gives the same bits in %s",
-		    names[arith]);
+		    "the last thread first gives the same bits in %s", names[arith]);
 		emu_set_order(EMU_RANDOM, 7);
 		tap_ok(everything((enum ops_arith)arith, "random") == first,
-		    "threads in random order give the same bits in %s",
-		    names[arith]);
+		    "threads in random order give the same bits in %s", names[arith]);
 		tap_ok(emu_count().damaged == 0 && emu_count().live_bytes == 0,
 		    "no memory is left behind or overwritten");
 #else
@@ -625,8 +668,7 @@ main(int argc, char **argv)
 
 		tap_ok(tap_failed == failed, "every operation agrees with the reference in %s", names[arith]);
 		tap_ok(everything((enum ops_arith)arith, "the card's") == first,
-		    "a second time gives the same bits in %s",
-		    names[arith]);
+		    "a second time gives the same bits in %s", names[arith]);
 #endif
 	}
 	return (tap_done());

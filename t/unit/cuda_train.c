@@ -39,8 +39,15 @@ static struct model *
 open_model(const struct config *config, enum model_use use, const char *backend, enum ops_arith arith)
 {
 	const struct model_args args = {
-		.config = config, .use = use, .backend = backend, .isa = "auto", .arith = arith, .threads = 1,
-		.max_batch = use == MODEL_GENERATE ? 1 : B, .max_seq = T, .max_passes = MICRO,
+		.config = config,
+		.use = use,
+		.backend = backend,
+		.isa = "auto",
+		.arith = arith,
+		.threads = 1,
+		.max_batch = use == MODEL_GENERATE ? 1 : B,
+		.max_seq = T,
+		.max_passes = MICRO,
 	};
 
 	return (model_open(&args));
@@ -62,7 +69,7 @@ train(const struct config *config, const char *backend, enum ops_arith arith, do
 	params_init(model_params(m), 3, init);
 	rng_seed(&rng, 8, 0);
 	for (size_t i = 0; i < model_params(m)->n; i++)
-		init[i] += 0.05f * (float)rng_normal(&rng);	/* the public law leaves projections at zero */
+		init[i] += 0.05f * (float)rng_normal(&rng); /* the public law leaves projections at zero */
 	model_set(m, init);
 	free(init);
 	optimizer_law_default(&law);
@@ -76,10 +83,10 @@ train(const struct config *config, const char *backend, enum ops_arith arith, do
 			const struct model_batch batch = { ids, ids + 1, B, T };
 			int32_t id = (int32_t)pass;
 
-			for (int i = 0; i <= B * T; i++) {	/* a language with some sense */
+			for (int i = 0; i <= B * T; i++) { /* a language with some sense */
 				ids[i] = id;
 				id = rng_below(&rng, 4) ? (id * 7 + 3) % (int32_t)config->vocab_size :
-				    (int32_t)rng_below(&rng, config->vocab_size);
+							  (int32_t)rng_below(&rng, config->vocab_size);
 			}
 			if (model_grad(m, &batch, pass, 1.0f / (MICRO * B * T)) != 0)
 				return (-1);
@@ -123,7 +130,8 @@ test_training(const struct shape *shape)
 	double ref[STEPS], card[STEPS], again[STEPS], difference;
 
 	if (!tap_ok(train(&shape->config, "ref", OPS_FP32, ref, NULL) == 0 &&
-	    train(&shape->config, "cuda", OPS_FP32, card, w[0]) == 0, "%s: ten steps run", shape->what))
+		    train(&shape->config, "cuda", OPS_FP32, card, w[0]) == 0,
+		"%s: ten steps run", shape->what))
 		return;
 	difference = apart(card, ref);
 	tap_ok(ref[STEPS - 1] < 0.95 * ref[0] && difference < 1e-5,
@@ -171,7 +179,7 @@ test_generation(const struct shape *shape)
 			const double difference = fabs(one[v] - all[(at + n - 1) * V + v]);
 
 			if (!(difference <= most))
-				most = difference;	/* a NaN too */
+				most = difference; /* a NaN too */
 		}
 	}
 	tap_ok(most < 1e-4, "%s: generation behind a cache agrees with one pass (%.2g apart)", shape->what, most);
@@ -240,12 +248,23 @@ open_rig_of(struct rig *r, const struct config *config, const char *backend, siz
     double clip)
 {
 	const struct model_args args = {
-		.config = config, .use = MODEL_TRAIN, .backend = backend, .isa = "auto", .arith = OPS_FP32,
-		.threads = 1, .max_batch = batch, .max_seq = seq, .max_passes = passes,
+		.config = config,
+		.use = MODEL_TRAIN,
+		.backend = backend,
+		.isa = "auto",
+		.arith = OPS_FP32,
+		.threads = 1,
+		.max_batch = batch,
+		.max_seq = seq,
+		.max_passes = passes,
 	};
 	struct trainer_args job = {
-		.law = &r->law, .seq_len = seq, .batch_tokens = passes * batch * seq,
-		.micro_batch_tokens = batch * seq, .source = source, .cookie = r,
+		.law = &r->law,
+		.seq_len = seq,
+		.batch_tokens = passes * batch * seq,
+		.micro_batch_tokens = batch * seq,
+		.source = source,
+		.cookie = r,
 	};
 
 	optimizer_law_default(&r->law);
@@ -334,7 +353,7 @@ test_graphs(const struct shape *shape)
 			    "the same bits by graphs, with %s as far ahead as events let it", names[order]);
 			/* Two of the self-test; a pass and an update, but for the first of each; more if in pieces. */
 			tap_ok(after.replayed - before.replayed >= 2 + LONG_STEPS * (MANY + 1) - 2 &&
-			    after.captured - before.captured <= 12,
+				after.captured - before.captured <= 12,
 			    "every pass and every update but the first is a graph: %d replayed, %d captured",
 			    (int)(after.replayed - before.replayed), (int)(after.captured - before.captured));
 		}
@@ -358,10 +377,9 @@ test_odd_models(void)
 	rng_seed(&rng, 77, 0);
 	for (size_t i = 0; i < sizeof(widths) / sizeof(widths[0]); i++) {
 		const size_t kv = 1 + rng_below(&rng, widths[i] < 20 ? 2 : 1), heads = kv * (1 + rng_below(&rng, 3));
-		const struct config config = {
-			vocabularies[i % 4], 1 + rng_below(&rng, widths[i] < 20 ? 4 : 1), heads * widths[i], heads, kv,
-			1 + rng_below(&rng, 3), rng_below(&rng, 2) != 0, 10000, 30, 1.5, 0.3
-		};
+		const struct config config = { vocabularies[i % 4], 1 + rng_below(&rng, widths[i] < 20 ? 4 : 1),
+			heads * widths[i], heads, kv, 1 + rng_below(&rng, 3), rng_below(&rng, 2) != 0, 10000, 30, 1.5,
+			0.3 };
 		const size_t batch = 1 + rng_below(&rng, 3), seq = 1 + rng_below(&rng, i % 2 == 0 ? 12 : 90);
 		const size_t passes = 1 + rng_below(&rng, 3);
 		double most = 0, error = 0, size = 0;
@@ -369,7 +387,7 @@ test_odd_models(void)
 
 		for (int side = 0; side < 2; side++) {
 			if (open_rig_of(&rigs[side], &config, side == 0 ? "ref" : "cuda", batch, seq, passes,
-			    i % 3 == 0) != 0)
+				i % 3 == 0) != 0)
 				exit(1);
 			n = model_params(rigs[side].m)->n;
 			assert(n <= sizeof(rigs[side].w) / sizeof(rigs[side].w[0]));
@@ -384,8 +402,9 @@ test_odd_models(void)
 		}
 		tap_ok(most < 1e-4 && error < 1e-6 * size,
 		    "%zu layers, %zu/%zu heads of %zu, vocabulary %zu, %zu x %zu x %zu: as the reference "
-		    "(losses %.1g, weights %.1g apart)", config.num_layers, heads, kv, widths[i], config.vocab_size,
-		    passes, batch, seq, most, sqrt(error / size));
+		    "(losses %.1g, weights %.1g apart)",
+		    config.num_layers, heads, kv, widths[i], config.vocab_size, passes, batch, seq, most,
+		    sqrt(error / size));
 	}
 }
 
@@ -393,7 +412,9 @@ test_odd_models(void)
 static void
 test_shapes(const struct shape *shape)
 {
-	static const struct { size_t B, T; } sizes[] = { { 2, T }, { 1, T }, { 2, T - 4 }, { 1, 1 } };
+	static const struct {
+		size_t B, T;
+	} sizes[] = { { 2, T }, { 1, T }, { 2, T - 4 }, { 1, 1 } };
 	struct model *m[2];
 	float nats[2][B * T], *w;
 	size_t wrong = 0;
@@ -484,8 +505,11 @@ test_mirror(const struct shape *shape)
 
 	/* Streams and weights are zeros: every loss is that of a guess. */
 	for (size_t at = 0; at < 9; at += 3) {
-		const struct ops_head head = { .x = x, .w = model_weight(m, params_head(model_params(m))),
-			.targets = targets, .nats = nats, .nats_at = at };
+		const struct ops_head head = { .x = x,
+			.w = model_weight(m, params_head(model_params(m))),
+			.targets = targets,
+			.nats = nats,
+			.nats_at = at };
 
 		ops->head(ctx, rows, &head);
 		ops->end(ctx);
@@ -494,8 +518,12 @@ test_mirror(const struct shape *shape)
 	ops->download(ctx, nats, 0, got, 9);
 	good = got[1] == 1 && got[2] == 2 && fabsf(got[0] - uniform) < 1e-5f && fabsf(got[8] - uniform) < 1e-5f;
 	ops->upload(ctx, nats, 0, mine, 9);
-	ops->head(ctx, rows, &(struct ops_head) { .x = x, .w = model_weight(m, params_head(model_params(m))),
-	    .targets = targets, .nats = nats, .nats_at = 3 });
+	ops->head(ctx, rows,
+	    &(struct ops_head){ .x = x,
+		.w = model_weight(m, params_head(model_params(m))),
+		.targets = targets,
+		.nats = nats,
+		.nats_at = 3 });
 	ops->download(ctx, nats, 0, got, 9);
 	good = good && got[2] == 3 && fabsf(got[3] - uniform) < 1e-5f && got[6] == 7;
 	ops->zero(ctx, &nats, 1);
@@ -531,7 +559,7 @@ test_slots(const struct shape *shape)
 		const int32_t id = i / 3;
 
 		ops->upload(ctx, ids, 0, &id, 1);
-		ops->embed(ctx, (struct ops_rows) { 1, 1, 0 }, x[i], ids, emb);
+		ops->embed(ctx, (struct ops_rows){ 1, 1, 0 }, x[i], ids, emb);
 	}
 	for (int i = 0; i < MANY; i++) {
 		ops->download(ctx, x[i], 0, &row, 1);
@@ -597,7 +625,8 @@ test_no_capture(const struct shape *shape)
 	train_rig(&refused, &shape->config, "cuda", 3, 0);
 	emu_set_capture(1);
 	tap_ok(same_rig(&plain, &refused) && emu_count().captured == before.captured &&
-	    emu_count().replayed == before.replayed, "without captures every kernel is launched by itself");
+		emu_count().replayed == before.replayed,
+	    "without captures every kernel is launched by itself");
 }
 
 /* "auto" looks at the card's memory, not at the host's, and what it chooses can be had. */
@@ -612,12 +641,21 @@ test_auto(void)
 	for (size_t mib = 160; mib <= 640; mib *= 2) {
 		for (size_t i = 0; i < 4; i++) {
 			const struct trainspec recipe = {
-				.config = *configs[i % 2], .seq_len = 64, .batch_tokens = 64 << 8, .backend = "cuda",
-				.isa = "auto", .arith = i / 2 ? OPS_BF16 : OPS_FP32,
+				.config = *configs[i % 2],
+				.seq_len = 64,
+				.batch_tokens = 64 << 8,
+				.backend = "cuda",
+				.isa = "auto",
+				.arith = i / 2 ? OPS_BF16 : OPS_FP32,
 			};
 			struct model_args args = {
-				.config = configs[i % 2], .use = MODEL_TRAIN, .backend = "cuda", .isa = "auto",
-				.arith = recipe.arith, .threads = 1, .max_seq = 64,
+				.config = configs[i % 2],
+				.use = MODEL_TRAIN,
+				.backend = "cuda",
+				.isa = "auto",
+				.arith = recipe.arith,
+				.threads = 1,
+				.max_seq = 64,
 			};
 			struct model *m;
 			struct optimizer *o;

@@ -82,14 +82,14 @@ shards(void)
 	write_shard("a.bin", ids, 5);
 	file = file_read(dirfd_of, "a.bin", 1 << 20, &n);
 	tap_ok(file != NULL && n == 1024 + 10 && memcmp(file, first, sizeof(first)) == 0 &&
-	    memcmp(file + 1024, "\x01\x00\x05\x00\x03\x01\xff\xff\x07\x00", 10) == 0,
+		memcmp(file + 1024, "\x01\x00\x05\x00\x03\x01\xff\xff\x07\x00", 10) == 0,
 	    "a shard has the public layout, byte by byte");
 	free(file);
 	tap_ok(shard_open(&s, dirfd_of, "a.bin", &f) == 0 && s.tokens == 5 &&
-	    shard_read(&s, 1, 4, 65536, back, &f) == 0 && back[0] == 5 && back[2] == 65535 && back[3] == 7,
+		shard_read(&s, 1, 4, 65536, back, &f) == 0 && back[0] == 5 && back[2] == 65535 && back[3] == 7,
 	    "what was written is read back");
 	tap_ok(shard_read(&s, 0, 5, 65535, back, &f) == -1 && f.kind == INPUTERROR_INVALID &&
-	    strstr(f.observed, "id 65535 at position 3") != NULL,
+		strstr(f.observed, "id 65535 at position 3") != NULL,
 	    "an id outside the vocabulary is found, with its position");
 	poke("a.bin", 1030, NULL, 0);
 	tap_ok(shard_read(&s, 0, 5, 65536, back, &f) == -1 && f.kind == INPUTERROR_TRUNCATED,
@@ -183,8 +183,8 @@ loading(void)
 	if (path != NULL) {
 		more = json_load_file(path, 0, NULL);
 		make_part(&part, json_object_get(json_object_get(more, "loader"), "shards"));
-		n = (uint64_t)json_integer_value(json_object_get(json_object_get(more, "loader"),
-		    "tokens_per_micro_batch"));
+		n = (uint64_t)json_integer_value(
+		    json_object_get(json_object_get(more, "loader"), "tokens_per_micro_batch"));
 		spans = json_object_get(json_object_get(more, "loader"), "spans");
 		l = loader_open(&part, 65536, n, NULL);
 		for (s = 0; s < json_array_size(spans); s++)
@@ -221,7 +221,8 @@ loading(void)
 	tap_ok(same, "shards read as one array from any position");
 	tokens_close(t);
 	t = tokens_open(&part, 9, NULL);
-	tap_ok(tokens_read(t, 0, 9, ids, NULL) == 0 && tokens_read(t, 5, 5, ids, &f) == -1 && f.kind == INPUTERROR_INVALID,
+	tap_ok(tokens_read(t, 0, 9, ids, NULL) == 0 && tokens_read(t, 5, 5, ids, &f) == -1 &&
+		f.kind == INPUTERROR_INVALID,
 	    "ids outside the vocabulary are found while loading");
 	tokens_close(t);
 	tap_ok(loader_open(&part, 10, 10, &f) == NULL && f.kind == INPUTERROR_INVALID,
@@ -265,7 +266,7 @@ counting(void)
 		decoded &= vocab_decode(v, all + first, n - first, &text) == 0 &&
 		    strcmp(text.p, json_string_value(json_object_get(doc, "decoded"))) == 0;
 		encoded &= vocab_encode(v, json_string_value(json_object_get(doc, "text")),
-		    json_string_length(json_object_get(doc, "text")), 60000, &mine, &count, NULL) == 0 &&
+			       json_string_length(json_object_get(doc, "text")), 60000, &mine, &count, NULL) == 0 &&
 		    count == n - first && memcmp(mine, all + first, count * sizeof(mine[0])) == 0;
 		free(mine);
 	}
@@ -298,9 +299,11 @@ byte_vocabulary(void)
 	tap_ok(sha256_hex("homegolf bytes v1", 17, want) == 0 && strcmp(want, vocab_sha256(v)) == 0,
 	    "its digest is that of its name");
 	tap_ok(vocab_encode(v, "a\0\xff", 3, 1000, &ids, &n, NULL) == 0 && n == 4 && ids[0] == 1 && ids[1] == 'a' + 4 &&
-	    ids[2] == 4 && ids[3] == 259, "ids are byte + 4 after BOS");
+		ids[2] == 4 && ids[3] == 259,
+	    "ids are byte + 4 after BOS");
 	tap_ok(vocab_count_bytes(v, ids, n) == 3 && vocab_target_bytes(v, 5, 1) == 0 &&
-	    vocab_target_bytes(v, 1, 3) == 0, "each byte counts one, BOS and unknown none");
+		vocab_target_bytes(v, 1, 3) == 0,
+	    "each byte counts one, BOS and unknown none");
 	tap_ok(vocab_decode(v, ids, n, &text) == 0 && text.n == 3 && memcmp(text.p, "a\0\xff", 3) == 0,
 	    "bytes decode to themselves");
 	free(ids);
@@ -354,7 +357,8 @@ hostile_models(void)
 	tap_ok(MODEL(PAD BOS "\x0a\x0a\x0a\x06<0xG0>\x18\x06") == INPUTERROR_INVALID,
 	    "a byte piece that names no byte is invalid");
 	tap_ok(MODEL(PAD "\x0a\x05\x0a\x03<s>") == INPUTERROR_INVALID, "a BOS that is an ordinary piece is invalid");
-	tap_ok(MODEL(PAD BOS "\x12\x03\xc8\x02\x09") == INPUTERROR_INVALID, "a BOS id outside the vocabulary is invalid");
+	tap_ok(MODEL(PAD BOS "\x12\x03\xc8\x02\x09") == INPUTERROR_INVALID,
+	    "a BOS id outside the vocabulary is invalid");
 	tap_ok(MODEL(PAD BOS "\x12\x03\xc8\x02\x00") == INPUTERROR_NONE, "the BOS id is the model's own");
 	tap_ok(MODEL("not a model at all, just some text\n") == INPUTERROR_INVALID, "text is no model");
 	if (path == NULL || (real = file_read(AT_FDCWD, path, 1 << 20, &n)) == NULL)
@@ -383,13 +387,14 @@ children(void)
 	tap_ok(pread(fileno(out), text, sizeof(text) - 1, 0) > 0 && strncmp(text, dir, strlen(dir)) == 0,
 	    "it runs where it was told to");
 	tap_ok(child_start(&c, sleeper, AT_FDCWD, -1, -1, -1, 50, &f) == 0 && child_wait(&c, &f) == -1 &&
-	    f.kind == INPUTERROR_DEADLINE && c.pid == 0 && clock_boot_ms() - began_ms < 60000,
+		f.kind == INPUTERROR_DEADLINE && c.pid == 0 && clock_boot_ms() - began_ms < 60000,
 	    "a child past its deadline is killed");
 	tap_ok(child_start(&c, fails, AT_FDCWD, -1, -1, fileno(err), 60000, &f) == 0 && child_wait(&c, &f) == -1 &&
-	    f.kind == INPUTERROR_IO && strcmp(f.observed, "it exited with 3: two") == 0,
+		f.kind == INPUTERROR_IO && strcmp(f.observed, "it exited with 3: two") == 0,
 	    "a failing child is named with its last words");
 	tap_ok(child_start(&c, dies, AT_FDCWD, -1, -1, -1, 60000, &f) == 0 && child_wait(&c, &f) == -1 &&
-	    strcmp(f.observed, "it died of signal 9") == 0, "a child's signal is named");
+		strcmp(f.observed, "it died of signal 9") == 0,
+	    "a child's signal is named");
 	tap_ok(child_start(&c, absent, AT_FDCWD, -1, -1, -1, 60000, &f) == -1 && f.kind == INPUTERROR_TOKENIZER_MISSING,
 	    "a program that is not installed is missing");
 	fclose(err);

@@ -67,7 +67,6 @@ gives(enum documents_format format, const char *text, size_t n, const char *want
 static void
 cutting(void)
 {
-
 	tap_ok(GIVES(PARA, "a\nb\n\n\nc", "a\nb\0c") && counts.documents == 2 && counts.text_bytes == 4,
 	    "blank lines part paragraphs, however many");
 	tap_ok(GIVES(PARA, "\n\n a\n\t\nb\n\n", " a\0b"), "blank is blank, and blanks in front of text stay");
@@ -75,27 +74,35 @@ cutting(void)
 	tap_ok(GIVES(LINES, "a\n\nb\n \nc", "a\0b\0c") && counts.empty == 2, "empty lines are counted");
 	tap_ok(GIVES(FILES, "\na\n\nb\n\n", "\na\n\nb"), "a file is a document without the line ends at its end");
 	tap_ok(GIVES(JSONL, "{\"text\":\"a\\u0000b\\n\"}\n\n{\"text\":\"\"}", "a b\n") && counts.empty == 1 &&
-	    counts.nul == 1, "JSONL may hold escaped NUL and line ends");
-	tap_ok(GIVES(LINES, "\xef\xbb\xbf" "a\n\xef\xbb\xbf" "b", "a\0\xef\xbb\xbf" "b"),
+		counts.nul == 1,
+	    "JSONL may hold escaped NUL and line ends");
+	tap_ok(GIVES(LINES,
+		   "\xef\xbb\xbf"
+		   "a\n\xef\xbb\xbf"
+		   "b",
+		   "a\0\xef\xbb\xbf"
+		   "b"),
 	    "a byte-order mark is dropped in front of a file alone");
 }
 
 static void
 cleaning(void)
 {
-
 	tap_ok(GIVES(LINES, "\x80\x81\x9f\xa0\xe9\xff", "\xe2\x82\xac\xef\xbf\xbd\xc5\xb8\xc2\xa0\xc3\xa9\xc3\xbf") &&
-	    counts.invalid_utf8 == 6, "bytes that are no UTF-8 are windows-1252");
+		counts.invalid_utf8 == 6,
+	    "bytes that are no UTF-8 are windows-1252");
 	tap_ok(GIVES(LINES, "a\0b", "a b") && counts.nul == 1, "NUL is a space");
 	tap_ok(GIVES(LINES, "\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xf0\x90\x80\x80\xf4\x8f\xbf\xbf",
-	    "\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xf0\x90\x80\x80\xf4\x8f\xbf\xbf") &&
-	    counts.invalid_utf8 == 0, "the first and last characters of each length are UTF-8");
+		   "\xc2\x80\xdf\xbf\xe0\xa0\x80\xed\x9f\xbf\xee\x80\x80\xf0\x90\x80\x80\xf4\x8f\xbf\xbf") &&
+		counts.invalid_utf8 == 0,
+	    "the first and last characters of each length are UTF-8");
 	tap_ok(GIVES(LINES, "\xc0\xaf", "\xc3\x80\xc2\xaf") &&
-	    GIVES(LINES, "\xe0\x9f\xbf", "\xc3\xa0\xc5\xb8\xc2\xbf") && counts.invalid_utf8 == 3,
+		GIVES(LINES, "\xe0\x9f\xbf", "\xc3\xa0\xc5\xb8\xc2\xbf") && counts.invalid_utf8 == 3,
 	    "overlong forms are not");
 	tap_ok(GIVES(LINES, "\xed\xa0\x80", "\xc3\xad\xc2\xa0\xe2\x82\xac"), "surrogates are not");
-	tap_ok(GIVES(LINES, "\xf4\x90\x80\x80", "\xc3\xb4\xef\xbf\xbd\xe2\x82\xac\xe2\x82\xac") && GIVES(LINES,
-	    "\xf5", "\xc3\xb5"), "nothing past U+10FFFF is");
+	tap_ok(GIVES(LINES, "\xf4\x90\x80\x80", "\xc3\xb4\xef\xbf\xbd\xe2\x82\xac\xe2\x82\xac") &&
+		GIVES(LINES, "\xf5", "\xc3\xb5"),
+	    "nothing past U+10FFFF is");
 	tap_ok(GIVES(LINES, "a\xe2\x82\n\xe2\x82", "a\xc3\xa2\xe2\x80\x9a\0\xc3\xa2\xe2\x80\x9a"),
 	    "a character cut by a line's or the file's end is not");
 }
@@ -107,18 +114,24 @@ refusing(void)
 	enum inputerror_kind kind;
 	char *long_text;
 
-	tap_ok(read_text(DOCUMENTS_PARA, "\xff\xfe" "a\0", 4, &all, &kind) == -1 && kind == INPUTERROR_INVALID,
+	tap_ok(read_text(DOCUMENTS_PARA,
+		   "\xff\xfe"
+		   "a\0",
+		   4, &all, &kind) == -1 &&
+		kind == INPUTERROR_INVALID,
 	    "UTF-16 is refused");
 	tap_ok(read_text(DOCUMENTS_JSONL, "[1]", 3, &all, &kind) == -1 && kind == INPUTERROR_INVALID,
 	    "JSONL without objects is refused");
-	tap_ok(read_text(DOCUMENTS_JSONL, "{\"text\":\"\\ud800\"}", 17, &all, &kind) == -1 && kind == INPUTERROR_INVALID,
+	tap_ok(read_text(DOCUMENTS_JSONL, "{\"text\":\"\\ud800\"}", 17, &all, &kind) == -1 &&
+		kind == INPUTERROR_INVALID,
 	    "a lone surrogate in JSON is refused");
 	long_text = malloc(DOCUMENTS_MAX_BYTES + 2);
 	memset(long_text, 'x', DOCUMENTS_MAX_BYTES + 2);
 	tap_ok(read_text(DOCUMENTS_FILES, long_text, DOCUMENTS_MAX_BYTES, &all, &kind) == 0 && counts.documents == 1,
 	    "a document of 16 MiB is read");
 	tap_ok(read_text(DOCUMENTS_FILES, long_text, DOCUMENTS_MAX_BYTES + 1, &all, &kind) == -1 &&
-	    kind == INPUTERROR_INVALID, "one byte more is refused");
+		kind == INPUTERROR_INVALID,
+	    "one byte more is refused");
 	memset(long_text, '\n', DOCUMENTS_MAX_BYTES + 2);
 	tap_ok(read_text(DOCUMENTS_PARA, long_text, DOCUMENTS_MAX_BYTES + 2, &all, &kind) == 0 && counts.documents == 0,
 	    "16 MiB of line ends are no document");

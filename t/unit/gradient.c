@@ -17,7 +17,13 @@ static const struct shape {
 	const char *what;
 	struct config config;
 } shapes[] = {
-#define SHAPE(what, V, L, C, H, K, M, tied) { what, { V, L, C, H, K, M, tied, 10000, 30, 1.5, 0.005 } }
+#define SHAPE(what, V, L, C, H, K, M, tied) \
+	{ \
+		what, \
+		{ \
+			V, L, C, H, K, M, tied, 10000, 30, 1.5, 0.005 \
+		} \
+	}
 	SHAPE("grouped heads, tied", 17, 4, 16, 4, 2, 2, 1),
 	SHAPE("one key/value head, untied, odd layers", 19, 3, 16, 4, 1, 2, 0),
 	SHAPE("head groups of three, five layers", 13, 5, 24, 6, 2, 3, 1),
@@ -62,8 +68,8 @@ loss(struct model *m, const struct model_batch *batch, const float *w)
  * relative to the gradient's length.
  */
 static double
-error_along(struct model *m, const struct model_batch *batch, float *w, const float *g, size_t n,
-    const float *base, struct rng *rng, int turn)
+error_along(struct model *m, const struct model_batch *batch, float *w, const float *g, size_t n, const float *base,
+    struct rng *rng, int turn)
 {
 	const double h = 4e-3;
 	double length = 0, expected = 0, measured;
@@ -94,8 +100,15 @@ static void
 check_shape(const struct shape *shape)
 {
 	const struct model_args args = {
-		.config = &shape->config, .use = MODEL_TRAIN, .backend = "ref", .isa = "auto", .arith = OPS_FP32,
-		.threads = 1, .max_batch = B, .max_seq = T, .max_passes = 1,
+		.config = &shape->config,
+		.use = MODEL_TRAIN,
+		.backend = "ref",
+		.isa = "auto",
+		.arith = OPS_FP32,
+		.threads = 1,
+		.max_batch = B,
+		.max_seq = T,
+		.max_passes = 1,
 	};
 	int32_t ids[B * T + 1];
 	struct model_batch batch = { ids, ids + 1, B, T };
@@ -124,8 +137,7 @@ check_shape(const struct shape *shape)
 		const struct params_tensor *t = &p->tensors[i];
 
 		for (int turn = 0; turn < 3; turn++) {
-			const double error = error_along(m, &batch, w + t->offset, g + t->offset, t->n, w, &rng,
-			    turn);
+			const double error = error_along(m, &batch, w + t->offset, g + t->offset, t->n, w, &rng, turn);
 
 			if (!(error <= worst)) {
 				worst = error;

@@ -9,7 +9,6 @@
 static int
 is(const struct markup *m, const char *want)
 {
-
 	return (!m->failed && strcmp(m->out.p == NULL ? "" : m->out.p, want) == 0);
 }
 
@@ -40,7 +39,12 @@ main(void)
 	shows("\xf3\xa0\x81\x81\xef\xbf\xbe\xef\xb7\x90", "\\ue0041\\ufffe\\ufdd0",
 	    "tags and non-characters are shown");
 	shows("\xc3\xa9\xe4\xb8\xad\xf0\x9f\x8f\x8c", "\xc3\xa9\xe4\xb8\xad\xf0\x9f\x8f\x8c", "other characters stay");
-	shows("a\xff" "b\xc0\xaf" "c\xe2\x80", "a\xef\xbf\xbd" "b\xef\xbf\xbd\xef\xbf\xbd" "c\xef\xbf\xbd\xef\xbf\xbd",
+	shows("a\xff"
+	      "b\xc0\xaf"
+	      "c\xe2\x80",
+	    "a\xef\xbf\xbd"
+	    "b\xef\xbf\xbd\xef\xbf\xbd"
+	    "c\xef\xbf\xbd\xef\xbf\xbd",
 	    "bytes that are no UTF-8 become U+FFFD");
 	shows("\xed\xa0\x80<", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd&lt;",
 	    "a surrogate is no character, and < stays one");
@@ -77,13 +81,17 @@ main(void)
 	markup_data(&m, 2.3, 5);
 	markup_signed(&m, -0.5, 1);
 	markup_data(&m, 1e308, 2);
-	tap_ok(strstr(m.out.p, "<data value=\"2.3\">2.30000</data><data value=\"-0.5\">\xe2\x88\x92" "0.5</data>") ==
-	    m.out.p, "a number carries its exact value");
+	tap_ok(strstr(m.out.p,
+		   "<data value=\"2.3\">2.30000</data><data value=\"-0.5\">\xe2\x88\x92"
+		   "0.5</data>") == m.out.p,
+	    "a number carries its exact value");
 	m.out.n = 0;
 	markup_data(&m, NAN, 5);
 	markup_signed(&m, INFINITY, 5);
 	tap_ok(strstr(m.out.p, "data") == NULL, "what is no number has no value");
-	tap_ok(markup_length("\xc3\xa9" "a\xe4\xb8\xad") == 3, "a length counts characters");
+	tap_ok(markup_length("\xc3\xa9"
+			     "a\xe4\xb8\xad") == 3,
+	    "a length counts characters");
 	str_free(&m.out);
 	return (tap_done());
 }

@@ -77,7 +77,8 @@ laws(void)
 	prior = noise_prior(&pool);
 	tap_ok(noise_prior_df(&prior) > 3 && noise_prior_df(&prior) < 4,
 	    "a large pool is worth under four degrees of freedom at a spread of 0.42: %.2f", noise_prior_df(&prior));
-	tap_ok(noise_lane_sd(&pool) > 0.9 && noise_lane_sd(&pool) < 1.3, "the lane's deviation is near the pool's:"
+	tap_ok(noise_lane_sd(&pool) > 0.9 && noise_lane_sd(&pool) < 1.3,
+	    "the lane's deviation is near the pool's:"
 	    " %.3f",
 	    noise_lane_sd(&pool));
 	noise_pool_add(&pool, 0, 99);
@@ -128,7 +129,6 @@ level_and_power(void)
 int
 main(void)
 {
-
 	by_quadrature();
 	laws();
 	level_and_power();

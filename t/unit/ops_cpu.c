@@ -25,16 +25,16 @@
 #include "t/unit/tap.h"
 
 #define GUARD_ROWS 2
-#define SENTINEL 1232.0f	/* exact in bfloat16 */
+#define SENTINEL 1232.0f /* exact in bfloat16 */
 
 static const struct ops *const ref = &ops_ref;
 static const struct ops *const cpu = &ops_cpu;
 
-static struct ops_ctx *rc, *cc;		/* reference and candidate */
+static struct ops_ctx *rc, *cc; /* reference and candidate */
 static struct ops_geometry g;
 static size_t B, T, N, D, KD;
 static enum ops_arith arith;
-static char what[160];			/* isa, arithmetic and shape, for messages */
+static char what[160]; /* isa, arithmetic and shape, for messages */
 static struct rng rng;
 
 /* A buffer in both backends, with guard rows. */
@@ -92,8 +92,11 @@ make(enum ops_role role, size_t rows, size_t cols)
 	float *f = host(guards * cols);
 
 	*p = (struct pair){
-		ref->alloc(rc, role, rows + guards, cols), cpu->alloc(cc, role, rows + guards, cols), rows, cols,
-		    guards,
+		ref->alloc(rc, role, rows + guards, cols),
+		cpu->alloc(cc, role, rows + guards, cols),
+		rows,
+		cols,
+		guards,
 	};
 	if (pair_count == sizeof(pairs) / sizeof(pairs[0]) || p->r == NULL || p->c == NULL)
 		abort();
@@ -213,10 +216,21 @@ qkv_args(int candidate, int with_skip)
 {
 #define SIDE(p) (candidate ? (p)->c : (p)->r)
 	return ((struct ops_qkv){
-		.x = SIDE(x), .skip = with_skip ? SIDE(skip) : NULL, .skip_w = with_skip ? SIDE(skip_w) : NULL,
-		.skip_row = with_skip ? 2 : 0, .x0 = SIDE(x0), .mix = SIDE(mix), .wq = SIDE(wq), .wk = SIDE(wk),
-		    .wv = SIDE(wv),
-		.xm = SIDE(xm), .q = SIDE(q), .k = SIDE(k), .v = SIDE(v), .rq = SIDE(rq), .rk = SIDE(rk),
+	    .x = SIDE(x),
+	    .skip = with_skip ? SIDE(skip) : NULL,
+	    .skip_w = with_skip ? SIDE(skip_w) : NULL,
+	    .skip_row = with_skip ? 2 : 0,
+	    .x0 = SIDE(x0),
+	    .mix = SIDE(mix),
+	    .wq = SIDE(wq),
+	    .wk = SIDE(wk),
+	    .wv = SIDE(wv),
+	    .xm = SIDE(xm),
+	    .q = SIDE(q),
+	    .k = SIDE(k),
+	    .v = SIDE(v),
+	    .rq = SIDE(rq),
+	    .rk = SIDE(rk),
 	});
 }
 
@@ -514,8 +528,11 @@ nan_travels(struct ops_rows rows)
 static void
 operations(const char *isa, struct ops_geometry geometry, size_t sequences, size_t positions, unsigned threads)
 {
-	struct ops_open_args args = { .geometry = geometry, .arith = OPS_FP32, .isa = "auto", .threads = 1,
-	    .training = 1 };
+	struct ops_open_args args = { .geometry = geometry,
+		.arith = OPS_FP32,
+		.isa = "auto",
+		.threads = 1,
+		.training = 1 };
 	const struct ops_rows rows = { sequences, positions, 0 };
 
 	g = geometry;
@@ -534,9 +551,9 @@ operations(const char *isa, struct ops_geometry geometry, size_t sequences, size
 	cc = cpu->open(&args);
 	if (rc == NULL || cc == NULL)
 		abort();
-	snprintf(what, sizeof(what), "%s %s, V %zu C %zu H %zu K %zu F %zu, %zu x %zu", isa, arith == OPS_BF16
-	    ? "bf16" : "fp32",
-	    g.vocab_size, g.model_dim, g.num_heads, g.num_kv_heads, g.mlp_dim, B, T);
+	snprintf(what, sizeof(what), "%s %s, V %zu C %zu H %zu K %zu F %zu, %zu x %zu", isa,
+	    arith == OPS_BF16 ? "bf16" : "fp32", g.vocab_size, g.model_dim, g.num_heads, g.num_kv_heads, g.mlp_dim, B,
+	    T);
 	make_inputs();
 	forward(rows);
 	head(rows);
@@ -572,9 +589,14 @@ static struct ops_geometry
 geometry_of(size_t i)
 {
 	return ((struct ops_geometry){
-		.vocab_size = shapes[i].V, .model_dim = shapes[i].C, .num_heads = shapes[i].H,
-		    .num_kv_heads = shapes[i].K,
-		.mlp_dim = shapes[i].F, .rope_base = 10000, .logit_softcap = 30, .norm_eps = 1.1920928955078125e-07,
+	    .vocab_size = shapes[i].V,
+	    .model_dim = shapes[i].C,
+	    .num_heads = shapes[i].H,
+	    .num_kv_heads = shapes[i].K,
+	    .mlp_dim = shapes[i].F,
+	    .rope_base = 10000,
+	    .logit_softcap = 30,
+	    .norm_eps = 1.1920928955078125e-07,
 	});
 }
 
@@ -582,9 +604,15 @@ geometry_of(size_t i)
 static void
 train(const char *isa, unsigned threads, float *w, const struct config *config, const struct params *p)
 {
-	const struct model_args args = { .config = config, .use = MODEL_TRAIN, .backend = "cpu", .isa = isa,
-	    .arith = arith,
-		.threads = threads, .max_batch = 3, .max_seq = 97, .max_passes = 2 };
+	const struct model_args args = { .config = config,
+		.use = MODEL_TRAIN,
+		.backend = "cpu",
+		.isa = isa,
+		.arith = arith,
+		.threads = threads,
+		.max_batch = 3,
+		.max_seq = 97,
+		.max_passes = 2 };
 	struct model *m = model_open(&args);
 	struct optimizer *o = m != NULL ? optimizer_open(m) : NULL;
 	struct optimizer_law law;
@@ -633,8 +661,8 @@ threads_agree(const char *isa)
 	for (unsigned threads = 1; threads <= 4; threads++) {
 		train(isa, threads, more, &config, p);
 		tap_ok(memcmp(one, more, p->n * sizeof(*one)) == 0,
-		    "%s %s: two steps give the same bits with %u threads%s", isa,
-		    arith == OPS_BF16 ? "bf16" : "fp32", threads, threads == 1 ? ", again" : "");
+		    "%s %s: two steps give the same bits with %u threads%s", isa, arith == OPS_BF16 ? "bf16" : "fp32",
+		    threads, threads == 1 ? ", again" : "");
 	}
 	free(one);
 	free(more);

@@ -24,7 +24,6 @@
 static enum state
 by_words(const struct state_facts *f)
 {
-
 	if (f->receipt && f->refusal)
 		return (STATE_CORRUPT);
 	if (f->receipt)
@@ -119,9 +118,10 @@ test_lock_text(void)
 	tap_ok(runlock_read(fd, &back) == RUNLOCK_EMPTY, "an empty lock file is empty");
 	tap_ok(runlock_write(fd, &lock) == 0 && runlock_read(fd, &back) == RUNLOCK_GOOD, "a lock's text is read back");
 	tap_ok(back.owner.pid == lock.owner.pid && back.owner.start_time == lock.owner.start_time &&
-	    strcmp(back.owner.boot_id, lock.owner.boot_id) == 0 && strcmp(back.owner.host, lock.owner.host) == 0 &&
-	    back.attempt == 3 && back.deadline_boot_ms == lock.deadline_boot_ms && back.started_ms == lock.started_ms &&
-	    back.worker.pid == 0, "with every value");
+		strcmp(back.owner.boot_id, lock.owner.boot_id) == 0 && strcmp(back.owner.host, lock.owner.host) == 0 &&
+		back.attempt == 3 && back.deadline_boot_ms == lock.deadline_boot_ms &&
+		back.started_ms == lock.started_ms && back.worker.pid == 0,
+	    "with every value");
 	tap_ok(runlock_late_ms(&back) < 0, "its deadline is still to come");
 	strcpy(back.owner.boot_id, "00000000-0000-0000-0000-000000000000");
 	back.deadline_boot_ms = 0;
@@ -160,11 +160,11 @@ test_refusals(void)
 	tap_ok(json_array_size(json_object_get(kinds, "enum")) == REFUSAL_COUNT,
 	    "the contract has as many kinds as the table");
 	for (k = 0; k < (int)json_array_size(json_object_get(kinds, "enum")); k++)
-		bad += refusal_by_name(json_string_value(json_array_get(json_object_get(kinds, "enum"),
-		    (size_t)k))) == -1;
+		bad += refusal_by_name(json_string_value(json_array_get(json_object_get(kinds, "enum"), (size_t)k))) ==
+		    -1;
 	tap_ok(bad == 0, "and the same");
 	tap_ok(refusal_of_errno(ENOMEM) == REFUSAL_OUT_OF_MEMORY && refusal_of_errno(ENOSPC) == REFUSAL_DISK_FULL &&
-	    refusal_of_errno(EDQUOT) == REFUSAL_DISK_FULL && refusal_of_errno(EIO) == REFUSAL_IO_ERROR,
+		refusal_of_errno(EDQUOT) == REFUSAL_DISK_FULL && refusal_of_errno(EIO) == REFUSAL_IO_ERROR,
 	    "errno tells memory, disk and the rest apart");
 }
 
@@ -262,7 +262,6 @@ print_table(void)
 int
 main(int argc, char **argv)
 {
-
 	exit_init("unit/run");
 	if (argc == 2 && strcmp(argv[1], "table") == 0) {
 		print_table();

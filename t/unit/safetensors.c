@@ -71,7 +71,8 @@ hostile(void)
 	tap_ok(refused(A("[9223372036854775807,4]", "0", "0"), 0, "large"), "so is the largest integer times four");
 	tap_ok(refused(A("[18446744073709551617]", "0", "4"), 4, "JSON"), "an integer beyond 64 bits is refused");
 	tap_ok(refused(A("[-1]", "0", "4"), 4, "whole") && refused(A("[1.0]", "0", "4"), 4, "whole") &&
-	    refused(A("[\"1\"]", "0", "4"), 4, "whole"), "shapes are whole numbers");
+		refused(A("[\"1\"]", "0", "4"), 4, "whole"),
+	    "shapes are whole numbers");
 	tap_ok(refused(A("[1,1,1,1,1,1,1,1,1]", "0", "4"), 4, "dimensions"), "nine dimensions are refused");
 	tap_ok(refused("{\"a\":{\"dtype\":\"F33\",\"shape\":[1],\"data_offsets\":[0,4]}}", 4, "dtype"),
 	    "an unknown dtype is refused");
@@ -79,15 +80,17 @@ hostile(void)
 	tap_ok(refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4],\"x\":1}}", 4, "needs"),
 	    "an additional member is refused");
 	tap_ok(refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
-	    "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8, "JSON"),
+		       "\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
+		   8, "JSON"),
 	    "a name that stands twice is refused");
 	tap_ok(refused("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
-	    "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", 8, "overlaps"),
+		       "\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}",
+		   8, "overlaps"),
 	    "tensors that overlap are refused");
 	tap_ok(refused("{\"__metadata__\":{\"k\":1}}", 0, "string") && refused("{\"__metadata__\":[]}", 0, "object"),
 	    "metadata are strings");
-	tap_ok(refused("[]", 0, "object") && refused("{", 0, "JSON") && refused("", 0, "JSON") && refused("{} x", 0,
-	    "JSON"),
+	tap_ok(refused("[]", 0, "object") && refused("{", 0, "JSON") && refused("", 0, "JSON") &&
+		refused("{} x", 0, "JSON"),
 	    "a header that is no JSON object is refused");
 	tap_ok(safetensors_parse(short_file, sizeof(short_file), "sample") == NULL && errno == EBADMSG,
 	    "seven bytes are no file");
@@ -123,20 +126,21 @@ round_trip(void)
 	    "the same tensors give the same header, aligned to 8");
 	tap_ok(safetensors_write(fd, tensors, 3, metadata) == 0, "a file is written");
 	if (!tap_ok((s = safetensors_read(fd, "sample")) != NULL && safetensors_count(s) == 3,
-	    "and read back from its descriptor"))
+		"and read back from its descriptor"))
 		return;
 	t = safetensors_find(s, "weight");
 	tap_ok(t->dims == 2 && t->shape[0] == 2 && t->shape[1] == 3 && safetensors_get_f32(s, t, back) == 0 &&
-	    memcmp(back, f, sizeof(f)) == 0, "float32 keeps its bits");
+		memcmp(back, f, sizeof(f)) == 0,
+	    "float32 keeps its bits");
 	tap_ok(safetensors_get_f32(s, safetensors_find(s, "half"), back) == 0 && back[0] == 1 && back[1] == -2.5f,
 	    "float16 is widened");
 	tap_ok(safetensors_get_f32(s, safetensors_find(s, "q"), back) == 0 && back[0] == -127 && back[4] == -1,
 	    "int8 keeps its sign");
-	tap_ok(strcmp(safetensors_metadata(s, "quoted \"name\""), "line\nend") == 0 && safetensors_metadata(s,
-	    "none") == NULL &&
-	    safetensors_find(s, "none") == NULL, "metadata keep quotes and line ends");
-	tap_ok(ftruncate(fd, lseek(fd, 0, SEEK_END) - 1) == 0 && safetensors_read(fd,
-	    "sample") == NULL && errno == EBADMSG,
+	tap_ok(strcmp(safetensors_metadata(s, "quoted \"name\""), "line\nend") == 0 &&
+		safetensors_metadata(s, "none") == NULL && safetensors_find(s, "none") == NULL,
+	    "metadata keep quotes and line ends");
+	tap_ok(ftruncate(fd, lseek(fd, 0, SEEK_END) - 1) == 0 && safetensors_read(fd, "sample") == NULL &&
+		errno == EBADMSG,
 	    "the same file one byte shorter is refused");
 	safetensors_free(s);
 	json_decref(metadata);
@@ -159,9 +163,8 @@ halves(void)
 	}
 	tap_ok(f16_bad == 0 && bf16_bad == 0, "every half float survives widening and narrowing");
 	tap_ok(f16_from(2049) == f16_from(2048) && f16_from(2051) == f16_from(2052) && f16_from(65519.996f) == 0x7bff &&
-	    f16_from(65520) == 0x7c00 && f16_from(0x1p-25f) == 0 && f16_from(0x1.8p-25f) == 1 &&
-	    f16_from(-0.0f) == 0x8000 &&
-	    f16_from(0x1.ff8p-15f) == 0x3ff && f16_from(0x1.ffcp-15f) == 0x400,
+		f16_from(65520) == 0x7c00 && f16_from(0x1p-25f) == 0 && f16_from(0x1.8p-25f) == 1 &&
+		f16_from(-0.0f) == 0x8000 && f16_from(0x1.ff8p-15f) == 0x3ff && f16_from(0x1.ffcp-15f) == 0x400,
 	    "narrowing rounds to even, at the edges too");
 }
 

@@ -21,7 +21,8 @@ by_steps(void)
 	double sum = 0;
 
 	tap_ok(near(schedule_scale(&s, 120, 0), 1) && near(schedule_scale(&s, 121, 0), 79.0 / 80) &&
-	    near(schedule_scale(&s, 199, 0), 1.0 / 80), "by steps the scale falls over the last warmdown_iters");
+		near(schedule_scale(&s, 199, 0), 1.0 / 80),
+	    "by steps the scale falls over the last warmdown_iters");
 	for (uint64_t step = 0; step < 200; step++)
 		sum += schedule_scale(&s, step, 1e9);
 	tap_ok(near(sum, 120 + 81.0 / 2), "by steps the clock has no say");
@@ -31,7 +32,8 @@ by_steps(void)
 	    "a warmdown longer than the run never reaches full rate, and says so");
 	s.warmdown_frac = 0.4;
 	tap_ok(near(schedule_scale(&s, 120, 0), 1) && near(schedule_scale(&s, 160, 0), 0.5) &&
-	    schedule_reaches_full_rate(&s), "warmdown_frac is a share of the iterations and takes precedence");
+		schedule_reaches_full_rate(&s),
+	    "warmdown_frac is a share of the iterations and takes precedence");
 	s.warmdown_frac = 0;
 	s.warmdown_iters = 0;
 	tap_ok(near(schedule_scale(&s, 199, 0), 1), "without warmdown the scale stays 1");
@@ -40,8 +42,10 @@ by_steps(void)
 static void
 by_clock(void)
 {
-	struct schedule s = { .law = SCHEDULE_WALLCLOCK, .iterations = 20000, .warmdown_iters = 1200,
-	    .cap_ms = 600000 };
+	struct schedule s = { .law = SCHEDULE_WALLCLOCK,
+		.iterations = 20000,
+		.warmdown_iters = 1200,
+		.cap_ms = 600000 };
 
 	tap_ok(near(schedule_scale(&s, 0, 599999), 1), "by the clock the first step runs at full rate");
 	tap_ok(near(schedule_scale(&s, 12000, 560000), 40000.0 / 56000),
@@ -69,16 +73,16 @@ static void
 replay(void)
 {
 	const char *text = "{\"step\": 0, \"lr_scale\": 1}\n{\"step\": 1, \"lr_scale\": 0.14285714285714285}\n"
-	    "{\"step\": 1, \"lr_scale\": 0.14285714285714285}\n{\"step\": 2, \"lr_scale\": 0.5}\n";
+			   "{\"step\": 1, \"lr_scale\": 0.14285714285714285}\n{\"step\": 2, \"lr_scale\": 0.5}\n";
 	double *scales;
 	uint64_t n;
 
 	if (tap_ok(schedule_read_scales(text, strlen(text), &scales, &n) == 0 && n == 3,
-	    "metrics give the scales of each step")) {
+		"metrics give the scales of each step")) {
 		const struct schedule s = { .law = SCHEDULE_REPLAY, .iterations = n, .scales = scales };
 
 		tap_ok(schedule_scale(&s, 1, 5) == 1.0 / 7 && schedule_scale(&s, 2, 5) == 0.5 &&
-		    schedule_done(&s, 3, 0),
+			schedule_done(&s, 3, 0),
 		    "a replay applies them to the same bits and ends with them");
 		free(scales);
 	}
@@ -97,11 +101,12 @@ laws(void)
 
 	optimizer_law_default(&law);
 	tap_ok(near(optimizer_momentum(&law, 0), 0.85) && near(optimizer_momentum(&law, 250), 0.90) &&
-	    near(optimizer_momentum(&law, 500), 0.95) && near(optimizer_momentum(&law, 9999), 0.95),
+		near(optimizer_momentum(&law, 500), 0.95) && near(optimizer_momentum(&law, 9999), 0.95),
 	    "momentum rises from 0.85 to 0.95 over 500 steps");
 	tap_ok(law.matrix_lr == 0.04 && law.scalar_lr == 0.04 && law.tied_embed_lr == 0.05 && law.embed_lr == 0.6 &&
-	    law.head_lr == 0.008 && law.beta1 == 0.9 && law.beta2 == 0.95 && law.adam_eps == 1e-8 &&
-	    law.muon_backend_steps == 5 && law.grad_clip_norm == 0, "defaults are the published values");
+		law.head_lr == 0.008 && law.beta1 == 0.9 && law.beta2 == 0.95 && law.adam_eps == 1e-8 &&
+		law.muon_backend_steps == 5 && law.grad_clip_norm == 0,
+	    "defaults are the published values");
 }
 
 int

@@ -78,10 +78,11 @@ limits(void)
 	tap_ok(spec_deadline_ms(&s, "train") == 2 * 600000 + 1800000 + 3600000,
 	    "training has twice its cap, half an hour and its wait for the lane");
 	tap_ok(spec_deadline_ms(&s, "export") > 0 && spec_deadline_ms(&s, "prompt") > 0 &&
-	    spec_deadline_ms(&s, "score") > 0, "the other stages have deadlines too");
+		spec_deadline_ms(&s, "score") > 0,
+	    "the other stages have deadlines too");
 	spec_free(&s);
-	tap_ok(make(&s, none) == 0 && spec_cap_ms(&s) == INT64_MAX &&
-	    spec_deadline_ms(&s, "train") == 86400000, "without a cap there still is a deadline");
+	tap_ok(make(&s, none) == 0 && spec_cap_ms(&s) == INT64_MAX && spec_deadline_ms(&s, "train") == 86400000,
+	    "without a cap there still is a deadline");
 	spec_free(&s);
 	tap_ok(make(&s, given) == 0 && spec_cap_ms(&s) == 5 && spec_deadline_ms(&s, "train") == 7,
 	    "what is given holds");

@@ -7,8 +7,7 @@
 static int tap_count, tap_failed;
 
 /* One test line; evaluates to whether it passed. */
-static inline int __attribute__((format(printf, 2, 3)))
-tap_ok(int ok, const char *format, ...)
+static inline int __attribute__((format(printf, 2, 3))) tap_ok(int ok, const char *format, ...)
 {
 	va_list ap;
 
@@ -26,7 +25,6 @@ tap_ok(int ok, const char *format, ...)
 static inline int
 tap_done(void)
 {
-
 	printf("1..%d\n", tap_count);
 	return (tap_failed != 0);
 }

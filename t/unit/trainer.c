@@ -19,7 +19,7 @@ enum { V = 29, T = 8, MICRO = 2 * T, BATCH = 2 * MICRO, STREAM = 203 };
 static const struct config config = { V, 3, 16, 4, 2, 2, 1, 10000, 30, 1.5, 0.005 };
 
 static int32_t stream[STREAM];
-static uint64_t asked;		/* the last span that a trainer asked for */
+static uint64_t asked; /* the last span that a trainer asked for */
 
 static int
 spans(void *cookie, uint64_t span, int32_t *ids, size_t n)
@@ -48,8 +48,15 @@ static struct model *
 open_model(enum model_use use, size_t batch, size_t seq)
 {
 	const struct model_args args = {
-		.config = &config, .use = use, .backend = backend, .isa = "auto", .arith = arith, .threads = 1,
-		.max_batch = batch, .max_seq = seq, .max_passes = use == MODEL_TRAIN ? BATCH / MICRO : 1,
+		.config = &config,
+		.use = use,
+		.backend = backend,
+		.isa = "auto",
+		.arith = arith,
+		.threads = 1,
+		.max_batch = batch,
+		.max_seq = seq,
+		.max_passes = use == MODEL_TRAIN ? BATCH / MICRO : 1,
 	};
 	struct model *m = model_open(&args);
 
@@ -111,7 +118,11 @@ open_rig(double clip)
 	struct optimizer_law law;
 	struct rig r = { open_model(MODEL_TRAIN, MICRO / T, T), NULL, NULL };
 	const struct trainer_args args = {
-		.model = r.m, .law = &law, .seq_len = T, .batch_tokens = BATCH, .micro_batch_tokens = MICRO,
+		.model = r.m,
+		.law = &law,
+		.seq_len = T,
+		.batch_tokens = BATCH,
+		.micro_batch_tokens = MICRO,
 		.source = spans,
 	};
 
@@ -177,7 +188,8 @@ resuming(void)
 	steps(&first, 4);
 	tap_ok(trainer_save(first.t, fd, extra) == 0, "the state of training is saved");
 	tap_ok(trainer_load(second.t, fd, "state", &back) == 0 && trainer_steps(second.t) == 4 &&
-	    trainer_spans(second.t) == 8, "and loaded into a fresh trainer");
+		trainer_spans(second.t) == 8,
+	    "and loaded into a fresh trainer");
 	tap_ok(strcmp(json_string_value(json_object_get(back, "train_ms")), "1234") == 0,
 	    "the caller's own strings ride along");
 	tap_ok(steps(&second, 2) == loss && same_weights(&whole, &second),
@@ -185,10 +197,12 @@ resuming(void)
 	tap_ok(steps(&first, 2) == loss && same_weights(&whole, &first), "saving changes nothing");
 	tap_ok(checkpoint_read(fd, "state", model_params(other.m), other.w) == 0, "weights can be taken from a state");
 	tap_ok(ftruncate(fd, lseek(fd, 0, SEEK_END) - 4) == 0 && trainer_load(other.t, fd, "state", NULL) == -1 &&
-	    errno == EBADMSG && trainer_steps(other.t) == 0, "a state cut short is refused");
+		errno == EBADMSG && trainer_steps(other.t) == 0,
+	    "a state cut short is refused");
 	tap_ok(ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0 &&
-	    checkpoint_write(fd, model_params(other.m), other.w, NULL) == 0 &&
-	    trainer_load(other.t, fd, "weights", NULL) == -1, "bare weights are no state: %s", say_last());
+		checkpoint_write(fd, model_params(other.m), other.w, NULL) == 0 &&
+		trainer_load(other.t, fd, "weights", NULL) == -1,
+	    "bare weights are no state: %s", say_last());
 	json_decref(extra);
 	json_decref(back);
 	close(fd);
@@ -225,8 +239,8 @@ diverging(void)
 	tap_ok(trainer_step(plain.t, 1, &result) == 0 && isnan(result.grad_norm), "without clipping there is no norm");
 	model_get(r.m, r.w);
 	kept = r.w[7];
-	model_ops(r.m)->upload(model_ctx(r.m), model_weight(r.m, params_at(model_params(r.m), 0, PARAMS_C_V)), 3,
-	    &nan, 1);
+	model_ops(r.m)->upload(model_ctx(r.m), model_weight(r.m, params_at(model_params(r.m), 0, PARAMS_C_V)), 3, &nan,
+	    1);
 	tap_ok(trainer_step(r.t, 1, &result) == TRAINER_DIVERGED && !isfinite(result.loss), "a NaN is noticed at once");
 	model_get(r.m, r.w);
 	tap_ok(r.w[7] == kept && trainer_steps(r.t) == 0 && !trainer_finite(r.t) && trainer_finite(plain.t),
@@ -242,8 +256,15 @@ rates(int tied)
 {
 	struct config c = config;
 	const struct model_args args = {
-		.config = &c, .use = MODEL_TRAIN, .backend = "ref", .isa = "auto", .arith = OPS_FP32, .threads = 1,
-		.max_batch = MICRO / T, .max_seq = T, .max_passes = 1,
+		.config = &c,
+		.use = MODEL_TRAIN,
+		.backend = "ref",
+		.isa = "auto",
+		.arith = OPS_FP32,
+		.threads = 1,
+		.max_batch = MICRO / T,
+		.max_seq = T,
+		.max_passes = 1,
 	};
 	const struct model_batch batch = { stream, stream + 1, MICRO / T, T };
 	struct optimizer_law law;
@@ -262,7 +283,7 @@ rates(int tied)
 	optimizer_law_default(&law);
 	params_init(p, 1, before);
 	for (size_t i = 0; i < p->n; i++)
-		before[i] += 0.1f * (float)((i * 7 % 11) / 11.0 - 0.5);	/* so that everything has a gradient */
+		before[i] += 0.1f * (float)((i * 7 % 11) / 11.0 - 0.5); /* so that everything has a gradient */
 	model_set(m, before);
 	model_begin(m);
 	model_grad(m, &batch, 0, 1);
@@ -271,8 +292,10 @@ rates(int tied)
 	model_get(m, after);
 	for (size_t i = 0; i < p->count; i++) {
 		const struct params_tensor *t = &p->tensors[i];
-		const double expected = 0.5 * (t->group == PARAMS_EMBED ? (tied ? 0.05 : 0.6) :
-		    t->group == PARAMS_HEAD ? 0.008 : 0.04);
+		const double expected = 0.5 *
+		    (t->group == PARAMS_EMBED       ? (tied ? 0.05 : 0.6) :
+			    t->group == PARAMS_HEAD ? 0.008 :
+						      0.04);
 		double most = 0;
 
 		for (size_t j = t->offset; j < t->offset + t->n; j++)
@@ -360,10 +383,10 @@ scoring(void)
 	tap_ok(slid[1] == apart[1] && fabsf(slid[1] - alone(m, 1, 1)) < 1e-6f,
 	    "the first target has one id of context");
 	tap_ok(score_all(m, "sliding:3", 5, 5, again) == 4 && score_all(m, "non_overlapping", 5, 5, again) == 0 &&
-	    score_all(m, "non_overlapping", T + 1, 5, again) == T && score_all(m, "sliding:1", 2, 5, again) == 1,
+		score_all(m, "non_overlapping", T + 1, 5, again) == T && score_all(m, "sliding:1", 2, 5, again) == 1,
 	    "short streams are scored where the law can");
 	tap_ok(score_all(m, "sliding:0", STREAM, 5, again) == 0 && score_all(m, "sliding:9", STREAM, 5, again) == 0 &&
-	    score_all(m, "sliding", STREAM, 5, again) == 0 && score_all(m, "all", STREAM, 5, again) == 0,
+		score_all(m, "sliding", STREAM, 5, again) == 0 && score_all(m, "all", STREAM, 5, again) == 0,
 	    "other modes are refused");
 	model_close(m);
 	close_rig(&r);
@@ -404,16 +427,18 @@ generating(void)
 	}
 	tap_ok(right, "at temperature 0 each id is the likeliest after a full pass over all before it");
 	tap_ok(generate_run(long_one, &warm, stream, 3, text, 40, &n) == 0 &&
-	    generate_run(long_one, &warm, stream, 3, again, 40, &again_n) == 0 && n == again_n &&
-	    memcmp(text, again, n * sizeof(*text)) == 0, "one seed gives one text");
+		generate_run(long_one, &warm, stream, 3, again, 40, &again_n) == 0 && n == again_n &&
+		memcmp(text, again, n * sizeof(*text)) == 0,
+	    "one seed gives one text");
 	warm.seed = 2;
-	tap_ok(generate_run(long_one, &warm, stream, 3, other, 40, &other_n) == 0 && memcmp(text, other,
-	    sizeof(text)) != 0,
+	tap_ok(generate_run(long_one, &warm, stream, 3, other, 40, &other_n) == 0 &&
+		memcmp(text, other, sizeof(text)) != 0,
 	    "another seed gives another");
 	warm.seed = 1;
 	warm.stop = text[5];
 	tap_ok(generate_run(long_one, &warm, stream, 3, again, 40, &again_n) == GENERATE_STOP && again_n <= 5 &&
-	    memcmp(text, again, again_n * sizeof(*text)) == 0, "the stop id ends the text and is no part of it");
+		memcmp(text, again, again_n * sizeof(*text)) == 0,
+	    "the stop id ends the text and is no part of it");
 	tap_ok(generate_run(short_one, &greedy, stream, 20, text, 40, &n) == GENERATE_LENGTH && n == 40,
 	    "a prompt and a text longer than the positions go on");
 	stream[0] += V;
@@ -431,11 +456,20 @@ opening(void)
 {
 	struct model *m = open_model(MODEL_TRAIN, MICRO / T, T);
 	struct optimizer_law law;
-	struct trainer_args args = { .model = m, .law = &law, .seq_len = T, .batch_tokens = BATCH + 1,
-	    .micro_batch_tokens = MICRO, .source = spans };
-	struct model_args none = { .config = &config, .use = MODEL_TRAIN, .backend = "abacus", .isa = "auto",
-	    .threads = 1,
-	    .max_batch = 1, .max_seq = 1, .max_passes = 1 };
+	struct trainer_args args = { .model = m,
+		.law = &law,
+		.seq_len = T,
+		.batch_tokens = BATCH + 1,
+		.micro_batch_tokens = MICRO,
+		.source = spans };
+	struct model_args none = { .config = &config,
+		.use = MODEL_TRAIN,
+		.backend = "abacus",
+		.isa = "auto",
+		.threads = 1,
+		.max_batch = 1,
+		.max_seq = 1,
+		.max_passes = 1 };
 	struct config bad = config;
 
 	optimizer_law_default(&law);
@@ -476,7 +510,7 @@ initialising(void)
 	const struct params_tensor *ta, *tb;
 	double square = 0;
 
-	shallow.num_layers = 1;	/* no skips, so that every place in the table differs */
+	shallow.num_layers = 1; /* no skips, so that every place in the table differs */
 	untied.tie_embeddings = 0;
 	b = params_new(&shallow);
 	c = params_new(&untied);
@@ -492,15 +526,16 @@ initialising(void)
 	ta = params_find(a, "blocks.1.resid_mix");
 	tb = params_find(c, "lm_head.weight");
 	tap_ok(wa[ta->offset] == 1 && wa[ta->offset + ta->cols] == 0 && wc[tb->offset] == 0 &&
-	    wa[params_find(a, "blocks.0.mlp.proj.weight")->offset] == 0 &&
-	    wa[params_find(a, "blocks.0.attn.q_gain")->offset] == 1.5f &&
-	    wa[params_find(a, "skip_weights")->offset] == 1, "control tensors and projections start as published");
+		wa[params_find(a, "blocks.0.mlp.proj.weight")->offset] == 0 &&
+		wa[params_find(a, "blocks.0.attn.q_gain")->offset] == 1.5f &&
+		wa[params_find(a, "skip_weights")->offset] == 1,
+	    "control tensors and projections start as published");
 	for (size_t i = 0; i < c->tensors[0].n; i++)
 		square += (double)wc[i] * wc[i];
 	tap_ok(fabs(sqrt(square / (double)c->tensors[0].n) - 1) < 0.1 && fabs(wa[3] - 0.005 * wc[3]) < 1e-9,
 	    "an untied embedding is drawn from N(0, 1), a tied one from N(0, 0.005)");
 	tap_ok(a->n == config_parameters(&config) && b->n == config_parameters(&shallow) &&
-	    c->n == config_parameters(&untied),
+		c->n == config_parameters(&untied),
 	    "the table holds as many parameters as the configuration counts");
 	params_free(a);
 	params_free(b);

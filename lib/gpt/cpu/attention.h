@@ -15,8 +15,16 @@
 #define LOG2_E 1.44269504f
 
 /* Keys packed as columns, and values, by sequence of the current group and kv head: floats of one. */
-VEC_FN size_t keys_size(const struct ops_ctx *c, size_t seen) { return cpu_pad(seen) * units_of(c->head_dim); }
-VEC_FN size_t values_size(const struct ops_ctx *c, size_t seen) { return cpu_pad(c->head_dim) * deep_units(seen); }
+VEC_FN size_t
+keys_size(const struct ops_ctx *c, size_t seen)
+{
+	return (cpu_pad(seen) * units_of(c->head_dim));
+}
+VEC_FN size_t
+values_size(const struct ops_ctx *c, size_t seen)
+{
+	return (cpu_pad(c->head_dim) * deep_units(seen));
+}
 
 /* The sum of squares of a head. */
 VEC_FN float
@@ -29,7 +37,7 @@ head_squares(const act *x, size_t D)
 
 		sum = vf_fma(v, v, sum);
 	}
-	return vf_sum(sum);
+	return (vf_sum(sum));
 }
 
 static void
@@ -72,11 +80,11 @@ powers_row(const float *z, act *p, size_t valid, vf gain, float top, float *sum)
 /* The queries t0..t0+n-1 of a head of a sequence, and all keys that they may see. */
 struct attention_rows {
 	const act *q;
-	size_t n, ldq, depth;		/* rows; elements from row to row; units of a head */
-	size_t pos;			/* position of the first */
+	size_t n, ldq, depth; /* rows; elements from row to row; units of a head */
+	size_t pos;           /* position of the first */
 	const float *keys;
-	float gain;			/* log2 e / sqrt(D) included: scores are powers of two */
-	float *z;			/* (n, CPU_PAD) */
+	float gain; /* log2 e / sqrt(D) included: scores are powers of two */
+	float *z;   /* (n, CPU_PAD) */
 };
 
 VEC_FN void
@@ -90,7 +98,7 @@ scores(const struct attention_rows *t, size_t j0)
 VEC_FN size_t
 in_sight(const struct attention_rows *t, size_t i, size_t j0)
 {
-	return t->pos + i + 1 > j0 ? t->pos + i + 1 - j0 : 0;
+	return (t->pos + i + 1 > j0 ? t->pos + i + 1 - j0 : 0);
 }
 
 /*
@@ -119,8 +127,8 @@ scores_top(const struct attention_rows *t, size_t D, float longest, float *top)
 			vf high = vf_set(top[i]);
 
 			for (size_t j = 0; j < valid; j += VL)
-				high = vf_max(high, vf_split(vf_load(t->z + i * CPU_PAD + j) * vf_set(t->gain), high,
-				    valid - j));
+				high = vf_max(high,
+				    vf_split(vf_load(t->z + i * CPU_PAD + j) * vf_set(t->gain), high, valid - j));
 			top[i] = vf_top(high);
 		}
 	}
@@ -136,8 +144,12 @@ block_attention(const struct ops_ctx *c, struct ops_rows rows, const struct ops_
 	const float *values = c->values + slot * values_size(c, seen);
 	const size_t first = b * rows.T + t0, limit = rows.pos0 + t0 + n;
 	const struct attention_rows t = {
-		.q = act_row(a->q, first) + h * D, .n = n, .ldq = a->q->ld, .depth = units_of(D),
-		.pos = rows.pos0 + t0, .keys = c->keys + slot * keys_size(c, seen),
+		.q = act_row(a->q, first) + h * D,
+		.n = n,
+		.ldq = a->q->ld,
+		.depth = units_of(D),
+		.pos = rows.pos0 + t0,
+		.keys = c->keys + slot * keys_size(c, seen),
 		.gain = float_row(a->gain, 0)[h] / sqrtf((float)D) * LOG2_E,
 		.z = cpu_take(&s, n * CPU_PAD * sizeof(float)),
 	};
@@ -174,24 +186,24 @@ block_attention(const struct ops_ctx *c, struct ops_rows rows, const struct ops_
 /* The backward of one kv head of one sequence: what its tasks' parts share. */
 struct attention_back {
 	size_t D, T;
-	size_t depth, deep;		/* units of a head; of all queries or keys */
-	size_t ldd, ldt, ldq, ldk;	/* of float32 heads, of k_turned, of q, dy and y, of k and v */
-	size_t wide;			/* of dq, lse2 and delta: a whole panel may begin at the last query */
+	size_t depth, deep;        /* units of a head; of all queries or keys */
+	size_t ldd, ldt, ldq, ldk; /* of float32 heads, of k_turned, of q, dy and y, of k and v */
+	size_t wide;               /* of dq, lse2 and delta: a whole panel may begin at the last query */
 	const act *k, *v;
-	float *k_turned;		/* (D, keys) as a left side */
-	float *dk, *dv;			/* (T, D) */
+	float *k_turned; /* (D, keys) as a left side */
+	float *dk, *dv;  /* (T, D) */
 	/* The query head at hand */
 	const act *q, *dy, *y;
-	float gain, gain2;		/* 1 / sqrt(D) included; log2 e besides */
-	float *q_rows, *dy_rows;	/* panels: columns are queries */
-	float *q_cols, *dy_cols;	/* panels: queries go down */
-	float *lse2, *delta;		/* (wide); lse in powers of two */
-	float *dq;			/* (D, wide) */
+	float gain, gain2;       /* 1 / sqrt(D) included; log2 e besides */
+	float *q_rows, *dy_rows; /* panels: columns are queries */
+	float *q_cols, *dy_cols; /* panels: queries go down */
+	float *lse2, *delta;     /* (wide); lse in powers of two */
+	float *dq;               /* (D, wide) */
 	/* The block at hand: keys down, queries across */
-	float *z, *w;			/* (keys, CPU_PAD): S and dP of a panel of queries */
-	act *p, *ds;			/* (keys, CPU_BACK_QUERIES) */
-	float *ds_cols;			/* dS as panels */
-	float *dk_block;		/* (keys, D) */
+	float *z, *w;    /* (keys, CPU_PAD): S and dP of a panel of queries */
+	act *p, *ds;     /* (keys, CPU_BACK_QUERIES) */
+	float *ds_cols;  /* dS as panels */
+	float *dk_block; /* (keys, D) */
 };
 
 VEC_FN struct attention_back
@@ -202,18 +214,31 @@ attention_back_of(const struct ops_ctx *c, struct ops_rows rows, const struct op
 	const size_t depth = units_of(D), deep = deep_units(T), ldd = cpu_pad(D), wide = cpu_pad(T) + CPU_PAD;
 	const size_t panel = CPU_BACK_KEYS * CPU_PAD, block = CPU_BACK_KEYS * CPU_BACK_QUERIES;
 	struct attention_back t = {
-		.D = D, .T = T, .depth = depth, .deep = deep, .ldd = ldd, .ldt = deep + 16, .ldq = a->q->ld,
-		.ldk = a->k->ld, .wide = wide,
-		.k = act_row(a->k, b * T) + kv * D, .v = act_row(a->v, b * T) + kv * D,
+		.D = D,
+		.T = T,
+		.depth = depth,
+		.deep = deep,
+		.ldd = ldd,
+		.ldt = deep + 16,
+		.ldq = a->q->ld,
+		.ldk = a->k->ld,
+		.wide = wide,
+		.k = act_row(a->k, b * T) + kv * D,
+		.v = act_row(a->v, b * T) + kv * D,
 		.k_turned = cpu_take(s, ldd * (deep + 16) * sizeof(float)),
-		.dk = cpu_take(s, T * ldd * sizeof(float)), .dv = cpu_take(s, T * ldd * sizeof(float)),
+		.dk = cpu_take(s, T * ldd * sizeof(float)),
+		.dv = cpu_take(s, T * ldd * sizeof(float)),
 		.q_rows = cpu_take(s, cpu_pad(T) * depth * sizeof(float)),
 		.dy_rows = cpu_take(s, cpu_pad(T) * depth * sizeof(float)),
-		.q_cols = cpu_take(s, ldd * deep * sizeof(float)), .dy_cols = cpu_take(s, ldd * deep * sizeof(float)),
-		.lse2 = cpu_take(s, wide * sizeof(float)), .delta = cpu_take(s, wide * sizeof(float)),
+		.q_cols = cpu_take(s, ldd * deep * sizeof(float)),
+		.dy_cols = cpu_take(s, ldd * deep * sizeof(float)),
+		.lse2 = cpu_take(s, wide * sizeof(float)),
+		.delta = cpu_take(s, wide * sizeof(float)),
 		.dq = cpu_take(s, ldd * wide * sizeof(float)),
-		.z = cpu_take(s, panel * sizeof(float)), .w = cpu_take(s, panel * sizeof(float)),
-		.p = cpu_take(s, block * sizeof(act)), .ds = cpu_take(s, block * sizeof(act)),
+		.z = cpu_take(s, panel * sizeof(float)),
+		.w = cpu_take(s, panel * sizeof(float)),
+		.p = cpu_take(s, block * sizeof(act)),
+		.ds = cpu_take(s, block * sizeof(act)),
 		.ds_cols = cpu_take(s, units_of(CPU_BACK_KEYS) * CPU_BACK_QUERIES * sizeof(float)),
 		.dk_block = cpu_take(s, CPU_BACK_KEYS * ldd * sizeof(float)),
 	};
@@ -221,13 +246,13 @@ attention_back_of(const struct ops_ctx *c, struct ops_rows rows, const struct op
 	turn(t.k_turned, t.ldt, t.k, 0, t.ldk, T, D);
 	memset(t.dk, 0, T * ldd * sizeof(float));
 	memset(t.dv, 0, T * ldd * sizeof(float));
-	return t;
+	return (t);
 }
 
 /* Turn to query head ${h}. Queries behind the last get a large lse: P next to nothing, times zeros. */
 VEC_FN void
-begin_query_head(struct attention_back *t, const struct ops_attention *a, const struct ops_attention_grad *d,
-    size_t r0, size_t h)
+begin_query_head(struct attention_back *t, const struct ops_attention *a, const struct ops_attention_grad *d, size_t r0,
+    size_t h)
 {
 	const size_t D = t->D, T = t->T;
 
@@ -248,8 +273,8 @@ begin_query_head(struct attention_back *t, const struct ops_attention *a, const 
 		vf sum = vf_zero();
 
 		for (size_t j = 0; j < D; j += VL)
-			sum = vf_fma(act_loadn(t->dy + i * t->ldq + j, D - j), act_loadn(t->y + i * t->ldq + j, D -
-			    j), sum);
+			sum = vf_fma(act_loadn(t->dy + i * t->ldq + j, D - j), act_loadn(t->y + i * t->ldq + j, D - j),
+			    sum);
 		t->lse2[i] = float_row(a->lse, r0 + i)[h] * LOG2_E;
 		t->delta[i] = vf_sum(sum);
 	}
@@ -310,8 +335,8 @@ block_back(const struct attention_back *t, size_t j0, size_t keys, size_t i0, si
 	}
 	gemm(keys, t->D, down, as_units(t->p), ldp, t->dy_cols + queries, t->deep, t->dv + j0 * t->ldd, t->ldd, 1);
 	gemm(keys, t->D, down, as_units(t->ds), ldp, t->q_cols + queries, t->deep, t->dk_block, t->ldd, 1);
-	gemm(t->D, width, units_of(keys), t->k_turned + j0 / PER_UNIT, t->ldt, t->ds_cols, across, t->dq + i0,
-	    t->wide, 1);
+	gemm(t->D, width, units_of(keys), t->k_turned + j0 / PER_UNIT, t->ldt, t->ds_cols, across, t->dq + i0, t->wide,
+	    1);
 }
 
 /* dq of the head from its transpose; returns the gradient of the gain. */
@@ -336,7 +361,7 @@ end_query_head(const struct attention_back *t, act *dq)
 			}
 		}
 	}
-	return (float)total / sqrtf((float)D);
+	return ((float)total / sqrtf((float)D));
 }
 
 /* All of kv head ${kv} of sequence ${b}, for each of its query heads in turn; dgain (H) of this sequence. */

@@ -22,19 +22,59 @@ typedef float act;
 /* Rows that a block of VL units spans. */
 #define DEEP (VL * PER_UNIT)
 
-VEC_FN size_t least(size_t a, size_t b) { return a < b ? a : b; }
-VEC_FN size_t units_of(size_t k) { return ((k + PER_UNIT - 1) / PER_UNIT + UNIT_PAD - 1) / UNIT_PAD * UNIT_PAD; }
+VEC_FN size_t
+least(size_t a, size_t b)
+{
+	return (a < b ? a : b);
+}
+VEC_FN size_t
+units_of(size_t k)
+{
+	return (((k + PER_UNIT - 1) / PER_UNIT + UNIT_PAD - 1) / UNIT_PAD * UNIT_PAD);
+}
 
 #if BF16
-VEC_FN vf act_load(const act *p) { return vf_from_bf16(p); }
-VEC_FN vf act_loadn(const act *p, size_t n) { return vf_from_bf16n(p, n); }
-VEC_FN void act_store(act *p, vf v) { vf_to_bf16(p, v); }
-VEC_FN void act_storen(act *p, vf v, size_t n) { vf_to_bf16n(p, v, n); }
+VEC_FN vf
+act_load(const act *p)
+{
+	return (vf_from_bf16(p));
+}
+VEC_FN vf
+act_loadn(const act *p, size_t n)
+{
+	return (vf_from_bf16n(p, n));
+}
+VEC_FN void
+act_store(act *p, vf v)
+{
+	vf_to_bf16(p, v);
+}
+VEC_FN void
+act_storen(act *p, vf v, size_t n)
+{
+	vf_to_bf16n(p, v, n);
+}
 #else
-VEC_FN vf act_load(const act *p) { return vf_load(p); }
-VEC_FN vf act_loadn(const act *p, size_t n) { return vf_loadn(p, n); }
-VEC_FN void act_store(act *p, vf v) { vf_store(p, v); }
-VEC_FN void act_storen(act *p, vf v, size_t n) { vf_storen(p, v, n); }
+VEC_FN vf
+act_load(const act *p)
+{
+	return (vf_load(p));
+}
+VEC_FN vf
+act_loadn(const act *p, size_t n)
+{
+	return (vf_loadn(p, n));
+}
+VEC_FN void
+act_store(act *p, vf v)
+{
+	vf_store(p, v);
+}
+VEC_FN void
+act_storen(act *p, vf v, size_t n)
+{
+	vf_storen(p, v, n);
+}
 #endif
 
 /* The unit of PER_UNIT vectors. */
@@ -42,17 +82,33 @@ VEC_FN vf
 one_unit(const vf v[PER_UNIT])
 {
 #if BF16
-	return vec_pair(v[0], v[1]);
+	return (vec_pair(v[0], v[1]));
 #else
-	return v[0];
+	return (v[0]);
 #endif
 }
 
 /* Rows of buffers. */
-VEC_FN act *act_row(const struct ops_buf *b, size_t row) { return (act *)b->data + row * b->ld; }
-VEC_FN float *float_row(const struct ops_buf *b, size_t row) { return (float *)b->data + row * b->ld; }
-VEC_FN const int32_t *ids_of(const struct ops_buf *b) { return b->data; }
-VEC_FN const float *as_units(const act *p) { return (const float *)(const void *)p; }
+VEC_FN act *
+act_row(const struct ops_buf *b, size_t row)
+{
+	return ((act *)b->data + row * b->ld);
+}
+VEC_FN float *
+float_row(const struct ops_buf *b, size_t row)
+{
+	return ((float *)b->data + row * b->ld);
+}
+VEC_FN const int32_t *
+ids_of(const struct ops_buf *b)
+{
+	return (b->data);
+}
+VEC_FN const float *
+as_units(const act *p)
+{
+	return ((const float *)(const void *)p);
+}
 
 /*
  * Packing.  A source row is float32 or activations, told by ${floats}, which is
@@ -61,7 +117,7 @@ VEC_FN const float *as_units(const act *p) { return (const float *)(const void *
 VEC_FN const void *
 source_row(const void *src, int floats, size_t ld, size_t row)
 {
-	return floats ? (const void *)((const float *)src + row * ld) : (const void *)((const act *)src + row * ld);
+	return (floats ? (const void *)((const float *)src + row * ld) : (const void *)((const act *)src + row * ld));
 }
 
 /* VL units from the k elements of a row, from unit u on; zeros behind its end. */
@@ -76,21 +132,21 @@ row_units(const void *row, int floats, size_t u, size_t k)
 		const float *p = (const float *)row + first;
 
 		if (left >= DEEP)
-			return vec_narrow(vf_load(p), vf_load(p + VL));
+			return (vec_narrow(vf_load(p), vf_load(p + VL)));
 		return vec_narrow(left > 0 ? vf_loadn(p, left) : vf_zero(),
 		    left > VL ? vf_loadn(p + VL, left - VL) : vf_zero());
 	} else {
 		const act *p = (const act *)row + first;
 
 		if (left >= DEEP)
-			return vf_load(as_units(p));
-		return left > 0 ? vf_loadn(as_units(p), (left + 1) / 2) : vf_zero();
+			return (vf_load(as_units(p)));
+		return (left > 0 ? vf_loadn(as_units(p), (left + 1) / 2) : vf_zero());
 	}
 #else
 	const float *p = (const float *)row + first;
 
 	(void)floats;
-	return left >= VL ? vf_load(p) : left > 0 ? vf_loadn(p, left) : vf_zero();
+	return (left >= VL ? vf_load(p) : left > 0 ? vf_loadn(p, left) : vf_zero());
 #endif
 }
 
@@ -101,20 +157,20 @@ column_units(const void *src, int floats, size_t ld, size_t u, size_t rows, size
 	const size_t first = u * PER_UNIT;
 
 	if (first >= rows)
-		return vf_zero();
+		return (vf_zero());
 #if BF16
 	if (floats) {
 		const float *p = (const float *)src + first * ld + col;
 
-		return vec_pair(vf_load(p), first + 1 < rows ? vf_load(p + ld) : vf_zero());
+		return (vec_pair(vf_load(p), first + 1 < rows ? vf_load(p + ld) : vf_zero()));
 	} else {
 		const act *p = (const act *)src + first * ld + col;
 
-		return vec_pair_bf16(p, first + 1 < rows ? p + ld : NULL);
+		return (vec_pair_bf16(p, first + 1 < rows ? p + ld : NULL));
 	}
 #else
 	(void)floats;
-	return vf_load((const float *)src + first * ld + col);
+	return (vf_load((const float *)src + first * ld + col));
 #endif
 }
 
@@ -186,7 +242,11 @@ turn(unit *dst, size_t dst_ld, const void *src, int floats, size_t ld, size_t ro
 }
 
 /* Units to which pack_cols and turn pad ${rows} rows. */
-VEC_FN size_t deep_units(size_t rows) { return (rows + DEEP - 1) / DEEP * VL; }
+VEC_FN size_t
+deep_units(size_t rows)
+{
+	return ((rows + DEEP - 1) / DEEP * VL);
+}
 
 static void
 block_pack_by_row(float *panels, size_t depth, const float *src, size_t ld, size_t rows, size_t k)
@@ -231,7 +291,7 @@ by_col(size_t n, const act *a, size_t ld, const struct ops_buf *w, size_t j0, si
 VEC_FN float
 reciprocal_rms(float sumsq, size_t n, double eps)
 {
-	return 1.0f / sqrtf(sumsq / (float)n + (float)eps);
+	return (1.0f / sqrtf(sumsq / (float)n + (float)eps));
 }
 
 /* h = x / rms(x); returns the reciprocal. */
@@ -250,22 +310,24 @@ norm_row(const struct ops_ctx *c, const struct ops_buf *x, size_t row, act *h)
 	r = reciprocal_rms(vf_sum(sum), x->cols, c->g.norm_eps);
 	for (size_t i = 0; i < x->ld; i += VL)
 		act_store(h + i, vf_load(p + i) * vf_set(r));
-	return r;
+	return (r);
 }
 
 /* What the norm of x (reciprocal r) returns to x for dh: r * dh - x * (r^3 <dh, x> / n), as its two factors. */
-struct norm_back { vf r, along; };
+struct norm_back {
+	vf r, along;
+};
 
 VEC_FN struct norm_back
 norm_back(float r, float dot, size_t n)
 {
-	return (struct norm_back){ vf_set(r), vf_set(-(r * r * r * dot / (float)n)) };
+	return ((struct norm_back){ vf_set(r), vf_set(-(r * r * r * dot / (float)n)) });
 }
 
 VEC_FN vf
 norm_back_at(struct norm_back b, vf dh, vf x)
 {
-	return vf_fma(b.r, dh, b.along * x);
+	return (vf_fma(b.r, dh, b.along * x));
 }
 
 static void
@@ -333,8 +395,12 @@ VEC_FN struct mixer
 mixer_of(const struct ops_qkv *a, size_t row)
 {
 	return (struct mixer){
-		float_row(a->x, row), a->skip != NULL ? float_row(a->skip, row) : NULL, float_row(a->x0, row),
-		a->skip != NULL ? float_row(a->skip_w, a->skip_row) : NULL, float_row(a->mix, 0), float_row(a->mix, 1),
+		float_row(a->x, row),
+		a->skip != NULL ? float_row(a->skip, row) : NULL,
+		float_row(a->x0, row),
+		a->skip != NULL ? float_row(a->skip_w, a->skip_row) : NULL,
+		float_row(a->mix, 0),
+		float_row(a->mix, 1),
 	};
 }
 
@@ -343,13 +409,13 @@ mixer_u(const struct mixer *m, size_t i)
 {
 	const vf x = vf_load(m->x + i);
 
-	return m->skip != NULL ? vf_fma(vf_load(m->skip_w + i), vf_load(m->skip + i), x) : x;
+	return (m->skip != NULL ? vf_fma(vf_load(m->skip_w + i), vf_load(m->skip + i), x) : x);
 }
 
 VEC_FN vf
 mixer_xm(const struct mixer *m, size_t i, vf u)
 {
-	return vf_fma(vf_load(m->mix0 + i), u, vf_load(m->mix1 + i) * vf_load(m->x0 + i));
+	return (vf_fma(vf_load(m->mix0 + i), u, vf_load(m->mix1 + i) * vf_load(m->x0 + i)));
 }
 
 /* xm of a row in float32; returns its reciprocal rms. */
@@ -364,7 +430,7 @@ mix_row(const struct ops_ctx *c, const struct mixer *m, size_t ld, float *xm)
 		vf_store(xm + i, v);
 		sum = vf_fma(v, v, sum);
 	}
-	return reciprocal_rms(vf_sum(sum), c->g.model_dim, c->g.norm_eps);
+	return (reciprocal_rms(vf_sum(sum), c->g.model_dim, c->g.norm_eps));
 }
 
 /* A head of D products: normed, rotated, stored. Returns the reciprocal rms. */
@@ -389,7 +455,7 @@ head_out(const struct ops_ctx *c, const float *x, act *out, size_t position)
 		act_storen(out + i, vf_fma(a, co, b * si), half - i);
 		act_storen(out + half + i, b * co - a * si, half - i);
 	}
-	return r;
+	return (r);
 }
 
 /*
@@ -466,13 +532,15 @@ block_qkv(const struct ops_ctx *c, struct ops_rows rows, const struct ops_qkv *a
 }
 
 /* Where rows r0.. of the chunk's sides begin. */
-VEC_FN unit *left_at(const struct ops_ctx *c, int which, size_t out, size_t r0)
+VEC_FN unit *
+left_at(const struct ops_ctx *c, int which, size_t out, size_t r0)
 {
-	return c->chunk.left[which] + out * c->chunk.ld + (r0 - c->chunk.row0) / PER_UNIT;
+	return (c->chunk.left[which] + out * c->chunk.ld + (r0 - c->chunk.row0) / PER_UNIT);
 }
-VEC_FN unit *right_at(const struct ops_ctx *c, int which, size_t r0)
+VEC_FN unit *
+right_at(const struct ops_ctx *c, int which, size_t r0)
 {
-	return c->chunk.right[which] + (r0 - c->chunk.row0) / PER_UNIT * NR;
+	return (c->chunk.right[which] + (r0 - c->chunk.row0) / PER_UNIT * NR);
 }
 
 /* sums (3, ld): of dxm * u, dxm * x0 and du * skip over these rows. */
@@ -615,8 +683,8 @@ block_mlp(const struct ops_ctx *c, const struct ops_mlp *a, size_t r0, size_t n,
 			float *x2 = float_row(a->x2, r0 + i) + j0;
 
 			for (size_t j = 0; j < cpu_pad(cols); j += VL)
-				vf_store(x2 + j, vf_fma(vf_load(scale + j0 + j), vf_load(f + i * CPU_COLS + j),
-				    vf_load(x1 + j)));
+				vf_store(x2 + j,
+				    vf_fma(vf_load(scale + j0 + j), vf_load(f + i * CPU_COLS + j), vf_load(x1 + j)));
 		}
 	}
 }
@@ -665,8 +733,8 @@ block_mlp_grad(const struct ops_ctx *c, const struct ops_mlp *a, const struct op
 			dot = vf_fma(vf_load(f + i * ld + j), vf_load(x1 + j), dot);
 		back = norm_back(reciprocal[i], vf_sum(dot), C);
 		for (size_t j = 0; j < ld; j += VL)
-			vf_store(dx1 + j, vf_load(dx2 + j) +
-			    norm_back_at(back, vf_load(f + i * ld + j), vf_load(x1 + j)));
+			vf_store(dx1 + j,
+			    vf_load(dx2 + j) + norm_back_at(back, vf_load(f + i * ld + j), vf_load(x1 + j)));
 	}
 }
 
@@ -695,7 +763,7 @@ log_sum_exp(const float *z, size_t V)
 	max = vf_top(top);
 	for (size_t j = 0; j < V; j += VL)
 		sum = sum + vf_exp(vf_split(vf_load(z + j), low, V - j) - vf_set(max));
-	return max + logf(vf_sum(sum));
+	return (max + logf(vf_sum(sum)));
 }
 
 static void
@@ -716,8 +784,7 @@ block_head(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t 
 	capped(c, n, h, ld, a->w, z, ldz);
 	if (a->dx == NULL) {
 		for (size_t i = 0; i < n; i++)
-			nats[i] = log_sum_exp(z + i * ldz, V) -
-			    z[i * ldz + (size_t)targets[r0 + i]];
+			nats[i] = log_sum_exp(z + i * ldz, V) - z[i * ldz + (size_t)targets[r0 + i]];
 		return;
 	}
 	dz = cpu_take(&s, n * ldz * sizeof(*dz));
@@ -819,7 +886,7 @@ block_sumsq(const float *x, size_t n)
 			sum = vf_fma(vf_load(x + j), vf_load(x + j), sum);
 		total += vf_sum(sum);
 	}
-	return total;
+	return (total);
 }
 
 static void
@@ -827,8 +894,8 @@ block_adam(const struct ops_adam *p, const struct ops_adam_law *law, size_t firs
 {
 	const vf rate = vf_set((float)(p->lr / (1 - pow(law->beta1, (double)law->t))));
 	const vf fix2 = vf_set((float)(1 / sqrt(1 - pow(law->beta2, (double)law->t)))), eps = vf_set(law->eps);
-	const vf b1 = vf_set(law->beta1), b2 = vf_set(law->beta2), c1 = vf_set(1 - law->beta1), c2 = vf_set(1 -
-	    law->beta2);
+	const vf b1 = vf_set(law->beta1), b2 = vf_set(law->beta2), c1 = vf_set(1 - law->beta1),
+		 c2 = vf_set(1 - law->beta2);
 	const vf scale = vf_set(law->grad_scale);
 	float *w = (float *)p->w->data + first, *m = (float *)p->m->data + first, *v = (float *)p->v->data + first;
 	const float *g = (const float *)p->g->data + first;

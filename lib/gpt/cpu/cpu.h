@@ -25,21 +25,21 @@
 
 #define CPU_PAD 32
 #define CPU_SLACK 64
-#define CPU_COLS 256		/* columns of a product worked on at a time: their float32 block stays in L1 and L2 */
-#define CPU_KEYS 256		/* keys of an attention block */
-#define CPU_BACK_KEYS 64	/* and of a block of its backward, */
-#define CPU_BACK_QUERIES 256	/* which goes over so many queries at a time */
+#define CPU_COLS 256         /* columns of a product worked on at a time: their float32 block stays in L1 and L2 */
+#define CPU_KEYS 256         /* keys of an attention block */
+#define CPU_BACK_KEYS 64     /* and of a block of its backward, */
+#define CPU_BACK_QUERIES 256 /* which goes over so many queries at a time */
 
 struct cpu_kernels;
 
 struct ops_buf {
 	enum ops_role role;
-	int bf16;		/* elements of data are bfloat16, not float */
-	size_t rows, cols, ld;	/* ld: elements from row to row */
+	int bf16;              /* elements of data are bfloat16, not float */
+	size_t rows, cols, ld; /* ld: elements from row to row */
 	void *data;
 	/* OPS_WEIGHT: panels for the products, refreshed whenever data changes. */
-	float *by_row;		/* for x w^T: panel columns are rows of w */
-	float *by_col;		/* for dy w: panel columns are columns of w; training only */
+	float *by_row; /* for x w^T: panel columns are rows of w */
+	float *by_col; /* for dy w: panel columns are columns of w; training only */
 };
 
 /* Bump allocator over one thread's scratch. */
@@ -66,22 +66,22 @@ cpu_pad(size_t n)
 /* Rows of one pass whose weight gradients are summed in one go: left sides transposed, right sides in panels. */
 struct cpu_chunk {
 	size_t row0, rows;
-	size_t ld;		/* units from row to row of left */
-	size_t depth;		/* units of a panel of right */
-	float *left[2];		/* (outputs, rows) */
-	float *right[2];	/* panels (rows, inputs) */
+	size_t ld;       /* units from row to row of left */
+	size_t depth;    /* units of a panel of right */
+	float *left[2];  /* (outputs, rows) */
+	float *right[2]; /* panels (rows, inputs) */
 };
 
 /* dw += scale * left right, by rows; dots, if wanted, gets <w[row], (left right)[row]> of these columns. */
 struct cpu_product {
 	const float *left, *right;
-	size_t ld, depth, units;	/* as in the chunk; units: inner length of this product */
+	size_t ld, depth, units; /* as in the chunk; units: inner length of this product */
 	size_t out, in;
 	struct ops_buf *dw;
-	const float *scale;		/* NULL: ones */
-	const struct ops_buf *w;	/* for dots */
-	float *dots;			/* (tile columns, out); NULL if not wanted */
-	float *dscale;			/* where dots are added */
+	const float *scale;      /* NULL: ones */
+	const struct ops_buf *w; /* for dots */
+	float *dots;             /* (tile columns, out); NULL if not wanted */
+	float *dscale;           /* where dots are added */
 };
 
 struct ops_ctx {
@@ -91,18 +91,18 @@ struct ops_ctx {
 	const char *isa;
 	struct pool *pool;
 	int training;
-	int held;			/* a loss since begin was not finite: no updates */
-	size_t head_dim;		/* D */
-	float *cosine, *sine;		/* (max_positions, D / 2) */
+	int held;             /* a loss since begin was not finite: no updates */
+	size_t head_dim;      /* D */
+	float *cosine, *sine; /* (max_positions, D / 2) */
 
-	char *scratch;			/* one piece per thread */
-	size_t scratch_bytes;		/* of a piece */
+	char *scratch;        /* one piece per thread */
+	size_t scratch_bytes; /* of a piece */
 	struct cpu_chunk chunk;
-	size_t chunk_rows, head_rows;	/* most rows of a chunk; in head */
-	float *keys, *values;		/* attention: packed for the products, by sequence of a group and kv head */
-	float *longest;			/* the norm of the longest key, likewise */
-	size_t group;			/* sequences whose keys and values are packed at a time */
-	float *partial;			/* sums of single tasks, added in task order */
+	size_t chunk_rows, head_rows; /* most rows of a chunk; in head */
+	float *keys, *values;         /* attention: packed for the products, by sequence of a group and kv head */
+	float *longest;               /* the norm of the longest key, likewise */
+	size_t group;                 /* sequences whose keys and values are packed at a time */
+	float *partial;               /* sums of single tasks, added in task order */
 	double seconds[OPS_CPU_PHASES];
 };
 
@@ -112,15 +112,15 @@ struct ops_ctx {
  */
 struct cpu_kernels {
 	const char *name;
-	size_t row_block;	/* rows of a task: a multiple of the tile's, and of 32 */
-	size_t per_unit;	/* elements in 32 bits: 1 or 2 */
-	size_t unit_pad;	/* inner lengths are padded to a multiple of so many units */
+	size_t row_block; /* rows of a task: a multiple of the tile's, and of 32 */
+	size_t per_unit;  /* elements in 32 bits: 1 or 2 */
+	size_t unit_pad;  /* inner lengths are padded to a multiple of so many units */
 
 	void (*gemm)(size_t m, size_t n, size_t units, const float *a, size_t lda, const float *b, size_t depth,
 	    float *c, size_t ldc, int add);
 	void (*pack_by_row)(float *panels, size_t depth, const float *src, size_t ld, size_t rows, size_t k);
 	void (*pack_by_col)(float *panels, size_t depth, const float *src, size_t ld, size_t rows, size_t cols);
-	void (*narrow)(void *dst, const float *src, size_t n);	/* float32 to this variant's activations */
+	void (*narrow)(void *dst, const float *src, size_t n); /* float32 to this variant's activations */
 
 	void (*embed)(const struct ops_ctx *c, struct ops_buf *x0, const struct ops_buf *ids, const struct ops_buf *emb,
 	    size_t r0, size_t n);

@@ -55,15 +55,14 @@ gemm_tiles(size_t units, const unit *a, size_t lda, const unit *b, float *c, siz
 	}
 }
 
-static void __attribute__((noinline))
-gemm(size_t m, size_t n, size_t units, const float *a_floats, size_t lda, const float *b_floats, size_t depth, float *c,
-    size_t ldc, int add)
+static void __attribute__((noinline)) gemm(size_t m, size_t n, size_t units, const float *a_floats, size_t lda,
+    const float *b_floats, size_t depth, float *c, size_t ldc, int add)
 {
 	const unit *a = a_floats, *b = b_floats;
 	const size_t width = cpu_pad(n);
 
 	/* gcc's tile intrinsics do not say that they read and write memory: nothing may move across these two lines. */
-	__asm__ volatile ("" : : : "memory");
+	__asm__ volatile("" : : : "memory");
 	for (size_t k = 0; k < units; k += KC, add = 1) {
 		const size_t ku = units - k < KC ? units - k : KC;
 
@@ -79,7 +78,7 @@ gemm(size_t m, size_t n, size_t units, const float *a_floats, size_t lda, const 
 		}
 	}
 	tile_release();
-	__asm__ volatile ("" : : : "memory");
+	__asm__ volatile("" : : : "memory");
 }
 
 #endif

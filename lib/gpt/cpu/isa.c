@@ -1,4 +1,4 @@
-#define _GNU_SOURCE	/* syscall */
+#define _GNU_SOURCE /* syscall */
 
 #include <errno.h>
 
@@ -12,19 +12,19 @@
 #include <unistd.h>
 
 /* State components that the system saves on a switch (XCR0). */
-#define XCR0_AVX	0x6u
-#define XCR0_AVX512	0xe6u
-#define XCR0_TILES	0x60000u
+#define XCR0_AVX 0x6u
+#define XCR0_AVX512 0xe6u
+#define XCR0_TILES 0x60000u
 
-#define ARCH_REQ_XCOMP_PERM	0x1023
-#define XTILEDATA		18
+#define ARCH_REQ_XCOMP_PERM 0x1023
+#define XTILEDATA 18
 
 static uint64_t
 xcr0(void)
 {
 	uint32_t low, high;
 
-	__asm__ volatile ("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
 	return ((uint64_t)high << 32 | low);
 }
 

@@ -4,10 +4,10 @@
 /**
  * What this processor and its operating system let a program use.
  */
-#define ISA_AVX2	1u	/* AVX2 and FMA */
-#define ISA_AVX512	2u	/* F, BW, DQ, VL */
-#define ISA_AVX512_BF16	4u
-#define ISA_AMX_BF16	8u	/* tiles and their bfloat16 product */
+#define ISA_AVX2 1u   /* AVX2 and FMA */
+#define ISA_AVX512 2u /* F, BW, DQ, VL */
+#define ISA_AVX512_BF16 4u
+#define ISA_AMX_BF16 8u /* tiles and their bfloat16 product */
 
 unsigned isa_features(void);
 

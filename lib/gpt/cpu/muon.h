@@ -28,8 +28,9 @@ symmetric(act *out, const act *left, size_t ld_left, const float *panels, size_t
 		gemm(n, i0 + n, units, as_units(left + i0 * ld_left), ld_left / PER_UNIT, panels, units, f, ld, 0);
 		for (size_t i = 0; square != NULL && i < n; i++) {
 			for (size_t j = 0; j < cpu_pad(i0 + n); j += VL)
-				vf_store(f + i * ld + j, vf_fma(vf_set(-4.7750f), act_load(square + (i0 + i) * ld + j),
-				    vf_set(2.0315f) * vf_load(f + i * ld + j)));
+				vf_store(f + i * ld + j,
+				    vf_fma(vf_set(-4.7750f), act_load(square + (i0 + i) * ld + j),
+					vf_set(2.0315f) * vf_load(f + i * ld + j)));
 		}
 		mirror(out, ld, f, ld, i0, n);
 	}
@@ -38,11 +39,11 @@ symmetric(act *out, const act *left, size_t ld_left, const float *panels, size_t
 /* The matrix (m, n) on its way: m <= n, rows ldx and lda elements apart. */
 struct newton_schulz {
 	size_t m, n, ldx, lda;
-	act *x;				/* (m, n), as the products take it */
-	float *exact;			/* the same unrounded, for a X and the result */
-	act *square, *cubic;		/* A and b A + c A^2 */
+	act *x;              /* (m, n), as the products take it */
+	float *exact;        /* the same unrounded, for a X and the result */
+	act *square, *cubic; /* A and b A + c A^2 */
 	float *panels;
-	float *f;			/* ROW_BLOCK rows of a product */
+	float *f; /* ROW_BLOCK rows of a product */
 };
 
 /* What Muon orthogonalises, VL elements of it. */
@@ -51,7 +52,7 @@ muon_direction(const struct ops_muon_law *law, const float *g, const float *mome
 {
 	const vf buf = vf_load(momentum), mu = vf_set(law->momentum);
 
-	return law->nesterov ? vf_fma(mu, buf, vf_set(law->grad_scale) * vf_load(g)) : buf;
+	return (law->nesterov ? vf_fma(mu, buf, vf_set(law->grad_scale) * vf_load(g)) : buf);
 }
 
 /* momentum = mu * momentum + g. Returns the direction's sum of squares. */
@@ -68,14 +69,15 @@ muon_momentum(const struct ops_muon *p, const struct ops_muon_law *law)
 		for (size_t j = 0; j < p->w->ld; j += VL) {
 			vf v;
 
-			vf_store(momentum + j, vf_fma(vf_set(law->momentum), vf_load(momentum + j),
-			    vf_set(law->grad_scale) * vf_load(g + j)));
+			vf_store(momentum + j,
+			    vf_fma(vf_set(law->momentum), vf_load(momentum + j),
+				vf_set(law->grad_scale) * vf_load(g + j)));
 			v = muon_direction(law, g + j, momentum + j);
 			sum = vf_fma(v, v, sum);
 		}
 		total += vf_sum(sum);
 	}
-	return total;
+	return (total);
 }
 
 /* X = direction / its norm, turned if it is tall. */
@@ -93,8 +95,9 @@ muon_begin(struct newton_schulz *ns, const struct ops_muon *p, const struct ops_
 			for (size_t i = 0; i < VL; i++)
 				r[i] = vf_zero();
 			for (size_t i = 0; i < rows; i++)
-				r[i] = inverse * muon_direction(law, float_row(p->g, i0 + i) + j0,
-				    float_row(p->momentum, i0 + i) + j0);
+				r[i] = inverse *
+				    muon_direction(law, float_row(p->g, i0 + i) + j0,
+					float_row(p->momentum, i0 + i) + j0);
 			if (tall)
 				vec_transpose(r);
 			for (size_t i = 0; i < (tall ? least(VL, p->cols > j0 ? p->cols - j0 : 0) : rows); i++)
@@ -162,7 +165,7 @@ block_muon(const struct ops_muon *p, const struct ops_muon_law *law, struct cpu_
 
 	ns.ldx = cpu_pad(ns.n);
 	ns.lda = cpu_pad(ns.m);
-	high = ns.lda + DEEP;		/* rows that whole blocks reach to */
+	high = ns.lda + DEEP; /* rows that whole blocks reach to */
 	ns.exact = cpu_take(&s, high * ns.ldx * sizeof(*ns.exact));
 #if BF16
 	ns.x = cpu_take(&s, high * ns.ldx * sizeof(*ns.x));

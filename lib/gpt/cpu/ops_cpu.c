@@ -34,10 +34,10 @@
 
 struct variant {
 	const char *name;
-	unsigned needs;			/* of isa_features() */
+	unsigned needs; /* of isa_features() */
 	const struct cpu_kernels *fp32, *bf16;
-	const char *fp32_name;		/* what executes in fp32, when that is another */
-	int only_asked;			/* never chosen by "auto" */
+	const char *fp32_name; /* what executes in fp32, when that is another */
+	int only_asked;        /* never chosen by "auto" */
 };
 
 static const struct variant variants[] = {
@@ -120,15 +120,16 @@ scratch_bytes(const struct ops_ctx *c)
 	const size_t wide = most(C, CPU_COLS), long_side = most(C, F);
 	size_t floats, training;
 
-	floats = R * (C + F + wide);					/* qkv, proj, mlp */
-	floats = most(floats, R * (2 * C + 2 * V + 1));			/* head, logits */
-	floats = most(floats, R * (CPU_PAD + CPU_KEYS + D + 1 + CPU_PAD));	/* attention */
+	floats = R * (C + F + wide);                                       /* qkv, proj, mlp */
+	floats = most(floats, R * (2 * C + 2 * V + 1));                    /* head, logits */
+	floats = most(floats, R * (CPU_PAD + CPU_KEYS + D + 1 + CPU_PAD)); /* attention */
 	if (c->training) {
-		training = R * (2 * C + 2 * F + wide + 1) + C;		/* mlp_grad, qkv_grad */
-		training = most(training, R * CPU_COLS);		/* product */
-		training = most(training, 8 * T * D + 2 * T + 16 * D +		/* attention_grad */
-		    CPU_BACK_KEYS * (3 * CPU_BACK_QUERIES + 2 * CPU_PAD + D));
-		training = most(training, (C + CPU_PAD) * (2 * long_side + 2 * C) + R * long_side);	/* muon */
+		training = R * (2 * C + 2 * F + wide + 1) + C; /* mlp_grad, qkv_grad */
+		training = most(training, R * CPU_COLS);       /* product */
+		training = most(training,
+		    8 * T * D + 2 * T + 16 * D + /* attention_grad */
+			CPU_BACK_KEYS * (3 * CPU_BACK_QUERIES + 2 * CPU_PAD + D));
+		training = most(training, (C + CPU_PAD) * (2 * long_side + 2 * C) + R * long_side); /* muon */
 		training = most(training, CEILING_ROWS * CEILING_UNITS + CEILING_COLS * (CEILING_UNITS + CEILING_ROWS));
 		floats = most(floats, training);
 	}
@@ -316,13 +317,13 @@ struct job {
 	struct ops_ctx *c;
 	const struct cpu_kernels *k;
 	struct ops_rows rows;
-	size_t N;			/* rows of the pass */
-	size_t row0, end;		/* rows of this round of tasks */
-	const void *a, *d;		/* the operation's arguments */
+	size_t N;          /* rows of the pass */
+	size_t row0, end;  /* rows of this round of tasks */
+	const void *a, *d; /* the operation's arguments */
 	struct ops_buf *buf;
 	struct cpu_product products[3];
 	size_t product_count;
-	size_t b0, sequences;		/* of attention's group */
+	size_t b0, sequences; /* of attention's group */
 };
 
 static struct job
@@ -420,8 +421,7 @@ cpu_alloc(struct ops_ctx *c, enum ops_role role, size_t rows, size_t cols)
 		buf->by_row = zeroed(cpu_pad(rows) * cpu_units(k, cols) * sizeof(float));
 		if (buf->by_row == NULL)
 			goto err1;
-		if (c->training &&
-		    (buf->by_col = zeroed(cpu_pad(cols) * cpu_units(k, rows) * sizeof(float))) == NULL)
+		if (c->training && (buf->by_col = zeroed(cpu_pad(cols) * cpu_units(k, rows) * sizeof(float))) == NULL)
 			goto err1;
 	}
 	return (buf);
@@ -660,8 +660,14 @@ want(struct job *j, const float *left, const float *right, struct ops_buf *dw)
 	struct cpu_product *p = &j->products[j->product_count++];
 
 	*p = (struct cpu_product){
-		.left = left, .right = right, .ld = chunk->ld, .depth = chunk->depth,
-		.units = cpu_units(j->k, chunk->rows), .out = dw->rows, .in = dw->cols, .dw = dw,
+		.left = left,
+		.right = right,
+		.ld = chunk->ld,
+		.depth = chunk->depth,
+		.units = cpu_units(j->k, chunk->rows),
+		.out = dw->rows,
+		.in = dw->cols,
+		.dw = dw,
 	};
 	return (p);
 }
@@ -814,8 +820,8 @@ cpu_attention(struct ops_ctx *c, struct ops_rows rows, const struct ops_attentio
 	for (j.b0 = 0; j.b0 < rows.B; j.b0 += c->group) {
 		j.sequences = least(c->group, rows.B - j.b0);
 		pool_run(c->pool, j.sequences * c->g.num_kv_heads, attention_pack_task, &j);
-		pool_run(c->pool, j.sequences * c->g.num_heads * blocks(rows.T, c->kernels->row_block),
-		    attention_task, &j);
+		pool_run(c->pool, j.sequences * c->g.num_heads * blocks(rows.T, c->kernels->row_block), attention_task,
+		    &j);
 	}
 	end_phase(c, OPS_CPU_ATTENTION, since);
 }
@@ -1107,9 +1113,20 @@ const char *
 ops_cpu_phase_name(enum ops_cpu_phase phase)
 {
 	static const char *const names[OPS_CPU_PHASES] = {
-		"embed", "qkv", "attention", "proj", "mlp", "head",
-		"embed_grad", "qkv_grad", "attention_grad", "proj_grad", "mlp_grad",
-		"other", "muon", "adam",
+		"embed",
+		"qkv",
+		"attention",
+		"proj",
+		"mlp",
+		"head",
+		"embed_grad",
+		"qkv_grad",
+		"attention_grad",
+		"proj_grad",
+		"mlp_grad",
+		"other",
+		"muon",
+		"adam",
 	};
 
 	return (names[phase]);
@@ -1124,7 +1141,7 @@ ops_cpu_seconds(const struct ops_ctx *c, enum ops_cpu_phase phase)
 struct ceiling {
 	struct ops_ctx *c;
 	double seconds;
-	double rate;		/* of the slowest thread */
+	double rate; /* of the slowest thread */
 	double *rates;
 };
 

@@ -23,7 +23,7 @@ struct worker {
 };
 
 struct pool {
-	unsigned threads;		/* the caller included */
+	unsigned threads; /* the caller included */
 	unsigned started;
 	struct worker *workers;
 
@@ -32,8 +32,8 @@ struct pool {
 	size_t count;
 	atomic_size_t next;
 
-	atomic_uint round;		/* one more for every pool_run */
-	atomic_uint done;		/* workers that finished this round */
+	atomic_uint round; /* one more for every pool_run */
+	atomic_uint done;  /* workers that finished this round */
 	atomic_int ending;
 	atomic_int parked;
 	pthread_mutex_t lock;

@@ -25,15 +25,15 @@
 static const struct {
 	const char *name;
 	size_t n;
-	double fp32, bf16;	/* normalised squared error allowed: some forty times what is seen */
+	double fp32, bf16; /* normalised squared error allowed: some forty times what is seen */
 } quantities[] = {
 	{ "losses", N, 1e-12, 1e-5 },
-	{ "embedding gradient", V * C, 1e-11, 3e-4 },
-	{ "query gradient", C * C, 1e-10, 3e-3 },
-	{ "key gradient", KD * C, 1e-10, 3e-3 },
-	{ "value gradient", KD * C, 1e-10, 1e-3 },
-	{ "MLP gradient", C * F, 1e-10, 1e-3 },
-	{ "Muon update", KD * C, 1e-9, 1e-2 },
+	{ "embedding gradient", V *C, 1e-11, 3e-4 },
+	{ "query gradient", C *C, 1e-10, 3e-3 },
+	{ "key gradient", KD *C, 1e-10, 3e-3 },
+	{ "value gradient", KD *C, 1e-10, 1e-3 },
+	{ "MLP gradient", C *F, 1e-10, 1e-3 },
+	{ "Muon update", KD *C, 1e-9, 1e-2 },
 };
 
 #define QUANTITIES (sizeof(quantities) / sizeof(quantities[0]))
@@ -58,7 +58,7 @@ struct side {
 	struct ops_buf *made[64];
 	size_t count;
 	int starved;
-	uint32_t state;		/* of the inputs' generator */
+	uint32_t state; /* of the inputs' generator */
 };
 
 static struct ops_buf *
@@ -117,47 +117,94 @@ compute(struct side *s, float *out)
 	struct ops_buf *dx0 = make(s, OPS_STREAM, N, C), *dy = make(s, OPS_ACT, N, C);
 	struct ops_buf *wk = known(s, OPS_WEIGHT, KD, C, 0.125f, 0);
 	const struct ops_qkv qkv = {
-		.x = x0, .skip = skip, .skip_w = known(s, OPS_VECTOR, 2, C, 0.5f, 1), .skip_row = 1, .x0 = x0,
-		.mix = known(s, OPS_VECTOR, 2, C, 0.5f, 0.5f), .wq = known(s, OPS_WEIGHT, C, C, 0.125f, 0),
-		.wk = wk, .wv = known(s, OPS_WEIGHT, KD, C, 0.125f, 0),
-		.xm = make(s, OPS_STREAM, N, C), .q = make(s, OPS_ACT, N, C), .k = make(s, OPS_ACT, N, KD),
-		.v = make(s, OPS_ACT, N, KD), .rq = make(s, OPS_STAT, N, H), .rk = make(s, OPS_STAT, N, K),
+		.x = x0,
+		.skip = skip,
+		.skip_w = known(s, OPS_VECTOR, 2, C, 0.5f, 1),
+		.skip_row = 1,
+		.x0 = x0,
+		.mix = known(s, OPS_VECTOR, 2, C, 0.5f, 0.5f),
+		.wq = known(s, OPS_WEIGHT, C, C, 0.125f, 0),
+		.wk = wk,
+		.wv = known(s, OPS_WEIGHT, KD, C, 0.125f, 0),
+		.xm = make(s, OPS_STREAM, N, C),
+		.q = make(s, OPS_ACT, N, C),
+		.k = make(s, OPS_ACT, N, KD),
+		.v = make(s, OPS_ACT, N, KD),
+		.rq = make(s, OPS_STAT, N, H),
+		.rk = make(s, OPS_STAT, N, K),
 	};
 	const struct ops_qkv_grad dqkv = {
-		.dxm = dx, .dq = make(s, OPS_ACT, N, C), .dk = make(s, OPS_ACT, N, KD), .dv = make(s, OPS_ACT, N, KD),
-		.dx = dx, .dskip = make(s, OPS_STREAM, N, C), .dx0 = dx0, .dskip_w = make(s, OPS_VECTOR, 2, C),
-		.dmix = make(s, OPS_VECTOR, 2, C), .dwq = make(s, OPS_VECTOR, C, C), .dwk = make(s, OPS_VECTOR, KD, C),
+		.dxm = dx,
+		.dq = make(s, OPS_ACT, N, C),
+		.dk = make(s, OPS_ACT, N, KD),
+		.dv = make(s, OPS_ACT, N, KD),
+		.dx = dx,
+		.dskip = make(s, OPS_STREAM, N, C),
+		.dx0 = dx0,
+		.dskip_w = make(s, OPS_VECTOR, 2, C),
+		.dmix = make(s, OPS_VECTOR, 2, C),
+		.dwq = make(s, OPS_VECTOR, C, C),
+		.dwk = make(s, OPS_VECTOR, KD, C),
 		.dwv = make(s, OPS_VECTOR, KD, C),
 	};
 	const struct ops_attention attention = {
-		.q = qkv.q, .k = qkv.k, .v = qkv.v, .gain = known(s, OPS_VECTOR, 1, H, 0.5f, 1.5f),
-		.y = make(s, OPS_ACT, N, C), .lse = make(s, OPS_STAT, N, H),
+		.q = qkv.q,
+		.k = qkv.k,
+		.v = qkv.v,
+		.gain = known(s, OPS_VECTOR, 1, H, 0.5f, 1.5f),
+		.y = make(s, OPS_ACT, N, C),
+		.lse = make(s, OPS_STAT, N, H),
 	};
 	const struct ops_attention_grad dattention = {
-		.dy = dy, .dq = dqkv.dq, .dk = dqkv.dk, .dv = dqkv.dv, .dgain = make(s, OPS_VECTOR, 1, H),
+		.dy = dy,
+		.dq = dqkv.dq,
+		.dk = dqkv.dk,
+		.dv = dqkv.dv,
+		.dgain = make(s, OPS_VECTOR, 1, H),
 	};
 	const struct ops_proj proj = {
-		.xm = qkv.xm, .y = attention.y, .wo = known(s, OPS_WEIGHT, C, C, 0.125f, 0),
-		.scale = known(s, OPS_VECTOR, 1, C, 0.5f, 1), .x1 = make(s, OPS_STREAM, N, C),
+		.xm = qkv.xm,
+		.y = attention.y,
+		.wo = known(s, OPS_WEIGHT, C, C, 0.125f, 0),
+		.scale = known(s, OPS_VECTOR, 1, C, 0.5f, 1),
+		.x1 = make(s, OPS_STREAM, N, C),
 	};
 	const struct ops_proj_grad dproj = {
-		.dx1 = dx, .dy = dy, .dwo = make(s, OPS_VECTOR, C, C), .dscale = make(s, OPS_VECTOR, 1, C),
+		.dx1 = dx,
+		.dy = dy,
+		.dwo = make(s, OPS_VECTOR, C, C),
+		.dscale = make(s, OPS_VECTOR, 1, C),
 	};
 	const struct ops_mlp mlp = {
-		.x1 = proj.x1, .wfc = known(s, OPS_WEIGHT, F, C, 0.125f, 0), .wproj = known(s, OPS_WEIGHT, C, F,
-		    0.125f, 0),
-		.scale = proj.scale, .r = make(s, OPS_ACT, N, F), .x2 = make(s, OPS_STREAM, N, C),
+		.x1 = proj.x1,
+		.wfc = known(s, OPS_WEIGHT, F, C, 0.125f, 0),
+		.wproj = known(s, OPS_WEIGHT, C, F, 0.125f, 0),
+		.scale = proj.scale,
+		.r = make(s, OPS_ACT, N, F),
+		.x2 = make(s, OPS_STREAM, N, C),
 	};
 	const struct ops_mlp_grad dmlp = {
-		.dx2 = dx, .dx1 = dx, .dwfc = make(s, OPS_VECTOR, F, C), .dwproj = make(s, OPS_VECTOR, C, F),
+		.dx2 = dx,
+		.dx1 = dx,
+		.dwfc = make(s, OPS_VECTOR, F, C),
+		.dwproj = make(s, OPS_VECTOR, C, F),
 		.dscale = dproj.dscale,
 	};
 	const struct ops_head head = {
-		.x = mlp.x2, .w = emb, .targets = targets, .nats = make(s, OPS_STAT, N, 1), .dx = dx, .dw = demb,
+		.x = mlp.x2,
+		.w = emb,
+		.targets = targets,
+		.nats = make(s, OPS_STAT, N, 1),
+		.dx = dx,
+		.dw = demb,
 		.grad_scale = 1.0f / N,
 	};
 	const struct ops_muon muon = {
-		.w = wk, .g = dqkv.dwk, .momentum = make(s, OPS_VECTOR, KD, C), .rows = KD, .cols = C,
+		.w = wk,
+		.g = dqkv.dwk,
+		.momentum = make(s, OPS_VECTOR, KD, C),
+		.rows = KD,
+		.cols = C,
 	};
 	const struct ops_muon_law law = { .lr = 1, .momentum = 0.9f, .nesterov = 1, .ns_steps = 5, .grad_scale = 1 };
 

@@ -29,89 +29,158 @@ typedef float __attribute__((may_alias)) unit;
 #define VL 16
 typedef __m512 vf;
 
-VEC_FN __mmask16 vec_mask(size_t n) { return n >= VL ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1); }
-VEC_FN vf vf_set(float x) { return _mm512_set1_ps(x); }
-VEC_FN vf vf_zero(void) { return _mm512_setzero_ps(); }
-VEC_FN vf vf_load(const unit *p) { return _mm512_loadu_ps(p); }
-VEC_FN vf vf_loadn(const unit *p, size_t n) { return _mm512_maskz_loadu_ps(vec_mask(n), p); }
-VEC_FN void vf_store(unit *p, vf v) { _mm512_storeu_ps(p, v); }
-VEC_FN void vf_storen(unit *p, vf v, size_t n) { _mm512_mask_storeu_ps(p, vec_mask(n), v); }
-VEC_FN vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
-VEC_FN vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
-VEC_FN vf vf_sqrt(vf a) { return _mm512_sqrt_ps(a); }
+VEC_FN __mmask16
+vec_mask(size_t n)
+{
+	return (n >= VL ? (__mmask16)0xffff : (__mmask16)((1u << n) - 1));
+}
+VEC_FN vf
+vf_set(float x)
+{
+	return (_mm512_set1_ps(x));
+}
+VEC_FN vf
+vf_zero(void)
+{
+	return (_mm512_setzero_ps());
+}
+VEC_FN vf
+vf_load(const unit *p)
+{
+	return (_mm512_loadu_ps(p));
+}
+VEC_FN vf
+vf_loadn(const unit *p, size_t n)
+{
+	return (_mm512_maskz_loadu_ps(vec_mask(n), p));
+}
+VEC_FN void
+vf_store(unit *p, vf v)
+{
+	_mm512_storeu_ps(p, v);
+}
+VEC_FN void
+vf_storen(unit *p, vf v, size_t n)
+{
+	_mm512_mask_storeu_ps(p, vec_mask(n), v);
+}
+VEC_FN vf
+vf_fma(vf a, vf b, vf c)
+{
+	return (_mm512_fmadd_ps(a, b, c));
+}
+VEC_FN vf
+vf_max(vf a, vf b)
+{
+	return (_mm512_max_ps(a, b));
+}
+VEC_FN vf
+vf_sqrt(vf a)
+{
+	return (_mm512_sqrt_ps(a));
+}
 /* Lanes below n from a, the others from b. */
-VEC_FN vf vf_split(vf a, vf b, size_t n) { return _mm512_mask_blend_ps(vec_mask(n), b, a); }
+VEC_FN vf
+vf_split(vf a, vf b, size_t n)
+{
+	return (_mm512_mask_blend_ps(vec_mask(n), b, a));
+}
 /* a where x < y, else b. */
-VEC_FN vf vf_less(vf x, vf y, vf a, vf b)
+VEC_FN vf
+vf_less(vf x, vf y, vf a, vf b)
 {
-	return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_LT_OQ), b, a);
+	return (_mm512_mask_blend_ps(_mm512_cmp_ps_mask(x, y, _CMP_LT_OQ), b, a));
 }
-VEC_FN vf vf_round(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+VEC_FN vf
+vf_round(vf a)
+{
+	return (_mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
 /* a * 2^n for whole n. */
-VEC_FN vf vf_scale2(vf a, vf n) { return _mm512_scalef_ps(a, n); }
-
-VEC_FN vf vf_from_bf16(const uint16_t *p)
+VEC_FN vf
+vf_scale2(vf a, vf n)
 {
-	return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p)), 16));
+	return (_mm512_scalef_ps(a, n));
 }
 
-VEC_FN vf vf_from_bf16n(const uint16_t *p, size_t n)
+VEC_FN vf
+vf_from_bf16(const uint16_t *p)
 {
-	return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(
-	    _mm256_maskz_loadu_epi16(vec_mask(n), p)), 16));
+	return (_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)p)), 16)));
+}
+
+VEC_FN vf
+vf_from_bf16n(const uint16_t *p, size_t n)
+{
+	return _mm512_castsi512_ps(
+	    _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(vec_mask(n), p)), 16));
 }
 
 /* Each lane rounded to bfloat16, to nearest even; the bits in the low half of 32. */
-VEC_FN __m512i vec_bf16_bits(vf v)
+VEC_FN __m512i
+vec_bf16_bits(vf v)
 {
 #ifdef VEC_BF16_DOT
-	return _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(v));
+	return (_mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(v)));
 #else
 	__m512i b = _mm512_castps_si512(v);
 	__m512i odd = _mm512_and_si512(_mm512_srli_epi32(b, 16), _mm512_set1_epi32(1));
 
-	return _mm512_srli_epi32(_mm512_add_epi32(b, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16);
+	return (_mm512_srli_epi32(_mm512_add_epi32(b, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff))), 16));
 #endif
 }
 
-VEC_FN __m256i vec_to_bf16(vf v)
+VEC_FN __m256i
+vec_to_bf16(vf v)
 {
 #ifdef VEC_BF16_DOT
-	return (__m256i)_mm512_cvtneps_pbh(v);
+	return ((__m256i)_mm512_cvtneps_pbh(v));
 #else
-	return _mm512_cvtepi32_epi16(vec_bf16_bits(v));
+	return (_mm512_cvtepi32_epi16(vec_bf16_bits(v)));
 #endif
 }
 
-VEC_FN void vf_to_bf16(uint16_t *p, vf v) { _mm256_storeu_si256((void *)p, vec_to_bf16(v)); }
-VEC_FN void vf_to_bf16n(uint16_t *p, vf v, size_t n) { _mm256_mask_storeu_epi16(p, vec_mask(n), vec_to_bf16(v)); }
-
-/* Units (lo[i], hi[i]) from two rows of floats, or of bfloat16. */
-VEC_FN vf vec_pair(vf lo, vf hi)
+VEC_FN void
+vf_to_bf16(uint16_t *p, vf v)
 {
-	return _mm512_castsi512_ps(_mm512_or_si512(vec_bf16_bits(lo), _mm512_slli_epi32(vec_bf16_bits(hi), 16)));
+	_mm256_storeu_si256((void *)p, vec_to_bf16(v));
+}
+VEC_FN void
+vf_to_bf16n(uint16_t *p, vf v, size_t n)
+{
+	_mm256_mask_storeu_epi16(p, vec_mask(n), vec_to_bf16(v));
 }
 
-VEC_FN vf vec_pair_bf16(const uint16_t *lo, const uint16_t *hi)
+/* Units (lo[i], hi[i]) from two rows of floats, or of bfloat16. */
+VEC_FN vf
+vec_pair(vf lo, vf hi)
+{
+	return (_mm512_castsi512_ps(_mm512_or_si512(vec_bf16_bits(lo), _mm512_slli_epi32(vec_bf16_bits(hi), 16))));
+}
+
+VEC_FN vf
+vec_pair_bf16(const uint16_t *lo, const uint16_t *hi)
 {
 	__m512i a = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)lo));
 	__m512i b = hi ? _mm512_cvtepu16_epi32(_mm256_loadu_si256((const void *)hi)) : _mm512_setzero_si512();
 
-	return _mm512_castsi512_ps(_mm512_or_si512(a, _mm512_slli_epi32(b, 16)));
+	return (_mm512_castsi512_ps(_mm512_or_si512(a, _mm512_slli_epi32(b, 16))));
 }
 
 /* Units from 2 * VL adjacent floats. */
-VEC_FN vf vec_narrow(vf first, vf second)
+VEC_FN vf
+vec_narrow(vf first, vf second)
 {
-	return _mm512_castsi512_ps(_mm512_inserti64x4(_mm512_castsi256_si512(vec_to_bf16(first)),
-	    vec_to_bf16(second), 1));
+	return _mm512_castsi512_ps(
+	    _mm512_inserti64x4(_mm512_castsi256_si512(vec_to_bf16(first)), vec_to_bf16(second), 1));
 }
 
 /* acc + a.lo * b.lo + a.hi * b.hi, lane by lane. */
-VEC_FN vf vec_dot(vf acc, vf a, vf b)
+VEC_FN vf
+vec_dot(vf acc, vf a, vf b)
 {
 #ifdef VEC_BF16_DOT
-	return _mm512_dpbf16_ps(acc, (__m512bh)a, (__m512bh)b);
+	return (_mm512_dpbf16_ps(acc, (__m512bh)a, (__m512bh)b));
 #else
 	__m512i ai = _mm512_castps_si512(a), bi = _mm512_castps_si512(b);
 	__m512i high = _mm512_set1_epi32((int)0xffff0000);
@@ -123,28 +192,31 @@ VEC_FN vf vec_dot(vf acc, vf a, vf b)
 #endif
 }
 
-VEC_FN float vf_sum(vf v)
+VEC_FN float
+vf_sum(vf v)
 {
 	__m256 h = _mm256_add_ps(_mm512_castps512_ps256(v),
 	    _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(v), 1)));
 	__m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
 
 	q = _mm_add_ps(q, _mm_movehl_ps(q, q));
-	return _mm_cvtss_f32(_mm_add_ss(q, _mm_shuffle_ps(q, q, 1)));
+	return (_mm_cvtss_f32(_mm_add_ss(q, _mm_shuffle_ps(q, q, 1))));
 }
 
-VEC_FN float vf_top(vf v)
+VEC_FN float
+vf_top(vf v)
 {
 	__m256 h = _mm256_max_ps(_mm512_castps512_ps256(v),
 	    _mm256_castpd_ps(_mm512_extractf64x4_pd(_mm512_castps_pd(v), 1)));
 	__m128 q = _mm_max_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
 
 	q = _mm_max_ps(q, _mm_movehl_ps(q, q));
-	return _mm_cvtss_f32(_mm_max_ss(q, _mm_shuffle_ps(q, q, 1)));
+	return (_mm_cvtss_f32(_mm_max_ss(q, _mm_shuffle_ps(q, q, 1))));
 }
 
 /* Transpose VL x VL units: 4 rounds of exchanging halves, quarters, pairs and neighbours. */
-VEC_FN void vec_transpose(vf r[VL])
+VEC_FN void
+vec_transpose(vf r[VL])
 {
 	vf t[VL];
 
@@ -182,55 +254,122 @@ VEC_FN void vec_transpose(vf r[VL])
 #define VL 8
 typedef __m256 vf;
 
-VEC_FN __m256i vec_mask(size_t n)
+VEC_FN __m256i
+vec_mask(size_t n)
 {
-	return _mm256_cmpgt_epi32(_mm256_set1_epi32(n > VL ? VL : (int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+	return (_mm256_cmpgt_epi32(_mm256_set1_epi32(n > VL ? VL : (int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)));
 }
-VEC_FN vf vf_set(float x) { return _mm256_set1_ps(x); }
-VEC_FN vf vf_zero(void) { return _mm256_setzero_ps(); }
-VEC_FN vf vf_load(const unit *p) { return _mm256_loadu_ps(p); }
-VEC_FN vf vf_loadn(const unit *p, size_t n) { return _mm256_maskload_ps(p, vec_mask(n)); }
-VEC_FN void vf_store(unit *p, vf v) { _mm256_storeu_ps(p, v); }
-VEC_FN void vf_storen(unit *p, vf v, size_t n) { _mm256_maskstore_ps(p, vec_mask(n), v); }
-VEC_FN vf vf_fma(vf a, vf b, vf c) { return _mm256_fmadd_ps(a, b, c); }
-VEC_FN vf vf_max(vf a, vf b) { return _mm256_max_ps(a, b); }
-VEC_FN vf vf_sqrt(vf a) { return _mm256_sqrt_ps(a); }
-VEC_FN vf vf_split(vf a, vf b, size_t n) { return _mm256_blendv_ps(b, a, _mm256_castsi256_ps(vec_mask(n))); }
-VEC_FN vf vf_less(vf x, vf y, vf a, vf b) { return _mm256_blendv_ps(b, a, _mm256_cmp_ps(x, y, _CMP_LT_OQ)); }
-VEC_FN vf vf_round(vf a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-VEC_FN vf vf_scale2(vf a, vf n)
+VEC_FN vf
+vf_set(float x)
 {
-	return _mm256_mul_ps(a, _mm256_castsi256_ps(_mm256_slli_epi32(
-	    _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23)));
+	return (_mm256_set1_ps(x));
+}
+VEC_FN vf
+vf_zero(void)
+{
+	return (_mm256_setzero_ps());
+}
+VEC_FN vf
+vf_load(const unit *p)
+{
+	return (_mm256_loadu_ps(p));
+}
+VEC_FN vf
+vf_loadn(const unit *p, size_t n)
+{
+	return (_mm256_maskload_ps(p, vec_mask(n)));
+}
+VEC_FN void
+vf_store(unit *p, vf v)
+{
+	_mm256_storeu_ps(p, v);
+}
+VEC_FN void
+vf_storen(unit *p, vf v, size_t n)
+{
+	_mm256_maskstore_ps(p, vec_mask(n), v);
+}
+VEC_FN vf
+vf_fma(vf a, vf b, vf c)
+{
+	return (_mm256_fmadd_ps(a, b, c));
+}
+VEC_FN vf
+vf_max(vf a, vf b)
+{
+	return (_mm256_max_ps(a, b));
+}
+VEC_FN vf
+vf_sqrt(vf a)
+{
+	return (_mm256_sqrt_ps(a));
+}
+VEC_FN vf
+vf_split(vf a, vf b, size_t n)
+{
+	return (_mm256_blendv_ps(b, a, _mm256_castsi256_ps(vec_mask(n))));
+}
+VEC_FN vf
+vf_less(vf x, vf y, vf a, vf b)
+{
+	return (_mm256_blendv_ps(b, a, _mm256_cmp_ps(x, y, _CMP_LT_OQ)));
+}
+VEC_FN vf
+vf_round(vf a)
+{
+	return (_mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+VEC_FN vf
+vf_scale2(vf a, vf n)
+{
+	return _mm256_mul_ps(a,
+	    _mm256_castsi256_ps(
+		_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23)));
 }
 
-VEC_FN vf vec_widen(__m128i b) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(b), 16)); }
-VEC_FN vf vf_from_bf16(const uint16_t *p) { return vec_widen(_mm_loadu_si128((const void *)p)); }
-VEC_FN vf vf_from_bf16n(const uint16_t *p, size_t n)
+VEC_FN vf
+vec_widen(__m128i b)
+{
+	return (_mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(b), 16)));
+}
+VEC_FN vf
+vf_from_bf16(const uint16_t *p)
+{
+	return (vec_widen(_mm_loadu_si128((const void *)p)));
+}
+VEC_FN vf
+vf_from_bf16n(const uint16_t *p, size_t n)
 {
 	uint16_t t[VL] = { 0 };
 
 	memcpy(t, p, 2 * (n > VL ? VL : n));
-	return vf_from_bf16(t);
+	return (vf_from_bf16(t));
 }
 
-VEC_FN __m256i vec_bf16_bits(vf v)
+VEC_FN __m256i
+vec_bf16_bits(vf v)
 {
 	__m256i b = _mm256_castps_si256(v);
 	__m256i odd = _mm256_and_si256(_mm256_srli_epi32(b, 16), _mm256_set1_epi32(1));
 
-	return _mm256_srli_epi32(_mm256_add_epi32(b, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16);
+	return (_mm256_srli_epi32(_mm256_add_epi32(b, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff))), 16));
 }
 
-VEC_FN __m128i vec_to_bf16(vf v)
+VEC_FN __m128i
+vec_to_bf16(vf v)
 {
 	__m256i b = vec_bf16_bits(v);
 
-	return _mm_packus_epi32(_mm256_castsi256_si128(b), _mm256_extracti128_si256(b, 1));
+	return (_mm_packus_epi32(_mm256_castsi256_si128(b), _mm256_extracti128_si256(b, 1)));
 }
 
-VEC_FN void vf_to_bf16(uint16_t *p, vf v) { _mm_storeu_si128((void *)p, vec_to_bf16(v)); }
-VEC_FN void vf_to_bf16n(uint16_t *p, vf v, size_t n)
+VEC_FN void
+vf_to_bf16(uint16_t *p, vf v)
+{
+	_mm_storeu_si128((void *)p, vec_to_bf16(v));
+}
+VEC_FN void
+vf_to_bf16n(uint16_t *p, vf v, size_t n)
 {
 	uint16_t t[VL];
 
@@ -238,26 +377,30 @@ VEC_FN void vf_to_bf16n(uint16_t *p, vf v, size_t n)
 	memcpy(p, t, 2 * (n > VL ? VL : n));
 }
 
-VEC_FN vf vec_pair(vf lo, vf hi)
+VEC_FN vf
+vec_pair(vf lo, vf hi)
 {
-	return _mm256_castsi256_ps(_mm256_or_si256(vec_bf16_bits(lo), _mm256_slli_epi32(vec_bf16_bits(hi), 16)));
+	return (_mm256_castsi256_ps(_mm256_or_si256(vec_bf16_bits(lo), _mm256_slli_epi32(vec_bf16_bits(hi), 16))));
 }
 
-VEC_FN vf vec_pair_bf16(const uint16_t *lo, const uint16_t *hi)
+VEC_FN vf
+vec_pair_bf16(const uint16_t *lo, const uint16_t *hi)
 {
 	__m256i a = _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)lo));
 	__m256i b = hi ? _mm256_cvtepu16_epi32(_mm_loadu_si128((const void *)hi)) : _mm256_setzero_si256();
 
-	return _mm256_castsi256_ps(_mm256_or_si256(a, _mm256_slli_epi32(b, 16)));
+	return (_mm256_castsi256_ps(_mm256_or_si256(a, _mm256_slli_epi32(b, 16))));
 }
 
-VEC_FN vf vec_narrow(vf first, vf second)
+VEC_FN vf
+vec_narrow(vf first, vf second)
 {
-	return _mm256_castsi256_ps(_mm256_inserti128_si256(_mm256_castsi128_si256(vec_to_bf16(first)),
-	    vec_to_bf16(second), 1));
+	return _mm256_castsi256_ps(
+	    _mm256_inserti128_si256(_mm256_castsi128_si256(vec_to_bf16(first)), vec_to_bf16(second), 1));
 }
 
-VEC_FN vf vec_dot(vf acc, vf a, vf b)
+VEC_FN vf
+vec_dot(vf acc, vf a, vf b)
 {
 	__m256i ai = _mm256_castps_si256(a), bi = _mm256_castps_si256(b);
 	__m256i high = _mm256_set1_epi32((int)0xffff0000);
@@ -268,23 +411,26 @@ VEC_FN vf vec_dot(vf acc, vf a, vf b)
 	    _mm256_castsi256_ps(_mm256_and_si256(bi, high)), acc);
 }
 
-VEC_FN float vf_sum(vf v)
+VEC_FN float
+vf_sum(vf v)
 {
 	__m128 q = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
 
 	q = _mm_add_ps(q, _mm_movehl_ps(q, q));
-	return _mm_cvtss_f32(_mm_add_ss(q, _mm_shuffle_ps(q, q, 1)));
+	return (_mm_cvtss_f32(_mm_add_ss(q, _mm_shuffle_ps(q, q, 1))));
 }
 
-VEC_FN float vf_top(vf v)
+VEC_FN float
+vf_top(vf v)
 {
 	__m128 q = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
 
 	q = _mm_max_ps(q, _mm_movehl_ps(q, q));
-	return _mm_cvtss_f32(_mm_max_ss(q, _mm_shuffle_ps(q, q, 1)));
+	return (_mm_cvtss_f32(_mm_max_ss(q, _mm_shuffle_ps(q, q, 1))));
 }
 
-VEC_FN void vec_transpose(vf r[VL])
+VEC_FN void
+vec_transpose(vf r[VL])
 {
 	vf t[VL];
 
@@ -319,71 +465,137 @@ typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
 typedef uint32_t vu __attribute__((vector_size(16)));
 
-VEC_FN vf vf_set(float x) { return (vf){ x, x, x, x }; }
-VEC_FN vf vf_zero(void) { return (vf){ 0, 0, 0, 0 }; }
-VEC_FN vf vf_load(const unit *p) { vf v; memcpy(&v, p, sizeof v); return v; }
-VEC_FN vf vf_loadn(const unit *p, size_t n) { vf v = vf_zero(); memcpy(&v, p, 4 * (n > VL ? VL : n)); return v; }
-VEC_FN void vf_store(unit *p, vf v) { memcpy(p, &v, sizeof v); }
-VEC_FN void vf_storen(unit *p, vf v, size_t n) { memcpy(p, &v, 4 * (n > VL ? VL : n)); }
-VEC_FN vf vf_fma(vf a, vf b, vf c) { return a * b + c; }
-VEC_FN vf vf_less(vf x, vf y, vf a, vf b) { vi m = x < y; return (vf)(((vi)a & m) | ((vi)b & ~m)); }
-VEC_FN vf vf_max(vf a, vf b) { return vf_less(b, a, a, b); }
-VEC_FN vf vf_sqrt(vf a)
+VEC_FN vf
+vf_set(float x)
+{
+	return ((vf){ x, x, x, x });
+}
+VEC_FN vf
+vf_zero(void)
+{
+	return ((vf){ 0, 0, 0, 0 });
+}
+VEC_FN vf
+vf_load(const unit *p)
+{
+	vf v;
+	memcpy(&v, p, sizeof v);
+	return (v);
+}
+VEC_FN vf
+vf_loadn(const unit *p, size_t n)
+{
+	vf v = vf_zero();
+	memcpy(&v, p, 4 * (n > VL ? VL : n));
+	return (v);
+}
+VEC_FN void
+vf_store(unit *p, vf v)
+{
+	memcpy(p, &v, sizeof v);
+}
+VEC_FN void
+vf_storen(unit *p, vf v, size_t n)
+{
+	memcpy(p, &v, 4 * (n > VL ? VL : n));
+}
+VEC_FN vf
+vf_fma(vf a, vf b, vf c)
+{
+	return (a * b + c);
+}
+VEC_FN vf
+vf_less(vf x, vf y, vf a, vf b)
+{
+	vi m = x < y;
+	return ((vf)(((vi)a & m) | ((vi)b & ~m)));
+}
+VEC_FN vf
+vf_max(vf a, vf b)
+{
+	return (vf_less(b, a, a, b));
+}
+VEC_FN vf
+vf_sqrt(vf a)
 {
 	vf r;
 
 	for (int i = 0; i < VL; i++)
 		r[i] = __builtin_sqrtf(a[i]);
-	return r;
+	return (r);
 }
-VEC_FN vf vf_split(vf a, vf b, size_t n)
+VEC_FN vf
+vf_split(vf a, vf b, size_t n)
 {
 	int32_t k = n > VL ? VL : (int32_t)n;
 	vi m = (vi){ 0, 1, 2, 3 } < (vi){ k, k, k, k };
 
-	return (vf)(((vi)a & m) | ((vi)b & ~m));
+	return ((vf)(((vi)a & m) | ((vi)b & ~m)));
 }
 /* Adding and taking away 1.5 * 2^23 leaves the nearest whole number, for |a| < 2^22. */
-VEC_FN vf vf_round(vf a)
+VEC_FN vf
+vf_round(vf a)
 {
-	return (a + vf_set(12582912.0f)) - vf_set(12582912.0f);
+	return ((a + vf_set(12582912.0f)) - vf_set(12582912.0f));
 }
-VEC_FN vf vf_scale2(vf a, vf n)
+VEC_FN vf
+vf_scale2(vf a, vf n)
 {
 	/* The same sum holds n in its low bits. */
 	vu e = ((vu)(n + vf_set(12582912.0f)) - 0x4b400000u + 127) << 23;
 
-	return a * (vf)e;
+	return (a * (vf)e);
 }
 
-VEC_FN vf vf_from_bf16n(const uint16_t *p, size_t n)
+VEC_FN vf
+vf_from_bf16n(const uint16_t *p, size_t n)
 {
 	vu v = { 0, 0, 0, 0 };
 
 	for (size_t i = 0; i < VL && i < n; i++)
 		v[i] = (uint32_t)p[i] << 16;
-	return (vf)v;
+	return ((vf)v);
 }
-VEC_FN vf vf_from_bf16(const uint16_t *p) { return vf_from_bf16n(p, VL); }
-VEC_FN vu vec_bf16_bits(vf v) { vu b = (vu)v; return (b + ((b >> 16) & 1) + 0x7fff) >> 16; }
-VEC_FN void vf_to_bf16n(uint16_t *p, vf v, size_t n)
+VEC_FN vf
+vf_from_bf16(const uint16_t *p)
+{
+	return (vf_from_bf16n(p, VL));
+}
+VEC_FN vu
+vec_bf16_bits(vf v)
+{
+	vu b = (vu)v;
+	return ((b + ((b >> 16) & 1) + 0x7fff) >> 16);
+}
+VEC_FN void
+vf_to_bf16n(uint16_t *p, vf v, size_t n)
 {
 	vu b = vec_bf16_bits(v);
 
 	for (size_t i = 0; i < VL && i < n; i++)
 		p[i] = (uint16_t)b[i];
 }
-VEC_FN void vf_to_bf16(uint16_t *p, vf v) { vf_to_bf16n(p, v, VL); }
-VEC_FN vf vec_pair(vf lo, vf hi) { return (vf)(vec_bf16_bits(lo) | vec_bf16_bits(hi) << 16); }
-VEC_FN vf vec_pair_bf16(const uint16_t *lo, const uint16_t *hi)
+VEC_FN void
+vf_to_bf16(uint16_t *p, vf v)
+{
+	vf_to_bf16n(p, v, VL);
+}
+VEC_FN vf
+vec_pair(vf lo, vf hi)
+{
+	return ((vf)(vec_bf16_bits(lo) | vec_bf16_bits(hi) << 16));
+}
+VEC_FN vf
+vec_pair_bf16(const uint16_t *lo, const uint16_t *hi)
 {
 	vu v;
 
 	for (int i = 0; i < VL; i++)
 		v[i] = lo[i] | (hi ? (uint32_t)hi[i] << 16 : 0);
-	return (vf)v;
+	return ((vf)v);
 }
-VEC_FN vf vec_narrow(vf first, vf second)
+VEC_FN vf
+vec_narrow(vf first, vf second)
 {
 	uint16_t t[2 * VL];
 	vf v;
@@ -391,21 +603,28 @@ VEC_FN vf vec_narrow(vf first, vf second)
 	vf_to_bf16(t, first);
 	vf_to_bf16(t + VL, second);
 	memcpy(&v, t, sizeof v);
-	return v;
+	return (v);
 }
-VEC_FN vf vec_dot(vf acc, vf a, vf b)
+VEC_FN vf
+vec_dot(vf acc, vf a, vf b)
 {
 	acc = vf_fma((vf)((vu)a << 16), (vf)((vu)b << 16), acc);
-	return vf_fma((vf)((vu)a & 0xffff0000u), (vf)((vu)b & 0xffff0000u), acc);
+	return (vf_fma((vf)((vu)a & 0xffff0000u), (vf)((vu)b & 0xffff0000u), acc));
 }
-VEC_FN float vf_sum(vf v) { return (v[0] + v[2]) + (v[1] + v[3]); }
-VEC_FN float vf_top(vf v)
+VEC_FN float
+vf_sum(vf v)
+{
+	return ((v[0] + v[2]) + (v[1] + v[3]));
+}
+VEC_FN float
+vf_top(vf v)
 {
 	float a = v[0] > v[2] ? v[0] : v[2], b = v[1] > v[3] ? v[1] : v[3];
 
-	return a > b ? a : b;
+	return (a > b ? a : b);
 }
-VEC_FN void vec_transpose(vf r[VL])
+VEC_FN void
+vec_transpose(vf r[VL])
 {
 	vf a = r[0], b = r[1], c = r[2], d = r[3];
 
@@ -418,10 +637,11 @@ VEC_FN void vec_transpose(vf r[VL])
 #endif
 
 /* exp(x): 2^n e^r with |r| <= ln 2 / 2; relative error under 2e-7.  0 below -87, where floats end. */
-VEC_FN vf vf_exp(vf x)
+VEC_FN vf
+vf_exp(vf x)
 {
 	vf top = vf_set(88.0f), low = vf_set(-87.0f);
-	vf y = vf_less(top, x, top, vf_max(low, x));	/* a NaN stays one */
+	vf y = vf_less(top, x, top, vf_max(low, x)); /* a NaN stays one */
 	vf n = vf_round(y * vf_set(1.44269504f));
 	vf r = vf_fma(n, vf_set(-0.693145752f), y);
 	vf p;
@@ -433,14 +653,15 @@ VEC_FN vf vf_exp(vf x)
 	p = vf_fma(p, r, vf_set(0.5f));
 	p = vf_fma(p, r, vf_set(1.0f));
 	p = vf_fma(p, r, vf_set(1.0f));
-	return vf_less(x, low, vf_zero(), vf_scale2(p, n));
+	return (vf_less(x, low, vf_zero(), vf_scale2(p, n)));
 }
 
 /*
  * 2^x for x up to 127: 2^n 2^r with |r| <= 1/2, r's polynomial of least relative error; 3e-7 with rounding. Below -126
  * it stays at 2^-126; a NaN stays one.
  */
-VEC_FN vf vf_exp2(vf x)
+VEC_FN vf
+vf_exp2(vf x)
 {
 	vf y = vf_max(vf_set(-126.0f), x);
 	vf n = vf_round(y);
@@ -451,11 +672,12 @@ VEC_FN vf vf_exp2(vf x)
 	p = vf_fma(p, r, vf_set(2.40221197e-1f));
 	p = vf_fma(p, r, vf_set(6.93146967e-1f));
 	p = vf_fma(p, r, vf_set(1.00000007f));
-	return vf_scale2(p, n);
+	return (vf_scale2(p, n));
 }
 
 /* tanh(x): its series near 0, where 1 - 2 / (e^2x + 1) cancels; relative error under 3e-7. */
-VEC_FN vf vf_tanh(vf x)
+VEC_FN vf
+vf_tanh(vf x)
 {
 	vf s = x * x, a = vf_max(x, vf_zero() - x);
 	vf p = vf_fma(vf_set(-1382.0f / 155925), s, vf_set(62.0f / 2835));
@@ -464,7 +686,7 @@ VEC_FN vf vf_tanh(vf x)
 	p = vf_fma(p, s, vf_set(2.0f / 15));
 	p = vf_fma(p, s, vf_set(-1.0f / 3));
 	p = vf_fma(p * s, x, x);
-	return vf_less(a, vf_set(0.35f), p, vf_set(1.0f) - vf_set(2.0f) / (vf_exp(x + x) + vf_set(1.0f)));
+	return (vf_less(a, vf_set(0.35f), p, vf_set(1.0f) - vf_set(2.0f) / (vf_exp(x + x) + vf_set(1.0f))));
 }
 
 #endif
