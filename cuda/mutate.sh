@@ -105,7 +105,8 @@ mutate product.cu product "a wait inside a capture" \
     's/return (status == CUBLAS/cudaStreamSynchronize(ctx->stream); &/'
 mutate transfer.cu transfer "no wait for ids and numbers to arrive" '/StreamWaitEvent(ctx->stream, s->copied/d'
 mutate transfer.cu transfer "no wait for a slot's last load to be taken" '/StreamWaitEvent(ctx->copies, s->taken/d'
-mutate transfer.cu transfer "the host writes to a slot that is still being copied" '/EventSynchronize(s->copied)/d; /!m->open/d'
+mutate transfer.cu transfer "the host writes to a slot that is still being copied" \
+    '/EventSynchronize(s->copied)/d; /!m->open/d'
 mutate transfer.cu transfer "losses copied before they are computed" '/StreamWaitEvent(ctx->copies, m->computed/d'
 mutate transfer.cu transfer "losses read before they have come" '/EventSynchronize(m->fetched)/d'
 mutate transfer.cu transfer "numbers that are sent before they are written" \

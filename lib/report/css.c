@@ -54,7 +54,8 @@ static const char sheet[] =
     "svg .now,svg .step{fill:var(--ink-good);paint-order:stroke;stroke:var(--paper);stroke-width:4px;\n"
     "stroke-linejoin:round}\n"
     "svg .now{font-weight:650}\n"
-    ".k0{fill:var(--good);stroke:var(--paper);stroke-width:1}.k1{fill:var(--paper);stroke:var(--dot);stroke-width:1.5}\n"
+    ".k0{fill:var(--good);stroke:var(--paper);stroke-width:1}.k1{fill:var(--paper);"
+    "stroke:var(--dot);stroke-width:1.5}\n"
     ".k2{fill:var(--bad);stroke:var(--paper);stroke-width:.75}.k3{fill:var(--paper);stroke:var(--ink-soft);\n"
     "stroke-width:1.5}\n"
     ".k4{fill:none;stroke:var(--bad);stroke-width:2}.k5{fill:var(--paper);stroke:var(--wait);stroke-width:1.5}\n"
@@ -102,11 +103,22 @@ static const char sheet[] =
     ".curves{grid-template-columns:1fr}.spare,.wide{display:none}thead"
     " th{white-space:normal}.gain{min-width:7.5rem}section{margin:2.1rem 0}\n"
     "dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.4rem}}\n"
-    "@media print{:root{--paper:#fff;--paper-2:#f3f2ee;--ink:#000;--ink-soft:#444;--ink-good:#0a6b50;--ink-bad:#b02318;\n"
-    "--ink-wait:#855400;--ink-link:#000;--line:#ccc;--rule:#888;--dot:#666;--good:#0e8464;--bad:#c8382b;--wait:#b87a10;\n"
-    "--band:#0e84641f;--truth:#888;--hatch:#ccc}body{font-size:10.5pt}header,main,footer{max-width:none;padding-left:0;\n"
-    "padding-right:0}.scroll{overflow:visible}thead{display:table-header-group}tr,figure,article,li{break-inside:avoid}\n"
-    "*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}\n";
+    "@media print{:root{--paper:#fff;--paper-2:#f3f2ee;--ink:#000;--ink-soft:#444;"
+    "--ink-good:#0a6b50;--ink-bad:#b02318;\n"
+    "--ink-wait:#855400;--ink-link:#000;--line:#ccc;--rule:#888;--dot:#666;--good:#0e8464;"
+    "--bad:#c8382b;--wait:#b87a10;\n"
+    "--band:#0e84641f;--truth:#888;"
+    "--hatch:#ccc}body{font-size:10.5pt}header,main,footer{max-width:none;padding-left:0;\n"
+    "
+    "" padding -
+    right : 0
+}
+.scroll{ overflow : visible } thead{ display : table - header - group } tr, figure, article, li
+{
+	break - inside : avoid
+}
+\n "
+   "*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}\n";
 
 const char *
 css_sheet(void)

@@ -304,7 +304,8 @@ results(struct work *x)
 		    (json_int_t)provenance_threads(x->m, x->recipe.threads), "resumes", (json_int_t)x->resumes,
 		    "claim_boundary",
 		    "Compares only with scores under the same eval law on the same validation text; across "
-		    "tokenizers only val_bpb_raw does. Not with published FineWeb figures unless val_raw_sha256 is theirs.",
+		    "tokenizers only val_bpb_raw does. Not with published FineWeb figures unless val_raw_sha256 is "
+		    "theirs.",
 		    "score_ms", (json_int_t)ms, "tokens_per_s",
 		    jsonio_real((double)x->here / (double)(ms > 0 ? ms : 1) * 1e3))) == -1)
 		return (NULL);

@@ -70,7 +70,8 @@ verbs_run() {
 		replace summary.json "$text" post train_status.json "$text" append ledger.jsonl "$text"
 }
 verbs_again() {
-	"$HG_T/torture/verbs" . create training_report.json "$text" replace summary.json "$text" post train_status.json "$text"
+	"$HG_T/torture/verbs" . create training_report.json "$text" replace summary.json "$text" \
+		post train_status.json "$text"
 }
 verbs_bits() { cat training_report.json summary.json train_status.json; }
 
