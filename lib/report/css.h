@@ -2,11 +2,10 @@
 #define HG_CSS_H
 
 /**
- * css_sheet():
- * The page's style: colours as variables, once for light and once for dark.
- * Every text colour (--ink...) stands out from every ground (--paper...) by
- * 4.5 to 1 or more.  Checked: t/hg-report.bats.
+ * The page's style, lib/report/page.css: colours as variables, once for light
+ * and once for dark.  Every text colour (--ink...) stands out from every ground
+ * (--paper...) by 4.5 to 1 or more.  Checked: t/hg-report.bats.
  */
-const char *css_sheet(void);
+extern const char embedded_css[];
 
 #endif

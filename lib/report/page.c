@@ -1024,7 +1024,7 @@ page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t
 		markup_put(m, "%.5f %s, ", s->main->score, policy_metric_name(s->tracks.metric));
 	markup_put(m, "%zu runs</title>\n<style>\n", s->run_count);
 	/* Ours, and no data: the one text that goes in as it is. */
-	if (!m->failed && str_puts(&m->out, css_sheet()) == -1)
+	if (!m->failed && str_puts(&m->out, embedded_css) == -1)
 		m->failed = ENOMEM;
 	markup_put(m, "</style>\n</head>\n<body>\n");
 	chart_shapes(m);

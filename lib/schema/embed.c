@@ -2,6 +2,7 @@
  * Run by the build: prints the C source that puts files into programs.
  *   embed contracts FILE.json...         their text on one line each, for embedded_contracts
  *   embed code FILE... -- VARIANT...     their sizes and digests, for embedded_code
+ *   embed text NAME FILE                 its bytes, for embedded_NAME
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,9 +22,13 @@ print_literal(const char *s)
 
 	putchar('"');
 	for (; *s != '\0'; s++) {
-		if (*s == '"' || *s == '\\')
-			putchar('\\');
-		putchar(*s);
+		if (*s == '\n')
+			fputs("\\n", stdout);
+		else {
+			if (*s == '"' || *s == '\\')
+				putchar('\\');
+			putchar(*s);
+		}
 		if (++column >= 90 && s[1] != '\0') {
 			printf("\"\n\t    \"");
 			column = 0;
@@ -105,19 +110,40 @@ err0:
 	return (rc);
 }
 
+static int
+text(const char *name, const char *file)
+{
+	size_t n;
+	char *p = file_read(AT_FDCWD, file, JSONIO_MAX_BYTES, &n);
+
+	if (p == NULL) {
+		say_errno("cannot read '%s'", file);
+		return (-1);
+	}
+	printf("const char embedded_%s[] =\n\t    ", name);
+	print_literal(p);
+	printf(";\n");
+	free(p);
+	return (0);
+}
+
 int
 main(int argc, char **argv)
 {
 	int rc = -1;
 
 	exit_init("embed");
-	printf("/* Written by lib/schema/embed.c. */\n#include \"%s\"\n\n",
-	    argc > 1 && strcmp(argv[1], "contracts") == 0 ? "schema/embedded.h" : "run/embedded_code.h");
-	if (argc > 2 && strcmp(argv[1], "contracts") == 0)
+	printf("/* Written by lib/schema/embed.c. */\n");
+	if (argc > 2 && strcmp(argv[1], "contracts") == 0) {
+		printf("#include \"schema/embedded.h\"\n\n");
 		rc = contracts(argc - 2, argv + 2);
-	else if (argc > 1 && strcmp(argv[1], "code") == 0)
+	} else if (argc > 2 && strcmp(argv[1], "code") == 0) {
+		printf("#include \"run/embedded_code.h\"\n\n");
 		rc = code(argc - 2, argv + 2);
-	else
-		say_error("usage: embed contracts FILE... | code FILE... [-- FILE...]");
+	} else if (argc == 4 && strcmp(argv[1], "text") == 0) {
+		printf("#include \"report/css.h\"\n\n");
+		rc = text(argv[2], argv[3]);
+	} else
+		say_error("usage: embed contracts FILE... | code FILE... [-- FILE...] | text NAME FILE");
 	return (exit_flush(rc == 0 ? HG_EXIT_DONE : HG_EXIT_SYSTEM));
 }
