@@ -1,37 +1,41 @@
 # Homegolf.  `make demo` and `make check` are all that a stranger needs:
-# both install what is missing (as root) and build first.
+# both install what is missing (as root) and build first.  `make help` lists the rest.
 #
-#   all  demo  check  lint  install  bench  sim  torture  fuzz  behaviours  clean
-#
-# CC=clang, SAN=1 (address and undefined-behaviour sanitizers) and CUDA=1 are
-# asked for, never detected; each has a build directory of its own.  Programs
-# of the plain build stand beside their sources in bin/.
+# CC=clang, SAN=1 (address and undefined-behaviour sanitizers), COV=1 (coverage) and CUDA=1 are asked for, never
+# detected; each has a build directory of its own.  Programs of the plain build stand beside their sources.
 
 VERSION := 0.1.0
 
 ifeq ($(origin CC),default)
 CC := gcc
 endif
-VARIANT := $(notdir $(CC))$(if $(SAN),-san)$(if $(FUZZ),-fuzz)$(if $(CUDA),-cuda)
+VARIANT := $(notdir $(CC))$(if $(SAN),-san)$(if $(COV),-cov)$(if $(FUZZ),-fuzz)$(if $(CUDA),-cuda)
 B := build/$(VARIANT)
 BIN := $(if $(filter gcc,$(VARIANT)),bin,$(B)/bin)
-T := $(if $(filter gcc,$(VARIANT)),t,$(B)/t)
+TDIR := $(if $(filter gcc,$(VARIANT)),t,$(B)/t)
 
 CPPFLAGS += -D_POSIX_C_SOURCE=200809L -D_XOPEN_SOURCE=700 -DHG_VERSION='"$(VERSION)"' -Ilib -I.
 CFLAGS ?= -O2 -g
 # No contraction: the same source gives the same bits whatever -march allows.
-HG_CFLAGS := -std=c11 -ffp-contract=off -pthread -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Werror
+HG_CFLAGS := -std=c11 -ffp-contract=off -pthread -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes
+# Warnings are errors for whoever works on this, not for a stranger whose compiler is newer.
+WERROR := $(if $(DEV),-Werror)
+HG_CFLAGS += $(WERROR)
 ifdef FUZZ
 HG_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 ifdef SAN
 HG_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
+ifdef COV
+HG_CFLAGS += --coverage
+LDFLAGS += --coverage
+endif
 LDLIBS := -Wl,--as-needed -ljansson -lz -lcrypto -lm
 
 # The one list of packages: build, run, demo and tests.
 APT := gcc g++ libc6-dev libjansson-dev zlib1g-dev libssl-dev \
-	sentencepiece jq bats perl shellcheck mandoc man-db strace python3 python3-jsonschema procps
+	sentencepiece jq bats perl shellcheck clang-format mandoc man-db strace python3 python3-jsonschema procps
 
 # --- what there is ----------------------------------------------------------
 
@@ -72,16 +76,20 @@ FUZZERS := $(filter-out fuzz main seeds,$(basename $(notdir $(wildcard t/fuzz/*.
 
 # ----------------------------------------------------------------------------
 
+# As many at a time as there are processors.
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all demo check tools units fuzzers lint install bench sim torture fuzz behaviours deps clean
+.PHONY: all help demo check quick slowest tools units fuzzers lint format format-check analyze coverage bench sim torture \
+	fuzz behaviours deps install uninstall installcheck dist clean
 
 # What a rule does, in a word; V=1 shows the commands.
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-4s %s\n' $1 $@)
 
-all: $(TOOLS:%=$(BIN)/%) $(if $(filter-out bin,$(BIN)),$(SCRIPTS:%=$(BIN)/%)) $(CHECKS:%=$(T)/%)
+all: $(TOOLS:%=$(BIN)/%) $(if $(filter-out bin,$(BIN)),$(SCRIPTS:%=$(BIN)/%)) $(CHECKS:%=$(TDIR)/%)
 
 objects = $(patsubst %,$(B)/lib/$1/%.o,$($1_SRC))
 archives = $(foreach a,$1,$(if $($a_SRC),$(B)/libhg-$a.a))
@@ -109,12 +117,12 @@ $(BIN)/$1: $(or $($1_OBJ),$(B)/bin/$1.o) $(call archives,$($1_USES))
 endef
 $(foreach t,$(TOOLS),$(eval $(call tool_rule,$t)))
 
-$(CHECKS:%=$(T)/%): $(T)/%: $(B)/t/%.o $(ALL_LIBS)
+$(CHECKS:%=$(TDIR)/%): $(TDIR)/%: $(B)/t/%.o $(ALL_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LD)
 	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(T)/torture/torture: $(B)/t/torture/calls.o $(B)/t/torture/durable.o
+$(TDIR)/torture/torture: $(B)/t/torture/calls.o $(B)/t/torture/durable.o
 
 $(patsubst %,$(B)/unit/%,$(filter-out cuda_%,$(UNITS))): $(B)/unit/%: $(B)/t/unit/%.o $(ALL_LIBS)
 	@mkdir -p $(@D)
@@ -148,6 +156,33 @@ units: $(UNITS:%=$(B)/unit/%)
 tools:
 	@echo $(TOOLS) $(SCRIPTS)
 
+define HELP
+make all             build every tool (programs stand beside their sources in bin/)
+make demo            the main job on real text, two minutes and a half; a page at its end
+make check           every test; T='hg-spec noise' only these (t/NAME.bats, t/unit/NAME.c)
+make quick           the fastest tests, under half a minute
+make slowest         what the last check spent its time on, and what it skipped
+make lint            shellcheck, manual pages, C as clang-format has it (make format mends)
+make analyze         clang-tidy with a short list of checks, kept clean
+make coverage        lines that make check executes, by module
+make bench           speed beside the machine's own product rate, memory, tools
+make sim             simulated campaigns through the law of judgement
+make torture         a fault at every system call (FAULTS=n, SECONDS=n, SEED=n, CHAOS=n bound or vary it)
+make fuzz            libFuzzer on every parser (FUZZ_SECONDS=n each, FUZZ_TARGETS=name)
+make behaviours      numbered promises that no test carries
+make install         to PREFIX=/usr/local under DESTDIR; make uninstall takes it away again
+make installcheck    installs into build/, and does the main thing with what is there
+make dist            the committed tree as build/homegolf-$(VERSION).tar.gz
+make check-gpu       on a machine with a card: all that can be proven there; make bench-gpu: how fast
+make tags, make compile_commands.json   for editors
+
+CC=clang  SAN=1 (sanitizers)  COV=1  CUDA=1  DEV=1 (warnings are errors)  BROWSER=1 (install chromium, test the page)
+V=1 (show commands)  JOBS=n
+endef
+export HELP
+help:
+	@printf '%s\n' "$$HELP"
+
 # Only what is missing is asked for; apt is not touched when nothing is.
 deps:
 	@missing=; for p in $(APT); do \
@@ -161,37 +196,88 @@ deps:
 		fi; \
 	fi
 
-# Dependencies come first, then a fresh make reads what they brought.
-check: deps
-	@$(MAKE) --no-print-directory -j2 all units fuzzers
-	@$(MAKE) --no-print-directory lint
-	PATH="$(CURDIR)/$(BIN):$$PATH" HG_TOP="$(CURDIR)" HG_BUILD="$(CURDIR)/$(B)" HG_T="$(CURDIR)/$(T)" HG_SAN="$(SAN)" \
-		prove -j2 --exec t/run $(sort $(wildcard t/*.bats)) $(UNITS:%=$(B)/unit/%)
+# What is tested: everything, or what T names (T=hg-spec, T='spec noise'): bats files and unit programs.
+TESTS := $(if $(T),$(foreach t,$(T),$(wildcard t/$t.bats) $(if $(filter $t,$(UNITS)),$(B)/unit/$t)),$(sort \
+	$(wildcard t/*.bats)) $(UNITS:%=$(B)/unit/%))
+# Those that together take seconds.
+QUICK := $(wildcard $(addprefix t/,style.bats hg-spec.bats hg-status.bats hg-gate.bats)) \
+	$(patsubst %,$(B)/unit/%,$(filter base contract data documents markup noise run safetensors schedule spec stats,$(UNITS)))
+PROVE = PATH="$(CURDIR)/$(BIN):$$PATH" HG_TOP="$(CURDIR)" HG_BUILD="$(CURDIR)/$(B)" HG_T="$(CURDIR)/$(TDIR)" HG_SAN="$(SAN)" \
+	t/tools/prove.sh $(JOBS)
 
-lint:
+# Dependencies come first, then a fresh make reads what they brought.
+ifdef BROWSER
+check: APT += chromium
+endif
+check: deps
+	@$(foreach t,$(T),[ -e t/$t.bats ] || [ -e t/unit/$t.c ] || { echo "T=$t: neither t/$t.bats nor t/unit/$t.c" >&2; exit 1; };) :
+	@$(MAKE) --no-print-directory -j$(JOBS) all units fuzzers
+	$(if $(T),,@$(MAKE) --no-print-directory lint)
+	@$(PROVE) $(TESTS)
+
+quick: deps
+	@$(MAKE) --no-print-directory -j$(JOBS) all units
+	@$(PROVE) $(QUICK)
+
+# The slowest tests and all that were skipped, as the last check saw them.
+slowest:
+	@t/tools/prove.sh -s $(B)
+
+FORMATTED = $(shell git ls-files '*.c' '*.h' 2>/dev/null || find bin lib t -name '*.[ch]')
+lint: format-check
 	shellcheck $(wildcard bin/hg-run bin/hg-confirm examples/*.sh t/run t/*/*.sh cuda/*.sh .ci/run)
 	mandoc -T lint -W warning $(wildcard man/*.[157])
 
+format:
+	clang-format -i $(FORMATTED)
+
+format-check:
+	@clang-format --dry-run -Werror $(FORMATTED)
+
+# A short list of checks that finds bugs, not tastes (.clang-tidy), kept clean.
+analyze: APT += clang-tidy
+analyze: deps compile_commands.json
+	@printf '%s\n' $(filter-out cuda/% t/%,$(filter %.c,$(FORMATTED))) | \
+		xargs -P $(JOBS) -n 8 clang-tidy --quiet -p . 2>$(B)/tidy.err; code=$$?; \
+		[ $$code = 0 ] || { cat $(B)/tidy.err; exit $$code; }
+
+# What editors and analyzers ask for.
+compile_commands.json: Makefile $(wildcard lib/*/module.mk)
+	@$(MAKE) --no-print-directory -Bn V=1 all units fuzzers | jq -Rn --arg top "$(CURDIR)" \
+		'[inputs | select(test(" -c -o [^ ]+\\.o [^ ]+\\.c$$")) | {directory: $$top, command: ., file: (split(" ") | last)}] | unique_by(.file)' \
+		> $@.new && mv $@.new $@
+
+tags: $(FORMATTED)
+	ctags -f $@ $(FORMATTED)
+
+# Lines executed by `make check`, a number for each module.
+coverage: APT += gcovr
+coverage: deps
+	@$(MAKE) --no-print-directory COV=1 check
+	@gcovr -r . --object-directory build/$(notdir $(CC))-cov --json-summary -o build/coverage.json -e 't/.*' -e 'build/.*' && \
+		jq -r '[.files[] | {m: (.filename | split("/")[:-1] | join("/")), c: .line_covered, n: .line_total}] | group_by(.m)[] | \
+		"\(.[0].m)\t\((map(.c) | add) * 1000 / (map(.n) | add) | round / 10) %"' build/coverage.json
+
 # Simulated campaigns through the real law: the table of hg-ledger(1), some minutes.
-sim: $(T)/tools/sim
-	$(T)/tools/sim
+sim: $(TDIR)/tools/sim
+	$(TDIR)/tools/sim
 
 # Faults injected into every tool at every system call: FAULTS=n bounds each scenario and mode, SECONDS=n the whole,
 # SEED=n repeats an order, CHAOS=n kills whole runs at random moments instead.
 torture: deps
-	@$(MAKE) --no-print-directory -j2 all
-	HG_BIN="$(CURDIR)/$(BIN)" HG_T="$(CURDIR)/$(T)" t/torture/torture.sh $(if $(FAULTS),-n $(FAULTS)) \
+	@$(MAKE) --no-print-directory -j$(JOBS) all
+	HG_BIN="$(CURDIR)/$(BIN)" HG_T="$(CURDIR)/$(TDIR)" t/torture/torture.sh $(if $(FAULTS),-n $(FAULTS)) \
 		$(if $(SECONDS),-b $(SECONDS)) $(if $(SEED),-S $(SEED)) $(if $(CHAOS),-c $(CHAOS)) $(SCENARIOS)
 
 # Each parser fed by libFuzzer for FUZZ_SECONDS; findings are kept in build/found/.
 FUZZ_SECONDS ?= 60
 fuzz: APT += clang libclang-rt-14-dev
 fuzz: deps
-	@$(MAKE) --no-print-directory -j2 CC=clang FUZZ=1 fuzzers
+	@$(MAKE) --no-print-directory -j$(JOBS) CC=clang FUZZ=1 fuzzers
 	t/fuzz/fuzz.sh -b build/clang-fuzz/fuzz -t $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 demo: deps
-	@$(MAKE) --no-print-directory -j2 all
+	@$(MAKE) --no-print-directory -j$(JOBS) all
 	PATH="$(CURDIR)/bin:$$PATH" sh examples/demo.sh
 
 # Speed, share of the machine's own product rate, memory; beside the peer where torch is (PYTHON=...).
@@ -205,12 +291,35 @@ behaviours:
 	done
 
 PREFIX ?= /usr/local
+BINDIR = $(DESTDIR)$(PREFIX)/bin
+MANDIR = $(DESTDIR)$(PREFIX)/share/man
+MANS := $(wildcard man/*.[157])
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(addprefix $(DESTDIR)$(PREFIX)/share/man/man,1 5 7)
-	install -m 755 $(TOOLS:%=$(BIN)/%) $(SCRIPTS:%=bin/%) $(DESTDIR)$(PREFIX)/bin
-	for s in 1 5 7; do install -m 644 $$(ls man/*.$$s) $(DESTDIR)$(PREFIX)/share/man/man$$s; done
+	install -d $(BINDIR) $(addprefix $(MANDIR)/man,1 5 7)
+	install -m 755 $(TOOLS:%=$(BIN)/%) $(SCRIPTS:%=bin/%) $(BINDIR)
+	for m in $(MANS); do install -m 644 $$m $(MANDIR)/man$${m##*.}; done
+
+# Only what install puts there, by name.
+uninstall:
+	cd $(BINDIR) && rm -f $(TOOLS) $(SCRIPTS)
+	for m in $(MANS); do rm -f $(MANDIR)/man$${m##*.}/$${m#man/}; done
+
+# The installed tools do the main thing, out of reach of this tree's bin/.
+INSTALLED := $(CURDIR)/$(B)/installed
+installcheck: deps
+	@rm -rf $(INSTALLED)
+	@$(MAKE) --no-print-directory -j$(JOBS) install DESTDIR= PREFIX=$(INSTALLED) >/dev/null
+	@sh t/tools/installcheck.sh $(INSTALLED) $(VERSION)
+	@$(MAKE) --no-print-directory uninstall DESTDIR= PREFIX=$(INSTALLED)
+	@[ -z "$$(find $(INSTALLED) -type f)" ] || { find $(INSTALLED) -type f; exit 1; }
+
+# The release's tree as an archive; what is not committed is not in it.
+dist:
+	@mkdir -p build
+	git archive --prefix=homegolf-$(VERSION)/ -o build/homegolf-$(VERSION).tar.gz HEAD
+	@echo build/homegolf-$(VERSION).tar.gz
 
 clean:
-	rm -rf build $(TOOLS:%=bin/%) $(CHECKS:%=t/%)
+	rm -rf build tags compile_commands.json $(TOOLS:%=bin/%) $(CHECKS:%=t/%)
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
