@@ -4,26 +4,19 @@ load helper
 
 ALL=/tmp/homegolf-history
 
-# take_place: make ALL ours. One that a killed test left is taken over, another's is waited for or refused.
+# take_place: make ALL ours, by a lock that the kernel gives back when this file's process is gone, however it ends.
 take_place() {
-	local end=$(($(date +%s) + 60)) owner
-	until mkdir "$ALL" 2> /dev/null; do
-		if [ "$(date +%s)" -ge "$end" ]; then
-			echo "'$ALL' is taken by ${owner:-nobody known}; if nothing is at work there, remove it" >&2
-			return 1
-		fi
-		if [ -L "$ALL" ] || [ ! -d "$ALL" ] || [ ! -O "$ALL" ]; then
-			echo "'$ALL' is not a directory of ours; history can only be tested there" >&2
-			return 1
-		fi
-		owner=$(cat "$ALL/owner" 2> /dev/null) || owner=''
-		if [ -n "$owner" ] && ! kill -0 "${owner%% *}" 2> /dev/null; then
-			# Moved first, so that of two who find it only one removes it.
-			mv -T "$ALL" "$ALL.$$" 2> /dev/null && rm -rf "$ALL.$$"
-		fi
-		read -r -t 0.2 <> <(:) || :
-	done
-	echo "$$ $BATS_FILE_TMPDIR" > "$ALL/owner"
+	exec {place}> "$ALL.lock"
+	if ! flock -w 300 "$place"; then
+		echo "'$ALL' is in use by another test: $ALL.lock is locked" >&2
+		return 1
+	fi
+	if [ -L "$ALL" ] || { [ -e "$ALL" ] && [ ! -O "$ALL" ]; }; then
+		echo "'$ALL' is not a directory of ours; history can only be tested there" >&2
+		return 1
+	fi
+	rm -rf "$ALL"
+	mkdir "$ALL"
 }
 
 setup_file() {
@@ -36,7 +29,7 @@ setup_file() {
 }
 
 teardown_file() {
-	[ "$(sed 's/^[0-9]* //' "$ALL/owner" 2> /dev/null)" != "$BATS_FILE_TMPDIR" ] || rm -rf "$ALL"
+	[ -z "${place-}" ] || rm -rf "$ALL"
 }
 
 # Each version in its place; what tests make goes to a directory of its own.
