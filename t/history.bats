@@ -133,7 +133,7 @@ copy_of() {
 			run --separate-stderr hg-classify -j "$v/ledger" "$run"
 			[ "$status" -le 1 ]
 			same "$run" "$(jq -r '.class + " " + .reason' <<< "$output")" \
-				"$(facts "$v" row | awk -v id="${run##*/}" '$3 == id { is = $4 " " $5 } END { print is }')"
+				"$(facts "$v" row | awk -v id="${run##*/}" '$3 == id { s = $4 " " $5 } END { print s }')"
 			judged=$((judged + 1))
 		done
 	done
