@@ -30,6 +30,7 @@ struct draw {
 	const struct config *c;
 	const struct params_tensor *t;
 	struct rng rng;
+	double bound; /* 1 / sqrt(fan_in) */
 	size_t i;
 };
 
@@ -69,7 +70,7 @@ init_embedding(struct draw *d)
 static double
 init_uniform(struct draw *d)
 {
-	return (1.0 / sqrt((double)d->t->cols) * (2.0 * rng_uniform(&d->rng) - 1.0));
+	return (d->bound * (2.0 * rng_uniform(&d->rng) - 1.0));
 }
 
 struct row {
@@ -224,7 +225,7 @@ params_init(const struct params *p, uint64_t seed, float *w)
 	for (size_t i = 0; i < p->count; i++) {
 		const struct params_tensor *t = &p->tensors[i];
 		const struct row row = row_at(&p->config, t->id);
-		struct draw d = { .c = &p->config, .t = t };
+		struct draw d = { .c = &p->config, .t = t, .bound = 1.0 / sqrt((double)t->cols) };
 
 		rng_seed(&d.rng, seed, stream_of(t->name));
 		for (; d.i < t->n; d.i++)
