@@ -17,7 +17,19 @@
 
 enum { V = 29, T = 8, MICRO = 2 * T, BATCH = 2 * MICRO, STREAM = 203 };
 
-static const struct config config = { V, 3, 16, 4, 2, 2, 1, 10000, 30, 1.5, 0.005 };
+static const struct config config = {
+	.vocab_size = V,
+	.num_layers = 3,
+	.model_dim = 16,
+	.num_heads = 4,
+	.num_kv_heads = 2,
+	.mlp_mult = 2,
+	.tie_embeddings = 1,
+	.rope_base = 10000,
+	.logit_softcap = 30,
+	.qk_gain_init = 1.5,
+	.tied_embed_init_std = 0.005,
+};
 
 static int32_t stream[STREAM];
 static uint64_t asked; /* the last span that a trainer asked for */
