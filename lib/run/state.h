@@ -58,8 +58,9 @@ enum state_do {
 	STATE_DO_START, /* start that stage */
 	STATE_DO_AWAIT, /* wait for it; waiting closes out the dead */
 	STATE_DO_STOP,  /* it is refused: show why and stop */
+	STATE_DO_FAIL,  /* it is corrupt: stop */
 	STATE_DO_GO_ON, /* nothing is owed here: look at the following stage */
-	STATE_DO_FAIL   /* it is corrupt: stop */
+	STATE_DO_COUNT
 };
 
 struct state_next {

@@ -714,8 +714,9 @@ static int
 conclude(struct owner *o, struct watch *w, int sig)
 {
 	json_t *message = NULL, *v;
-	int kind, code;
+	enum refusal_kind kind;
 	char *rest;
+	int code;
 	long error;
 
 	if (w->heard.n > 1 && w->heard.p[0] == 'J')
@@ -723,8 +724,8 @@ conclude(struct owner *o, struct watch *w, int sig)
 	if (WIFEXITED(w->status) && WEXITSTATUS(w->status) == 0 && (v = json_object_get(message, "deliver")) != NULL)
 		code = publish(o, v);
 	else if (w->asked == STAGE_ASKED_NOTHING && (v = json_object_get(message, "refuse")) != NULL &&
-	    (kind = refusal_by_name(jsonio_text(v, "kind", ""))) != -1)
-		code = refuse(o, (enum refusal_kind)kind, jsonio_text(v, "detail", ""), json_object_get(v, "observed"),
+	    (kind = refusal_by_name(jsonio_text(v, "kind", ""))) != REFUSAL_NONE)
+		code = refuse(o, kind, jsonio_text(v, "detail", ""), json_object_get(v, "observed"),
 		    json_object_get(v, "expected"));
 	else if (w->asked == STAGE_ASKED_NOTHING && w->heard.n > 1 && w->heard.p[0] == 'E' &&
 	    (error = strtol(w->heard.p + 1, &rest, 10)) > 0 && *rest == ' ')

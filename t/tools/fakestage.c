@@ -200,7 +200,8 @@ work(struct stage_work *w, void *arg)
 	struct atomfile *a;
 	struct rlimit limit = { 256 << 20, 256 << 20 };
 	char *p;
-	int i, kind, fd;
+	enum refusal_kind kind;
+	int i, fd;
 
 	for (i = 0; i < script->n; i++) {
 		word = script->words[i];
@@ -250,10 +251,10 @@ work(struct stage_work *w, void *arg)
 			if (atomfile_begin(stage_outputs(w), value) == NULL)
 				return (-1);
 		} else if (strncmp(word, "refuse=", 7) == 0) {
-			if ((kind = refusal_by_name(value)) == -1)
+			if ((kind = refusal_by_name(value)) == REFUSAL_NONE)
 				return (77);
-			return (stage_refuse(w, (enum refusal_kind)kind, json_pack("{s:i}", "seen", 1),
-			    json_pack("{s:i}", "wanted", 2), "a test wants '%s'", value));
+			return (stage_refuse(w, kind, json_pack("{s:i}", "seen", 1), json_pack("{s:i}", "wanted", 2),
+			    "a test wants '%s'", value));
 		} else if (strncmp(word, "progress=", 9) == 0)
 			post(w, atol(value));
 		else if (strcmp(word, "beat") == 0)
