@@ -67,6 +67,28 @@ is_in() {
 	exits 102 "$pid"
 }
 
+# told STAGE DONE EXPECTED LOSS: progress of a stage at work is what its status file has under these keys.
+told() {
+	local s=$1
+	shift
+	fakestage "$s" r beat 3>&- &
+	pid=$!
+	until_true 10 test -e "r/${s}_status.json"
+	[ "$(hg-status -j r | jq -c ".stages.$s.progress | [.done, .expected, .loss]")" = \
+	    "$(jq -c "[.$1, .$2, .$3]" "r/${s}_status.json")" ]
+	[[ $(hg-status r) == *"$s: running"*" $(key "r/${s}_status.json" ".$1") of "* ]]
+	hg-cancel "$s" r
+	exits 102 "$pid"
+}
+
+@test "progress is told in the terms of the stage: steps of a training, documents of a score" {
+	told train step steps_expected train_loss
+	hg-retry train r
+	fakestage train r deliver
+	fakestage export r deliver
+	told score documents documents_expected val_loss
+}
+
 @test "the state is a contract, on one line for each run" {
 	new_run s
 	fakestage train s progress=3 deliver
