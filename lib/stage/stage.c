@@ -131,12 +131,6 @@ stage_rundir(const struct stage_work *w)
 }
 
 int
-stage_attempt(const struct stage_work *w)
-{
-	return (w->lock.attempt);
-}
-
-int
 stage_outputs(const struct stage_work *w)
 {
 	return (w->outputs);
