@@ -8,7 +8,7 @@ setup() {
 
 complete() {
 	local s
-	for s in train export prompt score; do
+	for s in $("$HG_T/tools/contract" -w stage); do
 		fakestage $s "$1" deliver
 	done
 }
@@ -16,7 +16,7 @@ complete() {
 # bats test_tags=b37,b9
 @test "hg-gate passes a complete run, and binds it to its spec" {
 	complete r
-	for s in train export prompt score; do
+	for s in $("$HG_T/tools/contract" -w stage); do
 		run -0 hg-gate $s r
 		[ "$output" = "$s of r: complete and bound to spec $(sha256sum r/spec.json | cut -c1-12)" ]
 	done
