@@ -138,9 +138,32 @@ contract() {
 	done
 }
 
-@test "the kinds of refusals in the contract are those of the program" {
-	diff <(jq -r '.properties.kind.enum[]' "$HG_TOP/contracts/refusal.json" | sort) \
-	    <(contract -m refusal | sed -n 's/^\.It Dv //p' | sort)
+# lists WORDS QUERY FILE...: each list that the query finds has the program's words, in their order.
+lists() {
+	local words=$1 query=$2 seen=0 list
+	shift 2
+	while read -r list; do
+		diff <(contract -w "$words") <(jq -r '.[]' <<< "$list") >&2 ||
+		    { echo "a list of the program's words ($words) differs" >&2; false; }
+		seen=$((seen + 1))
+	done < <(jq -c "$query" "$@")
+	[ "$seen" -ge 1 ]
+}
+
+@test "kinds, stages and next words in contracts are those of the program (t/tools/keys.sh writes them)" {
+	local c=$HG_TOP/contracts
+	[ "$(contract -m refusal | sed -n 's/^\.It Dv //p')" = "$(contract -w kind)" ]
+	lists kind '.properties.kind.enum' "$c/refusal.json"
+	lists stage '.. | objects | .stage? | select(type == "object") | .enum // empty' "$c"/*.json
+	lists next '.. | objects | .next? | select(type == "object") | .enum // empty' "$c"/*.json
+	run -100 contract -w nothing
+}
+
+@test "a state and a summary of a run have every stage of the program, in its order" {
+	local c=$HG_TOP/contracts
+	lists stage '.properties.stages | .required, (.properties | keys_unsorted)' "$c/run_state.json"
+	lists stage '. as $c | .required, (.properties | keys_unsorted) |
+	    map(select($c.properties[.]."$ref" == "#/$defs/stage_state"))' "$c/summary.json"
 }
 
 @test "hg-contract(7) names every keyword of ours and every definition that pages call by name" {
