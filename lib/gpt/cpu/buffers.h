@@ -17,7 +17,7 @@ void buffers_zero(struct ops_ctx *c, struct ops_buf *const *bufs, size_t count);
 /* Bytes aligned for vectors, zero. Owns: the caller frees. Errors: NULL with errno ENOMEM. */
 void *buffers_zeroed(size_t bytes);
 
-/* A weight was written: its panels anew, all at once by the pool, or part by part of buffers_parts() by whoever wrote. */
+/* A weight was written: its panels anew, all by the pool, or part by part of buffers_parts() by whoever wrote. */
 void buffers_pack(struct ops_ctx *c, struct ops_buf *w);
 size_t buffers_parts(const struct ops_buf *w);
 void buffers_pack_part(const struct cpu_kernels *k, struct ops_buf *w, size_t task);
