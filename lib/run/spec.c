@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "schema/contract.h"
+#include "schema/later.h"
 #include "base/file.h"
 #include "base/jsonio.h"
 #include "base/num.h"
@@ -436,19 +437,26 @@ spec_data_check(const struct spec *s)
 
 /* --- digests -------------------------------------------------------------- */
 
-/* The result keys of a section, without the seed; the spec's check has seen that they are there. */
+/**
+ * The result keys of a section, without the seed: those of 0.1, which the
+ * spec's check has seen, and of later ones those that deviate.  So a digest
+ * never changes because a key came.
+ */
 static json_t *
 result_keys(const json_t *spec, const char *section)
 {
-	json_t *keys = section_keys(section), *kept = json_object(), *rule;
+	json_t *keys = section_keys(section), *kept = json_object(), *rule, *v;
 	const char *key;
+	int counts;
 
 	json_object_foreach(keys, key, rule) {
 		if (strcmp(contract_tag(rule), "result") != 0)
 			continue;
 		if (strcmp(section, "train") == 0 && strcmp(key, "seed") == 0)
 			continue;
-		if (json_object_set(kept, key, json_object_get(json_object_get(spec, section), key)) == -1) {
+		v = json_object_get(json_object_get(spec, section), key);
+		counts = later_is(rule) ? later_deviates(rule, v) : 1;
+		if (counts == -1 || (counts && json_object_set(kept, key, v) == -1)) {
 			json_decref(kept);
 			return (NULL);
 		}
@@ -525,13 +533,18 @@ content_digest(const json_t *spec, char hex[SHA256_HEX_SIZE])
 
 /* --- building ------------------------------------------------------------- */
 
-/* Sections with what was set, else the base's, else the default; data holds its place empty. */
+/**
+ * Sections with what was set, else the base's, else the default; data holds
+ * its place empty.  A later key stands only where it deviates: tools that are
+ * older than it read the spec of a run that leaves it alone.
+ */
 static json_t *
 filled(const json_t *request)
 {
 	const json_t *set = json_object_get(request, "set"), *base = json_object_get(request, "base"), *value;
 	const char *section, *key;
 	json_t *spec = json_object(), *keys, *rule, *member, *made;
+	int stands;
 
 	if (json_object_set_new(spec, "schema", json_string("homegolf.spec.v1")) == -1 ||
 	    json_object_set_new(spec, "run_id", json_null()) == -1 ||
@@ -549,7 +562,8 @@ filled(const json_t *request)
 			if ((value = json_object_get(json_object_get(set, section), key)) == NULL &&
 			    (value = json_object_get(json_object_get(base, section), key)) == NULL)
 				value = json_object_get(member, "default");
-			if (json_object_set_new(made, key, json_deep_copy(value)) == -1)
+			stands = later_is(member) ? later_deviates(member, value) : 1;
+			if (stands == -1 || (stands && json_object_set_new(made, key, json_deep_copy(value)) == -1))
 				goto err0;
 		}
 	}
@@ -748,15 +762,21 @@ spec_read(int rundir, const char *path, struct spec *s)
 	}
 	if ((s->json = contract_parse(text, n, what.p, "spec")) == NULL)
 		goto out;
-	if (verify(s->json, what.p) == -1) {
-		error = errno;
-		spec_free(s);
-		errno = error;
-		goto out;
+	/* The digests are of what the file says; what it leaves out is known only after them. */
+	if (verify(s->json, what.p) == -1)
+		goto err0;
+	if (later_fill("spec", s->json) == -1) {
+		say_errno("cannot read '%s'", what.p);
+		goto err0;
 	}
 	s->run_id = jsonio_text(s->json, "run_id", "");
 	s->run_uid = jsonio_text(s->json, "run_uid", "");
 	rc = 0;
+	goto out;
+err0:
+	error = errno;
+	spec_free(s);
+	errno = error;
 out:
 	error = errno;
 	str_free(&what);
@@ -832,7 +852,8 @@ spec_differs(const json_t *a, const json_t *b, struct str *where)
 			/* It covers the identity, which two runs never share. */
 			if (strcmp(path, "digests.content_sha256") == 0)
 				continue;
-			if ((rc = value_differs(path, jsonio_get(a, path), jsonio_get(b, path), where)) != 0)
+			if ((rc = value_differs(path, later_or_default(member, jsonio_get(a, path)),
+				 later_or_default(member, jsonio_get(b, path)), where)) != 0)
 				return (rc);
 		}
 	}

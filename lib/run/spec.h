@@ -9,15 +9,17 @@
 
 /**
  * spec.json: what was asked of a run.  Its keys, defaults, ranges and tags
- * stand in contracts/spec.json and nowhere else.  All values are filled in, so
- * a reader needs no defaults.  Of models and training this knows nothing: rules
- * between keys are lib/gpt's (trainspec_read).
+ * stand in contracts/spec.json and nowhere else.  The file has every key of
+ * version 0.1, and of later ones those that deviate from their default; what
+ * spec_read returns has them all, so a reader needs no defaults.  Of models
+ * and training this knows nothing: rules between keys are lib/gpt's
+ * (trainspec_read).
  */
 
 #define SPEC_FILE "spec.json"
 
 struct spec {
-	json_t *json;                      /* the whole file: jsonio_i64(s.json, "model.num_layers", 0) */
+	json_t *json;                      /* all keys, absent ones filled in: not to be digested or written again */
 	char text_sha256[SHA256_HEX_SIZE]; /* of the file's bytes: spec_sha256 in receipts */
 	const char *run_id, *run_uid;      /* point into json */
 };
@@ -84,7 +86,7 @@ int spec_identify(json_t *spec, const char *run_id);
 /**
  * spec_differs(a, b, where):
  * Do two specs ask for different things?  Identity (run_id, run_uid,
- * created_at) aside.  0, or 1 with the first difference in ${where}:
+ * created_at) aside; an absent later key is its default.  0, or 1 with the first difference in ${where}:
  * `train.seed is 1, not 2`.  -1 with errno ENOMEM.
  */
 int spec_differs(const json_t *a, const json_t *b, struct str *where);
