@@ -4,61 +4,104 @@
 #include "base/num.h"
 #include "gpt/trainspec.h"
 #include "base/say.h"
+#include "schema/contract.h"
+#include "schema/later.h"
 
 static const char sliding[] = "sliding:";
 
-static enum ops_arith
-arith_of(const json_t *spec, const char *path)
-{
-	return (strcmp(jsonio_text(spec, path, "fp32"), "bf16") == 0 ? OPS_BF16 : OPS_FP32);
-}
+static const char *const ariths[] = { [OPS_FP32] = "fp32", [OPS_BF16] = "bf16", NULL };
+static const char *const laws[] = { [SCHEDULE_ITERATIONS] = "iterations", [SCHEDULE_WALLCLOCK] = "wallclock", NULL };
+
+#define AT(field) offsetof(struct trainspec, field)
+
+/* Defaults and ranges are the contract's; the section model has its rows in config.c, what no model sees in spec.c. */
+const struct bind trainspec_keys[] = {
+	{ "train.seed", BIND_U64, AT(seed), NULL },
+	{ "train.seq_len", BIND_SIZE, AT(seq_len), NULL },
+	{ "train.batch_tokens", BIND_SIZE, AT(batch_tokens), NULL },
+	{ "train.micro_batch_tokens", BIND_SIZE, AT(micro_batch_tokens), NULL },
+	{ "train.iterations", BIND_U64, AT(schedule.iterations), NULL },
+	{ "train.schedule", BIND_WORD, AT(schedule.law), laws },
+	{ "train.warmup_steps", BIND_U64, AT(warmup_steps), NULL },
+	{ "train.warmdown_iters", BIND_REAL, AT(schedule.warmdown_iters), NULL },
+	{ "train.warmdown_frac", BIND_REAL, AT(schedule.warmdown_frac), NULL },
+	{ "train.min_steps", BIND_U64, AT(min_steps), NULL },
+	{ "train.init_from", BIND_TEXT, AT(init_from), NULL },
+	{ "train.replay", BIND_TEXT, AT(replay), NULL },
+	{ "train.log_every", BIND_U64, AT(log_every), NULL },
+	{ "train.checkpoint_every_ms", BIND_I64, AT(checkpoint_every_ms), NULL },
+	{ "train.val_every", BIND_U64, AT(val_every), NULL },
+	{ "train.arith", BIND_WORD, AT(arith), ariths },
+	{ "train.tied_embed_lr", BIND_REAL, AT(law.tied_embed_lr), NULL },
+	{ "train.embed_lr", BIND_REAL, AT(law.embed_lr), NULL },
+	{ "train.head_lr", BIND_REAL, AT(law.head_lr), NULL },
+	{ "train.matrix_lr", BIND_REAL, AT(law.matrix_lr), NULL },
+	{ "train.scalar_lr", BIND_REAL, AT(law.scalar_lr), NULL },
+	{ "train.muon_momentum", BIND_REAL, AT(law.muon_momentum), NULL },
+	{ "train.muon_momentum_warmup_start", BIND_REAL, AT(law.muon_momentum_warmup_start), NULL },
+	{ "train.muon_momentum_warmup_steps", BIND_U64, AT(law.muon_momentum_warmup_steps), NULL },
+	{ "train.muon_backend_steps", BIND_UNSIGNED, AT(law.muon_backend_steps), NULL },
+	{ "train.beta1", BIND_REAL, AT(law.beta1), NULL },
+	{ "train.beta2", BIND_REAL, AT(law.beta2), NULL },
+	{ "train.adam_eps", BIND_REAL, AT(law.adam_eps), NULL },
+	{ "train.grad_clip_norm", BIND_REAL, AT(law.grad_clip_norm), NULL },
+	{ "eval.mode", BIND_TEXT, AT(eval_mode), NULL },
+	{ "eval.seq_len", BIND_SIZE, AT(eval_seq_len), NULL },
+	{ "eval.docs", BIND_U64, AT(eval_docs), NULL },
+	{ "eval.arith", BIND_WORD, AT(eval_arith), ariths },
+	{ "export.scale_floor", BIND_REAL, AT(scale_floor), NULL },
+	{ "prompt.text", BIND_TEXT, AT(prompt_text), NULL },
+	{ "prompt.tokens", BIND_U64, AT(prompt_tokens), NULL },
+	{ "prompt.temperature", BIND_REAL, AT(prompt_temperature), NULL },
+	{ "prompt.seed", BIND_U64, AT(prompt_seed), NULL },
+	{ "budget.max_wallclock_ms", BIND_REAL, AT(schedule.cap_ms), NULL },
+	{ "system.backend", BIND_TEXT, AT(backend), NULL },
+	{ "system.isa", BIND_TEXT, AT(isa), NULL },
+	{ "system.threads", BIND_UNSIGNED, AT(threads), NULL },
+	{ NULL, BIND_SIZE, 0, NULL },
+};
 
 const char *
 trainspec_arith_name(enum ops_arith arith)
 {
-	return (arith == OPS_BF16 ? "bf16" : "fp32");
+	return (ariths[arith]);
 }
 
-static uint64_t
-count(const json_t *spec, const char *path, uint64_t fallback)
+void
+trainspec_law(struct optimizer_law *law)
 {
-	return ((uint64_t)jsonio_i64(spec, path, (int64_t)fallback));
-}
+	const struct bind *row;
+	struct trainspec r;
 
-static void
-read_law(struct optimizer_law *law, const json_t *spec)
-{
-	optimizer_law_default(law);
-	law->matrix_lr = jsonio_f64(spec, "train.matrix_lr", law->matrix_lr);
-	law->scalar_lr = jsonio_f64(spec, "train.scalar_lr", law->scalar_lr);
-	law->tied_embed_lr = jsonio_f64(spec, "train.tied_embed_lr", law->tied_embed_lr);
-	law->embed_lr = jsonio_f64(spec, "train.embed_lr", law->embed_lr);
-	law->head_lr = jsonio_f64(spec, "train.head_lr", law->head_lr);
-	law->muon_momentum = jsonio_f64(spec, "train.muon_momentum", law->muon_momentum);
-	law->muon_momentum_warmup_start = jsonio_f64(spec, "train.muon_momentum_warmup_start",
-	    law->muon_momentum_warmup_start);
-	law->muon_momentum_warmup_steps = count(spec, "train.muon_momentum_warmup_steps",
-	    law->muon_momentum_warmup_steps);
-	law->muon_backend_steps = (unsigned)count(spec, "train.muon_backend_steps", law->muon_backend_steps);
-	law->beta1 = jsonio_f64(spec, "train.beta1", law->beta1);
-	law->beta2 = jsonio_f64(spec, "train.beta2", law->beta2);
-	law->adam_eps = jsonio_f64(spec, "train.adam_eps", law->adam_eps);
-	law->grad_clip_norm = jsonio_f64(spec, "train.grad_clip_norm", law->grad_clip_norm);
+	memset(&r, 0, sizeof(r));
+	for (row = trainspec_keys; row->path != NULL; row++)
+		(void)bind_set(row, &r, json_object_get(contract_at("spec", row->path), "default"));
+	*law = r.law;
 }
 
 static int
-read_schedule(struct trainspec *r, const json_t *spec)
+read_keys(struct trainspec *r, const json_t *spec)
+{
+	const struct bind *row;
+
+	memset(r, 0, sizeof(*r));
+	if (config_from_json(&r->config, jsonio_get(spec, "model")) == -1)
+		return (-1);
+	for (row = trainspec_keys; row->path != NULL; row++)
+		if (bind_set(row, r, later_value("spec", spec, row->path)) == -1) {
+			say_error("%s is missing, or of another type than its contract has it", row->path);
+			return (-1);
+		}
+	return (0);
+}
+
+static int
+check_schedule(struct trainspec *r)
 {
 	struct schedule *s = &r->schedule;
-	int clock = strcmp(jsonio_text(spec, "train.schedule", "iterations"), "wallclock") == 0;
 
-	memset(s, 0, sizeof(*s));
-	r->replay = jsonio_text(spec, "train.replay", NULL);
-	s->law = r->replay != NULL ? SCHEDULE_REPLAY : clock ? SCHEDULE_WALLCLOCK : SCHEDULE_ITERATIONS;
-	s->iterations = count(spec, "train.iterations", 20000);
-	s->warmdown_iters = jsonio_f64(spec, "train.warmdown_iters", 1200);
-	s->warmdown_frac = jsonio_f64(spec, "train.warmdown_frac", 0);
-	s->cap_ms = (double)jsonio_i64(spec, "budget.max_wallclock_ms", 0);
+	if (r->replay != NULL)
+		s->law = SCHEDULE_REPLAY;
 	if (s->law == SCHEDULE_WALLCLOCK && s->cap_ms <= 0) {
 		say_error("train.schedule=wallclock needs budget.max_wallclock_ms to be a number, not \"none\"");
 		return (-1);
@@ -67,49 +110,25 @@ read_schedule(struct trainspec *r, const json_t *spec)
 }
 
 static int
-read_eval(struct trainspec *r, const json_t *spec)
+read_stride(struct trainspec *r)
 {
 	uint64_t stride;
 
-	r->eval_mode = jsonio_text(spec, "eval.mode", "non_overlapping");
-	r->eval_seq_len = count(spec, "eval.seq_len", r->seq_len);
-	r->eval_docs = count(spec, "eval.docs", 0);
-	r->eval_arith = arith_of(spec, "eval.arith");
-	r->eval_stride = 0;
-	if (strncmp(r->eval_mode, sliding, sizeof(sliding) - 1) == 0) {
-		if (num_u64(r->eval_mode + sizeof(sliding) - 1, 1, r->eval_seq_len, &stride) == -1) {
-			say_error("eval.mode=%s: the stride must be between 1 and eval.seq_len, which is %zu",
-			    r->eval_mode, r->eval_seq_len);
-			return (-1);
-		}
-		r->eval_stride = (size_t)stride;
+	if (strncmp(r->eval_mode, sliding, sizeof(sliding) - 1) != 0)
+		return (0);
+	if (num_u64(r->eval_mode + sizeof(sliding) - 1, 1, r->eval_seq_len, &stride) == -1) {
+		say_error("eval.mode=%s: the stride must be between 1 and eval.seq_len, which is %zu", r->eval_mode,
+		    r->eval_seq_len);
+		return (-1);
 	}
+	r->eval_stride = (size_t)stride;
 	return (0);
 }
 
 int
 trainspec_read(struct trainspec *r, const json_t *spec)
 {
-	memset(r, 0, sizeof(*r));
-	if (config_from_json(&r->config, jsonio_get(spec, "model")) == -1)
-		return (-1);
-	read_law(&r->law, spec);
-	r->seed = count(spec, "train.seed", 1337);
-	r->seq_len = count(spec, "train.seq_len", 1024);
-	r->batch_tokens = count(spec, "train.batch_tokens", 524288);
-	r->micro_batch_tokens = count(spec, "train.micro_batch_tokens", 0);
-	r->warmup_steps = count(spec, "train.warmup_steps", 20);
-	r->min_steps = count(spec, "train.min_steps", 1);
-	r->log_every = count(spec, "train.log_every", 1);
-	r->val_every = count(spec, "train.val_every", 0);
-	r->checkpoint_every_ms = jsonio_i64(spec, "train.checkpoint_every_ms", 60000);
-	r->init_from = jsonio_text(spec, "train.init_from", NULL);
-	r->arith = arith_of(spec, "train.arith");
-	r->backend = jsonio_text(spec, "system.backend", "cpu");
-	r->isa = jsonio_text(spec, "system.isa", "auto");
-	r->lane = jsonio_text(spec, "system.lane", "default");
-	r->threads = (unsigned)count(spec, "system.threads", 0);
-	if (read_schedule(r, spec) == -1 || read_eval(r, spec) == -1)
+	if (read_keys(r, spec) == -1 || check_schedule(r) == -1 || read_stride(r) == -1)
 		return (-1);
 
 	if (r->batch_tokens % r->seq_len != 0) {

@@ -35,6 +35,20 @@ static const struct {
 	{ "eval.seq_len", "train.seq_len" },
 };
 
+#define AT(field) offsetof(struct spec_limits, field)
+
+const struct bind spec_keys[] = {
+	{ "budget.max_wallclock_ms", BIND_I64, AT(cap_ms), NULL },
+	{ "budget.artifact_cap_bytes", BIND_I64, AT(artifact_cap_bytes), NULL },
+	{ "budget.train_deadline_ms", BIND_I64, AT(train_deadline_ms), NULL },
+	{ "budget.export_deadline_ms", BIND_I64, AT(export_deadline_ms), NULL },
+	{ "budget.prompt_deadline_ms", BIND_I64, AT(prompt_deadline_ms), NULL },
+	{ "budget.score_deadline_ms", BIND_I64, AT(score_deadline_ms), NULL },
+	{ "budget.lane_wait_ms", BIND_I64, AT(lane_wait_ms), NULL },
+	{ "system.lane", BIND_TEXT, AT(lane), NULL },
+	{ NULL, BIND_SIZE, 0, NULL },
+};
+
 /* --- what the contract says ----------------------------------------------- */
 
 static const json_t *
@@ -746,11 +760,12 @@ int
 spec_read(int rundir, const char *path, struct spec *s)
 {
 	struct str what = STR_INIT;
+	const struct bind *row;
 	char *text;
 	size_t n;
 	int rc = -1, error;
 
-	s->json = NULL;
+	memset(s, 0, sizeof(*s));
 	if ((text = file_read(rundir, SPEC_FILE, CONTRACT_MAX_BYTES, &n)) == NULL) {
 		if (errno != ENOENT)
 			say_errno("cannot read '%s/%s'", path, SPEC_FILE);
@@ -771,6 +786,8 @@ spec_read(int rundir, const char *path, struct spec *s)
 	}
 	s->run_id = jsonio_text(s->json, "run_id", "");
 	s->run_uid = jsonio_text(s->json, "run_uid", "");
+	for (row = spec_keys; row->path != NULL; row++)
+		(void)bind_set(row, &s->limits, jsonio_get(s->json, row->path));
 	rc = 0;
 	goto out;
 err0:
@@ -796,7 +813,7 @@ spec_free(struct spec *s)
 int64_t
 spec_cap_ms(const struct spec *s)
 {
-	return (jsonio_i64(s->json, "budget.max_wallclock_ms", INT64_MAX));
+	return (s->limits.cap_ms == 0 ? INT64_MAX : s->limits.cap_ms);
 }
 
 int64_t
@@ -806,11 +823,9 @@ spec_deadline_ms(const struct spec *s, const char *stage)
 	char path[64];
 
 	snprintf(path, sizeof(path), "budget.%s_deadline_ms", stage);
-	deadline_ms = jsonio_i64(s->json, path, 0);
+	deadline_ms = (int64_t)bind_number(bind_find(spec_keys, path), &s->limits);
 	if (deadline_ms == 0)
-		deadline_ms = cap_ms == INT64_MAX ?
-		    DAY_MS :
-		    2 * cap_ms + HOUR_MS / 2 + jsonio_i64(s->json, "budget.lane_wait_ms", 0);
+		deadline_ms = cap_ms == INT64_MAX ? DAY_MS : 2 * cap_ms + HOUR_MS / 2 + s->limits.lane_wait_ms;
 	assert(deadline_ms > 0);
 	return (deadline_ms);
 }

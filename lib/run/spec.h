@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "base/bind.h"
 #include "base/sha256.h"
 #include "base/str.h"
 
@@ -18,10 +19,22 @@
 
 #define SPEC_FILE "spec.json"
 
+/* Keys that concern the run, whatever its model; 0 stands for "none" and "auto". */
+struct spec_limits {
+	int64_t cap_ms, artifact_cap_bytes;
+	int64_t train_deadline_ms, export_deadline_ms, prompt_deadline_ms, score_deadline_ms;
+	int64_t lane_wait_ms;
+	const char *lane;
+};
+
+/* The rows that bind them; a NULL path ends them. */
+extern const struct bind spec_keys[];
+
 struct spec {
 	json_t *json;                      /* all keys, absent ones filled in: not to be digested or written again */
 	char text_sha256[SHA256_HEX_SIZE]; /* of the file's bytes: spec_sha256 in receipts */
 	const char *run_id, *run_uid;      /* point into json */
+	struct spec_limits limits;
 };
 
 /**

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gpt/optimizer.h"
+#include "gpt/trainspec.h"
 #include "base/say.h"
 #include "gpt/schedule.h"
 #include "t/unit/tap.h"
@@ -99,7 +100,7 @@ laws(void)
 {
 	struct optimizer_law law;
 
-	optimizer_law_default(&law);
+	trainspec_law(&law);
 	tap_ok(near(optimizer_momentum(&law, 0), 0.85) && near(optimizer_momentum(&law, 250), 0.90) &&
 		near(optimizer_momentum(&law, 500), 0.95) && near(optimizer_momentum(&law, 9999), 0.95),
 	    "momentum rises from 0.85 to 0.95 over 500 steps");
