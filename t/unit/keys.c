@@ -1,4 +1,4 @@
-/* Keys of spec.json: all are bound, to fields that hold them, and what came later is told from what was always there. */
+/* Keys of spec.json: all are bound, to fields that hold them, and later ones mean their default. Prints TAP. */
 #include <string.h>
 
 #include "base/bind.h"
