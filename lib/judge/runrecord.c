@@ -127,6 +127,9 @@ compare_asked(struct case_file *c)
 		snprintf(path, sizeof(path), "model.%s", key);
 		equal(c, key, member, later_value("spec", c->train, path));
 	}
+	json_object_foreach(json_object_get(c->train, "model"), key, member)
+		if (strcmp(key, "params") != 0 && json_object_get(model, key) == NULL)
+			note(c->mismatches, "%s: no key of a model, but executed", key);
 	if (strcmp(schedule, "replay") != 0)
 		equal(c, "train.schedule", jsonio_get(c->spec, "train.schedule"), jsonio_get(c->train, "schedule"));
 	if (strcmp(schedule, "iterations") == 0)
