@@ -213,6 +213,40 @@ dc54a4c1b5481dfb70022728aa15d8fb29e7de41e5c46f9f8e8f2ebe45748fb1 \
 061bc76de6fd3615bb0fdafb343343509842b65651ad07a50da7b82b6a8c2721" ]
 }
 
+# bats test_tags=b63,b64
+@test "a later key counts only where it deviates, and stands only there" {
+	config() { jq -r .digests.config_sha256 "runs/$1/spec.json"; }
+	model() { jq -r .digests.model_sha256 "runs/$1/spec.json"; }
+	spec runs/a
+	spec -s train.min_lr_frac=0.0 runs/b
+	spec -s train.min_lr_frac=0.1 runs/c
+	spec -s train.min_lr_frac=1e-1 runs/d
+	[ "$(jq -c '.train.min_lr_frac' runs/a/spec.json runs/b/spec.json runs/c/spec.json | paste -sd ' ')" = \
+	    "null null 0.1" ]
+	[ "$(config a) $(model a)" = "$(config b) $(model b)" ]
+	[ "$(config a)" != "$(config c)" ] && [ "$(model a)" != "$(model c)" ]
+	[ "$(config c) $(model c)" = "$(config d) $(model d)" ]
+	# An explicit default, as another program may write it, is the same configuration.
+	jq '.train.min_lr_frac = 0' runs/a/spec.json > base.json
+	spec -b base.json runs/e
+	[ "$(config a)" = "$(config e)" ]
+	run --separate-stderr spec -s train.min_lr_frac=0 runs/a
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"exists with this very spec" ]]
+	run --separate-stderr spec -s train.min_lr_frac=0.5 runs/a
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"train.min_lr_frac is 0, not 0.5" ]]
+	run --separate-stderr spec runs/c
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"train.min_lr_frac is 0.1, not 0" ]]
+	# It is sealed like any other.
+	jq '.train.min_lr_frac = 0.2' runs/c/spec.json > new
+	cp new runs/c/spec.json
+	run --separate-stderr hg-status runs/c
+	[ "$status" -eq 103 ]
+	[[ "$stderr" == *"was edited"* ]]
+}
+
 @test "the eval digest is of the law: a window given or taken from training is the same law" {
 	spec runs/a
 	spec -s eval.seq_len=1024 runs/b

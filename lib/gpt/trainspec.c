@@ -25,6 +25,7 @@ const struct bind trainspec_keys[] = {
 	{ "train.warmup_steps", BIND_U64, AT(warmup_steps), NULL },
 	{ "train.warmdown_iters", BIND_REAL, AT(schedule.warmdown_iters), NULL },
 	{ "train.warmdown_frac", BIND_REAL, AT(schedule.warmdown_frac), NULL },
+	{ "train.min_lr_frac", BIND_REAL, AT(schedule.min_lr_frac), NULL },
 	{ "train.min_steps", BIND_U64, AT(min_steps), NULL },
 	{ "train.init_from", BIND_TEXT, AT(init_from), NULL },
 	{ "train.replay", BIND_TEXT, AT(replay), NULL },

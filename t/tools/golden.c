@@ -667,7 +667,7 @@ int8_case(const struct safetensors *s)
 	free(as_float);
 }
 
-/* Rows of {step, warmdown_iters, scale} with iterations, or cap_ms and elapsed_ms. */
+/* Rows of {step, warmdown_iters or _frac, min_lr_frac, scale} with iterations, or cap_ms and elapsed_ms. */
 static void
 schedule_table(const json_t *table)
 {
@@ -680,12 +680,16 @@ schedule_table(const json_t *table)
 			.law = by_clock ? SCHEDULE_WALLCLOCK : SCHEDULE_ITERATIONS,
 			.iterations = (uint64_t)jsonio_i64(row, "iterations", INT64_MAX),
 			.warmdown_iters = jsonio_f64(row, "warmdown_iters", 0),
+			.warmdown_frac = jsonio_f64(row, "warmdown_frac", 0),
+			.min_lr_frac = jsonio_f64(row, "min_lr_frac", 0),
 			.cap_ms = jsonio_f64(row, "cap_ms", 0),
 		};
 		const int64_t step = jsonio_i64(row, "step", 0);
 		const double elapsed = jsonio_f64(row, "elapsed_ms", 0);
 		char name[128];
 
+		if (strcmp(jsonio_text(row, "warmdown_shape", "linear"), "linear") != 0)
+			continue;
 		if (by_clock)
 			snprintf(name, sizeof(name), "schedule: step %" PRId64 " at %g of %g ms", step, elapsed,
 			    s.cap_ms);

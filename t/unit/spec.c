@@ -70,10 +70,15 @@ limits(void)
 	static const char *const defaults[] = { NULL };
 	static const char *const none[] = { "budget.max_wallclock_ms=none", NULL };
 	static const char *const given[] = { "budget.train_deadline_ms=7", "budget.max_wallclock_ms=5", NULL };
+	json_t *v = NULL;
 	struct spec s;
 
 	tap_ok(make(&s, defaults) == 0 && strcmp(s.run_id, "run") == 0 && strlen(s.run_uid) == 32,
 	    "a spec is read back");
+	tap_ok(jsonio_f64(s.json, "train.min_lr_frac", -1) == 0 &&
+		contract_read(AT_FDCWD, SPEC_FILE, "spec", NULL, &v) == 0 && jsonio_get(v, "train.min_lr_frac") == NULL,
+	    "with later keys filled in that the file leaves out");
+	json_decref(v);
 	tap_ok(spec_cap_ms(&s) == 600000, "the cap is 600 seconds unless told otherwise");
 	tap_ok(spec_deadline_ms(&s, "train") == 2 * 600000 + 1800000 + 3600000,
 	    "training has twice its cap, half an hour and its wait for the lane");
