@@ -8,14 +8,16 @@ static int64_t
 whole(const struct bind *row, const void *at)
 {
 	switch (row->type) {
-	case BIND_SIZE:
-		return ((int64_t) * (const size_t *)at);
-	case BIND_U64:
-		return ((int64_t) * (const uint64_t *)at);
-	case BIND_I64:
-		return (*(const int64_t *)at);
 	case BIND_UNSIGNED:
 		return (*(const unsigned *)at);
+	case BIND_ULONG:
+		return ((int64_t) * (const unsigned long *)at);
+	case BIND_ULLONG:
+		return ((int64_t) * (const unsigned long long *)at);
+	case BIND_LONG:
+		return (*(const long *)at);
+	case BIND_LLONG:
+		return (*(const long long *)at);
 	default:
 		assert(row->type == BIND_FLAG);
 		return (*(const int *)at);
@@ -26,17 +28,20 @@ static void
 put_whole(const struct bind *row, void *at, int64_t value)
 {
 	switch (row->type) {
-	case BIND_SIZE:
-		*(size_t *)at = (size_t)value;
-		break;
-	case BIND_U64:
-		*(uint64_t *)at = (uint64_t)value;
-		break;
-	case BIND_I64:
-		*(int64_t *)at = value;
-		break;
 	case BIND_UNSIGNED:
 		*(unsigned *)at = (unsigned)value;
+		break;
+	case BIND_ULONG:
+		*(unsigned long *)at = (unsigned long)value;
+		break;
+	case BIND_ULLONG:
+		*(unsigned long long *)at = (unsigned long long)value;
+		break;
+	case BIND_LONG:
+		*(long *)at = (long)value;
+		break;
+	case BIND_LLONG:
+		*(long long *)at = (long long)value;
 		break;
 	default:
 		assert(row->type == BIND_FLAG);

@@ -8,18 +8,18 @@
 
 /* Every key that there is; bounds and defaults are the contract's.  The order is that of the JSON object. */
 const struct bind config_keys[] = {
-	{ "vocab_size", BIND_SIZE, offsetof(struct config, vocab_size), NULL },
-	{ "num_layers", BIND_SIZE, offsetof(struct config, num_layers), NULL },
-	{ "model_dim", BIND_SIZE, offsetof(struct config, model_dim), NULL },
-	{ "num_heads", BIND_SIZE, offsetof(struct config, num_heads), NULL },
-	{ "num_kv_heads", BIND_SIZE, offsetof(struct config, num_kv_heads), NULL },
-	{ "mlp_mult", BIND_SIZE, offsetof(struct config, mlp_mult), NULL },
-	{ "tie_embeddings", BIND_FLAG, offsetof(struct config, tie_embeddings), NULL },
-	{ "rope_base", BIND_REAL, offsetof(struct config, rope_base), NULL },
-	{ "logit_softcap", BIND_REAL, offsetof(struct config, logit_softcap), NULL },
-	{ "qk_gain_init", BIND_REAL, offsetof(struct config, qk_gain_init), NULL },
-	{ "tied_embed_init_std", BIND_REAL, offsetof(struct config, tied_embed_init_std), NULL },
-	{ NULL, BIND_SIZE, 0, NULL },
+	BIND(struct config, "vocab_size", vocab_size),
+	BIND(struct config, "num_layers", num_layers),
+	BIND(struct config, "model_dim", model_dim),
+	BIND(struct config, "num_heads", num_heads),
+	BIND(struct config, "num_kv_heads", num_kv_heads),
+	BIND(struct config, "mlp_mult", mlp_mult),
+	BIND(struct config, "tie_embeddings", tie_embeddings),
+	BIND(struct config, "rope_base", rope_base),
+	BIND(struct config, "logit_softcap", logit_softcap),
+	BIND(struct config, "qk_gain_init", qk_gain_init),
+	BIND(struct config, "tied_embed_init_std", tied_embed_init_std),
+	BIND_END,
 };
 
 /* What the contract says of a row. */
@@ -131,8 +131,8 @@ static int
 take(const struct bind *row, struct config *c, const json_t *v)
 {
 	const char *wanted = row->type == BIND_FLAG ? "true or false" :
-	    row->type == BIND_SIZE                  ? "an integer" :
-						      "a number";
+	    row->type == BIND_REAL                  ? "a number" :
+						      "an integer";
 
 	if (json_is_null(v) || json_is_string(v) || bind_set(row, c, v) == -1) {
 		say_error("model key '%s' must be %s", row->path, wanted);

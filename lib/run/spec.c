@@ -35,18 +35,16 @@ static const struct {
 	{ "eval.seq_len", "train.seq_len" },
 };
 
-#define AT(field) offsetof(struct spec_limits, field)
-
 const struct bind spec_keys[] = {
-	{ "budget.max_wallclock_ms", BIND_I64, AT(cap_ms), NULL },
-	{ "budget.artifact_cap_bytes", BIND_I64, AT(artifact_cap_bytes), NULL },
-	{ "budget.train_deadline_ms", BIND_I64, AT(train_deadline_ms), NULL },
-	{ "budget.export_deadline_ms", BIND_I64, AT(export_deadline_ms), NULL },
-	{ "budget.prompt_deadline_ms", BIND_I64, AT(prompt_deadline_ms), NULL },
-	{ "budget.score_deadline_ms", BIND_I64, AT(score_deadline_ms), NULL },
-	{ "budget.lane_wait_ms", BIND_I64, AT(lane_wait_ms), NULL },
-	{ "system.lane", BIND_TEXT, AT(lane), NULL },
-	{ NULL, BIND_SIZE, 0, NULL },
+	BIND(struct spec_limits, "budget.max_wallclock_ms", cap_ms),
+	BIND(struct spec_limits, "budget.artifact_cap_bytes", artifact_cap_bytes),
+	BIND(struct spec_limits, "budget.train_deadline_ms", train_deadline_ms),
+	BIND(struct spec_limits, "budget.export_deadline_ms", export_deadline_ms),
+	BIND(struct spec_limits, "budget.prompt_deadline_ms", prompt_deadline_ms),
+	BIND(struct spec_limits, "budget.score_deadline_ms", score_deadline_ms),
+	BIND(struct spec_limits, "budget.lane_wait_ms", lane_wait_ms),
+	BIND(struct spec_limits, "system.lane", lane),
+	BIND_END,
 };
 
 /* --- what the contract says ----------------------------------------------- */

@@ -202,16 +202,17 @@ types(void)
 		enum bind_type type;
 		const char *good, *bad;
 	} cases[] = {
-		{ BIND_SIZE, "3", "3.5" },
-		{ BIND_U64, "9007199254740991", "true" },
-		{ BIND_I64, "-1", "[]" },
 		{ BIND_UNSIGNED, "7", "{}" },
+		{ BIND_ULONG, "3", "3.5" },
+		{ BIND_ULLONG, "9007199254740991", "true" },
+		{ BIND_LONG, "-1", "[]" },
+		{ BIND_LLONG, "-1", "0.5" },
 		{ BIND_REAL, "0.5", "false" },
 		{ BIND_FLAG, "true", "1" },
 		{ BIND_TEXT, "\"x\"", "1" },
 		{ BIND_WORD, "\"two\"", "\"three\"" },
 	};
-	struct bind row = { "a", BIND_SIZE, 0, words };
+	struct bind row = { "a", 0, BIND_FLAG, words };
 	json_t *good, *bad, *back;
 	int right = 1, zero = 1;
 	union {

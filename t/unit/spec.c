@@ -95,6 +95,36 @@ limits(void)
 	spec_free(&s);
 }
 
+/* Another program may write a default out: the same settings, the same digests. */
+static void
+written_out(void)
+{
+	json_t *request = spec_new(), *bare = NULL, *full = NULL, *other = NULL;
+	struct str where = STR_INIT;
+	struct spec s;
+	char *text;
+	size_t n;
+
+	if (spec_set(request, "data.dir=data") == 0 && spec_build(request, &bare) == 0 &&
+	    (full = json_deep_copy(bare)) != NULL && jsonio_put(full, "train.min_lr_frac", json_real(0.0)) == 0 &&
+	    (other = json_deep_copy(bare)) != NULL && jsonio_put(other, "train.min_lr_frac", json_real(0.5)) == 0 &&
+	    spec_identify(full, "run") == 0 && (text = contract_pretty("spec", full, &n)) != NULL) {
+		atomfile_replace(AT_FDCWD, SPEC_FILE, text, n);
+		free(text);
+	}
+	if (tap_ok(spec_read(AT_FDCWD, ".", &s) == 0, "a later key's default may be written out"))
+		spec_free(&s);
+	tap_ok(spec_differs(bare, full, &where) == 0 && spec_differs(full, bare, &where) == 0,
+	    "and asks for the same as one that is absent");
+	tap_ok(spec_differs(bare, other, &where) == 1 && strcmp(where.p, "train.min_lr_frac is 0, not 0.5") == 0,
+	    "another value does not");
+	str_free(&where);
+	json_decref(request);
+	json_decref(bare);
+	json_decref(full);
+	json_decref(other);
+}
+
 static void
 data(void)
 {
@@ -159,6 +189,7 @@ main(void)
 	if (mkdtemp(dir) == NULL || chdir(dir) == -1 || make_data() == -1)
 		return (HG_EXIT_SYSTEM);
 	limits();
+	written_out();
 	data();
 	fingerprints();
 	if (chdir("/") == 0 && fork() == 0)
