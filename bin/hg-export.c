@@ -11,7 +11,7 @@
 #include "stage/inputs.h"
 #include "base/jsonio.h"
 #include "base/opt.h"
-#include "gpt/quantize.h"
+#include "gpt/trainspec.h"
 #include "base/say.h"
 #include "stage/stage.h"
 
@@ -54,12 +54,12 @@ static int
 work(struct stage_work *w, void *arg)
 {
 	const json_t *spec = stage_rundir(w)->spec.json;
-	int64_t cap = jsonio_i64(spec, "budget.artifact_cap_bytes", 0);
+	int64_t cap = stage_rundir(w)->spec.limits.artifact_cap_bytes;
 	const char *checkpoint_sha256, *code_sha256;
 	char training_sha256[SHA256_HEX_SIZE], sha256[SHA256_HEX_SIZE];
 	struct artifact_report report;
 	uint64_t bytes, code_bytes;
-	struct config config;
+	struct trainspec recipe;
 	struct atomfile *out;
 	struct params *p;
 	json_t *training;
@@ -69,9 +69,9 @@ work(struct stage_work *w, void *arg)
 	(void)arg;
 	if (inputs_receipt(w, STAGE_TRAIN, &training, training_sha256) == -1)
 		return (-1);
-	if (config_from_json(&config, jsonio_get(spec, "model")) == -1)
+	if (trainspec_read(&recipe, spec) == -1)
 		return (stage_refuse(w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
-	if ((p = params_new(&config)) == NULL || (weights = malloc(p->n * sizeof(*weights))) == NULL)
+	if ((p = params_new(&recipe.config)) == NULL || (weights = malloc(p->n * sizeof(*weights))) == NULL)
 		return (-1);
 	checkpoint_sha256 = jsonio_text(training, "checkpoint.sha256", "");
 	if ((fd = inputs_open(w, RUNDIR_CHECKPOINT, jsonio_i64(training, "checkpoint.bytes", -1), checkpoint_sha256)) ==
@@ -83,7 +83,7 @@ work(struct stage_work *w, void *arg)
 	if ((out = atomfile_begin(stage_outputs(w), RUNDIR_ARTIFACT)) == NULL)
 		goto err0;
 	if (artifact_write(atomfile_fd(out), p, weights, jsonio_text(spec, "data.tokenizer_sha256", ""),
-		jsonio_f64(spec, "export.scale_floor", QUANTIZE_SCALE_FLOOR), &report) == -1) {
+		recipe.scale_floor, &report) == -1) {
 		atomfile_abort(out);
 		return (errno == ERANGE ? inputs_broken(w) : -1);
 	}

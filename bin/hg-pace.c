@@ -75,10 +75,10 @@ begin(struct pace *x, const char *path, int *code)
 		return (-1);
 	}
 	/* A trainer beside us would make the figure a lie. */
-	if ((x->lane = lane_open(x->recipe.lane)) == -1)
+	if ((x->lane = lane_open(x->run.spec.limits.lane)) == -1)
 		return (-1);
 	if (proc_lock_wait(x->lane, LANE_WAIT_MS) == -1) {
-		say_error("lane '%s' is busy", x->recipe.lane);
+		say_error("lane '%s' is busy", x->run.spec.limits.lane);
 		*code = HG_EXIT_NOT_YET;
 		return (-1);
 	}
@@ -117,7 +117,7 @@ by_size(const void *a, const void *b)
 static int
 print(struct pace *x)
 {
-	int64_t cap = jsonio_i64(x->run.spec.json, "budget.max_wallclock_ms", 0);
+	int64_t cap = x->run.spec.limits.cap_ms;
 	double median, p90, fit = 0;
 	json_t *out;
 	char *line;

@@ -98,11 +98,9 @@ work(struct stage_work *w, void *arg)
 {
 	const struct request *q = arg;
 	const json_t *spec = stage_rundir(w)->spec.json;
-	const char *prompt = q->text != NULL ? q->text : jsonio_text(spec, "prompt.text", "");
-	uint64_t want = q->tokens_set ? q->tokens : (uint64_t)jsonio_i64(spec, "prompt.tokens", 64), count;
-	struct generate_law law = { .temperature = q->temperature_set ? q->temperature :
-									jsonio_f64(spec, "prompt.temperature", 0.8),
-		.seed = q->seed_set ? q->seed : (uint64_t)jsonio_i64(spec, "prompt.seed", 1) };
+	struct generate_law law;
+	const char *prompt;
+	uint64_t want, count;
 	struct str text = STR_INIT, clean = STR_INIT;
 	char export_sha256[SHA256_HEX_SIZE];
 	struct inputerror f = { .kind = REFUSAL_NONE };
@@ -117,6 +115,10 @@ work(struct stage_work *w, void *arg)
 
 	if (trainspec_read(&c, spec) == -1)
 		return (stage_refuse(w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
+	prompt = q->text != NULL ? q->text : c.prompt_text;
+	want = q->tokens_set ? q->tokens : c.prompt_tokens;
+	law = (struct generate_law){ .temperature = q->temperature_set ? q->temperature : c.prompt_temperature,
+		.seed = q->seed_set ? q->seed : c.prompt_seed };
 	if (c.threads == 0)
 		c.threads = proc_cpus();
 	/* The tokenizer's child is run before the model makes threads. */

@@ -17,6 +17,7 @@
 #include "gpt/trainspec.h"
 #include "base/say.h"
 #include "run/spec.h"
+#include "run/specrequest.h"
 
 static const struct opt_tool tool = {
 	"hg-spec",
@@ -165,7 +166,7 @@ publish(int rundir, const char *path, const char *name, json_t *spec)
 			say_errno("cannot look into '%s'", path);
 		return (fresh == 0 ? HG_EXIT_NO : HG_EXIT_SYSTEM);
 	}
-	if (spec_identify(spec, name) == -1)
+	if (specrequest_identify(spec, name) == -1)
 		return (HG_EXIT_SYSTEM);
 	if ((text = contract_pretty("spec", spec, &n)) == NULL)
 		return (exit_of(errno));
@@ -313,13 +314,13 @@ main(int argc, char **argv)
 	if (place_of(&place, minted == NULL ? argv[first] : minted) == -1)
 		return (HG_EXIT_USAGE);
 
-	if ((request = spec_new()) == NULL)
+	if ((request = specrequest_new()) == NULL)
 		return (HG_EXIT_SYSTEM);
 	while ((value = opt_next(options, argc, argv, 's', &at)) != NULL)
-		if (spec_set(request, value) == -1)
+		if (specrequest_set(request, value) == -1)
 			goto done;
 	value = opt_row(options, 'b')->value;
-	if ((value != NULL && spec_base(request, value) == -1) || spec_build(request, &spec) == -1) {
+	if ((value != NULL && specrequest_base(request, value) == -1) || specrequest_build(request, &spec) == -1) {
 		code = exit_of(errno);
 		goto done;
 	}

@@ -15,6 +15,7 @@ extern "C" {
 #include "base/clock.h"
 #include "base/exit.h"
 #include "gpt/model.h"
+#include "gpt/trainspec.h"
 #include "gpt/optimizer.h"
 }
 
@@ -128,7 +129,7 @@ time_training(const struct shape *s, struct model *m, int steps)
 
 	if (o == NULL || ids == NULL || nats == NULL)
 		exit(HG_EXIT_SYSTEM);
-	optimizer_law_default(&law);
+	trainspec_law(&law);
 	for (int step = -2; step < steps; step++) {
 		if (step == 0)
 			start = clock_mono_ns();

@@ -38,6 +38,12 @@ contract() {
 	reject '{"type": "boolean", "default": 3}' "3 is not true or false"
 	reject '{"x-tag": "important"}' "x-tag"
 	reject '{"properties": {"a.b": {}}}' "dot"
+	reject '{"x-since": 2}' "x-since must be a version"
+	reject '{"x-since": "0.2x"}' "x-since must be a version"
+	reject '{"x-since": "2"}' "x-since must be a version"
+	reject '{"type": "boolean", "x-tag": "result", "x-since": "0.2"}' "needs a default"
+	reject '{"required": ["a"], "properties": {"a": {"x-since": "0.2"}}}' "a: a key with x-since cannot be required"
+	reject '{"properties": {"a": {"x-tag": "result"}}}' "a: a tagged key must be required or have x-since"
 	reject '{"enum": [[1]]}' "scalars"
 	reject '[]' "must be an object"
 }

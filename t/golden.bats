@@ -32,6 +32,11 @@ golden() {
 	[[ "$output" == *"schedule: step 12000"* ]]
 }
 
+@test "the learning-rate scales of a warmdown that stops early are met" {
+	golden levers/tables
+	[[ "$output" == *"schedule: step 1499 of 1500"* ]]
+}
+
 @test "golden says no, by name, when a vector differs" {
 	need_shared
 	cp "$SHARED"/golden/tiny_tied.* "$BATS_TEST_TMPDIR"

@@ -28,6 +28,8 @@ is() {
 	scored runs/seed 2.3 executed.seed=7
 	scored runs/lane 2.3 executed.lane=other
 	scored runs/cut 2.3 steps=150
+	scored runs/layers 2.3 executed.model.num_layers=7
+	scored runs/unknown 2.3 executed.model.layers=7
 	scored runs/refused 2.3 refuse=train:loss_diverged
 	scored runs/scoring 2.3 refuse=score:out_of_memory
 	scored runs/both 2.3 total_bytes=17000000 refuse=score:out_of_memory
@@ -46,6 +48,8 @@ is() {
 	is invalid mismatch 1 runs/seed
 	is invalid mismatch 1 runs/lane
 	is invalid mismatch 1 runs/cut
+	is invalid mismatch 1 runs/layers
+	is invalid mismatch 1 runs/unknown
 	is blocked refused 1 runs/refused
 	is blocked refused 1 runs/scoring
 	is blocked refused 1 runs/both

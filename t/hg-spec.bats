@@ -198,6 +198,55 @@ jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load
 	done
 }
 
+# bats test_tags=b63,b64
+@test "digests are those that version 0.1 gave the same settings" {
+	digests() { jq -r '.digests | "\(.config_sha256) \(.model_sha256) \(.eval_sha256)"' "runs/$1/spec.json"; }
+	spec runs/a
+	[ "$(digests a)" = "46b12f248a4ab612b45ce7bf444691ceb23d44a5bf070ec47910463d73453fe4 \
+dc54a4c1b5481dfb70022728aa15d8fb29e7de41e5c46f9f8e8f2ebe45748fb1 \
+685c405209041dd23b56f894fde90c1f805129516c35ccf5f7df7ec3b610d92d" ]
+	spec -s train.schedule=wallclock -s train.warmdown_frac=0.5 -s model.tie_embeddings=false \
+	    -s eval.mode=sliding:64 -s budget.max_wallclock_ms=60000 -s train.matrix_lr=0.02 \
+	    -s export.scale_floor=0.01 runs/b
+	[ "$(digests b)" = "62cb4117084eb12da214e85276f97054083ebbe9db5bab99ed53f61560ffb46c \
+4fbf8768cd580f3e433f7bfd2302b544e97ec815a465a73caf39c9ee2fb5d699 \
+061bc76de6fd3615bb0fdafb343343509842b65651ad07a50da7b82b6a8c2721" ]
+}
+
+# bats test_tags=b63,b64
+@test "a later key counts only where it deviates, and stands only there" {
+	config() { jq -r .digests.config_sha256 "runs/$1/spec.json"; }
+	model() { jq -r .digests.model_sha256 "runs/$1/spec.json"; }
+	spec runs/a
+	spec -s train.min_lr_frac=0.0 runs/b
+	spec -s train.min_lr_frac=0.1 runs/c
+	spec -s train.min_lr_frac=1e-1 runs/d
+	[ "$(jq -c '.train.min_lr_frac' runs/a/spec.json runs/b/spec.json runs/c/spec.json | paste -sd ' ')" = \
+	    "null null 0.1" ]
+	[ "$(config a) $(model a)" = "$(config b) $(model b)" ]
+	[ "$(config a)" != "$(config c)" ] && [ "$(model a)" != "$(model c)" ]
+	[ "$(config c) $(model c)" = "$(config d) $(model d)" ]
+	# An explicit default, as another program may write it, is the same configuration.
+	jq '.train.min_lr_frac = 0' runs/a/spec.json > base.json
+	spec -b base.json runs/e
+	[ "$(config a)" = "$(config e)" ]
+	run --separate-stderr spec -s train.min_lr_frac=0 runs/a
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"exists with this very spec" ]]
+	run --separate-stderr spec -s train.min_lr_frac=0.5 runs/a
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"train.min_lr_frac is 0, not 0.5" ]]
+	run --separate-stderr spec runs/c
+	[ "$status" -eq 1 ]
+	[[ "$stderr" == *"train.min_lr_frac is 0.1, not 0" ]]
+	# It is sealed like any other.
+	jq '.train.min_lr_frac = 0.2' runs/c/spec.json > new
+	cp new runs/c/spec.json
+	run --separate-stderr hg-status runs/c
+	[ "$status" -eq 103 ]
+	[[ "$stderr" == *"was edited"* ]]
+}
+
 @test "the eval digest is of the law: a window given or taken from training is the same law" {
 	spec runs/a
 	spec -s eval.seq_len=1024 runs/b

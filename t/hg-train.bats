@@ -81,6 +81,28 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 	[ "$(jq -s -c 'map(.step) == [range(150)]' "$R/metrics.jsonl")" = true ]
 }
 
+# bats test_tags=b64
+@test "learning rates do not fall below min_lr_frac, by steps and by the clock, and replay to the same bits" {
+	local backend
+	for backend in ref cpu; do
+		tiny_spec "$R-$backend" train.iterations=8 train.warmdown_frac=0.5 train.min_lr_frac=0.4 system.backend=$backend
+		hg-train "$R-$backend"
+		[ "$(jq -s -c 'map(.lr_scale)' "$R-$backend/metrics.jsonl")" = '[1,1,1,1,1,0.75,0.5,0.4]' ]
+		tiny_spec "$R-$backend-off" train.iterations=8 train.warmdown_frac=0.5 system.backend=$backend
+		hg-train "$R-$backend-off"
+		[ "$(jq -s -c 'map(.lr_scale)' "$R-$backend-off/metrics.jsonl")" = '[1,1,1,1,1,0.75,0.5,0.25]' ]
+		run cmp -s "$R-$backend/checkpoint.safetensors" "$R-$backend-off/checkpoint.safetensors"
+		[ "$status" -eq 1 ]
+	done
+	tiny_spec "$R-again" "train.replay=$PWD/$R-ref/metrics.jsonl" train.iterations=8 train.warmdown_frac=0.5
+	hg-train "$R-again"
+	cmp "$R-ref/checkpoint.safetensors" "$R-again/checkpoint.safetensors"
+	tiny_spec "$R-clock" train.schedule=wallclock budget.max_wallclock_ms=300 train.iterations=100000 \
+	    train.warmdown_frac=1 train.min_lr_frac=0.7
+	hg-train "$R-clock"
+	[ "$(jq -s 'map(.lr_scale) | (min == 0.7) and (last == 0.7)' "$R-clock/metrics.jsonl")" = true ]
+}
+
 @test "a run that stops at its wall-clock cap can be replayed to the same bits" {
 	tiny_spec "$R" train.schedule=wallclock budget.max_wallclock_ms=300 train.iterations=100000
 	hg-train "$R"

@@ -1,90 +1,68 @@
+#include <assert.h>
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
 #include "gpt/config.h"
+#include "gpt/embedded_model.h"
 #include "base/say.h"
 
-enum kind { SIZE, REAL, FLAG };
-
-/* Every field, its bounds and its published value. The order is that of the JSON object. */
-static const struct field {
-	const char *name;
-	enum kind kind;
-	size_t offset;
-	double min, max, published;
-} fields[] = {
-	{ "vocab_size", SIZE, offsetof(struct config, vocab_size), 1, 65536, 1024 },
-	{ "num_layers", SIZE, offsetof(struct config, num_layers), 1, 1024, 9 },
-	{ "model_dim", SIZE, offsetof(struct config, model_dim), 2, 16384, 512 },
-	{ "num_heads", SIZE, offsetof(struct config, num_heads), 1, 1024, 8 },
-	{ "num_kv_heads", SIZE, offsetof(struct config, num_kv_heads), 1, 1024, 4 },
-	{ "mlp_mult", SIZE, offsetof(struct config, mlp_mult), 1, 64, 2 },
-	{ "tie_embeddings", FLAG, offsetof(struct config, tie_embeddings), 0, 1, 1 },
-	{ "rope_base", REAL, offsetof(struct config, rope_base), 1, 1e12, 10000 },
-	{ "logit_softcap", REAL, offsetof(struct config, logit_softcap), 1e-3, 1e6, 30 },
-	{ "qk_gain_init", REAL, offsetof(struct config, qk_gain_init), -1e3, 1e3, 1.5 },
-	{ "tied_embed_init_std", REAL, offsetof(struct config, tied_embed_init_std), 0, 1e3, 0.005 },
+/* Every key that there is; bounds and defaults are the contract's.  The order is that of the JSON object. */
+const struct bind config_keys[] = {
+	BIND(struct config, "vocab_size", vocab_size),
+	BIND(struct config, "num_layers", num_layers),
+	BIND(struct config, "model_dim", model_dim),
+	BIND(struct config, "num_heads", num_heads),
+	BIND(struct config, "num_kv_heads", num_kv_heads),
+	BIND(struct config, "mlp_mult", mlp_mult),
+	BIND(struct config, "tie_embeddings", tie_embeddings),
+	BIND(struct config, "rope_base", rope_base),
+	BIND(struct config, "logit_softcap", logit_softcap),
+	BIND(struct config, "qk_gain_init", qk_gain_init),
+	BIND(struct config, "tied_embed_init_std", tied_embed_init_std),
+	BIND_END,
 };
 
-#define FIELDS (sizeof(fields) / sizeof(fields[0]))
-
-static double
-get(const struct config *c, const struct field *f)
+/* What the contract says of a row. */
+static const struct embedded_key *
+rule_of(const struct bind *row)
 {
-	const char *at = (const char *)c + f->offset;
+	const struct embedded_key *k = embedded_model;
 
-	switch (f->kind) {
-	case SIZE:
-		return ((double)*(const size_t *)(const void *)at);
-	case FLAG:
-		return ((double)*(const int *)(const void *)at);
-	default:
-		return (*(const double *)(const void *)at);
-	}
-}
-
-static void
-set(struct config *c, const struct field *f, double value)
-{
-	char *at = (char *)c + f->offset;
-
-	switch (f->kind) {
-	case SIZE:
-		*(size_t *)(void *)at = (size_t)value;
-		break;
-	case FLAG:
-		*(int *)(void *)at = value != 0;
-		break;
-	default:
-		*(double *)(void *)at = value;
-		break;
-	}
+	while (k->name != NULL && strcmp(k->name, row->path) != 0)
+		k++;
+	assert(k->name != NULL);
+	return (k);
 }
 
 void
 config_default(struct config *c)
 {
+	const struct bind *row;
+
 	memset(c, 0, sizeof(*c));
-	for (size_t i = 0; i < FIELDS; i++)
-		set(c, &fields[i], fields[i].published);
+	for (row = config_keys; row->path != NULL; row++)
+		bind_put(row, c, rule_of(row)->value);
 }
 
 /* NaN compares false, so it is outside every bound. */
 static int
-within(const struct field *f, double value)
+within(const struct bind *row, double value)
 {
-	if (value >= f->min && value <= f->max)
+	const struct embedded_key *k = rule_of(row);
+
+	if (value >= k->min && value <= k->max)
 		return (1);
-	say_error("model key '%s' is %g; it must lie between %g and %g", f->name, value, f->min, f->max);
+	say_error("model key '%s' is %g; it must lie between %g and %g", k->name, value, k->min, k->max);
 	return (0);
 }
 
 int
 config_check(const struct config *c)
 {
-	for (size_t i = 0; i < FIELDS; i++)
-		if (!within(&fields[i], get(c, &fields[i])))
+	const struct bind *row;
+
+	for (row = config_keys; row->path != NULL; row++)
+		if (!within(row, bind_number(row, c)))
 			return (-1);
 	if (c->model_dim % c->num_heads != 0) {
 		say_error("model key 'num_heads' is %zu; it must divide model_dim %zu", c->num_heads, c->model_dim);
@@ -132,18 +110,15 @@ json_t *
 config_to_json(const struct config *c)
 {
 	json_t *object = json_object();
+	const struct bind *row;
 
-	for (size_t i = 0; i < FIELDS; i++) {
-		const double value = get(c, &fields[i]);
-		json_t *v;
+	for (row = config_keys; row->path != NULL; row++) {
+		const struct embedded_key *k = rule_of(row);
 
-		if (fields[i].kind == SIZE)
-			v = json_integer((json_int_t)value);
-		else if (fields[i].kind == FLAG)
-			v = json_boolean(value != 0);
-		else
-			v = json_real(value);
-		if (json_object_set_new(object, fields[i].name, v) != 0) {
+		/* A later key at its default is left out, as in all files that are older than it. */
+		if (k->later && bind_number(row, c) == k->value)
+			continue;
+		if (json_object_set_new(object, k->name, bind_get(row, c)) != 0) {
 			json_decref(object);
 			errno = ENOMEM;
 			return (NULL);
@@ -153,23 +128,24 @@ config_to_json(const struct config *c)
 }
 
 static int
-right_type(const struct field *f, const json_t *v)
+take(const struct bind *row, struct config *c, const json_t *v)
 {
-	static const char *const words[] = {
-		[SIZE] = "an integer",
-		[REAL] = "a number",
-		[FLAG] = "true or false",
-	};
+	const char *wanted = row->type == BIND_FLAG ? "true or false" :
+	    row->type == BIND_REAL                  ? "a number" :
+						      "an integer";
 
-	if (f->kind == FLAG ? json_is_boolean(v) : f->kind == SIZE ? json_is_integer(v) : json_is_number(v))
-		return (1);
-	say_error("model key '%s' must be %s", f->name, words[f->kind]);
-	return (0);
+	if (json_is_null(v) || json_is_string(v) || bind_set(row, c, v) == -1) {
+		say_error("model key '%s' must be %s", row->path, wanted);
+		return (-1);
+	}
+	/* Before a large number is cut to fit its field. */
+	return (row->type == BIND_FLAG || within(row, json_number_value(v)) ? 0 : -1);
 }
 
 int
 config_from_json(struct config *c, const json_t *object)
 {
+	const struct bind *row;
 	const char *key;
 	json_t *v;
 
@@ -177,33 +153,22 @@ config_from_json(struct config *c, const json_t *object)
 		say_error("model configuration is no JSON object");
 		return (-1);
 	}
-	memset(c, 0, sizeof(*c));
-	for (size_t i = 0; i < FIELDS; i++) {
-		const struct field *f = &fields[i];
-
-		if ((v = json_object_get(object, f->name)) == NULL) {
-			say_error("model key '%s' is missing", f->name);
-			return (-1);
-		}
-		if (!right_type(f, v))
-			return (-1);
-		if (f->kind == FLAG) {
-			set(c, f, json_is_true(v));
+	config_default(c);
+	for (row = config_keys; row->path != NULL; row++) {
+		v = json_object_get(object, row->path);
+		if (v == NULL && rule_of(row)->later)
 			continue;
-		}
-		if (!within(f, json_number_value(v)))
+		if (v == NULL) {
+			say_error("model key '%s' is missing", row->path);
 			return (-1);
-		set(c, f, json_number_value(v));
+		}
+		if (take(row, c, v) == -1)
+			return (-1);
 	}
-	json_object_foreach((json_t *)(uintptr_t)object, key, v) {
-		size_t i = 0;
-
-		while (i < FIELDS && strcmp(fields[i].name, key) != 0)
-			i++;
-		if (i == FIELDS) {
+	json_object_foreach((json_t *)(uintptr_t)object, key, v)
+		if (bind_find(config_keys, key) == NULL) {
 			say_error("model key '%s' is unknown", key);
 			return (-1);
 		}
-	}
 	return (config_check(c));
 }

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bind.h"
+
 /**
  * The geometry of a model: what its tensors are and what they compute.  Fields
  * bear their public names.  A struct config is plain data; compare and copy it
@@ -26,7 +28,10 @@ struct config {
 
 #define CONFIG_NORM_EPS 1.1920928955078125e-07 /* of every RMS norm: 2^-23 */
 
-/* The published baseline: 17,059,912 parameters. */
+/* The rows that bind the spec's section model to a struct config; a NULL path ends them. */
+extern const struct bind config_keys[];
+
+/* The contract's defaults: the published baseline, but vocab_size is 0, as it is the tokenizer's. */
 void config_default(struct config *c);
 
 /**
@@ -45,8 +50,10 @@ size_t config_skips(const struct config *c);
 
 /**
  * config_to_json(c) / config_from_json(c, object):
- * The JSON object with exactly the fields above under their names.  from_json
- * refuses unknown keys, missing keys and wrong types, then applies config_check.
+ * The JSON object with the fields above under their names; keys that came after
+ * 0.1 (x-since in the contract) stand in it only where they deviate from their
+ * default, and have it where they are absent.  from_json refuses unknown keys,
+ * other missing keys and wrong types, then applies config_check.
  * Owns:   the caller of to_json holds the one reference.
  * Errors: NULL with errno ENOMEM; -1 after saying why.
  */

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "gpt/model.h"
+#include "gpt/trainspec.h"
 #include "gpt/numerics.h"
 #include "gpt/optimizer.h"
 #include "base/rng.h"
@@ -59,7 +60,7 @@ numerics_digest(const char *backend, const char *isa, enum ops_arith arith, unsi
 	c.model_dim = 96;
 	c.num_heads = 6;
 	c.num_kv_heads = 2;
-	optimizer_law_default(&law);
+	trainspec_law(&law);
 	if ((m = model_open(&args)) == NULL)
 		return (-1);
 	p = model_params(m);

@@ -24,9 +24,6 @@ struct optimizer_law {
 	double grad_clip_norm; /* 0: gradients are not clipped */
 };
 
-/* The published values. */
-void optimizer_law_default(struct optimizer_law *law);
-
 /* Muon's momentum at a step, counted from 0. */
 double optimizer_momentum(const struct optimizer_law *law, uint64_t step);
 

@@ -13,8 +13,7 @@
  * Checked: t/golden int8x (exactly), t/unit/artifact.c.
  */
 
-#define QUANTIZE_SCALE_FLOOR (1.0 / 127) /* the public floor */
-#define QUANTIZE_MIN_ELEMENTS 65536      /* 2-D tensors over this many elements are quantised */
+#define QUANTIZE_MIN_ELEMENTS 65536 /* 2-D tensors over this many elements are quantised */
 
 /* Shapes: w, q (rows, cols); scale (rows), binary16; scratch (cols). w must be finite. */
 void

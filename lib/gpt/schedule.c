@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,11 +41,11 @@ schedule_scale(const struct schedule *s, uint64_t step, double elapsed_ms)
 {
 	switch (s->law) {
 	case SCHEDULE_WALLCLOCK:
-		return (by_clock(s, step, elapsed_ms));
+		return (fmax(by_clock(s, step, elapsed_ms), s->min_lr_frac));
 	case SCHEDULE_REPLAY:
 		return (step < s->iterations ? s->scales[step] : 0);
 	default:
-		return (by_steps(s, step));
+		return (fmax(by_steps(s, step), s->min_lr_frac));
 	}
 }
 
@@ -70,7 +71,7 @@ schedule_reaches_full_rate(const struct schedule *s)
 				return (1);
 		return (0);
 	default:
-		return (by_steps(s, 0) >= 1);
+		return (schedule_scale(s, 0, 0) >= 1);
 	}
 }
 

@@ -16,6 +16,7 @@ struct schedule {
 	uint64_t iterations;   /* steps at most, under every law; a replay must have as many scales */
 	double warmdown_iters; /* steps of the final fall; 0: none */
 	double warmdown_frac;  /* instead, unless 0: the share of the iterations, or of the cap, that the fall takes */
+	double min_lr_frac;    /* the fall stops at this scale; a replay has it in its scales */
 	double cap_ms;         /* SCHEDULE_WALLCLOCK only */
 	const double *scales;  /* SCHEDULE_REPLAY only */
 };
@@ -26,6 +27,7 @@ struct schedule {
  * for a replay.  ${elapsed_ms} is the training clock before the step.
  *   ITERATIONS: (iterations - step) / warmdown once step >= iterations - warmdown
  *   WALLCLOCK:  remaining_ms / (warmdown_iters * mean step ms) once that is below 1; 1 at step 0
+ * and by both no less than min_lr_frac.
  * Checked: t/unit/schedule.c, t/golden more.
  */
 double schedule_scale(const struct schedule *s, uint64_t step, double elapsed_ms);

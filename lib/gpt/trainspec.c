@@ -4,61 +4,103 @@
 #include "base/num.h"
 #include "gpt/trainspec.h"
 #include "base/say.h"
+#include "schema/contract.h"
+#include "schema/later.h"
 
 static const char sliding[] = "sliding:";
 
-static enum ops_arith
-arith_of(const json_t *spec, const char *path)
-{
-	return (strcmp(jsonio_text(spec, path, "fp32"), "bf16") == 0 ? OPS_BF16 : OPS_FP32);
-}
+static const char *const ariths[] = { [OPS_FP32] = "fp32", [OPS_BF16] = "bf16", NULL };
+static const char *const laws[] = { [SCHEDULE_ITERATIONS] = "iterations", [SCHEDULE_WALLCLOCK] = "wallclock", NULL };
+
+/* Defaults and ranges are the contract's; the section model has its rows in config.c, what no model sees in spec.c. */
+const struct bind trainspec_keys[] = {
+	BIND(struct trainspec, "train.seed", seed),
+	BIND(struct trainspec, "train.seq_len", seq_len),
+	BIND(struct trainspec, "train.batch_tokens", batch_tokens),
+	BIND(struct trainspec, "train.micro_batch_tokens", micro_batch_tokens),
+	BIND(struct trainspec, "train.iterations", schedule.iterations),
+	BIND_ENUM(struct trainspec, "train.schedule", schedule.law, laws),
+	BIND(struct trainspec, "train.warmup_steps", warmup_steps),
+	BIND(struct trainspec, "train.warmdown_iters", schedule.warmdown_iters),
+	BIND(struct trainspec, "train.warmdown_frac", schedule.warmdown_frac),
+	BIND(struct trainspec, "train.min_lr_frac", schedule.min_lr_frac),
+	BIND(struct trainspec, "train.min_steps", min_steps),
+	BIND(struct trainspec, "train.init_from", init_from),
+	BIND(struct trainspec, "train.replay", replay),
+	BIND(struct trainspec, "train.log_every", log_every),
+	BIND(struct trainspec, "train.checkpoint_every_ms", checkpoint_every_ms),
+	BIND(struct trainspec, "train.val_every", val_every),
+	BIND_ENUM(struct trainspec, "train.arith", arith, ariths),
+	BIND(struct trainspec, "train.tied_embed_lr", law.tied_embed_lr),
+	BIND(struct trainspec, "train.embed_lr", law.embed_lr),
+	BIND(struct trainspec, "train.head_lr", law.head_lr),
+	BIND(struct trainspec, "train.matrix_lr", law.matrix_lr),
+	BIND(struct trainspec, "train.scalar_lr", law.scalar_lr),
+	BIND(struct trainspec, "train.muon_momentum", law.muon_momentum),
+	BIND(struct trainspec, "train.muon_momentum_warmup_start", law.muon_momentum_warmup_start),
+	BIND(struct trainspec, "train.muon_momentum_warmup_steps", law.muon_momentum_warmup_steps),
+	BIND(struct trainspec, "train.muon_backend_steps", law.muon_backend_steps),
+	BIND(struct trainspec, "train.beta1", law.beta1),
+	BIND(struct trainspec, "train.beta2", law.beta2),
+	BIND(struct trainspec, "train.adam_eps", law.adam_eps),
+	BIND(struct trainspec, "train.grad_clip_norm", law.grad_clip_norm),
+	BIND(struct trainspec, "eval.mode", eval_mode),
+	BIND(struct trainspec, "eval.seq_len", eval_seq_len),
+	BIND(struct trainspec, "eval.docs", eval_docs),
+	BIND_ENUM(struct trainspec, "eval.arith", eval_arith, ariths),
+	BIND(struct trainspec, "export.scale_floor", scale_floor),
+	BIND(struct trainspec, "prompt.text", prompt_text),
+	BIND(struct trainspec, "prompt.tokens", prompt_tokens),
+	BIND(struct trainspec, "prompt.temperature", prompt_temperature),
+	BIND(struct trainspec, "prompt.seed", prompt_seed),
+	BIND(struct trainspec, "budget.max_wallclock_ms", schedule.cap_ms),
+	BIND(struct trainspec, "system.backend", backend),
+	BIND(struct trainspec, "system.isa", isa),
+	BIND(struct trainspec, "system.threads", threads),
+	BIND_END,
+};
 
 const char *
 trainspec_arith_name(enum ops_arith arith)
 {
-	return (arith == OPS_BF16 ? "bf16" : "fp32");
+	return (ariths[arith]);
 }
 
-static uint64_t
-count(const json_t *spec, const char *path, uint64_t fallback)
+void
+trainspec_law(struct optimizer_law *law)
 {
-	return ((uint64_t)jsonio_i64(spec, path, (int64_t)fallback));
-}
+	const struct bind *row;
+	struct trainspec r;
 
-static void
-read_law(struct optimizer_law *law, const json_t *spec)
-{
-	optimizer_law_default(law);
-	law->matrix_lr = jsonio_f64(spec, "train.matrix_lr", law->matrix_lr);
-	law->scalar_lr = jsonio_f64(spec, "train.scalar_lr", law->scalar_lr);
-	law->tied_embed_lr = jsonio_f64(spec, "train.tied_embed_lr", law->tied_embed_lr);
-	law->embed_lr = jsonio_f64(spec, "train.embed_lr", law->embed_lr);
-	law->head_lr = jsonio_f64(spec, "train.head_lr", law->head_lr);
-	law->muon_momentum = jsonio_f64(spec, "train.muon_momentum", law->muon_momentum);
-	law->muon_momentum_warmup_start = jsonio_f64(spec, "train.muon_momentum_warmup_start",
-	    law->muon_momentum_warmup_start);
-	law->muon_momentum_warmup_steps = count(spec, "train.muon_momentum_warmup_steps",
-	    law->muon_momentum_warmup_steps);
-	law->muon_backend_steps = (unsigned)count(spec, "train.muon_backend_steps", law->muon_backend_steps);
-	law->beta1 = jsonio_f64(spec, "train.beta1", law->beta1);
-	law->beta2 = jsonio_f64(spec, "train.beta2", law->beta2);
-	law->adam_eps = jsonio_f64(spec, "train.adam_eps", law->adam_eps);
-	law->grad_clip_norm = jsonio_f64(spec, "train.grad_clip_norm", law->grad_clip_norm);
+	memset(&r, 0, sizeof(r));
+	for (row = trainspec_keys; row->path != NULL; row++)
+		(void)bind_set(row, &r, json_object_get(contract_at("spec", row->path), "default"));
+	*law = r.law;
 }
 
 static int
-read_schedule(struct trainspec *r, const json_t *spec)
+read_keys(struct trainspec *r, const json_t *spec)
+{
+	const struct bind *row;
+
+	memset(r, 0, sizeof(*r));
+	if (config_from_json(&r->config, jsonio_get(spec, "model")) == -1)
+		return (-1);
+	for (row = trainspec_keys; row->path != NULL; row++)
+		if (bind_set(row, r, later_value("spec", spec, row->path)) == -1) {
+			say_error("%s is missing, or of another type than its contract has it", row->path);
+			return (-1);
+		}
+	return (0);
+}
+
+static int
+check_schedule(struct trainspec *r)
 {
 	struct schedule *s = &r->schedule;
-	int clock = strcmp(jsonio_text(spec, "train.schedule", "iterations"), "wallclock") == 0;
 
-	memset(s, 0, sizeof(*s));
-	r->replay = jsonio_text(spec, "train.replay", NULL);
-	s->law = r->replay != NULL ? SCHEDULE_REPLAY : clock ? SCHEDULE_WALLCLOCK : SCHEDULE_ITERATIONS;
-	s->iterations = count(spec, "train.iterations", 20000);
-	s->warmdown_iters = jsonio_f64(spec, "train.warmdown_iters", 1200);
-	s->warmdown_frac = jsonio_f64(spec, "train.warmdown_frac", 0);
-	s->cap_ms = (double)jsonio_i64(spec, "budget.max_wallclock_ms", 0);
+	if (r->replay != NULL)
+		s->law = SCHEDULE_REPLAY;
 	if (s->law == SCHEDULE_WALLCLOCK && s->cap_ms <= 0) {
 		say_error("train.schedule=wallclock needs budget.max_wallclock_ms to be a number, not \"none\"");
 		return (-1);
@@ -67,49 +109,25 @@ read_schedule(struct trainspec *r, const json_t *spec)
 }
 
 static int
-read_eval(struct trainspec *r, const json_t *spec)
+read_stride(struct trainspec *r)
 {
 	uint64_t stride;
 
-	r->eval_mode = jsonio_text(spec, "eval.mode", "non_overlapping");
-	r->eval_seq_len = count(spec, "eval.seq_len", r->seq_len);
-	r->eval_docs = count(spec, "eval.docs", 0);
-	r->eval_arith = arith_of(spec, "eval.arith");
-	r->eval_stride = 0;
-	if (strncmp(r->eval_mode, sliding, sizeof(sliding) - 1) == 0) {
-		if (num_u64(r->eval_mode + sizeof(sliding) - 1, 1, r->eval_seq_len, &stride) == -1) {
-			say_error("eval.mode=%s: the stride must be between 1 and eval.seq_len, which is %zu",
-			    r->eval_mode, r->eval_seq_len);
-			return (-1);
-		}
-		r->eval_stride = (size_t)stride;
+	if (strncmp(r->eval_mode, sliding, sizeof(sliding) - 1) != 0)
+		return (0);
+	if (num_u64(r->eval_mode + sizeof(sliding) - 1, 1, r->eval_seq_len, &stride) == -1) {
+		say_error("eval.mode=%s: the stride must be between 1 and eval.seq_len, which is %zu", r->eval_mode,
+		    r->eval_seq_len);
+		return (-1);
 	}
+	r->eval_stride = (size_t)stride;
 	return (0);
 }
 
 int
 trainspec_read(struct trainspec *r, const json_t *spec)
 {
-	memset(r, 0, sizeof(*r));
-	if (config_from_json(&r->config, jsonio_get(spec, "model")) == -1)
-		return (-1);
-	read_law(&r->law, spec);
-	r->seed = count(spec, "train.seed", 1337);
-	r->seq_len = count(spec, "train.seq_len", 1024);
-	r->batch_tokens = count(spec, "train.batch_tokens", 524288);
-	r->micro_batch_tokens = count(spec, "train.micro_batch_tokens", 0);
-	r->warmup_steps = count(spec, "train.warmup_steps", 20);
-	r->min_steps = count(spec, "train.min_steps", 1);
-	r->log_every = count(spec, "train.log_every", 1);
-	r->val_every = count(spec, "train.val_every", 0);
-	r->checkpoint_every_ms = jsonio_i64(spec, "train.checkpoint_every_ms", 60000);
-	r->init_from = jsonio_text(spec, "train.init_from", NULL);
-	r->arith = arith_of(spec, "train.arith");
-	r->backend = jsonio_text(spec, "system.backend", "cpu");
-	r->isa = jsonio_text(spec, "system.isa", "auto");
-	r->lane = jsonio_text(spec, "system.lane", "default");
-	r->threads = (unsigned)count(spec, "system.threads", 0);
-	if (read_schedule(r, spec) == -1 || read_eval(r, spec) == -1)
+	if (read_keys(r, spec) == -1 || check_schedule(r) == -1 || read_stride(r) == -1)
 		return (-1);
 
 	if (r->batch_tokens % r->seq_len != 0) {

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bind.h"
 #include "gpt/config.h"
 #include "gpt/ops.h"
 #include "gpt/optimizer.h"
@@ -12,9 +13,9 @@
 
 /**
  * What a spec asks of the model and its training, as plain data: the sections
- * model, train, eval and system of spec.json, whose keys have passed their
- * contract (types, ranges), checked here across keys.  Strings point into the
- * spec, which must live as long.
+ * of spec.json but what concerns the run alone (run/spec.h), whose keys have
+ * passed their contract (types, ranges), checked here across keys.  Strings
+ * point into the spec, which must live as long.
  */
 struct trainspec {
 	struct config config;
@@ -38,9 +39,21 @@ struct trainspec {
 	uint64_t eval_docs; /* 0: all */
 	enum ops_arith eval_arith;
 
-	const char *backend, *isa, *lane;
+	double scale_floor; /* of the artifact's rows */
+
+	const char *prompt_text;
+	uint64_t prompt_tokens, prompt_seed;
+	double prompt_temperature;
+
+	const char *backend, *isa;
 	unsigned threads; /* 0: one for each processor */
 };
+
+/* The rows that bind the spec's keys, but for the section model (config_keys); a NULL path ends them. */
+extern const struct bind trainspec_keys[];
+
+/* The contract's defaults for the optimizers: the published values. */
+void trainspec_law(struct optimizer_law *law);
 
 /**
  * trainspec_read(r, spec):

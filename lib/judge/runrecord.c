@@ -8,6 +8,7 @@
 #include "run/gate.h"
 #include "base/file.h"
 #include "judge/runrecord.h"
+#include "schema/later.h"
 #include "base/jsonio.h"
 #include "base/say.h"
 #include "base/str.h"
@@ -111,6 +112,7 @@ compare_asked(struct case_file *c)
 	const json_t *asked;
 	json_t *member, *model;
 	const char *key, *schedule = jsonio_text(c->train, "schedule", "");
+	char path[128];
 	size_t i;
 
 	if (c->train == NULL)
@@ -121,8 +123,13 @@ compare_asked(struct case_file *c)
 	if (json_is_integer(asked))
 		equal(c, "train.micro_batch_tokens", asked, jsonio_get(c->train, "micro_batch_tokens"));
 	model = json_object_get(c->spec, "model");
-	json_object_foreach(model, key, member)
-		equal(c, key, member, json_object_get(json_object_get(c->train, "model"), key));
+	json_object_foreach(model, key, member) {
+		snprintf(path, sizeof(path), "model.%s", key);
+		equal(c, key, member, later_value("spec", c->train, path));
+	}
+	json_object_foreach(json_object_get(c->train, "model"), key, member)
+		if (strcmp(key, "params") != 0 && json_object_get(model, key) == NULL)
+			note(c->mismatches, "%s: no key of a model, but executed", key);
 	if (strcmp(schedule, "replay") != 0)
 		equal(c, "train.schedule", jsonio_get(c->spec, "train.schedule"), jsonio_get(c->train, "schedule"));
 	if (strcmp(schedule, "iterations") == 0)

@@ -233,7 +233,7 @@ check_export(struct gate *e)
 		(total <= jsonio_i64(v, "cap_bytes", -1)) != jsonio_true(v, "within_cap")) &&
 	    find(e, STAGE_EXPORT, file, GATE_DIFFERS, NULL, NULL, "its sizes do not add up") == -1)
 		return (-1);
-	if (jsonio_i64(v, "cap_bytes", -1) != jsonio_i64(e->run->spec.json, "budget.artifact_cap_bytes", -2))
+	if (jsonio_i64(v, "cap_bytes", -1) != e->run->spec.limits.artifact_cap_bytes)
 		return (find(e, STAGE_EXPORT, file, GATE_DIFFERS, NULL, NULL, "its cap is not the spec's"));
 	return (0);
 }

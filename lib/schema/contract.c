@@ -562,6 +562,36 @@ LINT(schemas)
 	return (0);
 }
 
+static int requires(const json_t *schema, const char *key)
+{
+	const json_t *required = json_object_get(schema, "required");
+	size_t i;
+
+	for (i = 0; i < json_array_size(required); i++)
+		if (json_is_string(json_array_get(required, i)) &&
+		    strcmp(json_string_value(json_array_get(required, i)), key) == 0)
+			return (1);
+	return (0);
+}
+
+/* What 0.1 wrote has all keys of 0.1 and none that came later; whatever was tagged then is required for ever. */
+LINT(properties)
+{
+	const char *key;
+	json_t *member;
+
+	json_object_foreach((json_t *)(size_t)arg, key, member) {
+		struct path here = { at, key, 0 };
+		int later = json_object_get(member, "x-since") != NULL;
+
+		if (later && requires(schema, key))
+			return (broken(w, &here, NULL, "a key with x-since cannot be required"));
+		if (!later && json_object_get(member, "x-tag") != NULL && !requires(schema, key))
+			return (broken(w, &here, NULL, "a tagged key must be required or have x-since"));
+	}
+	return (lint_schemas(w, schema, arg, at));
+}
+
 LINT(schema)
 {
 	struct path here = { at, "*", 0 };
@@ -631,6 +661,21 @@ LINT(tag)
 	(void)schema;
 	if (s == NULL || (strcmp(s, "result") != 0 && strcmp(s, "system") != 0 && strcmp(s, "cosmetic") != 0))
 		return (broken(w, at, NULL, "x-tag must be result, system or cosmetic"));
+	return (0);
+}
+
+/* A version, such as 0.2. */
+LINT(since)
+{
+	const char *s = json_string_value(arg), *digits = "0123456789";
+	size_t major = s == NULL ? 0 : strspn(s, digits), minor = 0;
+
+	if (major > 0 && s[major] == '.')
+		minor = strspn(s + major + 1, digits);
+	if (minor == 0 || s[major + 1 + minor] != '\0')
+		return (broken(w, at, NULL, "x-since must be a version, such as 0.2"));
+	if (json_object_get(schema, "x-tag") != NULL && json_object_get(schema, "default") == NULL)
+		return (broken(w, at, NULL, "a tagged key with x-since needs a default"));
 	return (0);
 }
 
@@ -745,11 +790,12 @@ static const struct rule rules[] = {
 	{ "default", NULL, lint_default },
 	{ "description", NULL, lint_text },
 	{ "x-unit", NULL, lint_text },
+	{ "x-since", NULL, lint_since },
 	{ "x-timing", NULL, lint_flag },
 	{ "pattern", check_pattern, lint_pattern },
 	{ "const", check_const, lint_const },
 	{ "enum", check_enum, lint_enum },
-	{ "properties", check_properties, lint_schemas },
+	{ "properties", check_properties, lint_properties },
 	{ "required", check_required, lint_required },
 	{ "additionalProperties", check_additional, lint_additional },
 	{ "items", check_items, lint_schema },

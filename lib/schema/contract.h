@@ -19,7 +19,9 @@
  *   exclusiveMaximum, minLength, maxLength (code points), pattern,
  *   and without effect on the verdict: $schema, title, description, default,
  *   readOnly (computed, never set by hand), x-tag (result, system, cosmetic),
- *   x-timing (may differ when the same thing is done again), x-unit.
+ *   x-timing (may differ when the same thing is done again), x-unit, x-since
+ *   (the version that a key came with after 0.1: never required, and absent
+ *   means default, see schema/later.h).
  *
  * Patterns are anchored at both ends, ASCII, and of the syntax that POSIX
  * extended and ECMA-262 expressions share (contract_lint says which).

@@ -3,8 +3,10 @@
  *   embed contracts FILE.json...         their text on one line each, for embedded_contracts
  *   embed code FILE... -- VARIANT...     their sizes and digests, for embedded_code
  *   embed text NAME FILE                 its bytes, for embedded_NAME
+ *   embed model SPEC.json                bounds and defaults of its section model, for embedded_model
  */
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +70,7 @@ static int
 list(const char *name, int n, char **files, uint64_t *sum_bytes, struct str *sums)
 {
 	char hex[SHA256_HEX_SIZE];
+	const char *path;
 	uint64_t size_bytes;
 	int i;
 
@@ -77,9 +80,11 @@ list(const char *name, int n, char **files, uint64_t *sum_bytes, struct str *sum
 			say_errno("cannot read '%s'", files[i]);
 			return (-1);
 		}
-		printf("\t{ \"%s\", \"%s\", %llu },\n", files[i], hex, (unsigned long long)size_bytes);
+		/* What the build generates is called the same in every build directory. */
+		path = strstr(files[i], "/gen/") == NULL ? files[i] : strstr(files[i], "/gen/") + 1;
+		printf("\t{ \"%s\", \"%s\", %llu },\n", path, hex, (unsigned long long)size_bytes);
 		*sum_bytes += size_bytes;
-		if (str_printf(sums, "%s  %s\n", hex, files[i]) == -1)
+		if (str_printf(sums, "%s  %s\n", hex, path) == -1)
 			return (-1);
 	}
 	printf("\t{ 0, 0, 0 }\n};\n");
@@ -127,6 +132,51 @@ text(const char *name, const char *file)
 	return (0);
 }
 
+/* A number of a rule; a bound that is excluded gives the next one that is not. 0, or -1 if there is none. */
+static int
+bound(const json_t *rule, const char *included, const char *excluded, double towards, double *out)
+{
+	const json_t *in = json_object_get(rule, included), *ex = json_object_get(rule, excluded);
+
+	if (!json_is_number(in) && !json_is_number(ex))
+		return (-1);
+	*out = json_is_number(in) ? json_number_value(in) : nextafter(json_number_value(ex), towards);
+	return (0);
+}
+
+static int
+model(const char *file)
+{
+	const json_t *rule, *value;
+	double min = 0, max = 1;
+	const char *key;
+	json_t *v, *member;
+
+	if (jsonio_read(AT_FDCWD, file, JSONIO_MAX_BYTES, NULL, &v) == -1)
+		return (-1);
+	printf("const struct embedded_key embedded_model[] = {\n");
+	json_object_foreach(jsonio_get(v, "properties.model.properties"), key, member) {
+		rule = member;
+		value = json_object_get(rule, "default");
+		min = 0;
+		max = 1;
+		if (!json_is_boolean(value) &&
+		    (bound(rule, "minimum", "exclusiveMinimum", INFINITY, &min) == -1 ||
+			bound(rule, "maximum", "exclusiveMaximum", -INFINITY, &max) == -1 ||
+			!(json_is_number(value) || json_is_null(value)))) {
+			say_error("'%s': model.%s is no flag, and lacks a least, a greatest or a default number", file,
+			    key);
+			json_decref(v);
+			return (-1);
+		}
+		printf("\t{ \"%s\", %.17g, %.17g, %.17g, %d },\n", key, min, max,
+		    json_is_true(value) ? 1.0 : json_number_value(value), json_object_get(rule, "x-since") != NULL);
+	}
+	printf("\t{ 0, 0, 0, 0, 0 }\n};\n");
+	json_decref(v);
+	return (0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -143,7 +193,11 @@ main(int argc, char **argv)
 	} else if (argc == 4 && strcmp(argv[1], "text") == 0) {
 		printf("#include \"report/css.h\"\n\n");
 		rc = text(argv[2], argv[3]);
+	} else if (argc == 3 && strcmp(argv[1], "model") == 0) {
+		printf("#include \"gpt/embedded_model.h\"\n\n");
+		rc = model(argv[2]);
 	} else
-		say_error("usage: embed contracts FILE... | code FILE... [-- FILE...] | text NAME FILE");
+		say_error(
+		    "usage: embed contracts FILE... | code FILE... [-- FILE...] | text NAME FILE | model SPEC.json");
 	return (exit_flush(rc == 0 ? HG_EXIT_DONE : HG_EXIT_SYSTEM));
 }

@@ -37,9 +37,6 @@
 /* A delivered body larger than this is no report. */
 #define MESSAGE_MAX ((size_t)16 << 20)
 
-/* How long a trainer waits for its lane if its spec does not say. */
-#define LANE_WAIT_MS 3600000
-
 /* How often the boot clock is asked: it runs through suspend, which poll's own clock does not. */
 #define TICK_MS 5000
 
@@ -464,9 +461,8 @@ signalled(void)
 static int
 enter_lane(struct owner *o)
 {
-	const char *lane = jsonio_text(o->run->spec.json, "system.lane", "default");
-	int64_t wait_ms = jsonio_i64(o->run->spec.json, "budget.lane_wait_ms", LANE_WAIT_MS), began = clock_boot_ms(),
-		now;
+	const char *lane = o->run->spec.limits.lane;
+	int64_t wait_ms = o->run->spec.limits.lane_wait_ms, began = clock_boot_ms(), now;
 	char holder[LANE_HOLDER_SIZE], detail[512];
 	struct pollfd p = { .fd = signal_pipe[0], .events = POLLIN };
 	json_t *expected;
@@ -886,7 +882,7 @@ own(struct rundir *r, const struct stage_job *job, int ready_fd)
 	fcntl(signal_pipe[0], F_SETFL, O_NONBLOCK);
 	fcntl(signal_pipe[1], F_SETFL, O_NONBLOCK);
 	if (job->lane)
-		lane_ms = jsonio_i64(r->spec.json, "budget.lane_wait_ms", LANE_WAIT_MS);
+		lane_ms = r->spec.limits.lane_wait_ms;
 	o.lock.deadline_boot_ms = clock_boot_ms() + lane_ms + o.deadline_ms;
 	o.lock.started_ms = clock_wall_ms();
 	if (o.mode->prepare(&o) == -1)

@@ -505,7 +505,7 @@ receipt(struct train *x)
 		    "final_train_loss", jsonio_real(x->loss), "best_train_loss", jsonio_real(x->best), "val_loss",
 		    jsonio_real(x->val_loss), "val_bpb", jsonio_real(x->val_bpb), "peak_memory_bytes",
 		    (json_int_t)proc_peak_memory())) == -1 ||
-	    provenance_system(x->m, x->recipe.threads, x->recipe.lane, v) == -1 ||
+	    provenance_system(x->m, x->recipe.threads, x->r->spec.limits.lane, v) == -1 ||
 	    json_object_update_new(v,
 		json_pack("{s:s, s:s, s:I, s:o, s:o}", "code_sha256", code_sha256, "stop_reason",
 		    steps >= s->iterations ? "iterations" : "wallclock", "resumes", (json_int_t)x->resumes,

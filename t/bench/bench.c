@@ -24,6 +24,7 @@
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "gpt/model.h"
+#include "gpt/trainspec.h"
 #include "base/num.h"
 #include "gpt/optimizer.h"
 #include "base/rng.h"
@@ -237,7 +238,7 @@ train(struct model *m, struct optimizer *o, double *times, double *phases)
 	double loss = 0, before[OPS_CPU_PHASES];
 	float *nats = calloc(run.batch * run.seq, sizeof(*nats));
 
-	optimizer_law_default(&law);
+	trainspec_law(&law);
 	for (size_t step = 0; step < WARM_STEPS + run.steps; step++) {
 		const double t0 = seconds();
 

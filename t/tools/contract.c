@@ -248,7 +248,9 @@ print_members(const json_t *root, const json_t *schema, const char *prefix)
 			fputs(", computed", stdout);
 		if (jsonio_true(member, "x-timing"))
 			fputs(", timing", stdout);
-		if (!is_required(schema, key))
+		if (json_object_get(member, "x-since") != NULL)
+			printf(", since %s", jsonio_text(member, "x-since", ""));
+		else if (!is_required(schema, key))
 			fputs(", optional", stdout);
 		puts(json_object_get(member, "description") == NULL ? "." : ":");
 		if (json_object_get(member, "description") != NULL)

@@ -21,6 +21,7 @@
 #include "base/jsonio.h"
 #include "data/loader.h"
 #include "gpt/model.h"
+#include "gpt/trainspec.h"
 #include "base/num.h"
 #include "gpt/optimizer.h"
 #include "gpt/quantize.h"
@@ -37,6 +38,8 @@ static struct {
 } run = { "ref", "auto", OPS_FP32, 1, 0, 0, 0 };
 
 /* Tolerances of golden/README.md; Adam under bf16 is fed the reference's gradients and then stays in float32. */
+#define SCALE_FLOOR (1.0 / 127) /* of the vectors */
+
 enum quantity { LOSS, LOGITS, GRADIENT, AFTER_ADAM, AFTER_MUON, EXACT };
 
 static double
@@ -183,7 +186,7 @@ read_laws(struct golden *g)
 	const json_t *o = jsonio_get(g->root, "optimizer");
 	struct optimizer_law *law = &g->law;
 
-	optimizer_law_default(law);
+	trainspec_law(law);
 	law->matrix_lr = jsonio_f64(o, "matrix_lr", law->matrix_lr);
 	law->scalar_lr = jsonio_f64(o, "scalar_lr", law->scalar_lr);
 	law->tied_embed_lr = jsonio_f64(o, "tied_embed_lr", law->tied_embed_lr);
@@ -475,7 +478,7 @@ compare_int8(struct golden *g)
 				skip("int8 of the reference's weights", "no weights in the file");
 				continue;
 			}
-			quantize_rows(from, t->rows, t->cols, QUANTIZE_SCALE_FLOOR, mine, mine_scale, scratch);
+			quantize_rows(from, t->rows, t->cols, SCALE_FLOOR, mine, mine_scale, scratch);
 			snprintf(name, sizeof(name), "%sint8/q/%s", own ? "own weights: " : "", t->name);
 			/* In levels: a weight near the middle between two may fall to either side. */
 			verdict(name, levels(mine, q, t->n), own ? 1 + floor(127 * tolerance(AFTER_MUON)) : 0);
@@ -636,7 +639,7 @@ int8_case(const struct safetensors *s)
 	uint16_t *mine_scale = room(rows, sizeof(*mine_scale));
 	float *scratch = room(cols, sizeof(*scratch)), *as_float = room(t->n, sizeof(*as_float));
 
-	quantize_rows(w, rows, cols, QUANTIZE_SCALE_FLOOR, mine, mine_scale, scratch);
+	quantize_rows(w, rows, cols, SCALE_FLOOR, mine, mine_scale, scratch);
 	for (size_t i = 0; i < t->n; i++)
 		as_float[i] = mine[i];
 	if (q != NULL)
@@ -664,7 +667,7 @@ int8_case(const struct safetensors *s)
 	free(as_float);
 }
 
-/* Rows of {step, warmdown_iters, scale} with iterations, or cap_ms and elapsed_ms. */
+/* Rows of {step, warmdown_iters or _frac, min_lr_frac, scale} with iterations, or cap_ms and elapsed_ms. */
 static void
 schedule_table(const json_t *table)
 {
@@ -677,12 +680,16 @@ schedule_table(const json_t *table)
 			.law = by_clock ? SCHEDULE_WALLCLOCK : SCHEDULE_ITERATIONS,
 			.iterations = (uint64_t)jsonio_i64(row, "iterations", INT64_MAX),
 			.warmdown_iters = jsonio_f64(row, "warmdown_iters", 0),
+			.warmdown_frac = jsonio_f64(row, "warmdown_frac", 0),
+			.min_lr_frac = jsonio_f64(row, "min_lr_frac", 0),
 			.cap_ms = jsonio_f64(row, "cap_ms", 0),
 		};
 		const int64_t step = jsonio_i64(row, "step", 0);
 		const double elapsed = jsonio_f64(row, "elapsed_ms", 0);
 		char name[128];
 
+		if (strcmp(jsonio_text(row, "warmdown_shape", "linear"), "linear") != 0)
+			continue;
 		if (by_clock)
 			snprintf(name, sizeof(name), "schedule: step %" PRId64 " at %g of %g ms", step, elapsed,
 			    s.cap_ms);

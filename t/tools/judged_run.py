@@ -130,6 +130,9 @@ def make(run, bpb, settings, base=None):
     for k in ("seed", "batch_tokens", "backend", "lane"):
         if f"executed.{k}" in settings:
             r[k] = type(r[k])(settings[f"executed.{k}"])
+    for k, v in settings.items():
+        if k.startswith("executed.model."):
+            r["model"][k[len("executed.model."):]] = int(v)
     training = write(f"{run}/training_report.json", r)
     if refused("export"):
         return

@@ -15,6 +15,7 @@
 #include "base/say.h"
 #include "t/unit/tap.h"
 
+#define SCALE_FLOOR (1.0 / 127)
 #define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 static void
@@ -26,20 +27,20 @@ rows(void)
 	int8_t q[4];
 	uint16_t scale[4];
 
-	quantize_rows(ties, 1, 4, QUANTIZE_SCALE_FLOOR, q, scale, scratch);
+	quantize_rows(ties, 1, 4, SCALE_FLOOR, q, scale, scratch);
 	tap_ok(q[0] == 0 && q[1] == 2 && q[2] == -2 && q[3] == -127, "halves go to the even neighbour");
 	tap_ok(f16_to(scale[0]) != 1.0f / 127 && fabsf(f16_to(scale[0]) - 1.0f / 127) < 1e-5f,
 	    "the scale is kept as float16");
-	quantize_rows(zeros, 1, 4, QUANTIZE_SCALE_FLOOR, q, scale, scratch);
+	quantize_rows(zeros, 1, 4, SCALE_FLOOR, q, scale, scratch);
 	quantize_restore(q, scale, 1, 4, back);
 	tap_ok(back[0] == 0 && back[1] == 0 && scale[0] == f16_from(1.0f / 127), "a row of zeros keeps the floor");
 	quantize_rows(zeros, 1, 4, 0, q, scale, scratch);
 	quantize_restore(q, scale, 1, 4, back);
 	tap_ok(back[0] == 0 && back[3] == 0 && scale[0] == 0, "without a floor it stays zeros");
-	quantize_rows(large, 1, 4, QUANTIZE_SCALE_FLOOR, q, scale, scratch);
+	quantize_rows(large, 1, 4, SCALE_FLOOR, q, scale, scratch);
 	quantize_restore(q, scale, 1, 4, back);
 	tap_ok(q[0] == 127 && q[1] == -127 && fabsf(back[0] - 1000) < 1, "large rows scale up");
-	quantize_rows(one, 1, 1, QUANTIZE_SCALE_FLOOR, q, scale, scratch);
+	quantize_rows(one, 1, 1, SCALE_FLOOR, q, scale, scratch);
 	tap_ok(q[0] == -127, "a row of one column is its own maximum");
 	quantize_rows(ties, 4, 1, 0, q, scale, scratch);
 	tap_ok(q[0] == 127 && q[3] == -127 && scale[0] != scale[3], "each row has a scale of its own");
@@ -79,7 +80,7 @@ make_sample(struct sample *s)
 	s->p = params_new(&c);
 	s->w = calloc(s->p->n, sizeof(*s->w));
 	params_init(s->p, 1, s->w);
-	if (artifact_write(fd, s->p, s->w, DIGEST, QUANTIZE_SCALE_FLOOR, &s->report) != 0)
+	if (artifact_write(fd, s->p, s->w, DIGEST, SCALE_FLOOR, &s->report) != 0)
 		exit(1);
 	lseek(fd, 0, SEEK_SET);
 	s->bytes = file_read_fd(fd, 1 << 24, &s->n);
@@ -209,10 +210,10 @@ unstorable(struct sample *s)
 	const int fd = temporary();
 
 	s->w[0] = NAN;
-	tap_ok(artifact_write(fd, s->p, s->w, DIGEST, QUANTIZE_SCALE_FLOOR, &report) == -1 && errno == ERANGE,
+	tap_ok(artifact_write(fd, s->p, s->w, DIGEST, SCALE_FLOOR, &report) == -1 && errno == ERANGE,
 	    "a weight that is no number is refused");
 	s->w[0] = 1e6f;
-	tap_ok(artifact_write(fd, s->p, s->w, DIGEST, QUANTIZE_SCALE_FLOOR, &report) == -1 &&
+	tap_ok(artifact_write(fd, s->p, s->w, DIGEST, SCALE_FLOOR, &report) == -1 &&
 		strstr(say_last(), "tok_emb.weight") != NULL,
 	    "one too large for float16 is refused by name");
 	s->w[0] = kept;

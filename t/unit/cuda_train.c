@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "gpt/model.h"
+#include "gpt/trainspec.h"
 #include "gpt/optimizer.h"
 #include "base/rng.h"
 #include "base/say.h"
@@ -72,7 +73,7 @@ train(const struct config *config, const char *backend, enum ops_arith arith, do
 		init[i] += 0.05f * (float)rng_normal(&rng); /* the public law leaves projections at zero */
 	model_set(m, init);
 	free(init);
-	optimizer_law_default(&law);
+	trainspec_law(&law);
 	law.grad_clip_norm = 1;
 	for (int step = 0; step < STEPS; step++) {
 		double sum = 0, norm;
@@ -267,7 +268,7 @@ open_rig_of(struct rig *r, const struct config *config, const char *backend, siz
 		.cookie = r,
 	};
 
-	optimizer_law_default(&r->law);
+	trainspec_law(&r->law);
 	r->law.grad_clip_norm = clip;
 	if ((r->m = model_open(&args)) == NULL)
 		return (-1);

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "gpt/model.h"
+#include "gpt/trainspec.h"
 #include "gpt/ops.h"
 #include "gpt/optimizer.h"
 #include "base/rng.h"
@@ -620,7 +621,7 @@ train(const char *isa, unsigned threads, float *w, const struct config *config, 
 
 	if (o == NULL)
 		abort();
-	optimizer_law_default(&law);
+	trainspec_law(&law);
 	params_init(p, 5, w);
 	model_set(m, w);
 	rng_seed(&rng, 3, 0);

@@ -64,6 +64,7 @@ sizes(void)
 	tap_ok(measures(varied(1, 3, 1), 32, 5676), "with one key/value head 128 less a layer");
 	tap_ok(measures(varied(1, 1, 2), 11, 464 + 1860), "a single layer has no skips");
 	config_default(&c);
+	c.vocab_size = 1024;
 	tap_ok(measures(c, 92, 17059912), "the baseline has 17,059,912 parameters");
 	c.tie_embeddings = 0;
 	tap_ok(measures(c, 93, 17584200), "untied, 17,584,200");

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gpt/optimizer.h"
+#include "gpt/trainspec.h"
 #include "base/say.h"
 #include "gpt/schedule.h"
 #include "t/unit/tap.h"
@@ -58,6 +59,34 @@ by_clock(void)
 	    "warmdown_frac is a share of the cap");
 }
 
+static void
+lowest(void)
+{
+	struct schedule s = { .law = SCHEDULE_ITERATIONS,
+		.iterations = 200,
+		.warmdown_iters = 80,
+		.min_lr_frac = 0.25 };
+	const double scales[] = { 1, 0.125 };
+	const struct schedule again = { .law = SCHEDULE_REPLAY,
+		.iterations = 2,
+		.scales = scales,
+		.min_lr_frac = 0.25 };
+
+	tap_ok(schedule_scale(&s, 119, 0) == 1 && near(schedule_scale(&s, 121, 0), 79.0 / 80) &&
+		near(schedule_scale(&s, 179, 0), 21.0 / 80) && schedule_scale(&s, 181, 0) == 0.25 &&
+		schedule_scale(&s, 199, 0) == 0.25,
+	    "by steps the fall stops at min_lr_frac");
+	s = (struct schedule){ .law = SCHEDULE_WALLCLOCK,
+		.iterations = 20000,
+		.warmdown_frac = 0.5,
+		.cap_ms = 600000,
+		.min_lr_frac = 0.25 };
+	tap_ok(schedule_scale(&s, 7, 300000) == 1 && near(schedule_scale(&s, 7, 450000), 0.5) &&
+		schedule_scale(&s, 7, 540000) == 0.25 && schedule_scale(&s, 7, 600000) == 0.25,
+	    "and by the clock");
+	tap_ok(schedule_scale(&again, 1, 0) == 0.125, "a replay keeps the scales that it was given");
+}
+
 static int
 reads(const char *text, uint64_t count)
 {
@@ -99,7 +128,7 @@ laws(void)
 {
 	struct optimizer_law law;
 
-	optimizer_law_default(&law);
+	trainspec_law(&law);
 	tap_ok(near(optimizer_momentum(&law, 0), 0.85) && near(optimizer_momentum(&law, 250), 0.90) &&
 		near(optimizer_momentum(&law, 500), 0.95) && near(optimizer_momentum(&law, 9999), 0.95),
 	    "momentum rises from 0.85 to 0.95 over 500 steps");
@@ -117,6 +146,7 @@ main(void)
 		return (1);
 	by_steps();
 	by_clock();
+	lowest();
 	replay();
 	laws();
 	return (tap_done());

@@ -12,6 +12,7 @@
 #include "run/fingerprint.h"
 #include "base/jsonio.h"
 #include "run/spec.h"
+#include "run/specrequest.h"
 #include "t/unit/tap.h"
 
 /* What the published artifact leaves of the cap for code. */
@@ -43,17 +44,17 @@ make_data(void)
 static int
 make(struct spec *s, const char *const *settings)
 {
-	json_t *request = spec_new(), *spec = NULL;
+	json_t *request = specrequest_new(), *spec = NULL;
 	char *text;
 	size_t n;
-	int rc = spec_set(request, "data.dir=data");
+	int rc = specrequest_set(request, "data.dir=data");
 
 	for (; rc == 0 && *settings != NULL; settings++)
-		rc = spec_set(request, *settings);
+		rc = specrequest_set(request, *settings);
 	if (rc == 0)
-		rc = spec_build(request, &spec);
+		rc = specrequest_build(request, &spec);
 	if (rc == 0)
-		rc = spec_identify(spec, "run");
+		rc = specrequest_identify(spec, "run");
 	json_decref(request);
 	if (rc == -1)
 		return (-1);
@@ -70,10 +71,15 @@ limits(void)
 	static const char *const defaults[] = { NULL };
 	static const char *const none[] = { "budget.max_wallclock_ms=none", NULL };
 	static const char *const given[] = { "budget.train_deadline_ms=7", "budget.max_wallclock_ms=5", NULL };
+	json_t *v = NULL;
 	struct spec s;
 
 	tap_ok(make(&s, defaults) == 0 && strcmp(s.run_id, "run") == 0 && strlen(s.run_uid) == 32,
 	    "a spec is read back");
+	tap_ok(jsonio_f64(s.json, "train.min_lr_frac", -1) == 0 &&
+		contract_read(AT_FDCWD, SPEC_FILE, "spec", NULL, &v) == 0 && jsonio_get(v, "train.min_lr_frac") == NULL,
+	    "with later keys filled in that the file leaves out");
+	json_decref(v);
 	tap_ok(spec_cap_ms(&s) == 600000, "the cap is 600 seconds unless told otherwise");
 	tap_ok(spec_deadline_ms(&s, "train") == 2 * 600000 + 1800000 + 3600000,
 	    "training has twice its cap, half an hour and its wait for the lane");
@@ -90,25 +96,34 @@ limits(void)
 	spec_free(&s);
 }
 
+/* Another program may write a default out: the same settings, the same digests. */
 static void
-data(void)
+written_out(void)
 {
-	static const char *const defaults[] = { NULL };
+	json_t *request = specrequest_new(), *bare = NULL, *full = NULL, *other = NULL;
+	struct str where = STR_INIT;
 	struct spec s;
-	json_t *v;
 	char *text;
 	size_t n;
 
-	tap_ok(make(&s, defaults) == 0 && spec_data_check(&s) == 0, "the data are those that the spec was made with");
-	if (chdir("data") == 0 && contract_read(AT_FDCWD, "dataset.json", "dataset", NULL, &v) == 0) {
-		jsonio_put(v, "train.documents", json_integer(1));
-		text = contract_pretty("dataset", v, &n);
-		atomfile_replace(AT_FDCWD, "dataset.json", text, n);
+	if (specrequest_set(request, "data.dir=data") == 0 && specrequest_build(request, &bare) == 0 &&
+	    (full = json_deep_copy(bare)) != NULL && jsonio_put(full, "train.min_lr_frac", json_real(0.0)) == 0 &&
+	    (other = json_deep_copy(bare)) != NULL && jsonio_put(other, "train.min_lr_frac", json_real(0.5)) == 0 &&
+	    specrequest_identify(full, "run") == 0 && (text = contract_pretty("spec", full, &n)) != NULL) {
+		atomfile_replace(AT_FDCWD, SPEC_FILE, text, n);
 		free(text);
-		json_decref(v);
 	}
-	tap_ok(chdir("..") == 0 && spec_data_check(&s) == -1 && errno == EBADMSG, "another dataset.json is noticed");
-	spec_free(&s);
+	if (tap_ok(spec_read(AT_FDCWD, ".", &s) == 0, "a later key's default may be written out"))
+		spec_free(&s);
+	tap_ok(spec_differs(bare, full, &where) == 0 && spec_differs(full, bare, &where) == 0,
+	    "and asks for the same as one that is absent");
+	tap_ok(spec_differs(bare, other, &where) == 1 && strcmp(where.p, "train.min_lr_frac is 0, not 0.5") == 0,
+	    "another value does not");
+	str_free(&where);
+	json_decref(request);
+	json_decref(bare);
+	json_decref(full);
+	json_decref(other);
 }
 
 static void
@@ -154,7 +169,7 @@ main(void)
 	if (mkdtemp(dir) == NULL || chdir(dir) == -1 || make_data() == -1)
 		return (HG_EXIT_SYSTEM);
 	limits();
-	data();
+	written_out();
 	fingerprints();
 	if (chdir("/") == 0 && fork() == 0)
 		execlp("rm", "rm", "-rf", dir, (char *)NULL);

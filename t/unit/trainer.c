@@ -14,6 +14,7 @@
 #include "gpt/score.h"
 #include "t/unit/tap.h"
 #include "gpt/trainer.h"
+#include "gpt/trainspec.h"
 
 enum { V = 29, T = 8, MICRO = 2 * T, BATCH = 2 * MICRO, STREAM = 203 };
 
@@ -139,7 +140,7 @@ open_rig(double clip)
 		.source = spans,
 	};
 
-	optimizer_law_default(&law);
+	trainspec_law(&law);
 	law.grad_clip_norm = clip;
 	r.w = calloc(model_params(r.m)->n, sizeof(*r.w));
 	params_init(model_params(r.m), 42, r.w);
@@ -323,7 +324,7 @@ rates(int tied)
 	o = optimizer_open(m);
 	before = calloc(p->n, sizeof(*before));
 	after = calloc(p->n, sizeof(*after));
-	optimizer_law_default(&law);
+	trainspec_law(&law);
 	params_init(p, 1, before);
 	for (size_t i = 0; i < p->n; i++)
 		before[i] += 0.1f * (float)((i * 7 % 11) / 11.0 - 0.5); /* so that everything has a gradient */
@@ -515,7 +516,7 @@ opening(void)
 		.max_passes = 1 };
 	struct config bad = config;
 
-	optimizer_law_default(&law);
+	trainspec_law(&law);
 	tap_ok(trainer_open(&args) == NULL && errno == EINVAL, "a batch is a whole number of micro-batches");
 	args.batch_tokens = BATCH;
 	args.seq_len = T + 1;
@@ -539,6 +540,8 @@ opening(void)
 	bad = config;
 	bad.rope_base = NAN;
 	tap_ok(config_check(&bad) == -1 && strstr(say_last(), "rope_base"), "NaN is within no bounds");
+	config_default(&bad);
+	tap_ok(bad.vocab_size == 0 && config_check(&bad) == -1, "the vocabulary is the tokenizer's");
 	model_close(m);
 }
 

@@ -1,0 +1,146 @@
+#include <assert.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/bind.h"
+
+static int64_t
+whole(const struct bind *row, const void *at)
+{
+	switch (row->type) {
+	case BIND_UNSIGNED:
+		return (*(const unsigned *)at);
+	case BIND_ULONG:
+		return ((int64_t) * (const unsigned long *)at);
+	case BIND_ULLONG:
+		return ((int64_t) * (const unsigned long long *)at);
+	case BIND_LONG:
+		return (*(const long *)at);
+	case BIND_LLONG:
+		return (*(const long long *)at);
+	default:
+		assert(row->type == BIND_FLAG);
+		return (*(const int *)at);
+	}
+}
+
+static void
+put_whole(const struct bind *row, void *at, int64_t value)
+{
+	switch (row->type) {
+	case BIND_UNSIGNED:
+		*(unsigned *)at = (unsigned)value;
+		break;
+	case BIND_ULONG:
+		*(unsigned long *)at = (unsigned long)value;
+		break;
+	case BIND_ULLONG:
+		*(unsigned long long *)at = (unsigned long long)value;
+		break;
+	case BIND_LONG:
+		*(long *)at = (long)value;
+		break;
+	case BIND_LLONG:
+		*(long long *)at = (long long)value;
+		break;
+	default:
+		assert(row->type == BIND_FLAG);
+		*(int *)at = value != 0;
+	}
+}
+
+static int
+set_word(const struct bind *row, void *at, const char *word)
+{
+	int i;
+
+	for (i = 0; word != NULL && row->words[i] != NULL; i++)
+		if (strcmp(row->words[i], word) == 0) {
+			memcpy(at, &i, sizeof(i));
+			return (0);
+		}
+	return (-1);
+}
+
+int
+bind_set(const struct bind *row, void *to, const json_t *v)
+{
+	void *at = (char *)to + row->offset;
+	int none = json_is_null(v) || json_is_string(v);
+
+	switch (row->type) {
+	case BIND_TEXT:
+		if (!none)
+			return (-1);
+		*(const char **)at = json_string_value(v);
+		return (0);
+	case BIND_WORD:
+		return (set_word(row, at, json_string_value(v)));
+	case BIND_FLAG:
+		if (!json_is_boolean(v))
+			return (-1);
+		*(int *)at = json_is_true(v);
+		return (0);
+	case BIND_REAL:
+		if (!none && !json_is_number(v))
+			return (-1);
+		*(double *)at = none ? 0 : json_number_value(v);
+		return (0);
+	default:
+		if (!none && !json_is_integer(v))
+			return (-1);
+		put_whole(row, at, none ? 0 : json_integer_value(v));
+		return (0);
+	}
+}
+
+json_t *
+bind_get(const struct bind *row, const void *from)
+{
+	const void *at = (const char *)from + row->offset;
+	const char *text;
+	int word;
+
+	switch (row->type) {
+	case BIND_TEXT:
+		text = *(const char *const *)at;
+		return (text == NULL ? json_null() : json_string(text));
+	case BIND_WORD:
+		memcpy(&word, at, sizeof(word));
+		return (json_string(row->words[word]));
+	case BIND_FLAG:
+		return (json_boolean(*(const int *)at));
+	case BIND_REAL:
+		return (json_real(*(const double *)at));
+	default:
+		return (json_integer((json_int_t)whole(row, at)));
+	}
+}
+
+double
+bind_number(const struct bind *row, const void *from)
+{
+	const void *at = (const char *)from + row->offset;
+
+	return (row->type == BIND_REAL ? *(const double *)at : (double)whole(row, at));
+}
+
+void
+bind_put(const struct bind *row, void *to, double value)
+{
+	void *at = (char *)to + row->offset;
+
+	if (row->type == BIND_REAL)
+		*(double *)at = value;
+	else
+		put_whole(row, at, (int64_t)value);
+}
+
+const struct bind *
+bind_find(const struct bind *rows, const char *path)
+{
+	for (; rows->path != NULL; rows++)
+		if (strcmp(rows->path, path) == 0)
+			return (rows);
+	return (NULL);
+}

@@ -1,0 +1,203 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "schema/contract.h"
+#include "schema/later.h"
+#include "base/jsonio.h"
+#include "base/say.h"
+#include "run/specdigest.h"
+#include "base/str.h"
+
+/* The digest of a list of shards: of the lines "DIGEST TOKENS", as dataset.json itself has it. */
+static json_t *
+shards_digest(const json_t *files)
+{
+	char hex[SHA256_HEX_SIZE];
+	struct str s = STR_INIT;
+	size_t i;
+	int rc = str_puts(&s, "");
+
+	for (i = 0; i < json_array_size(files) && rc == 0; i++) {
+		const json_t *f = json_array_get(files, i);
+
+		rc = str_printf(&s, "%s %lld\n", jsonio_text(f, "sha256", ""), (long long)jsonio_i64(f, "tokens", 0));
+	}
+	if (rc == 0)
+		rc = sha256_hex(s.p, s.n, hex);
+	str_free(&s);
+	return (rc == 0 ? json_string(hex) : NULL);
+}
+
+/**
+ * What tells texts apart whatever the tokenizer: the inputs, how they were cut
+ * and permuted, and the validation text that came of it.  Where that is not
+ * known, as with adopted shards, the shards themselves.
+ */
+static int
+data_digest(const json_t *dataset, const json_t *data, char hex[SHA256_HEX_SIZE])
+{
+	static const char *const source[] = { "format", "seed", "documents" };
+	json_t *v = json_object(), *inputs;
+	size_t i;
+	int rc = -1;
+
+	if (jsonio_text(dataset, "val.raw_sha256", NULL) == NULL) {
+		if (json_object_set(v, "train", json_object_get(data, "train_sha256")) == -1 ||
+		    json_object_set(v, "val", json_object_get(data, "val_sha256")) == -1)
+			goto out;
+	} else {
+		if (jsonio_put(v, "inputs", json_array()) == -1)
+			goto out;
+		inputs = jsonio_get(dataset, "source.files");
+		for (i = 0; i < json_array_size(inputs); i++)
+			if (json_array_append(json_object_get(v, "inputs"),
+				json_object_get(json_array_get(inputs, i), "sha256")) == -1)
+				goto out;
+		for (i = 0; i < sizeof(source) / sizeof(source[0]); i++)
+			if (json_object_set(v, source[i],
+				json_object_get(json_object_get(dataset, "source"), source[i])) == -1)
+				goto out;
+		if (json_object_set(v, "val_raw_sha256", jsonio_get(dataset, "val.raw_sha256")) == -1 ||
+		    json_object_set(v, "val_documents", jsonio_get(dataset, "val.documents")) == -1)
+			goto out;
+	}
+	rc = jsonio_digest(v, hex);
+out:
+	json_decref(v);
+	if (rc == -1)
+		errno = ENOMEM;
+	return (rc);
+}
+
+int
+specdigest_data(const char *path, json_t **out, char data_sha256[SHA256_HEX_SIZE])
+{
+	char text_sha256[SHA256_HEX_SIZE];
+	struct str file = STR_INIT;
+	json_t *dataset, *data;
+
+	if (str_printf(&file, "%s/dataset.json", path) == -1)
+		goto err0;
+	if (contract_read(AT_FDCWD, file.p, "dataset", text_sha256, &dataset) == -1) {
+		if (errno == ENOENT)
+			say_errno("cannot read '%s'", file.p);
+		str_free(&file);
+		return (-1);
+	}
+	if ((data = json_object()) == NULL)
+		goto err1;
+	if (jsonio_put(data, "dir", json_string(path)) == -1 ||
+	    jsonio_put(data, "dataset_sha256", json_string(text_sha256)) == -1 ||
+	    jsonio_put(data, "train_sha256", shards_digest(jsonio_get(dataset, "train.files"))) == -1 ||
+	    jsonio_put(data, "val_sha256", shards_digest(jsonio_get(dataset, "val.files"))) == -1 ||
+	    json_object_set(data, "tokenizer_sha256", jsonio_get(dataset, "tokenizer.sha256")) == -1 ||
+	    json_object_set(data, "vocab_size", jsonio_get(dataset, "tokenizer.vocab_size")) == -1 ||
+	    data_digest(dataset, data, data_sha256) == -1)
+		goto err2;
+	json_decref(dataset);
+	str_free(&file);
+	*out = data;
+	return (0);
+err2:
+	json_decref(data);
+err1:
+	json_decref(dataset);
+err0:
+	str_free(&file);
+	errno = ENOMEM;
+	say_errno("cannot digest the data of '%s'", path);
+	return (-1);
+}
+
+/**
+ * The result keys of a section, without the seed: those of 0.1, which the
+ * spec's check has seen, and of later ones those that deviate.  So a digest
+ * never changes because a key came.
+ */
+static json_t *
+result_keys(const json_t *spec, const char *section)
+{
+	json_t *keys = jsonio_get(contract_at("spec", section), "properties"), *kept = json_object(), *rule, *v;
+	const char *key;
+	int counts;
+
+	json_object_foreach(keys, key, rule) {
+		if (strcmp(contract_tag(rule), "result") != 0)
+			continue;
+		if (strcmp(section, "train") == 0 && strcmp(key, "seed") == 0)
+			continue;
+		v = json_object_get(json_object_get(spec, section), key);
+		counts = later_is(rule) ? later_deviates(rule, v) : 1;
+		if (counts == -1 || (counts && json_object_set(kept, key, v) == -1)) {
+			json_decref(kept);
+			return (NULL);
+		}
+	}
+	return (kept);
+}
+
+/* The digest of sections' result keys, but for one of the model's, and of digests that exist already. */
+static json_t *
+digest_of(const json_t *spec, const json_t *digests, const char *const *sections, const char * not,
+    const char *const *others)
+{
+	char hex[SHA256_HEX_SIZE];
+	json_t *v = json_object(), *made = NULL;
+
+	for (; *sections != NULL; sections++)
+		if (json_object_set_new(v, *sections, result_keys(spec, *sections)) == -1)
+			goto out;
+	json_object_del(json_object_get(v, "model"), not );
+	for (; *others != NULL; others++)
+		if (json_object_set(v, *others, json_object_get(digests, *others)) == -1)
+			goto out;
+	if (jsonio_digest(v, hex) == 0)
+		made = json_string(hex);
+out:
+	json_decref(v);
+	return (made);
+}
+
+int
+specdigest_put(const json_t *spec, json_t *digests)
+{
+	static const char *const config[] = { "model", "train", "eval", "export", "budget", NULL };
+	static const char *const config_too[] = {
+		"data_sha256",
+		"tokenizer_sha256",
+		"init_sha256",
+		"replay_sha256",
+		NULL,
+	};
+	/* The vocabulary is the tokenizer's: another one is a change of the tokenizer, not of the model too. */
+	static const char *const model[] = { "model", "train", "export", "budget", NULL };
+	static const char *const model_too[] = { "init_sha256", "replay_sha256", NULL };
+	static const char *const eval[] = { "eval", NULL };
+	static const char *const nothing[] = { NULL };
+
+	if (json_object_set_new(digests, "config_sha256", digest_of(spec, digests, config, "", config_too)) == -1 ||
+	    json_object_set_new(digests, "model_sha256", digest_of(spec, digests, model, "vocab_size", model_too)) ==
+		-1 ||
+	    json_object_set_new(digests, "eval_sha256", digest_of(spec, digests, eval, "", nothing)) == -1) {
+		errno = ENOMEM;
+		return (-1);
+	}
+	return (0);
+}
+
+int
+specdigest_content(const json_t *spec, char hex[SHA256_HEX_SIZE])
+{
+	json_t *copy = json_deep_copy(spec);
+	int rc = -1;
+
+	if (copy != NULL) {
+		json_object_del(json_object_get(copy, "digests"), "content_sha256");
+		rc = jsonio_digest(copy, hex);
+	}
+	json_decref(copy);
+	if (rc == -1)
+		errno = ENOMEM;
+	return (rc);
+}
