@@ -51,7 +51,7 @@ commands() {
 	diff readme page
 	local word
 	while read -r word; do
-		grep -qiw -- "$word" "$HG_TOP"/man/hg-* || { echo "no other page says '$word'" >&2; false; }
+		grep -qi -- "$word" "$HG_TOP"/man/hg-* || { echo "no other page says '$word'" >&2; false; }
 	done < page
 }
 
