@@ -143,6 +143,29 @@ contract() {
 	    <(contract -m refusal | sed -n 's/^\.It Dv //p' | sort)
 }
 
+@test "the reasons of verdicts in contracts and pages are those of lib/law/reasons.def (t/tools/keys.sh writes them)" {
+	local name member i n word
+	for member in reason rule; do
+		grep -E "^REASON\(.*$([ $member = reason ] || echo ', RULE, ')" "$HG_TOP/lib/law/reasons.def" |
+		    cut -d '"' -f 2 > $member
+		[ "$(wc -l < $member)" -ge 8 ]
+		for name in ledger_row classification; do
+			jq -c --arg member $member '.. | objects | .[$member]? | objects | .enum? // empty' \
+			    "$HG_TOP/contracts/$name.json" > lists
+			n=$(wc -l < lists)
+			[ "$n" -ge 1 ]
+			for i in $(seq "$n"); do
+				diff $member <(sed -n "${i}p" lists | jq -r '.[]') >&2 || { echo "$name.json: $member" >&2; false; }
+			done
+		done
+	done
+	mandoc -T ascii -O width=1000 "$HG_TOP/man/hg-ledger.1" | col -b |
+	    awk '/^[A-Z]/ { on = $0 == "CLASSES" } on' | tr -cs 'a-z_' '\n' > page
+	while read -r word; do
+		grep -qx "$word" page || { echo "hg-ledger(1) does not name $word" >&2; false; }
+	done < reason
+}
+
 @test "hg-contract(7) names every keyword of ours and every definition that pages call by name" {
 	local word page
 	page=$(mandoc -T ascii -O width=1000 "$HG_TOP/man/hg-contract.7" | col -b)

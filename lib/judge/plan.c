@@ -248,8 +248,7 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 	for (i = 0; i < standings_count(b); i++) {
 		x = standings_fact(b, i);
 		if (x->kind != STANDINGS_RUN || x->config != f->config || x->group != f->group || x->lane != f->lane ||
-		    (x->reason != VERDICT_FIRST && x->reason != VERDICT_REPLICATE && x->reason != VERDICT_REPEAT &&
-			x->reason != VERDICT_UNCALIBRATED) ||
+		    verdict_reason_counts((enum verdict_reason)x->reason) != VERDICT_SEED ||
 		    !isfinite(x->metric[b->policy.metric.name]))
 			continue;
 		for (k = 0; k < have && seeds[k] != x->seed; k++)

@@ -18,37 +18,6 @@ enum { PANELS = 8, GROUPS = 24, ROWS = 1000, PARAGRAPHS = 12, CONFIRMATIONS = 40
 #define DASH "\xe2\x80\x93"
 #define MINUS "\xe2\x88\x92"
 
-/* What a reason means, for the table; hg-ledger(1) has more. */
-static const char *const phrases[VERDICT_REASONS] = {
-	[VERDICT_REFUSED] = "a stage was refused",
-	[VERDICT_MISSING] = "evidence is missing",
-	[VERDICT_UNREADABLE] = "evidence can't be read",
-	[VERDICT_OVER_CAP] = "over the cap",
-	[VERDICT_LATE_STEP] = "trained past the time cap",
-	[VERDICT_MISMATCH] = "not what was asked for",
-	[VERDICT_PARTIAL] = "scored in part only",
-	[VERDICT_IMPOSSIBLE] = "impossible numbers",
-	[VERDICT_FIRST] = "first of its group",
-	[VERDICT_STARVED] = "the machine was busy",
-	[VERDICT_SLOT] = "part of a confirmation",
-	[VERDICT_REPLICATE] = "the incumbent, another seed",
-	[VERDICT_IDENTICAL_ARTIFACT] = "the incumbent's artifact",
-	[VERDICT_REPEAT] = "screened before",
-	[VERDICT_SAME_SEED] = "the same seed again",
-	[VERDICT_UNCALIBRATED] = "noise uncalibrated",
-	[VERDICT_NOT_COMPARABLE] = "not comparable",
-	[VERDICT_PROMISING] = "passed the screen",
-	[VERDICT_WITHIN_NOISE] = "within noise",
-	[VERDICT_WORSE] = "worse than luck allows",
-	[VERDICT_GUARDED_METRIC] = "worse in a guarded metric",
-	[VERDICT_CONFIRMED] = "confirmed",
-	[VERDICT_NOT_CONFIRMED] = "not confirmed",
-	[VERDICT_INVALID_RUN] = "one of its runs is invalid",
-	[VERDICT_INCUMBENT_INVALID] = "an incumbent's run is invalid",
-	[VERDICT_INCUMBENT_MOVED] = "the incumbent moved",
-	[VERDICT_ABANDONED] = "given up",
-};
-
 struct page {
 	struct markup *m;
 	const struct pagedata *s;
@@ -221,7 +190,7 @@ put_lures(const struct page *p)
 		markup_data(p->m, worst->score, 5);
 		markup_put(p->m, " by %s (", r->id);
 		put_row(p, r->row);
-		markup_put(p->m, "), is %s: %s.</p>", verdict_class_name(r->klass), phrases[r->reason]);
+		markup_put(p->m, "), is %s: %s.</p>", verdict_class_name(r->klass), verdict_reason_phrase(r->reason));
 	}
 }
 
@@ -618,7 +587,7 @@ put_confirmation(const struct page *p, const struct chart_scale *scale, const st
 	    c->incumbent, c->lane);
 	chart_mark(p->m, c->klass);
 	markup_put(p->m, " %s<div class=\"sub\">%s; %d of %d</div></td><td>", verdict_class_name(c->klass),
-	    phrases[c->reason], c->number, c->of);
+	    verdict_reason_phrase(c->reason), c->number, c->of);
 	chart_gain(p->m, scale, c);
 	markup_put(p->m, "</td><td class=\"n\">");
 	markup_signed(p->m, c->gain, 5);
@@ -914,7 +883,7 @@ put_run(struct markup *m, const struct pagedata_run *r, int groups)
 	markup_put(m, "</td><td class=\"class\" data-reason=\"%s\">", verdict_reason_name(r->reason));
 	chart_mark(m, chart_mark_of(r));
 	markup_put(m, " %s<div class=\"sub\">%s%s</div></td><td class=\"why\">", verdict_class_name(r->klass),
-	    phrases[r->reason], r->pending ? "; pending" : "");
+	    verdict_reason_phrase(r->reason), r->pending ? "; pending" : "");
 	put_text(m, r->hypothesis, TEXT);
 	if (*r->findings != '\0') {
 		markup_put(m, "<div class=\"sub\">");
