@@ -322,6 +322,48 @@ pretend() {
 	[ "$(hg-ledger incumbent -a "$L" | wc -l)" -eq 3 ]
 }
 
+# advised COMMAND: whoever is asked what to do next says this, after a run was added.
+advised() {
+	grep -qxF "next: $1" added || { cat added >&2; return 1; }
+	run hg-ledger stop "$L"
+	[ "${lines[-1]}" = "next: $1" ] || { echo "$output" >&2; return 1; }
+	hg-report -o p.html "$L"
+	grep -qF "<code class=\"cmd\">$1</code>" p.html
+}
+
+@test "what to do next is said alike after a run, by the stop rule and on the page" {
+	local slot
+	scored runs/r1 2.3 refuse=train:loss_diverged
+	hg-ledger add ledger runs/r1 > added
+	L=ledger
+	grep -qxF "next: hg-run -r -l ledger runs/r1" added
+	advised "hg-run -r -l ledger runs/r1"
+	scored runs/base0 2.302 seed=100
+	add runs/base0
+	advised "hg-confirm -c ledger runs/base0"
+	scored runs/other 2.2 train.matrix_lr=0.05
+	add runs/other
+	advised "hg-confirm -c ledger runs/base0"
+	calibrated
+	scored runs/good 2.23 train.matrix_lr=0.046
+	add runs/good
+	advised "hg-confirm ledger runs/good"
+	# the better of two
+	scored runs/better 2.22 train.matrix_lr=0.047
+	add runs/better
+	advised "hg-confirm ledger runs/better"
+	hg-ledger plan "$L" runs/better > /dev/null
+	slot=$(hg-ledger next "$L" | cut -f 3,4 | tr '\t' ' ')
+	scored runs/slot 2.3 train.seed="${slot#* }" train.matrix_lr="$([ "${slot% *}" = challenger ] && echo 0.047 || echo 0.04)"
+	add runs/slot
+	grep -qxF "next: hg-confirm ledger runs/slot" added
+	run hg-ledger stop "$L"
+	[ "${lines[-1]}" = "next: hg-confirm ledger runs/better" ]
+	hg-ledger plan -x "$L" > /dev/null
+	run hg-ledger stop "$L"
+	[ "${lines[-1]}" = "next: hg-confirm ledger runs/good" ]
+}
+
 # bats test_tags=b32
 @test "a loss in a guarded metric is not masked by a gain in another" {
 	calibrated

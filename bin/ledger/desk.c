@@ -30,12 +30,12 @@ desk_given(const struct desk_request *q, char letter)
 }
 
 static void
-print_next(const json_t *next)
+print_next(const struct advice *next)
 {
-	if (jsonio_text(next, "command", NULL) != NULL)
-		printf("next: %s\n      %s\n", jsonio_text(next, "command", ""), jsonio_text(next, "why", ""));
+	if (next->command.p != NULL)
+		printf("next: %s\n      %s\n", next->command.p, next->why.p);
 	else
-		printf("next: %s\n", jsonio_text(next, "why", ""));
+		printf("next: %s\n", next->why.p);
 }
 
 static int
@@ -65,8 +65,8 @@ add_one(struct ledger *l, const char *path)
 		    jsonio_text(a.confirmation, "verdict.class", "?"),
 		    jsonio_text(a.confirmation, "verdict.reason", "?"),
 		    jsonio_text(a.confirmation, "verdict.text", ""));
-	else if (a.next != NULL && a.already == 0)
-		print_next(a.next);
+	else if (a.next.why.p != NULL && a.already == 0)
+		print_next(&a.next);
 	add_free(&a);
 	return (code);
 }
@@ -473,7 +473,8 @@ static int
 stop(const struct desk_request *q)
 {
 	static const int codes[] = { HG_EXIT_DONE, HG_EXIT_NO, HG_EXIT_PENDING, HG_EXIT_PENDING };
-	struct str why = STR_INIT, next = STR_INIT;
+	struct str why = STR_INIT;
+	struct advice next = { .cost_ms = 0 };
 	struct plateau_view v;
 	struct ledger l;
 	int code = HG_EXIT_SYSTEM;
@@ -481,15 +482,15 @@ stop(const struct desk_request *q)
 	if (ledger_open(&l, q->ledger, LEDGER_READ) == -1)
 		return (ledger_exit(errno));
 	v = plateau_look(&l.book);
-	if (plateau_tell(&v, &l, &why, &next) == 0) {
+	if (plateau_tell(&v, &l.book.policy, &why) == 0 && advice_ledger(&l, &next) == 0) {
 		code = codes[v.what];
 		printf("%s: %s\n", plateau_name(v.what), why.p);
-		if (next.n > 0)
-			printf("next: %s\n", next.p);
+		if (next.command.p != NULL)
+			printf("next: %s\n", next.command.p);
 	} else
 		say_errno("cannot tell");
 	str_free(&why);
-	str_free(&next);
+	advice_free(&next);
 	ledger_close(&l);
 	return (code);
 }

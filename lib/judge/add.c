@@ -21,7 +21,7 @@ add_free(struct add *a)
 {
 	json_decref(a->row);
 	json_decref(a->confirmation);
-	json_decref(a->next);
+	advice_free(&a->next);
 	memset(a, 0, sizeof(*a));
 }
 
@@ -139,117 +139,6 @@ incumbent_after(const struct ledger *l, const json_t *row, const struct standing
 	return (after);
 }
 
-int
-add_place(const struct ledger *l, const char *dir, struct str *s)
-{
-	const char *base = strrchr(l->path, '/'), *real = strrchr(l->real, '/');
-
-	/* "ledger" and "../runs/a" are "runs/a", unless the ledger's name is a link to somewhere else. */
-	base = base == NULL ? l->path : base + 1;
-	if (strncmp(dir, "../", 3) == 0 && real != NULL && *base != '\0' && strcmp(base, real + 1) == 0)
-		return (str_printf(s, "%.*s%s", (int)(base - l->path), l->path, dir + 3));
-	return (str_printf(s, "%s/%s", l->path, dir));
-}
-
-/* What a person types next, and what it costs; ${counted}: the run is in the book already. */
-static json_t *
-next_step(const struct ledger *l, const char *path, const json_t *run, const struct verdict *v, int counted)
-{
-	const struct standings *b = &l->book;
-	struct standings_fact f;
-	const struct standings_fact *screening;
-	const struct standings_group *g;
-	struct noise_arm arm;
-	struct str command = STR_INIT, why = STR_INIT, cost = STR_INIT;
-	unsigned need, runs = 0, left;
-	json_t *next, *row;
-
-	row_run_fact(run, &f);
-	left = b->policy.campaign.confirmations - standings_spent(b);
-	if (standings_spent(b) >= b->policy.campaign.confirmations)
-		left = 0;
-	g = standings_group(b, f.group);
-	if (v->klass == VERDICT_BLOCKED && v->reason == VERDICT_REFUSED) {
-		(void)str_printf(&command, "hg-run -r -l %s %s", l->path, path);
-		(void)str_puts(&why, "a refused stage is tried again only when asked");
-	} else if (v->klass == VERDICT_BLOCKED) {
-		(void)str_printf(&command, "hg-run -l %s %s", l->path, path);
-		(void)str_puts(&why, "stages are missing");
-	} else if (v->klass == VERDICT_INVALID) {
-		(void)str_puts(&why, "correct the configuration; this run cannot be mended");
-	} else if (v->reason == VERDICT_SLOT) {
-		(void)str_printf(&command, "hg-confirm %s %s", l->path, path);
-		(void)str_puts(&why, "goes on with the planned runs");
-	} else if (v->reason == VERDICT_STARVED) {
-		/* Before anything that counts on an incumbent: the first run of a ledger may be starved, too. */
-		(void)str_printf(&command, "hg-spec -b %s/spec.json %s.2 && hg-run -l %s %s.2", path, path, l->path,
-		    path);
-		(void)str_puts(&why, "the same again when the machine is quiet");
-	} else if (standings_lane(b, f.group, f.lane) == NULL) {
-		arm = standings_standing(b, standings_config(b, f.group, f.lane, g == NULL ? f.config : g->incumbent),
-		    b->policy.metric.name);
-		need = b->policy.noise.calibration_seeds;
-		runs = need > (unsigned)arm.n ? need - (unsigned)arm.n : 0;
-		if (v->reason == VERDICT_FIRST || v->reason == VERDICT_REPLICATE) {
-			if (!counted && runs > 0)
-				runs--;
-			(void)str_printf(&command, "hg-confirm -c %s %s", l->path, path);
-		} else if (g != NULL) {
-			if ((row = ledger_row(l, standings_fact(b, g->reference))) == NULL)
-				return (NULL);
-			(void)str_printf(&command, "hg-confirm -c %s ", l->path);
-			(void)add_place(l, jsonio_text(row, "run.dir", "?"), &command);
-			json_decref(row);
-		}
-		(void)str_printf(&why, "calibrates the lane with %u more seed%s of the incumbent", runs,
-		    runs == 1 ? "" : "s");
-	} else if (v->reason == VERDICT_PROMISING ||
-	    (v->reason == VERDICT_REPEAT && (screening = standings_history(b, &f, 0).screening) != NULL &&
-		screening->reason == VERDICT_PROMISING)) {
-		if (left == 0)
-			(void)str_printf(&why,
-			    "campaign '%s' has spent its %u confirmations; a new one is declared"
-			    " in %s/%s",
-			    b->policy.campaign.name, b->policy.campaign.confirmations, l->path, LEDGER_POLICY);
-		else {
-			runs = 2 * b->policy.confirm.seeds;
-			(void)str_printf(&command, "hg-confirm %s %s", l->path, path);
-			(void)str_printf(&why,
-			    "%u fresh seeds a side, in turns with the incumbent; %u of %u"
-			    " confirmations are left",
-			    b->policy.confirm.seeds, left, b->policy.campaign.confirmations);
-		}
-	} else
-		(void)str_puts(&why, "try another change");
-	if (runs > 0) {
-		(void)explain_time(&cost, (int64_t)runs * f.cost_ms);
-		(void)str_printf(&why, " (%u runs, about %s)", runs, cost.p);
-	}
-	next = json_pack("{s:o, s:s, s:I}", "command", command.n == 0 ? json_null() : json_string(command.p), "why",
-	    why.p == NULL ? "" : why.p, "cost_ms", (json_int_t)((int64_t)runs * f.cost_ms));
-	str_free(&command);
-	str_free(&why);
-	str_free(&cost);
-	return (next);
-}
-
-json_t *
-add_next(const struct ledger *l, const json_t *row)
-{
-	struct verdict v = verdict_none();
-	struct str path = STR_INIT;
-	json_t *next = NULL;
-	int klass = verdict_class_find(jsonio_text(row, "verdict.class", "")),
-	    reason = verdict_reason_find(jsonio_text(row, "verdict.reason", ""));
-
-	v.klass = klass == -1 ? VERDICT_INVALID : (enum verdict_class)klass;
-	v.reason = reason == -1 ? VERDICT_IMPOSSIBLE : (enum verdict_reason)reason;
-	if (add_place(l, jsonio_text(row, "run.dir", "?"), &path) == 0)
-		next = next_step(l, path.p, json_object_get(row, "run"), &v, 1);
-	str_free(&path);
-	return (next);
-}
-
 json_t *
 add_judged(struct ledger *l, json_t *run, struct verdict *v)
 {
@@ -310,11 +199,9 @@ prepare(struct ledger *l, const char *path, int preview, struct add *out, struct
 		if (strcmp(jsonio_text(row, "run.run_uid", ""), jsonio_text(run, "run_uid", "")) == 0) {
 			out->already = (uint64_t)jsonio_i64(row, "row", 0);
 			out->row = row;
-			v = verdict_none();
-			v.klass = (enum verdict_class)same->klass;
-			v.reason = (enum verdict_reason)same->reason;
-			if ((out->next = next_step(l, path, run, &v, 1)) != NULL)
-				rc = 0;
+			f->klass = same->klass;
+			f->reason = same->reason;
+			rc = advice_run(l, path, f, &out->next);
 			goto err0;
 		}
 		json_decref(row);
@@ -328,8 +215,11 @@ prepare(struct ledger *l, const char *path, int preview, struct add *out, struct
 			goto err0;
 		json_object_set_new(run, "supersedes", json_string(hex));
 	}
-	if ((out->row = add_judged(l, run, &v)) != NULL && (out->next = next_step(l, path, run, &v, 0)) != NULL)
-		rc = 0;
+	if ((out->row = add_judged(l, run, &v)) != NULL) {
+		f->klass = (uint8_t)v.klass;
+		f->reason = (uint8_t)v.reason;
+		rc = advice_run(l, path, f, &out->next);
+	}
 err0:
 	json_decref(run);
 	if (rc == -1)

@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "judge/advice.h"
 #include "judge/runrecord.h"
 #include "ledger/ledger.h"
 #include "base/str.h"
@@ -17,7 +18,7 @@ struct add {
 	enum runrecord how;           /* only a closed run gets a row */
 	json_t *row;                  /* the run's row, as it is or would be; NULL unless closed, or for a preview */
 	json_t *confirmation;         /* the verdict's row that followed, or NULL */
-	json_t *next;                 /* {command, why, cost_ms} or null */
+	struct advice next;           /* what to do after it, if there is a row */
 	uint64_t already;             /* number of the row that was there before, or 0 */
 	char digest[SHA256_HEX_SIZE]; /* of the run's row, once it is in */
 };
@@ -37,14 +38,6 @@ int add_preview(struct ledger *l, const char *path, struct add *out);
 void add_free(struct add *a);
 
 /**
- * add_next(l, row):
- * What to type after the run of ${row}, a row of this ledger, as of now:
- * {command, why, cost_ms}, command null where there is none.
- * Owns: the caller decrefs.  NULL with errno.
- */
-json_t *add_next(const struct ledger *l, const json_t *row);
-
-/**
  * add_confirmation(l, plan, given_up, row):
  * Judge a plan that is ready, or give up one that is not, and append the
  * verdict's row.  Owns: the caller decrefs *row (may be NULL if not wanted).
@@ -53,9 +46,6 @@ int add_confirmation(struct ledger *l, const struct standings_plan *plan, int gi
 
 /* The verdict's row as it is now, without appending it. NULL with errno, said. */
 json_t *add_confirmation_row(struct ledger *l, const struct standings_plan *plan, int given_up);
-
-/* A run's directory, kept relative to the ledger's, as a person where the tool was called would type it. 0 or -1. */
-int add_place(const struct ledger *l, const char *dir, struct str *out);
 
 /**
  * add_judged(l, run, v):

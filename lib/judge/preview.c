@@ -20,13 +20,14 @@ classification(const struct ledger *l, const struct add *a)
 {
 	json_t *c;
 
-	c = json_pack("{s:s, s:O, s:O, s:O, s:s, s:I, s:o, s:O, s:O, s:O, s:O, s:O}", "schema",
+	c = json_pack("{s:s, s:O, s:O, s:O, s:s, s:I, s:o, s:O, s:O, s:O, s:o, s:O}", "schema",
 	    "homegolf.classification.v1", "run_id", jsonio_get(a->row, "run.run_id"), "run_uid",
 	    jsonio_get(a->row, "run.run_uid"), "attempt", jsonio_get(a->row, "run.attempt"), "ledger_head_sha256",
 	    l->head, "ledger_rows", (json_int_t)standings_count(&l->book), "recorded_row",
 	    a->already == 0 ? json_null() : json_integer((json_int_t)a->already), "class",
 	    jsonio_get(a->row, "verdict.class"), "reason", jsonio_get(a->row, "verdict.reason"), "text",
-	    jsonio_get(a->row, "verdict.text"), "next", a->next, "verdict", json_object_get(a->row, "verdict"));
+	    jsonio_get(a->row, "verdict.text"), "next", advice_json(&a->next), "verdict",
+	    json_object_get(a->row, "verdict"));
 	return (c);
 }
 
@@ -86,11 +87,10 @@ preview_run(struct ledger *l, const char *path, int json)
 		if (a.already != 0)
 			printf(" (row %llu)", (unsigned long long)a.already);
 		printf("\n%s\n", jsonio_text(c, "text", ""));
-		if (jsonio_text(c, "next.command", NULL) != NULL)
-			printf("next: %s\n      %s\n", jsonio_text(c, "next.command", ""),
-			    jsonio_text(c, "next.why", ""));
+		if (a.next.command.p != NULL)
+			printf("next: %s\n      %s\n", a.next.command.p, a.next.why.p);
 		else
-			printf("next: %s\n", jsonio_text(c, "next.why", ""));
+			printf("next: %s\n", a.next.why.p);
 	}
 err0:
 	free(text);

@@ -707,3 +707,15 @@ err0:
 	close(fd);
 	return (NULL);
 }
+
+int
+ledger_place(const struct ledger *l, const char *dir, struct str *s)
+{
+	const char *base = strrchr(l->path, '/'), *real = strrchr(l->real, '/');
+
+	/* "ledger" and "../runs/a" are "runs/a", unless the ledger's name is a link to somewhere else. */
+	base = base == NULL ? l->path : base + 1;
+	if (strncmp(dir, "../", 3) == 0 && real != NULL && *base != '\0' && strcmp(base, real + 1) == 0)
+		return (str_printf(s, "%.*s%s", (int)(base - l->path), l->path, dir + 3));
+	return (str_printf(s, "%s/%s", l->path, dir));
+}

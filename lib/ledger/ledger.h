@@ -87,6 +87,9 @@ int ledger_release(struct ledger *l);
 /* The row of a fact, read back. Owns: the caller decrefs. NULL with errno, said. */
 json_t *ledger_row(const struct ledger *l, const struct standings_fact *f);
 
+/* A run's directory, kept relative to the ledger's, as a person where the tool was called would type it. 0 or -1. */
+int ledger_place(const struct ledger *l, const char *dir, struct str *out);
+
 /* A fact's digest in hex, from the line itself. 0 or -1, said. */
 int ledger_digest(const struct ledger *l, const struct standings_fact *f, char hex[SHA256_HEX_SIZE]);
 

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "judge/add.h"
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/exit.h"
@@ -42,7 +41,7 @@ pagedata_free(struct pagedata *s)
 	free(s->groups);
 	json_decref(s->open);
 	str_free(&s->plateau_why);
-	str_free(&s->plateau_next);
+	advice_free(&s->advice);
 	timeline_free(&s->tracks);
 	rejudge_free(&s->others);
 	ledger_close(&s->l);
@@ -400,7 +399,8 @@ settle(struct pagedata *s)
 	if (count_tried(s) == -1)
 		return (-1);
 	s->plateau = plateau_look(&s->l.book);
-	if (plateau_tell(&s->plateau, &s->l, &s->plateau_why, &s->plateau_next) == -1)
+	if (plateau_tell(&s->plateau, &s->l.book.policy, &s->plateau_why) == -1 ||
+	    advice_ledger(&s->l, &s->advice) == -1)
 		return (-1);
 	if (s->main != NULL && s->main->row >= 1 && s->main->row <= standings_count(&s->l.book) &&
 	    standings_fact(&s->l.book, s->main->row - 1)->kind == STANDINGS_RUN)
@@ -476,18 +476,8 @@ pagedata_run(const struct pagedata *s, uint64_t row)
 	return (NULL);
 }
 
-json_t *
-pagedata_next(const struct pagedata *s, const struct pagedata_run *r)
-{
-	json_t *row = ledger_row(&s->l, standings_fact(&s->l.book, r->row - 1)), *next;
-
-	next = row == NULL ? NULL : add_next(&s->l, row);
-	json_decref(row);
-	return (next);
-}
-
 int
 pagedata_place(const struct pagedata *s, const char *dir, struct str *out)
 {
-	return (add_place(&s->l, dir, out));
+	return (ledger_place(&s->l, dir, out));
 }
