@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/array.h"
-#include "base/jsonio.h"
 #include "judge/advice.h"
 #include "judge/plateau.h"
 #include "law/explain.h"
@@ -20,13 +19,13 @@ confirmations_left(const struct standings *b)
 static int
 place(const struct ledger *l, const struct standings_fact *f, struct str *out)
 {
-	json_t *row;
+	struct row row;
 	int rc;
 
-	if ((row = ledger_row(l, f)) == NULL)
+	if (ledger_read(l, f, &row) == -1)
 		return (-1);
-	rc = ledger_place(l, jsonio_text(row, "run.dir", "?"), out);
-	json_decref(row);
+	rc = ledger_place(l, row.run.dir == NULL ? "?" : row.run.dir, out);
+	row_free(&row);
 	return (rc);
 }
 
@@ -218,13 +217,13 @@ static int
 finish(const struct ledger *l, const struct standings_plan *plan, struct advice *a)
 {
 	struct str path = STR_INIT;
-	json_t *row;
+	struct row row;
 	int rc;
 
-	if ((row = ledger_row(l, standings_row(&l->book, plan->row))) == NULL)
+	if (ledger_read(l, standings_row(&l->book, plan->row), &row) == -1)
 		return (-1);
-	rc = ledger_place(l, jsonio_text(row, "plan.challenger.dir", "?"), &path);
-	json_decref(row);
+	rc = ledger_place(l, row.plan.challenger.dir == NULL ? "?" : row.plan.challenger.dir, &path);
+	row_free(&row);
 	if (rc == 0)
 		rc = str_printf(&a->command, "hg-confirm %s %s", l->path, path.p) |
 		    say(a, ADVICE_FINISH, "goes on with the planned runs");

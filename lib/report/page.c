@@ -7,7 +7,6 @@
 #include "report/chart.h"
 #include "report/curves.h"
 #include "report/imported.h"
-#include "base/jsonio.h"
 #include "report/page.h"
 #include "report/css.h"
 #include "law/explain.h"
@@ -326,6 +325,12 @@ answer_real(const struct page *p)
 	markup_put(p->m, "; <a href=\"#trust\">how to check</a>.</p></article>\n");
 }
 
+static const char *
+name_of(const char *run_id)
+{
+	return (run_id == NULL ? "?" : run_id);
+}
+
 /* What to type, and why. */
 static void
 put_next(const struct page *p)
@@ -419,8 +424,7 @@ answer_next(const struct page *p)
 		markup_put(p->m,
 		    "<p class=\"big open\">Finish the confirmation</p><p>The plan for %s against %s has"
 		    " %u of %u runs; nothing is concluded before all are in.</p>",
-		    jsonio_text(s->open, "plan.challenger.run_id", "?"),
-		    jsonio_text(s->open, "plan.incumbent.run_id", "?"), s->filled, s->slots);
+		    name_of(s->open->challenger.run_id), name_of(s->open->incumbent.run_id), s->filled, s->slots);
 		put_command(p->m, a->command.p);
 		break;
 	case ADVICE_PAUSE:
@@ -626,9 +630,8 @@ put_confirmations(const struct page *p)
 		markup_put(p->m,
 		    "<p class=\"open\">One is open: %s against %s, %u of %u runs are in (plan in row"
 		    " %lld).</p>\n",
-		    jsonio_text(s->open, "plan.challenger.run_id", "?"),
-		    jsonio_text(s->open, "plan.incumbent.run_id", "?"), s->filled, s->slots,
-		    (long long)jsonio_i64(s->open, "row", 0));
+		    name_of(s->open->challenger.run_id), name_of(s->open->incumbent.run_id), s->filled, s->slots,
+		    (long long)s->open_row.number);
 	if (s->confirmation_count == 0) {
 		markup_put(p->m,
 		    "<p>None has been finished, so nothing here has been shown to be an improvement.</p>"

@@ -85,7 +85,8 @@ struct pagedata {
 	const struct pagedata_group *main; /* the group that was judged last; NULL if none has a score */
 	const struct timeline *track;      /* and where its last row stands; NULL if nothing was judged */
 	struct promote_view promote;       /* of main's incumbent; nothing if there is none */
-	json_t *open;                      /* the open plan's row, or NULL */
+	const struct row_plan *open;       /* the open plan, or NULL */
+	struct row open_row;               /* its row */
 	unsigned filled, slots;
 	unsigned spent;
 	size_t tried[PAGEDATA_FATES]; /* in main, with what never had a score on its axis */
