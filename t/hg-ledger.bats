@@ -322,6 +322,36 @@ pretend() {
 	[ "$(hg-ledger incumbent -a "$L" | wc -l)" -eq 3 ]
 }
 
+@test "each subcommand has options and a usage of its own" {
+	local word words
+	words=$(hg-ledger -h | sed -n '/^$/q; s/^usage://; s/^ *hg-ledger \([a-z]*\) .*/\1/p' | uniq)
+	[ "$(wc -w <<< "$words")" -eq 12 ]
+	hg-ledger -h | sed '/^$/,$d; s/^usage:/      /' > whole
+	for word in $words; do
+		hg-ledger "$word" -h > own
+		[[ "$(head -n 1 own)" == "usage: hg-ledger $word "* ]]
+		diff <(grep "hg-ledger $word " whole) <(sed '/^$/,$d; s/^usage:/      /' own) >&2
+		# none takes -z, and none has a ledger for nothing
+		run --separate-stderr hg-ledger "$word" -z ledger
+		[ "$status" -eq 100 ]
+		[ -z "$output" ]
+		[[ "$stderr" == *"unknown option '-z'"*"usage: hg-ledger $word "* ]]
+		[ "$(grep -vc "hg-ledger $word " <<< "$stderr")" -eq 1 ]
+		run --separate-stderr hg-ledger "$word"
+		[ "$status" -eq 100 ]
+		[[ "$stderr" == "usage: hg-ledger $word "* ]]
+	done
+	# another's option is refused, and its help does not tell of it
+	run --separate-stderr hg-ledger add -n 3 ledger runs/a
+	[ "$status" -eq 100 ]
+	[[ "$stderr" == *"unknown option '-n'"*"usage: hg-ledger add LEDGER RUN..." ]]
+	run ! grep -q -- '-n SEEDS' <(hg-ledger list -h)
+	grep -qF -- '-n SEEDS' <(hg-ledger plan -h)
+	run --separate-stderr hg-ledger judge ledger
+	[ "$status" -eq 100 ]
+	[[ "$stderr" == *"unknown subcommand 'judge'"*"usage: hg-ledger add"* ]]
+}
+
 # advised COMMAND: whoever is asked what to do next says this, after a run was added.
 advised() {
 	grep -qxF "next: $1" added || { cat added >&2; return 1; }

@@ -30,6 +30,7 @@ struct run_record {
 #define RECORD_LIST(member) const json_t *member
 #define RECORD_METRICS(member) struct record_metrics member
 #define MEMBER(type, member, key, from, path) RECORD_##type(member);
+#define MEMBER_SINCE(version, type, member, key, from, path) RECORD_##type(member);
 #define METRIC(type, metric, from, path)
 #include "law/record.def"
 };

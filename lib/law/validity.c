@@ -90,7 +90,7 @@ partial(const struct run_record *run, struct str *detail)
 	return (1);
 }
 
-/* Does a rate disagree with the loss and the counts that it comes from? Bits per byte = nats / ln 2 * tokens / bytes. */
+/* Does a rate disagree with loss and counts? Bits per byte = nats / ln 2 * tokens / bytes. */
 static int
 disagrees(const struct run_record *run, enum policy_metric rate, int64_t bytes)
 {

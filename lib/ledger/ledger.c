@@ -369,10 +369,12 @@ sync_policy(struct ledger *l)
 {
 	char mine[SHA256_HEX_SIZE], theirs[SHA256_HEX_SIZE], uid[33], *text;
 	struct policy policy;
-	json_t *wanted = NULL, *row = NULL;
+	json_t *wanted = NULL;
+	struct row row;
 	size_t n;
 	int rc = -1;
 
+	row_init(&row, STANDINGS_POLICY);
 	if (contract_read(l->dir, LEDGER_POLICY, "policy", NULL, &wanted) == -1) {
 		if (errno != ENOENT)
 			return (-1);
@@ -397,19 +399,19 @@ sync_policy(struct ledger *l)
 			goto err0;
 		}
 	}
-	if ((row = ledger_begin(l, STANDINGS_POLICY)) == NULL)
+	row.policy = wanted;
+	if (ledger_start(l, &row) == -1)
 		goto err0;
-	json_object_set(row, "policy", wanted);
 	if (standings_count(&l->book) == 0) {
 		if (proc_random_hex(uid, 16) == -1)
 			goto err0;
-		json_object_set_new(row, "ledger_uid", json_string(uid));
+		row.ledger_uid = uid;
 	}
-	rc = ledger_append(l, row, NULL);
+	rc = ledger_append_row(l, &row, NULL);
 	if (rc == 0)
 		rc = take_policy(l, wanted);
 err0:
-	json_decref(row);
+	row_free(&row);
 	json_decref(wanted);
 	return (rc);
 }

@@ -39,24 +39,26 @@ struct member {
 	const struct member *nest; /* ends in a key of NULL */
 	enum record_from from;
 	const char *path;
+	int later; /* of a later version: left out where it says nothing, so that rows of before keep their bytes */
 };
 
 #define AT(type, key, form, member) \
 	{ \
-		key, form, offsetof(struct type, member), NULL, RECORD_OWN, NULL \
+		key, form, offsetof(struct type, member), NULL, RECORD_OWN, NULL, 0 \
 	}
 #define IN(type, key, member, table) \
 	{ \
-		key, NEST, offsetof(struct type, member), table, RECORD_OWN, NULL \
+		key, NEST, offsetof(struct type, member), table, RECORD_OWN, NULL, 0 \
 	}
 #define END \
 	{ \
-		NULL, TEXT, 0, NULL, RECORD_OWN, NULL \
+		NULL, TEXT, 0, NULL, RECORD_OWN, NULL, 0 \
 	}
 
 static const struct member run_members[] = {
-#define MEMBER(form, member, key, from, path) \
-	{ key, form, offsetof(struct run_record, member), NULL, RECORD_##from, path },
+#define MEMBER(form, member, key, from, path) MEMBER_SINCE(1, form, member, key, from, path)
+#define MEMBER_SINCE(version, form, member, key, from, path) \
+	{ key, form, offsetof(struct run_record, member), NULL, RECORD_##from, path, version > 1 },
 #define METRIC(form, metric, from, path)
 #include "law/record.def"
 	END,
@@ -69,6 +71,7 @@ static const struct {
 	const char *path;
 } metrics[] = {
 #define MEMBER(form, member, key, from, path)
+#define MEMBER_SINCE(version, form, member, key, from, path)
 #define METRIC(form, metric, from, path) { metric, form, RECORD_##from, path },
 #include "law/record.def"
 };
@@ -210,7 +213,12 @@ static const struct member row_members[] = {
 	AT(row, "prev", TEXT, prev),
 	AT(row, "row", COUNT, number),
 	AT(row, "added_at", TEXT, added_at),
-	AT(row, "ledger_uid", TEXT, ledger_uid),
+	END,
+};
+
+/* After the kind's member. */
+static const struct member first_members[] = {
+	{ "ledger_uid", TEXT, offsetof(struct row, ledger_uid), NULL, RECORD_OWN, NULL, 1 },
 	END,
 };
 
@@ -239,13 +247,37 @@ row_kind_name(enum standings_kind kind)
 
 static void read_members(const struct member *m, void *base, const json_t *from);
 
+/*
+ * A member by name.  What we wrote has its members in the table's order, so that the next one is tried before it is
+ * looked for.
+ */
+static const json_t *
+next_member(json_t *object, void **next, const char *key)
+{
+	const json_t *v;
+
+	if (*next == NULL || strcmp(json_object_iter_key(*next), key) != 0)
+		return (json_object_get(object, key));
+	v = json_object_iter_value(*next);
+	*next = json_object_iter_next(object, *next);
+	return (v);
+}
+
+static double
+number(const json_t *v)
+{
+	return (json_is_number(v) ? json_number_value(v) : NAN);
+}
+
 static void
 read_metrics(struct record_metrics *to, const json_t *from)
 {
+	json_t *object = (json_t *)(uintptr_t)from; /* jansson iterates over values that are not const */
+	void *next = json_object_iter(object);
 	size_t i;
 
 	for (i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
-		to->of[metrics[i].metric] = jsonio_f64(from, policy_metric_name(metrics[i].metric), NAN);
+		to->of[metrics[i].metric] = number(next_member(object, &next, policy_metric_name(metrics[i].metric)));
 }
 
 static unsigned
@@ -280,7 +312,7 @@ read_member(const struct member *m, void *base, const json_t *v)
 		break;
 	case REAL:
 	case WHOLE:
-		*(double *)at = json_is_number(v) ? json_number_value(v) : NAN;
+		*(double *)at = number(v);
 		break;
 	case FLAG:
 		*(int *)at = json_is_boolean(v) ? json_is_true(v) : RECORD_NONE;
@@ -325,20 +357,14 @@ read_member(const struct member *m, void *base, const json_t *v)
 	}
 }
 
-/* What we wrote has its members in the table's order, so that the next one is tried before it is looked for. */
 static void
 read_members(const struct member *m, void *base, const json_t *from)
 {
 	json_t *object = (json_t *)(uintptr_t)from; /* jansson iterates over values that are not const */
 	void *next = json_object_iter(object);
 
-	for (; m->key != NULL; m++) {
-		if (next != NULL && strcmp(json_object_iter_key(next), m->key) == 0) {
-			read_member(m, base, json_object_iter_value(next));
-			next = json_object_iter_next(object, next);
-		} else
-			read_member(m, base, json_object_get(from, m->key));
-	}
+	for (; m->key != NULL; m++)
+		read_member(m, base, next_member(object, &next, m->key));
 }
 
 static void
@@ -396,10 +422,11 @@ row_read(struct row *r, json_t *row)
 	const json_t *own;
 	int kind;
 
-	memset(r, 0, sizeof(*r));
+	row_init(r, STANDINGS_KINDS);
 	if (row_hold(r, row) == NULL)
 		return (-1);
 	read_members(row_members, r, row);
+	read_members(first_members, r, row);
 	name = jsonio_text(row, "kind", "");
 	for (kind = 0; kind < STANDINGS_KINDS && strcmp(kinds[kind].name, name) != 0; kind++)
 		;
@@ -412,8 +439,10 @@ row_read(struct row *r, json_t *row)
 		*(const json_t **)(void *)((char *)r + kinds[kind].at) = own;
 	else
 		read_members(kinds[kind].members, (char *)r + kinds[kind].at, own);
-	read_verdict(&r->verdict, json_object_get(row, "verdict"));
-	read_members(incumbent_members, &r->after, json_object_get(row, "incumbent_after"));
+	if (r->kind == STANDINGS_RUN || r->kind == STANDINGS_VERDICT) {
+		read_verdict(&r->verdict, json_object_get(row, "verdict"));
+		read_members(incumbent_members, &r->after, json_object_get(row, "incumbent_after"));
+	}
 	return (0);
 }
 
@@ -533,6 +562,20 @@ write_member(const struct member *m, const void *base)
 	return (NULL);
 }
 
+static void
+put_members(json_t *to, const struct member *m, const void *base)
+{
+	json_t *v;
+
+	for (; m->key != NULL; m++) {
+		v = write_member(m, base);
+		if (m->later && (json_is_null(v) || (json_is_array(v) && json_array_size(v) == 0)))
+			json_decref(v);
+		else
+			json_object_set_new(to, m->key, v);
+	}
+}
+
 static json_t *
 write_members(const struct member *m, const void *base)
 {
@@ -541,8 +584,8 @@ write_members(const struct member *m, const void *base)
 	/* What was not looked at. */
 	if (m == documents_members && ((const struct row_documents *)base)->documents == RECORD_NONE)
 		return (json_null());
-	for (to = json_object(); m->key != NULL; m++)
-		json_object_set_new(to, m->key, write_member(m, base));
+	to = json_object();
+	put_members(to, m, base);
 	return (to);
 }
 
@@ -568,6 +611,7 @@ row_write(const struct row *r)
 	json_object_set_new(row, kinds[r->kind].name,
 	    kinds[r->kind].members == NULL ? json_incref(*(json_t *const *)own) :
 					     write_members(kinds[r->kind].members, own));
+	put_members(row, first_members, r);
 	if (r->kind == STANDINGS_RUN || r->kind == STANDINGS_VERDICT) {
 		verdict = write_members(verdict_members, &r->verdict);
 		if (r->kind == STANDINGS_RUN)
