@@ -145,6 +145,7 @@ contract() {
 
 @test "the reasons of verdicts in contracts and pages are those of lib/law/reasons.def (t/tools/keys.sh writes them)" {
 	local name member i n word
+	cd "$BATS_TEST_TMPDIR"
 	for member in reason rule; do
 		grep -E "^REASON\(.*$([ $member = reason ] || echo ', RULE, ')" "$HG_TOP/lib/law/reasons.def" |
 		    cut -d '"' -f 2 > $member

@@ -382,16 +382,17 @@ advised() {
 	scored runs/better 2.22 train.matrix_lr=0.047
 	add runs/better
 	advised "hg-confirm ledger runs/better"
-	hg-ledger plan "$L" runs/better > /dev/null
+	# a plan that is open comes first, whoever else waits
+	hg-ledger plan "$L" runs/good > /dev/null
 	slot=$(hg-ledger next "$L" | cut -f 3,4 | tr '\t' ' ')
-	scored runs/slot 2.3 train.seed="${slot#* }" train.matrix_lr="$([ "${slot% *}" = challenger ] && echo 0.047 || echo 0.04)"
+	scored runs/slot 2.3 train.seed="${slot#* }" train.matrix_lr="$([ "${slot% *}" = challenger ] && echo 0.046 || echo 0.04)"
 	add runs/slot
 	grep -qxF "next: hg-confirm ledger runs/slot" added
 	run hg-ledger stop "$L"
-	[ "${lines[-1]}" = "next: hg-confirm ledger runs/better" ]
+	[ "${lines[-1]}" = "next: hg-confirm ledger runs/good" ]
 	hg-ledger plan -x "$L" > /dev/null
 	run hg-ledger stop "$L"
-	[ "${lines[-1]}" = "next: hg-confirm ledger runs/good" ]
+	[ "${lines[-1]}" = "next: hg-confirm ledger runs/better" ]
 }
 
 # bats test_tags=b32
