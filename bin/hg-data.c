@@ -156,7 +156,7 @@ same_request(const struct request *q, const char *path, struct inputerror *f)
 	int same;
 
 	if (contract_read(AT_FDCWD, path, "dataset", NULL, &v) == -1) {
-		f->kind = errno == EBADMSG ? INPUTERROR_INVALID : INPUTERROR_IO;
+		f->kind = errno == EBADMSG ? REFUSAL_INPUT_INVALID : REFUSAL_IO_ERROR;
 		return (-1);
 	}
 	same = prepare_same(&q->text, v, f);
@@ -171,7 +171,7 @@ same_request(const struct request *q, const char *path, struct inputerror *f)
 static int
 answer_dataset(const struct request *q, const char *path, const char *content_sha256)
 {
-	struct inputerror f = { .kind = INPUTERROR_NONE };
+	struct inputerror f = { .kind = REFUSAL_NONE };
 	struct dataset *d;
 	int same;
 
@@ -262,7 +262,7 @@ publish(const struct request *q, struct staging *s, const json_t *v, struct inpu
 static int
 work(const struct request *q, struct staging *s)
 {
-	struct inputerror f = { .kind = INPUTERROR_NONE };
+	struct inputerror f = { .kind = REFUSAL_NONE };
 	json_t *v;
 	int rc;
 
@@ -314,7 +314,7 @@ await_worker(pid_t worker, const sigset_t *set, int *ended)
 static int
 make_dataset(const struct request *q)
 {
-	struct inputerror f = { .kind = INPUTERROR_NONE };
+	struct inputerror f = { .kind = REFUSAL_NONE };
 	struct staging *s;
 	sigset_t set, before;
 	pid_t owner = getpid(), worker;

@@ -56,7 +56,7 @@ take_span(void *cookie, uint64_t span, int32_t *ids, size_t n)
 static int
 begin(struct pace *x, const char *path, int *code)
 {
-	struct inputerror f = { .kind = INPUTERROR_NONE };
+	struct inputerror f = { .kind = REFUSAL_NONE };
 
 	*code = HG_EXIT_SYSTEM;
 	if (rundir_open(&x->run, path) == -1)
@@ -71,7 +71,7 @@ begin(struct pace *x, const char *path, int *code)
 	    (x->micro_batch = trainer_open_micro_batch(&x->recipe, proc_memory_available())) == 0 ||
 	    (x->loader = loader_open(&x->data->train, (uint32_t)x->recipe.config.vocab_size, x->micro_batch, &f)) ==
 		NULL) {
-		*code = f.kind != INPUTERROR_NONE ? inputerror_exit(f.kind) : HG_EXIT_SYSTEM;
+		*code = f.kind != REFUSAL_NONE ? inputerror_exit(f.kind) : HG_EXIT_SYSTEM;
 		return (-1);
 	}
 	/* A trainer beside us would make the figure a lie. */

@@ -57,7 +57,7 @@ put_text(struct str *out, const char *p, size_t n)
 static struct vocab *
 open_vocab(struct stage_work *w, const struct artifact *a)
 {
-	struct inputerror f = { .kind = INPUTERROR_NONE };
+	struct inputerror f = { .kind = REFUSAL_NONE };
 	struct dataset *d;
 	struct vocab *v;
 
@@ -105,7 +105,7 @@ work(struct stage_work *w, void *arg)
 		.seed = q->seed_set ? q->seed : (uint64_t)jsonio_i64(spec, "prompt.seed", 1) };
 	struct str text = STR_INIT, clean = STR_INIT;
 	char export_sha256[SHA256_HEX_SIZE];
-	struct inputerror f = { .kind = INPUTERROR_NONE };
+	struct inputerror f = { .kind = REFUSAL_NONE };
 	struct artifact a;
 	struct trainspec c;
 	struct vocab *v;

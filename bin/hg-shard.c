@@ -48,7 +48,7 @@ fill(struct shard_writer *w, const struct vocab *v, struct counts *counts, struc
 	}
 	idtext_free(r);
 	if (rc == 0 && counts->docs == 0)
-		return (inputerror_set(f, INPUTERROR_INVALID, "standard input", "no document", ""));
+		return (inputerror_set(f, REFUSAL_INPUT_INVALID, "standard input", "no document", ""));
 	return (rc);
 }
 
@@ -72,7 +72,7 @@ open_parent(char *path, const char **name, struct inputerror *f)
 static int
 make_shard(const char *path, const struct vocab *v, struct counts *counts)
 {
-	struct inputerror f = { .kind = INPUTERROR_NONE };
+	struct inputerror f = { .kind = REFUSAL_NONE };
 	struct shard_writer *w;
 	char *copy = strdup(path);
 	const char *name;
@@ -88,7 +88,7 @@ make_shard(const char *path, const struct vocab *v, struct counts *counts)
 		/* Whoever is still writing it comes too late; what is left of the killed goes. */
 		(void)atomfile_sweep(dirfd, name);
 		say_error("'%s' exists already", path);
-		f.kind = INPUTERROR_NONE;
+		f.kind = REFUSAL_NONE;
 		goto err2;
 	}
 	if ((w = shard_begin(dirfd, name, &f)) == NULL)
@@ -108,7 +108,7 @@ err2:
 err1:
 	free(copy);
 err0:
-	return (f.kind == INPUTERROR_NONE ? HG_EXIT_NO : inputerror_exit(f.kind));
+	return (f.kind == REFUSAL_NONE ? HG_EXIT_NO : inputerror_exit(f.kind));
 }
 
 static struct vocab *
@@ -138,7 +138,7 @@ main(int argc, char **argv)
 		{ .letter = 't', .arg = "MODEL", .help = "SentencePiece model of the ids, or the word bytes" },
 		{ .letter = 'o', .arg = "OUT.bin", .help = "the shard to create" }, { .letter = '\0' }
 	};
-	struct inputerror f = { .kind = INPUTERROR_NONE };
+	struct inputerror f = { .kind = REFUSAL_NONE };
 	struct counts counts = { 0, 0, 0 };
 	const char *model, *out;
 	struct vocab *v;

@@ -1,3 +1,4 @@
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,12 +14,16 @@
 #include "run/status.h"
 
 static const struct opt_tool tool = { "hg-status", "Show the state of runs, derived from their files; change nothing.",
-	"hg-status [-j | -w] RUN..." };
+	"hg-status [-j | -n | -w] RUN..." };
 static struct opt table[] = {
 	{ .letter = 'j', .help = "one JSON object a line, for scripts" },
+	{ .letter = 'n', .help = "the one word that says what to do next" },
 	{ .letter = 'w', .help = "publish each run's state as its summary.json" },
 	{ .letter = '\0' },
 };
+
+/* Of a stage's column: the longest word is "closed_out". */
+#define STATE_WIDTH 10
 
 /* A number of the run, or "-". */
 static const char *
@@ -38,8 +43,17 @@ cell(char text[32], const json_t *v, const char *key, const char *format)
 static void
 heading(int width)
 {
-	printf("%-*s  %-8s  %-10s  %-10s  %-10s  %-10s  %8s  %10s  %s\n", width, "RUN", "STATE", "TRAIN", "EXPORT",
-	    "PROMPT", "SCORE", "VAL_BPB", "BYTES", "CLASS");
+	const char *p;
+	int s, n;
+
+	printf("%-*s  %-8s", width, "RUN", "STATE");
+	for (s = 0; s < STAGE_COUNT; s++) {
+		fputs("  ", stdout);
+		for (p = rundir_stages[s].name, n = 0; *p != '\0'; p++, n++)
+			putchar(toupper((unsigned char)*p));
+		printf("%*s", STATE_WIDTH - n, "");
+	}
+	printf("  %8s  %10s  %s\n", "VAL_BPB", "BYTES", "CLASS");
 }
 
 static void
@@ -48,10 +62,13 @@ row(int width, const struct rundir *r, const json_t *v)
 	char a[32], b[32], c[32], line[STATUS_LINE_SIZE], path[64];
 	int s;
 
-	printf("%-*s  %-8s  %-10s  %-10s  %-10s  %-10s  %8s  %10s  %s\n", width, r->shown, jsonio_text(v, "state", ""),
-	    jsonio_text(v, "stages.train.state", ""), jsonio_text(v, "stages.export.state", ""),
-	    jsonio_text(v, "stages.prompt.state", ""), jsonio_text(v, "stages.score.state", ""),
-	    cell(a, v, "val_bpb", "%.4f"), cell(b, v, "total_bytes", "%.0f"), cell(c, v, "class", "%g"));
+	printf("%-*s  %-8s", width, r->shown, jsonio_text(v, "state", ""));
+	for (s = 0; s < STAGE_COUNT; s++) {
+		snprintf(path, sizeof(path), "stages.%s.state", rundir_stages[s].name);
+		printf("  %-*s", STATE_WIDTH, jsonio_text(v, path, ""));
+	}
+	printf("  %8s  %10s  %s\n", cell(a, v, "val_bpb", "%.4f"), cell(b, v, "total_bytes", "%.0f"),
+	    cell(c, v, "class", "%g"));
 	for (s = 0; s < STAGE_COUNT; s++) {
 		snprintf(path, sizeof(path), "stages.%s", rundir_stages[s].name);
 		if (*status_line(line, jsonio_get(v, path)) != '\0')
@@ -101,19 +118,21 @@ main(int argc, char **argv)
 {
 	struct rundir r;
 	json_t *state;
-	int i, one, code = HG_EXIT_DONE, width = 3, json, write, k;
+	int i, one, code = HG_EXIT_DONE, width = 3, json, next, write, several, k;
 
 	exit_init(tool.name);
 	if ((i = opt_parse(&tool, table, argc, argv)) < 0)
 		return (i == OPT_EXIT ? exit_flush(HG_EXIT_DONE) : HG_EXIT_USAGE);
 	json = opt_row(table, 'j')->value != NULL;
 	write = opt_row(table, 'w')->value != NULL;
-	if (i == argc || (json && write))
+	next = opt_row(table, 'n')->value != NULL;
+	several = argc - i > 1;
+	if (i == argc || json + next + write > 1)
 		return (opt_usage(&tool));
 	for (k = i; k < argc; k++)
 		if ((int)strlen(argv[k]) > width && strlen(argv[k]) < 60)
 			width = (int)strlen(argv[k]);
-	if (!json && !write)
+	if (!json && !next && !write)
 		heading(width);
 	/* One run that can't be read does not hide the others. */
 	for (; i < argc; i++) {
@@ -127,6 +146,9 @@ main(int argc, char **argv)
 			one = write ? publish(&r, state) : HG_EXIT_DONE;
 			if (json)
 				one = print_json(state);
+			else if (next)
+				printf("%s%s%s\n", several ? r.shown : "", several ? "\t" : "",
+				    jsonio_text(state, "next", ""));
 			else if (!write)
 				row(width, &r, state);
 			if (one != HG_EXIT_DONE)

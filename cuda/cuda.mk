@@ -12,7 +12,7 @@ ifeq ($(origin CXX),default)
 CXX := $(if $(findstring clang,$(CC)),clang++,g++)
 endif
 comma := ,
-EMU_CXXFLAGS := -std=c++17 -O2 -g -ffp-contract=off -pthread -Wall -Wextra -Werror -Wno-unknown-pragmas \
+EMU_CXXFLAGS := -std=c++20 -O2 -g -ffp-contract=off -pthread -Wall -Wextra -Werror -Wno-unknown-pragmas \
 	-DHG_EMU -Icuda -Ilib -I. $(if $(SAN),-fsanitize=address$(comma)undefined -fno-sanitize-recover=all)
 EMU_LDFLAGS := -g -pthread $(if $(SAN),-fsanitize=address$(comma)undefined)
 CUDA_UNITS := $(filter cuda_%,$(UNITS))
@@ -78,7 +78,7 @@ units: $(B)/mutate
 ifdef CUDA
 NVCC ?= $(CUDA_HOME)/bin/nvcc
 CUDA_ARCHS := 80 86 89 90
-NVCCFLAGS := -std=c++17 -O3 -Werror all-warnings -Xcompiler -Wall,-Wextra -Xptxas -v \
+NVCCFLAGS := -std=c++20 -O3 -Werror all-warnings -Xcompiler -Wall,-Wextra -Xptxas -v \
 	$(foreach a,$(CUDA_ARCHS),-gencode arch=compute_$a$(comma)code=sm_$a) \
 	-gencode arch=compute_90$(comma)code=compute_90 -Icuda -Ilib -I.
 CPPFLAGS += -DHG_CUDA

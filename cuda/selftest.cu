@@ -163,7 +163,7 @@ trial_run(struct trial *t, const struct ops *ops, struct ops_ctx *(*open)(const 
 	head.nats = nats;
 	head.dx = dx;
 	head.dw = demb;
-	head.grad_scale = 1.0f / ROWS;
+	head.grad_scale = 1.0f / (int)ROWS;
 	mlp_grad.dx2 = proj_grad.dx1 = mlp_grad.dx1 = qkv_grad.dxm = qkv_grad.dx = dx;
 	mlp_grad.dwfc = make(t, OPS_VECTOR, WIDTH, DIM, 0);
 	mlp_grad.dwproj = make(t, OPS_VECTOR, DIM, WIDTH, 0);

@@ -18,7 +18,7 @@ sum_squares(double *sums, const struct sum_batch batch, int add)
 
 	for (size_t b = 0; b < batch.count; b++)
 		for (size_t i = (size_t)blockIdx.x * SUM_THREADS + threadIdx.x; i < batch.n[b];
-		    i += SUM_BLOCKS * SUM_THREADS)
+		    i += (size_t)SUM_BLOCKS * SUM_THREADS)
 			sum += (double)batch.p[b][i] * batch.p[b][i];
 	sum = block_sum(sum, device_shared<double>());
 	if (threadIdx.x == 0)

@@ -138,33 +138,45 @@ contract() {
 	done
 }
 
-@test "the kinds of refusals in the contract are those of the program" {
-	diff <(jq -r '.properties.kind.enum[]' "$HG_TOP/contracts/refusal.json" | sort) \
-	    <(contract -m refusal | sed -n 's/^\.It Dv //p' | sort)
+# lists WORDS QUERY FILE...: each list that the query finds has the program's words, in their order.
+lists() {
+	local words=$1 query=$2 seen=0 list
+	shift 2
+	while read -r list; do
+		diff <(contract -w "$words") <(jq -r '.[]' <<< "$list") >&2 ||
+		    { echo "a list of the program's words ($words) differs" >&2; false; }
+		seen=$((seen + 1))
+	done < <(jq -c "$query" "$@")
+	[ "$seen" -ge 1 ]
 }
 
-@test "the reasons of verdicts in contracts and pages are those of lib/law/reasons.def (t/tools/keys.sh writes them)" {
-	local name member i n word
-	cd "$BATS_TEST_TMPDIR"
-	for member in reason rule; do
-		grep -E "^REASON\(.*$([ $member = reason ] || echo ', RULE, ')" "$HG_TOP/lib/law/reasons.def" |
-		    cut -d '"' -f 2 > $member
-		[ "$(wc -l < $member)" -ge 8 ]
-		for name in ledger_row classification; do
-			jq -c --arg member $member '.. | objects | .[$member]? | objects | .enum? // empty' \
-			    "$HG_TOP/contracts/$name.json" > lists
-			n=$(wc -l < lists)
-			[ "$n" -ge 1 ]
-			for i in $(seq "$n"); do
-				diff $member <(sed -n "${i}p" lists | jq -r '.[]') >&2 || { echo "$name.json: $member" >&2; false; }
-			done
-		done
+@test "kinds, stages and next words in contracts are those of the program (t/tools/keys.sh writes them)" {
+	local c=$HG_TOP/contracts
+	[ "$(contract -m refusal | sed -n 's/^\.It Dv //p')" = "$(contract -w kind)" ]
+	lists kind '.properties.kind.enum' "$c/refusal.json"
+	lists stage '.. | objects | .stage? | select(type == "object") | .enum // empty' "$c"/*.json
+	lists next '.. | objects | .next? | select(type == "object") | .enum // empty' "$c"/*.json
+	run -100 contract -w nothing
+}
+
+@test "a state and a summary of a run have every stage of the program, in its order" {
+	local c=$HG_TOP/contracts
+	lists stage '.properties.stages | .required, (.properties | keys_unsorted)' "$c/run_state.json"
+	lists stage '. as $c | .required, (.properties | keys_unsorted) |
+	    map(select($c.properties[.]."$ref" == "#/$defs/stage_state"))' "$c/summary.json"
+}
+
+@test "the reasons of verdicts in contracts and hg-ledger(1) are those of the program (t/tools/keys.sh writes them)" {
+	local name word page
+	for name in ledger_row classification; do
+		lists reason '.. | objects | .reason? | select(type == "object") | .enum // empty' "$HG_TOP/contracts/$name.json"
+		lists rule '.. | objects | .rule? | select(type == "object") | .enum // empty' "$HG_TOP/contracts/$name.json"
 	done
-	mandoc -T ascii -O width=1000 "$HG_TOP/man/hg-ledger.1" | col -b |
-	    awk '/^[A-Z]/ { on = $0 == "CLASSES" } on' | tr -cs 'a-z_' '\n' > page
-	while read -r word; do
-		grep -qx "$word" page || { echo "hg-ledger(1) does not name $word" >&2; false; }
-	done < reason
+	page=$(mandoc -T ascii -O width=1000 "$HG_TOP/man/hg-ledger.1" | col -b |
+	    awk '/^[A-Z]/ { on = $0 == "CLASSES" } on' | tr -cs 'a-z_' '\n')
+	for word in $(contract -w reason); do
+		grep -qx "$word" <<< "$page" || { echo "hg-ledger(1) does not name $word" >&2; false; }
+	done
 }
 
 @test "hg-contract(7) names every keyword of ours and every definition that pages call by name" {

@@ -42,7 +42,7 @@ gone() {
 fake_tools() {
 	mkdir -p fake
 	local s
-	for s in train export prompt score; do
+	for s in $("$HG_T/tools/contract" -w stage); do
 		cat > "fake/hg-$s" <<-END
 			#!/bin/sh
 			[ "\$1" = -d ] && { d=-d; shift; } || d=

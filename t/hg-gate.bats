@@ -8,7 +8,7 @@ setup() {
 
 complete() {
 	local s
-	for s in train export prompt score; do
+	for s in $("$HG_T/tools/contract" -w stage); do
 		fakestage $s "$1" deliver
 	done
 }
@@ -16,7 +16,7 @@ complete() {
 # bats test_tags=b37,b9
 @test "hg-gate passes a complete run, and binds it to its spec" {
 	complete r
-	for s in train export prompt score; do
+	for s in $("$HG_T/tools/contract" -w stage); do
 		run -0 hg-gate $s r
 		[ "$output" = "$s of r: complete and bound to spec $(sha256sum r/spec.json | cut -c1-12)" ]
 	done
@@ -64,6 +64,46 @@ complete() {
 	[[ $output == *"export: export_report.json: unbound: training_report_sha256 differs"* ]]
 	run -1 hg-gate score r
 	[[ $output == *"score: artifact_score_report.json: unbound: training_report_sha256 differs"* ]]
+}
+
+# bats test_tags=b37,b9
+@test "every digest that a receipt or a report has is held against what it was made from" {
+	local stage file key said zeros
+	zeros=$(printf '%064d' 0)
+	complete r
+	while read -r stage file key said; do
+		cp "r/$file" kept
+		jq ".$key = \"$zeros\"" kept > "r/$file"
+		run -1 hg-gate "$stage" r
+		[[ $output == *"$stage: $said"* ]] || { echo "$file $key: $output" >&2; false; }
+		cp kept "r/$file"
+	done <<-END
+		train training_report.json checkpoint.sha256 checkpoint.safetensors: altered: its digest differs
+		train training_report.json metrics.sha256 metrics.jsonl: altered: its digest differs
+		train training_report.json config_sha256 training_report.json: differs: config_sha256 differs
+		train training_report.json dataset_sha256 training_report.json: differs: dataset_sha256 differs
+		train training_report.json tokenizer_sha256 training_report.json: differs: tokenizer_sha256 differs
+		export export_report.json training_report_sha256 export_report.json: unbound: training_report_sha256 differs
+		export export_report.json checkpoint_sha256 export_report.json: unbound: checkpoint_sha256 differs
+		export export_report.json artifact.sha256 artifact.hgz: altered: its digest differs
+		prompt prompt_report.json artifact_sha256 prompt_report.json: unbound: artifact_sha256 differs
+		score artifact_score_summary.json score_report_sha256 artifact_score_summary.json: unbound: score_report_sha256
+		score artifact_score_report.json artifact_sha256 artifact_score_report.json: unbound: artifact_sha256 differs
+		score artifact_score_report.json export_report_sha256 artifact_score_report.json: unbound: export_report_sha256
+		score artifact_score_report.json training_report_sha256 artifact_score_report.json: unbound: training_report_sha
+		score artifact_score_report.json dataset_sha256 artifact_score_report.json: differs: dataset_sha256 differs
+		score artifact_score_report.json tokenizer_sha256 artifact_score_report.json: differs: tokenizer_sha256 differs
+		score artifact_score_report.json eval_sha256 artifact_score_report.json: differs: eval_sha256 differs
+		score artifact_score_report.json docs_sha256 score_docs.tsv: altered: its digest differs
+	END
+	run -0 hg-gate score r
+	for key in val_loss val_bpb val_bpb_raw documents; do
+		cp r/artifact_score_summary.json kept
+		jq ".$key += 1" kept > r/artifact_score_summary.json
+		run -1 hg-gate score r
+		[[ $output == *"artifact_score_summary.json: differs: $key is not the report's"* ]]
+		cp kept r/artifact_score_summary.json
+	done
 }
 
 # bats test_tags=b37

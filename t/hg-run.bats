@@ -72,6 +72,21 @@ ledger add ledger r" ]
 	[ -e r/prompt_report.json ] && [ -e r/attempts/prompt.1/prompt_refusal.json ]
 }
 
+# bats test_tags=b4,b17
+@test "hg-run -r closes out a prompt that died and tries it again" {
+	fakestage train r deliver
+	fakestage export r deliver
+	fakestage prompt r hang 3>&- &
+	pid=$!
+	until_true 10 running prompt r
+	kill -9 "$pid"
+	exits 137 "$pid"
+	run -0 hg-run -r r
+	[ "$(key r/attempts/prompt.1/prompt_refusal.json .kind)" = owner_died ]
+	[ "$(key r/prompt_report.json .attempt)" = 2 ]
+	[ "$(key r/summary.json .state)" = complete ]
+}
+
 # bats test_tags=b4,b49
 @test "hg-run finds a dead trainer, closes it out, and goes on when told to" {
 	fakestage train r write=checkpoint.safetensors hang 3>&- &

@@ -44,6 +44,7 @@ is_in() {
 	before=$(ls -lA --time-style=full-iso r)
 	hg-status r > out
 	hg-status -j r > out
+	hg-status -n r > out
 	[ "$before" = "$(ls -lA --time-style=full-iso r)" ]
 }
 
@@ -66,6 +67,28 @@ is_in() {
 	exits 102 "$pid"
 }
 
+# told STAGE DONE EXPECTED LOSS: progress of a stage at work is what its status file has under these keys.
+told() {
+	local s=$1
+	shift
+	fakestage "$s" r beat 3>&- &
+	pid=$!
+	until_true 10 test -e "r/${s}_status.json"
+	[ "$(hg-status -j r | jq -c ".stages.$s.progress | [.done, .expected, .loss]")" = \
+	    "$(jq -c "[.$1, .$2, .$3]" "r/${s}_status.json")" ]
+	[[ $(hg-status r) == *"$s: running"*" $(key "r/${s}_status.json" ".$1") of "* ]]
+	hg-cancel "$s" r
+	exits 102 "$pid"
+}
+
+@test "progress is told in the terms of the stage: steps of a training, documents of a score" {
+	told train step steps_expected train_loss
+	hg-retry train r
+	fakestage train r deliver
+	fakestage export r deliver
+	told score documents documents_expected val_loss
+}
+
 @test "the state is a contract, on one line for each run" {
 	new_run s
 	fakestage train s progress=3 deliver
@@ -73,6 +96,58 @@ is_in() {
 	[ "$(wc -l < out)" -eq 2 ]
 	"$HG_T/tools/contract" -1 run_state out
 	[ "$(jq -r .next out | tr '\n' ' ')" = "train export " ]
+}
+
+next_is() {
+	run -0 hg-status -n r
+	[ "$output" = "$1" ]
+}
+
+# bats test_tags=b16
+@test "hg-status -n prints the word that says what to do next, from the first step to the last" {
+	next_is train
+	fakestage train r hang 3>&- &
+	pid=$!
+	until_true 10 running train r
+	next_is await-train
+	kill -9 "$pid"
+	exits 137 "$pid"
+	until_true 10 is_in orphaned train r
+	next_is await-train
+	hg-await -t 5 train r > out 2>&1 || :
+	next_is stop-train
+	hg-retry train r
+	next_is train
+	fakestage train r deliver
+	next_is export
+	fakestage export r deliver
+	next_is prompt
+	run -1 fakestage prompt r exit=3
+	next_is score
+	fakestage score r deliver
+	next_is judge
+	cp r/attempts/train.1/train_refusal.json r/
+	next_is fail-train
+	[ "$(hg-status -j r | jq -r .next)" = fail-train ]
+}
+
+@test "hg-status -n of several runs has a line for each that can be read" {
+	new_run s
+	fakestage train s deliver
+	run -100 --separate-stderr hg-status -n r nothing s
+	[ "$output" = "r	train"$'\n'"s	export" ]
+	for other in -j -w; do
+		run -100 --separate-stderr hg-status -n $other r
+		[ -z "$output" ]
+	done
+}
+
+@test "the words in hg-status(1) are those of the program" {
+	diff <(mandoc -T ascii -O width=200 "$HG_TOP/man/hg-status.1" | col -b | awk '
+	    /^[A-Z]/ { on = $0 == "WORDS" }
+	    on && $1 ~ /^([a-z]+-)?S$/ { for (i = 1; i <= 4; i++) { w = $1; sub(/S$/, s[i], w); print w } }
+	    on && $1 == "judge" { print $1 }
+	    BEGIN { split("train export prompt score", s) }') <("$HG_T/tools/contract" -w next)
 }
 
 # bats test_tags=b16

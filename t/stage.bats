@@ -258,7 +258,7 @@ setup() {
 	fakestage export r deliver
 	fakestage score r deliver
 	before=$(ls -lA --time-style=full-iso r)
-	run -0 fakestage -c score r deliver
+	run -0 fakestage -c score r progress=3 deliver
 	[ "$output" = "delivered 0" ]
 	run -102 fakestage -c score r signal=9
 	[ "$before" = "$(ls -lA --time-style=full-iso r)" ]

@@ -48,12 +48,28 @@ only_uses() {
 	done
 }
 
+# The tools that are sh.
+drivers() {
+	git grep -lE '^#!/bin/sh' -- bin
+}
+
+@test "every tool that is sh is among those that make builds, shellcheck reads and editors know" {
+	cd "$HG_TOP"
+	[ "$(drivers | wc -l)" -ge 2 ]
+	for f in $(drivers); do
+		[[ " $(make -s tools) " == *" ${f#bin/} "* ]]
+		[[ $(make -n lint) == *shellcheck*" $f "* ]]
+		grep -qE "^\[\{.*[,{]${f#bin/}[,}]" .editorconfig
+		[ -x "$f" ]
+	done
+}
+
 @test "no line is wider than 120 columns and none ends in blanks" {
 	cd "$HG_TOP"
-	run grep -nE '[[:blank:]]+$' $(git ls-files '*.[ch]' '*.cu' '*.cuh' '*.sh' '*.bats' Makefile '*.mk' bin/hg-run bin/hg-confirm 2>/dev/null)
+	run grep -nE '[[:blank:]]+$' $(git ls-files '*.[ch]' '*.def' '*.cu' '*.cuh' '*.sh' '*.bats' Makefile '*.mk' 2>/dev/null) $(drivers)
 	[ "$output" = "" ]
 	run awk '{ s = $0; n = 0; for (i = 1; i <= length(s); i++) n += substr(s, i, 1) == "\t" ? 8 - n % 8 : 1 }
-	    n > 120 { print FILENAME ":" FNR ": " n " columns" }' $(git ls-files '*.[ch]' '*.cu' '*.cuh' '*.sh' bin/hg-run bin/hg-confirm)
+	    n > 120 { print FILENAME ":" FNR ": " n " columns" }' $(git ls-files '*.[ch]' '*.def' '*.cu' '*.cuh' '*.sh') $(drivers)
 	[ "$output" = "" ]
 }
 
@@ -67,6 +83,24 @@ only_uses() {
 		[ "$status" -eq 0 ]
 		[[ "$output" == "$tool "[0-9]* ]]
 	done
+}
+
+@test "every tool refuses an option that is given twice, but for those that may be" {
+	local tool option arg seen=0
+	for tool in $(make -s -C "$HG_TOP" tools); do
+		while read -r option arg; do
+			case "$tool $option" in
+			"hg-spec -s" | "hg-report -c") continue ;;
+			esac
+			run --separate-stderr "$tool" "$option" ${arg:+1} "$option" ${arg:+1} nothing nothing
+			[ "$status" -eq 100 ]
+			[ -z "$output" ]
+			[[ "$stderr" == "$tool: option '$option' is given twice"*usage:* ]] ||
+			    { echo "$tool $option: $stderr" >&2; false; }
+			seen=$((seen + 1))
+		done < <("$tool" -h | sed -nE 's/^  (-[a-gi-zA-Z])( ([A-Z][^ ]*))? .*/\1 \3/p')
+	done
+	[ "$seen" -ge 20 ]
 }
 
 @test "every tool exits 100 and says usage on stderr for an unknown option or a missing operand" {

@@ -12,16 +12,30 @@
 
 enum form { PRETTY, LINE, CANONICAL };
 
+/* Short of memory the parser may call a token invalid, so that its own word can't be taken for what is wrong. */
+static int starved;
+
+static void *
+noting_malloc(size_t n)
+{
+	void *p = malloc(n);
+
+	if (p == NULL)
+		starved = 1;
+	return (p);
+}
+
 json_t *
 jsonio_parse(const char *text, size_t n, const char *what)
 {
 	json_error_t error;
 	json_t *v;
 
+	json_set_alloc_funcs(noting_malloc, free);
+	starved = 0;
 	v = json_loadb(text, n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
 	if (v == NULL) {
-		/* Short of memory the parser may not even find room for its complaint. */
-		if (json_error_code(&error) == json_error_out_of_memory || error.text[0] == '\0') {
+		if (starved) {
 			errno = ENOMEM;
 			say_errno("cannot read '%s'", what);
 		} else {

@@ -191,14 +191,6 @@ proc_lock_held(int fd)
 	return (fl.l_type != F_UNLCK);
 }
 
-void
-proc_unlock(int fd)
-{
-	struct flock fl = { .l_type = F_UNLCK, .l_whence = SEEK_SET };
-
-	fcntl(fd, F_OFD_SETLK, &fl);
-}
-
 int
 proc_lock_wait(int fd, int64_t wait_ms)
 {

@@ -44,7 +44,6 @@ int proc_signal(const struct proc_id *id, int sig);
  */
 int proc_lock(int fd);
 int proc_lock_held(int fd);
-void proc_unlock(int fd);
 
 /* Wait for the lock, at most wait_ms; 0, or -1 with errno EAGAIN when the time passed. Polls, at most 50 ms apart. */
 int proc_lock_wait(int fd, int64_t wait_ms);

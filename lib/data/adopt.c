@@ -75,7 +75,7 @@ walk_shard(struct walk *w, struct dataset_shard *shard, struct inputerror *f)
 		if (shard_read(&s, at, n, vocab_size(w->vocab), ids, f) == -1)
 			goto err0;
 		if (w->docs != NULL && w->part->tokens == 0 && (uint32_t)ids[0] != vocab_bos(w->vocab)) {
-			inputerror_set(f, INPUTERROR_INVALID, shard->path, "its first id is not BOS",
+			inputerror_set(f, REFUSAL_INPUT_INVALID, shard->path, "its first id is not BOS",
 			    "a document's beginning");
 			goto err0;
 		}

@@ -87,8 +87,8 @@ child_start(struct child *c, const char *const argv[], int cwd_fd, int in_fd, in
 		child_kill(c);
 		errno = n == (ssize_t)sizeof(error) ? error : ECHILD;
 		inputerror_errno(f, "run", c->name);
-		if (f != NULL && f->kind == INPUTERROR_MISSING)
-			f->kind = INPUTERROR_TOKENIZER_MISSING;
+		if (f != NULL && f->kind == REFUSAL_INPUT_MISSING)
+			f->kind = REFUSAL_TOKENIZER_MISSING;
 		return (-1);
 	}
 	if ((c->fd = proc_pidfd(c->pid)) == -1) {
@@ -155,7 +155,7 @@ child_wait(struct child *c, struct inputerror *f)
 		left_ms = c->deadline_ms - clock_boot_ms();
 		if (left_ms <= 0) {
 			child_kill(c);
-			return (inputerror_set(f, INPUTERROR_DEADLINE, c->name, "it was killed", ""));
+			return (inputerror_set(f, REFUSAL_DEADLINE_EXCEEDED, c->name, "it was killed", ""));
 		}
 		if (poll(&watch, 1, left_ms > 60000 ? 60000 : (int)left_ms) == 1)
 			break;
@@ -168,7 +168,7 @@ child_wait(struct child *c, struct inputerror *f)
 		snprintf(observed, sizeof(observed), "it died of signal %d%s", WTERMSIG(status), words);
 	else
 		snprintf(observed, sizeof(observed), "it exited with %d%s", WEXITSTATUS(status), words);
-	return (inputerror_set(f, INPUTERROR_IO, c->name, observed, ""));
+	return (inputerror_set(f, REFUSAL_IO_ERROR, c->name, observed, ""));
 }
 
 void

@@ -261,7 +261,7 @@ dataset_open(const char *dir, struct inputerror *f)
 	d->val.name = "val";
 	if (jsonio_read(AT_FDCWD, path.p, JSONIO_MAX_BYTES, d->sha256, &v) == -1) {
 		if (errno == EBADMSG)
-			inputerror_set(f, INPUTERROR_INVALID, path.p, "not JSON", "");
+			inputerror_set(f, REFUSAL_INPUT_INVALID, path.p, "not JSON", "");
 		else
 			inputerror_errno(f, "read", path.p);
 		goto err0;
@@ -270,7 +270,7 @@ dataset_open(const char *dir, struct inputerror *f)
 		if (*wrong == '\0')
 			inputerror_errno(f, "read", path.p);
 		else
-			inputerror_set(f, INPUTERROR_INVALID, path.p, wrong, "");
+			inputerror_set(f, REFUSAL_INPUT_INVALID, path.p, wrong, "");
 		goto err0;
 	}
 	json_decref(v);
@@ -408,7 +408,7 @@ verify_digest(struct digests *g, int fd, const char *path, const char *want, str
 	if (digests_of(g, fd, path, hex) == -1)
 		return (inputerror_errno(f, "read", path));
 	if (strcmp(hex, want) != 0)
-		return (inputerror_set(f, INPUTERROR_WRONG_DIGEST, path, hex, want));
+		return (inputerror_set(f, REFUSAL_INPUT_WRONG_DIGEST, path, hex, want));
 	return (0);
 }
 
@@ -427,8 +427,8 @@ verify_part(struct digests *g, const struct dataset_part *part, struct inputerro
 			snprintf(observed, sizeof(observed), "%" PRIu64 " bytes", s.size_bytes);
 			snprintf(expected, sizeof(expected), "%" PRIu64 " bytes", part->shards[i].bytes);
 			rc = inputerror_set(f,
-			    s.size_bytes < part->shards[i].bytes ? INPUTERROR_TRUNCATED : INPUTERROR_WRONG_SIZE, s.path,
-			    observed, expected);
+			    s.size_bytes < part->shards[i].bytes ? REFUSAL_INPUT_TRUNCATED : REFUSAL_INPUT_WRONG_SIZE,
+			    s.path, observed, expected);
 		} else
 			rc = verify_digest(g, s.fd, s.path, part->shards[i].sha256, f);
 		shard_close(&s);
@@ -437,13 +437,13 @@ verify_part(struct digests *g, const struct dataset_part *part, struct inputerro
 }
 
 static int
-verify_file(struct digests *g, const char *path, const char *want, enum inputerror_kind missing, struct inputerror *f)
+verify_file(struct digests *g, const char *path, const char *want, enum refusal_kind missing, struct inputerror *f)
 {
 	int fd, rc;
 
 	if ((fd = file_open(AT_FDCWD, path, NULL)) == -1) {
 		inputerror_errno(f, "read", path);
-		if (f != NULL && f->kind == INPUTERROR_MISSING)
+		if (f != NULL && f->kind == REFUSAL_INPUT_MISSING)
 			f->kind = missing;
 		return (-1);
 	}
@@ -460,9 +460,9 @@ dataset_verify(const struct dataset *d, unsigned what, struct inputerror *f)
 
 	digests_open(&g, d->dir);
 	if ((what & DATASET_TOKENIZER) != 0 && d->tokenizer_path != NULL)
-		rc = verify_file(&g, d->tokenizer_path, d->tokenizer_sha256, INPUTERROR_TOKENIZER_MISSING, f);
+		rc = verify_file(&g, d->tokenizer_path, d->tokenizer_sha256, REFUSAL_TOKENIZER_MISSING, f);
 	if (rc == 0 && (what & DATASET_VAL) != 0)
-		rc = verify_file(&g, d->docs_path, d->docs_sha256, INPUTERROR_MISSING, f);
+		rc = verify_file(&g, d->docs_path, d->docs_sha256, REFUSAL_INPUT_MISSING, f);
 	if (rc == 0 && (what & DATASET_VAL) != 0)
 		rc = verify_part(&g, &d->val, f);
 	if (rc == 0 && (what & DATASET_TRAIN) != 0)
@@ -523,8 +523,8 @@ dataset_docs(const struct dataset *d, struct inputerror *f)
 		goto err0;
 	}
 	if (read_docs(d, text, docs) == -1) {
-		inputerror_set(f, INPUTERROR_INVALID, d->docs_path, "its rows are not those that dataset.json counts",
-		    "");
+		inputerror_set(f, REFUSAL_INPUT_INVALID, d->docs_path,
+		    "its rows are not those that dataset.json counts", "");
 		goto err0;
 	}
 	free(text);
@@ -556,11 +556,11 @@ dataset_vocab(const struct dataset *d, struct inputerror *f)
 	if (v == NULL)
 		return (NULL);
 	if (strcmp(vocab_sha256(v), d->tokenizer_sha256) != 0) {
-		inputerror_set(f, INPUTERROR_WRONG_DIGEST, object, vocab_sha256(v), d->tokenizer_sha256);
+		inputerror_set(f, REFUSAL_INPUT_WRONG_DIGEST, object, vocab_sha256(v), d->tokenizer_sha256);
 		goto err0;
 	}
 	if (vocab_size(v) != d->vocab_size || vocab_bos(v) != d->bos_id) {
-		inputerror_set(f, INPUTERROR_INVALID, object, "vocabulary size or BOS differ from dataset.json", "");
+		inputerror_set(f, REFUSAL_INPUT_INVALID, object, "vocabulary size or BOS differ from dataset.json", "");
 		goto err0;
 	}
 	return (v);

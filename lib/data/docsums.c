@@ -35,7 +35,7 @@ docsums_open(const struct dataset *d, uint64_t documents, struct inputerror *f)
 	uint64_t i;
 
 	if (documents > d->val.documents) {
-		inputerror_set(f, INPUTERROR_INVALID, "eval.docs", "fewer validation documents than that",
+		inputerror_set(f, REFUSAL_INPUT_INVALID, "eval.docs", "fewer validation documents than that",
 		    "at most as many as there are");
 		return (NULL);
 	}

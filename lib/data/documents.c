@@ -196,7 +196,7 @@ invalid(struct cutter *c, const char *what)
 	char observed[320];
 
 	snprintf(observed, sizeof(observed), "line %" PRIu64 ": %s", c->number, what);
-	return (inputerror_set(c->f, INPUTERROR_INVALID, c->path, observed, ""));
+	return (inputerror_set(c->f, REFUSAL_INPUT_INVALID, c->path, observed, ""));
 }
 
 /* Hand the document over and begin another. */
@@ -390,7 +390,7 @@ documents_read(int fd, const char *path, enum documents_format format, struct do
 		skip = 0;
 		if (*bytes == 0 && sink != NULL) {
 			if ((what = not_text(block, (size_t)n)) != NULL) {
-				inputerror_set(f, INPUTERROR_INVALID, path, what, "");
+				inputerror_set(f, REFUSAL_INPUT_INVALID, path, what, "");
 				goto err1;
 			}
 			skip = n >= 3 && memcmp(block, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;

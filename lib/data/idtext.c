@@ -50,7 +50,7 @@ invalid(const struct idtext *r, const char *what, const char *expected, struct i
 	char observed[128];
 
 	snprintf(observed, sizeof(observed), "line %" PRIu64 ": %s", r->line + 1, what);
-	return (inputerror_set(f, INPUTERROR_INVALID, r->what, observed, expected));
+	return (inputerror_set(f, REFUSAL_INPUT_INVALID, r->what, observed, expected));
 }
 
 /* The next block: 1, 0 at the end, -1. */

@@ -7,38 +7,32 @@
 #include "data/inputerror.h"
 #include "base/say.h"
 
+/* Of the kinds that tell of an input: what a message says of the object, and whether it is the object that is wrong. */
 static const struct {
-	const char *name;
-	int exit_code;
-	const char *is; /* what a message says of the object */
-} kinds[] = {
-	[INPUTERROR_NONE] = { "none", HG_EXIT_DONE, "" },
-	[INPUTERROR_MISSING] = { "input_missing", HG_EXIT_SYSTEM, "is missing" },
-	[INPUTERROR_TRUNCATED] = { "input_truncated", HG_EXIT_CONTRACT, "is truncated" },
-	[INPUTERROR_WRONG_SIZE] = { "input_wrong_size", HG_EXIT_CONTRACT, "has the wrong size" },
-	[INPUTERROR_WRONG_DIGEST] = { "input_wrong_digest", HG_EXIT_CONTRACT, "has the wrong digest" },
-	[INPUTERROR_INVALID] = { "input_invalid", HG_EXIT_CONTRACT, "is invalid" },
-	[INPUTERROR_TOKENIZER_MISSING] = { "tokenizer_missing", HG_EXIT_SYSTEM, "is missing" },
-	[INPUTERROR_DEADLINE] = { "deadline_exceeded", HG_EXIT_SYSTEM, "passed its deadline" },
-	[INPUTERROR_FULL] = { "disk_full", HG_EXIT_SYSTEM, "can't be written" },
-	[INPUTERROR_MEMORY] = { "out_of_memory", HG_EXIT_SYSTEM, "needs more memory than there is" },
-	[INPUTERROR_IO] = { "io_error", HG_EXIT_SYSTEM, "can't be used" },
+	const char *is;
+	int breaks_format;
+} kinds[REFUSAL_COUNT] = {
+	[REFUSAL_INPUT_MISSING] = { "is missing", 0 },
+	[REFUSAL_INPUT_TRUNCATED] = { "is truncated", 1 },
+	[REFUSAL_INPUT_WRONG_SIZE] = { "has the wrong size", 1 },
+	[REFUSAL_INPUT_WRONG_DIGEST] = { "has the wrong digest", 1 },
+	[REFUSAL_INPUT_INVALID] = { "is invalid", 1 },
+	[REFUSAL_TOKENIZER_MISSING] = { "is missing", 0 },
+	[REFUSAL_DEADLINE_EXCEEDED] = { "passed its deadline", 0 },
+	[REFUSAL_DISK_FULL] = { "can't be written", 0 },
+	[REFUSAL_OUT_OF_MEMORY] = { "needs more memory than there is", 0 },
 };
 
-const char *
-inputerror_name(enum inputerror_kind kind)
-{
-	return (kinds[kind].name);
-}
-
 int
-inputerror_exit(enum inputerror_kind kind)
+inputerror_exit(enum refusal_kind kind)
 {
-	return (kinds[kind].exit_code);
+	if (kind == REFUSAL_NONE)
+		return (HG_EXIT_DONE);
+	return (kinds[kind].breaks_format ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 }
 
 static void
-fill(struct inputerror *f, enum inputerror_kind kind, const char *observed, const char *expected)
+fill(struct inputerror *f, enum refusal_kind kind, const char *observed, const char *expected)
 {
 	if (f == NULL)
 		return;
@@ -48,36 +42,38 @@ fill(struct inputerror *f, enum inputerror_kind kind, const char *observed, cons
 }
 
 int
-inputerror_set(struct inputerror *f, enum inputerror_kind kind, const char *object, const char *observed,
+inputerror_set(struct inputerror *f, enum refusal_kind kind, const char *object, const char *observed,
     const char *expected)
 {
-	assert(kind != INPUTERROR_NONE);
+	const char *is = kinds[kind].is == NULL ? "can't be used" : kinds[kind].is;
+
+	assert(kind != REFUSAL_NONE);
 	fill(f, kind, observed, expected);
 	if (*observed == '\0')
-		say_error("'%s' %s", object, kinds[kind].is);
+		say_error("'%s' %s", object, is);
 	else if (*expected == '\0')
-		say_error("'%s' %s: %s", object, kinds[kind].is, observed);
+		say_error("'%s' %s: %s", object, is, observed);
 	else
-		say_error("'%s' %s: %s, expected %s", object, kinds[kind].is, observed, expected);
+		say_error("'%s' %s: %s, expected %s", object, is, observed, expected);
 	return (-1);
 }
 
 int
 inputerror_errno(struct inputerror *f, const char *doing, const char *object)
 {
-	enum inputerror_kind kind = INPUTERROR_IO;
+	enum refusal_kind kind = REFUSAL_IO_ERROR;
 
 	switch (errno) {
 	case ENOENT:
 	case ENOTDIR:
-		kind = INPUTERROR_MISSING;
+		kind = REFUSAL_INPUT_MISSING;
 		break;
 	case ENOSPC:
 	case EDQUOT:
-		kind = INPUTERROR_FULL;
+		kind = REFUSAL_DISK_FULL;
 		break;
 	case ENOMEM:
-		kind = INPUTERROR_MEMORY;
+		kind = REFUSAL_OUT_OF_MEMORY;
 		break;
 	}
 	fill(f, kind, strerror(errno), "");

@@ -30,7 +30,7 @@ loader_open(const struct dataset_part *part, uint32_t vocab_size, uint64_t token
 	if (l->total < l->span) {
 		snprintf(observed, sizeof(observed), "%" PRIu64 " tokens", l->total);
 		snprintf(expected, sizeof(expected), "at least the %" PRIu64 " of one micro-batch", l->span);
-		inputerror_set(f, INPUTERROR_INVALID, part->name, observed, expected);
+		inputerror_set(f, REFUSAL_INPUT_INVALID, part->name, observed, expected);
 		goto err0;
 	}
 	return (l);

@@ -150,7 +150,7 @@ read_sources(struct work *w)
 			json_array_append_new(w->files,
 			    json_pack("{s:s, s:I, s:s}", "path", p->files[i], "bytes", (json_int_t)bytes, "sha256",
 				hex)) == -1))
-			return (inputerror_set(w->f, INPUTERROR_INVALID, p->files[i], "its name is not UTF-8", ""));
+			return (inputerror_set(w->f, REFUSAL_INPUT_INVALID, p->files[i], "its name is not UTF-8", ""));
 	}
 	return (0);
 }
@@ -165,7 +165,7 @@ read_corpus(struct work *w)
 	if (w->corpus == NULL || read_sources(w) == -1 || corpus_end(w->corpus, &w->duplicates, w->f) == -1)
 		return (-1);
 	if (w->counts.documents == 0)
-		return (inputerror_set(w->f, INPUTERROR_INVALID, "the corpus", "no document that is not empty", ""));
+		return (inputerror_set(w->f, REFUSAL_INPUT_INVALID, "the corpus", "no document that is not empty", ""));
 	w->val_docs = p->val_docs;
 	if (w->val_docs == 0) {
 		w->val_docs = w->counts.documents / 10 < DEFAULT_VAL_DOCS ? w->counts.documents / 10 : DEFAULT_VAL_DOCS;
@@ -174,7 +174,7 @@ read_corpus(struct work *w)
 	if (w->val_docs >= w->counts.documents - w->duplicates) {
 		snprintf(expected, sizeof(expected), "more than the %" PRIu64 " for validation", w->val_docs);
 		return (
-		    inputerror_set(w->f, INPUTERROR_INVALID, "the corpus", "too few different documents", expected));
+		    inputerror_set(w->f, REFUSAL_INPUT_INVALID, "the corpus", "too few different documents", expected));
 	}
 	return (0);
 }
@@ -590,7 +590,7 @@ job_finish(struct work *w, struct job *job)
 	if (rc == 1)
 		rc = idtext_next(r, &ids, &n, w->f) == 0 ? 1 : 0;
 	if (rc == 0)
-		rc = inputerror_set(w->f, INPUTERROR_INVALID, "spm_encode", "it printed another number of documents",
+		rc = inputerror_set(w->f, REFUSAL_INPUT_INVALID, "spm_encode", "it printed another number of documents",
 		    "");
 	idtext_free(r);
 	return (rc == 1 ? 0 : -1);

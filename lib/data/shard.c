@@ -40,7 +40,7 @@ shard_open(struct shard *s, int dirfd, const char *path, struct inputerror *f)
 		return (inputerror_errno(f, "read", path));
 	if (s->size_bytes < sizeof(header)) {
 		snprintf(observed, sizeof(observed), "%ju bytes", (uintmax_t)s->size_bytes);
-		inputerror_set(f, INPUTERROR_TRUNCATED, path, observed, "a header of 1024 bytes");
+		inputerror_set(f, REFUSAL_INPUT_TRUNCATED, path, observed, "a header of 1024 bytes");
 		goto err0;
 	}
 	if (file_read_at(s->fd, header, sizeof(header), 0) == -1) {
@@ -51,22 +51,22 @@ shard_open(struct shard *s, int dirfd, const char *path, struct inputerror *f)
 		snprintf(observed, sizeof(observed), "magic %ju version %ju", (uintmax_t)word(header),
 		    (uintmax_t)word(header + 4));
 		snprintf(expected, sizeof(expected), "a token shard, magic %d version %d", SHARD_MAGIC, SHARD_VERSION);
-		inputerror_set(f, INPUTERROR_INVALID, path, observed, expected);
+		inputerror_set(f, REFUSAL_INPUT_INVALID, path, observed, expected);
 		goto err0;
 	}
 	s->tokens = word(header + 8);
 	if (s->tokens == 0 || s->tokens > SHARD_MAX_TOKENS) {
 		snprintf(observed, sizeof(observed), "%ju tokens", (uintmax_t)s->tokens);
 		snprintf(expected, sizeof(expected), "1 to %d", SHARD_MAX_TOKENS);
-		inputerror_set(f, INPUTERROR_INVALID, path, observed, expected);
+		inputerror_set(f, REFUSAL_INPUT_INVALID, path, observed, expected);
 		goto err0;
 	}
 	want = SHARD_HEADER_BYTES + 2 * s->tokens;
 	if (s->size_bytes != want) {
 		snprintf(observed, sizeof(observed), "%ju bytes", (uintmax_t)s->size_bytes);
 		snprintf(expected, sizeof(expected), "%ju bytes for %ju tokens", (uintmax_t)want, (uintmax_t)s->tokens);
-		inputerror_set(f, s->size_bytes < want ? INPUTERROR_TRUNCATED : INPUTERROR_WRONG_SIZE, path, observed,
-		    expected);
+		inputerror_set(f, s->size_bytes < want ? REFUSAL_INPUT_TRUNCATED : REFUSAL_INPUT_WRONG_SIZE, path,
+		    observed, expected);
 		goto err0;
 	}
 	return (0);
@@ -97,7 +97,7 @@ shard_read(const struct shard *s, uint64_t at, uint64_t n, uint32_t vocab_size, 
 		if (file_read_at(s->fd, bytes, 2 * count, SHARD_HEADER_BYTES + 2 * at) == -1) {
 			if (errno != ENODATA)
 				return (inputerror_errno(f, "read", s->path));
-			return (inputerror_set(f, INPUTERROR_TRUNCATED, s->path, "it shrank while it was read", ""));
+			return (inputerror_set(f, REFUSAL_INPUT_TRUNCATED, s->path, "it shrank while it was read", ""));
 		}
 		/* One pass without branches; only a shard that fails is searched for where. */
 		for (largest = 0, i = 0; i < count; i++) {
@@ -111,7 +111,7 @@ shard_read(const struct shard *s, uint64_t at, uint64_t n, uint32_t vocab_size, 
 			continue;
 		snprintf(observed, sizeof(observed), "id %ju at position %ju", (uintmax_t)ids[i], (uintmax_t)(at + i));
 		snprintf(expected, sizeof(expected), "ids below %ju", (uintmax_t)vocab_size);
-		return (inputerror_set(f, INPUTERROR_INVALID, s->path, observed, expected));
+		return (inputerror_set(f, REFUSAL_INPUT_INVALID, s->path, observed, expected));
 	}
 	return (0);
 }
@@ -164,7 +164,7 @@ shard_add(struct shard_writer *w, const uint16_t *ids, uint64_t n, struct inpute
 	unsigned char *p;
 
 	if (n > SHARD_MAX_TOKENS - w->tokens)
-		return (inputerror_set(f, INPUTERROR_INVALID, w->name, "more than 100000000 tokens", ""));
+		return (inputerror_set(f, REFUSAL_INPUT_INVALID, w->name, "more than 100000000 tokens", ""));
 	w->tokens += n;
 	for (; n > 0; n -= count, ids += count) {
 		count = (sizeof(w->bytes) - w->held) / 2;

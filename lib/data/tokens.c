@@ -28,8 +28,8 @@ tokens_open(const struct dataset_part *part, uint32_t vocab_size, struct inputer
 		if (shard_open(&t->shards[t->count], AT_FDCWD, part->shards[t->count].path, f) == -1)
 			goto err0;
 		if (t->shards[t->count].tokens != part->shards[t->count].tokens) {
-			inputerror_set(f, INPUTERROR_WRONG_SIZE, part->shards[t->count].path, "not the tokens recorded",
-			    "");
+			inputerror_set(f, REFUSAL_INPUT_WRONG_SIZE, part->shards[t->count].path,
+			    "not the tokens recorded", "");
 			shard_close(&t->shards[t->count]);
 			goto err0;
 		}

@@ -248,8 +248,8 @@ vocab_open_as(const char *path, const char *what, struct inputerror *f)
 	strcpy(v->path, path);
 	if ((v->file = file_read(AT_FDCWD, path, MODEL_MAX_BYTES, &bytes)) == NULL) {
 		inputerror_errno(f, "read", what);
-		if (f != NULL && f->kind == INPUTERROR_MISSING)
-			f->kind = INPUTERROR_TOKENIZER_MISSING;
+		if (f != NULL && f->kind == REFUSAL_INPUT_MISSING)
+			f->kind = REFUSAL_TOKENIZER_MISSING;
 		goto err0;
 	}
 	if (sha256_hex(v->file, bytes, v->sha256) == -1) {
@@ -257,7 +257,7 @@ vocab_open_as(const char *path, const char *what, struct inputerror *f)
 		goto err0;
 	}
 	if ((wrong = read_model(v, bytes)) != NULL) {
-		inputerror_set(f, INPUTERROR_INVALID, what, wrong, "a SentencePiece model");
+		inputerror_set(f, REFUSAL_INPUT_INVALID, what, wrong, "a SentencePiece model");
 		goto err0;
 	}
 	return (v);
@@ -470,7 +470,7 @@ encode_model(const struct vocab *v, const char *text, size_t n, int64_t wait_ms,
 		goto done;
 	}
 	if (parse_ids(v, said, bytes, *ids, count) == -1) {
-		inputerror_set(f, INPUTERROR_INVALID, argv[0], "it printed something else",
+		inputerror_set(f, REFUSAL_INPUT_INVALID, argv[0], "it printed something else",
 		    "ids of the model, BOS first");
 		goto done;
 	}
@@ -500,7 +500,7 @@ vocab_encode(const struct vocab *v, const char *text, size_t n, int64_t wait_ms,
 
 	assert(wait_ms > 0);
 	if (n > PROMPT_MAX_BYTES)
-		return (inputerror_set(f, INPUTERROR_INVALID, "text", "more than 1 MiB", "a prompt"));
+		return (inputerror_set(f, REFUSAL_INPUT_INVALID, "text", "more than 1 MiB", "a prompt"));
 	if (!v->is_bytes)
 		return (encode_model(v, text, n, wait_ms, ids, count, f));
 	if ((*ids = malloc((n + 1) * sizeof((*ids)[0]))) == NULL)

@@ -23,9 +23,7 @@ stored_as(const struct params_tensor *t)
 {
 	if (t->dims == 2 && t->n > QUANTIZE_MIN_ELEMENTS)
 		return (SAFETENSORS_I8);
-	if (t->group == PARAMS_SCALAR)
-		return (SAFETENSORS_F32);
-	return (SAFETENSORS_F16);
+	return (t->storage == PARAMS_CONTROL ? SAFETENSORS_F32 : SAFETENSORS_F16);
 }
 
 /* The entries of the file: first all F32, then F16 (scales too), then I8, so that each is aligned. */
@@ -476,7 +474,7 @@ inflate_file(z_stream *z, size_t n, const char *what, struct artifact *a, struct
 		goto err;
 	if ((header = jsonio_parse((char *)file + 8, length, what)) == NULL || read_metadata(header, what, a) != 0)
 		goto err;
-	if (config_parameters(&a->config) > (uint64_t)n * MAX_EXPANSION) {
+	if (params_sizes(&a->config).n > (uint64_t)n * MAX_EXPANSION) {
 		bad(what, "it is too small to hold the model that it declares");
 		goto err;
 	}

@@ -54,6 +54,21 @@ ends_with(const char *name, const char *end)
 	return (n >= m && strcmp(name + n - m, end) == 0);
 }
 
+/* The name of some tensor's optimizer state. */
+static int
+is_state(const char *name)
+{
+	for (enum params_group g = 0; g < PARAMS_GROUPS; g++) {
+		for (enum params_state s = 0; s < PARAMS_STATES; s++) {
+			const char *suffix = params_state(g, s);
+
+			if (suffix != NULL && ends_with(name, suffix))
+				return (1);
+		}
+	}
+	return (0);
+}
+
 int
 checkpoint_read(int fd, const char *what, const struct params *p, float *w)
 {
@@ -64,8 +79,7 @@ checkpoint_read(int fd, const char *what, const struct params *p, float *w)
 	for (size_t i = 0; i < safetensors_count(s); i++) {
 		const struct safetensors_tensor *t = safetensors_at(s, i);
 
-		if (params_find(p, t->name) == NULL && t->n > 0 && !ends_with(t->name, ".momentum") &&
-		    !ends_with(t->name, ".adam_m") && !ends_with(t->name, ".adam_v")) {
+		if (params_find(p, t->name) == NULL && t->n > 0 && !is_state(t->name)) {
 			say_error("'%s' has a tensor '%.64s' that this model has not", what, t->name);
 			goto bad;
 		}

@@ -128,15 +128,6 @@ config_skips(const struct config *c)
 	return (c->num_layers / 2);
 }
 
-uint64_t
-config_parameters(const struct config *c)
-{
-	const uint64_t C = c->model_dim, V = c->vocab_size;
-	const uint64_t block = 2 * C * C + 2 * C * config_kv_dim(c) + 2 * C * config_mlp_dim(c) + 4 * C + c->num_heads;
-
-	return ((c->tie_embeddings ? 1 : 2) * V * C + config_skips(c) * C + c->num_layers * block);
-}
-
 json_t *
 config_to_json(const struct config *c)
 {

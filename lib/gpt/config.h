@@ -37,9 +37,6 @@ void config_default(struct config *c);
  */
 int config_check(const struct config *c);
 
-/* Elements in all tensors; ${c} must have passed config_check. */
-uint64_t config_parameters(const struct config *c);
-
 /* Width of a head, of all key/value heads together, of the MLP; number of skips. */
 size_t config_head_dim(const struct config *c);
 size_t config_kv_dim(const struct config *c);

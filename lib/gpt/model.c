@@ -57,14 +57,20 @@ rows_of(const struct model *m)
 	return (m->max_batch * m->max_seq);
 }
 
+/* Products read all parameters but control tensors. */
+static enum ops_role
+role_of(enum params_group group)
+{
+	return (group == PARAMS_SCALAR ? OPS_VECTOR : OPS_WEIGHT);
+}
+
 static void
 make_params(struct model *m)
 {
 	for (size_t i = 0; i < m->params->count; i++) {
 		const struct params_tensor *t = &m->params->tensors[i];
-		const enum ops_role role = t->group == PARAMS_SCALAR ? OPS_VECTOR : OPS_WEIGHT;
 
-		m->w[i] = make(m, role, t->rows, t->cols);
+		m->w[i] = make(m, role_of(t->group), t->rows, t->cols);
 		if (m->use == MODEL_TRAIN)
 			m->g[i] = make(m, OPS_VECTOR, t->rows, t->cols);
 	}
@@ -235,6 +241,25 @@ model_close(struct model *m)
 	errno = error;
 }
 
+/* Elements of the parameters and all that is of their size; products keep a copy for each way they read a weight. */
+static uint64_t
+parameter_elements(const struct config *c, int training)
+{
+	const struct params_sizes sizes = params_sizes(c);
+	uint64_t sum = 0;
+
+	for (enum params_group g = 0; g < PARAMS_GROUPS; g++) {
+		uint64_t times = 1 + training;
+
+		if (role_of(g) == OPS_WEIGHT)
+			times += 1 + training;
+		for (enum params_state s = 0; training && s < PARAMS_STATES; s++)
+			times += params_state(g, s) != NULL;
+		sum += times * sizes.of_group[g];
+	}
+	return (sum);
+}
+
 uint64_t
 model_bytes(const struct model_args *args)
 {
@@ -242,12 +267,12 @@ model_bytes(const struct model_args *args)
 	const uint64_t C = c->model_dim, H = c->num_heads, K = c->num_kv_heads, L = c->num_layers;
 	const uint64_t KD = config_kv_dim(c), F = config_mlp_dim(c), S = config_skips(c);
 	const uint64_t attention = 2 * C + 2 * KD + F; /* q, y, k, v, r */
-	uint64_t row, state = config_parameters(c);
+	uint64_t row, state = parameter_elements(c, args->use == MODEL_TRAIN);
 
 	switch (args->use) {
 	case MODEL_TRAIN:
 		row = L * (2 * C + attention + 2 * H + K) + 4 * C + 2 * (C + KD) + args->max_passes;
-		state = state * 5 + 4 * C * F; /* w, packed w, g, two of Adam or one of Muon; Newton-Schulz */
+		state += 4 * C * F; /* Newton-Schulz */
 		break;
 	case MODEL_GENERATE:
 		row = (3 + S) * C + attention + L * 2 * KD;
@@ -351,16 +376,21 @@ model_end(struct model *m)
 	m->ops->end(m->ctx);
 }
 
+/* A tensor of a layer, NULL if that has none; one that stands once is layer 0's. */
 static struct ops_buf *
-block_weight(const struct model *m, size_t layer, enum params_block which)
+weight(const struct model *m, size_t layer, enum params_id id)
 {
-	return (m->w[params_at(m->params, layer, which)]);
+	const size_t i = params_at(m->params, layer, id);
+
+	return (i != PARAMS_NONE ? m->w[i] : NULL);
 }
 
 static struct ops_buf *
-block_gradient(const struct model *m, size_t layer, enum params_block which)
+gradient(const struct model *m, size_t layer, enum params_id id)
 {
-	return (m->g[params_at(m->params, layer, which)]);
+	const size_t i = params_at(m->params, layer, id);
+
+	return (i != PARAMS_NONE ? m->g[i] : NULL);
 }
 
 /* The four operations of a block, on the buffers of its layer. */
@@ -387,23 +417,23 @@ block_of(const struct model *m, size_t l)
 	return ((struct block) {
 		.qkv = {
 			.x = a->x, .skip = skip, .skip_row = skip_row,
-			.skip_w = skip != NULL ? m->w[params_skip_weights(m->params)] : NULL,
-			.x0 = m->layers[0].x, .mix = block_weight(m, l, PARAMS_RESID_MIX),
-			.wq = block_weight(m, l, PARAMS_C_Q), .wk = block_weight(m, l, PARAMS_C_K),
-			.wv = block_weight(m, l, PARAMS_C_V),
+			.skip_w = skip != NULL ? weight(m, 0, PARAMS_SKIP_WEIGHTS) : NULL,
+			.x0 = m->layers[0].x, .mix = weight(m, l, PARAMS_RESID_MIX),
+			.wq = weight(m, l, PARAMS_C_Q), .wk = weight(m, l, PARAMS_C_K),
+			.wv = weight(m, l, PARAMS_C_V),
 			.xm = m->xm, .q = a->q, .k = a->k, .v = a->v, .rq = a->rq, .rk = a->rk,
 		},
 		.attention = {
-			.q = a->q, .k = a->k, .v = a->v, .gain = block_weight(m, l, PARAMS_Q_GAIN),
+			.q = a->q, .k = a->k, .v = a->v, .gain = weight(m, l, PARAMS_Q_GAIN),
 			.y = a->y, .lse = a->lse,
 		},
 		.proj = {
-			.xm = m->xm, .y = a->y, .wo = block_weight(m, l, PARAMS_PROJ),
-			.scale = block_weight(m, l, PARAMS_ATTN_SCALE), .x1 = a->x1,
+			.xm = m->xm, .y = a->y, .wo = weight(m, l, PARAMS_PROJ),
+			.scale = weight(m, l, PARAMS_ATTN_SCALE), .x1 = a->x1,
 		},
 		.mlp = {
-			.x1 = a->x1, .wfc = block_weight(m, l, PARAMS_FC), .wproj = block_weight(m, l, PARAMS_MLP_PROJ),
-			.scale = block_weight(m, l, PARAMS_MLP_SCALE), .r = a->r, .x2 = m->layers[l + 1].x,
+			.x1 = a->x1, .wfc = weight(m, l, PARAMS_FC), .wproj = weight(m, l, PARAMS_MLP_PROJ),
+			.scale = weight(m, l, PARAMS_MLP_SCALE), .r = a->r, .x2 = m->layers[l + 1].x,
 		},
 	});
 }
@@ -414,7 +444,7 @@ forward(struct model *m, struct ops_rows rows)
 {
 	const struct ops *ops = m->ops;
 
-	ops->embed(m->ctx, rows, m->layers[0].x, m->inputs, m->w[params_tok_emb(m->params)]);
+	ops->embed(m->ctx, rows, m->layers[0].x, m->inputs, weight(m, 0, PARAMS_TOK_EMB));
 	for (size_t l = 0; l < m->params->config.num_layers; l++) {
 		const struct block b = block_of(m, l);
 
@@ -442,7 +472,6 @@ backward(struct model *m, struct ops_rows rows)
 {
 	const struct ops *ops = m->ops;
 	const size_t encoders = m->params->config.num_layers / 2;
-	const size_t emb = params_tok_emb(m->params);
 
 	ops->zero(m->ctx, &m->dx0, 1);
 	for (size_t l = m->params->config.num_layers; l-- > 0;) {
@@ -450,22 +479,22 @@ backward(struct model *m, struct ops_rows rows)
 		const struct ops_mlp_grad mlp = {
 			.dx2 = m->dx,
 			.dx1 = m->dx,
-			.dwfc = block_gradient(m, l, PARAMS_FC),
-			.dwproj = block_gradient(m, l, PARAMS_MLP_PROJ),
-			.dscale = block_gradient(m, l, PARAMS_MLP_SCALE),
+			.dwfc = gradient(m, l, PARAMS_FC),
+			.dwproj = gradient(m, l, PARAMS_MLP_PROJ),
+			.dscale = gradient(m, l, PARAMS_MLP_SCALE),
 		};
 		const struct ops_proj_grad proj = {
 			.dx1 = m->dx,
 			.dy = m->dy,
-			.dwo = block_gradient(m, l, PARAMS_PROJ),
-			.dscale = block_gradient(m, l, PARAMS_ATTN_SCALE),
+			.dwo = gradient(m, l, PARAMS_PROJ),
+			.dscale = gradient(m, l, PARAMS_ATTN_SCALE),
 		};
 		const struct ops_attention_grad attention = {
 			.dy = m->dy,
 			.dq = m->dq,
 			.dk = m->dk,
 			.dv = m->dv,
-			.dgain = block_gradient(m, l, PARAMS_Q_GAIN),
+			.dgain = gradient(m, l, PARAMS_Q_GAIN),
 		};
 		const struct ops_qkv_grad qkv = {
 			.dxm = m->dx,
@@ -475,11 +504,11 @@ backward(struct model *m, struct ops_rows rows)
 			.dx = m->dx,
 			.dx0 = m->dx0,
 			.dskip = b.qkv.skip != NULL ? skip_gradient(m, l) : NULL,
-			.dskip_w = b.qkv.skip != NULL ? m->g[params_skip_weights(m->params)] : NULL,
-			.dmix = block_gradient(m, l, PARAMS_RESID_MIX),
-			.dwq = block_gradient(m, l, PARAMS_C_Q),
-			.dwk = block_gradient(m, l, PARAMS_C_K),
-			.dwv = block_gradient(m, l, PARAMS_C_V),
+			.dskip_w = b.qkv.skip != NULL ? gradient(m, 0, PARAMS_SKIP_WEIGHTS) : NULL,
+			.dmix = gradient(m, l, PARAMS_RESID_MIX),
+			.dwq = gradient(m, l, PARAMS_C_Q),
+			.dwk = gradient(m, l, PARAMS_C_K),
+			.dwv = gradient(m, l, PARAMS_C_V),
 		};
 
 		/* What this layer put out was also taken by a skip, to layer encoders + (encoders - 1 - l). */
@@ -492,7 +521,7 @@ backward(struct model *m, struct ops_rows rows)
 	}
 	/* The first layer's input is x0 itself. */
 	ops->add(m->ctx, rows, m->dx0, m->dx);
-	ops->embed_grad(m->ctx, rows, m->g[emb], m->dx0, m->inputs, m->w[emb]);
+	ops->embed_grad(m->ctx, rows, gradient(m, 0, PARAMS_TOK_EMB), m->dx0, m->inputs, weight(m, 0, PARAMS_TOK_EMB));
 }
 
 static int

@@ -1,11 +1,12 @@
 /*
- * The reference backend: plain loops in float32, one row at a time.
+ * The reference backend: plain loops in float64, one row at a time.
  *
  * This file is the specification of ops.h.  It owns nothing but its scratch
- * rows, keeps every buffer as a plain float32 array, uses one thread, and is
- * never compiled with -ffast-math.  Sums run in index order and in float32;
- * the two exceptions, declared here, are sumsq and the Frobenius norm of Muon,
- * which add up in double.
+ * rows, keeps every buffer as a plain float64 array, uses one thread, and is
+ * never compiled with -ffast-math.  Sums run in index order.  What lasts from
+ * step to step (weights, momentum, Adam's moments) is rounded to float32 when
+ * it is written, since that is what a file keeps: a run that is gone on with
+ * has the bits of one that never stopped.
  */
 
 #include <assert.h>
@@ -20,38 +21,38 @@
 struct ops_buf {
 	enum ops_role role;
 	size_t rows, cols;
-	float *f;   /* every role but OPS_IDS */
+	double *f;  /* every role but OPS_IDS */
 	int32_t *i; /* OPS_IDS */
 };
 
 struct ops_ctx {
 	struct ops_geometry g;
 	size_t head_dim;
-	float *cosine, *sine; /* (max_positions, head_dim / 2) */
-	float *row[6];        /* scratch rows, each as long as the longest row of the model or of attention scores */
-	float *ns_x, *ns_y;   /* Newton-Schulz: the matrix and its successor */
-	float *ns_a, *ns_b;   /* Newton-Schulz: square, of the shorter side */
-	int held;             /* a loss since begin was not finite: no updates */
+	double *cosine, *sine; /* (max_positions, head_dim / 2) */
+	double *row[6];        /* scratch rows, each as long as the longest row of the model or of attention scores */
+	double *ns_x, *ns_y;   /* Newton-Schulz: the matrix and its successor */
+	double *ns_a, *ns_b;   /* Newton-Schulz: square, of the shorter side */
+	int held;              /* a loss since begin was not finite: no updates */
 };
 
-static const float *
+static const double *
 at(const struct ops_buf *buf, size_t row, size_t cols)
 {
 	assert((row + 1) * cols <= buf->rows * buf->cols);
 	return (buf->f + row * cols);
 }
 
-static float *
+static double *
 at_out(struct ops_buf *buf, size_t row, size_t cols)
 {
 	assert((row + 1) * cols <= buf->rows * buf->cols);
 	return (buf->f + row * cols);
 }
 
-static float
-dot(const float *a, const float *b, size_t n)
+static double
+dot(const double *a, const double *b, size_t n)
 {
-	float sum = 0;
+	double sum = 0;
 
 	for (size_t i = 0; i < n; i++)
 		sum += a[i] * b[i];
@@ -60,7 +61,7 @@ dot(const float *a, const float *b, size_t n)
 
 /* y += s * x */
 static void
-axpy(float *y, float s, const float *x, size_t n)
+axpy(double *y, double s, const double *x, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		y[i] += s * x[i];
@@ -68,7 +69,7 @@ axpy(float *y, float s, const float *x, size_t n)
 
 /* out = w x, for w (rows, cols) */
 static void
-matvec(float *out, const float *w, const float *x, size_t rows, size_t cols)
+matvec(double *out, const double *w, const double *x, size_t rows, size_t cols)
 {
 	for (size_t r = 0; r < rows; r++)
 		out[r] = dot(w + r * cols, x, cols);
@@ -76,7 +77,7 @@ matvec(float *out, const float *w, const float *x, size_t rows, size_t cols)
 
 /* dx += w^T dout, the gradient of matvec with respect to x */
 static void
-matvec_dx(float *dx, const float *w, const float *dout, size_t rows, size_t cols)
+matvec_dx(double *dx, const double *w, const double *dout, size_t rows, size_t cols)
 {
 	for (size_t r = 0; r < rows; r++)
 		axpy(dx, dout[r], w + r * cols, cols);
@@ -84,17 +85,17 @@ matvec_dx(float *dx, const float *w, const float *dout, size_t rows, size_t cols
 
 /* dw += dout x^T, the gradient of matvec with respect to w */
 static void
-matvec_dw(float *dw, const float *dout, const float *x, size_t rows, size_t cols)
+matvec_dw(double *dw, const double *dout, const double *x, size_t rows, size_t cols)
 {
 	for (size_t r = 0; r < rows; r++)
 		axpy(dw + r * cols, dout[r], x, cols);
 }
 
 /* out = x / rms(x); returns the reciprocal rms.  out may be x. */
-static float
-rms(float *out, const float *x, size_t n, double eps)
+static double
+rms(double *out, const double *x, size_t n, double eps)
 {
-	const float r = 1.0f / sqrtf(dot(x, x, n) / (float)n + (float)eps);
+	const double r = 1.0 / sqrt(dot(x, x, n) / (double)n + eps);
 
 	for (size_t i = 0; i < n; i++)
 		out[i] = x[i] * r;
@@ -103,9 +104,9 @@ rms(float *out, const float *x, size_t n, double eps)
 
 /* dx += the gradient of y = x r reaching x, where r is the reciprocal rms of x. */
 static void
-rms_dx(float *dx, const float *dy, const float *y, float r, size_t n)
+rms_dx(double *dx, const double *dy, const double *y, double r, size_t n)
 {
-	const float mean = dot(dy, y, n) / (float)n;
+	const double mean = dot(dy, y, n) / (double)n;
 
 	for (size_t i = 0; i < n; i++)
 		dx[i] += r * (dy[i] - y[i] * mean);
@@ -113,16 +114,16 @@ rms_dx(float *dx, const float *dy, const float *y, float r, size_t n)
 
 /* Rotate each pair (x[i], x[i + half]) by the angle of ${position}; back turns the other way. */
 static void
-rotate(const struct ops_ctx *ctx, float *x, size_t position, int back)
+rotate(const struct ops_ctx *ctx, double *x, size_t position, int back)
 {
 	const size_t half = ctx->head_dim / 2;
-	const float *c = ctx->cosine + position * half;
-	const float *s = ctx->sine + position * half;
+	const double *c = ctx->cosine + position * half;
+	const double *s = ctx->sine + position * half;
 
 	assert(position < ctx->g.max_positions);
 	for (size_t i = 0; i < half; i++) {
-		const float a = x[i], b = x[i + half];
-		const float sine = back ? -s[i] : s[i];
+		const double a = x[i], b = x[i + half];
+		const double sine = back ? -s[i] : s[i];
 
 		x[i] = a * c[i] + b * sine;
 		x[i + half] = b * c[i] - a * sine;
@@ -145,7 +146,7 @@ ref_alloc(struct ops_ctx *ctx, enum ops_role role, size_t rows, size_t cols)
 {
 	struct ops_buf *buf;
 
-	if (cols != 0 && rows > SIZE_MAX / sizeof(float) / cols) {
+	if (cols != 0 && rows > SIZE_MAX / sizeof(double) / cols) {
 		errno = ENOMEM;
 		return (NULL);
 	}
@@ -182,10 +183,10 @@ ref_close(struct ops_ctx *ctx)
 	free(ctx);
 }
 
-static float *
-floats(size_t n, int *failed)
+static double *
+doubles(size_t n, int *failed)
 {
-	float *f = calloc(n, sizeof(*f));
+	double *f = calloc(n, sizeof(*f));
 
 	if (f == NULL)
 		*failed = 1;
@@ -221,15 +222,15 @@ ref_open(const struct ops_open_args *args)
 		goto err0;
 	ctx->g = *g;
 	ctx->head_dim = 2 * half;
-	ctx->cosine = floats(g->max_positions * half, &failed);
-	ctx->sine = floats(g->max_positions * half, &failed);
+	ctx->cosine = doubles(g->max_positions * half, &failed);
+	ctx->sine = doubles(g->max_positions * half, &failed);
 	for (size_t i = 0; i < sizeof(ctx->row) / sizeof(ctx->row[0]); i++)
-		ctx->row[i] = floats(longest, &failed);
+		ctx->row[i] = doubles(longest, &failed);
 	if (args->training) {
-		ctx->ns_x = floats(g->model_dim * largest(g->model_dim, g->mlp_dim), &failed);
-		ctx->ns_y = floats(g->model_dim * largest(g->model_dim, g->mlp_dim), &failed);
-		ctx->ns_a = floats(g->model_dim * g->model_dim, &failed);
-		ctx->ns_b = floats(g->model_dim * g->model_dim, &failed);
+		ctx->ns_x = doubles(g->model_dim * largest(g->model_dim, g->mlp_dim), &failed);
+		ctx->ns_y = doubles(g->model_dim * largest(g->model_dim, g->mlp_dim), &failed);
+		ctx->ns_a = doubles(g->model_dim * g->model_dim, &failed);
+		ctx->ns_b = doubles(g->model_dim * g->model_dim, &failed);
 	}
 	if (failed)
 		goto err1;
@@ -237,8 +238,8 @@ ref_open(const struct ops_open_args *args)
 		for (size_t i = 0; i < half; i++) {
 			const double angle = (double)p * pow(g->rope_base, -(double)i / (double)half);
 
-			ctx->cosine[p * half + i] = (float)cos(angle);
-			ctx->sine[p * half + i] = (float)sin(angle);
+			ctx->cosine[p * half + i] = cos(angle);
+			ctx->sine[p * half + i] = sin(angle);
 		}
 	}
 	return (ctx);
@@ -273,7 +274,8 @@ ref_upload(struct ops_ctx *ctx, struct ops_buf *buf, size_t first, const void *h
 	if (buf->role == OPS_IDS)
 		memcpy(buf->i + first, host, n * sizeof(*buf->i));
 	else
-		memcpy(buf->f + first, host, n * sizeof(*buf->f));
+		for (size_t i = 0; i < n; i++)
+			buf->f[first + i] = ((const float *)host)[i];
 }
 
 static void
@@ -284,7 +286,8 @@ ref_download(struct ops_ctx *ctx, const struct ops_buf *buf, size_t first, void 
 	if (buf->role == OPS_IDS)
 		memcpy(host, buf->i + first, n * sizeof(*buf->i));
 	else
-		memcpy(host, buf->f + first, n * sizeof(*buf->f));
+		for (size_t i = 0; i < n; i++)
+			((float *)host)[i] = (float)buf->f[first + i];
 }
 
 static void
@@ -292,7 +295,7 @@ ref_zero(struct ops_ctx *ctx, struct ops_buf *const *bufs, size_t count)
 {
 	(void)ctx;
 	for (size_t i = 0; i < count; i++)
-		memset(bufs[i]->f, 0, bufs[i]->rows * bufs[i]->cols * sizeof(float));
+		memset(bufs[i]->f, 0, bufs[i]->rows * bufs[i]->cols * sizeof(double));
 }
 
 static void
@@ -322,11 +325,11 @@ ref_embed_grad(struct ops_ctx *ctx, struct ops_rows rows, struct ops_buf *demb, 
     const struct ops_buf *ids, const struct ops_buf *emb)
 {
 	const size_t C = ctx->g.model_dim;
-	float *y = ctx->row[0];
+	double *y = ctx->row[0];
 
 	for (size_t n = 0; n < rows.B * rows.T; n++) {
 		const size_t id = (size_t)ids->i[n];
-		const float r = rms(y, at(emb, id, C), C, ctx->g.norm_eps);
+		const double r = rms(y, at(emb, id, C), C, ctx->g.norm_eps);
 
 		rms_dx(at_out(demb, id, C), at(dx0, n, C), y, r, C);
 	}
@@ -334,15 +337,15 @@ ref_embed_grad(struct ops_ctx *ctx, struct ops_rows rows, struct ops_buf *demb, 
 
 /* u and xm of row n, as ops.h writes them. */
 static void
-mix_row(const struct ops_ctx *ctx, const struct ops_qkv *a, size_t n, float *u, float *xm)
+mix_row(const struct ops_ctx *ctx, const struct ops_qkv *a, size_t n, double *u, double *xm)
 {
 	const size_t C = ctx->g.model_dim;
-	const float *x = at(a->x, n, C), *x0 = at(a->x0, n, C);
-	const float *mix0 = at(a->mix, 0, C), *mix1 = at(a->mix, 1, C);
+	const double *x = at(a->x, n, C), *x0 = at(a->x0, n, C);
+	const double *mix0 = at(a->mix, 0, C), *mix1 = at(a->mix, 1, C);
 
 	memcpy(u, x, C * sizeof(*u));
 	if (a->skip != NULL) {
-		const float *skip = at(a->skip, n, C), *weight = at(a->skip_w, a->skip_row, C);
+		const double *skip = at(a->skip, n, C), *weight = at(a->skip_w, a->skip_row, C);
 
 		for (size_t c = 0; c < C; c++)
 			u[c] += weight[c] * skip[c];
@@ -353,7 +356,7 @@ mix_row(const struct ops_ctx *ctx, const struct ops_qkv *a, size_t n, float *u, 
 
 /* Norm and rotate the heads of one row in place; reciprocals of the norms go to r. */
 static void
-heads(const struct ops_ctx *ctx, float *row, size_t count, size_t position, float *r)
+heads(const struct ops_ctx *ctx, double *row, size_t count, size_t position, double *r)
 {
 	const size_t D = ctx->head_dim;
 
@@ -367,14 +370,14 @@ static void
 ref_qkv(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a)
 {
 	const size_t C = ctx->g.model_dim, H = ctx->g.num_heads, K = ctx->g.num_kv_heads, KD = K * ctx->head_dim;
-	float *u = ctx->row[0], *h = ctx->row[1], *unused = ctx->row[2];
+	double *u = ctx->row[0], *h = ctx->row[1], *unused = ctx->row[2];
 
 	for (size_t n = 0; n < rows.B * rows.T; n++) {
 		const size_t position = rows.pos0 + n % rows.T;
-		float *xm = at_out(a->xm, n, C);
-		float *q = at_out(a->q, n, C);
-		float *k = at_out(a->k, rows.pos0 + n, KD);
-		float *v = at_out(a->v, rows.pos0 + n, KD);
+		double *xm = at_out(a->xm, n, C);
+		double *q = at_out(a->q, n, C);
+		double *k = at_out(a->k, rows.pos0 + n, KD);
+		double *v = at_out(a->v, rows.pos0 + n, KD);
 
 		mix_row(ctx, a, n, u, xm);
 		rms(h, xm, C, ctx->g.norm_eps);
@@ -388,11 +391,11 @@ ref_qkv(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a)
 
 /* The gradient of heads(): ${y} is the rotated row, ${dy} its gradient; dx overwritten. */
 static void
-heads_dx(const struct ops_ctx *ctx, float *dx, const float *dy, const float *y, size_t count, size_t position,
-    const float *r)
+heads_dx(const struct ops_ctx *ctx, double *dx, const double *dy, const double *y, size_t count, size_t position,
+    const double *r)
 {
 	const size_t D = ctx->head_dim;
-	float *dnormed = ctx->row[4], *normed = ctx->row[5];
+	double *dnormed = ctx->row[4], *normed = ctx->row[5];
 
 	memset(dx, 0, count * D * sizeof(*dx));
 	for (size_t h = 0; h < count; h++) {
@@ -408,16 +411,16 @@ static void
 ref_qkv_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a, const struct ops_qkv_grad *d)
 {
 	const size_t C = ctx->g.model_dim, H = ctx->g.num_heads, K = ctx->g.num_kv_heads, KD = K * ctx->head_dim;
-	const float *mix0 = at(a->mix, 0, C), *mix1 = at(a->mix, 1, C);
-	float *dmix0 = at_out(d->dmix, 0, C), *dmix1 = at_out(d->dmix, 1, C);
-	float *u = ctx->row[0], *h = ctx->row[1], *dproduct = ctx->row[2], *dh = ctx->row[3];
+	const double *mix0 = at(a->mix, 0, C), *mix1 = at(a->mix, 1, C);
+	double *dmix0 = at_out(d->dmix, 0, C), *dmix1 = at_out(d->dmix, 1, C);
+	double *u = ctx->row[0], *h = ctx->row[1], *dproduct = ctx->row[2], *dh = ctx->row[3];
 
 	assert(rows.pos0 == 0);
 	for (size_t n = 0; n < rows.B * rows.T; n++) {
 		const size_t position = n % rows.T;
-		const float *x0 = at(a->x0, n, C);
-		float *dxm = at_out(d->dxm, n, C), *dx = at_out(d->dx, n, C), *dx0 = at_out(d->dx0, n, C);
-		float r;
+		const double *x0 = at(a->x0, n, C);
+		double *dxm = at_out(d->dxm, n, C), *dx = at_out(d->dx, n, C), *dx0 = at_out(d->dx0, n, C);
+		double r;
 
 		mix_row(ctx, a, n, u, h);
 		r = rms(h, h, C, ctx->g.norm_eps);
@@ -436,7 +439,7 @@ ref_qkv_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a,
 
 		rms_dx(dxm, dh, h, r, C);
 		for (size_t c = 0; c < C; c++) {
-			const float g = dxm[c];
+			const double g = dxm[c];
 
 			dmix0[c] += g * u[c];
 			dmix1[c] += g * x0[c];
@@ -444,8 +447,8 @@ ref_qkv_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a,
 			dx[c] = g * mix0[c];
 		}
 		if (a->skip != NULL) {
-			const float *skip = at(a->skip, n, C), *weight = at(a->skip_w, a->skip_row, C);
-			float *dskip = at_out(d->dskip, n, C), *dweight = at_out(d->dskip_w, a->skip_row, C);
+			const double *skip = at(a->skip, n, C), *weight = at(a->skip_w, a->skip_row, C);
+			double *dskip = at_out(d->dskip, n, C), *dweight = at_out(d->dskip_w, a->skip_row, C);
 
 			for (size_t c = 0; c < C; c++) {
 				dweight[c] += dx[c] * skip[c];
@@ -473,7 +476,7 @@ ref_attention(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_attent
 {
 	const size_t C = ctx->g.model_dim, H = ctx->g.num_heads, K = ctx->g.num_kv_heads;
 	const size_t D = ctx->head_dim, KD = K * D;
-	float *p = ctx->row[0];
+	double *p = ctx->row[0];
 
 	assert(rows.pos0 == 0 || rows.B == 1);
 	for (size_t b = 0; b < rows.B; b++) {
@@ -482,24 +485,24 @@ ref_attention(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_attent
 
 			for (size_t h = 0; h < H; h++) {
 				const size_t kv = h / (H / K) * D;
-				const float scale = a->gain->f[h] / sqrtf((float)D);
-				const float *q = at(a->q, n, C) + h * D;
-				float *y = at_out(a->y, n, C) + h * D;
-				float max = -INFINITY, sum = 0;
+				const double scale = a->gain->f[h] / sqrt((double)D);
+				const double *q = at(a->q, n, C) + h * D;
+				double *y = at_out(a->y, n, C) + h * D;
+				double max = -INFINITY, sum = 0;
 
 				for (size_t j = 0; j < seen; j++) {
 					p[j] = scale * dot(q, at(a->k, key_row(rows, b, j), KD) + kv, D);
-					max = fmaxf(max, p[j]);
+					max = fmax(max, p[j]);
 				}
 				for (size_t j = 0; j < seen; j++) {
-					p[j] = expf(p[j] - max);
+					p[j] = exp(p[j] - max);
 					sum += p[j];
 				}
 				memset(y, 0, D * sizeof(*y));
 				for (size_t j = 0; j < seen; j++)
 					axpy(y, p[j] / sum, at(a->v, key_row(rows, b, j), KD) + kv, D);
 				if (a->lse != NULL)
-					at_out(a->lse, n, H)[h] = max + logf(sum);
+					at_out(a->lse, n, H)[h] = max + log(sum);
 			}
 		}
 	}
@@ -513,28 +516,28 @@ ref_attention_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_a
 	const size_t D = ctx->head_dim, KD = K * D, N = rows.B * rows.T;
 
 	assert(rows.pos0 == 0);
-	memset(at_out(d->dq, 0, C), 0, N * C * sizeof(float));
-	memset(at_out(d->dk, 0, KD), 0, N * KD * sizeof(float));
-	memset(at_out(d->dv, 0, KD), 0, N * KD * sizeof(float));
+	memset(at_out(d->dq, 0, C), 0, N * C * sizeof(double));
+	memset(at_out(d->dk, 0, KD), 0, N * KD * sizeof(double));
+	memset(at_out(d->dv, 0, KD), 0, N * KD * sizeof(double));
 	for (size_t b = 0; b < rows.B; b++) {
 		for (size_t t = 0; t < rows.T; t++) {
 			const size_t n = query_row(rows, b, t);
 
 			for (size_t h = 0; h < H; h++) {
 				const size_t kv = h / (H / K) * D;
-				const float root = 1.0f / sqrtf((float)D), scale = a->gain->f[h] * root;
-				const float *q = at(a->q, n, C) + h * D;
-				const float *dy = at(d->dy, n, C) + h * D;
-				const float lse = at(a->lse, n, H)[h];
-				const float mean = dot(dy, at(a->y, n, C) + h * D, D);
-				float *dq = at_out(d->dq, n, C) + h * D;
+				const double root = 1.0 / sqrt((double)D), scale = a->gain->f[h] * root;
+				const double *q = at(a->q, n, C) + h * D;
+				const double *dy = at(d->dy, n, C) + h * D;
+				const double lse = at(a->lse, n, H)[h];
+				const double mean = dot(dy, at(a->y, n, C) + h * D, D);
+				double *dq = at_out(d->dq, n, C) + h * D;
 
 				for (size_t j = 0; j <= t; j++) {
 					const size_t row = key_row(rows, b, j);
-					const float *k = at(a->k, row, KD) + kv, *v = at(a->v, row, KD) + kv;
-					const float qk = dot(q, k, D);
-					const float p = expf(scale * qk - lse);
-					const float dscore = p * (dot(dy, v, D) - mean);
+					const double *k = at(a->k, row, KD) + kv, *v = at(a->v, row, KD) + kv;
+					const double qk = dot(q, k, D);
+					const double p = exp(scale * qk - lse);
+					const double dscore = p * (dot(dy, v, D) - mean);
 
 					axpy(at_out(d->dv, row, KD) + kv, p, dy, D);
 					axpy(at_out(d->dk, row, KD) + kv, dscore * scale, q, D);
@@ -550,12 +553,12 @@ static void
 ref_proj(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_proj *a)
 {
 	const size_t C = ctx->g.model_dim;
-	const float *scale = at(a->scale, 0, C);
-	float *out = ctx->row[0];
+	const double *scale = at(a->scale, 0, C);
+	double *out = ctx->row[0];
 
 	for (size_t n = 0; n < rows.B * rows.T; n++) {
-		const float *xm = at(a->xm, n, C);
-		float *x1 = at_out(a->x1, n, C);
+		const double *xm = at(a->xm, n, C);
+		double *x1 = at_out(a->x1, n, C);
 
 		matvec(out, at(a->wo, 0, C), at(a->y, n, C), C, C);
 		for (size_t c = 0; c < C; c++)
@@ -567,12 +570,12 @@ static void
 ref_proj_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_proj *a, const struct ops_proj_grad *d)
 {
 	const size_t C = ctx->g.model_dim;
-	const float *scale = at(a->scale, 0, C);
-	float *out = ctx->row[0], *dout = ctx->row[1];
+	const double *scale = at(a->scale, 0, C);
+	double *out = ctx->row[0], *dout = ctx->row[1];
 
 	for (size_t n = 0; n < rows.B * rows.T; n++) {
-		const float *dx1 = at(d->dx1, n, C), *y = at(a->y, n, C);
-		float *dy = at_out(d->dy, n, C);
+		const double *dx1 = at(d->dx1, n, C), *y = at(a->y, n, C);
+		double *dy = at_out(d->dy, n, C);
 
 		matvec(out, at(a->wo, 0, C), y, C, C);
 		for (size_t c = 0; c < C; c++) {
@@ -589,12 +592,12 @@ static void
 ref_mlp(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a)
 {
 	const size_t C = ctx->g.model_dim, F = ctx->g.mlp_dim;
-	const float *scale = at(a->scale, 0, C);
-	float *h = ctx->row[0], *squared = ctx->row[1], *out = ctx->row[2];
+	const double *scale = at(a->scale, 0, C);
+	double *h = ctx->row[0], *squared = ctx->row[1], *out = ctx->row[2];
 
 	for (size_t n = 0; n < rows.B * rows.T; n++) {
-		const float *x1 = at(a->x1, n, C);
-		float *r = at_out(a->r, n, F), *x2 = at_out(a->x2, n, C);
+		const double *x1 = at(a->x1, n, C);
+		double *r = at_out(a->r, n, F), *x2 = at_out(a->x2, n, C);
 
 		rms(h, x1, C, ctx->g.norm_eps);
 		matvec(r, at(a->wfc, 0, C), h, F, C);
@@ -612,14 +615,14 @@ static void
 ref_mlp_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a, const struct ops_mlp_grad *d)
 {
 	const size_t C = ctx->g.model_dim, F = ctx->g.mlp_dim;
-	const float *scale = at(a->scale, 0, C);
-	float *h = ctx->row[0], *squared = ctx->row[1], *out = ctx->row[2];
-	float *dout = ctx->row[3], *dr = ctx->row[4], *dh = ctx->row[5];
+	const double *scale = at(a->scale, 0, C);
+	double *h = ctx->row[0], *squared = ctx->row[1], *out = ctx->row[2];
+	double *dout = ctx->row[3], *dr = ctx->row[4], *dh = ctx->row[5];
 
 	for (size_t n = 0; n < rows.B * rows.T; n++) {
-		const float *dx2 = at(d->dx2, n, C), *r = at(a->r, n, F);
-		float *dx1 = at_out(d->dx1, n, C);
-		const float reciprocal = rms(h, at(a->x1, n, C), C, ctx->g.norm_eps);
+		const double *dx2 = at(d->dx2, n, C), *r = at(a->r, n, F);
+		double *dx1 = at_out(d->dx1, n, C);
+		const double reciprocal = rms(h, at(a->x1, n, C), C, ctx->g.norm_eps);
 
 		for (size_t f = 0; f < F; f++)
 			squared[f] = r[f] * r[f];
@@ -642,16 +645,16 @@ ref_mlp_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a,
 }
 
 /* Capped logits of one row: h is its norm, z (V); returns the reciprocal rms. */
-static float
-logits_row(const struct ops_ctx *ctx, const float *x, const float *w, float *h, float *z)
+static double
+logits_row(const struct ops_ctx *ctx, const double *x, const double *w, double *h, double *z)
 {
 	const size_t C = ctx->g.model_dim, V = ctx->g.vocab_size;
-	const float cap = (float)ctx->g.logit_softcap;
-	const float r = rms(h, x, C, ctx->g.norm_eps);
+	const double cap = ctx->g.logit_softcap;
+	const double r = rms(h, x, C, ctx->g.norm_eps);
 
 	matvec(z, w, h, V, C);
 	for (size_t v = 0; v < V; v++)
-		z[v] = cap * tanhf(z[v] / cap);
+		z[v] = cap * tanh(z[v] / cap);
 	return (r);
 }
 
@@ -669,34 +672,34 @@ static void
 ref_head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a)
 {
 	const size_t C = ctx->g.model_dim, V = ctx->g.vocab_size;
-	const float cap = (float)ctx->g.logit_softcap;
-	const float *w = at(a->w, 0, C);
-	float *h = ctx->row[0], *z = ctx->row[1], *dz = ctx->row[2], *dh = ctx->row[3];
+	const double cap = ctx->g.logit_softcap;
+	const double *w = at(a->w, 0, C);
+	double *h = ctx->row[0], *z = ctx->row[1], *dz = ctx->row[2], *dh = ctx->row[3];
 
 	for (size_t n = 0; n < rows.B * rows.T; n++) {
 		const size_t target = (size_t)a->targets->i[n];
-		const float r = logits_row(ctx, at(a->x, n, C), w, h, z);
-		float max = -INFINITY, sum = 0, lse;
+		const double r = logits_row(ctx, at(a->x, n, C), w, h, z);
+		double max = -INFINITY, sum = 0, lse;
 
 		assert(target < V);
 		for (size_t v = 0; v < V; v++)
-			max = fmaxf(max, z[v]);
+			max = fmax(max, z[v]);
 		for (size_t v = 0; v < V; v++)
-			sum += expf(z[v] - max);
-		lse = max + logf(sum);
+			sum += exp(z[v] - max);
+		lse = max + log(sum);
 		at_out(a->nats, a->nats_at + n, 1)[0] = lse - z[target];
 		ctx->held |= !isfinite(lse - z[target]);
 		if (a->dx == NULL)
 			continue;
 		for (size_t v = 0; v < V; v++) {
-			const float p = expf(z[v] - lse) - (v == target ? 1.0f : 0.0f);
+			const double p = exp(z[v] - lse) - (v == target ? 1.0 : 0.0);
 
-			dz[v] = a->grad_scale * p * (1.0f - z[v] / cap * (z[v] / cap));
+			dz[v] = a->grad_scale * p * (1.0 - z[v] / cap * (z[v] / cap));
 		}
 		matvec_dw(at_out(a->dw, 0, C), dz, h, V, C);
 		memset(dh, 0, C * sizeof(*dh));
 		matvec_dx(dh, w, dz, V, C);
-		memset(at_out(a->dx, n, C), 0, C * sizeof(float));
+		memset(at_out(a->dx, n, C), 0, C * sizeof(double));
 		rms_dx(at_out(a->dx, n, C), dh, h, r, C);
 	}
 }
@@ -706,7 +709,7 @@ ref_add(struct ops_ctx *ctx, struct ops_rows rows, struct ops_buf *dst, const st
 {
 	const size_t C = ctx->g.model_dim, N = rows.B * rows.T;
 
-	axpy(at_out(dst, 0, C), 1.0f, at(src, 0, C), N * C);
+	axpy(at_out(dst, 0, C), 1.0, at(src, 0, C), N * C);
 }
 
 static double
@@ -717,41 +720,41 @@ ref_sumsq(struct ops_ctx *ctx, const struct ops_buf *const *bufs, const size_t *
 	(void)ctx;
 	for (size_t b = 0; b < count; b++)
 		for (size_t i = 0; i < n[b]; i++)
-			sum += (double)bufs[b]->f[i] * bufs[b]->f[i];
+			sum += bufs[b]->f[i] * bufs[b]->f[i];
 	return (sum);
 }
 
 /* out = x x^T for x (m, n); the result is symmetric. */
 static void
-gram(float *out, const float *x, size_t m, size_t n)
+gram(double *out, const double *x, size_t m, size_t n)
 {
 	for (size_t i = 0; i < m; i++)
 		matvec(out + i * m, x, x + i * n, m, n);
 }
 
 /* Newton-Schulz: drive the singular values of x (m, n), m <= n, towards 1. Returns where the result stands. */
-static float *
+static double *
 orthogonalise(struct ops_ctx *ctx, size_t m, size_t n, int steps)
 {
-	float *x = ctx->ns_x, *y = ctx->ns_y, *A = ctx->ns_a, *B = ctx->ns_b;
+	double *x = ctx->ns_x, *y = ctx->ns_y, *A = ctx->ns_a, *B = ctx->ns_b;
 	double sum = 0;
-	float scale;
+	double scale;
 
 	for (size_t i = 0; i < m * n; i++)
-		sum += (double)x[i] * x[i];
-	scale = 1.0f / ((float)sqrt(sum) + 1e-7f);
+		sum += x[i] * x[i];
+	scale = 1.0 / (sqrt(sum) + 1e-7f);
 	for (size_t i = 0; i < m * n; i++)
 		x[i] *= scale;
 	for (int s = 0; s < steps; s++) {
-		float *swap = x;
+		double *swap = x;
 
 		gram(A, x, m, n);
 		gram(B, A, m, m); /* A is symmetric: A A^T is A A */
 		for (size_t i = 0; i < m * m; i++)
-			B[i] = -4.7750f * A[i] + 2.0315f * B[i];
+			B[i] = -4.7750 * A[i] + 2.0315 * B[i];
 		for (size_t i = 0; i < m; i++) {
 			for (size_t j = 0; j < n; j++)
-				y[i * n + j] = 3.4445f * x[i * n + j];
+				y[i * n + j] = 3.4445 * x[i * n + j];
 			for (size_t k = 0; k < m; k++)
 				axpy(y + i * n, B[i * m + k], x + k * n, n);
 		}
@@ -767,17 +770,17 @@ ref_muon(struct ops_ctx *ctx, const struct ops_muon *p, size_t count, const stru
 	for (size_t i = 0; i < count && !ctx->held; i++, p++) {
 		const size_t rows = p->rows, cols = p->cols;
 		const int tall = rows > cols;
-		const float lr = law->lr * sqrtf(tall ? (float)rows / (float)cols : 1.0f);
-		const float *update;
+		const double lr = law->lr * sqrt(tall ? (double)rows / (double)cols : 1.0);
+		const double *update;
 
 		assert(ctx->ns_x != NULL);
 		assert(rows * cols <= ctx->g.model_dim * largest(ctx->g.model_dim, ctx->g.mlp_dim));
 		for (size_t r = 0; r < rows; r++) {
 			for (size_t c = 0; c < cols; c++) {
-				const float g = law->grad_scale * p->g->f[r * cols + c];
-				float *momentum = &p->momentum->f[r * cols + c];
+				const double g = law->grad_scale * p->g->f[r * cols + c];
+				double *momentum = &p->momentum->f[r * cols + c];
 
-				*momentum = law->momentum * *momentum + g;
+				*momentum = (float)(law->momentum * *momentum + g);
 				ctx->ns_x[tall ? c * rows + r : r * cols + c] = law->nesterov ?
 				    g + law->momentum * *momentum :
 				    *momentum;
@@ -787,24 +790,25 @@ ref_muon(struct ops_ctx *ctx, const struct ops_muon *p, size_t count, const stru
 				orthogonalise(ctx, rows, cols, law->ns_steps);
 		for (size_t r = 0; r < rows; r++)
 			for (size_t c = 0; c < cols; c++)
-				p->w->f[r * cols + c] -= lr * update[tall ? c * rows + r : r * cols + c];
+				p->w->f[r * cols + c] = (float)(p->w->f[r * cols + c] -
+				    lr * update[tall ? c * rows + r : r * cols + c]);
 	}
 }
 
 static void
 ref_adam(struct ops_ctx *ctx, const struct ops_adam *p, size_t count, const struct ops_adam_law *law)
 {
-	const float fix1 = (float)(1 - pow(law->beta1, (double)law->t));
-	const float fix2 = (float)sqrt(1 - pow(law->beta2, (double)law->t));
+	const double fix1 = 1 - pow(law->beta1, (double)law->t);
+	const double fix2 = sqrt(1 - pow(law->beta2, (double)law->t));
 
 	for (size_t i = 0; i < count && !ctx->held; i++, p++) {
 		for (size_t j = 0; j < p->n; j++) {
-			const float g = law->grad_scale * p->g->f[j];
-			float *m = &p->m->f[j], *v = &p->v->f[j];
+			const double g = law->grad_scale * p->g->f[j];
+			double *m = &p->m->f[j], *v = &p->v->f[j];
 
-			*m = law->beta1 * *m + (1 - law->beta1) * g;
-			*v = law->beta2 * *v + (1 - law->beta2) * g * g;
-			p->w->f[j] -= p->lr / fix1 * *m / (sqrtf(*v) / fix2 + law->eps);
+			*m = (float)(law->beta1 * *m + (1 - law->beta1) * g);
+			*v = (float)(law->beta2 * *v + (1 - law->beta2) * g * g);
+			p->w->f[j] = (float)(p->w->f[j] - p->lr / fix1 * *m / (sqrt(*v) / fix2 + law->eps));
 		}
 	}
 }

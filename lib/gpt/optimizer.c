@@ -9,7 +9,7 @@
 struct optimizer {
 	struct model *m;
 	const struct params *params;
-	struct ops_buf **state[2]; /* by tensor: momentum or m, and v (NULL for Muon) */
+	struct ops_buf *(*state)[PARAMS_STATES]; /* by tensor; NULL what it does not keep */
 	struct ops_muon *muon;
 	struct ops_adam *adam;
 	size_t muon_count, adam_count;
@@ -29,9 +29,18 @@ optimizer_momentum(const struct optimizer_law *law, uint64_t step)
 }
 
 static int
-is_muon(const struct optimizer *o, size_t i)
+make_state(struct optimizer *o, size_t i)
 {
-	return (o->params->tensors[i].group == PARAMS_MATRIX);
+	const struct params_tensor *t = &o->params->tensors[i];
+
+	for (enum params_state s = 0; s < PARAMS_STATES; s++) {
+		if (params_state(t->group, s) == NULL)
+			continue;
+		o->state[i][s] = model_ops(o->m)->alloc(model_ctx(o->m), OPS_VECTOR, t->rows, t->cols);
+		if (o->state[i][s] == NULL)
+			return (-1);
+	}
+	return (0);
 }
 
 struct optimizer *
@@ -46,41 +55,39 @@ optimizer_open(struct model *m)
 		goto err0;
 	o->m = m;
 	o->params = params;
-	o->state[0] = calloc(count, sizeof(struct ops_buf *));
-	o->state[1] = calloc(count, sizeof(struct ops_buf *));
+	o->state = calloc(count, sizeof(*o->state));
 	o->muon = calloc(count, sizeof(*o->muon));
 	o->adam = calloc(count, sizeof(*o->adam));
 	o->adam_group = calloc(count, sizeof(*o->adam_group));
 	o->grads = calloc(count, sizeof(struct ops_buf *));
 	o->grad_n = calloc(count, sizeof(*o->grad_n));
-	if (o->state[0] == NULL || o->state[1] == NULL || o->muon == NULL || o->adam == NULL || o->adam_group == NULL ||
-	    o->grads == NULL || o->grad_n == NULL)
+	if (o->state == NULL || o->muon == NULL || o->adam == NULL || o->adam_group == NULL || o->grads == NULL ||
+	    o->grad_n == NULL)
 		goto err1;
 	for (size_t i = 0; i < count; i++) {
 		const struct params_tensor *t = &params->tensors[i];
 
 		o->grads[i] = model_gradient(m, i);
 		o->grad_n[i] = t->n;
-		if ((o->state[0][i] = ops->alloc(model_ctx(m), OPS_VECTOR, t->rows, t->cols)) == NULL)
+		if (make_state(o, i) != 0)
 			goto err1;
-		if (is_muon(o, i)) {
+		/* Who keeps a momentum is Muon's. */
+		if (o->state[i][PARAMS_MOMENTUM] != NULL) {
 			o->muon[o->muon_count++] = (struct ops_muon){
 				.w = model_weight(m, i),
 				.g = model_gradient(m, i),
-				.momentum = o->state[0][i],
+				.momentum = o->state[i][PARAMS_MOMENTUM],
 				.rows = t->rows,
 				.cols = t->cols,
 			};
 			continue;
 		}
-		if ((o->state[1][i] = ops->alloc(model_ctx(m), OPS_VECTOR, t->rows, t->cols)) == NULL)
-			goto err1;
 		o->adam_group[o->adam_count] = t->group;
 		o->adam[o->adam_count++] = (struct ops_adam){
 			.w = model_weight(m, i),
 			.g = model_gradient(m, i),
-			.m = o->state[0][i],
-			.v = o->state[1][i],
+			.m = o->state[i][PARAMS_ADAM_M],
+			.v = o->state[i][PARAMS_ADAM_V],
 			.n = t->n,
 		};
 	}
@@ -100,12 +107,11 @@ optimizer_close(struct optimizer *o)
 {
 	if (o == NULL)
 		return;
-	for (int s = 0; s < 2; s++) {
-		for (size_t i = 0; o->state[s] != NULL && i < o->params->count; i++)
-			if (o->state[s][i] != NULL)
-				model_ops(o->m)->free(model_ctx(o->m), o->state[s][i]);
-		free(o->state[s]);
-	}
+	for (size_t i = 0; o->state != NULL && i < o->params->count; i++)
+		for (enum params_state s = 0; s < PARAMS_STATES; s++)
+			if (o->state[i][s] != NULL)
+				model_ops(o->m)->free(model_ctx(o->m), o->state[i][s]);
+	free(o->state);
 	free(o->muon);
 	free(o->adam);
 	free(o->adam_group);
@@ -120,12 +126,11 @@ optimizer_norm(const struct optimizer *o)
 	return (sqrt(model_ops(o->m)->sumsq(model_ctx(o->m), o->grads, o->grad_n, o->params->count)));
 }
 
+/* Of a group under Adam. */
 static double
 rate(const struct optimizer *o, const struct optimizer_law *law, enum params_group group)
 {
 	switch (group) {
-	case PARAMS_MATRIX:
-		return (law->matrix_lr);
 	case PARAMS_EMBED:
 		return (o->params->config.tie_embeddings ? law->tied_embed_lr : law->embed_lr);
 	case PARAMS_HEAD:
@@ -161,30 +166,18 @@ optimizer_step(struct optimizer *o, const struct optimizer_law *law, uint64_t st
 	model_ops(o->m)->muon(model_ctx(o->m), o->muon, o->muon_count, &muon);
 }
 
-size_t
-optimizer_state_arrays(const struct optimizer *o, size_t i)
+struct ops_buf *
+optimizer_buffer(const struct optimizer *o, size_t i, enum params_state state)
 {
-	return (is_muon(o, i) ? 1 : 2);
-}
-
-void
-optimizer_get(const struct optimizer *o, size_t i, size_t array, float *state)
-{
-	assert(array < optimizer_state_arrays(o, i));
-	model_ops(o->m)->download(model_ctx(o->m), o->state[array][i], 0, state, o->params->tensors[i].n);
-}
-
-void
-optimizer_set(struct optimizer *o, size_t i, size_t array, const float *state)
-{
-	assert(array < optimizer_state_arrays(o, i));
-	model_ops(o->m)->upload(model_ctx(o->m), o->state[array][i], 0, state, o->params->tensors[i].n);
+	assert(i < o->params->count && state < PARAMS_STATES);
+	return (o->state[i][state]);
 }
 
 void
 optimizer_clear(struct optimizer *o)
 {
 	for (size_t i = 0; i < o->params->count; i++)
-		for (size_t a = 0; a < optimizer_state_arrays(o, i); a++)
-			model_ops(o->m)->zero(model_ctx(o->m), &o->state[a][i], 1);
+		for (enum params_state s = 0; s < PARAMS_STATES; s++)
+			if (o->state[i][s] != NULL)
+				model_ops(o->m)->zero(model_ctx(o->m), &o->state[i][s], 1);
 }

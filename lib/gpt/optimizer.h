@@ -52,14 +52,10 @@ double optimizer_norm(const struct optimizer *o);
 void
 optimizer_step(struct optimizer *o, const struct optimizer_law *law, uint64_t step, double lr_scale, double grad_norm);
 
-/**
- * The state between two steps: one array for a tensor under Muon (its
- * momentum), two under Adam (m, v), each of the tensor's size, by place in the
- * tensor table.
- */
-size_t optimizer_state_arrays(const struct optimizer *o, size_t i);
-void optimizer_get(const struct optimizer *o, size_t i, size_t array, float *state);
-void optimizer_set(struct optimizer *o, size_t i, size_t array, const float *state);
+/* What is kept of tensor i between steps: a VECTOR of its shape, NULL where the table of states has none for it. */
+struct ops_buf *optimizer_buffer(const struct optimizer *o, size_t i, enum params_state state);
+
+/* As opened. */
 void optimizer_clear(struct optimizer *o);
 
 #endif

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -8,95 +9,165 @@
 #include "base/rng.h"
 #include "base/say.h"
 
-static const struct {
-	const char *name;
-	enum params_group group;
-} block_names[PARAMS_BLOCK_COUNT] = {
-	[PARAMS_ATTN_SCALE] = { "attn_scale", PARAMS_SCALAR },
-	[PARAMS_MLP_SCALE] = { "mlp_scale", PARAMS_SCALAR },
-	[PARAMS_RESID_MIX] = { "resid_mix", PARAMS_SCALAR },
-	[PARAMS_Q_GAIN] = { "attn.q_gain", PARAMS_SCALAR },
-	[PARAMS_C_Q] = { "attn.c_q.weight", PARAMS_MATRIX },
-	[PARAMS_C_K] = { "attn.c_k.weight", PARAMS_MATRIX },
-	[PARAMS_C_V] = { "attn.c_v.weight", PARAMS_MATRIX },
-	[PARAMS_PROJ] = { "attn.proj.weight", PARAMS_MATRIX },
-	[PARAMS_FC] = { "mlp.fc.weight", PARAMS_MATRIX },
-	[PARAMS_MLP_PROJ] = { "mlp.proj.weight", PARAMS_MATRIX },
+const char *
+params_state(enum params_group group, enum params_state state)
+{
+	const int is_muon = group == PARAMS_MATRIX;
+	const struct {
+		const char *suffix;
+		int kept;
+	} states[] = {
+		[PARAMS_MOMENTUM] = { ".momentum", is_muon },
+		[PARAMS_ADAM_M] = { ".adam_m", !is_muon },
+		[PARAMS_ADAM_V] = { ".adam_v", !is_muon },
+	};
+
+	return (states[state].kept ? states[state].suffix : NULL);
+}
+
+/* Element i of a tensor at first. */
+struct draw {
+	const struct config *c;
+	const struct params_tensor *t;
+	struct rng rng;
+	double bound; /* 1 / sqrt(fan_in) */
+	size_t i;
 };
 
-static struct params_tensor *
-append(struct params *p, int dims, size_t rows, size_t cols, enum params_group group)
+static double
+init_zero(struct draw *d)
 {
-	struct params_tensor *t = &p->tensors[p->count++];
+	(void)d;
+	return (0);
+}
 
-	t->dims = dims;
-	t->rows = rows;
-	t->cols = cols;
-	t->group = group;
-	t->offset = p->n;
-	t->n = rows * cols;
-	p->n += t->n;
-	return (t);
+static double
+init_one(struct draw *d)
+{
+	(void)d;
+	return (1);
+}
+
+/* All of the stream, nothing of x0. */
+static double
+init_mix(struct draw *d)
+{
+	return (d->i < d->t->cols);
+}
+
+static double
+init_qk_gain(struct draw *d)
+{
+	return (d->c->qk_gain_init);
+}
+
+static double
+init_embedding(struct draw *d)
+{
+	return ((d->c->tie_embeddings ? d->c->tied_embed_init_std : 1.0) * rng_normal(&d->rng));
+}
+
+static double
+init_uniform(struct draw *d)
+{
+	return (d->bound * (2.0 * rng_uniform(&d->rng) - 1.0));
+}
+
+struct row {
+	const char *name;
+	enum { FIRST, BLOCK, LAST } where;
+	int when, dims;
+	size_t rows, cols;
+	enum params_group group;
+	double (*init)(struct draw *d);
+	enum params_storage storage;
+};
+
+/* The row that stands at a place: the table comes again for each layer. */
+static struct row
+row_at(const struct config *c, size_t at)
+{
+	const size_t layer = at / PARAMS_ROWS;
+	const size_t V = c->vocab_size, C = c->model_dim, H = c->num_heads, KD = config_kv_dim(c);
+	const size_t F = config_mlp_dim(c), S = config_skips(c);
+	const struct row rows[] = {
+#define VECTOR(n) 1, 1, n
+#define MATRIX(rows, cols) 2, rows, cols
+#define TENSOR(id, name, where, when, shape, group, init, storage) \
+	[PARAMS_##id] = { name, where, when, shape, PARAMS_##group, init, PARAMS_##storage },
+#include "gpt/params.def"
+#undef TENSOR
+	};
+	struct row row = rows[at % PARAMS_ROWS];
+
+	/* What stands once goes with the first layer or the last. */
+	row.when = row.when && (row.where == BLOCK || layer == (row.where == FIRST ? 0 : c->num_layers - 1));
+	return (row);
+}
+
+struct params_sizes
+params_sizes(const struct config *config)
+{
+	struct params_sizes s = { 0, 0, { 0 } };
+
+	for (size_t at = 0; at < config->num_layers * PARAMS_ROWS; at++) {
+		const struct row row = row_at(config, at);
+
+		if (!row.when)
+			continue;
+		assert(row.rows <= (UINT64_MAX - s.n) / row.cols);
+		s.count++;
+		s.n += (uint64_t)row.rows * row.cols;
+		s.of_group[row.group] += (uint64_t)row.rows * row.cols;
+	}
+	return (s);
 }
 
 static void
-append_block(struct params *p, size_t layer)
+append(struct params *p, const struct row *row, size_t at)
 {
-	const struct config *c = &p->config;
-	const size_t C = c->model_dim, F = config_mlp_dim(c), KD = config_kv_dim(c);
-	const size_t rows[PARAMS_BLOCK_COUNT] = {
-		[PARAMS_ATTN_SCALE] = 1,
-		[PARAMS_MLP_SCALE] = 1,
-		[PARAMS_RESID_MIX] = 2,
-		[PARAMS_Q_GAIN] = 1,
-		[PARAMS_C_Q] = C,
-		[PARAMS_C_K] = KD,
-		[PARAMS_C_V] = KD,
-		[PARAMS_PROJ] = C,
-		[PARAMS_FC] = F,
-		[PARAMS_MLP_PROJ] = C,
-	};
+	struct params_tensor *t = &p->tensors[p->count];
 
-	for (size_t i = 0; i < PARAMS_BLOCK_COUNT; i++) {
-		const size_t cols = i == PARAMS_Q_GAIN ? c->num_heads : i == PARAMS_MLP_PROJ ? F : C;
-		struct params_tensor *t = append(p, rows[i] == 1 ? 1 : 2, rows[i], cols, block_names[i].group);
-
-		/* A matrix is a matrix even if it has one row. */
-		if (t->group == PARAMS_MATRIX)
-			t->dims = 2;
-		snprintf(t->name, sizeof(t->name), "blocks.%zu.%s", layer, block_names[i].name);
-	}
+	if (row->where == BLOCK)
+		snprintf(t->name, sizeof(t->name), "blocks.%zu.%s", at / PARAMS_ROWS, row->name);
+	else
+		snprintf(t->name, sizeof(t->name), "%s", row->name);
+	t->id = (enum params_id)(at % PARAMS_ROWS);
+	t->rows = row->rows;
+	t->cols = row->cols;
+	t->dims = row->dims;
+	t->group = row->group;
+	t->storage = row->storage;
+	t->offset = p->n;
+	t->n = t->rows * t->cols;
+	p->n += t->n;
+	p->places[row->where == BLOCK ? at : t->id] = p->count++;
 }
 
 struct params *
 params_new(const struct config *config)
 {
-	const size_t count = 1 + (config_skips(config) > 0) + config->num_layers * PARAMS_BLOCK_COUNT +
-	    !config->tie_embeddings;
+	const size_t places = config->num_layers * PARAMS_ROWS;
 	struct params *p;
-	struct params_tensor *t;
 
 	if ((p = calloc(1, sizeof(*p))) == NULL)
 		goto err0;
-	if ((p->tensors = calloc(count, sizeof(*p->tensors))) == NULL)
-		goto err1;
 	p->config = *config;
-	t = append(p, 2, config->vocab_size, config->model_dim, PARAMS_EMBED);
-	snprintf(t->name, sizeof(t->name), "tok_emb.weight");
-	if (config_skips(config) > 0) {
-		t = append(p, 2, config_skips(config), config->model_dim, PARAMS_SCALAR);
-		snprintf(t->name, sizeof(t->name), "skip_weights");
-	}
-	for (size_t layer = 0; layer < config->num_layers; layer++)
-		append_block(p, layer);
-	if (!config->tie_embeddings) {
-		t = append(p, 2, config->vocab_size, config->model_dim, PARAMS_HEAD);
-		snprintf(t->name, sizeof(t->name), "lm_head.weight");
+	p->tensors = calloc(params_sizes(config).count, sizeof(*p->tensors));
+	p->places = calloc(places, sizeof(*p->places));
+	if (p->tensors == NULL || p->places == NULL)
+		goto err1;
+	for (size_t at = 0; at < places; at++) {
+		const struct row row = row_at(config, at);
+
+		p->places[at] = PARAMS_NONE;
+		if (row.when)
+			append(p, &row, at);
 	}
 	return (p);
 
 err1:
-	free(p);
+	params_free(p);
 err0:
 	say_error("cannot make the table of tensors: out of memory");
 	errno = ENOMEM;
@@ -108,34 +179,24 @@ params_free(struct params *p)
 {
 	if (p == NULL)
 		return;
+	free(p->places);
 	free(p->tensors);
 	free(p);
 }
 
 size_t
-params_tok_emb(const struct params *p)
+params_at(const struct params *p, size_t layer, enum params_id id)
 {
-	(void)p;
-	return (0);
-}
-
-size_t
-params_skip_weights(const struct params *p)
-{
-	(void)p;
-	return (1);
-}
-
-size_t
-params_at(const struct params *p, size_t layer, enum params_block which)
-{
-	return (1 + (config_skips(&p->config) > 0) + layer * PARAMS_BLOCK_COUNT + which);
+	assert(layer < p->config.num_layers && id < PARAMS_ROWS);
+	return (p->places[layer * PARAMS_ROWS + id]);
 }
 
 size_t
 params_head(const struct params *p)
 {
-	return (p->config.tie_embeddings ? 0 : p->count - 1);
+	const size_t head = params_at(p, 0, PARAMS_LM_HEAD);
+
+	return (head != PARAMS_NONE ? head : params_at(p, 0, PARAMS_TOK_EMB));
 }
 
 const struct params_tensor *
@@ -158,48 +219,16 @@ stream_of(const char *name)
 	return (h);
 }
 
-static void
-fill(float *w, size_t n, float value)
-{
-	for (size_t i = 0; i < n; i++)
-		w[i] = value;
-}
-
-static int
-ends_with(const char *name, const char *end)
-{
-	const size_t n = strlen(name), m = strlen(end);
-
-	return (n >= m && strcmp(name + n - m, end) == 0);
-}
-
 void
 params_init(const struct params *p, uint64_t seed, float *w)
 {
 	for (size_t i = 0; i < p->count; i++) {
 		const struct params_tensor *t = &p->tensors[i];
-		float *at = w + t->offset;
-		struct rng rng;
+		const struct row row = row_at(&p->config, t->id);
+		struct draw d = { .c = &p->config, .t = t, .bound = 1.0 / sqrt((double)t->cols) };
 
-		rng_seed(&rng, seed, stream_of(t->name));
-		if (t->group == PARAMS_EMBED) {
-			const double std = p->config.tie_embeddings ? p->config.tied_embed_init_std : 1.0;
-
-			for (size_t j = 0; j < t->n; j++)
-				at[j] = (float)(std * rng_normal(&rng));
-		} else if (t->group == PARAMS_HEAD || ends_with(t->name, ".proj.weight")) {
-			fill(at, t->n, 0);
-		} else if (t->group == PARAMS_MATRIX) {
-			const double bound = 1.0 / sqrt((double)t->cols);
-
-			for (size_t j = 0; j < t->n; j++)
-				at[j] = (float)(bound * (2.0 * rng_uniform(&rng) - 1.0));
-		} else if (ends_with(t->name, "q_gain")) {
-			fill(at, t->n, (float)p->config.qk_gain_init);
-		} else {
-			fill(at, t->n, 1);
-			if (ends_with(t->name, "resid_mix"))
-				fill(at + t->cols, t->cols, 0);
-		}
+		rng_seed(&d.rng, seed, stream_of(t->name));
+		for (; d.i < t->n; d.i++)
+			w[t->offset + d.i] = (float)row.init(&d);
 	}
 }

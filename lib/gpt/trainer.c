@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gpt/checkpoint.h"
 #include "base/file.h"
 #include "base/jsonio.h"
 #include "base/num.h"
@@ -102,12 +101,6 @@ trainer_spans(const struct trainer *t)
 	return (t->step * t->micro_batches);
 }
 
-size_t
-trainer_micro_batches(const struct trainer *t)
-{
-	return (t->micro_batches);
-}
-
 /* Gradients of the whole batch; the losses stay with the model until asked for, so that a device is not waited for. */
 static int
 accumulate(struct trainer *t)
@@ -165,12 +158,13 @@ trainer_step(struct trainer *t, double lr_scale, struct trainer_result *result)
 	return (0);
 }
 
+/* One buffer of a tensor's size. */
 static void
-get_weight(const struct trainer *t, size_t i)
+stage(const struct trainer *t, const struct ops_buf *buf, size_t n)
 {
 	const struct model *m = t->args.model;
 
-	model_ops(m)->download(model_ctx(m), model_weight(m, i), 0, t->staging, model_params(m)->tensors[i].n);
+	model_ops(m)->download(model_ctx(m), buf, 0, t->staging, n);
 }
 
 int
@@ -179,7 +173,7 @@ trainer_finite(const struct trainer *t)
 	const struct params *p = model_params(t->args.model);
 
 	for (size_t i = 0; i < p->count; i++) {
-		get_weight(t, i);
+		stage(t, model_weight(t->args.model, i), p->tensors[i].n);
 		for (size_t j = 0; j < p->tensors[i].n; j++)
 			if (!isfinite(t->staging[j]))
 				return (0);
@@ -210,42 +204,56 @@ trainer_rollback(struct trainer *t)
 	t->marked = NULL;
 }
 
-/* The arrays of a resume file: each tensor's weights, then its optimizer state. */
-static const char *const suffixes[2][2] = {
-	{ ".momentum", NULL }, /* Muon */
-	{ ".adam_m", ".adam_v" },
+/* What a resume file holds, in its order: of each tensor the weights, then the state that the optimizer keeps. */
+struct contents {
+	struct safetensors_tensor *entries;
+	struct ops_buf **bufs; /* by entry: where its elements live */
+	char (*names)[PARAMS_NAME_SIZE + PARAMS_STATE_SIZE];
+	size_t count;
 };
 
-#define SUFFIX_SIZE 16
+static void
+contents_free(struct contents *c)
+{
+	free(c->entries);
+	free(c->bufs);
+	free(c->names);
+}
 
-struct resume_names {
-	char text[PARAMS_NAME_SIZE + SUFFIX_SIZE];
-};
-
-/* Entries in the order they are written; at most three a tensor. Returns how many. */
-static size_t
-entries_of(const struct trainer *t, struct safetensors_tensor *entries, struct resume_names *names)
+/* Owns: contents_free, in any case. Errors: -1 with errno ENOMEM. */
+static int
+contents_make(const struct trainer *t, struct contents *c)
 {
 	const struct params *p = model_params(t->args.model);
-	size_t count = 0;
+	const size_t room = (1 + PARAMS_STATES) * p->count;
 
-	for (size_t i = 0; i < p->count; i++) {
-		const struct params_tensor *mine = &p->tensors[i];
-
-		for (size_t a = 0; a <= optimizer_state_arrays(t->optimizer, i); a++) {
-			snprintf(names[count].text, sizeof(names[count].text), "%s%s", mine->name,
-			    a == 0 ? "" : suffixes[optimizer_state_arrays(t->optimizer, i) - 1][a - 1]);
-			entries[count] = (struct safetensors_tensor){
-				.name = names[count].text,
-				.dtype = SAFETENSORS_F32,
-				.dims = (size_t)mine->dims,
-				.shape = { mine->dims == 2 ? mine->rows : mine->cols, mine->cols },
-				.n = mine->n,
-			};
-			count++;
-		}
+	c->count = 0;
+	c->entries = calloc(room, sizeof(*c->entries));
+	c->bufs = calloc(room, sizeof(struct ops_buf *));
+	c->names = calloc(room, sizeof(*c->names));
+	if (c->entries == NULL || c->bufs == NULL || c->names == NULL) {
+		errno = ENOMEM;
+		return (-1);
 	}
-	return (count);
+	for (size_t at = 0; at < room; at++) {
+		const size_t i = at / (1 + PARAMS_STATES), s = at % (1 + PARAMS_STATES);
+		const struct params_tensor *mine = &p->tensors[i];
+		const char *suffix = s == 0 ? "" : params_state(mine->group, s - 1);
+
+		if (suffix == NULL)
+			continue;
+		snprintf(c->names[c->count], sizeof(c->names[c->count]), "%s%s", mine->name, suffix);
+		c->bufs[c->count] = s == 0 ? model_weight(t->args.model, i) : optimizer_buffer(t->optimizer, i, s - 1);
+		c->entries[c->count] = (struct safetensors_tensor){
+			.name = c->names[c->count],
+			.dtype = SAFETENSORS_F32,
+			.dims = (size_t)mine->dims,
+			.shape = { mine->dims == 2 ? mine->rows : mine->cols, mine->cols },
+			.n = mine->n,
+		};
+		c->count++;
+	}
+	return (0);
 }
 
 /* What must agree for a state to go on: the model and how a batch is taken. */
@@ -271,34 +279,27 @@ identity(const struct trainer *t)
 int
 trainer_save(const struct trainer *t, int fd, const json_t *extra)
 {
-	const struct params *p = model_params(t->args.model);
-	struct safetensors_tensor *entries = calloc(3 * p->count, sizeof(*entries));
-	struct resume_names *names = calloc(3 * p->count, sizeof(*names));
 	json_t *metadata = identity(t);
+	struct contents c;
 	char *header = NULL;
 	size_t n;
 	int rc = -1;
 
+	if (contents_make(t, &c) != 0)
+		goto out;
 	errno = ENOMEM;
-	if (entries == NULL || names == NULL || metadata == NULL)
+	if (metadata == NULL)
 		goto out;
 	if (extra != NULL && json_object_update_missing(metadata, (json_t *)(uintptr_t)extra) != 0)
 		goto out;
-	if ((header = safetensors_header(entries, entries_of(t, entries, names), metadata, &n)) == NULL)
+	if ((header = safetensors_header(c.entries, c.count, metadata, &n)) == NULL)
 		goto out;
 	if (file_write_all(fd, header, n) != 0)
 		goto out;
-	for (size_t i = 0; i < p->count; i++) {
-		const size_t bytes = p->tensors[i].n * sizeof(*t->staging);
-
-		get_weight(t, i);
-		if (file_write_all(fd, t->staging, bytes) != 0)
+	for (size_t e = 0; e < c.count; e++) {
+		stage(t, c.bufs[e], c.entries[e].n);
+		if (file_write_all(fd, t->staging, c.entries[e].n * sizeof(*t->staging)) != 0)
 			goto out;
-		for (size_t a = 0; a < optimizer_state_arrays(t->optimizer, i); a++) {
-			optimizer_get(t->optimizer, i, a, t->staging);
-			if (file_write_all(fd, t->staging, bytes) != 0)
-				goto out;
-		}
 	}
 	rc = 0;
 out:
@@ -306,8 +307,7 @@ out:
 		say_errno("cannot save the state of training");
 	free(header);
 	json_decref(metadata);
-	free(names);
-	free(entries);
+	contents_free(&c);
 	return (rc);
 }
 
@@ -339,47 +339,38 @@ same_identity(const struct trainer *t, const struct safetensors *s, const char *
 int
 trainer_load(struct trainer *t, int fd, const char *what, json_t **extra)
 {
-	struct model *m = t->args.model;
-	const struct params *p = model_params(m);
-	struct safetensors_tensor *entries = calloc(3 * p->count, sizeof(*entries));
-	struct resume_names *names = calloc(3 * p->count, sizeof(*names));
-	struct safetensors *s = NULL;
+	const struct model *m = t->args.model;
 	const struct safetensors_tensor *found;
-	size_t count, at = 0;
+	struct safetensors *s = NULL;
+	struct contents c;
 	uint64_t step;
 	int rc = -1;
 
-	if (entries == NULL || names == NULL) {
+	if (contents_make(t, &c) != 0) {
 		say_errno("cannot read '%s'", what);
 		goto out;
 	}
 	if ((s = safetensors_read(fd, what)) == NULL || !same_identity(t, s, what))
 		goto out;
-	count = entries_of(t, entries, names);
-	if (safetensors_metadata(s, "step") == NULL || safetensors_count(s) != count ||
+	if (safetensors_metadata(s, "step") == NULL || safetensors_count(s) != c.count ||
 	    num_u64(safetensors_metadata(s, "step"), 0, INT64_MAX, &step) != 0) {
 		say_error("'%s' is not a whole state of training", what);
 		errno = EBADMSG;
 		goto out;
 	}
 	/* All is checked before anything changes. */
-	for (size_t e = 0; e < count; e++) {
-		found = safetensors_find(s, entries[e].name);
-		if (found == NULL || found->dtype != SAFETENSORS_F32 || found->n != entries[e].n) {
-			say_error("'%s' lacks tensor '%s', or has it in another shape", what, entries[e].name);
+	for (size_t e = 0; e < c.count; e++) {
+		found = safetensors_find(s, c.entries[e].name);
+		if (found == NULL || found->dtype != SAFETENSORS_F32 || found->n != c.entries[e].n) {
+			say_error("'%s' lacks tensor '%s', or has it in another shape", what, c.entries[e].name);
 			errno = EBADMSG;
 			goto out;
 		}
 	}
-	for (size_t i = 0; i < p->count; i++) {
-		for (size_t a = 0; a <= optimizer_state_arrays(t->optimizer, i); a++) {
-			if (safetensors_get(s, safetensors_find(s, entries[at++].name), t->staging) != 0)
-				goto out;
-			if (a == 0)
-				model_ops(m)->upload(model_ctx(m), model_weight(m, i), 0, t->staging, p->tensors[i].n);
-			else
-				optimizer_set(t->optimizer, i, a - 1, t->staging);
-		}
+	for (size_t e = 0; e < c.count; e++) {
+		if (safetensors_get(s, safetensors_find(s, c.entries[e].name), t->staging) != 0)
+			goto out;
+		model_ops(m)->upload(model_ctx(m), c.bufs[e], 0, t->staging, c.entries[e].n);
 	}
 	t->step = step;
 	if (extra != NULL)
@@ -387,7 +378,6 @@ trainer_load(struct trainer *t, int fd, const char *what, json_t **extra)
 	rc = 0;
 out:
 	safetensors_free(s);
-	free(names);
-	free(entries);
+	contents_free(&c);
 	return (rc);
 }

@@ -55,9 +55,8 @@ struct trainer_result {
  */
 int trainer_step(struct trainer *t, double lr_scale, struct trainer_result *result);
 
-uint64_t trainer_steps(const struct trainer *t);       /* steps done */
-uint64_t trainer_spans(const struct trainer *t);       /* micro-batches taken from the source */
-size_t trainer_micro_batches(const struct trainer *t); /* per step */
+uint64_t trainer_steps(const struct trainer *t); /* steps done */
+uint64_t trainer_spans(const struct trainer *t); /* micro-batches taken from the source */
 
 /* Nonzero if every weight is finite: look before publishing the last step's. */
 int trainer_finite(const struct trainer *t);
@@ -73,8 +72,9 @@ void trainer_rollback(struct trainer *t);
 
 /**
  * trainer_save(t, fd, extra) / trainer_load(t, fd, what, extra):
- * The complete state as one safetensors file: weights by name, NAME.momentum
- * (Muon), NAME.adam_m and NAME.adam_v, the counters and shape of the batch in
+ * The complete state as one safetensors file: of each tensor the weights under
+ * its name, then what params.h has the optimizer keep of it, under
+ * NAME.momentum or the like; the counters and shape of the batch in
  * __metadata__, where the caller's own strings (${extra}: clocks, offsets) ride
  * along.  Training on after load gives the bits of training on without it.
  * Owns:   the caller decrefs *extra.

@@ -128,7 +128,7 @@ sort_findings(struct case_file *c)
 		note(to, "%s: %s: %s", jsonio_text(finding, "file", "?"), problem, jsonio_text(finding, "detail", "?"));
 	}
 	for (s = 0; s < STAGE_COUNT; s++)
-		if (c->e.refusal[s] != NULL && s != STAGE_PROMPT)
+		if (c->e.refusal[s] != NULL && !rundir_stages[s].optional)
 			json_array_append_new(c->refusals,
 			    json_pack("{s:s, s:O, s:O, s:O}", "stage", rundir_stages[s].name, "attempt",
 				json_object_get(c->e.refusal[s], "attempt"), "kind",
@@ -209,13 +209,13 @@ group_of(struct row *row, const struct case_file *c)
 static int64_t
 attempt_of(const struct rundir *r)
 {
-	static const enum stage stages[] = { STAGE_TRAIN, STAGE_EXPORT, STAGE_SCORE };
 	int64_t n = 1;
-	size_t i;
-	int a;
+	int a, s;
 
-	for (i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
-		if ((a = rundir_attempt(r, stages[i])) == -1) {
+	for (s = 0; s < STAGE_COUNT; s++) {
+		if (rundir_stages[s].optional)
+			continue;
+		if ((a = rundir_attempt(r, (enum stage)s)) == -1) {
 			say_errno("cannot look into '%s/%s'", r->path, RUNDIR_ATTEMPTS);
 			return (-1);
 		}
@@ -263,12 +263,10 @@ build(struct row *row, const struct rundir *r, const struct case_file *c, const 
 int
 runrecord_run(const char *path, const char *ledger, enum runrecord *how, struct row *row)
 {
-	static const enum stage needed[] = { STAGE_TRAIN, STAGE_EXPORT, STAGE_SCORE };
 	struct case_file c = { .spec = NULL };
 	struct rundir r;
 	char real[PATH_MAX], *place = NULL;
-	size_t i;
-	int error, rc = -1, running = 0;
+	int error, s, rc = -1, running = 0;
 
 	if (rundir_open(&r, path) == -1)
 		return (-1);
@@ -294,8 +292,9 @@ runrecord_run(const char *path, const char *ledger, enum runrecord *how, struct 
 	}
 	sort_findings(&c);
 	compare_asked(&c);
-	for (i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
-		running |= c.e.states[needed[i]] == STATE_RUNNING || c.e.states[needed[i]] == STATE_OVERDUE;
+	for (s = 0; s < STAGE_COUNT; s++)
+		running |= !rundir_stages[s].optional &&
+		    (c.e.states[s] == STATE_RUNNING || c.e.states[s] == STATE_OVERDUE);
 	*how = running ? RUNRECORD_RUNNING : json_array_size(c.missing) != 0 ? RUNRECORD_PENDING : RUNRECORD_CLOSED;
 	build(row, &r, &c, place);
 	rc = 0;

@@ -30,12 +30,6 @@ static const struct {
 	[GATE_CORRUPT] = { "corrupt", HG_EXIT_CONTRACT },
 };
 
-const char *
-gate_problem_name(enum gate_problem p)
-{
-	return (problems[p].name);
-}
-
 static json_t *
 text_or_null(const char *text)
 {
@@ -160,63 +154,81 @@ file_is(struct gate *e, enum stage s, const char *file, int64_t bytes, const cha
 	return (rc);
 }
 
+/* A file whose size and digest a receipt has as a member. */
 static int
-file_member(struct gate *e, enum stage s, const char *file, const char *member)
+file_member(struct gate *e, enum stage s, const json_t *v, const char *member, const char *file)
 {
 	char key[64];
 	const char *sha256;
 
 	snprintf(key, sizeof(key), "%s.sha256", member);
-	sha256 = jsonio_text(e->receipt[s], key, "");
+	sha256 = jsonio_text(v, key, "");
 	snprintf(key, sizeof(key), "%s.bytes", member);
-	return (file_is(e, s, file, jsonio_i64(e->receipt[s], key, -1), sha256));
+	return (file_is(e, s, file, jsonio_i64(v, key, -1), sha256));
 }
 
-/* A digest in a receipt, and what it must be by the spec. */
+/* What ${v}, published as ${file}, binds: to files, to the spec, and through receipts to the stages before. */
 static int
-by_spec(struct gate *e, enum stage s, const json_t *v, const char *file, const char *key, const char *spec_key)
+check_binds(struct gate *e, enum stage s, const json_t *v, const char *file)
 {
-	return (
-	    same(e, s, file, GATE_DIFFERS, key, jsonio_text(v, key, ""), jsonio_text(e->run->spec.json, spec_key, "")));
+	const struct rundir_bind *b;
+	const char *here;
+	int rc = 0;
+
+	for (b = rundir_stages[s].binds; b->how != RUNDIR_BIND_END && rc == 0; b++) {
+		here = jsonio_text(v, b->key, "");
+		switch (b->how) {
+		case RUNDIR_BIND_FILE:
+			rc = file_member(e, s, v, b->key, b->to);
+			break;
+		case RUNDIR_BIND_DIGEST:
+			rc = file_is(e, s, b->to, -1, here);
+			break;
+		case RUNDIR_BIND_SPEC:
+			rc = same(e, s, file, GATE_DIFFERS, b->key, here, jsonio_text(e->run->spec.json, b->to, ""));
+			break;
+		case RUNDIR_BIND_RECEIPT:
+			if (e->receipt[b->stage] != NULL)
+				rc = same(e, s, file, GATE_UNBOUND, b->key, here, e->receipt_sha256[b->stage]);
+			break;
+		case RUNDIR_BIND_MEMBER:
+			if (e->receipt[b->stage] != NULL)
+				rc = same(e, s, file, GATE_UNBOUND, b->key, here,
+				    jsonio_text(e->receipt[b->stage], b->to, ""));
+			break;
+		case RUNDIR_BIND_END:
+			break;
+		}
+	}
+	return (rc);
 }
 
-/* A digest in a receipt, and what it was made from. */
+/* A receipt that binds a report, and repeats some of it. */
 static int
-by_bytes(struct gate *e, enum stage s, const json_t *v, const char *file, const char *key, const char *sha256)
+check_report(struct gate *e, enum stage s)
 {
-	return (same(e, s, file, GATE_UNBOUND, key, jsonio_text(v, key, ""), sha256));
-}
+	const struct rundir_stage *st = &rundir_stages[s];
+	const json_t *v = e->receipt[s];
+	const char *const *key;
 
-static int
-check_train(struct gate *e)
-{
-	const json_t *v = e->receipt[STAGE_TRAIN];
-	const char *file = rundir_stages[STAGE_TRAIN].receipt;
-
-	if (file_member(e, STAGE_TRAIN, RUNDIR_CHECKPOINT, "checkpoint") == -1 ||
-	    file_member(e, STAGE_TRAIN, RUNDIR_METRICS, "metrics") == -1)
+	if (same(e, s, st->receipt, GATE_UNBOUND, st->report_key, jsonio_text(v, st->report_key, ""),
+		e->report_sha256) == -1)
 		return (-1);
-	return (by_spec(e, STAGE_TRAIN, v, file, "config_sha256", "digests.config_sha256") == -1 ||
-		    by_spec(e, STAGE_TRAIN, v, file, "dataset_sha256", "data.dataset_sha256") == -1 ||
-		    by_spec(e, STAGE_TRAIN, v, file, "tokenizer_sha256", "data.tokenizer_sha256") == -1 ?
-		-1 :
-		0);
+	for (key = st->repeats; *key != NULL; key++)
+		if (!json_equal(json_object_get(e->report, *key), json_object_get(v, *key)) &&
+		    find(e, s, st->receipt, GATE_DIFFERS, NULL, NULL, "%s is not the report's", *key) == -1)
+			return (-1);
+	return (0);
 }
 
+/* What an export must add up to. */
 static int
 check_export(struct gate *e)
 {
-	const json_t *v = e->receipt[STAGE_EXPORT], *train = e->receipt[STAGE_TRAIN];
+	const json_t *v = e->receipt[STAGE_EXPORT];
 	const char *file = rundir_stages[STAGE_EXPORT].receipt;
 	int64_t total = jsonio_i64(v, "code_bytes", 0) + jsonio_i64(v, "artifact.bytes", 0);
 
-	if (train != NULL &&
-	    (by_bytes(e, STAGE_EXPORT, v, file, "training_report_sha256", e->receipt_sha256[STAGE_TRAIN]) == -1 ||
-		by_bytes(e, STAGE_EXPORT, v, file, "checkpoint_sha256", jsonio_text(train, "checkpoint.sha256", "")) ==
-		    -1))
-		return (-1);
-	if (file_member(e, STAGE_EXPORT, RUNDIR_ARTIFACT, "artifact") == -1)
-		return (-1);
 	if ((total != jsonio_i64(v, "total_bytes", -1) ||
 		(total <= jsonio_i64(v, "cap_bytes", -1)) != jsonio_true(v, "within_cap")) &&
 	    find(e, STAGE_EXPORT, file, GATE_DIFFERS, NULL, NULL, "its sizes do not add up") == -1)
@@ -224,15 +236,6 @@ check_export(struct gate *e)
 	if (jsonio_i64(v, "cap_bytes", -1) != jsonio_i64(e->run->spec.json, "budget.artifact_cap_bytes", -2))
 		return (find(e, STAGE_EXPORT, file, GATE_DIFFERS, NULL, NULL, "its cap is not the spec's"));
 	return (0);
-}
-
-static int
-check_prompt(struct gate *e)
-{
-	if (e->receipt[STAGE_EXPORT] == NULL)
-		return (0);
-	return (by_bytes(e, STAGE_PROMPT, e->receipt[STAGE_PROMPT], rundir_stages[STAGE_PROMPT].receipt,
-	    "artifact_sha256", jsonio_text(e->receipt[STAGE_EXPORT], "artifact.sha256", "")));
 }
 
 /* Bits per byte follow from the mean loss and two counts. */
@@ -261,48 +264,26 @@ check_arithmetic(struct gate *e)
 static int
 check_score(struct gate *e)
 {
-	static const char *const shared[] = { "val_loss", "val_bpb", "val_bpb_raw", "partial", "documents" };
-	const json_t *v = e->report, *summary = e->receipt[STAGE_SCORE];
-	const char *file = RUNDIR_SCORE_REPORT, *marker = rundir_stages[STAGE_SCORE].receipt;
-	size_t i;
+	const json_t *v = e->report;
 
-	if (v == NULL)
-		return (0);
-	if (by_bytes(e, STAGE_SCORE, summary, marker, "score_report_sha256", e->report_sha256) == -1)
-		return (-1);
-	for (i = 0; i < sizeof(shared) / sizeof(shared[0]); i++)
-		if (!json_equal(json_object_get(v, shared[i]), json_object_get(summary, shared[i])) &&
-		    find(e, STAGE_SCORE, marker, GATE_DIFFERS, NULL, NULL, "%s is not the report's", shared[i]) == -1)
-			return (-1);
-	if (e->receipt[STAGE_EXPORT] != NULL &&
-	    (by_bytes(e, STAGE_SCORE, v, file, "artifact_sha256",
-		 jsonio_text(e->receipt[STAGE_EXPORT], "artifact.sha256", "")) == -1 ||
-		by_bytes(e, STAGE_SCORE, v, file, "export_report_sha256", e->receipt_sha256[STAGE_EXPORT]) == -1))
-		return (-1);
-	if (e->receipt[STAGE_TRAIN] != NULL &&
-	    by_bytes(e, STAGE_SCORE, v, file, "training_report_sha256", e->receipt_sha256[STAGE_TRAIN]) == -1)
-		return (-1);
-	if (by_spec(e, STAGE_SCORE, v, file, "dataset_sha256", "data.dataset_sha256") == -1 ||
-	    by_spec(e, STAGE_SCORE, v, file, "tokenizer_sha256", "data.tokenizer_sha256") == -1 ||
-	    by_spec(e, STAGE_SCORE, v, file, "eval_sha256", "digests.eval_sha256") == -1 ||
-	    file_is(e, STAGE_SCORE, RUNDIR_SCORE_DOCS, -1, jsonio_text(v, "docs_sha256", "")) == -1 ||
-	    check_arithmetic(e) == -1)
+	if (check_arithmetic(e) == -1)
 		return (-1);
 	if (jsonio_true(v, "partial") || jsonio_i64(v, "documents", 0) != jsonio_i64(v, "documents_expected", -1))
-		return (find(e, STAGE_SCORE, file, GATE_PARTIAL, NULL, NULL, "%lld of %lld documents were scored",
-		    (long long)jsonio_i64(v, "documents", 0), (long long)jsonio_i64(v, "documents_expected", -1)));
+		return (find(e, STAGE_SCORE, RUNDIR_SCORE_REPORT, GATE_PARTIAL, NULL, NULL,
+		    "%lld of %lld documents were scored", (long long)jsonio_i64(v, "documents", 0),
+		    (long long)jsonio_i64(v, "documents_expected", -1)));
 	return (0);
 }
 
 static int
 gather_stage(struct gate *e, enum stage s)
 {
-	static int (*const check[STAGE_COUNT])(struct gate *) = {
-		[STAGE_TRAIN] = check_train,
+	/* What no binding says. */
+	static int (*const sums[STAGE_COUNT])(struct gate *) = {
 		[STAGE_EXPORT] = check_export,
-		[STAGE_PROMPT] = check_prompt,
 		[STAGE_SCORE] = check_score,
 	};
+	const json_t *v;
 	const struct rundir_stage *st = &rundir_stages[s];
 
 	if (st->needs != -1 && gather_stage(e, (enum stage)st->needs) == -1)
@@ -329,7 +310,14 @@ gather_stage(struct gate *e, enum stage s)
 		return (-1);
 	if (st->report != NULL && take(e, s, st->report, st->report_contract, &e->report, e->report_sha256) == -1)
 		return (-1);
-	return (e->receipt[s] == NULL ? 0 : check[s](e));
+	v = st->report != NULL ? e->report : e->receipt[s];
+	if (e->receipt[s] == NULL || v == NULL)
+		return (0);
+	if (st->report != NULL && check_report(e, s) == -1)
+		return (-1);
+	if (check_binds(e, s, v, st->report != NULL ? st->report : st->receipt) == -1)
+		return (-1);
+	return (sums[s] == NULL ? 0 : sums[s](e));
 }
 
 int

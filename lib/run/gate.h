@@ -56,8 +56,6 @@ int gate_gather(struct gate *e, struct rundir *r, enum stage s);
 /* The answer: HG_EXIT_DONE, HG_EXIT_NO, HG_EXIT_PENDING or HG_EXIT_CONTRACT. */
 int gate_verdict(const struct gate *e);
 
-const char *gate_problem_name(enum gate_problem p);
-
 void gate_free(struct gate *e);
 
 /* After a failed read: is it the file that is at fault, or the system that could not read it? */

@@ -7,8 +7,8 @@ run_OBJ = $(B)/lib/run/embedded_code.o
 # What a stranger needs to train, restore and score: these count towards the cap.  Not counted, like the libraries,
 # are lib/base (messages, JSON, files) and what surrounds a run; t/unit/spec.c keeps room for the published artifact.
 CODE_LIST := $(addprefix lib/gpt/,artifact.c artifact.h config.c config.h f16.c f16.h model.c model.h ops.c ops.h ops_ref.c \
-	optimizer.c optimizer.h optimizer_law.c params.c params.h quantize.c quantize.h safetensors.c safetensors.h \
-	schedule.c schedule.h score.c score.h trainer.c trainer.h) \
+	optimizer.c optimizer.h optimizer_law.c params.c params.def params.h quantize.c quantize.h safetensors.c \
+	safetensors.h schedule.c schedule.h score.c score.h trainer.c trainer.h) \
 	$(addprefix lib/data/,loader.c loader.h shard.c shard.h tokens.c tokens.h vocab.c vocab.h)
 # These only change speed.
 CODE_VARIANTS := $(sort $(wildcard lib/gpt/cpu/*.[ch] cuda/*.cu cuda/*.cuh))

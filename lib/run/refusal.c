@@ -15,65 +15,14 @@
 #include "base/say.h"
 #include "base/str.h"
 
-/* What may be typed as it stands: what follows # is for people. */
-#define NEXT_INPUT \
-	"hg-run -r RUN  # with the file as it was; else anew: " \
-	"hg-spec -b RUN/spec.json RUN.2 && hg-run RUN.2"
-
 static const struct {
 	const char *name;
 	int retryable;
 	const char *meaning;
 	const char *next;
 } kinds[REFUSAL_COUNT] = {
-	[REFUSAL_OWNER_DIED] = { "owner_died", 1, "the stage's process was killed, or the machine stopped",
-	    "hg-run -r RUN" },
-	[REFUSAL_OWNER_STOPPED] = { "owner_stopped", 1,
-	    "the stage's process stood still past the deadline and was killed", "hg-run -r RUN" },
-	[REFUSAL_WORKER_EXITED] = { "worker_exited", 0, "the worker ended with an error that it gave no type",
-	    "hg-retry STAGE RUN && hg-STAGE RUN" },
-	[REFUSAL_WORKER_SIGNALLED] = { "worker_signalled", 1, "the worker was killed by a signal", "hg-run -r RUN" },
-	[REFUSAL_OUT_OF_MEMORY] = { "out_of_memory", 1,
-	    "memory could not be allocated, or the kernel killed the worker for it", "free -m; hg-run -r RUN" },
-	[REFUSAL_DEADLINE_EXCEEDED] = { "deadline_exceeded", 1, "the stage was still at work when its deadline passed",
-	    "hg-run -r RUN" },
-	[REFUSAL_CANCELLED] = { "cancelled", 1, "somebody asked the stage to stop", "hg-run -r RUN" },
-	[REFUSAL_LANE_BUSY_TIMEOUT] = { "lane_busy_timeout", 1, "another trainer held the lane all the time",
-	    "hg-run -r RUN" },
-	[REFUSAL_INPUT_MISSING] = { "input_missing", 0, "a file that the stage reads is not there", NEXT_INPUT },
-	[REFUSAL_INPUT_TRUNCATED] = { "input_truncated", 0, "a file that the stage reads ends too early", NEXT_INPUT },
-	[REFUSAL_INPUT_WRONG_SIZE] = { "input_wrong_size", 0,
-	    "a file that the stage reads has another size than recorded", NEXT_INPUT },
-	[REFUSAL_INPUT_WRONG_DIGEST] = { "input_wrong_digest", 0,
-	    "a file that the stage reads has other bytes than recorded", NEXT_INPUT },
-	[REFUSAL_INPUT_INVALID] = { "input_invalid", 0, "a file that the stage reads breaks its format", NEXT_INPUT },
-	[REFUSAL_TOKENIZER_MISSING] = { "tokenizer_missing", 0,
-	    "the data's tokenizer is not there, so text has no tokens", NEXT_INPUT },
-	[REFUSAL_SPEC_INVALID] = { "spec_invalid", 0, "the spec asks for something that does not fit together",
-	    "hg-spec -b RUN/spec.json -s SECTION.KEY=VALUE RUN.2" },
-	[REFUSAL_EVAL_LAW_UNSUPPORTED] = { "eval_law_unsupported", 0,
-	    "the spec's eval law is none that this scorer follows",
-	    "hg-spec -b RUN/spec.json -s eval.mode=non_overlapping RUN.2" },
-	[REFUSAL_DEVICE_UNAVAILABLE] = { "device_unavailable", 1, "the device that the spec names can't be used now",
-	    "hg-run -r RUN" },
-	[REFUSAL_BACKEND_SELFTEST_FAILED] = { "backend_selftest_failed", 0,
-	    "the backend computes something else than the reference",
-	    "hg-spec -b RUN/spec.json -s system.backend=ref RUN.2" },
-	[REFUSAL_DISK_FULL] = { "disk_full", 1, "the disk or the quota is full", "df -h RUN; hg-run -r RUN" },
-	[REFUSAL_IO_ERROR] = { "io_error", 1, "a file could not be read or written",
-	    "df -h RUN; ulimit -a; dmesg | tail; hg-run -r RUN" },
-	[REFUSAL_PROJECTED_OVER_BUDGET] = { "projected_over_budget", 0,
-	    "at the measured speed the stage can't end in time",
-	    "hg-spec -b RUN/spec.json -s budget.STAGE_deadline_ms=MILLISECONDS RUN.2" },
-	[REFUSAL_LOSS_DIVERGED] = { "loss_diverged", 0, "the loss is no finite number any more",
-	    "hg-spec -b RUN/spec.json -s train.matrix_lr=LOWER RUN.2" },
-	[REFUSAL_NO_STEPS_TRAINED] = { "no_steps_trained", 0, "training ended before its first step",
-	    "hg-spec -b RUN/spec.json -s budget.max_wallclock_ms=MILLISECONDS RUN.2" },
-	[REFUSAL_MIN_STEPS_UNREACHABLE] = { "min_steps_unreachable", 0,
-	    "at the measured speed the cap passes before train.min_steps", "hg-pace RUN" },
-	[REFUSAL_OVER_CAP_UNREADABLE] = { "over_cap_unreadable", 0,
-	    "the artifact is over the cap, so far that it is not read",
-	    "hg-spec -b RUN/spec.json -s model.model_dim=LESS RUN.2" },
+#define REFUSAL_KIND(id, name, retryable, meaning, next) [REFUSAL_##id] = { name, retryable, meaning, next },
+#include "schema/refusalkind.def"
 };
 
 const char *
@@ -82,15 +31,15 @@ refusal_name(enum refusal_kind kind)
 	return (kinds[kind].name);
 }
 
-int
+enum refusal_kind
 refusal_by_name(const char *name)
 {
 	int k;
 
-	for (k = 0; k < REFUSAL_COUNT; k++)
+	for (k = REFUSAL_NONE + 1; k < REFUSAL_COUNT; k++)
 		if (strcmp(kinds[k].name, name) == 0)
-			return (k);
-	return (-1);
+			return ((enum refusal_kind)k);
+	return (REFUSAL_NONE);
 }
 
 const char *
@@ -244,7 +193,8 @@ refusal_read(const struct rundir *r, enum stage s)
 	if (contract_read(r->fd, st->refusal, "refusal", NULL, &v) == -1)
 		return (NULL);
 	if (strcmp(jsonio_text(v, "run_uid", ""), r->spec.run_uid) != 0 ||
-	    strcmp(jsonio_text(v, "stage", ""), st->name) != 0 || refusal_by_name(jsonio_text(v, "kind", "")) == -1) {
+	    strcmp(jsonio_text(v, "stage", ""), st->name) != 0 ||
+	    refusal_by_name(jsonio_text(v, "kind", "")) == REFUSAL_NONE) {
 		say_error("'%s/%s' is not about this stage of this run", r->path, st->refusal);
 		json_decref(v);
 		errno = EBADMSG;

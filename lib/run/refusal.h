@@ -5,48 +5,18 @@
 
 #include "run/runlock.h"
 #include "run/rundir.h"
+#include "schema/refusalkind.h"
 
 /**
- * Typed refusals: why a stage closed out without its receipt.  One table holds
- * all kinds, whether a retry may help, and what to type next.
+ * Typed refusals: why a stage closed out without its receipt.  One list,
+ * schema/refusalkind.def, holds all kinds, whether a retry may help, and what
+ * to type next.
  */
-
-enum refusal_kind {
-	/* how the stage's processes ended */
-	REFUSAL_OWNER_DIED,
-	REFUSAL_OWNER_STOPPED,
-	REFUSAL_WORKER_EXITED,
-	REFUSAL_WORKER_SIGNALLED,
-	REFUSAL_OUT_OF_MEMORY,
-	REFUSAL_DEADLINE_EXCEEDED,
-	REFUSAL_CANCELLED,
-	REFUSAL_LANE_BUSY_TIMEOUT,
-	/* what the stage found in its way */
-	REFUSAL_INPUT_MISSING,
-	REFUSAL_INPUT_TRUNCATED,
-	REFUSAL_INPUT_WRONG_SIZE,
-	REFUSAL_INPUT_WRONG_DIGEST,
-	REFUSAL_INPUT_INVALID,
-	REFUSAL_TOKENIZER_MISSING,
-	REFUSAL_SPEC_INVALID,
-	REFUSAL_EVAL_LAW_UNSUPPORTED,
-	REFUSAL_DEVICE_UNAVAILABLE,
-	REFUSAL_BACKEND_SELFTEST_FAILED,
-	REFUSAL_DISK_FULL,
-	REFUSAL_IO_ERROR,
-	/* what the stage found out */
-	REFUSAL_PROJECTED_OVER_BUDGET,
-	REFUSAL_LOSS_DIVERGED,
-	REFUSAL_NO_STEPS_TRAINED,
-	REFUSAL_MIN_STEPS_UNREACHABLE,
-	REFUSAL_OVER_CAP_UNREADABLE,
-	REFUSAL_COUNT
-};
 
 const char *refusal_name(enum refusal_kind kind);
 
-/* A kind by its name, or -1. */
-int refusal_by_name(const char *name);
+/* A kind by its name, or REFUSAL_NONE. */
+enum refusal_kind refusal_by_name(const char *name);
 
 /* One line: what it means. */
 const char *refusal_meaning(enum refusal_kind kind);

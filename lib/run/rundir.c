@@ -27,9 +27,17 @@ const struct rundir_stage rundir_stages[STAGE_COUNT] = {
 		.refusal = "train_refusal.json",
 		.status = "train_status.json",
 		.status_contract = "train_status",
+		.progress = { "step", "steps_expected", "train_loss" },
 		.outputs = { RUNDIR_CHECKPOINT },
 		.keeps = { RUNDIR_RESUME, RUNDIR_METRICS },
 		.spent = { RUNDIR_RESUME },
+		.binds = {
+			{ RUNDIR_BIND_FILE, "checkpoint", RUNDIR_CHECKPOINT, 0 },
+			{ RUNDIR_BIND_FILE, "metrics", RUNDIR_METRICS, 0 },
+			{ RUNDIR_BIND_SPEC, "config_sha256", "digests.config_sha256", 0 },
+			{ RUNDIR_BIND_SPEC, "dataset_sha256", "data.dataset_sha256", 0 },
+			{ RUNDIR_BIND_SPEC, "tokenizer_sha256", "data.tokenizer_sha256", 0 },
+		},
 	},
 	[STAGE_EXPORT] = {
 		.name = "export",
@@ -40,15 +48,22 @@ const struct rundir_stage rundir_stages[STAGE_COUNT] = {
 		.receipt_contract = "export_report",
 		.refusal = "export_refusal.json",
 		.outputs = { RUNDIR_ARTIFACT },
+		.binds = {
+			{ RUNDIR_BIND_RECEIPT, "training_report_sha256", NULL, STAGE_TRAIN },
+			{ RUNDIR_BIND_MEMBER, "checkpoint_sha256", "checkpoint.sha256", STAGE_TRAIN },
+			{ RUNDIR_BIND_FILE, "artifact", RUNDIR_ARTIFACT, 0 },
+		},
 	},
 	[STAGE_PROMPT] = {
 		.name = "prompt",
 		.tool = "hg-prompt",
 		.needs = STAGE_EXPORT,
+		.optional = 1,
 		.lock = "prompt.lock",
 		.receipt = "prompt_report.json",
 		.receipt_contract = "prompt_report",
 		.refusal = "prompt_refusal.json",
+		.binds = { { RUNDIR_BIND_MEMBER, "artifact_sha256", "artifact.sha256", STAGE_EXPORT } },
 	},
 	[STAGE_SCORE] = {
 		.name = "score",
@@ -62,10 +77,22 @@ const struct rundir_stage rundir_stages[STAGE_COUNT] = {
 		.refusal = "score_refusal.json",
 		.status = "score_status.json",
 		.status_contract = "score_status",
+		.progress = { "documents", "documents_expected", "val_loss" },
 		.log = RUNDIR_SCORE_LOG,
 		.outputs = { RUNDIR_SCORE_REPORT, RUNDIR_SCORE_DOCS },
 		.keeps = { RUNDIR_SCORE_RESUME },
 		.spent = { RUNDIR_SCORE_RESUME },
+		.report_key = "score_report_sha256",
+		.repeats = { "val_loss", "val_bpb", "val_bpb_raw", "partial", "documents" },
+		.binds = {
+			{ RUNDIR_BIND_MEMBER, "artifact_sha256", "artifact.sha256", STAGE_EXPORT },
+			{ RUNDIR_BIND_RECEIPT, "export_report_sha256", NULL, STAGE_EXPORT },
+			{ RUNDIR_BIND_RECEIPT, "training_report_sha256", NULL, STAGE_TRAIN },
+			{ RUNDIR_BIND_SPEC, "dataset_sha256", "data.dataset_sha256", 0 },
+			{ RUNDIR_BIND_SPEC, "tokenizer_sha256", "data.tokenizer_sha256", 0 },
+			{ RUNDIR_BIND_SPEC, "eval_sha256", "digests.eval_sha256", 0 },
+			{ RUNDIR_BIND_DIGEST, "docs_sha256", RUNDIR_SCORE_DOCS, 0 },
+		},
 	},
 };
 
@@ -299,7 +326,7 @@ int
 rundir_retire(const struct rundir *r, enum stage s, int attempt)
 {
 	const struct rundir_stage *st = &rundir_stages[s];
-	char name[sizeof("export.2147483647")];
+	char name[64];
 	int attempts = -1, to = -1, error;
 
 	snprintf(name, sizeof(name), "%s.%d", st->name, attempt);

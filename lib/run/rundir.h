@@ -25,14 +25,33 @@
 /* The stages, in the order in which they are run. */
 enum stage { STAGE_TRAIN, STAGE_EXPORT, STAGE_PROMPT, STAGE_SCORE, STAGE_COUNT };
 
-/* Length of the longest list of names below, with its NULL. */
-#define RUNDIR_NAMES 4
+/* Lengths of the longest lists below, with what ends them. */
+#define RUNDIR_NAMES 6
+#define RUNDIR_BINDS 8
+
+/* How a member of a receipt, or of the report where there is one, is bound to what it was made from. */
+enum rundir_bind_how {
+	RUNDIR_BIND_END,     /* no more */
+	RUNDIR_BIND_FILE,    /* it has the bytes and sha256 of file ${to} */
+	RUNDIR_BIND_DIGEST,  /* it is the digest of file ${to} */
+	RUNDIR_BIND_SPEC,    /* it is member ${to} of the spec */
+	RUNDIR_BIND_RECEIPT, /* it is the digest of the receipt of ${stage} */
+	RUNDIR_BIND_MEMBER   /* it is member ${to} of the receipt of ${stage} */
+};
+
+struct rundir_bind {
+	enum rundir_bind_how how;
+	const char *key;
+	const char *to;
+	enum stage stage;
+};
 
 /* What belongs to one stage. Names that a stage does not have are NULL. */
 struct rundir_stage {
 	const char *name;             /* "train" */
 	const char *tool;             /* "hg-train" */
 	int needs;                    /* the stage whose receipt this one starts from, or -1 */
+	int optional;                 /* no score rests on it: a refusal stops nothing, judgement does not look at it */
 	const char *lock;             /* the lock file; never unlinked */
 	const char *receipt;          /* the marker, published last */
 	const char *receipt_contract; /* "training_report" */
@@ -41,10 +60,16 @@ struct rundir_stage {
 	const char *refusal; /* the other way to close out */
 	const char *status;  /* progress, posted */
 	const char *status_contract;
+	struct {
+		const char *done, *expected, *loss;
+	} progress;                        /* keys of what the status file tells */
 	const char *log;                   /* output of a detached stage */
 	const char *outputs[RUNDIR_NAMES]; /* created; worthless, and so removed, without the receipt */
 	const char *keeps[RUNDIR_NAMES];   /* survive a refusal and a retry: what the next attempt resumes from */
 	const char *spent[RUNDIR_NAMES];   /* of those, what is removed once the receipt stands */
+	const char *repeats[RUNDIR_NAMES]; /* keys that the receipt has as the report has them */
+	const char *report_key;            /* the report's digest in the receipt */
+	struct rundir_bind binds[RUNDIR_BINDS];
 };
 
 extern const struct rundir_stage rundir_stages[STAGE_COUNT];

@@ -162,12 +162,6 @@ err0:
 }
 
 int
-runlock_take(const struct rundir *r, enum stage s)
-{
-	return (runlock_wait(r, s, 0));
-}
-
-int
 runlock_wait(const struct rundir *r, enum stage s, int64_t wait_ms)
 {
 	const char *name = rundir_stages[s].lock;

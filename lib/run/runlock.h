@@ -46,12 +46,9 @@ struct runlock_look {
 int runlock_look(const struct rundir *r, enum stage s, struct runlock_look *look);
 
 /*
- * Open (and with it create) the lock file, and take the lock; the descriptor, or -1 with errno: EAGAIN, silent,
- * when held.
+ * Open (and with it create) the lock file, and take the lock, waiting for it at most that long; the descriptor, or -1
+ * with errno: EAGAIN, silent, when it is held.
  */
-int runlock_take(const struct rundir *r, enum stage s);
-
-/* As runlock_take, waiting for the lock at most that long. */
 int runlock_wait(const struct rundir *r, enum stage s, int64_t wait_ms);
 
 /*

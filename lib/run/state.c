@@ -120,31 +120,21 @@ state_look(const struct rundir *r, enum stage s, enum state *state, struct runlo
 	return (0);
 }
 
-int
-state_all(const struct rundir *r, enum state states[STAGE_COUNT])
-{
-	int s;
-
-	for (s = 0; s < STAGE_COUNT; s++)
-		if (state_look(r, (enum stage)s, &states[s], NULL) == -1)
-			return (-1);
-	return (0);
-}
-
 struct state_next
 state_next(const enum state states[STAGE_COUNT])
 {
 	struct state_next next = { STATE_RUN_COMPLETE, STATE_DO_GO_ON, STAGE_COUNT };
-	int s, begun = 0, alive = 0, dead = 0;
+	int s, begun = 0, alive = 0, dead = 0, owed = 0;
 
 	for (s = 0; s < STAGE_COUNT; s++) {
 		begun |= states[s] != STATE_ABSENT;
 		alive |= steps[states[s]].run == STATE_RUN_RUNNING;
 		dead |= steps[states[s]].run == STATE_RUN_DEAD;
+		owed |= !rundir_stages[s].optional && states[s] != STATE_CLOSED_OUT;
 		if (states[s] == STATE_CORRUPT && next.run != STATE_RUN_CORRUPT)
 			next = (struct state_next){ STATE_RUN_CORRUPT, STATE_DO_FAIL, (enum stage)s };
 		if (next.what != STATE_DO_GO_ON || steps[states[s]].what == STATE_DO_GO_ON ||
-		    (s == STAGE_PROMPT && states[s] == STATE_REFUSED))
+		    (rundir_stages[s].optional && states[s] == STATE_REFUSED))
 			continue;
 		next.what = steps[states[s]].what;
 		next.run = steps[states[s]].run;
@@ -159,7 +149,7 @@ state_next(const enum state states[STAGE_COUNT])
 		next.run = STATE_RUN_DEAD;
 	else if (alive)
 		next.run = STATE_RUN_RUNNING;
-	else if (next.run == STATE_RUN_WAITING && states[STAGE_SCORE] == STATE_CLOSED_OUT)
+	else if (next.run == STATE_RUN_WAITING && !owed)
 		next.run = STATE_RUN_COMPLETE;
 	return (next);
 }

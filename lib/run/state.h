@@ -38,9 +38,6 @@ int state_by_name(const char *name);
 /* The state as one look shows it, with what was seen of the lock. 0, or -1 with errno, said. */
 int state_look(const struct rundir *r, enum stage s, enum state *state, struct runlock_look *look);
 
-/* The states of all stages at once. */
-int state_all(const struct rundir *r, enum state states[STAGE_COUNT]);
-
 /* The run as a whole. */
 enum state_run {
 	STATE_RUN_NEW,      /* no stage has begun */
@@ -48,7 +45,7 @@ enum state_run {
 	STATE_RUN_RUNNING,  /* a stage is alive */
 	STATE_RUN_DEAD,     /* a stage is orphaned or overdue: hg-await, hg-run, hg-gate or hg-reap closes it out */
 	STATE_RUN_REFUSED,  /* a stage that the score needs is refused */
-	STATE_RUN_COMPLETE, /* scored; nothing is left to do */
+	STATE_RUN_COMPLETE, /* scored: all that is not optional has closed out */
 	STATE_RUN_CORRUPT,  /* a stage is corrupt */
 	STATE_RUN_COUNT
 };
@@ -58,8 +55,9 @@ enum state_do {
 	STATE_DO_START, /* start that stage */
 	STATE_DO_AWAIT, /* wait for it; waiting closes out the dead */
 	STATE_DO_STOP,  /* it is refused: show why and stop */
+	STATE_DO_FAIL,  /* it is corrupt: stop */
 	STATE_DO_GO_ON, /* nothing is owed here: look at the following stage */
-	STATE_DO_FAIL   /* it is corrupt: stop */
+	STATE_DO_COUNT
 };
 
 struct state_next {
@@ -68,7 +66,7 @@ struct state_next {
 	enum stage stage;   /* which stage it is about, unless GO_ON */
 };
 
-/* What follows from the states of the stages, pure. A prompt that is refused stops nothing. */
+/* What follows from the states of the stages, pure. An optional stage that is refused stops nothing. */
 struct state_next state_next(const enum state states[STAGE_COUNT]);
 
 const char *state_run_name(enum state_run run);

@@ -55,9 +55,6 @@ static json_t *
 progress_of(const struct rundir *r, enum stage s, const struct runlock *lock, int64_t *frozen_ms)
 {
 	const struct rundir_stage *st = &rundir_stages[s];
-	const char *done = s == STAGE_TRAIN ? "step" : "documents";
-	const char *expected = s == STAGE_TRAIN ? "steps_expected" : "documents_expected";
-	const char *loss = s == STAGE_TRAIN ? "train_loss" : "val_loss";
 	int64_t grew = lock->started_ms, now = clock_wall_ms();
 	int error = 0;
 	json_t *v, *out;
@@ -72,9 +69,9 @@ progress_of(const struct rundir *r, enum stage s, const struct runlock *lock, in
 	if (clock_parse(jsonio_text(v, "progressed_at", jsonio_text(v, "updated_at", "")), &grew) == 0)
 		*frozen_ms = now - grew;
 	out = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "phase", member(v, "phase"), "done",
-	    member(v, done), "expected", member(v, expected), "loss", member(v, loss), "tokens_per_s",
-	    member(v, "tokens_per_s"), "eta_ms", member(v, "eta_ms"), "updated_at", member(v, "updated_at"),
-	    "frozen_ms", (json_int_t)(*frozen_ms > 0 ? *frozen_ms : 0));
+	    member(v, st->progress.done), "expected", member(v, st->progress.expected), "loss",
+	    member(v, st->progress.loss), "tokens_per_s", member(v, "tokens_per_s"), "eta_ms", member(v, "eta_ms"),
+	    "updated_at", member(v, "updated_at"), "frozen_ms", (json_int_t)(*frozen_ms > 0 ? *frozen_ms : 0));
 	json_decref(v);
 	return (out);
 }
@@ -127,88 +124,104 @@ stage_of(struct rundir *r, enum stage s, enum state *state)
 	return (out);
 }
 
-static json_t *
-receipt_of(const struct rundir *r, enum stage s, const enum state *states, int *error)
-{
-	const struct rundir_stage *st = &rundir_stages[s];
+/* What is told of a run besides its stages: a member of the receipt of a stage, and only if that has closed out. */
+static const struct {
+	const char *key;
+	enum stage stage;
+	const char *path;
+} told[] = {
+	{ "steps", STAGE_TRAIN, "steps" },
+	{ "tokens_per_s", STAGE_TRAIN, "tokens_per_s" },
+	{ "val_loss", STAGE_SCORE, "val_loss" },
+	{ "val_bpb", STAGE_SCORE, "val_bpb" },
+	{ "val_bpb_raw", STAGE_SCORE, "val_bpb_raw" },
+	{ "partial", STAGE_SCORE, "partial" },
+	{ "artifact_bytes", STAGE_EXPORT, "artifact.bytes" },
+	{ "total_bytes", STAGE_EXPORT, "total_bytes" },
+	{ "within_cap", STAGE_EXPORT, "within_cap" },
+};
 
-	return (states[s] == STATE_CLOSED_OUT ? take(r, st->receipt, st->receipt_contract, error) : NULL);
-}
+/* And of its classification. */
+static const char *const judgement[] = { "class", "reason" };
 
 json_t *
 status_read(struct rundir *r)
 {
-	json_t *stages[STAGE_COUNT] = { NULL }, *train = NULL, *export = NULL, *score = NULL, *judged = NULL,
-	       *out = NULL;
+	json_t *receipts[STAGE_COUNT] = { NULL }, *stages = json_object(), *judged = NULL, *out = NULL;
 	char now[CLOCK_TEXT_SIZE], word[STATE_WORD_SIZE];
 	enum state states[STAGE_COUNT];
+	const struct rundir_stage *st;
 	struct state_next next;
 	int s, error = 0;
+	json_t *stage;
+	size_t i;
 
 	if (rundir_load(r) == -1)
-		return (NULL);
-	for (s = 0; s < STAGE_COUNT; s++)
-		if ((stages[s] = stage_of(r, (enum stage)s, &states[s])) == NULL)
+		goto err0;
+	for (s = 0; s < STAGE_COUNT; s++) {
+		st = &rundir_stages[s];
+		if ((stage = stage_of(r, (enum stage)s, &states[s])) == NULL)
 			goto err0;
+		if (jsonio_put(stages, st->name, stage) == -1)
+			goto err1;
+		if (states[s] == STATE_CLOSED_OUT)
+			receipts[s] = take(r, st->receipt, st->receipt_contract, &error);
+	}
 	next = state_next(states);
-	/* A number is told only of a stage that has closed out. */
-	train = receipt_of(r, STAGE_TRAIN, states, &error);
-	export = receipt_of(r, STAGE_EXPORT, states, &error);
-	score = receipt_of(r, STAGE_SCORE, states, &error);
 	if (contract_text("classification") != NULL)
 		judged = take(r, RUNDIR_CLASSIFICATION, "classification", &error);
 	if (error != 0) {
 		errno = error;
 		goto err0;
 	}
-	out = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:{s:o, s:o, s:o, s:o},"
-			" s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s}",
-	    "schema", "homegolf.run_state.v1", "run", r->path, "run_id", r->spec.run_id, "run_uid", r->spec.run_uid,
-	    "at", clock_text(now, clock_wall_ms()), "state", state_run_name(next.run), "stages", "train",
-	    json_incref(stages[STAGE_TRAIN]), "export", json_incref(stages[STAGE_EXPORT]), "prompt",
-	    json_incref(stages[STAGE_PROMPT]), "score", json_incref(stages[STAGE_SCORE]), "steps",
-	    member(train, "steps"), "tokens_per_s", member(train, "tokens_per_s"), "val_loss",
-	    member(score, "val_loss"), "val_bpb", member(score, "val_bpb"), "val_bpb_raw", member(score, "val_bpb_raw"),
-	    "partial", member(score, "partial"), "artifact_bytes", member(export, "artifact.bytes"), "total_bytes",
-	    member(export, "total_bytes"), "within_cap", member(export, "within_cap"), "class", member(judged, "class"),
-	    "reason", member(judged, "reason"), "next", state_word(word, &next));
-	if (out == NULL) {
-		errno = ENOMEM;
-		say_errno("cannot tell of '%s'", r->path);
-	}
+	if ((out = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:O}", "schema", "homegolf.run_state.v1", "run", r->path,
+		 "run_id", r->spec.run_id, "run_uid", r->spec.run_uid, "at", clock_text(now, clock_wall_ms()), "state",
+		 state_run_name(next.run), "stages", stages)) == NULL)
+		goto err1;
+	for (i = 0; i < sizeof(told) / sizeof(told[0]); i++)
+		if (jsonio_put(out, told[i].key, member(receipts[told[i].stage], told[i].path)) == -1)
+			goto err1;
+	for (i = 0; i < sizeof(judgement) / sizeof(judgement[0]); i++)
+		if (jsonio_put(out, judgement[i], member(judged, judgement[i])) == -1)
+			goto err1;
+	if (jsonio_put(out, "next", json_string(state_word(word, &next))) == 0)
+		goto err0;
+err1:
+	json_decref(out);
+	out = NULL;
+	errno = ENOMEM;
+	say_errno("cannot tell of '%s'", r->path);
 err0:
-	s = errno;
-	json_decref(train);
-	json_decref(export);
-	json_decref(score);
+	error = errno;
+	for (s = 0; s < STAGE_COUNT; s++)
+		json_decref(receipts[s]);
 	json_decref(judged);
-	json_decref(stages[STAGE_TRAIN]);
-	json_decref(stages[STAGE_EXPORT]);
-	json_decref(stages[STAGE_PROMPT]);
-	json_decref(stages[STAGE_SCORE]);
-	errno = s;
+	json_decref(stages);
+	errno = error;
 	return (out);
 }
 
 json_t *
 status_summary(const json_t *state)
 {
-	static const char *const copied[] = { "run_id", "run_uid", "at", "state" };
-	static const char *const told[] = { "steps", "tokens_per_s", "val_loss", "val_bpb", "val_bpb_raw", "partial",
-		"artifact_bytes", "total_bytes", "within_cap", "class", "reason", "next" };
+	static const char *const head[] = { "run_id", "run_uid", "at", "state" };
 	json_t *out = json_pack("{s:s}", "schema", "homegolf.summary.v1");
 	char path[64];
 	size_t i;
 	int s, rc = out == NULL ? -1 : 0;
 
-	for (i = 0; i < sizeof(copied) / sizeof(copied[0]) && rc == 0; i++)
-		rc = jsonio_put(out, copied[i], member(state, copied[i]));
+	for (i = 0; i < sizeof(head) / sizeof(head[0]) && rc == 0; i++)
+		rc = jsonio_put(out, head[i], member(state, head[i]));
 	for (s = 0; s < STAGE_COUNT && rc == 0; s++) {
 		snprintf(path, sizeof(path), "stages.%s.state", rundir_stages[s].name);
 		rc = jsonio_put(out, rundir_stages[s].name, member(state, path));
 	}
 	for (i = 0; i < sizeof(told) / sizeof(told[0]) && rc == 0; i++)
-		rc = jsonio_put(out, told[i], member(state, told[i]));
+		rc = jsonio_put(out, told[i].key, member(state, told[i].key));
+	for (i = 0; i < sizeof(judgement) / sizeof(judgement[0]) && rc == 0; i++)
+		rc = jsonio_put(out, judgement[i], member(state, judgement[i]));
+	if (rc == 0)
+		rc = jsonio_put(out, "next", member(state, "next"));
 	if (rc == -1) {
 		json_decref(out);
 		errno = ENOMEM;

@@ -88,10 +88,7 @@ text(const char *s)
 }
 
 int
-inputs_fault(struct stage_work *w, const char *kind, const char *observed, const char *expected)
+inputs_fault(struct stage_work *w, enum refusal_kind kind, const char *observed, const char *expected)
 {
-	int k = refusal_by_name(kind);
-
-	return (stage_refuse(w, k == -1 ? REFUSAL_IO_ERROR : (enum refusal_kind)k, text(observed), text(expected), "%s",
-	    say_last()));
+	return (stage_refuse(w, kind, text(observed), text(expected), "%s", say_last()));
 }

@@ -37,9 +37,9 @@ int inputs_broken(struct stage_work *w);
 
 /**
  * inputs_fault(w, kind, observed, expected):
- * A refusal for what another library found, by the name of its kind; texts
- * that are "" are null.  The detail is what was said last.  Returns -1.
+ * A refusal for what another library found; texts that are "" are null.  The
+ * detail is what was said last.  Returns -1.
  */
-int inputs_fault(struct stage_work *w, const char *kind, const char *observed, const char *expected);
+int inputs_fault(struct stage_work *w, enum refusal_kind kind, const char *observed, const char *expected);
 
 #endif

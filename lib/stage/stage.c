@@ -52,6 +52,7 @@ struct stage_work {
 	json_t *message;     /* {"deliver": ..} or {"refuse": ..} */
 	int64_t progress;
 	char progressed_at[CLOCK_TEXT_SIZE];
+	int posts;    /* its progress is for others to see */
 	int unposted; /* said that progress could not be posted */
 };
 
@@ -131,12 +132,6 @@ stage_rundir(const struct stage_work *w)
 }
 
 int
-stage_attempt(const struct stage_work *w)
-{
-	return (w->lock.attempt);
-}
-
-int
 stage_outputs(const struct stage_work *w)
 {
 	return (w->outputs);
@@ -201,7 +196,7 @@ stage_progress(struct stage_work *w, int64_t progress, json_t *keys)
 	json_t *v = NULL;
 	size_t n;
 
-	if (w->job->rehearse != NULL || st->status == NULL)
+	if (!w->posts || st->status == NULL)
 		goto done;
 	clock_text(now, clock_wall_ms());
 	if (w->progressed_at[0] == '\0' || progress > w->progress) {
@@ -282,6 +277,7 @@ worker(struct stage_work *w, pid_t parent, const sigset_t *mask)
 /* --- the owner's side ----------------------------------------------------- */
 
 struct owner {
+	const struct mode *mode;
 	struct rundir *run;
 	const struct stage_job *job;
 	const struct rundir_stage *stage;
@@ -290,6 +286,19 @@ struct owner {
 	int lock_fd, lane_fd, ready_fd;
 	char temporary[4096];   /* a rehearsal's directory, or "" */
 	struct stage_work work; /* the worker's, filled before the fork */
+};
+
+/*
+ * The two lives that an owner may lead: for the record, or as a rehearsal, which holds no lock, writes nothing into the
+ * run, and only says how it ended.
+ */
+struct mode {
+	int (*enter)(struct owner *o);      /* -1 if the stage may begin, or the exit code */
+	int (*prepare)(struct owner *o);    /* a place for outputs; signals; who we are. 0, or -1, said */
+	int (*enter_lane)(struct owner *o); /* -1 if the worker may start, or the exit code */
+	int (*publish)(struct owner *o, const json_t *body);
+	int (*refuse)(struct owner *o, const struct refusal *why);
+	int posts; /* progress is for others to see */
 };
 
 /* Tell the process that waits for a detached stage how it began, and leave its terminal. */
@@ -424,25 +433,11 @@ enter(struct owner *o)
 	return (HG_EXIT_NOT_YET);
 }
 
-/* Publish a refusal, show it, and return its code; a rehearsal only says it. */
+/* End by a refusal; its code. */
 static int
 refuse(struct owner *o, enum refusal_kind kind, const char *detail, const json_t *observed, const json_t *expected)
 {
-	struct refusal why = { kind, detail, observed, expected };
-	json_t *refusal;
-	int code;
-
-	if (o->job->rehearse != NULL) {
-		say_error("%s of '%s' again: %s: %s", o->stage->name, o->run->path, refusal_name(kind), detail);
-		return (refusal_exit(kind));
-	}
-	if (refusal_publish(o->run, o->job->stage, &o->lock, &why) == -1)
-		return (HG_EXIT_SYSTEM);
-	if ((refusal = refusal_read(o->run, o->job->stage)) == NULL)
-		return (HG_EXIT_SYSTEM);
-	code = refusal_show(o->run, o->job->stage, refusal);
-	json_decref(refusal);
-	return (code);
+	return (o->mode->refuse(o, &(struct refusal){ kind, detail, observed, expected }));
 }
 
 static int
@@ -500,7 +495,9 @@ enter_lane(struct owner *o)
 			return (refuse(o, REFUSAL_CANCELLED, "stopped while it waited for its lane", NULL, NULL));
 	}
 	say_progress_end();
-	return (-1);
+	/* The time spent waiting is not the trainer's. */
+	o->lock.deadline_boot_ms = clock_boot_ms() + o->deadline_ms;
+	return (runlock_write(o->lock_fd, &o->lock) == -1 ? refuse_errno(o, "cannot write the lock's text") : -1);
 }
 
 /* Fork the worker; 0, or -1 with errno. */
@@ -684,47 +681,23 @@ refuse_ending(struct owner *o, const struct watch *w, int sig)
 	return (code);
 }
 
-static int
-publish(struct owner *o, const json_t *body)
-{
-	const char *const *spent;
-	int error;
-
-	if (o->job->rehearse != NULL)
-		return (o->job->rehearse(o->job->arg, o->run, o->work.outputs, body));
-	switch (receipt_publish(o->run, o->job->stage, &o->lock, body)) {
-	case 0:
-		/* Worth nothing now; what a kill leaves here does no harm. */
-		for (spent = o->stage->spent; *spent != NULL; spent++)
-			(void)atomfile_remove(o->run->fd, *spent);
-		return (HG_EXIT_DONE);
-	case 1:
-		say_error("%s of '%s' was closed out by others under our lock", o->stage->name, o->run->path);
-		return (HG_EXIT_CONTRACT);
-	}
-	error = errno;
-	/* Published, but its directory would not sync: what stands may not last, and nobody else may say otherwise. */
-	if (rundir_has(o->run, o->stage->receipt) == 1)
-		return (HG_EXIT_SYSTEM);
-	return (refuse(o, error == EBADMSG ? REFUSAL_WORKER_EXITED : refusal_of_errno(error), say_last(), NULL, NULL));
-}
-
 /* The worker has ended: close out. */
 static int
 conclude(struct owner *o, struct watch *w, int sig)
 {
 	json_t *message = NULL, *v;
-	int kind, code;
+	enum refusal_kind kind;
 	char *rest;
+	int code;
 	long error;
 
 	if (w->heard.n > 1 && w->heard.p[0] == 'J')
 		message = json_loadb(w->heard.p + 1, w->heard.n - 1, JSON_ALLOW_NUL, NULL);
 	if (WIFEXITED(w->status) && WEXITSTATUS(w->status) == 0 && (v = json_object_get(message, "deliver")) != NULL)
-		code = publish(o, v);
+		code = o->mode->publish(o, v);
 	else if (w->asked == STAGE_ASKED_NOTHING && (v = json_object_get(message, "refuse")) != NULL &&
-	    (kind = refusal_by_name(jsonio_text(v, "kind", ""))) != -1)
-		code = refuse(o, (enum refusal_kind)kind, jsonio_text(v, "detail", ""), json_object_get(v, "observed"),
+	    (kind = refusal_by_name(jsonio_text(v, "kind", ""))) != REFUSAL_NONE)
+		code = refuse(o, kind, jsonio_text(v, "detail", ""), json_object_get(v, "observed"),
 		    json_object_get(v, "expected"));
 	else if (w->asked == STAGE_ASKED_NOTHING && w->heard.n > 1 && w->heard.p[0] == 'E' &&
 	    (error = strtol(w->heard.p + 1, &rest, 10)) > 0 && *rest == ' ')
@@ -743,14 +716,8 @@ supervise(struct owner *o)
 	struct watch w = { .pidfd = -1, .pipe = -1, .heard = STR_INIT };
 	int code, sig = 0;
 
-	if (o->job->lane && o->job->rehearse == NULL) {
-		if ((code = enter_lane(o)) != -1)
-			return (code);
-		/* The time spent waiting is not the trainer's. */
-		o->lock.deadline_boot_ms = clock_boot_ms() + o->deadline_ms;
-		if (runlock_write(o->lock_fd, &o->lock) == -1)
-			return (refuse_errno(o, "cannot write the lock's text"));
-	}
+	if (o->job->lane && (code = o->mode->enter_lane(o)) != -1)
+		return (code);
 	if (start(o, &w) == -1)
 		return (refuse_errno(o, "cannot start the worker"));
 	attend(o, &w, &sig);
@@ -760,6 +727,65 @@ supervise(struct owner *o)
 	str_free(&w.heard);
 	return (code);
 }
+
+/* --- for the record --------------------------------------------------------- */
+
+static int
+record_prepare(struct owner *o)
+{
+	if (rundir_discard(o->run, o->job->stage) == -1)
+		return (-1);
+	o->work.outputs = o->run->fd;
+	/* From here on a signal asks for a refusal, and a kill leaves an orphan. */
+	set_signals(on_owner_signal);
+	if (runlock_write(o->lock_fd, &o->lock) == 0)
+		return (0);
+	say_errno("cannot write '%s/%s'", o->run->path, o->stage->lock);
+	return (-1);
+}
+
+static int
+record_publish(struct owner *o, const json_t *body)
+{
+	const char *const *spent;
+	int error;
+
+	switch (receipt_publish(o->run, o->job->stage, &o->lock, body)) {
+	case 0:
+		/* Worth nothing now; what a kill leaves here does no harm. */
+		for (spent = o->stage->spent; *spent != NULL; spent++)
+			(void)atomfile_remove(o->run->fd, *spent);
+		return (HG_EXIT_DONE);
+	case 1:
+		say_error("%s of '%s' was closed out by others under our lock", o->stage->name, o->run->path);
+		return (HG_EXIT_CONTRACT);
+	}
+	error = errno;
+	/* Published, but its directory would not sync: what stands may not last, and nobody else may say otherwise. */
+	if (rundir_has(o->run, o->stage->receipt) == 1)
+		return (HG_EXIT_SYSTEM);
+	return (refuse(o, error == EBADMSG ? REFUSAL_WORKER_EXITED : refusal_of_errno(error), say_last(), NULL, NULL));
+}
+
+/* Publish a refusal and show it. */
+static int
+record_refuse(struct owner *o, const struct refusal *why)
+{
+	json_t *refusal;
+	int code;
+
+	if (refusal_publish(o->run, o->job->stage, &o->lock, why) == -1)
+		return (HG_EXIT_SYSTEM);
+	if ((refusal = refusal_read(o->run, o->job->stage)) == NULL)
+		return (HG_EXIT_SYSTEM);
+	code = refusal_show(o->run, o->job->stage, refusal);
+	json_decref(refusal);
+	return (code);
+}
+
+static const struct mode record = { enter, record_prepare, enter_lane, record_publish, record_refuse, 1 };
+
+/* --- as a rehearsal --------------------------------------------------------- */
 
 static void
 remove_temporary(struct owner *o)
@@ -790,11 +816,55 @@ open_temporary(struct owner *o)
 	return (open(o->temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 }
 
-/* The owner's life; its exit code. */
+static int
+rehearsal_enter(struct owner *o)
+{
+	return (lacks(o->run, o->job->stage));
+}
+
+static int
+rehearsal_prepare(struct owner *o)
+{
+	if ((o->work.outputs = open_temporary(o)) == -1) {
+		say_errno("cannot make a temporary directory");
+		return (-1);
+	}
+	set_signals(on_owner_signal);
+	return (0);
+}
+
+/* It waits for nobody, and nobody waits for it. */
+static int
+rehearsal_enter_lane(struct owner *o)
+{
+	(void)o;
+	return (-1);
+}
+
+static int
+rehearsal_publish(struct owner *o, const json_t *body)
+{
+	return (o->job->rehearse(o->job->arg, o->run, o->work.outputs, body));
+}
+
+static int
+rehearsal_refuse(struct owner *o, const struct refusal *why)
+{
+	say_error("%s of '%s' again: %s: %s", o->stage->name, o->run->path, refusal_name(why->kind), why->detail);
+	return (refusal_exit(why->kind));
+}
+
+static const struct mode rehearsal = { rehearsal_enter, rehearsal_prepare, rehearsal_enter_lane, rehearsal_publish,
+	rehearsal_refuse, 0 };
+
+/* --- the owner's life ------------------------------------------------------- */
+
+/* From the lock to the end; its exit code. */
 static int
 own(struct rundir *r, const struct stage_job *job, int ready_fd)
 {
-	struct owner o = { .run = r,
+	struct owner o = { .mode = job->rehearse == NULL ? &record : &rehearsal,
+		.run = r,
 		.job = job,
 		.stage = &rundir_stages[job->stage],
 		.lock_fd = -1,
@@ -803,9 +873,9 @@ own(struct rundir *r, const struct stage_job *job, int ready_fd)
 	int64_t lane_ms = 0;
 	int code;
 
-	o.work = (struct stage_work){ .run = r, .job = job, .outputs = r->fd, .pipe = -1 };
+	o.work = (struct stage_work){ .run = r, .job = job, .outputs = -1, .pipe = -1, .posts = o.mode->posts };
 	o.deadline_ms = job->deadline_ms > 0 ? job->deadline_ms : spec_deadline_ms(&r->spec, o.stage->name);
-	if ((code = job->rehearse == NULL ? enter(&o) : lacks(r, job->stage)) != -1)
+	if ((code = o.mode->enter(&o)) != -1)
 		goto done;
 	code = HG_EXIT_SYSTEM;
 	if (proc_self(&o.lock.owner) == -1 || (o.lock.attempt = rundir_attempt(r, job->stage)) == -1 ||
@@ -819,19 +889,8 @@ own(struct rundir *r, const struct stage_job *job, int ready_fd)
 		lane_ms = jsonio_i64(r->spec.json, "budget.lane_wait_ms", LANE_WAIT_MS);
 	o.lock.deadline_boot_ms = clock_boot_ms() + lane_ms + o.deadline_ms;
 	o.lock.started_ms = clock_wall_ms();
-	if (job->rehearse != NULL) {
-		if ((o.work.outputs = open_temporary(&o)) == -1) {
-			say_errno("cannot make a temporary directory");
-			goto done;
-		}
-	} else if (rundir_discard(r, job->stage) == -1)
+	if (o.mode->prepare(&o) == -1)
 		goto done;
-	/* From here on a signal asks for a refusal, and a kill leaves an orphan. */
-	set_signals(on_owner_signal);
-	if (job->rehearse == NULL && runlock_write(o.lock_fd, &o.lock) == -1) {
-		say_errno("cannot write '%s/%s'", r->path, o.stage->lock);
-		goto done;
-	}
 	if (o.ready_fd != -1) {
 		if (redirect(&o) == -1) {
 			code = refuse_errno(&o, "cannot open the stage's log");

@@ -61,12 +61,8 @@ int stage_run(const char *path, const struct stage_job *job);
 
 /* --- the worker's side ---------------------------------------------------- */
 
-/*
- * The run, its spec loaded; the attempt; the directory in which outputs are created (the run's, but for a
- * rehearsal).
- */
+/* The run, its spec loaded; the directory in which outputs are created (the run's, but for a rehearsal). */
 const struct rundir *stage_rundir(const struct stage_work *w);
-int stage_attempt(const struct stage_work *w);
 int stage_outputs(const struct stage_work *w);
 
 /* Milliseconds left until the deadline; may be negative. */

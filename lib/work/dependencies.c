@@ -15,7 +15,7 @@
 int
 dependencies_fault(struct stage_work *w, const struct inputerror *f)
 {
-	return (f->kind == INPUTERROR_NONE ? -1 : inputs_fault(w, inputerror_name(f->kind), f->observed, f->expected));
+	return (f->kind == REFUSAL_NONE ? -1 : inputs_fault(w, f->kind, f->observed, f->expected));
 }
 
 int
@@ -39,7 +39,7 @@ dependencies_data(struct stage_work *w, unsigned parts, struct dataset **d)
 {
 	const json_t *spec = stage_rundir(w)->spec.json;
 	const char *want = jsonio_text(spec, "data.dataset_sha256", "");
-	struct inputerror f = { .kind = INPUTERROR_NONE };
+	struct inputerror f = { .kind = REFUSAL_NONE };
 
 	if ((*d = dataset_open(jsonio_text(spec, "data.dir", ""), &f)) == NULL)
 		return (dependencies_fault(w, &f));

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "gpt/cpu/ops_cpu.h"
+#include "gpt/cpu/measure.h"
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "gpt/model.h"
@@ -242,7 +242,7 @@ train(struct model *m, struct optimizer *o, double *times, double *phases)
 		const double t0 = seconds();
 
 		for (int i = 0; step == WARM_STEPS && strcmp(run.backend, "cpu") == 0 && i < OPS_CPU_PHASES; i++)
-			before[i] = ops_cpu_seconds(model_ctx(m), (enum ops_cpu_phase)i);
+			before[i] = measure_seconds(model_ctx(m), (enum ops_cpu_phase)i);
 		model_begin(m);
 		for (size_t i = 0; i < run.micro_batches; i++) {
 			const struct model_batch b = batch(i);
@@ -258,7 +258,7 @@ train(struct model *m, struct optimizer *o, double *times, double *phases)
 	for (size_t i = 0; i < run.batch * run.seq; i++)
 		loss += nats[i] / (double)(run.batch * run.seq);
 	for (int i = 0; strcmp(run.backend, "cpu") == 0 && i < OPS_CPU_PHASES; i++)
-		phases[i] = (ops_cpu_seconds(model_ctx(m), (enum ops_cpu_phase)i) - before[i]) / (double)run.steps;
+		phases[i] = (measure_seconds(model_ctx(m), (enum ops_cpu_phase)i) - before[i]) / (double)run.steps;
 	free(nats);
 	return (loss);
 }
@@ -312,10 +312,10 @@ main(int argc, char **argv)
 		if ((o = optimizer_open(m)) == NULL)
 			exit(HG_EXIT_SYSTEM);
 		if (strcmp(run.backend, "cpu") == 0)
-			ceiling = ops_cpu_ceiling(model_ctx(m), 0.2);
+			ceiling = measure_ceiling(model_ctx(m), 0.2);
 		loss = train(m, o, times, phases);
 		if (strcmp(run.backend, "cpu") == 0) {
-			const double again = ops_cpu_ceiling(model_ctx(m), 0.2);
+			const double again = measure_ceiling(model_ctx(m), 0.2);
 
 			ceiling = again > ceiling ? again : ceiling;
 		}
@@ -329,7 +329,7 @@ main(int argc, char **argv)
 		json_object_set_new(out, "peak_mb", json_real(peak_mb()));
 		json_object_set_new(out, "last_loss", jsonio_real(loss));
 		for (int i = 0; i < OPS_CPU_PHASES; i++)
-			json_object_set_new(by_phase, ops_cpu_phase_name((enum ops_cpu_phase)i),
+			json_object_set_new(by_phase, measure_phase_name((enum ops_cpu_phase)i),
 			    json_real(1e3 * phases[i]));
 		json_object_set_new(out, "phase_ms", by_phase);
 		optimizer_close(o);

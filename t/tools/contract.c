@@ -5,6 +5,7 @@
  * contract -l [FILE...]   are all embedded contracts sound, or those given?
  * contract -k NAME        every key by path, with its tag, to compare pages with
  * contract -m NAME        the section KEYS of its manual page
+ * contract -w stage       the words that contracts list under that key; also kind (of a refusal), next, reason and rule
  * contract -d             the definitions that hg-contract(7) describes
  * contract -n             the names of all contracts
  */
@@ -18,8 +19,10 @@
 #include "base/exit.h"
 #include "base/file.h"
 #include "base/jsonio.h"
+#include "law/verdict.h"
 #include "run/refusal.h"
 #include "base/say.h"
+#include "run/state.h"
 
 static int
 lint(int n, char **files)
@@ -261,14 +264,14 @@ print_members(const json_t *root, const json_t *schema, const char *prefix)
 	}
 }
 
-/* The kinds stand in lib/run/refusal.c. */
+/* The kinds stand in lib/schema/refusalkind.def. */
 static void
 print_kinds(void)
 {
 	int kind;
 
 	printf(".Sh KINDS\n.Bl -tag -width Ds\n");
-	for (kind = 0; kind < REFUSAL_COUNT; kind++) {
+	for (kind = REFUSAL_NONE + 1; kind < REFUSAL_COUNT; kind++) {
 		printf(".It Dv %s\n%s", refusal_name(kind), refusal_meaning(kind));
 		printf("%s.\n", refusal_retryable(kind) ? "; a retry may help" : "");
 		printf("Next:\n.Dl %s\n", refusal_template(kind));
@@ -284,6 +287,36 @@ print_page(const char *name)
 	printf(".El\n");
 	if (strcmp(name, "refusal") == 0)
 		print_kinds();
+}
+
+/* --- lists in contracts that the program has in a table ---------------------- */
+
+static int
+print_words(const char *key)
+{
+	struct state_next next;
+	char word[STATE_WORD_SIZE];
+	int i, s;
+
+	if (strcmp(key, "kind") == 0)
+		for (i = REFUSAL_NONE + 1; i < REFUSAL_COUNT; i++)
+			puts(refusal_name((enum refusal_kind)i));
+	else if (strcmp(key, "stage") == 0)
+		for (s = 0; s < STAGE_COUNT; s++)
+			puts(rundir_stages[s].name);
+	else if (strcmp(key, "next") == 0) {
+		for (i = 0; i < STATE_DO_COUNT; i++)
+			for (s = 0; s < (i == STATE_DO_GO_ON ? 1 : STAGE_COUNT); s++) {
+				next = (struct state_next){ .what = (enum state_do)i, .stage = (enum stage)s };
+				puts(state_word(word, &next));
+			}
+	} else if (strcmp(key, "reason") == 0 || strcmp(key, "rule") == 0) {
+		for (i = 0; i < VERDICT_REASONS; i++)
+			if (strcmp(key, "reason") == 0 || verdict_reason_counts((enum verdict_reason)i) == VERDICT_RULE)
+				puts(verdict_reason_name((enum verdict_reason)i));
+	} else
+		return (HG_EXIT_USAGE);
+	return (HG_EXIT_DONE);
 }
 
 /* ---------------------------------------------------------------------------- */
@@ -352,6 +385,8 @@ main(int argc, char **argv)
 			puts(*names);
 		return (exit_flush(HG_EXIT_DONE));
 	}
+	if (argc == 3 && strcmp(argv[1], "-w") == 0)
+		return (exit_flush(print_words(argv[2])));
 	if (argc == 3 && strcmp(argv[1], "-k") == 0 && is_name(argv[2])) {
 		print_keys(contract_at(argv[2], ""), contract_at(argv[2], ""), "");
 		return (exit_flush(HG_EXIT_DONE));
@@ -363,7 +398,8 @@ main(int argc, char **argv)
 	if (argc == 4 && (strcmp(argv[1], "-1") == 0 || strcmp(argv[1], "-v") == 0) && is_name(argv[2]))
 		return (exit_flush(lines(argv[2], argv[3], argv[1][1] == 'v')));
 	if (argc < 3 || !is_name(argv[1])) {
-		say_error("usage: contract [-1 | -v] NAME FILE... | -k NAME | -m NAME | -l [FILE...] | -d | -n");
+		say_error(
+		    "usage: contract [-1 | -v] NAME FILE... | -k NAME | -m NAME | -w KEY | -l [FILE...] | -d | -n");
 		return (HG_EXIT_USAGE);
 	}
 	for (i = 2; i < argc; i++) {

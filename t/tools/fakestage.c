@@ -101,58 +101,89 @@ bind_digest(json_t *v, const char *key, int dir, const char *name)
 		jsonio_put(v, key, json_string(hex));
 }
 
-static void
-bind_spec(json_t *v, const char *key, const json_t *spec, const char *path)
+static int
+is_among(const char *const *names, const char *name)
 {
-	jsonio_put(v, key, json_incref(jsonio_get(spec, path)));
+	for (; *names != NULL; names++)
+		if (strcmp(*names, name) == 0)
+			return (1);
+	return (0);
+}
+
+static int64_t
+artifact_bytes(const struct rundir *r)
+{
+	struct stat st;
+
+	return (fstatat(r->fd, RUNDIR_ARTIFACT, &st, 0) == -1 ? 0 : st.st_size);
+}
+
+/* What the stage table says that the receipt, or its report, binds: files are made, the rest is there. */
+static int
+bind_all(const struct stage_work *w, const struct rundir_stage *st, json_t *v)
+{
+	const struct rundir *r = stage_rundir(w);
+	const struct rundir_bind *b;
+	const char *receipt;
+	json_t *other;
+	int dir, own;
+
+	for (b = st->binds; b->how != RUNDIR_BIND_END; b++) {
+		receipt = rundir_stages[b->stage].receipt;
+		switch (b->how) {
+		case RUNDIR_BIND_FILE:
+		case RUNDIR_BIND_DIGEST:
+			/* What a stage keeps lies in the run itself, empty if nothing wrote it. */
+			own = is_among(st->outputs, b->to);
+			dir = own ? stage_outputs(w) : r->fd;
+			if (output(dir, b->to, own ? 500 : 0) == -1)
+				return (-1);
+			if (b->how == RUNDIR_BIND_FILE)
+				bind_file(v, b->key, dir, b->to);
+			else
+				bind_digest(v, b->key, dir, b->to);
+			break;
+		case RUNDIR_BIND_SPEC:
+			jsonio_put(v, b->key, json_incref(jsonio_get(r->spec.json, b->to)));
+			break;
+		case RUNDIR_BIND_RECEIPT:
+			bind_digest(v, b->key, r->fd, receipt);
+			break;
+		case RUNDIR_BIND_MEMBER:
+			if (jsonio_read(r->fd, receipt, 1 << 20, NULL, &other) == -1)
+				return (-1);
+			jsonio_put(v, b->key, json_incref(jsonio_get(other, b->to)));
+			json_decref(other);
+			break;
+		case RUNDIR_BIND_END:
+			break;
+		}
+	}
+	return (0);
 }
 
 /* A receipt that is true of what lies in the run. */
 static json_t *
 body(struct stage_work *w)
 {
+	int s = rundir_stage_of(getenv("FAKE_STAGE"));
 	const struct rundir *r = stage_rundir(w);
-	int out = stage_outputs(w);
-	json_t *v = NULL, *report;
-	struct stat st;
+	const struct rundir_stage *st = &rundir_stages[s];
+	json_t *v = sample(st->receipt_contract), *report = st->report == NULL ? NULL : sample(st->report_contract);
+	const char *const *key;
+	int64_t bytes;
 	double bpb;
 
-	switch (rundir_stage_of(getenv("FAKE_STAGE"))) {
-	case STAGE_TRAIN:
-		v = sample("training_report");
-		if (output(out, RUNDIR_CHECKPOINT, 1000) == -1 || output(r->fd, RUNDIR_METRICS, 0) == -1)
-			return (NULL);
-		bind_file(v, "checkpoint", out, RUNDIR_CHECKPOINT);
-		bind_file(v, "metrics", r->fd, RUNDIR_METRICS);
-		bind_spec(v, "dataset_sha256", r->spec.json, "data.dataset_sha256");
-		bind_spec(v, "tokenizer_sha256", r->spec.json, "data.tokenizer_sha256");
-		bind_spec(v, "config_sha256", r->spec.json, "digests.config_sha256");
-		break;
+	if (bind_all(w, st, report != NULL ? report : v) == -1)
+		return (NULL);
+	/* What must add up besides. */
+	switch (s) {
 	case STAGE_EXPORT:
-		v = sample("export_report");
-		if (output(out, RUNDIR_ARTIFACT, 500) == -1 || fstatat(out, RUNDIR_ARTIFACT, &st, 0) == -1)
-			return (NULL);
-		bind_file(v, "artifact", out, RUNDIR_ARTIFACT);
-		bind_digest(v, "training_report_sha256", r->fd, "training_report.json");
-		bind_digest(v, "checkpoint_sha256", r->fd, RUNDIR_CHECKPOINT);
-		jsonio_put(v, "total_bytes", json_integer(jsonio_i64(v, "code_bytes", 0) + st.st_size));
-		break;
-	case STAGE_PROMPT:
-		v = sample("prompt_report");
-		bind_digest(v, "artifact_sha256", r->fd, RUNDIR_ARTIFACT);
+		jsonio_put(v, "total_bytes",
+		    json_integer(jsonio_i64(v, "code_bytes", 0) + jsonio_i64(v, "artifact.bytes", 0)));
 		break;
 	case STAGE_SCORE:
-		report = sample("score_report");
-		if (output(out, RUNDIR_SCORE_DOCS, 100) == -1 || fstatat(r->fd, RUNDIR_ARTIFACT, &st, 0) == -1)
-			return (NULL);
-		bind_digest(report, "docs_sha256", out, RUNDIR_SCORE_DOCS);
-		bind_digest(report, "artifact_sha256", r->fd, RUNDIR_ARTIFACT);
-		bind_digest(report, "export_report_sha256", r->fd, "export_report.json");
-		bind_digest(report, "training_report_sha256", r->fd, "training_report.json");
-		bind_spec(report, "dataset_sha256", r->spec.json, "data.dataset_sha256");
-		bind_spec(report, "tokenizer_sha256", r->spec.json, "data.tokenizer_sha256");
-		bind_spec(report, "eval", r->spec.json, "eval");
-		bind_spec(report, "eval_sha256", r->spec.json, "digests.eval_sha256");
+		jsonio_put(report, "eval", json_incref(jsonio_get(r->spec.json, "eval")));
 		bpb = jsonio_f64(report, "val_loss", 0) / log(2) * jsonio_f64(report, "tokens", 0) /
 		    jsonio_f64(report, "bytes", 1);
 		jsonio_put(report, "val_bpb", json_real(bpb));
@@ -161,18 +192,17 @@ body(struct stage_work *w)
 			jsonio_put(report, "partial", json_true());
 			jsonio_put(report, "documents", json_integer(4999));
 		}
-		v = sample("score_summary");
-		json_object_del(v, "score_report_sha256");
-		jsonio_put(v, "artifact_bytes", json_integer(st.st_size));
-		jsonio_put(v, "total_bytes", json_integer(151000 + st.st_size));
-		jsonio_put(v, "val_bpb", json_real(bpb));
-		jsonio_put(v, "val_bpb_raw", json_real(bpb));
-		jsonio_put(v, "partial", json_incref(jsonio_get(report, "partial")));
-		jsonio_put(v, "documents", json_incref(jsonio_get(report, "documents")));
-		v = json_pack("{s:o, s:o}", "report", report, "receipt", v);
+		bytes = artifact_bytes(r);
+		jsonio_put(v, "artifact_bytes", json_integer(bytes));
+		jsonio_put(v, "total_bytes", json_integer(151000 + bytes));
 		break;
 	}
-	return (v);
+	if (report == NULL)
+		return (v);
+	json_object_del(v, st->report_key);
+	for (key = st->repeats; *key != NULL; key++)
+		jsonio_put(v, *key, json_incref(jsonio_get(report, *key)));
+	return (json_pack("{s:o, s:o}", "report", report, "receipt", v));
 }
 
 static void
@@ -200,7 +230,8 @@ work(struct stage_work *w, void *arg)
 	struct atomfile *a;
 	struct rlimit limit = { 256 << 20, 256 << 20 };
 	char *p;
-	int i, kind, fd;
+	enum refusal_kind kind;
+	int i, fd;
 
 	for (i = 0; i < script->n; i++) {
 		word = script->words[i];
@@ -250,10 +281,10 @@ work(struct stage_work *w, void *arg)
 			if (atomfile_begin(stage_outputs(w), value) == NULL)
 				return (-1);
 		} else if (strncmp(word, "refuse=", 7) == 0) {
-			if ((kind = refusal_by_name(value)) == -1)
+			if ((kind = refusal_by_name(value)) == REFUSAL_NONE)
 				return (77);
-			return (stage_refuse(w, (enum refusal_kind)kind, json_pack("{s:i}", "seen", 1),
-			    json_pack("{s:i}", "wanted", 2), "a test wants '%s'", value));
+			return (stage_refuse(w, kind, json_pack("{s:i}", "seen", 1), json_pack("{s:i}", "wanted", 2),
+			    "a test wants '%s'", value));
 		} else if (strncmp(word, "progress=", 9) == 0)
 			post(w, atol(value));
 		else if (strcmp(word, "beat") == 0)

@@ -1,44 +1,52 @@
 #!/bin/sh
-# keys.sh [NAME...]: write what contracts and manual pages repeat anew: the verdicts' reasons (lib/law/reasons.def)
-# into the contracts' enumerations, and the contracts' keys into section KEYS of their pages.
+# keys.sh [NAME...]: write the program's lists of words anew into the contracts that have them, and the contracts' keys
+# into section KEYS of their manual pages.
 set -eu
 cd "$(dirname "$0")/../.."
-
-# Contracts are built into t/tools/contract: with new reasons, make comes in between.
-for contract in contracts/ledger_row.json contracts/classification.json; do
-	awk -F'"' '
-	    FNR == NR {
-		if (/^REASON\(/) list["reason"] = list["reason"] " " $2
-		if (/^REASON\(.*, RULE, /) list["rule"] = list["rule"] " " $2
-		next
-	    }
-	    /^ *"(reason|rule)": \{$/ { member = $2 }
-	    member != "" && /^ *"enum": \[$/ {
-		print
-		match($0, /^ */)
-		line = indent = sprintf("%" RLENGTH + 2 "s", "")
-		n = split(list[member], name, " ")
-		for (i = 1; i <= n; i++) {
-			item = "\"" name[i] "\"" (i < n ? "," : "")
-			if (length(line) + length(item) + (line != indent) > 116) {
-				print line
-				line = indent
-			}
-			line = line (line == indent ? "" : " ") item
-		}
-		print line
-		skip = 1
-	    }
-	    skip && /^ *\],/ { skip = 0; member = "" }
-	    !skip' lib/law/reasons.def "$contract" > "$contract.new"
-	if cmp -s "$contract" "$contract.new"; then
-		rm "$contract.new"
-	else
-		mv "$contract.new" "$contract"
-		echo "$contract: run make, then this again"
-	fi
-done
 [ $# -gt 0 ] || eval "set -- $(t/tools/contract -n | tr '\n' ' ')"
+
+# words FILE KEY: in place of what any member KEY has as its enum, the words of that name; on lines of its own where it
+# stood on more than one.
+words() {
+	t/tools/contract -w "$2" > "$1.words"
+	awk -v key="\"$2\": {" -v words="$1.words" '
+	    BEGIN { while ((getline line < words) > 0) list[++n] = "\"" line "\"" }
+	    function fill(indent,    i, out) {
+		for (i = 1; i <= n; i++) {
+			if (out != "" && length(out list[i]) > 112) { print out; out = "" }
+			out = (out == "" ? indent : out " ") list[i] (i < n ? "," : "")
+		}
+		print out
+	    }
+	    function joined(    i, out) {
+		for (i = 1; i <= n; i++) out = out (i == 1 ? "" : ", ") list[i]
+		return out
+	    }
+	    skip && !/^ *\]/ { next }
+	    { skip = 0 }
+	    (at = index($0, key "\"enum\": [")) > 0 {
+		at += length(key "\"enum\": [")
+		rest = substr($0, at)
+		$0 = substr($0, 1, at - 1) joined() substr(rest, index(rest, "]"))
+	    }
+	    { print }
+	    /"enum": \[$/ && index(before, key) { match($0, /^ */); fill(substr($0, 1, RLENGTH) "  "); skip = 1 }
+	    { before = $0 }' "$1" > "$1.new"
+	rm "$1.words"
+	if cmp -s "$1" "$1.new"; then rm "$1.new"; else mv "$1.new" "$1"; echo "$1"; fi
+}
+{
+	words contracts/refusal.json kind
+	for contract in contracts/ledger_row.json contracts/classification.json; do
+		words "$contract" reason
+		words "$contract" rule
+	done
+	for contract in contracts/*.json; do
+		words "$contract" stage
+		words "$contract" next
+	done
+} | grep . && make -s t/tools/contract >&2
+
 for name; do
 	page=man/hg-$name.5
 	[ -e "$page" ] || { echo "$page is missing" >&2; continue; }

@@ -4,7 +4,8 @@
 set -u
 
 skipped() {
-	cat "$1"/tap/*.tap | sed -n 's/^ok [0-9]* \(.*\) # skip */\1: /p' | sed 's/ in [0-9]*ms:/:/' | sort > "$1/tap/skipped"
+	cat "$1"/tap/*.tap | sed -n 's/^ok [0-9]* \(.*\) # skip */\1: /p' | sed 's/ in [0-9]*ms:/:/' |
+		sort > "$1/tap/skipped"
 	[ -s "$1/tap/skipped" ] || return 0
 	echo "$(wc -l < "$1/tap/skipped") skipped:"
 	sed 's/^/  /' "$1/tap/skipped"

@@ -100,10 +100,12 @@ reads(const void *bytes, size_t n)
 static void
 round_trip(const struct sample *s)
 {
+	static const char *const once[] = { "F16", "F32" };
+	static const char *const block[] = { "F32", "F32", "F32", "F32", "F16", "F16", "F16", "F16", "I8", "I8" };
 	struct sample again;
 	struct artifact a;
 	double worst = 0;
-	size_t quantised = 0;
+	size_t quantised = 0, as_published = 0;
 
 	make_sample(&again);
 	tap_ok(again.n == s->n && memcmp(again.bytes, s->bytes, s->n) == 0 && s->report.bytes == s->n,
@@ -119,6 +121,9 @@ round_trip(const struct sample *s)
 		worst = fmax(worst, fabs(most - s->report.tensors[i].max_error));
 		quantised += strcmp(s->report.tensors[i].dtype, "I8") == 0;
 	}
+	for (size_t i = 0; i < s->p->count; i++)
+		as_published += strcmp(s->report.tensors[i].dtype, i < 2 ? once[i] : block[(i - 2) % 10]) == 0;
+	tap_ok(as_published == 22 && s->p->count == 22, "control tensors stay float32, small matrices become float16");
 	tap_ok(worst == 0, "with exactly the errors that the report names");
 	tap_ok(quantised == 4, "only matrices over 65,536 elements become int8 (%zu)", quantised);
 	tap_ok(a.config.model_dim == 192 && a.config.tie_embeddings == 1 && a.config.rope_base == 10000 &&

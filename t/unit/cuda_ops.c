@@ -472,7 +472,8 @@ test_streams(void)
 	expect("add", a, PLAIN);
 	BOTH(const struct ops_buf *const list[] = { IT(a), IT(g) };
 	     const size_t n[] = { a->rows * a->cols, g->rows * g->cols }; sum[side] = ops->sumsq(ctx, list, n, 2));
-	if (!(fabs(sum[CARD] - sum[REF]) <= 1e-9 * sum[REF]))
+	/* The card adds what it holds, which the reference has not rounded to float32. */
+	if (!(fabs(sum[CARD] - sum[REF]) <= 2e-7 * sum[REF]))
 		tap_ok(0, "sumsq (%s): %.17g for %.17g", now.s->what, sum[CARD], sum[REF]);
 	BOTH(struct ops_buf *const list[] = { IT(g), IT(c) }; const struct ops_buf *const cleared[] = { IT(g), IT(c) };
 	     const size_t n[] = { (g->rows + 1) * g->cols, (c->rows + 1) * c->cols }; ops->zero(ctx, list, 2);

@@ -57,10 +57,10 @@ poke(const char *name, long at, const void *bytes, size_t n)
 	close(fd);
 }
 
-static enum inputerror_kind
+static enum refusal_kind
 opens(const char *name)
 {
-	struct inputerror f = { .kind = INPUTERROR_NONE };
+	struct inputerror f = { .kind = REFUSAL_NONE };
 	struct shard s;
 
 	if (shard_open(&s, dirfd_of, name, &f) == 0)
@@ -73,7 +73,7 @@ shards(void)
 {
 	static const uint16_t ids[] = { 1, 5, 259, 65535, 7 };
 	static const unsigned char first[] = { 0x88, 0xd8, 0x34, 0x01, 1, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0 };
-	struct inputerror f = { .kind = INPUTERROR_NONE };
+	struct inputerror f = { .kind = REFUSAL_NONE };
 	struct shard s;
 	int32_t back[5];
 	size_t n;
@@ -88,32 +88,32 @@ shards(void)
 	tap_ok(shard_open(&s, dirfd_of, "a.bin", &f) == 0 && s.tokens == 5 &&
 		shard_read(&s, 1, 4, 65536, back, &f) == 0 && back[0] == 5 && back[2] == 65535 && back[3] == 7,
 	    "what was written is read back");
-	tap_ok(shard_read(&s, 0, 5, 65535, back, &f) == -1 && f.kind == INPUTERROR_INVALID &&
+	tap_ok(shard_read(&s, 0, 5, 65535, back, &f) == -1 && f.kind == REFUSAL_INPUT_INVALID &&
 		strstr(f.observed, "id 65535 at position 3") != NULL,
 	    "an id outside the vocabulary is found, with its position");
 	poke("a.bin", 1030, NULL, 0);
-	tap_ok(shard_read(&s, 0, 5, 65536, back, &f) == -1 && f.kind == INPUTERROR_TRUNCATED,
+	tap_ok(shard_read(&s, 0, 5, 65536, back, &f) == -1 && f.kind == REFUSAL_INPUT_TRUNCATED,
 	    "a shard that shrinks while it is read is truncated, not a crash");
 	shard_close(&s);
-	tap_ok(opens("a.bin") == INPUTERROR_TRUNCATED, "a shard cut inside its ids is truncated");
+	tap_ok(opens("a.bin") == REFUSAL_INPUT_TRUNCATED, "a shard cut inside its ids is truncated");
 	poke("a.bin", 100, NULL, 0);
-	tap_ok(opens("a.bin") == INPUTERROR_TRUNCATED, "a shard cut inside its header is truncated");
+	tap_ok(opens("a.bin") == REFUSAL_INPUT_TRUNCATED, "a shard cut inside its header is truncated");
 	write_shard("b.bin", ids, 5);
 	poke("b.bin", 1034, "\0\0", 2);
-	tap_ok(opens("b.bin") == INPUTERROR_WRONG_SIZE, "a shard with bytes behind its ids has the wrong size");
+	tap_ok(opens("b.bin") == REFUSAL_INPUT_WRONG_SIZE, "a shard with bytes behind its ids has the wrong size");
 	write_shard("b.bin", ids, 5);
 	poke("b.bin", 0, "\x89", 1);
-	tap_ok(opens("b.bin") == INPUTERROR_INVALID, "a wrong magic is invalid");
+	tap_ok(opens("b.bin") == REFUSAL_INPUT_INVALID, "a wrong magic is invalid");
 	write_shard("b.bin", ids, 5);
 	poke("b.bin", 4, "\2", 1);
-	tap_ok(opens("b.bin") == INPUTERROR_INVALID, "a wrong version is invalid");
+	tap_ok(opens("b.bin") == REFUSAL_INPUT_INVALID, "a wrong version is invalid");
 	write_shard("b.bin", ids, 5);
 	poke("b.bin", 8, "\x01\xe1\xf5\x05", 4);
-	tap_ok(opens("b.bin") == INPUTERROR_INVALID, "more than 10^8 tokens are invalid");
+	tap_ok(opens("b.bin") == REFUSAL_INPUT_INVALID, "more than 10^8 tokens are invalid");
 	poke("b.bin", 8, "\0\0\0\0", 4);
-	tap_ok(opens("b.bin") == INPUTERROR_INVALID, "a shard without tokens is invalid");
-	tap_ok(opens("none.bin") == INPUTERROR_MISSING, "a shard that is not there is missing");
-	tap_ok(symlinkat("b.bin", dirfd_of, "link.bin") == 0 && opens("link.bin") == INPUTERROR_IO,
+	tap_ok(opens("b.bin") == REFUSAL_INPUT_INVALID, "a shard without tokens is invalid");
+	tap_ok(opens("none.bin") == REFUSAL_INPUT_MISSING, "a shard that is not there is missing");
+	tap_ok(symlinkat("b.bin", dirfd_of, "link.bin") == 0 && opens("link.bin") == REFUSAL_IO_ERROR,
 	    "a symbolic link is not followed");
 }
 
@@ -172,7 +172,7 @@ loading(void)
 	const json_t *spans;
 	json_t *more, *arrays;
 	struct dataset_part part;
-	struct inputerror f = { .kind = INPUTERROR_NONE };
+	struct inputerror f = { .kind = REFUSAL_NONE };
 	struct loader *l;
 	struct tokens *t;
 	uint64_t n, k, i;
@@ -222,13 +222,13 @@ loading(void)
 	tokens_close(t);
 	t = tokens_open(&part, 9, NULL);
 	tap_ok(tokens_read(t, 0, 9, ids, NULL) == 0 && tokens_read(t, 5, 5, ids, &f) == -1 &&
-		f.kind == INPUTERROR_INVALID,
+		f.kind == REFUSAL_INPUT_INVALID,
 	    "ids outside the vocabulary are found while loading");
 	tokens_close(t);
-	tap_ok(loader_open(&part, 10, 10, &f) == NULL && f.kind == INPUTERROR_INVALID,
+	tap_ok(loader_open(&part, 10, 10, &f) == NULL && f.kind == REFUSAL_INPUT_INVALID,
 	    "fewer ids than one span are refused");
 	part.shards[1].tokens = 2;
-	tap_ok(tokens_open(&part, 10, &f) == NULL && f.kind == INPUTERROR_WRONG_SIZE,
+	tap_ok(tokens_open(&part, 10, &f) == NULL && f.kind == REFUSAL_INPUT_WRONG_SIZE,
 	    "a shard of another length than recorded is refused");
 	free_part(&part);
 	json_decref(arrays);
@@ -311,10 +311,10 @@ byte_vocabulary(void)
 	vocab_free(v);
 }
 
-static enum inputerror_kind
+static enum refusal_kind
 model_fault(const void *bytes, size_t n, uint32_t *size)
 {
-	struct inputerror f = { .kind = INPUTERROR_NONE };
+	struct inputerror f = { .kind = REFUSAL_NONE };
 	char path[128];
 	struct vocab *v;
 	int fd;
@@ -344,27 +344,27 @@ hostile_models(void)
 	char *real;
 	size_t n, cut, bad = 0;
 
-	tap_ok(MODEL(PAD BOS "\x0a\x06\x0a\x04\xe2\x96\x81x") == INPUTERROR_NONE && size == 3,
+	tap_ok(MODEL(PAD BOS "\x0a\x06\x0a\x04\xe2\x96\x81x") == REFUSAL_NONE && size == 3,
 	    "a three-piece model is read");
-	tap_ok(MODEL("") == INPUTERROR_INVALID, "an empty model is invalid");
-	tap_ok(MODEL(PAD BOS "\x0a\x0f\x0a\x03") == INPUTERROR_INVALID, "a piece that is cut off is invalid");
-	tap_ok(MODEL(PAD BOS "\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01") == INPUTERROR_INVALID,
+	tap_ok(MODEL("") == REFUSAL_INPUT_INVALID, "an empty model is invalid");
+	tap_ok(MODEL(PAD BOS "\x0a\x0f\x0a\x03") == REFUSAL_INPUT_INVALID, "a piece that is cut off is invalid");
+	tap_ok(MODEL(PAD BOS "\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01") == REFUSAL_INPUT_INVALID,
 	    "a length of 2^64-1 is invalid");
-	tap_ok(MODEL(PAD BOS "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff") == INPUTERROR_INVALID,
+	tap_ok(MODEL(PAD BOS "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff") == REFUSAL_INPUT_INVALID,
 	    "an endless varint is invalid");
-	tap_ok(MODEL(PAD BOS "\x0b") == INPUTERROR_INVALID, "a group is invalid");
-	tap_ok(MODEL(PAD BOS "\x0a\x02\x0a\x00") == INPUTERROR_INVALID, "an empty piece is invalid");
-	tap_ok(MODEL(PAD BOS "\x0a\x0a\x0a\x06<0xG0>\x18\x06") == INPUTERROR_INVALID,
+	tap_ok(MODEL(PAD BOS "\x0b") == REFUSAL_INPUT_INVALID, "a group is invalid");
+	tap_ok(MODEL(PAD BOS "\x0a\x02\x0a\x00") == REFUSAL_INPUT_INVALID, "an empty piece is invalid");
+	tap_ok(MODEL(PAD BOS "\x0a\x0a\x0a\x06<0xG0>\x18\x06") == REFUSAL_INPUT_INVALID,
 	    "a byte piece that names no byte is invalid");
-	tap_ok(MODEL(PAD "\x0a\x05\x0a\x03<s>") == INPUTERROR_INVALID, "a BOS that is an ordinary piece is invalid");
-	tap_ok(MODEL(PAD BOS "\x12\x03\xc8\x02\x09") == INPUTERROR_INVALID,
+	tap_ok(MODEL(PAD "\x0a\x05\x0a\x03<s>") == REFUSAL_INPUT_INVALID, "a BOS that is an ordinary piece is invalid");
+	tap_ok(MODEL(PAD BOS "\x12\x03\xc8\x02\x09") == REFUSAL_INPUT_INVALID,
 	    "a BOS id outside the vocabulary is invalid");
-	tap_ok(MODEL(PAD BOS "\x12\x03\xc8\x02\x00") == INPUTERROR_NONE, "the BOS id is the model's own");
-	tap_ok(MODEL("not a model at all, just some text\n") == INPUTERROR_INVALID, "text is no model");
+	tap_ok(MODEL(PAD BOS "\x12\x03\xc8\x02\x00") == REFUSAL_NONE, "the BOS id is the model's own");
+	tap_ok(MODEL("not a model at all, just some text\n") == REFUSAL_INPUT_INVALID, "text is no model");
 	if (path == NULL || (real = file_read(AT_FDCWD, path, 1 << 20, &n)) == NULL)
 		return;
 	for (cut = 0; cut < n; cut += 997)
-		bad += model_fault(real, cut, &size) == INPUTERROR_NONE && size > 8192;
+		bad += model_fault(real, cut, &size) == REFUSAL_NONE && size > 8192;
 	tap_ok(bad == 0, "a real model cut anywhere never reads as more than it was");
 	free(real);
 }
@@ -376,7 +376,7 @@ children(void)
 	const char *fails[] = { "sh", "-c", "echo one >&2; echo two >&2; exit 3", NULL };
 	const char *absent[] = { "hg-no-such-program", NULL };
 	const char *fine[] = { "sh", "-c", "test \"$(cat)\" = \"\" && pwd", NULL };
-	struct inputerror f = { .kind = INPUTERROR_NONE };
+	struct inputerror f = { .kind = REFUSAL_NONE };
 	FILE *err = tmpfile(), *out = tmpfile();
 	char text[128] = "";
 	struct child c;
@@ -387,15 +387,15 @@ children(void)
 	tap_ok(pread(fileno(out), text, sizeof(text) - 1, 0) > 0 && strncmp(text, dir, strlen(dir)) == 0,
 	    "it runs where it was told to");
 	tap_ok(child_start(&c, sleeper, AT_FDCWD, -1, -1, -1, 50, &f) == 0 && child_wait(&c, &f) == -1 &&
-		f.kind == INPUTERROR_DEADLINE && c.pid == 0 && clock_boot_ms() - began_ms < 60000,
+		f.kind == REFUSAL_DEADLINE_EXCEEDED && c.pid == 0 && clock_boot_ms() - began_ms < 60000,
 	    "a child past its deadline is killed");
 	tap_ok(child_start(&c, fails, AT_FDCWD, -1, -1, fileno(err), 60000, &f) == 0 && child_wait(&c, &f) == -1 &&
-		f.kind == INPUTERROR_IO && strcmp(f.observed, "it exited with 3: two") == 0,
+		f.kind == REFUSAL_IO_ERROR && strcmp(f.observed, "it exited with 3: two") == 0,
 	    "a failing child is named with its last words");
 	tap_ok(child_start(&c, dies, AT_FDCWD, -1, -1, -1, 60000, &f) == 0 && child_wait(&c, &f) == -1 &&
 		strcmp(f.observed, "it died of signal 9") == 0,
 	    "a child's signal is named");
-	tap_ok(child_start(&c, absent, AT_FDCWD, -1, -1, -1, 60000, &f) == -1 && f.kind == INPUTERROR_TOKENIZER_MISSING,
+	tap_ok(child_start(&c, absent, AT_FDCWD, -1, -1, -1, 60000, &f) == -1 && f.kind == REFUSAL_TOKENIZER_MISSING,
 	    "a program that is not installed is missing");
 	fclose(err);
 	fclose(out);

@@ -29,9 +29,9 @@ collect(void *cookie, const char *text, size_t n, struct inputerror *f)
 static struct documents_counts counts;
 
 static int
-read_text(enum documents_format format, const void *text, size_t n, struct str *all, enum inputerror_kind *kind)
+read_text(enum documents_format format, const void *text, size_t n, struct str *all, enum refusal_kind *kind)
 {
-	struct inputerror f = { .kind = INPUTERROR_NONE };
+	struct inputerror f = { .kind = REFUSAL_NONE };
 	char hex[SHA256_HEX_SIZE], want[SHA256_HEX_SIZE];
 	uint64_t bytes;
 	int fd, rc;
@@ -54,7 +54,7 @@ static int
 gives(enum documents_format format, const char *text, size_t n, const char *want, size_t want_n)
 {
 	struct str all = STR_INIT;
-	enum inputerror_kind kind;
+	enum refusal_kind kind;
 	int same;
 
 	same = read_text(format, text, n, &all, &kind) == 0 && all.n == want_n && memcmp(all.p, want, want_n) == 0;
@@ -111,26 +111,26 @@ static void
 refusing(void)
 {
 	struct str all = STR_INIT;
-	enum inputerror_kind kind;
+	enum refusal_kind kind;
 	char *long_text;
 
 	tap_ok(read_text(DOCUMENTS_PARA,
 		   "\xff\xfe"
 		   "a\0",
 		   4, &all, &kind) == -1 &&
-		kind == INPUTERROR_INVALID,
+		kind == REFUSAL_INPUT_INVALID,
 	    "UTF-16 is refused");
-	tap_ok(read_text(DOCUMENTS_JSONL, "[1]", 3, &all, &kind) == -1 && kind == INPUTERROR_INVALID,
+	tap_ok(read_text(DOCUMENTS_JSONL, "[1]", 3, &all, &kind) == -1 && kind == REFUSAL_INPUT_INVALID,
 	    "JSONL without objects is refused");
 	tap_ok(read_text(DOCUMENTS_JSONL, "{\"text\":\"\\ud800\"}", 17, &all, &kind) == -1 &&
-		kind == INPUTERROR_INVALID,
+		kind == REFUSAL_INPUT_INVALID,
 	    "a lone surrogate in JSON is refused");
 	long_text = malloc(DOCUMENTS_MAX_BYTES + 2);
 	memset(long_text, 'x', DOCUMENTS_MAX_BYTES + 2);
 	tap_ok(read_text(DOCUMENTS_FILES, long_text, DOCUMENTS_MAX_BYTES, &all, &kind) == 0 && counts.documents == 1,
 	    "a document of 16 MiB is read");
 	tap_ok(read_text(DOCUMENTS_FILES, long_text, DOCUMENTS_MAX_BYTES + 1, &all, &kind) == -1 &&
-		kind == INPUTERROR_INVALID,
+		kind == REFUSAL_INPUT_INVALID,
 	    "one byte more is refused");
 	memset(long_text, '\n', DOCUMENTS_MAX_BYTES + 2);
 	tap_ok(read_text(DOCUMENTS_PARA, long_text, DOCUMENTS_MAX_BYTES + 2, &all, &kind) == 0 && counts.documents == 0,
@@ -146,7 +146,7 @@ noise(void)
 	static const char usual[] = "a \n\r\xe2\x80\x94\xc3\xa9";
 	struct str all = STR_INIT, again = STR_INIT;
 	struct documents_counts first;
-	enum inputerror_kind kind;
+	enum refusal_kind kind;
 	size_t n = 3 << 20, i;
 	struct rng r;
 	char *text = malloc(n);

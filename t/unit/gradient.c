@@ -21,7 +21,9 @@ static const struct shape {
 	{ \
 		what, \
 		{ \
-			V, L, C, H, K, M, tied, 10000, 30, 1.5, 0.005 \
+			.vocab_size = V, .num_layers = L, .model_dim = C, .num_heads = H, .num_kv_heads = K, \
+			.mlp_mult = M, .tie_embeddings = tied, .rope_base = 10000, .logit_softcap = 30, \
+			.qk_gain_init = 1.5, .tied_embed_init_std = 0.005 \
 		} \
 	}
 	SHAPE("grouped heads, tied", 17, 4, 16, 4, 2, 2, 1),

@@ -150,19 +150,21 @@ test_refusals(void)
 	const json_t *kinds = contract_at("refusal", "kind");
 	int k, bad = 0;
 
-	for (k = 0; k < REFUSAL_COUNT; k++) {
-		bad += refusal_by_name(refusal_name((enum refusal_kind)k)) != k;
+	for (k = REFUSAL_NONE + 1; k < REFUSAL_COUNT; k++) {
+		bad += refusal_by_name(refusal_name((enum refusal_kind)k)) != (enum refusal_kind)k;
 		bad += *refusal_meaning((enum refusal_kind)k) == '\0' ||
 		    strstr(refusal_template((enum refusal_kind)k), "RUN") == NULL;
 		bad += (refusal_exit((enum refusal_kind)k) == HG_EXIT_RETRY) != refusal_retryable((enum refusal_kind)k);
 	}
 	tap_ok(bad == 0, "every kind has a name, a meaning, a next command and an exit code");
-	tap_ok(json_array_size(json_object_get(kinds, "enum")) == REFUSAL_COUNT,
-	    "the contract has as many kinds as the table");
+	tap_ok(json_array_size(json_object_get(kinds, "enum")) == REFUSAL_COUNT - 1,
+	    "the contract has as many kinds as the list");
 	for (k = 0; k < (int)json_array_size(json_object_get(kinds, "enum")); k++)
-		bad += refusal_by_name(json_string_value(json_array_get(json_object_get(kinds, "enum"), (size_t)k))) ==
-		    -1;
-	tap_ok(bad == 0, "and the same");
+		bad += refusal_by_name(json_string_value(json_array_get(json_object_get(kinds, "enum"), (size_t)k))) !=
+		    (enum refusal_kind)(k + 1);
+	tap_ok(bad == 0, "and the same, in their order");
+	tap_ok(refusal_by_name("none") == REFUSAL_NONE && refusal_by_name("") == REFUSAL_NONE,
+	    "no other word is a kind");
 	tap_ok(refusal_of_errno(ENOMEM) == REFUSAL_OUT_OF_MEMORY && refusal_of_errno(ENOSPC) == REFUSAL_DISK_FULL &&
 		refusal_of_errno(EDQUOT) == REFUSAL_DISK_FULL && refusal_of_errno(EIO) == REFUSAL_IO_ERROR,
 	    "errno tells memory, disk and the rest apart");

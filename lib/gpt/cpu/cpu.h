@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #include "gpt/ops.h"
-#include "gpt/cpu/ops_cpu.h"
+#include "gpt/cpu/measure.h"
 
 #define CPU_PAD 32
 #define CPU_SLACK 64

@@ -1,5 +1,5 @@
-#ifndef HG_OPS_CPU_H
-#define HG_OPS_CPU_H
+#ifndef HG_MEASURE_H
+#define HG_MEASURE_H
 
 #include "gpt/ops.h"
 
@@ -24,17 +24,22 @@ enum ops_cpu_phase {
 	OPS_CPU_PHASES
 };
 
-const char *ops_cpu_phase_name(enum ops_cpu_phase phase);
+/* The product that measures the ceiling: all of it in L1 and L2. */
+#define CEILING_ROWS 64
+#define CEILING_COLS 128
+#define CEILING_UNITS 256
+
+const char *measure_phase_name(enum ops_cpu_phase phase);
 
 /* Seconds spent in a phase since the context was opened. */
-double ops_cpu_seconds(const struct ops_ctx *ctx, enum ops_cpu_phase phase);
+double measure_seconds(const struct ops_ctx *ctx, enum ops_cpu_phase phase);
 
 /**
- * ops_cpu_ceiling(ctx, seconds):
+ * measure_ceiling(ctx, seconds):
  * The rate of this context's own product kernel on all its threads, operands in
  * cache, measured for about ${seconds}: what a whole step is compared with.
  * Units: FLOP/s.
  */
-double ops_cpu_ceiling(struct ops_ctx *ctx, double seconds);
+double measure_ceiling(struct ops_ctx *ctx, double seconds);
 
 #endif

@@ -1,0 +1,106 @@
+#ifndef HG_JOB_H
+#define HG_JOB_H
+
+#include <assert.h>
+#include <time.h>
+
+#include "gpt/cpu/cpu.h"
+#include "gpt/cpu/measure.h"
+#include "gpt/cpu/pool.h"
+
+/**
+ * How an operation is cut into tasks: small inline parts that operations.c, buffers.c and measure.c share.
+ */
+
+static inline size_t
+most(size_t a, size_t b)
+{
+	return (a > b ? a : b);
+}
+
+static inline size_t
+least(size_t a, size_t b)
+{
+	return (a < b ? a : b);
+}
+
+static inline size_t
+blocks(size_t n, size_t size)
+{
+	return ((n + size - 1) / size);
+}
+
+static inline double
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return ((double)t.tv_sec + 1e-9 * (double)t.tv_nsec);
+}
+
+/* What a task of the current operation needs; the operation fills in its own part. */
+struct job {
+	struct ops_ctx *c;
+	const struct cpu_kernels *k;
+	struct ops_rows rows;
+	size_t N;          /* rows of the pass */
+	size_t row0, end;  /* rows of this round of tasks */
+	const void *a, *d; /* the operation's arguments */
+	struct ops_buf *buf;
+	struct cpu_product products[3];
+	size_t product_count;
+	size_t b0, sequences; /* of attention's group */
+};
+
+static inline struct job
+job_of(struct ops_ctx *c, struct ops_rows rows, const void *a, const void *d)
+{
+	const size_t N = rows.B * rows.T;
+
+	assert(N > 0 && N <= c->g.max_rows && rows.pos0 + rows.T <= c->g.max_positions);
+	assert(rows.pos0 == 0 || rows.B == 1);
+	return ((struct job){ .c = c, .k = c->kernels, .rows = rows, .N = N, .row0 = 0, .end = N, .a = a, .d = d });
+}
+
+static inline struct cpu_scratch
+scratch_of(const struct ops_ctx *c, unsigned thread)
+{
+	char *at = c->scratch + thread * c->scratch_bytes;
+
+	return ((struct cpu_scratch){ at, at + c->scratch_bytes });
+}
+
+/* The rows of task i of a round. */
+struct span {
+	size_t r0, n;
+};
+
+static inline struct span
+span_of(const struct job *j, size_t task)
+{
+	const size_t r0 = j->row0 + task * j->k->row_block;
+
+	return ((struct span){ r0, least(j->k->row_block, j->end - r0) });
+}
+
+static inline void
+run_rows(struct job *j, pool_task *task)
+{
+	pool_run(j->c->pool, blocks(j->end - j->row0, j->k->row_block), task, j);
+}
+
+/* Time of an operation goes to its phase. */
+static inline double
+begin_phase(void)
+{
+	return (now());
+}
+
+static inline void
+end_phase(struct ops_ctx *c, enum ops_cpu_phase phase, double since)
+{
+	c->seconds[phase] += now() - since;
+}
+
+#endif

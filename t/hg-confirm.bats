@@ -1,0 +1,54 @@
+# The driver of confirmations: what it makes of its command line and of what the tools under it answer.
+load helper
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	mkdir fake
+	PATH=$PWD/fake:$PATH
+}
+
+# fake TOOL BODY: a tool that does that.
+fake() {
+	printf '#!/bin/sh\necho "%s $*" >> calls\n%s\n' "$1" "$2" > "fake/$1"
+	chmod +x "fake/$1"
+}
+
+@test "hg-confirm says what is wrong with its command line, in one line and the usage" {
+	local args
+	for args in "" ledger "ledger r s" "-x ledger r" "-c -c ledger r" "-n 2 -n 2 ledger r" "-n" "-- -c"; do
+		# shellcheck disable=SC2086
+		run -100 --separate-stderr hg-confirm $args
+		[ -z "$output" ]
+		[[ ${stderr_lines[0]} == "hg-confirm: "* ]]
+		[ "${stderr_lines[1]}" = "usage: hg-confirm [-c] [-n SEEDS] LEDGER RUN" ]
+		[ "${#stderr_lines[@]}" -eq 2 ]
+	done
+}
+
+# bats test_tags=b19
+@test "a tool that is killed, or can't start, is the system's failure to hg-confirm, and a full disk under its output, too" {
+	fake hg-ledger 'kill -9 $$'
+	run -111 hg-confirm ledger r
+	run -111 hg-confirm -c ledger r
+	run -111 hg-confirm --version
+	fake hg-ledger 'exit 127'
+	run -111 hg-confirm ledger r
+	run -111 sh -c 'hg-confirm -h > /dev/full'
+}
+
+@test "a plan whose next slot can't be read is no plan that is done" {
+	fake hg-ledger 'case $1 in plan) exit 0 ;; esac; echo "hg-ledger: cannot read" >&2; exit 111'
+	run -111 --separate-stderr hg-confirm ledger r
+	[ "$stderr" = "hg-ledger: cannot read" ]
+	fake hg-ledger 'case $1 in plan) exit 0 ;; esac; echo "no plan is open" >&2; exit 1'
+	run -0 hg-confirm ledger r
+	[ "$output" = "" ]
+	fake hg-ledger 'exit 2'
+	run -2 hg-confirm ledger r
+}
+
+@test "names that begin with a dash are names" {
+	fake hg-ledger 'exit 1'
+	run -1 hg-confirm -- -l -r
+	[ "$(cat calls)" = "hg-ledger plan ./-l ./-r" ]
+}
