@@ -172,6 +172,19 @@ lists() {
 	    map(select($c.properties[.]."$ref" == "#/$defs/stage_state"))' "$c/summary.json"
 }
 
+@test "the reasons of verdicts in contracts and hg-ledger(1) are those of the program (t/tools/keys.sh writes them)" {
+	local name word page
+	for name in ledger_row classification; do
+		lists reason '.. | objects | .reason? | select(type == "object") | .enum // empty' "$HG_TOP/contracts/$name.json"
+		lists rule '.. | objects | .rule? | select(type == "object") | .enum // empty' "$HG_TOP/contracts/$name.json"
+	done
+	page=$(mandoc -T ascii -O width=1000 "$HG_TOP/man/hg-ledger.1" | col -b |
+	    awk '/^[A-Z]/ { on = $0 == "CLASSES" } on' | tr -cs 'a-z_' '\n')
+	for word in $(contract -w reason); do
+		grep -qx "$word" <<< "$page" || { echo "hg-ledger(1) does not name $word" >&2; false; }
+	done
+}
+
 @test "hg-contract(7) names every keyword of ours and every definition that pages call by name" {
 	local word page
 	page=$(mandoc -T ascii -O width=1000 "$HG_TOP/man/hg-contract.7" | col -b)

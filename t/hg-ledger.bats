@@ -322,6 +322,79 @@ pretend() {
 	[ "$(hg-ledger incumbent -a "$L" | wc -l)" -eq 3 ]
 }
 
+@test "each subcommand has options and a usage of its own" {
+	local word words
+	words=$(hg-ledger -h | sed -n '/^$/q; s/^usage://; s/^ *hg-ledger \([a-z]*\) .*/\1/p' | uniq)
+	[ "$(wc -w <<< "$words")" -eq 12 ]
+	hg-ledger -h | sed '/^$/,$d; s/^usage:/      /' > whole
+	for word in $words; do
+		hg-ledger "$word" -h > own
+		[[ "$(head -n 1 own)" == "usage: hg-ledger $word "* ]]
+		diff <(grep "hg-ledger $word " whole) <(sed '/^$/,$d; s/^usage:/      /' own) >&2
+		# none takes -z, and none has a ledger for nothing
+		run --separate-stderr hg-ledger "$word" -z ledger
+		[ "$status" -eq 100 ]
+		[ -z "$output" ]
+		[[ "$stderr" == *"unknown option '-z'"*"usage: hg-ledger $word "* ]]
+		[ "$(grep -vc "hg-ledger $word " <<< "$stderr")" -eq 1 ]
+		run --separate-stderr hg-ledger "$word"
+		[ "$status" -eq 100 ]
+		[[ "$stderr" == "usage: hg-ledger $word "* ]]
+	done
+	# another's option is refused, and its help does not tell of it
+	run --separate-stderr hg-ledger add -n 3 ledger runs/a
+	[ "$status" -eq 100 ]
+	[[ "$stderr" == *"unknown option '-n'"*"usage: hg-ledger add LEDGER RUN..." ]]
+	run ! grep -q -- '-n SEEDS' <(hg-ledger list -h)
+	grep -qF -- '-n SEEDS' <(hg-ledger plan -h)
+	run --separate-stderr hg-ledger judge ledger
+	[ "$status" -eq 100 ]
+	[[ "$stderr" == *"unknown subcommand 'judge'"*"usage: hg-ledger add"* ]]
+}
+
+# advised COMMAND: whoever is asked what to do next says this, after a run was added.
+advised() {
+	grep -qxF "next: $1" added || { cat added >&2; return 1; }
+	run hg-ledger stop "$L"
+	[ "${lines[-1]}" = "next: $1" ] || { echo "$output" >&2; return 1; }
+	hg-report -o p.html "$L"
+	grep -qF "<code class=\"cmd\">$1</code>" p.html
+}
+
+@test "what to do next is said alike after a run, by the stop rule and on the page" {
+	local slot
+	scored runs/r1 2.3 refuse=train:loss_diverged
+	hg-ledger add ledger runs/r1 > added
+	L=ledger
+	grep -qxF "next: hg-run -r -l ledger runs/r1" added
+	advised "hg-run -r -l ledger runs/r1"
+	scored runs/base0 2.302 seed=100
+	add runs/base0
+	advised "hg-confirm -c ledger runs/base0"
+	scored runs/other 2.2 train.matrix_lr=0.05
+	add runs/other
+	advised "hg-confirm -c ledger runs/base0"
+	calibrated
+	scored runs/good 2.23 train.matrix_lr=0.046
+	add runs/good
+	advised "hg-confirm ledger runs/good"
+	# the better of two
+	scored runs/better 2.22 train.matrix_lr=0.047
+	add runs/better
+	advised "hg-confirm ledger runs/better"
+	# a plan that is open comes first, whoever else waits
+	hg-ledger plan "$L" runs/good > /dev/null
+	slot=$(hg-ledger next "$L" | cut -f 3,4 | tr '\t' ' ')
+	scored runs/slot 2.3 train.seed="${slot#* }" train.matrix_lr="$([ "${slot% *}" = challenger ] && echo 0.046 || echo 0.04)"
+	add runs/slot
+	grep -qxF "next: hg-confirm ledger runs/slot" added
+	run hg-ledger stop "$L"
+	[ "${lines[-1]}" = "next: hg-confirm ledger runs/good" ]
+	hg-ledger plan -x "$L" > /dev/null
+	run hg-ledger stop "$L"
+	[ "${lines[-1]}" = "next: hg-confirm ledger runs/better" ]
+}
+
 # bats test_tags=b32
 @test "a loss in a guarded metric is not masked by a gain in another" {
 	calibrated

@@ -23,38 +23,57 @@ struct printing {
 };
 
 void
-listing_score(const json_t *v, int width, int precision)
+listing_score(double v, int width, int precision)
 {
-	if (json_is_number(v))
-		printf("%*.*f", width, precision, json_number_value(v));
+	if (isfinite(v))
+		printf("%*.*f", width, precision, v);
 	else
 		printf("%*s", width, "-");
 }
 
 static void
-print_changed(const json_t *verdict)
+print_changed(unsigned changed)
 {
-	const json_t *name;
-	size_t i;
+	const char *name;
+	unsigned i;
 
-	json_array_foreach(json_object_get(verdict, "changed"), i, name)
-		printf("%s%s", i == 0 ? "" : ",", json_string_value(name));
+	for (i = 0; (name = verdict_changed_name(changed, i)) != NULL; i++)
+		printf("%s%s", i == 0 ? "" : ",", name);
 }
 
 static const char *
-name_of(const json_t *row)
+name_of(const struct row *row)
 {
-	const char *kind = jsonio_text(row, "kind", "");
+	const char *name = NULL;
 
-	if (strcmp(kind, "run") == 0)
-		return (jsonio_text(row, "run.run_id", "?"));
-	if (strcmp(kind, "plan") == 0)
-		return (jsonio_text(row, "plan.challenger.run_id", "?"));
-	if (strcmp(kind, "promotion") == 0)
-		return (jsonio_text(row, "promotion.run_id", "?"));
-	if (strcmp(kind, "import") == 0)
-		return (jsonio_text(row, "import.title", jsonio_text(row, "import.file", "?")));
-	return (strcmp(kind, "confirmation") == 0 ? "(confirmation)" : "");
+	switch (row->kind) {
+	case STANDINGS_RUN:
+		name = row->run.run_id;
+		break;
+	case STANDINGS_PLAN:
+		name = row->plan.challenger.run_id;
+		break;
+	case STANDINGS_PROMOTION:
+		name = row->promotion.run_id;
+		break;
+	case STANDINGS_IMPORT:
+		name = row->import.title != NULL ? row->import.title : row->import.file;
+		break;
+	case STANDINGS_VERDICT:
+		return ("(confirmation)");
+	case STANDINGS_POLICY:
+	case STANDINGS_CALIBRATION:
+	case STANDINGS_KINDS:
+		return ("");
+	}
+	return (name == NULL ? "?" : name);
+}
+
+/* Has it a verdict? */
+static int
+is_judged(const struct row *row)
+{
+	return (row->kind == STANDINGS_RUN || row->kind == STANDINGS_VERDICT);
 }
 
 /* Was the incumbent of its group another one before this row? */
@@ -68,33 +87,38 @@ enthroned(const struct tracks *t, uint64_t row)
 }
 
 static void
-print_row(const struct printing *p, const json_t *row)
+print_row(const struct printing *p, const struct row *row)
 {
-	const json_t *v = json_object_get(row, "verdict");
-	const char *kind = jsonio_text(row, "kind", "");
+	const struct row_verdict *v = &row->verdict;
+	double bytes = row->kind == STANDINGS_RUN ? row->run.metric.of[POLICY_TOTAL_BYTES] : NAN;
 	char what[128], text[4 * MOST];
 
-	snprintf(what, sizeof(what), "%s%s%s", v == NULL ? kind : jsonio_text(v, "class", "?"), v == NULL ? "" : ": ",
-	    v == NULL ? "" : jsonio_text(v, "reason", "?"));
+	if (!is_judged(row))
+		snprintf(what, sizeof(what), "%s", row->kind == STANDINGS_KINDS ? "?" : row_kind_name(row->kind));
+	else if (v->unknown)
+		snprintf(what, sizeof(what), "?: ?");
+	else
+		snprintf(what, sizeof(what), "%s: %s", verdict_class_name(v->is.klass),
+		    verdict_reason_name(v->is.reason));
 	if (!p->how->drawn)
-		printf("%5lld  %-24s  %-30s ", (long long)jsonio_i64(row, "row", 0),
-		    say_clean(text, sizeof(text), name_of(row)), what);
+		printf("%5lld  %-24s  %-30s ", (long long)row->number, say_clean(text, sizeof(text), name_of(row)),
+		    what);
 	else {
-		printf("%c%5lld  %s", enthroned(&p->tracks, p->tracks.rows) ? '*' : ' ',
-		    (long long)jsonio_i64(row, "row", 0), term_fit(text, sizeof(text), name_of(row), p->name));
+		printf("%c%5lld  %s", enthroned(&p->tracks, p->tracks.rows) ? '*' : ' ', (long long)row->number,
+		    term_fit(text, sizeof(text), name_of(row), p->name));
 		printf("  %s ", term_fit(text, sizeof(text), what, p->what));
 	}
-	listing_score(jsonio_get(v, "score"), 9, 5);
-	listing_score(jsonio_get(v, "delta"), 10, 5);
-	if (p->bytes && json_is_integer(jsonio_get(row, "run.metrics.total_bytes")))
-		printf(" %10lld", (long long)jsonio_i64(row, "run.metrics.total_bytes", 0));
+	listing_score(v->is.score, 9, 5);
+	listing_score(v->is.delta, 10, 5);
+	if (p->bytes && isfinite(bytes))
+		printf(" %10.0f", bytes);
 	else if (p->bytes)
 		printf(" %10s", "-");
 	if (p->added)
-		printf("  %.16sZ", jsonio_text(row, "added_at", "?"));
+		printf("  %.16sZ", row->added_at == NULL ? "?" : row->added_at);
 	if (p->changed) {
 		fputs("  ", stdout);
-		print_changed(v);
+		print_changed(v->is.changed);
 	}
 	putchar('\n');
 }
@@ -103,24 +127,23 @@ static int
 each_row(void *arg, const char *line, size_t n, uint64_t offset, const char *digest)
 {
 	struct printing *p = arg;
-	const char *kind;
-	json_t *row;
+	struct row row;
+	json_t *json;
 	int wanted, rc = 0;
 
 	(void)offset;
 	(void)digest;
-	if ((row = jsonio_parse(line, n, LEDGER_ROWS)) == NULL)
+	if ((json = jsonio_parse(line, n, LEDGER_ROWS)) == NULL || row_read(&row, json) == -1)
 		return (1);
-	kind = jsonio_text(row, "kind", "");
-	wanted = p->how->all || strcmp(kind, "run") == 0 || strcmp(kind, "confirmation") == 0;
-	if (p->how->drawn && timeline_add(&p->tracks, row) == -1) {
+	wanted = p->how->all || is_judged(&row);
+	if (p->how->drawn && timeline_add(&p->tracks, &row) == -1) {
 		say_errno("cannot list");
 		rc = 1;
 	} else if (wanted && p->how->json)
 		fwrite(line, 1, n, stdout);
 	else if (wanted)
-		print_row(p, row);
-	json_decref(row);
+		print_row(p, &row);
+	row_free(&row);
 	return (rc);
 }
 

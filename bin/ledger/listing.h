@@ -1,8 +1,6 @@
 #ifndef HG_LISTING_H
 #define HG_LISTING_H
 
-#include <jansson.h>
-
 /**
  * A ledger's rows as lines of text.
  */
@@ -15,7 +13,7 @@ struct listing {
 };
 
 /* A score or a difference in so many columns; a dash where there is none. */
-void listing_score(const json_t *v, int width, int precision);
+void listing_score(double v, int width, int precision);
 
 /* Print them from an open ledger.jsonl; returns the exit code: DONE, or CONTRACT if it does not verify. */
 int listing_print(int rows, const struct listing *how);

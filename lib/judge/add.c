@@ -3,41 +3,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "judge/add.h"
-#include "base/atomfile.h"
-#include "law/classify.h"
-#include "base/clock.h"
-#include "schema/contract.h"
 #include "base/jsonio.h"
-#include "ledger/row.h"
-#include "law/validity.h"
 #include "base/say.h"
 #include "base/str.h"
+#include "judge/add.h"
+#include "judge/confirmation.h"
+#include "law/classify.h"
 #include "law/explain.h"
+#include "law/validity.h"
 #include "ledger/witness.h"
 
 void
 add_free(struct add *a)
 {
-	json_decref(a->row);
-	json_decref(a->confirmation);
-	json_decref(a->next);
+	row_free(&a->row);
+	row_free(&a->confirmation);
+	advice_free(&a->next);
 	memset(a, 0, sizeof(*a));
-}
-
-/* The name of the incumbent's run that a group refers to, or NULL. Owns: the caller frees. */
-static char *
-reference_name(const struct ledger *l, uint64_t group)
-{
-	const struct standings_group *g = standings_group(&l->book, group);
-	json_t *row;
-	char *name;
-
-	if (g == NULL || g->incumbent == 0 || (row = ledger_row(l, standings_fact(&l->book, g->reference))) == NULL)
-		return (NULL);
-	name = strdup(jsonio_text(row, "run.run_id", "?"));
-	json_decref(row);
-	return (name);
 }
 
 static void
@@ -52,55 +34,37 @@ findings_text(const json_t *findings, struct str *s)
 		(void)str_puts(s, "evidence is missing");
 }
 
-static json_t *
-add_verdict(const struct standings *b, const json_t *run, const char *incumbent, unsigned spent, struct verdict *out)
+/* The verdict with its findings and its words; ${f} gets class and reason. */
+static int
+put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 {
-	struct standings_fact f;
+	const struct standings *b = &l->book;
 	struct str text = STR_INIT, why = STR_INIT;
-	struct explain tell = { .policy = &b->policy };
-	json_t *findings = json_array(), *v;
-	enum verdict_reason rule = validity_apply(run, findings);
-	struct verdict verdict;
+	json_t *findings = json_array();
+	struct verdict v;
+	struct explain tell = { .verdict = &v,
+		.policy = &b->policy,
+		.run = row->run.run_id == NULL ? "?" : row->run.run_id,
+		.lane = row->run.lane == NULL ? "?" : row->run.lane,
+		.cap_ms = row->run.cap_ms,
+		.spent = standings_spent(b) };
 
-	row_run_fact(run, &f);
-	verdict = classify_run(b, &f, rule);
+	v = classify_run(b, f, validity_apply(&row->run, findings));
+	f->klass = (uint8_t)v.klass;
+	f->reason = (uint8_t)v.reason;
+	row_put_verdict(row, &v, &b->policy);
+	row->verdict.findings = row_hold(row, findings);
 	findings_text(findings, &why);
-	tell.verdict = &verdict;
-	tell.run = jsonio_text(run, "run_id", "?");
-	tell.incumbent = incumbent;
-	tell.lane = jsonio_text(run, "lane", "?");
-	tell.cap_ms = jsonio_i64(run, "cap_ms", -1);
 	tell.findings = why.p == NULL ? "" : why.p;
-	tell.spent = spent;
-	v = row_verdict(&verdict, &b->policy);
-	if (v == NULL || explain_run(&text, &tell) != 0) {
-		json_decref(v);
-		v = NULL;
-		errno = ENOMEM;
-	} else {
-		json_object_set(v, "findings", findings);
-		json_object_set_new(v, "text", json_string(text.p));
-	}
-	json_decref(findings);
+	row->verdict.text = explain_run(&text, &tell) == 0 ? row_text(row, text.p) : NULL;
 	str_free(&text);
 	str_free(&why);
-	if (out != NULL)
-		*out = verdict;
-	return (v);
-}
-
-/* {config_sha256, run_id, row, score, runs} of a configuration's run, by its row. */
-static json_t *
-incumbent_json(const json_t *row, double score, unsigned runs)
-{
-	return (json_pack("{s:s, s:s, s:o, s:o, s:i}", "config_sha256", jsonio_text(row, "run.config_sha256", ""),
-	    "run_id", jsonio_text(row, "run.run_id", ""), "row", json_incref(json_object_get(row, "row")), "score",
-	    jsonio_real(score), "runs", (int)runs));
+	return (row->verdict.findings == NULL || row->verdict.text == NULL ? -1 : 0);
 }
 
 /* Who is incumbent of the group once this run is in, and where it stands then. */
-static json_t *
-incumbent_after(const struct ledger *l, const json_t *row, const struct standings_fact *f, const struct verdict *v)
+static int
+put_incumbent(const struct ledger *l, struct row *row, const struct standings_fact *f)
 {
 	const struct standings *b = &l->book;
 	const struct standings_group *g = f->group == 0 ? NULL : standings_group(b, f->group);
@@ -108,16 +72,15 @@ incumbent_after(const struct ledger *l, const json_t *row, const struct standing
 	const struct standings_stats *s;
 	struct noise_arm arm;
 	struct stats_sample loose;
-	json_t *reference, *after;
-	int takes_part = v->klass <= VERDICT_REGRESSION;
+	int takes_part = f->klass <= VERDICT_REGRESSION;
 
-	if (takes_part && v->reason == VERDICT_FIRST)
-		return (incumbent_json(row, f->metric[m], 1));
+	if (takes_part && f->reason == VERDICT_FIRST)
+		return (confirmation_incumbent(row, row, f->metric[m], 1));
 	if (g == NULL || g->incumbent == 0)
-		return (json_null());
+		return (0);
 	s = standings_stats(b, standings_config(b, g->group, g->lane, g->incumbent));
 	arm = standings_standing(b, standings_config(b, g->group, g->lane, g->incumbent), m);
-	if (takes_part && v->reason == VERDICT_REPLICATE && f->config == g->incumbent) {
+	if (takes_part && f->reason == VERDICT_REPLICATE && f->config == g->incumbent) {
 		if (f->lane != g->lane) {
 			s = standings_stats(b, standings_config(b, g->group, f->lane, g->incumbent));
 			arm = standings_standing(b, standings_config(b, g->group, f->lane, g->incumbent), m);
@@ -130,161 +93,46 @@ incumbent_after(const struct ledger *l, const json_t *row, const struct standing
 			arm.n = loose.n;
 			arm.mean = loose.mean;
 		}
-		return (incumbent_json(row, arm.mean, (unsigned)arm.n));
+		return (confirmation_incumbent(row, row, arm.mean, (unsigned)arm.n));
 	}
-	if ((reference = ledger_row(l, standings_fact(b, g->reference))) == NULL)
-		return (NULL);
-	after = incumbent_json(reference, arm.n > 0 ? arm.mean : NAN, (unsigned)arm.n);
-	json_decref(reference);
-	return (after);
+	return (confirmation_incumbent_stays(l, row, g, &arm));
 }
 
-int
-add_place(const struct ledger *l, const char *dir, struct str *s)
-{
-	const char *base = strrchr(l->path, '/'), *real = strrchr(l->real, '/');
-
-	/* "ledger" and "../runs/a" are "runs/a", unless the ledger's name is a link to somewhere else. */
-	base = base == NULL ? l->path : base + 1;
-	if (strncmp(dir, "../", 3) == 0 && real != NULL && *base != '\0' && strcmp(base, real + 1) == 0)
-		return (str_printf(s, "%.*s%s", (int)(base - l->path), l->path, dir + 3));
-	return (str_printf(s, "%s/%s", l->path, dir));
-}
-
-/* What a person types next, and what it costs; ${counted}: the run is in the book already. */
-static json_t *
-next_step(const struct ledger *l, const char *path, const json_t *run, const struct verdict *v, int counted)
-{
-	const struct standings *b = &l->book;
-	struct standings_fact f;
-	const struct standings_fact *screening;
-	const struct standings_group *g;
-	struct noise_arm arm;
-	struct str command = STR_INIT, why = STR_INIT, cost = STR_INIT;
-	unsigned need, runs = 0, left;
-	json_t *next, *row;
-
-	row_run_fact(run, &f);
-	left = b->policy.campaign.confirmations - standings_spent(b);
-	if (standings_spent(b) >= b->policy.campaign.confirmations)
-		left = 0;
-	g = standings_group(b, f.group);
-	if (v->klass == VERDICT_BLOCKED && v->reason == VERDICT_REFUSED) {
-		(void)str_printf(&command, "hg-run -r -l %s %s", l->path, path);
-		(void)str_puts(&why, "a refused stage is tried again only when asked");
-	} else if (v->klass == VERDICT_BLOCKED) {
-		(void)str_printf(&command, "hg-run -l %s %s", l->path, path);
-		(void)str_puts(&why, "stages are missing");
-	} else if (v->klass == VERDICT_INVALID) {
-		(void)str_puts(&why, "correct the configuration; this run cannot be mended");
-	} else if (v->reason == VERDICT_SLOT) {
-		(void)str_printf(&command, "hg-confirm %s %s", l->path, path);
-		(void)str_puts(&why, "goes on with the planned runs");
-	} else if (v->reason == VERDICT_STARVED) {
-		/* Before anything that counts on an incumbent: the first run of a ledger may be starved, too. */
-		(void)str_printf(&command, "hg-spec -b %s/spec.json %s.2 && hg-run -l %s %s.2", path, path, l->path,
-		    path);
-		(void)str_puts(&why, "the same again when the machine is quiet");
-	} else if (standings_lane(b, f.group, f.lane) == NULL) {
-		arm = standings_standing(b, standings_config(b, f.group, f.lane, g == NULL ? f.config : g->incumbent),
-		    b->policy.metric.name);
-		need = b->policy.noise.calibration_seeds;
-		runs = need > (unsigned)arm.n ? need - (unsigned)arm.n : 0;
-		if (v->reason == VERDICT_FIRST || v->reason == VERDICT_REPLICATE) {
-			if (!counted && runs > 0)
-				runs--;
-			(void)str_printf(&command, "hg-confirm -c %s %s", l->path, path);
-		} else if (g != NULL) {
-			if ((row = ledger_row(l, standings_fact(b, g->reference))) == NULL)
-				return (NULL);
-			(void)str_printf(&command, "hg-confirm -c %s ", l->path);
-			(void)add_place(l, jsonio_text(row, "run.dir", "?"), &command);
-			json_decref(row);
-		}
-		(void)str_printf(&why, "calibrates the lane with %u more seed%s of the incumbent", runs,
-		    runs == 1 ? "" : "s");
-	} else if (v->reason == VERDICT_PROMISING ||
-	    (v->reason == VERDICT_REPEAT && (screening = standings_history(b, &f, 0).screening) != NULL &&
-		screening->reason == VERDICT_PROMISING)) {
-		if (left == 0)
-			(void)str_printf(&why,
-			    "campaign '%s' has spent its %u confirmations; a new one is declared"
-			    " in %s/%s",
-			    b->policy.campaign.name, b->policy.campaign.confirmations, l->path, LEDGER_POLICY);
-		else {
-			runs = 2 * b->policy.confirm.seeds;
-			(void)str_printf(&command, "hg-confirm %s %s", l->path, path);
-			(void)str_printf(&why,
-			    "%u fresh seeds a side, in turns with the incumbent; %u of %u"
-			    " confirmations are left",
-			    b->policy.confirm.seeds, left, b->policy.campaign.confirmations);
-		}
-	} else
-		(void)str_puts(&why, "try another change");
-	if (runs > 0) {
-		(void)explain_time(&cost, (int64_t)runs * f.cost_ms);
-		(void)str_printf(&why, " (%u runs, about %s)", runs, cost.p);
-	}
-	next = json_pack("{s:o, s:s, s:I}", "command", command.n == 0 ? json_null() : json_string(command.p), "why",
-	    why.p == NULL ? "" : why.p, "cost_ms", (json_int_t)((int64_t)runs * f.cost_ms));
-	str_free(&command);
-	str_free(&why);
-	str_free(&cost);
-	return (next);
-}
-
-json_t *
-add_next(const struct ledger *l, const json_t *row)
-{
-	struct verdict v = verdict_none();
-	struct str path = STR_INIT;
-	json_t *next = NULL;
-	int klass = verdict_class_find(jsonio_text(row, "verdict.class", "")),
-	    reason = verdict_reason_find(jsonio_text(row, "verdict.reason", ""));
-
-	v.klass = klass == -1 ? VERDICT_INVALID : (enum verdict_class)klass;
-	v.reason = reason == -1 ? VERDICT_IMPOSSIBLE : (enum verdict_reason)reason;
-	if (add_place(l, jsonio_text(row, "run.dir", "?"), &path) == 0)
-		next = next_step(l, path.p, json_object_get(row, "run"), &v, 1);
-	str_free(&path);
-	return (next);
-}
-
-json_t *
-add_judged(struct ledger *l, json_t *run, struct verdict *v)
+/* The digest of the plan whose slot the run fills. */
+static int
+put_plan(const struct ledger *l, struct row *row, const struct standings_fact *f)
 {
 	const struct standings_plan *plan;
 	const struct standings_fact *pf;
-	struct standings_fact f;
-	char hex[SHA256_HEX_SIZE], *incumbent;
-	json_t *row, *part;
+	char hex[SHA256_HEX_SIZE];
 	unsigned slot;
 
-	row_run_fact(run, &f);
-	incumbent = reference_name(l, f.group);
-	if ((row = ledger_begin(l, STANDINGS_RUN)) == NULL)
-		goto err0;
-	json_object_set(row, "run", run);
-	if ((part = add_verdict(&l->book, run, incumbent, standings_spent(&l->book), v)) == NULL)
-		goto err1;
-	json_object_set_new(row, "verdict", part);
-	json_object_set_new(part, "plan_sha256", json_null());
-	if ((plan = v->reason == VERDICT_SLOT ? standings_slot(&l->book, &f, &slot) : NULL) != NULL) {
-		if ((pf = standings_row(&l->book, plan->row)) == NULL || ledger_digest(l, pf, hex) == -1)
-			goto err1;
-		json_object_set_new(part, "plan_sha256", json_string(hex));
-	}
-	if ((part = incumbent_after(l, row, &f, v)) == NULL)
-		goto err1;
-	json_object_set_new(row, "incumbent_after", part);
-	free(incumbent);
-	return (row);
-err1:
-	json_decref(row);
-err0:
-	free(incumbent);
-	say_error("cannot judge '%s'", jsonio_text(run, "run_id", "?"));
-	return (NULL);
+	if (f->reason != VERDICT_SLOT || (plan = standings_slot(&l->book, f, &slot)) == NULL)
+		return (0);
+	if ((pf = standings_row(&l->book, plan->row)) == NULL || ledger_digest(l, pf, hex) == -1)
+		return (-1);
+	row->verdict.plan = row_text(row, hex);
+	return (row->verdict.plan == NULL ? -1 : 0);
+}
+
+/* ${f}: the run's fact, from which class and reason are missing. */
+static int
+judge(const struct ledger *l, struct row *row, struct standings_fact *f)
+{
+	if (ledger_start(l, row) == 0 && put_verdict(l, row, f) == 0 && put_plan(l, row, f) == 0 &&
+	    put_incumbent(l, row, f) == 0)
+		return (0);
+	say_error("cannot judge '%s'", row->run.run_id == NULL ? "?" : row->run.run_id);
+	return (-1);
+}
+
+int
+add_judge(const struct ledger *l, struct row *row)
+{
+	struct standings_fact f;
+
+	row_run_fact(&row->run, &f);
+	return (judge(l, row, &f));
 }
 
 /* Everything about a run but the appending. */
@@ -292,49 +140,45 @@ static int
 prepare(struct ledger *l, const char *path, int preview, struct add *out, struct standings_fact *f)
 {
 	const struct standings_fact *same, *before;
-	struct verdict v;
+	struct row there;
 	char hex[SHA256_HEX_SIZE];
-	json_t *run = NULL, *row;
-	int rc = -1;
 
 	memset(out, 0, sizeof(*out));
-	if (runrecord_run(path, l->real, &out->how, &run) == -1)
+	if (runrecord_run(path, l->real, &out->how, &out->row) == -1)
 		return (-1);
-	row_run_fact(run, f);
+	row_run_fact(&out->row.run, f);
 	/* Few runs are there already: one pass tells. */
 	before = standings_run(&l->book, f->run, 0);
 	same = before == NULL ? NULL : standings_run(&l->book, f->run, f->attempt);
 	if (same != NULL) {
-		if ((row = ledger_row(l, same)) == NULL || ledger_digest(l, same, out->digest) == -1)
+		if (ledger_read(l, same, &there) == -1)
 			goto err0;
-		if (strcmp(jsonio_text(row, "run.run_uid", ""), jsonio_text(run, "run_uid", "")) == 0) {
-			out->already = (uint64_t)jsonio_i64(row, "row", 0);
-			out->row = row;
-			v = verdict_none();
-			v.klass = (enum verdict_class)same->klass;
-			v.reason = (enum verdict_reason)same->reason;
-			if ((out->next = next_step(l, path, run, &v, 1)) != NULL)
-				rc = 0;
-			goto err0;
+		if (there.run.run_uid != NULL && strcmp(there.run.run_uid, out->row.run.run_uid) == 0) {
+			row_free(&out->row);
+			out->row = there;
+			out->already = (uint64_t)there.number;
+			out->judged = 1;
+			f->klass = same->klass;
+			f->reason = same->reason;
+			if (ledger_digest(l, same, out->digest) == -1 || advice_run(l, path, f, &out->next) == -1)
+				goto err0;
+			return (0);
 		}
-		json_decref(row);
+		row_free(&there);
 	}
-	if (out->how != RUNRECORD_CLOSED && !preview) {
-		rc = 0;
-		goto err0;
-	}
+	if (out->how != RUNRECORD_CLOSED && !preview)
+		return (0);
 	if (before != NULL) {
-		if (ledger_digest(l, before, hex) == -1)
+		if (ledger_digest(l, before, hex) == -1 || (out->row.run.supersedes = row_text(&out->row, hex)) == NULL)
 			goto err0;
-		json_object_set_new(run, "supersedes", json_string(hex));
 	}
-	if ((out->row = add_judged(l, run, &v)) != NULL && (out->next = next_step(l, path, run, &v, 0)) != NULL)
-		rc = 0;
+	if (judge(l, &out->row, f) == -1 || advice_run(l, path, f, &out->next) == -1)
+		goto err0;
+	out->judged = 1;
+	return (0);
 err0:
-	json_decref(run);
-	if (rc == -1)
-		add_free(out);
-	return (rc);
+	add_free(out);
+	return (-1);
 }
 
 int
@@ -356,156 +200,27 @@ add_run(struct ledger *l, const char *path, struct add *out)
 		return (-1);
 	if (out->already != 0) {
 		/* A kill between row and witness, or between row and verdict, is made up for. */
-		(void)witness_keep(l, path, out->row, out->digest);
+		(void)witness_keep(l, path, &out->row, out->digest);
 	} else if (out->how != RUNRECORD_CLOSED)
 		return (0);
 	else {
-		if (ledger_append(l, out->row, &f) == -1)
+		if (ledger_append_row(l, &out->row, NULL) == -1)
 			goto err0;
 		memcpy(out->digest, l->head, sizeof(out->digest));
 	}
 	for (i = 0; i < l->book.plan_count; i++) {
 		plan = &l->book.plans[i];
 		if (!plan->closed && classify_plan_ready(plan)) {
-			json_decref(out->confirmation);
-			out->confirmation = NULL;
-			if (add_confirmation(l, plan, 0, &out->confirmation) == -1)
+			row_free(&out->confirmation);
+			if (confirmation_add(l, plan, 0, &out->confirmation) == -1)
 				goto err0;
+			out->confirmed = 1;
 		}
 	}
-	if (out->already == 0 || out->confirmation != NULL)
-		(void)witness_keep(l, path, out->row, out->digest);
+	if (out->already == 0 || out->confirmed)
+		(void)witness_keep(l, path, &out->row, out->digest);
 	return (0);
 err0:
 	add_free(out);
 	return (-1);
-}
-
-json_t *
-add_confirmation_row(struct ledger *l, const struct standings_plan *plan, int given_up)
-{
-	const struct standings *b = &l->book;
-	const struct standings_fact *pf = standings_row(b, plan->row);
-	struct verdict v;
-	struct explain tell = { .policy = &b->policy };
-	struct str text = STR_INIT;
-	struct noise_arm arm;
-	char hex[SHA256_HEX_SIZE];
-	json_t *plan_row = NULL, *row = NULL, *own, *verdict, *side[2], *score[2], *last[2] = { NULL, NULL }, *slot_row;
-	unsigned k;
-	int s;
-
-	if (pf == NULL || (plan_row = ledger_row(l, pf)) == NULL || ledger_digest(l, pf, hex) == -1)
-		goto err0;
-	if (given_up) {
-		v = verdict_none();
-		v.reason = VERDICT_ABANDONED;
-	} else
-		v = classify_plan(b, plan);
-	v.power = jsonio_f64(plan_row, "plan.power", NAN);
-	if ((row = ledger_begin(l, STANDINGS_VERDICT)) == NULL)
-		goto err0;
-	own = json_pack("{s:s, s:O, s:O, s:O, s:O, s:O, s:O}", "plan_sha256", hex, "group_sha256",
-	    jsonio_get(plan_row, "plan.group_sha256"), "challenger_sha256",
-	    jsonio_get(plan_row, "plan.challenger.config_sha256"), "incumbent_sha256",
-	    jsonio_get(plan_row, "plan.incumbent.config_sha256"), "campaign", jsonio_get(plan_row, "plan.campaign"),
-	    "lane", jsonio_get(plan_row, "plan.lane"), "cap_ms", jsonio_get(plan_row, "plan.cap_ms"));
-	side[0] = json_array();
-	side[1] = json_array();
-	score[0] = json_array();
-	score[1] = json_array();
-	for (k = 0; k < 2 * plan->n; k++) {
-		const struct standings_fact *f;
-
-		if (plan->slot[k].fact == 0)
-			continue;
-		f = standings_fact(b, plan->slot[k].fact - 1);
-		s = plan->slot[k].challenger;
-		if (ledger_digest(l, f, hex) == -1 || (slot_row = ledger_row(l, f)) == NULL) {
-			json_decref(own);
-			own = NULL;
-			break;
-		}
-		json_array_append_new(side[s], json_string(hex));
-		json_array_append_new(score[s],
-		    jsonio_real(f->metric[v.metric < 0 ? (int)b->policy.metric.name : v.metric]));
-		json_decref(last[s]);
-		last[s] = slot_row;
-	}
-	if (own == NULL) {
-		for (s = 0; s < 2; s++) {
-			json_decref(side[s]);
-			json_decref(score[s]);
-		}
-		goto err1;
-	}
-	json_object_set_new(own, "challenger_runs", side[1]);
-	json_object_set_new(own, "incumbent_runs", side[0]);
-	json_object_set_new(own, "challenger_scores", score[1]);
-	json_object_set_new(own, "incumbent_scores", score[0]);
-	json_object_set_new(own, "cross_check", witness_documents(l, plan));
-	json_object_set_new(row, row_kind_name(STANDINGS_VERDICT), own);
-	tell.verdict = &v;
-	tell.run = jsonio_text(plan_row, "plan.challenger.run_id", "?");
-	tell.incumbent = jsonio_text(plan_row, "plan.incumbent.run_id", "?");
-	tell.lane = jsonio_text(plan_row, "plan.lane", "?");
-	tell.cap_ms = jsonio_i64(plan_row, "plan.cap_ms", -1);
-	tell.findings = "";
-	tell.spent = (unsigned)jsonio_i64(plan_row, "plan.confirmation", 0);
-	verdict = row_verdict(&v, &b->policy);
-	if (verdict == NULL || explain_confirmation(&text, &tell) != 0) {
-		json_decref(verdict);
-		goto err1;
-	}
-	json_object_set_new(verdict, "findings", json_array());
-	json_object_set_new(verdict, "text", json_string(text.p));
-	json_object_set_new(row, "verdict", verdict);
-	/* The winner's standing is its own fresh runs. */
-	if (v.klass == VERDICT_IMPROVEMENT) {
-		arm = standings_arm(b, plan, 1, b->policy.metric.name);
-		json_object_set_new(row, "incumbent_after", incumbent_json(last[1], arm.mean, (unsigned)arm.n));
-	} else if (last[0] != NULL && plan->filled == 2 * plan->n) {
-		arm = standings_arm(b, plan, 0, b->policy.metric.name);
-		json_object_set_new(row, "incumbent_after", incumbent_json(last[0], arm.mean, (unsigned)arm.n));
-	} else {
-		const struct standings_group *g = standings_group(b, plan->group);
-
-		slot_row = g == NULL ? NULL : ledger_row(l, standings_fact(b, g->reference));
-		arm = standings_standing(b, standings_config(b, plan->group, plan->lane, plan->other),
-		    b->policy.metric.name);
-		json_object_set_new(row, "incumbent_after",
-		    slot_row == NULL ? json_null() :
-				       incumbent_json(slot_row, arm.n > 0 ? arm.mean : NAN, (unsigned)arm.n));
-		json_decref(slot_row);
-	}
-	goto out;
-err1:
-	json_decref(row);
-	row = NULL;
-err0:
-	say_error("cannot judge the plan of '%s'", l->path);
-out:
-	str_free(&text);
-	json_decref(last[0]);
-	json_decref(last[1]);
-	json_decref(plan_row);
-	return (row);
-}
-
-int
-add_confirmation(struct ledger *l, const struct standings_plan *plan, int given_up, json_t **out)
-{
-	json_t *row;
-
-	if ((row = add_confirmation_row(l, plan, given_up)) == NULL)
-		return (-1);
-	if (ledger_append(l, row, NULL) == -1) {
-		json_decref(row);
-		return (-1);
-	}
-	if (out != NULL)
-		*out = row;
-	else
-		json_decref(row);
-	return (0);
 }

@@ -1,11 +1,9 @@
 #ifndef HG_ADD_H
 #define HG_ADD_H
 
-#include <jansson.h>
-
+#include "judge/advice.h"
 #include "judge/runrecord.h"
 #include "ledger/ledger.h"
-#include "base/str.h"
 
 /**
  * Adding a run to a ledger, and what follows at once: its class, the verdict
@@ -15,9 +13,11 @@
 
 struct add {
 	enum runrecord how;           /* only a closed run gets a row */
-	json_t *row;                  /* the run's row, as it is or would be; NULL unless closed, or for a preview */
-	json_t *confirmation;         /* the verdict's row that followed, or NULL */
-	json_t *next;                 /* {command, why, cost_ms} or null */
+	int judged;                   /* there is a verdict: it is closed, or this is a preview */
+	struct row row;               /* the run's row, as it is or would be */
+	int confirmed;                /* a verdict on its plan followed: */
+	struct row confirmation;      /* its row */
+	struct advice next;           /* what to do after it, if it is judged */
 	uint64_t already;             /* number of the row that was there before, or 0 */
 	char digest[SHA256_HEX_SIZE]; /* of the run's row, once it is in */
 };
@@ -36,32 +36,7 @@ int add_preview(struct ledger *l, const char *path, struct add *out);
 
 void add_free(struct add *a);
 
-/**
- * add_next(l, row):
- * What to type after the run of ${row}, a row of this ledger, as of now:
- * {command, why, cost_ms}, command null where there is none.
- * Owns: the caller decrefs.  NULL with errno.
- */
-json_t *add_next(const struct ledger *l, const json_t *row);
-
-/**
- * add_confirmation(l, plan, given_up, row):
- * Judge a plan that is ready, or give up one that is not, and append the
- * verdict's row.  Owns: the caller decrefs *row (may be NULL if not wanted).
- */
-int add_confirmation(struct ledger *l, const struct standings_plan *plan, int given_up, json_t **row);
-
-/* The verdict's row as it is now, without appending it. NULL with errno, said. */
-json_t *add_confirmation_row(struct ledger *l, const struct standings_plan *plan, int given_up);
-
-/* A run's directory, kept relative to the ledger's, as a person where the tool was called would type it. 0 or -1. */
-int add_place(const struct ledger *l, const char *dir, struct str *out);
-
-/**
- * add_judged(l, run, v):
- * The whole row of a run as it would be now, from its member `run`.
- * Owns: the caller decrefs.  NULL with errno, said.
- */
-json_t *add_judged(struct ledger *l, json_t *run, struct verdict *v);
+/* Make the whole row of a run as it would be now, from row->run. 0, or -1 with errno, said. */
+int add_judge(const struct ledger *l, struct row *row);
 
 #endif

@@ -13,35 +13,34 @@
 #include "run/rundir.h"
 #include "base/say.h"
 
-/* The last row of the run at a path, with its fact; NULL after saying why, errno ENOENT if the ledger lacks it. */
-static json_t *
-row_of_run(const struct ledger *l, const char *path, const struct standings_fact **fact)
+/* The last row of the run at a path, with its fact; -1 after saying why, errno ENOENT if the ledger lacks it. */
+static int
+row_of_run(const struct ledger *l, const char *path, const struct standings_fact **fact, struct row *row)
 {
 	struct rundir r;
-	json_t *row = NULL;
-	int error;
+	int error, rc = -1;
 
 	if (rundir_open(&r, path) == -1)
-		return (NULL);
+		return (-1);
 	if (rundir_load(&r) == 0) {
 		if ((*fact = standings_run(&l->book, standings_tag(r.spec.run_uid), 0)) == NULL) {
 			say_error("'%s' is not in the ledger: hg-ledger add %s %s", path, l->path, path);
 			errno = ENOENT;
 		} else
-			row = ledger_row(l, *fact);
+			rc = ledger_read(l, *fact, row);
 	}
 	error = errno;
 	rundir_close(&r);
 	errno = error;
-	return (row);
+	return (rc);
 }
 
-/* {config_sha256, run_id, row, dir, spec}: all that is needed to make more runs of a configuration. */
-static json_t *
-arm_of(const struct ledger *l, const json_t *row)
+/* All that is needed to make more runs of a run's configuration; ${row} keeps what ${arm} borrows. */
+static int
+take_arm(const struct ledger *l, const struct row *of, struct row *row, struct row_arm *arm)
 {
-	const char *dir = jsonio_text(row, "run.dir", "");
-	json_t *spec = NULL, *arm;
+	const char *dir = of->run.dir == NULL ? "" : of->run.dir;
+	json_t *spec = NULL;
 	char sha256[SHA256_HEX_SIZE];
 	int fd;
 
@@ -50,19 +49,17 @@ arm_of(const struct ledger *l, const json_t *row)
 		say_errno("cannot read the spec of '%s/%s'", l->path, dir);
 		if (fd != -1)
 			close(fd);
-		return (NULL);
+		return (-1);
 	}
 	close(fd);
-	if (strcmp(sha256, jsonio_text(row, "run.spec_sha256", "")) != 0) {
+	if (of->run.spec == NULL || strcmp(sha256, of->run.spec) != 0) {
 		say_error("the spec of '%s/%s' is not the one that was judged", l->path, dir);
 		json_decref(spec);
 		errno = EBADMSG;
-		return (NULL);
+		return (-1);
 	}
-	arm = json_pack("{s:O, s:O, s:O, s:O, s:o}", "config_sha256", jsonio_get(row, "run.config_sha256"), "run_id",
-	    jsonio_get(row, "run.run_id"), "row", json_object_get(row, "row"), "dir", jsonio_get(row, "run.dir"),
-	    "spec", spec);
-	return (arm);
+	*arm = (struct row_arm){ of->run.config, of->run.run_id, dir, of->number, row_hold(row, spec) };
+	return (row_hold(row, json_incref(of->held)) == NULL || arm->spec == NULL ? -1 : 0);
 }
 
 /* Seeds that a configuration, or the incumbent, has used already are not fresh. */
@@ -132,101 +129,110 @@ slots_json(const struct standings_fact *plan)
 	return (list);
 }
 
+/* The open plan of the run's group is this configuration's, or in the way. */
+static int
+take_open(struct ledger *l, const struct standings_plan *open, const struct standings_fact *f, enum plan *how,
+    struct row *out)
+{
+	if (open->config == f->config || open->other == f->config) {
+		*how = PLAN_THERE;
+		return (ledger_read(l, standings_row(&l->book, open->row), out));
+	}
+	*how = PLAN_PENDING;
+	say_error("another confirmation is open: finish it with hg-confirm, or give it up with hg-ledger plan -x");
+	return (0);
+}
+
+/* Fix everything: ${f}'s configuration against that of ${reference}, n runs a side. */
+static int
+draft(const struct ledger *l, const struct row *mine, const struct row *theirs, const struct standings_fact *f,
+    const struct standings_fact *reference, unsigned n, struct row *out)
+{
+	const struct standings *b = &l->book;
+	const struct policy *p = &b->policy;
+	struct noise_pool all = standings_pool(b, f->group, f->lane, 0, 0, p->metric.name);
+	struct standings_fact plan;
+	char nonce[SHA256_HEX_SIZE];
+
+	memset(&plan, 0, sizeof(plan));
+	plan.config = f->config;
+	plan.other = reference->config;
+	plan.n = n;
+	do {
+		if (proc_random_hex(nonce, 32) == -1)
+			return (-1);
+		plan.nonce = standings_tag(nonce);
+	} while (!seeds_fresh(b, &plan));
+	out->plan = (struct row_plan){ .group = mine->run.group,
+		.lane = mine->run.lane,
+		.cap_ms = mine->run.cap_ms,
+		.campaign = p->campaign.name,
+		.confirmation = standings_spent(b) + 1,
+		.confirmations = p->campaign.confirmations,
+		.level = policy_level(p),
+		.seeds_a_side = n,
+		.gain_sd = p->confirm.gain_sd,
+		.power = classify_power(b, f->group, f->lane, reference->config, n, p->confirm.gain_sd),
+		.lane_sd = noise_lane_sd(&all),
+		.cost_ms = (int64_t)n * (f->cost_ms + reference->cost_ms),
+		.nonce = row_text(out, nonce),
+		.slots = row_hold(out, slots_json(&plan)) };
+	if (take_arm(l, theirs, out, &out->plan.incumbent) == -1 || take_arm(l, mine, out, &out->plan.challenger) == -1)
+		return (-1);
+	return (out->plan.nonce == NULL || out->plan.slots == NULL ? -1 : ledger_start(l, out));
+}
+
 int
-plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how, json_t **out)
+plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how, struct row *out)
 {
 	const struct standings *b = &l->book;
 	const struct standings_fact *f, *reference;
 	const struct standings_plan *open;
-	const struct standings_group *g;
-	struct standings_fact draft;
-	struct noise_pool all;
-	json_t *row, *theirs = NULL, *arm, *rival = NULL, *plan;
-	char nonce[SHA256_HEX_SIZE];
-	double power;
+	struct row mine, theirs;
 	int rc = -1;
 
-	*out = NULL;
-	if ((row = row_of_run(l, path, &f)) == NULL)
+	row_init(out, STANDINGS_PLAN);
+	if (row_of_run(l, path, &f, &mine) == -1)
 		return (-1);
 	if (f->group != 0 && (open = standings_open_plan(b, f->group)) != NULL) {
-		if (open->config == f->config || open->other == f->config) {
-			*how = PLAN_THERE;
-			*out = ledger_row(l, standings_row(b, open->row));
-			rc = *out == NULL ? -1 : 0;
-		} else {
-			*how = PLAN_PENDING;
-			say_error("another confirmation is open: finish it with hg-confirm, or give it up with"
-				  " hg-ledger plan -x");
-			rc = 0;
-		}
-		json_decref(row);
-		return (rc);
+		rc = take_open(l, open, f, how, out);
+		goto err0;
 	}
 	if ((*how = allowed(l, path, f)) != PLAN_MADE) {
-		json_decref(row);
-		return (0);
-	}
-	g = standings_group(b, f->group);
-	reference = standings_fact(b, g->reference);
-	memset(&draft, 0, sizeof(draft));
-	draft.config = f->config;
-	draft.other = g->incumbent;
-	draft.n = n == 0 ? b->policy.confirm.seeds : n;
-	do {
-		if (proc_random_hex(nonce, 32) == -1)
-			goto err0;
-		draft.nonce = standings_tag(nonce);
-	} while (!seeds_fresh(b, &draft));
-	power = classify_power(b, f->group, f->lane, g->incumbent, draft.n, b->policy.confirm.gain_sd);
-	all = standings_pool(b, f->group, f->lane, 0, 0, b->policy.metric.name);
-	if ((theirs = ledger_row(l, reference)) == NULL || (rival = arm_of(l, theirs)) == NULL)
+		rc = 0;
 		goto err0;
-	if ((arm = arm_of(l, row)) == NULL)
-		goto err1;
-	plan = json_pack("{s:O, s:O, s:O, s:s, s:i, s:i, s:f, s:i, s:f, s:f, s:f, s:I, s:s, s:o, s:O, s:o}",
-	    "group_sha256", jsonio_get(row, "run.group_sha256"), "lane", jsonio_get(row, "run.lane"), "cap_ms",
-	    jsonio_get(row, "run.cap_ms"), "campaign", b->policy.campaign.name, "confirmation",
-	    (int)standings_spent(b) + 1, "confirmations", (int)b->policy.campaign.confirmations, "level",
-	    policy_level(&b->policy), "seeds_a_side", (int)draft.n, "gain_sd", b->policy.confirm.gain_sd, "power",
-	    power, "lane_sd", noise_lane_sd(&all), "cost_ms",
-	    (json_int_t)((int64_t)draft.n * (f->cost_ms + reference->cost_ms)), "nonce", nonce, "challenger", arm,
-	    "incumbent", rival, "slots", slots_json(&draft));
-	if (plan == NULL || (*out = ledger_begin(l, STANDINGS_PLAN)) == NULL) {
-		errno = ENOMEM;
-		say_errno("cannot plan");
-		goto err1;
 	}
-	json_object_set_new(*out, "plan", plan);
-	if ((rc = ledger_append(l, *out, NULL)) == -1) {
-		json_decref(*out);
-		*out = NULL;
-	}
-err1:
-	json_decref(rival);
+	reference = standings_fact(b, standings_group(b, f->group)->reference);
+	if (ledger_read(l, reference, &theirs) == -1)
+		goto err0;
+	if (draft(l, &mine, &theirs, f, reference, n == 0 ? b->policy.confirm.seeds : n, out) == 0)
+		rc = ledger_append_row(l, out, NULL);
+	if (rc == -1)
+		row_free(out);
+	row_free(&theirs);
 err0:
-	json_decref(theirs);
-	json_decref(row);
+	row_free(&mine);
 	return (rc);
 }
 
 int
-plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how, json_t **out)
+plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how, struct row *out)
 {
 	const struct standings *b = &l->book;
 	const struct standings_lane *lane;
 	const struct standings_fact *f, *x;
 	struct stats_sample s = { 0, 0, 0 };
-	json_t *row, *runs = NULL;
+	struct row row;
+	json_t *runs;
 	char hex[SHA256_HEX_SIZE];
 	int64_t *seeds = NULL;
 	size_t i, k, have = 0;
 	int rc = -1;
 
-	*out = NULL;
+	row_init(out, STANDINGS_CALIBRATION);
 	if (n < b->policy.noise.calibration_seeds)
 		n = b->policy.noise.calibration_seeds;
-	if ((row = row_of_run(l, path, &f)) == NULL)
+	if (row_of_run(l, path, &f, &row) == -1)
 		return (-1);
 	if (f->group == 0) {
 		say_error("'%s' has no sound run: its noise cannot be known", path);
@@ -240,7 +246,8 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 		rc = 0;
 		goto err0;
 	}
-	if ((seeds = calloc(standings_count(b) + 1, sizeof(*seeds))) == NULL || (runs = json_array()) == NULL) {
+	if ((seeds = calloc(standings_count(b) + 1, sizeof(*seeds))) == NULL ||
+	    row_hold(out, runs = json_array()) == NULL) {
 		say_errno("cannot calibrate");
 		goto err0;
 	}
@@ -248,8 +255,7 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 	for (i = 0; i < standings_count(b); i++) {
 		x = standings_fact(b, i);
 		if (x->kind != STANDINGS_RUN || x->config != f->config || x->group != f->group || x->lane != f->lane ||
-		    (x->reason != VERDICT_FIRST && x->reason != VERDICT_REPLICATE && x->reason != VERDICT_REPEAT &&
-			x->reason != VERDICT_UNCALIBRATED) ||
+		    verdict_reason_counts((enum verdict_reason)x->reason) != VERDICT_SEED ||
 		    !isfinite(x->metric[b->policy.metric.name]))
 			continue;
 		for (k = 0; k < have && seeds[k] != x->seed; k++)
@@ -268,38 +274,39 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 		rc = 0;
 		goto err0;
 	}
-	if ((*out = ledger_begin(l, STANDINGS_CALIBRATION)) == NULL)
-		goto err0;
-	json_object_set_new(*out, "calibration",
-	    json_pack("{s:O, s:O, s:O, s:O, s:O, s:s, s:f, s:f, s:f, s:f}", "group_sha256",
-		jsonio_get(row, "run.group_sha256"), "lane", jsonio_get(row, "run.lane"), "cap_ms",
-		jsonio_get(row, "run.cap_ms"), "config_sha256", jsonio_get(row, "run.config_sha256"), "runs", runs,
-		"metric", policy_metric_name(b->policy.metric.name), "mean", s.mean, "sd", sqrt(s.ss / (s.n - 1)),
-		"sd_lower", sqrt(s.ss / stats_chi2_isf(0.025, s.n - 1)), "sd_upper",
-		sqrt(s.ss / stats_chi2_isf(0.975, s.n - 1))));
+	out->calibration = (struct row_calibration){ .group = row.run.group,
+		.lane = row.run.lane,
+		.config = row.run.config,
+		.metric = policy_metric_name(b->policy.metric.name),
+		.cap_ms = row.run.cap_ms,
+		.runs = runs,
+		.mean = s.mean,
+		.sd = sqrt(s.ss / (s.n - 1)),
+		.sd_lower = sqrt(s.ss / stats_chi2_isf(0.025, s.n - 1)),
+		.sd_upper = sqrt(s.ss / stats_chi2_isf(0.975, s.n - 1)) };
 	*how = PLAN_MADE;
-	if ((rc = ledger_append(l, *out, NULL)) == -1) {
-		json_decref(*out);
-		*out = NULL;
-	}
+	/* Its texts are borrowed. */
+	if (row_hold(out, json_incref(row.held)) != NULL && ledger_start(l, out) == 0)
+		rc = ledger_append_row(l, out, NULL);
 err0:
+	if (rc == -1 || *how != PLAN_MADE)
+		row_free(out);
 	free(seeds);
-	json_decref(runs);
-	json_decref(row);
+	row_free(&row);
 	return (rc);
 }
 
-json_t *
-plan_open(struct ledger *l, const struct standings_plan **plan, unsigned *slot)
+int
+plan_open(const struct ledger *l, const struct standings_plan **plan, unsigned *slot, struct row *row)
 {
 	const struct standings_plan *p = standings_open_plan(&l->book, 0);
 	unsigned k;
 
 	if (p == NULL)
-		return (NULL);
+		return (0);
 	for (k = 0; k < 2 * p->n && p->slot[k].fact != 0; k++)
 		;
 	*plan = p;
 	*slot = k;
-	return (ledger_row(l, standings_row(&l->book, p->row)));
+	return (ledger_read(l, standings_row(&l->book, p->row), row) == -1 ? -1 : 1);
 }

@@ -1,8 +1,6 @@
 #ifndef HG_PLAN_H
 #define HG_PLAN_H
 
-#include <jansson.h>
-
 #include "ledger/ledger.h"
 
 /**
@@ -22,10 +20,10 @@ enum plan {
  * Plan a confirmation of the configuration of the run at ${path}, which is in
  * the ledger, with n runs a side (0: the policy's).  The group's open plan, if
  * it is for that configuration, is handed back instead.
- * Owns:   the caller decrefs *row, NULL unless made or there.
+ * Owns:   the caller frees *row, which has a number if it was made or is there.
  * Errors: -1 with errno, said.
  */
-int plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how, json_t **row);
+int plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how, struct row *row);
 
 /**
  * plan_calibration(l, path, n, how, row):
@@ -34,9 +32,9 @@ int plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan 
  * policy's) with seeds of their own.  PLAN_THERE if it was calibrated with as
  * many before.
  */
-int plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how, json_t **row);
+int plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how, struct row *row);
 
-/* The open plan's row and the first slot that is not filled, for whoever runs it; NULL if no plan is open. */
-json_t *plan_open(struct ledger *l, const struct standings_plan **plan, unsigned *slot);
+/* The open plan, the first slot of it that is not filled, and its row: 1; 0 if none is open; -1, said. */
+int plan_open(const struct ledger *l, const struct standings_plan **plan, unsigned *slot, struct row *row);
 
 #endif

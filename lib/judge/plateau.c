@@ -43,20 +43,15 @@ plateau_name(enum plateau what)
 }
 
 int
-plateau_tell(const struct plateau_view *v, const struct ledger *l, struct str *why, struct str *next)
+plateau_tell(const struct plateau_view *v, const struct policy *p, struct str *why)
 {
-	const struct policy *p = &l->book.policy;
 	int rc;
 
-	if (v->what == PLATEAU_PAUSE) {
-		rc = str_printf(why, "the last %u runs were blocked or invalid, and the policy pauses at %u",
-		    v->failures, p->plateau.pause_after_failures);
-		return (rc | str_printf(next, "hg-ledger list %s", l->path));
-	}
-	if (v->what == PLATEAU_UNKNOWN) {
-		rc = str_puts(why, "the lane's noise is not calibrated, so no power is known to reason with");
-		return (rc | str_printf(next, "hg-confirm -c %s RUN, with a run of the incumbent", l->path));
-	}
+	if (v->what == PLATEAU_PAUSE)
+		return (str_printf(why, "the last %u runs were blocked or invalid, and the policy pauses at %u",
+		    v->failures, p->plateau.pause_after_failures));
+	if (v->what == PLATEAU_UNKNOWN)
+		return (str_puts(why, "the lane's noise is not calibrated, so no power is known to reason with"));
 	rc = str_printf(why,
 	    "%u challenger%s in a row %s sound, comparable and no better; stopping takes %u\n"
 	    "If one challenger in %.3g were better by %.1f lane deviations, each would pass the screen with a chance"

@@ -1,8 +1,8 @@
 #ifndef HG_PLATEAU_H
 #define HG_PLATEAU_H
 
-#include "ledger/ledger.h"
 #include "base/str.h"
+#include "law/standings.h"
 
 /**
  * When to stop: m valid comparable challengers in a row without a confirmed
@@ -27,11 +27,7 @@ unsigned plateau_patience(double miss, double success_rate, double power);
 /* "stop", "go on", "pause", "unknown". */
 const char *plateau_name(enum plateau what);
 
-/**
- * plateau_tell(v, l, why, next):
- * The view in words: its reasoning, a sentence or more a line, and what to
- * type, if anything ("" is left as it is).  0, or -1 with errno ENOMEM.
- */
-int plateau_tell(const struct plateau_view *v, const struct ledger *l, struct str *why, struct str *next);
+/* The view's reasoning in words, a sentence or more a line. 0, or -1 with errno ENOMEM. */
+int plateau_tell(const struct plateau_view *v, const struct policy *p, struct str *why);
 
 #endif

@@ -9,7 +9,6 @@
 #include "base/atomfile.h"
 #include "schema/contract.h"
 #include "base/exit.h"
-#include "base/jsonio.h"
 #include "judge/preview.h"
 #include "run/rundir.h"
 #include "base/say.h"
@@ -18,15 +17,18 @@
 static json_t *
 classification(const struct ledger *l, const struct add *a)
 {
-	json_t *c;
+	const struct run_record *run = &a->row.run;
+	const struct verdict *v = &a->row.verdict.is;
+	json_t *row = row_write(&a->row), *c;
 
-	c = json_pack("{s:s, s:O, s:O, s:O, s:s, s:I, s:o, s:O, s:O, s:O, s:O, s:O}", "schema",
-	    "homegolf.classification.v1", "run_id", jsonio_get(a->row, "run.run_id"), "run_uid",
-	    jsonio_get(a->row, "run.run_uid"), "attempt", jsonio_get(a->row, "run.attempt"), "ledger_head_sha256",
-	    l->head, "ledger_rows", (json_int_t)standings_count(&l->book), "recorded_row",
-	    a->already == 0 ? json_null() : json_integer((json_int_t)a->already), "class",
-	    jsonio_get(a->row, "verdict.class"), "reason", jsonio_get(a->row, "verdict.reason"), "text",
-	    jsonio_get(a->row, "verdict.text"), "next", a->next, "verdict", json_object_get(a->row, "verdict"));
+	c = json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:o, s:s, s:s, s:s, s:o, s:O}", "schema",
+	    "homegolf.classification.v1", "run_id", run->run_id, "run_uid", run->run_uid, "attempt",
+	    (json_int_t)run->attempt, "ledger_head_sha256", l->head, "ledger_rows",
+	    (json_int_t)standings_count(&l->book), "recorded_row",
+	    a->already == 0 ? json_null() : json_integer((json_int_t)a->already), "class", verdict_class_name(v->klass),
+	    "reason", verdict_reason_name(v->reason), "text", a->row.verdict.text, "next", advice_json(&a->next),
+	    "verdict", json_object_get(row, "verdict"));
+	json_decref(row);
 	return (c);
 }
 
@@ -50,14 +52,13 @@ write_file(const char *path, const char *text, size_t n)
 static int
 code_of(const struct add *a)
 {
-	const char *klass = jsonio_text(a->row, "verdict.class", ""),
-		   *reason = jsonio_text(a->row, "verdict.reason", "");
+	const struct verdict *v = &a->row.verdict.is;
 
 	if (a->already == 0 && a->how == RUNRECORD_RUNNING)
 		return (HG_EXIT_NOT_YET);
-	if (strcmp(reason, "missing_evidence") == 0)
+	if (v->reason == VERDICT_MISSING)
 		return (HG_EXIT_PENDING);
-	return (strcmp(klass, "blocked") == 0 || strcmp(klass, "invalid") == 0 ? HG_EXIT_NO : HG_EXIT_DONE);
+	return (v->klass == VERDICT_BLOCKED || v->klass == VERDICT_INVALID ? HG_EXIT_NO : HG_EXIT_DONE);
 }
 
 int
@@ -82,15 +83,15 @@ preview_run(struct ledger *l, const char *path, int json)
 	if (json)
 		fputs(text, stdout);
 	else {
-		printf("%s: %s", jsonio_text(c, "class", "?"), jsonio_text(c, "reason", "?"));
+		printf("%s: %s", verdict_class_name(a.row.verdict.is.klass),
+		    verdict_reason_name(a.row.verdict.is.reason));
 		if (a.already != 0)
 			printf(" (row %llu)", (unsigned long long)a.already);
-		printf("\n%s\n", jsonio_text(c, "text", ""));
-		if (jsonio_text(c, "next.command", NULL) != NULL)
-			printf("next: %s\n      %s\n", jsonio_text(c, "next.command", ""),
-			    jsonio_text(c, "next.why", ""));
+		printf("\n%s\n", a.row.verdict.text);
+		if (a.next.command.p != NULL)
+			printf("next: %s\n      %s\n", a.next.command.p, a.next.why.p);
 		else
-			printf("next: %s\n", jsonio_text(c, "next.why", ""));
+			printf("next: %s\n", a.next.why.p);
 	}
 err0:
 	free(text);

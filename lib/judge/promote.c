@@ -24,8 +24,8 @@ extern char **environ;
 
 struct case_for {
 	struct ledger *l;
-	const char *path;  /* the run; NULL if only the ledger is asked, and nothing printed */
-	const json_t *row; /* its row */
+	const char *path;      /* the run; NULL if only the ledger is asked, and nothing printed */
+	const struct row *row; /* its row */
 	const struct standings_fact *fact;
 	const struct standings_fact *confirmation;
 	size_t confirmed_row;
@@ -79,7 +79,7 @@ is_incumbent(struct case_for *c)
 
 	if (g != NULL && g->incumbent == c->fact->config)
 		condition(c, "incumbent", PROMOTE_YES, "configuration %.12s",
-		    jsonio_text(c->row, "run.config_sha256", ""));
+		    c->row->run.config == NULL ? "" : c->row->run.config);
 	else
 		condition(c, "incumbent", PROMOTE_NO, "another configuration is");
 }
@@ -87,54 +87,58 @@ is_incumbent(struct case_for *c)
 static void
 is_sound(struct case_for *c)
 {
-	const json_t *row = c->row;
-	const char *klass = jsonio_text(row, "verdict.class", "?");
+	const struct row *row = c->row;
+	const struct run_record *run = &row->run;
 
 	if (c->fact->klass == VERDICT_BLOCKED || c->fact->klass == VERDICT_INVALID)
-		condition(c, "sound", PROMOTE_NO, "row %lld is %s: %s", (long long)jsonio_i64(row, "row", 0), klass,
-		    jsonio_text(row, "verdict.reason", "?"));
+		condition(c, "sound", PROMOTE_NO, "row %lld is %s: %s", (long long)row->number,
+		    verdict_class_name(row->verdict.is.klass), verdict_reason_name(row->verdict.is.reason));
 	else
-		condition(c, "sound", PROMOTE_YES, "row %lld breaks no rule", (long long)jsonio_i64(row, "row", 0));
-	if (jsonio_true(row, "run.within_cap"))
+		condition(c, "sound", PROMOTE_YES, "row %lld breaks no rule", (long long)row->number);
+	if (run->within_cap == 1)
 		condition(c, "cap", PROMOTE_YES, "%lld of %lld bytes",
-		    (long long)jsonio_i64(row, "run.metrics.total_bytes", 0),
-		    (long long)jsonio_i64(row, "run.cap_bytes", 0));
+		    isnan(run->metric.of[POLICY_TOTAL_BYTES]) ? 0 : (long long)run->metric.of[POLICY_TOTAL_BYTES],
+		    run->cap_bytes == RECORD_NONE ? 0 : (long long)run->cap_bytes);
 	else
 		condition(c, "cap", PROMOTE_NO, "the artifact does not fit");
-	if (jsonio_i64(row, "run.late_steps", 1) == 0 && !jsonio_true(row, "run.starved"))
+	if (run->late_steps == 0 && !run->starved)
 		condition(c, "wallclock", PROMOTE_YES, "no step began after the cap, %lld ms",
-		    (long long)jsonio_i64(row, "run.cap_ms", 0));
+		    run->cap_ms == RECORD_NONE ? 0 : (long long)run->cap_ms);
 	else
 		condition(c, "wallclock", PROMOTE_NO, "steps began after the cap, or the machine was busy");
+}
+
+static int
+agree(const char *a, const char *b)
+{
+	return (a == NULL || b == NULL ? a == b : strcmp(a, b) == 0);
 }
 
 /* Its bytes now against its row's. */
 static void
 is_unchanged(struct case_for *c)
 {
-	static const char *const keys[] = { "spec_sha256", "training_report_sha256", "export_report_sha256",
-		"score_report_sha256", "artifact_sha256" };
+	const struct run_record *then = &c->row->run, *now;
 	enum runrecord how;
-	json_t *run;
-	size_t i;
-	int same = 1;
+	struct row row;
+	int same;
 
-	if (runrecord_run(c->path, c->l->real, &how, &run) == -1) {
+	if (runrecord_run(c->path, c->l->real, &how, &row) == -1) {
 		condition(c, "evidence", PROMOTE_PENDING, "the run can't be read");
 		return;
 	}
-	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		same &= json_equal(json_object_get(run, keys[i]),
-		    json_object_get(json_object_get(c->row, "run"), keys[i]));
+	now = &row.run;
+	same = agree(now->spec, then->spec) && agree(now->training_report, then->training_report) &&
+	    agree(now->export_report, then->export_report) && agree(now->score_report, then->score_report) &&
+	    agree(now->artifact, then->artifact);
 	if (how != RUNRECORD_CLOSED) {
 		condition(c, "evidence", PROMOTE_PENDING, "files that receipts name are not there");
 		command(c, "hg-gate score %s", c->path);
-	} else if (!same || json_array_size(json_object_get(run, "mismatches")) != 0 ||
-	    json_array_size(json_object_get(run, "problems")) != 0)
+	} else if (!same || json_array_size(now->mismatches) != 0 || json_array_size(now->problems) != 0)
 		condition(c, "evidence", PROMOTE_NO, "the run is not what its row says");
 	else
 		condition(c, "evidence", PROMOTE_YES, "receipts and artifact are those of the row");
-	json_decref(run);
+	row_free(&row);
 }
 
 static void
@@ -153,7 +157,7 @@ is_full(struct case_for *c)
 		    (long long)jsonio_i64(r.spec.json, "eval.docs", -1));
 	else
 		condition(c, "full_evaluation", PROMOTE_YES, "all %lld documents",
-		    (long long)jsonio_i64(c->row, "run.documents", 0));
+		    c->row->run.documents == RECORD_NONE ? 0 : (long long)c->row->run.documents);
 	rundir_close(&r);
 }
 
@@ -293,8 +297,9 @@ record(struct case_for *c)
 	struct ledger w;
 	char confirmation[SHA256_HEX_SIZE], digest[SHA256_HEX_SIZE];
 	const struct promote_condition *p;
-	json_t *row, *conditions;
-	int rc, code = HG_EXIT_DONE;
+	json_t *conditions;
+	struct row row;
+	int code = HG_EXIT_DONE;
 
 	if (ledger_digest(c->l, c->confirmation, confirmation) == -1 || ledger_digest(c->l, c->fact, digest) == -1)
 		return (HG_EXIT_SYSTEM);
@@ -310,18 +315,14 @@ record(struct case_for *c)
 		json_array_append_new(conditions,
 		    json_pack("{s:s, s:b, s:s}", "condition", p->name, "holds", p->holds == PROMOTE_YES, "evidence",
 			p->evidence));
-	row = ledger_begin(&w, STANDINGS_PROMOTION);
-	json_object_set_new(row, row_kind_name(STANDINGS_PROMOTION),
-	    json_pack("{s:O, s:O, s:O, s:s, s:O, s:s, s:s, s:o}", "group_sha256",
-		jsonio_get(c->row, "run.group_sha256"), "config_sha256", jsonio_get(c->row, "run.config_sha256"),
-		"run_id", jsonio_get(c->row, "run.run_id"), "run_sha256", digest, "artifact_sha256",
-		jsonio_get(c->row, "run.artifact_sha256"), "confirmation_sha256", confirmation, "head_sha256",
-		c->l->head, "conditions", conditions));
-	if ((rc = ledger_append(&w, row, NULL)) == -1)
+	row_init(&row, STANDINGS_PROMOTION);
+	row.promotion = (struct row_promotion){ c->row->run.group, c->row->run.config, c->row->run.run_id, digest,
+		c->row->run.artifact, confirmation, c->l->head, row_hold(&row, conditions) };
+	if (ledger_start(&w, &row) == -1 || ledger_append_row(&w, &row, NULL) == -1)
 		code = ledger_exit(errno);
 	else
 		printf("promoted: row %zu\n", standings_count(&w.book));
-	json_decref(row);
+	row_free(&row);
 	ledger_close(&w);
 	return (code);
 }
@@ -330,21 +331,23 @@ int
 promote_look(struct ledger *l, const struct standings_fact *fact, struct promote_view *view)
 {
 	struct case_for c = { .l = l, .fact = fact, .view = view, .worst = PROMOTE_YES };
-	json_t *row = ledger_row(l, fact);
+	struct row row;
 
 	memset(view, 0, sizeof(*view));
-	if (row == NULL || (c.commands = json_array()) == NULL) {
-		json_decref(row);
+	if (ledger_read(l, fact, &row) == -1)
+		return (-1);
+	if ((c.commands = json_array()) == NULL) {
+		row_free(&row);
 		return (-1);
 	}
-	c.row = row;
+	c.row = &row;
 	view->promoted = promoted(&c);
 	find_confirmation(&c);
 	is_incumbent(&c);
 	is_sound(&c);
 	gained(&c);
 	json_decref(c.commands);
-	json_decref(row);
+	row_free(&row);
 	return (0);
 }
 
@@ -371,7 +374,7 @@ promote_run(const char *ledger, const char *path, const char *head)
 		code = HG_EXIT_PENDING;
 		goto err1;
 	}
-	c.row = add.row;
+	c.row = &add.row;
 	c.fact = standings_fact(&l.book, (size_t)add.already - 1);
 	if ((view.promoted = promoted(&c)) != 0) {
 		printf("promoted already: row %llu\n", (unsigned long long)view.promoted);

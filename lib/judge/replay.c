@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "judge/add.h"
+#include "judge/confirmation.h"
 #include "law/classify.h"
 #include "schema/contract.h"
 #include "base/exit.h"
@@ -32,54 +33,39 @@ differs(struct replay *r, const char *what)
 		r->first = r->number;
 }
 
-/* One member of what should be against the same of what is. */
-static int
-compare(struct replay *r, const json_t *row, const json_t *should, const char *member)
+static void
+compare(struct replay *r, const struct row *row, const struct row *should)
 {
 	struct str where = STR_INIT;
-	const json_t *a = json_object_get(row, member), *b = json_object_get(should, member);
-	int rc = 0;
 
-	if (json_is_object(a) && json_is_object(b))
-		rc = row_differs(a, b, &where);
-	else if (!json_is_null(a) || !json_is_null(b)) {
-		(void)str_printf(&where, "%s is not what it should be", member);
-		rc = 1;
-	}
-	if (rc != 0)
-		differs(r, where.p == NULL ? member : where.p);
+	if (row_differs(row, should, &where))
+		differs(r, where.p == NULL ? "it is not what it should be" : where.p);
 	str_free(&where);
-	return (rc);
 }
 
 static void
-replay_run(struct replay *r, const json_t *row)
+replay_run(struct replay *r, const struct row *row, const struct standings_fact *f)
 {
-	const struct standings_fact *same;
-	struct standings_fact f;
-	struct verdict v;
-	json_t *run = json_object_get(row, "run"), *should;
+	struct row should;
 
-	row_run_fact(run, &f);
 	r->judged++;
-	if ((same = standings_run(&r->l.book, f.run, f.attempt)) != NULL)
+	if (standings_run(&r->l.book, f->run, f->attempt) != NULL)
 		differs(r, "the same attempt of the same run stands in an earlier row");
-	if ((should = add_judged(&r->l, run, &v)) == NULL) {
+	row_init(&should, STANDINGS_RUN);
+	should.run = row->run;
+	if (add_judge(&r->l, &should) == -1)
 		r->broken = 1;
-		return;
-	}
-	if (compare(r, row, should, "verdict") == 0)
-		compare(r, row, should, "incumbent_after");
-	json_decref(should);
+	else
+		compare(r, row, &should);
+	row_free(&should);
 }
 
 static void
-replay_confirmation(struct replay *r, const json_t *row)
+replay_confirmation(struct replay *r, const struct row *row, const struct standings_fact *f)
 {
-	const struct standings_plan *plan = standings_plan(&r->l.book,
-	    standings_tag(jsonio_text(row, "confirmation.plan_sha256", NULL)));
-	json_t *should;
-	int given_up = strcmp(jsonio_text(row, "verdict.reason", ""), "abandoned") == 0;
+	const struct standings_plan *plan = standings_plan(&r->l.book, f->plan);
+	struct row should;
+	int given_up = f->reason == VERDICT_ABANDONED;
 
 	r->judged++;
 	if (plan == NULL || plan->closed) {
@@ -90,36 +76,33 @@ replay_confirmation(struct replay *r, const json_t *row)
 		differs(r, "its plan was looked at before all runs were in");
 		return;
 	}
-	if ((should = add_confirmation_row(&r->l, plan, given_up)) == NULL) {
+	if (confirmation_judge(&r->l, plan, given_up, &should) == -1) {
 		r->broken = 1;
 		return;
 	}
-	/* Documents are read from the runs, which may be gone; they decide nothing. */
-	json_object_del(json_object_get(should, "confirmation"), "cross_check");
-	if (compare(r, row, should, "verdict") == 0 && compare(r, row, should, "confirmation") == 0)
-		compare(r, row, should, "incumbent_after");
-	json_decref(should);
+	compare(r, row, &should);
+	row_free(&should);
 }
 
 static void
-replay_plan(struct replay *r, const json_t *row, const struct standings_fact *f)
+replay_plan(struct replay *r, const struct row_plan *p, const struct standings_fact *f)
 {
 	struct standings_slot slot[2 * STANDINGS_SEEDS];
-	const json_t *slots = jsonio_get(row, "plan.slots"), *s;
+	const json_t *s;
 	unsigned k;
 
 	standings_slots(f, slot);
-	if (json_array_size(slots) != 2 * f->n)
+	if (json_array_size(p->slots) != 2 * f->n)
 		differs(r, "it has not the runs that its seeds a side ask for");
-	for (k = 0; k < 2 * f->n && k < json_array_size(slots); k++) {
-		s = json_array_get(slots, k);
+	for (k = 0; k < 2 * f->n && k < json_array_size(p->slots); k++) {
+		s = json_array_get(p->slots, k);
 		if (jsonio_i64(s, "seed", -1) != slot[k].seed ||
 		    (strcmp(jsonio_text(s, "side", ""), "challenger") == 0) != slot[k].challenger) {
 			differs(r, "its seeds do not follow from its nonce");
 			break;
 		}
 	}
-	if (fabs(jsonio_f64(row, "plan.level", 0) - policy_level(&r->l.book.policy)) > 1e-12)
+	if (fabs(p->level - policy_level(&r->l.book.policy)) > 1e-12)
 		differs(r, "its level is not the campaign's");
 	if (standings_spent(&r->l.book) >= r->l.book.policy.campaign.confirmations)
 		differs(r, "its campaign had no confirmation left");
@@ -132,15 +115,16 @@ replay_row(void *arg, const char *line, size_t n, uint64_t offset, const char *d
 	struct policy policy;
 	struct standings_fact f;
 	char what[64];
-	json_t *row;
+	json_t *json;
+	struct row row;
 
 	r->number++;
 	snprintf(what, sizeof(what), "row %llu", (unsigned long long)r->number);
-	if ((row = contract_parse(line, n, what, "ledger_row")) == NULL)
+	if ((json = contract_parse(line, n, what, "ledger_row")) == NULL || row_read(&row, json) == -1)
 		return (1);
-	if (row_fact(row, &f) == -1) {
+	if (row_fact(&row, &f) == -1) {
 		say_error("%s is not whole", what);
-		json_decref(row);
+		row_free(&row);
 		return (1);
 	}
 	f.offset = offset;
@@ -148,16 +132,16 @@ replay_row(void *arg, const char *line, size_t n, uint64_t offset, const char *d
 	f.row = standings_tag(digest);
 	switch ((enum standings_kind)f.kind) {
 	case STANDINGS_RUN:
-		replay_run(r, row);
+		replay_run(r, &row, &f);
 		break;
 	case STANDINGS_VERDICT:
-		replay_confirmation(r, row);
+		replay_confirmation(r, &row, &f);
 		break;
 	case STANDINGS_PLAN:
-		replay_plan(r, row, &f);
+		replay_plan(r, &row.plan, &f);
 		break;
 	case STANDINGS_POLICY:
-		if (policy_take(&policy, json_object_get(row, "policy")) == -1)
+		if (policy_take(&policy, row.policy) == -1)
 			r->broken = 1;
 		else
 			standings_policy(&r->l.book, &policy);
@@ -168,7 +152,7 @@ replay_row(void *arg, const char *line, size_t n, uint64_t offset, const char *d
 	case STANDINGS_KINDS:
 		break;
 	}
-	json_decref(row);
+	row_free(&row);
 	memcpy(r->l.head, digest, SHA256_HEX_SIZE);
 	if (standings_apply(&r->l.book, &f) == -1) {
 		say_errno("cannot replay the ledger");

@@ -58,29 +58,6 @@ relative(const char *from, const char *to)
 }
 
 static void
-put_text(json_t *run, const char *key, const json_t *from, const char *path)
-{
-	const char *text = jsonio_text(from, path, NULL);
-
-	json_object_set_new(run, key, text == NULL ? json_null() : json_string(text));
-}
-
-/* Copy a member of any type; null where there is none. */
-static void
-put_any(json_t *run, const char *key, const json_t *from, const char *path)
-{
-	json_t *v = jsonio_get(from, path);
-
-	json_object_set_new(run, key, v == NULL ? json_null() : json_deep_copy(v));
-}
-
-static void
-put_digest(json_t *run, const char *key, const json_t *of, const char *hex)
-{
-	json_object_set_new(run, key, of == NULL ? json_null() : json_string(hex));
-}
-
-static void
 equal(struct case_file *c, const char *what, const json_t *a, const json_t *b)
 {
 	char *x, *y;
@@ -213,38 +190,26 @@ late_steps(const struct rundir *r, const json_t *train)
 	return (over > 3 * jsonio_f64(train, "step_ms_mean", 0) + 1000 ? 1 : 0);
 }
 
-static void
-put_group(json_t *run, const struct case_file *e)
+/* Eval law and validation text: what makes scores comparable. NULL without a score, or out of memory. */
+static const char *
+group_of(struct row *row, const struct case_file *c)
 {
-	const char *eval = jsonio_text(e->score, "eval_sha256", NULL),
-		   *raw = jsonio_text(e->score, "val_raw_sha256", NULL);
+	const char *eval = jsonio_text(c->score, "eval_sha256", NULL),
+		   *raw = jsonio_text(c->score, "val_raw_sha256", NULL), *group = NULL;
 	char hex[SHA256_HEX_SIZE];
-	json_t *law = NULL;
+	json_t *law;
 
-	if (e->score != NULL && eval != NULL)
-		/* Without the raw text's digest only the very same shards are known to be the same text. */
-		law = raw != NULL ? json_pack("{s:s, s:s}", "eval_sha256", eval, "val_raw_sha256", raw) :
-				    json_pack("{s:s, s:s, s:s}", "eval_sha256", eval, "val_sha256",
-					jsonio_text(e->spec, "data.val_sha256", ""), "tokenizer_sha256",
-					jsonio_text(e->score, "tokenizer_sha256", ""));
-	json_object_set_new(run, "group_sha256",
-	    law != NULL && jsonio_digest(law, hex) == 0 ? json_string(hex) : json_null());
+	if (eval == NULL)
+		return (NULL);
+	/* Without the raw text's digest only the very same shards are known to be the same text. */
+	law = raw != NULL ?
+	    json_pack("{s:s, s:s}", "eval_sha256", eval, "val_raw_sha256", raw) :
+	    json_pack("{s:s, s:s, s:s}", "eval_sha256", eval, "val_sha256", jsonio_text(c->spec, "data.val_sha256", ""),
+		"tokenizer_sha256", jsonio_text(c->score, "tokenizer_sha256", ""));
+	if (law != NULL && jsonio_digest(law, hex) == 0)
+		group = row_text(row, hex);
 	json_decref(law);
-}
-
-static json_t *
-numbers(const struct case_file *e)
-{
-	json_t *m = json_object();
-
-	put_any(m, "val_loss", e->score, "val_loss");
-	put_any(m, "val_bpb", e->score, "val_bpb");
-	put_any(m, "val_bpb_raw", e->score, "val_bpb_raw");
-	put_any(m, "total_bytes", e->export, "total_bytes");
-	put_any(m, "train_ms", e->train, "train_ms");
-	put_any(m, "wallclock_ms", e->train, "wallclock_ms");
-	put_any(m, "peak_memory_bytes", e->train, "peak_memory_bytes");
-	return (m);
+	return (group);
 }
 
 /* One more than the stages' retries together: any retry makes another attempt of the run. -1 with errno, said. */
@@ -266,68 +231,44 @@ attempt_of(const struct rundir *r)
 	return (n);
 }
 
-static json_t *
-build(const struct rundir *r, const struct case_file *e, const char *place)
+/* A receipt's member is where record.def says; what follows from all of them, or from the run's place, is here. */
+static void
+build(struct row *row, const struct rundir *r, const struct case_file *c, const char *place)
 {
-	json_t *run = json_object();
-	const json_t *spec = e->spec;
+	const json_t *const from[RECORD_SOURCES] = { [RECORD_SPEC] = c->spec,
+		[RECORD_TRAIN] = c->train,
+		[RECORD_EXPORT] = c->export,
+		[RECORD_SCORE] = c->score };
+	struct run_record *run = &row->run;
+	size_t i;
 
-	json_object_set_new(run, "run_id", json_string(r->id));
-	put_text(run, "run_uid", spec, "run_uid");
-	json_object_set_new(run, "attempt", json_integer(e->attempt));
-	json_object_set_new(run, "supersedes", json_null());
-	json_object_set_new(run, "dir", json_string(place));
-	put_text(run, "hypothesis", spec, "about.hypothesis");
-	json_object_set_new(run, "spec_sha256", json_string(r->spec.text_sha256));
-	put_text(run, "config_sha256", spec, "digests.config_sha256");
-	put_text(run, "model_sha256", spec, "digests.model_sha256");
-	put_text(run, "data_sha256", spec, "digests.data_sha256");
-	put_text(run, "tokenizer_sha256", spec, "digests.tokenizer_sha256");
-	put_text(run, "eval_sha256", spec, "digests.eval_sha256");
-	put_text(run, "init_sha256", spec, "digests.init_sha256");
-	put_text(run, "system_sha256", e->train, "system_sha256");
-	put_text(run, "code_sha256", e->train, "code_sha256");
-	put_digest(run, "training_report_sha256", e->train, e->e.receipt_sha256[STAGE_TRAIN]);
-	put_digest(run, "export_report_sha256", e->export, e->e.receipt_sha256[STAGE_EXPORT]);
-	put_digest(run, "score_report_sha256", e->score, e->e.report_sha256);
-	put_text(run, "artifact_sha256", e->export, "artifact.sha256");
-	put_text(run, "docs_sha256", e->score, "docs_sha256");
-	put_text(run, "val_raw_sha256", e->score, "val_raw_sha256");
-	put_group(run, e);
-	put_text(run, "lane", spec, "system.lane");
-	put_any(run, "cap_ms", spec, "budget.max_wallclock_ms");
-	put_any(run, "seed", spec, "train.seed");
-	put_any(run, "started_at", e->train, "started_at");
-	json_object_set_new(run, "cost_ms",
-	    json_integer(jsonio_i64(e->train, "elapsed_ms", 0) + jsonio_i64(e->export, "elapsed_ms", 0) +
-		jsonio_i64(e->score, "elapsed_ms", 0)));
-	put_any(run, "steps", e->train, "steps");
-	put_any(run, "step_ms_mean", e->train, "step_ms_mean");
-	put_any(run, "overshoot_ms", e->train, "overshoot_ms");
-	json_object_set_new(run, "late_steps", json_integer(e->late));
-	json_object_set_new(run, "starved", json_boolean(jsonio_true(e->train, "starved")));
-	put_any(run, "artifact_bytes", e->export, "artifact.bytes");
-	put_any(run, "code_bytes", e->export, "code_bytes");
-	put_any(run, "cap_bytes", e->export, "cap_bytes");
-	put_any(run, "within_cap", e->export, "within_cap");
-	put_any(run, "prequant_val_bpb", e->score, "prequant_val_bpb");
-	put_any(run, "tokens", e->score, "tokens");
-	put_any(run, "bytes", e->score, "bytes");
-	put_any(run, "raw_bytes", e->score, "raw_bytes");
-	put_any(run, "documents", e->score, "documents");
-	put_any(run, "documents_expected", e->score, "documents_expected");
-	put_any(run, "partial", e->score, "partial");
-	json_object_set_new(run, "metrics", numbers(e));
-	json_object_set(run, "refusals", e->refusals);
-	json_object_set(run, "missing", e->missing);
-	json_object_set(run, "problems", e->problems);
-	json_object_set(run, "mismatches", e->mismatches);
-	put_text(run, "claim_boundary", e->score, "claim_boundary");
-	return (run);
+	/* Their texts are borrowed. */
+	for (i = 0; i < RECORD_SOURCES; i++)
+		if (from[i] != NULL)
+			(void)row_hold(row, json_incref((json_t *)(uintptr_t)from[i]));
+	row_take_run(run, from);
+	run->run_id = row_text(row, r->id);
+	run->attempt = c->attempt;
+	run->dir = row_text(row, place);
+	run->spec = row_text(row, r->spec.text_sha256);
+	if (c->train != NULL)
+		run->training_report = row_text(row, c->e.receipt_sha256[STAGE_TRAIN]);
+	if (c->export != NULL)
+		run->export_report = row_text(row, c->e.receipt_sha256[STAGE_EXPORT]);
+	if (c->score != NULL)
+		run->score_report = row_text(row, c->e.report_sha256);
+	run->group = group_of(row, c);
+	run->cost_ms = jsonio_i64(c->train, "elapsed_ms", 0) + jsonio_i64(c->export, "elapsed_ms", 0) +
+	    jsonio_i64(c->score, "elapsed_ms", 0);
+	run->late_steps = c->late;
+	run->refusals = c->refusals;
+	run->missing = c->missing;
+	run->problems = c->problems;
+	run->mismatches = c->mismatches;
 }
 
 int
-runrecord_run(const char *path, const char *ledger, enum runrecord *how, json_t **run)
+runrecord_run(const char *path, const char *ledger, enum runrecord *how, struct row *row)
 {
 	struct case_file c = { .spec = NULL };
 	struct rundir r;
@@ -350,22 +291,20 @@ runrecord_run(const char *path, const char *ledger, enum runrecord *how, json_t 
 	c.score = c.e.report;
 	if ((c.attempt = attempt_of(&r)) == -1 || (c.late = c.train == NULL ? 0 : late_steps(&r, c.train)) == -1)
 		goto err2;
-	c.refusals = json_array();
-	c.missing = json_array();
-	c.problems = json_array();
-	c.mismatches = json_array();
+	row_init(row, STANDINGS_RUN);
+	if (row_hold(row, c.refusals = json_array()) == NULL || row_hold(row, c.missing = json_array()) == NULL ||
+	    row_hold(row, c.problems = json_array()) == NULL || row_hold(row, c.mismatches = json_array()) == NULL) {
+		row_free(row);
+		goto err2;
+	}
 	sort_findings(&c);
 	compare_asked(&c);
 	for (s = 0; s < STAGE_COUNT; s++)
 		running |= !rundir_stages[s].optional &&
 		    (c.e.states[s] == STATE_RUNNING || c.e.states[s] == STATE_OVERDUE);
 	*how = running ? RUNRECORD_RUNNING : json_array_size(c.missing) != 0 ? RUNRECORD_PENDING : RUNRECORD_CLOSED;
-	*run = build(&r, &c, place);
+	build(row, &r, &c, place);
 	rc = 0;
-	json_decref(c.refusals);
-	json_decref(c.missing);
-	json_decref(c.problems);
-	json_decref(c.mismatches);
 err2:
 	error = errno;
 	gate_free(&c.e);

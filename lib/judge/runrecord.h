@@ -1,12 +1,11 @@
 #ifndef HG_RUNRECORD_H
 #define HG_RUNRECORD_H
 
-#include <jansson.h>
-
+#include "ledger/row.h"
 #include "run/rundir.h"
 
 /**
- * From a run to the member `run` of its ledger row: identity, digests, scores
+ * From a run to what its ledger row says of it: identity, digests, scores
  * and whatever stands against them, taken from verified receipts alone.
  */
 
@@ -17,12 +16,12 @@ enum runrecord {
 };
 
 /**
- * runrecord_run(path, ledger, how, run):
- * Look at the run at ${path}.  ${ledger} is the ledger's directory as an
+ * runrecord_run(path, ledger, how, row):
+ * Look at the run at ${path}, and fill row->run.  ${ledger} is the ledger's directory as an
  * absolute path; the run's place is kept relative to it.
- * Owns:   the caller decrefs *run.
+ * Owns:   the caller frees *row.
  * Errors: -1 with errno, said; see rundir_exit for the code.
  */
-int runrecord_run(const char *path, const char *ledger, enum runrecord *how, json_t **run);
+int runrecord_run(const char *path, const char *ledger, enum runrecord *how, struct row *row);
 
 #endif

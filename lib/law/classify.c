@@ -4,13 +4,6 @@
 
 #include "law/classify.h"
 
-enum verdict_class
-classify_rule_class(enum verdict_reason rule)
-{
-	return (rule == VERDICT_REFUSED || rule == VERDICT_MISSING || rule == VERDICT_UNREADABLE ? VERDICT_BLOCKED :
-												   VERDICT_INVALID);
-}
-
 unsigned
 classify_changed(const struct standings_fact *a, const struct standings_fact *b)
 {
@@ -80,18 +73,13 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	/* What names no law that it was scored under (a forged row, at most) has no score to speak of. */
 	if (rule == VERDICT_REASONS && f->group == 0)
 		rule = VERDICT_MISSING;
-	if (rule != VERDICT_REASONS) {
-		v.klass = classify_rule_class(rule);
-		v.reason = rule;
-		return (v);
-	}
+	if (rule != VERDICT_REASONS)
+		return (verdict_because(v, rule));
 	v.metric = (int)p->metric.name;
 	v.score = f->metric[v.metric];
 	v.runs = 1;
-	if ((g = standings_group(b, f->group)) == NULL || g->incumbent == 0) {
-		v.reason = f->starved ? VERDICT_STARVED : VERDICT_FIRST;
-		return (v);
-	}
+	if ((g = standings_group(b, f->group)) == NULL || g->incumbent == 0)
+		return (verdict_because(v, f->starved ? VERDICT_STARVED : VERDICT_FIRST));
 	reference = standings_fact(b, g->reference);
 	v.changed = f->config == g->incumbent ? classify_changed(reference, f) & VERDICT_SYSTEM :
 						classify_changed(reference, f);
@@ -109,39 +97,23 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 		v.delta = v.score - v.incumbent_score;
 		v.gain = -p->metric.sign * v.delta;
 	}
-	if (f->starved) {
-		v.reason = VERDICT_STARVED;
-		return (v);
-	}
-	if (standings_slot(b, f, &slot) != NULL) {
-		v.reason = VERDICT_SLOT;
-		return (v);
-	}
+	if (f->starved)
+		return (verdict_because(v, VERDICT_STARVED));
+	if (standings_slot(b, f, &slot) != NULL)
+		return (verdict_because(v, VERDICT_SLOT));
 	history = standings_history(b, f, g->incumbent);
-	if (history.same_seed) {
-		v.reason = VERDICT_SAME_SEED;
-		return (v);
-	}
-	if (f->config == g->incumbent) {
-		v.reason = VERDICT_REPLICATE;
-		return (v);
-	}
-	if (history.same_artifact) {
-		v.reason = VERDICT_IDENTICAL_ARTIFACT;
-		return (v);
-	}
-	if (history.screening != NULL) {
-		v.reason = VERDICT_REPEAT;
-		return (v);
-	}
-	if (!v.calibrated || arm.n == 0) {
-		v.reason = VERDICT_UNCALIBRATED;
-		return (v);
-	}
-	if (!isfinite(v.score)) {
-		v.reason = VERDICT_NOT_COMPARABLE;
-		return (v);
-	}
+	if (history.same_seed)
+		return (verdict_because(v, VERDICT_SAME_SEED));
+	if (f->config == g->incumbent)
+		return (verdict_because(v, VERDICT_REPLICATE));
+	if (history.same_artifact)
+		return (verdict_because(v, VERDICT_IDENTICAL_ARTIFACT));
+	if (history.screening != NULL)
+		return (verdict_because(v, VERDICT_REPEAT));
+	if (!v.calibrated || arm.n == 0)
+		return (verdict_because(v, VERDICT_UNCALIBRATED));
+	if (!isfinite(v.score))
+		return (verdict_because(v, VERDICT_NOT_COMPARABLE));
 	all = standings_pool(b, f->group, f->lane, 0, 0, (enum policy_metric)v.metric);
 	pool = standings_pool(b, f->group, f->lane, f->config, g->incumbent, (enum policy_metric)v.metric);
 	prior = noise_prior(&pool);
@@ -160,17 +132,12 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	guards_of(p, f, mine);
 	guards_of(p, reference, theirs);
 	if ((guard = guard_broken(p, mine, theirs)) != -1) {
-		v.klass = VERDICT_REGRESSION;
-		v.reason = VERDICT_GUARDED_METRIC;
 		v.guard = (unsigned)guard;
-	} else if (t.p_loss <= p->screen.regression_level) {
-		v.klass = VERDICT_REGRESSION;
-		v.reason = VERDICT_WORSE;
-	} else if (v.gain >= p->screen.gain_sd * v.lane_sd)
-		v.reason = VERDICT_PROMISING;
-	else
-		v.reason = VERDICT_WITHIN_NOISE;
-	return (v);
+		return (verdict_because(v, VERDICT_GUARDED_METRIC));
+	}
+	if (t.p_loss <= p->screen.regression_level)
+		return (verdict_because(v, VERDICT_WORSE));
+	return (verdict_because(v, v.gain >= p->screen.gain_sd * v.lane_sd ? VERDICT_PROMISING : VERDICT_WITHIN_NOISE));
 }
 
 int
@@ -245,11 +212,8 @@ classify_plan(const struct standings *b, const struct standings_plan *p)
 	unsigned k;
 
 	assert(classify_plan_ready(p));
-	if (p->invalid) {
-		v.klass = p->incumbent_invalid ? VERDICT_BLOCKED : VERDICT_INVALID;
-		v.reason = p->incumbent_invalid ? VERDICT_INCUMBENT_INVALID : VERDICT_INVALID_RUN;
-		return (v);
-	}
+	if (p->invalid)
+		return (verdict_because(v, p->incumbent_invalid ? VERDICT_INCUMBENT_INVALID : VERDICT_INVALID_RUN));
 	for (k = 0; k < 2 * p->n; k++) {
 		f = standings_fact(b, p->slot[k].fact - 1);
 		if (p->slot[k].challenger) {
@@ -264,10 +228,8 @@ classify_plan(const struct standings *b, const struct standings_plan *p)
 	v.calibrated = standings_lane(b, p->group, p->lane) != NULL;
 	a = standings_arm(b, p, 0, (enum policy_metric)v.metric);
 	c = standings_arm(b, p, 1, (enum policy_metric)v.metric);
-	if (a.n < p->n || c.n < p->n) {
-		v.reason = VERDICT_NOT_COMPARABLE;
-		return (v);
-	}
+	if (a.n < p->n || c.n < p->n)
+		return (verdict_because(v, VERDICT_NOT_COMPARABLE));
 	v.compared = 1;
 	v.score = c.mean;
 	v.runs = (unsigned)c.n;
@@ -296,26 +258,21 @@ classify_plan(const struct standings *b, const struct standings_plan *p)
 	guards_of_side(b, p, 0, guard_theirs);
 	guard = guard_broken(policy, guard_mine, guard_theirs);
 	if (!v.calibrated)
-		v.reason = VERDICT_UNCALIBRATED;
-	else if (g == NULL || g->incumbent != p->other)
-		v.reason = VERDICT_INCUMBENT_MOVED;
-	else if (p->config == p->other || identical)
-		v.reason = VERDICT_IDENTICAL_ARTIFACT;
-	else if (guard != -1) {
-		v.klass = VERDICT_REGRESSION;
-		v.reason = VERDICT_GUARDED_METRIC;
+		return (verdict_because(v, VERDICT_UNCALIBRATED));
+	if (g == NULL || g->incumbent != p->other)
+		return (verdict_because(v, VERDICT_INCUMBENT_MOVED));
+	if (p->config == p->other || identical)
+		return (verdict_because(v, VERDICT_IDENTICAL_ARTIFACT));
+	if (guard != -1) {
 		v.guard = (unsigned)guard;
-	} else if (isnan(v.margin))
-		v.reason = VERDICT_NOT_COMPARABLE;
-	else if (t.p <= v.level) {
-		v.klass = VERDICT_IMPROVEMENT;
-		v.reason = VERDICT_CONFIRMED;
-	} else if (t.p_loss <= policy->screen.regression_level) {
-		v.klass = VERDICT_REGRESSION;
-		v.reason = VERDICT_WORSE;
-	} else
-		v.reason = VERDICT_NOT_CONFIRMED;
-	return (v);
+		return (verdict_because(v, VERDICT_GUARDED_METRIC));
+	}
+	if (isnan(v.margin))
+		return (verdict_because(v, VERDICT_NOT_COMPARABLE));
+	if (t.p <= v.level)
+		return (verdict_because(v, VERDICT_CONFIRMED));
+	return (
+	    verdict_because(v, t.p_loss <= policy->screen.regression_level ? VERDICT_WORSE : VERDICT_NOT_CONFIRMED));
 }
 
 double

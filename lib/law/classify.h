@@ -22,9 +22,6 @@
  */
 struct verdict classify_run(const struct standings *b, const struct standings_fact *f, enum verdict_reason rule);
 
-/* The class that a failed rule means. */
-enum verdict_class classify_rule_class(enum verdict_reason rule);
-
 /* 1 if nothing more can come of the plan: all slots filled, or one of its runs invalid. */
 int classify_plan_ready(const struct standings_plan *p);
 

@@ -1,4 +1,6 @@
+#include <assert.h>
 #include <math.h>
+#include <string.h>
 
 #include "law/explain.h"
 
@@ -30,7 +32,7 @@ explain_chance(struct str *s, double p)
 }
 
 static int
-what_changed(struct str *s, const struct explain *t)
+changed(struct str *s, const struct explain *t)
 {
 	const struct verdict *v = t->verdict;
 	const char *name;
@@ -74,194 +76,151 @@ scored(struct str *s, const struct explain *t)
 	return (rc);
 }
 
+static int
+findings(struct str *s, const struct explain *t)
+{
+	return (str_puts(s, t->findings));
+}
+
+static int
+guard(struct str *s, const struct explain *t)
+{
+	return (str_puts(s, policy_metric_name(t->policy->guarded[t->verdict->guard].name)));
+}
+
+static int
+p(struct str *s, const struct explain *t)
+{
+	return (explain_chance(s, t->verdict->p));
+}
+
+static int
+p_loss(struct str *s, const struct explain *t)
+{
+	return (explain_chance(s, t->verdict->p_loss));
+}
+
+static int
+level(struct str *s, const struct explain *t)
+{
+	return (explain_chance(s, t->verdict->level));
+}
+
+static int
+minimum(struct str *s, const struct explain *t)
+{
+	return (t->verdict->margin > 0 ? str_printf(s, " above the minimum of %.5f", t->verdict->margin) : 0);
+}
+
+static int
+confidence(struct str *s, const struct explain *t)
+{
+	return (str_printf(s, "%.0f %%", 100 * (2 * t->policy->promotion.confidence - 1)));
+}
+
+static int
+lower(struct str *s, const struct explain *t)
+{
+	return (str_printf(s, "%.5f", t->verdict->lower));
+}
+
+static int
+upper(struct str *s, const struct explain *t)
+{
+	return (str_printf(s, "%.5f", t->verdict->upper));
+}
+
+static int
+lane_sd(struct str *s, const struct explain *t)
+{
+	return (str_printf(s, "%.5f", t->verdict->lane_sd));
+}
+
+static int
+gain_sds(struct str *s, const struct explain *t)
+{
+	return (str_printf(s, "%.1f", t->verdict->gain / t->verdict->lane_sd));
+}
+
+static int
+asked_sds(struct str *s, const struct explain *t)
+{
+	return (str_printf(s, "%.1f", t->policy->confirm.gain_sd));
+}
+
+static int
+asked_gain(struct str *s, const struct explain *t)
+{
+	return (str_printf(s, "%.5f", t->policy->confirm.gain_sd * t->verdict->lane_sd));
+}
+
+static int
+power(struct str *s, const struct explain *t)
+{
+	return (str_printf(s, "%.0f %%", 100 * t->verdict->power));
+}
+
+/* What may stand in braces in reasons.def. */
+static const struct {
+	const char *name;
+	int (*put)(struct str *s, const struct explain *t);
+} words[] = {
+	{ "scored", scored },
+	{ "changed", changed },
+	{ "findings", findings },
+	{ "lane", lane },
+	{ "guard", guard },
+	{ "p", p },
+	{ "p_loss", p_loss },
+	{ "level", level },
+	{ "minimum", minimum },
+	{ "confidence", confidence },
+	{ "lower", lower },
+	{ "upper", upper },
+	{ "lane_sd", lane_sd },
+	{ "gain_sds", gain_sds },
+	{ "asked_sds", asked_sds },
+	{ "asked_gain", asked_gain },
+	{ "power", power },
+};
+
+static int
+put_word(struct str *s, const struct explain *t, const char *name, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strncmp(words[i].name, name, n) == 0 && words[i].name[n] == '\0')
+			return (words[i].put(s, t));
+	assert(!"a word that reasons.def may use");
+	return (-1);
+}
+
+static int
+put_sentence(struct str *s, const struct explain *t, int confirmation)
+{
+	const char *text = verdict_reason_sentence(t->verdict->reason, confirmation), *open;
+	size_t n;
+	int rc = 0;
+
+	for (assert(text != NULL); (open = strchr(text, '{')) != NULL; text = open + n + 2) {
+		n = strcspn(open + 1, "}");
+		rc |= str_add(s, text, (size_t)(open - text)) | put_word(s, t, open + 1, n);
+	}
+	return (rc | str_puts(s, text));
+}
+
 int
 explain_run(struct str *s, const struct explain *t)
 {
-	const struct verdict *v = t->verdict;
-	int rc;
-
-	rc = str_printf(s, "Run '%s' ", t->run);
-	if (v->klass == VERDICT_BLOCKED)
-		return (rc |
-		    str_printf(s,
-			"cannot be judged: %s. It counts neither for nor against its"
-			" configuration.",
-			t->findings));
-	if (v->klass == VERDICT_INVALID)
-		return (rc | str_printf(s, "does not count, whatever it scored: %s.", t->findings));
-	rc |= scored(s, t);
-	switch (v->reason) {
-	case VERDICT_FIRST:
-		rc |= str_puts(s,
-		    ". It is the first sound run under this eval law and on this validation text, so its"
-		    " configuration is the incumbent. That is a starting point, not an achievement.");
-		break;
-	case VERDICT_STARVED:
-		rc |= str_puts(s,
-		    ". Other load took processor time from it, so it is kept out of every comparison;"
-		    " run it again.");
-		break;
-	case VERDICT_SLOT:
-		rc |= str_puts(s,
-		    ". It fills a slot of a confirmation that was planned before it ran; nothing is"
-		    " concluded"
-		    " before all of them are in.");
-		break;
-	case VERDICT_SAME_SEED:
-		rc |= str_puts(s,
-		    ". The same seed of this configuration was run before, so it is no further"
-		    " evidence of anything.");
-		break;
-	case VERDICT_REPLICATE:
-		rc |= str_puts(s,
-		    ". It is the incumbent's own configuration with another seed: a lower score of it"
-		    " is luck, and"
-		    " it only tells how far seeds lie apart.");
-		break;
-	case VERDICT_IDENTICAL_ARTIFACT:
-		rc |= str_puts(s, ". Its artifact is byte for byte one of the incumbent's, so nothing was changed.");
-		break;
-	case VERDICT_REPEAT:
-		rc |= str_puts(s,
-		    ". Its configuration was screened before; trying again until it looks good is not"
-		    " evidence."
-		    " A claim needs a planned confirmation.");
-		break;
-	case VERDICT_UNCALIBRATED:
-		rc |= str_puts(s, ". Whether that is more than luck cannot be said: the noise of ");
-		rc |= lane(s, t);
-		rc |= str_puts(s, " is not calibrated.");
-		rc |= what_changed(s, t);
-		break;
-	case VERDICT_NOT_COMPARABLE:
-		rc |= str_puts(s, ". The two can't be compared in one unit.");
-		break;
-	case VERDICT_PROMISING:
-		rc |= str_printf(s,
-		    ". That is %.1f times the lane's run-to-run deviation of %.5f: enough to be"
-		    " worth a confirmation,"
-		    " and no more; of single runs that change nothing some look as good.",
-		    v->gain / v->lane_sd, v->lane_sd);
-		rc |= what_changed(s, t);
-		break;
-	case VERDICT_WITHIN_NOISE:
-		rc |= str_printf(s,
-		    ". Runs of one configuration lie about %.5f apart here, so this says nothing;"
-		    " the true gain lies"
-		    " between %.5f and %.5f with %.0f %% confidence.",
-		    v->lane_sd, v->lower, v->upper, 100 * (2 * t->policy->promotion.confidence - 1));
-		rc |= what_changed(s, t);
-		break;
-	case VERDICT_WORSE:
-		rc |= str_puts(s, ". A single run this bad comes by chance in ");
-		rc |= explain_chance(s, v->p_loss);
-		rc |= str_puts(s, " of the cases: it is worse.");
-		rc |= what_changed(s, t);
-		break;
-	case VERDICT_GUARDED_METRIC:
-		rc |= str_printf(s,
-		    ". But it is worse in %s, by more than the policy tolerates, and a gain in one"
-		    " metric does not"
-		    " hide a loss in another.",
-		    policy_metric_name(t->policy->guarded[v->guard].name));
-		rc |= what_changed(s, t);
-		break;
-	default:
-		rc |= str_puts(s, ".");
-	}
-	return (rc);
+	return (str_printf(s, "Run '%s' ", t->run) | put_sentence(s, t, 0));
 }
 
 int
 explain_confirmation(struct str *s, const struct explain *t)
 {
-	const struct verdict *v = t->verdict;
-	int rc;
-
-	rc = str_printf(s, "Confirmation %u of %u in campaign '%s': the configuration of '%s' ", t->spent,
+	int rc = str_printf(s, "Confirmation %u of %u in campaign '%s': the configuration of '%s' ", t->spent,
 	    t->policy->campaign.confirmations, t->policy->campaign.name, t->run);
-	switch (v->reason) {
-	case VERDICT_INVALID_RUN:
-		return (rc |
-		    str_puts(s,
-			"had a run that does not count (over a cap, or not what was asked for). A"
-			" configuration that"
-			" breaks the rules in one run out of a few is no improvement."));
-	case VERDICT_INCUMBENT_INVALID:
-		return (rc |
-		    str_puts(s,
-			"cannot be judged: a run of the incumbent beside it does not count. The"
-			" confirmation is"
-			" spent; look into the incumbent first."));
-	case VERDICT_ABANDONED:
-		return (rc |
-		    str_puts(s,
-			"was given up before all its runs were in. The confirmation is spent, and"
-			" nothing is"
-			" concluded from the part that ran."));
-	default:
-		break;
-	}
-	rc |= scored(s, t);
-	rc |= str_puts(s, ", run in turns on the same lane.");
-	switch (v->reason) {
-	case VERDICT_CONFIRMED:
-		rc |= str_puts(s, " If there were no gain");
-		if (v->margin > 0)
-			rc |= str_printf(s, " above the minimum of %.5f", v->margin);
-		rc |= str_puts(s, ", a difference like this would come about with a chance of ");
-		rc |= explain_chance(s, v->p);
-		rc |= str_puts(s, ", and the level asked for was ");
-		rc |= explain_chance(s, v->level);
-		rc |= str_printf(s,
-		    ". It is an improvement; the true gain lies between %.5f and %.5f with %.0f %%"
-		    " confidence. This"
-		    " is said of this validation text, this lane and this budget, and of the runs that were added"
-		    " here.",
-		    v->lower, v->upper, 100 * (2 * t->policy->promotion.confidence - 1));
-		break;
-	case VERDICT_NOT_CONFIRMED:
-		rc |= str_puts(s,
-		    " If there were no gain, a difference like this or larger would come about with a"
-		    " chance of ");
-		rc |= explain_chance(s, v->p);
-		rc |= str_puts(s, ", and the level asked for was ");
-		rc |= explain_chance(s, v->level);
-		rc |= str_printf(s,
-		    ", so it is not distinguished from noise. That does not show it to be useless:"
-		    " the true gain"
-		    " lies between %.5f and %.5f with %.0f %% confidence, and a gain of %.1f lane deviations (%.5f)"
-		    " would have been"
-		    " confirmed with a chance of %.0f %%. The incumbent stays.",
-		    v->lower, v->upper, 100 * (2 * t->policy->promotion.confidence - 1), t->policy->confirm.gain_sd,
-		    t->policy->confirm.gain_sd * v->lane_sd, 100 * v->power);
-		break;
-	case VERDICT_WORSE:
-		rc |= str_puts(s, " It is worse: by chance such a loss comes about in ");
-		rc |= explain_chance(s, v->p_loss);
-		rc |= str_puts(s, " of the cases.");
-		break;
-	case VERDICT_GUARDED_METRIC:
-		rc |= str_printf(s,
-		    " But it is worse in %s, by more than the policy tolerates, and a gain in one"
-		    " metric does not hide"
-		    " a loss in another.",
-		    policy_metric_name(t->policy->guarded[v->guard].name));
-		break;
-	case VERDICT_UNCALIBRATED:
-		rc |= str_puts(s, " The noise of ");
-		rc |= lane(s, t);
-		rc |= str_puts(s, " is not calibrated, so nothing is claimed.");
-		break;
-	case VERDICT_INCUMBENT_MOVED:
-		rc |= str_puts(s, " The incumbent has changed meanwhile, so this says nothing about the present one.");
-		break;
-	case VERDICT_IDENTICAL_ARTIFACT:
-		rc |= str_puts(s, " Its artifact is one of the incumbent's, so nothing was changed.");
-		break;
-	default:
-		rc |= str_puts(s, " The two can't be compared in one unit.");
-	}
-	rc |= what_changed(s, t);
-	return (rc);
+
+	return (rc | put_sentence(s, t, 1));
 }

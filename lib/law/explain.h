@@ -15,8 +15,7 @@
 struct explain {
 	const struct verdict *verdict;
 	const struct policy *policy;
-	const char *run;       /* what is judged, by name */
-	const char *incumbent; /* the incumbent's run, by name, or NULL */
+	const char *run; /* what is judged, by name */
 	const char *lane;
 	int64_t cap_ms;       /* -1: none */
 	const char *findings; /* why the evidence fails, or "" */

@@ -104,13 +104,6 @@ standings_run(const struct standings *b, uint64_t run, unsigned attempt)
 	return (NULL);
 }
 
-static int
-screens(const struct standings_fact *f)
-{
-	return (f->reason == VERDICT_PROMISING || f->reason == VERDICT_WITHIN_NOISE || f->reason == VERDICT_WORSE ||
-	    f->reason == VERDICT_GUARDED_METRIC);
-}
-
 struct standings_history
 standings_history(const struct standings *b, const struct standings_fact *f, uint64_t rival)
 {
@@ -128,7 +121,7 @@ standings_history(const struct standings *b, const struct standings_fact *f, uin
 			h.same_artifact = 1;
 		if (x->config != f->config || x->lane != f->lane)
 			continue;
-		if (screens(x))
+		if (verdict_reason_counts((enum verdict_reason)x->reason) == VERDICT_SCREEN)
 			h.screening = x;
 		if (x->seed == f->seed && !x->starved)
 			h.same_seed = 1;
@@ -444,35 +437,30 @@ apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 		g->reference = index;
 		g->lane = f->lane;
 	}
-	switch (f->reason) {
-	case VERDICT_FIRST:
+	if (f->reason == VERDICT_FIRST) {
 		g->incumbent = f->config;
 		g->lane = f->lane;
 		g->reference = index;
+	}
+	switch (verdict_reason_counts((enum verdict_reason)f->reason)) {
+	case VERDICT_SEED:
 		return (apply_loose(b, f));
-	case VERDICT_REPLICATE:
-	case VERDICT_REPEAT:
-	case VERDICT_UNCALIBRATED:
-		return (apply_loose(b, f));
-	case VERDICT_SLOT:
-		if ((p = standings_slot(b, f, &k)) != NULL) {
-			p->slot[k].fact = index + 1;
-			p->filled++;
-		}
-		return (0);
-	case VERDICT_PROMISING:
-	case VERDICT_WITHIN_NOISE:
-	case VERDICT_WORSE:
-	case VERDICT_GUARDED_METRIC:
+	case VERDICT_SCREEN:
 		/* A configuration is screened once; there is nothing more to keep of it. */
 		if (f->reason == VERDICT_PROMISING)
 			g->promising++;
 		else
 			g->resolved++;
 		return (0);
-	default:
-		return (0);
+	case VERDICT_NOTHING:
+	case VERDICT_RULE:
+		break;
 	}
+	if (f->reason == VERDICT_SLOT && (p = standings_slot(b, f, &k)) != NULL) {
+		p->slot[k].fact = index + 1;
+		p->filled++;
+	}
+	return (0);
 }
 
 /* Was there a verdict on the same configuration before? */

@@ -7,9 +7,9 @@
 /* Each returns nonzero if it applies, and says why in detail. */
 
 static int
-listed(const json_t *run, const char *key, struct str *detail)
+listed(const json_t *list, struct str *detail)
 {
-	const json_t *list = json_object_get(run, key), *v;
+	const json_t *v;
 	size_t i;
 
 	json_array_foreach(list, i, v)
@@ -18,41 +18,43 @@ listed(const json_t *run, const char *key, struct str *detail)
 }
 
 static int
-refused(const json_t *run, struct str *detail)
+refused(const struct run_record *run, struct str *detail)
 {
-	const json_t *list = json_object_get(run, "refusals"), *v;
+	const json_t *v;
 	size_t i;
 
-	json_array_foreach(list, i, v)
+	json_array_foreach(run->refusals, i, v)
 		(void)str_printf(detail, "%s%s: %s", i == 0 ? "" : "; ", jsonio_text(v, "stage", "?"),
 		    jsonio_text(v, "kind", "?"));
-	return (json_array_size(list) != 0);
+	return (json_array_size(run->refusals) != 0);
 }
 
 static int
-missing(const json_t *run, struct str *detail)
+missing(const struct run_record *run, struct str *detail)
 {
-	return (listed(run, "missing", detail));
+	return (listed(run->missing, detail));
 }
 
 static int
-unreadable(const json_t *run, struct str *detail)
+unreadable(const struct run_record *run, struct str *detail)
 {
-	return (listed(run, "problems", detail));
+	return (listed(run->problems, detail));
 }
 
 static int
-mismatch(const json_t *run, struct str *detail)
+mismatch(const struct run_record *run, struct str *detail)
 {
-	return (listed(run, "mismatches", detail));
+	return (listed(run->mismatches, detail));
 }
 
 static int
-over_cap(const json_t *run, struct str *detail)
+over_cap(const struct run_record *run, struct str *detail)
 {
-	int64_t total = jsonio_i64(run, "metrics.total_bytes", 0), cap = jsonio_i64(run, "cap_bytes", INT64_MAX);
+	double measured = run->metric.of[POLICY_TOTAL_BYTES];
+	int64_t total = isnan(measured) ? 0 : (int64_t)measured,
+		cap = run->cap_bytes == RECORD_NONE ? INT64_MAX : run->cap_bytes;
 
-	if (total <= cap && !json_is_false(json_object_get(run, "within_cap")))
+	if (total <= cap && run->within_cap != 0)
 		return (0);
 	(void)str_printf(detail, "%lld bytes of code and artifact, and the cap is %lld", (long long)total,
 	    (long long)cap);
@@ -60,58 +62,62 @@ over_cap(const json_t *run, struct str *detail)
 }
 
 static int
-late_step(const json_t *run, struct str *detail)
+late_step(const struct run_record *run, struct str *detail)
 {
-	int64_t late = jsonio_i64(run, "late_steps", 0);
-
-	if (late <= 0)
+	if (run->late_steps <= 0)
 		return (0);
-	(void)str_printf(detail, "%lld steps began after the wall-clock cap of %lld ms", (long long)late,
-	    (long long)jsonio_i64(run, "cap_ms", 0));
+	(void)str_printf(detail, "%lld steps began after the wall-clock cap of %lld ms", (long long)run->late_steps,
+	    run->cap_ms == RECORD_NONE ? 0 : (long long)run->cap_ms);
 	return (1);
 }
 
-static int
-partial(const json_t *run, struct str *detail)
+/* None are none. */
+static int64_t
+count(int64_t n)
 {
-	int64_t n = jsonio_i64(run, "documents", 0), want = jsonio_i64(run, "documents_expected", 0);
+	return (n == RECORD_NONE ? 0 : n);
+}
 
-	if (!jsonio_true(run, "partial") && n >= want)
+static int
+partial(const struct run_record *run, struct str *detail)
+{
+	int64_t n = count(run->documents), want = count(run->documents_expected);
+
+	if (run->partial != 1 && n >= want)
 		return (0);
 	(void)str_printf(detail, "%lld of the %lld documents of the eval law were scored", (long long)n,
 	    (long long)want);
 	return (1);
 }
 
-/* Does a rate agree with the loss and the counts that it comes from? Bits per byte = nats / ln 2 * tokens / bytes. */
+/* Does a rate disagree with loss and counts? Bits per byte = nats / ln 2 * tokens / bytes. */
 static int
-disagrees(const json_t *run, const char *rate, const char *bytes)
+disagrees(const struct run_record *run, enum policy_metric rate, int64_t bytes)
 {
-	double loss = jsonio_f64(run, "metrics.val_loss", NAN), bpb = jsonio_f64(run, rate, NAN), want;
-	double tokens = jsonio_f64(run, "tokens", NAN), n = jsonio_f64(run, bytes, NAN);
+	double bpb = run->metric.of[rate], want;
 
-	if (isnan(bpb) || isnan(n))
+	if (isnan(bpb) || bytes == RECORD_NONE)
 		return (0);
-	want = loss / log(2) * tokens / n;
+	want = run->tokens == RECORD_NONE ?
+	    NAN :
+	    run->metric.of[POLICY_VAL_LOSS] / log(2) * (double)run->tokens / (double)bytes;
 	return (!(fabs(bpb - want) <= 1e-9 * fabs(want)));
 }
 
 static int
-impossible(const json_t *run, struct str *detail)
+impossible(const struct run_record *run, struct str *detail)
 {
-	double loss = jsonio_f64(run, "metrics.val_loss", NAN), bpb = jsonio_f64(run, "metrics.val_bpb", NAN);
 	int hit = 0;
 
-	if (!(loss > 0) || !(bpb > 0)) {
+	if (!(run->metric.of[POLICY_VAL_LOSS] > 0) || !(run->metric.of[POLICY_VAL_BPB] > 0)) {
 		(void)str_puts(detail, "a loss that is not above zero");
 		hit = 1;
 	}
-	if (disagrees(run, "metrics.val_bpb", "bytes") || disagrees(run, "metrics.val_bpb_raw", "raw_bytes")) {
+	if (disagrees(run, POLICY_VAL_BPB, run->bytes) || disagrees(run, POLICY_VAL_BPB_RAW, run->raw_bytes)) {
 		(void)str_printf(detail, "%sbits per byte do not follow from loss, tokens and bytes", hit ? "; " : "");
 		hit = 1;
 	}
-	if (jsonio_i64(run, "steps", 0) < 1 || jsonio_i64(run, "tokens", 0) < 1 ||
-	    jsonio_i64(run, "documents", 0) < 1) {
+	if (run->steps < 1 || run->tokens < 1 || run->documents < 1) {
 		(void)str_printf(detail, "%sno steps, tokens or documents", hit ? "; " : "");
 		hit = 1;
 	}
@@ -120,7 +126,7 @@ impossible(const json_t *run, struct str *detail)
 
 static const struct {
 	enum verdict_reason reason;
-	int (*applies)(const json_t *run, struct str *detail);
+	int (*applies)(const struct run_record *run, struct str *detail);
 	int scored; /* makes sense only where all evidence is there */
 } table[] = {
 	{ VERDICT_UNREADABLE, unreadable, 0 },
@@ -134,12 +140,12 @@ static const struct {
 };
 
 enum verdict_reason
-validity_apply(const json_t *run, json_t *findings)
+validity_apply(const struct run_record *run, json_t *findings)
 {
 	enum verdict_reason first = VERDICT_REASONS;
 	struct str detail = STR_INIT;
 	size_t i;
-	int scored = json_is_string(json_object_get(run, "group_sha256"));
+	int scored = run->group != NULL;
 
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		if (table[i].scored && !scored)

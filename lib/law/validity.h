@@ -3,11 +3,12 @@
 
 #include <jansson.h>
 
+#include "law/record.h"
 #include "law/verdict.h"
 
 /**
  * The rules that come before any comparison: one table, condition -> class,
- * over the member `run` of a ledger row.  The first that applies decides;
+ * over what a ledger row says of a run.  The first that applies decides;
  * all that apply are listed.
  */
 
@@ -17,6 +18,6 @@
  * ${findings} not NULL, an array, one {"rule", "detail"} for each broken rule
  * is added.
  */
-enum verdict_reason validity_apply(const json_t *run, json_t *findings);
+enum verdict_reason validity_apply(const struct run_record *run, json_t *findings);
 
 #endif

@@ -5,34 +5,16 @@
 
 static const char *const classes[VERDICT_CLASSES] = { "improvement", "noise", "regression", "blocked", "invalid" };
 
-static const char *const reasons[VERDICT_REASONS] = {
-	[VERDICT_REFUSED] = "refused",
-	[VERDICT_MISSING] = "missing_evidence",
-	[VERDICT_UNREADABLE] = "unreadable_evidence",
-	[VERDICT_OVER_CAP] = "over_cap",
-	[VERDICT_LATE_STEP] = "late_step",
-	[VERDICT_MISMATCH] = "mismatch",
-	[VERDICT_PARTIAL] = "partial",
-	[VERDICT_IMPOSSIBLE] = "impossible",
-	[VERDICT_FIRST] = "first",
-	[VERDICT_STARVED] = "starved",
-	[VERDICT_SLOT] = "slot",
-	[VERDICT_REPLICATE] = "replicate",
-	[VERDICT_IDENTICAL_ARTIFACT] = "identical_artifact",
-	[VERDICT_REPEAT] = "repeat",
-	[VERDICT_SAME_SEED] = "same_seed",
-	[VERDICT_UNCALIBRATED] = "uncalibrated",
-	[VERDICT_NOT_COMPARABLE] = "not_comparable",
-	[VERDICT_PROMISING] = "promising",
-	[VERDICT_WITHIN_NOISE] = "within_noise",
-	[VERDICT_WORSE] = "worse",
-	[VERDICT_GUARDED_METRIC] = "guarded_metric",
-	[VERDICT_CONFIRMED] = "confirmed",
-	[VERDICT_NOT_CONFIRMED] = "not_confirmed",
-	[VERDICT_INVALID_RUN] = "invalid_run",
-	[VERDICT_INCUMBENT_INVALID] = "incumbent_invalid",
-	[VERDICT_INCUMBENT_MOVED] = "incumbent_moved",
-	[VERDICT_ABANDONED] = "abandoned",
+static const struct {
+	const char *name;
+	enum verdict_class klass;
+	enum verdict_counts counts;
+	const char *phrase;
+	const char *sentence[2]; /* of a run, of a confirmation */
+} reasons[VERDICT_REASONS] = {
+#define REASON(id, name, klass, counts, phrase, run, confirmation) \
+	[VERDICT_##id] = { name, VERDICT_##klass, VERDICT_##counts, phrase, { run, confirmation } },
+#include "law/reasons.def"
 };
 
 struct verdict
@@ -64,17 +46,6 @@ verdict_none(void)
 	return (v);
 }
 
-static int
-find(const char *const *names, int n, const char *name)
-{
-	int i;
-
-	for (i = 0; i < n; i++)
-		if (strcmp(names[i], name) == 0)
-			return (i);
-	return (-1);
-}
-
 const char *
 verdict_class_name(enum verdict_class klass)
 {
@@ -84,19 +55,61 @@ verdict_class_name(enum verdict_class klass)
 int
 verdict_class_find(const char *name)
 {
-	return (find(classes, VERDICT_CLASSES, name));
+	int i;
+
+	for (i = 0; i < VERDICT_CLASSES; i++)
+		if (strcmp(classes[i], name) == 0)
+			return (i);
+	return (-1);
 }
 
 const char *
 verdict_reason_name(enum verdict_reason reason)
 {
-	return (reasons[reason]);
+	return (reasons[reason].name);
 }
 
 int
 verdict_reason_find(const char *name)
 {
-	return (find(reasons, VERDICT_REASONS, name));
+	int i;
+
+	for (i = 0; i < VERDICT_REASONS; i++)
+		if (strcmp(reasons[i].name, name) == 0)
+			return (i);
+	return (-1);
+}
+
+enum verdict_class
+verdict_reason_class(enum verdict_reason reason)
+{
+	return (reasons[reason].klass);
+}
+
+enum verdict_counts
+verdict_reason_counts(enum verdict_reason reason)
+{
+	return (reasons[reason].counts);
+}
+
+const char *
+verdict_reason_phrase(enum verdict_reason reason)
+{
+	return (reasons[reason].phrase);
+}
+
+const char *
+verdict_reason_sentence(enum verdict_reason reason, int confirmation)
+{
+	return (reasons[reason].sentence[confirmation != 0]);
+}
+
+struct verdict
+verdict_because(struct verdict v, enum verdict_reason reason)
+{
+	v.reason = reason;
+	v.klass = reasons[reason].klass;
+	return (v);
 }
 
 const char *

@@ -15,38 +15,13 @@ enum verdict_class {
 };
 
 enum verdict_reason {
-	/* The evidence itself (rules.c). */
-	VERDICT_REFUSED,
-	VERDICT_MISSING,
-	VERDICT_UNREADABLE,
-	VERDICT_OVER_CAP,
-	VERDICT_LATE_STEP,
-	VERDICT_MISMATCH,
-	VERDICT_PARTIAL,
-	VERDICT_IMPOSSIBLE,
-	/* A single run. */
-	VERDICT_FIRST,
-	VERDICT_STARVED,
-	VERDICT_SLOT,
-	VERDICT_REPLICATE,
-	VERDICT_IDENTICAL_ARTIFACT,
-	VERDICT_REPEAT,
-	VERDICT_SAME_SEED,
-	VERDICT_UNCALIBRATED,
-	VERDICT_NOT_COMPARABLE,
-	VERDICT_PROMISING,
-	VERDICT_WITHIN_NOISE,
-	VERDICT_WORSE,
-	VERDICT_GUARDED_METRIC,
-	/* A confirmation. */
-	VERDICT_CONFIRMED,
-	VERDICT_NOT_CONFIRMED,
-	VERDICT_INVALID_RUN,
-	VERDICT_INCUMBENT_INVALID,
-	VERDICT_INCUMBENT_MOVED,
-	VERDICT_ABANDONED,
+#define REASON(id, name, klass, counts, phrase, run, confirmation) VERDICT_##id,
+#include "law/reasons.def"
 	VERDICT_REASONS
 };
+
+/* What a run with a reason counts for. */
+enum verdict_counts { VERDICT_NOTHING, VERDICT_RULE, VERDICT_SEED, VERDICT_SCREEN };
 
 /* What differs from the incumbent, as a set. */
 enum { VERDICT_SYSTEM = 1, VERDICT_MODEL = 2, VERDICT_DATA = 4, VERDICT_TOKENIZER = 8 };
@@ -82,6 +57,15 @@ const char *verdict_class_name(enum verdict_class klass);
 int verdict_class_find(const char *name); /* or -1 */
 const char *verdict_reason_name(enum verdict_reason reason);
 int verdict_reason_find(const char *name); /* or -1 */
+
+/* What a reason means, by reasons.def: its class, what it counts for, a few words, and what is said of it. */
+enum verdict_class verdict_reason_class(enum verdict_reason reason);
+enum verdict_counts verdict_reason_counts(enum verdict_reason reason);
+const char *verdict_reason_phrase(enum verdict_reason reason);
+const char *verdict_reason_sentence(enum verdict_reason reason, int confirmation); /* NULL: none */
+
+/* The verdict with a reason, and the class that it means. */
+struct verdict verdict_because(struct verdict v, enum verdict_reason reason);
 
 /* The names of a set's members, in order, for i from 0; NULL past the last. */
 const char *verdict_changed_name(unsigned changed, unsigned i);

@@ -9,7 +9,8 @@
 #include "ledger/index.h"
 #include "base/proc.h"
 
-enum { VERSION = 1 };
+/* Facts hold reasons by number: with another list of them an index is of another version. */
+enum { VERSION = 1 << 8 | VERDICT_REASONS };
 
 struct header {
 	char magic[8];

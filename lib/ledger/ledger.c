@@ -19,8 +19,7 @@
 #include "ledger/row.h"
 #include "base/say.h"
 
-#define SCHEMA "homegolf.ledger_row.v1"
-#define OPENING "{\"schema\": \"" SCHEMA "\", \"prev\": \""
+#define OPENING "{\"schema\": \"" ROW_SCHEMA "\", \"prev\": \""
 #define NUMBER "\", \"row\": "
 #define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
 
@@ -186,16 +185,17 @@ struct load {
 };
 
 static int
-take_policy(struct ledger *l, json_t *wanted)
+take_policy(struct ledger *l, const json_t *wanted)
 {
 	struct policy policy;
 
 	if (policy_take(&policy, wanted) == -1)
 		return (-1);
 	standings_policy(&l->book, &policy);
-	json_incref(wanted);
+	/* References are counted in values that are not const. */
+	json_incref((json_t *)(uintptr_t)wanted);
 	json_decref(l->policy);
-	l->policy = wanted;
+	l->policy = (json_t *)(uintptr_t)wanted;
 	return (0);
 }
 
@@ -205,6 +205,7 @@ load_row(void *arg, const char *line, size_t n, uint64_t offset, const char *dig
 	struct load *load = arg;
 	struct standings_fact f;
 	char what[64];
+	struct row r;
 	json_t *row;
 	int rc = -1;
 
@@ -215,16 +216,16 @@ load_row(void *arg, const char *line, size_t n, uint64_t offset, const char *dig
 		return (1);
 	}
 	/* Its contract was checked before it was written, and the chain vouches for it since. */
-	if ((row = jsonio_parse(line, n, what)) == NULL)
+	if ((row = jsonio_parse(line, n, what)) == NULL || row_read(&r, row) == -1)
 		return (1);
-	if (row_fact(row, &f) == -1) {
+	if (row_fact(&r, &f) == -1) {
 		say_error("%s is not whole", what);
 		goto err0;
 	}
 	f.offset = offset;
 	f.length = (uint32_t)n;
 	f.row = standings_tag(digest);
-	if (f.kind == STANDINGS_POLICY && take_policy(load->l, json_object_get(row, "policy")) == -1)
+	if (f.kind == STANDINGS_POLICY && take_policy(load->l, r.policy) == -1)
 		goto err0;
 	if (standings_apply(&load->l->book, &f) == -1) {
 		say_errno("cannot read the ledger");
@@ -232,7 +233,7 @@ load_row(void *arg, const char *line, size_t n, uint64_t offset, const char *dig
 	}
 	rc = 0;
 err0:
-	json_decref(row);
+	row_free(&r);
 	return (rc == 0 ? 0 : 1);
 }
 
@@ -264,7 +265,7 @@ static int
 load_index(struct ledger *l, const struct stat *st)
 {
 	const struct standings_fact *f;
-	json_t *row;
+	struct row row;
 	size_t i;
 	int rc;
 
@@ -279,10 +280,10 @@ load_index(struct ledger *l, const struct stat *st)
 		f = standings_fact(&l->book, i);
 		if (f->kind != STANDINGS_POLICY)
 			continue;
-		if ((row = ledger_row(l, f)) == NULL)
+		if (ledger_read(l, f, &row) == -1)
 			goto err0;
-		rc = take_policy(l, json_object_get(row, "policy"));
-		json_decref(row);
+		rc = take_policy(l, row.policy);
+		row_free(&row);
 		if (rc == 0)
 			return (0);
 		break;
@@ -368,10 +369,12 @@ sync_policy(struct ledger *l)
 {
 	char mine[SHA256_HEX_SIZE], theirs[SHA256_HEX_SIZE], uid[33], *text;
 	struct policy policy;
-	json_t *wanted = NULL, *row = NULL;
+	json_t *wanted = NULL;
+	struct row row;
 	size_t n;
 	int rc = -1;
 
+	row_init(&row, STANDINGS_POLICY);
 	if (contract_read(l->dir, LEDGER_POLICY, "policy", NULL, &wanted) == -1) {
 		if (errno != ENOENT)
 			return (-1);
@@ -396,19 +399,19 @@ sync_policy(struct ledger *l)
 			goto err0;
 		}
 	}
-	if ((row = ledger_begin(l, STANDINGS_POLICY)) == NULL)
+	row.policy = wanted;
+	if (ledger_start(l, &row) == -1)
 		goto err0;
-	json_object_set(row, "policy", wanted);
 	if (standings_count(&l->book) == 0) {
 		if (proc_random_hex(uid, 16) == -1)
 			goto err0;
-		json_object_set_new(row, "ledger_uid", json_string(uid));
+		row.ledger_uid = uid;
 	}
-	rc = ledger_append(l, row, NULL);
+	rc = ledger_append_row(l, &row, NULL);
 	if (rc == 0)
 		rc = take_policy(l, wanted);
 err0:
-	json_decref(row);
+	row_free(&row);
 	json_decref(wanted);
 	return (rc);
 }
@@ -519,14 +522,27 @@ ledger_close(struct ledger *l)
 	l->path = l->real = NULL;
 }
 
-json_t *
-ledger_begin(const struct ledger *l, enum standings_kind kind)
+int
+ledger_start(const struct ledger *l, struct row *r)
 {
 	char now[CLOCK_TEXT_SIZE];
 
-	return (json_pack("{s:s, s:s, s:I, s:s, s:s}", "schema", SCHEMA, "prev", l->head, "row",
-	    (json_int_t)standings_count(&l->book) + 1, "added_at", clock_text(now, clock_wall_ms()), "kind",
-	    row_kind_name(kind)));
+	r->number = (int64_t)standings_count(&l->book) + 1;
+	r->prev = row_text(r, l->head);
+	r->added_at = row_text(r, clock_text(now, clock_wall_ms()));
+	return (r->prev == NULL || r->added_at == NULL ? -1 : 0);
+}
+
+json_t *
+ledger_begin(const struct ledger *l, enum standings_kind kind)
+{
+	struct row r;
+	json_t *row;
+
+	row_init(&r, kind);
+	row = ledger_start(l, &r) == -1 ? NULL : row_envelope(&r);
+	row_free(&r);
+	return (row);
 }
 
 static int
@@ -577,8 +593,9 @@ ledger_release(struct ledger *l)
 	return (0);
 }
 
-int
-ledger_append(struct ledger *l, const json_t *row, struct standings_fact *f)
+/* ${parsed} is the same row. */
+static int
+append(struct ledger *l, const json_t *row, const struct row *parsed, struct standings_fact *f)
 {
 	struct standings_fact fact;
 	struct str where = STR_INIT;
@@ -586,7 +603,7 @@ ledger_append(struct ledger *l, const json_t *row, struct standings_fact *f)
 	size_t n;
 	int rc = -1;
 
-	if (contract_check("ledger_row", row, &where) == -1 || row_fact(row, &fact) == -1) {
+	if (contract_check("ledger_row", row, &where) == -1 || row_fact(parsed, &fact) == -1) {
 		say_error("the row to add breaks its contract: %s", where.p == NULL ? "a member is missing" : where.p);
 		errno = EBADMSG;
 		goto err0;
@@ -626,6 +643,34 @@ err0:
 	return (rc);
 }
 
+int
+ledger_append(struct ledger *l, const json_t *row, struct standings_fact *f)
+{
+	struct row r;
+	int rc;
+
+	if (row_read(&r, json_incref((json_t *)(uintptr_t)row)) == -1)
+		return (-1);
+	rc = append(l, row, &r, f);
+	row_free(&r);
+	return (rc);
+}
+
+int
+ledger_append_row(struct ledger *l, const struct row *r, struct standings_fact *f)
+{
+	json_t *row;
+	int rc;
+
+	if ((row = row_write(r)) == NULL) {
+		say_errno("cannot add to the ledger '%s'", l->path);
+		return (-1);
+	}
+	rc = append(l, row, r, f);
+	json_decref(row);
+	return (rc);
+}
+
 static char *
 line_of(const struct ledger *l, const struct standings_fact *f)
 {
@@ -651,6 +696,14 @@ ledger_row(const struct ledger *l, const struct standings_fact *f)
 	row = jsonio_parse(line, f->length, LEDGER_ROWS);
 	free(line);
 	return (row);
+}
+
+int
+ledger_read(const struct ledger *l, const struct standings_fact *f, struct row *r)
+{
+	json_t *row;
+
+	return ((row = ledger_row(l, f)) == NULL ? -1 : row_read(r, row));
 }
 
 int
@@ -706,4 +759,16 @@ err0:
 	free(buf);
 	close(fd);
 	return (NULL);
+}
+
+int
+ledger_place(const struct ledger *l, const char *dir, struct str *s)
+{
+	const char *base = strrchr(l->path, '/'), *real = strrchr(l->real, '/');
+
+	/* "ledger" and "../runs/a" are "runs/a", unless the ledger's name is a link to somewhere else. */
+	base = base == NULL ? l->path : base + 1;
+	if (strncmp(dir, "../", 3) == 0 && real != NULL && *base != '\0' && strcmp(base, real + 1) == 0)
+		return (str_printf(s, "%.*s%s", (int)(base - l->path), l->path, dir + 3));
+	return (str_printf(s, "%s/%s", l->path, dir));
 }

@@ -6,6 +6,7 @@
 
 #include "law/standings.h"
 #include "ledger/index.h"
+#include "ledger/row.h"
 #include "base/sha256.h"
 #include "base/str.h"
 
@@ -61,8 +62,9 @@ void ledger_close(struct ledger *l);
 /* The exit code for an errno of this file's functions. */
 int ledger_exit(int error);
 
-/* Schema, prev, number, time and kind of the next row. Owns: the caller decrefs. */
+/* Schema, prev, number, time and kind of the next row; as JSON: the caller decrefs. NULL or -1 with errno ENOMEM. */
 json_t *ledger_begin(const struct ledger *l, enum standings_kind kind);
+int ledger_start(const struct ledger *l, struct row *r);
 
 /**
  * ledger_append(l, row, f):
@@ -84,8 +86,15 @@ int ledger_append(struct ledger *l, const json_t *row, struct standings_fact *f)
 void ledger_hold(struct ledger *l);
 int ledger_release(struct ledger *l);
 
-/* The row of a fact, read back. Owns: the caller decrefs. NULL with errno, said. */
+/* The same with a row that is whole. */
+int ledger_append_row(struct ledger *l, const struct row *r, struct standings_fact *f);
+
+/* The row of a fact, read back. Owns: the caller frees the row, or decrefs it as JSON. -1 or NULL with errno, said. */
+int ledger_read(const struct ledger *l, const struct standings_fact *f, struct row *r);
 json_t *ledger_row(const struct ledger *l, const struct standings_fact *f);
+
+/* A run's directory, kept relative to the ledger's, as a person where the tool was called would type it. 0 or -1. */
+int ledger_place(const struct ledger *l, const char *dir, struct str *out);
 
 /* A fact's digest in hex, from the line itself. 0 or -1, said. */
 int ledger_digest(const struct ledger *l, const struct standings_fact *f, char hex[SHA256_HEX_SIZE]);

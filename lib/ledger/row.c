@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,133 +8,727 @@
 #include "base/jsonio.h"
 #include "ledger/row.h"
 
-static const char *const kinds[STANDINGS_KINDS] = { "policy", "run", "calibration", "plan", "confirmation", "promotion",
-	"import" };
+/* --- one table a member: key, form, place ------------------------------------ */
+
+/* How a member stands in JSON; the first of them are explained in law/record.def. */
+enum form {
+	TEXT,
+	COUNT,
+	CAP,
+	REAL,
+	WHOLE,
+	FLAG,
+	YES,
+	LIST,
+	METRICS,
+	NEST, /* an object with a table of its own */
+	CLASS,
+	REASON,
+	CHANGED,
+	CREDITED, /* what alone changed: follows from CHANGED */
+	MEASURE,  /* a metric's name, or null for -1 */
+	DIRECTION,
+	NOISE,
+	TALLY /* an unsigned */
+};
+
+struct member {
+	const char *key;
+	enum form form;
+	size_t at;
+	const struct member *nest; /* ends in a key of NULL */
+	enum record_from from;
+	const char *path;
+	int later; /* of a later version: left out where it says nothing, so that rows of before keep their bytes */
+};
+
+#define AT(type, key, form, member) \
+	{ \
+		key, form, offsetof(struct type, member), NULL, RECORD_OWN, NULL, 0 \
+	}
+#define IN(type, key, member, table) \
+	{ \
+		key, NEST, offsetof(struct type, member), table, RECORD_OWN, NULL, 0 \
+	}
+#define END \
+	{ \
+		NULL, TEXT, 0, NULL, RECORD_OWN, NULL, 0 \
+	}
+
+static const struct member run_members[] = {
+#define MEMBER(form, member, key, from, path) MEMBER_SINCE(1, form, member, key, from, path)
+#define MEMBER_SINCE(version, form, member, key, from, path) \
+	{ key, form, offsetof(struct run_record, member), NULL, RECORD_##from, path, version > 1 },
+#define METRIC(form, metric, from, path)
+#include "law/record.def"
+	END,
+};
+
+static const struct {
+	enum policy_metric metric;
+	enum form form;
+	enum record_from from;
+	const char *path;
+} metrics[] = {
+#define MEMBER(form, member, key, from, path)
+#define MEMBER_SINCE(version, form, member, key, from, path)
+#define METRIC(form, metric, from, path) { metric, form, RECORD_##from, path },
+#include "law/record.def"
+};
+
+static const struct member arm_members[] = {
+	AT(row_arm, "config_sha256", TEXT, config),
+	AT(row_arm, "run_id", TEXT, run_id),
+	AT(row_arm, "row", COUNT, row),
+	AT(row_arm, "dir", TEXT, dir),
+	AT(row_arm, "spec", LIST, spec),
+	END,
+};
+
+static const struct member plan_members[] = {
+	AT(row_plan, "group_sha256", TEXT, group),
+	AT(row_plan, "lane", TEXT, lane),
+	AT(row_plan, "cap_ms", CAP, cap_ms),
+	AT(row_plan, "campaign", TEXT, campaign),
+	AT(row_plan, "confirmation", COUNT, confirmation),
+	AT(row_plan, "confirmations", COUNT, confirmations),
+	AT(row_plan, "level", REAL, level),
+	AT(row_plan, "seeds_a_side", COUNT, seeds_a_side),
+	AT(row_plan, "gain_sd", REAL, gain_sd),
+	AT(row_plan, "power", REAL, power),
+	AT(row_plan, "lane_sd", REAL, lane_sd),
+	AT(row_plan, "cost_ms", COUNT, cost_ms),
+	AT(row_plan, "nonce", TEXT, nonce),
+	IN(row_plan, "challenger", challenger, arm_members),
+	IN(row_plan, "incumbent", incumbent, arm_members),
+	AT(row_plan, "slots", LIST, slots),
+	END,
+};
+
+static const struct member calibration_members[] = {
+	AT(row_calibration, "group_sha256", TEXT, group),
+	AT(row_calibration, "lane", TEXT, lane),
+	AT(row_calibration, "cap_ms", CAP, cap_ms),
+	AT(row_calibration, "config_sha256", TEXT, config),
+	AT(row_calibration, "runs", LIST, runs),
+	AT(row_calibration, "metric", TEXT, metric),
+	AT(row_calibration, "mean", REAL, mean),
+	AT(row_calibration, "sd", REAL, sd),
+	AT(row_calibration, "sd_lower", REAL, sd_lower),
+	AT(row_calibration, "sd_upper", REAL, sd_upper),
+	END,
+};
+
+static const struct member documents_members[] = {
+	AT(row_documents, "documents", COUNT, documents),
+	AT(row_documents, "gain_bits_per_byte", REAL, gain_bits_per_byte),
+	AT(row_documents, "se", REAL, se),
+	END,
+};
+
+static const struct member confirmation_members[] = {
+	AT(row_confirmation, "plan_sha256", TEXT, plan),
+	AT(row_confirmation, "group_sha256", TEXT, group),
+	AT(row_confirmation, "challenger_sha256", TEXT, challenger),
+	AT(row_confirmation, "incumbent_sha256", TEXT, incumbent),
+	AT(row_confirmation, "campaign", TEXT, campaign),
+	AT(row_confirmation, "lane", TEXT, lane),
+	AT(row_confirmation, "cap_ms", CAP, cap_ms),
+	AT(row_confirmation, "challenger_runs", LIST, challenger_runs),
+	AT(row_confirmation, "incumbent_runs", LIST, incumbent_runs),
+	AT(row_confirmation, "challenger_scores", LIST, challenger_scores),
+	AT(row_confirmation, "incumbent_scores", LIST, incumbent_scores),
+	IN(row_confirmation, "cross_check", cross_check, documents_members),
+	END,
+};
+
+static const struct member promotion_members[] = {
+	AT(row_promotion, "group_sha256", TEXT, group),
+	AT(row_promotion, "config_sha256", TEXT, config),
+	AT(row_promotion, "run_id", TEXT, run_id),
+	AT(row_promotion, "run_sha256", TEXT, run),
+	AT(row_promotion, "artifact_sha256", TEXT, artifact),
+	AT(row_promotion, "confirmation_sha256", TEXT, confirmation),
+	AT(row_promotion, "head_sha256", TEXT, head),
+	AT(row_promotion, "conditions", LIST, conditions),
+	END,
+};
+
+static const struct member import_members[] = {
+	AT(row_import, "content_sha256", TEXT, content),
+	AT(row_import, "key_sha256", TEXT, key),
+	AT(row_import, "series_sha256", TEXT, series),
+	AT(row_import, "title", TEXT, title),
+	AT(row_import, "file", TEXT, file),
+	END,
+};
+
+static const struct member verdict_members[] = {
+	AT(row_verdict, "class", CLASS, is.klass),
+	AT(row_verdict, "reason", REASON, is.reason),
+	AT(row_verdict, "credited", CREDITED, is.changed),
+	AT(row_verdict, "changed", CHANGED, is.changed),
+	AT(row_verdict, "metric", MEASURE, is.metric),
+	AT(row_verdict, "direction", DIRECTION, sign),
+	AT(row_verdict, "guarded_metric", TEXT, guarded_metric),
+	AT(row_verdict, "noise", NOISE, is.calibrated),
+	AT(row_verdict, "score", REAL, is.score),
+	AT(row_verdict, "runs", TALLY, is.runs),
+	AT(row_verdict, "incumbent_score", REAL, is.incumbent_score),
+	AT(row_verdict, "incumbent_runs", TALLY, is.incumbent_runs),
+	AT(row_verdict, "delta", REAL, is.delta),
+	AT(row_verdict, "gain", REAL, is.gain),
+	AT(row_verdict, "gain_lower", REAL, is.lower),
+	AT(row_verdict, "gain_upper", REAL, is.upper),
+	AT(row_verdict, "confidence", REAL, confidence),
+	AT(row_verdict, "margin", REAL, is.margin),
+	AT(row_verdict, "se", REAL, is.se),
+	AT(row_verdict, "p", REAL, is.p),
+	AT(row_verdict, "p_loss", REAL, is.p_loss),
+	AT(row_verdict, "level", REAL, is.level),
+	AT(row_verdict, "rank_p", REAL, is.rank_p),
+	AT(row_verdict, "lane_sd", REAL, is.lane_sd),
+	AT(row_verdict, "sd", REAL, is.sd),
+	AT(row_verdict, "incumbent_sd", REAL, is.incumbent_sd),
+	AT(row_verdict, "prior_df", REAL, is.prior_df),
+	AT(row_verdict, "power", REAL, is.power),
+	AT(row_verdict, "findings", LIST, findings),
+	AT(row_verdict, "text", TEXT, text),
+	END,
+};
+
+/* Of a run alone. */
+static const struct member plan_member = AT(row_verdict, "plan_sha256", TEXT, plan);
+
+static const struct member incumbent_members[] = {
+	AT(row_incumbent, "config_sha256", TEXT, config),
+	AT(row_incumbent, "run_id", TEXT, run_id),
+	AT(row_incumbent, "row", COUNT, row),
+	AT(row_incumbent, "score", REAL, score),
+	AT(row_incumbent, "runs", COUNT, runs),
+	END,
+};
+
+static const struct member row_members[] = {
+	AT(row, "prev", TEXT, prev),
+	AT(row, "row", COUNT, number),
+	AT(row, "added_at", TEXT, added_at),
+	END,
+};
+
+/* After the kind's member. */
+static const struct member first_members[] = {
+	{ "ledger_uid", TEXT, offsetof(struct row, ledger_uid), NULL, RECORD_OWN, NULL, 1 },
+	END,
+};
+
+/* A kind's name is the key of its member. */
+static const struct {
+	const char *name;
+	size_t at;
+	const struct member *members; /* NULL: kept as JSON */
+} kinds[STANDINGS_KINDS] = {
+	[STANDINGS_POLICY] = { "policy", offsetof(struct row, policy), NULL },
+	[STANDINGS_RUN] = { "run", offsetof(struct row, run), run_members },
+	[STANDINGS_CALIBRATION] = { "calibration", offsetof(struct row, calibration), calibration_members },
+	[STANDINGS_PLAN] = { "plan", offsetof(struct row, plan), plan_members },
+	[STANDINGS_VERDICT] = { "confirmation", offsetof(struct row, confirmation), confirmation_members },
+	[STANDINGS_PROMOTION] = { "promotion", offsetof(struct row, promotion), promotion_members },
+	[STANDINGS_IMPORT] = { "import", offsetof(struct row, import), import_members },
+};
 
 const char *
 row_kind_name(enum standings_kind kind)
 {
-	return (kinds[kind]);
+	return (kinds[kind].name);
 }
 
-static uint64_t
-tag(const json_t *v, const char *path)
+/* --- from JSON --------------------------------------------------------------- */
+
+static void read_members(const struct member *m, void *base, const json_t *from);
+
+/*
+ * A member by name.  What we wrote has its members in the table's order, so that the next one is tried before it is
+ * looked for.
+ */
+static const json_t *
+next_member(json_t *object, void **next, const char *key)
 {
-	return (standings_tag(jsonio_text(v, path, NULL)));
+	const json_t *v;
+
+	if (*next == NULL || strcmp(json_object_iter_key(*next), key) != 0)
+		return (json_object_get(object, key));
+	v = json_object_iter_value(*next);
+	*next = json_object_iter_next(object, *next);
+	return (v);
 }
 
-static int64_t
-time_of(const json_t *v, const char *path)
+static double
+number(const json_t *v)
 {
-	int64_t ms;
-
-	return (clock_parse(jsonio_text(v, path, ""), &ms) == 0 ? ms : 0);
-}
-
-static uint64_t
-lane_of(const json_t *v)
-{
-	/* "none" is a cap of its own. */
-	return (standings_lane_tag(jsonio_text(v, "lane", ""), jsonio_i64(v, "cap_ms", -1)));
-}
-
-void
-row_run_fact(const json_t *run, struct standings_fact *f)
-{
-	const json_t *metrics = json_object_get(run, "metrics");
-	int m;
-
-	memset(f, 0, sizeof(*f));
-	f->kind = STANDINGS_RUN;
-	f->run = tag(run, "run_uid");
-	f->attempt = (uint32_t)jsonio_i64(run, "attempt", 1);
-	f->group = tag(run, "group_sha256");
-	f->lane = lane_of(run);
-	f->config = tag(run, "config_sha256");
-	f->system = tag(run, "system_sha256");
-	f->model = tag(run, "model_sha256");
-	f->data = tag(run, "data_sha256");
-	f->tokenizer = tag(run, "tokenizer_sha256");
-	f->artifact = tag(run, "artifact_sha256");
-	f->starved = (uint8_t)jsonio_true(run, "starved");
-	f->seed = jsonio_i64(run, "seed", 0);
-	f->started_ms = time_of(run, "started_at");
-	f->cost_ms = jsonio_i64(run, "cost_ms", 0);
-	for (m = 0; m < POLICY_METRICS; m++)
-		f->metric[m] = jsonio_f64(metrics, policy_metric_name((enum policy_metric)m), NAN);
+	return (json_is_number(v) ? json_number_value(v) : NAN);
 }
 
 static void
-plan_fact(const json_t *plan, struct standings_fact *f)
+read_metrics(struct record_metrics *to, const json_t *from)
 {
-	f->group = tag(plan, "group_sha256");
-	f->lane = lane_of(plan);
-	f->config = tag(plan, "challenger.config_sha256");
-	f->other = tag(plan, "incumbent.config_sha256");
-	f->campaign = standings_text_tag(jsonio_text(plan, "campaign", ""));
-	f->n = (uint32_t)jsonio_i64(plan, "seeds_a_side", 0);
-	f->nonce = tag(plan, "nonce");
+	json_t *object = (json_t *)(uintptr_t)from; /* jansson iterates over values that are not const */
+	void *next = json_object_iter(object);
+	size_t i;
+
+	for (i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
+		to->of[metrics[i].metric] = number(next_member(object, &next, policy_metric_name(metrics[i].metric)));
+}
+
+static unsigned
+read_changed(const json_t *list)
+{
+	const json_t *v;
+	const char *name;
+	unsigned changed = 0, bit;
+	size_t i;
+
+	json_array_foreach(list, i, v)
+		for (bit = 0; (name = verdict_changed_name(~0u, bit)) != NULL; bit++)
+			if (json_is_string(v) && strcmp(name, json_string_value(v)) == 0)
+				changed |= 1u << bit;
+	return (changed);
+}
+
+static void
+read_member(const struct member *m, void *base, const json_t *v)
+{
+	void *at = (char *)base + m->at;
+	const char *text = json_string_value(v);
+	int found;
+
+	switch (m->form) {
+	case TEXT:
+		*(const char **)at = text;
+		break;
+	case COUNT:
+	case CAP:
+		*(int64_t *)at = json_is_integer(v) ? json_integer_value(v) : RECORD_NONE;
+		break;
+	case REAL:
+	case WHOLE:
+		*(double *)at = number(v);
+		break;
+	case FLAG:
+		*(int *)at = json_is_boolean(v) ? json_is_true(v) : RECORD_NONE;
+		break;
+	case YES:
+		*(int *)at = json_is_true(v);
+		break;
+	case LIST:
+		*(const json_t **)at = v;
+		break;
+	case METRICS:
+		read_metrics(at, v);
+		break;
+	case NEST:
+		read_members(m->nest, at, v);
+		break;
+	case CLASS:
+		found = text == NULL ? -1 : verdict_class_find(text);
+		*(enum verdict_class *)at = found == -1 ? VERDICT_CLASSES : (enum verdict_class)found;
+		break;
+	case REASON:
+		found = text == NULL ? -1 : verdict_reason_find(text);
+		*(enum verdict_reason *)at = found == -1 ? VERDICT_REASONS : (enum verdict_reason)found;
+		break;
+	case CHANGED:
+		*(unsigned *)at = read_changed(v);
+		break;
+	case CREDITED:
+		break;
+	case MEASURE:
+		*(int *)at = text == NULL ? -1 : policy_metric_find(text);
+		break;
+	case DIRECTION:
+		*(int *)at = text != NULL && strcmp(text, "higher") == 0 ? -1 : 1;
+		break;
+	case NOISE:
+		*(int *)at = text != NULL && strcmp(text, "calibrated") == 0;
+		break;
+	case TALLY:
+		*(unsigned *)at = json_is_integer(v) ? (unsigned)json_integer_value(v) : 0;
+		break;
+	}
+}
+
+static void
+read_members(const struct member *m, void *base, const json_t *from)
+{
+	json_t *object = (json_t *)(uintptr_t)from; /* jansson iterates over values that are not const */
+	void *next = json_object_iter(object);
+
+	for (; m->key != NULL; m++)
+		read_member(m, base, next_member(object, &next, m->key));
+}
+
+static void
+read_verdict(struct row_verdict *v, const json_t *from)
+{
+	read_members(verdict_members, v, from);
+	read_member(&plan_member, v, json_object_get(from, plan_member.key));
+	/* As it was foreseen, to the letter: a later one may know more classes and reasons. */
+	if ((v->unknown = v->is.klass == VERDICT_CLASSES || v->is.reason == VERDICT_REASONS)) {
+		v->is.klass = v->is.klass == VERDICT_CLASSES ? VERDICT_INVALID : v->is.klass;
+		v->is.reason = v->is.reason == VERDICT_REASONS ? VERDICT_IMPOSSIBLE : v->is.reason;
+	}
+}
+
+void
+row_init(struct row *r, enum standings_kind kind)
+{
+	memset(r, 0, sizeof(*r));
+	r->kind = kind;
+	r->whole = 1;
+	r->verdict.is = verdict_none();
+	r->verdict.sign = 1;
+	r->after.score = NAN;
+	r->confirmation.cross_check.documents = RECORD_NONE;
+}
+
+void
+row_free(struct row *r)
+{
+	json_decref(r->held);
+	memset(r, 0, sizeof(*r));
+}
+
+const json_t *
+row_hold(struct row *r, json_t *v)
+{
+	if (v == NULL || (r->held == NULL && (r->held = json_array()) == NULL) ||
+	    json_array_append_new(r->held, v) == -1) {
+		errno = ENOMEM;
+		return (NULL);
+	}
+	return (v);
+}
+
+const char *
+row_text(struct row *r, const char *text)
+{
+	return (json_string_value(row_hold(r, json_string(text))));
 }
 
 int
-row_fact(const json_t *row, struct standings_fact *f)
+row_read(struct row *r, json_t *row)
 {
-	const char *kind = jsonio_text(row, "kind", "");
+	const char *name;
 	const json_t *own;
-	int i, klass, reason;
+	int kind;
 
-	memset(f, 0, sizeof(*f));
-	for (i = 0; i < POLICY_METRICS; i++)
-		f->metric[i] = NAN;
-	for (i = 0; i < STANDINGS_KINDS && strcmp(kinds[i], kind) != 0; i++)
+	row_init(r, STANDINGS_KINDS);
+	if (row_hold(r, row) == NULL)
+		return (-1);
+	read_members(row_members, r, row);
+	read_members(first_members, r, row);
+	name = jsonio_text(row, "kind", "");
+	for (kind = 0; kind < STANDINGS_KINDS && strcmp(kinds[kind].name, name) != 0; kind++)
 		;
-	if (i == STANDINGS_KINDS || !json_is_object(own = json_object_get(row, kind)))
+	r->kind = (enum standings_kind)kind;
+	own = kind == STANDINGS_KINDS ? NULL : json_object_get(row, name);
+	r->whole = json_is_object(own);
+	if (kind == STANDINGS_KINDS)
+		;
+	else if (kinds[kind].members == NULL)
+		*(const json_t **)(void *)((char *)r + kinds[kind].at) = own;
+	else
+		read_members(kinds[kind].members, (char *)r + kinds[kind].at, own);
+	if (r->kind == STANDINGS_RUN || r->kind == STANDINGS_VERDICT) {
+		read_verdict(&r->verdict, json_object_get(row, "verdict"));
+		read_members(incumbent_members, &r->after, json_object_get(row, "incumbent_after"));
+	}
+	return (0);
+}
+
+int
+row_read_run(struct row *r, json_t *run)
+{
+	row_init(r, STANDINGS_RUN);
+	if (row_hold(r, run) == NULL)
+		return (-1);
+	read_members(run_members, &r->run, run);
+	return (0);
+}
+
+void
+row_take_run(struct run_record *run, const json_t *const from[RECORD_SOURCES])
+{
+	const struct member *m;
+	size_t i;
+
+	for (m = run_members; m->key != NULL; m++)
+		read_member(m, run, m->from == RECORD_OWN ? NULL : jsonio_get(from[m->from], m->path));
+	for (i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
+		run->metric.of[metrics[i].metric] = jsonio_f64(from[metrics[i].from], metrics[i].path, NAN);
+}
+
+/* --- to JSON ----------------------------------------------------------------- */
+
+static json_t *
+write_number(enum form form, double x)
+{
+	return (isfinite(x) && form == WHOLE ? json_integer((json_int_t)x) : jsonio_real(x));
+}
+
+static json_t *
+write_metrics(const struct record_metrics *from)
+{
+	json_t *to = json_object();
+	size_t i;
+
+	for (i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
+		json_object_set_new(to, policy_metric_name(metrics[i].metric),
+		    write_number(metrics[i].form, from->of[metrics[i].metric]));
+	return (to);
+}
+
+static json_t *
+write_changed(unsigned changed)
+{
+	json_t *list = json_array();
+	const char *name;
+	unsigned i;
+
+	for (i = 0; (name = verdict_changed_name(changed, i)) != NULL; i++)
+		json_array_append_new(list, json_string(name));
+	return (list);
+}
+
+static json_t *write_members(const struct member *m, const void *base);
+
+/* A text or null. */
+static json_t *
+write_text(const char *text)
+{
+	return (text == NULL ? json_null() : json_string(text));
+}
+
+static json_t *
+write_member(const struct member *m, const void *base)
+{
+	const void *at = (const char *)base + m->at;
+	int64_t n;
+
+	switch (m->form) {
+	case TEXT:
+		return (write_text(*(const char *const *)at));
+	case COUNT:
+		n = *(const int64_t *)at;
+		return (n == RECORD_NONE ? json_null() : json_integer(n));
+	case CAP:
+		n = *(const int64_t *)at;
+		return (n == RECORD_NONE ? json_string("none") : json_integer(n));
+	case REAL:
+	case WHOLE:
+		return (write_number(m->form, *(const double *)at));
+	case FLAG:
+		return (*(const int *)at == RECORD_NONE ? json_null() : json_boolean(*(const int *)at));
+	case YES:
+		return (json_boolean(*(const int *)at));
+	case LIST:
+		/* References are counted in values that are not const. */
+		return (*(json_t *const *)at == NULL ? json_null() : json_incref(*(json_t *const *)at));
+	case METRICS:
+		return (write_metrics(at));
+	case NEST:
+		return (write_members(m->nest, at));
+	case CLASS:
+		return (json_string(verdict_class_name(*(const enum verdict_class *)at)));
+	case REASON:
+		return (json_string(verdict_reason_name(*(const enum verdict_reason *)at)));
+	case CHANGED:
+		return (write_changed(*(const unsigned *)at));
+	case CREDITED:
+		/* Two changes at once: whichever it was, none may be credited. */
+		return (verdict_changed_name(*(const unsigned *)at, 1) != NULL ?
+			json_null() :
+			write_text(verdict_changed_name(*(const unsigned *)at, 0)));
+	case MEASURE:
+		return (*(const int *)at < 0 ? json_null() :
+					       json_string(policy_metric_name(*(const enum policy_metric *)at)));
+	case DIRECTION:
+		return (json_string(*(const int *)at > 0 ? "lower" : "higher"));
+	case NOISE:
+		return (json_string(*(const int *)at ? "calibrated" : "uncalibrated"));
+	case TALLY:
+		return (json_integer(*(const unsigned *)at));
+	}
+	return (NULL);
+}
+
+static void
+put_members(json_t *to, const struct member *m, const void *base)
+{
+	json_t *v;
+
+	for (; m->key != NULL; m++) {
+		v = write_member(m, base);
+		if (m->later && (json_is_null(v) || (json_is_array(v) && json_array_size(v) == 0)))
+			json_decref(v);
+		else
+			json_object_set_new(to, m->key, v);
+	}
+}
+
+static json_t *
+write_members(const struct member *m, const void *base)
+{
+	json_t *to;
+
+	/* What was not looked at. */
+	if (m == documents_members && ((const struct row_documents *)base)->documents == RECORD_NONE)
+		return (json_null());
+	to = json_object();
+	put_members(to, m, base);
+	return (to);
+}
+
+json_t *
+row_envelope(const struct row *r)
+{
+	json_t *row = json_pack("{s:s, s:s, s:I, s:s, s:s}", "schema", ROW_SCHEMA, "prev", r->prev, "row",
+	    (json_int_t)r->number, "added_at", r->added_at, "kind", kinds[r->kind].name);
+
+	if (row == NULL)
+		errno = ENOMEM;
+	return (row);
+}
+
+json_t *
+row_write(const struct row *r)
+{
+	json_t *row = row_envelope(r), *verdict;
+	const void *own = (const char *)r + kinds[r->kind].at;
+
+	if (row == NULL)
+		return (NULL);
+	json_object_set_new(row, kinds[r->kind].name,
+	    kinds[r->kind].members == NULL ? json_incref(*(json_t *const *)own) :
+					     write_members(kinds[r->kind].members, own));
+	put_members(row, first_members, r);
+	if (r->kind == STANDINGS_RUN || r->kind == STANDINGS_VERDICT) {
+		verdict = write_members(verdict_members, &r->verdict);
+		if (r->kind == STANDINGS_RUN)
+			json_object_set_new(verdict, plan_member.key, write_member(&plan_member, &r->verdict));
+		json_object_set_new(row, "verdict", verdict);
+		json_object_set_new(row, "incumbent_after",
+		    r->after.config == NULL ? json_null() : row_write_incumbent(&r->after));
+	}
+	return (row);
+}
+
+json_t *
+row_write_incumbent(const struct row_incumbent *i)
+{
+	return (write_members(incumbent_members, i));
+}
+
+/* --- what judgement makes of it ---------------------------------------------- */
+
+static int64_t
+time_of(const char *text)
+{
+	int64_t ms;
+
+	return (text != NULL && clock_parse(text, &ms) == 0 ? ms : 0);
+}
+
+/* "none" is a cap of its own. */
+static uint64_t
+lane_of(const char *lane, int64_t cap_ms)
+{
+	return (standings_lane_tag(lane == NULL ? "" : lane, cap_ms));
+}
+
+void
+row_run_fact(const struct run_record *run, struct standings_fact *f)
+{
+	memset(f, 0, sizeof(*f));
+	f->kind = STANDINGS_RUN;
+	f->run = standings_tag(run->run_uid);
+	f->attempt = run->attempt == RECORD_NONE ? 1 : (uint32_t)run->attempt;
+	f->group = standings_tag(run->group);
+	f->lane = lane_of(run->lane, run->cap_ms);
+	f->config = standings_tag(run->config);
+	f->system = standings_tag(run->system);
+	f->model = standings_tag(run->model);
+	f->data = standings_tag(run->data);
+	f->tokenizer = standings_tag(run->tokenizer);
+	f->artifact = standings_tag(run->artifact);
+	f->starved = (uint8_t)run->starved;
+	f->seed = run->seed == RECORD_NONE ? 0 : run->seed;
+	f->started_ms = time_of(run->started_at);
+	f->cost_ms = run->cost_ms == RECORD_NONE ? 0 : run->cost_ms;
+	memcpy(f->metric, run->metric.of, sizeof(f->metric));
+}
+
+int
+row_fact(const struct row *r, struct standings_fact *f)
+{
+	int m;
+
+	if (r->kind == STANDINGS_RUN)
+		row_run_fact(&r->run, f);
+	else {
+		memset(f, 0, sizeof(*f));
+		for (m = 0; m < POLICY_METRICS; m++)
+			f->metric[m] = NAN;
+	}
+	f->kind = (uint8_t)r->kind;
+	f->at_ms = time_of(r->added_at);
+	if (!r->whole)
 		goto err0;
-	if (i == STANDINGS_RUN)
-		row_run_fact(own, f);
-	f->kind = (uint8_t)i;
-	f->at_ms = time_of(row, "added_at");
-	switch ((enum standings_kind)i) {
+	switch (r->kind) {
 	case STANDINGS_PLAN:
-		plan_fact(own, f);
+		f->group = standings_tag(r->plan.group);
+		f->lane = lane_of(r->plan.lane, r->plan.cap_ms);
+		f->config = standings_tag(r->plan.challenger.config);
+		f->other = standings_tag(r->plan.incumbent.config);
+		f->campaign = standings_text_tag(r->plan.campaign == NULL ? "" : r->plan.campaign);
+		f->n = (uint32_t)r->plan.seeds_a_side;
+		f->nonce = standings_tag(r->plan.nonce);
 		if (f->n < 2 || f->n > STANDINGS_SEEDS)
 			goto err0;
 		break;
 	case STANDINGS_CALIBRATION:
-		f->group = tag(own, "group_sha256");
-		f->lane = lane_of(own);
-		f->config = tag(own, "config_sha256");
-		f->n = (uint32_t)json_array_size(json_object_get(own, "runs"));
+		f->group = standings_tag(r->calibration.group);
+		f->lane = lane_of(r->calibration.lane, r->calibration.cap_ms);
+		f->config = standings_tag(r->calibration.config);
+		f->n = (uint32_t)json_array_size(r->calibration.runs);
 		break;
 	case STANDINGS_VERDICT:
-		f->plan = tag(own, "plan_sha256");
-		f->group = tag(own, "group_sha256");
-		f->config = tag(own, "challenger_sha256");
-		f->other = tag(own, "incumbent_sha256");
+		f->plan = standings_tag(r->confirmation.plan);
+		f->group = standings_tag(r->confirmation.group);
+		f->config = standings_tag(r->confirmation.challenger);
+		f->other = standings_tag(r->confirmation.incumbent);
 		break;
 	case STANDINGS_PROMOTION:
-		f->group = tag(own, "group_sha256");
-		f->config = tag(own, "config_sha256");
-		f->artifact = tag(own, "artifact_sha256");
+		f->group = standings_tag(r->promotion.group);
+		f->config = standings_tag(r->promotion.config);
+		f->artifact = standings_tag(r->promotion.artifact);
 		break;
 	case STANDINGS_IMPORT:
 		/* No group: whatever judges runs passes it by. */
-		f->config = tag(own, "content_sha256");
-		f->other = tag(own, "key_sha256");
-		f->data = tag(own, "series_sha256");
+		f->config = standings_tag(r->import.content);
+		f->other = standings_tag(r->import.key);
+		f->data = standings_tag(r->import.series);
 		break;
 	case STANDINGS_RUN:
 	case STANDINGS_POLICY:
 	case STANDINGS_KINDS:
 		break;
 	}
-	if (f->kind == STANDINGS_RUN || f->kind == STANDINGS_VERDICT) {
-		klass = verdict_class_find(jsonio_text(row, "verdict.class", ""));
-		reason = verdict_reason_find(jsonio_text(row, "verdict.reason", ""));
-		if (klass == -1 || reason == -1)
+	if (r->kind == STANDINGS_RUN || r->kind == STANDINGS_VERDICT) {
+		if (r->verdict.unknown)
 			goto err0;
-		f->klass = (uint8_t)klass;
-		f->reason = (uint8_t)reason;
+		f->klass = (uint8_t)r->verdict.is.klass;
+		f->reason = (uint8_t)r->verdict.is.reason;
 	}
 	return (0);
 err0:
@@ -141,48 +736,15 @@ err0:
 	return (-1);
 }
 
-json_t *
-row_verdict(const struct verdict *v, const struct policy *p)
+void
+row_put_verdict(struct row *r, const struct verdict *v, const struct policy *p)
 {
-	json_t *j = json_object(), *changed = json_array();
-	const char *name;
-	unsigned i;
-
-	json_object_set_new(j, "class", json_string(verdict_class_name(v->klass)));
-	json_object_set_new(j, "reason", json_string(verdict_reason_name(v->reason)));
-	for (i = 0; (name = verdict_changed_name(v->changed, i)) != NULL; i++)
-		json_array_append_new(changed, json_string(name));
-	/* Two changes at once: whichever it was, none may be credited. */
-	json_object_set_new(j, "credited", i == 1 ? json_incref(json_array_get(changed, 0)) : json_null());
-	json_object_set_new(j, "changed", changed);
-	json_object_set_new(j, "metric",
-	    v->metric < 0 ? json_null() : json_string(policy_metric_name((enum policy_metric)v->metric)));
-	json_object_set_new(j, "direction", json_string(p->metric.sign > 0 ? "lower" : "higher"));
-	json_object_set_new(j, "guarded_metric",
-	    v->reason == VERDICT_GUARDED_METRIC ? json_string(policy_metric_name(p->guarded[v->guard].name)) :
-						  json_null());
-	json_object_set_new(j, "noise", json_string(v->calibrated ? "calibrated" : "uncalibrated"));
-	json_object_set_new(j, "score", jsonio_real(v->score));
-	json_object_set_new(j, "runs", json_integer(v->runs));
-	json_object_set_new(j, "incumbent_score", jsonio_real(v->incumbent_score));
-	json_object_set_new(j, "incumbent_runs", json_integer(v->incumbent_runs));
-	json_object_set_new(j, "delta", jsonio_real(v->delta));
-	json_object_set_new(j, "gain", jsonio_real(v->gain));
-	json_object_set_new(j, "gain_lower", jsonio_real(v->lower));
-	json_object_set_new(j, "gain_upper", jsonio_real(v->upper));
-	json_object_set_new(j, "confidence", json_real(p->promotion.confidence));
-	json_object_set_new(j, "margin", jsonio_real(v->margin));
-	json_object_set_new(j, "se", jsonio_real(v->se));
-	json_object_set_new(j, "p", jsonio_real(v->p));
-	json_object_set_new(j, "p_loss", jsonio_real(v->p_loss));
-	json_object_set_new(j, "level", jsonio_real(v->level));
-	json_object_set_new(j, "rank_p", jsonio_real(v->rank_p));
-	json_object_set_new(j, "lane_sd", jsonio_real(v->lane_sd));
-	json_object_set_new(j, "sd", jsonio_real(v->sd));
-	json_object_set_new(j, "incumbent_sd", jsonio_real(v->incumbent_sd));
-	json_object_set_new(j, "prior_df", jsonio_real(v->prior_df));
-	json_object_set_new(j, "power", jsonio_real(v->power));
-	return (j);
+	r->verdict.is = *v;
+	r->verdict.sign = p->metric.sign;
+	r->verdict.confidence = p->promotion.confidence;
+	r->verdict.guarded_metric = v->reason == VERDICT_GUARDED_METRIC ?
+	    policy_metric_name(p->guarded[v->guard].name) :
+	    NULL;
 }
 
 /* Numbers of another machine's mathematics library may differ in their last digits. */
@@ -198,27 +760,47 @@ same(const json_t *a, const json_t *b)
 	return (x == y || fabs(x - y) <= 1e-6 * fmax(fabs(x), fabs(y)));
 }
 
-int
-row_differs(const json_t *says, const json_t *should, struct str *where)
+static int
+members_differ(const struct member *m, const void *says, const void *should, struct str *where)
 {
-	const char *key;
-	const json_t *theirs;
-	json_t *mine;
-	char *a, *b;
+	json_t *a, *b;
+	char *x, *y;
+	int differ;
 
-	/* jansson iterates over values that are not const. */
-	json_object_foreach((json_t *)(uintptr_t)should, key, mine) {
-		theirs = json_object_get(says, key);
-		/* Words follow from the numbers. */
-		if ((theirs != NULL && same(mine, theirs)) || strcmp(key, "text") == 0)
+	for (; m->key != NULL; m++) {
+		if (m->form == NEST || strcmp(m->key, "text") == 0)
 			continue;
-		a = theirs == NULL ? NULL : jsonio_line(theirs);
-		b = jsonio_line(mine);
-		(void)str_printf(where, "%s is %s and should be %s", key, a == NULL ? "missing" : a,
-		    b == NULL ? "?" : b);
-		free(a);
-		free(b);
-		return (1);
+		a = write_member(m, says);
+		b = write_member(m, should);
+		if ((differ = !same(a, b))) {
+			x = jsonio_line(a);
+			y = jsonio_line(b);
+			(void)str_printf(where, "%s is %s and should be %s", m->key, x == NULL ? "?" : x,
+			    y == NULL ? "?" : y);
+			free(x);
+			free(y);
+		}
+		json_decref(a);
+		json_decref(b);
+		if (differ)
+			return (1);
 	}
 	return (0);
+}
+
+int
+row_differs(const struct row *says, const struct row *should, struct str *where)
+{
+	const struct member plan[] = { plan_member, END };
+
+	if (members_differ(verdict_members, &says->verdict, &should->verdict, where) ||
+	    (should->kind == STANDINGS_RUN && members_differ(plan, &says->verdict, &should->verdict, where)) ||
+	    (should->kind == STANDINGS_VERDICT &&
+		members_differ(confirmation_members, &says->confirmation, &should->confirmation, where)))
+		return (1);
+	if ((says->after.config == NULL) != (should->after.config == NULL)) {
+		(void)str_puts(where, "incumbent_after is not what it should be");
+		return (1);
+	}
+	return (should->after.config != NULL && members_differ(incumbent_members, &says->after, &should->after, where));
 }

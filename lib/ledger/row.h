@@ -3,36 +3,140 @@
 
 #include <jansson.h>
 
-#include "law/standings.h"
 #include "base/str.h"
+#include "law/policy.h"
+#include "law/record.h"
+#include "law/standings.h"
 #include "law/verdict.h"
 
 /**
- * A row of ledger.jsonl as JSON: schema, prev, row, added_at, kind, a member
- * named as the kind, and for runs and confirmations also verdict and
- * incumbent_after (hg-ledger_row(5)).
+ * A row of ledger.jsonl (hg-ledger_row(5)): JSON in the file, a struct
+ * everywhere else.  One table for each member, in row.c and law/record.def,
+ * reads and writes it.  What a row lacks is NULL, RECORD_NONE, NAN or 0.
  */
+
+#define ROW_SCHEMA "homegolf.ledger_row.v1"
+
+struct row_arm {
+	const char *config, *run_id, *dir;
+	int64_t row;
+	const json_t *spec;
+};
+
+struct row_plan {
+	const char *group, *lane, *campaign, *nonce;
+	int64_t cap_ms, confirmation, confirmations, seeds_a_side, cost_ms;
+	double level, gain_sd, power, lane_sd;
+	struct row_arm challenger, incumbent;
+	const json_t *slots;
+};
+
+struct row_calibration {
+	const char *group, *lane, *config, *metric;
+	int64_t cap_ms;
+	const json_t *runs;
+	double mean, sd, sd_lower, sd_upper;
+};
+
+struct row_documents {
+	int64_t documents; /* RECORD_NONE: not looked at */
+	double gain_bits_per_byte, se;
+};
+
+struct row_confirmation {
+	const char *plan, *group, *challenger, *incumbent, *campaign, *lane;
+	int64_t cap_ms;
+	const json_t *challenger_runs, *incumbent_runs, *challenger_scores, *incumbent_scores;
+	struct row_documents cross_check;
+};
+
+struct row_promotion {
+	const char *group, *config, *run_id, *run, *artifact, *confirmation, *head;
+	const json_t *conditions;
+};
+
+/* Of an import only what is of interest here; import/claim.c has the whole of it. */
+struct row_import {
+	const char *content, *key, *series, *title, *file;
+};
+
+struct row_verdict {
+	struct verdict is; /* its guard, power of 0 and margin as far as JSON tells */
+	int unknown;       /* class or reason are none that we know: invalid, impossible */
+	int sign;          /* the metric's direction, as struct policy has it */
+	const char *guarded_metric, *text, *plan;
+	double confidence;
+	const json_t *findings;
+};
+
+struct row_incumbent {
+	const char *config, *run_id; /* config NULL: there is none */
+	int64_t row, runs;
+	double score;
+};
+
+struct row {
+	json_t *held; /* what texts and lists lie in */
+	const char *prev, *added_at, *ledger_uid;
+	int64_t number;
+	enum standings_kind kind; /* STANDINGS_KINDS: none that we know */
+	int whole;                /* the kind's member is there */
+	/* By kind. */
+	const json_t *policy;
+	struct run_record run;
+	struct row_plan plan;
+	struct row_calibration calibration;
+	struct row_confirmation confirmation;
+	struct row_promotion promotion;
+	struct row_import import;
+	/* Of a run or a confirmation. */
+	struct row_verdict verdict;
+	struct row_incumbent after; /* who is incumbent of its group from here on */
+};
 
 const char *row_kind_name(enum standings_kind kind);
 
+/* An empty row of a kind. Owns: row_free releases what it holds. */
+void row_init(struct row *r, enum standings_kind kind);
+void row_free(struct row *r);
+
+/* Read a row, taking the reference. 0, or -1 with errno ENOMEM. */
+int row_read(struct row *r, json_t *row);
+
+/* As JSON: the envelope alone, all of it, or its incumbent. Owns: the caller decrefs. NULL with errno ENOMEM. */
+json_t *row_envelope(const struct row *r);
+json_t *row_write(const struct row *r);
+json_t *row_write_incumbent(const struct row_incumbent *i);
+
+/* Keep a value for as long as the row is: a reference that is taken, or a copy of a text. NULL with errno ENOMEM. */
+const json_t *row_hold(struct row *r, json_t *v);
+const char *row_text(struct row *r, const char *text);
+
+/* The member `run` from its JSON, taking the reference, or from where each of its members comes; see record.def. */
+int row_read_run(struct row *r, json_t *run);
+void row_take_run(struct run_record *run, const json_t *const from[RECORD_SOURCES]);
+
 /**
- * row_fact(row, f):
- * The fact in a row that keeps its contract; offset, length and the row's own
- * digest are the caller's to fill.
- * Errors: -1 with errno EBADMSG, silent: the kind's member is missing or a class unknown.
+ * row_fact(r, f):
+ * The fact in a row; offset, length and the row's own digest are the caller's
+ * to fill.
+ * Errors: -1 with errno EBADMSG, silent: the kind's member is missing, or a class or reason unknown.
  */
-int row_fact(const json_t *row, struct standings_fact *f);
+int row_fact(const struct row *r, struct standings_fact *f);
 
-/* The fact in the member `run` alone, of a run not judged yet. */
-void row_run_fact(const json_t *run, struct standings_fact *f);
+/* The fact in a run that is not judged yet. */
+void row_run_fact(const struct run_record *run, struct standings_fact *f);
 
-/* A verdict as the member `verdict`, without its words. Owns: the caller decrefs. */
-json_t *row_verdict(const struct verdict *v, const struct policy *p);
+/* A verdict into its place, without words, findings and plan. */
+void row_put_verdict(struct row *r, const struct verdict *v, const struct policy *p);
 
-/*
- * Compare what a row says of its verdict with what it should: 0 if they agree, else 1 and the first difference in
- * ${where}.
+/**
+ * row_differs(says, should, where):
+ * Compare what a row says of its verdict, its incumbent and, of a confirmation,
+ * its runs and scores with what it should; words follow from numbers, and
+ * documents are another file's.  0 if they agree, else 1 and the first
+ * difference in ${where}.
  */
-int row_differs(const json_t *says, const json_t *should, struct str *where);
+int row_differs(const struct row *says, const struct row *should, struct str *where);
 
 #endif

@@ -26,7 +26,7 @@ timeline_free(struct tracks *t)
 
 /* What a row says of the axis that it belongs on. */
 struct axis {
-	const char *group, *tokenizer, *eval, *lane;
+	const char *group, *tokenizer, *eval, *lane, *config;
 	int64_t cap_ms;
 };
 
@@ -133,48 +133,39 @@ same_axis(const struct tracks *t, const struct timeline *k, int64_t row)
 }
 
 static int
-add_point(struct tracks *t, struct timeline *k, const json_t *row, const char *kind)
+add_point(struct tracks *t, struct timeline *k, const struct row *row, const struct axis *a)
 {
-	const json_t *own = json_object_get(row, kind), *v = json_object_get(row, "verdict"),
-		     *after = json_object_get(row, "incumbent_after");
+	const struct verdict *v = &row->verdict.is;
+	const struct row_incumbent *after = &row->after;
 	struct timeline_point *p, *grown;
-	double at, lower, upper;
-	int m, changed, klass = verdict_class_find(jsonio_text(v, "class", "")),
-			reason = verdict_reason_find(jsonio_text(v, "reason", ""));
+	int m, changed;
 
 	if ((grown = array_room(k->points, k->count, &k->cap, sizeof(*grown))) == NULL)
 		return (-1);
 	k->points = grown;
 	p = &grown[k->count];
 	memset(p, 0, sizeof(*p));
-	p->row = (uint64_t)jsonio_i64(row, "row", 0);
-	(void)clock_parse(jsonio_text(row, "added_at", ""), &p->at_ms);
-	p->confirmation = strcmp(kind, "confirmation") == 0;
-	p->config = standings_tag(jsonio_text(own, p->confirmation ? "challenger_sha256" : "config_sha256", NULL));
-	p->klass = klass == -1 ? VERDICT_INVALID : (enum verdict_class)klass;
-	p->reason = reason == -1 ? VERDICT_IMPOSSIBLE : (enum verdict_reason)reason;
+	p->row = (uint64_t)row->number;
+	(void)clock_parse(row->added_at == NULL ? "" : row->added_at, &p->at_ms);
+	p->confirmation = row->kind == STANDINGS_VERDICT;
+	p->config = standings_tag(a->config);
+	p->klass = v->klass;
+	p->reason = v->reason;
 	/* A verdict on the evidence alone asks for no noise: it was known then if it was just before. */
-	p->calibrated = p->klass <= VERDICT_REGRESSION ? strcmp(jsonio_text(v, "noise", ""), "calibrated") == 0 :
-							 k->count > 0 && p[-1].calibrated;
+	p->calibrated = p->klass <= VERDICT_REGRESSION ? v->calibrated : k->count > 0 && p[-1].calibrated;
 	p->metric = (int)t->metric;
-	p->judged = policy_metric_find(jsonio_text(v, "metric", ""));
+	p->judged = v->metric;
 	for (m = 0; m < STANDINGS_SCORES; m++)
-		p->scores[m] = p->confirmation ?
-		    (m == p->judged ? jsonio_f64(v, "score", NAN) : NAN) :
-		    jsonio_f64(json_object_get(own, "metrics"), policy_metric_name((enum policy_metric)m), NAN);
-	at = jsonio_f64(v, "incumbent_score", NAN);
-	lower = jsonio_f64(v, "gain_lower", NAN);
-	upper = jsonio_f64(v, "gain_upper", NAN);
-	p->low = t->sign > 0 ? at - upper : at + lower;
-	p->high = t->sign > 0 ? at - lower : at + upper;
-	p->lane_sd = jsonio_f64(v, "lane_sd", NAN);
+		p->scores[m] = p->confirmation ? (m == p->judged ? v->score : NAN) : row->run.metric.of[m];
+	p->low = t->sign > 0 ? v->incumbent_score - v->upper : v->incumbent_score + v->lower;
+	p->high = t->sign > 0 ? v->incumbent_score - v->lower : v->incumbent_score + v->upper;
+	p->lane_sd = v->lane_sd;
 	/* A run without a score belongs to no group, and says nothing of its incumbent. */
-	if (!json_is_object(after))
+	if (after->config == NULL)
 		p->incumbent = k->count == 0 ? NAN : p[-1].incumbent;
 	else
-		p->incumbent = same_axis(t, k, jsonio_i64(after, "row", 0)) ? jsonio_f64(after, "score", NAN) : NAN;
-	changed = enthrones(t, standings_tag(jsonio_text(own, "group_sha256", NULL)),
-	    standings_tag(jsonio_text(after, "config_sha256", NULL)));
+		p->incumbent = same_axis(t, k, after->row) ? after->score : NAN;
+	changed = enthrones(t, standings_tag(a->group), standings_tag(after->config));
 	if (changed == -1)
 		return (-1);
 	p->enthroned = changed;
@@ -184,42 +175,63 @@ add_point(struct tracks *t, struct timeline *k, const json_t *row, const char *k
 }
 
 static void
-calibrate(struct timeline *k, const json_t *c)
+calibrate(struct timeline *k, const struct row_calibration *c)
 {
 	k->calibrated = 1;
-	k->sd = jsonio_f64(c, "sd", NAN);
-	k->sd_low = jsonio_f64(c, "sd_lower", NAN);
-	k->sd_high = jsonio_f64(c, "sd_upper", NAN);
-	k->seeds = (unsigned)json_array_size(json_object_get(c, "runs"));
+	k->sd = c->sd;
+	k->sd_low = c->sd_lower;
+	k->sd_high = c->sd_upper;
+	k->seeds = (unsigned)json_array_size(c->runs);
+}
+
+/* What a row that stands on an axis says of it; of another kind, 0. */
+static int
+axis_of(const struct row *r, struct axis *a)
+{
+	switch (r->kind) {
+	case STANDINGS_RUN:
+		*a = (struct axis){ r->run.group, r->run.tokenizer, r->run.eval, r->run.lane, r->run.config,
+			r->run.cap_ms };
+		break;
+	case STANDINGS_VERDICT:
+		*a = (struct axis){ r->confirmation.group, NULL, NULL, r->confirmation.lane, r->confirmation.challenger,
+			r->confirmation.cap_ms };
+		break;
+	case STANDINGS_CALIBRATION:
+		*a = (struct axis){ r->calibration.group, NULL, NULL, r->calibration.lane, r->calibration.config,
+			r->calibration.cap_ms };
+		break;
+	default:
+		return (0);
+	}
+	if (a->lane == NULL)
+		a->lane = "";
+	return (1);
 }
 
 int
-timeline_add(struct tracks *t, const json_t *row)
+timeline_add(struct tracks *t, const struct row *row)
 {
-	const char *kind = jsonio_text(row, "kind", "");
-	const json_t *own = json_object_get(row, kind);
 	int32_t *of;
 	struct timeline *k = NULL;
-	struct axis a = { jsonio_text(own, "group_sha256", NULL), jsonio_text(own, "tokenizer_sha256", NULL),
-		jsonio_text(own, "eval_sha256", NULL), jsonio_text(own, "lane", ""), jsonio_i64(own, "cap_ms", -1) };
-	int m, judged = strcmp(kind, "run") == 0 || strcmp(kind, "confirmation") == 0;
+	struct axis a;
+	int m;
 
 	if ((of = array_room(t->of, t->rows, &t->of_cap, sizeof(*of))) == NULL)
 		return (-1);
 	t->of = of;
 	of[t->rows] = -1;
-	if (strcmp(kind, "policy") == 0) {
-		m = policy_metric_find(jsonio_text(own, "metric.name", ""));
+	if (row->kind == STANDINGS_POLICY) {
+		m = policy_metric_find(jsonio_text(row->policy, "metric.name", ""));
 		t->metric = m < 0 || m >= STANDINGS_SCORES ? POLICY_VAL_BPB : (enum policy_metric)m;
-		t->sign = strcmp(jsonio_text(own, "metric.direction", "lower"), "higher") == 0 ? -1 : 1;
-	} else if (judged || strcmp(kind, "calibration") == 0) {
-		k = track_for(t, &a,
-		    standings_tag(jsonio_text(own, judged ? "challenger_sha256" : "config_sha256", NULL)));
-		if (k == NULL || (judged && add_point(t, k, row, kind) == -1))
+		t->sign = strcmp(jsonio_text(row->policy, "metric.direction", "lower"), "higher") == 0 ? -1 : 1;
+	} else if (axis_of(row, &a)) {
+		k = track_for(t, &a, standings_tag(a.config));
+		if (k == NULL || (row->kind != STANDINGS_CALIBRATION && add_point(t, k, row, &a) == -1))
 			return (-1);
 		of[t->rows] = (int32_t)(k - t->list);
-		if (!judged)
-			calibrate(k, own);
+		if (row->kind == STANDINGS_CALIBRATION)
+			calibrate(k, &row->calibration);
 	}
 	t->rows++;
 	return (0);

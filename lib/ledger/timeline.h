@@ -1,13 +1,13 @@
 #ifndef HG_TIMELINE_H
 #define HG_TIMELINE_H
 
-#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "law/policy.h"
 #include "base/sha256.h"
 #include "law/verdict.h"
+#include "ledger/row.h"
 
 /**
  * A ledger as pictures need it: one track for the runs that may stand on one
@@ -61,7 +61,7 @@ struct tracks {
 void timeline_free(struct tracks *t);
 
 /* The next row of a ledger, in order; 0, or -1 with errno ENOMEM. */
-int timeline_add(struct tracks *t, const json_t *row);
+int timeline_add(struct tracks *t, const struct row *row);
 
 /* After the last row: settle which metric is drawn. */
 void timeline_finish(struct tracks *t);

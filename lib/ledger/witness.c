@@ -24,7 +24,7 @@ genesis(const struct ledger *l, char hex[SHA256_HEX_SIZE])
 }
 
 int
-witness_keep(const struct ledger *l, const char *path, const json_t *row, const char *digest)
+witness_keep(const struct ledger *l, const char *path, const struct row *row, const char *digest)
 {
 	char mine[SHA256_HEX_SIZE], *text;
 	json_t *file = NULL, *kept, *w, *old = NULL;
@@ -42,8 +42,8 @@ witness_keep(const struct ledger *l, const char *path, const json_t *row, const 
 		file = json_pack("{s:s, s:[]}", "schema", "homegolf.ledger_witness.v1", "witnesses");
 	}
 	kept = json_object_get(file, "witnesses");
-	w = json_pack("{s:s, s:s, s:O, s:O, s:s, s:I, s:s}", "ledger", l->real, "ledger_sha256", mine, "attempt",
-	    jsonio_get(row, "run.attempt"), "row", json_object_get(row, "row"), "row_sha256", digest, "head_row",
+	w = json_pack("{s:s, s:s, s:I, s:I, s:s, s:I, s:s}", "ledger", l->real, "ledger_sha256", mine, "attempt",
+	    (json_int_t)row->run.attempt, "row", (json_int_t)row->number, "row_sha256", digest, "head_row",
 	    (json_int_t)standings_count(&l->book), "head_sha256", l->head);
 	if (w == NULL)
 		goto err1;
@@ -54,7 +54,7 @@ witness_keep(const struct ledger *l, const char *path, const json_t *row, const 
 	if (i < json_array_size(kept)) {
 		/* The first head remembered is as good as any later one. */
 		if (strcmp(jsonio_text(old, "row_sha256", ""), digest) == 0 &&
-		    jsonio_i64(old, "head_row", 0) > jsonio_i64(row, "row", 0)) {
+		    jsonio_i64(old, "head_row", 0) > row->number) {
 			json_decref(w);
 			rc = 0;
 			goto err1;
@@ -188,7 +188,7 @@ struct documents {
 };
 
 static int
-read_documents(const struct ledger *l, const json_t *row, struct documents *sum, double weight)
+read_documents(const struct ledger *l, const struct run_record *run, struct documents *sum, double weight)
 {
 	struct str path = STR_INIT;
 	char *text = NULL, *p, *line, *fields[5], hex[SHA256_HEX_SIZE];
@@ -196,9 +196,9 @@ read_documents(const struct ledger *l, const json_t *row, struct documents *sum,
 	double nats, bytes;
 	int rc = -1;
 
-	if (str_printf(&path, "%s/%s/score_docs.tsv", l->real, jsonio_text(row, "run.dir", "")) == -1 ||
+	if (str_printf(&path, "%s/%s/score_docs.tsv", l->real, run->dir == NULL ? "" : run->dir) == -1 ||
 	    (text = file_read(AT_FDCWD, path.p, (size_t)1 << 30, &size)) == NULL || sha256_hex(text, size, hex) == -1 ||
-	    strcmp(hex, jsonio_text(row, "run.docs_sha256", "")) != 0)
+	    run->docs == NULL || strcmp(hex, run->docs) != 0)
 		goto err0;
 	for (n = 0, p = text; (p = strchr(p, '\n')) != NULL; p++)
 		n++;
@@ -238,24 +238,25 @@ err0:
 	return (rc);
 }
 
-json_t *
+struct row_documents
 witness_documents(const struct ledger *l, const struct standings_plan *plan)
 {
 	struct documents sum = { 0, NULL, NULL };
 	double gain = 0, bytes = 0, ss = 0, r;
-	json_t *row, *out = NULL;
+	struct row_documents out = { RECORD_NONE, NAN, NAN };
+	struct row row;
 	unsigned k;
 	size_t i;
 	int rc;
 
 	if (plan->filled != 2 * plan->n)
-		return (json_null());
+		return (out);
 	for (k = 0; k < 2 * plan->n; k++) {
-		if ((row = ledger_row(l, standings_fact(&l->book, plan->slot[k].fact - 1))) == NULL)
+		if (ledger_read(l, standings_fact(&l->book, plan->slot[k].fact - 1), &row) == -1)
 			goto out;
 		/* The incumbent's nats less the challenger's: what was gained. */
-		rc = read_documents(l, row, &sum, (plan->slot[k].challenger ? -1.0 : 1.0) / plan->n);
-		json_decref(row);
+		rc = read_documents(l, &row.run, &sum, (plan->slot[k].challenger ? -1.0 : 1.0) / plan->n);
+		row_free(&row);
 		if (rc == -1)
 			goto out;
 	}
@@ -270,10 +271,11 @@ witness_documents(const struct ledger *l, const struct standings_plan *plan)
 		r = sum.nats[i] / log(2) - gain * sum.bytes[i];
 		ss += r * r;
 	}
-	out = json_pack("{s:I, s:o, s:o}", "documents", (json_int_t)sum.n, "gain_bits_per_byte", jsonio_real(gain),
-	    "se", jsonio_real(sqrt(ss * (double)sum.n / (double)(sum.n - 1)) / bytes));
+	out.documents = (int64_t)sum.n;
+	out.gain_bits_per_byte = gain;
+	out.se = sqrt(ss * (double)sum.n / (double)(sum.n - 1)) / bytes;
 out:
 	free(sum.nats);
 	free(sum.bytes);
-	return (out == NULL ? json_null() : out);
+	return (out);
 }

@@ -13,7 +13,7 @@
  */
 
 /* Keep (or renew) what the run at ${path} knows of its row, whose digest is ${digest}. 0, or -1 after a note. */
-int witness_keep(const struct ledger *l, const char *path, const json_t *row, const char *digest);
+int witness_keep(const struct ledger *l, const char *path, const struct row *row, const char *digest);
 
 /**
  * witness_check(l, digests, count, runs, nruns, checked):
@@ -29,8 +29,8 @@ int witness_check(const struct ledger *l, const char (*digests)[SHA256_HEX_SIZE]
  * witness_documents(l, plan):
  * The cross-check of a confirmation by documents: mean gain in nats per byte
  * over documents, its standard error over documents, how many documents; or
- * null where score_docs.tsv of a run is not there or does not match its digest.
+ * none where score_docs.tsv of a run is not there or does not match its digest.
  */
-json_t *witness_documents(const struct ledger *l, const struct standings_plan *plan);
+struct row_documents witness_documents(const struct ledger *l, const struct standings_plan *plan);
 
 #endif

@@ -7,7 +7,6 @@
 #include "report/chart.h"
 #include "report/curves.h"
 #include "report/imported.h"
-#include "base/jsonio.h"
 #include "report/page.h"
 #include "report/css.h"
 #include "law/explain.h"
@@ -17,37 +16,6 @@ enum { PANELS = 8, GROUPS = 24, ROWS = 1000, PARAGRAPHS = 12, CONFIRMATIONS = 40
 
 #define DASH "\xe2\x80\x93"
 #define MINUS "\xe2\x88\x92"
-
-/* What a reason means, for the table; hg-ledger(1) has more. */
-static const char *const phrases[VERDICT_REASONS] = {
-	[VERDICT_REFUSED] = "a stage was refused",
-	[VERDICT_MISSING] = "evidence is missing",
-	[VERDICT_UNREADABLE] = "evidence can't be read",
-	[VERDICT_OVER_CAP] = "over the cap",
-	[VERDICT_LATE_STEP] = "trained past the time cap",
-	[VERDICT_MISMATCH] = "not what was asked for",
-	[VERDICT_PARTIAL] = "scored in part only",
-	[VERDICT_IMPOSSIBLE] = "impossible numbers",
-	[VERDICT_FIRST] = "first of its group",
-	[VERDICT_STARVED] = "the machine was busy",
-	[VERDICT_SLOT] = "part of a confirmation",
-	[VERDICT_REPLICATE] = "the incumbent, another seed",
-	[VERDICT_IDENTICAL_ARTIFACT] = "the incumbent's artifact",
-	[VERDICT_REPEAT] = "screened before",
-	[VERDICT_SAME_SEED] = "the same seed again",
-	[VERDICT_UNCALIBRATED] = "noise uncalibrated",
-	[VERDICT_NOT_COMPARABLE] = "not comparable",
-	[VERDICT_PROMISING] = "passed the screen",
-	[VERDICT_WITHIN_NOISE] = "within noise",
-	[VERDICT_WORSE] = "worse than luck allows",
-	[VERDICT_GUARDED_METRIC] = "worse in a guarded metric",
-	[VERDICT_CONFIRMED] = "confirmed",
-	[VERDICT_NOT_CONFIRMED] = "not confirmed",
-	[VERDICT_INVALID_RUN] = "one of its runs is invalid",
-	[VERDICT_INCUMBENT_INVALID] = "an incumbent's run is invalid",
-	[VERDICT_INCUMBENT_MOVED] = "the incumbent moved",
-	[VERDICT_ABANDONED] = "given up",
-};
 
 struct page {
 	struct markup *m;
@@ -221,7 +189,7 @@ put_lures(const struct page *p)
 		markup_data(p->m, worst->score, 5);
 		markup_put(p->m, " by %s (", r->id);
 		put_row(p, r->row);
-		markup_put(p->m, "), is %s: %s.</p>", verdict_class_name(r->klass), phrases[r->reason]);
+		markup_put(p->m, "), is %s: %s.</p>", verdict_class_name(r->klass), verdict_reason_phrase(r->reason));
 	}
 }
 
@@ -357,37 +325,21 @@ answer_real(const struct page *p)
 	markup_put(p->m, "; <a href=\"#trust\">how to check</a>.</p></article>\n");
 }
 
-/* Sound challengers that passed the screen and still lead the incumbent, best first. */
-static size_t
-waiting(const struct pagedata *s, const struct pagedata_run **first)
+static const char *
+name_of(const char *run_id)
 {
-	const struct pagedata_run *r;
-	size_t n = 0;
-
-	*first = NULL;
-	for (r = s->runs; r < s->runs + s->run_count; r++) {
-		if (!r->pending || r->reason != VERDICT_PROMISING || s->main == NULL || r->group != s->main->group ||
-		    !(s->tracks.sign * r->score < s->tracks.sign * s->main->score))
-			continue;
-		n++;
-		if (*first == NULL || s->tracks.sign * r->score < s->tracks.sign * (*first)->score)
-			*first = r;
-	}
-	return (n);
+	return (run_id == NULL ? "?" : run_id);
 }
 
+/* What to type, and why. */
 static void
-put_next(const struct page *p, const struct pagedata_run *r)
+put_next(const struct page *p)
 {
-	json_t *next = r == NULL ? NULL : pagedata_next(p->s, r);
+	const struct advice *a = &p->s->advice;
 
-	if (r != NULL && next == NULL)
-		p->m->failed = errno;
-	if (jsonio_text(next, "command", NULL) != NULL)
-		put_command(p->m, jsonio_text(next, "command", ""));
-	if (*jsonio_text(next, "why", "") != '\0')
-		markup_put(p->m, "<p class=\"sentence\">%s.</p>", jsonio_text(next, "why", ""));
-	json_decref(next);
+	if (a->command.p != NULL)
+		put_command(p->m, a->command.p);
+	markup_put(p->m, "<p class=\"sentence\">%s.</p>", a->why.p);
 }
 
 /* The reasoning of the stop rule: its first line, the rest being told further down. */
@@ -424,78 +376,97 @@ put_tried(const struct page *p)
 	markup_put(p->m, ".</p>");
 }
 
+/* The stop rule's word, or a change to try; who still waits, although no confirmation is left. */
+static void
+put_stop_or_try(const struct page *p, const struct pagedata_run *r)
+{
+	const struct pagedata *s = p->s;
+	const struct advice *a = &s->advice;
+	int stop = a->kind == ADVICE_STOP;
+
+	markup_put(p->m, "<p class=\"big%s\">%s</p>", stop ? " no" : "",
+	    stop && a->waiting == 0        ? "Stop here" :
+		stop                       ? "Stop, or declare a new campaign" :
+		a->kind == ADVICE_CAMPAIGN ? "Declare a new campaign" :
+					     "Try another change");
+	if (s->spent >= s->l.book.policy.campaign.confirmations)
+		markup_put(p->m,
+		    "<p>Campaign \xe2\x80\x9c%s\xe2\x80\x9d has spent its %u confirmations, so"
+		    " nothing more can be claimed in it; another one is declared in"
+		    " <code>%s/" LEDGER_POLICY "</code>.</p>",
+		    s->l.book.policy.campaign.name, s->l.book.policy.campaign.confirmations, s->l.path);
+	if (r != NULL && a->waiting > 0) {
+		markup_put(p->m, "<p>%u challenger%s passed the screen and wait%s; %s (", a->waiting,
+		    a->waiting == 1 ? "" : "s", a->waiting == 1 ? "s" : "", r->id);
+		put_row(p, r->row);
+		markup_put(p->m, ") looks best at ");
+		markup_data(p->m, r->score, 5);
+		markup_put(p->m, ".</p>");
+	}
+	put_plateau(p);
+}
+
 static void
 answer_next(const struct page *p)
 {
 	const struct pagedata *s = p->s;
+	const struct advice *a = &s->advice;
 	const struct policy *policy = &s->l.book.policy;
-	const struct pagedata_run *r, *last = s->run_count == 0 ? NULL : &s->runs[s->run_count - 1];
-	unsigned left = s->spent >= policy->campaign.confirmations ? 0 : policy->campaign.confirmations - s->spent;
-	size_t n = waiting(s, &r);
-	int stop;
+	const struct pagedata_run *r = pagedata_run(s, a->subject);
 
 	markup_put(p->m, "<article><h2>What to try, or stop?</h2>\n");
-	if (s->run_count == 0) {
-		markup_put(p->m,
-		    "<p class=\"big\">Run something</p><p>The first sound run becomes the incumbent.</p>"
-		    "<code class=\"cmd\">hg-run -l %s RUN</code>",
-		    s->l.path);
-	} else if (s->open != NULL) {
+	switch (a->kind) {
+	case ADVICE_RUN:
+		markup_put(p->m, "<p class=\"big\">Run something</p><p>The first sound run becomes the incumbent.</p>");
+		put_command(p->m, a->command.p);
+		break;
+	case ADVICE_FINISH:
 		markup_put(p->m,
 		    "<p class=\"big open\">Finish the confirmation</p><p>The plan for %s against %s has"
 		    " %u of %u runs; nothing is concluded before all are in.</p>",
-		    jsonio_text(s->open, "plan.challenger.run_id", "?"),
-		    jsonio_text(s->open, "plan.incumbent.run_id", "?"), s->filled, s->slots);
-		put_run_command(p, "hg-confirm", jsonio_text(s->open, "plan.challenger.dir", "?"));
-	} else if (s->plateau.what == PLATEAU_PAUSE) {
+		    name_of(s->open->challenger.run_id), name_of(s->open->incumbent.run_id), s->filled, s->slots);
+		put_command(p->m, a->command.p);
+		break;
+	case ADVICE_PAUSE:
 		markup_put(p->m,
 		    "<p class=\"big no\">Pause</p><p>The last %u runs were blocked or invalid; the"
 		    " reasons stand in the <a href=\"#runs\">table</a>. Mend what they share before running more.</p>",
 		    s->plateau.failures);
-		put_next(p, last);
-	} else if (s->main == NULL) {
+		put_command(p->m, a->command.p);
+		break;
+	case ADVICE_RETRY:
+	case ADVICE_COMPLETE:
+	case ADVICE_CORRECT:
+	case ADVICE_AGAIN:
 		markup_put(p->m,
 		    "<p class=\"big no\">Get one run through</p><p>The reasons stand in the <a"
 		    " href=\"#runs\">table</a>.</p>");
-		put_next(p, last);
-	} else if (s->track != NULL && !s->track->calibrated) {
+		put_next(p);
+		break;
+	case ADVICE_CALIBRATE:
 		markup_put(p->m,
 		    "<p class=\"big open\">Calibrate the lane</p><p>Until the noise is known no"
 		    " challenger can be judged, whatever it scores.</p>");
-		put_next(p, pagedata_run(s, s->main->row));
-	} else if (n > 0 && left > 0) {
+		put_next(p);
+		break;
+	case ADVICE_CONFIRM:
 		markup_put(p->m, "<p class=\"big open\">Confirm %s</p><p>At ", r->id);
 		markup_data(p->m, r->score, 5);
 		markup_put(p->m, " (");
 		put_row(p, r->row);
 		markup_put(p->m, ") its single run passed the screen");
-		if (n > 1)
-			markup_put(p->m, ", as %zu other%s did", n - 1, n == 2 ? "" : "s");
-		markup_put(p->m, "; %u of %u confirmations are left.</p>", left, policy->campaign.confirmations);
-		put_run_command(p, "hg-confirm", r->dir);
+		if (a->waiting > 1)
+			markup_put(p->m, ", as %u other%s did", a->waiting - 1, a->waiting == 2 ? "" : "s");
+		markup_put(p->m, "; %u of %u confirmations are left.</p>", policy->campaign.confirmations - s->spent,
+		    policy->campaign.confirmations);
+		put_command(p->m, a->command.p);
 		put_plateau(p);
-	} else {
-		stop = s->plateau.what == PLATEAU_STOP;
-		markup_put(p->m, "<p class=\"big%s\">%s</p>", stop ? " no" : "",
-		    stop && n == 0 ? "Stop here" :
-			stop       ? "Stop, or declare a new campaign" :
-			left == 0  ? "Declare a new campaign" :
-				     "Try another change");
-		if (left == 0)
-			markup_put(p->m,
-			    "<p>Campaign \xe2\x80\x9c%s\xe2\x80\x9d has spent its %u confirmations, so"
-			    " nothing more can be claimed in it; another one is declared in"
-			    " <code>%s/" LEDGER_POLICY "</code>.</p>",
-			    policy->campaign.name, policy->campaign.confirmations, s->l.path);
-		if (n > 0) {
-			markup_put(p->m, "<p>%zu challenger%s passed the screen and wait%s; %s (", n, n == 1 ? "" : "s",
-			    n == 1 ? "s" : "", r->id);
-			put_row(p, r->row);
-			markup_put(p->m, ") looks best at ");
-			markup_data(p->m, r->score, 5);
-			markup_put(p->m, ".</p>");
-		}
-		put_plateau(p);
+		break;
+	case ADVICE_CAMPAIGN:
+	case ADVICE_STOP:
+	case ADVICE_TRY:
+		put_stop_or_try(p, r);
+		break;
 	}
 	put_tried(p);
 	if (crowning(s, s->main) != NULL && s->main->promoted == 0 && s->open == NULL &&
@@ -618,7 +589,7 @@ put_confirmation(const struct page *p, const struct chart_scale *scale, const st
 	    c->incumbent, c->lane);
 	chart_mark(p->m, c->klass);
 	markup_put(p->m, " %s<div class=\"sub\">%s; %d of %d</div></td><td>", verdict_class_name(c->klass),
-	    phrases[c->reason], c->number, c->of);
+	    verdict_reason_phrase(c->reason), c->number, c->of);
 	chart_gain(p->m, scale, c);
 	markup_put(p->m, "</td><td class=\"n\">");
 	markup_signed(p->m, c->gain, 5);
@@ -659,9 +630,8 @@ put_confirmations(const struct page *p)
 		markup_put(p->m,
 		    "<p class=\"open\">One is open: %s against %s, %u of %u runs are in (plan in row"
 		    " %lld).</p>\n",
-		    jsonio_text(s->open, "plan.challenger.run_id", "?"),
-		    jsonio_text(s->open, "plan.incumbent.run_id", "?"), s->filled, s->slots,
-		    (long long)jsonio_i64(s->open, "row", 0));
+		    name_of(s->open->challenger.run_id), name_of(s->open->incumbent.run_id), s->filled, s->slots,
+		    (long long)s->open_row.number);
 	if (s->confirmation_count == 0) {
 		markup_put(p->m,
 		    "<p>None has been finished, so nothing here has been shown to be an improvement.</p>"
@@ -717,8 +687,6 @@ put_stop(const struct page *p)
 		else
 			markup_put(p->m, "<p>%s</p>\n", part.p);
 	}
-	if (s->plateau_next.n > 0)
-		put_command(p->m, s->plateau_next.p);
 	str_free(&part);
 	markup_put(p->m, "</section>\n");
 }
@@ -914,7 +882,7 @@ put_run(struct markup *m, const struct pagedata_run *r, int groups)
 	markup_put(m, "</td><td class=\"class\" data-reason=\"%s\">", verdict_reason_name(r->reason));
 	chart_mark(m, chart_mark_of(r));
 	markup_put(m, " %s<div class=\"sub\">%s%s</div></td><td class=\"why\">", verdict_class_name(r->klass),
-	    phrases[r->reason], r->pending ? "; pending" : "");
+	    verdict_reason_phrase(r->reason), r->pending ? "; pending" : "");
 	put_text(m, r->hypothesis, TEXT);
 	if (*r->findings != '\0') {
 		markup_put(m, "<div class=\"sub\">");

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "judge/add.h"
 #include "base/array.h"
 #include "base/clock.h"
 #include "base/exit.h"
@@ -40,9 +39,9 @@ pagedata_free(struct pagedata *s)
 	free(s->runs);
 	free(s->confirmations);
 	free(s->groups);
-	json_decref(s->open);
+	row_free(&s->open_row);
 	str_free(&s->plateau_why);
-	str_free(&s->plateau_next);
+	advice_free(&s->advice);
 	timeline_free(&s->tracks);
 	rejudge_free(&s->others);
 	ledger_close(&s->l);
@@ -66,41 +65,29 @@ more(void **array, size_t *count, size_t *cap, size_t size)
 }
 
 static int
-copy(char **out, const json_t *v, const char *path, const char *fallback)
+copy(char **out, const char *text, const char *fallback)
 {
-	return ((*out = strdup(jsonio_text(v, path, fallback))) == NULL ? -1 : 0);
+	return ((*out = strdup(text == NULL ? fallback : text)) == NULL ? -1 : 0);
 }
 
 static void
-copy_hex(char out[SHA256_HEX_SIZE], const json_t *v, const char *path)
+copy_hex(char out[SHA256_HEX_SIZE], const char *hex)
 {
-	const char *hex = jsonio_text(v, path, "");
-
-	strcpy(out, strlen(hex) < SHA256_HEX_SIZE ? hex : "");
-}
-
-static void
-take_verdict(const json_t *row, enum verdict_class *klass, enum verdict_reason *reason)
-{
-	int k = verdict_class_find(jsonio_text(row, "verdict.class", "")),
-	    r = verdict_reason_find(jsonio_text(row, "verdict.reason", ""));
-
-	*klass = k == -1 ? VERDICT_INVALID : (enum verdict_class)k;
-	*reason = r == -1 ? VERDICT_IMPOSSIBLE : (enum verdict_reason)r;
+	strcpy(out, hex != NULL && strlen(hex) < SHA256_HEX_SIZE ? hex : "");
 }
 
 /* Why the evidence fails, in full: the rule's findings, and what a refusal says of itself. */
 static int
-take_findings(struct pagedata_run *r, const json_t *row)
+take_findings(struct pagedata_run *r, const struct row *row)
 {
-	const json_t *list = jsonio_get(row, "verdict.findings"), *refusals = jsonio_get(row, "run.refusals"), *f;
+	const json_t *f;
 	struct str text = STR_INIT;
 	size_t i;
 	int rc = 0;
 
-	json_array_foreach(list, i, f)
+	json_array_foreach(row->verdict.findings, i, f)
 		rc |= str_printf(&text, "%s%s", text.n == 0 ? "" : "; ", jsonio_text(f, "detail", ""));
-	json_array_foreach(refusals, i, f)
+	json_array_foreach(row->run.refusals, i, f)
 		if (*jsonio_text(f, "detail", "") != '\0')
 			rc |= str_printf(&text, "%s%s", text.n == 0 ? "" : ": ", jsonio_text(f, "detail", ""));
 	if (rc == 0 && text.p == NULL)
@@ -109,76 +96,87 @@ take_findings(struct pagedata_run *r, const json_t *row)
 	return (rc);
 }
 
-static int
-take_run(struct pagedata *s, const json_t *row)
+/* A count as a whole number, -1 if it is not known. */
+static int64_t
+whole(double x)
 {
-	const json_t *run = json_object_get(row, "run"), *m = json_object_get(run, "metrics");
+	return (isfinite(x) && fabs(x) < 0x1p63 ? (int64_t)x : -1);
+}
+
+static int
+take_run(struct pagedata *s, const struct row *row)
+{
+	const struct run_record *run = &row->run;
 	struct pagedata_run *r;
 
 	if ((r = more((void **)&s->runs, &s->run_count, &s->run_cap, sizeof(*r))) == NULL)
 		return (-1);
-	r->row = (uint64_t)jsonio_i64(row, "row", 0);
+	r->row = (uint64_t)row->number;
 	r->at_ms = s->last_ms;
-	r->seed = jsonio_i64(run, "seed", -1);
-	r->attempt = jsonio_i64(run, "attempt", 1);
-	r->bytes = jsonio_i64(m, "total_bytes", -1);
-	r->cap_bytes = jsonio_i64(run, "cap_bytes", -1);
-	r->train_ms = jsonio_i64(m, "train_ms", -1);
-	r->cap_ms = jsonio_i64(run, "cap_ms", -1);
-	r->gain = jsonio_f64(row, "verdict.gain", NAN);
-	r->group = standings_tag(jsonio_text(run, "group_sha256", NULL));
-	r->tag = standings_tag(jsonio_text(run, "config_sha256", NULL));
-	copy_hex(r->config, run, "config_sha256");
-	copy_hex(r->report, run, "training_report_sha256");
-	take_verdict(row, &r->klass, &r->reason);
+	r->seed = run->seed;
+	r->attempt = run->attempt == RECORD_NONE ? 1 : run->attempt;
+	r->bytes = whole(run->metric.of[POLICY_TOTAL_BYTES]);
+	r->cap_bytes = run->cap_bytes;
+	r->train_ms = whole(run->metric.of[POLICY_TRAIN_MS]);
+	r->cap_ms = run->cap_ms;
+	r->gain = row->verdict.is.gain;
+	r->group = standings_tag(run->group);
+	r->tag = standings_tag(run->config);
+	copy_hex(r->config, run->config);
+	copy_hex(r->report, run->training_report);
+	r->klass = row->verdict.is.klass;
+	r->reason = row->verdict.is.reason;
 	s->classes[r->klass]++;
-	return (copy(&r->id, run, "run_id", "?") | copy(&r->dir, run, "dir", "") |
-	    copy(&r->hypothesis, run, "hypothesis", "") | copy(&r->text, row, "verdict.text", "") |
-	    copy(&r->boundary, run, "claim_boundary", "") | take_findings(r, row));
+	return (copy(&r->id, run->run_id, "?") | copy(&r->dir, run->dir, "") |
+	    copy(&r->hypothesis, run->hypothesis, "") | copy(&r->text, row->verdict.text, "") |
+	    copy(&r->boundary, run->claim_boundary, "") | take_findings(r, row));
 }
 
 /* What a confirmation says of itself, and its plan of the names. */
 static int
-take_confirmation(struct pagedata *s, const json_t *row)
+take_confirmation(struct pagedata *s, const struct row *row)
 {
-	const json_t *own = json_object_get(row, "confirmation"), *v = json_object_get(row, "verdict");
+	const struct row_confirmation *own = &row->confirmation;
+	const struct verdict *v = &row->verdict.is;
 	struct pagedata_confirmation *c;
 	const struct standings_fact *plan;
-	json_t *named = NULL;
+	struct row named;
 	int rc;
 
 	if ((c = more((void **)&s->confirmations, &s->confirmation_count, &s->confirmation_cap, sizeof(*c))) == NULL)
 		return (-1);
-	c->row = (uint64_t)jsonio_i64(row, "row", 0);
+	c->row = (uint64_t)row->number;
 	c->at_ms = s->last_ms;
-	c->group = standings_tag(jsonio_text(own, "group_sha256", NULL));
-	c->tag = standings_tag(jsonio_text(own, "challenger_sha256", NULL));
-	c->score = jsonio_f64(v, "score", NAN);
-	c->incumbent_score = jsonio_f64(v, "incumbent_score", NAN);
-	c->gain = jsonio_f64(v, "gain", NAN);
-	c->lower = jsonio_f64(v, "gain_lower", NAN);
-	c->upper = jsonio_f64(v, "gain_upper", NAN);
-	c->confidence = jsonio_f64(v, "confidence", NAN);
-	c->p = jsonio_f64(v, "p", NAN);
-	c->level = jsonio_f64(v, "level", NAN);
-	c->margin = jsonio_f64(v, "margin", NAN);
-	c->power = jsonio_f64(v, "power", NAN);
-	c->runs = (int)json_array_size(json_object_get(own, "challenger_runs"));
-	c->incumbent_runs = (int)json_array_size(json_object_get(own, "incumbent_runs"));
-	c->calibrated = strcmp(jsonio_text(v, "noise", ""), "calibrated") == 0;
-	c->documents_gain = jsonio_f64(own, "cross_check.gain_bits_per_byte", NAN);
-	c->documents_se = jsonio_f64(own, "cross_check.se", NAN);
-	take_verdict(row, &c->klass, &c->reason);
-	if ((plan = standings_row(&s->l.book, standings_tag(jsonio_text(own, "plan_sha256", NULL)))) != NULL &&
-	    plan->kind == STANDINGS_PLAN && (named = ledger_row(&s->l, plan)) == NULL)
+	c->group = standings_tag(own->group);
+	c->tag = standings_tag(own->challenger);
+	c->score = v->score;
+	c->incumbent_score = v->incumbent_score;
+	c->gain = v->gain;
+	c->lower = v->lower;
+	c->upper = v->upper;
+	c->confidence = row->verdict.confidence;
+	c->p = v->p;
+	c->level = v->level;
+	c->margin = v->margin;
+	c->power = v->power;
+	c->runs = (int)json_array_size(own->challenger_runs);
+	c->incumbent_runs = (int)json_array_size(own->incumbent_runs);
+	c->calibrated = v->calibrated;
+	c->documents_gain = own->cross_check.gain_bits_per_byte;
+	c->documents_se = own->cross_check.se;
+	c->klass = v->klass;
+	c->reason = v->reason;
+	row_init(&named, STANDINGS_PLAN);
+	if ((plan = standings_row(&s->l.book, standings_tag(own->plan))) != NULL && plan->kind == STANDINGS_PLAN &&
+	    ledger_read(&s->l, plan, &named) == -1)
 		return (-1);
-	c->challenger_row = (uint64_t)jsonio_i64(named, "plan.challenger.row", 0);
-	c->number = (int)jsonio_i64(named, "plan.confirmation", 0);
-	c->of = (int)jsonio_i64(named, "plan.confirmations", 0);
-	rc = copy(&c->challenger, named, "plan.challenger.run_id", "?") |
-	    copy(&c->incumbent, named, "plan.incumbent.run_id", "?") | copy(&c->lane, own, "lane", "?") |
-	    copy(&c->campaign, own, "campaign", "?") | copy(&c->text, v, "text", "");
-	json_decref(named);
+	c->challenger_row = (uint64_t)(named.plan.challenger.row == RECORD_NONE ? 0 : named.plan.challenger.row);
+	c->number = (int)named.plan.confirmation;
+	c->of = (int)named.plan.confirmations;
+	rc = copy(&c->challenger, named.plan.challenger.run_id, "?") |
+	    copy(&c->incumbent, named.plan.incumbent.run_id, "?") | copy(&c->lane, own->lane, "?") |
+	    copy(&c->campaign, own->campaign, "?") | copy(&c->text, row->verdict.text, "");
+	row_free(&named);
 	return (rc);
 }
 
@@ -200,21 +198,20 @@ group_of(struct pagedata *s, const char *hex)
 	return (g);
 }
 
-/* Who is incumbent after a row. */
+/* Who is incumbent after a row of this group, in this lane. */
 static int
-take_incumbent(struct pagedata *s, const json_t *row, const json_t *own, int confirmation)
+take_incumbent(struct pagedata *s, const struct row *row, const char *group, const char *in_lane, int64_t cap_ms)
 {
-	const json_t *after = json_object_get(row, "incumbent_after");
-	const char *hex = jsonio_text(own, "group_sha256", NULL);
+	const struct row_incumbent *after = &row->after;
 	struct pagedata_group *g;
 	uint64_t tag;
 	char *name, *lane;
 
-	if (hex == NULL || !json_is_object(after))
+	if (group == NULL || after->config == NULL)
 		return (0);
-	if ((g = group_of(s, hex)) == NULL || copy(&name, after, "run_id", "?") == -1)
+	if ((g = group_of(s, group)) == NULL || copy(&name, after->run_id, "?") == -1)
 		return (-1);
-	if (copy(&lane, own, "lane", "?") == -1) {
+	if (copy(&lane, in_lane, "?") == -1) {
 		free(name);
 		return (-1);
 	}
@@ -222,18 +219,60 @@ take_incumbent(struct pagedata *s, const json_t *row, const json_t *own, int con
 	free(g->lane_name);
 	g->incumbent = name;
 	g->lane_name = lane;
-	g->cap_ms = jsonio_i64(own, "cap_ms", -1);
+	g->cap_ms = cap_ms;
 	g->lane = standings_lane_tag(lane, g->cap_ms);
-	g->last_row = (uint64_t)jsonio_i64(row, "row", 0);
-	g->row = (uint64_t)jsonio_i64(after, "row", 0);
-	g->score = jsonio_f64(after, "score", NAN);
-	g->runs = (unsigned)jsonio_i64(after, "runs", 0);
-	tag = standings_tag(jsonio_text(after, "config_sha256", NULL));
+	g->last_row = (uint64_t)row->number;
+	g->row = after->row == RECORD_NONE ? 0 : (uint64_t)after->row;
+	g->score = after->score;
+	g->runs = after->runs == RECORD_NONE ? 0 : (unsigned)after->runs;
+	tag = standings_tag(after->config);
 	if (g->tag != tag) {
 		g->tag = tag;
 		g->since = g->last_row;
-		g->confirmation = confirmation ? s->confirmation_count : 0;
+		g->confirmation = row->kind == STANDINGS_VERDICT ? s->confirmation_count : 0;
 		g->promoted = 0;
+	}
+	return (0);
+}
+
+static int
+take_promotion(struct pagedata *s, const struct row *row)
+{
+	struct pagedata_group *g;
+
+	if (row->promotion.group == NULL)
+		return (0);
+	if ((g = group_of(s, row->promotion.group)) == NULL)
+		return (-1);
+	if (g->tag == standings_tag(row->promotion.config))
+		g->promoted = (uint64_t)row->number;
+	return (0);
+}
+
+static int
+take(struct pagedata *s, const struct row *row)
+{
+	const struct run_record *run = &row->run;
+	const struct row_confirmation *c = &row->confirmation;
+
+	(void)clock_parse(row->added_at == NULL ? "" : row->added_at, &s->last_ms);
+	if (timeline_add(&s->tracks, row) != 0)
+		return (-1);
+	switch (row->kind) {
+	case STANDINGS_RUN:
+		return (take_run(s, row) | take_incumbent(s, row, run->group, run->lane, run->cap_ms));
+	case STANDINGS_VERDICT:
+		return (take_confirmation(s, row) | take_incumbent(s, row, c->group, c->lane, c->cap_ms));
+	case STANDINGS_PROMOTION:
+		return (take_promotion(s, row));
+	case STANDINGS_IMPORT:
+		s->imports++;
+		return (0);
+	case STANDINGS_POLICY:
+	case STANDINGS_CALIBRATION:
+	case STANDINGS_PLAN:
+	case STANDINGS_KINDS:
+		break;
 	}
 	return (0);
 }
@@ -242,33 +281,18 @@ static int
 take_row(void *arg, const char *line, size_t n, uint64_t offset, const char *digest)
 {
 	struct pagedata *s = arg;
-	const char *kind;
-	const json_t *own;
-	struct pagedata_group *g;
-	json_t *row;
+	struct row row;
+	json_t *json;
 	int rc;
 
 	(void)digest;
 	/* What came in since the ledger was opened belongs to the next page. */
 	if (offset >= s->l.size_bytes)
 		return (1);
-	if ((row = jsonio_parse(line, n, LEDGER_ROWS)) == NULL)
+	if ((json = jsonio_parse(line, n, LEDGER_ROWS)) == NULL || row_read(&row, json) == -1)
 		return (-1);
-	kind = jsonio_text(row, "kind", "");
-	own = json_object_get(row, kind);
-	(void)clock_parse(jsonio_text(row, "added_at", ""), &s->last_ms);
-	rc = timeline_add(&s->tracks, row);
-	if (rc == 0 && strcmp(kind, "run") == 0)
-		rc = take_run(s, row) | take_incumbent(s, row, own, 0);
-	else if (rc == 0 && strcmp(kind, "confirmation") == 0)
-		rc = take_confirmation(s, row) | take_incumbent(s, row, own, 1);
-	else if (strcmp(kind, "promotion") == 0 && jsonio_text(own, "group_sha256", NULL) != NULL &&
-	    (g = group_of(s, jsonio_text(own, "group_sha256", ""))) != NULL &&
-	    g->tag == standings_tag(jsonio_text(own, "config_sha256", NULL)))
-		g->promoted = (uint64_t)jsonio_i64(row, "row", 0);
-	else if (strcmp(kind, "import") == 0)
-		s->imports++;
-	json_decref(row);
+	rc = take(s, &row);
+	row_free(&row);
 	if (rc != 0) {
 		say_errno("cannot gather row %llu", (unsigned long long)s->tracks.rows);
 		return (-1);
@@ -375,7 +399,8 @@ settle(struct pagedata *s)
 				r->score = q->score;
 		}
 	s->spent = standings_spent(&s->l.book);
-	s->open = plan_open(&s->l, &p, &slot);
+	if (plan_open(&s->l, &p, &slot, &s->open_row) == 1)
+		s->open = &s->open_row.plan;
 	if (p != NULL) {
 		s->slots = 2 * p->n;
 		for (i = 0; i < 2 * p->n; i++) {
@@ -400,7 +425,8 @@ settle(struct pagedata *s)
 	if (count_tried(s) == -1)
 		return (-1);
 	s->plateau = plateau_look(&s->l.book);
-	if (plateau_tell(&s->plateau, &s->l, &s->plateau_why, &s->plateau_next) == -1)
+	if (plateau_tell(&s->plateau, &s->l.book.policy, &s->plateau_why) == -1 ||
+	    advice_ledger(&s->l, &s->advice) == -1)
 		return (-1);
 	if (s->main != NULL && s->main->row >= 1 && s->main->row <= standings_count(&s->l.book) &&
 	    standings_fact(&s->l.book, s->main->row - 1)->kind == STANDINGS_RUN)
@@ -476,18 +502,8 @@ pagedata_run(const struct pagedata *s, uint64_t row)
 	return (NULL);
 }
 
-json_t *
-pagedata_next(const struct pagedata *s, const struct pagedata_run *r)
-{
-	json_t *row = ledger_row(&s->l, standings_fact(&s->l.book, r->row - 1)), *next;
-
-	next = row == NULL ? NULL : add_next(&s->l, row);
-	json_decref(row);
-	return (next);
-}
-
 int
 pagedata_place(const struct pagedata *s, const char *dir, struct str *out)
 {
-	return (add_place(&s->l, dir, out));
+	return (ledger_place(&s->l, dir, out));
 }

@@ -2,6 +2,7 @@
 #define HG_PAGEDATA_H
 
 #include "ledger/ledger.h"
+#include "judge/advice.h"
 #include "judge/plan.h"
 #include "judge/plateau.h"
 #include "judge/promote.h"
@@ -79,11 +80,13 @@ struct pagedata {
 	size_t classes[VERDICT_CLASSES], pending;
 	int64_t last_ms; /* when the last row was added */
 	struct plateau_view plateau;
-	struct str plateau_why, plateau_next;
+	struct str plateau_why;
+	struct advice advice;
 	const struct pagedata_group *main; /* the group that was judged last; NULL if none has a score */
 	const struct timeline *track;      /* and where its last row stands; NULL if nothing was judged */
 	struct promote_view promote;       /* of main's incumbent; nothing if there is none */
-	json_t *open;                      /* the open plan's row, or NULL */
+	const struct row_plan *open;       /* the open plan, or NULL */
+	struct row open_row;               /* its row */
 	unsigned filled, slots;
 	unsigned spent;
 	size_t tried[PAGEDATA_FATES]; /* in main, with what never had a score on its axis */
@@ -104,9 +107,6 @@ void pagedata_free(struct pagedata *s);
 
 /* The run of a row, or NULL. */
 const struct pagedata_run *pagedata_run(const struct pagedata *s, uint64_t row);
-
-/* What to type after a run, as hg-ledger add would say it now; NULL with errno ENOMEM. The caller decrefs. */
-json_t *pagedata_next(const struct pagedata *s, const struct pagedata_run *r);
 
 /* A run's directory as somebody would type it where hg-report was called. -1 with errno ENOMEM. */
 int pagedata_place(const struct pagedata *s, const char *dir, struct str *out);

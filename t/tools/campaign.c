@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "judge/add.h"
+#include "judge/confirmation.h"
 #include "base/atomfile.h"
 #include "base/clock.h"
 #include "base/exit.h"
@@ -135,9 +136,10 @@ leave(struct world *w, json_t *run, double bpb)
 static enum verdict_reason
 run(struct world *w, const struct idea *idea, int64_t seed, int fate)
 {
-	json_t *r = json_deep_copy(w->base), *m = json_object_get(r, "metrics"), *row;
+	json_t *r = json_deep_copy(w->base), *m = json_object_get(r, "metrics");
 	double bpb = idea->mean + 0.006 * rng_normal(&w->rng);
-	struct verdict v;
+	enum verdict_reason why;
+	struct row row;
 	char text[80];
 
 	w->runs++;
@@ -190,10 +192,12 @@ run(struct world *w, const struct idea *idea, int64_t seed, int fate)
 	}
 	if (w->runs + CURVES > w->wanted && fate != 1)
 		leave(w, r, bpb);
-	row = add_judged(&w->l, r, &v);
-	json_decref(r);
-	append(w, row);
-	return (v.reason);
+	if (row_read_run(&row, r) == -1 || add_judge(&w->l, &row) == -1)
+		die("a run");
+	append(w, row_write(&row));
+	why = row.verdict.is.reason;
+	row_free(&row);
+	return (why);
 }
 
 static void
@@ -249,6 +253,7 @@ confirm(struct world *w, const struct idea *idea, const struct idea *incumbent, 
 	struct noise_pool all;
 	json_t *mine, *theirs, *row, *list = json_array(), *plan;
 	const struct standings_fact *f = standings_fact(b, standings_count(b) - 1);
+	struct row judged;
 	int won;
 	unsigned k;
 
@@ -281,10 +286,11 @@ confirm(struct world *w, const struct idea *idea, const struct idea *incumbent, 
 		(void)run(w, slot[k].challenger ? idea : incumbent, slot[k].seed, 0);
 	if (slots < 2 * SEEDS)
 		return (0);
-	if ((p = standings_open_plan(b, 0)) == NULL || (row = add_confirmation_row(&w->l, p, 0)) == NULL)
+	if ((p = standings_open_plan(b, 0)) == NULL || confirmation_judge(&w->l, p, 0, &judged) == -1)
 		die("no plan is open");
-	won = strcmp(jsonio_text(row, "verdict.class", ""), "improvement") == 0;
-	append(w, row);
+	won = judged.verdict.is.klass == VERDICT_IMPROVEMENT;
+	append(w, row_write(&judged));
+	row_free(&judged);
 	return (won);
 }
 

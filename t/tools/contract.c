@@ -5,7 +5,7 @@
  * contract -l [FILE...]   are all embedded contracts sound, or those given?
  * contract -k NAME        every key by path, with its tag, to compare pages with
  * contract -m NAME        the section KEYS of its manual page
- * contract -w stage       the words that contracts list under that key; also kind (of a refusal) and next
+ * contract -w stage       the words that contracts list under that key; also kind (of a refusal), next, reason and rule
  * contract -d             the definitions that hg-contract(7) describes
  * contract -n             the names of all contracts
  */
@@ -19,6 +19,7 @@
 #include "base/exit.h"
 #include "base/file.h"
 #include "base/jsonio.h"
+#include "law/verdict.h"
 #include "run/refusal.h"
 #include "base/say.h"
 #include "run/state.h"
@@ -311,6 +312,10 @@ print_words(const char *key)
 				next = (struct state_next){ .what = (enum state_do)i, .stage = (enum stage)s };
 				puts(state_word(word, &next));
 			}
+	} else if (strcmp(key, "reason") == 0 || strcmp(key, "rule") == 0) {
+		for (i = 0; i < VERDICT_REASONS; i++)
+			if (strcmp(key, "reason") == 0 || verdict_reason_counts((enum verdict_reason)i) == VERDICT_RULE)
+				puts(verdict_reason_name((enum verdict_reason)i));
 	} else
 		return (HG_EXIT_USAGE);
 	return (HG_EXIT_DONE);

@@ -37,6 +37,10 @@ words() {
 }
 {
 	words contracts/refusal.json kind
+	for contract in contracts/ledger_row.json contracts/classification.json; do
+		words "$contract" reason
+		words "$contract" rule
+	done
 	for contract in contracts/*.json; do
 		words "$contract" stage
 		words "$contract" next

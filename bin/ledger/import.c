@@ -2,31 +2,28 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bin/ledger/counter.h"
 #include "base/exit.h"
+#include "base/say.h"
+#include "bin/ledger/command.h"
 #include "import/discover.h"
 #include "import/ingest.h"
 #include "ledger/ledger.h"
-#include "import/rejudge.h"
-#include "judge/replay.h"
-#include "base/say.h"
-#include "import/verdicts.h"
 
 /* The column to compare, or NULL for the usual one; 0, or -1 after saying what is wrong with the options. */
 static int
-metric_of(const struct desk_request *q, struct table_want *want)
+metric_of(struct opt *options, struct table_want *want)
 {
 	size_t i, k, n;
 
 	want->metric = NULL;
-	want->higher = desk_given(q, 'M');
-	if (desk_given(q, 'm') && desk_given(q, 'M')) {
+	want->higher = command_given(options, 'M');
+	if (command_given(options, 'm') && command_given(options, 'M')) {
 		say_error("-m and -M exclude each other: a column is better low or high");
 		return (-1);
 	}
-	if (!desk_given(q, 'm') && !desk_given(q, 'M'))
+	if (!command_given(options, 'm') && !command_given(options, 'M'))
 		return (0);
-	want->metric = opt_row(q->table, want->higher ? 'M' : 'm')->value;
+	want->metric = opt_row(options, want->higher ? 'M' : 'm')->value;
 	n = strlen(want->metric);
 	for (i = 0; i < n && (k = textfile_sequence(want->metric + i, n - i)) != 0; i += k)
 		;
@@ -37,7 +34,7 @@ metric_of(const struct desk_request *q, struct table_want *want)
 }
 
 static int
-import(const struct desk_request *q)
+answer(struct opt *options, const char *ledger, char **arg, int n)
 {
 	struct ingest in;
 	struct discover h = { .each = ingest_claims, .arg = &in };
@@ -45,17 +42,17 @@ import(const struct desk_request *q)
 	size_t rows;
 	int i, rc = 0, code = HG_EXIT_DONE;
 
-	if (metric_of(q, &h.want) == -1)
+	if (metric_of(options, &h.want) == -1)
 		return (HG_EXIT_USAGE);
-	if (ledger_open(&l, q->ledger, LEDGER_WRITE) == -1)
+	if (ledger_open(&l, ledger, LEDGER_WRITE) == -1)
 		return (ledger_exit(errno));
-	if (ingest_begin(&in, &l, desk_given(q, 'j')) == -1) {
+	if (ingest_begin(&in, &l, command_given(options, 'j')) == -1) {
 		code = ledger_exit(errno);
 		goto out;
 	}
 	ledger_hold(&l);
-	for (i = 0; i < q->n; i++) {
-		if ((rc = discover_source(&h, q->arg[i])) == -1)
+	for (i = 0; i < n; i++) {
+		if ((rc = discover_source(&h, arg[i])) == -1)
 			break;
 		if (rc == 1)
 			code = HG_EXIT_CONTRACT;
@@ -69,7 +66,7 @@ import(const struct desk_request *q)
 		goto out;
 	}
 	rows = in.added[CLAIM_SUBMISSION] + in.added[CLAIM_LOG] + in.added[CLAIM_TABLE];
-	if (!desk_given(q, 'j'))
+	if (!command_given(options, 'j'))
 		printf("%zu row%s added (%zu submissions, %zu logs, %zu lines of tables; %zu revise earlier ones),"
 		       " %zu known"
 		       " already; %zu findings; %zu files read, %zu unreadable\n",
@@ -81,35 +78,17 @@ out:
 	return (code);
 }
 
-/* What was judged here is derived again; what was imported is judged as of now. */
-static int
-replay(const struct desk_request *q)
-{
-	struct replay_view view;
-	struct rejudge r;
-	struct ledger l;
-	int code = HG_EXIT_DONE;
+static struct opt options[] = { { .letter = 'j', .help = "print the new rows, one object a line" },
+	{ .letter = 'm', .arg = "COLUMN", .help = "lower values of this column of tables are better" },
+	{ .letter = 'M', .arg = "COLUMN", .help = "higher values of this column of tables are better" },
+	{ .letter = '\0' } };
 
-	if (!desk_given(q, 'j')) {
-		if ((code = replay_ledger(q->ledger, &view)) != HG_EXIT_DONE && code != HG_EXIT_NO)
-			return (code);
-		printf("%llu rows, %u verdicts derived again, %u differ\n", (unsigned long long)view.rows, view.judged,
-		    view.differ);
-	}
-	if (ledger_open(&l, q->ledger, LEDGER_READ) == -1)
-		return (ledger_exit(errno));
-	if (rejudge_ledger(&r, &l) == -1)
-		code = ledger_exit(errno);
-	else {
-		if (desk_given(q, 'j'))
-			code = verdicts_json(&r) == -1 ? HG_EXIT_SYSTEM : code;
-		else
-			verdicts_print(&r);
-		rejudge_free(&r);
-	}
-	ledger_close(&l);
-	return (code);
-}
-
-const struct desk_word counter_words[] = { { "import", import, "jmM", 1, 100000 }, { "replay", replay, "j", 0, 0 },
-	{ NULL, NULL, NULL, 0, 0 } };
+const struct command import_command = {
+	.word = "import",
+	.summary = "Take in what other people claim.",
+	.synopsis = "hg-ledger import [-j] [-m COLUMN | -M COLUMN] LEDGER SOURCE...",
+	.options = options,
+	.least = 1,
+	.most = 100000,
+	.answer = answer,
+};

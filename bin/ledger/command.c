@@ -1,0 +1,58 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/exit.h"
+#include "base/num.h"
+#include "base/say.h"
+#include "bin/ledger/command.h"
+#include "ledger/ledger.h"
+
+int
+command_given(struct opt *options, char letter)
+{
+	return (opt_row(options, letter)->value != NULL);
+}
+
+int
+command_rows(const char *ledger)
+{
+	int dir, rows = -1, error;
+
+	if ((dir = open(ledger, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) != -1) {
+		rows = openat(dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		error = errno;
+		close(dir);
+		errno = error;
+	}
+	if (rows == -1)
+		say_errno("cannot open the ledger '%s'", ledger);
+	return (rows);
+}
+
+int
+command_seeds(struct opt *options, uint64_t most)
+{
+	uint64_t n = 0;
+	const char *text = opt_row(options, 'n')->value;
+
+	if (text != NULL && num_u64(text, 2, most, &n) == -1) {
+		say_error("'%s' is no number of seeds from 2 to %llu", text, (unsigned long long)most);
+		return (-1);
+	}
+	return ((int)n);
+}
+
+int
+command_plan_code(enum plan how)
+{
+	return (how == PLAN_NO ? HG_EXIT_NO : how == PLAN_PENDING ? HG_EXIT_PENDING : HG_EXIT_DONE);
+}
+
+void
+command_print_verdict(const struct row *row)
+{
+	printf("row %lld: %s: %s\n%s\n", (long long)row->number, verdict_class_name(row->verdict.is.klass),
+	    verdict_reason_name(row->verdict.is.reason), row->verdict.text == NULL ? "" : row->verdict.text);
+}

@@ -1,0 +1,40 @@
+#ifndef HG_COMMAND_H
+#define HG_COMMAND_H
+
+#include "base/opt.h"
+#include "judge/plan.h"
+#include "ledger/row.h"
+
+/**
+ * A subcommand of hg-ledger: what it takes, and who answers.  One file each;
+ * main.c lists them.
+ */
+struct command {
+	const char *word, *summary;
+	const char *synopsis; /* as struct opt_tool has it */
+	struct opt *options;  /* its own */
+	int least, most;      /* operands after the ledger */
+
+	/* Answer, with the options parsed and operands after the ledger; returns the exit code. */
+	int (*answer)(struct opt *options, const char *ledger, char **arg, int n);
+};
+
+extern const struct command add_command, list_command, show_command, incumbent_command, verify_command,
+    calibrate_command, plan_command, next_command, stop_command, promote_command, import_command, replay_command;
+
+/* Was the option given? */
+int command_given(struct opt *options, char letter);
+
+/* The rows of a ledger, to be read without a lock; -1 after saying why. */
+int command_rows(const char *ledger);
+
+/* The number of -n, or 0; -1 after saying what is wrong with it. */
+int command_seeds(struct opt *options, uint64_t most);
+
+/* The exit code of a plan or a calibration. */
+int command_plan_code(enum plan how);
+
+/* "row 7: noise: first", and the verdict in words. */
+void command_print_verdict(const struct row *row);
+
+#endif

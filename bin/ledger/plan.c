@@ -1,0 +1,95 @@
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/exit.h"
+#include "base/say.h"
+#include "bin/ledger/command.h"
+#include "judge/confirmation.h"
+#include "law/explain.h"
+#include "ledger/ledger.h"
+
+static void
+print_plan(const struct row *row, int there)
+{
+	const struct row_plan *p = &row->plan;
+	struct str cost = STR_INIT;
+
+	(void)explain_time(&cost, p->cost_ms);
+	printf("row %lld: %s '%s' against '%s', %lld fresh seeds a side in turns, confirmation %lld of %lld in"
+	       " campaign '%s'\n",
+	    (long long)row->number,
+	    there ? "open already:" : "plan:", p->challenger.run_id == NULL ? "?" : p->challenger.run_id,
+	    p->incumbent.run_id == NULL ? "?" : p->incumbent.run_id, (long long)p->seeds_a_side,
+	    (long long)p->confirmation, (long long)p->confirmations, p->campaign == NULL ? "?" : p->campaign);
+	printf("At level %.2g a gain of %.1f lane deviations (%.5f) is confirmed with a chance of %.0f %%. Runs:"
+	       " %lld, about %s.\n",
+	    p->level, p->gain_sd, p->gain_sd * p->lane_sd, 100 * p->power, 2 * (long long)p->seeds_a_side,
+	    cost.p == NULL ? "?" : cost.p);
+	str_free(&cost);
+}
+
+static int
+give_up(struct ledger *l)
+{
+	const struct standings_plan *p = standings_open_plan(&l->book, 0);
+	struct row row;
+
+	if (p == NULL) {
+		say_error("no plan is open");
+		return (HG_EXIT_NO);
+	}
+	if (confirmation_add(l, p, 1, &row) == -1)
+		return (ledger_exit(errno));
+	printf("row %lld: %s\n", (long long)row.number, row.verdict.text);
+	row_free(&row);
+	return (HG_EXIT_DONE);
+}
+
+static int
+make(struct ledger *l, const char *path, unsigned seeds)
+{
+	enum plan how;
+	struct row row;
+
+	if (plan_confirmation(l, path, seeds, &how, &row) == -1)
+		return (ledger_exit(errno));
+	if (how == PLAN_MADE || how == PLAN_THERE)
+		print_plan(&row, how == PLAN_THERE);
+	if (how == PLAN_MADE && row.plan.power < l->book.policy.confirm.power)
+		say_note("the policy wants a power of %.0f %%: hg-ledger plan -n takes more seeds a side",
+		    100 * l->book.policy.confirm.power);
+	row_free(&row);
+	return (command_plan_code(how));
+}
+
+static int
+answer(struct opt *options, const char *ledger, char **arg, int n)
+{
+	struct ledger l;
+	int code, seeds = command_seeds(options, STANDINGS_SEEDS), drop = command_given(options, 'x');
+
+	if (seeds == -1)
+		return (HG_EXIT_USAGE);
+	if (n != (drop ? 0 : 1)) {
+		say_error("plan takes a RUN, or -x and none");
+		return (HG_EXIT_USAGE);
+	}
+	if (ledger_open(&l, ledger, LEDGER_WRITE) == -1)
+		return (ledger_exit(errno));
+	code = drop ? give_up(&l) : make(&l, arg[0], (unsigned)seeds);
+	ledger_close(&l);
+	return (code);
+}
+
+static struct opt options[] = { { .letter = 'n', .arg = "SEEDS", .help = "runs a side" },
+	{ .letter = 'x', .help = "give up the open plan; its confirmation is spent" }, { .letter = '\0' } };
+
+const struct command plan_command = {
+	.word = "plan",
+	.summary = "Fix a confirmation before any of its runs.",
+	.synopsis = "hg-ledger plan [-n SEEDS] LEDGER RUN\n"
+		    "hg-ledger plan -x LEDGER",
+	.options = options,
+	.most = 1,
+	.answer = answer,
+};

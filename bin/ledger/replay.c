@@ -1,0 +1,52 @@
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/exit.h"
+#include "bin/ledger/command.h"
+#include "import/rejudge.h"
+#include "import/verdicts.h"
+#include "judge/replay.h"
+#include "ledger/ledger.h"
+
+/* What was judged here is derived again; what was imported is judged as of now. */
+static int
+answer(struct opt *options, const char *ledger, char **arg, int n)
+{
+	struct replay_view view;
+	struct rejudge r;
+	struct ledger l;
+	int code = HG_EXIT_DONE;
+
+	(void)arg;
+	(void)n;
+	if (!command_given(options, 'j')) {
+		if ((code = replay_ledger(ledger, &view)) != HG_EXIT_DONE && code != HG_EXIT_NO)
+			return (code);
+		printf("%llu rows, %u verdicts derived again, %u differ\n", (unsigned long long)view.rows, view.judged,
+		    view.differ);
+	}
+	if (ledger_open(&l, ledger, LEDGER_READ) == -1)
+		return (ledger_exit(errno));
+	if (rejudge_ledger(&r, &l) == -1)
+		code = ledger_exit(errno);
+	else {
+		if (command_given(options, 'j'))
+			code = verdicts_json(&r) == -1 ? HG_EXIT_SYSTEM : code;
+		else
+			verdicts_print(&r);
+		rejudge_free(&r);
+	}
+	ledger_close(&l);
+	return (code);
+}
+
+static struct opt options[] = { { .letter = 'j', .help = "print only what is said of imports, one object a line" },
+	{ .letter = '\0' } };
+
+const struct command replay_command = {
+	.word = "replay",
+	.summary = "Derive every verdict again, from the rows alone.",
+	.synopsis = "hg-ledger replay [-j] LEDGER",
+	.options = options,
+	.answer = answer,
+};

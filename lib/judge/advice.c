@@ -1,0 +1,295 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/array.h"
+#include "judge/advice.h"
+#include "judge/plateau.h"
+#include "law/explain.h"
+
+static unsigned
+confirmations_left(const struct standings *b)
+{
+	unsigned spent = standings_spent(b), all = b->policy.campaign.confirmations;
+
+	return (spent >= all ? 0 : all - spent);
+}
+
+/* The directory of a run that is in the ledger, as somebody would type it. */
+static int
+place(const struct ledger *l, const struct standings_fact *f, struct str *out)
+{
+	struct row row;
+	int rc;
+
+	if (ledger_read(l, f, &row) == -1)
+		return (-1);
+	rc = ledger_place(l, row.run.dir == NULL ? "?" : row.run.dir, out);
+	row_free(&row);
+	return (rc);
+}
+
+/* "(4 runs, about 13 min)", of runs as long as this one. */
+static int
+cost(struct advice *a, unsigned runs, const struct standings_fact *f)
+{
+	int rc;
+
+	if (runs == 0)
+		return (0);
+	a->cost_ms = (int64_t)runs * f->cost_ms;
+	rc = str_printf(&a->why, " (%u runs, about ", runs) | explain_time(&a->why, a->cost_ms);
+	return (rc | str_puts(&a->why, ")"));
+}
+
+/* More seeds of the group's incumbent, whose run ${path} is, or of what would be it. ${f}: the run that asks. */
+static int
+calibrate(const struct ledger *l, const char *path, const struct standings_fact *f, struct advice *a)
+{
+	const struct standings *b = &l->book;
+	const struct standings_group *g = standings_group(b, f->group);
+	struct noise_arm arm = standings_standing(b,
+	    standings_config(b, f->group, f->lane, g == NULL ? f->config : g->incumbent), b->policy.metric.name);
+	unsigned need = b->policy.noise.calibration_seeds, have = (unsigned)arm.n, more;
+	int rc, own = f->reason == VERDICT_FIRST || f->reason == VERDICT_REPLICATE;
+
+	a->kind = ADVICE_CALIBRATE;
+	if (own && standings_run(b, f->run, f->attempt) == NULL)
+		have++;
+	more = need > have ? need - have : 0;
+	rc = str_printf(&a->command, "hg-confirm -c %s %s", l->path, path);
+	rc |= str_printf(&a->why, "calibrates the lane with %u more seed%s of the incumbent", more,
+	    more == 1 ? "" : "s");
+	return (rc | cost(a, more, f));
+}
+
+static int
+calibrate_incumbent(const struct ledger *l, const struct standings_group *g, const struct standings_fact *f,
+    struct advice *a)
+{
+	const struct standings_fact *reference = standings_fact(&l->book, g->reference);
+	struct str path = STR_INIT;
+	int rc = place(l, reference, &path);
+
+	a->subject = g->reference + 1;
+	if (rc == 0)
+		rc = calibrate(l, path.p, f, a);
+	str_free(&path);
+	return (rc);
+}
+
+static int
+spent(const struct ledger *l, struct advice *a)
+{
+	const struct policy *p = &l->book.policy;
+
+	a->kind = ADVICE_CAMPAIGN;
+	return (str_printf(&a->why, "campaign '%s' has spent its %u confirmations; a new one is declared in %s/%s",
+	    p->campaign.name, p->campaign.confirmations, l->path, LEDGER_POLICY));
+}
+
+static int
+confirm(const struct ledger *l, const char *path, const struct standings_fact *f, struct advice *a)
+{
+	const struct policy *p = &l->book.policy;
+	unsigned left = confirmations_left(&l->book);
+	int rc;
+
+	if (left == 0)
+		return (spent(l, a));
+	a->kind = ADVICE_CONFIRM;
+	rc = str_printf(&a->command, "hg-confirm %s %s", l->path, path);
+	rc |= str_printf(&a->why, "%u fresh seeds a side, in turns with the incumbent; %u of %u confirmations are left",
+	    p->confirm.seeds, left, p->campaign.confirmations);
+	return (rc | cost(a, 2 * p->confirm.seeds, f));
+}
+
+/* One kind of advice that is a command and a reason. */
+static int
+say(struct advice *a, enum advice_kind kind, const char *why)
+{
+	a->kind = kind;
+	return (str_puts(&a->why, why));
+}
+
+int
+advice_run(const struct ledger *l, const char *path, const struct standings_fact *f, struct advice *a)
+{
+	const struct standings *b = &l->book;
+	const struct standings_group *g = standings_group(b, f->group);
+	const struct standings_fact *screening;
+
+	memset(a, 0, sizeof(*a));
+	switch ((enum verdict_class)f->klass) {
+	case VERDICT_BLOCKED:
+		if (f->reason == VERDICT_REFUSED)
+			return (str_printf(&a->command, "hg-run -r -l %s %s", l->path, path) |
+			    say(a, ADVICE_RETRY, "a refused stage is tried again only when asked"));
+		return (str_printf(&a->command, "hg-run -l %s %s", l->path, path) |
+		    say(a, ADVICE_COMPLETE, "stages are missing"));
+	case VERDICT_INVALID:
+		return (say(a, ADVICE_CORRECT, "correct the configuration; this run cannot be mended"));
+	case VERDICT_IMPROVEMENT:
+	case VERDICT_NOISE:
+	case VERDICT_REGRESSION:
+	case VERDICT_CLASSES:
+		break;
+	}
+	if (f->reason == VERDICT_SLOT)
+		return (str_printf(&a->command, "hg-confirm %s %s", l->path, path) |
+		    say(a, ADVICE_FINISH, "goes on with the planned runs"));
+	/* Before anything that counts on an incumbent: the first run of a ledger may be starved, too. */
+	if (f->reason == VERDICT_STARVED)
+		return (str_printf(&a->command, "hg-spec -b %s/spec.json %s.2 && hg-run -l %s %s.2", path, path,
+			    l->path, path) |
+		    say(a, ADVICE_AGAIN, "the same again when the machine is quiet"));
+	if (standings_lane(b, f->group, f->lane) == NULL) {
+		if (f->reason == VERDICT_FIRST || f->reason == VERDICT_REPLICATE || g == NULL)
+			return (calibrate(l, path, f, a));
+		return (calibrate_incumbent(l, g, f, a));
+	}
+	if (f->reason == VERDICT_PROMISING ||
+	    (f->reason == VERDICT_REPEAT && (screening = standings_history(b, f, 0).screening) != NULL &&
+		screening->reason == VERDICT_PROMISING))
+		return (confirm(l, path, f, a));
+	return (say(a, ADVICE_TRY, "try another change"));
+}
+
+struct tag_pair {
+	uint64_t group, config;
+};
+
+/*
+ * Of the challengers that passed the screen, were not decided on since and are better than the incumbent: how many,
+ * and the best.  One pass from the end, so that verdicts are met before what they decide.
+ */
+static int
+look_for_waiting(const struct standings *b, const struct standings_group *g, struct advice *a)
+{
+	enum policy_metric m = b->policy.metric.name;
+	int sign = b->policy.metric.sign;
+	double incumbent = standings_standing(b, standings_config(b, g->group, g->lane, g->incumbent), m).mean;
+	struct tag_pair *decided = NULL, *grown;
+	const struct standings_fact *f;
+	size_t n = 0, cap = 0, i, k;
+
+	for (i = standings_count(b); i-- > 0;) {
+		f = standings_fact(b, i);
+		if (f->group != g->group || (f->kind != STANDINGS_VERDICT && f->kind != STANDINGS_RUN))
+			continue;
+		if (f->kind == STANDINGS_VERDICT) {
+			if ((grown = array_room(decided, n, &cap, sizeof(*grown))) == NULL) {
+				free(decided);
+				return (-1);
+			}
+			decided = grown;
+			decided[n++] = (struct tag_pair){ f->group, f->config };
+			continue;
+		}
+		if (f->reason != VERDICT_PROMISING || !(sign * f->metric[m] < sign * incumbent))
+			continue;
+		for (k = 0; k < n && decided[k].config != f->config; k++)
+			;
+		if (k < n)
+			continue;
+		a->waiting++;
+		/* Of equals the first. */
+		if (a->subject == 0 || sign * f->metric[m] <= sign * standings_fact(b, a->subject - 1)->metric[m])
+			a->subject = i + 1;
+	}
+	free(decided);
+	return (0);
+}
+
+/* The last run's row; 0: there is none. */
+static size_t
+last_run(const struct standings *b)
+{
+	size_t row = standings_count(b);
+
+	while (row > 0 && standings_fact(b, row - 1)->kind != STANDINGS_RUN)
+		row--;
+	return (row);
+}
+
+/* The open plan's challenger; the plan names the directory. */
+static int
+finish(const struct ledger *l, const struct standings_plan *plan, struct advice *a)
+{
+	struct str path = STR_INIT;
+	struct row row;
+	int rc;
+
+	if (ledger_read(l, standings_row(&l->book, plan->row), &row) == -1)
+		return (-1);
+	rc = ledger_place(l, row.plan.challenger.dir == NULL ? "?" : row.plan.challenger.dir, &path);
+	row_free(&row);
+	if (rc == 0)
+		rc = str_printf(&a->command, "hg-confirm %s %s", l->path, path.p) |
+		    say(a, ADVICE_FINISH, "goes on with the planned runs");
+	str_free(&path);
+	return (rc);
+}
+
+int
+advice_ledger(const struct ledger *l, struct advice *a)
+{
+	const struct standings *b = &l->book;
+	const struct standings_group *g = b->last_group == 0 ? NULL : standings_group(b, b->last_group);
+	size_t last = last_run(b);
+	const struct standings_plan *plan = standings_open_plan(b, 0);
+	struct plateau_view v = plateau_look(b);
+	struct str path = STR_INIT;
+	int rc;
+
+	memset(a, 0, sizeof(*a));
+	if (last == 0)
+		return (str_printf(&a->command, "hg-run -l %s RUN", l->path) |
+		    say(a, ADVICE_RUN, "the first sound run becomes the incumbent"));
+	if (plan != NULL)
+		return (finish(l, plan, a));
+	if (v.what == PLATEAU_PAUSE) {
+		a->subject = last;
+		return (str_printf(&a->command, "hg-ledger list %s", l->path) |
+		    say(a, ADVICE_PAUSE, "mend what the last runs share before running more"));
+	}
+	if (g == NULL || g->incumbent == 0) {
+		if ((rc = place(l, standings_fact(b, last - 1), &path)) == 0)
+			rc = advice_run(l, path.p, standings_fact(b, last - 1), a);
+		a->subject = last;
+		str_free(&path);
+		return (rc);
+	}
+	if (standings_lane(b, g->group, g->lane) == NULL)
+		return (calibrate_incumbent(l, g, standings_fact(b, g->reference), a));
+	if (look_for_waiting(b, g, a) == -1)
+		return (-1);
+	if (a->waiting > 0 && confirmations_left(b) > 0) {
+		if ((rc = place(l, standings_fact(b, a->subject - 1), &path)) == 0)
+			rc = confirm(l, path.p, standings_fact(b, a->subject - 1), a);
+		str_free(&path);
+		return (rc);
+	}
+	if (v.what == PLATEAU_STOP)
+		return (say(a, ADVICE_STOP, "the stop rule says so"));
+	return (confirmations_left(b) == 0 ? spent(l, a) : say(a, ADVICE_TRY, "try another change"));
+}
+
+void
+advice_free(struct advice *a)
+{
+	str_free(&a->command);
+	str_free(&a->why);
+	memset(a, 0, sizeof(*a));
+}
+
+json_t *
+advice_json(const struct advice *a)
+{
+	json_t *v = json_pack("{s:s?, s:s, s:I}", "command", a->command.p, "why", a->why.p == NULL ? "" : a->why.p,
+	    "cost_ms", (json_int_t)a->cost_ms);
+
+	if (v == NULL)
+		errno = ENOMEM;
+	return (v);
+}
