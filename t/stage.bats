@@ -148,6 +148,20 @@ setup() {
 	done
 }
 
+@test "under nohup a stage outlives its terminal, and TERM still stops it" {
+	(trap '' HUP; exec fakestage train r hang) 3>&- &
+	pid=$!
+	until_true 10 running train r
+	worker=$(worker_of train r)
+	kill -HUP "$(owner_of train r)"
+	kill -HUP "$worker"
+	run -99 hg-await -t 1 train r
+	kill -0 "$worker"
+	kill -TERM "$(owner_of train r)"
+	exits 102 $pid
+	[ "$(key r/train_refusal.json .kind)" = cancelled ]
+}
+
 @test "a cancelled worker that asks may save what it resumes from" {
 	fakestage -s train r poll 3>&- &
 	pid=$!
