@@ -1,6 +1,11 @@
 # Contracts: one text for writers, readers, man pages and other people's validators.
 load helper
 
+setup_file() {
+	export SAMPLES=$BATS_FILE_TMPDIR/samples
+	/usr/bin/python3 "$HG_TOP/t/samples.py" "$HG_TOP/contracts" "$SAMPLES"
+}
+
 contract() {
 	"$HG_T/contract" "$@"
 }
@@ -46,14 +51,14 @@ contract() {
 	local name
 	for name in $(contract -n); do
 		[ -e "$HG_TOP/contracts/$name.json" ]
-		contract "$name" "$HG_TOP/contracts/$name.valid"/*.json
+		contract "$name" "$SAMPLES/$name.valid"/*.json
 	done
 }
 
 @test "every invalid sample is refused with the error that stands beside it" {
 	local name f want seen=0
 	for name in $(contract -n); do
-		for f in "$HG_TOP/contracts/$name.invalid"/*.json; do
+		for f in "$SAMPLES/$name.invalid"/*.json; do
 			want=$(cat "${f%.json}.error")
 			run --separate-stderr contract "$name" "$f"
 			[ "$status" -eq 103 ] || { echo "$f: exit $status" >&2; false; }

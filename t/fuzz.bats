@@ -4,14 +4,15 @@ load helper
 @test "every parser survives its seeds, thousands of mutations of them, and all former findings" {
 	cd "$BATS_TEST_TMPDIR"
 	"$HG_BUILD/fuzz/seeds" seeds
+	"$PYTHON" "$HG_TOP/t/samples.py" "$HG_TOP/contracts" samples
 	local source target
 	for source in "$HG_TOP"/t/fuzz-*.c; do
 		target=$(basename "$source" .c)
 		set --
 		[ ! -d "seeds/$target" ] || set -- "seeds/$target"
 		[ ! -d "$HG_TOP/t/fuzz/found/$target" ] || set -- "$@" "$HG_TOP/t/fuzz/found/$target"
-		[ "$target" != fuzz-json ] || set -- "$@" "$HG_TOP"/contracts/*.valid "$HG_TOP"/contracts/*.invalid
-		[ "$target" != fuzz-ledger ] || set -- "$@" "$HG_TOP"/contracts/ledger_row.valid
+		[ "$target" != fuzz-json ] || set -- "$@" samples/*
+		[ "$target" != fuzz-ledger ] || set -- "$@" samples/ledger_row.valid
 		run "$HG_BUILD/fuzz/$target" -m "${FUZZ_ROUNDS:-300}" "$@"
 		echo "$target: $output"
 		[ "$status" -eq 0 ]
