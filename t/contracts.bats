@@ -74,6 +74,15 @@ contract() {
 	"$PYTHON" "$HG_TOP/t/contracts_agree.py" "$HG_T/contract" "$HG_TOP/contracts" >&2
 }
 
+@test "the checker gives the verdict of the JSON Schema Test Suite wherever it reads the schema" {
+	local suite=/usr/share/perl5/auto/share/dist/Test-JSON-Schema-Acceptance/tests/draft2020-12
+	run "$PYTHON" "$HG_TOP/t/schema_suite.py" "$HG_T/contract" "$suite"
+	grep -v '^skipped' <<< "$output"
+	[ "$status" -eq 0 ]
+	[[ "${lines[-1]}" =~ ^([0-9]+)" cases run" ]]
+	[ "${BASH_REMATCH[1]}" -ge 270 ]
+}
+
 @test "definitions that several contracts share are the same in all of them" {
 	run jq -rs '[.[] | ."$defs" // {} | to_entries[]] | group_by(.key)[] | map(.value) | unique |
 	    select(length > 1) | tojson' "$HG_TOP"/contracts/*.json
