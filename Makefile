@@ -35,7 +35,8 @@ LDLIBS := -Wl,--as-needed -ljansson -lz -lcrypto -lm
 
 # The one list of packages: build, run, demo and tests.
 APT := gcc g++ libc6-dev libjansson-dev zlib1g-dev libssl-dev \
-	sentencepiece jq bats perl shellcheck clang-format mandoc man-db strace python3 python3-jsonschema procps
+	sentencepiece jq bats perl shellcheck clang-format mandoc man-db strace python3 python3-jsonschema \
+	libtest-json-schema-acceptance-perl procps
 
 # --- what there is ----------------------------------------------------------
 

@@ -33,6 +33,7 @@ struct walk {
 	const char *prefix; /* path of the value that the check began with */
 	struct str *where;  /* or NULL */
 	int part;           /* required members may be missing */
+	int foreign;        /* lint: not a contract of ours, only what a check relies upon */
 };
 
 struct rule {
@@ -343,9 +344,16 @@ CHECK(items)
 	return (0);
 }
 
+/* A length that a schema states; it may be written 2.0. */
+static size_t
+length(const json_t *arg)
+{
+	return ((size_t)json_number_value(arg));
+}
+
 CHECK(min_items)
 {
-	size_t n = json_array_size(v), least = (size_t)json_integer_value(arg);
+	size_t n = json_array_size(v), least = length(arg);
 
 	(void)schema;
 	if (json_is_array(v) && n < least)
@@ -355,7 +363,7 @@ CHECK(min_items)
 
 CHECK(max_items)
 {
-	size_t n = json_array_size(v), most = (size_t)json_integer_value(arg);
+	size_t n = json_array_size(v), most = length(arg);
 
 	(void)schema;
 	if (json_is_array(v) && n > most)
@@ -403,16 +411,16 @@ CHECK(below)
 CHECK(min_length)
 {
 	(void)schema;
-	if (json_is_string(v) && code_points(v) < (size_t)json_integer_value(arg))
-		return (broken(w, at, v, "is shorter than %lld", (long long)json_integer_value(arg)));
+	if (json_is_string(v) && code_points(v) < length(arg))
+		return (broken(w, at, v, "is shorter than %zu", length(arg)));
 	return (0);
 }
 
 CHECK(max_length)
 {
 	(void)schema;
-	if (json_is_string(v) && code_points(v) > (size_t)json_integer_value(arg))
-		return (broken(w, at, v, "is longer than %lld", (long long)json_integer_value(arg)));
+	if (json_is_string(v) && code_points(v) > length(arg))
+		return (broken(w, at, v, "is longer than %zu", length(arg)));
 	return (0);
 }
 
@@ -496,7 +504,7 @@ LINT(type)
 	for (i = 0; (name = nth_type(arg, i)) != NULL; i++) {
 		if (!is_known_type(name))
 			return (broken(w, at, NULL, "type '%s' is unknown", name));
-		if (strcmp(name, "integer") != 0)
+		if (strcmp(name, "integer") != 0 || w->foreign)
 			continue;
 		low = json_integer_value(json_object_get(schema, "minimum"));
 		high = json_integer_value(json_object_get(schema, "maximum"));
@@ -554,7 +562,7 @@ LINT(schemas)
 	json_object_foreach((json_t *)(size_t)arg, key, member) {
 		struct path here = { at, key, 0 };
 
-		if (strchr(key, '.') != NULL)
+		if (strchr(key, '.') != NULL && !w->foreign)
 			return (broken(w, &here, NULL, "a key with a dot cannot be named by path"));
 		if (walk_lint(w, member, &here) == -1)
 			return (-1);
@@ -616,7 +624,8 @@ LINT(required)
 		return (broken(w, at, NULL, "required must be an array of names"));
 	for (i = 0; i < json_array_size(arg); i++) {
 		name = json_string_value(json_array_get(arg, i));
-		if (name == NULL || json_object_get(json_object_get(schema, "properties"), name) == NULL)
+		if (name == NULL ||
+		    (json_object_get(json_object_get(schema, "properties"), name) == NULL && !w->foreign))
 			return (broken(w, at, NULL, "required '%s' is no property", name == NULL ? "" : name));
 	}
 	return (0);
@@ -625,7 +634,7 @@ LINT(required)
 LINT(count)
 {
 	(void)schema;
-	if (!json_is_integer(arg) || json_integer_value(arg) < 0)
+	if (!is_integral(arg) || json_number_value(arg) < 0 || json_number_value(arg) > (double)LARGEST_INTEGER)
 		return (broken(w, at, NULL, "a length must be an integer of at least 0"));
 	return (0);
 }
@@ -683,6 +692,8 @@ LINT(default)
 {
 	struct path here = { at, "default", 0 };
 
+	if (w->foreign)
+		return (0);
 	return (walk_check(w, schema, arg, &here));
 }
 
@@ -917,7 +928,7 @@ contract_text(const char *name)
 static const json_t *
 follow(const json_t *root, const json_t *schema)
 {
-	struct walk w = { root, "", NULL, 0 };
+	struct walk w = { root, "", NULL, 0, 0 };
 	const json_t *ref = json_object_get(schema, "$ref");
 
 	return (ref == NULL ? schema : referred(&w, ref));
@@ -959,7 +970,7 @@ contract_tag(const json_t *schema)
 static int
 check(const char *name, const json_t *v, struct str *where, int part)
 {
-	struct walk w = { schema_of(name), "", where, part };
+	struct walk w = { schema_of(name), "", where, part, 0 };
 
 	if (w.root == NULL)
 		return (-1);
@@ -981,7 +992,7 @@ contract_check_part(const char *name, const json_t *v, struct str *where)
 int
 contract_check_key(const char *name, const char *path, const json_t *value, struct str *where)
 {
-	struct walk w = { schema_of(name), path, where, 0 };
+	struct walk w = { schema_of(name), path, where, 0, 0 };
 	const json_t *schema = contract_at(name, path);
 
 	if (w.root == NULL)
@@ -1157,9 +1168,21 @@ contract_untimed(const char *name, const json_t *v)
 int
 contract_lint_schema(const json_t *schema, struct str *where)
 {
-	struct walk w = { schema, "", where, 0 };
+	struct walk w = { schema, "", where, 0, 0 };
 
 	return (walk_lint(&w, schema, NULL));
+}
+
+int
+contract_check_schema(const json_t *schema, const json_t *v, struct str *where)
+{
+	struct walk w = { schema, "", where, 0, 1 };
+
+	if (walk_lint(&w, schema, NULL) == -1) {
+		errno = errno == EBADMSG ? ENOTSUP : errno;
+		return (-1);
+	}
+	return (walk_check(&w, schema, v, NULL));
 }
 
 int
@@ -1167,7 +1190,7 @@ contract_lint(const char *name, struct str *where)
 {
 	const json_t *schema = schema_of(name);
 	const json_t *own = jsonio_get(schema, "properties.schema");
-	struct walk w = { schema, name, where, 0 };
+	struct walk w = { schema, name, where, 0, 0 };
 	struct str expected = STR_INIT;
 	int rc;
 

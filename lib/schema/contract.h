@@ -26,6 +26,12 @@
  * Patterns are anchored at both ends, ASCII, and of the syntax that POSIX
  * extended and ECMA-262 expressions share (contract_lint says which).
  * An integer may be written 3.0, as JSON Schema has it.
+ *
+ * Within these keywords the JSON Schema Test Suite (draft2020-12) is followed
+ * but for what is not read: true and false as schemas elsewhere than above,
+ * const and enum of objects or arrays, a $ref to a $ref, other patterns, and
+ * integers beyond 64 bits, which are no JSON to us.  t/tools/schema_suite.py sees
+ * to it.
  */
 
 /* Larger files are refused unread. */
@@ -86,5 +92,15 @@ int contract_lint(const char *name, struct str *where);
 
 /* As contract_lint for a schema that is not embedded. */
 int contract_lint_schema(const json_t *schema, struct str *where);
+
+/**
+ * contract_check_schema(schema, v, where):
+ * As contract_check for a schema that is not embedded and is no contract of
+ * ours: integers need no bounds, defaults need not keep it, what is required
+ * need not be a property.
+ * Errors: -1 with errno: EBADMSG ${v} breaks it; ENOTSUP it is outside the subset.
+ * Checked: t/tools/schema_suite.py.
+ */
+int contract_check_schema(const json_t *schema, const json_t *v, struct str *where);
 
 #endif
