@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gpt/checkpoint.h"
 #include "base/file.h"
 #include "base/jsonio.h"
 #include "base/num.h"

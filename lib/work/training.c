@@ -23,6 +23,7 @@
 #include "base/proc.h"
 #include "gpt/trainspec.h"
 #include "gpt/safetensors.h"
+#include "gpt/schedule_read.h"
 #include "base/say.h"
 #include "gpt/score.h"
 #include "gpt/trainer_open.h"
