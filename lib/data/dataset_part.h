@@ -6,7 +6,7 @@
 
 #include "base/sha256.h"
 
-/* One part of a dataset: its shards in order.  Apart from dataset.h, so that what reads tokens needs no dataset.json. */
+/* One part of a dataset: its shards in order. Apart from dataset.h: what reads tokens needs no dataset.json. */
 
 #define DATASET_UNKNOWN UINT64_MAX /* raw bytes of adopted shards */
 

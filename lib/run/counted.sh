@@ -1,9 +1,10 @@
 #!/bin/sh
-# Print the paths of the counted code: what a stranger needs to train, restore and score, closed under what it includes.
+# Print the paths of the counted code: what a stranger needs to train, restore and score, with all that it includes.
 # usage: counted.sh [GENERATED]...      (from the top; sources that the build generates, DIR/gen/NAME)
 #
-# From the roots on, a file brings what it includes; a header x.h brings x.c, each x_*.c without a header of its own, and
-# each generated source that includes it first.  Every file of lib/gpt must be brought, or stand here with the reason why nobody needs it.
+# From the roots on, a file brings what it includes; a header x.h brings x.c, each x_*.c without a header of its own,
+# and each generated source that includes it first.  Every file of lib/gpt must be brought, or be named here with the
+# reason why nobody needs it.
 set -eu
 
 roots='lib/work/solo.c'
