@@ -18,8 +18,8 @@ setup_file() {
 	tiny_data "$DATA" 2> /dev/null
 	mkdir runs bundle
 	tiny_spec runs/a train.iterations=5
-	tiny_spec runs/b train.iterations=4 model.tie_embeddings=false eval.mode=sliding:16 eval.docs=7 train.grad_clip_norm=1 \
-		export.scale_floor=0.002
+	tiny_spec runs/b train.iterations=4 model.tie_embeddings=false eval.mode=sliding:16 eval.docs=7 train.warmup_steps=2 train.warmdown_frac=1 \
+		train.grad_clip_norm=1 export.scale_floor=0.002
 	local r
 	for r in runs/a runs/b; do
 		hg-train "$r"
