@@ -226,7 +226,7 @@ slowest:
 
 FORMATTED = $(shell git ls-files '*.c' '*.h' 2>/dev/null || find bin lib t -name '*.[ch]')
 lint: format-check
-	shellcheck $(SCRIPTS:%=bin/%) $(wildcard examples/*.sh t/run t/*/*.sh cuda/*.sh .ci/run)
+	shellcheck $(SCRIPTS:%=bin/%) $(wildcard examples/*.sh t/run lib/*/*.sh t/*/*.sh cuda/*.sh .ci/run)
 	mandoc -T lint -W warning $(wildcard man/*.[157])
 
 format:

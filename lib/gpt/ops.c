@@ -1,4 +1,4 @@
-/* The one file that knows which backends this build has. */
+/* The one file that knows which backends this build has: with HG_PORTABLE the counted one alone. */
 
 #include <errno.h>
 #include <string.h>
@@ -7,13 +7,18 @@
 
 static const struct ops *const backends[] = {
 	&ops_ref,
+#ifndef HG_PORTABLE
 	&ops_cpu,
+#endif
 #ifdef HG_CUDA
 	&ops_cuda,
 #endif
 };
 
-static const char *const names[] = { "ref", "cpu",
+static const char *const names[] = { "ref",
+#ifndef HG_PORTABLE
+	"cpu",
+#endif
 #ifdef HG_CUDA
 	"cuda",
 #endif
