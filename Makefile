@@ -287,7 +287,7 @@ bench: all
 	sh t/bench/tools.sh
 
 behaviours:
-	@for n in $$(seq 1 62); do \
+	@for n in $$(seq 1 99); do \
 		grep -qE "test_tags=.*\\bb$$n\\b" t/*.bats || echo b$$n; \
 	done
 
