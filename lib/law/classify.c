@@ -27,6 +27,7 @@ classify_changed(const struct standings_fact *a, const struct standings_fact *b)
 enum policy_metric
 classify_metric(const struct policy *p, const struct standings_fact *a, const struct standings_fact *b)
 {
+	assert(a != NULL && b != NULL);
 	return (a->tokenizer == b->tokenizer ? p->metric.name : p->metric.across_tokenizers);
 }
 
