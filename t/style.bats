@@ -115,3 +115,16 @@ drivers() {
 		[ -z "$output" ]
 	done
 }
+
+@test "every file that a header says checks it exists" {
+	local paths path seen=0 bad=""
+	paths=$(grep -rhoE 'Checked:.*' "$HG_TOP/lib" --include='*.h' |
+	    grep -oE '[a-z0-9_/.-]+/[a-z0-9_-]+\.(c|h|sh|bats)' | sort -u)
+	for path in $paths; do
+		[ -e "$HG_TOP/$path" ] || bad="$bad $path"
+		seen=$((seen + 1))
+	done
+	[ -z "$bad" ] || echo "checked by nothing:$bad" >&2
+	[ -z "$bad" ]
+	[ "$seen" -ge 5 ]
+}
