@@ -83,7 +83,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all help demo check quick slowest tools units fuzzers lint format format-check analyze coverage bench sim torture \
+.PHONY: all help demo check quick slowest tools units fuzzers lint headers format format-check analyze coverage bench sim torture \
 	fuzz behaviours deps install uninstall installcheck dist clean
 
 # What a rule does, in a word; V=1 shows the commands.
@@ -225,9 +225,14 @@ slowest:
 	@t/tools/prove.sh -s $(B)
 
 FORMATTED = $(shell git ls-files '*.c' '*.h' 2>/dev/null || find bin lib t -name '*.[ch]')
-lint: format-check
+lint: format-check headers
 	shellcheck $(SCRIPTS:%=bin/%) $(wildcard examples/*.sh t/run lib/*/*.sh t/*/*.sh cuda/*.sh .ci/run)
 	mandoc -T lint -W warning $(wildcard man/*.[157])
+
+# Every header compiles alone; those left out are the text of kernels, for the files of instruction sets to include.
+headers: $(B)/gen/embedded_contracts.c
+	@find lib t -name '*.h' | grep -vE 'lib/gpt/cpu/(attention|blocks|gemm|gemm_tile|muon|tile|vec)\.h' | \
+		xargs -P $(JOBS) -I{} $(CC) $(CPPFLAGS) $(HG_CFLAGS) -fsyntax-only -Wno-unused -x c {}
 
 format:
 	clang-format -i $(FORMATTED)
