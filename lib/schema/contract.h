@@ -11,7 +11,7 @@
  * Schema (2020-12), embedded at build and interpreted here, so that the
  * writers, the readers, the man pages and other people's validators follow one
  * text.  Only this subset is understood; any other keyword is an error of the
- * contract, which contract_lint finds and a check trips over:
+ * contract, which lint_contract finds and a check trips over:
  *
  *   type (one or several), const, enum, $ref "#/$defs/NAME", $defs,
  *   properties, required, additionalProperties (false or a schema),
@@ -24,7 +24,7 @@
  *   means default, see schema/later.h).
  *
  * Patterns are anchored at both ends, ASCII, and of the syntax that POSIX
- * extended and ECMA-262 expressions share (contract_lint says which).
+ * extended and ECMA-262 expressions share (schema/lint.c says which).
  * An integer may be written 3.0, as JSON Schema has it.
  */
 
@@ -80,11 +80,5 @@ json_t *contract_untimed(const char *name, const json_t *v);
 /* The names of all contracts in order, ended by NULL; and the text of one, or NULL. */
 const char *const *contract_names(void);
 const char *contract_text(const char *name);
-
-/* Is the contract itself sound, every keyword known? 0, or -1 with the reason in ${where}. */
-int contract_lint(const char *name, struct str *where);
-
-/* As contract_lint for a schema that is not embedded. */
-int contract_lint_schema(const json_t *schema, struct str *where);
 
 #endif

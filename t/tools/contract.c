@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "schema/contract.h"
+#include "schema/lint.h"
 #include "base/exit.h"
 #include "base/file.h"
 #include "base/jsonio.h"
@@ -34,7 +35,7 @@ lint(int n, char **files)
 
 	if (n == 0)
 		for (names = contract_names(); *names != NULL; names++)
-			if (contract_lint(*names, &where) == -1) {
+			if (lint_contract(*names, &where) == -1) {
 				say_error("contract '%s': %s", *names, where.p);
 				str_free(&where);
 				code = HG_EXIT_CONTRACT;
@@ -42,7 +43,7 @@ lint(int n, char **files)
 	for (; n > 0; n--, files++) {
 		if (jsonio_read(AT_FDCWD, *files, CONTRACT_MAX_BYTES, NULL, &v) == -1)
 			return (HG_EXIT_SYSTEM);
-		if (contract_lint_schema(v, &where) == -1) {
+		if (lint_schema(v, &where) == -1) {
 			say_error("contract '%s': %s", *files, where.p);
 			code = HG_EXIT_CONTRACT;
 		}
