@@ -189,23 +189,31 @@ normal(const json_t *root, const json_t *schema, json_t *v)
 	return (v);
 }
 
-/* Check and normalise what was parsed; takes v; NULL after saying why. */
+int
+contract_accept(const char *name, json_t *v, struct str *where)
+{
+	if (contract_check(name, v, where) == -1)
+		return (-1);
+	if (normal(schema_of(name), schema_of(name), v) == NULL) {
+		errno = ENOMEM;
+		return (-1);
+	}
+	return (0);
+}
+
+/* Accept what was parsed; takes v; NULL after saying why. */
 static json_t *
 accept(json_t *v, const char *what, const char *name)
 {
 	struct str where = STR_INIT;
 	int error;
 
-	if (contract_check(name, v, &where) == -1) {
+	if (contract_accept(name, v, &where) == -1) {
 		error = errno;
 		if (error == EBADMSG)
 			say_error("'%s': %s", what, where.p == NULL ? "breaks its contract" : where.p);
 		else
 			say_errno("cannot check '%s'", what);
-		goto err0;
-	}
-	if (normal(schema_of(name), schema_of(name), v) == NULL) {
-		error = ENOMEM;
 		goto err0;
 	}
 	str_free(&where);

@@ -40,6 +40,9 @@
  */
 int contract_check(const char *name, const json_t *v, struct str *where);
 
+/* As contract_check, and integers written 3.0 become integers in ${v}, so that readers need not care. */
+int contract_accept(const char *name, json_t *v, struct str *where);
+
 /* As contract_check, but a member that is required may be missing: a file to build upon. */
 int contract_check_part(const char *name, const json_t *v, struct str *where);
 

@@ -221,7 +221,7 @@ dataset(void)
 	static const char docs[] = "2 9 12\n# doc\ttokens\tbytes\traw_bytes\n0\t5\t8\t8\n1\t4\t4\t-\n";
 	struct dataset_shard s = { .bytes = 1024 + 18, .tokens = 9 };
 	struct dataset d = { .vocab_size = 260, .bos_id = 1 };
-	json_t *v, *part;
+	json_t *v, *part, *source;
 	char *text;
 
 	strcpy(s.sha256, digest);
@@ -233,9 +233,11 @@ dataset(void)
 		exit(HG_EXIT_SYSTEM);
 	part = json_pack("{s:[{s:s, s:i, s:s, s:i}], s:i, s:i, s:i, s:i}", "files", "path", "a_000000.bin", "bytes",
 	    1024 + 18, "sha256", digest, "tokens", 9, "documents", 2, "tokens", 9, "bytes", 12, "raw_bytes", 12);
-	v = json_pack("{s:s, s:{s:s, s:n, s:s, s:i, s:i}, s:o, s:O}", "schema", "homegolf.dataset.v1", "tokenizer",
-	    "kind", "bytes", "file", "sha256", digest, "vocab_size", 260, "bos_id", 1, "train", json_deep_copy(part),
-	    "val", part);
+	source = json_pack("{s:s, s:[], s:n, s:n, s:n, s:n, s:n, s:n}", "format", "adopted", "files", "documents",
+	    "empty", "invalid_utf8", "nul", "duplicates_dropped", "seed");
+	v = json_pack("{s:s, s:o, s:{s:s, s:n, s:s, s:i, s:i}, s:o, s:O}", "schema", "homegolf.dataset.v1", "source",
+	    source, "tokenizer", "kind", "bytes", "file", "sha256", digest, "vocab_size", 260, "bos_id", 1, "train",
+	    json_deep_copy(part), "val", part);
 	put_hex(v, "val.raw_sha256", digest);
 	put_hex(v, "val.docs_sha256", digest);
 	put_hex(v, "val.docs_file", "val_docs.tsv");
