@@ -77,8 +77,9 @@ part_digest(const struct dataset_part *part, char hex[SHA256_HEX_SIZE])
 	return (rc);
 }
 
-int
-dataset_digest(struct dataset *d)
+/* Fill train.sha256, val.sha256 and content_sha256 from the digests of the files, as hg-dataset(5) defines them. */
+static int
+digest_all(struct dataset *d)
 {
 	struct str s = STR_INIT;
 	int rc;
@@ -127,7 +128,7 @@ dataset_json(struct dataset *d, json_t *source)
 {
 	json_t *v = NULL, *val;
 
-	if (dataset_digest(d) == -1)
+	if (digest_all(d) == -1)
 		goto done;
 	if ((val = part_json(&d->val)) != NULL)
 		json_object_update_new(val,
@@ -217,7 +218,7 @@ read_members(struct dataset *d, const json_t *v)
 		return ("a BOS id outside the vocabulary");
 	if (!name_is_sound(docs))
 		return ("a docs_file without a sound name");
-	if ((d->docs_path = path_in(d->dir, docs)) == NULL || dataset_digest(d) == -1)
+	if ((d->docs_path = path_in(d->dir, docs)) == NULL || digest_all(d) == -1)
 		return ("");
 	if (strcmp(jsonio_text(v, "content_sha256", ""), d->content_sha256) != 0)
 		return ("a content_sha256 that is not of its members");

@@ -333,13 +333,6 @@ vocab_joins_lines(const struct vocab *v)
 	return (v->joins_lines);
 }
 
-enum vocab_type
-vocab_type(const struct vocab *v, uint32_t id)
-{
-	assert(id < v->size);
-	return ((enum vocab_type)v->pieces[id].type);
-}
-
 const char *
 vocab_piece(const struct vocab *v, uint32_t id, size_t *n)
 {
@@ -353,16 +346,6 @@ vocab_target_bytes(const struct vocab *v, uint32_t previous, uint32_t id)
 {
 	assert(previous < v->size && id < v->size);
 	return (v->pieces[id].counts + (uint32_t)(v->pieces[id].marked & v->pieces[previous].counts_mark));
-}
-
-uint64_t
-vocab_count_bytes(const struct vocab *v, const int32_t *ids, uint64_t n)
-{
-	uint64_t bytes = 0, i;
-
-	for (i = 1; i < n; i++)
-		bytes += vocab_target_bytes(v, (uint32_t)ids[i - 1], (uint32_t)ids[i]);
-	return (bytes);
 }
 
 uint64_t

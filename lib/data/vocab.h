@@ -42,8 +42,7 @@ const char *vocab_sha256(const struct vocab *v);
 /* Does the normaliser turn a line break into a space, as the nmt_* rules do? Bytes: 0. */
 int vocab_joins_lines(const struct vocab *v);
 
-/* Type of an id, and its piece as the model spells it (not NUL-terminated). id < vocab_size (asserted). */
-enum vocab_type vocab_type(const struct vocab *v, uint32_t id);
+/* A piece as the model spells it (not NUL-terminated). id < vocab_size (asserted). Exported for tests. */
 const char *vocab_piece(const struct vocab *v, uint32_t id, size_t *n);
 
 /**
@@ -56,7 +55,6 @@ const char *vocab_piece(const struct vocab *v, uint32_t id, size_t *n);
 uint32_t vocab_target_bytes(const struct vocab *v, uint32_t previous, uint32_t id);
 
 /* The sum over ids[1..n-1], each a target after the one before it. */
-uint64_t vocab_count_bytes(const struct vocab *v, const int32_t *ids, uint64_t n);
 uint64_t vocab_count_bytes16(const struct vocab *v, const uint16_t *ids, uint64_t n);
 
 /**

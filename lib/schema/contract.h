@@ -77,9 +77,6 @@ const json_t *contract_at(const char *name, const char *path);
 /* How a member of an object's schema is tagged: its x-tag, or "". */
 const char *contract_tag(const json_t *schema);
 
-/* A deep copy of ${v} without the members that the contract declares as timing; NULL with errno ENOMEM. */
-json_t *contract_untimed(const char *name, const json_t *v);
-
 /* The names of all contracts in order, ended by NULL; and the text of one, or NULL. */
 const char *const *contract_names(void);
 const char *contract_text(const char *name);

@@ -236,6 +236,20 @@ loading(void)
 	json_decref(arrays);
 }
 
+/* What ids count as a shard's. */
+static uint64_t
+count_bytes(const struct vocab *v, const int32_t *ids, uint64_t n)
+{
+	uint16_t *stored = calloc(n, sizeof(*stored));
+	uint64_t bytes;
+
+	for (uint64_t i = 0; i < n; i++)
+		stored[i] = (uint16_t)ids[i];
+	bytes = vocab_count_bytes16(v, stored, n);
+	free(stored);
+	return (bytes);
+}
+
 static void
 counting(void)
 {
@@ -278,7 +292,7 @@ counting(void)
 		same = vocab_target_bytes(v, (uint32_t)all[i], (uint32_t)all[i + 1]) ==
 		    (uint32_t)json_integer_value(json_array_get(want, i));
 	tap_ok(same, "golden/bpb.json is reproduced token by token (%d of %zu)", (int)i, json_array_size(want));
-	tap_ok(vocab_count_bytes(v, all, n) == (uint64_t)json_integer_value(json_object_get(bpb, "stream_bytes")),
+	tap_ok(count_bytes(v, all, n) == (uint64_t)json_integer_value(json_object_get(bpb, "stream_bytes")),
 	    "and so is its sum");
 	tap_ok(decoded, "its ids decode to its texts");
 	tap_ok(encoded, "its texts encode to its ids");
@@ -303,8 +317,7 @@ byte_vocabulary(void)
 	tap_ok(vocab_encode(v, "a\0\xff", 3, 1000, &ids, &n, NULL) == 0 && n == 4 && ids[0] == 1 && ids[1] == 'a' + 4 &&
 		ids[2] == 4 && ids[3] == 259,
 	    "ids are byte + 4 after BOS");
-	tap_ok(vocab_count_bytes(v, ids, n) == 3 && vocab_target_bytes(v, 5, 1) == 0 &&
-		vocab_target_bytes(v, 1, 3) == 0,
+	tap_ok(count_bytes(v, ids, n) == 3 && vocab_target_bytes(v, 5, 1) == 0 && vocab_target_bytes(v, 1, 3) == 0,
 	    "each byte counts one, BOS and unknown none");
 	tap_ok(vocab_decode(v, ids, n, &text) == 0 && text.n == 3 && memcmp(text.p, "a\0\xff", 3) == 0,
 	    "bytes decode to themselves");

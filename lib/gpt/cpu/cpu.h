@@ -166,7 +166,6 @@ extern const struct cpu_kernels portable_fp32, portable_bf16;
 #if defined(__x86_64__)
 extern const struct cpu_kernels avx2_fp32, avx2_bf16;
 extern const struct cpu_kernels avx512_fp32, avx512_bf16, avx512dot_bf16, amx_bf16, amx_emulated_bf16;
-extern const struct cpu_kernels amx_bf16, amx_emulated_bf16;
 #endif
 
 #endif
