@@ -35,7 +35,8 @@ LDLIBS := -Wl,--as-needed -ljansson -lz -lcrypto -lm
 
 # The one list of packages: build, run, demo and tests.
 APT := gcc g++ libc6-dev libjansson-dev zlib1g-dev libssl-dev \
-	sentencepiece jq bats perl shellcheck clang-format mandoc man-db strace python3 python3-jsonschema procps
+	sentencepiece jq bats perl shellcheck clang-format mandoc man-db strace python3 python3-jsonschema \
+	libtest-json-schema-acceptance-perl procps
 
 # --- what there is ----------------------------------------------------------
 
@@ -225,7 +226,7 @@ slowest:
 
 FORMATTED = $(shell git ls-files '*.c' '*.h' 2>/dev/null || find bin lib t -name '*.[ch]')
 lint: format-check
-	shellcheck $(SCRIPTS:%=bin/%) $(wildcard examples/*.sh t/run t/*/*.sh cuda/*.sh .ci/run)
+	shellcheck $(SCRIPTS:%=bin/%) $(wildcard examples/*.sh t/run lib/*/*.sh t/*/*.sh cuda/*.sh .ci/run)
 	mandoc -T lint -W warning $(wildcard man/*.[157])
 
 format:

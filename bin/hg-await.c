@@ -1,31 +1,17 @@
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/clock.h"
-#include "run/closeout.h"
 #include "base/exit.h"
-#include "base/jsonio.h"
 #include "base/num.h"
 #include "base/opt.h"
-#include "base/proc.h"
-#include "run/refusal.h"
-#include "run/rundir.h"
 #include "base/say.h"
+#include "run/wait.h"
 
 /* Nobody waits for ever, also not by forgetting to say how long. */
 #define DEFAULT_WAIT "24h"
 #define MAX_WAIT_MS (INT64_C(366) * 86400 * 1000)
-
-/* Events are hints; we look at least this often. */
-#define LOOK_MS 1000
-
-/* After an owner's end its lock may be held for a moment: look often, this long. */
-#define DYING_MS 3000
-#define DYING_LOOK_MS 10
 
 static const struct opt_tool tool = { "hg-await", "Wait until stages have closed out; close out those that died.",
 	"hg-await [-a] [-t SECONDS] STAGE[,STAGE...] RUN..." };
@@ -34,170 +20,6 @@ static struct opt table[] = {
 	{ .letter = 't', .arg = "SECONDS", .help = "wait at most that long (90, 10m, 2h; default " DEFAULT_WAIT ")" },
 	{ .letter = '\0' },
 };
-
-/* One stage of one run. */
-struct item {
-	struct rundir *run;
-	enum stage stage;
-	enum state state;
-	int pidfd;        /* of its owner, or -1 */
-	int64_t dying_ms; /* since when its owner is known to be gone; 0 if it is not */
-	int settled;
-	int code; /* when settled */
-};
-
-static void
-settle(struct item *it, const char *word, int code)
-{
-	printf("%s %s %s\n", it->run->shown, rundir_stages[it->stage].name, word);
-	fflush(stdout);
-	it->settled = 1;
-	it->code = code;
-}
-
-static int
-show_refusal(struct rundir *r, enum stage s)
-{
-	json_t *refusal;
-	int code;
-
-	if ((refusal = refusal_read(r, s)) == NULL)
-		return (errno == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
-	code = refusal_show(r, s, refusal);
-	json_decref(refusal);
-	return (code);
-}
-
-/* A stage that has not begun never will if one before it is refused: say so, having closed out the dead. 0 or -1. */
-static int
-look_before(struct item *it)
-{
-	char word[64];
-	enum state state;
-	int s;
-
-	for (s = rundir_stages[it->stage].needs; s != -1; s = rundir_stages[s].needs) {
-		if (closeout_dead(it->run, (enum stage)s, &state, NULL) == -1)
-			return (-1);
-		if (state != STATE_REFUSED && state != STATE_CORRUPT)
-			continue;
-		say_error("%s of '%s' cannot start", rundir_stages[it->stage].name, it->run->path);
-		snprintf(word, sizeof(word), "blocked %s", rundir_stages[s].name);
-		settle(it, word, state == STATE_CORRUPT ? HG_EXIT_CONTRACT : show_refusal(it->run, (enum stage)s));
-		return (0);
-	}
-	return (0);
-}
-
-/* Look at one stage, having closed it out if it is dead. 0, or -1 with errno, said. */
-static int
-look(struct item *it)
-{
-	struct runlock_look lock;
-
-	if (closeout_dead(it->run, it->stage, &it->state, NULL) == -1)
-		return (-1);
-	switch (it->state) {
-	case STATE_CLOSED_OUT:
-		settle(it, state_name(it->state), HG_EXIT_DONE);
-		return (0);
-	case STATE_REFUSED:
-		settle(it, state_name(it->state), show_refusal(it->run, it->stage));
-		return (0);
-	case STATE_CORRUPT:
-		settle(it, state_name(it->state), refusal_show_corrupt(it->run, it->stage));
-		return (0);
-	case STATE_ABSENT:
-		return (look_before(it));
-	default:
-		break;
-	}
-	if (it->pidfd != -1 || runlock_look(it->run, it->stage, &lock) == -1 || lock.text != RUNLOCK_GOOD)
-		return (0);
-	/* A process that ended since the state was looked at is noticed here, and the state looked at again at once. */
-	it->pidfd = proc_open(&lock.lock.owner);
-	if (it->pidfd == -1 && proc_alive(&lock.lock.owner) == 0) {
-		if (it->dying_ms == 0)
-			it->dying_ms = clock_mono_ms();
-	} else
-		it->dying_ms = 0;
-	return (0);
-}
-
-/* Sleep until something may have happened. */
-static void
-rest(struct item *items, int n, struct pollfd *p, int watch, int64_t left_ms)
-{
-	int64_t now = clock_mono_ms(), nap = left_ms < LOOK_MS ? left_ms : LOOK_MS;
-	int i;
-
-	p[0] = (struct pollfd){ .fd = watch, .events = POLLIN };
-	for (i = 0; i < n; i++) {
-		p[i + 1] = (struct pollfd){ .fd = items[i].settled ? -1 : items[i].pidfd, .events = POLLIN };
-		if (!items[i].settled && items[i].dying_ms != 0 && now - items[i].dying_ms < DYING_MS &&
-		    nap > DYING_LOOK_MS)
-			nap = DYING_LOOK_MS;
-	}
-	if (poll(p, (nfds_t)n + 1, (int)nap) <= 0)
-		return;
-	if (watch != -1 && p[0].revents != 0)
-		proc_watch_drain(watch);
-	for (i = 0; i < n; i++) {
-		if (p[i + 1].fd == -1 || p[i + 1].revents == 0)
-			continue;
-		close(items[i].pidfd);
-		items[i].pidfd = -1;
-		items[i].dying_ms = clock_mono_ms();
-	}
-}
-
-/* The one code for all: what is worst. */
-static int
-verdict(const struct item *items, int n)
-{
-	static const int order[] = { HG_EXIT_CONTRACT, HG_EXIT_SYSTEM, HG_EXIT_NO, HG_EXIT_RETRY };
-	size_t o;
-	int i;
-
-	for (o = 0; o < sizeof(order) / sizeof(order[0]); o++)
-		for (i = 0; i < n; i++)
-			if (items[i].code == order[o])
-				return (order[o]);
-	return (HG_EXIT_DONE);
-}
-
-static int
-await(struct item *items, int n, int any, int64_t wait_ms, int watch, struct pollfd *p)
-{
-	int64_t began = clock_boot_ms(), left;
-	int i, open;
-
-	for (;;) {
-		for (i = open = 0; i < n; i++) {
-			if (!items[i].settled && look(&items[i]) == -1)
-				return (rundir_exit(errno));
-			if (items[i].settled && any)
-				return (items[i].code);
-			open += !items[i].settled;
-		}
-		left = began + wait_ms - clock_boot_ms();
-		if (open == 0)
-			return (verdict(items, n));
-		if (left <= 0)
-			break;
-		rest(items, n, p, watch, left);
-	}
-	for (i = 0; i < n; i++) {
-		if (items[i].settled)
-			continue;
-		if (items[i].state == STATE_ABSENT)
-			say_error("%s of '%s' never started", rundir_stages[items[i].stage].name, items[i].run->path);
-		else
-			say_error("%s of '%s' is still %s", rundir_stages[items[i].stage].name, items[i].run->path,
-			    state_name(items[i].state));
-	}
-	return (HG_EXIT_NOT_YET);
-}
 
 /* The stages of a list such as train,score as bits; 0 after saying what is wrong. */
 static unsigned
@@ -225,12 +47,10 @@ int
 main(int argc, char **argv)
 {
 	struct rundir *runs;
-	struct item *items;
-	struct pollfd *p;
 	unsigned stages;
 	int64_t wait_ms;
 	const char *wait;
-	int i, s, n = 0, opened = 0, watch, code = HG_EXIT_SYSTEM;
+	int i, opened = 0, code = HG_EXIT_SYSTEM;
 
 	exit_init(tool.name);
 	if ((i = opt_parse(&tool, table, argc, argv)) < 0)
@@ -244,16 +64,10 @@ main(int argc, char **argv)
 		return (opt_usage(&tool));
 	argv += i + 1;
 	argc -= i + 1;
-	runs = calloc((size_t)argc, sizeof(*runs));
-	items = calloc((size_t)argc * STAGE_COUNT, sizeof(*items));
-	p = calloc((size_t)argc * STAGE_COUNT + 1, sizeof(*p));
-	if (runs == NULL || items == NULL || p == NULL) {
+	if ((runs = calloc((size_t)argc, sizeof(*runs))) == NULL) {
 		say_errno("cannot wait");
-		goto done;
+		return (HG_EXIT_SYSTEM);
 	}
-	/* Watch first, look then: what happens in between is an event. */
-	if ((watch = proc_watch()) == -1)
-		say_note("no file events here: looking once a second");
 	while (opened < argc) {
 		if (rundir_open(&runs[opened], argv[opened]) == -1) {
 			code = rundir_exit(errno);
@@ -263,20 +77,11 @@ main(int argc, char **argv)
 			code = rundir_exit(errno);
 			goto done;
 		}
-		if (watch != -1)
-			(void)proc_watch_add(watch, runs[opened - 1].fd);
-		for (s = 0; s < STAGE_COUNT; s++)
-			if (stages & 1u << s)
-				items[n++] = (struct item){ .run = &runs[opened - 1],
-					.stage = (enum stage)s,
-					.pidfd = -1 };
 	}
-	code = await(items, n, opt_row(table, 'a')->value != NULL, wait_ms, watch, p);
+	code = wait_stages(runs, argc, stages, opt_row(table, 'a')->value != NULL, wait_ms);
 done:
 	while (opened > 0)
 		rundir_close(&runs[--opened]);
 	free(runs);
-	free(items);
-	free(p);
 	return (exit_flush(code));
 }

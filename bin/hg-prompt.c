@@ -17,6 +17,8 @@
 #include "base/say.h"
 #include "stage/stage.h"
 #include "data/vocab.h"
+#include "data/vocab_decode.h"
+#include "data/vocab_encode.h"
 
 static const struct opt_tool tool = { "hg-prompt", "Generate text from a run's artifact.",
 	"hg-prompt [-p TEXT] [-n TOKENS] [-T TEMPERATURE] [-S SEED] RUN" };

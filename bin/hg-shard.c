@@ -14,6 +14,7 @@
 #include "base/opt.h"
 #include "base/say.h"
 #include "data/shard.h"
+#include "data/shard_writer.h"
 #include "data/vocab.h"
 
 static const struct opt_tool tool = {
@@ -38,7 +39,7 @@ fill(struct shard_writer *w, const struct vocab *v, struct counts *counts, struc
 	if ((r = idtext_begin(STDIN_FILENO, "standard input", vocab_size(v), vocab_bos(v))) == NULL)
 		return (inputerror_errno(f, "read", "standard input"));
 	while ((rc = idtext_next(r, &ids, &n, f)) == 1) {
-		if (shard_add(w, ids, n, f) == -1) {
+		if (shard_writer_add(w, ids, n, f) == -1) {
 			rc = -1;
 			break;
 		}
@@ -91,13 +92,13 @@ make_shard(const char *path, const struct vocab *v, struct counts *counts)
 		f.kind = REFUSAL_NONE;
 		goto err2;
 	}
-	if ((w = shard_begin(dirfd, name, &f)) == NULL)
+	if ((w = shard_writer_begin(dirfd, name, &f)) == NULL)
 		goto err2;
 	if (fill(w, v, counts, &f) == -1) {
-		shard_abort(w);
+		shard_writer_abort(w);
 		goto err2;
 	}
-	if (shard_finish(w, ATOMFILE_CREATE, &f) == -1)
+	if (shard_writer_finish(w, ATOMFILE_CREATE, &f) == -1)
 		goto err2;
 	(void)atomfile_sweep(dirfd, name);
 	close(dirfd);

@@ -1,6 +1,11 @@
 # Contracts: one text for writers, readers, man pages and other people's validators.
 load helper
 
+setup_file() {
+	export SAMPLES=$BATS_FILE_TMPDIR/samples
+	/usr/bin/python3 "$HG_TOP/t/tools/samples.py" "$HG_TOP/contracts" "$SAMPLES"
+}
+
 contract() {
 	"$HG_T/tools/contract" "$@"
 }
@@ -52,14 +57,14 @@ contract() {
 	local name
 	for name in $(contract -n); do
 		[ -e "$HG_TOP/contracts/$name.json" ]
-		contract "$name" "$HG_TOP/contracts/$name.valid"/*.json
+		contract "$name" "$SAMPLES/$name.valid"/*.json
 	done
 }
 
 @test "every invalid sample is refused with the error that stands beside it" {
 	local name f want seen=0
 	for name in $(contract -n); do
-		for f in "$HG_TOP/contracts/$name.invalid"/*.json; do
+		for f in "$SAMPLES/$name.invalid"/*.json; do
 			want=$(cat "${f%.json}.error")
 			run --separate-stderr contract "$name" "$f"
 			[ "$status" -eq 103 ] || { echo "$f: exit $status" >&2; false; }
@@ -73,6 +78,15 @@ contract() {
 
 @test "python3-jsonschema gives the same verdict on all samples and thousands of mutations of them" {
 	"$PYTHON" "$HG_TOP/t/tools/contracts_agree.py" "$HG_T/tools/contract" "$HG_TOP/contracts" >&2
+}
+
+@test "the checker gives the verdict of the JSON Schema Test Suite wherever it reads the schema" {
+	local suite=/usr/share/perl5/auto/share/dist/Test-JSON-Schema-Acceptance/tests/draft2020-12
+	run "$PYTHON" "$HG_TOP/t/tools/schema_suite.py" "$HG_T/tools/contract" "$suite"
+	grep -v '^skipped' <<< "$output"
+	[ "$status" -eq 0 ]
+	[[ "${lines[-1]}" =~ ^([0-9]+)" cases run" ]]
+	[ "${BASH_REMATCH[1]}" -ge 270 ]
 }
 
 @test "definitions that several contracts share are the same in all of them" {

@@ -4,6 +4,7 @@ load helper
 @test "every parser survives its seeds, thousands of mutations of them, and all former findings" {
 	cd "$BATS_TEST_TMPDIR"
 	"$HG_BUILD/fuzz/seeds" seeds
+	"$PYTHON" "$HG_TOP/t/tools/samples.py" "$HG_TOP/contracts" samples
 	local source target
 	for source in "$HG_TOP"/t/fuzz/*.c; do
 		target=$(basename "$source" .c)
@@ -11,8 +12,8 @@ load helper
 		set --
 		[ ! -d "seeds/$target" ] || set -- "seeds/$target"
 		[ ! -d "$HG_TOP/t/fuzz/found/$target" ] || set -- "$@" "$HG_TOP/t/fuzz/found/$target"
-		[ "$target" != json ] || set -- "$@" "$HG_TOP"/contracts/*.valid "$HG_TOP"/contracts/*.invalid
-		[ "$target" != ledger ] || set -- "$@" "$HG_TOP"/contracts/ledger_row.valid
+		[ "$target" != json ] || set -- "$@" samples/*
+		[ "$target" != ledger ] || set -- "$@" samples/ledger_row.valid
 		run "$HG_BUILD/fuzz/$target" -m "${FUZZ_ROUNDS:-300}" "$@"
 		echo "$target: $output"
 		[ "$status" -eq 0 ]

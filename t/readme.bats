@@ -45,13 +45,14 @@ commands() {
 
 @test "the words that the README explains are those of homegolf(7), and other pages use them" {
 	cd "$BATS_TEST_TMPDIR"
-	sed -n '/^## Words/,/^With an/s/^| \([a-z ]*\) | .*/\1/p' "$HG_TOP/README.md" | grep -vx word | sort > readme
+	sed -n '/^## Words/,/^## With/s/^| \([a-z ]*\) | .*/\1/p' "$HG_TOP/README.md" | grep -vx word | sort > readme
 	sed -n '/^\.Ss Words/,/^\.Sh/s/^\.It //p' "$HG_TOP/man/homegolf.7" | sort > page
 	[ "$(wc -l < page)" -gt 15 ]
 	diff readme page
 	local word
 	while read -r word; do
-		grep -qi -- "$word" "$HG_TOP"/man/hg-* || { echo "no other page says '$word'" >&2; false; }
+		grep -qiE -- "(^|[^a-z])$word(s|es)?([^a-z]|\$)" "$HG_TOP"/man/hg-* ||
+			{ echo "no other page says '$word'" >&2; false; }
 	done < page
 }
 
@@ -66,4 +67,43 @@ commands() {
 @test "the newest release of CHANGELOG.md is the Makefile's version" {
 	[ "$(sed -n 's/^## \([0-9.]*\) .*/\1/p' "$HG_TOP/CHANGELOG.md" | head -n 1)" = \
 		"$(sed -n 's/^VERSION := //p' "$HG_TOP/Makefile")" ]
+}
+
+# paths FILE: what stands between backquotes there and looks like a path of the tree.
+paths() {
+	grep -oE '`[A-Za-z0-9_./-]+/[A-Za-z0-9_./-]*`' "$1" | tr -d '`' | sort -u
+}
+
+@test "every path that README.md and CONTRIBUTING.md name is in the tree" {
+	cd "$HG_TOP"
+	local path n=0
+	while read -r path; do
+		n=$((n + 1))
+		case $path in
+		# Patterns, what is built or made, and what the map says below its folder.
+		*NAME* | *LAYER* | *VERSION* | build/* | attempts/* | ledger/) continue ;;
+		esac
+		[ -e "$path" ] || { echo "no '$path'" >&2; false; }
+	done < <(paths README.md; paths CONTRIBUTING.md)
+	[ "$n" -gt 40 ]
+}
+
+@test "every commit that CONTRIBUTING.md shows is of this history" {
+	cd "$HG_TOP"
+	# A tree without its history, as make dist makes one, has nothing to ask.
+	[ "$(git rev-parse --show-toplevel 2> /dev/null)" = "$(pwd -P)" ] || skip "no history here"
+	[ "$(git rev-parse --is-shallow-repository)" = false ] || skip "a part of the history only"
+	local commit n=0
+	while read -r commit; do
+		n=$((n + 1))
+		git merge-base --is-ancestor "$commit" HEAD || { echo "no '$commit'" >&2; false; }
+	done < <(grep -oE '`[0-9a-f]{7}' CONTRIBUTING.md | tr -d '`' | sort -u)
+	[ "$n" -gt 5 ]
+}
+
+@test "each question that the README answers is a paragraph of its own" {
+	# Renderers join lines that no empty line parts.
+	run -0 awk '/^## What people ask/ { on = 1 } /^## Words/ { on = 0 }
+	    on && /^[*][*]/ { n++; if (before != "") print } { before = $0 } END { if (n < 8) print n }' "$HG_TOP/README.md"
+	[ -z "$output" ]
 }

@@ -72,11 +72,29 @@ err0:
 	return (-1);
 }
 
+/* One more in the last place of d[.ddd]e[+-]dd; 0, or -1 if that takes another place in front. */
+static int
+next_decimal(char *digits)
+{
+	char *p = strchr(digits, 'e');
+
+	while (p != digits) {
+		p--;
+		if (*p >= '0' && *p < '9') {
+			(*p)++;
+			return (0);
+		}
+		if (*p == '9')
+			*p = '0';
+	}
+	return (-1);
+}
+
 char *
 jsonio_number(char text[JSONIO_NUMBER_SIZE], double x)
 {
 	char digits[40], *e;
-	int precision, n, exponent, i, at = 0;
+	int precision, n, exponent, i, at = 0, power;
 
 	if (x == 0) {
 		strcpy(text, "0");
@@ -85,6 +103,9 @@ jsonio_number(char text[JSONIO_NUMBER_SIZE], double x)
 	for (precision = 0; precision < 17; precision++) {
 		snprintf(digits, sizeof(digits), "%.*e", precision, x);
 		if (strtod(digits, NULL) == x)
+			break;
+		/* Doubles lie closer below a power of two than above: if the nearest decimal fails, the next may do. */
+		if (fabs(frexp(x, &power)) == 0.5 && next_decimal(digits) == 0 && strtod(digits, NULL) == x)
 			break;
 	}
 	if (x < 0)

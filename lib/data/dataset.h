@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "data/dataset_part.h"
 #include "data/inputerror.h"
 #include "base/sha256.h"
 #include "base/str.h"
@@ -17,23 +18,6 @@
  */
 #define DATASET_FILE "dataset.json"
 #define DATASET_DOCS_HEADER "# doc\ttokens\tbytes\traw_bytes\n"
-#define DATASET_UNKNOWN UINT64_MAX /* raw bytes of adopted shards */
-
-struct dataset_shard {
-	char *path; /* can be opened from here: the directory's name is in front of relative ones */
-	uint64_t bytes, tokens;
-	char sha256[SHA256_HEX_SIZE];
-};
-
-struct dataset_part {
-	const char *name; /* "train" or "val" */
-	struct dataset_shard *shards;
-	size_t count;
-	uint64_t documents, tokens;
-	uint64_t bytes;               /* counted by the tokenizer's rule */
-	uint64_t raw_bytes;           /* UTF-8 bytes of the documents, or DATASET_UNKNOWN */
-	char sha256[SHA256_HEX_SIZE]; /* over the shards' digests, in order */
-};
 
 struct dataset {
 	char *dir;

@@ -3,7 +3,8 @@
 
 #include <stdint.h>
 
-#include "data/dataset.h"
+#include "data/dataset_part.h"
+#include "data/inputerror.h"
 
 /**
  * Training batches, in the public order: consecutive spans of

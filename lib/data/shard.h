@@ -3,7 +3,6 @@
 
 #include <stdint.h>
 
-#include "base/atomfile.h"
 #include "data/inputerror.h"
 
 /**
@@ -41,17 +40,5 @@ void shard_close(struct shard *s);
  *         that shrank since it was opened is truncated.
  */
 int shard_read(const struct shard *s, uint64_t at, uint64_t n, uint32_t vocab_size, int32_t *ids, struct inputerror *f);
-
-/**
- * A shard being written through a temporary.  begin and add return NULL or -1
- * with the failure said; finish publishes under the name given, and releases w
- * even when it fails; abort removes what was written.
- */
-struct shard_writer;
-struct shard_writer *shard_begin(int dirfd, const char *name, struct inputerror *f);
-int shard_add(struct shard_writer *w, const uint16_t *ids, uint64_t n, struct inputerror *f);
-uint64_t shard_tokens(const struct shard_writer *w);
-int shard_finish(struct shard_writer *w, enum atomfile_verb verb, struct inputerror *f);
-void shard_abort(struct shard_writer *w);
 
 #endif

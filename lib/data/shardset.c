@@ -6,6 +6,7 @@
 #include "data/shardset.h"
 #include "base/sha256.h"
 #include "data/shard.h"
+#include "data/shard_writer.h"
 
 struct shardset_writer {
 	int dirfd;
@@ -34,9 +35,9 @@ end_shard(struct shardset_writer *w, struct inputerror *f)
 	struct dataset_shard *s = &w->part->shards[w->part->count - 1];
 	struct shard_writer *shard = w->shard;
 
-	s->tokens = shard_tokens(shard);
+	s->tokens = shard_writer_tokens(shard);
 	w->shard = NULL;
-	if (shard_finish(shard, ATOMFILE_REPLACE, f) == -1)
+	if (shard_writer_finish(shard, ATOMFILE_REPLACE, f) == -1)
 		return (-1);
 	/* What counts is what can be read back. */
 	if (sha256_at(w->dirfd, s->path, s->sha256, &s->bytes) == -1)
@@ -59,14 +60,14 @@ begin_shard(struct shardset_writer *w, struct inputerror *f)
 	if ((more[part->count].path = strdup(name)) == NULL)
 		return (inputerror_errno(f, "write", name));
 	part->count++;
-	return ((w->shard = shard_begin(w->dirfd, name, f)) == NULL ? -1 : 0);
+	return ((w->shard = shard_writer_begin(w->dirfd, name, f)) == NULL ? -1 : 0);
 }
 
 int
 shardset_add(struct shardset_writer *w, const uint16_t *ids, uint64_t n, uint64_t bytes, uint64_t raw_bytes,
     struct inputerror *f)
 {
-	if (w->shard != NULL && n > SHARD_MAX_TOKENS - shard_tokens(w->shard) && end_shard(w, f) == -1)
+	if (w->shard != NULL && n > SHARD_MAX_TOKENS - shard_writer_tokens(w->shard) && end_shard(w, f) == -1)
 		return (-1);
 	if (w->shard == NULL && begin_shard(w, f) == -1)
 		return (-1);
@@ -74,7 +75,7 @@ shardset_add(struct shardset_writer *w, const uint16_t *ids, uint64_t n, uint64_
 	w->part->tokens += n;
 	w->part->bytes += bytes;
 	w->part->raw_bytes += raw_bytes;
-	return (shard_add(w->shard, ids, n, f));
+	return (shard_writer_add(w->shard, ids, n, f));
 }
 
 int
@@ -93,6 +94,6 @@ shardset_abort(struct shardset_writer *w)
 {
 	if (w == NULL)
 		return;
-	shard_abort(w->shard);
+	shard_writer_abort(w->shard);
 	free(w);
 }

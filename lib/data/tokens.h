@@ -3,7 +3,8 @@
 
 #include <stdint.h>
 
-#include "data/dataset.h"
+#include "data/dataset_part.h"
+#include "data/inputerror.h"
 
 /**
  * The shards of one part as one array of ids, in order.  Files are read with

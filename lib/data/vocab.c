@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "data/child.h"
 #include "base/file.h"
 #include "base/say.h"
 #include "data/shard.h"
@@ -14,10 +13,8 @@
 
 #define MODEL_MAX_BYTES ((size_t)64 << 20)
 #define PIECE_MAX_BYTES 65535
-#define PROMPT_MAX_BYTES ((size_t)1 << 20)
 
-/* The byte vocabulary: id = byte + BYTE_FIRST; before them pad, BOS, EOS, unknown. */
-#define BYTE_FIRST 4
+/* The byte vocabulary: before VOCAB_BYTE_FIRST pad, BOS, EOS, unknown. */
 #define BYTE_SIZE 260
 #define BYTE_NAME "homegolf bytes v1"
 
@@ -286,8 +283,8 @@ vocab_bytes(void)
 		p = &v->pieces[id];
 		p->text = "";
 		p->type = id < 3 ? VOCAB_CONTROL : id == 3 ? VOCAB_UNKNOWN : VOCAB_BYTE;
-		p->counts = p->counts_mark = id >= BYTE_FIRST;
-		p->byte = (uint8_t)(id - BYTE_FIRST);
+		p->counts = p->counts_mark = id >= VOCAB_BYTE_FIRST;
+		p->byte = (uint8_t)(id - VOCAB_BYTE_FIRST);
 	}
 	return (v);
 }
@@ -322,6 +319,12 @@ vocab_is_bytes(const struct vocab *v)
 }
 
 const char *
+vocab_path(const struct vocab *v)
+{
+	return (v->path);
+}
+
+const char *
 vocab_sha256(const struct vocab *v)
 {
 	return (v->sha256);
@@ -331,6 +334,13 @@ int
 vocab_joins_lines(const struct vocab *v)
 {
 	return (v->joins_lines);
+}
+
+enum vocab_type
+vocab_type(const struct vocab *v, uint32_t id)
+{
+	assert(id < v->size);
+	return ((enum vocab_type)v->pieces[id].type);
 }
 
 const char *
@@ -358,139 +368,9 @@ vocab_count_bytes16(const struct vocab *v, const uint16_t *ids, uint64_t n)
 	return (bytes);
 }
 
-int
-vocab_decode(const struct vocab *v, const int32_t *ids, uint64_t n, struct str *out)
+uint8_t
+vocab_byte(const struct vocab *v, uint32_t id)
 {
-	const struct piece *p;
-	size_t at, had = out->n;
-	uint64_t i;
-	int rc = 0;
-
-	for (i = 0; i < n && rc == 0; i++) {
-		assert((uint32_t)ids[i] < v->size);
-		p = &v->pieces[ids[i]];
-		switch (p->type) {
-		case VOCAB_CONTROL:
-		case VOCAB_UNUSED:
-			break;
-		case VOCAB_UNKNOWN:
-			rc = str_puts(out, " \xe2\x81\x87 ");
-			break;
-		case VOCAB_BYTE:
-			rc = str_add(out, &p->byte, 1);
-			break;
-		default:
-			for (at = 0; at < p->bytes && rc == 0;) {
-				if (p->bytes - at >= MARK_BYTES && memcmp(p->text + at, space_mark, MARK_BYTES) == 0) {
-					rc = str_puts(out, " ");
-					at += MARK_BYTES;
-				} else
-					rc = str_add(out, p->text + at++, 1);
-			}
-		}
-	}
-	if (rc == -1 && out->p != NULL)
-		out->p[out->n = had] = '\0';
-	return (rc);
-}
-
-/* Read the ids that spm_encode printed. */
-static int
-parse_ids(const struct vocab *v, const char *text, size_t bytes, int32_t *ids, uint64_t *count)
-{
-	const char *p = text, *end = text + bytes;
-	uint32_t id;
-
-	*count = 0;
-	while (p < end) {
-		if (*p == ' ' || *p == '\n') {
-			p++;
-			continue;
-		}
-		for (id = 0; p < end && *p >= '0' && *p <= '9' && id < SHARD_MAX_VOCAB; p++)
-			id = 10 * id + (uint32_t)(*p - '0');
-		if (id >= v->size || (p < end && *p != ' ' && *p != '\n'))
-			return (-1);
-		ids[(*count)++] = (int32_t)id;
-	}
-	return (*count > 0 && (uint32_t)ids[0] == v->bos ? 0 : -1);
-}
-
-/* Through unnamed files: a pipe in and a pipe out could wait for each other. */
-static int
-encode_model(const struct vocab *v, const char *text, size_t n, int64_t wait_ms, int32_t **ids, uint64_t *count,
-    struct inputerror *f)
-{
-	struct str model = STR_INIT;
-	const char *argv[] = { "spm_encode", NULL, "--output_format=id", "--extra_options=bos", NULL };
-	FILE *in = tmpfile(), *out = tmpfile(), *err = tmpfile();
-	struct child c;
-	char *line = NULL, *said = NULL;
-	size_t i, bytes;
-	int rc = -1;
-
-	*ids = NULL;
-	if (in == NULL || out == NULL || err == NULL || str_printf(&model, "--model=%s", v->path) == -1 ||
-	    (line = malloc(n + 1)) == NULL) {
-		inputerror_errno(f, "encode with", v->path);
-		goto done;
-	}
-	argv[1] = model.p;
-	for (i = 0; i < n; i++)
-		line[i] = text[i] == '\n' || text[i] == '\r' || text[i] == '\0' ? ' ' : text[i];
-	line[n] = '\n';
-	if (file_write_all(fileno(in), line, n + 1) == -1 || lseek(fileno(in), 0, SEEK_SET) == -1) {
-		inputerror_errno(f, "encode with", v->path);
-		goto done;
-	}
-	if (child_start(&c, argv, AT_FDCWD, fileno(in), fileno(out), fileno(err), wait_ms, f) == -1 ||
-	    child_wait(&c, f) == -1)
-		goto done;
-	if (lseek(fileno(out), 0, SEEK_SET) == -1 ||
-	    (said = file_read_fd(fileno(out), 16 * PROMPT_MAX_BYTES, &bytes)) == NULL ||
-	    (*ids = malloc((bytes / 2 + 1) * sizeof((*ids)[0]))) == NULL) {
-		inputerror_errno(f, "read what was said by", argv[0]);
-		goto done;
-	}
-	if (parse_ids(v, said, bytes, *ids, count) == -1) {
-		inputerror_set(f, REFUSAL_INPUT_INVALID, argv[0], "it printed something else",
-		    "ids of the model, BOS first");
-		goto done;
-	}
-	rc = 0;
-done:
-	if (rc == -1) {
-		free(*ids);
-		*ids = NULL;
-	}
-	free(said);
-	free(line);
-	str_free(&model);
-	if (err != NULL)
-		fclose(err);
-	if (out != NULL)
-		fclose(out);
-	if (in != NULL)
-		fclose(in);
-	return (rc);
-}
-
-int
-vocab_encode(const struct vocab *v, const char *text, size_t n, int64_t wait_ms, int32_t **ids, uint64_t *count,
-    struct inputerror *f)
-{
-	size_t i;
-
-	assert(wait_ms > 0);
-	if (n > PROMPT_MAX_BYTES)
-		return (inputerror_set(f, REFUSAL_INPUT_INVALID, "text", "more than 1 MiB", "a prompt"));
-	if (!v->is_bytes)
-		return (encode_model(v, text, n, wait_ms, ids, count, f));
-	if ((*ids = malloc((n + 1) * sizeof((*ids)[0]))) == NULL)
-		return (inputerror_errno(f, "encode", "text"));
-	(*ids)[0] = (int32_t)v->bos;
-	for (i = 0; i < n; i++)
-		(*ids)[i + 1] = (int32_t)((unsigned char)text[i] + BYTE_FIRST);
-	*count = n + 1;
-	return (0);
+	assert(id < v->size);
+	return (v->pieces[id].byte);
 }

@@ -15,6 +15,9 @@
  */
 struct vocab;
 
+/* The id of byte 0 in the byte vocabulary. */
+#define VOCAB_BYTE_FIRST 4
+
 enum vocab_type { VOCAB_NORMAL = 1, VOCAB_UNKNOWN, VOCAB_CONTROL, VOCAB_USER, VOCAB_UNUSED, VOCAB_BYTE };
 
 /**
@@ -37,12 +40,14 @@ void vocab_free(struct vocab *v);
 uint32_t vocab_size(const struct vocab *v);
 uint32_t vocab_bos(const struct vocab *v);
 int vocab_is_bytes(const struct vocab *v);
+const char *vocab_path(const struct vocab *v); /* of the model's file; NULL for bytes */
 const char *vocab_sha256(const struct vocab *v);
 
 /* Does the normaliser turn a line break into a space, as the nmt_* rules do? Bytes: 0. */
 int vocab_joins_lines(const struct vocab *v);
 
-/* A piece as the model spells it (not NUL-terminated). id < vocab_size (asserted). Exported for tests. */
+/* Type of an id, and its piece as the model spells it (not NUL-terminated). id < vocab_size (asserted). */
+enum vocab_type vocab_type(const struct vocab *v, uint32_t id);
 const char *vocab_piece(const struct vocab *v, uint32_t id, size_t *n);
 
 /**
@@ -57,23 +62,7 @@ uint32_t vocab_target_bytes(const struct vocab *v, uint32_t previous, uint32_t i
 /* The sum over ids[1..n-1], each a target after the one before it. */
 uint64_t vocab_count_bytes16(const struct vocab *v, const uint16_t *ids, uint64_t n);
 
-/**
- * vocab_decode(v, ids, n, out):
- * Append the text of ids to out: U+2581 is a space, control and unused ids are
- * nothing, unknown is U+2047 between spaces, byte pieces are their byte (so
- * that the text may be cut inside a character).  0, or -1 with errno ENOMEM.
- */
-int vocab_decode(const struct vocab *v, const int32_t *ids, uint64_t n, struct str *out);
-
-/**
- * vocab_encode(v, text, n, wait_ms, ids, count, f):
- * Ids of one text, BOS first.  With a model this runs spm_encode as a child
- * that dies with us and is killed after ${wait_ms} (positive, asserted); line
- * breaks become spaces and NUL bytes too.
- * Owns:   the caller frees *ids.
- * Errors: -1, said, *f filled: tokenizer_missing, deadline, invalid, memory, io.
- */
-int vocab_encode(const struct vocab *v, const char *text, size_t n, int64_t wait_ms, int32_t **ids, uint64_t *count,
-    struct inputerror *f);
+/* The byte of a piece of that type (VOCAB_BYTE). */
+uint8_t vocab_byte(const struct vocab *v, uint32_t id);
 
 #endif

@@ -1,16 +1,20 @@
 # The model family: geometry, tensors, operations, training, artifact.
-gpt_SRC := artifact checkpoint config f16 generate model numerics ops ops_ref optimizer params quantize trainspec \
-	safetensors schedule score trainer trainer_open
+gpt_SRC := artifact checkpoint config f16 generate model numerics ops ops_ref optimizer params quantize resume trainspec \
+	safetensors schedule schedule_read score trainer trainer_open
 include lib/gpt/cpu/cpu.mk
 
-# Bounds and defaults of the model's keys, of their contract: code that counts towards the cap, unlike the engine.
-gpt_OBJ = $(B)/lib/gpt/embedded_model.o
+# Bounds and defaults of the model's keys, defaults of the others, of their contract: code that counts towards the cap, unlike the engine.
+gpt_OBJ = $(B)/lib/gpt/embedded_model.o $(B)/lib/gpt/embedded_spec.o
 
 $(B)/gen/embedded_model.c: contracts/spec.json $(B)/gen/embed
 	$(call say,GEN)
 	$(Q)$(B)/gen/embed model $< > $@.new && mv $@.new $@
 
-$(B)/lib/gpt/embedded_%.o: $(B)/gen/embedded_%.c lib/gpt/embedded_model.h
+$(B)/gen/embedded_spec.c: contracts/spec.json $(B)/gen/embed
+	$(call say,GEN)
+	$(Q)$(B)/gen/embed defaults $< > $@.new && mv $@.new $@
+
+$(B)/lib/gpt/embedded_%.o: $(B)/gen/embedded_%.c lib/gpt/embedded_%.h
 	@mkdir -p $(@D)
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(HG_CFLAGS) $(CFLAGS) -c -o $@ $<

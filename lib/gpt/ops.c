@@ -1,4 +1,4 @@
-/* The one file that knows which backends this build has. */
+/* The one file that knows which backends this build has: with HG_PORTABLE the counted one alone. */
 
 #include <errno.h>
 #include <string.h>
@@ -7,7 +7,9 @@
 
 static const struct ops *const backends[] = {
 	&ops_ref,
+#ifndef HG_PORTABLE
 	&ops_cpu,
+#endif
 #ifdef HG_CUDA
 	&ops_cuda,
 #endif

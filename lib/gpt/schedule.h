@@ -38,13 +38,4 @@ int schedule_done(const struct schedule *s, uint64_t step, double elapsed_ms);
 /* Nonzero if some step runs at full rate; a schedule that never does is worth a warning. By the clock: always. */
 int schedule_reaches_full_rate(const struct schedule *s);
 
-/**
- * schedule_read_scales(text, n, scales, count):
- * The `lr_scale` of each line of a metrics.jsonl, which must hold every step
- * from 0 on (log_every 1); a resumed step stands twice and must agree.
- * Owns:   the caller frees *scales.
- * Errors: -1 after saying why.
- */
-int schedule_read_scales(const char *text, size_t n, double **scales, uint64_t *count);
-
 #endif

@@ -11,21 +11,7 @@
 #include "base/num.h"
 #include "gpt/safetensors.h"
 #include "base/say.h"
-#include "gpt/trainer.h"
-
-#define RESUME_FORMAT "homegolf.resume.v1"
-
-struct trainer {
-	struct trainer_args args;
-	struct optimizer_law law;
-	struct optimizer *optimizer;
-	uint64_t step; /* steps done; each took micro_batches spans */
-	size_t micro_batches;
-	int32_t *ids;   /* one span: micro_batch_tokens + 1 */
-	float *nats;    /* one micro-batch */
-	float *staging; /* one tensor */
-	float *marked;  /* weights of trainer_mark, or NULL */
-};
+#include "gpt/trainer_state.h"
 
 struct trainer *
 trainer_open(const struct trainer_args *args)
@@ -158,9 +144,8 @@ trainer_step(struct trainer *t, double lr_scale, struct trainer_result *result)
 	return (0);
 }
 
-/* One buffer of a tensor's size. */
-static void
-stage(const struct trainer *t, const struct ops_buf *buf, size_t n)
+void
+trainer_stage(const struct trainer *t, const struct ops_buf *buf, size_t n)
 {
 	const struct model *m = t->args.model;
 
@@ -173,7 +158,7 @@ trainer_finite(const struct trainer *t)
 	const struct params *p = model_params(t->args.model);
 
 	for (size_t i = 0; i < p->count; i++) {
-		stage(t, model_weight(t->args.model, i), p->tensors[i].n);
+		trainer_stage(t, model_weight(t->args.model, i), p->tensors[i].n);
 		for (size_t j = 0; j < p->tensors[i].n; j++)
 			if (!isfinite(t->staging[j]))
 				return (0);
@@ -202,182 +187,4 @@ trainer_rollback(struct trainer *t)
 	t->step = 0;
 	free(t->marked);
 	t->marked = NULL;
-}
-
-/* What a resume file holds, in its order: of each tensor the weights, then the state that the optimizer keeps. */
-struct contents {
-	struct safetensors_tensor *entries;
-	struct ops_buf **bufs; /* by entry: where its elements live */
-	char (*names)[PARAMS_NAME_SIZE + PARAMS_STATE_SIZE];
-	size_t count;
-};
-
-static void
-contents_free(struct contents *c)
-{
-	free(c->entries);
-	free(c->bufs);
-	free(c->names);
-}
-
-/* Owns: contents_free, in any case. Errors: -1 with errno ENOMEM. */
-static int
-contents_make(const struct trainer *t, struct contents *c)
-{
-	const struct params *p = model_params(t->args.model);
-	const size_t room = (1 + PARAMS_STATES) * p->count;
-
-	c->count = 0;
-	c->entries = calloc(room, sizeof(*c->entries));
-	c->bufs = calloc(room, sizeof(struct ops_buf *));
-	c->names = calloc(room, sizeof(*c->names));
-	if (c->entries == NULL || c->bufs == NULL || c->names == NULL) {
-		errno = ENOMEM;
-		return (-1);
-	}
-	for (size_t at = 0; at < room; at++) {
-		const size_t i = at / (1 + PARAMS_STATES), s = at % (1 + PARAMS_STATES);
-		const struct params_tensor *mine = &p->tensors[i];
-		const char *suffix = s == 0 ? "" : params_state(mine->group, s - 1);
-
-		if (suffix == NULL)
-			continue;
-		snprintf(c->names[c->count], sizeof(c->names[c->count]), "%s%s", mine->name, suffix);
-		c->bufs[c->count] = s == 0 ? model_weight(t->args.model, i) : optimizer_buffer(t->optimizer, i, s - 1);
-		c->entries[c->count] = (struct safetensors_tensor){
-			.name = c->names[c->count],
-			.dtype = SAFETENSORS_F32,
-			.dims = (size_t)mine->dims,
-			.shape = { mine->dims == 2 ? mine->rows : mine->cols, mine->cols },
-			.n = mine->n,
-		};
-		c->count++;
-	}
-	return (0);
-}
-
-/* What must agree for a state to go on: the model and how a batch is taken. */
-static json_t *
-identity(const struct trainer *t)
-{
-	json_t *config = config_to_json(&model_params(t->args.model)->config), *identity = NULL;
-	char *text = config != NULL ? jsonio_line(config) : NULL;
-	char seq_len[24], batch[24], micro[24], step[24];
-
-	snprintf(seq_len, sizeof(seq_len), "%zu", t->args.seq_len);
-	snprintf(batch, sizeof(batch), "%zu", t->args.batch_tokens);
-	snprintf(micro, sizeof(micro), "%zu", t->args.micro_batch_tokens);
-	snprintf(step, sizeof(step), "%" PRIu64, t->step);
-	if (text != NULL)
-		identity = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "format", RESUME_FORMAT, "config", text,
-		    "seq_len", seq_len, "batch_tokens", batch, "micro_batch_tokens", micro, "step", step);
-	free(text);
-	json_decref(config);
-	return (identity);
-}
-
-int
-trainer_save(const struct trainer *t, int fd, const json_t *extra)
-{
-	json_t *metadata = identity(t);
-	struct contents c;
-	char *header = NULL;
-	size_t n;
-	int rc = -1;
-
-	if (contents_make(t, &c) != 0)
-		goto out;
-	errno = ENOMEM;
-	if (metadata == NULL)
-		goto out;
-	if (extra != NULL && json_object_update_missing(metadata, (json_t *)(uintptr_t)extra) != 0)
-		goto out;
-	if ((header = safetensors_header(c.entries, c.count, metadata, &n)) == NULL)
-		goto out;
-	if (file_write_all(fd, header, n) != 0)
-		goto out;
-	for (size_t e = 0; e < c.count; e++) {
-		stage(t, c.bufs[e], c.entries[e].n);
-		if (file_write_all(fd, t->staging, c.entries[e].n * sizeof(*t->staging)) != 0)
-			goto out;
-	}
-	rc = 0;
-out:
-	if (rc != 0)
-		say_errno("cannot save the state of training");
-	free(header);
-	json_decref(metadata);
-	contents_free(&c);
-	return (rc);
-}
-
-/* Everything that identity() says, but the step, must stand in the file too. */
-static int
-same_identity(const struct trainer *t, const struct safetensors *s, const char *what)
-{
-	json_t *mine = identity(t), *value;
-	const char *key;
-	int same = mine != NULL;
-
-	json_object_foreach(mine, key, value) {
-		const char *theirs = safetensors_metadata(s, key);
-
-		if (strcmp(key, "step") == 0)
-			continue;
-		if (theirs == NULL || strcmp(theirs, json_string_value(value)) != 0) {
-			say_error("'%s' cannot be resumed here: its %s is %s, this run's is %s", what, key,
-			    theirs != NULL ? theirs : "missing", json_string_value(value));
-			errno = EBADMSG;
-			same = 0;
-			break;
-		}
-	}
-	json_decref(mine);
-	return (same);
-}
-
-int
-trainer_load(struct trainer *t, int fd, const char *what, json_t **extra)
-{
-	const struct model *m = t->args.model;
-	const struct safetensors_tensor *found;
-	struct safetensors *s = NULL;
-	struct contents c;
-	uint64_t step;
-	int rc = -1;
-
-	if (contents_make(t, &c) != 0) {
-		say_errno("cannot read '%s'", what);
-		goto out;
-	}
-	if ((s = safetensors_read(fd, what)) == NULL || !same_identity(t, s, what))
-		goto out;
-	if (safetensors_metadata(s, "step") == NULL || safetensors_count(s) != c.count ||
-	    num_u64(safetensors_metadata(s, "step"), 0, INT64_MAX, &step) != 0) {
-		say_error("'%s' is not a whole state of training", what);
-		errno = EBADMSG;
-		goto out;
-	}
-	/* All is checked before anything changes. */
-	for (size_t e = 0; e < c.count; e++) {
-		found = safetensors_find(s, c.entries[e].name);
-		if (found == NULL || found->dtype != SAFETENSORS_F32 || found->n != c.entries[e].n) {
-			say_error("'%s' lacks tensor '%s', or has it in another shape", what, c.entries[e].name);
-			errno = EBADMSG;
-			goto out;
-		}
-	}
-	for (size_t e = 0; e < c.count; e++) {
-		if (safetensors_get(s, safetensors_find(s, c.entries[e].name), t->staging) != 0)
-			goto out;
-		model_ops(m)->upload(model_ctx(m), c.bufs[e], 0, t->staging, c.entries[e].n);
-	}
-	t->step = step;
-	if (extra != NULL)
-		*extra = safetensors_all_metadata(s);
-	rc = 0;
-out:
-	safetensors_free(s);
-	contents_free(&c);
-	return (rc);
 }

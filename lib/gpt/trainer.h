@@ -70,17 +70,4 @@ int trainer_finite(const struct trainer *t);
 int trainer_mark(struct trainer *t);
 void trainer_rollback(struct trainer *t);
 
-/**
- * trainer_save(t, fd, extra) / trainer_load(t, fd, what, extra):
- * The complete state as one safetensors file: of each tensor the weights under
- * its name, then what params.h has the optimizer keep of it, under
- * NAME.momentum or the like; the counters and shape of the batch in
- * __metadata__, where the caller's own strings (${extra}: clocks, offsets) ride
- * along.  Training on after load gives the bits of training on without it.
- * Owns:   the caller decrefs *extra.
- * Errors: -1 after saying why; errno of writing or reading, EBADMSG (malformed, or of another model or batch).
- */
-int trainer_save(const struct trainer *t, int fd, const json_t *extra);
-int trainer_load(struct trainer *t, int fd, const char *what, json_t **extra);
-
 #endif

@@ -2,10 +2,9 @@
 
 #include "base/jsonio.h"
 #include "base/num.h"
+#include "gpt/embedded_spec.h"
 #include "gpt/trainspec.h"
 #include "base/say.h"
-#include "schema/contract.h"
-#include "schema/later.h"
 
 static const char sliding[] = "sliding:";
 
@@ -66,6 +65,19 @@ trainspec_arith_name(enum ops_arith arith)
 	return (ariths[arith]);
 }
 
+/* The contract's default of a key that came after 0.1, or with ${any} of any; NULL if there is none. Lives for ever. */
+static json_t *
+default_of(const char *path, int any)
+{
+	static json_t *defaults;
+	json_t *value;
+
+	if (defaults == NULL)
+		defaults = jsonio_parse(embedded_spec, strlen(embedded_spec), "the contract's defaults");
+	value = json_object_get(json_object_get(defaults, "later"), path);
+	return (value != NULL || !any ? value : json_object_get(json_object_get(defaults, "first"), path));
+}
+
 void
 trainspec_law(struct optimizer_law *law)
 {
@@ -74,7 +86,7 @@ trainspec_law(struct optimizer_law *law)
 
 	memset(&r, 0, sizeof(r));
 	for (row = trainspec_keys; row->path != NULL; row++)
-		(void)bind_set(row, &r, json_object_get(contract_at("spec", row->path), "default"));
+		(void)bind_set(row, &r, default_of(row->path, 1));
 	*law = r.law;
 }
 
@@ -82,15 +94,18 @@ static int
 read_keys(struct trainspec *r, const json_t *spec)
 {
 	const struct bind *row;
+	json_t *v;
 
 	memset(r, 0, sizeof(*r));
 	if (config_from_json(&r->config, jsonio_get(spec, "model")) == -1)
 		return (-1);
-	for (row = trainspec_keys; row->path != NULL; row++)
-		if (bind_set(row, r, later_value("spec", spec, row->path)) == -1) {
+	for (row = trainspec_keys; row->path != NULL; row++) {
+		v = jsonio_get(spec, row->path);
+		if (bind_set(row, r, v != NULL ? v : default_of(row->path, 0)) == -1) {
 			say_error("%s is missing, or of another type than its contract has it", row->path);
 			return (-1);
 		}
+	}
 	return (0);
 }
 

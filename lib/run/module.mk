@@ -1,22 +1,24 @@
 # The run directory: names, locks, states, specs, receipts, refusals, and the gate that reads them all.
-run_SRC := closeout fingerprint gate receipt refusal retry rundir runlock spec specdigest specrequest state status
+run_SRC := closeout fingerprint gate mint receipt refusal retry rundir runlock spec specdigest specrequest state status wait
 
 # The list of counted code becomes a source.
 run_OBJ = $(B)/lib/run/embedded_code.o
 
-# What a stranger needs to train, restore and score: these count towards the cap.  Not counted, like the libraries,
-# are lib/base (messages, JSON, files) and what surrounds a run; t/unit/spec.c keeps room for the published artifact.
-CODE_LIST := $(B)/gen/embedded_model.c \
-	$(addprefix lib/gpt/,artifact.c artifact.h config.c config.h embedded_model.h f16.c f16.h model.c model.h \
-	ops.c ops.h ops_ref.c optimizer.c optimizer.h params.c params.def params.h quantize.c quantize.h safetensors.c \
-	safetensors.h schedule.c schedule.h score.c score.h trainer.c trainer.h) \
-	$(addprefix lib/data/,loader.c loader.h shard.c shard.h tokens.c tokens.h vocab.c vocab.h)
+# Counted code: its list is computed (lib/run/counted.sh), from the sources and from those generated that it needs.
+CODE_GENERATED := $(B)/gen/embedded_model.c $(B)/gen/embedded_spec.c
 # These only change speed.
 CODE_VARIANTS := $(sort $(wildcard lib/gpt/cpu/*.[ch] cuda/*.cu cuda/*.cuh))
 
-$(B)/gen/embedded_code.c: $(CODE_LIST) $(CODE_VARIANTS) $(B)/gen/embed lib/run/module.mk
+# Any source may change the list, but only a change of what is listed makes anything anew.
+$(B)/gen/counted: $(wildcard lib/*/*.[ch] lib/*/*.def) $(CODE_GENERATED) $(CODE_VARIANTS) $(B)/gen/embed lib/run/counted.sh lib/run/module.mk
 	$(call say,GEN)
-	$(Q)$(B)/gen/embed code $(CODE_LIST) -- $(CODE_VARIANTS) > $@.new && mv $@.new $@
+	$(Q)lib/run/counted.sh $(CODE_GENERATED) > $@.new
+	$(Q)$(B)/gen/embed code $$(cat $@.new) -- $(CODE_VARIANTS) > $(B)/gen/embedded_code.c.new
+	$(Q)cmp -s $(B)/gen/embedded_code.c.new $(B)/gen/embedded_code.c || cp $(B)/gen/embedded_code.c.new $(B)/gen/embedded_code.c
+	$(Q)mv $@.new $@
+
+$(B)/gen/embedded_code.c: $(B)/gen/counted
+	@[ -e $@ ] || { rm -f $<; $(MAKE) --no-print-directory $<; }
 
 $(B)/lib/run/embedded_%.o: $(B)/gen/embedded_%.c lib/run/embedded_code.h lib/run/fingerprint.h
 	@mkdir -p $(@D)

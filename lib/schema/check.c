@@ -318,9 +318,16 @@ CHECK(items)
 	return (0);
 }
 
+/* A length that a schema states; it may be written 2.0. */
+static size_t
+length(const json_t *arg)
+{
+	return ((size_t)json_number_value(arg));
+}
+
 CHECK(min_items)
 {
-	size_t n = json_array_size(v), least = (size_t)json_integer_value(arg);
+	size_t n = json_array_size(v), least = length(arg);
 
 	(void)schema;
 	if (json_is_array(v) && n < least)
@@ -330,7 +337,7 @@ CHECK(min_items)
 
 CHECK(max_items)
 {
-	size_t n = json_array_size(v), most = (size_t)json_integer_value(arg);
+	size_t n = json_array_size(v), most = length(arg);
 
 	(void)schema;
 	if (json_is_array(v) && n > most)
@@ -379,16 +386,16 @@ CHECK(below)
 CHECK(min_length)
 {
 	(void)schema;
-	if (json_is_string(v) && code_points(v) < (size_t)json_integer_value(arg))
-		return (check_broken(w, at, v, "is shorter than %lld", (long long)json_integer_value(arg)));
+	if (json_is_string(v) && code_points(v) < length(arg))
+		return (check_broken(w, at, v, "is shorter than %zu", length(arg)));
 	return (0);
 }
 
 CHECK(max_length)
 {
 	(void)schema;
-	if (json_is_string(v) && code_points(v) > (size_t)json_integer_value(arg))
-		return (check_broken(w, at, v, "is longer than %lld", (long long)json_integer_value(arg)));
+	if (json_is_string(v) && code_points(v) > length(arg))
+		return (check_broken(w, at, v, "is longer than %zu", length(arg)));
 	return (0);
 }
 

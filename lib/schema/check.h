@@ -25,6 +25,7 @@ struct check_walk {
 	const char *prefix; /* path of the value that the check began with */
 	struct str *where;  /* or NULL */
 	int part;           /* required members may be missing */
+	int foreign;        /* lint: not a contract of ours, only what a check relies upon */
 };
 
 /**

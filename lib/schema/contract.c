@@ -70,7 +70,7 @@ contract_text(const char *name)
 static const json_t *
 follow(const json_t *root, const json_t *schema)
 {
-	struct check_walk w = { root, "", NULL, 0 };
+	struct check_walk w = { root, "", NULL, 0, 0 };
 	const json_t *ref = json_object_get(schema, "$ref");
 
 	return (ref == NULL ? schema : check_referred(&w, ref));
@@ -112,7 +112,7 @@ contract_tag(const json_t *schema)
 static int
 check(const char *name, const json_t *v, struct str *where, int part)
 {
-	struct check_walk w = { schema_of(name), "", where, part };
+	struct check_walk w = { schema_of(name), "", where, part, 0 };
 
 	if (w.root == NULL)
 		return (-1);
@@ -134,7 +134,7 @@ contract_check_part(const char *name, const json_t *v, struct str *where)
 int
 contract_check_key(const char *name, const char *path, const json_t *value, struct str *where)
 {
-	struct check_walk w = { schema_of(name), path, where, 0 };
+	struct check_walk w = { schema_of(name), path, where, 0, 0 };
 	const json_t *schema = contract_at(name, path);
 
 	if (w.root == NULL)

@@ -26,6 +26,12 @@
  * Patterns are anchored at both ends, ASCII, and of the syntax that POSIX
  * extended and ECMA-262 expressions share (schema/lint.c says which).
  * An integer may be written 3.0, as JSON Schema has it.
+ *
+ * Within these keywords the JSON Schema Test Suite (draft2020-12) is followed
+ * but for what is not read: true and false as schemas elsewhere than above,
+ * const and enum of objects or arrays, a $ref to a $ref, other patterns, and
+ * integers beyond 64 bits, which are no JSON to us.  t/tools/schema_suite.py sees
+ * to it.
  */
 
 /* Larger files are refused unread. */

@@ -1,9 +1,11 @@
 /*
  * Run by the build: prints the C source that puts files into programs.
  *   embed contracts FILE.json...         their text on one line each, for embedded_contracts
- *   embed code FILE... -- VARIANT...     their sizes and digests, for embedded_code
+ *   embed code FILE... -- VARIANT...     sizes and digests of their code, for embedded_code
+ *   embed strip FILE                     its code: no comments, no blank that is not needed
  *   embed text NAME FILE                 its bytes, for embedded_NAME
  *   embed model SPEC.json                bounds and defaults of its section model, for embedded_model
+ *   embed defaults SPEC.json             defaults of its other sections, for embedded_spec
  */
 #include <fcntl.h>
 #include <math.h>
@@ -65,30 +67,137 @@ contracts(int n, char **files)
 	return (0);
 }
 
+/* The end of the string or character constant that begins at p, or of the text. */
+static const char *
+literal_end(const char *p)
+{
+	const char quote = *p++;
+
+	for (; *p != '\0' && *p != '\n' && *p != quote; p++)
+		if (*p == '\\' && p[1] != '\0')
+			p++;
+	return (*p == quote ? p + 1 : p);
+}
+
+/* The end of the comment that begins at p, or NULL if none does; the newline after // is no part of it. */
+static const char *
+comment_end(const char *p)
+{
+	const char *end;
+
+	if (p[0] == '/' && p[1] == '*')
+		return ((end = strstr(p + 2, "*/")) != NULL ? end + 2 : p + strlen(p));
+	if (p[0] != '/' || p[1] != '/')
+		return (NULL);
+	for (; *p != '\0' && *p != '\n'; p++)
+		if (*p == '\\' && p[1] == '\n')
+			p++;
+	return (p);
+}
+
+/* Would two tokens that a blank parts run together without it? */
+static int
+keeps_apart(char a, char b)
+{
+	static const char word[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.\"'";
+	static const char sign[] = "+-*/%&|<>=!^~?:#.";
+
+	if (strchr(word, a) != NULL && strchr(word, b) != NULL)
+		return (1);
+	if (strchr(sign, a) != NULL && strchr(sign, b) != NULL)
+		return (1);
+	/* 0xe + 1 is three tokens, 0xe+1 is none. */
+	return (strchr("eEpP", a) != NULL && strchr("+-", b) != NULL);
+}
+
+/*
+ * What is left of C without comments, indentation, blanks at the ends of lines and empty lines; other blanks and
+ * comments become one space.  A compiler sees the same but for line numbers.
+ */
+static int
+strip(const char *p, struct str *out)
+{
+	const char *end;
+	int blank = 0, start = 1, directive = 0, continued = 0;
+
+	while (*p != '\0') {
+		if ((end = comment_end(p)) != NULL || *p == ' ' || *p == '\t') {
+			blank = 1;
+			p = end != NULL ? end : p + 1;
+			continue;
+		}
+		if (*p == '\n') {
+			continued = directive && !start && out->p[out->n - 1] == '\\';
+			if (!start && str_add(out, "\n", 1) == -1)
+				return (-1);
+			blank = 0;
+			start = 1;
+			p++;
+			continue;
+		}
+		if (start)
+			directive = continued || *p == '#';
+		if (blank && !start && (directive || keeps_apart(out->p[out->n - 1], *p)) && str_add(out, " ", 1) == -1)
+			return (-1);
+		blank = start = 0;
+		end = *p == '"' || *p == '\'' ? literal_end(p) : p + 1;
+		if (str_add(out, p, (size_t)(end - p)) == -1)
+			return (-1);
+		p = end;
+	}
+	return (start ? 0 : str_add(out, "\n", 1));
+}
+
+/* The code of a file. 0, or -1 after saying why. */
+static int
+strip_file(const char *file, struct str *out)
+{
+	char *text;
+	size_t n;
+	int rc;
+
+	if ((text = file_read(AT_FDCWD, file, JSONIO_MAX_BYTES, &n)) == NULL) {
+		say_errno("cannot read '%s'", file);
+		return (-1);
+	}
+	if ((rc = strip(text, out)) == -1)
+		say_errno("cannot read '%s'", file);
+	free(text);
+	return (rc);
+}
+
+/* The path that a file is listed under: generated ones without the build directory, whose name is the compiler's. */
+static const char *
+listed(const char *file)
+{
+	const char *gen = strncmp(file, "build/", 6) == 0 ? strstr(file, "/gen/") : NULL;
+
+	return (gen != NULL ? gen + 1 : file);
+}
+
 /* One list of files up to "--" or the end; returns how many operands it took, or -1. */
 static int
 list(const char *name, int n, char **files, uint64_t *sum_bytes, struct str *sums)
 {
+	struct str code = STR_INIT;
 	char hex[SHA256_HEX_SIZE];
-	const char *path;
-	uint64_t size_bytes;
-	int i;
+	int i, rc = -1;
 
 	printf("const struct fingerprint_file %s[] = {\n", name);
 	for (i = 0; i < n && strcmp(files[i], "--") != 0; i++) {
-		if (sha256_at(AT_FDCWD, files[i], hex, &size_bytes) == -1) {
-			say_errno("cannot read '%s'", files[i]);
-			return (-1);
-		}
-		/* What the build generates is called the same in every build directory. */
-		path = strstr(files[i], "/gen/") == NULL ? files[i] : strstr(files[i], "/gen/") + 1;
-		printf("\t{ \"%s\", \"%s\", %llu },\n", path, hex, (unsigned long long)size_bytes);
-		*sum_bytes += size_bytes;
-		if (str_printf(sums, "%s  %s\n", hex, path) == -1)
-			return (-1);
+		code.n = 0;
+		if (strip_file(files[i], &code) == -1 || sha256_hex(code.n == 0 ? "" : code.p, code.n, hex) == -1)
+			goto err0;
+		printf("\t{ \"%s\", \"%s\", %zu },\n", listed(files[i]), hex, code.n);
+		*sum_bytes += code.n;
+		if (str_printf(sums, "%s  %s\n", hex, listed(files[i])) == -1)
+			goto err0;
 	}
 	printf("\t{ 0, 0, 0 }\n};\n");
-	return (i);
+	rc = i;
+err0:
+	str_free(&code);
+	return (rc);
 }
 
 static int
@@ -112,6 +221,18 @@ code(int n, char **files)
 err0:
 	str_free(&sums);
 	str_free(&ignored);
+	return (rc);
+}
+
+static int
+stripped(const char *file)
+{
+	struct str code = STR_INIT;
+	int rc = strip_file(file, &code);
+
+	if (rc == 0)
+		fwrite(code.p, 1, code.n, stdout);
+	str_free(&code);
 	return (rc);
 }
 
@@ -177,12 +298,50 @@ model(const char *file)
 	return (0);
 }
 
+/* The defaults of a spec's keys, the section model aside, as JSON: those of later keys apart, which may be absent. */
+static int
+defaults(const char *file)
+{
+	json_t *v, *made = json_pack("{s:{}, s:{}}", "first", "later"), *member, *rule, *value;
+	const char *section, *key;
+	char path[160], *line = NULL;
+
+	if (made == NULL || jsonio_read(AT_FDCWD, file, JSONIO_MAX_BYTES, NULL, &v) == -1)
+		return (-1);
+	json_object_foreach(json_object_get(v, "properties"), section, member) {
+		if (strcmp(section, "model") == 0)
+			continue;
+		json_object_foreach(json_object_get(member, "properties"), key, rule) {
+			/* Of keys that every spec has only the training's are asked for: the published optimizer. */
+			value = json_object_get(rule, "default");
+			if (value == NULL ||
+			    (strcmp(section, "train") != 0 && json_object_get(rule, "x-since") == NULL))
+				continue;
+			snprintf(path, sizeof(path), "%s.%s", section, key);
+			json_object_set(json_object_get(made,
+					    json_object_get(rule, "x-since") == NULL ? "first" : "later"),
+			    path, value);
+		}
+	}
+	if ((line = jsonio_line(made)) != NULL) {
+		printf("const char embedded_spec[] =\n\t    ");
+		print_literal(line);
+		printf(";\n");
+	}
+	json_decref(made);
+	json_decref(v);
+	free(line);
+	return (line == NULL ? -1 : 0);
+}
+
 int
 main(int argc, char **argv)
 {
 	int rc = -1;
 
 	exit_init("embed");
+	if (argc == 3 && strcmp(argv[1], "strip") == 0)
+		return (exit_flush(stripped(argv[2]) == 0 ? HG_EXIT_DONE : HG_EXIT_SYSTEM));
 	printf("/* Written by lib/schema/embed.c. */\n");
 	if (argc > 2 && strcmp(argv[1], "contracts") == 0) {
 		printf("#include \"schema/embedded.h\"\n\n");
@@ -196,8 +355,11 @@ main(int argc, char **argv)
 	} else if (argc == 3 && strcmp(argv[1], "model") == 0) {
 		printf("#include \"gpt/embedded_model.h\"\n\n");
 		rc = model(argv[2]);
+	} else if (argc == 3 && strcmp(argv[1], "defaults") == 0) {
+		printf("#include \"gpt/embedded_spec.h\"\n\n");
+		rc = defaults(argv[2]);
 	} else
-		say_error(
-		    "usage: embed contracts FILE... | code FILE... [-- FILE...] | text NAME FILE | model SPEC.json");
+		say_error("usage: embed contracts FILE... | code FILE... [-- FILE...] | strip FILE | text NAME FILE | "
+			  "model SPEC.json | defaults SPEC.json");
 	return (exit_flush(rc == 0 ? HG_EXIT_DONE : HG_EXIT_SYSTEM));
 }

@@ -2,6 +2,7 @@
  * Every keyword is here that schema/check.c knows; what only lint finds out,
  * a check takes for granted.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "base/jsonio.h"
@@ -34,7 +35,7 @@ LINT(type)
 	for (i = 0; (name = check_nth_type(arg, i)) != NULL; i++) {
 		if (!check_is_type(name))
 			return (check_broken(w, at, NULL, "type '%s' is unknown", name));
-		if (strcmp(name, "integer") != 0)
+		if (strcmp(name, "integer") != 0 || w->foreign)
 			continue;
 		low = json_integer_value(json_object_get(schema, "minimum"));
 		high = json_integer_value(json_object_get(schema, "maximum"));
@@ -93,7 +94,7 @@ LINT(schemas)
 	json_object_foreach((json_t *)(size_t)arg, key, member) {
 		struct check_path here = { at, key, 0 };
 
-		if (strchr(key, '.') != NULL)
+		if (strchr(key, '.') != NULL && !w->foreign)
 			return (check_broken(w, &here, NULL, "a key with a dot cannot be named by path"));
 		if (walk_lint(w, member, &here) == -1)
 			return (-1);
@@ -101,8 +102,7 @@ LINT(schemas)
 	return (0);
 }
 
-static int
-requires(const json_t *schema, const char *key)
+static int requires(const json_t *schema, const char *key)
 {
 	const json_t *required = json_object_get(schema, "required");
 	size_t i;
@@ -156,7 +156,8 @@ LINT(required)
 		return (check_broken(w, at, NULL, "required must be an array of names"));
 	for (i = 0; i < json_array_size(arg); i++) {
 		name = json_string_value(json_array_get(arg, i));
-		if (name == NULL || json_object_get(json_object_get(schema, "properties"), name) == NULL)
+		if (name == NULL ||
+		    (json_object_get(json_object_get(schema, "properties"), name) == NULL && !w->foreign))
 			return (check_broken(w, at, NULL, "required '%s' is no property", name == NULL ? "" : name));
 	}
 	return (0);
@@ -165,7 +166,7 @@ LINT(required)
 LINT(count)
 {
 	(void)schema;
-	if (!json_is_integer(arg) || json_integer_value(arg) < 0)
+	if (!check_is_integral(arg) || json_number_value(arg) < 0 || json_number_value(arg) > (double)LARGEST_INTEGER)
 		return (check_broken(w, at, NULL, "a length must be an integer of at least 0"));
 	return (0);
 }
@@ -223,6 +224,8 @@ LINT(default)
 {
 	struct check_path here = { at, "default", 0 };
 
+	if (w->foreign)
+		return (0);
 	return (check_value(w, schema, arg, &here));
 }
 
@@ -385,9 +388,21 @@ walk_lint(const struct check_walk *w, const json_t *schema, const struct check_p
 int
 lint_schema(const json_t *schema, struct str *where)
 {
-	struct check_walk w = { schema, "", where, 0 };
+	struct check_walk w = { schema, "", where, 0, 0 };
 
 	return (walk_lint(&w, schema, NULL));
+}
+
+int
+lint_check(const json_t *schema, const json_t *v, struct str *where)
+{
+	struct check_walk w = { schema, "", where, 0, 1 };
+
+	if (walk_lint(&w, schema, NULL) == -1) {
+		errno = errno == EBADMSG ? ENOTSUP : errno;
+		return (-1);
+	}
+	return (check_value(&w, schema, v, NULL));
 }
 
 int
@@ -395,7 +410,7 @@ lint_contract(const char *name, struct str *where)
 {
 	const json_t *schema = contract_at(name, "");
 	const json_t *own = jsonio_get(schema, "properties.schema");
-	struct check_walk w = { schema, name, where, 0 };
+	struct check_walk w = { schema, name, where, 0, 0 };
 	struct str expected = STR_INIT;
 	int rc;
 

@@ -23,10 +23,12 @@
 #include "base/proc.h"
 #include "gpt/trainspec.h"
 #include "gpt/safetensors.h"
+#include "gpt/schedule_read.h"
 #include "base/say.h"
 #include "gpt/score.h"
 #include "gpt/trainer_open.h"
 #include "data/docsums.h"
+#include "gpt/resume.h"
 #include "gpt/trainer.h"
 #include "work/training.h"
 
@@ -166,7 +168,7 @@ save(struct train *x)
 		goto err1;
 	if ((out = atomfile_begin(x->r->fd, RUNDIR_RESUME)) == NULL)
 		goto err0;
-	if (trainer_save(x->t, atomfile_fd(out), extra) == -1) {
+	if (resume_save(x->t, atomfile_fd(out), extra) == -1) {
 		atomfile_abort(out);
 		goto err1;
 	}
@@ -228,7 +230,7 @@ resume(struct train *x, json_t **extra)
 		say_errno("cannot read '%s'", RUNDIR_RESUME);
 		return (-1);
 	}
-	if (trainer_load(x->t, fd, RUNDIR_RESUME, extra) == -1)
+	if (resume_load(x->t, fd, RUNDIR_RESUME, extra) == -1)
 		return (inputs_broken(x->w));
 	close(fd);
 	if (strcmp(jsonio_text(*extra, "run_uid", ""), x->r->spec.run_uid) != 0 ||

@@ -26,6 +26,8 @@ fi
 build=$(dirname "$(dirname "$programs")")
 mkdir -p "$build/corpus" "$build/found"
 "$programs/seeds" "$build/seeds" || exit
+rm -rf "$build/samples"
+/usr/bin/python3 "$top/t/tools/samples.py" "$top/contracts" "$build/samples" || exit
 status=0
 ASAN_OPTIONS=allocator_may_return_null=1:detect_leaks=1
 export ASAN_OPTIONS
@@ -38,8 +40,8 @@ for target; do
 		[ ! -d "$dir" ] || set -- "$@" "$dir"
 	done
 	case $target in
-	json) set -- "$@" "$top"/contracts/*.valid "$top"/contracts/*.invalid ;;
-	ledger) set -- "$@" "$top"/contracts/ledger_row.valid "$top"/contracts/ledger_row.invalid ;;
+	json) set -- "$@" "$build"/samples/* ;;
+	ledger) set -- "$@" "$build"/samples/ledger_row.* ;;
 	esac
 	# A target is asked about what it does with 64 KiB at most: larger files only repeat themselves.
 	"$programs/$target" -max_total_time="$seconds" -max_len=65536 -timeout=10 -rss_limit_mb=1024 -close_fd_mask=2 \

@@ -4,6 +4,7 @@
 #include "t/fuzz/fuzz.h"
 #include "base/str.h"
 #include "data/vocab.h"
+#include "data/vocab_decode.h"
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

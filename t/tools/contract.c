@@ -2,6 +2,7 @@
  * contract NAME FILE...   does each file keep its contract? 0, or 103 and why on stderr
  * contract -1 NAME FILE   the same for each line of a file
  * contract -v NAME FILE   for each line of a file, which must be JSON: "valid" or "invalid: why" on stdout
+ * contract -s FILE        for each line {"schema": .., "data": ..} of a file: "valid", "invalid: why" or "outside: why"
  * contract -l [FILE...]   are all embedded contracts sound, or those given?
  * contract -k NAME        every key by path, with its tag, to compare pages with
  * contract -m NAME        the section KEYS of its manual page
@@ -324,6 +325,7 @@ print_words(const char *key)
 
 /* ---------------------------------------------------------------------------- */
 
+/* Without a name each line brings its schema. */
 static int
 lines(const char *name, const char *file, int verdicts)
 {
@@ -349,7 +351,11 @@ lines(const char *name, const char *file, int verdicts)
 			v = jsonio_parse(line, (size_t)(end - line), what);
 			if (v == NULL)
 				printf("invalid: not JSON\n");
-			else if (contract_check(name, v, &where) == -1)
+			else if (name == NULL &&
+			    lint_check(json_object_get(v, "schema"), json_object_get(v, "data"), &where) == -1)
+				printf("%s: %.*s\n", errno == ENOTSUP ? "outside" : "invalid",
+				    (int)strcspn(where.p, "\n"), where.p);
+			else if (name != NULL && contract_check(name, v, &where) == -1)
 				printf("invalid: %s\n", where.p);
 			else
 				printf("valid\n");
@@ -400,9 +406,12 @@ main(int argc, char **argv)
 	}
 	if (argc == 4 && (strcmp(argv[1], "-1") == 0 || strcmp(argv[1], "-v") == 0) && is_name(argv[2]))
 		return (exit_flush(lines(argv[2], argv[3], argv[1][1] == 'v')));
+	if (argc == 3 && strcmp(argv[1], "-s") == 0)
+		return (exit_flush(lines(NULL, argv[2], 1)));
 	if (argc < 3 || !is_name(argv[1])) {
 		say_error(
-		    "usage: contract [-1 | -v] NAME FILE... | -k NAME | -m NAME | -w KEY | -l [FILE...] | -d | -n");
+		    "usage: contract [-1 | -v] NAME FILE... | -s FILE | -k NAME | -m NAME | -w KEY | -l [FILE...] | "
+		    "-d | -n");
 		return (HG_EXIT_USAGE);
 	}
 	for (i = 2; i < argc; i++) {

@@ -14,6 +14,8 @@ import tempfile
 
 from jsonschema import Draft202012Validator, ValidationError, validators
 
+from samples import samples
+
 
 def pattern(validator, regex, instance, schema):
     # ECMA-262: $ is the end of the text; Python's also lets a newline follow.
@@ -72,18 +74,13 @@ def main():
         Draft202012Validator.check_schema(schema)
         is_valid = CHECKER(schema).is_valid
         values = []
-        for kind in ("valid", "invalid"):
-            where = os.path.join(folder, f"{name}.{kind}")
-            for f in sorted(os.listdir(where)):
-                if not f.endswith(".json"):
-                    continue
-                v = json.load(open(os.path.join(where, f)))
-                if is_valid(v) != (kind == "valid"):
-                    print(f"{where}/{f}: python3-jsonschema does not find it {kind}")
-                    wrong += 1
-                values.append(v)
-                if kind == "valid":
-                    values.extend(mutations(v))
+        for what, v, error in samples(folder, name):
+            if is_valid(v) != (error is None):
+                print(f"{name} {what}: python3-jsonschema finds it {'in' if error is None else ''}valid")
+                wrong += 1
+            values.append(v)
+            if error is None:
+                values.extend(mutations(v))
         with tempfile.NamedTemporaryFile("w") as t:
             for v in values:
                 t.write(json.dumps(v) + "\n")

@@ -29,6 +29,7 @@
 #include "base/say.h"
 #include "gpt/schedule.h"
 #include "data/shard.h"
+#include "data/shard_writer.h"
 
 static struct {
 	const char *backend, *isa;
@@ -718,15 +719,15 @@ write_shards(const json_t *shards, int dirfd, const char *directory, struct data
 		shard->path = room(strlen(directory) + sizeof(name) + 2, 1);
 		snprintf(name, sizeof(name), "golden_train_%06zu.bin", i);
 		sprintf(shard->path, "%s/%s", directory, name);
-		if ((w = shard_begin(dirfd, name, NULL)) == NULL)
+		if ((w = shard_writer_begin(dirfd, name, NULL)) == NULL)
 			exit(HG_EXIT_SYSTEM);
 		for (size_t j = 0; j < shard->tokens; j++) {
 			const uint16_t id = (uint16_t)json_integer_value(json_array_get(list, j));
 
-			if (shard_add(w, &id, 1, NULL) != 0)
+			if (shard_writer_add(w, &id, 1, NULL) != 0)
 				exit(HG_EXIT_SYSTEM);
 		}
-		if (shard_finish(w, ATOMFILE_CREATE, NULL) != 0)
+		if (shard_writer_finish(w, ATOMFILE_CREATE, NULL) != 0)
 			exit(HG_EXIT_SYSTEM);
 	}
 }

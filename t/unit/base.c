@@ -44,6 +44,91 @@ numbers(void)
 	tap_ok(num_duration_ms("0", 1000, &i) == -1 && errno == ERANGE, "a duration is never zero");
 }
 
+/* RFC 8785, appendix B: all of its samples that are numbers. */
+static void
+canonical_numbers(void)
+{
+	static const struct {
+		uint64_t bits;
+		const char *text;
+	} samples[] = {
+		{ 0x0000000000000000, "0" },
+		{ 0x8000000000000000, "0" },
+		{ 0x0000000000000001, "5e-324" },
+		{ 0x8000000000000001, "-5e-324" },
+		{ 0x7fefffffffffffff, "1.7976931348623157e+308" },
+		{ 0xffefffffffffffff, "-1.7976931348623157e+308" },
+		{ 0x4340000000000000, "9007199254740992" },
+		{ 0xc340000000000000, "-9007199254740992" },
+		{ 0x4430000000000000, "295147905179352830000" },
+		{ 0x44b52d02c7e14af5, "9.999999999999997e+22" },
+		{ 0x44b52d02c7e14af6, "1e+23" },
+		{ 0x44b52d02c7e14af7, "1.0000000000000001e+23" },
+		{ 0x444b1ae4d6e2ef4e, "999999999999999700000" },
+		{ 0x444b1ae4d6e2ef4f, "999999999999999900000" },
+		{ 0x444b1ae4d6e2ef50, "1e+21" },
+		{ 0x3eb0c6f7a0b5ed8c, "9.999999999999997e-7" },
+		{ 0x3eb0c6f7a0b5ed8d, "0.000001" },
+		{ 0x41b3de4355555553, "333333333.3333332" },
+		{ 0x41b3de4355555554, "333333333.33333325" },
+		{ 0x41b3de4355555555, "333333333.3333333" },
+		{ 0x41b3de4355555556, "333333333.3333334" },
+		{ 0x41b3de4355555557, "333333333.33333343" },
+		{ 0xbecbf647612f3696, "-0.0000033333333333333333" },
+		{ 0x43143ff3c1cb0959, "1424953923781206.2" },
+	};
+	json_t *v;
+	double x;
+	char *s;
+	size_t i;
+
+	for (i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
+		memcpy(&x, &samples[i].bits, sizeof(x));
+		v = json_real(x);
+		s = jsonio_canonical(v);
+		tap_ok(s != NULL && strcmp(s, samples[i].text) == 0, "%016llx is %s as RFC 8785 has it",
+		    (unsigned long long)samples[i].bits, samples[i].text);
+		free(s);
+		json_decref(v);
+	}
+	tap_ok(json_real(NAN) == NULL && json_real(INFINITY) == NULL && json_real(-INFINITY) == NULL &&
+		json_is_null(jsonio_real(NAN)),
+	    "what is no number cannot get into JSON");
+}
+
+/* RFC 8785, 3.2.2 and 3.2.3: its two samples. */
+static void
+canonical_texts(void)
+{
+	static const char *const samples[][2] = {
+		{ "{\"numbers\": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],"
+		  "\"string\": \"\\u20ac$\\u000F\\u000aA'\\u0042\\u0022\\u005c\\\\\\\"\\/\","
+		  "\"literals\": [null, true, false]}",
+		    "{\"literals\":[null,true,false],\"numbers\":[333333333.3333333,1e+30,4.5,0.002,1e-27],"
+		    "\"string\":\"\xe2\x82\xac$\\u000f\\nA'B\\\"\\\\\\\\\\\"/\"}" },
+		{ "{\"\\u20ac\": \"Euro Sign\", \"\\r\": \"Carriage Return\","
+		  "\"\\ufb33\": \"Hebrew Letter Dalet With Dagesh\", \"1\": \"One\","
+		  "\"\\ud83d\\ude00\": \"Emoji: Grinning Face\", \"\\u0080\": \"Control\","
+		  "\"\\u00f6\": \"Latin Small Letter O With Diaeresis\"}",
+		    "{\"\\r\":\"Carriage Return\",\"1\":\"One\",\"\xc2\x80\":\"Control\","
+		    "\"\xc3\xb6\":\"Latin Small Letter O With Diaeresis\",\"\xe2\x82\xac\":\"Euro Sign\","
+		    "\"\xf0\x9f\x98\x80\":\"Emoji: Grinning Face\","
+		    "\"\xef\xac\xb3\":\"Hebrew Letter Dalet With Dagesh\"}" },
+	};
+	json_t *v;
+	size_t i;
+	char *s;
+
+	for (i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
+		v = jsonio_parse(samples[i][0], strlen(samples[i][0]), "sample");
+		s = jsonio_canonical(v);
+		tap_ok(s != NULL && strcmp(s, samples[i][1]) == 0, "RFC 8785's sample of %s gives its bytes",
+		    i == 0 ? "values" : "keys by UTF-16 code units");
+		free(s);
+		json_decref(v);
+	}
+}
+
 static void
 json(void)
 {
@@ -51,39 +136,25 @@ json(void)
 		double x;
 		const char *text;
 	} cases[] = {
-		{ 0, "0" },
-		{ -0.0, "0" },
 		{ 1, "1" },
 		{ -1.5, "-1.5" },
 		{ 0.05, "0.05" },
-		{ 1e21, "1e+21" },
 		{ 1e20, "100000000000000000000" },
-		{ 1e-6, "0.000001" },
 		{ 1e-7, "1e-7" },
-		{ 5e-324, "5e-324" },
-		{ 1.7976931348623157e308, "1.7976931348623157e+308" },
-		{ 333333333.33333329, "333333333.3333333" },
 		{ 9007199254740993.0, "9007199254740992" },
 		{ 123456.789, "123456.789" },
 		{ 1.1920929e-07, "1.1920929e-7" },
+		{ 0x1p-1017, "7.120236347223045e-307" },
+		{ 0x1p-44, "5.684341886080802e-14" },
+		{ -0x1p-24, "-5.960464477539063e-8" },
 	};
-	char text[JSONIO_NUMBER_SIZE], *s;
-	static const char sample[] = "{\"\\u20ac\":1,\"\\r\":2,\"\\ufb33\":3,\"1\":4,\"\\ud83d\\ude00\":5,"
-				     "\"\\u0080\":6,\"\\u00f6\":[1.0,\"\\u000f\\n/\"]}";
-	static const char want[] = "{\"\\r\":2,\"1\":4,\"\xc2\x80\":6,\"\xc3\xb6\":[1,\"\\u000f\\n/\"],"
-				   "\"\xe2\x82\xac\":1,"
-				   "\"\xf0\x9f\x98\x80\":5,\"\xef\xac\xb3\":3}";
+	char text[JSONIO_NUMBER_SIZE];
 	json_t *v;
 	size_t i;
 
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		tap_ok(strcmp(jsonio_number(text, cases[i].x), cases[i].text) == 0, "%s is written as ECMAScript does",
 		    cases[i].text);
-	v = jsonio_parse(sample, strlen(sample), "sample");
-	s = jsonio_canonical(v);
-	tap_ok(s != NULL && strcmp(s, want) == 0, "RFC 8785 sorts keys by UTF-16 code units");
-	free(s);
-	json_decref(v);
 	v = json_object();
 	tap_ok(jsonio_put(v, "a.b.c", json_integer(3)) == 0 && jsonio_i64(v, "a.b.c", 0) == 3 &&
 		jsonio_i64(v, "a.x", 9) == 9,
@@ -212,6 +283,8 @@ main(void)
 	if (mkdtemp(dir) == NULL || chdir(dir) == -1)
 		return (HG_EXIT_SYSTEM);
 	numbers();
+	canonical_numbers();
+	canonical_texts();
 	json();
 	clocks();
 	identity();

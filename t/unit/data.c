@@ -17,10 +17,13 @@
 #include "data/loader.h"
 #include "base/say.h"
 #include "data/shard.h"
+#include "data/shard_writer.h"
 #include "base/str.h"
 #include "t/unit/tap.h"
 #include "data/tokens.h"
 #include "data/vocab.h"
+#include "data/vocab_decode.h"
+#include "data/vocab_encode.h"
 
 static char dir[] = "/tmp/hg-data-unit.XXXXXX";
 static int dirfd_of;
@@ -42,9 +45,10 @@ shared(const char *name)
 static void
 write_shard(const char *name, const uint16_t *ids, uint64_t n)
 {
-	struct shard_writer *w = shard_begin(dirfd_of, name, NULL);
+	struct shard_writer *w = shard_writer_begin(dirfd_of, name, NULL);
 
-	if (w == NULL || shard_add(w, ids, n, NULL) == -1 || shard_finish(w, ATOMFILE_REPLACE, NULL) == -1)
+	if (w == NULL || shard_writer_add(w, ids, n, NULL) == -1 ||
+	    shard_writer_finish(w, ATOMFILE_REPLACE, NULL) == -1)
 		abort();
 }
 

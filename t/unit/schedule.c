@@ -7,6 +7,7 @@
 #include "gpt/trainspec.h"
 #include "base/say.h"
 #include "gpt/schedule.h"
+#include "gpt/schedule_read.h"
 #include "t/unit/tap.h"
 
 static int

@@ -13,6 +13,7 @@
 #include "gpt/safetensors.h"
 #include "gpt/score.h"
 #include "t/unit/tap.h"
+#include "gpt/resume.h"
 #include "gpt/trainer.h"
 #include "gpt/trainspec.h"
 
@@ -200,8 +201,8 @@ resuming(void)
 	loss = steps(&whole, 6);
 	tap_ok(asked == 11, "six steps of two micro-batches take the spans 0 to 11");
 	steps(&first, 4);
-	tap_ok(trainer_save(first.t, fd, extra) == 0, "the state of training is saved");
-	tap_ok(trainer_load(second.t, fd, "state", &back) == 0 && trainer_steps(second.t) == 4 &&
+	tap_ok(resume_save(first.t, fd, extra) == 0, "the state of training is saved");
+	tap_ok(resume_load(second.t, fd, "state", &back) == 0 && trainer_steps(second.t) == 4 &&
 		trainer_spans(second.t) == 8,
 	    "and loaded into a fresh trainer");
 	tap_ok(strcmp(json_string_value(json_object_get(back, "train_ms")), "1234") == 0,
@@ -210,12 +211,12 @@ resuming(void)
 	    "training on gives the bits of an undisturbed run");
 	tap_ok(steps(&first, 2) == loss && same_weights(&whole, &first), "saving changes nothing");
 	tap_ok(checkpoint_read(fd, "state", model_params(other.m), other.w) == 0, "weights can be taken from a state");
-	tap_ok(ftruncate(fd, lseek(fd, 0, SEEK_END) - 4) == 0 && trainer_load(other.t, fd, "state", NULL) == -1 &&
+	tap_ok(ftruncate(fd, lseek(fd, 0, SEEK_END) - 4) == 0 && resume_load(other.t, fd, "state", NULL) == -1 &&
 		errno == EBADMSG && trainer_steps(other.t) == 0,
 	    "a state cut short is refused");
 	tap_ok(ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0 &&
 		checkpoint_write(fd, model_params(other.m), other.w, NULL) == 0 &&
-		trainer_load(other.t, fd, "weights", NULL) == -1,
+		resume_load(other.t, fd, "weights", NULL) == -1,
 	    "bare weights are no state: %s", say_last());
 	json_decref(extra);
 	json_decref(back);
@@ -245,7 +246,7 @@ resume_names(void)
 	const int fd = temporary();
 	size_t same = 0;
 
-	if (trainer_save(r.t, fd, NULL) != 0 || (s = safetensors_read(fd, "state")) == NULL)
+	if (resume_save(r.t, fd, NULL) != 0 || (s = safetensors_read(fd, "state")) == NULL)
 		exit(1);
 	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++)
 		same += strcmp(safetensors_at(s, i)->name, first[i]) == 0;

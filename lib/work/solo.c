@@ -1,0 +1,290 @@
+/*
+ * The counted code's own program: trains, restores and scores with nothing but what counts, without run directory,
+ * contracts and receipts.  It is built from the counted files alone:
+ *   cc -std=c11 -ffp-contract=off -D_XOPEN_SOURCE=700 -DHG_PORTABLE -Ilib $(find lib -name "*.c") -ljansson -lz \
+ *       -lcrypto -lm
+ *   solo SPEC.json MODEL|bytes TRAIN_SHARD... -- VAL_SHARD...
+ * leaves checkpoint.safetensors and artifact.hgz, and prints their digests and the score of the latter.
+ * Checked: t/counted.bats compares all of it with what hg-train, hg-export and hg-score say.
+ */
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/exit.h"
+#include "base/file.h"
+#include "base/jsonio.h"
+#include "base/say.h"
+#include "data/loader.h"
+#include "data/shard.h"
+#include "data/tokens.h"
+#include "data/vocab.h"
+#include "gpt/artifact.h"
+#include "gpt/checkpoint.h"
+#include "gpt/quantize.h"
+#include "gpt/score.h"
+#include "gpt/trainer_open.h"
+
+#define CHECKPOINT "checkpoint.safetensors"
+#define ARTIFACT "artifact.hgz"
+#define ARTIFACT_MAX_BYTES ((size_t)1 << 30)
+
+struct stream {
+	int32_t *ids;
+	uint64_t n;
+};
+
+/* The part whose shards are ${n} paths. */
+static int
+open_part(struct dataset_part *p, const char *name, int n, char **paths)
+{
+	struct shard shard;
+
+	memset(p, 0, sizeof(*p));
+	p->name = name;
+	if ((p->shards = calloc((size_t)n + 1, sizeof(*p->shards))) == NULL)
+		return (-1);
+	for (; p->count < (size_t)n; p->count++) {
+		if (shard_open(&shard, AT_FDCWD, paths[p->count], NULL) == -1)
+			return (-1);
+		p->shards[p->count].path = paths[p->count];
+		p->shards[p->count].tokens = shard.tokens;
+		shard_close(&shard);
+	}
+	return (0);
+}
+
+static int
+take_span(void *cookie, uint64_t span, int32_t *ids, size_t n)
+{
+	struct loader *loader = cookie;
+
+	(void)n;
+	if (loader_cursor(loader) != span)
+		loader_seek(loader, span);
+	return (loader_take(loader, ids, NULL));
+}
+
+static int
+read_stream(void *cookie, uint64_t at, int32_t *ids, size_t n)
+{
+	const struct stream *s = cookie;
+
+	memcpy(ids, s->ids + at, n * sizeof(*ids));
+	return (0);
+}
+
+static double
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6);
+}
+
+/* Warm-up, then all steps: the law of lib/work/training.c. The loss is that of the last one. */
+static int
+steps(struct trainer *t, const struct trainspec *r, double *loss)
+{
+	const struct schedule *s = &r->schedule;
+	struct trainer_result result;
+	double ms = 0, began_ms;
+
+	if (r->warmup_steps != 0) {
+		if (trainer_mark(t) == -1)
+			return (-1);
+		for (uint64_t i = 0; i < r->warmup_steps; i++)
+			if (trainer_step(t, 1.0, &result) != 0)
+				return (-1);
+		trainer_rollback(t);
+	}
+	while (!schedule_done(s, trainer_steps(t), ms) && (s->cap_ms <= 0 || ms < s->cap_ms)) {
+		began_ms = now_ms();
+		if (trainer_step(t, schedule_scale(s, trainer_steps(t), ms), &result) != 0)
+			return (-1);
+		ms += now_ms() - began_ms;
+		*loss = result.loss;
+	}
+	if (trainer_steps(t) == 0 || !trainer_finite(t)) {
+		say_error("no step was trained, or the last one left weights that are not finite");
+		return (-1);
+	}
+	return (0);
+}
+
+static int
+create(const char *name)
+{
+	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+
+	if (fd == -1)
+		say_errno("cannot write '%s'", name);
+	return (fd);
+}
+
+/* From data to checkpoint and artifact. The program ends soon where it fails, and frees nothing then. */
+static int
+train(const struct trainspec *r, const struct vocab *v, const struct dataset_part *part, double scale_floor,
+    double *loss)
+{
+	const size_t micro_batch = trainer_open_micro_batch(r, UINT64_MAX);
+	struct artifact_report report;
+	const struct params *p;
+	struct loader *loader;
+	struct trainer *t;
+	struct model *m;
+	float *w;
+	int fd;
+
+	if (micro_batch == 0 || (loader = loader_open(part, vocab_size(v), micro_batch, NULL)) == NULL ||
+	    trainer_open_spec(r, micro_batch, take_span, loader, &m, &t) == -1 || steps(t, r, loss) == -1)
+		return (-1);
+	p = model_params(m);
+	if ((w = malloc(p->n * sizeof(*w))) == NULL)
+		return (-1);
+	model_get(m, w);
+	if ((fd = create(CHECKPOINT)) == -1 || checkpoint_write(fd, p, w, NULL) == -1 || close(fd) == -1 ||
+	    (fd = create(ARTIFACT)) == -1 || artifact_write(fd, p, w, vocab_sha256(v), scale_floor, &report) == -1 ||
+	    close(fd) == -1)
+		return (-1);
+	artifact_report_free(&report);
+	free(w);
+	trainer_close(t);
+	model_close(m);
+	loader_close(loader);
+	return (0);
+}
+
+/* Ids of the first ${documents} documents (0: all), each of which opens with BOS. */
+static int
+read_part(const struct dataset_part *part, const struct vocab *v, uint64_t documents, struct stream *s)
+{
+	struct tokens *t = tokens_open(part, vocab_size(v), NULL);
+	uint64_t n, seen = 0;
+
+	if (t == NULL || (s->ids = malloc(tokens_count(t) * sizeof(*s->ids))) == NULL ||
+	    tokens_read(t, 0, n = tokens_count(t), s->ids, NULL) == -1)
+		return (-1);
+	for (s->n = 0; s->n < n; s->n++)
+		if ((uint32_t)s->ids[s->n] == vocab_bos(v) && seen++ == documents && documents != 0)
+			break;
+	tokens_close(t);
+	return (0);
+}
+
+/* The artifact's score; documents are added up one by one, as docsums.h has it. */
+static int
+score(const struct trainspec *r, const struct vocab *v, struct stream *text, double *nats, uint64_t *tokens,
+    uint64_t *bytes)
+{
+	struct model_args args = { .use = MODEL_SCORE,
+		.backend = r->backend,
+		.isa = r->isa,
+		.arith = r->eval_arith,
+		.threads = r->threads,
+		.max_batch = 1,
+		.max_seq = r->eval_seq_len,
+		.max_passes = 1 };
+	struct score_args job = { .windows = 1, .tokens = text->n, .source = read_stream, .cookie = text };
+	uint64_t first, end;
+	struct artifact a;
+	const float *part;
+	double document = 0;
+	struct score *s;
+	char *data;
+	size_t n;
+
+	if ((data = file_read(AT_FDCWD, ARTIFACT, ARTIFACT_MAX_BYTES, &n)) == NULL ||
+	    artifact_read(data, n, ARTIFACT, &a) == -1)
+		return (-1);
+	args.config = &a.config;
+	if ((job.model = model_open(&args)) == NULL || score_law_parse(r->eval_mode, r->eval_seq_len, &job.law) == -1 ||
+	    (s = score_open(&job)) == NULL)
+		return (-1);
+	model_set(job.model, a.w);
+	*nats = 0;
+	*tokens = *bytes = 0;
+	for (uint64_t i = 0; i < score_parts(s); i++) {
+		if (score_part(s, i, &part, &n) == -1)
+			return (-1);
+		score_span(s, i, &first, &end);
+		for (uint64_t at = first; at < end; at++) {
+			if ((uint32_t)text->ids[at] == vocab_bos(v)) {
+				*nats += document;
+				document = 0;
+			}
+			document += (double)part[at - first];
+			*bytes += vocab_target_bytes(v, (uint32_t)text->ids[at - 1], (uint32_t)text->ids[at]);
+		}
+		*tokens += n;
+	}
+	*nats += document;
+	score_close(s);
+	model_close(job.model);
+	artifact_free(&a);
+	free(data);
+	return (0);
+}
+
+static int
+run(int train_shards, int val_shards, char **argv)
+{
+	char checkpoint[SHA256_HEX_SIZE], artifact[SHA256_HEX_SIZE], text[3][JSONIO_NUMBER_SIZE];
+	struct dataset_part part[2];
+	uint64_t tokens, bytes, size;
+	struct stream stream;
+	struct trainspec r;
+	double loss = 0, nats;
+	struct vocab *v;
+	json_t *spec;
+
+	if (jsonio_read(AT_FDCWD, argv[1], JSONIO_MAX_BYTES, NULL, &spec) == -1 || trainspec_read(&r, spec) == -1)
+		return (-1);
+	if (r.replay != NULL) {
+		say_error("train.replay is nothing that this program follows");
+		return (-1);
+	}
+	r.backend = "ref";
+	r.isa = "auto";
+	r.threads = 1;
+	v = strcmp(argv[2], "bytes") == 0 ? vocab_bytes() : vocab_open(argv[2], NULL);
+	if (v == NULL || open_part(&part[0], "train", train_shards, argv + 3) == -1 ||
+	    open_part(&part[1], "val", val_shards, argv + 4 + train_shards) == -1 ||
+	    train(&r, v, &part[0], r.scale_floor, &loss) == -1 || read_part(&part[1], v, r.eval_docs, &stream) == -1 ||
+	    score(&r, v, &stream, &nats, &tokens, &bytes) == -1 ||
+	    sha256_at(AT_FDCWD, CHECKPOINT, checkpoint, NULL) == -1 ||
+	    sha256_at(AT_FDCWD, ARTIFACT, artifact, &size) == -1)
+		return (-1);
+	printf("{\"train_loss\": %s, \"checkpoint_sha256\": \"%s\", \"artifact_sha256\": \"%s\", "
+	       "\"artifact_bytes\": %" PRIu64 ", \"val_loss\": %s, \"val_bpb\": %s, \"tokens\": %" PRIu64
+	       ", \"bytes\": %" PRIu64 "}\n",
+	    jsonio_number(text[0], loss), checkpoint, artifact, size, jsonio_number(text[1], nats / (double)tokens),
+	    jsonio_number(text[2], nats / M_LN2 / (double)bytes), tokens, bytes);
+	free(stream.ids);
+	free(part[0].shards);
+	free(part[1].shards);
+	vocab_free(v);
+	json_decref(spec);
+	return (0);
+}
+
+int
+main(int argc, char **argv)
+{
+	int cut;
+
+	exit_init("solo");
+	for (cut = 3; cut < argc && strcmp(argv[cut], "--") != 0; cut++)
+		continue;
+	if (cut == 3 || cut + 1 >= argc) {
+		say_error("usage: solo SPEC.json MODEL|bytes TRAIN_SHARD... -- VAL_SHARD...");
+		return (HG_EXIT_USAGE);
+	}
+	return (exit_flush(run(cut - 3, argc - cut - 1, argv) == 0 ? HG_EXIT_DONE : HG_EXIT_SYSTEM));
+}
