@@ -44,6 +44,18 @@ said_for_tests() {
 	[ -z "$bad" ]
 }
 
+@test "whatever a header names as its check is there" {
+	cd "$HG_TOP"
+	awk 'FNR == 1 || / \* [A-Z][a-z]*:/ || /^ \*$/ { said = 0 }
+	    (at = index($0, "Checked:")) > 0 { said = 1; $0 = substr($0, at) }
+	    said { for (i = 1; i <= NF; i++) if ($i ~ /^(t|cuda|lib)\//) { sub(/[.,;)]+$/, "", $i); print FILENAME, $i } }
+	    /\*\// { said = 0 }' $(git ls-files '*.h' '*.cuh') > "$BATS_TEST_TMPDIR/checks"
+	[ "$(wc -l < "$BATS_TEST_TMPDIR/checks")" -gt 20 ]
+	while read -r header path; do
+		[ -e "$path" ] || { echo "$header: $path" >&2; false; }
+	done < "$BATS_TEST_TMPDIR/checks"
+}
+
 # only_uses MODULE OTHER...: what lib/MODULE includes of ours is of itself or of these others.
 only_uses() {
 	local module=$1 allowed
