@@ -14,7 +14,8 @@
  *   append   one write at the end, then fsync; for the holder of the file's lock
  *
  * Errors: -1 with errno; nothing is said.  create: EEXIST if the name is taken.
- * Source: renameat2(2) with RENAME_NOREPLACE; link(2) as in git's objects and multilog.  Checked: t/unit/base.c.
+ * Source: renameat2(2) with RENAME_NOREPLACE; link(2) as in git's objects and multilog.
+ * Checked: t/unit/base.c, t/torture.bats.
  */
 enum atomfile_verb { ATOMFILE_REPLACE, ATOMFILE_CREATE, ATOMFILE_POST };
 

@@ -371,8 +371,9 @@ proc_cpu_model(char *out, size_t size)
 	snprintf(out, size, "%s", p);
 }
 
-int
-proc_random(void *out, size_t n)
+/* n random bytes from the kernel; 0 or -1. */
+static int
+random_bytes(void *out, size_t n)
 {
 	char *p = out;
 	ssize_t r;
@@ -399,7 +400,7 @@ proc_random_hex(char *out, size_t n)
 		errno = EINVAL;
 		return (-1);
 	}
-	if (proc_random(raw, n) == -1)
+	if (random_bytes(raw, n) == -1)
 		return (-1);
 	for (i = 0; i < n; i++)
 		sprintf(out + 2 * i, "%02x", raw[i]);

@@ -85,9 +85,6 @@ unsigned proc_cpus(void);
 /* "AMD EPYC ...", or "unknown". */
 void proc_cpu_model(char *out, size_t size);
 
-/* n random bytes from the kernel; 0 or -1. */
-int proc_random(void *out, size_t n);
-
 /* n random bytes as 2n lower-case hex digits and a NUL. */
 int proc_random_hex(char *out, size_t n);
 

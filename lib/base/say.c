@@ -17,12 +17,6 @@ say_init(const char *tool)
 	name = tool;
 }
 
-const char *
-say_tool(void)
-{
-	return (name);
-}
-
 /* Length of the well-formed UTF-8 sequence at s (2 to 4 bytes, no C1 controls), or 0. */
 static size_t
 utf8_length(const unsigned char *s)

@@ -11,9 +11,6 @@
 /* Name the tool; ${tool} must stay valid. */
 void say_init(const char *tool);
 
-/* The tool's name as given to say_init. */
-const char *say_tool(void);
-
 void say_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* As say_error, followed by `: strerror(errno)`; errno is left as it was. */

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/jsonio.h"
 #include "base/num.h"
+#include "schema/contract.h"
 #include "data/shard.h"
 #include "base/str.h"
 #include "data/vocab.h"
@@ -60,32 +61,6 @@ hex_is_sound(const char *hex)
 	return (strlen(hex) == SHA256_HEX_SIZE - 1 && strspn(hex, "0123456789abcdef") == SHA256_HEX_SIZE - 1);
 }
 
-/* A count that must be there and not negative; 0 or -1. */
-static int
-get_u64(const json_t *v, const char *path, uint64_t *out)
-{
-	int64_t x = jsonio_i64(v, path, -1);
-
-	if (x < 0)
-		return (-1);
-	*out = (uint64_t)x;
-	return (0);
-}
-
-/* A digest; with ${optional} null gives "". */
-static int
-get_hex(const json_t *v, const char *path, int optional, char hex[SHA256_HEX_SIZE])
-{
-	const char *text = jsonio_text(v, path, "");
-
-	hex[0] = '\0';
-	if (hex_is_sound(text)) {
-		memcpy(hex, text, SHA256_HEX_SIZE);
-		return (0);
-	}
-	return (optional && json_is_null(jsonio_get(v, path)) ? 0 : -1);
-}
-
 /* The digest of a part: of the lines "DIGEST TOKENS" of its shards. */
 static int
 part_digest(const struct dataset_part *part, char hex[SHA256_HEX_SIZE])
@@ -102,8 +77,9 @@ part_digest(const struct dataset_part *part, char hex[SHA256_HEX_SIZE])
 	return (rc);
 }
 
-int
-dataset_digest(struct dataset *d)
+/* Fill train.sha256, val.sha256 and content_sha256 from the digests of the files, as hg-dataset(5) defines them. */
+static int
+digest_all(struct dataset *d)
 {
 	struct str s = STR_INIT;
 	int rc;
@@ -152,7 +128,7 @@ dataset_json(struct dataset *d, json_t *source)
 {
 	json_t *v = NULL, *val;
 
-	if (dataset_digest(d) == -1)
+	if (digest_all(d) == -1)
 		goto done;
 	if ((val = part_json(&d->val)) != NULL)
 		json_object_update_new(val,
@@ -169,7 +145,20 @@ done:
 	return (v);
 }
 
-/* What is wrong with a part's members, or NULL. */
+/* A member that the contract has as a digest, or as a digest or null: that is "". */
+static void
+get_hex(const json_t *v, const char *path, char hex[SHA256_HEX_SIZE])
+{
+	snprintf(hex, SHA256_HEX_SIZE, "%s", jsonio_text(v, path, ""));
+}
+
+static uint64_t
+get_count(const json_t *v, const char *path)
+{
+	return ((uint64_t)jsonio_i64(v, path, 0));
+}
+
+/* What no contract can say of a part, or NULL; "" with errno ENOMEM. */
 static const char *
 read_part(const struct dataset *d, const json_t *v, struct dataset_part *part)
 {
@@ -178,22 +167,23 @@ read_part(const struct dataset *d, const json_t *v, struct dataset_part *part)
 	uint64_t sum = 0;
 	const char *name;
 
-	if (json_array_size(files) == 0 || get_u64(v, "documents", &part->documents) == -1 ||
-	    get_u64(v, "tokens", &part->tokens) == -1 || get_u64(v, "bytes", &part->bytes) == -1)
-		return ("a part without files or counts");
-	if (get_u64(v, "raw_bytes", &part->raw_bytes) == -1)
-		part->raw_bytes = DATASET_UNKNOWN;
+	part->documents = get_count(v, "documents");
+	part->tokens = get_count(v, "tokens");
+	part->bytes = get_count(v, "bytes");
+	part->raw_bytes = json_is_null(jsonio_get(v, "raw_bytes")) ? DATASET_UNKNOWN : get_count(v, "raw_bytes");
 	if ((part->shards = calloc(json_array_size(files), sizeof(*s))) == NULL)
 		return ("");
 	for (; part->count < json_array_size(files); part->count++) {
 		file = json_array_get(files, part->count);
 		s = &part->shards[part->count];
 		name = jsonio_text(file, "path", "");
-		if (!name_is_sound(name) || get_u64(file, "bytes", &s->bytes) == -1 ||
-		    get_u64(file, "tokens", &s->tokens) == -1 || get_hex(file, "sha256", 0, s->sha256) == -1)
-			return ("a shard without a sound name, size or digest");
+		if (!name_is_sound(name))
+			return ("a shard without a sound name");
+		s->bytes = get_count(file, "bytes");
+		s->tokens = get_count(file, "tokens");
 		if (s->tokens == 0 || s->tokens > SHARD_MAX_TOKENS || s->bytes != SHARD_HEADER_BYTES + 2 * s->tokens)
 			return ("a shard whose size and tokens disagree");
+		get_hex(file, "sha256", s->sha256);
 		if ((s->path = path_in(d->dir, name)) == NULL)
 			return ("");
 		sum += s->tokens;
@@ -203,43 +193,34 @@ read_part(const struct dataset *d, const json_t *v, struct dataset_part *part)
 	return (NULL);
 }
 
+/* Fill *d from a value that keeps its contract; what is wrong nevertheless, as read_part. */
 static const char *
 read_members(struct dataset *d, const json_t *v)
 {
-	char content[SHA256_HEX_SIZE];
-	const char *wrong, *kind, *name;
-	uint64_t x;
+	const char *docs = jsonio_text(v, "val.docs_file", ""), *model = jsonio_text(v, "tokenizer.file", "");
+	const char *wrong;
 
-	if (strcmp(jsonio_text(v, "schema", ""), "homegolf.dataset.v1") != 0)
-		return ("another schema");
 	if ((wrong = read_part(d, jsonio_get(v, "train"), &d->train)) != NULL ||
 	    (wrong = read_part(d, jsonio_get(v, "val"), &d->val)) != NULL)
 		return (wrong);
-	kind = jsonio_text(v, "tokenizer.kind", "");
-	name = jsonio_text(v, "tokenizer.file", "");
-	if (strcmp(kind, "sentencepiece") == 0) {
-		if (!name_is_sound(name))
+	if (strcmp(jsonio_text(v, "tokenizer.kind", ""), "bytes") != 0) {
+		if (!name_is_sound(model))
 			return ("a tokenizer without a sound name");
-		if ((d->tokenizer_path = path_in(d->dir, name)) == NULL)
+		if ((d->tokenizer_path = path_in(d->dir, model)) == NULL)
 			return ("");
-	} else if (strcmp(kind, "bytes") != 0)
-		return ("a tokenizer of unknown kind");
-	if (get_hex(v, "tokenizer.sha256", 0, d->tokenizer_sha256) == -1 ||
-	    get_hex(v, "val.raw_sha256", 1, d->val_raw_sha256) == -1 ||
-	    get_hex(v, "val.docs_sha256", 0, d->docs_sha256) == -1 || get_hex(v, "content_sha256", 0, content) == -1)
-		return ("a digest that is none");
-	if (get_u64(v, "tokenizer.vocab_size", &x) == -1 || x == 0 || x > SHARD_MAX_VOCAB)
-		return ("a vocabulary size out of range");
-	d->vocab_size = (uint32_t)x;
-	if (get_u64(v, "tokenizer.bos_id", &x) == -1 || x >= d->vocab_size)
-		return ("a BOS id out of range");
-	d->bos_id = (uint32_t)x;
-	name = jsonio_text(v, "val.docs_file", "");
-	if (!name_is_sound(name))
+	}
+	get_hex(v, "tokenizer.sha256", d->tokenizer_sha256);
+	get_hex(v, "val.raw_sha256", d->val_raw_sha256);
+	get_hex(v, "val.docs_sha256", d->docs_sha256);
+	d->vocab_size = (uint32_t)get_count(v, "tokenizer.vocab_size");
+	d->bos_id = (uint32_t)get_count(v, "tokenizer.bos_id");
+	if (d->bos_id >= d->vocab_size)
+		return ("a BOS id outside the vocabulary");
+	if (!name_is_sound(docs))
 		return ("a docs_file without a sound name");
-	if ((d->docs_path = path_in(d->dir, name)) == NULL || dataset_digest(d) == -1)
+	if ((d->docs_path = path_in(d->dir, docs)) == NULL || digest_all(d) == -1)
 		return ("");
-	if (strcmp(content, d->content_sha256) != 0)
+	if (strcmp(jsonio_text(v, "content_sha256", ""), d->content_sha256) != 0)
 		return ("a content_sha256 that is not of its members");
 	return (NULL);
 }
@@ -247,7 +228,7 @@ read_members(struct dataset *d, const json_t *v)
 struct dataset *
 dataset_open(const char *dir, struct inputerror *f)
 {
-	struct str path = STR_INIT;
+	struct str path = STR_INIT, broken = STR_INIT;
 	struct dataset *d;
 	const char *wrong;
 	json_t *v = NULL;
@@ -266,7 +247,8 @@ dataset_open(const char *dir, struct inputerror *f)
 			inputerror_errno(f, "read", path.p);
 		goto err0;
 	}
-	if ((wrong = read_members(d, v)) != NULL) {
+	wrong = contract_accept("dataset", v, &broken) == 0 ? read_members(d, v) : errno == EBADMSG ? broken.p : "";
+	if (wrong != NULL) {
 		if (*wrong == '\0')
 			inputerror_errno(f, "read", path.p);
 		else
@@ -278,6 +260,7 @@ dataset_open(const char *dir, struct inputerror *f)
 	return (d);
 err0:
 	json_decref(v);
+	str_free(&broken);
 	str_free(&path);
 	dataset_free(d);
 	return (NULL);

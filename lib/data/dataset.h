@@ -45,13 +45,6 @@ void dataset_free(struct dataset *d);
 void dataset_clear(struct dataset *d);
 
 /**
- * dataset_digest(d):
- * Fill train.sha256, val.sha256 and content_sha256 from the digests of the
- * files, as hg-dataset(5) defines them.  0, or -1 with errno ENOMEM.
- */
-int dataset_digest(struct dataset *d);
-
-/**
  * dataset_json(d, source):
  * The value of dataset.json, digests computed; steals ${source}.  Owns: the
  * caller decrefs.  NULL with errno ENOMEM.

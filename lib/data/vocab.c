@@ -359,16 +359,6 @@ vocab_target_bytes(const struct vocab *v, uint32_t previous, uint32_t id)
 }
 
 uint64_t
-vocab_count_bytes(const struct vocab *v, const int32_t *ids, uint64_t n)
-{
-	uint64_t bytes = 0, i;
-
-	for (i = 1; i < n; i++)
-		bytes += vocab_target_bytes(v, (uint32_t)ids[i - 1], (uint32_t)ids[i]);
-	return (bytes);
-}
-
-uint64_t
 vocab_count_bytes16(const struct vocab *v, const uint16_t *ids, uint64_t n)
 {
 	uint64_t bytes = 0, i;

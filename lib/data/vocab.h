@@ -60,7 +60,6 @@ const char *vocab_piece(const struct vocab *v, uint32_t id, size_t *n);
 uint32_t vocab_target_bytes(const struct vocab *v, uint32_t previous, uint32_t id);
 
 /* The sum over ids[1..n-1], each a target after the one before it. */
-uint64_t vocab_count_bytes(const struct vocab *v, const int32_t *ids, uint64_t n);
 uint64_t vocab_count_bytes16(const struct vocab *v, const uint16_t *ids, uint64_t n);
 
 /* The byte of a piece of that type (VOCAB_BYTE). */

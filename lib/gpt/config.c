@@ -56,6 +56,12 @@ within(const struct bind *row, double value)
 	return (0);
 }
 
+static size_t
+head_dim(const struct config *c)
+{
+	return (c->model_dim / c->num_heads);
+}
+
 int
 config_check(const struct config *c)
 {
@@ -73,25 +79,19 @@ config_check(const struct config *c)
 		    c->num_heads);
 		return (-1);
 	}
-	if (config_head_dim(c) % 2 != 0) {
+	if (head_dim(c) % 2 != 0) {
 		say_error("model key 'num_heads' is %zu; heads of model_dim %zu are then %zu wide, but rotation needs "
 			  "an even width",
-		    c->num_heads, c->model_dim, config_head_dim(c));
+		    c->num_heads, c->model_dim, head_dim(c));
 		return (-1);
 	}
 	return (0);
 }
 
 size_t
-config_head_dim(const struct config *c)
-{
-	return (c->model_dim / c->num_heads);
-}
-
-size_t
 config_kv_dim(const struct config *c)
 {
-	return (config_head_dim(c) * c->num_kv_heads);
+	return (head_dim(c) * c->num_kv_heads);
 }
 
 size_t

@@ -28,7 +28,7 @@ struct config {
 
 #define CONFIG_NORM_EPS 1.1920928955078125e-07 /* of every RMS norm: 2^-23 */
 
-/* The rows that bind the spec's section model to a struct config; a NULL path ends them. */
+/* The rows that bind the spec's section model to a struct config; a NULL path ends them. Exported for tests. */
 extern const struct bind config_keys[];
 
 /* The contract's defaults: the published baseline, but vocab_size is 0, as it is the tokenizer's. */
@@ -42,8 +42,7 @@ void config_default(struct config *c);
  */
 int config_check(const struct config *c);
 
-/* Width of a head, of all key/value heads together, of the MLP; number of skips. */
-size_t config_head_dim(const struct config *c);
+/* Width of all key/value heads together, of the MLP; number of skips. */
 size_t config_kv_dim(const struct config *c);
 size_t config_mlp_dim(const struct config *c);
 size_t config_skips(const struct config *c);

@@ -63,13 +63,3 @@ f16_bf16_to(uint16_t b)
 {
 	return (from_bits((uint32_t)b << 16));
 }
-
-uint16_t
-f16_bf16_from(float x)
-{
-	const uint32_t u = bits(x);
-
-	if ((u & 0x7fffffff) > 0x7f800000)
-		return ((uint16_t)(u >> 16 | 0x40));
-	return ((uint16_t)((u + 0x7fff + (u >> 16 & 1)) >> 16));
-}

@@ -11,6 +11,5 @@
 uint16_t f16_from(float x);
 float f16_to(uint16_t h);
 float f16_bf16_to(uint16_t b);
-uint16_t f16_bf16_from(float x);
 
 #endif

@@ -15,15 +15,6 @@ static const struct ops *const backends[] = {
 #endif
 };
 
-static const char *const names[] = { "ref",
-#ifndef HG_PORTABLE
-	"cpu",
-#endif
-#ifdef HG_CUDA
-	"cuda",
-#endif
-	NULL };
-
 const struct ops *
 ops_find(const char *name)
 {
@@ -32,10 +23,4 @@ ops_find(const char *name)
 			return (backends[i]);
 	errno = ENODEV;
 	return (NULL);
-}
-
-const char *const *
-ops_names(void)
-{
-	return (names);
 }

@@ -305,9 +305,6 @@ struct ops {
  */
 const struct ops *ops_find(const char *name);
 
-/* Names of the backends in this build, NULL-terminated. */
-const char *const *ops_names(void);
-
 /* The tables themselves, for ops.c alone. */
 extern const struct ops ops_ref;
 extern const struct ops ops_cpu;

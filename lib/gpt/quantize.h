@@ -10,7 +10,7 @@
  *   scale = max(clip / 127, scale_floor), stored as binary16
  *   q     = round half to even(clamp(w, -clip, clip) / scale) within +-127
  * The division is by the float32 scale; restoring multiplies by the stored one.
- * Checked: t/golden int8x (exactly), t/unit/artifact.c.
+ * Checked: t/tools/golden.c, case int8x (exactly), t/unit/artifact.c.
  */
 
 #define QUANTIZE_MIN_ELEMENTS 65536 /* 2-D tensors over this many elements are quantised */

@@ -28,7 +28,7 @@ struct schedule {
  *   ITERATIONS: (iterations - step) / warmdown once step >= iterations - warmdown
  *   WALLCLOCK:  remaining_ms / (warmdown_iters * mean step ms) once that is below 1; 1 at step 0
  * and by both no less than min_lr_frac.
- * Checked: t/unit/schedule.c, t/golden more.
+ * Checked: t/unit/schedule.c, t/tools/golden.c.
  */
 double schedule_scale(const struct schedule *s, uint64_t step, double elapsed_ms);
 

@@ -49,7 +49,7 @@ struct trainspec {
 	unsigned threads; /* 0: one for each processor */
 };
 
-/* The rows that bind the spec's keys, but for the section model (config_keys); a NULL path ends them. */
+/* The rows that bind the spec's keys but for the section model's; a NULL path ends them. Exported for tests. */
 extern const struct bind trainspec_keys[];
 
 /* The contract's defaults for the optimizers: the published values. */

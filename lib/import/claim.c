@@ -375,8 +375,9 @@ claim_scored(const struct claim *c)
 	return (n);
 }
 
-char *
-claim_scoring_text(char text[32], enum claim_scoring scoring, unsigned stride)
+/* "sliding:64" and the like, into text[32]. */
+static char *
+scoring_text(char text[32], enum claim_scoring scoring, unsigned stride)
 {
 	static const char *const names[] = { "unknown", "unknown", "plain", "sliding", "ttt", "other" };
 
@@ -482,7 +483,7 @@ run_json(const struct claim *c, const struct claim_run *r)
 	return (json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "seed",
 	    r->has_seed ? json_integer(r->seed) : json_null(), "score", jsonio_real(claim_number(c, r->score)),
 	    "val_loss", jsonio_real(loss), "val_bpb", jsonio_real(bpb), "scoring",
-	    claim_scoring_text(scoring, r->scoring, r->stride), "bytes_per_token", jsonio_real(ratio), "tokens",
+	    scoring_text(scoring, r->scoring, r->stride), "bytes_per_token", jsonio_real(ratio), "tokens",
 	    count_or_null(tokens), "bytes", count_or_null(round(tokens * ratio)), "total_bytes",
 	    count_or_null(claim_number(c, r->total_bytes)), "steps", count_or_null(claim_number(c, r->steps)),
 	    "train_ms", count_or_null(round(train))));
@@ -545,7 +546,7 @@ claim_json(const struct claim *c)
 	    text_or_null(c->title), "author", text_or_null(c->author), "date", text_or_null(c->date), "dated_at",
 	    dated(c->date), "status", text_or_null(c->status), "metric", c->metric, "direction",
 	    c->higher ? "higher" : "lower", "score", jsonio_real(claim_number(c, c->score)), "scoring",
-	    claim_scoring_text(scoring, c->scoring, c->stride), "runs", runs, "values", values, "flags", notes, "files",
+	    scoring_text(scoring, c->scoring, c->stride), "runs", runs, "values", values, "flags", notes, "files",
 	    files));
 err0:
 	json_decref(runs);

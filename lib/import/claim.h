@@ -150,9 +150,6 @@ enum claim_what claim_what_of(const char *name);
 const char *claim_what_name(enum claim_what what);
 enum number_kind claim_what_kind(enum claim_what what);
 
-/* "sliding:64" and the like, into text[32]. */
-char *claim_scoring_text(char text[32], enum claim_scoring scoring, unsigned stride);
-
 /* Is it a commit: six to forty digits of a digest? */
 int claim_is_commit(const char *text);
 

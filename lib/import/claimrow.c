@@ -11,8 +11,9 @@
 #include "base/jsonio.h"
 #include "base/say.h"
 
-int
-claimrow_is_seed_change(const char *title)
+/* Does a description speak of the seed and of nothing else? */
+static int
+is_seed_change(const char *title)
 {
 	static const char *const words[] = { "seed", "seeds", "random", "rng", "change", "changed", "different",
 		"another", "new", "from", "to", "with", "same", "config", "rerun", "re", "run", "repeat", "replicate",
@@ -147,7 +148,7 @@ take(struct claimrow *e, const json_t *row)
 	if (e->file == NULL || e->title == NULL || e->author == NULL || e->metric == NULL || e->scoring == NULL ||
 	    e->commit == NULL)
 		return (-1);
-	e->seed_only = e->form == CLAIM_TABLE && claimrow_is_seed_change(e->title);
+	e->seed_only = e->form == CLAIM_TABLE && is_seed_change(e->title);
 	return (0);
 }
 

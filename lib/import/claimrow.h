@@ -47,7 +47,4 @@ struct entries {
 int claimrow_read(struct entries *all, const struct ledger *l);
 void claimrow_free(struct entries *all);
 
-/* Does a description speak of the seed and of nothing else? */
-int claimrow_is_seed_change(const char *title);
-
 #endif

@@ -33,7 +33,7 @@ int textfile_at_fault(int error);
  */
 int textfile_read(struct textfile *t, int dirfd, const char *name, size_t max_bytes);
 
-/* The same for bytes at hand. */
+/* The same for bytes at hand. Exported for tests. */
 int textfile_take(struct textfile *t, const char *bytes, size_t n);
 
 void textfile_free(struct textfile *t);

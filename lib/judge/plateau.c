@@ -3,8 +3,8 @@
 #include "law/classify.h"
 #include "judge/plateau.h"
 
-unsigned
-plateau_patience(double miss, double success_rate, double power)
+static unsigned
+patience(double miss, double success_rate, double power)
 {
 	double m = ceil(log(miss) / log1p(-success_rate * power));
 
@@ -26,7 +26,7 @@ plateau_look(const struct standings *b)
 		v.power = v.screen * v.confirm;
 	}
 	if (isfinite(v.power)) {
-		v.m = plateau_patience(p->plateau.miss, p->plateau.success_rate, v.power);
+		v.m = patience(p->plateau.miss, p->plateau.success_rate, v.power);
 		v.what = v.resolved >= v.m ? PLATEAU_STOP : PLATEAU_GO_ON;
 	}
 	if (v.failures >= p->plateau.pause_after_failures)

@@ -22,8 +22,6 @@ struct plateau_view {
 /* For the group that was judged last. */
 struct plateau_view plateau_look(const struct standings *b);
 
-unsigned plateau_patience(double miss, double success_rate, double power);
-
 /* "stop", "go on", "pause", "unknown". */
 const char *plateau_name(enum plateau what);
 

@@ -4,8 +4,9 @@
 
 #include "law/classify.h"
 
-unsigned
-classify_changed(const struct standings_fact *a, const struct standings_fact *b)
+/* What differs between two facts, as a set. */
+static unsigned
+what_changed(const struct standings_fact *a, const struct standings_fact *b)
 {
 	unsigned changed = 0;
 
@@ -24,8 +25,9 @@ classify_changed(const struct standings_fact *a, const struct standings_fact *b)
 	return (changed);
 }
 
-enum policy_metric
-classify_metric(const struct policy *p, const struct standings_fact *a, const struct standings_fact *b)
+/* The metric that two facts are compared in. */
+static enum policy_metric
+metric_of(const struct policy *p, const struct standings_fact *a, const struct standings_fact *b)
 {
 	assert(a != NULL && b != NULL);
 	return (a->tokenizer == b->tokenizer ? p->metric.name : p->metric.across_tokenizers);
@@ -82,9 +84,9 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	if ((g = standings_group(b, f->group)) == NULL || g->incumbent == 0)
 		return (verdict_because(v, f->starved ? VERDICT_STARVED : VERDICT_FIRST));
 	reference = standings_fact(b, g->reference);
-	v.changed = f->config == g->incumbent ? classify_changed(reference, f) & VERDICT_SYSTEM :
-						classify_changed(reference, f);
-	v.metric = (int)classify_metric(p, reference, f);
+	v.changed = f->config == g->incumbent ? what_changed(reference, f) & VERDICT_SYSTEM :
+						what_changed(reference, f);
+	v.metric = (int)metric_of(p, reference, f);
 	v.score = f->metric[v.metric];
 	v.calibrated = standings_lane(b, f->group, f->lane) != NULL;
 	arm = standings_standing(b, standings_config(b, f->group, f->lane, g->incumbent), (enum policy_metric)v.metric);
@@ -223,8 +225,8 @@ classify_plan(const struct standings *b, const struct standings_plan *p)
 		} else
 			theirs = f;
 	}
-	v.metric = (int)classify_metric(policy, theirs, mine);
-	v.changed = classify_changed(theirs, mine);
+	v.metric = (int)metric_of(policy, theirs, mine);
+	v.changed = what_changed(theirs, mine);
 	v.level = policy_level(policy);
 	v.calibrated = standings_lane(b, p->group, p->lane) != NULL;
 	a = standings_arm(b, p, 0, (enum policy_metric)v.metric);

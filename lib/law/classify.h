@@ -28,13 +28,6 @@ int classify_plan_ready(const struct standings_plan *p);
 /* The one look at a plan that is ready. */
 struct verdict classify_plan(const struct standings *b, const struct standings_plan *p);
 
-/* What differs between two facts, as a set. */
-unsigned classify_changed(const struct standings_fact *a, const struct standings_fact *b);
-
-/* The metric that two facts are compared in. */
-enum policy_metric
-classify_metric(const struct policy *p, const struct standings_fact *a, const struct standings_fact *b);
-
 /*
  * Power of a confirmation in this group and lane with n runs a side, for a gain of so many lane deviations. NAN if
  * uncalibrated.

@@ -60,59 +60,6 @@ stats_normal_quantile(double p)
 	return (cross(normal_sf2, 0, 1 - p, 0, 40));
 }
 
-/* Continued fraction of the incomplete beta function by the modified Lentz method (DLMF 8.17.22). */
-static double
-beta_fraction(double x, double a, double b)
-{
-	double c = 1, d, h, m, num;
-	int i;
-
-	d = 1 - (a + b) * x / (a + 1);
-	d = 1 / (fabs(d) < DBL_MIN ? DBL_MIN : d);
-	h = d;
-	for (i = 1; i < 10000; i++) {
-		m = i;
-		num = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
-		d = 1 + num * d;
-		c = 1 + num / c;
-		d = 1 / (fabs(d) < DBL_MIN ? DBL_MIN : d);
-		c = fabs(c) < DBL_MIN ? DBL_MIN : c;
-		h *= d * c;
-		num = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
-		d = 1 + num * d;
-		c = 1 + num / c;
-		d = 1 / (fabs(d) < DBL_MIN ? DBL_MIN : d);
-		c = fabs(c) < DBL_MIN ? DBL_MIN : c;
-		h *= d * c;
-		if (fabs(d * c - 1) < 1e-15)
-			break;
-	}
-	return (h);
-}
-
-/* I_x(a, b) with y = 1 - x given exactly, since 1 - x may have lost its digits. */
-static double
-beta_xy(double x, double y, double a, double b)
-{
-	double front;
-
-	if (x <= 0)
-		return (0);
-	if (y <= 0)
-		return (1);
-	front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log(y));
-	if (x < (a + 1) / (a + b + 2))
-		return (front * beta_fraction(x, a, b) / a);
-	return (1 - front * beta_fraction(y, b, a) / b);
-}
-
-double
-stats_beta_cdf(double x, double a, double b)
-{
-	assert(a > 0 && b > 0);
-	return (beta_xy(x, 1 - x, a, b));
-}
-
 /* Upper part Q(a, x), by series or continued fraction (DLMF 8.11.4, 8.9.2), whichever is small. */
 static double
 gamma_q(double x, double a)
@@ -151,80 +98,8 @@ gamma_q(double x, double a)
 	return (front * h);
 }
 
-double
-stats_gamma_cdf(double x, double a)
-{
-	return (1 - gamma_q(x, a));
-}
-
-double
-stats_t_sf(double t, double df)
-{
-	double half, tt = t * t;
-
-	assert(df > 0);
-	if (isinf(df))
-		return (stats_normal_sf(t));
-	half = 0.5 * beta_xy(df / (df + tt), tt / (df + tt), df / 2, 0.5);
-	return (t >= 0 ? half : 1 - half);
-}
-
-double
-stats_t_isf(double p, double df)
-{
-	double hi = 2;
-
-	assert(p > 0 && p < 1 && df > 0);
-	if (p > 0.5)
-		return (-stats_t_isf(1 - p, df));
-	while (stats_t_sf(hi, df) > p && hi < 1e300)
-		hi *= 4;
-	return (cross(stats_t_sf, df, p, 0, hi));
-}
-
-/* Nodes and weights of 16-point Gauss-Legendre quadrature on [-1, 1] (Abramowitz and Stegun, table 25.4). */
-static const double gauss[8][2] = {
-	{ 0.0950125098376374402, 0.1894506104550684963 },
-	{ 0.2816035507792589132, 0.1826034150449235889 },
-	{ 0.4580167776572273863, 0.1691565193950025382 },
-	{ 0.6178762444026437484, 0.1495959888165767321 },
-	{ 0.7554044083550030339, 0.1246289712555338720 },
-	{ 0.8656312023878317439, 0.0951585116824927848 },
-	{ 0.9445750230732325761, 0.0622535239386478929 },
-	{ 0.9894009349916499326, 0.0271524594117540949 },
-};
-
-/* P(Z > t u - delta) times the density of u = sqrt(chi2_df / df), integrated over u. */
-double
-stats_nct_sf(double t, double df, double delta)
-{
-	double logc, lo, hi, width, mid, half, u, sum = 0;
-	int piece, i, side;
-	enum { PIECES = 24 };
-
-	assert(df > 0);
-	if (isinf(df))
-		return (stats_normal_sf(t - delta));
-	logc = log(2) + df / 2 * log(df / 2) - lgamma(df / 2);
-	/* Beyond these the chi density adds less than 1e-15. */
-	lo = sqrt(stats_chi2_isf(1 - 1e-15, df) / df);
-	hi = sqrt(stats_chi2_isf(1e-16, df) / df);
-	width = (hi - lo) / PIECES;
-	for (piece = 0; piece < PIECES; piece++) {
-		mid = lo + (piece + 0.5) * width;
-		half = width / 2;
-		for (i = 0; i < 8; i++)
-			for (side = -1; side <= 1; side += 2) {
-				u = mid + side * half * gauss[i][0];
-				sum += half * gauss[i][1] * exp(logc + (df - 1) * log(u) - df * u * u / 2) *
-				    stats_normal_sf(t * u - delta);
-			}
-	}
-	return (sum > 1 ? 1 : sum);
-}
-
-double
-stats_chi2_sf(double x, double df)
+static double
+chi2_sf(double x, double df)
 {
 	return (gamma_q(x / 2, df / 2));
 }
@@ -235,21 +110,9 @@ stats_chi2_isf(double p, double df)
 	double hi = df + 10;
 
 	assert(p > 0 && p < 1 && df > 0);
-	while (stats_chi2_sf(hi, df) > p)
+	while (chi2_sf(hi, df) > p)
 		hi *= 2;
-	return (cross(stats_chi2_sf, df, p, 0, hi));
-}
-
-double
-stats_f_sf(double x, double df1, double df2)
-{
-	double q;
-
-	assert(df1 > 0 && df2 > 0);
-	if (x <= 0)
-		return (1);
-	q = df2 + df1 * x;
-	return (beta_xy(df2 / q, df1 * x / q, df2 / 2, df1 / 2));
+	return (cross(chi2_sf, df, p, 0, hi));
 }
 
 /* Recurrence up to where the asymptotic series has all its digits (DLMF 5.11.2, 5.15.8). */
@@ -323,12 +186,6 @@ stats_rank_sum_p(const double *a, size_t na, const double *b, size_t nb)
 	}
 	free(ways);
 	return (below / total);
-}
-
-double
-stats_power(double level, double gain_sd, double n, double df)
-{
-	return (stats_nct_sf(stats_t_isf(level, df), df, gain_sd * sqrt(n / 2)));
 }
 
 void

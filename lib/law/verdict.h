@@ -58,8 +58,10 @@ int verdict_class_find(const char *name); /* or -1 */
 const char *verdict_reason_name(enum verdict_reason reason);
 int verdict_reason_find(const char *name); /* or -1 */
 
-/* What a reason means, by reasons.def: its class, what it counts for, a few words, and what is said of it. */
+/* The class that a reason stands under in reasons.def. Exported for tests. */
 enum verdict_class verdict_reason_class(enum verdict_reason reason);
+
+/* What a reason means, by reasons.def: what it counts for, a few words, and what is said of it. */
 enum verdict_counts verdict_reason_counts(enum verdict_reason reason);
 const char *verdict_reason_phrase(enum verdict_reason reason);
 const char *verdict_reason_sentence(enum verdict_reason reason, int confirmation); /* NULL: none */

@@ -12,12 +12,6 @@ enum { SINGLE = 1200, COLUMNS = 400, INTERVALS = 160, LABELS = 10 };
 
 static const char *const names[CHART_MARKS] = { "improvement", "noise", "regression", "blocked", "invalid", "pending" };
 
-const char *
-chart_name(unsigned mark)
-{
-	return (names[mark]);
-}
-
 unsigned
 chart_mark_of(const struct pagedata_run *r)
 {
@@ -47,8 +41,9 @@ chart_mark(struct markup *m, unsigned mark)
 	    mark, mark);
 }
 
-int
-chart_ticks(double low, double high, unsigned wanted, double *first, double *step)
+/* Ticks of an axis: the first at or above ${low}, and their distance; returns how many decimals tell them apart. */
+static int
+ticks(double low, double high, unsigned wanted, double *first, double *step)
 {
 	double raw = (high - low) / wanted, size = pow(10, floor(log10(raw))), times = raw / size;
 	int decimals;
@@ -135,7 +130,7 @@ draw_grid(struct plot *p)
 {
 	double first, step, at;
 
-	(void)chart_ticks(p->low, p->high, 5, &first, &step);
+	(void)ticks(p->low, p->high, 5, &first, &step);
 	for (at = first; at <= p->high + step * 1e-6; at += step)
 		markup_put(p->m, "<line class=\"grid\" x2=\"100%%\" y1=\"%.1f\" y2=\"%.1f\"/>", down(p, at),
 		    down(p, at));
@@ -145,7 +140,7 @@ static void
 draw_scores_axis(struct plot *p)
 {
 	double first, step, at;
-	int decimals = chart_ticks(p->low, p->high, 5, &first, &step);
+	int decimals = ticks(p->low, p->high, 5, &first, &step);
 
 	markup_put(p->m, "<svg class=\"scores\" width=\"58\" height=\"%d\" aria-hidden=\"true\">", HEIGHT);
 	for (at = first; at <= p->high + step * 1e-6; at += step)
@@ -551,7 +546,7 @@ void
 chart_gain_axis(struct markup *m, const struct chart_scale *x)
 {
 	double first, step, at;
-	int decimals = chart_ticks(x->low, x->high, 4, &first, &step);
+	int decimals = ticks(x->low, x->high, 4, &first, &step);
 
 	markup_put(m, "<svg class=\"gain\" width=\"100%%\" height=\"16\" aria-hidden=\"true\">");
 	for (at = first; at <= x->high; at += step)
@@ -569,7 +564,7 @@ chart_gain(struct markup *m, const struct chart_scale *x, const struct pagedata_
 {
 	double first, step, at;
 
-	(void)chart_ticks(x->low, x->high, 4, &first, &step);
+	(void)ticks(x->low, x->high, 4, &first, &step);
 	markup_put(m, "<svg class=\"gain\" width=\"100%%\" height=\"30\" role=\"img\" aria-label=\"gain %.5f",
 	    isfinite(c->gain) ? c->gain : 0.0);
 	if (isfinite(c->lower) && isfinite(c->upper))
@@ -598,7 +593,7 @@ chart_curve(struct markup *m, const struct curve *c, double low, double high, co
 {
 	enum { TALL = 120, ROOM = 8 };
 	double first, step, at, most = c->last_step > 0 ? c->last_step : 1, y;
-	int decimals = chart_ticks(low, high, 3, &first, &step), pen = 0;
+	int decimals = ticks(low, high, 3, &first, &step), pen = 0;
 	size_t i;
 
 	markup_put(m, "<div class=\"plot\"><svg class=\"scores\" width=\"30\" height=\"%d\" aria-hidden=\"true\">",

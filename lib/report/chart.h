@@ -14,9 +14,6 @@
 /* The classes, and one more. Each has a shape of its own. */
 enum chart_mark { CHART_PENDING = VERDICT_CLASSES, CHART_MARKS };
 
-/* "improvement", ..., "pending". */
-const char *chart_name(unsigned mark);
-
 /* The shapes, once on a page, before the first picture. */
 void chart_shapes(struct markup *m);
 
@@ -53,8 +50,5 @@ void chart_gain(struct markup *m, const struct chart_scale *scale, const struct 
 
 /* A loss curve; all of a page between the same bounds. */
 void chart_curve(struct markup *m, const struct curve *c, double low, double high, const char *what);
-
-/* Ticks of an axis: the first at or above ${low}, and their distance; returns how many decimals tell them apart. */
-int chart_ticks(double low, double high, unsigned wanted, double *first, double *step);
 
 #endif

@@ -38,7 +38,7 @@ struct fingerprint_file {
  */
 void fingerprint_code(uint64_t *bytes, const char **sha256);
 
-/* The counted files, and those that only change speed; each ended by a NULL path. */
+/* The counted files, and those that only change speed; each ended by a NULL path. Exported for tests. */
 const struct fingerprint_file *fingerprint_code_files(void);
 const struct fingerprint_file *fingerprint_variant_files(void);
 

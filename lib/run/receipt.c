@@ -31,8 +31,9 @@ receipt_owner(const struct proc_id *id)
 	    "boot_id", id->boot_id, "host", id->host));
 }
 
-int
-receipt_end(json_t *v, const struct runlock *lock)
+/* owner, started_at, finished_at (now), elapsed_ms. 0, or -1 with errno ENOMEM. */
+static int
+end(json_t *v, const struct runlock *lock)
 {
 	char started[CLOCK_TEXT_SIZE], finished[CLOCK_TEXT_SIZE];
 	int64_t now = clock_wall_ms(), elapsed = now - lock->started_ms;
@@ -66,7 +67,7 @@ text_of(const struct rundir *r, enum stage s, const struct runlock *lock, const 
 		goto err1;
 	if (bound != NULL && jsonio_put(v, bound, json_string(bound_sha256)) == -1)
 		goto err1;
-	if (receipt_end(v, lock) == -1)
+	if (end(v, lock) == -1)
 		goto err1;
 	/* What an operator greps stays short: a summary names no owner and no times. */
 	for (i = 0; i < sizeof(optional) / sizeof(optional[0]); i++)

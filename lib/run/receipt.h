@@ -17,9 +17,6 @@ json_t *receipt_begin(const struct rundir *r, enum stage s, const char *contract
 /* {pid, start_time, boot_id, host} of a process. */
 json_t *receipt_owner(const struct proc_id *id);
 
-/* owner, started_at, finished_at (now), elapsed_ms. 0, or -1 with errno ENOMEM. */
-int receipt_end(json_t *v, const struct runlock *lock);
-
 /**
  * receipt_publish(r, s, lock, body):
  * Close out stage ${s} by its receipt, whose own keys are those of ${body}.

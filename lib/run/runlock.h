@@ -62,7 +62,7 @@ int runlock_clear(int fd);
 /* Milliseconds since the deadline passed, negative before it; by the wall clock if the text is of another boot. */
 int64_t runlock_late_ms(const struct runlock *lock);
 
-/* Parse n bytes. Exported for the tests and the fuzzer. */
+/* Parse n bytes. Exported for tests. */
 enum runlock_text runlock_parse(const char *text, size_t n, struct runlock *lock);
 
 #endif

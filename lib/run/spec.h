@@ -27,7 +27,7 @@ struct spec_limits {
 	const char *lane;
 };
 
-/* The rows that bind them; a NULL path ends them. */
+/* The rows that bind them; a NULL path ends them. Exported for tests. */
 extern const struct bind spec_keys[];
 
 /* Keys whose null, in a request, takes another key's value; in a spec they are never null. A NULL key ends them. */
@@ -59,7 +59,7 @@ void spec_free(struct spec *s);
  */
 int64_t spec_deadline_ms(const struct spec *s, const char *stage);
 
-/* The training clock's cap in milliseconds; INT64_MAX where the spec says "none". */
+/* The training clock's cap in milliseconds; INT64_MAX where the spec says "none". Exported for tests. */
 int64_t spec_cap_ms(const struct spec *s);
 
 /**

@@ -76,17 +76,6 @@ state_name(enum state s)
 	return (names[s]);
 }
 
-int
-state_by_name(const char *name)
-{
-	int s;
-
-	for (s = 0; s < STATE_COUNT; s++)
-		if (strcmp(names[s], name) == 0)
-			return (s);
-	return (-1);
-}
-
 const char *
 state_run_name(enum state_run run)
 {

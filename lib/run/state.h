@@ -29,11 +29,10 @@ struct state_facts {
 	int late; /* past deadline + grace, by the text */
 };
 
+/* Exported for tests. */
 enum state state_of(const struct state_facts *f);
-const char *state_name(enum state s);
 
-/* A state by its name, or -1. */
-int state_by_name(const char *name);
+const char *state_name(enum state s);
 
 /* The state as one look shows it, with what was seen of the lock. 0, or -1 with errno, said. */
 int state_look(const struct rundir *r, enum stage s, enum state *state, struct runlock_look *look);

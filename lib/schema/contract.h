@@ -11,7 +11,7 @@
  * Schema (2020-12), embedded at build and interpreted here, so that the
  * writers, the readers, the man pages and other people's validators follow one
  * text.  Only this subset is understood; any other keyword is an error of the
- * contract, which contract_lint finds and a check trips over:
+ * contract, which lint_contract finds and a check trips over:
  *
  *   type (one or several), const, enum, $ref "#/$defs/NAME", $defs,
  *   properties, required, additionalProperties (false or a schema),
@@ -24,7 +24,7 @@
  *   means default, see schema/later.h).
  *
  * Patterns are anchored at both ends, ASCII, and of the syntax that POSIX
- * extended and ECMA-262 expressions share (contract_lint says which).
+ * extended and ECMA-262 expressions share (schema/lint.c says which).
  * An integer may be written 3.0, as JSON Schema has it.
  *
  * Within these keywords the JSON Schema Test Suite (draft2020-12) is followed
@@ -45,6 +45,9 @@
  * Checked: t/contracts.bats, t/unit/contract.c.
  */
 int contract_check(const char *name, const json_t *v, struct str *where);
+
+/* As contract_check, and integers written 3.0 become integers in ${v}, so that readers need not care. */
+int contract_accept(const char *name, json_t *v, struct str *where);
 
 /* As contract_check, but a member that is required may be missing: a file to build upon. */
 int contract_check_part(const char *name, const json_t *v, struct str *where);
@@ -80,27 +83,8 @@ const json_t *contract_at(const char *name, const char *path);
 /* How a member of an object's schema is tagged: its x-tag, or "". */
 const char *contract_tag(const json_t *schema);
 
-/* A deep copy of ${v} without the members that the contract declares as timing; NULL with errno ENOMEM. */
-json_t *contract_untimed(const char *name, const json_t *v);
-
 /* The names of all contracts in order, ended by NULL; and the text of one, or NULL. */
 const char *const *contract_names(void);
 const char *contract_text(const char *name);
-
-/* Is the contract itself sound, every keyword known? 0, or -1 with the reason in ${where}. */
-int contract_lint(const char *name, struct str *where);
-
-/* As contract_lint for a schema that is not embedded. */
-int contract_lint_schema(const json_t *schema, struct str *where);
-
-/**
- * contract_check_schema(schema, v, where):
- * As contract_check for a schema that is not embedded and is no contract of
- * ours: integers need no bounds, defaults need not keep it, what is required
- * need not be a property.
- * Errors: -1 with errno: EBADMSG ${v} breaks it; ENOTSUP it is outside the subset.
- * Checked: t/tools/schema_suite.py.
- */
-int contract_check_schema(const json_t *schema, const json_t *v, struct str *where);
 
 #endif

@@ -104,7 +104,7 @@ enum stage_asked { STAGE_ASKED_NOTHING, STAGE_ASKED_CANCEL, STAGE_ASKED_DEADLINE
 
 /*
  * The kind for a worker that ended with wait status ${status} and told nothing; ${oom} is nonzero if the kernel
- * killed for memory.
+ * killed for memory.  Exported for tests.
  */
 enum refusal_kind stage_ending(enum stage_asked asked, int status, int oom);
 

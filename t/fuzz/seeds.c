@@ -208,44 +208,35 @@ vocab(void)
 }
 
 static void
-put_hex(json_t *v, const char *path, const char *hex)
-{
-	if (jsonio_put(v, path, json_string(hex)) == -1)
-		exit(HG_EXIT_SYSTEM);
-}
-
-static void
 dataset(void)
 {
 	static const char digest[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 	static const char docs[] = "2 9 12\n# doc\ttokens\tbytes\traw_bytes\n0\t5\t8\t8\n1\t4\t4\t-\n";
-	struct dataset_shard s = { .bytes = 1024 + 18, .tokens = 9 };
-	struct dataset d = { .vocab_size = 260, .bos_id = 1 };
-	json_t *v, *part;
+	static char name[] = "a_000000.bin", docs_name[] = "val_docs.tsv";
+	struct dataset_shard s = { .path = name, .bytes = 1024 + 18, .tokens = 9 };
+	struct dataset d = { .vocab_size = 260, .bos_id = 1, .docs_path = docs_name };
+	json_t *v;
 	char *text;
 
 	strcpy(s.sha256, digest);
 	strcpy(d.tokenizer_sha256, digest);
 	strcpy(d.val_raw_sha256, digest);
-	d.train.shards = d.val.shards = &s;
-	d.train.count = d.val.count = 1;
-	if (dataset_digest(&d) == -1)
-		exit(HG_EXIT_SYSTEM);
-	part = json_pack("{s:[{s:s, s:i, s:s, s:i}], s:i, s:i, s:i, s:i}", "files", "path", "a_000000.bin", "bytes",
-	    1024 + 18, "sha256", digest, "tokens", 9, "documents", 2, "tokens", 9, "bytes", 12, "raw_bytes", 12);
-	v = json_pack("{s:s, s:{s:s, s:n, s:s, s:i, s:i}, s:o, s:O}", "schema", "homegolf.dataset.v1", "tokenizer",
-	    "kind", "bytes", "file", "sha256", digest, "vocab_size", 260, "bos_id", 1, "train", json_deep_copy(part),
-	    "val", part);
-	put_hex(v, "val.raw_sha256", digest);
-	put_hex(v, "val.docs_sha256", digest);
-	put_hex(v, "val.docs_file", "val_docs.tsv");
-	put_hex(v, "content_sha256", d.content_sha256);
+	strcpy(d.docs_sha256, digest);
+	d.train = (struct dataset_part){ .shards = &s,
+		.count = 1,
+		.documents = 2,
+		.tokens = 9,
+		.bytes = 12,
+		.raw_bytes = 12 };
+	d.val = d.train;
+	v = dataset_json(&d,
+	    json_pack("{s:s, s:[], s:n, s:n, s:n, s:n, s:n, s:n}", "format", "adopted", "files", "documents", "empty",
+		"invalid_utf8", "nul", "duplicates_dropped", "seed"));
 	if ((text = jsonio_pretty(v)) == NULL)
 		exit(HG_EXIT_SYSTEM);
 	bytes("dataset", "dataset.json", text, strlen(text));
 	bytes("dataset", "docs", docs, sizeof(docs) - 1);
 	free(text);
-	json_decref(part);
 	json_decref(v);
 }
 

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "schema/contract.h"
+#include "schema/lint.h"
 #include "base/exit.h"
 #include "base/file.h"
 #include "base/jsonio.h"
@@ -35,7 +36,7 @@ lint(int n, char **files)
 
 	if (n == 0)
 		for (names = contract_names(); *names != NULL; names++)
-			if (contract_lint(*names, &where) == -1) {
+			if (lint_contract(*names, &where) == -1) {
 				say_error("contract '%s': %s", *names, where.p);
 				str_free(&where);
 				code = HG_EXIT_CONTRACT;
@@ -43,7 +44,7 @@ lint(int n, char **files)
 	for (; n > 0; n--, files++) {
 		if (jsonio_read(AT_FDCWD, *files, CONTRACT_MAX_BYTES, NULL, &v) == -1)
 			return (HG_EXIT_SYSTEM);
-		if (contract_lint_schema(v, &where) == -1) {
+		if (lint_schema(v, &where) == -1) {
 			say_error("contract '%s': %s", *files, where.p);
 			code = HG_EXIT_CONTRACT;
 		}
@@ -351,8 +352,7 @@ lines(const char *name, const char *file, int verdicts)
 			if (v == NULL)
 				printf("invalid: not JSON\n");
 			else if (name == NULL &&
-			    contract_check_schema(json_object_get(v, "schema"), json_object_get(v, "data"), &where) ==
-				-1)
+			    lint_check(json_object_get(v, "schema"), json_object_get(v, "data"), &where) == -1)
 				printf("%s: %.*s\n", errno == ENOTSUP ? "outside" : "invalid",
 				    (int)strcspn(where.p, "\n"), where.p);
 			else if (name != NULL && contract_check(name, v, &where) == -1)

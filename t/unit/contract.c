@@ -85,30 +85,6 @@ integers(void)
 }
 
 static void
-timing(void)
-{
-	json_t *a = sample("score_report"), *b, *x, *y;
-
-	b = json_deep_copy(a);
-	json_object_set_new(b, "score_ms", json_integer(1));
-	json_object_set_new(b, "finished_at", json_string("2030-01-01T00:00:00.000Z"));
-	jsonio_put(b, "owner.pid", json_integer(7));
-	x = contract_untimed("score_report", a);
-	y = contract_untimed("score_report", b);
-	tap_ok(json_equal(x, y), "two scores of one artifact are the same but for timing");
-	tap_ok(json_object_get(x, "val_bpb") != NULL && json_object_get(x, "score_ms") == NULL,
-	    "which alone is left out");
-	json_decref(y);
-	json_object_set_new(b, "val_loss", json_real(1.25));
-	y = contract_untimed("score_report", b);
-	tap_ok(!json_equal(x, y), "and another loss is seen");
-	json_decref(x);
-	json_decref(y);
-	json_decref(a);
-	json_decref(b);
-}
-
-static void
 writing(void)
 {
 	json_t *v = sample("refusal"), *again;
@@ -134,7 +110,6 @@ main(void)
 	keys();
 	parts();
 	integers();
-	timing();
 	writing();
 	return (tap_done());
 }

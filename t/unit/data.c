@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "data/child.h"
+#include "data/dataset.h"
+#include "base/jsonio.h"
 #include "base/clock.h"
 #include "base/exit.h"
 #include "base/file.h"
@@ -238,6 +240,20 @@ loading(void)
 	json_decref(arrays);
 }
 
+/* What ids count as a shard's. */
+static uint64_t
+count_bytes(const struct vocab *v, const int32_t *ids, uint64_t n)
+{
+	uint16_t *stored = calloc(n, sizeof(*stored));
+	uint64_t bytes;
+
+	for (uint64_t i = 0; i < n; i++)
+		stored[i] = (uint16_t)ids[i];
+	bytes = vocab_count_bytes16(v, stored, n);
+	free(stored);
+	return (bytes);
+}
+
 static void
 counting(void)
 {
@@ -280,7 +296,7 @@ counting(void)
 		same = vocab_target_bytes(v, (uint32_t)all[i], (uint32_t)all[i + 1]) ==
 		    (uint32_t)json_integer_value(json_array_get(want, i));
 	tap_ok(same, "golden/bpb.json is reproduced token by token (%d of %zu)", (int)i, json_array_size(want));
-	tap_ok(vocab_count_bytes(v, all, n) == (uint64_t)json_integer_value(json_object_get(bpb, "stream_bytes")),
+	tap_ok(count_bytes(v, all, n) == (uint64_t)json_integer_value(json_object_get(bpb, "stream_bytes")),
 	    "and so is its sum");
 	tap_ok(decoded, "its ids decode to its texts");
 	tap_ok(encoded, "its texts encode to its ids");
@@ -305,14 +321,97 @@ byte_vocabulary(void)
 	tap_ok(vocab_encode(v, "a\0\xff", 3, 1000, &ids, &n, NULL) == 0 && n == 4 && ids[0] == 1 && ids[1] == 'a' + 4 &&
 		ids[2] == 4 && ids[3] == 259,
 	    "ids are byte + 4 after BOS");
-	tap_ok(vocab_count_bytes(v, ids, n) == 3 && vocab_target_bytes(v, 5, 1) == 0 &&
-		vocab_target_bytes(v, 1, 3) == 0,
+	tap_ok(count_bytes(v, ids, n) == 3 && vocab_target_bytes(v, 5, 1) == 0 && vocab_target_bytes(v, 1, 3) == 0,
 	    "each byte counts one, BOS and unknown none");
 	tap_ok(vocab_decode(v, ids, n, &text) == 0 && text.n == 3 && memcmp(text.p, "a\0\xff", 3) == 0,
 	    "bytes decode to themselves");
 	free(ids);
 	str_free(&text);
 	vocab_free(v);
+}
+
+/* A value of dataset.json: two parts of one shard each. */
+static json_t *
+directory_json(void)
+{
+	static char name[] = "a_000000.bin", docs[] = "val_docs.tsv";
+	struct dataset_shard s = { .path = name, .bytes = 1024 + 18, .tokens = 9 };
+	struct dataset d = { .vocab_size = 260, .bos_id = 1, .docs_path = docs };
+
+	sha256_hex("a", 1, s.sha256);
+	sha256_hex("b", 1, d.docs_sha256);
+	sha256_hex("homegolf bytes v1", 17, d.tokenizer_sha256);
+	d.train = d.val = (struct dataset_part){ .shards = &s, .count = 1, .documents = 2, .tokens = 9, .bytes = 7 };
+	d.val.raw_bytes = DATASET_UNKNOWN;
+	return (dataset_json(&d,
+	    json_pack("{s:s, s:[], s:n, s:n, s:n, s:n, s:n, s:n}", "format", "adopted", "files", "documents", "empty",
+		"invalid_utf8", "nul", "duplicates_dropped", "seed")));
+}
+
+/* What opening a directory says is wrong with it once ${path} is ${value}; "" if nothing. Steals value. */
+static const char *
+open_error(const char *path, json_t *value, struct dataset **d)
+{
+	static struct inputerror f;
+	json_t *v = directory_json();
+	char file[128];
+
+	f = (struct inputerror){ .kind = REFUSAL_NONE };
+	snprintf(file, sizeof(file), "%s/" DATASET_FILE, dir);
+	if ((value != NULL && jsonio_put(v, path, value) == -1) || json_dump_file(v, file, 0) == -1)
+		abort();
+	json_decref(v);
+	*d = dataset_open(dir, &f);
+	if ((*d == NULL) != (f.kind == REFUSAL_INPUT_INVALID))
+		abort();
+	return (f.observed);
+}
+
+static void
+directories(void)
+{
+	static const struct {
+		const char *path, *json, *error;
+	} cases[] = {
+		{ "schema", "\"other\"", "schema: \"other\" is not \"homegolf.dataset.v1\"" },
+		{ "x", "1", "x: unknown key" },
+		{ "train.files", "[]", "train.files: 0 items are fewer than 1" },
+		{ "tokenizer.vocab_size", "0", "tokenizer.vocab_size: 0 is not at least 1" },
+		{ "tokenizer.bos_id", "-1", "tokenizer.bos_id: -1 is not at least 0" },
+		{ "tokenizer.bos_id", "260", "a BOS id outside the vocabulary" },
+		{ "tokenizer.kind", "\"words\"", "tokenizer.kind: \"words\" is none of \"sentencepiece\", \"bytes\"" },
+		{ "tokenizer.kind", "\"sentencepiece\"", "a tokenizer without a sound name" },
+		{ "val.docs_file", "\"../val_docs.tsv\"", "a docs_file without a sound name" },
+		{ "val.tokens", "8", "a part whose counts disagree" },
+		{ "train.documents", "10", "a part whose counts disagree" },
+		{ "val.files",
+		    "[{\"path\": \"a\", \"bytes\": 1040, \"tokens\": 9, \"sha256\": \""
+		    "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb\"}]",
+		    "a shard whose size and tokens disagree" },
+		{ "val.files",
+		    "[{\"path\": \"b/a\", \"bytes\": 1042, \"tokens\": 9, \"sha256\": \""
+		    "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb\"}]",
+		    "a shard without a sound name" },
+		{ "tokenizer.sha256", "\"ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb\"",
+		    "a content_sha256 that is not of its members" },
+	};
+	struct dataset *d;
+	const char *error;
+
+	error = open_error("", NULL, &d);
+	tap_ok(d != NULL && *error == '\0' && d->train.raw_bytes == 0 && d->val.raw_bytes == DATASET_UNKNOWN &&
+		*d->val_raw_sha256 == '\0' && d->vocab_size == 260 && d->tokenizer_path == NULL &&
+		d->val.shards[0].tokens == 9,
+	    "a data directory is opened as it was written%s", error);
+	dataset_free(d);
+	error = open_error("val.tokens", json_real(9), &d);
+	tap_ok(d != NULL && d->val.tokens == 9, "a count may be written 9.0%s", error);
+	dataset_free(d);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		error = open_error(cases[i].path, json_loads(cases[i].json, JSON_DECODE_ANY, NULL), &d);
+		tap_ok(d == NULL && strcmp(error, cases[i].error) == 0, "dataset.json is refused: %s", error);
+		dataset_free(d);
+	}
 }
 
 static enum refusal_kind
@@ -421,6 +520,7 @@ main(void)
 	loading();
 	counting();
 	byte_vocabulary();
+	directories();
 	hostile_models();
 	children();
 	snprintf(command, sizeof(command), "rm -rf %s", dir);

@@ -1,48 +1,12 @@
 /*
  * lib/law/stats.c against values computed elsewhere: SciPy 1.17.1 on CPython
- * 3.11 (scipy.stats t, nct, chi2, f, beta, norm, mannwhitneyu; scipy.special),
- * the noncentral t also by mpmath quadrature at 30 digits.  Prints TAP.
+ * 3.11 (scipy.stats chi2, norm, mannwhitneyu; scipy.special).  Prints TAP.
  */
 #include <math.h>
 #include <stddef.h>
 
 #include "law/stats.h"
 #include "t/unit/tap.h"
-
-static const double t_tails[][3] = {
-	{ 0, 1, 0.5 },
-	{ 1, 1, 0.25000000000000006 },
-	{ 2.5, 3, 0.04385332350403278 },
-	{ 4.5, 8, 0.0010010461377592988 },
-	{ 3.75, 14.6, 0.0010073081862425196 },
-	{ -2, 5.5, 0.95162280488440754 },
-	{ 12, 4, 0.00013821427425148651 },
-	{ 6, 30, 6.971384383602382e-07 },
-	{ 3.09, 1000000.0, 0.0010008099329461011 },
-	{ 40, 2.3, 0.00012728986482730338 },
-};
-
-static const double t_quantiles[][3] = {
-	{ 0.025, 4, 2.7764451051977943 },
-	{ 0.001, 8, 4.5007909337237244 },
-	{ 0.001, 11.7, 3.9560798372797858 },
-	{ 0.0005, 14.6, 4.0985152713919017 },
-	{ 0.01, 1, 31.82051595377396 },
-	{ 1e-06, 8, 12.109834665556214 },
-	{ 0.9, 3, -1.6377443536962091 },
-	{ 0.05, 100, 1.6602343260853396 },
-};
-
-static const double noncentral[][4] = {
-	{ 3.75, 14.6, 5.53, 0.93466033080725563 },
-	{ 4.5, 8, 5.53, 0.78508688035357466 },
-	{ 2, 4, 0, 0.058058261758407795 },
-	{ 2, 4, 1, 0.23543254617567572 },
-	{ 5, 11.7, 2, 0.019270223683645612 },
-	{ 3.5, 30, 3.2, 0.402968410248711 },
-	{ 6, 5, 9, 0.93504513344524809 },
-	{ 4.2, 7.3, 0.5, 0.0057950216955307051 },
-};
 
 static const double chi2_tails[][3] = {
 	{ 1, 1, 0.31731050786291115 },
@@ -52,28 +16,6 @@ static const double chi2_tails[][3] = {
 	{ 50, 20, 0.00022147663824878349 },
 	{ 100, 9, 1.5735176303753876e-17 },
 	{ 7.5, 7.7, 0.4523387542644145 },
-};
-
-static const double f_tails[][4] = {
-	{ 1, 1, 1, 0.50000000000000011 },
-	{ 4, 4, 8, 0.045267489711934145 },
-	{ 0.3, 5, 3, 0.88604885419072155 },
-	{ 12, 2, 20, 0.000376507118583527 },
-	{ 30, 4, 4, 0.0030546138095397936 },
-};
-
-static const double betas[][4] = {
-	{ 0.3, 2, 3, 0.34829999999999994 },
-	{ 0.9, 0.5, 4, 0.99997148885136977 },
-	{ 0.01, 8, 0.5, 1.9725935438015003e-17 },
-	{ 0.5, 20, 20, 0.50000000000000022 },
-};
-
-static const double gammas[][3] = {
-	{ 0.5, 0.5, 0.68268949213708585 },
-	{ 3, 2.5, 0.69378108158672125 },
-	{ 10, 4, 0.98966394932407431 },
-	{ 0.01, 1, 0.0099501662508319523 },
 };
 
 static const double normal_quantiles[][2] = {
@@ -116,29 +58,9 @@ distributions(void)
 {
 	size_t i;
 
-	for (i = 0; i < ROWS(t_tails); i++)
-		tap_ok(close_to(stats_t_sf(t_tails[i][0], t_tails[i][1]), t_tails[i][2], 1e-9), "P(t > %g) with %g df",
-		    t_tails[i][0], t_tails[i][1]);
-	for (i = 0; i < ROWS(t_quantiles); i++)
-		tap_ok(close_to(stats_t_isf(t_quantiles[i][0], t_quantiles[i][1]), t_quantiles[i][2], 1e-9),
-		    "t that is passed with chance %g, %g df", t_quantiles[i][0], t_quantiles[i][1]);
-	for (i = 0; i < ROWS(noncentral); i++)
-		tap_ok(close_to(stats_nct_sf(noncentral[i][0], noncentral[i][1], noncentral[i][2]), noncentral[i][3],
-			   1e-9),
-		    "P(noncentral t > %g), %g df, delta %g", noncentral[i][0], noncentral[i][1], noncentral[i][2]);
 	for (i = 0; i < ROWS(chi2_tails); i++)
-		tap_ok(close_to(stats_chi2_sf(chi2_tails[i][0], chi2_tails[i][1]), chi2_tails[i][2], 1e-9) &&
-			close_to(stats_chi2_isf(chi2_tails[i][2], chi2_tails[i][1]), chi2_tails[i][0], 1e-6),
-		    "P(chi2 > %g) with %g df, and back", chi2_tails[i][0], chi2_tails[i][1]);
-	for (i = 0; i < ROWS(f_tails); i++)
-		tap_ok(close_to(stats_f_sf(f_tails[i][0], f_tails[i][1], f_tails[i][2]), f_tails[i][3], 1e-9),
-		    "P(F > %g) with %g and %g df", f_tails[i][0], f_tails[i][1], f_tails[i][2]);
-	for (i = 0; i < ROWS(betas); i++)
-		tap_ok(close_to(stats_beta_cdf(betas[i][0], betas[i][1], betas[i][2]), betas[i][3], 1e-9),
-		    "I_%g(%g, %g)", betas[i][0], betas[i][1], betas[i][2]);
-	for (i = 0; i < ROWS(gammas); i++)
-		tap_ok(close_to(stats_gamma_cdf(gammas[i][0], gammas[i][1]), gammas[i][2], 1e-9), "P(%g, %g)",
-		    gammas[i][1], gammas[i][0]);
+		tap_ok(close_to(stats_chi2_isf(chi2_tails[i][2], chi2_tails[i][1]), chi2_tails[i][0], 1e-9),
+		    "chi2 that is passed with chance %g, %g df", chi2_tails[i][2], chi2_tails[i][1]);
 	for (i = 0; i < ROWS(normal_quantiles); i++)
 		tap_ok(fabs(stats_normal_quantile(normal_quantiles[i][0]) - normal_quantiles[i][1]) < 1e-12,
 		    "normal quantile of %g", normal_quantiles[i][0]);
@@ -153,8 +75,6 @@ distributions(void)
 		    "digamma, trigamma and"
 		    " back at %g",
 		    digammas[i][0]);
-	tap_ok(stats_t_sf(2, INFINITY) == stats_normal_sf(2) && stats_nct_sf(2, INFINITY, 1) == stats_normal_sf(1),
-	    "infinite degrees of freedom are the normal");
 }
 
 static void
@@ -172,15 +92,12 @@ ranks(void)
 }
 
 static void
-power(void)
+samples(void)
 {
 	struct stats_sample s = { 0, 0, 0 };
 	static const double x[] = { 2.31, 2.29, 2.305, 2.30, 2.315 };
 	size_t i;
 
-	tap_ok(close_to(stats_power(0.001, 3.5, 5, 8), 0.785677580478, 1e-9),
-	    "plain t: 3.5 deviations, 5 seeds a"
-	    " side, level 0.001");
 	for (i = 0; i < ROWS(x); i++)
 		stats_sample_add(&s, x[i]);
 	tap_ok(s.n == 5 && fabs(s.mean - 2.304) < 1e-15 && close_to(s.ss, 3.7e-4, 1e-9), "a sample's mean and squares");
@@ -191,6 +108,6 @@ main(void)
 {
 	distributions();
 	ranks();
-	power();
+	samples();
 	return (tap_done());
 }
