@@ -1,5 +1,6 @@
 #include <math.h>
 
+#include "base/bpb.h"
 #include "base/jsonio.h"
 #include "law/validity.h"
 #include "base/str.h"
@@ -92,7 +93,7 @@ disagrees(const json_t *run, const char *rate, const char *bytes)
 
 	if (isnan(bpb) || isnan(n))
 		return (0);
-	want = loss / log(2) * tokens / n;
+	want = bpb_of_loss(loss, tokens, n);
 	return (!(fabs(bpb - want) <= 1e-9 * fabs(want)));
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "schema/contract.h"
 #include "schema/embedded.h"
 #include "base/jsonio.h"
@@ -195,17 +196,6 @@ same(const json_t *a, const json_t *b)
 	if (json_is_number(a) && json_is_number(b))
 		return (compare(a, b) == 0);
 	return (json_equal(a, b));
-}
-
-static size_t
-code_points(const json_t *v)
-{
-	const char *s = json_string_value(v);
-	size_t n = 0, i;
-
-	for (i = 0; i < json_string_length(v); i++)
-		n += (s[i] & 0xc0) != 0x80;
-	return (n);
 }
 
 /* --- the rules, one for each keyword -------------------------------------- */
@@ -403,7 +393,8 @@ CHECK(below)
 CHECK(min_length)
 {
 	(void)schema;
-	if (json_is_string(v) && code_points(v) < (size_t)json_integer_value(arg))
+	if (json_is_string(v) &&
+	    utf8_count(json_string_value(v), json_string_length(v)) < (size_t)json_integer_value(arg))
 		return (broken(w, at, v, "is shorter than %lld", (long long)json_integer_value(arg)));
 	return (0);
 }
@@ -411,7 +402,8 @@ CHECK(min_length)
 CHECK(max_length)
 {
 	(void)schema;
-	if (json_is_string(v) && code_points(v) > (size_t)json_integer_value(arg))
+	if (json_is_string(v) &&
+	    utf8_count(json_string_value(v), json_string_length(v)) > (size_t)json_integer_value(arg))
 		return (broken(w, at, v, "is longer than %lld", (long long)json_integer_value(arg)));
 	return (0);
 }
