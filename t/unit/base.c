@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/atomfile.h"
+#include "base/bpb.h"
 #include "base/clock.h"
 #include "base/exit.h"
 #include "base/file.h"
@@ -18,6 +19,7 @@
 #include "base/proc.h"
 #include "base/rng.h"
 #include "base/say.h"
+#include "base/utf8.h"
 #include "t/unit/tap.h"
 
 static void
@@ -127,6 +129,82 @@ canonical_texts(void)
 		free(s);
 		json_decref(v);
 	}
+}
+
+static void
+rates(void)
+{
+	/* Loss, tokens and bytes that a receipt gave, with the rate of an independent implementation. */
+	tap_ok(bpb_of_loss(10.64899006955549, 62021632, 151080363) == 6.306931747817168,
+	    "bits per byte of a mean loss are those of the reference, to the last bit");
+	tap_ok(bpb_of_sum(1004.5, 777) == 1.8651057510591555,
+	    "a sum becomes bits first and is divided then: the last bit says so");
+	tap_ok(bpb_bits(0.69314718055994531) == 1 && bpb_nats(1) == 0.69314718055994531,
+	    "ln 2 nats are a bit, there and back");
+	tap_ok(bpb_token_bytes(0.69314718055994531 * 3, 1.5) == 2,
+	    "three bits a token at 1.5 a byte: tokens of two bytes");
+	tap_ok(isnan(bpb_of_loss(NAN, 1, 1)) && isinf(bpb_of_sum(1, 0)), "what is not finite stays so");
+}
+
+/* Bytes, and the character that they begin with; length 0: none. */
+static void
+letters(void)
+{
+	static const struct {
+		const char *bytes;
+		size_t n, length;
+		uint32_t c;
+		const char *what;
+	} cases[] = {
+		{ "", 0, 0, 0, "nothing is no character" },
+		{ "", 1, 1, 0, "NUL is one" },
+		{ "a", 1, 1, 'a', "a letter of ASCII" },
+		{ "\x7f", 1, 1, 0x7f, "the last of one byte" },
+		{ "\x80", 1, 0, 0, "a byte that continues begins none" },
+		{ "\xbf\x80", 2, 0, 0, "nor does the last such" },
+		{ "\xc0\x80", 2, 0, 0, "an overlong NUL" },
+		{ "\xc1\xbf", 2, 0, 0, "the last overlong form of two bytes" },
+		{ "\xc2\x80", 2, 2, 0x80, "the first of two bytes" },
+		{ "\xdf\xbf", 2, 2, 0x7ff, "the last of two bytes" },
+		{ "\xc3\xa9z", 3, 2, 0xe9, "what follows is not looked at" },
+		{ "\xc3z", 2, 0, 0, "a second byte that is a letter" },
+		{ "\xe0\x9f\xbf", 3, 0, 0, "the last overlong form of three bytes" },
+		{ "\xe0\xa0\x80", 3, 3, 0x800, "the first of three bytes" },
+		{ "\xed\x9f\xbf", 3, 3, 0xd7ff, "the last before the surrogates" },
+		{ "\xed\xa0\x80", 3, 0, 0, "the first surrogate" },
+		{ "\xed\xbf\xbf", 3, 0, 0, "the last surrogate" },
+		{ "\xee\x80\x80", 3, 3, 0xe000, "the first after the surrogates" },
+		{ "\xef\xbf\xbf", 3, 3, 0xffff, "the last of three bytes" },
+		{ "\xe2\x82z", 3, 0, 0, "a third byte that is a letter" },
+		{ "\xf0\x8f\xbf\xbf", 4, 0, 0, "the last overlong form of four bytes" },
+		{ "\xf0\x90\x80\x80", 4, 4, 0x10000, "the first of four bytes" },
+		{ "\xf0\x9f\x98\x80", 4, 4, 0x1f600, "a face" },
+		{ "\xf4\x8f\xbf\xbf", 4, 4, 0x10ffff, "the last character of all" },
+		{ "\xf4\x90\x80\x80", 4, 0, 0, "one past U+10FFFF" },
+		{ "\xf5\x80\x80\x80", 4, 0, 0, "a first byte past all" },
+		{ "\xff", 1, 0, 0, "a byte that UTF-8 never has" },
+		{ "\xf0\x9f\x98z", 4, 0, 0, "a fourth byte that is a letter" },
+		{ "\xc3\xa9", 1, 0, 0, "two bytes cut after one" },
+		{ "\xe2\x82\xac", 2, 0, 0, "three bytes cut after two" },
+		{ "\xf0\x9f\x98\x80", 3, 0, 0, "four bytes cut after three" },
+		{ "\xf0\x9f", 4, 0, 0, "four bytes that a NUL cuts" },
+	};
+	char utf8[UTF8_MAX_BYTES];
+	uint32_t c;
+	size_t i, n;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		c = 0xdead;
+		n = utf8_read(cases[i].bytes, cases[i].n, &c);
+		tap_ok(n == cases[i].length && c == (n == 0 ? 0xdead : cases[i].c) &&
+			utf8_read(cases[i].bytes, cases[i].n, NULL) == n,
+		    "UTF-8: %s", cases[i].what);
+		if (n != 0 && cases[i].length == n)
+			tap_ok(utf8_write(utf8, cases[i].c) == n && memcmp(utf8, cases[i].bytes, n) == 0,
+			    "UTF-8 written: %s", cases[i].what);
+	}
+	tap_ok(utf8_count("\xc3\xa9\xe2\x82\xac\0z", 7) == 4 && utf8_count("", 0) == 0,
+	    "characters are counted, NUL too");
 }
 
 static void
@@ -285,6 +363,8 @@ main(void)
 	numbers();
 	canonical_numbers();
 	canonical_texts();
+	rates();
+	letters();
 	json();
 	clocks();
 	identity();
