@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/exit.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/jsonio.h"
 #include "base/num.h"
 #include "base/proc.h"
@@ -208,6 +209,50 @@ letters(void)
 }
 
 static void
+hashes(void)
+{
+	struct hash t = { 0 };
+	uint64_t crowd;
+	size_t at = 0, i, *found, wrong = 0;
+
+	/* The authors' own vectors. */
+	tap_ok(hash_text("") == UINT64_C(0xcbf29ce484222325) && hash_text("a") == UINT64_C(0xaf63dc4c8601ec8c) &&
+		hash_text("foobar") == UINT64_C(0x85944171f73967e8),
+	    "FNV-1a is what its authors say");
+	tap_ok(hash_bytes(HASH_START, "foobar", 6) == UINT64_C(0x85944171f73967e8) &&
+		hash_bytes(hash_text("foo"), "bar", 3) == UINT64_C(0x85944171f73967e8) &&
+		hash_bytes(HASH_START, "\0", 1) == UINT64_C(0xaf63bd4c8601b7df),
+	    "it goes on where it stopped, and over NULs");
+	tap_ok(hash_find(&t, 7, &at) == NULL, "an empty table holds nothing");
+	/* Multiples of a large power of two all want one place; those near the top go round the end. */
+	for (i = 1; i <= 3000; i++) {
+		crowd = i % 3 == 0 ? i << 32 | 63 : i * UINT64_C(0x9e3779b97f4a7c15);
+		wrong += hash_add(&t, crowd, i) != 0 || (i % 5 == 0 && hash_add(&t, crowd, 10000 + i) != 0);
+	}
+	for (i = 1; i <= 3000; i++) {
+		crowd = i % 3 == 0 ? i << 32 | 63 : i * UINT64_C(0x9e3779b97f4a7c15);
+		at = 0;
+		found = hash_find(&t, crowd, &at);
+		wrong += found == NULL || *found != i;
+		found = hash_find(&t, crowd, &at);
+		wrong += i % 5 == 0 ? found == NULL || *found != 10000 + i : found != NULL;
+		at = 0;
+		wrong += hash_find(&t, crowd + ((uint64_t)1 << 31), &at) != NULL;
+	}
+	tap_ok(wrong == 0 && t.count == 3600, "each value is found under its hash, in order, and none under another");
+	tap_ok(t.size >= 2 * t.count && (t.size & (t.size - 1)) == 0, "at most half of a table is full");
+	at = 0;
+	*hash_find(&t, UINT64_C(0x9e3779b97f4a7c15), &at) = 77;
+	at = 0;
+	tap_ok(*hash_find(&t, UINT64_C(0x9e3779b97f4a7c15), &at) == 77, "a value is replaced in its place");
+	hash_free(&t);
+	at = 0;
+	tap_ok(hash_find(&t, UINT64_C(0x9e3779b97f4a7c15), &at) == NULL && hash_add(&t, 1, 1) == 0,
+	    "freed, it is empty");
+	hash_free(&t);
+}
+
+static void
 json(void)
 {
 	static const struct {
@@ -365,6 +410,7 @@ main(void)
 	canonical_texts();
 	rates();
 	letters();
+	hashes();
 	json();
 	clocks();
 	identity();
