@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "run/closeout.h"
 #include "base/exit.h"
@@ -44,14 +45,11 @@ remember(struct reap *p, const char *run, enum stage s)
 {
 	struct dead *more;
 
-	if (p->n == p->cap) {
-		if ((more = realloc(p->dead, (2 * p->cap + 16) * sizeof(*more))) == NULL) {
-			say_errno("cannot list what is dead");
-			return (-1);
-		}
-		p->dead = more;
-		p->cap = 2 * p->cap + 16;
+	if ((more = array_room(p->dead, p->n, &p->cap, sizeof(*more))) == NULL) {
+		say_errno("cannot list what is dead");
+		return (-1);
 	}
+	p->dead = more;
 	strcpy(p->dead[p->n].run, run);
 	p->dead[p->n++].stage = s;
 	return (0);

@@ -14,3 +14,12 @@ array_room(void *array, size_t count, size_t *cap, size_t size)
 		*cap = want;
 	return (p);
 }
+
+void *
+array_few(void *array, size_t count, size_t size)
+{
+	/* Between powers of two there is room. */
+	if (count != 0 && (count & (count - 1)) != 0)
+		return (array);
+	return (realloc(array, (count == 0 ? 1 : 2 * count) * size));
+}

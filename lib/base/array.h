@@ -11,4 +11,7 @@
  */
 void *array_room(void *array, size_t count, size_t *cap, size_t size);
 
+/* As array_room for an array of few elements: it keeps no capacity, which is the power of two at or above ${count}. */
+void *array_few(void *array, size_t count, size_t size);
+
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "data/shardset.h"
 #include "base/sha256.h"
 #include "data/shard.h"
@@ -53,7 +54,7 @@ begin_shard(struct shardset_writer *w, struct inputerror *f)
 	char name[64];
 
 	snprintf(name, sizeof(name), "%s_%06zu.bin", w->name, part->count);
-	if ((more = realloc(part->shards, (part->count + 1) * sizeof(*more))) == NULL)
+	if ((more = array_few(part->shards, part->count, sizeof(*more))) == NULL)
 		return (inputerror_errno(f, "write", name));
 	part->shards = more;
 	memset(&more[part->count], 0, sizeof(*more));

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/array.h"
 #include "base/bpb.h"
 #include "base/clock.h"
 #include "import/claimrow.h"
@@ -196,12 +197,9 @@ claimrow_read(struct entries *all, const struct ledger *l)
 		f = standings_fact(&l->book, i);
 		if (f->kind != STANDINGS_IMPORT)
 			continue;
-		if (all->count == all->cap) {
-			all->cap = all->cap == 0 ? 256 : 2 * all->cap;
-			if ((grown = realloc(all->entry, all->cap * sizeof(*grown))) == NULL)
-				goto err1;
-			all->entry = grown;
-		}
+		if ((grown = array_room(all->entry, all->count, &all->cap, sizeof(*grown))) == NULL)
+			goto err1;
+		all->entry = grown;
 		if ((row = ledger_row(l, f)) == NULL)
 			goto err0;
 		rc = take(&all->entry[all->count], row);

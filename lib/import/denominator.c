@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "import/denominator.h"
 
 static int
@@ -39,11 +40,9 @@ add(struct denominator *a, const struct claimrow *e)
 {
 	struct denominator_cluster *grown, *c;
 
-	if ((a->count & (a->count - 1)) == 0) {
-		if ((grown = realloc(a->cluster, (a->count == 0 ? 1 : 2 * a->count) * sizeof(*grown))) == NULL)
-			return (-1);
-		a->cluster = grown;
-	}
+	if ((grown = array_few(a->cluster, a->count, sizeof(*grown))) == NULL)
+		return (-1);
+	a->cluster = grown;
 	c = &a->cluster[a->count];
 	memset(c, 0, sizeof(*c));
 	c->ratio = e->ratio;

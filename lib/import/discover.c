@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/utf8.h"
 #include "import/discover.h"
 #include "base/say.h"
@@ -174,11 +175,9 @@ shelve(struct walk *w, struct shelf *s, int dir, const char *name, const char *l
 	if (textfile_read(&t, dir, name, s->bytes > DISCOVER_LOGS_BYTES ? 0 : DISCOVER_LOG_BYTES) == -1)
 		goto err1;
 	s->bytes += t.n;
-	if ((s->count & (s->count - 1)) == 0) {
-		if ((grown = realloc(s->logs, (s->count == 0 ? 1 : 2 * s->count) * sizeof(*grown))) == NULL)
-			goto err0;
-		s->logs = grown;
-	}
+	if ((grown = array_few(s->logs, s->count, sizeof(*grown))) == NULL)
+		goto err0;
+	s->logs = grown;
 	if ((copy = strdup(label)) == NULL)
 		goto err0;
 	s->logs[s->count].name = copy;
@@ -245,12 +244,9 @@ list(int dir, struct names *n)
 	while (errno = 0, (e = readdir(d)) != NULL) {
 		if (e->d_name[0] == '.')
 			continue;
-		if ((n->count & (n->count - 1)) == 0) {
-			grown = realloc(n->name, (n->count == 0 ? 1 : 2 * n->count) * sizeof(*grown));
-			if (grown == NULL)
-				goto err0;
-			n->name = grown;
-		}
+		if ((grown = array_few(n->name, n->count, sizeof(*grown))) == NULL)
+			goto err0;
+		n->name = grown;
 		if ((n->name[n->count] = strdup(e->d_name)) == NULL)
 			goto err0;
 		n->count++;

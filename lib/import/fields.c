@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/array.h"
 #include "import/fields.h"
 #include "import/jsontext.h"
 
@@ -104,14 +105,11 @@ keep(struct fields *t, struct fields_found f)
 {
 	struct fields_found *grown;
 
-	if (t->count == t->cap) {
-		t->cap = t->cap == 0 ? 64 : 2 * t->cap;
-		if ((grown = realloc(t->found, t->cap * sizeof(*grown))) == NULL) {
-			t->broken = 1;
-			return;
-		}
-		t->found = grown;
+	if ((grown = array_room(t->found, t->count, &t->cap, sizeof(*grown))) == NULL) {
+		t->broken = 1;
+		return;
 	}
+	t->found = grown;
 	t->found[t->count++] = f;
 }
 
@@ -229,7 +227,7 @@ take_twice(void *arg, const char *path, unsigned line)
 	char **grown;
 
 	claim_note(t->c, DEFECT_DUPLICATE_KEY, t->file, line, "%s stands twice", path);
-	if ((grown = realloc(t->twice, (t->twice_count + 1) * sizeof(*grown))) == NULL) {
+	if ((grown = array_few(t->twice, t->twice_count, sizeof(*grown))) == NULL) {
 		t->broken = 1;
 		return;
 	}

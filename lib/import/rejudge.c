@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "import/rejudge.h"
 #include "base/say.h"
 
@@ -80,12 +81,9 @@ group_of(struct rejudge *r, const struct claimrow *e)
 			    g->series == NULL && g->text == text && strcmp(g->scoring, e->scoring) == 0))
 			return ((int)i);
 	}
-	if ((r->group_count & (r->group_count - 1)) == 0) {
-		if ((grown = realloc(r->group, (r->group_count == 0 ? 1 : 2 * r->group_count) * sizeof(*grown))) ==
-		    NULL)
-			return (-1);
-		r->group = grown;
-	}
+	if ((grown = array_few(r->group, r->group_count, sizeof(*grown))) == NULL)
+		return (-1);
+	r->group = grown;
 	g = &r->group[r->group_count];
 	memset(g, 0, sizeof(*g));
 	g->scoring = e->scoring;

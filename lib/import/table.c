@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/array.h"
 #include "import/csv.h"
 #include "import/table.h"
 
@@ -370,14 +371,11 @@ add(struct table *s, struct claim *c)
 
 	if (c == NULL)
 		goto err0;
-	if (s->count == s->cap) {
-		s->cap = s->cap == 0 ? 64 : 2 * s->cap;
-		if ((grown = realloc(s->claims, s->cap * sizeof(*grown))) == NULL) {
-			claim_free(c);
-			goto err0;
-		}
-		s->claims = grown;
+	if ((grown = array_room(s->claims, s->count, &s->cap, sizeof(*grown))) == NULL) {
+		claim_free(c);
+		goto err0;
 	}
+	s->claims = grown;
 	s->claims[s->count++] = c;
 	return (0);
 err0:

@@ -29,15 +29,6 @@ standings_free(struct standings *b)
 	memset(b, 0, sizeof(*b));
 }
 
-/* Room in an array of few elements, whose capacity is the next power of two. */
-static void *
-small_room(void *array, size_t count, size_t size)
-{
-	if (count != 0 && (count & (count - 1)) != 0)
-		return (array);
-	return (realloc(array, (count == 0 ? 1 : 2 * count) * size));
-}
-
 uint64_t
 standings_tag(const char *hex)
 {
@@ -159,7 +150,7 @@ group_of(struct standings *b, uint64_t group)
 
 	if ((g = standings_group(b, group)) != NULL)
 		return (g);
-	if ((array = small_room(b->groups, b->group_count, sizeof(*array))) == NULL)
+	if ((array = array_few(b->groups, b->group_count, sizeof(*array))) == NULL)
 		return (NULL);
 	b->groups = array;
 	g = &array[b->group_count++];
@@ -331,7 +322,7 @@ apply_plan(struct standings *b, const struct standings_fact *f)
 	struct standings_campaign *campaigns;
 	size_t i;
 
-	if ((plans = small_room(b->plans, b->plan_count, sizeof(*plans))) == NULL)
+	if ((plans = array_few(b->plans, b->plan_count, sizeof(*plans))) == NULL)
 		return (-1);
 	b->plans = plans;
 	p = &plans[b->plan_count++];
@@ -349,7 +340,7 @@ apply_plan(struct standings *b, const struct standings_fact *f)
 		if (b->campaigns[i].campaign == f->campaign)
 			break;
 	if (i == b->campaign_count) {
-		if ((campaigns = small_room(b->campaigns, i, sizeof(*campaigns))) == NULL)
+		if ((campaigns = array_few(b->campaigns, i, sizeof(*campaigns))) == NULL)
 			return (-1);
 		b->campaigns = campaigns;
 		campaigns[i].campaign = f->campaign;
@@ -513,7 +504,7 @@ apply_calibration(struct standings *b, const struct standings_fact *f)
 		if (b->lanes[i].group == f->group && b->lanes[i].lane == f->lane)
 			break;
 	if (i == b->lane_count) {
-		if ((lanes = small_room(b->lanes, i, sizeof(*lanes))) == NULL)
+		if ((lanes = array_few(b->lanes, i, sizeof(*lanes))) == NULL)
 			return (-1);
 		b->lanes = lanes;
 		b->lane_count++;

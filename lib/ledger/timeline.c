@@ -111,7 +111,7 @@ enthrones(struct tracks *t, uint64_t group, uint64_t config)
 	for (i = 0; i < t->incumbent_count && t->incumbents[2 * i] != group; i++)
 		;
 	if (i == t->incumbent_count) {
-		if ((grown = realloc(t->incumbents, 2 * (i + 1) * sizeof(*grown))) == NULL)
+		if ((grown = array_few(t->incumbents, i, 2 * sizeof(*grown))) == NULL)
 			return (-1);
 		t->incumbents = grown;
 		grown[2 * i] = group;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/exit.h"
 #include "schema/contract.h"
 #include "base/file.h"
@@ -42,7 +43,7 @@ know_parent(struct checked *c, const char *dir, size_t n)
 	for (i = c->parent_count; i-- > 0;)
 		if (strncmp(c->parents[i], dir, n) == 0 && c->parents[i][n] == '\0')
 			return (0);
-	if ((grown = realloc(c->parents, (c->parent_count + 1) * sizeof(*grown))) == NULL)
+	if ((grown = array_few(c->parents, c->parent_count, sizeof(*grown))) == NULL)
 		return (-1);
 	c->parents = grown;
 	if ((grown[c->parent_count] = strndup(dir, n)) == NULL)
@@ -74,12 +75,9 @@ look(void *arg, const char *line, size_t n, uint64_t offset, const char *digest)
 
 	if (offset == 0)
 		c->first_size = (uint32_t)n;
-	if (c->count == c->cap) {
-		c->cap = c->cap == 0 ? 1024 : 2 * c->cap;
-		if ((grown = realloc(c->digests, c->cap * sizeof(*c->digests))) == NULL)
-			return (-1);
-		c->digests = grown;
-	}
+	if ((grown = array_room(c->digests, c->count, &c->cap, sizeof(*c->digests))) == NULL)
+		return (-1);
+	c->digests = grown;
 	memcpy(c->digests[c->count++], digest, SHA256_HEX_SIZE);
 	/* An unescaped quote ends a string, so this can only be the key; it stands among the first members of a run. */
 	if (!is_run(line, n))

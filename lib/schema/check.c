@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/jsonio.h"
 #include "base/utf8.h"
 #include "schema/check.h"
@@ -404,7 +405,7 @@ check_compiled(const char *pattern)
 	for (i = 0; i < n; i++)
 		if (strcmp(kept[i].pattern, pattern) == 0)
 			return (&kept[i].regex);
-	if ((more = realloc(kept, (n + 1) * sizeof(*kept))) == NULL)
+	if ((more = array_few(kept, n, sizeof(*kept))) == NULL)
 		return (NULL);
 	kept = more;
 	if ((kept[n].pattern = strdup(pattern)) == NULL)

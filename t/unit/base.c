@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/atomfile.h"
 #include "base/bpb.h"
 #include "base/clock.h"
@@ -45,6 +46,25 @@ numbers(void)
 		i == 120000,
 	    "durations take seconds and m");
 	tap_ok(num_duration_ms("0", 1000, &i) == -1 && errno == ERANGE, "a duration is never zero");
+}
+
+static void
+arrays(void)
+{
+	int *few = NULL, *more = NULL, *p, kept = 1;
+	size_t cap = 0, i;
+
+	for (i = 0; i < 1000; i++) {
+		if ((p = array_few(few, i, sizeof(*p))) != NULL)
+			(few = p)[i] = (int)i;
+		if ((p = array_room(more, i, &cap, sizeof(*p))) != NULL)
+			(more = p)[i] = (int)i;
+	}
+	for (i = 0; i < 1000; i++)
+		kept &= few[i] == (int)i && more[i] == (int)i;
+	tap_ok(kept && cap >= 1000, "arrays keep what they hold while they grow");
+	free(few);
+	free(more);
 }
 
 /* RFC 8785, appendix B: all of its samples that are numbers. */
@@ -406,6 +426,7 @@ main(void)
 	if (mkdtemp(dir) == NULL || chdir(dir) == -1)
 		return (HG_EXIT_SYSTEM);
 	numbers();
+	arrays();
 	canonical_numbers();
 	canonical_texts();
 	rates();
