@@ -270,6 +270,16 @@ hashes(void)
 	tap_ok(hash_find(&t, UINT64_C(0x9e3779b97f4a7c15), &at) == NULL && hash_add(&t, 1, 1) == 0,
 	    "freed, it is empty");
 	hash_free(&t);
+	/* The last place of the least table, so that the second goes round its end; then it grows. */
+	wrong = hash_add(&t, 63, 1) != 0 || hash_add(&t, 63, 2) != 0;
+	for (i = 3; i < 40; i++)
+		wrong += hash_add(&t, i, i) != 0;
+	at = 0;
+	found = hash_find(&t, 63, &at);
+	wrong += t.size != 128 || found == NULL || *found != 1;
+	found = hash_find(&t, 63, &at);
+	tap_ok(wrong == 0 && found != NULL && *found == 2, "a table that grows keeps the order round its end");
+	hash_free(&t);
 }
 
 static void
