@@ -298,8 +298,8 @@ bench: all
 	sh t/bench/tools.sh
 
 behaviours:
-	@for n in $$(seq 1 62); do \
-		grep -qE "test_tags=.*\\bb$$n\\b" t/*.bats || echo b$$n; \
+	@for n in $$(seq 1 99); do \
+		grep -qE "test_tags=.*\\bb$$n\\b" t/*.bats t/unit/*.c || echo b$$n; \
 	done
 
 PREFIX ?= /usr/local

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "base/exit.h"
 #include "base/say.h"
 #include "bin/ledger/command.h"
@@ -25,7 +26,7 @@ metric_of(struct opt *options, struct table_want *want)
 		return (0);
 	want->metric = opt_row(options, want->higher ? 'M' : 'm')->value;
 	n = strlen(want->metric);
-	for (i = 0; i < n && (k = textfile_sequence(want->metric + i, n - i)) != 0; i += k)
+	for (i = 0; i < n && (k = utf8_read(want->metric + i, n - i, NULL)) != 0; i += k)
 		;
 	if (i == n && n > 0 && n <= CLAIM_TEXT)
 		return (0);

@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "base/say.h"
 
 static const char *name = "hg";
@@ -17,30 +18,15 @@ say_init(const char *tool)
 	name = tool;
 }
 
-/* Length of the well-formed UTF-8 sequence at s (2 to 4 bytes, no C1 controls), or 0. */
+/* Bytes of the character at s, or 0: controls, and the marks that reorder text, are as good as an escape. */
 static size_t
-utf8_length(const unsigned char *s)
+showable(const unsigned char *s)
 {
-	size_t n, i;
-	unsigned long c;
+	uint32_t c;
+	size_t n = utf8_read(s, UTF8_MAX_BYTES, &c);
 
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		n = 2, c = s[0] & 0x1f;
-	else if (s[0] >= 0xe0 && s[0] <= 0xef)
-		n = 3, c = s[0] & 0x0f;
-	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-		n = 4, c = s[0] & 0x07;
-	else
-		return (0);
-	for (i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return (0);
-		c = c << 6 | (s[i] & 0x3f);
-	}
-	if ((n == 3 && c < 0x800) || (n == 4 && (c < 0x10000 || c > 0x10ffff)) || (c >= 0xd800 && c <= 0xdfff))
-		return (0);
-	/* C1 controls and the marks that reorder text are as good as an escape. */
-	if (c < 0xa0 || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069))
+	if (n == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) ||
+	    (c >= 0x2066 && c <= 0x2069))
 		return (0);
 	return (n);
 }
@@ -52,7 +38,7 @@ say_clean(char *out, unsigned long size, const char *text)
 	size_t at = 0, n;
 
 	while (*s != '\0') {
-		n = (*s >= 0x20 && *s < 0x7f) ? 1 : utf8_length(s);
+		n = showable(s);
 		if (n != 0) {
 			if (at + n >= size)
 				break;

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/array.h"
+#include "base/hash.h"
 #include "data/corpus.h"
 #include "data/documents.h"
 #include "base/file.h"
@@ -328,12 +330,9 @@ corpus_load(const struct corpus *c, size_t number, struct corpus_bucket *b, stru
 	if ((b->file = malloc(s->bytes + 1)) == NULL || file_read_at(s->fd, b->file, s->bytes, 0) == -1)
 		goto err0;
 	for (at = 0; at < s->bytes; at += sizeof(r) + r.bytes) {
-		if (b->count == room) {
-			room = room == 0 ? 1024 : 2 * room;
-			if ((more = realloc(b->docs, room * sizeof(*more))) == NULL)
-				goto err0;
-			b->docs = more;
-		}
+		if ((more = array_room(b->docs, b->count, &room, sizeof(*more))) == NULL)
+			goto err0;
+		b->docs = more;
 		memcpy(&r, b->file + at, sizeof(r));
 		doc = &b->docs[b->count++];
 		doc->place = r.place;
@@ -366,14 +365,13 @@ corpus_forget(struct corpus *c, size_t number)
 	spill_close(&c->buckets[number]);
 }
 
-/* --- sets of digests: open addressing, at most half full ------------------------- */
+/* --- sets of digests ------------------------------------------------------------- */
 
 struct corpus_set {
-	unsigned char *slots; /* all zeros is an empty one */
-	size_t room, count;
+	unsigned char (*digests)[CORPUS_DIGEST_BYTES];
+	size_t count, room;
+	struct hash table; /* of digests: index + 1 */
 };
-
-static const unsigned char nothing[CORPUS_DIGEST_BYTES];
 
 struct corpus_set *
 corpus_set_new(void)
@@ -381,57 +379,42 @@ corpus_set_new(void)
 	return (calloc(1, sizeof(struct corpus_set)));
 }
 
-/* The slot that holds ${digest} or would. */
-static unsigned char *
-slot_of(const struct corpus_set *s, const unsigned char *digest)
+/* A digest is mixed already. */
+static uint64_t
+hash_of(const unsigned char *digest)
 {
 	uint64_t hash;
-	size_t i;
 
 	memcpy(&hash, digest, sizeof(hash));
-	for (i = (size_t)hash & (s->room - 1);; i = (i + 1) & (s->room - 1))
-		if (memcmp(s->slots + CORPUS_DIGEST_BYTES * i, digest, CORPUS_DIGEST_BYTES) == 0 ||
-		    memcmp(s->slots + CORPUS_DIGEST_BYTES * i, nothing, CORPUS_DIGEST_BYTES) == 0)
-			return (s->slots + CORPUS_DIGEST_BYTES * i);
-}
-
-static int
-grow(struct corpus_set *s)
-{
-	struct corpus_set larger = { .room = s->room == 0 ? 1024 : 2 * s->room };
-	size_t i;
-
-	if ((larger.slots = calloc(larger.room, CORPUS_DIGEST_BYTES)) == NULL)
-		return (-1);
-	for (i = 0; i < s->room; i++)
-		if (memcmp(s->slots + CORPUS_DIGEST_BYTES * i, nothing, CORPUS_DIGEST_BYTES) != 0)
-			memcpy(slot_of(&larger, s->slots + CORPUS_DIGEST_BYTES * i), s->slots + CORPUS_DIGEST_BYTES * i,
-			    CORPUS_DIGEST_BYTES);
-	free(s->slots);
-	s->slots = larger.slots;
-	s->room = larger.room;
-	return (0);
+	return (hash);
 }
 
 int
 corpus_set_add(struct corpus_set *s, const unsigned char digest[CORPUS_DIGEST_BYTES])
 {
-	unsigned char *slot;
+	void *more;
 
-	if (2 * s->count >= s->room && grow(s) == -1)
-		return (-1);
-	slot = slot_of(s, digest);
-	if (memcmp(slot, nothing, CORPUS_DIGEST_BYTES) != 0)
+	if (corpus_set_has(s, digest))
 		return (0);
-	memcpy(slot, digest, CORPUS_DIGEST_BYTES);
-	s->count++;
+	if ((more = array_room(s->digests, s->count, &s->room, CORPUS_DIGEST_BYTES)) == NULL)
+		return (-1);
+	s->digests = more;
+	if (hash_add(&s->table, hash_of(digest), s->count + 1) == -1)
+		return (-1);
+	memcpy(s->digests[s->count++], digest, CORPUS_DIGEST_BYTES);
 	return (1);
 }
 
 int
 corpus_set_has(const struct corpus_set *s, const unsigned char digest[CORPUS_DIGEST_BYTES])
 {
-	return (s->room > 0 && memcmp(slot_of(s, digest), nothing, CORPUS_DIGEST_BYTES) != 0);
+	const size_t *found;
+	size_t at = 0;
+
+	while ((found = hash_find(&s->table, hash_of(digest), &at)) != NULL)
+		if (memcmp(s->digests[*found - 1], digest, CORPUS_DIGEST_BYTES) == 0)
+			return (1);
+	return (0);
 }
 
 void
@@ -439,6 +422,7 @@ corpus_set_free(struct corpus_set *s)
 {
 	if (s == NULL)
 		return;
-	free(s->slots);
+	hash_free(&s->table);
+	free(s->digests);
 	free(s);
 }

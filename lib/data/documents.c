@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "data/documents.h"
 #include "base/say.h"
 #include "base/str.h"
@@ -79,36 +80,6 @@ static const uint16_t windows_1252[32] = {
 	0x0178,
 };
 
-/* Length of the well-formed character at p (RFC 3629: no overlong form, no surrogate, none past U+10FFFF), or 0. */
-static size_t
-character(const unsigned char *p, size_t n)
-{
-	unsigned char low = 0x80, high = 0xbf;
-	size_t length, i;
-
-	if (p[0] < 0x80)
-		return (1);
-	if (p[0] < 0xc2 || p[0] > 0xf4)
-		return (0);
-	length = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	if (length > n)
-		return (0);
-	if (p[0] == 0xe0)
-		low = 0xa0;
-	else if (p[0] == 0xed)
-		high = 0x9f;
-	else if (p[0] == 0xf0)
-		low = 0x90;
-	else if (p[0] == 0xf4)
-		high = 0x8f;
-	if (p[1] < low || p[1] > high)
-		return (0);
-	for (i = 2; i < length; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return (0);
-	return (length);
-}
-
 /* How many bytes from p on need no change. */
 static size_t
 clean_run(const unsigned char *p, size_t n)
@@ -126,7 +97,7 @@ clean_run(const unsigned char *p, size_t n)
 		}
 		if (at == n)
 			break;
-		if (p[at] == '\0' || (length = character(p + at, n - at)) == 0)
+		if (p[at] == '\0' || (length = utf8_read(p + at, n - at, NULL)) == 0)
 			break;
 		at += length;
 	}
@@ -138,8 +109,7 @@ static int
 add_clean(struct str *out, const char *text, size_t n, struct documents_counts *counts)
 {
 	const unsigned char *p = (const unsigned char *)text;
-	char utf8[3];
-	unsigned code;
+	char utf8[UTF8_MAX_BYTES];
 	size_t run;
 
 	while (n > 0) {
@@ -156,11 +126,7 @@ add_clean(struct str *out, const char *text, size_t n, struct documents_counts *
 				return (-1);
 		} else {
 			counts->invalid_utf8++;
-			code = *p < 0xa0 ? windows_1252[*p - 0x80] : *p;
-			utf8[0] = (char)(code < 0x800 ? 0xc0 | code >> 6 : 0xe0 | code >> 12);
-			utf8[1] = (char)(0x80 | (code < 0x800 ? code & 63 : code >> 6 & 63));
-			utf8[2] = (char)(0x80 | (code & 63));
-			if (str_add(out, utf8, code < 0x800 ? 2 : 3) == -1)
+			if (str_add(out, utf8, utf8_write(utf8, *p < 0xa0 ? windows_1252[*p - 0x80] : *p)) == -1)
 				return (-1);
 		}
 		p++;

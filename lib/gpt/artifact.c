@@ -519,7 +519,7 @@ artifact_read(const void *data, size_t n, const char *what, struct artifact *a)
 	if ((file = inflate_file(&z, n, what, a, &l, &file_n)) == NULL)
 		goto out;
 	tensors = malloc(l.bytes);
-	a->w = malloc(a->params->n * sizeof(*a->w));
+	a->w = calloc(a->params->n, sizeof(*a->w));
 	if (tensors == NULL || a->w == NULL)
 		goto nomem;
 	if ((s = safetensors_parse(file, file_n, what)) == NULL || fetch_entries(s, &l, what, tensors) != 0)

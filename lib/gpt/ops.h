@@ -8,7 +8,7 @@
  * lib/gpt/optimizer.c) over this table.  An entry is a unit that a fast
  * backend wants to fuse, stated by what it computes; how it is tiled, packed
  * or kept in lower precision is the backend's own affair.  `ref` (plain loops,
- * float32) is the specification: every other backend is compared with it.
+ * float64) is the specification: every other backend is compared with it.
  *
  * Letters: B sequences, T positions, N = B*T rows, C model_dim, H query heads,
  * K key/value heads, D = C/H head width, F = mlp_mult*C, V vocabulary.

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gpt/params.h"
+#include "base/hash.h"
 #include "base/rng.h"
 #include "base/say.h"
 
@@ -208,17 +209,6 @@ params_find(const struct params *p, const char *name)
 	return (NULL);
 }
 
-/* FNV-1a: the stream that a tensor draws from is named after it. */
-static uint64_t
-stream_of(const char *name)
-{
-	uint64_t h = 0xcbf29ce484222325u;
-
-	for (; *name != '\0'; name++)
-		h = (h ^ (unsigned char)*name) * 0x100000001b3u;
-	return (h);
-}
-
 void
 params_init(const struct params *p, uint64_t seed, float *w)
 {
@@ -227,7 +217,8 @@ params_init(const struct params *p, uint64_t seed, float *w)
 		const struct row row = row_at(&p->config, t->id);
 		struct draw d = { .c = &p->config, .t = t, .bound = 1.0 / sqrt((double)t->cols) };
 
-		rng_seed(&d.rng, seed, stream_of(t->name));
+		/* The stream that a tensor draws from is named after it. */
+		rng_seed(&d.rng, seed, hash_text(t->name));
 		for (; d.i < t->n; d.i++)
 			w[t->offset + d.i] = (float)row.init(&d);
 	}

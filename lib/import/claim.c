@@ -7,6 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/utf8.h"
+#include "base/bpb.h"
 #include "base/array.h"
 #include "import/claim.h"
 #include "base/clock.h"
@@ -161,7 +163,7 @@ claim_copy(struct claim *c, const char *text, size_t n)
 	p[n] = '\0';
 	/* What was cut on its way here may end in half a letter, which no JSON may hold. */
 	for (i = 0; i < n; i += k)
-		if ((k = textfile_sequence(p + i, n - i)) == 0 || p[i] == '\0') {
+		if ((k = utf8_read(p + i, n - i, NULL)) == 0 || p[i] == '\0') {
 			p[i] = '?';
 			k = 1;
 		}
@@ -475,7 +477,7 @@ run_json(const struct claim *c, const struct claim_run *r)
 {
 	double loss = claim_number(c, r->val_loss), bpb = claim_number(c, r->val_bpb);
 	double tokens = claim_number(c, r->tokens), train = claim_number(c, r->train);
-	double ratio = loss / log(2) / bpb;
+	double ratio = bpb_token_bytes(loss, bpb);
 	char scoring[32];
 
 	if (r->train != 0 && c->values[r->train - 1].what == CLAIM_TRAIN_S)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/bpb.h"
 #include "base/clock.h"
 #include "import/claimrow.h"
 #include "import/number.h"
@@ -93,7 +94,7 @@ take_runs(struct claimrow *e, const json_t *runs, const json_t *values)
 			e->tokens = jsonio_f64(r, "tokens", 0);
 		if (!(loss > 0 && bpb > 0))
 			continue;
-		ratio = loss / log(2) / bpb;
+		ratio = bpb_token_bytes(loss, bpb);
 		error = ratio *
 		    (unit_of(values, i, "val_loss", loss) / loss + unit_of(values, i, "val_bpb", bpb) / bpb);
 		if (isnan(e->ratio) || error < e->error) {

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "import/discover.h"
 #include "base/say.h"
 #include "base/str.h"
@@ -58,7 +59,7 @@ legible(const char *prefix, const char *name)
 	if (str_puts(&s, prefix) == -1 || (prefix[0] != '\0' && str_puts(&s, "/") == -1))
 		goto err0;
 	for (i = 0; i < n; i += k) {
-		k = (unsigned char)name[i] < 0x20 || name[i] == 0x7f ? 0 : textfile_sequence(name + i, n - i);
+		k = (unsigned char)name[i] < 0x20 || name[i] == 0x7f ? 0 : utf8_read(name + i, n - i, NULL);
 		if (k == 0 ? str_printf(&s, "\\x%02x", (unsigned char)name[i]) == -1 : str_add(&s, name + i, k) == -1)
 			goto err0;
 		if (k == 0)

@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+#include "base/hash.h"
 #include "import/ingest.h"
 #include "base/jsonio.h"
 #include "base/say.h"
@@ -16,51 +18,52 @@ struct ingest_seen {
 	size_t next[BYS];          /* index + 1 of the one before in its chain */
 };
 
-enum { CHAINS = 1 << 14, HOLD_BYTES = 8 << 20 };
+enum { HOLD_BYTES = 8 << 20 };
 
-/* Chains of rows, the last row first. */
+/* Chains of rows whose digests begin alike: index + 1 of the last. */
 struct ingest_chains {
-	size_t last[BYS][CHAINS];
+	struct hash last[BYS];
 };
-
-static size_t
-chain(const char *hex)
-{
-	return ((size_t)(standings_tag(hex) & (CHAINS - 1)));
-}
 
 static int
 remember(struct ingest *in, const char *const by[BYS], const char *row)
 {
 	struct ingest_seen *grown, *s;
-	size_t size;
+	size_t *last, at;
 	int k;
 
-	if (in->seen_count == in->seen_size) {
-		size = in->seen_size == 0 ? 256 : 2 * in->seen_size;
-		if ((grown = realloc(in->seen, size * sizeof(*grown))) == NULL) {
-			say_errno("cannot import");
-			return (-1);
-		}
-		in->seen = grown;
-		in->seen_size = size;
-	}
+	if ((grown = array_room(in->seen, in->seen_count, &in->seen_size, sizeof(*grown))) == NULL)
+		goto err0;
+	in->seen = grown;
 	s = &in->seen[in->seen_count++];
 	strcpy(s->row, row);
 	for (k = 0; k < BYS; k++) {
 		strcpy(s->by[k], by[k]);
-		s->next[k] = in->chains->last[k][chain(by[k])];
-		in->chains->last[k][chain(by[k])] = in->seen_count;
+		at = 0;
+		last = hash_find(&in->chains->last[k], standings_tag(by[k]), &at);
+		s->next[k] = last == NULL ? 0 : *last;
+		if (last != NULL)
+			*last = in->seen_count;
+		else if (hash_add(&in->chains->last[k], standings_tag(by[k]), in->seen_count) == -1)
+			goto err0;
 	}
 	return (0);
+err0:
+	say_errno("cannot import");
+	return (-1);
 }
 
 /* The last row with that digest, or the one before ${from}. */
 static const struct ingest_seen *
 find(const struct ingest *in, enum by by, const char *hex, const struct ingest_seen *from)
 {
-	size_t i = from != NULL ? from->next[by] : in->chains->last[by][chain(hex)];
+	const size_t *last;
+	size_t i, at = 0;
 
+	if (from != NULL)
+		i = from->next[by];
+	else
+		i = (last = hash_find(&in->chains->last[by], standings_tag(hex), &at)) == NULL ? 0 : *last;
 	for (; i != 0; i = in->seen[i - 1].next[by])
 		if (strcmp(in->seen[i - 1].by[by], hex) == 0)
 			return (&in->seen[i - 1]);
@@ -358,7 +361,11 @@ ingest_end(struct ingest *in)
 void
 ingest_free(struct ingest *in)
 {
+	int k;
+
 	free(in->seen);
+	for (k = 0; in->chains != NULL && k < BYS; k++)
+		hash_free(&in->chains->last[k]);
 	free(in->chains);
 	in->seen = NULL;
 	in->chains = NULL;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "import/jsontext.h"
 #include "base/rng.h"
 #include "base/str.h"
@@ -20,9 +21,8 @@ struct reading {
 	size_t depth;
 	uint64_t ids;
 	struct str path, string;
-	uint64_t *seen; /* keys of objects, hashed; open addressing */
-	size_t seen_count, seen_size;
-	int failed; /* memory */
+	struct hash seen; /* keys of objects */
+	int failed;       /* memory */
 };
 
 static int
@@ -175,47 +175,16 @@ string(struct reading *r)
 	}
 }
 
-/* Has this object had this key? */
+/* Has this object had this key? Two keys of one hash, mixed with its object's number, are taken for the same. */
 static int
-seen_before(struct reading *r, uint64_t hash)
+seen_before(struct reading *r, const char *key, size_t n)
 {
-	uint64_t *old = r->seen;
-	size_t old_size = r->seen_size, i, at;
+	const uint64_t id = r->id[r->depth - 1], hash = rng_mix(hash_bytes(id, key, n) ^ rng_mix(id));
+	size_t at = 0;
 
-	if (2 * (r->seen_count + 1) > r->seen_size) {
-		r->seen_size = old_size == 0 ? 64 : 2 * old_size;
-		if ((r->seen = calloc(r->seen_size, sizeof(*r->seen))) == NULL) {
-			r->seen = old;
-			r->seen_size = old_size;
-			return (no_memory(r));
-		}
-		for (i = 0; i < old_size; i++) {
-			if (old[i] == 0)
-				continue;
-			for (at = old[i] & (r->seen_size - 1); r->seen[at] != 0; at = (at + 1) & (r->seen_size - 1))
-				;
-			r->seen[at] = old[i];
-		}
-		free(old);
-	}
-	for (at = hash & (r->seen_size - 1); r->seen[at] != 0; at = (at + 1) & (r->seen_size - 1))
-		if (r->seen[at] == hash)
-			return (1);
-	r->seen[at] = hash;
-	r->seen_count++;
-	return (0);
-}
-
-static uint64_t
-hash_of(uint64_t id, const char *key, size_t n)
-{
-	uint64_t x = id;
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		x = (x ^ (unsigned char)key[i]) * 0x100000001b3;
-	x = rng_mix(x ^ rng_mix(id));
-	return (x == 0 ? 1 : x);
+	if (hash_find(&r->seen, hash, &at) != NULL)
+		return (1);
+	return (hash_add(&r->seen, hash, 1) == -1 ? no_memory(r) : 0);
 }
 
 /* The key and its colon; the level's key and the path become its. */
@@ -238,7 +207,7 @@ key(struct reading *r)
 	r->path.n = r->path_size[r->depth - 1];
 	if ((r->path.n != 0 && str_puts(&r->path, ".") == -1) || str_add(&r->path, r->string.p, r->string.n) == -1)
 		return (no_memory(r));
-	twice = seen_before(r, hash_of(r->id[r->depth - 1], r->string.p, r->string.n));
+	twice = seen_before(r, r->string.p, r->string.n);
 	if (twice == -1)
 		return (-1);
 	if (twice)
@@ -413,7 +382,7 @@ jsontext_read(const char *text, size_t n, const struct jsontext_reader *reader, 
 		free(r.keys[i]);
 	str_free(&r.path);
 	str_free(&r.string);
-	free(r.seen);
+	hash_free(&r.seen);
 	if (r.failed) {
 		errno = ENOMEM;
 		return (-1);

@@ -2,6 +2,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/bpb.h"
 #include "import/selfcheck.h"
 
 static void
@@ -62,7 +63,7 @@ check_ratio(struct claim *c)
 		bpb = claim_number(c, r->val_bpb);
 		if (isnan(loss) || isnan(bpb))
 			continue;
-		ratio = loss / log(2) / bpb;
+		ratio = bpb_token_bytes(loss, bpb);
 		error = ratio * (claim_unit(c, r->val_loss) / loss + claim_unit(c, r->val_bpb) / bpb);
 		if (isnan(first)) {
 			first = ratio;
@@ -171,7 +172,7 @@ check_pair(struct claim *c, unsigned loss, unsigned bpb)
 		return (1);
 	}
 	/* A hundredth for tokens of no bytes, and what the digits leave open. */
-	ratio = l->figure.number / log(2) / b->figure.number;
+	ratio = bpb_token_bytes(l->figure.number, b->figure.number);
 	if (ratio * (1 + l->figure.unit / l->figure.number + b->figure.unit / b->figure.number) >= 0.99)
 		return (0);
 	claim_note(c, DEFECT_LOSS_AS_BPB, b->file, b->line, "%s is %s and %s is %s: %.3f bytes per token", b->path,
@@ -188,7 +189,7 @@ check_loss(struct claim *c, const struct fields *t)
 	struct claim_run *r;
 	size_t i;
 
-	if (loss != 0 && bpb == 0 && claim_scored(c) == 0 && claim_number(c, loss) < 2 * log(2)) {
+	if (loss != 0 && bpb == 0 && claim_scored(c) == 0 && claim_number(c, loss) < bpb_nats(2)) {
 		claim_note(c, DEFECT_BPB_AS_LOSS, t->file, c->values[loss - 1].line,
 		    "%s is %s and there is no val_bpb: at 2 bytes a token or more it would be under 1 bit per byte",
 		    c->values[loss - 1].path, c->values[loss - 1].text);

@@ -3,60 +3,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "base/file.h"
 #include "base/str.h"
 #include "import/textfile.h"
 
-size_t
-textfile_sequence(const char *text, size_t n)
-{
-	const unsigned char *p = (const unsigned char *)text;
-	size_t want, i;
-	uint32_t c;
-
-	if (n == 0)
-		return (0);
-	if (p[0] < 0x80)
-		return (1);
-	want = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-	if (p[0] < 0xc2 || p[0] > 0xf4 || n < want)
-		return (0);
-	c = p[0] & (0x7fu >> want);
-	for (i = 1; i < want; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return (0);
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	if ((want == 3 && c < 0x800) || (want == 4 && (c < 0x10000 || c > 0x10ffff)) || (c >= 0xd800 && c < 0xe000))
-		return (0);
-	return (want);
-}
-
 static int
 put(struct str *s, uint32_t c)
 {
-	char utf8[4];
+	char utf8[UTF8_MAX_BYTES];
 
-	if (c < 0x80) {
-		utf8[0] = (char)c;
-		return (str_add(s, utf8, 1));
-	}
-	if (c < 0x800) {
-		utf8[0] = (char)(0xc0 | c >> 6);
-		utf8[1] = (char)(0x80 | (c & 0x3f));
-		return (str_add(s, utf8, 2));
-	}
-	if (c < 0x10000) {
-		utf8[0] = (char)(0xe0 | c >> 12);
-		utf8[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		utf8[2] = (char)(0x80 | (c & 0x3f));
-		return (str_add(s, utf8, 3));
-	}
-	utf8[0] = (char)(0xf0 | c >> 18);
-	utf8[1] = (char)(0x80 | (c >> 12 & 0x3f));
-	utf8[2] = (char)(0x80 | (c >> 6 & 0x3f));
-	utf8[3] = (char)(0x80 | (c & 0x3f));
-	return (str_add(s, utf8, 4));
+	return (str_add(s, utf8, utf8_write(utf8, c)));
 }
 
 /* UTF-16 with its mark before it; a surrogate without its other half, or half a unit, is shown as its bytes. */
@@ -97,7 +54,7 @@ is_binary(const char *p, size_t n)
 	size_t i, bad = 0, k;
 
 	for (i = 0; i < n; i += k) {
-		k = textfile_sequence(p + i, n - i);
+		k = utf8_read(p + i, n - i, NULL);
 		if (k == 0 || p[i] == '\0') {
 			k = 1;
 			bad++;
@@ -128,7 +85,7 @@ textfile_take(struct textfile *t, const char *bytes, size_t n)
 	} else {
 		i = n >= 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
 		for (from = i; i < n; i += k) {
-			k = textfile_sequence(bytes + i, n - i);
+			k = utf8_read(bytes + i, n - i, NULL);
 			if (k != 0 && bytes[i] != '\0')
 				continue;
 			t->flags |= DEFECT_BIT(DEFECT_NOT_UTF8);

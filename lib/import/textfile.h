@@ -50,7 +50,4 @@ struct textfile_piece {
 void textfile_pieces(struct textfile_piece *piece, const char *text, size_t n);
 int textfile_next(struct textfile_piece *piece);
 
-/* Bytes of the well-formed UTF-8 sequence at p, or 0. */
-size_t textfile_sequence(const char *p, size_t n);
-
 #endif

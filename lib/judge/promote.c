@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/bpb.h"
 #include "judge/add.h"
 #include "base/exit.h"
 #include "base/jsonio.h"
@@ -191,7 +192,7 @@ gained(struct case_for *c)
 	struct noise_arm a, b;
 	struct noise_pool pool;
 	struct noise_test t;
-	double scale = p->promotion.unit == POLICY_NATS_PER_BYTE ? log(2) : 1;
+	double scale = p->promotion.unit == POLICY_NATS_PER_BYTE ? bpb_nats(1) : 1;
 	unsigned k;
 
 	if (c->confirmation == NULL) {

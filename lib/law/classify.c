@@ -29,6 +29,7 @@ what_changed(const struct standings_fact *a, const struct standings_fact *b)
 static enum policy_metric
 metric_of(const struct policy *p, const struct standings_fact *a, const struct standings_fact *b)
 {
+	assert(a != NULL && b != NULL);
 	return (a->tokenizer == b->tokenizer ? p->metric.name : p->metric.across_tokenizers);
 }
 

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/bpb.h"
 #include "base/jsonio.h"
 #include "law/policy.h"
 #include "base/say.h"
@@ -157,7 +158,7 @@ policy_convert(double value, enum policy_unit unit, enum policy_metric metric, d
 		/* score / loss is bits per byte for each nat per token. */
 		return (per_byte ? value * score / loss : value);
 	case POLICY_NATS_PER_BYTE:
-		value /= log(2);
+		value = bpb_bits(value);
 		/* FALLTHROUGH */
 	case POLICY_BITS_PER_BYTE:
 		return (per_byte ? value : NAN);

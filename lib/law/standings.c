@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/hash.h"
 #include "law/standings.h"
 #include "base/rng.h"
 
@@ -19,7 +20,7 @@ standings_free(struct standings *b)
 {
 	free(b->more);
 	free(b->configs);
-	free(b->table);
+	hash_free(&b->table);
 	free(b->stats);
 	free(b->groups);
 	free(b->lanes);
@@ -55,11 +56,8 @@ standings_tag(const char *hex)
 uint64_t
 standings_text_tag(const char *text)
 {
-	uint64_t x = 0xcbf29ce484222325;
+	uint64_t x = rng_mix(hash_text(text));
 
-	for (; *text != '\0'; text++)
-		x = (x ^ (unsigned char)*text) * 0x100000001b3;
-	x = rng_mix(x);
 	return (x == 0 ? 1 : x);
 }
 
@@ -187,69 +185,39 @@ key_of(uint64_t group, uint64_t lane, uint64_t config)
 	return (config ^ (group * 0x9e3779b97f4a7c15) ^ (lane << 1 | lane >> 63));
 }
 
-/* Where a key's entry is, or the free place where it would be. */
-static uint32_t *
-place(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config)
-{
-	size_t mask = b->table_size - 1, i = (size_t)key_of(group, lane, config) & mask;
-	const struct standings_config *c;
-
-	for (;; i = (i + 1) & mask) {
-		if (b->table[i] == 0)
-			return (&b->table[i]);
-		c = &b->configs[b->table[i] - 1];
-		if (c->config == config && c->group == group && c->lane == lane)
-			return (&b->table[i]);
-	}
-}
-
 const struct standings_config *
 standings_config(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config)
 {
-	uint32_t at;
+	const struct standings_config *c;
+	const size_t *found;
+	size_t at = 0;
 
-	if (b->table_size == 0 || (at = *place(b, group, lane, config)) == 0)
-		return (NULL);
-	return (&b->configs[at - 1]);
-}
-
-static int
-grow_table(struct standings *b, size_t size)
-{
-	uint32_t *old = b->table;
-	size_t i;
-
-	if ((b->table = calloc(size, sizeof(*b->table))) == NULL) {
-		b->table = old;
-		return (-1);
+	while ((found = hash_find(&b->table, key_of(group, lane, config), &at)) != NULL) {
+		c = &b->configs[*found - 1];
+		if (c->config == config && c->group == group && c->lane == lane)
+			return (c);
 	}
-	free(old);
-	b->table_size = size;
-	for (i = 0; i < b->config_count; i++)
-		*place(b, b->configs[i].group, b->configs[i].lane, b->configs[i].config) = (uint32_t)(i + 1);
-	return (0);
+	return (NULL);
 }
 
 static struct standings_config *
 config_of(struct standings *b, uint64_t group, uint64_t lane, uint64_t config)
 {
+	const struct standings_config *known = standings_config(b, group, lane, config);
 	struct standings_config *array, *c;
-	uint32_t *at;
 
-	if (2 * (b->config_count + 1) > b->table_size &&
-	    grow_table(b, b->table_size == 0 ? 64 : 2 * b->table_size) == -1)
-		return (NULL);
-	if (*(at = place(b, group, lane, config)) != 0)
-		return (&b->configs[*at - 1]);
+	if (known != NULL)
+		return (&b->configs[known - b->configs]);
 	if ((array = array_room(b->configs, b->config_count, &b->config_cap, sizeof(*array))) == NULL)
 		return (NULL);
 	b->configs = array;
+	if (hash_add(&b->table, key_of(group, lane, config), b->config_count + 1) == -1)
+		return (NULL);
 	c = &array[b->config_count++];
 	memset(c, 0, sizeof(*c));
 	c->group = group;
 	c->lane = lane;
 	c->config = config;
-	*at = (uint32_t)b->config_count;
 	return (c);
 }
 

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/hash.h"
 #include "law/noise.h"
 #include "law/policy.h"
 #include "law/stats.h"
@@ -113,8 +114,7 @@ struct standings {
 	size_t mores, more_cap;
 	struct standings_config *configs;
 	size_t config_count, config_cap;
-	uint32_t *table; /* configs by key: index + 1 */
-	size_t table_size;
+	struct hash table; /* configs by key: index + 1 */
 	struct standings_stats *stats;
 	size_t stats_count, stats_cap;
 	struct standings_group *groups;

@@ -1,5 +1,6 @@
 #include <math.h>
 
+#include "base/bpb.h"
 #include "base/jsonio.h"
 #include "law/validity.h"
 #include "base/str.h"
@@ -100,7 +101,7 @@ disagrees(const struct run_record *run, enum policy_metric rate, int64_t bytes)
 		return (0);
 	want = run->tokens == RECORD_NONE ?
 	    NAN :
-	    run->metric.of[POLICY_VAL_LOSS] / log(2) * (double)run->tokens / (double)bytes;
+	    bpb_of_loss(run->metric.of[POLICY_VAL_LOSS], (double)run->tokens, (double)bytes);
 	return (!(fabs(bpb - want) <= 1e-9 * fabs(want)));
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bpb.h"
 #include "base/atomfile.h"
 #include "schema/contract.h"
 #include "base/file.h"
@@ -261,14 +262,14 @@ witness_documents(const struct ledger *l, const struct standings_plan *plan)
 			goto out;
 	}
 	for (i = 0; i < sum.n; i++) {
-		gain += sum.nats[i] / log(2);
+		gain += bpb_bits(sum.nats[i]);
 		bytes += sum.bytes[i];
 	}
 	if (sum.n < 2 || !(bytes > 0))
 		goto out;
 	gain /= bytes;
 	for (i = 0; i < sum.n; i++) {
-		r = sum.nats[i] / log(2) - gain * sum.bytes[i];
+		r = bpb_bits(sum.nats[i]) - gain * sum.bytes[i];
 		ss += r * r;
 	}
 	out.documents = (int64_t)sum.n;

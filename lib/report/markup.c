@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "base/jsonio.h"
 #include "report/markup.h"
 
@@ -17,32 +18,9 @@ add(struct markup *m, const char *text, size_t n)
 		m->failed = ENOMEM;
 }
 
-/* One character of UTF-8: its length, and its number in *c; 0 if these bytes are none. */
-static size_t
-character(const unsigned char *s, unsigned long *c)
-{
-	static const unsigned long least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t n, i;
-
-	if (s[0] < 0x80) {
-		*c = s[0];
-		return (1);
-	}
-	n = s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : s[0] >= 0xe0 && s[0] < 0xf0 ? 3 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : 0;
-	if (n == 0)
-		return (0);
-	*c = s[0] & (0x7fu >> n);
-	for (i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return (0);
-		*c = *c << 6 | (s[i] & 0x3f);
-	}
-	return (*c < least[n] || *c > 0x10ffff || (*c >= 0xd800 && *c <= 0xdfff) ? 0 : n);
-}
-
 /* Characters that change how others look, or can't be seen: they are shown as what they are. */
 static int
-is_hidden(unsigned long c)
+is_hidden(uint32_t c)
 {
 	return ((c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c ||
 	    c == 0x180e || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
@@ -56,7 +34,7 @@ escape(struct markup *m, const char *text, size_t most, int ellipsis)
 {
 	const unsigned char *s = (const unsigned char *)text;
 	const char *entity;
-	unsigned long c = 0;
+	uint32_t c = 0;
 	char number[16];
 	size_t n;
 
@@ -66,7 +44,7 @@ escape(struct markup *m, const char *text, size_t most, int ellipsis)
 				add(m, "\xe2\x80\xa6", 3);
 			return;
 		}
-		if ((n = character(s, &c)) == 0) {
+		if ((n = utf8_read(s, UTF8_MAX_BYTES, &c)) == 0) {
 			add(m, "\xef\xbf\xbd", 3);
 			n = 1;
 			continue;
@@ -80,7 +58,7 @@ escape(struct markup *m, const char *text, size_t most, int ellipsis)
 		if (entity != NULL)
 			add(m, entity, strlen(entity));
 		else if (is_hidden(c)) {
-			snprintf(number, sizeof(number), "\\u%04lx", c);
+			snprintf(number, sizeof(number), "\\u%04lx", (unsigned long)c);
 			add(m, number, strlen(number));
 		} else
 			add(m, (const char *)s, n);
@@ -194,14 +172,4 @@ markup_signed(struct markup *m, double x, int decimals)
 		markup_put(m, "<data value=\"%s\">%s%s</data>", jsonio_number(number, x), x < 0 ? "\xe2\x88\x92" : "+",
 		    text);
 	}
-}
-
-size_t
-markup_length(const char *text)
-{
-	size_t n = 0;
-
-	for (; *text != '\0'; text++)
-		n += ((unsigned char)*text & 0xc0) != 0x80;
-	return (n);
 }

@@ -36,7 +36,4 @@ void markup_data(struct markup *m, double x, int decimals);
 /* The same with its sign, + or a true minus. */
 void markup_signed(struct markup *m, double x, int decimals);
 
-/* Characters of a text, counted as UTF-8. */
-size_t markup_length(const char *text);
-
 #endif

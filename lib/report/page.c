@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/utf8.h"
 #include "report/chart.h"
 #include "report/curves.h"
 #include "report/imported.h"
@@ -126,7 +127,7 @@ put_run_command(const struct page *p, const char *tool, const char *dir)
 static void
 put_text(struct markup *m, const char *text, size_t most)
 {
-	size_t n = markup_length(text);
+	size_t n = utf8_count(text, strlen(text));
 
 	if (n <= most)
 		markup_put(m, "%s", text);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bpb.h"
 #include "run/closeout.h"
 #include "schema/contract.h"
 #include "run/gate.h"
@@ -252,7 +253,7 @@ check_arithmetic(struct gate *e)
 		n = jsonio_f64(v, bytes[i], 0);
 		if (have == -1 || n <= 0)
 			continue;
-		want = jsonio_f64(v, "val_loss", 0) / log(2) * jsonio_f64(v, "tokens", 0) / n;
+		want = bpb_of_loss(jsonio_f64(v, "val_loss", 0), jsonio_f64(v, "tokens", 0), n);
 		if (fabs(have - want) > 1e-9 * fabs(want) &&
 		    find(e, STAGE_SCORE, RUNDIR_SCORE_REPORT, GATE_DIFFERS, NULL, NULL,
 			"%s is not val_loss / ln 2 * tokens / %s", keys[i], bytes[i]) == -1)

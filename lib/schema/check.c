@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/jsonio.h"
+#include "base/utf8.h"
 #include "schema/check.h"
 
 /* How much of an offending value a message shows. */
@@ -170,17 +171,6 @@ same(const json_t *a, const json_t *b)
 	if (json_is_number(a) && json_is_number(b))
 		return (compare(a, b) == 0);
 	return (json_equal(a, b));
-}
-
-static size_t
-code_points(const json_t *v)
-{
-	const char *s = json_string_value(v);
-	size_t n = 0, i;
-
-	for (i = 0; i < json_string_length(v); i++)
-		n += (s[i] & 0xc0) != 0x80;
-	return (n);
 }
 
 /* --- the rules, one for each keyword -------------------------------------- */
@@ -386,7 +376,7 @@ CHECK(below)
 CHECK(min_length)
 {
 	(void)schema;
-	if (json_is_string(v) && code_points(v) < length(arg))
+	if (json_is_string(v) && utf8_count(json_string_value(v), json_string_length(v)) < length(arg))
 		return (check_broken(w, at, v, "is shorter than %zu", length(arg)));
 	return (0);
 }
@@ -394,7 +384,7 @@ CHECK(min_length)
 CHECK(max_length)
 {
 	(void)schema;
-	if (json_is_string(v) && code_points(v) > length(arg))
+	if (json_is_string(v) && utf8_count(json_string_value(v), json_string_length(v)) > length(arg))
 		return (check_broken(w, at, v, "is longer than %zu", length(arg)));
 	return (0);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bpb.h"
 #include "base/atomfile.h"
 #include "base/clock.h"
 #include "schema/contract.h"
@@ -277,9 +278,9 @@ results(struct work *x)
 
 	docsums_total(x->y, &sum);
 	loss = sum.nats / (double)sum.tokens;
-	bpb = sum.nats / M_LN2 / (double)sum.bytes;
+	bpb = bpb_of_sum(sum.nats, (double)sum.bytes);
 	raw_known = sum.raw_bytes != DATASET_UNKNOWN && sum.raw_bytes != 0;
-	raw = raw_known ? sum.nats / M_LN2 / (double)sum.raw_bytes : 0;
+	raw = raw_known ? bpb_of_sum(sum.nats, (double)sum.raw_bytes) : 0;
 	partial = sum.tokens != targets || sum.documents != expected;
 	/* The trainer's own last validation is the score before quantisation if it followed the same law. */
 	before = strcmp(jsonio_text(x->training, "arith", ""), trainspec_arith_name(x->recipe.eval_arith)) == 0;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/bpb.h"
 #include "base/atomfile.h"
 #include "gpt/checkpoint.h"
 #include "base/clock.h"
@@ -347,7 +348,7 @@ validate(struct train *x)
 	}
 	docsums_total(y, &sum);
 	x->val_loss = sum.nats / (double)sum.tokens;
-	x->val_bpb = sum.nats / M_LN2 / (double)sum.bytes;
+	x->val_bpb = bpb_of_sum(sum.nats, (double)sum.bytes);
 	x->validated = trainer_steps(x->t);
 	rc = 0;
 err0:

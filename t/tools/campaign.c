@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bpb.h"
 #include "judge/add.h"
 #include "judge/confirmation.h"
 #include "base/atomfile.h"
@@ -167,7 +168,7 @@ run(struct world *w, const struct idea *idea, int64_t seed, int fate)
 	}
 	json_object_set_new(m, "val_bpb", json_real(bpb));
 	json_object_set_new(m, "val_bpb_raw", json_real(bpb));
-	json_object_set_new(m, "val_loss", json_real(bpb * log(2) * 2.5));
+	json_object_set_new(m, "val_loss", json_real(bpb_nats(bpb) * 2.5));
 	json_object_set_new(m, "total_bytes", json_integer(318000 + (json_int_t)rng_below(&w->rng, 4000)));
 	json_object_set_new(m, "train_ms", json_integer(58000 + (json_int_t)rng_below(&w->rng, 1900)));
 	if (fate == 1) {

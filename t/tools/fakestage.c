@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/bpb.h"
 #include "base/atomfile.h"
 #include "base/exit.h"
 #include "base/file.h"
@@ -184,8 +184,8 @@ body(struct stage_work *w)
 		break;
 	case STAGE_SCORE:
 		jsonio_put(report, "eval", json_incref(jsonio_get(r->spec.json, "eval")));
-		bpb = jsonio_f64(report, "val_loss", 0) / log(2) * jsonio_f64(report, "tokens", 0) /
-		    jsonio_f64(report, "bytes", 1);
+		bpb = bpb_of_loss(jsonio_f64(report, "val_loss", 0), jsonio_f64(report, "tokens", 0),
+		    jsonio_f64(report, "bytes", 1));
 		jsonio_put(report, "val_bpb", json_real(bpb));
 		jsonio_put(report, "val_bpb_raw", json_real(bpb));
 		if (getenv("FAKE_PARTIAL") != NULL) {

@@ -10,14 +10,17 @@
 #include <unistd.h>
 
 #include "base/atomfile.h"
+#include "base/bpb.h"
 #include "base/clock.h"
 #include "base/exit.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/jsonio.h"
 #include "base/num.h"
 #include "base/proc.h"
 #include "base/rng.h"
 #include "base/say.h"
+#include "base/utf8.h"
 #include "t/unit/tap.h"
 
 static void
@@ -127,6 +130,126 @@ canonical_texts(void)
 		free(s);
 		json_decref(v);
 	}
+}
+
+static void
+rates(void)
+{
+	/* Loss, tokens and bytes that a receipt gave, with the rate of an independent implementation. */
+	tap_ok(bpb_of_loss(10.64899006955549, 62021632, 151080363) == 6.306931747817168,
+	    "bits per byte of a mean loss are those of the reference, to the last bit");
+	tap_ok(bpb_of_sum(1004.5, 777) == 1.8651057510591555,
+	    "a sum becomes bits first and is divided then: the last bit says so");
+	tap_ok(bpb_bits(0.69314718055994531) == 1 && bpb_nats(1) == 0.69314718055994531,
+	    "ln 2 nats are a bit, there and back");
+	tap_ok(bpb_token_bytes(0.69314718055994531 * 3, 1.5) == 2,
+	    "three bits a token at 1.5 a byte: tokens of two bytes");
+	tap_ok(isnan(bpb_of_loss(NAN, 1, 1)) && isinf(bpb_of_sum(1, 0)), "what is not finite stays so");
+}
+
+/* Bytes, and the character that they begin with; length 0: none. */
+static void
+letters(void)
+{
+	static const struct {
+		const char *bytes;
+		size_t n, length;
+		uint32_t c;
+		const char *what;
+	} cases[] = {
+		{ "", 0, 0, 0, "nothing is no character" },
+		{ "", 1, 1, 0, "NUL is one" },
+		{ "a", 1, 1, 'a', "a letter of ASCII" },
+		{ "\x7f", 1, 1, 0x7f, "the last of one byte" },
+		{ "\x80", 1, 0, 0, "a byte that continues begins none" },
+		{ "\xbf\x80", 2, 0, 0, "nor does the last such" },
+		{ "\xc0\x80", 2, 0, 0, "an overlong NUL" },
+		{ "\xc1\xbf", 2, 0, 0, "the last overlong form of two bytes" },
+		{ "\xc2\x80", 2, 2, 0x80, "the first of two bytes" },
+		{ "\xdf\xbf", 2, 2, 0x7ff, "the last of two bytes" },
+		{ "\xc3\xa9z", 3, 2, 0xe9, "what follows is not looked at" },
+		{ "\xc3z", 2, 0, 0, "a second byte that is a letter" },
+		{ "\xe0\x9f\xbf", 3, 0, 0, "the last overlong form of three bytes" },
+		{ "\xe0\xa0\x80", 3, 3, 0x800, "the first of three bytes" },
+		{ "\xed\x9f\xbf", 3, 3, 0xd7ff, "the last before the surrogates" },
+		{ "\xed\xa0\x80", 3, 0, 0, "the first surrogate" },
+		{ "\xed\xbf\xbf", 3, 0, 0, "the last surrogate" },
+		{ "\xee\x80\x80", 3, 3, 0xe000, "the first after the surrogates" },
+		{ "\xef\xbf\xbf", 3, 3, 0xffff, "the last of three bytes" },
+		{ "\xe2\x82z", 3, 0, 0, "a third byte that is a letter" },
+		{ "\xf0\x8f\xbf\xbf", 4, 0, 0, "the last overlong form of four bytes" },
+		{ "\xf0\x90\x80\x80", 4, 4, 0x10000, "the first of four bytes" },
+		{ "\xf0\x9f\x98\x80", 4, 4, 0x1f600, "a face" },
+		{ "\xf4\x8f\xbf\xbf", 4, 4, 0x10ffff, "the last character of all" },
+		{ "\xf4\x90\x80\x80", 4, 0, 0, "one past U+10FFFF" },
+		{ "\xf5\x80\x80\x80", 4, 0, 0, "a first byte past all" },
+		{ "\xff", 1, 0, 0, "a byte that UTF-8 never has" },
+		{ "\xf0\x9f\x98z", 4, 0, 0, "a fourth byte that is a letter" },
+		{ "\xc3\xa9", 1, 0, 0, "two bytes cut after one" },
+		{ "\xe2\x82\xac", 2, 0, 0, "three bytes cut after two" },
+		{ "\xf0\x9f\x98\x80", 3, 0, 0, "four bytes cut after three" },
+		{ "\xf0\x9f", 4, 0, 0, "four bytes that a NUL cuts" },
+	};
+	char utf8[UTF8_MAX_BYTES];
+	uint32_t c;
+	size_t i, n;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		c = 0xdead;
+		n = utf8_read(cases[i].bytes, cases[i].n, &c);
+		tap_ok(n == cases[i].length && c == (n == 0 ? 0xdead : cases[i].c) &&
+			utf8_read(cases[i].bytes, cases[i].n, NULL) == n,
+		    "UTF-8: %s", cases[i].what);
+		if (n != 0 && cases[i].length == n)
+			tap_ok(utf8_write(utf8, cases[i].c) == n && memcmp(utf8, cases[i].bytes, n) == 0,
+			    "UTF-8 written: %s", cases[i].what);
+	}
+	tap_ok(utf8_count("\xc3\xa9\xe2\x82\xac\0z", 7) == 4 && utf8_count("", 0) == 0,
+	    "characters are counted, NUL too");
+}
+
+static void
+hashes(void)
+{
+	struct hash t = { 0 };
+	uint64_t crowd;
+	size_t at = 0, i, *found, wrong = 0;
+
+	/* The authors' own vectors. */
+	tap_ok(hash_text("") == UINT64_C(0xcbf29ce484222325) && hash_text("a") == UINT64_C(0xaf63dc4c8601ec8c) &&
+		hash_text("foobar") == UINT64_C(0x85944171f73967e8),
+	    "FNV-1a is what its authors say");
+	tap_ok(hash_bytes(HASH_START, "foobar", 6) == UINT64_C(0x85944171f73967e8) &&
+		hash_bytes(hash_text("foo"), "bar", 3) == UINT64_C(0x85944171f73967e8) &&
+		hash_bytes(HASH_START, "\0", 1) == UINT64_C(0xaf63bd4c8601b7df),
+	    "it goes on where it stopped, and over NULs");
+	tap_ok(hash_find(&t, 7, &at) == NULL, "an empty table holds nothing");
+	/* Multiples of a large power of two all want one place; those near the top go round the end. */
+	for (i = 1; i <= 3000; i++) {
+		crowd = i % 3 == 0 ? i << 32 | 63 : i * UINT64_C(0x9e3779b97f4a7c15);
+		wrong += hash_add(&t, crowd, i) != 0 || (i % 5 == 0 && hash_add(&t, crowd, 10000 + i) != 0);
+	}
+	for (i = 1; i <= 3000; i++) {
+		crowd = i % 3 == 0 ? i << 32 | 63 : i * UINT64_C(0x9e3779b97f4a7c15);
+		at = 0;
+		found = hash_find(&t, crowd, &at);
+		wrong += found == NULL || *found != i;
+		found = hash_find(&t, crowd, &at);
+		wrong += i % 5 == 0 ? found == NULL || *found != 10000 + i : found != NULL;
+		at = 0;
+		wrong += hash_find(&t, crowd + ((uint64_t)1 << 31), &at) != NULL;
+	}
+	tap_ok(wrong == 0 && t.count == 3600, "each value is found under its hash, in order, and none under another");
+	tap_ok(t.size >= 2 * t.count && (t.size & (t.size - 1)) == 0, "at most half of a table is full");
+	at = 0;
+	*hash_find(&t, UINT64_C(0x9e3779b97f4a7c15), &at) = 77;
+	at = 0;
+	tap_ok(*hash_find(&t, UINT64_C(0x9e3779b97f4a7c15), &at) == 77, "a value is replaced in its place");
+	hash_free(&t);
+	at = 0;
+	tap_ok(hash_find(&t, UINT64_C(0x9e3779b97f4a7c15), &at) == NULL && hash_add(&t, 1, 1) == 0,
+	    "freed, it is empty");
+	hash_free(&t);
 }
 
 static void
@@ -285,6 +408,9 @@ main(void)
 	numbers();
 	canonical_numbers();
 	canonical_texts();
+	rates();
+	letters();
+	hashes();
 	json();
 	clocks();
 	identity();

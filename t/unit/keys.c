@@ -1,4 +1,7 @@
-/* Keys of spec.json: all are bound, to fields that hold them, and later ones mean their default. Prints TAP. */
+/*
+ * Keys of spec.json: all are bound, to fields that hold them, and later ones mean their default.  Prints TAP.
+ * test_tags=b65
+ */
 #include <string.h>
 
 #include "base/bind.h"

@@ -1,0 +1,67 @@
+#include <assert.h>
+
+#include "base/utf8.h"
+
+size_t
+utf8_read(const void *p, size_t n, uint32_t *c)
+{
+	const unsigned char *s = p;
+	unsigned char low = 0x80, high = 0xbf;
+	size_t length, i;
+	uint32_t x;
+
+	if (n == 0)
+		return (0);
+	if (s[0] < 0x80) {
+		if (c != NULL)
+			*c = s[0];
+		return (1);
+	}
+	if (s[0] < 0xc2 || s[0] > 0xf4)
+		return (0);
+	length = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	if (length > n)
+		return (0);
+	/* Overlong forms, surrogates and what is past the end all show in the second byte. */
+	if (s[0] == 0xe0)
+		low = 0xa0;
+	else if (s[0] == 0xed)
+		high = 0x9f;
+	else if (s[0] == 0xf0)
+		low = 0x90;
+	else if (s[0] == 0xf4)
+		high = 0x8f;
+	if (s[1] < low || s[1] > high)
+		return (0);
+	x = (uint32_t)(s[0] & (0x7f >> length)) << 6 | (s[1] & 0x3f);
+	for (i = 2; i < length; i++) {
+		if ((s[i] & 0xc0) != 0x80)
+			return (0);
+		x = x << 6 | (s[i] & 0x3f);
+	}
+	if (c != NULL)
+		*c = x;
+	return (length);
+}
+
+size_t
+utf8_write(char out[UTF8_MAX_BYTES], uint32_t c)
+{
+	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4, i;
+
+	assert(c <= 0x10ffff && (c < 0xd800 || c > 0xdfff));
+	for (i = n; i-- > 1; c >>= 6)
+		out[i] = (char)(0x80 | (c & 0x3f));
+	out[0] = (char)(n == 1 ? c : (0xf00u >> n & 0xff) | c);
+	return (n);
+}
+
+size_t
+utf8_count(const char *text, size_t n)
+{
+	size_t count = 0, i;
+
+	for (i = 0; i < n; i++)
+		count += ((unsigned char)text[i] & 0xc0) != 0x80;
+	return (count);
+}

@@ -1,0 +1,943 @@
+/*
+ * Every operation of a backend against the reference: one table for all
+ * backends, of rows {entry, how to call it, allowed errors, why}, run at one
+ * list of shapes.  This source is linked once for each backend: as it stands
+ * for the cpu, for every instruction set that runs here; by t/unit/cuda_ops.c
+ * for a card.  What holds for one backend alone is in programs of its own.
+ *
+ * Errors are normalised squared errors: the sum of squared differences over
+ * the sum of squares.  A NaN fails; the row behind every buffer's last is a
+ * sentinel.  All of it runs again with other threads (emulated: with the
+ * threads of a block, the blocks of a grid and the streams in three orders),
+ * and must give the same bits.
+ */
+
+#include <errno.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gpt/ops.h"
+#include "base/rng.h"
+#include "base/say.h"
+#include "t/unit/tap.h"
+#ifdef HG_EMU
+#include "cuda/emu_control.h"
+#endif
+
+#ifndef BACKEND
+#define BACKEND "cpu"
+#define SUMSQ_ERROR 1e-12 /* partial sums in float32: 1e-6, squared */
+#endif
+
+/* The first are too large for an emulated card, and too slow to be run again in another order. */
+static const struct shape {
+	const char *what;
+	size_t V, C, H, K, F, B, T;
+} shapes[] = {
+	{ "whole and broken blocks", 260, 80, 2, 1, 160, 2, 131 },
+	{ "heads of 88, rows longer than a block", 100, 264, 3, 3, 528, 1, 150 },
+	{ "several chunks", 300, 96, 3, 1, 192, 9, 131 },
+	{ "heads of two", 2, 2, 1, 1, 2, 1, 1 },
+	{ "groups of three, odd positions", 37, 36, 6, 2, 72, 3, 33 },
+	{ "heads of 32, a few rows past a tile", 65, 64, 2, 2, 192, 1, 70 },
+	{ "one of everything", 2, 8, 1, 1, 8, 1, 1 },
+	{ "odd sizes, one key/value head, heads of 10", 31, 20, 2, 1, 29, 3, 7 },
+	{ "groups of three, heads of 8, a row past a tile", 257, 48, 6, 2, 96, 2, 65 },
+	{ "heads of 64, a row short of a tile", 67, 128, 2, 2, 130, 2, 63 },
+	{ "one head of 128", 40, 128, 1, 1, 128, 1, 67 },
+	{ "heads of 24, three tiles and one row", 19, 72, 3, 1, 72, 1, 193 },
+};
+
+#define LARGE 3
+#define SHAPES (sizeof(shapes) / sizeof(shapes[0]))
+#define SENTINEL 1232.0f /* exact in bfloat16 */
+
+/* One entry of the table, and what its results may differ by. */
+struct row {
+	const char *name;
+	size_t entry; /* where it stands in struct ops */
+	void (*call)(void);
+	double fp32, bf16; /* allowed; 0: not run in that arithmetic */
+	const char *reason;
+};
+
+/* Both backends, opened for one shape. */
+static struct {
+	const struct ops *ops[2];
+	struct ops_ctx *ctx[2];
+	enum ops_arith arith;
+	const struct shape *s;
+	const struct row *row;
+	size_t N, D, KD;
+	struct rng rng;
+	uint64_t hash;     /* of all that the backend computed */
+	const char *order; /* of threads */
+	unsigned compared;
+} now;
+
+enum { REF, OURS };
+
+/* One buffer on each backend, with the same contents. */
+struct twin {
+	struct ops_buf *buf[2];
+	enum ops_role role;
+	size_t rows, cols, guards; /* elements behind them */
+};
+
+static struct twin twins[128];
+static size_t twin_count;
+
+static float
+round_bf16(float x)
+{
+	uint32_t bits;
+
+	memcpy(&bits, &x, sizeof(bits));
+	bits += 0x7fff + (bits >> 16 & 1);
+	bits &= 0xffff0000;
+	memcpy(&x, &bits, sizeof(x));
+	return (x);
+}
+
+/* Give both sides the same numbers, such as either can hold. */
+static void
+set(const struct twin *t, float *x)
+{
+	const size_t n = t->rows * t->cols;
+
+	if (now.arith == OPS_BF16 && (t->role == OPS_ACT || t->role == OPS_WEIGHT))
+		for (size_t i = 0; i < n; i++)
+			x[i] = round_bf16(x[i]);
+	now.ops[OURS]->upload(now.ctx[OURS], t->buf[OURS], 0, x, n);
+	now.ops[OURS]->download(now.ctx[OURS], t->buf[OURS], 0, x, n);
+	now.ops[REF]->upload(now.ctx[REF], t->buf[REF], 0, x, n);
+}
+
+/*
+ * A twin of random numbers around ${middle}, the sentinel row behind them.  Weights and what has their shape are
+ * products' operands and arguments whole, so none of their rows may be a guard.
+ */
+static struct twin *
+make(enum ops_role role, size_t rows, size_t cols, float middle, float spread)
+{
+	struct twin *t = &twins[twin_count++];
+	const size_t guards = role == OPS_WEIGHT || role == OPS_VECTOR ? 0 : cols;
+	float *x = calloc(rows * cols + cols, sizeof(*x));
+
+	*t = (struct twin){ .role = role, .rows = rows, .cols = cols, .guards = guards };
+	for (int side = 0; side < 2; side++)
+		if ((t->buf[side] = now.ops[side]->alloc(now.ctx[side], role, rows + guards / cols, cols)) == NULL)
+			abort();
+	for (size_t i = 0; i < rows * cols; i++)
+		x[i] = middle + spread * (float)rng_normal(&now.rng);
+	set(t, x);
+	for (size_t i = 0; i < guards; i++)
+		x[i] = SENTINEL;
+	for (int side = 0; side < 2 && guards > 0; side++)
+		now.ops[side]->upload(now.ctx[side], t->buf[side], rows * cols, x, guards);
+	free(x);
+	return (t);
+}
+
+static struct twin *
+make_ids(size_t n, size_t below)
+{
+	struct twin *t = &twins[twin_count++];
+	int32_t *x = calloc(n + 1, sizeof(*x));
+
+	*t = (struct twin){ .role = OPS_IDS, .rows = n, .cols = 1 };
+	for (size_t i = 0; i < n; i++)
+		x[i] = (int32_t)rng_below(&now.rng, rng_below(&now.rng, 3) ? below : (below + 3) / 4);
+	for (int side = 0; side < 2; side++) {
+		t->buf[side] = now.ops[side]->alloc(now.ctx[side], OPS_IDS, n, 1);
+		now.ops[side]->upload(now.ctx[side], t->buf[side], 0, x, n);
+	}
+	free(x);
+	return (t);
+}
+
+static struct twin *
+stream(void)
+{
+	return (make(OPS_STREAM, now.N, now.s->C, 0, 1));
+}
+
+/* What the reference computed becomes an input of both. */
+static void
+share(const struct twin *t)
+{
+	float *x = calloc(t->rows * t->cols, sizeof(*x));
+
+	now.ops[REF]->download(now.ctx[REF], t->buf[REF], 0, x, t->rows * t->cols);
+	set(t, x);
+	free(x);
+}
+
+/* Error of the backend's copy; INFINITY if it holds a NaN or its sentinel is gone. */
+static double
+error_of(const struct twin *t)
+{
+	const size_t n = t->rows * t->cols;
+	float *x[2];
+	double error = 0, size = 0;
+
+	for (int side = 0; side < 2; side++) {
+		x[side] = calloc(n + t->guards, sizeof(float));
+		now.ops[side]->download(now.ctx[side], t->buf[side], 0, x[side], n + t->guards);
+	}
+	for (size_t i = 0; i < n; i++) {
+		const double difference = (double)x[OURS][i] - x[REF][i];
+
+		error += difference * difference;
+		size += (double)x[REF][i] * x[REF][i];
+		if (!isfinite(x[OURS][i]))
+			error = INFINITY;
+	}
+	for (size_t i = n; i < n + t->guards; i++)
+		if (x[OURS][i] != SENTINEL)
+			error = INFINITY;
+	for (size_t i = 0; i < n * sizeof(float); i++)
+		now.hash = (now.hash ^ ((const unsigned char *)x[OURS])[i]) * 1099511628211u;
+	free(x[REF]);
+	free(x[OURS]);
+	return (size > 0 ? error / size : error);
+}
+
+static const char *
+arith_name(void)
+{
+	return (now.arith == OPS_BF16 ? "bf16" : "fp32");
+}
+
+static double
+allowed(const struct row *r)
+{
+	return (now.arith == OPS_BF16 ? r->bf16 : r->fp32);
+}
+
+static void
+expect(const char *what, const struct twin *t)
+{
+	const double error = error_of(t);
+
+	now.compared++;
+	if (!(error <= allowed(now.row)))
+		tap_ok(0, "%s: %s (%s, %s, %s): error %.3g, allowed %.3g: %s", now.row->name, what, now.s->what,
+		    now.order, arith_name(), error, allowed(now.row), now.row->reason);
+}
+
+/* A number that is not in a buffer. */
+static void
+expect_number(const char *what, double ours, double right)
+{
+	const double error = (ours - right) * (ours - right) / (right != 0 ? right * right : 1);
+
+	now.compared++;
+	now.hash = (now.hash ^ (uint64_t)llround(ours)) * 1099511628211u;
+	if (!(error <= allowed(now.row)))
+		tap_ok(0, "%s: %s (%s, %s, %s): %.17g, not %.17g: %s", now.row->name, what, now.s->what, now.order,
+		    arith_name(), ours, right, now.row->reason);
+}
+
+static void
+release(void)
+{
+#ifdef HG_EMU
+	now.ops[OURS]->sync(now.ctx[OURS]);
+	if (emu_damaged_now() > 0)
+		tap_ok(0, "memory around a buffer is whole (%s, %s order)", now.s->what, now.order);
+#endif
+	for (; twin_count > 0; twin_count--)
+		for (int side = 0; side < 2; side++)
+			now.ops[side]->free(now.ctx[side], twins[twin_count - 1].buf[side]);
+}
+
+/* Do something on both sides; `side` is which. */
+#define BOTH(...) \
+	for (int side = 0; side < 2; side++) { \
+		const struct ops *ops = now.ops[side]; \
+		struct ops_ctx *ctx = now.ctx[side]; \
+		__VA_ARGS__; \
+	}
+#define IT(t) ((t)->buf[side])
+
+static struct ops_rows
+all_rows(void)
+{
+	return ((struct ops_rows){ now.s->B, now.s->T, 0 });
+}
+
+static void
+embed(void)
+{
+	struct twin *ids = make_ids(now.N, now.s->V), *emb = make(OPS_WEIGHT, now.s->V, now.s->C, 0, 0.1f);
+	struct twin *x0 = stream();
+
+	BOTH(ops->embed(ctx, all_rows(), IT(x0), IT(ids), IT(emb)));
+	expect("x0", x0);
+}
+
+static void
+embed_grad(void)
+{
+	struct twin *ids = make_ids(now.N, now.s->V), *emb = make(OPS_WEIGHT, now.s->V, now.s->C, 0, 0.1f);
+	struct twin *demb = make(OPS_VECTOR, now.s->V, now.s->C, 0, 1), *dx0 = stream();
+
+	BOTH(ops->embed_grad(ctx, all_rows(), IT(demb), IT(dx0), IT(ids), IT(emb)));
+	expect("demb", demb);
+}
+
+/* What the first half of a block reads, and room for what it writes. */
+struct first_half {
+	struct twin *x, *skip, *skip_w, *x0, *mix, *wq, *wk, *wv, *xm, *q, *k, *v, *rq, *rk;
+};
+
+/* For ${n} rows, whose keys and values stand among ${positions}. */
+static struct first_half
+make_first_half(size_t n, size_t positions)
+{
+	const struct shape *s = now.s;
+
+	return ((struct first_half){
+	    .x = make(OPS_STREAM, n, s->C, 0, 1),
+	    .skip = make(OPS_STREAM, n, s->C, 0, 1),
+	    .skip_w = make(OPS_VECTOR, 3, s->C, 1, 0.3f),
+	    .x0 = make(OPS_STREAM, n, s->C, 0, 1),
+	    .mix = make(OPS_VECTOR, 2, s->C, 0.5f, 0.3f),
+	    .wq = make(OPS_WEIGHT, s->C, s->C, 0, 0.2f),
+	    .wk = make(OPS_WEIGHT, now.KD, s->C, 0, 0.2f),
+	    .wv = make(OPS_WEIGHT, now.KD, s->C, 0, 0.2f),
+	    .xm = make(OPS_STREAM, n, s->C, 0, 1),
+	    .q = make(OPS_ACT, n, s->C, 0, 1),
+	    .k = make(OPS_ACT, positions, now.KD, 0, 1),
+	    .v = make(OPS_ACT, positions, now.KD, 0, 1),
+	    .rq = make(OPS_STAT, n, s->H, 0, 1),
+	    .rk = make(OPS_STAT, n, s->K, 0, 1),
+	});
+}
+
+static struct ops_qkv
+qkv_args(const struct first_half *h, int side, int with_skip, int with_backward)
+{
+	return ((struct ops_qkv){
+	    .x = IT(h->x),
+	    .skip = with_skip ? IT(h->skip) : NULL,
+	    .skip_w = with_skip ? IT(h->skip_w) : NULL,
+	    .skip_row = 2,
+	    .x0 = IT(h->x0),
+	    .mix = IT(h->mix),
+	    .wq = IT(h->wq),
+	    .wk = IT(h->wk),
+	    .wv = IT(h->wv),
+	    .xm = IT(h->xm),
+	    .q = IT(h->q),
+	    .k = IT(h->k),
+	    .v = IT(h->v),
+	    .rq = with_backward ? IT(h->rq) : NULL,
+	    .rk = with_backward ? IT(h->rk) : NULL,
+	});
+}
+
+static void
+qkv(void)
+{
+	const struct first_half h = make_first_half(now.N, now.N);
+	static const int ways[][2] = { { 0, 1 }, { 1, 1 }, { 1, 0 } }; /* skip, backward */
+
+	for (int i = 0; i < 3; i++) {
+		BOTH(const struct ops_qkv a = qkv_args(&h, side, ways[i][0], ways[i][1]);
+		     ops->qkv(ctx, all_rows(), &a));
+		expect("xm", h.xm);
+		expect("q", h.q);
+		expect("k", h.k);
+		expect("v", h.v);
+		expect("rq", h.rq);
+		expect("rk", h.rk);
+	}
+}
+
+static void
+qkv_grad(void)
+{
+	const struct shape *s = now.s;
+	const struct first_half h = make_first_half(now.N, now.N);
+	const struct twin *given[] = { h.q, h.k, h.v, h.rq, h.rk };
+	struct twin *dxm = stream(), *dx0 = stream(), *dskip = stream();
+	struct twin *dq = make(OPS_ACT, now.N, s->C, 0, 1), *dk = make(OPS_ACT, now.N, now.KD, 0, 1);
+	struct twin *dv = make(OPS_ACT, now.N, now.KD, 0, 1), *dskip_w = make(OPS_VECTOR, 3, s->C, 0, 1);
+	struct twin *dmix = make(OPS_VECTOR, 2, s->C, 0, 1), *dwq = make(OPS_VECTOR, s->C, s->C, 0, 1);
+	struct twin *dwk = make(OPS_VECTOR, now.KD, s->C, 0, 1), *dwv = make(OPS_VECTOR, now.KD, s->C, 0, 1);
+
+	for (int with_skip = 0; with_skip < 2; with_skip++) {
+		BOTH(const struct ops_qkv a = qkv_args(&h, side, with_skip, 1); ops->qkv(ctx, all_rows(), &a));
+		for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++)
+			share(given[i]);
+		BOTH(const struct ops_qkv a = qkv_args(&h, side, with_skip, 1);
+		     const struct ops_qkv_grad d = ((struct ops_qkv_grad){ .dxm = IT(dxm),
+			 .dq = IT(dq),
+			 .dk = IT(dk),
+			 .dv = IT(dv),
+			 .dx = IT(dxm),
+			 .dskip = with_skip ? IT(dskip) : NULL,
+			 .dx0 = IT(dx0),
+			 .dskip_w = with_skip ? IT(dskip_w) : NULL,
+			 .dmix = IT(dmix),
+			 .dwq = IT(dwq),
+			 .dwk = IT(dwk),
+			 .dwv = IT(dwv) });
+		     ops->qkv_grad(ctx, all_rows(), &a, &d));
+		expect("dx", dxm);
+		expect("dx0", dx0);
+		expect("dskip", dskip);
+		expect("dskip_w", dskip_w);
+		expect("dmix", dmix);
+		expect("dwq", dwq);
+		expect("dwk", dwk);
+		expect("dwv", dwv);
+		/* They were scratch. */
+		share(dxm);
+		share(dq);
+		share(dk);
+		share(dv);
+	}
+}
+
+static void
+attention_of(float gain_middle, float gain_spread, int with_backward)
+{
+	const struct shape *s = now.s;
+	struct twin *q = make(OPS_ACT, now.N, s->C, 0, 1), *k = make(OPS_ACT, now.N, now.KD, 0, 1);
+	struct twin *v = make(OPS_ACT, now.N, now.KD, 0, 1),
+		    *gain = make(OPS_VECTOR, 1, s->H, gain_middle, gain_spread);
+	struct twin *y = make(OPS_ACT, now.N, s->C, 0, 1), *lse = make(OPS_STAT, now.N, s->H, 0, 1);
+	struct twin *dy = make(OPS_ACT, now.N, s->C, 0, 1), *dq = make(OPS_ACT, now.N, s->C, 0, 1);
+	struct twin *dk = make(OPS_ACT, now.N, now.KD, 0, 1), *dv = make(OPS_ACT, now.N, now.KD, 0, 1);
+	struct twin *dgain = make(OPS_VECTOR, 1, s->H, 0, 1);
+	struct ops_attention a[2];
+
+	BOTH(a[side] = ((struct ops_attention){ .q = IT(q),
+		 .k = IT(k),
+		 .v = IT(v),
+		 .gain = IT(gain),
+		 .y = IT(y),
+		 .lse = IT(lse) });
+	     ops->attention(ctx, all_rows(), &a[side]));
+	if (!with_backward) {
+		expect("y", y);
+		expect("lse", lse);
+		return;
+	}
+	share(y);
+	share(lse);
+	BOTH(const struct ops_attention_grad d = ((struct ops_attention_grad){ .dy = IT(dy),
+		 .dq = IT(dq),
+		 .dk = IT(dk),
+		 .dv = IT(dv),
+		 .dgain = IT(dgain) });
+	     ops->attention_grad(ctx, all_rows(), &a[side], &d));
+	expect("dq", dq);
+	expect("dk", dk);
+	expect("dv", dv);
+	expect("dgain", dgain);
+}
+
+static void
+attention(void)
+{
+	attention_of(1, 0.5f, 0);
+}
+
+/* Scores so large that most of a row's powers vanish beside its best: then kernels must look for the best first. */
+static void
+attention_strong(void)
+{
+	attention_of(40, 2.5f, 0);
+}
+
+static void
+attention_grad(void)
+{
+	attention_of(1, 0.5f, 1);
+}
+
+/* Generation: what is written a few positions at a time, behind a cache of keys and values. */
+static void
+cached(void)
+{
+	const size_t T = now.s->T, cuts[] = { 0, 1, 2, T / 2 > 2 ? T / 2 : 3, T - T / 3 - 1, T };
+	struct twin *k = make(OPS_ACT, T, now.KD, 0, 1), *v = make(OPS_ACT, T, now.KD, 0, 1);
+	struct twin *gain = make(OPS_VECTOR, 1, now.s->H, 1, 0.5f);
+
+	for (size_t i = 0; i + 1 < sizeof(cuts) / sizeof(cuts[0]); i++) {
+		const struct ops_rows rows = { 1, cuts[i + 1] - cuts[i], cuts[i] };
+		struct first_half h;
+		struct twin *y;
+
+		if (cuts[i] >= cuts[i + 1] || cuts[i + 1] > T)
+			continue;
+		h = make_first_half(rows.T, 1);
+		h.k = k;
+		h.v = v;
+		y = make(OPS_ACT, rows.T, now.s->C, 0, 1);
+		BOTH(const struct ops_qkv a = qkv_args(&h, side, 0, 0); ops->qkv(ctx, rows, &a));
+		expect("k", k);
+		expect("v", v);
+		expect("q", h.q);
+		share(h.q);
+		share(k);
+		share(v);
+		BOTH(const struct ops_attention a = ((
+			 struct ops_attention){ .q = IT(h.q), .k = IT(k), .v = IT(v), .gain = IT(gain), .y = IT(y) });
+		     ops->attention(ctx, rows, &a));
+		expect("y", y);
+	}
+}
+
+static void
+proj(void)
+{
+	const size_t C = now.s->C;
+	struct twin *xm = stream(), *y = make(OPS_ACT, now.N, C, 0, 1), *wo = make(OPS_WEIGHT, C, C, 0, 0.2f);
+	struct twin *scale = make(OPS_VECTOR, 1, C, 0.5f, 0.5f), *x1 = stream();
+
+	for (int in_place = 0; in_place < 2; in_place++) {
+		struct twin *out = in_place ? xm : x1;
+
+		BOTH(const struct ops_proj a = ((struct ops_proj){ IT(xm), IT(y), IT(wo), IT(scale), IT(out) });
+		     ops->proj(ctx, all_rows(), &a));
+		expect(in_place ? "x1 in place of xm" : "x1", out);
+	}
+}
+
+static void
+proj_grad(void)
+{
+	const size_t C = now.s->C;
+	struct twin *xm = stream(), *y = make(OPS_ACT, now.N, C, 0, 1), *wo = make(OPS_WEIGHT, C, C, 0, 0.2f);
+	struct twin *scale = make(OPS_VECTOR, 1, C, 0.5f, 0.5f), *x1 = stream(), *dx1 = stream();
+	struct twin *dy = make(OPS_ACT, now.N, C, 0, 1), *dwo = make(OPS_VECTOR, C, C, 0, 1);
+	struct twin *dscale = make(OPS_VECTOR, 1, C, 0, 1);
+
+	BOTH(const struct ops_proj a = ((struct ops_proj){ IT(xm), IT(y), IT(wo), IT(scale), IT(x1) });
+	     const struct ops_proj_grad d = ((struct ops_proj_grad){ IT(dx1), IT(dy), IT(dwo), IT(dscale) });
+	     ops->proj_grad(ctx, all_rows(), &a, &d));
+	expect("dx1, which is left as it was", dx1);
+	expect("dy", dy);
+	expect("dwo", dwo);
+	expect("dscale", dscale);
+}
+
+/* The second half, with weights of its own. */
+static void
+mlp_of(int with_backward, int in_place)
+{
+	const size_t C = now.s->C, F = now.s->F;
+	struct twin *x1 = stream(), *wfc = make(OPS_WEIGHT, F, C, 0, 0.2f), *wproj = make(OPS_WEIGHT, C, F, 0, 0.2f);
+	struct twin *scale = make(OPS_VECTOR, 1, C, 0.5f, 0.5f), *r = make(OPS_ACT, now.N, F, 0, 1), *x2 = stream();
+	struct twin *dx2 = stream(), *dx1 = in_place ? dx2 : stream(), *dwfc = make(OPS_VECTOR, F, C, 0, 1);
+	struct twin *dwproj = make(OPS_VECTOR, C, F, 0, 1), *dscale = make(OPS_VECTOR, 1, C, 0, 1);
+	struct ops_mlp a[2];
+
+	BOTH(a[side] = ((struct ops_mlp){ IT(x1), IT(wfc), IT(wproj), IT(scale), IT(r), IT(x2) });
+	     ops->mlp(ctx, all_rows(), &a[side]));
+	if (!with_backward) {
+		expect("r", r);
+		expect("x2", x2);
+		return;
+	}
+	share(r);
+	BOTH(
+	    const struct ops_mlp_grad d = ((struct ops_mlp_grad){ IT(dx2), IT(dx1), IT(dwfc), IT(dwproj), IT(dscale) });
+	    ops->mlp_grad(ctx, all_rows(), &a[side], &d));
+	expect(in_place ? "dx1 in place of dx2" : "dx1", dx1);
+	expect("dwfc", dwfc);
+	expect("dwproj", dwproj);
+	expect("dscale", dscale);
+}
+
+static void
+mlp(void)
+{
+	mlp_of(0, 0);
+}
+
+static void
+mlp_grad(void)
+{
+	mlp_of(1, 0);
+	mlp_of(1, 1);
+}
+
+static void
+head(void)
+{
+	const size_t C = now.s->C, V = now.s->V;
+	struct twin *x = stream(), *w = make(OPS_WEIGHT, V, C, 0, 0.3f), *targets = make_ids(now.N, V);
+	struct twin *nats = make(OPS_STAT, 2 * now.N, 1, 0, 1), *dx = stream(), *dw = make(OPS_VECTOR, V, C, 0, 0.1f);
+
+	for (int training = 1; training >= 0; training--) {
+		BOTH(const struct ops_head a = ((struct ops_head){ .x = IT(x),
+			 .w = IT(w),
+			 .targets = IT(targets),
+			 .nats = IT(nats),
+			 .nats_at = training ? now.N : 0,
+			 .dx = training ? IT(dx) : NULL,
+			 .dw = training ? IT(dw) : NULL,
+			 .grad_scale = 0.1f });
+		     ops->head(ctx, all_rows(), &a));
+		expect("nats", nats);
+		expect("dx", dx);
+		expect("dw", dw);
+	}
+}
+
+static void
+logits(void)
+{
+	const size_t C = now.s->C, V = now.s->V, first = now.N / 2, count = now.N - first;
+	struct twin *x = stream(), *w = make(OPS_WEIGHT, V, C, 0, 0.3f), *z = make(OPS_STAT, count, V, 0, 1);
+
+	BOTH(ops->logits(ctx, IT(z), IT(x), first, count, IT(w)));
+	expect("z", z);
+}
+
+static void
+add(void)
+{
+	struct twin *a = stream(), *b = stream();
+
+	BOTH(ops->add(ctx, all_rows(), IT(a), IT(b)));
+	expect("sum", a);
+}
+
+static void
+sumsq(void)
+{
+	struct twin *a = make(OPS_VECTOR, now.N, now.s->C, 0, 1), *b = make(OPS_VECTOR, now.s->V, now.s->C, 0, 3);
+	double sum[2];
+
+	BOTH(const struct ops_buf *const list[] = { IT(a), IT(b) };
+	     const size_t n[] = { a->rows * a->cols, b->rows * b->cols }; sum[side] = ops->sumsq(ctx, list, n, 2));
+	expect_number("sum", sum[OURS], sum[REF]);
+}
+
+static void
+zero(void)
+{
+	struct twin *a = make(OPS_VECTOR, now.N, now.s->C, 0, 1), *b = make(OPS_VECTOR, now.s->V, now.s->C, 0, 3);
+	struct twin *kept = make(OPS_VECTOR, 1, now.s->C, 0, 1);
+
+	BOTH(struct ops_buf *const list[] = { IT(a), IT(b) }; ops->zero(ctx, list, 2));
+	expect("the first", a);
+	expect("the second", b);
+	expect("what was not named", kept);
+}
+
+static void
+adam(void)
+{
+	const size_t C = now.s->C, V = now.s->V;
+	struct twin *w[2] = { make(OPS_WEIGHT, V, C, 0, 1), make(OPS_VECTOR, 1, C, 0, 1) };
+	struct twin *g[2] = { make(OPS_VECTOR, V, C, 0, 1), make(OPS_VECTOR, 1, C, 0, 1) };
+	struct twin *m[2] = { make(OPS_VECTOR, V, C, 0, 0.3f), make(OPS_VECTOR, 1, C, 0, 0.3f) };
+	struct twin *v[2] = { make(OPS_VECTOR, V, C, 2, 0.1f), make(OPS_VECTOR, 1, C, 2, 0.1f) };
+
+	for (uint64_t t = 1; t < 1000; t += 500) {
+		const struct ops_adam_law law = { 0.9f, 0.95f, 1e-8f, t, 0.7f };
+
+		BOTH(const struct ops_adam p[] = { { IT(w[0]), IT(g[0]), IT(m[0]), IT(v[0]), V * C, 0.05f },
+			 { IT(w[1]), IT(g[1]), IT(m[1]), IT(v[1]), C, 0.04f } };
+		     ops->adam(ctx, p, 2, &law));
+		for (int i = 0; i < 2; i++) {
+			expect("w", w[i]);
+			expect("m", m[i]);
+			expect("v", v[i]);
+		}
+	}
+}
+
+/* The products read the weights that an update wrote. */
+static void
+adam_logits(void)
+{
+	const struct ops_adam_law law = { 0.9f, 0.95f, 1e-8f, 3, 0.7f };
+	const size_t C = now.s->C, V = now.s->V;
+	struct twin *w = make(OPS_WEIGHT, V, C, 0, 1), *g = make(OPS_VECTOR, V, C, 0, 1);
+	struct twin *m = make(OPS_VECTOR, V, C, 0, 0.3f), *v = make(OPS_VECTOR, V, C, 2, 0.1f);
+	struct twin *x = stream(), *z = make(OPS_STAT, now.N, V, 0, 1);
+
+	BOTH(const struct ops_adam p = ((struct ops_adam){ IT(w), IT(g), IT(m), IT(v), V * C, 0.05f });
+	     ops->adam(ctx, &p, 1, &law); ops->logits(ctx, IT(z), IT(x), 0, now.N, IT(w)));
+	expect("z", z);
+}
+
+/* Matrices of several shapes, more of one shape than a batch holds. */
+static void
+muon_of(int want_weights)
+{
+	const struct ops_muon_law law = { 0.04f, 0.85f, now.s->C % 3 == 0, want_weights ? 5 : 1, 0.9f };
+	const size_t C = now.s->C, F = now.s->F, KD = now.KD, many = now.s->C <= 20 ? 22 : 1, count = many + 3;
+	struct twin *w[32], *g[32], *m[32], *fc, *down;
+	struct twin *x1 = stream(), *r = make(OPS_ACT, now.N, F, 0, 1), *x2 = stream();
+	struct twin *scale = make(OPS_VECTOR, 1, C, 0.5f, 0.5f);
+
+	for (size_t i = 0; i < count; i++) {
+		const size_t rows = i < many ? KD : i == many ? F : C, cols = i == many + 1 ? F : C;
+
+		w[i] = make(OPS_WEIGHT, rows, cols, 0, 0.2f);
+		g[i] = make(OPS_VECTOR, rows, cols, 0, 1);
+		m[i] = make(OPS_VECTOR, rows, cols, 0, 1);
+	}
+	BOTH(struct ops_muon p[32]; for (size_t i = 0; i < count; i++) p[i] = (struct ops_muon){ IT(w[i]), IT(g[i]),
+					IT(m[i]), w[i]->rows, w[i]->cols };
+	     ops->muon(ctx, p, count, &law));
+	for (size_t i = 0; i < count; i++)
+		expect(want_weights ? "w" : "momentum", want_weights ? w[i] : m[i]);
+	if (!want_weights)
+		return;
+	/* The products read the new weights, on each side those that it wrote. */
+	fc = w[many];
+	down = w[many + 1];
+	BOTH(const struct ops_mlp a = ((struct ops_mlp){ IT(x1), IT(fc), IT(down), IT(scale), IT(r), IT(x2) });
+	     ops->mlp(ctx, all_rows(), &a));
+	expect("r of the new weights", r);
+}
+
+static void
+muon(void)
+{
+	muon_of(1);
+}
+
+static void
+momentum(void)
+{
+	muon_of(0);
+}
+
+/* A NaN in a weight reaches the losses.  No update follows such a loss: last, for the context is not what it was. */
+static void
+nan_travels(void)
+{
+	const size_t C = now.s->C, F = now.s->F, V = now.s->V;
+	struct twin *x1 = stream(), *wfc = make(OPS_WEIGHT, F, C, 0, 0.2f), *wproj = make(OPS_WEIGHT, C, F, 0, 0.2f);
+	struct twin *scale = make(OPS_VECTOR, 1, C, 0.5f, 0.5f), *r = make(OPS_ACT, now.N, F, 0, 1), *x2 = stream();
+	struct twin *w = make(OPS_WEIGHT, V, C, 0, 0.3f), *targets = make_ids(now.N, V);
+	struct twin *nats = make(OPS_STAT, now.N, 1, 0, 1);
+	float loss[2], bad = NAN;
+
+	BOTH(const struct ops_mlp m = ((struct ops_mlp){ IT(x1), IT(wfc), IT(wproj), IT(scale), IT(r), IT(x2) });
+	     const struct ops_head h = ((struct ops_head){ IT(x2), IT(w), IT(targets), IT(nats), 0, NULL, NULL, 0 });
+	     ops->upload(ctx, IT(wfc), 1, &bad, 1); ops->mlp(ctx, all_rows(), &m); ops->head(ctx, all_rows(), &h);
+	     ops->download(ctx, IT(nats), now.N - 1, &loss[side], 1));
+	expect_number("losses that are numbers", !isnan(loss[REF]) + !isnan(loss[OURS]), 0);
+}
+
+#define ENTRY(name) offsetof(struct ops, name)
+
+static const char SUMS[] = "float32: sums of a few hundred terms in another order are off by 1e-6, 1e-12 squared, and "
+			   "some cancel; bf16: operands rounded to 8 bits, 0.4 percent, give 1e-5 squared";
+static const char EACH[] = "element by element in float32, in either arithmetic";
+static const char NEWTON[] = "fifteen rounded products one after the other, each step of which enlarges what rounding "
+			     "left in small singular values";
+
+/* In this order, which no row but the last depends on. */
+static const struct row rows[] = {
+	{ "embed", ENTRY(embed), embed, 1e-10, 2e-4, SUMS },
+	{ "embed_grad", ENTRY(embed_grad), embed_grad, 1e-10, 2e-4, SUMS },
+	{ "qkv", ENTRY(qkv), qkv, 1e-10, 2e-4, SUMS },
+	{ "qkv_grad", ENTRY(qkv_grad), qkv_grad, 1e-10, 2e-4, SUMS },
+	{ "attention", ENTRY(attention), attention, 1e-10, 2e-4, SUMS },
+	{ "attention, strong gains", ENTRY(attention), attention_strong, 1e-7, 0,
+	    "scores near a hundred have 1e-5 of error in their powers; bf16 would move them by whole nats" },
+	{ "attention_grad", ENTRY(attention_grad), attention_grad, 1e-10, 2e-4, SUMS },
+	{ "generation", ENTRY(attention), cached, 1e-10, 2e-4, SUMS },
+	{ "proj", ENTRY(proj), proj, 1e-10, 2e-4, SUMS },
+	{ "proj_grad", ENTRY(proj_grad), proj_grad, 1e-10, 2e-4, SUMS },
+	{ "mlp", ENTRY(mlp), mlp, 1e-10, 2e-4, SUMS },
+	{ "mlp_grad", ENTRY(mlp_grad), mlp_grad, 1e-10, 2e-4, SUMS },
+	{ "head", ENTRY(head), head, 1e-10, 2e-4, SUMS },
+	{ "logits", ENTRY(logits), logits, 1e-10, 2e-4, SUMS },
+	{ "add", ENTRY(add), add, 1e-10, 2e-4, SUMS },
+	{ "sumsq", ENTRY(sumsq), sumsq, SUMSQ_ERROR, SUMSQ_ERROR, "as the backend says of its partial sums" },
+	{ "zero", ENTRY(zero), zero, 1e-300, 1e-300, "nothing may be left" },
+	{ "adam", ENTRY(adam), adam, 1e-10, 1e-10, EACH },
+	{ "logits after adam", ENTRY(adam), adam_logits, 1e-10, 2e-4, SUMS },
+	{ "muon", ENTRY(muon), muon, 1e-8, 2e-3, NEWTON },
+	{ "momentum of muon", ENTRY(muon), momentum, 1e-10, 1e-10, EACH },
+	{ "NaN", ENTRY(head), nan_travels, 1e-300, 1e-300, "a NaN stays one" },
+};
+
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+/* Every operation, from embed to the last, has a row; the size of an entry tells where each stands. */
+static void
+all_have_rows(void)
+{
+	unsigned missing = 0;
+
+	for (size_t entry = ENTRY(embed); entry < sizeof(struct ops); entry += sizeof(void (*)(void))) {
+		int found = 0;
+
+		for (size_t i = 0; i < ROWS; i++)
+			found |= rows[i].entry == entry;
+		if (!found)
+			printf("# entry %zu of struct ops has no row\n", entry / sizeof(void (*)(void)));
+		missing += !found;
+	}
+	tap_ok(missing == 0, "every operation has a row");
+}
+
+/* Both backends, or 0 with errno. */
+static int
+open_both(const struct shape *s, const char *isa, unsigned threads)
+{
+	struct ops_open_args args = {
+		.geometry = {
+			.vocab_size = s->V, .model_dim = s->C, .num_heads = s->H, .num_kv_heads = s->K, .mlp_dim = s->F,
+			.max_rows = s->B * s->T, .max_positions = s->T, .rope_base = 10000, .logit_softcap = 5,
+			    .norm_eps = 1.2e-7,
+		},
+		.arith = now.arith, .isa = isa, .threads = threads, .training = 1,
+	};
+
+	now.s = s;
+	now.N = s->B * s->T;
+	now.D = s->C / s->H;
+	now.KD = s->K * now.D;
+	now.ops[REF] = ops_find("ref");
+	now.ops[OURS] = ops_find(BACKEND);
+	errno = 0;
+	if ((now.ctx[OURS] = now.ops[OURS]->open(&args)) == NULL)
+		return (0);
+	args.arith = OPS_FP32;
+	args.isa = "auto";
+	if ((now.ctx[REF] = now.ops[REF]->open(&args)) == NULL)
+		now.ops[OURS]->close(now.ctx[OURS]);
+	return (now.ctx[REF] != NULL);
+}
+
+static void
+close_both(void)
+{
+	for (int side = 0; side < 2; side++)
+		now.ops[side]->close(now.ctx[side]);
+}
+
+/* What must change no bit. */
+static const struct order {
+	const char *name;
+	unsigned threads;
+	int emulated;
+} orders[] = {
+#ifdef HG_EMU
+	{ "the first thread first", 1, EMU_FORWARD },
+	{ "the last thread first", 1, EMU_REVERSE },
+	{ "threads in random order", 1, EMU_RANDOM },
+#else
+	{ "one thread", 1, 0 },
+	{ "three threads", 3, 0 },
+#endif
+};
+
+#define ORDERS (sizeof(orders) / sizeof(orders[0]))
+
+/* Every row at the shapes from ${first} up to ${end}; the digest of all results. */
+static uint64_t
+run_shapes(const char *isa, const struct order *order, size_t first, size_t end)
+{
+	now.hash = 14695981039346656037u;
+	now.order = order->name;
+	rng_seed(&now.rng, 11, now.arith);
+#ifdef HG_EMU
+	emu_set_order((enum emu_order)order->emulated, first + 7);
+#endif
+	for (size_t i = first; i < end; i++) {
+		if (!open_both(&shapes[i], isa, order->threads)) {
+			tap_ok(0, "both backends open for %s", shapes[i].what);
+			continue;
+		}
+		for (size_t r = 0; r < ROWS; r++) {
+			now.row = &rows[r];
+			if (allowed(now.row) > 0) {
+				rows[r].call();
+				release();
+			}
+		}
+		close_both();
+	}
+	return (now.hash);
+}
+
+/* All of one instruction set in one arithmetic.  What this machine lacks is skipped; a refused self-test fails. */
+static void
+variant(const char *isa)
+{
+	const int failed = tap_failed, open = open_both(&shapes[SHAPES - 1], isa, 1);
+	uint64_t first;
+	int itself;
+
+	if (!open && errno == ENODEV) {
+		tap_ok(1, "%s %s # SKIP this machine cannot run it", isa, arith_name());
+		return;
+	}
+	if (!tap_ok(open, "%s %s opens", isa, arith_name()))
+		return;
+	itself = strcmp(now.ops[OURS]->isa(now.ctx[OURS]), isa) == 0;
+	close_both();
+	/* A variant whose float32 is another's is compared there. */
+	if (!itself)
+		return;
+	now.compared = 0;
+#ifndef HG_EMU
+	run_shapes(isa, &orders[ORDERS - 1], 0, LARGE);
+#endif
+	first = run_shapes(isa, &orders[0], LARGE, SHAPES);
+	tap_ok(tap_failed == failed, "%s %s: every operation agrees with the reference, %u results", isa, arith_name(),
+	    now.compared);
+	for (size_t i = 1; i < ORDERS; i++)
+		tap_ok(run_shapes(isa, &orders[i], LARGE, SHAPES) == first, "%s %s: %s, the same bits", isa,
+		    arith_name(), orders[i].name);
+#ifdef HG_EMU
+	tap_ok(emu_count().damaged == 0 && emu_count().live_bytes == 0, "no memory is left behind or overwritten");
+#endif
+}
+
+#ifdef HG_EMU
+/* For mutate.sh: shape by shape in all orders, until something is wrong. */
+static int
+first_fault(void)
+{
+	now.arith = OPS_FP32;
+	for (size_t i = SHAPES; i-- > LARGE && tap_failed == 0;) {
+		const uint64_t first = run_shapes("auto", &orders[0], i, i + 1);
+
+		for (size_t o = 1; o < ORDERS; o++)
+			if (run_shapes("auto", &orders[o], i, i + 1) != first && tap_failed == 0)
+				tap_ok(0, "the order of threads changes nothing (%s)", shapes[i].what);
+	}
+	return (tap_failed > 0 || emu_count().damaged > 0);
+}
+#endif
+
+int
+main(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	say_init("ops");
+#ifdef HG_EMU
+	if (argc == 2 && strcmp(argv[1], "-1") == 0)
+		return (first_fault());
+#endif
+	all_have_rows();
+	for (const char *const *isa = ops_find(BACKEND)->isa_names; *isa != NULL; isa++)
+		for (int arith = 0; arith < 2; arith++) {
+			now.arith = (enum ops_arith)arith;
+			variant(*isa);
+		}
+	return (tap_done());
+}
