@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "base/say.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "data/child.h"
 #include "data/scratch.h"
 #include "data/split.h"
@@ -42,8 +43,7 @@ put_sentences(struct str *out, const char *text, size_t n)
 				length--;
 			/* No blank at all: cut before a character. */
 			length = length == 0 ? SENTENCE_BYTES : length;
-			while ((text[length] & 0xc0) == 0x80)
-				length--;
+			length = utf8_cut(text, length);
 		}
 		if (scratch_line(out, text, length) == -1)
 			return (-1);
