@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "base/say.h"
 #include "base/term.h"
+#include "base/utf8.h"
 
 unsigned
 term_columns(int fd)
@@ -47,7 +48,7 @@ term_fit(char *out, size_t size, const char *text, unsigned columns)
 	assert(size > columns);
 	say_clean(out, size, text);
 	for (p = out; *p != '\0'; p++)
-		if (((unsigned char)*p & 0xc0) != 0x80) {
+		if (!utf8_continues(*p)) {
 			if (n == columns) {
 				strcpy(last, "~");
 				return (out);

@@ -62,6 +62,22 @@ utf8_count(const char *text, size_t n)
 	size_t count = 0, i;
 
 	for (i = 0; i < n; i++)
-		count += ((unsigned char)text[i] & 0xc0) != 0x80;
+		count += !utf8_continues(text[i]);
 	return (count);
+}
+
+int
+utf8_continues(char byte)
+{
+	return (((unsigned char)byte & 0xc0) == 0x80);
+}
+
+size_t
+utf8_cut(const char *text, size_t most)
+{
+	size_t n = most;
+
+	while (n > 0 && most - n < 4 && utf8_continues(text[n]))
+		n--;
+	return (n);
 }

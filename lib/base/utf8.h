@@ -29,4 +29,10 @@ size_t utf8_write(char out[UTF8_MAX_BYTES], uint32_t c);
 /* Characters of a text of n bytes, NULs too: the bytes that don't continue one. */
 size_t utf8_count(const char *text, size_t n);
 
+/* Does a byte go on with a character that began before it? */
+int utf8_continues(char byte);
+
+/* Where to cut a text longer than ${most} bytes so that no character is torn: there, or up to 4 bytes before. */
+size_t utf8_cut(const char *text, size_t most);
+
 #endif

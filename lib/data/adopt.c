@@ -12,11 +12,10 @@
 #include "base/file.h"
 #include "base/say.h"
 #include "data/shard.h"
+#include "data/tokenizer.h"
 #include "base/str.h"
 #include "data/vocab.h"
 
-#define MODEL_FILE "tokenizer.model"
-#define DOCS_FILE "val_docs.tsv"
 #define MODEL_MAX_BYTES ((size_t)64 << 20)
 #define CHUNK_IDS 65536
 
@@ -140,8 +139,8 @@ get_vocab(const struct adopt *a, int dirfd, struct inputerror *f)
 	}
 	if ((v = vocab_open(path, f)) == NULL)
 		goto done;
-	if (atomfile_replace(dirfd, MODEL_FILE, text, n) == -1) {
-		inputerror_errno(f, "write", MODEL_FILE);
+	if (atomfile_replace(dirfd, TOKENIZER_FILE, text, n) == -1) {
+		inputerror_errno(f, "write", TOKENIZER_FILE);
 		vocab_free(v);
 		v = NULL;
 	}
@@ -171,7 +170,7 @@ adopt_dataset(const struct adopt *a, int dirfd, struct inputerror *f)
 	if ((v = get_vocab(a, dirfd, f)) == NULL)
 		return (NULL);
 	if (str_puts(&docs, DATASET_DOCS_HEADER) == -1) {
-		inputerror_errno(f, "write", DOCS_FILE);
+		inputerror_errno(f, "write", DATASET_DOCS_FILE);
 		goto done;
 	}
 	if (walk_part(v, &d.train, a->train, a->train_count, NULL, f) == -1 ||
@@ -180,11 +179,11 @@ adopt_dataset(const struct adopt *a, int dirfd, struct inputerror *f)
 	memcpy(d.tokenizer_sha256, vocab_sha256(v), SHA256_HEX_SIZE);
 	d.vocab_size = vocab_size(v);
 	d.bos_id = vocab_bos(v);
-	if ((d.docs_path = strdup(DOCS_FILE)) == NULL ||
-	    (a->model != NULL && (d.tokenizer_path = strdup(MODEL_FILE)) == NULL) ||
+	if ((d.docs_path = strdup(DATASET_DOCS_FILE)) == NULL ||
+	    (a->model != NULL && (d.tokenizer_path = strdup(TOKENIZER_FILE)) == NULL) ||
 	    sha256_hex(docs.p, docs.n, d.docs_sha256) == -1 ||
-	    atomfile_replace(dirfd, DOCS_FILE, docs.p, docs.n) == -1) {
-		inputerror_errno(f, "write", DOCS_FILE);
+	    atomfile_replace(dirfd, DATASET_DOCS_FILE, docs.p, docs.n) == -1) {
+		inputerror_errno(f, "write", DATASET_DOCS_FILE);
 		goto done;
 	}
 	if ((source = source_json(&d)) == NULL || (out = dataset_json(&d, source)) == NULL)

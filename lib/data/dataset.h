@@ -17,6 +17,7 @@
  * dataset_verify, by content.
  */
 #define DATASET_FILE "dataset.json"
+#define DATASET_DOCS_FILE "val_docs.tsv"
 #define DATASET_DOCS_HEADER "# doc\ttokens\tbytes\traw_bytes\n"
 
 struct dataset {

@@ -153,8 +153,7 @@ claim_copy(struct claim *c, const char *text, size_t n)
 
 	/* A sequence is never cut in two. */
 	if (n > CLAIM_TEXT)
-		for (n = CLAIM_TEXT; n > CLAIM_TEXT - 4 && ((unsigned char)text[n] & 0xc0) == 0x80; n--)
-			;
+		n = utf8_cut(text, CLAIM_TEXT);
 	if ((p = malloc(n + 1)) == NULL) {
 		c->broken = 1;
 		return (NULL);

@@ -8,6 +8,7 @@
 #include "import/jsontext.h"
 #include "base/rng.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 struct reading {
 	const char *p, *end;
@@ -103,16 +104,8 @@ static int
 put(struct reading *r, uint32_t c)
 {
 	char utf8[4];
-	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4, i;
 
-	if (n == 1)
-		utf8[0] = (char)c;
-	else {
-		for (i = n - 1; i > 0; i--, c >>= 6)
-			utf8[i] = (char)(0x80 | (c & 0x3f));
-		utf8[0] = (char)((n == 2 ? 0xc0 : n == 3 ? 0xe0 : 0xf0) | c);
-	}
-	return (str_add(&r->string, utf8, n) == -1 ? no_memory(r) : 0);
+	return (str_add(&r->string, utf8, utf8_write(utf8, c)) == -1 ? no_memory(r) : 0);
 }
 
 /* A surrogate without its other half, or U+0000, is kept as it is written. */

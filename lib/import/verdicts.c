@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/jsonio.h"
 #include "base/say.h"
+#include "base/utf8.h"
 #include "import/verdicts.h"
 
 static void
@@ -23,10 +24,10 @@ static void
 text(const char *p, int columns)
 {
 	for (; *p != '\0' && columns > 0; p++) {
-		if (((unsigned char)*p & 0xc0) != 0x80)
+		if (!utf8_continues(*p))
 			columns--;
 		putchar((unsigned char)*p < 0x20 || *p == 0x7f || (unsigned char)*p >= 0x80 ? '?' : *p);
-		while (((unsigned char)p[1] & 0xc0) == 0x80)
+		while (utf8_continues(p[1]))
 			p++;
 	}
 }

@@ -50,10 +50,8 @@ put_value(struct str *s, const json_t *v)
 	if ((line = jsonio_line(v)) == NULL)
 		return (-1);
 	n = strlen(line);
-	if (n > SHOWN) {
-		for (n = SHOWN; n > 0 && (line[n] & 0xc0) == 0x80; n--)
-			continue;
-	}
+	if (n > SHOWN)
+		n = utf8_cut(line, SHOWN);
 	rc = str_add(s, line, n);
 	if (rc == 0 && line[n] != '\0')
 		rc = str_puts(s, "...");

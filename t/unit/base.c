@@ -226,6 +226,11 @@ letters(void)
 	}
 	tap_ok(utf8_count("\xc3\xa9\xe2\x82\xac\0z", 7) == 4 && utf8_count("", 0) == 0,
 	    "characters are counted, NUL too");
+	tap_ok(utf8_cut("a\xe2\x82\xacz", 1) == 1 && utf8_cut("a\xe2\x82\xacz", 2) == 1 &&
+		utf8_cut("a\xe2\x82\xacz", 3) == 1 && utf8_cut("a\xe2\x82\xacz", 4) == 4,
+	    "a text is cut between characters");
+	tap_ok(utf8_cut("\x80\x80\x80\x80\x80\x80\x80", 6) == 2 && utf8_cut("\x80\x80", 1) == 0,
+	    "what is no text loses four bytes at most");
 }
 
 static void

@@ -1,0 +1,263 @@
+#include <inttypes.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/proc.h"
+#include "base/say.h"
+#include "data/child.h"
+#include "data/dataset.h"
+#include "data/documents.h"
+#include "data/encode.h"
+#include "data/idtext.h"
+#include "data/scratch.h"
+#include "data/shardset.h"
+#include "data/split.h"
+#include "data/tokenizer.h"
+
+/* spm_encode is given this long, and as long again for each so many bytes: some fifty times what it needs. */
+#define ENCODE_WAIT_MS INT64_C(120000)
+#define ENCODE_BYTES_PER_MS 100
+
+#define MAX_ENCODERS 16
+
+struct job_doc {
+	uint32_t raw_bytes;
+	int is_val;
+};
+
+/* One bucket on its way through spm_encode. */
+struct job {
+	struct child child;
+	struct job_doc *docs;
+	size_t count;
+	int text_fd, ids_fd, err_fd; /* files without names */
+};
+
+struct work {
+	struct encode *e;
+	struct inputerror *f;
+	struct split split;
+	struct shardset_writer *train, *val;
+	struct sha256 *val_raw;
+};
+
+static int
+add_document(struct work *w, const uint16_t *ids, uint64_t n, uint64_t raw_bytes, int is_val)
+{
+	uint64_t bytes = vocab_count_bytes16(w->e->vocab, ids, n);
+
+	if (is_val && dataset_docs_row(&w->e->docs, w->e->val.documents, n, bytes, raw_bytes) == -1)
+		return (inputerror_errno(w->f, "write", DATASET_DOCS_FILE));
+	if ((w->e->train.documents + w->e->val.documents) % 1024 == 0)
+		say_progress("encoding: %" PRIu64 " of %" PRIu64 " documents",
+		    w->e->train.documents + w->e->val.documents, w->e->documents);
+	return (shardset_add(is_val ? w->val : w->train, ids, n, bytes, raw_bytes, w->f));
+}
+
+/* The digest of the raw validation text: each document, then a NUL, which none of them holds. */
+static void
+digest_raw(struct work *w, const struct corpus_doc *doc)
+{
+	sha256_add(w->val_raw, doc->text, doc->bytes);
+	sha256_add(w->val_raw, "", 1);
+}
+
+static int
+encode_bytes(struct work *w)
+{
+	struct corpus_bucket bucket;
+	const struct corpus_doc *doc;
+	uint16_t *ids; /* of one document */
+	size_t i, j, k;
+	int side, rc = 0;
+
+	if ((ids = malloc((DOCUMENTS_MAX_BYTES + 1) * sizeof(ids[0]))) == NULL)
+		return (inputerror_errno(w->f, "encode", "bytes"));
+	for (i = 0; i < corpus_buckets(w->e->corpus) && rc == 0; i++) {
+		if ((rc = corpus_load(w->e->corpus, i, &bucket, w->f)) == -1)
+			break;
+		corpus_forget(w->e->corpus, i);
+		for (j = 0; j < bucket.count && rc == 0; j++) {
+			doc = &bucket.docs[j];
+			if ((side = split_next(&w->split, doc)) == -1) {
+				rc = inputerror_errno(w->f, "split", "the corpus");
+				break;
+			}
+			if (side == SPLIT_DROP)
+				continue;
+			if (side == SPLIT_VAL)
+				digest_raw(w, doc);
+			ids[0] = (uint16_t)vocab_bos(w->e->vocab);
+			for (k = 0; k < doc->bytes; k++)
+				ids[k + 1] = (uint16_t)((unsigned char)doc->text[k] + 4);
+			rc = add_document(w, ids, doc->bytes + 1, doc->bytes, side == SPLIT_VAL);
+		}
+		corpus_release(&bucket);
+	}
+	free(ids);
+	return (rc);
+}
+
+static void
+job_clear(struct job *job)
+{
+	child_kill(&job->child);
+	free(job->docs);
+	if (job->text_fd != -1)
+		close(job->text_fd);
+	if (job->ids_fd != -1)
+		close(job->ids_fd);
+	if (job->err_fd != -1)
+		close(job->err_fd);
+	*job = (struct job){ .text_fd = -1, .ids_fd = -1, .err_fd = -1 };
+}
+
+/* Write a bucket's documents for the encoder, decide on each, and digest those of validation. */
+static int
+job_fill(struct work *w, struct job *job, const struct corpus_bucket *bucket)
+{
+	const struct corpus_doc *doc;
+	struct str text = STR_INIT;
+	int side, rc = -1;
+	size_t i;
+
+	if ((job->docs = calloc(bucket->count + 1, sizeof(job->docs[0]))) == NULL)
+		goto done;
+	for (i = 0; i < bucket->count; i++) {
+		doc = &bucket->docs[i];
+		if ((side = split_next(&w->split, doc)) == -1)
+			goto done;
+		if (side == SPLIT_DROP)
+			continue;
+		if (side == SPLIT_VAL)
+			digest_raw(w, doc);
+		job->docs[job->count++] = (struct job_doc){ doc->bytes, side == SPLIT_VAL };
+		if (scratch_line(&text, doc->text, doc->bytes) == -1 ||
+		    scratch_flush(&text, job->text_fd, 1 << 20) == -1)
+			goto done;
+	}
+	rc = scratch_flush(&text, job->text_fd, 0);
+done:
+	str_free(&text);
+	if (rc == -1)
+		inputerror_errno(w->f, "write", "temporary files");
+	return (rc);
+}
+
+static int
+job_start(struct work *w, struct job *job, size_t number)
+{
+	static const char *const argv[] = { "spm_encode", "--model=" TOKENIZER_FILE, "--output_format=id",
+		"--extra_options=bos", NULL };
+	struct corpus_bucket bucket;
+	struct stat st;
+	int rc;
+
+	if ((job->text_fd = scratch_file(w->e->dirfd, w->f)) == -1 ||
+	    (job->ids_fd = scratch_file(w->e->dirfd, w->f)) == -1 ||
+	    (job->err_fd = scratch_file(w->e->dirfd, w->f)) == -1 ||
+	    corpus_load(w->e->corpus, number, &bucket, w->f) == -1)
+		return (-1);
+	corpus_forget(w->e->corpus, number);
+	rc = job_fill(w, job, &bucket);
+	corpus_release(&bucket);
+	if (rc == -1)
+		return (-1);
+	if (lseek(job->text_fd, 0, SEEK_SET) == -1 || fstat(job->text_fd, &st) == -1)
+		return (inputerror_errno(w->f, "read", "temporary files"));
+	return (child_start(&job->child, argv, w->e->dirfd, job->text_fd, job->ids_fd, job->err_fd,
+	    ENCODE_WAIT_MS + (int64_t)st.st_size / ENCODE_BYTES_PER_MS, w->f));
+}
+
+/* Wait for the encoder and put what it printed into the shards. */
+static int
+job_finish(struct work *w, struct job *job)
+{
+	const uint16_t *ids;
+	struct idtext *r;
+	uint64_t n;
+	size_t i;
+	int rc = 1;
+
+	if (child_wait(&job->child, w->f) == -1)
+		return (-1);
+	if (lseek(job->ids_fd, 0, SEEK_SET) == -1 ||
+	    (r = idtext_begin(job->ids_fd, "spm_encode", vocab_size(w->e->vocab), vocab_bos(w->e->vocab))) == NULL)
+		return (inputerror_errno(w->f, "read", "temporary files"));
+	for (i = 0; i < job->count && (rc = idtext_next(r, &ids, &n, w->f)) == 1; i++)
+		if (add_document(w, ids, n, job->docs[i].raw_bytes, job->docs[i].is_val) == -1) {
+			rc = -1;
+			break;
+		}
+	if (rc == 1)
+		rc = idtext_next(r, &ids, &n, w->f) == 0 ? 1 : 0;
+	if (rc == 0)
+		rc = inputerror_set(w->f, REFUSAL_INPUT_INVALID, "spm_encode", "it printed another number of documents",
+		    "");
+	idtext_free(r);
+	return (rc == 1 ? 0 : -1);
+}
+
+/* As many encoders at once as there are processors; what they print is taken in order. */
+static int
+encode_model(struct work *w)
+{
+	size_t buckets = corpus_buckets(w->e->corpus), started = 0, finished = 0, encoders = proc_cpus(), i;
+	struct job jobs[MAX_ENCODERS];
+	int rc = 0;
+
+	if (encoders > MAX_ENCODERS)
+		encoders = MAX_ENCODERS;
+	for (i = 0; i < MAX_ENCODERS; i++)
+		jobs[i] = (struct job){ .text_fd = -1, .ids_fd = -1, .err_fd = -1, .child = { .fd = -1 } };
+	while (finished < buckets && rc == 0) {
+		if (started < buckets && started - finished < encoders) {
+			rc = job_start(w, &jobs[started % encoders], started);
+			started++;
+			continue;
+		}
+		rc = job_finish(w, &jobs[finished % encoders]);
+		job_clear(&jobs[finished % encoders]);
+		finished++;
+	}
+	for (i = 0; i < MAX_ENCODERS; i++)
+		job_clear(&jobs[i]);
+	return (rc);
+}
+
+int
+encode_corpus(struct encode *e, struct inputerror *f)
+{
+	struct work w = { .e = e, .f = f };
+	int rc = -1;
+
+	e->train.name = "train";
+	e->val.name = "val";
+	if (split_begin(&w.split, e->val_docs) == -1) {
+		inputerror_errno(f, "split", "the corpus");
+		goto done;
+	}
+	if ((w.train = shardset_begin(e->dirfd, "corpus_train", &e->train)) == NULL ||
+	    (w.val = shardset_begin(e->dirfd, "corpus_val", &e->val)) == NULL || (w.val_raw = sha256_begin()) == NULL ||
+	    str_puts(&e->docs, DATASET_DOCS_HEADER) == -1) {
+		inputerror_errno(f, "encode", "the corpus");
+		goto done;
+	}
+	if ((vocab_is_bytes(e->vocab) ? encode_bytes(&w) : encode_model(&w)) == -1)
+		goto done;
+	rc = shardset_end(w.train, f);
+	w.train = NULL;
+	if (shardset_end(w.val, f) == -1)
+		rc = -1;
+	w.val = NULL;
+	sha256_end(w.val_raw, e->val_raw_sha256);
+	w.val_raw = NULL;
+	e->dropped = w.split.dropped;
+done:
+	shardset_abort(w.train);
+	shardset_abort(w.val);
+	sha256_free(w.val_raw);
+	split_free(&w.split);
+	return (rc);
+}

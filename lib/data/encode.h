@@ -1,0 +1,39 @@
+#ifndef HG_ENCODE_H
+#define HG_ENCODE_H
+
+#include <stdint.h>
+
+#include "base/sha256.h"
+#include "base/str.h"
+#include "data/corpus.h"
+#include "data/dataset_part.h"
+#include "data/inputerror.h"
+#include "data/vocab.h"
+
+/* Documents on their way into shards. Zero what is not named here as given. */
+struct encode {
+	/* Given. */
+	int dirfd;
+	struct corpus *corpus; /* each of its buckets is forgotten once it was read */
+	const struct vocab *vocab;
+	uint64_t documents, val_docs; /* in all; for validation */
+	/* Made. */
+	struct dataset_part train, val;
+	uint64_t dropped; /* copies of validation documents */
+	struct str docs;  /* the text of val_docs.tsv */
+	char val_raw_sha256[SHA256_HEX_SIZE];
+};
+
+/**
+ * encode_corpus(e, f):
+ * Split the corpus and write ids of its documents into shards in e->dirfd, which
+ * must hold the vocabulary's TOKENIZER_FILE unless it is bytes.  As many
+ * encoders run as there are processors; the shards do not depend on it.
+ * Owns:   the caller releases e->train, e->val (as of a struct dataset) and
+ *         e->docs, whatever is returned.
+ * Errors: -1, said, *f filled.
+ * Checked: t/hg-data.bats.
+ */
+int encode_corpus(struct encode *e, struct inputerror *f);
+
+#endif
