@@ -642,3 +642,28 @@ advised() {
 @test "hg-ledger loads no BLAS" {
 	run ! grep -qiE 'blas|dnnl|gomp' <(ldd "$(command -v hg-ledger)")
 }
+
+@test "a file beside the ledger that only bears a witness's name is nobody's witness; a broken one of a run is named" {
+	scored runs/a 2.3
+	hg-ledger add ledger runs/a
+	mkdir contracts runs/b
+	cp "$HG_TOP/contracts/ledger_witness.json" contracts
+	run --separate-stderr hg-ledger verify ledger
+	[ "$status" -eq 0 ]
+	[ -z "$stderr" ]
+	echo '{}' > runs/b/ledger_witness.json
+	: > runs/b/spec.json
+	run --separate-stderr hg-ledger verify ledger
+	[[ "$stderr" == *"'b/ledger_witness.json'"* ]]
+}
+
+@test "a plan or a calibration makes no ledger: a mistyped name is said, and nothing is left" {
+	scored runs/a 2.3
+	local word
+	for word in plan calibrate; do
+		run --separate-stderr hg-ledger $word ledgr runs/a
+		[ "$status" -eq 100 ]
+		[[ "$stderr" == *"cannot open the ledger 'ledgr'"* ]]
+		[ ! -e ledgr ]
+	done
+}

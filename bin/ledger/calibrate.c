@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/exit.h"
 #include "bin/ledger/command.h"
@@ -13,11 +14,15 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	enum plan how;
 	struct row row;
 	const struct row_calibration *c = &row.calibration;
-	int code, seeds = command_seeds(options, 1000);
+	int rows, code, seeds = command_seeds(options, 1000);
 
 	(void)n;
 	if (seeds == -1)
 		return (HG_EXIT_USAGE);
+	/* There is nothing to plan in a ledger that this would have to make. */
+	if ((rows = command_rows(ledger)) == -1)
+		return (ledger_exit(errno));
+	close(rows);
 	if (ledger_open(&l, ledger, LEDGER_WRITE) == -1)
 		return (ledger_exit(errno));
 	if (plan_calibration(&l, arg[0], (unsigned)seeds, &how, &row) == -1)

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/exit.h"
 #include "base/say.h"
@@ -66,7 +67,7 @@ static int
 answer(struct opt *options, const char *ledger, char **arg, int n)
 {
 	struct ledger l;
-	int code, seeds = command_seeds(options, STANDINGS_SEEDS), drop = command_given(options, 'x');
+	int rows, code, seeds = command_seeds(options, STANDINGS_SEEDS), drop = command_given(options, 'x');
 
 	if (seeds == -1)
 		return (HG_EXIT_USAGE);
@@ -74,6 +75,10 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 		say_error("plan takes a RUN, or -x and none");
 		return (HG_EXIT_USAGE);
 	}
+	/* There is nothing to plan in a ledger that this would have to make. */
+	if ((rows = command_rows(ledger)) == -1)
+		return (ledger_exit(errno));
+	close(rows);
 	if (ledger_open(&l, ledger, LEDGER_WRITE) == -1)
 		return (ledger_exit(errno));
 	code = drop ? give_up(&l) : make(&l, arg[0], (unsigned)seeds);

@@ -90,6 +90,39 @@ is_absent(int error)
 	return (error == ENOENT || error == ENOTDIR || error == ELOOP || error == EACCES);
 }
 
+/*
+ * The witness of the directory ${name}, open as ${dir}.  One that can't be understood is none: said of a run, but
+ * elsewhere a file of that name may be anybody's.  -1 with errno, EBADMSG for such.
+ */
+static int
+read_beside(int dir, const char *name, json_t **file)
+{
+	struct str what = STR_INIT;
+	json_t *v = NULL;
+	char *text;
+	size_t n;
+	int error;
+
+	if ((text = file_read(dir, LEDGER_WITNESS, CONTRACT_MAX_BYTES, &n)) == NULL) {
+		if (!is_absent(errno))
+			say_errno("cannot read '%s/%s'", name, LEDGER_WITNESS);
+		return (-1);
+	}
+	*file = NULL;
+	errno = EBADMSG;
+	if (faccessat(dir, "spec.json", F_OK, 0) == -1 &&
+	    ((v = json_loadb(text, n, 0, NULL)) == NULL || contract_check("ledger_witness", v, NULL) == -1))
+		errno = EBADMSG;
+	else if (str_printf(&what, "%s/%s", name, LEDGER_WITNESS) == 0)
+		*file = contract_parse(text, n, what.p, "ledger_witness");
+	error = errno;
+	json_decref(v);
+	str_free(&what);
+	free(text);
+	errno = error;
+	return (*file == NULL ? -1 : 0);
+}
+
 /* What one run remembers; the number of rows that the ledger lacks. */
 static int
 check_one(const char *mine, const char (*digests)[SHA256_HEX_SIZE], size_t count, int dir, const char *name,
@@ -107,11 +140,10 @@ check_one(const char *mine, const char (*digests)[SHA256_HEX_SIZE], size_t count
 		say_errno("cannot open '%s'", name);
 		return (-1);
 	}
-	if (contract_read(fd, LEDGER_WITNESS, "ledger_witness", NULL, &file) == -1) {
+	if (read_beside(fd, name, &file) == -1) {
 		error = errno;
 		close(fd);
 		errno = error;
-		/* A witness that can't be understood is none, and was said to be so. */
 		return (is_absent(error) || error == EBADMSG ? 0 : -1);
 	}
 	json_array_foreach(json_object_get(file, "witnesses"), i, w) {
