@@ -12,80 +12,25 @@
 #include "data/child.h"
 #include "base/clock.h"
 #include "base/proc.h"
+#include "base/process.h"
 #include "base/say.h"
 
 /* Last words that are shown. */
 #define TAIL_BYTES 512
 
-/* Give ${fd}, or /dev/null for -1, to the child as descriptor ${as}. */
-static int
-place(int fd, int as)
-{
-	if (fd == -1 && (fd = open("/dev/null", as == 0 ? O_RDONLY : O_WRONLY)) == -1)
-		return (-1);
-	if (fd != as)
-		return (dup2(fd, as));
-	return (fcntl(fd, F_SETFD, 0));
-}
-
-/* In the child. Only returns if the program could not be started. */
-static void
-become(const char *const argv[], pid_t parent, int cwd_fd, const int fds[3])
-{
-	int i, high[3];
-
-	if (proc_die_with_parent(parent) == -1)
-		return;
-	if (cwd_fd != AT_FDCWD && fchdir(cwd_fd) == -1)
-		return;
-	/* First out of the way of 0 to 2, so that no order of descriptors overwrites one still needed. */
-	for (i = 0; i < 3; i++)
-		if ((high[i] = fds[i]) != -1 && (high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3)) == -1)
-			return;
-	for (i = 0; i < 3; i++)
-		if (place(high[i], i) == -1)
-			return;
-	signal(SIGPIPE, SIG_DFL);
-	execvp(argv[0], (char *const *)(size_t)argv);
-}
-
 int
 child_start(struct child *c, const char *const argv[], int cwd_fd, int in_fd, int out_fd, int err_fd, int64_t wait_ms,
     struct inputerror *f)
 {
-	int fds[3] = { in_fd, out_fd, err_fd }, report[2], error = 0;
-	pid_t parent = getpid();
-	ssize_t n;
+	const int fds[3] = { in_fd, out_fd, err_fd };
 
 	assert(wait_ms > 0);
-	c->pid = 0;
 	c->fd = -1;
 	c->err_fd = err_fd;
 	c->name = argv[0];
 	c->deadline_ms = clock_boot_ms() + wait_ms;
-	if (pipe(report) == -1)
-		return (inputerror_errno(f, "run", argv[0]));
-	if (fcntl(report[0], F_SETFD, FD_CLOEXEC) == -1 || fcntl(report[1], F_SETFD, FD_CLOEXEC) == -1)
-		goto err0;
-	if ((c->pid = fork()) == -1) {
+	if ((c->pid = process_start(argv, cwd_fd, fds)) == -1) {
 		c->pid = 0;
-		goto err0;
-	}
-	if (c->pid == 0) {
-		become(argv, parent, cwd_fd, fds);
-		error = errno;
-		n = write(report[1], &error, sizeof(error));
-		_exit(n == (ssize_t)sizeof(error) ? 127 : 126);
-	}
-	close(report[1]);
-	/* The pipe closes by itself when the program has started. */
-	do
-		n = read(report[0], &error, sizeof(error));
-	while (n == -1 && errno == EINTR);
-	close(report[0]);
-	if (n != 0) {
-		child_kill(c);
-		errno = n == (ssize_t)sizeof(error) ? error : ECHILD;
 		inputerror_errno(f, "run", c->name);
 		if (f != NULL && f->kind == REFUSAL_INPUT_MISSING)
 			f->kind = REFUSAL_TOKENIZER_MISSING;
@@ -98,21 +43,14 @@ child_start(struct child *c, const char *const argv[], int cwd_fd, int in_fd, in
 	}
 	fcntl(c->fd, F_SETFD, FD_CLOEXEC);
 	return (0);
-err0:
-	inputerror_errno(f, "run", c->name);
-	close(report[0]);
-	close(report[1]);
-	return (-1);
 }
 
 /* Collect the dead child; its wait status. */
 static int
 collect(struct child *c)
 {
-	int status = -1;
+	const int status = process_wait(c->pid);
 
-	while (waitpid(c->pid, &status, 0) == -1 && errno == EINTR)
-		continue;
 	if (c->fd != -1)
 		close(c->fd);
 	c->fd = -1;

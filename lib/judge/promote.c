@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
-#include <spawn.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,14 +13,13 @@
 #include "judge/add.h"
 #include "base/exit.h"
 #include "base/jsonio.h"
+#include "base/process.h"
 #include "ledger/ledger.h"
 #include "judge/promote.h"
 #include "ledger/row.h"
 #include "run/rundir.h"
 #include "base/say.h"
 #include "base/str.h"
-
-extern char **environ;
 
 struct case_for {
 	struct ledger *l;
@@ -247,29 +245,17 @@ verifies(struct case_for *c)
 static void
 scores_again(struct case_for *c)
 {
-	char word[] = "hg-score", flag[] = "-c", end[] = "--", *path = strdup(c->path);
-	char *argv[] = { word, flag, end, path, NULL };
-	posix_spawn_file_actions_t actions;
+	const char *const argv[] = { "hg-score", "-c", "--", c->path, NULL };
+	/* This tool's product is the list of conditions: what the other prints is no part of it. */
+	const int fds[3] = { STDIN_FILENO, STDERR_FILENO, STDERR_FILENO };
 	pid_t pid;
-	int status = 0, rc;
+	int status;
 
-	if (path == NULL || posix_spawn_file_actions_init(&actions) != 0) {
-		free(path);
-		condition(c, "scored_again", PROMOTE_PENDING, "no memory");
-		return;
-	}
-	/* This tool's product is the list of conditions. */
-	posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
 	fflush(stdout);
-	rc = posix_spawnp(&pid, word, &actions, NULL, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	free(path);
-	while (rc == 0 && waitpid(pid, &status, 0) == -1)
-		if (errno != EINTR)
-			rc = errno;
-	if (rc == 0 && WIFEXITED(status) && WEXITSTATUS(status) == HG_EXIT_DONE)
+	status = (pid = process_start(argv, AT_FDCWD, fds)) == -1 ? -1 : process_wait(pid);
+	if (pid != -1 && WIFEXITED(status) && WEXITSTATUS(status) == HG_EXIT_DONE)
 		condition(c, "scored_again", PROMOTE_YES, "hg-score -c got the same");
-	else if (rc == 0 && WIFEXITED(status) && WEXITSTATUS(status) == HG_EXIT_NO)
+	else if (pid != -1 && WIFEXITED(status) && WEXITSTATUS(status) == HG_EXIT_NO)
 		condition(c, "scored_again", PROMOTE_NO, "hg-score -c got another score");
 	else {
 		condition(c, "scored_again", PROMOTE_PENDING, "hg-score -c did not finish");

@@ -19,6 +19,7 @@
 #include "base/jsonio.h"
 #include "base/num.h"
 #include "base/proc.h"
+#include "base/process.h"
 #include "base/rng.h"
 #include "base/say.h"
 #include "base/utf8.h"
@@ -46,6 +47,27 @@ numbers(void)
 		i == 120000,
 	    "durations take seconds and m");
 	tap_ok(num_duration_ms("0", 1000, &i) == -1 && errno == ERANGE, "a duration is never zero");
+}
+
+static void
+processes(void)
+{
+	const char *const says[] = { "sh", "-c", "read line; echo \"$line\"; exit 7", NULL },
+			  *const none[] = { "no such tool", NULL };
+	const int nowhere[3] = { -1, -1, -1 };
+	int in[2], out[2], status;
+	char text[16] = "";
+	pid_t pid;
+
+	if (pipe(in) == -1 || pipe(out) == -1)
+		return;
+	pid = process_start(says, AT_FDCWD, (const int[3]){ in[0], out[1], -1 });
+	close(out[1]);
+	tap_ok(pid > 0 && write(in[1], "hello\n", 6) == 6 && read(out[0], text, 6) == 6 && strcmp(text, "hello\n") == 0,
+	    "a program has the descriptors that it was given");
+	status = process_wait(pid);
+	tap_ok(WIFEXITED(status) && WEXITSTATUS(status) == 7, "and its end is waited for");
+	tap_ok(process_start(none, AT_FDCWD, nowhere) == -1 && errno == ENOENT, "a program that is not there is none");
 }
 
 static void
@@ -442,6 +464,7 @@ main(void)
 		return (HG_EXIT_SYSTEM);
 	numbers();
 	arrays();
+	processes();
 	canonical_numbers();
 	canonical_texts();
 	rates();

@@ -1,0 +1,89 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/proc.h"
+#include "base/process.h"
+
+/* Give ${fd}, or /dev/null for -1, to the child as descriptor ${as}. */
+static int
+place(int fd, int as)
+{
+	if (fd == -1 && (fd = open("/dev/null", as == 0 ? O_RDONLY : O_WRONLY)) == -1)
+		return (-1);
+	if (fd != as)
+		return (dup2(fd, as));
+	return (fcntl(fd, F_SETFD, 0));
+}
+
+/* In the child. Only returns if the program could not be started. */
+static void
+become(const char *const argv[], pid_t parent, int cwd_fd, const int fds[3])
+{
+	int i, high[3];
+
+	if (proc_die_with_parent(parent) == -1)
+		return;
+	if (cwd_fd != AT_FDCWD && fchdir(cwd_fd) == -1)
+		return;
+	/* First out of the way of 0 to 2, so that no order of descriptors overwrites one still needed. */
+	for (i = 0; i < 3; i++)
+		if ((high[i] = fds[i]) != -1 && (high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3)) == -1)
+			return;
+	for (i = 0; i < 3; i++)
+		if (place(high[i], i) == -1)
+			return;
+	signal(SIGPIPE, SIG_DFL);
+	execvp(argv[0], (char *const *)(size_t)argv);
+}
+
+int
+process_wait(pid_t pid)
+{
+	int status = -1;
+
+	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
+		continue;
+	return (status);
+}
+
+pid_t
+process_start(const char *const argv[], int cwd_fd, const int fds[3])
+{
+	int report[2], error = 0;
+	pid_t parent = getpid(), pid;
+	ssize_t n;
+
+	if (pipe(report) == -1)
+		return (-1);
+	if (fcntl(report[0], F_SETFD, FD_CLOEXEC) == -1 || fcntl(report[1], F_SETFD, FD_CLOEXEC) == -1)
+		goto err0;
+	if ((pid = fork()) == -1)
+		goto err0;
+	if (pid == 0) {
+		become(argv, parent, cwd_fd, fds);
+		error = errno;
+		n = write(report[1], &error, sizeof(error));
+		_exit(n == (ssize_t)sizeof(error) ? 127 : 126);
+	}
+	close(report[1]);
+	/* The pipe closes by itself when the program has started. */
+	do
+		n = read(report[0], &error, sizeof(error));
+	while (n == -1 && errno == EINTR);
+	close(report[0]);
+	if (n == 0)
+		return (pid);
+	(void)kill(pid, SIGKILL);
+	(void)process_wait(pid);
+	errno = n == (ssize_t)sizeof(error) ? error : ECHILD;
+	return (-1);
+err0:
+	error = errno;
+	close(report[0]);
+	close(report[1]);
+	errno = error;
+	return (-1);
+}
