@@ -102,6 +102,15 @@ $(B)/%.o: %.c
 	$(call say,CC)
 	$(Q)$(CC) $(CPPFLAGS) $(HG_CFLAGS) $(CFLAGS) $(ISA_CFLAGS) -MMD -MP -c -o $@ $<
 
+# What the build generates for a module.
+define embedded_rule
+$(B)/lib/$1/embedded_%.o: $(B)/gen/embedded_%.c
+	@mkdir -p $$(@D)
+	$$(call say,CC)
+	$(Q)$(CC) $(CPPFLAGS) $(HG_CFLAGS) $(CFLAGS) -MMD -MP -c -o $$@ $$<
+endef
+$(foreach a,$(MODULES),$(if $(filter $(B)/lib/$a/embedded_%,$($a_OBJ)),$(eval $(call embedded_rule,$a))))
+
 define archive_rule
 $(B)/libhg-$1.a: $(call objects,$1) $($1_OBJ)
 	@rm -f $$@

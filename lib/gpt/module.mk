@@ -13,8 +13,3 @@ $(B)/gen/embedded_model.c: contracts/spec.json $(B)/gen/embed
 $(B)/gen/embedded_spec.c: contracts/spec.json $(B)/gen/embed
 	$(call say,GEN)
 	$(Q)$(B)/gen/embed defaults $< > $@.new && mv $@.new $@
-
-$(B)/lib/gpt/embedded_%.o: $(B)/gen/embedded_%.c lib/gpt/embedded_%.h
-	@mkdir -p $(@D)
-	$(call say,CC)
-	$(Q)$(CC) $(CPPFLAGS) $(HG_CFLAGS) $(CFLAGS) -c -o $@ $<

@@ -19,8 +19,3 @@ $(B)/gen/counted: $(wildcard lib/*/*.[ch] lib/*/*.def) $(CODE_GENERATED) $(CODE_
 
 $(B)/gen/embedded_code.c: $(B)/gen/counted
 	@[ -e $@ ] || { rm -f $<; $(MAKE) --no-print-directory $<; }
-
-$(B)/lib/run/embedded_%.o: $(B)/gen/embedded_%.c lib/run/embedded_code.h lib/run/fingerprint.h
-	@mkdir -p $(@D)
-	$(call say,CC)
-	$(Q)$(CC) $(CPPFLAGS) $(HG_CFLAGS) $(CFLAGS) -c -o $@ $<

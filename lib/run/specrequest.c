@@ -47,20 +47,6 @@ is_computed(const json_t *rule)
 	return (json_is_true(json_object_get(rule, "readOnly")));
 }
 
-static int
-has_type(const json_t *rule, const char *name)
-{
-	const json_t *type = json_object_get(rule, "type");
-	size_t i;
-
-	if (json_is_string(type))
-		return (strcmp(json_string_value(type), name) == 0);
-	for (i = 0; i < json_array_size(type); i++)
-		if (strcmp(json_string_value(json_array_get(type, i)), name) == 0)
-			return (1);
-	return (0);
-}
-
 /* Levenshtein's distance, of texts shorter than 64; longer ones are far. */
 static size_t
 distance(const char *a, const char *b)
@@ -207,15 +193,15 @@ value_of(const char *text, const json_t *rule)
 	int64_t i;
 	double x;
 
-	if (has_type(rule, "null") && strcmp(text, "null") == 0)
+	if (contract_has_type(rule, "null") && strcmp(text, "null") == 0)
 		return (json_null());
-	if (has_type(rule, "boolean") && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0))
+	if (contract_has_type(rule, "boolean") && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0))
 		return (json_boolean(*text == 't'));
-	if (has_type(rule, "integer") || has_type(rule, "number")) {
+	if (contract_has_type(rule, "integer") || contract_has_type(rule, "number")) {
 		if (num_i64(text, INT64_MIN, INT64_MAX, &i) == 0)
 			return (json_integer(i));
 		if (num_f64(text, -DBL_MAX, DBL_MAX, &x) == 0) {
-			if (has_type(rule, "integer") && floor(x) == x && fabs(x) < 9007199254740992.0)
+			if (contract_has_type(rule, "integer") && floor(x) == x && fabs(x) < 9007199254740992.0)
 				return (json_integer((json_int_t)x));
 			return (json_real(x));
 		}

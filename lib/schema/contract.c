@@ -109,6 +109,19 @@ contract_tag(const json_t *schema)
 	return (jsonio_text(schema, "x-tag", ""));
 }
 
+int
+contract_has_type(const json_t *schema, const char *name)
+{
+	const json_t *type = json_object_get(schema, "type");
+	const char *nth;
+	size_t i;
+
+	for (i = 0; (nth = check_nth_type(type, i)) != NULL; i++)
+		if (strcmp(nth, name) == 0)
+			return (1);
+	return (0);
+}
+
 static int
 check(const char *name, const json_t *v, struct str *where, int part)
 {
@@ -144,19 +157,6 @@ contract_check_key(const char *name, const char *path, const json_t *value, stru
 	return (check_value(&w, schema, value, NULL));
 }
 
-static int
-takes_integers(const json_t *schema)
-{
-	const json_t *type = json_object_get(schema, "type");
-	const char *name;
-	size_t i;
-
-	for (i = 0; (name = check_nth_type(type, i)) != NULL; i++)
-		if (strcmp(name, "integer") == 0)
-			return (1);
-	return (0);
-}
-
 /* 3.0 where an integer is asked for becomes 3, so that readers need not care. The value was checked: it fits. */
 static json_t *
 normal(const json_t *root, const json_t *schema, json_t *v)
@@ -167,7 +167,7 @@ normal(const json_t *root, const json_t *schema, json_t *v)
 	size_t i;
 
 	schema = follow(root, schema);
-	if (json_is_real(v) && check_is_integral(v) && takes_integers(schema))
+	if (json_is_real(v) && check_is_integral(v) && contract_has_type(schema, "integer"))
 		return (json_integer((json_int_t)json_real_value(v)));
 	json_object_foreach_safe(v, next, key, member) {
 		const json_t *rule = member_schema(root, schema, key, strlen(key));

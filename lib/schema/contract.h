@@ -83,6 +83,9 @@ const json_t *contract_at(const char *name, const char *path);
 /* How a member of an object's schema is tagged: its x-tag, or "". */
 const char *contract_tag(const json_t *schema);
 
+/* Is this one of the types that a schema names? */
+int contract_has_type(const json_t *schema, const char *name);
+
 /* The names of all contracts in order, ended by NULL; and the text of one, or NULL. */
 const char *const *contract_names(void);
 const char *contract_text(const char *name);

@@ -13,8 +13,3 @@ $(B)/gen/embed: lib/schema/embed.c $(B)/libhg-base.a
 $(B)/gen/embedded_contracts.c: $(CONTRACTS) $(B)/gen/embed lib/schema/module.mk
 	$(call say,GEN)
 	$(Q)$(B)/gen/embed contracts $(CONTRACTS) > $@.new && mv $@.new $@
-
-$(B)/lib/schema/embedded_%.o: $(B)/gen/embedded_%.c lib/schema/embedded.h
-	@mkdir -p $(@D)
-	$(call say,CC)
-	$(Q)$(CC) $(CPPFLAGS) $(HG_CFLAGS) $(CFLAGS) -c -o $@ $<

@@ -712,7 +712,7 @@ test_failures(const struct shape *shape)
 }
 #endif
 
-/* For plant.sh: what graphs and copies can get wrong, until something is. */
+/* For mutate.sh: what graphs and copies can get wrong, until something is. */
 static int
 first_fault(void)
 {

@@ -76,20 +76,6 @@ all_are_bound(void)
 	tap_ok(seen >= 50 && unbound == 0, "each of the %d result and system keys of a spec is bound", seen);
 }
 
-static int
-has_type(const json_t *rule, const char *name)
-{
-	const json_t *type = json_object_get(rule, "type");
-	size_t i;
-
-	if (json_is_string(type))
-		return (strcmp(json_string_value(type), name) == 0);
-	for (i = 0; i < json_array_size(type); i++)
-		if (strcmp(json_string_value(json_array_get(type, i)), name) == 0)
-			return (1);
-	return (0);
-}
-
 /* The words of a row are those of the contract, all of them and in any order. */
 static int
 same_words(const struct bind *row, const json_t *rule)
@@ -108,15 +94,15 @@ fits(const struct bind *row, const json_t *rule)
 {
 	switch (row->type) {
 	case BIND_REAL:
-		return (has_type(rule, "number") || has_type(rule, "integer"));
+		return (contract_has_type(rule, "number") || contract_has_type(rule, "integer"));
 	case BIND_FLAG:
-		return (has_type(rule, "boolean"));
+		return (contract_has_type(rule, "boolean"));
 	case BIND_TEXT:
-		return (has_type(rule, "string") || json_object_get(rule, "enum") != NULL);
+		return (contract_has_type(rule, "string") || json_object_get(rule, "enum") != NULL);
 	case BIND_WORD:
 		return (same_words(row, rule));
 	default:
-		return (has_type(rule, "integer"));
+		return (contract_has_type(rule, "integer"));
 	}
 }
 

@@ -2,7 +2,7 @@
 #define HG_CPU_H
 
 /**
- * What the driver (ops_cpu.c) and the variants (one per instruction set and
+ * What the driver (operations.c, ops_cpu.c) and the variants (one per instruction set and
  * arithmetic) of the `cpu` backend share.
  *
  * The driver cuts every operation into tasks whose shape depends on the
