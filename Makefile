@@ -168,7 +168,7 @@ tools:
 
 define HELP
 make all             build every tool (programs stand beside their sources in bin/)
-make demo            the main job on real text, two minutes and a half; a page at its end
+make demo            the main job on real text, three minutes; a page at its end
 make check           every test; T='hg-spec noise' only these (t/NAME.bats, t/unit/NAME.c)
 make quick           the fastest tests, half a minute on an idle machine
 make slowest         what the last check spent its time on, and what it skipped
