@@ -10,6 +10,7 @@
 #include "base/jsonio.h"
 #include "base/opt.h"
 #include "run/rundir.h"
+#include "base/out.h"
 #include "base/say.h"
 #include "run/status.h"
 
@@ -46,14 +47,14 @@ heading(int width)
 	const char *p;
 	int s, n;
 
-	printf("%-*s  %-8s", width, "RUN", "STATE");
+	out_put("%-*s  %-8s", width, "RUN", "STATE");
 	for (s = 0; s < STAGE_COUNT; s++) {
 		fputs("  ", stdout);
 		for (p = rundir_stages[s].name, n = 0; *p != '\0'; p++, n++)
 			putchar(toupper((unsigned char)*p));
-		printf("%*s", STATE_WIDTH - n, "");
+		out_put("%*s", STATE_WIDTH - n, "");
 	}
-	printf("  %8s  %10s  %s\n", "VAL_BPB", "BYTES", "CLASS");
+	out_put("  %8s  %10s  %s\n", "VAL_BPB", "BYTES", "CLASS");
 }
 
 static void
@@ -62,17 +63,17 @@ row(int width, const struct rundir *r, const json_t *v)
 	char a[32], b[32], c[32], line[STATUS_LINE_SIZE], path[64];
 	int s;
 
-	printf("%-*s  %-8s", width, r->shown, jsonio_text(v, "state", ""));
+	out_put("%-*s  %-8s", width, r->path, jsonio_text(v, "state", ""));
 	for (s = 0; s < STAGE_COUNT; s++) {
 		snprintf(path, sizeof(path), "stages.%s.state", rundir_stages[s].name);
-		printf("  %-*s", STATE_WIDTH, jsonio_text(v, path, ""));
+		out_put("  %-*s", STATE_WIDTH, jsonio_text(v, path, ""));
 	}
-	printf("  %8s  %10s  %s\n", cell(a, v, "val_bpb", "%.4f"), cell(b, v, "total_bytes", "%.0f"),
+	out_put("  %8s  %10s  %s\n", cell(a, v, "val_bpb", "%.4f"), cell(b, v, "total_bytes", "%.0f"),
 	    cell(c, v, "class", "%g"));
 	for (s = 0; s < STAGE_COUNT; s++) {
 		snprintf(path, sizeof(path), "stages.%s", rundir_stages[s].name);
 		if (*status_line(line, jsonio_get(v, path)) != '\0')
-			printf("%*s  %s: %s\n", 2, "", rundir_stages[s].name, line);
+			out_put("%*s  %s: %s\n", 2, "", rundir_stages[s].name, line);
 	}
 }
 
@@ -85,7 +86,7 @@ print_json(const json_t *v)
 		say_errno("cannot print the state");
 		return (HG_EXIT_SYSTEM);
 	}
-	puts(text);
+	out_json(text, strlen(text));
 	free(text);
 	return (HG_EXIT_DONE);
 }
@@ -146,10 +147,11 @@ main(int argc, char **argv)
 			one = write ? publish(&r, state) : HG_EXIT_DONE;
 			if (json)
 				one = print_json(state);
-			else if (next)
-				printf("%s%s%s\n", several ? r.shown : "", several ? "\t" : "",
-				    jsonio_text(state, "next", ""));
-			else if (!write)
+			else if (next) {
+				if (several)
+					out_put("%s\t", r.path);
+				out_put("%s\n", jsonio_text(state, "next", ""));
+			} else if (!write)
 				row(width, &r, state);
 			if (one != HG_EXIT_DONE)
 				code = one;

@@ -220,6 +220,87 @@ pretend() {
 	hg-ledger replay "$L"
 }
 
+# What a received ledger may hold: in a path, in a text.
+EVIL_DIR=$'../runs/a b;touch t1 $(touch t2)`touch t3`\n\x27"touch t4"\e[31m\u009b2J\u202e!!%s\\'
+EVIL_TEXT=$'\e]0;x\a\r\nrow 9: improvement\u009b2J\u202e\u007f %s%n'
+
+# harmless FILE...: nothing in them that a terminal obeys.
+harmless() {
+	run ! grep -lP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xe2\x81[\xa6-\xa9]' "$@"
+}
+
+# pasted FILE...: each command that they say to type next, done by sh with tools that only say what they were given.
+pasted() {
+	local tool
+	mkdir -p stubs paste
+	for tool in hg-confirm hg-run hg-spec hg-ledger hg-score hg-gate; do
+		printf '#!/bin/sh\nprintf "%%s\\037" "$@" >> "%s/given"\n' "$PWD" > "stubs/$tool"
+		chmod +x "stubs/$tool"
+	done
+	cat "$@" | sed -n 's/^\(hg-[a-z]*: \)\? *next: \(hg-\)/\2/p' > typed
+	[ -s typed ]
+	(cd paste && PATH=$OLDPWD/stubs:$PATH sh "$OLDPWD/typed")
+	[ -z "$(ls -A paste)" ]
+}
+
+@test "what a received ledger says is neither code to the shell that its commands are pasted into nor an order to a terminal" {
+	local row key of text dir n=0
+	calibrated
+	scored runs/good 2.23 train.matrix_lr=0.046
+	add runs/good
+	row=$(jq -r 'select(.run.run_id == "good").row' "$L/ledger.jsonl")
+	text=$(jq -n --arg t "$EVIL_TEXT" '$t') dir=$(jq -n --arg t "$EVIL_DIR" '$t')
+	for of in 2 "$row"; do
+		"$PYTHON" "$HG_TOP/t/tools/report_forge.py" "$L" set "$of" run.dir="$dir" run.hypothesis="$text" verdict.text="$text"
+	done
+	mkdir alone
+	cp -a "$L" alone
+	hg-ledger verify alone/ledger > said.verify
+	# each of them reads; what it answers is not the point
+	for key in list 'list -a' 'list -j' 'list -s' show 'show LEDGER 2' incumbent 'incumbent -a' 'incumbent -j' stop next \
+		replay 'replay -j' 'plan LEDGER runs/good' 'plan LEDGER runs/base1' 'add LEDGER runs/good' 'promote LEDGER runs/good'; do
+		[[ $key == *LEDGER* ]] || key="$key LEDGER"
+		# shellcheck disable=SC2086
+		hg-ledger ${key//LEDGER/$L} > "said.$((n += 1)).${key%% *}" 2> "said.$n.err" || :
+	done
+	hg-classify "$L" runs/good > said.classify 2>&1 || :
+	hg-report alone/ledger > said.page 2> said.page.err
+	harmless said.*
+	jq -e --arg t "$EVIL_TEXT" '.verdict.text == $t' < <(hg-ledger show "$L" 2)
+	grep -qF 'next: hg-confirm' said.*.stop
+	pasted said.[!p]*
+	# the path that was pasted is the one that the ledger says
+	grep -qF "${EVIL_DIR#../}" given
+	sed -n 's/.*<code class="cmd">\(hg-confirm[^<]*\)<.*/next: \1/p' said.page | sed "s/&#39;/'/g; s/&quot;/\"/g" > said.cmd
+	: > given
+	pasted said.cmd
+	grep -qF "${EVIL_DIR#../}" given
+}
+
+@test "a row that calls a run, a lane or a campaign what none may be called is refused and named by whoever reads it" {
+	local what n=0
+	calibrated
+	scored runs/good 2.23 train.matrix_lr=0.046
+	add runs/good
+	hg-ledger plan "$L" runs/good > /dev/null
+	for what in '2 run.run_id="a;touch x"' '3 run.lane="a b"' '2 run.run_id=".."' '4 incumbent_after.run_id="-\u001b"' \
+		'9 plan.campaign="$(x)"' '9 plan.challenger.run_id=""' '7 calibration.lane="../x"'; do
+		n=$((n + 1))
+		mkdir "bad$n"
+		cp -a "$L" "bad$n"
+		# shellcheck disable=SC2086
+		"$PYTHON" "$HG_TOP/t/tools/report_forge.py" "bad$n/ledger" set "${what%% *}" "${what#* }"
+		for tool in 'hg-ledger list -a' 'hg-ledger list -s' 'hg-ledger stop' 'hg-ledger incumbent -a' 'hg-ledger replay' \
+			'hg-ledger show' hg-report; do
+			echo "$what: $tool"
+			run --separate-stderr $tool "bad$n/ledger"
+			[ "$status" -eq 103 ]
+			[[ $stderr == *"row ${what%% *}"[!0-9]* || $stderr == *"'the last row'"* ]]
+		done
+	done
+	[ "$n" -eq 7 ]
+}
+
 # bats test_tags=b25,b22
 @test "an uncalibrated lane never yields an improvement, however large the gain" {
 	scored runs/a 2.3
@@ -228,7 +309,7 @@ pretend() {
 	[ "$(field b '.verdict.class + " " + .verdict.reason + " " + .verdict.noise')" = "noise uncalibrated uncalibrated" ]
 	run --separate-stderr hg-ledger plan "$L" runs/b
 	[ "$status" -eq 2 ]
-	[[ "$stderr" == *"calibrate comes first"* ]]
+	[[ "$stderr" == *"next: hg-confirm -c $L "*runs/a* ]]
 	[ "$(hg-ledger incumbent -j "$L" | jq -r .run_id)" = a ]
 }
 

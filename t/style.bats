@@ -44,6 +44,17 @@ said_for_tests() {
 	[ -z "$bad" ]
 }
 
+@test "what tools print goes through out_ and say_, and a command with a word in it through shell_command" {
+	cd "$HG_TOP"
+	# printf knows nothing of terminals
+	run ! grep -nE '(^|[^a-z_])(printf|puts|vprintf)\(' $(git ls-files 'bin/*.c' 'lib/*.c' | grep -vE '^lib/base/|^lib/schema/embed\.c$')
+	# statements on one line, and those with a command that something is inserted into
+	awk '{ at = $0; sub(/^[ \t]+/, "", at); line = line at; if (at ~ /[;{}]$/) { print FILENAME ": " line; line = "" } }' \
+		$(git ls-files 'bin/*.c' 'lib/*.c') | sed 's/""//g' | grep -E '"[^"]*hg-[a-z]+ [^"]*%s' > "$BATS_TEST_TMPDIR/commands"
+	[ "$(wc -l < "$BATS_TEST_TMPDIR/commands")" -ge 10 ]
+	run ! grep -vE 'shell_v?command\(|say_next\(|markup_command\(|[^_]command\(&?c' "$BATS_TEST_TMPDIR/commands"
+}
+
 @test "whatever a header names as its check is there" {
 	cd "$HG_TOP"
 	awk 'FNR == 1 || / \* [A-Z][a-z]*:/ || /^ \*$/ { said = 0 }

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/exit.h"
+#include "base/out.h"
 #include "base/say.h"
 #include "bin/ledger/command.h"
 #include "judge/confirmation.h"
@@ -16,13 +17,13 @@ print_plan(const struct row *row, int there)
 	struct str cost = STR_INIT;
 
 	(void)explain_time(&cost, p->cost_ms);
-	printf("row %lld: %s '%s' against '%s', %lld fresh seeds a side in turns, confirmation %lld of %lld in"
+	out_put("row %lld: %s '%s' against '%s', %lld fresh seeds a side in turns, confirmation %lld of %lld in"
 	       " campaign '%s'\n",
 	    (long long)row->number,
 	    there ? "open already:" : "plan:", p->challenger.run_id == NULL ? "?" : p->challenger.run_id,
 	    p->incumbent.run_id == NULL ? "?" : p->incumbent.run_id, (long long)p->seeds_a_side,
 	    (long long)p->confirmation, (long long)p->confirmations, p->campaign == NULL ? "?" : p->campaign);
-	printf("At level %.2g a gain of %.1f lane deviations (%.5f) is confirmed with a chance of %.0f %%. Runs:"
+	out_put("At level %.2g a gain of %.1f lane deviations (%.5f) is confirmed with a chance of %.0f %%. Runs:"
 	       " %lld, about %s.\n",
 	    p->level, p->gain_sd, p->gain_sd * p->lane_sd, 100 * p->power, 2 * (long long)p->seeds_a_side,
 	    cost.p == NULL ? "?" : cost.p);
@@ -41,7 +42,7 @@ give_up(struct ledger *l)
 	}
 	if (confirmation_add(l, p, 1, &row) == -1)
 		return (ledger_exit(errno));
-	printf("row %lld: %s\n", (long long)row.number, row.verdict.text);
+	out_put("row %lld: %s\n", (long long)row.number, row.verdict.text);
 	row_free(&row);
 	return (HG_EXIT_DONE);
 }
