@@ -34,7 +34,7 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 			out_put("calibrated already\n");
 		else if (how == PLAN_MADE)
 			out_put("row %lld: lane '%s' is calibrated: %zu seeds lie %.5f apart (standard deviation;"
-			       " the true one is between %.5f and %.5f with 95 %% confidence)\n",
+				" the true one is between %.5f and %.5f with 95 %% confidence)\n",
 			    (long long)row.number, c->lane, json_array_size(c->runs), c->sd, c->sd_lower, c->sd_upper);
 		row_free(&row);
 	}

@@ -70,8 +70,8 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	rows = in.added[CLAIM_SUBMISSION] + in.added[CLAIM_LOG] + in.added[CLAIM_TABLE];
 	if (!command_given(options, 'j'))
 		out_put("%zu row%s added (%zu submissions, %zu logs, %zu lines of tables; %zu revise earlier ones),"
-		       " %zu known"
-		       " already; %zu findings; %zu files read, %zu unreadable\n",
+			" %zu known"
+			" already; %zu findings; %zu files read, %zu unreadable\n",
 		    rows, rows == 1 ? "" : "s", in.added[CLAIM_SUBMISSION], in.added[CLAIM_LOG], in.added[CLAIM_TABLE],
 		    in.revised, in.known, in.findings, h.files - h.unreadable, h.unreadable);
 out:

@@ -18,13 +18,13 @@ print_plan(const struct row *row, int there)
 
 	(void)explain_time(&cost, p->cost_ms);
 	out_put("row %lld: %s '%s' against '%s', %lld fresh seeds a side in turns, confirmation %lld of %lld in"
-	       " campaign '%s'\n",
+		" campaign '%s'\n",
 	    (long long)row->number,
 	    there ? "open already:" : "plan:", p->challenger.run_id == NULL ? "?" : p->challenger.run_id,
 	    p->incumbent.run_id == NULL ? "?" : p->incumbent.run_id, (long long)p->seeds_a_side,
 	    (long long)p->confirmation, (long long)p->confirmations, p->campaign == NULL ? "?" : p->campaign);
 	out_put("At level %.2g a gain of %.1f lane deviations (%.5f) is confirmed with a chance of %.0f %%. Runs:"
-	       " %lld, about %s.\n",
+		" %lld, about %s.\n",
 	    p->level, p->gain_sd, p->gain_sd * p->lane_sd, 100 * p->power, 2 * (long long)p->seeds_a_side,
 	    cost.p == NULL ? "?" : cost.p);
 	str_free(&cost);

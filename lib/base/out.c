@@ -76,7 +76,8 @@ out_json(const char *text, size_t n)
 		else if (c < 0x10000)
 			printf("\\u%04lx", (unsigned long)c);
 		else
-			printf("\\u%04lx\\u%04lx", 0xd7c0 + (unsigned long)(c >> 10), 0xdc00 + (unsigned long)(c & 0x3ff));
+			printf("\\u%04lx\\u%04lx", 0xd7c0 + (unsigned long)(c >> 10),
+			    0xdc00 + (unsigned long)(c & 0x3ff));
 	}
 	if (c != '\n')
 		putchar('\n');

@@ -126,8 +126,8 @@ print_group(const struct rejudge *r, int i)
 		return;
 	if (g->repeat_df > 0)
 		out_put("  %zu kept changes, %zu of them gained less than two runs of one configuration differ by"
-		       " (%.6f, from %.0f"
-		       " repeated line%s)",
+			" (%.6f, from %.0f"
+			" repeated line%s)",
 		    g->kept, g->kept_below, sqrt(2) * g->repeat_sd, g->repeat_df, g->repeat_df == 1 ? "" : "s");
 	else
 		out_put("  %zu kept changes; no line repeats another, so nobody knows what noise alone would give",
@@ -154,12 +154,12 @@ verdicts_print(const struct rejudge *r)
 	for (i = 0; i < r->group_count; i++)
 		print_group(r, (int)i);
 	out_put("gain: better than the incumbent of its group; above: the true gain is, with %g %%; rec: above"
-	       " reaches %g %s\n",
+		" reaches %g %s\n",
 	    100 * r->policy.promotion.confidence, r->policy.promotion.margin,
 	    policy_unit_name(r->policy.promotion.unit));
 	out_put("%zu imported rows: %zu significant (%zu by the record's margin), %zu noise, %zu worse, %zu not"
-	       " enough seeds,"
-	       " %zu first, %zu not comparable, %zu invalid, %zu revised; %d texts\n",
+		" enough seeds,"
+		" %zu first, %zu not comparable, %zu invalid, %zu revised; %d texts\n",
 	    r->count, r->counts[REJUDGE_SIGNIFICANT], r->records, r->counts[REJUDGE_NOISE], r->counts[REJUDGE_WORSE],
 	    r->counts[REJUDGE_FEW], r->counts[REJUDGE_FIRST], r->counts[REJUDGE_NOT_COMPARABLE],
 	    r->counts[REJUDGE_INVALID], r->counts[REJUDGE_REVISED], r->audit.texts);

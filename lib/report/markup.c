@@ -45,7 +45,12 @@ escape(const struct format *f, const char *text, size_t most, int left)
 			put(f, "\xef\xbf\xbd");
 			n = 1;
 		} else if (strchr("&<>\"'", *s) != NULL)
-			put(f, c == '&' ? "&amp;" : c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '"' ? "&quot;" : "&#39;");
+			put(f,
+			    c == '&'     ? "&amp;" :
+				c == '<' ? "&lt;" :
+				c == '>' ? "&gt;" :
+				c == '"' ? "&quot;" :
+					   "&#39;");
 		else if (utf8_hidden(c) && c != '\n' && c != '\t') {
 			snprintf(number, sizeof(number), "\\u%04lx", (unsigned long)c);
 			put(f, number);

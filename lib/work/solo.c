@@ -263,8 +263,8 @@ run(int train_shards, int val_shards, char **argv)
 	    sha256_at(AT_FDCWD, ARTIFACT, artifact, &size) == -1)
 		return (-1);
 	out_put("{\"train_loss\": %s, \"checkpoint_sha256\": \"%s\", \"artifact_sha256\": \"%s\", "
-	       "\"artifact_bytes\": %" PRIu64 ", \"val_loss\": %s, \"val_bpb\": %s, \"tokens\": %" PRIu64
-	       ", \"bytes\": %" PRIu64 "}\n",
+		"\"artifact_bytes\": %" PRIu64 ", \"val_loss\": %s, \"val_bpb\": %s, \"tokens\": %" PRIu64
+		", \"bytes\": %" PRIu64 "}\n",
 	    jsonio_number(text[0], loss), checkpoint, artifact, size, jsonio_number(text[1], nats / (double)tokens),
 	    jsonio_number(text[2], nats / M_LN2 / (double)bytes), tokens, bytes);
 	free(stream.ids);

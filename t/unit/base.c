@@ -456,9 +456,12 @@ taken_as(const char *text, const char *wanted)
 static void
 shell_words(void)
 {
-	static const char *const words[] = { "", " ", "a b", "it's", "$(touch x)", "`touch x`", "a;touch x", "a&b|c>d<e",
-		"\"$HOME\"", "~", "*", "?[a]", "#", "!!", "\\", "\\n%s%n", "{a,b}", "\033[31m'\\%!", "\xff\xc3\xa9",
-		"\xe2\x80\xaegpj.sh", "\xc2\x9b" "1m", "a\nb", "\r\b\177", "\xc3\xa9" };
+	static const char *const words[] = { "", " ", "a b", "it's", "$(touch x)", "`touch x`", "a;touch x",
+		"a&b|c>d<e", "\"$HOME\"", "~", "*", "?[a]", "#", "!!", "\\", "\\n%s%n", "{a,b}", "\033[31m'\\%!",
+		"\xff\xc3\xa9", "\xe2\x80\xaegpj.sh",
+		"\xc2\x9b"
+		"1m",
+		"a\nb", "\r\b\177", "\xc3\xa9" };
 	struct str s = STR_INIT;
 	char every[256];
 	int i, good = 1;
@@ -471,7 +474,8 @@ shell_words(void)
 	for (i = 1; i < 256; i++)
 		every[i - 1] = (char)i;
 	every[255] = '\0';
-	tap_ok(good && taken_as(every, every), "sh takes a word of a command that is shown as the text that it was, any text");
+	tap_ok(good && taken_as(every, every),
+	    "sh takes a word of a command that is shown as the text that it was, any text");
 	tap_ok(taken_as("-rf", "./-rf") && taken_as("a\n", "a\n/"),
 	    "a dash begins no option, and a newline at the end of a directory's name stays");
 	tap_ok(shell_command(&s, "hg-spec -b %s/spec.json %s.2", "runs/a", "a b") == 0 &&
