@@ -148,10 +148,8 @@ work(struct stage_work *w, void *arg)
 	/* The product goes to standard output, whatever becomes of the receipt. */
 	fwrite(text.p, 1, text.n, stdout);
 	putchar('\n');
-	if (fflush(stdout) != 0) {
-		say_errno("cannot write standard output");
+	if (exit_flush(HG_EXIT_DONE) != HG_EXIT_DONE)
 		return (-1);
-	}
 	return (stage_deliver(w, body));
 }
 

@@ -220,6 +220,41 @@ pretend() {
 	hg-ledger replay "$L"
 }
 
+@test "paths with blanks and quotes are one word in whatever is shown to be typed, on the page too" {
+	local dir="it's a place"
+	mkdir "$dir"
+	L="$dir/my ledger"
+	hg-ledger stop "$L" > said 2>&1 || :
+	JUDGED_DATA=$BATS_FILE_TMPDIR
+	scored "$dir/runs/r1" 2.3 refuse=train:loss_diverged
+	add "$dir/runs/r1"
+	cat added >> said
+	scored "$dir/runs/base1" 2.3
+	add "$dir/runs/base1"
+	cat added >> said
+	hg-ledger promote "$L" "$dir/runs/base1" >> said || :
+	scored "$dir/runs/b" 2.2 train.matrix_lr=0.05
+	hg-ledger plan "$L" "$dir/runs/b" 2>> said || :
+	hg-ledger promote "$L" "$dir/runs/b" >> said || :
+	hg-ledger calibrate "$L" "$dir/runs/base1" 2>> said || :
+	hg-classify "$L" "$dir/runs/base1" >> said
+	hg-report "$L" > page
+	grep -o '<code[^>]*>hg-[^<]*<' page | sed "s/<code[^>]*>/next: /; s/<$//; s/&#39;/'/g" | grep ' .* ' >> said
+	pasted said
+	# each operand is a path as it is, whatever stands before it
+	tr '\037' '\n' < given | grep . | sort | uniq -c > words
+	run ! grep -vE " (-[a-z]|add|list|stop|verify|replay|promote|show|calibrate|score|RUN|it's a place/(my ledger|runs/(r1|base1|b)(\.2|/spec\.json)?))$" words
+	grep -qF "it's a place/my ledger" words
+	[ "$(grep -c "it's a place" words)" -ge 4 ]
+}
+
+@test "hg-run that was given a ledger ends a refusal with a command that names it" {
+	scored runs/r1 2.3 refuse=train:loss_diverged
+	run --separate-stderr hg-run -l ledger runs/r1
+	[ "$status" -eq 1 ]
+	[ "$(grep 'next: ' <<< "$stderr" | tail -n 1)" = "next: hg-run -r -l ledger runs/r1" ]
+}
+
 # What a received ledger may hold: in a path, in a text.
 EVIL_DIR=$'../runs/a b;touch t1 $(touch t2)`touch t3`\n\x27"touch t4"\e[31m\u009b2J\u202e!!%s\\'
 EVIL_TEXT=$'\e]0;x\a\r\nrow 9: improvement\u009b2J\u202e\u007f %s%n'

@@ -154,6 +154,25 @@ drivers() {
 	[ "$seen" -ge 20 ]
 }
 
+@test "a reader that has read enough ends every tool quietly, and a disk that is full does not" {
+	local tool
+	cd "$BATS_TEST_TMPDIR"
+	mkfifo pipe
+	exec 7<> pipe 8> pipe 7<&-
+	for tool in $(make -s -C "$HG_TOP" tools); do
+		code=0
+		"$tool" -h >&8 2> err 3>&- || code=$?
+		# sh itself may die of the signal, as cat does
+		[[ $code -eq 0 || $code -eq 141 ]]
+		[ ! -s err ]
+		code=0
+		"$tool" -h > /dev/full 2> err || code=$?
+		[ "$code" -eq 111 ]
+		[ -s err ]
+	done
+	exec 8>&-
+}
+
 @test "every tool exits 100 and says usage on stderr for an unknown option or a missing operand" {
 	local tool
 	for tool in $(make -s -C "$HG_TOP" tools); do
