@@ -251,7 +251,7 @@ pretend() {
 @test "hg-run that was given a ledger ends a refusal with a command that names it" {
 	scored runs/r1 2.3 refuse=train:loss_diverged
 	run --separate-stderr hg-run -l ledger runs/r1
-	[ "$status" -eq 1 ]
+	[ "$status" -eq 102 ]
 	[ "$(grep 'next: ' <<< "$stderr" | tail -n 1)" = "next: hg-run -r -l ledger runs/r1" ]
 }
 

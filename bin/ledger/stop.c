@@ -28,7 +28,7 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	if (plateau_tell(&v, &l.book.policy, &why) == 0 && advice_ledger(&l, &next) == 0) {
 		code = codes[v.what];
 		out_put("%s: ", plateau_name(v.what));
-		out_lines(why.p);
+		out_lines(why.p, why.n);
 		if (next.command.p != NULL)
 			out_put("next: %s\n", next.command.p);
 	} else

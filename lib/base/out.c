@@ -45,14 +45,18 @@ out_put(const char *format, ...)
 }
 
 void
-out_lines(const char *text)
+out_lines(const char *text, size_t n)
 {
+	const char *end = text + n;
 	char shown[SAY_CHARACTER];
-	size_t n;
+	size_t k;
 
-	for (; *text != '\0'; text += n) {
-		n = say_character(text, shown);
-		fputs(*text == '\n' ? "\n" : shown, stdout);
+	for (; text < end; text += k) {
+		k = say_character(text, shown);
+		if (*text == '\n' || *text == '\t')
+			putchar(*text);
+		else
+			fputs(shown, stdout);
 	}
 	putchar('\n');
 }

@@ -13,8 +13,8 @@
 /* As printf; what %s inserts is shown as say_clean shows it, on one line. Conversions: base/format.h. */
 void out_put(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Lines of our own making; what can't be seen in them is shown, but the newlines, and one is added. */
-void out_lines(const char *text);
+/* A text of several lines; what can't be seen in it is shown, but for newlines and tabs, and a newline is added. */
+void out_lines(const char *text, size_t n);
 
 /**
  * out_json(text, n):
