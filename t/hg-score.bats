@@ -255,8 +255,7 @@ END
 
 @test "hg-prompt takes what the spec may say, and refuses the rest as a wrong command line that touches no stage" {
 	local odd
-	copy_of whole
-	rm "$R"/prompt_report.json
+	copy_of exported
 	ls -A "$R" > before
 	for odd in -n0 -n1048577 -T-1 -T101 -Tnan -S-1 -S9007199254740992 -nmany "-p$(head -c 65537 /dev/zero | tr '\0' x)"; do
 		run --separate-stderr hg-prompt "$odd" "$R"
