@@ -9,16 +9,19 @@
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "base/opt.h"
+#include "judge/add.h"
+#include "ledger/ledger.h"
 #include "run/rundir.h"
 #include "base/out.h"
 #include "base/say.h"
 #include "run/status.h"
 
-static const struct opt_tool tool = { "hg-status", "Show the state of runs, derived from their files; change nothing.",
-	"hg-status [-j | -n | -w] RUN..." };
+static const struct opt_tool tool = { "hg-status", "Show the state of runs, derived from their files.",
+	"hg-status [-j | -n [-l LEDGER] | -w] RUN..." };
 static struct opt table[] = {
 	{ .letter = 'j', .help = "one JSON object a line, for scripts" },
 	{ .letter = 'n', .help = "the one word that says what to do next" },
+	{ .letter = 'l', .arg = "LEDGER", .help = "with -n: done, where the ledger has the run's row" },
 	{ .letter = 'w', .help = "publish each run's state as its summary.json" },
 	{ .letter = '\0' },
 };
@@ -114,12 +117,28 @@ publish(const struct rundir *r, const json_t *state)
 	return (rc == -1 ? HG_EXIT_SYSTEM : HG_EXIT_DONE);
 }
 
+/* 1 if a ledger has the row of a run as it is now, 0 if not; else the exit code of what failed, which is said. */
+static int
+in_ledger(struct ledger *l, const char *path)
+{
+	struct add a;
+	int there;
+
+	if (add_preview(l, path, &a) == -1)
+		return (errno == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
+	there = a.already != 0;
+	add_free(&a);
+	return (there);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct rundir r;
 	json_t *state;
-	int i, one, code = HG_EXIT_DONE, width = 3, json, next, write, several, k;
+	struct ledger l;
+	const char *word, *ledger;
+	int i, in, one, code = HG_EXIT_DONE, width = 3, json, next, write, several, k;
 
 	exit_init(tool.name);
 	if ((i = opt_parse(&tool, table, argc, argv)) < 0)
@@ -127,9 +146,12 @@ main(int argc, char **argv)
 	json = opt_row(table, 'j')->value != NULL;
 	write = opt_row(table, 'w')->value != NULL;
 	next = opt_row(table, 'n')->value != NULL;
+	ledger = opt_row(table, 'l')->value;
 	several = argc - i > 1;
-	if (i == argc || json + next + write > 1)
+	if (i == argc || json + next + write > 1 || (ledger != NULL && !next))
 		return (opt_usage(&tool));
+	if (ledger != NULL && ledger_open(&l, ledger, LEDGER_PREVIEW) == -1)
+		return (ledger_exit(errno));
 	for (k = i; k < argc; k++)
 		if ((int)strlen(argv[k]) > width && strlen(argv[k]) < 60)
 			width = (int)strlen(argv[k]);
@@ -150,7 +172,13 @@ main(int argc, char **argv)
 			else if (next) {
 				if (several)
 					out_put("%s\t", r.path);
-				out_put("%s\n", jsonio_text(state, "next", ""));
+				word = jsonio_text(state, "next", "");
+				if (ledger != NULL && strcmp(word, "judge") == 0) {
+					if ((in = in_ledger(&l, argv[i])) > 1)
+						one = in;
+					word = in == 1 ? "done" : word;
+				}
+				out_put("%s\n", word);
 			} else if (!write)
 				row(width, &r, state);
 			if (one != HG_EXIT_DONE)
@@ -159,5 +187,7 @@ main(int argc, char **argv)
 		}
 		rundir_close(&r);
 	}
+	if (ledger != NULL)
+		ledger_close(&l);
 	return (exit_flush(code));
 }

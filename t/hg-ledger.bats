@@ -255,6 +255,41 @@ pretend() {
 	[ "$(grep 'next: ' <<< "$stderr" | tail -n 1)" = "next: hg-run -r -l ledger runs/r1" ]
 }
 
+@test "before the first row whoever reads a ledger says what makes one, and nothing is left of the look" {
+	local tool
+	for tool in 'hg-ledger list' 'hg-ledger show' 'hg-ledger incumbent' 'hg-ledger verify' 'hg-ledger replay' 'hg-ledger stop' \
+		'hg-ledger next' hg-report; do
+		run --separate-stderr $tool "not there"
+		[ "$status" -eq 100 ]
+		[[ $stderr == *"cannot open the ledger 'not there': No such file or directory"*"next: hg-run -l 'not there' RUN  #"* ]]
+		[ ! -e "not there" ]
+	done
+}
+
+@test "hg-status -n with a ledger says done once the run's row is in, so that a loop over runs ends" {
+	local n=0
+	scored runs/a 2.3
+	scored runs/b 2.31 seed=2
+	# nothing can be generated from what these runs hold, which stops nothing
+	hg-prompt runs/a || :
+	hg-prompt runs/b || :
+	[ "$(hg-status -n -l ledger runs/a)" = judge ]
+	[ ! -e ledger ]
+	for run in runs/a runs/b; do
+		while [ "$(hg-status -n -l ledger "$run")" != done ]; do
+			n=$((n + 1))
+			[ "$n" -le 2 ]
+			hg-run -l ledger "$run" > out 2>&1
+		done
+	done
+	[ "$n" -eq 2 ]
+	[ "$(hg-status -n runs/a)" = judge ]
+	[ "$(hg-status -n -l ledger runs/a runs/b | tr '\t\n' '  ')" = "runs/a done runs/b done " ]
+	run -100 hg-status -l ledger runs/a
+	# another ledger does not have it
+	[ "$(hg-status -n -l other runs/a)" = judge ]
+}
+
 # What a received ledger may hold: in a path, in a text.
 EVIL_DIR=$'../runs/a b;touch t1 $(touch t2)`touch t3`\n\x27"touch t4"\e[31m\u009b2J\u202e!!%s\\'
 EVIL_TEXT=$'\e]0;x\a\r\nrow 9: improvement\u009b2J\u202e\u007f %s%n'

@@ -28,7 +28,7 @@ command_rows(const char *ledger)
 		errno = error;
 	}
 	if (rows == -1)
-		say_errno("cannot open the ledger '%s'", ledger);
+		ledger_cannot_open(ledger);
 	return (rows);
 }
 

@@ -93,7 +93,7 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	if (all)
 		return (of_groups(ledger, all, json));
 	if ((dir = open(ledger, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1) {
-		say_errno("cannot open the ledger '%s'", ledger);
+		ledger_cannot_open(ledger);
 		return (ledger_exit(errno));
 	}
 	line = ledger_last(dir, &size, digest);
