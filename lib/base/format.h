@@ -17,8 +17,8 @@ struct format {
 
 	/*
 	 * Add what stands for a text, at most so many characters of it (SIZE_MAX: all); ${left}: the conversion had a
-	 * minus.  Returns how many characters that is, for the width.  Where a width is to be filled from the left it is
-	 * called twice, first with an add that does nothing.
+	 * minus.  Returns how many characters that is, for the width.  Where blanks come first it is called twice, the
+	 * first time with an add that does nothing.
 	 */
 	size_t (*insert)(const struct format *f, const char *text, size_t most, int left);
 	void *arg;

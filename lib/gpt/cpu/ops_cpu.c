@@ -157,7 +157,7 @@ take_memory(struct ops_ctx *c, unsigned threads)
 	return (0);
 }
 
-/* Choose a variant, before any thread starts: tiles are asked for here. NULL after saying why, errno ENODEV or, no such name, EINVAL. */
+/* Choose a variant, before any thread starts: tiles are asked for here. NULL, said; errno ENODEV, EINVAL: no such. */
 static const struct variant *
 choose(const char *isa)
 {
