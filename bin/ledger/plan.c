@@ -55,7 +55,9 @@ make(struct ledger *l, const char *path, unsigned seeds)
 
 	if (plan_confirmation(l, path, seeds, &how, &row) == -1)
 		return (ledger_exit(errno));
-	if (how == PLAN_MADE || how == PLAN_THERE)
+	if (how == PLAN_CLOSED)
+		command_print_verdict(&row);
+	else if (how == PLAN_MADE || how == PLAN_THERE)
 		print_plan(&row, how == PLAN_THERE);
 	if (how == PLAN_MADE && row.plan.power < l->book.policy.confirm.power)
 		say_note("the policy wants a power of %.0f %%: hg-ledger plan -n takes more seeds a side",

@@ -96,6 +96,30 @@ say_advice(const struct ledger *l, const char *path, const struct standings_fact
 	advice_free(&a);
 }
 
+/* The verdict of a run's configuration that n runs a side would only ask for again, or NULL. */
+static const struct standings_fact *
+decided(const struct standings *b, const struct standings_fact *run, unsigned n)
+{
+	const struct standings_group *g = standings_group(b, run->group);
+	const struct standings_plan *plan;
+	const struct standings_fact *f;
+	size_t i;
+
+	for (i = standings_count(b); g != NULL && i-- > 0;) {
+		f = standings_fact(b, i);
+		if (f->kind != STANDINGS_VERDICT || f->group != run->group || f->config != run->config)
+			continue;
+		if ((plan = standings_plan(b, f->plan)) == NULL || (n != 0 && n != plan->n))
+			return (NULL);
+		if (f->klass == VERDICT_IMPROVEMENT)
+			return (g->incumbent == f->config ? f : NULL);
+		if (f->reason == VERDICT_NOT_CONFIRMED || f->klass == VERDICT_REGRESSION)
+			return (g->incumbent == plan->other ? f : NULL);
+		return (NULL);
+	}
+	return (NULL);
+}
+
 /* May this configuration be confirmed now? PLAN_MADE if so. */
 static enum plan
 allowed(const struct ledger *l, const char *path, const struct standings_fact *f)
@@ -200,7 +224,7 @@ int
 plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how, struct row *out)
 {
 	const struct standings *b = &l->book;
-	const struct standings_fact *f, *reference;
+	const struct standings_fact *f, *reference, *verdict;
 	const struct standings_plan *open;
 	struct row mine, theirs;
 	int rc = -1;
@@ -210,6 +234,11 @@ plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how
 		return (-1);
 	if (f->group != 0 && (open = standings_open_plan(b, f->group)) != NULL) {
 		rc = take_open(l, open, f, how, out);
+		goto err0;
+	}
+	if ((verdict = decided(b, f, n)) != NULL) {
+		*how = PLAN_CLOSED;
+		rc = ledger_read(l, verdict, out);
 		goto err0;
 	}
 	if ((*how = allowed(l, path, f)) != PLAN_MADE) {
