@@ -575,7 +575,8 @@ advised() {
 	hg-ledger replay "$L"
 	hg-ledger verify "$L"
 	run --separate-stderr hg-confirm "$L" runs/good
-	[ "$status" -eq 1 ]
+	[ "$status" -eq 0 ]
+	[[ ${lines[0]} == *"improvement: confirmed" ]]
 }
 
 @test "a gain that is none is not confirmed, and the incumbent stays" {
