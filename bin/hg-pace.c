@@ -14,6 +14,7 @@
 #include "gpt/model.h"
 #include "base/num.h"
 #include "base/opt.h"
+#include "base/out.h"
 #include "base/proc.h"
 #include "gpt/trainspec.h"
 #include "run/rundir.h"
@@ -136,7 +137,7 @@ print(struct pace *x)
 		say_errno("cannot print");
 		return (HG_EXIT_SYSTEM);
 	}
-	puts(line);
+	out_json(line, strlen(line));
 	free(line);
 	json_decref(out);
 	if (cap > 0 && fit < 1) {

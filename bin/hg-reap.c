@@ -13,9 +13,11 @@
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "base/opt.h"
+#include "base/out.h"
 #include "base/proc.h"
 #include "run/rundir.h"
 #include "base/say.h"
+#include "base/str.h"
 #include "run/spec.h"
 
 /* Clocks of machines that share a file system differ; by more than this they are wrong. */
@@ -118,7 +120,7 @@ look_at_all(struct reap *p)
 	while (rc == 0 && (errno = 0, e = readdir(d)) != NULL) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
-		if (!spec_id_valid(e->d_name) || fstatat(p->fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
+		if (!str_is_name(e->d_name) || fstatat(p->fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
 		    !S_ISDIR(st.st_mode))
 			p->strangers++;
 		else
@@ -143,7 +145,7 @@ print(const struct rundir *r, enum stage s, enum closeout did, enum state state)
 	    r->spec.run_id, "run_uid", r->spec.run_uid, "stage", rundir_stages[s].name, "did", closeout_name(did),
 	    "state", state_name(state));
 	if (v != NULL && (text = jsonio_line(v)) != NULL)
-		puts(text);
+		out_json(text, strlen(text));
 	else
 		say_error("out of memory");
 	json_decref(v);

@@ -7,6 +7,7 @@
 #include "run/refusal.h"
 #include "run/retry.h"
 #include "run/rundir.h"
+#include "base/out.h"
 #include "base/say.h"
 
 static int
@@ -35,7 +36,7 @@ retry(struct rundir *r, enum stage s)
 	}
 	switch (retry_stage(r, s, &attempt)) {
 	case 0:
-		printf("%s/%s/%s.%d\n", r->shown, RUNDIR_ATTEMPTS, name, attempt);
+		out_put("%s/%s/%s.%d\n", r->path, RUNDIR_ATTEMPTS, name, attempt);
 		return (HG_EXIT_DONE);
 	case 1:
 		say_note("%s of '%s' was retried by somebody else", name, r->path);

@@ -100,7 +100,7 @@ text() {
 @test "whatever a ledger says is text on the page: no element, attribute, link or hidden character comes of it" {
 	cp -a "$F/plain" evil
 	forge evil/ledger hostile > count
-	[ "$(cat count)" -gt 400 ]
+	[ "$(cat count)" -gt 200 ]
 	hg-report -o p.html evil/ledger
 	page form p.html
 	page text p.html > t

@@ -253,6 +253,32 @@ END
 	[ "$(jq .partial "$R/artifact_score_summary.json")" = false ]
 }
 
+@test "hg-prompt takes what the spec may say, and refuses the rest as a wrong command line that touches no stage" {
+	local odd
+	copy_of exported
+	ls -A "$R" > before
+	for odd in -n0 -n1048577 -T-1 -T101 -Tnan -S-1 -S9007199254740992 -nmany "-p$(head -c 65537 /dev/zero | tr '\0' x)"; do
+		run --separate-stderr hg-prompt "$odd" "$R"
+		[ "$status" -eq 100 ]
+		[[ $stderr == "hg-prompt: ${odd:0:2}"* ]]
+	done
+	run --separate-stderr hg-prompt -p $'ab\xc3\xa9\xffz' "$R"
+	[ "$status" -eq 100 ]
+	[[ ${stderr_lines[0]} == "hg-prompt: -p: the prompt is no UTF-8: byte 5, 0xff, begins no character" ]]
+	ls -A "$R" | diff before -
+	hg-prompt -n 2 -S 9007199254740991 -p $'\xc3\xa9' "$R" > text2
+	[ -e "$R"/prompt_report.json ]
+}
+
+@test "what a model writes reaches a pipe as it is, and a terminal as what can be seen" {
+	local p=$'a\e[31m\tb\x7f\nc\u009b2J'
+	hg-prompt -n 1 -T 0 -p "$p" runs/whole > piped
+	[ "$(head -c ${#p} piped | head -c 3)" = $'a\e[' ]
+	"$PYTHON" -c 'import pty, sys; pty.spawn(sys.argv[1:])' hg-prompt -n 1 -T 0 -p "$p" runs/whole < /dev/null | tr -d '\r' > seen
+	grep -qF 'a\x1b[31m'$'\t''b\x7f' seen
+	grep -qF 'c\xc2\x9b2J' seen
+}
+
 @test "hg-prompt generates the same text from the same seed and writes its receipt once" {
 	[ "$(cat text)" = "$(jq -r .text runs/whole/prompt_report.json)" ]
 	[ "$(hg-prompt runs/whole)" = "$(cat text)" ]

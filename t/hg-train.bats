@@ -240,3 +240,10 @@ END
 	[[ $(jq -r .detail "$R/train_refusal.json") == *"File too large"* ]]
 	[ ! -e "$R/checkpoint.safetensors" ]
 }
+
+@test "an instruction set that the backend has not is a fault of the spec, which no retry mends" {
+	tiny_spec "$BATS_TEST_TMPDIR/r" system.isa=portable
+	run -1 --separate-stderr hg-train "$BATS_TEST_TMPDIR/r"
+	[ "$(jq -r .kind "$BATS_TEST_TMPDIR/r/train_refusal.json")" = spec_invalid ]
+	[[ $stderr == *"backend 'ref' has no isa 'portable'"* && $stderr != *"hg-run -r"* ]]
+}

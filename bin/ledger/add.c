@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/exit.h"
+#include "base/out.h"
 #include "base/say.h"
 #include "bin/ledger/command.h"
 #include "judge/add.h"
@@ -11,9 +12,9 @@ static void
 print_next(const struct advice *next)
 {
 	if (next->command.p != NULL)
-		printf("next: %s\n      %s\n", next->command.p, next->why.p);
+		out_put("next: %s\n      %s\n", next->command.p, next->why.p);
 	else
-		printf("next: %s\n", next->why.p);
+		out_put("next: %s\n", next->why.p);
 }
 
 static int
@@ -25,7 +26,7 @@ add_one(struct ledger *l, const char *path)
 	if (add_run(l, path, &a) == -1)
 		return (errno == EBADMSG ? HG_EXIT_CONTRACT : rundir_exit(errno));
 	if (a.already != 0)
-		printf("'%s' is in the ledger already: row %llu, %s: %s\n", path, (unsigned long long)a.already,
+		out_put("'%s' is in the ledger already: row %llu, %s: %s\n", path, (unsigned long long)a.already,
 		    verdict_class_name(a.row.verdict.is.klass), verdict_reason_name(a.row.verdict.is.reason));
 	else if (a.how == RUNRECORD_RUNNING) {
 		say_error("'%s' is still at work; it is added once it has closed out", path);

@@ -5,6 +5,7 @@
 
 #include "base/exit.h"
 #include "base/num.h"
+#include "base/out.h"
 #include "base/say.h"
 #include "bin/ledger/command.h"
 #include "ledger/ledger.h"
@@ -27,7 +28,7 @@ command_rows(const char *ledger)
 		errno = error;
 	}
 	if (rows == -1)
-		say_errno("cannot open the ledger '%s'", ledger);
+		ledger_cannot_open(ledger);
 	return (rows);
 }
 
@@ -53,6 +54,6 @@ command_plan_code(enum plan how)
 void
 command_print_verdict(const struct row *row)
 {
-	printf("row %lld: %s: %s\n%s\n", (long long)row->number, verdict_class_name(row->verdict.is.klass),
+	out_put("row %lld: %s: %s\n%s\n", (long long)row->number, verdict_class_name(row->verdict.is.klass),
 	    verdict_reason_name(row->verdict.is.reason), row->verdict.text == NULL ? "" : row->verdict.text);
 }

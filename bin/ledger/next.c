@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/exit.h"
+#include "base/out.h"
 #include "base/say.h"
 #include "bin/ledger/command.h"
 #include "judge/plan.h"
@@ -28,7 +29,7 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 		say_note("no plan is open");
 	else if (open == 1 && slot < 2 * p->n && ledger_digest(&l, standings_row(&l.book, p->row), digest) == 0) {
 		arm = p->slot[slot].challenger ? &row.plan.challenger : &row.plan.incumbent;
-		printf("%.8s\t%u\t%s\t%lld\t%s\n", digest, slot + 1,
+		out_put("%.8s\t%u\t%s\t%lld\t%s\n", digest, slot + 1,
 		    p->slot[slot].challenger ? "challenger" : "incumbent", (long long)p->slot[slot].seed,
 		    arm->dir == NULL ? "" : arm->dir);
 		code = HG_EXIT_DONE;

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/exit.h"
+#include "base/out.h"
 #include "base/say.h"
 #include "bin/ledger/command.h"
 #include "judge/confirmation.h"
@@ -16,14 +17,14 @@ print_plan(const struct row *row, int there)
 	struct str cost = STR_INIT;
 
 	(void)explain_time(&cost, p->cost_ms);
-	printf("row %lld: %s '%s' against '%s', %lld fresh seeds a side in turns, confirmation %lld of %lld in"
-	       " campaign '%s'\n",
+	out_put("row %lld: %s '%s' against '%s', %lld fresh seeds a side in turns, confirmation %lld of %lld in"
+		" campaign '%s'\n",
 	    (long long)row->number,
 	    there ? "open already:" : "plan:", p->challenger.run_id == NULL ? "?" : p->challenger.run_id,
 	    p->incumbent.run_id == NULL ? "?" : p->incumbent.run_id, (long long)p->seeds_a_side,
 	    (long long)p->confirmation, (long long)p->confirmations, p->campaign == NULL ? "?" : p->campaign);
-	printf("At level %.2g a gain of %.1f lane deviations (%.5f) is confirmed with a chance of %.0f %%. Runs:"
-	       " %lld, about %s.\n",
+	out_put("At level %.2g a gain of %.1f lane deviations (%.5f) is confirmed with a chance of %.0f %%. Runs:"
+		" %lld, about %s.\n",
 	    p->level, p->gain_sd, p->gain_sd * p->lane_sd, 100 * p->power, 2 * (long long)p->seeds_a_side,
 	    cost.p == NULL ? "?" : cost.p);
 	str_free(&cost);
@@ -41,7 +42,7 @@ give_up(struct ledger *l)
 	}
 	if (confirmation_add(l, p, 1, &row) == -1)
 		return (ledger_exit(errno));
-	printf("row %lld: %s\n", (long long)row.number, row.verdict.text);
+	out_put("row %lld: %s\n", (long long)row.number, row.verdict.text);
 	row_free(&row);
 	return (HG_EXIT_DONE);
 }
@@ -54,7 +55,9 @@ make(struct ledger *l, const char *path, unsigned seeds)
 
 	if (plan_confirmation(l, path, seeds, &how, &row) == -1)
 		return (ledger_exit(errno));
-	if (how == PLAN_MADE || how == PLAN_THERE)
+	if (how == PLAN_CLOSED)
+		command_print_verdict(&row);
+	else if (how == PLAN_MADE || how == PLAN_THERE)
 		print_plan(&row, how == PLAN_THERE);
 	if (how == PLAN_MADE && row.plan.power < l->book.policy.confirm.power)
 		say_note("the policy wants a power of %.0f %%: hg-ledger plan -n takes more seeds a side",

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,7 +49,12 @@ exit_init(const char *tool)
 int
 exit_flush(int code)
 {
+	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
 	if (fflush(stdout) != 0 || ferror(stdout)) {
+		/* A reader that has read enough, as head does, is no failure, of its own or of ours. */
+		if (poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0)
+			return (code);
 		say_errno("cannot write standard output");
 		return (HG_EXIT_SYSTEM);
 	}

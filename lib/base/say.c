@@ -1,12 +1,14 @@
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/utf8.h"
 #include "base/say.h"
+#include "base/shell.h"
+#include "base/utf8.h"
 
 static const char *name = "hg";
 static char last[1024];
@@ -18,39 +20,34 @@ say_init(const char *tool)
 	name = tool;
 }
 
-/* Bytes of the character at s, or 0: controls, and the marks that reorder text, are as good as an escape. */
-static size_t
-showable(const unsigned char *s)
+size_t
+say_character(const char *text, char out[SAY_CHARACTER])
 {
 	uint32_t c;
-	size_t n = utf8_read(s, UTF8_MAX_BYTES, &c);
+	size_t n = utf8_read(text, UTF8_MAX_BYTES, &c);
 
-	if (n == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) ||
-	    (c >= 0x2066 && c <= 0x2069))
-		return (0);
+	if (n == 0 || utf8_hidden(c)) {
+		n = n == 0 ? 1 : n;
+		for (size_t i = 0; i < n; i++)
+			snprintf(out + 4 * i, 5, "\\x%02x", (unsigned char)text[i]);
+	} else {
+		memcpy(out, text, n);
+		out[n] = '\0';
+	}
 	return (n);
 }
 
 char *
 say_clean(char *out, unsigned long size, const char *text)
 {
-	const unsigned char *s = (const unsigned char *)text;
+	char shown[SAY_CHARACTER];
 	size_t at = 0, n;
 
-	while (*s != '\0') {
-		n = showable(s);
-		if (n != 0) {
-			if (at + n >= size)
-				break;
-			memcpy(out + at, s, n);
-			at += n;
-			s += n;
-		} else {
-			if (at + 4 >= size)
-				break;
-			snprintf(out + at, 5, "\\x%02x", *s++);
-			at += 4;
-		}
+	for (; *text != '\0'; text += n, at += strlen(shown)) {
+		n = say_character(text, shown);
+		if (at + strlen(shown) >= size)
+			break;
+		strcpy(out + at, shown);
 	}
 	out[at] = '\0';
 	return (out);
@@ -60,7 +57,7 @@ say_clean(char *out, unsigned long size, const char *text)
 static void
 line(int keep, int error, const char *format, va_list ap)
 {
-	char raw[768], clean[1024], out[1200];
+	char raw[3 * PATH_MAX], clean[sizeof(raw)], out[sizeof(raw) + 64];
 	size_t n;
 
 	vsnprintf(raw, sizeof(raw), format, ap);
@@ -70,7 +67,7 @@ line(int keep, int error, const char *format, va_list ap)
 	}
 	say_clean(clean, sizeof(clean), raw);
 	if (keep)
-		memcpy(last, clean, sizeof(last));
+		say_clean(last, sizeof(last), raw);
 	say_progress_end();
 	n = (size_t)snprintf(out, sizeof(out), "%s: %s\n", name, clean);
 	if (n >= sizeof(out))
@@ -110,6 +107,19 @@ say_note(const char *format, ...)
 	va_start(ap, format);
 	line(0, 0, format, ap);
 	va_end(ap);
+}
+
+void
+say_next(const char *format, ...)
+{
+	struct str command = STR_INIT;
+	va_list ap;
+
+	va_start(ap, format);
+	if (shell_vcommand(&command, format, ap) == 0)
+		say_note("  next: %s", command.p);
+	va_end(ap);
+	str_free(&command);
 }
 
 void

@@ -3,9 +3,10 @@
 
 /**
  * One line to stderr: `tool: message`, lower case, object quoted, no full
- * stop.  Whoever first knows a failure says it once.  Bytes that are not
- * printable ASCII or well-formed UTF-8 are shown as \xNN, so that no name or
- * file content reaches the terminal as a control sequence.
+ * stop.  Whoever first knows a failure says it once.  Bytes that are no
+ * well-formed UTF-8, and characters that can't be seen (utf8_hidden), are shown
+ * as \xNN, so that no name or file content reaches the terminal as a control
+ * sequence.  Standard output is out.h's.
  */
 
 /* Name the tool; ${tool} must stay valid. */
@@ -18,6 +19,9 @@ void say_errno(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Something worth knowing that is no failure. */
 void say_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* What to type next, below a message: `tool:   next: command`; the format as shell_command has it. */
+void say_next(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /**
  * say_progress(format, ...):
@@ -40,5 +44,14 @@ const char *say_last(void);
  * a terminal as above.  Returns ${out}.
  */
 char *say_clean(char *out, unsigned long size, const char *text);
+
+#define SAY_CHARACTER 20
+
+/**
+ * say_character(text, out):
+ * How the first character of ${text}, which is not empty, is shown: as itself
+ * if it can be seen, else its bytes as \xNN.  Returns how many bytes it has.
+ */
+unsigned long say_character(const char *text, char out[SAY_CHARACTER]);
 
 #endif

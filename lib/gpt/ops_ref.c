@@ -215,7 +215,7 @@ ref_open(const struct ops_open_args *args)
 	}
 	if (strcmp(args->isa, "auto") != 0 && strcmp(args->isa, "scalar") != 0) {
 		say_error("backend 'ref' has no isa '%s': it has 'scalar'", args->isa);
-		errno = ENODEV;
+		errno = EINVAL;
 		return (NULL);
 	}
 	if ((ctx = calloc(1, sizeof(*ctx))) == NULL)

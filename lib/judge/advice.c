@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "base/shell.h"
 #include "judge/advice.h"
 #include "judge/plateau.h"
 #include "law/explain.h"
@@ -57,7 +58,7 @@ calibrate(const struct ledger *l, const char *path, const struct standings_fact 
 	if (own && standings_run(b, f->run, f->attempt) == NULL)
 		have++;
 	more = need > have ? need - have : 0;
-	rc = str_printf(&a->command, "hg-confirm -c %s %s", l->path, path);
+	rc = shell_command(&a->command, "hg-confirm -c %s %s", l->path, path);
 	rc |= str_printf(&a->why, "calibrates the lane with %u more seed%s of the incumbent", more,
 	    more == 1 ? "" : "s");
 	return (rc | cost(a, more, f));
@@ -98,7 +99,7 @@ confirm(const struct ledger *l, const char *path, const struct standings_fact *f
 	if (left == 0)
 		return (spent(l, a));
 	a->kind = ADVICE_CONFIRM;
-	rc = str_printf(&a->command, "hg-confirm %s %s", l->path, path);
+	rc = shell_command(&a->command, "hg-confirm %s %s", l->path, path);
 	rc |= str_printf(&a->why, "%u fresh seeds a side, in turns with the incumbent; %u of %u confirmations are left",
 	    p->confirm.seeds, left, p->campaign.confirmations);
 	return (rc | cost(a, 2 * p->confirm.seeds, f));
@@ -123,9 +124,9 @@ advice_run(const struct ledger *l, const char *path, const struct standings_fact
 	switch ((enum verdict_class)f->klass) {
 	case VERDICT_BLOCKED:
 		if (f->reason == VERDICT_REFUSED)
-			return (str_printf(&a->command, "hg-run -r -l %s %s", l->path, path) |
+			return (shell_command(&a->command, "hg-run -r -l %s %s", l->path, path) |
 			    say(a, ADVICE_RETRY, "a refused stage is tried again only when asked"));
-		return (str_printf(&a->command, "hg-run -l %s %s", l->path, path) |
+		return (shell_command(&a->command, "hg-run -l %s %s", l->path, path) |
 		    say(a, ADVICE_COMPLETE, "stages are missing"));
 	case VERDICT_INVALID:
 		return (say(a, ADVICE_CORRECT, "correct the configuration; this run cannot be mended"));
@@ -136,11 +137,11 @@ advice_run(const struct ledger *l, const char *path, const struct standings_fact
 		break;
 	}
 	if (f->reason == VERDICT_SLOT)
-		return (str_printf(&a->command, "hg-confirm %s %s", l->path, path) |
+		return (shell_command(&a->command, "hg-confirm %s %s", l->path, path) |
 		    say(a, ADVICE_FINISH, "goes on with the planned runs"));
 	/* Before anything that counts on an incumbent: the first run of a ledger may be starved, too. */
 	if (f->reason == VERDICT_STARVED)
-		return (str_printf(&a->command, "hg-spec -b %s/spec.json %s.2 && hg-run -l %s %s.2", path, path,
+		return (shell_command(&a->command, "hg-spec -b %s/spec.json %s.2 && hg-run -l %s %s.2", path, path,
 			    l->path, path) |
 		    say(a, ADVICE_AGAIN, "the same again when the machine is quiet"));
 	if (standings_lane(b, f->group, f->lane) == NULL) {
@@ -225,7 +226,7 @@ finish(const struct ledger *l, const struct standings_plan *plan, struct advice 
 	rc = ledger_place(l, row.plan.challenger.dir == NULL ? "?" : row.plan.challenger.dir, &path);
 	row_free(&row);
 	if (rc == 0)
-		rc = str_printf(&a->command, "hg-confirm %s %s", l->path, path.p) |
+		rc = shell_command(&a->command, "hg-confirm %s %s", l->path, path.p) |
 		    say(a, ADVICE_FINISH, "goes on with the planned runs");
 	str_free(&path);
 	return (rc);
@@ -244,13 +245,13 @@ advice_ledger(const struct ledger *l, struct advice *a)
 
 	memset(a, 0, sizeof(*a));
 	if (last == 0)
-		return (str_printf(&a->command, "hg-run -l %s RUN", l->path) |
+		return (shell_command(&a->command, "hg-run -l %s RUN", l->path) |
 		    say(a, ADVICE_RUN, "the first sound run becomes the incumbent"));
 	if (plan != NULL)
 		return (finish(l, plan, a));
 	if (v.what == PLATEAU_PAUSE) {
 		a->subject = last;
-		return (str_printf(&a->command, "hg-ledger list %s", l->path) |
+		return (shell_command(&a->command, "hg-ledger list %s", l->path) |
 		    say(a, ADVICE_PAUSE, "mend what the last runs share before running more"));
 	}
 	if (g == NULL || g->incumbent == 0) {

@@ -7,6 +7,7 @@
 
 #include "law/classify.h"
 #include "base/jsonio.h"
+#include "judge/advice.h"
 #include "judge/plan.h"
 #include "base/proc.h"
 #include "ledger/row.h"
@@ -24,7 +25,8 @@ row_of_run(const struct ledger *l, const char *path, const struct standings_fact
 		return (-1);
 	if (rundir_load(&r) == 0) {
 		if ((*fact = standings_run(&l->book, standings_tag(r.spec.run_uid), 0)) == NULL) {
-			say_error("'%s' is not in the ledger: hg-ledger add %s %s", path, l->path, path);
+			say_error("'%s' is not in the ledger", path);
+			say_next("hg-ledger add %s %s", l->path, path);
 			errno = ENOENT;
 		} else
 			rc = ledger_read(l, *fact, row);
@@ -83,6 +85,41 @@ seeds_fresh(const struct standings *b, const struct standings_fact *plan)
 	return (1);
 }
 
+/* What to type first, by whoever advises. */
+static void
+say_advice(const struct ledger *l, const char *path, const struct standings_fact *f)
+{
+	struct advice a;
+
+	if (advice_run(l, path, f, &a) == 0 && a.command.p != NULL)
+		say_note("  next: %s  # %s", a.command.p, a.why.p);
+	advice_free(&a);
+}
+
+/* The verdict of a run's configuration that n runs a side would only ask for again, or NULL. */
+static const struct standings_fact *
+decided(const struct standings *b, const struct standings_fact *run, unsigned n)
+{
+	const struct standings_group *g = standings_group(b, run->group);
+	const struct standings_plan *plan;
+	const struct standings_fact *f;
+	size_t i;
+
+	for (i = standings_count(b); g != NULL && i-- > 0;) {
+		f = standings_fact(b, i);
+		if (f->kind != STANDINGS_VERDICT || f->group != run->group || f->config != run->config)
+			continue;
+		if ((plan = standings_plan(b, f->plan)) == NULL || (n != 0 && n != plan->n))
+			return (NULL);
+		if (f->klass == VERDICT_IMPROVEMENT)
+			return (g->incumbent == f->config ? f : NULL);
+		if (f->reason == VERDICT_NOT_CONFIRMED || f->klass == VERDICT_REGRESSION)
+			return (g->incumbent == plan->other ? f : NULL);
+		return (NULL);
+	}
+	return (NULL);
+}
+
 /* May this configuration be confirmed now? PLAN_MADE if so. */
 static enum plan
 allowed(const struct ledger *l, const char *path, const struct standings_fact *f)
@@ -99,7 +136,8 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 		return (PLAN_NO);
 	}
 	if (standings_lane(b, f->group, f->lane) == NULL) {
-		say_error("the lane of '%s' is not calibrated: hg-ledger calibrate comes first", path);
+		say_error("the lane of '%s' is not calibrated", path);
+		say_advice(l, path, f);
 		return (PLAN_PENDING);
 	}
 	if (standings_history(b, f, 0).screening == NULL) {
@@ -186,7 +224,7 @@ int
 plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how, struct row *out)
 {
 	const struct standings *b = &l->book;
-	const struct standings_fact *f, *reference;
+	const struct standings_fact *f, *reference, *verdict;
 	const struct standings_plan *open;
 	struct row mine, theirs;
 	int rc = -1;
@@ -196,6 +234,11 @@ plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how
 		return (-1);
 	if (f->group != 0 && (open = standings_open_plan(b, f->group)) != NULL) {
 		rc = take_open(l, open, f, how, out);
+		goto err0;
+	}
+	if ((verdict = decided(b, f, n)) != NULL) {
+		*how = PLAN_CLOSED;
+		rc = ledger_read(l, verdict, out);
 		goto err0;
 	}
 	if ((*how = allowed(l, path, f)) != PLAN_MADE) {
@@ -269,7 +312,8 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 		stats_sample_add(&s, x->metric[b->policy.metric.name]);
 	}
 	if (have < n) {
-		say_error("%zu of the %u seeds are there; hg-confirm -c %s %s runs the others", have, n, l->path, path);
+		say_error("%zu of the %u seeds are there", have, n);
+		say_next("hg-confirm -c %s %s", l->path, path);
 		*how = PLAN_PENDING;
 		rc = 0;
 		goto err0;

@@ -11,6 +11,7 @@
 enum plan {
 	PLAN_MADE,   /* a row was appended */
 	PLAN_THERE,  /* there is one already: nothing changed */
+	PLAN_CLOSED, /* a confirmation has decided on it: nothing changed */
 	PLAN_NO,     /* the rules forbid it, said */
 	PLAN_PENDING /* something must come first, said */
 };
@@ -19,7 +20,9 @@ enum plan {
  * plan_confirmation(l, path, n, how, row):
  * Plan a confirmation of the configuration of the run at ${path}, which is in
  * the ledger, with n runs a side (0: the policy's).  The group's open plan, if
- * it is for that configuration, is handed back instead.
+ * it is for that configuration, is handed back instead; so is the verdict, if
+ * a confirmation of as many runs (with n 0: of any) has found it better, or not
+ * better than the present incumbent.
  * Owns:   the caller frees *row, which has a number if it was made or is there.
  * Errors: -1 with errno, said.
  */

@@ -11,6 +11,7 @@
 #include "base/exit.h"
 #include "judge/preview.h"
 #include "run/rundir.h"
+#include "base/out.h"
 #include "base/say.h"
 
 /* classification.json of a row, real or foreseen. */
@@ -81,17 +82,17 @@ preview_run(struct ledger *l, const char *path, int json)
 		goto err0;
 	code = code_of(&a);
 	if (json)
-		fputs(text, stdout);
+		out_json(text, strlen(text));
 	else {
-		printf("%s: %s", verdict_class_name(a.row.verdict.is.klass),
+		out_put("%s: %s", verdict_class_name(a.row.verdict.is.klass),
 		    verdict_reason_name(a.row.verdict.is.reason));
 		if (a.already != 0)
-			printf(" (row %llu)", (unsigned long long)a.already);
-		printf("\n%s\n", a.row.verdict.text);
+			out_put(" (row %llu)", (unsigned long long)a.already);
+		out_put("\n%s\n", a.row.verdict.text);
 		if (a.next.command.p != NULL)
-			printf("next: %s\n      %s\n", a.next.command.p, a.next.why.p);
+			out_put("next: %s\n      %s\n", a.next.command.p, a.next.why.p);
 		else
-			printf("next: %s\n", a.next.why.p);
+			out_put("next: %s\n", a.next.why.p);
 	}
 err0:
 	free(text);

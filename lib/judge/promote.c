@@ -13,12 +13,14 @@
 #include "judge/add.h"
 #include "base/exit.h"
 #include "base/jsonio.h"
+#include "base/out.h"
 #include "base/process.h"
 #include "ledger/ledger.h"
 #include "judge/promote.h"
 #include "ledger/row.h"
 #include "run/rundir.h"
 #include "base/say.h"
+#include "base/shell.h"
 #include "base/str.h"
 
 struct case_for {
@@ -54,7 +56,7 @@ condition(struct case_for *c, const char *name, enum promote_holds holds, const 
 	vsnprintf(p->evidence, sizeof(p->evidence), format, ap);
 	va_end(ap);
 	if (c->path != NULL)
-		printf("%-8s %-18s %s\n", promote_word(holds), name, p->evidence);
+		out_put("%-8s %-18s %s\n", promote_word(holds), name, p->evidence);
 	/* What is false stays false whatever else is brought. */
 	if (holds == PROMOTE_NO || (holds == PROMOTE_PENDING && c->worst == PROMOTE_YES))
 		c->worst = holds;
@@ -62,13 +64,24 @@ condition(struct case_for *c, const char *name, enum promote_holds holds, const 
 
 static void __attribute__((format(printf, 2, 3))) command(struct case_for *c, const char *format, ...)
 {
-	char text[4096];
+	struct str text = STR_INIT;
 	va_list ap;
 
 	va_start(ap, format);
-	vsnprintf(text, sizeof(text), format, ap);
+	if (c->path != NULL && shell_vcommand(&text, format, ap) == 0)
+		json_array_append_new(c->commands, json_string(text.p));
 	va_end(ap);
-	json_array_append_new(c->commands, json_string(text));
+	str_free(&text);
+}
+
+static void
+put_commands(const struct case_for *c)
+{
+	const json_t *text;
+	size_t i;
+
+	json_array_foreach(c->commands, i, text)
+		out_put("next: %s\n", json_string_value(text));
 }
 
 static void
@@ -196,7 +209,7 @@ gained(struct case_for *c)
 	if (c->confirmation == NULL) {
 		condition(c, "confirmed_gain", PROMOTE_PENDING,
 		    "no confirmation has found it better than what was there before");
-		command(c, "hg-confirm %s RUN, with a challenger that passed the screen", c->l->path);
+		command(c, "hg-confirm %s RUN  # a challenger that passed the screen", c->l->path);
 		condition(c, "margin", PROMOTE_PENDING, "no gain is known");
 		return;
 	}
@@ -308,7 +321,7 @@ record(struct case_for *c)
 	if (ledger_start(&w, &row) == -1 || ledger_append_row(&w, &row, NULL) == -1)
 		code = ledger_exit(errno);
 	else
-		printf("promoted: row %zu\n", standings_count(&w.book));
+		out_put("promoted: row %zu\n", standings_count(&w.book));
 	row_free(&row);
 	ledger_close(&w);
 	return (code);
@@ -345,8 +358,6 @@ promote_run(const char *ledger, const char *path, const char *head)
 	struct promote_view view = { .count = 0 };
 	struct case_for c = { .l = &l, .path = path, .view = &view, .worst = PROMOTE_YES };
 	struct add add; /* the run as it is now; its row is the one in the ledger */
-	const json_t *text;
-	size_t i;
 	int code = HG_EXIT_SYSTEM;
 
 	if (ledger_open(&l, ledger, LEDGER_READ) == -1)
@@ -357,14 +368,16 @@ promote_run(const char *ledger, const char *path, const char *head)
 		goto err0;
 	}
 	if (add.already == 0) {
-		printf("pending: '%s' is not in the ledger\nnext: hg-ledger add %s %s\n", path, ledger, path);
+		out_put("pending: '%s' is not in the ledger\n", path);
+		command(&c, "hg-ledger add %s %s", ledger, path);
+		put_commands(&c);
 		code = HG_EXIT_PENDING;
 		goto err1;
 	}
 	c.row = &add.row;
 	c.fact = standings_fact(&l.book, (size_t)add.already - 1);
 	if ((view.promoted = promoted(&c)) != 0) {
-		printf("promoted already: row %llu\n", (unsigned long long)view.promoted);
+		out_put("promoted already: row %llu\n", (unsigned long long)view.promoted);
 		code = HG_EXIT_DONE;
 		goto err1;
 	}
@@ -388,11 +401,10 @@ promote_run(const char *ledger, const char *path, const char *head)
 	else
 		code = c.worst == PROMOTE_NO ? HG_EXIT_NO : HG_EXIT_PENDING;
 	if (code == HG_EXIT_NO)
-		printf("refused\n");
+		out_put("refused\n");
 	else if (code == HG_EXIT_PENDING) {
-		printf("pending\n");
-		json_array_foreach(c.commands, i, text)
-			printf("next: %s\n", json_string_value(text));
+		out_put("pending\n");
+		put_commands(&c);
 	}
 err1:
 	add_free(&add);

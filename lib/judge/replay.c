@@ -174,7 +174,7 @@ replay_ledger(const char *path, struct replay_view *view)
 	if ((r.l.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
 	    (r.l.rows = openat(r.l.dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) == -1) {
 		code = ledger_exit(errno);
-		say_errno("cannot open the ledger '%s'", path);
+		ledger_cannot_open(path);
 		ledger_close(&r.l);
 		return (code);
 	}

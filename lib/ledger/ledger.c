@@ -313,7 +313,7 @@ load(struct ledger *l, enum ledger_mode mode)
 			}
 			return (0);
 		}
-		say_errno("cannot open '%s/%s'", l->path, LEDGER_ROWS);
+		ledger_cannot_open(l->path);
 		return (-1);
 	}
 	if (fstat(l->rows, &st) == -1) {
@@ -452,6 +452,17 @@ tidy(const struct ledger *l)
 	return (rc);
 }
 
+void
+ledger_cannot_open(const char *path)
+{
+	int error = errno;
+
+	say_errno("cannot open the ledger '%s'", path);
+	if (error == ENOENT)
+		say_next("hg-run -l %s RUN  # the first run that is added makes it", path);
+	errno = error;
+}
+
 int
 ledger_open(struct ledger *l, const char *path, enum ledger_mode mode)
 {
@@ -494,7 +505,7 @@ ledger_open(struct ledger *l, const char *path, enum ledger_mode mode)
 		goto err0;
 	return (0);
 err1:
-	say_errno("cannot open the ledger '%s'", path);
+	ledger_cannot_open(path);
 err0:
 	error = errno;
 	ledger_close(l);

@@ -46,6 +46,9 @@ struct ledger {
 	struct str held;
 };
 
+/* Say that a ledger can't be opened, for errno, which is left as it was; and where there is none, what makes one. */
+void ledger_cannot_open(const char *path);
+
 /**
  * ledger_open(l, path, mode):
  * LEDGER_WRITE makes the directory if need be, takes the lock (waiting at most

@@ -6,6 +6,8 @@
 
 #include "base/clock.h"
 #include "base/jsonio.h"
+#include "base/say.h"
+#include "base/str.h"
 #include "ledger/row.h"
 
 /* --- one table a member: key, form, place ------------------------------------ */
@@ -13,6 +15,7 @@
 /* How a member stands in JSON; the first of them are explained in law/record.def. */
 enum form {
 	TEXT,
+	NAME,
 	COUNT,
 	CAP,
 	REAL,
@@ -78,7 +81,7 @@ static const struct {
 
 static const struct member arm_members[] = {
 	AT(row_arm, "config_sha256", TEXT, config),
-	AT(row_arm, "run_id", TEXT, run_id),
+	AT(row_arm, "run_id", NAME, run_id),
 	AT(row_arm, "row", COUNT, row),
 	AT(row_arm, "dir", TEXT, dir),
 	AT(row_arm, "spec", LIST, spec),
@@ -87,9 +90,9 @@ static const struct member arm_members[] = {
 
 static const struct member plan_members[] = {
 	AT(row_plan, "group_sha256", TEXT, group),
-	AT(row_plan, "lane", TEXT, lane),
+	AT(row_plan, "lane", NAME, lane),
 	AT(row_plan, "cap_ms", CAP, cap_ms),
-	AT(row_plan, "campaign", TEXT, campaign),
+	AT(row_plan, "campaign", NAME, campaign),
 	AT(row_plan, "confirmation", COUNT, confirmation),
 	AT(row_plan, "confirmations", COUNT, confirmations),
 	AT(row_plan, "level", REAL, level),
@@ -107,7 +110,7 @@ static const struct member plan_members[] = {
 
 static const struct member calibration_members[] = {
 	AT(row_calibration, "group_sha256", TEXT, group),
-	AT(row_calibration, "lane", TEXT, lane),
+	AT(row_calibration, "lane", NAME, lane),
 	AT(row_calibration, "cap_ms", CAP, cap_ms),
 	AT(row_calibration, "config_sha256", TEXT, config),
 	AT(row_calibration, "runs", LIST, runs),
@@ -131,8 +134,8 @@ static const struct member confirmation_members[] = {
 	AT(row_confirmation, "group_sha256", TEXT, group),
 	AT(row_confirmation, "challenger_sha256", TEXT, challenger),
 	AT(row_confirmation, "incumbent_sha256", TEXT, incumbent),
-	AT(row_confirmation, "campaign", TEXT, campaign),
-	AT(row_confirmation, "lane", TEXT, lane),
+	AT(row_confirmation, "campaign", NAME, campaign),
+	AT(row_confirmation, "lane", NAME, lane),
 	AT(row_confirmation, "cap_ms", CAP, cap_ms),
 	AT(row_confirmation, "challenger_runs", LIST, challenger_runs),
 	AT(row_confirmation, "incumbent_runs", LIST, incumbent_runs),
@@ -145,7 +148,7 @@ static const struct member confirmation_members[] = {
 static const struct member promotion_members[] = {
 	AT(row_promotion, "group_sha256", TEXT, group),
 	AT(row_promotion, "config_sha256", TEXT, config),
-	AT(row_promotion, "run_id", TEXT, run_id),
+	AT(row_promotion, "run_id", NAME, run_id),
 	AT(row_promotion, "run_sha256", TEXT, run),
 	AT(row_promotion, "artifact_sha256", TEXT, artifact),
 	AT(row_promotion, "confirmation_sha256", TEXT, confirmation),
@@ -202,7 +205,7 @@ static const struct member plan_member = AT(row_verdict, "plan_sha256", TEXT, pl
 
 static const struct member incumbent_members[] = {
 	AT(row_incumbent, "config_sha256", TEXT, config),
-	AT(row_incumbent, "run_id", TEXT, run_id),
+	AT(row_incumbent, "run_id", NAME, run_id),
 	AT(row_incumbent, "row", COUNT, row),
 	AT(row_incumbent, "score", REAL, score),
 	AT(row_incumbent, "runs", COUNT, runs),
@@ -245,7 +248,7 @@ row_kind_name(enum standings_kind kind)
 
 /* --- from JSON --------------------------------------------------------------- */
 
-static void read_members(const struct member *m, void *base, const json_t *from);
+static int read_members(const struct member *m, void *base, const json_t *from);
 
 /*
  * A member by name.  What we wrote has its members in the table's order, so that the next one is tried before it is
@@ -295,7 +298,8 @@ read_changed(const json_t *list)
 	return (changed);
 }
 
-static void
+/* 0, or -1 with errno EBADMSG: a name is none. */
+static int
 read_member(const struct member *m, void *base, const json_t *v)
 {
 	void *at = (char *)base + m->at;
@@ -303,6 +307,13 @@ read_member(const struct member *m, void *base, const json_t *v)
 	int found;
 
 	switch (m->form) {
+	case NAME:
+		if (text != NULL && !str_is_name(text)) {
+			errno = EBADMSG;
+			return (-1);
+		}
+		*(const char **)at = text;
+		break;
 	case TEXT:
 		*(const char **)at = text;
 		break;
@@ -327,8 +338,7 @@ read_member(const struct member *m, void *base, const json_t *v)
 		read_metrics(at, v);
 		break;
 	case NEST:
-		read_members(m->nest, at, v);
-		break;
+		return (read_members(m->nest, at, v));
 	case CLASS:
 		found = text == NULL ? -1 : verdict_class_find(text);
 		*(enum verdict_class *)at = found == -1 ? VERDICT_CLASSES : (enum verdict_class)found;
@@ -355,23 +365,26 @@ read_member(const struct member *m, void *base, const json_t *v)
 		*(unsigned *)at = json_is_integer(v) ? (unsigned)json_integer_value(v) : 0;
 		break;
 	}
+	return (0);
 }
 
-static void
+static int
 read_members(const struct member *m, void *base, const json_t *from)
 {
 	json_t *object = (json_t *)(uintptr_t)from; /* jansson iterates over values that are not const */
 	void *next = json_object_iter(object);
+	int rc = 0;
 
-	for (; m->key != NULL; m++)
-		read_member(m, base, next_member(object, &next, m->key));
+	for (; m->key != NULL && rc == 0; m++)
+		rc = read_member(m, base, next_member(object, &next, m->key));
+	return (rc);
 }
 
 static void
 read_verdict(struct row_verdict *v, const json_t *from)
 {
-	read_members(verdict_members, v, from);
-	read_member(&plan_member, v, json_object_get(from, plan_member.key));
+	(void)read_members(verdict_members, v, from);
+	(void)read_member(&plan_member, v, json_object_get(from, plan_member.key));
 	/* As it was foreseen, to the letter: a later one may know more classes and reasons. */
 	if ((v->unknown = v->is.klass == VERDICT_CLASSES || v->is.reason == VERDICT_REASONS)) {
 		v->is.klass = v->is.klass == VERDICT_CLASSES ? VERDICT_INVALID : v->is.klass;
@@ -425,8 +438,8 @@ row_read(struct row *r, json_t *row)
 	row_init(r, STANDINGS_KINDS);
 	if (row_hold(r, row) == NULL)
 		return (-1);
-	read_members(row_members, r, row);
-	read_members(first_members, r, row);
+	if (read_members(row_members, r, row) == -1 || read_members(first_members, r, row) == -1)
+		goto err0;
 	name = jsonio_text(row, "kind", "");
 	for (kind = 0; kind < STANDINGS_KINDS && strcmp(kinds[kind].name, name) != 0; kind++)
 		;
@@ -437,13 +450,21 @@ row_read(struct row *r, json_t *row)
 		;
 	else if (kinds[kind].members == NULL)
 		*(const json_t **)(void *)((char *)r + kinds[kind].at) = own;
-	else
-		read_members(kinds[kind].members, (char *)r + kinds[kind].at, own);
+	else if (read_members(kinds[kind].members, (char *)r + kinds[kind].at, own) == -1)
+		goto err0;
 	if (r->kind == STANDINGS_RUN || r->kind == STANDINGS_VERDICT) {
 		read_verdict(&r->verdict, json_object_get(row, "verdict"));
-		read_members(incumbent_members, &r->after, json_object_get(row, "incumbent_after"));
+		if (read_members(incumbent_members, &r->after, json_object_get(row, "incumbent_after")) == -1)
+			goto err0;
 	}
 	return (0);
+err0:
+	say_error("row %lld calls a run, a lane or a campaign what none may be called: 1 to %d of A-Z a-z 0-9 . _ - and"
+		  " no dot first",
+	    (long long)r->number, STR_NAME_MAX);
+	row_free(r);
+	errno = EBADMSG;
+	return (-1);
 }
 
 int
@@ -452,8 +473,7 @@ row_read_run(struct row *r, json_t *run)
 	row_init(r, STANDINGS_RUN);
 	if (row_hold(r, run) == NULL)
 		return (-1);
-	read_members(run_members, &r->run, run);
-	return (0);
+	return (read_members(run_members, &r->run, run));
 }
 
 void
@@ -463,7 +483,7 @@ row_take_run(struct run_record *run, const json_t *const from[RECORD_SOURCES])
 	size_t i;
 
 	for (m = run_members; m->key != NULL; m++)
-		read_member(m, run, m->from == RECORD_OWN ? NULL : jsonio_get(from[m->from], m->path));
+		(void)read_member(m, run, m->from == RECORD_OWN ? NULL : jsonio_get(from[m->from], m->path));
 	for (i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
 		run->metric.of[metrics[i].metric] = jsonio_f64(from[metrics[i].from], metrics[i].path, NAN);
 }
@@ -517,6 +537,7 @@ write_member(const struct member *m, const void *base)
 
 	switch (m->form) {
 	case TEXT:
+	case NAME:
 		return (write_text(*(const char *const *)at));
 	case COUNT:
 		n = *(const int64_t *)at;

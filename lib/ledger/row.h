@@ -100,7 +100,7 @@ const char *row_kind_name(enum standings_kind kind);
 void row_init(struct row *r, enum standings_kind kind);
 void row_free(struct row *r);
 
-/* Read a row, taking the reference. 0, or -1 with errno ENOMEM. */
+/* Read a row, taking the reference. 0, or -1 with errno: ENOMEM; EBADMSG, said, a name in it is none. */
 int row_read(struct row *r, json_t *row);
 
 /* As JSON: the envelope alone, all of it, or its incumbent. Owns: the caller decrefs. NULL with errno ENOMEM. */

@@ -151,8 +151,8 @@ verify_ledger(const char *path, char *const *runs, int n, struct verify *out)
 	memset(out, 0, sizeof(*out));
 	if ((l.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
 	    (l.rows = openat(l.dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) == -1) {
+		ledger_cannot_open(path);
 		code = ledger_exit(errno);
-		say_errno("cannot open the ledger '%s'", path);
 		goto out;
 	}
 	l.path = strdup(path);

@@ -112,14 +112,17 @@ put_command(struct markup *m, const char *command)
 }
 
 static void
-put_run_command(const struct page *p, const char *tool, const char *dir)
+put_promote(const struct page *p, const char *dir)
 {
 	struct str place = STR_INIT;
 
 	if (pagedata_place(p->s, dir, &place) == -1)
 		p->m->failed = ENOMEM;
-	else
-		markup_put(p->m, "<code class=\"cmd\">%s %s %s</code>", tool, p->s->l.path, place.p);
+	else {
+		markup_put(p->m, "<code class=\"cmd\">");
+		markup_command(p->m, "hg-ledger promote %s %s", p->s->l.path, place.p);
+		markup_put(p->m, "</code>");
+	}
 	str_free(&place);
 }
 
@@ -473,7 +476,7 @@ answer_next(const struct page *p)
 	if (crowning(s, s->main) != NULL && s->main->promoted == 0 && s->open == NULL &&
 	    (r = pagedata_run(s, s->main->row)) != NULL) {
 		markup_put(p->m, "<p>The incumbent is confirmed but not <a href=\"#promotion\">promoted</a>:</p>");
-		put_run_command(p, "hg-ledger promote", r->dir);
+		put_promote(p, r->dir);
 	}
 	markup_put(p->m, "</article>\n");
 }
@@ -732,7 +735,7 @@ put_promotion(const struct page *p)
 	markup_put(p->m,
 	    "</ul><p class=\"note\">Whether all documents were scored, the run's files are still those of"
 	    " its row, and the artifact scores the same again is asked when it is promoted.</p>");
-	put_run_command(p, "hg-ledger promote", r->dir);
+	put_promote(p, r->dir);
 	markup_put(p->m, "</section>\n");
 }
 
@@ -925,7 +928,9 @@ put_runs(const struct page *p)
 	if (left > 0) {
 		markup_put(p->m, "<p class=\"note\">");
 		markup_count(p->m, (long long)left);
-		markup_put(p->m, " older runs are left out; <code>hg-ledger list %s</code> has all.</p>\n", s->l.path);
+		markup_put(p->m, " older runs are left out; <code>");
+		markup_command(p->m, "hg-ledger list %s", s->l.path);
+		markup_put(p->m, "</code> has all.</p>\n");
 	}
 	markup_put(p->m, "</section>\n");
 }
@@ -961,9 +966,9 @@ put_trust(const struct page *p)
 	put_when(p->m, p->made_ms);
 	markup_put(p->m,
 	    " by hg-report " HG_VERSION "</dd></dl>\n<p>Check it yourself: the first command must print"
-	    " this head, the second derives every verdict again from the rows alone.</p><code class=\"cmd\">hg-ledger"
-	    " verify %s\nhg-ledger replay %s</code>\n",
-	    s->l.path, s->l.path);
+	    " this head, the second derives every verdict again from the rows alone.</p><code class=\"cmd\">");
+	markup_command(p->m, "hg-ledger verify %s\nhg-ledger replay %s", s->l.path, s->l.path);
+	markup_put(p->m, "</code>\n");
 	markup_put(p->m,
 	    "<h3>What these numbers are not</h3>\n<p>Scores are comparable only under the same eval law"
 	    " and on the same validation text; intervals and chances hold for this lane and this budget. No single run"
@@ -1007,12 +1012,14 @@ page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t
 	markup_put(m, ", page made ");
 	put_when(m, made_ms);
 	markup_put(m, "</p></header>\n<main>\n");
-	if (s->replay.first != 0)
+	if (s->replay.first != 0) {
 		markup_put(m,
 		    "<p class=\"banner\" role=\"note\"><b>Do not believe this ledger.</b> Its chain is"
-		    " unbroken, but what row %llu says does not follow from the rows before it: <code>hg-ledger replay"
-		    " %s</code></p>\n",
-		    (unsigned long long)s->replay.first, s->l.path);
+		    " unbroken, but what row %llu says does not follow from the rows before it: <code>",
+		    (unsigned long long)s->replay.first);
+		markup_command(m, "hg-ledger replay %s", s->l.path);
+		markup_put(m, "</code></p>\n");
+	}
 	markup_put(m, "<div class=\"answers\">\n");
 	answer_best(&p);
 	answer_real(&p);

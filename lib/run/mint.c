@@ -10,7 +10,9 @@
 #include "base/atomfile.h"
 #include "base/exit.h"
 #include "base/num.h"
+#include "base/out.h"
 #include "base/say.h"
+#include "base/str.h"
 #include "run/mint.h"
 #include "run/spec.h"
 #include "run/specrequest.h"
@@ -50,7 +52,7 @@ mint_place(struct mint_place *p, const char *path)
 	}
 	p->name = slash + 1;
 	*slash = '\0';
-	if (!spec_id_valid(p->name)) {
+	if (!str_is_name(p->name)) {
 		say_error("'%s' can't be a run's name: 1 to 64 of A-Z a-z 0-9 . _ -, not starting with a dot", p->name);
 		return (-1);
 	}
@@ -242,14 +244,14 @@ mint_next(const struct mint_place *p, json_t *spec)
 	for (;; n++) {
 		snprintf(name, sizeof(name), "%s-%llu", p->name, (unsigned long long)n);
 		snprintf(path, sizeof(path), "%s/%s", p->dir, name);
-		if (!spec_id_valid(name)) {
+		if (!str_is_name(name)) {
 			say_error("'%s' can't be a run's name: it is longer than 64", name);
 			code = HG_EXIT_USAGE;
 			break;
 		}
 		if (mkdirat(parent, name, 0777) == 0) {
 			if ((code = enter(parent, path, name, spec, 1)) == HG_EXIT_DONE)
-				printf("%s\n", path);
+				out_put("%s\n", path);
 			break;
 		}
 		if (errno != EEXIST) {

@@ -13,6 +13,7 @@
 #include "run/receipt.h"
 #include "run/refusal.h"
 #include "base/say.h"
+#include "base/shell.h"
 #include "base/str.h"
 
 static const struct {
@@ -86,14 +87,12 @@ next_of(const struct rundir *r, enum stage s, enum refusal_kind kind)
 {
 	struct str out = STR_INIT;
 	const char *p = kinds[kind].next;
-	char *run;
+	char *run = realpath(r->path, NULL);
 	int rc = 0;
 
-	if ((run = rundir_word(r)) == NULL)
-		return (NULL);
 	while (*p != '\0' && rc == 0) {
 		if (strncmp(p, "RUN", 3) == 0) {
-			rc = str_puts(&out, run);
+			rc = shell_command(&out, "%s", run == NULL ? r->path : run);
 			p += 3;
 		} else if (strncmp(p, "STAGE", 5) == 0) {
 			rc = str_puts(&out, rundir_stages[s].name);
@@ -233,12 +232,9 @@ int
 refusal_show_corrupt(const struct rundir *r, enum stage s)
 {
 	const struct rundir_stage *st = &rundir_stages[s];
-	char *run;
 
 	say_error("%s of '%s' is corrupt: both '%s' and '%s' are there", st->name, r->path, st->receipt, st->refusal);
-	if ((run = rundir_word(r)) != NULL)
-		say_note("  next: hg-spec -b %s/spec.json %s.2 && hg-run %s.2  # or remove the one that is not true",
-		    run, run, run);
-	free(run);
+	say_next("hg-spec -b %s/spec.json %s.2 && hg-run %s.2  # or remove the one that is not true", r->path, r->path,
+	    r->path);
 	return (HG_EXIT_CONTRACT);
 }

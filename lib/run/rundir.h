@@ -83,7 +83,6 @@ int rundir_stage_of(const char *name);
 struct rundir {
 	int fd;                     /* the directory */
 	char *path;                 /* as it was given */
-	char *shown;                /* the same, safe for a terminal (say_clean) */
 	char id[RUNDIR_ID_MAX + 1]; /* its name */
 	struct spec spec;           /* spec.json is NULL until rundir_load */
 };
@@ -111,9 +110,6 @@ void rundir_close(struct rundir *r);
 
 /* The exit code for an errno of rundir_open or rundir_load: usage, contract or system. */
 int rundir_exit(int error);
-
-/* The path as a word of the shell, absolute, for commands that are shown to be typed. Owns: the caller frees. */
-char *rundir_word(const struct rundir *r);
 
 /* Whether a regular file of that name is there: 1, 0, or -1 with errno (something else in its place is EINVAL). */
 int rundir_has(const struct rundir *r, const char *name);

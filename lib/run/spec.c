@@ -189,12 +189,3 @@ spec_differs(const json_t *a, const json_t *b, struct str *where)
 	}
 	return (0);
 }
-
-int
-spec_id_valid(const char *id)
-{
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-	size_t n = strlen(id);
-
-	return (n >= 1 && n <= 64 && id[0] != '.' && strspn(id, allowed) == n);
-}

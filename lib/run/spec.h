@@ -70,7 +70,4 @@ int64_t spec_cap_ms(const struct spec *s);
  */
 int spec_differs(const json_t *a, const json_t *b, struct str *where);
 
-/* A run's id: 1 to 64 of A-Z a-z 0-9 . _ -, not starting with a dot. */
-int spec_id_valid(const char *id);
-
 #endif

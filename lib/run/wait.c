@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/exit.h"
+#include "base/out.h"
 #include "base/proc.h"
 #include "base/say.h"
 #include "run/closeout.h"
@@ -33,7 +34,7 @@ struct item {
 static void
 settle(struct item *it, const char *word, int code)
 {
-	printf("%s %s %s\n", it->run->shown, rundir_stages[it->stage].name, word);
+	out_put("%s %s %s\n", it->run->path, rundir_stages[it->stage].name, word);
 	fflush(stdout);
 	it->settled = 1;
 	it->code = code;

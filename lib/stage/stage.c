@@ -268,8 +268,7 @@ worker(struct stage_work *w, pid_t parent, const sigset_t *mask)
 	rc = w->job->work(w, w->job->arg);
 	error = errno;
 	say_progress_end();
-	if (fflush(stdout) != 0)
-		say_errno("cannot write standard output");
+	(void)exit_flush(HG_EXIT_DONE);
 	if (w->message != NULL || rc == -1)
 		tell(w, error);
 	_exit(rc == -1 ? HG_EXIT_NO : rc & 0xff);

@@ -18,6 +18,7 @@
 #include "base/jsonio.h"
 #include "work/dependencies.h"
 #include "gpt/model.h"
+#include "base/out.h"
 #include "base/proc.h"
 #include "gpt/trainspec.h"
 #include "base/say.h"
@@ -346,14 +347,16 @@ scoring_compare(void *arg, const struct rundir *r, int outputs, const json_t *de
 	json_t *recorded, *differ = json_array(), *out;
 	size_t i;
 	char *line;
-	int same;
+	int same, error;
 
 	(void)arg, (void)outputs;
 	if (contract_read(r->fd, RUNDIR_SCORE_REPORT, "score_report", NULL, &recorded) == -1) {
-		if (errno == ENOENT)
-			say_error("'%s/%s' is not there: score it first: hg-score %s", r->path, RUNDIR_SCORE_REPORT,
-			    r->path);
-		return (errno == ENOENT ? HG_EXIT_PENDING : errno == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
+		error = errno;
+		if (error == ENOENT) {
+			say_error("'%s/%s' is not there: it is scored first", r->path, RUNDIR_SCORE_REPORT);
+			say_next("hg-score %s", r->path);
+		}
+		return (error == ENOENT ? HG_EXIT_PENDING : error == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 	}
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (!json_equal(json_object_get(again, keys[i]), json_object_get(recorded, keys[i])))
@@ -363,7 +366,7 @@ scoring_compare(void *arg, const struct rundir *r, int outputs, const json_t *de
 	    "recorded_val_bpb", json_object_get(recorded, "val_bpb"), "differ", differ, "run_id", r->id);
 	if (out == NULL || (line = jsonio_line(out)) == NULL)
 		return (HG_EXIT_SYSTEM);
-	puts(line);
+	out_json(line, strlen(line));
 	free(line);
 	json_decref(out);
 	json_decref(recorded);

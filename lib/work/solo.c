@@ -19,6 +19,7 @@
 #include "base/exit.h"
 #include "base/file.h"
 #include "base/jsonio.h"
+#include "base/out.h"
 #include "base/say.h"
 #include "data/loader.h"
 #include "data/shard.h"
@@ -261,9 +262,9 @@ run(int train_shards, int val_shards, char **argv)
 	    sha256_at(AT_FDCWD, CHECKPOINT, checkpoint, NULL) == -1 ||
 	    sha256_at(AT_FDCWD, ARTIFACT, artifact, &size) == -1)
 		return (-1);
-	printf("{\"train_loss\": %s, \"checkpoint_sha256\": \"%s\", \"artifact_sha256\": \"%s\", "
-	       "\"artifact_bytes\": %" PRIu64 ", \"val_loss\": %s, \"val_bpb\": %s, \"tokens\": %" PRIu64
-	       ", \"bytes\": %" PRIu64 "}\n",
+	out_put("{\"train_loss\": %s, \"checkpoint_sha256\": \"%s\", \"artifact_sha256\": \"%s\", "
+		"\"artifact_bytes\": %" PRIu64 ", \"val_loss\": %s, \"val_bpb\": %s, \"tokens\": %" PRIu64
+		", \"bytes\": %" PRIu64 "}\n",
 	    jsonio_number(text[0], loss), checkpoint, artifact, size, jsonio_number(text[1], nats / (double)tokens),
 	    jsonio_number(text[2], nats / M_LN2 / (double)bytes), tokens, bytes);
 	free(stream.ids);

@@ -17,7 +17,7 @@ NASTY = ["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "' onmo
 ODD = [None, True, 0, -1, 1, 3, 2 ** 53, -2 ** 53, 1e308, -1e308, 5e-324, 0.5, "", "none", "run", "x" * 5000, "f" * 64, [], {}, [None] * 9,
        "confirmation", "improvement", "noise", "first", "promising", "2026-11-22T00:00:00.000Z", "higher", "val_loss"]
 KEEP = {"schema", "prev", "kind", "class", "reason", "metric", "direction", "noise", "side", "name", "unit", "across_tokenizers",
-        "started_at", "added_at", "stage", "guarded_metric", "credited", "changed", "condition"}
+        "started_at", "added_at", "stage", "guarded_metric", "credited", "changed", "condition", "run_id", "lane", "campaign"}
 
 
 def nasty(value, key, count):
@@ -41,8 +41,6 @@ def main():
     if sys.argv[2] == "hostile":
         count = [0, 0]
         rows[:-1] = [nasty(r, "", count) if r["kind"] != "policy" else r for r in rows[:-1]]
-        # A configuration's run names the lane; all of them keep one.
-        rows[0]["policy"]["campaign"]["name"] = "<i>c</i>"
         print(count[0])
     elif sys.argv[2] == "random":
         rng = random.Random(int(sys.argv[3]))

@@ -8,6 +8,7 @@
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "gpt/embedded_model.h"
+#include "gpt/ops.h"
 #include "gpt/trainspec.h"
 #include "run/spec.h"
 #include "schema/contract.h"
@@ -279,6 +280,25 @@ later(void)
 	json_decref(nothing);
 }
 
+/* What a backend calls its instruction sets can be asked for, and stands on the page. */
+static void
+instruction_sets(void)
+{
+	static const char *const names[] = { "cpu", "ref" };
+	const char *text = jsonio_text(contract_at("spec", "system.isa"), "description", ""), *const * isa, *at;
+	size_t i, bad = 0, n = 0;
+	json_t *v;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		for (isa = ops_find(names[i])->isa_names, at = strstr(text, names[i]); *isa != NULL; isa++, n++) {
+			v = json_string(*isa);
+			bad += contract_check_key("spec", "system.isa", v, NULL) != 0;
+			bad += at == NULL || strstr(at, *isa) == NULL;
+			json_decref(v);
+		}
+	tap_ok(bad == 0 && n >= 3, "each instruction set of cpu and ref can be asked for, and its key names it");
+}
+
 int
 main(void)
 {
@@ -291,5 +311,6 @@ main(void)
 	types();
 	generated();
 	later();
+	instruction_sets();
 	return (tap_done());
 }

@@ -188,7 +188,6 @@ test_rundir(void)
 {
 	char top[] = "/tmp/run-unit.XXXXXX", path[256];
 	struct rundir r;
-	char *word = NULL;
 	int null;
 
 	/* What is refused is said; this test keeps it from the eye. */
@@ -221,17 +220,6 @@ test_rundir(void)
 	snprintf(path, sizeof(path), "%s/ok/attempts", top);
 	rmdir(path);
 	rundir_close(&r);
-	snprintf(path, sizeof(path), "%s/it's", top);
-	mkdir(path, 0777);
-	strcat(path, "/x");
-	mkdir(path, 0777);
-	tap_ok(rundir_open(&r, path) == 0 && (word = rundir_word(&r)) != NULL && strstr(word, "'\\''") != NULL,
-	    "a path is quoted for the shell");
-	free(word);
-	rundir_close(&r);
-	rmdir(path);
-	snprintf(path, sizeof(path), "%s/it's", top);
-	rmdir(path);
 	snprintf(path, sizeof(path), "%s/ok", top);
 	rmdir(path);
 	snprintf(path, sizeof(path), "%s/link", top);
