@@ -108,7 +108,7 @@ is() {
 }
 
 @test "a starved run is to be done again, also when it is the first that a ledger sees" {
-	scored runs/busy 2.3 starved=yes
+	scored runs/busy 2.3 starved=yes train.schedule=wallclock
 	run --separate-stderr hg-classify -j ledger runs/busy
 	[ "$(jq -r .reason <<< "$output")" = starved ]
 	[ "$(jq -r .next.command <<< "$output")" = \

@@ -20,12 +20,13 @@ field() {
 	hg-ledger show "$L" "$1" | jq -r "$2"
 }
 
-# five seeds of one configuration, and the lane's noise known from them
+# five seeds of one configuration, with what SET says, and the lane's noise known from them
 calibrated() {
 	local i=0 bpb
 	for bpb in 2.300 2.310 2.295 2.305 2.301; do
 		i=$((i + 1))
-		scored "runs/base$i" $bpb seed=$i
+		# shellcheck disable=SC2086
+		scored "runs/base$i" $bpb seed=$i $SET
 		add "runs/base$i"
 	done
 	hg-ledger calibrate "$L" runs/base1 > calibration
@@ -39,7 +40,8 @@ pretend() {
 	ledger=\$2 run=\$3
 	bpb=\$($PYTHON -c 'import json, random, sys
 	s = json.load(open(sys.argv[1] + "/spec.json"))["train"]
-	print(2.3 - 10 * (s["matrix_lr"] - 0.04) + random.Random(s["seed"]).gauss(0, 0.006))' "\$run")
+	which = s.get("data_offset", 0) if s["init_from"] else s["seed"]
+	print(2.3 - 10 * (s["matrix_lr"] - 0.04) + random.Random(which).gauss(0, 0.006))' "\$run")
 	$PYTHON "$HG_TOP/t/tools/judged_run.py" "\$run" "\$bpb" \$PRETEND && hg-ledger add "\$ledger" "\$run" > /dev/null
 	END
 	chmod +x bin/hg-run
@@ -254,6 +256,98 @@ pretend() {
 	[[ "$output" == "calibrated already" ]]
 }
 
+# bats test_tags=b91
+@test "runs from the same given weights at the same place in the data are one run, whatever their seed" {
+	local i
+	echo weights > w
+	for i in 1 2 3 4 5; do
+		scored runs/g$i 2.3 seed=$i train.init_from="$PWD/w" stream=1000
+		add runs/g$i
+	done
+	[ "$(field g1 .verdict.reason)" = first ]
+	[ "$(field g5 '.verdict.class + " " + .verdict.reason')" = "noise same_replicate" ]
+	[[ "$(field g5 .verdict.text)" == *"as run 'g1' of row 2,"*"Another train.data_offset makes a run of its own." ]]
+	# Whole rounds of the shards are the same place.
+	scored runs/round 2.3 seed=6 train.init_from="$PWD/w" train.data_offset=3000 stream=1000
+	add runs/round
+	[ "$(field round .verdict.reason)" = same_replicate ]
+	run -2 --separate-stderr hg-ledger calibrate "$L" runs/g1
+	[[ "$stderr" == *"1 of the 5 seeds"* ]]
+	[ "$(hg-ledger incumbent -j "$L" | jq -r .runs)" = 1 ]
+	# Each place is one, under one seed, too.
+	for i in 1 2 3 4; do
+		scored runs/o$i 2.30$i seed=1 train.init_from="$PWD/w" train.data_offset=$i stream=1000
+		add runs/o$i
+		[ "$(field o$i .verdict.reason)" = replicate ]
+	done
+	hg-ledger calibrate "$L" runs/g1 > calibration
+	[[ "$(cat calibration)" == *"5 seeds lie 0.00158 apart"* ]]
+	# Other weights are another configuration, and that is what differs.
+	echo others > w2
+	scored runs/h 2.3 train.init_from="$PWD/w2" stream=1000
+	add runs/h
+	[ "$(field h '.verdict.changed + [.verdict.credited] | join(" ")')" = "initial_weights initial_weights" ]
+	[[ "$(field h .verdict.text)" == *"The two start from different initial weights"* ]]
+	hg-ledger replay "$L"
+}
+
+# bats test_tags=b91
+@test "hg-confirm makes runs from given weights at places of their own, and its verdict names the weights" {
+	calibrated
+	pretend
+	echo weights > w
+	scored runs/good 2.20 train.matrix_lr=0.0500 train.init_from="$PWD/w" stream=1000
+	add runs/good
+	hg-confirm "$L" runs/good
+	[ "$(tail -n 1 "$L/ledger.jsonl" | jq -r .verdict.reason)" = confirmed ]
+	[[ "$(tail -n 1 "$L/ledger.jsonl" | jq -r .verdict.text)" == *"all start from the given weights "*"different initial weights"* ]]
+	# Of five runs no two are at one place; the incumbent's stay where they were.
+	[ "$(jq -s -c '[.[] | select(.kind == "run" and .verdict.reason == "slot") | .run |
+		[.init_sha256 == "none", .data_offset]] | [(map(select(.[0])) | unique | length), (map(select(.[0] | not)) | unique | length)]' \
+		"$L/ledger.jsonl")" = "[1,5]" ]
+	hg-ledger replay "$L"
+	# A lane of such a configuration is calibrated by places, too.
+	hg-spec -b runs/good/spec.json -s system.lane=other runs/lane
+	hg-run -l "$L" runs/lane
+	hg-confirm -c "$L" runs/lane > calibration 2> /dev/null
+	[[ "$(tail -n 1 calibration)" == *"lane 'other' is calibrated: 5 seeds"* ]]
+	hg-ledger replay "$L"
+}
+
+# bats test_tags=b91
+@test "a ledger under law 1 replays as it was judged, confirms nothing from copies, and law 2 counts them once" {
+	local i
+	scored runs/any 2.4
+	hg-ledger add ledger0 runs/any > added
+	[ "$(jq .law ledger0/policy.json)" = 2 ]
+	jq 'del(.law)' ledger0/policy.json > p
+	mkdir "$L"
+	cp p "$L/policy.json"
+	echo weights > w
+	for i in 1 2 3 4 5; do
+		scored runs/g$i 2.3 seed=$i train.init_from="$PWD/w"
+		add runs/g$i
+	done
+	[ "$(field g5 .verdict.reason)" = replicate ]
+	run -2 --separate-stderr hg-ledger calibrate "$L" runs/g1
+	[[ "$stderr" == *"1 of the 5 seeds"* ]]
+	[ "$(hg-ledger incumbent -j "$L" | jq -r .runs)" = 5 ]
+	hg-ledger replay "$L"
+	jq '.law = 2' p > "$L/policy.json"
+	scored runs/other 2.2 train.matrix_lr=0.05
+	add runs/other
+	[ "$(field other .verdict.incumbent_runs)" = 1 ]
+	[ "$(hg-ledger incumbent -j "$L" | jq -r .runs)" = 1 ]
+	rm "$L/index"
+	[ "$(hg-ledger incumbent -j "$L" | jq -r .runs)" = 1 ]
+	hg-ledger replay "$L"
+	# And never back.
+	cp p "$L/policy.json"
+	scored runs/more 2.2 train.matrix_lr=0.06
+	run -103 --separate-stderr hg-ledger add "$L" runs/more
+	[[ "$stderr" == *"judged by law 2"* ]]
+}
+
 # bats test_tags=b26
 @test "the incumbent's own configuration with another seed, or its artifact again, is never an improvement" {
 	calibrated
@@ -456,9 +550,9 @@ advised() {
 }
 
 @test "runs of a planned seed that began before the plan, or were starved, fill no slot" {
-	calibrated
+	SET=train.schedule=wallclock calibrated
 	pretend
-	scored runs/good 2.23 train.matrix_lr=0.0460
+	scored runs/good 2.23 train.matrix_lr=0.0460 train.schedule=wallclock
 	add runs/good
 	hg-ledger plan "$L" runs/good > plan
 	line=$(hg-ledger next "$L")

@@ -41,6 +41,8 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 	const struct standings *b = &l->book;
 	struct str text = STR_INIT, why = STR_INIT;
 	json_t *findings = json_array();
+	const struct standings_fact *first;
+	struct row twin = { .held = NULL };
 	struct verdict v;
 	struct explain tell = { .verdict = &v,
 		.policy = &b->policy,
@@ -50,6 +52,15 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 		.spent = standings_spent(b) };
 
 	v = classify_run(b, f, validity_apply(&row->run, findings));
+	if (v.reason == VERDICT_SAME_REPLICATE) {
+		first = standings_history(b, f, 0).twin;
+		if (ledger_read(l, first, &twin) == -1) {
+			json_decref(findings);
+			return (-1);
+		}
+		tell.twin = twin.run.run_id;
+		tell.twin_row = twin.number;
+	}
 	f->klass = (uint8_t)v.klass;
 	f->reason = (uint8_t)v.reason;
 	row_put_verdict(row, &v, &b->policy);
@@ -59,6 +70,7 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 	row->verdict.text = explain_run(&text, &tell) == 0 ? row_text(row, text.p) : NULL;
 	str_free(&text);
 	str_free(&why);
+	row_free(&twin);
 	return (row->verdict.findings == NULL || row->verdict.text == NULL ? -1 : 0);
 }
 

@@ -138,6 +138,11 @@ advice_run(const struct ledger *l, const char *path, const struct standings_fact
 	if (f->reason == VERDICT_SLOT)
 		return (str_printf(&a->command, "hg-confirm %s %s", l->path, path) |
 		    say(a, ADVICE_FINISH, "goes on with the planned runs"));
+	if (f->reason == VERDICT_SAME_REPLICATE)
+		return (str_printf(&a->command,
+			    "hg-spec -b %s/spec.json -s train.data_offset=%llu %s.2 && hg-run -l %s %s.2", path,
+			    (unsigned long long)f->run >> 33, path, l->path, path) |
+		    say(a, ADVICE_AGAIN, "a run of its own: it reads the data from another place on"));
 	/* Before anything that counts on an incumbent: the first run of a ledger may be starved, too. */
 	if (f->reason == VERDICT_STARVED)
 		return (str_printf(&a->command, "hg-spec -b %s/spec.json %s.2 && hg-run -l %s %s.2", path, path,

@@ -86,12 +86,14 @@ static int
 put_verdict(const struct ledger *l, const struct row_plan *plan, const struct verdict *v, struct row *row)
 {
 	const struct policy *policy = &l->book.policy;
+	const char *init = jsonio_text(plan->challenger.spec, "digests.init_sha256", "none");
 	struct explain tell = { .verdict = v,
 		.policy = policy,
 		.run = plan->challenger.run_id == NULL ? "?" : plan->challenger.run_id,
 		.lane = plan->lane == NULL ? "?" : plan->lane,
 		.cap_ms = plan->cap_ms,
 		.findings = "",
+		.given = strcmp(init, "none") == 0 ? NULL : init,
 		.spent = (unsigned)plan->confirmation };
 	struct str text = STR_INIT;
 

@@ -34,6 +34,15 @@ int plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan 
  */
 int plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how, struct row *row);
 
+/**
+ * plan_fresh(l, path, seed, offset):
+ * What makes one more run of the configuration of the run at ${path}, which is
+ * in the ledger, a run of its own: a seed that none had and, where its weights
+ * are given, an offset, else STANDINGS_ANYWHERE.
+ * Errors: -1 with errno, said; EBADMSG its training shards have no place left.
+ */
+int plan_fresh(const struct ledger *l, const char *path, int64_t *seed, int64_t *offset);
+
 /* The open plan, the first slot of it that is not filled, and its row: 1; 0 if none is open; -1, said. */
 int plan_open(const struct ledger *l, const struct standings_plan **plan, unsigned *slot, struct row *row);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "run/gate.h"
+#include "run/specdigest.h"
 #include "base/file.h"
 #include "judge/runrecord.h"
 #include "schema/later.h"
@@ -242,6 +243,7 @@ build(struct row *row, const struct rundir *r, const struct case_file *c, const 
 		[RECORD_EXPORT] = c->export,
 		[RECORD_SCORE] = c->score };
 	struct run_record *run = &row->run;
+	char hex[SHA256_HEX_SIZE];
 	size_t i;
 
 	/* Their texts are borrowed. */
@@ -260,6 +262,7 @@ build(struct row *row, const struct rundir *r, const struct case_file *c, const 
 	if (c->score != NULL)
 		run->score_report = row_text(row, c->e.report_sha256);
 	run->group = group_of(row, c);
+	run->recipe = specdigest_recipe(c->spec, hex) == 0 ? row_text(row, hex) : NULL;
 	run->cost_ms = jsonio_i64(c->train, "elapsed_ms", 0) + jsonio_i64(c->export, "elapsed_ms", 0) +
 	    jsonio_i64(c->score, "elapsed_ms", 0);
 	run->late_steps = c->late;

@@ -6,8 +6,9 @@
 
 /* What differs between two facts, as a set. */
 static unsigned
-what_changed(const struct standings_fact *a, const struct standings_fact *b)
+what_changed(const struct standings *book, const struct standings_fact *a, const struct standings_fact *b)
 {
+	int told = book->policy.law >= 2 && a->recipe != 0 && b->recipe != 0, model;
 	unsigned changed = 0;
 
 	if (a->system != b->system)
@@ -16,11 +17,14 @@ what_changed(const struct standings_fact *a, const struct standings_fact *b)
 		changed |= VERDICT_DATA;
 	if (a->tokenizer != b->tokenizer)
 		changed |= VERDICT_TOKENIZER;
+	if (book->policy.law >= 2 && a->init != b->init)
+		changed |= VERDICT_WEIGHTS;
 	/*
-	 * The configuration's digest covers data and tokenizer; what differs besides is the model or how it is
-	 * trained.
+	 * The configuration's digest covers data, tokenizer and given weights; what differs besides is the model or how
+	 * it is trained.  That of the model covers given weights, too.
 	 */
-	if (a->model != b->model || (a->config != b->config && (changed & (VERDICT_DATA | VERDICT_TOKENIZER)) == 0))
+	model = told ? a->recipe != b->recipe : a->model != b->model;
+	if (model || (a->config != b->config && (changed & (VERDICT_DATA | VERDICT_TOKENIZER | VERDICT_WEIGHTS)) == 0))
 		changed |= VERDICT_MODEL;
 	return (changed);
 }
@@ -82,10 +86,9 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	v.score = f->metric[v.metric];
 	v.runs = 1;
 	if ((g = standings_group(b, f->group)) == NULL || g->incumbent == 0)
-		return (verdict_because(v, f->starved ? VERDICT_STARVED : VERDICT_FIRST));
+		return (verdict_because(v, standings_starved(b, f) ? VERDICT_STARVED : VERDICT_FIRST));
 	reference = standings_fact(b, g->reference);
-	v.changed = f->config == g->incumbent ? what_changed(reference, f) & VERDICT_SYSTEM :
-						what_changed(reference, f);
+	v.changed = what_changed(b, reference, f) & (f->config == g->incumbent ? VERDICT_SYSTEM : ~0u);
 	v.metric = (int)metric_of(p, reference, f);
 	v.score = f->metric[v.metric];
 	v.calibrated = standings_lane(b, f->group, f->lane) != NULL;
@@ -100,12 +103,14 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 		v.delta = v.score - v.incumbent_score;
 		v.gain = -p->metric.sign * v.delta;
 	}
-	if (f->starved)
+	if (standings_starved(b, f))
 		return (verdict_because(v, VERDICT_STARVED));
+	history = standings_history(b, f, g->incumbent);
+	if (history.twin != NULL && f->init != 0 && p->law >= 2)
+		return (verdict_because(v, VERDICT_SAME_REPLICATE));
 	if (standings_slot(b, f, &slot) != NULL)
 		return (verdict_because(v, VERDICT_SLOT));
-	history = standings_history(b, f, g->incumbent);
-	if (history.same_seed)
+	if (history.twin != NULL)
 		return (verdict_because(v, VERDICT_SAME_SEED));
 	if (f->config == g->incumbent)
 		return (verdict_because(v, VERDICT_REPLICATE));
@@ -226,7 +231,7 @@ classify_plan(const struct standings *b, const struct standings_plan *p)
 			theirs = f;
 	}
 	v.metric = (int)metric_of(policy, theirs, mine);
-	v.changed = what_changed(theirs, mine);
+	v.changed = what_changed(b, theirs, mine);
 	v.level = policy_level(policy);
 	v.calibrated = standings_lane(b, p->group, p->lane) != NULL;
 	a = standings_arm(b, p, 0, (enum policy_metric)v.metric);

@@ -45,6 +45,10 @@ changed(struct str *s, const struct explain *t)
 	for (i = 0; (name = verdict_changed_name(v->changed, i)) != NULL; i++)
 		rc |= str_printf(s, "%s%s", i == 0 ? "" : ", ", name);
 	rc |= str_puts(s, i > 1 ? "; more than one, so none can be credited." : ".");
+	if ((v->changed & VERDICT_WEIGHTS) != 0)
+		rc |= str_puts(s,
+		    " The two start from different initial weights, so the difference is as much of what"
+		    " these were trained on, and for how long, as of anything here.");
 	return (rc);
 }
 
@@ -160,6 +164,18 @@ power(struct str *s, const struct explain *t)
 	return (str_printf(s, "%.0f %%", 100 * t->verdict->power));
 }
 
+static int
+given(struct str *s, const struct explain *t)
+{
+	return (t->given == NULL ? 0 : str_printf(s, ", which all start from the given weights %.8s", t->given));
+}
+
+static int
+twin(struct str *s, const struct explain *t)
+{
+	return (str_printf(s, "run '%s' of row %lld", t->twin == NULL ? "?" : t->twin, (long long)t->twin_row));
+}
+
 /* What may stand in braces in reasons.def. */
 static const struct {
 	const char *name;
@@ -182,6 +198,8 @@ static const struct {
 	{ "asked_sds", asked_sds },
 	{ "asked_gain", asked_gain },
 	{ "power", power },
+	{ "given", given },
+	{ "twin", twin },
 };
 
 static int

@@ -20,6 +20,9 @@ struct explain {
 	int64_t cap_ms;       /* -1: none */
 	const char *findings; /* why the evidence fails, or "" */
 	unsigned spent;       /* confirmations, this one included */
+	const char *given;    /* the digest of the initial weights that it was given, or NULL */
+	const char *twin;     /* the run that it is again, by name, or NULL */
+	int64_t twin_row;
 };
 
 /* Errors: -1 with errno ENOMEM. */

@@ -646,6 +646,24 @@ lane_of(const char *lane, int64_t cap_ms)
 	return (standings_lane_tag(lane == NULL ? "" : lane, cap_ms));
 }
 
+/* The digest of given weights; of the seed's there is none. */
+static uint64_t
+given(const char *init_sha256)
+{
+	return (init_sha256 == NULL || strcmp(init_sha256, "none") == 0 ? 0 : standings_tag(init_sha256));
+}
+
+/* Where a plan has the runs of a side begin. */
+static int64_t
+place_of(const struct row_plan *p, const struct row_arm *arm)
+{
+	if (json_object_get(json_array_get(p->slots, 0), "data_offset") == NULL)
+		return (STANDINGS_ANYWHERE);
+	if (given(jsonio_text(arm->spec, "digests.init_sha256", NULL)) != 0)
+		return (STANDINGS_DRAWN);
+	return (jsonio_i64(arm->spec, "train.data_offset", 0));
+}
+
 void
 row_run_fact(const struct run_record *run, struct standings_fact *f)
 {
@@ -662,7 +680,15 @@ row_run_fact(const struct run_record *run, struct standings_fact *f)
 	f->tokenizer = standings_tag(run->tokenizer);
 	f->artifact = standings_tag(run->artifact);
 	f->starved = (uint8_t)run->starved;
+	f->init = given(run->init);
+	f->recipe = standings_tag(run->recipe);
 	f->seed = run->seed == RECORD_NONE ? 0 : run->seed;
+	f->stream = run->stream_tokens == RECORD_NONE ? 0 : run->stream_tokens;
+	f->begins = run->data_offset == RECORD_NONE ? 0 : run->data_offset;
+	if (f->stream > 0)
+		f->begins %= f->stream;
+	/* A row of 0.1 does not say. */
+	f->clocked = run->schedule == NULL || strcmp(run->schedule, "wallclock") == 0;
 	f->started_ms = time_of(run->started_at);
 	f->cost_ms = run->cost_ms == RECORD_NONE ? 0 : run->cost_ms;
 	memcpy(f->metric, run->metric.of, sizeof(f->metric));
@@ -693,6 +719,8 @@ row_fact(const struct row *r, struct standings_fact *f)
 		f->campaign = standings_text_tag(r->plan.campaign == NULL ? "" : r->plan.campaign);
 		f->n = (uint32_t)r->plan.seeds_a_side;
 		f->nonce = standings_tag(r->plan.nonce);
+		f->place[0] = place_of(&r->plan, &r->plan.incumbent);
+		f->place[1] = place_of(&r->plan, &r->plan.challenger);
 		if (f->n < 2 || f->n > STANDINGS_SEEDS)
 			goto err0;
 		break;

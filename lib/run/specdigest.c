@@ -157,6 +157,23 @@ out:
 	return (made);
 }
 
+static const char *const model_sections[] = { "model", "train", "export", "budget", NULL };
+
+int
+specdigest_recipe(const json_t *spec, char hex[SHA256_HEX_SIZE])
+{
+	static const char *const too[] = { "replay_sha256", NULL };
+	json_t *digest = digest_of(spec, json_object_get(spec, "digests"), model_sections, "vocab_size", too);
+
+	if (digest == NULL) {
+		errno = ENOMEM;
+		return (-1);
+	}
+	memcpy(hex, json_string_value(digest), SHA256_HEX_SIZE);
+	json_decref(digest);
+	return (0);
+}
+
 int
 specdigest_put(const json_t *spec, json_t *digests)
 {
@@ -169,14 +186,13 @@ specdigest_put(const json_t *spec, json_t *digests)
 		NULL,
 	};
 	/* The vocabulary is the tokenizer's: another one is a change of the tokenizer, not of the model too. */
-	static const char *const model[] = { "model", "train", "export", "budget", NULL };
 	static const char *const model_too[] = { "init_sha256", "replay_sha256", NULL };
 	static const char *const eval[] = { "eval", NULL };
 	static const char *const nothing[] = { NULL };
 
 	if (json_object_set_new(digests, "config_sha256", digest_of(spec, digests, config, "", config_too)) == -1 ||
-	    json_object_set_new(digests, "model_sha256", digest_of(spec, digests, model, "vocab_size", model_too)) ==
-		-1 ||
+	    json_object_set_new(digests, "model_sha256",
+		digest_of(spec, digests, model_sections, "vocab_size", model_too)) == -1 ||
 	    json_object_set_new(digests, "eval_sha256", digest_of(spec, digests, eval, "", nothing)) == -1) {
 		errno = ENOMEM;
 		return (-1);

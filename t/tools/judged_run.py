@@ -5,7 +5,7 @@ usage: judged_run.py RUN BPB [KEY=VALUE...]
 The spec comes from hg-spec, all receipts keep their contracts and are bound by digest.
 KEY is a spec key (SECTION.KEY) or one of: total_bytes, train_ms, overshoot_ms, starved, artifact
 (its text), ago_ms (started), refuse=STAGE:KIND, late (rows of metrics past the cap), partial, seed (train.seed),
-raw (digest letter of the validation text), tokenizer (digest letter), steps, spread (of documents).
+stream (tokens of the training shards), raw (digest letter of the validation text), tokenizer (digest letter), steps, spread (of documents).
 """
 import datetime
 import hashlib
@@ -118,9 +118,12 @@ def make(run, bpb, settings, base=None):
         rows += [{**rows[-1], "step": steps - late + i, "wallclock_ms": cap + 100 * (i + 1)} for i in range(late + 1)]
     metrics = "".join(json.dumps(x) + "\n" for x in rows).encode()
     seed = spec["train"]["seed"]
-    blob = f"weights {spec['digests']['config_sha256']} {seed} {bpb}".encode()
+    offset = spec["train"].get("data_offset", 0)
+    blob = f"weights {spec['digests']['config_sha256']} {seed} {offset} {bpb}".encode() if offset else \
+        f"weights {spec['digests']['config_sha256']} {seed} {bpb}".encode()
     r.update({"dataset_sha256": spec["data"]["dataset_sha256"], "tokenizer_sha256": spec["data"]["tokenizer_sha256"],
               "config_sha256": spec["digests"]["config_sha256"], "model": {**spec["model"], "params": 91264}, "seed": seed,
+              "data_offset": offset, "stream_tokens": int(own.get("stream", 1000000)),
               "schedule": spec["train"]["schedule"], "steps": steps, "batch_tokens": spec["train"]["batch_tokens"],
               "micro_batch_tokens": 8192, "seq_len": spec["train"]["seq_len"], "warmup_steps": spec["train"]["warmup_steps"],
               "train_ms": train_ms, "overshoot_ms": max(0, train_ms - cap) if cap != "none" else 0, "cap_ms": cap,
