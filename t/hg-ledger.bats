@@ -490,6 +490,49 @@ advised() {
 }
 
 # bats test_tags=b32
+# bats test_tags=b90
+@test "load alone never changes a verdict on a score that does not depend on the clock, and no such run is made again" {
+	scored runs/base 2.300 starved=yes
+	add runs/base
+	[ "$(field base .verdict.reason)" = first ]
+	pretend
+	PRETEND=starved=yes hg-confirm -c "$L" runs/base > calibration 2> /dev/null
+	[[ "$(tail -n 1 calibration)" == *"is calibrated: 5 seeds"* ]]
+	[ "$(find runs -name 'base.cal.*' | wc -l)" = 4 ]
+	scored runs/gain 2.0 train.matrix_lr=0.05 starved=yes train_ms=59900
+	add runs/gain
+	[ "$(field gain .verdict.reason)" = promising ]
+	jq '.guarded |= map(if .name == "train_ms" then .tolerance = 0.01 else . end)' "$L/policy.json" > p
+	cp p "$L/policy.json"
+	scored runs/told 2.0 train.matrix_lr=0.07 train_ms=59900
+	add runs/told
+	[ "$(field told .verdict.reason)" = promising ]
+	[[ "$(field told .verdict.text)" == *"Its train_ms of 59900 against the incumbent's 58211 decides nothing: the score does not depend on the clock"* ]]
+	hg-confirm "$L" runs/gain > confirmation 2> /dev/null
+	[ "$(tail -n 1 "$L/ledger.jsonl" | jq -r .verdict.reason)" = confirmed ]
+	hg-ledger replay "$L"
+}
+
+# bats test_tags=b90
+@test "where the clock counts, a time is worse only beyond its own noise, and the verdict names all figures" {
+	local i=0 ms
+	for ms in 40000 44000 37000 42000 39000; do
+		i=$((i + 1))
+		scored runs/base$i 2.30$i seed=$i train.schedule=wallclock train_ms=$ms
+		add runs/base$i
+	done
+	hg-ledger calibrate "$L" runs/base1 > calibration
+	scored runs/noisy 2.2 train.matrix_lr=0.05 train.schedule=wallclock train_ms=45000
+	scored runs/slow 2.2 train.matrix_lr=0.06 train.schedule=wallclock train_ms=59000
+	add runs/noisy runs/slow
+	[ "$(field noisy .verdict.reason)" = promising ]
+	[[ "$(field noisy .verdict.text)" == *"Its train_ms of 45000 against the incumbent's 40000 decides nothing: it is within"* ]]
+	[ "$(field slow '.verdict | .class + " " + .guarded_metric')" = "regression train_ms" ]
+	[ "$(field slow '[.verdict | .guard_value, .guard_reference, .guard_tolerance] | @csv')" = "59000,40000,0.05" ]
+	[[ "$(field slow .verdict.text)" == *"scored 2.20000 val_bpb, 0.10300 better than the incumbent's 2.30300"*"worse in train_ms: 59000 against the incumbent's 40000, which is 47.5 % worse where 5 % is tolerated; a gain"* ]]
+	hg-ledger replay "$L"
+}
+
 @test "a loss in a guarded metric is not masked by a gain in another" {
 	calibrated
 	scored runs/fat 2.0 train.matrix_lr=0.05 total_bytes=400000

@@ -31,16 +31,30 @@ explain_chance(struct str *s, double p)
 	return (str_printf(s, "1 in %d,%03d", (int)(one_in / 1000), (int)one_in % 1000));
 }
 
+/* A guarded time that is worse and decides nothing. */
+static int
+aside(struct str *s, const struct explain *t)
+{
+	const struct verdict *v = t->verdict;
+
+	if (v->aside < 0)
+		return (0);
+	return (str_printf(s, " Its %s of %.0f against the incumbent's %.0f decides nothing: %s.",
+	    policy_metric_name(t->policy->guarded[v->aside].name), v->aside_value, v->aside_reference,
+	    v->aside_clocked ? "it is within what the lane's times differ by" :
+			       "the score does not depend on the clock, and the clock does on the machine's load"));
+}
+
 static int
 changed(struct str *s, const struct explain *t)
 {
 	const struct verdict *v = t->verdict;
 	const char *name;
 	unsigned i;
-	int rc = 0;
+	int rc = aside(s, t);
 
 	if (v->changed == 0)
-		return (0);
+		return (rc);
 	rc |= str_puts(s, " What differs from the incumbent: ");
 	for (i = 0; (name = verdict_changed_name(v->changed, i)) != NULL; i++)
 		rc |= str_printf(s, "%s%s", i == 0 ? "" : ", ", name);
@@ -89,7 +103,15 @@ findings(struct str *s, const struct explain *t)
 static int
 guard(struct str *s, const struct explain *t)
 {
-	return (str_puts(s, policy_metric_name(t->policy->guarded[t->verdict->guard].name)));
+	const struct verdict *v = t->verdict;
+	const char *name = policy_metric_name(t->policy->guarded[v->guard].name);
+
+	if (!isfinite(v->guard_value))
+		return (str_printf(s, "%s, by more than the policy tolerates", name));
+	return (
+	    str_printf(s, "%s: %.0f against the incumbent's %.0f, which is %.1f %% worse where %.3g %% is tolerated",
+		name, v->guard_value, v->guard_reference,
+		100 * fabs(v->guard_value - v->guard_reference) / fabs(v->guard_reference), 100 * v->guard_tolerance));
 }
 
 static int

@@ -50,6 +50,10 @@ struct member {
 	{ \
 		key, NEST, offsetof(struct type, member), table, RECORD_OWN, NULL, 0 \
 	}
+#define AT_LATER(type, key, form, member) \
+	{ \
+		key, form, offsetof(struct type, member), NULL, RECORD_OWN, NULL, 1 \
+	}
 #define END \
 	{ \
 		NULL, TEXT, 0, NULL, RECORD_OWN, NULL, 0 \
@@ -171,6 +175,9 @@ static const struct member verdict_members[] = {
 	AT(row_verdict, "metric", MEASURE, is.metric),
 	AT(row_verdict, "direction", DIRECTION, sign),
 	AT(row_verdict, "guarded_metric", TEXT, guarded_metric),
+	AT_LATER(row_verdict, "guard_value", REAL, is.guard_value),
+	AT_LATER(row_verdict, "guard_reference", REAL, is.guard_reference),
+	AT_LATER(row_verdict, "guard_tolerance", REAL, is.guard_tolerance),
 	AT(row_verdict, "noise", NOISE, is.calibrated),
 	AT(row_verdict, "score", REAL, is.score),
 	AT(row_verdict, "runs", TALLY, is.runs),
