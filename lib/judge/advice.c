@@ -2,9 +2,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/array.h"
 #include "judge/advice.h"
 #include "judge/plateau.h"
+#include "law/classify.h"
 #include "law/explain.h"
 
 static unsigned
@@ -117,7 +117,7 @@ advice_run(const struct ledger *l, const char *path, const struct standings_fact
 {
 	const struct standings *b = &l->book;
 	const struct standings_group *g = standings_group(b, f->group);
-	const struct standings_fact *screening;
+	const struct standings_fact *screening = standings_history(b, f, 0).screening, *row;
 
 	memset(a, 0, sizeof(*a));
 	switch ((enum verdict_class)f->klass) {
@@ -153,57 +153,18 @@ advice_run(const struct ledger *l, const char *path, const struct standings_fact
 			return (calibrate(l, path, f, a));
 		return (calibrate_incumbent(l, g, f, a));
 	}
+	/* One that is in the ledger and did not screen its configuration then can't do it now. */
+	if (f->reason == VERDICT_PROMISING && (row = standings_run(b, f->run, f->attempt)) != NULL &&
+	    verdict_reason_counts((enum verdict_reason)row->reason) != VERDICT_SCREEN)
+		return (
+		    str_printf(&a->command, "hg-spec -b %s/spec.json -s train.%s=%llu %s.2 && hg-run -l %s %s.2", path,
+			f->init != 0 ? "data_offset" : "seed", (unsigned long long)f->run >> 33, path, l->path, path) |
+		    say(a, ADVICE_AGAIN, "the lane was not calibrated when it was added: one more run screens it"));
 	if (f->reason == VERDICT_PROMISING ||
-	    (f->reason == VERDICT_REPEAT && (screening = standings_history(b, f, 0).screening) != NULL &&
-		screening->reason == VERDICT_PROMISING))
+	    (f->reason == VERDICT_REPEAT && screening != NULL && screening->reason == VERDICT_PROMISING &&
+		classify_run(b, screening, VERDICT_REASONS).reason == VERDICT_PROMISING))
 		return (confirm(l, path, f, a));
 	return (say(a, ADVICE_TRY, "try another change"));
-}
-
-struct tag_pair {
-	uint64_t group, config;
-};
-
-/*
- * Of the challengers that passed the screen, were not decided on since and are better than the incumbent: how many,
- * and the best.  One pass from the end, so that verdicts are met before what they decide.
- */
-static int
-look_for_waiting(const struct standings *b, const struct standings_group *g, struct advice *a)
-{
-	enum policy_metric m = b->policy.metric.name;
-	int sign = b->policy.metric.sign;
-	double incumbent = standings_standing(b, standings_config(b, g->group, g->lane, g->incumbent), m).mean;
-	struct tag_pair *decided = NULL, *grown;
-	const struct standings_fact *f;
-	size_t n = 0, cap = 0, i, k;
-
-	for (i = standings_count(b); i-- > 0;) {
-		f = standings_fact(b, i);
-		if (f->group != g->group || (f->kind != STANDINGS_VERDICT && f->kind != STANDINGS_RUN))
-			continue;
-		if (f->kind == STANDINGS_VERDICT) {
-			if ((grown = array_room(decided, n, &cap, sizeof(*grown))) == NULL) {
-				free(decided);
-				return (-1);
-			}
-			decided = grown;
-			decided[n++] = (struct tag_pair){ f->group, f->config };
-			continue;
-		}
-		if (f->reason != VERDICT_PROMISING || !(sign * f->metric[m] < sign * incumbent))
-			continue;
-		for (k = 0; k < n && decided[k].config != f->config; k++)
-			;
-		if (k < n)
-			continue;
-		a->waiting++;
-		/* Of equals the first. */
-		if (a->subject == 0 || sign * f->metric[m] <= sign * standings_fact(b, a->subject - 1)->metric[m])
-			a->subject = i + 1;
-	}
-	free(decided);
-	return (0);
 }
 
 /* The last run's row; 0: there is none. */
@@ -241,7 +202,7 @@ advice_ledger(const struct ledger *l, struct advice *a)
 {
 	const struct standings *b = &l->book;
 	const struct standings_group *g = b->last_group == 0 ? NULL : standings_group(b, b->last_group);
-	size_t last = last_run(b);
+	size_t last = last_run(b), best;
 	const struct standings_plan *plan = standings_open_plan(b, 0);
 	struct plateau_view v = plateau_look(b);
 	struct str path = STR_INIT;
@@ -267,8 +228,8 @@ advice_ledger(const struct ledger *l, struct advice *a)
 	}
 	if (standings_lane(b, g->group, g->lane) == NULL)
 		return (calibrate_incumbent(l, g, standings_fact(b, g->reference), a));
-	if (look_for_waiting(b, g, a) == -1)
-		return (-1);
+	a->waiting = classify_waiting(b, g, &best);
+	a->subject = best;
 	if (a->waiting > 0 && confirmations_left(b) > 0) {
 		if ((rc = place(l, standings_fact(b, a->subject - 1), &path)) == 0)
 			rc = confirm(l, path.p, standings_fact(b, a->subject - 1), a);

@@ -151,6 +151,8 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 {
 	const struct standings *b = &l->book;
 	const struct standings_group *g = f->group == 0 ? NULL : standings_group(b, f->group);
+	const struct standings_fact *screening;
+	struct verdict now;
 
 	if (f->klass == VERDICT_BLOCKED || f->klass == VERDICT_INVALID || g == NULL) {
 		say_error("'%s' has no sound run: there is nothing to confirm", path);
@@ -164,9 +166,21 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 		say_error("the lane of '%s' is not calibrated: hg-ledger calibrate comes first", path);
 		return (PLAN_PENDING);
 	}
-	if (standings_history(b, f, 0).screening == NULL) {
+	screening = verdict_reason_counts((enum verdict_reason)f->reason) == VERDICT_SCREEN ?
+	    f :
+	    standings_history(b, f, 0).screening;
+	if (screening == NULL) {
 		say_error("'%s' was not screened since the lane was calibrated: add one more run of it", path);
 		return (PLAN_PENDING);
+	}
+	now = classify_run(b, screening, VERDICT_REASONS);
+	if (now.klass == VERDICT_REGRESSION ||
+	    (screening->reason == VERDICT_PROMISING && now.reason != VERDICT_PROMISING)) {
+		say_error(
+		    "the run that screened the configuration of '%s' would be %s: %s against the present incumbent:"
+		    " hg-classify %s RUN says more",
+		    path, verdict_class_name(now.klass), verdict_reason_name(now.reason), l->path);
+		return (PLAN_NO);
 	}
 	if (standings_spent(b) >= b->policy.campaign.confirmations) {
 		say_error("campaign '%s' has spent its %u confirmations; declare a new one in %s/%s",

@@ -246,6 +246,42 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	return (verdict_because(v, v.gain >= p->screen.gain_sd * v.lane_sd ? VERDICT_PROMISING : VERDICT_WITHIN_NOISE));
 }
 
+static int
+decided(const struct standings *b, const struct standings_fact *f)
+{
+	size_t i;
+
+	for (i = 0; i < b->plan_count; i++)
+		if (b->plans[i].closed && b->plans[i].group == f->group && b->plans[i].config == f->config)
+			return (1);
+	return (0);
+}
+
+unsigned
+classify_waiting(const struct standings *b, const struct standings_group *g, size_t *best)
+{
+	enum policy_metric m = b->policy.metric.name;
+	const struct standings_fact *f;
+	unsigned n = 0;
+	size_t i;
+
+	*best = 0;
+	for (i = standings_count(b); i-- > 0;) {
+		f = standings_fact(b, i);
+		if (f->kind != STANDINGS_RUN || f->group != g->group || f->klass > VERDICT_REGRESSION ||
+		    f->reason != VERDICT_PROMISING || decided(b, f) ||
+		    classify_run(b, f, VERDICT_REASONS).reason != VERDICT_PROMISING)
+			continue;
+		n++;
+		/* Of equals the first. */
+		if (*best == 0 ||
+		    b->policy.metric.sign * f->metric[m] <=
+			b->policy.metric.sign * standings_fact(b, *best - 1)->metric[m])
+			*best = i + 1;
+	}
+	return (n);
+}
+
 int
 classify_plan_ready(const struct standings_plan *p)
 {

@@ -18,9 +18,16 @@
 /**
  * classify_run(b, f, rule):
  * What ${f} is, given the book so far.  ${rule} is the reason why the evidence
- * itself fails, or VERDICT_REASONS if it is sound.
+ * itself fails, or VERDICT_REASONS if it is sound.  A run that is in the book is
+ * judged as of now, against whoever is incumbent now.
  */
 struct verdict classify_run(const struct standings *b, const struct standings_fact *f, enum verdict_reason rule);
+
+/*
+ * Of a group's challengers that passed the screen, those that no confirmation decided on and that would pass it now:
+ * how many, and in *best the best one's fact as index + 1, 0 if there is none.
+ */
+unsigned classify_waiting(const struct standings *b, const struct standings_group *g, size_t *best);
 
 /* 1 if nothing more can come of the plan: all slots filled, or one of its runs invalid. */
 int classify_plan_ready(const struct standings_plan *p);

@@ -162,7 +162,7 @@ const struct standings_fact *standings_fact(const struct standings *b, size_t i)
 /* The fact of a run's attempt, or of its last attempt if ${attempt} is 0; NULL if there is none. */
 const struct standings_fact *standings_run(const struct standings *b, uint64_t run, unsigned attempt);
 
-/* What rows before say of a run's configuration and artifact, found in one pass. */
+/* What other rows say of a run's configuration and artifact, found in one pass. */
 struct standings_history {
 	const struct standings_fact *screening; /* the run that screened the configuration, on this lane; or NULL */
 	const struct standings_fact *twin;      /* the first run of this lane that is this one again; or NULL */
