@@ -564,6 +564,41 @@ advised() {
 	[ "$status" -eq 1 ]
 }
 
+@test "the cross-check by documents is in the metric of the verdict, named, and comes to the same gain" {
+	local metric
+	# Half of the raw text is not counted by the tokenizer.
+	export PRETEND="raw_bytes=500000 spread=0"
+	for metric in val_bpb val_loss; do
+		rm -rf "$L" runs
+		mkdir "$L"
+		jq --arg m $metric '.metric.name = $m' "$HG_TOP/contracts/policy.valid/full.json" > "$L/policy.json"
+		SET=$PRETEND calibrated
+		pretend
+		# shellcheck disable=SC2086
+		scored runs/good 2.20 train.matrix_lr=0.0500 $PRETEND
+		add runs/good
+		hg-confirm "$L" runs/good > confirmation 2> /dev/null
+		tail -n 1 "$L/ledger.jsonl" | jq -e --arg m $metric '
+			.confirmation.cross_check as $c | $c.metric == $m and .verdict.metric == $m and
+			(($c.gain_bits_per_byte // $c.gain_nats_per_token) / .verdict.gain - 1 | fabs < 0.002) and
+			(($c.gain_bits_per_byte == null) == ($m == "val_loss"))'
+	done
+	hg-ledger replay "$L"
+	hg-report -o page.html "$L"
+	grep -q "By documents the gain is 0[.0-9]* val_loss with a standard error of" page.html
+}
+
+@test "a run that is far worse but not shown to be so is not said to say nothing" {
+	calibrated
+	# Some 2 deviations to the worse, where the level of a regression is 1 %.
+	scored runs/far 2.318 train.matrix_lr=0.05
+	scored runs/near 2.304 train.matrix_lr=0.06
+	add runs/far runs/near
+	[ "$(field far .verdict.reason) $(field near .verdict.reason)" = "within_noise within_noise" ]
+	[[ "$(field far .verdict.text)" == *"That is 2."*" times the lane's run-to-run deviation of"*"by chance such a loss comes about in "*" of the cases, and worse is said at 1 %: it is neither"* ]]
+	[[ "$(field near .verdict.text)" == *"a single run says nothing of such a difference"* ]]
+}
+
 @test "a gain that is none is not confirmed, and the incumbent stays" {
 	calibrated
 	pretend

@@ -192,6 +192,26 @@ given(struct str *s, const struct explain *t)
 	return (t->given == NULL ? 0 : str_printf(s, ", which all start from the given weights %.8s", t->given));
 }
 
+/* What a run that passed no screen says: nothing, or less than it seems. */
+static int
+within(struct str *s, const struct explain *t)
+{
+	const struct verdict *v = t->verdict;
+	double sds = v->gain / v->lane_sd;
+
+	if (!(fabs(sds) > t->policy->screen.gain_sd))
+		return (str_printf(s,
+		    "Runs of one configuration lie about %.5f apart here, so a single run says nothing of such a"
+		    " difference",
+		    v->lane_sd));
+	return (
+	    str_printf(s,
+		"That is %.1f times the lane's run-to-run deviation of %.5f, but by chance such a loss comes about in ",
+		fabs(sds), v->lane_sd) |
+	    explain_chance(s, v->p_loss) | str_puts(s, " of the cases, and worse is said at ") |
+	    explain_chance(s, v->level) | str_puts(s, ": it is neither shown to be worse nor worth a confirmation"));
+}
+
 static int
 twin(struct str *s, const struct explain *t)
 {
@@ -222,6 +242,7 @@ static const struct {
 	{ "power", power },
 	{ "given", given },
 	{ "twin", twin },
+	{ "within", within },
 };
 
 static int

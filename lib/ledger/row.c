@@ -126,6 +126,8 @@ static const struct member calibration_members[] = {
 static const struct member documents_members[] = {
 	AT(row_documents, "documents", COUNT, documents),
 	AT(row_documents, "gain_bits_per_byte", REAL, gain_bits_per_byte),
+	AT_LATER(row_documents, "gain_nats_per_token", REAL, gain_nats_per_token),
+	AT_LATER(row_documents, "metric", TEXT, metric),
 	AT(row_documents, "se", REAL, se),
 	END,
 };
@@ -396,6 +398,9 @@ row_init(struct row *r, enum standings_kind kind)
 	r->verdict.sign = 1;
 	r->after.score = NAN;
 	r->confirmation.cross_check.documents = RECORD_NONE;
+	r->confirmation.cross_check.gain_bits_per_byte = NAN;
+	r->confirmation.cross_check.gain_nats_per_token = NAN;
+	r->confirmation.cross_check.se = NAN;
 }
 
 void
