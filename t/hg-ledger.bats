@@ -599,6 +599,103 @@ advised() {
 	[[ "$(field near .verdict.text)" == *"a single run says nothing of such a difference"* ]]
 }
 
+@test "a plan's power is said before it is fixed, with the runs a side that would do, and looking fixes nothing" {
+	calibrated
+	scored runs/good 2.20 train.matrix_lr=0.0500
+	add runs/good
+	[[ "$(cat added)" == *"with 5 a side a gain of 3.5 lane deviations is confirmed with a chance of 74 %, and the policy wants 80 %: -n 6 has 8"* ]]
+	cp "$L/ledger.jsonl" before
+	run -0 --separate-stderr hg-ledger plan -p "$L" runs/good
+	[[ "${lines[0]}" == "not planned, only looked at: 'good' against"* ]]
+	[[ "${lines[1]}" == *"is confirmed with a chance of 74 %"* ]]
+	[[ "$stderr" == *"-n 6 has 8"* ]]
+	cmp before "$L/ledger.jsonl"
+	run -0 --separate-stderr hg-ledger plan -p -n 6 "$L" runs/good
+	[[ "${lines[1]}" == *"is confirmed with a chance of 8"*"Runs: 12"* ]]
+	[ -z "$stderr" ]
+	cmp before "$L/ledger.jsonl"
+	run -100 hg-ledger plan -p -x "$L"
+	# What is said is the plan's own.
+	run -0 --separate-stderr hg-ledger plan -n 2 "$L" runs/good
+	[[ "$stderr" == *"with 2 a side a gain"* ]]
+}
+
+# follow: type what hg-ledger stop, or hg-classify of the run, says is next.
+follow() {
+	local next
+	next=$(hg-classify -j "$L" "$1" | jq -r .next.command)
+	echo "$next" >> followed
+	eval "$next" > out 2> err
+}
+
+@test "a plan that could never be filled is refused with the reason, and the steps that are printed lead to its verdict" {
+	calibrated
+	pretend
+	cd runs
+	# Another lane: the incumbent must run there, then the lane's noise must be known.
+	scored there 2.1 train.matrix_lr=0.05 system.lane=other
+	add there
+	run -2 --separate-stderr hg-ledger plan "$L" there
+	follow there
+	follow there
+	[[ "$(tail -n 1 followed)" == *"hg-confirm -c $L"*there.there ]]
+	# What was added before the lane was calibrated can't screen.
+	follow there
+	follow there.2
+	[ "$(tail -n 1 followed)" = "hg-confirm $L there.2" ]
+	[ "$(tail -n 1 "$L/ledger.jsonl" | jq -r .verdict.reason)" = confirmed ]
+	# Another cap: its runs are never set beside the incumbent's, which by now has the other lane, too.
+	scored long 1.9 train.matrix_lr=0.06 budget.max_wallclock_ms=90000
+	add long
+	follow long
+	[[ "$(tail -n 1 followed)" == *"budget.max_wallclock_ms=60000 long.2 "* ]]
+	follow long.2
+	[[ "$(tail -n 1 followed)" == *"system.lane=default long.2.there "* ]]
+	follow long.2
+	[ "$(tail -n 1 followed)" = "hg-confirm $L long.2" ]
+	[ "$(tail -n 1 "$L/ledger.jsonl" | jq -r .verdict.reason)" = confirmed ]
+	[ "$(sort followed | uniq -d)" = "" ]
+	hg-ledger replay "$L"
+}
+
+@test "a lane that is calibrated, but by another configuration than the incumbent's, makes no plan that can't be filled" {
+	local i
+	calibrated
+	pretend
+	for i in 1 2 3 4 5; do
+		scored runs/o$i 2.30$i seed=$i train.matrix_lr=0.041 system.lane=other
+		add runs/o$i
+	done
+	hg-ledger calibrate "$L" runs/o1 > out
+	scored runs/good 2.1 train.matrix_lr=0.05 system.lane=other
+	add runs/good
+	cp "$L/ledger.jsonl" before
+	run -1 --separate-stderr hg-ledger plan "$L" runs/good
+	[[ "$stderr" == *"no run of the incumbent can be set beside 'runs/good', so no plan could be filled: the incumbent never ran on lane 'other'"* ]]
+	cmp before "$L/ledger.jsonl"
+	follow runs/good
+	hg-confirm "$L" runs/good > out 2> err
+	[ "$(tail -n 1 "$L/ledger.jsonl" | jq -r .verdict.reason)" = confirmed ]
+	scored runs/long 1.9 train.matrix_lr=0.06 budget.max_wallclock_ms=90000 system.lane=other
+	add runs/long
+	run ! hg-ledger plan "$L" runs/long
+	run ! grep -q runs/long <(hg-ledger stop "$L")
+}
+
+@test "a plan that a clock ahead of this one made is said to wait for it, and spends no run" {
+	calibrated
+	scored runs/good 2.1 train.matrix_lr=0.05
+	add runs/good
+	hg-ledger plan "$L" runs/good > out
+	sed -i '$s/"added_at": "[^"]*"/"added_at": "2099-01-01T00:00:00.000Z"/' "$L/ledger.jsonl"
+	rm "$L"/index "$L"/head
+	run -2 --separate-stderr hg-ledger next "$L"
+	[[ "$stderr" == *"was made at 2099-01-01T00:00:00.000Z by a clock ahead of this one"*"hg-ledger plan -x"* ]]
+	run -2 hg-confirm "$L" runs/good
+	[ ! -e runs/good.*.1 ]
+	[[ "$(hg-ledger stop "$L")" == *"next: hg-ledger plan -x $L" ]]
+}
+
 @test "a gain that is none is not confirmed, and the incumbent stays" {
 	calibrated
 	pretend

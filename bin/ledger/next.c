@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/exit.h"
 #include "base/say.h"
 #include "bin/ledger/command.h"
@@ -47,7 +48,13 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	}
 	if ((open = plan_open(&l, &p, &slot, &row)) == 0)
 		say_note("no plan is open");
-	else if (open == 1 && slot < 2 * p->n && ledger_digest(&l, standings_row(&l.book, p->row), digest) == 0) {
+	else if (open == 1 && p->at_ms > clock_wall_ms()) {
+		say_error(
+		    "the open plan was made at %s by a clock ahead of this one, and no run begun before it counts: wait"
+		    " until then, or give it up with hg-ledger plan -x %s",
+		    row.added_at, l.path);
+		code = HG_EXIT_PENDING;
+	} else if (open == 1 && slot < 2 * p->n && ledger_digest(&l, standings_row(&l.book, p->row), digest) == 0) {
 		arm = p->slot[slot].challenger ? &row.plan.challenger : &row.plan.incumbent;
 		printf("%.8s\t%u\t%s\t%lld\t%s", digest, slot + 1,
 		    p->slot[slot].challenger ? "challenger" : "incumbent", (long long)p->slot[slot].seed,

@@ -1,11 +1,16 @@
 #include <errno.h>
+#include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
+#include "base/jsonio.h"
 #include "judge/advice.h"
 #include "judge/plateau.h"
 #include "law/classify.h"
 #include "law/explain.h"
+#include "run/rundir.h"
 
 static unsigned
 confirmations_left(const struct standings *b)
@@ -63,18 +68,56 @@ calibrate(const struct ledger *l, const char *path, const struct standings_fact 
 	return (rc | cost(a, more, f));
 }
 
-static int
-calibrate_incumbent(const struct ledger *l, const struct standings_group *g, const struct standings_fact *f,
-    struct advice *a)
+int
+advice_elsewhere(const struct ledger *l, const char *path, const struct standings_fact *f,
+    const struct standings_group *g, struct advice *a)
 {
 	const struct standings_fact *reference = standings_fact(&l->book, g->reference);
-	struct str path = STR_INIT;
-	int rc = place(l, reference, &path);
+	struct str incumbent = STR_INIT, file = STR_INIT;
+	char sha256[SHA256_HEX_SIZE];
+	json_t *spec = NULL;
+	const char *lane;
+	int rc = -1;
 
-	a->subject = g->reference + 1;
-	if (rc == 0)
-		rc = calibrate(l, path.p, f, a);
-	str_free(&path);
+	if (standings_incumbent(&l->book, g, f->lane) != 0)
+		return (0);
+	a->kind = ADVICE_AGAIN;
+	if (f->cap_ms != reference->cap_ms) {
+		rc = str_printf(&a->command, "hg-spec -b %s/spec.json -s budget.max_wallclock_ms=", path);
+		rc |= reference->cap_ms < 0 ? str_puts(&a->command, "none") :
+					      str_printf(&a->command, "%lld", (long long)reference->cap_ms);
+		rc |= str_printf(&a->command, " %s.2 && hg-run -l %s %s.2", path, l->path, path);
+		rc |= str_puts(&a->why,
+		    "the incumbent has another cap, so its runs are never set beside this one: the same"
+		    " change at the incumbent's cap can be confirmed");
+	} else if (place(l, reference, &incumbent) == 0 && str_printf(&file, "%s/" RUNDIR_SPEC, path) == 0 &&
+	    jsonio_read(AT_FDCWD, file.p, JSONIO_MAX_BYTES, sha256, &spec) == 0) {
+		lane = jsonio_text(spec, "system.lane", "?");
+		rc = str_printf(&a->command,
+		    "hg-spec -b %s/spec.json -s system.lane=%s %s.there && hg-run -l %s %s.there", incumbent.p, lane,
+		    path, l->path, path);
+		rc |= str_printf(&a->why, "the incumbent never ran on lane '%s': a run of it there comes first", lane);
+	}
+	json_decref(spec);
+	str_free(&file);
+	str_free(&incumbent);
+	return (rc == 0 ? 1 : -1);
+}
+
+/* The incumbent's lane is calibrated where ${f} ran, for it is there that the two are compared. */
+static int
+calibrate_incumbent(const struct ledger *l, const struct standings_group *g, const char *path,
+    const struct standings_fact *f, struct advice *a)
+{
+	struct str incumbent = STR_INIT;
+	int rc = advice_elsewhere(l, path, f, g, a);
+
+	if (rc != 0)
+		return (rc == 1 ? 0 : -1);
+	a->subject = standings_incumbent(&l->book, g, f->lane);
+	if ((rc = place(l, standings_fact(&l->book, a->subject - 1), &incumbent)) == 0)
+		rc = calibrate(l, incumbent.p, f, a);
+	str_free(&incumbent);
 	return (rc);
 }
 
@@ -88,20 +131,45 @@ spent(const struct ledger *l, struct advice *a)
 	    p->campaign.name, p->campaign.confirmations, l->path, LEDGER_POLICY));
 }
 
+int
+advice_power(const struct standings *b, const struct standings_fact *f, uint64_t incumbent, unsigned n, struct str *s)
+{
+	const struct policy *p = &b->policy;
+	double power = classify_power(b, f->group, f->lane, incumbent, n, p->confirm.gain_sd), better;
+	unsigned need;
+	int rc;
+
+	if (!(power < p->confirm.power))
+		return (0);
+	need = classify_power_seeds(b, f->group, f->lane, incumbent, p->confirm.power, &better);
+	rc = str_printf(s,
+	    "; with %u a side a gain of %.1f lane deviations is confirmed with a chance of %.0f %%, and the"
+	    " policy wants %.0f %%: ",
+	    n, p->confirm.gain_sd, floor(100 * power), 100 * p->confirm.power);
+	return (rc |
+	    (need != 0 ? str_printf(s, "-n %u has %.0f %%", need, floor(100 * better)) :
+			 str_printf(s, "%d a side have not", STANDINGS_SEEDS)));
+}
+
 static int
 confirm(const struct ledger *l, const char *path, const struct standings_fact *f, struct advice *a)
 {
-	const struct policy *p = &l->book.policy;
-	unsigned left = confirmations_left(&l->book);
+	const struct standings *b = &l->book;
+	const struct standings_group *g = standings_group(b, f->group);
+	const struct policy *p = &b->policy;
+	unsigned left = confirmations_left(b);
 	int rc;
 
 	if (left == 0)
 		return (spent(l, a));
+	if (g != NULL && (rc = advice_elsewhere(l, path, f, g, a)) != 0)
+		return (rc == 1 ? 0 : -1);
 	a->kind = ADVICE_CONFIRM;
 	rc = str_printf(&a->command, "hg-confirm %s %s", l->path, path);
 	rc |= str_printf(&a->why, "%u fresh seeds a side, in turns with the incumbent; %u of %u confirmations are left",
 	    p->confirm.seeds, left, p->campaign.confirmations);
-	return (rc | cost(a, 2 * p->confirm.seeds, f));
+	rc |= cost(a, 2 * p->confirm.seeds, f);
+	return (g == NULL ? rc : rc | advice_power(b, f, g->incumbent, p->confirm.seeds, &a->why));
 }
 
 /* One kind of advice that is a command and a reason. */
@@ -151,7 +219,7 @@ advice_run(const struct ledger *l, const char *path, const struct standings_fact
 	if (standings_lane(b, f->group, f->lane) == NULL) {
 		if (f->reason == VERDICT_FIRST || f->reason == VERDICT_REPLICATE || g == NULL)
 			return (calibrate(l, path, f, a));
-		return (calibrate_incumbent(l, g, f, a));
+		return (calibrate_incumbent(l, g, path, f, a));
 	}
 	/* One that is in the ledger and did not screen its configuration then can't do it now. */
 	if (f->reason == VERDICT_PROMISING && (row = standings_run(b, f->run, f->attempt)) != NULL &&
@@ -190,7 +258,12 @@ finish(const struct ledger *l, const struct standings_plan *plan, struct advice 
 		return (-1);
 	rc = ledger_place(l, row.plan.challenger.dir == NULL ? "?" : row.plan.challenger.dir, &path);
 	row_free(&row);
-	if (rc == 0)
+	if (rc == 0 && plan->at_ms > clock_wall_ms())
+		rc = str_printf(&a->command, "hg-ledger plan -x %s", l->path) |
+		    say(a, ADVICE_FINISH,
+			"the plan was made by a clock ahead of this one, and no run begun before it counts:"
+			" wait until then, or give it up");
+	else if (rc == 0)
 		rc = str_printf(&a->command, "hg-confirm %s %s", l->path, path.p) |
 		    say(a, ADVICE_FINISH, "goes on with the planned runs");
 	str_free(&path);
@@ -227,7 +300,7 @@ advice_ledger(const struct ledger *l, struct advice *a)
 		return (rc);
 	}
 	if (standings_lane(b, g->group, g->lane) == NULL)
-		return (calibrate_incumbent(l, g, standings_fact(b, g->reference), a));
+		return (calibrate_incumbent(l, g, "", standings_fact(b, g->reference), a));
 	a->waiting = classify_waiting(b, g, &best);
 	a->subject = best;
 	if (a->waiting > 0 && confirmations_left(b) > 0) {

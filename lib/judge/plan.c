@@ -7,6 +7,7 @@
 
 #include "law/classify.h"
 #include "base/jsonio.h"
+#include "judge/advice.h"
 #include "judge/plan.h"
 #include "base/proc.h"
 #include "ledger/row.h"
@@ -152,7 +153,9 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 	const struct standings *b = &l->book;
 	const struct standings_group *g = f->group == 0 ? NULL : standings_group(b, f->group);
 	const struct standings_fact *screening;
+	struct advice first = { .subject = 0 };
 	struct verdict now;
+	int elsewhere;
 
 	if (f->klass == VERDICT_BLOCKED || f->klass == VERDICT_INVALID || g == NULL) {
 		say_error("'%s' has no sound run: there is nothing to confirm", path);
@@ -180,6 +183,13 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 		    "the run that screened the configuration of '%s' would be %s: %s against the present incumbent:"
 		    " hg-classify %s RUN says more",
 		    path, verdict_class_name(now.klass), verdict_reason_name(now.reason), l->path);
+		return (PLAN_NO);
+	}
+	if ((elsewhere = advice_elsewhere(l, path, f, g, &first)) != 0) {
+		if (elsewhere == 1)
+			say_error("no run of the incumbent can be set beside '%s', so no plan could be filled: %s: %s",
+			    path, first.why.p, first.command.p);
+		advice_free(&first);
 		return (PLAN_NO);
 	}
 	if (standings_spent(b) >= b->policy.campaign.confirmations) {
@@ -272,8 +282,9 @@ draft(const struct ledger *l, const struct row *mine, const struct row *theirs, 
 }
 
 int
-plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how, struct row *out)
+plan_confirmation(struct ledger *l, const char *path, unsigned n, int dry, enum plan *how, struct row *out)
 {
+	struct str power = STR_INIT;
 	const struct standings *b = &l->book;
 	const struct standings_fact *f, *reference;
 	const struct standings_plan *open;
@@ -291,11 +302,16 @@ plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how
 		rc = 0;
 		goto err0;
 	}
-	reference = standings_fact(b, standings_group(b, f->group)->reference);
+	reference = standings_fact(b, standings_incumbent(b, standings_group(b, f->group), f->lane) - 1);
 	if (ledger_read(l, reference, &theirs) == -1)
 		goto err0;
-	if (draft(l, &mine, &theirs, f, reference, n == 0 ? b->policy.confirm.seeds : n, out) == 0)
-		rc = ledger_append_row(l, out, NULL);
+	if (draft(l, &mine, &theirs, f, reference, n == 0 ? b->policy.confirm.seeds : n, out) == 0) {
+		(void)advice_power(b, f, reference->config, (unsigned)out->plan.seeds_a_side, &power);
+		if (power.n != 0)
+			say_note("%s", power.p + strspn(power.p, "; "));
+		rc = dry ? 0 : ledger_append_row(l, out, NULL);
+	}
+	str_free(&power);
 	if (rc == -1)
 		row_free(out);
 	row_free(&theirs);

@@ -16,14 +16,16 @@ enum plan {
 };
 
 /**
- * plan_confirmation(l, path, n, how, row):
+ * plan_confirmation(l, path, n, dry, how, row):
  * Plan a confirmation of the configuration of the run at ${path}, which is in
  * the ledger, with n runs a side (0: the policy's).  The group's open plan, if
- * it is for that configuration, is handed back instead.
+ * it is for that configuration, is handed back instead.  With ${dry} nothing is
+ * appended: the row tells what the plan would be.  A power below the policy's is
+ * said with what would do.
  * Owns:   the caller frees *row, which has a number if it was made or is there.
  * Errors: -1 with errno, said.
  */
-int plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how, struct row *row);
+int plan_confirmation(struct ledger *l, const char *path, unsigned n, int dry, enum plan *how, struct row *row);
 
 /**
  * plan_calibration(l, path, n, how, row):

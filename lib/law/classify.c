@@ -269,8 +269,8 @@ classify_waiting(const struct standings *b, const struct standings_group *g, siz
 	for (i = standings_count(b); i-- > 0;) {
 		f = standings_fact(b, i);
 		if (f->kind != STANDINGS_RUN || f->group != g->group || f->klass > VERDICT_REGRESSION ||
-		    f->reason != VERDICT_PROMISING || decided(b, f) ||
-		    classify_run(b, f, VERDICT_REASONS).reason != VERDICT_PROMISING)
+		    f->reason != VERDICT_PROMISING || f->cap_ms != standings_fact(b, g->reference)->cap_ms ||
+		    decided(b, f) || classify_run(b, f, VERDICT_REASONS).reason != VERDICT_PROMISING)
 			continue;
 		n++;
 		/* Of equals the first. */
@@ -394,6 +394,20 @@ classify_power(const struct standings *b, uint64_t group, uint64_t lane, uint64_
 	if (standings_lane(b, group, lane) == NULL)
 		return (NAN);
 	return (noise_power(&pool, arm.df, policy_level(&b->policy), gain_sd, n));
+}
+
+unsigned
+classify_power_seeds(const struct standings *b, uint64_t group, uint64_t lane, uint64_t incumbent, double want,
+    double *power)
+{
+	unsigned n;
+
+	for (n = 2; n <= STANDINGS_SEEDS; n++) {
+		*power = classify_power(b, group, lane, incumbent, n, b->policy.confirm.gain_sd);
+		if (*power >= want)
+			return (n);
+	}
+	return (0);
 }
 
 double

@@ -135,6 +135,23 @@ standings_history(const struct standings *b, const struct standings_fact *f, uin
 	return (h);
 }
 
+size_t
+standings_incumbent(const struct standings *b, const struct standings_group *g, uint64_t lane)
+{
+	const struct standings_fact *f;
+	size_t i;
+
+	if (standings_fact(b, g->reference)->lane == lane)
+		return (g->reference + 1);
+	for (i = standings_count(b); i-- > 0;) {
+		f = standings_fact(b, i);
+		if (f->kind == STANDINGS_RUN && f->group == g->group && f->config == g->incumbent && f->lane == lane &&
+		    f->klass <= VERDICT_REGRESSION)
+			return (i + 1);
+	}
+	return (0);
+}
+
 const struct standings_fact *
 standings_row(const struct standings *b, uint64_t row)
 {

@@ -58,7 +58,7 @@ struct standings_fact {
 	int64_t begins, stream; /* where in how many training tokens; a stream of 0 is not known */
 	int64_t place[2];       /* a plan's, by side: the offset of its runs, or one of enum standings_place */
 	int64_t clocked;        /* its score depends on the clock */
-	int64_t unused;         /* facts are multiples of 32 bytes: they are summed in four columns (ledger/index.c) */
+	int64_t cap_ms;         /* of the training clock; -1: none */
 	int64_t at_ms, started_ms, cost_ms;
 	double metric[POLICY_METRICS];
 };
@@ -178,6 +178,12 @@ int standings_replicate(const struct standings_fact *a, const struct standings_f
 
 /* Did load spoil a run's score? From law 2 on a score that does not depend on the clock can't be. */
 int standings_starved(const struct standings *b, const struct standings_fact *f);
+
+/*
+ * The run of a group's incumbent that more runs of it on a lane are made from: its reference, if that ran there, else
+ * the last sound one, as index + 1. 0 if it never ran there.
+ */
+size_t standings_incumbent(const struct standings *b, const struct standings_group *g, uint64_t lane);
 
 /* The fact of a row, or NULL. */
 const struct standings_fact *standings_row(const struct standings *b, uint64_t row);

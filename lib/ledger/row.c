@@ -684,6 +684,7 @@ row_run_fact(const struct run_record *run, struct standings_fact *f)
 	f->run = standings_tag(run->run_uid);
 	f->attempt = run->attempt == RECORD_NONE ? 1 : (uint32_t)run->attempt;
 	f->group = standings_tag(run->group);
+	f->cap_ms = run->cap_ms;
 	f->lane = lane_of(run->lane, run->cap_ms);
 	f->config = standings_tag(run->config);
 	f->system = standings_tag(run->system);
