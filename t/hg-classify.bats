@@ -116,6 +116,11 @@ is() {
 	run -1 hg-classify ledger runs/was
 	[[ "$output" == *"The run is not what its row says. Altered since: score report."* ]]
 	[ "$(jq -r .altered runs/was/classification.json)" = "score report" ]
+	scored runs/next 1.9 train.matrix_lr=0.07
+	hg-ledger add ledger runs/next > out
+	echo more >> runs/next/artifact.hgz
+	run -1 --separate-stderr hg-ledger plan ledger runs/next
+	[[ "$stderr" == *"'runs/next' is not what its row says"* ]]
 	echo more >> runs/best/artifact.hgz
 	run -1 hg-classify ledger runs/best
 	[[ "${lines[0]}" == "invalid: mismatch (row 9 said noise: promising)" ]]

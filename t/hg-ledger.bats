@@ -266,7 +266,7 @@ pretend() {
 	done
 	[ "$(field g1 .verdict.reason)" = first ]
 	[ "$(field g5 '.verdict.class + " " + .verdict.reason')" = "noise same_replicate" ]
-	[[ "$(field g5 .verdict.text)" == *"as run 'g1' of row 2,"*"Another train.data_offset makes a run of its own." ]]
+	[[ "$(field g5 .verdict.text)" == *"as run 'g1' of row 2 (another train.data_offset makes a run of its own), so it is that run again"* ]]
 	# Whole rounds of the shards are the same place.
 	scored runs/round 2.3 seed=6 train.init_from="$PWD/w" train.data_offset=3000 stream=1000
 	add runs/round
@@ -288,6 +288,23 @@ pretend() {
 	add runs/h
 	[ "$(field h '.verdict.changed + [.verdict.credited] | join(" ")')" = "initial_weights initial_weights" ]
 	[[ "$(field h .verdict.text)" == *"The two start from different initial weights"* ]]
+	hg-ledger replay "$L"
+}
+
+# bats test_tags=b91
+@test "runs whose artifact is one of their configuration's, seed and place notwithstanding, are that run, and calibration ends" {
+	local i
+	scored runs/a1 2.3 seed=1 artifact=same
+	add runs/a1
+	scored runs/a2 2.3 seed=2 artifact=same
+	add runs/a2
+	[ "$(field a2 .verdict.reason)" = same_replicate ]
+	[[ "$(field a2 .verdict.text)" == *"Its artifact is byte for byte that of run 'a1' of row 2:"* ]]
+	pretend
+	export PRETEND=artifact=same
+	run -1 --separate-stderr hg-confirm -c "$L" runs/a1
+	[[ "$stderr" == *"come out the same whatever their seed and place"* ]]
+	[ "$(find runs -name 'a1.cal.*' | wc -l)" -le 3 ]
 	hg-ledger replay "$L"
 }
 
@@ -507,7 +524,7 @@ advised() {
 	scored runs/told 2.0 train.matrix_lr=0.07 train_ms=59900
 	add runs/told
 	[ "$(field told .verdict.reason)" = promising ]
-	[[ "$(field told .verdict.text)" == *"Its train_ms of 59900 against the incumbent's 58211 decides nothing: the score does not depend on the clock"* ]]
+	[[ "$(field told .verdict.text)" == *"Its train_ms of 59900 against the incumbent's 58211 decides nothing: load changes it, and a time counts only where both"* ]]
 	hg-confirm "$L" runs/gain > confirmation 2> /dev/null
 	[ "$(tail -n 1 "$L/ledger.jsonl" | jq -r .verdict.reason)" = confirmed ]
 	hg-ledger replay "$L"

@@ -42,7 +42,7 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 	const struct standings *b = &l->book;
 	struct str text = STR_INIT, why = STR_INIT;
 	json_t *findings = json_array();
-	const struct standings_fact *first;
+	struct standings_history history;
 	struct row twin = { .held = NULL };
 	struct verdict v;
 	struct explain tell = { .verdict = &v,
@@ -54,8 +54,9 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 
 	v = classify_run(b, f, validity_apply(&row->run, findings));
 	if (v.reason == VERDICT_SAME_REPLICATE) {
-		first = standings_history(b, f, 0).twin;
-		if (ledger_read(l, first, &twin) == -1) {
+		history = standings_history(b, f, 0);
+		tell.copy = history.twin == NULL;
+		if (ledger_read(l, tell.copy ? history.copy : history.twin, &twin) == -1) {
 			json_decref(findings);
 			return (-1);
 		}
@@ -186,7 +187,7 @@ judge_again(const struct ledger *l, const struct row *there, struct add *out, st
 
 /* Everything about a run but the appending. */
 static int
-prepare(struct ledger *l, const char *path, int preview, struct add *out, struct standings_fact *f)
+prepare(const struct ledger *l, const char *path, int preview, struct add *out, struct standings_fact *f)
 {
 	const struct standings_fact *same, *before;
 	struct row there;
@@ -238,7 +239,7 @@ err0:
 }
 
 int
-add_preview(struct ledger *l, const char *path, struct add *out)
+add_preview(const struct ledger *l, const char *path, struct add *out)
 {
 	struct standings_fact f;
 

@@ -38,7 +38,7 @@ int add_run(struct ledger *l, const char *path, struct add *out);
  * The same without adding: what the row would be as of now, by the files that there are now and against the present
  * incumbent, also of a run that has one. ${l} may be open for reading.
  */
-int add_preview(struct ledger *l, const char *path, struct add *out);
+int add_preview(const struct ledger *l, const char *path, struct add *out);
 
 void add_free(struct add *a);
 

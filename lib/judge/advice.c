@@ -206,6 +206,8 @@ advice_run(const struct ledger *l, const char *path, const struct standings_fact
 	if (f->reason == VERDICT_SLOT)
 		return (str_printf(&a->command, "hg-confirm %s %s", l->path, path) |
 		    say(a, ADVICE_FINISH, "goes on with the planned runs"));
+	if (f->reason == VERDICT_SAME_REPLICATE && standings_history(b, f, 0).twin == NULL)
+		return (say(a, ADVICE_CORRECT, "seed and place change nothing in this configuration: look why"));
 	if (f->reason == VERDICT_SAME_REPLICATE)
 		return (str_printf(&a->command,
 			    "hg-spec -b %s/spec.json -s train.data_offset=%llu %s.2 && hg-run -l %s %s.2", path,

@@ -7,6 +7,7 @@
 
 #include "law/classify.h"
 #include "base/jsonio.h"
+#include "judge/add.h"
 #include "judge/advice.h"
 #include "judge/plan.h"
 #include "base/proc.h"
@@ -200,6 +201,23 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 	return (PLAN_MADE);
 }
 
+/* A confirmation is spent on what was judged, and not on files that were altered since. PLAN_MADE if none was. */
+static enum plan
+as_added(const struct ledger *l, const char *path)
+{
+	struct add now;
+	enum plan how = PLAN_MADE;
+
+	if (add_preview(l, path, &now) == -1)
+		return (PLAN_NO);
+	if (now.altered.n != 0 || now.row.verdict.is.klass == VERDICT_INVALID) {
+		say_error("'%s' is not what its row says: hg-classify %s %s tells more", path, l->path, path);
+		how = PLAN_NO;
+	}
+	add_free(&now);
+	return (how);
+}
+
 static json_t *
 slots_json(const struct standings_fact *plan)
 {
@@ -298,7 +316,9 @@ plan_confirmation(struct ledger *l, const char *path, unsigned n, int dry, enum 
 		rc = take_open(l, open, f, how, out);
 		goto err0;
 	}
-	if ((*how = allowed(l, path, f)) != PLAN_MADE) {
+	if ((*how = allowed(l, path, f)) == PLAN_MADE)
+		*how = as_added(l, path);
+	if (*how != PLAN_MADE) {
 		rc = 0;
 		goto err0;
 	}
@@ -318,6 +338,25 @@ plan_confirmation(struct ledger *l, const char *path, unsigned n, int dry, enum 
 err0:
 	row_free(&mine);
 	return (rc);
+}
+
+/* Were the last three runs of a configuration, each of a seed or place of its own, copies of others? */
+static int
+nothing_varies(const struct standings *b, const struct standings_fact *f)
+{
+	const struct standings_fact *x;
+	unsigned n = 0;
+	size_t i;
+
+	for (i = standings_count(b); i-- > 0 && n < 3;) {
+		x = standings_fact(b, i);
+		if (x->kind != STANDINGS_RUN || x->config != f->config || x->group != f->group || x->lane != f->lane)
+			continue;
+		if (x->reason != VERDICT_SAME_REPLICATE || standings_history(b, x, 0).twin != NULL)
+			return (0);
+		n++;
+	}
+	return (n == 3);
 }
 
 int
@@ -362,6 +401,15 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 			goto err0;
 		json_array_append_new(runs, json_string(hex));
 		stats_sample_add(&s, facts[i]->metric[b->policy.metric.name]);
+	}
+	if (have < n && nothing_varies(b, f)) {
+		say_error(
+		    "the last runs of the configuration of '%s' come out the same whatever their seed and place:"
+		    " there is no noise to know",
+		    path);
+		*how = PLAN_NO;
+		rc = 0;
+		goto err0;
 	}
 	if (have < n) {
 		say_error("%u of the %u seeds are there; hg-confirm -c %s %s runs the others", have, n, l->path, path);

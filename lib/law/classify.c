@@ -200,7 +200,7 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	if (standings_starved(b, f))
 		return (verdict_because(v, VERDICT_STARVED));
 	history = standings_history(b, f, g->incumbent);
-	if (history.twin != NULL && f->init != 0 && p->law >= 2)
+	if ((history.twin != NULL && f->init != 0 && p->law >= 2) || (history.twin == NULL && history.copy != NULL))
 		return (verdict_because(v, VERDICT_SAME_REPLICATE));
 	if (standings_slot(b, f, &slot) != NULL)
 		return (verdict_because(v, VERDICT_SLOT));

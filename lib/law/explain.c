@@ -42,7 +42,7 @@ aside(struct str *s, const struct explain *t)
 	return (str_printf(s, " Its %s of %.0f against the incumbent's %.0f decides nothing: %s.",
 	    policy_metric_name(t->policy->guarded[v->aside].name), v->aside_value, v->aside_reference,
 	    v->aside_clocked ? "it is within what the lane's times differ by" :
-			       "the score does not depend on the clock, and the clock does on the machine's load"));
+			       "load changes it, and a time counts only where both scores depend on the clock"));
 }
 
 static int
@@ -213,9 +213,19 @@ within(struct str *s, const struct explain *t)
 }
 
 static int
-twin(struct str *s, const struct explain *t)
+again(struct str *s, const struct explain *t)
 {
-	return (str_printf(s, "run '%s' of row %lld", t->twin == NULL ? "?" : t->twin, (long long)t->twin_row));
+	const char *twin = t->twin == NULL ? "?" : t->twin;
+
+	if (t->copy)
+		return (str_printf(s,
+		    "Its artifact is byte for byte that of run '%s' of row %lld: nothing that a run of this"
+		    " configuration may differ in changed anything",
+		    twin, (long long)t->twin_row));
+	return (str_printf(s,
+	    "It starts from the same given weights and reads the same data from the same place on as run"
+	    " '%s' of row %lld (another train.data_offset makes a run of its own)",
+	    twin, (long long)t->twin_row));
 }
 
 /* What may stand in braces in reasons.def. */
@@ -241,7 +251,7 @@ static const struct {
 	{ "asked_gain", asked_gain },
 	{ "power", power },
 	{ "given", given },
-	{ "twin", twin },
+	{ "again", again },
 	{ "within", within },
 };
 

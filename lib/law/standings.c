@@ -110,7 +110,7 @@ standings_starved(const struct standings *b, const struct standings_fact *f)
 struct standings_history
 standings_history(const struct standings *b, const struct standings_fact *f, uint64_t rival)
 {
-	struct standings_history h = { NULL, NULL, 0 };
+	struct standings_history h = { NULL, NULL, NULL, 0 };
 	const struct standings_fact *x;
 	size_t i;
 
@@ -129,8 +129,12 @@ standings_history(const struct standings *b, const struct standings_fact *f, uin
 			continue;
 		if (verdict_reason_counts((enum verdict_reason)x->reason) == VERDICT_SCREEN)
 			h.screening = x;
-		if ((b->policy.law < 2 ? x->seed == f->seed : standings_replicate(x, f)) && !standings_starved(b, x))
+		if (standings_starved(b, x))
+			continue;
+		if (b->policy.law < 2 ? x->seed == f->seed : standings_replicate(x, f))
 			h.twin = x;
+		else if (b->policy.law >= 2 && x->artifact == f->artifact && f->artifact != 0)
+			h.copy = x;
 	}
 	return (h);
 }

@@ -166,6 +166,7 @@ const struct standings_fact *standings_run(const struct standings *b, uint64_t r
 struct standings_history {
 	const struct standings_fact *screening; /* the run that screened the configuration, on this lane; or NULL */
 	const struct standings_fact *twin;      /* the first run of this lane that is this one again; or NULL */
+	const struct standings_fact *copy;      /* the first whose artifact is this one, from elsewhere; or NULL */
 	int same_artifact;                      /* a run of ${rival}, another configuration, has this very artifact */
 };
 struct standings_history standings_history(const struct standings *b, const struct standings_fact *f, uint64_t rival);
