@@ -106,6 +106,9 @@ is() {
 	run ! grep -q "wait" <(hg-ledger stop ledger)
 	run -1 --separate-stderr hg-ledger plan ledger runs/was
 	[[ "$stderr" == *"would be regression: worse"* ]]
+	scored runs/again 2.301 seed=1
+	hg-ledger add ledger runs/again > out
+	[ "$(hg-ledger show ledger again | jq -r .verdict.reason)" = same_seed ]
 	run -0 hg-classify ledger runs/base1
 	[ "${lines[0]}" = "regression: worse (row 2 said noise: first)" ]
 	run -0 hg-classify ledger runs/best

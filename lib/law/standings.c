@@ -118,9 +118,11 @@ standings_history(const struct standings *b, const struct standings_fact *f, uin
 		x = standings_fact(b, i);
 		if (x->config != f->config && (x->artifact != f->artifact || f->artifact == 0))
 			continue;
-		/* A run that is in the ledger may be judged again: it is no history of itself. */
-		if (f->run != 0 && x->run == f->run && x->attempt == f->attempt)
+		/* A run of the ledger that is judged again is no history of itself, nor a copy of later ones. */
+		if (f->run != 0 && x->run == f->run && x->attempt == f->attempt) {
+			h.twin = h.copy = NULL;
 			continue;
+		}
 		if (x->kind != STANDINGS_RUN || x->group != f->group || x->klass > VERDICT_REGRESSION)
 			continue;
 		if (x->config == rival && x->artifact == f->artifact && f->artifact != 0)
