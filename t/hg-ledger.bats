@@ -350,13 +350,23 @@ pretend() {
 	[[ "$stderr" == *"1 of the 5 seeds"* ]]
 	[ "$(hg-ledger incumbent -j "$L" | jq -r .runs)" = 5 ]
 	hg-ledger replay "$L"
+	for i in 1 2 3 4; do
+		scored runs/o$i 2.31$i seed=2$i train.init_from="$PWD/w" train.data_offset=$i
+		add runs/o$i
+	done
+	hg-ledger calibrate "$L" runs/g1 > calibration
+	scored runs/good 2.0 train.matrix_lr=0.07
+	add runs/good
+	run -1 --separate-stderr hg-ledger plan "$L" runs/good
+	[[ "$stderr" == *"rests on copies of one run from given weights"*'put "law": 2 into'* ]]
 	jq '.law = 2' p > "$L/policy.json"
 	scored runs/other 2.2 train.matrix_lr=0.05
 	add runs/other
-	[ "$(field other .verdict.incumbent_runs)" = 1 ]
-	[ "$(hg-ledger incumbent -j "$L" | jq -r .runs)" = 1 ]
+	[ "$(field other .verdict.incumbent_runs)" = 5 ]
+	[ "$(hg-ledger incumbent -j "$L" | jq -r .runs)" = 5 ]
 	rm "$L/index"
-	[ "$(hg-ledger incumbent -j "$L" | jq -r .runs)" = 1 ]
+	[ "$(hg-ledger incumbent -j "$L" | jq -r .runs)" = 5 ]
+	hg-ledger plan -p "$L" runs/good > out 2> err
 	hg-ledger replay "$L"
 	# And never back.
 	cp p "$L/policy.json"

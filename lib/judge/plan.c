@@ -147,6 +147,33 @@ calibrated(const struct standings *b, const struct standings_lane *lane)
 	return (have >= need);
 }
 
+static int
+counts_as_seed(const struct standings_fact *x, uint64_t group, uint64_t lane)
+{
+	return (x->kind == STANDINGS_RUN && x->init != 0 && x->group == group && x->lane == lane &&
+	    verdict_reason_counts((enum verdict_reason)x->reason) == VERDICT_SEED);
+}
+
+/* Does the lane's noise rest on copies of a run from given weights, as under law 1 it may? */
+static int
+rests_on_copies(const struct standings *b, uint64_t group, uint64_t lane)
+{
+	const struct standings_fact *x, *y;
+	size_t i, k;
+
+	if (b->policy.law >= 2)
+		return (0);
+	for (i = 0; i < standings_count(b); i++) {
+		x = standings_fact(b, i);
+		for (k = 0; counts_as_seed(x, group, lane) && k < i; k++) {
+			y = standings_fact(b, k);
+			if (y->config == x->config && counts_as_seed(y, group, lane) && standings_replicate(x, y))
+				return (1);
+		}
+	}
+	return (0);
+}
+
 /* May this configuration be confirmed now? PLAN_MADE if so. */
 static enum plan
 allowed(const struct ledger *l, const char *path, const struct standings_fact *f)
@@ -169,6 +196,13 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 	if (calibrated(b, standings_lane(b, f->group, f->lane)) != 1) {
 		say_error("the lane of '%s' is not calibrated: hg-ledger calibrate comes first", path);
 		return (PLAN_PENDING);
+	}
+	if (rests_on_copies(b, f->group, f->lane)) {
+		say_error(
+		    "the noise of the lane of '%s' rests on copies of one run from given weights, which law 1 takes for"
+		    " several: put \"law\": 2 into %s/%s",
+		    path, l->path, LEDGER_POLICY);
+		return (PLAN_NO);
 	}
 	screening = verdict_reason_counts((enum verdict_reason)f->reason) == VERDICT_SCREEN ?
 	    f :
@@ -403,9 +437,8 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 		stats_sample_add(&s, facts[i]->metric[b->policy.metric.name]);
 	}
 	if (have < n && nothing_varies(b, f)) {
-		say_error(
-		    "the last runs of the configuration of '%s' come out the same whatever their seed and place:"
-		    " there is no noise to know",
+		say_error("the last runs of the configuration of '%s' come out the same whatever their seed and place:"
+			  " there is no noise to know",
 		    path);
 		*how = PLAN_NO;
 		rc = 0;
