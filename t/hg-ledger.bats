@@ -20,12 +20,13 @@ field() {
 	hg-ledger show "$L" "$1" | jq -r "$2"
 }
 
-# five seeds of one configuration, and the lane's noise known from them
+# five seeds of one configuration, with what SET says, and the lane's noise known from them
 calibrated() {
 	local i=0 bpb
 	for bpb in 2.300 2.310 2.295 2.305 2.301; do
 		i=$((i + 1))
-		scored "runs/base$i" $bpb seed=$i
+		# shellcheck disable=SC2086
+		scored "runs/base$i" $bpb seed=$i $SET
 		add "runs/base$i"
 	done
 	hg-ledger calibrate "$L" runs/base1 > calibration
@@ -39,7 +40,8 @@ pretend() {
 	ledger=\$2 run=\$3
 	bpb=\$($PYTHON -c 'import json, random, sys
 	s = json.load(open(sys.argv[1] + "/spec.json"))["train"]
-	print(2.3 - 10 * (s["matrix_lr"] - 0.04) + random.Random(s["seed"]).gauss(0, 0.006))' "\$run")
+	which = s.get("data_offset", 0) if s["init_from"] else s["seed"]
+	print(2.3 - 10 * (s["matrix_lr"] - 0.04) + random.Random(which).gauss(0, 0.006))' "\$run")
 	$PYTHON "$HG_TOP/t/tools/judged_run.py" "\$run" "\$bpb" \$PRETEND && hg-ledger add "\$ledger" "\$run" > /dev/null
 	END
 	chmod +x bin/hg-run
@@ -405,6 +407,125 @@ pasted() {
 	[[ "$output" == "calibrated already" ]]
 }
 
+# bats test_tags=b91
+@test "runs from the same given weights at the same place in the data are one run, whatever their seed" {
+	local i
+	echo weights > w
+	for i in 1 2 3 4 5; do
+		scored runs/g$i 2.3 seed=$i train.init_from="$PWD/w" stream=1000
+		add runs/g$i
+	done
+	[ "$(field g1 .verdict.reason)" = first ]
+	[ "$(field g5 '.verdict.class + " " + .verdict.reason')" = "noise same_replicate" ]
+	[[ "$(field g5 .verdict.text)" == *"as run 'g1' of row 2 (another train.data_offset makes a run of its own), so it is that run again"* ]]
+	# Whole rounds of the shards are the same place.
+	scored runs/round 2.3 seed=6 train.init_from="$PWD/w" train.data_offset=3000 stream=1000
+	add runs/round
+	[ "$(field round .verdict.reason)" = same_replicate ]
+	run -2 --separate-stderr hg-ledger calibrate "$L" runs/g1
+	[[ "$stderr" == *"1 of the 5 seeds"* ]]
+	[ "$(hg-ledger incumbent -j "$L" | jq -r .runs)" = 1 ]
+	# Each place is one, under one seed, too.
+	for i in 1 2 3 4; do
+		scored runs/o$i 2.30$i seed=1 train.init_from="$PWD/w" train.data_offset=$i stream=1000
+		add runs/o$i
+		[ "$(field o$i .verdict.reason)" = replicate ]
+	done
+	hg-ledger calibrate "$L" runs/g1 > calibration
+	[[ "$(cat calibration)" == *"5 seeds lie 0.00158 apart"* ]]
+	# Other weights are another configuration, and that is what differs.
+	echo others > w2
+	scored runs/h 2.3 train.init_from="$PWD/w2" stream=1000
+	add runs/h
+	[ "$(field h '.verdict.changed + [.verdict.credited] | join(" ")')" = "initial_weights initial_weights" ]
+	[[ "$(field h .verdict.text)" == *"The two start from different initial weights"* ]]
+	hg-ledger replay "$L"
+}
+
+# bats test_tags=b91
+@test "runs whose artifact is one of their configuration's, seed and place notwithstanding, are that run, and calibration ends" {
+	local i
+	scored runs/a1 2.3 seed=1 artifact=same
+	add runs/a1
+	scored runs/a2 2.3 seed=2 artifact=same
+	add runs/a2
+	[ "$(field a2 .verdict.reason)" = same_replicate ]
+	[[ "$(field a2 .verdict.text)" == *"Its artifact is byte for byte that of run 'a1' of row 2:"* ]]
+	pretend
+	export PRETEND=artifact=same
+	run -1 --separate-stderr hg-confirm -c "$L" runs/a1
+	[[ "$stderr" == *"come out the same whatever their seed and place"* ]]
+	[ "$(find runs -name 'a1.cal.*' | wc -l)" -le 3 ]
+	hg-ledger replay "$L"
+}
+
+# bats test_tags=b91
+@test "hg-confirm makes runs from given weights at places of their own, and its verdict names the weights" {
+	calibrated
+	pretend
+	echo weights > w
+	scored runs/good 2.20 train.matrix_lr=0.0500 train.init_from="$PWD/w" stream=1000
+	add runs/good
+	hg-confirm "$L" runs/good
+	[ "$(tail -n 1 "$L/ledger.jsonl" | jq -r .verdict.reason)" = confirmed ]
+	[[ "$(tail -n 1 "$L/ledger.jsonl" | jq -r .verdict.text)" == *"all start from the given weights "*"different initial weights"* ]]
+	# Of five runs no two are at one place; the incumbent's stay where they were.
+	[ "$(jq -s -c '[.[] | select(.kind == "run" and .verdict.reason == "slot") | .run |
+		[.init_sha256 == "none", .data_offset]] | [(map(select(.[0])) | unique | length), (map(select(.[0] | not)) | unique | length)]' \
+		"$L/ledger.jsonl")" = "[1,5]" ]
+	hg-ledger replay "$L"
+	# A lane of such a configuration is calibrated by places, too.
+	hg-spec -b runs/good/spec.json -s system.lane=other runs/lane
+	hg-run -l "$L" runs/lane
+	hg-confirm -c "$L" runs/lane > calibration 2> /dev/null
+	[[ "$(tail -n 1 calibration)" == *"lane 'other' is calibrated: 5 seeds"* ]]
+	hg-ledger replay "$L"
+}
+
+# bats test_tags=b91
+@test "a ledger under law 1 replays as it was judged, confirms nothing from copies, and law 2 counts them once" {
+	local i
+	scored runs/any 2.4
+	hg-ledger add ledger0 runs/any > added
+	[ "$(jq .law ledger0/policy.json)" = 2 ]
+	jq 'del(.law)' ledger0/policy.json > p
+	mkdir "$L"
+	cp p "$L/policy.json"
+	echo weights > w
+	for i in 1 2 3 4 5; do
+		scored runs/g$i 2.3 seed=$i train.init_from="$PWD/w"
+		add runs/g$i
+	done
+	[ "$(field g5 .verdict.reason)" = replicate ]
+	run -2 --separate-stderr hg-ledger calibrate "$L" runs/g1
+	[[ "$stderr" == *"1 of the 5 seeds"* ]]
+	[ "$(hg-ledger incumbent -j "$L" | jq -r .runs)" = 5 ]
+	hg-ledger replay "$L"
+	for i in 1 2 3 4; do
+		scored runs/o$i 2.31$i seed=2$i train.init_from="$PWD/w" train.data_offset=$i
+		add runs/o$i
+	done
+	hg-ledger calibrate "$L" runs/g1 > calibration
+	scored runs/good 2.0 train.matrix_lr=0.07
+	add runs/good
+	run -1 --separate-stderr hg-ledger plan "$L" runs/good
+	[[ "$stderr" == *"rests on copies of one run from given weights"*'put "law": 2 into'* ]]
+	jq '.law = 2' p > "$L/policy.json"
+	scored runs/other 2.2 train.matrix_lr=0.05
+	add runs/other
+	[ "$(field other .verdict.incumbent_runs)" = 5 ]
+	[ "$(hg-ledger incumbent -j "$L" | jq -r .runs)" = 5 ]
+	rm "$L/index"
+	[ "$(hg-ledger incumbent -j "$L" | jq -r .runs)" = 5 ]
+	hg-ledger plan -p "$L" runs/good > out 2> err
+	hg-ledger replay "$L"
+	# And never back.
+	cp p "$L/policy.json"
+	scored runs/more 2.2 train.matrix_lr=0.06
+	run -103 --separate-stderr hg-ledger add "$L" runs/more
+	[[ "$stderr" == *"judged by law 2"* ]]
+}
+
 # bats test_tags=b26
 @test "the incumbent's own configuration with another seed, or its artifact again, is never an improvement" {
 	calibrated
@@ -547,6 +668,49 @@ advised() {
 }
 
 # bats test_tags=b32
+# bats test_tags=b90
+@test "load alone never changes a verdict on a score that does not depend on the clock, and no such run is made again" {
+	scored runs/base 2.300 starved=yes
+	add runs/base
+	[ "$(field base .verdict.reason)" = first ]
+	pretend
+	PRETEND=starved=yes hg-confirm -c "$L" runs/base > calibration 2> /dev/null
+	[[ "$(tail -n 1 calibration)" == *"is calibrated: 5 seeds"* ]]
+	[ "$(find runs -name 'base.cal.*' | wc -l)" = 4 ]
+	scored runs/gain 2.0 train.matrix_lr=0.05 starved=yes train_ms=59900
+	add runs/gain
+	[ "$(field gain .verdict.reason)" = promising ]
+	jq '.guarded |= map(if .name == "train_ms" then .tolerance = 0.01 else . end)' "$L/policy.json" > p
+	cp p "$L/policy.json"
+	scored runs/told 2.0 train.matrix_lr=0.07 train_ms=59900
+	add runs/told
+	[ "$(field told .verdict.reason)" = promising ]
+	[[ "$(field told .verdict.text)" == *"Its train_ms of 59900 against the incumbent's 58211 decides nothing: load changes it, and a time counts only where both"* ]]
+	hg-confirm "$L" runs/gain > confirmation 2> /dev/null
+	[ "$(tail -n 1 "$L/ledger.jsonl" | jq -r .verdict.reason)" = confirmed ]
+	hg-ledger replay "$L"
+}
+
+# bats test_tags=b90
+@test "where the clock counts, a time is worse only beyond its own noise, and the verdict names all figures" {
+	local i=0 ms
+	for ms in 40000 44000 37000 42000 39000; do
+		i=$((i + 1))
+		scored runs/base$i 2.30$i seed=$i train.schedule=wallclock train_ms=$ms
+		add runs/base$i
+	done
+	hg-ledger calibrate "$L" runs/base1 > calibration
+	scored runs/noisy 2.2 train.matrix_lr=0.05 train.schedule=wallclock train_ms=45000
+	scored runs/slow 2.2 train.matrix_lr=0.06 train.schedule=wallclock train_ms=59000
+	add runs/noisy runs/slow
+	[ "$(field noisy .verdict.reason)" = promising ]
+	[[ "$(field noisy .verdict.text)" == *"Its train_ms of 45000 against the incumbent's 40000 decides nothing: it is within"* ]]
+	[ "$(field slow '.verdict | .class + " " + .guarded_metric')" = "regression train_ms" ]
+	[ "$(field slow '[.verdict | .guard_value, .guard_reference, .guard_tolerance] | @csv')" = "59000,40000,0.05" ]
+	[[ "$(field slow .verdict.text)" == *"scored 2.20000 val_bpb, 0.10300 better than the incumbent's 2.30300"*"worse in train_ms: 59000 against the incumbent's 40000, which is 47.5 % worse where 5 % is tolerated; a gain"* ]]
+	hg-ledger replay "$L"
+}
+
 @test "a loss in a guarded metric is not masked by a gain in another" {
 	calibrated
 	scored runs/fat 2.0 train.matrix_lr=0.05 total_bytes=400000
@@ -577,6 +741,138 @@ advised() {
 	run --separate-stderr hg-confirm "$L" runs/good
 	[ "$status" -eq 0 ]
 	[[ ${lines[0]} == *"improvement: confirmed" ]]
+}
+
+@test "the cross-check by documents is in the metric of the verdict, named, and comes to the same gain" {
+	local metric
+	# Half of the raw text is not counted by the tokenizer.
+	export PRETEND="raw_bytes=500000 spread=0"
+	for metric in val_bpb val_loss; do
+		rm -rf "$L" runs
+		mkdir "$L"
+		jq --arg m $metric '.metric.name = $m' "$HG_TOP/contracts/policy.valid/full.json" > "$L/policy.json"
+		SET=$PRETEND calibrated
+		pretend
+		# shellcheck disable=SC2086
+		scored runs/good 2.20 train.matrix_lr=0.0500 $PRETEND
+		add runs/good
+		hg-confirm "$L" runs/good > confirmation 2> /dev/null
+		tail -n 1 "$L/ledger.jsonl" | jq -e --arg m $metric '
+			.confirmation.cross_check as $c | $c.metric == $m and .verdict.metric == $m and
+			(($c.gain_bits_per_byte // $c.gain_nats_per_token) / .verdict.gain - 1 | fabs < 0.002) and
+			(($c.gain_bits_per_byte == null) == ($m == "val_loss"))'
+	done
+	hg-ledger replay "$L"
+	hg-report -o page.html "$L"
+	grep -q "By documents the gain is 0[.0-9]* val_loss with a standard error of" page.html
+}
+
+@test "a run that is far worse but not shown to be so is not said to say nothing" {
+	calibrated
+	# Some 2 deviations to the worse, where the level of a regression is 1 %.
+	scored runs/far 2.318 train.matrix_lr=0.05
+	scored runs/near 2.304 train.matrix_lr=0.06
+	add runs/far runs/near
+	[ "$(field far .verdict.reason) $(field near .verdict.reason)" = "within_noise within_noise" ]
+	[[ "$(field far .verdict.text)" == *"That is 2."*" times the lane's run-to-run deviation of"*"by chance such a loss comes about in "*" of the cases, and worse is said at 1 %: it is neither"* ]]
+	[[ "$(field near .verdict.text)" == *"a single run says nothing of such a difference"* ]]
+}
+
+@test "a plan's power is said before it is fixed, with the runs a side that would do, and looking fixes nothing" {
+	calibrated
+	scored runs/good 2.20 train.matrix_lr=0.0500
+	add runs/good
+	[[ "$(cat added)" == *"with 5 a side a gain of 3.5 lane deviations is confirmed with a chance of 74 %, and the policy wants 80 %: -n 6 has 8"* ]]
+	cp "$L/ledger.jsonl" before
+	run -0 --separate-stderr hg-ledger plan -p "$L" runs/good
+	[[ "${lines[0]}" == "not planned, only looked at: 'good' against"* ]]
+	[[ "${lines[1]}" == *"is confirmed with a chance of 74 %"* ]]
+	[[ "$stderr" == *"-n 6 has 8"* ]]
+	cmp before "$L/ledger.jsonl"
+	run -0 --separate-stderr hg-ledger plan -p -n 6 "$L" runs/good
+	[[ "${lines[1]}" == *"is confirmed with a chance of 8"*"Runs: 12"* ]]
+	[ -z "$stderr" ]
+	cmp before "$L/ledger.jsonl"
+	run -100 hg-ledger plan -p -x "$L"
+	# What is said is the plan's own.
+	run -0 --separate-stderr hg-ledger plan -n 2 "$L" runs/good
+	[[ "$stderr" == *"with 2 a side a gain"* ]]
+}
+
+# follow: type what hg-ledger stop, or hg-classify of the run, says is next.
+follow() {
+	local next
+	next=$(hg-classify -j "$L" "$1" | jq -r .next.command)
+	echo "$next" >> followed
+	eval "$next" > out 2> err
+}
+
+@test "a plan that could never be filled is refused with the reason, and the steps that are printed lead to its verdict" {
+	calibrated
+	pretend
+	cd runs
+	# Another lane: the incumbent must run there, then the lane's noise must be known.
+	scored there 2.1 train.matrix_lr=0.05 system.lane=other
+	add there
+	run -2 --separate-stderr hg-ledger plan "$L" there
+	follow there
+	follow there
+	[[ "$(tail -n 1 followed)" == *"hg-confirm -c $L"*there.there ]]
+	# What was added before the lane was calibrated can't screen.
+	follow there
+	follow there.2
+	[ "$(tail -n 1 followed)" = "hg-confirm $L there.2" ]
+	[ "$(tail -n 1 "$L/ledger.jsonl" | jq -r .verdict.reason)" = confirmed ]
+	# Another cap: its runs are never set beside the incumbent's, which by now has the other lane, too.
+	scored long 1.9 train.matrix_lr=0.06 budget.max_wallclock_ms=90000
+	add long
+	follow long
+	[[ "$(tail -n 1 followed)" == *"budget.max_wallclock_ms=60000 long.2 "* ]]
+	follow long.2
+	[[ "$(tail -n 1 followed)" == *"system.lane=default long.2.there "* ]]
+	follow long.2
+	[ "$(tail -n 1 followed)" = "hg-confirm $L long.2" ]
+	[ "$(tail -n 1 "$L/ledger.jsonl" | jq -r .verdict.reason)" = confirmed ]
+	[ "$(sort followed | uniq -d)" = "" ]
+	hg-ledger replay "$L"
+}
+
+@test "a lane that is calibrated, but by another configuration than the incumbent's, makes no plan that can't be filled" {
+	local i
+	calibrated
+	pretend
+	for i in 1 2 3 4 5; do
+		scored runs/o$i 2.30$i seed=$i train.matrix_lr=0.041 system.lane=other
+		add runs/o$i
+	done
+	hg-ledger calibrate "$L" runs/o1 > out
+	scored runs/good 2.1 train.matrix_lr=0.05 system.lane=other
+	add runs/good
+	cp "$L/ledger.jsonl" before
+	run -1 --separate-stderr hg-ledger plan "$L" runs/good
+	[[ "$stderr" == *"no run of the incumbent can be set beside 'runs/good', so no plan could be filled: the incumbent never ran on lane 'other'"* ]]
+	cmp before "$L/ledger.jsonl"
+	follow runs/good
+	hg-confirm "$L" runs/good > out 2> err
+	[ "$(tail -n 1 "$L/ledger.jsonl" | jq -r .verdict.reason)" = confirmed ]
+	scored runs/long 1.9 train.matrix_lr=0.06 budget.max_wallclock_ms=90000 system.lane=other
+	add runs/long
+	run ! hg-ledger plan "$L" runs/long
+	run ! grep -q runs/long <(hg-ledger stop "$L")
+}
+
+@test "a plan that a clock ahead of this one made is said to wait for it, and spends no run" {
+	calibrated
+	scored runs/good 2.1 train.matrix_lr=0.05
+	add runs/good
+	hg-ledger plan "$L" runs/good > out
+	sed -i '$s/"added_at": "[^"]*"/"added_at": "2099-01-01T00:00:00.000Z"/' "$L/ledger.jsonl"
+	rm "$L"/index "$L"/head
+	run -2 --separate-stderr hg-ledger next "$L"
+	[[ "$stderr" == *"was made at 2099-01-01T00:00:00.000Z by a clock ahead of this one"*"hg-ledger plan -x"* ]]
+	run -2 hg-confirm "$L" runs/good
+	[ ! -e runs/good.*.1 ]
+	[[ "$(hg-ledger stop "$L")" == *"next: hg-ledger plan -x $L" ]]
 }
 
 @test "a gain that is none is not confirmed, and the incumbent stays" {
@@ -634,9 +930,9 @@ advised() {
 }
 
 @test "runs of a planned seed that began before the plan, or were starved, fill no slot" {
-	calibrated
+	SET=train.schedule=wallclock calibrated
 	pretend
-	scored runs/good 2.23 train.matrix_lr=0.0460
+	scored runs/good 2.23 train.matrix_lr=0.0460 train.schedule=wallclock
 	add runs/good
 	hg-ledger plan "$L" runs/good > plan
 	line=$(hg-ledger next "$L")

@@ -178,7 +178,8 @@ text() {
 	grep -qF 'train: loss_diverged' t
 	grep -qF 'nothing has a score' t
 	# scored, but the machine was busy
-	JUDGED_DATA=$F "$PYTHON" "$HG_TOP/t/tools/judged_run.py" busy/a 2.3 starved=yes
+	JUDGED_DATA=$F "$PYTHON" "$HG_TOP/t/tools/judged_run.py" busy/a 2.3 starved=yes \
+	    train.schedule=wallclock
 	hg-ledger add busy/ledger busy/a > added
 	hg-report -o busy.html busy/ledger
 	page form busy.html

@@ -55,11 +55,43 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 	run ! cmp -s "$R/checkpoint.safetensors" runs/plain/checkpoint.safetensors
 }
 
+# bats test_tags=b91
+@test "train.data_offset is where the batches begin: whole rounds of the shards and 0 change no bit, anything else does" {
+	local backend total
+	total=$(jq '.train.tokens' "$DATA/dataset.json")
+	[ "$(report runs/plain '[.data_offset, .stream_tokens] | @csv')" = "0,$total" ]
+	tiny_spec "$R-round" train.iterations=6 train.val_every=3 train.data_offset="$total"
+	hg-train "$R-round"
+	cmp "$R-round/checkpoint.safetensors" runs/plain/checkpoint.safetensors
+	for backend in ref cpu; do
+		tiny_spec "$R-$backend" system.backend=$backend
+		tiny_spec "$R-$backend-there" system.backend=$backend train.data_offset=1001
+		hg-train "$R-$backend"
+		hg-train "$R-$backend-there"
+		run ! cmp -s "$R-$backend/checkpoint.safetensors" "$R-$backend-there/checkpoint.safetensors"
+		[ "$(report "$R-$backend-there" .data_offset)" = 1001 ]
+	done
+	# The same configuration, as of another seed.
+	[ "$(jq .digests.config_sha256 "$R-ref/spec.json")" = "$(jq .digests.config_sha256 "$R-ref-there/spec.json")" ]
+}
+
+# bats test_tags=b91
+@test "with given weights the seed changes no bit, and train.data_offset does" {
+	tiny_spec "$R-a" train.init_from="$PWD/runs/plain/checkpoint.safetensors" train.seed=1
+	tiny_spec "$R-b" train.init_from="$PWD/runs/plain/checkpoint.safetensors" train.seed=2
+	tiny_spec "$R-c" train.init_from="$PWD/runs/plain/checkpoint.safetensors" train.data_offset=77
+	hg-train "$R-a"
+	hg-train "$R-b"
+	hg-train "$R-c"
+	cmp "$R-a/checkpoint.safetensors" "$R-b/checkpoint.safetensors"
+	run ! cmp -s "$R-a/checkpoint.safetensors" "$R-c/checkpoint.safetensors"
+}
+
 # bats test_tags=b1,b4
-@test "training that was killed goes on from its resume point and ends in the same bits" {
+@test "training that was killed goes on from its resume point and ends in the same bits, wherever its data begin" {
 	local attempt=0
-	tiny_spec "$R" train.iterations=150 train.checkpoint_every_ms=1 train.warmdown_frac=0.01
-	tiny_spec "$R-calm" train.iterations=150 train.warmdown_frac=0.01
+	tiny_spec "$R" train.iterations=150 train.data_offset=333 train.checkpoint_every_ms=1 train.warmdown_frac=0.01
+	tiny_spec "$R-calm" train.iterations=150 train.data_offset=333 train.warmdown_frac=0.01
 	while [ "$attempt" -lt 3 ]; do
 		hg-train "$R" 2> /dev/null 3>&- &
 		until_true 20 test -e "$R/resume.safetensors"

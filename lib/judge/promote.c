@@ -113,7 +113,7 @@ is_sound(struct case_for *c)
 		    run->cap_bytes == RECORD_NONE ? 0 : (long long)run->cap_bytes);
 	else
 		condition(c, "cap", PROMOTE_NO, "the artifact does not fit");
-	if (run->late_steps == 0 && !run->starved)
+	if (run->late_steps == 0 && !standings_starved(&c->l->book, c->fact))
 		condition(c, "wallclock", PROMOTE_YES, "no step began after the cap, %lld ms",
 		    run->cap_ms == RECORD_NONE ? 0 : (long long)run->cap_ms);
 	else

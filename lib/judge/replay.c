@@ -97,8 +97,9 @@ replay_plan(struct replay *r, const struct row_plan *p, const struct standings_f
 	for (k = 0; k < 2 * f->n && k < json_array_size(p->slots); k++) {
 		s = json_array_get(p->slots, k);
 		if (jsonio_i64(s, "seed", -1) != slot[k].seed ||
+		    jsonio_i64(s, "data_offset", STANDINGS_ANYWHERE) != slot[k].offset ||
 		    (strcmp(jsonio_text(s, "side", ""), "challenger") == 0) != slot[k].challenger) {
-			differs(r, "its seeds do not follow from its nonce");
+			differs(r, "its seeds and places do not follow from its nonce");
 			break;
 		}
 	}
@@ -141,10 +142,8 @@ replay_row(void *arg, const char *line, size_t n, uint64_t offset, const char *d
 		replay_plan(r, &row.plan, &f);
 		break;
 	case STANDINGS_POLICY:
-		if (policy_take(&policy, row.policy) == -1)
+		if (policy_take(&policy, row.policy) == -1 || standings_policy(&r->l.book, &policy) == -1)
 			r->broken = 1;
-		else
-			standings_policy(&r->l.book, &policy);
 		break;
 	case STANDINGS_CALIBRATION:
 	case STANDINGS_PROMOTION:

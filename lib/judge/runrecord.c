@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "run/gate.h"
+#include "run/specdigest.h"
 #include "base/file.h"
 #include "judge/runrecord.h"
 #include "schema/later.h"
@@ -78,6 +79,7 @@ compare_asked(struct case_file *c)
 {
 	static const char *const pairs[][2] = {
 		{ "train.seed", "seed" },
+		{ "train.data_offset", "data_offset" },
 		{ "train.batch_tokens", "batch_tokens" },
 		{ "train.seq_len", "seq_len" },
 		{ "train.warmup_steps", "warmup_steps" },
@@ -95,7 +97,8 @@ compare_asked(struct case_file *c)
 	if (c->train == NULL)
 		return;
 	for (i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
-		equal(c, pairs[i][0], jsonio_get(c->spec, pairs[i][0]), jsonio_get(c->train, pairs[i][1]));
+		equal(c, pairs[i][0], later_value("spec", c->spec, pairs[i][0]),
+		    later_value("training_report", c->train, pairs[i][1]));
 	asked = jsonio_get(c->spec, "train.micro_batch_tokens");
 	if (json_is_integer(asked))
 		equal(c, "train.micro_batch_tokens", asked, jsonio_get(c->train, "micro_batch_tokens"));
@@ -240,6 +243,7 @@ build(struct row *row, const struct rundir *r, const struct case_file *c, const 
 		[RECORD_EXPORT] = c->export,
 		[RECORD_SCORE] = c->score };
 	struct run_record *run = &row->run;
+	char hex[SHA256_HEX_SIZE];
 	size_t i;
 
 	/* Their texts are borrowed. */
@@ -258,6 +262,7 @@ build(struct row *row, const struct rundir *r, const struct case_file *c, const 
 	if (c->score != NULL)
 		run->score_report = row_text(row, c->e.report_sha256);
 	run->group = group_of(row, c);
+	run->recipe = specdigest_recipe(c->spec, hex) == 0 ? row_text(row, hex) : NULL;
 	run->cost_ms = jsonio_i64(c->train, "elapsed_ms", 0) + jsonio_i64(c->export, "elapsed_ms", 0) +
 	    jsonio_i64(c->score, "elapsed_ms", 0);
 	run->late_steps = c->late;

@@ -24,6 +24,10 @@ verdict_none(void)
 		.klass = VERDICT_NOISE,
 		.reason = VERDICT_WITHIN_NOISE,
 		.metric = -1,
+		.guard_value = NAN,
+		.guard_reference = NAN,
+		.guard_tolerance = NAN,
+		.aside = -1,
 		.score = NAN,
 		.incumbent_score = NAN,
 		.delta = NAN,
@@ -115,10 +119,10 @@ verdict_because(struct verdict v, enum verdict_reason reason)
 const char *
 verdict_changed_name(unsigned changed, unsigned i)
 {
-	static const char *const names[] = { "system", "model", "data", "tokenizer" };
+	static const char *const names[] = { "system", "model", "data", "tokenizer", "initial_weights" };
 	unsigned bit;
 
-	for (bit = 0; bit < 4; bit++)
+	for (bit = 0; bit < sizeof(names) / sizeof(names[0]); bit++)
 		if ((changed & 1u << bit) != 0 && i-- == 0)
 			return (names[bit]);
 	return (NULL);

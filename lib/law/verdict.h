@@ -24,14 +24,18 @@ enum verdict_reason {
 enum verdict_counts { VERDICT_NOTHING, VERDICT_RULE, VERDICT_SEED, VERDICT_SCREEN };
 
 /* What differs from the incumbent, as a set. */
-enum { VERDICT_SYSTEM = 1, VERDICT_MODEL = 2, VERDICT_DATA = 4, VERDICT_TOKENIZER = 8 };
+enum { VERDICT_SYSTEM = 1, VERDICT_MODEL = 2, VERDICT_DATA = 4, VERDICT_TOKENIZER = 8, VERDICT_WEIGHTS = 16 };
 
 /* Numbers are NAN where they say nothing. */
 struct verdict {
 	enum verdict_class klass;
 	enum verdict_reason reason;
 	unsigned changed;
-	unsigned guard;         /* which guarded metric got worse, with GUARDED_METRIC */
+	unsigned guard;                                       /* which guarded metric got worse, with GUARDED_METRIC */
+	double guard_value, guard_reference, guard_tolerance; /* and how, from law 2 on: medians, and a share */
+	int aside;         /* a guarded time that got worse and decides nothing; -1: none */
+	int aside_clocked; /* it might have decided, and is within its own noise */
+	double aside_value, aside_reference;
 	int calibrated;         /* the lane's noise is known */
 	int compared;           /* there is an incumbent to compare with */
 	int metric;             /* enum policy_metric: what was compared */

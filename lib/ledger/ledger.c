@@ -189,9 +189,8 @@ take_policy(struct ledger *l, const json_t *wanted)
 {
 	struct policy policy;
 
-	if (policy_take(&policy, wanted) == -1)
+	if (policy_take(&policy, wanted) == -1 || standings_policy(&l->book, &policy) == -1)
 		return (-1);
-	standings_policy(&l->book, &policy);
 	/* References are counted in values that are not const. */
 	json_incref((json_t *)(uintptr_t)wanted);
 	json_decref(l->policy);
@@ -271,20 +270,18 @@ load_index(struct ledger *l, const struct stat *st)
 
 	if (index_open(&l->index, l->dir, st) == -1)
 		return (-1);
-	if (standings_adopt(&l->book, l->index.facts, l->index.count) == -1)
-		goto err0;
 	l->size_bytes = (uint64_t)st->st_size;
 	memcpy(l->head, l->index.head, sizeof(l->head));
-	/* The policy that counts is the last policy row's. */
-	for (i = standings_count(&l->book); i-- > 0;) {
-		f = standings_fact(&l->book, i);
+	/* The policy that counts is the last policy row's, and by its law all rows are counted. */
+	for (i = l->index.count; i-- > 0;) {
+		f = &l->index.facts[i];
 		if (f->kind != STANDINGS_POLICY)
 			continue;
 		if (ledger_read(l, f, &row) == -1)
 			goto err0;
 		rc = take_policy(l, row.policy);
 		row_free(&row);
-		if (rc == 0)
+		if (rc == 0 && standings_adopt(&l->book, l->index.facts, l->index.count) == 0)
 			return (0);
 		break;
 	}
@@ -363,6 +360,18 @@ err0:
 	return (rc);
 }
 
+/* A ledger may go on to a later law, and never back to one that saw less. 0, or -1 with errno EBADMSG, said. */
+static int
+law_stands(const struct ledger *l, const struct policy *wanted)
+{
+	if (wanted->law >= l->book.policy.law)
+		return (0);
+	say_error("'%s/%s' asks for law %u, and the ledger is judged by law %u: put \"law\": %u into it", l->path,
+	    LEDGER_POLICY, wanted->law, l->book.policy.law, l->book.policy.law);
+	errno = EBADMSG;
+	return (-1);
+}
+
 /* policy.json, made if it is missing, against the policy that counts. */
 static int
 sync_policy(struct ledger *l)
@@ -389,7 +398,7 @@ sync_policy(struct ledger *l)
 		}
 		free(text);
 	}
-	if (policy_take(&policy, wanted) == -1 || jsonio_digest(wanted, mine) == -1)
+	if (policy_take(&policy, wanted) == -1 || law_stands(l, &policy) == -1 || jsonio_digest(wanted, mine) == -1)
 		goto err0;
 	if (l->policy != NULL) {
 		if (jsonio_digest(l->policy, theirs) == -1)
@@ -420,11 +429,16 @@ err0:
 static int
 preview_policy(struct ledger *l)
 {
+	struct policy policy;
 	json_t *wanted = NULL;
 	int rc;
 
 	if (l->dir != -1 && contract_read(l->dir, LEDGER_POLICY, "policy", NULL, &wanted) == -1 && errno != ENOENT)
 		return (-1);
+	if (wanted != NULL && (policy_take(&policy, wanted) == -1 || law_stands(l, &policy) == -1)) {
+		json_decref(wanted);
+		return (-1);
+	}
 	if (wanted == NULL && l->policy == NULL)
 		wanted = policy_default();
 	if (wanted == NULL)

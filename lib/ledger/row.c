@@ -53,6 +53,10 @@ struct member {
 	{ \
 		key, NEST, offsetof(struct type, member), table, RECORD_OWN, NULL, 0 \
 	}
+#define AT_LATER(type, key, form, member) \
+	{ \
+		key, form, offsetof(struct type, member), NULL, RECORD_OWN, NULL, 1 \
+	}
 #define END \
 	{ \
 		NULL, TEXT, 0, NULL, RECORD_OWN, NULL, 0 \
@@ -125,6 +129,8 @@ static const struct member calibration_members[] = {
 static const struct member documents_members[] = {
 	AT(row_documents, "documents", COUNT, documents),
 	AT(row_documents, "gain_bits_per_byte", REAL, gain_bits_per_byte),
+	AT_LATER(row_documents, "gain_nats_per_token", REAL, gain_nats_per_token),
+	AT_LATER(row_documents, "metric", TEXT, metric),
 	AT(row_documents, "se", REAL, se),
 	END,
 };
@@ -174,6 +180,9 @@ static const struct member verdict_members[] = {
 	AT(row_verdict, "metric", MEASURE, is.metric),
 	AT(row_verdict, "direction", DIRECTION, sign),
 	AT(row_verdict, "guarded_metric", TEXT, guarded_metric),
+	AT_LATER(row_verdict, "guard_value", REAL, is.guard_value),
+	AT_LATER(row_verdict, "guard_reference", REAL, is.guard_reference),
+	AT_LATER(row_verdict, "guard_tolerance", REAL, is.guard_tolerance),
 	AT(row_verdict, "noise", NOISE, is.calibrated),
 	AT(row_verdict, "score", REAL, is.score),
 	AT(row_verdict, "runs", TALLY, is.runs),
@@ -402,6 +411,9 @@ row_init(struct row *r, enum standings_kind kind)
 	r->verdict.sign = 1;
 	r->after.score = NAN;
 	r->confirmation.cross_check.documents = RECORD_NONE;
+	r->confirmation.cross_check.gain_bits_per_byte = NAN;
+	r->confirmation.cross_check.gain_nats_per_token = NAN;
+	r->confirmation.cross_check.se = NAN;
 }
 
 void
@@ -667,6 +679,24 @@ lane_of(const char *lane, int64_t cap_ms)
 	return (standings_lane_tag(lane == NULL ? "" : lane, cap_ms));
 }
 
+/* The digest of given weights; of the seed's there is none. */
+static uint64_t
+given(const char *init_sha256)
+{
+	return (init_sha256 == NULL || strcmp(init_sha256, "none") == 0 ? 0 : standings_tag(init_sha256));
+}
+
+/* Where a plan has the runs of a side begin. */
+static int64_t
+place_of(const struct row_plan *p, const struct row_arm *arm)
+{
+	if (json_object_get(json_array_get(p->slots, 0), "data_offset") == NULL)
+		return (STANDINGS_ANYWHERE);
+	if (given(jsonio_text(arm->spec, "digests.init_sha256", NULL)) != 0)
+		return (STANDINGS_DRAWN);
+	return (jsonio_i64(arm->spec, "train.data_offset", 0));
+}
+
 void
 row_run_fact(const struct run_record *run, struct standings_fact *f)
 {
@@ -675,6 +705,7 @@ row_run_fact(const struct run_record *run, struct standings_fact *f)
 	f->run = standings_tag(run->run_uid);
 	f->attempt = run->attempt == RECORD_NONE ? 1 : (uint32_t)run->attempt;
 	f->group = standings_tag(run->group);
+	f->cap_ms = run->cap_ms;
 	f->lane = lane_of(run->lane, run->cap_ms);
 	f->config = standings_tag(run->config);
 	f->system = standings_tag(run->system);
@@ -683,7 +714,15 @@ row_run_fact(const struct run_record *run, struct standings_fact *f)
 	f->tokenizer = standings_tag(run->tokenizer);
 	f->artifact = standings_tag(run->artifact);
 	f->starved = (uint8_t)run->starved;
+	f->init = given(run->init);
+	f->recipe = standings_tag(run->recipe);
 	f->seed = run->seed == RECORD_NONE ? 0 : run->seed;
+	f->stream = run->stream_tokens == RECORD_NONE ? 0 : run->stream_tokens;
+	f->begins = run->data_offset == RECORD_NONE ? 0 : run->data_offset;
+	if (f->stream > 0)
+		f->begins %= f->stream;
+	/* A row of 0.1 does not say. */
+	f->clocked = run->schedule == NULL || strcmp(run->schedule, "wallclock") == 0;
 	f->started_ms = time_of(run->started_at);
 	f->cost_ms = run->cost_ms == RECORD_NONE ? 0 : run->cost_ms;
 	memcpy(f->metric, run->metric.of, sizeof(f->metric));
@@ -714,6 +753,8 @@ row_fact(const struct row *r, struct standings_fact *f)
 		f->campaign = standings_text_tag(r->plan.campaign == NULL ? "" : r->plan.campaign);
 		f->n = (uint32_t)r->plan.seeds_a_side;
 		f->nonce = standings_tag(r->plan.nonce);
+		f->place[0] = place_of(&r->plan, &r->plan.incumbent);
+		f->place[1] = place_of(&r->plan, &r->plan.challenger);
 		if (f->n < 2 || f->n > STANDINGS_SEEDS)
 			goto err0;
 		break;

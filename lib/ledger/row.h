@@ -40,7 +40,8 @@ struct row_calibration {
 
 struct row_documents {
 	int64_t documents; /* RECORD_NONE: not looked at */
-	double gain_bits_per_byte, se;
+	double gain_bits_per_byte, gain_nats_per_token, se;
+	const char *metric; /* NULL in rows of 0.1, whose gain is per raw byte of whole documents */
 };
 
 struct row_confirmation {

@@ -214,19 +214,22 @@ err0:
 	return (-1);
 }
 
-/* Sums over the documents of one run; the file must be the one that was scored. */
+/* Sums over the documents: of what was lost, in nats or bits, and of what the metric divides it by. */
 struct documents {
 	size_t n;
-	double *nats, *bytes;
+	double *loss, *per;
 };
 
+/* Add one run's, of the file that was scored. Its columns sum up to what the run's metrics were made of. */
 static int
-read_documents(const struct ledger *l, const struct run_record *run, struct documents *sum, double weight)
+read_documents(const struct ledger *l, const struct run_record *run, enum policy_metric metric, double weight,
+    double share, struct documents *sum)
 {
+	static const int columns[] = { [POLICY_VAL_LOSS] = 1, [POLICY_VAL_BPB] = 2, [POLICY_VAL_BPB_RAW] = 3 };
 	struct str path = STR_INIT;
 	char *text = NULL, *p, *line, *fields[5], hex[SHA256_HEX_SIZE];
 	size_t n, i = 0, k, size;
-	double nats, bytes;
+	double nats, per, all = 0;
 	int rc = -1;
 
 	if (str_printf(&path, "%s/%s/score_docs.tsv", l->real, run->dir == NULL ? "" : run->dir) == -1 ||
@@ -239,9 +242,9 @@ read_documents(const struct ledger *l, const struct run_record *run, struct docu
 		goto err0;
 	if (sum->n == 0) {
 		sum->n = n - 1;
-		sum->nats = calloc(sum->n, sizeof(*sum->nats));
-		sum->bytes = calloc(sum->n, sizeof(*sum->bytes));
-		if (sum->nats == NULL || sum->bytes == NULL)
+		sum->loss = calloc(sum->n, sizeof(*sum->loss));
+		sum->per = calloc(sum->n, sizeof(*sum->per));
+		if (sum->loss == NULL || sum->per == NULL)
 			goto err0;
 	}
 	for (line = strchr(text, '\n') + 1; i < sum->n; line = p + 1, i++) {
@@ -257,13 +260,16 @@ read_documents(const struct ledger *l, const struct run_record *run, struct docu
 			else
 				break;
 		}
-		/* Raw bytes where they are known, since they are the same whatever the tokenizer. */
 		if (num_f64(fields[4], -1e300, 1e300, &nats) == -1 ||
-		    (num_f64(fields[3], 0, 1e300, &bytes) == -1 && num_f64(fields[2], 0, 1e300, &bytes) == -1))
+		    num_f64(fields[columns[metric]], 0, 1e300, &per) == -1)
 			goto err0;
-		sum->nats[i] += weight * nats;
-		sum->bytes[i] = bytes;
+		sum->loss[i] += weight * (metric == POLICY_VAL_LOSS ? nats : bpb_bits(nats));
+		sum->per[i] += share * per;
+		all += per;
 	}
+	/* The table has the last document's raw bytes whole; the metric leaves out an end that was not scored. */
+	if (metric == POLICY_VAL_BPB_RAW && run->raw_bytes != RECORD_NONE)
+		sum->per[sum->n - 1] += share * ((double)run->raw_bytes - all);
 	rc = 0;
 err0:
 	free(text);
@@ -272,43 +278,44 @@ err0:
 }
 
 struct row_documents
-witness_documents(const struct ledger *l, const struct standings_plan *plan)
+witness_documents(const struct ledger *l, const struct standings_plan *plan, enum policy_metric metric)
 {
 	struct documents sum = { 0, NULL, NULL };
-	double gain = 0, bytes = 0, ss = 0, r;
-	struct row_documents out = { RECORD_NONE, NAN, NAN };
+	double gain = 0, per = 0, ss = 0, r, sign = l->book.policy.metric.sign / (double)plan->n;
+	struct row_documents out = { RECORD_NONE, NAN, NAN, NAN, NULL };
 	struct row row;
 	unsigned k;
 	size_t i;
 	int rc;
 
-	if (plan->filled != 2 * plan->n)
+	if (plan->filled != 2 * plan->n || metric > POLICY_VAL_BPB_RAW)
 		return (out);
 	for (k = 0; k < 2 * plan->n; k++) {
 		if (ledger_read(l, standings_fact(&l->book, plan->slot[k].fact - 1), &row) == -1)
 			goto out;
-		/* The incumbent's nats less the challenger's: what was gained. */
-		rc = read_documents(l, &row.run, &sum, (plan->slot[k].challenger ? -1.0 : 1.0) / plan->n);
+		/* The incumbent's less the challenger's: what was gained. */
+		rc = read_documents(l, &row.run, metric, plan->slot[k].challenger ? -sign : sign, 0.5 / plan->n, &sum);
 		row_free(&row);
 		if (rc == -1)
 			goto out;
 	}
 	for (i = 0; i < sum.n; i++) {
-		gain += bpb_bits(sum.nats[i]);
-		bytes += sum.bytes[i];
+		gain += sum.loss[i];
+		per += sum.per[i];
 	}
-	if (sum.n < 2 || !(bytes > 0))
+	if (sum.n < 2 || !(per > 0))
 		goto out;
-	gain /= bytes;
+	gain /= per;
 	for (i = 0; i < sum.n; i++) {
-		r = bpb_bits(sum.nats[i]) - gain * sum.bytes[i];
+		r = sum.loss[i] - gain * sum.per[i];
 		ss += r * r;
 	}
 	out.documents = (int64_t)sum.n;
-	out.gain_bits_per_byte = gain;
-	out.se = sqrt(ss * (double)sum.n / (double)(sum.n - 1)) / bytes;
+	out.metric = policy_metric_name(metric);
+	*(metric == POLICY_VAL_LOSS ? &out.gain_nats_per_token : &out.gain_bits_per_byte) = gain;
+	out.se = sqrt(ss * (double)sum.n / (double)(sum.n - 1)) / per;
 out:
-	free(sum.nats);
-	free(sum.bytes);
+	free(sum.loss);
+	free(sum.per);
 	return (out);
 }

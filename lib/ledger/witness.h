@@ -26,11 +26,13 @@ int witness_check(const struct ledger *l, const char (*digests)[SHA256_HEX_SIZE]
     size_t ndirs, int exact, size_t *checked);
 
 /**
- * witness_documents(l, plan):
- * The cross-check of a confirmation by documents: mean gain in nats per byte
- * over documents, its standard error over documents, how many documents; or
+ * witness_documents(l, plan, metric):
+ * The cross-check of a confirmation by documents: its mean gain in the metric
+ * of the verdict, what is scored of each document being divided by what that
+ * metric divides by, its standard error over documents, how many documents; or
  * none where score_docs.tsv of a run is not there or does not match its digest.
  */
-struct row_documents witness_documents(const struct ledger *l, const struct standings_plan *plan);
+struct row_documents
+witness_documents(const struct ledger *l, const struct standings_plan *plan, enum policy_metric metric);
 
 #endif

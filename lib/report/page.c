@@ -664,8 +664,9 @@ put_confirmations(const struct page *p)
 		markup_put(p->m, "</span>");
 		put_text(p->m, c->text, 1500);
 		if (isfinite(c->documents_gain) && isfinite(c->documents_se))
-			markup_put(p->m, " By documents the gain is %.5f with a standard error of %.5f.",
-			    c->documents_gain, c->documents_se);
+			markup_put(p->m, " By documents the gain is %.5f %s with a standard error of %.5f.",
+			    c->documents_gain, *c->documents_metric == '\0' ? "bits per raw byte" : c->documents_metric,
+			    c->documents_se);
 		markup_put(p->m, "</li>\n");
 	}
 	markup_put(p->m, "</ul></section>\n");

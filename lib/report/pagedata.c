@@ -162,7 +162,10 @@ take_confirmation(struct pagedata *s, const struct row *row)
 	c->runs = (int)json_array_size(own->challenger_runs);
 	c->incumbent_runs = (int)json_array_size(own->incumbent_runs);
 	c->calibrated = v->calibrated;
-	c->documents_gain = own->cross_check.gain_bits_per_byte;
+	c->documents_gain = isfinite(own->cross_check.gain_nats_per_token) ? own->cross_check.gain_nats_per_token :
+									     own->cross_check.gain_bits_per_byte;
+	snprintf(c->documents_metric, sizeof(c->documents_metric), "%s",
+	    own->cross_check.metric == NULL ? "" : own->cross_check.metric);
 	c->documents_se = own->cross_check.se;
 	c->klass = v->klass;
 	c->reason = v->reason;

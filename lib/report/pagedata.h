@@ -40,6 +40,7 @@ struct pagedata_confirmation {
 	int number, of, runs, incumbent_runs; /* which of the campaign's confirmations it was */
 	int calibrated;
 	double documents_gain, documents_se; /* the cross-check; NAN */
+	char documents_metric[32];           /* "": rows of 0.1 have it per raw byte */
 };
 
 /* A comparability group: who is incumbent, since when, and why. */

@@ -111,9 +111,9 @@ err0:
 }
 
 /**
- * The result keys of a section, without the seed: those of 0.1, which the
- * spec's check has seen, and of later ones those that deviate.  So a digest
- * never changes because a key came.
+ * The result keys of a section, without those of a replicate: those of 0.1,
+ * which the spec's check has seen, and of later ones those that deviate.  So
+ * a digest never changes because a key came.
  */
 static json_t *
 result_keys(const json_t *spec, const char *section)
@@ -124,8 +124,6 @@ result_keys(const json_t *spec, const char *section)
 
 	json_object_foreach(keys, key, rule) {
 		if (strcmp(contract_tag(rule), "result") != 0)
-			continue;
-		if (strcmp(section, "train") == 0 && strcmp(key, "seed") == 0)
 			continue;
 		v = json_object_get(json_object_get(spec, section), key);
 		counts = later_is(rule) ? later_deviates(rule, v) : 1;
@@ -159,6 +157,23 @@ out:
 	return (made);
 }
 
+static const char *const model_sections[] = { "model", "train", "export", "budget", NULL };
+
+int
+specdigest_recipe(const json_t *spec, char hex[SHA256_HEX_SIZE])
+{
+	static const char *const too[] = { "replay_sha256", NULL };
+	json_t *digest = digest_of(spec, json_object_get(spec, "digests"), model_sections, "vocab_size", too);
+
+	if (digest == NULL) {
+		errno = ENOMEM;
+		return (-1);
+	}
+	memcpy(hex, json_string_value(digest), SHA256_HEX_SIZE);
+	json_decref(digest);
+	return (0);
+}
+
 int
 specdigest_put(const json_t *spec, json_t *digests)
 {
@@ -171,14 +186,13 @@ specdigest_put(const json_t *spec, json_t *digests)
 		NULL,
 	};
 	/* The vocabulary is the tokenizer's: another one is a change of the tokenizer, not of the model too. */
-	static const char *const model[] = { "model", "train", "export", "budget", NULL };
 	static const char *const model_too[] = { "init_sha256", "replay_sha256", NULL };
 	static const char *const eval[] = { "eval", NULL };
 	static const char *const nothing[] = { NULL };
 
 	if (json_object_set_new(digests, "config_sha256", digest_of(spec, digests, config, "", config_too)) == -1 ||
-	    json_object_set_new(digests, "model_sha256", digest_of(spec, digests, model, "vocab_size", model_too)) ==
-		-1 ||
+	    json_object_set_new(digests, "model_sha256",
+		digest_of(spec, digests, model_sections, "vocab_size", model_too)) == -1 ||
 	    json_object_set_new(digests, "eval_sha256", digest_of(spec, digests, eval, "", nothing)) == -1) {
 		errno = ENOMEM;
 		return (-1);

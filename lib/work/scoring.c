@@ -266,6 +266,22 @@ real_or_null(int known, double v)
 	return (known ? jsonio_real(v) : json_null());
 }
 
+/* What the score is said of. Given weights were trained before, of which steps and clock of this run know nothing. */
+static json_t *
+claim_boundary(const json_t *spec)
+{
+	static const char said[] =
+	    "Compares only with scores under the same eval law on the same validation text; across "
+	    "tokenizers only val_bpb_raw does. Not with published FineWeb figures unless "
+	    "val_raw_sha256 is theirs.";
+	const char *init = jsonio_text(spec, "digests.init_sha256", "none");
+
+	if (strcmp(init, "none") == 0)
+		return (json_string(said));
+	return (
+	    json_sprintf("%s Trained from the given weights %s, whose own training is not counted here.", said, init));
+}
+
 static json_t *
 results(struct work *x)
 {
@@ -297,18 +313,14 @@ results(struct work *x)
 	    real_or_null(before, jsonio_f64(x->training, "val_bpb", NAN)));
 	if (report == NULL ||
 	    json_object_update_new(report,
-		json_pack("{s:I, s:I, s:o, s:I, s:I, s:b, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:o}", "tokens",
+		json_pack("{s:I, s:I, s:o, s:I, s:I, s:b, s:s, s:s, s:s, s:I, s:I, s:o, s:I, s:o}", "tokens",
 		    (json_int_t)sum.tokens, "bytes", (json_int_t)sum.bytes, "raw_bytes",
 		    raw_known ? json_integer((json_int_t)sum.raw_bytes) : json_null(), "documents",
 		    (json_int_t)sum.documents, "documents_expected", (json_int_t)expected, "partial", partial,
 		    "backend", model_backend(x->m), "isa", model_isa(x->m), "arith",
 		    trainspec_arith_name(model_arith(x->m)), "threads",
 		    (json_int_t)provenance_threads(x->m, x->recipe.threads), "resumes", (json_int_t)x->resumes,
-		    "claim_boundary",
-		    "Compares only with scores under the same eval law on the same validation text; across "
-		    "tokenizers only val_bpb_raw does. Not with published FineWeb figures unless val_raw_sha256 is "
-		    "theirs.",
-		    "score_ms", (json_int_t)ms, "tokens_per_s",
+		    "claim_boundary", claim_boundary(spec), "score_ms", (json_int_t)ms, "tokens_per_s",
 		    jsonio_real((double)x->here / (double)(ms > 0 ? ms : 1) * 1e3))) == -1)
 		return (NULL);
 	receipt = json_pack("{s:o, s:o, s:o, s:b, s:I, s:O, s:O, s:O}", "val_loss", jsonio_real(loss), "val_bpb",

@@ -143,7 +143,8 @@ train(const struct trainspec *r, const struct vocab *v, const struct dataset_par
 	float *w;
 	int fd;
 
-	if (micro_batch == 0 || (loader = loader_open(part, vocab_size(v), micro_batch, NULL)) == NULL ||
+	if (micro_batch == 0 ||
+	    (loader = loader_open(part, vocab_size(v), micro_batch, r->data_offset, NULL)) == NULL ||
 	    trainer_open_spec(r, micro_batch, take_span, loader, &m, &t) == -1 || steps(t, r, loss) == -1)
 		return (-1);
 	p = model_params(m);

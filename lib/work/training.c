@@ -271,8 +271,8 @@ open_model(struct train *x)
 {
 	struct trainspec *c = &x->recipe;
 
-	if ((x->loader = loader_open(&x->data->train, (uint32_t)c->config.vocab_size, x->micro_batch, &x->fault)) ==
-	    NULL)
+	if ((x->loader = loader_open(&x->data->train, (uint32_t)c->config.vocab_size, x->micro_batch, c->data_offset,
+		 &x->fault)) == NULL)
 		return (dependencies_fault(x->w, &x->fault));
 	if (trainer_open_spec(c, x->micro_batch, take_span, x, &x->m, &x->t) == -1)
 		return (dependencies_model(x->w, c->backend));
@@ -512,7 +512,10 @@ receipt(struct train *x)
 	    json_object_update_new(v,
 		json_pack("{s:s, s:s, s:I, s:o, s:o}", "code_sha256", code_sha256, "stop_reason",
 		    steps >= s->iterations ? "iterations" : "wallclock", "resumes", (json_int_t)x->resumes,
-		    "checkpoint", provenance_file(stage_outputs(x->w), RUNDIR_CHECKPOINT), "metrics", metrics)) == -1) {
+		    "checkpoint", provenance_file(stage_outputs(x->w), RUNDIR_CHECKPOINT), "metrics", metrics)) == -1 ||
+	    json_object_update_new(v,
+		json_pack("{s:I, s:I}", "data_offset", (json_int_t)x->recipe.data_offset, "stream_tokens",
+		    (json_int_t)x->data->train.tokens)) == -1) {
 		json_decref(v);
 		return (NULL);
 	}
