@@ -146,6 +146,51 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 	[ "$(jq -r .val.raw_sha256 a/dataset.json)" = "$(jq -r .val.raw_sha256 bytes/dataset.json)" ]
 }
 
+# bats test_tags=b92
+@test "what a tokenizer loses of the text is counted by decoding, said in one line and recorded" {
+	# Blanks at the beginning of lines, runs of them, line breaks; one document has none of these.
+	"$PYTHON" -c 'for d in range(200):
+	    print("def f%d(a, b):\n    if a  >  b:\n\treturn a\n" % d if d % 4 else "one line, number %d\n" % d)' > c.txt
+	run --separate-stderr hg-data -v 320 -n 60 -o out c.txt
+	[ "$status" -eq 0 ]
+	hg-data -B -n 60 -o bytes c.txt
+	decoded bytes val > val.jsonl
+	decoded bytes train > train.jsonl
+	"$PYTHON" - "${stderr_lines[0]}" <<-'END'
+		import hashlib, json, re, sys
+		d, b = json.load(open("out/dataset.json")), json.load(open("bytes/dataset.json"))
+		for part in ("val", "train"):
+		    raw = [json.loads(l) for l in open(part + ".jsonl")]
+		    kept = [re.sub(r"\s+", " ", t).strip() for t in raw]
+		    # A line break or tab that became a blank is lost too.
+		    lost = sum(len(t) - len(k) + sum(" " not in s for s in re.findall(r"\s+", t)) for t, k in zip(raw, kept))
+		    p = d[part]
+		    assert p["lost_bytes"] == lost > 0, (p, lost)
+		    assert p["lost_documents"] == sum(t != k for t, k in zip(raw, kept)) < p["documents"], p
+		    assert p["raw_bytes"] == sum(map(len, raw))
+		    assert (b[part]["lost_bytes"], b[part]["lost_documents"]) == (0, 0)
+		    if part == "val":
+		        assert p["kept_sha256"] == hashlib.sha256("".join(k + "\0" for k in kept).encode()).hexdigest()
+		        want = "hg-data: the tokenizer loses %d of %d bytes (%.3g %%) of the validation text, in %d of %d documents" % (
+		            lost, p["raw_bytes"], 100 * lost / p["raw_bytes"], p["lost_documents"], p["documents"])
+		        assert sys.argv[1].startswith(want), sys.argv[1]
+		assert b["val"]["kept_sha256"] == b["val"]["raw_sha256"] == d["val"]["raw_sha256"]
+	END
+	# Shards that were adopted have no text to compare with.
+	hg-data -a -t out/tokenizer.model -o adopted out/corpus_train_*.bin -- out/corpus_val_*.bin
+	jq -e '.val | .lost_bytes == null and .lost_documents == null and .kept_sha256 == null' adopted/dataset.json
+}
+
+# bats test_tags=b92
+@test "a normaliser that makes every letter an a is found to lose nearly all of the text" {
+	corpus > c.txt
+	"$PYTHON" -c 'for c in [*range(65, 91), *range(98, 123)]: print("%X\t61" % c)' > rules.tsv
+	spm_train --input=c.txt --model_prefix=a --model_type=bpe --vocab_size=290 --byte_fallback --hard_vocab_limit=false \
+		--add_dummy_prefix=false --normalization_rule_tsv=rules.tsv --minloglevel=2 2> log || { cat log >&2; false; }
+	hg-data -t a.model -n 30 -o out c.txt
+	jq -e '.val | .lost_documents == .documents and .lost_bytes > 0.6 * .raw_bytes and .kept_sha256 != .raw_sha256' out/dataset.json
+}
+
 # bats test_tags=b18
 @test "hg-data counts bytes per document under a given model as golden/bpb.json does" {
 	need_shared

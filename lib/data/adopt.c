@@ -116,6 +116,7 @@ walk_part(const struct vocab *v, struct dataset_part *part, char *const *paths, 
 	if (end_document(&w) == -1)
 		return (inputerror_errno(f, "adopt", part->name));
 	part->raw_bytes = vocab_is_bytes(v) ? part->bytes : DATASET_UNKNOWN;
+	part->lost_bytes = part->lost_documents = vocab_is_bytes(v) ? 0 : DATASET_UNKNOWN;
 	return (0);
 }
 

@@ -118,9 +118,10 @@ part_json(const struct dataset_part *part)
 			return (NULL);
 		}
 	}
-	return (json_pack("{s:o, s:I, s:I, s:I, s:o, s:s}", "files", files, "documents", (json_int_t)part->documents,
-	    "tokens", (json_int_t)part->tokens, "bytes", (json_int_t)part->bytes, "raw_bytes",
-	    count_json(part->raw_bytes), "sha256", part->sha256));
+	return (json_pack("{s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:s}", "files", files, "documents",
+	    (json_int_t)part->documents, "tokens", (json_int_t)part->tokens, "bytes", (json_int_t)part->bytes,
+	    "raw_bytes", count_json(part->raw_bytes), "lost_bytes", count_json(part->lost_bytes), "lost_documents",
+	    count_json(part->lost_documents), "sha256", part->sha256));
 }
 
 json_t *
@@ -132,8 +133,10 @@ dataset_json(struct dataset *d, json_t *source)
 		goto done;
 	if ((val = part_json(&d->val)) != NULL)
 		json_object_update_new(val,
-		    json_pack("{s:s?, s:s, s:s}", "raw_sha256", *d->val_raw_sha256 == '\0' ? NULL : d->val_raw_sha256,
-			"docs_file", d->docs_path, "docs_sha256", d->docs_sha256));
+		    json_pack("{s:s?, s:s?, s:s, s:s}", "raw_sha256",
+			*d->val_raw_sha256 == '\0' ? NULL : d->val_raw_sha256, "kept_sha256",
+			*d->val_kept_sha256 == '\0' ? NULL : d->val_kept_sha256, "docs_file", d->docs_path,
+			"docs_sha256", d->docs_sha256));
 	v = json_pack("{s:s, s:O, s:{s:s, s:s?, s:s, s:I, s:I}, s:o, s:o, s:s}", "schema", "homegolf.dataset.v1",
 	    "source", source, "tokenizer", "kind", d->tokenizer_path == NULL ? "bytes" : "sentencepiece", "file",
 	    d->tokenizer_path, "sha256", d->tokenizer_sha256, "vocab_size", (json_int_t)d->vocab_size, "bos_id",
@@ -158,6 +161,13 @@ get_count(const json_t *v, const char *path)
 	return ((uint64_t)jsonio_i64(v, path, 0));
 }
 
+/* A count that may be null, or absent in what an earlier version wrote. */
+static uint64_t
+get_count_or_unknown(const json_t *v, const char *path)
+{
+	return (json_is_integer(jsonio_get(v, path)) ? get_count(v, path) : DATASET_UNKNOWN);
+}
+
 /* What no contract can say of a part, or NULL; "" with errno ENOMEM. */
 static const char *
 read_part(const struct dataset *d, const json_t *v, struct dataset_part *part)
@@ -170,7 +180,9 @@ read_part(const struct dataset *d, const json_t *v, struct dataset_part *part)
 	part->documents = get_count(v, "documents");
 	part->tokens = get_count(v, "tokens");
 	part->bytes = get_count(v, "bytes");
-	part->raw_bytes = json_is_null(jsonio_get(v, "raw_bytes")) ? DATASET_UNKNOWN : get_count(v, "raw_bytes");
+	part->raw_bytes = get_count_or_unknown(v, "raw_bytes");
+	part->lost_bytes = get_count_or_unknown(v, "lost_bytes");
+	part->lost_documents = get_count_or_unknown(v, "lost_documents");
 	if ((part->shards = calloc(json_array_size(files), sizeof(*s))) == NULL)
 		return ("");
 	for (; part->count < json_array_size(files); part->count++) {
@@ -211,6 +223,15 @@ read_members(struct dataset *d, const json_t *v)
 	}
 	get_hex(v, "tokenizer.sha256", d->tokenizer_sha256);
 	get_hex(v, "val.raw_sha256", d->val_raw_sha256);
+	get_hex(v, "val.kept_sha256", d->val_kept_sha256);
+	if (d->tokenizer_path == NULL) {
+		/* Bytes lose nothing, also where an earlier version did not say so. */
+		memcpy(d->val_kept_sha256, d->val_raw_sha256, SHA256_HEX_SIZE);
+		d->train.lost_bytes = d->train.lost_documents = d->val.lost_bytes = d->val.lost_documents = 0;
+	} else if ((*d->val_kept_sha256 == '\0') != (d->val.lost_documents == DATASET_UNKNOWN) ||
+	    (d->val.lost_bytes == DATASET_UNKNOWN) != (d->val.lost_documents == DATASET_UNKNOWN) ||
+	    (d->val.lost_documents == 0 && strcmp(d->val_kept_sha256, d->val_raw_sha256) != 0))
+		return ("a count of lost text and a kept_sha256 that disagree");
 	get_hex(v, "val.docs_sha256", d->docs_sha256);
 	d->vocab_size = (uint32_t)get_count(v, "tokenizer.vocab_size");
 	d->bos_id = (uint32_t)get_count(v, "tokenizer.bos_id");

@@ -1,5 +1,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "data/scratch.h"
 #include "data/shardset.h"
 #include "data/split.h"
+#include "data/textloss.h"
 #include "data/tokenizer.h"
 
 /* spm_encode is given this long, and as long again for each so many bytes: some fifty times what it needs. */
@@ -21,16 +23,11 @@
 
 #define MAX_ENCODERS 16
 
-struct job_doc {
-	uint32_t raw_bytes;
-	int is_val;
-};
-
 /* One bucket on its way through spm_encode. */
 struct job {
 	struct child child;
-	struct job_doc *docs;
-	size_t count;
+	size_t number;               /* of the bucket */
+	unsigned char *side;         /* SPLIT_* of each of its documents */
 	int text_fd, ids_fd, err_fd; /* files without names */
 };
 
@@ -39,28 +36,38 @@ struct work {
 	struct inputerror *f;
 	struct split split;
 	struct shardset_writer *train, *val;
-	struct sha256 *val_raw;
+	struct sha256 *val_raw, *val_kept;
+	struct textloss train_loss, val_loss;
 };
 
-static int
-add_document(struct work *w, const uint16_t *ids, uint64_t n, uint64_t raw_bytes, int is_val)
+/* The digest of validation text: each document, then a NUL, which none of them holds. */
+static void
+digest_text(struct sha256 *h, const char *text, size_t n)
 {
-	uint64_t bytes = vocab_count_bytes16(w->e->vocab, ids, n);
+	sha256_add(h, text, n);
+	sha256_add(h, "", 1);
+}
 
-	if (is_val && dataset_docs_row(&w->e->docs, w->e->val.documents, n, bytes, raw_bytes) == -1)
-		return (inputerror_errno(w->f, "write", DATASET_DOCS_FILE));
+static int
+add_document(struct work *w, const struct corpus_doc *doc, const uint16_t *ids, uint64_t n, int is_val)
+{
+	uint64_t bytes = vocab_count_bytes16(w->e->vocab, ids, n), raw_bytes = doc->bytes;
+	struct textloss *loss = is_val ? &w->val_loss : &w->train_loss;
+
+	/* Bytes are the text: nothing to decode. */
+	if (!vocab_is_bytes(w->e->vocab) && textloss_add(loss, w->e->vocab, ids, n, doc->text, doc->bytes) == -1)
+		return (inputerror_errno(w->f, "decode", "a document"));
+	if (is_val) {
+		digest_text(w->val_raw, doc->text, doc->bytes);
+		if (!vocab_is_bytes(w->e->vocab))
+			digest_text(w->val_kept, loss->text.p, loss->text.n);
+		if (dataset_docs_row(&w->e->docs, w->e->val.documents, n, bytes, raw_bytes) == -1)
+			return (inputerror_errno(w->f, "write", DATASET_DOCS_FILE));
+	}
 	if ((w->e->train.documents + w->e->val.documents) % 1024 == 0)
 		say_progress("encoding: %" PRIu64 " of %" PRIu64 " documents",
 		    w->e->train.documents + w->e->val.documents, w->e->documents);
 	return (shardset_add(is_val ? w->val : w->train, ids, n, bytes, raw_bytes, w->f));
-}
-
-/* The digest of the raw validation text: each document, then a NUL, which none of them holds. */
-static void
-digest_raw(struct work *w, const struct corpus_doc *doc)
-{
-	sha256_add(w->val_raw, doc->text, doc->bytes);
-	sha256_add(w->val_raw, "", 1);
 }
 
 static int
@@ -86,12 +93,10 @@ encode_bytes(struct work *w)
 			}
 			if (side == SPLIT_DROP)
 				continue;
-			if (side == SPLIT_VAL)
-				digest_raw(w, doc);
 			ids[0] = (uint16_t)vocab_bos(w->e->vocab);
 			for (k = 0; k < doc->bytes; k++)
 				ids[k + 1] = (uint16_t)((unsigned char)doc->text[k] + 4);
-			rc = add_document(w, ids, doc->bytes + 1, doc->bytes, side == SPLIT_VAL);
+			rc = add_document(w, doc, ids, doc->bytes + 1, side == SPLIT_VAL);
 		}
 		corpus_release(&bucket);
 	}
@@ -103,7 +108,7 @@ static void
 job_clear(struct job *job)
 {
 	child_kill(&job->child);
-	free(job->docs);
+	free(job->side);
 	if (job->text_fd != -1)
 		close(job->text_fd);
 	if (job->ids_fd != -1)
@@ -113,7 +118,7 @@ job_clear(struct job *job)
 	*job = (struct job){ .text_fd = -1, .ids_fd = -1, .err_fd = -1 };
 }
 
-/* Write a bucket's documents for the encoder, decide on each, and digest those of validation. */
+/* Write a bucket's documents for the encoder, and decide on each. */
 static int
 job_fill(struct work *w, struct job *job, const struct corpus_bucket *bucket)
 {
@@ -122,17 +127,15 @@ job_fill(struct work *w, struct job *job, const struct corpus_bucket *bucket)
 	int side, rc = -1;
 	size_t i;
 
-	if ((job->docs = calloc(bucket->count + 1, sizeof(job->docs[0]))) == NULL)
+	if ((job->side = calloc(bucket->count + 1, sizeof(job->side[0]))) == NULL)
 		goto done;
 	for (i = 0; i < bucket->count; i++) {
 		doc = &bucket->docs[i];
 		if ((side = split_next(&w->split, doc)) == -1)
 			goto done;
+		job->side[i] = (unsigned char)side;
 		if (side == SPLIT_DROP)
 			continue;
-		if (side == SPLIT_VAL)
-			digest_raw(w, doc);
-		job->docs[job->count++] = (struct job_doc){ doc->bytes, side == SPLIT_VAL };
 		if (scratch_line(&text, doc->text, doc->bytes) == -1 ||
 		    scratch_flush(&text, job->text_fd, 1 << 20) == -1)
 			goto done;
@@ -159,7 +162,7 @@ job_start(struct work *w, struct job *job, size_t number)
 	    (job->err_fd = scratch_file(w->e->dirfd, w->f)) == -1 ||
 	    corpus_load(w->e->corpus, number, &bucket, w->f) == -1)
 		return (-1);
-	corpus_forget(w->e->corpus, number);
+	job->number = number;
 	rc = job_fill(w, job, &bucket);
 	corpus_release(&bucket);
 	if (rc == -1)
@@ -170,32 +173,36 @@ job_start(struct work *w, struct job *job, size_t number)
 	    ENCODE_WAIT_MS + (int64_t)st.st_size / ENCODE_BYTES_PER_MS, w->f));
 }
 
-/* Wait for the encoder and put what it printed into the shards. */
+/* Wait for the encoder and put what it printed into the shards, each document beside what it was. */
 static int
 job_finish(struct work *w, struct job *job)
 {
+	struct corpus_bucket bucket;
 	const uint16_t *ids;
 	struct idtext *r;
 	uint64_t n;
 	size_t i;
 	int rc = 1;
 
-	if (child_wait(&job->child, w->f) == -1)
+	if (child_wait(&job->child, w->f) == -1 || corpus_load(w->e->corpus, job->number, &bucket, w->f) == -1)
 		return (-1);
+	corpus_forget(w->e->corpus, job->number);
 	if (lseek(job->ids_fd, 0, SEEK_SET) == -1 ||
-	    (r = idtext_begin(job->ids_fd, "spm_encode", vocab_size(w->e->vocab), vocab_bos(w->e->vocab))) == NULL)
+	    (r = idtext_begin(job->ids_fd, "spm_encode", vocab_size(w->e->vocab), vocab_bos(w->e->vocab))) == NULL) {
+		corpus_release(&bucket);
 		return (inputerror_errno(w->f, "read", "temporary files"));
-	for (i = 0; i < job->count && (rc = idtext_next(r, &ids, &n, w->f)) == 1; i++)
-		if (add_document(w, ids, n, job->docs[i].raw_bytes, job->docs[i].is_val) == -1) {
+	}
+	for (i = 0; i < bucket.count && rc == 1; i++)
+		if (job->side[i] != SPLIT_DROP && (rc = idtext_next(r, &ids, &n, w->f)) == 1 &&
+		    add_document(w, &bucket.docs[i], ids, n, job->side[i] == SPLIT_VAL) == -1)
 			rc = -1;
-			break;
-		}
 	if (rc == 1)
 		rc = idtext_next(r, &ids, &n, w->f) == 0 ? 1 : 0;
 	if (rc == 0)
 		rc = inputerror_set(w->f, REFUSAL_INPUT_INVALID, "spm_encode", "it printed another number of documents",
 		    "");
 	idtext_free(r);
+	corpus_release(&bucket);
 	return (rc == 1 ? 0 : -1);
 }
 
@@ -240,7 +247,7 @@ encode_corpus(struct encode *e, struct inputerror *f)
 	}
 	if ((w.train = shardset_begin(e->dirfd, "corpus_train", &e->train)) == NULL ||
 	    (w.val = shardset_begin(e->dirfd, "corpus_val", &e->val)) == NULL || (w.val_raw = sha256_begin()) == NULL ||
-	    str_puts(&e->docs, DATASET_DOCS_HEADER) == -1) {
+	    (w.val_kept = sha256_begin()) == NULL || str_puts(&e->docs, DATASET_DOCS_HEADER) == -1) {
 		inputerror_errno(f, "encode", "the corpus");
 		goto done;
 	}
@@ -252,12 +259,22 @@ encode_corpus(struct encode *e, struct inputerror *f)
 		rc = -1;
 	w.val = NULL;
 	sha256_end(w.val_raw, e->val_raw_sha256);
-	w.val_raw = NULL;
+	sha256_end(w.val_kept, e->val_kept_sha256);
+	if (vocab_is_bytes(e->vocab))
+		memcpy(e->val_kept_sha256, e->val_raw_sha256, SHA256_HEX_SIZE);
+	w.val_raw = w.val_kept = NULL;
+	e->train.lost_bytes = w.train_loss.bytes;
+	e->train.lost_documents = w.train_loss.documents;
+	e->val.lost_bytes = w.val_loss.bytes;
+	e->val.lost_documents = w.val_loss.documents;
 	e->dropped = w.split.dropped;
 done:
 	shardset_abort(w.train);
 	shardset_abort(w.val);
 	sha256_free(w.val_raw);
+	sha256_free(w.val_kept);
+	textloss_free(&w.train_loss);
+	textloss_free(&w.val_loss);
 	split_free(&w.split);
 	return (rc);
 }

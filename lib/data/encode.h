@@ -22,6 +22,7 @@ struct encode {
 	uint64_t dropped; /* copies of validation documents */
 	struct str docs;  /* the text of val_docs.tsv */
 	char val_raw_sha256[SHA256_HEX_SIZE];
+	char val_kept_sha256[SHA256_HEX_SIZE]; /* of what comes back of it when it is decoded */
 };
 
 /**

@@ -148,8 +148,6 @@ get_vocab(struct work *w)
 	if (p->model == NULL && vocab_size(w->vocab) != p->vocab_size)
 		say_note("the corpus yields a vocabulary of %" PRIu32 ", not %" PRIu32, vocab_size(w->vocab),
 		    p->vocab_size);
-	if (!vocab_joins_lines(w->vocab))
-		say_note("this tokenizer tells line breaks from spaces; inside documents it is given spaces");
 	return (0);
 }
 
@@ -168,6 +166,7 @@ encode(struct work *w)
 	w->dataset.train = e.train;
 	w->dataset.val = e.val;
 	memcpy(w->dataset.val_raw_sha256, e.val_raw_sha256, SHA256_HEX_SIZE);
+	memcpy(w->dataset.val_kept_sha256, e.val_kept_sha256, SHA256_HEX_SIZE);
 	w->docs = e.docs;
 	w->dropped = e.dropped;
 	return (rc);
@@ -215,6 +214,22 @@ finish(struct work *w)
 	return (v);
 }
 
+/* What the tokenizer loses: of validation text, since that is what a score is of, else of training text. */
+static void
+tell_loss(const struct work *w)
+{
+	const struct dataset_part *part = w->dataset.val.lost_documents > 0 ? &w->dataset.val : &w->dataset.train;
+
+	if (part->lost_documents == 0)
+		return;
+	say_note("the tokenizer loses %" PRIu64 " of %" PRIu64 " bytes (%.3g %%) of the %s text, in %" PRIu64
+		 " of %" PRIu64 " documents%s; -B loses nothing",
+	    part->lost_bytes, part->raw_bytes, 100 * (double)part->lost_bytes / (double)part->raw_bytes,
+	    part == &w->dataset.val ? "validation" : "training", part->lost_documents, part->documents,
+	    part == &w->dataset.val ? ", so bits per raw byte compare only with tokenizers that keep the same of it" :
+				      "");
+}
+
 static void
 work_clear(struct work *w)
 {
@@ -236,6 +251,8 @@ prepare_dataset(const struct prepare *p, int dirfd, struct inputerror *f)
 	if (read_corpus(&w) == 0 && get_vocab(&w) == 0 && encode(&w) == 0)
 		v = finish(&w);
 	say_progress_end();
+	if (v != NULL)
+		tell_loss(&w);
 	if (v != NULL && w.counts.invalid_utf8 + w.counts.nul > 0)
 		say_note("%" PRIu64 " bytes that are no UTF-8 were read as windows-1252, %" PRIu64
 			 " NUL bytes as spaces",

@@ -36,7 +36,7 @@ struct vocab {
 	char *path;
 	struct piece *pieces;
 	uint32_t size, bos;
-	int is_bytes, joins_lines;
+	int is_bytes, adds_blank;
 	char sha256[SHA256_HEX_SIZE];
 };
 
@@ -180,14 +180,14 @@ read_trainer(struct wire w, uint64_t *bos)
 }
 
 static const char *
-read_normalizer(struct wire w, int *joins_lines)
+read_normalizer(struct wire w, struct vocab *v)
 {
 	struct field field;
 	int rc;
 
 	while ((rc = read_field(&w, &field)) == 1)
-		if (field.number == 1 && field.type == 2)
-			*joins_lines = field.body.end - field.body.p >= 4 && memcmp(field.body.p, "nmt_", 4) == 0;
+		if (field.number == 3 && field.type == 0)
+			v->adds_blank = field.varint != 0;
 	return (rc == -1 ? "normaliser settings that are cut off" : NULL);
 }
 
@@ -201,6 +201,7 @@ read_model(struct vocab *v, size_t bytes)
 	uint64_t bos = 1;
 	int rc;
 
+	v->adds_blank = 1; /* unless the normaliser's settings say no */
 	if ((v->pieces = calloc(SHARD_MAX_VOCAB, sizeof(v->pieces[0]))) == NULL)
 		return ("too large for memory");
 	while ((rc = read_field(&w, &field)) == 1) {
@@ -213,7 +214,7 @@ read_model(struct vocab *v, size_t bytes)
 		} else if (field.number == 2)
 			wrong = read_trainer(field.body, &bos);
 		else if (field.number == 3)
-			wrong = read_normalizer(field.body, &v->joins_lines);
+			wrong = read_normalizer(field.body, v);
 		if (wrong != NULL)
 			return (wrong);
 	}
@@ -331,9 +332,9 @@ vocab_sha256(const struct vocab *v)
 }
 
 int
-vocab_joins_lines(const struct vocab *v)
+vocab_adds_blank(const struct vocab *v)
 {
-	return (v->joins_lines);
+	return (v->adds_blank);
 }
 
 enum vocab_type
