@@ -40,7 +40,7 @@ static const struct opt_tool tool = {
 	.summary = "Turn text into token shards with a tokenizer and dataset.json, or adopt shards that exist already.",
 	.synopsis = "hg-data [-t MODEL | -v VOCAB | -B] [-n VAL_DOCS] [-S SEED|none] [-f para|lines|jsonl|files] "
 		    "-o DIR FILE...\n"
-		    "hg-data -a [-t MODEL | -B] -o DIR TRAIN.bin... -- VAL.bin...",
+		    "hg-data -a [-t MODEL | -B] [-k] -o DIR TRAIN.bin... -- VAL.bin...",
 };
 
 struct request {
@@ -127,6 +127,7 @@ read_request(struct request *q, struct opt *table, int argc, char **argv, int fi
 		opt_row(table, 'f')->count >
 	    0)
 		return (-1);
+	q->shards.keep_overlap = opt_row(table, 'k')->count > 0;
 	return (read_shards(&q->shards, opt_row(table, 't')->value, argc, argv, first));
 }
 
@@ -363,6 +364,9 @@ main(int argc, char **argv)
 		    .arg = "FORMAT",
 		    .help = "para (default): parted by blank lines; lines: one "
 			    "a line; jsonl: \"text\" of each line; files: one a file" },
+		{ .letter = 'k',
+		    .help =
+			"keep, counted, what is refused otherwise: training documents that are in validation (-a)" },
 		{ .letter = 'o', .arg = "DIR", .help = "the data directory to create" }, { .letter = '\0' } };
 	struct request q;
 	int first, rc;

@@ -411,8 +411,37 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 	done
 	run --separate-stderr hg-data -a -t made/tokenizer.model -o out deep/link.bin -- made/corpus_val_000000.bin
 	says 0 "'out' holds this dataset already"
-	run --separate-stderr hg-data -a -t made/tokenizer.model -o out made/corpus_val_000000.bin -- made/corpus_val_000000.bin
+	run --separate-stderr hg-data -a -t made/tokenizer.model -o out made/corpus_val_000000.bin -- made/corpus_train_000000.bin
 	says 1 "'out' holds another dataset"
+}
+
+@test "hg-data -a refuses a shard on both sides, and documents on both unless they are asked for and counted" {
+	local i
+	for i in 0 1 2 3 4 5 6 7 8 9; do echo "document $i"; done > c.txt
+	hg-data -B -f lines -S none -n 4 -o made c.txt
+	cp made/corpus_val_000000.bin again.bin
+	run --separate-stderr hg-data -a -B -k -o out made/corpus_train_000000.bin again.bin -- made/corpus_val_000000.bin
+	leaves_nothing 103 "'$PWD/made/corpus_val_000000.bin' is invalid: the same shard is given for training"
+	# Three of six training documents are documents 1, 3 and 1 of validation; a document more makes it another shard.
+	printf 'document %s\n' 8 1 7 3 1 9 x > mixed.txt
+	hg-data -B -f lines -S none -n 1 -o mixed <(echo other; cat mixed.txt)
+	run --separate-stderr hg-data -a -B -o out mixed/corpus_train_000000.bin -- made/corpus_val_000000.bin
+	leaves_nothing 103 "mixed/corpus_train_000000.bin' is invalid: 3 of 7 training documents are in validation too, first document 2, which begins at token 11; adopt other shards, or keep them with -k"
+	hg-data -a -B -k -o out mixed/corpus_train_000000.bin -- made/corpus_val_000000.bin
+	[ "$(jq .train.overlap_documents out/dataset.json)" -eq 3 ]
+	hg-data -a -B -o apart made/corpus_train_000000.bin -- made/corpus_val_000000.bin
+	[ "$(jq .train.overlap_documents apart/dataset.json)" -eq 0 ]
+}
+
+@test "training text that only its tokenizer makes a copy of a validation document is dropped, and its number said" {
+	corpus | awk 'NF' > c.txt
+	{ cat c.txt; head -n 20 c.txt | sed 's/ /   /g'; } > twice.txt
+	run --separate-stderr hg-data -v 320 -f lines -S none -n 50 -o out twice.txt
+	[ "$status" -eq 0 ]
+	# Some lines of the first 20 are one word with blanks around; the copies are all dropped, whatever their blanks.
+	[ "${stderr_lines[0]}" = "hg-data: 20 copies of validation documents were dropped, so that none is trained on" ]
+	jq -e '.source.duplicates_dropped == 20' out/dataset.json
+	hg-data -a -t out/tokenizer.model -o adopted out/corpus_train_*.bin -- out/corpus_val_*.bin
 }
 
 @test "hg-data -a refuses shards that are none, too short, of other ids, or that start inside a document" {

@@ -163,6 +163,15 @@ digit(char c)
 	return ((unsigned)(c <= '9' ? c - '0' : c - 'a' + 10));
 }
 
+void
+corpus_digest(const char *hex, unsigned char digest[CORPUS_DIGEST_BYTES])
+{
+	size_t i;
+
+	for (i = 0; i < CORPUS_DIGEST_BYTES; i++)
+		digest[i] = (unsigned char)(digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
+}
+
 /* How large the current bucket may grow when the order is kept: text of unknown size gets ever larger ones. */
 static uint64_t
 enough(const struct corpus *c)
@@ -176,15 +185,13 @@ corpus_add(struct corpus *c, const char *text, size_t n, struct inputerror *f)
 	char hex[SHA256_HEX_SIZE];
 	struct spill *bucket;
 	struct record r;
-	size_t i;
 
 	assert(n <= DOCUMENTS_MAX_BYTES);
 	memset(&r, 0, sizeof(r));
 	r.bytes = (uint32_t)n;
 	if (sha256_hex(text, n, hex) == -1)
 		return (inputerror_errno(f, "digest", "a document"));
-	for (i = 0; i < CORPUS_DIGEST_BYTES; i++)
-		r.digest[i] = (unsigned char)(digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
+	corpus_digest(hex, r.digest);
 	if (c->keyed) {
 		r.place = rng_mix(c->key + c->next);
 		bucket = &c->buckets[(size_t)((r.place >> 32) * c->count >> 32)];

@@ -55,6 +55,9 @@ int corpus_load(const struct corpus *c, size_t number, struct corpus_bucket *b, 
 void corpus_release(struct corpus_bucket *b);
 void corpus_forget(struct corpus *c, size_t number);
 
+/* The digest that identical documents share, of the text of their sha256. */
+void corpus_digest(const char *hex, unsigned char digest[CORPUS_DIGEST_BYTES]);
+
 /* A set of digests. add: 1 if it is new, 0 if it was there, -1 with errno ENOMEM. */
 struct corpus_set;
 struct corpus_set *corpus_set_new(void);

@@ -127,7 +127,7 @@ part_json(const struct dataset_part *part)
 json_t *
 dataset_json(struct dataset *d, json_t *source)
 {
-	json_t *v = NULL, *val;
+	json_t *v = NULL, *train, *val;
 
 	if (digest_all(d) == -1)
 		goto done;
@@ -137,10 +137,12 @@ dataset_json(struct dataset *d, json_t *source)
 			*d->val_raw_sha256 == '\0' ? NULL : d->val_raw_sha256, "kept_sha256",
 			*d->val_kept_sha256 == '\0' ? NULL : d->val_kept_sha256, "docs_file", d->docs_path,
 			"docs_sha256", d->docs_sha256));
+	if ((train = part_json(&d->train)) != NULL)
+		json_object_set_new(train, "overlap_documents", json_integer((json_int_t)d->train_overlap));
 	v = json_pack("{s:s, s:O, s:{s:s, s:s?, s:s, s:I, s:I}, s:o, s:o, s:s}", "schema", "homegolf.dataset.v1",
 	    "source", source, "tokenizer", "kind", d->tokenizer_path == NULL ? "bytes" : "sentencepiece", "file",
 	    d->tokenizer_path, "sha256", d->tokenizer_sha256, "vocab_size", (json_int_t)d->vocab_size, "bos_id",
-	    (json_int_t)d->bos_id, "train", part_json(&d->train), "val", val, "content_sha256", d->content_sha256);
+	    (json_int_t)d->bos_id, "train", train, "val", val, "content_sha256", d->content_sha256);
 done:
 	json_decref(source);
 	if (v == NULL)

@@ -11,6 +11,7 @@
 #include "data/documents.h"
 #include "data/encode.h"
 #include "data/idtext.h"
+#include "data/overlap.h"
 #include "data/scratch.h"
 #include "data/shardset.h"
 #include "data/split.h"
@@ -38,6 +39,8 @@ struct work {
 	struct shardset_writer *train, *val;
 	struct sha256 *val_raw, *val_kept;
 	struct textloss train_loss, val_loss;
+	struct overlap *overlap;
+	uint64_t overlapping; /* training documents that only their text tells from one of validation: dropped */
 };
 
 /* The digest of validation text: each document, then a NUL, which none of them holds. */
@@ -54,9 +57,20 @@ add_document(struct work *w, const struct corpus_doc *doc, const uint16_t *ids, 
 	uint64_t bytes = vocab_count_bytes16(w->e->vocab, ids, n), raw_bytes = doc->bytes;
 	struct textloss *loss = is_val ? &w->val_loss : &w->train_loss;
 
-	/* Bytes are the text: nothing to decode. */
-	if (!vocab_is_bytes(w->e->vocab) && textloss_add(loss, w->e->vocab, ids, n, doc->text, doc->bytes) == -1)
-		return (inputerror_errno(w->f, "decode", "a document"));
+	int same;
+
+	/* Bytes are the text: nothing to decode, and copies are dropped already. */
+	if (!vocab_is_bytes(w->e->vocab)) {
+		overlap_ids(w->overlap, ids, n);
+		if ((same = overlap_end(w->overlap, is_val)) == -1)
+			return (inputerror_errno(w->f, "split", "the corpus"));
+		if (same) {
+			w->overlapping++;
+			return (0);
+		}
+		if (textloss_add(loss, w->e->vocab, ids, n, doc->text, doc->bytes) == -1)
+			return (inputerror_errno(w->f, "decode", "a document"));
+	}
 	if (is_val) {
 		digest_text(w->val_raw, doc->text, doc->bytes);
 		if (!vocab_is_bytes(w->e->vocab))
@@ -247,12 +261,18 @@ encode_corpus(struct encode *e, struct inputerror *f)
 	}
 	if ((w.train = shardset_begin(e->dirfd, "corpus_train", &e->train)) == NULL ||
 	    (w.val = shardset_begin(e->dirfd, "corpus_val", &e->val)) == NULL || (w.val_raw = sha256_begin()) == NULL ||
-	    (w.val_kept = sha256_begin()) == NULL || str_puts(&e->docs, DATASET_DOCS_HEADER) == -1) {
+	    (w.val_kept = sha256_begin()) == NULL || (w.overlap = overlap_new()) == NULL ||
+	    str_puts(&e->docs, DATASET_DOCS_HEADER) == -1) {
 		inputerror_errno(f, "encode", "the corpus");
 		goto done;
 	}
 	if ((vocab_is_bytes(e->vocab) ? encode_bytes(&w) : encode_model(&w)) == -1)
 		goto done;
+	if (e->train.documents == 0) {
+		inputerror_set(f, REFUSAL_INPUT_INVALID, "the corpus",
+		    "to this tokenizer every training document is one of validation", "");
+		goto done;
+	}
 	rc = shardset_end(w.train, f);
 	w.train = NULL;
 	if (shardset_end(w.val, f) == -1)
@@ -267,12 +287,13 @@ encode_corpus(struct encode *e, struct inputerror *f)
 	e->train.lost_documents = w.train_loss.documents;
 	e->val.lost_bytes = w.val_loss.bytes;
 	e->val.lost_documents = w.val_loss.documents;
-	e->dropped = w.split.dropped;
+	e->dropped = w.split.dropped + w.overlapping;
 done:
 	shardset_abort(w.train);
 	shardset_abort(w.val);
 	sha256_free(w.val_raw);
 	sha256_free(w.val_kept);
+	overlap_free(w.overlap);
 	textloss_free(&w.train_loss);
 	textloss_free(&w.val_loss);
 	split_free(&w.split);

@@ -19,7 +19,7 @@ struct encode {
 	uint64_t documents, val_docs; /* in all; for validation */
 	/* Made. */
 	struct dataset_part train, val;
-	uint64_t dropped; /* copies of validation documents */
+	uint64_t dropped; /* copies of validation documents, by their bytes or by their ids */
 	struct str docs;  /* the text of val_docs.tsv */
 	char val_raw_sha256[SHA256_HEX_SIZE];
 	char val_kept_sha256[SHA256_HEX_SIZE]; /* of what comes back of it when it is decoded */

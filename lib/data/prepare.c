@@ -251,6 +251,9 @@ prepare_dataset(const struct prepare *p, int dirfd, struct inputerror *f)
 	if (read_corpus(&w) == 0 && get_vocab(&w) == 0 && encode(&w) == 0)
 		v = finish(&w);
 	say_progress_end();
+	if (v != NULL && w.dropped > 0)
+		say_note("%" PRIu64 " copies of validation documents were dropped, so that none is trained on",
+		    w.dropped);
 	if (v != NULL)
 		tell_loss(&w);
 	if (v != NULL && w.counts.invalid_utf8 + w.counts.nul > 0)
