@@ -30,7 +30,7 @@ struct walk {
 	struct overlap *overlap;
 	uint16_t ids[4096]; /* of the document under way, not yet given to the overlap */
 	size_t held;
-	/* Where the document under way begins; training documents that are in validation, and where the first begins. */
+	/* Where the document under way begins; training documents that are in validation, and where the first does. */
 	const char *shard, *path, *same_path;
 	uint64_t token, same, same_document, same_token;
 };

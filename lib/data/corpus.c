@@ -44,6 +44,7 @@ struct spill {
 struct corpus {
 	int dirfd, keyed;
 	uint64_t key, next; /* next: number of the next document */
+	int half;           /* 0: places are anywhere; 1 and 2: in that half of them */
 	uint64_t expected_bytes;
 	struct spill *buckets;
 	size_t count, current; /* current: the bucket being filled when the order is kept */
@@ -194,6 +195,8 @@ corpus_add(struct corpus *c, const char *text, size_t n, struct inputerror *f)
 	corpus_digest(hex, r.digest);
 	if (c->keyed) {
 		r.place = rng_mix(c->key + c->next);
+		if (c->half > 0)
+			r.place = r.place >> 1 | (uint64_t)(c->half - 1) << 63;
 		bucket = &c->buckets[(size_t)((r.place >> 32) * c->count >> 32)];
 	} else {
 		r.place = c->next;
@@ -206,6 +209,18 @@ corpus_add(struct corpus *c, const char *text, size_t n, struct inputerror *f)
 	    spill_add(&c->digests, r.digest, sizeof(r.digest)) == -1)
 		return (inputerror_errno(f, "write", "temporary files"));
 	return (0);
+}
+
+void
+corpus_first(struct corpus *c)
+{
+	c->half = 1;
+}
+
+void
+corpus_second(struct corpus *c)
+{
+	c->half = 2;
 }
 
 static int

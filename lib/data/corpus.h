@@ -46,6 +46,10 @@ void corpus_free(struct corpus *c);
 /* Add the next document; it must not be longer than DOCUMENTS_MAX_BYTES (asserted). */
 int corpus_add(struct corpus *c, const char *text, size_t n, struct inputerror *f);
 
+/* What is added after corpus_first stands before all that is added after corpus_second. */
+void corpus_first(struct corpus *c);
+void corpus_second(struct corpus *c);
+
 /* No more documents come; *duplicates: documents that are a copy of one before. */
 int corpus_end(struct corpus *c, uint64_t *duplicates, struct inputerror *f);
 

@@ -12,7 +12,9 @@
 #include "data/encode.h"
 #include "data/idtext.h"
 #include "data/overlap.h"
+#include "data/parts.h"
 #include "data/scratch.h"
+#include "data/shard.h"
 #include "data/shardset.h"
 #include "data/split.h"
 #include "data/textloss.h"
@@ -27,8 +29,10 @@
 /* One bucket on its way through spm_encode. */
 struct job {
 	struct child child;
-	size_t number;               /* of the bucket */
-	unsigned char *side;         /* SPLIT_* of each of its documents */
+	size_t number;       /* of the bucket */
+	unsigned char *side; /* SPLIT_* of each of its documents */
+	uint16_t mark[8];    /* ids of what stands in front of a part that was cut off */
+	size_t mark_ids;
 	int text_fd, ids_fd, err_fd; /* files without names */
 };
 
@@ -40,6 +44,10 @@ struct work {
 	struct sha256 *val_raw, *val_kept;
 	struct textloss train_loss, val_loss;
 	struct overlap *overlap;
+	int cut;         /* long documents may be encoded in parts */
+	int32_t newline; /* id that stands for a line break that is kept */
+	uint16_t *ids;   /* of a document of several parts */
+	size_t room;
 	uint64_t overlapping; /* training documents that only their text tells from one of validation: dropped */
 };
 
@@ -132,6 +140,25 @@ job_clear(struct job *job)
 	*job = (struct job){ .text_fd = -1, .ids_fd = -1, .err_fd = -1 };
 }
 
+/* What stands in front of a part that begins with a blank, which would be stripped there. Its ids are taken off. */
+#define CUT_MARK "x"
+
+/* A document as lines for the encoder. */
+static int
+put_parts(struct work *w, struct str *text, const struct corpus_doc *doc)
+{
+	struct parts parts;
+	const char *p;
+	size_t n;
+	int how;
+
+	parts_begin(&parts, doc->text, doc->bytes, w->e->keep_lines, w->cut);
+	while ((how = parts_next(&parts, &p, &n)) != -1)
+		if ((how == PARTS_CUT && str_puts(text, CUT_MARK) == -1) || scratch_line(text, p, n) == -1)
+			return (-1);
+	return (0);
+}
+
 /* Write a bucket's documents for the encoder, and decide on each. */
 static int
 job_fill(struct work *w, struct job *job, const struct corpus_bucket *bucket)
@@ -141,7 +168,8 @@ job_fill(struct work *w, struct job *job, const struct corpus_bucket *bucket)
 	int side, rc = -1;
 	size_t i;
 
-	if ((job->side = calloc(bucket->count + 1, sizeof(job->side[0]))) == NULL)
+	if ((job->side = calloc(bucket->count + 1, sizeof(job->side[0]))) == NULL ||
+	    (w->cut && str_puts(&text, CUT_MARK "\n") == -1))
 		goto done;
 	for (i = 0; i < bucket->count; i++) {
 		doc = &bucket->docs[i];
@@ -150,8 +178,7 @@ job_fill(struct work *w, struct job *job, const struct corpus_bucket *bucket)
 		job->side[i] = (unsigned char)side;
 		if (side == SPLIT_DROP)
 			continue;
-		if (scratch_line(&text, doc->text, doc->bytes) == -1 ||
-		    scratch_flush(&text, job->text_fd, 1 << 20) == -1)
+		if (put_parts(w, &text, doc) == -1 || scratch_flush(&text, job->text_fd, 1 << 20) == -1)
 			goto done;
 	}
 	rc = scratch_flush(&text, job->text_fd, 0);
@@ -187,6 +214,78 @@ job_start(struct work *w, struct job *job, size_t number)
 	    ENCODE_WAIT_MS + (int64_t)st.st_size / ENCODE_BYTES_PER_MS, w->f));
 }
 
+/* Append ids to those of the document under way. 0, or -1 with errno ENOMEM. */
+static int
+keep_ids(struct work *w, size_t had, const uint16_t *ids, uint64_t n)
+{
+	uint16_t *more;
+
+	if (had + n > w->room) {
+		if ((more = realloc(w->ids, 2 * (had + n) * sizeof(ids[0]))) == NULL)
+			return (-1);
+		w->ids = more;
+		w->room = 2 * (had + n);
+	}
+	if (n > 0)
+		memcpy(w->ids + had, ids, n * sizeof(ids[0]));
+	return (0);
+}
+
+/* The encoder's ids of CUT_MARK, without BOS: 1, or as idtext_next. */
+static int
+read_mark(struct work *w, struct idtext *r, struct job *job)
+{
+	const uint16_t *ids;
+	uint64_t n;
+	int rc;
+
+	if (!w->cut)
+		return (1);
+	if ((rc = idtext_next(r, &ids, &n, w->f)) != 1)
+		return (rc);
+	if (n < 2 || n - 1 > sizeof(job->mark) / sizeof(job->mark[0]))
+		return (inputerror_set(w->f, REFUSAL_INPUT_INVALID, "spm_encode", "it does not know a letter", ""));
+	job->mark_ids = n - 1;
+	memcpy(job->mark, ids + 1, (n - 1) * sizeof(ids[0]));
+	return (1);
+}
+
+/* The ids of a document, its parts put together: 1, or as idtext_next. */
+static int
+read_document(struct work *w, struct job *job, struct idtext *r, const struct corpus_doc *doc, const uint16_t **ids,
+    uint64_t *n)
+{
+	struct parts parts;
+	uint64_t had = 0, skip;
+	uint16_t newline = (uint16_t)w->newline;
+	const char *p;
+	size_t bytes;
+	int how, rc;
+
+	parts_begin(&parts, doc->text, doc->bytes, w->e->keep_lines, w->cut);
+	while ((how = parts_next(&parts, &p, &bytes)) != -1) {
+		if ((rc = idtext_next(r, ids, n, w->f)) != 1)
+			return (rc);
+		if (how == PARTS_FIRST && parts.done)
+			return (1);
+		skip = how == PARTS_FIRST ? 0 : how == PARTS_LINE ? 1 : 1 + job->mark_ids;
+		if (*n < skip ||
+		    (how == PARTS_CUT && memcmp(*ids + 1, job->mark, job->mark_ids * sizeof(newline)) != 0))
+			return (inputerror_set(w->f, REFUSAL_INPUT_INVALID, "spm_encode",
+			    "it encodes a document differently in parts", ""));
+		if ((how == PARTS_LINE && keep_ids(w, had++, &newline, 1) == -1) ||
+		    keep_ids(w, had, *ids + skip, *n - skip) == -1)
+			return (inputerror_errno(w->f, "encode", "a document"));
+		had += *n - skip;
+	}
+	if (had > SHARD_MAX_TOKENS)
+		return (
+		    inputerror_set(w->f, REFUSAL_INPUT_INVALID, "spm_encode", "more ids than a shard may hold", ""));
+	*ids = w->ids;
+	*n = had;
+	return (1);
+}
+
 /* Wait for the encoder and put what it printed into the shards, each document beside what it was. */
 static int
 job_finish(struct work *w, struct job *job)
@@ -206,8 +305,9 @@ job_finish(struct work *w, struct job *job)
 		corpus_release(&bucket);
 		return (inputerror_errno(w->f, "read", "temporary files"));
 	}
+	rc = read_mark(w, r, job);
 	for (i = 0; i < bucket.count && rc == 1; i++)
-		if (job->side[i] != SPLIT_DROP && (rc = idtext_next(r, &ids, &n, w->f)) == 1 &&
+		if (job->side[i] != SPLIT_DROP && (rc = read_document(w, job, r, &bucket.docs[i], &ids, &n)) == 1 &&
 		    add_document(w, &bucket.docs[i], ids, n, job->side[i] == SPLIT_VAL) == -1)
 			rc = -1;
 	if (rc == 1)
@@ -255,7 +355,14 @@ encode_corpus(struct encode *e, struct inputerror *f)
 
 	e->train.name = "train";
 	e->val.name = "val";
-	if (split_begin(&w.split, e->val_docs) == -1) {
+	w.cut = vocab_cuts(e->vocab);
+	w.newline = vocab_byte_id(e->vocab, '\n');
+	if (e->keep_lines && !vocab_is_bytes(e->vocab) && w.newline == -1) {
+		inputerror_set(f, REFUSAL_INPUT_INVALID, TOKENIZER_FILE,
+		    "it has no byte pieces, so line breaks can't be kept (-L)", "");
+		goto done;
+	}
+	if (split_begin(&w.split, e->val_docs, e->val_given) == -1) {
 		inputerror_errno(f, "split", "the corpus");
 		goto done;
 	}
@@ -293,6 +400,7 @@ done:
 	shardset_abort(w.val);
 	sha256_free(w.val_raw);
 	sha256_free(w.val_kept);
+	free(w.ids);
 	overlap_free(w.overlap);
 	textloss_free(&w.train_loss);
 	textloss_free(&w.val_loss);

@@ -46,6 +46,12 @@ const char *vocab_sha256(const struct vocab *v);
 /* Does the model put a blank in front of each text (the dummy prefix), which is none of the text's? Bytes: 0. */
 int vocab_adds_blank(const struct vocab *v);
 
+/* May text be encoded apart on both sides of a blank between ASCII letters or digits? No piece goes on after one. */
+int vocab_cuts(const struct vocab *v);
+
+/* The id of a byte's piece, or -1: a model without byte fallback. */
+int32_t vocab_byte_id(const struct vocab *v, uint8_t byte);
+
 /* Type of an id, and its piece as the model spells it (not NUL-terminated). id < vocab_size (asserted). */
 enum vocab_type vocab_type(const struct vocab *v, uint32_t id);
 const char *vocab_piece(const struct vocab *v, uint32_t id, size_t *n);
