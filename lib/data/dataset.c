@@ -235,6 +235,7 @@ read_members(struct dataset *d, const json_t *v)
 	    (d->val.lost_documents == 0 && strcmp(d->val_kept_sha256, d->val_raw_sha256) != 0))
 		return ("a count of lost text and a kept_sha256 that disagree");
 	get_hex(v, "val.docs_sha256", d->docs_sha256);
+	d->keep_lines = jsonio_true(v, "source.keep_lines");
 	d->vocab_size = (uint32_t)get_count(v, "tokenizer.vocab_size");
 	d->bos_id = (uint32_t)get_count(v, "tokenizer.bos_id");
 	if (d->bos_id >= d->vocab_size)
@@ -568,6 +569,14 @@ dataset_vocab(const struct dataset *d, struct inputerror *f)
 	if (vocab_size(v) != d->vocab_size || vocab_bos(v) != d->bos_id) {
 		inputerror_set(f, REFUSAL_INPUT_INVALID, object, "vocabulary size or BOS differ from dataset.json", "");
 		goto err0;
+	}
+	if (d->keep_lines && d->tokenizer_path != NULL) {
+		if (vocab_byte_id(v, '\n') == -1) {
+			inputerror_set(f, REFUSAL_INPUT_INVALID, object, "no byte pieces, but line breaks are kept",
+			    "");
+			goto err0;
+		}
+		vocab_keep_lines(v);
 	}
 	return (v);
 err0:

@@ -33,6 +33,7 @@ struct dataset {
 	char *tokenizer_path; /* NULL for bytes */
 	char tokenizer_sha256[SHA256_HEX_SIZE];
 	uint32_t vocab_size, bos_id;
+	int keep_lines; /* line breaks inside documents are tokens */
 };
 
 /**

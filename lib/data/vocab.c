@@ -37,6 +37,7 @@ struct vocab {
 	struct piece *pieces;
 	uint32_t size, bos;
 	int is_bytes, adds_blank;
+	int keeps_lines;
 	int maps_own; /* its normaliser's rules are not among those known by name */
 	char sha256[SHA256_HEX_SIZE];
 };
@@ -377,6 +378,18 @@ vocab_cuts(const struct vocab *v)
 		if (goes_on_after_blank(&v->pieces[id]))
 			return (0);
 	return (1);
+}
+
+void
+vocab_keep_lines(struct vocab *v)
+{
+	v->keeps_lines = 1;
+}
+
+int
+vocab_keeps_lines(const struct vocab *v)
+{
+	return (v->keeps_lines);
 }
 
 int32_t

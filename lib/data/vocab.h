@@ -49,6 +49,10 @@ int vocab_adds_blank(const struct vocab *v);
 /* May text be encoded apart on both sides of a blank between ASCII letters or digits? No piece goes on after one. */
 int vocab_cuts(const struct vocab *v);
 
+/* Are line breaks the tokens of their byte to whoever encodes? Set before the vocabulary is used; no by default. */
+void vocab_keep_lines(struct vocab *v);
+int vocab_keeps_lines(const struct vocab *v);
+
 /* The id of a byte's piece, or -1: a model without byte fallback. */
 int32_t vocab_byte_id(const struct vocab *v, uint8_t byte);
 

@@ -300,6 +300,12 @@ counting(void)
 	    "and so is its sum");
 	tap_ok(decoded, "its ids decode to its texts");
 	tap_ok(encoded, "its texts encode to its ids");
+	text.n = 0;
+	vocab_keep_lines(v);
+	tap_ok(vocab_encode(v, "one\n\ntwo\n", 9, 60000, &mine, &count, NULL) == 0 &&
+		vocab_decode(v, mine, count, &text) == 0 && strcmp(text.p, "one\n\ntwo\n") == 0,
+	    "line breaks that are kept come back");
+	free(mine);
 	vocab_free(v);
 	str_free(&text);
 	free(all);
