@@ -356,3 +356,17 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 	cp -r "$R/run" "$R/clean/run"
 	HOMEGOLF_DATA=$PWD/$R/wrong:$PWD/$R/moved hg-score -c "$R/clean/run"
 }
+
+@test "a score on validation that was trained on says so in its claim boundary" {
+	mkdir "$R"
+	hg-data -B -f lines -S none -n 1 -o "$R/more" "$DATA.txt"
+	hg-data -a -B -k -o "$R/adopted" "$R"/more/corpus_train_*.bin -- "$DATA"/corpus_val_*.bin
+	[ "$(jq .train.overlap_documents "$R/adopted/dataset.json")" -ge 19 ]
+	hg-spec -b runs/whole/spec.json -s data.dir="$R/adopted" "$R/run"
+	hg-train "$R/run"
+	hg-export "$R/run"
+	hg-score "$R/run"
+	[[ "$(jq -r .claim_boundary "$R/run/artifact_score_report.json")" == \
+		*". $(jq .train.overlap_documents "$R/adopted/dataset.json") training documents are in validation too."* ]]
+	run ! grep -q "in validation too" runs/whole/artifact_score_report.json
+}

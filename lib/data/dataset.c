@@ -235,6 +235,7 @@ read_members(struct dataset *d, const json_t *v)
 	    (d->val.lost_documents == 0 && strcmp(d->val_kept_sha256, d->val_raw_sha256) != 0))
 		return ("a count of lost text and a kept_sha256 that disagree");
 	get_hex(v, "val.docs_sha256", d->docs_sha256);
+	d->train_overlap = get_count(v, "train.overlap_documents");
 	d->keep_lines = jsonio_true(v, "source.keep_lines");
 	d->vocab_size = (uint32_t)get_count(v, "tokenizer.vocab_size");
 	d->bos_id = (uint32_t)get_count(v, "tokenizer.bos_id");

@@ -291,6 +291,8 @@ claim_boundary(const struct dataset *d)
 		    ", and this one only where val_kept_sha256 is the same: this tokenizer loses %" PRIu64
 		    " of %" PRIu64 " bytes of the text, in %" PRIu64 " of %" PRIu64 " documents",
 		    d->val.lost_bytes, d->val.raw_bytes, d->val.lost_documents, d->val.documents);
+	if (rc == 0 && d->train_overlap > 0)
+		rc = str_printf(&s, ". %" PRIu64 " training documents are in validation too", d->train_overlap);
 	if (rc == 0)
 		rc = str_puts(&s, ". Not with published FineWeb figures unless val_raw_sha256 is theirs.");
 	if (rc == 0)
