@@ -25,7 +25,7 @@ struct dataset {
 	char sha256[SHA256_HEX_SIZE];         /* of dataset.json's bytes */
 	char content_sha256[SHA256_HEX_SIZE]; /* tokenizer, train and val, wherever they lie */
 	struct dataset_part train, val;
-	uint64_t train_overlap;                /* training documents that are in validation too, as far as was counted */
+	uint64_t train_overlap;                /* training documents in validation too, as far as counted */
 	char val_raw_sha256[SHA256_HEX_SIZE];  /* of the raw validation text, or "" if unknown */
 	char val_kept_sha256[SHA256_HEX_SIZE]; /* of what the tokenizer gives back of it, or "" if unknown */
 	char *docs_path;                       /* val_docs.tsv */
