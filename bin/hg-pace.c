@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "data/dataset.h"
+#include "data/locate.h"
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "stage/lane.h"
@@ -68,7 +68,8 @@ begin(struct pace *x, const char *path, int *code)
 	}
 	if (x->recipe.threads == 0)
 		x->recipe.threads = proc_cpus();
-	if ((x->data = dataset_open(jsonio_text(x->run.spec.json, "data.dir", ""), &f)) == NULL ||
+	if ((x->data = locate_dataset(jsonio_text(x->run.spec.json, "data.dir", ""),
+		 jsonio_text(x->run.spec.json, "data.dataset_sha256", ""), x->run.path, &f)) == NULL ||
 	    (x->micro_batch = trainer_open_micro_batch(&x->recipe, proc_memory_available())) == 0 ||
 	    (x->loader = loader_open(&x->data->train, (uint32_t)x->recipe.config.vocab_size, x->micro_batch,
 		 x->recipe.data_offset, &f)) == NULL) {

@@ -65,8 +65,9 @@ open_vocab(struct stage_work *w, const struct artifact *a)
 	struct dataset *d;
 	struct vocab *v;
 
-	if ((d = dataset_open(jsonio_text(stage_rundir(w)->spec.json, "data.dir", ""), &f)) == NULL ||
-	    (v = dataset_vocab(d, &f)) == NULL) {
+	if (dependencies_data(w, DATASET_TOKENIZER, &d) == -1)
+		return (NULL);
+	if ((v = dataset_vocab(d, &f)) == NULL) {
 		dependencies_fault(w, &f);
 		return (NULL);
 	}

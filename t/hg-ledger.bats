@@ -594,6 +594,32 @@ pasted() {
 	[ "$(hg-ledger incumbent -a "$L" | wc -l)" -eq 3 ]
 }
 
+# bats test_tags=b92
+@test "a tokenizer that loses text is compared only with those that keep the same of it, and one not measured with none" {
+	local run
+	for run in 1 2 3 4 5; do scored "runs/base$run" "2.3$run" seed="$run" kept=all; done
+	add runs/base?
+	hg-ledger calibrate "$L" runs/base1
+	scored runs/exact 2.2 tokenizer=b kept=all
+	scored runs/loses 1.1 tokenizer=c kept=x
+	scored runs/same_loss 1.2 tokenizer=d kept=x
+	scored runs/other_loss 1.0 tokenizer=e kept=y
+	scored runs/unknown 1.0 tokenizer=f kept=
+	scored runs/own_unknown 2.2 train.matrix_lr=0.05 kept=
+	add runs/exact runs/loses runs/same_loss runs/other_loss runs/unknown runs/own_unknown
+	[ "$(field exact '.verdict | "\(.metric) \(.reason)"')" = "val_bpb_raw promising" ]
+	[ "$(field exact .run.group_sha256)" = "$(field base1 .run.group_sha256)" ]
+	[ "$(field loses .verdict.reason)" = first ]
+	[ "$(field same_loss .run.group_sha256)" = "$(field loses .run.group_sha256)" ]
+	[ "$(field same_loss .verdict.metric)" = val_bpb_raw ]
+	[ "$(field other_loss .verdict.reason)" = first ]
+	[ "$(hg-ledger incumbent -a "$L" | wc -l)" -eq 3 ]
+	[ "$(field unknown '.verdict | "\(.metric) \(.score) \(.reason)"')" = "val_bpb_raw null not_comparable" ]
+	# With its own tokenizer it is compared as ever.
+	[ "$(field own_unknown '.verdict | "\(.metric) \(.reason)"')" = "val_bpb promising" ]
+	hg-ledger replay "$L"
+}
+
 @test "each subcommand has options and a usage of its own" {
 	local word words
 	words=$(hg-ledger -h | sed -n '/^$/q; s/^usage://; s/^ *hg-ledger \([a-z]*\) .*/\1/p' | uniq)

@@ -305,3 +305,94 @@ END
 	"$HG_T/tools/contract" score_summary runs/whole/artifact_score_summary.json
 	"$HG_T/tools/contract" score_status runs/whole/score_status.json
 }
+
+# What a score is, without when and how fast it was made.
+bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifact_score_report.json"; }
+
+@test "a run whose data has moved is scored again to the same bits: by HOMEGOLF_DATA, by a folder in it, by a link" {
+	local how want
+	want=$(bits runs/whole)
+	mkdir "$R"
+	cp -r "$DATA" "$R/there"
+	cp -r runs/exported "$R/a"
+	# The spec names a directory that is gone: as on another machine.
+	mv "$DATA" "$DATA.away"
+	for how in none file itself folder link; do
+		mkdir "$R/$how"
+		cp -r runs/exported "$R/$how/whole"
+	done
+	run -1 --separate-stderr hg-score "$R/none/whole"
+	[[ "$stderr" == *"'$DATA/dataset.json' is missing"*"neither in '$R/none/whole/data' nor is HOMEGOLF_DATA set"* ]]
+	[ "$(jq -r .kind "$R/none/whole/score_refusal.json")" = input_missing ]
+	HOMEGOLF_DATA=$PWD/$R/there hg-score "$R/itself/whole"
+	HOMEGOLF_DATA=/nowhere::$PWD/$R hg-score "$R/folder/whole"
+	HOMEGOLF_DATA=$PWD/$R hg-prompt "$R/folder/whole" > "$R/text"
+	HOMEGOLF_DATA=$PWD/$R hg-pace -s 1 "$R/folder/whole" > "$R/pace" || [ $? -eq 100 ]
+	ln -s ../../there "$R/link/whole/data"
+	hg-score "$R/link/whole"
+	# A spec made from the run's finds it likewise, and hg-gate has nothing against the link.
+	hg-spec -b "$R/link/whole/spec.json" -s train.seed=9 "$R/seed"
+	HOMEGOLF_DATA=$PWD/$R hg-spec -b "$R/none/whole/spec.json" -s train.seed=9 "$R/seed2"
+	hg-gate score "$R/link/whole"
+	mv "$DATA.away" "$DATA"
+	for how in itself folder link; do
+		[ "$(bits "$R/$how/whole")" = "$want" ] || { bits "$R/$how/whole" >&2; false; }
+	done
+	cmp text "$R/text"
+	[ "$(jq -r .digests.config_sha256 "$R/seed/spec.json")" = "$(jq -r .digests.config_sha256 runs/whole/spec.json)" ]
+	[ "$(jq -r .data.dir "$R/seed2/spec.json")" = "$PWD/$R/there" ]
+}
+
+@test "other data under the right name is refused, and altered data that the search finds likewise" {
+	mkdir "$R"
+	cp -r runs/exported "$R/whole"
+	cp -r "$DATA" "$R/altered"
+	printf '\007' | dd of="$R/altered/corpus_val_000000.bin" bs=1 seek=1500 conv=notrunc 2> /dev/null
+	cp -r "$DATA" "$R/other"
+	jq '.source.seed = 77' "$R/other/dataset.json" > "$R/new"
+	mv "$R/new" "$R/other/dataset.json"
+	mv "$DATA" "$DATA.away"
+	cp -r "$R/other" "$DATA"
+	HOMEGOLF_DATA=$PWD/$R/other run -1 --separate-stderr hg-score "$R/whole"
+	[[ "$stderr" == *"'$DATA/dataset.json' has the wrong digest"*"nor in HOMEGOLF_DATA ($PWD/$R/other)"* ]]
+	[ "$(jq -r .kind "$R/whole/score_refusal.json")" = input_wrong_digest ]
+	hg-retry score "$R/whole"
+	HOMEGOLF_DATA=$PWD/$R/altered run -1 --separate-stderr hg-score "$R/whole"
+	[[ "$stderr" == *"altered/corpus_val_000000.bin' has the wrong digest"* ]]
+	[ "$(jq -r .kind "$R/whole/score_refusal.json")" = input_wrong_digest ]
+	rm -r "$DATA"
+	mv "$DATA.away" "$DATA"
+}
+
+@test "adopted shards that have moved are found by name and digest, and another file of that name is not taken" {
+	mkdir "$R" "$R/shards" "$R/wrong"
+	cp "$DATA"/corpus_*.bin "$R/shards"
+	hg-data -a -B -o "$R/adopted" "$R"/shards/corpus_train_*.bin -- "$R"/shards/corpus_val_*.bin
+	hg-spec -b runs/whole/spec.json -s data.dir="$R/adopted" "$R/run"
+	hg-train "$R/run"
+	hg-export "$R/run"
+	mkdir "$R/again" "$R/clean"
+	cp -r "$R/run" "$R/again/run"
+	hg-score "$R/run"
+	mv "$R/shards" "$R/moved"
+	cp "$R/moved"/* "$R/wrong"
+	printf '\007' | dd of="$R/wrong/corpus_val_000000.bin" bs=1 seek=1500 conv=notrunc 2> /dev/null
+	HOMEGOLF_DATA=$PWD/$R/wrong run -1 --separate-stderr hg-score "$R/again/run"
+	[ "$(jq -r .kind "$R/again/run/score_refusal.json")" = input_missing ]
+	cp -r "$R/run" "$R/clean/run"
+	HOMEGOLF_DATA=$PWD/$R/wrong:$PWD/$R/moved hg-score -c "$R/clean/run"
+}
+
+@test "a score on validation that was trained on says so in its claim boundary" {
+	mkdir "$R"
+	hg-data -B -f lines -S none -n 1 -o "$R/more" "$DATA.txt"
+	hg-data -a -B -k -o "$R/adopted" "$R"/more/corpus_train_*.bin -- "$DATA"/corpus_val_*.bin
+	[ "$(jq .train.overlap_documents "$R/adopted/dataset.json")" -ge 19 ]
+	hg-spec -b runs/whole/spec.json -s data.dir="$R/adopted" "$R/run"
+	hg-train "$R/run"
+	hg-export "$R/run"
+	hg-score "$R/run"
+	[[ "$(jq -r .claim_boundary "$R/run/artifact_score_report.json")" == \
+		*". $(jq .train.overlap_documents "$R/adopted/dataset.json") training documents are in validation too."* ]]
+	run ! grep -q "in validation too" runs/whole/artifact_score_report.json
+}

@@ -18,6 +18,7 @@ static const struct {
 	[REFUSAL_INPUT_WRONG_DIGEST] = { "has the wrong digest", 1 },
 	[REFUSAL_INPUT_INVALID] = { "is invalid", 1 },
 	[REFUSAL_TOKENIZER_MISSING] = { "is missing", 0 },
+	[REFUSAL_SPEC_INVALID] = { "can't do what was asked for", 0 },
 	[REFUSAL_DEADLINE_EXCEEDED] = { "passed its deadline", 0 },
 	[REFUSAL_DISK_FULL] = { "can't be written", 0 },
 	[REFUSAL_OUT_OF_MEMORY] = { "needs more memory than there is", 0 },
@@ -28,6 +29,8 @@ inputerror_exit(enum refusal_kind kind)
 {
 	if (kind == REFUSAL_NONE)
 		return (HG_EXIT_DONE);
+	if (kind == REFUSAL_SPEC_INVALID)
+		return (HG_EXIT_USAGE);
 	return (kinds[kind].breaks_format ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 }
 

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,7 +199,8 @@ static const char *
 group_of(struct row *row, const struct case_file *c)
 {
 	const char *eval = jsonio_text(c->score, "eval_sha256", NULL),
-		   *raw = jsonio_text(c->score, "val_raw_sha256", NULL), *group = NULL;
+		   *raw = jsonio_text(c->score, "val_raw_sha256", NULL),
+		   *kept = jsonio_text(c->score, "val_kept_sha256", NULL), *group = NULL;
 	char hex[SHA256_HEX_SIZE];
 	json_t *law;
 
@@ -209,6 +211,9 @@ group_of(struct row *row, const struct case_file *c)
 	    json_pack("{s:s, s:s}", "eval_sha256", eval, "val_raw_sha256", raw) :
 	    json_pack("{s:s, s:s, s:s}", "eval_sha256", eval, "val_sha256", jsonio_text(c->spec, "data.val_sha256", ""),
 		"tokenizer_sha256", jsonio_text(c->score, "tokenizer_sha256", ""));
+	/* Where a tokenizer loses of it, what it keeps: bits of less text are no better model. */
+	if (raw != NULL && kept != NULL && strcmp(kept, raw) != 0)
+		(void)json_object_set_new(law, "val_kept_sha256", json_string(kept));
 	if (law != NULL && jsonio_digest(law, hex) == 0)
 		group = row_text(row, hex);
 	json_decref(law);
@@ -263,6 +268,10 @@ build(struct row *row, const struct rundir *r, const struct case_file *c, const 
 		run->score_report = row_text(row, c->e.report_sha256);
 	run->group = group_of(row, c);
 	run->recipe = specdigest_recipe(c->spec, hex) == 0 ? row_text(row, hex) : NULL;
+	/* Not measured what the tokenizer loses: no unit across tokenizers. Before 0.2 nobody asked. */
+	if (json_is_string(json_object_get(c->score, "val_raw_sha256")) &&
+	    json_is_null(json_object_get(c->score, "val_kept_sha256")))
+		run->metric.of[POLICY_VAL_BPB_RAW] = NAN;
 	run->cost_ms = jsonio_i64(c->train, "elapsed_ms", 0) + jsonio_i64(c->export, "elapsed_ms", 0) +
 	    jsonio_i64(c->score, "elapsed_ms", 0);
 	run->late_steps = c->late;

@@ -38,6 +38,8 @@ static int
 data_digest(const json_t *dataset, const json_t *data, char hex[SHA256_HEX_SIZE])
 {
 	static const char *const source[] = { "format", "seed", "documents" };
+	/* Of 0.2: absent where they say nothing, so that digests of before stay. */
+	static const char *const later[] = { "keep_lines", "json_key", "val_files" };
 	json_t *v = json_object(), *inputs;
 	size_t i;
 	int rc = -1;
@@ -58,6 +60,11 @@ data_digest(const json_t *dataset, const json_t *data, char hex[SHA256_HEX_SIZE]
 			if (json_object_set(v, source[i],
 				json_object_get(json_object_get(dataset, "source"), source[i])) == -1)
 				goto out;
+		for (i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+			inputs = json_object_get(json_object_get(dataset, "source"), later[i]);
+			if (inputs != NULL && json_object_set(v, later[i], inputs) == -1)
+				goto out;
+		}
 		if (json_object_set(v, "val_raw_sha256", jsonio_get(dataset, "val.raw_sha256")) == -1 ||
 		    json_object_set(v, "val_documents", jsonio_get(dataset, "val.documents")) == -1)
 			goto out;

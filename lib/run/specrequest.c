@@ -19,6 +19,7 @@
 #include "base/num.h"
 #include "base/proc.h"
 #include "base/say.h"
+#include "base/search.h"
 #include "run/spec.h"
 #include "run/specdigest.h"
 #include "run/specrequest.h"
@@ -364,12 +365,45 @@ data_agrees(const char *file, const json_t *want, const json_t *have)
 	return (0);
 }
 
+/*
+ * Where the data of the base is, which may have moved: as it says, as data beside its file, or in HOMEGOLF_DATA.
+ * Where none has its digest it is as it says, so that messages name that.  NULL with errno ENOMEM.
+ */
+static char *
+base_data(const json_t *request, const char *dir)
+{
+	const char *want = jsonio_text(request, "base.data.dataset_sha256", NULL),
+		   *file = jsonio_text(request, "file", ""), *slash = strrchr(file, '/');
+	char hex[SHA256_HEX_SIZE];
+	struct str at = STR_INIT;
+
+	if (want != NULL && !search_here(dir, "dataset.json", want, SEARCH_ANY, hex)) {
+		if (str_printf(&at, "%.*sdata", slash == NULL ? 0 : (int)(slash + 1 - file), file) == -1)
+			goto err0;
+		if (search_here(at.p, "dataset.json", want, SEARCH_ANY, hex))
+			return (at.p);
+		switch (search_list(getenv("HOMEGOLF_DATA"), "dataset.json", want, SEARCH_ANY, &at)) {
+		case 1:
+			return (at.p);
+		case -1:
+			goto err0;
+		}
+		at.n = 0;
+	}
+	if (str_puts(&at, dir) == -1)
+		goto err0;
+	return (at.p);
+err0:
+	str_free(&at);
+	return (NULL);
+}
+
 static int
 put_data(const json_t *request, json_t *spec)
 {
 	const char *dir = jsonio_text(request, "set.data.dir", NULL);
 	json_t *digests = json_object_get(spec, "digests"), *data;
-	char data_sha256[SHA256_HEX_SIZE], *path;
+	char data_sha256[SHA256_HEX_SIZE], *path, *base;
 	int moved = dir != NULL, rc;
 
 	if (dir == NULL && (dir = jsonio_text(request, "base.data.dir", NULL)) == NULL) {
@@ -377,8 +411,12 @@ put_data(const json_t *request, json_t *spec)
 		errno = EINVAL;
 		return (-1);
 	}
-	if ((path = realpath(dir, NULL)) == NULL) {
-		say_errno("data.dir: cannot find '%s'", dir);
+	base = moved ? NULL : base_data(request, dir);
+	path = base == NULL && !moved ? NULL : realpath(moved ? dir : base, NULL);
+	free(base);
+	if (path == NULL) {
+		say_errno("data.dir: cannot find '%s'%s", dir,
+		    moved ? "" : "; HOMEGOLF_DATA says where data lies that moved");
 		return (-1);
 	}
 	rc = specdigest_data(path, &data, data_sha256);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "data/locate.h"
 #include "stage/inputs.h"
 #include "base/jsonio.h"
 #include "work/dependencies.h"
@@ -41,22 +42,15 @@ dependencies_data(struct stage_work *w, unsigned parts, struct dataset **d)
 	const char *want = jsonio_text(spec, "data.dataset_sha256", "");
 	struct inputerror f = { .kind = REFUSAL_NONE };
 
-	if ((*d = dataset_open(jsonio_text(spec, "data.dir", ""), &f)) == NULL)
+	if ((*d = locate_dataset(jsonio_text(spec, "data.dir", ""), want, stage_rundir(w)->path, &f)) == NULL)
 		return (dependencies_fault(w, &f));
-	if (strcmp((*d)->sha256, want) != 0) {
-		stage_refuse(w, REFUSAL_INPUT_WRONG_DIGEST, json_string((*d)->sha256), json_string(want),
-		    "'%s/%s' is not the one that the spec names", (*d)->dir, DATASET_FILE);
-		goto err0;
-	}
 	if (dataset_verify(*d, parts, &f) == -1) {
 		dependencies_fault(w, &f);
-		goto err0;
+		dataset_free(*d);
+		*d = NULL;
+		return (-1);
 	}
 	return (0);
-err0:
-	dataset_free(*d);
-	*d = NULL;
-	return (-1);
 }
 
 int

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #include "base/proc.h"
 #include "gpt/trainspec.h"
 #include "base/say.h"
+#include "base/str.h"
 #include "gpt/score.h"
 #include "work/scoring.h"
 #include "data/docsums.h"
@@ -261,25 +263,49 @@ write_docs(struct work *x)
 }
 
 static json_t *
+digest_or_null(const char *hex)
+{
+	return (*hex == '\0' ? json_null() : json_string(hex));
+}
+
+static json_t *
 real_or_null(int known, double v)
 {
 	return (known ? jsonio_real(v) : json_null());
 }
 
-/* What the score is said of. Given weights were trained before, of which steps and clock of this run know nothing. */
+/*
+ * What the score may be compared with, which the tokenizer's losses narrow.  Given weights were trained before, of which
+ * steps and clock of this run know nothing.
+ */
 static json_t *
-claim_boundary(const json_t *spec)
+claim_boundary(const json_t *spec, const struct dataset *d)
 {
-	static const char said[] =
-	    "Compares only with scores under the same eval law on the same validation text; across "
-	    "tokenizers only val_bpb_raw does. Not with published FineWeb figures unless "
-	    "val_raw_sha256 is theirs.";
 	const char *init = jsonio_text(spec, "digests.init_sha256", "none");
+	struct str s = STR_INIT;
+	json_t *v = NULL;
+	int rc;
 
-	if (strcmp(init, "none") == 0)
-		return (json_string(said));
-	return (
-	    json_sprintf("%s Trained from the given weights %s, whose own training is not counted here.", said, init));
+	rc = str_puts(&s,
+	    "Compares only with scores under the same eval law on the same validation text; across "
+	    "tokenizers only val_bpb_raw does");
+	if (rc == 0 && d->val.lost_documents == DATASET_UNKNOWN)
+		rc = str_puts(&s, ", but not this one: what this tokenizer loses of the text was not measured");
+	else if (rc == 0 && d->val.lost_documents > 0)
+		rc = str_printf(&s,
+		    ", and this one only where val_kept_sha256 is the same: this tokenizer loses %" PRIu64
+		    " of %" PRIu64 " bytes of the text, in %" PRIu64 " of %" PRIu64 " documents",
+		    d->val.lost_bytes, d->val.raw_bytes, d->val.lost_documents, d->val.documents);
+	if (rc == 0 && d->train_overlap > 0)
+		rc = str_printf(&s, ". %" PRIu64 " training documents are in validation too", d->train_overlap);
+	if (rc == 0)
+		rc = str_puts(&s, ". Not with published FineWeb figures unless val_raw_sha256 is theirs.");
+	if (rc == 0 && strcmp(init, "none") != 0)
+		rc = str_printf(&s, " Trained from the given weights %s, whose own training is not counted here.", init);
+	if (rc == 0)
+		v = json_string(s.p);
+	str_free(&s);
+	return (v);
 }
 
 static json_t *
@@ -301,15 +327,17 @@ results(struct work *x)
 	partial = sum.tokens != targets || sum.documents != expected;
 	/* The trainer's own last validation is the score before quantisation if it followed the same law. */
 	before = strcmp(jsonio_text(x->training, "arith", ""), trainspec_arith_name(x->recipe.eval_arith)) == 0;
-	report = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:{s:s, s:I, s:I, s:s}, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
+	report = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:{s:s, s:I, s:I, s:s}, s:s, s:o, s:o, s:o, s:o, s:o, s:o, "
+			   "s:o}",
 	    "artifact_sha256", jsonio_text(x->export, "artifact.sha256", ""), "export_report_sha256", x->export_sha256,
 	    "training_report_sha256", x->training_sha256, "dataset_sha256", x->data->sha256, "tokenizer_sha256",
 	    x->data->tokenizer_sha256, "docs_sha256", x->docs_sha256, "eval", "mode", x->recipe.eval_mode, "seq_len",
 	    (json_int_t)x->recipe.eval_seq_len, "docs", (json_int_t)x->recipe.eval_docs, "arith",
 	    trainspec_arith_name(x->recipe.eval_arith), "eval_sha256", jsonio_text(spec, "digests.eval_sha256", ""),
-	    "val_raw_sha256", x->data->val_raw_sha256[0] == '\0' ? json_null() : json_string(x->data->val_raw_sha256),
-	    "val_loss", jsonio_real(loss), "val_bpb", jsonio_real(bpb), "val_bpb_raw", real_or_null(raw_known, raw),
-	    "prequant_val_loss", real_or_null(before, jsonio_f64(x->training, "val_loss", NAN)), "prequant_val_bpb",
+	    "val_raw_sha256", digest_or_null(x->data->val_raw_sha256), "val_kept_sha256",
+	    digest_or_null(x->data->val_kept_sha256), "val_loss", jsonio_real(loss), "val_bpb", jsonio_real(bpb),
+	    "val_bpb_raw", real_or_null(raw_known, raw), "prequant_val_loss",
+	    real_or_null(before, jsonio_f64(x->training, "val_loss", NAN)), "prequant_val_bpb",
 	    real_or_null(before, jsonio_f64(x->training, "val_bpb", NAN)));
 	if (report == NULL ||
 	    json_object_update_new(report,
@@ -320,7 +348,7 @@ results(struct work *x)
 		    "backend", model_backend(x->m), "isa", model_isa(x->m), "arith",
 		    trainspec_arith_name(model_arith(x->m)), "threads",
 		    (json_int_t)provenance_threads(x->m, x->recipe.threads), "resumes", (json_int_t)x->resumes,
-		    "claim_boundary", claim_boundary(spec), "score_ms", (json_int_t)ms, "tokens_per_s",
+		    "claim_boundary", claim_boundary(spec, x->data), "score_ms", (json_int_t)ms, "tokens_per_s",
 		    jsonio_real((double)x->here / (double)(ms > 0 ? ms : 1) * 1e3))) == -1)
 		return (NULL);
 	receipt = json_pack("{s:o, s:o, s:o, s:b, s:I, s:O, s:O, s:O}", "val_loss", jsonio_real(loss), "val_bpb",

@@ -5,7 +5,9 @@ usage: judged_run.py RUN BPB [KEY=VALUE...]
 The spec comes from hg-spec, all receipts keep their contracts and are bound by digest.
 KEY is a spec key (SECTION.KEY) or one of: total_bytes, train_ms, overshoot_ms, starved, artifact
 (its text), ago_ms (started), refuse=STAGE:KIND, late (rows of metrics past the cap), partial, seed (train.seed),
-raw_bytes (of the validation text), stream (tokens of the training shards), raw (digest letter of the validation text), tokenizer (digest letter), steps, spread (of documents).
+ raw_bytes (of the validation text), stream (tokens of the training shards), raw (digest letter of the validation
+ text), kept (what the tokenizer keeps of it: all, a digest letter, or nothing where that was not measured; absent:
+ scored by 0.1), tokenizer (digest letter), steps, spread (of documents).
 """
 import datetime
 import hashlib
@@ -171,6 +173,9 @@ def make(run, bpb, settings, base=None):
               "documents": docs - partial, "documents_expected": docs, "partial": partial, "backend": "ref", "arith": spec["eval"]["arith"]})
     if own.get("raw_known") == "no":
         s.update({"val_raw_sha256": None, "val_bpb_raw": None, "raw_bytes": None})
+    if "kept" in own:
+        kept = {"": None, "all": s["val_raw_sha256"]}
+        s["val_kept_sha256"] = kept.get(own["kept"], sha(b"kept " + own["kept"].encode()))
     report = write(f"{run}/artifact_score_report.json", s)
     m = begin("score_summary", "score")
     m.pop("spec_sha256", None)

@@ -285,7 +285,7 @@ counting(void)
 	all = calloc(json_array_size(want) + 1, sizeof(all[0]));
 	if ((path = shared("fixtures/fineweb_8192_bpe.model")) == NULL || (v = vocab_open(path, NULL)) == NULL)
 		abort();
-	tap_ok(vocab_size(v) == 8192 && vocab_bos(v) == 1 && vocab_joins_lines(v) && !vocab_is_bytes(v),
+	tap_ok(vocab_size(v) == 8192 && vocab_bos(v) == 1 && !vocab_adds_blank(v) && !vocab_is_bytes(v),
 	    "a real model is read: size, BOS, normaliser");
 	for (d = 0; d < json_array_size(docs); d++) {
 		doc = json_array_get(docs, d);
@@ -310,6 +310,12 @@ counting(void)
 	    "and so is its sum");
 	tap_ok(decoded, "its ids decode to its texts");
 	tap_ok(encoded, "its texts encode to its ids");
+	text.n = 0;
+	vocab_keep_lines(v);
+	tap_ok(vocab_encode(v, "one\n\ntwo\n", 9, 60000, &mine, &count, NULL) == 0 &&
+		vocab_decode(v, mine, count, &text) == 0 && strcmp(text.p, "one\n\ntwo\n") == 0,
+	    "line breaks that are kept come back");
+	free(mine);
 	vocab_free(v);
 	str_free(&text);
 	free(all);
