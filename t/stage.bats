@@ -267,6 +267,68 @@ setup() {
 	exits 102 $pid
 }
 
+# bats test_tags=b68
+@test "a worker that stands still is ended as stalled, and the lane is free for the next" {
+	local how
+	for how in stop hang beat; do
+		rm -rf r
+		new_run r budget.stall_ms=700
+		run -102 fakestage -l train r "$how"
+		[ "$(key r/train_refusal.json .kind)" = stalled ]
+		[ "$(key r/train_refusal.json .expected.stall_ms)" = 700 ]
+		[ "$(key r/train_refusal.json .observed.still_ms)" -ge 700 ]
+		[ "$how" != stop ] || [ "$(key r/train_refusal.json .observed.worker)" = "was stopped" ]
+		[ "$(key r/train_refusal.json .retryable)" = true ]
+	done
+	new_run s
+	run -0 fakestage -l train s deliver
+	[[ $output != *waiting* ]]
+}
+
+# bats test_tags=b68
+@test "a worker that gets on slowly is never ended, nor one for which no limit stands" {
+	new_run q budget.stall_ms=1000
+	run -0 fakestage train q slow=12 deliver
+	new_run n budget.stall_ms=none
+	run -0 fakestage train n nap=1500 deliver
+}
+
+# bats test_tags=b68
+@test "waiting for a lane does not count as standing still" {
+	new_run s budget.stall_ms=500
+	fakestage -l train r nap=1500 deliver 3>&- &
+	pid=$!
+	until_true 10 running train r
+	run -0 fakestage -l train s deliver
+	exits 0 $pid
+}
+
+# bats test_tags=b68
+@test "a stopped worker that is ended may save what it resumes from" {
+	new_run p budget.stall_ms=500
+	run -102 fakestage -s train p stop poll
+	[ "$(key p/train_refusal.json .kind)" = stalled ]
+	[ -e p/resume.safetensors ]
+}
+
+# bats test_tags=b68
+@test "on a full disk, where no status can be posted, a worker that gets on is not taken for a stalled one" {
+	mkdir small
+	mount -t tmpfs -o size=1m none small 2> /dev/null || skip "cannot mount here"
+	new_run small/r budget.stall_ms=1000
+	fakestage train small/r slow=20 deliver 2> out 3>&- &
+	pid=$!
+	until_true 10 running train small/r
+	head -c 2000000 /dev/zero > small/filler 2> /dev/null || true
+	until_true 10 grep -q "cannot post" out
+	sleep 1.5
+	rm small/filler
+	code=0
+	wait "$pid" || code=$?
+	umount small
+	[ "$code" -eq 0 ]
+}
+
 @test "a rehearsal changes nothing in the run" {
 	fakestage train r deliver
 	fakestage export r deliver

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -113,6 +114,15 @@ proc_self(struct proc_id *id)
 	return (proc_of(getpid(), id));
 }
 
+char
+proc_state(pid_t pid)
+{
+	uint64_t start_time;
+	char state;
+
+	return (stat_of(pid, &start_time, &state) == -1 ? 0 : state);
+}
+
 int
 proc_alive(const struct proc_id *id)
 {
@@ -211,6 +221,14 @@ proc_lock_wait(int fd, int64_t wait_ms)
 			nap *= 2;
 	}
 	return (0);
+}
+
+void *
+proc_shared_page(void)
+{
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return (page == MAP_FAILED ? NULL : page);
 }
 
 int

@@ -27,6 +27,9 @@ int proc_of(pid_t pid, struct proc_id *id);
 /* Fill boot_id and host alone. */
 int proc_machine(struct proc_id *id);
 
+/* A process's state as /proc has it: R, S, D, T, Z ..; 0 if it is gone. */
+char proc_state(pid_t pid);
+
 /* 1: that very process runs on this boot (zombies do not); 0: it does not; -1: of another host nobody can tell. */
 int proc_alive(const struct proc_id *id);
 
@@ -47,6 +50,9 @@ int proc_lock_held(int fd);
 
 /* Wait for the lock, at most wait_ms; 0, or -1 with errno EAGAIN when the time passed. Polls, at most 50 ms apart. */
 int proc_lock_wait(int fd, int64_t wait_ms);
+
+/* A page of zeros shared with all that is forked later, never freed; NULL with errno. */
+void *proc_shared_page(void);
 
 /* In a child just forked: die by SIGKILL with the parent. -1 when the parent, ${parent}, is dead already. */
 int proc_die_with_parent(pid_t parent);

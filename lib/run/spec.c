@@ -23,6 +23,7 @@ const struct bind spec_keys[] = {
 	BIND(struct spec_limits, "budget.prompt_deadline_ms", prompt_deadline_ms),
 	BIND(struct spec_limits, "budget.score_deadline_ms", score_deadline_ms),
 	BIND(struct spec_limits, "budget.lane_wait_ms", lane_wait_ms),
+	BIND(struct spec_limits, "budget.stall_ms", stall_ms),
 	BIND(struct spec_limits, "system.lane", lane),
 	BIND_END,
 };

@@ -27,6 +27,7 @@
 #include "stage/lane.h"
 #include "base/num.h"
 #include "base/proc.h"
+#include "base/progress.h"
 #include "run/receipt.h"
 #include "run/runlock.h"
 #include "base/say.h"
@@ -47,7 +48,7 @@ struct stage_work {
 	int outputs;         /* directory */
 	int pipe;            /* to the owner */
 	json_t *message;     /* {"deliver": ..} or {"refuse": ..} */
-	int64_t progress;
+	int64_t progress;    /* the largest that was told */
 	char progressed_at[CLOCK_TEXT_SIZE];
 	int posts;    /* its progress is for others to see */
 	int unposted; /* said that progress could not be posted */
@@ -60,6 +61,9 @@ struct watch {
 	struct str heard; /* the worker's message so far */
 	enum stage_asked asked;
 	int64_t kill_boot_ms; /* when SIGKILL follows SIGTERM */
+	struct stage_stall stall;
+	int64_t stalled_ms; /* without progress, when it was ended for that */
+	char stood;         /* how a stalled worker was found: its state as /proc has it */
 	int killed;
 	int status;
 	int64_t oom_kills;
@@ -197,13 +201,14 @@ stage_progress(struct stage_work *w, int64_t progress, json_t *keys)
 	json_t *v = NULL;
 	size_t n;
 
-	if (!w->posts || st->status == NULL)
-		goto done;
 	clock_text(now, clock_wall_ms());
 	if (w->progressed_at[0] == '\0' || progress > w->progress) {
 		memcpy(w->progressed_at, now, sizeof(now));
 		w->progress = progress;
+		progress_tick();
 	}
+	if (!w->posts || st->status == NULL)
+		goto done;
 	snprintf(schema, sizeof(schema), "homegolf.%s.v1", st->status_contract);
 	v = json_pack("{s:s, s:s, s:i, s:I, s:I, s:s, s:s, s:I, s:s}", "schema", schema, "run_uid",
 	    w->run->spec.run_uid, "attempt", w->lock.attempt, "pid", (json_int_t)w->lock.worker.pid, "start_time",
@@ -570,6 +575,22 @@ ask(struct watch *w, enum stage_asked why, int64_t kill_boot_ms)
 	w->asked = why;
 	w->kill_boot_ms = kill_boot_ms;
 	kill(-w->worker, SIGTERM);
+	/* One that was stopped may yet save what it resumes from. */
+	kill(-w->worker, SIGCONT);
+}
+
+int64_t
+stage_still(struct stage_stall *s, uint64_t count, int64_t mono_ms, int64_t look_ms)
+{
+	int64_t passed = mono_ms - s->looked_ms;
+
+	if (s->looked_ms == 0 || count != s->count)
+		s->still_ms = 0;
+	else
+		s->still_ms += passed < look_ms ? passed : look_ms;
+	s->count = count;
+	s->looked_ms = mono_ms;
+	return (s->still_ms);
 }
 
 /* Has the worker ended? It stays a zombie, so that its group's number stays its own. */
@@ -585,20 +606,29 @@ ended(const struct watch *w)
 static void
 attend(struct owner *o, struct watch *w, int *signal_seen)
 {
-	int64_t now, deadline = o->lock.deadline_boot_ms, next;
+	int64_t now, deadline = o->lock.deadline_boot_ms, next, still, patience = o->run->spec.limits.stall_ms;
 	struct pollfd p[3];
 	int sig;
 
 	while (!ended(w)) {
 		now = clock_boot_ms();
 		if (w->asked == STAGE_ASKED_NOTHING && now >= deadline)
-			ask(w, STAGE_ASKED_DEADLINE, deadline + STAGE_STOP_MS);
+			/* From now on, not from the deadline: the machine may have slept through that. */
+			ask(w, STAGE_ASKED_DEADLINE, now + STAGE_STOP_MS);
+		still = stage_still(&w->stall, progress_count(), clock_mono_ms(), TICK_MS);
+		if (w->asked == STAGE_ASKED_NOTHING && patience > 0 && still >= patience) {
+			w->stalled_ms = still;
+			w->stood = proc_state(w->worker);
+			ask(w, STAGE_ASKED_STALL, now + STAGE_STOP_MS);
+		}
 		if (w->asked != STAGE_ASKED_NOTHING && !w->killed && now >= w->kill_boot_ms) {
 			kill(-w->worker, SIGKILL);
 			w->killed = 1;
 		}
 		next = w->killed ? now + TICK_MS : w->asked != STAGE_ASKED_NOTHING ? w->kill_boot_ms : deadline;
 		next -= now;
+		if (w->asked == STAGE_ASKED_NOTHING && patience > 0 && next > patience - still)
+			next = patience - still;
 		if (next > TICK_MS)
 			next = TICK_MS;
 		if (w->pidfd == -1 && next > 50)
@@ -635,9 +665,29 @@ stage_ending(enum stage_asked asked, int status, int oom)
 		return (REFUSAL_CANCELLED);
 	if (asked == STAGE_ASKED_DEADLINE)
 		return (REFUSAL_DEADLINE_EXCEEDED);
+	if (asked == STAGE_ASKED_STALL)
+		return (REFUSAL_STALLED);
 	if (WIFSIGNALED(status))
 		return (WTERMSIG(status) == SIGKILL && oom ? REFUSAL_OUT_OF_MEMORY : REFUSAL_WORKER_SIGNALLED);
 	return (REFUSAL_WORKER_EXITED);
+}
+
+/* What a state letter of /proc means to whoever has to find out why. */
+static const char *
+stood(char state)
+{
+	switch (state) {
+	case 'T':
+	case 't':
+		return ("was stopped");
+	case 'D':
+		return ("was waiting for a device or a file system");
+	case 'S':
+		return ("was waiting");
+	case 'R':
+		return ("was computing");
+	}
+	return ("was in no known state");
 }
 
 /* The refusal of a worker that told nothing we can use. */
@@ -661,6 +711,12 @@ refuse_ending(struct owner *o, const struct watch *w, int sig)
 		    (long long)o->deadline_ms / 1000, (long long)o->deadline_ms % 1000);
 		observed = json_pack("{s:I}", "elapsed_ms", (json_int_t)elapsed);
 		expected = json_pack("{s:I}", "deadline_ms", (json_int_t)o->deadline_ms);
+		break;
+	case REFUSAL_STALLED:
+		snprintf(detail, sizeof(detail), "no progress for %lld.%03lld s: process %ld %s",
+		    (long long)w->stalled_ms / 1000, (long long)w->stalled_ms % 1000, (long)w->worker, stood(w->stood));
+		observed = json_pack("{s:I, s:s}", "still_ms", (json_int_t)w->stalled_ms, "worker", stood(w->stood));
+		expected = json_pack("{s:I}", "stall_ms", (json_int_t)o->run->spec.limits.stall_ms);
 		break;
 	case REFUSAL_OUT_OF_MEMORY:
 	case REFUSAL_WORKER_SIGNALLED:
@@ -878,8 +934,8 @@ own(struct rundir *r, const struct stage_job *job, int ready_fd)
 	if ((code = o.mode->enter(&o)) != -1)
 		goto done;
 	code = HG_EXIT_SYSTEM;
-	if (proc_self(&o.lock.owner) == -1 || (o.lock.attempt = rundir_attempt(r, job->stage)) == -1 ||
-	    open_pipe(signal_pipe) == -1) {
+	if (progress_share() == -1 || proc_self(&o.lock.owner) == -1 ||
+	    (o.lock.attempt = rundir_attempt(r, job->stage)) == -1 || open_pipe(signal_pipe) == -1) {
 		say_errno("cannot start stage %s of '%s'", o.stage->name, r->path);
 		goto done;
 	}

@@ -231,6 +231,7 @@ work(struct stage_work *w, void *arg)
 	struct rlimit limit = { 256 << 20, 256 << 20 };
 	char *p;
 	enum refusal_kind kind;
+	int64_t k;
 	int i, fd;
 
 	for (i = 0; i < script->n; i++) {
@@ -290,6 +291,14 @@ work(struct stage_work *w, void *arg)
 		else if (strcmp(word, "beat") == 0)
 			for (;; nap(20))
 				post(w, 1);
+		else if (strcmp(word, "stop") == 0)
+			raise(SIGSTOP);
+		else if (strncmp(word, "slow=", 5) == 0)
+			/* Progress, that many times, a little of it each time. */
+			for (k = 1; k <= atol(value); k++) {
+				nap(200);
+				post(w, k);
+			}
 		else if (strcmp(word, "poll") == 0) {
 			while (!stage_stopping(w))
 				nap(10);
