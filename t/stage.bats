@@ -329,6 +329,98 @@ setup() {
 	[ "$code" -eq 0 ]
 }
 
+overdue() { hg-status -j "$1" | jq -e '.stages.train.state == "overdue"'; }
+
+# leaver N: a program that forks twice, takes sessions of its own and closes all descriptors: "sleep N" in the end.
+leaver() {
+	echo "(setsid sh -c 'setsid sleep $1 <&- >&- 2>&- &' <&- >&- 2>&- &)"
+}
+
+# bats test_tags=b69,b47
+@test "once a stage has closed out nothing that it started is left, however it ended and whatever that did" {
+	local how n=420000 pid
+	for how in deliver signal=9 exit=3 stall timeout cancel worker; do
+		n=$((n + 1))
+		rm -rf r
+		new_run r budget.stall_ms=1000
+		case $how in
+		deliver | signal=9 | exit=3) run fakestage train r "daemon=$(leaver $n)" nap=300 "$how" ;;
+		stall) run -102 fakestage train r "daemon=$(leaver $n)" ignore hang ;;
+		timeout) run -102 fakestage -t 0.5 train r "daemon=$(leaver $n)" ignore hang ;;
+		*)
+			fakestage train r "daemon=$(leaver $n)" hang 3>&- &
+			pid=$!
+			until_true 10 pgrep -fx "sleep $n"
+			if [ $how = cancel ]; then hg-cancel train r; else kill -9 "$(worker_of train r)"; fi
+			exits 102 $pid ;;
+		esac
+		[ -e r/train_refusal.json ] || [ -e r/training_report.json ]
+		run ! pgrep -fx "sleep $n"
+	done
+}
+
+# bats test_tags=b69
+@test "whoever closes out a stage whose owner was killed ends what that had started, and nothing of others" {
+	local who n=430000 pid
+	new_run other
+	fakestage train other "daemon=$(leaver 439999)" hang 3>&- &
+	other=$!
+	until_true 10 pgrep -fx "sleep 439999"
+	for who in "hg-await -t 5 train r" "hg-reap ." "hg-gate train r" "hg-train r"; do
+		n=$((n + 1))
+		rm -rf r
+		new_run r
+		fakestage train r "daemon=$(leaver $n)" hang 3>&- &
+		pid=$!
+		until_true 10 pgrep -fx "sleep $n"
+		pgrep -fx "sleep $n" > left
+		kill -9 "$pid"
+		exits 137 $pid
+		kill -0 "$(cat left)"
+		run $who
+		[ "$(key r/train_refusal.json .kind)" = owner_died ]
+		run ! pgrep -fx "sleep $n"
+	done
+	pgrep -fx "sleep 439999"
+	hg-cancel train other
+	exits 102 $other
+	run ! pgrep -fx "sleep 439999"
+}
+
+# bats test_tags=b69
+@test "a stage whose driver was killed is closed out by its owner, and nothing of it is left" {
+	mkdir fake
+	printf '#!/bin/sh\nexec fakestage train "$1" "daemon=%s" hang\n' "$(leaver 440001)" > fake/hg-train
+	chmod +x fake/hg-train
+	PATH=$PWD/fake:$PATH hg-run r > out 2>&1 3>&- &
+	driver=$!
+	until_true 10 pgrep -fx "sleep 440001"
+	kill -9 $driver
+	exits 137 $driver
+	hg-cancel train r
+	[ "$(key r/train_refusal.json .kind)" = cancelled ]
+	run ! pgrep -fx "sleep 440001"
+}
+
+# bats test_tags=b70
+@test "a worker that outlives SIGKILL is refused as unkillable in bounded time, by its owner and by others" {
+	[ -z "$HG_SAN" ] || skip "sanitizers want to be loaded first"
+	cc -shared -fPIC -o nokill.so "$HG_T/preload/nokill.c"
+	LD_PRELOAD=$PWD/nokill.so run -102 timeout 60 fakestage -t 0.3 train r ignore hang
+	[ "$(key r/train_refusal.json .kind)" = unkillable ]
+	[[ $(key r/train_refusal.json .detail) == "process "*" lives on"* ]]
+	new_run s
+	fakestage -t 0.3 train s undying ignore stopboth hang 3>&- &
+	pid=$!
+	until_true 20 overdue s
+	worker=$(worker_of train s)
+	LD_PRELOAD=$PWD/nokill.so run -102 timeout 60 hg-await -t 20 train s
+	[ "$(key s/train_refusal.json .kind)" = unkillable ]
+	kill -9 "$worker"
+	wait $pid || true
+	hg-retry train s
+}
+
 @test "a rehearsal changes nothing in the run" {
 	fakestage train r deliver
 	fakestage export r deliver

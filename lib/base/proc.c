@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -15,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,6 +33,9 @@
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE 1
 #endif
+
+/* Of an environment; the kernel bounds it by a quarter of the stack. */
+#define MARK_SEARCH_BYTES ((size_t)8 << 20)
 
 /* A file of /proc or /sys, cut at size - 1 bytes; 0 or -1. */
 static int
@@ -242,6 +247,172 @@ proc_die_with_parent(pid_t parent)
 		return (-1);
 	}
 	return (0);
+}
+
+int
+proc_adopt_orphans(void)
+{
+	return (prctl(PR_SET_CHILD_SUBREAPER, 1));
+}
+
+/* The next process of /proc; 0 at its end. */
+static pid_t
+next_pid(DIR *d)
+{
+	struct dirent *e;
+	long pid;
+	char *rest;
+
+	while ((e = readdir(d)) != NULL) {
+		pid = strtol(e->d_name, &rest, 10);
+		if (*rest == '\0' && pid > 0)
+			return ((pid_t)pid);
+	}
+	return (0);
+}
+
+/* Was it started by our user with that in its environment? What has ended, zombies included, has none. */
+static int
+is_marked(pid_t pid, const char *mark)
+{
+	size_t n = strlen(mark), at, length;
+	char path[64], *text = NULL, *more;
+	size_t size = 0, cap = 0;
+	struct stat st;
+	int fd, found = 0;
+	ssize_t got;
+
+	snprintf(path, sizeof(path), "/proc/%ld/environ", (long)pid);
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
+		return (0);
+	if (fstat(fd, &st) == -1 || st.st_uid != geteuid())
+		goto out;
+	for (;;) {
+		if (size == cap) {
+			if (cap >= MARK_SEARCH_BYTES || (more = realloc(text, 2 * cap + 8192 + 1)) == NULL)
+				break;
+			text = more;
+			cap = 2 * cap + 8192;
+		}
+		got = read(fd, text + size, cap - size);
+		if (got == -1 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		size += (size_t)got;
+	}
+	for (at = 0; at < size && !found; at += length + 1) {
+		length = strnlen(text + at, size - at);
+		found = length == n && memcmp(text + at, mark, n) == 0;
+	}
+out:
+	free(text);
+	close(fd);
+	return (found);
+}
+
+static pid_t
+parent_of(pid_t pid)
+{
+	char path[64], text[1024], *p;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+	if (slurp(path, text, sizeof(text)) == -1 || (p = strrchr(text, ')')) == NULL || strlen(p) < 5)
+		return (0);
+	/* ") S 123": the state stands between. */
+	return ((pid_t)strtol(p + 4, NULL, 10));
+}
+
+/* Does a process descend from us? A chain that breaks in between ends at init, and is found by the next look. */
+static int
+descends(pid_t pid, pid_t self)
+{
+	int depth;
+
+	for (depth = 0; pid > 1 && depth < 4096; depth++)
+		if ((pid = parent_of(pid)) == self)
+			return (1);
+	return (0);
+}
+
+/* SIGKILL a process through a pidfd, if it still is what it was: marked, or without a mark of ours by descent. */
+static void
+end_process(pid_t pid, const char *mark, pid_t self)
+{
+	int fd;
+
+	if ((fd = proc_pidfd(pid)) == -1)
+		return;
+	if (mark != NULL ? is_marked(pid, mark) : descends(pid, self))
+		(void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+	close(fd);
+}
+
+/* Collect who is dead; 1 if there still are children. */
+static int
+collect(void)
+{
+	pid_t pid;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0 || (pid == -1 && errno == EINTR))
+		continue;
+	return (pid == 0);
+}
+
+int
+proc_end_descendants(int64_t wait_ms, pid_t *left)
+{
+	int64_t end = clock_mono_ms() + wait_ms;
+	pid_t pid, self = getpid();
+	int n = 0;
+	DIR *d;
+
+	while (collect()) {
+		n = 1;
+		if ((d = opendir("/proc")) != NULL) {
+			for (n = 0; (pid = next_pid(d)) != 0;)
+				if (descends(pid, self)) {
+					/* Who is no child of ours may have ended, and its number be another's. */
+					if (parent_of(pid) == self)
+						kill(pid, SIGKILL);
+					else
+						end_process(pid, NULL, self);
+					*left = pid;
+					n++;
+				}
+			closedir(d);
+		}
+		if (!collect())
+			return (0);
+		if (clock_mono_ms() >= end)
+			return (n == 0 ? 1 : n);
+		poll(NULL, 0, 2);
+	}
+	return (0);
+}
+
+int
+proc_end_marked(const char *mark, int64_t wait_ms, pid_t *left)
+{
+	int64_t end = clock_mono_ms() + wait_ms;
+	pid_t pid, self = getpid();
+	int n;
+	DIR *d;
+
+	for (;;) {
+		if ((d = opendir("/proc")) == NULL)
+			return (-1);
+		for (n = 0; (pid = next_pid(d)) != 0;)
+			if (pid != self && is_marked(pid, mark)) {
+				end_process(pid, mark, self);
+				*left = pid;
+				n++;
+			}
+		closedir(d);
+		if (n == 0 || clock_mono_ms() >= end)
+			return (n);
+		poll(NULL, 0, 2);
+	}
 }
 
 int

@@ -57,6 +57,29 @@ void *proc_shared_page(void);
 /* In a child just forked: die by SIGKILL with the parent. -1 when the parent, ${parent}, is dead already. */
 int proc_die_with_parent(pid_t parent);
 
+/* From now on, what a descendant of ours leaves behind when it dies becomes our child, not init's. 0 or -1. */
+int proc_adopt_orphans(void);
+
+/**
+ * proc_end_descendants(wait_ms, left):
+ * SIGKILL all that descends from this process, whatever group, session or
+ * descriptors it has, and collect it, for at most that long.  For a process
+ * that adopts orphans; without a child it costs one call.
+ * Returns the number that is left, 0 when all are gone, and one of them in
+ * ${left}.
+ */
+int proc_end_descendants(int64_t wait_ms, pid_t *left);
+
+/**
+ * proc_end_marked(mark, wait_ms, left):
+ * SIGKILL all processes of our user that were started with ${mark},
+ * "NAME=value", in their environment, through pidfds and after a second look,
+ * and wait for their end at most that long.  Never this process.
+ * Returns the number that is left, and one of them in ${left}; -1 with errno
+ * if /proc cannot be read.
+ */
+int proc_end_marked(const char *mark, int64_t wait_ms, pid_t *left);
+
 /* pidfd of a child; -1 with errno. */
 int proc_pidfd(pid_t pid);
 

@@ -41,6 +41,9 @@
 /* How often the boot clock is asked: it runs through suspend, which poll's own clock does not. */
 #define TICK_MS 5000
 
+/* How long after SIGKILL the worker, or what it started, may live before it is called unkillable. */
+#define KILL_MS 5000
+
 struct stage_work {
 	const struct rundir *run;
 	const struct stage_job *job;
@@ -65,6 +68,7 @@ struct watch {
 	int64_t stalled_ms; /* without progress, when it was ended for that */
 	char stood;         /* how a stalled worker was found: its state as /proc has it */
 	int killed;
+	pid_t unkillable; /* lives on, long after SIGKILL; 0 if all are gone */
 	int status;
 	int64_t oom_kills;
 };
@@ -253,6 +257,8 @@ worker(struct stage_work *w, pid_t parent, const sigset_t *mask)
 	struct sigaction sa;
 	int rc, error;
 
+	char mark[RUNDIR_MARK_SIZE];
+
 	setpgid(0, 0);
 	set_signals(SIG_DFL);
 	memset(&sa, 0, sizeof(sa));
@@ -267,7 +273,10 @@ worker(struct stage_work *w, pid_t parent, const sigset_t *mask)
 	close_fd(&signal_pipe[0]);
 	close_fd(&signal_pipe[1]);
 	sigprocmask(SIG_SETMASK, mask, NULL);
-	if (proc_die_with_parent(parent) == -1 || proc_self(&w->lock.worker) == -1)
+	/* What our programs leave behind stays below us, and then below our owner; and if we both die it has a mark. */
+	rundir_mark(w->run, w->job->stage, w->lock.attempt, mark);
+	if (proc_die_with_parent(parent) == -1 || proc_self(&w->lock.worker) == -1 || proc_adopt_orphans() == -1 ||
+	    (w->posts && setenv(RUNDIR_MARK, mark + sizeof(RUNDIR_MARK "=") - 1, 1) == -1))
 		_exit(HG_EXIT_SYSTEM);
 	errno = 0;
 	rc = w->job->work(w, w->job->arg);
@@ -607,6 +616,7 @@ static void
 attend(struct owner *o, struct watch *w, int *signal_seen)
 {
 	int64_t now, deadline = o->lock.deadline_boot_ms, next, still, patience = o->run->spec.limits.stall_ms;
+	int64_t killed_ms = 0;
 	struct pollfd p[3];
 	int sig;
 
@@ -624,13 +634,18 @@ attend(struct owner *o, struct watch *w, int *signal_seen)
 		if (w->asked != STAGE_ASKED_NOTHING && !w->killed && now >= w->kill_boot_ms) {
 			kill(-w->worker, SIGKILL);
 			w->killed = 1;
+			killed_ms = clock_mono_ms();
+		}
+		if (w->killed && clock_mono_ms() - killed_ms >= KILL_MS) {
+			w->unkillable = w->worker;
+			return;
 		}
 		next = w->killed ? now + TICK_MS : w->asked != STAGE_ASKED_NOTHING ? w->kill_boot_ms : deadline;
 		next -= now;
 		if (w->asked == STAGE_ASKED_NOTHING && patience > 0 && next > patience - still)
 			next = patience - still;
-		if (next > TICK_MS)
-			next = TICK_MS;
+		if (w->killed || next > TICK_MS)
+			next = w->killed ? 100 : TICK_MS;
 		if (w->pidfd == -1 && next > 50)
 			next = 50;
 		p[0] = (struct pollfd){ .fd = w->pidfd, .events = POLLIN };
@@ -651,10 +666,12 @@ attend(struct owner *o, struct watch *w, int *signal_seen)
 			/* Asked twice: no more patience. */
 			w->kill_boot_ms = now;
 	}
-	/* Nobody of the group outlives its leader. */
+	/* Nobody of the group outlives its leader, nor anybody else whom it started. */
 	kill(-w->worker, SIGKILL);
 	while (waitpid(w->worker, &w->status, 0) == -1 && errno == EINTR)
 		continue;
+	if (proc_end_descendants(KILL_MS, &w->unkillable) == 0)
+		w->unkillable = 0;
 	hear(w);
 }
 
@@ -737,6 +754,21 @@ refuse_ending(struct owner *o, const struct watch *w, int sig)
 	return (code);
 }
 
+/* Whatever the worker told: a stage that left something alive did not end well. */
+static int
+refuse_unkillable(struct owner *o, pid_t pid)
+{
+	char state[2] = { proc_state(pid), '\0' }, detail[128];
+	json_t *observed = json_pack("{s:I, s:s}", "pid", (json_int_t)pid, "state", state);
+	int code;
+
+	snprintf(detail, sizeof(detail), "process %ld, which the stage started, lives on %d s after SIGKILL", (long)pid,
+	    KILL_MS / 1000);
+	code = refuse(o, REFUSAL_UNKILLABLE, detail, observed, NULL);
+	json_decref(observed);
+	return (code);
+}
+
 /* The worker has ended: close out. */
 static int
 conclude(struct owner *o, struct watch *w, int sig)
@@ -747,6 +779,8 @@ conclude(struct owner *o, struct watch *w, int sig)
 	int code;
 	long error;
 
+	if (w->unkillable != 0)
+		return (refuse_unkillable(o, w->unkillable));
 	if (w->heard.n > 1 && w->heard.p[0] == 'J')
 		message = json_loadb(w->heard.p + 1, w->heard.n - 1, JSON_ALLOW_NUL, NULL);
 	if (WIFEXITED(w->status) && WEXITSTATUS(w->status) == 0 && (v = json_object_get(message, "deliver")) != NULL)
@@ -934,7 +968,7 @@ own(struct rundir *r, const struct stage_job *job, int ready_fd)
 	if ((code = o.mode->enter(&o)) != -1)
 		goto done;
 	code = HG_EXIT_SYSTEM;
-	if (progress_share() == -1 || proc_self(&o.lock.owner) == -1 ||
+	if (progress_share() == -1 || proc_adopt_orphans() == -1 || proc_self(&o.lock.owner) == -1 ||
 	    (o.lock.attempt = rundir_attempt(r, job->stage)) == -1 || open_pipe(signal_pipe) == -1) {
 		say_errno("cannot start stage %s of '%s'", o.stage->name, r->path);
 		goto done;
