@@ -421,6 +421,69 @@ leaver() {
 	hg-retry train s
 }
 
+waits() { hg-status -j "$1" | jq -e ".stages.train.lane.ahead == $2" > /dev/null; }
+
+# bats test_tags=b71
+@test "a lane is given in the order of asking, and status shows who has it and how many are before" {
+	local i pids=()
+	fakestage -l -t 7200 train r nap=4000 deliver 3>&- &
+	pids+=($!)
+	until_true 10 running train r
+	for i in 1 2 3 4; do
+		new_run "w$i"
+		fakestage -l train "w$i" nap=50 deliver 2> /dev/null 3>&- &
+		pids+=($!)
+		until_true 10 waits "w$i" $((i - 1))
+	done
+	[ "$(hg-status -j w3 | jq -r .stages.train.lane.pid)" = "$(owner_of train r)" ]
+	run -0 hg-status w3
+	[[ $output == *"waiting for its lane, which process $(owner_of train r) has, with 2 before it"* ]]
+	# It may take as long as those before it may: two hours, and three times its own default, and then its own.
+	[ "$(hg-status -j w3 | jq -r ".stages.train.left_ms > 7200000 + 3 * $((2 * 600000 + 1800000))")" = true ]
+	# Who dies in the line is out of it.
+	kill -9 "$(owner_of train w2)"
+	for i in 0 1 3 4; do exits 0 "${pids[$i]}"; done
+	finished() { key "$1/training_report.json" .finished_at; }
+	[ "$(finished r)" '<' "$(finished w1)" ]
+	[ "$(finished w1)" '<' "$(finished w3)" ]
+	[ "$(finished w3)" '<' "$(finished w4)" ]
+	run ! waits w4 0
+}
+
+# bats test_tags=b71
+@test "the automatic deadline runs from the lane, and has no part of the wait in it" {
+	new_run s budget.max_wallclock_ms=100000 budget.lane_wait_ms=50000000
+	fakestage -l train r nap=1500 deliver 3>&- &
+	pid=$!
+	until_true 10 running train r
+	fakestage -l train s nap=3000 deliver 2> /dev/null 3>&- &
+	other=$!
+	until_true 10 running train s
+	left=$(hg-status -j s | jq -r .stages.train.left_ms)
+	[ "$left" -le 2000000 ]
+	[ "$left" -gt 1900000 ]
+	exits 0 $pid
+	exits 0 $other
+}
+
+# bats test_tags=b71
+@test "one who stands still at the head of the line does not keep a free lane from those behind" {
+	fakestage -l train r nap=1500 deliver 3>&- &
+	pid=$!
+	until_true 10 running train r
+	new_run s
+	fakestage -l train s deliver 2> /dev/null 3>&- &
+	first=$!
+	until_true 10 waits s 0
+	kill -STOP $first
+	new_run q
+	run -0 fakestage -l train q deliver
+	[[ $output == *"with 1 before us"* ]]
+	exits 0 $pid
+	kill -CONT $first
+	exits 0 $first
+}
+
 @test "a rehearsal changes nothing in the run" {
 	fakestage train r deliver
 	fakestage export r deliver

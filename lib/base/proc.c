@@ -184,9 +184,9 @@ proc_pidfd(pid_t pid)
 }
 
 int
-proc_lock(int fd)
+proc_lock_part(int fd, int64_t at, int64_t n)
 {
-	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = n };
 
 	if (fcntl(fd, F_OFD_SETLK, &fl) == -1) {
 		if (errno == EACCES)
@@ -197,13 +197,33 @@ proc_lock(int fd)
 }
 
 int
-proc_lock_held(int fd)
+proc_lock_part_held(int fd, int64_t at, int64_t n)
 {
-	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = n };
 
 	if (fcntl(fd, F_OFD_GETLK, &fl) == -1)
 		return (-1);
 	return (fl.l_type != F_UNLCK);
+}
+
+int
+proc_unlock_part(int fd, int64_t at, int64_t n)
+{
+	struct flock fl = { .l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = n };
+
+	return (fcntl(fd, F_OFD_SETLK, &fl));
+}
+
+int
+proc_lock(int fd)
+{
+	return (proc_lock_part(fd, 0, 0));
+}
+
+int
+proc_lock_held(int fd)
+{
+	return (proc_lock_part_held(fd, 0, 0));
 }
 
 int

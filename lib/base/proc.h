@@ -48,6 +48,11 @@ int proc_signal(const struct proc_id *id, int sig);
 int proc_lock(int fd);
 int proc_lock_held(int fd);
 
+/* The same for ${n} bytes from ${at} on; proc_unlock_part lets go before the descriptor closes. */
+int proc_lock_part(int fd, int64_t at, int64_t n);
+int proc_lock_part_held(int fd, int64_t at, int64_t n);
+int proc_unlock_part(int fd, int64_t at, int64_t n);
+
 /* Wait for the lock, at most wait_ms; 0, or -1 with errno EAGAIN when the time passed. Polls, at most 50 ms apart. */
 int proc_lock_wait(int fd, int64_t wait_ms);
 

@@ -1,19 +1,15 @@
 #include <stdatomic.h>
 #include <stddef.h>
 
-#include "base/proc.h"
 #include "base/progress.h"
 
 /* A store of its own, not an atomic addition: there is one writer, and a tick that is lost is no loss. */
 static _Atomic uint64_t *count;
 
-int
-progress_share(void)
+void
+progress_share(void *page)
 {
-	if (count == NULL && (count = proc_shared_page()) == NULL)
-		return (-1);
-	atomic_store_explicit(count, 0, memory_order_relaxed);
-	return (0);
+	count = page;
 }
 
 void

@@ -9,8 +9,8 @@
  * it forks after progress_share.  Where nothing was shared, ticks go nowhere.
  */
 
-/* Before the fork: share the count, and set it to zero. 0, or -1 with errno. */
-int progress_share(void);
+/* Before the fork: keep the count in a page of zeros that is shared (proc_shared_page). */
+void progress_share(void *page);
 
 /**
  * Work got on: a piece was computed, a block read or written.  By the thread that leads the work; costs one store.

@@ -17,6 +17,7 @@
  * Text: one line of RUNLOCK_SIZE bytes, space-padded, written by one pwrite:
  *   homegolf.lock.v1 pid=.. start=.. worker=.. worker_start=.. boot=.. host=..
  *   attempt=.. deadline_boot_ms=.. deadline_at=.. started_at=..
+ * and while it waits for a lane, lane_ahead=.. lane_pid=..
  */
 
 #define RUNLOCK_SIZE 512
@@ -33,6 +34,9 @@ struct runlock {
 	int64_t deadline_boot_ms; /* on the boot clock of owner.boot_id */
 	int64_t deadline_ms;      /* the same on the wall clock, for other machines; runlock_write fills it */
 	int64_t started_ms;       /* wall clock */
+	int waits;                /* for a lane, which lane_pid has (0: unknown), with lane_ahead before us */
+	int lane_ahead;
+	pid_t lane_pid;
 };
 
 /* What can be known of a lock without taking it. */

@@ -141,7 +141,7 @@ spec_deadline_ms(const struct spec *s, const char *stage)
 	snprintf(path, sizeof(path), "budget.%s_deadline_ms", stage);
 	deadline_ms = (int64_t)bind_number(bind_find(spec_keys, path), &s->limits);
 	if (deadline_ms == 0)
-		deadline_ms = cap_ms == INT64_MAX ? DAY_MS : 2 * cap_ms + HOUR_MS / 2 + s->limits.lane_wait_ms;
+		deadline_ms = cap_ms == INT64_MAX ? DAY_MS : 2 * cap_ms + HOUR_MS / 2;
 	assert(deadline_ms > 0);
 	return (deadline_ms);
 }

@@ -54,8 +54,9 @@ int spec_read(int rundir, const char *path, struct spec *s);
 void spec_free(struct spec *s);
 
 /**
- * The stage's deadline: milliseconds from its start, never zero.  ${stage} is train, export, prompt or score.
- * "auto" is resolved here: twice the cap, half an hour and the wait for the lane; a day without a cap.
+ * The stage's deadline: milliseconds from its start, in train from when it has its lane, never zero.  ${stage} is
+ * train, export, prompt or score.
+ * "auto" is resolved here: twice the cap and half an hour; a day without a cap.
  */
 int64_t spec_deadline_ms(const struct spec *s, const char *stage);
 

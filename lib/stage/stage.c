@@ -475,41 +475,108 @@ signalled(void)
 	return (read(signal_pipe[0], &c, 1) == 1 ? c : 0);
 }
 
-/* Wait for the lane, visibly; -1 once it is ours, or the code of the refusal. */
+/* Who waits for a lane when its first in line does not take it though it is free: passed over after this long. */
+#define PASS_MS 5000
+
+/* A run that has the lane may be over this long after its deadline. */
+#define OVER_MS (STAGE_STOP_MS + 2 * KILL_MS + RUNLOCK_GRACE_MS)
+
+/* For how long one is believed to have the lane who does not say. */
+#define UNKNOWN_MS INT64_C(3600000)
+
+/* The one who has the lane, and how many stand before us, for whoever asks hg-status. */
 static int
-enter_lane(struct owner *o)
+tell_waiting(struct owner *o, int ahead, const struct lane_holder *holder)
+{
+	if (o->lock.waits && o->lock.lane_ahead == ahead && o->lock.lane_pid == holder->pid)
+		return (0);
+	o->lock.waits = 1;
+	o->lock.lane_ahead = ahead;
+	o->lock.lane_pid = holder->pid;
+	return (runlock_write(o->lock_fd, &o->lock));
+}
+
+static int
+refuse_busy(struct owner *o, int64_t waited_ms, int ahead, const struct lane_holder *holder)
 {
 	const char *lane = o->run->spec.limits.lane;
-	int64_t wait_ms = o->run->spec.limits.lane_wait_ms, began = clock_boot_ms(), now;
-	char holder[LANE_HOLDER_SIZE], detail[512];
-	struct pollfd p = { .fd = signal_pipe[0], .events = POLLIN };
-	json_t *expected;
-	int code, told = 0;
+	char detail[512];
+	json_t *observed = json_pack("{s:I, s:i}", "waited_ms", (json_int_t)waited_ms, "ahead", ahead), *expected;
+	int64_t wait_ms = o->run->spec.limits.lane_wait_ms;
+	int code;
 
-	if ((o->lane_fd = lane_open(lane)) == -1)
-		return (refuse(o, refusal_of_errno(errno), say_last(), NULL, NULL));
-	while (lane_take(o->lane_fd, o->run->path) == -1) {
-		if (errno != EAGAIN && errno != EINTR)
-			return (refuse_errno(o, "cannot lock the lane"));
+	expected = wait_ms == 0 ? json_pack("{s:s}", "lane_wait_ms", "auto") :
+				  json_pack("{s:I}", "lane_wait_ms", (json_int_t)wait_ms);
+	snprintf(detail, sizeof(detail), "lane '%s' was busy for %lld s: %s, and %d waiting before us", lane,
+	    (long long)waited_ms / 1000, holder->text, ahead);
+	code = refuse(o, REFUSAL_LANE_BUSY_TIMEOUT, detail, observed, expected);
+	json_decref(observed);
+	json_decref(expected);
+	return (code);
+}
+
+/* Wait in line until the lane is ours: -1, or the code of the refusal. */
+static int
+wait_in_line(struct owner *o, const struct lane_place *place)
+{
+	const char *lane = o->run->spec.limits.lane;
+	int64_t wait_ms = o->run->spec.limits.lane_wait_ms, began = clock_boot_ms(), until = 0, idle = 0, now, need;
+	struct pollfd p = { .fd = signal_pipe[0], .events = POLLIN };
+	struct lane_holder holder;
+	int ahead;
+
+	for (;;) {
+		ahead = lane_ahead(place, &need);
 		now = clock_boot_ms();
-		lane_holder(o->lane_fd, holder);
-		if (!told++)
-			say_note("waiting for lane '%s', taken by %s", lane, holder);
-		say_progress("waiting for lane '%s' since %lld s", lane, (long long)(now - began) / 1000);
-		if (now - began >= wait_ms) {
-			snprintf(detail, sizeof(detail), "lane '%s' was busy for %lld s: %s", lane,
-			    (long long)(now - began) / 1000, holder);
-			expected = json_pack("{s:I}", "lane_wait_ms", (json_int_t)wait_ms);
-			code = refuse(o, REFUSAL_LANE_BUSY_TIMEOUT, detail, NULL, expected);
-			json_decref(expected);
-			return (code);
+		if (proc_lock_held(o->lane_fd) == 1)
+			idle = 0;
+		else if (idle == 0)
+			idle = now;
+		if (ahead == 0 || (idle != 0 && now - idle >= PASS_MS * ahead)) {
+			if (lane_take(o->lane_fd, o->run->path, now + o->deadline_ms + OVER_MS) == 0)
+				break;
+			if (errno != EAGAIN && errno != EINTR)
+				return (refuse_errno(o, "cannot lock the lane"));
 		}
+		lane_holder(o->lane_fd, &holder);
+		if (until == 0) {
+			/* All before us have deadlines, and nobody comes before us any more. */
+			until = wait_ms != 0 ? began + wait_ms :
+					       (holder.over_boot_ms > now ? holder.over_boot_ms : now + UNKNOWN_MS) +
+				need + (ahead + 1) * OVER_MS;
+			o->lock.deadline_boot_ms = until + o->deadline_ms;
+			say_note("waiting for lane '%s', taken by %s, with %d before us", lane, holder.text, ahead);
+		}
+		if (tell_waiting(o, ahead, &holder) == -1)
+			return (refuse_errno(o, "cannot write the lock's text"));
+		say_progress("waiting for lane '%s' since %lld s, %d before us", lane, (long long)(now - began) / 1000,
+		    ahead);
+		if (now >= until)
+			return (refuse_busy(o, now - began, ahead, &holder));
 		poll(&p, 1, 100);
 		if (signalled() != 0)
 			return (refuse(o, REFUSAL_CANCELLED, "stopped while it waited for its lane", NULL, NULL));
 	}
 	say_progress_end();
+	return (-1);
+}
+
+/* Wait for the lane, visibly; -1 once it is ours, or the code of the refusal. */
+static int
+enter_lane(struct owner *o)
+{
+	struct lane_place place;
+	int code;
+
+	if ((o->lane_fd = lane_open(o->run->spec.limits.lane)) == -1)
+		return (refuse(o, refusal_of_errno(errno), say_last(), NULL, NULL));
+	lane_queue(&place, o->run->spec.limits.lane, o->deadline_ms);
+	code = wait_in_line(o, &place);
+	lane_leave(&place);
+	if (code != -1)
+		return (code);
 	/* The time spent waiting is not the trainer's. */
+	o->lock.waits = 0;
 	o->lock.deadline_boot_ms = clock_boot_ms() + o->deadline_ms;
 	return (runlock_write(o->lock_fd, &o->lock) == -1 ? refuse_errno(o, "cannot write the lock's text") : -1);
 }
@@ -961,6 +1028,7 @@ own(struct rundir *r, const struct stage_job *job, int ready_fd)
 		.lane_fd = -1,
 		.ready_fd = ready_fd };
 	int64_t lane_ms = 0;
+	void *page;
 	int code;
 
 	o.work = (struct stage_work){ .run = r, .job = job, .outputs = -1, .pipe = -1, .posts = o.mode->posts };
@@ -968,11 +1036,12 @@ own(struct rundir *r, const struct stage_job *job, int ready_fd)
 	if ((code = o.mode->enter(&o)) != -1)
 		goto done;
 	code = HG_EXIT_SYSTEM;
-	if (progress_share() == -1 || proc_adopt_orphans() == -1 || proc_self(&o.lock.owner) == -1 ||
+	if ((page = proc_shared_page()) == NULL || proc_adopt_orphans() == -1 || proc_self(&o.lock.owner) == -1 ||
 	    (o.lock.attempt = rundir_attempt(r, job->stage)) == -1 || open_pipe(signal_pipe) == -1) {
 		say_errno("cannot start stage %s of '%s'", o.stage->name, r->path);
 		goto done;
 	}
+	progress_share(page);
 	fcntl(signal_pipe[0], F_SETFL, O_NONBLOCK);
 	fcntl(signal_pipe[1], F_SETFL, O_NONBLOCK);
 	if (job->lane)
