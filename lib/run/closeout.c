@@ -29,6 +29,7 @@ closeout_name(enum closeout done)
 		[CLOSEOUT_NOTHING] = "nothing",
 		[CLOSEOUT_OWNER_DIED] = "owner_died",
 		[CLOSEOUT_OWNER_STOPPED] = "owner_stopped",
+		[CLOSEOUT_STALLED] = "stalled",
 		[CLOSEOUT_UNKILLABLE] = "unkillable",
 		[CLOSEOUT_ELSEWHERE] = "elsewhere",
 		[CLOSEOUT_HELD] = "held",
@@ -50,6 +51,11 @@ refuse(const struct rundir *r, enum stage s, const struct runlock *lock, enum re
 	if (kind == REFUSAL_UNKILLABLE) {
 		snprintf(detail, sizeof(detail), "process %ld, which the stage started, outlives SIGKILL", (long)alive);
 		snprintf(seen, sizeof(seen), "process %ld in state %c", (long)alive, proc_state(alive));
+	} else if (kind == REFUSAL_STALLED) {
+		snprintf(detail, sizeof(detail),
+		    "process %ld, the stage's owner, was stopped for longer than budget.stall_ms and was killed",
+		    (long)lock->owner.pid);
+		snprintf(seen, sizeof(seen), "owner stopped");
 	} else if (kind == REFUSAL_OWNER_STOPPED) {
 		snprintf(detail, sizeof(detail),
 		    "process %ld still held the lock %lld.%03lld s after its deadline and was killed",
@@ -107,6 +113,7 @@ close_locked(struct rundir *r, enum stage s, int fd, enum refusal_kind kind, enu
 		kind = REFUSAL_UNKILLABLE;
 	if ((rc = refuse(r, s, &lock, kind, alive)) == 0)
 		*done = kind == REFUSAL_UNKILLABLE ? CLOSEOUT_UNKILLABLE :
+		    kind == REFUSAL_STALLED        ? CLOSEOUT_STALLED :
 		    kind == REFUSAL_OWNER_STOPPED  ? CLOSEOUT_OWNER_STOPPED :
 						     CLOSEOUT_OWNER_DIED;
 	return (rc == -1 ? -1 : 0);
@@ -170,9 +177,9 @@ closeout_dead(struct rundir *r, enum stage s, enum state *state, enum closeout *
 	if (rundir_load(r) == -1)
 		return (-1);
 	if (*state == STATE_OVERDUE) {
+		kind = runlock_late_ms(&look.lock) > RUNLOCK_GRACE_MS ? REFUSAL_OWNER_STOPPED : REFUSAL_STALLED;
 		if (kill_overdue(r, s, &look.lock, done) != 0)
 			return (0);
-		kind = REFUSAL_OWNER_STOPPED;
 	}
 	/* Waiting on the descriptor that locks: whoever comes second finds the refusal. */
 	if ((fd = runlock_wait(r, s, SETTLE_MS)) == -1) {

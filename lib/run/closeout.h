@@ -14,6 +14,7 @@ enum closeout {
 	CLOSEOUT_NOTHING,       /* there was nothing to do, or somebody else did it */
 	CLOSEOUT_OWNER_DIED,    /* an orphan was given its refusal */
 	CLOSEOUT_OWNER_STOPPED, /* an overdue owner was killed, and its stage refused */
+	CLOSEOUT_STALLED,       /* so, for a stopped owner that was silent past budget.stall_ms */
 	CLOSEOUT_UNKILLABLE,    /* so, but a process of it outlives SIGKILL: its stage refused as that */
 	CLOSEOUT_ELSEWHERE,     /* overdue, but its owner lives on another host: untouched, and said */
 	CLOSEOUT_HELD           /* overdue, and the lock is still held by somebody unknown: untouched, and said */

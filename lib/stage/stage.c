@@ -475,6 +475,22 @@ signalled(void)
 	return (read(signal_pipe[0], &c, 1) == 1 ? c : 0);
 }
 
+/* How often, at least, the owner writes into its lock that it lives. */
+#define ALIVE_MS INT64_C(60000)
+
+/* Say in the lock until when to believe that we live, unless that was said a moment ago. 0, or -1 with errno. */
+static int
+say_alive(struct owner *o)
+{
+	int64_t patience = o->run->spec.limits.stall_ms, by = clock_mono_ms() + patience + TICK_MS + RUNLOCK_GRACE_MS;
+
+	if (patience == 0 || o->lock_fd == -1 ||
+	    by - o->lock.alive_mono_ms < (patience / 4 < ALIVE_MS ? patience / 4 : ALIVE_MS))
+		return (0);
+	o->lock.alive_mono_ms = by;
+	return (runlock_write(o->lock_fd, &o->lock));
+}
+
 /* Who waits for a lane when its first in line does not take it though it is free: passed over after this long. */
 #define PASS_MS 5000
 
@@ -489,7 +505,7 @@ static int
 tell_waiting(struct owner *o, int ahead, const struct lane_holder *holder)
 {
 	if (o->lock.waits && o->lock.lane_ahead == ahead && o->lock.lane_pid == holder->pid)
-		return (0);
+		return (say_alive(o));
 	o->lock.waits = 1;
 	o->lock.lane_ahead = ahead;
 	o->lock.lane_pid = holder->pid;
@@ -689,6 +705,7 @@ attend(struct owner *o, struct watch *w, int *signal_seen)
 
 	while (!ended(w)) {
 		now = clock_boot_ms();
+		(void)say_alive(o);
 		if (w->asked == STAGE_ASKED_NOTHING && now >= deadline)
 			/* From now on, not from the deadline: the machine may have slept through that. */
 			ask(w, STAGE_ASKED_DEADLINE, now + STAGE_STOP_MS);
@@ -1048,6 +1065,8 @@ own(struct rundir *r, const struct stage_job *job, int ready_fd)
 		lane_ms = r->spec.limits.lane_wait_ms;
 	o.lock.deadline_boot_ms = clock_boot_ms() + lane_ms + o.deadline_ms;
 	o.lock.started_ms = clock_wall_ms();
+	if (r->spec.limits.stall_ms > 0)
+		o.lock.alive_mono_ms = clock_mono_ms() + r->spec.limits.stall_ms + TICK_MS + RUNLOCK_GRACE_MS;
 	if (o.mode->prepare(&o) == -1)
 		goto done;
 	if (o.ready_fd != -1) {
