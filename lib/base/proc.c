@@ -291,32 +291,43 @@ next_pid(DIR *d)
 	return (0);
 }
 
-/* Was it started by our user with that in its environment? What has ended, zombies included, has none. */
+/*
+ * Was it started by our user with that in its environment? 1, 0, or -1 with errno if that can't be found out.  What has
+ * ended, zombies included, has none; others' we may not read.
+ */
 static int
 is_marked(pid_t pid, const char *mark)
 {
 	size_t n = strlen(mark), at, length;
 	char path[64], *text = NULL, *more;
 	size_t size = 0, cap = 0;
+	int fd, error, found = 0;
 	struct stat st;
-	int fd, found = 0;
 	ssize_t got;
 
 	snprintf(path, sizeof(path), "/proc/%ld/environ", (long)pid);
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
-		return (0);
-	if (fstat(fd, &st) == -1 || st.st_uid != geteuid())
+	while ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1 && errno == EINTR)
+		continue;
+	if (fd == -1)
+		return (errno == ENOENT || errno == ESRCH || errno == EACCES || errno == EPERM ? 0 : -1);
+	if (fstat(fd, &st) == -1)
+		goto err0;
+	if (st.st_uid != geteuid())
 		goto out;
 	for (;;) {
 		if (size == cap) {
-			if (cap >= MARK_SEARCH_BYTES || (more = realloc(text, 2 * cap + 8192 + 1)) == NULL)
+			if (cap >= MARK_SEARCH_BYTES)
 				break;
+			if ((more = realloc(text, 2 * cap + 8192)) == NULL)
+				goto err0;
 			text = more;
 			cap = 2 * cap + 8192;
 		}
 		got = read(fd, text + size, cap - size);
 		if (got == -1 && errno == EINTR)
 			continue;
+		if (got == -1 && errno != ESRCH && errno != EACCES && errno != EPERM)
+			goto err0;
 		if (got <= 0)
 			break;
 		size += (size_t)got;
@@ -329,6 +340,12 @@ out:
 	free(text);
 	close(fd);
 	return (found);
+err0:
+	error = errno;
+	free(text);
+	close(fd);
+	errno = error;
+	return (-1);
 }
 
 static pid_t
@@ -363,7 +380,7 @@ end_process(pid_t pid, const char *mark, pid_t self)
 
 	if ((fd = proc_pidfd(pid)) == -1)
 		return;
-	if (mark != NULL ? is_marked(pid, mark) : descends(pid, self))
+	if (mark != NULL ? is_marked(pid, mark) == 1 : descends(pid, self))
 		(void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
 	close(fd);
 }
@@ -416,19 +433,28 @@ proc_end_marked(const char *mark, int64_t wait_ms, pid_t *left)
 {
 	int64_t end = clock_mono_ms() + wait_ms;
 	pid_t pid, self = getpid();
-	int n;
+	int n, marked, error;
 	DIR *d;
 
 	for (;;) {
 		if ((d = opendir("/proc")) == NULL)
 			return (-1);
-		for (n = 0; (pid = next_pid(d)) != 0;)
-			if (pid != self && is_marked(pid, mark)) {
-				end_process(pid, mark, self);
-				*left = pid;
-				n++;
-			}
+		for (n = 0; (errno = 0, pid = next_pid(d)) != 0;) {
+			if (pid == self || (marked = is_marked(pid, mark)) == 0)
+				continue;
+			if (marked == -1)
+				break;
+			end_process(pid, mark, self);
+			*left = pid;
+			n++;
+		}
+		error = errno;
 		closedir(d);
+		/* Who was not looked at may be one of them. */
+		if (error != 0) {
+			errno = error;
+			return (-1);
+		}
 		if (n == 0 || clock_mono_ms() >= end)
 			return (n);
 		poll(NULL, 0, 2);

@@ -81,7 +81,7 @@ int proc_end_descendants(int64_t wait_ms, pid_t *left);
  * "NAME=value", in their environment, through pidfds and after a second look,
  * and wait for their end at most that long.  Never this process.
  * Returns the number that is left, and one of them in ${left}; -1 with errno
- * if /proc cannot be read.
+ * if not all of them could be looked at.
  */
 int proc_end_marked(const char *mark, int64_t wait_ms, pid_t *left);
 

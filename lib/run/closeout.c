@@ -109,8 +109,16 @@ close_locked(struct rundir *r, enum stage s, int fd, enum refusal_kind kind, enu
 		break;
 	}
 	/* Owner and worker are gone; what they started may have a session of its own. */
-	if (proc_end_marked(rundir_mark(r, s, lock.attempt, mark), KILL_MS, &alive) > 0)
+	switch (proc_end_marked(rundir_mark(r, s, lock.attempt, mark), KILL_MS, &alive)) {
+	case -1:
+		/* Still an orphan: somebody who can look will close it out. */
+		say_errno("cannot find what stage %s of '%s' has started", rundir_stages[s].name, r->path);
+		return (-1);
+	case 0:
+		break;
+	default:
 		kind = REFUSAL_UNKILLABLE;
+	}
 	if ((rc = refuse(r, s, &lock, kind, alive)) == 0)
 		*done = kind == REFUSAL_UNKILLABLE ? CLOSEOUT_UNKILLABLE :
 		    kind == REFUSAL_STALLED        ? CLOSEOUT_STALLED :
