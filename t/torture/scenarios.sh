@@ -3,8 +3,8 @@
 # goes on) and NAME_bits (what must come out), each in a directory of its own.  Training is three steps of a tiny model
 # by the ref backend, on one thread.
 
-scenarios='verbs spec mint data shard train export prompt score detached await retry reap leftover gate status first ledger'
-scenarios="$scenarios import classify report chain"
+scenarios='verbs spec mint data shard train export prompt score detached await retry reap leftover gate status first'
+scenarios="$scenarios ledger import classify report chain"
 
 # --- what several need --------------------------------------------------------
 
