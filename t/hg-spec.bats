@@ -61,7 +61,7 @@ jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load
 	for stage in train export prompt score; do
 		[ "$(jq ".budget.${stage}_deadline_ms | . == \"auto\" or . > 0" runs/a/spec.json)" = true ]
 	done
-	[ "$(jq '.budget.lane_wait_ms > 0' runs/a/spec.json)" = true ]
+	[ "$(jq '.budget.lane_wait_ms | . == "auto" or . > 0' runs/a/spec.json)" = true ]
 	rm -r runs/a
 	for stage in train export prompt score; do
 		refuse 100 "budget.${stage}_deadline_ms: 0 is not at least 1" -s data.dir=data \

@@ -147,6 +147,35 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 	cmp "$R/checkpoint.safetensors" "$R-again/checkpoint.safetensors"
 }
 
+# bats test_tags=b71
+@test "a machine that sleeps uses up no cap and makes no stall; the receipt tells it, and a deadline runs on" {
+	[ -z "$HG_SAN" ] || skip "sanitizers want to be loaded first"
+	cc -shared -fPIC -o sleep.so "$HG_T/preload/sleepclock.c"
+	tiny_spec "$R" train.schedule=wallclock budget.max_wallclock_ms=2000 train.iterations=100000 \
+		budget.train_deadline_ms=7200000 budget.stall_ms=600000
+	SLEPT_S=3600 SLEPT_AT=$PWD/slept LD_PRELOAD=$PWD/sleep.so hg-train "$R" 3>&- &
+	pid=$!
+	until_true 10 test -s "$R/metrics.jsonl"
+	touch slept
+	wait "$pid"
+	[ "$(report "$R" '.suspended_ms >= 3600000 and .suspended_ms < 3700000')" = true ]
+	[ "$(report "$R" '.train_ms >= 2000 and .train_ms < 600000 and .wallclock_ms < 600000')" = true ]
+	[ "$(report runs/plain .suspended_ms)" = 0 ]
+	rm slept
+	tiny_spec "$R-late" train.schedule=wallclock budget.max_wallclock_ms=60000 train.iterations=1000000 \
+		budget.train_deadline_ms=1800000
+	SLEPT_S=3600 SLEPT_AT=$PWD/slept LD_PRELOAD=$PWD/sleep.so hg-train "$R-late" 3>&- &
+	pid=$!
+	until_true 10 test -s "$R-late/metrics.jsonl"
+	touch slept
+	code=0
+	wait "$pid" || code=$?
+	rm slept
+	[ "$code" -eq 102 ]
+	[ "$(jq -r .kind "$R-late/train_refusal.json")" = deadline_exceeded ]
+	[ -e "$R-late/resume.safetensors" ]
+}
+
 # bats test_tags=b24
 @test "no step starts after the cap, and a run by steps that passes it says so" {
 	tiny_spec "$R" budget.max_wallclock_ms=100 train.iterations=100000

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/progress.h"
 
 int
 file_open(int dirfd, const char *name, uint64_t *size_bytes)
@@ -124,6 +125,7 @@ file_read_at(int fd, void *out, size_t n, uint64_t offset)
 		p += r;
 		n -= (size_t)r;
 		offset += (uint64_t)r;
+		progress_tick();
 	}
 	return (0);
 }

@@ -9,6 +9,7 @@
 #include "gpt/f16.h"
 #include "base/file.h"
 #include "base/jsonio.h"
+#include "base/progress.h"
 #include "gpt/quantize.h"
 #include "gpt/safetensors.h"
 #include "base/say.h"
@@ -203,6 +204,7 @@ deflate_to(int fd, const void *const *pieces, const size_t *sizes, size_t count,
 					return (-1);
 				}
 				*written += sizeof(out) - z.avail_out;
+				progress_tick();
 			} while (z.avail_out == 0);
 		} while (left > 0);
 	}

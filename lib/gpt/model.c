@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gpt/model.h"
+#include "base/progress.h"
 #include "base/say.h"
 
 /* What one layer leaves behind. When no backward follows, all layers share one set. */
@@ -452,6 +453,7 @@ forward(struct model *m, struct ops_rows rows)
 		ops->attention(m->ctx, rows, &b.attention);
 		ops->proj(m->ctx, rows, &b.proj);
 		ops->mlp(m->ctx, rows, &b.mlp);
+		progress_tick();
 	}
 }
 
@@ -518,6 +520,7 @@ backward(struct model *m, struct ops_rows rows)
 		ops->proj_grad(m->ctx, rows, &b.proj, &proj);
 		ops->attention_grad(m->ctx, rows, &b.attention, &attention);
 		ops->qkv_grad(m->ctx, rows, &b.qkv, &qkv);
+		progress_tick();
 	}
 	/* The first layer's input is x0 itself. */
 	ops->add(m->ctx, rows, m->dx0, m->dx);

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/jsonio.h"
 #include "base/num.h"
+#include "base/progress.h"
 #include "base/say.h"
 #include "gpt/resume.h"
 #include "gpt/safetensors.h"
@@ -110,6 +111,7 @@ resume_save(const struct trainer *t, int fd, const json_t *extra)
 		trainer_stage(t, c.bufs[e], c.entries[e].n);
 		if (file_write_all(fd, t->staging, c.entries[e].n * sizeof(*t->staging)) != 0)
 			goto out;
+		progress_tick();
 	}
 	rc = 0;
 out:

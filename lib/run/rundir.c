@@ -235,6 +235,13 @@ rundir_has(const struct rundir *r, const char *name)
 	return (1);
 }
 
+char *
+rundir_mark(const struct rundir *r, enum stage s, int attempt, char out[RUNDIR_MARK_SIZE])
+{
+	snprintf(out, RUNDIR_MARK_SIZE, RUNDIR_MARK "=%s/%s/%d", r->spec.run_uid, rundir_stages[s].name, attempt);
+	return (out);
+}
+
 int
 rundir_attempt(const struct rundir *r, enum stage s)
 {

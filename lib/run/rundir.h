@@ -114,6 +114,14 @@ int rundir_exit(int error);
 /* Whether a regular file of that name is there: 1, 0, or -1 with errno (something else in its place is EINVAL). */
 int rundir_has(const struct rundir *r, const char *name);
 
+/**
+ * What the programs that an attempt starts have in their environment, "HOMEGOLF_STAGE=uid/stage/attempt": by it
+ * whoever closes the stage out finds them, whatever session, group or parent they have by then.  Returns out.
+ */
+#define RUNDIR_MARK "HOMEGOLF_STAGE"
+#define RUNDIR_MARK_SIZE 96
+char *rundir_mark(const struct rundir *r, enum stage s, int attempt, char out[RUNDIR_MARK_SIZE]);
+
 /* The number that the next attempt of a stage has: 1 + the largest N of attempts/S.N, or -1 with errno. */
 int rundir_attempt(const struct rundir *r, enum stage s);
 

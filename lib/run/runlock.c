@@ -48,7 +48,7 @@ enum runlock_text
 runlock_parse(const char *text, size_t n, struct runlock *lock)
 {
 	char line[RUNLOCK_SIZE + 1], at[CLOCK_TEXT_SIZE];
-	int64_t pid, start, worker, worker_start, attempt;
+	int64_t pid, start, worker, worker_start, attempt, ahead, holder;
 	size_t i;
 
 	memset(lock, 0, sizeof(*lock));
@@ -72,6 +72,14 @@ runlock_parse(const char *text, size_t n, struct runlock *lock)
 	    word(line, "deadline_at", at, sizeof(at)) == -1 || clock_parse(at, &lock->deadline_ms) == -1 ||
 	    word(line, "started_at", at, sizeof(at)) == -1 || clock_parse(at, &lock->started_ms) == -1)
 		return (RUNLOCK_GARBAGE);
+	if (number(line, "alive_mono_ms", 1, INT64_MAX / 2, &lock->alive_mono_ms) == -1)
+		lock->alive_mono_ms = 0;
+	if (number(line, "lane_ahead", 0, INT_MAX, &ahead) == 0) {
+		lock->waits = 1;
+		lock->lane_ahead = (int)ahead;
+		if (number(line, "lane_pid", 0, INT_MAX, &holder) == 0)
+			lock->lane_pid = (pid_t)holder;
+	}
 	lock->worker = lock->owner;
 	lock->owner.pid = (pid_t)pid;
 	lock->owner.start_time = (uint64_t)start;
@@ -112,6 +120,12 @@ runlock_write(int fd, struct runlock *lock)
 	    (long)lock->owner.pid, (unsigned long long)lock->owner.start_time, (long)lock->worker.pid,
 	    (unsigned long long)lock->worker.start_time, lock->owner.boot_id, lock->owner.host, lock->attempt,
 	    (long long)lock->deadline_boot_ms, clock_text(by, lock->deadline_ms), clock_text(at, lock->started_ms));
+	if (lock->alive_mono_ms > 0 && n > 0 && n < RUNLOCK_SIZE)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, " alive_mono_ms=%lld",
+		    (long long)lock->alive_mono_ms);
+	if (lock->waits && n > 0 && n < RUNLOCK_SIZE)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, " lane_ahead=%d lane_pid=%ld", lock->lane_ahead,
+		    (long)lock->lane_pid);
 	if (n < 0 || n >= RUNLOCK_SIZE) {
 		errno = EOVERFLOW;
 		return (-1);
@@ -199,4 +213,22 @@ runlock_late_ms(const struct runlock *lock)
 	if (proc_machine(&here) == -1 || strcmp(here.boot_id, lock->owner.boot_id) != 0)
 		return (clock_wall_ms() - lock->deadline_ms);
 	return (clock_boot_ms() - lock->deadline_boot_ms);
+}
+
+/* Stopped, and for too long. */
+static int
+is_silent(const struct runlock *lock)
+{
+	char state;
+
+	if (lock->alive_mono_ms == 0 || proc_alive(&lock->owner) != 1 || clock_mono_ms() <= lock->alive_mono_ms)
+		return (0);
+	state = proc_state(lock->owner.pid);
+	return (state == 'T' || state == 't');
+}
+
+int
+runlock_overdue(const struct runlock *lock)
+{
+	return (runlock_late_ms(lock) > RUNLOCK_GRACE_MS || is_silent(lock));
 }

@@ -17,6 +17,8 @@
  * Text: one line of RUNLOCK_SIZE bytes, space-padded, written by one pwrite:
  *   homegolf.lock.v1 pid=.. start=.. worker=.. worker_start=.. boot=.. host=..
  *   attempt=.. deadline_boot_ms=.. deadline_at=.. started_at=..
+ * with a stall limit alive_mono_ms=..,
+ * and while it waits for a lane, lane_ahead=.. lane_pid=..
  */
 
 #define RUNLOCK_SIZE 512
@@ -33,6 +35,10 @@ struct runlock {
 	int64_t deadline_boot_ms; /* on the boot clock of owner.boot_id */
 	int64_t deadline_ms;      /* the same on the wall clock, for other machines; runlock_write fills it */
 	int64_t started_ms;       /* wall clock */
+	int64_t alive_mono_ms;    /* by then, on that boot's monotonic clock, its owner has written again; 0: never */
+	int waits;                /* for a lane, which lane_pid has (0: unknown), with lane_ahead before us */
+	int lane_ahead;
+	pid_t lane_pid;
 };
 
 /* What can be known of a lock without taking it. */
@@ -61,6 +67,13 @@ int runlock_clear(int fd);
 
 /* Milliseconds since the deadline passed, negative before it; by the wall clock if the text is of another boot. */
 int64_t runlock_late_ms(const struct runlock *lock);
+
+/**
+ * Is a lock that is held one whose holder can be waited for no longer?  Past its deadline and grace; or its owner is
+ * stopped on this boot and has not written for the stall limit, which none that runs fails to do: a machine that slept
+ * makes nobody silent, nor does a disk that takes no writes.
+ */
+int runlock_overdue(const struct runlock *lock);
 
 /* Parse n bytes. Exported for tests. */
 enum runlock_text runlock_parse(const char *text, size_t n, struct runlock *lock);

@@ -23,6 +23,7 @@ const struct bind spec_keys[] = {
 	BIND(struct spec_limits, "budget.prompt_deadline_ms", prompt_deadline_ms),
 	BIND(struct spec_limits, "budget.score_deadline_ms", score_deadline_ms),
 	BIND(struct spec_limits, "budget.lane_wait_ms", lane_wait_ms),
+	BIND(struct spec_limits, "budget.stall_ms", stall_ms),
 	BIND(struct spec_limits, "system.lane", lane),
 	BIND_END,
 };
@@ -140,7 +141,7 @@ spec_deadline_ms(const struct spec *s, const char *stage)
 	snprintf(path, sizeof(path), "budget.%s_deadline_ms", stage);
 	deadline_ms = (int64_t)bind_number(bind_find(spec_keys, path), &s->limits);
 	if (deadline_ms == 0)
-		deadline_ms = cap_ms == INT64_MAX ? DAY_MS : 2 * cap_ms + HOUR_MS / 2 + s->limits.lane_wait_ms;
+		deadline_ms = cap_ms == INT64_MAX ? DAY_MS : 2 * cap_ms + HOUR_MS / 2;
 	assert(deadline_ms > 0);
 	return (deadline_ms);
 }

@@ -104,7 +104,7 @@ state_look(const struct rundir *r, enum stage s, enum state *state, struct runlo
 	}
 	f.held = look->held;
 	f.text = look->text;
-	f.late = f.held && look->text == RUNLOCK_GOOD && runlock_late_ms(&look->lock) > RUNLOCK_GRACE_MS;
+	f.late = f.held && look->text == RUNLOCK_GOOD && runlock_overdue(&look->lock);
 	*state = state_of(&f);
 	return (0);
 }

@@ -13,7 +13,7 @@
 enum state {
 	STATE_ABSENT,     /* never started: no lock text, nothing published */
 	STATE_RUNNING,    /* the lock is held */
-	STATE_OVERDUE,    /* held past its deadline and grace */
+	STATE_OVERDUE,    /* held past its deadline and grace, or by an owner that is stopped (runlock_overdue) */
 	STATE_CLOSED_OUT, /* its receipt is there */
 	STATE_REFUSED,    /* its refusal is there */
 	STATE_ORPHANED,   /* began, and ended without either */

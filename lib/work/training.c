@@ -50,6 +50,7 @@ struct train {
 
 	/* Clocks. The training clock runs during steps alone. */
 	int64_t began_ns;          /* this attempt, monotonic */
+	int64_t slept_ms;          /* how long the machine had slept when it began */
 	int64_t before_ms;         /* wall-clock of the attempts that this one resumes */
 	int64_t clock_ns;          /* training clock */
 	int64_t cpu_ms;            /* CPU time of the steps on that clock */
@@ -468,6 +469,15 @@ err0:
 	return (-1);
 }
 
+/* How long the machine slept meanwhile: what is under a second is between two looks at a clock. */
+static int64_t
+suspended_ms(const struct train *x)
+{
+	int64_t ms = clock_slept_ms() - x->slept_ms;
+
+	return (ms < 1000 ? 0 : ms);
+}
+
 static json_t *
 receipt(struct train *x)
 {
@@ -510,9 +520,10 @@ receipt(struct train *x)
 		    (json_int_t)proc_peak_memory())) == -1 ||
 	    provenance_system(x->m, x->recipe.threads, x->r->spec.limits.lane, v) == -1 ||
 	    json_object_update_new(v,
-		json_pack("{s:s, s:s, s:I, s:o, s:o}", "code_sha256", code_sha256, "stop_reason",
+		json_pack("{s:s, s:s, s:I, s:I, s:o, s:o}", "code_sha256", code_sha256, "stop_reason",
 		    steps >= s->iterations ? "iterations" : "wallclock", "resumes", (json_int_t)x->resumes,
-		    "checkpoint", provenance_file(stage_outputs(x->w), RUNDIR_CHECKPOINT), "metrics", metrics)) == -1 ||
+		    "suspended_ms", (json_int_t)suspended_ms(x), "checkpoint",
+		    provenance_file(stage_outputs(x->w), RUNDIR_CHECKPOINT), "metrics", metrics)) == -1 ||
 	    json_object_update_new(v,
 		json_pack("{s:I, s:I}", "data_offset", (json_int_t)x->recipe.data_offset, "stream_tokens",
 		    (json_int_t)x->data->train.tokens)) == -1) {
@@ -555,6 +566,7 @@ training_work(struct stage_work *w, void *arg)
 	struct train x = { .w = w,
 		.r = stage_rundir(w),
 		.began_ns = clock_mono_ns(),
+		.slept_ms = clock_slept_ms(),
 		.loss = NAN,
 		.best = INFINITY,
 		.val_loss = NAN,

@@ -181,6 +181,19 @@ test_endings(void)
 	tap_ok(stage_ending(STAGE_ASKED_DEADLINE, SIGKILL, 1) == REFUSAL_DEADLINE_EXCEEDED,
 	    "what we ask for comes first");
 	tap_ok(stage_ending(STAGE_ASKED_CANCEL, 1 << 8, 0) == REFUSAL_CANCELLED, "cancelling too");
+	tap_ok(stage_ending(STAGE_ASKED_STALL, SIGKILL, 0) == REFUSAL_STALLED, "and a worker that stood still");
+}
+
+static void
+test_stall(void)
+{
+	struct stage_stall s = { 0 };
+
+	tap_ok(stage_still(&s, 7, 1000, 5000) == 0 && stage_still(&s, 7, 1400, 5000) == 400,
+	    "time without progress counts from the first look on");
+	tap_ok(stage_still(&s, 8, 1500, 5000) == 0 && stage_still(&s, 8, 3500, 5000) == 2000,
+	    "and anew from each progress");
+	tap_ok(stage_still(&s, 8, 3600 * 1000, 5000) == 7000, "an hour that nobody looked at counts for one look");
 }
 
 static void
@@ -259,6 +272,7 @@ main(int argc, char **argv)
 	test_lock_text();
 	test_refusals();
 	test_endings();
+	test_stall();
 	test_rundir();
 	return (tap_done());
 }
