@@ -398,7 +398,6 @@ signals_of_interest(sigset_t *set)
 	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
 		if (sigaction(ends[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
 			sigaddset(set, ends[i]);
-	signal(SIGCHLD, SIG_DFL);
 }
 
 /* Wait for the worker, killing it if a signal asks us to end. Its wait status; the signal in *ended. */
