@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "run/gate.h"
+#include "run/specdigest.h"
 #include "base/file.h"
 #include "judge/runrecord.h"
 #include "schema/later.h"
@@ -231,6 +232,15 @@ attempt_of(const struct rundir *r)
 	return (n);
 }
 
+/* The last part of a directory's path, which is what people call it. */
+static const char *
+last_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return (slash == NULL ? path : slash + 1);
+}
+
 /* A receipt's member is where record.def says; what follows from all of them, or from the run's place, is here. */
 static void
 build(struct row *row, const struct rundir *r, const struct case_file *c, const char *place)
@@ -258,6 +268,8 @@ build(struct row *row, const struct rundir *r, const struct case_file *c, const 
 	if (c->score != NULL)
 		run->score_report = row_text(row, c->e.report_sha256);
 	run->group = group_of(row, c);
+	run->data_name = row_text(row, last_name(jsonio_text(c->spec, "data.dir", "")));
+	run->settings = row_hold(row, specdigest_settings(c->spec));
 	run->cost_ms = jsonio_i64(c->train, "elapsed_ms", 0) + jsonio_i64(c->export, "elapsed_ms", 0) +
 	    jsonio_i64(c->score, "elapsed_ms", 0);
 	run->late_steps = c->late;
