@@ -178,7 +178,8 @@ specdigest_put(const json_t *spec, json_t *digests)
 	static const char *const eval[] = { "eval", NULL };
 	static const char *const nothing[] = { NULL };
 
-	if (json_object_set_new(digests, "config_sha256", digest_of(spec, digests, config_sections, "", config_too)) == -1 ||
+	if (json_object_set_new(digests, "config_sha256", digest_of(spec, digests, config_sections, "", config_too)) ==
+		-1 ||
 	    json_object_set_new(digests, "model_sha256", digest_of(spec, digests, model, "vocab_size", model_too)) ==
 		-1 ||
 	    json_object_set_new(digests, "eval_sha256", digest_of(spec, digests, eval, "", nothing)) == -1) {

@@ -160,6 +160,7 @@ def numbers(text, path):
             own, v = r.get(r["kind"], {}), r.get("verdict", {})
             if r["kind"] == "confirmation" and own["group_sha256"] == group:
                 name = {"improvement": "confirmed better", "regression": "worse"}.get(v["class"], "no better")
+                name = "given up" if v["reason"] == "abandoned" else name
                 fate.setdefault(own["challenger_sha256"], set()).add(name)
             elif r["kind"] == "run" and (own["group_sha256"] == group or own["group_sha256"] is None and
                                          (own["lane"], own["cap_ms"]) == (ours["lane"], ours["cap_ms"])):
@@ -171,6 +172,8 @@ def numbers(text, path):
         tried = {}
         for names in fate.values():
             for name in ("confirmed better", "worse", "no better", "not judged", "never counted"):
+                if "open" in names and "given up" in names:
+                    names = names - {"open"} | {"not judged"}
                 if "open" in names and not names & {"confirmed better", "worse", "no better"}:
                     name = "waiting"
                 if name == "waiting" or name in names:
