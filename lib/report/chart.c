@@ -36,8 +36,8 @@ chart_shapes(struct markup *m)
 	    " d=\"M0-7 7 0 0 7-7 0Z\"/><circle id=\"m1\" r=\"3.6\"/><path id=\"m2\" d=\"M0-5.5 5.5 4.5H-5.5Z\"/><path"
 	    " id=\"m3\" d=\"M-4-4H4V4H-4Z\"/><path id=\"m4\" d=\"M-4-4 4 4M-4 4 4-4\"/><g id=\"m5\"><circle"
 	    " r=\"4.2\"/><path class=\"half\" d=\"M0-4.2A4.2 4.2 0 0 1 0 4.2Z\"/></g><path id=\"m6\""
-	    " d=\"M-4.2 0A4.2 4.2 0 1 0 4.2 0A4.2 4.2 0 1 0-4.2 0ZM-6 6 6-6\"/><path id=\"m7\" d=\"M-5-2.5H5M-5 2.5H5\"/>"
-	    "<path id=\"up\" d=\"M0-4.5 4 3H-4Z\"/><path id=\"down\" d=\"M0 4.5 4-3H-4Z\"/><pattern id=\"hatch\""
+	    " d=\"M-4.2 0A4.2 4.2 0 1 0 4.2 0A4.2 4.2 0 1 0-4.2 0ZM-6 6 6-6\"/><path id=\"m7\""
+	    " d=\"M-5-2.5H5M-5 2.5H5\"/><path id=\"up\" d=\"M0-4.5 4 3H-4Z\"/><path id=\"down\" d=\"M0 4.5 4-3H-4Z\"/><pattern id=\"hatch\""
 	    " width=\"7\" height=\"7\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><line y2=\"7\""
 	    " class=\"hatching\"/></pattern></defs></svg>\n");
 }
