@@ -86,7 +86,7 @@ text() {
 	[ "$(page numbers many.html "$F/many/ledger")" -eq "$(hg-ledger list -j "$F/many/ledger" | wc -l)" ]
 }
 
-@test "text stands out from its ground by 4.5 to 1 in every scheme, and marks by 3 to 1" {
+@test "text stands out from its ground by 4.5 to 1 in every scheme, and marks by 3 to 1; no two marks have a colour that any colour blindness makes one" {
 	hg-report -o p.html "$F/plain/ledger"
 	page colours p.html
 }
@@ -411,6 +411,7 @@ text() {
 	page form p.html
 	text p.html > t
 	grep -qF 'abandoned after 3 of 10 runs; 1 of' t
+	grep -qE 'Out: #[0-9]+ the confirmation of good, given up;' t
 	"$PYTHON" - p.html <<-'END'
 	import re, sys
 	text = open(sys.argv[1]).read()
@@ -466,8 +467,8 @@ text() {
 	hg-report -o p.html n/ledger
 	row=$(jq 'select(.run.run_id == "good").row' n/ledger/ledger.jsonl)
 	text p.html > t
-	# in the table and in the confirmation
-	[ "$(grep -oE 'against #[0-9]+ ?: train.matrix_lr 0.04 -> 0.02' t | wc -l)" -ge 2 ]
+	# in the table, in the confirmation and in what was said of it
+	[ "$(grep -oE 'against #[0-9]+ ?: train.matrix_lr 0.04 -> 0.02' t | wc -l)" -ge 3 ]
 	grep -qF 'train.schedule iterations -> wallclock' t
 	rm -r n/runs
 	forge n/ledger set "$row" run.settings=null

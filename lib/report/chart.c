@@ -32,14 +32,14 @@ chart_shapes(struct markup *m)
 {
 	/* Each shape is told from the others without its colour: filled or open, round, square, pointed or crossed. */
 	markup_put(m,
-	    "<svg class=\"shapes\" width=\"0\" height=\"0\" aria-hidden=\"true\"><defs><path id=\"m0\""
-	    " d=\"M0-7 7 0 0 7-7 0Z\"/><circle id=\"m1\" r=\"3.6\"/><path id=\"m2\" d=\"M0-5.5 5.5 4.5H-5.5Z\"/><path"
-	    " id=\"m3\" d=\"M-4-4H4V4H-4Z\"/><path id=\"m4\" d=\"M-4-4 4 4M-4 4 4-4\"/><g id=\"m5\"><circle"
-	    " r=\"4.2\"/><path class=\"half\" d=\"M0-4.2A4.2 4.2 0 0 1 0 4.2Z\"/></g><path id=\"m6\""
-	    " d=\"M-4.2 0A4.2 4.2 0 1 0 4.2 0A4.2 4.2 0 1 0-4.2 0ZM-6 6 6-6\"/><path id=\"m7\""
-	    " d=\"M-5-2.5H5M-5 2.5H5\"/><path id=\"up\" d=\"M0-4.5 4 3H-4Z\"/><path id=\"down\" d=\"M0 4.5 4-3H-4Z\"/><pattern id=\"hatch\""
-	    " width=\"7\" height=\"7\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><line y2=\"7\""
-	    " class=\"hatching\"/></pattern></defs></svg>\n");
+	    "<svg class=\"shapes\" width=\"0\" height=\"0\" aria-hidden=\"true\"><defs><path id=\"m0\" d=\"M0-7 7 0 0 "
+	    "7-7 0Z\"/><circle id=\"m1\" r=\"3.6\"/><path id=\"m2\" d=\"M0-5.5 5.5 4.5H-5.5Z\"/><path id=\"m3\" "
+	    "d=\"M-4-4H4V4H-4Z\"/><path id=\"m4\" d=\"M-4-4 4 4M-4 4 4-4\"/><g id=\"m5\"><circle r=\"4.2\"/><path "
+	    "class=\"half\" d=\"M0-4.2A4.2 4.2 0 0 1 0 4.2Z\"/></g><path id=\"m6\" d=\"M-4.2 0A4.2 4.2 0 1 0 4.2 0A4.2 "
+	    "4.2 0 1 0-4.2 0ZM-6 6 6-6\"/><path id=\"m7\" d=\"M-5-2.5H5M-5 2.5H5\"/><path id=\"up\" d=\"M0-4.5 4 "
+	    "3H-4Z\"/><path id=\"down\" d=\"M0 4.5 4-3H-4Z\"/><pattern id=\"hatch\" width=\"7\" height=\"7\" "
+	    "patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><line y2=\"7\" "
+	    "class=\"hatching\"/></pattern></defs></svg>\n");
 }
 
 void
@@ -677,6 +677,7 @@ chart_curve(struct markup *m, const struct curve *c, const struct curve *under, 
 		draw_loss(m, &f, under, "under");
 	draw_loss(m, &f, c, "loss");
 	markup_put(m, "</svg>");
+	markup_put(m, "<text class=\"over\" x=\"100%%\" y=\"14\" text-anchor=\"end\">nats per token</text>");
 	for (i = 0; i < c->vals; i++)
 		markup_put(m, "<circle class=\"val\" r=\"3\" cx=\"%.2f%%\" cy=\"%.1f\"/>",
 		    100 * c->val[i].step / f.most, inside(&f, c->val[i].loss));

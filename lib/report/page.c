@@ -629,6 +629,7 @@ put_groups(const struct page *p)
 static void
 put_out(const struct page *p, const struct timeline *k)
 {
+	const struct pagedata_confirmation *c;
 	const struct timeline_point *q;
 	const struct pagedata_run *r;
 	size_t n = 0, left = 0;
@@ -642,10 +643,10 @@ put_out(const struct page *p, const struct timeline *k)
 		}
 		markup_put(p->m, n++ == 0 ? "<p class=\"note out\">Out: " : "; ");
 		put_row(p, q->row);
-		if ((r = q->confirmation ? NULL : pagedata_run(p->s, q->row)) != NULL)
+		if ((c = pagedata_confirmation(p->s, q->row)) != NULL)
+			markup_put(p->m, " the confirmation of %s, ", c->challenger);
+		else if ((r = pagedata_run(p->s, q->row)) != NULL)
 			markup_put(p->m, " %s, ", r->name);
-		else
-			markup_put(p->m, " a confirmation, ");
 		markup_put(p->m, "%s", verdict_reason_phrase(q->reason));
 	}
 	if (left > 0)
@@ -820,7 +821,8 @@ put_confirmations(const struct page *p)
 	    "<div class=\"scroll\" role=\"region\" aria-labelledby=\"hc\""
 	    " tabindex=\"0\"><table><thead><tr><th scope=\"col\" class=\"wide\">Row</th><th"
 	    " scope=\"col\">Challenger</th><th scope=\"col\">Verdict</th><th scope=\"col\">Gain over the incumbent,"
-	    " with interval");
+	    " with interval, %s",
+	    unit_of(s));
 	chart_gain_axis(p->m, &scale);
 	markup_put(p->m,
 	    "</th><th scope=\"col\" class=\"n\">Gain</th><th scope=\"col\" class=\"n\">Between</th><th"
@@ -917,7 +919,8 @@ put_promotion(const struct page *p)
 	markup_put(p->m,
 	    "</ul><p class=\"note\">Whether all documents were scored, the run's files are still those of"
 	    " its row, and the artifact scores the same again is asked when it is promoted.</p>");
-	put_run_command(p, "hg-ledger promote", r->dir);
+	if (!stands)
+		put_run_command(p, "hg-ledger promote", r->dir);
 	markup_put(p->m, "</section>\n");
 }
 
@@ -1068,6 +1071,7 @@ put_said(const struct page *p)
 		put_when(p->m, r->at_ms);
 		markup_put(p->m, "</span>");
 		put_text(p->m, r->text, 1500);
+		put_differs(p, r);
 		markup_put(p->m, "</li>\n");
 	}
 	markup_put(p->m, "</ul></section>\n");
