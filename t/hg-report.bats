@@ -577,7 +577,7 @@ text() {
 	[ "$(page numbers small.html small/ledger)" -eq "$(hg-ledger list -j small/ledger | wc -l)" ]
 }
 
-@test "in a real browser nothing overflows, at 1280 and 390 pixels, light and dark" {
+@test "in a real browser nothing overflows, at 1280 and 390 pixels, light and dark, nor on a sheet of paper" {
 	local width scheme which
 	command -v "${CHROMIUM:-chromium}" > /dev/null || skip "no chromium here (CHROMIUM names another)"
 	hg-report -o plain.html "$F/plain/ledger"
@@ -593,5 +593,9 @@ text() {
 				[ "$(jq .height look)" -gt 1500 ]
 			done
 		done
+		# a sheet of A4 with margins
+		sed 's/@media print/@media all/' $which.html > sheet.html
+		timeout 120 "$PYTHON" "$HG_TOP/t/tools/report_look.py" sheet.html 680 light > look
+		[ "$(jq .seen look)" -gt 150 ]
 	done
 }

@@ -38,16 +38,16 @@ settings_text(const json_t *settings, const char *key, struct str *out)
 }
 
 static int
-put_change(struct str *out, const char *key, const json_t *from, const json_t *to)
+put_change(struct str *out, const char *between, const char *key, const json_t *from, const json_t *to)
 {
-	if (str_printf(out, "%s%s ", out->n == 0 ? "" : ", ", key) == -1 || put_value(out, from) == -1 ||
+	if (str_printf(out, "%s%s ", out->n == 0 ? "" : between, key) == -1 || put_value(out, from) == -1 ||
 	    str_puts(out, " -> ") == -1)
 		return (-1);
 	return (put_value(out, to));
 }
 
 int
-settings_differ(const json_t *from, const json_t *to, struct str *out)
+settings_differ(const json_t *from, const json_t *to, const char *between, struct str *out)
 {
 	/* jansson iterates over values that are not const. */
 	json_t *a = (json_t *)(uintptr_t)from, *b = (json_t *)(uintptr_t)to, *v;
@@ -56,13 +56,13 @@ settings_differ(const json_t *from, const json_t *to, struct str *out)
 
 	json_object_foreach(b, key, v) {
 		other = settings_value(from, key);
-		if ((other == NULL || !json_equal(other, v)) && put_change(out, key, other, v) == -1)
+		if ((other == NULL || !json_equal(other, v)) && put_change(out, between, key, other, v) == -1)
 			return (-1);
 	}
 	json_object_foreach(a, key, v) {
 		other = settings_value(to, key);
 		if (json_object_get(to, key) == NULL && (other == NULL || !json_equal(other, v)) &&
-		    put_change(out, key, v, other) == -1)
+		    put_change(out, between, key, v, other) == -1)
 			return (-1);
 	}
 	return (0);

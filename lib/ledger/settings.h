@@ -18,11 +18,11 @@ const json_t *settings_value(const json_t *settings, const char *key);
 int settings_text(const json_t *settings, const char *key, struct str *out);
 
 /**
- * settings_differ(from, to, out):
- * Add what is set otherwise to ${out}, all keys with both values:
- * `train.matrix_lr 0.04 -> 0.02, train.seq_len 1024 -> 512`.
+ * settings_differ(from, to, between, out):
+ * Put what is set otherwise into ${out}, which is empty: all keys with both
+ * values, `train.matrix_lr 0.04 -> 0.02`, and ${between} between them.
  * 0, or -1 with errno ENOMEM.
  */
-int settings_differ(const json_t *from, const json_t *to, struct str *out);
+int settings_differ(const json_t *from, const json_t *to, const char *between, struct str *out);
 
 #endif

@@ -13,7 +13,17 @@
 #include "law/explain.h"
 
 /* What a page holds at most; beyond that it says what it left out, and where that stands. */
-enum { PANELS = 8, GROUPS = 24, ROWS = 1000, PARAGRAPHS = 12, CONFIRMATIONS = 40, CURVES = 6, OUT = 8, TEXT = 400 };
+enum {
+	PANELS = 8,
+	GROUPS = 24,
+	ROWS = 1000,
+	PARAGRAPHS = 12,
+	CONFIRMATIONS = 40,
+	CURVES = 6,
+	OUT = 8,
+	CHANGES = 24,
+	TEXT = 400
+};
 
 #define DASH "\xe2\x80\x93"
 #define MINUS "\xe2\x88\x92"
@@ -707,6 +717,29 @@ put_history(const struct page *p)
 	markup_put(p->m, "</section>\n");
 }
 
+/* One key a piece, so that it is not torn at the arrow where a line ends. */
+static void
+put_changes(struct markup *m, const char *line)
+{
+	struct str part = STR_INIT;
+	size_t n, shown = 0;
+
+	for (; *line != '\0' && shown < CHANGES; line += n + (line[n] == '\n'), shown++) {
+		n = strcspn(line, "\n");
+		part.n = 0;
+		if (str_add(&part, line, n) == -1) {
+			m->failed = ENOMEM;
+			break;
+		}
+		markup_put(m, "<code>");
+		put_text(m, part.p, TEXT);
+		markup_put(m, "%s</code> ", line[n] == '\0' ? "" : ",");
+	}
+	if (*line != '\0')
+		markup_put(m, "and more");
+	str_free(&part);
+}
+
 /* What was set otherwise than in the incumbent, key by key where both rows know; else as the verdict has it. */
 static void
 put_differs(const struct page *p, const struct pagedata_run *r)
@@ -723,12 +756,9 @@ put_differs(const struct page *p, const struct pagedata_run *r)
 		markup_put(p->m, ": ");
 	} else
 		markup_put(p->m, "differs in ");
-	if (*r->differs != '\0') {
-		markup_put(p->m, "<code>");
-		put_text(p->m, r->differs, TEXT);
-		markup_put(p->m, "</code>");
+	put_changes(p->m, r->differs);
+	if (*r->differs != '\0')
 		before = ", ";
-	}
 	for (i = 0; (name = verdict_changed_name(r->changed, i)) != NULL; i++)
 		if (*r->differs == '\0' || strcmp(name, "model") != 0) {
 			markup_put(p->m, "%s%s", before, name);
@@ -820,8 +850,8 @@ put_confirmations(const struct page *p)
 	markup_put(p->m,
 	    "<div class=\"scroll\" role=\"region\" aria-labelledby=\"hc\""
 	    " tabindex=\"0\"><table><thead><tr><th scope=\"col\" class=\"wide\">Row</th><th"
-	    " scope=\"col\">Challenger</th><th scope=\"col\">Verdict</th><th scope=\"col\">Gain over the incumbent,"
-	    " with interval, %s",
+	    " scope=\"col\">Challenger</th><th scope=\"col\">Verdict</th><th scope=\"col\">Gain over the incumbent"
+	    "<br>with interval, %s",
 	    unit_of(s));
 	chart_gain_axis(p->m, &scale);
 	markup_put(p->m,

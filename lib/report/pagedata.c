@@ -130,7 +130,7 @@ take_difference(struct pagedata *s, struct pagedata_run *r)
 
 	if (r->settings != NULL && other != NULL && other != r && other->settings != NULL) {
 		r->against = other->row;
-		if (settings_differ(other->settings, r->settings, &text) == -1) {
+		if (settings_differ(other->settings, r->settings, "\n", &text) == -1) {
 			str_free(&text);
 			return (-1);
 		}

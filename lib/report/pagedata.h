@@ -21,7 +21,7 @@ struct pagedata_run {
 	uint64_t row, digest; /* its number, and the tag of its own digest */
 	char *id, *dir, *hypothesis, *findings, *text, *boundary;
 	json_t *settings; /* NULL: the row does not know them */
-	char *differs;    /* what is set otherwise than in the incumbent's run of then; "": nothing, or not known */
+	char *differs;    /* what is set otherwise than in the incumbent's run of then, a line a key */
 	uint64_t against; /* that run's row, where both rows know their settings; 0: not compared */
 	unsigned changed; /* what differs from the incumbent, as its verdict has it */
 	char *name;       /* whose run it is: of a plan's run that of its side, else its own id */
