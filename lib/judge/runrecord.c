@@ -239,6 +239,15 @@ attempt_of(const struct rundir *r)
 	return (n);
 }
 
+/* The last part of a directory's path, which is what people call it. */
+static const char *
+last_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return (slash == NULL ? path : slash + 1);
+}
+
 /* A receipt's member is where record.def says; what follows from all of them, or from the run's place, is here. */
 static void
 build(struct row *row, const struct rundir *r, const struct case_file *c, const char *place)
@@ -272,6 +281,8 @@ build(struct row *row, const struct rundir *r, const struct case_file *c, const 
 	if (json_is_string(json_object_get(c->score, "val_raw_sha256")) &&
 	    json_is_null(json_object_get(c->score, "val_kept_sha256")))
 		run->metric.of[POLICY_VAL_BPB_RAW] = NAN;
+	run->data_name = row_text(row, last_name(jsonio_text(c->spec, "data.dir", "")));
+	run->settings = row_hold(row, specdigest_settings(c->spec));
 	run->cost_ms = jsonio_i64(c->train, "elapsed_ms", 0) + jsonio_i64(c->export, "elapsed_ms", 0) +
 	    jsonio_i64(c->score, "elapsed_ms", 0);
 	run->late_steps = c->late;
