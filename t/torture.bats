@@ -210,6 +210,49 @@ broken() {
 	broken "stage train is corrupt"
 }
 
+# A run of three steps, complete, and its data; what a killed command may have left of it unsynced is anybody's guess.
+complete() {
+	awk 'BEGIN { for (i = 0; i < 30; i++) { for (k = 0; k < 30; k++) printf "the cat sat %d ", i * k; print "" } }' >text
+	hg-data -B -n 6 -f lines -o data text
+	cat >spec <<-EOT
+	hg-spec -s model.vocab_size=260 -s model.num_layers=1 -s model.model_dim=16 \
+		-s model.num_heads=2 -s model.num_kv_heads=1 -s model.mlp_mult=1 \
+		-s train.seq_len=16 -s train.batch_tokens=64 -s train.micro_batch_tokens=64 \
+		-s train.iterations=2 -s train.warmup_steps=1 \
+		-s data.dir=$PWD/data -s system.backend=ref -s system.threads=1 -s budget.max_wallclock_ms=60000 r
+	EOT
+	sh spec
+	HOMEGOLF_LANES=$PWD/lanes hg-run r
+}
+
+@test "a row that a killed command left unsynced is synced before the next one says that it is there" {
+	local n
+	complete
+	for n in $(seq 40); do
+		rm -rf g && mkdir g
+		run --separate-stderr "$torture" -g g -s sync -n "$n" -k caller -r report \
+			sh -c 'hg-ledger add g/L r || hg-ledger add g/L r'
+		echo "$n: $stderr"
+		[ "$(field injected)" != 0 ] || break
+		[ "$(field exit)" -eq 0 ]
+		[[ "$stderr" != *violation* ]]
+	done
+	[ "$n" -gt 3 ] && [ "$n" -lt 40 ]
+}
+
+@test "who finds an ending, a row, a spec or a dataset does not vouch for it if it cannot be synced" {
+	complete
+	hg-ledger add L r
+	for command in "hg-train r" "hg-score r" "hg-gate score r" "hg-await score r" "hg-ledger add L r" \
+		"hg-retry train r" "sh spec" "hg-data -B -n 6 -f lines -o data text"; do
+		# shellcheck disable=SC2086
+		run "$torture" -s sync -n 1 -a -e EIO -r report $command
+		echo "$command: $output"
+		[ "$(field exit)" -eq 111 ]
+		[[ "$output" == *"cannot sync"* ]]
+	done
+}
+
 # bats test_tags=b4,b5
 @test "a sample of all faults breaks no promise" {
 	# The same sample each time; `make torture` draws its own.

@@ -23,7 +23,8 @@ enum closeout {
  * Close stage ${s} out if it is orphaned or overdue.  A process is killed only
  * if it is overdue and its pid, start time and boot id are those that the lock
  * names.  ${r} is loaded when there is something to do.  ${state} gets the state
- * afterwards, ${done} (or NULL) what was done.
+ * afterwards, ${done} (or NULL) what was done.  An ending that is there, whoever
+ * published it, is on the disk when this returns.
  * Errors: -1 with errno, said.
  */
 int closeout_dead(struct rundir *r, enum stage s, enum state *state, enum closeout *done);
