@@ -253,6 +253,45 @@ complete() {
 	done
 }
 
+@test "a run that is retried while it is added gets the row of the attempt that was read, and the next one its own" {
+	local n pid seen stopped=0
+	complete
+	sed 's/ r$/ refused/' spec | sh
+	"$torture" -n 12 -r /dev/null hg-train refused || :
+	run timeout 20 hg-await -t 10 train refused
+	[ -e refused/train_refusal.json ]
+	# Stopped before each of its opens in turn, the run is retried, and on it goes.
+	for n in $(seq 4 60); do
+		rm -rf L w pid && mkdir w && cp -a refused w
+		"$torture" -s open -n "$n" -k root -z STOP -t 20 -r report \
+			sh -c 'echo $$ >pid; exec hg-ledger add L w/refused' >/dev/null 2>&1 &
+		seen=0
+		while kill -0 $! 2>/dev/null && [ "$seen" -lt 4 ]; do
+			if [ -s pid ] && grep -q '^State:.*[tT] ' "/proc/$(cat pid)/status" 2>/dev/null; then
+				seen=$((seen + 1))
+			else
+				seen=0
+			fi
+			sleep 0.01
+		done
+		if [ "$seen" -eq 4 ]; then
+			timeout 10 hg-retry train w/refused >/dev/null
+			kill -CONT "$(cat pid)"
+			stopped=$((stopped + 1))
+		fi
+		wait $! || :
+		[ "$(field injected)" != 0 ] || break
+		# Refused in the first attempt, if anything was read of it.
+		jq -e -s 'map(select(.kind == "run")) | all(.run.attempt == 1)' L/ledger.jsonl >/dev/null || return 1
+		HOMEGOLF_LANES=$PWD/lanes hg-ledger verify L >/dev/null
+	done
+	[ "$stopped" -gt 10 ]
+	HOMEGOLF_LANES=$PWD/lanes hg-run w/refused >/dev/null 2>&1 || { hg-retry train w/refused && hg-run w/refused; }
+	hg-ledger add L w/refused
+	[ "$(jq -s 'map(select(.kind == "run")) | last | .verdict.class' L/ledger.jsonl)" != '"blocked"' ]
+	[ "$(jq -s 'map(select(.kind == "run")) | last | .run.attempt' L/ledger.jsonl)" -eq 2 ]
+}
+
 # bats test_tags=b4,b5
 @test "a sample of all faults breaks no promise" {
 	# The same sample each time; `make torture` draws its own.
