@@ -212,7 +212,13 @@ broken() {
 
 # A run of three steps, complete, and its data; what a killed command may have left of it unsynced is anybody's guess.
 complete() {
-	awk 'BEGIN { for (i = 0; i < 30; i++) { for (k = 0; k < 30; k++) printf "the cat sat %d ", i * k; print "" } }' >text
+	awk 'BEGIN {
+		for (i = 0; i < 30; i++) {
+			for (k = 0; k < 30; k++)
+				printf "the cat sat %d ", i * k
+			print ""
+		}
+	}' >text
 	hg-data -B -n 6 -f lines -o data text
 	cat >spec <<-EOT
 	hg-spec -s model.vocab_size=260 -s model.num_layers=1 -s model.model_dim=16 \

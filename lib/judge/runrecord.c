@@ -217,7 +217,7 @@ group_of(struct row *row, const struct case_file *c)
 
 /*
  * One more than the stages' retries together: any retry makes another attempt of the run.  -1 with errno, said.
- * ${refusal} (or NULL) has the refusals read: theirs is the attempt of their stage, whatever a retry under way has made.
+ * ${refusal} (or NULL) has the refusals read: theirs is their stage's attempt, whatever a retry under way has made.
  */
 static int64_t
 attempt_of(const struct rundir *r, json_t *const refusal[STAGE_COUNT])
