@@ -200,6 +200,7 @@ lists() {
 }
 
 @test "hg-classify(1) explains every reason of a verdict, in their order, and no other, and starved as it is measured" {
+	cd "$BATS_TEST_TMPDIR"
 	sed -n '/^\.Sh REASONS/,/^\.El/s/^\.It Li //p' "$HG_TOP/man/hg-classify.1" > page
 	contract -w reason | diff - page
 	awk '/^\.Sh REASONS/ { on = 1 } on && /^\.(It|El)/ { if (last ~ /^\.It/) print last; last = $0; next } on { last = "" }' \
@@ -212,6 +213,7 @@ lists() {
 
 @test "the network in hg-train(1) has the tensors and the constants of the code" {
 	local word page=$HG_TOP/man/hg-train.1
+	cd "$BATS_TEST_TMPDIR"
 	sed -n '/^\.Ss The network/,/^\.Ss Resuming/p' "$page" > network
 	for word in $(sed -nE 's/^TENSOR\([^"]*"([a-z_.]+)".*/\1/p' "$HG_TOP/lib/gpt/params.def"); do
 		grep -qwF -- "${word#blocks.}" network || { echo "hg-train(1) lacks $word" >&2; false; }
