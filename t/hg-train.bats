@@ -113,6 +113,32 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 	[ "$(jq -s -c 'map(.step) == [range(150)]' "$R/metrics.jsonl")" = true ]
 }
 
+@test "resumes and lost_ms count every attempt that went on, also one that was killed before it saved" {
+	local attempt lost=0 from at
+	tiny_spec "$R" train.iterations=600 train.checkpoint_every_ms=3600000
+	hg-train "$R" 2> /dev/null 3>&- &
+	until_true 20 eval '[ -e "$R/metrics.jsonl" ] && [ "$(wc -l < "$R/metrics.jsonl")" -gt 9 ]'
+	hg-cancel train "$R"
+	wait $! || :
+	from=$(wc -l < "$R/metrics.jsonl")
+	at=$(tail -n 1 "$R/metrics.jsonl" | jq .wallclock_ms)
+	for attempt in 2 3; do
+		hg-retry train "$R"
+		hg-train "$R" 2> /dev/null 3>&- &
+		until_true 20 eval '[ "$(wc -l < "$R/metrics.jsonl")" -gt $((from + 9)) ]'
+		kill -9 "$(owner "$R")"
+		wait $! || :
+		run hg-await -t 10 train "$R"
+		[ "$status" -eq 102 ]
+		lost=$((lost + $(tail -n 1 "$R/metrics.jsonl" | jq .wallclock_ms) - at))
+	done
+	hg-retry train "$R"
+	hg-train "$R"
+	[ "$(report "$R" .attempt)" = 4 ]
+	[ "$(report "$R" .resumes)" = 3 ]
+	[ "$(report "$R" .lost_ms)" -ge $((lost - 4)) ]
+}
+
 # bats test_tags=b64
 @test "learning rates do not fall below min_lr_frac, by steps and by the clock, and replay to the same bits" {
 	local backend

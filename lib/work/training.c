@@ -640,6 +640,9 @@ training_work(struct stage_work *w, void *arg)
 			    "'%s' is shorter than '%s' counts on: remove both to begin anew", RUNDIR_METRICS,
 			    RUNDIR_RESUME));
 	x.saved_ns = clock_mono_ns();
+	/* Else an attempt that is killed before its first save was none, and what it found lost is forgotten. */
+	if (going_on && save(&x) == -1)
+		return (-1);
 	if (run_steps(&x) == -1)
 		return (-1);
 	return (stage_deliver(w, receipt(&x)));
