@@ -382,3 +382,21 @@ END
 	[ "$(jq -r .kind "$BATS_TEST_TMPDIR/r/train_refusal.json")" = spec_invalid ]
 	[[ $stderr == *"backend 'ref' has no isa 'portable'"* && $stderr != *"hg-run -r"* ]]
 }
+
+# bats test_tags=b94
+@test "a model that cannot fit into memory is refused before any is touched, with what to lower" {
+	[ -z "$HG_SAN" ] || skip "sanitizers need more"
+	tiny_spec "$R" model.model_dim=16384 model.num_layers=1000
+	run "$PYTHON" -c 'import resource, subprocess, sys
+print(subprocess.run(["hg-train", sys.argv[1]], stderr=subprocess.DEVNULL).returncode,
+    resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 200000)' "$R"
+	[ "$output" = "1 True" ]
+	[ "$(jq -r '[.kind, .retryable] | @csv' "$R/train_refusal.json")" = '"over_memory",false' ]
+	[[ "$(jq -r .detail "$R/train_refusal.json")" == *"lower model.model_dim, model.num_layers or train.seq_len" ]]
+	[[ "$(jq -r .detail "$R/train_refusal.json")" =~ ^"training needs "[0-9]{14,}" bytes of memory with 128 tokens" ]]
+	tiny_spec "$R-wide" train.batch_tokens=1048576 train.micro_batch_tokens=1048576
+	(ulimit -v 1000000; exec hg-train "$R-wide") || [ $? -eq 1 ]
+	[ "$(jq -r .kind "$R-wide/train_refusal.json")" = over_memory ]
+	[[ "$(jq -r .detail "$R-wide/train_refusal.json")" == *"lower train.micro_batch_tokens" ]]
+	[[ "$(jq -r .next "$R-wide/train_refusal.json")" == *"hg-spec -b "* ]]
+}

@@ -228,8 +228,8 @@ save_is_due(const struct train *x)
 static int
 choose_micro_batch(struct train *x)
 {
-	struct safetensors *s;
 	uint64_t n = 0;
+	struct safetensors *s;
 	int fd;
 
 	if ((fd = file_open(x->r->fd, RUNDIR_RESUME, NULL)) != -1) {
@@ -240,9 +240,12 @@ choose_micro_batch(struct train *x)
 		safetensors_free(s);
 		close(fd);
 	}
-	x->micro_batch = n != 0 ? (size_t)n : trainer_open_micro_batch(&x->recipe, proc_memory_available());
+	if (n != 0)
+		x->recipe.micro_batch_tokens = (size_t)n;
+	x->micro_batch = trainer_open_micro_batch(&x->recipe, proc_memory_available(), proc_memory_total());
 	if (x->micro_batch == 0)
-		return (stage_refuse(x->w, REFUSAL_OUT_OF_MEMORY, NULL, NULL, "%s", say_last()));
+		return (stage_refuse(x->w, errno == EFBIG ? REFUSAL_OVER_MEMORY : REFUSAL_OUT_OF_MEMORY, NULL, NULL,
+		    "%s", say_last()));
 	return (0);
 }
 

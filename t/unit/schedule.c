@@ -186,7 +186,7 @@ fit(void)
 		schedule_reach(&s, 1, 10, 9) == 1101 && schedule_reach(&s, 7, 10000, 10) == 7,
 	    "the cap ends a run with the step that passes it");
 	tap_ok(looks(&s, 10, 4) == 0 && looks(&s, 10, 19) == 1U << 10 && looks(&s, 10, 30) == (1U << 10 | 1U << 20),
-	    "the pace is looked at after a hundredth of the cap, and at 2 %");
+	    "the pace is looked at after a hundredth of the cap, and of a fiftieth");
 	tap_ok(looks(&s, 100, 30) == (1U << 5 | 1U << 10), "and at a tenth, but after five steps at least");
 	tap_ok(looks(&s, 5000, 30) == 1U << 5, "steps as long as the cap are looked at once");
 	s.cap_ms = 1e9;
