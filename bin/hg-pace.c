@@ -70,7 +70,8 @@ begin(struct pace *x, const char *path, int *code)
 		x->recipe.threads = proc_cpus();
 	if ((x->data = locate_dataset(jsonio_text(x->run.spec.json, "data.dir", ""),
 		 jsonio_text(x->run.spec.json, "data.dataset_sha256", ""), x->run.path, &f)) == NULL ||
-	    (x->micro_batch = trainer_open_micro_batch(&x->recipe, proc_memory_available())) == 0 ||
+	    (x->micro_batch = trainer_open_micro_batch(&x->recipe, proc_memory_available(), proc_memory_total())) ==
+		0 ||
 	    (x->loader = loader_open(&x->data->train, (uint32_t)x->recipe.config.vocab_size, x->micro_batch,
 		 x->recipe.data_offset, &f)) == NULL) {
 		*code = f.kind != REFUSAL_NONE ? inputerror_exit(f.kind) : HG_EXIT_SYSTEM;

@@ -470,3 +470,30 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
 	[ "$output" -lt 20000 ]
 	run ! grep -iE 'blas|mkl|dnnl|cuda' <(ldd "$(command -v hg-spec)")
 }
+
+# bats test_tags=b94
+@test "what can never be scored is refused: more documents than there are, validation shorter than a window" {
+	spec -s eval.docs=5000 runs/all
+	rm -r runs/all
+	refuse 100 "eval.docs=5001: '$PWD/data' has 5000 validation documents" -s data.dir=data -s eval.docs=5001 runs/a
+	jq '.val.tokens = 1024' data/dataset.json > data/new
+	mv data/new data/dataset.json
+	refuse 100 "eval.seq_len=1024: the 1024 tokens of validation in '$PWD/data' do not fill one such window" \
+	    -s data.dir=data runs/a
+	spec -s eval.seq_len=1023 runs/short
+	spec -s eval.mode=sliding:64 runs/sliding
+}
+
+# bats test_tags=b94
+@test "a model that cannot fit into memory or under its cap is warned about, with the figures, and nothing else is" {
+	local huge='-s model.model_dim=16384 -s model.num_layers=1000 -s train.micro_batch_tokens=1024'
+	spec $huge -s system.backend=cpu runs/huge 2> said
+	[[ "$(grep -c 'training needs [0-9.]* GB of memory with 1024 tokens in a pass, and this machine has [0-9.]* GB' said)" = 1 ]]
+	grep -q 'the artifact will likely be over its cap: [0-9]* bytes before compression.*budget.artifact_cap_bytes=16000000$' said
+	spec $huge -s system.backend=cuda runs/card 2> said
+	run ! grep memory said
+	spec -s budget.artifact_cap_bytes=15000000 runs/tight 2> said
+	grep -q 'budget.artifact_cap_bytes=15000000' said
+	run --separate-stderr spec runs/published
+	[ -z "$stderr" ]
+}
