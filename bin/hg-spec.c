@@ -70,7 +70,7 @@ warn_of_artifact(const struct trainspec *r, const json_t *spec)
 		    (unsigned long long)payload, likely, (long long)cap);
 }
 
-/* What can't be scored whatever is trained: more documents than there are, or text shorter than a window. */
+/* What can't be scored whatever is trained: more documents than there are is refused, text below a window said. */
 static int
 check_validation(const struct trainspec *r, const json_t *spec)
 {
@@ -87,15 +87,18 @@ check_validation(const struct trainspec *r, const json_t *spec)
 	}
 	documents = jsonio_i64(dataset, "val.documents", 0);
 	tokens = jsonio_i64(dataset, "val.tokens", 0);
-	errno = EINVAL;
-	if (r->eval_docs > (uint64_t)documents)
+	if (r->eval_docs > (uint64_t)documents) {
 		say_error("eval.docs=%llu: '%s' has %lld validation documents", (unsigned long long)r->eval_docs, dir,
 		    (long long)documents);
-	else if (r->eval_stride == 0 && (uint64_t)tokens <= r->eval_seq_len)
-		say_error("eval.seq_len=%zu: the %lld tokens of validation in '%s' do not fill one such window",
-		    r->eval_seq_len, (long long)tokens, dir);
-	else
-		rc = 0;
+		errno = EINVAL;
+		goto done;
+	}
+	/* A spec of 0.1 may ask for it, and keeps its digests. */
+	if (r->eval_stride == 0 && (uint64_t)tokens <= r->eval_seq_len)
+		say_note("the run can't be scored: the %lld tokens of validation in '%s' do not fill one window of "
+			 "eval.seq_len=%zu",
+		    (long long)tokens, dir, r->eval_seq_len);
+	rc = 0;
 done:
 	json_decref(dataset);
 	str_free(&file);
