@@ -6,6 +6,7 @@
 #include "base/say.h"
 #include "gpt/trainspec.h"
 #include "run/mint.h"
+#include "run/specisa.h"
 #include "run/specrequest.h"
 
 static const struct opt_tool tool = {
@@ -60,7 +61,7 @@ main(int argc, char **argv)
 		code = mint_exit(errno);
 		goto done;
 	}
-	if (trainspec_read(&recipe, spec) == -1)
+	if (specisa_check(spec) == -1 || trainspec_read(&recipe, spec) == -1)
 		goto done;
 	warn_of_schedule(&recipe.schedule);
 	code = minted == NULL ? mint_run(&place, argv[first], spec) : mint_next(&place, spec);

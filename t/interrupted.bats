@@ -100,3 +100,20 @@ rows_of() {
 	hg-ledger replay ledger
 	hg-ledger replay ledger1
 }
+
+@test "hg-run -l says a verdict once" {
+	tiny_spec runs/other train.iterations=3
+	run -0 hg-run -l ledger runs/other
+	[ "$(grep -c "Run 'other' scored" <<< "$output")" -eq 1 ]
+	[ "$(grep -c "^next: " <<< "$output")" -eq 1 ]
+	[ "$(jq -r .verdict.reason runs/other/classification.json)" = uncalibrated ]
+}
+
+@test "a line of progress names its run and is cut to the terminal" {
+	tiny_spec runs/named train.iterations=3
+	COLUMNS='' script -qec 'stty cols 40; hg-train runs/named; hg-export runs/named; hg-score runs/named' typescript > /dev/null
+	tr '\r' '\n' < typescript > lines
+	grep -q '^hg-train: named: ' lines
+	grep -q '^hg-score: named: ' lines
+	[ "$(sed 's/\x1b\[K//g' lines | awk '/^hg-(train|score): named: / && length > most { most = length } END { print most }')" -le 39 ]
+}
