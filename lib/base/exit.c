@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/exit.h"
+#include "base/process.h"
 #include "base/say.h"
 
 /* Sanitizers must end in the same code as a failed assertion. */
@@ -36,14 +37,11 @@ exit_init(const char *tool)
 {
 	struct sigaction sa;
 
+	process_init();
 	say_init(tool);
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_handler = bug;
 	sigaction(SIGABRT, &sa, NULL);
-	/* A reader that went away and a limit on file sizes are errors of the write, which can be told. */
-	sa.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &sa, NULL);
-	sigaction(SIGXFSZ, &sa, NULL);
 }
 
 int

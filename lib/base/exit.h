@@ -19,8 +19,8 @@ enum {
 
 /**
  * exit_init(tool):
- * First call of every main: names the tool for messages, makes a failed
- * assertion end in HG_EXIT_BUG and a closed pipe an error that write reports.
+ * First call of every main: settles what the process inherited (process_init),
+ * names the tool for messages, makes a failed assertion end in HG_EXIT_BUG.
  */
 void exit_init(const char *tool);
 

@@ -107,8 +107,8 @@ set_signals(void (*handler)(int))
 	sa.sa_handler = handler;
 	sa.sa_flags = SA_RESTART;
 	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		/* Under nohup a terminal that closes is no reason to stop. */
-		if (signals[i] == SIGHUP && sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler == SIG_IGN)
+		/* Under nohup a terminal that closes does not stop us, nor ^C a job of a script; TERM always does. */
+		if (signals[i] != SIGTERM && sigaction(signals[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN)
 			continue;
 		sigaction(signals[i], &sa, NULL);
 	}

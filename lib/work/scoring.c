@@ -301,7 +301,8 @@ claim_boundary(const json_t *spec, const struct dataset *d)
 	if (rc == 0)
 		rc = str_puts(&s, ". Not with published FineWeb figures unless val_raw_sha256 is theirs.");
 	if (rc == 0 && strcmp(init, "none") != 0)
-		rc = str_printf(&s, " Trained from the given weights %s, whose own training is not counted here.", init);
+		rc = str_printf(&s, " Trained from the given weights %s, whose own training is not counted here.",
+		    init);
 	if (rc == 0)
 		v = json_string(s.p);
 	str_free(&s);
