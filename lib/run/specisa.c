@@ -13,8 +13,9 @@ static const struct {
 	{ "cuda", "sm_120 sm_100 sm_90 sm_89 sm_86 sm_80" },
 };
 
-const char *
-specisa_names(const char *backend)
+/* Blanks between, fastest first. NULL: no such backend. */
+static const char *
+names_of(const char *backend)
 {
 	size_t i;
 
@@ -42,7 +43,7 @@ int
 specisa_check(const json_t *spec)
 {
 	const char *backend = jsonio_text(spec, "system.backend", ""), *isa = jsonio_text(spec, "system.isa", "auto"),
-		   *names = specisa_names(backend);
+		   *names = names_of(backend);
 
 	/* A backend without a list here is another's to judge. */
 	if (names == NULL || strcmp(isa, "auto") == 0 || listed(names, isa))

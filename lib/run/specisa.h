@@ -9,10 +9,10 @@
  * t/unit/keys.c, against the backends.
  */
 
-/* The names of a backend, blanks between, fastest first; "auto" is one of any. NULL: no such backend. */
-const char *specisa_names(const char *backend);
-
-/* 0, or -1 with errno EINVAL, said, if a whole spec asks for an instruction set that its backend has not. */
+/*
+ * 0, or -1 with errno EINVAL, said, if a whole spec asks for an instruction set that its backend has not; "auto" is one
+ * of any.
+ */
 int specisa_check(const json_t *spec);
 
 #endif

@@ -94,8 +94,8 @@ post(struct train *x, const char *phase)
 		per_step > 0 ? jsonio_real((double)x->recipe.batch_tokens * 1e3 / per_step) : json_null(), "eta_ms",
 		per_step > 0 ? json_integer((json_int_t)left) : json_null(), "elapsed_ms",
 		(json_int_t)((now - x->began_ns) / 1000000)));
-	say_progress("%s: %s: step %llu of %llu, loss %.4f, %.0f tokens/s, %.0f s left", x->r->id, phase, (unsigned long long)steps,
-	    (unsigned long long)s->iterations, x->loss,
+	say_progress("%s: %s: step %llu of %llu, loss %.4f, %.0f tokens/s, %.0f s left", x->r->id, phase,
+	    (unsigned long long)steps, (unsigned long long)s->iterations, x->loss,
 	    per_step > 0 ? (double)x->recipe.batch_tokens * 1e3 / per_step : 0, left / 1e3);
 }
 
