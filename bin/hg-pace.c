@@ -154,8 +154,10 @@ int
 main(int argc, char **argv)
 {
 	static struct pace x;
-	struct opt table[] = { { .letter = 't', .arg = "SECONDS", .help = "measure for this long (default 10)" },
-		{ .letter = 0 } };
+	struct opt table[] = {
+		{ .letter = 't', .arg = "SECONDS", .help = "measure for this long (90, 1.5, 10m; default 10)" },
+		{ .letter = 0 }
+	};
 	int64_t ms = 10000;
 	int i, code;
 

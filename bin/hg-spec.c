@@ -14,6 +14,7 @@
 #include "gpt/trainer_bytes.h"
 #include "gpt/trainspec.h"
 #include "run/mint.h"
+#include "run/specisa.h"
 #include "run/specrequest.h"
 #include "schema/contract.h"
 
@@ -133,7 +134,7 @@ main(int argc, char **argv)
 		code = mint_exit(errno);
 		goto done;
 	}
-	if (trainspec_read(&recipe, spec) == -1)
+	if (specisa_check(spec) == -1 || trainspec_read(&recipe, spec) == -1)
 		goto done;
 	if (check_validation(&recipe, spec) == -1) {
 		code = mint_exit(errno);

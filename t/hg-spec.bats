@@ -499,3 +499,26 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
 	run --separate-stderr spec runs/published
 	[ -z "$stderr" ]
 }
+
+@test "a time may bear its unit, a bare number is milliseconds, and what is neither is refused" {
+	spec -s budget.max_wallclock_ms=90s -s budget.train_deadline_ms=10m -s budget.lane_wait_ms=1.5h \
+	    -s train.checkpoint_every_ms=0.25s -s budget.score_deadline_ms=4000 runs/a
+	[ "$(jq -c '[.budget.max_wallclock_ms, .budget.train_deadline_ms, .budget.lane_wait_ms, .train.checkpoint_every_ms,
+		.budget.score_deadline_ms]' runs/a/spec.json)" = "[90000,600000,5400000,250,4000]" ]
+	rm -r runs/a
+	for bad in 10d 0s -5m s 1.5hh; do
+		refuse 100 "budget.max_wallclock_ms" -s data.dir=data -s budget.max_wallclock_ms=$bad runs/b
+	done
+	refuse 100 "is not at most 31536000000" -s data.dir=data -s budget.max_wallclock_ms=9000h runs/b
+	# of a time only
+	refuse 100 "train.iterations" -s data.dir=data -s train.iterations=10m runs/b
+}
+
+@test "an instruction set that the backend has not is refused by name, with those that it has" {
+	refuse 100 "system.isa: backend 'ref' has no 'portable'; it has: auto scalar" -s data.dir=data \
+	    -s system.backend=ref -s system.isa=portable runs/a
+	refuse 100 "system.isa: backend 'cpu' has no 'scalar'; it has: auto amx avx512-bf16" -s data.dir=data \
+	    -s system.backend=cpu -s system.isa=scalar runs/a
+	[ ! -e runs/a ]
+	spec -s system.backend=ref -s system.isa=scalar runs/a
+}

@@ -112,7 +112,8 @@ post(struct train *x, const char *phase, uint64_t step, uint64_t of, double ms)
 		"best_loss", jsonio_real(x->best), "tokens_per_s", jsonio_real(speed), "eta_ms",
 		isnan(left) ? json_null() : json_integer((json_int_t)left), "elapsed_ms",
 		(json_int_t)((now - x->began_ns) / 1000000)));
-	say_progress("%s: step %llu of %llu%s%s", phase, (unsigned long long)step, (unsigned long long)of, loss, pace);
+	say_progress("%s: %s: step %llu of %llu%s%s", x->r->id, phase, (unsigned long long)step, (unsigned long long)of,
+	    loss, pace);
 }
 
 /* The steps on the clock, of the iterations or of what the cap lets pass at this pace. */
