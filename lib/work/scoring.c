@@ -275,8 +275,8 @@ real_or_null(int known, double v)
 }
 
 /*
- * What the score may be compared with, which the tokenizer's losses narrow.  Given weights were trained before, of which
- * steps and clock of this run know nothing.
+ * What the score may be compared with, which the tokenizer's losses narrow.  Given weights were trained before, of
+ * which steps and clock of this run know nothing.
  */
 static json_t *
 claim_boundary(const json_t *spec, const struct dataset *d)
