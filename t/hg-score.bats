@@ -396,3 +396,30 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 		*". $(jq .train.overlap_documents "$R/adopted/dataset.json") training documents are in validation too."* ]]
 	run ! grep -q "in validation too" runs/whole/artifact_score_report.json
 }
+
+# bats test_tags=b85
+@test "a validation shard or an artifact that is altered while it is scored is refused by name" {
+	local name file pid
+	awk '{ print; for (i = 0; i < 3; i++) print i, $0 }' "$DATA.txt" > more.txt
+	hg-data -B -n 900 -f lines -o more more.txt 2> /dev/null
+	for name in shard docs artifact; do
+		cp -r more "more-$name"
+		DATA=$PWD/more-$name tiny_spec "$R-$name" train.iterations=1 train.warmup_steps=0 model.model_dim=64
+		hg-train "$R-$name"
+		hg-export "$R-$name"
+		case $name in
+		shard) file=$(ls "$PWD/more-$name"/*val_000000.bin) ;;
+		docs) file=$PWD/more-$name/val_docs.tsv ;;
+		artifact) file=$R-$name/artifact.hgz ;;
+		esac
+		hg-score "$R-$name" 2> /dev/null 3>&- &
+		pid=$!
+		until_true 20 test -e "$R-$name/score_status.json"
+		printf 'A\0' | dd of="$file" bs=1 seek=1400 conv=notrunc 2> /dev/null
+		wait "$pid" || :
+		[ "$(jq -r .kind "$R-$name/score_refusal.json")" = input_changed ]
+		[[ $(jq -r .detail "$R-$name/score_refusal.json") == *"${file##*/}' was altered while it was in use" ]]
+		[ ! -e "$R-$name/artifact_score_report.json" ]
+		[ ! -e "$R-$name/score_docs.tsv" ]
+	done
+}

@@ -164,6 +164,8 @@ note(struct work *x)
 	if (x->notes == -1 || clock_mono_ns() - x->noted_ns < NOTE_NS)
 		return (0);
 	x->noted_ns = clock_mono_ns();
+	if (inputs_still(x->w) == -1)
+		return (-1);
 	if (docsums_note(x->y, x->part, &s) == 0 && (rc = file_write_all(x->notes, s.p, s.n)) == -1)
 		say_errno("cannot write '%s'", RUNDIR_SCORE_RESUME);
 	str_free(&s);
