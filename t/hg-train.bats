@@ -297,6 +297,54 @@ changing() {
 	wait "$pid" || :
 }
 
+# flipped FILE TEXT|OFFSET: two bits of it, in the byte where TEXT ends or at an offset from the end
+flipped() {
+	"$PYTHON" - "$1" "$2" <<'END'
+import sys
+raw = bytearray(open(sys.argv[1], "rb").read())
+at = raw.index(sys.argv[2].encode()) + len(sys.argv[2]) if sys.argv[2][0] == '"' else len(raw) - int(sys.argv[2])
+raw[at] ^= 3
+open(sys.argv[1], "wb").write(raw)
+END
+}
+
+# bats test_tags=b85
+@test "two flipped bits anywhere in a resume file are refused with the fix, and one of 0.1, without a digest, is taken" {
+	local at pid
+	tiny_spec "$R" train.iterations=100000 train.checkpoint_every_ms=600000
+	hg-train "$R" 2> /dev/null 3>&- &
+	pid=$!
+	until_true 20 test -e "$R/metrics.jsonl"
+	hg-cancel train "$R"
+	wait "$pid" || :
+	cp "$R/resume.safetensors" sound
+	for at in 40 4000 '"clock_ns":"' '"run_uid":"'; do
+		cp sound "$R/resume.safetensors"
+		flipped "$R/resume.safetensors" "$at"
+		hg-retry train "$R"
+		run -1 hg-train "$R"
+		[ "$(jq -r .kind "$R/train_refusal.json")" = input_invalid ]
+		[ "$(jq -r .detail "$R/train_refusal.json")" = \
+			"'resume.safetensors' has been altered since it was saved: remove it to begin anew" ]
+	done
+	"$PYTHON" - sound "$R/resume.safetensors" <<'END'
+import json, struct, sys
+raw = open(sys.argv[1], "rb").read()
+n = struct.unpack("<Q", raw[:8])[0]
+head = json.loads(raw[8:8 + n])
+del head["__metadata__"]["content_sha256"]
+text = json.dumps(head, separators=(",", ":")).encode()
+text += b" " * (-len(text) % 8)
+open(sys.argv[2], "wb").write(struct.pack("<Q", len(text)) + text + raw[8 + n:])
+END
+	hg-retry train "$R"
+	hg-train "$R" 2> said 3>&- &
+	pid=$!
+	until_true 20 grep -q "going on from step" said
+	hg-cancel train "$R"
+	wait "$pid" || :
+}
+
 # bats test_tags=b85
 @test "given weights and a replayed schedule are those of the spec's digest, before the first step and after the last" {
 	local file r

@@ -141,7 +141,8 @@ open_notes(struct work *x)
 			x->resumes = 1;
 			say_note("going on from part %llu of %llu", (unsigned long long)x->part,
 			    (unsigned long long)score_parts(x->s));
-		}
+		} else if (n > first)
+			say_note("'%s' is of another score, or was altered: scoring begins anew", RUNDIR_SCORE_RESUME);
 		free(text);
 	}
 	/* What could not be used would only mislead the next attempt. */
