@@ -423,3 +423,42 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 		[ ! -e "$R-$name/score_docs.tsv" ]
 	done
 }
+
+# bats test_tags=b37
+@test "no number, word or digest of a complete run's receipts can be altered without hg-gate score saying no" {
+	local file
+	copy_of whole
+	hg-gate score "$R"
+	for file in artifact_score_summary.json artifact_score_report.json export_report.json training_report.json; do
+		cp "$R/$file" kept
+		jq -r 'paths(scalars) | tojson' kept | grep -vE '"(tensors)",([2-9]|[0-9]{2,}),' > paths
+		[ "$(wc -l < paths)" -ge 13 ]
+		while read -r path; do
+			jq --argjson p "$path" 'getpath($p) as $v | setpath($p; if ($v | type) == "number" then $v + 1
+				elif ($v | type) == "boolean" then ($v | not) elif $v == null then 1 else $v[:-1] +
+				(if $v[-1:] == "0" then "1" else "0" end) end)' kept > "$R/$file"
+			run hg-gate score "$R"
+			[ "$status" -eq 1 ] || [ "$status" -eq 103 ] || { echo "$file $path: $status" >&2; false; }
+		done < paths
+		cp kept "$R/$file"
+	done
+	hg-gate score "$R"
+}
+
+# bats test_tags=b37
+@test "documents whose nats, tokens or bytes do not add up to the reported loss are found, digests forged or not" {
+	local edit
+	copy_of whole
+	cp "$R/score_docs.tsv" kept
+	cp "$R/artifact_score_report.json" report
+	cp "$R/artifact_score_summary.json" summary
+	for edit in '$5 = $5 + 0.01' '$2++' '$3++' 'next'; do
+		awk -F '\t' -v OFS='\t' 'NR == 3 { '"$edit"' } { print }' kept > "$R/score_docs.tsv"
+		jq --arg d "$(sha256sum < "$R/score_docs.tsv" | cut -d' ' -f1)" '.docs_sha256 = $d' report \
+			> "$R/artifact_score_report.json"
+		jq --arg d "$(sha256sum < "$R/artifact_score_report.json" | cut -d' ' -f1)" '.score_report_sha256 = $d' \
+			summary > "$R/artifact_score_summary.json"
+		run -1 hg-gate score "$R"
+		[ "$output" = "score: score_docs.tsv: differs: its sums are not the report's loss and counts" ]
+	done
+}

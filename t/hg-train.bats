@@ -322,7 +322,7 @@ END
 		cp sound "$R/resume.safetensors"
 		flipped "$R/resume.safetensors" "$at"
 		hg-retry train "$R"
-		run -1 hg-train "$R"
+		run -1 timeout 20 hg-train "$R"
 		[ "$(jq -r .kind "$R/train_refusal.json")" = input_invalid ]
 		[ "$(jq -r .detail "$R/train_refusal.json")" = \
 			"'resume.safetensors' has been altered since it was saved: remove it to begin anew" ]
