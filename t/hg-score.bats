@@ -462,3 +462,23 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 		[ "$output" = "score: score_docs.tsv: differs: its sums are not the report's loss and counts" ]
 	done
 }
+
+# bats test_tags=b15
+@test "a replay that its cap cut short is invalid, and a whole one is not" {
+	local r
+	awk 'BEGIN { for (i = 0; i < 50000; i++) print "{\"step\": " i ", \"lr_scale\": 1}" }' > long.jsonl
+	tiny_spec "$R-cut" train.replay="$PWD/long.jsonl" budget.max_wallclock_ms=300
+	tiny_spec "$R-all" train.replay="$PWD/runs/whole/metrics.jsonl"
+	for r in "$R-cut" "$R-all"; do
+		hg-train "$r"
+		hg-export "$r"
+		hg-score "$r" 2> /dev/null
+		hg-gate score "$r"
+	done
+	run -1 hg-classify -j none "$R-cut"
+	[ "$(jq -r '.class + " " + .reason' "$R-cut/classification.json")" = "invalid mismatch" ]
+	[[ $(jq -r '.verdict.findings[0].detail' "$R-cut/classification.json") == \
+		"train.replay: asked for all of its steps, executed "*" of schedule replay until the cap" ]]
+	run -0 hg-classify -j none "$R-all"
+	[ "$(jq -r .reason "$R-all/classification.json")" = first ]
+}
