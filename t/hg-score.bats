@@ -482,3 +482,24 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 	run -0 hg-classify -j none "$R-all"
 	[ "$(jq -r .reason "$R-all/classification.json")" = first ]
 }
+
+# bats test_tags=b85
+@test "a score goes on from notes that are whole, and begins anew from notes in which a digit changed" {
+	local pid said
+	awk '{ print; for (i = 0; i < 3; i++) print i, $0 }' "$DATA.txt" > notes.txt
+	hg-data -B -n 900 -f lines -o notes notes.txt 2> /dev/null
+	DATA=$PWD/notes tiny_spec "$R" train.iterations=1 train.warmup_steps=0 model.model_dim=64 model.num_layers=6
+	hg-train "$R"
+	hg-export "$R"
+	for said in "" "going on from part" "'score_resume.tsv' is of another score, or was altered: scoring begins anew"; do
+		hg-score "$R" 2> said 3>&- &
+		pid=$!
+		[ -z "$said" ] || until_true 60 grep -q "$said" said
+		[ -n "$said" ] || until_true 60 grep -q ^part "$R/score_resume.tsv"
+		hg-cancel score "$R"
+		wait "$pid" || :
+		hg-retry score "$R"
+		# a digit of the first document's nats, in what the next but one reads
+		[[ $said != going* ]] || sed -i '2s/\([0-8]\)$/9/;2t;2s/9$/1/' "$R/score_resume.tsv"
+	done
+}
