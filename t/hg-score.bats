@@ -396,3 +396,110 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 		*". $(jq .train.overlap_documents "$R/adopted/dataset.json") training documents are in validation too."* ]]
 	run ! grep -q "in validation too" runs/whole/artifact_score_report.json
 }
+
+# bats test_tags=b85
+@test "a validation shard or an artifact that is altered while it is scored is refused by name" {
+	local name file pid
+	awk '{ print; for (i = 0; i < 3; i++) print i, $0 }' "$DATA.txt" > more.txt
+	hg-data -B -n 900 -f lines -o more more.txt 2> /dev/null
+	for name in shard docs artifact; do
+		cp -r more "more-$name"
+		DATA=$PWD/more-$name tiny_spec "$R-$name" train.iterations=1 train.warmup_steps=0 model.model_dim=64
+		hg-train "$R-$name"
+		hg-export "$R-$name"
+		case $name in
+		shard) file=$(ls "$PWD/more-$name"/*val_000000.bin) ;;
+		docs) file=$PWD/more-$name/val_docs.tsv ;;
+		artifact) file=$R-$name/artifact.hgz ;;
+		esac
+		hg-score "$R-$name" 2> /dev/null 3>&- &
+		pid=$!
+		until_true 20 test -e "$R-$name/score_status.json"
+		printf 'A\0' | dd of="$file" bs=1 seek=1400 conv=notrunc 2> /dev/null
+		wait "$pid" || :
+		[ "$(jq -r .kind "$R-$name/score_refusal.json")" = input_changed ]
+		[[ $(jq -r .detail "$R-$name/score_refusal.json") == *"${file##*/}' was altered while it was in use" ]]
+		[ ! -e "$R-$name/artifact_score_report.json" ]
+		[ ! -e "$R-$name/score_docs.tsv" ]
+	done
+}
+
+# bats test_tags=b37
+@test "no number, word or digest of a complete run's receipts can be altered without hg-gate score saying no" {
+	local file
+	copy_of whole
+	hg-gate score "$R"
+	for file in artifact_score_summary.json artifact_score_report.json export_report.json training_report.json; do
+		cp "$R/$file" kept
+		jq -r 'paths(scalars) | tojson' kept | grep -vE '"(tensors)",([2-9]|[0-9]{2,}),' > paths
+		[ "$(wc -l < paths)" -ge 13 ]
+		while read -r path; do
+			jq --argjson p "$path" 'getpath($p) as $v | setpath($p; if ($v | type) == "number" then $v + 1
+				elif ($v | type) == "boolean" then ($v | not) elif $v == null then 1 else $v[:-1] +
+				(if $v[-1:] == "0" then "1" else "0" end) end)' kept > "$R/$file"
+			run hg-gate score "$R"
+			[ "$status" -eq 1 ] || [ "$status" -eq 103 ] || { echo "$file $path: $status" >&2; false; }
+		done < paths
+		cp kept "$R/$file"
+	done
+	hg-gate score "$R"
+}
+
+# bats test_tags=b37
+@test "documents whose nats, tokens or bytes do not add up to the reported loss are found, digests forged or not" {
+	local edit
+	copy_of whole
+	cp "$R/score_docs.tsv" kept
+	cp "$R/artifact_score_report.json" report
+	cp "$R/artifact_score_summary.json" summary
+	for edit in '$5 = $5 + 0.01' '$2++' '$3++' 'next'; do
+		awk -F '\t' -v OFS='\t' 'NR == 3 { '"$edit"' } { print }' kept > "$R/score_docs.tsv"
+		jq --arg d "$(sha256sum < "$R/score_docs.tsv" | cut -d' ' -f1)" '.docs_sha256 = $d' report \
+			> "$R/artifact_score_report.json"
+		jq --arg d "$(sha256sum < "$R/artifact_score_report.json" | cut -d' ' -f1)" '.score_report_sha256 = $d' \
+			summary > "$R/artifact_score_summary.json"
+		run -1 hg-gate score "$R"
+		[ "$output" = "score: score_docs.tsv: differs: its sums are not the report's loss and counts" ]
+	done
+}
+
+# bats test_tags=b15
+@test "a replay that its cap cut short is invalid, and a whole one is not" {
+	local r
+	awk 'BEGIN { for (i = 0; i < 50000; i++) print "{\"step\": " i ", \"lr_scale\": 1}" }' > long.jsonl
+	tiny_spec "$R-cut" train.replay="$PWD/long.jsonl" budget.max_wallclock_ms=300
+	tiny_spec "$R-all" train.replay="$PWD/runs/whole/metrics.jsonl"
+	for r in "$R-cut" "$R-all"; do
+		hg-train "$r"
+		hg-export "$r"
+		hg-score "$r" 2> /dev/null
+		hg-gate score "$r"
+	done
+	run -1 hg-classify -j none "$R-cut"
+	[ "$(jq -r '.class + " " + .reason' "$R-cut/classification.json")" = "invalid mismatch" ]
+	[[ $(jq -r '.verdict.findings[0].detail' "$R-cut/classification.json") == \
+		"train.replay: asked for all of its steps, executed "*" of schedule replay until the cap" ]]
+	run -0 hg-classify -j none "$R-all"
+	[ "$(jq -r .reason "$R-all/classification.json")" = first ]
+}
+
+# bats test_tags=b85
+@test "a score goes on from notes that are whole, and begins anew from notes in which a digit changed" {
+	local pid said
+	awk '{ print; for (i = 0; i < 3; i++) print i, $0 }' "$DATA.txt" > notes.txt
+	hg-data -B -n 900 -f lines -o notes notes.txt 2> /dev/null
+	DATA=$PWD/notes tiny_spec "$R" train.iterations=1 train.warmup_steps=0 model.model_dim=64 model.num_layers=6
+	hg-train "$R"
+	hg-export "$R"
+	for said in "" "going on from part" "'score_resume.tsv' is of another score, or was altered: scoring begins anew"; do
+		hg-score "$R" 2> said 3>&- &
+		pid=$!
+		[ -z "$said" ] || until_true 60 grep -q "$said" said
+		[ -n "$said" ] || until_true 60 grep -q ^part "$R/score_resume.tsv"
+		hg-cancel score "$R"
+		wait "$pid" || :
+		hg-retry score "$R"
+		# a digit of the first document's nats, in what the next but one reads
+		[[ $said != going* ]] || sed -i '2s/\([0-8]\)$/9/;2t;2s/9$/1/' "$R/score_resume.tsv"
+	done
+}

@@ -312,6 +312,135 @@ END
 	done
 }
 
+# changing NAME COMMAND CAP_MS [SECTION.KEY=VALUE]...: train on data of its own until the cap, and run COMMAND meanwhile
+changing() {
+	local name=$1 command=$2 cap=$3 pid
+	shift 3
+	mkdir -p "$R.d"
+	cp -r "$DATA" "$R.d/$name"
+	DATA=$PWD/$R.d/$name tiny_spec "$R-$name" train.iterations=1000000 train.schedule=wallclock \
+		budget.max_wallclock_ms="$cap" "$@"
+	shard=$(ls "$PWD/$R.d/$name"/*train_000000.bin)
+	hg-train "$R-$name" 2> /dev/null 3>&- &
+	pid=$!
+	until_true 20 test -e "$R-$name/train_status.json"
+	eval "$command"
+	wait $pid || :
+}
+
+# bats test_tags=b85
+@test "a shard that is rewritten or removed while it is read is refused by name, even if it is as it was in the end" {
+	local name
+	changing other 'printf "A\0B\0" | dd of="$shard" bs=1 seek=3000 conv=notrunc 2> /dev/null' 1000
+	changing back 'cp "$shard" same; printf "A\0B\0" | dd of="$shard" bs=1 seek=3000 conv=notrunc 2> /dev/null
+		cat same > "$shard"' 1000
+	changing gone 'mv "$shard" elsewhere' 1000
+	changing val 'printf "A\0" | dd of="${shard/train/val}" bs=1 seek=1100 conv=notrunc 2> /dev/null' 1000 \
+		train.val_every=1000000
+	for name in other back gone val; do
+		[ "$(jq -r .kind "$R-$name/train_refusal.json")" = input_changed ]
+		[[ $(jq -r .detail "$R-$name/train_refusal.json") == *"$R.d/$name/"*"_000000.bin' was "* ]]
+		[ ! -e "$R-$name/training_report.json" ]
+		[ ! -e "$R-$name/checkpoint.safetensors" ]
+	done
+	[[ $(jq -r .detail "$R-val/train_refusal.json") == *"val_000000.bin' was altered while it was in use" ]]
+	# What changes nothing of its bytes is none of our business.
+	changing mode 'chmod a-w "$shard"' 1000
+	changing copy 'cp "$shard" "$shard.new"; mv "$shard.new" "$shard"' 1000
+	[ -e "$R-mode/training_report.json" ]
+	[ -e "$R-copy/training_report.json" ]
+}
+
+# bats test_tags=b85
+@test "no resume point holds what came from an altered shard, and with the shard as it was training goes on" {
+	local pid
+	changing save 'until_true 20 test -e "$R-save/resume.safetensors"; cp "$shard" same
+		printf "A\0B\0" | dd of="$shard" bs=1 seek=3000 conv=notrunc 2> /dev/null' \
+		30000 train.checkpoint_every_ms=1000
+	[ "$(jq -r .kind "$R-save/train_refusal.json")" = input_changed ]
+	[ -e "$R-save/resume.safetensors" ]
+	hg-retry train "$R-save"
+	run -1 hg-train "$R-save"
+	[ "$(jq -r .kind "$R-save/train_refusal.json")" = input_wrong_digest ]
+	cat same > "$shard"
+	hg-retry train "$R-save"
+	hg-train "$R-save" 2> said 3>&- &
+	pid=$!
+	until_true 20 grep -q "going on from step" said
+	hg-cancel train "$R-save"
+	wait "$pid" || :
+}
+
+# flipped FILE TEXT|OFFSET: two bits of it, in the byte where TEXT ends or at an offset from the end
+flipped() {
+	"$PYTHON" - "$1" "$2" <<'END'
+import sys
+raw = bytearray(open(sys.argv[1], "rb").read())
+at = raw.index(sys.argv[2].encode()) + len(sys.argv[2]) if sys.argv[2][0] == '"' else len(raw) - int(sys.argv[2])
+raw[at] ^= 3
+open(sys.argv[1], "wb").write(raw)
+END
+}
+
+# bats test_tags=b85
+@test "two flipped bits anywhere in a resume file are refused with the fix, and one of 0.1, without a digest, is taken" {
+	local at pid
+	tiny_spec "$R" train.iterations=100000 train.checkpoint_every_ms=600000
+	hg-train "$R" 2> /dev/null 3>&- &
+	pid=$!
+	until_true 20 test -e "$R/metrics.jsonl"
+	hg-cancel train "$R"
+	wait "$pid" || :
+	cp "$R/resume.safetensors" sound
+	for at in 40 4000 '"clock_ns":"' '"run_uid":"'; do
+		cp sound "$R/resume.safetensors"
+		flipped "$R/resume.safetensors" "$at"
+		hg-retry train "$R"
+		run -1 timeout 20 hg-train "$R"
+		[ "$(jq -r .kind "$R/train_refusal.json")" = input_invalid ]
+		[ "$(jq -r .detail "$R/train_refusal.json")" = \
+			"'resume.safetensors' has been altered since it was saved: remove it to begin anew" ]
+	done
+	"$PYTHON" - sound "$R/resume.safetensors" <<'END'
+import json, struct, sys
+raw = open(sys.argv[1], "rb").read()
+n = struct.unpack("<Q", raw[:8])[0]
+head = json.loads(raw[8:8 + n])
+del head["__metadata__"]["content_sha256"]
+text = json.dumps(head, separators=(",", ":")).encode()
+text += b" " * (-len(text) % 8)
+open(sys.argv[2], "wb").write(struct.pack("<Q", len(text)) + text + raw[8 + n:])
+END
+	hg-retry train "$R"
+	hg-train "$R" 2> said 3>&- &
+	pid=$!
+	until_true 20 grep -q "going on from step" said
+	hg-cancel train "$R"
+	wait "$pid" || :
+}
+
+# bats test_tags=b85
+@test "given weights and a replayed schedule are those of the spec's digest, before the first step and after the last" {
+	local file r
+	cp runs/plain/checkpoint.safetensors weights
+	cp runs/plain/metrics.jsonl scales
+	tiny_spec "$R-weights" train.init_from="$PWD/weights"
+	tiny_spec "$R-scales" train.replay="$PWD/scales"
+	for file in weights scales; do
+		r=$R-$file
+		printf '\001' | dd of=$file bs=1 seek=$(($(stat -c %s $file) - 40)) conv=notrunc 2> /dev/null
+		run -1 hg-train "$r"
+		[ "$(jq -r .kind "$r/train_refusal.json")" = input_wrong_digest ]
+		[ "$(jq -r .detail "$r/train_refusal.json")" = \
+			"'$PWD/$file' has been altered: its digest differs from its spec's" ]
+		[ ! -e "$r/train_status.json" ]
+	done
+	cp runs/plain/checkpoint.safetensors weights
+	changing init 'printf "\001" >> weights' 1000 train.init_from="$PWD/weights"
+	[ "$(jq -r .kind "$R-init/train_refusal.json")" = input_changed ]
+	[ "$(jq -r .detail "$R-init/train_refusal.json")" = "'$PWD/weights' was altered while it was in use" ]
+}
+
 # bats test_tags=b16,b49
 @test "hg-cancel stops training, which closes out as cancelled and can be taken up again" {
 	tiny_spec "$R" train.iterations=100000 train.checkpoint_every_ms=600000

@@ -116,6 +116,11 @@ compare_asked(struct case_file *c)
 			note(c->mismatches, "%s: no key of a model, but executed", key);
 	if (strcmp(schedule, "replay") != 0)
 		equal(c, "train.schedule", jsonio_get(c->spec, "train.schedule"), jsonio_get(c->train, "schedule"));
+	if (jsonio_text(c->spec, "train.replay", NULL) != NULL &&
+	    (strcmp(schedule, "replay") != 0 || strcmp(jsonio_text(c->train, "stop_reason", ""), "iterations") != 0))
+		note(c->mismatches,
+		    "train.replay: asked for all of its steps, executed %lld of schedule %s until the cap",
+		    (long long)jsonio_i64(c->train, "steps", 0), schedule);
 	if (strcmp(schedule, "iterations") == 0)
 		equal(c, "train.iterations", jsonio_get(c->spec, "train.iterations"), jsonio_get(c->train, "steps"));
 }

@@ -24,6 +24,7 @@
 #include "base/exit.h"
 #include "base/file.h"
 #include "base/jsonio.h"
+#include "stage/inputs.h"
 #include "stage/lane.h"
 #include "base/num.h"
 #include "base/proc.h"
@@ -55,6 +56,7 @@ struct stage_work {
 	char progressed_at[CLOCK_TEXT_SIZE];
 	int posts;    /* its progress is for others to see */
 	int unposted; /* said that progress could not be posted */
+	struct inputs *inputs;
 };
 
 /* What the owner knows of its worker. */
@@ -146,6 +148,12 @@ stage_outputs(const struct stage_work *w)
 	return (w->outputs);
 }
 
+struct inputs **
+stage_inputs(struct stage_work *w)
+{
+	return (&w->inputs);
+}
+
 int64_t
 stage_left_ms(const struct stage_work *w)
 {
@@ -169,6 +177,10 @@ stage_deliver(struct stage_work *w, json_t *body)
 		return (-1);
 	}
 	assert(w->message == NULL);
+	if (inputs_still(w) == -1) {
+		json_decref(body);
+		return (-1);
+	}
 	if ((w->message = json_pack("{s:o}", "deliver", body)) == NULL) {
 		errno = ENOMEM;
 		return (-1);

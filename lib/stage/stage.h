@@ -66,6 +66,10 @@ int stage_run(const char *path, const struct stage_job *job);
 const struct rundir *stage_rundir(const struct stage_work *w);
 int stage_outputs(const struct stage_work *w);
 
+/* What inputs_bind (stage/inputs.h) has noted; NULL at first. */
+struct inputs;
+struct inputs **stage_inputs(struct stage_work *w);
+
 /* Milliseconds left until the deadline; may be negative. */
 int64_t stage_left_ms(const struct stage_work *w);
 
@@ -76,8 +80,8 @@ int stage_stopping(const struct stage_work *w);
  * stage_deliver(w, body):
  * The keys of the receipt that are its own; for score {"report": .., "receipt":
  * ..}.  All outputs are created, with their fsync, before this.  Steals ${body}.
- * Returns 0, or -1 if ${body} is NULL, with the errno that its making left (ENOMEM if none): `return
- * (stage_deliver(..))`.
+ * Returns 0, or -1 if ${body} is NULL, with the errno that its making left (ENOMEM if none), or refused because an
+ * input is not what it was (inputs_still): `return (stage_deliver(..))`.
  */
 int stage_deliver(struct stage_work *w, json_t *body);
 

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,6 +36,30 @@ dependencies_model(struct stage_work *w, const char *backend)
 	return (inputs_broken(w));
 }
 
+static int
+bind_part(struct stage_work *w, const struct dataset_part *part)
+{
+	size_t i;
+
+	for (i = 0; i < part->count; i++)
+		if (inputs_bind(w, AT_FDCWD, part->shards[i].path, part->shards[i].sha256) == -1)
+			return (-1);
+	return (0);
+}
+
+/* What dataset_verify looks at. */
+static int
+bind_data(struct stage_work *w, const struct dataset *d, unsigned parts)
+{
+	if ((parts & DATASET_TOKENIZER) != 0 && d->tokenizer_path != NULL &&
+	    inputs_bind(w, AT_FDCWD, d->tokenizer_path, d->tokenizer_sha256) == -1)
+		return (-1);
+	if ((parts & DATASET_VAL) != 0 &&
+	    (inputs_bind(w, AT_FDCWD, d->docs_path, d->docs_sha256) == -1 || bind_part(w, &d->val) == -1))
+		return (-1);
+	return ((parts & DATASET_TRAIN) != 0 ? bind_part(w, &d->train) : 0);
+}
+
 int
 dependencies_data(struct stage_work *w, unsigned parts, struct dataset **d)
 {
@@ -44,7 +69,7 @@ dependencies_data(struct stage_work *w, unsigned parts, struct dataset **d)
 
 	if ((*d = locate_dataset(jsonio_text(spec, "data.dir", ""), want, stage_rundir(w)->path, &f)) == NULL)
 		return (dependencies_fault(w, &f));
-	if (dataset_verify(*d, parts, &f) == -1) {
+	if (bind_data(w, *d, parts) == -1 || dataset_verify(*d, parts, &f) == -1) {
 		dependencies_fault(w, &f);
 		dataset_free(*d);
 		*d = NULL;

@@ -141,7 +141,8 @@ open_notes(struct work *x)
 			x->resumes = 1;
 			say_note("going on from part %llu of %llu", (unsigned long long)x->part,
 			    (unsigned long long)score_parts(x->s));
-		}
+		} else if (n > first)
+			say_note("'%s' is of another score, or was altered: scoring begins anew", RUNDIR_SCORE_RESUME);
 		free(text);
 	}
 	/* What could not be used would only mislead the next attempt. */
@@ -164,6 +165,8 @@ note(struct work *x)
 	if (x->notes == -1 || clock_mono_ns() - x->noted_ns < NOTE_NS)
 		return (0);
 	x->noted_ns = clock_mono_ns();
+	if (inputs_still(x->w) == -1)
+		return (-1);
 	if (docsums_note(x->y, x->part, &s) == 0 && (rc = file_write_all(x->notes, s.p, s.n)) == -1)
 		say_errno("cannot write '%s'", RUNDIR_SCORE_RESUME);
 	str_free(&s);

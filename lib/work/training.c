@@ -179,6 +179,9 @@ save(struct train *x)
 	struct atomfile *out;
 	json_t *extra;
 
+	/* A state that other bytes went into would outlive them. */
+	if (inputs_still(x->w) == -1)
+		return (-1);
 	if ((extra = json_pack("{s:s, s:s}", "run_uid", x->r->spec.run_uid, "spec_sha256", x->r->spec.text_sha256)) ==
 	    NULL)
 		return (-1);
@@ -581,6 +584,21 @@ receipt(struct train *x)
 
 /* --- the worker ------------------------------------------------------------ */
 
+/* Weights from elsewhere are those that the spec means; trainer_open_spec reads them. */
+static int
+bind_weights(struct train *x)
+{
+	int fd;
+
+	if (x->recipe.init_from == NULL)
+		return (0);
+	if ((fd = inputs_given(x->w, x->recipe.init_from, jsonio_text(x->r->spec.json, "digests.init_sha256", ""))) ==
+	    -1)
+		return (-1);
+	close(fd);
+	return (0);
+}
+
 /* The scales that a replay follows. */
 static int
 read_replay(struct train *x)
@@ -590,13 +608,18 @@ read_replay(struct train *x)
 	double *scales;
 	char *text;
 	size_t n;
+	int fd;
 
 	if (x->recipe.replay == NULL)
 		return (0);
-	if ((text = file_read(AT_FDCWD, x->recipe.replay, (size_t)1 << 30, &n)) == NULL) {
+	if ((fd = inputs_given(x->w, x->recipe.replay, jsonio_text(x->r->spec.json, "digests.replay_sha256", ""))) ==
+	    -1)
+		return (-1);
+	if ((text = file_read_fd(fd, (size_t)1 << 30, &n)) == NULL) {
 		say_errno("cannot read '%s'", x->recipe.replay);
-		return (errno == ENOENT ? stage_refuse(x->w, REFUSAL_INPUT_MISSING, NULL, NULL, "%s", say_last()) : -1);
+		return (-1);
 	}
+	close(fd);
 	if (schedule_read_scales(text, n, &scales, &count) == -1)
 		return (stage_refuse(x->w, REFUSAL_INPUT_INVALID, NULL, NULL, "%s", say_last()));
 	free(text);
@@ -629,7 +652,7 @@ training_work(struct stage_work *w, void *arg)
 		x.recipe.threads = proc_cpus();
 	if (x.recipe.val_every != 0)
 		parts |= DATASET_VAL | DATASET_TOKENIZER;
-	if (read_replay(&x) == -1 || dependencies_data(w, parts, &x.data) == -1 ||
+	if (bind_weights(&x) == -1 || read_replay(&x) == -1 || dependencies_data(w, parts, &x.data) == -1 ||
 	    metrics_open(&x.metrics, x.r->fd) == -1 || choose_micro_batch(&x) == -1 || open_model(&x) == -1 ||
 	    (going_on = resume(&x, &extra)) == -1)
 		return (-1);

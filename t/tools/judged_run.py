@@ -158,9 +158,10 @@ def make(run, bpb, settings, base=None):
     raw_bytes = int(own.get("raw_bytes", n_bytes))
     loss = float(bpb) * math.log(2) * n_bytes / tokens
     rng = random.Random(f"{seed} {run}")
+    nats = [loss * tokens / docs * (1 + 0.1 * math.sin(i)) + rng.gauss(0, float(own.get("spread", 1))) for i in range(docs)]
+    over = (sum(nats) - loss * tokens) / docs
     table = "# doc\ttokens\tbytes\traw_bytes\tnats\n" + "".join(
-        f"{i}\t{tokens // docs}\t{n_bytes // docs}\t{raw_bytes // docs}\t"
-        f"{loss * tokens / docs * (1 + 0.1 * math.sin(i)) + rng.gauss(0, float(own.get('spread', 1))):.17g}\n" for i in range(docs))
+        f"{i}\t{tokens // docs}\t{n_bytes // docs}\t{raw_bytes // docs}\t{nats[i] - over:.17g}\n" for i in range(docs))
     s = begin("score_report", "score")
     partial = own.get("partial") == "yes"
     real = loss / math.log(2) * tokens / n_bytes
