@@ -1169,6 +1169,63 @@ follow() {
 	[[ "$stderr" == *"'b/ledger_witness.json'"* ]]
 }
 
+# bats test_tags=b34
+@test "an older copy of a ledger that was restored is not added to: what the run remembers is said, and stays" {
+	local i
+	for i in 1 2 3; do scored "runs/$(printf %d $i | tr 123 abc)" 2.3$i seed=$i; done
+	add runs/a
+	cp -r "$L" backup
+	add runs/b runs/c
+	mv "$L" newer
+	cp -r backup "$L"
+	cp runs/b/ledger_witness.json witness
+	run --separate-stderr hg-ledger add "$L" runs/b
+	[ "$status" -eq 103 ]
+	[[ "$stderr" == *"has lost row 3: it has 2, and the run 'runs/b' remembers that one as $(sed -n 3p newer/ledger.jsonl |
+		sha256sum | cut -c 1-12); restore the newer ledger"* ]]
+	cmp backup/ledger.jsonl "$L/ledger.jsonl"
+	cmp witness runs/b/ledger_witness.json
+	run --separate-stderr hg-ledger verify "$L"
+	[ "$status" -eq 103 ]
+	[[ "$stderr" == *"ends with row 2, and its runs remember rows up to 4: rows 3 to 4 are lost; restore the newer ledger"* ]]
+	# The newer one, or giving it up as the message says.
+	run -0 hg-ledger add newer runs/b
+	mv runs/b/ledger_witness.json given-up
+	add runs/b
+	grep -q '^row 3: ' added
+}
+
+# bats test_tags=b34
+@test "a row that a run remembers is never forgotten for another copy's row of the same run" {
+	scored runs/a 2.3
+	scored runs/b 2.4 seed=2
+	add runs/a
+	cp -r "$L" copy
+	add runs/b
+	cp runs/b/ledger_witness.json witness
+	# The copy gets ahead while the run can't be asked.
+	mv runs/b/ledger_witness.json away
+	hg-ledger add copy runs/b
+	mv away runs/b/ledger_witness.json
+	run --separate-stderr hg-ledger add copy runs/b
+	[ "$status" -eq 103 ]
+	cmp witness runs/b/ledger_witness.json
+}
+
+@test "one run that is added to many ledgers at once remembers its row in each of them" {
+	local i
+	scored runs/a 2.3
+	for i in 1 2 3 4 5 6 7 8; do
+		hg-ledger add ledger$i runs/a 3>&- > out.$i 2>&1 &
+	done
+	wait
+	[ "$(jq -r '.witnesses[].ledger_sha256' runs/a/ledger_witness.json | sort -u | wc -l)" -eq 8 ]
+	for i in 1 2 3 4 5 6 7 8; do
+		run -0 hg-ledger verify ledger$i runs/a
+		[[ "$output" == *" 1 witnesses agree"* ]]
+	done
+}
+
 @test "a plan or a calibration makes no ledger: a mistyped name is said, and nothing is left" {
 	scored runs/a 2.3
 	local word

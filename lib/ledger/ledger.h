@@ -30,6 +30,7 @@
 #define LEDGER_LOCK "lock"
 #define LEDGER_HEAD "head"
 #define LEDGER_WITNESS "ledger_witness.json"
+#define LEDGER_WITNESS_LOCK "ledger_witness.lock" /* in the run, too */
 
 enum ledger_mode { LEDGER_READ, LEDGER_PREVIEW, LEDGER_WRITE };
 
