@@ -1072,6 +1072,17 @@ follow() {
 	[ "$status" -eq 0 ]
 	[[ "$output" == "promoted already: row "* ]]
 	cmp before "$L/ledger.jsonl"
+	# What was promoted is the artifact, and not the name of its run.
+	echo more >> runs/good/artifact.hgz
+	run hg-ledger promote "$L" runs/good
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"no       evidence           the run is not what its row says"* ]]
+	[[ "$output" == *"refused: altered since row "*" promoted it" ]]
+	rm runs/good/artifact.hgz
+	run hg-ledger promote "$L" runs/good
+	[ "$status" -eq 0 ]
+	[[ "$output" == "promoted already: row "*"pending  evidence "* ]]
+	cmp before "$L/ledger.jsonl"
 }
 
 # bats test_tags=b62

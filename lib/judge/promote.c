@@ -126,31 +126,63 @@ agree(const char *a, const char *b)
 	return (a == NULL || b == NULL ? a == b : strcmp(a, b) == 0);
 }
 
-/* Its bytes now against its row's. */
+/* Its bytes now against its row's, and in *found what that says. */
+static enum promote_holds
+look_again(const struct case_for *c, const char **found)
+{
+	const struct run_record *then = &c->row->run, *now;
+	enum promote_holds holds = PROMOTE_PENDING;
+	enum runrecord how;
+	struct row row;
+
+	*found = "the run can't be read";
+	if (runrecord_run(c->path, c->l->real, &how, &row) == -1)
+		return (holds);
+	now = &row.run;
+	if (how != RUNRECORD_CLOSED)
+		*found = "files that receipts name are not there";
+	else if (!agree(now->spec, then->spec) || !agree(now->training_report, then->training_report) ||
+	    !agree(now->export_report, then->export_report) || !agree(now->score_report, then->score_report) ||
+	    !agree(now->artifact, then->artifact) || json_array_size(now->mismatches) != 0 ||
+	    json_array_size(now->problems) != 0) {
+		holds = PROMOTE_NO;
+		*found = "the run is not what its row says";
+	} else {
+		holds = PROMOTE_YES;
+		*found = "receipts and artifact are those of the row";
+	}
+	row_free(&row);
+	return (holds);
+}
+
 static void
 is_unchanged(struct case_for *c)
 {
-	const struct run_record *then = &c->row->run, *now;
-	enum runrecord how;
-	struct row row;
-	int same;
+	const char *found;
+	enum promote_holds holds = look_again(c, &found);
 
-	if (runrecord_run(c->path, c->l->real, &how, &row) == -1) {
-		condition(c, "evidence", PROMOTE_PENDING, "the run can't be read");
-		return;
-	}
-	now = &row.run;
-	same = agree(now->spec, then->spec) && agree(now->training_report, then->training_report) &&
-	    agree(now->export_report, then->export_report) && agree(now->score_report, then->score_report) &&
-	    agree(now->artifact, then->artifact);
-	if (how != RUNRECORD_CLOSED) {
-		condition(c, "evidence", PROMOTE_PENDING, "files that receipts name are not there");
+	condition(c, "evidence", holds, "%s", found);
+	if (holds == PROMOTE_PENDING)
 		command(c, "hg-gate score %s", c->path);
-	} else if (!same || json_array_size(now->mismatches) != 0 || json_array_size(now->problems) != 0)
-		condition(c, "evidence", PROMOTE_NO, "the run is not what its row says");
-	else
-		condition(c, "evidence", PROMOTE_YES, "receipts and artifact are those of the row");
-	row_free(&row);
+}
+
+/* A promotion that stands is no more than its row: is the artifact still the one? The exit code. */
+static int
+stands(struct case_for *c)
+{
+	const char *found;
+	enum promote_holds holds = look_again(c, &found);
+
+	if (holds == PROMOTE_NO) {
+		condition(c, "evidence", holds, "%s", found);
+		out_put("refused: altered since row %llu promoted it\n", (unsigned long long)c->view->promoted);
+		return (HG_EXIT_NO);
+	}
+	out_put("promoted already: row %llu\n", (unsigned long long)c->view->promoted);
+	/* What was cleared away since takes nothing from it. */
+	if (holds == PROMOTE_PENDING)
+		condition(c, "evidence", holds, "%s", found);
+	return (HG_EXIT_DONE);
 }
 
 static void
@@ -377,10 +409,8 @@ promote_run(const char *ledger, const char *path, const char *head)
 	c.row = &add.row;
 	c.fact = standings_fact(&l.book, (size_t)add.already - 1);
 	if ((view.promoted = promoted(&c)) != 0) {
-		if (ledger_settle(&l) == -1)
-			goto err1;
-		out_put("promoted already: row %llu\n", (unsigned long long)view.promoted);
-		code = HG_EXIT_DONE;
+		if (ledger_settle(&l) == 0)
+			code = stands(&c);
 		goto err1;
 	}
 	if (head != NULL && (strlen(head) < 8 || strncmp(head, l.head, strlen(head)) != 0))
