@@ -48,6 +48,14 @@ pretend() {
 	PATH=$PWD/bin:$PATH
 }
 
+# scorer COMMAND: an hg-score beside an hg-ledger, which asks that one alone
+scorer() {
+	[ -e bin/hg-ledger ] || cp "$(command -v hg-ledger)" bin/
+	printf '#!/bin/sh\n%s\n' "$1" > bin/hg-score
+	chmod +x bin/hg-score
+	hash -r
+}
+
 @test "the first sound run of a group is the incumbent, as noise and reason first" {
 	scored runs/a 2.3
 	run --separate-stderr hg-ledger add "$L" runs/a
@@ -1052,21 +1060,30 @@ follow() {
 	[[ "$output" == *"no       incumbent"* ]]
 	[[ "$output" == *refused ]]
 	hg-confirm "$L" runs/good > out 2> err
-	printf '#!/bin/sh\nexit 0\n' > bin/hg-score
-	chmod +x bin/hg-score
+	scorer 'exit 0'
 	run hg-ledger promote -H 0123456789abcdef "$L" runs/good
 	[ "$status" -eq 1 ]
 	[[ "$output" == *"no       head"* ]]
 	cp "$L/ledger.jsonl" before
-	printf '#!/bin/sh\nexit 1\n' > bin/hg-score
+	scorer 'exit 1'
 	run hg-ledger promote "$L" runs/good
 	[ "$status" -eq 1 ]
 	[[ "$output" == *"no       scored_again"* ]]
 	cmp before "$L/ledger.jsonl"
-	printf '#!/bin/sh\nexit 0\n' > bin/hg-score
-	run hg-ledger promote "$L" runs/good
+	# Neither another one that comes first in PATH, nor none.
+	scorer 'exit 0'
+	mkdir first
+	printf '#!/bin/sh\nexit 1\n' > first/hg-score
+	chmod +x first/hg-score
+	mv bin/hg-score away
+	PATH=$PWD/first:$PATH run hg-ledger promote "$L" runs/good
+	[ "$status" -eq 2 ]
+	[[ "$output" == *"pending  scored_again       there is no hg-score beside hg-ledger"* ]]
+	mv away bin/hg-score
+	PATH=$PWD/first:$PATH run hg-ledger promote "$L" runs/good
 	[ "$status" -eq 0 ]
 	[[ "$output" == *"promoted: row "* ]]
+	[ "$(hg-ledger show "$L" | jq -r .promotion.scorer_sha256)" = "$(sha256sum < bin/hg-score | cut -d ' ' -f 1)" ]
 	cp "$L/ledger.jsonl" before
 	run hg-ledger promote "$L" runs/good
 	[ "$status" -eq 0 ]
@@ -1093,8 +1110,7 @@ follow() {
 	scored runs/other 2.3 train.matrix_lr=0.05
 	add runs/good
 	hg-confirm "$L" runs/good > out 2> err
-	printf '#!/bin/sh\nhg-ledger add %s runs/other\n' "$L" > bin/hg-score
-	chmod +x bin/hg-score
+	scorer "hg-ledger add '$L' runs/other"
 	run hg-ledger promote "$L" runs/good
 	[ "$status" -eq 1 ]
 	[[ "$output" == *"head has moved"* ]]

@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "base/bpb.h"
 #include "judge/add.h"
 #include "base/exit.h"
+#include "base/file.h"
 #include "base/jsonio.h"
 #include "base/out.h"
 #include "base/process.h"
@@ -20,6 +22,7 @@
 #include "ledger/row.h"
 #include "run/rundir.h"
 #include "base/say.h"
+#include "base/sha256.h"
 #include "base/shell.h"
 #include "base/str.h"
 
@@ -32,7 +35,8 @@ struct case_for {
 	size_t confirmed_row;
 	struct promote_view *view;
 	enum promote_holds worst;
-	json_t *commands; /* what would bring the evidence that is missing */
+	char scorer[SHA256_HEX_SIZE]; /* digest of the program that scored again */
+	json_t *commands;             /* what would bring the evidence that is missing */
 };
 
 const char *
@@ -286,16 +290,35 @@ verifies(struct case_for *c)
 		condition(c, "chain", PROMOTE_NO, "the ledger does not verify");
 }
 
-/* Score again, in a temporary, and compare: the tool's own answer counts. */
+/* The digest of a program's file. 0 or -1. */
+static int
+program_digest(const char *path, char hex[SHA256_HEX_SIZE])
+{
+	uint64_t size;
+	int fd, rc;
+
+	if ((fd = file_open(AT_FDCWD, path, &size)) == -1)
+		return (-1);
+	rc = sha256_fd(fd, hex, &size);
+	close(fd);
+	return (rc);
+}
+
+/* Score again, in a temporary, by the tool that came with this one, and compare: its own answer counts. */
 static void
 scores_again(struct case_for *c)
 {
-	const char *const argv[] = { "hg-score", "-c", "--", c->path, NULL };
+	char tool[PATH_MAX];
+	const char *const argv[] = { tool, "-c", "--", c->path, NULL };
 	/* This tool's product is the list of conditions: what the other prints is no part of it. */
 	const int fds[3] = { STDIN_FILENO, STDERR_FILENO, STDERR_FILENO };
 	pid_t pid;
 	int status;
 
+	if (process_sibling("hg-score", tool, sizeof(tool)) == -1 || program_digest(tool, c->scorer) == -1) {
+		condition(c, "scored_again", PROMOTE_PENDING, "there is no hg-score beside hg-ledger");
+		return;
+	}
 	fflush(stdout);
 	status = (pid = process_start(argv, AT_FDCWD, fds)) == -1 ? -1 : process_wait(pid);
 	if (pid != -1 && WIFEXITED(status) && WEXITSTATUS(status) == HG_EXIT_DONE)
@@ -349,7 +372,7 @@ record(struct case_for *c)
 			p->evidence));
 	row_init(&row, STANDINGS_PROMOTION);
 	row.promotion = (struct row_promotion){ c->row->run.group, c->row->run.config, c->row->run.run_id, digest,
-		c->row->run.artifact, confirmation, c->l->head, row_hold(&row, conditions) };
+		c->row->run.artifact, confirmation, c->l->head, row_hold(&row, conditions), c->scorer };
 	if (ledger_start(&w, &row) == -1 || ledger_append_row(&w, &row, NULL) == -1)
 		code = ledger_exit(errno);
 	else
