@@ -198,6 +198,16 @@ take_policy(struct ledger *l, const json_t *wanted)
 	return (0);
 }
 
+int
+ledger_begins(uint64_t number, enum standings_kind kind)
+{
+	if (number != 1 || kind == STANDINGS_POLICY)
+		return (0);
+	say_error("row 1 is no policy: a ledger begins with the rules that it is judged by");
+	errno = EBADMSG;
+	return (-1);
+}
+
 static int
 load_row(void *arg, const char *line, size_t n, uint64_t offset, const char *digest)
 {
@@ -224,6 +234,8 @@ load_row(void *arg, const char *line, size_t n, uint64_t offset, const char *dig
 	f.offset = offset;
 	f.length = (uint32_t)n;
 	f.row = standings_tag(digest);
+	if (ledger_begins(load->number, r.kind) == -1)
+		goto err0;
 	if (f.kind == STANDINGS_POLICY && take_policy(load->l, r.policy) == -1)
 		goto err0;
 	if (standings_apply(&load->l->book, &f) == -1) {
