@@ -242,6 +242,23 @@ scorer() {
 	hg-ledger replay "$L"
 }
 
+# bats test_tags=b34
+@test "an index that was forged, checksum and all, gives no false score of the incumbent to the chain" {
+	scored runs/a 2.3
+	scored runs/b 2.31 seed=2
+	scored runs/c 2.29 train.matrix_lr=0.05
+	add runs/a runs/b
+	cp -r "$L" honest
+	hg-ledger add honest runs/c > expected
+	rm runs/c/ledger_witness.json
+	"$PYTHON" "$HG_TOP/t/tools/forge_index.py" "$L/index" 2.3 1.9
+	hg-ledger add "$L" runs/c > added
+	same='.verdict.incumbent_score, .incumbent_after.score'
+	[ "$(hg-ledger show "$L" | jq "$same")" = "$(hg-ledger show honest | jq "$same")" ]
+	[ "$(hg-ledger show "$L" | jq .incumbent_after.score)" != 1.9 ]
+	hg-ledger replay "$L"
+}
+
 @test "paths with blanks and quotes are one word in whatever is shown to be typed, on the page too" {
 	local dir="it's a place"
 	mkdir "$dir"
