@@ -49,6 +49,14 @@ pretend() {
 	PATH=$PWD/bin:$PATH
 }
 
+# scorer COMMAND: an hg-score beside an hg-ledger, which asks that one alone
+scorer() {
+	[ -e bin/hg-ledger ] || cp "$(command -v hg-ledger)" bin/
+	printf '#!/bin/sh\n%s\n' "$1" > bin/hg-score
+	chmod +x bin/hg-score
+	hash -r
+}
+
 @test "the first sound run of a group is the incumbent, as noise and reason first" {
 	scored runs/a 2.3
 	run --separate-stderr hg-ledger add "$L" runs/a
@@ -232,6 +240,23 @@ pretend() {
 	done
 	add runs/b
 	[ "$(wc -l < "$L/ledger.jsonl")" -eq 3 ]
+	hg-ledger replay "$L"
+}
+
+# bats test_tags=b34
+@test "an index that was forged, checksum and all, gives no false score of the incumbent to the chain" {
+	scored runs/a 2.3
+	scored runs/b 2.31 seed=2
+	scored runs/c 2.29 train.matrix_lr=0.05
+	add runs/a runs/b
+	cp -r "$L" honest
+	hg-ledger add honest runs/c > expected
+	rm runs/c/ledger_witness.json
+	"$PYTHON" "$HG_TOP/t/tools/forge_index.py" "$L/index" 2.3 1.9
+	hg-ledger add "$L" runs/c > added
+	same='.verdict.incumbent_score, .incumbent_after.score'
+	[ "$(hg-ledger show "$L" | jq "$same")" = "$(hg-ledger show honest | jq "$same")" ]
+	[ "$(hg-ledger show "$L" | jq .incumbent_after.score)" != 1.9 ]
 	hg-ledger replay "$L"
 }
 
@@ -1053,25 +1078,45 @@ follow() {
 	[[ "$output" == *"no       incumbent"* ]]
 	[[ "$output" == *refused ]]
 	hg-confirm "$L" runs/good > out 2> err
-	printf '#!/bin/sh\nexit 0\n' > bin/hg-score
-	chmod +x bin/hg-score
+	scorer 'exit 0'
 	run hg-ledger promote -H 0123456789abcdef "$L" runs/good
 	[ "$status" -eq 1 ]
 	[[ "$output" == *"no       head"* ]]
 	cp "$L/ledger.jsonl" before
-	printf '#!/bin/sh\nexit 1\n' > bin/hg-score
+	scorer 'exit 1'
 	run hg-ledger promote "$L" runs/good
 	[ "$status" -eq 1 ]
 	[[ "$output" == *"no       scored_again"* ]]
 	cmp before "$L/ledger.jsonl"
-	printf '#!/bin/sh\nexit 0\n' > bin/hg-score
-	run hg-ledger promote "$L" runs/good
+	# Neither another one that comes first in PATH, nor none.
+	scorer 'exit 0'
+	mkdir first
+	printf '#!/bin/sh\nexit 1\n' > first/hg-score
+	chmod +x first/hg-score
+	mv bin/hg-score away
+	PATH=$PWD/first:$PATH run hg-ledger promote "$L" runs/good
+	[ "$status" -eq 2 ]
+	[[ "$output" == *"pending  scored_again       there is no hg-score beside hg-ledger"* ]]
+	mv away bin/hg-score
+	PATH=$PWD/first:$PATH run hg-ledger promote "$L" runs/good
 	[ "$status" -eq 0 ]
 	[[ "$output" == *"promoted: row "* ]]
+	[ "$(hg-ledger show "$L" | jq -r .promotion.scorer_sha256)" = "$(sha256sum < bin/hg-score | cut -d ' ' -f 1)" ]
 	cp "$L/ledger.jsonl" before
 	run hg-ledger promote "$L" runs/good
 	[ "$status" -eq 0 ]
 	[[ "$output" == "promoted already: row "* ]]
+	cmp before "$L/ledger.jsonl"
+	# What was promoted is the artifact, and not the name of its run.
+	echo more >> runs/good/artifact.hgz
+	run hg-ledger promote "$L" runs/good
+	[ "$status" -eq 1 ]
+	[[ "$output" == *"no       evidence           the run is not what its row says"* ]]
+	[[ "$output" == *"refused: altered since row "*" promoted it" ]]
+	rm runs/good/artifact.hgz
+	run hg-ledger promote "$L" runs/good
+	[ "$status" -eq 0 ]
+	[[ "$output" == "promoted already: row "*"pending  evidence "* ]]
 	cmp before "$L/ledger.jsonl"
 }
 
@@ -1083,8 +1128,7 @@ follow() {
 	scored runs/other 2.3 train.matrix_lr=0.05
 	add runs/good
 	hg-confirm "$L" runs/good > out 2> err
-	printf '#!/bin/sh\nhg-ledger add %s runs/other\n' "$L" > bin/hg-score
-	chmod +x bin/hg-score
+	scorer "hg-ledger add '$L' runs/other"
 	run hg-ledger promote "$L" runs/good
 	[ "$status" -eq 1 ]
 	[[ "$output" == *"head has moved"* ]]
@@ -1168,6 +1212,63 @@ follow() {
 	: > runs/b/spec.json
 	run --separate-stderr hg-ledger verify ledger
 	[[ "$stderr" == *"'b/ledger_witness.json'"* ]]
+}
+
+# bats test_tags=b34
+@test "an older copy of a ledger that was restored is not added to: what the run remembers is said, and stays" {
+	local i
+	for i in 1 2 3; do scored "runs/$(printf %d $i | tr 123 abc)" 2.3$i seed=$i; done
+	add runs/a
+	cp -r "$L" backup
+	add runs/b runs/c
+	mv "$L" newer
+	cp -r backup "$L"
+	cp runs/b/ledger_witness.json witness
+	run --separate-stderr hg-ledger add "$L" runs/b
+	[ "$status" -eq 103 ]
+	[[ "$stderr" == *"has lost row 3: it has 2, and the run 'runs/b' remembers that one as $(sed -n 3p newer/ledger.jsonl |
+		sha256sum | cut -c 1-12); restore the newer ledger"* ]]
+	cmp backup/ledger.jsonl "$L/ledger.jsonl"
+	cmp witness runs/b/ledger_witness.json
+	run --separate-stderr hg-ledger verify "$L"
+	[ "$status" -eq 103 ]
+	[[ "$stderr" == *"ends with row 2, and its runs remember rows up to 4: rows 3 to 4 are lost; restore the newer ledger"* ]]
+	# The newer one, or giving it up as the message says.
+	run -0 hg-ledger add newer runs/b
+	mv runs/b/ledger_witness.json given-up
+	add runs/b
+	grep -q '^row 3: ' added
+}
+
+# bats test_tags=b34
+@test "a row that a run remembers is never forgotten for another copy's row of the same run" {
+	scored runs/a 2.3
+	scored runs/b 2.4 seed=2
+	add runs/a
+	cp -r "$L" copy
+	add runs/b
+	cp runs/b/ledger_witness.json witness
+	# The copy gets ahead while the run can't be asked.
+	mv runs/b/ledger_witness.json away
+	hg-ledger add copy runs/b
+	mv away runs/b/ledger_witness.json
+	run --separate-stderr hg-ledger add copy runs/b
+	[ "$status" -eq 103 ]
+	cmp witness runs/b/ledger_witness.json
+}
+
+@test "one run that is added to many ledgers at once remembers its row in each of them" {
+	local i
+	scored runs/a 2.3
+	for i in 1 2 3 4 5 6 7 8; do
+		hg-ledger add ledger$i runs/a 3>&- > out.$i 2>&1 &
+	done
+	wait
+	[ "$(jq -r '.witnesses[].ledger_sha256' runs/a/ledger_witness.json | sort -u | wc -l)" -eq 8 ]
+	for i in 1 2 3 4 5 6 7 8; do
+		run -0 hg-ledger verify ledger$i runs/a
+		[[ "$output" == *" 1 witnesses agree"* ]]
+	done
 }
 
 @test "a plan or a calibration makes no ledger: a mistyped name is said, and nothing is left" {

@@ -271,3 +271,10 @@ copy_of() {
 train.2"
 	done
 }
+
+@test "history: whatever a row of an old ledger is altered to, every reader ends with a code of the table" {
+	local v
+	for v in "${VERSIONS[@]}"; do
+		"$PYTHON" "$HG_TOP/t/tools/odd_rows.py" "$v/ledger" "$(echo "$v"/runs/gain.*)" "$BATS_TEST_TMPDIR" 2500
+	done
+}

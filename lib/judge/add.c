@@ -198,7 +198,7 @@ prepare(const struct ledger *l, const char *path, enum prepare what, struct add 
 	int rc;
 
 	memset(out, 0, sizeof(*out));
-	if (runrecord_run(path, l->real, &out->how, &out->row) == -1)
+	if (witness_agrees(l, path) == -1 || runrecord_run(path, l->real, &out->how, &out->row) == -1)
 		return (-1);
 	row_run_fact(&out->row.run, f);
 	/* Few runs are there already: one pass tells. */

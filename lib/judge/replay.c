@@ -128,6 +128,10 @@ replay_row(void *arg, const char *line, size_t n, uint64_t offset, const char *d
 		row_free(&row);
 		return (1);
 	}
+	if (ledger_begins(r->number, row.kind) == -1) {
+		row_free(&row);
+		return (1);
+	}
 	f.offset = offset;
 	f.length = (uint32_t)n;
 	f.row = standings_tag(digest);

@@ -65,11 +65,19 @@ add_up(uint64_t sum[4], const struct standings_fact *f)
 	}
 }
 
+/* Could a row that begins at ${at} have said this? */
+static int
+could_be(const struct standings_fact *f, uint64_t at)
+{
+	return (f->offset == at && f->length != 0 && f->kind < STANDINGS_KINDS && f->klass < VERDICT_CLASSES &&
+	    f->reason < VERDICT_REASONS && (f->kind != STANDINGS_PLAN || (f->n >= 2 && f->n <= STANDINGS_SEEDS)));
+}
+
 int
 index_open(struct index *x, int dirfd, const struct stat *ledger)
 {
 	struct header want, have;
-	uint64_t size, sum[4] = { 0 };
+	uint64_t size, at = 0, sum[4] = { 0 };
 	size_t i;
 	int fd;
 
@@ -92,9 +100,12 @@ index_open(struct index *x, int dirfd, const struct stat *ledger)
 	close(fd);
 	x->facts = (const struct standings_fact *)(const void *)((const char *)x->map + sizeof(have));
 	x->count = (size_t)have.count;
-	for (i = 0; i < x->count; i++)
+	for (i = 0; i < x->count && could_be(&x->facts[i], at); i++) {
 		add_up(sum, &x->facts[i]);
-	if (memcmp(sum, have.sum, sizeof(sum)) != 0) {
+		at += x->facts[i].length;
+	}
+	/* Line by line to the ledger's end. */
+	if (i < x->count || at != have.size || memcmp(sum, have.sum, sizeof(sum)) != 0) {
 		index_close(x);
 		return (-1);
 	}

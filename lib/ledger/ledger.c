@@ -23,7 +23,7 @@
 #define NUMBER "\", \"row\": "
 #define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
 
-enum { LOCK_WAIT_MS = 30000, MAX_LINE = 16 << 20 };
+enum { LOCK_WAIT_MS = 30000, MAX_LINE = 16 << 20, READ_AGAIN = 16 };
 
 int
 ledger_exit(int error)
@@ -198,6 +198,16 @@ take_policy(struct ledger *l, const json_t *wanted)
 	return (0);
 }
 
+int
+ledger_begins(uint64_t number, enum standings_kind kind)
+{
+	if (number != 1 || kind == STANDINGS_POLICY)
+		return (0);
+	say_error("row 1 is no policy: a ledger begins with the rules that it is judged by");
+	errno = EBADMSG;
+	return (-1);
+}
+
 static int
 load_row(void *arg, const char *line, size_t n, uint64_t offset, const char *digest)
 {
@@ -224,6 +234,8 @@ load_row(void *arg, const char *line, size_t n, uint64_t offset, const char *dig
 	f.offset = offset;
 	f.length = (uint32_t)n;
 	f.row = standings_tag(digest);
+	if (ledger_begins(load->number, r.kind) == -1)
+		goto err0;
 	if (f.kind == STANDINGS_POLICY && take_policy(load->l, r.policy) == -1)
 		goto err0;
 	if (standings_apply(&load->l->book, &f) == -1) {
@@ -260,6 +272,77 @@ load_all(struct ledger *l)
 	return (0);
 }
 
+static char *
+line_of(const struct ledger *l, const struct standings_fact *f)
+{
+	char *line;
+
+	if ((line = malloc(f->length + 1u)) == NULL || file_read_at(l->rows, line, f->length, f->offset) == -1) {
+		say_errno("cannot read '%s/%s'", l->path, LEDGER_ROWS);
+		free(line);
+		return (NULL);
+	}
+	line[f->length] = '\0';
+	return (line);
+}
+
+/* Is a fact of the index what its row says? */
+static int
+is_of_row(const struct ledger *l, const struct standings_fact *f)
+{
+	struct standings_fact says;
+	char digest[SHA256_HEX_SIZE], *line;
+	struct row row;
+	json_t *json;
+	int same = 0;
+
+	if ((line = line_of(l, f)) == NULL)
+		return (0);
+	json = json_loadb(line, f->length, 0, NULL);
+	if (json != NULL && sha256_hex(line, f->length, digest) == 0 && row_read(&row, json) == 0) {
+		if (row_fact(&row, &says) == 0) {
+			says.offset = f->offset;
+			says.length = f->length;
+			says.row = standings_tag(digest);
+			same = memcmp(&says, f, sizeof(says)) == 0 &&
+			    (f->offset + f->length != l->size_bytes || strcmp(digest, l->head) == 0);
+		}
+		row_free(&row);
+	}
+	free(line);
+	return (same);
+}
+
+/*
+ * What the next decision rests on is read again from its rows: the last row, what made each incumbent, and the newest
+ * of its runs and of the rows that are no run's.  Older ones are believed to the index.
+ */
+static int
+index_agrees(const struct ledger *l)
+{
+	const struct standings_fact *f;
+	const struct standings_group *g = NULL;
+	size_t i, count = standings_count(&l->book);
+	unsigned left = READ_AGAIN;
+
+	for (i = count; i-- > 0;) {
+		f = standings_fact(&l->book, i);
+		if (f->kind == STANDINGS_IMPORT && i + 1 != count)
+			continue;
+		if (f->kind == STANDINGS_RUN && i + 1 != count) {
+			if (g == NULL || g->group != f->group)
+				g = f->group == 0 ? NULL : standings_group(&l->book, f->group);
+			if (g == NULL || (i != g->reference && (f->config != g->incumbent || left == 0)))
+				continue;
+		} else if (left == 0)
+			continue;
+		if (!is_of_row(l, f))
+			return (0);
+		left -= left > 0;
+	}
+	return (1);
+}
+
 static int
 load_index(struct ledger *l, const struct stat *st)
 {
@@ -281,7 +364,7 @@ load_index(struct ledger *l, const struct stat *st)
 			goto err0;
 		rc = take_policy(l, row.policy);
 		row_free(&row);
-		if (rc == 0 && standings_adopt(&l->book, l->index.facts, l->index.count) == 0)
+		if (rc == 0 && standings_adopt(&l->book, l->index.facts, l->index.count) == 0 && index_agrees(l))
 			return (0);
 		break;
 	}
@@ -703,20 +786,6 @@ ledger_append_row(struct ledger *l, const struct row *r, struct standings_fact *
 	rc = append(l, row, r, f);
 	json_decref(row);
 	return (rc);
-}
-
-static char *
-line_of(const struct ledger *l, const struct standings_fact *f)
-{
-	char *line;
-
-	if ((line = malloc(f->length + 1u)) == NULL || file_read_at(l->rows, line, f->length, f->offset) == -1) {
-		say_errno("cannot read '%s/%s'", l->path, LEDGER_ROWS);
-		free(line);
-		return (NULL);
-	}
-	line[f->length] = '\0';
-	return (line);
 }
 
 json_t *

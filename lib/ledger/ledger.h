@@ -30,6 +30,7 @@
 #define LEDGER_LOCK "lock"
 #define LEDGER_HEAD "head"
 #define LEDGER_WITNESS "ledger_witness.json"
+#define LEDGER_WITNESS_LOCK "ledger_witness.lock" /* in the run, too */
 
 enum ledger_mode { LEDGER_READ, LEDGER_PREVIEW, LEDGER_WRITE };
 
@@ -122,6 +123,9 @@ int ledger_digest(const struct ledger *l, const struct standings_fact *f, char h
  */
 typedef int ledger_each(void *arg, const char *line, size_t n, uint64_t offset, const char *digest);
 int ledger_walk(int rows, ledger_each *each, void *arg, uint64_t *size, uint64_t *count, char head[SHA256_HEX_SIZE]);
+
+/* Does a ledger begin as it must, by the rules that it is judged by? 0, or -1 with errno EBADMSG, said. */
+int ledger_begins(uint64_t number, enum standings_kind kind);
 
 /*
  * The last whole line of ledger.jsonl, without reading what is before it. Owns: the caller frees. NULL with errno,

@@ -161,6 +161,7 @@ static const struct member promotion_members[] = {
 	AT(row_promotion, "confirmation_sha256", TEXT, confirmation),
 	AT(row_promotion, "head_sha256", TEXT, head),
 	AT(row_promotion, "conditions", LIST, conditions),
+	AT_LATER(row_promotion, "scorer_sha256", TEXT, scorer),
 	END,
 };
 

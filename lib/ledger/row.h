@@ -54,6 +54,7 @@ struct row_confirmation {
 struct row_promotion {
 	const char *group, *config, *run_id, *run, *artifact, *confirmation, *head;
 	const json_t *conditions;
+	const char *scorer;
 };
 
 /* Of an import only what is of interest here; import/claim.c has the whole of it. */
