@@ -188,7 +188,7 @@ atomfile_append(int dirfd, const char *name, const void *data, size_t n)
 	struct stat before;
 	int fd, error;
 
-	if ((fd = openat(dirfd, name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644)) == -1)
+	if ((fd = file_open_change(dirfd, name, O_WRONLY | O_APPEND | O_CREAT, 0644)) == -1)
 		return (-1);
 	if (fstat(fd, &before) == -1)
 		goto err0;

@@ -9,6 +9,7 @@
 
 #include "base/atomfile.h"
 #include "base/exit.h"
+#include "base/file.h"
 #include "base/num.h"
 #include "base/out.h"
 #include "base/say.h"
@@ -21,7 +22,7 @@
 int
 mint_exit(int error)
 {
-	return (error == EINVAL ? HG_EXIT_USAGE : error == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
+	return (error == EINVAL ? HG_EXIT_USAGE : error == EBADMSG || file_at_fault(error) ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 }
 
 int

@@ -3,7 +3,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -179,17 +178,11 @@ int
 runlock_wait(const struct rundir *r, enum stage s, int64_t wait_ms)
 {
 	const char *name = rundir_stages[s].lock;
-	struct stat st;
 	int fd, error;
 
-	if ((fd = openat(r->fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644)) == -1) {
+	if ((fd = file_open_change(r->fd, name, O_RDWR | O_CREAT, 0644)) == -1) {
 		say_errno("cannot open '%s/%s'", r->path, name);
 		return (-1);
-	}
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
-		say_error("'%s/%s' is not a regular file", r->path, name);
-		error = EINVAL;
-		goto err0;
 	}
 	if (proc_lock_wait(fd, wait_ms) == -1) {
 		error = errno;

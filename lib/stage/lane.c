@@ -10,6 +10,7 @@
 
 #include "stage/lane.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/proc.h"
 #include "base/say.h"
 
@@ -69,7 +70,7 @@ open_file(const char *lane, const char *ending)
 		errno = EINVAL;
 		fd = -1;
 	} else
-		fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+		fd = file_open_change(AT_FDCWD, file, O_RDWR | O_CREAT, 0666);
 	if (fd == -1)
 		say_errno("cannot open lane '%s'", file);
 	return (fd);

@@ -334,8 +334,7 @@ redirect(const struct owner *o)
 
 	if ((in = open("/dev/null", O_RDONLY)) == -1)
 		return (-1);
-	out = openat(o->run->fd, o->stage->log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
-	    0644);
+	out = file_open_change(o->run->fd, o->stage->log, O_WRONLY | O_CREAT | O_APPEND, 0644);
 	if (out == -1)
 		goto err0;
 	if (dup2(in, STDIN_FILENO) == -1 || dup2(out, STDOUT_FILENO) == -1 || dup2(out, STDERR_FILENO) == -1)
@@ -461,7 +460,7 @@ refuse_errno(struct owner *o, const char *what)
 	/* fork says EAGAIN where processes are short: that is a want of memory, too. */
 	int error = errno == EAGAIN ? ENOMEM : errno;
 
-	snprintf(detail, sizeof(detail), "%s: %s", what, strerror(errno));
+	snprintf(detail, sizeof(detail), "%s: %s", what, say_why(errno));
 	return (refuse(o, refusal_of_errno(error), detail, NULL, NULL));
 }
 
@@ -874,7 +873,7 @@ conclude(struct owner *o, struct watch *w, int sig)
 		    json_object_get(v, "expected"));
 	else if (w->asked == STAGE_ASKED_NOTHING && w->heard.n > 1 && w->heard.p[0] == 'E' &&
 	    (error = strtol(w->heard.p + 1, &rest, 10)) > 0 && *rest == ' ')
-		code = refuse(o, refusal_of_errno((int)error), rest[1] != '\0' ? rest + 1 : strerror((int)error), NULL,
+		code = refuse(o, refusal_of_errno((int)error), rest[1] != '\0' ? rest + 1 : say_why((int)error), NULL,
 		    NULL);
 	else
 		code = refuse_ending(o, w, sig);
