@@ -9,7 +9,7 @@ setup_file() {
 	tiny_spec runs/a > /dev/null
 	hg-run -l ledger runs/a > /dev/null 2>&1
 	[ -e ledger/ledger.jsonl ]
-	[ -e runs/a/score.summary.json ]
+	[ -e runs/a/score_docs.tsv ]
 }
 
 setup() {
@@ -51,7 +51,7 @@ ends() {
 			put $kind "runs/a/$file"
 			ends hg-status runs/a
 			ends hg-gate score runs/a
-			ends hg-await -w 1 score runs/a
+			ends hg-await -t 1 score runs/a
 			ends hg-reap runs
 			ends hg-score -c runs/a
 			ends hg-report -o page.html -c runs ledger
@@ -91,8 +91,7 @@ ends() {
 # bats test_tags=b23
 @test "a fifo, a directory, a socket or a sparse file where a stage will write ends the run soon, by the table" {
 	local file kind
-	for file in $(cd runs/a && find . -maxdepth 1 -type f ! -name spec.json -printf '%f\n') resume.safetensors \
-	    score_resume.tsv; do
+	for file in metrics.jsonl train.log train.lock resume.safetensors score_resume.tsv; do
 		for kind in fifo directory socket sparse; do
 			rm -rf runs/b
 			tiny_spec runs/b > /dev/null
@@ -107,7 +106,7 @@ ends() {
 	truncate -s 4G large.json
 	run timeout -s KILL 20 hg-spec -b large.json runs/c
 	[ "$status" -eq 103 ]
-	[[ "$output" == *"'large.json': it is larger than such a file may be"* ]]
+	[[ "$output" == *"'large.json': File too large for what stands here"* ]]
 }
 
 # bats test_tags=b23

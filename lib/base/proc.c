@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -140,9 +141,39 @@ proc_alive(const struct proc_id *id)
 	/* Another boot id is this machine before a restart if the host is the same, and another machine if not. */
 	if (strcmp(here.boot_id, id->boot_id) != 0)
 		return (strcmp(here.host, id->host) == 0 ? 0 : -1);
-	if (id->pid <= 0 || stat_of(id->pid, &start_time, &state) == -1)
-		return (0);
-	return (start_time == id->start_time && state != 'Z' && state != 'X');
+	if (id->pid > 0 && stat_of(id->pid, &start_time, &state) == 0 && start_time == id->start_time)
+		return (state != 'Z' && state != 'X');
+	/* Another name on this boot is that of a container, whose processes we need not see. */
+	return (strcmp(here.host, id->host) == 0 ? 0 : -1);
+}
+
+int
+proc_has_open(const struct proc_id *id, int at, const char *name)
+{
+	char path[64], link[PATH_MAX];
+	struct stat want, st;
+	struct dirent *e;
+	const char *base;
+	ssize_t n;
+	int rc = -1;
+	DIR *d;
+
+	if (fstatat(at, name, &want, AT_SYMLINK_NOFOLLOW) == -1)
+		return (-1);
+	snprintf(path, sizeof(path), "/proc/%ld/fd", (long)id->pid);
+	if ((d = opendir(path)) == NULL)
+		return (-1);
+	while (rc != 1 && (e = readdir(d)) != NULL) {
+		if ((n = readlinkat(dirfd(d), e->d_name, link, sizeof(link) - 1)) <= 0)
+			continue;
+		link[n] = '\0';
+		if ((base = strrchr(link, '/')) == NULL || strcmp(base + 1, name) != 0 ||
+		    fstatat(dirfd(d), e->d_name, &st, 0) == -1 || st.st_dev != want.st_dev)
+			continue;
+		rc = st.st_ino == want.st_ino;
+	}
+	closedir(d);
+	return (proc_alive(id) == 1 ? rc : -1);
 }
 
 int

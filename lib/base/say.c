@@ -64,7 +64,7 @@ say_why(int error)
 	case ELOOP:
 		return ("it is a symbolic link, or behind a circle of them: name what it leads to");
 	case EFBIG:
-		return ("it is larger than such a file may be: move it away");
+		return ("File too large for what stands here: move it away");
 	default:
 		return (strerror(error));
 	}

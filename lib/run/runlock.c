@@ -225,3 +225,26 @@ runlock_overdue(const struct runlock *lock)
 {
 	return (runlock_late_ms(lock) > RUNLOCK_GRACE_MS || is_silent(lock));
 }
+
+static const char *gone_host;
+
+void
+runlock_host_gone(const char *host)
+{
+	gone_host = host;
+}
+
+enum runlock_whose
+runlock_whose(const struct rundir *r, enum stage s, const struct runlock *lock)
+{
+	int owner = proc_alive(&lock->owner), worker = lock->worker.pid > 0 ? proc_alive(&lock->worker) : 0;
+
+	if (owner == 1 || worker == 1)
+		return (proc_has_open(owner == 1 ? &lock->owner : &lock->worker, r->fd, rundir_stages[s].lock) == 0 ?
+			RUNLOCK_COPY :
+			RUNLOCK_UNSEEN);
+	if (owner == 0 || (gone_host != NULL && strcmp(gone_host, lock->owner.host) == 0))
+		return (RUNLOCK_NOBODYS);
+	return (clock_wall_ms() - lock->deadline_ms > RUNLOCK_GRACE_MS + RUNLOCK_SKEW_MS ? RUNLOCK_NOBODYS :
+											   RUNLOCK_ELSEWHERE);
+}

@@ -27,6 +27,7 @@ struct item {
 	enum state state;
 	int pidfd;        /* of its owner, or -1 */
 	int64_t dying_ms; /* since when its owner is known to be gone; 0 if it is not */
+	int said;         /* that it is left alone */
 	int settled;
 	int code; /* when settled */
 };
@@ -97,8 +98,10 @@ look(struct item *it)
 	default:
 		break;
 	}
-	if (it->pidfd != -1 || runlock_look(it->run, it->stage, &lock) == -1 || lock.text != RUNLOCK_GOOD)
+	if (it->pidfd != -1 || state_look(it->run, it->stage, &it->state, &lock) == -1 || lock.text != RUNLOCK_GOOD)
 		return (0);
+	if (!it->said)
+		it->said = state_say_unseen(it->run, it->stage, &lock);
 	/* A process that ended since the state was looked at is noticed here, and the state looked at again at once. */
 	it->pidfd = proc_open(&lock.lock.owner);
 	if (it->pidfd == -1 && proc_alive(&lock.lock.owner) == 0) {

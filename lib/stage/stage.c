@@ -392,6 +392,8 @@ answer(struct rundir *r, enum stage s)
 	case STATE_CORRUPT:
 		return (refusal_show_corrupt(r, s));
 	default:
+		if (state_say_unseen(r, s, &look))
+			return (HG_EXIT_NOT_YET);
 		say_error("%s of '%s' is %s: process %ld of host '%s' holds its lock", st->name, r->path,
 		    state_name(state), (long)look.lock.owner.pid, look.lock.owner.host);
 		return (HG_EXIT_NOT_YET);

@@ -426,7 +426,7 @@ files(void)
 		tap_ok(file_read(AT_FDCWD, "link", 99, &n) == NULL && errno == ELOOP,
 		    "a symbolic link is not followed");
 	if (mkfifo("fifo", 0600) == 0)
-		tap_ok(file_read(AT_FDCWD, "fifo", 99, &n) == NULL && errno == EINVAL, "a fifo does not hang a reader");
+		tap_ok(file_read(AT_FDCWD, "fifo", 99, &n) == NULL && errno == EMEDIUMTYPE, "a fifo does not hang a reader");
 	close(open(".tmp.made.1.0", O_CREAT | O_WRONLY, 0600));
 	close(open(".tmp.other.1.0", O_CREAT | O_WRONLY, 0600));
 	tap_ok(atomfile_sweep(AT_FDCWD, "made") == 0 && access(".tmp.made.1.0", F_OK) == -1 &&
