@@ -256,6 +256,26 @@ is_empty_directory(const char *path)
 	return (empty);
 }
 
+/* Whoever published the directory may have died before its name would last. */
+static int
+sync_name(const char *path)
+{
+	int fd, parent = -1, rc = -1, error;
+
+	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) != -1 &&
+	    (parent = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) != -1)
+		rc = atomfile_sync_dir(parent);
+	error = errno;
+	if (parent != -1)
+		close(parent);
+	if (fd != -1)
+		close(fd);
+	errno = error;
+	if (rc == -1)
+		say_errno("cannot sync the directory of '%s'", path);
+	return (rc);
+}
+
 /* Was what stands in the directory made by this very request? 1, 0, -1 said. */
 static int
 same_request(const struct request *q, const char *path, struct inputerror *f)
@@ -294,6 +314,8 @@ answer_dataset(const struct request *q, const char *path, const char *content_sh
 	dataset_free(d);
 	if (same == -1)
 		return (inputerror_exit(f.kind));
+	if (same == 1 && sync_name(q->dir) == -1)
+		return (HG_EXIT_SYSTEM);
 	if (same == 1)
 		say_note("'%s' holds this dataset already", q->dir);
 	else

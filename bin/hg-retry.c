@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/atomfile.h"
 #include "run/closeout.h"
 #include "stage/stagecmd.h"
 #include "base/exit.h"
@@ -9,6 +10,16 @@
 #include "run/rundir.h"
 #include "base/out.h"
 #include "base/say.h"
+
+/* Somebody else's retry: it lasts before we rest on it. */
+static int
+done_before(const struct rundir *r)
+{
+	if (atomfile_sync_dir(r->fd) == 0)
+		return (HG_EXIT_DONE);
+	say_errno("cannot sync '%s'", r->path);
+	return (HG_EXIT_SYSTEM);
+}
 
 static int
 retry(struct rundir *r, enum stage s)
@@ -24,7 +35,7 @@ retry(struct rundir *r, enum stage s)
 		break;
 	case STATE_ABSENT:
 		say_note("%s of '%s' has not begun: there is nothing to retry", name, r->path);
-		return (HG_EXIT_DONE);
+		return (done_before(r));
 	case STATE_CLOSED_OUT:
 		say_error("%s of '%s' has its receipt: there is nothing to retry", name, r->path);
 		return (HG_EXIT_NO);
@@ -40,7 +51,7 @@ retry(struct rundir *r, enum stage s)
 		return (HG_EXIT_DONE);
 	case 1:
 		say_note("%s of '%s' was retried by somebody else", name, r->path);
-		return (HG_EXIT_DONE);
+		return (done_before(r));
 	default:
 		return (errno == EAGAIN ? HG_EXIT_NOT_YET : errno == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 	}

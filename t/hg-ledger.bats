@@ -82,6 +82,18 @@ pretend() {
 	[ "$(field 3 .verdict.reason)" = first ]
 }
 
+@test "a row keeps what was set otherwise than by default, and by which data, so that it is known without the run" {
+	scored runs/a 2.3 train.matrix_lr=0.02 seed=7
+	add runs/a
+	rm -r runs
+	[ "$(field 2 '.run.settings["train.matrix_lr"]')" = 0.02 ]
+	[ "$(field 2 '.run.settings["model.num_layers"]')" = 2 ]
+	# what is as by default, what is no result, and what tells replicates apart is not among them
+	[ "$(field 2 '.run.settings | keys[] | select(test("head_lr|backend|hypothesis|seed|data"))')" = "" ]
+	[ "$(field 2 .run.data_name)" = data-aa ]
+	[ "$(field 2 .run.backend)" = ref ]
+}
+
 @test "two adds at once lose no row and double none" {
 	local i
 	for i in 1 2 3 4 5 6; do

@@ -377,6 +377,8 @@ promote_run(const char *ledger, const char *path, const char *head)
 	c.row = &add.row;
 	c.fact = standings_fact(&l.book, (size_t)add.already - 1);
 	if ((view.promoted = promoted(&c)) != 0) {
+		if (ledger_settle(&l) == -1)
+			goto err1;
 		out_put("promoted already: row %llu\n", (unsigned long long)view.promoted);
 		code = HG_EXIT_DONE;
 		goto err1;

@@ -15,6 +15,9 @@
 #include "base/say.h"
 #include "base/str.h"
 
+/* How often a run may be retried while it is read. */
+#define RETRIES_MEANWHILE 100
+
 /* The verified evidence, and what stands against it, sorted. */
 struct case_file {
 	struct gate e;
@@ -220,9 +223,12 @@ group_of(struct row *row, const struct case_file *c)
 	return (group);
 }
 
-/* One more than the stages' retries together: any retry makes another attempt of the run. -1 with errno, said. */
+/*
+ * One more than the stages' retries together: any retry makes another attempt of the run.  -1 with errno, said.
+ * ${refusal} (or NULL) has the refusals read: theirs is their stage's attempt, whatever a retry under way has made.
+ */
 static int64_t
-attempt_of(const struct rundir *r)
+attempt_of(const struct rundir *r, json_t *const refusal[STAGE_COUNT])
 {
 	int64_t n = 1;
 	int a, s;
@@ -234,9 +240,51 @@ attempt_of(const struct rundir *r)
 			say_errno("cannot look into '%s/%s'", r->path, RUNDIR_ATTEMPTS);
 			return (-1);
 		}
-		n += a - 1;
+		if (refusal != NULL && refusal[s] != NULL)
+			n += jsonio_i64(refusal[s], "attempt", a) - 1;
+		else
+			n += a - 1;
 	}
 	return (n);
+}
+
+/* The last part of a directory's path, which is what people call it. */
+static const char *
+last_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return (slash == NULL ? path : slash + 1);
+}
+
+/* Evidence and attempt as of one moment: what a retry moved meanwhile is read again. 0, or -1 with errno, said. */
+static int
+gather(struct case_file *c, struct rundir *r)
+{
+	int64_t before, after;
+	int tries;
+
+	for (tries = 0; tries < RETRIES_MEANWHILE; tries++) {
+		if ((before = attempt_of(r, NULL)) == -1)
+			return (-1);
+		if (gate_gather(&c->e, r, STAGE_SCORE) == -1) {
+			/* A refusal may have been moved between the look and the reading. */
+			if (errno == ENOENT && (after = attempt_of(r, NULL)) != -1 && after != before)
+				continue;
+			return (-1);
+		}
+		if ((after = attempt_of(r, NULL)) == before) {
+			if ((c->attempt = attempt_of(r, c->e.refusal)) != -1)
+				return (0);
+			after = -1;
+		}
+		gate_free(&c->e);
+		if (after == -1)
+			return (-1);
+	}
+	say_error("'%s' is retried again and again: add it once that has ended", r->path);
+	errno = EAGAIN;
+	return (-1);
 }
 
 /* A receipt's member is where record.def says; what follows from all of them, or from the run's place, is here. */
@@ -272,6 +320,8 @@ build(struct row *row, const struct rundir *r, const struct case_file *c, const 
 	if (json_is_string(json_object_get(c->score, "val_raw_sha256")) &&
 	    json_is_null(json_object_get(c->score, "val_kept_sha256")))
 		run->metric.of[POLICY_VAL_BPB_RAW] = NAN;
+	run->data_name = row_text(row, last_name(jsonio_text(c->spec, "data.dir", "")));
+	run->settings = row_hold(row, specdigest_settings(c->spec));
 	run->cost_ms = jsonio_i64(c->train, "elapsed_ms", 0) + jsonio_i64(c->export, "elapsed_ms", 0) +
 	    jsonio_i64(c->score, "elapsed_ms", 0);
 	run->late_steps = c->late;
@@ -297,13 +347,13 @@ runrecord_run(const char *path, const char *ledger, enum runrecord *how, struct 
 		say_errno("cannot tell where '%s' is", path);
 		goto err0;
 	}
-	if (gate_gather(&c.e, &r, STAGE_SCORE) == -1)
+	if (gather(&c, &r) == -1)
 		goto err1;
 	c.spec = r.spec.json;
 	c.train = c.e.receipt[STAGE_TRAIN];
 	c.export = c.e.receipt[STAGE_EXPORT];
 	c.score = c.e.report;
-	if ((c.attempt = attempt_of(&r)) == -1 || (c.late = c.train == NULL ? 0 : late_steps(&r, c.train)) == -1)
+	if ((c.late = c.train == NULL ? 0 : late_steps(&r, c.train)) == -1)
 		goto err2;
 	row_init(row, STANDINGS_RUN);
 	if (row_hold(row, c.refusals = json_array()) == NULL || row_hold(row, c.missing = json_array()) == NULL ||

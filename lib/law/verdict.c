@@ -102,6 +102,15 @@ verdict_reason_phrase(enum verdict_reason reason)
 	return (reasons[reason].phrase);
 }
 
+int
+verdict_reason_aside(enum verdict_reason reason)
+{
+	if (reason == VERDICT_ABANDONED)
+		return (1);
+	return (reason != VERDICT_SLOT && verdict_reason_class(reason) == VERDICT_NOISE &&
+	    verdict_reason_counts(reason) == VERDICT_NOTHING && verdict_reason_sentence(reason, 0) != NULL);
+}
+
 const char *
 verdict_reason_sentence(enum verdict_reason reason, int confirmation)
 {

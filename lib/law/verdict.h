@@ -68,6 +68,10 @@ enum verdict_class verdict_reason_class(enum verdict_reason reason);
 /* What a reason means, by reasons.def: what it counts for, a few words, and what is said of it. */
 enum verdict_counts verdict_reason_counts(enum verdict_reason reason);
 const char *verdict_reason_phrase(enum verdict_reason reason);
+
+/* Does it set aside what it is said of: a sound run that counts for nothing and fills no slot, or a plan given up? */
+int verdict_reason_aside(enum verdict_reason reason);
+
 const char *verdict_reason_sentence(enum verdict_reason reason, int confirmation); /* NULL: none */
 
 /* The verdict with a reason, and the class that it means. */

@@ -372,6 +372,15 @@ law_stands(const struct ledger *l, const struct policy *wanted)
 	return (-1);
 }
 
+int
+ledger_settle(const struct ledger *l)
+{
+	if (l->rows == -1 || (fsync(l->rows) == 0 && atomfile_sync_dir(l->dir) == 0))
+		return (0);
+	say_errno("cannot sync the ledger '%s'", l->path);
+	return (-1);
+}
+
 /* policy.json, made if it is missing, against the policy that counts. */
 static int
 sync_policy(struct ledger *l)
@@ -513,7 +522,7 @@ ledger_open(struct ledger *l, const char *path, enum ledger_mode mode)
 	}
 	if (load(l, mode) == -1)
 		goto err0;
-	if (mode == LEDGER_WRITE && (mend(l) == -1 || sync_policy(l) == -1))
+	if (mode == LEDGER_WRITE && (mend(l) == -1 || ledger_settle(l) == -1 || sync_policy(l) == -1))
 		goto err0;
 	if (mode == LEDGER_PREVIEW && preview_policy(l) == -1)
 		goto err0;

@@ -52,8 +52,8 @@ void ledger_cannot_open(const char *path);
 /**
  * ledger_open(l, path, mode):
  * LEDGER_WRITE makes the directory if need be, takes the lock (waiting at most
- * 30 s), moves a torn tail aside, and appends a policy row if policy.json says
- * something new.  LEDGER_READ takes no lock and changes nothing.
+ * 30 s), moves a torn tail aside, makes the rows that are there last, and
+ * appends a policy row if policy.json says something new.  LEDGER_READ takes no lock and changes nothing.
  * Errors: -1 with errno, said: ENOENT no ledger there; EBADMSG it does not
  *         verify or breaks its contract; EAGAIN the lock is held; others.
  * LEDGER_PREVIEW reads likewise, but takes a ledger that is not there for an
@@ -61,6 +61,15 @@ void ledger_cannot_open(const char *path);
  */
 int ledger_open(struct ledger *l, const char *path, enum ledger_mode mode);
 void ledger_close(struct ledger *l);
+
+/**
+ * ledger_settle(l):
+ * Make the rows that were read last: whoever wrote them may have been killed
+ * before its fsync.  For whoever has opened to read and answers that something
+ * is done.
+ * Errors: -1 with errno, said.
+ */
+int ledger_settle(const struct ledger *l);
 
 /* The exit code for an errno of this file's functions. */
 int ledger_exit(int error);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/atomfile.h"
 #include "base/clock.h"
 #include "run/closeout.h"
 #include "base/proc.h"
@@ -167,17 +168,26 @@ kill_overdue(const struct rundir *r, enum stage s, const struct runlock *lock, e
 	return (0);
 }
 
-int
-closeout_dead(struct rundir *r, enum stage s, enum state *state, enum closeout *done)
+/* An ending that somebody else published may not have reached the disk: it has, before anybody is told of it. */
+static int
+settle(const struct rundir *r, enum state state)
+{
+	if (state != STATE_CLOSED_OUT && state != STATE_REFUSED)
+		return (0);
+	/* Where nothing can be written nothing waits to be. */
+	if (atomfile_sync_dir(r->fd) == 0 || errno == EROFS)
+		return (0);
+	say_errno("cannot sync '%s'", r->path);
+	return (-1);
+}
+
+static int
+close_out(struct rundir *r, enum stage s, enum state *state, enum closeout *done)
 {
 	enum refusal_kind kind = REFUSAL_OWNER_DIED;
 	struct runlock_look look;
-	enum closeout mine;
 	int fd, rc, error, tries;
 
-	if (done == NULL)
-		done = &mine;
-	*done = CLOSEOUT_NOTHING;
 	if (state_look(r, s, state, &look) == -1)
 		return (-1);
 	/* A worker whose owner was killed is about to follow, and holds the lock until it has. */
@@ -229,4 +239,15 @@ closeout_dead(struct rundir *r, enum stage s, enum state *state, enum closeout *
 		return (-1);
 	}
 	return (state_look(r, s, state, NULL));
+}
+
+int
+closeout_dead(struct rundir *r, enum stage s, enum state *state, enum closeout *done)
+{
+	enum closeout mine;
+
+	if (done == NULL)
+		done = &mine;
+	*done = CLOSEOUT_NOTHING;
+	return (close_out(r, s, state, done) == -1 ? -1 : settle(r, *state));
 }

@@ -27,7 +27,8 @@ enum closeout {
  * names, or if it was started by the dead owner's worker with the stage's mark
  * (rundir_mark) in its environment: nothing that a stage started outlives it.
  * ${r} is loaded when there is something to do.  ${state} gets the state
- * afterwards, ${done} (or NULL) what was done.
+ * afterwards, ${done} (or NULL) what was done.  An ending that is there, whoever
+ * published it, is on the disk when this returns.
  * Errors: -1 with errno, said.
  */
 int closeout_dead(struct rundir *r, enum stage s, enum state *state, enum closeout *done);

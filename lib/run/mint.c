@@ -113,7 +113,11 @@ compare(int rundir, const char *path, const json_t *spec)
 	if (spec_read(rundir, path, &there) == -1)
 		return (errno == ENOENT ? -1 : mint_exit(errno));
 	rc = spec_differs(there.json, spec, &where);
-	if (rc == 0)
+	/* Whoever published it may have died before it would last. */
+	if (rc == 0 && atomfile_sync_dir(rundir) == -1) {
+		rc = -1;
+		say_errno("cannot sync '%s'", path);
+	} else if (rc == 0)
 		say_note("'%s' exists with this very spec", path);
 	else if (rc == 1)
 		say_error("'%s' exists with another spec, which stays: %s", path, where.p);

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "schema/contract.h"
@@ -180,11 +181,11 @@ specdigest_recipe(const json_t *spec, char hex[SHA256_HEX_SIZE])
 	json_decref(digest);
 	return (0);
 }
+static const char *const config_sections[] = { "model", "train", "eval", "export", "budget", NULL };
 
 int
 specdigest_put(const json_t *spec, json_t *digests)
 {
-	static const char *const config[] = { "model", "train", "eval", "export", "budget", NULL };
 	static const char *const config_too[] = {
 		"data_sha256",
 		"tokenizer_sha256",
@@ -197,7 +198,8 @@ specdigest_put(const json_t *spec, json_t *digests)
 	static const char *const eval[] = { "eval", NULL };
 	static const char *const nothing[] = { NULL };
 
-	if (json_object_set_new(digests, "config_sha256", digest_of(spec, digests, config, "", config_too)) == -1 ||
+	if (json_object_set_new(digests, "config_sha256", digest_of(spec, digests, config_sections, "", config_too)) ==
+		-1 ||
 	    json_object_set_new(digests, "model_sha256",
 		digest_of(spec, digests, model_sections, "vocab_size", model_too)) == -1 ||
 	    json_object_set_new(digests, "eval_sha256", digest_of(spec, digests, eval, "", nothing)) == -1) {
@@ -221,4 +223,32 @@ specdigest_content(const json_t *spec, char hex[SHA256_HEX_SIZE])
 	if (rc == -1)
 		errno = ENOMEM;
 	return (rc);
+}
+
+json_t *
+specdigest_settings(const json_t *spec)
+{
+	json_t *settings = json_object(), *keys = NULL, *v;
+	const char *const *section;
+	const char *key;
+	char path[128];
+	int differs;
+
+	for (section = config_sections; settings != NULL && *section != NULL; section++) {
+		if ((keys = result_keys(spec, *section)) == NULL)
+			goto err0;
+		json_object_foreach(keys, key, v) {
+			snprintf(path, sizeof(path), "%s.%s", *section, key);
+			if ((differs = later_deviates(contract_at("spec", path), v)) == -1 ||
+			    (differs && json_object_set(settings, path, v) == -1))
+				goto err0;
+		}
+		json_decref(keys);
+	}
+	return (settings);
+err0:
+	json_decref(keys);
+	json_decref(settings);
+	errno = ENOMEM;
+	return (NULL);
 }

@@ -30,4 +30,11 @@ int specdigest_recipe(const json_t *spec, char hex[SHA256_HEX_SIZE]);
 /* The digest of the whole but itself; 0, or -1 with errno ENOMEM. */
 int specdigest_content(const json_t *spec, char hex[SHA256_HEX_SIZE]);
 
+/**
+ * What the configuration's digest is of, for people: the result keys that
+ * differ from their defaults, `train.matrix_lr`: 0.02, in the contract's order.
+ * Owns: the caller decrefs. NULL with errno ENOMEM.
+ */
+json_t *specdigest_settings(const json_t *spec);
+
 #endif

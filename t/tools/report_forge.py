@@ -3,6 +3,7 @@
 usage: report_forge.py LEDGER hostile          every text in every row but the last becomes something to choke on
        report_forge.py LEDGER random SEED      a few values anywhere but in the last row become others, of any type
        report_forge.py LEDGER set ROW KEY=JSON...   members of one row by dotted path
+       report_forge.py LEDGER promote RUN_ROW       the run's artifact is promoted, on the confirmation before
 """
 import hashlib
 import json
@@ -53,6 +54,15 @@ def main():
                 at = at[key]
             if key not in ("schema", "prev", "row"):
                 at[key] = rng.choice(ODD)
+    elif sys.argv[2] == "promote":
+        run = rows[int(sys.argv[3]) - 1]
+        digest = lambda row: hashlib.sha256(lines[row["row"] - 1]).hexdigest()
+        verdict = [r for r in rows if r["kind"] == "confirmation" and r["row"] <= len(rows)][-1]
+        rows.append({"schema": run["schema"], "prev": "", "row": len(rows) + 1, "added_at": rows[-1]["added_at"], "kind": "promotion",
+                     "promotion": {**{k: run["run"][k] for k in ("group_sha256", "config_sha256", "run_id", "artifact_sha256")},
+                                   "run_sha256": digest(run), "confirmation_sha256": digest(verdict), "head_sha256": digest(rows[-1]),
+                                   "conditions": [{"condition": "incumbent", "holds": True, "evidence": "it is"}]}})
+        lines.append(b"")
     else:
         for pair in sys.argv[4:]:
             key, text = pair.split("=", 1)
