@@ -124,3 +124,24 @@ now_boot_ms() {
 	[ -e up/runs/a/training_report.json ]
 	[ ! -e up/runs/a/train_refusal.json ]
 }
+
+# bats test_tags=b28
+@test "of twenty drivers on one run each ends with 0 or with 99, and none for what another swept away" {
+	tiny_data real > /dev/null
+	DATA=$PWD/real
+	tiny_spec runs/t > /dev/null
+	seq 20 | xargs -P 20 -I{} sh -c 'c=0; hg-run runs/t > out.{} 2>&1 || c=$?; echo $c' > codes
+	grep -vxE '0|99' codes && { cat out.*; false; }
+	[ "$(grep -cx 0 codes)" -ge 1 ]
+	[ -z "$(find runs/t -name '.tmp.*')" ]
+}
+
+# bats test_tags=b28
+@test "writers of one file do not take each other's temporaries away" {
+	tiny_data real > /dev/null
+	DATA=$PWD/real
+	tiny_spec runs/t > /dev/null
+	seq 200 | xargs -P 8 -I{} sh -c 'hg-status -w runs/t > /dev/null 2> err.{} || echo {}' > failed
+	[ ! -s failed ] || { cat err.*; false; }
+	[ -z "$(find runs/t -name '.tmp.*')" ]
+}
