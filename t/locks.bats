@@ -145,3 +145,41 @@ now_boot_ms() {
 	[ ! -s failed ] || { cat err.*; false; }
 	[ -z "$(find runs/t -name '.tmp.*')" ]
 }
+
+# bats test_tags=b29
+@test "whoever waits for a run that is removed is told so at once, and a renamed one is waited for" {
+	hg-await -t 20 train runs/a > out 2> err 3>&- &
+	waits=$!
+	until_true 10 grep -q pipe <(ls -l /proc/$waits/fd; echo pipe)
+	mv runs/a runs/b
+	sleep 0.2
+	kill -0 $waits
+	rm -rf runs/b
+	exits 1 $waits
+	[[ $(cat out) == *" train removed" ]]
+	[[ $(cat err) == *"'runs/a' was removed: train of it never comes"* ]]
+}
+
+# bats test_tags=b29
+@test "a host whose name is empty or no ASCII writes locks that are read back" {
+	unshare -Uru true 2> /dev/null || skip "no host names of users' own here"
+	for name in 'höst a' 'a/b'; do
+		rm -rf runs/a
+		new_run runs/a
+		unshare -Uru sh -c "printf '%s' '$name' > /proc/sys/kernel/hostname && fakestage train runs/a deliver"
+		[ -e runs/a/training_report.json ]
+		run "$PYTHON" -c 'import sys; t = open(sys.argv[1], "rb").read(); assert len(t) == 512 and all(32 <= b < 127 for b in t[:-1]), t; print(t.decode())' runs/a/train.lock
+		[[ $output == *" host=h%C3%B6st%20a "* || $output == *" host=a%2Fb "* ]]
+	done
+}
+
+# bats test_tags=b29
+@test "where no more processes may start the stage is refused as process_limit, which a retry may mend" {
+	[ "$(id -u)" -eq 0 ] || skip "needs root, to be another user"
+	chmod 777 . runs runs/a
+	chmod a+rw runs/a/*
+	run setpriv --reuid 65533 --clear-groups sh -c 'ulimit -p 0 2> /dev/null || ulimit -u 0; exec fakestage train runs/a deliver'
+	[ "$status" -eq 102 ]
+	[ "$(key runs/a/train_refusal.json .kind)" = process_limit ]
+	[[ $(key runs/a/train_refusal.json .detail) == *"limit on processes"* ]]
+}

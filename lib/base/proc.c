@@ -86,6 +86,25 @@ stat_of(pid_t pid, uint64_t *start_time, char *state)
 	return (0);
 }
 
+/* A host's name as one word of a line and a part of a file's name: `-` if it has none, %XX for what is neither. */
+static void
+host_word(const char *name, char *out, size_t size)
+{
+	size_t at = 0;
+
+	for (; *name != '\0' && at + 1 < size; name++) {
+		if (*name > 0x20 && *name < 0x7f && *name != '/' && *name != '%')
+			out[at++] = *name;
+		else if (at + 3 >= size)
+			break;
+		else
+			at += (size_t)snprintf(out + at, size - at, "%%%02X", (unsigned char)*name);
+	}
+	if (at == 0)
+		out[at++] = '-';
+	out[at] = '\0';
+}
+
 int
 proc_machine(struct proc_id *id)
 {
@@ -99,7 +118,7 @@ proc_machine(struct proc_id *id)
 	snprintf(id->boot_id, sizeof(id->boot_id), "%.36s", text);
 	if (uname(&un) == -1)
 		return (-1);
-	snprintf(id->host, sizeof(id->host), "%.64s", un.nodename);
+	host_word(un.nodename, id->host, sizeof(id->host));
 	return (0);
 }
 

@@ -57,6 +57,8 @@ const char *
 say_why(int error)
 {
 	switch (error) {
+	case EAGAIN:
+		return ("Resource temporarily unavailable, as where a limit on processes or locks is reached");
 	case EISDIR:
 		return ("it is a directory and no file: move it away");
 	case EMEDIUMTYPE:

@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -80,7 +81,14 @@ static int
 look(struct item *it)
 {
 	struct runlock_look lock;
+	struct stat st;
 
+	/* A directory that was renamed keeps its links. */
+	if (fstat(it->run->fd, &st) == 0 && st.st_nlink == 0) {
+		say_error("'%s' was removed: %s of it never comes", it->run->path, rundir_stages[it->stage].name);
+		settle(it, "removed", HG_EXIT_NO);
+		return (0);
+	}
 	if (closeout_dead(it->run, it->stage, &it->state, NULL) == -1)
 		return (-1);
 	switch (it->state) {

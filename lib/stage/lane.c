@@ -71,7 +71,12 @@ open_file(const char *lane, const char *ending)
 		fd = -1;
 	} else
 		fd = file_open_change(AT_FDCWD, file, O_RDWR | O_CREAT, 0666);
-	if (fd == -1)
+	if (fd == -1 && (errno == EACCES || errno == EPERM))
+		say_error(
+		    "lane '%s' is another user's: set HOMEGOLF_LANES to a directory of your own, or let all who share "
+		    "the lane write it",
+		    file);
+	else if (fd == -1)
 		say_errno("cannot open lane '%s'", file);
 	return (fd);
 }

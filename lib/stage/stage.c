@@ -459,10 +459,9 @@ static int
 refuse_errno(struct owner *o, const char *what)
 {
 	char detail[256];
-	/* fork says EAGAIN where processes are short: that is a want of memory, too. */
-	int error = errno == EAGAIN ? ENOMEM : errno;
+	int error = errno;
 
-	snprintf(detail, sizeof(detail), "%s: %s", what, say_why(errno));
+	snprintf(detail, sizeof(detail), "%s: %s", what, say_why(error));
 	return (refuse(o, refusal_of_errno(error), detail, NULL, NULL));
 }
 
