@@ -183,3 +183,23 @@ now_boot_ms() {
 	[ "$(key runs/a/train_refusal.json .kind)" = process_limit ]
 	[[ $(key runs/a/train_refusal.json .detail) == *"limit on processes"* ]]
 }
+
+# bats test_tags=b29
+@test "a lane in a directory that users share is for each of them, whoever made it" {
+	[ "$(id -u)" -eq 0 ] || skip "needs root, to be other users"
+	mkdir -m 1777 shared
+	chmod 777 . runs runs/a
+	chmod a+rw runs/a/*
+	export HOMEGOLF_LANES=shared
+	new_run runs/b
+	chmod -R a+rwX runs/b data
+	setpriv --reuid 65533 --clear-groups sh -c 'umask 022; fakestage -l train runs/a deliver'
+	setpriv --reuid 65532 --clear-groups sh -c 'umask 022; fakestage -l train runs/b deliver'
+	[ -e runs/a/training_report.json ]
+	[ -e runs/b/training_report.json ]
+	chmod 644 shared/*
+	new_run runs/c
+	chmod -R a+rwX runs/c
+	run setpriv --reuid 65532 --clear-groups fakestage -l train runs/c deliver
+	[[ $output == *"is another user's: set HOMEGOLF_LANES to a directory of your own"* ]]
+}
