@@ -469,7 +469,8 @@ dataset_verify(const struct dataset *d, unsigned what, struct inputerror *f)
 
 	digests_open(&g, d->dir);
 	if ((what & DATASET_TOKENIZER) != 0 && d->tokenizer_path != NULL)
-		rc = verify_file(&g, d->tokenizer_path, d->tokenizer_sha256, VOCAB_MAX_BYTES, REFUSAL_TOKENIZER_MISSING, f);
+		rc = verify_file(&g, d->tokenizer_path, d->tokenizer_sha256, VOCAB_MAX_BYTES, REFUSAL_TOKENIZER_MISSING,
+		    f);
 	if (rc == 0 && (what & DATASET_VAL) != 0)
 		rc = verify_file(&g, d->docs_path, d->docs_sha256, DOCS_MAX_BYTES, REFUSAL_INPUT_MISSING, f);
 	if (rc == 0 && (what & DATASET_VAL) != 0)

@@ -115,7 +115,7 @@ close_locked(struct rundir *r, enum stage s, int fd, enum refusal_kind kind, enu
 	case RUNLOCK_GOOD:
 		break;
 	}
-	/* Owner and worker are gone; what they started may have a session of its own. Those of a copy's original live. */
+	/* Owner and worker are gone, but for a copy's; what they started may have a session of its own. */
 	switch (lock.owner.pid > 0 && runlock_whose(r, s, &lock) == RUNLOCK_COPY ?
 		0 :
 		proc_end_marked(rundir_mark(r, s, lock.attempt, mark), KILL_MS, &alive)) {

@@ -22,7 +22,9 @@
 int
 mint_exit(int error)
 {
-	return (error == EINVAL ? HG_EXIT_USAGE : error == EBADMSG || file_at_fault(error) ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
+	return (error == EINVAL                          ? HG_EXIT_USAGE :
+		error == EBADMSG || file_at_fault(error) ? HG_EXIT_CONTRACT :
+							   HG_EXIT_SYSTEM);
 }
 
 int

@@ -24,7 +24,7 @@ enum state {
 /* What the state depends on. */
 struct state_facts {
 	int receipt, refusal; /* is the file there? */
-	int held;             /* is the lock held, or free as seen from here alone (runlock_whose)? */
+	int held;             /* is the lock held, or free only as seen from here (runlock_whose)? */
 	enum runlock_text text;
 	int late; /* past deadline + grace, by the text */
 };
@@ -38,8 +38,8 @@ const char *state_name(enum state s);
 int state_look(const struct rundir *r, enum stage s, enum state *state, struct runlock_look *look);
 
 /*
- * Say that a stage is left alone, and until when, if it counts as alive without its lock being seen; 1 if that was said,
- * else 0.
+ * Say that a stage is left alone, and until when, if it counts as alive without its lock being seen; 1 if that was
+ * said, else 0.
  */
 int state_say_unseen(const struct rundir *r, enum stage s, const struct runlock_look *look);
 

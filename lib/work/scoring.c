@@ -229,15 +229,13 @@ score_all(struct work *x)
 		if (stage_stopping(x->w))
 			return (-1);
 		score_span(x->s, x->part, &first, &end);
-		if (score_part(x->s, x->part, &nats, &n) == -1)
+		if (score_part(x->s, x->part, &nats, &n) == -1 || docsums_add(x->y, first, nats, n, &x->fault) == -1)
 			return (dependencies_fault(x->w, &x->fault));
 		for (i = 0; i < n; i++)
 			if (!isfinite(nats[i]))
 				return (stage_refuse(x->w, REFUSAL_LOSS_DIVERGED, jsonio_real((double)nats[i]),
 				    json_string("a finite loss"), "the loss of token %llu is not finite",
 				    (unsigned long long)(first + i)));
-		if (docsums_add(x->y, first, nats, n, &x->fault) == -1)
-			return (dependencies_fault(x->w, &x->fault));
 		x->here += n;
 		x->part++;
 		if (note(x) == -1 || check_budget(x, end) == -1)
