@@ -19,6 +19,11 @@ foreign_text() {
 		sed "s/deadline_at=[^ ]*/deadline_at=$(date -u -d "$1 seconds" +%Y-%m-%dT%H:%M:%S.000Z)/"
 }
 
+# Has the process that directory open, and a watch on it?
+waits_on() {
+	readlink "/proc/$1"/fd/* 2> /dev/null | grep -q "/$2$" && grep -q inotify "/proc/$1"/fdinfo/* 2> /dev/null
+}
+
 start_of() {
 	sed 's/.*) //' "/proc/$1/stat" | cut -d ' ' -f 20
 }
@@ -150,7 +155,7 @@ now_boot_ms() {
 @test "whoever waits for a run that is removed is told so at once, and a renamed one is waited for" {
 	hg-await -t 20 train runs/a > out 2> err 3>&- &
 	waits=$!
-	until_true 10 grep -q pipe <(ls -l /proc/$waits/fd; echo pipe)
+	until_true 10 waits_on "$waits" runs/a
 	mv runs/a runs/b
 	sleep 0.2
 	kill -0 $waits
