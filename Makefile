@@ -112,10 +112,10 @@ endef
 $(foreach a,$(MODULES),$(if $(filter $(B)/lib/$a/embedded_%,$($a_OBJ)),$(eval $(call embedded_rule,$a))))
 
 define archive_rule
-$(B)/libhg-$1.a: $(call objects,$1) $($1_OBJ)
+$(B)/libhg-$1.a: $(call objects,$1) $($1_OBJ) lib/$1/module.mk
 	@rm -f $$@
 	$$(call say,AR)
-	$(Q)$(AR) rcs $$@ $$^
+	$(Q)$(AR) rcs $$@ $$(filter %.o,$$^)
 endef
 $(foreach a,$(MODULES),$(if $($a_SRC),$(eval $(call archive_rule,$a))))
 

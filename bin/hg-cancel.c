@@ -111,5 +111,5 @@ main(int argc, char **argv)
 	static const struct opt_tool tool = { "hg-cancel", "Stop a running stage, which closes out as cancelled.",
 		"hg-cancel STAGE RUN" };
 
-	return (stagecmd_main(&tool, argc, argv, cancel));
+	return (stagecmd_main(&tool, NULL, argc, argv, cancel));
 }

@@ -52,5 +52,5 @@ main(int argc, char **argv)
 		"Say whether all that a stage owes is there, valid and bound by digest; list what is not.",
 		"hg-gate STAGE RUN" };
 
-	return (stagecmd_main(&tool, argc, argv, gate));
+	return (stagecmd_main(&tool, NULL, argc, argv, gate));
 }

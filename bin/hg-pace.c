@@ -70,7 +70,8 @@ begin(struct pace *x, const char *path, int *code)
 		x->recipe.threads = proc_cpus();
 	if ((x->data = locate_dataset(jsonio_text(x->run.spec.json, "data.dir", ""),
 		 jsonio_text(x->run.spec.json, "data.dataset_sha256", ""), x->run.path, &f)) == NULL ||
-	    (x->micro_batch = trainer_open_micro_batch(&x->recipe, proc_memory_available())) == 0 ||
+	    (x->micro_batch = trainer_open_micro_batch(&x->recipe, proc_memory_available(), proc_memory_total())) ==
+		0 ||
 	    (x->loader = loader_open(&x->data->train, (uint32_t)x->recipe.config.vocab_size, x->micro_batch,
 		 x->recipe.data_offset, &f)) == NULL) {
 		*code = f.kind != REFUSAL_NONE ? inputerror_exit(f.kind) : HG_EXIT_SYSTEM;
@@ -153,8 +154,10 @@ int
 main(int argc, char **argv)
 {
 	static struct pace x;
-	struct opt table[] = { { .letter = 't', .arg = "SECONDS", .help = "measure for this long (default 10)" },
-		{ .letter = 0 } };
+	struct opt table[] = {
+		{ .letter = 't', .arg = "SECONDS", .help = "measure for this long (90, 1.5, 10m; default 10)" },
+		{ .letter = 0 }
+	};
 	int64_t ms = 10000;
 	int i, code;
 

@@ -5,11 +5,29 @@
 #include "run/closeout.h"
 #include "stage/stagecmd.h"
 #include "base/exit.h"
+#include "base/jsonio.h"
 #include "run/refusal.h"
 #include "run/retry.h"
 #include "run/rundir.h"
 #include "base/out.h"
 #include "base/say.h"
+
+static struct opt options[] = { { .letter = 'i', .help = "only what was interrupted, so that nothing was found out" },
+	{ .letter = '\0' } };
+
+/* 1 if the refused stage was only interrupted, 0 if not, -1 with errno, said. */
+static int
+interrupted(const struct rundir *r, enum stage s)
+{
+	json_t *refusal = refusal_read(r, s);
+	int yes;
+
+	if (refusal == NULL)
+		return (-1);
+	yes = refusalkind_interrupted(jsonio_text(refusal, "kind", ""));
+	json_decref(refusal);
+	return (yes);
+}
 
 /* Somebody else's retry: it lasts before we rest on it. */
 static int
@@ -32,6 +50,17 @@ retry(struct rundir *r, enum stage s)
 		return (rundir_exit(errno));
 	switch (state) {
 	case STATE_REFUSED:
+		if (options[0].value == NULL)
+			break;
+		switch (interrupted(r, s)) {
+		case 1:
+			break;
+		case 0:
+			say_note("%s of '%s' was refused for more than an interruption", name, r->path);
+			return (HG_EXIT_NO);
+		default:
+			return (rundir_exit(errno));
+		}
 		break;
 	case STATE_ABSENT:
 		say_note("%s of '%s' has not begun: there is nothing to retry", name, r->path);
@@ -61,7 +90,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct opt_tool tool = { "hg-retry",
-		"Move a refused attempt aside, so that its stage may be tried again.", "hg-retry STAGE RUN" };
+		"Move a refused attempt aside, so that its stage may be tried again.", "hg-retry [-i] STAGE RUN" };
 
-	return (stagecmd_main(&tool, argc, argv, retry));
+	return (stagecmd_main(&tool, options, argc, argv, retry));
 }

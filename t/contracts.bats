@@ -199,7 +199,20 @@ lists() {
 	done
 }
 
+@test "what no retry helps is not answered with the same command again" {
+	contract -m refusal | awk '
+	    /^\.It Dv / { kind = $3; retry = 0 }
+	    /a retry may help\.$/ { retry = 1 }
+	    /^\.Dl / && !retry { sub(/^\.Dl /, ""); sub(/ *#.*/, ""); print kind ": " $0 }' > "$BATS_TEST_TMPDIR/typed"
+	[ "$(wc -l < "$BATS_TEST_TMPDIR/typed")" -ge 15 ]
+	[ "$(grep -c . "$BATS_TEST_TMPDIR/typed")" = "$(contract -m refusal | grep -A1 '^\.It Dv ' | grep -v '^\.It\|^--' | grep -vc 'a retry may help\.$')" ]
+	run ! grep -E 'hg-run( -r)? RUN$|hg-run -r|hg-retry|hg-STAGE' "$BATS_TEST_TMPDIR/typed"
+	# One made anew says what is other.
+	run ! grep -E 'hg-spec -b RUN/spec\.json RUN' "$BATS_TEST_TMPDIR/typed"
+}
+
 @test "hg-classify(1) explains every reason of a verdict, in their order, and no other, and starved as it is measured" {
+	cd "$BATS_TEST_TMPDIR"
 	sed -n '/^\.Sh REASONS/,/^\.El/s/^\.It Li //p' "$HG_TOP/man/hg-classify.1" > page
 	contract -w reason | diff - page
 	awk '/^\.Sh REASONS/ { on = 1 } on && /^\.(It|El)/ { if (last ~ /^\.It/) print last; last = $0; next } on { last = "" }' \
@@ -212,6 +225,7 @@ lists() {
 
 @test "the network in hg-train(1) has the tensors and the constants of the code" {
 	local word page=$HG_TOP/man/hg-train.1
+	cd "$BATS_TEST_TMPDIR"
 	sed -n '/^\.Ss The network/,/^\.Ss Resuming/p' "$page" > network
 	for word in $(sed -nE 's/^TENSOR\([^"]*"([a-z_.]+)".*/\1/p' "$HG_TOP/lib/gpt/params.def"); do
 		grep -qwF -- "${word#blocks.}" network || { echo "hg-train(1) lacks $word" >&2; false; }

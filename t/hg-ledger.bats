@@ -37,6 +37,7 @@ pretend() {
 	mkdir -p bin
 	cat > bin/hg-run <<-END
 	#!/bin/sh
+	[ "\$1" != -i ] || shift
 	ledger=\$2 run=\$3
 	bpb=\$($PYTHON -c 'import json, random, sys
 	s = json.load(open(sys.argv[1] + "/spec.json"))["train"]

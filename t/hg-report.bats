@@ -140,6 +140,15 @@ text() {
 	grep -qF '\u001b[31m' t
 	grep -qF '%s%n%d%99999d' t
 	run ! grep -qP '[\x00-\x08\x0b-\x1f\x7f]|\xe2\x80[\x8b-\x8f\xa8-\xae]|\xe2\x81[\xa0-\xaf]|\xef\xbb\xbf' p.html
+	# nor do settings and names of data, whose keys are anybody's too
+	forge evil/ledger set "$(jq 'select(.kind == "run").row' evil/ledger/ledger.jsonl | tail -n 1)" \
+		'run.data_name="<script>d</script>"' 'run.settings={"train.<script>k</script>": "\"><script>v</script>", "eval.docs": "<b>"}'
+	hg-report -o p.html evil/ledger
+	page form p.html
+	page text p.html | tr -d '\n' > t
+	grep -qF 'train.<script>k</script>' t
+	grep -qF '"><script>v</script>' t
+	grep -qF '<script>d</script>' t
 	# 64 KiB of hypothesis are cut, and that is said
 	grep -qE '\([0-9]{2},[0-9]{3} characters; cut here\)' <(text p.html)
 	[ "$(stat -c %s p.html)" -lt 400000 ]

@@ -113,6 +113,32 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 	[ "$(jq -s -c 'map(.step) == [range(150)]' "$R/metrics.jsonl")" = true ]
 }
 
+@test "resumes and lost_ms count every attempt that went on, also one that was killed before it saved" {
+	local attempt lost=0 from at
+	tiny_spec "$R" train.iterations=600 train.checkpoint_every_ms=3600000
+	hg-train "$R" 2> /dev/null 3>&- &
+	until_true 20 eval '[ -e "$R/metrics.jsonl" ] && [ "$(wc -l < "$R/metrics.jsonl")" -gt 9 ]'
+	hg-cancel train "$R"
+	wait $! || :
+	from=$(wc -l < "$R/metrics.jsonl")
+	at=$(tail -n 1 "$R/metrics.jsonl" | jq .wallclock_ms)
+	for attempt in 2 3; do
+		hg-retry train "$R"
+		hg-train "$R" 2> /dev/null 3>&- &
+		until_true 20 eval '[ "$(wc -l < "$R/metrics.jsonl")" -gt $((from + 9)) ]'
+		kill -9 "$(owner "$R")"
+		wait $! || :
+		run hg-await -t 10 train "$R"
+		[ "$status" -eq 102 ]
+		lost=$((lost + $(tail -n 1 "$R/metrics.jsonl" | jq .wallclock_ms) - at))
+	done
+	hg-retry train "$R"
+	hg-train "$R"
+	[ "$(report "$R" .attempt)" = 4 ]
+	[ "$(report "$R" .resumes)" = 3 ]
+	[ "$(report "$R" .lost_ms)" -ge $((lost - 4)) ]
+}
+
 # bats test_tags=b64
 @test "learning rates do not fall below min_lr_frac, by steps and by the clock, and replay to the same bits" {
 	local backend
@@ -178,21 +204,69 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 
 # bats test_tags=b24
 @test "no step starts after the cap, and a run by steps that passes it says so" {
-	tiny_spec "$R" budget.max_wallclock_ms=100 train.iterations=100000
-	hg-train "$R"
+	[ -z "$HG_SAN" ] || skip "sanitizers want to be loaded first"
+	cc -shared -fPIC -o slow.so "$HG_T/preload/slowclock.c"
+	# Fits by far, until the machine turns 2000 times as slow.
+	tiny_spec "$R" budget.max_wallclock_ms=600000 train.iterations=2000 budget.stall_ms=36000000
+	SLOW=2000 SLOW_AT=$PWD/slow LD_PRELOAD=$PWD/slow.so hg-train "$R" 3>&- &
+	pid=$!
+	until_true 20 eval '[ -e "$R/metrics.jsonl" ] && [ "$(wc -l < "$R/metrics.jsonl")" -gt 6 ]'
+	touch slow
+	wait "$pid"
+	rm slow
 	[ "$(report "$R" .stop_reason)" = wallclock ]
-	[ "$(report "$R" '.steps < 100000')" = true ]
-	jq -se '.[:-1] | all(.wallclock_ms < 100)' "$R/metrics.jsonl"
+	[ "$(report "$R" '.steps < 2000')" = true ]
+	jq -se '.[:-1] | all(.wallclock_ms < 600000)' "$R/metrics.jsonl"
+	[ "$(jq '.steps_expected < 2000 and .eta_ms < 60000' "$R/train_status.json")" = true ]
 }
 
 # bats test_tags=b20
-@test "a run that cannot make min_steps is refused after its first step, with the projection" {
+@test "a run that cannot make min_steps is refused after its first steps, with the projection" {
 	tiny_spec "$R" budget.max_wallclock_ms=1 train.iterations=100000 train.min_steps=50000
 	run hg-train "$R"
 	[ "$status" -eq 1 ]
 	[ "$(jq -r .kind "$R/train_refusal.json")" = min_steps_unreachable ]
 	[ "$(jq -r '.expected == 50000 and .observed < 50000' "$R/train_refusal.json")" = true ]
 	[ ! -e "$R/checkpoint.safetensors" ]
+}
+
+# bats test_tags=b94
+@test "a schedule by steps that cannot fit its cap is refused after the first measured steps, with what would fit" {
+	local i
+	tiny_spec "$R" budget.max_wallclock_ms=3600000 train.iterations=1000000000 train.log_every=1
+	tiny_spec "$R-clock" budget.max_wallclock_ms=300 train.iterations=1000000000 train.schedule=wallclock
+	run hg-train "$R"
+	[ "$status" -eq 1 ]
+	[ "$(jq -r '[.kind, .retryable, .expected] | @csv' "$R/train_refusal.json")" = \
+		'"schedule_over_cap",false,1000000000' ]
+	[ "$(jq '.observed > 2 and .observed < 1000000000' "$R/train_refusal.json")" = true ]
+	[[ "$(jq -r .detail "$R/train_refusal.json")" == "a step takes "*" ms at best, so $(jq .observed "$R/train_refusal.json")"* ]]
+	[[ "$(jq -r .detail "$R/train_refusal.json")" == *" steps fit in budget.max_wallclock_ms=3600000, and train.iterations asks for 1000000000" ]]
+	[[ "$(jq -r .next "$R/train_refusal.json")" == \
+		"hg-pace $PWD/$R "*"hg-spec -b $PWD/$R/spec.json -s train.iterations=N $PWD/$R.2 "* ]]
+	[ "$(jq -s '(last.step >= 4) and (last.wallclock_ms < 360000)' "$R/metrics.jsonl")" = true ]
+	[ ! -e "$R/checkpoint.safetensors" ]
+	hg-train "$R-clock"
+	[ "$(report "$R-clock" .stop_reason)" = wallclock ]
+	for i in 0 1 2 3 4 5 6 7 8 9 10 11; do printf '{"step": %d, "lr_scale": 1}\n' "$i"; done > long.jsonl
+	tiny_spec "$R-again" budget.max_wallclock_ms=1 "train.replay=$PWD/long.jsonl"
+	run hg-train "$R-again"
+	[ "$status" -eq 1 ]
+	[ "$(jq -r '[.kind, .expected] | @csv' "$R-again/train_refusal.json")" = '"schedule_over_cap",12' ]
+	[[ "$(jq -r .detail "$R-again/train_refusal.json")" == *", and train.replay has 12" ]]
+}
+
+# bats test_tags=b94
+@test "warm-up counts its own steps, and promises no end" {
+	tiny_spec "$R" train.warmup_steps=100000 train.iterations=7
+	hg-train "$R" 2> said 3>&- &
+	pid=$!
+	until_true 20 eval '[ "$(jq -r .phase "$R/train_status.json")" = warmup ]'
+	cp "$R/train_status.json" warming.json
+	hg-cancel train "$R" || :
+	wait "$pid" || :
+	[ "$(jq -c '[.phase, .steps_expected, .tokens, .tokens_per_s, .eta_ms]' warming.json)" = '["warmup",100000,0,null,null]' ]
+	[ "$(jq '.step > 0 and .step < 100000' warming.json)" = true ]
 }
 
 # bats test_tags=b14
@@ -303,8 +377,30 @@ END
 }
 
 @test "an instruction set that the backend has not is a fault of the spec, which no retry mends" {
-	tiny_spec "$BATS_TEST_TMPDIR/r" system.isa=portable
+	# Made before hg-spec asked.
+	tiny_spec "$BATS_TEST_TMPDIR/r"
+	sed -i 's/"isa": *"auto"/"isa": "portable"/' "$BATS_TEST_TMPDIR/r/spec.json"
+	run -103 --separate-stderr hg-train "$BATS_TEST_TMPDIR/r"
+	sed -i "s/\(\"content_sha256\": *\)\"[0-9a-f]*\"/\1\"${stderr##* }\"/" "$BATS_TEST_TMPDIR/r/spec.json"
 	run -1 --separate-stderr hg-train "$BATS_TEST_TMPDIR/r"
 	[ "$(jq -r .kind "$BATS_TEST_TMPDIR/r/train_refusal.json")" = spec_invalid ]
 	[[ $stderr == *"backend 'ref' has no isa 'portable'"* && $stderr != *"hg-run -r"* ]]
+}
+
+# bats test_tags=b94
+@test "a model that cannot fit into memory is refused before any is touched, with what to lower" {
+	[ -z "$HG_SAN" ] || skip "sanitizers need more"
+	tiny_spec "$R" model.model_dim=16384 model.num_layers=1000
+	run "$PYTHON" -c 'import resource, subprocess, sys
+print(subprocess.run(["hg-train", sys.argv[1]], stderr=subprocess.DEVNULL).returncode,
+    resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 200000)' "$R"
+	[ "$output" = "1 True" ]
+	[ "$(jq -r '[.kind, .retryable] | @csv' "$R/train_refusal.json")" = '"over_memory",false' ]
+	[[ "$(jq -r .detail "$R/train_refusal.json")" == *"lower model.model_dim, model.num_layers or train.seq_len" ]]
+	[[ "$(jq -r .detail "$R/train_refusal.json")" =~ ^"training needs "[0-9]{14,}" bytes of memory with 128 tokens" ]]
+	tiny_spec "$R-wide" train.batch_tokens=1048576 train.micro_batch_tokens=1048576
+	(ulimit -v 1000000; exec hg-train "$R-wide") || [ $? -eq 1 ]
+	[ "$(jq -r .kind "$R-wide/train_refusal.json")" = over_memory ]
+	[[ "$(jq -r .detail "$R-wide/train_refusal.json")" == *"lower train.micro_batch_tokens" ]]
+	[[ "$(jq -r .next "$R-wide/train_refusal.json")" == *"hg-spec -b "* ]]
 }

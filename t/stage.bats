@@ -44,7 +44,7 @@ setup() {
 	[ "$(key r/train_refusal.json .kind)" = input_wrong_digest ]
 	[ "$(key r/train_refusal.json .observed.seen)" = 1 ]
 	[ "$(key r/train_refusal.json .expected.wanted)" = 2 ]
-	[[ $(key r/train_refusal.json .next) = "hg-run -r $(realpath r)  # "* ]]
+	[[ $(key r/train_refusal.json .next) = "hg-status $(realpath r)  # "*" hg-run -r $(realpath r); else anew: "* ]]
 	run -1 fakestage train r deliver
 	[[ $output == *input_wrong_digest*next:* ]]
 	[ ! -e r/training_report.json ]

@@ -50,9 +50,9 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 		say_note("no plan is open");
 	else if (open == 1 && p->at_ms > clock_wall_ms()) {
 		say_error(
-		    "the open plan was made at %s by a clock ahead of this one, and no run begun before it counts: wait"
-		    " until then, or give it up with hg-ledger plan -x %s",
-		    row.added_at, l.path);
+		    "the open plan was made at %s by a clock ahead of this one, and no run begun before it counts",
+		    row.added_at);
+		say_next("hg-ledger plan -x %s  # gives it up; or wait until then", l.path);
 		code = HG_EXIT_PENDING;
 	} else if (open == 1 && slot < 2 * p->n && ledger_digest(&l, standings_row(&l.book, p->row), digest) == 0) {
 		arm = p->slot[slot].challenger ? &row.plan.challenger : &row.plan.incumbent;

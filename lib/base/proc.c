@@ -588,26 +588,53 @@ proc_oom_kills(void)
 	return (n);
 }
 
+static uint64_t
+less_used(uint64_t limit, uint64_t used)
+{
+	return (limit > used ? limit - used : 0);
+}
+
+/* What the machine, the control group and the limit of addresses allow; with ${left}, beyond what is taken. */
+static uint64_t
+memory(int left)
+{
+	char path[1200], text[4096];
+	uint64_t bytes = 0, limit, used = 0;
+	struct rlimit space;
+	int64_t kib;
+
+	if (slurp("/proc/meminfo", text, sizeof(text)) == 0 &&
+	    (kib = word_value(text, left ? "MemAvailable" : "MemTotal")) > 0)
+		bytes = (uint64_t)kib * 1024;
+	if (cgroup_file("memory.max", path, sizeof(path)) == 0 && slurp(path, text, sizeof(text)) == 0 &&
+	    text[0] >= '0' && text[0] <= '9') {
+		limit = strtoull(text, NULL, 10);
+		if (left && cgroup_file("memory.current", path, sizeof(path)) == 0 &&
+		    slurp(path, text, sizeof(text)) == 0)
+			used = strtoull(text, NULL, 10);
+		if (less_used(limit, used) < bytes)
+			bytes = less_used(limit, used);
+	}
+	if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY) {
+		used = 0;
+		if (left && slurp("/proc/self/statm", text, sizeof(text)) == 0)
+			used = strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+		if (less_used(space.rlim_cur, used) < bytes)
+			bytes = less_used(space.rlim_cur, used);
+	}
+	return (bytes);
+}
+
 uint64_t
 proc_memory_available(void)
 {
-	char path[1200], text[4096];
-	uint64_t free_bytes = 0, max, used;
-	int64_t kib;
+	return (memory(1));
+}
 
-	if (slurp("/proc/meminfo", text, sizeof(text)) == 0 && (kib = word_value(text, "MemAvailable")) > 0)
-		free_bytes = (uint64_t)kib * 1024;
-	if (cgroup_file("memory.max", path, sizeof(path)) == 0 && slurp(path, text, sizeof(text)) == 0 &&
-	    text[0] >= '0' && text[0] <= '9') {
-		max = strtoull(text, NULL, 10);
-		if (cgroup_file("memory.current", path, sizeof(path)) == 0 && slurp(path, text, sizeof(text)) == 0) {
-			used = strtoull(text, NULL, 10);
-			max = max > used ? max - used : 0;
-		}
-		if (max < free_bytes)
-			free_bytes = max;
-	}
-	return (free_bytes);
+uint64_t
+proc_memory_total(void)
+{
+	return (memory(0));
 }
 
 int64_t

@@ -113,8 +113,12 @@ int proc_rename_new(int dirfd, const char *from, const char *to);
 /* Kills by the kernel's OOM killer seen so far in this process's control group, or the whole machine; -1 if unknown. */
 int64_t proc_oom_kills(void);
 
-/* Bytes that could be allocated without swapping: MemAvailable bounded by the control group's limit; 0 if unknown. */
+/*
+ * Bytes that could be allocated without swapping: MemAvailable bounded by what the control group's limit and that of
+ * addresses (ulimit -v) leave; 0 if unknown.  And all that there could ever be: MemTotal bounded by these limits.
+ */
 uint64_t proc_memory_available(void);
+uint64_t proc_memory_total(void);
 
 /* CPU time of this process with its threads; of its waited-for children with ${children} nonzero. */
 int64_t proc_cpu_ms(int children);

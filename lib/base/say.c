@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -146,7 +147,9 @@ say_progress(const char *format, ...)
 {
 	static struct timespec before;
 	struct timespec now;
-	char raw[160], clean[200];
+	struct winsize size;
+	char raw[240], clean[300];
+	size_t n;
 	va_list ap;
 
 	if (!isatty(STDERR_FILENO))
@@ -158,7 +161,16 @@ say_progress(const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(raw, sizeof(raw), format, ap);
 	va_end(ap);
-	fprintf(stderr, "\r%s: %s\033[K", name, say_clean(clean, sizeof(clean), raw));
+	say_clean(clean, sizeof(clean), raw);
+	/* What the terminal breaks into two lines would not be overwritten. */
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 &&
+	    strlen(name) + 2 + strlen(clean) >= size.ws_col) {
+		for (n = size.ws_col > strlen(name) + 3 ? size.ws_col - strlen(name) - 3 : 0;
+		     n > 0 && utf8_continues(clean[n]); n--)
+			;
+		clean[n] = '\0';
+	}
+	fprintf(stderr, "\r%s: %s\033[K", name, clean);
 	fflush(stderr);
 	progress_shown = 1;
 }

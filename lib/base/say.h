@@ -28,8 +28,9 @@ void say_next(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /**
  * say_progress(format, ...):
- * A line that overwrites itself, shown only if stderr is a terminal, at most
- * ten times a second.  say_progress_end clears it.
+ * A line that overwrites itself, cut to the terminal, shown only if stderr is
+ * one, at most ten times a second.  Several processes may share the terminal:
+ * who works for a run begins with its name.  say_progress_end clears the line.
  */
 void say_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void say_progress_end(void);

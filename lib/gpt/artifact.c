@@ -101,6 +101,23 @@ layout_make(struct layout *l, const struct params *p)
 }
 
 /* The stored tensors of data (laid out by l) as float32. */
+uint64_t
+artifact_payload(const struct config *c)
+{
+	uint64_t bytes = 0;
+	struct params *p;
+	struct layout l;
+
+	if ((p = params_new(c)) == NULL)
+		return (0);
+	if (layout_make(&l, p) == 0) {
+		bytes = l.bytes;
+		layout_free(&l);
+	}
+	params_free(p);
+	return (bytes);
+}
+
 static void
 restore(const struct layout *l, const struct params *p, const unsigned char *data, float *w)
 {

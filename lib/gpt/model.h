@@ -48,9 +48,6 @@ struct model_batch {
 struct model *model_open(const struct model_args *args);
 void model_close(struct model *m);
 
-/* Bytes that model_open and the optimizer will ask for in float32: an upper estimate, for choosing a micro-batch. */
-uint64_t model_bytes(const struct model_args *args);
-
 const struct params *model_params(const struct model *m);
 
 /* What executes, as the backend measured it; all live as long as the model. */

@@ -185,9 +185,12 @@ judge_again(const struct ledger *l, const struct row *there, struct add *out, st
 	return (judge(l, &out->row, f));
 }
 
+/* For a row, also of a run that was only interrupted, or to be shown, also of one that has not closed out. */
+enum prepare { PREPARE_ROW, PREPARE_ALL, PREPARE_PREVIEW };
+
 /* Everything about a run but the appending. */
 static int
-prepare(const struct ledger *l, const char *path, int preview, struct add *out, struct standings_fact *f)
+prepare(const struct ledger *l, const char *path, enum prepare what, struct add *out, struct standings_fact *f)
 {
 	const struct standings_fact *same, *before;
 	struct row there;
@@ -207,7 +210,7 @@ prepare(const struct ledger *l, const char *path, int preview, struct add *out, 
 		if (there.run.run_uid != NULL && strcmp(there.run.run_uid, out->row.run.run_uid) == 0) {
 			out->already = (uint64_t)there.number;
 			out->judged = 1;
-			if (preview) {
+			if (what == PREPARE_PREVIEW) {
 				rc = judge_again(l, &there, out, f);
 				row_free(&there);
 			} else {
@@ -223,7 +226,9 @@ prepare(const struct ledger *l, const char *path, int preview, struct add *out, 
 		}
 		row_free(&there);
 	}
-	if (out->how != RUNRECORD_CLOSED && !preview)
+	if (out->how == RUNRECORD_CLOSED && f->interrupted && what == PREPARE_ROW)
+		out->how = RUNRECORD_INTERRUPTED;
+	if (out->how != RUNRECORD_CLOSED && what != PREPARE_PREVIEW)
 		return (0);
 	if (before != NULL) {
 		if (ledger_digest(l, before, hex) == -1 || (out->row.run.supersedes = row_text(&out->row, hex)) == NULL)
@@ -243,17 +248,17 @@ add_preview(const struct ledger *l, const char *path, struct add *out)
 {
 	struct standings_fact f;
 
-	return (prepare(l, path, 1, out, &f));
+	return (prepare(l, path, PREPARE_PREVIEW, out, &f));
 }
 
 int
-add_run(struct ledger *l, const char *path, struct add *out)
+add_run(struct ledger *l, const char *path, int interrupted, struct add *out)
 {
 	const struct standings_plan *plan;
 	struct standings_fact f;
 	size_t i;
 
-	if (prepare(l, path, 0, out, &f) == -1)
+	if (prepare(l, path, interrupted ? PREPARE_ALL : PREPARE_ROW, out, &f) == -1)
 		return (-1);
 	if (out->already != 0) {
 		/* A kill between row and witness, or between row and verdict, is made up for. */

@@ -26,13 +26,14 @@ struct add {
 };
 
 /**
- * add_run(l, path, out):
+ * add_run(l, path, interrupted, out):
  * ${l} is open for writing.  A run attempt that is in the ledger already
- * changes nothing.
+ * changes nothing, and neither does one that was only interrupted, unless
+ * ${interrupted} asks for its row.
  * Owns:   add_free releases what is in *out.
  * Errors: -1 with errno, said.
  */
-int add_run(struct ledger *l, const char *path, struct add *out);
+int add_run(struct ledger *l, const char *path, int interrupted, struct add *out);
 
 /*
  * The same without adding: what the row would be as of now, by the files that there are now and against the present

@@ -252,9 +252,9 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 	if (now.klass == VERDICT_REGRESSION ||
 	    (screening->reason == VERDICT_PROMISING && now.reason != VERDICT_PROMISING)) {
 		say_error(
-		    "the run that screened the configuration of '%s' would be %s: %s against the present incumbent:"
-		    " hg-classify %s RUN says more",
-		    path, verdict_class_name(now.klass), verdict_reason_name(now.reason), l->path);
+		    "the run that screened the configuration of '%s' would be %s: %s against the present incumbent",
+		    path, verdict_class_name(now.klass), verdict_reason_name(now.reason));
+		say_next("hg-classify %s RUN  # of that run", l->path);
 		return (PLAN_NO);
 	}
 	if ((elsewhere = advice_elsewhere(l, path, f, g, &first)) != 0) {
@@ -282,7 +282,8 @@ as_added(const struct ledger *l, const char *path)
 	if (add_preview(l, path, &now) == -1)
 		return (PLAN_NO);
 	if (now.altered.n != 0 || now.row.verdict.is.klass == VERDICT_INVALID) {
-		say_error("'%s' is not what its row says: hg-classify %s %s tells more", path, l->path, path);
+		say_error("'%s' is not what its row says", path);
+		say_next("hg-classify %s %s", l->path, path);
 		how = PLAN_NO;
 	}
 	add_free(&now);

@@ -473,6 +473,9 @@ apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 	unsigned k;
 	int again;
 
+	/* Whoever stops a run says nothing of it; law 1 took that for a failure. */
+	if (f->klass == VERDICT_BLOCKED && f->interrupted && b->policy.law >= 2)
+		return (0);
 	if (f->klass == VERDICT_BLOCKED || f->klass == VERDICT_INVALID) {
 		b->failures++;
 		if (f->klass == VERDICT_INVALID && f->group != 0 && (p = standings_slot(b, f, &k)) != NULL) {

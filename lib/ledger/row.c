@@ -9,6 +9,7 @@
 #include "base/say.h"
 #include "base/str.h"
 #include "ledger/row.h"
+#include "schema/refusalkind.h"
 
 /* --- one table a member: key, form, place ------------------------------------ */
 
@@ -697,6 +698,20 @@ place_of(const struct row_plan *p, const struct row_arm *arm)
 	return (jsonio_i64(arm->spec, "train.data_offset", 0));
 }
 
+/* Is all that stands against the run that stages were interrupted? */
+static int
+interrupted(const struct run_record *run)
+{
+	const json_t *refusal;
+	size_t i;
+
+	json_array_foreach(run->refusals, i, refusal)
+		if (!refusalkind_interrupted(jsonio_text(refusal, "kind", "")))
+			return (0);
+	return (json_array_size(run->refusals) != 0 && json_array_size(run->problems) == 0 &&
+	    json_array_size(run->mismatches) == 0);
+}
+
 void
 row_run_fact(const struct run_record *run, struct standings_fact *f)
 {
@@ -723,6 +738,7 @@ row_run_fact(const struct run_record *run, struct standings_fact *f)
 		f->begins %= f->stream;
 	/* A row of 0.1 does not say. */
 	f->clocked = run->schedule == NULL || strcmp(run->schedule, "wallclock") == 0;
+	f->interrupted = interrupted(run);
 	f->started_ms = time_of(run->started_at);
 	f->cost_ms = run->cost_ms == RECORD_NONE ? 0 : run->cost_ms;
 	memcpy(f->metric, run->metric.of, sizeof(f->metric));

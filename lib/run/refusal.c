@@ -52,7 +52,7 @@ refusal_meaning(enum refusal_kind kind)
 int
 refusal_retryable(enum refusal_kind kind)
 {
-	return (kinds[kind].retryable);
+	return (kinds[kind].retryable != 0);
 }
 
 const char *
@@ -138,7 +138,7 @@ text_of(const struct rundir *r, enum stage s, const struct runlock *lock, const 
 	    jsonio_put(v, "detail", json_string(detail)) == -1 ||
 	    jsonio_put(v, "observed", copy_or_null(why->observed)) == -1 ||
 	    jsonio_put(v, "expected", copy_or_null(why->expected)) == -1 ||
-	    jsonio_put(v, "retryable", json_boolean(kinds[why->kind].retryable)) == -1 ||
+	    jsonio_put(v, "retryable", json_boolean(refusal_retryable(why->kind))) == -1 ||
 	    jsonio_put(v, "next", json_string(next)) == -1 ||
 	    jsonio_put(v, "owner", lock->owner.pid > 0 ? receipt_owner(&lock->owner) : json_null()) == -1 ||
 	    jsonio_put(v, "closed_by", receipt_owner(&me)) == -1 ||

@@ -189,8 +189,9 @@ specrequest_base(json_t *request, const char *file)
 
 /* The JSON value that a text means under a key's types; what fits none becomes text, for the checker to refuse. */
 static json_t *
-value_of(const char *text, const json_t *rule)
+value_of(const char *path, const char *text, const json_t *rule)
 {
+	const size_t n = strlen(path);
 	int64_t i;
 	double x;
 
@@ -198,6 +199,10 @@ value_of(const char *text, const json_t *rule)
 		return (json_null());
 	if (contract_has_type(rule, "boolean") && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0))
 		return (json_boolean(*text == 't'));
+	/* A time may bear its unit; a bare number is in the key's own, milliseconds. */
+	if (contract_has_type(rule, "integer") && n > 3 && strcmp(path + n - 3, "_ms") == 0 && *text != '\0' &&
+	    strchr("smh", text[strlen(text) - 1]) != NULL && num_duration_ms(text, INT64_C(9007199254740991), &i) == 0)
+		return (json_integer(i));
 	if (contract_has_type(rule, "integer") || contract_has_type(rule, "number")) {
 		if (num_i64(text, INT64_MIN, INT64_MAX, &i) == 0)
 			return (json_integer(i));
@@ -246,7 +251,7 @@ specrequest_set(json_t *request, const char *text)
 		say_error("'%s' is given twice", path);
 		goto err0;
 	}
-	if ((value = value_of(equals + 1, rule)) == NULL) {
+	if ((value = value_of(path, equals + 1, rule)) == NULL) {
 		say_error("%s: the value is not UTF-8", path);
 		goto err0;
 	}

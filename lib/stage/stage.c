@@ -564,8 +564,8 @@ wait_in_line(struct owner *o, const struct lane_place *place)
 		}
 		if (tell_waiting(o, ahead, &holder) == -1)
 			return (refuse_errno(o, "cannot write the lock's text"));
-		say_progress("waiting for lane '%s' since %lld s, %d before us", lane, (long long)(now - began) / 1000,
-		    ahead);
+		say_progress("%s: waiting for lane '%s' since %lld s, %d before us", o->run->id, lane,
+		    (long long)(now - began) / 1000, ahead);
 		if (now >= until)
 			return (refuse_busy(o, now - began, ahead, &holder));
 		poll(&p, 1, 100);

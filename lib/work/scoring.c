@@ -200,7 +200,7 @@ post(struct work *x, uint64_t place, int last)
 		"tokens_expected", (json_int_t)score_targets(x->s), "val_loss",
 		jsonio_real(sum.nats / (double)sum.tokens), "tokens_per_s", jsonio_real(rate), "eta_ms",
 		eta >= 0 ? json_integer(eta) : json_null(), "elapsed_ms", (json_int_t)((now - x->began_ns) / 1000000)));
-	say_progress("%llu of %llu tokens, %.0f tokens/s, %.0f s left", (unsigned long long)sum.tokens,
+	say_progress("%s: %llu of %llu tokens, %.0f tokens/s, %.0f s left", x->r->id, (unsigned long long)sum.tokens,
 	    (unsigned long long)score_targets(x->s), rate, (double)eta / 1e3);
 }
 

@@ -134,7 +134,7 @@ static int
 train(const struct trainspec *r, const struct vocab *v, const struct dataset_part *part, double scale_floor,
     double *loss)
 {
-	const size_t micro_batch = trainer_open_micro_batch(r, UINT64_MAX);
+	const size_t micro_batch = trainer_open_micro_batch(r, UINT64_MAX, UINT64_MAX);
 	struct artifact_report report;
 	const struct params *p;
 	struct loader *loader;

@@ -11,6 +11,7 @@
 #include "gpt/ops.h"
 #include "gpt/trainspec.h"
 #include "run/spec.h"
+#include "run/specisa.h"
 #include "schema/contract.h"
 #include "schema/later.h"
 #include "t/unit/tap.h"
@@ -287,13 +288,16 @@ instruction_sets(void)
 	static const char *const names[] = { "cpu", "ref" };
 	const char *text = jsonio_text(contract_at("spec", "system.isa"), "description", ""), *const * isa, *at;
 	size_t i, bad = 0, n = 0;
-	json_t *v;
+	json_t *v, *spec;
 
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		for (isa = ops_find(names[i])->isa_names, at = strstr(text, names[i]); *isa != NULL; isa++, n++) {
 			v = json_string(*isa);
 			bad += contract_check_key("spec", "system.isa", v, NULL) != 0;
 			bad += at == NULL || strstr(at, *isa) == NULL;
+			spec = json_pack("{s:{s:s, s:s}}", "system", "backend", names[i], "isa", *isa);
+			bad += specisa_check(spec) != 0;
+			json_decref(spec);
 			json_decref(v);
 		}
 	tap_ok(bad == 0 && n >= 3, "each instruction set of cpu and ref can be asked for, and its key names it");
