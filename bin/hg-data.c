@@ -120,7 +120,7 @@ read_list(struct request *q, const char *list)
 	char *text;
 	int fd;
 
-	fd = strcmp(list, "-") == 0 ? dup(STDIN_FILENO) : open(list, O_RDONLY | O_CLOEXEC);
+	fd = file_open_given(list);
 	if (fd == -1 || (text = file_read_fd(fd, LIST_MAX_BYTES, NULL)) == NULL) {
 		say_errno("-T: cannot read '%s'", list);
 		if (fd != -1)

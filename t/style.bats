@@ -55,6 +55,15 @@ said_for_tests() {
 	run ! grep -vE 'shell_v?command\(|say_next\(|markup_command\(|[^_]command\(&?c' "$BATS_TEST_TMPDIR/commands"
 }
 
+# bats test_tags=b23
+@test "only lib/base opens files to read, append to or lock: nothing waits for a fifo in a file's place" {
+	cd "$HG_TOP"
+	# what is left are directories, new files of our own, and /dev/null
+	run bash -c "grep -nE '(^|[^a-z_>.])(open|openat|fopen|freopen)\(' \$(git ls-files 'bin/*.c' 'lib/*.c' | grep -v '^lib/base/') |
+	    grep -vE 'O_DIRECTORY|O_EXCL|\"/dev/null\"'"
+	[ "$output" = "" ] || { echo "$output" >&2; false; }
+}
+
 @test "whatever a header names as its check is there" {
 	cd "$HG_TOP"
 	awk 'FNR == 1 || / \* [A-Z][a-z]*:/ || /^ \*$/ { said = 0 }

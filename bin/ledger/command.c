@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/exit.h"
+#include "base/file.h"
 #include "base/num.h"
 #include "base/out.h"
 #include "base/say.h"
@@ -22,7 +23,7 @@ command_rows(const char *ledger)
 	int dir, rows = -1, error;
 
 	if ((dir = open(ledger, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) != -1) {
-		rows = openat(dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		rows = file_open(dir, LEDGER_ROWS, NULL);
 		error = errno;
 		close(dir);
 		errno = error;

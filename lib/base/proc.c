@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -85,6 +86,25 @@ stat_of(pid_t pid, uint64_t *start_time, char *state)
 	return (0);
 }
 
+/* A host's name as one word of a line and a part of a file's name: `-` if it has none, %XX for what is neither. */
+static void
+host_word(const char *name, char *out, size_t size)
+{
+	size_t at = 0;
+
+	for (; *name != '\0' && at + 1 < size; name++) {
+		if (*name > 0x20 && *name < 0x7f && *name != '/' && *name != '%')
+			out[at++] = *name;
+		else if (at + 3 >= size)
+			break;
+		else
+			at += (size_t)snprintf(out + at, size - at, "%%%02X", (unsigned char)*name);
+	}
+	if (at == 0)
+		out[at++] = '-';
+	out[at] = '\0';
+}
+
 int
 proc_machine(struct proc_id *id)
 {
@@ -98,7 +118,7 @@ proc_machine(struct proc_id *id)
 	snprintf(id->boot_id, sizeof(id->boot_id), "%.36s", text);
 	if (uname(&un) == -1)
 		return (-1);
-	snprintf(id->host, sizeof(id->host), "%.64s", un.nodename);
+	host_word(un.nodename, id->host, sizeof(id->host));
 	return (0);
 }
 
@@ -140,9 +160,39 @@ proc_alive(const struct proc_id *id)
 	/* Another boot id is this machine before a restart if the host is the same, and another machine if not. */
 	if (strcmp(here.boot_id, id->boot_id) != 0)
 		return (strcmp(here.host, id->host) == 0 ? 0 : -1);
-	if (id->pid <= 0 || stat_of(id->pid, &start_time, &state) == -1)
-		return (0);
-	return (start_time == id->start_time && state != 'Z' && state != 'X');
+	if (id->pid > 0 && stat_of(id->pid, &start_time, &state) == 0 && start_time == id->start_time)
+		return (state != 'Z' && state != 'X');
+	/* Another name on this boot is that of a container, whose processes we need not see. */
+	return (strcmp(here.host, id->host) == 0 ? 0 : -1);
+}
+
+int
+proc_has_open(const struct proc_id *id, int at, const char *name)
+{
+	char path[64], link[PATH_MAX];
+	struct stat want, st;
+	struct dirent *e;
+	const char *base;
+	ssize_t n;
+	int rc = -1;
+	DIR *d;
+
+	if (fstatat(at, name, &want, AT_SYMLINK_NOFOLLOW) == -1)
+		return (-1);
+	snprintf(path, sizeof(path), "/proc/%ld/fd", (long)id->pid);
+	if ((d = opendir(path)) == NULL)
+		return (-1);
+	while (rc != 1 && (e = readdir(d)) != NULL) {
+		if ((n = readlinkat(dirfd(d), e->d_name, link, sizeof(link) - 1)) <= 0)
+			continue;
+		link[n] = '\0';
+		if ((base = strrchr(link, '/')) == NULL || strcmp(base + 1, name) != 0 ||
+		    fstatat(dirfd(d), e->d_name, &st, 0) == -1 || st.st_dev != want.st_dev)
+			continue;
+		rc = st.st_ino == want.st_ino;
+	}
+	closedir(d);
+	return (proc_alive(id) == 1 ? rc : -1);
 }
 
 int

@@ -30,8 +30,17 @@ int proc_machine(struct proc_id *id);
 /* A process's state as /proc has it: R, S, D, T, Z ..; 0 if it is gone. */
 char proc_state(pid_t pid);
 
-/* 1: that very process runs on this boot (zombies do not); 0: it does not; -1: of another host nobody can tell. */
+/*
+ * 1: that very process runs on this boot (zombies do not); 0: it does not; -1: of another host, or of a container with
+ * a name of its own, nobody can tell.
+ */
 int proc_alive(const struct proc_id *id);
+
+/*
+ * Has that process, which runs, this file open? 1; 0: it has another file of that name open, on the same file system;
+ * -1: nobody can tell, as where one file has two faces (an overlay and its upper directory).
+ */
+int proc_has_open(const struct proc_id *id, int at, const char *name);
 
 /* A pidfd for that very process, close-on-exec, or -1 with errno ESRCH when it is gone. */
 int proc_open(const struct proc_id *id);

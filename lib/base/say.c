@@ -54,6 +54,25 @@ say_clean(char *out, unsigned long size, const char *text)
 	return (out);
 }
 
+const char *
+say_why(int error)
+{
+	switch (error) {
+	case EAGAIN:
+		return ("Resource temporarily unavailable, as where a limit on processes or locks is reached");
+	case EISDIR:
+		return ("it is a directory and no file: move it away");
+	case EMEDIUMTYPE:
+		return ("it is a pipe, a socket or a device and no file: move it away");
+	case ELOOP:
+		return ("it is a symbolic link, or behind a circle of them: name what it leads to");
+	case EFBIG:
+		return ("File too large for what stands here: move it away");
+	default:
+		return (strerror(error));
+	}
+}
+
 /* One write per line, so that lines of several processes do not mix. */
 static void
 line(int keep, int error, const char *format, va_list ap)
@@ -64,7 +83,7 @@ line(int keep, int error, const char *format, va_list ap)
 	vsnprintf(raw, sizeof(raw), format, ap);
 	if (error != 0) {
 		n = strlen(raw);
-		snprintf(raw + n, sizeof(raw) - n, ": %s", strerror(error));
+		snprintf(raw + n, sizeof(raw) - n, ": %s", say_why(error));
 	}
 	say_clean(clean, sizeof(clean), raw);
 	if (keep)

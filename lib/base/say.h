@@ -14,8 +14,11 @@ void say_init(const char *tool);
 
 void say_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* As say_error, followed by `: strerror(errno)`; errno is left as it was. */
+/* As say_error, followed by `: say_why(errno)`; errno is left as it was. */
 void say_errno(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* What an errno means and, where something stands in a file's place, what to do; valid until the next call. */
+const char *say_why(int error);
 
 /* Something worth knowing that is no failure. */
 void say_note(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -17,7 +17,6 @@
 #include "base/str.h"
 #include "data/vocab.h"
 
-#define MODEL_MAX_BYTES ((size_t)64 << 20)
 #define CHUNK_IDS 65536
 
 /* Where a walk over a part's ids stands. */
@@ -161,7 +160,7 @@ get_vocab(const struct adopt *a, int dirfd, struct inputerror *f)
 		return (v);
 	}
 	if ((path = realpath(a->model, NULL)) == NULL ||
-	    (text = file_read(AT_FDCWD, path, MODEL_MAX_BYTES, &n)) == NULL) {
+	    (text = file_read(AT_FDCWD, path, VOCAB_MAX_BYTES, &n)) == NULL) {
 		inputerror_errno(f, "read", a->model);
 		goto done;
 	}

@@ -445,11 +445,12 @@ verify_part(struct digests *g, const struct dataset_part *part, struct inputerro
 }
 
 static int
-verify_file(struct digests *g, const char *path, const char *want, enum refusal_kind missing, struct inputerror *f)
+verify_file(struct digests *g, const char *path, const char *want, uint64_t most_bytes, enum refusal_kind missing,
+    struct inputerror *f)
 {
 	int fd, rc;
 
-	if ((fd = file_open(AT_FDCWD, path, NULL)) == -1) {
+	if ((fd = file_open_most(AT_FDCWD, path, most_bytes, NULL)) == -1) {
 		inputerror_errno(f, "read", path);
 		if (f != NULL && f->kind == REFUSAL_INPUT_MISSING)
 			f->kind = missing;
@@ -468,9 +469,10 @@ dataset_verify(const struct dataset *d, unsigned what, struct inputerror *f)
 
 	digests_open(&g, d->dir);
 	if ((what & DATASET_TOKENIZER) != 0 && d->tokenizer_path != NULL)
-		rc = verify_file(&g, d->tokenizer_path, d->tokenizer_sha256, REFUSAL_TOKENIZER_MISSING, f);
+		rc = verify_file(&g, d->tokenizer_path, d->tokenizer_sha256, VOCAB_MAX_BYTES, REFUSAL_TOKENIZER_MISSING,
+		    f);
 	if (rc == 0 && (what & DATASET_VAL) != 0)
-		rc = verify_file(&g, d->docs_path, d->docs_sha256, REFUSAL_INPUT_MISSING, f);
+		rc = verify_file(&g, d->docs_path, d->docs_sha256, DOCS_MAX_BYTES, REFUSAL_INPUT_MISSING, f);
 	if (rc == 0 && (what & DATASET_VAL) != 0)
 		rc = verify_part(&g, &d->val, f);
 	if (rc == 0 && (what & DATASET_TRAIN) != 0)

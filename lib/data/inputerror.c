@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/exit.h"
+#include "base/file.h"
 #include "data/inputerror.h"
 #include "base/say.h"
 
@@ -78,8 +79,11 @@ inputerror_errno(struct inputerror *f, const char *doing, const char *object)
 	case ENOMEM:
 		kind = REFUSAL_OUT_OF_MEMORY;
 		break;
+	default:
+		if (file_at_fault(errno))
+			kind = REFUSAL_INPUT_INVALID;
 	}
-	fill(f, kind, strerror(errno), "");
+	fill(f, kind, say_why(errno), "");
 	say_errno("cannot %s '%s'", doing, object);
 	return (-1);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/atomfile.h"
+#include "base/file.h"
 #include "base/jsonio.h"
 #include "base/say.h"
 #include "base/str.h"
@@ -39,12 +40,6 @@ struct work {
 };
 
 /* --- reading ---------------------------------------------------------------------- */
-
-static int
-open_source(const char *path)
-{
-	return (strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC));
-}
 
 /* Validation files come first, as their documents do. */
 static const char *
@@ -101,7 +96,7 @@ read_sources(struct work *w)
 		return (inputerror_errno(w->f, "read", "the corpus"));
 	for (i = 0; i < sources(p); i++) {
 		path = source(p, i);
-		if ((fd = open_source(path)) == -1)
+		if ((fd = file_open_given(path)) == -1)
 			return (inputerror_errno(w->f, "read", path));
 		rc = documents_read(fd, path, &p->how, &w->counts, w->corpus == NULL ? NULL : take_document, w, hex,
 		    &bytes, w->f);

@@ -18,8 +18,6 @@
 #include "data/split.h"
 #include "data/tokenizer.h"
 
-#define MODEL_MAX_BYTES ((size_t)64 << 20)
-
 /* Text that spm_train sees: it holds some twelve bytes in memory for each of them. */
 #define SAMPLE_BYTES ((uint64_t)32 << 20)
 #define SAMPLE_STREAM UINT64_C(0x73706d5f74726169)
@@ -205,7 +203,7 @@ tokenizer_train(int dirfd, const struct tokenizer_sample *from, uint32_t vocab_s
 	say_progress("training the tokenizer on %ju MB", (uintmax_t)st.st_size / 1000000);
 	if (run_spm_train(dirfd, vocab_size_asked, from->keep_lines, err_fd, (uint64_t)st.st_size, f) == -1)
 		goto done;
-	if ((text = file_read(dirfd, "spm.model", MODEL_MAX_BYTES, &n)) == NULL) {
+	if ((text = file_read(dirfd, "spm.model", VOCAB_MAX_BYTES, &n)) == NULL) {
 		inputerror_errno(f, "read", "spm.model");
 		goto done;
 	}
@@ -228,11 +226,11 @@ tokenizer_copy(int dirfd, const char *model, struct inputerror *f)
 	int fd;
 
 	/* The path is the user's own: links in it are meant. */
-	if ((fd = open(model, O_RDONLY | O_CLOEXEC)) == -1) {
+	if ((fd = file_open_given(model)) == -1) {
 		inputerror_errno(f, "read", model);
 		return (NULL);
 	}
-	text = file_read_fd(fd, MODEL_MAX_BYTES, &n);
+	text = file_read_fd(fd, VOCAB_MAX_BYTES, &n);
 	close(fd);
 	if (text == NULL) {
 		inputerror_errno(f, "read", model);

@@ -11,7 +11,6 @@
 #include "data/shard.h"
 #include "data/vocab.h"
 
-#define MODEL_MAX_BYTES ((size_t)64 << 20)
 #define PIECE_MAX_BYTES 65535
 
 /* The byte vocabulary: before VOCAB_BYTE_FIRST pad, BOS, EOS, unknown. */
@@ -260,7 +259,7 @@ vocab_open_as(const char *path, const char *what, struct inputerror *f)
 		goto err0;
 	}
 	strcpy(v->path, path);
-	if ((v->file = file_read(AT_FDCWD, path, MODEL_MAX_BYTES, &bytes)) == NULL) {
+	if ((v->file = file_read(AT_FDCWD, path, VOCAB_MAX_BYTES, &bytes)) == NULL) {
 		inputerror_errno(f, "read", what);
 		if (f != NULL && f->kind == REFUSAL_INPUT_MISSING)
 			f->kind = REFUSAL_TOKENIZER_MISSING;

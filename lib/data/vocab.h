@@ -15,6 +15,9 @@
  */
 struct vocab;
 
+/* The longest model file that is read. */
+#define VOCAB_MAX_BYTES ((size_t)64 << 20)
+
 /* The id of byte 0 in the byte vocabulary. */
 #define VOCAB_BYTE_FIRST 4
 

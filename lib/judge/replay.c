@@ -11,6 +11,7 @@
 #include "law/classify.h"
 #include "schema/contract.h"
 #include "base/exit.h"
+#include "base/file.h"
 #include "base/jsonio.h"
 #include "judge/replay.h"
 #include "ledger/row.h"
@@ -175,7 +176,7 @@ replay_ledger(const char *path, struct replay_view *view)
 	memset(view, 0, sizeof(*view));
 	standings_init(&r.l.book);
 	if ((r.l.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
-	    (r.l.rows = openat(r.l.dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) == -1) {
+	    (r.l.rows = file_open(r.l.dir, LEDGER_ROWS, NULL)) == -1) {
 		code = ledger_exit(errno);
 		ledger_cannot_open(path);
 		ledger_close(&r.l);

@@ -12,6 +12,9 @@
 /* Facts hold reasons by number: with another list of them an index is of another version. */
 enum { VERSION = 3 << 8 | VERDICT_REASONS };
 
+/* No row is shorter: the digest of the one before stands in it. */
+enum { ROW_LEAST_BYTES = 64 };
+
 struct header {
 	char magic[8];
 	uint32_t version, fact_bytes;
@@ -90,7 +93,8 @@ index_open(struct index *x, int dirfd, const struct stat *ledger)
 	fill(&want, ledger, have.count, have.sum, have.head);
 	if (memcmp(&want, &have, sizeof(have)) != 0 || want.boot[0] == '\0')
 		goto err0;
-	if (have.count == 0 || have.count > (size - sizeof(have)) / sizeof(struct standings_fact))
+	if (have.count > (uint64_t)ledger->st_size / ROW_LEAST_BYTES || have.count == 0 ||
+	    have.count > (size - sizeof(have)) / sizeof(struct standings_fact))
 		goto err0;
 	x->map_size = sizeof(have) + (size_t)have.count * sizeof(struct standings_fact);
 	if ((x->map = mmap(NULL, x->map_size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED) {
@@ -160,7 +164,7 @@ index_add(struct index *x, int dirfd, const struct stat *ledger, const struct st
 	off_t at = (off_t)(sizeof(h) + x->count * sizeof(*f));
 	int fd;
 
-	if (x->count == 0 || (fd = openat(dirfd, INDEX_FILE, O_WRONLY | O_CLOEXEC | O_NOFOLLOW)) == -1)
+	if (x->count == 0 || (fd = file_open_change(dirfd, INDEX_FILE, O_WRONLY, 0)) == -1)
 		return;
 	add_up(x->sum, f);
 	x->count++;

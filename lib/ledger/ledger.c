@@ -38,7 +38,7 @@ ledger_exit(int error)
 	case ELOOP:
 		return (HG_EXIT_USAGE);
 	default:
-		return (HG_EXIT_SYSTEM);
+		return (file_at_fault(error) ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 	}
 }
 
@@ -380,7 +380,7 @@ load(struct ledger *l, enum ledger_mode mode)
 	struct stat st;
 
 	strcpy(l->head, ZEROS);
-	if ((l->rows = openat(l->dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) == -1) {
+	if ((l->rows = file_open(l->dir, LEDGER_ROWS, NULL)) == -1) {
 		if (errno == ENOENT && mode != LEDGER_READ) {
 			uint64_t number;
 			char digest[SHA256_HEX_SIZE];
@@ -427,7 +427,7 @@ mend(struct ledger *l)
 		goto err0;
 	if (atomfile_replace(l->dir, name, tail, n) == -1)
 		goto err0;
-	if ((fd = openat(l->dir, LEDGER_ROWS, O_WRONLY | O_CLOEXEC | O_NOFOLLOW)) == -1)
+	if ((fd = file_open_change(l->dir, LEDGER_ROWS, O_WRONLY, 0)) == -1)
 		goto err0;
 	rc = ftruncate(fd, (off_t)l->size_bytes) == -1 || fsync(fd) == -1 ? -1 : 0;
 	close(fd);
@@ -594,7 +594,7 @@ ledger_open(struct ledger *l, const char *path, enum ledger_mode mode)
 	    (l->real = strdup(real)) == NULL)
 		goto err1;
 	if (mode == LEDGER_WRITE) {
-		if ((l->lock = openat(l->dir, LEDGER_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666)) == -1)
+		if ((l->lock = file_open_change(l->dir, LEDGER_LOCK, O_RDWR | O_CREAT, 0666)) == -1)
 			goto err1;
 		if (proc_lock_wait(l->lock, LOCK_WAIT_MS) == -1) {
 			say_errno("cannot lock '%s'", path);
@@ -668,7 +668,7 @@ write_rows(struct ledger *l, const char *lines, size_t n)
 	if (atomfile_append(l->dir, LEDGER_ROWS, lines, n) == -1)
 		return (-1);
 	if (l->rows == -1)
-		l->rows = openat(l->dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		l->rows = file_open(l->dir, LEDGER_ROWS, NULL);
 	return (l->rows == -1 ? -1 : 0);
 }
 
@@ -848,6 +848,10 @@ ledger_last(int dir, size_t *n, char digest[SHA256_HEX_SIZE])
 		}
 		if (end > buf && (p > buf || from == 0))
 			break;
+		if (span > MAX_LINE) {
+			errno = EBADMSG;
+			goto err0;
+		}
 	}
 	close(fd);
 	*n = (size_t)(end - p);

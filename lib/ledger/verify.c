@@ -151,7 +151,7 @@ verify_ledger(const char *path, char *const *runs, int n, struct verify *out)
 
 	memset(out, 0, sizeof(*out));
 	if ((l.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
-	    (l.rows = openat(l.dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) == -1) {
+	    (l.rows = file_open(l.dir, LEDGER_ROWS, NULL)) == -1) {
 		ledger_cannot_open(path);
 		code = ledger_exit(errno);
 		goto out;

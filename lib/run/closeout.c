@@ -49,7 +49,13 @@ refuse(const struct rundir *r, enum stage s, const struct runlock *lock, enum re
 	int64_t late_ms = runlock_late_ms(lock);
 	int rc;
 
-	if (kind == REFUSAL_UNKILLABLE) {
+	if (lock->owner.pid > 0 && kind == REFUSAL_OWNER_DIED && runlock_whose(r, s, lock) == RUNLOCK_COPY) {
+		snprintf(detail, sizeof(detail),
+		    "this is a copy of a run that was running: process %ld goes on with the other one",
+		    (long)lock->owner.pid);
+		snprintf(seen, sizeof(seen), "lock free, process %ld has another '%s' open", (long)lock->owner.pid,
+		    st->lock);
+	} else if (kind == REFUSAL_UNKILLABLE) {
 		snprintf(detail, sizeof(detail), "process %ld, which the stage started, outlives SIGKILL", (long)alive);
 		snprintf(seen, sizeof(seen), "process %ld in state %c", (long)alive, proc_state(alive));
 	} else if (kind == REFUSAL_STALLED) {
@@ -109,8 +115,10 @@ close_locked(struct rundir *r, enum stage s, int fd, enum refusal_kind kind, enu
 	case RUNLOCK_GOOD:
 		break;
 	}
-	/* Owner and worker are gone; what they started may have a session of its own. */
-	switch (proc_end_marked(rundir_mark(r, s, lock.attempt, mark), KILL_MS, &alive)) {
+	/* Owner and worker are gone, but for a copy's; what they started may have a session of its own. */
+	switch (lock.owner.pid > 0 && runlock_whose(r, s, &lock) == RUNLOCK_COPY ?
+		0 :
+		proc_end_marked(rundir_mark(r, s, lock.attempt, mark), KILL_MS, &alive)) {
 	case -1:
 		/* Still an orphan: somebody who can look will close it out. */
 		say_errno("cannot find what stage %s of '%s' has started", rundir_stages[s].name, r->path);

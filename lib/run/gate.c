@@ -76,7 +76,7 @@ same(struct gate *e, enum stage s, const char *file, enum gate_problem p, const 
 int
 gate_at_fault(int error)
 {
-	return (error == EBADMSG || error == EFBIG || error == EINVAL || error == EISDIR || error == ELOOP);
+	return (error == EBADMSG || error == EINVAL || file_at_fault(error));
 }
 
 /**
@@ -131,6 +131,9 @@ err0:
 	return (-1);
 }
 
+/* The largest file that is bound by its digest alone, the table of documents. */
+#define DIGEST_ONLY_MAX_BYTES ((uint64_t)1 << 30)
+
 /* A file that a receipt binds by size and digest; ${bytes} -1 means by digest alone. */
 static int
 file_is(struct gate *e, enum stage s, const char *file, int64_t bytes, const char *sha256)
@@ -139,14 +142,14 @@ file_is(struct gate *e, enum stage s, const char *file, int64_t bytes, const cha
 	uint64_t size;
 	int fd, rc;
 
-	if ((fd = file_open(e->run->fd, file, &size)) == -1) {
+	if ((fd = file_open_most(e->run->fd, file, bytes == -1 ? DIGEST_ONLY_MAX_BYTES : UINT64_MAX, &size)) == -1) {
 		if (errno == ENOENT)
 			return (find(e, s, file, GATE_MISSING, NULL, sha256, "it is not there"));
 		if (!gate_at_fault(errno)) {
 			say_errno("cannot read '%s/%s'", e->run->path, file);
 			return (-1);
 		}
-		return (find(e, s, file, GATE_ALTERED, NULL, sha256, "it cannot be read: %s", strerror(errno)));
+		return (find(e, s, file, GATE_ALTERED, NULL, sha256, "it cannot be read: %s", say_why(errno)));
 	}
 	if (bytes != -1 && size != (uint64_t)bytes) {
 		snprintf(observed, sizeof(observed), "%llu", (unsigned long long)size);

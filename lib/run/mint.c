@@ -9,6 +9,7 @@
 
 #include "base/atomfile.h"
 #include "base/exit.h"
+#include "base/file.h"
 #include "base/num.h"
 #include "base/out.h"
 #include "base/say.h"
@@ -21,7 +22,9 @@
 int
 mint_exit(int error)
 {
-	return (error == EINVAL ? HG_EXIT_USAGE : error == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
+	return (error == EINVAL                          ? HG_EXIT_USAGE :
+		error == EBADMSG || file_at_fault(error) ? HG_EXIT_CONTRACT :
+							   HG_EXIT_SYSTEM);
 }
 
 int
@@ -136,12 +139,14 @@ publish(int rundir, const char *path, const char *name, json_t *spec)
 	size_t n;
 
 	if ((code = compare(rundir, path, spec)) != -1) {
-		/* Whoever is still writing comes too late, so every temporary is ours to remove. */
 		if (code == HG_EXIT_DONE)
 			(void)atomfile_sweep(rundir, SPEC_FILE);
 		return (code);
 	}
 	if ((fresh = is_fresh(rundir)) != 1) {
+		/* Another hg-spec may have been first, since we looked. */
+		if (fresh == 0 && (code = compare(rundir, path, spec)) != -1)
+			return (code);
 		if (fresh == 0)
 			say_error("'%s' exists, is not empty and has no '%s'", path, SPEC_FILE);
 		else

@@ -76,6 +76,11 @@ refusal_of_errno(int error)
 	case ENOSPC:
 	case EDQUOT:
 		return (REFUSAL_DISK_FULL);
+	case EAGAIN:
+		/* fork and pthread_create, and nothing else that a stage leaves at that. */
+		return (REFUSAL_PROCESS_LIMIT);
+	case EDOM:
+		return (REFUSAL_LOSS_DIVERGED);
 	default:
 		return (REFUSAL_IO_ERROR);
 	}

@@ -10,6 +10,7 @@
 
 #include "base/atomfile.h"
 #include "base/exit.h"
+#include "base/file.h"
 #include "base/num.h"
 #include "base/proc.h"
 #include "run/rundir.h"
@@ -217,7 +218,7 @@ rundir_exit(int error)
 	case EBADMSG:
 		return (HG_EXIT_CONTRACT);
 	default:
-		return (HG_EXIT_SYSTEM);
+		return (file_at_fault(error) ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 	}
 }
 

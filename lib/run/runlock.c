@@ -3,7 +3,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -179,17 +178,11 @@ int
 runlock_wait(const struct rundir *r, enum stage s, int64_t wait_ms)
 {
 	const char *name = rundir_stages[s].lock;
-	struct stat st;
 	int fd, error;
 
-	if ((fd = openat(r->fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644)) == -1) {
+	if ((fd = file_open_change(r->fd, name, O_RDWR | O_CREAT, 0644)) == -1) {
 		say_errno("cannot open '%s/%s'", r->path, name);
 		return (-1);
-	}
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
-		say_error("'%s/%s' is not a regular file", r->path, name);
-		error = EINVAL;
-		goto err0;
 	}
 	if (proc_lock_wait(fd, wait_ms) == -1) {
 		error = errno;
@@ -231,4 +224,27 @@ int
 runlock_overdue(const struct runlock *lock)
 {
 	return (runlock_late_ms(lock) > RUNLOCK_GRACE_MS || is_silent(lock));
+}
+
+static const char *gone_host;
+
+void
+runlock_host_gone(const char *host)
+{
+	gone_host = host;
+}
+
+enum runlock_whose
+runlock_whose(const struct rundir *r, enum stage s, const struct runlock *lock)
+{
+	int owner = proc_alive(&lock->owner), worker = lock->worker.pid > 0 ? proc_alive(&lock->worker) : 0;
+
+	if (owner == 1 || worker == 1)
+		return (proc_has_open(owner == 1 ? &lock->owner : &lock->worker, r->fd, rundir_stages[s].lock) == 0 ?
+			RUNLOCK_COPY :
+			RUNLOCK_UNSEEN);
+	if (owner == 0 || (gone_host != NULL && strcmp(gone_host, lock->owner.host) == 0))
+		return (RUNLOCK_NOBODYS);
+	return (clock_wall_ms() - lock->deadline_ms > RUNLOCK_GRACE_MS + RUNLOCK_SKEW_MS ? RUNLOCK_NOBODYS :
+											   RUNLOCK_ELSEWHERE);
 }

@@ -150,7 +150,7 @@ specrequest_base(json_t *request, const char *file)
 	int fd;
 
 	/* The path is the user's own: links in it are meant, and a pipe will do. */
-	if ((fd = open(file, O_RDONLY | O_CLOEXEC)) == -1) {
+	if ((fd = file_open_given(file)) == -1) {
 		say_errno("cannot read '%s'", file);
 		return (-1);
 	}

@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -27,6 +28,7 @@ struct item {
 	enum state state;
 	int pidfd;        /* of its owner, or -1 */
 	int64_t dying_ms; /* since when its owner is known to be gone; 0 if it is not */
+	int said;         /* that it is left alone */
 	int settled;
 	int code; /* when settled */
 };
@@ -79,7 +81,14 @@ static int
 look(struct item *it)
 {
 	struct runlock_look lock;
+	struct stat st;
 
+	/* A directory that was renamed keeps its links. */
+	if (fstat(it->run->fd, &st) == 0 && st.st_nlink == 0) {
+		say_error("'%s' was removed: %s of it never comes", it->run->path, rundir_stages[it->stage].name);
+		settle(it, "removed", HG_EXIT_NO);
+		return (0);
+	}
 	if (closeout_dead(it->run, it->stage, &it->state, NULL) == -1)
 		return (-1);
 	switch (it->state) {
@@ -97,8 +106,10 @@ look(struct item *it)
 	default:
 		break;
 	}
-	if (it->pidfd != -1 || runlock_look(it->run, it->stage, &lock) == -1 || lock.text != RUNLOCK_GOOD)
+	if (it->pidfd != -1 || state_look(it->run, it->stage, &it->state, &lock) == -1 || lock.text != RUNLOCK_GOOD)
 		return (0);
+	if (!it->said)
+		it->said = state_say_unseen(it->run, it->stage, &lock);
 	/* A process that ended since the state was looked at is noticed here, and the state looked at again at once. */
 	it->pidfd = proc_open(&lock.lock.owner);
 	if (it->pidfd == -1 && proc_alive(&lock.lock.owner) == 0) {

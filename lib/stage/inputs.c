@@ -33,7 +33,7 @@ struct inputs {
 int
 inputs_broken(struct stage_work *w)
 {
-	if (errno != EBADMSG && errno != ENODATA && errno != ERANGE && errno != EINVAL)
+	if (errno != EBADMSG && errno != ENODATA && errno != ERANGE && errno != EINVAL && !file_at_fault(errno))
 		return (-1);
 	return (stage_refuse(w, errno == ENODATA ? REFUSAL_INPUT_TRUNCATED : REFUSAL_INPUT_INVALID, NULL, NULL, "%s",
 	    say_last()));

@@ -10,6 +10,7 @@
 
 #include "stage/lane.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/proc.h"
 #include "base/say.h"
 
@@ -51,6 +52,23 @@ folder(char *out, size_t size)
 	return (0);
 }
 
+/*
+ * Who may make files in the directory may use the lane, whoever made it and with what umask; where names are protected
+ * (fs.protected_regular) another's file is not to be asked for with O_CREAT.
+ */
+static int
+open_shared(const char *path, const char *file)
+{
+	struct stat st;
+	int fd;
+
+	if ((fd = file_open_change(AT_FDCWD, file, O_RDWR, 0)) != -1 || errno != ENOENT)
+		return (fd);
+	if ((fd = file_open_change(AT_FDCWD, file, O_RDWR | O_CREAT, 0666)) != -1 && stat(path, &st) == 0)
+		(void)fchmod(fd, 0644 | (st.st_mode & 0022));
+	return (fd);
+}
+
 /* Open (and create) a file of the lane's, HOST.LANE.ENDING; a descriptor, or -1, said. */
 static int
 open_file(const char *lane, const char *ending)
@@ -69,8 +87,13 @@ open_file(const char *lane, const char *ending)
 		errno = EINVAL;
 		fd = -1;
 	} else
-		fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
-	if (fd == -1)
+		fd = open_shared(path, file);
+	if (fd == -1 && (errno == EACCES || errno == EPERM))
+		say_error(
+		    "lane '%s' is another user's: set HOMEGOLF_LANES to a directory of your own, or let all who share "
+		    "the lane write it",
+		    file);
+	else if (fd == -1)
 		say_errno("cannot open lane '%s'", file);
 	return (fd);
 }

@@ -346,8 +346,7 @@ redirect(const struct owner *o)
 
 	if ((in = open("/dev/null", O_RDONLY)) == -1)
 		return (-1);
-	out = openat(o->run->fd, o->stage->log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
-	    0644);
+	out = file_open_change(o->run->fd, o->stage->log, O_WRONLY | O_CREAT | O_APPEND, 0644);
 	if (out == -1)
 		goto err0;
 	if (dup2(in, STDIN_FILENO) == -1 || dup2(out, STDOUT_FILENO) == -1 || dup2(out, STDERR_FILENO) == -1)
@@ -405,6 +404,8 @@ answer(struct rundir *r, enum stage s)
 	case STATE_CORRUPT:
 		return (refusal_show_corrupt(r, s));
 	default:
+		if (state_say_unseen(r, s, &look))
+			return (HG_EXIT_NOT_YET);
 		say_error("%s of '%s' is %s: process %ld of host '%s' holds its lock", st->name, r->path,
 		    state_name(state), (long)look.lock.owner.pid, look.lock.owner.host);
 		return (HG_EXIT_NOT_YET);
@@ -470,10 +471,9 @@ static int
 refuse_errno(struct owner *o, const char *what)
 {
 	char detail[256];
-	/* fork says EAGAIN where processes are short: that is a want of memory, too. */
-	int error = errno == EAGAIN ? ENOMEM : errno;
+	int error = errno;
 
-	snprintf(detail, sizeof(detail), "%s: %s", what, strerror(errno));
+	snprintf(detail, sizeof(detail), "%s: %s", what, say_why(error));
 	return (refuse(o, refusal_of_errno(error), detail, NULL, NULL));
 }
 
@@ -886,7 +886,7 @@ conclude(struct owner *o, struct watch *w, int sig)
 		    json_object_get(v, "expected"));
 	else if (w->asked == STAGE_ASKED_NOTHING && w->heard.n > 1 && w->heard.p[0] == 'E' &&
 	    (error = strtol(w->heard.p + 1, &rest, 10)) > 0 && *rest == ' ')
-		code = refuse(o, refusal_of_errno((int)error), rest[1] != '\0' ? rest + 1 : strerror((int)error), NULL,
+		code = refuse(o, refusal_of_errno((int)error), rest[1] != '\0' ? rest + 1 : say_why((int)error), NULL,
 		    NULL);
 	else
 		code = refuse_ending(o, w, sig);

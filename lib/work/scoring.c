@@ -146,8 +146,8 @@ open_notes(struct work *x)
 		free(text);
 	}
 	/* What could not be used would only mislead the next attempt. */
-	x->notes = openat(x->r->fd, RUNDIR_SCORE_RESUME,
-	    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | (x->part == 0 ? O_TRUNC : 0), 0644);
+	x->notes = file_open_change(x->r->fd, RUNDIR_SCORE_RESUME,
+	    O_WRONLY | O_CREAT | O_APPEND | (x->part == 0 ? O_TRUNC : 0), 0644);
 	if (x->notes == -1 || (x->part == 0 && file_write_all(x->notes, line, first) == -1)) {
 		say_errno("cannot write '%s'", RUNDIR_SCORE_RESUME);
 		return (-1);

@@ -122,7 +122,7 @@ steps(struct trainer *t, const struct trainspec *r, double *loss)
 static int
 create(const char *name)
 {
-	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	int fd = file_open_change(AT_FDCWD, name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
 
 	if (fd == -1)
 		say_errno("cannot write '%s'", name);

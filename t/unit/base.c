@@ -406,10 +406,14 @@ identity(void)
 static void
 files(void)
 {
+	const struct timespec old[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
+	struct atomfile *a;
+	struct proc_id me;
+	char *p, text[64];
 	struct stat st;
-	char *p;
 	size_t n;
 
+	proc_self(&me);
 	tap_ok(atomfile_create(AT_FDCWD, "made", "one", 3) == 0, "create makes a file");
 	tap_ok(atomfile_create(AT_FDCWD, "made", "two", 3) == -1 && errno == EEXIST, "create refuses to overwrite");
 	p = file_read(AT_FDCWD, "made", 10, &n);
@@ -426,12 +430,23 @@ files(void)
 		tap_ok(file_read(AT_FDCWD, "link", 99, &n) == NULL && errno == ELOOP,
 		    "a symbolic link is not followed");
 	if (mkfifo("fifo", 0600) == 0)
-		tap_ok(file_read(AT_FDCWD, "fifo", 99, &n) == NULL && errno == EINVAL, "a fifo does not hang a reader");
+		tap_ok(file_read(AT_FDCWD, "fifo", 99, &n) == NULL && errno == EMEDIUMTYPE,
+		    "a fifo does not hang a reader");
 	close(open(".tmp.made.1.0", O_CREAT | O_WRONLY, 0600));
 	close(open(".tmp.other.1.0", O_CREAT | O_WRONLY, 0600));
 	tap_ok(atomfile_sweep(AT_FDCWD, "made") == 0 && access(".tmp.made.1.0", F_OK) == -1 &&
 		access(".tmp.other.1.0", F_OK) == 0,
 	    "a sweep removes the temporaries of one name");
+	a = atomfile_begin(AT_FDCWD, "made");
+	snprintf(text, sizeof(text), ".tmp.made.%ld-1-%.8s.0", (long)getpid(), me.boot_id);
+	close(open(text, O_CREAT | O_WRONLY, 0600));
+	close(open(".tmp.made.1-1-00000000.0", O_CREAT | O_WRONLY, 0600));
+	close(open(".tmp.made.1-1-00000000.1", O_CREAT | O_WRONLY, 0600));
+	tap_ok(utimensat(AT_FDCWD, ".tmp.made.1-1-00000000.1", old, 0) == 0 && atomfile_sweep(AT_FDCWD, "made") == 0 &&
+		access(text, F_OK) == -1 && access(".tmp.made.1-1-00000000.0", F_OK) == 0 &&
+		access(".tmp.made.1-1-00000000.1", F_OK) == -1,
+	    "of a writer that has ended, and of another machine's once it is old, and of no other");
+	tap_ok(a != NULL && atomfile_commit(a, ATOMFILE_REPLACE) == 0, "a sweep leaves who is writing alone");
 }
 
 /* What sh makes of the word that stands for ${text}; the bytes that could not be shown are counted. */

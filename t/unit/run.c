@@ -163,8 +163,9 @@ test_refusals(void)
 	tap_ok(refusal_by_name("none") == REFUSAL_NONE && refusal_by_name("") == REFUSAL_NONE,
 	    "no other word is a kind");
 	tap_ok(refusal_of_errno(ENOMEM) == REFUSAL_OUT_OF_MEMORY && refusal_of_errno(ENOSPC) == REFUSAL_DISK_FULL &&
-		refusal_of_errno(EDQUOT) == REFUSAL_DISK_FULL && refusal_of_errno(EIO) == REFUSAL_IO_ERROR,
-	    "errno tells memory, disk and the rest apart");
+		refusal_of_errno(EDQUOT) == REFUSAL_DISK_FULL && refusal_of_errno(EIO) == REFUSAL_IO_ERROR &&
+		refusal_of_errno(EAGAIN) == REFUSAL_PROCESS_LIMIT && refusal_of_errno(EDOM) == REFUSAL_LOSS_DIVERGED,
+	    "errno tells memory, disk, processes, numbers and the rest apart");
 }
 
 static void

@@ -528,7 +528,8 @@ opening(void)
 	    "an unknown backend is refused by name");
 	none.backend = "ref";
 	none.isa = "mmx";
-	tap_ok(model_open(&none) == NULL && errno == EINVAL, "so is an unknown instruction set, which no other day will have");
+	tap_ok(model_open(&none) == NULL && errno == EINVAL,
+	    "so is an unknown instruction set, which no other day will have");
 	none.isa = "auto";
 	none.arith = OPS_BF16;
 	tap_ok(model_open(&none) == NULL && errno == EINVAL, "ref has float32 only and says so");
