@@ -8,6 +8,7 @@
 #include "base/jsonio.h"
 #include "run/refusal.h"
 #include "run/retry.h"
+#include "schema/interrupted.h"
 #include "run/rundir.h"
 #include "base/out.h"
 #include "base/say.h"
@@ -24,7 +25,7 @@ interrupted(const struct rundir *r, enum stage s)
 
 	if (refusal == NULL)
 		return (-1);
-	yes = refusalkind_interrupted(jsonio_text(refusal, "kind", ""));
+	yes = interrupted_kind(jsonio_text(refusal, "kind", ""));
 	json_decref(refusal);
 	return (yes);
 }

@@ -680,7 +680,7 @@ pasted() {
 	# another's option is refused, and its help does not tell of it
 	run --separate-stderr hg-ledger add -n 3 ledger runs/a
 	[ "$status" -eq 100 ]
-	[[ "$stderr" == *"unknown option '-n'"*"usage: hg-ledger add LEDGER RUN..." ]]
+	[[ "$stderr" == *"unknown option '-n'"*"usage: hg-ledger add [-i] LEDGER RUN..." ]]
 	run ! grep -q -- '-n SEEDS' <(hg-ledger list -h)
 	grep -qF -- '-n SEEDS' <(hg-ledger plan -h)
 	run --separate-stderr hg-ledger judge ledger

@@ -9,7 +9,7 @@
 #include "base/say.h"
 #include "base/str.h"
 #include "ledger/row.h"
-#include "schema/refusalkind.h"
+#include "schema/interrupted.h"
 
 /* --- one table a member: key, form, place ------------------------------------ */
 
@@ -707,7 +707,7 @@ interrupted(const struct run_record *run)
 	size_t i;
 
 	json_array_foreach(run->refusals, i, refusal)
-		if (!refusalkind_interrupted(jsonio_text(refusal, "kind", "")))
+		if (!interrupted_kind(jsonio_text(refusal, "kind", "")))
 			return (0);
 	return (json_array_size(run->refusals) != 0 && json_array_size(run->problems) == 0 &&
 	    json_array_size(run->mismatches) == 0);

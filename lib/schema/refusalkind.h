@@ -9,7 +9,4 @@ enum refusal_kind {
 	REFUSAL_COUNT
 };
 
-/* Was a stage that was refused for what has this name only interrupted, so that nothing was found out about its run? */
-int refusalkind_interrupted(const char *name);
-
 #endif

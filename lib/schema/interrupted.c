@@ -1,9 +1,9 @@
 #include <string.h>
 
-#include "schema/refusalkind.h"
+#include "schema/interrupted.h"
 
 int
-refusalkind_interrupted(const char *name)
+interrupted_kind(const char *name)
 {
 	static const struct {
 		const char *name;
