@@ -95,7 +95,7 @@ lock_witness(int dir)
 {
 	int fd, error;
 
-	if ((fd = openat(dir, LEDGER_WITNESS_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666)) == -1)
+	if ((fd = file_open_change(dir, LEDGER_WITNESS_LOCK, O_RDWR | O_CREAT, 0666)) == -1)
 		return (-1);
 	if (proc_lock_wait(fd, LOCK_WAIT_MS) == 0)
 		return (fd);
