@@ -52,7 +52,7 @@ said_for_tests() {
 	awk '{ at = $0; sub(/^[ \t]+/, "", at); line = line at; if (at ~ /[;{}]$/) { print FILENAME ": " line; line = "" } }' \
 		$(git ls-files 'bin/*.c' 'lib/*.c') | sed 's/""//g' | grep -E '"[^"]*hg-[a-z]+ [^"]*%s' > "$BATS_TEST_TMPDIR/commands"
 	[ "$(wc -l < "$BATS_TEST_TMPDIR/commands")" -ge 10 ]
-	run ! grep -vE 'shell_v?command\(|say_next\(|markup_command\(|[^_]command\(&?c' "$BATS_TEST_TMPDIR/commands"
+	run ! grep -vE 'shell_v?command\(|shell_next\(|markup_command\(|[^_]command\(&?c' "$BATS_TEST_TMPDIR/commands"
 }
 
 # bats test_tags=b23

@@ -4,6 +4,7 @@
 #include "base/exit.h"
 #include "base/out.h"
 #include "base/say.h"
+#include "base/shell.h"
 #include "bin/ledger/command.h"
 #include "judge/plan.h"
 #include "ledger/ledger.h"
@@ -52,7 +53,7 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 		say_error(
 		    "the open plan was made at %s by a clock ahead of this one, and no run begun before it counts",
 		    row.added_at);
-		say_next("hg-ledger plan -x %s  # gives it up; or wait until then", l.path);
+		shell_next("hg-ledger plan -x %s  # gives it up; or wait until then", l.path);
 		code = HG_EXIT_PENDING;
 	} else if (open == 1 && slot < 2 * p->n && ledger_digest(&l, standings_row(&l.book, p->row), digest) == 0) {
 		arm = p->slot[slot].challenger ? &row.plan.challenger : &row.plan.incumbent;

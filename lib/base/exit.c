@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/exit.h"
-#include "base/process.h"
+#include "base/inherited.h"
 #include "base/say.h"
 
 /* Sanitizers must end in the same code as a failed assertion. */
@@ -37,7 +37,7 @@ exit_init(const char *tool)
 {
 	struct sigaction sa;
 
-	process_init();
+	inherited_settle();
 	say_init(tool);
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_handler = bug;

@@ -19,7 +19,7 @@ enum {
 
 /**
  * exit_init(tool):
- * First call of every main: settles what the process inherited (process_init),
+ * First call of every main: settles what the process inherited (inherited_settle),
  * names the tool for messages, makes a failed assertion end in HG_EXIT_BUG.
  */
 void exit_init(const char *tool);

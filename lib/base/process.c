@@ -10,36 +10,6 @@
 #include "base/proc.h"
 #include "base/process.h"
 
-static void
-dispose(int sig, void (*handler)(int))
-{
-	struct sigaction sa;
-
-	memset(&sa, 0, sizeof(sa));
-	sa.sa_handler = handler;
-	sigaction(sig, &sa, NULL);
-}
-
-void
-process_init(void)
-{
-	/* Messages to nobody are lost without harm; input and a product must not seem to be there. */
-	static const int modes[] = { O_WRONLY, O_RDONLY, O_WRONLY };
-	sigset_t none;
-	int fd;
-
-	/* From below: the lowest that is free is the one that is missing. */
-	for (fd = 0; fd < 3; fd++)
-		if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", modes[fd]) != fd)
-			_exit(HG_EXIT_SYSTEM);
-	dispose(SIGCHLD, SIG_DFL);
-	dispose(SIGPIPE, SIG_IGN);
-	dispose(SIGXFSZ, SIG_IGN);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	umask(umask(0777) & ~(mode_t)0700);
-}
-
 /* Give ${fd}, or /dev/null for -1, to the child as descriptor ${as}. */
 static int
 place(int fd, int as)
@@ -68,7 +38,7 @@ become(const char *const argv[], pid_t parent, int cwd_fd, const int fds[3])
 	for (i = 0; i < 3; i++)
 		if (place(high[i], i) == -1)
 			return;
-	dispose(SIGPIPE, SIG_DFL);
+	signal(SIGPIPE, SIG_DFL);
 	execvp(argv[0], (char *const *)(size_t)argv);
 }
 

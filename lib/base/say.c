@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/say.h"
-#include "base/shell.h"
 #include "base/utf8.h"
 
 static const char *name = "hg";
@@ -127,19 +126,6 @@ say_note(const char *format, ...)
 	va_start(ap, format);
 	line(0, 0, format, ap);
 	va_end(ap);
-}
-
-void
-say_next(const char *format, ...)
-{
-	struct str command = STR_INIT;
-	va_list ap;
-
-	va_start(ap, format);
-	if (shell_vcommand(&command, format, ap) == 0)
-		say_note("  next: %s", command.p);
-	va_end(ap);
-	str_free(&command);
 }
 
 void

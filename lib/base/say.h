@@ -23,9 +23,6 @@ const char *say_why(int error);
 /* Something worth knowing that is no failure. */
 void say_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* What to type next, below a message: `tool:   next: command`; the format as shell_command has it. */
-void say_next(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
 /**
  * say_progress(format, ...):
  * A line that overwrites itself, cut to the terminal, shown only if stderr is

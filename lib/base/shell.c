@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/format.h"
+#include "base/say.h"
 #include "base/shell.h"
 #include "base/utf8.h"
 
@@ -108,4 +109,17 @@ shell_command(struct str *s, const char *format, ...)
 	rc = shell_vcommand(s, format, ap);
 	va_end(ap);
 	return (rc);
+}
+
+void
+shell_next(const char *format, ...)
+{
+	struct str command = STR_INIT;
+	va_list ap;
+
+	va_start(ap, format);
+	if (shell_vcommand(&command, format, ap) == 0)
+		say_note("  next: %s", command.p);
+	va_end(ap);
+	str_free(&command);
 }

@@ -22,4 +22,7 @@
 int shell_command(struct str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int shell_vcommand(struct str *s, const char *format, va_list ap);
 
+/* What to type next, below a message: `tool:   next: command`; the format as shell_command has it. */
+void shell_next(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 #endif

@@ -14,6 +14,7 @@
 #include "ledger/row.h"
 #include "run/rundir.h"
 #include "base/say.h"
+#include "base/shell.h"
 
 enum { MAX_DRAWS = 1000 };
 
@@ -29,7 +30,7 @@ row_of_run(const struct ledger *l, const char *path, const struct standings_fact
 	if (rundir_load(&r) == 0) {
 		if ((*fact = standings_run(&l->book, standings_tag(r.spec.run_uid), 0)) == NULL) {
 			say_error("'%s' is not in the ledger", path);
-			say_next("hg-ledger add %s %s", l->path, path);
+			shell_next("hg-ledger add %s %s", l->path, path);
 			errno = ENOENT;
 		} else
 			rc = ledger_read(l, *fact, row);
@@ -254,7 +255,7 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 		say_error(
 		    "the run that screened the configuration of '%s' would be %s: %s against the present incumbent",
 		    path, verdict_class_name(now.klass), verdict_reason_name(now.reason));
-		say_next("hg-classify %s RUN  # of that run", l->path);
+		shell_next("hg-classify %s RUN  # of that run", l->path);
 		return (PLAN_NO);
 	}
 	if ((elsewhere = advice_elsewhere(l, path, f, g, &first)) != 0) {
@@ -283,7 +284,7 @@ as_added(const struct ledger *l, const char *path)
 		return (PLAN_NO);
 	if (now.altered.n != 0 || now.row.verdict.is.klass == VERDICT_INVALID) {
 		say_error("'%s' is not what its row says", path);
-		say_next("hg-classify %s %s", l->path, path);
+		shell_next("hg-classify %s %s", l->path, path);
 		how = PLAN_NO;
 	}
 	add_free(&now);
@@ -489,7 +490,7 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 	}
 	if (have < n) {
 		say_error("%u of the %u seeds are there", have, n);
-		say_next("hg-confirm -c %s %s", l->path, path);
+		shell_next("hg-confirm -c %s %s", l->path, path);
 		*how = PLAN_PENDING;
 		rc = 0;
 		goto err0;

@@ -18,6 +18,7 @@
 #include "base/proc.h"
 #include "ledger/row.h"
 #include "base/say.h"
+#include "base/shell.h"
 
 #define OPENING "{\"schema\": \"" ROW_SCHEMA "\", \"prev\": \""
 #define NUMBER "\", \"row\": "
@@ -565,7 +566,7 @@ ledger_cannot_open(const char *path)
 
 	say_errno("cannot open the ledger '%s'", path);
 	if (error == ENOENT)
-		say_next("hg-run -l %s RUN  # the first run that is added makes it", path);
+		shell_next("hg-run -l %s RUN  # the first run that is added makes it", path);
 	errno = error;
 }
 

@@ -239,7 +239,7 @@ refusal_show_corrupt(const struct rundir *r, enum stage s)
 	const struct rundir_stage *st = &rundir_stages[s];
 
 	say_error("%s of '%s' is corrupt: both '%s' and '%s' are there", st->name, r->path, st->receipt, st->refusal);
-	say_next("hg-spec -b %s/spec.json %s.2 && hg-run %s.2  # or remove the one that is not true", r->path, r->path,
-	    r->path);
+	shell_next("hg-spec -b %s/spec.json %s.2 && hg-run %s.2  # or remove the one that is not true", r->path,
+	    r->path, r->path);
 	return (HG_EXIT_CONTRACT);
 }

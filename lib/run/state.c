@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/say.h"
+#include "base/shell.h"
 #include "run/state.h"
 
 #define A STATE_ABSENT
@@ -134,7 +135,7 @@ state_say_unseen(const struct rundir *r, enum stage s, const struct runlock_look
 			 "until its deadline, %s, and five minutes",
 		    name, r->path, (long)look->lock.owner.pid, look->lock.owner.host,
 		    clock_text(by, look->lock.deadline_ms));
-		say_next("hg-reap -x %s DIR  # if nothing runs there any more", look->lock.owner.host);
+		shell_next("hg-reap -x %s DIR  # if nothing runs there any more", look->lock.owner.host);
 		return (1);
 	default:
 		return (0);

@@ -23,6 +23,7 @@
 #include "base/proc.h"
 #include "gpt/trainspec.h"
 #include "base/say.h"
+#include "base/shell.h"
 #include "base/str.h"
 #include "gpt/score.h"
 #include "work/scoring.h"
@@ -398,7 +399,7 @@ scoring_compare(void *arg, const struct rundir *r, int outputs, const json_t *de
 		error = errno;
 		if (error == ENOENT) {
 			say_error("'%s/%s' is not there: it is scored first", r->path, RUNDIR_SCORE_REPORT);
-			say_next("hg-score %s", r->path);
+			shell_next("hg-score %s", r->path);
 		}
 		return (error == ENOENT ? HG_EXIT_PENDING : error == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 	}

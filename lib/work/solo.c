@@ -19,8 +19,8 @@
 #include "base/exit.h"
 #include "base/file.h"
 #include "base/jsonio.h"
-#include "base/out.h"
 #include "base/say.h"
+#include "base/str.h"
 #include "data/loader.h"
 #include "data/shard.h"
 #include "data/tokens.h"
@@ -240,6 +240,7 @@ run(int train_shards, int val_shards, char **argv)
 	char checkpoint[SHA256_HEX_SIZE], artifact[SHA256_HEX_SIZE], text[3][JSONIO_NUMBER_SIZE];
 	struct dataset_part part[2];
 	uint64_t tokens, bytes, size;
+	struct str said = STR_INIT;
 	struct stream stream;
 	struct trainspec r;
 	double loss = 0, nats;
@@ -263,11 +264,15 @@ run(int train_shards, int val_shards, char **argv)
 	    sha256_at(AT_FDCWD, CHECKPOINT, checkpoint, NULL) == -1 ||
 	    sha256_at(AT_FDCWD, ARTIFACT, artifact, &size) == -1)
 		return (-1);
-	out_put("{\"train_loss\": %s, \"checkpoint_sha256\": \"%s\", \"artifact_sha256\": \"%s\", "
+	if (str_printf(&said,
+		"{\"train_loss\": %s, \"checkpoint_sha256\": \"%s\", \"artifact_sha256\": \"%s\", "
 		"\"artifact_bytes\": %" PRIu64 ", \"val_loss\": %s, \"val_bpb\": %s, \"tokens\": %" PRIu64
 		", \"bytes\": %" PRIu64 "}\n",
-	    jsonio_number(text[0], loss), checkpoint, artifact, size, jsonio_number(text[1], nats / (double)tokens),
-	    jsonio_number(text[2], nats / M_LN2 / (double)bytes), tokens, bytes);
+		jsonio_number(text[0], loss), checkpoint, artifact, size, jsonio_number(text[1], nats / (double)tokens),
+		jsonio_number(text[2], nats / M_LN2 / (double)bytes), tokens, bytes) == -1 ||
+	    file_write_all(STDOUT_FILENO, said.p, said.n) == -1)
+		return (-1);
+	str_free(&said);
 	free(stream.ids);
 	free(part[0].shards);
 	free(part[1].shards);
