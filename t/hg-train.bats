@@ -125,6 +125,8 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 	for attempt in 2 3; do
 		hg-retry train "$R"
 		hg-train "$R" 2> /dev/null 3>&- &
+		# What the attempt before wrote is cut off first.
+		until_true 20 eval '[ "$(jq "select(.attempt == $attempt) | .phase" "$R/train_status.json")" = "\"train\"" ]'
 		until_true 20 eval '[ "$(wc -l < "$R/metrics.jsonl")" -gt $((from + 9)) ]'
 		kill -9 "$(owner "$R")"
 		wait $! || :
