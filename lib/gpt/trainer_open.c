@@ -17,10 +17,8 @@ trainer_open_micro_batch(const struct trainspec *r, uint64_t free_bytes, uint64_
 	size_t sequences = r->batch_tokens / r->seq_len, batch, micro_batch = r->micro_batch_tokens;
 	uint64_t need;
 
-	if (!host) {
+	if (!host)
 		free_bytes = ops->memory();
-		all_bytes = UINT64_MAX;
-	}
 	/* More than 64 Ki tokens a pass gains nothing, and unknown memory is taken as enough for one sequence. */
 	for (batch = micro_batch == 0 ? sequences : 1; batch > 1; batch--) {
 		if (sequences % batch != 0 || batch * r->seq_len > 65536)
@@ -31,7 +29,8 @@ trainer_open_micro_batch(const struct trainspec *r, uint64_t free_bytes, uint64_
 	if (micro_batch == 0)
 		micro_batch = r->seq_len;
 	need = trainer_bytes(r, micro_batch, host);
-	if (free_bytes == 0 || need <= free_bytes)
+	/* A device says by itself what it has not, with the bytes. */
+	if (!host || free_bytes == 0 || need <= free_bytes)
 		return (micro_batch);
 	say_error("training needs %llu bytes of memory with %zu tokens in a pass, and %llu are %s: lower %s",
 	    (unsigned long long)need, micro_batch, (unsigned long long)(need > all_bytes ? all_bytes : free_bytes),
