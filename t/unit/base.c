@@ -474,8 +474,8 @@ shell_words(void)
 	static const char *const words[] = { "", " ", "a b", "it's", "$(touch x)", "`touch x`", "a;touch x",
 		"a&b|c>d<e", "\"$HOME\"", "~", "*", "?[a]", "#", "!!", "\\", "\\n%s%n", "{a,b}", "\033[31m'\\%!",
 		"\xff\xc3\xa9", "\xe2\x80\xaegpj.sh",
-		"\xc2\x9b"
-		"1m",
+		("\xc2\x9b"
+		 "1m"),
 		"a\nb", "\r\b\177", "\xc3\xa9" };
 	struct str s = STR_INIT;
 	char every[256];
