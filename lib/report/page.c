@@ -935,7 +935,8 @@ put_promotion(const struct page *p)
 		markup_put(p->m, "<p>Only a scored run can be promoted.</p></section>\n");
 		return;
 	}
-	for (q = s->promotions + s->promotion_count; q-- > s->promotions && n < PARAGRAPHS;)
+	for (i = s->promotion_count; i-- > 0 && n < PARAGRAPHS;) {
+		q = &s->promotions[i];
 		if (q->group == s->main->group) {
 			n++;
 			markup_put(p->m, "<p class=\"promotion\">");
@@ -944,6 +945,7 @@ put_promotion(const struct page *p)
 				put_badge(p->m, "promoted");
 			markup_put(p->m, "</p>\n");
 		}
+	}
 	markup_put(p->m, "<p>What the ledger says of %s, the incumbent:</p><ul class=\"conditions\">\n", r->name);
 	for (i = 0; i < s->promote.count; i++) {
 		c = &s->promote.list[i];

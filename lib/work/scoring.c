@@ -389,7 +389,7 @@ scoring_compare(void *arg, const struct rundir *r, int outputs, const json_t *de
 		"docs_sha256", "artifact_sha256", "dataset_sha256", "tokenizer_sha256", "eval_sha256",
 		"val_raw_sha256" };
 	const json_t *again = json_object_get(delivered, "report");
-	json_t *recorded, *differ = json_array(), *out;
+	json_t *recorded, *differ, *out;
 	size_t i;
 	char *line;
 	int same, error;
@@ -403,6 +403,7 @@ scoring_compare(void *arg, const struct rundir *r, int outputs, const json_t *de
 		}
 		return (error == ENOENT ? HG_EXIT_PENDING : error == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 	}
+	differ = json_array();
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (!json_equal(json_object_get(again, keys[i]), json_object_get(recorded, keys[i])))
 			json_array_append_new(differ, json_string(keys[i]));
