@@ -647,7 +647,7 @@ put_out(const struct page *p, const struct timeline *k)
 	const struct pagedata_run *r;
 	size_t n = 0, left = 0;
 
-	for (q = k->points + k->count; q-- > k->points;) {
+	for (q = k->count == 0 ? NULL : k->points + k->count; q != NULL && q-- > k->points;) {
 		if (timeline_counts(q))
 			continue;
 		if (n == OUT) {
@@ -1045,7 +1045,7 @@ put_curves(const struct page *p)
 		p->m->failed = ENOMEM;
 		return;
 	}
-	for (r = s->runs + s->run_count; r-- > s->runs && n < CURVES;)
+	for (r = s->run_count == 0 ? NULL : s->runs + s->run_count; r != NULL && r-- > s->runs && n < CURVES;)
 		if (*r->report != '\0')
 			list[n++].run = r;
 	for (i = 0; i < n; i++) {
@@ -1096,7 +1096,7 @@ put_said(const struct page *p)
 	markup_put(p->m,
 	    "<section aria-labelledby=\"hv\"><h2 id=\"hv\">What was said of the last runs</h2><p"
 	    " class=\"note\">Runs that are part of a confirmation are left out.</p><ul class=\"said\">\n");
-	for (r = p->s->runs + p->s->run_count; r-- > p->s->runs && n < PARAGRAPHS;) {
+	for (r = p->s->run_count == 0 ? NULL : p->s->runs + p->s->run_count; r != NULL && r-- > p->s->runs && n < PARAGRAPHS;) {
 		/* What a slot's run means is said once, by the confirmation. */
 		if (r->reason == VERDICT_SLOT)
 			continue;
@@ -1216,7 +1216,7 @@ put_runs(const struct page *p)
 	    " class=\"n wide\">Time, s</th><th scope=\"col\">Class</th><th scope=\"col\">Hypothesis, or why"
 	    " not</th></tr></thead><tbody>\n",
 	    policy_metric_name(s->tracks.metric));
-	for (r = s->runs + s->run_count; r-- > s->runs;) {
+	for (r = s->run_count == 0 ? NULL : s->runs + s->run_count; r != NULL && r-- > s->runs;) {
 		if (has_run(s, r))
 			put_run(p, r, s->group_count > 1);
 		else
