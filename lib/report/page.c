@@ -1096,7 +1096,8 @@ put_said(const struct page *p)
 	markup_put(p->m,
 	    "<section aria-labelledby=\"hv\"><h2 id=\"hv\">What was said of the last runs</h2><p"
 	    " class=\"note\">Runs that are part of a confirmation are left out.</p><ul class=\"said\">\n");
-	for (r = p->s->run_count == 0 ? NULL : p->s->runs + p->s->run_count; r != NULL && r-- > p->s->runs && n < PARAGRAPHS;) {
+	for (r = p->s->run_count == 0 ? NULL : p->s->runs + p->s->run_count;
+	     r != NULL && r-- > p->s->runs && n < PARAGRAPHS;) {
 		/* What a slot's run means is said once, by the confirmation. */
 		if (r->reason == VERDICT_SLOT)
 			continue;
