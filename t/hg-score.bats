@@ -466,18 +466,11 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 # bats test_tags=b15
 @test "a replay that its cap cut short is invalid, and a whole one is not" {
 	[ -z "$HG_SAN" ] || skip "sanitizers want to be loaded first"
-	local r pid
-	cc -shared -fPIC -o slow.so "$HG_T/preload/slowclock.c"
+	local r
 	awk 'BEGIN { for (i = 0; i < 2000; i++) print "{\"step\": " i ", \"lr_scale\": 1}" }' > long.jsonl
-	# Fits by far, until the machine turns 2000 times as slow.
 	tiny_spec "$R-cut" train.replay="$PWD/long.jsonl" budget.max_wallclock_ms=600000 budget.stall_ms=36000000
 	tiny_spec "$R-all" train.replay="$PWD/runs/whole/metrics.jsonl"
-	SLOW=2000 SLOW_AT=$PWD/slow LD_PRELOAD=$PWD/slow.so hg-train "$R-cut" 3>&- &
-	pid=$!
-	until_true 20 eval '[ -e "$R-cut/metrics.jsonl" ] && [ "$(wc -l < "$R-cut/metrics.jsonl")" -gt 6 ]'
-	touch slow
-	wait "$pid"
-	rm slow
+	train_slowing "$R-cut"
 	hg-train "$R-all"
 	for r in "$R-cut" "$R-all"; do
 		hg-export "$r"

@@ -207,15 +207,8 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 # bats test_tags=b24
 @test "no step starts after the cap, and a run by steps that passes it says so" {
 	[ -z "$HG_SAN" ] || skip "sanitizers want to be loaded first"
-	cc -shared -fPIC -o slow.so "$HG_T/preload/slowclock.c"
-	# Fits by far, until the machine turns 2000 times as slow.
 	tiny_spec "$R" budget.max_wallclock_ms=600000 train.iterations=2000 budget.stall_ms=36000000
-	SLOW=2000 SLOW_AT=$PWD/slow LD_PRELOAD=$PWD/slow.so hg-train "$R" 3>&- &
-	pid=$!
-	until_true 20 eval '[ -e "$R/metrics.jsonl" ] && [ "$(wc -l < "$R/metrics.jsonl")" -gt 6 ]'
-	touch slow
-	wait "$pid"
-	rm slow
+	train_slowing "$R"
 	[ "$(report "$R" .stop_reason)" = wallclock ]
 	[ "$(report "$R" '.steps < 2000')" = true ]
 	jq -se '.[:-1] | all(.wallclock_ms < 600000)' "$R/metrics.jsonl"
