@@ -57,7 +57,7 @@ hg-prompt_USES := work stage gpt data run schema base
 hg-score_USES := work stage gpt data run schema base
 hg-await_USES := run schema base
 hg-cancel_USES := stage run schema base
-hg-status_USES := run schema base
+hg-status_USES := judge ledger law run schema base
 hg-gate_USES := stage run schema base
 hg-reap_USES := run schema base
 hg-retry_USES := stage run schema base
@@ -112,10 +112,10 @@ endef
 $(foreach a,$(MODULES),$(if $(filter $(B)/lib/$a/embedded_%,$($a_OBJ)),$(eval $(call embedded_rule,$a))))
 
 define archive_rule
-$(B)/libhg-$1.a: $(call objects,$1) $($1_OBJ)
+$(B)/libhg-$1.a: $(call objects,$1) $($1_OBJ) lib/$1/module.mk
 	@rm -f $$@
 	$$(call say,AR)
-	$(Q)$(AR) rcs $$@ $$^
+	$(Q)$(AR) rcs $$@ $$(filter %.o,$$^)
 endef
 $(foreach a,$(MODULES),$(if $($a_SRC),$(eval $(call archive_rule,$a))))
 

@@ -9,6 +9,7 @@
 #include "stage/stagecmd.h"
 #include "base/exit.h"
 #include "base/jsonio.h"
+#include "base/out.h"
 #include "base/proc.h"
 #include "run/refusal.h"
 #include "run/rundir.h"
@@ -46,12 +47,12 @@ report(struct rundir *r, enum stage s, enum state state)
 	case STATE_REFUSED:
 		if ((refusal = refusal_read(r, s)) == NULL)
 			return (rundir_exit(errno));
-		printf("%s %s %s %s\n", r->shown, name, state_name(state), jsonio_text(refusal, "kind", "?"));
+		out_put("%s %s %s %s\n", r->path, name, state_name(state), jsonio_text(refusal, "kind", "?"));
 		json_decref(refusal);
 		return (HG_EXIT_DONE);
 	case STATE_CLOSED_OUT:
 		say_note("%s of '%s' ended before it could be stopped", name, r->path);
-		printf("%s %s %s\n", r->shown, name, state_name(state));
+		out_put("%s %s %s\n", r->path, name, state_name(state));
 		return (HG_EXIT_NO);
 	case STATE_CORRUPT:
 		say_error("%s of '%s' has both a receipt and a refusal", name, r->path);
@@ -110,5 +111,5 @@ main(int argc, char **argv)
 	static const struct opt_tool tool = { "hg-cancel", "Stop a running stage, which closes out as cancelled.",
 		"hg-cancel STAGE RUN" };
 
-	return (stagecmd_main(&tool, argc, argv, cancel));
+	return (stagecmd_main(&tool, NULL, argc, argv, cancel));
 }

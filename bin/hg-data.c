@@ -16,7 +16,9 @@
 #include <unistd.h>
 
 #include "data/adopt.h"
+#include "base/array.h"
 #include "base/atomfile.h"
+#include "base/file.h"
 #include "schema/contract.h"
 #include "data/dataset.h"
 #include "base/exit.h"
@@ -32,6 +34,7 @@
 #include "base/str.h"
 
 #define DEFAULT_SEED 1
+#define LIST_MAX_BYTES ((size_t)64 << 20)
 #define DEFAULT_VOCAB 1024 /* the public baseline's */
 #define SMALLEST_VOCAB 261 /* the special ids, the bytes, and one piece */
 
@@ -39,14 +42,15 @@ static const struct opt_tool tool = {
 	.name = "hg-data",
 	.summary = "Turn text into token shards with a tokenizer and dataset.json, or adopt shards that exist already.",
 	.synopsis = "hg-data [-t MODEL | -v VOCAB | -B] [-n VAL_DOCS] [-S SEED|none] [-f para|lines|jsonl|files] "
-		    "-o DIR FILE...\n"
-		    "hg-data -a [-t MODEL | -B] -o DIR TRAIN.bin... -- VAL.bin...",
+		    "[-j KEY] [-kL] [-T LIST] -o DIR FILE... [-- VAL_FILE...]\n"
+		    "hg-data -a [-t MODEL | -B] [-k] -o DIR TRAIN.bin... -- VAL.bin...",
 };
 
 struct request {
 	const char *dir;
 	int adopt;
 	struct prepare text;
+	char *list, **listed; /* names that -T gave, and where they lie */
 	struct adopt shards;
 };
 
@@ -66,12 +70,19 @@ read_text_options(struct prepare *p, struct opt *table)
 	uint64_t x;
 	int format;
 
-	p->format = DOCUMENTS_PARA;
+	p->how.format = DOCUMENTS_PARA;
 	if ((value = opt_row(table, 'f')->value) != NULL) {
 		if ((format = documents_format_of(value)) == -1)
 			return (wrong("-f is none of para, lines, jsonl, files", value));
-		p->format = (enum documents_format)format;
+		p->how.format = (enum documents_format)format;
 	}
+	p->how.key = opt_row(table, 'j')->value;
+	p->how.skip = opt_row(table, 'k')->count > 0;
+	if ((p->how.key != NULL || p->how.skip) && p->how.format != DOCUMENTS_JSONL)
+		return (wrong("-j and -k are for -f jsonl, not", documents_format_name(p->how.format)));
+	if (p->how.key != NULL && strcmp(p->how.key, "text") == 0)
+		p->how.key = NULL;
+	p->keep_lines = opt_row(table, 'L')->count > 0;
 	if ((value = opt_row(table, 'n')->value) != NULL && num_u64(value, 1, 10000000, &p->val_docs) == -1)
 		return (wrong("-n is no number from 1 to 10000000", value));
 	p->seed = DEFAULT_SEED;
@@ -90,14 +101,99 @@ read_text_options(struct prepare *p, struct opt *table)
 	return (0);
 }
 
+/* The index of "--" among the operands, or argc. */
+static int
+parting(int argc, char **argv, int first)
+{
+	while (first < argc && strcmp(argv[first], "--") != 0)
+		first++;
+	return (first);
+}
+
+/* Add the names in a list, one a line, to the files. */
+static int
+read_list(struct request *q, const char *list)
+{
+	const char *line, *end;
+	size_t n, room = 0, i;
+	char **files = NULL, **more;
+	char *text;
+	int fd;
+
+	fd = file_open_given(list);
+	if (fd == -1 || (text = file_read_fd(fd, LIST_MAX_BYTES, NULL)) == NULL) {
+		say_errno("-T: cannot read '%s'", list);
+		if (fd != -1)
+			close(fd);
+		return (-1);
+	}
+	close(fd);
+	for (n = 0, i = 0, line = text; *line != '\0' || i < q->text.count; n++) {
+		if ((more = array_room(files, n, &room, sizeof(*more))) == NULL)
+			goto err0;
+		files = more;
+		if (i < q->text.count) {
+			files[n] = q->text.files[i++];
+			continue;
+		}
+		end = strchr(line, '\n');
+		files[n] = text + (line - text);
+		line = end == NULL ? line + strlen(line) : end + 1;
+		if (end != NULL)
+			text[end - text] = '\0';
+		n -= *files[n] == '\0';
+	}
+	q->list = text;
+	q->text.files = q->listed = files;
+	q->text.count = n;
+	if (n == 0) {
+		say_error("-T: '%s' lists no file", list);
+		return (-1);
+	}
+	return (0);
+err0:
+	say_errno("-T: cannot read '%s'", list);
+	free(files);
+	free(text);
+	return (-1);
+}
+
+/* FILE... [-- VAL_FILE...] */
+static int
+read_files(struct request *q, struct opt *table, int argc, char **argv, int first)
+{
+	struct prepare *p = &q->text;
+	const char *list = opt_row(table, 'T')->value;
+	int end;
+
+	/* Without operands in front of it, "--" ended the options. */
+	if (list != NULL && strcmp(argv[first - 1], "--") == 0)
+		first--;
+	end = parting(argc, argv, first);
+	p->files = argv + first;
+	p->count = (size_t)(end - first);
+	if (end < argc) {
+		p->val_files = argv + end + 1;
+		p->val_count = (size_t)(argc - end - 1);
+		if (p->val_count == 0 || opt_row(table, 'n')->count > 0) {
+			say_error(p->val_count == 0 ? "no file for validation behind '--'" :
+						      "-n is for validation from the files; behind '--' all is");
+			return (-1);
+		}
+	}
+	if (list != NULL)
+		return (read_list(q, list));
+	if (p->count == 0)
+		say_error("no file is given");
+	return (p->count == 0 ? -1 : 0);
+}
+
 /* TRAIN.bin... -- VAL.bin... */
 static int
 read_shards(struct adopt *a, const char *model, int argc, char **argv, int first)
 {
-	int i;
+	int i = parting(argc, argv, first);
 
-	for (i = first; i < argc && strcmp(argv[i], "--") != 0; i++)
-		continue;
 	a->model = model;
 	a->train = argv + first;
 	a->train_count = (size_t)(i - first);
@@ -105,28 +201,40 @@ read_shards(struct adopt *a, const char *model, int argc, char **argv, int first
 		a->val = argv + i + 1;
 		a->val_count = (size_t)(argc - i - 1);
 	}
-	return (a->train_count > 0 && a->val_count > 0 ? 0 : -1);
+	if (a->train_count > 0 && a->val_count > 0)
+		return (0);
+	say_error("-a needs shards on both sides: TRAIN.bin... -- VAL.bin...");
+	return (-1);
 }
 
-/* 0, or -1 after saying what is wrong (but for what the usage line says). */
+/* 0, or -1 after saying what is wrong. */
 static int
 read_request(struct request *q, struct opt *table, int argc, char **argv, int first)
 {
+	const char *other;
 	unsigned vocabularies = opt_row(table, 't')->count + opt_row(table, 'v')->count + opt_row(table, 'B')->count;
 
 	q->adopt = opt_row(table, 'a')->count > 0;
-	if ((q->dir = opt_row(table, 'o')->value) == NULL || first == argc || vocabularies > 1 ||
-	    (q->adopt && vocabularies == 0))
+	if ((q->dir = opt_row(table, 'o')->value) == NULL) {
+		say_error("-o DIR is missing: the data directory to create");
 		return (-1);
-	if (!q->adopt) {
-		q->text.files = argv + first;
-		q->text.count = (size_t)(argc - first);
-		return (read_text_options(&q->text, table));
 	}
-	if (opt_row(table, 'v')->count + opt_row(table, 'n')->count + opt_row(table, 'S')->count +
-		opt_row(table, 'f')->count >
-	    0)
+	if (vocabularies > 1) {
+		say_error("only one of -t, -v and -B can be");
 		return (-1);
+	}
+	if (!q->adopt)
+		return (read_text_options(&q->text, table) == -1 ? -1 : read_files(q, table, argc, argv, first));
+	if (vocabularies == 0 || opt_row(table, 'v')->count > 0) {
+		say_error("-a needs -t MODEL, the model that made the shards, or -B for bytes");
+		return (-1);
+	}
+	for (other = "nSfjLT"; *other != '\0'; other++)
+		if (opt_row(table, *other)->count > 0) {
+			say_error("-%c is for text, and -a takes shards", *other);
+			return (-1);
+		}
+	q->shards.keep_overlap = opt_row(table, 'k')->count > 0;
 	return (read_shards(&q->shards, opt_row(table, 't')->value, argc, argv, first));
 }
 
@@ -146,6 +254,26 @@ is_empty_directory(const char *path)
 			empty = 0;
 	closedir(d);
 	return (empty);
+}
+
+/* Whoever published the directory may have died before its name would last. */
+static int
+sync_name(const char *path)
+{
+	int fd, parent = -1, rc = -1, error;
+
+	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) != -1 &&
+	    (parent = openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) != -1)
+		rc = atomfile_sync_dir(parent);
+	error = errno;
+	if (parent != -1)
+		close(parent);
+	if (fd != -1)
+		close(fd);
+	errno = error;
+	if (rc == -1)
+		say_errno("cannot sync the directory of '%s'", path);
+	return (rc);
 }
 
 /* Was what stands in the directory made by this very request? 1, 0, -1 said. */
@@ -186,6 +314,8 @@ answer_dataset(const struct request *q, const char *path, const char *content_sh
 	dataset_free(d);
 	if (same == -1)
 		return (inputerror_exit(f.kind));
+	if (same == 1 && sync_name(q->dir) == -1)
+		return (HG_EXIT_SYSTEM);
 	if (same == 1)
 		say_note("'%s' holds this dataset already", q->dir);
 	else
@@ -290,7 +420,6 @@ signals_of_interest(sigset_t *set)
 	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
 		if (sigaction(ends[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
 			sigaddset(set, ends[i]);
-	signal(SIGCHLD, SIG_DFL);
 }
 
 /* Wait for the worker, killing it if a signal asks us to end. Its wait status; the signal in *ended. */
@@ -363,6 +492,14 @@ main(int argc, char **argv)
 		    .arg = "FORMAT",
 		    .help = "para (default): parted by blank lines; lines: one "
 			    "a line; jsonl: \"text\" of each line; files: one a file" },
+		{ .letter = 'k',
+		    .help = "go on, counting: skip lines of jsonl without a document; -a: "
+			    "keep training documents that are in validation" },
+		{ .letter = 'j', .arg = "KEY", .help = "jsonl: the key of the text (default text)" },
+		{ .letter = 'L', .help = "keep line breaks, and with -v all blanks" },
+		{ .letter = 'T',
+		    .arg = "LIST",
+		    .help = "read more file names from LIST, one a line; -: standard input" },
 		{ .letter = 'o', .arg = "DIR", .help = "the data directory to create" }, { .letter = '\0' } };
 	struct request q;
 	int first, rc;
@@ -379,5 +516,7 @@ main(int argc, char **argv)
 		rc = make_dataset(&q);
 	else
 		staging_sweep(q.dir);
+	free(q.listed);
+	free(q.list);
 	return (exit_flush(rc));
 }

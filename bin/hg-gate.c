@@ -6,6 +6,7 @@
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "run/rundir.h"
+#include "base/out.h"
 #include "base/say.h"
 
 static void
@@ -16,16 +17,16 @@ print(const struct gate *e)
 	size_t i;
 
 	if (json_array_size(e->findings) == 0)
-		printf("%s of %s: complete and bound to spec %.12s\n", rundir_stages[e->stage].name, e->run->shown,
+		out_put("%s of %s: complete and bound to spec %.12s\n", rundir_stages[e->stage].name, e->run->path,
 		    e->run->spec.text_sha256);
 	for (i = 0; i < json_array_size(e->findings); i++) {
 		f = json_array_get(e->findings, i);
-		printf("%s: %s: %s: %s", jsonio_text(f, "stage", ""), jsonio_text(f, "file", ""),
+		out_put("%s: %s: %s: %s", jsonio_text(f, "stage", ""), jsonio_text(f, "file", ""),
 		    jsonio_text(f, "problem", ""), jsonio_text(f, "detail", ""));
 		observed = jsonio_text(f, "observed", NULL);
 		expected = jsonio_text(f, "expected", NULL);
 		if (observed != NULL && expected != NULL)
-			printf(" (%s, not %s)", observed, expected);
+			out_put(" (%s, not %s)", observed, expected);
 		putchar('\n');
 	}
 }
@@ -51,5 +52,5 @@ main(int argc, char **argv)
 		"Say whether all that a stage owes is there, valid and bound by digest; list what is not.",
 		"hg-gate STAGE RUN" };
 
-	return (stagecmd_main(&tool, argc, argv, gate));
+	return (stagecmd_main(&tool, NULL, argc, argv, gate));
 }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "data/dataset.h"
+#include "data/locate.h"
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "stage/lane.h"
@@ -14,6 +14,7 @@
 #include "gpt/model.h"
 #include "base/num.h"
 #include "base/opt.h"
+#include "base/out.h"
 #include "base/proc.h"
 #include "gpt/trainspec.h"
 #include "run/rundir.h"
@@ -67,10 +68,12 @@ begin(struct pace *x, const char *path, int *code)
 	}
 	if (x->recipe.threads == 0)
 		x->recipe.threads = proc_cpus();
-	if ((x->data = dataset_open(jsonio_text(x->run.spec.json, "data.dir", ""), &f)) == NULL ||
-	    (x->micro_batch = trainer_open_micro_batch(&x->recipe, proc_memory_available())) == 0 ||
-	    (x->loader = loader_open(&x->data->train, (uint32_t)x->recipe.config.vocab_size, x->micro_batch, &f)) ==
-		NULL) {
+	if ((x->data = locate_dataset(jsonio_text(x->run.spec.json, "data.dir", ""),
+		 jsonio_text(x->run.spec.json, "data.dataset_sha256", ""), x->run.path, &f)) == NULL ||
+	    (x->micro_batch = trainer_open_micro_batch(&x->recipe, proc_memory_available(), proc_memory_total())) ==
+		0 ||
+	    (x->loader = loader_open(&x->data->train, (uint32_t)x->recipe.config.vocab_size, x->micro_batch,
+		 x->recipe.data_offset, &f)) == NULL) {
 		*code = f.kind != REFUSAL_NONE ? inputerror_exit(f.kind) : HG_EXIT_SYSTEM;
 		return (-1);
 	}
@@ -136,7 +139,7 @@ print(struct pace *x)
 		say_errno("cannot print");
 		return (HG_EXIT_SYSTEM);
 	}
-	puts(line);
+	out_json(line, strlen(line));
 	free(line);
 	json_decref(out);
 	if (cap > 0 && fit < 1) {
@@ -151,8 +154,10 @@ int
 main(int argc, char **argv)
 {
 	static struct pace x;
-	struct opt table[] = { { .letter = 't', .arg = "SECONDS", .help = "measure for this long (default 10)" },
-		{ .letter = 0 } };
+	struct opt table[] = {
+		{ .letter = 't', .arg = "SECONDS", .help = "measure for this long (90, 1.5, 10m; default 10)" },
+		{ .letter = 0 }
+	};
 	int64_t ms = 10000;
 	int i, code;
 

@@ -1,7 +1,9 @@
 /* hg-prompt: generate text from a run's artifact. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gpt/artifact.h"
 #include "data/dataset.h"
@@ -12,19 +14,19 @@
 #include "work/dependencies.h"
 #include "base/num.h"
 #include "base/opt.h"
+#include "base/out.h"
 #include "base/proc.h"
 #include "gpt/trainspec.h"
 #include "base/say.h"
 #include "stage/stage.h"
+#include "schema/contract.h"
+#include "base/utf8.h"
 #include "data/vocab.h"
 #include "data/vocab_decode.h"
 #include "data/vocab_encode.h"
 
 static const struct opt_tool tool = { "hg-prompt", "Generate text from a run's artifact.",
 	"hg-prompt [-p TEXT] [-n TOKENS] [-T TEMPERATURE] [-S SEED] RUN" };
-
-#define MAX_TOKENS 65536
-#define MAX_PROMPT_BYTES 65536
 
 struct request {
 	const char *text; /* NULL: the spec's; so for the others where not set */
@@ -63,8 +65,9 @@ open_vocab(struct stage_work *w, const struct artifact *a)
 	struct dataset *d;
 	struct vocab *v;
 
-	if ((d = dataset_open(jsonio_text(stage_rundir(w)->spec.json, "data.dir", ""), &f)) == NULL ||
-	    (v = dataset_vocab(d, &f)) == NULL) {
+	if (dependencies_data(w, DATASET_TOKENIZER, &d) == -1)
+		return (NULL);
+	if ((v = dataset_vocab(d, &f)) == NULL) {
 		dependencies_fault(w, &f);
 		return (NULL);
 	}
@@ -146,13 +149,76 @@ work(struct stage_work *w, void *arg)
 	    "generated", clean.n == 0 ? "" : clean.p, clean.n, "termination", end == GENERATE_STOP ? "bos" : "length",
 	    "temperature", jsonio_real(law.temperature), "seed", (json_int_t)law.seed);
 	/* The product goes to standard output, whatever becomes of the receipt. */
-	fwrite(text.p, 1, text.n, stdout);
-	putchar('\n');
-	if (fflush(stdout) != 0) {
-		say_errno("cannot write standard output");
-		return (-1);
+	if (isatty(STDOUT_FILENO))
+		out_lines(text.p, text.n);
+	else {
+		fwrite(text.p, 1, text.n, stdout);
+		putchar('\n');
 	}
+	if (exit_flush(HG_EXIT_DONE) != HG_EXIT_DONE)
+		return (-1);
 	return (stage_deliver(w, body));
+}
+
+/* Is an option's value what the spec may say in its place? Takes the reference; 0, or -1 after saying why not. */
+static int
+allowed(char letter, const char *path, json_t *v)
+{
+	struct str where = STR_INIT;
+	int ok = v != NULL && contract_check_key("spec", path, v, &where) == 0;
+
+	json_decref(v);
+	if (!ok)
+		say_error("-%c: %s", letter, where.p == NULL ? "out of memory" : where.p);
+	str_free(&where);
+	return (ok ? 0 : -1);
+}
+
+/* The options into ${q}; 0, or -1 after saying what is wrong with one. */
+static int
+take_options(struct opt *table, struct request *q)
+{
+	const char *text;
+	size_t at, n, size;
+
+	if ((q->text = opt_row(table, 'p')->value) != NULL) {
+		for (at = 0, size = strlen(q->text); at < size; at += n)
+			if ((n = utf8_read(q->text + at, size - at, NULL)) == 0) {
+				say_error("-p: the prompt is no UTF-8: byte %zu, 0x%02x, begins no character", at + 1,
+				    (unsigned char)q->text[at]);
+				return (-1);
+			}
+		if (allowed('p', "prompt.text", json_string(q->text)) == -1)
+			return (-1);
+	}
+	if ((text = opt_row(table, 'n')->value) != NULL) {
+		if (num_u64(text, 0, INT64_MAX, &q->tokens) == -1) {
+			say_error("-n '%s' is not a number of tokens", text);
+			return (-1);
+		}
+		if (allowed('n', "prompt.tokens", json_integer((json_int_t)q->tokens)) == -1)
+			return (-1);
+		q->tokens_set = 1;
+	}
+	if ((text = opt_row(table, 'T')->value) != NULL) {
+		if (num_f64(text, -HUGE_VAL, HUGE_VAL, &q->temperature) == -1) {
+			say_error("-T '%s' is not a temperature", text);
+			return (-1);
+		}
+		if (allowed('T', "prompt.temperature", json_real(q->temperature)) == -1)
+			return (-1);
+		q->temperature_set = 1;
+	}
+	if ((text = opt_row(table, 'S')->value) != NULL) {
+		if (num_u64(text, 0, INT64_MAX, &q->seed) == -1) {
+			say_error("-S '%s' is not a seed", text);
+			return (-1);
+		}
+		if (allowed('S', "prompt.seed", json_integer((json_int_t)q->seed)) == -1)
+			return (-1);
+		q->seed_set = 1;
+	}
+	return (0);
 }
 
 /* Asked again, the stage has closed out: the text is made again and nothing is written. */
@@ -185,31 +251,13 @@ main(int argc, char **argv)
 		{ .letter = 'S', .arg = "SEED", .help = "seed of the sampling" }, { .letter = 0 } };
 	struct request q = { 0 };
 	struct stage_job job = { .stage = STAGE_PROMPT, .work = work, .arg = &q };
-	const char *text;
 	int i, yes;
 
 	exit_init(tool.name);
 	if ((i = opt_parse(&tool, table, argc, argv)) < 0)
 		return (exit_flush(i == OPT_EXIT ? HG_EXIT_DONE : HG_EXIT_USAGE));
-	if ((q.text = opt_row(table, 'p')->value) != NULL && strlen(q.text) > MAX_PROMPT_BYTES) {
-		say_error("-p: the prompt is %zu bytes long, at most %d are taken", strlen(q.text), MAX_PROMPT_BYTES);
+	if (take_options(table, &q) == -1)
 		return (opt_usage(&tool));
-	}
-	if ((text = opt_row(table, 'n')->value) != NULL && num_u64(text, 1, MAX_TOKENS, &q.tokens) == -1) {
-		say_error("-n '%s' is not a number of tokens from 1 to %d", text, MAX_TOKENS);
-		return (opt_usage(&tool));
-	}
-	q.tokens_set = text != NULL;
-	if ((text = opt_row(table, 'T')->value) != NULL && num_f64(text, 0, 100, &q.temperature) == -1) {
-		say_error("-T '%s' is not a temperature from 0 to 100", text);
-		return (opt_usage(&tool));
-	}
-	q.temperature_set = text != NULL;
-	if ((text = opt_row(table, 'S')->value) != NULL && num_u64(text, 0, INT64_MAX, &q.seed) == -1) {
-		say_error("-S '%s' is not a seed", text);
-		return (opt_usage(&tool));
-	}
-	q.seed_set = text != NULL;
 	if (argc - i != 1)
 		return (opt_usage(&tool));
 	if ((yes = has_receipt(argv[i])) == -1)

@@ -13,17 +13,24 @@
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "base/opt.h"
+#include "base/out.h"
 #include "base/proc.h"
 #include "run/rundir.h"
 #include "base/say.h"
+#include "base/str.h"
 #include "run/spec.h"
 
 /* Clocks of machines that share a file system differ; by more than this they are wrong. */
 #define SKEW_MS (5 * 60 * 1000)
 
 static const struct opt_tool tool = { "hg-reap",
-	"Close out all dead stages of the runs in a directory; touch nothing alive.", "hg-reap DIR" };
-static struct opt table[] = { { .letter = '\0' } };
+	"Close out all dead stages of the runs in a directory; touch nothing alive.", "hg-reap [-x HOST] DIR" };
+static struct opt table[] = {
+	{ .letter = 'x',
+	    .arg = "HOST",
+	    .help = "nothing runs any more on the machine of that name: close out what it began" },
+	{ .letter = '\0' }
+};
 
 /* A stage to close out. */
 struct dead {
@@ -94,6 +101,7 @@ look(struct reap *p, const char *name)
 		if (lock.text == RUNLOCK_GOOD && lock.lock.started_ms > p->now_ms + SKEW_MS)
 			from_the_future(p, name, rundir_stages[s].lock, lock.lock.started_ms);
 		/* With its owner dead, a worker is about to be. */
+		(void)state_say_unseen(&r, (enum stage)s, &lock);
 		dying = state == STATE_RUNNING && lock.text == RUNLOCK_GOOD && proc_alive(&lock.lock.owner) == 0;
 		p->alive += state == STATE_RUNNING && !dying;
 		if (state == STATE_ORPHANED || state == STATE_OVERDUE || dying)
@@ -118,7 +126,7 @@ look_at_all(struct reap *p)
 	while (rc == 0 && (errno = 0, e = readdir(d)) != NULL) {
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
-		if (!spec_id_valid(e->d_name) || fstatat(p->fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
+		if (!str_is_name(e->d_name) || fstatat(p->fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
 		    !S_ISDIR(st.st_mode))
 			p->strangers++;
 		else
@@ -143,7 +151,7 @@ print(const struct rundir *r, enum stage s, enum closeout did, enum state state)
 	    r->spec.run_id, "run_uid", r->spec.run_uid, "stage", rundir_stages[s].name, "did", closeout_name(did),
 	    "state", state_name(state));
 	if (v != NULL && (text = jsonio_line(v)) != NULL)
-		puts(text);
+		out_json(text, strlen(text));
 	else
 		say_error("out of memory");
 	json_decref(v);
@@ -207,6 +215,7 @@ int
 main(int argc, char **argv)
 {
 	struct reap p = { .now_ms = clock_wall_ms() };
+	struct proc_id here;
 	int i, code;
 
 	exit_init(tool.name);
@@ -215,6 +224,13 @@ main(int argc, char **argv)
 	if (argc - i != 1)
 		return (opt_usage(&tool));
 	p.path = argv[i];
+	if (opt_row(table, 'x')->value != NULL) {
+		if (proc_machine(&here) == 0 && strcmp(here.host, opt_row(table, 'x')->value) == 0) {
+			say_error("-x: '%s' is this machine, whose processes are looked at", here.host);
+			return (HG_EXIT_USAGE);
+		}
+		runlock_host_gone(opt_row(table, 'x')->value);
+	}
 	if ((p.fd = open(p.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1) {
 		say_errno("cannot open '%s'", p.path);
 		return (errno == ENOENT || errno == ENOTDIR ? HG_EXIT_USAGE : HG_EXIT_SYSTEM);

@@ -1,13 +1,44 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/atomfile.h"
 #include "run/closeout.h"
 #include "stage/stagecmd.h"
 #include "base/exit.h"
+#include "base/jsonio.h"
 #include "run/refusal.h"
 #include "run/retry.h"
+#include "schema/interrupted.h"
 #include "run/rundir.h"
+#include "base/out.h"
 #include "base/say.h"
+
+static struct opt options[] = { { .letter = 'i', .help = "only what was interrupted, so that nothing was found out" },
+	{ .letter = '\0' } };
+
+/* 1 if the refused stage was only interrupted, 0 if not, -1 with errno, said. */
+static int
+interrupted(const struct rundir *r, enum stage s)
+{
+	json_t *refusal = refusal_read(r, s);
+	int yes;
+
+	if (refusal == NULL)
+		return (-1);
+	yes = interrupted_kind(jsonio_text(refusal, "kind", ""));
+	json_decref(refusal);
+	return (yes);
+}
+
+/* Somebody else's retry: it lasts before we rest on it. */
+static int
+done_before(const struct rundir *r)
+{
+	if (atomfile_sync_dir(r->fd) == 0)
+		return (HG_EXIT_DONE);
+	say_errno("cannot sync '%s'", r->path);
+	return (HG_EXIT_SYSTEM);
+}
 
 static int
 retry(struct rundir *r, enum stage s)
@@ -20,10 +51,21 @@ retry(struct rundir *r, enum stage s)
 		return (rundir_exit(errno));
 	switch (state) {
 	case STATE_REFUSED:
+		if (options[0].value == NULL)
+			break;
+		switch (interrupted(r, s)) {
+		case 1:
+			break;
+		case 0:
+			say_note("%s of '%s' was refused for more than an interruption", name, r->path);
+			return (HG_EXIT_NO);
+		default:
+			return (rundir_exit(errno));
+		}
 		break;
 	case STATE_ABSENT:
 		say_note("%s of '%s' has not begun: there is nothing to retry", name, r->path);
-		return (HG_EXIT_DONE);
+		return (done_before(r));
 	case STATE_CLOSED_OUT:
 		say_error("%s of '%s' has its receipt: there is nothing to retry", name, r->path);
 		return (HG_EXIT_NO);
@@ -35,11 +77,11 @@ retry(struct rundir *r, enum stage s)
 	}
 	switch (retry_stage(r, s, &attempt)) {
 	case 0:
-		printf("%s/%s/%s.%d\n", r->shown, RUNDIR_ATTEMPTS, name, attempt);
+		out_put("%s/%s/%s.%d\n", r->path, RUNDIR_ATTEMPTS, name, attempt);
 		return (HG_EXIT_DONE);
 	case 1:
 		say_note("%s of '%s' was retried by somebody else", name, r->path);
-		return (HG_EXIT_DONE);
+		return (done_before(r));
 	default:
 		return (errno == EAGAIN ? HG_EXIT_NOT_YET : errno == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 	}
@@ -49,7 +91,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct opt_tool tool = { "hg-retry",
-		"Move a refused attempt aside, so that its stage may be tried again.", "hg-retry STAGE RUN" };
+		"Move a refused attempt aside, so that its stage may be tried again.", "hg-retry [-i] STAGE RUN" };
 
-	return (stagecmd_main(&tool, argc, argv, retry));
+	return (stagecmd_main(&tool, options, argc, argv, retry));
 }

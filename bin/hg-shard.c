@@ -12,6 +12,7 @@
 #include "data/inputerror.h"
 #include "data/idtext.h"
 #include "base/opt.h"
+#include "base/out.h"
 #include "base/say.h"
 #include "data/shard.h"
 #include "data/shard_writer.h"
@@ -159,7 +160,7 @@ main(int argc, char **argv)
 	rc = make_shard(out, v, &counts);
 	vocab_free(v);
 	if (rc == HG_EXIT_DONE)
-		printf("{\"docs\":%" PRIu64 ",\"tokens\":%" PRIu64 ",\"bytes\":%" PRIu64 "}\n", counts.docs,
+		out_put("{\"docs\":%" PRIu64 ",\"tokens\":%" PRIu64 ",\"bytes\":%" PRIu64 "}\n", counts.docs,
 		    counts.tokens, counts.bytes);
 	return (exit_flush(rc));
 }

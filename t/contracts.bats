@@ -199,6 +199,45 @@ lists() {
 	done
 }
 
+@test "what no retry helps is not answered with the same command again" {
+	contract -m refusal | awk '
+	    /^\.It Dv / { kind = $3; retry = 0 }
+	    /a retry may help\.$/ { retry = 1 }
+	    /^\.Dl / && !retry { sub(/^\.Dl /, ""); sub(/ *#.*/, ""); print kind ": " $0 }' > "$BATS_TEST_TMPDIR/typed"
+	[ "$(wc -l < "$BATS_TEST_TMPDIR/typed")" -ge 15 ]
+	[ "$(grep -c . "$BATS_TEST_TMPDIR/typed")" = "$(contract -m refusal | grep -A1 '^\.It Dv ' | grep -v '^\.It\|^--' | grep -vc 'a retry may help\.$')" ]
+	run ! grep -E 'hg-run( -r)? RUN$|hg-run -r|hg-retry|hg-STAGE' "$BATS_TEST_TMPDIR/typed"
+	# One made anew says what is other.
+	run ! grep -E 'hg-spec -b RUN/spec\.json RUN' "$BATS_TEST_TMPDIR/typed"
+}
+
+@test "hg-classify(1) explains every reason of a verdict, in their order, and no other, and starved as it is measured" {
+	cd "$BATS_TEST_TMPDIR"
+	sed -n '/^\.Sh REASONS/,/^\.El/s/^\.It Li //p' "$HG_TOP/man/hg-classify.1" > page
+	contract -w reason | diff - page
+	awk '/^\.Sh REASONS/ { on = 1 } on && /^\.(It|El)/ { if (last ~ /^\.It/) print last; last = $0; next } on { last = "" }' \
+		"$HG_TOP/man/hg-classify.1" > unexplained
+	[ ! -s unexplained ]
+	grep -qF 'clock_ms < 1000)' "$HG_TOP/lib/work/provenance.c"
+	grep -qF 'cpu_ms < 0.7 * clock_ms * (n < cpus ? n : cpus)' "$HG_TOP/lib/work/provenance.c"
+	grep -qF 'less than 70 %' "$HG_TOP/man/hg-classify.1"
+}
+
+@test "the network in hg-train(1) has the tensors and the constants of the code" {
+	local word page=$HG_TOP/man/hg-train.1
+	cd "$BATS_TEST_TMPDIR"
+	sed -n '/^\.Ss The network/,/^\.Ss Resuming/p' "$page" > network
+	for word in $(sed -nE 's/^TENSOR\([^"]*"([a-z_.]+)".*/\1/p' "$HG_TOP/lib/gpt/params.def"); do
+		grep -qwF -- "${word#blocks.}" network || { echo "hg-train(1) lacks $word" >&2; false; }
+	done
+	for word in 3.4445 -4.7750 2.0315 1e-7; do
+		grep -qF -- "$word" network
+		grep -qF -- "$word" "$HG_TOP/lib/gpt/ops_ref.c"
+	done
+	grep -qF '2^-23' network
+	grep -qF '2^-23' "$HG_TOP/lib/gpt/config.h"
+}
+
 @test "hg-contract(7) names every keyword of ours and every definition that pages call by name" {
 	local word page
 	page=$(mandoc -T ascii -O width=1000 "$HG_TOP/man/hg-contract.7" | col -b)

@@ -59,30 +59,69 @@ setup() {
 	[[ "$output" == *"1 noise"* ]]
 }
 
-@test "a sweep runs in two lanes, shows a refused run without stopping the others, and leaves finished runs alone" {
-	# 1000000 is out of the key's range: that run is refused, the others are not stopped.
-	run make -f "$HG_TOP/examples/sweep.mk" -j2 -k DIR=sweep DATA="$DATA" BASE=base.json RATES="0.02 0.03 1000000" \
-		SET=train.iterations=5
-	[ "$status" -ne 0 ]
-	[ -e sweep/lr-0.02/summary.json ]
-	[ -e sweep/lr-0.03/summary.json ]
-	[ ! -e sweep/lr-1000000/summary.json ]
-	[[ "$output" == *train.matrix_lr* ]]
-	before=$(stat -c %Y.%i sweep/lr-0.02/summary.json)
-	run make -f "$HG_TOP/examples/sweep.mk" -j2 -k DIR=sweep DATA="$DATA" BASE=base.json RATES="0.02 0.03" SET=train.iterations=5
-	[ "$status" -eq 0 ]
-	[ "$(stat -c %Y.%i sweep/lr-0.02/summary.json)" = "$before" ]
-	[[ "$output" == *complete* ]]
+# sweep ITERATIONS RATES [VARIABLE=VALUE]...
+sweep() {
+	local n=$1 rates=$2
+	shift 2
+	make -f "$HG_TOP/examples/sweep.mk" -j2 -k DIR=sweep DATA="$DATA" BASE=base.json RATES="$rates" \
+		SET=train.iterations="$n" "$@"
 }
 
-@test "a sweep that was interrupted goes on with what is not finished" {
-	timeout -s INT 3 make -f "$HG_TOP/examples/sweep.mk" -j2 -k DIR=sweep DATA="$DATA" BASE=base.json \
-		RATES="0.01 0.02 0.03 0.04" SET=train.iterations=60 3>&- || :
-	until_true 20 eval '! pgrep -f "hg-train sweep/" > /dev/null'
-	run make -f "$HG_TOP/examples/sweep.mk" -j2 -k DIR=sweep DATA="$DATA" BASE=base.json \
-		RATES="0.01 0.02 0.03 0.04" SET=train.iterations=60 RETRY=-r
+# unjudged LEDGER: the rows that wait for something, those of calibrations' own runs included.
+unjudged() {
+	hg-ledger list -j "$1" | jq -r '.verdict | select(.class == "blocked" or .reason == "uncalibrated") | .reason' | wc -l
+}
+
+@test "a sweep of six ends judged, and asked again it runs nothing" {
+	run sweep 5 "0.02 0.01 0.015 0.03 0.04 0.06"
 	[ "$status" -eq 0 ]
-	[ "$(find sweep -name summary.json | wc -l)" -eq 4 ]
+	[ "$(find sweep -path '*lr-*' -name artifact_score_summary.json | wc -l)" -eq 10 ]
+	[ "$(unjudged sweep/ledger)" -eq 0 ]
+	# The first and four more seeds of it, then five that were screened as they came.
+	[ "$(hg-ledger list -j sweep/ledger | jq -r .verdict.reason | sort | uniq -c | awk '$2 == "first" || $2 == "replicate" { n += $1 }
+		$2 == "promising" || $2 == "within_noise" || $2 == "worse" { s += $1 } END { print n, s }')" = "5 5" ]
+	before=$(find sweep -type f -newer sweep/lr-0.02/spec.json | wc -l)
+	rows=$(wc -l < sweep/ledger/ledger.jsonl)
+	run sweep 5 "0.02 0.01 0.015 0.03 0.04 0.06"
+	[ "$status" -eq 0 ]
+	[ "$(wc -l < sweep/ledger/ledger.jsonl)" -eq "$rows" ]
+	[ "$(find sweep -type f -newer sweep/lr-0.02/spec.json | wc -l)" -eq "$before" ]
+	hg-ledger replay sweep/ledger
+}
+
+@test "a run of a sweep that is refused fails it each time, stops no other, and RETRY=-r tries it again" {
+	# 1000000 is out of the key's range: there is no such run.
+	run sweep 5 "0.02 0.03 1000000"
+	[ "$status" -ne 0 ]
+	[[ "$output" == *train.matrix_lr* ]]
+	[ -e sweep/lr-0.03/artifact_score_summary.json ]
+	[ ! -e sweep/lr-1000000/spec.json ]
+	run sweep 5 "0.02 0.03 0.04" SET="train.iterations=5 budget.train_deadline_ms=1"
+	[ "$status" -ne 0 ]
+	[ "$(jq -r .kind sweep/lr-0.04/train_refusal.json)" = deadline_exceeded ]
+	run sweep 5 "0.02 0.03 0.04"
+	[ "$status" -ne 0 ]
+	[ "$(jq .attempt sweep/lr-0.04/train_refusal.json)" -eq 1 ]
+	run sweep 5 "0.02 0.03 0.04" RETRY=-r
+	[ "$status" -ne 0 ]
+	[ "$(jq .attempt sweep/lr-0.04/train_refusal.json)" -eq 2 ]
+}
+
+@test "a sweep interrupted at the terminal is gone on with by the same command, each run from where it was, and ends judged" {
+	local pid
+	set -m
+	sweep 150 "0.02 0.03 0.04" > out 2>&1 3>&- &
+	pid=$!
+	set +m
+	until_true 60 eval '[ -e sweep/lr-0.02/metrics.jsonl ] && [ "$(wc -l < sweep/lr-0.02/metrics.jsonl)" -ge 3 ]'
+	kill -INT -- "-$pid"
+	wait "$pid" && false
+	until_true 20 test -e sweep/lr-0.02/train_refusal.json
+	[ ! -e sweep/lr-0.02/training_report.json ]
+	run sweep 150 "0.02 0.03 0.04"
+	[ "$status" -eq 0 ]
+	[ "$(jq .resumes sweep/lr-0.02/training_report.json)" -eq 1 ]
+	[ "$(unjudged sweep/ledger)" -eq 0 ]
 	hg-ledger verify sweep/ledger
 }
 

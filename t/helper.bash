@@ -52,3 +52,16 @@ tiny_spec() {
 	END
 	hg-spec -b "$base" -s "data.dir=$DATA" "${settings[@]}" "$run"
 }
+
+# train_slowing RUN: train it on a machine that turns 2000 times as slow once it is under way, so that what fits its cap
+# by far passes it, however fast the machine is.
+train_slowing() {
+	local pid
+	cc -shared -fPIC -o slow.so "$HG_T/preload/slowclock.c"
+	SLOW=2000 SLOW_AT=$PWD/slow LD_PRELOAD=$PWD/slow.so hg-train "$1" 3>&- &
+	pid=$!
+	until_true 20 eval "[ -e '$1/metrics.jsonl' ] && [ \"\$(wc -l < '$1/metrics.jsonl')\" -gt 6 ]"
+	touch slow
+	wait "$pid"
+	rm slow
+}

@@ -73,6 +73,62 @@ is() {
 	[ "$(hg-classify -j ledger runs/b | jq .recorded_row)" = 3 ]
 }
 
+# bats test_tags=b93
+@test "a run that has a row is judged as of now: by its files as they are and against today's incumbent" {
+	local i
+	for i in 1 2 3 4 5; do
+		scored runs/base$i 2.30$i seed=$i
+		hg-ledger add ledger runs/base$i > out
+	done
+	hg-ledger calibrate ledger runs/base1 > out
+	scored runs/was 2.28 train.matrix_lr=0.05
+	scored runs/best 2.0 train.matrix_lr=0.06
+	hg-ledger add ledger runs/was runs/best > out
+	run -0 hg-classify ledger runs/was
+	[ "${lines[0]}" = "noise: promising (row 8)" ]
+	hg-ledger plan ledger runs/best > out
+	while line=$(hg-ledger next ledger 2> /dev/null); do
+		slot=runs/slot$(cut -f 2 <<< "$line")
+		seed=$(cut -f 4 <<< "$line")
+		case $line in
+		*challenger*) scored "$slot" "2.00$((seed % 9))" seed="$seed" train.matrix_lr=0.06 ;;
+		*) scored "$slot" "2.30$((seed % 9))" seed="$seed" ;;
+		esac
+		hg-ledger add ledger "$slot" > out
+	done
+	[ "$(hg-ledger incumbent -j ledger | jq -r .config_sha256)" = "$(jq -r .digests.config_sha256 runs/best/spec.json)" ]
+	run -0 hg-classify ledger runs/was
+	[ "${lines[0]}" = "regression: worse (row 8 said noise: promising)" ]
+	[[ "$output" == *"0.27"*" worse than the incumbent's"* ]]
+	[[ "$output" != *"hg-confirm"* ]]
+	[ "$(jq -r '[.class, .recorded_class, .recorded_reason] | join(" ")' runs/was/classification.json)" = "regression noise promising" ]
+	# Nobody waits, and no confirmation is spent on it.
+	run ! grep -q "wait" <(hg-ledger stop ledger)
+	run -1 --separate-stderr hg-ledger plan ledger runs/was
+	[[ "$stderr" == *"would be regression: worse"* ]]
+	scored runs/again 2.301 seed=1
+	hg-ledger add ledger runs/again > out
+	[ "$(hg-ledger show ledger again | jq -r .verdict.reason)" = same_seed ]
+	run -0 hg-classify ledger runs/base1
+	[ "${lines[0]}" = "regression: worse (row 2 said noise: first)" ]
+	run -0 hg-classify ledger runs/best
+	[ "${lines[0]}" = "noise: replicate (row 9 said noise: promising)" ]
+	# What was altered since is named, bound by digests or not.
+	scored other/was 2.1 train.matrix_lr=0.05
+	cp other/was/artifact_score_report.json other/was/artifact_score_summary.json runs/was/
+	run -1 hg-classify ledger runs/was
+	[[ "$output" == *"The run is not what its row says. Altered since: score report."* ]]
+	[ "$(jq -r .altered runs/was/classification.json)" = "score report" ]
+	scored runs/next 1.9 train.matrix_lr=0.07
+	hg-ledger add ledger runs/next > out
+	echo more >> runs/next/artifact.hgz
+	run -1 --separate-stderr hg-ledger plan ledger runs/next
+	[[ "$stderr" == *"'runs/next' is not what its row says"* ]]
+	echo more >> runs/best/artifact.hgz
+	run -1 hg-classify ledger runs/best
+	[[ "${lines[0]}" == "invalid: mismatch (row 9 said noise: promising)" ]]
+}
+
 # bats test_tags=b37
 @test "all that is missing is listed at once" {
 	scored runs/a 2.3 total_bytes=17000000 late=2 partial=yes executed.seed=7
@@ -108,7 +164,7 @@ is() {
 }
 
 @test "a starved run is to be done again, also when it is the first that a ledger sees" {
-	scored runs/busy 2.3 starved=yes
+	scored runs/busy 2.3 starved=yes train.schedule=wallclock
 	run --separate-stderr hg-classify -j ledger runs/busy
 	[ "$(jq -r .reason <<< "$output")" = starved ]
 	[ "$(jq -r .next.command <<< "$output")" = \

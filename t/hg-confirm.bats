@@ -47,6 +47,19 @@ fake() {
 	run -2 hg-confirm ledger r
 }
 
+@test "a slot that stays open ends hg-confirm after three runs, and called again it goes on with three more" {
+	mkdir -p runs
+	fake hg-ledger 'case $1 in plan) exit 0 ;; next) printf "abcd\t1\tincumbent\t7\truns/base\n" ;; show) grep -q "hg-run -i -l ledger $3$" calls ;; esac'
+	fake hg-spec 'shift 4; mkdir -p "$1"; : > "$1/spec.json"'
+	fake hg-run ''
+	run -1 --separate-stderr hg-confirm ledger runs/r
+	[[ $stderr == *"slot 1 of the plan stays open after 3 runs"*"the same command goes on" ]]
+	[ "$(grep -c ^hg-run calls)" -eq 3 ]
+	run -1 --separate-stderr hg-confirm ledger runs/r
+	[ "$(grep ^hg-run calls | sort -u | wc -l)" -eq 6 ]
+	grep -qx 'hg-run -i -l ledger runs/r.abcd.1.6' calls
+}
+
 @test "names that begin with a dash are names" {
 	fake hg-ledger 'exit 1'
 	run -1 hg-confirm -- -l -r

@@ -146,6 +146,51 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 	[ "$(jq -r .val.raw_sha256 a/dataset.json)" = "$(jq -r .val.raw_sha256 bytes/dataset.json)" ]
 }
 
+# bats test_tags=b92
+@test "what a tokenizer loses of the text is counted by decoding, said in one line and recorded" {
+	# Blanks at the beginning of lines, runs of them, line breaks; one document has none of these.
+	"$PYTHON" -c 'for d in range(200):
+	    print("def f%d(a, b):\n    if a  >  b:\n\treturn a\n" % d if d % 4 else "one line, number %d\n" % d)' > c.txt
+	run --separate-stderr hg-data -v 320 -n 60 -o out c.txt
+	[ "$status" -eq 0 ]
+	hg-data -B -n 60 -o bytes c.txt
+	decoded bytes val > val.jsonl
+	decoded bytes train > train.jsonl
+	"$PYTHON" - "${stderr_lines[0]}" <<-'END'
+		import hashlib, json, re, sys
+		d, b = json.load(open("out/dataset.json")), json.load(open("bytes/dataset.json"))
+		for part in ("val", "train"):
+		    raw = [json.loads(l) for l in open(part + ".jsonl")]
+		    kept = [re.sub(r"\s+", " ", t).strip() for t in raw]
+		    # A line break or tab that became a blank is lost too.
+		    lost = sum(len(t) - len(k) + sum(" " not in s for s in re.findall(r"\s+", t)) for t, k in zip(raw, kept))
+		    p = d[part]
+		    assert p["lost_bytes"] == lost > 0, (p, lost)
+		    assert p["lost_documents"] == sum(t != k for t, k in zip(raw, kept)) < p["documents"], p
+		    assert p["raw_bytes"] == sum(map(len, raw))
+		    assert (b[part]["lost_bytes"], b[part]["lost_documents"]) == (0, 0)
+		    if part == "val":
+		        assert p["kept_sha256"] == hashlib.sha256("".join(k + "\0" for k in kept).encode()).hexdigest()
+		        want = "hg-data: the tokenizer loses %d of %d bytes (%.3g %%) of the validation text, in %d of %d documents" % (
+		            lost, p["raw_bytes"], 100 * lost / p["raw_bytes"], p["lost_documents"], p["documents"])
+		        assert sys.argv[1].startswith(want), sys.argv[1]
+		assert b["val"]["kept_sha256"] == b["val"]["raw_sha256"] == d["val"]["raw_sha256"]
+	END
+	# Shards that were adopted have no text to compare with.
+	hg-data -a -t out/tokenizer.model -o adopted out/corpus_train_*.bin -- out/corpus_val_*.bin
+	jq -e '.val | .lost_bytes == null and .lost_documents == null and .kept_sha256 == null' adopted/dataset.json
+}
+
+# bats test_tags=b92
+@test "a normaliser that makes every letter an a is found to lose nearly all of the text" {
+	corpus > c.txt
+	"$PYTHON" -c 'for c in [*range(65, 91), *range(98, 123)]: print("%X\t61" % c)' > rules.tsv
+	spm_train --input=c.txt --model_prefix=a --model_type=bpe --vocab_size=290 --byte_fallback --hard_vocab_limit=false \
+		--add_dummy_prefix=false --normalization_rule_tsv=rules.tsv --minloglevel=2 2> log || { cat log >&2; false; }
+	hg-data -t a.model -n 30 -o out c.txt
+	jq -e '.val | .lost_documents == .documents and .lost_bytes > 0.6 * .raw_bytes and .kept_sha256 != .raw_sha256' out/dataset.json
+}
+
 # bats test_tags=b18
 @test "hg-data counts bytes per document under a given model as golden/bpb.json does" {
 	need_shared
@@ -221,10 +266,10 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 	run --separate-stderr hg-data -B -o out nowhere.txt
 	leaves_nothing 111 "cannot read 'nowhere.txt': No such file"
 	run --separate-stderr hg-data -B -o out .
-	leaves_nothing 111 "cannot read '.': Is a directory"
+	leaves_nothing 103 "cannot read '.': it is a directory and no file"
 	printf 'a\n\nb\n' > two
 	run --separate-stderr hg-data -B -n 2 -o out two
-	leaves_nothing 103 "too few different documents, expected more than the 2 for validation"
+	leaves_nothing 103 "too few different documents: 2, expected at least 3: 2 for validation and one to train on; -f lines makes each line one; -n asks for fewer"
 	printf '{"text":"a"}\n{"txet":"b"}\n' > j
 	run --separate-stderr hg-data -B -f jsonl -o out j
 	leaves_nothing 103 "'j' is invalid: line 2: no object with a string \"text\""
@@ -366,8 +411,37 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 	done
 	run --separate-stderr hg-data -a -t made/tokenizer.model -o out deep/link.bin -- made/corpus_val_000000.bin
 	says 0 "'out' holds this dataset already"
-	run --separate-stderr hg-data -a -t made/tokenizer.model -o out made/corpus_val_000000.bin -- made/corpus_val_000000.bin
+	run --separate-stderr hg-data -a -t made/tokenizer.model -o out made/corpus_val_000000.bin -- made/corpus_train_000000.bin
 	says 1 "'out' holds another dataset"
+}
+
+@test "hg-data -a refuses a shard on both sides, and documents on both unless they are asked for and counted" {
+	local i
+	for i in 0 1 2 3 4 5 6 7 8 9; do echo "document $i"; done > c.txt
+	hg-data -B -f lines -S none -n 4 -o made c.txt
+	cp made/corpus_val_000000.bin again.bin
+	run --separate-stderr hg-data -a -B -k -o out made/corpus_train_000000.bin again.bin -- made/corpus_val_000000.bin
+	leaves_nothing 103 "'$PWD/made/corpus_val_000000.bin' is invalid: the same shard is given for training"
+	# Three of six training documents are documents 1, 3 and 1 of validation; a document more makes it another shard.
+	printf 'document %s\n' 8 1 7 3 1 9 x > mixed.txt
+	hg-data -B -f lines -S none -n 1 -o mixed <(echo other; cat mixed.txt)
+	run --separate-stderr hg-data -a -B -o out mixed/corpus_train_000000.bin -- made/corpus_val_000000.bin
+	leaves_nothing 103 "mixed/corpus_train_000000.bin' is invalid: 3 of 7 training documents are in validation too, first document 2, which begins at token 11; adopt other shards, or keep them with -k"
+	hg-data -a -B -k -o out mixed/corpus_train_000000.bin -- made/corpus_val_000000.bin
+	[ "$(jq .train.overlap_documents out/dataset.json)" -eq 3 ]
+	hg-data -a -B -o apart made/corpus_train_000000.bin -- made/corpus_val_000000.bin
+	[ "$(jq .train.overlap_documents apart/dataset.json)" -eq 0 ]
+}
+
+@test "training text that only its tokenizer makes a copy of a validation document is dropped, and its number said" {
+	corpus | awk 'NF' > c.txt
+	{ cat c.txt; head -n 20 c.txt | sed 's/ /   /g'; } > twice.txt
+	run --separate-stderr hg-data -v 320 -f lines -S none -n 50 -o out twice.txt
+	[ "$status" -eq 0 ]
+	# Some lines of the first 20 are one word with blanks around; the copies are all dropped, whatever their blanks.
+	[ "${stderr_lines[0]}" = "hg-data: 20 copies of validation documents were dropped, so that none is trained on" ]
+	jq -e '.source.duplicates_dropped == 20' out/dataset.json
+	hg-data -a -t out/tokenizer.model -o adopted out/corpus_train_*.bin -- out/corpus_val_*.bin
 }
 
 @test "hg-data -a refuses shards that are none, too short, of other ids, or that start inside a document" {
@@ -394,6 +468,157 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 	[ "$status" -eq 100 ]
 	cd ..
 	[ ! -e out ]
+}
+
+@test "hg-data says what spm_train found: a vocabulary too small for the corpus is a wrong command line, with the size that would do" {
+	"$PYTHON" -c 'for i in range(300): print("line", chr(0x4e00 + i) * 3, i, "\n")' > c.txt
+	run --separate-stderr hg-data -v 300 -o out c.txt
+	leaves_nothing 100 "'spm_train' can't do what was asked for: -v 300: this corpus has characters for more pieces, expected at least -v "
+	hg-data -v "${stderr##*-v }" -o out c.txt
+	mkdir fake
+	cat > fake/spm_train <<-'END'
+		#!/bin/sh
+		echo 'spm_train_main.cc(275) [_status.ok()] Internal: src/x.cc(9) [!a.empty()] nothing to count' >&2
+		echo 'Program terminated with an unrecoverable error.' >&2
+		exit 255
+	END
+	chmod +x fake/spm_train
+	run --separate-stderr env PATH="$PWD/fake:$PATH" hg-data -v 320 -o other c.txt
+	says 103 "'the corpus for spm_train' is invalid: nothing to count"
+}
+
+@test "hg-data names the kind of a file that is no text, and what would make text of it" {
+	corpus > c.txt
+	local how what code
+	gzip < c.txt > gzip
+	bzip2 < c.txt > bzip2
+	xz < c.txt > xz 2> tools || printf '\3757zXZ\0more' > xz
+	tar cf tar c.txt
+	iconv -f UTF-8 -t UTF-16LE c.txt > utf16le
+	iconv -f UTF-8 -t UTF-16BE c.txt > utf16be
+	printf 'слово за словом\n' | iconv -f UTF-8 -t KOI8-R > koi8
+	for code in 1 2 3 4 5; do cat koi8 koi8 > more && mv more koi8; done
+	printf '\4"M\030more' > lz4
+	printf '\050\265\057\375more' > zstd
+	printf 'PK\3\4more' > zip
+	cp /bin/sh elf
+	head -c 4000 /dev/zero > nul
+	while read -r how what; do
+		run --separate-stderr hg-data -B -f lines -o out "$how"
+		leaves_nothing 103 "'$how' is invalid: $what"
+		# From a pipe too.
+		run --separate-stderr hg-data -B -f lines -o out - < "$how"
+		leaves_nothing 103 "'-' is invalid: $what"
+	done <<-'END'
+		gzip compressed by gzip; unpack it first (zcat)
+		bzip2 compressed by bzip2; unpack it first (bzcat)
+		xz compressed by xz; unpack it first (xzcat)
+		lz4 compressed by lz4; unpack it first (lz4cat)
+		zstd compressed by zstd; unpack it first (zstdcat)
+		zip a zip archive; unpack it first (unzip -p)
+		tar a tar archive; unpack it first (tar -xO)
+		elf a program or library (ELF)
+		utf16le it looks like UTF-16 without a mark; make it UTF-8 first (iconv -f UTF-16LE or UTF-16BE)
+		utf16be it looks like UTF-16 without a mark; make it UTF-8 first (iconv -f UTF-16LE or UTF-16BE)
+		koi8 more than three tenths of it is no UTF-8; make it UTF-8 first (iconv -f ENCODING)
+		nul no text: more than a tenth of it is NUL or control bytes (strings)
+	END
+}
+
+@test "hg-data -j names the key of JSON lines, and -k skips and counts lines that hold no document" {
+	printf '{"body":"%s","text":1}\n' a b c > good.jsonl
+	{ cat good.jsonl; echo '{"body":"cut'; echo '{"other":"x"}'; echo '{"body":"d"}'; } > bad.jsonl
+	run --separate-stderr hg-data -B -f jsonl -j body -o out bad.jsonl
+	leaves_nothing 103 "'bad.jsonl' is invalid: line 4: not JSON"
+	[[ "$stderr" == *"; -k skips and counts such lines" ]]
+	run --separate-stderr hg-data -B -f jsonl -o out good.jsonl
+	leaves_nothing 103 "line 1: no object with a string \"text\" (-j names another key)"
+	hg-data -B -f jsonl -j body -k -S none -n 1 -o out bad.jsonl
+	[ "$(decoded out val; decoded out train)" = $'"a"\n"b"\n"c"\n"d"' ]
+	jq -e '.source | .skipped == 2 and .json_key == "body"' out/dataset.json
+	run --separate-stderr hg-data -B -f jsonl -j text -k -S none -n 1 -o out bad.jsonl
+	says 1 "'out' holds another dataset"
+}
+
+@test "hg-data takes the validation from files of its own behind --, and drops what training shares with them" {
+	printf '%s\n' one two three two four > train.txt
+	printf '%s\n' five two five > val.txt
+	local seed
+	for seed in 1 2 none; do
+		hg-data -B -f lines -S "$seed" -o "out$seed" train.txt -- val.txt
+		[ "$(decoded "out$seed" val | sort)" = $'"five"\n"two"' ]
+		[ "$(decoded "out$seed" train | sort)" = $'"four"\n"one"\n"three"' ]
+		jq -e '.source | .val_files == 1 and .duplicates_dropped == 3 and .files_total == 2' "out$seed/dataset.json"
+	done
+	run --separate-stderr hg-data -B -f lines -o out1 train.txt -- val.txt
+	says 0 "holds this dataset already"
+	run --separate-stderr hg-data -B -f lines -o out1 val.txt train.txt
+	says 1 "holds another dataset"
+	printf '\n\n' > blank
+	run --separate-stderr hg-data -B -f lines -o other train.txt -- blank
+	says 103 "no document that is not empty in the files for validation"
+	run --separate-stderr hg-data -B -f lines -o other blank -- val.txt
+	says 103 "no document that is not empty in the files for training"
+}
+
+@test "hg-data -T reads the names of files from a list or standard input" {
+	printf '%s\n' a b > 1
+	printf '%s\n' c d > 'two words'
+	printf '%s\n' e > 3
+	hg-data -B -f lines -S none -n 1 -o want 1 'two words' 3
+	printf 'two words\n\n3' > list
+	hg-data -B -f lines -S none -n 1 -T list -o listed 1
+	cmp want/corpus_train_000000.bin listed/corpus_train_000000.bin
+	printf '1\ntwo words\n3\n' | hg-data -B -f lines -S none -n 1 -T - -o piped
+	cmp want/corpus_train_000000.bin piped/corpus_train_000000.bin
+	hg-data -B -f lines -T list -o parted -- 1
+	[ "$(decoded parted val | sort)" = $'"a"\n"b"' ]
+	run --separate-stderr hg-data -B -T nowhere -o out
+	[ "$status" -eq 100 ]
+	[[ "$stderr" == *"-T: cannot read 'nowhere'"* ]]
+}
+
+@test "hg-data -L keeps line breaks and blanks: a model that is trained so gives every document back byte for byte" {
+	"$PYTHON" -c 'for d in range(200): print("\n\ndef f%d(a):\n\n    if a:\n\treturn  %d \n" % (d, d * d), end="\0")' > c
+	tr '\0' '\n' < c | jq -cRs 'split("\n\n\ndef")[1:][] | {text: ("\n\ndef" + .)}' > c.jsonl
+	hg-data -L -v 320 -f jsonl -n 50 -o out c.jsonl
+	jq -e '.source.keep_lines and .val.lost_documents == 0 and .train.lost_documents == 0 and
+	    .val.kept_sha256 == .val.raw_sha256' out/dataset.json
+	hg-data -v 320 -f jsonl -n 50 -o joined c.jsonl
+	jq -e '.val.lost_documents == .val.documents' joined/dataset.json
+	run --separate-stderr hg-data -v 320 -f jsonl -n 50 -o out c.jsonl
+	says 1 "'out' holds another dataset"
+}
+
+@test "long lines are encoded in parts to the very ids of the whole" {
+	"$PYTHON" -c 'import random
+r = random.Random(5)
+w = ["%x" % r.getrandbits(20) for _ in range(900)] + ["na\u00efve", "\u4e2d\u6587", "a\u0301", "--", "\u00a0x", "x  y", "x"]
+for _ in range(12): print(" ".join(r.choices(w, k=9000)))' > c.txt
+	hg-data -v 320 -f lines -S none -n 3 -o out c.txt
+	spm_encode --model=out/tokenizer.model --output_format=id --extra_options=bos < c.txt > want
+	"$PYTHON" - > got <<-'END'
+		import struct
+		ids = []
+		for part in ("val", "train"):
+		    b = open("out/corpus_%s_000000.bin" % part, "rb").read()
+		    for i in struct.unpack("<%dH" % ((len(b) - 1024) // 2), b[1024:]):
+		        ids.append([]) if i == 1 else None
+		        ids[-1].append(str(i))
+		print("\n".join(map(" ".join, ids)))
+	END
+	cmp want got
+}
+
+@test "hg-data -a without what made the shards says what is missing" {
+	run --separate-stderr hg-data -a -o out a.bin -- b.bin
+	[ "$status" -eq 100 ]
+	[[ "${stderr_lines[0]}" == "hg-data: -a needs -t MODEL, the model that made the shards, or -B for bytes" ]]
+	run --separate-stderr hg-data -a -B -o out a.bin
+	[ "$status" -eq 100 ]
+	[[ "${stderr_lines[0]}" == "hg-data: -a needs shards on both sides: TRAIN.bin... -- VAL.bin..." ]]
+	run --separate-stderr hg-data -B c.txt
+	[[ "${stderr_lines[0]}" == "hg-data: -o DIR is missing"* ]]
 }
 
 # bats test_tags=b5
@@ -472,6 +697,7 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 	: > c.txt
 	local args
 	for args in "-B -v 1024 -o out c.txt" "-B c.txt" "-B -o out" "-a -o out a -- b" "-a -B -n 5 -o out a -- b" \
+		"-j k -o out c.txt" "-k -o out c.txt" "-n 3 -o out c.txt -- c.txt" "-o out c.txt --" "-a -B -L -o out a -- b" \
 		"-v 260 -o out c.txt" "-v 65537 -o out c.txt" "-B -n 0 -o out c.txt" "-B -f csv -o out c.txt" "-B -S x -o out c.txt"; do
 		# shellcheck disable=SC2086
 		run --separate-stderr hg-data $args

@@ -195,6 +195,11 @@ ledger add ledger r" ]
 	run -111 setpriv --reuid 65534 --clear-groups sh -c 'ulimit -p 0 2> /dev/null || ulimit -u 0; exec hg-run r'
 }
 
+@test "hg-run names itself and what makes a run where there is none, and shows no terminal what it would obey" {
+	run -100 --separate-stderr hg-run $'no\e[31mthere'
+	[ "$stderr" = "hg-run: there is no run 'no?[31mthere'; hg-spec makes one" ]
+}
+
 @test "a lane that cannot be made is refused with its reason, said once" {
 	: > file
 	HOMEGOLF_LANES=$PWD/file/lanes run -102 fakestage -l train r deliver

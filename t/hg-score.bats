@@ -253,6 +253,32 @@ END
 	[ "$(jq .partial "$R/artifact_score_summary.json")" = false ]
 }
 
+@test "hg-prompt takes what the spec may say, and refuses the rest as a wrong command line that touches no stage" {
+	local odd
+	copy_of exported
+	ls -A "$R" > before
+	for odd in -n0 -n1048577 -T-1 -T101 -Tnan -S-1 -S9007199254740992 -nmany "-p$(head -c 65537 /dev/zero | tr '\0' x)"; do
+		run --separate-stderr hg-prompt "$odd" "$R"
+		[ "$status" -eq 100 ]
+		[[ $stderr == "hg-prompt: ${odd:0:2}"* ]]
+	done
+	run --separate-stderr hg-prompt -p $'ab\xc3\xa9\xffz' "$R"
+	[ "$status" -eq 100 ]
+	[[ ${stderr_lines[0]} == "hg-prompt: -p: the prompt is no UTF-8: byte 5, 0xff, begins no character" ]]
+	ls -A "$R" | diff before -
+	hg-prompt -n 2 -S 9007199254740991 -p $'\xc3\xa9' "$R" > text2
+	[ -e "$R"/prompt_report.json ]
+}
+
+@test "what a model writes reaches a pipe as it is, and a terminal as what can be seen" {
+	local p=$'a\e[31m\tb\x7f\nc\u009b2J'
+	hg-prompt -n 1 -T 0 -p "$p" runs/whole > piped
+	[ "$(head -c ${#p} piped | head -c 3)" = $'a\e[' ]
+	"$PYTHON" -c 'import pty, sys; pty.spawn(sys.argv[1:])' hg-prompt -n 1 -T 0 -p "$p" runs/whole < /dev/null | tr -d '\r' > seen
+	grep -qF 'a\x1b[31m'$'\t''b\x7f' seen
+	grep -qF 'c\xc2\x9b2J' seen
+}
+
 @test "hg-prompt generates the same text from the same seed and writes its receipt once" {
 	[ "$(cat text)" = "$(jq -r .text runs/whole/prompt_report.json)" ]
 	[ "$(hg-prompt runs/whole)" = "$(cat text)" ]
@@ -278,4 +304,204 @@ END
 	"$HG_T/tools/contract" score_report runs/whole/artifact_score_report.json
 	"$HG_T/tools/contract" score_summary runs/whole/artifact_score_summary.json
 	"$HG_T/tools/contract" score_status runs/whole/score_status.json
+}
+
+# What a score is, without when and how fast it was made.
+bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifact_score_report.json"; }
+
+@test "a run whose data has moved is scored again to the same bits: by HOMEGOLF_DATA, by a folder in it, by a link" {
+	local how want
+	want=$(bits runs/whole)
+	mkdir "$R"
+	cp -r "$DATA" "$R/there"
+	cp -r runs/exported "$R/a"
+	# The spec names a directory that is gone: as on another machine.
+	mv "$DATA" "$DATA.away"
+	for how in none file itself folder link; do
+		mkdir "$R/$how"
+		cp -r runs/exported "$R/$how/whole"
+	done
+	run -1 --separate-stderr hg-score "$R/none/whole"
+	[[ "$stderr" == *"'$DATA/dataset.json' is missing"*"neither in '$R/none/whole/data' nor is HOMEGOLF_DATA set"* ]]
+	[ "$(jq -r .kind "$R/none/whole/score_refusal.json")" = input_missing ]
+	HOMEGOLF_DATA=$PWD/$R/there hg-score "$R/itself/whole"
+	HOMEGOLF_DATA=/nowhere::$PWD/$R hg-score "$R/folder/whole"
+	HOMEGOLF_DATA=$PWD/$R hg-prompt "$R/folder/whole" > "$R/text"
+	HOMEGOLF_DATA=$PWD/$R hg-pace -s 1 "$R/folder/whole" > "$R/pace" || [ $? -eq 100 ]
+	ln -s ../../there "$R/link/whole/data"
+	hg-score "$R/link/whole"
+	# A spec made from the run's finds it likewise, and hg-gate has nothing against the link.
+	hg-spec -b "$R/link/whole/spec.json" -s train.seed=9 "$R/seed"
+	HOMEGOLF_DATA=$PWD/$R hg-spec -b "$R/none/whole/spec.json" -s train.seed=9 "$R/seed2"
+	hg-gate score "$R/link/whole"
+	mv "$DATA.away" "$DATA"
+	for how in itself folder link; do
+		[ "$(bits "$R/$how/whole")" = "$want" ] || { bits "$R/$how/whole" >&2; false; }
+	done
+	cmp text "$R/text"
+	[ "$(jq -r .digests.config_sha256 "$R/seed/spec.json")" = "$(jq -r .digests.config_sha256 runs/whole/spec.json)" ]
+	[ "$(jq -r .data.dir "$R/seed2/spec.json")" = "$PWD/$R/there" ]
+}
+
+@test "other data under the right name is refused, and altered data that the search finds likewise" {
+	mkdir "$R"
+	cp -r runs/exported "$R/whole"
+	cp -r "$DATA" "$R/altered"
+	printf '\007' | dd of="$R/altered/corpus_val_000000.bin" bs=1 seek=1500 conv=notrunc 2> /dev/null
+	cp -r "$DATA" "$R/other"
+	jq '.source.seed = 77' "$R/other/dataset.json" > "$R/new"
+	mv "$R/new" "$R/other/dataset.json"
+	mv "$DATA" "$DATA.away"
+	cp -r "$R/other" "$DATA"
+	HOMEGOLF_DATA=$PWD/$R/other run -1 --separate-stderr hg-score "$R/whole"
+	[[ "$stderr" == *"'$DATA/dataset.json' has the wrong digest"*"nor in HOMEGOLF_DATA ($PWD/$R/other)"* ]]
+	[ "$(jq -r .kind "$R/whole/score_refusal.json")" = input_wrong_digest ]
+	hg-retry score "$R/whole"
+	HOMEGOLF_DATA=$PWD/$R/altered run -1 --separate-stderr hg-score "$R/whole"
+	[[ "$stderr" == *"altered/corpus_val_000000.bin' has the wrong digest"* ]]
+	[ "$(jq -r .kind "$R/whole/score_refusal.json")" = input_wrong_digest ]
+	rm -r "$DATA"
+	mv "$DATA.away" "$DATA"
+}
+
+@test "adopted shards that have moved are found by name and digest, and another file of that name is not taken" {
+	mkdir "$R" "$R/shards" "$R/wrong"
+	cp "$DATA"/corpus_*.bin "$R/shards"
+	hg-data -a -B -o "$R/adopted" "$R"/shards/corpus_train_*.bin -- "$R"/shards/corpus_val_*.bin
+	hg-spec -b runs/whole/spec.json -s data.dir="$R/adopted" "$R/run"
+	hg-train "$R/run"
+	hg-export "$R/run"
+	mkdir "$R/again" "$R/clean"
+	cp -r "$R/run" "$R/again/run"
+	hg-score "$R/run"
+	mv "$R/shards" "$R/moved"
+	cp "$R/moved"/* "$R/wrong"
+	printf '\007' | dd of="$R/wrong/corpus_val_000000.bin" bs=1 seek=1500 conv=notrunc 2> /dev/null
+	HOMEGOLF_DATA=$PWD/$R/wrong run -1 --separate-stderr hg-score "$R/again/run"
+	[ "$(jq -r .kind "$R/again/run/score_refusal.json")" = input_missing ]
+	cp -r "$R/run" "$R/clean/run"
+	HOMEGOLF_DATA=$PWD/$R/wrong:$PWD/$R/moved hg-score -c "$R/clean/run"
+}
+
+@test "a score on validation that was trained on says so in its claim boundary" {
+	mkdir "$R"
+	hg-data -B -f lines -S none -n 1 -o "$R/more" "$DATA.txt"
+	hg-data -a -B -k -o "$R/adopted" "$R"/more/corpus_train_*.bin -- "$DATA"/corpus_val_*.bin
+	[ "$(jq .train.overlap_documents "$R/adopted/dataset.json")" -ge 19 ]
+	hg-spec -b runs/whole/spec.json -s data.dir="$R/adopted" "$R/run"
+	hg-train "$R/run"
+	hg-export "$R/run"
+	hg-score "$R/run"
+	[[ "$(jq -r .claim_boundary "$R/run/artifact_score_report.json")" == \
+		*". $(jq .train.overlap_documents "$R/adopted/dataset.json") training documents are in validation too."* ]]
+	run ! grep -q "in validation too" runs/whole/artifact_score_report.json
+}
+
+# bats test_tags=b85
+@test "a validation shard or an artifact that is altered while it is scored is refused by name" {
+	local name file pid
+	awk '{ print; for (i = 0; i < 3; i++) print i, $0 }' "$DATA.txt" > more.txt
+	hg-data -B -n 900 -f lines -o more more.txt 2> /dev/null
+	for name in shard docs artifact; do
+		cp -r more "more-$name"
+		DATA=$PWD/more-$name tiny_spec "$R-$name" train.iterations=1 train.warmup_steps=0 model.model_dim=64
+		hg-train "$R-$name"
+		hg-export "$R-$name"
+		case $name in
+		shard) file=$(ls "$PWD/more-$name"/*val_000000.bin) ;;
+		docs) file=$PWD/more-$name/val_docs.tsv ;;
+		artifact) file=$R-$name/artifact.hgz ;;
+		esac
+		hg-score "$R-$name" 2> /dev/null 3>&- &
+		pid=$!
+		until_true 20 test -e "$R-$name/score_status.json"
+		printf 'A\0' | dd of="$file" bs=1 seek=1400 conv=notrunc 2> /dev/null
+		wait "$pid" || :
+		[ "$(jq -r .kind "$R-$name/score_refusal.json")" = input_changed ]
+		[[ $(jq -r .detail "$R-$name/score_refusal.json") == *"${file##*/}' was altered while it was in use" ]]
+		[ ! -e "$R-$name/artifact_score_report.json" ]
+		[ ! -e "$R-$name/score_docs.tsv" ]
+	done
+}
+
+# bats test_tags=b37
+@test "no number, word or digest of a complete run's receipts can be altered without hg-gate score saying no" {
+	local file
+	copy_of whole
+	hg-gate score "$R"
+	for file in artifact_score_summary.json artifact_score_report.json export_report.json training_report.json; do
+		cp "$R/$file" kept
+		jq -r 'paths(scalars) | tojson' kept | grep -vE '"(tensors)",([2-9]|[0-9]{2,}),' > paths
+		[ "$(wc -l < paths)" -ge 13 ]
+		while read -r path; do
+			jq --argjson p "$path" 'getpath($p) as $v | setpath($p; if ($v | type) == "number" then $v + 1
+				elif ($v | type) == "boolean" then ($v | not) elif $v == null then 1 else $v[:-1] +
+				(if $v[-1:] == "0" then "1" else "0" end) end)' kept > "$R/$file"
+			run hg-gate score "$R"
+			[ "$status" -eq 1 ] || [ "$status" -eq 103 ] || { echo "$file $path: $status" >&2; false; }
+		done < paths
+		cp kept "$R/$file"
+	done
+	hg-gate score "$R"
+}
+
+# bats test_tags=b37
+@test "documents whose nats, tokens or bytes do not add up to the reported loss are found, digests forged or not" {
+	local edit
+	copy_of whole
+	cp "$R/score_docs.tsv" kept
+	cp "$R/artifact_score_report.json" report
+	cp "$R/artifact_score_summary.json" summary
+	for edit in '$5 = $5 + 0.01' '$2++' '$3++' 'next'; do
+		awk -F '\t' -v OFS='\t' 'NR == 3 { '"$edit"' } { print }' kept > "$R/score_docs.tsv"
+		jq --arg d "$(sha256sum < "$R/score_docs.tsv" | cut -d' ' -f1)" '.docs_sha256 = $d' report \
+			> "$R/artifact_score_report.json"
+		jq --arg d "$(sha256sum < "$R/artifact_score_report.json" | cut -d' ' -f1)" '.score_report_sha256 = $d' \
+			summary > "$R/artifact_score_summary.json"
+		run -1 hg-gate score "$R"
+		[ "$output" = "score: score_docs.tsv: differs: its sums are not the report's loss and counts" ]
+	done
+}
+
+# bats test_tags=b15
+@test "a replay that its cap cut short is invalid, and a whole one is not" {
+	[ -z "$HG_SAN" ] || skip "sanitizers want to be loaded first"
+	local r
+	awk 'BEGIN { for (i = 0; i < 2000; i++) print "{\"step\": " i ", \"lr_scale\": 1}" }' > long.jsonl
+	tiny_spec "$R-cut" train.replay="$PWD/long.jsonl" budget.max_wallclock_ms=600000 budget.stall_ms=36000000
+	tiny_spec "$R-all" train.replay="$PWD/runs/whole/metrics.jsonl"
+	train_slowing "$R-cut"
+	hg-train "$R-all"
+	for r in "$R-cut" "$R-all"; do
+		hg-export "$r"
+		hg-score "$r" 2> /dev/null
+		hg-gate score "$r"
+	done
+	run -1 hg-classify -j none "$R-cut"
+	[ "$(jq -r '.class + " " + .reason' "$R-cut/classification.json")" = "invalid mismatch" ]
+	[[ $(jq -r '.verdict.findings[0].detail' "$R-cut/classification.json") == \
+		"train.replay: asked for all of its steps, executed "*" of schedule replay until the cap" ]]
+	run -0 hg-classify -j none "$R-all"
+	[ "$(jq -r .reason "$R-all/classification.json")" = first ]
+}
+
+# bats test_tags=b85
+@test "a score goes on from notes that are whole, and begins anew from notes in which a digit changed" {
+	local pid said
+	awk '{ print; for (i = 0; i < 3; i++) print i, $0 }' "$DATA.txt" > notes.txt
+	hg-data -B -n 900 -f lines -o notes notes.txt 2> /dev/null
+	DATA=$PWD/notes tiny_spec "$R" train.iterations=1 train.warmup_steps=0 model.model_dim=64 model.num_layers=6
+	hg-train "$R"
+	hg-export "$R"
+	for said in "" "going on from part" "'score_resume.tsv' is of another score, or was altered: scoring begins anew"; do
+		hg-score "$R" 2> said 3>&- &
+		pid=$!
+		[ -z "$said" ] || until_true 60 grep -q "$said" said
+		[ -n "$said" ] || until_true 60 grep -q ^part "$R/score_resume.tsv"
+		hg-cancel score "$R"
+		wait "$pid" || :
+		hg-retry score "$R"
+		# a digit of the first document's nats, in what the next but one reads
+		[[ $said != going* ]] || sed -i '2s/\([0-8]\)$/9/;2t;2s/9$/1/' "$R/score_resume.tsv"
+	done
 }

@@ -61,7 +61,7 @@ jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load
 	for stage in train export prompt score; do
 		[ "$(jq ".budget.${stage}_deadline_ms | . == \"auto\" or . > 0" runs/a/spec.json)" = true ]
 	done
-	[ "$(jq '.budget.lane_wait_ms > 0' runs/a/spec.json)" = true ]
+	[ "$(jq '.budget.lane_wait_ms | . == "auto" or . > 0' runs/a/spec.json)" = true ]
 	rm -r runs/a
 	for stage in train export prompt score; do
 		refuse 100 "budget.${stage}_deadline_ms: 0 is not at least 1" -s data.dir=data \
@@ -469,4 +469,56 @@ subprocess.run(["hg-spec", "-s", "data.dir=data", "runs/a"], check=True)
 print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
 	[ "$output" -lt 20000 ]
 	run ! grep -iE 'blas|mkl|dnnl|cuda' <(ldd "$(command -v hg-spec)")
+}
+
+# bats test_tags=b94
+@test "more documents than there are to score are refused, and validation shorter than a window is said" {
+	spec -s eval.docs=5000 runs/all
+	rm -r runs/all
+	refuse 100 "eval.docs=5001: '$PWD/data' has 5000 validation documents" -s data.dir=data -s eval.docs=5001 runs/a
+	jq '.val.tokens = 1024' data/dataset.json > data/new
+	mv data/new data/dataset.json
+	spec runs/long 2> said
+	grep -q "the 1024 tokens of validation in '$PWD/data' do not fill one window of eval.seq_len=1024$" said
+	spec -s eval.seq_len=1023 runs/short 2> said
+	run ! grep window said
+	spec -s eval.mode=sliding:64 runs/sliding 2> said
+	run ! grep window said
+}
+
+# bats test_tags=b94
+@test "a model that cannot fit into memory or under its cap is warned about, with the figures, and nothing else is" {
+	local huge='-s model.model_dim=16384 -s model.num_layers=1000 -s train.micro_batch_tokens=1024'
+	spec $huge -s system.backend=cpu runs/huge 2> said
+	[[ "$(grep -c 'training needs [0-9.]* GB of memory with 1024 tokens in a pass, and this machine has [0-9.]* GB' said)" = 1 ]]
+	grep -q 'the artifact will likely be over its cap: [0-9]* bytes before compression.*budget.artifact_cap_bytes=16000000$' said
+	spec $huge -s system.backend=cuda runs/card 2> said
+	run ! grep memory said
+	spec -s budget.artifact_cap_bytes=15000000 runs/tight 2> said
+	grep -q 'budget.artifact_cap_bytes=15000000' said
+	run --separate-stderr spec runs/published
+	[ -z "$stderr" ]
+}
+
+@test "a time may bear its unit, a bare number is milliseconds, and what is neither is refused" {
+	spec -s budget.max_wallclock_ms=90s -s budget.train_deadline_ms=10m -s budget.lane_wait_ms=1.5h \
+	    -s train.checkpoint_every_ms=0.25s -s budget.score_deadline_ms=4000 runs/a
+	[ "$(jq -c '[.budget.max_wallclock_ms, .budget.train_deadline_ms, .budget.lane_wait_ms, .train.checkpoint_every_ms,
+		.budget.score_deadline_ms]' runs/a/spec.json)" = "[90000,600000,5400000,250,4000]" ]
+	rm -r runs/a
+	for bad in 10d 0s -5m s 1.5hh; do
+		refuse 100 "budget.max_wallclock_ms" -s data.dir=data -s budget.max_wallclock_ms=$bad runs/b
+	done
+	refuse 100 "is not at most 31536000000" -s data.dir=data -s budget.max_wallclock_ms=9000h runs/b
+	# of a time only
+	refuse 100 "train.iterations" -s data.dir=data -s train.iterations=10m runs/b
+}
+
+@test "an instruction set that the backend has not is refused by name, with those that it has" {
+	refuse 100 "system.isa: backend 'ref' has no 'portable'; it has: auto scalar" -s data.dir=data \
+	    -s system.backend=ref -s system.isa=portable runs/a
+	refuse 100 "system.isa: backend 'cpu' has no 'scalar'; it has: auto amx avx512-bf16" -s data.dir=data \
+	    -s system.backend=cpu -s system.isa=scalar runs/a
+	[ ! -e runs/a ]
+	spec -s system.backend=ref -s system.isa=scalar runs/a
 }

@@ -55,11 +55,43 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 	run ! cmp -s "$R/checkpoint.safetensors" runs/plain/checkpoint.safetensors
 }
 
+# bats test_tags=b91
+@test "train.data_offset is where the batches begin: whole rounds of the shards and 0 change no bit, anything else does" {
+	local backend total
+	total=$(jq '.train.tokens' "$DATA/dataset.json")
+	[ "$(report runs/plain '[.data_offset, .stream_tokens] | @csv')" = "0,$total" ]
+	tiny_spec "$R-round" train.iterations=6 train.val_every=3 train.data_offset="$total"
+	hg-train "$R-round"
+	cmp "$R-round/checkpoint.safetensors" runs/plain/checkpoint.safetensors
+	for backend in ref cpu; do
+		tiny_spec "$R-$backend" system.backend=$backend
+		tiny_spec "$R-$backend-there" system.backend=$backend train.data_offset=1001
+		hg-train "$R-$backend"
+		hg-train "$R-$backend-there"
+		run ! cmp -s "$R-$backend/checkpoint.safetensors" "$R-$backend-there/checkpoint.safetensors"
+		[ "$(report "$R-$backend-there" .data_offset)" = 1001 ]
+	done
+	# The same configuration, as of another seed.
+	[ "$(jq .digests.config_sha256 "$R-ref/spec.json")" = "$(jq .digests.config_sha256 "$R-ref-there/spec.json")" ]
+}
+
+# bats test_tags=b91
+@test "with given weights the seed changes no bit, and train.data_offset does" {
+	tiny_spec "$R-a" train.init_from="$PWD/runs/plain/checkpoint.safetensors" train.seed=1
+	tiny_spec "$R-b" train.init_from="$PWD/runs/plain/checkpoint.safetensors" train.seed=2
+	tiny_spec "$R-c" train.init_from="$PWD/runs/plain/checkpoint.safetensors" train.data_offset=77
+	hg-train "$R-a"
+	hg-train "$R-b"
+	hg-train "$R-c"
+	cmp "$R-a/checkpoint.safetensors" "$R-b/checkpoint.safetensors"
+	run ! cmp -s "$R-a/checkpoint.safetensors" "$R-c/checkpoint.safetensors"
+}
+
 # bats test_tags=b1,b4
-@test "training that was killed goes on from its resume point and ends in the same bits" {
+@test "training that was killed goes on from its resume point and ends in the same bits, wherever its data begin" {
 	local attempt=0
-	tiny_spec "$R" train.iterations=150 train.checkpoint_every_ms=1 train.warmdown_frac=0.01
-	tiny_spec "$R-calm" train.iterations=150 train.warmdown_frac=0.01
+	tiny_spec "$R" train.iterations=150 train.data_offset=333 train.checkpoint_every_ms=1 train.warmdown_frac=0.01
+	tiny_spec "$R-calm" train.iterations=150 train.data_offset=333 train.warmdown_frac=0.01
 	while [ "$attempt" -lt 3 ]; do
 		hg-train "$R" 2> /dev/null 3>&- &
 		until_true 20 test -e "$R/resume.safetensors"
@@ -79,6 +111,34 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 	hg-train "$R-calm"
 	cmp "$R/checkpoint.safetensors" "$R-calm/checkpoint.safetensors"
 	[ "$(jq -s -c 'map(.step) == [range(150)]' "$R/metrics.jsonl")" = true ]
+}
+
+@test "resumes and lost_ms count every attempt that went on, also one that was killed before it saved" {
+	local attempt lost=0 from at
+	tiny_spec "$R" train.iterations=600 train.checkpoint_every_ms=3600000
+	hg-train "$R" 2> /dev/null 3>&- &
+	until_true 20 eval '[ -e "$R/metrics.jsonl" ] && [ "$(wc -l < "$R/metrics.jsonl")" -gt 9 ]'
+	hg-cancel train "$R"
+	wait $! || :
+	from=$(wc -l < "$R/metrics.jsonl")
+	at=$(tail -n 1 "$R/metrics.jsonl" | jq .wallclock_ms)
+	for attempt in 2 3; do
+		hg-retry train "$R"
+		hg-train "$R" 2> /dev/null 3>&- &
+		# What the attempt before wrote is cut off first.
+		until_true 20 eval '[ "$(jq "select(.attempt == $attempt) | .phase" "$R/train_status.json")" = "\"train\"" ]'
+		until_true 20 eval '[ "$(wc -l < "$R/metrics.jsonl")" -gt $((from + 9)) ]'
+		kill -9 "$(owner "$R")"
+		wait $! || :
+		run hg-await -t 10 train "$R"
+		[ "$status" -eq 102 ]
+		lost=$((lost + $(tail -n 1 "$R/metrics.jsonl" | jq .wallclock_ms) - at))
+	done
+	hg-retry train "$R"
+	hg-train "$R"
+	[ "$(report "$R" .attempt)" = 4 ]
+	[ "$(report "$R" .resumes)" = 3 ]
+	[ "$(report "$R" .lost_ms)" -ge $((lost - 4)) ]
 }
 
 # bats test_tags=b64
@@ -115,23 +175,93 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 	cmp "$R/checkpoint.safetensors" "$R-again/checkpoint.safetensors"
 }
 
+# bats test_tags=b71
+@test "a machine that sleeps uses up no cap and makes no stall; the receipt tells it, and a deadline runs on" {
+	[ -z "$HG_SAN" ] || skip "sanitizers want to be loaded first"
+	cc -shared -fPIC -o sleep.so "$HG_T/preload/sleepclock.c"
+	tiny_spec "$R" train.schedule=wallclock budget.max_wallclock_ms=2000 train.iterations=100000 \
+		budget.train_deadline_ms=7200000 budget.stall_ms=600000
+	SLEPT_S=3600 SLEPT_AT=$PWD/slept LD_PRELOAD=$PWD/sleep.so hg-train "$R" 3>&- &
+	pid=$!
+	until_true 10 test -s "$R/metrics.jsonl"
+	touch slept
+	wait "$pid"
+	[ "$(report "$R" '.suspended_ms >= 3600000 and .suspended_ms < 3700000')" = true ]
+	[ "$(report "$R" '.train_ms >= 2000 and .train_ms < 600000 and .wallclock_ms < 600000')" = true ]
+	[ "$(report runs/plain .suspended_ms)" = 0 ]
+	rm slept
+	tiny_spec "$R-late" train.schedule=wallclock budget.max_wallclock_ms=60000 train.iterations=1000000 \
+		budget.train_deadline_ms=1800000
+	SLEPT_S=3600 SLEPT_AT=$PWD/slept LD_PRELOAD=$PWD/sleep.so hg-train "$R-late" 3>&- &
+	pid=$!
+	until_true 10 test -s "$R-late/metrics.jsonl"
+	touch slept
+	code=0
+	wait "$pid" || code=$?
+	rm slept
+	[ "$code" -eq 102 ]
+	[ "$(jq -r .kind "$R-late/train_refusal.json")" = deadline_exceeded ]
+	[ -e "$R-late/resume.safetensors" ]
+}
+
 # bats test_tags=b24
 @test "no step starts after the cap, and a run by steps that passes it says so" {
-	tiny_spec "$R" budget.max_wallclock_ms=100 train.iterations=100000
-	hg-train "$R"
+	[ -z "$HG_SAN" ] || skip "sanitizers want to be loaded first"
+	tiny_spec "$R" budget.max_wallclock_ms=600000 train.iterations=2000 budget.stall_ms=36000000
+	train_slowing "$R"
 	[ "$(report "$R" .stop_reason)" = wallclock ]
-	[ "$(report "$R" '.steps < 100000')" = true ]
-	jq -se '.[:-1] | all(.wallclock_ms < 100)' "$R/metrics.jsonl"
+	[ "$(report "$R" '.steps < 2000')" = true ]
+	jq -se '.[:-1] | all(.wallclock_ms < 600000)' "$R/metrics.jsonl"
+	[ "$(jq '.steps_expected < 2000 and .eta_ms < 60000' "$R/train_status.json")" = true ]
 }
 
 # bats test_tags=b20
-@test "a run that cannot make min_steps is refused after its first step, with the projection" {
+@test "a run that cannot make min_steps is refused after its first steps, with the projection" {
 	tiny_spec "$R" budget.max_wallclock_ms=1 train.iterations=100000 train.min_steps=50000
 	run hg-train "$R"
 	[ "$status" -eq 1 ]
 	[ "$(jq -r .kind "$R/train_refusal.json")" = min_steps_unreachable ]
 	[ "$(jq -r '.expected == 50000 and .observed < 50000' "$R/train_refusal.json")" = true ]
 	[ ! -e "$R/checkpoint.safetensors" ]
+}
+
+# bats test_tags=b94
+@test "a schedule by steps that cannot fit its cap is refused after the first measured steps, with what would fit" {
+	local i
+	tiny_spec "$R" budget.max_wallclock_ms=3600000 train.iterations=1000000000 train.log_every=1
+	tiny_spec "$R-clock" budget.max_wallclock_ms=300 train.iterations=1000000000 train.schedule=wallclock
+	run hg-train "$R"
+	[ "$status" -eq 1 ]
+	[ "$(jq -r '[.kind, .retryable, .expected] | @csv' "$R/train_refusal.json")" = \
+		'"schedule_over_cap",false,1000000000' ]
+	[ "$(jq '.observed > 2 and .observed < 1000000000' "$R/train_refusal.json")" = true ]
+	[[ "$(jq -r .detail "$R/train_refusal.json")" == "a step takes "*" ms at best, so $(jq .observed "$R/train_refusal.json")"* ]]
+	[[ "$(jq -r .detail "$R/train_refusal.json")" == *" steps fit in budget.max_wallclock_ms=3600000, and train.iterations asks for 1000000000" ]]
+	[[ "$(jq -r .next "$R/train_refusal.json")" == \
+		"hg-pace $PWD/$R "*"hg-spec -b $PWD/$R/spec.json -s train.iterations=N $PWD/$R.2 "* ]]
+	[ "$(jq -s '(last.step >= 4) and (last.wallclock_ms < 360000)' "$R/metrics.jsonl")" = true ]
+	[ ! -e "$R/checkpoint.safetensors" ]
+	hg-train "$R-clock"
+	[ "$(report "$R-clock" .stop_reason)" = wallclock ]
+	for i in 0 1 2 3 4 5 6 7 8 9 10 11; do printf '{"step": %d, "lr_scale": 1}\n' "$i"; done > long.jsonl
+	tiny_spec "$R-again" budget.max_wallclock_ms=1 "train.replay=$PWD/long.jsonl"
+	run hg-train "$R-again"
+	[ "$status" -eq 1 ]
+	[ "$(jq -r '[.kind, .expected] | @csv' "$R-again/train_refusal.json")" = '"schedule_over_cap",12' ]
+	[[ "$(jq -r .detail "$R-again/train_refusal.json")" == *", and train.replay has 12" ]]
+}
+
+# bats test_tags=b94
+@test "warm-up counts its own steps, and promises no end" {
+	tiny_spec "$R" train.warmup_steps=100000 train.iterations=7
+	hg-train "$R" 2> said 3>&- &
+	pid=$!
+	until_true 20 eval '[ "$(jq -r .phase "$R/train_status.json")" = warmup ]'
+	cp "$R/train_status.json" warming.json
+	hg-cancel train "$R" || :
+	wait "$pid" || :
+	[ "$(jq -c '[.phase, .steps_expected, .tokens, .tokens_per_s, .eta_ms]' warming.json)" = '["warmup",100000,0,null,null]' ]
+	[ "$(jq '.step > 0 and .step < 100000' warming.json)" = true ]
 }
 
 # bats test_tags=b14
@@ -175,6 +305,135 @@ END
 		[ "$(jq -r .kind "$R-$kind/train_refusal.json")" = "$kind" ]
 		[ "$status" -ne 0 ]
 	done
+}
+
+# changing NAME COMMAND CAP_MS [SECTION.KEY=VALUE]...: train on data of its own until the cap, and run COMMAND meanwhile
+changing() {
+	local name=$1 command=$2 cap=$3 pid
+	shift 3
+	mkdir -p "$R.d"
+	cp -r "$DATA" "$R.d/$name"
+	DATA=$PWD/$R.d/$name tiny_spec "$R-$name" train.iterations=1000000 train.schedule=wallclock \
+		budget.max_wallclock_ms="$cap" "$@"
+	shard=$(ls "$PWD/$R.d/$name"/*train_000000.bin)
+	hg-train "$R-$name" 2> /dev/null 3>&- &
+	pid=$!
+	until_true 20 test -e "$R-$name/train_status.json"
+	eval "$command"
+	wait $pid || :
+}
+
+# bats test_tags=b85
+@test "a shard that is rewritten or removed while it is read is refused by name, even if it is as it was in the end" {
+	local name
+	changing other 'printf "A\0B\0" | dd of="$shard" bs=1 seek=3000 conv=notrunc 2> /dev/null' 1000
+	changing back 'cp "$shard" same; printf "A\0B\0" | dd of="$shard" bs=1 seek=3000 conv=notrunc 2> /dev/null
+		cat same > "$shard"' 1000
+	changing gone 'mv "$shard" elsewhere' 1000
+	changing val 'printf "A\0" | dd of="${shard/train/val}" bs=1 seek=1100 conv=notrunc 2> /dev/null' 1000 \
+		train.val_every=1000000
+	for name in other back gone val; do
+		[ "$(jq -r .kind "$R-$name/train_refusal.json")" = input_changed ]
+		[[ $(jq -r .detail "$R-$name/train_refusal.json") == *"$R.d/$name/"*"_000000.bin' was "* ]]
+		[ ! -e "$R-$name/training_report.json" ]
+		[ ! -e "$R-$name/checkpoint.safetensors" ]
+	done
+	[[ $(jq -r .detail "$R-val/train_refusal.json") == *"val_000000.bin' was altered while it was in use" ]]
+	# What changes nothing of its bytes is none of our business.
+	changing mode 'chmod a-w "$shard"' 1000
+	changing copy 'cp "$shard" "$shard.new"; mv "$shard.new" "$shard"' 1000
+	[ -e "$R-mode/training_report.json" ]
+	[ -e "$R-copy/training_report.json" ]
+}
+
+# bats test_tags=b85
+@test "no resume point holds what came from an altered shard, and with the shard as it was training goes on" {
+	local pid
+	changing save 'until_true 20 test -e "$R-save/resume.safetensors"; cp "$shard" same
+		printf "A\0B\0" | dd of="$shard" bs=1 seek=3000 conv=notrunc 2> /dev/null' \
+		30000 train.checkpoint_every_ms=1000
+	[ "$(jq -r .kind "$R-save/train_refusal.json")" = input_changed ]
+	[ -e "$R-save/resume.safetensors" ]
+	hg-retry train "$R-save"
+	run -1 hg-train "$R-save"
+	[ "$(jq -r .kind "$R-save/train_refusal.json")" = input_wrong_digest ]
+	cat same > "$shard"
+	hg-retry train "$R-save"
+	hg-train "$R-save" 2> said 3>&- &
+	pid=$!
+	until_true 20 grep -q "going on from step" said
+	hg-cancel train "$R-save"
+	wait "$pid" || :
+}
+
+# flipped FILE TEXT|OFFSET: two bits of it, in the byte where TEXT ends or at an offset from the end
+flipped() {
+	"$PYTHON" - "$1" "$2" <<'END'
+import sys
+raw = bytearray(open(sys.argv[1], "rb").read())
+at = raw.index(sys.argv[2].encode()) + len(sys.argv[2]) if sys.argv[2][0] == '"' else len(raw) - int(sys.argv[2])
+raw[at] ^= 3
+open(sys.argv[1], "wb").write(raw)
+END
+}
+
+# bats test_tags=b85
+@test "two flipped bits anywhere in a resume file are refused with the fix, and one of 0.1, without a digest, is taken" {
+	local at pid
+	tiny_spec "$R" train.iterations=100000 train.checkpoint_every_ms=600000
+	hg-train "$R" 2> /dev/null 3>&- &
+	pid=$!
+	until_true 20 test -e "$R/metrics.jsonl"
+	hg-cancel train "$R"
+	wait "$pid" || :
+	cp "$R/resume.safetensors" sound
+	for at in 40 4000 '"clock_ns":"' '"run_uid":"'; do
+		cp sound "$R/resume.safetensors"
+		flipped "$R/resume.safetensors" "$at"
+		hg-retry train "$R"
+		run -1 timeout 20 hg-train "$R"
+		[ "$(jq -r .kind "$R/train_refusal.json")" = input_invalid ]
+		[ "$(jq -r .detail "$R/train_refusal.json")" = \
+			"'resume.safetensors' has been altered since it was saved: remove it to begin anew" ]
+	done
+	"$PYTHON" - sound "$R/resume.safetensors" <<'END'
+import json, struct, sys
+raw = open(sys.argv[1], "rb").read()
+n = struct.unpack("<Q", raw[:8])[0]
+head = json.loads(raw[8:8 + n])
+del head["__metadata__"]["content_sha256"]
+text = json.dumps(head, separators=(",", ":")).encode()
+text += b" " * (-len(text) % 8)
+open(sys.argv[2], "wb").write(struct.pack("<Q", len(text)) + text + raw[8 + n:])
+END
+	hg-retry train "$R"
+	hg-train "$R" 2> said 3>&- &
+	pid=$!
+	until_true 20 grep -q "going on from step" said
+	hg-cancel train "$R"
+	wait "$pid" || :
+}
+
+# bats test_tags=b85
+@test "given weights and a replayed schedule are those of the spec's digest, before the first step and after the last" {
+	local file r
+	cp runs/plain/checkpoint.safetensors weights
+	cp runs/plain/metrics.jsonl scales
+	tiny_spec "$R-weights" train.init_from="$PWD/weights"
+	tiny_spec "$R-scales" train.replay="$PWD/scales"
+	for file in weights scales; do
+		r=$R-$file
+		printf '\001' | dd of=$file bs=1 seek=$(($(stat -c %s $file) - 40)) conv=notrunc 2> /dev/null
+		run -1 hg-train "$r"
+		[ "$(jq -r .kind "$r/train_refusal.json")" = input_wrong_digest ]
+		[ "$(jq -r .detail "$r/train_refusal.json")" = \
+			"'$PWD/$file' has been altered: its digest differs from its spec's" ]
+		[ ! -e "$r/train_status.json" ]
+	done
+	cp runs/plain/checkpoint.safetensors weights
+	changing init 'printf "\001" >> weights' 1000 train.init_from="$PWD/weights"
+	[ "$(jq -r .kind "$R-init/train_refusal.json")" = input_changed ]
+	[ "$(jq -r .detail "$R-init/train_refusal.json")" = "'$PWD/weights' was altered while it was in use" ]
 }
 
 # bats test_tags=b16,b49
@@ -239,4 +498,33 @@ END
 	[ "$(jq -r .kind "$R/train_refusal.json")" = io_error ]
 	[[ $(jq -r .detail "$R/train_refusal.json") == *"File too large"* ]]
 	[ ! -e "$R/checkpoint.safetensors" ]
+}
+
+@test "an instruction set that the backend has not is a fault of the spec, which no retry mends" {
+	# Made before hg-spec asked.
+	tiny_spec "$BATS_TEST_TMPDIR/r"
+	sed -i 's/"isa": *"auto"/"isa": "portable"/' "$BATS_TEST_TMPDIR/r/spec.json"
+	run -103 --separate-stderr hg-train "$BATS_TEST_TMPDIR/r"
+	sed -i "s/\(\"content_sha256\": *\)\"[0-9a-f]*\"/\1\"${stderr##* }\"/" "$BATS_TEST_TMPDIR/r/spec.json"
+	run -1 --separate-stderr hg-train "$BATS_TEST_TMPDIR/r"
+	[ "$(jq -r .kind "$BATS_TEST_TMPDIR/r/train_refusal.json")" = spec_invalid ]
+	[[ $stderr == *"backend 'ref' has no isa 'portable'"* && $stderr != *"hg-run -r"* ]]
+}
+
+# bats test_tags=b94
+@test "a model that cannot fit into memory is refused before any is touched, with what to lower" {
+	[ -z "$HG_SAN" ] || skip "sanitizers need more"
+	tiny_spec "$R" model.model_dim=16384 model.num_layers=1000
+	run "$PYTHON" -c 'import resource, subprocess, sys
+print(subprocess.run(["hg-train", sys.argv[1]], stderr=subprocess.DEVNULL).returncode,
+    resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 200000)' "$R"
+	[ "$output" = "1 True" ]
+	[ "$(jq -r '[.kind, .retryable] | @csv' "$R/train_refusal.json")" = '"over_memory",false' ]
+	[[ "$(jq -r .detail "$R/train_refusal.json")" == *"lower model.model_dim, model.num_layers or train.seq_len" ]]
+	[[ "$(jq -r .detail "$R/train_refusal.json")" =~ ^"training needs "[0-9]{14,}" bytes of memory with 128 tokens" ]]
+	tiny_spec "$R-wide" train.batch_tokens=1048576 train.micro_batch_tokens=1048576
+	(ulimit -v 1000000; exec hg-train "$R-wide") || [ $? -eq 1 ]
+	[ "$(jq -r .kind "$R-wide/train_refusal.json")" = over_memory ]
+	[[ "$(jq -r .detail "$R-wide/train_refusal.json")" == *"lower train.micro_batch_tokens" ]]
+	[[ "$(jq -r .next "$R-wide/train_refusal.json")" == *"hg-spec -b "* ]]
 }

@@ -124,15 +124,15 @@ copy_of() {
 }
 
 # bats test_tags=b63
-@test "history: an old run that is judged again gets the class of its row" {
+@test "history: an old run that is judged as of now is told with the class of its row, and as unaltered" {
 	local v run judged=0
 	for v in "${VERSIONS[@]}"; do
 		for run in "$v"/runs/*; do
 			[ -e "$run/ledger_witness.json" ] || continue
-			# 1: judged, and refused or invalid.
+			# 1: judged, and refused or invalid; 2: not all of its files are kept here.
 			run --separate-stderr hg-classify -j "$v/ledger" "$run"
-			[ "$status" -le 1 ]
-			same "$run" "$(jq -r '.class + " " + .reason' <<< "$output")" \
+			[ "$status" -le 2 ]
+			same "$run" "$(jq -r '.recorded_class + " " + .recorded_reason + (.altered // "")' <<< "$output")" \
 				"$(facts "$v" row | awk -v id="${run##*/}" '$3 == id { s = $4 " " $5 } END { print s }')"
 			judged=$((judged + 1))
 		done
@@ -269,5 +269,12 @@ copy_of() {
 		same "$v" "$(jq -r .kind "$R/train_refusal.json")" min_steps_unreachable
 		same "$v" "$(ls "$R/attempts")" "$before
 train.2"
+	done
+}
+
+@test "history: whatever a row of an old ledger is altered to, every reader ends with a code of the table" {
+	local v
+	for v in "${VERSIONS[@]}"; do
+		"$PYTHON" "$HG_TOP/t/tools/odd_rows.py" "$v/ledger" "$(echo "$v"/runs/gain.*)" "$BATS_TEST_TMPDIR" 2500
 	done
 }

@@ -44,7 +44,7 @@ setup() {
 	[ "$(key r/train_refusal.json .kind)" = input_wrong_digest ]
 	[ "$(key r/train_refusal.json .observed.seen)" = 1 ]
 	[ "$(key r/train_refusal.json .expected.wanted)" = 2 ]
-	[[ $(key r/train_refusal.json .next) = "hg-run -r $(realpath r)  # "* ]]
+	[[ $(key r/train_refusal.json .next) = "hg-status $(realpath r)  # "*" hg-run -r $(realpath r); else anew: "* ]]
 	run -1 fakestage train r deliver
 	[[ $output == *input_wrong_digest*next:* ]]
 	[ ! -e r/training_report.json ]
@@ -139,7 +139,8 @@ setup() {
 	for sig in INT TERM HUP; do
 		rm -rf c
 		new_run c
-		fakestage train c hang 3>&- &
+		# A shell ignores INT for its background jobs.
+		env --default-signal=INT fakestage train c hang 3>&- &
 		pid=$!
 		until_true 10 running train c
 		kill -$sig "$(owner_of train c)"
@@ -162,6 +163,29 @@ setup() {
 	[ "$(key r/train_refusal.json .kind)" = cancelled ]
 }
 
+@test "INT that was ignored stays so: ^C in a terminal does not stop a job that a script put in the background" {
+	(trap '' INT; exec fakestage train r hang) 3>&- &
+	pid=$!
+	until_true 10 running train r
+	worker=$(worker_of train r)
+	kill -INT "$(owner_of train r)" "$worker"
+	run -99 hg-await -t 1 train r
+	kill -0 "$worker"
+	kill -TERM "$(owner_of train r)"
+	exits 102 $pid
+}
+
+@test "a stage whose parent ignores SIGCHLD ends by its deadline and by TERM" {
+	(trap '' CHLD; exec "$PYTHON" -c 'import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execvp(sys.argv[1], sys.argv[1:])' fakestage train r hang) 3>&- &
+	pid=$!
+	until_true 10 running train r
+	kill -TERM "$(owner_of train r)"
+	exits 102 $pid
+	[ "$(key r/train_refusal.json .kind)" = cancelled ]
+}
+
 @test "a cancelled worker that asks may save what it resumes from" {
 	fakestage -s train r poll 3>&- &
 	pid=$!
@@ -173,7 +197,7 @@ setup() {
 }
 
 @test "a second signal ends the patience with a worker that ignores the first" {
-	fakestage train r ignore hang 3>&- &
+	env --default-signal=INT fakestage train r ignore hang 3>&- &
 	pid=$!
 	until_true 10 running train r
 	worker=$(worker_of train r)

@@ -44,6 +44,26 @@ said_for_tests() {
 	[ -z "$bad" ]
 }
 
+@test "what tools print goes through out_ and say_, and a command with a word in it through shell_command" {
+	cd "$HG_TOP"
+	# printf knows nothing of terminals
+	run ! grep -nE '(^|[^a-z_])(printf|puts|vprintf)\(' $(git ls-files 'bin/*.c' 'lib/*.c' | grep -vE '^lib/base/|^lib/schema/embed\.c$')
+	# statements on one line, and those with a command that something is inserted into
+	awk '{ at = $0; sub(/^[ \t]+/, "", at); line = line at; if (at ~ /[;{}]$/) { print FILENAME ": " line; line = "" } }' \
+		$(git ls-files 'bin/*.c' 'lib/*.c') | sed 's/""//g' | grep -E '"[^"]*hg-[a-z]+ [^"]*%s' > "$BATS_TEST_TMPDIR/commands"
+	[ "$(wc -l < "$BATS_TEST_TMPDIR/commands")" -ge 10 ]
+	run ! grep -vE 'shell_v?command\(|shell_next\(|markup_command\(|[^_]command\(&?c' "$BATS_TEST_TMPDIR/commands"
+}
+
+# bats test_tags=b23
+@test "only lib/base opens files to read, append to or lock: nothing waits for a fifo in a file's place" {
+	cd "$HG_TOP"
+	# what is left are directories, new files of our own, and /dev/null
+	run bash -c "grep -nE '(^|[^a-z_>.])(open|openat|fopen|freopen)\(' \$(git ls-files 'bin/*.c' 'lib/*.c' | grep -v '^lib/base/') |
+	    grep -vE 'O_DIRECTORY|O_EXCL|\"/dev/null\"'"
+	[ "$output" = "" ] || { echo "$output" >&2; false; }
+}
+
 @test "whatever a header names as its check is there" {
 	cd "$HG_TOP"
 	awk 'FNR == 1 || / \* [A-Z][a-z]*:/ || /^ \*$/ { said = 0 }
@@ -141,6 +161,25 @@ drivers() {
 		done < <("$tool" -h | sed -nE 's/^  (-[a-gi-zA-Z])( ([A-Z][^ ]*))? .*/\1 \3/p')
 	done
 	[ "$seen" -ge 20 ]
+}
+
+@test "a reader that has read enough ends every tool quietly, and a disk that is full does not" {
+	local tool
+	cd "$BATS_TEST_TMPDIR"
+	mkfifo pipe
+	exec 7<> pipe 8> pipe 7<&-
+	for tool in $(make -s -C "$HG_TOP" tools); do
+		code=0
+		"$tool" -h >&8 2> err 3>&- || code=$?
+		# sh itself may die of the signal, as cat does
+		[[ $code -eq 0 || $code -eq 141 ]]
+		[ ! -s err ]
+		code=0
+		"$tool" -h > /dev/full 2> err || code=$?
+		[ "$code" -eq 111 ]
+		[ -s err ]
+	done
+	exec 8>&-
 }
 
 @test "every tool exits 100 and says usage on stderr for an unknown option or a missing operand" {

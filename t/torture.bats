@@ -210,6 +210,94 @@ broken() {
 	broken "stage train is corrupt"
 }
 
+# A run of three steps, complete, and its data; what a killed command may have left of it unsynced is anybody's guess.
+complete() {
+	awk 'BEGIN {
+		for (i = 0; i < 30; i++) {
+			for (k = 0; k < 30; k++)
+				printf "the cat sat %d ", i * k
+			print ""
+		}
+	}' >text
+	hg-data -B -n 6 -f lines -o data text
+	cat >spec <<-EOT
+	hg-spec -s model.vocab_size=260 -s model.num_layers=1 -s model.model_dim=16 \
+		-s model.num_heads=2 -s model.num_kv_heads=1 -s model.mlp_mult=1 \
+		-s train.seq_len=16 -s train.batch_tokens=64 -s train.micro_batch_tokens=64 \
+		-s train.iterations=2 -s train.warmup_steps=1 \
+		-s data.dir=$PWD/data -s system.backend=ref -s system.threads=1 -s budget.max_wallclock_ms=60000 r
+	EOT
+	sh spec
+	HOMEGOLF_LANES=$PWD/lanes hg-run r
+}
+
+@test "a row that a killed command left unsynced is synced before the next one says that it is there" {
+	local n
+	complete
+	for n in $(seq 40); do
+		rm -rf g && mkdir g
+		run --separate-stderr "$torture" -g g -s sync -n "$n" -k caller -r report \
+			sh -c 'hg-ledger add g/L r || hg-ledger add g/L r'
+		echo "$n: $stderr"
+		[ "$(field injected)" != 0 ] || break
+		[ "$(field exit)" -eq 0 ]
+		[[ "$stderr" != *violation* ]]
+	done
+	[ "$n" -gt 3 ] && [ "$n" -lt 40 ]
+}
+
+@test "who finds an ending, a row, a spec or a dataset does not vouch for it if it cannot be synced" {
+	complete
+	hg-ledger add L r
+	for command in "hg-train r" "hg-score r" "hg-gate score r" "hg-await score r" "hg-ledger add L r" \
+		"hg-retry train r" "sh spec" "hg-data -B -n 6 -f lines -o data text"; do
+		# shellcheck disable=SC2086
+		run "$torture" -s sync -n 1 -a -e EIO -r report $command
+		echo "$command: $output"
+		[ "$(field exit)" -eq 111 ]
+		[[ "$output" == *"cannot sync"* ]]
+	done
+}
+
+@test "a run that is retried while it is added gets the row of the attempt that was read, and the next one its own" {
+	local n pid seen stopped=0
+	complete
+	sed 's/ r$/ refused/' spec | sh
+	"$torture" -n 12 -r /dev/null hg-train refused || :
+	run timeout 20 hg-await -t 10 train refused
+	[ -e refused/train_refusal.json ]
+	# Stopped before each of its opens in turn, the run is retried, and on it goes.
+	for n in $(seq 4 60); do
+		rm -rf L w pid && mkdir w && cp -a refused w
+		"$torture" -s open -n "$n" -k root -z STOP -t 20 -r report \
+			sh -c 'echo $$ >pid; exec hg-ledger add L w/refused' >/dev/null 2>&1 &
+		seen=0
+		while kill -0 $! 2>/dev/null && [ "$seen" -lt 4 ]; do
+			if [ -s pid ] && grep -q '^State:.*[tT] ' "/proc/$(cat pid)/status" 2>/dev/null; then
+				seen=$((seen + 1))
+			else
+				seen=0
+			fi
+			sleep 0.01
+		done
+		if [ "$seen" -eq 4 ]; then
+			timeout 10 hg-retry train w/refused >/dev/null
+			kill -CONT "$(cat pid)"
+			stopped=$((stopped + 1))
+		fi
+		wait $! || :
+		[ "$(field injected)" != 0 ] || break
+		# Refused in the first attempt, if anything was read of it.
+		jq -e -s 'map(select(.kind == "run")) | all(.run.attempt == 1)' L/ledger.jsonl >/dev/null || return 1
+		HOMEGOLF_LANES=$PWD/lanes hg-ledger verify L >/dev/null
+	done
+	[ "$stopped" -gt 10 ]
+	HOMEGOLF_LANES=$PWD/lanes hg-run w/refused >/dev/null 2>&1 || { hg-retry train w/refused && hg-run w/refused; }
+	hg-ledger add L w/refused
+	[ "$(jq -s 'map(select(.kind == "run")) | last | .verdict.class' L/ledger.jsonl)" != '"blocked"' ]
+	[ "$(jq -s 'map(select(.kind == "run")) | last | .run.attempt' L/ledger.jsonl)" -eq 2 ]
+}
+
 # bats test_tags=b4,b5
 @test "a sample of all faults breaks no promise" {
 	# The same sample each time; `make torture` draws its own.

@@ -2,7 +2,11 @@
 #include <stdio.h>
 
 #include "base/exit.h"
+#include "base/jsonio.h"
+#include "base/out.h"
 #include "base/say.h"
+#include "base/shell.h"
+#include "base/str.h"
 #include "bin/ledger/command.h"
 #include "judge/add.h"
 #include "run/rundir.h"
@@ -11,21 +15,40 @@ static void
 print_next(const struct advice *next)
 {
 	if (next->command.p != NULL)
-		printf("next: %s\n      %s\n", next->command.p, next->why.p);
+		out_put("next: %s\n      %s\n", next->command.p, next->why.p);
 	else
-		printf("next: %s\n", next->why.p);
+		out_put("next: %s\n", next->why.p);
+}
+
+/* Nobody has found out anything about a run that was only interrupted: it says so, and what goes on with it. */
+static int
+tell_interrupted(const struct ledger *l, const char *path, const struct add *a)
+{
+	const json_t *refusal = json_array_get(a->row.run.refusals, 0);
+	struct str next = STR_INIT;
+	int code = HG_EXIT_PENDING;
+
+	if (shell_command(&next, "hg-run -r -l %s %s", l->path, path) == -1) {
+		say_errno("cannot tell what to do with '%s'", path);
+		code = HG_EXIT_SYSTEM;
+	} else
+		say_error("'%s' was only interrupted (%s: %s) and gets no row yet; '%s' goes on with it, -i adds it as"
+			  " it is",
+		    path, jsonio_text(refusal, "stage", "?"), jsonio_text(refusal, "kind", "?"), next.p);
+	str_free(&next);
+	return (code);
 }
 
 static int
-add_one(struct ledger *l, const char *path)
+add_one(struct ledger *l, const char *path, int interrupted)
 {
 	struct add a;
 	int code = HG_EXIT_DONE;
 
-	if (add_run(l, path, &a) == -1)
+	if (add_run(l, path, interrupted, &a) == -1)
 		return (errno == EBADMSG ? HG_EXIT_CONTRACT : rundir_exit(errno));
 	if (a.already != 0)
-		printf("'%s' is in the ledger already: row %llu, %s: %s\n", path, (unsigned long long)a.already,
+		out_put("'%s' is in the ledger already: row %llu, %s: %s\n", path, (unsigned long long)a.already,
 		    verdict_class_name(a.row.verdict.is.klass), verdict_reason_name(a.row.verdict.is.reason));
 	else if (a.how == RUNRECORD_RUNNING) {
 		say_error("'%s' is still at work; it is added once it has closed out", path);
@@ -33,7 +56,9 @@ add_one(struct ledger *l, const char *path)
 	} else if (a.how == RUNRECORD_PENDING) {
 		say_error("'%s' has stages to go; hg-run goes on with it", path);
 		code = HG_EXIT_PENDING;
-	} else
+	} else if (a.how == RUNRECORD_INTERRUPTED)
+		code = tell_interrupted(l, path, &a);
+	else
 		command_print_verdict(&a.row);
 	if (a.confirmed)
 		command_print_verdict(&a.confirmation);
@@ -49,22 +74,22 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	struct ledger l;
 	int i, code, worst = HG_EXIT_DONE;
 
-	(void)options;
 	if (ledger_open(&l, ledger, LEDGER_WRITE) == -1)
 		return (ledger_exit(errno));
 	for (i = 0; i < n; i++)
-		if ((code = add_one(&l, arg[i])) > worst)
+		if ((code = add_one(&l, arg[i], command_given(options, 'i'))) > worst)
 			worst = code;
 	ledger_close(&l);
 	return (worst);
 }
 
-static struct opt options[] = { { .letter = '\0' } };
+static struct opt options[] = { { .letter = 'i', .help = "also runs that were only interrupted, as they are" },
+	{ .letter = '\0' } };
 
 const struct command add_command = {
 	.word = "add",
 	.summary = "Judge runs and add them to a ledger.",
-	.synopsis = "hg-ledger add LEDGER RUN...",
+	.synopsis = "hg-ledger add [-i] LEDGER RUN...",
 	.options = options,
 	.least = 1,
 	.most = 100000,

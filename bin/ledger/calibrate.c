@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/exit.h"
+#include "base/out.h"
 #include "bin/ledger/command.h"
 #include "judge/plan.h"
 #include "ledger/ledger.h"
@@ -30,10 +31,10 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	else {
 		code = command_plan_code(how);
 		if (how == PLAN_THERE)
-			printf("calibrated already\n");
+			out_put("calibrated already\n");
 		else if (how == PLAN_MADE)
-			printf("row %lld: lane '%s' is calibrated: %zu seeds lie %.5f apart (standard deviation;"
-			       " the true one is between %.5f and %.5f with 95 %% confidence)\n",
+			out_put("row %lld: lane '%s' is calibrated: %zu seeds lie %.5f apart (standard deviation;"
+				" the true one is between %.5f and %.5f with 95 %% confidence)\n",
 			    (long long)row.number, c->lane, json_array_size(c->runs), c->sd, c->sd_lower, c->sd_upper);
 		row_free(&row);
 	}

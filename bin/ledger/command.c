@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include "base/exit.h"
+#include "base/file.h"
 #include "base/num.h"
+#include "base/out.h"
 #include "base/say.h"
 #include "bin/ledger/command.h"
 #include "ledger/ledger.h"
@@ -21,13 +23,13 @@ command_rows(const char *ledger)
 	int dir, rows = -1, error;
 
 	if ((dir = open(ledger, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) != -1) {
-		rows = openat(dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		rows = file_open(dir, LEDGER_ROWS, NULL);
 		error = errno;
 		close(dir);
 		errno = error;
 	}
 	if (rows == -1)
-		say_errno("cannot open the ledger '%s'", ledger);
+		ledger_cannot_open(ledger);
 	return (rows);
 }
 
@@ -53,6 +55,6 @@ command_plan_code(enum plan how)
 void
 command_print_verdict(const struct row *row)
 {
-	printf("row %lld: %s: %s\n%s\n", (long long)row->number, verdict_class_name(row->verdict.is.klass),
+	out_put("row %lld: %s: %s\n%s\n", (long long)row->number, verdict_class_name(row->verdict.is.klass),
 	    verdict_reason_name(row->verdict.is.reason), row->verdict.text == NULL ? "" : row->verdict.text);
 }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/out.h"
 #include "base/utf8.h"
 #include "base/exit.h"
 #include "base/say.h"
@@ -68,9 +69,9 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	}
 	rows = in.added[CLAIM_SUBMISSION] + in.added[CLAIM_LOG] + in.added[CLAIM_TABLE];
 	if (!command_given(options, 'j'))
-		printf("%zu row%s added (%zu submissions, %zu logs, %zu lines of tables; %zu revise earlier ones),"
-		       " %zu known"
-		       " already; %zu findings; %zu files read, %zu unreadable\n",
+		out_put("%zu row%s added (%zu submissions, %zu logs, %zu lines of tables; %zu revise earlier ones),"
+			" %zu known"
+			" already; %zu findings; %zu files read, %zu unreadable\n",
 		    rows, rows == 1 ? "" : "s", in.added[CLAIM_SUBMISSION], in.added[CLAIM_LOG], in.added[CLAIM_TABLE],
 		    in.revised, in.known, in.findings, h.files - h.unreadable, h.unreadable);
 out:

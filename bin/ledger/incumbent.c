@@ -2,10 +2,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/exit.h"
 #include "base/jsonio.h"
+#include "base/out.h"
 #include "base/say.h"
 #include "bin/ledger/command.h"
 #include "bin/ledger/listing.h"
@@ -19,14 +21,14 @@ print_incumbent(const struct row_incumbent *i, int json)
 
 	if (json && (v = row_write_incumbent(i)) != NULL) {
 		if ((line = jsonio_line(v)) != NULL)
-			puts(line);
+			out_json(line, strlen(line));
 		free(line);
 		json_decref(v);
 		return;
 	}
-	printf("%s  ", i->run_id == NULL ? "?" : i->run_id);
+	out_put("%s  ", i->run_id == NULL ? "?" : i->run_id);
 	listing_score(i->score, 0, 5);
-	printf("  (%lld run%s)  configuration %.12s  row %lld\n", (long long)i->runs, i->runs == 1 ? "" : "s",
+	out_put("  (%lld run%s)  configuration %.12s  row %lld\n", (long long)i->runs, i->runs == 1 ? "" : "s",
 	    i->config, (long long)i->row);
 }
 
@@ -53,8 +55,12 @@ of_groups(const char *ledger, int all, int json)
 			continue;
 		for (k = 0; k < n && done[k] != f->group; k++)
 			;
-		if (k < n || ledger_read(&l, f, &row) == -1)
+		if (k < n)
 			continue;
+		if (ledger_read(&l, f, &row) == -1) {
+			code = ledger_exit(errno);
+			goto err0;
+		}
 		if (row.after.config != NULL) {
 			print_incumbent(&row.after, json);
 			done[n++] = f->group;
@@ -67,6 +73,7 @@ of_groups(const char *ledger, int all, int json)
 	code = printed > 0 ? HG_EXIT_DONE : HG_EXIT_NO;
 	if (printed == 0)
 		say_error("no run has scored yet");
+err0:
 	free(done);
 	ledger_close(&l);
 	return (code);
@@ -86,7 +93,7 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	if (all)
 		return (of_groups(ledger, all, json));
 	if ((dir = open(ledger, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1) {
-		say_errno("cannot open the ledger '%s'", ledger);
+		ledger_cannot_open(ledger);
 		return (ledger_exit(errno));
 	}
 	line = ledger_last(dir, &size, digest);

@@ -8,6 +8,7 @@
 #include "base/jsonio.h"
 #include "ledger/ledger.h"
 #include "bin/ledger/listing.h"
+#include "base/out.h"
 #include "base/say.h"
 #include "law/explain.h"
 #include "base/term.h"
@@ -26,9 +27,9 @@ void
 listing_score(double v, int width, int precision)
 {
 	if (isfinite(v))
-		printf("%*.*f", width, precision, v);
+		out_put("%*.*f", width, precision, v);
 	else
-		printf("%*s", width, "-");
+		out_put("%*s", width, "-");
 }
 
 static void
@@ -38,7 +39,7 @@ print_changed(unsigned changed)
 	unsigned i;
 
 	for (i = 0; (name = verdict_changed_name(changed, i)) != NULL; i++)
-		printf("%s%s", i == 0 ? "" : ",", name);
+		out_put("%s%s", i == 0 ? "" : ",", name);
 }
 
 static const char *
@@ -101,21 +102,20 @@ print_row(const struct printing *p, const struct row *row)
 		snprintf(what, sizeof(what), "%s: %s", verdict_class_name(v->is.klass),
 		    verdict_reason_name(v->is.reason));
 	if (!p->how->drawn)
-		printf("%5lld  %-24s  %-30s ", (long long)row->number, say_clean(text, sizeof(text), name_of(row)),
-		    what);
+		out_put("%5lld  %-24s  %-30s ", (long long)row->number, name_of(row), what);
 	else {
-		printf("%c%5lld  %s", enthroned(&p->tracks, p->tracks.rows) ? '*' : ' ', (long long)row->number,
+		out_put("%c%5lld  %s", enthroned(&p->tracks, p->tracks.rows) ? '*' : ' ', (long long)row->number,
 		    term_fit(text, sizeof(text), name_of(row), p->name));
-		printf("  %s ", term_fit(text, sizeof(text), what, p->what));
+		out_put("  %s ", term_fit(text, sizeof(text), what, p->what));
 	}
 	listing_score(v->is.score, 9, 5);
 	listing_score(v->is.delta, 10, 5);
 	if (p->bytes && isfinite(bytes))
-		printf(" %10.0f", bytes);
+		out_put(" %10.0f", bytes);
 	else if (p->bytes)
-		printf(" %10s", "-");
+		out_put(" %10s", "-");
 	if (p->added)
-		printf("  %.16sZ", row->added_at == NULL ? "?" : row->added_at);
+		out_put("  %.16sZ", row->added_at == NULL ? "?" : row->added_at);
 	if (p->changed) {
 		fputs("  ", stdout);
 		print_changed(v->is.changed);
@@ -140,7 +140,7 @@ each_row(void *arg, const char *line, size_t n, uint64_t offset, const char *dig
 		say_errno("cannot list");
 		rc = 1;
 	} else if (wanted && p->how->json)
-		fwrite(line, 1, n, stdout);
+		out_json(line, n);
 	else if (wanted)
 		print_row(p, &row);
 	row_free(&row);
@@ -171,11 +171,11 @@ static void
 print_heading(const struct printing *p)
 {
 	if (!p->how->drawn)
-		printf("%5s  %-24s  %-30s ", "row", "run", "class: reason");
+		out_put("%5s  %-24s  %-30s ", "row", "run", "class: reason");
 	else
-		printf(" %5s  %-*.*s  %-*.*s ", "row", (int)p->name, (int)p->name, "run", (int)p->what, (int)p->what,
+		out_put(" %5s  %-*.*s  %-*.*s ", "row", (int)p->name, (int)p->name, "run", (int)p->what, (int)p->what,
 		    "class: reason");
-	printf("%9s%10s%s%s%s\n", "score", "delta", p->bytes ? "      bytes" : "",
+	out_put("%9s%10s%s%s%s\n", "score", "delta", p->bytes ? "      bytes" : "",
 	    p->added ? p->changed ? "  added            " : "  added" : "", p->changed ? "  changed" : "");
 }
 
@@ -186,7 +186,7 @@ print_track(const struct printing *p, const struct timeline *k)
 	unsigned width = (p->how->columns == 0 ? USUAL : p->how->columns) - 12;
 	size_t n = k->runs < width ? k->runs : width, i;
 	double *score, *throne, low, high, now = NAN;
-	char *line, lane[128];
+	char *line;
 	struct str cap = STR_INIT;
 	const struct timeline_point *q;
 
@@ -211,13 +211,13 @@ print_track(const struct printing *p, const struct timeline *k)
 	for (q = k->points; q < k->points + k->count; q++)
 		if (isfinite(q->incumbent))
 			now = q->incumbent;
-	printf("\n%s, group %.8s, lane %s, cap %s, noise %s: %zu of %u runs, %.5f to %.5f\n",
-	    policy_metric_name(p->tracks.metric), k->group, say_clean(lane, sizeof(lane), k->lane),
-	    k->cap_ms < 0 ? "none" : cap.p, k->calibrated ? "calibrated" : "uncalibrated", n, k->runs, low, high);
-	printf("score      %s\n", term_spark(line, 3 * n + 1, score, n, low, high, p->how->utf8));
-	printf("incumbent  %s", term_spark(line, 3 * n + 1, throne, n, low, high, p->how->utf8));
+	out_put("\n%s, group %.8s, lane %s, cap %s, noise %s: %zu of %u runs, %.5f to %.5f\n",
+	    policy_metric_name(p->tracks.metric), k->group, k->lane, k->cap_ms < 0 ? "none" : cap.p,
+	    k->calibrated ? "calibrated" : "uncalibrated", n, k->runs, low, high);
+	out_put("score      %s\n", term_spark(line, 3 * n + 1, score, n, low, high, p->how->utf8));
+	out_put("incumbent  %s", term_spark(line, 3 * n + 1, throne, n, low, high, p->how->utf8));
 	if (isfinite(now))
-		printf("\nnow        %.5f", now);
+		out_put("\nnow        %.5f", now);
 	putchar('\n');
 	free(score);
 	free(line);
@@ -237,7 +237,7 @@ print_tracks(struct printing *p)
 		if (print_track(p, &t->list[i]) == -1)
 			return (-1);
 	if (t->count > SPARKS)
-		printf("\n%zu more groups and lanes are not drawn\n", t->count - SPARKS);
+		out_put("\n%zu more groups and lanes are not drawn\n", t->count - SPARKS);
 	return (0);
 }
 

@@ -1,8 +1,10 @@
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "base/exit.h"
+#include "base/out.h"
 #include "base/say.h"
 #include "bin/ledger/command.h"
 #include "judge/confirmation.h"
@@ -10,21 +12,20 @@
 #include "ledger/ledger.h"
 
 static void
-print_plan(const struct row *row, int there)
+print_plan(const struct row *row, const char *what)
 {
 	const struct row_plan *p = &row->plan;
 	struct str cost = STR_INIT;
 
 	(void)explain_time(&cost, p->cost_ms);
-	printf("row %lld: %s '%s' against '%s', %lld fresh seeds a side in turns, confirmation %lld of %lld in"
-	       " campaign '%s'\n",
-	    (long long)row->number,
-	    there ? "open already:" : "plan:", p->challenger.run_id == NULL ? "?" : p->challenger.run_id,
+	out_put("%s '%s' against '%s', %lld fresh seeds a side in turns, confirmation %lld of %lld in"
+		" campaign '%s'\n",
+	    what, p->challenger.run_id == NULL ? "?" : p->challenger.run_id,
 	    p->incumbent.run_id == NULL ? "?" : p->incumbent.run_id, (long long)p->seeds_a_side,
 	    (long long)p->confirmation, (long long)p->confirmations, p->campaign == NULL ? "?" : p->campaign);
-	printf("At level %.2g a gain of %.1f lane deviations (%.5f) is confirmed with a chance of %.0f %%. Runs:"
-	       " %lld, about %s.\n",
-	    p->level, p->gain_sd, p->gain_sd * p->lane_sd, 100 * p->power, 2 * (long long)p->seeds_a_side,
+	out_put("At level %.2g a gain of %.1f lane deviations (%.5f) is confirmed with a chance of %.0f %%. Runs:"
+		" %lld, about %s.\n",
+	    p->level, p->gain_sd, p->gain_sd * p->lane_sd, floor(100 * p->power), 2 * (long long)p->seeds_a_side,
 	    cost.p == NULL ? "?" : cost.p);
 	str_free(&cost);
 }
@@ -41,24 +42,26 @@ give_up(struct ledger *l)
 	}
 	if (confirmation_add(l, p, 1, &row) == -1)
 		return (ledger_exit(errno));
-	printf("row %lld: %s\n", (long long)row.number, row.verdict.text);
+	out_put("row %lld: %s\n", (long long)row.number, row.verdict.text);
 	row_free(&row);
 	return (HG_EXIT_DONE);
 }
 
 static int
-make(struct ledger *l, const char *path, unsigned seeds)
+make(struct ledger *l, const char *path, unsigned seeds, int dry)
 {
+	char what[64];
 	enum plan how;
 	struct row row;
 
-	if (plan_confirmation(l, path, seeds, &how, &row) == -1)
+	if (plan_confirmation(l, path, seeds, dry, &how, &row) == -1)
 		return (ledger_exit(errno));
-	if (how == PLAN_MADE || how == PLAN_THERE)
-		print_plan(&row, how == PLAN_THERE);
-	if (how == PLAN_MADE && row.plan.power < l->book.policy.confirm.power)
-		say_note("the policy wants a power of %.0f %%: hg-ledger plan -n takes more seeds a side",
-		    100 * l->book.policy.confirm.power);
+	snprintf(what, sizeof(what), "row %lld: %s", (long long)row.number,
+	    how == PLAN_THERE ? "open already:" : "plan:");
+	if (how == PLAN_CLOSED)
+		command_print_verdict(&row);
+	else if (how == PLAN_MADE || how == PLAN_THERE)
+		print_plan(&row, how == PLAN_MADE && dry ? "not planned, only looked at:" : what);
 	row_free(&row);
 	return (command_plan_code(how));
 }
@@ -67,11 +70,12 @@ static int
 answer(struct opt *options, const char *ledger, char **arg, int n)
 {
 	struct ledger l;
-	int rows, code, seeds = command_seeds(options, STANDINGS_SEEDS), drop = command_given(options, 'x');
+	int rows, code, seeds = command_seeds(options, STANDINGS_SEEDS), drop = command_given(options, 'x'),
+			dry = command_given(options, 'p');
 
 	if (seeds == -1)
 		return (HG_EXIT_USAGE);
-	if (n != (drop ? 0 : 1)) {
+	if (n != (drop ? 0 : 1) || (drop && dry)) {
 		say_error("plan takes a RUN, or -x and none");
 		return (HG_EXIT_USAGE);
 	}
@@ -79,20 +83,21 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	if ((rows = command_rows(ledger)) == -1)
 		return (ledger_exit(errno));
 	close(rows);
-	if (ledger_open(&l, ledger, LEDGER_WRITE) == -1)
+	if (ledger_open(&l, ledger, dry ? LEDGER_PREVIEW : LEDGER_WRITE) == -1)
 		return (ledger_exit(errno));
-	code = drop ? give_up(&l) : make(&l, arg[0], (unsigned)seeds);
+	code = drop ? give_up(&l) : make(&l, arg[0], (unsigned)seeds, dry);
 	ledger_close(&l);
 	return (code);
 }
 
 static struct opt options[] = { { .letter = 'n', .arg = "SEEDS", .help = "runs a side" },
+	{ .letter = 'p', .help = "print power and cost, and what would do, and plan nothing" },
 	{ .letter = 'x', .help = "give up the open plan; its confirmation is spent" }, { .letter = '\0' } };
 
 const struct command plan_command = {
 	.word = "plan",
 	.summary = "Fix a confirmation before any of its runs.",
-	.synopsis = "hg-ledger plan [-n SEEDS] LEDGER RUN\n"
+	.synopsis = "hg-ledger plan [-p] [-n SEEDS] LEDGER RUN\n"
 		    "hg-ledger plan -x LEDGER",
 	.options = options,
 	.most = 1,

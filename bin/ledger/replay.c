@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/exit.h"
+#include "base/out.h"
 #include "bin/ledger/command.h"
 #include "import/rejudge.h"
 #include "import/verdicts.h"
@@ -22,7 +23,7 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	if (!command_given(options, 'j')) {
 		if ((code = replay_ledger(ledger, &view)) != HG_EXIT_DONE && code != HG_EXIT_NO)
 			return (code);
-		printf("%llu rows, %u verdicts derived again, %u differ\n", (unsigned long long)view.rows, view.judged,
+		out_put("%llu rows, %u verdicts derived again, %u differ\n", (unsigned long long)view.rows, view.judged,
 		    view.differ);
 	}
 	if (ledger_open(&l, ledger, LEDGER_READ) == -1)

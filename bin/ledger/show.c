@@ -7,6 +7,7 @@
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "base/num.h"
+#include "base/out.h"
 #include "base/say.h"
 #include "bin/ledger/command.h"
 #include "ledger/ledger.h"
@@ -56,7 +57,7 @@ show_row(void *arg, const char *line, size_t n, uint64_t offset, const char *dig
 		}
 	row_free(&r);
 	if (hit && (text = jsonio_pretty(row)) != NULL) {
-		fputs(text, stdout);
+		out_json(text, strlen(text));
 		free(text);
 	}
 	if (s->n == 0) {
@@ -94,7 +95,7 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 			code = HG_EXIT_NO;
 		}
 	if (s.last != NULL && (text = jsonio_pretty(s.last)) != NULL) {
-		fputs(text, stdout);
+		out_json(text, strlen(text));
 		free(text);
 	}
 	json_decref(s.last);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/exit.h"
+#include "base/out.h"
 #include "base/say.h"
 #include "bin/ledger/command.h"
 #include "judge/advice.h"
@@ -26,9 +27,10 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	v = plateau_look(&l.book);
 	if (plateau_tell(&v, &l.book.policy, &why) == 0 && advice_ledger(&l, &next) == 0) {
 		code = codes[v.what];
-		printf("%s: %s\n", plateau_name(v.what), why.p);
+		out_put("%s: ", plateau_name(v.what));
+		out_lines(why.p, why.n);
 		if (next.command.p != NULL)
-			printf("next: %s\n", next.command.p);
+			out_put("next: %s\n", next.command.p);
 	} else
 		say_errno("cannot tell");
 	str_free(&why);

@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "base/exit.h"
+#include "base/out.h"
 #include "bin/ledger/command.h"
 #include "ledger/verify.h"
 
@@ -12,7 +13,7 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 
 	(void)options;
 	if (code == HG_EXIT_DONE)
-		printf("%llu rows, %llu of them runs; %zu witnesses agree; head %s\n", (unsigned long long)v.rows,
+		out_put("%llu rows, %llu of them runs; %zu witnesses agree; head %s\n", (unsigned long long)v.rows,
 		    (unsigned long long)v.runs, v.witnesses, v.head);
 	return (code);
 }

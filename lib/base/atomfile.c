@@ -8,16 +8,22 @@
 #include <unistd.h>
 
 #include "base/atomfile.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/proc.h"
 
-/* Temporaries are `.tmp.NAME.PID.SEQ`: a sweep finds those of one name. */
+/* Temporaries are `.tmp.NAME.WRITER.SEQ`: a sweep finds those of one name, and their writers. */
 #define PREFIX ".tmp."
+
+/* A writer that can't be looked at, on another machine or before a restart, has not written for that long when dead. */
+#define SWEEP_MS ((int64_t)10 * 60 * 1000)
+
+#define WRITER_SIZE 64
 
 struct atomfile {
 	int dirfd, fd;
 	char name[256];
-	char temp[300];
+	char temp[256 + WRITER_SIZE + 20];
 };
 
 static void
@@ -30,6 +36,44 @@ discard(struct atomfile *a)
 	unlinkat(a->dirfd, a->temp, 0);
 	free(a);
 	errno = error;
+}
+
+/* `PID-START-BOOT`, of this process: its pid alone is not an identity, and says nothing on another machine. */
+static const char *
+writer(void)
+{
+	static char text[WRITER_SIZE];
+	static pid_t of;
+	struct proc_id me;
+
+	if (of == getpid())
+		return (text);
+	if (proc_self(&me) == -1)
+		memset(&me, 0, sizeof(me));
+	of = getpid();
+	snprintf(text, sizeof(text), "%ld-%llu-%.8s", (long)of, (unsigned long long)me.start_time, me.boot_id);
+	return (text);
+}
+
+/* May the temporary whose name ends in that be removed? What no version of ours has named so may. */
+static int
+is_left(int dirfd, const char *name, const char *end)
+{
+	unsigned long long start;
+	struct proc_id id;
+	char boot[9];
+	struct stat st;
+	long pid;
+
+	if (sscanf(end, "%ld-%llu-%8[0-9a-f].", &pid, &start, boot) != 3 || proc_machine(&id) == -1)
+		return (1);
+	if (strncmp(id.boot_id, boot, 8) == 0) {
+		id.pid = (pid_t)pid;
+		id.start_time = start;
+		return (proc_alive(&id) == 0);
+	}
+	return (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    clock_wall_ms() - (int64_t)st.st_mtime * 1000 > SWEEP_MS);
 }
 
 struct atomfile *
@@ -47,7 +91,7 @@ atomfile_begin(int dirfd, const char *name)
 	a->dirfd = dirfd;
 	strcpy(a->name, name);
 	do {
-		snprintf(a->temp, sizeof(a->temp), PREFIX "%s.%ld.%u", name, (long)getpid(), sequence++);
+		snprintf(a->temp, sizeof(a->temp), PREFIX "%s.%s.%u", name, writer(), sequence++);
 		a->fd = openat(dirfd, a->temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 	} while (a->fd == -1 && errno == EEXIST);
 	if (a->fd == -1) {
@@ -188,7 +232,7 @@ atomfile_append(int dirfd, const char *name, const void *data, size_t n)
 	struct stat before;
 	int fd, error;
 
-	if ((fd = openat(dirfd, name, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644)) == -1)
+	if ((fd = file_open_change(dirfd, name, O_WRONLY | O_APPEND | O_CREAT, 0644)) == -1)
 		return (-1);
 	if (fstat(fd, &before) == -1)
 		goto err0;
@@ -231,7 +275,7 @@ atomfile_sweep(int dirfd, const char *name)
 		return (-1);
 	}
 	while ((e = readdir(d)) != NULL)
-		if (strncmp(e->d_name, prefix, n) == 0)
+		if (strncmp(e->d_name, prefix, n) == 0 && is_left(dirfd, e->d_name, e->d_name + n))
 			unlinkat(dirfd, e->d_name, 0);
 	closedir(d);
 	return (0);

@@ -36,9 +36,10 @@ int atomfile_commit(struct atomfile *a, enum atomfile_verb verb);
 void atomfile_abort(struct atomfile *a);
 
 /**
- * Remove what killed writers of ${name} left: for whoever holds the lock that
- * guards it, or, where none does, has just written it (replace, create and
- * post by others then write anew).  0 or -1.
+ * Remove what writers of ${name} left that have ended: by pid, start time and
+ * boot, which the temporary's name holds; those of another machine or boot once
+ * they have not been written for ten minutes.  Others' that write go on.  0 or -1.
+ * Checked: t/unit/base.c, t/locks.bats.
  */
 int atomfile_sweep(int dirfd, const char *name);
 

@@ -109,7 +109,7 @@ bind_get(const struct bind *row, const void *from)
 		text = *(const char *const *)at;
 		return (text == NULL ? json_null() : json_string(text));
 	case BIND_VALUE:
-		return (json_incref(*(json_t *const *)at));
+		return (*(json_t *const *)at == NULL ? json_null() : json_incref(*(json_t *const *)at));
 	case BIND_WORD:
 		memcpy(&word, at, sizeof(word));
 		return (json_string(row->words[word]));

@@ -37,6 +37,12 @@ clock_boot_ms(void)
 }
 
 int64_t
+clock_slept_ms(void)
+{
+	return (clock_boot_ms() - clock_mono_ms());
+}
+
+int64_t
 clock_wall_ms(void)
 {
 	return (now_ns(CLOCK_REALTIME) / 1000000);

@@ -8,6 +8,9 @@ int64_t clock_mono_ns(void);
 int64_t clock_mono_ms(void);
 int64_t clock_boot_ms(void);
 
+/* How long the machine has slept since it started: the boot clock less the monotonic one, read one after the other. */
+int64_t clock_slept_ms(void);
+
 /* Milliseconds since 1970-01-01 UTC. */
 int64_t clock_wall_ms(void);
 

@@ -1,10 +1,12 @@
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/exit.h"
+#include "base/inherited.h"
 #include "base/say.h"
 
 /* Sanitizers must end in the same code as a failed assertion. */
@@ -35,20 +37,22 @@ exit_init(const char *tool)
 {
 	struct sigaction sa;
 
+	inherited_settle();
 	say_init(tool);
 	memset(&sa, 0, sizeof(sa));
 	sa.sa_handler = bug;
 	sigaction(SIGABRT, &sa, NULL);
-	/* A reader that went away and a limit on file sizes are errors of the write, which can be told. */
-	sa.sa_handler = SIG_IGN;
-	sigaction(SIGPIPE, &sa, NULL);
-	sigaction(SIGXFSZ, &sa, NULL);
 }
 
 int
 exit_flush(int code)
 {
+	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
 	if (fflush(stdout) != 0 || ferror(stdout)) {
+		/* A reader that has read enough, as head does, is no failure, of its own or of ours. */
+		if (poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0)
+			return (code);
 		say_errno("cannot write standard output");
 		return (HG_EXIT_SYSTEM);
 	}

@@ -19,15 +19,17 @@ enum {
 
 /**
  * exit_init(tool):
- * First call of every main: names the tool for messages, makes a failed
- * assertion end in HG_EXIT_BUG and a closed pipe an error that write reports.
+ * First call of every main: settles what the process inherited (inherited_settle),
+ * names the tool for messages, makes a failed assertion end in HG_EXIT_BUG.
  */
 void exit_init(const char *tool);
 
 /**
  * exit_flush(code):
  * Flush stdout and check it: return ${code}, or HG_EXIT_SYSTEM after saying
- * why if the product could not be written.  Last call of every main.
+ * why if the product could not be written.  A reader that went away, as head
+ * does, wanted no more: nothing is said, and it is no failure.  Last call of
+ * every main, and of whoever needs to know earlier.
  */
 int exit_flush(int code);
 

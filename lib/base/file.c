@@ -1,24 +1,34 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/progress.h"
 
-int
-file_open(int dirfd, const char *name, uint64_t *size_bytes)
+/* O_NONBLOCK: a fifo put in a file's place must not hang us. */
+static int
+open_regular(int dirfd, const char *name, int flags, mode_t mode, uint64_t most_bytes, uint64_t *size_bytes)
 {
 	struct stat st;
 	int fd, error;
 
-	/* O_NONBLOCK: a fifo put in a file's place must not hang us. */
-	if ((fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)) == -1)
+	if ((fd = openat(dirfd, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, mode)) == -1) {
+		/* A socket, or a fifo that nobody reads; or a device that isn't there. */
+		if (errno == ENXIO || errno == ENODEV)
+			errno = EMEDIUMTYPE;
 		return (-1);
+	}
 	if (fstat(fd, &st) == -1)
 		goto err0;
 	if (!S_ISREG(st.st_mode)) {
-		errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
+		errno = S_ISDIR(st.st_mode) ? EISDIR : EMEDIUMTYPE;
+		goto err0;
+	}
+	if ((uint64_t)st.st_size > most_bytes) {
+		errno = EFBIG;
 		goto err0;
 	}
 	if (size_bytes != NULL)
@@ -31,6 +41,49 @@ err0:
 	return (-1);
 }
 
+int
+file_open(int dirfd, const char *name, uint64_t *size_bytes)
+{
+	return (open_regular(dirfd, name, O_RDONLY, 0, UINT64_MAX, size_bytes));
+}
+
+int
+file_open_most(int dirfd, const char *name, uint64_t most_bytes, uint64_t *size_bytes)
+{
+	return (open_regular(dirfd, name, O_RDONLY, 0, most_bytes, size_bytes));
+}
+
+int
+file_open_change(int dirfd, const char *name, int flags, mode_t mode)
+{
+	return (open_regular(dirfd, name, flags, mode, UINT64_MAX, NULL));
+}
+
+int
+file_open_given(const char *path)
+{
+	struct stat st;
+	int fd;
+
+	if ((fd = strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC)) == -1) {
+		if (errno == ENXIO || errno == ENODEV)
+			errno = EMEDIUMTYPE;
+		return (-1);
+	}
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		close(fd);
+		errno = EISDIR;
+		return (-1);
+	}
+	return (fd);
+}
+
+int
+file_at_fault(int error)
+{
+	return (error == EISDIR || error == EMEDIUMTYPE || error == EFBIG || error == ELOOP);
+}
+
 char *
 file_read_fd(int fd, size_t max_bytes, size_t *n)
 {
@@ -39,8 +92,13 @@ file_read_fd(int fd, size_t max_bytes, size_t *n)
 	char *p, *q;
 	ssize_t r;
 
-	if (fstat(fd, &st) == 0 && st.st_size > 0 && (uint64_t)st.st_size <= max_bytes)
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
+		if ((uint64_t)st.st_size > max_bytes) {
+			errno = EFBIG;
+			return (NULL);
+		}
 		cap = (size_t)st.st_size + 1;
+	}
 	if ((p = malloc(cap + 1)) == NULL)
 		return (NULL);
 	for (;;) {
@@ -78,7 +136,7 @@ file_read(int dirfd, const char *name, size_t max_bytes, size_t *n)
 	int fd, error;
 	char *p;
 
-	if ((fd = file_open(dirfd, name, NULL)) == -1)
+	if ((fd = file_open_most(dirfd, name, max_bytes, NULL)) == -1)
 		return (NULL);
 	p = file_read_fd(fd, max_bytes, n);
 	error = errno;
@@ -124,6 +182,7 @@ file_read_at(int fd, void *out, size_t n, uint64_t offset)
 		p += r;
 		n -= (size_t)r;
 		offset += (uint64_t)r;
+		progress_tick();
 	}
 	return (0);
 }

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -8,12 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,6 +34,9 @@
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE 1
 #endif
+
+/* Of an environment; the kernel bounds it by a quarter of the stack. */
+#define MARK_SEARCH_BYTES ((size_t)8 << 20)
 
 /* A file of /proc or /sys, cut at size - 1 bytes; 0 or -1. */
 static int
@@ -79,6 +86,25 @@ stat_of(pid_t pid, uint64_t *start_time, char *state)
 	return (0);
 }
 
+/* A host's name as one word of a line and a part of a file's name: `-` if it has none, %XX for what is neither. */
+static void
+host_word(const char *name, char *out, size_t size)
+{
+	size_t at = 0;
+
+	for (; *name != '\0' && at + 1 < size; name++) {
+		if (*name > 0x20 && *name < 0x7f && *name != '/' && *name != '%')
+			out[at++] = *name;
+		else if (at + 3 >= size)
+			break;
+		else
+			at += (size_t)snprintf(out + at, size - at, "%%%02X", (unsigned char)*name);
+	}
+	if (at == 0)
+		out[at++] = '-';
+	out[at] = '\0';
+}
+
 int
 proc_machine(struct proc_id *id)
 {
@@ -92,7 +118,7 @@ proc_machine(struct proc_id *id)
 	snprintf(id->boot_id, sizeof(id->boot_id), "%.36s", text);
 	if (uname(&un) == -1)
 		return (-1);
-	snprintf(id->host, sizeof(id->host), "%.64s", un.nodename);
+	host_word(un.nodename, id->host, sizeof(id->host));
 	return (0);
 }
 
@@ -113,6 +139,15 @@ proc_self(struct proc_id *id)
 	return (proc_of(getpid(), id));
 }
 
+char
+proc_state(pid_t pid)
+{
+	uint64_t start_time;
+	char state;
+
+	return (stat_of(pid, &start_time, &state) == -1 ? 0 : state);
+}
+
 int
 proc_alive(const struct proc_id *id)
 {
@@ -125,9 +160,39 @@ proc_alive(const struct proc_id *id)
 	/* Another boot id is this machine before a restart if the host is the same, and another machine if not. */
 	if (strcmp(here.boot_id, id->boot_id) != 0)
 		return (strcmp(here.host, id->host) == 0 ? 0 : -1);
-	if (id->pid <= 0 || stat_of(id->pid, &start_time, &state) == -1)
-		return (0);
-	return (start_time == id->start_time && state != 'Z' && state != 'X');
+	if (id->pid > 0 && stat_of(id->pid, &start_time, &state) == 0 && start_time == id->start_time)
+		return (state != 'Z' && state != 'X');
+	/* Another name on this boot is that of a container, whose processes we need not see. */
+	return (strcmp(here.host, id->host) == 0 ? 0 : -1);
+}
+
+int
+proc_has_open(const struct proc_id *id, int at, const char *name)
+{
+	char path[64], link[PATH_MAX];
+	struct stat want, st;
+	struct dirent *e;
+	const char *base;
+	ssize_t n;
+	int rc = -1;
+	DIR *d;
+
+	if (fstatat(at, name, &want, AT_SYMLINK_NOFOLLOW) == -1)
+		return (-1);
+	snprintf(path, sizeof(path), "/proc/%ld/fd", (long)id->pid);
+	if ((d = opendir(path)) == NULL)
+		return (-1);
+	while (rc != 1 && (e = readdir(d)) != NULL) {
+		if ((n = readlinkat(dirfd(d), e->d_name, link, sizeof(link) - 1)) <= 0)
+			continue;
+		link[n] = '\0';
+		if ((base = strrchr(link, '/')) == NULL || strcmp(base + 1, name) != 0 ||
+		    fstatat(dirfd(d), e->d_name, &st, 0) == -1 || st.st_dev != want.st_dev)
+			continue;
+		rc = st.st_ino == want.st_ino;
+	}
+	closedir(d);
+	return (proc_alive(id) == 1 ? rc : -1);
 }
 
 int
@@ -169,9 +234,9 @@ proc_pidfd(pid_t pid)
 }
 
 int
-proc_lock(int fd)
+proc_lock_part(int fd, int64_t at, int64_t n)
 {
-	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = n };
 
 	if (fcntl(fd, F_OFD_SETLK, &fl) == -1) {
 		if (errno == EACCES)
@@ -182,13 +247,33 @@ proc_lock(int fd)
 }
 
 int
-proc_lock_held(int fd)
+proc_lock_part_held(int fd, int64_t at, int64_t n)
 {
-	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = n };
 
 	if (fcntl(fd, F_OFD_GETLK, &fl) == -1)
 		return (-1);
 	return (fl.l_type != F_UNLCK);
+}
+
+int
+proc_unlock_part(int fd, int64_t at, int64_t n)
+{
+	struct flock fl = { .l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = at, .l_len = n };
+
+	return (fcntl(fd, F_OFD_SETLK, &fl));
+}
+
+int
+proc_lock(int fd)
+{
+	return (proc_lock_part(fd, 0, 0));
+}
+
+int
+proc_lock_held(int fd)
+{
+	return (proc_lock_part_held(fd, 0, 0));
 }
 
 int
@@ -213,6 +298,14 @@ proc_lock_wait(int fd, int64_t wait_ms)
 	return (0);
 }
 
+void *
+proc_shared_page(void)
+{
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return (page == MAP_FAILED ? NULL : page);
+}
+
 int
 proc_die_with_parent(pid_t parent)
 {
@@ -224,6 +317,198 @@ proc_die_with_parent(pid_t parent)
 		return (-1);
 	}
 	return (0);
+}
+
+int
+proc_adopt_orphans(void)
+{
+	return (prctl(PR_SET_CHILD_SUBREAPER, 1));
+}
+
+/* The next process of /proc; 0 at its end. */
+static pid_t
+next_pid(DIR *d)
+{
+	struct dirent *e;
+	long pid;
+	char *rest;
+
+	while ((e = readdir(d)) != NULL) {
+		pid = strtol(e->d_name, &rest, 10);
+		if (*rest == '\0' && pid > 0)
+			return ((pid_t)pid);
+	}
+	return (0);
+}
+
+/*
+ * Was it started by our user with that in its environment? 1, 0, or -1 with errno if that can't be found out.  What has
+ * ended, zombies included, has none; others' we may not read.
+ */
+static int
+is_marked(pid_t pid, const char *mark)
+{
+	size_t n = strlen(mark), at, length;
+	char path[64], *text = NULL, *more;
+	size_t size = 0, cap = 0;
+	int fd, error, found = 0;
+	struct stat st;
+	ssize_t got;
+
+	snprintf(path, sizeof(path), "/proc/%ld/environ", (long)pid);
+	while ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1 && errno == EINTR)
+		continue;
+	if (fd == -1)
+		return (errno == ENOENT || errno == ESRCH || errno == EACCES || errno == EPERM ? 0 : -1);
+	if (fstat(fd, &st) == -1)
+		goto err0;
+	if (st.st_uid != geteuid())
+		goto out;
+	for (;;) {
+		if (size == cap) {
+			if (cap >= MARK_SEARCH_BYTES)
+				break;
+			if ((more = realloc(text, 2 * cap + 8192)) == NULL)
+				goto err0;
+			text = more;
+			cap = 2 * cap + 8192;
+		}
+		got = read(fd, text + size, cap - size);
+		if (got == -1 && errno == EINTR)
+			continue;
+		if (got == -1 && errno != ESRCH && errno != EACCES && errno != EPERM)
+			goto err0;
+		if (got <= 0)
+			break;
+		size += (size_t)got;
+	}
+	for (at = 0; at < size && !found; at += length + 1) {
+		length = strnlen(text + at, size - at);
+		found = length == n && memcmp(text + at, mark, n) == 0;
+	}
+out:
+	free(text);
+	close(fd);
+	return (found);
+err0:
+	error = errno;
+	free(text);
+	close(fd);
+	errno = error;
+	return (-1);
+}
+
+static pid_t
+parent_of(pid_t pid)
+{
+	char path[64], text[1024], *p;
+
+	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+	if (slurp(path, text, sizeof(text)) == -1 || (p = strrchr(text, ')')) == NULL || strlen(p) < 5)
+		return (0);
+	/* ") S 123": the state stands between. */
+	return ((pid_t)strtol(p + 4, NULL, 10));
+}
+
+/* Does a process descend from us? A chain that breaks in between ends at init, and is found by the next look. */
+static int
+descends(pid_t pid, pid_t self)
+{
+	int depth;
+
+	for (depth = 0; pid > 1 && depth < 4096; depth++)
+		if ((pid = parent_of(pid)) == self)
+			return (1);
+	return (0);
+}
+
+/* SIGKILL a process through a pidfd, if it still is what it was: marked, or without a mark of ours by descent. */
+static void
+end_process(pid_t pid, const char *mark, pid_t self)
+{
+	int fd;
+
+	if ((fd = proc_pidfd(pid)) == -1)
+		return;
+	if (mark != NULL ? is_marked(pid, mark) == 1 : descends(pid, self))
+		(void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+	close(fd);
+}
+
+/* Collect who is dead; 1 if there still are children. */
+static int
+collect(void)
+{
+	pid_t pid;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG)) > 0 || (pid == -1 && errno == EINTR))
+		continue;
+	return (pid == 0);
+}
+
+int
+proc_end_descendants(int64_t wait_ms, pid_t *left)
+{
+	int64_t end = clock_mono_ms() + wait_ms;
+	pid_t pid, self = getpid();
+	int n = 0;
+	DIR *d;
+
+	while (collect()) {
+		n = 1;
+		if ((d = opendir("/proc")) != NULL) {
+			for (n = 0; (pid = next_pid(d)) != 0;)
+				if (descends(pid, self)) {
+					/* Who is no child of ours may have ended, and its number be another's. */
+					if (parent_of(pid) == self)
+						kill(pid, SIGKILL);
+					else
+						end_process(pid, NULL, self);
+					*left = pid;
+					n++;
+				}
+			closedir(d);
+		}
+		if (!collect())
+			return (0);
+		if (clock_mono_ms() >= end)
+			return (n == 0 ? 1 : n);
+		poll(NULL, 0, 2);
+	}
+	return (0);
+}
+
+int
+proc_end_marked(const char *mark, int64_t wait_ms, pid_t *left)
+{
+	int64_t end = clock_mono_ms() + wait_ms;
+	pid_t pid, self = getpid();
+	int n, marked, error;
+	DIR *d;
+
+	for (;;) {
+		if ((d = opendir("/proc")) == NULL)
+			return (-1);
+		for (n = 0; (errno = 0, pid = next_pid(d)) != 0;) {
+			if (pid == self || (marked = is_marked(pid, mark)) == 0)
+				continue;
+			if (marked == -1)
+				break;
+			end_process(pid, mark, self);
+			*left = pid;
+			n++;
+		}
+		error = errno;
+		closedir(d);
+		/* Who was not looked at may be one of them. */
+		if (error != 0) {
+			errno = error;
+			return (-1);
+		}
+		if (n == 0 || clock_mono_ms() >= end)
+			return (n);
+		poll(NULL, 0, 2);
+	}
 }
 
 int
@@ -303,26 +588,53 @@ proc_oom_kills(void)
 	return (n);
 }
 
+static uint64_t
+less_used(uint64_t limit, uint64_t used)
+{
+	return (limit > used ? limit - used : 0);
+}
+
+/* What the machine, the control group and the limit of addresses allow; with ${left}, beyond what is taken. */
+static uint64_t
+memory(int left)
+{
+	char path[1200], text[4096];
+	uint64_t bytes = 0, limit, used = 0;
+	struct rlimit space;
+	int64_t kib;
+
+	if (slurp("/proc/meminfo", text, sizeof(text)) == 0 &&
+	    (kib = word_value(text, left ? "MemAvailable" : "MemTotal")) > 0)
+		bytes = (uint64_t)kib * 1024;
+	if (cgroup_file("memory.max", path, sizeof(path)) == 0 && slurp(path, text, sizeof(text)) == 0 &&
+	    text[0] >= '0' && text[0] <= '9') {
+		limit = strtoull(text, NULL, 10);
+		if (left && cgroup_file("memory.current", path, sizeof(path)) == 0 &&
+		    slurp(path, text, sizeof(text)) == 0)
+			used = strtoull(text, NULL, 10);
+		if (less_used(limit, used) < bytes)
+			bytes = less_used(limit, used);
+	}
+	if (getrlimit(RLIMIT_AS, &space) == 0 && space.rlim_cur != RLIM_INFINITY) {
+		used = 0;
+		if (left && slurp("/proc/self/statm", text, sizeof(text)) == 0)
+			used = strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+		if (less_used(space.rlim_cur, used) < bytes)
+			bytes = less_used(space.rlim_cur, used);
+	}
+	return (bytes);
+}
+
 uint64_t
 proc_memory_available(void)
 {
-	char path[1200], text[4096];
-	uint64_t free_bytes = 0, max, used;
-	int64_t kib;
+	return (memory(1));
+}
 
-	if (slurp("/proc/meminfo", text, sizeof(text)) == 0 && (kib = word_value(text, "MemAvailable")) > 0)
-		free_bytes = (uint64_t)kib * 1024;
-	if (cgroup_file("memory.max", path, sizeof(path)) == 0 && slurp(path, text, sizeof(text)) == 0 &&
-	    text[0] >= '0' && text[0] <= '9') {
-		max = strtoull(text, NULL, 10);
-		if (cgroup_file("memory.current", path, sizeof(path)) == 0 && slurp(path, text, sizeof(text)) == 0) {
-			used = strtoull(text, NULL, 10);
-			max = max > used ? max - used : 0;
-		}
-		if (max < free_bytes)
-			free_bytes = max;
-	}
-	return (free_bytes);
+uint64_t
+proc_memory_total(void)
+{
+	return (memory(0));
 }
 
 int64_t

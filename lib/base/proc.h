@@ -27,8 +27,20 @@ int proc_of(pid_t pid, struct proc_id *id);
 /* Fill boot_id and host alone. */
 int proc_machine(struct proc_id *id);
 
-/* 1: that very process runs on this boot (zombies do not); 0: it does not; -1: of another host nobody can tell. */
+/* A process's state as /proc has it: R, S, D, T, Z ..; 0 if it is gone. */
+char proc_state(pid_t pid);
+
+/*
+ * 1: that very process runs on this boot (zombies do not); 0: it does not; -1: of another host, or of a container with
+ * a name of its own, nobody can tell.
+ */
 int proc_alive(const struct proc_id *id);
+
+/*
+ * Has that process, which runs, this file open? 1; 0: it has another file of that name open, on the same file system;
+ * -1: nobody can tell, as where one file has two faces (an overlay and its upper directory).
+ */
+int proc_has_open(const struct proc_id *id, int at, const char *name);
 
 /* A pidfd for that very process, close-on-exec, or -1 with errno ESRCH when it is gone. */
 int proc_open(const struct proc_id *id);
@@ -45,11 +57,42 @@ int proc_signal(const struct proc_id *id, int sig);
 int proc_lock(int fd);
 int proc_lock_held(int fd);
 
+/* The same for ${n} bytes from ${at} on; proc_unlock_part lets go before the descriptor closes. */
+int proc_lock_part(int fd, int64_t at, int64_t n);
+int proc_lock_part_held(int fd, int64_t at, int64_t n);
+int proc_unlock_part(int fd, int64_t at, int64_t n);
+
 /* Wait for the lock, at most wait_ms; 0, or -1 with errno EAGAIN when the time passed. Polls, at most 50 ms apart. */
 int proc_lock_wait(int fd, int64_t wait_ms);
 
+/* A page of zeros shared with all that is forked later, never freed; NULL with errno. */
+void *proc_shared_page(void);
+
 /* In a child just forked: die by SIGKILL with the parent. -1 when the parent, ${parent}, is dead already. */
 int proc_die_with_parent(pid_t parent);
+
+/* From now on, what a descendant of ours leaves behind when it dies becomes our child, not init's. 0 or -1. */
+int proc_adopt_orphans(void);
+
+/**
+ * proc_end_descendants(wait_ms, left):
+ * SIGKILL all that descends from this process, whatever group, session or
+ * descriptors it has, and collect it, for at most that long.  For a process
+ * that adopts orphans; without a child it costs one call.
+ * Returns the number that is left, 0 when all are gone, and one of them in
+ * ${left}.
+ */
+int proc_end_descendants(int64_t wait_ms, pid_t *left);
+
+/**
+ * proc_end_marked(mark, wait_ms, left):
+ * SIGKILL all processes of our user that were started with ${mark},
+ * "NAME=value", in their environment, through pidfds and after a second look,
+ * and wait for their end at most that long.  Never this process.
+ * Returns the number that is left, and one of them in ${left}; -1 with errno
+ * if not all of them could be looked at.
+ */
+int proc_end_marked(const char *mark, int64_t wait_ms, pid_t *left);
 
 /* pidfd of a child; -1 with errno. */
 int proc_pidfd(pid_t pid);
@@ -70,8 +113,12 @@ int proc_rename_new(int dirfd, const char *from, const char *to);
 /* Kills by the kernel's OOM killer seen so far in this process's control group, or the whole machine; -1 if unknown. */
 int64_t proc_oom_kills(void);
 
-/* Bytes that could be allocated without swapping: MemAvailable bounded by the control group's limit; 0 if unknown. */
+/*
+ * Bytes that could be allocated without swapping: MemAvailable bounded by what the control group's limit and that of
+ * addresses (ulimit -v) leave; 0 if unknown.  And all that there could ever be: MemTotal bounded by these limits.
+ */
 uint64_t proc_memory_available(void);
+uint64_t proc_memory_total(void);
 
 /* CPU time of this process with its threads; of its waited-for children with ${children} nonzero. */
 int64_t proc_cpu_ms(int children);

@@ -1,9 +1,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/exit.h"
 #include "base/proc.h"
 #include "base/process.h"
 
@@ -85,5 +88,25 @@ err0:
 	close(report[0]);
 	close(report[1]);
 	errno = error;
+	return (-1);
+}
+
+int
+process_sibling(const char *name, char *path, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", path, size);
+	char *slash;
+
+	if (n == -1)
+		return (-1);
+	if ((size_t)n < size) {
+		path[n] = '\0';
+		slash = strrchr(path, '/');
+		if (slash != NULL && (size_t)(slash + 1 - path) + strlen(name) < size) {
+			strcpy(slash + 1, name);
+			return (0);
+		}
+	}
+	errno = ENAMETOOLONG;
 	return (-1);
 }

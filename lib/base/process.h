@@ -16,4 +16,12 @@ pid_t process_start(const char *const argv[], int cwd_fd, const int fds[3]);
 /* Wait for a child of ours to end: its wait status. */
 int process_wait(pid_t pid);
 
+/**
+ * process_sibling(name, path, size):
+ * The path of the program ${name} beside the one that runs, links resolved: the same build's or installation's,
+ * whatever PATH says.  Whether it is there is not looked at.
+ * Errors: -1 with errno.  Nothing is said.
+ */
+int process_sibling(const char *name, char *path, size_t size);
+
 #endif

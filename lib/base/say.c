@@ -1,12 +1,14 @@
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "base/utf8.h"
 #include "base/say.h"
+#include "base/utf8.h"
 
 static const char *name = "hg";
 static char last[1024];
@@ -18,59 +20,73 @@ say_init(const char *tool)
 	name = tool;
 }
 
-/* Bytes of the character at s, or 0: controls, and the marks that reorder text, are as good as an escape. */
-static size_t
-showable(const unsigned char *s)
+size_t
+say_character(const char *text, char out[SAY_CHARACTER])
 {
 	uint32_t c;
-	size_t n = utf8_read(s, UTF8_MAX_BYTES, &c);
+	size_t n = utf8_read(text, UTF8_MAX_BYTES, &c);
 
-	if (n == 0 || c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x202a && c <= 0x202e) ||
-	    (c >= 0x2066 && c <= 0x2069))
-		return (0);
+	if (n == 0 || utf8_hidden(c)) {
+		n = n == 0 ? 1 : n;
+		for (size_t i = 0; i < n; i++)
+			snprintf(out + 4 * i, 5, "\\x%02x", (unsigned char)text[i]);
+	} else {
+		memcpy(out, text, n);
+		out[n] = '\0';
+	}
 	return (n);
 }
 
 char *
 say_clean(char *out, unsigned long size, const char *text)
 {
-	const unsigned char *s = (const unsigned char *)text;
+	char shown[SAY_CHARACTER];
 	size_t at = 0, n;
 
-	while (*s != '\0') {
-		n = showable(s);
-		if (n != 0) {
-			if (at + n >= size)
-				break;
-			memcpy(out + at, s, n);
-			at += n;
-			s += n;
-		} else {
-			if (at + 4 >= size)
-				break;
-			snprintf(out + at, 5, "\\x%02x", *s++);
-			at += 4;
-		}
+	for (; *text != '\0'; text += n, at += strlen(shown)) {
+		n = say_character(text, shown);
+		if (at + strlen(shown) >= size)
+			break;
+		strcpy(out + at, shown);
 	}
 	out[at] = '\0';
 	return (out);
+}
+
+const char *
+say_why(int error)
+{
+	switch (error) {
+	case EAGAIN:
+		return ("Resource temporarily unavailable, as where a limit on processes or locks is reached");
+	case EISDIR:
+		return ("it is a directory and no file: move it away");
+	case EMEDIUMTYPE:
+		return ("it is a pipe, a socket or a device and no file: move it away");
+	case ELOOP:
+		return ("it is a symbolic link, or behind a circle of them: name what it leads to");
+	case EFBIG:
+		return ("File too large for what stands here: move it away");
+	default:
+		return (strerror(error));
+	}
 }
 
 /* One write per line, so that lines of several processes do not mix. */
 static void
 line(int keep, int error, const char *format, va_list ap)
 {
-	char raw[768], clean[1024], out[1200];
+	char raw[3 * PATH_MAX], clean[sizeof(raw)], out[sizeof(raw) + 64];
 	size_t n;
 
 	vsnprintf(raw, sizeof(raw), format, ap);
 	if (error != 0) {
 		n = strlen(raw);
-		snprintf(raw + n, sizeof(raw) - n, ": %s", strerror(error));
+		snprintf(raw + n, sizeof(raw) - n, ": %s", say_why(error));
 	}
 	say_clean(clean, sizeof(clean), raw);
 	if (keep)
-		memcpy(last, clean, sizeof(last));
+		say_clean(last, sizeof(last), raw);
 	say_progress_end();
 	n = (size_t)snprintf(out, sizeof(out), "%s: %s\n", name, clean);
 	if (n >= sizeof(out))
@@ -117,7 +133,9 @@ say_progress(const char *format, ...)
 {
 	static struct timespec before;
 	struct timespec now;
-	char raw[160], clean[200];
+	struct winsize size;
+	char raw[240], clean[300];
+	size_t n;
 	va_list ap;
 
 	if (!isatty(STDERR_FILENO))
@@ -129,7 +147,16 @@ say_progress(const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(raw, sizeof(raw), format, ap);
 	va_end(ap);
-	fprintf(stderr, "\r%s: %s\033[K", name, say_clean(clean, sizeof(clean), raw));
+	say_clean(clean, sizeof(clean), raw);
+	/* What the terminal breaks into two lines would not be overwritten. */
+	if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 &&
+	    strlen(name) + 2 + strlen(clean) >= size.ws_col) {
+		for (n = size.ws_col > strlen(name) + 3 ? size.ws_col - strlen(name) - 3 : 0;
+		     n > 0 && utf8_continues(clean[n]); n--)
+			;
+		clean[n] = '\0';
+	}
+	fprintf(stderr, "\r%s: %s\033[K", name, clean);
 	fflush(stderr);
 	progress_shown = 1;
 }

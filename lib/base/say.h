@@ -3,9 +3,10 @@
 
 /**
  * One line to stderr: `tool: message`, lower case, object quoted, no full
- * stop.  Whoever first knows a failure says it once.  Bytes that are not
- * printable ASCII or well-formed UTF-8 are shown as \xNN, so that no name or
- * file content reaches the terminal as a control sequence.
+ * stop.  Whoever first knows a failure says it once.  Bytes that are no
+ * well-formed UTF-8, and characters that can't be seen (utf8_hidden), are shown
+ * as \xNN, so that no name or file content reaches the terminal as a control
+ * sequence.  Standard output is out.h's.
  */
 
 /* Name the tool; ${tool} must stay valid. */
@@ -13,16 +14,20 @@ void say_init(const char *tool);
 
 void say_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* As say_error, followed by `: strerror(errno)`; errno is left as it was. */
+/* As say_error, followed by `: say_why(errno)`; errno is left as it was. */
 void say_errno(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* What an errno means and, where something stands in a file's place, what to do; valid until the next call. */
+const char *say_why(int error);
 
 /* Something worth knowing that is no failure. */
 void say_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /**
  * say_progress(format, ...):
- * A line that overwrites itself, shown only if stderr is a terminal, at most
- * ten times a second.  say_progress_end clears it.
+ * A line that overwrites itself, cut to the terminal, shown only if stderr is
+ * one, at most ten times a second.  Several processes may share the terminal:
+ * who works for a run begins with its name.  say_progress_end clears the line.
  */
 void say_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void say_progress_end(void);
@@ -40,5 +45,14 @@ const char *say_last(void);
  * a terminal as above.  Returns ${out}.
  */
 char *say_clean(char *out, unsigned long size, const char *text);
+
+#define SAY_CHARACTER 20
+
+/**
+ * say_character(text, out):
+ * How the first character of ${text}, which is not empty, is shown: as itself
+ * if it can be seen, else its bytes as \xNN.  Returns how many bytes it has.
+ */
+unsigned long say_character(const char *text, char out[SAY_CHARACTER]);
 
 #endif

@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 
 #include "base/file.h"
+#include "base/progress.h"
 #include "base/sha256.h"
 
 struct sha256 {
@@ -109,6 +110,7 @@ sha256_fd(int fd, char hex[SHA256_HEX_SIZE], uint64_t *size_bytes)
 			break;
 		sha256_add(h, buf, (size_t)n);
 		total += (uint64_t)n;
+		progress_tick();
 	}
 	if (n == -1)
 		goto err1;

@@ -68,6 +68,15 @@ str_printf(struct str *s, const char *format, ...)
 	return (0);
 }
 
+int
+str_is_name(const char *text)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	size_t n = strlen(text);
+
+	return (n >= 1 && n <= STR_NAME_MAX && text[0] != '.' && strspn(text, allowed) == n);
+}
+
 void
 str_free(struct str *s)
 {

@@ -23,4 +23,8 @@ int str_puts(struct str *s, const char *text);
 int str_printf(struct str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void str_free(struct str *s);
 
+/* Is a text what runs, lanes and campaigns may be called: 1 to so many of A-Z a-z 0-9 . _ - and no dot first? */
+#define STR_NAME_MAX 64
+int str_is_name(const char *text);
+
 #endif

@@ -44,6 +44,15 @@ utf8_read(const void *p, size_t n, uint32_t *c)
 	return (length);
 }
 
+int
+utf8_hidden(uint32_t c)
+{
+	return (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c || c == 0x180e ||
+	    (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2060 && c <= 0x206f) ||
+	    c == 0xfeff || (c >= 0xfff0 && c <= 0xfffb) || (c >= 0xe0000 && c <= 0xe0fff) || (c & 0xfffe) == 0xfffe ||
+	    (c >= 0xfdd0 && c <= 0xfdef));
+}
+
 size_t
 utf8_write(char out[UTF8_MAX_BYTES], uint32_t c)
 {

@@ -11,12 +11,12 @@
 #include "data/dataset.h"
 #include "base/file.h"
 #include "base/say.h"
+#include "data/overlap.h"
 #include "data/shard.h"
 #include "data/tokenizer.h"
 #include "base/str.h"
 #include "data/vocab.h"
 
-#define MODEL_MAX_BYTES ((size_t)64 << 20)
 #define CHUNK_IDS 65536
 
 /* Where a walk over a part's ids stands. */
@@ -26,19 +26,38 @@ struct walk {
 	struct str *docs;       /* NULL: no rows are wanted */
 	uint64_t tokens, bytes; /* of the document under way */
 	uint32_t previous;
+	struct overlap *overlap;
+	uint16_t ids[4096]; /* of the document under way, not yet given to the overlap */
+	size_t held;
+	/* Where the document under way begins; training documents that are in validation, and where the first does. */
+	const char *shard, *path, *same_path;
+	uint64_t token, same, same_document, same_token;
 };
 
 static int
 end_document(struct walk *w)
 {
-	if (w->tokens == 0 || w->docs == NULL)
+	int same;
+
+	if (w->tokens == 0)
+		return (0);
+	overlap_ids(w->overlap, w->ids, w->held);
+	w->held = 0;
+	if ((same = overlap_end(w->overlap, w->docs != NULL)) == -1)
+		return (-1);
+	if (same && w->same++ == 0) {
+		w->same_document = w->part->documents;
+		w->same_path = w->path;
+		w->same_token = w->token;
+	}
+	if (w->docs == NULL)
 		return (0);
 	return (dataset_docs_row(w->docs, w->part->documents - 1, w->tokens, w->bytes,
 	    vocab_is_bytes(w->vocab) ? w->bytes : DATASET_UNKNOWN));
 }
 
 static int
-take_id(struct walk *w, uint32_t id)
+take_id(struct walk *w, uint32_t id, uint64_t at)
 {
 	uint32_t bytes;
 
@@ -47,7 +66,14 @@ take_id(struct walk *w, uint32_t id)
 			return (-1);
 		w->part->documents++;
 		w->tokens = w->bytes = 0;
+		w->path = w->shard;
+		w->token = at;
 	}
+	if (w->held == sizeof(w->ids) / sizeof(w->ids[0])) {
+		overlap_ids(w->overlap, w->ids, w->held);
+		w->held = 0;
+	}
+	w->ids[w->held++] = (uint16_t)id;
 	bytes = w->part->tokens == 0 ? 0 : vocab_target_bytes(w->vocab, w->previous, id);
 	w->previous = id;
 	w->tokens++;
@@ -67,6 +93,7 @@ walk_shard(struct walk *w, struct dataset_shard *shard, struct inputerror *f)
 
 	if (shard_open(&s, AT_FDCWD, shard->path, f) == -1)
 		return (-1);
+	w->shard = shard->path;
 	shard->tokens = s.tokens;
 	shard->bytes = s.size_bytes;
 	for (at = 0; at < s.tokens; at += n) {
@@ -79,7 +106,7 @@ walk_shard(struct walk *w, struct dataset_shard *shard, struct inputerror *f)
 			goto err0;
 		}
 		for (i = 0; i < n; i++)
-			if (take_id(w, (uint32_t)ids[i]) == -1) {
+			if (take_id(w, (uint32_t)ids[i], at + i) == -1) {
 				inputerror_errno(f, "count", shard->path);
 				goto err0;
 			}
@@ -97,10 +124,9 @@ err0:
 }
 
 static int
-walk_part(const struct vocab *v, struct dataset_part *part, char *const *paths, size_t count, struct str *docs,
-    struct inputerror *f)
+walk_part(struct walk *w, char *const *paths, size_t count, struct inputerror *f)
 {
-	struct walk w = { .vocab = v, .part = part, .docs = docs };
+	struct dataset_part *part = w->part;
 
 	if ((part->shards = calloc(count, sizeof(part->shards[0]))) == NULL)
 		return (inputerror_errno(f, "adopt", part->name));
@@ -108,14 +134,15 @@ walk_part(const struct vocab *v, struct dataset_part *part, char *const *paths, 
 		/* Links are resolved now: later nobody follows one. */
 		if ((part->shards[part->count].path = realpath(paths[part->count], NULL)) == NULL)
 			return (inputerror_errno(f, "read", paths[part->count]));
-		if (walk_shard(&w, &part->shards[part->count], f) == -1) {
+		if (walk_shard(w, &part->shards[part->count], f) == -1) {
 			free(part->shards[part->count].path);
 			return (-1);
 		}
 	}
-	if (end_document(&w) == -1)
+	if (end_document(w) == -1)
 		return (inputerror_errno(f, "adopt", part->name));
-	part->raw_bytes = vocab_is_bytes(v) ? part->bytes : DATASET_UNKNOWN;
+	part->raw_bytes = vocab_is_bytes(w->vocab) ? part->bytes : DATASET_UNKNOWN;
+	part->lost_bytes = part->lost_documents = vocab_is_bytes(w->vocab) ? 0 : DATASET_UNKNOWN;
 	return (0);
 }
 
@@ -133,7 +160,7 @@ get_vocab(const struct adopt *a, int dirfd, struct inputerror *f)
 		return (v);
 	}
 	if ((path = realpath(a->model, NULL)) == NULL ||
-	    (text = file_read(AT_FDCWD, path, MODEL_MAX_BYTES, &n)) == NULL) {
+	    (text = file_read(AT_FDCWD, path, VOCAB_MAX_BYTES, &n)) == NULL) {
 		inputerror_errno(f, "read", a->model);
 		goto done;
 	}
@@ -150,6 +177,27 @@ done:
 	return (v);
 }
 
+/* Is a shard in both parts, or a document? A score on what was trained on is none. */
+static int
+check_overlap(const struct adopt *a, const struct dataset *d, const struct walk *train, struct inputerror *f)
+{
+	char observed[512];
+	size_t i, j;
+
+	for (i = 0; i < d->train.count; i++)
+		for (j = 0; j < d->val.count; j++)
+			if (strcmp(d->train.shards[i].sha256, d->val.shards[j].sha256) == 0)
+				return (inputerror_set(f, REFUSAL_INPUT_INVALID, d->val.shards[j].path,
+				    "the same shard is given for training; give each to one side", ""));
+	if (train->same == 0 || a->keep_overlap)
+		return (0);
+	snprintf(observed, sizeof(observed),
+	    "%" PRIu64 " of %" PRIu64 " training documents are in validation too, first document %" PRIu64
+	    ", which begins at token %" PRIu64 "; adopt other shards, or keep them with -k",
+	    train->same, d->train.documents, train->same_document, train->same_token);
+	return (inputerror_set(f, REFUSAL_INPUT_INVALID, train->same_path, observed, ""));
+}
+
 static json_t *
 source_json(const struct dataset *d)
 {
@@ -164,18 +212,29 @@ adopt_dataset(const struct adopt *a, int dirfd, struct inputerror *f)
 {
 	struct dataset d = { .train = { .name = "train" }, .val = { .name = "val" } };
 	struct str docs = STR_INIT;
-	struct vocab *v;
+	struct walk *train = calloc(1, sizeof(*train)), *val = calloc(1, sizeof(*val));
+	struct overlap *overlap = overlap_new();
+	struct vocab *v = NULL;
 	json_t *out = NULL, *source;
 
+	if (train == NULL || val == NULL || overlap == NULL) {
+		inputerror_errno(f, "adopt", "shards");
+		goto done;
+	}
+
 	if ((v = get_vocab(a, dirfd, f)) == NULL)
-		return (NULL);
+		goto done;
+	*train = (struct walk){ .vocab = v, .part = &d.train, .overlap = overlap };
+	*val = (struct walk){ .vocab = v, .part = &d.val, .docs = &docs, .overlap = overlap };
 	if (str_puts(&docs, DATASET_DOCS_HEADER) == -1) {
 		inputerror_errno(f, "write", DATASET_DOCS_FILE);
 		goto done;
 	}
-	if (walk_part(v, &d.train, a->train, a->train_count, NULL, f) == -1 ||
-	    walk_part(v, &d.val, a->val, a->val_count, &docs, f) == -1)
+	/* Validation first: it is what training is held against. */
+	if (walk_part(val, a->val, a->val_count, f) == -1 || walk_part(train, a->train, a->train_count, f) == -1 ||
+	    check_overlap(a, &d, train, f) == -1)
 		goto done;
+	d.train_overlap = train->same;
 	memcpy(d.tokenizer_sha256, vocab_sha256(v), SHA256_HEX_SIZE);
 	d.vocab_size = vocab_size(v);
 	d.bos_id = vocab_bos(v);
@@ -193,5 +252,8 @@ done:
 	dataset_clear(&d);
 	str_free(&docs);
 	vocab_free(v);
+	overlap_free(overlap);
+	free(train);
+	free(val);
 	return (out);
 }

@@ -11,6 +11,7 @@ struct adopt {
 	char *const *train, *const *val; /* paths, in order */
 	size_t train_count, val_count;
 	const char *model; /* SentencePiece model, NULL: bytes */
+	int keep_overlap;  /* training documents that are in validation too are counted, not refused */
 };
 
 /**
@@ -19,7 +20,8 @@ struct adopt {
  * model and write val_docs.tsv into ${dirfd}; return the value for dataset.json,
  * which names the shards by absolute path.  Raw bytes are known for bytes alone.
  * Owns:   the caller decrefs.
- * Errors: NULL, said, *f filled.
+ * Errors: NULL, said, *f filled; invalid, too, for a shard that is in both parts
+ *         and for documents that are, unless they are kept.
  * Checked: t/hg-data.bats.
  */
 json_t *adopt_dataset(const struct adopt *a, int dirfd, struct inputerror *f);

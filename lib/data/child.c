@@ -16,7 +16,10 @@
 #include "base/say.h"
 
 /* Last words that are shown. */
-#define TAIL_BYTES 512
+#define TAIL_BYTES 2048
+
+/* The last line of spm_train and its kin, which says nothing. */
+#define GOODBYE "Program terminated with an unrecoverable error."
 
 int
 child_start(struct child *c, const char *const argv[], int cwd_fd, int in_fd, int out_fd, int err_fd, int64_t wait_ms,
@@ -58,9 +61,9 @@ collect(struct child *c)
 	return (status);
 }
 
-/* The last line with something in it of what the child said. */
+/* The last line that tells something of what the child said. */
 static void
-last_words(int fd, char *out, size_t size)
+last_words(int fd, char out[CHILD_WORDS])
 {
 	char text[TAIL_BYTES + 1];
 	off_t end;
@@ -73,18 +76,43 @@ last_words(int fd, char *out, size_t size)
 	n = pread(fd, text, TAIL_BYTES, end > TAIL_BYTES ? end - TAIL_BYTES : 0);
 	if (n <= 0)
 		return;
-	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' '))
-		n--;
-	text[n] = '\0';
-	p = strrchr(text, '\n');
-	snprintf(out, size, ": %s", p == NULL ? text : p + 1);
+	for (;;) {
+		while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == ' '))
+			n--;
+		text[n] = '\0';
+		p = strrchr(text, '\n');
+		p = p == NULL ? text : p + 1;
+		if (strcmp(p, GOODBYE) != 0)
+			break;
+		n = p - text;
+	}
+	snprintf(out, CHILD_WORDS, "%.*s", CHILD_WORDS - 1, p);
+}
+
+/* Behind the mark, and behind the brackets that hold a place in a program. */
+static const char *
+reason_in(const char *words, const char *mark)
+{
+	const char *p = strstr(words, mark), *q;
+
+	if (p == NULL)
+		return (NULL);
+	p += strlen(mark);
+	return ((q = strstr(p, "] ")) != NULL && q[2] != '\0' ? q + 2 : p);
 }
 
 int
 child_wait(struct child *c, struct inputerror *f)
 {
+	return (child_ask(c, NULL, NULL, f));
+}
+
+int
+child_ask(struct child *c, const char *mark, char reason[CHILD_WORDS], struct inputerror *f)
+{
 	struct pollfd watch = { .fd = c->fd, .events = POLLIN };
-	char words[TAIL_BYTES + 3], observed[TAIL_BYTES + 64];
+	char words[CHILD_WORDS], observed[CHILD_WORDS + 64];
+	const char *because;
 	int64_t left_ms;
 	int status;
 
@@ -101,11 +129,17 @@ child_wait(struct child *c, struct inputerror *f)
 	status = collect(c);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return (0);
-	last_words(c->err_fd, words, sizeof(words));
+	last_words(c->err_fd, words);
+	if (mark != NULL && WIFEXITED(status) && (because = reason_in(words, mark)) != NULL) {
+		snprintf(reason, CHILD_WORDS, "%s", because);
+		return (CHILD_FAULT);
+	}
 	if (WIFSIGNALED(status))
-		snprintf(observed, sizeof(observed), "it died of signal %d%s", WTERMSIG(status), words);
+		snprintf(observed, sizeof(observed), "it died of signal %d%s%s", WTERMSIG(status),
+		    *words == '\0' ? "" : ": ", words);
 	else
-		snprintf(observed, sizeof(observed), "it exited with %d%s", WEXITSTATUS(status), words);
+		snprintf(observed, sizeof(observed), "it exited with %d%s%s", WEXITSTATUS(status),
+		    *words == '\0' ? "" : ": ", words);
 	return (inputerror_set(f, REFUSAL_IO_ERROR, c->name, observed, ""));
 }
 

@@ -37,6 +37,16 @@ int child_start(struct child *c, const char *const argv[], int cwd_fd, int in_fd
  */
 int child_wait(struct child *c, struct inputerror *f);
 
+/**
+ * child_ask(c, mark, words, f):
+ * As child_wait, but where it exited because of what it was given, which a line
+ * with ${mark} on its stderr tells, that is CHILD_FAULT, not said, and the reason
+ * is in ${words}.
+ */
+enum { CHILD_FAULT = 1 };
+#define CHILD_WORDS 256
+int child_ask(struct child *c, const char *mark, char words[CHILD_WORDS], struct inputerror *f);
+
 /* Kill it and wait; nothing if it was never started or has been waited for. */
 void child_kill(struct child *c);
 

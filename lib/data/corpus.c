@@ -44,6 +44,7 @@ struct spill {
 struct corpus {
 	int dirfd, keyed;
 	uint64_t key, next; /* next: number of the next document */
+	int half;           /* 0: places are anywhere; 1 and 2: in that half of them */
 	uint64_t expected_bytes;
 	struct spill *buckets;
 	size_t count, current; /* current: the bucket being filled when the order is kept */
@@ -163,6 +164,15 @@ digit(char c)
 	return ((unsigned)(c <= '9' ? c - '0' : c - 'a' + 10));
 }
 
+void
+corpus_digest(const char *hex, unsigned char digest[CORPUS_DIGEST_BYTES])
+{
+	size_t i;
+
+	for (i = 0; i < CORPUS_DIGEST_BYTES; i++)
+		digest[i] = (unsigned char)(digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
+}
+
 /* How large the current bucket may grow when the order is kept: text of unknown size gets ever larger ones. */
 static uint64_t
 enough(const struct corpus *c)
@@ -176,17 +186,17 @@ corpus_add(struct corpus *c, const char *text, size_t n, struct inputerror *f)
 	char hex[SHA256_HEX_SIZE];
 	struct spill *bucket;
 	struct record r;
-	size_t i;
 
 	assert(n <= DOCUMENTS_MAX_BYTES);
 	memset(&r, 0, sizeof(r));
 	r.bytes = (uint32_t)n;
 	if (sha256_hex(text, n, hex) == -1)
 		return (inputerror_errno(f, "digest", "a document"));
-	for (i = 0; i < CORPUS_DIGEST_BYTES; i++)
-		r.digest[i] = (unsigned char)(digit(hex[2 * i]) << 4 | digit(hex[2 * i + 1]));
+	corpus_digest(hex, r.digest);
 	if (c->keyed) {
 		r.place = rng_mix(c->key + c->next);
+		if (c->half > 0)
+			r.place = r.place >> 1 | (uint64_t)(c->half - 1) << 63;
 		bucket = &c->buckets[(size_t)((r.place >> 32) * c->count >> 32)];
 	} else {
 		r.place = c->next;
@@ -199,6 +209,18 @@ corpus_add(struct corpus *c, const char *text, size_t n, struct inputerror *f)
 	    spill_add(&c->digests, r.digest, sizeof(r.digest)) == -1)
 		return (inputerror_errno(f, "write", "temporary files"));
 	return (0);
+}
+
+void
+corpus_first(struct corpus *c)
+{
+	c->half = 1;
+}
+
+void
+corpus_second(struct corpus *c)
+{
+	c->half = 2;
 }
 
 static int

@@ -46,6 +46,10 @@ void corpus_free(struct corpus *c);
 /* Add the next document; it must not be longer than DOCUMENTS_MAX_BYTES (asserted). */
 int corpus_add(struct corpus *c, const char *text, size_t n, struct inputerror *f);
 
+/* What is added after corpus_first stands before all that is added after corpus_second. */
+void corpus_first(struct corpus *c);
+void corpus_second(struct corpus *c);
+
 /* No more documents come; *duplicates: documents that are a copy of one before. */
 int corpus_end(struct corpus *c, uint64_t *duplicates, struct inputerror *f);
 
@@ -54,6 +58,9 @@ size_t corpus_buckets(const struct corpus *c);
 int corpus_load(const struct corpus *c, size_t number, struct corpus_bucket *b, struct inputerror *f);
 void corpus_release(struct corpus_bucket *b);
 void corpus_forget(struct corpus *c, size_t number);
+
+/* The digest that identical documents share, of the text of their sha256. */
+void corpus_digest(const char *hex, unsigned char digest[CORPUS_DIGEST_BYTES]);
 
 /* A set of digests. add: 1 if it is new, 0 if it was there, -1 with errno ENOMEM. */
 struct corpus_set;

@@ -118,26 +118,31 @@ part_json(const struct dataset_part *part)
 			return (NULL);
 		}
 	}
-	return (json_pack("{s:o, s:I, s:I, s:I, s:o, s:s}", "files", files, "documents", (json_int_t)part->documents,
-	    "tokens", (json_int_t)part->tokens, "bytes", (json_int_t)part->bytes, "raw_bytes",
-	    count_json(part->raw_bytes), "sha256", part->sha256));
+	return (json_pack("{s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:s}", "files", files, "documents",
+	    (json_int_t)part->documents, "tokens", (json_int_t)part->tokens, "bytes", (json_int_t)part->bytes,
+	    "raw_bytes", count_json(part->raw_bytes), "lost_bytes", count_json(part->lost_bytes), "lost_documents",
+	    count_json(part->lost_documents), "sha256", part->sha256));
 }
 
 json_t *
 dataset_json(struct dataset *d, json_t *source)
 {
-	json_t *v = NULL, *val;
+	json_t *v = NULL, *train, *val;
 
 	if (digest_all(d) == -1)
 		goto done;
 	if ((val = part_json(&d->val)) != NULL)
 		json_object_update_new(val,
-		    json_pack("{s:s?, s:s, s:s}", "raw_sha256", *d->val_raw_sha256 == '\0' ? NULL : d->val_raw_sha256,
-			"docs_file", d->docs_path, "docs_sha256", d->docs_sha256));
+		    json_pack("{s:s?, s:s?, s:s, s:s}", "raw_sha256",
+			*d->val_raw_sha256 == '\0' ? NULL : d->val_raw_sha256, "kept_sha256",
+			*d->val_kept_sha256 == '\0' ? NULL : d->val_kept_sha256, "docs_file", d->docs_path,
+			"docs_sha256", d->docs_sha256));
+	if ((train = part_json(&d->train)) != NULL)
+		json_object_set_new(train, "overlap_documents", json_integer((json_int_t)d->train_overlap));
 	v = json_pack("{s:s, s:O, s:{s:s, s:s?, s:s, s:I, s:I}, s:o, s:o, s:s}", "schema", "homegolf.dataset.v1",
 	    "source", source, "tokenizer", "kind", d->tokenizer_path == NULL ? "bytes" : "sentencepiece", "file",
 	    d->tokenizer_path, "sha256", d->tokenizer_sha256, "vocab_size", (json_int_t)d->vocab_size, "bos_id",
-	    (json_int_t)d->bos_id, "train", part_json(&d->train), "val", val, "content_sha256", d->content_sha256);
+	    (json_int_t)d->bos_id, "train", train, "val", val, "content_sha256", d->content_sha256);
 done:
 	json_decref(source);
 	if (v == NULL)
@@ -158,6 +163,13 @@ get_count(const json_t *v, const char *path)
 	return ((uint64_t)jsonio_i64(v, path, 0));
 }
 
+/* A count that may be null, or absent in what an earlier version wrote. */
+static uint64_t
+get_count_or_unknown(const json_t *v, const char *path)
+{
+	return (json_is_integer(jsonio_get(v, path)) ? get_count(v, path) : DATASET_UNKNOWN);
+}
+
 /* What no contract can say of a part, or NULL; "" with errno ENOMEM. */
 static const char *
 read_part(const struct dataset *d, const json_t *v, struct dataset_part *part)
@@ -170,7 +182,9 @@ read_part(const struct dataset *d, const json_t *v, struct dataset_part *part)
 	part->documents = get_count(v, "documents");
 	part->tokens = get_count(v, "tokens");
 	part->bytes = get_count(v, "bytes");
-	part->raw_bytes = json_is_null(jsonio_get(v, "raw_bytes")) ? DATASET_UNKNOWN : get_count(v, "raw_bytes");
+	part->raw_bytes = get_count_or_unknown(v, "raw_bytes");
+	part->lost_bytes = get_count_or_unknown(v, "lost_bytes");
+	part->lost_documents = get_count_or_unknown(v, "lost_documents");
 	if ((part->shards = calloc(json_array_size(files), sizeof(*s))) == NULL)
 		return ("");
 	for (; part->count < json_array_size(files); part->count++) {
@@ -211,7 +225,18 @@ read_members(struct dataset *d, const json_t *v)
 	}
 	get_hex(v, "tokenizer.sha256", d->tokenizer_sha256);
 	get_hex(v, "val.raw_sha256", d->val_raw_sha256);
+	get_hex(v, "val.kept_sha256", d->val_kept_sha256);
+	if (d->tokenizer_path == NULL) {
+		/* Bytes lose nothing, also where an earlier version did not say so. */
+		memcpy(d->val_kept_sha256, d->val_raw_sha256, SHA256_HEX_SIZE);
+		d->train.lost_bytes = d->train.lost_documents = d->val.lost_bytes = d->val.lost_documents = 0;
+	} else if ((*d->val_kept_sha256 == '\0') != (d->val.lost_documents == DATASET_UNKNOWN) ||
+	    (d->val.lost_bytes == DATASET_UNKNOWN) != (d->val.lost_documents == DATASET_UNKNOWN) ||
+	    (d->val.lost_documents == 0 && strcmp(d->val_kept_sha256, d->val_raw_sha256) != 0))
+		return ("a count of lost text and a kept_sha256 that disagree");
 	get_hex(v, "val.docs_sha256", d->docs_sha256);
+	d->train_overlap = get_count(v, "train.overlap_documents");
+	d->keep_lines = jsonio_true(v, "source.keep_lines");
 	d->vocab_size = (uint32_t)get_count(v, "tokenizer.vocab_size");
 	d->bos_id = (uint32_t)get_count(v, "tokenizer.bos_id");
 	if (d->bos_id >= d->vocab_size)
@@ -420,11 +445,12 @@ verify_part(struct digests *g, const struct dataset_part *part, struct inputerro
 }
 
 static int
-verify_file(struct digests *g, const char *path, const char *want, enum refusal_kind missing, struct inputerror *f)
+verify_file(struct digests *g, const char *path, const char *want, uint64_t most_bytes, enum refusal_kind missing,
+    struct inputerror *f)
 {
 	int fd, rc;
 
-	if ((fd = file_open(AT_FDCWD, path, NULL)) == -1) {
+	if ((fd = file_open_most(AT_FDCWD, path, most_bytes, NULL)) == -1) {
 		inputerror_errno(f, "read", path);
 		if (f != NULL && f->kind == REFUSAL_INPUT_MISSING)
 			f->kind = missing;
@@ -443,9 +469,10 @@ dataset_verify(const struct dataset *d, unsigned what, struct inputerror *f)
 
 	digests_open(&g, d->dir);
 	if ((what & DATASET_TOKENIZER) != 0 && d->tokenizer_path != NULL)
-		rc = verify_file(&g, d->tokenizer_path, d->tokenizer_sha256, REFUSAL_TOKENIZER_MISSING, f);
+		rc = verify_file(&g, d->tokenizer_path, d->tokenizer_sha256, VOCAB_MAX_BYTES, REFUSAL_TOKENIZER_MISSING,
+		    f);
 	if (rc == 0 && (what & DATASET_VAL) != 0)
-		rc = verify_file(&g, d->docs_path, d->docs_sha256, REFUSAL_INPUT_MISSING, f);
+		rc = verify_file(&g, d->docs_path, d->docs_sha256, DOCS_MAX_BYTES, REFUSAL_INPUT_MISSING, f);
 	if (rc == 0 && (what & DATASET_VAL) != 0)
 		rc = verify_part(&g, &d->val, f);
 	if (rc == 0 && (what & DATASET_TRAIN) != 0)
@@ -545,6 +572,14 @@ dataset_vocab(const struct dataset *d, struct inputerror *f)
 	if (vocab_size(v) != d->vocab_size || vocab_bos(v) != d->bos_id) {
 		inputerror_set(f, REFUSAL_INPUT_INVALID, object, "vocabulary size or BOS differ from dataset.json", "");
 		goto err0;
+	}
+	if (d->keep_lines && d->tokenizer_path != NULL) {
+		if (vocab_byte_id(v, '\n') == -1) {
+			inputerror_set(f, REFUSAL_INPUT_INVALID, object, "no byte pieces, but line breaks are kept",
+			    "");
+			goto err0;
+		}
+		vocab_keep_lines(v);
 	}
 	return (v);
 err0:

@@ -25,12 +25,15 @@ struct dataset {
 	char sha256[SHA256_HEX_SIZE];         /* of dataset.json's bytes */
 	char content_sha256[SHA256_HEX_SIZE]; /* tokenizer, train and val, wherever they lie */
 	struct dataset_part train, val;
-	char val_raw_sha256[SHA256_HEX_SIZE]; /* of the raw validation text, or "" if unknown */
-	char *docs_path;                      /* val_docs.tsv */
+	uint64_t train_overlap;                /* training documents in validation too, as far as counted */
+	char val_raw_sha256[SHA256_HEX_SIZE];  /* of the raw validation text, or "" if unknown */
+	char val_kept_sha256[SHA256_HEX_SIZE]; /* of what the tokenizer gives back of it, or "" if unknown */
+	char *docs_path;                       /* val_docs.tsv */
 	char docs_sha256[SHA256_HEX_SIZE];
 	char *tokenizer_path; /* NULL for bytes */
 	char tokenizer_sha256[SHA256_HEX_SIZE];
 	uint32_t vocab_size, bos_id;
+	int keep_lines; /* line breaks inside documents are tokens */
 };
 
 /**

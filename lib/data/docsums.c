@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/say.h"
+#include "base/sha256.h"
 #include "data/docsums.h"
 
 #define CHUNK 4096
@@ -21,11 +22,12 @@ struct docsums {
 	struct vocab *vocab;
 	struct dataset_doc *docs;
 	struct row *rows;
-	uint64_t documents;    /* rows */
-	uint64_t ids;          /* their ids together */
-	uint64_t doc, doc_end; /* the document of the next target, and the place where it ends */
-	uint64_t next;         /* place of the next target */
-	uint64_t noted;        /* rows before this one stand in notes */
+	uint64_t documents;          /* rows */
+	uint64_t ids;                /* their ids together */
+	uint64_t doc, doc_end;       /* the document of the next target, and the place where it ends */
+	uint64_t next;               /* place of the next target */
+	uint64_t noted;              /* rows before this one stand in notes */
+	char chain[SHA256_HEX_SIZE]; /* digest of all notes so far */
 };
 
 struct docsums *
@@ -171,16 +173,32 @@ docsums_table(const struct docsums *t, struct str *out)
 	return (0);
 }
 
+/* The digest of notes that end with ${n} bytes more: of that before, and of these. */
+static int
+chain(char hex[SHA256_HEX_SIZE], const char *text, size_t n)
+{
+	struct sha256 *h;
+
+	if ((h = sha256_begin()) == NULL)
+		return (-1);
+	sha256_add(h, hex, strlen(hex));
+	sha256_add(h, text, n);
+	sha256_end(h, hex);
+	return (0);
+}
+
 int
 docsums_note(struct docsums *t, uint64_t part, struct str *out)
 {
+	const size_t before = out->n;
 	uint64_t i;
 
 	for (i = t->noted; i <= t->doc; i++)
 		if (str_printf(out, "%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%.17g\n", i, t->rows[i].tokens,
 			t->rows[i].bytes, t->rows[i].nats) == -1)
 			return (-1);
-	if (str_printf(out, "part\t%" PRIu64 "\t%" PRIu64 "\n", part, t->next) == -1)
+	if (str_printf(out, "part\t%" PRIu64 "\t%" PRIu64, part, t->next) == -1 ||
+	    chain(t->chain, out->p + before, out->n - before) == -1 || str_printf(out, "\t%s\n", t->chain) == -1)
 		return (-1);
 	t->noted = t->doc;
 	return (0);
@@ -188,13 +206,14 @@ docsums_note(struct docsums *t, uint64_t part, struct str *out)
 
 /* One line of notes into rows; 1 for a part line, 0 for a row, -1 for neither. */
 static int
-note_line(struct docsums *t, struct row *rows, const char *line, uint64_t *part, uint64_t *next)
+note_line(struct docsums *t, struct row *rows, const char *line, uint64_t *part, uint64_t *next,
+    char digest[SHA256_HEX_SIZE])
 {
 	uint64_t i, tokens, bytes;
 	double nats;
 	char more;
 
-	if (sscanf(line, "part\t%" SCNu64 "\t%" SCNu64 "%c", part, next, &more) == 2)
+	if (sscanf(line, "part\t%" SCNu64 "\t%" SCNu64 "\t%64s%c", part, next, digest, &more) == 3)
 		return (*next >= 1 && *next <= t->ids ? 1 : -1);
 	if (sscanf(line, "%" SCNu64 "\t%" SCNu64 "\t%" SCNu64 "\t%lf%c", &i, &tokens, &bytes, &nats, &more) != 4 ||
 	    i >= t->documents || tokens > t->docs[i].tokens || !isfinite(nats))
@@ -209,8 +228,8 @@ docsums_resume(struct docsums *t, const char *text, size_t n, uint64_t *part)
 	size_t size = t->documents * sizeof(*t->rows), length;
 	uint64_t done = 0, place = 1, p, next;
 	struct row *rows, *good;
-	const char *end;
-	char line[128];
+	char line[128], digest[SHA256_HEX_SIZE], now[SHA256_HEX_SIZE] = "";
+	const char *end, *begin = text;
 	int kind;
 
 	if ((rows = calloc(2, size)) == NULL)
@@ -222,9 +241,15 @@ docsums_resume(struct docsums *t, const char *text, size_t n, uint64_t *part)
 			goto err0;
 		memcpy(line, text, length);
 		line[length] = '\0';
-		if ((kind = note_line(t, rows, line, &p, &next)) == -1 || (kind == 1 && (p < done || next < place)))
+		if ((kind = note_line(t, rows, line, &p, &next, digest)) == -1 ||
+		    (kind == 1 && (p < done || next < place)))
 			goto err0;
 		if (kind == 1) {
+			/* The digest's own digits end the line. */
+			if (chain(now, begin, (size_t)(end - begin) - strlen(digest) - 1) == -1 ||
+			    strcmp(now, digest) != 0)
+				goto err0;
+			begin = end + 1;
 			memcpy(good, rows, size);
 			done = p;
 			place = next;
@@ -238,6 +263,7 @@ docsums_resume(struct docsums *t, const char *text, size_t n, uint64_t *part)
 	while (t->next > t->doc_end)
 		t->doc_end += t->docs[++t->doc].tokens;
 	t->noted = t->doc;
+	strcpy(t->chain, now);
 	*part = done;
 	return (0);
 err0:

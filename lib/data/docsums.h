@@ -60,9 +60,10 @@ int docsums_table(const struct docsums *t, struct str *out);
 /**
  * docsums_note(t, part, out) / docsums_resume(t, text, n, part):
  * To go on after a kill: note appends what changed since the last note and
- * ends with a line that says that ${part} parts are done; resume takes a text
+ * ends with a line that says that ${part} parts are done, with the digest of all
+ * notes so far; resume takes a text
  * of such notes, stops at the last one that is whole, and returns its ${part}.
- * Errors: -1; of resume, a text that is not of notes, nothing taken.
+ * Errors: -1; of resume, a text that is not of notes or was altered, nothing taken.
  */
 int docsums_note(struct docsums *t, uint64_t part, struct str *out);
 int docsums_resume(struct docsums *t, const char *text, size_t n, uint64_t *part);

@@ -148,6 +148,8 @@ is_blank(const char *text, size_t n)
 struct cutter {
 	const char *path;
 	enum documents_format format;
+	const char *key; /* of a JSON line's text */
+	int skip;        /* lines that hold no document are counted, not refused */
 	struct documents_counts *counts;
 	documents_sink *sink;
 	void *cookie;
@@ -183,7 +185,21 @@ emit(struct cutter *c)
 	return (c->sink(c->cookie, c->document.p, n, c->f));
 }
 
-/* The member "text" of a line of JSON. */
+/* A line of JSONL that holds no document. */
+static int
+bad_line(struct cutter *c, const char *what)
+{
+	char text[256];
+
+	if (c->skip) {
+		c->counts->skipped++;
+		return (0);
+	}
+	snprintf(text, sizeof(text), "%.200s; -k skips and counts such lines", what);
+	return (invalid(c, text));
+}
+
+/* The member that holds the text of a line of JSON. */
 static int
 json_line(struct cutter *c, const char *text, size_t n)
 {
@@ -204,12 +220,13 @@ json_line(struct cutter *c, const char *text, size_t n)
 	}
 	if ((v = json_loadb(utf8.p, utf8.n, JSON_ALLOW_NUL, &error)) == NULL) {
 		snprintf(what, sizeof(what), "not JSON: %s", error.text);
-		invalid(c, what);
+		rc = bad_line(c, what);
 		goto done0;
 	}
-	member = json_object_get(v, "text");
+	member = json_object_get(v, c->key);
 	if (!json_is_string(member)) {
-		invalid(c, "no object with a string \"text\"");
+		snprintf(what, sizeof(what), "no object with a string \"%.60s\" (-j names another key)", c->key);
+		rc = bad_line(c, what);
 		goto done1;
 	}
 	memset(&ignored, 0, sizeof(ignored));
@@ -300,18 +317,88 @@ take_end(struct cutter *c)
 	return (emit(c));
 }
 
+/* Kinds of files that are no text, by the bytes at a place, and what would make text of them. */
+static const struct {
+	size_t at, n;
+	const char *bytes, *what;
+} magics[] = {
+	{ 0, 4, "\xff\xfe\0\0", "UTF-32; make it UTF-8 first (iconv -f UTF-32)" },
+	{ 0, 4, "\0\0\xfe\xff", "UTF-32; make it UTF-8 first (iconv -f UTF-32)" },
+	{ 0, 2, "\xff\xfe", "UTF-16; make it UTF-8 first (iconv -f UTF-16)" },
+	{ 0, 2, "\xfe\xff", "UTF-16; make it UTF-8 first (iconv -f UTF-16)" },
+	{ 0, 2, "\x1f\x8b", "compressed by gzip; unpack it first (zcat)" },
+	{ 0, 2, "\x1f\x9d", "compressed by compress; unpack it first (zcat)" },
+	{ 0, 6,
+	    "\xfd"
+	    "7zXZ\0",
+	    "compressed by xz; unpack it first (xzcat)" },
+	{ 4, 6, "1AY&SY", "compressed by bzip2; unpack it first (bzcat)" },
+	{ 0, 4, "\x04\x22\x4d\x18", "compressed by lz4; unpack it first (lz4cat)" },
+	{ 0, 4, "\x28\xb5\x2f\xfd", "compressed by zstd; unpack it first (zstdcat)" },
+	{ 0, 5, "LZIP\1", "compressed by lzip; unpack it first (lzip -dc)" },
+	{ 0, 4, "PK\x03\x04", "a zip archive; unpack it first (unzip -p)" },
+	{ 0, 4, "PK\x05\x06", "an empty zip archive" },
+	{ 0, 6, "7z\xbc\xaf\x27\x1c", "a 7-Zip archive; unpack it first (7z e -so)" },
+	{ 0, 6, "Rar!\x1a\x07", "a RAR archive; unpack it first (unrar p)" },
+	{ 257, 5, "ustar", "a tar archive; unpack it first (tar -xO)" },
+	{ 0, 4,
+	    "\x7f"
+	    "ELF",
+	    "a program or library (ELF)" },
+	{ 0, 4, "PAR1", "Parquet; make it JSONL first" },
+	{ 0, 5, "%PDF-", "PDF; make it text first (pdftotext)" },
+	{ 0, 16, "SQLite format 3\0", "an SQLite database; make it JSONL first (sqlite3)" },
+	{ 0, 8, "\x89PNG\r\n\x1a\n", "a PNG image" },
+	{ 0, 3, "\xff\xd8\xff", "a JPEG image" },
+};
+
+/* Text without a mark is judged by its first bytes, not more than these, and by shares only if there are some. */
+#define JUDGED_BYTES ((size_t)65536)
+#define JUDGED_LEAST ((size_t)64)
+
+/* UTF-16 of most scripts has NUL for every other byte of what is ASCII in it: blanks and line breaks at least. */
+static int
+is_utf16(const unsigned char *p, size_t n)
+{
+	size_t i, nul[2] = { 0, 0 };
+
+	for (i = 0; i < n; i++)
+		nul[i & 1] += p[i] == '\0';
+	for (i = 0; i < 2; i++)
+		if (nul[i] >= 2 && nul[i] > n / 8 && nul[1 - i] <= nul[i] / 16)
+			return (1);
+	return (0);
+}
+
 /* What a file's first bytes say it is, if that is not text. */
 static const char *
 not_text(const char *p, size_t n)
 {
-	if (n >= 2 && (memcmp(p, "\xff\xfe", 2) == 0 || memcmp(p, "\xfe\xff", 2) == 0))
-		return ("UTF-16; make it UTF-8 first (iconv)");
-	if (n >= 2 && memcmp(p, "\x1f\x8b", 2) == 0)
-		return ("compressed; unpack it first (zcat)");
-	if (n >= 4 && memcmp(p, "\x28\xb5\x2f\xfd", 4) == 0)
-		return ("compressed; unpack it first (zstdcat)");
-	if (n >= 4 && memcmp(p, "PAR1", 4) == 0)
-		return ("Parquet; make it JSONL first");
+	size_t i, nul = 0, controls = 0, invalid = 0, run;
+
+	for (i = 0; i < sizeof(magics) / sizeof(magics[0]); i++)
+		if (n >= magics[i].at + magics[i].n && memcmp(p + magics[i].at, magics[i].bytes, magics[i].n) == 0)
+			return (magics[i].what);
+	n = n < JUDGED_BYTES ? n : JUDGED_BYTES;
+	if (is_utf16((const unsigned char *)p, n))
+		return ("it looks like UTF-16 without a mark; make it UTF-8 first (iconv -f UTF-16LE or UTF-16BE)");
+	for (i = 0; i < n; i++) {
+		nul += p[i] == '\0';
+		controls += (p[i] > 0 && p[i] < '\t') || (p[i] > '\r' && p[i] < ' ' && p[i] != '\x1b');
+	}
+	if (n < JUDGED_LEAST)
+		return (NULL);
+	if ((nul + controls) * 10 > n)
+		return ("no text: more than a tenth of it is NUL or control bytes (strings)");
+	for (i = 0; i < n; i += run)
+		if (p[i] == '\0')
+			run = 1;
+		else if ((run = utf8_read((const unsigned char *)p + i, n - i, NULL)) == 0) {
+			invalid++;
+			run = 1;
+		}
+	if (invalid * 10 > n * 3)
+		return ("more than three tenths of it is no UTF-8; make it UTF-8 first (iconv -f ENCODING)");
 	return (NULL);
 }
 
@@ -336,10 +423,19 @@ read_block(int fd, char *block)
 }
 
 int
-documents_read(int fd, const char *path, enum documents_format format, struct documents_counts *counts,
+documents_read(int fd, const char *path, const struct documents_how *how, struct documents_counts *counts,
     documents_sink *sink, void *cookie, char hex[SHA256_HEX_SIZE], uint64_t *bytes, struct inputerror *f)
 {
-	struct cutter c = { .path = path, .format = format, .counts = counts, .sink = sink, .cookie = cookie, .f = f };
+	struct cutter c = {
+		.path = path,
+		.format = how->format,
+		.key = how->key == NULL ? "text" : how->key,
+		.skip = how->skip,
+		.counts = counts,
+		.sink = sink,
+		.cookie = cookie,
+		.f = f,
+	};
 	struct sha256 *digest;
 	const char *what;
 	size_t skip;

@@ -17,8 +17,15 @@
 enum documents_format {
 	DOCUMENTS_PARA,  /* separated by lines that are empty or blank; lines joined by LF */
 	DOCUMENTS_LINES, /* one a line */
-	DOCUMENTS_JSONL, /* one JSON object a line: its string "text" */
+	DOCUMENTS_JSONL, /* one JSON object a line: a string in it, "text" unless another is named */
 	DOCUMENTS_FILES  /* the whole file, without LF at its end */
+};
+
+/* How files are cut. */
+struct documents_how {
+	enum documents_format format;
+	const char *key; /* of JSONL: the member that is the text; NULL: "text" */
+	int skip;        /* of JSONL: lines without one are counted and not refused */
 };
 
 /* The name of a format, and the format of a name: -1 if there is none. */
@@ -33,6 +40,7 @@ struct documents_counts {
 	uint64_t empty;        /* nothing but blanks: dropped */
 	uint64_t invalid_utf8; /* bytes */
 	uint64_t nul;          /* bytes */
+	uint64_t skipped;      /* lines of JSONL that hold no document */
 	uint64_t text_bytes;   /* of the documents, as UTF-8 */
 };
 
@@ -40,15 +48,16 @@ struct documents_counts {
 typedef int documents_sink(void *cookie, const char *text, size_t n, struct inputerror *f);
 
 /**
- * documents_read(fd, path, format, counts, sink, cookie, hex, bytes, f):
+ * documents_read(fd, path, how, counts, sink, cookie, hex, bytes, f):
  * Cut all that can be read from ${fd} into documents, hand each that is not
  * empty to ${sink}, and add to *counts.  With sink NULL the bytes are only
  * digested.  ${hex} and *bytes tell what was read.
- * Errors: -1, said: invalid (UTF-16, compressed, JSONL that is none, a document
- *         or line too long), memory, io, or what ${sink} failed of.
+ * Errors: -1, said: invalid (a file that is no text by its first bytes, JSONL
+ *         that is none, a document or line too long), memory, io, or what
+ *         ${sink} failed of.
  * Checked: t/hg-data.bats, t/unit/documents.c.
  */
-int documents_read(int fd, const char *path, enum documents_format format, struct documents_counts *counts,
+int documents_read(int fd, const char *path, const struct documents_how *how, struct documents_counts *counts,
     documents_sink *sink, void *cookie, char hex[SHA256_HEX_SIZE], uint64_t *bytes, struct inputerror *f);
 
 #endif

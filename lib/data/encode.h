@@ -17,11 +17,14 @@ struct encode {
 	struct corpus *corpus; /* each of its buckets is forgotten once it was read */
 	const struct vocab *vocab;
 	uint64_t documents, val_docs; /* in all; for validation */
+	uint64_t val_given;           /* so many documents, the first, are validation, whatever val_docs */
+	int keep_lines;               /* line breaks are a token, that of their byte */
 	/* Made. */
 	struct dataset_part train, val;
-	uint64_t dropped; /* copies of validation documents */
+	uint64_t dropped; /* copies of validation documents, by their bytes or by their ids */
 	struct str docs;  /* the text of val_docs.tsv */
 	char val_raw_sha256[SHA256_HEX_SIZE];
+	char val_kept_sha256[SHA256_HEX_SIZE]; /* of what comes back of it when it is decoded */
 };
 
 /**

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/exit.h"
+#include "base/file.h"
 #include "data/inputerror.h"
 #include "base/say.h"
 
@@ -18,6 +19,7 @@ static const struct {
 	[REFUSAL_INPUT_WRONG_DIGEST] = { "has the wrong digest", 1 },
 	[REFUSAL_INPUT_INVALID] = { "is invalid", 1 },
 	[REFUSAL_TOKENIZER_MISSING] = { "is missing", 0 },
+	[REFUSAL_SPEC_INVALID] = { "can't do what was asked for", 0 },
 	[REFUSAL_DEADLINE_EXCEEDED] = { "passed its deadline", 0 },
 	[REFUSAL_DISK_FULL] = { "can't be written", 0 },
 	[REFUSAL_OUT_OF_MEMORY] = { "needs more memory than there is", 0 },
@@ -28,6 +30,8 @@ inputerror_exit(enum refusal_kind kind)
 {
 	if (kind == REFUSAL_NONE)
 		return (HG_EXIT_DONE);
+	if (kind == REFUSAL_SPEC_INVALID)
+		return (HG_EXIT_USAGE);
 	return (kinds[kind].breaks_format ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 }
 
@@ -75,8 +79,11 @@ inputerror_errno(struct inputerror *f, const char *doing, const char *object)
 	case ENOMEM:
 		kind = REFUSAL_OUT_OF_MEMORY;
 		break;
+	default:
+		if (file_at_fault(errno))
+			kind = REFUSAL_INPUT_INVALID;
 	}
-	fill(f, kind, strerror(errno), "");
+	fill(f, kind, say_why(errno), "");
 	say_errno("cannot %s '%s'", doing, object);
 	return (-1);
 }

@@ -8,12 +8,13 @@
 
 struct loader {
 	struct tokens *tokens;
-	uint64_t span, total;
+	uint64_t span, total, offset;
 	uint64_t taken; /* spans */
 };
 
 struct loader *
-loader_open(const struct dataset_part *part, uint32_t vocab_size, uint64_t tokens_per_micro_batch, struct inputerror *f)
+loader_open(const struct dataset_part *part, uint32_t vocab_size, uint64_t tokens_per_micro_batch, uint64_t offset,
+    struct inputerror *f)
 {
 	char observed[64], expected[64];
 	struct loader *l;
@@ -33,6 +34,7 @@ loader_open(const struct dataset_part *part, uint32_t vocab_size, uint64_t token
 		inputerror_set(f, REFUSAL_INPUT_INVALID, part->name, observed, expected);
 		goto err0;
 	}
+	l->offset = offset % l->total;
 	return (l);
 err0:
 	loader_close(l);
@@ -54,7 +56,7 @@ loader_take(struct loader *l, int32_t *ids, struct inputerror *f)
 	uint64_t at, first;
 
 	/* Spans follow each other round the shards; reduced first, the product stays far below 2^64. */
-	at = l->taken % l->total * l->span % l->total;
+	at = (l->offset + l->taken % l->total * l->span) % l->total;
 	first = l->total - at < l->span ? l->total - at : l->span;
 	if (tokens_read(l->tokens, at, first, ids, f) == -1 ||
 	    tokens_read(l->tokens, 0, l->span - first, ids + first, f) == -1)

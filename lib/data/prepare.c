@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/atomfile.h"
+#include "base/file.h"
 #include "base/jsonio.h"
 #include "base/say.h"
 #include "base/str.h"
@@ -32,7 +33,7 @@ struct work {
 	struct documents_counts counts;
 	json_t *files; /* as far as listed */
 	struct str file_digests;
-	uint64_t expected_bytes, read_bytes, duplicates, val_docs, dropped;
+	uint64_t expected_bytes, read_bytes, duplicates, val_docs, val_given, dropped;
 	struct vocab *vocab;
 	struct dataset dataset;
 	struct str docs; /* val_docs.tsv */
@@ -40,10 +41,17 @@ struct work {
 
 /* --- reading ---------------------------------------------------------------------- */
 
-static int
-open_source(const char *path)
+/* Validation files come first, as their documents do. */
+static const char *
+source(const struct prepare *p, size_t i)
 {
-	return (strcmp(path, "-") == 0 ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC));
+	return (i < p->val_count ? p->val_files[i] : p->files[i - p->val_count]);
+}
+
+static size_t
+sources(const struct prepare *p)
+{
+	return (p->val_count + p->count);
 }
 
 /* Bytes of all files, or 0 if one of them is no regular file. */
@@ -54,8 +62,8 @@ source_bytes(const struct prepare *p)
 	struct stat st;
 	size_t i;
 
-	for (i = 0; i < p->count; i++) {
-		if (strcmp(p->files[i], "-") == 0 || stat(p->files[i], &st) == -1 || !S_ISREG(st.st_mode))
+	for (i = 0; i < sources(p); i++) {
+		if (strcmp(source(p, i), "-") == 0 || stat(source(p, i), &st) == -1 || !S_ISREG(st.st_mode))
 			return (0);
 		sum += (uint64_t)st.st_size;
 	}
@@ -79,17 +87,19 @@ read_sources(struct work *w)
 {
 	const struct prepare *p = w->p;
 	char hex[SHA256_HEX_SIZE];
+	const char *path;
 	uint64_t bytes;
 	size_t i;
 	int fd, rc;
 
 	if ((w->files = json_array()) == NULL)
 		return (inputerror_errno(w->f, "read", "the corpus"));
-	for (i = 0; i < p->count; i++) {
-		if ((fd = open_source(p->files[i])) == -1)
-			return (inputerror_errno(w->f, "read", p->files[i]));
-		rc = documents_read(fd, p->files[i], p->format, &w->counts, w->corpus == NULL ? NULL : take_document, w,
-		    hex, &bytes, w->f);
+	for (i = 0; i < sources(p); i++) {
+		path = source(p, i);
+		if ((fd = file_open_given(path)) == -1)
+			return (inputerror_errno(w->f, "read", path));
+		rc = documents_read(fd, path, &p->how, &w->counts, w->corpus == NULL ? NULL : take_document, w, hex,
+		    &bytes, w->f);
 		close(fd);
 		if (rc == -1)
 			return (-1);
@@ -97,20 +107,43 @@ read_sources(struct work *w)
 		if (str_printf(&w->file_digests, "%s %" PRIu64 "\n", hex, bytes) == -1 ||
 		    (i < LISTED_FILES &&
 			json_array_append_new(w->files,
-			    json_pack("{s:s, s:I, s:s}", "path", p->files[i], "bytes", (json_int_t)bytes, "sha256",
-				hex)) == -1))
-			return (inputerror_set(w->f, REFUSAL_INPUT_INVALID, p->files[i], "its name is not UTF-8", ""));
+			    json_pack("{s:s, s:I, s:s}", "path", path, "bytes", (json_int_t)bytes, "sha256", hex)) ==
+			    -1))
+			return (inputerror_set(w->f, REFUSAL_INPUT_INVALID, path, "its name is not UTF-8", ""));
+		if (i + 1 == p->val_count) {
+			w->val_given = w->counts.documents;
+			if (w->corpus != NULL && w->val_given == 0)
+				return (inputerror_set(w->f, REFUSAL_INPUT_INVALID, path,
+				    "no document that is not empty in the files for validation", ""));
+			if (w->corpus != NULL)
+				corpus_second(w->corpus);
+		}
 	}
 	return (0);
+}
+
+/* What there is, what is needed, and what would help. */
+static int
+too_few(const struct work *w, uint64_t different)
+{
+	char observed[160], expected[160];
+
+	snprintf(observed, sizeof(observed), "too few different documents: %" PRIu64, different);
+	snprintf(expected, sizeof(expected), "at least %" PRIu64 ": %" PRIu64 " for validation and one to train on%s%s",
+	    w->val_docs + 1, w->val_docs, w->p->how.format == DOCUMENTS_PARA ? "; -f lines makes each line one" : "",
+	    w->val_docs > 1 && different > 1 ? "; -n asks for fewer" : "");
+	return (inputerror_set(w->f, REFUSAL_INPUT_INVALID, "the corpus", observed, expected));
 }
 
 static int
 read_corpus(struct work *w)
 {
 	const struct prepare *p = w->p;
-	char expected[64];
+	uint64_t different;
 
 	w->corpus = corpus_begin(w->dirfd, w->expected_bytes, p->keep_order ? NULL : &p->seed, w->f);
+	if (w->corpus != NULL && p->val_count > 0)
+		corpus_first(w->corpus);
 	if (w->corpus == NULL || read_sources(w) == -1 || corpus_end(w->corpus, &w->duplicates, w->f) == -1)
 		return (-1);
 	if (w->counts.documents == 0)
@@ -120,11 +153,12 @@ read_corpus(struct work *w)
 		w->val_docs = w->counts.documents / 10 < DEFAULT_VAL_DOCS ? w->counts.documents / 10 : DEFAULT_VAL_DOCS;
 		w->val_docs += w->val_docs == 0;
 	}
-	if (w->val_docs >= w->counts.documents - w->duplicates) {
-		snprintf(expected, sizeof(expected), "more than the %" PRIu64 " for validation", w->val_docs);
-		return (
-		    inputerror_set(w->f, REFUSAL_INPUT_INVALID, "the corpus", "too few different documents", expected));
-	}
+	different = w->counts.documents - w->duplicates;
+	if (p->val_count == 0 && w->val_docs >= different)
+		return (too_few(w, different));
+	if (p->val_count > 0 && w->counts.documents == w->val_given)
+		return (inputerror_set(w->f, REFUSAL_INPUT_INVALID, "the corpus",
+		    "no document that is not empty in the files for training", ""));
 	return (0);
 }
 
@@ -133,7 +167,8 @@ read_corpus(struct work *w)
 static int
 get_vocab(struct work *w)
 {
-	const struct tokenizer_sample sample = { w->corpus, w->counts.text_bytes, w->val_docs };
+	const struct tokenizer_sample sample = { w->corpus, w->counts.text_bytes, w->val_docs, w->val_given,
+		w->p->keep_lines };
 	const struct prepare *p = w->p;
 
 	if (p->model == NULL && p->vocab_size == 0)
@@ -148,8 +183,6 @@ get_vocab(struct work *w)
 	if (p->model == NULL && vocab_size(w->vocab) != p->vocab_size)
 		say_note("the corpus yields a vocabulary of %" PRIu32 ", not %" PRIu32, vocab_size(w->vocab),
 		    p->vocab_size);
-	if (!vocab_joins_lines(w->vocab))
-		say_note("this tokenizer tells line breaks from spaces; inside documents it is given spaces");
 	return (0);
 }
 
@@ -162,12 +195,15 @@ encode(struct work *w)
 		.vocab = w->vocab,
 		.documents = w->counts.documents,
 		.val_docs = w->val_docs,
+		.val_given = w->val_given,
+		.keep_lines = w->p->keep_lines,
 	};
 	int rc = encode_corpus(&e, w->f);
 
 	w->dataset.train = e.train;
 	w->dataset.val = e.val;
 	memcpy(w->dataset.val_raw_sha256, e.val_raw_sha256, SHA256_HEX_SIZE);
+	memcpy(w->dataset.val_kept_sha256, e.val_kept_sha256, SHA256_HEX_SIZE);
 	w->docs = e.docs;
 	w->dropped = e.dropped;
 	return (rc);
@@ -175,22 +211,44 @@ encode(struct work *w)
 
 /* --- the dataset's value -------------------------------------------------------------------- */
 
+/* Members that came after 0.1, where they say something. */
+static int
+put_later(json_t *v, const struct work *w)
+{
+	const struct prepare *p = w->p;
+
+	return ((p->keep_lines && json_object_set_new(v, "keep_lines", json_true()) == -1) ||
+		    (p->how.key != NULL && json_object_set_new(v, "json_key", json_string(p->how.key)) == -1) ||
+		    (w->counts.skipped > 0 &&
+			json_object_set_new(v, "skipped", json_integer((json_int_t)w->counts.skipped)) == -1) ||
+		    (p->val_count > 0 &&
+			json_object_set_new(v, "val_files", json_integer((json_int_t)p->val_count)) == -1) ?
+		-1 :
+		0);
+}
+
 static json_t *
 source_json(struct work *w)
 {
 	const struct prepare *p = w->p;
 	char hex[SHA256_HEX_SIZE];
+	json_t *v;
 
 	if (sha256_hex(w->file_digests.p, w->file_digests.n, hex) == -1)
 		return (NULL);
-	return (json_pack("{s:s, s:O, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "format",
-	    documents_format_name(p->format), "files", w->files, "files_total", (json_int_t)p->count, "files_sha256",
-	    hex, "documents", (json_int_t)w->counts.documents, "empty", (json_int_t)w->counts.empty, "invalid_utf8",
-	    (json_int_t)w->counts.invalid_utf8, "nul", (json_int_t)w->counts.nul, "duplicates",
+	v = json_pack("{s:s, s:O, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "format",
+	    documents_format_name(p->how.format), "files", w->files, "files_total", (json_int_t)sources(p),
+	    "files_sha256", hex, "documents", (json_int_t)w->counts.documents, "empty", (json_int_t)w->counts.empty,
+	    "invalid_utf8", (json_int_t)w->counts.invalid_utf8, "nul", (json_int_t)w->counts.nul, "duplicates",
 	    (json_int_t)w->duplicates, "duplicates_dropped", (json_int_t)w->dropped, "seed",
 	    p->keep_order ? json_string("none") : json_integer((json_int_t)p->seed), "val_docs_asked",
 	    p->val_docs == 0 ? json_null() : json_integer((json_int_t)p->val_docs), "vocab_size_asked",
-	    p->model != NULL || p->vocab_size == 0 ? json_null() : json_integer((json_int_t)p->vocab_size)));
+	    p->model != NULL || p->vocab_size == 0 ? json_null() : json_integer((json_int_t)p->vocab_size));
+	if (v != NULL && put_later(v, w) == -1) {
+		json_decref(v);
+		v = NULL;
+	}
+	return (v);
 }
 
 static json_t *
@@ -215,6 +273,23 @@ finish(struct work *w)
 	return (v);
 }
 
+/* What the tokenizer loses: of validation text, since that is what a score is of, else of training text. */
+static void
+tell_loss(const struct work *w)
+{
+	const struct dataset_part *part = w->dataset.val.lost_documents > 0 ? &w->dataset.val : &w->dataset.train;
+
+	if (part->lost_documents == 0)
+		return;
+	say_note("the tokenizer loses %" PRIu64 " of %" PRIu64 " bytes (%.3g %%) of the %s text, in %" PRIu64
+		 " of %" PRIu64 " documents%s%s; -B loses nothing",
+	    part->lost_bytes, part->raw_bytes, 100 * (double)part->lost_bytes / (double)part->raw_bytes,
+	    part == &w->dataset.val ? "validation" : "training", part->lost_documents, part->documents,
+	    part == &w->dataset.val ? ", so bits per raw byte compare only with tokenizers that keep the same of it" :
+				      "",
+	    w->p->keep_lines ? "" : "; -L keeps line breaks, and blanks where the model does");
+}
+
 static void
 work_clear(struct work *w)
 {
@@ -236,6 +311,13 @@ prepare_dataset(const struct prepare *p, int dirfd, struct inputerror *f)
 	if (read_corpus(&w) == 0 && get_vocab(&w) == 0 && encode(&w) == 0)
 		v = finish(&w);
 	say_progress_end();
+	if (v != NULL && w.dropped > 0)
+		say_note("%" PRIu64 " copies of validation documents were dropped, so that none is trained on",
+		    w.dropped);
+	if (v != NULL)
+		tell_loss(&w);
+	if (v != NULL && w.counts.skipped > 0)
+		say_note("%" PRIu64 " lines that hold no document were skipped", w.counts.skipped);
 	if (v != NULL && w.counts.invalid_utf8 + w.counts.nul > 0)
 		say_note("%" PRIu64 " bytes that are no UTF-8 were read as windows-1252, %" PRIu64
 			 " NUL bytes as spaces",
@@ -283,10 +365,13 @@ prepare_same(const struct prepare *p, const json_t *dataset, struct inputerror *
 	char hex[SHA256_HEX_SIZE];
 	int rc;
 
-	if (strcmp(jsonio_text(dataset, "source.format", ""), documents_format_name(p->format)) != 0 ||
+	if (strcmp(jsonio_text(dataset, "source.format", ""), documents_format_name(p->how.format)) != 0 ||
 	    strcmp(jsonio_text(dataset, "source.seed", ""), p->keep_order ? "none" : "") != 0 ||
 	    (!p->keep_order && !same_number(dataset, "source.seed", 0, p->seed)) ||
-	    !same_number(dataset, "source.val_docs_asked", p->val_docs == 0, p->val_docs))
+	    !same_number(dataset, "source.val_docs_asked", p->val_docs == 0, p->val_docs) ||
+	    jsonio_i64(dataset, "source.val_files", 0) != (int64_t)p->val_count ||
+	    jsonio_true(dataset, "source.keep_lines") != p->keep_lines ||
+	    strcmp(jsonio_text(dataset, "source.json_key", ""), p->how.key == NULL ? "" : p->how.key) != 0)
 		return (0);
 	if ((rc = same_tokenizer(p, dataset, f)) != 1)
 		return (rc);

@@ -16,7 +16,10 @@
 struct prepare {
 	char *const *files; /* paths, "-" is standard input */
 	size_t count;
-	enum documents_format format;
+	char *const *val_files; /* their documents are validation, and no others; val_docs is not used */
+	size_t val_count;
+	struct documents_how how;
+	int keep_lines;      /* line breaks are tokens, and a model that is trained keeps blanks as they are */
 	const char *model;   /* a SentencePiece model to use, or NULL */
 	uint32_t vocab_size; /* with model NULL: train one of this size; 0: bytes */
 	uint64_t val_docs;   /* 0: 5000, but at most a tenth of the documents */

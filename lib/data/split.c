@@ -3,10 +3,11 @@
 #include "data/split.h"
 
 int
-split_begin(struct split *s, uint64_t wanted)
+split_begin(struct split *s, uint64_t wanted, uint64_t given)
 {
 	memset(s, 0, sizeof(*s));
-	s->wanted = wanted;
+	s->wanted = given > 0 ? 0 : wanted;
+	s->given = given;
 	return ((s->val = corpus_set_new()) == NULL ? -1 : 0);
 }
 
@@ -15,7 +16,8 @@ split_next(struct split *s, const struct corpus_doc *doc)
 {
 	int rc;
 
-	if (s->found < s->wanted) {
+	if (s->given > 0 || s->found < s->wanted) {
+		s->given -= s->given > 0;
 		if ((rc = corpus_set_add(s->val, doc->digest)) == -1)
 			return (-1);
 		s->found += (uint64_t)rc;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/atomfile.h"
+#include "base/file.h"
 #include "base/proc.h"
 #include "data/staging.h"
 
@@ -53,7 +54,7 @@ sweep_one(int parent_fd, const char *lock)
 	char temp[LONGEST_NAME + 1];
 	int fd;
 
-	if ((fd = openat(parent_fd, lock, O_RDWR | O_CLOEXEC | O_NOFOLLOW)) == -1)
+	if ((fd = file_open_change(parent_fd, lock, O_RDWR, 0)) == -1)
 		return;
 	if (proc_lock(fd) == 0) {
 		snprintf(temp, sizeof(temp), "%.*s", (int)(strlen(lock) - strlen(LOCK)), lock);
@@ -119,7 +120,7 @@ make_lock(struct staging *s)
 	int tries, error = EAGAIN;
 
 	for (tries = 0; tries < 100 && error == EAGAIN; tries++) {
-		if ((s->lock_fd = openat(s->parent_fd, s->lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)) == -1)
+		if ((s->lock_fd = file_open_change(s->parent_fd, s->lock, O_RDWR | O_CREAT, 0600)) == -1)
 			return (-1);
 		if (proc_lock(s->lock_fd) == -1 || fstat(s->lock_fd, &st) == -1)
 			error = errno == EINTR ? EAGAIN : errno;

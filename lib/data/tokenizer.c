@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,11 +13,10 @@
 #include "base/str.h"
 #include "base/utf8.h"
 #include "data/child.h"
+#include "data/parts.h"
 #include "data/scratch.h"
 #include "data/split.h"
 #include "data/tokenizer.h"
-
-#define MODEL_MAX_BYTES ((size_t)64 << 20)
 
 /* Text that spm_train sees: it holds some twelve bytes in memory for each of them. */
 #define SAMPLE_BYTES ((uint64_t)32 << 20)
@@ -29,9 +29,9 @@
 #define TRAIN_WAIT_MS INT64_C(600000)
 #define TRAIN_BYTES_PER_MS 20
 
-/* A document for spm_train, cut at blanks where its lines would be too long. */
+/* A line for spm_train, cut at blanks where it would be too long. */
 static int
-put_sentences(struct str *out, const char *text, size_t n)
+put_line(struct str *out, const char *text, size_t n)
 {
 	size_t length;
 
@@ -51,6 +51,21 @@ put_sentences(struct str *out, const char *text, size_t n)
 	return (0);
 }
 
+/* A document: a line, or its lines where these are kept. */
+static int
+put_sentences(struct str *out, const char *text, size_t n, int keep_lines)
+{
+	struct parts parts;
+	const char *p;
+	size_t length;
+
+	parts_begin(&parts, text, n, keep_lines, 0);
+	while (parts_next(&parts, &p, &length) != -1)
+		if (put_line(out, p, length) == -1)
+			return (-1);
+	return (0);
+}
+
 /* A sample of the training documents: each is in it by a hash of its own, so that any order gives an even one. */
 static int
 write_sample(const struct tokenizer_sample *from, int fd, struct inputerror *f)
@@ -64,7 +79,7 @@ write_sample(const struct tokenizer_sample *from, int fd, struct inputerror *f)
 
 	if (from->text_bytes > SAMPLE_BYTES)
 		threshold = UINT64_MAX / (from->text_bytes / 1024) * (SAMPLE_BYTES / 1024);
-	if (split_begin(&split, from->val_docs) == -1)
+	if (split_begin(&split, from->val_docs, from->val_given) == -1)
 		return (inputerror_errno(f, "split", "the corpus"));
 	for (i = 0; i < corpus_buckets(from->corpus); i++) {
 		if ((rc = corpus_load(from->corpus, i, &bucket, f)) == -1)
@@ -76,7 +91,7 @@ write_sample(const struct tokenizer_sample *from, int fd, struct inputerror *f)
 			    taken > 2 * SAMPLE_BYTES)
 				continue;
 			taken += bucket.docs[j].bytes;
-			if (put_sentences(&text, bucket.docs[j].text, bucket.docs[j].bytes) == -1 ||
+			if (put_sentences(&text, bucket.docs[j].text, bucket.docs[j].bytes, from->keep_lines) == -1 ||
 			    scratch_flush(&text, fd, 1 << 20) == -1)
 				break;
 		}
@@ -95,22 +110,49 @@ done:
 	return (rc);
 }
 
+/* What spm_train says of the corpus or the size, not of the machine, and the size that it needs. */
+static int
+train_fault(const char *words, uint32_t vocab_size_asked, struct inputerror *f)
+{
+	const char *needs = strstr(words, " vs ");
+	char observed[sizeof(f->observed)], expected[64] = "";
+	unsigned long pieces;
+
+	if (needs != NULL && strstr(words, "ocab") != NULL && sscanf(needs, " vs %lu", &pieces) == 1) {
+		snprintf(observed, sizeof(observed), "-v %" PRIu32 ": this corpus has characters for more pieces",
+		    vocab_size_asked);
+		snprintf(expected, sizeof(expected), "at least -v %lu", pieces);
+		return (inputerror_set(f, REFUSAL_SPEC_INVALID, "spm_train", observed, expected));
+	}
+	return (inputerror_set(f, REFUSAL_INPUT_INVALID, "the corpus for spm_train", words, ""));
+}
+
 /* Run spm_train with the public settings. Names are relative: they end up in the model's bytes. */
 static int
-run_spm_train(int dirfd, uint32_t vocab_size_asked, int err_fd, uint64_t sample_bytes, struct inputerror *f)
+run_spm_train(int dirfd, uint32_t vocab_size_asked, int keep_lines, int err_fd, uint64_t sample_bytes,
+    struct inputerror *f)
 {
-	char vocab_size[48];
+	char vocab_size[48], words[CHILD_WORDS];
 	const char *argv[] = { "spm_train", "--input=sample.txt", "--model_prefix=spm", "--model_type=bpe", vocab_size,
 		"--character_coverage=0.999", "--byte_fallback=true", "--split_digits=true",
-		"--normalization_rule_name=nmt_nfkc", "--add_dummy_prefix=false", "--hard_vocab_limit=false",
-		"--pad_id=0", "--bos_id=1", "--eos_id=2", "--unk_id=3", "--minloglevel=1", NULL };
+		keep_lines ? "--normalization_rule_name=identity" : "--normalization_rule_name=nmt_nfkc",
+		keep_lines ? "--remove_extra_whitespaces=false" : "--remove_extra_whitespaces=true",
+		"--add_dummy_prefix=false", "--hard_vocab_limit=false", "--pad_id=0", "--bos_id=1", "--eos_id=2",
+		"--unk_id=3", "--minloglevel=1", NULL };
 	struct child c;
 
 	snprintf(vocab_size, sizeof(vocab_size), "--vocab_size=%" PRIu32, vocab_size_asked);
 	if (child_start(&c, argv, dirfd, -1, -1, err_fd, TRAIN_WAIT_MS + (int64_t)sample_bytes / TRAIN_BYTES_PER_MS,
 		f) == -1)
 		return (-1);
-	return (child_wait(&c, f));
+	switch (child_ask(&c, "] Internal: ", words, f)) {
+	case 0:
+		return (0);
+	case CHILD_FAULT:
+		return (train_fault(words, vocab_size_asked, f));
+	default:
+		return (-1);
+	}
 }
 
 /* Publish a model's bytes under its name; steals the text. */
@@ -159,9 +201,9 @@ tokenizer_train(int dirfd, const struct tokenizer_sample *from, uint32_t vocab_s
 	if (write_sample(from, fd, f) == -1 || fstat(fd, &st) == -1)
 		goto done;
 	say_progress("training the tokenizer on %ju MB", (uintmax_t)st.st_size / 1000000);
-	if (run_spm_train(dirfd, vocab_size_asked, err_fd, (uint64_t)st.st_size, f) == -1)
+	if (run_spm_train(dirfd, vocab_size_asked, from->keep_lines, err_fd, (uint64_t)st.st_size, f) == -1)
 		goto done;
-	if ((text = file_read(dirfd, "spm.model", MODEL_MAX_BYTES, &n)) == NULL) {
+	if ((text = file_read(dirfd, "spm.model", VOCAB_MAX_BYTES, &n)) == NULL) {
 		inputerror_errno(f, "read", "spm.model");
 		goto done;
 	}
@@ -184,11 +226,11 @@ tokenizer_copy(int dirfd, const char *model, struct inputerror *f)
 	int fd;
 
 	/* The path is the user's own: links in it are meant. */
-	if ((fd = open(model, O_RDONLY | O_CLOEXEC)) == -1) {
+	if ((fd = file_open_given(model)) == -1) {
 		inputerror_errno(f, "read", model);
 		return (NULL);
 	}
-	text = file_read_fd(fd, MODEL_MAX_BYTES, &n);
+	text = file_read_fd(fd, VOCAB_MAX_BYTES, &n);
 	close(fd);
 	if (text == NULL) {
 		inputerror_errno(f, "read", model);

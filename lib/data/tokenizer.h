@@ -21,8 +21,9 @@ struct vocab *tokenizer_copy(int dirfd, const char *model, struct inputerror *f)
 
 struct tokenizer_sample {
 	struct corpus *corpus;
-	uint64_t text_bytes; /* of all its documents */
-	uint64_t val_docs;   /* which are not sampled */
+	uint64_t text_bytes;          /* of all its documents */
+	uint64_t val_docs, val_given; /* as of a struct encode; these are not sampled */
+	int keep_lines;               /* train one that keeps line breaks and blanks as they are */
 };
 
 /* The vocabulary may come out smaller than asked for. */

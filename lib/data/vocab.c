@@ -11,7 +11,6 @@
 #include "data/shard.h"
 #include "data/vocab.h"
 
-#define MODEL_MAX_BYTES ((size_t)64 << 20)
 #define PIECE_MAX_BYTES 65535
 
 /* The byte vocabulary: before VOCAB_BYTE_FIRST pad, BOS, EOS, unknown. */
@@ -36,7 +35,9 @@ struct vocab {
 	char *path;
 	struct piece *pieces;
 	uint32_t size, bos;
-	int is_bytes, joins_lines;
+	int is_bytes, adds_blank;
+	int keeps_lines;
+	int maps_own; /* its normaliser's rules are not among those known by name */
 	char sha256[SHA256_HEX_SIZE];
 };
 
@@ -179,15 +180,29 @@ read_trainer(struct wire w, uint64_t *bos)
 	return (rc == -1 ? "trainer settings that are cut off" : NULL);
 }
 
+static int
+names_known_rules(struct wire w)
+{
+	static const char *const known[] = { "identity", "nfkc", "nmt_nfkc", "nfkc_cf", "nmt_nfkc_cf" };
+	size_t i, n = (size_t)(w.end - w.p);
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (n == strlen(known[i]) && memcmp(w.p, known[i], n) == 0)
+			return (1);
+	return (0);
+}
+
 static const char *
-read_normalizer(struct wire w, int *joins_lines)
+read_normalizer(struct wire w, struct vocab *v)
 {
 	struct field field;
 	int rc;
 
 	while ((rc = read_field(&w, &field)) == 1)
 		if (field.number == 1 && field.type == 2)
-			*joins_lines = field.body.end - field.body.p >= 4 && memcmp(field.body.p, "nmt_", 4) == 0;
+			v->maps_own = !names_known_rules(field.body);
+		else if (field.number == 3 && field.type == 0)
+			v->adds_blank = field.varint != 0;
 	return (rc == -1 ? "normaliser settings that are cut off" : NULL);
 }
 
@@ -201,6 +216,7 @@ read_model(struct vocab *v, size_t bytes)
 	uint64_t bos = 1;
 	int rc;
 
+	v->adds_blank = 1; /* unless the normaliser's settings say no */
 	if ((v->pieces = calloc(SHARD_MAX_VOCAB, sizeof(v->pieces[0]))) == NULL)
 		return ("too large for memory");
 	while ((rc = read_field(&w, &field)) == 1) {
@@ -213,7 +229,7 @@ read_model(struct vocab *v, size_t bytes)
 		} else if (field.number == 2)
 			wrong = read_trainer(field.body, &bos);
 		else if (field.number == 3)
-			wrong = read_normalizer(field.body, &v->joins_lines);
+			wrong = read_normalizer(field.body, v);
 		if (wrong != NULL)
 			return (wrong);
 	}
@@ -243,7 +259,7 @@ vocab_open_as(const char *path, const char *what, struct inputerror *f)
 		goto err0;
 	}
 	strcpy(v->path, path);
-	if ((v->file = file_read(AT_FDCWD, path, MODEL_MAX_BYTES, &bytes)) == NULL) {
+	if ((v->file = file_read(AT_FDCWD, path, VOCAB_MAX_BYTES, &bytes)) == NULL) {
 		inputerror_errno(f, "read", what);
 		if (f != NULL && f->kind == REFUSAL_INPUT_MISSING)
 			f->kind = REFUSAL_TOKENIZER_MISSING;
@@ -331,9 +347,59 @@ vocab_sha256(const struct vocab *v)
 }
 
 int
-vocab_joins_lines(const struct vocab *v)
+vocab_adds_blank(const struct vocab *v)
 {
-	return (v->joins_lines);
+	return (v->adds_blank);
+}
+
+/* Does a space mark stand in the piece behind something else? */
+static int
+goes_on_after_blank(const struct piece *p)
+{
+	size_t at, marks = 0;
+
+	while (marks + MARK_BYTES <= p->bytes && memcmp(p->text + marks, space_mark, MARK_BYTES) == 0)
+		marks += MARK_BYTES;
+	for (at = marks; at + MARK_BYTES <= p->bytes; at++)
+		if (memcmp(p->text + at, space_mark, MARK_BYTES) == 0 || p->text[at] == ' ')
+			return (1);
+	return (0);
+}
+
+int
+vocab_cuts(const struct vocab *v)
+{
+	uint32_t id;
+
+	if (v->is_bytes || v->maps_own)
+		return (0);
+	for (id = 0; id < v->size; id++)
+		if (goes_on_after_blank(&v->pieces[id]))
+			return (0);
+	return (1);
+}
+
+void
+vocab_keep_lines(struct vocab *v)
+{
+	v->keeps_lines = 1;
+}
+
+int
+vocab_keeps_lines(const struct vocab *v)
+{
+	return (v->keeps_lines);
+}
+
+int32_t
+vocab_byte_id(const struct vocab *v, uint8_t byte)
+{
+	uint32_t id;
+
+	for (id = 0; id < v->size; id++)
+		if (v->pieces[id].type == VOCAB_BYTE && v->pieces[id].byte == byte)
+			return ((int32_t)id);
+	return (-1);
 }
 
 enum vocab_type

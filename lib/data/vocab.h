@@ -15,6 +15,9 @@
  */
 struct vocab;
 
+/* The longest model file that is read. */
+#define VOCAB_MAX_BYTES ((size_t)64 << 20)
+
 /* The id of byte 0 in the byte vocabulary. */
 #define VOCAB_BYTE_FIRST 4
 
@@ -22,7 +25,7 @@ enum vocab_type { VOCAB_NORMAL = 1, VOCAB_UNKNOWN, VOCAB_CONTROL, VOCAB_USER, VO
 
 /**
  * vocab_open(path, f):
- * Read a SentencePiece model: its pieces, types, BOS and normaliser's name.
+ * Read a SentencePiece model: its pieces, types, BOS and dummy prefix.
  * The file may be hostile: it is bounded (64 MiB, 65,536 pieces of at most
  * 64 KiB) and nothing of it is trusted.
  * Errors: NULL, said, *f filled: tokenizer_missing, invalid, memory, io.
@@ -43,8 +46,18 @@ int vocab_is_bytes(const struct vocab *v);
 const char *vocab_path(const struct vocab *v); /* of the model's file; NULL for bytes */
 const char *vocab_sha256(const struct vocab *v);
 
-/* Does the normaliser turn a line break into a space, as the nmt_* rules do? Bytes: 0. */
-int vocab_joins_lines(const struct vocab *v);
+/* Does the model put a blank in front of each text (the dummy prefix), which is none of the text's? Bytes: 0. */
+int vocab_adds_blank(const struct vocab *v);
+
+/* May text be encoded apart on both sides of a blank between ASCII letters or digits? No piece goes on after one. */
+int vocab_cuts(const struct vocab *v);
+
+/* Are line breaks the tokens of their byte to whoever encodes? Set before the vocabulary is used; no by default. */
+void vocab_keep_lines(struct vocab *v);
+int vocab_keeps_lines(const struct vocab *v);
+
+/* The id of a byte's piece, or -1: a model without byte fallback. */
+int32_t vocab_byte_id(const struct vocab *v, uint8_t byte);
 
 /* Type of an id, and its piece as the model spells it (not NUL-terminated). id < vocab_size (asserted). */
 enum vocab_type vocab_type(const struct vocab *v, uint32_t id);

@@ -12,4 +12,7 @@
  */
 int vocab_decode(const struct vocab *v, const int32_t *ids, uint64_t n, struct str *out);
 
+/* The same of ids as shards hold them. */
+int vocab_decode_ids16(const struct vocab *v, const uint16_t *ids, uint64_t n, struct str *out);
+
 #endif

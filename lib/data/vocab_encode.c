@@ -12,24 +12,36 @@
 
 #define PROMPT_MAX_BYTES ((size_t)1 << 20)
 
-/* Read the ids that spm_encode printed. */
+/* Read the ids that spm_encode printed; each further line is one of the text. */
 static int
 parse_ids(const struct vocab *v, const char *text, size_t bytes, int32_t *ids, uint64_t *count)
 {
 	const char *p = text, *end = text + bytes;
 	uint32_t id;
+	int opens = 0; /* BOS of a further line comes */
 
 	*count = 0;
 	while (p < end) {
-		if (*p == ' ' || *p == '\n') {
+		if (*p == ' ') {
 			p++;
+			continue;
+		}
+		if (*p == '\n') {
+			p++;
+			opens = p < end;
+			if (opens)
+				ids[(*count)++] = vocab_byte_id(v, '\n');
 			continue;
 		}
 		for (id = 0; p < end && *p >= '0' && *p <= '9' && id < SHARD_MAX_VOCAB; p++)
 			id = 10 * id + (uint32_t)(*p - '0');
 		if (id >= vocab_size(v) || (p < end && *p != ' ' && *p != '\n'))
 			return (-1);
-		ids[(*count)++] = (int32_t)id;
+		if (opens && id != vocab_bos(v))
+			return (-1);
+		if (!opens)
+			ids[(*count)++] = (int32_t)id;
+		opens = 0;
 	}
 	return (*count > 0 && (uint32_t)ids[0] == vocab_bos(v) ? 0 : -1);
 }
@@ -55,7 +67,8 @@ encode_model(const struct vocab *v, const char *text, size_t n, int64_t wait_ms,
 	}
 	argv[1] = model.p;
 	for (i = 0; i < n; i++)
-		line[i] = text[i] == '\n' || text[i] == '\r' || text[i] == '\0' ? ' ' : text[i];
+		line[i] = (text[i] == '\n' && !vocab_keeps_lines(v)) || text[i] == '\r' || text[i] == '\0' ? ' ' :
+													     text[i];
 	line[n] = '\n';
 	if (file_write_all(fileno(in), line, n + 1) == -1 || lseek(fileno(in), 0, SEEK_SET) == -1) {
 		inputerror_errno(f, "encode with", vocab_path(v));

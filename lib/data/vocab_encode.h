@@ -10,7 +10,7 @@
  * vocab_encode(v, text, n, wait_ms, ids, count, f):
  * Ids of one text, BOS first.  With a model this runs spm_encode as a child
  * that dies with us and is killed after ${wait_ms} (positive, asserted); line
- * breaks become spaces and NUL bytes too.
+ * breaks become spaces, unless the vocabulary keeps them, and NUL bytes too.
  * Owns:   the caller frees *ids.
  * Errors: -1, said, *f filled: tokenizer_missing, deadline, invalid, memory, io.
  */

@@ -9,6 +9,7 @@
 #include "gpt/f16.h"
 #include "base/file.h"
 #include "base/jsonio.h"
+#include "base/progress.h"
 #include "gpt/quantize.h"
 #include "gpt/safetensors.h"
 #include "base/say.h"
@@ -100,6 +101,23 @@ layout_make(struct layout *l, const struct params *p)
 }
 
 /* The stored tensors of data (laid out by l) as float32. */
+uint64_t
+artifact_payload(const struct config *c)
+{
+	uint64_t bytes = 0;
+	struct params *p;
+	struct layout l;
+
+	if ((p = params_new(c)) == NULL)
+		return (0);
+	if (layout_make(&l, p) == 0) {
+		bytes = l.bytes;
+		layout_free(&l);
+	}
+	params_free(p);
+	return (bytes);
+}
+
 static void
 restore(const struct layout *l, const struct params *p, const unsigned char *data, float *w)
 {
@@ -203,6 +221,7 @@ deflate_to(int fd, const void *const *pieces, const size_t *sizes, size_t count,
 					return (-1);
 				}
 				*written += sizeof(out) - z.avail_out;
+				progress_tick();
 			} while (z.avail_out == 0);
 		} while (left > 0);
 	}

@@ -48,6 +48,9 @@ int artifact_write(int fd, const struct params *p, const float *w, const char *t
     struct artifact_report *report);
 void artifact_report_free(struct artifact_report *report);
 
+/* The payload_bytes of a model's artifact, before there is one; 0 if memory is short. Checked: t/unit/artifact.c. */
+uint64_t artifact_payload(const struct config *c);
+
 struct artifact {
 	struct config config;
 	char tokenizer_sha256[SHA256_HEX_SIZE];

@@ -86,6 +86,7 @@ generate_run(struct model *m, const struct generate_law *law, const int32_t *pro
 				end = -1;
 		if (end == -1) {
 			say_error("the model gives logits that are not finite");
+			errno = EDOM;
 			break;
 		}
 		id = law->temperature > 0 ? draw(logits, V, law->temperature, &rng) : likeliest(logits, V);

@@ -42,14 +42,11 @@ struct model_batch {
 /**
  * model_open(args):
  * Owns:   the caller closes; config is copied.
- * Errors: NULL after saying why; errno ENODEV (no such backend, device or ISA), EINVAL, ENOMEM, EPROTO (the
- *         backend's self-test disagreed).
+ * Errors: NULL after saying why; errno ENODEV (a backend, device or ISA that is not here), EINVAL, ENOMEM,
+ *         EPROTO (the backend's self-test disagreed).
  */
 struct model *model_open(const struct model_args *args);
 void model_close(struct model *m);
-
-/* Bytes that model_open and the optimizer will ask for in float32: an upper estimate, for choosing a micro-batch. */
-uint64_t model_bytes(const struct model_args *args);
 
 const struct params *model_params(const struct model *m);
 

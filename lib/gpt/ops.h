@@ -228,8 +228,9 @@ struct ops {
 	const char *const *isa_names; /* NULL-terminated; fastest first; "auto" picks the first that runs here */
 
 	/**
-	 * open(args): Owns: the caller closes.  Errors: NULL after saying why; errno ENOMEM, ENODEV (no such
-	 * device or instruction set), EINVAL (geometry the backend cannot do), EPROTO (self-test disagreed).
+	 * open(args): Owns: the caller closes.  Errors: NULL after saying why; errno ENOMEM, ENODEV (a device or
+	 * instruction set that this machine lacks), EINVAL (one that the backend has not, or a geometry that it cannot
+	 * do), EPROTO (self-test disagreed).
 	 */
 	struct ops_ctx *(*open)(const struct ops_open_args *args);
 	void (*close)(struct ops_ctx *ctx);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "gpt/ops.h"
+#include "base/progress.h"
 #include "base/say.h"
 
 struct ops_buf {
@@ -73,6 +74,7 @@ matvec(double *out, const double *w, const double *x, size_t rows, size_t cols)
 {
 	for (size_t r = 0; r < rows; r++)
 		out[r] = dot(w + r * cols, x, cols);
+	progress_tick();
 }
 
 /* dx += w^T dout, the gradient of matvec with respect to x */
@@ -89,6 +91,7 @@ matvec_dw(double *dw, const double *dout, const double *x, size_t rows, size_t c
 {
 	for (size_t r = 0; r < rows; r++)
 		axpy(dw + r * cols, dout[r], x, cols);
+	progress_tick();
 }
 
 /* out = x / rms(x); returns the reciprocal rms.  out may be x. */
@@ -215,7 +218,7 @@ ref_open(const struct ops_open_args *args)
 	}
 	if (strcmp(args->isa, "auto") != 0 && strcmp(args->isa, "scalar") != 0) {
 		say_error("backend 'ref' has no isa '%s': it has 'scalar'", args->isa);
-		errno = ENODEV;
+		errno = EINVAL;
 		return (NULL);
 	}
 	if ((ctx = calloc(1, sizeof(*ctx))) == NULL)

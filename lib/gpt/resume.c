@@ -3,16 +3,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/jsonio.h"
 #include "base/num.h"
+#include "base/progress.h"
 #include "base/say.h"
+#include "base/sha256.h"
 #include "gpt/resume.h"
 #include "gpt/safetensors.h"
 #include "gpt/trainer_state.h"
 
 #define RESUME_FORMAT "homegolf.resume.v1"
+
+/* Of the whole file with zeros in the place of these digits; what 0.1 wrote has none. */
+#define DIGEST_KEY "content_sha256"
+#define DIGEST_DIGITS ((size_t)SHA256_HEX_SIZE - 1)
 
 /* What a resume file holds, in its order: of each tensor the weights, then the state that the optimizer keeps. */
 struct contents {
@@ -86,35 +93,105 @@ identity(const struct trainer *t)
 	return (identity);
 }
 
+/* Where the digits stand in a header of ${n} bytes, or NULL. */
+static char *
+digest_place(char *header, size_t n)
+{
+	static const char key[] = "\"" DIGEST_KEY "\"";
+	char *at = header, *end = header + n;
+
+	while ((at = memchr(at, '"', (size_t)(end - at))) != NULL && (size_t)(end - at) > sizeof(key))
+		if (memcmp(at++, key, sizeof(key) - 1) == 0) {
+			at = memchr(at + sizeof(key) - 2, '"', (size_t)(end - at) - sizeof(key) + 2);
+			return (at != NULL && (size_t)(end - at) > DIGEST_DIGITS ? at + 1 : NULL);
+		}
+	return (NULL);
+}
+
+/* Is the file what was saved? 0, or -1 after saying why not. */
+static int
+verify(const struct trainer *t, int fd, const struct safetensors *s, const char *what)
+{
+	const char *recorded = safetensors_metadata(s, DIGEST_KEY);
+	struct sha256 *h = NULL;
+	char hex[SHA256_HEX_SIZE], *header = NULL, *place;
+	unsigned char head[8];
+	size_t n = 8, i;
+	int rc = -1;
+
+	if (recorded == NULL)
+		return (0);
+	if (file_read_at(fd, head, sizeof(head), 0) == 0) {
+		for (i = 0; i < sizeof(head); i++)
+			n += (size_t)head[i] << 8 * i;
+		header = malloc(n);
+	}
+	if (header == NULL || file_read_at(fd, header, n, 0) != 0 || (h = sha256_begin()) == NULL)
+		goto err0;
+	if ((place = digest_place(header, n)) != NULL)
+		memset(place, '0', DIGEST_DIGITS);
+	sha256_add(h, header, n);
+	for (i = 0; i < safetensors_count(s); i++) {
+		if (safetensors_get(s, safetensors_at(s, i), t->staging) != 0)
+			goto out;
+		sha256_add(h, t->staging, safetensors_at(s, i)->n * sizeof(*t->staging));
+		progress_tick();
+	}
+	sha256_end(h, hex);
+	h = NULL;
+	if ((rc = strcmp(hex, recorded) == 0 ? 0 : -1) == -1) {
+		say_error("'%s' has been altered since it was saved: remove it to begin anew", what);
+		errno = EBADMSG;
+	}
+	goto out;
+err0:
+	say_errno("cannot read '%s'", what);
+out:
+	sha256_free(h);
+	free(header);
+	return (rc);
+}
+
 int
 resume_save(const struct trainer *t, int fd, const json_t *extra)
 {
 	json_t *metadata = identity(t);
+	struct sha256 *h = sha256_begin();
+	char hex[SHA256_HEX_SIZE], *header = NULL;
 	struct contents c;
-	char *header = NULL;
 	size_t n;
 	int rc = -1;
 
 	if (contents_make(t, &c) != 0)
 		goto out;
 	errno = ENOMEM;
-	if (metadata == NULL)
+	snprintf(hex, sizeof(hex), "%0*d", (int)DIGEST_DIGITS, 0);
+	if (metadata == NULL || h == NULL || json_object_set_new(metadata, DIGEST_KEY, json_string(hex)) != 0)
 		goto out;
 	if (extra != NULL && json_object_update_missing(metadata, (json_t *)(uintptr_t)extra) != 0)
 		goto out;
 	if ((header = safetensors_header(c.entries, c.count, metadata, &n)) == NULL)
 		goto out;
+	sha256_add(h, header, n);
 	if (file_write_all(fd, header, n) != 0)
 		goto out;
 	for (size_t e = 0; e < c.count; e++) {
 		trainer_stage(t, c.bufs[e], c.entries[e].n);
+		sha256_add(h, t->staging, c.entries[e].n * sizeof(*t->staging));
 		if (file_write_all(fd, t->staging, c.entries[e].n * sizeof(*t->staging)) != 0)
 			goto out;
+		progress_tick();
 	}
+	sha256_end(h, hex);
+	h = NULL;
+	memcpy(digest_place(header, n), hex, DIGEST_DIGITS);
+	if (lseek(fd, 0, SEEK_SET) == -1 || file_write_all(fd, header, n) != 0)
+		goto out;
 	rc = 0;
 out:
 	if (rc != 0)
 		say_errno("cannot save the state of training");
+	sha256_free(h);
 	free(header);
 	json_decref(metadata);
 	contents_free(&c);
@@ -177,6 +254,8 @@ resume_load(struct trainer *t, int fd, const char *what, json_t **extra)
 			goto out;
 		}
 	}
+	if (verify(t, fd, s, what) != 0)
+		goto out;
 	for (size_t e = 0; e < c.count; e++) {
 		if (safetensors_get(s, safetensors_find(s, c.entries[e].name), t->staging) != 0)
 			goto out;

@@ -7,6 +7,7 @@
 #include "gpt/f16.h"
 #include "base/file.h"
 #include "base/jsonio.h"
+#include "base/progress.h"
 #include "gpt/safetensors.h"
 #include "base/say.h"
 
@@ -450,9 +451,11 @@ safetensors_write(int fd, const struct safetensors_tensor *tensors, size_t count
 		return (-1);
 	if (file_write_all(fd, header, n) != 0)
 		goto out;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		if (file_write_all(fd, tensors[i].data, tensors[i].n * dtypes[tensors[i].dtype].size) != 0)
 			goto out;
+		progress_tick();
+	}
 	rc = 0;
 out:
 	free(header);

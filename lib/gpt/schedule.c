@@ -2,6 +2,11 @@
 
 #include "gpt/schedule.h"
 
+/* When the pace is looked at, and how far it may be over the cap. */
+#define LOOK_STEPS 5
+#define LOOK_MS 10000
+#define OVER 1.1
+
 static double
 by_steps(const struct schedule *s, uint64_t step)
 {
@@ -50,6 +55,59 @@ schedule_done(const struct schedule *s, uint64_t step, double elapsed_ms)
 	if (step >= s->iterations)
 		return (1);
 	return (s->law == SCHEDULE_WALLCLOCK && elapsed_ms >= s->cap_ms);
+}
+
+void
+schedule_measure(struct schedule_pace *p, double step_ms)
+{
+	p->best_ms = p->steps == 0 ? step_ms : fmin(p->best_ms, step_ms);
+	p->total_ms += step_ms;
+	p->steps++;
+}
+
+uint64_t
+schedule_reach(const struct schedule *s, uint64_t step, double elapsed_ms, double step_ms)
+{
+	double more;
+
+	if (step >= s->iterations || s->cap_ms <= 0)
+		return (s->iterations);
+	if (elapsed_ms >= s->cap_ms)
+		return (step);
+	more = ceil((s->cap_ms - elapsed_ms) / step_ms);
+	return (more < (double)(s->iterations - step) ? step + (uint64_t)more : s->iterations);
+}
+
+int
+schedule_look_due(const struct schedule *s, struct schedule_pace *p, double elapsed_ms)
+{
+	static const double share[] = { 0.01, 0.02, 0.1 };
+	const unsigned n = sizeof(share) / sizeof(share[0]);
+
+	if (s->cap_ms <= 0 || p->looks == n || p->steps < 2)
+		return (0);
+	if (p->looks == 0 ? p->steps < LOOK_STEPS || p->total_ms < fmin(share[0] * s->cap_ms, LOOK_MS) :
+			    elapsed_ms < share[p->looks] * s->cap_ms)
+		return (0);
+	while (++p->looks < n && elapsed_ms >= share[p->looks] * s->cap_ms)
+		;
+	return (1);
+}
+
+enum schedule_fit
+schedule_fit(const struct schedule *s, uint64_t min_steps, uint64_t step, double elapsed_ms, double best_ms)
+{
+	const double limit = s->cap_ms * OVER;
+
+	/* The last step must start before the cap, and may end after it. */
+	if (s->cap_ms <= 0)
+		return (SCHEDULE_FITS);
+	if (step < min_steps && elapsed_ms + (double)(min_steps - step - 1) * best_ms > limit)
+		return (SCHEDULE_MISSES_MIN_STEPS);
+	if (s->law != SCHEDULE_WALLCLOCK && step < s->iterations &&
+	    elapsed_ms + (double)(s->iterations - step - 1) * best_ms > limit)
+		return (SCHEDULE_MISSES_END);
+	return (SCHEDULE_FITS);
 }
 
 int

@@ -17,7 +17,7 @@ struct schedule {
 	double warmdown_iters; /* steps of the final fall; 0: none */
 	double warmdown_frac;  /* instead, unless 0: the share of the iterations, or of the cap, that the fall takes */
 	double min_lr_frac;    /* the fall stops at this scale; a replay has it in its scales */
-	double cap_ms;         /* SCHEDULE_WALLCLOCK only */
+	double cap_ms;         /* no step starts after it; 0: none */
 	const double *scales;  /* SCHEDULE_REPLAY only */
 };
 
@@ -34,6 +34,43 @@ double schedule_scale(const struct schedule *s, uint64_t step, double elapsed_ms
 
 /* Nonzero when no further step starts. The step during which the cap passes is the last. */
 int schedule_done(const struct schedule *s, uint64_t step, double elapsed_ms);
+
+/**
+ * What the steps that one attempt measured say of the rest.  All zeros before
+ * the first of them.
+ */
+struct schedule_pace {
+	uint64_t steps;           /* measured */
+	double total_ms, best_ms; /* of them all, and of the fastest */
+	unsigned looks;           /* taken by schedule_look_due */
+};
+
+void schedule_measure(struct schedule_pace *p, double step_ms);
+
+/* Steps made when the iterations or the cap end the run, if each from ${step} on takes ${step_ms}. */
+uint64_t schedule_reach(const struct schedule *s, uint64_t step, double elapsed_ms, double step_ms);
+
+/**
+ * schedule_look_due(s, p, elapsed_ms):
+ * Nonzero when it is time to ask schedule_fit, three times an attempt: after
+ * five measured steps that took a hundredth of the cap or ten seconds, and
+ * when the training clock is at 2 % and at 10 % of the cap.  Never before two
+ * steps, since the first is often slow, nor without a cap.
+ * Checked: t/unit/schedule.c.
+ */
+int schedule_look_due(const struct schedule *s, struct schedule_pace *p, double elapsed_ms);
+
+/**
+ * schedule_fit(s, min_steps, step, elapsed_ms, best_ms):
+ * Whether the run can do what it must before its cap: all iterations (by the
+ * clock min_steps alone).  Judged with a margin of 10 % of the cap at the pace
+ * of the fastest step, so that a busy machine refuses no run that fits.
+ * Checked: t/unit/schedule.c.
+ */
+enum schedule_fit { SCHEDULE_FITS, SCHEDULE_MISSES_MIN_STEPS, SCHEDULE_MISSES_END };
+
+enum schedule_fit
+schedule_fit(const struct schedule *s, uint64_t min_steps, uint64_t step, double elapsed_ms, double best_ms);
 
 /* Nonzero if some step runs at full rate; a schedule that never does is worth a warning. By the clock: always. */
 int schedule_reaches_full_rate(const struct schedule *s);

@@ -6,43 +6,40 @@
 #include "gpt/checkpoint.h"
 #include "base/file.h"
 #include "base/say.h"
+#include "gpt/trainer_bytes.h"
 #include "gpt/trainer_open.h"
 
 size_t
-trainer_open_micro_batch(const struct trainspec *r, uint64_t host_bytes)
+trainer_open_micro_batch(const struct trainspec *r, uint64_t free_bytes, uint64_t all_bytes)
 {
 	const struct ops *ops = ops_find(r->backend);
-	struct model_args args = { .config = &r->config,
-		.use = MODEL_TRAIN,
-		.backend = r->backend,
-		.isa = r->isa,
-		.arith = r->arith,
-		.threads = 1,
-		.max_seq = r->seq_len };
-	size_t sequences = r->batch_tokens / r->seq_len, batch;
-	uint64_t memory_bytes;
+	const int host = ops == NULL || ops->memory == NULL;
+	size_t sequences = r->batch_tokens / r->seq_len, batch, micro_batch = r->micro_batch_tokens;
+	uint64_t need;
 
-	if (r->micro_batch_tokens != 0)
-		return (r->micro_batch_tokens);
-	memory_bytes = ops != NULL && ops->memory != NULL ? ops->memory() : host_bytes;
+	if (!host)
+		free_bytes = ops->memory();
 	/* More than 64 Ki tokens a pass gains nothing, and unknown memory is taken as enough for one sequence. */
-	for (batch = sequences; batch > 1; batch--) {
+	for (batch = micro_batch == 0 ? sequences : 1; batch > 1; batch--) {
 		if (sequences % batch != 0 || batch * r->seq_len > 65536)
 			continue;
-		args.max_batch = batch;
-		args.max_passes = sequences / batch;
-		if (model_bytes(&args) <= memory_bytes / 10 * 6)
+		if (trainer_bytes(r, batch * r->seq_len, host) <= free_bytes / 10 * 6)
 			return (batch * r->seq_len);
 	}
-	args.max_batch = 1;
-	args.max_passes = sequences;
-	if (memory_bytes != 0 && model_bytes(&args) > memory_bytes / 10 * 9) {
-		say_error("train.micro_batch_tokens=auto: one sequence of %zu tokens needs %llu bytes, %llu are free: "
-			  "lower train.seq_len or model.num_layers",
-		    r->seq_len, (unsigned long long)model_bytes(&args), (unsigned long long)memory_bytes);
-		return (0);
-	}
-	return (r->seq_len);
+	if (micro_batch == 0)
+		micro_batch = r->seq_len;
+	need = trainer_bytes(r, micro_batch, host);
+	/* A device says by itself what it has not, with the bytes. */
+	if (!host || free_bytes == 0 || need <= free_bytes)
+		return (micro_batch);
+	say_error("training needs %llu bytes of memory with %zu tokens in a pass, and %llu are %s: lower %s",
+	    (unsigned long long)need, micro_batch, (unsigned long long)(need > all_bytes ? all_bytes : free_bytes),
+	    need > all_bytes ? "all that there are" : "free",
+	    micro_batch > r->seq_len && trainer_bytes(r, r->seq_len, host) <= free_bytes ?
+		"train.micro_batch_tokens" :
+		"model.model_dim, model.num_layers or train.seq_len");
+	errno = need > all_bytes ? EFBIG : ENOMEM;
+	return (0);
 }
 
 static int
@@ -69,15 +66,7 @@ int
 trainer_open_spec(const struct trainspec *r, size_t micro_batch, trainer_source *source, void *cookie, struct model **m,
     struct trainer **t)
 {
-	struct model_args args = { .config = &r->config,
-		.use = MODEL_TRAIN,
-		.backend = r->backend,
-		.isa = r->isa,
-		.arith = r->arith,
-		.threads = r->threads,
-		.max_batch = micro_batch / r->seq_len,
-		.max_seq = r->seq_len,
-		.max_passes = r->batch_tokens / micro_batch };
+	const struct model_args args = trainer_bytes_model(r, micro_batch);
 	struct trainer_args job = { .law = &r->law,
 		.seq_len = r->seq_len,
 		.batch_tokens = r->batch_tokens,
@@ -87,11 +76,6 @@ trainer_open_spec(const struct trainspec *r, size_t micro_batch, trainer_source 
 	float *w;
 	int error;
 
-	/* Validation between steps takes windows of its own length from the same buffers. */
-	if (r->val_every != 0 && r->eval_seq_len > r->seq_len) {
-		args.max_batch = (micro_batch + r->eval_seq_len - 1) / r->eval_seq_len;
-		args.max_seq = r->eval_seq_len;
-	}
 	if ((*m = model_open(&args)) == NULL)
 		return (-1);
 	if ((w = malloc(model_params(*m)->n * sizeof(*w))) == NULL || initial(r, model_params(*m), w) == -1)

@@ -13,13 +13,15 @@
 #include "gpt/trainer.h"
 
 /**
- * trainer_open_micro_batch(r, host_bytes):
+ * trainer_open_micro_batch(r, free_bytes, all_bytes):
  * The micro-batch to train with: the one asked for, or for "auto" the largest
  * that divides batch_tokens, holds whole sequences and fits in 60 % of the
- * memory that is free: the backend's, or ${host_bytes} if it has none of its
- * own.  Tokens; 0 after saying why if not even one sequence fits.
+ * memory that is free: the backend's, or ${free_bytes} of ${all_bytes} if it has
+ * none of its own; 0 is not known.
+ * Errors: 0 after saying what to lower; errno ENOMEM: more than is free, EFBIG: more than there is.
+ * Checked: t/unit/trainer.c.
  */
-size_t trainer_open_micro_batch(const struct trainspec *r, uint64_t host_bytes);
+size_t trainer_open_micro_batch(const struct trainspec *r, uint64_t free_bytes, uint64_t all_bytes);
 
 /**
  * trainer_open_spec(r, micro_batch, source, cookie, m, t):

@@ -14,6 +14,7 @@ static const char *const laws[] = { [SCHEDULE_ITERATIONS] = "iterations", [SCHED
 /* Defaults and ranges are the contract's; the section model has its rows in config.c, what no model sees in spec.c. */
 const struct bind trainspec_keys[] = {
 	BIND(struct trainspec, "train.seed", seed),
+	BIND(struct trainspec, "train.data_offset", data_offset),
 	BIND(struct trainspec, "train.seq_len", seq_len),
 	BIND(struct trainspec, "train.batch_tokens", batch_tokens),
 	BIND(struct trainspec, "train.micro_batch_tokens", micro_batch_tokens),

@@ -22,7 +22,8 @@ struct trainspec {
 	struct optimizer_law law;
 	struct schedule schedule; /* scales of a replay are the caller's to fill in */
 	const char *replay;       /* path of the metrics to replay, or NULL */
-	uint64_t seed;
+	uint64_t seed;            /* of the initial weights, where init_from gives none */
+	uint64_t data_offset;     /* ids of the training shards before the first batch */
 	size_t seq_len;
 	size_t batch_tokens;       /* of one step */
 	size_t micro_batch_tokens; /* of one pass; 0: to be chosen from free memory */

@@ -339,7 +339,7 @@ claim_file(struct claim *c, const char *name, const struct textfile *t)
 			continue;
 		if (k == DEFECT_UNREADABLE)
 			claim_note(c, DEFECT_UNREADABLE, name, 0, "%s",
-			    t->error == EINVAL ? "no regular file" : strerror(t->error));
+			    t->error == EMEDIUMTYPE ? "no regular file" : strerror(t->error));
 		else
 			claim_note(c, (enum defect)k, name, 0, "%llu bytes: %s", (unsigned long long)t->bytes,
 			    defect_meaning((enum defect)k));

@@ -110,7 +110,7 @@ read_one(struct walk *w, struct textfile *t, int dir, const char *name, const ch
 		say_note("'%s' is larger than %zu bytes, and was left out", label, max);
 	else
 		say_note("'%s' was left out: %s", label,
-		    t->error == EINVAL || t->error == EISDIR ? "no regular file" : strerror(t->error));
+		    t->error == EMEDIUMTYPE || t->error == EISDIR ? "no regular file" : strerror(t->error));
 	return (1);
 }
 

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "import/ingest.h"
 #include "base/jsonio.h"
+#include "base/out.h"
 #include "base/say.h"
 
 /* What a row is found again by. */
@@ -236,23 +237,19 @@ static int
 print_findings(struct ingest *in, const json_t *row)
 {
 	const json_t *f;
-	char *line, file[4096], detail[4096];
+	char *line;
 	size_t i;
 
 	if (in->json) {
 		if ((line = jsonio_line(row)) == NULL)
 			return (-1);
-		puts(line);
+		out_json(line, strlen(line));
 		free(line);
 		return (0);
 	}
-	/* The text is the world's; what a terminal would obey in it is not passed on. */
-	json_array_foreach(jsonio_get(row, "import.flags"), i, f) {
-		say_clean(file, sizeof(file), jsonio_text(f, "file", "?"));
-		say_clean(detail, sizeof(detail), jsonio_text(f, "detail", ""));
-		printf("%s:%lld: %s: %s\n", file, (long long)jsonio_i64(f, "line", 0), jsonio_text(f, "flag", "?"),
-		    detail);
-	}
+	json_array_foreach(jsonio_get(row, "import.flags"), i, f)
+		out_put("%s:%lld: %s: %s\n", jsonio_text(f, "file", "?"), (long long)jsonio_i64(f, "line", 0),
+		    jsonio_text(f, "flag", "?"), jsonio_text(f, "detail", ""));
 	return (0);
 }
 

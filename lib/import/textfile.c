@@ -120,17 +120,13 @@ textfile_at_fault(int error)
 	case EPERM:
 	case ENOENT:
 	case ENOTDIR:
-	case EISDIR:
-	case ELOOP:
 	case ENAMETOOLONG:
 	case ENXIO:
 	case ENODEV:
-	case EINVAL:
-	case EFBIG:
 	case EOVERFLOW:
 		return (1);
 	default:
-		return (0);
+		return (file_at_fault(error));
 	}
 }
 

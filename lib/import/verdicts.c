@@ -6,30 +6,17 @@
 
 #include "base/clock.h"
 #include "base/jsonio.h"
+#include "base/out.h"
 #include "base/say.h"
-#include "base/utf8.h"
 #include "import/verdicts.h"
 
 static void
 number(double x, int width, int digits)
 {
 	if (isnan(x))
-		printf(" %*s", width, "-");
+		out_put(" %*s", width, "-");
 	else
-		printf(" %*.*f", width, digits, x);
-}
-
-/* Other people's text, at most so many columns of it, and nothing that a terminal would obey. */
-static void
-text(const char *p, int columns)
-{
-	for (; *p != '\0' && columns > 0; p++) {
-		if (!utf8_continues(*p))
-			columns--;
-		putchar((unsigned char)*p < 0x20 || *p == 0x7f || (unsigned char)*p >= 0x80 ? '?' : *p);
-		while (utf8_continues(p[1]))
-			p++;
-	}
+		out_put(" %*.*f", width, digits, x);
 }
 
 char *
@@ -63,20 +50,19 @@ print_row(const struct rejudge_row *w)
 		clock_text(when, w->entry->at_ms);
 	snprintf(verdict, sizeof(verdict), "%s%s%s", rejudge_verdict_name(w->verdict), w->reason[0] == '\0' ? "" : ": ",
 	    w->reason);
-	printf("%4llu  %.10s", (unsigned long long)w->entry->row, w->entry->dated ? when : "-         ");
+	out_put("%4llu  %.10s", (unsigned long long)w->entry->row, w->entry->dated ? when : "-         ");
 	number(w->score, 8, 6);
-	printf(" %4zu", w->runs);
+	out_put(" %4zu", w->runs);
 	number(w->sd, 8, 6);
 	number(w->gain, 9, 6);
 	number(w->lower, 9, 6);
-	printf(" %4s", w->record == -1 ? "-" : w->record ? "yes" : "no");
+	out_put(" %4s", w->record == -1 ? "-" : w->record ? "yes" : "no");
 	if (w->group == -1)
-		printf(" %3s  ", "-");
+		out_put(" %3s  ", "-");
 	else
-		printf(" %3d  ", w->group + 1);
-	printf("%-31s  ", verdict);
-	text(what(w->entry), 28);
-	putchar('\n');
+		out_put(" %3d  ", w->group + 1);
+	out_put("%-31s  ", verdict);
+	out_put("%.28s\n", what(w->entry));
 }
 
 static int
@@ -104,15 +90,15 @@ print_audit(const struct denominator *a)
 	for (i = 0; i < a->count; i++)
 		sorted[i] = &a->cluster[i];
 	qsort(sorted, a->count, sizeof(*sorted), by_first);
-	printf("\ntext  bytes/token      +-         tokens        bytes     +-   rows  first row\n");
+	out_put("\ntext  bytes/token      +-         tokens        bytes     +-   rows  first row\n");
 	for (i = 0; i < a->count; i++) {
-		printf("%-4s", verdicts_text(name, sorted[i]->text));
+		out_put("%-4s", verdicts_text(name, sorted[i]->text));
 		number(sorted[i]->ratio, 12, 7);
-		printf(" %9.1e", sorted[i]->error);
+		out_put(" %9.1e", sorted[i]->error);
 		number(sorted[i]->tokens > 0 ? sorted[i]->tokens : NAN, 12, 0);
 		number(sorted[i]->bytes, 12, 0);
 		number(isnan(sorted[i]->bytes) ? NAN : sorted[i]->bytes_error, 6, 0);
-		printf(" %6zu %10llu\n", sorted[i]->rows, (unsigned long long)sorted[i]->first);
+		out_put(" %6zu %10llu\n", sorted[i]->rows, (unsigned long long)sorted[i]->first);
 	}
 	free(sorted);
 	return (0);
@@ -125,30 +111,29 @@ print_group(const struct rejudge *r, int i)
 	const struct rejudge_row *inc = g->incumbent == -1 ? NULL : &r->row[g->incumbent];
 	char name[8];
 
-	printf("group %d: ", i + 1);
-	if (g->series != NULL) {
-		printf("%s of table ", g->metric);
-		text(g->file, 60);
-	} else
-		printf("%s, %s, text %s", g->metric, g->scoring, verdicts_text(name, g->text));
-	printf(": %zu rows, %zu significant", g->rows, g->significant);
+	out_put("group %d: ", i + 1);
+	if (g->series != NULL)
+		out_put("%s of table %.60s", g->metric, g->file);
+	else
+		out_put("%s, %s, text %s", g->metric, g->scoring, verdicts_text(name, g->text));
+	out_put(": %zu rows, %zu significant", g->rows, g->significant);
 	if (inc != NULL) {
-		printf("; incumbent row %llu with ", (unsigned long long)inc->entry->row);
-		printf("%.6f", inc->score);
+		out_put("; incumbent row %llu with ", (unsigned long long)inc->entry->row);
+		out_put("%.6f", inc->score);
 	}
 	putchar('\n');
 	if (g->series == NULL || g->kept == 0)
 		return;
 	if (g->repeat_df > 0)
-		printf("  %zu kept changes, %zu of them gained less than two runs of one configuration differ by"
-		       " (%.6f, from %.0f"
-		       " repeated line%s)",
+		out_put("  %zu kept changes, %zu of them gained less than two runs of one configuration differ by"
+			" (%.6f, from %.0f"
+			" repeated line%s)",
 		    g->kept, g->kept_below, sqrt(2) * g->repeat_sd, g->repeat_df, g->repeat_df == 1 ? "" : "s");
 	else
-		printf("  %zu kept changes; no line repeats another, so nobody knows what noise alone would give",
+		out_put("  %zu kept changes; no line repeats another, so nobody knows what noise alone would give",
 		    g->kept);
 	if (g->kept_seed > 0)
-		printf("; %zu changed the seed alone", g->kept_seed);
+		out_put("; %zu changed the seed alone", g->kept_seed);
 	putchar('\n');
 }
 
@@ -159,7 +144,7 @@ verdicts_print(const struct rejudge *r)
 
 	if (r->count == 0)
 		return;
-	printf("%4s  %-10s %8s %4s %8s %9s %9s %4s %3s  %-31s  %s\n", "row", "date", "score", "runs", "sd", "gain",
+	out_put("%4s  %-10s %8s %4s %8s %9s %9s %4s %3s  %-31s  %s\n", "row", "date", "score", "runs", "sd", "gain",
 	    "above", "rec", "grp", "verdict", "what");
 	for (i = 0; i < r->count; i++)
 		print_row(&r->row[i]);
@@ -168,13 +153,13 @@ verdicts_print(const struct rejudge *r)
 	putchar('\n');
 	for (i = 0; i < r->group_count; i++)
 		print_group(r, (int)i);
-	printf("gain: better than the incumbent of its group; above: the true gain is, with %g %%; rec: above"
-	       " reaches %g %s\n",
+	out_put("gain: better than the incumbent of its group; above: the true gain is, with %g %%; rec: above"
+		" reaches %g %s\n",
 	    100 * r->policy.promotion.confidence, r->policy.promotion.margin,
 	    policy_unit_name(r->policy.promotion.unit));
-	printf("%zu imported rows: %zu significant (%zu by the record's margin), %zu noise, %zu worse, %zu not"
-	       " enough seeds,"
-	       " %zu first, %zu not comparable, %zu invalid, %zu revised; %d texts\n",
+	out_put("%zu imported rows: %zu significant (%zu by the record's margin), %zu noise, %zu worse, %zu not"
+		" enough seeds,"
+		" %zu first, %zu not comparable, %zu invalid, %zu revised; %d texts\n",
 	    r->count, r->counts[REJUDGE_SIGNIFICANT], r->records, r->counts[REJUDGE_NOISE], r->counts[REJUDGE_WORSE],
 	    r->counts[REJUDGE_FEW], r->counts[REJUDGE_FIRST], r->counts[REJUDGE_NOT_COMPARABLE],
 	    r->counts[REJUDGE_INVALID], r->counts[REJUDGE_REVISED], r->audit.texts);
@@ -192,7 +177,7 @@ line(json_t *v)
 		errno = ENOMEM;
 		return (-1);
 	}
-	puts(p);
+	out_json(p, strlen(p));
 	free(p);
 	return (0);
 }

@@ -19,6 +19,7 @@ add_free(struct add *a)
 	row_free(&a->row);
 	row_free(&a->confirmation);
 	advice_free(&a->next);
+	str_free(&a->altered);
 	memset(a, 0, sizeof(*a));
 }
 
@@ -41,6 +42,8 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 	const struct standings *b = &l->book;
 	struct str text = STR_INIT, why = STR_INIT;
 	json_t *findings = json_array();
+	struct standings_history history;
+	struct row twin = { .held = NULL };
 	struct verdict v;
 	struct explain tell = { .verdict = &v,
 		.policy = &b->policy,
@@ -50,6 +53,16 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 		.spent = standings_spent(b) };
 
 	v = classify_run(b, f, validity_apply(&row->run, findings));
+	if (v.reason == VERDICT_SAME_REPLICATE) {
+		history = standings_history(b, f, 0);
+		tell.copy = history.twin == NULL;
+		if (ledger_read(l, tell.copy ? history.copy : history.twin, &twin) == -1) {
+			json_decref(findings);
+			return (-1);
+		}
+		tell.twin = twin.run.run_id;
+		tell.twin_row = twin.number;
+	}
 	f->klass = (uint8_t)v.klass;
 	f->reason = (uint8_t)v.reason;
 	row_put_verdict(row, &v, &b->policy);
@@ -59,6 +72,7 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 	row->verdict.text = explain_run(&text, &tell) == 0 ? row_text(row, text.p) : NULL;
 	str_free(&text);
 	str_free(&why);
+	row_free(&twin);
 	return (row->verdict.findings == NULL || row->verdict.text == NULL ? -1 : 0);
 }
 
@@ -135,16 +149,56 @@ add_judge(const struct ledger *l, struct row *row)
 	return (judge(l, row, &f));
 }
 
+static void
+compare_file(struct str *altered, const char *name, const char *now, const char *then)
+{
+	if ((now == NULL) != (then == NULL) || (now != NULL && strcmp(now, then) != 0))
+		(void)str_printf(altered, "%s%s", altered->n == 0 ? "" : ", ", name);
+}
+
+/*
+ * A run that has a row, judged again: by its files as they are, against the present incumbent.  What fills a slot, or
+ * is the run that the incumbent began with, stays what it is.
+ */
+static int
+judge_again(const struct ledger *l, const struct row *there, struct add *out, struct standings_fact *f)
+{
+	const struct standings_group *g = f->group == 0 ? NULL : standings_group(&l->book, f->group);
+	const struct run_record *now = &out->row.run, *then = &there->run;
+	int stays = there->verdict.is.reason == VERDICT_SLOT ||
+	    (there->verdict.is.reason == VERDICT_FIRST && g != NULL && g->incumbent == f->config);
+
+	out->was_class = there->verdict.is.klass;
+	out->was_reason = there->verdict.is.reason;
+	compare_file(&out->altered, "spec", now->spec, then->spec);
+	compare_file(&out->altered, "training report", now->training_report, then->training_report);
+	compare_file(&out->altered, "export report", now->export_report, then->export_report);
+	compare_file(&out->altered, "score report", now->score_report, then->score_report);
+	compare_file(&out->altered, "artifact", now->artifact, then->artifact);
+	if (stays && validity_apply(now, NULL) == VERDICT_REASONS && out->altered.n == 0) {
+		out->row.verdict = there->verdict;
+		f->klass = (uint8_t)out->was_class;
+		f->reason = (uint8_t)out->was_reason;
+		/* Its texts are borrowed. */
+		return (row_hold(&out->row, json_incref(there->held)) == NULL ? -1 : ledger_start(l, &out->row));
+	}
+	return (judge(l, &out->row, f));
+}
+
+/* For a row, also of a run that was only interrupted, or to be shown, also of one that has not closed out. */
+enum prepare { PREPARE_ROW, PREPARE_ALL, PREPARE_PREVIEW };
+
 /* Everything about a run but the appending. */
 static int
-prepare(struct ledger *l, const char *path, int preview, struct add *out, struct standings_fact *f)
+prepare(const struct ledger *l, const char *path, enum prepare what, struct add *out, struct standings_fact *f)
 {
 	const struct standings_fact *same, *before;
 	struct row there;
 	char hex[SHA256_HEX_SIZE];
+	int rc;
 
 	memset(out, 0, sizeof(*out));
-	if (runrecord_run(path, l->real, &out->how, &out->row) == -1)
+	if (witness_agrees(l, path) == -1 || runrecord_run(path, l->real, &out->how, &out->row) == -1)
 		return (-1);
 	row_run_fact(&out->row.run, f);
 	/* Few runs are there already: one pass tells. */
@@ -154,19 +208,27 @@ prepare(struct ledger *l, const char *path, int preview, struct add *out, struct
 		if (ledger_read(l, same, &there) == -1)
 			goto err0;
 		if (there.run.run_uid != NULL && strcmp(there.run.run_uid, out->row.run.run_uid) == 0) {
-			row_free(&out->row);
-			out->row = there;
 			out->already = (uint64_t)there.number;
 			out->judged = 1;
-			f->klass = same->klass;
-			f->reason = same->reason;
-			if (ledger_digest(l, same, out->digest) == -1 || advice_run(l, path, f, &out->next) == -1)
+			if (what == PREPARE_PREVIEW) {
+				rc = judge_again(l, &there, out, f);
+				row_free(&there);
+			} else {
+				row_free(&out->row);
+				out->row = there;
+				f->klass = same->klass;
+				f->reason = same->reason;
+				rc = ledger_digest(l, same, out->digest);
+			}
+			if (rc == -1 || advice_run(l, path, f, &out->next) == -1)
 				goto err0;
 			return (0);
 		}
 		row_free(&there);
 	}
-	if (out->how != RUNRECORD_CLOSED && !preview)
+	if (out->how == RUNRECORD_CLOSED && f->interrupted && what == PREPARE_ROW)
+		out->how = RUNRECORD_INTERRUPTED;
+	if (out->how != RUNRECORD_CLOSED && what != PREPARE_PREVIEW)
 		return (0);
 	if (before != NULL) {
 		if (ledger_digest(l, before, hex) == -1 || (out->row.run.supersedes = row_text(&out->row, hex)) == NULL)
@@ -182,21 +244,21 @@ err0:
 }
 
 int
-add_preview(struct ledger *l, const char *path, struct add *out)
+add_preview(const struct ledger *l, const char *path, struct add *out)
 {
 	struct standings_fact f;
 
-	return (prepare(l, path, 1, out, &f));
+	return (prepare(l, path, PREPARE_PREVIEW, out, &f));
 }
 
 int
-add_run(struct ledger *l, const char *path, struct add *out)
+add_run(struct ledger *l, const char *path, int interrupted, struct add *out)
 {
 	const struct standings_plan *plan;
 	struct standings_fact f;
 	size_t i;
 
-	if (prepare(l, path, 0, out, &f) == -1)
+	if (prepare(l, path, interrupted ? PREPARE_ALL : PREPARE_ROW, out, &f) == -1)
 		return (-1);
 	if (out->already != 0) {
 		/* A kill between row and witness, or between row and verdict, is made up for. */

@@ -1,11 +1,18 @@
 #include <errno.h>
+#include <fcntl.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/array.h"
+#include "base/clock.h"
+#include "base/jsonio.h"
+#include "base/shell.h"
 #include "judge/advice.h"
 #include "judge/plateau.h"
+#include "law/classify.h"
 #include "law/explain.h"
+#include "run/rundir.h"
 
 static unsigned
 confirmations_left(const struct standings *b)
@@ -57,24 +64,62 @@ calibrate(const struct ledger *l, const char *path, const struct standings_fact 
 	if (own && standings_run(b, f->run, f->attempt) == NULL)
 		have++;
 	more = need > have ? need - have : 0;
-	rc = str_printf(&a->command, "hg-confirm -c %s %s", l->path, path);
+	rc = shell_command(&a->command, "hg-confirm -c %s %s", l->path, path);
 	rc |= str_printf(&a->why, "calibrates the lane with %u more seed%s of the incumbent", more,
 	    more == 1 ? "" : "s");
 	return (rc | cost(a, more, f));
 }
 
-static int
-calibrate_incumbent(const struct ledger *l, const struct standings_group *g, const struct standings_fact *f,
-    struct advice *a)
+int
+advice_elsewhere(const struct ledger *l, const char *path, const struct standings_fact *f,
+    const struct standings_group *g, struct advice *a)
 {
 	const struct standings_fact *reference = standings_fact(&l->book, g->reference);
-	struct str path = STR_INIT;
-	int rc = place(l, reference, &path);
+	struct str incumbent = STR_INIT, file = STR_INIT;
+	char sha256[SHA256_HEX_SIZE];
+	json_t *spec = NULL;
+	const char *lane;
+	int rc = -1;
 
-	a->subject = g->reference + 1;
-	if (rc == 0)
-		rc = calibrate(l, path.p, f, a);
-	str_free(&path);
+	if (standings_incumbent(&l->book, g, f->lane) != 0)
+		return (0);
+	a->kind = ADVICE_AGAIN;
+	if (f->cap_ms != reference->cap_ms) {
+		rc = shell_command(&a->command, "hg-spec -b %s/spec.json -s budget.max_wallclock_ms=", path);
+		rc |= reference->cap_ms < 0 ? str_puts(&a->command, "none") :
+					      shell_command(&a->command, "%lld", (long long)reference->cap_ms);
+		rc |= shell_command(&a->command, " %s.2 && hg-run -l %s %s.2", path, l->path, path);
+		rc |= str_puts(&a->why,
+		    "the incumbent has another cap, so its runs are never set beside this one: the same"
+		    " change at the incumbent's cap can be confirmed");
+	} else if (place(l, reference, &incumbent) == 0 && str_printf(&file, "%s/" RUNDIR_SPEC, path) == 0 &&
+	    jsonio_read(AT_FDCWD, file.p, JSONIO_MAX_BYTES, sha256, &spec) == 0) {
+		lane = jsonio_text(spec, "system.lane", "?");
+		rc = shell_command(&a->command,
+		    "hg-spec -b %s/spec.json -s system.lane=%s %s.there && hg-run -l %s %s.there", incumbent.p, lane,
+		    path, l->path, path);
+		rc |= str_printf(&a->why, "the incumbent never ran on lane '%s': a run of it there comes first", lane);
+	}
+	json_decref(spec);
+	str_free(&file);
+	str_free(&incumbent);
+	return (rc == 0 ? 1 : -1);
+}
+
+/* The incumbent's lane is calibrated where ${f} ran, for it is there that the two are compared. */
+static int
+calibrate_incumbent(const struct ledger *l, const struct standings_group *g, const char *path,
+    const struct standings_fact *f, struct advice *a)
+{
+	struct str incumbent = STR_INIT;
+	int rc = advice_elsewhere(l, path, f, g, a);
+
+	if (rc != 0)
+		return (rc == 1 ? 0 : -1);
+	a->subject = standings_incumbent(&l->book, g, f->lane);
+	if ((rc = place(l, standings_fact(&l->book, a->subject - 1), &incumbent)) == 0)
+		rc = calibrate(l, incumbent.p, f, a);
+	str_free(&incumbent);
 	return (rc);
 }
 
@@ -88,20 +133,45 @@ spent(const struct ledger *l, struct advice *a)
 	    p->campaign.name, p->campaign.confirmations, l->path, LEDGER_POLICY));
 }
 
+int
+advice_power(const struct standings *b, const struct standings_fact *f, uint64_t incumbent, unsigned n, struct str *s)
+{
+	const struct policy *p = &b->policy;
+	double power = classify_power(b, f->group, f->lane, incumbent, n, p->confirm.gain_sd), better;
+	unsigned need;
+	int rc;
+
+	if (!(power < p->confirm.power))
+		return (0);
+	need = classify_power_seeds(b, f->group, f->lane, incumbent, p->confirm.power, &better);
+	rc = str_printf(s,
+	    "; with %u a side a gain of %.1f lane deviations is confirmed with a chance of %.0f %%, and the"
+	    " policy wants %.0f %%: ",
+	    n, p->confirm.gain_sd, floor(100 * power), 100 * p->confirm.power);
+	return (rc |
+	    (need != 0 ? str_printf(s, "-n %u has %.0f %%", need, floor(100 * better)) :
+			 str_printf(s, "%d a side have not", STANDINGS_SEEDS)));
+}
+
 static int
 confirm(const struct ledger *l, const char *path, const struct standings_fact *f, struct advice *a)
 {
-	const struct policy *p = &l->book.policy;
-	unsigned left = confirmations_left(&l->book);
+	const struct standings *b = &l->book;
+	const struct standings_group *g = standings_group(b, f->group);
+	const struct policy *p = &b->policy;
+	unsigned left = confirmations_left(b);
 	int rc;
 
 	if (left == 0)
 		return (spent(l, a));
+	if (g != NULL && (rc = advice_elsewhere(l, path, f, g, a)) != 0)
+		return (rc == 1 ? 0 : -1);
 	a->kind = ADVICE_CONFIRM;
-	rc = str_printf(&a->command, "hg-confirm %s %s", l->path, path);
+	rc = shell_command(&a->command, "hg-confirm %s %s", l->path, path);
 	rc |= str_printf(&a->why, "%u fresh seeds a side, in turns with the incumbent; %u of %u confirmations are left",
 	    p->confirm.seeds, left, p->campaign.confirmations);
-	return (rc | cost(a, 2 * p->confirm.seeds, f));
+	rc |= cost(a, 2 * p->confirm.seeds, f);
+	return (g == NULL ? rc : rc | advice_power(b, f, g->incumbent, p->confirm.seeds, &a->why));
 }
 
 /* One kind of advice that is a command and a reason. */
@@ -117,15 +187,15 @@ advice_run(const struct ledger *l, const char *path, const struct standings_fact
 {
 	const struct standings *b = &l->book;
 	const struct standings_group *g = standings_group(b, f->group);
-	const struct standings_fact *screening;
+	const struct standings_fact *screening = standings_history(b, f, 0).screening, *row;
 
 	memset(a, 0, sizeof(*a));
 	switch ((enum verdict_class)f->klass) {
 	case VERDICT_BLOCKED:
 		if (f->reason == VERDICT_REFUSED)
-			return (str_printf(&a->command, "hg-run -r -l %s %s", l->path, path) |
+			return (shell_command(&a->command, "hg-run -r -l %s %s", l->path, path) |
 			    say(a, ADVICE_RETRY, "a refused stage is tried again only when asked"));
-		return (str_printf(&a->command, "hg-run -l %s %s", l->path, path) |
+		return (shell_command(&a->command, "hg-run -l %s %s", l->path, path) |
 		    say(a, ADVICE_COMPLETE, "stages are missing"));
 	case VERDICT_INVALID:
 		return (say(a, ADVICE_CORRECT, "correct the configuration; this run cannot be mended"));
@@ -136,69 +206,37 @@ advice_run(const struct ledger *l, const char *path, const struct standings_fact
 		break;
 	}
 	if (f->reason == VERDICT_SLOT)
-		return (str_printf(&a->command, "hg-confirm %s %s", l->path, path) |
+		return (shell_command(&a->command, "hg-confirm %s %s", l->path, path) |
 		    say(a, ADVICE_FINISH, "goes on with the planned runs"));
+	if (f->reason == VERDICT_SAME_REPLICATE && standings_history(b, f, 0).twin == NULL)
+		return (say(a, ADVICE_CORRECT, "seed and place change nothing in this configuration: look why"));
+	if (f->reason == VERDICT_SAME_REPLICATE)
+		return (shell_command(&a->command,
+			    "hg-spec -b %s/spec.json -s train.data_offset=%llu %s.2 && hg-run -l %s %s.2", path,
+			    (unsigned long long)f->run >> 33, path, l->path, path) |
+		    say(a, ADVICE_AGAIN, "a run of its own: it reads the data from another place on"));
 	/* Before anything that counts on an incumbent: the first run of a ledger may be starved, too. */
 	if (f->reason == VERDICT_STARVED)
-		return (str_printf(&a->command, "hg-spec -b %s/spec.json %s.2 && hg-run -l %s %s.2", path, path,
+		return (shell_command(&a->command, "hg-spec -b %s/spec.json %s.2 && hg-run -l %s %s.2", path, path,
 			    l->path, path) |
 		    say(a, ADVICE_AGAIN, "the same again when the machine is quiet"));
 	if (standings_lane(b, f->group, f->lane) == NULL) {
 		if (f->reason == VERDICT_FIRST || f->reason == VERDICT_REPLICATE || g == NULL)
 			return (calibrate(l, path, f, a));
-		return (calibrate_incumbent(l, g, f, a));
+		return (calibrate_incumbent(l, g, path, f, a));
 	}
+	/* One that is in the ledger and did not screen its configuration then can't do it now. */
+	if (f->reason == VERDICT_PROMISING && (row = standings_run(b, f->run, f->attempt)) != NULL &&
+	    verdict_reason_counts((enum verdict_reason)row->reason) != VERDICT_SCREEN)
+		return (shell_command(&a->command, "hg-spec -b %s/spec.json -s train.%s=%llu %s.2 && hg-run -l %s %s.2",
+			    path, f->init != 0 ? "data_offset" : "seed", (unsigned long long)f->run >> 33, path,
+			    l->path, path) |
+		    say(a, ADVICE_AGAIN, "the lane was not calibrated when it was added: one more run screens it"));
 	if (f->reason == VERDICT_PROMISING ||
-	    (f->reason == VERDICT_REPEAT && (screening = standings_history(b, f, 0).screening) != NULL &&
-		screening->reason == VERDICT_PROMISING))
+	    (f->reason == VERDICT_REPEAT && screening != NULL && screening->reason == VERDICT_PROMISING &&
+		classify_run(b, screening, VERDICT_REASONS).reason == VERDICT_PROMISING))
 		return (confirm(l, path, f, a));
 	return (say(a, ADVICE_TRY, "try another change"));
-}
-
-struct tag_pair {
-	uint64_t group, config;
-};
-
-/*
- * Of the challengers that passed the screen, were not decided on since and are better than the incumbent: how many,
- * and the best.  One pass from the end, so that verdicts are met before what they decide.
- */
-static int
-look_for_waiting(const struct standings *b, const struct standings_group *g, struct advice *a)
-{
-	enum policy_metric m = b->policy.metric.name;
-	int sign = b->policy.metric.sign;
-	double incumbent = standings_standing(b, standings_config(b, g->group, g->lane, g->incumbent), m).mean;
-	struct tag_pair *decided = NULL, *grown;
-	const struct standings_fact *f;
-	size_t n = 0, cap = 0, i, k;
-
-	for (i = standings_count(b); i-- > 0;) {
-		f = standings_fact(b, i);
-		if (f->group != g->group || (f->kind != STANDINGS_VERDICT && f->kind != STANDINGS_RUN))
-			continue;
-		if (f->kind == STANDINGS_VERDICT) {
-			if ((grown = array_room(decided, n, &cap, sizeof(*grown))) == NULL) {
-				free(decided);
-				return (-1);
-			}
-			decided = grown;
-			decided[n++] = (struct tag_pair){ f->group, f->config };
-			continue;
-		}
-		if (f->reason != VERDICT_PROMISING || !(sign * f->metric[m] < sign * incumbent))
-			continue;
-		for (k = 0; k < n && decided[k].config != f->config; k++)
-			;
-		if (k < n)
-			continue;
-		a->waiting++;
-		/* Of equals the first. */
-		if (a->subject == 0 || sign * f->metric[m] <= sign * standings_fact(b, a->subject - 1)->metric[m])
-			a->subject = i + 1;
-	}
-	free(decided);
-	return (0);
 }
 
 /* The last run's row; 0: there is none. */
@@ -224,8 +262,13 @@ finish(const struct ledger *l, const struct standings_plan *plan, struct advice 
 		return (-1);
 	rc = ledger_place(l, row.plan.challenger.dir == NULL ? "?" : row.plan.challenger.dir, &path);
 	row_free(&row);
-	if (rc == 0)
-		rc = str_printf(&a->command, "hg-confirm %s %s", l->path, path.p) |
+	if (rc == 0 && plan->at_ms > clock_wall_ms())
+		rc = shell_command(&a->command, "hg-ledger plan -x %s", l->path) |
+		    say(a, ADVICE_FINISH,
+			"the plan was made by a clock ahead of this one, and no run begun before it counts:"
+			" wait until then, or give it up");
+	else if (rc == 0)
+		rc = shell_command(&a->command, "hg-confirm %s %s", l->path, path.p) |
 		    say(a, ADVICE_FINISH, "goes on with the planned runs");
 	str_free(&path);
 	return (rc);
@@ -236,7 +279,7 @@ advice_ledger(const struct ledger *l, struct advice *a)
 {
 	const struct standings *b = &l->book;
 	const struct standings_group *g = b->last_group == 0 ? NULL : standings_group(b, b->last_group);
-	size_t last = last_run(b);
+	size_t last = last_run(b), best;
 	const struct standings_plan *plan = standings_open_plan(b, 0);
 	struct plateau_view v = plateau_look(b);
 	struct str path = STR_INIT;
@@ -244,13 +287,13 @@ advice_ledger(const struct ledger *l, struct advice *a)
 
 	memset(a, 0, sizeof(*a));
 	if (last == 0)
-		return (str_printf(&a->command, "hg-run -l %s RUN", l->path) |
+		return (shell_command(&a->command, "hg-run -l %s RUN", l->path) |
 		    say(a, ADVICE_RUN, "the first sound run becomes the incumbent"));
 	if (plan != NULL)
 		return (finish(l, plan, a));
 	if (v.what == PLATEAU_PAUSE) {
 		a->subject = last;
-		return (str_printf(&a->command, "hg-ledger list %s", l->path) |
+		return (shell_command(&a->command, "hg-ledger list %s", l->path) |
 		    say(a, ADVICE_PAUSE, "mend what the last runs share before running more"));
 	}
 	if (g == NULL || g->incumbent == 0) {
@@ -261,9 +304,9 @@ advice_ledger(const struct ledger *l, struct advice *a)
 		return (rc);
 	}
 	if (standings_lane(b, g->group, g->lane) == NULL)
-		return (calibrate_incumbent(l, g, standings_fact(b, g->reference), a));
-	if (look_for_waiting(b, g, a) == -1)
-		return (-1);
+		return (calibrate_incumbent(l, g, "", standings_fact(b, g->reference), a));
+	a->waiting = classify_waiting(b, g, &best);
+	a->subject = best;
 	if (a->waiting > 0 && confirmations_left(b) > 0) {
 		if ((rc = place(l, standings_fact(b, a->subject - 1), &path)) == 0)
 			rc = confirm(l, path.p, standings_fact(b, a->subject - 1), a);

@@ -43,6 +43,19 @@ struct advice {
  */
 int advice_run(const struct ledger *l, const char *path, const struct standings_fact *f, struct advice *a);
 
+/**
+ * advice_elsewhere(l, path, f, g, a):
+ * A run can't be confirmed, or its lane calibrated, where no run of the
+ * incumbent can be set beside it: ${a} says which run comes first.  1 if so, 0
+ * if the incumbent ran there, too; -1 with errno.
+ */
+int advice_elsewhere(const struct ledger *l, const char *path, const struct standings_fact *f,
+    const struct standings_group *g, struct advice *a);
+
+/* What the power of n runs a side falls short of, and which n would do, appended to *s; nothing if it suffices. */
+int
+advice_power(const struct standings *b, const struct standings_fact *f, uint64_t incumbent, unsigned n, struct str *s);
+
 /* As the ledger stands, for the group that was judged last. The same. */
 int advice_ledger(const struct ledger *l, struct advice *a);
 

@@ -86,12 +86,14 @@ static int
 put_verdict(const struct ledger *l, const struct row_plan *plan, const struct verdict *v, struct row *row)
 {
 	const struct policy *policy = &l->book.policy;
+	const char *init = jsonio_text(plan->challenger.spec, "digests.init_sha256", "none");
 	struct explain tell = { .verdict = v,
 		.policy = policy,
 		.run = plan->challenger.run_id == NULL ? "?" : plan->challenger.run_id,
 		.lane = plan->lane == NULL ? "?" : plan->lane,
 		.cap_ms = plan->cap_ms,
 		.findings = "",
+		.given = strcmp(init, "none") == 0 ? NULL : init,
 		.spent = (unsigned)plan->confirmation };
 	struct str text = STR_INIT;
 
@@ -128,6 +130,7 @@ confirmation_judge(const struct ledger *l, const struct standings_plan *plan, in
 	const struct standings *b = &l->book;
 	const struct standings_fact *pf = standings_row(b, plan->row);
 	struct row planned = { .held = NULL }, last[2] = { { .held = NULL }, { .held = NULL } };
+	enum policy_metric metric;
 	struct verdict v;
 	int rc = -1;
 
@@ -139,10 +142,10 @@ confirmation_judge(const struct ledger *l, const struct standings_plan *plan, in
 		goto err0;
 	v = given_up ? verdict_because(verdict_none(), VERDICT_ABANDONED) : classify_plan(b, plan);
 	v.power = planned.plan.power;
-	if (put_plan(l, pf, &planned.plan, row) == -1 ||
-	    put_sides(l, plan, v.metric < 0 ? b->policy.metric.name : (enum policy_metric)v.metric, row, last) == -1)
+	metric = v.metric < 0 ? b->policy.metric.name : (enum policy_metric)v.metric;
+	if (put_plan(l, pf, &planned.plan, row) == -1 || put_sides(l, plan, metric, row, last) == -1)
 		goto err0;
-	row->confirmation.cross_check = witness_documents(l, plan);
+	row->confirmation.cross_check = witness_documents(l, plan, metric);
 	if (put_verdict(l, &planned.plan, &v, row) == -1 || put_incumbent(l, plan, last, row) == -1)
 		goto err0;
 	rc = 0;

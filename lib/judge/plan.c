@@ -7,11 +7,16 @@
 
 #include "law/classify.h"
 #include "base/jsonio.h"
+#include "judge/add.h"
+#include "judge/advice.h"
 #include "judge/plan.h"
 #include "base/proc.h"
 #include "ledger/row.h"
 #include "run/rundir.h"
 #include "base/say.h"
+#include "base/shell.h"
+
+enum { MAX_DRAWS = 1000 };
 
 /* The last row of the run at a path, with its fact; -1 after saying why, errno ENOENT if the ledger lacks it. */
 static int
@@ -24,7 +29,8 @@ row_of_run(const struct ledger *l, const char *path, const struct standings_fact
 		return (-1);
 	if (rundir_load(&r) == 0) {
 		if ((*fact = standings_run(&l->book, standings_tag(r.spec.run_uid), 0)) == NULL) {
-			say_error("'%s' is not in the ledger: hg-ledger add %s %s", path, l->path, path);
+			say_error("'%s' is not in the ledger", path);
+			shell_next("hg-ledger add %s %s", l->path, path);
 			errno = ENOENT;
 		} else
 			rc = ledger_read(l, *fact, row);
@@ -62,25 +68,147 @@ take_arm(const struct ledger *l, const struct row *of, struct row *row, struct r
 	return (row_hold(row, json_incref(of->held)) == NULL || arm->spec == NULL ? -1 : 0);
 }
 
-/* Seeds that a configuration, or the incumbent, has used already are not fresh. */
+/* Where a run begins in a stream of so many tokens, if that is known. */
+static int64_t
+around(int64_t offset, int64_t stream)
+{
+	return (stream > 0 ? offset % stream : offset);
+}
+
+/* Seeds, or places in the data, that a configuration, or the incumbent, has used already are not fresh. */
 static int
-seeds_fresh(const struct standings *b, const struct standings_fact *plan)
+slots_fresh(const struct standings *b, const struct standings_fact *plan, const int64_t stream[2])
 {
 	struct standings_slot slot[2 * STANDINGS_SEEDS];
 	const struct standings_fact *f;
-	unsigned k;
+	unsigned j, k;
 	size_t i;
+	int side;
 
 	standings_slots(plan, slot);
+	for (k = 0; k < 2 * plan->n; k++)
+		for (j = 0, side = slot[k].challenger; j < k && plan->place[side] == STANDINGS_DRAWN; j++)
+			if (slot[j].challenger == side &&
+			    around(slot[j].offset, stream[side]) == around(slot[k].offset, stream[side]))
+				return (0);
 	for (i = 0; i < standings_count(b); i++) {
 		f = standings_fact(b, i);
 		if (f->kind != STANDINGS_RUN || (f->config != plan->config && f->config != plan->other))
 			continue;
 		for (k = 0; k < 2 * plan->n; k++)
-			if (slot[k].seed == f->seed)
+			if (slot[k].seed == f->seed ||
+			    (f->init != 0 && f->config == (slot[k].challenger ? plan->config : plan->other) &&
+				around(slot[k].offset, f->stream) == f->begins))
 				return (0);
 	}
 	return (1);
+}
+
+/* What to type first, by whoever advises. */
+static void
+say_advice(const struct ledger *l, const char *path, const struct standings_fact *f)
+{
+	struct advice a;
+
+	if (advice_run(l, path, f, &a) == 0 && a.command.p != NULL)
+		say_note("  next: %s  # %s", a.command.p, a.why.p);
+	advice_free(&a);
+}
+
+/* The verdict of a run's configuration that n runs a side would only ask for again, or NULL. */
+static const struct standings_fact *
+decided(const struct standings *b, const struct standings_fact *run, unsigned n)
+{
+	const struct standings_group *g = standings_group(b, run->group);
+	const struct standings_plan *plan;
+	const struct standings_fact *f;
+	size_t i;
+
+	for (i = standings_count(b); g != NULL && i-- > 0;) {
+		f = standings_fact(b, i);
+		if (f->kind != STANDINGS_VERDICT || f->group != run->group || f->config != run->config)
+			continue;
+		if ((plan = standings_plan(b, f->plan)) == NULL || (n != 0 && n != plan->n))
+			return (NULL);
+		if (f->klass == VERDICT_IMPROVEMENT)
+			return (g->incumbent == f->config ? f : NULL);
+		if (f->reason == VERDICT_NOT_CONFIRMED || f->klass == VERDICT_REGRESSION)
+			return (g->incumbent == plan->other ? f : NULL);
+		return (NULL);
+	}
+	return (NULL);
+}
+
+/*
+ * Of a configuration's runs outside of plans, on a lane, the first ${most} that are runs of their own; not the one that
+ * screened, which was picked.
+ */
+static unsigned
+distinct(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config, const struct standings_fact **facts,
+    size_t most)
+{
+	const struct standings_fact *x;
+	unsigned k, n = 0;
+	size_t i;
+
+	for (i = 0; i < standings_count(b) && n < most; i++) {
+		x = standings_fact(b, i);
+		if (x->kind != STANDINGS_RUN || x->config != config || x->group != group || x->lane != lane ||
+		    verdict_reason_counts((enum verdict_reason)x->reason) != VERDICT_SEED ||
+		    !isfinite(x->metric[b->policy.metric.name]))
+			continue;
+		for (k = 0; k < n && !standings_replicate(facts[k], x); k++)
+			;
+		if (k == n)
+			facts[n++] = x;
+	}
+	return (n);
+}
+
+/* Was the lane calibrated by runs of their own? Until law 2 copies of one run passed for several. 1, 0, or -1, said. */
+static int
+calibrated(const struct standings *b, const struct standings_lane *lane)
+{
+	const struct standings_fact **facts;
+	unsigned need, have;
+
+	if (lane == NULL)
+		return (0);
+	need = b->policy.noise.calibration_seeds < lane->seeds ? b->policy.noise.calibration_seeds : lane->seeds;
+	if ((facts = calloc(need + 1, sizeof(*facts))) == NULL) {
+		say_errno("cannot look at the calibration");
+		return (-1);
+	}
+	have = distinct(b, lane->group, lane->lane, lane->config, facts, need);
+	free(facts);
+	return (have >= need);
+}
+
+static int
+counts_as_seed(const struct standings_fact *x, uint64_t group, uint64_t lane)
+{
+	return (x->kind == STANDINGS_RUN && x->init != 0 && x->group == group && x->lane == lane &&
+	    verdict_reason_counts((enum verdict_reason)x->reason) == VERDICT_SEED);
+}
+
+/* Does the lane's noise rest on copies of a run from given weights, as under law 1 it may? */
+static int
+rests_on_copies(const struct standings *b, uint64_t group, uint64_t lane)
+{
+	const struct standings_fact *x, *y;
+	size_t i, k;
+
+	if (b->policy.law >= 2)
+		return (0);
+	for (i = 0; i < standings_count(b); i++) {
+		x = standings_fact(b, i);
+		for (k = 0; counts_as_seed(x, group, lane) && k < i; k++) {
+			y = standings_fact(b, k);
+			if (y->config == x->config && counts_as_seed(y, group, lane) && standings_replicate(x, y))
+				return (1);
+		}
+	}
+	return (0);
 }
 
 /* May this configuration be confirmed now? PLAN_MADE if so. */
@@ -89,6 +217,10 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 {
 	const struct standings *b = &l->book;
 	const struct standings_group *g = f->group == 0 ? NULL : standings_group(b, f->group);
+	const struct standings_fact *screening;
+	struct advice first = { .subject = 0 };
+	struct verdict now;
+	int elsewhere;
 
 	if (f->klass == VERDICT_BLOCKED || f->klass == VERDICT_INVALID || g == NULL) {
 		say_error("'%s' has no sound run: there is nothing to confirm", path);
@@ -98,13 +230,40 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 		say_error("'%s' is of the incumbent's own configuration", path);
 		return (PLAN_NO);
 	}
-	if (standings_lane(b, f->group, f->lane) == NULL) {
-		say_error("the lane of '%s' is not calibrated: hg-ledger calibrate comes first", path);
+	if (calibrated(b, standings_lane(b, f->group, f->lane)) != 1) {
+		say_error("the lane of '%s' is not calibrated", path);
+		say_advice(l, path, f);
 		return (PLAN_PENDING);
 	}
-	if (standings_history(b, f, 0).screening == NULL) {
+	if (rests_on_copies(b, f->group, f->lane)) {
+		say_error(
+		    "the noise of the lane of '%s' rests on copies of one run from given weights, which law 1 takes for"
+		    " several: put \"law\": 2 into %s/%s",
+		    path, l->path, LEDGER_POLICY);
+		return (PLAN_NO);
+	}
+	screening = verdict_reason_counts((enum verdict_reason)f->reason) == VERDICT_SCREEN ?
+	    f :
+	    standings_history(b, f, 0).screening;
+	if (screening == NULL) {
 		say_error("'%s' was not screened since the lane was calibrated: add one more run of it", path);
 		return (PLAN_PENDING);
+	}
+	now = classify_run(b, screening, VERDICT_REASONS);
+	if (now.klass == VERDICT_REGRESSION ||
+	    (screening->reason == VERDICT_PROMISING && now.reason != VERDICT_PROMISING)) {
+		say_error(
+		    "the run that screened the configuration of '%s' would be %s: %s against the present incumbent",
+		    path, verdict_class_name(now.klass), verdict_reason_name(now.reason));
+		shell_next("hg-classify %s RUN  # of that run", l->path);
+		return (PLAN_NO);
+	}
+	if ((elsewhere = advice_elsewhere(l, path, f, g, &first)) != 0) {
+		if (elsewhere == 1)
+			say_error("no run of the incumbent can be set beside '%s', so no plan could be filled: %s: %s",
+			    path, first.why.p, first.command.p);
+		advice_free(&first);
+		return (PLAN_NO);
 	}
 	if (standings_spent(b) >= b->policy.campaign.confirmations) {
 		say_error("campaign '%s' has spent its %u confirmations; declare a new one in %s/%s",
@@ -112,6 +271,24 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 		return (PLAN_NO);
 	}
 	return (PLAN_MADE);
+}
+
+/* A confirmation is spent on what was judged, and not on files that were altered since. PLAN_MADE if none was. */
+static enum plan
+as_added(const struct ledger *l, const char *path)
+{
+	struct add now;
+	enum plan how = PLAN_MADE;
+
+	if (add_preview(l, path, &now) == -1)
+		return (PLAN_NO);
+	if (now.altered.n != 0 || now.row.verdict.is.klass == VERDICT_INVALID) {
+		say_error("'%s' is not what its row says", path);
+		shell_next("hg-classify %s %s", l->path, path);
+		how = PLAN_NO;
+	}
+	add_free(&now);
+	return (how);
 }
 
 static json_t *
@@ -124,8 +301,8 @@ slots_json(const struct standings_fact *plan)
 	standings_slots(plan, slot);
 	for (k = 0; k < 2 * plan->n; k++)
 		json_array_append_new(list,
-		    json_pack("{s:s, s:I}", "side", slot[k].challenger ? "challenger" : "incumbent", "seed",
-			(json_int_t)slot[k].seed));
+		    json_pack("{s:s, s:I, s:I}", "side", slot[k].challenger ? "challenger" : "incumbent", "seed",
+			(json_int_t)slot[k].seed, "data_offset", (json_int_t)slot[k].offset));
 	return (list);
 }
 
@@ -151,18 +328,31 @@ draft(const struct ledger *l, const struct row *mine, const struct row *theirs, 
 	const struct standings *b = &l->book;
 	const struct policy *p = &b->policy;
 	struct noise_pool all = standings_pool(b, f->group, f->lane, 0, 0, p->metric.name);
+	const int64_t stream[2] = { reference->stream, f->stream };
 	struct standings_fact plan;
 	char nonce[SHA256_HEX_SIZE];
+	int tries = 0;
 
+	if (take_arm(l, theirs, out, &out->plan.incumbent) == -1 || take_arm(l, mine, out, &out->plan.challenger) == -1)
+		return (-1);
 	memset(&plan, 0, sizeof(plan));
 	plan.config = f->config;
 	plan.other = reference->config;
 	plan.n = n;
+	plan.place[0] = reference->init != 0 ? STANDINGS_DRAWN :
+					       jsonio_i64(out->plan.incumbent.spec, "train.data_offset", 0);
+	plan.place[1] = f->init != 0 ? STANDINGS_DRAWN : jsonio_i64(out->plan.challenger.spec, "train.data_offset", 0);
 	do {
+		if (++tries > MAX_DRAWS) {
+			say_error(
+			    "no %u fresh places a side are found in the training shards: they hold too few tokens", n);
+			errno = EBADMSG;
+			return (-1);
+		}
 		if (proc_random_hex(nonce, 32) == -1)
 			return (-1);
 		plan.nonce = standings_tag(nonce);
-	} while (!seeds_fresh(b, &plan));
+	} while (!slots_fresh(b, &plan, stream));
 	out->plan = (struct row_plan){ .group = mine->run.group,
 		.lane = mine->run.lane,
 		.cap_ms = mine->run.cap_ms,
@@ -176,17 +366,18 @@ draft(const struct ledger *l, const struct row *mine, const struct row *theirs, 
 		.lane_sd = noise_lane_sd(&all),
 		.cost_ms = (int64_t)n * (f->cost_ms + reference->cost_ms),
 		.nonce = row_text(out, nonce),
-		.slots = row_hold(out, slots_json(&plan)) };
-	if (take_arm(l, theirs, out, &out->plan.incumbent) == -1 || take_arm(l, mine, out, &out->plan.challenger) == -1)
-		return (-1);
+		.slots = row_hold(out, slots_json(&plan)),
+		.incumbent = out->plan.incumbent,
+		.challenger = out->plan.challenger };
 	return (out->plan.nonce == NULL || out->plan.slots == NULL ? -1 : ledger_start(l, out));
 }
 
 int
-plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how, struct row *out)
+plan_confirmation(struct ledger *l, const char *path, unsigned n, int dry, enum plan *how, struct row *out)
 {
+	struct str power = STR_INIT;
 	const struct standings *b = &l->book;
-	const struct standings_fact *f, *reference;
+	const struct standings_fact *f, *reference, *verdict;
 	const struct standings_plan *open;
 	struct row mine, theirs;
 	int rc = -1;
@@ -198,15 +389,27 @@ plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how
 		rc = take_open(l, open, f, how, out);
 		goto err0;
 	}
-	if ((*how = allowed(l, path, f)) != PLAN_MADE) {
+	if ((verdict = decided(b, f, n)) != NULL) {
+		*how = PLAN_CLOSED;
+		rc = ledger_read(l, verdict, out);
+		goto err0;
+	}
+	if ((*how = allowed(l, path, f)) == PLAN_MADE)
+		*how = as_added(l, path);
+	if (*how != PLAN_MADE) {
 		rc = 0;
 		goto err0;
 	}
-	reference = standings_fact(b, standings_group(b, f->group)->reference);
+	reference = standings_fact(b, standings_incumbent(b, standings_group(b, f->group), f->lane) - 1);
 	if (ledger_read(l, reference, &theirs) == -1)
 		goto err0;
-	if (draft(l, &mine, &theirs, f, reference, n == 0 ? b->policy.confirm.seeds : n, out) == 0)
-		rc = ledger_append_row(l, out, NULL);
+	if (draft(l, &mine, &theirs, f, reference, n == 0 ? b->policy.confirm.seeds : n, out) == 0) {
+		(void)advice_power(b, f, reference->config, (unsigned)out->plan.seeds_a_side, &power);
+		if (power.n != 0)
+			say_note("%s", power.p + strspn(power.p, "; "));
+		rc = dry ? 0 : ledger_append_row(l, out, NULL);
+	}
+	str_free(&power);
 	if (rc == -1)
 		row_free(out);
 	row_free(&theirs);
@@ -215,18 +418,36 @@ err0:
 	return (rc);
 }
 
+/* Were the last three runs of a configuration, each of a seed or place of its own, copies of others? */
+static int
+nothing_varies(const struct standings *b, const struct standings_fact *f)
+{
+	const struct standings_fact *x;
+	unsigned n = 0;
+	size_t i;
+
+	for (i = standings_count(b); i-- > 0 && n < 3;) {
+		x = standings_fact(b, i);
+		if (x->kind != STANDINGS_RUN || x->config != f->config || x->group != f->group || x->lane != f->lane)
+			continue;
+		if (x->reason != VERDICT_SAME_REPLICATE || standings_history(b, x, 0).twin != NULL)
+			return (0);
+		n++;
+	}
+	return (n == 3);
+}
+
 int
 plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how, struct row *out)
 {
 	const struct standings *b = &l->book;
 	const struct standings_lane *lane;
-	const struct standings_fact *f, *x;
+	const struct standings_fact *f, **facts = NULL;
 	struct stats_sample s = { 0, 0, 0 };
 	struct row row;
 	json_t *runs;
 	char hex[SHA256_HEX_SIZE];
-	int64_t *seeds = NULL;
-	size_t i, k, have = 0;
+	unsigned i, have;
 	int rc = -1;
 
 	row_init(out, STANDINGS_CALIBRATION);
@@ -241,35 +462,35 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 		goto err0;
 	}
 	lane = standings_lane(b, f->group, f->lane);
-	if (lane != NULL && lane->seeds >= n) {
+	if (lane != NULL && lane->seeds >= n && calibrated(b, lane) == 1) {
 		*how = PLAN_THERE;
 		rc = 0;
 		goto err0;
 	}
-	if ((seeds = calloc(standings_count(b) + 1, sizeof(*seeds))) == NULL ||
+	if ((facts = calloc(standings_count(b) + 1, sizeof(*facts))) == NULL ||
 	    row_hold(out, runs = json_array()) == NULL) {
 		say_errno("cannot calibrate");
 		goto err0;
 	}
-	/* All of them, so that none can be chosen; but not the run that screened, which was. */
-	for (i = 0; i < standings_count(b); i++) {
-		x = standings_fact(b, i);
-		if (x->kind != STANDINGS_RUN || x->config != f->config || x->group != f->group || x->lane != f->lane ||
-		    verdict_reason_counts((enum verdict_reason)x->reason) != VERDICT_SEED ||
-		    !isfinite(x->metric[b->policy.metric.name]))
-			continue;
-		for (k = 0; k < have && seeds[k] != x->seed; k++)
-			;
-		if (k < have)
-			continue; /* the same seed again is no further evidence */
-		seeds[have++] = x->seed;
-		if (ledger_digest(l, x, hex) == -1)
+	/* All of them, so that none can be chosen. */
+	have = distinct(b, f->group, f->lane, f->config, facts, standings_count(b));
+	for (i = 0; i < have; i++) {
+		if (ledger_digest(l, facts[i], hex) == -1)
 			goto err0;
 		json_array_append_new(runs, json_string(hex));
-		stats_sample_add(&s, x->metric[b->policy.metric.name]);
+		stats_sample_add(&s, facts[i]->metric[b->policy.metric.name]);
+	}
+	if (have < n && nothing_varies(b, f)) {
+		say_error("the last runs of the configuration of '%s' come out the same whatever their seed and place:"
+			  " there is no noise to know",
+		    path);
+		*how = PLAN_NO;
+		rc = 0;
+		goto err0;
 	}
 	if (have < n) {
-		say_error("%zu of the %u seeds are there; hg-confirm -c %s %s runs the others", have, n, l->path, path);
+		say_error("%u of the %u seeds are there", have, n);
+		shell_next("hg-confirm -c %s %s", l->path, path);
 		*how = PLAN_PENDING;
 		rc = 0;
 		goto err0;
@@ -291,9 +512,48 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 err0:
 	if (rc == -1 || *how != PLAN_MADE)
 		row_free(out);
-	free(seeds);
+	free(facts);
 	row_free(&row);
 	return (rc);
+}
+
+int
+plan_fresh(const struct ledger *l, const char *path, int64_t *seed, int64_t *offset)
+{
+	const struct standings *b = &l->book;
+	const struct standings_fact *f, *x;
+	struct standings_fact fresh;
+	char hex[SHA256_HEX_SIZE];
+	struct row row;
+	int tries = 0;
+	size_t i;
+
+	if (row_of_run(l, path, &f, &row) == -1)
+		return (-1);
+	row_free(&row);
+	fresh = *f;
+	do {
+		if (++tries > MAX_DRAWS) {
+			say_error("no fresh place is found in the training shards of '%s': they hold too few tokens",
+			    path);
+			errno = EBADMSG;
+			return (-1);
+		}
+		if (proc_random_hex(hex, 8) == -1)
+			return (-1);
+		*seed = (int64_t)(standings_tag(hex) & INT32_MAX);
+		*offset = f->init != 0 ? *seed : STANDINGS_ANYWHERE;
+		fresh.seed = *seed;
+		if (f->init != 0)
+			fresh.begins = around(*offset, f->stream);
+		for (i = 0; i < standings_count(b); i++) {
+			x = standings_fact(b, i);
+			if (x->kind == STANDINGS_RUN && x->config == f->config &&
+			    (x->seed == *seed || standings_replicate(x, &fresh)))
+				break;
+		}
+	} while (i < standings_count(b));
+	return (0);
 }
 
 int

@@ -11,19 +11,24 @@
 enum plan {
 	PLAN_MADE,   /* a row was appended */
 	PLAN_THERE,  /* there is one already: nothing changed */
+	PLAN_CLOSED, /* a confirmation has decided on it: nothing changed */
 	PLAN_NO,     /* the rules forbid it, said */
 	PLAN_PENDING /* something must come first, said */
 };
 
 /**
- * plan_confirmation(l, path, n, how, row):
+ * plan_confirmation(l, path, n, dry, how, row):
  * Plan a confirmation of the configuration of the run at ${path}, which is in
  * the ledger, with n runs a side (0: the policy's).  The group's open plan, if
- * it is for that configuration, is handed back instead.
+ * it is for that configuration, is handed back instead; so is the verdict, if
+ * a confirmation of as many runs (with n 0: of any) has found it better, or not
+ * better than the present incumbent.  With ${dry} nothing is appended: the row
+ * tells what the plan would be.  A power below the policy's is said with what
+ * would do.
  * Owns:   the caller frees *row, which has a number if it was made or is there.
  * Errors: -1 with errno, said.
  */
-int plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan *how, struct row *row);
+int plan_confirmation(struct ledger *l, const char *path, unsigned n, int dry, enum plan *how, struct row *row);
 
 /**
  * plan_calibration(l, path, n, how, row):
@@ -33,6 +38,15 @@ int plan_confirmation(struct ledger *l, const char *path, unsigned n, enum plan 
  * many before.
  */
 int plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how, struct row *row);
+
+/**
+ * plan_fresh(l, path, seed, offset):
+ * What makes one more run of the configuration of the run at ${path}, which is
+ * in the ledger, a run of its own: a seed that none had and, where its weights
+ * are given, an offset, else STANDINGS_ANYWHERE.
+ * Errors: -1 with errno, said; EBADMSG its training shards have no place left.
+ */
+int plan_fresh(const struct ledger *l, const char *path, int64_t *seed, int64_t *offset);
 
 /* The open plan, the first slot of it that is not filled, and its row: 1; 0 if none is open; -1, said. */
 int plan_open(const struct ledger *l, const struct standings_plan **plan, unsigned *slot, struct row *row);

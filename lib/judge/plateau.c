@@ -17,10 +17,11 @@ plateau_look(const struct standings *b)
 	struct plateau_view v = { PLATEAU_UNKNOWN, 0, 0, 0, b->failures, NAN, NAN, NAN };
 	const struct policy *p = &b->policy;
 	const struct standings_group *g = b->last_group == 0 ? NULL : standings_group(b, b->last_group);
+	size_t best;
 
 	if (g != NULL) {
 		v.resolved = g->resolved;
-		v.waiting = g->promising;
+		v.waiting = classify_waiting(b, g, &best);
 		v.screen = classify_screen_power(b, g->group, g->lane, g->incumbent, p->confirm.gain_sd);
 		v.confirm = classify_power(b, g->group, g->lane, g->incumbent, p->confirm.seeds, p->confirm.gain_sd);
 		v.power = v.screen * v.confirm;

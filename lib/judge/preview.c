@@ -9,8 +9,10 @@
 #include "base/atomfile.h"
 #include "schema/contract.h"
 #include "base/exit.h"
+#include "base/jsonio.h"
 #include "judge/preview.h"
 #include "run/rundir.h"
+#include "base/out.h"
 #include "base/say.h"
 
 /* classification.json of a row, real or foreseen. */
@@ -29,6 +31,13 @@ classification(const struct ledger *l, const struct add *a)
 	    "reason", verdict_reason_name(v->reason), "text", a->row.verdict.text, "next", advice_json(&a->next),
 	    "verdict", json_object_get(row, "verdict"));
 	json_decref(row);
+	if (c != NULL && a->already != 0 &&
+	    (jsonio_put(c, "recorded_class", json_string(verdict_class_name(a->was_class))) == -1 ||
+		jsonio_put(c, "recorded_reason", json_string(verdict_reason_name(a->was_reason))) == -1 ||
+		(a->altered.n != 0 && jsonio_put(c, "altered", json_string(a->altered.p)) == -1))) {
+		json_decref(c);
+		return (NULL);
+	}
 	return (c);
 }
 
@@ -56,6 +65,8 @@ code_of(const struct add *a)
 
 	if (a->already == 0 && a->how == RUNRECORD_RUNNING)
 		return (HG_EXIT_NOT_YET);
+	if (a->altered.n != 0)
+		return (HG_EXIT_NO);
 	if (v->reason == VERDICT_MISSING)
 		return (HG_EXIT_PENDING);
 	return (v->klass == VERDICT_BLOCKED || v->klass == VERDICT_INVALID ? HG_EXIT_NO : HG_EXIT_DONE);
@@ -81,17 +92,21 @@ preview_run(struct ledger *l, const char *path, int json)
 		goto err0;
 	code = code_of(&a);
 	if (json)
-		fputs(text, stdout);
+		out_json(text, strlen(text));
 	else {
-		printf("%s: %s", verdict_class_name(a.row.verdict.is.klass),
+		out_put("%s: %s", verdict_class_name(a.row.verdict.is.klass),
 		    verdict_reason_name(a.row.verdict.is.reason));
 		if (a.already != 0)
-			printf(" (row %llu)", (unsigned long long)a.already);
-		printf("\n%s\n", a.row.verdict.text);
+			out_put(" (row %llu", (unsigned long long)a.already);
+		if (a.already != 0 && a.was_reason != a.row.verdict.is.reason)
+			out_put(" said %s: %s", verdict_class_name(a.was_class), verdict_reason_name(a.was_reason));
+		out_put("%s\n%s\n", a.already != 0 ? ")" : "", a.row.verdict.text);
+		if (a.altered.n != 0)
+			out_put("The run is not what its row says. Altered since: %s.\n", a.altered.p);
 		if (a.next.command.p != NULL)
-			printf("next: %s\n      %s\n", a.next.command.p, a.next.why.p);
+			out_put("next: %s\n      %s\n", a.next.command.p, a.next.why.p);
 		else
-			printf("next: %s\n", a.next.why.p);
+			out_put("next: %s\n", a.next.why.p);
 	}
 err0:
 	free(text);

@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,13 +13,17 @@
 #include "base/bpb.h"
 #include "judge/add.h"
 #include "base/exit.h"
+#include "base/file.h"
 #include "base/jsonio.h"
+#include "base/out.h"
 #include "base/process.h"
 #include "ledger/ledger.h"
 #include "judge/promote.h"
 #include "ledger/row.h"
 #include "run/rundir.h"
 #include "base/say.h"
+#include "base/sha256.h"
+#include "base/shell.h"
 #include "base/str.h"
 
 struct case_for {
@@ -30,7 +35,8 @@ struct case_for {
 	size_t confirmed_row;
 	struct promote_view *view;
 	enum promote_holds worst;
-	json_t *commands; /* what would bring the evidence that is missing */
+	char scorer[SHA256_HEX_SIZE]; /* digest of the program that scored again */
+	json_t *commands;             /* what would bring the evidence that is missing */
 };
 
 const char *
@@ -54,7 +60,7 @@ condition(struct case_for *c, const char *name, enum promote_holds holds, const 
 	vsnprintf(p->evidence, sizeof(p->evidence), format, ap);
 	va_end(ap);
 	if (c->path != NULL)
-		printf("%-8s %-18s %s\n", promote_word(holds), name, p->evidence);
+		out_put("%-8s %-18s %s\n", promote_word(holds), name, p->evidence);
 	/* What is false stays false whatever else is brought. */
 	if (holds == PROMOTE_NO || (holds == PROMOTE_PENDING && c->worst == PROMOTE_YES))
 		c->worst = holds;
@@ -62,13 +68,24 @@ condition(struct case_for *c, const char *name, enum promote_holds holds, const 
 
 static void __attribute__((format(printf, 2, 3))) command(struct case_for *c, const char *format, ...)
 {
-	char text[4096];
+	struct str text = STR_INIT;
 	va_list ap;
 
 	va_start(ap, format);
-	vsnprintf(text, sizeof(text), format, ap);
+	if (c->path != NULL && shell_vcommand(&text, format, ap) == 0)
+		json_array_append_new(c->commands, json_string(text.p));
 	va_end(ap);
-	json_array_append_new(c->commands, json_string(text));
+	str_free(&text);
+}
+
+static void
+put_commands(const struct case_for *c)
+{
+	const json_t *text;
+	size_t i;
+
+	json_array_foreach(c->commands, i, text)
+		out_put("next: %s\n", json_string_value(text));
 }
 
 static void
@@ -100,7 +117,7 @@ is_sound(struct case_for *c)
 		    run->cap_bytes == RECORD_NONE ? 0 : (long long)run->cap_bytes);
 	else
 		condition(c, "cap", PROMOTE_NO, "the artifact does not fit");
-	if (run->late_steps == 0 && !run->starved)
+	if (run->late_steps == 0 && !standings_starved(&c->l->book, c->fact))
 		condition(c, "wallclock", PROMOTE_YES, "no step began after the cap, %lld ms",
 		    run->cap_ms == RECORD_NONE ? 0 : (long long)run->cap_ms);
 	else
@@ -113,31 +130,63 @@ agree(const char *a, const char *b)
 	return (a == NULL || b == NULL ? a == b : strcmp(a, b) == 0);
 }
 
-/* Its bytes now against its row's. */
+/* Its bytes now against its row's, and in *found what that says. */
+static enum promote_holds
+look_again(const struct case_for *c, const char **found)
+{
+	const struct run_record *then = &c->row->run, *now;
+	enum promote_holds holds = PROMOTE_PENDING;
+	enum runrecord how;
+	struct row row;
+
+	*found = "the run can't be read";
+	if (runrecord_run(c->path, c->l->real, &how, &row) == -1)
+		return (holds);
+	now = &row.run;
+	if (how != RUNRECORD_CLOSED)
+		*found = "files that receipts name are not there";
+	else if (!agree(now->spec, then->spec) || !agree(now->training_report, then->training_report) ||
+	    !agree(now->export_report, then->export_report) || !agree(now->score_report, then->score_report) ||
+	    !agree(now->artifact, then->artifact) || json_array_size(now->mismatches) != 0 ||
+	    json_array_size(now->problems) != 0) {
+		holds = PROMOTE_NO;
+		*found = "the run is not what its row says";
+	} else {
+		holds = PROMOTE_YES;
+		*found = "receipts and artifact are those of the row";
+	}
+	row_free(&row);
+	return (holds);
+}
+
 static void
 is_unchanged(struct case_for *c)
 {
-	const struct run_record *then = &c->row->run, *now;
-	enum runrecord how;
-	struct row row;
-	int same;
+	const char *found;
+	enum promote_holds holds = look_again(c, &found);
 
-	if (runrecord_run(c->path, c->l->real, &how, &row) == -1) {
-		condition(c, "evidence", PROMOTE_PENDING, "the run can't be read");
-		return;
-	}
-	now = &row.run;
-	same = agree(now->spec, then->spec) && agree(now->training_report, then->training_report) &&
-	    agree(now->export_report, then->export_report) && agree(now->score_report, then->score_report) &&
-	    agree(now->artifact, then->artifact);
-	if (how != RUNRECORD_CLOSED) {
-		condition(c, "evidence", PROMOTE_PENDING, "files that receipts name are not there");
+	condition(c, "evidence", holds, "%s", found);
+	if (holds == PROMOTE_PENDING)
 		command(c, "hg-gate score %s", c->path);
-	} else if (!same || json_array_size(now->mismatches) != 0 || json_array_size(now->problems) != 0)
-		condition(c, "evidence", PROMOTE_NO, "the run is not what its row says");
-	else
-		condition(c, "evidence", PROMOTE_YES, "receipts and artifact are those of the row");
-	row_free(&row);
+}
+
+/* A promotion that stands is no more than its row: is the artifact still the one? The exit code. */
+static int
+stands(struct case_for *c)
+{
+	const char *found;
+	enum promote_holds holds = look_again(c, &found);
+
+	if (holds == PROMOTE_NO) {
+		condition(c, "evidence", holds, "%s", found);
+		out_put("refused: altered since row %llu promoted it\n", (unsigned long long)c->view->promoted);
+		return (HG_EXIT_NO);
+	}
+	out_put("promoted already: row %llu\n", (unsigned long long)c->view->promoted);
+	/* What was cleared away since takes nothing from it. */
+	if (holds == PROMOTE_PENDING)
+		condition(c, "evidence", holds, "%s", found);
+	return (HG_EXIT_DONE);
 }
 
 static void
@@ -196,7 +245,7 @@ gained(struct case_for *c)
 	if (c->confirmation == NULL) {
 		condition(c, "confirmed_gain", PROMOTE_PENDING,
 		    "no confirmation has found it better than what was there before");
-		command(c, "hg-confirm %s RUN, with a challenger that passed the screen", c->l->path);
+		command(c, "hg-confirm %s RUN  # a challenger that passed the screen", c->l->path);
 		condition(c, "margin", PROMOTE_PENDING, "no gain is known");
 		return;
 	}
@@ -241,16 +290,35 @@ verifies(struct case_for *c)
 		condition(c, "chain", PROMOTE_NO, "the ledger does not verify");
 }
 
-/* Score again, in a temporary, and compare: the tool's own answer counts. */
+/* The digest of a program's file. 0 or -1. */
+static int
+program_digest(const char *path, char hex[SHA256_HEX_SIZE])
+{
+	uint64_t size;
+	int fd, rc;
+
+	if ((fd = file_open(AT_FDCWD, path, &size)) == -1)
+		return (-1);
+	rc = sha256_fd(fd, hex, &size);
+	close(fd);
+	return (rc);
+}
+
+/* Score again, in a temporary, by the tool that came with this one, and compare: its own answer counts. */
 static void
 scores_again(struct case_for *c)
 {
-	const char *const argv[] = { "hg-score", "-c", "--", c->path, NULL };
+	char tool[PATH_MAX];
+	const char *const argv[] = { tool, "-c", "--", c->path, NULL };
 	/* This tool's product is the list of conditions: what the other prints is no part of it. */
 	const int fds[3] = { STDIN_FILENO, STDERR_FILENO, STDERR_FILENO };
 	pid_t pid;
 	int status;
 
+	if (process_sibling("hg-score", tool, sizeof(tool)) == -1 || program_digest(tool, c->scorer) == -1) {
+		condition(c, "scored_again", PROMOTE_PENDING, "there is no hg-score beside hg-ledger");
+		return;
+	}
 	fflush(stdout);
 	status = (pid = process_start(argv, AT_FDCWD, fds)) == -1 ? -1 : process_wait(pid);
 	if (pid != -1 && WIFEXITED(status) && WEXITSTATUS(status) == HG_EXIT_DONE)
@@ -304,11 +372,11 @@ record(struct case_for *c)
 			p->evidence));
 	row_init(&row, STANDINGS_PROMOTION);
 	row.promotion = (struct row_promotion){ c->row->run.group, c->row->run.config, c->row->run.run_id, digest,
-		c->row->run.artifact, confirmation, c->l->head, row_hold(&row, conditions) };
+		c->row->run.artifact, confirmation, c->l->head, row_hold(&row, conditions), c->scorer };
 	if (ledger_start(&w, &row) == -1 || ledger_append_row(&w, &row, NULL) == -1)
 		code = ledger_exit(errno);
 	else
-		printf("promoted: row %zu\n", standings_count(&w.book));
+		out_put("promoted: row %zu\n", standings_count(&w.book));
 	row_free(&row);
 	ledger_close(&w);
 	return (code);
@@ -345,8 +413,6 @@ promote_run(const char *ledger, const char *path, const char *head)
 	struct promote_view view = { .count = 0 };
 	struct case_for c = { .l = &l, .path = path, .view = &view, .worst = PROMOTE_YES };
 	struct add add; /* the run as it is now; its row is the one in the ledger */
-	const json_t *text;
-	size_t i;
 	int code = HG_EXIT_SYSTEM;
 
 	if (ledger_open(&l, ledger, LEDGER_READ) == -1)
@@ -357,15 +423,17 @@ promote_run(const char *ledger, const char *path, const char *head)
 		goto err0;
 	}
 	if (add.already == 0) {
-		printf("pending: '%s' is not in the ledger\nnext: hg-ledger add %s %s\n", path, ledger, path);
+		out_put("pending: '%s' is not in the ledger\n", path);
+		command(&c, "hg-ledger add %s %s", ledger, path);
+		put_commands(&c);
 		code = HG_EXIT_PENDING;
 		goto err1;
 	}
 	c.row = &add.row;
 	c.fact = standings_fact(&l.book, (size_t)add.already - 1);
 	if ((view.promoted = promoted(&c)) != 0) {
-		printf("promoted already: row %llu\n", (unsigned long long)view.promoted);
-		code = HG_EXIT_DONE;
+		if (ledger_settle(&l) == 0)
+			code = stands(&c);
 		goto err1;
 	}
 	if (head != NULL && (strlen(head) < 8 || strncmp(head, l.head, strlen(head)) != 0))
@@ -388,11 +456,10 @@ promote_run(const char *ledger, const char *path, const char *head)
 	else
 		code = c.worst == PROMOTE_NO ? HG_EXIT_NO : HG_EXIT_PENDING;
 	if (code == HG_EXIT_NO)
-		printf("refused\n");
+		out_put("refused\n");
 	else if (code == HG_EXIT_PENDING) {
-		printf("pending\n");
-		json_array_foreach(c.commands, i, text)
-			printf("next: %s\n", json_string_value(text));
+		out_put("pending\n");
+		put_commands(&c);
 	}
 err1:
 	add_free(&add);

@@ -11,6 +11,7 @@
 #include "law/classify.h"
 #include "schema/contract.h"
 #include "base/exit.h"
+#include "base/file.h"
 #include "base/jsonio.h"
 #include "judge/replay.h"
 #include "ledger/row.h"
@@ -97,8 +98,9 @@ replay_plan(struct replay *r, const struct row_plan *p, const struct standings_f
 	for (k = 0; k < 2 * f->n && k < json_array_size(p->slots); k++) {
 		s = json_array_get(p->slots, k);
 		if (jsonio_i64(s, "seed", -1) != slot[k].seed ||
+		    jsonio_i64(s, "data_offset", STANDINGS_ANYWHERE) != slot[k].offset ||
 		    (strcmp(jsonio_text(s, "side", ""), "challenger") == 0) != slot[k].challenger) {
-			differs(r, "its seeds do not follow from its nonce");
+			differs(r, "its seeds and places do not follow from its nonce");
 			break;
 		}
 	}
@@ -127,6 +129,10 @@ replay_row(void *arg, const char *line, size_t n, uint64_t offset, const char *d
 		row_free(&row);
 		return (1);
 	}
+	if (ledger_begins(r->number, row.kind) == -1) {
+		row_free(&row);
+		return (1);
+	}
 	f.offset = offset;
 	f.length = (uint32_t)n;
 	f.row = standings_tag(digest);
@@ -141,10 +147,8 @@ replay_row(void *arg, const char *line, size_t n, uint64_t offset, const char *d
 		replay_plan(r, &row.plan, &f);
 		break;
 	case STANDINGS_POLICY:
-		if (policy_take(&policy, row.policy) == -1)
+		if (policy_take(&policy, row.policy) == -1 || standings_policy(&r->l.book, &policy) == -1)
 			r->broken = 1;
-		else
-			standings_policy(&r->l.book, &policy);
 		break;
 	case STANDINGS_CALIBRATION:
 	case STANDINGS_PROMOTION:
@@ -172,9 +176,9 @@ replay_ledger(const char *path, struct replay_view *view)
 	memset(view, 0, sizeof(*view));
 	standings_init(&r.l.book);
 	if ((r.l.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
-	    (r.l.rows = openat(r.l.dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) == -1) {
+	    (r.l.rows = file_open(r.l.dir, LEDGER_ROWS, NULL)) == -1) {
 		code = ledger_exit(errno);
-		say_errno("cannot open the ledger '%s'", path);
+		ledger_cannot_open(path);
 		ledger_close(&r.l);
 		return (code);
 	}

@@ -1,17 +1,22 @@
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "run/gate.h"
+#include "run/specdigest.h"
 #include "base/file.h"
 #include "judge/runrecord.h"
 #include "schema/later.h"
 #include "base/jsonio.h"
 #include "base/say.h"
 #include "base/str.h"
+
+/* How often a run may be retried while it is read. */
+#define RETRIES_MEANWHILE 100
 
 /* The verified evidence, and what stands against it, sorted. */
 struct case_file {
@@ -78,6 +83,7 @@ compare_asked(struct case_file *c)
 {
 	static const char *const pairs[][2] = {
 		{ "train.seed", "seed" },
+		{ "train.data_offset", "data_offset" },
 		{ "train.batch_tokens", "batch_tokens" },
 		{ "train.seq_len", "seq_len" },
 		{ "train.warmup_steps", "warmup_steps" },
@@ -95,7 +101,8 @@ compare_asked(struct case_file *c)
 	if (c->train == NULL)
 		return;
 	for (i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
-		equal(c, pairs[i][0], jsonio_get(c->spec, pairs[i][0]), jsonio_get(c->train, pairs[i][1]));
+		equal(c, pairs[i][0], later_value("spec", c->spec, pairs[i][0]),
+		    later_value("training_report", c->train, pairs[i][1]));
 	asked = jsonio_get(c->spec, "train.micro_batch_tokens");
 	if (json_is_integer(asked))
 		equal(c, "train.micro_batch_tokens", asked, jsonio_get(c->train, "micro_batch_tokens"));
@@ -109,6 +116,11 @@ compare_asked(struct case_file *c)
 			note(c->mismatches, "%s: no key of a model, but executed", key);
 	if (strcmp(schedule, "replay") != 0)
 		equal(c, "train.schedule", jsonio_get(c->spec, "train.schedule"), jsonio_get(c->train, "schedule"));
+	if (jsonio_text(c->spec, "train.replay", NULL) != NULL &&
+	    (strcmp(schedule, "replay") != 0 || strcmp(jsonio_text(c->train, "stop_reason", ""), "iterations") != 0))
+		note(c->mismatches,
+		    "train.replay: asked for all of its steps, executed %lld of schedule %s until the cap",
+		    (long long)jsonio_i64(c->train, "steps", 0), schedule);
 	if (strcmp(schedule, "iterations") == 0)
 		equal(c, "train.iterations", jsonio_get(c->spec, "train.iterations"), jsonio_get(c->train, "steps"));
 }
@@ -195,7 +207,8 @@ static const char *
 group_of(struct row *row, const struct case_file *c)
 {
 	const char *eval = jsonio_text(c->score, "eval_sha256", NULL),
-		   *raw = jsonio_text(c->score, "val_raw_sha256", NULL), *group = NULL;
+		   *raw = jsonio_text(c->score, "val_raw_sha256", NULL),
+		   *kept = jsonio_text(c->score, "val_kept_sha256", NULL), *group = NULL;
 	char hex[SHA256_HEX_SIZE];
 	json_t *law;
 
@@ -206,15 +219,21 @@ group_of(struct row *row, const struct case_file *c)
 	    json_pack("{s:s, s:s}", "eval_sha256", eval, "val_raw_sha256", raw) :
 	    json_pack("{s:s, s:s, s:s}", "eval_sha256", eval, "val_sha256", jsonio_text(c->spec, "data.val_sha256", ""),
 		"tokenizer_sha256", jsonio_text(c->score, "tokenizer_sha256", ""));
+	/* Where a tokenizer loses of it, what it keeps: bits of less text are no better model. */
+	if (raw != NULL && kept != NULL && strcmp(kept, raw) != 0)
+		(void)json_object_set_new(law, "val_kept_sha256", json_string(kept));
 	if (law != NULL && jsonio_digest(law, hex) == 0)
 		group = row_text(row, hex);
 	json_decref(law);
 	return (group);
 }
 
-/* One more than the stages' retries together: any retry makes another attempt of the run. -1 with errno, said. */
+/*
+ * One more than the stages' retries together: any retry makes another attempt of the run.  -1 with errno, said.
+ * ${refusal} (or NULL) has the refusals read: theirs is their stage's attempt, whatever a retry under way has made.
+ */
 static int64_t
-attempt_of(const struct rundir *r)
+attempt_of(const struct rundir *r, json_t *const refusal[STAGE_COUNT])
 {
 	int64_t n = 1;
 	int a, s;
@@ -226,9 +245,51 @@ attempt_of(const struct rundir *r)
 			say_errno("cannot look into '%s/%s'", r->path, RUNDIR_ATTEMPTS);
 			return (-1);
 		}
-		n += a - 1;
+		if (refusal != NULL && refusal[s] != NULL)
+			n += jsonio_i64(refusal[s], "attempt", a) - 1;
+		else
+			n += a - 1;
 	}
 	return (n);
+}
+
+/* The last part of a directory's path, which is what people call it. */
+static const char *
+last_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return (slash == NULL ? path : slash + 1);
+}
+
+/* Evidence and attempt as of one moment: what a retry moved meanwhile is read again. 0, or -1 with errno, said. */
+static int
+gather(struct case_file *c, struct rundir *r)
+{
+	int64_t before, after;
+	int tries;
+
+	for (tries = 0; tries < RETRIES_MEANWHILE; tries++) {
+		if ((before = attempt_of(r, NULL)) == -1)
+			return (-1);
+		if (gate_gather(&c->e, r, STAGE_SCORE) == -1) {
+			/* A refusal may have been moved between the look and the reading. */
+			if (errno == ENOENT && (after = attempt_of(r, NULL)) != -1 && after != before)
+				continue;
+			return (-1);
+		}
+		if ((after = attempt_of(r, NULL)) == before) {
+			if ((c->attempt = attempt_of(r, c->e.refusal)) != -1)
+				return (0);
+			after = -1;
+		}
+		gate_free(&c->e);
+		if (after == -1)
+			return (-1);
+	}
+	say_error("'%s' is retried again and again: add it once that has ended", r->path);
+	errno = EAGAIN;
+	return (-1);
 }
 
 /* A receipt's member is where record.def says; what follows from all of them, or from the run's place, is here. */
@@ -240,6 +301,7 @@ build(struct row *row, const struct rundir *r, const struct case_file *c, const 
 		[RECORD_EXPORT] = c->export,
 		[RECORD_SCORE] = c->score };
 	struct run_record *run = &row->run;
+	char hex[SHA256_HEX_SIZE];
 	size_t i;
 
 	/* Their texts are borrowed. */
@@ -258,6 +320,13 @@ build(struct row *row, const struct rundir *r, const struct case_file *c, const 
 	if (c->score != NULL)
 		run->score_report = row_text(row, c->e.report_sha256);
 	run->group = group_of(row, c);
+	run->recipe = specdigest_recipe(c->spec, hex) == 0 ? row_text(row, hex) : NULL;
+	/* Not measured what the tokenizer loses: no unit across tokenizers. Before 0.2 nobody asked. */
+	if (json_is_string(json_object_get(c->score, "val_raw_sha256")) &&
+	    json_is_null(json_object_get(c->score, "val_kept_sha256")))
+		run->metric.of[POLICY_VAL_BPB_RAW] = NAN;
+	run->data_name = row_text(row, last_name(jsonio_text(c->spec, "data.dir", "")));
+	run->settings = row_hold(row, specdigest_settings(c->spec));
 	run->cost_ms = jsonio_i64(c->train, "elapsed_ms", 0) + jsonio_i64(c->export, "elapsed_ms", 0) +
 	    jsonio_i64(c->score, "elapsed_ms", 0);
 	run->late_steps = c->late;
@@ -283,13 +352,13 @@ runrecord_run(const char *path, const char *ledger, enum runrecord *how, struct 
 		say_errno("cannot tell where '%s' is", path);
 		goto err0;
 	}
-	if (gate_gather(&c.e, &r, STAGE_SCORE) == -1)
+	if (gather(&c, &r) == -1)
 		goto err1;
 	c.spec = r.spec.json;
 	c.train = c.e.receipt[STAGE_TRAIN];
 	c.export = c.e.receipt[STAGE_EXPORT];
 	c.score = c.e.report;
-	if ((c.attempt = attempt_of(&r)) == -1 || (c.late = c.train == NULL ? 0 : late_steps(&r, c.train)) == -1)
+	if ((c.late = c.train == NULL ? 0 : late_steps(&r, c.train)) == -1)
 		goto err2;
 	row_init(row, STANDINGS_RUN);
 	if (row_hold(row, c.refusals = json_array()) == NULL || row_hold(row, c.missing = json_array()) == NULL ||

@@ -10,9 +10,10 @@
  */
 
 enum runrecord {
-	RUNRECORD_CLOSED,  /* scored, or refused: a row can be made of it */
-	RUNRECORD_PENDING, /* a stage that the score needs has not begun, or died and was not closed out */
-	RUNRECORD_RUNNING  /* a stage is alive */
+	RUNRECORD_CLOSED,     /* scored, or refused: a row can be made of it */
+	RUNRECORD_PENDING,    /* a stage that the score needs has not begun, or died and was not closed out */
+	RUNRECORD_RUNNING,    /* a stage is alive */
+	RUNRECORD_INTERRUPTED /* closed, and nothing was found out: add_run makes a row of it on request only */
 };
 
 /**

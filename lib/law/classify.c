@@ -6,8 +6,9 @@
 
 /* What differs between two facts, as a set. */
 static unsigned
-what_changed(const struct standings_fact *a, const struct standings_fact *b)
+what_changed(const struct standings *book, const struct standings_fact *a, const struct standings_fact *b)
 {
+	int told = book->policy.law >= 2 && a->recipe != 0 && b->recipe != 0, model;
 	unsigned changed = 0;
 
 	if (a->system != b->system)
@@ -16,11 +17,14 @@ what_changed(const struct standings_fact *a, const struct standings_fact *b)
 		changed |= VERDICT_DATA;
 	if (a->tokenizer != b->tokenizer)
 		changed |= VERDICT_TOKENIZER;
+	if (book->policy.law >= 2 && a->init != b->init)
+		changed |= VERDICT_WEIGHTS;
 	/*
-	 * The configuration's digest covers data and tokenizer; what differs besides is the model or how it is
-	 * trained.
+	 * The configuration's digest covers data, tokenizer and given weights; what differs besides is the model or how
+	 * it is trained.  That of the model covers given weights, too.
 	 */
-	if (a->model != b->model || (a->config != b->config && (changed & (VERDICT_DATA | VERDICT_TOKENIZER)) == 0))
+	model = told ? a->recipe != b->recipe : a->model != b->model;
+	if (model || (a->config != b->config && (changed & (VERDICT_DATA | VERDICT_TOKENIZER | VERDICT_WEIGHTS)) == 0))
 		changed |= VERDICT_MODEL;
 	return (changed);
 }
@@ -33,28 +37,122 @@ metric_of(const struct policy *p, const struct standings_fact *a, const struct s
 	return (a->tokenizer == b->tokenizer ? p->metric.name : p->metric.across_tokenizers);
 }
 
-/* The first guarded metric in which x is worse than y by more than the tolerance, or -1. */
-static int
-guard_broken(const struct policy *p, const double *x, const double *y)
-{
-	double worse;
-	unsigned i;
+/* A side's guarded metric: its median, and how far it spreads. */
+struct guard_side {
+	double median, n, df, ss;
+};
 
-	for (i = 0; i < p->guards; i++) {
-		worse = p->guarded[i].sign * (x[i] - y[i]);
-		if (isfinite(worse) && worse > p->guarded[i].tolerance * fabs(y[i]))
-			return ((int)i);
-	}
-	return (-1);
+static int
+by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return ((x > y) - (x < y));
 }
 
-static void
-guards_of(const struct policy *p, const struct standings_fact *f, double out[POLICY_GUARDS])
+static struct guard_side
+guard_side(double *x, unsigned n)
 {
+	struct guard_side side = { NAN, n, n > 1 ? n - 1 : 0, 0 };
+	struct stats_sample s = { 0, 0, 0 };
 	unsigned i;
 
-	for (i = 0; i < p->guards; i++)
-		out[i] = f->metric[p->guarded[i].name];
+	if (n == 0)
+		return (side);
+	for (i = 0; i < n; i++)
+		stats_sample_add(&s, x[i]);
+	side.ss = s.ss;
+	qsort(x, n, sizeof(*x), by_value);
+	side.median = n % 2 == 1 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
+	return (side);
+}
+
+/* A side of a plan. */
+static struct guard_side
+guard_of_arm(const struct standings *b, const struct standings_plan *p, int challenger, enum policy_metric metric)
+{
+	double x[STANDINGS_SEEDS], value;
+	unsigned k, n;
+
+	for (k = n = 0; k < 2 * p->n; k++) {
+		if (p->slot[k].challenger != challenger || p->slot[k].fact == 0)
+			continue;
+		value = standings_fact(b, p->slot[k].fact - 1)->metric[metric];
+		if (isfinite(value))
+			x[n++] = value;
+	}
+	return (guard_side(x, n));
+}
+
+/* The last runs of a configuration on a lane. */
+static struct guard_side
+guard_of_config(const struct standings *b, const struct standings_fact *like, uint64_t lane, enum policy_metric metric)
+{
+	double x[STANDINGS_SEEDS];
+	const struct standings_fact *f;
+	unsigned n = 0;
+	size_t i;
+
+	for (i = standings_count(b); i-- > 0 && n < STANDINGS_SEEDS;) {
+		f = standings_fact(b, i);
+		if (f->kind == STANDINGS_RUN && f->config == like->config && f->group == like->group &&
+		    f->lane == lane && f->klass <= VERDICT_REGRESSION && !standings_starved(b, f) &&
+		    isfinite(f->metric[metric]))
+			x[n++] = f->metric[metric];
+	}
+	return (guard_side(x, n));
+}
+
+static int
+is_time(enum policy_metric metric)
+{
+	return (metric == POLICY_TRAIN_MS || metric == POLICY_WALLCLOCK_MS);
+}
+
+/*
+ * Is a time worse than the tolerance by more than times of one configuration differ?  Medians are held against their
+ * own noise, by the test that judges scores; a median is worth 2 / pi as many runs as a mean.
+ */
+static int
+is_slower(const struct policy *p, unsigned guard, const struct guard_side *mine, const struct guard_side *theirs)
+{
+	const double worth = 0.6366197723675814;
+	struct noise_arm a = { fmax(1, worth * mine->n), mine->median, mine->df, mine->ss },
+			 b = { fmax(1, worth * theirs->n), theirs->median, theirs->df, theirs->ss };
+	struct noise_pool pool = noise_pool(p->noise.ln_sigma_sd, p->noise.floor);
+
+	if (mine->df < 1 && theirs->df < 1)
+		return (0);
+	return (noise_compare(&a, &b, &pool, p->guarded[guard].sign, p->guarded[guard].tolerance * fabs(theirs->median),
+		    p->promotion.confidence)
+		    .p <= p->screen.regression_level);
+}
+
+/*
+ * Hold ${mine} against ${theirs} in a guarded metric: 1 if it got worse by more than the tolerance.  From law 2 on the
+ * figures are told, and a time decides only where both scores depend on the clock; else it is told aside.
+ */
+static int
+guard_broken(const struct standings *b, unsigned guard, const struct guard_side *mine, const struct guard_side *theirs,
+    int clocked, struct verdict *v)
+{
+	const struct policy *p = &b->policy;
+	double worse = p->guarded[guard].sign * (mine->median - theirs->median);
+	int broken = isfinite(worse) && worse > p->guarded[guard].tolerance * fabs(theirs->median);
+
+	if (!broken || p->law < 2)
+		return (broken);
+	if (is_time(p->guarded[guard].name) && (!clocked || !is_slower(p, guard, mine, theirs))) {
+		v->aside = (int)guard;
+		v->aside_value = mine->median;
+		v->aside_reference = theirs->median;
+		v->aside_clocked = clocked;
+		return (0);
+	}
+	v->guard_value = mine->median;
+	v->guard_reference = theirs->median;
+	v->guard_tolerance = p->guarded[guard].tolerance;
+	return (1);
 }
 
 struct verdict
@@ -69,9 +167,9 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	struct noise_prior prior;
 	struct noise_test t;
 	struct noise_arm arm, one = { 1, 0, 0, 0 };
-	double mine[POLICY_GUARDS], theirs[POLICY_GUARDS];
-	unsigned slot;
-	int guard;
+	struct guard_side mine, theirs;
+	enum policy_metric guarded;
+	unsigned slot, i;
 
 	/* What names no law that it was scored under (a forged row, at most) has no score to speak of. */
 	if (rule == VERDICT_REASONS && f->group == 0)
@@ -82,10 +180,9 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	v.score = f->metric[v.metric];
 	v.runs = 1;
 	if ((g = standings_group(b, f->group)) == NULL || g->incumbent == 0)
-		return (verdict_because(v, f->starved ? VERDICT_STARVED : VERDICT_FIRST));
+		return (verdict_because(v, standings_starved(b, f) ? VERDICT_STARVED : VERDICT_FIRST));
 	reference = standings_fact(b, g->reference);
-	v.changed = f->config == g->incumbent ? what_changed(reference, f) & VERDICT_SYSTEM :
-						what_changed(reference, f);
+	v.changed = what_changed(b, reference, f) & (f->config == g->incumbent ? VERDICT_SYSTEM : ~0u);
 	v.metric = (int)metric_of(p, reference, f);
 	v.score = f->metric[v.metric];
 	v.calibrated = standings_lane(b, f->group, f->lane) != NULL;
@@ -100,12 +197,14 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 		v.delta = v.score - v.incumbent_score;
 		v.gain = -p->metric.sign * v.delta;
 	}
-	if (f->starved)
+	if (standings_starved(b, f))
 		return (verdict_because(v, VERDICT_STARVED));
+	history = standings_history(b, f, g->incumbent);
+	if ((history.twin != NULL && f->init != 0 && p->law >= 2) || (history.twin == NULL && history.copy != NULL))
+		return (verdict_because(v, VERDICT_SAME_REPLICATE));
 	if (standings_slot(b, f, &slot) != NULL)
 		return (verdict_because(v, VERDICT_SLOT));
-	history = standings_history(b, f, g->incumbent);
-	if (history.same_seed)
+	if (history.twin != NULL)
 		return (verdict_because(v, VERDICT_SAME_SEED));
 	if (f->config == g->incumbent)
 		return (verdict_because(v, VERDICT_REPLICATE));
@@ -132,55 +231,61 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	v.level = p->screen.regression_level;
 	v.p = t.p;
 	v.p_loss = t.p_loss;
-	guards_of(p, f, mine);
-	guards_of(p, reference, theirs);
-	if ((guard = guard_broken(p, mine, theirs)) != -1) {
-		v.guard = (unsigned)guard;
-		return (verdict_because(v, VERDICT_GUARDED_METRIC));
+	for (i = 0; i < p->guards; i++) {
+		guarded = p->guarded[i].name;
+		mine = guard_side(&(double){ f->metric[guarded] }, 1);
+		theirs = p->law >= 2 && is_time(guarded) ? guard_of_config(b, reference, f->lane, guarded) :
+							   guard_side(&(double){ reference->metric[guarded] }, 1);
+		if (guard_broken(b, i, &mine, &theirs, f->clocked && reference->clocked, &v)) {
+			v.guard = i;
+			return (verdict_because(v, VERDICT_GUARDED_METRIC));
+		}
 	}
 	if (t.p_loss <= p->screen.regression_level)
 		return (verdict_because(v, VERDICT_WORSE));
 	return (verdict_because(v, v.gain >= p->screen.gain_sd * v.lane_sd ? VERDICT_PROMISING : VERDICT_WITHIN_NOISE));
 }
 
+static int
+decided(const struct standings *b, const struct standings_fact *f)
+{
+	size_t i;
+
+	for (i = 0; i < b->plan_count; i++)
+		if (b->plans[i].closed && b->plans[i].group == f->group && b->plans[i].config == f->config)
+			return (1);
+	return (0);
+}
+
+unsigned
+classify_waiting(const struct standings *b, const struct standings_group *g, size_t *best)
+{
+	enum policy_metric m = b->policy.metric.name;
+	const struct standings_fact *f;
+	unsigned n = 0;
+	size_t i;
+
+	*best = 0;
+	for (i = standings_count(b); i-- > 0;) {
+		f = standings_fact(b, i);
+		if (f->kind != STANDINGS_RUN || f->group != g->group || f->klass > VERDICT_REGRESSION ||
+		    f->reason != VERDICT_PROMISING || f->cap_ms != standings_fact(b, g->reference)->cap_ms ||
+		    decided(b, f) || classify_run(b, f, VERDICT_REASONS).reason != VERDICT_PROMISING)
+			continue;
+		n++;
+		/* Of equals the first. */
+		if (*best == 0 ||
+		    b->policy.metric.sign * f->metric[m] <=
+			b->policy.metric.sign * standings_fact(b, *best - 1)->metric[m])
+			*best = i + 1;
+	}
+	return (n);
+}
+
 int
 classify_plan_ready(const struct standings_plan *p)
 {
 	return (p->filled == 2 * p->n || p->invalid);
-}
-
-static int
-by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return ((x > y) - (x < y));
-}
-
-static double
-middle(double *x, unsigned n)
-{
-	qsort(x, n, sizeof(*x), by_value);
-	return (n == 0 ? NAN : n % 2 == 1 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2);
-}
-
-/* A side's medians of the guarded metrics. */
-static void
-guards_of_side(const struct standings *b, const struct standings_plan *p, int challenger, double out[POLICY_GUARDS])
-{
-	double x[STANDINGS_SEEDS], value;
-	unsigned i, k, n;
-
-	for (i = 0; i < b->policy.guards; i++) {
-		for (k = n = 0; k < 2 * p->n; k++) {
-			if (p->slot[k].challenger != challenger || p->slot[k].fact == 0)
-				continue;
-			value = standings_fact(b, p->slot[k].fact - 1)->metric[b->policy.guarded[i].name];
-			if (isfinite(value))
-				x[n++] = value;
-		}
-		out[i] = middle(x, n);
-	}
 }
 
 /* Mann-Whitney on the plan's runs: a cross-check that assumes nothing of the noise's shape. */
@@ -206,13 +311,13 @@ classify_plan(const struct standings *b, const struct standings_plan *p)
 	const struct standings_group *g = standings_group(b, p->group);
 	const struct standings_fact *mine = NULL, *theirs = NULL, *f;
 	struct verdict v = verdict_none();
-	double guard_mine[POLICY_GUARDS], guard_theirs[POLICY_GUARDS];
+	struct guard_side guard_mine, guard_theirs;
 	struct noise_pool pool, all;
 	struct noise_prior prior;
 	struct noise_arm a, c;
 	struct noise_test t;
-	int guard, identical = 0;
-	unsigned k;
+	int identical = 0, broken = 0;
+	unsigned i, k;
 
 	assert(classify_plan_ready(p));
 	if (p->invalid)
@@ -226,7 +331,7 @@ classify_plan(const struct standings *b, const struct standings_plan *p)
 			theirs = f;
 	}
 	v.metric = (int)metric_of(policy, theirs, mine);
-	v.changed = what_changed(theirs, mine);
+	v.changed = what_changed(b, theirs, mine);
 	v.level = policy_level(policy);
 	v.calibrated = standings_lane(b, p->group, p->lane) != NULL;
 	a = standings_arm(b, p, 0, (enum policy_metric)v.metric);
@@ -257,19 +362,20 @@ classify_plan(const struct standings *b, const struct standings_plan *p)
 	v.sd = t.sd_b;
 	v.incumbent_sd = t.sd_a;
 	v.rank_p = ranks(b, p, (enum policy_metric)v.metric);
-	guards_of_side(b, p, 1, guard_mine);
-	guards_of_side(b, p, 0, guard_theirs);
-	guard = guard_broken(policy, guard_mine, guard_theirs);
+	for (i = 0; i < policy->guards && !broken; i++) {
+		guard_mine = guard_of_arm(b, p, 1, policy->guarded[i].name);
+		guard_theirs = guard_of_arm(b, p, 0, policy->guarded[i].name);
+		broken = guard_broken(b, i, &guard_mine, &guard_theirs, mine->clocked && theirs->clocked, &v);
+		v.guard = i;
+	}
 	if (!v.calibrated)
 		return (verdict_because(v, VERDICT_UNCALIBRATED));
 	if (g == NULL || g->incumbent != p->other)
 		return (verdict_because(v, VERDICT_INCUMBENT_MOVED));
 	if (p->config == p->other || identical)
 		return (verdict_because(v, VERDICT_IDENTICAL_ARTIFACT));
-	if (guard != -1) {
-		v.guard = (unsigned)guard;
+	if (broken)
 		return (verdict_because(v, VERDICT_GUARDED_METRIC));
-	}
 	if (isnan(v.margin))
 		return (verdict_because(v, VERDICT_NOT_COMPARABLE));
 	if (t.p <= v.level)
@@ -288,6 +394,20 @@ classify_power(const struct standings *b, uint64_t group, uint64_t lane, uint64_
 	if (standings_lane(b, group, lane) == NULL)
 		return (NAN);
 	return (noise_power(&pool, arm.df, policy_level(&b->policy), gain_sd, n));
+}
+
+unsigned
+classify_power_seeds(const struct standings *b, uint64_t group, uint64_t lane, uint64_t incumbent, double want,
+    double *power)
+{
+	unsigned n;
+
+	for (n = 2; n <= STANDINGS_SEEDS; n++) {
+		*power = classify_power(b, group, lane, incumbent, n, b->policy.confirm.gain_sd);
+		if (*power >= want)
+			return (n);
+	}
+	return (0);
 }
 
 double

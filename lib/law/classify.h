@@ -18,9 +18,16 @@
 /**
  * classify_run(b, f, rule):
  * What ${f} is, given the book so far.  ${rule} is the reason why the evidence
- * itself fails, or VERDICT_REASONS if it is sound.
+ * itself fails, or VERDICT_REASONS if it is sound.  A run that is in the book is
+ * judged as of now, against whoever is incumbent now.
  */
 struct verdict classify_run(const struct standings *b, const struct standings_fact *f, enum verdict_reason rule);
+
+/*
+ * Of a group's challengers that passed the screen, those that no confirmation decided on, that have the incumbent's cap
+ * and that would pass it now: how many, and in *best the best one's fact as index + 1, 0 if there is none.
+ */
+unsigned classify_waiting(const struct standings *b, const struct standings_group *g, size_t *best);
 
 /* 1 if nothing more can come of the plan: all slots filled, or one of its runs invalid. */
 int classify_plan_ready(const struct standings_plan *p);
@@ -34,6 +41,10 @@ struct verdict classify_plan(const struct standings *b, const struct standings_p
  */
 double classify_power(const struct standings *b, uint64_t group, uint64_t lane, uint64_t incumbent, unsigned n,
     double gain_sd);
+
+/* The fewest runs a side that have a power of ${want}, which is in *power then; 0 if STANDINGS_SEEDS have not. */
+unsigned classify_power_seeds(const struct standings *b, uint64_t group, uint64_t lane, uint64_t incumbent, double want,
+    double *power);
 
 /* Chance that a single run passes the screen when its true gain is so many lane deviations. NAN if uncalibrated. */
 double

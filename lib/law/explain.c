@@ -31,20 +31,38 @@ explain_chance(struct str *s, double p)
 	return (str_printf(s, "1 in %d,%03d", (int)(one_in / 1000), (int)one_in % 1000));
 }
 
+/* A guarded time that is worse and decides nothing. */
+static int
+aside(struct str *s, const struct explain *t)
+{
+	const struct verdict *v = t->verdict;
+
+	if (v->aside < 0)
+		return (0);
+	return (str_printf(s, " Its %s of %.0f against the incumbent's %.0f decides nothing: %s.",
+	    policy_metric_name(t->policy->guarded[v->aside].name), v->aside_value, v->aside_reference,
+	    v->aside_clocked ? "it is within what the lane's times differ by" :
+			       "load changes it, and a time counts only where both scores depend on the clock"));
+}
+
 static int
 changed(struct str *s, const struct explain *t)
 {
 	const struct verdict *v = t->verdict;
 	const char *name;
 	unsigned i;
-	int rc = 0;
+	int rc = aside(s, t);
 
 	if (v->changed == 0)
-		return (0);
+		return (rc);
 	rc |= str_puts(s, " What differs from the incumbent: ");
 	for (i = 0; (name = verdict_changed_name(v->changed, i)) != NULL; i++)
 		rc |= str_printf(s, "%s%s", i == 0 ? "" : ", ", name);
 	rc |= str_puts(s, i > 1 ? "; more than one, so none can be credited." : ".");
+	if ((v->changed & VERDICT_WEIGHTS) != 0)
+		rc |= str_puts(s,
+		    " The two start from different initial weights, so the difference is as much of what"
+		    " these were trained on, and for how long, as of anything here.");
 	return (rc);
 }
 
@@ -85,7 +103,15 @@ findings(struct str *s, const struct explain *t)
 static int
 guard(struct str *s, const struct explain *t)
 {
-	return (str_puts(s, policy_metric_name(t->policy->guarded[t->verdict->guard].name)));
+	const struct verdict *v = t->verdict;
+	const char *name = policy_metric_name(t->policy->guarded[v->guard].name);
+
+	if (!isfinite(v->guard_value))
+		return (str_printf(s, "%s, by more than the policy tolerates", name));
+	return (
+	    str_printf(s, "%s: %.0f against the incumbent's %.0f, which is %.1f %% worse where %.3g %% is tolerated",
+		name, v->guard_value, v->guard_reference,
+		100 * fabs(v->guard_value - v->guard_reference) / fabs(v->guard_reference), 100 * v->guard_tolerance));
 }
 
 static int
@@ -160,6 +186,48 @@ power(struct str *s, const struct explain *t)
 	return (str_printf(s, "%.0f %%", 100 * t->verdict->power));
 }
 
+static int
+given(struct str *s, const struct explain *t)
+{
+	return (t->given == NULL ? 0 : str_printf(s, ", which all start from the given weights %.8s", t->given));
+}
+
+/* What a run that passed no screen says: nothing, or less than it seems. */
+static int
+within(struct str *s, const struct explain *t)
+{
+	const struct verdict *v = t->verdict;
+	double sds = v->gain / v->lane_sd;
+
+	if (!(fabs(sds) > t->policy->screen.gain_sd))
+		return (str_printf(s,
+		    "Runs of one configuration lie about %.5f apart here, so a single run says nothing of such a"
+		    " difference",
+		    v->lane_sd));
+	return (
+	    str_printf(s,
+		"That is %.1f times the lane's run-to-run deviation of %.5f, but by chance such a loss comes about in ",
+		fabs(sds), v->lane_sd) |
+	    explain_chance(s, v->p_loss) | str_puts(s, " of the cases, and worse is said at ") |
+	    explain_chance(s, v->level) | str_puts(s, ": it is neither shown to be worse nor worth a confirmation"));
+}
+
+static int
+again(struct str *s, const struct explain *t)
+{
+	const char *twin = t->twin == NULL ? "?" : t->twin;
+
+	if (t->copy)
+		return (str_printf(s,
+		    "Its artifact is byte for byte that of run '%s' of row %lld: nothing that a run of this"
+		    " configuration may differ in changed anything",
+		    twin, (long long)t->twin_row));
+	return (str_printf(s,
+	    "It starts from the same given weights and reads the same data from the same place on as run"
+	    " '%s' of row %lld (another train.data_offset makes a run of its own)",
+	    twin, (long long)t->twin_row));
+}
+
 /* What may stand in braces in reasons.def. */
 static const struct {
 	const char *name;
@@ -182,6 +250,9 @@ static const struct {
 	{ "asked_sds", asked_sds },
 	{ "asked_gain", asked_gain },
 	{ "power", power },
+	{ "given", given },
+	{ "again", again },
+	{ "within", within },
 };
 
 static int

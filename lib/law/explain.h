@@ -20,6 +20,10 @@ struct explain {
 	int64_t cap_ms;       /* -1: none */
 	const char *findings; /* why the evidence fails, or "" */
 	unsigned spent;       /* confirmations, this one included */
+	const char *given;    /* the digest of the initial weights that it was given, or NULL */
+	const char *twin;     /* the run that it is again, by name, or NULL; by its artifact alone: */
+	int copy;
+	int64_t twin_row;
 };
 
 /* Errors: -1 with errno ENOMEM. */

@@ -1,4 +1,3 @@
-#include <assert.h>
 #include <math.h>
 
 #include "law/noise.h"
@@ -9,12 +8,30 @@
 /* Bells sampled every 0.7 deviations are integrated to a dozen digits by a plain sum. */
 enum { GRID = 24 };
 
+/*
+ * Beyond these no policy and no scores of ours lie, and arithmetic gives out: a ledger from elsewhere may say what it
+ * likes, but not stop who reads it.
+ */
+static const double MIN_TAU2 = 1e-10, MAX_TAU2 = 1e6, MAX_VARIANCE = 1e300;
+
+static double
+within(double x, double lo, double hi)
+{
+	return (fmin(fmax(x, lo), hi));
+}
+
+static double
+variance(double df, double ss, double floor)
+{
+	return (within(ss / df, floor * floor, MAX_VARIANCE));
+}
+
 struct noise_pool
 noise_pool(double ln_sigma_sd, double floor)
 {
 	struct noise_pool pool = { 0 };
 
-	pool.tau2 = 4 * ln_sigma_sd * ln_sigma_sd;
+	pool.tau2 = within(4 * ln_sigma_sd * ln_sigma_sd, MIN_TAU2, MAX_TAU2);
 	pool.floor = floor;
 	return (pool);
 }
@@ -23,7 +40,7 @@ noise_pool(double ln_sigma_sd, double floor)
 static double
 log_variance(double df, double ss, double floor)
 {
-	return (log(fmax(ss / df, floor * floor)) - stats_digamma(df / 2) + log(df / 2));
+	return (log(variance(df, ss, floor)) - stats_digamma(df / 2) + log(df / 2));
 }
 
 void
@@ -60,7 +77,7 @@ noise_prior(const struct noise_pool *pool)
 	if (pool->n > 4.5) {
 		excess = pool->wee - pool->w * prior.centre * prior.centre - (pool->n - 1);
 		if (excess > 0)
-			prior.tau2 += excess / (pool->w - pool->ww / pool->w);
+			prior.tau2 = within(prior.tau2 + excess / (pool->w - pool->ww / pool->w), MIN_TAU2, MAX_TAU2);
 	}
 	return (prior);
 }
@@ -103,7 +120,8 @@ spread(double *theta, double middle, double sd)
 		theta[i] = middle + sd * (-7 + 16.0 * i / (GRID - 1));
 }
 
-static void
+/* 0, or -1: of neither side's variance anything is known, or nothing that can be reckoned with. */
+static int
 variances(struct variances *v, const struct noise_arm *a, const struct noise_arm *b, const struct noise_pool *pool)
 {
 	struct noise_prior prior = noise_prior(pool);
@@ -111,6 +129,8 @@ variances(struct variances *v, const struct noise_arm *a, const struct noise_arm
 	double ta[GRID], tb[GRID];
 	int i, j;
 
+	if (!(a->n >= 1 && b->n >= 1) || !(pool->n >= 0.5 || a->df >= 1 || b->df >= 1))
+		return (-1);
 	/*
 	 * The precision of the two logarithms before their own runs are looked at; an unknown centre ties them to
 	 * each other alone.
@@ -124,17 +144,18 @@ variances(struct variances *v, const struct noise_arm *a, const struct noise_arm
 		off = -prior.doubt / det;
 	}
 	if (a->df >= 1) {
-		s2a = fmax(a->ss / a->df, pool->floor * pool->floor);
+		s2a = variance(a->df, a->ss, pool->floor);
 		ea = log_variance(a->df, a->ss, pool->floor) - prior.centre;
 		la = 1 / stats_trigamma(a->df / 2);
 	}
 	if (b->df >= 1) {
-		s2b = fmax(b->ss / b->df, pool->floor * pool->floor);
+		s2b = variance(b->df, b->ss, pool->floor);
 		eb = log_variance(b->df, b->ss, pool->floor) - prior.centre;
 		lb = 1 / stats_trigamma(b->df / 2);
 	}
 	det = (diag + la) * (diag + lb) - off * off;
-	assert(det > 0);
+	if (!(det > 0) || !isfinite(det))
+		return (-1);
 	ma = ((diag + lb) * la * ea - off * lb * eb) / det;
 	mb = ((diag + la) * lb * eb - off * la * ea) / det;
 	spread(ta, ma, sqrt((diag + lb) / det));
@@ -164,6 +185,7 @@ variances(struct variances *v, const struct noise_arm *a, const struct noise_arm
 			v->margin_a[i] += v->weight[i][j];
 			v->margin_b[j] += v->weight[i][j];
 		}
+	return (0);
 }
 
 /* P(mean difference > x) if there is none; and in *slope how fast it falls with x. */
@@ -242,17 +264,18 @@ noise_compare(const struct noise_arm *a, const struct noise_arm *b, const struct
     double margin, double confidence)
 {
 	struct variances v;
-	struct noise_test t;
+	struct noise_test t = { .gain = sign * (a->mean - b->mean) };
 	double reach, mean = 0;
 	int i;
 
-	assert(a->n >= 1 && b->n >= 1);
-	assert(pool->n >= 0.5 || a->df >= 1 || b->df >= 1);
-	variances(&v, a, b, pool);
+	if (variances(&v, a, b, pool) == -1) {
+		t.p = t.p_loss = 1;
+		t.se = t.lower = t.upper = t.sd_a = t.sd_b = NAN;
+		return (t);
+	}
 	for (i = 0; i < GRID; i++)
 		mean += v.a[i] * v.margin_a[i] + v.b[i] * v.margin_b[i];
 	t.se = sqrt(mean);
-	t.gain = sign * (a->mean - b->mean);
 	t.p = tail(&v, t.gain - margin);
 	t.p_loss = tail(&v, -t.gain);
 	reach = tail_inverse(&v, 1 - confidence, t.se);
@@ -293,7 +316,8 @@ noise_power(const struct noise_pool *pool, double history_df, double level, doub
 	double sum = 0, va, vb, se, sd = sqrt(prior.tau2);
 	unsigned i;
 
-	assert(n >= 2);
+	if (n < 2)
+		return (NAN);
 	/* In units of the lane's deviation. */
 	unit.tau2 = prior.tau2;
 	unit.we = unit.wee = 0;
@@ -306,7 +330,8 @@ noise_power(const struct noise_pool *pool, double history_df, double level, doub
 		vb = exp(sd * stats_normal_quantile(spread_out(i, 3)));
 		a.ss = va * stats_chi2_isf(spread_out(i, 5), a.df);
 		b.ss = vb * stats_chi2_isf(spread_out(i, 7), b.df);
-		variances(&v, &a, &b, &unit);
+		if (variances(&v, &a, &b, &unit) == -1)
+			return (NAN);
 		se = sqrt((va + vb) / n);
 		sum += stats_normal_sf((tail_inverse(&v, level, se) - gain_sd) / se);
 	}

@@ -63,8 +63,9 @@ double noise_prior_df(const struct noise_prior *prior);
 /**
  * noise_compare(a, b, pool, sign, margin, confidence):
  * Compare challenger ${b} with incumbent ${a}, neither of which is in ${pool};
- * ${sign} is 1 where lower is better, -1 where higher is.  Both have runs, and
- * one of them or the pool has degrees of freedom (asserted).
+ * ${sign} is 1 where lower is better, -1 where higher is.  Where a side has no
+ * run, or neither they nor the pool have degrees of freedom, nothing is shown:
+ * p and p_loss are 1, and what is not known is NAN.
  */
 struct noise_test noise_compare(const struct noise_arm *a, const struct noise_arm *b, const struct noise_pool *pool,
     int sign, double margin, double confidence);
@@ -73,7 +74,8 @@ struct noise_test noise_compare(const struct noise_arm *a, const struct noise_ar
  * noise_power(pool, history_df, level, gain_sd, n):
  * Chance that n runs a side confirm a gain of ${gain_sd} lane deviations at
  * ${level}, where the incumbent has ${history_df} older degrees of freedom,
- * averaged over how deviations differ between configurations.
+ * averaged over how deviations differ between configurations; NAN for fewer
+ * than 2 runs, or where nothing is known.
  */
 double noise_power(const struct noise_pool *pool, double history_df, double level, double gain_sd, unsigned n);
 

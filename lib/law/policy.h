@@ -22,11 +22,12 @@ enum policy_metric {
 	POLICY_METRICS
 };
 
-enum { POLICY_GUARDS = 4, POLICY_NAME = 64 };
+enum { POLICY_GUARDS = 4, POLICY_NAME = 64, POLICY_LAW = 2 };
 
 enum policy_unit { POLICY_BITS_PER_BYTE, POLICY_NATS_PER_BYTE, POLICY_NATS_PER_TOKEN };
 
 struct policy {
+	unsigned law; /* of judgement: 1 is that of version 0.1, POLICY_LAW the newest */
 	struct {
 		char name[POLICY_NAME + 1];
 		double alpha;           /* chance of one or more false improvements in the whole campaign */

@@ -22,6 +22,7 @@ struct record_metrics {
 
 struct run_record {
 #define RECORD_TEXT(member) const char *member
+#define RECORD_NAME(member) const char *member
 #define RECORD_COUNT(member) int64_t member
 #define RECORD_CAP(member) int64_t member
 #define RECORD_REAL(member) double member

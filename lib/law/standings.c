@@ -15,17 +15,25 @@ standings_init(struct standings *b)
 	memset(b, 0, sizeof(*b));
 }
 
-void
-standings_free(struct standings *b)
+/* All that follows from facts. */
+static void
+forget(struct standings *b)
 {
-	free(b->more);
 	free(b->configs);
 	hash_free(&b->table);
+	hash_free(&b->given);
 	free(b->stats);
 	free(b->groups);
 	free(b->lanes);
 	free(b->plans);
 	free(b->campaigns);
+}
+
+void
+standings_free(struct standings *b)
+{
+	free(b->more);
+	forget(b);
 	memset(b, 0, sizeof(*b));
 }
 
@@ -73,12 +81,6 @@ standings_fact(const struct standings *b, size_t i)
 	return (i < b->bases ? &b->base[i] : &b->more[i - b->bases]);
 }
 
-void
-standings_policy(struct standings *b, const struct policy *p)
-{
-	b->policy = *p;
-}
-
 const struct standings_fact *
 standings_run(const struct standings *b, uint64_t run, unsigned attempt)
 {
@@ -93,10 +95,22 @@ standings_run(const struct standings *b, uint64_t run, unsigned attempt)
 	return (NULL);
 }
 
+int
+standings_replicate(const struct standings_fact *a, const struct standings_fact *b)
+{
+	return (a->begins == b->begins && a->init == b->init && (a->init != 0 || a->seed == b->seed));
+}
+
+int
+standings_starved(const struct standings *b, const struct standings_fact *f)
+{
+	return (f->starved && (b->policy.law < 2 || f->clocked));
+}
+
 struct standings_history
 standings_history(const struct standings *b, const struct standings_fact *f, uint64_t rival)
 {
-	struct standings_history h = { NULL, 0, 0 };
+	struct standings_history h = { NULL, NULL, NULL, 0 };
 	const struct standings_fact *x;
 	size_t i;
 
@@ -104,6 +118,11 @@ standings_history(const struct standings *b, const struct standings_fact *f, uin
 		x = standings_fact(b, i);
 		if (x->config != f->config && (x->artifact != f->artifact || f->artifact == 0))
 			continue;
+		/* A run of the ledger that is judged again is no history of itself, nor a copy of later ones. */
+		if (f->run != 0 && x->run == f->run && x->attempt == f->attempt) {
+			h.twin = h.copy = NULL;
+			continue;
+		}
 		if (x->kind != STANDINGS_RUN || x->group != f->group || x->klass > VERDICT_REGRESSION)
 			continue;
 		if (x->config == rival && x->artifact == f->artifact && f->artifact != 0)
@@ -112,10 +131,31 @@ standings_history(const struct standings *b, const struct standings_fact *f, uin
 			continue;
 		if (verdict_reason_counts((enum verdict_reason)x->reason) == VERDICT_SCREEN)
 			h.screening = x;
-		if (x->seed == f->seed && !x->starved)
-			h.same_seed = 1;
+		if (standings_starved(b, x))
+			continue;
+		if (b->policy.law < 2 ? x->seed == f->seed : standings_replicate(x, f))
+			h.twin = x;
+		else if (b->policy.law >= 2 && x->artifact == f->artifact && f->artifact != 0)
+			h.copy = x;
 	}
 	return (h);
+}
+
+size_t
+standings_incumbent(const struct standings *b, const struct standings_group *g, uint64_t lane)
+{
+	const struct standings_fact *f;
+	size_t i;
+
+	if (standings_fact(b, g->reference)->lane == lane)
+		return (g->reference + 1);
+	for (i = standings_count(b); i-- > 0;) {
+		f = standings_fact(b, i);
+		if (f->kind == STANDINGS_RUN && f->group == g->group && f->config == g->incumbent && f->lane == lane &&
+		    f->klass <= VERDICT_REGRESSION)
+			return (i + 1);
+	}
+	return (0);
 }
 
 const struct standings_fact *
@@ -249,6 +289,7 @@ void
 standings_slots(const struct standings_fact *plan, struct standings_slot slot[2 * STANDINGS_SEEDS])
 {
 	unsigned i, j, pair;
+	int64_t place;
 	uint64_t x;
 
 	/*
@@ -268,6 +309,8 @@ standings_slots(const struct standings_fact *plan, struct standings_slot slot[2 
 			for (j = 0; j < i && slot[j].seed != slot[i].seed; j++)
 				;
 		} while (j < i);
+		place = plan->place[slot[i].challenger];
+		slot[i].offset = place == STANDINGS_DRAWN ? slot[i].seed : place;
 	}
 }
 
@@ -293,6 +336,16 @@ standings_open_plan(const struct standings *b, uint64_t group)
 	return (NULL);
 }
 
+/* Is a run the one that a slot asks for? Where weights are given the place is all that there is to ask for. */
+static int
+fits(const struct standings_slot *slot, const struct standings_fact *f)
+{
+	if (slot->offset == STANDINGS_ANYWHERE)
+		return (slot->seed == f->seed);
+	return ((f->stream > 0 ? slot->offset % f->stream : slot->offset) == f->begins &&
+	    (f->init != 0 || slot->seed == f->seed));
+}
+
 struct standings_plan *
 standings_slot(const struct standings *b, const struct standings_fact *f, unsigned *slot)
 {
@@ -306,7 +359,7 @@ standings_slot(const struct standings *b, const struct standings_fact *f, unsign
 		if (p->closed || p->group != f->group || p->lane != f->lane || f->started_ms < p->at_ms)
 			continue;
 		for (k = 0; k < 2 * p->n; k++)
-			if (p->slot[k].fact == 0 && p->slot[k].seed == f->seed &&
+			if (p->slot[k].fact == 0 && fits(&p->slot[k], f) &&
 			    f->config == (p->slot[k].challenger ? p->config : p->other)) {
 				*slot = k;
 				return (p);
@@ -352,11 +405,52 @@ apply_plan(struct standings *b, const struct standings_fact *f)
 }
 
 /*
+ * Is a run from given weights one that was there before, whatever its row says? Rows under law 1 did not ask.  1, 0, or
+ * -1 with errno ENOMEM.
+ */
+static int
+is_again(struct standings *b, const struct standings_fact *f, size_t index)
+{
+	uint64_t key = key_of(f->group, f->lane, f->config) ^ rng_mix((uint64_t)f->begins);
+	const struct standings_fact *x;
+	const size_t *found;
+	size_t at = 0;
+
+	if (b->policy.law < 2 || f->init == 0 || standings_starved(b, f))
+		return (0);
+	while ((found = hash_find(&b->given, key, &at)) != NULL) {
+		x = standings_fact(b, *found - 1);
+		if (x->config == f->config && x->group == f->group && x->lane == f->lane && standings_replicate(x, f))
+			return (1);
+	}
+	return (hash_add(&b->given, key, index + 1) == -1 ? -1 : 0);
+}
+
+/* The runs of a plan's side that are runs of their own. */
+static int
+counts_in_arm(const struct standings *b, const struct standings_plan *p, unsigned k)
+{
+	const struct standings_fact *f;
+	unsigned j;
+
+	if (p->slot[k].fact == 0)
+		return (0);
+	f = standings_fact(b, p->slot[k].fact - 1);
+	if (b->policy.law < 2 || f->init == 0)
+		return (1);
+	for (j = 0; j < k; j++)
+		if (p->slot[j].fact != 0 && p->slot[j].challenger == p->slot[k].challenger &&
+		    standings_replicate(standings_fact(b, p->slot[j].fact - 1), f))
+			return (0);
+	return (1);
+}
+
+/*
  * A run that says nothing new about its configuration's standing still says something of its variance, unless it was
  * picked.
  */
 static int
-apply_loose(struct standings *b, const struct standings_fact *f)
+apply_loose(struct standings *b, const struct standings_fact *f, int again)
 {
 	struct standings_config *c;
 	struct standings_stats *s;
@@ -364,7 +458,8 @@ apply_loose(struct standings *b, const struct standings_fact *f)
 
 	if ((c = config_of(b, f->group, f->lane, f->config)) == NULL || (s = stats_of(b, c)) == NULL)
 		return (-1);
-	for (m = 0; m < STANDINGS_SCORES; m++)
+	s->again += (unsigned)again;
+	for (m = 0; m < STANDINGS_SCORES && !again; m++)
 		if (isfinite(f->metric[m]))
 			stats_sample_add(&s->loose[m], f->metric[m]);
 	return (0);
@@ -376,7 +471,11 @@ apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 	struct standings_group *g;
 	struct standings_plan *p;
 	unsigned k;
+	int again;
 
+	/* Whoever stops a run says nothing of it; law 1 took that for a failure. */
+	if (f->klass == VERDICT_BLOCKED && f->interrupted && b->policy.law >= 2)
+		return (0);
 	if (f->klass == VERDICT_BLOCKED || f->klass == VERDICT_INVALID) {
 		b->failures++;
 		if (f->klass == VERDICT_INVALID && f->group != 0 && (p = standings_slot(b, f, &k)) != NULL) {
@@ -401,9 +500,11 @@ apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 		g->lane = f->lane;
 		g->reference = index;
 	}
+	if ((again = is_again(b, f, index)) == -1)
+		return (-1);
 	switch (verdict_reason_counts((enum verdict_reason)f->reason)) {
 	case VERDICT_SEED:
-		return (apply_loose(b, f));
+		return (apply_loose(b, f, again));
 	case VERDICT_SCREEN:
 		/* A configuration is screened once; there is nothing more to keep of it. */
 		if (f->reason == VERDICT_PROMISING)
@@ -459,7 +560,7 @@ apply_verdict(struct standings *b, const struct standings_fact *f)
 		memset(arm, 0, sizeof(arm));
 		for (k = 0; k < 2 * p->n; k++)
 			for (m = 0; m < STANDINGS_SCORES; m++)
-				if (p->slot[k].fact != 0 && p->slot[k].challenger == side &&
+				if (counts_in_arm(b, p, k) && p->slot[k].challenger == side &&
 				    isfinite(standings_fact(b, p->slot[k].fact - 1)->metric[m]))
 					stats_sample_add(&arm[m], standings_fact(b, p->slot[k].fact - 1)->metric[m]);
 		if ((c = config_of(b, p->group, p->lane, side ? p->config : p->other)) == NULL ||
@@ -497,9 +598,13 @@ apply_verdict(struct standings *b, const struct standings_fact *f)
 static int
 apply_calibration(struct standings *b, const struct standings_fact *f)
 {
+	const struct standings_stats *s = standings_stats(b, standings_config(b, f->group, f->lane, f->config));
 	struct standings_lane *lanes, *l;
 	size_t i;
 
+	/* One run under several seeds, which law 1 took for several runs, is no calibration under a later law. */
+	if (b->policy.law >= 2 && s != NULL && s->again && s->loose[POLICY_VAL_LOSS].n < f->n)
+		return (0);
 	for (i = 0; i < b->lane_count; i++)
 		if (b->lanes[i].group == f->group && b->lanes[i].lane == f->lane)
 			break;
@@ -565,6 +670,29 @@ standings_adopt(struct standings *b, const struct standings_fact *facts, size_t 
 }
 
 int
+standings_policy(struct standings *b, const struct policy *p)
+{
+	struct standings was = *b;
+	size_t i;
+
+	b->policy = *p;
+	if (p->law == was.policy.law || standings_count(b) == 0)
+		return (0);
+	standings_init(b);
+	b->policy = *p;
+	b->base = was.base;
+	b->bases = was.bases;
+	b->more = was.more;
+	b->mores = was.mores;
+	b->more_cap = was.more_cap;
+	forget(&was);
+	for (i = 0; i < standings_count(b); i++)
+		if (fold(b, standings_fact(b, i), i) == -1)
+			return (-1);
+	return (0);
+}
+
+int
 standings_apply(struct standings *b, const struct standings_fact *f)
 {
 	struct standings_fact *array;
@@ -586,7 +714,7 @@ standings_arm(const struct standings *b, const struct standings_plan *p, int cha
 	unsigned k;
 
 	for (k = 0; k < 2 * p->n; k++) {
-		if (p->slot[k].fact == 0 || p->slot[k].challenger != challenger)
+		if (!counts_in_arm(b, p, k) || p->slot[k].challenger != challenger)
 			continue;
 		x = standings_fact(b, p->slot[k].fact - 1)->metric[metric];
 		if (isfinite(x))

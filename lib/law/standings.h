@@ -35,6 +35,9 @@ enum standings_kind {
 enum { STANDINGS_SCORES = 3 }; /* the first of enum policy_metric can be judged by */
 enum { STANDINGS_SEEDS = 32 }; /* most runs a side of a plan */
 
+/* How a plan places the runs of a side in the data: drawn for each where weights are given; 0.1 did not say. */
+enum standings_place { STANDINGS_DRAWN = -1, STANDINGS_ANYWHERE = -2 };
+
 /* A row. Fields that its kind has no use for are zero; metrics that it lacks are NAN. */
 struct standings_fact {
 	uint64_t offset; /* where its line starts */
@@ -48,8 +51,15 @@ struct standings_fact {
 	uint64_t other; /* the incumbent's configuration, of a plan or a verdict */
 	uint64_t plan;  /* the plan's row, of a slot's run or a verdict */
 	uint64_t campaign;
-	uint64_t nonce; /* a plan's: seeds and order follow from it */
+	uint64_t nonce;  /* a plan's: seeds and order follow from it */
+	uint64_t init;   /* of given initial weights; 0: the seed's */
+	uint64_t recipe; /* model and training without the initial weights; 0: not known */
 	int64_t seed;
+	int64_t begins, stream; /* where in how many training tokens; a stream of 0 is not known */
+	int64_t place[2];       /* a plan's, by side: the offset of its runs, or one of enum standings_place */
+	int32_t clocked;        /* its score depends on the clock */
+	int32_t interrupted;    /* that is all that stands against it: nothing was found out about its configuration */
+	int64_t cap_ms;         /* of the training clock; -1: none */
 	int64_t at_ms, started_ms, cost_ms;
 	double metric[POLICY_METRICS];
 };
@@ -62,6 +72,7 @@ struct standings_stats {
 	struct stats_sample loose[STANDINGS_SCORES];       /* runs outside of plans, the one that screened excepted */
 	double df[STANDINGS_SCORES], ss[STANDINGS_SCORES]; /* within the arms of closed plans */
 	struct stats_sample recent[STANDINGS_SCORES];      /* the arm of the last closed plan */
+	unsigned again;                                    /* runs outside of plans that law 1 counted twice */
 };
 
 struct standings_config {
@@ -85,10 +96,10 @@ struct standings_lane {
 };
 
 struct standings_slot {
-	int challenger; /* or the incumbent's side */
-	int64_t seed;
-	size_t fact; /* index + 1 of the run; 0: open */
-	int invalid; /* a run of it was invalid */
+	int challenger;       /* or the incumbent's side */
+	int64_t seed, offset; /* an offset of STANDINGS_ANYWHERE is not looked at */
+	size_t fact;          /* index + 1 of the run; 0: open */
+	int invalid;          /* a run of it was invalid */
 };
 
 struct standings_plan {
@@ -115,6 +126,7 @@ struct standings {
 	struct standings_config *configs;
 	size_t config_count, config_cap;
 	struct hash table; /* configs by key: index + 1 */
+	struct hash given; /* runs from given weights by their replicate: index + 1 */
 	struct standings_stats *stats;
 	size_t stats_count, stats_cap;
 	struct standings_group *groups;
@@ -139,8 +151,11 @@ int standings_adopt(struct standings *b, const struct standings_fact *facts, siz
 /* One more row; its class must be known. 0, or -1 with errno ENOMEM. */
 int standings_apply(struct standings *b, const struct standings_fact *f);
 
-/* The policy of a policy row, to be set when such a row is applied; or the last one's, after all of them. */
-void standings_policy(struct standings *b, const struct policy *p);
+/*
+ * The policy of a policy row, to be set when such a row is applied, or the last one's: before all rows, or after them.
+ * With another law all rows are counted anew. 0, or -1 with errno ENOMEM.
+ */
+int standings_policy(struct standings *b, const struct policy *p);
 
 size_t standings_count(const struct standings *b);
 const struct standings_fact *standings_fact(const struct standings *b, size_t i);
@@ -148,13 +163,29 @@ const struct standings_fact *standings_fact(const struct standings *b, size_t i)
 /* The fact of a run's attempt, or of its last attempt if ${attempt} is 0; NULL if there is none. */
 const struct standings_fact *standings_run(const struct standings *b, uint64_t run, unsigned attempt);
 
-/* What rows before say of a run's configuration and artifact, found in one pass. */
+/* What other rows say of a run's configuration and artifact, found in one pass. */
 struct standings_history {
 	const struct standings_fact *screening; /* the run that screened the configuration, on this lane; or NULL */
-	int same_seed;                          /* a sound run of this configuration, lane and seed is there */
+	const struct standings_fact *twin;      /* the first run of this lane that is this one again; or NULL */
+	const struct standings_fact *copy;      /* the first whose artifact is this one, from elsewhere; or NULL */
 	int same_artifact;                      /* a run of ${rival}, another configuration, has this very artifact */
 };
 struct standings_history standings_history(const struct standings *b, const struct standings_fact *f, uint64_t rival);
+
+/*
+ * Are two runs of one configuration the same one again: the same initial weights and the same place in the data,
+ * whatever the seed is where weights are given?
+ */
+int standings_replicate(const struct standings_fact *a, const struct standings_fact *b);
+
+/* Did load spoil a run's score? From law 2 on a score that does not depend on the clock can't be. */
+int standings_starved(const struct standings *b, const struct standings_fact *f);
+
+/*
+ * The run of a group's incumbent that more runs of it on a lane are made from: its reference, if that ran there, else
+ * the last sound one, as index + 1. 0 if it never ran there.
+ */
+size_t standings_incumbent(const struct standings *b, const struct standings_group *g, uint64_t lane);
 
 /* The fact of a row, or NULL. */
 const struct standings_fact *standings_row(const struct standings *b, uint64_t row);

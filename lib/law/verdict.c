@@ -24,6 +24,10 @@ verdict_none(void)
 		.klass = VERDICT_NOISE,
 		.reason = VERDICT_WITHIN_NOISE,
 		.metric = -1,
+		.guard_value = NAN,
+		.guard_reference = NAN,
+		.guard_tolerance = NAN,
+		.aside = -1,
 		.score = NAN,
 		.incumbent_score = NAN,
 		.delta = NAN,
@@ -98,6 +102,15 @@ verdict_reason_phrase(enum verdict_reason reason)
 	return (reasons[reason].phrase);
 }
 
+int
+verdict_reason_aside(enum verdict_reason reason)
+{
+	if (reason == VERDICT_ABANDONED)
+		return (1);
+	return (reason != VERDICT_SLOT && verdict_reason_class(reason) == VERDICT_NOISE &&
+	    verdict_reason_counts(reason) == VERDICT_NOTHING && verdict_reason_sentence(reason, 0) != NULL);
+}
+
 const char *
 verdict_reason_sentence(enum verdict_reason reason, int confirmation)
 {
@@ -115,10 +128,10 @@ verdict_because(struct verdict v, enum verdict_reason reason)
 const char *
 verdict_changed_name(unsigned changed, unsigned i)
 {
-	static const char *const names[] = { "system", "model", "data", "tokenizer" };
+	static const char *const names[] = { "system", "model", "data", "tokenizer", "initial_weights" };
 	unsigned bit;
 
-	for (bit = 0; bit < 4; bit++)
+	for (bit = 0; bit < sizeof(names) / sizeof(names[0]); bit++)
 		if ((changed & 1u << bit) != 0 && i-- == 0)
 			return (names[bit]);
 	return (NULL);

@@ -24,14 +24,18 @@ enum verdict_reason {
 enum verdict_counts { VERDICT_NOTHING, VERDICT_RULE, VERDICT_SEED, VERDICT_SCREEN };
 
 /* What differs from the incumbent, as a set. */
-enum { VERDICT_SYSTEM = 1, VERDICT_MODEL = 2, VERDICT_DATA = 4, VERDICT_TOKENIZER = 8 };
+enum { VERDICT_SYSTEM = 1, VERDICT_MODEL = 2, VERDICT_DATA = 4, VERDICT_TOKENIZER = 8, VERDICT_WEIGHTS = 16 };
 
 /* Numbers are NAN where they say nothing. */
 struct verdict {
 	enum verdict_class klass;
 	enum verdict_reason reason;
 	unsigned changed;
-	unsigned guard;         /* which guarded metric got worse, with GUARDED_METRIC */
+	unsigned guard;                                       /* which guarded metric got worse, with GUARDED_METRIC */
+	double guard_value, guard_reference, guard_tolerance; /* and how, from law 2 on: medians, and a share */
+	int aside;         /* a guarded time that got worse and decides nothing; -1: none */
+	int aside_clocked; /* it might have decided, and is within its own noise */
+	double aside_value, aside_reference;
 	int calibrated;         /* the lane's noise is known */
 	int compared;           /* there is an incumbent to compare with */
 	int metric;             /* enum policy_metric: what was compared */
@@ -64,6 +68,10 @@ enum verdict_class verdict_reason_class(enum verdict_reason reason);
 /* What a reason means, by reasons.def: what it counts for, a few words, and what is said of it. */
 enum verdict_counts verdict_reason_counts(enum verdict_reason reason);
 const char *verdict_reason_phrase(enum verdict_reason reason);
+
+/* Does it set aside what it is said of: a sound run that counts for nothing and fills no slot, or a plan given up? */
+int verdict_reason_aside(enum verdict_reason reason);
+
 const char *verdict_reason_sentence(enum verdict_reason reason, int confirmation); /* NULL: none */
 
 /* The verdict with a reason, and the class that it means. */

@@ -10,7 +10,10 @@
 #include "base/proc.h"
 
 /* Facts hold reasons by number: with another list of them an index is of another version. */
-enum { VERSION = 1 << 8 | VERDICT_REASONS };
+enum { VERSION = 3 << 8 | VERDICT_REASONS };
+
+/* No row is shorter: the digest of the one before stands in it. */
+enum { ROW_LEAST_BYTES = 64 };
 
 struct header {
 	char magic[8];
@@ -65,11 +68,19 @@ add_up(uint64_t sum[4], const struct standings_fact *f)
 	}
 }
 
+/* Could a row that begins at ${at} have said this? */
+static int
+could_be(const struct standings_fact *f, uint64_t at)
+{
+	return (f->offset == at && f->length != 0 && f->kind < STANDINGS_KINDS && f->klass < VERDICT_CLASSES &&
+	    f->reason < VERDICT_REASONS && (f->kind != STANDINGS_PLAN || (f->n >= 2 && f->n <= STANDINGS_SEEDS)));
+}
+
 int
 index_open(struct index *x, int dirfd, const struct stat *ledger)
 {
 	struct header want, have;
-	uint64_t size, sum[4] = { 0 };
+	uint64_t size, at = 0, sum[4] = { 0 };
 	size_t i;
 	int fd;
 
@@ -82,7 +93,8 @@ index_open(struct index *x, int dirfd, const struct stat *ledger)
 	fill(&want, ledger, have.count, have.sum, have.head);
 	if (memcmp(&want, &have, sizeof(have)) != 0 || want.boot[0] == '\0')
 		goto err0;
-	if (have.count == 0 || have.count > (size - sizeof(have)) / sizeof(struct standings_fact))
+	if (have.count > (uint64_t)ledger->st_size / ROW_LEAST_BYTES || have.count == 0 ||
+	    have.count > (size - sizeof(have)) / sizeof(struct standings_fact))
 		goto err0;
 	x->map_size = sizeof(have) + (size_t)have.count * sizeof(struct standings_fact);
 	if ((x->map = mmap(NULL, x->map_size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED) {
@@ -92,9 +104,12 @@ index_open(struct index *x, int dirfd, const struct stat *ledger)
 	close(fd);
 	x->facts = (const struct standings_fact *)(const void *)((const char *)x->map + sizeof(have));
 	x->count = (size_t)have.count;
-	for (i = 0; i < x->count; i++)
+	for (i = 0; i < x->count && could_be(&x->facts[i], at); i++) {
 		add_up(sum, &x->facts[i]);
-	if (memcmp(sum, have.sum, sizeof(sum)) != 0) {
+		at += x->facts[i].length;
+	}
+	/* Line by line to the ledger's end. */
+	if (i < x->count || at != have.size || memcmp(sum, have.sum, sizeof(sum)) != 0) {
 		index_close(x);
 		return (-1);
 	}
@@ -149,7 +164,7 @@ index_add(struct index *x, int dirfd, const struct stat *ledger, const struct st
 	off_t at = (off_t)(sizeof(h) + x->count * sizeof(*f));
 	int fd;
 
-	if (x->count == 0 || (fd = openat(dirfd, INDEX_FILE, O_WRONLY | O_CLOEXEC | O_NOFOLLOW)) == -1)
+	if (x->count == 0 || (fd = file_open_change(dirfd, INDEX_FILE, O_WRONLY, 0)) == -1)
 		return;
 	add_up(x->sum, f);
 	x->count++;

@@ -14,6 +14,8 @@
  * it vouches only for a ledger file with the inode, size and times that it
  * saw last, on the boot that wrote it, and its facts carry a checksum.  In any
  * other case the ledger is read and verified whole, and the index made again.
+ * So it is where a fact that the next decision rests on differs from its row
+ * (ledger.c reads those again): the checksum has no key.
  * It is never synced.
  */
 

@@ -18,12 +18,13 @@
 #include "base/proc.h"
 #include "ledger/row.h"
 #include "base/say.h"
+#include "base/shell.h"
 
 #define OPENING "{\"schema\": \"" ROW_SCHEMA "\", \"prev\": \""
 #define NUMBER "\", \"row\": "
 #define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
 
-enum { LOCK_WAIT_MS = 30000, MAX_LINE = 16 << 20 };
+enum { LOCK_WAIT_MS = 30000, MAX_LINE = 16 << 20, READ_AGAIN = 16 };
 
 int
 ledger_exit(int error)
@@ -38,7 +39,7 @@ ledger_exit(int error)
 	case ELOOP:
 		return (HG_EXIT_USAGE);
 	default:
-		return (HG_EXIT_SYSTEM);
+		return (file_at_fault(error) ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 	}
 }
 
@@ -189,14 +190,23 @@ take_policy(struct ledger *l, const json_t *wanted)
 {
 	struct policy policy;
 
-	if (policy_take(&policy, wanted) == -1)
+	if (policy_take(&policy, wanted) == -1 || standings_policy(&l->book, &policy) == -1)
 		return (-1);
-	standings_policy(&l->book, &policy);
 	/* References are counted in values that are not const. */
 	json_incref((json_t *)(uintptr_t)wanted);
 	json_decref(l->policy);
 	l->policy = (json_t *)(uintptr_t)wanted;
 	return (0);
+}
+
+int
+ledger_begins(uint64_t number, enum standings_kind kind)
+{
+	if (number != 1 || kind == STANDINGS_POLICY)
+		return (0);
+	say_error("row 1 is no policy: a ledger begins with the rules that it is judged by");
+	errno = EBADMSG;
+	return (-1);
 }
 
 static int
@@ -225,6 +235,8 @@ load_row(void *arg, const char *line, size_t n, uint64_t offset, const char *dig
 	f.offset = offset;
 	f.length = (uint32_t)n;
 	f.row = standings_tag(digest);
+	if (ledger_begins(load->number, r.kind) == -1)
+		goto err0;
 	if (f.kind == STANDINGS_POLICY && take_policy(load->l, r.policy) == -1)
 		goto err0;
 	if (standings_apply(&load->l->book, &f) == -1) {
@@ -261,6 +273,77 @@ load_all(struct ledger *l)
 	return (0);
 }
 
+static char *
+line_of(const struct ledger *l, const struct standings_fact *f)
+{
+	char *line;
+
+	if ((line = malloc(f->length + 1u)) == NULL || file_read_at(l->rows, line, f->length, f->offset) == -1) {
+		say_errno("cannot read '%s/%s'", l->path, LEDGER_ROWS);
+		free(line);
+		return (NULL);
+	}
+	line[f->length] = '\0';
+	return (line);
+}
+
+/* Is a fact of the index what its row says? */
+static int
+is_of_row(const struct ledger *l, const struct standings_fact *f)
+{
+	struct standings_fact says;
+	char digest[SHA256_HEX_SIZE], *line;
+	struct row row;
+	json_t *json;
+	int same = 0;
+
+	if ((line = line_of(l, f)) == NULL)
+		return (0);
+	json = json_loadb(line, f->length, 0, NULL);
+	if (json != NULL && sha256_hex(line, f->length, digest) == 0 && row_read(&row, json) == 0) {
+		if (row_fact(&row, &says) == 0) {
+			says.offset = f->offset;
+			says.length = f->length;
+			says.row = standings_tag(digest);
+			same = memcmp(&says, f, sizeof(says)) == 0 &&
+			    (f->offset + f->length != l->size_bytes || strcmp(digest, l->head) == 0);
+		}
+		row_free(&row);
+	}
+	free(line);
+	return (same);
+}
+
+/*
+ * What the next decision rests on is read again from its rows: the last row, what made each incumbent, and the newest
+ * of its runs and of the rows that are no run's.  Older ones are believed to the index.
+ */
+static int
+index_agrees(const struct ledger *l)
+{
+	const struct standings_fact *f;
+	const struct standings_group *g = NULL;
+	size_t i, count = standings_count(&l->book);
+	unsigned left = READ_AGAIN;
+
+	for (i = count; i-- > 0;) {
+		f = standings_fact(&l->book, i);
+		if (f->kind == STANDINGS_IMPORT && i + 1 != count)
+			continue;
+		if (f->kind == STANDINGS_RUN && i + 1 != count) {
+			if (g == NULL || g->group != f->group)
+				g = f->group == 0 ? NULL : standings_group(&l->book, f->group);
+			if (g == NULL || (i != g->reference && (f->config != g->incumbent || left == 0)))
+				continue;
+		} else if (left == 0)
+			continue;
+		if (!is_of_row(l, f))
+			return (0);
+		left -= left > 0;
+	}
+	return (1);
+}
+
 static int
 load_index(struct ledger *l, const struct stat *st)
 {
@@ -271,20 +354,18 @@ load_index(struct ledger *l, const struct stat *st)
 
 	if (index_open(&l->index, l->dir, st) == -1)
 		return (-1);
-	if (standings_adopt(&l->book, l->index.facts, l->index.count) == -1)
-		goto err0;
 	l->size_bytes = (uint64_t)st->st_size;
 	memcpy(l->head, l->index.head, sizeof(l->head));
-	/* The policy that counts is the last policy row's. */
-	for (i = standings_count(&l->book); i-- > 0;) {
-		f = standings_fact(&l->book, i);
+	/* The policy that counts is the last policy row's, and by its law all rows are counted. */
+	for (i = l->index.count; i-- > 0;) {
+		f = &l->index.facts[i];
 		if (f->kind != STANDINGS_POLICY)
 			continue;
 		if (ledger_read(l, f, &row) == -1)
 			goto err0;
 		rc = take_policy(l, row.policy);
 		row_free(&row);
-		if (rc == 0)
+		if (rc == 0 && standings_adopt(&l->book, l->index.facts, l->index.count) == 0 && index_agrees(l))
 			return (0);
 		break;
 	}
@@ -300,7 +381,7 @@ load(struct ledger *l, enum ledger_mode mode)
 	struct stat st;
 
 	strcpy(l->head, ZEROS);
-	if ((l->rows = openat(l->dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) == -1) {
+	if ((l->rows = file_open(l->dir, LEDGER_ROWS, NULL)) == -1) {
 		if (errno == ENOENT && mode != LEDGER_READ) {
 			uint64_t number;
 			char digest[SHA256_HEX_SIZE];
@@ -313,7 +394,7 @@ load(struct ledger *l, enum ledger_mode mode)
 			}
 			return (0);
 		}
-		say_errno("cannot open '%s/%s'", l->path, LEDGER_ROWS);
+		ledger_cannot_open(l->path);
 		return (-1);
 	}
 	if (fstat(l->rows, &st) == -1) {
@@ -347,7 +428,7 @@ mend(struct ledger *l)
 		goto err0;
 	if (atomfile_replace(l->dir, name, tail, n) == -1)
 		goto err0;
-	if ((fd = openat(l->dir, LEDGER_ROWS, O_WRONLY | O_CLOEXEC | O_NOFOLLOW)) == -1)
+	if ((fd = file_open_change(l->dir, LEDGER_ROWS, O_WRONLY, 0)) == -1)
 		goto err0;
 	rc = ftruncate(fd, (off_t)l->size_bytes) == -1 || fsync(fd) == -1 ? -1 : 0;
 	close(fd);
@@ -361,6 +442,27 @@ err0:
 		say_errno("cannot move the unfinished last row of '%s' aside", l->path);
 	free(tail);
 	return (rc);
+}
+
+/* A ledger may go on to a later law, and never back to one that saw less. 0, or -1 with errno EBADMSG, said. */
+static int
+law_stands(const struct ledger *l, const struct policy *wanted)
+{
+	if (wanted->law >= l->book.policy.law)
+		return (0);
+	say_error("'%s/%s' asks for law %u, and the ledger is judged by law %u: put \"law\": %u into it", l->path,
+	    LEDGER_POLICY, wanted->law, l->book.policy.law, l->book.policy.law);
+	errno = EBADMSG;
+	return (-1);
+}
+
+int
+ledger_settle(const struct ledger *l)
+{
+	if (l->rows == -1 || (fsync(l->rows) == 0 && atomfile_sync_dir(l->dir) == 0))
+		return (0);
+	say_errno("cannot sync the ledger '%s'", l->path);
+	return (-1);
 }
 
 /* policy.json, made if it is missing, against the policy that counts. */
@@ -389,7 +491,7 @@ sync_policy(struct ledger *l)
 		}
 		free(text);
 	}
-	if (policy_take(&policy, wanted) == -1 || jsonio_digest(wanted, mine) == -1)
+	if (policy_take(&policy, wanted) == -1 || law_stands(l, &policy) == -1 || jsonio_digest(wanted, mine) == -1)
 		goto err0;
 	if (l->policy != NULL) {
 		if (jsonio_digest(l->policy, theirs) == -1)
@@ -420,11 +522,16 @@ err0:
 static int
 preview_policy(struct ledger *l)
 {
+	struct policy policy;
 	json_t *wanted = NULL;
 	int rc;
 
 	if (l->dir != -1 && contract_read(l->dir, LEDGER_POLICY, "policy", NULL, &wanted) == -1 && errno != ENOENT)
 		return (-1);
+	if (wanted != NULL && (policy_take(&policy, wanted) == -1 || law_stands(l, &policy) == -1)) {
+		json_decref(wanted);
+		return (-1);
+	}
 	if (wanted == NULL && l->policy == NULL)
 		wanted = policy_default();
 	if (wanted == NULL)
@@ -452,6 +559,17 @@ tidy(const struct ledger *l)
 	return (rc);
 }
 
+void
+ledger_cannot_open(const char *path)
+{
+	int error = errno;
+
+	say_errno("cannot open the ledger '%s'", path);
+	if (error == ENOENT)
+		shell_next("hg-run -l %s RUN  # the first run that is added makes it", path);
+	errno = error;
+}
+
 int
 ledger_open(struct ledger *l, const char *path, enum ledger_mode mode)
 {
@@ -477,7 +595,7 @@ ledger_open(struct ledger *l, const char *path, enum ledger_mode mode)
 	    (l->real = strdup(real)) == NULL)
 		goto err1;
 	if (mode == LEDGER_WRITE) {
-		if ((l->lock = openat(l->dir, LEDGER_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666)) == -1)
+		if ((l->lock = file_open_change(l->dir, LEDGER_LOCK, O_RDWR | O_CREAT, 0666)) == -1)
 			goto err1;
 		if (proc_lock_wait(l->lock, LOCK_WAIT_MS) == -1) {
 			say_errno("cannot lock '%s'", path);
@@ -488,13 +606,13 @@ ledger_open(struct ledger *l, const char *path, enum ledger_mode mode)
 	}
 	if (load(l, mode) == -1)
 		goto err0;
-	if (mode == LEDGER_WRITE && (mend(l) == -1 || sync_policy(l) == -1))
+	if (mode == LEDGER_WRITE && (mend(l) == -1 || ledger_settle(l) == -1 || sync_policy(l) == -1))
 		goto err0;
 	if (mode == LEDGER_PREVIEW && preview_policy(l) == -1)
 		goto err0;
 	return (0);
 err1:
-	say_errno("cannot open the ledger '%s'", path);
+	ledger_cannot_open(path);
 err0:
 	error = errno;
 	ledger_close(l);
@@ -551,7 +669,7 @@ write_rows(struct ledger *l, const char *lines, size_t n)
 	if (atomfile_append(l->dir, LEDGER_ROWS, lines, n) == -1)
 		return (-1);
 	if (l->rows == -1)
-		l->rows = openat(l->dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		l->rows = file_open(l->dir, LEDGER_ROWS, NULL);
 	return (l->rows == -1 ? -1 : 0);
 }
 
@@ -671,20 +789,6 @@ ledger_append_row(struct ledger *l, const struct row *r, struct standings_fact *
 	return (rc);
 }
 
-static char *
-line_of(const struct ledger *l, const struct standings_fact *f)
-{
-	char *line;
-
-	if ((line = malloc(f->length + 1u)) == NULL || file_read_at(l->rows, line, f->length, f->offset) == -1) {
-		say_errno("cannot read '%s/%s'", l->path, LEDGER_ROWS);
-		free(line);
-		return (NULL);
-	}
-	line[f->length] = '\0';
-	return (line);
-}
-
 json_t *
 ledger_row(const struct ledger *l, const struct standings_fact *f)
 {
@@ -745,6 +849,10 @@ ledger_last(int dir, size_t *n, char digest[SHA256_HEX_SIZE])
 		}
 		if (end > buf && (p > buf || from == 0))
 			break;
+		if (span > MAX_LINE) {
+			errno = EBADMSG;
+			goto err0;
+		}
 	}
 	close(fd);
 	*n = (size_t)(end - p);

@@ -30,6 +30,7 @@
 #define LEDGER_LOCK "lock"
 #define LEDGER_HEAD "head"
 #define LEDGER_WITNESS "ledger_witness.json"
+#define LEDGER_WITNESS_LOCK "ledger_witness.lock" /* in the run, too */
 
 enum ledger_mode { LEDGER_READ, LEDGER_PREVIEW, LEDGER_WRITE };
 
@@ -46,11 +47,14 @@ struct ledger {
 	struct str held;
 };
 
+/* Say that a ledger can't be opened, for errno, which is left as it was; and where there is none, what makes one. */
+void ledger_cannot_open(const char *path);
+
 /**
  * ledger_open(l, path, mode):
  * LEDGER_WRITE makes the directory if need be, takes the lock (waiting at most
- * 30 s), moves a torn tail aside, and appends a policy row if policy.json says
- * something new.  LEDGER_READ takes no lock and changes nothing.
+ * 30 s), moves a torn tail aside, makes the rows that are there last, and
+ * appends a policy row if policy.json says something new.  LEDGER_READ takes no lock and changes nothing.
  * Errors: -1 with errno, said: ENOENT no ledger there; EBADMSG it does not
  *         verify or breaks its contract; EAGAIN the lock is held; others.
  * LEDGER_PREVIEW reads likewise, but takes a ledger that is not there for an
@@ -58,6 +62,15 @@ struct ledger {
  */
 int ledger_open(struct ledger *l, const char *path, enum ledger_mode mode);
 void ledger_close(struct ledger *l);
+
+/**
+ * ledger_settle(l):
+ * Make the rows that were read last: whoever wrote them may have been killed
+ * before its fsync.  For whoever has opened to read and answers that something
+ * is done.
+ * Errors: -1 with errno, said.
+ */
+int ledger_settle(const struct ledger *l);
 
 /* The exit code for an errno of this file's functions. */
 int ledger_exit(int error);
@@ -110,6 +123,9 @@ int ledger_digest(const struct ledger *l, const struct standings_fact *f, char h
  */
 typedef int ledger_each(void *arg, const char *line, size_t n, uint64_t offset, const char *digest);
 int ledger_walk(int rows, ledger_each *each, void *arg, uint64_t *size, uint64_t *count, char head[SHA256_HEX_SIZE]);
+
+/* Does a ledger begin as it must, by the rules that it is judged by? 0, or -1 with errno EBADMSG, said. */
+int ledger_begins(uint64_t number, enum standings_kind kind);
 
 /*
  * The last whole line of ledger.jsonl, without reading what is before it. Owns: the caller frees. NULL with errno,

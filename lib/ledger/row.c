@@ -6,13 +6,17 @@
 
 #include "base/clock.h"
 #include "base/jsonio.h"
+#include "base/say.h"
+#include "base/str.h"
 #include "ledger/row.h"
+#include "schema/interrupted.h"
 
 /* --- one table a member: key, form, place ------------------------------------ */
 
 /* How a member stands in JSON; the first of them are explained in law/record.def. */
 enum form {
 	TEXT,
+	NAME,
 	COUNT,
 	CAP,
 	REAL,
@@ -50,6 +54,10 @@ struct member {
 	{ \
 		key, NEST, offsetof(struct type, member), table, RECORD_OWN, NULL, 0 \
 	}
+#define AT_LATER(type, key, form, member) \
+	{ \
+		key, form, offsetof(struct type, member), NULL, RECORD_OWN, NULL, 1 \
+	}
 #define END \
 	{ \
 		NULL, TEXT, 0, NULL, RECORD_OWN, NULL, 0 \
@@ -78,7 +86,7 @@ static const struct {
 
 static const struct member arm_members[] = {
 	AT(row_arm, "config_sha256", TEXT, config),
-	AT(row_arm, "run_id", TEXT, run_id),
+	AT(row_arm, "run_id", NAME, run_id),
 	AT(row_arm, "row", COUNT, row),
 	AT(row_arm, "dir", TEXT, dir),
 	AT(row_arm, "spec", LIST, spec),
@@ -87,9 +95,9 @@ static const struct member arm_members[] = {
 
 static const struct member plan_members[] = {
 	AT(row_plan, "group_sha256", TEXT, group),
-	AT(row_plan, "lane", TEXT, lane),
+	AT(row_plan, "lane", NAME, lane),
 	AT(row_plan, "cap_ms", CAP, cap_ms),
-	AT(row_plan, "campaign", TEXT, campaign),
+	AT(row_plan, "campaign", NAME, campaign),
 	AT(row_plan, "confirmation", COUNT, confirmation),
 	AT(row_plan, "confirmations", COUNT, confirmations),
 	AT(row_plan, "level", REAL, level),
@@ -107,7 +115,7 @@ static const struct member plan_members[] = {
 
 static const struct member calibration_members[] = {
 	AT(row_calibration, "group_sha256", TEXT, group),
-	AT(row_calibration, "lane", TEXT, lane),
+	AT(row_calibration, "lane", NAME, lane),
 	AT(row_calibration, "cap_ms", CAP, cap_ms),
 	AT(row_calibration, "config_sha256", TEXT, config),
 	AT(row_calibration, "runs", LIST, runs),
@@ -122,6 +130,8 @@ static const struct member calibration_members[] = {
 static const struct member documents_members[] = {
 	AT(row_documents, "documents", COUNT, documents),
 	AT(row_documents, "gain_bits_per_byte", REAL, gain_bits_per_byte),
+	AT_LATER(row_documents, "gain_nats_per_token", REAL, gain_nats_per_token),
+	AT_LATER(row_documents, "metric", TEXT, metric),
 	AT(row_documents, "se", REAL, se),
 	END,
 };
@@ -131,8 +141,8 @@ static const struct member confirmation_members[] = {
 	AT(row_confirmation, "group_sha256", TEXT, group),
 	AT(row_confirmation, "challenger_sha256", TEXT, challenger),
 	AT(row_confirmation, "incumbent_sha256", TEXT, incumbent),
-	AT(row_confirmation, "campaign", TEXT, campaign),
-	AT(row_confirmation, "lane", TEXT, lane),
+	AT(row_confirmation, "campaign", NAME, campaign),
+	AT(row_confirmation, "lane", NAME, lane),
 	AT(row_confirmation, "cap_ms", CAP, cap_ms),
 	AT(row_confirmation, "challenger_runs", LIST, challenger_runs),
 	AT(row_confirmation, "incumbent_runs", LIST, incumbent_runs),
@@ -145,12 +155,13 @@ static const struct member confirmation_members[] = {
 static const struct member promotion_members[] = {
 	AT(row_promotion, "group_sha256", TEXT, group),
 	AT(row_promotion, "config_sha256", TEXT, config),
-	AT(row_promotion, "run_id", TEXT, run_id),
+	AT(row_promotion, "run_id", NAME, run_id),
 	AT(row_promotion, "run_sha256", TEXT, run),
 	AT(row_promotion, "artifact_sha256", TEXT, artifact),
 	AT(row_promotion, "confirmation_sha256", TEXT, confirmation),
 	AT(row_promotion, "head_sha256", TEXT, head),
 	AT(row_promotion, "conditions", LIST, conditions),
+	AT_LATER(row_promotion, "scorer_sha256", TEXT, scorer),
 	END,
 };
 
@@ -171,6 +182,9 @@ static const struct member verdict_members[] = {
 	AT(row_verdict, "metric", MEASURE, is.metric),
 	AT(row_verdict, "direction", DIRECTION, sign),
 	AT(row_verdict, "guarded_metric", TEXT, guarded_metric),
+	AT_LATER(row_verdict, "guard_value", REAL, is.guard_value),
+	AT_LATER(row_verdict, "guard_reference", REAL, is.guard_reference),
+	AT_LATER(row_verdict, "guard_tolerance", REAL, is.guard_tolerance),
 	AT(row_verdict, "noise", NOISE, is.calibrated),
 	AT(row_verdict, "score", REAL, is.score),
 	AT(row_verdict, "runs", TALLY, is.runs),
@@ -202,7 +216,7 @@ static const struct member plan_member = AT(row_verdict, "plan_sha256", TEXT, pl
 
 static const struct member incumbent_members[] = {
 	AT(row_incumbent, "config_sha256", TEXT, config),
-	AT(row_incumbent, "run_id", TEXT, run_id),
+	AT(row_incumbent, "run_id", NAME, run_id),
 	AT(row_incumbent, "row", COUNT, row),
 	AT(row_incumbent, "score", REAL, score),
 	AT(row_incumbent, "runs", COUNT, runs),
@@ -245,7 +259,7 @@ row_kind_name(enum standings_kind kind)
 
 /* --- from JSON --------------------------------------------------------------- */
 
-static void read_members(const struct member *m, void *base, const json_t *from);
+static int read_members(const struct member *m, void *base, const json_t *from);
 
 /*
  * A member by name.  What we wrote has its members in the table's order, so that the next one is tried before it is
@@ -295,7 +309,8 @@ read_changed(const json_t *list)
 	return (changed);
 }
 
-static void
+/* 0, or -1 with errno EBADMSG: a name is none. */
+static int
 read_member(const struct member *m, void *base, const json_t *v)
 {
 	void *at = (char *)base + m->at;
@@ -303,6 +318,13 @@ read_member(const struct member *m, void *base, const json_t *v)
 	int found;
 
 	switch (m->form) {
+	case NAME:
+		if (text != NULL && !str_is_name(text)) {
+			errno = EBADMSG;
+			return (-1);
+		}
+		*(const char **)at = text;
+		break;
 	case TEXT:
 		*(const char **)at = text;
 		break;
@@ -327,8 +349,7 @@ read_member(const struct member *m, void *base, const json_t *v)
 		read_metrics(at, v);
 		break;
 	case NEST:
-		read_members(m->nest, at, v);
-		break;
+		return (read_members(m->nest, at, v));
 	case CLASS:
 		found = text == NULL ? -1 : verdict_class_find(text);
 		*(enum verdict_class *)at = found == -1 ? VERDICT_CLASSES : (enum verdict_class)found;
@@ -355,23 +376,26 @@ read_member(const struct member *m, void *base, const json_t *v)
 		*(unsigned *)at = json_is_integer(v) ? (unsigned)json_integer_value(v) : 0;
 		break;
 	}
+	return (0);
 }
 
-static void
+static int
 read_members(const struct member *m, void *base, const json_t *from)
 {
 	json_t *object = (json_t *)(uintptr_t)from; /* jansson iterates over values that are not const */
 	void *next = json_object_iter(object);
+	int rc = 0;
 
-	for (; m->key != NULL; m++)
-		read_member(m, base, next_member(object, &next, m->key));
+	for (; m->key != NULL && rc == 0; m++)
+		rc = read_member(m, base, next_member(object, &next, m->key));
+	return (rc);
 }
 
 static void
 read_verdict(struct row_verdict *v, const json_t *from)
 {
-	read_members(verdict_members, v, from);
-	read_member(&plan_member, v, json_object_get(from, plan_member.key));
+	(void)read_members(verdict_members, v, from);
+	(void)read_member(&plan_member, v, json_object_get(from, plan_member.key));
 	/* As it was foreseen, to the letter: a later one may know more classes and reasons. */
 	if ((v->unknown = v->is.klass == VERDICT_CLASSES || v->is.reason == VERDICT_REASONS)) {
 		v->is.klass = v->is.klass == VERDICT_CLASSES ? VERDICT_INVALID : v->is.klass;
@@ -389,6 +413,9 @@ row_init(struct row *r, enum standings_kind kind)
 	r->verdict.sign = 1;
 	r->after.score = NAN;
 	r->confirmation.cross_check.documents = RECORD_NONE;
+	r->confirmation.cross_check.gain_bits_per_byte = NAN;
+	r->confirmation.cross_check.gain_nats_per_token = NAN;
+	r->confirmation.cross_check.se = NAN;
 }
 
 void
@@ -425,8 +452,8 @@ row_read(struct row *r, json_t *row)
 	row_init(r, STANDINGS_KINDS);
 	if (row_hold(r, row) == NULL)
 		return (-1);
-	read_members(row_members, r, row);
-	read_members(first_members, r, row);
+	if (read_members(row_members, r, row) == -1 || read_members(first_members, r, row) == -1)
+		goto err0;
 	name = jsonio_text(row, "kind", "");
 	for (kind = 0; kind < STANDINGS_KINDS && strcmp(kinds[kind].name, name) != 0; kind++)
 		;
@@ -437,13 +464,21 @@ row_read(struct row *r, json_t *row)
 		;
 	else if (kinds[kind].members == NULL)
 		*(const json_t **)(void *)((char *)r + kinds[kind].at) = own;
-	else
-		read_members(kinds[kind].members, (char *)r + kinds[kind].at, own);
+	else if (read_members(kinds[kind].members, (char *)r + kinds[kind].at, own) == -1)
+		goto err0;
 	if (r->kind == STANDINGS_RUN || r->kind == STANDINGS_VERDICT) {
 		read_verdict(&r->verdict, json_object_get(row, "verdict"));
-		read_members(incumbent_members, &r->after, json_object_get(row, "incumbent_after"));
+		if (read_members(incumbent_members, &r->after, json_object_get(row, "incumbent_after")) == -1)
+			goto err0;
 	}
 	return (0);
+err0:
+	say_error("row %lld calls a run, a lane or a campaign what none may be called: 1 to %d of A-Z a-z 0-9 . _ - and"
+		  " no dot first",
+	    (long long)r->number, STR_NAME_MAX);
+	row_free(r);
+	errno = EBADMSG;
+	return (-1);
 }
 
 int
@@ -452,8 +487,7 @@ row_read_run(struct row *r, json_t *run)
 	row_init(r, STANDINGS_RUN);
 	if (row_hold(r, run) == NULL)
 		return (-1);
-	read_members(run_members, &r->run, run);
-	return (0);
+	return (read_members(run_members, &r->run, run));
 }
 
 void
@@ -463,7 +497,7 @@ row_take_run(struct run_record *run, const json_t *const from[RECORD_SOURCES])
 	size_t i;
 
 	for (m = run_members; m->key != NULL; m++)
-		read_member(m, run, m->from == RECORD_OWN ? NULL : jsonio_get(from[m->from], m->path));
+		(void)read_member(m, run, m->from == RECORD_OWN ? NULL : jsonio_get(from[m->from], m->path));
 	for (i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
 		run->metric.of[metrics[i].metric] = jsonio_f64(from[metrics[i].from], metrics[i].path, NAN);
 }
@@ -517,6 +551,7 @@ write_member(const struct member *m, const void *base)
 
 	switch (m->form) {
 	case TEXT:
+	case NAME:
 		return (write_text(*(const char *const *)at));
 	case COUNT:
 		n = *(const int64_t *)at;
@@ -646,6 +681,38 @@ lane_of(const char *lane, int64_t cap_ms)
 	return (standings_lane_tag(lane == NULL ? "" : lane, cap_ms));
 }
 
+/* The digest of given weights; of the seed's there is none. */
+static uint64_t
+given(const char *init_sha256)
+{
+	return (init_sha256 == NULL || strcmp(init_sha256, "none") == 0 ? 0 : standings_tag(init_sha256));
+}
+
+/* Where a plan has the runs of a side begin. */
+static int64_t
+place_of(const struct row_plan *p, const struct row_arm *arm)
+{
+	if (json_object_get(json_array_get(p->slots, 0), "data_offset") == NULL)
+		return (STANDINGS_ANYWHERE);
+	if (given(jsonio_text(arm->spec, "digests.init_sha256", NULL)) != 0)
+		return (STANDINGS_DRAWN);
+	return (jsonio_i64(arm->spec, "train.data_offset", 0));
+}
+
+/* Is all that stands against the run that stages were interrupted? */
+static int
+interrupted(const struct run_record *run)
+{
+	const json_t *refusal;
+	size_t i;
+
+	json_array_foreach(run->refusals, i, refusal)
+		if (!interrupted_kind(jsonio_text(refusal, "kind", "")))
+			return (0);
+	return (json_array_size(run->refusals) != 0 && json_array_size(run->problems) == 0 &&
+	    json_array_size(run->mismatches) == 0);
+}
+
 void
 row_run_fact(const struct run_record *run, struct standings_fact *f)
 {
@@ -654,6 +721,7 @@ row_run_fact(const struct run_record *run, struct standings_fact *f)
 	f->run = standings_tag(run->run_uid);
 	f->attempt = run->attempt == RECORD_NONE ? 1 : (uint32_t)run->attempt;
 	f->group = standings_tag(run->group);
+	f->cap_ms = run->cap_ms;
 	f->lane = lane_of(run->lane, run->cap_ms);
 	f->config = standings_tag(run->config);
 	f->system = standings_tag(run->system);
@@ -662,7 +730,16 @@ row_run_fact(const struct run_record *run, struct standings_fact *f)
 	f->tokenizer = standings_tag(run->tokenizer);
 	f->artifact = standings_tag(run->artifact);
 	f->starved = (uint8_t)run->starved;
+	f->init = given(run->init);
+	f->recipe = standings_tag(run->recipe);
 	f->seed = run->seed == RECORD_NONE ? 0 : run->seed;
+	f->stream = run->stream_tokens == RECORD_NONE ? 0 : run->stream_tokens;
+	f->begins = run->data_offset == RECORD_NONE ? 0 : run->data_offset;
+	if (f->stream > 0)
+		f->begins %= f->stream;
+	/* A row of 0.1 does not say. */
+	f->clocked = run->schedule == NULL || strcmp(run->schedule, "wallclock") == 0;
+	f->interrupted = interrupted(run);
 	f->started_ms = time_of(run->started_at);
 	f->cost_ms = run->cost_ms == RECORD_NONE ? 0 : run->cost_ms;
 	memcpy(f->metric, run->metric.of, sizeof(f->metric));
@@ -693,6 +770,8 @@ row_fact(const struct row *r, struct standings_fact *f)
 		f->campaign = standings_text_tag(r->plan.campaign == NULL ? "" : r->plan.campaign);
 		f->n = (uint32_t)r->plan.seeds_a_side;
 		f->nonce = standings_tag(r->plan.nonce);
+		f->place[0] = place_of(&r->plan, &r->plan.incumbent);
+		f->place[1] = place_of(&r->plan, &r->plan.challenger);
 		if (f->n < 2 || f->n > STANDINGS_SEEDS)
 			goto err0;
 		break;

@@ -40,7 +40,8 @@ struct row_calibration {
 
 struct row_documents {
 	int64_t documents; /* RECORD_NONE: not looked at */
-	double gain_bits_per_byte, se;
+	double gain_bits_per_byte, gain_nats_per_token, se;
+	const char *metric; /* NULL in rows of 0.1, whose gain is per raw byte of whole documents */
 };
 
 struct row_confirmation {
@@ -53,6 +54,7 @@ struct row_confirmation {
 struct row_promotion {
 	const char *group, *config, *run_id, *run, *artifact, *confirmation, *head;
 	const json_t *conditions;
+	const char *scorer;
 };
 
 /* Of an import only what is of interest here; import/claim.c has the whole of it. */
@@ -100,7 +102,7 @@ const char *row_kind_name(enum standings_kind kind);
 void row_init(struct row *r, enum standings_kind kind);
 void row_free(struct row *r);
 
-/* Read a row, taking the reference. 0, or -1 with errno ENOMEM. */
+/* Read a row, taking the reference. 0, or -1 with errno: ENOMEM; EBADMSG, said, a name in it is none. */
 int row_read(struct row *r, json_t *row);
 
 /* As JSON: the envelope alone, all of it, or its incumbent. Owns: the caller decrefs. NULL with errno ENOMEM. */

@@ -98,6 +98,12 @@ track_for(struct tracks *t, const struct axis *a, uint64_t config)
 	return (k);
 }
 
+int
+timeline_counts(const struct timeline_point *p)
+{
+	return (p->klass <= VERDICT_REGRESSION && !verdict_reason_aside(p->reason));
+}
+
 /* Does the group's incumbent become another configuration with this row? -1 with errno ENOMEM. */
 static int
 enthrones(struct tracks *t, uint64_t group, uint64_t config)
@@ -151,8 +157,8 @@ add_point(struct tracks *t, struct timeline *k, const struct row *row, const str
 	p->config = standings_tag(a->config);
 	p->klass = v->klass;
 	p->reason = v->reason;
-	/* A verdict on the evidence alone asks for no noise: it was known then if it was just before. */
-	p->calibrated = p->klass <= VERDICT_REGRESSION ? v->calibrated : k->count > 0 && p[-1].calibrated;
+	/* A verdict that asked for no noise says nothing of it: it was known then if it was just before. */
+	p->calibrated = timeline_counts(p) ? v->calibrated : k->count > 0 && p[-1].calibrated;
 	p->metric = (int)t->metric;
 	p->judged = v->metric;
 	for (m = 0; m < STANDINGS_SCORES; m++)
@@ -266,7 +272,7 @@ timeline_best(const struct tracks *t, const struct timeline *k)
 	const struct timeline_point *p, *best = NULL;
 
 	for (p = k->points; p < k->points + k->count; p++)
-		if (!p->confirmation && p->klass <= VERDICT_REGRESSION && isfinite(p->score) &&
+		if (!p->confirmation && timeline_counts(p) && isfinite(p->score) &&
 		    (best == NULL || t->sign * p->score < t->sign * best->score))
 			best = p;
 	return (best);
@@ -290,7 +296,7 @@ timeline_range(const struct timeline *k, int sign, double *low, double *high)
 	if ((x = calloc(k->count + 1, sizeof(*x))) == NULL)
 		return (-1);
 	for (p = k->points; p < k->points + k->count; p++) {
-		if (isfinite(p->score) && p->klass <= VERDICT_REGRESSION)
+		if (isfinite(p->score) && timeline_counts(p))
 			x[n++] = p->score;
 		if (isfinite(p->incumbent))
 			now = p->incumbent;

@@ -63,6 +63,9 @@ void timeline_free(struct tracks *t);
 /* The next row of a ledger, in order; 0, or -1 with errno ENOMEM. */
 int timeline_add(struct tracks *t, const struct row *row);
 
+/* Is a point evidence: neither blocked, invalid nor set aside? */
+int timeline_counts(const struct timeline_point *p);
+
 /* After the last row: settle which metric is drawn. */
 void timeline_finish(struct tracks *t);
 

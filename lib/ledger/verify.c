@@ -143,6 +143,7 @@ verify_ledger(const char *path, char *const *runs, int n, struct verify *out)
 	struct checked c = { 0 };
 	struct ledger l = { .path = NULL, .dir = -1, .lock = -1, .rows = -1 };
 	struct standings_fact first = { .offset = 0 };
+	struct witness_found found;
 	json_t *row;
 	uint64_t size, count;
 	size_t i;
@@ -150,9 +151,9 @@ verify_ledger(const char *path, char *const *runs, int n, struct verify *out)
 
 	memset(out, 0, sizeof(*out));
 	if ((l.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
-	    (l.rows = openat(l.dir, LEDGER_ROWS, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) == -1) {
+	    (l.rows = file_open(l.dir, LEDGER_ROWS, NULL)) == -1) {
+		ledger_cannot_open(path);
 		code = ledger_exit(errno);
-		say_errno("cannot open the ledger '%s'", path);
 		goto out;
 	}
 	l.path = strdup(path);
@@ -184,11 +185,17 @@ verify_ledger(const char *path, char *const *runs, int n, struct verify *out)
 	}
 	qsort(c.digests, c.count, sizeof(*c.digests), by_digest);
 	lacking = witness_check(&l, (const char(*)[SHA256_HEX_SIZE])c.digests, c.count, n > 0 ? runs : c.parents,
-	    n > 0 ? (size_t)n : c.parent_count, n > 0, &out->witnesses);
+	    n > 0 ? (size_t)n : c.parent_count, n > 0, &found);
 	if (lacking == -1) {
 		code = HG_EXIT_SYSTEM;
 		goto out;
 	}
+	out->witnesses = found.checked;
+	if (found.last > (int64_t)count)
+		say_error("the ledger '%s' ends with row %llu, and its runs remember rows up to %lld: rows %llu to %lld"
+			  " are lost; restore the newer ledger",
+		    path, (unsigned long long)count, (long long)found.last, (unsigned long long)count + 1,
+		    (long long)found.last);
 	if (lacking != 0)
 		c.broken = 1;
 	if (c.broken)

@@ -13,9 +13,12 @@
 #include "base/file.h"
 #include "base/jsonio.h"
 #include "base/num.h"
+#include "base/proc.h"
 #include "base/say.h"
 #include "base/str.h"
 #include "ledger/witness.h"
+
+enum { LOCK_WAIT_MS = 10000 };
 
 /* The ledger's own name: the digest of its first row. */
 static int
@@ -24,22 +27,102 @@ genesis(const struct ledger *l, char hex[SHA256_HEX_SIZE])
 	return (standings_count(&l->book) == 0 ? -1 : ledger_digest(l, standings_fact(&l->book, 0), hex));
 }
 
+/* Does the ledger have the row ${number} with this digest? 1, 0, or -1 with errno, said. */
+static int
+has_row(const struct ledger *l, int64_t number, const char *digest)
+{
+	const struct standings_fact *f;
+	char hex[SHA256_HEX_SIZE];
+
+	if (number < 1 || (uint64_t)number > standings_count(&l->book))
+		return (0);
+	f = standings_fact(&l->book, (size_t)number - 1);
+	if (f->row != standings_tag(digest))
+		return (0);
+	return (ledger_digest(l, f, hex) == -1 ? -1 : strcmp(hex, digest) == 0);
+}
+
+static const char *const remembered[][2] = { { "row_sha256", "row" }, { "head_sha256", "head_row" } };
+
+int
+witness_agrees(const struct ledger *l, const char *path)
+{
+	char mine[SHA256_HEX_SIZE];
+	const char *digest;
+	long long row;
+	char *text;
+	json_t *file = NULL, *w;
+	size_t i, n, count = standings_count(&l->book);
+	int dir, k, has = 1;
+
+	if (count == 0)
+		return (0);
+	if (genesis(l, mine) == -1)
+		return (-1);
+	if ((dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return (0);
+	if ((text = file_read(dir, LEDGER_WITNESS, CONTRACT_MAX_BYTES, &n)) != NULL)
+		file = json_loadb(text, n, 0, NULL);
+	free(text);
+	close(dir);
+	/* Whoever renews it says what is wrong with it. */
+	if (file == NULL || contract_check("ledger_witness", file, NULL) == -1) {
+		json_decref(file);
+		return (0);
+	}
+	json_array_foreach(json_object_get(file, "witnesses"), i, w) {
+		if (strcmp(jsonio_text(w, "ledger_sha256", ""), mine) != 0)
+			continue;
+		for (k = 0; k < 2 && has == 1; k++) {
+			digest = jsonio_text(w, remembered[k][0], "");
+			row = (long long)jsonio_i64(w, remembered[k][1], 0);
+			if ((has = has_row(l, row, digest)) != 0)
+				continue;
+			say_error("the ledger '%s' has lost row %lld: it has %zu, and the run '%s' remembers that one"
+				  " as %.12s; restore the newer ledger, or, if there is none, move '%s/%s' away, which"
+				  " gives up all rows that only the newer one has",
+			    l->path, row, count, path, digest, path, LEDGER_WITNESS);
+			errno = EBADMSG;
+		}
+	}
+	json_decref(file);
+	return (has == 1 ? 0 : -1);
+}
+
+/* Two ledgers may take one run at once: whoever changes its witness holds this. The descriptor, or -1 with errno. */
+static int
+lock_witness(int dir)
+{
+	int fd, error;
+
+	if ((fd = file_open_change(dir, LEDGER_WITNESS_LOCK, O_RDWR | O_CREAT, 0666)) == -1)
+		return (-1);
+	if (proc_lock_wait(fd, LOCK_WAIT_MS) == 0)
+		return (fd);
+	error = errno;
+	close(fd);
+	errno = error;
+	return (-1);
+}
+
 int
 witness_keep(const struct ledger *l, const char *path, const struct row *row, const char *digest)
 {
 	char mine[SHA256_HEX_SIZE], *text;
 	json_t *file = NULL, *kept, *w, *old = NULL;
 	size_t i, n;
-	int dir, rc = -1;
+	int dir, lock, rc = -1;
 
 	if (genesis(l, mine) == -1)
 		return (-1);
 	if ((dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
 		goto err0;
+	if ((lock = lock_witness(dir)) == -1)
+		goto err1;
 	if (contract_read(dir, LEDGER_WITNESS, "ledger_witness", NULL, &file) == -1) {
 		/* One that can't be read is worth nothing any more. */
 		if (errno != ENOENT && errno != EBADMSG)
-			goto err1;
+			goto err2;
 		file = json_pack("{s:s, s:[]}", "schema", "homegolf.ledger_witness.v1", "witnesses");
 	}
 	kept = json_object_get(file, "witnesses");
@@ -47,29 +130,35 @@ witness_keep(const struct ledger *l, const char *path, const struct row *row, co
 	    (json_int_t)row->run.attempt, "row", (json_int_t)row->number, "row_sha256", digest, "head_row",
 	    (json_int_t)standings_count(&l->book), "head_sha256", l->head);
 	if (w == NULL)
-		goto err1;
+		goto err2;
 	json_array_foreach(kept, i, old)
 		if (strcmp(jsonio_text(old, "ledger_sha256", ""), mine) == 0 &&
 		    json_equal(json_object_get(old, "attempt"), json_object_get(w, "attempt")))
 			break;
 	if (i < json_array_size(kept)) {
+		/* Another row of the same attempt is what another copy of this ledger has: nothing to forget. */
+		if (strcmp(jsonio_text(old, "row_sha256", ""), digest) != 0) {
+			json_decref(w);
+			goto err2;
+		}
 		/* The first head remembered is as good as any later one. */
-		if (strcmp(jsonio_text(old, "row_sha256", ""), digest) == 0 &&
-		    jsonio_i64(old, "head_row", 0) > row->number) {
+		if (jsonio_i64(old, "head_row", 0) > row->number) {
 			json_decref(w);
 			rc = 0;
-			goto err1;
+			goto err2;
 		}
 		json_array_set_new(kept, i, w);
 	} else
 		json_array_append_new(kept, w);
 	if ((text = contract_pretty("ledger_witness", file, &n)) == NULL)
-		goto err1;
+		goto err2;
 	if ((rc = atomfile_replace(dir, LEDGER_WITNESS, text, n)) == 0)
 		(void)atomfile_sweep(dir, LEDGER_WITNESS);
 	free(text);
-err1:
+err2:
 	json_decref(file);
+	close(lock);
+err1:
 	close(dir);
 err0:
 	if (rc == -1)
@@ -126,9 +215,8 @@ read_beside(int dir, const char *name, json_t **file)
 /* What one run remembers; the number of rows that the ledger lacks. */
 static int
 check_one(const char *mine, const char (*digests)[SHA256_HEX_SIZE], size_t count, int dir, const char *name,
-    size_t *checked)
+    struct witness_found *found)
 {
-	static const char *const keys[][2] = { { "row_sha256", "row" }, { "head_sha256", "head_row" } };
 	char key[SHA256_HEX_SIZE];
 	json_t *file, *w;
 	int fd, lacking = 0, k, error;
@@ -149,13 +237,15 @@ check_one(const char *mine, const char (*digests)[SHA256_HEX_SIZE], size_t count
 	json_array_foreach(json_object_get(file, "witnesses"), i, w) {
 		if (strcmp(jsonio_text(w, "ledger_sha256", ""), mine) != 0)
 			continue;
-		++*checked;
+		found->checked++;
 		for (k = 0; k < 2; k++) {
-			snprintf(key, sizeof(key), "%s", jsonio_text(w, keys[k][0], ""));
+			snprintf(key, sizeof(key), "%s", jsonio_text(w, remembered[k][0], ""));
 			if (bsearch(key, digests, count, SHA256_HEX_SIZE, by_digest) != NULL)
 				continue;
 			say_error("row %lld is gone or was altered: the run '%s' remembers another",
-			    (long long)jsonio_i64(w, keys[k][1], 0), name);
+			    (long long)jsonio_i64(w, remembered[k][1], 0), name);
+			if (jsonio_i64(w, "head_row", 0) > found->last)
+				found->last = jsonio_i64(w, "head_row", 0);
 			lacking++;
 			break;
 		}
@@ -167,7 +257,7 @@ check_one(const char *mine, const char (*digests)[SHA256_HEX_SIZE], size_t count
 
 int
 witness_check(const struct ledger *l, const char (*digests)[SHA256_HEX_SIZE], size_t count, char *const *dirs,
-    size_t ndirs, int exact, size_t *checked)
+    size_t ndirs, int exact, struct witness_found *found)
 {
 	char mine[SHA256_HEX_SIZE];
 	struct dirent *e;
@@ -175,12 +265,12 @@ witness_check(const struct ledger *l, const char (*digests)[SHA256_HEX_SIZE], si
 	int lacking = 0, fd, n, error;
 	DIR *d;
 
-	*checked = 0;
+	memset(found, 0, sizeof(*found));
 	if (genesis(l, mine) == -1)
 		return (-1);
 	for (i = 0; i < ndirs; i++) {
 		if (exact) {
-			if ((n = check_one(mine, digests, count, AT_FDCWD, dirs[i], checked)) == -1)
+			if ((n = check_one(mine, digests, count, AT_FDCWD, dirs[i], found)) == -1)
 				return (-1);
 			lacking += n;
 			continue;
@@ -191,7 +281,7 @@ witness_check(const struct ledger *l, const char (*digests)[SHA256_HEX_SIZE], si
 			goto err0;
 		for (n = 0, errno = 0; n != -1 && (e = readdir(d)) != NULL; errno = 0)
 			if (e->d_name[0] != '.') {
-				n = check_one(mine, digests, count, fd, e->d_name, checked);
+				n = check_one(mine, digests, count, fd, e->d_name, found);
 				lacking += n;
 			}
 		error = errno;
@@ -214,19 +304,22 @@ err0:
 	return (-1);
 }
 
-/* Sums over the documents of one run; the file must be the one that was scored. */
+/* Sums over the documents: of what was lost, in nats or bits, and of what the metric divides it by. */
 struct documents {
 	size_t n;
-	double *nats, *bytes;
+	double *loss, *per;
 };
 
+/* Add one run's, of the file that was scored. Its columns sum up to what the run's metrics were made of. */
 static int
-read_documents(const struct ledger *l, const struct run_record *run, struct documents *sum, double weight)
+read_documents(const struct ledger *l, const struct run_record *run, enum policy_metric metric, double weight,
+    double share, struct documents *sum)
 {
+	static const int columns[] = { [POLICY_VAL_LOSS] = 1, [POLICY_VAL_BPB] = 2, [POLICY_VAL_BPB_RAW] = 3 };
 	struct str path = STR_INIT;
 	char *text = NULL, *p, *line, *fields[5], hex[SHA256_HEX_SIZE];
 	size_t n, i = 0, k, size;
-	double nats, bytes;
+	double nats, per, all = 0;
 	int rc = -1;
 
 	if (str_printf(&path, "%s/%s/score_docs.tsv", l->real, run->dir == NULL ? "" : run->dir) == -1 ||
@@ -239,9 +332,9 @@ read_documents(const struct ledger *l, const struct run_record *run, struct docu
 		goto err0;
 	if (sum->n == 0) {
 		sum->n = n - 1;
-		sum->nats = calloc(sum->n, sizeof(*sum->nats));
-		sum->bytes = calloc(sum->n, sizeof(*sum->bytes));
-		if (sum->nats == NULL || sum->bytes == NULL)
+		sum->loss = calloc(sum->n, sizeof(*sum->loss));
+		sum->per = calloc(sum->n, sizeof(*sum->per));
+		if (sum->loss == NULL || sum->per == NULL)
 			goto err0;
 	}
 	for (line = strchr(text, '\n') + 1; i < sum->n; line = p + 1, i++) {
@@ -257,13 +350,16 @@ read_documents(const struct ledger *l, const struct run_record *run, struct docu
 			else
 				break;
 		}
-		/* Raw bytes where they are known, since they are the same whatever the tokenizer. */
 		if (num_f64(fields[4], -1e300, 1e300, &nats) == -1 ||
-		    (num_f64(fields[3], 0, 1e300, &bytes) == -1 && num_f64(fields[2], 0, 1e300, &bytes) == -1))
+		    num_f64(fields[columns[metric]], 0, 1e300, &per) == -1)
 			goto err0;
-		sum->nats[i] += weight * nats;
-		sum->bytes[i] = bytes;
+		sum->loss[i] += weight * (metric == POLICY_VAL_LOSS ? nats : bpb_bits(nats));
+		sum->per[i] += share * per;
+		all += per;
 	}
+	/* The table has the last document's raw bytes whole; the metric leaves out an end that was not scored. */
+	if (metric == POLICY_VAL_BPB_RAW && run->raw_bytes != RECORD_NONE)
+		sum->per[sum->n - 1] += share * ((double)run->raw_bytes - all);
 	rc = 0;
 err0:
 	free(text);
@@ -272,43 +368,44 @@ err0:
 }
 
 struct row_documents
-witness_documents(const struct ledger *l, const struct standings_plan *plan)
+witness_documents(const struct ledger *l, const struct standings_plan *plan, enum policy_metric metric)
 {
 	struct documents sum = { 0, NULL, NULL };
-	double gain = 0, bytes = 0, ss = 0, r;
-	struct row_documents out = { RECORD_NONE, NAN, NAN };
+	double gain = 0, per = 0, ss = 0, r, sign = l->book.policy.metric.sign / (double)plan->n;
+	struct row_documents out = { RECORD_NONE, NAN, NAN, NAN, NULL };
 	struct row row;
 	unsigned k;
 	size_t i;
 	int rc;
 
-	if (plan->filled != 2 * plan->n)
+	if (plan->filled != 2 * plan->n || metric > POLICY_VAL_BPB_RAW)
 		return (out);
 	for (k = 0; k < 2 * plan->n; k++) {
 		if (ledger_read(l, standings_fact(&l->book, plan->slot[k].fact - 1), &row) == -1)
 			goto out;
-		/* The incumbent's nats less the challenger's: what was gained. */
-		rc = read_documents(l, &row.run, &sum, (plan->slot[k].challenger ? -1.0 : 1.0) / plan->n);
+		/* The incumbent's less the challenger's: what was gained. */
+		rc = read_documents(l, &row.run, metric, plan->slot[k].challenger ? -sign : sign, 0.5 / plan->n, &sum);
 		row_free(&row);
 		if (rc == -1)
 			goto out;
 	}
 	for (i = 0; i < sum.n; i++) {
-		gain += bpb_bits(sum.nats[i]);
-		bytes += sum.bytes[i];
+		gain += sum.loss[i];
+		per += sum.per[i];
 	}
-	if (sum.n < 2 || !(bytes > 0))
+	if (sum.n < 2 || !(per > 0))
 		goto out;
-	gain /= bytes;
+	gain /= per;
 	for (i = 0; i < sum.n; i++) {
-		r = bpb_bits(sum.nats[i]) - gain * sum.bytes[i];
+		r = sum.loss[i] - gain * sum.per[i];
 		ss += r * r;
 	}
 	out.documents = (int64_t)sum.n;
-	out.gain_bits_per_byte = gain;
-	out.se = sqrt(ss * (double)sum.n / (double)(sum.n - 1)) / bytes;
+	out.metric = policy_metric_name(metric);
+	*(metric == POLICY_VAL_LOSS ? &out.gain_nats_per_token : &out.gain_bits_per_byte) = gain;
+	out.se = sqrt(ss * (double)sum.n / (double)(sum.n - 1)) / per;
 out:
-	free(sum.nats);
-	free(sum.bytes);
+	free(sum.loss);
+	free(sum.per);
 	return (out);
 }

@@ -12,25 +12,45 @@
  * told apart by the digest of their first row.
  */
 
-/* Keep (or renew) what the run at ${path} knows of its row, whose digest is ${digest}. 0, or -1 after a note. */
+/**
+ * witness_agrees(l, path):
+ * Does the ledger have all rows that the run at ${path} remembers of it?  One
+ * that an older copy was restored of must not be added to.  A run without a
+ * witness that can be read agrees.
+ * Errors: -1 with errno, said; EBADMSG: a row is lost, or is another.
+ * Checked: t/hg-ledger.bats.
+ */
+int witness_agrees(const struct ledger *l, const char *path);
+
+/*
+ * Keep (or renew) what the run at ${path} knows of its row, whose digest is ${digest}, under a lock of the run's. What
+ * it remembers as another row stays. 0, or -1 after a note.
+ */
 int witness_keep(const struct ledger *l, const char *path, const struct row *row, const char *digest);
 
+struct witness_found {
+	size_t checked; /* witnesses of this ledger */
+	int64_t last;   /* the last row that a run remembers of those that lack one; 0: none does */
+};
+
 /**
- * witness_check(l, digests, count, runs, nruns, checked):
+ * witness_check(l, digests, count, runs, nruns, exact, found):
  * Compare the witnesses of the given runs, or, if there are none, of all runs
  * beside those that the ledger names, with the ledger's rows, whose ${count}
  * digests are sorted.  Each row that a run remembers and the ledger lacks is said.
  * Returns how many are lacking, or -1 with errno, said.
  */
 int witness_check(const struct ledger *l, const char (*digests)[SHA256_HEX_SIZE], size_t count, char *const *dirs,
-    size_t ndirs, int exact, size_t *checked);
+    size_t ndirs, int exact, struct witness_found *found);
 
 /**
- * witness_documents(l, plan):
- * The cross-check of a confirmation by documents: mean gain in nats per byte
- * over documents, its standard error over documents, how many documents; or
+ * witness_documents(l, plan, metric):
+ * The cross-check of a confirmation by documents: its mean gain in the metric
+ * of the verdict, what is scored of each document being divided by what that
+ * metric divides by, its standard error over documents, how many documents; or
  * none where score_docs.tsv of a run is not there or does not match its digest.
  */
-struct row_documents witness_documents(const struct ledger *l, const struct standings_plan *plan);
+struct row_documents
+witness_documents(const struct ledger *l, const struct standings_plan *plan, enum policy_metric metric);
 
 #endif

@@ -10,12 +10,21 @@
 enum { TOP = 22, SCORES = 264, STRIP = 306, STRIP_HEIGHT = 20, AXIS = 346, HEIGHT = 366 };
 enum { SINGLE = 1200, COLUMNS = 400, INTERVALS = 160, LABELS = 10 };
 
-static const char *const names[CHART_MARKS] = { "improvement", "noise", "regression", "blocked", "invalid", "pending" };
+static const char *const names[CHART_MARKS] = { "improvement", "noise", "regression", "blocked", "invalid", "pending",
+	"set aside", "abandoned" };
 
 unsigned
 chart_mark_of(const struct pagedata_run *r)
 {
-	return (r->pending ? (unsigned)CHART_PENDING : (unsigned)r->klass);
+	return (r->pending                      ? (unsigned)CHART_PENDING :
+		verdict_reason_aside(r->reason) ? (unsigned)CHART_ASIDE :
+						  (unsigned)r->klass);
+}
+
+unsigned
+chart_mark_of_confirmation(enum verdict_class klass, enum verdict_reason reason)
+{
+	return (reason == VERDICT_ABANDONED ? (unsigned)CHART_ABANDONED : (unsigned)klass);
 }
 
 void
@@ -23,13 +32,14 @@ chart_shapes(struct markup *m)
 {
 	/* Each shape is told from the others without its colour: filled or open, round, square, pointed or crossed. */
 	markup_put(m,
-	    "<svg class=\"shapes\" width=\"0\" height=\"0\" aria-hidden=\"true\"><defs><path id=\"m0\""
-	    " d=\"M0-7 7 0 0 7-7 0Z\"/><circle id=\"m1\" r=\"3.6\"/><path id=\"m2\" d=\"M0-5.5 5.5 4.5H-5.5Z\"/><path"
-	    " id=\"m3\" d=\"M-4-4H4V4H-4Z\"/><path id=\"m4\" d=\"M-4-4 4 4M-4 4 4-4\"/><g id=\"m5\"><circle"
-	    " r=\"4.2\"/><path class=\"half\" d=\"M0-4.2A4.2 4.2 0 0 1 0 4.2Z\"/></g><path id=\"up\" d=\"M0-4.5 4"
-	    " 3H-4Z\"/><path id=\"down\" d=\"M0 4.5 4-3H-4Z\"/><pattern id=\"hatch\" width=\"7\" height=\"7\""
-	    " patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><line y2=\"7\""
-	    " class=\"hatching\"/></pattern></defs></svg>\n");
+	    "<svg class=\"shapes\" width=\"0\" height=\"0\" aria-hidden=\"true\"><defs><path id=\"m0\" d=\"M0-7 7 0 0 "
+	    "7-7 0Z\"/><circle id=\"m1\" r=\"3.6\"/><path id=\"m2\" d=\"M0-5.5 5.5 4.5H-5.5Z\"/><path id=\"m3\" "
+	    "d=\"M-4-4H4V4H-4Z\"/><path id=\"m4\" d=\"M-4-4 4 4M-4 4 4-4\"/><g id=\"m5\"><circle r=\"4.2\"/><path "
+	    "class=\"half\" d=\"M0-4.2A4.2 4.2 0 0 1 0 4.2Z\"/></g><path id=\"m6\" d=\"M-4.2 0A4.2 4.2 0 1 0 4.2 0A4.2 "
+	    "4.2 0 1 0-4.2 0ZM-6 6 6-6\"/><path id=\"m7\" d=\"M-5-2.5H5M-5 2.5H5\"/><path id=\"up\" d=\"M0-4.5 4 "
+	    "3H-4Z\"/><path id=\"down\" d=\"M0 4.5 4-3H-4Z\"/><pattern id=\"hatch\" width=\"7\" height=\"7\" "
+	    "patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><line y2=\"7\" "
+	    "class=\"hatching\"/></pattern></defs></svg>\n");
 }
 
 void
@@ -87,7 +97,7 @@ beyond(const struct plot *p, double score)
 static int
 counts(const struct timeline_point *q)
 {
-	return (q->klass <= VERDICT_REGRESSION && isfinite(q->score));
+	return (timeline_counts(q) && isfinite(q->score));
 }
 
 static unsigned
@@ -95,7 +105,7 @@ own_mark(const void *survey, const struct timeline_point *q)
 {
 	const struct pagedata_run *r = q->confirmation ? NULL : pagedata_run(survey, q->row);
 
-	return (r == NULL ? (unsigned)q->klass : chart_mark_of(r));
+	return (r == NULL ? chart_mark_of_confirmation(q->klass, q->reason) : chart_mark_of(r));
 }
 
 /* "2025-11-15 23:21" */
@@ -117,7 +127,9 @@ own_hint(struct markup *m, const void *survey, const struct timeline_point *q)
 {
 	const struct pagedata_run *r = q->confirmation ? NULL : pagedata_run(survey, q->row);
 
-	markup_put(m, "#%llu %s", (unsigned long long)q->row, r == NULL ? "confirmation" : r->id);
+	markup_put(m, "#%llu %s", (unsigned long long)q->row, r == NULL ? "confirmation" : r->name);
+	if (r != NULL && *r->side != '\0')
+		markup_put(m, " (%s)", r->side);
 	if (isfinite(q->score))
 		markup_put(m, ": %.5f", q->score);
 	markup_put(m, ", %s: %s", verdict_class_name(q->klass), verdict_reason_name(q->reason));
@@ -588,49 +600,95 @@ chart_gain(struct markup *m, const struct chart_scale *x, const struct pagedata_
 
 /* --- loss curves ----------------------------------------------------------- */
 
-void
-chart_curve(struct markup *m, const struct curve *c, double low, double high, const char *what)
-{
-	enum { TALL = 120, ROOM = 8 };
-	double first, step, at, most = c->last_step > 0 ? c->last_step : 1, y;
-	int decimals = ticks(low, high, 3, &first, &step), pen = 0;
-	size_t i;
+enum { TALL = 120, ROOM = 8, STEPS = 18 };
 
-	markup_put(m, "<div class=\"plot\"><svg class=\"scores\" width=\"30\" height=\"%d\" aria-hidden=\"true\">",
-	    TALL);
-	for (at = first; at <= high; at += step)
-		markup_put(m, "<text x=\"26\" y=\"%.1f\" dy=\".35em\">%.*f</text>",
-		    ROOM + (TALL - 2 * ROOM) * (high - at) / (high - low), decimals, at);
-	markup_put(m,
-	    "</svg><svg class=\"chart\" width=\"100%%\" height=\"%d\" role=\"img\" aria-label=\"training"
-	    " loss of %s: %.4f nats per token at step %.0f\">",
-	    TALL, what, c->last_loss, c->last_step);
-	for (at = first; at <= high; at += step)
-		markup_put(m, "<line class=\"grid\" x2=\"100%%\" y1=\"%.1f\" y2=\"%.1f\"/>",
-		    ROOM + (TALL - 2 * ROOM) * (high - at) / (high - low),
-		    ROOM + (TALL - 2 * ROOM) * (high - at) / (high - low));
-	/* Stretched to the width by the reader; the pen is not. */
-	markup_put(m,
-	    "<svg width=\"100%%\" height=\"%d\" viewBox=\"0 0 1000 %d\" preserveAspectRatio=\"none\"><path"
-	    " class=\"loss\" d=\"",
-	    TALL, TALL);
+/* A loss curve's frame: between which losses, and up to which step. */
+struct frame {
+	double low, high, most;
+};
+
+static double
+depth(const struct frame *f, double loss)
+{
+	return (ROOM + (TALL - 2 * ROOM) * (f->high - loss) / (f->high - f->low));
+}
+
+/* What runs out of the frame runs along its edge. */
+static double
+inside(const struct frame *f, double loss)
+{
+	double y = depth(f, loss);
+
+	return (y < 1 ? 1 : y > TALL - 1 ? TALL - 1 : y);
+}
+
+static void
+draw_loss(struct markup *m, const struct frame *f, const struct curve *c, const char *class)
+{
+	size_t i;
+	int pen = 0;
+
+	markup_put(m, "<path class=\"%s\" d=\"", class);
 	for (i = 0; i < c->count; i++) {
 		if (!isfinite(c->point[i].loss)) {
 			pen = 0;
 			continue;
 		}
-		y = ROOM + (TALL - 2 * ROOM) * (high - c->point[i].loss) / (high - low);
-		y = y < 1 ? 1 : y > TALL - 1 ? TALL - 1 : y;
-		markup_put(m, "%s%.0f %.1f", pen ? "L" : "M", 1000 * c->point[i].step / most, y);
+		markup_put(m, "%s%.0f %.1f", pen ? "L" : "M", 1000 * c->point[i].step / f->most,
+		    inside(f, c->point[i].loss));
 		pen = 1;
 	}
-	markup_put(m, "\"/></svg>");
-	for (i = 0; i < c->vals; i++) {
-		y = ROOM + (TALL - 2 * ROOM) * (high - c->val[i].loss) / (high - low);
-		markup_put(m, "<circle class=\"val\" r=\"3\" cx=\"%.2f%%\" cy=\"%.1f\"/>", 100 * c->val[i].step / most,
-		    y < 1            ? 1 :
-			y > TALL - 1 ? TALL - 1 :
-				       y);
-	}
+	markup_put(m, "\"/>");
+}
+
+void
+chart_curve(struct markup *m, const struct curve *c, const struct curve *under, double low, double high,
+    const char *what)
+{
+	struct frame f = { low, high, fmax(c->last_step, under == NULL ? 0 : under->last_step) };
+	double first, step, at;
+	int decimals = ticks(low, high, 3, &first, &step);
+	size_t i;
+
+	if (!(f.most > 0))
+		f.most = 1;
+	markup_put(m, "<div class=\"plot\"><svg class=\"scores\" width=\"34\" height=\"%d\" aria-hidden=\"true\">",
+	    TALL + STEPS);
+	for (at = first; at <= high; at += step)
+		markup_put(m, "<text x=\"29\" y=\"%.1f\" dy=\".35em\">%.*f</text>", depth(&f, at), decimals, at);
+	markup_put(m,
+	    "</svg><svg class=\"chart\" width=\"100%%\" height=\"%d\" role=\"img\" aria-label=\"training"
+	    " loss of %s: %.4f nats per token at step %.0f",
+	    TALL + STEPS, what, c->last_loss, c->last_step);
+	if (under != NULL)
+		markup_put(m, "; the incumbent's: %.4f at step %.0f", under->last_loss, under->last_step);
+	markup_put(m, "\">");
+	for (at = first; at <= high; at += step)
+		markup_put(m, "<line class=\"grid\" x2=\"100%%\" y1=\"%.1f\" y2=\"%.1f\"/>", depth(&f, at),
+		    depth(&f, at));
+	markup_put(m,
+	    "<line class=\"axis\" x2=\"100%%\" y1=\"%d\" y2=\"%d\"/><text y=\"%d\">0</text><text x=\"50%%\" y=\"%d\""
+	    " text-anchor=\"middle\">steps</text><text x=\"100%%\" y=\"%d\" text-anchor=\"end\">%.0f</text>",
+	    TALL, TALL, TALL + 14, TALL + 14, TALL + 14, f.most);
+	/* Stretched to the width by the reader; the pen is not. */
+	markup_put(m, "<svg width=\"100%%\" height=\"%d\" viewBox=\"0 0 1000 %d\" preserveAspectRatio=\"none\">", TALL,
+	    TALL);
+	if (under != NULL)
+		draw_loss(m, &f, under, "under");
+	draw_loss(m, &f, c, "loss");
+	markup_put(m, "</svg>");
+	markup_put(m, "<text class=\"over\" x=\"100%%\" y=\"14\" text-anchor=\"end\">nats per token</text>");
+	for (i = 0; i < c->vals; i++)
+		markup_put(m, "<circle class=\"val\" r=\"3\" cx=\"%.2f%%\" cy=\"%.1f\"/>",
+		    100 * c->val[i].step / f.most, inside(&f, c->val[i].loss));
 	markup_put(m, "</svg></div>");
+}
+
+void
+chart_pen(struct markup *m, int under)
+{
+	markup_put(m,
+	    "<svg class=\"mark\" width=\"24\" height=\"16\" aria-hidden=\"true\"><path"
+	    " class=\"pen %s\" d=\"M1 8H23\"/></svg>",
+	    under ? "under" : "loss");
 }

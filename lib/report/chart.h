@@ -11,8 +11,8 @@
  * the page's.  What a picture shows stands in a table, too.
  */
 
-/* The classes, and one more. Each has a shape of its own. */
-enum chart_mark { CHART_PENDING = VERDICT_CLASSES, CHART_MARKS };
+/* The classes, and what is none of them. Each has a shape of its own. */
+enum chart_mark { CHART_PENDING = VERDICT_CLASSES, CHART_ASIDE, CHART_ABANDONED, CHART_MARKS };
 
 /* The shapes, once on a page, before the first picture. */
 void chart_shapes(struct markup *m);
@@ -20,8 +20,9 @@ void chart_shapes(struct markup *m);
 /* A shape in a line of text, its meaning beside it. */
 void chart_mark(struct markup *m, unsigned mark);
 
-/* A run's mark. */
+/* A run's mark; and a confirmation's. */
 unsigned chart_mark_of(const struct pagedata_run *r);
+unsigned chart_mark_of_confirmation(enum verdict_class klass, enum verdict_reason reason);
 
 /* Whose scores a picture shows, and what its marks mean. */
 struct chart_source {
@@ -48,7 +49,11 @@ struct chart_scale chart_gains(const struct pagedata *s);
 void chart_gain_axis(struct markup *m, const struct chart_scale *scale);
 void chart_gain(struct markup *m, const struct chart_scale *scale, const struct pagedata_confirmation *c);
 
-/* A loss curve; all of a page between the same bounds. */
-void chart_curve(struct markup *m, const struct curve *c, double low, double high, const char *what);
+/* A loss curve over the incumbent's (NULL: none) on one scale of steps; all of a page between the same bounds. */
+void chart_curve(struct markup *m, const struct curve *c, const struct curve *under, double low, double high,
+    const char *what);
+
+/* The pen of a curve in a line of text, its meaning beside it: the run's own, or the one beneath. */
+void chart_pen(struct markup *m, int under);
 
 #endif

@@ -31,14 +31,13 @@ blame(enum curve_state *state)
 		*state = CURVES_GONE;
 		return (0);
 	case EACCES:
-	case ELOOP:
-	case EISDIR:
-	case EINVAL:
-	case EFBIG:
 		*state = CURVES_ALTERED;
 		return (0);
 	default:
-		return (-1);
+		if (!file_at_fault(errno))
+			return (-1);
+		*state = CURVES_ALTERED;
+		return (0);
 	}
 }
 

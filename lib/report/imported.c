@@ -183,11 +183,11 @@ put_claims(struct markup *m, const struct rejudge *r, int group, const char *lab
 		if (r->row[i].group == group && n++ < ROWS)
 			put_claim(m, &r->row[i]);
 	markup_put(m, "</tbody></table></div>\n");
-	if (n > ROWS)
-		markup_put(m,
-		    "<p class=\"note\">%zu older claims are left out; <code>hg-ledger replay %s</code> has"
-		    " all.</p>\n",
-		    n - ROWS, ledger);
+	if (n > ROWS) {
+		markup_put(m, "<p class=\"note\">%zu older claims are left out; <code>", n - ROWS);
+		markup_command(m, "hg-ledger replay %s", ledger);
+		markup_put(m, "</code> has all.</p>\n");
+	}
 }
 
 static void
@@ -271,9 +271,11 @@ imported_write(struct markup *m, const struct rejudge *r, const char *ledger, un
 		which = number < last ? &number : &none;
 		put_group(m, r, at, (int)i, ledger, which);
 	}
-	if (left > 0)
-		markup_put(m, "<p class=\"note\">%zu more groups: <code>hg-ledger replay %s</code></p>\n", left,
-		    ledger);
+	if (left > 0) {
+		markup_put(m, "<p class=\"note\">%zu more groups: <code>", left);
+		markup_command(m, "hg-ledger replay %s", ledger);
+		markup_put(m, "</code></p>\n");
+	}
 	if (alone > 0) {
 		markup_put(m,
 		    "<h3 id=\"f0\">In no group</h3>\n<p>Their numbers can't be believed, or nothing tells"

@@ -1,135 +1,89 @@
-#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/utf8.h"
+#include "base/format.h"
 #include "base/jsonio.h"
+#include "base/shell.h"
+#include "base/utf8.h"
 #include "report/markup.h"
 
 static void
-add(struct markup *m, const char *text, size_t n)
+add(void *arg, const char *text, size_t n)
 {
+	struct markup *m = arg;
+
 	if (!m->failed && str_add(&m->out, text, n) == -1)
 		m->failed = ENOMEM;
 }
 
-/* Characters that change how others look, or can't be seen: they are shown as what they are. */
-static int
-is_hidden(uint32_t c)
+static void
+put(const struct format *f, const char *text)
 {
-	return ((c < 0x20 && c != '\n' && c != '\t') || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c ||
-	    c == 0x180e || (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-	    (c >= 0x2060 && c <= 0x206f) || c == 0xfeff || (c >= 0xfff0 && c <= 0xfffb) ||
-	    (c >= 0xe0000 && c <= 0xe0fff) || (c & 0xfffe) == 0xfffe || (c >= 0xfdd0 && c <= 0xfdef));
+	f->add(f->arg, text, strlen(text));
 }
 
 /* The one place where text from outside becomes markup. */
-static void
-escape(struct markup *m, const char *text, size_t most, int ellipsis)
+static size_t
+escape(const struct format *f, const char *text, size_t most, int left)
 {
 	const unsigned char *s = (const unsigned char *)text;
-	const char *entity;
 	uint32_t c = 0;
 	char number[16];
-	size_t n;
+	size_t n, count;
 
-	for (; *s != '\0'; s += n) {
-		if (most-- == 0) {
-			if (ellipsis)
-				add(m, "\xe2\x80\xa6", 3);
-			return;
+	for (count = 0; *s != '\0'; count++, s += n) {
+		if (count == most) {
+			if (!left)
+				put(f, "\xe2\x80\xa6");
+			break;
 		}
 		if ((n = utf8_read(s, UTF8_MAX_BYTES, &c)) == 0) {
-			add(m, "\xef\xbf\xbd", 3);
+			put(f, "\xef\xbf\xbd");
 			n = 1;
-			continue;
-		}
-		entity = c == '&' ? "&amp;" :
-		    c == '<'      ? "&lt;" :
-		    c == '>'      ? "&gt;" :
-		    c == '"'      ? "&quot;" :
-		    c == '\''     ? "&#39;" :
-				    NULL;
-		if (entity != NULL)
-			add(m, entity, strlen(entity));
-		else if (is_hidden(c)) {
+		} else if (strchr("&<>\"'", *s) != NULL)
+			put(f,
+			    c == '&'     ? "&amp;" :
+				c == '<' ? "&lt;" :
+				c == '>' ? "&gt;" :
+				c == '"' ? "&quot;" :
+					   "&#39;");
+		else if (utf8_hidden(c) && c != '\n' && c != '\t') {
 			snprintf(number, sizeof(number), "\\u%04lx", (unsigned long)c);
-			add(m, number, strlen(number));
+			put(f, number);
 		} else
-			add(m, (const char *)s, n);
+			f->add(f->arg, (const char *)s, n);
 	}
+	return (count);
 }
 
 void
 markup_put(struct markup *m, const char *format, ...)
 {
-	char spec[32], text[512];
-	const char *p, *end;
-	const char *inserted;
-	size_t n, precision;
+	const struct format f = { add, escape, m };
 	va_list ap;
-	int longs, size, star;
 
 	va_start(ap, format);
-	for (p = format; *p != '\0'; p = end) {
-		if (*p != '%') {
-			end = p + strcspn(p, "%");
-			add(m, p, (size_t)(end - p));
-			continue;
-		}
-		n = 1 + strspn(p + 1, "-+ 0123456789.*");
-		star = memchr(p, '*', n) != NULL ? va_arg(ap, int) : -1;
-		longs = p[n] == 'z' ? 3 : 0;
-		for (; p[n] == 'l' || p[n] == 'z' || p[n] == 'h'; n++)
-			longs += p[n] == 'l';
-		end = p + n + 1;
-		assert(n + 2 < sizeof(spec));
-		memcpy(spec, p, n + 1);
-		spec[n + 1] = '\0';
-		text[0] = '\0';
-		size = 0;
-		switch (p[n]) {
-		case '%':
-			add(m, "%", 1);
-			continue;
-		case 's':
-			inserted = va_arg(ap, const char *);
-			p = strchr(spec, '.');
-			precision = p == NULL ? SIZE_MAX : (size_t)strtoul(p + 1, NULL, 10);
-			escape(m, inserted == NULL ? "" : inserted, precision, spec[1] != '-');
-			continue;
-		case 'f':
-		case 'e':
-		case 'g':
-			size = star < 0 ? snprintf(text, sizeof(text), spec, va_arg(ap, double)) :
-					  snprintf(text, sizeof(text), spec, star, va_arg(ap, double));
-			break;
-		case 'c':
-		case 'd':
-		case 'i':
-		case 'u':
-		case 'x':
-			if (longs == 0)
-				size = snprintf(text, sizeof(text), spec, va_arg(ap, int));
-			else if (longs == 1)
-				size = snprintf(text, sizeof(text), spec, va_arg(ap, long));
-			else if (longs == 2)
-				size = snprintf(text, sizeof(text), spec, va_arg(ap, long long));
-			else
-				size = snprintf(text, sizeof(text), spec, va_arg(ap, size_t));
-			break;
-		default:
-			assert(!"a conversion that markup_put knows");
-		}
-		assert(size >= 0);
-		add(m, text, (size_t)size < sizeof(text) ? (size_t)size : sizeof(text) - 1);
-	}
+	format_put(&f, format, ap);
 	va_end(ap);
+}
+
+void
+markup_command(struct markup *m, const char *format, ...)
+{
+	struct str command = STR_INIT;
+	va_list ap;
+
+	va_start(ap, format);
+	if (shell_vcommand(&command, format, ap) == -1)
+		m->failed = ENOMEM;
+	else
+		markup_put(m, "%s", command.p);
+	va_end(ap);
+	str_free(&command);
 }
 
 void

@@ -17,15 +17,15 @@ struct markup {
 
 /**
  * markup_put(m, format, ...):
- * As printf, with two differences: what %s inserts is escaped, and %S is not
- * known.  Escaped are & < > " and '; control characters but newline and tab,
- * and the marks that reorder or hide text, are shown as \u and their number;
- * bytes that are no UTF-8 as U+FFFD.  A precision, %.12s, counts characters,
- * and what was cut ends in an ellipsis, but for %-.12s.
- * Conversions: %d %i %u %x with hh, h, l, ll or z; %f %e %g, with .* too; %c
- * (ASCII); %s; %%.
+ * As printf, but what %s inserts is escaped: & < > " and ', and characters
+ * that can't be seen (utf8_hidden), but for newline and tab, are shown as \u
+ * and their number; bytes that are no UTF-8 as U+FFFD.  What a precision cuts,
+ * %.12s, ends in an ellipsis, but for %-.12s.  Conversions: base/format.h.
  */
 void markup_put(struct markup *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A command to type: the format as shell_command has it, and what comes of that escaped. */
+void markup_command(struct markup *m, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* A whole number with commas between thousands: 16,000,000. */
 void markup_count(struct markup *m, long long n);

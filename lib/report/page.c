@@ -13,7 +13,17 @@
 #include "law/explain.h"
 
 /* What a page holds at most; beyond that it says what it left out, and where that stands. */
-enum { PANELS = 8, GROUPS = 24, ROWS = 1000, PARAGRAPHS = 12, CONFIRMATIONS = 40, CURVES = 6, TEXT = 400 };
+enum {
+	PANELS = 8,
+	GROUPS = 24,
+	ROWS = 1000,
+	PARAGRAPHS = 12,
+	CONFIRMATIONS = 40,
+	CURVES = 6,
+	OUT = 8,
+	CHANGES = 24,
+	TEXT = 400
+};
 
 #define DASH "\xe2\x80\x93"
 #define MINUS "\xe2\x88\x92"
@@ -112,15 +122,25 @@ put_command(struct markup *m, const char *command)
 }
 
 static void
-put_run_command(const struct page *p, const char *tool, const char *dir)
+put_promote(const struct page *p, const char *dir)
 {
 	struct str place = STR_INIT;
 
 	if (pagedata_place(p->s, dir, &place) == -1)
 		p->m->failed = ENOMEM;
-	else
-		markup_put(p->m, "<code class=\"cmd\">%s %s %s</code>", tool, p->s->l.path, place.p);
+	else {
+		markup_put(p->m, "<code class=\"cmd\">");
+		markup_command(p->m, "hg-ledger promote %s %s", p->s->l.path, place.p);
+		markup_put(p->m, "</code>");
+	}
 	str_free(&place);
+}
+
+/* What something stands for, beside its name. */
+static void
+put_badge(struct markup *m, const char *word)
+{
+	markup_put(m, " <span class=\"badge\">%s</span>", word);
 }
 
 /* A text from outside, cut where it would drown the rest. */
@@ -149,6 +169,50 @@ unit_of(const struct pagedata *s)
 	return (s->tracks.metric == POLICY_VAL_LOSS ? "nats per token" : "bits per byte");
 }
 
+/* Whose configuration is incumbent. */
+static const char *
+incumbent_of(const struct pagedata *s, const struct pagedata_group *g)
+{
+	const struct pagedata_run *r = pagedata_run(s, g->row);
+
+	return (r != NULL ? r->name : g->incumbent == NULL ? "?" : g->incumbent);
+}
+
+/* A promotion in a line: when, at which score, what it rests on, and what became of it. */
+static void
+put_promoted(const struct page *p, const struct pagedata_promotion *q)
+{
+	const struct pagedata *s = p->s;
+	const struct pagedata_group *g = pagedata_group(s, q->group);
+	const struct pagedata_confirmation *c = pagedata_confirmation(s, q->confirmation);
+	const struct pagedata_run *r = pagedata_run(s, q->run);
+
+	markup_put(p->m, "<b>%s</b> was promoted ", r == NULL ? q->id : r->name);
+	put_when(p->m, q->at_ms);
+	markup_put(p->m, " (#%llu) at ", (unsigned long long)q->row);
+	markup_data(p->m, q->score, 5);
+	if (r != NULL) {
+		markup_put(p->m, " of its run ");
+		put_row(p, r->row);
+	}
+	markup_put(p->m, ", artifact <code>%-.8s</code>. It rests on ", q->artifact);
+	if (c == NULL)
+		markup_put(p->m, "a confirmation that this ledger does not have");
+	else {
+		markup_put(p->m, "confirmation ");
+		put_row(p, c->row);
+		markup_put(p->m, ", a gain of ");
+		markup_data(p->m, c->gain, 5);
+		markup_put(p->m, " over %s", c->incumbent);
+	}
+	if (q->next != 0)
+		markup_put(p->m, ". It stood until the promotion in #%llu.", (unsigned long long)q->next);
+	else if (g == NULL || g->tag != q->tag)
+		markup_put(p->m, ". Another configuration has become incumbent since.");
+	else
+		markup_put(p->m, ". It stands.");
+}
+
 static const struct pagedata_confirmation *
 crowning(const struct pagedata *s, const struct pagedata_group *g)
 {
@@ -172,13 +236,13 @@ put_lures(const struct page *p)
 	    (r = pagedata_run(s, best->row)) != NULL) {
 		markup_put(p->m, "<p>The %s single score, ", s->tracks.sign > 0 ? "lowest" : "highest");
 		markup_data(p->m, best->score, 5);
-		markup_put(p->m, " by %s (", r->id);
+		markup_put(p->m, " by %s (", r->name);
 		put_row(p, r->row);
 		markup_put(p->m, "), is %s: of many runs some look this good.</p>",
 		    r->tag == g->tag ? "a lucky seed of this same configuration" : "one run and no evidence");
 	}
 	for (q = s->track == NULL ? NULL : s->track->points; q != NULL && q < s->track->points + s->track->count; q++)
-		if (!q->confirmation && q->klass > VERDICT_REGRESSION && isfinite(q->score) &&
+		if (!q->confirmation && !timeline_counts(q) && isfinite(q->score) &&
 		    s->tracks.sign * q->score < s->tracks.sign * g->score) {
 			out++;
 			if (worst == NULL || s->tracks.sign * q->score < s->tracks.sign * worst->score)
@@ -188,9 +252,11 @@ put_lures(const struct page *p)
 		markup_put(p->m, "<p>%zu better-looking score%s do%s not count; the best of them, ", out,
 		    out == 1 ? "" : "s", out == 1 ? "es" : "");
 		markup_data(p->m, worst->score, 5);
-		markup_put(p->m, " by %s (", r->id);
+		markup_put(p->m, " by %s (", r->name);
 		put_row(p, r->row);
-		markup_put(p->m, "), is %s: %s.</p>", verdict_class_name(r->klass), verdict_reason_phrase(r->reason));
+		markup_put(p->m, "), is %s: %s.</p>",
+		    verdict_reason_aside(r->reason) ? "set aside" : verdict_class_name(r->klass),
+		    verdict_reason_phrase(r->reason));
 	}
 }
 
@@ -199,6 +265,7 @@ answer_best(const struct page *p)
 {
 	const struct pagedata *s = p->s;
 	const struct pagedata_group *g = s->main;
+	const struct pagedata_promotion *q;
 	const struct pagedata_run *r;
 
 	markup_put(p->m, "<article><h2>What is the best run?</h2>\n");
@@ -224,9 +291,13 @@ answer_best(const struct page *p)
 	r = pagedata_run(s, g->row);
 	markup_put(p->m, "<p class=\"big\" id=\"best\">");
 	markup_data(p->m, g->score, 5);
-	markup_put(p->m, " <small>%s</small></p>", unit_of(s));
-	markup_put(p->m, "<p>The incumbent configuration, %s%u run%s; the last of them is <b>%s</b> (",
-	    g->runs > 1 ? "mean of " : "", g->runs, g->runs == 1 ? "" : "s", g->incumbent);
+	markup_put(p->m, " <small>%s</small>", unit_of(s));
+	if (g->promoted)
+		put_badge(p->m, "promoted");
+	markup_put(p->m, "</p><p>The incumbent configuration, %s%u run%s; the last of them is <b>%s</b> (",
+	    g->runs > 1 ? "mean of " : "", g->runs, g->runs == 1 ? "" : "s", incumbent_of(s, g));
+	if (r != NULL && *r->side != '\0')
+		markup_put(p->m, "%s, ", r->side);
 	put_row(p, g->row);
 	markup_put(p->m, ").");
 	if (r != NULL && r->bytes >= 0) {
@@ -245,6 +316,12 @@ answer_best(const struct page *p)
 		markup_put(p->m, ".");
 	}
 	markup_put(p->m, "</p>");
+	for (q = s->promotions; q < s->promotions + s->promotion_count; q++)
+		if (q->row == g->promoted) {
+			markup_put(p->m, "<p>");
+			put_promoted(p, q);
+			markup_put(p->m, "</p>");
+		}
 	if (r != NULL && *r->hypothesis != '\0') {
 		markup_put(p->m, "<p>What it tries: ");
 		put_text(p->m, r->hypothesis, TEXT);
@@ -326,10 +403,21 @@ answer_real(const struct page *p)
 	markup_put(p->m, "; <a href=\"#trust\">how to check</a>.</p></article>\n");
 }
 
+/* The sides of the open plan. */
 static const char *
-name_of(const char *run_id)
+open_challenger(const struct pagedata *s)
 {
-	return (run_id == NULL ? "?" : run_id);
+	const struct pagedata_plan *p = pagedata_plan(s, (uint64_t)s->open_row.number);
+
+	return (p == NULL ? "?" : p->challenger);
+}
+
+static const char *
+open_incumbent(const struct pagedata *s)
+{
+	const struct pagedata_plan *p = pagedata_plan(s, (uint64_t)s->open_row.number);
+
+	return (p == NULL ? "?" : p->incumbent_name);
 }
 
 /* What to type, and why. */
@@ -425,7 +513,7 @@ answer_next(const struct page *p)
 		markup_put(p->m,
 		    "<p class=\"big open\">Finish the confirmation</p><p>The plan for %s against %s has"
 		    " %u of %u runs; nothing is concluded before all are in.</p>",
-		    name_of(s->open->challenger.run_id), name_of(s->open->incumbent.run_id), s->filled, s->slots);
+		    open_challenger(s), open_incumbent(s), s->filled, s->slots);
 		put_command(p->m, a->command.p);
 		break;
 	case ADVICE_PAUSE:
@@ -473,7 +561,7 @@ answer_next(const struct page *p)
 	if (crowning(s, s->main) != NULL && s->main->promoted == 0 && s->open == NULL &&
 	    (r = pagedata_run(s, s->main->row)) != NULL) {
 		markup_put(p->m, "<p>The incumbent is confirmed but not <a href=\"#promotion\">promoted</a>:</p>");
-		put_run_command(p, "hg-ledger promote", r->dir);
+		put_promote(p, r->dir);
 	}
 	markup_put(p->m, "</article>\n");
 }
@@ -481,8 +569,10 @@ answer_next(const struct page *p)
 /* --- evidence -------------------------------------------------------------- */
 
 static void
-put_lane(struct markup *m, const char *lane, int64_t cap_ms)
+put_lane(struct markup *m, const char *backend, const char *lane, int64_t cap_ms)
 {
+	if (backend != NULL && *backend != '\0')
+		markup_put(m, "backend %s, ", backend);
 	markup_put(m, "lane %s, ", lane);
 	if (cap_ms < 0)
 		markup_put(m, "no time cap");
@@ -490,6 +580,16 @@ put_lane(struct markup *m, const char *lane, int64_t cap_ms)
 		markup_put(m, "cap ");
 		put_time(m, cap_ms);
 	}
+}
+
+/* What a group is: data and eval law by the names that people have for them, or by digest where rows know none. */
+static void
+put_group(struct markup *m, const struct pagedata_group *g)
+{
+	if (g->data != NULL)
+		markup_put(m, "%s, %s", *g->data == '\0' ? "/" : g->data, g->law);
+	else
+		markup_put(m, "data <code>%-.8s</code>, eval law <code>%-.8s</code>", g->data_hex, g->eval_hex);
 }
 
 /* The groups, where there are several: each has an incumbent of its own. */
@@ -513,10 +613,17 @@ put_groups(const struct page *p)
 	    policy_metric_name(s->tracks.metric));
 	for (i = s->group_count; i-- > from;) {
 		g = &s->groups[i];
-		markup_put(p->m, "<tr><th scope=\"row\"><code>%-.8s</code>%s</th><td>", g->hex,
-		    g == s->main ? " judged last" : "");
-		put_lane(p->m, g->lane_name == NULL ? "?" : g->lane_name, g->cap_ms);
-		markup_put(p->m, "</td><td>%s ", g->incumbent == NULL ? "?" : g->incumbent);
+		markup_put(p->m, "<tr><th scope=\"row\">");
+		put_group(p->m, g);
+		markup_put(p->m, "<div class=\"sub\"><code>%-.8s</code>%s</div></th><td>", g->hex,
+		    g == s->main ? ", judged last" : "");
+		if (g->last_row != 0)
+			put_lane(p->m, g->backend, g->lane_name == NULL ? "?" : g->lane_name, g->cap_ms);
+		if (g->last_row == 0) {
+			markup_put(p->m, "</td><td colspan=\"4\" class=\"nil\">none: no run of it counts</td></tr>\n");
+			continue;
+		}
+		markup_put(p->m, "</td><td>%s ", incumbent_of(s, g));
 		put_row(p, g->row);
 		markup_put(p->m, "</td><td class=\"n\">");
 		markup_data(p->m, g->score, 5);
@@ -531,22 +638,60 @@ put_groups(const struct page *p)
 	markup_put(p->m, "</section>\n");
 }
 
+/* What stands in the strip "out", by name, and why: the last of them. */
+static void
+put_out(const struct page *p, const struct timeline *k)
+{
+	const struct pagedata_confirmation *c;
+	const struct timeline_point *q;
+	const struct pagedata_run *r;
+	size_t n = 0, left = 0;
+
+	for (q = k->count == 0 ? NULL : k->points + k->count; q != NULL && q-- > k->points;) {
+		if (timeline_counts(q))
+			continue;
+		if (n == OUT) {
+			left++;
+			continue;
+		}
+		markup_put(p->m, n++ == 0 ? "<p class=\"note out\">Out: " : "; ");
+		put_row(p, q->row);
+		if ((c = pagedata_confirmation(p->s, q->row)) != NULL)
+			markup_put(p->m, " the confirmation of %s, ", c->challenger);
+		else if ((r = pagedata_run(p->s, q->row)) != NULL)
+			markup_put(p->m, " %s, ", r->name);
+		markup_put(p->m, "%s", verdict_reason_phrase(q->reason));
+	}
+	if (left > 0)
+		markup_put(p->m, "; and %zu before", left);
+	if (n > 0)
+		markup_put(p->m, ".</p>\n");
+}
+
 static void
 put_panel(const struct page *p, const struct timeline *k, unsigned number)
 {
+	const struct pagedata_group *g = pagedata_group(p->s, standings_tag(k->group));
+
 	if (p->s->tracks.count > 1) {
 		markup_put(p->m, "<h3>");
-		if (*k->group != '\0')
-			markup_put(p->m, "Group <code>%-.8s</code>", k->group);
+		if (g != NULL)
+			put_group(p->m, g);
 		else
 			markup_put(p->m, "Nothing scored");
-		markup_put(p->m, " <span class=\"sub\">tokenizer <code>%-.8s</code>%s</span></h3>\n", k->tokenizer,
-		    k == p->s->track ? ", judged last" : "");
+		markup_put(p->m,
+		    " <span class=\"sub\">group <code>%-.8s</code>, tokenizer <code>%-.8s</code>%s</span></h3>\n",
+		    *k->group == '\0' ? DASH : k->group, k->tokenizer, k == p->s->track ? ", judged last" : "");
 	}
 	markup_put(p->m, "<p class=\"unit\">%s, %s; ", policy_metric_name(p->s->tracks.metric), unit_of(p->s));
-	put_lane(p->m, k->lane, k->cap_ms);
+	if (p->s->tracks.count == 1 && g != NULL) {
+		put_group(p->m, g);
+		markup_put(p->m, " (group <code>%-.8s</code>); ", g->hex);
+	}
+	put_lane(p->m, g == NULL ? NULL : g->backend, k->lane, k->cap_ms);
 	markup_put(p->m, "</p>\n");
 	chart_history(p->m, p->s, k, number);
+	put_out(p, k);
 }
 
 /* A picture for each axis, the one judged last before the others. */
@@ -575,6 +720,67 @@ put_history(const struct page *p)
 	markup_put(p->m, "</section>\n");
 }
 
+/* One key a piece, so that it is not torn at the arrow where a line ends. */
+static void
+put_changes(struct markup *m, const char *line)
+{
+	struct str part = STR_INIT;
+	size_t n, shown = 0;
+
+	for (; *line != '\0' && shown < CHANGES; line += n + (line[n] == '\n'), shown++) {
+		n = strcspn(line, "\n");
+		part.n = 0;
+		if (str_add(&part, line, n) == -1) {
+			m->failed = ENOMEM;
+			break;
+		}
+		markup_put(m, "<code>");
+		put_text(m, part.p, TEXT);
+		markup_put(m, "%s</code> ", line[n] == '\0' ? "" : ",");
+	}
+	if (*line != '\0')
+		markup_put(m, "and more");
+	str_free(&part);
+}
+
+/* What was set otherwise than in the incumbent, key by key where both rows know; else as the verdict has it. */
+static void
+put_differs(const struct page *p, const struct pagedata_run *r)
+{
+	const char *name, *before = "";
+	unsigned i;
+
+	if (*r->differs == '\0' && r->changed == 0)
+		return;
+	markup_put(p->m, "<div class=\"sub differs\">");
+	if (r->against != 0) {
+		markup_put(p->m, "against ");
+		put_row(p, r->against);
+		markup_put(p->m, ": ");
+	} else
+		markup_put(p->m, "differs in ");
+	put_changes(p->m, r->differs);
+	if (*r->differs != '\0')
+		before = ", ";
+	for (i = 0; (name = verdict_changed_name(r->changed, i)) != NULL; i++)
+		if (*r->differs == '\0' || strcmp(name, "model") != 0) {
+			markup_put(p->m, "%s%s", before, name);
+			before = ", ";
+		}
+	markup_put(p->m, "</div>");
+}
+
+/* The rest of a row whose plan was given up: it says nothing, and least of all about noise. */
+static void
+put_abandoned(const struct page *p, const struct pagedata_confirmation *c)
+{
+	markup_put(p->m,
+	    " abandoned<div class=\"sub\">after %d of %u runs; %d of %d</div></td><td colspan=\"4\"><span"
+	    " class=\"nil\">given up before all runs were in; the confirmation is spent, and nothing is concluded"
+	    "</span></td></tr>\n",
+	    c->runs + c->incumbent_runs, c->slots, c->number, c->of);
+}
+
 static void
 put_confirmation(const struct page *p, const struct chart_scale *scale, const struct pagedata_confirmation *c)
 {
@@ -582,13 +788,19 @@ put_confirmation(const struct page *p, const struct chart_scale *scale, const st
 
 	markup_put(p->m, "<tr id=\"r%llu\"><td class=\"row wide\">#%llu</td><th scope=\"row\" class=\"why\"><b>%s</b> ",
 	    (unsigned long long)c->row, (unsigned long long)c->row, c->challenger);
-	if (r != NULL)
+	if (r != NULL) {
 		put_text(p->m, r->hypothesis, TEXT);
+		put_differs(p, r);
+	}
 	markup_put(p->m,
 	    "<div class=\"sub\">against %s<span class=\"wide\">, lane %s</span></div></th><td"
 	    " class=\"class\">",
 	    c->incumbent, c->lane);
-	chart_mark(p->m, c->klass);
+	chart_mark(p->m, chart_mark_of_confirmation(c->klass, c->reason));
+	if (c->reason == VERDICT_ABANDONED) {
+		put_abandoned(p, c);
+		return;
+	}
 	markup_put(p->m, " %s<div class=\"sub\">%s; %d of %d</div></td><td>", verdict_class_name(c->klass),
 	    verdict_reason_phrase(c->reason), c->number, c->of);
 	chart_gain(p->m, scale, c);
@@ -631,8 +843,7 @@ put_confirmations(const struct page *p)
 		markup_put(p->m,
 		    "<p class=\"open\">One is open: %s against %s, %u of %u runs are in (plan in row"
 		    " %lld).</p>\n",
-		    name_of(s->open->challenger.run_id), name_of(s->open->incumbent.run_id), s->filled, s->slots,
-		    (long long)s->open_row.number);
+		    open_challenger(s), open_incumbent(s), s->filled, s->slots, (long long)s->open_row.number);
 	if (s->confirmation_count == 0) {
 		markup_put(p->m,
 		    "<p>None has been finished, so nothing here has been shown to be an improvement.</p>"
@@ -642,8 +853,9 @@ put_confirmations(const struct page *p)
 	markup_put(p->m,
 	    "<div class=\"scroll\" role=\"region\" aria-labelledby=\"hc\""
 	    " tabindex=\"0\"><table><thead><tr><th scope=\"col\" class=\"wide\">Row</th><th"
-	    " scope=\"col\">Challenger</th><th scope=\"col\">Verdict</th><th scope=\"col\">Gain over the incumbent,"
-	    " with interval");
+	    " scope=\"col\">Challenger</th><th scope=\"col\">Verdict</th><th scope=\"col\">Gain over the incumbent"
+	    "<br>with interval, %s",
+	    unit_of(s));
 	chart_gain_axis(p->m, &scale);
 	markup_put(p->m,
 	    "</th><th scope=\"col\" class=\"n\">Gain</th><th scope=\"col\" class=\"n\">Between</th><th"
@@ -661,8 +873,9 @@ put_confirmations(const struct page *p)
 		markup_put(p->m, "</span>");
 		put_text(p->m, c->text, 1500);
 		if (isfinite(c->documents_gain) && isfinite(c->documents_se))
-			markup_put(p->m, " By documents the gain is %.5f with a standard error of %.5f.",
-			    c->documents_gain, c->documents_se);
+			markup_put(p->m, " By documents the gain is %.5f %s with a standard error of %.5f.",
+			    c->documents_gain, *c->documents_metric == '\0' ? "bits per raw byte" : c->documents_metric,
+			    c->documents_se);
 		markup_put(p->m, "</li>\n");
 	}
 	markup_put(p->m, "</ul></section>\n");
@@ -700,7 +913,9 @@ put_promotion(const struct page *p)
 	const struct promote_condition *c;
 	const struct pagedata_run *r = s->main == NULL ? NULL : pagedata_run(s, s->main->row);
 	enum promote_holds worst = PROMOTE_YES;
-	size_t i;
+	int stands = s->promote.promoted != 0 || (s->main != NULL && s->main->promoted != 0);
+	const struct pagedata_promotion *q;
+	size_t i, n = 0;
 
 	for (i = 0; i < s->promote.count; i++)
 		if (s->promote.list[i].holds == PROMOTE_NO || worst == PROMOTE_YES)
@@ -708,10 +923,10 @@ put_promotion(const struct page *p)
 	markup_put(p->m,
 	    "<section id=\"promotion\" aria-labelledby=\"hp\"><h2 id=\"hp\">Promotion: <span"
 	    " class=\"%s\">%s</span></h2>\n",
-	    s->promote.promoted || (r != NULL && worst == PROMOTE_YES) ? "yes" :
-		worst == PROMOTE_NO                                    ? "no" :
-									 "open",
-	    s->promote.promoted      ? "promoted" :
+	    stands || (r != NULL && worst == PROMOTE_YES) ? "yes" :
+		worst == PROMOTE_NO                       ? "no" :
+							    "open",
+	    stands                   ? "promoted" :
 		r == NULL            ? "nothing to promote" :
 		worst == PROMOTE_YES ? "may be asked for" :
 		worst == PROMOTE_NO  ? "refused" :
@@ -720,10 +935,18 @@ put_promotion(const struct page *p)
 		markup_put(p->m, "<p>Only a scored run can be promoted.</p></section>\n");
 		return;
 	}
-	if (s->promote.promoted)
-		markup_put(p->m, "<p>The artifact of %s was promoted in row %llu.</p>", r->id,
-		    (unsigned long long)s->promote.promoted);
-	markup_put(p->m, "<p>What the ledger says of %s, the incumbent:</p><ul class=\"conditions\">\n", r->id);
+	for (i = s->promotion_count; i-- > 0 && n < PARAGRAPHS;) {
+		q = &s->promotions[i];
+		if (q->group == s->main->group) {
+			n++;
+			markup_put(p->m, "<p class=\"promotion\">");
+			put_promoted(p, q);
+			if (q->row == s->main->promoted)
+				put_badge(p->m, "promoted");
+			markup_put(p->m, "</p>\n");
+		}
+	}
+	markup_put(p->m, "<p>What the ledger says of %s, the incumbent:</p><ul class=\"conditions\">\n", r->name);
 	for (i = 0; i < s->promote.count; i++) {
 		c = &s->promote.list[i];
 		markup_put(p->m, "<li><b class=\"%s\">%s</b><span>%s: %s</span></li>\n", tone[c->holds],
@@ -732,55 +955,120 @@ put_promotion(const struct page *p)
 	markup_put(p->m,
 	    "</ul><p class=\"note\">Whether all documents were scored, the run's files are still those of"
 	    " its row, and the artifact scores the same again is asked when it is promoted.</p>");
-	put_run_command(p, "hg-ledger promote", r->dir);
+	if (!stands)
+		put_promote(p, r->dir);
 	markup_put(p->m, "</section>\n");
+}
+
+/* The run whose curve lies beneath another's: the incumbent's, if both may stand on one axis. */
+static const struct pagedata_run *
+beneath(const struct pagedata *s, const struct pagedata_run *r)
+{
+	const struct timeline *k = timeline_of(&s->tracks, r->row);
+	const struct pagedata_group *g = k == NULL ? NULL : pagedata_group(s, standings_tag(k->group));
+	const struct pagedata_run *other = g == NULL ? NULL : pagedata_run(s, g->row);
+
+	return (other != NULL && timeline_of(&s->tracks, other->row) == k ? other : NULL);
+}
+
+/* Widen the bounds to a curve, but for its first steps: they fall from far above, and would squash the rest. */
+static void
+bound_curve(const struct curve *c, double *low, double *high)
+{
+	double early = c->last_step / 10;
+	size_t j;
+
+	for (j = 0; j < c->count; j++)
+		if (isfinite(c->point[j].loss) && (c->point[j].step >= early || c->count < 8)) {
+			*low = fmin(*low, c->point[j].loss);
+			*high = fmax(*high, c->point[j].loss);
+		}
+	for (j = 0; j < c->vals; j++) {
+		*low = fmin(*low, c->val[j].loss);
+		*high = fmax(*high, c->val[j].loss);
+	}
+}
+
+struct pair {
+	const struct pagedata_run *run, *other; /* other: the incumbent's, or NULL */
+	struct curve own, under;
+};
+
+static void
+put_pair(const struct page *p, const struct pair *q, double low, double high)
+{
+	const struct pagedata_run *r = q->run;
+	int drawn = q->own.state == CURVES_READ,
+	    laid = q->other != NULL && q->other != r && q->under.state == CURVES_READ;
+
+	markup_put(p->m, "<figure>");
+	if (drawn)
+		chart_curve(p->m, &q->own, laid ? &q->under : NULL, low, high, r->name);
+	markup_put(p->m, "<figcaption>");
+	if (drawn)
+		chart_pen(p->m, 0);
+	markup_put(p->m, "<b>%s</b> ", r->name);
+	put_row(p, r->row);
+	if (*r->side != '\0')
+		markup_put(p->m, ", %s", r->side);
+	if (drawn) {
+		markup_put(p->m, "<br>loss %.4f at step %.0f, score ", q->own.last_loss, q->own.last_step);
+		markup_data(p->m, r->score, 5);
+	} else
+		markup_put(p->m, "<br>No curve: %s.", curves_why(q->own.state));
+	if (q->other == r)
+		markup_put(p->m, "<br>It is the incumbent's own.");
+	else if (drawn && q->other == NULL)
+		markup_put(p->m, "<br>No incumbent whose loss could be compared.");
+	else if (drawn) {
+		markup_put(p->m, "<br>");
+		if (laid)
+			chart_pen(p->m, 1);
+		markup_put(p->m, "incumbent %s ", q->other->name);
+		put_row(p, q->other->row);
+		if (!laid)
+			markup_put(p->m, ": no curve, %s", curves_why(q->under.state));
+	}
+	markup_put(p->m, "</figcaption></figure>\n");
 }
 
 static void
 put_curves(const struct page *p)
 {
 	const struct pagedata *s = p->s;
-	const struct pagedata_run *shown[CURVES], *r;
-	struct curve *c;
-	double low = INFINITY, high = -INFINITY, early;
-	size_t n = 0, i, j, read = 0, per = 1;
+	const struct pagedata_run *r;
+	struct pair *list;
+	double low = INFINITY, high = -INFINITY;
+	size_t n = 0, i, read = 0, per = 1;
 
-	if (s->run_count == 0)
-		return;
-	for (r = s->runs + s->run_count; r-- > s->runs && n < CURVES;)
-		if (*r->report != '\0')
-			shown[n++] = r;
-	if (n == 0)
-		return;
-	if ((c = calloc(n, sizeof(*c))) == NULL) {
+	if ((list = calloc(CURVES, sizeof(*list))) == NULL) {
 		p->m->failed = ENOMEM;
 		return;
 	}
+	for (r = s->run_count == 0 ? NULL : s->runs + s->run_count; r != NULL && r-- > s->runs && n < CURVES;)
+		if (*r->report != '\0')
+			list[n++].run = r;
 	for (i = 0; i < n; i++) {
-		if (curves_read(s, shown[i], &c[i]) == -1) {
+		list[i].other = beneath(s, list[i].run);
+		if (curves_read(s, list[i].run, &list[i].own) == -1 ||
+		    (list[i].other != NULL && curves_read(s, list[i].other, &list[i].under) == -1)) {
 			p->m->failed = errno;
 			break;
 		}
-		read += c[i].state == CURVES_READ;
-		/* The first steps fall from far above; they would squash the rest, and are cut at the top. */
-		early = c[i].last_step / 10;
-		per = c[i].per > per ? c[i].per : per;
-		for (j = 0; j < c[i].count; j++)
-			if (isfinite(c[i].point[j].loss) && (c[i].point[j].step >= early || c[i].count < 8)) {
-				low = fmin(low, c[i].point[j].loss);
-				high = fmax(high, c[i].point[j].loss);
-			}
-		for (j = 0; j < c[i].vals; j++) {
-			low = fmin(low, c[i].val[j].loss);
-			high = fmax(high, c[i].val[j].loss);
-		}
+		read += list[i].own.state == CURVES_READ;
+		per = list[i].own.per > per ? list[i].own.per : per;
+		bound_curve(&list[i].own, &low, &high);
+		if (list[i].own.state == CURVES_READ)
+			bound_curve(&list[i].under, &low, &high);
 	}
+	if (n == 0)
+		goto out;
 	markup_put(p->m, "<section aria-labelledby=\"hl\"><h2 id=\"hl\">Loss curves of the last runs</h2>\n");
 	if (read > 0) {
 		markup_put(p->m,
-		    "<p class=\"note\">Training loss in nats per token against steps, all on one scale;"
-		    " the first tenth may run out of it at the top. Read from each run's own metrics, whose digest the"
-		    " ledger binds.");
+		    "<p class=\"note\">Training loss in nats per token against steps, all between the same bounds;"
+		    " the first tenth may run out of them at the top. Circles are validation. Read from each run's own"
+		    " metrics, whose digest the ledger binds.");
 		if (per > 1)
 			markup_put(p->m, " A point is the mean of up to %zu logged steps.", per);
 		markup_put(p->m, "</p>\n");
@@ -790,21 +1078,11 @@ put_curves(const struct page *p)
 		}
 	}
 	markup_put(p->m, "<div class=\"curves\">\n");
-	for (i = 0; i < n; i++) {
-		markup_put(p->m, "<figure>");
-		if (c[i].state == CURVES_READ)
-			chart_curve(p->m, &c[i], low, high, shown[i]->id);
-		markup_put(p->m, "<figcaption><b>%s</b> ", shown[i]->id);
-		put_row(p, shown[i]->row);
-		if (c[i].state == CURVES_READ) {
-			markup_put(p->m, "<br>loss %.4f at step %.0f, score ", c[i].last_loss, c[i].last_step);
-			markup_data(p->m, shown[i]->score, 5);
-		} else
-			markup_put(p->m, "<br>No curve: %s.", curves_why(c[i].state));
-		markup_put(p->m, "</figcaption></figure>\n");
-	}
+	for (i = 0; i < n; i++)
+		put_pair(p, &list[i], low, high);
 	markup_put(p->m, "</div></section>\n");
-	free(c);
+out:
+	free(list);
 }
 
 static void
@@ -818,7 +1096,8 @@ put_said(const struct page *p)
 	markup_put(p->m,
 	    "<section aria-labelledby=\"hv\"><h2 id=\"hv\">What was said of the last runs</h2><p"
 	    " class=\"note\">Runs that are part of a confirmation are left out.</p><ul class=\"said\">\n");
-	for (r = p->s->runs + p->s->run_count; r-- > p->s->runs && n < PARAGRAPHS;) {
+	for (r = p->s->run_count == 0 ? NULL : p->s->runs + p->s->run_count;
+	     r != NULL && r-- > p->s->runs && n < PARAGRAPHS;) {
 		/* What a slot's run means is said once, by the confirmation. */
 		if (r->reason == VERDICT_SLOT)
 			continue;
@@ -829,6 +1108,7 @@ put_said(const struct page *p)
 		put_when(p->m, r->at_ms);
 		markup_put(p->m, "</span>");
 		put_text(p->m, r->text, 1500);
+		put_differs(p, r);
 		markup_put(p->m, "</li>\n");
 	}
 	markup_put(p->m, "</ul></section>\n");
@@ -855,17 +1135,37 @@ put_bytes(struct markup *m, const struct pagedata_run *r)
 		    share > 100 ? " over" : "", share, share > 100 ? 100 : share);
 }
 
+/* What a run's row stands for, beside its name. */
 static void
-put_run(struct markup *m, const struct pagedata_run *r, int groups)
+put_badges(const struct page *p, const struct pagedata_run *r)
 {
-	markup_put(m,
-	    "<tr id=\"r%llu\"><td class=\"n\">%llu</td><th scope=\"row\"><span class=\"id\">%s</span><div"
-	    " class=\"sub\"><code>%-.8s</code>",
-	    (unsigned long long)r->row, (unsigned long long)r->row, r->id, r->config);
+	const struct pagedata_promotion *q;
+	const struct pagedata_group *g = pagedata_group(p->s, r->group);
+
+	if (g != NULL && g->row == r->row)
+		put_badge(p->m, "incumbent");
+	for (q = p->s->promotions; q < p->s->promotions + p->s->promotion_count; q++)
+		if (q->run == r->row && q->next == 0)
+			put_badge(p->m, "promoted");
+}
+
+static void
+put_run(const struct page *p, const struct pagedata_run *r, int groups)
+{
+	const struct pagedata_group *g = pagedata_group(p->s, r->group);
+	struct markup *m = p->m;
+
+	markup_put(m, "<tr id=\"r%llu\"><td class=\"n\">%llu</td><th scope=\"row\"><span class=\"id\">%s</span>",
+	    (unsigned long long)r->row, (unsigned long long)r->row, r->name);
+	put_badges(p, r);
+	markup_put(m, "<div class=\"sub\">");
+	if (*r->side != '\0')
+		markup_put(m, "%s<br>made as %s<br>", r->side, r->id);
+	markup_put(m, "<code>%-.8s</code>", r->config);
 	if (r->attempt > 1)
 		markup_put(m, " attempt %lld", (long long)r->attempt);
-	if (groups && r->group != 0)
-		markup_put(m, " in <code>%08llx</code>", (unsigned long long)(r->group >> 32));
+	if (groups && g != NULL)
+		markup_put(m, " in %s <code>%-.8s</code>", g->data == NULL ? "group" : g->data, g->hex);
 	markup_put(m, "</div></th><td class=\"n wide\">");
 	if (r->seed >= 0)
 		markup_put(m, "%lld", (long long)r->seed);
@@ -882,9 +1182,11 @@ put_run(struct markup *m, const struct pagedata_run *r, int groups)
 		markup_put(m, "<span class=\"nil\">" DASH "</span>");
 	markup_put(m, "</td><td class=\"class\" data-reason=\"%s\">", verdict_reason_name(r->reason));
 	chart_mark(m, chart_mark_of(r));
-	markup_put(m, " %s<div class=\"sub\">%s%s</div></td><td class=\"why\">", verdict_class_name(r->klass),
-	    verdict_reason_phrase(r->reason), r->pending ? "; pending" : "");
+	markup_put(m, " %s<div class=\"sub\">%s%s%s</div></td><td class=\"why\">", verdict_class_name(r->klass),
+	    verdict_reason_aside(r->reason) ? "set aside: " : "", verdict_reason_phrase(r->reason),
+	    r->pending ? "; pending" : "");
 	put_text(m, r->hypothesis, TEXT);
+	put_differs(p, r);
 	if (*r->findings != '\0') {
 		markup_put(m, "<div class=\"sub\">");
 		put_text(m, r->findings, TEXT);
@@ -915,9 +1217,9 @@ put_runs(const struct page *p)
 	    " class=\"n wide\">Time, s</th><th scope=\"col\">Class</th><th scope=\"col\">Hypothesis, or why"
 	    " not</th></tr></thead><tbody>\n",
 	    policy_metric_name(s->tracks.metric));
-	for (r = s->runs + s->run_count; r-- > s->runs;) {
+	for (r = s->run_count == 0 ? NULL : s->runs + s->run_count; r != NULL && r-- > s->runs;) {
 		if (has_run(s, r))
-			put_run(p->m, r, s->group_count > 1);
+			put_run(p, r, s->group_count > 1);
 		else
 			left++;
 	}
@@ -925,7 +1227,9 @@ put_runs(const struct page *p)
 	if (left > 0) {
 		markup_put(p->m, "<p class=\"note\">");
 		markup_count(p->m, (long long)left);
-		markup_put(p->m, " older runs are left out; <code>hg-ledger list %s</code> has all.</p>\n", s->l.path);
+		markup_put(p->m, " older runs are left out; <code>");
+		markup_command(p->m, "hg-ledger list %s", s->l.path);
+		markup_put(p->m, "</code> has all.</p>\n");
 	}
 	markup_put(p->m, "</section>\n");
 }
@@ -961,9 +1265,9 @@ put_trust(const struct page *p)
 	put_when(p->m, p->made_ms);
 	markup_put(p->m,
 	    " by hg-report " HG_VERSION "</dd></dl>\n<p>Check it yourself: the first command must print"
-	    " this head, the second derives every verdict again from the rows alone.</p><code class=\"cmd\">hg-ledger"
-	    " verify %s\nhg-ledger replay %s</code>\n",
-	    s->l.path, s->l.path);
+	    " this head, the second derives every verdict again from the rows alone.</p><code class=\"cmd\">");
+	markup_command(p->m, "hg-ledger verify %s\nhg-ledger replay %s", s->l.path, s->l.path);
+	markup_put(p->m, "</code>\n");
 	markup_put(p->m,
 	    "<h3>What these numbers are not</h3>\n<p>Scores are comparable only under the same eval law"
 	    " and on the same validation text; intervals and chances hold for this lane and this budget. No single run"
@@ -1007,12 +1311,14 @@ page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t
 	markup_put(m, ", page made ");
 	put_when(m, made_ms);
 	markup_put(m, "</p></header>\n<main>\n");
-	if (s->replay.first != 0)
+	if (s->replay.first != 0) {
 		markup_put(m,
 		    "<p class=\"banner\" role=\"note\"><b>Do not believe this ledger.</b> Its chain is"
-		    " unbroken, but what row %llu says does not follow from the rows before it: <code>hg-ledger replay"
-		    " %s</code></p>\n",
-		    (unsigned long long)s->replay.first, s->l.path);
+		    " unbroken, but what row %llu says does not follow from the rows before it: <code>",
+		    (unsigned long long)s->replay.first);
+		markup_command(m, "hg-ledger replay %s", s->l.path);
+		markup_put(m, "</code></p>\n");
+	}
 	markup_put(m, "<div class=\"answers\">\n");
 	answer_best(&p);
 	answer_real(&p);

@@ -8,6 +8,7 @@
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "base/say.h"
+#include "ledger/settings.h"
 #include "report/pagedata.h"
 
 enum { TRIES = 8 };
@@ -24,7 +25,18 @@ pagedata_free(struct pagedata *s)
 		free(s->runs[i].findings);
 		free(s->runs[i].text);
 		free(s->runs[i].boundary);
+		free(s->runs[i].differs);
+		free(s->runs[i].name);
+		free(s->runs[i].side);
+		json_decref(s->runs[i].settings);
 	}
+	for (i = 0; i < s->plan_count; i++) {
+		free(s->plans[i].challenger);
+		free(s->plans[i].incumbent_name);
+		json_decref(s->plans[i].slots);
+	}
+	for (i = 0; i < s->promotion_count; i++)
+		free(s->promotions[i].id);
 	for (i = 0; i < s->confirmation_count; i++) {
 		free(s->confirmations[i].challenger);
 		free(s->confirmations[i].incumbent);
@@ -35,8 +47,13 @@ pagedata_free(struct pagedata *s)
 	for (i = 0; i < s->group_count; i++) {
 		free(s->groups[i].incumbent);
 		free(s->groups[i].lane_name);
+		free(s->groups[i].data);
+		free(s->groups[i].law);
+		free(s->groups[i].backend);
 	}
 	free(s->runs);
+	free(s->plans);
+	free(s->promotions);
 	free(s->confirmations);
 	free(s->groups);
 	row_free(&s->open_row);
@@ -103,8 +120,62 @@ whole(double x)
 	return (isfinite(x) && fabs(x) < 0x1p63 ? (int64_t)x : -1);
 }
 
+/* What is set otherwise than in the incumbent's run before this row. */
 static int
-take_run(struct pagedata *s, const struct row *row)
+take_difference(struct pagedata *s, struct pagedata_run *r)
+{
+	const struct pagedata_group *g = pagedata_group(s, r->group);
+	const struct pagedata_run *other = g == NULL ? NULL : pagedata_run(s, g->row);
+	struct str text = STR_INIT;
+
+	if (r->settings != NULL && other != NULL && other != r && other->settings != NULL) {
+		r->against = other->row;
+		if (settings_differ(other->settings, r->settings, "\n", &text) == -1) {
+			str_free(&text);
+			return (-1);
+		}
+	}
+	r->differs = text.p;
+	return (r->differs == NULL ? copy(&r->differs, NULL, "") : 0);
+}
+
+static const struct pagedata_plan *
+plan_of(const struct pagedata *s, uint64_t digest)
+{
+	size_t i;
+
+	for (i = s->plan_count; digest != 0 && i-- > 0;)
+		if (s->plans[i].digest == digest)
+			return (&s->plans[i]);
+	return (NULL);
+}
+
+/* Whose run it is. All runs of a plan are made beside the challenger and bear its name, the incumbent's too. */
+static int
+take_name(const struct pagedata *s, struct pagedata_run *r, const struct row *row)
+{
+	const struct pagedata_plan *p = plan_of(s, standings_tag(row->verdict.plan));
+	const char *side;
+	struct str text = STR_INIT;
+	const json_t *slot;
+	size_t i;
+	int rc = 0;
+
+	if (p == NULL)
+		return (copy(&r->name, r->id, "?") | copy(&r->side, NULL, ""));
+	side = r->tag == p->incumbent ? "incumbent" : "challenger";
+	rc |= str_printf(&text, "%s's side", side);
+	json_array_foreach(p->slots, i, slot)
+		if (jsonio_i64(slot, "seed", -1) == r->seed && strcmp(jsonio_text(slot, "side", ""), side) == 0) {
+			rc |= str_printf(&text, ", slot %zu of %zu", i + 1, json_array_size(p->slots));
+			break;
+		}
+	r->side = text.p;
+	return (rc | copy(&r->name, r->tag == p->incumbent ? p->incumbent_name : p->challenger, "?"));
+}
+
+static int
+take_run(struct pagedata *s, const struct row *row, const char *digest)
 {
 	const struct run_record *run = &row->run;
 	struct pagedata_run *r;
@@ -112,6 +183,8 @@ take_run(struct pagedata *s, const struct row *row)
 	if ((r = more((void **)&s->runs, &s->run_count, &s->run_cap, sizeof(*r))) == NULL)
 		return (-1);
 	r->row = (uint64_t)row->number;
+	r->digest = standings_tag(digest);
+	r->settings = json_is_object(run->settings) ? json_incref((json_t *)(uintptr_t)run->settings) : NULL;
 	r->at_ms = s->last_ms;
 	r->seed = run->seed;
 	r->attempt = run->attempt == RECORD_NONE ? 1 : run->attempt;
@@ -127,18 +200,22 @@ take_run(struct pagedata *s, const struct row *row)
 	r->klass = row->verdict.is.klass;
 	r->reason = row->verdict.is.reason;
 	s->classes[r->klass]++;
-	return (copy(&r->id, run->run_id, "?") | copy(&r->dir, run->dir, "") |
-	    copy(&r->hypothesis, run->hypothesis, "") | copy(&r->text, row->verdict.text, "") |
-	    copy(&r->boundary, run->claim_boundary, "") | take_findings(r, row));
+	r->changed = row->verdict.is.changed;
+	if (copy(&r->id, run->run_id, "?") == -1 || take_name(s, r, row) == -1 || take_difference(s, r) == -1)
+		return (-1);
+	return (copy(&r->dir, run->dir, "") | copy(&r->hypothesis, run->hypothesis, "") |
+	    copy(&r->text, row->verdict.text, "") | copy(&r->boundary, run->claim_boundary, "") |
+	    take_findings(r, row));
 }
 
 /* What a confirmation says of itself, and its plan of the names. */
 static int
-take_confirmation(struct pagedata *s, const struct row *row)
+take_confirmation(struct pagedata *s, const struct row *row, const char *digest)
 {
 	const struct row_confirmation *own = &row->confirmation;
 	const struct verdict *v = &row->verdict.is;
 	struct pagedata_confirmation *c;
+	const struct pagedata_plan *p = plan_of(s, standings_tag(own->plan));
 	const struct standings_fact *plan;
 	struct row named;
 	int rc;
@@ -146,6 +223,7 @@ take_confirmation(struct pagedata *s, const struct row *row)
 	if ((c = more((void **)&s->confirmations, &s->confirmation_count, &s->confirmation_cap, sizeof(*c))) == NULL)
 		return (-1);
 	c->row = (uint64_t)row->number;
+	c->digest = standings_tag(digest);
 	c->at_ms = s->last_ms;
 	c->group = standings_tag(own->group);
 	c->tag = standings_tag(own->challenger);
@@ -162,7 +240,10 @@ take_confirmation(struct pagedata *s, const struct row *row)
 	c->runs = (int)json_array_size(own->challenger_runs);
 	c->incumbent_runs = (int)json_array_size(own->incumbent_runs);
 	c->calibrated = v->calibrated;
-	c->documents_gain = own->cross_check.gain_bits_per_byte;
+	c->documents_gain = isfinite(own->cross_check.gain_nats_per_token) ? own->cross_check.gain_nats_per_token :
+									     own->cross_check.gain_bits_per_byte;
+	snprintf(c->documents_metric, sizeof(c->documents_metric), "%s",
+	    own->cross_check.metric == NULL ? "" : own->cross_check.metric);
 	c->documents_se = own->cross_check.se;
 	c->klass = v->klass;
 	c->reason = v->reason;
@@ -173,11 +254,37 @@ take_confirmation(struct pagedata *s, const struct row *row)
 	c->challenger_row = (uint64_t)(named.plan.challenger.row == RECORD_NONE ? 0 : named.plan.challenger.row);
 	c->number = (int)named.plan.confirmation;
 	c->of = (int)named.plan.confirmations;
-	rc = copy(&c->challenger, named.plan.challenger.run_id, "?") |
-	    copy(&c->incumbent, named.plan.incumbent.run_id, "?") | copy(&c->lane, own->lane, "?") |
+	c->slots = (unsigned)json_array_size(named.plan.slots);
+	rc = copy(&c->challenger, p == NULL ? NULL : p->challenger, "?") |
+	    copy(&c->incumbent, p == NULL ? NULL : p->incumbent_name, "?") | copy(&c->lane, own->lane, "?") |
 	    copy(&c->campaign, own->campaign, "?") | copy(&c->text, row->verdict.text, "");
 	row_free(&named);
 	return (rc);
+}
+
+/* Whose run a side was planned from: it may be one of an earlier plan. */
+static int
+copy_name(const struct pagedata *s, char **out, const struct row_arm *arm)
+{
+	const struct pagedata_run *r = arm->row < 1 ? NULL : pagedata_run(s, (uint64_t)arm->row);
+
+	return (copy(out, r == NULL ? arm->run_id : r->name, "?"));
+}
+
+static int
+take_plan(struct pagedata *s, const struct row *row, const char *digest)
+{
+	const struct row_plan *own = &row->plan;
+	struct pagedata_plan *p;
+
+	if ((p = more((void **)&s->plans, &s->plan_count, &s->plan_cap, sizeof(*p))) == NULL)
+		return (-1);
+	p->row = (uint64_t)row->number;
+	p->digest = standings_tag(digest);
+	p->group = standings_tag(own->group);
+	p->incumbent = standings_tag(own->incumbent.config);
+	p->slots = json_incref((json_t *)(uintptr_t)own->slots);
+	return (copy_name(s, &p->challenger, &own->challenger) | copy_name(s, &p->incumbent_name, &own->incumbent));
 }
 
 static struct pagedata_group *
@@ -192,10 +299,65 @@ group_of(struct pagedata *s, const char *hex)
 			return (&s->groups[i]);
 	if ((g = more((void **)&s->groups, &s->group_count, &s->group_cap, sizeof(*g))) != NULL) {
 		g->group = tag;
-		if (strlen(hex) < SHA256_HEX_SIZE)
-			strcpy(g->hex, hex);
+		copy_hex(g->hex, hex);
 	}
 	return (g);
+}
+
+/* "windows of 64 tokens, first 50 documents": the keys of the eval law as people say them. */
+static int
+law_words(const json_t *settings, struct str *out)
+{
+	const char *mode = json_string_value(settings_value(settings, "eval.mode")),
+		   *arith = json_string_value(settings_value(settings, "eval.arith"));
+	const json_t *docs = settings_value(settings, "eval.docs");
+	int rc = 0;
+
+	if (mode != NULL && strncmp(mode, "sliding:", 8) == 0)
+		rc |= str_printf(out, "windows moved by %s of ", mode + 8);
+	else
+		rc |= str_puts(out, "windows of ");
+	rc |= settings_text(settings, "eval.seq_len", out) | str_puts(out, " tokens, ");
+	if (json_is_integer(docs) && json_integer_value(docs) > 0)
+		rc |= str_printf(out, "first %lld documents", (long long)json_integer_value(docs));
+	else
+		rc |= str_puts(out, "all documents");
+	if (arith != NULL && strcmp(arith, "fp32") != 0)
+		rc |= str_printf(out, ", %s", arith);
+	return (rc == 0 ? 0 : -1);
+}
+
+/* How a group is called: by the last of its runs that knows. */
+static int
+take_names(struct pagedata *s, const struct run_record *run)
+{
+	struct pagedata_group *g;
+	struct str law = STR_INIT;
+	char *data, *backend;
+
+	if (run->group == NULL)
+		return (0);
+	if ((g = group_of(s, run->group)) == NULL)
+		return (-1);
+	copy_hex(g->data_hex, run->data);
+	copy_hex(g->eval_hex, run->eval);
+	if (!json_is_object(run->settings) || run->data_name == NULL)
+		return (0);
+	data = strdup(run->data_name);
+	backend = strdup(run->backend == NULL ? "" : run->backend);
+	if (data == NULL || backend == NULL || law_words(run->settings, &law) == -1) {
+		free(data);
+		free(backend);
+		str_free(&law);
+		return (-1);
+	}
+	free(g->data);
+	free(g->backend);
+	free(g->law);
+	g->data = data;
+	g->backend = backend;
+	g->law = law.p;
+	return (0);
 }
 
 /* Who is incumbent after a row of this group, in this lane. */
@@ -238,10 +400,28 @@ take_incumbent(struct pagedata *s, const struct row *row, const char *group, con
 static int
 take_promotion(struct pagedata *s, const struct row *row)
 {
+	const struct row_promotion *own = &row->promotion;
+	struct pagedata_promotion *p;
 	struct pagedata_group *g;
+	size_t i;
 
-	if (row->promotion.group == NULL)
+	if (own->group == NULL)
 		return (0);
+	if ((p = more((void **)&s->promotions, &s->promotion_count, &s->promotion_cap, sizeof(*p))) == NULL)
+		return (-1);
+	p->row = (uint64_t)row->number;
+	p->group = standings_tag(own->group);
+	p->tag = standings_tag(own->config);
+	p->run = standings_tag(own->run);
+	p->confirmation = standings_tag(own->confirmation);
+	p->at_ms = s->last_ms;
+	p->score = NAN;
+	copy_hex(p->artifact, own->artifact);
+	for (i = s->promotion_count - 1; i-- > 0;)
+		if (s->promotions[i].group == p->group && s->promotions[i].next == 0)
+			s->promotions[i].next = p->row;
+	if (copy(&p->id, own->run_id, "?") == -1)
+		return (-1);
 	if ((g = group_of(s, row->promotion.group)) == NULL)
 		return (-1);
 	if (g->tag == standings_tag(row->promotion.config))
@@ -250,7 +430,7 @@ take_promotion(struct pagedata *s, const struct row *row)
 }
 
 static int
-take(struct pagedata *s, const struct row *row)
+take(struct pagedata *s, const struct row *row, const char *digest)
 {
 	const struct run_record *run = &row->run;
 	const struct row_confirmation *c = &row->confirmation;
@@ -260,17 +440,22 @@ take(struct pagedata *s, const struct row *row)
 		return (-1);
 	switch (row->kind) {
 	case STANDINGS_RUN:
-		return (take_run(s, row) | take_incumbent(s, row, run->group, run->lane, run->cap_ms));
+		if (take_run(s, row, digest) == -1 || take_names(s, run) == -1)
+			return (-1);
+		return (take_incumbent(s, row, run->group, run->lane, run->cap_ms));
 	case STANDINGS_VERDICT:
-		return (take_confirmation(s, row) | take_incumbent(s, row, c->group, c->lane, c->cap_ms));
+		if (take_confirmation(s, row, digest) == -1)
+			return (-1);
+		return (take_incumbent(s, row, c->group, c->lane, c->cap_ms));
 	case STANDINGS_PROMOTION:
 		return (take_promotion(s, row));
 	case STANDINGS_IMPORT:
 		s->imports++;
 		return (0);
+	case STANDINGS_PLAN:
+		return (take_plan(s, row, digest));
 	case STANDINGS_POLICY:
 	case STANDINGS_CALIBRATION:
-	case STANDINGS_PLAN:
 	case STANDINGS_KINDS:
 		break;
 	}
@@ -285,13 +470,12 @@ take_row(void *arg, const char *line, size_t n, uint64_t offset, const char *dig
 	json_t *json;
 	int rc;
 
-	(void)digest;
 	/* What came in since the ledger was opened belongs to the next page. */
 	if (offset >= s->l.size_bytes)
 		return (1);
 	if ((json = jsonio_parse(line, n, LEDGER_ROWS)) == NULL || row_read(&row, json) == -1)
 		return (-1);
-	rc = take(s, &row);
+	rc = take(s, &row, digest);
 	row_free(&row);
 	if (rc != 0) {
 		say_errno("cannot gather row %llu", (unsigned long long)s->tracks.rows);
@@ -337,8 +521,8 @@ fate_of(const struct pagedata_run *r)
 		return (PAGEDATA_WAITING);
 	if (r->klass == VERDICT_REGRESSION)
 		return (PAGEDATA_WORSE);
-	return (r->reason == VERDICT_WITHIN_NOISE || r->reason == VERDICT_PROMISING ? PAGEDATA_NO_BETTER :
-										      PAGEDATA_UNKNOWN);
+	/* One that was promising is what its confirmation says; one that was given up says nothing. */
+	return (r->reason == VERDICT_WITHIN_NOISE ? PAGEDATA_NO_BETTER : PAGEDATA_UNKNOWN);
 }
 
 static int
@@ -361,7 +545,7 @@ count_tried(struct pagedata *s)
 			list[n++] = (struct fate){ r->tag, fate_of(r) };
 	}
 	for (c = s->confirmations; c < s->confirmations + s->confirmation_count; c++)
-		if (c->group == s->main->group)
+		if (c->group == s->main->group && !verdict_reason_aside(c->reason))
 			list[n++] = (struct fate){ c->tag,
 				c->klass == VERDICT_IMPROVEMENT    ? PAGEDATA_BETTER :
 				    c->klass == VERDICT_REGRESSION ? PAGEDATA_WORSE :
@@ -372,6 +556,29 @@ count_tried(struct pagedata *s)
 			s->tried[list[i].fate]++;
 	free(list);
 	return (0);
+}
+
+/* From digests to the rows that have them. */
+static void
+settle_promotions(struct pagedata *s)
+{
+	struct pagedata_promotion *p;
+	uint64_t run, confirmation;
+	size_t i;
+
+	for (p = s->promotions; p < s->promotions + s->promotion_count; p++) {
+		run = confirmation = 0;
+		for (i = 0; i < s->run_count; i++)
+			if (s->runs[i].digest == p->run) {
+				run = s->runs[i].row;
+				p->score = s->runs[i].score;
+			}
+		for (i = 0; i < s->confirmation_count; i++)
+			if (s->confirmations[i].digest == p->confirmation)
+				confirmation = s->confirmations[i].row;
+		p->run = run;
+		p->confirmation = confirmation;
+	}
 }
 
 /* What is still open, once all rows are in. */
@@ -398,6 +605,7 @@ settle(struct pagedata *s)
 			if (r < s->runs + s->run_count && r->row == q->row)
 				r->score = q->score;
 		}
+	settle_promotions(s);
 	s->spent = standings_spent(&s->l.book);
 	if (plan_open(&s->l, &p, &slot, &s->open_row) == 1)
 		s->open = &s->open_row.plan;
@@ -419,7 +627,7 @@ settle(struct pagedata *s)
 		s->pending += (size_t)r->pending;
 	}
 	for (i = 0; i < s->group_count; i++)
-		if (s->main == NULL || s->groups[i].last_row > s->main->last_row)
+		if (s->groups[i].last_row > (s->main == NULL ? 0 : s->main->last_row))
 			s->main = &s->groups[i];
 	s->track = s->main == NULL ? NULL : timeline_of(&s->tracks, s->main->last_row);
 	if (count_tried(s) == -1)
@@ -499,6 +707,39 @@ pagedata_run(const struct pagedata *s, uint64_t row)
 		else
 			high = at;
 	}
+	return (NULL);
+}
+
+const struct pagedata_group *
+pagedata_group(const struct pagedata *s, uint64_t tag)
+{
+	size_t i;
+
+	for (i = s->group_count; tag != 0 && i-- > 0;)
+		if (s->groups[i].group == tag)
+			return (&s->groups[i]);
+	return (NULL);
+}
+
+const struct pagedata_plan *
+pagedata_plan(const struct pagedata *s, uint64_t row)
+{
+	size_t i;
+
+	for (i = s->plan_count; row != 0 && i-- > 0;)
+		if (s->plans[i].row == row)
+			return (&s->plans[i]);
+	return (NULL);
+}
+
+const struct pagedata_confirmation *
+pagedata_confirmation(const struct pagedata *s, uint64_t row)
+{
+	size_t i;
+
+	for (i = s->confirmation_count; row != 0 && i-- > 0;)
+		if (s->confirmations[i].row == row)
+			return (&s->confirmations[i]);
 	return (NULL);
 }
 

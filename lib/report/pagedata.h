@@ -18,8 +18,14 @@
  */
 
 struct pagedata_run {
-	uint64_t row;
+	uint64_t row, digest; /* its number, and the tag of its own digest */
 	char *id, *dir, *hypothesis, *findings, *text, *boundary;
+	json_t *settings; /* NULL: the row does not know them */
+	char *differs;    /* what is set otherwise than in the incumbent's run of then, a line a key */
+	uint64_t against; /* that run's row, where both rows know their settings; 0: not compared */
+	unsigned changed; /* what differs from the incumbent, as its verdict has it */
+	char *name;       /* whose run it is: of a plan's run that of its side, else its own id */
+	char *side;       /* "incumbent's side, slot 3 of 10", or "" */
 	char config[SHA256_HEX_SIZE], report[SHA256_HEX_SIZE]; /* report: digest of the training report, or "" */
 	uint64_t group, tag;                                   /* tags of comparability group and configuration */
 	int64_t at_ms, seed, attempt, bytes, cap_bytes, train_ms, cap_ms; /* -1: not known, or none */
@@ -29,8 +35,15 @@ struct pagedata_run {
 	double score, gain; /* gain: better is positive; NAN */
 };
 
+/* A plan, as far as its runs are named by it. */
+struct pagedata_plan {
+	uint64_t row, digest, group, incumbent; /* tags of its own digest, of group and incumbent's configuration */
+	char *challenger, *incumbent_name;      /* whose runs they are */
+	json_t *slots;                          /* side and seed of each, in order */
+};
+
 struct pagedata_confirmation {
-	uint64_t row, group, tag;
+	uint64_t row, digest, group, tag;
 	uint64_t challenger_row; /* of the run that was to be confirmed; 0: not known */
 	char *challenger, *incumbent, *lane, *text, *campaign;
 	int64_t at_ms;
@@ -38,8 +51,20 @@ struct pagedata_confirmation {
 	enum verdict_reason reason;
 	double score, incumbent_score, gain, lower, upper, confidence, p, level, margin, power;
 	int number, of, runs, incumbent_runs; /* which of the campaign's confirmations it was */
+	unsigned slots;                       /* runs that were planned, both sides; 0: not known */
 	int calibrated;
 	double documents_gain, documents_se; /* the cross-check; NAN */
+	char documents_metric[32];           /* "": rows of 0.1 have it per raw byte */
+};
+
+/* A promotion, and what became of it. */
+struct pagedata_promotion {
+	uint64_t row, group, tag, run, confirmation; /* the last two are tags of digests until all rows are in */
+	char *id;
+	char artifact[SHA256_HEX_SIZE];
+	int64_t at_ms;
+	double score;  /* of the run; NAN */
+	uint64_t next; /* row of the group's next promotion; 0: this is the last */
 };
 
 /* A comparability group: who is incumbent, since when, and why. */
@@ -47,13 +72,15 @@ struct pagedata_group {
 	uint64_t group, tag, lane;
 	char hex[SHA256_HEX_SIZE];
 	char *incumbent, *lane_name;
+	char *data, *law, *backend; /* how people call its data and eval law, and who computed; NULL: not known */
+	char data_hex[SHA256_HEX_SIZE], eval_hex[SHA256_HEX_SIZE];
 	int64_t cap_ms;
 	uint64_t row, since; /* row of its run; row that made it incumbent */
 	double score;
 	unsigned runs;
 	size_t confirmation; /* index + 1 of the one that did; 0: it came first */
-	uint64_t last_row;
-	uint64_t promoted; /* row of the promotion that stands, or 0 */
+	uint64_t last_row;   /* that named an incumbent; 0: it has none */
+	uint64_t promoted;   /* row of the promotion that stands, or 0 */
 };
 
 /* What became of the configurations that were tried against the first of their group, each counted once. */
@@ -75,6 +102,10 @@ struct pagedata {
 	size_t run_count, run_cap;
 	struct pagedata_confirmation *confirmations;
 	size_t confirmation_count, confirmation_cap;
+	struct pagedata_plan *plans;
+	size_t plan_count, plan_cap;
+	struct pagedata_promotion *promotions;
+	size_t promotion_count, promotion_cap;
 	struct pagedata_group *groups;
 	size_t group_count, group_cap;
 	size_t classes[VERDICT_CLASSES], pending;
@@ -107,6 +138,13 @@ void pagedata_free(struct pagedata *s);
 
 /* The run of a row, or NULL. */
 const struct pagedata_run *pagedata_run(const struct pagedata *s, uint64_t row);
+
+/* The group of a tag, or NULL. */
+const struct pagedata_group *pagedata_group(const struct pagedata *s, uint64_t tag);
+
+/* The plan of a row, or NULL; and the confirmation. */
+const struct pagedata_plan *pagedata_plan(const struct pagedata *s, uint64_t row);
+const struct pagedata_confirmation *pagedata_confirmation(const struct pagedata *s, uint64_t row);
 
 /* A run's directory as somebody would type it where hg-report was called. -1 with errno ENOMEM. */
 int pagedata_place(const struct pagedata *s, const char *dir, struct str *out);

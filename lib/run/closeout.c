@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/atomfile.h"
 #include "base/clock.h"
 #include "run/closeout.h"
 #include "base/proc.h"
@@ -14,6 +15,9 @@
 
 /* How long a lock may take to become free once its holders are dead, or while another one closes out. */
 #define SETTLE_MS 2000
+
+/* How long after SIGKILL what a dead owner's worker started may live. */
+#define KILL_MS 5000
 
 /* How long a worker may take to die after its owner. */
 #define FOLLOW_NAP_MS 5
@@ -26,6 +30,8 @@ closeout_name(enum closeout done)
 		[CLOSEOUT_NOTHING] = "nothing",
 		[CLOSEOUT_OWNER_DIED] = "owner_died",
 		[CLOSEOUT_OWNER_STOPPED] = "owner_stopped",
+		[CLOSEOUT_STALLED] = "stalled",
+		[CLOSEOUT_UNKILLABLE] = "unkillable",
 		[CLOSEOUT_ELSEWHERE] = "elsewhere",
 		[CLOSEOUT_HELD] = "held",
 	};
@@ -34,7 +40,7 @@ closeout_name(enum closeout done)
 }
 
 static int
-refuse(const struct rundir *r, enum stage s, const struct runlock *lock, enum refusal_kind kind)
+refuse(const struct rundir *r, enum stage s, const struct runlock *lock, enum refusal_kind kind, pid_t alive)
 {
 	const struct rundir_stage *st = &rundir_stages[s];
 	char detail[256], seen[128];
@@ -43,7 +49,21 @@ refuse(const struct rundir *r, enum stage s, const struct runlock *lock, enum re
 	int64_t late_ms = runlock_late_ms(lock);
 	int rc;
 
-	if (kind == REFUSAL_OWNER_STOPPED) {
+	if (lock->owner.pid > 0 && kind == REFUSAL_OWNER_DIED && runlock_whose(r, s, lock) == RUNLOCK_COPY) {
+		snprintf(detail, sizeof(detail),
+		    "this is a copy of a run that was running: process %ld goes on with the other one",
+		    (long)lock->owner.pid);
+		snprintf(seen, sizeof(seen), "lock free, process %ld has another '%s' open", (long)lock->owner.pid,
+		    st->lock);
+	} else if (kind == REFUSAL_UNKILLABLE) {
+		snprintf(detail, sizeof(detail), "process %ld, which the stage started, outlives SIGKILL", (long)alive);
+		snprintf(seen, sizeof(seen), "process %ld in state %c", (long)alive, proc_state(alive));
+	} else if (kind == REFUSAL_STALLED) {
+		snprintf(detail, sizeof(detail),
+		    "process %ld, the stage's owner, was stopped for longer than budget.stall_ms and was killed",
+		    (long)lock->owner.pid);
+		snprintf(seen, sizeof(seen), "owner stopped");
+	} else if (kind == REFUSAL_OWNER_STOPPED) {
 		snprintf(detail, sizeof(detail),
 		    "process %ld still held the lock %lld.%03lld s after its deadline and was killed",
 		    (long)lock->owner.pid, (long long)late_ms / 1000, (long long)late_ms % 1000);
@@ -77,6 +97,8 @@ static int
 close_locked(struct rundir *r, enum stage s, int fd, enum refusal_kind kind, enum closeout *done)
 {
 	struct runlock lock;
+	char mark[RUNDIR_MARK_SIZE];
+	pid_t alive = 0;
 	int rc;
 
 	switch (runlock_read(fd, &lock)) {
@@ -93,8 +115,24 @@ close_locked(struct rundir *r, enum stage s, int fd, enum refusal_kind kind, enu
 	case RUNLOCK_GOOD:
 		break;
 	}
-	if ((rc = refuse(r, s, &lock, kind)) == 0)
-		*done = kind == REFUSAL_OWNER_STOPPED ? CLOSEOUT_OWNER_STOPPED : CLOSEOUT_OWNER_DIED;
+	/* Owner and worker are gone, but for a copy's; what they started may have a session of its own. */
+	switch (lock.owner.pid > 0 && runlock_whose(r, s, &lock) == RUNLOCK_COPY ?
+		0 :
+		proc_end_marked(rundir_mark(r, s, lock.attempt, mark), KILL_MS, &alive)) {
+	case -1:
+		/* Still an orphan: somebody who can look will close it out. */
+		say_errno("cannot find what stage %s of '%s' has started", rundir_stages[s].name, r->path);
+		return (-1);
+	case 0:
+		break;
+	default:
+		kind = REFUSAL_UNKILLABLE;
+	}
+	if ((rc = refuse(r, s, &lock, kind, alive)) == 0)
+		*done = kind == REFUSAL_UNKILLABLE ? CLOSEOUT_UNKILLABLE :
+		    kind == REFUSAL_STALLED        ? CLOSEOUT_STALLED :
+		    kind == REFUSAL_OWNER_STOPPED  ? CLOSEOUT_OWNER_STOPPED :
+						     CLOSEOUT_OWNER_DIED;
 	return (rc == -1 ? -1 : 0);
 }
 
@@ -130,17 +168,26 @@ kill_overdue(const struct rundir *r, enum stage s, const struct runlock *lock, e
 	return (0);
 }
 
-int
-closeout_dead(struct rundir *r, enum stage s, enum state *state, enum closeout *done)
+/* An ending that somebody else published may not have reached the disk: it has, before anybody is told of it. */
+static int
+settle(const struct rundir *r, enum state state)
+{
+	if (state != STATE_CLOSED_OUT && state != STATE_REFUSED)
+		return (0);
+	/* Where nothing can be written nothing waits to be. */
+	if (atomfile_sync_dir(r->fd) == 0 || errno == EROFS)
+		return (0);
+	say_errno("cannot sync '%s'", r->path);
+	return (-1);
+}
+
+static int
+close_out(struct rundir *r, enum stage s, enum state *state, enum closeout *done)
 {
 	enum refusal_kind kind = REFUSAL_OWNER_DIED;
 	struct runlock_look look;
-	enum closeout mine;
 	int fd, rc, error, tries;
 
-	if (done == NULL)
-		done = &mine;
-	*done = CLOSEOUT_NOTHING;
 	if (state_look(r, s, state, &look) == -1)
 		return (-1);
 	/* A worker whose owner was killed is about to follow, and holds the lock until it has. */
@@ -156,9 +203,9 @@ closeout_dead(struct rundir *r, enum stage s, enum state *state, enum closeout *
 	if (rundir_load(r) == -1)
 		return (-1);
 	if (*state == STATE_OVERDUE) {
+		kind = runlock_late_ms(&look.lock) > RUNLOCK_GRACE_MS ? REFUSAL_OWNER_STOPPED : REFUSAL_STALLED;
 		if (kill_overdue(r, s, &look.lock, done) != 0)
 			return (0);
-		kind = REFUSAL_OWNER_STOPPED;
 	}
 	/* Waiting on the descriptor that locks: whoever comes second finds the refusal. */
 	if ((fd = runlock_wait(r, s, SETTLE_MS)) == -1) {
@@ -166,6 +213,17 @@ closeout_dead(struct rundir *r, enum stage s, enum state *state, enum closeout *
 			return (-1);
 		if (state_look(r, s, state, NULL) == -1)
 			return (-1);
+		if (*state == STATE_OVERDUE && proc_alive(&look.lock.owner) == 0 &&
+		    proc_alive(&look.lock.worker) == 1) {
+			/*
+			 * It holds the lock and will never let go.  Only owners and those who hold the lock publish,
+			 * and there is neither; of several who come to this the first one's refusal stands.
+			 */
+			if (refuse(r, s, &look.lock, REFUSAL_UNKILLABLE, look.lock.worker.pid) == -1)
+				return (-1);
+			*done = CLOSEOUT_UNKILLABLE;
+			return (state_look(r, s, state, NULL));
+		}
 		if (*state == STATE_OVERDUE) {
 			say_error("stage %s of '%s' is overdue, and its lock is held by a process it does not name",
 			    rundir_stages[s].name, r->path);
@@ -181,4 +239,15 @@ closeout_dead(struct rundir *r, enum stage s, enum state *state, enum closeout *
 		return (-1);
 	}
 	return (state_look(r, s, state, NULL));
+}
+
+int
+closeout_dead(struct rundir *r, enum stage s, enum state *state, enum closeout *done)
+{
+	enum closeout mine;
+
+	if (done == NULL)
+		done = &mine;
+	*done = CLOSEOUT_NOTHING;
+	return (close_out(r, s, state, done) == -1 ? -1 : settle(r, *state));
 }

@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +15,8 @@
 #include "base/jsonio.h"
 #include "run/refusal.h"
 #include "base/say.h"
+
+#define DOCS_MAX_BYTES ((size_t)1 << 30)
 
 static const struct {
 	const char *name;
@@ -73,7 +76,7 @@ same(struct gate *e, enum stage s, const char *file, enum gate_problem p, const 
 int
 gate_at_fault(int error)
 {
-	return (error == EBADMSG || error == EFBIG || error == EINVAL || error == EISDIR || error == ELOOP);
+	return (error == EBADMSG || error == EINVAL || file_at_fault(error));
 }
 
 /**
@@ -106,6 +109,8 @@ take(struct gate *e, enum stage s, const char *file, const char *contract, json_
 	else if (strcmp(jsonio_text(v, "spec_sha256", r->spec.text_sha256), r->spec.text_sha256) != 0)
 		rc = find(e, s, file, GATE_OTHER_RUN, jsonio_text(v, "spec_sha256", ""), r->spec.text_sha256,
 		    "it is of another spec");
+	else if (strcmp(jsonio_text(v, "run_id", r->id), r->id) != 0)
+		rc = find(e, s, file, GATE_OTHER_RUN, jsonio_text(v, "run_id", ""), r->id, "it has another run's name");
 	else if (strcmp(jsonio_text(v, "stage", ""), rundir_stages[s].name) != 0)
 		rc = find(e, s, file, GATE_OTHER_RUN, jsonio_text(v, "stage", ""), rundir_stages[s].name,
 		    "it is of another stage");
@@ -126,6 +131,9 @@ err0:
 	return (-1);
 }
 
+/* The largest file that is bound by its digest alone, the table of documents. */
+#define DIGEST_ONLY_MAX_BYTES ((uint64_t)1 << 30)
+
 /* A file that a receipt binds by size and digest; ${bytes} -1 means by digest alone. */
 static int
 file_is(struct gate *e, enum stage s, const char *file, int64_t bytes, const char *sha256)
@@ -134,14 +142,14 @@ file_is(struct gate *e, enum stage s, const char *file, int64_t bytes, const cha
 	uint64_t size;
 	int fd, rc;
 
-	if ((fd = file_open(e->run->fd, file, &size)) == -1) {
+	if ((fd = file_open_most(e->run->fd, file, bytes == -1 ? DIGEST_ONLY_MAX_BYTES : UINT64_MAX, &size)) == -1) {
 		if (errno == ENOENT)
 			return (find(e, s, file, GATE_MISSING, NULL, sha256, "it is not there"));
 		if (!gate_at_fault(errno)) {
 			say_errno("cannot read '%s/%s'", e->run->path, file);
 			return (-1);
 		}
-		return (find(e, s, file, GATE_ALTERED, NULL, sha256, "it cannot be read: %s", strerror(errno)));
+		return (find(e, s, file, GATE_ALTERED, NULL, sha256, "it cannot be read: %s", say_why(errno)));
 	}
 	if (bytes != -1 && size != (uint64_t)bytes) {
 		snprintf(observed, sizeof(observed), "%llu", (unsigned long long)size);
@@ -262,12 +270,81 @@ check_arithmetic(struct gate *e)
 	return (0);
 }
 
+/* Sums over the rows of score_docs.tsv; 0, or -1 if it is no such table. */
+static int
+sum_docs(const char *text, double *tokens, double *bytes, double *nats, int64_t *rows)
+{
+	unsigned long long doc, row_tokens, row_bytes;
+	const char *line, *next;
+	double row_nats;
+
+	*tokens = *bytes = *nats = 0;
+	*rows = 0;
+	for (line = strchr(text, '\n'); line != NULL && line[1] != '\0'; line = next) {
+		next = strchr(line + 1, '\n');
+		if (next == NULL ||
+		    sscanf(line + 1, "%llu\t%llu\t%llu\t%*[^\t]\t%lf", &doc, &row_tokens, &row_bytes, &row_nats) != 4)
+			return (-1);
+		*tokens += (double)row_tokens;
+		*bytes += (double)row_bytes;
+		*nats += row_nats;
+		++*rows;
+	}
+	return (0);
+}
+
+/* The mean loss and its counts are sums over the documents, of which another file tells. */
+static int
+check_docs(struct gate *e)
+{
+	const json_t *v = e->report;
+	double tokens, bytes, nats, want = jsonio_f64(v, "val_loss", 0) * jsonio_f64(v, "tokens", 0);
+	int64_t rows;
+	char *text;
+	int rc = 0;
+
+	if ((text = file_read(e->run->fd, RUNDIR_SCORE_DOCS, DOCS_MAX_BYTES, NULL)) == NULL) {
+		if (errno == ENOENT || gate_at_fault(errno))
+			return (0); /* found by its digest */
+		say_errno("cannot read '%s/%s'", e->run->path, RUNDIR_SCORE_DOCS);
+		return (-1);
+	}
+	if (*text != '#')
+		goto out;
+	if (sum_docs(text, &tokens, &bytes, &nats, &rows) == -1)
+		rc = find(e, STAGE_SCORE, RUNDIR_SCORE_DOCS, GATE_DIFFERS, NULL, NULL, "it is no table of documents");
+	else if (!(fabs(nats - want) <= 1e-9 * fabs(want) + 1e-6) || tokens != jsonio_f64(v, "tokens", 0) ||
+	    bytes != jsonio_f64(v, "bytes", 0) || rows != jsonio_i64(v, "documents", -1))
+		rc = find(e, STAGE_SCORE, RUNDIR_SCORE_DOCS, GATE_DIFFERS, NULL, NULL,
+		    "its sums are not the report's loss and counts");
+out:
+	free(text);
+	return (rc);
+}
+
+/* What the summary repeats of the export, so that it can be read alone. */
+static int
+check_summary(struct gate *e)
+{
+	static const char *const pairs[][2] = { { "artifact_bytes", "artifact.bytes" },
+		{ "total_bytes", "total_bytes" }, { "within_cap", "within_cap" } };
+	const json_t *v = e->receipt[STAGE_SCORE], *export = e->receipt[STAGE_EXPORT];
+	size_t i;
+
+	for (i = 0; export != NULL && i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		if (!json_equal(json_object_get(v, pairs[i][0]), jsonio_get(export, pairs[i][1])) &&
+		    find(e, STAGE_SCORE, rundir_stages[STAGE_SCORE].receipt, GATE_DIFFERS, NULL, NULL,
+			"%s is not the export's", pairs[i][0]) == -1)
+			return (-1);
+	return (0);
+}
+
 static int
 check_score(struct gate *e)
 {
 	const json_t *v = e->report;
 
-	if (check_arithmetic(e) == -1)
+	if (check_arithmetic(e) == -1 || (!jsonio_true(v, "partial") && check_docs(e) == -1) || check_summary(e) == -1)
 		return (-1);
 	if (jsonio_true(v, "partial") || jsonio_i64(v, "documents", 0) != jsonio_i64(v, "documents_expected", -1))
 		return (find(e, STAGE_SCORE, RUNDIR_SCORE_REPORT, GATE_PARTIAL, NULL, NULL,

@@ -9,8 +9,11 @@
 
 #include "base/atomfile.h"
 #include "base/exit.h"
+#include "base/file.h"
 #include "base/num.h"
+#include "base/out.h"
 #include "base/say.h"
+#include "base/str.h"
 #include "run/mint.h"
 #include "run/program.h"
 #include "run/spec.h"
@@ -20,7 +23,9 @@
 int
 mint_exit(int error)
 {
-	return (error == EINVAL ? HG_EXIT_USAGE : error == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
+	return (error == EINVAL                          ? HG_EXIT_USAGE :
+		error == EBADMSG || file_at_fault(error) ? HG_EXIT_CONTRACT :
+							   HG_EXIT_SYSTEM);
 }
 
 int
@@ -51,7 +56,7 @@ mint_place(struct mint_place *p, const char *path)
 	}
 	p->name = slash + 1;
 	*slash = '\0';
-	if (!spec_id_valid(p->name)) {
+	if (!str_is_name(p->name)) {
 		say_error("'%s' can't be a run's name: 1 to 64 of A-Z a-z 0-9 . _ -, not starting with a dot", p->name);
 		return (-1);
 	}
@@ -111,7 +116,11 @@ compare(int rundir, const char *path, const json_t *spec)
 	if (spec_read(rundir, path, &there) == -1)
 		return (errno == ENOENT ? -1 : mint_exit(errno));
 	rc = spec_differs(there.json, spec, &where);
-	if (rc == 0)
+	/* Whoever published it may have died before it would last. */
+	if (rc == 0 && atomfile_sync_dir(rundir) == -1) {
+		rc = -1;
+		say_errno("cannot sync '%s'", path);
+	} else if (rc == 0)
 		say_note("'%s' exists with this very spec", path);
 	else if (rc == 1)
 		say_error("'%s' exists with another spec, which stays: %s", path, where.p);
@@ -131,12 +140,14 @@ publish(int rundir, const char *path, const char *name, json_t *spec)
 	size_t n;
 
 	if ((code = compare(rundir, path, spec)) != -1) {
-		/* Whoever is still writing comes too late, so every temporary is ours to remove. */
 		if (code == HG_EXIT_DONE)
 			(void)atomfile_sweep(rundir, SPEC_FILE);
 		return (code);
 	}
 	if ((fresh = is_fresh(rundir)) != 1) {
+		/* Another hg-spec may have been first, since we looked. */
+		if (fresh == 0 && (code = compare(rundir, path, spec)) != -1)
+			return (code);
 		if (fresh == 0)
 			say_error("'%s' exists, is not empty and has no '%s'", path, SPEC_FILE);
 		else
@@ -245,14 +256,14 @@ mint_next(const struct mint_place *p, json_t *spec)
 	for (;; n++) {
 		snprintf(name, sizeof(name), "%s-%llu", p->name, (unsigned long long)n);
 		snprintf(path, sizeof(path), "%s/%s", p->dir, name);
-		if (!spec_id_valid(name)) {
+		if (!str_is_name(name)) {
 			say_error("'%s' can't be a run's name: it is longer than 64", name);
 			code = HG_EXIT_USAGE;
 			break;
 		}
 		if (mkdirat(parent, name, 0777) == 0) {
 			if ((code = enter(parent, path, name, spec, 1)) == HG_EXIT_DONE)
-				printf("%s\n", path);
+				out_put("%s\n", path);
 			break;
 		}
 		if (errno != EEXIST) {

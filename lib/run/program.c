@@ -33,6 +33,10 @@ const struct bind program_keys[] = {
 	BIND(struct program, "params", params),
 	BIND(struct program, "env", env),
 	BIND(struct program, "max_bytes", max_bytes),
+	BIND_END,
+};
+
+const struct bind program_trainer_keys[] = {
 	BIND(struct program, "gives", gives),
 	BIND(struct program, "reads", reads),
 	BIND_END,
@@ -41,14 +45,16 @@ const struct bind program_keys[] = {
 int
 program_read(struct program *p, const json_t *spec, const char *section)
 {
-	const json_t *rules = jsonio_get(contract_at("spec", section), "properties"), *rule,
-		     *keys = json_object_get(spec, section);
-	const struct bind *row;
+	const struct bind *const tables[] = { program_keys, program_trainer_keys }, *row;
+	const json_t *rules = jsonio_get(contract_at("spec", section), "properties"), *rule;
+	json_t *keys = json_object_get(spec, section);
+	size_t i;
 
 	memset(p, 0, sizeof(*p));
-	for (row = program_keys; row->path != NULL; row++)
-		if ((rule = json_object_get(rules, row->path)) != NULL)
-			(void)bind_set(row, p, later_or_default(rule, json_object_get(keys, row->path)));
+	for (i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		for (row = tables[i]; row->path != NULL; row++)
+			if ((rule = json_object_get(rules, row->path)) != NULL)
+				(void)bind_set(row, p, later_or_default(rule, json_object_get(keys, row->path)));
 	return (json_array_size(p->command) != 0);
 }
 

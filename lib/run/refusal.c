@@ -13,6 +13,7 @@
 #include "run/receipt.h"
 #include "run/refusal.h"
 #include "base/say.h"
+#include "base/shell.h"
 #include "base/str.h"
 
 static const struct {
@@ -51,7 +52,7 @@ refusal_meaning(enum refusal_kind kind)
 int
 refusal_retryable(enum refusal_kind kind)
 {
-	return (kinds[kind].retryable);
+	return (kinds[kind].retryable != 0);
 }
 
 const char *
@@ -75,6 +76,11 @@ refusal_of_errno(int error)
 	case ENOSPC:
 	case EDQUOT:
 		return (REFUSAL_DISK_FULL);
+	case EAGAIN:
+		/* fork and pthread_create, and nothing else that a stage leaves at that. */
+		return (REFUSAL_PROCESS_LIMIT);
+	case EDOM:
+		return (REFUSAL_LOSS_DIVERGED);
 	default:
 		return (REFUSAL_IO_ERROR);
 	}
@@ -86,14 +92,12 @@ next_of(const struct rundir *r, enum stage s, enum refusal_kind kind)
 {
 	struct str out = STR_INIT;
 	const char *p = kinds[kind].next;
-	char *run;
+	char *run = realpath(r->path, NULL);
 	int rc = 0;
 
-	if ((run = rundir_word(r)) == NULL)
-		return (NULL);
 	while (*p != '\0' && rc == 0) {
 		if (strncmp(p, "RUN", 3) == 0) {
-			rc = str_puts(&out, run);
+			rc = shell_command(&out, "%s", run == NULL ? r->path : run);
 			p += 3;
 		} else if (strncmp(p, "STAGE", 5) == 0) {
 			rc = str_puts(&out, rundir_stages[s].name);
@@ -134,7 +138,7 @@ text_of(const struct rundir *r, enum stage s, const struct runlock *lock, const 
 	    jsonio_put(v, "detail", json_string(detail)) == -1 ||
 	    jsonio_put(v, "observed", copy_or_null(why->observed)) == -1 ||
 	    jsonio_put(v, "expected", copy_or_null(why->expected)) == -1 ||
-	    jsonio_put(v, "retryable", json_boolean(kinds[why->kind].retryable)) == -1 ||
+	    jsonio_put(v, "retryable", json_boolean(refusal_retryable(why->kind))) == -1 ||
 	    jsonio_put(v, "next", json_string(next)) == -1 ||
 	    jsonio_put(v, "owner", lock->owner.pid > 0 ? receipt_owner(&lock->owner) : json_null()) == -1 ||
 	    jsonio_put(v, "closed_by", receipt_owner(&me)) == -1 ||
@@ -233,12 +237,9 @@ int
 refusal_show_corrupt(const struct rundir *r, enum stage s)
 {
 	const struct rundir_stage *st = &rundir_stages[s];
-	char *run;
 
 	say_error("%s of '%s' is corrupt: both '%s' and '%s' are there", st->name, r->path, st->receipt, st->refusal);
-	if ((run = rundir_word(r)) != NULL)
-		say_note("  next: hg-spec -b %s/spec.json %s.2 && hg-run %s.2  # or remove the one that is not true",
-		    run, run, run);
-	free(run);
+	shell_next("hg-spec -b %s/spec.json %s.2 && hg-run %s.2  # or remove the one that is not true", r->path,
+	    r->path, r->path);
 	return (HG_EXIT_CONTRACT);
 }

@@ -10,6 +10,7 @@
 
 #include "base/atomfile.h"
 #include "base/exit.h"
+#include "base/file.h"
 #include "base/num.h"
 #include "base/proc.h"
 #include "run/rundir.h"
@@ -114,17 +115,16 @@ open_as(struct rundir *r, int dirfd, const char *name, const char *id, const cha
 	int error;
 
 	memset(r, 0, sizeof(*r));
-	if (!spec_id_valid(id)) {
+	if (!str_is_name(id)) {
 		say_error("'%s' can't name a run: 1 to %d of A-Z a-z 0-9 . _ - and no dot first", said, RUNDIR_ID_MAX);
 		errno = EINVAL;
 		return (-1);
 	}
 	strcpy(r->id, id);
-	if ((r->path = strdup(said)) == NULL || (r->shown = malloc(4 * strlen(said) + 5)) == NULL) {
+	if ((r->path = strdup(said)) == NULL) {
 		say_errno("cannot open run '%s'", said);
 		goto err0;
 	}
-	say_clean(r->shown, 4 * strlen(said) + 5, said);
 	if ((r->fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1) {
 		say_errno("cannot open run '%s'", said);
 		goto err0;
@@ -133,8 +133,7 @@ open_as(struct rundir *r, int dirfd, const char *name, const char *id, const cha
 err0:
 	error = errno;
 	free(r->path);
-	free(r->shown);
-	r->path = r->shown = NULL;
+	r->path = NULL;
 	errno = error;
 	return (-1);
 }
@@ -202,7 +201,6 @@ rundir_close(struct rundir *r)
 		return;
 	close(r->fd);
 	free(r->path);
-	free(r->shown);
 	if (r->spec.json != NULL)
 		spec_free(&r->spec);
 	memset(r, 0, sizeof(*r));
@@ -220,34 +218,8 @@ rundir_exit(int error)
 	case EBADMSG:
 		return (HG_EXIT_CONTRACT);
 	default:
-		return (HG_EXIT_SYSTEM);
+		return (file_at_fault(error) ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 	}
-}
-
-char *
-rundir_word(const struct rundir *r)
-{
-	struct str s = STR_INIT;
-	char *path, *p;
-	int rc = 0;
-
-	path = realpath(r->path, NULL);
-	p = path != NULL ? path : r->path;
-	if (strspn(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+=:,@%") == strlen(p))
-		rc = str_puts(&s, p);
-	else {
-		rc = str_puts(&s, "'");
-		for (; *p != '\0' && rc == 0; p++)
-			rc = *p == '\'' ? str_puts(&s, "'\\''") : str_add(&s, p, 1);
-		if (rc == 0)
-			rc = str_puts(&s, "'");
-	}
-	free(path);
-	if (rc == -1) {
-		str_free(&s);
-		errno = ENOMEM;
-	}
-	return (s.p);
 }
 
 int
@@ -262,6 +234,13 @@ rundir_has(const struct rundir *r, const char *name)
 		return (-1);
 	}
 	return (1);
+}
+
+char *
+rundir_mark(const struct rundir *r, enum stage s, int attempt, char out[RUNDIR_MARK_SIZE])
+{
+	snprintf(out, RUNDIR_MARK_SIZE, RUNDIR_MARK "=%s/%s/%d", r->spec.run_uid, rundir_stages[s].name, attempt);
+	return (out);
 }
 
 int

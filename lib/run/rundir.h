@@ -83,7 +83,6 @@ int rundir_stage_of(const char *name);
 struct rundir {
 	int fd;                     /* the directory */
 	char *path;                 /* as it was given */
-	char *shown;                /* the same, safe for a terminal (say_clean) */
 	char id[RUNDIR_ID_MAX + 1]; /* its name */
 	struct spec spec;           /* spec.json is NULL until rundir_load */
 };
@@ -112,11 +111,16 @@ void rundir_close(struct rundir *r);
 /* The exit code for an errno of rundir_open or rundir_load: usage, contract or system. */
 int rundir_exit(int error);
 
-/* The path as a word of the shell, absolute, for commands that are shown to be typed. Owns: the caller frees. */
-char *rundir_word(const struct rundir *r);
-
 /* Whether a regular file of that name is there: 1, 0, or -1 with errno (something else in its place is EINVAL). */
 int rundir_has(const struct rundir *r, const char *name);
+
+/**
+ * What the programs that an attempt starts have in their environment, "HOMEGOLF_STAGE=uid/stage/attempt": by it
+ * whoever closes the stage out finds them, whatever session, group or parent they have by then.  Returns out.
+ */
+#define RUNDIR_MARK "HOMEGOLF_STAGE"
+#define RUNDIR_MARK_SIZE 96
+char *rundir_mark(const struct rundir *r, enum stage s, int attempt, char out[RUNDIR_MARK_SIZE]);
 
 /* The number that the next attempt of a stage has: 1 + the largest N of attempts/S.N, or -1 with errno. */
 int rundir_attempt(const struct rundir *r, enum stage s);

@@ -3,7 +3,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -48,7 +47,7 @@ enum runlock_text
 runlock_parse(const char *text, size_t n, struct runlock *lock)
 {
 	char line[RUNLOCK_SIZE + 1], at[CLOCK_TEXT_SIZE];
-	int64_t pid, start, worker, worker_start, attempt;
+	int64_t pid, start, worker, worker_start, attempt, ahead, holder;
 	size_t i;
 
 	memset(lock, 0, sizeof(*lock));
@@ -72,6 +71,14 @@ runlock_parse(const char *text, size_t n, struct runlock *lock)
 	    word(line, "deadline_at", at, sizeof(at)) == -1 || clock_parse(at, &lock->deadline_ms) == -1 ||
 	    word(line, "started_at", at, sizeof(at)) == -1 || clock_parse(at, &lock->started_ms) == -1)
 		return (RUNLOCK_GARBAGE);
+	if (number(line, "alive_mono_ms", 1, INT64_MAX / 2, &lock->alive_mono_ms) == -1)
+		lock->alive_mono_ms = 0;
+	if (number(line, "lane_ahead", 0, INT_MAX, &ahead) == 0) {
+		lock->waits = 1;
+		lock->lane_ahead = (int)ahead;
+		if (number(line, "lane_pid", 0, INT_MAX, &holder) == 0)
+			lock->lane_pid = (pid_t)holder;
+	}
 	lock->worker = lock->owner;
 	lock->owner.pid = (pid_t)pid;
 	lock->owner.start_time = (uint64_t)start;
@@ -112,6 +119,12 @@ runlock_write(int fd, struct runlock *lock)
 	    (long)lock->owner.pid, (unsigned long long)lock->owner.start_time, (long)lock->worker.pid,
 	    (unsigned long long)lock->worker.start_time, lock->owner.boot_id, lock->owner.host, lock->attempt,
 	    (long long)lock->deadline_boot_ms, clock_text(by, lock->deadline_ms), clock_text(at, lock->started_ms));
+	if (lock->alive_mono_ms > 0 && n > 0 && n < RUNLOCK_SIZE)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, " alive_mono_ms=%lld",
+		    (long long)lock->alive_mono_ms);
+	if (lock->waits && n > 0 && n < RUNLOCK_SIZE)
+		n += snprintf(text + n, sizeof(text) - (size_t)n, " lane_ahead=%d lane_pid=%ld", lock->lane_ahead,
+		    (long)lock->lane_pid);
 	if (n < 0 || n >= RUNLOCK_SIZE) {
 		errno = EOVERFLOW;
 		return (-1);
@@ -165,17 +178,11 @@ int
 runlock_wait(const struct rundir *r, enum stage s, int64_t wait_ms)
 {
 	const char *name = rundir_stages[s].lock;
-	struct stat st;
 	int fd, error;
 
-	if ((fd = openat(r->fd, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0644)) == -1) {
+	if ((fd = file_open_change(r->fd, name, O_RDWR | O_CREAT, 0644)) == -1) {
 		say_errno("cannot open '%s/%s'", r->path, name);
 		return (-1);
-	}
-	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
-		say_error("'%s/%s' is not a regular file", r->path, name);
-		error = EINVAL;
-		goto err0;
 	}
 	if (proc_lock_wait(fd, wait_ms) == -1) {
 		error = errno;
@@ -199,4 +206,45 @@ runlock_late_ms(const struct runlock *lock)
 	if (proc_machine(&here) == -1 || strcmp(here.boot_id, lock->owner.boot_id) != 0)
 		return (clock_wall_ms() - lock->deadline_ms);
 	return (clock_boot_ms() - lock->deadline_boot_ms);
+}
+
+/* Stopped, and for too long. */
+static int
+is_silent(const struct runlock *lock)
+{
+	char state;
+
+	if (lock->alive_mono_ms == 0 || proc_alive(&lock->owner) != 1 || clock_mono_ms() <= lock->alive_mono_ms)
+		return (0);
+	state = proc_state(lock->owner.pid);
+	return (state == 'T' || state == 't');
+}
+
+int
+runlock_overdue(const struct runlock *lock)
+{
+	return (runlock_late_ms(lock) > RUNLOCK_GRACE_MS || is_silent(lock));
+}
+
+static const char *gone_host;
+
+void
+runlock_host_gone(const char *host)
+{
+	gone_host = host;
+}
+
+enum runlock_whose
+runlock_whose(const struct rundir *r, enum stage s, const struct runlock *lock)
+{
+	int owner = proc_alive(&lock->owner), worker = lock->worker.pid > 0 ? proc_alive(&lock->worker) : 0;
+
+	if (owner == 1 || worker == 1)
+		return (proc_has_open(owner == 1 ? &lock->owner : &lock->worker, r->fd, rundir_stages[s].lock) == 0 ?
+			RUNLOCK_COPY :
+			RUNLOCK_UNSEEN);
+	if (owner == 0 || (gone_host != NULL && strcmp(gone_host, lock->owner.host) == 0))
+		return (RUNLOCK_NOBODYS);
+	return (clock_wall_ms() - lock->deadline_ms > RUNLOCK_GRACE_MS + RUNLOCK_SKEW_MS ? RUNLOCK_NOBODYS :
+											   RUNLOCK_ELSEWHERE);
 }

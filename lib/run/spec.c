@@ -23,6 +23,8 @@ const struct bind spec_keys[] = {
 	BIND(struct spec_limits, "budget.prompt_deadline_ms", prompt_deadline_ms),
 	BIND(struct spec_limits, "budget.score_deadline_ms", score_deadline_ms),
 	BIND(struct spec_limits, "budget.lane_wait_ms", lane_wait_ms),
+	BIND(struct spec_limits, "budget.stall_ms", stall_ms),
+	BIND(struct spec_limits, "budget.overhead_ms", overhead_ms),
 	BIND(struct spec_limits, "system.lane", lane),
 	BIND_END,
 };
@@ -140,7 +142,7 @@ spec_deadline_ms(const struct spec *s, const char *stage)
 	snprintf(path, sizeof(path), "budget.%s_deadline_ms", stage);
 	deadline_ms = (int64_t)bind_number(bind_find(spec_keys, path), &s->limits);
 	if (deadline_ms == 0)
-		deadline_ms = cap_ms == INT64_MAX ? DAY_MS : 2 * cap_ms + HOUR_MS / 2 + s->limits.lane_wait_ms;
+		deadline_ms = cap_ms == INT64_MAX ? DAY_MS : 2 * cap_ms + HOUR_MS / 2;
 	assert(deadline_ms > 0);
 	return (deadline_ms);
 }
@@ -154,7 +156,7 @@ value_differs(const char *path, const json_t *a, const json_t *b, struct str *wh
 
 	if ((a != NULL && x == NULL) || (b != NULL && y == NULL))
 		rc = -1;
-	else if (x == NULL || y == NULL || strcmp(x, y) != 0)
+	else if ((x == NULL) != (y == NULL) || (x != NULL && strcmp(x, y) != 0))
 		rc = str_printf(where, "%s is %s, not %s", path, x == NULL ? "absent" : x, y == NULL ? "absent" : y) ==
 			-1 ?
 		    -1 :
@@ -188,13 +190,4 @@ spec_differs(const json_t *a, const json_t *b, struct str *where)
 		}
 	}
 	return (0);
-}
-
-int
-spec_id_valid(const char *id)
-{
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-	size_t n = strlen(id);
-
-	return (n >= 1 && n <= 64 && id[0] != '.' && strspn(id, allowed) == n);
 }

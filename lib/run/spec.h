@@ -23,7 +23,7 @@
 struct spec_limits {
 	int64_t cap_ms, artifact_cap_bytes;
 	int64_t train_deadline_ms, export_deadline_ms, prompt_deadline_ms, score_deadline_ms;
-	int64_t lane_wait_ms;
+	int64_t lane_wait_ms, stall_ms, overhead_ms;
 	const char *lane;
 };
 
@@ -54,8 +54,9 @@ int spec_read(int rundir, const char *path, struct spec *s);
 void spec_free(struct spec *s);
 
 /**
- * The stage's deadline: milliseconds from its start, never zero.  ${stage} is train, export, prompt or score.
- * "auto" is resolved here: twice the cap, half an hour and the wait for the lane; a day without a cap.
+ * The stage's deadline: milliseconds from its start, in train from when it has its lane, never zero.  ${stage} is
+ * train, export, prompt or score.
+ * "auto" is resolved here: twice the cap and half an hour; a day without a cap.
  */
 int64_t spec_deadline_ms(const struct spec *s, const char *stage);
 
@@ -69,8 +70,5 @@ int64_t spec_cap_ms(const struct spec *s);
  * `train.seed is 1, not 2`.  -1 with errno ENOMEM.
  */
 int spec_differs(const json_t *a, const json_t *b, struct str *where);
-
-/* A run's id: 1 to 64 of A-Z a-z 0-9 . _ -, not starting with a dot. */
-int spec_id_valid(const char *id);
 
 #endif

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "schema/contract.h"
@@ -38,6 +39,8 @@ static int
 data_digest(const json_t *dataset, const json_t *data, char hex[SHA256_HEX_SIZE])
 {
 	static const char *const source[] = { "format", "seed", "documents" };
+	/* Of 0.2: absent where they say nothing, so that digests of before stay. */
+	static const char *const later[] = { "keep_lines", "json_key", "val_files" };
 	json_t *v = json_object(), *inputs;
 	size_t i;
 	int rc = -1;
@@ -58,6 +61,11 @@ data_digest(const json_t *dataset, const json_t *data, char hex[SHA256_HEX_SIZE]
 			if (json_object_set(v, source[i],
 				json_object_get(json_object_get(dataset, "source"), source[i])) == -1)
 				goto out;
+		for (i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+			inputs = json_object_get(json_object_get(dataset, "source"), later[i]);
+			if (inputs != NULL && json_object_set(v, later[i], inputs) == -1)
+				goto out;
+		}
 		if (json_object_set(v, "val_raw_sha256", jsonio_get(dataset, "val.raw_sha256")) == -1 ||
 		    json_object_set(v, "val_documents", jsonio_get(dataset, "val.documents")) == -1)
 			goto out;
@@ -111,9 +119,9 @@ err0:
 }
 
 /**
- * The result keys of a section, without the seed: those of 0.1, which the
- * spec's check has seen, and of later ones those that deviate.  So a digest
- * never changes because a key came.
+ * The result keys of a section, without those of a replicate: those of 0.1,
+ * which the spec's check has seen, and of later ones those that deviate.  So
+ * a digest never changes because a key came.
  */
 static json_t *
 result_keys(const json_t *spec, const char *section)
@@ -124,8 +132,6 @@ result_keys(const json_t *spec, const char *section)
 
 	json_object_foreach(keys, key, rule) {
 		if (strcmp(contract_tag(rule), "result") != 0)
-			continue;
-		if (strcmp(section, "train") == 0 && strcmp(key, "seed") == 0)
 			continue;
 		v = json_object_get(json_object_get(spec, section), key);
 		counts = later_is(rule) ? later_deviates(rule, v) : 1;
@@ -159,10 +165,27 @@ out:
 	return (made);
 }
 
+static const char *const model_sections[] = { "model", "train", "export", "budget", NULL };
+
+int
+specdigest_recipe(const json_t *spec, char hex[SHA256_HEX_SIZE])
+{
+	static const char *const too[] = { "replay_sha256", NULL };
+	json_t *digest = digest_of(spec, json_object_get(spec, "digests"), model_sections, "vocab_size", too);
+
+	if (digest == NULL) {
+		errno = ENOMEM;
+		return (-1);
+	}
+	memcpy(hex, json_string_value(digest), SHA256_HEX_SIZE);
+	json_decref(digest);
+	return (0);
+}
+static const char *const config_sections[] = { "model", "train", "eval", "export", "budget", NULL };
+
 int
 specdigest_put(const json_t *spec, json_t *digests)
 {
-	static const char *const config[] = { "model", "train", "eval", "export", "budget", NULL };
 	static const char *const config_too[] = {
 		"data_sha256",
 		"tokenizer_sha256",
@@ -172,7 +195,6 @@ specdigest_put(const json_t *spec, json_t *digests)
 		NULL,
 	};
 	/* The vocabulary is the tokenizer's: another one is a change of the tokenizer, not of the model too. */
-	static const char *const model[] = { "model", "train", "export", "budget", NULL };
 	static const char *const model_too[] = { "init_sha256", "replay_sha256", NULL };
 	static const char *const eval[] = { "eval", NULL };
 	static const char *const trainer[] = { "trainer", "scorer", NULL };
@@ -183,9 +205,10 @@ specdigest_put(const json_t *spec, json_t *digests)
 		errno = ENOMEM;
 		return (-1);
 	}
-	if (json_object_set_new(digests, "config_sha256", digest_of(spec, digests, config, "", config_too)) == -1 ||
-	    json_object_set_new(digests, "model_sha256", digest_of(spec, digests, model, "vocab_size", model_too)) ==
+	if (json_object_set_new(digests, "config_sha256", digest_of(spec, digests, config_sections, "", config_too)) ==
 		-1 ||
+	    json_object_set_new(digests, "model_sha256",
+		digest_of(spec, digests, model_sections, "vocab_size", model_too)) == -1 ||
 	    json_object_set_new(digests, "eval_sha256", digest_of(spec, digests, eval, "", nothing)) == -1) {
 		errno = ENOMEM;
 		return (-1);
@@ -207,4 +230,32 @@ specdigest_content(const json_t *spec, char hex[SHA256_HEX_SIZE])
 	if (rc == -1)
 		errno = ENOMEM;
 	return (rc);
+}
+
+json_t *
+specdigest_settings(const json_t *spec)
+{
+	json_t *settings = json_object(), *keys = NULL, *v;
+	const char *const *section;
+	const char *key;
+	char path[128];
+	int differs;
+
+	for (section = config_sections; settings != NULL && *section != NULL; section++) {
+		if ((keys = result_keys(spec, *section)) == NULL)
+			goto err0;
+		json_object_foreach(keys, key, v) {
+			snprintf(path, sizeof(path), "%s.%s", *section, key);
+			if ((differs = later_deviates(contract_at("spec", path), v)) == -1 ||
+			    (differs && json_object_set(settings, path, v) == -1))
+				goto err0;
+		}
+		json_decref(keys);
+	}
+	return (settings);
+err0:
+	json_decref(keys);
+	json_decref(settings);
+	errno = ENOMEM;
+	return (NULL);
 }

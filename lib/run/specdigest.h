@@ -24,7 +24,17 @@ int specdigest_data(const char *path, json_t **data, char data_sha256[SHA256_HEX
 /* Compute config, model and eval into ${digests}, which holds the others. 0, or -1 with errno ENOMEM. */
 int specdigest_put(const json_t *spec, json_t *digests);
 
+/* That of model, training, export and budget, given weights apart; 0, or -1 with errno ENOMEM. */
+int specdigest_recipe(const json_t *spec, char hex[SHA256_HEX_SIZE]);
+
 /* The digest of the whole but itself; 0, or -1 with errno ENOMEM. */
 int specdigest_content(const json_t *spec, char hex[SHA256_HEX_SIZE]);
+
+/**
+ * What the configuration's digest is of, for people: the result keys that
+ * differ from their defaults, `train.matrix_lr`: 0.02, in the contract's order.
+ * Owns: the caller decrefs. NULL with errno ENOMEM.
+ */
+json_t *specdigest_settings(const json_t *spec);
 
 #endif

@@ -19,6 +19,7 @@
 #include "base/num.h"
 #include "base/proc.h"
 #include "base/say.h"
+#include "base/search.h"
 #include "run/spec.h"
 #include "run/specdigest.h"
 #include "run/program.h"
@@ -150,7 +151,7 @@ specrequest_base(json_t *request, const char *file)
 	int fd;
 
 	/* The path is the user's own: links in it are meant, and a pipe will do. */
-	if ((fd = open(file, O_RDONLY | O_CLOEXEC)) == -1) {
+	if ((fd = file_open_given(file)) == -1) {
 		say_errno("cannot read '%s'", file);
 		return (-1);
 	}
@@ -194,6 +195,7 @@ specrequest_base(json_t *request, const char *file)
 static json_t *
 value_of(const char *path, const char *text, const json_t *rule)
 {
+	const size_t n = strlen(path);
 	json_t *v;
 	int64_t i;
 	double x;
@@ -205,6 +207,10 @@ value_of(const char *path, const char *text, const json_t *rule)
 		return (json_null());
 	if (contract_has_type(rule, "boolean") && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0))
 		return (json_boolean(*text == 't'));
+	/* A time may bear its unit; a bare number is in the key's own, milliseconds. */
+	if (contract_has_type(rule, "integer") && n > 3 && strcmp(path + n - 3, "_ms") == 0 && *text != '\0' &&
+	    strchr("smh", text[strlen(text) - 1]) != NULL && num_duration_ms(text, INT64_C(9007199254740991), &i) == 0)
+		return (json_integer(i));
 	if (contract_has_type(rule, "integer") || contract_has_type(rule, "number")) {
 		if (num_i64(text, INT64_MIN, INT64_MAX, &i) == 0)
 			return (json_integer(i));
@@ -376,12 +382,45 @@ data_agrees(const char *file, const json_t *want, const json_t *have)
 	return (0);
 }
 
+/*
+ * Where the data of the base is, which may have moved: as it says, as data beside its file, or in HOMEGOLF_DATA.
+ * Where none has its digest it is as it says, so that messages name that.  NULL with errno ENOMEM.
+ */
+static char *
+base_data(const json_t *request, const char *dir)
+{
+	const char *want = jsonio_text(request, "base.data.dataset_sha256", NULL),
+		   *file = jsonio_text(request, "file", ""), *slash = strrchr(file, '/');
+	char hex[SHA256_HEX_SIZE];
+	struct str at = STR_INIT;
+
+	if (want != NULL && !search_here(dir, "dataset.json", want, SEARCH_ANY, hex)) {
+		if (str_printf(&at, "%.*sdata", slash == NULL ? 0 : (int)(slash + 1 - file), file) == -1)
+			goto err0;
+		if (search_here(at.p, "dataset.json", want, SEARCH_ANY, hex))
+			return (at.p);
+		switch (search_list(getenv("HOMEGOLF_DATA"), "dataset.json", want, SEARCH_ANY, &at)) {
+		case 1:
+			return (at.p);
+		case -1:
+			goto err0;
+		}
+		at.n = 0;
+	}
+	if (str_puts(&at, dir) == -1)
+		goto err0;
+	return (at.p);
+err0:
+	str_free(&at);
+	return (NULL);
+}
+
 static int
 put_data(const json_t *request, json_t *spec)
 {
 	const char *dir = jsonio_text(request, "set.data.dir", NULL);
 	json_t *digests = json_object_get(spec, "digests"), *data;
-	char data_sha256[SHA256_HEX_SIZE], *path;
+	char data_sha256[SHA256_HEX_SIZE], *path, *base;
 	int moved = dir != NULL, rc;
 
 	if (dir == NULL && (dir = jsonio_text(request, "base.data.dir", NULL)) == NULL) {
@@ -389,8 +428,12 @@ put_data(const json_t *request, json_t *spec)
 		errno = EINVAL;
 		return (-1);
 	}
-	if ((path = realpath(dir, NULL)) == NULL) {
-		say_errno("data.dir: cannot find '%s'", dir);
+	base = moved ? NULL : base_data(request, dir);
+	path = base == NULL && !moved ? NULL : realpath(moved ? dir : base, NULL);
+	free(base);
+	if (path == NULL) {
+		say_errno("data.dir: cannot find '%s'%s", dir,
+		    moved ? "" : "; HOMEGOLF_DATA says where data lies that moved");
 		return (-1);
 	}
 	rc = specdigest_data(path, &data, data_sha256);

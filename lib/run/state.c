@@ -2,7 +2,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/say.h"
+#include "base/shell.h"
 #include "run/state.h"
 
 #define A STATE_ABSENT
@@ -104,9 +106,40 @@ state_look(const struct rundir *r, enum stage s, enum state *state, struct runlo
 	}
 	f.held = look->held;
 	f.text = look->text;
-	f.late = f.held && look->text == RUNLOCK_GOOD && runlock_late_ms(&look->lock) > RUNLOCK_GRACE_MS;
+	if (!f.held && f.text == RUNLOCK_GOOD && !f.receipt && !f.refusal) {
+		look->whose = runlock_whose(r, s, &look->lock);
+		f.held = look->whose == RUNLOCK_UNSEEN || look->whose == RUNLOCK_ELSEWHERE;
+	}
+	f.late = f.held && look->text == RUNLOCK_GOOD && runlock_overdue(&look->lock);
+	if (look->whose == RUNLOCK_ELSEWHERE)
+		f.late = 0;
 	*state = state_of(&f);
 	return (0);
+}
+
+int
+state_say_unseen(const struct rundir *r, enum stage s, const struct runlock_look *look)
+{
+	char by[CLOCK_TEXT_SIZE];
+	const char *name = rundir_stages[s].name;
+
+	switch (look->whose) {
+	case RUNLOCK_UNSEEN:
+		say_note(
+		    "%s of '%s': process %ld runs, and its lock can't be seen from here, as on another mount of the "
+		    "same files: left alone",
+		    name, r->path, (long)look->lock.owner.pid);
+		return (1);
+	case RUNLOCK_ELSEWHERE:
+		say_note("%s of '%s' was begun by process %ld of host '%s', which can't be seen from here: left alone "
+			 "until its deadline, %s, and five minutes",
+		    name, r->path, (long)look->lock.owner.pid, look->lock.owner.host,
+		    clock_text(by, look->lock.deadline_ms));
+		shell_next("hg-reap -x %s DIR  # if nothing runs there any more", look->lock.owner.host);
+		return (1);
+	default:
+		return (0);
+	}
 }
 
 struct state_next

@@ -13,7 +13,7 @@
 enum state {
 	STATE_ABSENT,     /* never started: no lock text, nothing published */
 	STATE_RUNNING,    /* the lock is held */
-	STATE_OVERDUE,    /* held past its deadline and grace */
+	STATE_OVERDUE,    /* held past its deadline and grace, or by an owner that is stopped (runlock_overdue) */
 	STATE_CLOSED_OUT, /* its receipt is there */
 	STATE_REFUSED,    /* its refusal is there */
 	STATE_ORPHANED,   /* began, and ended without either */
@@ -24,7 +24,7 @@ enum state {
 /* What the state depends on. */
 struct state_facts {
 	int receipt, refusal; /* is the file there? */
-	int held;             /* is the lock held? */
+	int held;             /* is the lock held, or free only as seen from here (runlock_whose)? */
 	enum runlock_text text;
 	int late; /* past deadline + grace, by the text */
 };
@@ -36,6 +36,12 @@ const char *state_name(enum state s);
 
 /* The state as one look shows it, with what was seen of the lock. 0, or -1 with errno, said. */
 int state_look(const struct rundir *r, enum stage s, enum state *state, struct runlock_look *look);
+
+/*
+ * Say that a stage is left alone, and until when, if it counts as alive without its lock being seen; 1 if that was
+ * said, else 0.
+ */
+int state_say_unseen(const struct rundir *r, enum stage s, const struct runlock_look *look);
 
 /* The run as a whole. */
 enum state_run {

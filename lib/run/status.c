@@ -117,6 +117,12 @@ stage_of(struct rundir *r, enum stage s, enum state *state)
 	    member(refusal, "kind"), "detail", member(refusal, "detail"), "retryable", member(refusal, "retryable"),
 	    "next", member(refusal, "next"));
 	json_decref(refusal);
+	if (out != NULL && alive && look.lock.waits &&
+	    jsonio_put(out, "lane",
+		json_pack("{s:i, s:I}", "ahead", look.lock.lane_ahead, "pid", (json_int_t)look.lock.lane_pid)) == -1) {
+		json_decref(out);
+		out = NULL;
+	}
 	if (out == NULL) {
 		errno = ENOMEM;
 		say_errno("cannot tell of '%s'", r->path);
@@ -248,7 +254,11 @@ status_line(char text[STATUS_LINE_SIZE], const json_t *stage)
 		return (text);
 	n = snprintf(text, STATUS_LINE_SIZE, "%s as process %lld", jsonio_text(stage, "state", ""),
 	    (long long)jsonio_i64(stage, "pid", 0));
-	if (strcmp(health, "starting") == 0)
+	if (json_is_object(jsonio_get(stage, "lane")))
+		n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n,
+		    ", waiting for its lane, which process %lld has, with %lld before it",
+		    (long long)jsonio_i64(stage, "lane.pid", 0), (long long)jsonio_i64(stage, "lane.ahead", 0));
+	else if (strcmp(health, "starting") == 0)
 		n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", not at work yet");
 	if (json_is_object(p)) {
 		n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", %s", jsonio_text(p, "phase", "at work"));

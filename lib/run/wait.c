@@ -2,10 +2,12 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/exit.h"
+#include "base/out.h"
 #include "base/proc.h"
 #include "base/say.h"
 #include "run/closeout.h"
@@ -26,6 +28,7 @@ struct item {
 	enum state state;
 	int pidfd;        /* of its owner, or -1 */
 	int64_t dying_ms; /* since when its owner is known to be gone; 0 if it is not */
+	int said;         /* that it is left alone */
 	int settled;
 	int code; /* when settled */
 };
@@ -33,7 +36,7 @@ struct item {
 static void
 settle(struct item *it, const char *word, int code)
 {
-	printf("%s %s %s\n", it->run->shown, rundir_stages[it->stage].name, word);
+	out_put("%s %s %s\n", it->run->path, rundir_stages[it->stage].name, word);
 	fflush(stdout);
 	it->settled = 1;
 	it->code = code;
@@ -78,7 +81,14 @@ static int
 look(struct item *it)
 {
 	struct runlock_look lock;
+	struct stat st;
 
+	/* A directory that was renamed keeps its links. */
+	if (fstat(it->run->fd, &st) == 0 && st.st_nlink == 0) {
+		say_error("'%s' was removed: %s of it never comes", it->run->path, rundir_stages[it->stage].name);
+		settle(it, "removed", HG_EXIT_NO);
+		return (0);
+	}
 	if (closeout_dead(it->run, it->stage, &it->state, NULL) == -1)
 		return (-1);
 	switch (it->state) {
@@ -96,8 +106,10 @@ look(struct item *it)
 	default:
 		break;
 	}
-	if (it->pidfd != -1 || runlock_look(it->run, it->stage, &lock) == -1 || lock.text != RUNLOCK_GOOD)
+	if (it->pidfd != -1 || state_look(it->run, it->stage, &it->state, &lock) == -1 || lock.text != RUNLOCK_GOOD)
 		return (0);
+	if (!it->said)
+		it->said = state_say_unseen(it->run, it->stage, &lock);
 	/* A process that ended since the state was looked at is noticed here, and the state looked at again at once. */
 	it->pidfd = proc_open(&lock.lock.owner);
 	if (it->pidfd == -1 && proc_alive(&lock.lock.owner) == 0) {

@@ -18,7 +18,8 @@
  *   items, minItems, maxItems, minimum, maximum, exclusiveMinimum,
  *   exclusiveMaximum, minLength, maxLength (code points), pattern,
  *   and without effect on the verdict: $schema, title, description, default,
- *   readOnly (computed, never set by hand), x-tag (result, system, cosmetic),
+ *   readOnly (computed, never set by hand), x-tag (result; replicate, in which
+ *   the runs of one configuration differ; system; cosmetic),
  *   x-timing (may differ when the same thing is done again), x-unit, x-since
  *   (the version that a key came with after 0.1: never required, and absent
  *   means default, see schema/later.h).

@@ -200,8 +200,10 @@ LINT(tag)
 	const char *s = json_string_value(arg);
 
 	(void)schema;
-	if (s == NULL || (strcmp(s, "result") != 0 && strcmp(s, "system") != 0 && strcmp(s, "cosmetic") != 0))
-		return (check_broken(w, at, NULL, "x-tag must be result, system or cosmetic"));
+	if (s == NULL ||
+	    (strcmp(s, "result") != 0 && strcmp(s, "replicate") != 0 && strcmp(s, "system") != 0 &&
+		strcmp(s, "cosmetic") != 0))
+		return (check_broken(w, at, NULL, "x-tag must be result, replicate, system or cosmetic"));
 	return (0);
 }
 

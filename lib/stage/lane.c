@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,8 @@
 #include <unistd.h>
 
 #include "stage/lane.h"
+#include "base/clock.h"
+#include "base/file.h"
 #include "base/proc.h"
 #include "base/say.h"
 
@@ -49,8 +52,26 @@ folder(char *out, size_t size)
 	return (0);
 }
 
-int
-lane_open(const char *lane)
+/*
+ * Who may make files in the directory may use the lane, whoever made it and with what umask; where names are protected
+ * (fs.protected_regular) another's file is not to be asked for with O_CREAT.
+ */
+static int
+open_shared(const char *path, const char *file)
+{
+	struct stat st;
+	int fd;
+
+	if ((fd = file_open_change(AT_FDCWD, file, O_RDWR, 0)) != -1 || errno != ENOENT)
+		return (fd);
+	if ((fd = file_open_change(AT_FDCWD, file, O_RDWR | O_CREAT, 0666)) != -1 && stat(path, &st) == 0)
+		(void)fchmod(fd, 0644 | (st.st_mode & 0022));
+	return (fd);
+}
+
+/* Open (and create) a file of the lane's, HOST.LANE.ENDING; a descriptor, or -1, said. */
+static int
+open_file(const char *lane, const char *ending)
 {
 	char path[PATH_MAX / 2], file[PATH_MAX];
 	struct proc_id here;
@@ -61,46 +82,191 @@ lane_open(const char *lane)
 		return (-1);
 	}
 	/* A home may be shared by machines; lanes are not. */
-	snprintf(file, sizeof(file), "%s/%s.%s.lock", path, here.host, lane);
+	snprintf(file, sizeof(file), "%s/%s.%s.%s", path, here.host, lane, ending);
 	if (strchr(lane, '/') != NULL) {
 		errno = EINVAL;
 		fd = -1;
 	} else
-		fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
-	if (fd == -1)
+		fd = open_shared(path, file);
+	if (fd == -1 && (errno == EACCES || errno == EPERM))
+		say_error(
+		    "lane '%s' is another user's: set HOMEGOLF_LANES to a directory of your own, or let all who share "
+		    "the lane write it",
+		    file);
+	else if (fd == -1)
 		say_errno("cannot open lane '%s'", file);
 	return (fd);
 }
 
 int
-lane_take(int fd, const char *run)
+lane_open(const char *lane)
 {
-	char text[LANE_HOLDER_SIZE], clean[LANE_HOLDER_SIZE - 64];
+	return (open_file(lane, "lock"));
+}
+
+int
+lane_take(int fd, const char *run, int64_t over_boot_ms)
+{
+	char text[2 * LANE_HOLDER_SIZE], clean[LANE_HOLDER_SIZE - 64];
+	struct proc_id here;
 	int n;
 
 	if (proc_lock(fd) == -1)
 		return (-1);
-	/* For people only; nothing is lost if it can't be written. */
-	n = snprintf(text, sizeof(text), "process %ld, run '%s'", (long)getpid(), say_clean(clean, sizeof(clean), run));
-	memset(text + n, ' ', sizeof(text) - (size_t)n);
+	/* Nothing is lost if it can't be written: those who wait know less. People's half comes first. */
+	memset(text, ' ', sizeof(text));
+	n = snprintf(text, LANE_HOLDER_SIZE, "process %ld, run '%s'", (long)getpid(),
+	    say_clean(clean, sizeof(clean), run));
+	text[n] = ' ';
+	text[LANE_HOLDER_SIZE - 1] = '\n';
+	if (proc_machine(&here) == 0) {
+		n = snprintf(text + LANE_HOLDER_SIZE, LANE_HOLDER_SIZE, "%ld %lld %s", (long)getpid(),
+		    (long long)over_boot_ms, here.boot_id);
+		text[LANE_HOLDER_SIZE + n] = ' ';
+	}
 	text[sizeof(text) - 1] = '\n';
 	if (pwrite(fd, text, sizeof(text), 0) == -1)
 		return (0);
 	return (0);
 }
 
-char *
-lane_holder(int fd, char out[LANE_HOLDER_SIZE])
+void
+lane_holder(int fd, struct lane_holder *out)
 {
-	char text[LANE_HOLDER_SIZE];
+	char text[2 * LANE_HOLDER_SIZE + 1], boot[40];
+	long long over_boot_ms;
+	struct proc_id here;
+	long pid;
+	ssize_t n;
+	int at;
+
+	memset(out, 0, sizeof(*out));
+	strcpy(out->text, "somebody");
+	if ((n = pread(fd, text, sizeof(text) - 1, 0)) <= 0)
+		return;
+	text[n] = '\0';
+	if (n > LANE_HOLDER_SIZE && sscanf(text + LANE_HOLDER_SIZE, "%ld %lld %39s", &pid, &over_boot_ms, boot) == 3 &&
+	    proc_machine(&here) == 0 && strcmp(boot, here.boot_id) == 0) {
+		out->pid = (pid_t)pid;
+		out->over_boot_ms = over_boot_ms;
+	}
+	at = n < LANE_HOLDER_SIZE ? (int)n : LANE_HOLDER_SIZE;
+	while (at > 0 && (text[at - 1] == ' ' || text[at - 1] == '\n'))
+		at--;
+	text[at < LANE_HOLDER_SIZE ? at : LANE_HOLDER_SIZE - 1] = '\0';
+	say_clean(out->text, sizeof(out->text), text);
+}
+
+/* --- the line ---------------------------------------------------------------- */
+
+/* A record, "TURN NEED_MS" padded; the first one's place is the lock under which records are made. */
+#define RECORD ((int64_t)64)
+#define RECORDS 1024
+
+/* Whoever makes a record holds the others up for no longer than this, even stopped. */
+#define QUEUE_MS 2000
+
+/* Who waits at a record, by its lock: 0, or -1 if nobody does or its text is none. */
+static int
+look_at(int fd, int64_t record, int64_t *turn, int64_t *need_ms)
+{
+	char text[RECORD + 1];
+	long long a, b;
 	ssize_t n;
 
-	if ((n = pread(fd, text, sizeof(text) - 1, 0)) <= 0) {
-		strcpy(out, "somebody");
-		return (out);
-	}
-	while (n > 0 && (text[n - 1] == ' ' || text[n - 1] == '\n'))
-		n--;
+	if (proc_lock_part_held(fd, record * RECORD, RECORD) != 1)
+		return (-1);
+	if ((n = pread(fd, text, RECORD, record * RECORD)) <= 0)
+		return (-1);
 	text[n] = '\0';
-	return (say_clean(out, LANE_HOLDER_SIZE, text));
+	if (sscanf(text, "%lld %lld", &a, &b) != 2 || a <= 0 || b < 0)
+		return (-1);
+	*turn = a;
+	*need_ms = b;
+	return (0);
+}
+
+static int64_t
+records(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1 || st.st_size < RECORD)
+		return (0);
+	return (st.st_size / RECORD < RECORDS ? st.st_size / RECORD : RECORDS);
+}
+
+/* With the queue's lock in hand: a turn after all turns, in a record that nobody waits at. 0 or -1. */
+static int
+join(struct lane_place *p, int64_t need_ms)
+{
+	char text[RECORD + 1];
+	int64_t i, n = records(p->fd), turn, other, free_record = 0;
+	int length;
+
+	p->turn = 1;
+	for (i = 1; i < n; i++) {
+		if (look_at(p->fd, i, &turn, &other) == 0) {
+			if (turn >= p->turn)
+				p->turn = turn + 1;
+		} else if (free_record == 0 && proc_lock_part_held(p->fd, i * RECORD, RECORD) == 0)
+			free_record = i;
+	}
+	if (free_record == 0)
+		free_record = n < 1 ? 1 : n;
+	if (free_record >= RECORDS)
+		return (-1);
+	p->record = free_record;
+	length = snprintf(text, sizeof(text), "%lld %lld", (long long)p->turn, (long long)need_ms);
+	memset(text + length, ' ', sizeof(text) - (size_t)length);
+	text[RECORD - 1] = '\n';
+	/* The text before its lock: whoever sees the lock reads this turn and not an older one. */
+	if (pwrite(p->fd, text, RECORD, p->record * RECORD) != RECORD)
+		return (-1);
+	return (proc_lock_part(p->fd, p->record * RECORD, RECORD));
+}
+
+void
+lane_queue(struct lane_place *p, const char *lane, int64_t need_ms)
+{
+	int64_t end = clock_mono_ms() + QUEUE_MS;
+	int rc;
+
+	*p = (struct lane_place){ .fd = open_file(lane, "queue") };
+	if (p->fd == -1)
+		return;
+	while ((rc = proc_lock_part(p->fd, 0, RECORD)) == -1 && (errno == EAGAIN || errno == EINTR) &&
+	    clock_mono_ms() < end)
+		poll(NULL, 0, 10);
+	if (rc == 0 && (rc = join(p, need_ms)) == 0)
+		rc = proc_unlock_part(p->fd, 0, RECORD);
+	if (rc == -1) {
+		say_note("lane '%s': no place in the line, waiting beside it", lane);
+		lane_leave(p);
+	}
+}
+
+int
+lane_ahead(const struct lane_place *p, int64_t *need_ms)
+{
+	int64_t i, n, turn, need;
+	int ahead = 0;
+
+	*need_ms = 0;
+	if (p->fd == -1)
+		return (0);
+	for (i = 1, n = records(p->fd); i < n; i++)
+		if (i != p->record && look_at(p->fd, i, &turn, &need) == 0 && turn < p->turn) {
+			ahead++;
+			*need_ms += need;
+		}
+	return (ahead);
+}
+
+void
+lane_leave(struct lane_place *p)
+{
+	if (p->fd != -1)
+		close(p->fd);
+	p->fd = -1;
 }

@@ -24,9 +24,11 @@
 #include "base/exit.h"
 #include "base/file.h"
 #include "base/jsonio.h"
+#include "stage/inputs.h"
 #include "stage/lane.h"
 #include "base/num.h"
 #include "base/proc.h"
+#include "base/progress.h"
 #include "run/receipt.h"
 #include "run/runlock.h"
 #include "base/say.h"
@@ -40,6 +42,9 @@
 /* How often the boot clock is asked: it runs through suspend, which poll's own clock does not. */
 #define TICK_MS 5000
 
+/* How long after SIGKILL the worker, or what it started, may live before it is called unkillable. */
+#define KILL_MS 5000
+
 struct stage_work {
 	const struct rundir *run;
 	const struct stage_job *job;
@@ -47,10 +52,11 @@ struct stage_work {
 	int outputs;         /* directory */
 	int pipe;            /* to the owner */
 	json_t *message;     /* {"deliver": ..} or {"refuse": ..} */
-	int64_t progress;
+	int64_t progress;    /* the largest that was told */
 	char progressed_at[CLOCK_TEXT_SIZE];
 	int posts;    /* its progress is for others to see */
 	int unposted; /* said that progress could not be posted */
+	struct inputs *inputs;
 };
 
 /* What the owner knows of its worker. */
@@ -60,7 +66,11 @@ struct watch {
 	struct str heard; /* the worker's message so far */
 	enum stage_asked asked;
 	int64_t kill_boot_ms; /* when SIGKILL follows SIGTERM */
+	struct stage_stall stall;
+	int64_t stalled_ms; /* without progress, when it was ended for that */
+	char stood;         /* how a stalled worker was found: its state as /proc has it */
 	int killed;
+	pid_t unkillable; /* lives on, long after SIGKILL; 0 if all are gone */
 	int status;
 	int64_t oom_kills;
 };
@@ -99,8 +109,8 @@ set_signals(void (*handler)(int))
 	sa.sa_handler = handler;
 	sa.sa_flags = SA_RESTART;
 	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-		/* Under nohup a terminal that closes is no reason to stop. */
-		if (signals[i] == SIGHUP && sigaction(SIGHUP, NULL, &old) == 0 && old.sa_handler == SIG_IGN)
+		/* Under nohup a terminal that closes does not stop us, nor ^C a job of a script; TERM always does. */
+		if (signals[i] != SIGTERM && sigaction(signals[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN)
 			continue;
 		sigaction(signals[i], &sa, NULL);
 	}
@@ -138,6 +148,12 @@ stage_outputs(const struct stage_work *w)
 	return (w->outputs);
 }
 
+struct inputs **
+stage_inputs(struct stage_work *w)
+{
+	return (&w->inputs);
+}
+
 int64_t
 stage_left_ms(const struct stage_work *w)
 {
@@ -161,6 +177,10 @@ stage_deliver(struct stage_work *w, json_t *body)
 		return (-1);
 	}
 	assert(w->message == NULL);
+	if (inputs_still(w) == -1) {
+		json_decref(body);
+		return (-1);
+	}
 	if ((w->message = json_pack("{s:o}", "deliver", body)) == NULL) {
 		errno = ENOMEM;
 		return (-1);
@@ -197,13 +217,14 @@ stage_progress(struct stage_work *w, int64_t progress, json_t *keys)
 	json_t *v = NULL;
 	size_t n;
 
-	if (!w->posts || st->status == NULL)
-		goto done;
 	clock_text(now, clock_wall_ms());
 	if (w->progressed_at[0] == '\0' || progress > w->progress) {
 		memcpy(w->progressed_at, now, sizeof(now));
 		w->progress = progress;
+		progress_tick();
 	}
+	if (!w->posts || st->status == NULL)
+		goto done;
 	snprintf(schema, sizeof(schema), "homegolf.%s.v1", st->status_contract);
 	v = json_pack("{s:s, s:s, s:i, s:I, s:I, s:s, s:s, s:I, s:s}", "schema", schema, "run_uid",
 	    w->run->spec.run_uid, "attempt", w->lock.attempt, "pid", (json_int_t)w->lock.worker.pid, "start_time",
@@ -248,6 +269,8 @@ worker(struct stage_work *w, pid_t parent, const sigset_t *mask)
 	struct sigaction sa;
 	int rc, error;
 
+	char mark[RUNDIR_MARK_SIZE];
+
 	setpgid(0, 0);
 	set_signals(SIG_DFL);
 	memset(&sa, 0, sizeof(sa));
@@ -262,14 +285,16 @@ worker(struct stage_work *w, pid_t parent, const sigset_t *mask)
 	close_fd(&signal_pipe[0]);
 	close_fd(&signal_pipe[1]);
 	sigprocmask(SIG_SETMASK, mask, NULL);
-	if (proc_die_with_parent(parent) == -1 || proc_self(&w->lock.worker) == -1)
+	/* What our programs leave behind stays below us, and then below our owner; and if we both die it has a mark. */
+	rundir_mark(w->run, w->job->stage, w->lock.attempt, mark);
+	if (proc_die_with_parent(parent) == -1 || proc_self(&w->lock.worker) == -1 || proc_adopt_orphans() == -1 ||
+	    (w->posts && setenv(RUNDIR_MARK, mark + sizeof(RUNDIR_MARK "=") - 1, 1) == -1))
 		_exit(HG_EXIT_SYSTEM);
 	errno = 0;
 	rc = w->job->work(w, w->job->arg);
 	error = errno;
 	say_progress_end();
-	if (fflush(stdout) != 0)
-		say_errno("cannot write standard output");
+	(void)exit_flush(HG_EXIT_DONE);
 	if (w->message != NULL || rc == -1)
 		tell(w, error);
 	_exit(rc == -1 ? HG_EXIT_NO : rc & 0xff);
@@ -321,8 +346,7 @@ redirect(const struct owner *o)
 
 	if ((in = open("/dev/null", O_RDONLY)) == -1)
 		return (-1);
-	out = openat(o->run->fd, o->stage->log, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
-	    0644);
+	out = file_open_change(o->run->fd, o->stage->log, O_WRONLY | O_CREAT | O_APPEND, 0644);
 	if (out == -1)
 		goto err0;
 	if (dup2(in, STDIN_FILENO) == -1 || dup2(out, STDOUT_FILENO) == -1 || dup2(out, STDERR_FILENO) == -1)
@@ -380,6 +404,8 @@ answer(struct rundir *r, enum stage s)
 	case STATE_CORRUPT:
 		return (refusal_show_corrupt(r, s));
 	default:
+		if (state_say_unseen(r, s, &look))
+			return (HG_EXIT_NOT_YET);
 		say_error("%s of '%s' is %s: process %ld of host '%s' holds its lock", st->name, r->path,
 		    state_name(state), (long)look.lock.owner.pid, look.lock.owner.host);
 		return (HG_EXIT_NOT_YET);
@@ -445,10 +471,9 @@ static int
 refuse_errno(struct owner *o, const char *what)
 {
 	char detail[256];
-	/* fork says EAGAIN where processes are short: that is a want of memory, too. */
-	int error = errno == EAGAIN ? ENOMEM : errno;
+	int error = errno;
 
-	snprintf(detail, sizeof(detail), "%s: %s", what, strerror(errno));
+	snprintf(detail, sizeof(detail), "%s: %s", what, say_why(error));
 	return (refuse(o, refusal_of_errno(error), detail, NULL, NULL));
 }
 
@@ -461,41 +486,124 @@ signalled(void)
 	return (read(signal_pipe[0], &c, 1) == 1 ? c : 0);
 }
 
-/* Wait for the lane, visibly; -1 once it is ours, or the code of the refusal. */
+/* How often, at least, the owner writes into its lock that it lives. */
+#define ALIVE_MS INT64_C(60000)
+
+/* Say in the lock until when to believe that we live, unless that was said a moment ago. 0, or -1 with errno. */
 static int
-enter_lane(struct owner *o)
+say_alive(struct owner *o)
+{
+	int64_t patience = o->run->spec.limits.stall_ms, by = clock_mono_ms() + patience + TICK_MS + RUNLOCK_GRACE_MS;
+
+	if (patience == 0 || o->lock_fd == -1 ||
+	    by - o->lock.alive_mono_ms < (patience / 4 < ALIVE_MS ? patience / 4 : ALIVE_MS))
+		return (0);
+	o->lock.alive_mono_ms = by;
+	return (runlock_write(o->lock_fd, &o->lock));
+}
+
+/* Who waits for a lane when its first in line does not take it though it is free: passed over after this long. */
+#define PASS_MS 5000
+
+/* A run that has the lane may be over this long after its deadline. */
+#define OVER_MS (STAGE_STOP_MS + 2 * KILL_MS + RUNLOCK_GRACE_MS)
+
+/* For how long one is believed to have the lane who does not say. */
+#define UNKNOWN_MS INT64_C(3600000)
+
+/* The one who has the lane, and how many stand before us, for whoever asks hg-status. */
+static int
+tell_waiting(struct owner *o, int ahead, const struct lane_holder *holder)
+{
+	if (o->lock.waits && o->lock.lane_ahead == ahead && o->lock.lane_pid == holder->pid)
+		return (say_alive(o));
+	o->lock.waits = 1;
+	o->lock.lane_ahead = ahead;
+	o->lock.lane_pid = holder->pid;
+	return (runlock_write(o->lock_fd, &o->lock));
+}
+
+static int
+refuse_busy(struct owner *o, int64_t waited_ms, int ahead, const struct lane_holder *holder)
 {
 	const char *lane = o->run->spec.limits.lane;
-	int64_t wait_ms = o->run->spec.limits.lane_wait_ms, began = clock_boot_ms(), now;
-	char holder[LANE_HOLDER_SIZE], detail[512];
-	struct pollfd p = { .fd = signal_pipe[0], .events = POLLIN };
-	json_t *expected;
-	int code, told = 0;
+	char detail[512];
+	json_t *observed = json_pack("{s:I, s:i}", "waited_ms", (json_int_t)waited_ms, "ahead", ahead), *expected;
+	int64_t wait_ms = o->run->spec.limits.lane_wait_ms;
+	int code;
 
-	if ((o->lane_fd = lane_open(lane)) == -1)
-		return (refuse(o, refusal_of_errno(errno), say_last(), NULL, NULL));
-	while (lane_take(o->lane_fd, o->run->path) == -1) {
-		if (errno != EAGAIN && errno != EINTR)
-			return (refuse_errno(o, "cannot lock the lane"));
+	expected = wait_ms == 0 ? json_pack("{s:s}", "lane_wait_ms", "auto") :
+				  json_pack("{s:I}", "lane_wait_ms", (json_int_t)wait_ms);
+	snprintf(detail, sizeof(detail), "lane '%s' was busy for %lld s: %s, and %d waiting before us", lane,
+	    (long long)waited_ms / 1000, holder->text, ahead);
+	code = refuse(o, REFUSAL_LANE_BUSY_TIMEOUT, detail, observed, expected);
+	json_decref(observed);
+	json_decref(expected);
+	return (code);
+}
+
+/* Wait in line until the lane is ours: -1, or the code of the refusal. */
+static int
+wait_in_line(struct owner *o, const struct lane_place *place)
+{
+	const char *lane = o->run->spec.limits.lane;
+	int64_t wait_ms = o->run->spec.limits.lane_wait_ms, began = clock_boot_ms(), until = 0, idle = 0, now, need;
+	struct pollfd p = { .fd = signal_pipe[0], .events = POLLIN };
+	struct lane_holder holder;
+	int ahead;
+
+	for (;;) {
+		ahead = lane_ahead(place, &need);
 		now = clock_boot_ms();
-		lane_holder(o->lane_fd, holder);
-		if (!told++)
-			say_note("waiting for lane '%s', taken by %s", lane, holder);
-		say_progress("waiting for lane '%s' since %lld s", lane, (long long)(now - began) / 1000);
-		if (now - began >= wait_ms) {
-			snprintf(detail, sizeof(detail), "lane '%s' was busy for %lld s: %s", lane,
-			    (long long)(now - began) / 1000, holder);
-			expected = json_pack("{s:I}", "lane_wait_ms", (json_int_t)wait_ms);
-			code = refuse(o, REFUSAL_LANE_BUSY_TIMEOUT, detail, NULL, expected);
-			json_decref(expected);
-			return (code);
+		if (proc_lock_held(o->lane_fd) == 1)
+			idle = 0;
+		else if (idle == 0)
+			idle = now;
+		if (ahead == 0 || (idle != 0 && now - idle >= PASS_MS * ahead)) {
+			if (lane_take(o->lane_fd, o->run->path, now + o->deadline_ms + OVER_MS) == 0)
+				break;
+			if (errno != EAGAIN && errno != EINTR)
+				return (refuse_errno(o, "cannot lock the lane"));
 		}
+		lane_holder(o->lane_fd, &holder);
+		if (until == 0) {
+			/* All before us have deadlines, and nobody comes before us any more. */
+			until = wait_ms != 0 ? began + wait_ms :
+					       (holder.over_boot_ms > now ? holder.over_boot_ms : now + UNKNOWN_MS) +
+				need + (ahead + 1) * OVER_MS;
+			o->lock.deadline_boot_ms = until + o->deadline_ms;
+			say_note("waiting for lane '%s', taken by %s, with %d before us", lane, holder.text, ahead);
+		}
+		if (tell_waiting(o, ahead, &holder) == -1)
+			return (refuse_errno(o, "cannot write the lock's text"));
+		say_progress("%s: waiting for lane '%s' since %lld s, %d before us", o->run->id, lane,
+		    (long long)(now - began) / 1000, ahead);
+		if (now >= until)
+			return (refuse_busy(o, now - began, ahead, &holder));
 		poll(&p, 1, 100);
 		if (signalled() != 0)
 			return (refuse(o, REFUSAL_CANCELLED, "stopped while it waited for its lane", NULL, NULL));
 	}
 	say_progress_end();
+	return (-1);
+}
+
+/* Wait for the lane, visibly; -1 once it is ours, or the code of the refusal. */
+static int
+enter_lane(struct owner *o)
+{
+	struct lane_place place;
+	int code;
+
+	if ((o->lane_fd = lane_open(o->run->spec.limits.lane)) == -1)
+		return (refuse(o, refusal_of_errno(errno), say_last(), NULL, NULL));
+	lane_queue(&place, o->run->spec.limits.lane, o->deadline_ms);
+	code = wait_in_line(o, &place);
+	lane_leave(&place);
+	if (code != -1)
+		return (code);
 	/* The time spent waiting is not the trainer's. */
+	o->lock.waits = 0;
 	o->lock.deadline_boot_ms = clock_boot_ms() + o->deadline_ms;
 	return (runlock_write(o->lock_fd, &o->lock) == -1 ? refuse_errno(o, "cannot write the lock's text") : -1);
 }
@@ -570,6 +678,22 @@ ask(struct watch *w, enum stage_asked why, int64_t kill_boot_ms)
 	w->asked = why;
 	w->kill_boot_ms = kill_boot_ms;
 	kill(-w->worker, SIGTERM);
+	/* One that was stopped may yet save what it resumes from. */
+	kill(-w->worker, SIGCONT);
+}
+
+int64_t
+stage_still(struct stage_stall *s, uint64_t count, int64_t mono_ms, int64_t look_ms)
+{
+	int64_t passed = mono_ms - s->looked_ms;
+
+	if (s->looked_ms == 0 || count != s->count)
+		s->still_ms = 0;
+	else
+		s->still_ms += passed < look_ms ? passed : look_ms;
+	s->count = count;
+	s->looked_ms = mono_ms;
+	return (s->still_ms);
 }
 
 /* Has the worker ended? It stays a zombie, so that its group's number stays its own. */
@@ -585,22 +709,38 @@ ended(const struct watch *w)
 static void
 attend(struct owner *o, struct watch *w, int *signal_seen)
 {
-	int64_t now, deadline = o->lock.deadline_boot_ms, next;
+	int64_t now, deadline = o->lock.deadline_boot_ms, next, still, patience = o->run->spec.limits.stall_ms;
+	int64_t killed_ms = 0;
 	struct pollfd p[3];
 	int sig;
 
 	while (!ended(w)) {
 		now = clock_boot_ms();
+		(void)say_alive(o);
 		if (w->asked == STAGE_ASKED_NOTHING && now >= deadline)
-			ask(w, STAGE_ASKED_DEADLINE, deadline + STAGE_STOP_MS);
+			/* From now on, not from the deadline: the machine may have slept through that. */
+			ask(w, STAGE_ASKED_DEADLINE, now + STAGE_STOP_MS);
+		still = stage_still(&w->stall, progress_count(), clock_mono_ms(), TICK_MS);
+		if (w->asked == STAGE_ASKED_NOTHING && patience > 0 && still >= patience) {
+			w->stalled_ms = still;
+			w->stood = proc_state(w->worker);
+			ask(w, STAGE_ASKED_STALL, now + STAGE_STOP_MS);
+		}
 		if (w->asked != STAGE_ASKED_NOTHING && !w->killed && now >= w->kill_boot_ms) {
 			kill(-w->worker, SIGKILL);
 			w->killed = 1;
+			killed_ms = clock_mono_ms();
+		}
+		if (w->killed && clock_mono_ms() - killed_ms >= KILL_MS) {
+			w->unkillable = w->worker;
+			return;
 		}
 		next = w->killed ? now + TICK_MS : w->asked != STAGE_ASKED_NOTHING ? w->kill_boot_ms : deadline;
 		next -= now;
-		if (next > TICK_MS)
-			next = TICK_MS;
+		if (w->asked == STAGE_ASKED_NOTHING && patience > 0 && next > patience - still)
+			next = patience - still;
+		if (w->killed || next > TICK_MS)
+			next = w->killed ? 100 : TICK_MS;
 		if (w->pidfd == -1 && next > 50)
 			next = 50;
 		p[0] = (struct pollfd){ .fd = w->pidfd, .events = POLLIN };
@@ -621,10 +761,12 @@ attend(struct owner *o, struct watch *w, int *signal_seen)
 			/* Asked twice: no more patience. */
 			w->kill_boot_ms = now;
 	}
-	/* Nobody of the group outlives its leader. */
+	/* Nobody of the group outlives its leader, nor anybody else whom it started. */
 	kill(-w->worker, SIGKILL);
 	while (waitpid(w->worker, &w->status, 0) == -1 && errno == EINTR)
 		continue;
+	if (proc_end_descendants(KILL_MS, &w->unkillable) == 0)
+		w->unkillable = 0;
 	hear(w);
 }
 
@@ -635,9 +777,29 @@ stage_ending(enum stage_asked asked, int status, int oom)
 		return (REFUSAL_CANCELLED);
 	if (asked == STAGE_ASKED_DEADLINE)
 		return (REFUSAL_DEADLINE_EXCEEDED);
+	if (asked == STAGE_ASKED_STALL)
+		return (REFUSAL_STALLED);
 	if (WIFSIGNALED(status))
 		return (WTERMSIG(status) == SIGKILL && oom ? REFUSAL_OUT_OF_MEMORY : REFUSAL_WORKER_SIGNALLED);
 	return (REFUSAL_WORKER_EXITED);
+}
+
+/* What a state letter of /proc means to whoever has to find out why. */
+static const char *
+stood(char state)
+{
+	switch (state) {
+	case 'T':
+	case 't':
+		return ("was stopped");
+	case 'D':
+		return ("was waiting for a device or a file system");
+	case 'S':
+		return ("was waiting");
+	case 'R':
+		return ("was computing");
+	}
+	return ("was in no known state");
 }
 
 /* The refusal of a worker that told nothing we can use. */
@@ -662,6 +824,12 @@ refuse_ending(struct owner *o, const struct watch *w, int sig)
 		observed = json_pack("{s:I}", "elapsed_ms", (json_int_t)elapsed);
 		expected = json_pack("{s:I}", "deadline_ms", (json_int_t)o->deadline_ms);
 		break;
+	case REFUSAL_STALLED:
+		snprintf(detail, sizeof(detail), "no progress for %lld.%03lld s: process %ld %s",
+		    (long long)w->stalled_ms / 1000, (long long)w->stalled_ms % 1000, (long)w->worker, stood(w->stood));
+		observed = json_pack("{s:I, s:s}", "still_ms", (json_int_t)w->stalled_ms, "worker", stood(w->stood));
+		expected = json_pack("{s:I}", "stall_ms", (json_int_t)o->run->spec.limits.stall_ms);
+		break;
 	case REFUSAL_OUT_OF_MEMORY:
 	case REFUSAL_WORKER_SIGNALLED:
 		sig = WTERMSIG(w->status);
@@ -681,6 +849,21 @@ refuse_ending(struct owner *o, const struct watch *w, int sig)
 	return (code);
 }
 
+/* Whatever the worker told: a stage that left something alive did not end well. */
+static int
+refuse_unkillable(struct owner *o, pid_t pid)
+{
+	char state[2] = { proc_state(pid), '\0' }, detail[128];
+	json_t *observed = json_pack("{s:I, s:s}", "pid", (json_int_t)pid, "state", state);
+	int code;
+
+	snprintf(detail, sizeof(detail), "process %ld, which the stage started, lives on %d s after SIGKILL", (long)pid,
+	    KILL_MS / 1000);
+	code = refuse(o, REFUSAL_UNKILLABLE, detail, observed, NULL);
+	json_decref(observed);
+	return (code);
+}
+
 /* The worker has ended: close out. */
 static int
 conclude(struct owner *o, struct watch *w, int sig)
@@ -691,6 +874,8 @@ conclude(struct owner *o, struct watch *w, int sig)
 	int code;
 	long error;
 
+	if (w->unkillable != 0)
+		return (refuse_unkillable(o, w->unkillable));
 	if (w->heard.n > 1 && w->heard.p[0] == 'J')
 		message = json_loadb(w->heard.p + 1, w->heard.n - 1, JSON_ALLOW_NUL, NULL);
 	if (WIFEXITED(w->status) && WEXITSTATUS(w->status) == 0 && (v = json_object_get(message, "deliver")) != NULL)
@@ -701,7 +886,7 @@ conclude(struct owner *o, struct watch *w, int sig)
 		    json_object_get(v, "expected"));
 	else if (w->asked == STAGE_ASKED_NOTHING && w->heard.n > 1 && w->heard.p[0] == 'E' &&
 	    (error = strtol(w->heard.p + 1, &rest, 10)) > 0 && *rest == ' ')
-		code = refuse(o, refusal_of_errno((int)error), rest[1] != '\0' ? rest + 1 : strerror((int)error), NULL,
+		code = refuse(o, refusal_of_errno((int)error), rest[1] != '\0' ? rest + 1 : say_why((int)error), NULL,
 		    NULL);
 	else
 		code = refuse_ending(o, w, sig);
@@ -871,6 +1056,7 @@ own(struct rundir *r, const struct stage_job *job, int ready_fd)
 		.lane_fd = -1,
 		.ready_fd = ready_fd };
 	int64_t lane_ms = 0;
+	void *page;
 	int code;
 
 	o.work = (struct stage_work){ .run = r, .job = job, .outputs = -1, .pipe = -1, .posts = o.mode->posts };
@@ -878,17 +1064,20 @@ own(struct rundir *r, const struct stage_job *job, int ready_fd)
 	if ((code = o.mode->enter(&o)) != -1)
 		goto done;
 	code = HG_EXIT_SYSTEM;
-	if (proc_self(&o.lock.owner) == -1 || (o.lock.attempt = rundir_attempt(r, job->stage)) == -1 ||
-	    open_pipe(signal_pipe) == -1) {
+	if ((page = proc_shared_page()) == NULL || proc_adopt_orphans() == -1 || proc_self(&o.lock.owner) == -1 ||
+	    (o.lock.attempt = rundir_attempt(r, job->stage)) == -1 || open_pipe(signal_pipe) == -1) {
 		say_errno("cannot start stage %s of '%s'", o.stage->name, r->path);
 		goto done;
 	}
+	progress_share(page);
 	fcntl(signal_pipe[0], F_SETFL, O_NONBLOCK);
 	fcntl(signal_pipe[1], F_SETFL, O_NONBLOCK);
 	if (job->lane)
 		lane_ms = r->spec.limits.lane_wait_ms;
 	o.lock.deadline_boot_ms = clock_boot_ms() + lane_ms + o.deadline_ms;
 	o.lock.started_ms = clock_wall_ms();
+	if (r->spec.limits.stall_ms > 0)
+		o.lock.alive_mono_ms = clock_mono_ms() + r->spec.limits.stall_ms + TICK_MS + RUNLOCK_GRACE_MS;
 	if (o.mode->prepare(&o) == -1)
 		goto done;
 	if (o.ready_fd != -1) {

@@ -31,10 +31,11 @@
  *   returned or exited otherwise          worker_exited
  *   died by a signal                      worker_signalled; out_of_memory if the kernel killed it for that
  *   deadline; INT, TERM, HUP, hg-cancel   deadline_exceeded; cancelled
+ *   no progress for budget.stall_ms       stalled; progress is what base/progress.h counts
  * A stage that has closed out says so: exit 0, or its refusal's code.
  */
 
-/* From SIGTERM to SIGKILL of the worker's group: when cancelled, and when the deadline has passed. */
+/* From SIGTERM to SIGKILL of the worker's group: when cancelled, and when the deadline or the patience has passed. */
 #define STAGE_CANCEL_MS 10000
 #define STAGE_STOP_MS 2000
 
@@ -65,6 +66,10 @@ int stage_run(const char *path, const struct stage_job *job);
 const struct rundir *stage_rundir(const struct stage_work *w);
 int stage_outputs(const struct stage_work *w);
 
+/* What inputs_bind (stage/inputs.h) has noted; NULL at first. */
+struct inputs;
+struct inputs **stage_inputs(struct stage_work *w);
+
 /* Milliseconds left until the deadline; may be negative. */
 int64_t stage_left_ms(const struct stage_work *w);
 
@@ -75,8 +80,8 @@ int stage_stopping(const struct stage_work *w);
  * stage_deliver(w, body):
  * The keys of the receipt that are its own; for score {"report": .., "receipt":
  * ..}.  All outputs are created, with their fsync, before this.  Steals ${body}.
- * Returns 0, or -1 if ${body} is NULL, with the errno that its making left (ENOMEM if none): `return
- * (stage_deliver(..))`.
+ * Returns 0, or -1 if ${body} is NULL, with the errno that its making left (ENOMEM if none), or refused because an
+ * input is not what it was (inputs_still): `return (stage_deliver(..))`.
  */
 int stage_deliver(struct stage_work *w, json_t *body);
 
@@ -94,13 +99,29 @@ int stage_refuse(struct stage_work *w, enum refusal_kind kind, json_t *observed,
  * Post the stage's status file: ${progress} is a number that grows whenever the
  * work gets on, ${keys} the rest (stolen).  Call it at least every ten seconds,
  * and not more than a few times a second.  What can't be posted is said once
- * and else ignored: progress is worth no result.
+ * and else ignored: progress is worth no result.  Growth is progress for
+ * budget.stall_ms, too.
  */
 void stage_progress(struct stage_work *w, int64_t progress, json_t *keys);
 
 /* --- exported for tests ---------------------------------------------------- */
 
-enum stage_asked { STAGE_ASKED_NOTHING, STAGE_ASKED_CANCEL, STAGE_ASKED_DEADLINE };
+enum stage_asked { STAGE_ASKED_NOTHING, STAGE_ASKED_CANCEL, STAGE_ASKED_DEADLINE, STAGE_ASKED_STALL };
+
+/**
+ * How long progress has stood still, as the supervisor saw it.  A time in which it did not look itself (the machine
+ * slept, it was stopped) counts for one look and no more: the worker could not get on then, either.
+ */
+struct stage_stall {
+	uint64_t count;
+	int64_t looked_ms, still_ms;
+};
+
+/*
+ * Look at a count at a time of the monotonic clock; returns still_ms.  Look at least every ${look_ms}.
+ * Exported for tests.
+ */
+int64_t stage_still(struct stage_stall *s, uint64_t count, int64_t mono_ms, int64_t look_ms);
 
 /*
  * The kind for a worker that ended with wait status ${status} and told nothing; ${oom} is nonzero if the kernel

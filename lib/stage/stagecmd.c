@@ -5,14 +5,14 @@
 #include "base/say.h"
 
 int
-stagecmd_main(const struct opt_tool *tool, int argc, char **argv, errand *act)
+stagecmd_main(const struct opt_tool *tool, struct opt *options, int argc, char **argv, errand *act)
 {
-	struct opt table[] = { { .letter = '\0' } };
+	struct opt none[] = { { .letter = '\0' } };
 	struct rundir r;
 	int i, s, code;
 
 	exit_init(tool->name);
-	if ((i = opt_parse(tool, table, argc, argv)) < 0)
+	if ((i = opt_parse(tool, options == NULL ? none : options, argc, argv)) < 0)
 		return (i == OPT_EXIT ? exit_flush(HG_EXIT_DONE) : HG_EXIT_USAGE);
 	if (argc - i != 2)
 		return (opt_usage(tool));

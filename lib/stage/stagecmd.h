@@ -8,10 +8,11 @@
 typedef int errand(struct rundir *r, enum stage s);
 
 /**
- * stagecmd_main(tool, argc, argv, act):
- * The whole main() of a tool with the command line `TOOL STAGE RUN` and no
- * options of its own.  Returns the exit code, with stdout flushed.
+ * stagecmd_main(tool, options, argc, argv, act):
+ * The whole main() of a tool with the command line `TOOL STAGE RUN` and the
+ * ${options} of its own; NULL: none.  Returns the exit code, with stdout
+ * flushed.
  */
-int stagecmd_main(const struct opt_tool *tool, int argc, char **argv, errand *act);
+int stagecmd_main(const struct opt_tool *tool, struct opt *options, int argc, char **argv, errand *act);
 
 #endif

@@ -1,9 +1,11 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "data/locate.h"
 #include "stage/inputs.h"
 #include "base/jsonio.h"
 #include "work/dependencies.h"
@@ -34,6 +36,30 @@ dependencies_model(struct stage_work *w, const char *backend)
 	return (inputs_broken(w));
 }
 
+static int
+bind_part(struct stage_work *w, const struct dataset_part *part)
+{
+	size_t i;
+
+	for (i = 0; i < part->count; i++)
+		if (inputs_bind(w, AT_FDCWD, part->shards[i].path, part->shards[i].sha256) == -1)
+			return (-1);
+	return (0);
+}
+
+/* What dataset_verify looks at. */
+static int
+bind_data(struct stage_work *w, const struct dataset *d, unsigned parts)
+{
+	if ((parts & DATASET_TOKENIZER) != 0 && d->tokenizer_path != NULL &&
+	    inputs_bind(w, AT_FDCWD, d->tokenizer_path, d->tokenizer_sha256) == -1)
+		return (-1);
+	if ((parts & DATASET_VAL) != 0 &&
+	    (inputs_bind(w, AT_FDCWD, d->docs_path, d->docs_sha256) == -1 || bind_part(w, &d->val) == -1))
+		return (-1);
+	return ((parts & DATASET_TRAIN) != 0 ? bind_part(w, &d->train) : 0);
+}
+
 int
 dependencies_data(struct stage_work *w, unsigned parts, struct dataset **d)
 {
@@ -41,22 +67,15 @@ dependencies_data(struct stage_work *w, unsigned parts, struct dataset **d)
 	const char *want = jsonio_text(spec, "data.dataset_sha256", "");
 	struct inputerror f = { .kind = REFUSAL_NONE };
 
-	if ((*d = dataset_open(jsonio_text(spec, "data.dir", ""), &f)) == NULL)
+	if ((*d = locate_dataset(jsonio_text(spec, "data.dir", ""), want, stage_rundir(w)->path, &f)) == NULL)
 		return (dependencies_fault(w, &f));
-	if (strcmp((*d)->sha256, want) != 0) {
-		stage_refuse(w, REFUSAL_INPUT_WRONG_DIGEST, json_string((*d)->sha256), json_string(want),
-		    "'%s/%s' is not the one that the spec names", (*d)->dir, DATASET_FILE);
-		goto err0;
-	}
-	if (dataset_verify(*d, parts, &f) == -1) {
+	if (bind_data(w, *d, parts) == -1 || dataset_verify(*d, parts, &f) == -1) {
 		dependencies_fault(w, &f);
-		goto err0;
+		dataset_free(*d);
+		*d = NULL;
+		return (-1);
 	}
 	return (0);
-err0:
-	dataset_free(*d);
-	*d = NULL;
-	return (-1);
 }
 
 int

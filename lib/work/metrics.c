@@ -24,7 +24,7 @@ int
 metrics_open(struct metrics *j, int dirfd)
 {
 	*j = (struct metrics){ .dirfd = dirfd };
-	j->fd = openat(dirfd, RUNDIR_METRICS, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0644);
+	j->fd = file_open_change(dirfd, RUNDIR_METRICS, O_WRONLY | O_CREAT | O_APPEND, 0644);
 	return (j->fd == -1 ? cannot_write() : 0);
 }
 

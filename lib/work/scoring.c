@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,9 +19,12 @@
 #include "base/jsonio.h"
 #include "work/dependencies.h"
 #include "gpt/model.h"
+#include "base/out.h"
 #include "base/proc.h"
 #include "gpt/trainspec.h"
 #include "base/say.h"
+#include "base/shell.h"
+#include "base/str.h"
 #include "gpt/score.h"
 #include "work/scoring.h"
 #include "data/docsums.h"
@@ -138,12 +142,13 @@ open_notes(struct work *x)
 			x->resumes = 1;
 			say_note("going on from part %llu of %llu", (unsigned long long)x->part,
 			    (unsigned long long)score_parts(x->s));
-		}
+		} else if (n > first)
+			say_note("'%s' is of another score, or was altered: scoring begins anew", RUNDIR_SCORE_RESUME);
 		free(text);
 	}
 	/* What could not be used would only mislead the next attempt. */
-	x->notes = openat(x->r->fd, RUNDIR_SCORE_RESUME,
-	    O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | (x->part == 0 ? O_TRUNC : 0), 0644);
+	x->notes = file_open_change(x->r->fd, RUNDIR_SCORE_RESUME,
+	    O_WRONLY | O_CREAT | O_APPEND | (x->part == 0 ? O_TRUNC : 0), 0644);
 	if (x->notes == -1 || (x->part == 0 && file_write_all(x->notes, line, first) == -1)) {
 		say_errno("cannot write '%s'", RUNDIR_SCORE_RESUME);
 		return (-1);
@@ -161,6 +166,8 @@ note(struct work *x)
 	if (x->notes == -1 || clock_mono_ns() - x->noted_ns < NOTE_NS)
 		return (0);
 	x->noted_ns = clock_mono_ns();
+	if (inputs_still(x->w) == -1)
+		return (-1);
 	if (docsums_note(x->y, x->part, &s) == 0 && (rc = file_write_all(x->notes, s.p, s.n)) == -1)
 		say_errno("cannot write '%s'", RUNDIR_SCORE_RESUME);
 	str_free(&s);
@@ -197,7 +204,7 @@ post(struct work *x, uint64_t place, int last)
 		"tokens_expected", (json_int_t)score_targets(x->s), "val_loss",
 		jsonio_real(sum.nats / (double)sum.tokens), "tokens_per_s", jsonio_real(rate), "eta_ms",
 		eta >= 0 ? json_integer(eta) : json_null(), "elapsed_ms", (json_int_t)((now - x->began_ns) / 1000000)));
-	say_progress("%llu of %llu tokens, %.0f tokens/s, %.0f s left", (unsigned long long)sum.tokens,
+	say_progress("%s: %llu of %llu tokens, %.0f tokens/s, %.0f s left", x->r->id, (unsigned long long)sum.tokens,
 	    (unsigned long long)score_targets(x->s), rate, (double)eta / 1e3);
 }
 
@@ -260,9 +267,50 @@ write_docs(struct work *x)
 }
 
 static json_t *
+digest_or_null(const char *hex)
+{
+	return (*hex == '\0' ? json_null() : json_string(hex));
+}
+
+static json_t *
 real_or_null(int known, double v)
 {
 	return (known ? jsonio_real(v) : json_null());
+}
+
+/*
+ * What the score may be compared with, which the tokenizer's losses narrow.  Given weights were trained before, of
+ * which steps and clock of this run know nothing.
+ */
+static json_t *
+claim_boundary(const json_t *spec, const struct dataset *d)
+{
+	const char *init = jsonio_text(spec, "digests.init_sha256", "none");
+	struct str s = STR_INIT;
+	json_t *v = NULL;
+	int rc;
+
+	rc = str_puts(&s,
+	    "Compares only with scores under the same eval law on the same validation text; across "
+	    "tokenizers only val_bpb_raw does");
+	if (rc == 0 && d->val.lost_documents == DATASET_UNKNOWN)
+		rc = str_puts(&s, ", but not this one: what this tokenizer loses of the text was not measured");
+	else if (rc == 0 && d->val.lost_documents > 0)
+		rc = str_printf(&s,
+		    ", and this one only where val_kept_sha256 is the same: this tokenizer loses %" PRIu64
+		    " of %" PRIu64 " bytes of the text, in %" PRIu64 " of %" PRIu64 " documents",
+		    d->val.lost_bytes, d->val.raw_bytes, d->val.lost_documents, d->val.documents);
+	if (rc == 0 && d->train_overlap > 0)
+		rc = str_printf(&s, ". %" PRIu64 " training documents are in validation too", d->train_overlap);
+	if (rc == 0)
+		rc = str_puts(&s, ". Not with published FineWeb figures unless val_raw_sha256 is theirs.");
+	if (rc == 0 && strcmp(init, "none") != 0)
+		rc = str_printf(&s, " Trained from the given weights %s, whose own training is not counted here.",
+		    init);
+	if (rc == 0)
+		v = json_string(s.p);
+	str_free(&s);
+	return (v);
 }
 
 static json_t *
@@ -284,30 +332,28 @@ results(struct work *x)
 	partial = sum.tokens != targets || sum.documents != expected;
 	/* The trainer's own last validation is the score before quantisation if it followed the same law. */
 	before = strcmp(jsonio_text(x->training, "arith", ""), trainspec_arith_name(x->recipe.eval_arith)) == 0;
-	report = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:{s:s, s:I, s:I, s:s}, s:s, s:o, s:o, s:o, s:o, s:o, s:o}",
+	report = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:{s:s, s:I, s:I, s:s}, s:s, s:o, s:o, s:o, s:o, s:o, s:o, "
+			   "s:o}",
 	    "artifact_sha256", jsonio_text(x->export, "artifact.sha256", ""), "export_report_sha256", x->export_sha256,
 	    "training_report_sha256", x->training_sha256, "dataset_sha256", x->data->sha256, "tokenizer_sha256",
 	    x->data->tokenizer_sha256, "docs_sha256", x->docs_sha256, "eval", "mode", x->recipe.eval_mode, "seq_len",
 	    (json_int_t)x->recipe.eval_seq_len, "docs", (json_int_t)x->recipe.eval_docs, "arith",
 	    trainspec_arith_name(x->recipe.eval_arith), "eval_sha256", jsonio_text(spec, "digests.eval_sha256", ""),
-	    "val_raw_sha256", x->data->val_raw_sha256[0] == '\0' ? json_null() : json_string(x->data->val_raw_sha256),
-	    "val_loss", jsonio_real(loss), "val_bpb", jsonio_real(bpb), "val_bpb_raw", real_or_null(raw_known, raw),
-	    "prequant_val_loss", real_or_null(before, jsonio_f64(x->training, "val_loss", NAN)), "prequant_val_bpb",
+	    "val_raw_sha256", digest_or_null(x->data->val_raw_sha256), "val_kept_sha256",
+	    digest_or_null(x->data->val_kept_sha256), "val_loss", jsonio_real(loss), "val_bpb", jsonio_real(bpb),
+	    "val_bpb_raw", real_or_null(raw_known, raw), "prequant_val_loss",
+	    real_or_null(before, jsonio_f64(x->training, "val_loss", NAN)), "prequant_val_bpb",
 	    real_or_null(before, jsonio_f64(x->training, "val_bpb", NAN)));
 	if (report == NULL ||
 	    json_object_update_new(report,
-		json_pack("{s:I, s:I, s:o, s:I, s:I, s:b, s:s, s:s, s:s, s:I, s:I, s:s, s:I, s:o}", "tokens",
+		json_pack("{s:I, s:I, s:o, s:I, s:I, s:b, s:s, s:s, s:s, s:I, s:I, s:o, s:I, s:o}", "tokens",
 		    (json_int_t)sum.tokens, "bytes", (json_int_t)sum.bytes, "raw_bytes",
 		    raw_known ? json_integer((json_int_t)sum.raw_bytes) : json_null(), "documents",
 		    (json_int_t)sum.documents, "documents_expected", (json_int_t)expected, "partial", partial,
 		    "backend", model_backend(x->m), "isa", model_isa(x->m), "arith",
 		    trainspec_arith_name(model_arith(x->m)), "threads",
 		    (json_int_t)provenance_threads(x->m, x->recipe.threads), "resumes", (json_int_t)x->resumes,
-		    "claim_boundary",
-		    "Compares only with scores under the same eval law on the same validation text; across "
-		    "tokenizers only val_bpb_raw does. Not with published FineWeb figures unless val_raw_sha256 is "
-		    "theirs.",
-		    "score_ms", (json_int_t)ms, "tokens_per_s",
+		    "claim_boundary", claim_boundary(spec, x->data), "score_ms", (json_int_t)ms, "tokens_per_s",
 		    jsonio_real((double)x->here / (double)(ms > 0 ? ms : 1) * 1e3))) == -1)
 		return (NULL);
 	receipt = json_pack("{s:o, s:o, s:o, s:b, s:I, s:O, s:O, s:O}", "val_loss", jsonio_real(loss), "val_bpb",
@@ -343,18 +389,21 @@ scoring_compare(void *arg, const struct rundir *r, int outputs, const json_t *de
 		"docs_sha256", "artifact_sha256", "dataset_sha256", "tokenizer_sha256", "eval_sha256",
 		"val_raw_sha256" };
 	const json_t *again = json_object_get(delivered, "report");
-	json_t *recorded, *differ = json_array(), *out;
+	json_t *recorded, *differ, *out;
 	size_t i;
 	char *line;
-	int same;
+	int same, error;
 
 	(void)arg, (void)outputs;
 	if (contract_read(r->fd, RUNDIR_SCORE_REPORT, "score_report", NULL, &recorded) == -1) {
-		if (errno == ENOENT)
-			say_error("'%s/%s' is not there: score it first: hg-score %s", r->path, RUNDIR_SCORE_REPORT,
-			    r->path);
-		return (errno == ENOENT ? HG_EXIT_PENDING : errno == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
+		error = errno;
+		if (error == ENOENT) {
+			say_error("'%s/%s' is not there: it is scored first", r->path, RUNDIR_SCORE_REPORT);
+			shell_next("hg-score %s", r->path);
+		}
+		return (error == ENOENT ? HG_EXIT_PENDING : error == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 	}
+	differ = json_array();
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
 		if (!json_equal(json_object_get(again, keys[i]), json_object_get(recorded, keys[i])))
 			json_array_append_new(differ, json_string(keys[i]));
@@ -363,7 +412,7 @@ scoring_compare(void *arg, const struct rundir *r, int outputs, const json_t *de
 	    "recorded_val_bpb", json_object_get(recorded, "val_bpb"), "differ", differ, "run_id", r->id);
 	if (out == NULL || (line = jsonio_line(out)) == NULL)
 		return (HG_EXIT_SYSTEM);
-	puts(line);
+	out_json(line, strlen(line));
 	free(line);
 	json_decref(out);
 	json_decref(recorded);

@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/jsonio.h"
 #include "base/say.h"
+#include "base/str.h"
 #include "data/loader.h"
 #include "data/shard.h"
 #include "data/tokens.h"
@@ -121,7 +122,7 @@ steps(struct trainer *t, const struct trainspec *r, double *loss)
 static int
 create(const char *name)
 {
-	int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+	int fd = file_open_change(AT_FDCWD, name, O_WRONLY | O_CREAT | O_TRUNC, 0644);
 
 	if (fd == -1)
 		say_errno("cannot write '%s'", name);
@@ -133,7 +134,7 @@ static int
 train(const struct trainspec *r, const struct vocab *v, const struct dataset_part *part, double scale_floor,
     double *loss)
 {
-	const size_t micro_batch = trainer_open_micro_batch(r, UINT64_MAX);
+	const size_t micro_batch = trainer_open_micro_batch(r, UINT64_MAX, UINT64_MAX);
 	struct artifact_report report;
 	const struct params *p;
 	struct loader *loader;
@@ -142,7 +143,8 @@ train(const struct trainspec *r, const struct vocab *v, const struct dataset_par
 	float *w;
 	int fd;
 
-	if (micro_batch == 0 || (loader = loader_open(part, vocab_size(v), micro_batch, NULL)) == NULL ||
+	if (micro_batch == 0 ||
+	    (loader = loader_open(part, vocab_size(v), micro_batch, r->data_offset, NULL)) == NULL ||
 	    trainer_open_spec(r, micro_batch, take_span, loader, &m, &t) == -1 || steps(t, r, loss) == -1)
 		return (-1);
 	p = model_params(m);
@@ -238,6 +240,7 @@ run(int train_shards, int val_shards, char **argv)
 	char checkpoint[SHA256_HEX_SIZE], artifact[SHA256_HEX_SIZE], text[3][JSONIO_NUMBER_SIZE];
 	struct dataset_part part[2];
 	uint64_t tokens, bytes, size;
+	struct str said = STR_INIT;
 	struct stream stream;
 	struct trainspec r;
 	double loss = 0, nats;
@@ -261,11 +264,15 @@ run(int train_shards, int val_shards, char **argv)
 	    sha256_at(AT_FDCWD, CHECKPOINT, checkpoint, NULL) == -1 ||
 	    sha256_at(AT_FDCWD, ARTIFACT, artifact, &size) == -1)
 		return (-1);
-	printf("{\"train_loss\": %s, \"checkpoint_sha256\": \"%s\", \"artifact_sha256\": \"%s\", "
-	       "\"artifact_bytes\": %" PRIu64 ", \"val_loss\": %s, \"val_bpb\": %s, \"tokens\": %" PRIu64
-	       ", \"bytes\": %" PRIu64 "}\n",
-	    jsonio_number(text[0], loss), checkpoint, artifact, size, jsonio_number(text[1], nats / (double)tokens),
-	    jsonio_number(text[2], nats / M_LN2 / (double)bytes), tokens, bytes);
+	if (str_printf(&said,
+		"{\"train_loss\": %s, \"checkpoint_sha256\": \"%s\", \"artifact_sha256\": \"%s\", "
+		"\"artifact_bytes\": %" PRIu64 ", \"val_loss\": %s, \"val_bpb\": %s, \"tokens\": %" PRIu64
+		", \"bytes\": %" PRIu64 "}\n",
+		jsonio_number(text[0], loss), checkpoint, artifact, size, jsonio_number(text[1], nats / (double)tokens),
+		jsonio_number(text[2], nats / M_LN2 / (double)bytes), tokens, bytes) == -1 ||
+	    file_write_all(STDOUT_FILENO, said.p, said.n) == -1)
+		return (-1);
+	str_free(&said);
 	free(stream.ids);
 	free(part[0].shards);
 	free(part[1].shards);

@@ -50,6 +50,7 @@ struct train {
 
 	/* Clocks. The training clock runs during steps alone. */
 	int64_t began_ns;          /* this attempt, monotonic */
+	int64_t slept_ms;          /* how long the machine had slept when it began */
 	int64_t before_ms;         /* wall-clock of the attempts that this one resumes */
 	int64_t clock_ns;          /* training clock */
 	int64_t cpu_ms;            /* CPU time of the steps on that clock */
@@ -57,6 +58,7 @@ struct train {
 	int64_t saved_ns, save_ns; /* when the last resume point was saved, and what it cost */
 	int64_t posted_ns;
 	int64_t resumes;
+	struct schedule_pace pace; /* of this attempt */
 
 	struct metrics metrics;
 	double loss, best;
@@ -72,30 +74,56 @@ clock_ms(const struct train *x)
 
 /* --- status and metrics ----------------------------------------------------- */
 
+/* What a step takes: in this attempt, else in those before; 0 if none was measured. */
+static double
+step_ms(const struct train *x)
+{
+	uint64_t steps = trainer_steps(x->t);
+
+	if (x->pace.steps > 0)
+		return (x->pace.total_ms / (double)x->pace.steps);
+	return (steps > 0 ? clock_ms(x) / (double)steps : 0);
+}
+
+/* ${step} of ${of}, each of which takes ${ms}; 0: not known, since none is on the clock. */
 static void
-post(struct train *x, const char *phase)
+post(struct train *x, const char *phase, uint64_t step, uint64_t of, double ms)
 {
 	int64_t now = clock_mono_ns();
-	uint64_t steps = trainer_steps(x->t);
-	double ms = clock_ms(x), per_step = steps > 0 ? ms / (double)steps : 0, left;
+	double speed = ms > 0 ? (double)x->recipe.batch_tokens * 1e3 / ms : NAN, left = NAN;
+	uint64_t tokens = ms > 0 ? step * x->recipe.batch_tokens : 0;
 	const struct schedule *s = &x->recipe.schedule;
+	char loss[32] = "", pace[64] = "";
 
 	if (x->posted_ns != 0 && now - x->posted_ns < 900000000)
 		return;
 	x->posted_ns = now;
-	left = (double)(s->iterations - steps) * per_step;
-	if (s->cap_ms > 0 && s->cap_ms - ms < left)
-		left = s->cap_ms > ms ? s->cap_ms - ms : 0;
+	if (ms > 0) {
+		left = (double)(s->iterations - step) * ms;
+		if (s->cap_ms > 0)
+			left = fmax(0, fmin(left, s->cap_ms - clock_ms(x)));
+		snprintf(pace, sizeof(pace), ", %.0f tokens/s, %.0f s left", speed, left / 1e3);
+	}
+	if (isfinite(x->loss))
+		snprintf(loss, sizeof(loss), ", loss %.4f", x->loss);
 	stage_progress(x->w, (int64_t)trainer_spans(x->t),
-	    json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I}", "phase", phase, "step", (json_int_t)steps,
-		"steps_expected", (json_int_t)s->iterations, "tokens", (json_int_t)(steps * x->recipe.batch_tokens),
-		"train_loss", jsonio_real(x->loss), "best_loss", jsonio_real(x->best), "tokens_per_s",
-		per_step > 0 ? jsonio_real((double)x->recipe.batch_tokens * 1e3 / per_step) : json_null(), "eta_ms",
-		per_step > 0 ? json_integer((json_int_t)left) : json_null(), "elapsed_ms",
+	    json_pack("{s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:I}", "phase", phase, "step", (json_int_t)step,
+		"steps_expected", (json_int_t)of, "tokens", (json_int_t)tokens, "train_loss", jsonio_real(x->loss),
+		"best_loss", jsonio_real(x->best), "tokens_per_s", jsonio_real(speed), "eta_ms",
+		isnan(left) ? json_null() : json_integer((json_int_t)left), "elapsed_ms",
 		(json_int_t)((now - x->began_ns) / 1000000)));
-	say_progress("%s: step %llu of %llu, loss %.4f, %.0f tokens/s, %.0f s left", phase, (unsigned long long)steps,
-	    (unsigned long long)s->iterations, x->loss,
-	    per_step > 0 ? (double)x->recipe.batch_tokens * 1e3 / per_step : 0, left / 1e3);
+	say_progress("%s: %s: step %llu of %llu%s%s", x->r->id, phase, (unsigned long long)step, (unsigned long long)of,
+	    loss, pace);
+}
+
+/* The steps on the clock, of the iterations or of what the cap lets pass at this pace. */
+static void
+post_steps(struct train *x, const char *phase)
+{
+	uint64_t n = trainer_steps(x->t);
+	double ms = step_ms(x);
+
+	post(x, phase, n, schedule_reach(&x->recipe.schedule, n, clock_ms(x), ms), ms);
 }
 
 /* One row for the step just done. */
@@ -151,6 +179,9 @@ save(struct train *x)
 	struct atomfile *out;
 	json_t *extra;
 
+	/* A state that other bytes went into would outlive them. */
+	if (inputs_still(x->w) == -1)
+		return (-1);
 	if ((extra = json_pack("{s:s, s:s}", "run_uid", x->r->spec.run_uid, "spec_sha256", x->r->spec.text_sha256)) ==
 	    NULL)
 		return (-1);
@@ -201,8 +232,8 @@ save_is_due(const struct train *x)
 static int
 choose_micro_batch(struct train *x)
 {
-	struct safetensors *s;
 	uint64_t n = 0;
+	struct safetensors *s;
 	int fd;
 
 	if ((fd = file_open(x->r->fd, RUNDIR_RESUME, NULL)) != -1) {
@@ -213,9 +244,12 @@ choose_micro_batch(struct train *x)
 		safetensors_free(s);
 		close(fd);
 	}
-	x->micro_batch = n != 0 ? (size_t)n : trainer_open_micro_batch(&x->recipe, proc_memory_available());
+	if (n != 0)
+		x->recipe.micro_batch_tokens = (size_t)n;
+	x->micro_batch = trainer_open_micro_batch(&x->recipe, proc_memory_available(), proc_memory_total());
 	if (x->micro_batch == 0)
-		return (stage_refuse(x->w, REFUSAL_OUT_OF_MEMORY, NULL, NULL, "%s", say_last()));
+		return (stage_refuse(x->w, errno == EFBIG ? REFUSAL_OVER_MEMORY : REFUSAL_OUT_OF_MEMORY, NULL, NULL,
+		    "%s", say_last()));
 	return (0);
 }
 
@@ -271,8 +305,8 @@ open_model(struct train *x)
 {
 	struct trainspec *c = &x->recipe;
 
-	if ((x->loader = loader_open(&x->data->train, (uint32_t)c->config.vocab_size, x->micro_batch, &x->fault)) ==
-	    NULL)
+	if ((x->loader = loader_open(&x->data->train, (uint32_t)c->config.vocab_size, x->micro_batch, c->data_offset,
+		 &x->fault)) == NULL)
 		return (dependencies_fault(x->w, &x->fault));
 	if (trainer_open_spec(c, x->micro_batch, take_span, x, &x->m, &x->t) == -1)
 		return (dependencies_model(x->w, c->backend));
@@ -295,7 +329,7 @@ warm_up(struct train *x)
 			return (-1);
 		if (trainer_step(x->t, 1.0, &result) == -1)
 			return (dependencies_fault(x->w, &x->fault));
-		post(x, "warmup");
+		post(x, "warmup", i + 1, x->recipe.warmup_steps, 0);
 	}
 	trainer_rollback(x->t);
 	return (0);
@@ -344,7 +378,7 @@ validate(struct train *x)
 		score_span(s, part, &first, &end);
 		if (score_part(s, part, &nats, &n) == -1 || docsums_add(y, first, nats, n, &x->fault) == -1)
 			goto err0;
-		post(x, "validate");
+		post_steps(x, "validate");
 	}
 	docsums_total(y, &sum);
 	x->val_loss = sum.nats / (double)sum.tokens;
@@ -364,11 +398,12 @@ static int
 step(struct train *x, double scale, double *grad_norm)
 {
 	struct trainer_result result;
-	int64_t start = clock_mono_ns(), cpu = proc_cpu_ms(0);
+	int64_t ns = clock_mono_ns(), cpu = proc_cpu_ms(0);
 	int rc;
 
 	rc = trainer_step(x->t, scale, &result);
-	x->clock_ns += clock_mono_ns() - start;
+	ns = clock_mono_ns() - ns;
+	x->clock_ns += ns;
 	x->cpu_ms += proc_cpu_ms(0) - cpu;
 	if (rc == TRAINER_DIVERGED)
 		return (
@@ -376,6 +411,7 @@ step(struct train *x, double scale, double *grad_norm)
 			"step %llu: the loss or the gradient is not finite", (unsigned long long)trainer_steps(x->t)));
 	if (rc == -1)
 		return (dependencies_fault(x->w, &x->fault));
+	schedule_measure(&x->pace, (double)ns / 1e6);
 	x->loss = result.loss;
 	if (result.loss < x->best)
 		x->best = result.loss;
@@ -383,19 +419,29 @@ step(struct train *x, double scale, double *grad_norm)
 	return (0);
 }
 
-/* After the first measured step: can min_steps be made within the cap at all? */
+/* Can min_steps and the iterations be made within the cap, at the best pace of this attempt? */
 static int
 check_pace(struct train *x)
 {
-	double cap = x->recipe.schedule.cap_ms, per_step = clock_ms(x) / (double)trainer_steps(x->t);
-	double projected = floor(cap / per_step) + 1;
+	const struct schedule *s = &x->recipe.schedule;
+	uint64_t n = trainer_steps(x->t), min = x->recipe.min_steps, reach;
+	enum schedule_fit fit = schedule_fit(s, min, n, clock_ms(x), x->pace.best_ms);
 
-	if (cap <= 0 || projected >= (double)x->recipe.min_steps)
+	if (fit == SCHEDULE_FITS)
 		return (0);
-	return (stage_refuse(x->w, REFUSAL_MIN_STEPS_UNREACHABLE, json_integer((json_int_t)projected),
-	    json_integer((json_int_t)x->recipe.min_steps),
-	    "a step takes %.0f ms, so %.0f steps fit in budget.max_wallclock_ms=%.0f, and train.min_steps=%llu",
-	    per_step, projected, cap, (unsigned long long)x->recipe.min_steps));
+	reach = schedule_reach(s, n, clock_ms(x), x->pace.best_ms);
+	if (fit == SCHEDULE_MISSES_MIN_STEPS)
+		return (stage_refuse(x->w, REFUSAL_MIN_STEPS_UNREACHABLE, json_integer((json_int_t)reach),
+		    json_integer((json_int_t)min),
+		    "a step takes %.2f ms at best, so %llu steps fit in budget.max_wallclock_ms=%.0f, and "
+		    "train.min_steps=%llu",
+		    x->pace.best_ms, (unsigned long long)reach, s->cap_ms, (unsigned long long)min));
+	return (stage_refuse(x->w, REFUSAL_SCHEDULE_OVER_CAP, json_integer((json_int_t)reach),
+	    json_integer((json_int_t)s->iterations),
+	    "a step takes %.2f ms at best, so %llu steps fit in budget.max_wallclock_ms=%.0f, and %s %llu",
+	    x->pace.best_ms, (unsigned long long)reach, s->cap_ms,
+	    s->law == SCHEDULE_REPLAY ? "train.replay has" : "train.iterations asks for",
+	    (unsigned long long)s->iterations));
 }
 
 /* Until the schedule or the cap ends it. */
@@ -403,19 +449,23 @@ static int
 run_steps(struct train *x)
 {
 	const struct trainspec *c = &x->recipe;
-	uint64_t n = trainer_steps(x->t), first = n;
+	uint64_t n = trainer_steps(x->t);
 	double scale, grad_norm = NAN;
 
 	for (; !schedule_done(&c->schedule, n, clock_ms(x)); n++) {
-		/* No step starts after the cap, whatever the schedule. */
-		if (c->schedule.cap_ms > 0 && clock_ms(x) >= c->schedule.cap_ms)
+		/* No step starts after the cap, whatever the schedule; one that there was no time to look at is now. */
+		if (c->schedule.cap_ms > 0 && clock_ms(x) >= c->schedule.cap_ms) {
+			if (x->pace.steps > 0 && x->pace.looks == 0 && check_pace(x) == -1)
+				return (-1);
 			break;
+		}
 		if (stage_stopping(x->w)) {
 			save(x);
 			return (-1);
 		}
 		scale = schedule_scale(&c->schedule, n, clock_ms(x));
-		if (step(x, scale, &grad_norm) == -1 || (n == first && check_pace(x) == -1))
+		if (step(x, scale, &grad_norm) == -1 ||
+		    (schedule_look_due(&c->schedule, &x->pace, clock_ms(x)) && check_pace(x) == -1))
 			return (-1);
 		if (c->val_every != 0 && (n + 1) % c->val_every == 0 && validate(x) == -1)
 			return (-1);
@@ -423,7 +473,7 @@ run_steps(struct train *x)
 			return (-1);
 		if (save_is_due(x) && save(x) == -1)
 			return (-1);
-		post(x, "train");
+		post_steps(x, "train");
 	}
 	say_progress_end();
 	if (n == 0)
@@ -468,6 +518,15 @@ err0:
 	return (-1);
 }
 
+/* How long the machine slept meanwhile: what is under a second is between two looks at a clock. */
+static int64_t
+suspended_ms(const struct train *x)
+{
+	int64_t ms = clock_slept_ms() - x->slept_ms;
+
+	return (ms < 1000 ? 0 : ms);
+}
+
 static json_t *
 receipt(struct train *x)
 {
@@ -510,9 +569,13 @@ receipt(struct train *x)
 		    (json_int_t)proc_peak_memory())) == -1 ||
 	    provenance_system(x->m, x->recipe.threads, x->r->spec.limits.lane, v) == -1 ||
 	    json_object_update_new(v,
-		json_pack("{s:s, s:s, s:I, s:o, s:o}", "code_sha256", code_sha256, "stop_reason",
+		json_pack("{s:s, s:s, s:I, s:I, s:o, s:o}", "code_sha256", code_sha256, "stop_reason",
 		    steps >= s->iterations ? "iterations" : "wallclock", "resumes", (json_int_t)x->resumes,
-		    "checkpoint", provenance_file(stage_outputs(x->w), RUNDIR_CHECKPOINT), "metrics", metrics)) == -1) {
+		    "suspended_ms", (json_int_t)suspended_ms(x), "checkpoint",
+		    provenance_file(stage_outputs(x->w), RUNDIR_CHECKPOINT), "metrics", metrics)) == -1 ||
+	    json_object_update_new(v,
+		json_pack("{s:I, s:I}", "data_offset", (json_int_t)x->recipe.data_offset, "stream_tokens",
+		    (json_int_t)x->data->train.tokens)) == -1) {
 		json_decref(v);
 		return (NULL);
 	}
@@ -520,6 +583,21 @@ receipt(struct train *x)
 }
 
 /* --- the worker ------------------------------------------------------------ */
+
+/* Weights from elsewhere are those that the spec means; trainer_open_spec reads them. */
+static int
+bind_weights(struct train *x)
+{
+	int fd;
+
+	if (x->recipe.init_from == NULL)
+		return (0);
+	if ((fd = inputs_given(x->w, x->recipe.init_from, jsonio_text(x->r->spec.json, "digests.init_sha256", ""))) ==
+	    -1)
+		return (-1);
+	close(fd);
+	return (0);
+}
 
 /* The scales that a replay follows. */
 static int
@@ -530,13 +608,18 @@ read_replay(struct train *x)
 	double *scales;
 	char *text;
 	size_t n;
+	int fd;
 
 	if (x->recipe.replay == NULL)
 		return (0);
-	if ((text = file_read(AT_FDCWD, x->recipe.replay, (size_t)1 << 30, &n)) == NULL) {
+	if ((fd = inputs_given(x->w, x->recipe.replay, jsonio_text(x->r->spec.json, "digests.replay_sha256", ""))) ==
+	    -1)
+		return (-1);
+	if ((text = file_read_fd(fd, (size_t)1 << 30, &n)) == NULL) {
 		say_errno("cannot read '%s'", x->recipe.replay);
-		return (errno == ENOENT ? stage_refuse(x->w, REFUSAL_INPUT_MISSING, NULL, NULL, "%s", say_last()) : -1);
+		return (-1);
 	}
+	close(fd);
 	if (schedule_read_scales(text, n, &scales, &count) == -1)
 		return (stage_refuse(x->w, REFUSAL_INPUT_INVALID, NULL, NULL, "%s", say_last()));
 	free(text);
@@ -552,6 +635,7 @@ training_work(struct stage_work *w, void *arg)
 	struct train x = { .w = w,
 		.r = stage_rundir(w),
 		.began_ns = clock_mono_ns(),
+		.slept_ms = clock_slept_ms(),
 		.loss = NAN,
 		.best = INFINITY,
 		.val_loss = NAN,
@@ -568,7 +652,7 @@ training_work(struct stage_work *w, void *arg)
 		x.recipe.threads = proc_cpus();
 	if (x.recipe.val_every != 0)
 		parts |= DATASET_VAL | DATASET_TOKENIZER;
-	if (read_replay(&x) == -1 || dependencies_data(w, parts, &x.data) == -1 ||
+	if (bind_weights(&x) == -1 || read_replay(&x) == -1 || dependencies_data(w, parts, &x.data) == -1 ||
 	    metrics_open(&x.metrics, x.r->fd) == -1 || choose_micro_batch(&x) == -1 || open_model(&x) == -1 ||
 	    (going_on = resume(&x, &extra)) == -1)
 		return (-1);
@@ -583,6 +667,9 @@ training_work(struct stage_work *w, void *arg)
 			    "'%s' is shorter than '%s' counts on: remove both to begin anew", RUNDIR_METRICS,
 			    RUNDIR_RESUME));
 	x.saved_ns = clock_mono_ns();
+	/* Else an attempt that is killed before its first save was none, and what it found lost is forgotten. */
+	if (going_on && save(&x) == -1)
+		return (-1);
 	if (run_steps(&x) == -1)
 		return (-1);
 	return (stage_deliver(w, receipt(&x)));

@@ -4,7 +4,8 @@
  *
  *	t/campaign [-n RUNS] [-s SEED] [-l LANES] LEDGER
  *
- * Beside the ledger, in runs/, the last eight runs that trained leave what their loss curves are read from.
+ * Beside the ledger, in runs/, the last eight runs that trained, of a small ledger all, leave what their loss curves
+ * are read from.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,11 +30,12 @@
 #include "base/rng.h"
 #include "base/say.h"
 
-enum { CURVES = 8, STEPS = 660, SEEDS = 5 };
+enum { CURVES = 8, SMALL = 100, STEPS = 660, SEEDS = 5 };
 
 struct world {
 	struct ledger l;
-	struct rng rng;
+	struct rng rng,
+	    early;      /* early: for curves of all but the last runs, so that those of a ledger follow from its seed */
 	json_t *base;   /* a run's member `run`, to be changed */
 	json_t *report; /* a training report likewise */
 	int64_t clock_ms;
@@ -49,11 +51,19 @@ struct idea {
 	double mean;
 	char hypothesis[128];
 	char name[32];
+	const char *key, *value;
 };
 
-static const char *const ideas[] = { "matrix_lr 0.02 instead of 0.04", "one more layer, narrower",
-	"warmdown over half of the steps", "softcap 20", "qk gain 1.8", "batch of 8,192 tokens, half the steps",
-	"untied head", "mlp_mult 3", "two key-value heads", "rope base 50,000", "longer warm-up", "Muon momentum 0.9" };
+static const struct {
+	const char *hypothesis, *key, *value; /* one of what it sets, and as JSON */
+} ideas[] = { { "matrix_lr 0.02 instead of 0.04", "train.matrix_lr", "0.02" },
+	{ "one more layer, narrower", "model.num_layers", "10" },
+	{ "warmdown over half of the steps", "train.warmdown_frac", "0.5" },
+	{ "softcap 20", "model.logit_softcap", "20" }, { "qk gain 1.8", "model.qk_gain_init", "1.8" },
+	{ "batch of 8,192 tokens, half the steps", "train.batch_tokens", "8192" },
+	{ "untied head", "model.tie_embeddings", "false" }, { "mlp_mult 3", "model.mlp_mult", "3" },
+	{ "two key-value heads", "model.num_kv_heads", "2" }, { "rope base 50,000", "model.rope_base", "50000" },
+	{ "longer warm-up", "train.warmup_steps", "40" }, { "Muon momentum 0.9", "train.muon_momentum", "0.9" } };
 
 static void
 die(const char *what)
@@ -106,6 +116,7 @@ leave(struct world *w, json_t *run, double bpb)
 {
 	const char *id = jsonio_text(run, "run_id", "?");
 	struct str lines = STR_INIT;
+	struct rng *rng = w->runs + CURVES > w->wanted ? &w->rng : &w->early;
 	char sha256[SHA256_HEX_SIZE], *text;
 	double loss;
 	int dir, i;
@@ -113,7 +124,7 @@ leave(struct world *w, json_t *run, double bpb)
 	if (mkdirat(w->runs_dir, id, 0777) == -1 || (dir = openat(w->runs_dir, id, O_RDONLY | O_DIRECTORY)) == -1)
 		die(id);
 	for (i = 0; i < STEPS; i++) {
-		loss = 1.62 * bpb + 4.2 * exp(-i / 40.0) + 0.5 * exp(-i / 250.0) + 0.05 * rng_normal(&w->rng);
+		loss = 1.62 * bpb + 4.2 * exp(-i / 40.0) + 0.5 * exp(-i / 250.0) + 0.05 * rng_normal(rng);
 		(void)str_printf(&lines,
 		    "{\"step\": %d, \"tokens\": %d, \"train_loss\": %.6f, \"lr_scale\": %g, "
 		    "\"grad_norm\": null, \"wallclock_ms\": %d%s}\n",
@@ -158,6 +169,12 @@ run(struct world *w, const struct idea *idea, int64_t seed, int fate)
 	put_hex(r, "artifact_sha256", rng_u64(&w->rng), 64);
 	json_object_set_new(r, "hypothesis", json_string(idea->hypothesis));
 	json_object_set_new(r, "seed", json_integer(seed));
+	json_object_set_new(r, "data_name", json_string("fineweb"));
+	json_object_set_new(r, "backend", json_string("cpu"));
+	json_object_set_new(r, "settings", json_pack("{s:i, s:i}", "eval.seq_len", 1024, "train.iterations", STEPS));
+	if (idea->key != NULL)
+		json_object_set_new(json_object_get(r, "settings"), idea->key,
+		    json_loads(idea->value, JSON_DECODE_ANY, NULL));
 	put_time(r, "started_at", w->clock_ms);
 	if (idea->lane > 0) {
 		snprintf(text, sizeof(text), "lane%u", idea->lane);
@@ -191,7 +208,7 @@ run(struct world *w, const struct idea *idea, int64_t seed, int fate)
 		json_object_set_new(m, "total_bytes", json_integer(16412008));
 		json_object_set_new(r, "within_cap", json_false());
 	}
-	if (w->runs + CURVES > w->wanted && fate != 1)
+	if ((w->wanted <= SMALL || w->runs + CURVES > w->wanted) && fate != 1)
 		leave(w, r, bpb);
 	if (row_read_run(&row, r) == -1 || add_judge(&w->l, &row) == -1)
 		die("a run");
@@ -299,11 +316,13 @@ static struct idea
 think(struct world *w, unsigned lane, double best)
 {
 	struct idea idea = { .tag = rng_u64(&w->rng), .lane = lane };
-	uint64_t dice = rng_below(&w->rng, 100);
+	uint64_t dice = rng_below(&w->rng, 100), which;
 
 	idea.mean = best + (dice < 12 ? -0.03 : dice < 75 ? 0 : dice < 97 ? 0.03 * rng_uniform(&w->rng) : 1.4);
-	snprintf(idea.hypothesis, sizeof(idea.hypothesis), "%s",
-	    ideas[rng_below(&w->rng, sizeof(ideas) / sizeof(ideas[0]))]);
+	which = rng_below(&w->rng, sizeof(ideas) / sizeof(ideas[0]));
+	snprintf(idea.hypothesis, sizeof(idea.hypothesis), "%s", ideas[which].hypothesis);
+	idea.key = ideas[which].key;
+	idea.value = ideas[which].value;
 	snprintf(idea.name, sizeof(idea.name), "try%u", ++w->number);
 	return (idea);
 }
@@ -379,6 +398,7 @@ main(int argc, char **argv)
 	    (table[2].value != NULL && num_u64(table[2].value, 1, 1000, &lanes) == -1))
 		return (opt_usage(&tool));
 	rng_seed(&w.rng, seed, 0);
+	rng_seed(&w.early, seed, 1);
 	w.clock_ms = 1763200000000;
 	w.base = sample("ledger_row.valid/run.json", "run");
 	w.report = sample("training_report.valid/full.json", NULL);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -25,6 +26,7 @@
 #include "base/jsonio.h"
 #include "base/num.h"
 #include "base/opt.h"
+#include "base/process.h"
 #include "base/say.h"
 #include "stage/stage.h"
 
@@ -231,6 +233,7 @@ work(struct stage_work *w, void *arg)
 	struct rlimit limit = { 256 << 20, 256 << 20 };
 	char *p;
 	enum refusal_kind kind;
+	int64_t k;
 	int i, fd;
 
 	for (i = 0; i < script->n; i++) {
@@ -247,7 +250,17 @@ work(struct stage_work *w, void *arg)
 			if (fork() == 0)
 				for (signal(SIGTERM, SIG_IGN);;)
 					nap(1000);
-		} else if (strncmp(word, "exit=", 5) == 0)
+		} else if (strncmp(word, "daemon=", 7) == 0) {
+			/* A foreign program, which leaves us behind as thoroughly as it can. */
+			const char *const argv[] = { "sh", "-c", value, NULL };
+			const int fds[3] = { -1, -1, -1 };
+
+			if (process_start(argv, AT_FDCWD, fds) == -1)
+				return (-1);
+		} else if (strcmp(word, "undying") == 0)
+			/* Lives on when its owner is killed. */
+			prctl(PR_SET_PDEATHSIG, 0);
+		else if (strncmp(word, "exit=", 5) == 0)
 			_exit(atoi(value));
 		else if (strncmp(word, "return=", 7) == 0)
 			return (atoi(value));
@@ -290,6 +303,16 @@ work(struct stage_work *w, void *arg)
 		else if (strcmp(word, "beat") == 0)
 			for (;; nap(20))
 				post(w, 1);
+		else if (strcmp(word, "stop") == 0)
+			raise(SIGSTOP);
+		else if (strncmp(word, "slow=", 5) == 0)
+			/* Progress, that many times, a little of it each time. */
+			for (k = 1; k <= atol(value); k++) {
+				nap(200);
+				post(w, k);
+			}
+		else if (strcmp(word, "stopboth") == 0)
+			kill(getppid(), SIGSTOP);
 		else if (strcmp(word, "poll") == 0) {
 			while (!stage_stopping(w))
 				nap(10);

@@ -750,7 +750,7 @@ loader_table(const json_t *table)
 		exit(HG_EXIT_SYSTEM);
 	}
 	write_shards(jsonio_get(table, "shards"), dirfd, directory, &part);
-	if ((l = loader_open(&part, SHARD_MAX_VOCAB, n, NULL)) == NULL)
+	if ((l = loader_open(&part, SHARD_MAX_VOCAB, n, 0, NULL)) == NULL)
 		exit(HG_EXIT_SYSTEM);
 	json_array_foreach(jsonio_get(table, "spans"), i, span) {
 		double wrong = json_array_size(span) == n + 1 && loader_take(l, ids, NULL) == 0 ? 0 : INFINITY;

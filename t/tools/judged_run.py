@@ -5,7 +5,9 @@ usage: judged_run.py RUN BPB [KEY=VALUE...]
 The spec comes from hg-spec, all receipts keep their contracts and are bound by digest.
 KEY is a spec key (SECTION.KEY) or one of: total_bytes, train_ms, overshoot_ms, starved, artifact
 (its text), ago_ms (started), refuse=STAGE:KIND, late (rows of metrics past the cap), partial, seed (train.seed),
-raw (digest letter of the validation text), tokenizer (digest letter), steps, spread (of documents).
+ raw_bytes (of the validation text), stream (tokens of the training shards), raw (digest letter of the validation
+ text), kept (what the tokenizer keeps of it: all, a digest letter, or nothing where that was not measured; absent:
+ scored by 0.1), tokenizer (digest letter), steps, spread (of documents).
 """
 import datetime
 import hashlib
@@ -118,9 +120,12 @@ def make(run, bpb, settings, base=None):
         rows += [{**rows[-1], "step": steps - late + i, "wallclock_ms": cap + 100 * (i + 1)} for i in range(late + 1)]
     metrics = "".join(json.dumps(x) + "\n" for x in rows).encode()
     seed = spec["train"]["seed"]
-    blob = f"weights {spec['digests']['config_sha256']} {seed} {bpb}".encode()
+    offset = spec["train"].get("data_offset", 0)
+    blob = f"weights {spec['digests']['config_sha256']} {seed} {offset} {bpb}".encode() if offset else \
+        f"weights {spec['digests']['config_sha256']} {seed} {bpb}".encode()
     r.update({"dataset_sha256": spec["data"]["dataset_sha256"], "tokenizer_sha256": spec["data"]["tokenizer_sha256"],
               "config_sha256": spec["digests"]["config_sha256"], "model": {**spec["model"], "params": 91264}, "seed": seed,
+              "data_offset": offset, "stream_tokens": int(own.get("stream", 1000000)),
               "schedule": spec["train"]["schedule"], "steps": steps, "batch_tokens": spec["train"]["batch_tokens"],
               "micro_batch_tokens": 8192, "seq_len": spec["train"]["seq_len"], "warmup_steps": spec["train"]["warmup_steps"],
               "train_ms": train_ms, "overshoot_ms": max(0, train_ms - cap) if cap != "none" else 0, "cap_ms": cap,
@@ -150,11 +155,13 @@ def make(run, bpb, settings, base=None):
     if refused("score"):
         return
     docs, tokens, n_bytes = 50, 100000, 250000
+    raw_bytes = int(own.get("raw_bytes", n_bytes))
     loss = float(bpb) * math.log(2) * n_bytes / tokens
     rng = random.Random(f"{seed} {run}")
+    nats = [loss * tokens / docs * (1 + 0.1 * math.sin(i)) + rng.gauss(0, float(own.get("spread", 1))) for i in range(docs)]
+    over = (sum(nats) - loss * tokens) / docs
     table = "# doc\ttokens\tbytes\traw_bytes\tnats\n" + "".join(
-        f"{i}\t{tokens // docs}\t{n_bytes // docs}\t{n_bytes // docs}\t"
-        f"{loss * tokens / docs * (1 + 0.1 * math.sin(i)) + rng.gauss(0, float(own.get('spread', 1))):.17g}\n" for i in range(docs))
+        f"{i}\t{tokens // docs}\t{n_bytes // docs}\t{raw_bytes // docs}\t{nats[i] - over:.17g}\n" for i in range(docs))
     s = begin("score_report", "score")
     partial = own.get("partial") == "yes"
     real = loss / math.log(2) * tokens / n_bytes
@@ -162,10 +169,14 @@ def make(run, bpb, settings, base=None):
               "dataset_sha256": r["dataset_sha256"], "tokenizer_sha256": r["tokenizer_sha256"],
               "docs_sha256": write(f"{run}/score_docs.tsv", table.encode()), "eval": spec["eval"],
               "eval_sha256": spec["digests"]["eval_sha256"], "val_raw_sha256": sha(b"raw " + raw.encode()),
-              "val_loss": loss, "val_bpb": real, "val_bpb_raw": real, "tokens": tokens, "bytes": n_bytes, "raw_bytes": n_bytes,
+              "val_loss": loss, "val_bpb": real, "val_bpb_raw": loss / math.log(2) * tokens / raw_bytes, "tokens": tokens, "bytes": n_bytes,
+              "raw_bytes": raw_bytes,
               "documents": docs - partial, "documents_expected": docs, "partial": partial, "backend": "ref", "arith": spec["eval"]["arith"]})
     if own.get("raw_known") == "no":
         s.update({"val_raw_sha256": None, "val_bpb_raw": None, "raw_bytes": None})
+    if "kept" in own:
+        kept = {"": None, "all": s["val_raw_sha256"]}
+        s["val_kept_sha256"] = kept.get(own["kept"], sha(b"kept " + own["kept"].encode()))
     report = write(f"{run}/artifact_score_report.json", s)
     m = begin("score_summary", "score")
     m.pop("spec_sha256", None)

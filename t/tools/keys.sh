@@ -3,6 +3,8 @@
 # into section KEYS of their manual pages.
 set -eu
 cd "$(dirname "$0")/../.."
+# The lists are those of this tree.
+make -s t/tools/contract >&2
 [ $# -gt 0 ] || eval "set -- $(t/tools/contract -n | tr '\n' ' ')"
 
 # words FILE KEY: in place of what any member KEY has as its enum, the words of that name; on lines of its own where it

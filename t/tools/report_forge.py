@@ -3,6 +3,7 @@
 usage: report_forge.py LEDGER hostile          every text in every row but the last becomes something to choke on
        report_forge.py LEDGER random SEED      a few values anywhere but in the last row become others, of any type
        report_forge.py LEDGER set ROW KEY=JSON...   members of one row by dotted path
+       report_forge.py LEDGER promote RUN_ROW       the run's artifact is promoted, on the confirmation before
 """
 import hashlib
 import json
@@ -17,7 +18,7 @@ NASTY = ["<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "' onmo
 ODD = [None, True, 0, -1, 1, 3, 2 ** 53, -2 ** 53, 1e308, -1e308, 5e-324, 0.5, "", "none", "run", "x" * 5000, "f" * 64, [], {}, [None] * 9,
        "confirmation", "improvement", "noise", "first", "promising", "2026-11-22T00:00:00.000Z", "higher", "val_loss"]
 KEEP = {"schema", "prev", "kind", "class", "reason", "metric", "direction", "noise", "side", "name", "unit", "across_tokenizers",
-        "started_at", "added_at", "stage", "guarded_metric", "credited", "changed", "condition"}
+        "started_at", "added_at", "stage", "guarded_metric", "credited", "changed", "condition", "run_id", "lane", "campaign"}
 
 
 def nasty(value, key, count):
@@ -41,8 +42,6 @@ def main():
     if sys.argv[2] == "hostile":
         count = [0, 0]
         rows[:-1] = [nasty(r, "", count) if r["kind"] != "policy" else r for r in rows[:-1]]
-        # A configuration's run names the lane; all of them keep one.
-        rows[0]["policy"]["campaign"]["name"] = "<i>c</i>"
         print(count[0])
     elif sys.argv[2] == "random":
         rng = random.Random(int(sys.argv[3]))
@@ -55,6 +54,15 @@ def main():
                 at = at[key]
             if key not in ("schema", "prev", "row"):
                 at[key] = rng.choice(ODD)
+    elif sys.argv[2] == "promote":
+        run = rows[int(sys.argv[3]) - 1]
+        digest = lambda row: hashlib.sha256(lines[row["row"] - 1]).hexdigest()
+        verdict = [r for r in rows if r["kind"] == "confirmation" and r["row"] <= len(rows)][-1]
+        rows.append({"schema": run["schema"], "prev": "", "row": len(rows) + 1, "added_at": rows[-1]["added_at"], "kind": "promotion",
+                     "promotion": {**{k: run["run"][k] for k in ("group_sha256", "config_sha256", "run_id", "artifact_sha256")},
+                                   "run_sha256": digest(run), "confirmation_sha256": digest(verdict), "head_sha256": digest(rows[-1]),
+                                   "conditions": [{"condition": "incumbent", "holds": True, "evidence": "it is"}]}})
+        lines.append(b"")
     else:
         for pair in sys.argv[4:]:
             key, text = pair.split("=", 1)

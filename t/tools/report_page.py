@@ -2,7 +2,7 @@
 
 usage: report_page.py form PAGE             well-formed, self-contained, accessible; prints its size
        report_page.py numbers PAGE LEDGER   its numbers are those of ledger.jsonl, computed again
-       report_page.py colours PAGE          contrast of every text colour on every ground, light and dark
+       report_page.py colours PAGE          contrast of every text colour on every ground, light and dark; marks told apart
        report_page.py text PAGE             all text that a reader sees, a line a piece
 """
 import html.parser
@@ -160,6 +160,7 @@ def numbers(text, path):
             own, v = r.get(r["kind"], {}), r.get("verdict", {})
             if r["kind"] == "confirmation" and own["group_sha256"] == group:
                 name = {"improvement": "confirmed better", "regression": "worse"}.get(v["class"], "no better")
+                name = "given up" if v["reason"] == "abandoned" else name
                 fate.setdefault(own["challenger_sha256"], set()).add(name)
             elif r["kind"] == "run" and (own["group_sha256"] == group or own["group_sha256"] is None and
                                          (own["lane"], own["cap_ms"]) == (ours["lane"], ours["cap_ms"])):
@@ -171,6 +172,8 @@ def numbers(text, path):
         tried = {}
         for names in fate.values():
             for name in ("confirmed better", "worse", "no better", "not judged", "never counted"):
+                if "open" in names and "given up" in names:
+                    names = names - {"open"} | {"not judged"}
                 if "open" in names and not names & {"confirmed better", "worse", "no better"}:
                     name = "waiting"
                 if name == "waiting" or name in names:
@@ -200,10 +203,14 @@ def numbers(text, path):
     print(compared)
 
 
-def luminance(colour):
+def parts_of(colour):
     if len(colour) == 4:
         colour = "#" + "".join(2 * c for c in colour[1:])
-    parts = [int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+    return [int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+
+
+def luminance(colour):
+    parts = parts_of(colour)
     parts = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
 
@@ -211,6 +218,26 @@ def luminance(colour):
 def contrast(a, b):
     a, b = sorted((luminance(a), luminance(b)), reverse=True)
     return (a + 0.05) / (b + 0.05)
+
+
+# What people without one kind of cone see of linear RGB (Machado, Oliveira and Fernandes 2009, severity 1).
+SEEN_BY = {"all cones": ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+           "protanopia": ((0.152286, 1.052583, -0.204868), (0.114503, 0.786281, 0.099216), (-0.003882, -0.048116, 1.051998)),
+           "deuteranopia": ((0.367322, 0.860646, -0.227968), (0.280085, 0.672501, 0.047413), (-0.01182, 0.04294, 0.968881)),
+           "tritanopia": ((1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.3039))}
+
+
+def lab(colour, eyes):
+    """CIE L*a*b* of a colour as those eyes see it."""
+    times = lambda rows, v: [sum(x * y for x, y in zip(row, v)) for row in rows]
+    rgb = times(SEEN_BY[eyes], [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts_of(colour)])
+    xyz = times(((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505)), [min(1, max(0, c)) for c in rgb])
+    f = [v ** (1 / 3) if v > 0.008856 else 7.787 * v + 16 / 116 for v in (xyz[0] / 0.9505, xyz[1], xyz[2] / 1.089)]
+    return 116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])
+
+
+def apart(a, b, eyes):
+    return sum((x - y) ** 2 for x, y in zip(lab(a, eyes), lab(b, eyes))) ** 0.5
 
 
 def colours(text):
@@ -224,8 +251,13 @@ def colours(text):
             for paper in (k for k in scheme if k.startswith("--paper")):
                 ratio = contrast(scheme[ink], scheme[paper])
                 assert ratio >= 4.5, (ink, paper, ratio)
-        for mark in ("--good", "--bad", "--wait", "--dot"):
+        marks = ("--good", "--bad", "--wait", "--dot")
+        for mark in marks:
             assert contrast(scheme[mark], scheme["--paper"]) >= 3, (mark, contrast(scheme[mark], scheme["--paper"]))
+        for eyes in SEEN_BY:
+            for a in marks:
+                for b in marks[:marks.index(a)]:
+                    assert apart(scheme[a], scheme[b], eyes) >= 20, (a, b, eyes, apart(scheme[a], scheme[b], eyes))
     # Text is painted with those colours alone.
     for rule in re.findall(r"[;{]color:([^;}]*)", style.replace("\n", "")):
         assert rule.startswith("var(--ink"), rule

@@ -3,8 +3,8 @@
 # goes on) and NAME_bits (what must come out), each in a directory of its own.  Training is three steps of a tiny model
 # by the ref backend, on one thread.
 
-scenarios='verbs spec mint data shard train export prompt score detached await retry reap gate status first ledger'
-scenarios="$scenarios import classify report chain"
+scenarios='verbs spec mint data shard train export prompt score detached await retry reap leftover gate status first'
+scenarios="$scenarios ledger import classify report chain"
 
 # --- what several need --------------------------------------------------------
 
@@ -165,6 +165,24 @@ reap_make() { orphan; }
 reap_run() { under hg-reap .; }
 reap_again() { hg-reap . && finish train; }
 reap_bits() { train_bits; }
+
+# The dead owner's worker had started a program, which took a session of its own and lives.
+leftover_make() { orphan; }
+leftover_run() {
+	HOMEGOLF_STAGE=$(jq -r .run_uid r/spec.json)/train/1 setsid sleep 600 </dev/null >/dev/null 2>&1 &
+	echo $! >sleeper
+	# Before it is a program of its own it has the shell's environment; another job may have ended it already.
+	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		grep -q HOMEGOLF_STAGE "/proc/$!/environ" && break
+		sleep 0.02
+	done
+	under hg-reap .
+}
+leftover_again() { reap_again; }
+leftover_bits() {
+	state=$(sed -n 's/^State:[^A-Z]*\(.\).*/\1/p' "/proc/$(cat sleeper)/status" 2>/dev/null)
+	case $state in '' | Z | X) train_bits ;; *) return 1 ;; esac
+}
 
 gate_make() { upto score; }
 gate_run() { under hg-gate score r; }

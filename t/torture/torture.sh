@@ -71,7 +71,8 @@ EMFILE:open,desc ENOSPC+:write,mkdir,rename,link'
 modes_of() {
 	case $1 in
 	chain) echo "$driver" ;;
-	verbs | spec | mint | shard | await | retry | reap | gate | status | first | ledger | classify | report)
+	verbs | spec | mint | shard | await | retry | reap | leftover | gate | status | first | ledger | classify | \
+		report)
 		echo "$small $errors"
 		;;
 	*) echo "$tree $errors" ;;
@@ -157,7 +158,7 @@ aftermath() {
 		bad "a sanitizer complains: $(grep -m 1 -e 'rror:' err)"
 	look ''
 	case $scenario:$(field exit report) in
-	detached:* | await:* | retry:* | reap:*) ;;
+	detached:* | await:* | retry:* | reap:* | leftover:*) ;;
 	# A run is complete without its prompt (hg-run(1)): that is tried again below.
 	chain:0) [ -e work/r/prompt_refusal.json ] || compare "it says that it is done" ;;
 	*:0) compare "it says that it is done" ;;

@@ -210,6 +210,8 @@ unstorable(struct sample *s)
 	const int fd = temporary();
 
 	s->w[0] = NAN;
+	tap_ok(s->report.payload_bytes > 0 && artifact_payload(&s->p->config) == s->report.payload_bytes,
+	    "the payload of an artifact is known before there is one");
 	tap_ok(artifact_write(fd, s->p, s->w, DIGEST, SCALE_FLOOR, &report) == -1 && errno == ERANGE,
 	    "a weight that is no number is refused");
 	s->w[0] = 1e6f;

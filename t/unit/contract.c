@@ -31,7 +31,7 @@ paths(void)
 	const json_t *schema = contract_at("spec", "train.seed");
 
 	tap_ok(jsonio_i64(schema, "default", 0) == 1337, "a member's schema is found by path");
-	tap_ok(strcmp(contract_tag(schema), "result") == 0, "with its tag");
+	tap_ok(strcmp(contract_tag(schema), "replicate") == 0, "with its tag");
 	tap_ok(contract_at("spec", "train.sed") == NULL && contract_at("spec", "seed") == NULL &&
 		contract_at("spec", "train.seed.x") == NULL && contract_at("spec", "train..seed") == NULL,
 	    "what the contract does not name has none");

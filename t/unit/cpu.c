@@ -142,7 +142,7 @@ bad_arguments(void)
 
 	args.isa = "mmx";
 	errno = 0;
-	tap_ok(cpu->open(&args) == NULL && errno == ENODEV, "an isa that there is not gives ENODEV");
+	tap_ok(cpu->open(&args) == NULL && errno == EINVAL, "an isa that there is not gives EINVAL");
 	args.isa = "auto";
 	args.geometry.num_heads = 8;
 	errno = 0;

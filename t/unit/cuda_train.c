@@ -663,7 +663,7 @@ test_auto(void)
 			size_t tokens;
 
 			emu_set_memory(mib << 20);
-			tokens = trainer_open_micro_batch(&recipe, UINT64_MAX);
+			tokens = trainer_open_micro_batch(&recipe, UINT64_MAX, UINT64_MAX);
 			args.max_batch = tokens / 64;
 			args.max_passes = recipe.batch_tokens / tokens;
 			m = model_open(&args);

@@ -8,9 +8,11 @@
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "gpt/embedded_model.h"
+#include "gpt/ops.h"
 #include "gpt/trainspec.h"
 #include "run/program.h"
 #include "run/spec.h"
+#include "run/specisa.h"
 #include "schema/contract.h"
 #include "schema/later.h"
 #include "t/unit/tap.h"
@@ -25,6 +27,7 @@ static const struct table {
 	{ "", trainspec_keys, sizeof(struct trainspec) },
 	{ "", spec_keys, sizeof(struct spec_limits) },
 	{ "trainer.", program_keys, sizeof(struct program) },
+	{ "trainer.", program_trainer_keys, sizeof(struct program) },
 	{ "scorer.", program_keys, sizeof(struct program) },
 };
 
@@ -66,7 +69,7 @@ all_are_bound(void)
 			continue;
 		json_object_foreach(json_object_get(section, "properties"), key, rule) {
 			tag = contract_tag(rule);
-			if (strcmp(tag, "result") != 0 && strcmp(tag, "system") != 0)
+			if (strcmp(tag, "result") != 0 && strcmp(tag, "replicate") != 0 && strcmp(tag, "system") != 0)
 				continue;
 			seen++;
 			snprintf(path, sizeof(path), "%s.%s", name, key);
@@ -76,7 +79,7 @@ all_are_bound(void)
 			}
 		}
 	}
-	tap_ok(seen >= 50 && unbound == 0, "each of the %d result and system keys of a spec is bound", seen);
+	tap_ok(seen >= 50 && unbound == 0, "each of the %d result, replicate and system keys of a spec is bound", seen);
 }
 
 /* The words of a row are those of the contract, all of them and in any order. */
@@ -286,6 +289,28 @@ later(void)
 	json_decref(nothing);
 }
 
+/* What a backend calls its instruction sets can be asked for, and stands on the page. */
+static void
+instruction_sets(void)
+{
+	static const char *const names[] = { "cpu", "ref" };
+	const char *text = jsonio_text(contract_at("spec", "system.isa"), "description", ""), *const * isa, *at;
+	size_t i, bad = 0, n = 0;
+	json_t *v, *spec;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		for (isa = ops_find(names[i])->isa_names, at = strstr(text, names[i]); *isa != NULL; isa++, n++) {
+			v = json_string(*isa);
+			bad += contract_check_key("spec", "system.isa", v, NULL) != 0;
+			bad += at == NULL || strstr(at, *isa) == NULL;
+			spec = json_pack("{s:{s:s, s:s}}", "system", "backend", names[i], "isa", *isa);
+			bad += specisa_check(spec) != 0;
+			json_decref(spec);
+			json_decref(v);
+		}
+	tap_ok(bad == 0 && n >= 3, "each instruction set of cpu and ref can be asked for, and its key names it");
+}
+
 int
 main(void)
 {
@@ -298,5 +323,6 @@ main(void)
 	types();
 	generated();
 	later();
+	instruction_sets();
 	return (tap_done());
 }

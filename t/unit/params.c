@@ -4,7 +4,7 @@
 
 #include "base/say.h"
 #include "base/sha256.h"
-#include "gpt/model.h"
+#include "gpt/model_bytes.h"
 #include "t/unit/tap.h"
 
 /* Grouped heads, three layers of which one skips, tied. */

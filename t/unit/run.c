@@ -163,8 +163,9 @@ test_refusals(void)
 	tap_ok(refusal_by_name("none") == REFUSAL_NONE && refusal_by_name("") == REFUSAL_NONE,
 	    "no other word is a kind");
 	tap_ok(refusal_of_errno(ENOMEM) == REFUSAL_OUT_OF_MEMORY && refusal_of_errno(ENOSPC) == REFUSAL_DISK_FULL &&
-		refusal_of_errno(EDQUOT) == REFUSAL_DISK_FULL && refusal_of_errno(EIO) == REFUSAL_IO_ERROR,
-	    "errno tells memory, disk and the rest apart");
+		refusal_of_errno(EDQUOT) == REFUSAL_DISK_FULL && refusal_of_errno(EIO) == REFUSAL_IO_ERROR &&
+		refusal_of_errno(EAGAIN) == REFUSAL_PROCESS_LIMIT && refusal_of_errno(EDOM) == REFUSAL_LOSS_DIVERGED,
+	    "errno tells memory, disk, processes, numbers and the rest apart");
 }
 
 static void
@@ -181,6 +182,19 @@ test_endings(void)
 	tap_ok(stage_ending(STAGE_ASKED_DEADLINE, SIGKILL, 1) == REFUSAL_DEADLINE_EXCEEDED,
 	    "what we ask for comes first");
 	tap_ok(stage_ending(STAGE_ASKED_CANCEL, 1 << 8, 0) == REFUSAL_CANCELLED, "cancelling too");
+	tap_ok(stage_ending(STAGE_ASKED_STALL, SIGKILL, 0) == REFUSAL_STALLED, "and a worker that stood still");
+}
+
+static void
+test_stall(void)
+{
+	struct stage_stall s = { 0 };
+
+	tap_ok(stage_still(&s, 7, 1000, 5000) == 0 && stage_still(&s, 7, 1400, 5000) == 400,
+	    "time without progress counts from the first look on");
+	tap_ok(stage_still(&s, 8, 1500, 5000) == 0 && stage_still(&s, 8, 3500, 5000) == 2000,
+	    "and anew from each progress");
+	tap_ok(stage_still(&s, 8, 3600 * 1000, 5000) == 7000, "an hour that nobody looked at counts for one look");
 }
 
 static void
@@ -188,7 +202,6 @@ test_rundir(void)
 {
 	char top[] = "/tmp/run-unit.XXXXXX", path[256];
 	struct rundir r;
-	char *word = NULL;
 	int null;
 
 	/* What is refused is said; this test keeps it from the eye. */
@@ -221,17 +234,6 @@ test_rundir(void)
 	snprintf(path, sizeof(path), "%s/ok/attempts", top);
 	rmdir(path);
 	rundir_close(&r);
-	snprintf(path, sizeof(path), "%s/it's", top);
-	mkdir(path, 0777);
-	strcat(path, "/x");
-	mkdir(path, 0777);
-	tap_ok(rundir_open(&r, path) == 0 && (word = rundir_word(&r)) != NULL && strstr(word, "'\\''") != NULL,
-	    "a path is quoted for the shell");
-	free(word);
-	rundir_close(&r);
-	rmdir(path);
-	snprintf(path, sizeof(path), "%s/it's", top);
-	rmdir(path);
 	snprintf(path, sizeof(path), "%s/ok", top);
 	rmdir(path);
 	snprintf(path, sizeof(path), "%s/link", top);
@@ -271,6 +273,7 @@ main(int argc, char **argv)
 	test_lock_text();
 	test_refusals();
 	test_endings();
+	test_stall();
 	test_rundir();
 	return (tap_done());
 }

@@ -139,6 +139,64 @@ laws(void)
 	    "defaults are the published values");
 }
 
+/* Steps of ${ms} each until ${n} are measured; at which of them a look was due, as bits. */
+static unsigned
+looks(const struct schedule *s, double ms, unsigned n)
+{
+	struct schedule_pace p = { 0 };
+	unsigned due = 0;
+
+	for (unsigned i = 1; i <= n; i++) {
+		schedule_measure(&p, ms);
+		if (schedule_look_due(s, &p, p.total_ms))
+			due |= 1U << i;
+	}
+	return (due);
+}
+
+static void
+fit(void)
+{
+	struct schedule s = { .law = SCHEDULE_ITERATIONS, .iterations = 1101, .cap_ms = 10000 };
+	struct schedule_pace p = { 0 };
+
+	schedule_measure(&p, 100);
+	schedule_measure(&p, 10);
+	schedule_measure(&p, 20);
+	tap_ok(p.steps == 3 && p.best_ms == 10 && p.total_ms == 130, "a pace is steps, their time and the fastest");
+	tap_ok(schedule_fit(&s, 0, 1, 10, 10) == SCHEDULE_FITS && schedule_fit(&s, 0, 1, 11, 10) == SCHEDULE_MISSES_END,
+	    "by steps the last one must start before the cap and a tenth, at the best pace");
+	tap_ok(schedule_fit(&s, 1101, 1, 11, 10) == SCHEDULE_MISSES_MIN_STEPS &&
+		schedule_fit(&s, 1100, 1, 11, 10) == SCHEDULE_MISSES_END &&
+		schedule_fit(&s, 1100, 1100, 20000, 10) == SCHEDULE_MISSES_END &&
+		schedule_fit(&s, 1100, 1101, 20000, 10) == SCHEDULE_FITS,
+	    "min_steps are named first, and what is done needs no time");
+	tap_ok(schedule_fit(&s, 0, 5, 5000, 1000) == SCHEDULE_MISSES_END &&
+		schedule_fit(&s, 0, 5, 5000, 1) == SCHEDULE_FITS,
+	    "one slow step refuses nothing that the fastest allows");
+	s.law = SCHEDULE_REPLAY;
+	tap_ok(schedule_fit(&s, 0, 1, 11, 10) == SCHEDULE_MISSES_END, "a replay is a schedule by steps");
+	s.law = SCHEDULE_WALLCLOCK;
+	tap_ok(schedule_fit(&s, 0, 1, 11, 1000) == SCHEDULE_FITS &&
+		schedule_fit(&s, 11, 1, 2000, 1000) == SCHEDULE_FITS &&
+		schedule_fit(&s, 11, 1, 2001, 1000) == SCHEDULE_MISSES_MIN_STEPS,
+	    "by the clock only min_steps must fit");
+	s.law = SCHEDULE_ITERATIONS;
+	tap_ok(schedule_reach(&s, 1, 10, 10) == 1000 && schedule_reach(&s, 1, 10, 9990) == 2 &&
+		schedule_reach(&s, 1, 10, 9) == 1101 && schedule_reach(&s, 7, 10000, 10) == 7,
+	    "the cap ends a run with the step that passes it");
+	tap_ok(looks(&s, 10, 4) == 0 && looks(&s, 10, 19) == 1U << 10 && looks(&s, 10, 30) == (1U << 10 | 1U << 20),
+	    "the pace is looked at after a hundredth of the cap, and of a fiftieth");
+	tap_ok(looks(&s, 100, 30) == (1U << 5 | 1U << 10), "and at a tenth, but after five steps at least");
+	tap_ok(looks(&s, 5000, 30) == 1U << 5, "steps as long as the cap are looked at once");
+	s.cap_ms = 1e9;
+	tap_ok(looks(&s, 1000, 30) == 1U << 10, "ten seconds of steps are enough, however long the cap");
+	s.cap_ms = 0;
+	tap_ok(looks(&s, 1000, 30) == 0 && schedule_fit(&s, 1101, 1, 1e12, 1e12) == SCHEDULE_FITS &&
+		schedule_reach(&s, 1, 10, 10) == 1101,
+	    "without a cap everything fits");
+}
+
 int
 main(void)
 {
@@ -149,6 +207,7 @@ main(void)
 	by_clock();
 	lowest();
 	replay();
+	fit();
 	laws();
 	return (tap_done());
 }

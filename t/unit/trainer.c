@@ -15,6 +15,8 @@
 #include "t/unit/tap.h"
 #include "gpt/resume.h"
 #include "gpt/trainer.h"
+#include "gpt/trainer_bytes.h"
+#include "gpt/trainer_open.h"
 #include "gpt/trainspec.h"
 
 enum { V = 29, T = 8, MICRO = 2 * T, BATCH = 2 * MICRO, STREAM = 203 };
@@ -526,7 +528,8 @@ opening(void)
 	    "an unknown backend is refused by name");
 	none.backend = "ref";
 	none.isa = "mmx";
-	tap_ok(model_open(&none) == NULL && errno == ENODEV, "so is an unknown instruction set");
+	tap_ok(model_open(&none) == NULL && errno == EINVAL,
+	    "so is an unknown instruction set, which no other day will have");
 	none.isa = "auto";
 	none.arith = OPS_BF16;
 	tap_ok(model_open(&none) == NULL && errno == EINVAL, "ref has float32 only and says so");
@@ -606,6 +609,39 @@ no_allocation(const char *on, enum ops_arith with)
 	arith = OPS_FP32;
 }
 
+static void
+fitting(void)
+{
+	struct trainspec r = { .config = config,
+		.seq_len = 16,
+		.batch_tokens = 1024,
+		.eval_seq_len = 256,
+		.backend = "ref",
+		.isa = "auto",
+		.threads = 1 };
+	const uint64_t one = trainer_bytes(&r, 16, 1), all = trainer_bytes(&r, 1024, 1);
+
+	tap_ok(one > trainer_bytes(&r, 16, 0) && all > one,
+	    "weights stand on a host once more, and tokens take memory");
+	r.val_every = 1;
+	tap_ok(trainer_bytes(&r, 16, 1) > one && trainer_bytes(&r, 1024, 1) == all,
+	    "validation in longer windows than training's takes more, unless the micro-batch holds them");
+	r.val_every = 0;
+	tap_ok(trainer_open_micro_batch(&r, 2 * all, 2 * all) == 1024 && trainer_open_micro_batch(&r, one, one) == 16 &&
+		trainer_open_micro_batch(&r, 0, 0) == 16,
+	    "auto takes what fits, and of unknown memory one sequence");
+	errno = 0;
+	tap_ok(trainer_open_micro_batch(&r, one - 1, 2 * one) == 0 && errno == ENOMEM &&
+		strstr(say_last(), "model.num_layers") != NULL,
+	    "what is more than is free is refused for now, with what to lower");
+	r.micro_batch_tokens = 1024;
+	tap_ok(trainer_open_micro_batch(&r, all, all) == 1024 && trainer_open_micro_batch(&r, all - 1, all - 1) == 0 &&
+		errno == EFBIG && strstr(say_last(), "lower train.micro_batch_tokens") != NULL,
+	    "and what is more than there is for ever, also where a micro-batch was asked for");
+	tap_ok(trainer_open_micro_batch(&r, one - 1, one - 1) == 0 && strstr(say_last(), "model.num_layers") != NULL,
+	    "where one sequence is too much a smaller micro-batch is no advice");
+}
+
 int
 main(void)
 {
@@ -630,5 +666,6 @@ main(void)
 	no_allocation("ref", OPS_FP32);
 	no_allocation("cpu", OPS_FP32);
 	no_allocation("cpu", OPS_BF16);
+	fitting();
 	return (tap_done());
 }

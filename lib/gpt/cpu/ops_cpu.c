@@ -157,7 +157,7 @@ take_memory(struct ops_ctx *c, unsigned threads)
 	return (0);
 }
 
-/* Choose a variant, before any thread starts: tiles are asked for here. NULL after saying why, errno ENODEV. */
+/* Choose a variant, before any thread starts: tiles are asked for here. NULL, said; errno ENODEV, EINVAL: no such. */
 static const struct variant *
 choose(const char *isa)
 {
@@ -178,8 +178,8 @@ choose(const char *isa)
 		if (strcmp(isa, "auto") == 0 && runs && !v->only_asked)
 			return (v);
 	}
-	say_error("backend 'cpu' has no isa '%s'", isa);
-	errno = ENODEV;
+	say_error("backend 'cpu' has no isa '%s'; hg-spec(5) lists them under system.isa", isa);
+	errno = EINVAL;
 	return (NULL);
 }
 

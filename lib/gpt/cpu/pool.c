@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "base/progress.h"
 #include "gpt/cpu/pool.h"
 
 /* About 20 us awake: longer than the gap between two operations of a step, shorter than anyone notices. */
@@ -53,8 +54,11 @@ work(struct pool *pool, unsigned thread)
 {
 	size_t i;
 
-	while ((i = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) < pool->count)
+	while ((i = atomic_fetch_add_explicit(&pool->next, 1, memory_order_relaxed)) < pool->count) {
 		pool->task(pool->arg, i, thread);
+		if (thread == 0)
+			progress_tick();
+	}
 }
 
 static void
