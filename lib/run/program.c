@@ -180,6 +180,9 @@ check_words(const char *section, const struct program *p)
 	return (0);
 }
 
+/* What a log may be read for: the names of metrics in a policy. */
+static const char *const metrics[] = { "val_loss", "val_bpb", "val_bpb_raw", "value", NULL };
+
 static int
 check_reads(const struct program *p)
 {
@@ -189,8 +192,13 @@ check_reads(const struct program *p)
 	size_t groups;
 	json_t *v;
 	int last, error;
+	size_t i;
 
 	json_object_foreach((json_t *)(uintptr_t)p->reads, name, v) {
+		for (i = 0; metrics[i] != NULL && strcmp(metrics[i], name) != 0; i++)
+			continue;
+		if (metrics[i] == NULL)
+			return (wrong("trainer.reads: '%s' is none of val_loss, val_bpb, val_bpb_raw and value", name));
 		error = regcomp(&pattern, program_pattern(json_string_value(v), &last), REG_EXTENDED);
 		if (error != 0) {
 			regerror(error, &pattern, reason, sizeof(reason));
