@@ -620,10 +620,10 @@ pasted() {
 
 # bats test_tags=b29
 @test "another eval law or another validation text is another group; across tokenizers the raw score is compared" {
-	calibrated
+	SET=kept=all calibrated
 	scored runs/text 1.0 raw=z
 	scored runs/law 1.0 eval.docs=10
-	scored runs/tok 2.29 tokenizer=b
+	scored runs/tok 2.29 tokenizer=b kept=all
 	add runs/text runs/law runs/tok
 	[ "$(field text .verdict.reason)" = first ]
 	[ "$(field law .verdict.reason)" = first ]
@@ -633,29 +633,62 @@ pasted() {
 }
 
 # bats test_tags=b92
-@test "a tokenizer that loses text is compared only with those that keep the same of it, and one not measured with none" {
+@test "a tokenizer that loses text, or was not measured, is never compared with another, not even one that loses the same" {
 	local run
 	for run in 1 2 3 4 5; do scored "runs/base$run" "2.3$run" seed="$run" kept=all; done
 	add runs/base?
 	hg-ledger calibrate "$L" runs/base1
 	scored runs/exact 2.2 tokenizer=b kept=all
 	scored runs/loses 1.1 tokenizer=c kept=x
-	scored runs/same_loss 1.2 tokenizer=d kept=x
+	scored runs/same_loss 1.0 tokenizer=d kept=x
+	scored runs/loses2 1.0 tokenizer=c kept=x seed=2
 	scored runs/other_loss 1.0 tokenizer=e kept=y
 	scored runs/unknown 1.0 tokenizer=f kept=
 	scored runs/own_unknown 2.2 train.matrix_lr=0.05 kept=
-	add runs/exact runs/loses runs/same_loss runs/other_loss runs/unknown runs/own_unknown
+	add runs/exact runs/loses runs/same_loss runs/loses2 runs/other_loss runs/unknown runs/own_unknown
 	[ "$(field exact '.verdict | "\(.metric) \(.reason)"')" = "val_bpb_raw promising" ]
 	[ "$(field exact .run.group_sha256)" = "$(field base1 .run.group_sha256)" ]
 	[ "$(field loses .verdict.reason)" = first ]
-	[ "$(field same_loss .run.group_sha256)" = "$(field loses .run.group_sha256)" ]
-	[ "$(field same_loss .verdict.metric)" = val_bpb_raw ]
+	[ "$(field same_loss .verdict.reason)" = first ]
+	[ "$(field loses2 '.verdict | "\(.metric) \(.reason)"')" = "val_bpb replicate" ]
 	[ "$(field other_loss .verdict.reason)" = first ]
-	[ "$(hg-ledger incumbent -a "$L" | wc -l)" -eq 3 ]
-	[ "$(field unknown '.verdict | "\(.metric) \(.score) \(.reason)"')" = "val_bpb_raw null not_comparable" ]
+	[ "$(field loses '[.run.val_lost_frac, .run.val_kept_sha256 != .run.val_raw_sha256] | map(tostring) | join(" ")')" = "0.25 true" ]
+	field loses .verdict.text | grep -qE 'validation text of tokenizer [0-9a-f]{8}, which loses 25 % of the validation text and so is compared with no other'
+	[ "$(hg-ledger incumbent -a "$L" | wc -l)" -eq 4 ]
+	[ "$(field unknown '.verdict | "\(.metric) \(.incumbent_score) \(.reason)"')" = "val_bpb null not_comparable" ]
 	# With its own tokenizer it is compared as ever.
 	[ "$(field own_unknown '.verdict | "\(.metric) \(.reason)"')" = "val_bpb promising" ]
 	hg-ledger replay "$L"
+}
+
+# bats test_tags=b92
+@test "a run of 0.1, whose tokenizer nobody measured, is not compared with a later one of another tokenizer" {
+	local law
+	for law in 2 1; do
+		L=$PWD/ledger$law
+		[ "$law" = 2 ] || { mkdir "$L"; jq 'del(.law)' ledger2/policy.json > "$L/policy.json"; }
+		calibrated
+		# What has a record of losing less, more or nothing is told alike; one without is not known to lose nothing.
+		scored "runs/exact$law" 1.2 tokenizer=b kept=all
+		scored "runs/silent$law" 1.2 tokenizer=c
+		add "runs/exact$law" "runs/silent$law"
+		[ "$(field "exact$law" '.verdict | "\(.class) \(.reason) \(.incumbent_score)"')" = "noise not_comparable null" ]
+		[ "$(field "silent$law" '.verdict | "\(.class) \(.reason) \(.incumbent_score)"')" = "noise not_comparable null" ]
+		field "exact$law" .verdict.text > text
+		grep -qE 'tokenizer [0-9a-f]{8}, which loses nothing .* incumbent has tokenizer [0-9a-f]{8}, of which it was not measured' text
+		grep -qF '(hg-data -B)' text
+		grep -qF 'after another run on data that hg-data made anew' text
+		run --separate-stderr hg-ledger plan "$L" "runs/exact$law"
+		[ "$status" -ne 0 ]
+		[ "$(grep -c '"plan"' "$L/ledger.jsonl")" -eq 0 ]
+		hg-ledger replay "$L"
+	done
+	# Measured anew, the incumbent is comparable again.
+	L=$PWD/ledger2
+	scored runs/base6 2.302 seed=6 kept=all
+	scored runs/exact3 2.2 tokenizer=b kept=all seed=9
+	add runs/base6 runs/exact3
+	[ "$(field exact3 '.verdict | "\(.metric) \(.reason)"')" = "val_bpb_raw promising" ]
 }
 
 @test "each subcommand has options and a usage of its own" {

@@ -43,7 +43,7 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 	struct str text = STR_INIT, why = STR_INIT;
 	json_t *findings = json_array();
 	struct standings_history history;
-	struct row twin = { .held = NULL };
+	struct row other = { .held = NULL };
 	struct verdict v;
 	struct explain tell = { .verdict = &v,
 		.policy = &b->policy,
@@ -52,16 +52,24 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 		.cap_ms = row->run.cap_ms,
 		.spent = standings_spent(b) };
 
+	tell.mine = confirmation_tokenizer(&row->run);
 	v = classify_run(b, f, validity_apply(&row->run, findings));
 	if (v.reason == VERDICT_SAME_REPLICATE) {
 		history = standings_history(b, f, 0);
 		tell.copy = history.twin == NULL;
-		if (ledger_read(l, tell.copy ? history.copy : history.twin, &twin) == -1) {
+		if (ledger_read(l, tell.copy ? history.copy : history.twin, &other) == -1) {
 			json_decref(findings);
 			return (-1);
 		}
-		tell.twin = twin.run.run_id;
-		tell.twin_row = twin.number;
+		tell.twin = other.run.run_id;
+		tell.twin_row = other.number;
+	}
+	if (v.reason == VERDICT_NOT_COMPARABLE) {
+		if (ledger_read(l, standings_fact(b, standings_group(b, f->group)->reference), &other) == -1) {
+			json_decref(findings);
+			return (-1);
+		}
+		tell.theirs = confirmation_tokenizer(&other.run);
 	}
 	f->klass = (uint8_t)v.klass;
 	f->reason = (uint8_t)v.reason;
@@ -72,7 +80,7 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 	row->verdict.text = explain_run(&text, &tell) == 0 ? row_text(row, text.p) : NULL;
 	str_free(&text);
 	str_free(&why);
-	row_free(&twin);
+	row_free(&other);
 	return (row->verdict.findings == NULL || row->verdict.text == NULL ? -1 : 0);
 }
 

@@ -34,6 +34,12 @@ confirmation_incumbent_stays(const struct ledger *l, struct row *row, const stru
 	return (rc);
 }
 
+struct explain_tokenizer
+confirmation_tokenizer(const struct run_record *run)
+{
+	return ((struct explain_tokenizer){ run->tokenizer, row_keeps(run), run->val_lost });
+}
+
 /* What the plan fixed. */
 static int
 put_plan(const struct ledger *l, const struct standings_fact *f, const struct row_plan *p, struct row *row)
@@ -83,7 +89,8 @@ put_sides(const struct ledger *l, const struct standings_plan *plan, enum policy
 }
 
 static int
-put_verdict(const struct ledger *l, const struct row_plan *plan, const struct verdict *v, struct row *row)
+put_verdict(const struct ledger *l, const struct row_plan *plan, const struct verdict *v, const struct row last[2],
+    struct row *row)
 {
 	const struct policy *policy = &l->book.policy;
 	const char *init = jsonio_text(plan->challenger.spec, "digests.init_sha256", "none");
@@ -94,7 +101,9 @@ put_verdict(const struct ledger *l, const struct row_plan *plan, const struct ve
 		.cap_ms = plan->cap_ms,
 		.findings = "",
 		.given = strcmp(init, "none") == 0 ? NULL : init,
-		.spent = (unsigned)plan->confirmation };
+		.spent = (unsigned)plan->confirmation,
+		.mine = confirmation_tokenizer(&last[1].run),
+		.theirs = confirmation_tokenizer(&last[0].run) };
 	struct str text = STR_INIT;
 
 	row_put_verdict(row, v, policy);
@@ -146,7 +155,7 @@ confirmation_judge(const struct ledger *l, const struct standings_plan *plan, in
 	if (put_plan(l, pf, &planned.plan, row) == -1 || put_sides(l, plan, metric, row, last) == -1)
 		goto err0;
 	row->confirmation.cross_check = witness_documents(l, plan, metric);
-	if (put_verdict(l, &planned.plan, &v, row) == -1 || put_incumbent(l, plan, last, row) == -1)
+	if (put_verdict(l, &planned.plan, &v, last, row) == -1 || put_incumbent(l, plan, last, row) == -1)
 		goto err0;
 	rc = 0;
 err0:

@@ -250,7 +250,7 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 		return (PLAN_PENDING);
 	}
 	now = classify_run(b, screening, VERDICT_REASONS);
-	if (now.klass == VERDICT_REGRESSION ||
+	if (now.klass == VERDICT_REGRESSION || now.reason == VERDICT_NOT_COMPARABLE ||
 	    (screening->reason == VERDICT_PROMISING && now.reason != VERDICT_PROMISING)) {
 		say_error(
 		    "the run that screened the configuration of '%s' would be %s: %s against the present incumbent",

@@ -219,9 +219,11 @@ group_of(struct row *row, const struct case_file *c)
 	    json_pack("{s:s, s:s}", "eval_sha256", eval, "val_raw_sha256", raw) :
 	    json_pack("{s:s, s:s, s:s}", "eval_sha256", eval, "val_sha256", jsonio_text(c->spec, "data.val_sha256", ""),
 		"tokenizer_sha256", jsonio_text(c->score, "tokenizer_sha256", ""));
-	/* Where a tokenizer loses of it, what it keeps: bits of less text are no better model. */
+	/* Bits of less text are no better model: a tokenizer that loses of it is alone with what it keeps. */
 	if (raw != NULL && kept != NULL && strcmp(kept, raw) != 0)
-		(void)json_object_set_new(law, "val_kept_sha256", json_string(kept));
+		(void)json_object_update_new(law,
+		    json_pack("{s:s, s:s}", "val_kept_sha256", kept, "tokenizer_sha256",
+			jsonio_text(c->score, "tokenizer_sha256", "")));
 	if (law != NULL && jsonio_digest(law, hex) == 0)
 		group = row_text(row, hex);
 	json_decref(law);

@@ -5,12 +5,20 @@
 
 #include "law/policy.h"
 #include "base/str.h"
+#include "law/standings.h"
 #include "law/verdict.h"
 
 /**
  * A verdict in words: one paragraph that can be read aloud, which says what
  * was seen, what it may mean and what is not known.
  */
+
+/* What is known of a side's tokenizer. */
+struct explain_tokenizer {
+	const char *sha256;
+	enum standings_keeps keeps;
+	double lost; /* share of the validation text; NAN if not known */
+};
 
 struct explain {
 	const struct verdict *verdict;
@@ -24,6 +32,7 @@ struct explain {
 	const char *twin;     /* the run that it is again, by name, or NULL; by its artifact alone: */
 	int copy;
 	int64_t twin_row;
+	struct explain_tokenizer mine, theirs; /* theirs without a sha256: not the reason */
 };
 
 /* Errors: -1 with errno ENOMEM. */

@@ -38,6 +38,9 @@ enum { STANDINGS_SEEDS = 32 }; /* most runs a side of a plan */
 /* How a plan places the runs of a side in the data: drawn for each where weights are given; 0.1 did not say. */
 enum standings_place { STANDINGS_DRAWN = -1, STANDINGS_ANYWHERE = -2 };
 
+/* What a run's tokenizer gives back of the validation text: rows of 0.1 do not say. */
+enum standings_keeps { STANDINGS_UNMEASURED, STANDINGS_KEEPS_ALL, STANDINGS_LOSES };
+
 /* A row. Fields that its kind has no use for are zero; metrics that it lacks are NAN. */
 struct standings_fact {
 	uint64_t offset; /* where its line starts */
@@ -57,8 +60,9 @@ struct standings_fact {
 	int64_t seed;
 	int64_t begins, stream; /* where in how many training tokens; a stream of 0 is not known */
 	int64_t place[2];       /* a plan's, by side: the offset of its runs, or one of enum standings_place */
-	int32_t clocked;        /* its score depends on the clock */
-	int32_t interrupted;    /* that is all that stands against it: nothing was found out about its configuration */
+	int32_t keeps;          /* enum standings_keeps */
+	int16_t clocked;        /* its score depends on the clock */
+	int16_t interrupted;    /* that is all that stands against it: nothing was found out about its configuration */
 	int64_t cap_ms;         /* of the training clock; -1: none */
 	int64_t at_ms, started_ms, cost_ms;
 	double metric[POLICY_METRICS];

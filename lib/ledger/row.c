@@ -713,6 +713,14 @@ interrupted(const struct run_record *run)
 	    json_array_size(run->mismatches) == 0);
 }
 
+enum standings_keeps
+row_keeps(const struct run_record *run)
+{
+	if (run->val_kept == NULL || run->val_raw == NULL)
+		return (STANDINGS_UNMEASURED);
+	return (strcmp(run->val_kept, run->val_raw) == 0 ? STANDINGS_KEEPS_ALL : STANDINGS_LOSES);
+}
+
 void
 row_run_fact(const struct run_record *run, struct standings_fact *f)
 {
@@ -739,7 +747,8 @@ row_run_fact(const struct run_record *run, struct standings_fact *f)
 		f->begins %= f->stream;
 	/* A row of 0.1 does not say. */
 	f->clocked = run->schedule == NULL || strcmp(run->schedule, "wallclock") == 0;
-	f->interrupted = interrupted(run);
+	f->interrupted = (int16_t)interrupted(run);
+	f->keeps = row_keeps(run);
 	f->started_ms = time_of(run->started_at);
 	f->cost_ms = run->cost_ms == RECORD_NONE ? 0 : run->cost_ms;
 	memcpy(f->metric, run->metric.of, sizeof(f->metric));

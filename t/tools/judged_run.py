@@ -7,7 +7,7 @@ KEY is a spec key (SECTION.KEY) or one of: total_bytes, train_ms, overshoot_ms, 
 (its text), ago_ms (started), refuse=STAGE:KIND, late (rows of metrics past the cap), partial, seed (train.seed),
  raw_bytes (of the validation text), stream (tokens of the training shards), raw (digest letter of the validation
  text), kept (what the tokenizer keeps of it: all, a digest letter, or nothing where that was not measured; absent:
- scored by 0.1), tokenizer (digest letter), steps, spread (of documents).
+ scored by 0.1), lost (which share it loses of it), tokenizer (digest letter), steps, spread (of documents).
 """
 import datetime
 import hashlib
@@ -177,6 +177,7 @@ def make(run, bpb, settings, base=None):
     if "kept" in own:
         kept = {"": None, "all": s["val_raw_sha256"]}
         s["val_kept_sha256"] = kept.get(own["kept"], sha(b"kept " + own["kept"].encode()))
+        s["val_lost_frac"] = {"": None, "all": 0}.get(own["kept"], float(own.get("lost", 0.25)))
     report = write(f"{run}/artifact_score_report.json", s)
     m = begin("score_summary", "score")
     m.pop("spec_sha256", None)
