@@ -618,6 +618,31 @@ pasted() {
 	[ "$(field seed '.verdict.changed | length')" = 0 ]
 }
 
+@test "a verdict's words, hg-classify and the list name the keys that differ from the incumbent's, with both values" {
+	local lr='train.matrix_lr 0.04 -> 0.05' decay='train.scalar_lr 0.04 -> 0.1'
+	calibrated
+	scored runs/one 2.2 train.matrix_lr=0.05
+	scored runs/two 2.31 train.matrix_lr=0.05 train.scalar_lr=0.1
+	add runs/one
+	grep -qF "What differs from the incumbent: $lr." added
+	run hg-classify "$L" runs/two
+	[[ "$output" == *"What differs from the incumbent: $lr, $decay; more than one, so none can be credited."* ]]
+	[[ "$output" != *model* ]]
+	add runs/two
+	field two .verdict.text | grep -qF "$lr, $decay; more than one"
+	hg-ledger list "$L" > list
+	grep -E '^ +[0-9]+  one .*Z  train\.matrix_lr 0\.04 -> 0\.05$' list
+	grep -qF "$lr, $decay" list
+	[ "$(grep -c 'base.* -> ' list)" -eq 0 ]
+	# A terminal has less room for it, and what it has is used.
+	COLUMNS=140 hg-ledger list -s "$L" > narrow
+	[ "$(awk 'length > 140' narrow | wc -l)" -eq 0 ]
+	grep -qE ' one .* train\.matrix_l' narrow
+	# Where rows do not know what was set, the verdict's word stands.
+	hg-ledger list "$HG_TOP/t/history/0.1/ledger" > old
+	grep -qE ' model$' old
+}
+
 # bats test_tags=b29
 @test "another eval law or another validation text is another group; across tokenizers the raw score is compared" {
 	SET=kept=all calibrated

@@ -40,7 +40,7 @@ static int
 put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 {
 	const struct standings *b = &l->book;
-	struct str text = STR_INIT, why = STR_INIT;
+	struct str text = STR_INIT, why = STR_INIT, settings = STR_INIT;
 	json_t *findings = json_array();
 	struct standings_history history;
 	struct row other = { .held = NULL };
@@ -64,12 +64,13 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 		tell.twin = other.run.run_id;
 		tell.twin_row = other.number;
 	}
-	if (v.reason == VERDICT_NOT_COMPARABLE) {
+	if ((v.changed & (VERDICT_MODEL | VERDICT_TOKENIZER)) != 0 && v.reason != VERDICT_SAME_REPLICATE) {
 		if (ledger_read(l, standings_fact(b, standings_group(b, f->group)->reference), &other) == -1) {
 			json_decref(findings);
 			return (-1);
 		}
 		tell.theirs = confirmation_tokenizer(&other.run);
+		tell.settings = confirmation_settings(&row->run, &other.run, &settings);
 	}
 	f->klass = (uint8_t)v.klass;
 	f->reason = (uint8_t)v.reason;
@@ -80,6 +81,7 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 	row->verdict.text = explain_run(&text, &tell) == 0 ? row_text(row, text.p) : NULL;
 	str_free(&text);
 	str_free(&why);
+	str_free(&settings);
 	row_free(&other);
 	return (row->verdict.findings == NULL || row->verdict.text == NULL ? -1 : 0);
 }

@@ -7,7 +7,11 @@
 #include "judge/confirmation.h"
 #include "law/classify.h"
 #include "law/explain.h"
+#include "ledger/settings.h"
 #include "ledger/witness.h"
+
+/* A verdict's words have room for 4,096 bytes. */
+enum { SETTINGS_BYTES = 1000 };
 
 int
 confirmation_incumbent(struct row *row, const struct row *of, double score, unsigned runs)
@@ -38,6 +42,25 @@ struct explain_tokenizer
 confirmation_tokenizer(const struct run_record *run)
 {
 	return ((struct explain_tokenizer){ run->tokenizer, row_keeps(run), run->val_lost });
+}
+
+const char *
+confirmation_settings(const struct run_record *mine, const struct run_record *theirs, struct str *out)
+{
+	size_t n;
+
+	if (mine->settings == NULL || theirs->settings == NULL ||
+	    settings_differ(theirs->settings, mine->settings, ", ", out) == -1 || out->n == 0)
+		return (NULL);
+	if (out->n > SETTINGS_BYTES) {
+		for (n = SETTINGS_BYTES; n > 0 && strncmp(out->p + n, ", ", 2) != 0; n--)
+			;
+		out->n = n;
+		out->p[n] = '\0';
+		if (str_printf(out, "%sand more", n == 0 ? "" : ", ") == -1)
+			return (NULL);
+	}
+	return (out->p);
 }
 
 /* What the plan fixed. */
@@ -104,12 +127,14 @@ put_verdict(const struct ledger *l, const struct row_plan *plan, const struct ve
 		.spent = (unsigned)plan->confirmation,
 		.mine = confirmation_tokenizer(&last[1].run),
 		.theirs = confirmation_tokenizer(&last[0].run) };
-	struct str text = STR_INIT;
+	struct str text = STR_INIT, settings = STR_INIT;
 
+	tell.settings = confirmation_settings(&last[1].run, &last[0].run, &settings);
 	row_put_verdict(row, v, policy);
 	row->verdict.findings = row_hold(row, json_array());
 	row->verdict.text = explain_confirmation(&text, &tell) == 0 ? row_text(row, text.p) : NULL;
 	str_free(&text);
+	str_free(&settings);
 	return (row->verdict.findings == NULL || row->verdict.text == NULL ? -1 : 0);
 }
 

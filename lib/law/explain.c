@@ -51,14 +51,17 @@ changed(struct str *s, const struct explain *t)
 	const struct verdict *v = t->verdict;
 	const char *name;
 	unsigned i;
-	int rc = aside(s, t);
+	int rc = aside(s, t), several = 0, keys;
 
 	if (v->changed == 0)
 		return (rc);
 	rc |= str_puts(s, " What differs from the incumbent: ");
-	for (i = 0; (name = verdict_changed_name(v->changed, i)) != NULL; i++)
-		rc |= str_printf(s, "%s%s", i == 0 ? "" : ", ", name);
-	rc |= str_puts(s, i > 1 ? "; more than one, so none can be credited." : ".");
+	for (i = 0; (name = verdict_changed_name(v->changed, i)) != NULL; i++) {
+		keys = t->settings != NULL && strcmp(name, verdict_changed_name(VERDICT_MODEL, 0)) == 0;
+		several |= i > 0 || (keys && strstr(t->settings, ", ") != NULL);
+		rc |= str_printf(s, "%s%s", i == 0 ? "" : ", ", keys ? t->settings : name);
+	}
+	rc |= str_puts(s, several ? "; more than one, so none can be credited." : ".");
 	if ((v->changed & VERDICT_WEIGHTS) != 0)
 		rc |= str_puts(s,
 		    " The two start from different initial weights, so the difference is as much of what"

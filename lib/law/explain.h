@@ -32,6 +32,7 @@ struct explain {
 	const char *twin;     /* the run that it is again, by name, or NULL; by its artifact alone: */
 	int copy;
 	int64_t twin_row;
+	const char *settings; /* which keys are set otherwise than the incumbent's, or NULL: not known */
 	struct explain_tokenizer mine, theirs; /* theirs without a sha256: not the reason */
 };
 
