@@ -1121,6 +1121,28 @@ follow() {
 	[[ "$output" == "stop: 4 challengers in a row"* ]]
 }
 
+# bats test_tags=b31
+@test "the stop rule counts no challenger whose confirmation was given up, and counts it once when one finds it no better" {
+	calibrated
+	pretend
+	scored runs/n1 2.303 train.matrix_lr=0.051
+	scored runs/good 2.23 train.matrix_lr=0.0401
+	add runs/n1 runs/good
+	said() { run hg-ledger stop "$L"; [[ "$output" == "go on: $1 challenger"* ]] || { echo "$output" >&2; false; }; }
+	said '1'
+	for _ in 1 2; do
+		hg-ledger plan -n 2 "$L" runs/good > /dev/null
+		hg-ledger plan -x "$L" > /dev/null
+		said '1'
+	done
+	hg-confirm -n 3 "$L" runs/good > out 2> err
+	[ "$(hg-ledger show "$L" | jq -r .verdict.reason)" = not_confirmed ]
+	said '2'
+	# The counts follow from the rows, however they are read.
+	rm -f "$L/index"
+	said '2'
+}
+
 # bats test_tags=b33,b62
 @test "promotion lists every condition; what is missing is pending, what is false refused, and a moved head refuses" {
 	calibrated

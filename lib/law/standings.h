@@ -112,6 +112,7 @@ struct standings_plan {
 	unsigned n, filled;
 	int invalid, incumbent_invalid;
 	int closed;
+	int no_better; /* its verdict found the challenger no better */
 	struct standings_slot slot[2 * STANDINGS_SEEDS];
 };
 
