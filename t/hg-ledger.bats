@@ -716,6 +716,60 @@ pasted() {
 	[ "$(field exact3 '.verdict | "\(.metric) \(.reason)"')" = "val_bpb_raw promising" ]
 }
 
+# bats test_tags=b34,b93
+@test "what spends runs reads every row: an old row that was changed, with a forged index, plans, calibrates and promotes nothing" {
+	local i
+	calibrated
+	pretend
+	scored runs/good 2.2 train.matrix_lr=0.046
+	add runs/good
+	hg-confirm -n 3 "$L" runs/good > out 2> err
+	# So many rows that the first ones are no longer read again.
+	for i in $(seq 20); do scored "runs/n$i" 2.31 train.matrix_lr="0.04$((50 + i))"; done
+	add runs/n?*
+	scored runs/next 1.9 train.matrix_lr=0.08
+	add runs/next
+	cp -r "$L" honest
+	# As somebody would who wants a lane that was quieter than it was.
+	sed -i '4s/"val_bpb": 2\.295\([,}0-9]\)/"val_bpb": 2.296\1/' "$L/ledger.jsonl"
+	run ! cmp -s "$L/ledger.jsonl" honest/ledger.jsonl
+	"$PYTHON" "$HG_TOP/t/tools/forge_index.py" "$L/index" 2.295 2.296 "$L/ledger.jsonl"
+	cp "$L/ledger.jsonl" before
+	# The index is believed by what is only looked at.
+	hg-ledger stop "$L" > /dev/null || [ $? -eq 1 ]
+	scorer 'exit 0'
+	for how in 'plan runs/next' 'plan -p runs/next' 'calibrate -n 9 runs/base1' 'promote runs/good'; do
+		# shellcheck disable=SC2086
+		set -- $how
+		run --separate-stderr hg-ledger "${@:1:$#-1}" "$L" "${@: -1}"
+		[ "$status" -eq 103 ] || { echo "$how: $status $output $stderr" >&2; false; }
+		[ -n "$stderr" ]
+	done
+	run -103 --separate-stderr hg-confirm -c -n 9 "$L" runs/base1
+	cmp before "$L/ledger.jsonl"
+	[ "$(find runs -name '*.cal.*' | wc -l)" -eq 0 ]
+}
+
+# bats test_tags=b93
+@test "a ledger that lost rows which any of its runs remembers plans and calibrates nothing" {
+	calibrated
+	scored runs/good 2.2 train.matrix_lr=0.046
+	add runs/good
+	cp -r "$L" older
+	scored runs/later 2.31 train.matrix_lr=0.047
+	add runs/later
+	rm -r "$L" && mv older "$L"
+	for how in 'plan runs/good' 'calibrate -n 9 runs/base1'; do
+		# shellcheck disable=SC2086
+		set -- $how
+		run --separate-stderr hg-ledger "${@:1:$#-1}" "$L" "${@: -1}"
+		[ "$status" -eq 103 ]
+		[[ "$stderr" == *"ends with row "*"its runs remember rows up to "*"restore the newer ledger"*"nothing is planned by the ledger"* ]]
+	done
+	run -103 hg-confirm -c -n 9 "$L" runs/base1
+	[ "$(find runs -name '*.cal.*' | wc -l)" -eq 0 ]
+}
+
 @test "each subcommand has options and a usage of its own" {
 	local word words
 	words=$(hg-ledger -h | sed -n '/^$/q; s/^usage://; s/^ *hg-ledger \([a-z]*\) .*/\1/p' | uniq)

@@ -20,6 +20,7 @@
 #include "ledger/ledger.h"
 #include "judge/promote.h"
 #include "ledger/row.h"
+#include "ledger/verify.h"
 #include "run/rundir.h"
 #include "base/say.h"
 #include "base/sha256.h"
@@ -281,11 +282,11 @@ gained(struct case_for *c)
 static void
 verifies(struct case_for *c)
 {
-	char head[SHA256_HEX_SIZE];
-	uint64_t size, count;
+	struct verify found;
 
-	if (ledger_walk(c->l->rows, NULL, NULL, &size, &count, head) == 0 && strcmp(head, c->l->head) == 0)
-		condition(c, "chain", PROMOTE_YES, "%llu rows to head %.12s", (unsigned long long)count, head);
+	if (verify_ledger(c->l->path, NULL, 0, &found) == HG_EXIT_DONE && strcmp(found.head, c->l->head) == 0)
+		condition(c, "chain", PROMOTE_YES, "%llu rows to head %.12s", (unsigned long long)found.rows,
+		    found.head);
 	else
 		condition(c, "chain", PROMOTE_NO, "the ledger does not verify");
 }
@@ -358,7 +359,7 @@ record(struct case_for *c)
 
 	if (ledger_digest(c->l, c->confirmation, confirmation) == -1 || ledger_digest(c->l, c->fact, digest) == -1)
 		return (HG_EXIT_SYSTEM);
-	if (ledger_open(&w, c->l->path, LEDGER_WRITE) == -1)
+	if (ledger_open_whole(&w, c->l->path, LEDGER_WRITE) == -1)
 		return (ledger_exit(errno));
 	if (strcmp(w.head, c->l->head) != 0) {
 		condition(c, "head", PROMOTE_NO, "the ledger's head has moved from %.12s to %.12s", c->l->head, w.head);
@@ -415,7 +416,7 @@ promote_run(const char *ledger, const char *path, const char *head)
 	struct add add; /* the run as it is now; its row is the one in the ledger */
 	int code = HG_EXIT_SYSTEM;
 
-	if (ledger_open(&l, ledger, LEDGER_READ) == -1)
+	if (ledger_open_whole(&l, ledger, LEDGER_READ) == -1)
 		return (ledger_exit(errno));
 	c.commands = json_array();
 	if (add_preview(&l, path, &add) == -1) {
