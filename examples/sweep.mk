@@ -68,7 +68,8 @@ $(AWAY:%=home-from-%): home-from-%:
 	@best=`$(best)` && [ -n "$$best" ] || exit 0; run=$(DIR)/$$best new=$(DIR)/$$best.$(HOME_LANE); \
 	if [ ! -e $$new/spec.json ]; then \
 		set -- `hg-ledger next $(LEDGER) $$run` && \
-		hg-spec -b $$run/spec.json -s system.lane=$(HOME_LANE) -s train.seed=$$1 $${2:+-s train.data_offset=$$2} $$new; \
+		hg-spec -b $$run/spec.json -s system.lane=$(HOME_LANE) -s train.seed=$$1 \
+			$${2:+-s train.data_offset=$$2} $$new; \
 	fi && if [ -e $$new/$(SCORE) ]; then hg-ledger add $(LEDGER) $$new; else hg-run $(RETRY) -l $(LEDGER) $$new; fi
 
 $(USED:%=calibrated-%): calibrated-%:
