@@ -397,6 +397,25 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 	run ! grep -q "in validation too" runs/whole/artifact_score_report.json
 }
 
+# bats test_tags=b92
+@test "a score says which share of the text its tokenizer loses, and where it loses any, that no other's compares with it" {
+	[ "$(jq .val_lost_frac runs/whole/artifact_score_report.json)" = 0 ]
+	mkdir "$R"
+	# Blanks in a row and at the ends are lost.
+	sed 's/ /  /3; s/$/ /' "$DATA.txt" > "$R/c.txt"
+	hg-data -v 300 -n 20 -f lines -o "$R/data" "$R/c.txt"
+	hg-spec -b runs/whole/spec.json -s model.vocab_size="$(jq .tokenizer.vocab_size "$R/data/dataset.json")" \
+		-s data.dir="$R/data" "$R/run"
+	hg-train "$R/run"
+	hg-export "$R/run"
+	hg-score "$R/run"
+	jq -e --slurpfile d "$R/data/dataset.json" '.val_lost_frac == $d[0].val.lost_bytes / $d[0].val.raw_bytes and .val_lost_frac > 0' \
+		"$R/run/artifact_score_report.json"
+	jq -r .claim_boundary "$R/run/artifact_score_report.json" | grep -qE 'but not this one: this tokenizer loses [0-9]+ of [0-9]+ bytes'
+	hg-ledger add "$R/ledger" "$R/run" > added
+	grep -qE 'text of tokenizer [0-9a-f]{8}, which loses [0-9.]+ % of the validation text and so is compared with no other' added
+}
+
 # bats test_tags=b85
 @test "a validation shard or an artifact that is altered while it is scored is refused by name" {
 	local name file pid
