@@ -266,7 +266,7 @@ scorer() {
 	L="$dir/my ledger"
 	hg-ledger stop "$L" > said 2>&1 || :
 	JUDGED_DATA=$BATS_FILE_TMPDIR
-	scored "$dir/runs/r1" 2.3 refuse=train:loss_diverged
+	scored "$dir/runs/r1" 2.3 refuse=train:out_of_memory
 	add "$dir/runs/r1"
 	cat added >> said
 	scored "$dir/runs/base1" 2.3
@@ -289,7 +289,7 @@ scorer() {
 }
 
 @test "hg-run that was given a ledger ends a refusal with a command that names it" {
-	scored runs/r1 2.3 refuse=train:loss_diverged
+	scored runs/r1 2.3 refuse=train:out_of_memory
 	run --separate-stderr hg-run -l ledger runs/r1
 	[ "$status" -eq 102 ]
 	[ "$(grep 'next: ' <<< "$stderr" | tail -n 1)" = "next: hg-run -r -l ledger runs/r1" ]
@@ -697,9 +697,23 @@ advised() {
 	grep -qF "<code class=\"cmd\">$1</code>" p.html
 }
 
+@test "what no retry gets past is never to be retried: after a run, by the stop rule and on the page the refusal is looked at" {
+	local kind final=0
+	for kind in $(grep -o '^REFUSAL_KIND([A-Z_]*, "[a-z_]*", 0' "$HG_TOP/lib/schema/refusalkind.def" | cut -d '"' -f 2); do
+		scored "runs/$kind" 2.3 "refuse=train:$kind"
+		L=ledger.$kind
+		hg-ledger add "$L" "runs/$kind" > added
+		advised "hg-status runs/$kind"
+		run ! grep -q hg-run added
+		final=$((final + 1))
+	done
+	[ "$final" -ge 15 ]
+	hg-status "runs/$kind" | grep -q "next: "
+}
+
 @test "what to do next is said alike after a run, by the stop rule and on the page" {
 	local slot
-	scored runs/r1 2.3 refuse=train:loss_diverged
+	scored runs/r1 2.3 refuse=train:out_of_memory
 	hg-ledger add ledger runs/r1 > added
 	L=ledger
 	grep -qxF "next: hg-run -r -l ledger runs/r1" added

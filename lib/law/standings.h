@@ -58,7 +58,8 @@ struct standings_fact {
 	int64_t begins, stream; /* where in how many training tokens; a stream of 0 is not known */
 	int64_t place[2];       /* a plan's, by side: the offset of its runs, or one of enum standings_place */
 	int32_t clocked;        /* its score depends on the clock */
-	int32_t interrupted;    /* that is all that stands against it: nothing was found out about its configuration */
+	int16_t interrupted;    /* that is all that stands against it: nothing was found out about its configuration */
+	int16_t final;          /* a refusal that no retry gets past stands against it */
 	int64_t cap_ms;         /* of the training clock; -1: none */
 	int64_t at_ms, started_ms, cost_ms;
 	double metric[POLICY_METRICS];

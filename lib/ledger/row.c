@@ -713,6 +713,18 @@ interrupted(const struct run_record *run)
 	    json_array_size(run->mismatches) == 0);
 }
 
+static int
+final(const struct run_record *run)
+{
+	const json_t *refusal;
+	size_t i;
+
+	json_array_foreach(run->refusals, i, refusal)
+		if (interrupted_never(jsonio_text(refusal, "kind", "")))
+			return (1);
+	return (0);
+}
+
 void
 row_run_fact(const struct run_record *run, struct standings_fact *f)
 {
@@ -739,7 +751,8 @@ row_run_fact(const struct run_record *run, struct standings_fact *f)
 		f->begins %= f->stream;
 	/* A row of 0.1 does not say. */
 	f->clocked = run->schedule == NULL || strcmp(run->schedule, "wallclock") == 0;
-	f->interrupted = interrupted(run);
+	f->interrupted = (int16_t)interrupted(run);
+	f->final = (int16_t)final(run);
 	f->started_ms = time_of(run->started_at);
 	f->cost_ms = run->cost_ms == RECORD_NONE ? 0 : run->cost_ms;
 	memcpy(f->metric, run->metric.of, sizeof(f->metric));
