@@ -1134,6 +1134,23 @@ follow() {
 	cmp before "$L/ledger.jsonl"
 }
 
+# bats test_tags=b33
+@test "a promotion names the run's own row, and holds the bound of the gain that the confirmation told, in its unit" {
+	local said bound gain
+	calibrated
+	pretend
+	scored runs/good 2.23 train.matrix_lr=0.0460
+	add runs/good
+	hg-confirm "$L" runs/good > out 2> err
+	scorer 'exit 0'
+	said=$(hg-ledger promote "$L" runs/good)
+	[[ $said == *"sound              row $(hg-ledger show "$L" runs/good | jq -s 'last.row') breaks no rule"* ]]
+	bound=$(sed -n 's/.*lower 99 % bound of the gain \([0-9.]*\),.*/\1/p' <<< "$said")
+	gain=$(sed -n 's/.*(gain \([0-9.]*\),.*/\1/p' <<< "$said")
+	hg-ledger list -a -j "$L" | jq -se --argjson bound "$bound" --argjson gain "$gain" \
+		'map(select(.kind == "confirmation"))[0].verdict | .gain_lower / .gain / ($bound / $gain) - 1 | fabs < 0.001'
+}
+
 # bats test_tags=b62
 @test "a head that moves while the artifact is scored again refuses the promotion" {
 	calibrated
