@@ -182,6 +182,13 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 }
 
 # bats test_tags=b92
+@test "a character that comes back as a sentence is lost alone, and not with what follows it" {
+	"$PYTHON" -c 'for d in range(200): print("number %d met \ufdfa and said what else there is to say of it" % d)' > c.txt
+	hg-data -f lines -v 320 -n 40 -o out c.txt
+	jq -e '.val | .lost_documents == 40 and .lost_bytes == 40 * 3' out/dataset.json
+}
+
+# bats test_tags=b92
 @test "a normaliser that makes every letter an a is found to lose nearly all of the text" {
 	corpus > c.txt
 	"$PYTHON" -c 'for c in [*range(65, 91), *range(98, 123)]: print("%X\t61" % c)' > rules.tsv
