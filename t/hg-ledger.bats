@@ -629,6 +629,10 @@ pasted() {
 	[ "$(field law .verdict.reason)" = first ]
 	[ "$(field tok .verdict.metric)" = val_bpb_raw ]
 	[ "$(field base2 .verdict.metric)" = val_bpb ]
+	# In a list of both the raw one is named.
+	hg-ledger list "$L" > listed
+	grep -q ' tok .*  tokenizer (val_bpb_raw)$' listed
+	[ "$(grep -c val_bpb listed)" -eq 1 ]
 	[ "$(hg-ledger incumbent -a "$L" | wc -l)" -eq 3 ]
 }
 
@@ -1132,6 +1136,26 @@ follow() {
 	[ "$status" -eq 0 ]
 	[[ "$output" == "promoted already: row "*"pending  evidence "* ]]
 	cmp before "$L/ledger.jsonl"
+}
+
+# bats test_tags=b33
+@test "a plan that is refused ends with a command that may be pasted, and helps" {
+	local next
+	calibrated
+	pretend
+	scored runs/good 2.23 train.matrix_lr=0.0460
+	scored runs/late 2.25 train.matrix_lr=0.0470
+	add runs/good runs/late
+	hg-confirm "$L" runs/good > out 2> err
+	run -1 --separate-stderr hg-ledger plan "$L" runs/late
+	[[ ${stderr_lines[1]} == "hg-ledger:   next: hg-classify $L "*runs/late ]]
+	next=${stderr_lines[1]#*next: }
+	sh -c "$next" > said
+	grep -q '^noise: within_noise (row [0-9]* said noise: promising)$' said
+	# What was incumbent before the lane was calibrated screened nothing, and needs a run that does.
+	run -2 --separate-stderr hg-ledger plan "$L" runs/base1
+	[[ ${stderr_lines[0]} == *"was not screened since the lane was calibrated: add one more run of it" ]]
+	[[ ${stderr_lines[1]} =~ next:\ hg-spec\ -b\ runs/base1/spec.json\ -s\ train.seed=[0-9]+\ runs/base1.2\ \&\&\ hg-run\ -l\ $L\ runs/base1.2$ ]]
 }
 
 # bats test_tags=b33

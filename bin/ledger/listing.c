@@ -19,6 +19,7 @@ enum { PIPED = 0, USUAL = 80, SPARKS = 8, MOST = 1000 };
 struct printing {
 	const struct listing *how;
 	struct tracks tracks;
+	int metric;                /* that of the policy as of the row */
 	unsigned name, what;       /* widths of the two columns that bend */
 	int bytes, added, changed; /* columns for which there is room */
 };
@@ -119,6 +120,9 @@ print_row(const struct printing *p, const struct row *row)
 	if (p->changed) {
 		fputs("  ", stdout);
 		print_changed(v->is.changed);
+		/* Two units in one column would read as one. */
+		if (isfinite(v->is.score) && v->is.metric >= 0 && v->is.metric != p->metric)
+			out_put(" (%s)", policy_metric_name((enum policy_metric)v->is.metric));
 	}
 	putchar('\n');
 }
@@ -135,6 +139,8 @@ each_row(void *arg, const char *line, size_t n, uint64_t offset, const char *dig
 	(void)digest;
 	if ((json = jsonio_parse(line, n, LEDGER_ROWS)) == NULL || row_read(&row, json) == -1)
 		return (1);
+	if (row.kind == STANDINGS_POLICY)
+		p->metric = policy_metric_find(jsonio_text(row.policy, "metric.name", ""));
 	wanted = p->how->all || is_judged(&row);
 	if (p->how->drawn && timeline_add(&p->tracks, &row) == -1) {
 		say_errno("cannot list");
