@@ -379,8 +379,9 @@ is_utf32(const unsigned char *p, size_t n)
 	for (i = 0; i < n; i++)
 		nul[i & 3] += p[i] == '\0';
 	n /= 4;
-	return (n >= 2 && ((nul[3] > n / 8 * 7 && nul[2] > n / 8 * 7 && nul[0] <= n / 16) ||
-			      (nul[0] > n / 8 * 7 && nul[1] > n / 8 * 7 && nul[3] <= n / 16)));
+	return (n >= 2 &&
+	    ((nul[3] > n / 8 * 7 && nul[2] > n / 8 * 7 && nul[0] <= n / 16) ||
+		(nul[0] > n / 8 * 7 && nul[1] > n / 8 * 7 && nul[3] <= n / 16)));
 }
 
 /* What a file's first bytes say it is, if that is not text. */

@@ -714,7 +714,7 @@ interrupted(const struct run_record *run)
 }
 
 static int
-final(const struct run_record *run)
+is_final(const struct run_record *run)
 {
 	const json_t *refusal;
 	size_t i;
@@ -752,7 +752,7 @@ row_run_fact(const struct run_record *run, struct standings_fact *f)
 	/* A row of 0.1 does not say. */
 	f->clocked = run->schedule == NULL || strcmp(run->schedule, "wallclock") == 0;
 	f->interrupted = (int16_t)interrupted(run);
-	f->final = (int16_t)final(run);
+	f->final = (int16_t)is_final(run);
 	f->started_ms = time_of(run->started_at);
 	f->cost_ms = run->cost_ms == RECORD_NONE ? 0 : run->cost_ms;
 	memcpy(f->metric, run->metric.of, sizeof(f->metric));
