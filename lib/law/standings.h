@@ -210,7 +210,7 @@ struct standings_plan *standings_plan(const struct standings *b, uint64_t row);
 /* Fill a plan's slots (side and seed, in the order to run them) from its fact. */
 void standings_slots(const struct standings_fact *plan, struct standings_slot slot[2 * STANDINGS_SEEDS]);
 
-/* A side of a plan, open or closed, in one score: fresh runs, and all that is known of their variance, each run once. */
+/* A side of a plan, open or closed, in one score: fresh runs, and what is known of their variance, each run once. */
 struct noise_arm
 standings_arm(const struct standings *b, const struct standings_plan *p, int challenger, enum policy_metric metric);
 
