@@ -1,9 +1,12 @@
 /* hg-spec: validate a run's spec, fill its defaults, digest it and create the run with it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/exit.h"
+#include "base/file.h"
 #include "base/jsonio.h"
 #include "base/opt.h"
 #include "base/proc.h"
@@ -11,6 +14,7 @@
 #include "base/str.h"
 #include "data/dataset.h"
 #include "gpt/artifact.h"
+#include "gpt/checkpoint.h"
 #include "gpt/trainer_bytes.h"
 #include "gpt/trainspec.h"
 #include "run/mint.h"
@@ -69,6 +73,24 @@ warn_of_artifact(const struct trainspec *r, const json_t *spec)
 		    "the artifact will likely be over its cap: %llu bytes before compression, some %.0f after, and "
 		    "budget.artifact_cap_bytes=%lld",
 		    (unsigned long long)payload, likely, (long long)cap);
+}
+
+/* Weights of another model, or none, would be found out by training. */
+static void
+warn_of_weights(const struct trainspec *r)
+{
+	struct params *p = NULL;
+	float *w = NULL;
+	int fd;
+
+	if (r->init_from == NULL || (fd = file_open(AT_FDCWD, r->init_from, NULL)) == -1)
+		return;
+	if ((p = params_new(&r->config)) != NULL && (w = malloc(p->n * sizeof(*w))) != NULL &&
+	    checkpoint_read(fd, r->init_from, p, w) == -1 && errno == EBADMSG)
+		say_note("the run can't start from train.init_from: hg-train will refuse it");
+	free(w);
+	params_free(p);
+	close(fd);
 }
 
 /* What can't be scored whatever is trained: more documents than there are is refused, text below a window said. */
@@ -143,6 +165,7 @@ main(int argc, char **argv)
 	warn_of_schedule(&recipe.schedule);
 	warn_of_memory(&recipe);
 	warn_of_artifact(&recipe, spec);
+	warn_of_weights(&recipe);
 	code = minted == NULL ? mint_run(&place, argv[first], spec) : mint_next(&place, spec);
 done:
 	json_decref(spec);

@@ -87,6 +87,19 @@ fake() {
 	run -102 hg-confirm -c ledger runs/s
 }
 
+@test "two hg-confirm -c at once calibrate one lane: the run that the other one made meanwhile is gone on with" {
+	fake hg-ledger 'case $1 in calibrate) [ -e runs/r.cal.1/done ] || exit 2 ;; next) printf "7\n" ;; esac'
+	fake hg-spec 'shift 4; mkdir -p "$1"; : > "$1/spec.json"; echo "hg-spec: exists with another spec" >&2; exit 1'
+	fake hg-run ': > "$4/done"'
+	run -0 --separate-stderr hg-confirm -c ledger runs/r
+	[ "$stderr" = "" ]
+	[ "$(grep ^hg-run calls)" = "hg-run -i -l ledger runs/r.cal.1" ]
+	fake hg-spec 'echo "hg-spec: unknown key" >&2; exit 100'
+	rm -r runs
+	run -100 --separate-stderr hg-confirm -c ledger runs/r
+	[ "$stderr" = "hg-spec: unknown key" ]
+}
+
 @test "names that begin with a dash are names" {
 	fake hg-ledger 'exit 1'
 	run -1 hg-confirm -- -l -r

@@ -182,6 +182,13 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 }
 
 # bats test_tags=b92
+@test "a character that comes back as a sentence is lost alone, and not with what follows it" {
+	"$PYTHON" -c 'for d in range(200): print("number %d met \ufdfa and said what else there is to say of it" % d)' > c.txt
+	hg-data -f lines -v 320 -n 40 -o out c.txt
+	jq -e '.val | .lost_documents == 40 and .lost_bytes == 40 * 3' out/dataset.json
+}
+
+# bats test_tags=b92
 @test "a normaliser that makes every letter an a is found to lose nearly all of the text" {
 	corpus > c.txt
 	"$PYTHON" -c 'for c in [*range(65, 91), *range(98, 123)]: print("%X\t61" % c)' > rules.tsv
@@ -496,6 +503,8 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 	tar cf tar c.txt
 	iconv -f UTF-8 -t UTF-16LE c.txt > utf16le
 	iconv -f UTF-8 -t UTF-16BE c.txt > utf16be
+	iconv -f UTF-8 -t UTF-32LE c.txt > utf32le
+	iconv -f UTF-8 -t UTF-32BE c.txt > utf32be
 	printf 'слово за словом\n' | iconv -f UTF-8 -t KOI8-R > koi8
 	for code in 1 2 3 4 5; do cat koi8 koi8 > more && mv more koi8; done
 	printf '\4"M\030more' > lz4
@@ -520,6 +529,8 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 		elf a program or library (ELF)
 		utf16le it looks like UTF-16 without a mark; make it UTF-8 first (iconv -f UTF-16LE or UTF-16BE)
 		utf16be it looks like UTF-16 without a mark; make it UTF-8 first (iconv -f UTF-16LE or UTF-16BE)
+		utf32le it looks like UTF-32 without a mark; make it UTF-8 first (iconv -f UTF-32LE or UTF-32BE)
+		utf32be it looks like UTF-32 without a mark; make it UTF-8 first (iconv -f UTF-32LE or UTF-32BE)
 		koi8 more than three tenths of it is no UTF-8; make it UTF-8 first (iconv -f ENCODING)
 		nul no text: more than a tenth of it is NUL or control bytes (strings)
 	END

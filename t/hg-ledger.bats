@@ -266,7 +266,7 @@ scorer() {
 	L="$dir/my ledger"
 	hg-ledger stop "$L" > said 2>&1 || :
 	JUDGED_DATA=$BATS_FILE_TMPDIR
-	scored "$dir/runs/r1" 2.3 refuse=train:loss_diverged
+	scored "$dir/runs/r1" 2.3 refuse=train:out_of_memory
 	add "$dir/runs/r1"
 	cat added >> said
 	scored "$dir/runs/base1" 2.3
@@ -289,7 +289,7 @@ scorer() {
 }
 
 @test "hg-run that was given a ledger ends a refusal with a command that names it" {
-	scored runs/r1 2.3 refuse=train:loss_diverged
+	scored runs/r1 2.3 refuse=train:out_of_memory
 	run --separate-stderr hg-run -l ledger runs/r1
 	[ "$status" -eq 102 ]
 	[ "$(grep 'next: ' <<< "$stderr" | tail -n 1)" = "next: hg-run -r -l ledger runs/r1" ]
@@ -654,6 +654,10 @@ pasted() {
 	[ "$(field law .verdict.reason)" = first ]
 	[ "$(field tok .verdict.metric)" = val_bpb_raw ]
 	[ "$(field base2 .verdict.metric)" = val_bpb ]
+	# In a list of both the raw one is named.
+	hg-ledger list "$L" > listed
+	grep -q ' tok .*  tokenizer (val_bpb_raw)$' listed
+	[ "$(grep -c val_bpb listed)" -eq 1 ]
 	[ "$(hg-ledger incumbent -a "$L" | wc -l)" -eq 3 ]
 }
 
@@ -809,9 +813,23 @@ advised() {
 	grep -qF "<code class=\"cmd\">$1</code>" p.html
 }
 
+@test "what no retry gets past is never to be retried: after a run, by the stop rule and on the page the refusal is looked at" {
+	local kind final=0
+	for kind in $(grep -o '^REFUSAL_KIND([A-Z_]*, "[a-z_]*", 0' "$HG_TOP/lib/schema/refusalkind.def" | cut -d '"' -f 2); do
+		scored "runs/$kind" 2.3 "refuse=train:$kind"
+		L=ledger.$kind
+		hg-ledger add "$L" "runs/$kind" > added
+		advised "hg-status runs/$kind"
+		run ! grep -q hg-run added
+		final=$((final + 1))
+	done
+	[ "$final" -ge 15 ]
+	hg-status "runs/$kind" | grep -q "next: "
+}
+
 @test "what to do next is said alike after a run, by the stop rule and on the page" {
 	local slot
-	scored runs/r1 2.3 refuse=train:loss_diverged
+	scored runs/r1 2.3 refuse=train:out_of_memory
 	hg-ledger add ledger runs/r1 > added
 	L=ledger
 	grep -qxF "next: hg-run -r -l ledger runs/r1" added
@@ -1252,6 +1270,43 @@ follow() {
 	[ "$status" -eq 0 ]
 	[[ "$output" == "promoted already: row "*"pending  evidence "* ]]
 	cmp before "$L/ledger.jsonl"
+}
+
+# bats test_tags=b33
+@test "a plan that is refused ends with a command that may be pasted, and helps" {
+	local next
+	calibrated
+	pretend
+	scored runs/good 2.23 train.matrix_lr=0.0460
+	scored runs/late 2.25 train.matrix_lr=0.0470
+	add runs/good runs/late
+	hg-confirm "$L" runs/good > out 2> err
+	run -1 --separate-stderr hg-ledger plan "$L" runs/late
+	[[ ${stderr_lines[1]} == "hg-ledger:   next: hg-classify $L "*runs/late ]]
+	next=${stderr_lines[1]#*next: }
+	sh -c "$next" > said
+	grep -q '^noise: within_noise (row [0-9]* said noise: promising)$' said
+	# What was incumbent before the lane was calibrated screened nothing, and needs a run that does.
+	run -2 --separate-stderr hg-ledger plan "$L" runs/base1
+	[[ ${stderr_lines[0]} == *"was not screened since the lane was calibrated: add one more run of it" ]]
+	[[ ${stderr_lines[1]} =~ next:\ hg-spec\ -b\ runs/base1/spec.json\ -s\ train.seed=[0-9]+\ runs/base1.2\ \&\&\ hg-run\ -l\ $L\ runs/base1.2$ ]]
+}
+
+# bats test_tags=b33
+@test "a promotion names the run's own row, and holds the bound of the gain that the confirmation told, in its unit" {
+	local said bound gain
+	calibrated
+	pretend
+	scored runs/good 2.23 train.matrix_lr=0.0460
+	add runs/good
+	hg-confirm "$L" runs/good > out 2> err
+	scorer 'exit 0'
+	said=$(hg-ledger promote "$L" runs/good)
+	[[ $said == *"sound              row $(hg-ledger show "$L" runs/good | jq -s 'last.row') breaks no rule"* ]]
+	bound=$(sed -n 's/.*lower 99 % bound of the gain \([0-9.]*\),.*/\1/p' <<< "$said")
+	gain=$(sed -n 's/.*(gain \([0-9.]*\),.*/\1/p' <<< "$said")
+	hg-ledger list -a -j "$L" | jq -se --argjson bound "$bound" --argjson gain "$gain" \
+		'map(select(.kind == "confirmation"))[0].verdict | .gain_lower / .gain / ($bound / $gain) - 1 | fabs < 0.001'
 }
 
 # bats test_tags=b62

@@ -68,7 +68,7 @@ jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load
 		    -s budget.${stage}_deadline_ms=0 runs/a
 	done
 	refuse 100 "is not at least 1" -s data.dir=data -s budget.max_wallclock_ms=0 runs/a
-	refuse 100 "does not match" -s data.dir=data -s budget.max_wallclock_ms=never runs/a
+	refuse 100 "nor the word none" -s data.dir=data -s budget.max_wallclock_ms=never runs/a
 	refuse 100 "is not an integer or a string" -s data.dir=data -s budget.max_wallclock_ms=1.5 runs/a
 	spec -s budget.max_wallclock_ms=none runs/a
 }
@@ -512,6 +512,10 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
 	refuse 100 "is not at most 31536000000" -s data.dir=data -s budget.max_wallclock_ms=9000h runs/b
 	# of a time only
 	refuse 100 "train.iterations" -s data.dir=data -s train.iterations=10m runs/b
+	refuse 100 "budget.max_wallclock_ms: '1h30m' is no time, such as 90s, 10m, 8h or 1500 (milliseconds), nor the word none" \
+		-s data.dir=data -s budget.max_wallclock_ms=1h30m runs/b
+	refuse 100 "budget.stall_ms: 'auto' is no time, such as 90s, 10m, 8h or 1500 (milliseconds)" \
+		-s data.dir=data -s budget.stall_ms=auto runs/b
 }
 
 @test "an instruction set that the backend has not is refused by name, with those that it has" {

@@ -23,6 +23,7 @@ enum { PIPED = 0, USUAL = 80, SPARKS = 8, MOST = 1000 };
 struct printing {
 	const struct listing *how;
 	struct tracks tracks;
+	int metric;          /* that of the policy as of the row */
 	unsigned name, what; /* widths of the two columns that bend */
 	int bytes, added;    /* columns for which there is room */
 	unsigned changed;    /* and the width of the last, UINT_MAX without bounds */
@@ -205,6 +206,10 @@ print_row(struct printing *p, const struct row *row)
 		out_put("  %.16sZ", row->added_at == NULL ? "?" : row->added_at);
 	if (p->changed != 0) {
 		put_changed(p, row, &changed);
+		/* Two units in one column would read as one. */
+		if (isfinite(v->is.score) && v->is.metric >= 0 && v->is.metric != p->metric)
+			(void)str_printf(&changed, "%s(%s)", changed.n == 0 ? "" : " ",
+			    policy_metric_name((enum policy_metric)v->is.metric));
 		out_put("  %s",
 		    changed.n == 0                      ? "" :
 			changed.n <= (size_t)p->changed ? changed.p :
@@ -225,6 +230,8 @@ each_row(void *arg, const char *line, size_t n, uint64_t offset, const char *dig
 	(void)digest;
 	if ((json = jsonio_parse(line, n, LEDGER_ROWS)) == NULL || row_read(&row, json) == -1)
 		return (1);
+	if (row.kind == STANDINGS_POLICY)
+		p->metric = policy_metric_find(jsonio_text(row.policy, "metric.name", ""));
 	wanted = p->how->all || is_judged(&row);
 	if (p->how->drawn && timeline_add(&p->tracks, &row) == -1) {
 		say_errno("cannot list");

@@ -30,7 +30,8 @@
 struct case_for {
 	struct ledger *l;
 	const char *path;      /* the run; NULL if only the ledger is asked, and nothing printed */
-	const struct row *row; /* its row */
+	const struct row *row; /* what its row would be now */
+	uint64_t number;       /* of its row in the ledger */
 	const struct standings_fact *fact;
 	const struct standings_fact *confirmation;
 	size_t confirmed_row;
@@ -104,14 +105,14 @@ is_incumbent(struct case_for *c)
 static void
 is_sound(struct case_for *c)
 {
-	const struct row *row = c->row;
-	const struct run_record *run = &row->run;
+	const struct run_record *run = &c->row->run;
 
 	if (c->fact->klass == VERDICT_BLOCKED || c->fact->klass == VERDICT_INVALID)
-		condition(c, "sound", PROMOTE_NO, "row %lld is %s: %s", (long long)row->number,
-		    verdict_class_name(row->verdict.is.klass), verdict_reason_name(row->verdict.is.reason));
+		condition(c, "sound", PROMOTE_NO, "row %llu is %s: %s", (unsigned long long)c->number,
+		    verdict_class_name((enum verdict_class)c->fact->klass),
+		    verdict_reason_name((enum verdict_reason)c->fact->reason));
 	else
-		condition(c, "sound", PROMOTE_YES, "row %lld breaks no rule", (long long)row->number);
+		condition(c, "sound", PROMOTE_YES, "row %llu breaks no rule", (unsigned long long)c->number);
 	if (run->within_cap == 1)
 		condition(c, "cap", PROMOTE_YES, "%lld of %lld bytes",
 		    isnan(run->metric.of[POLICY_TOTAL_BYTES]) ? 0 : (long long)run->metric.of[POLICY_TOTAL_BYTES],
@@ -397,6 +398,7 @@ promote_look(struct ledger *l, const struct standings_fact *fact, struct promote
 		return (-1);
 	}
 	c.row = &row;
+	c.number = (uint64_t)row.number;
 	view->promoted = promoted(&c);
 	find_confirmation(&c);
 	is_incumbent(&c);
@@ -431,6 +433,7 @@ promote_run(const char *ledger, const char *path, const char *head)
 		goto err1;
 	}
 	c.row = &add.row;
+	c.number = add.already;
 	c.fact = standings_fact(&l.book, (size_t)add.already - 1);
 	if ((view.promoted = promoted(&c)) != 0) {
 		if (ledger_settle(&l) == 0)

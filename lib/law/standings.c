@@ -748,6 +748,9 @@ standings_arm(const struct standings *b, const struct standings_plan *p, int cha
 	arm.ss = s.ss;
 	own = standings_stats(b, standings_config(b, p->group, p->lane, challenger ? p->config : p->other));
 	if (own != NULL) {
+		/* What a closed plan's runs say of their variance stands among its configuration's already. */
+		if (p->closed)
+			arm.df = arm.ss = 0;
 		arm.df += own->df[metric] + (own->loose[metric].n > 1 ? own->loose[metric].n - 1 : 0);
 		arm.ss += own->ss[metric] + own->loose[metric].ss;
 	}

@@ -60,9 +60,10 @@ struct standings_fact {
 	int64_t seed;
 	int64_t begins, stream; /* where in how many training tokens; a stream of 0 is not known */
 	int64_t place[2];       /* a plan's, by side: the offset of its runs, or one of enum standings_place */
-	int32_t keeps;          /* enum standings_keeps */
+	int8_t keeps;           /* enum standings_keeps */
+	int8_t final;           /* a refusal that no retry gets past stands against it */
 	int16_t clocked;        /* its score depends on the clock */
-	int16_t interrupted;    /* that is all that stands against it: nothing was found out about its configuration */
+	int32_t interrupted;    /* that is all that stands against it: nothing was found out about its configuration */
 	int64_t cap_ms;         /* of the training clock; -1: none */
 	int64_t at_ms, started_ms, cost_ms;
 	double metric[POLICY_METRICS];
@@ -214,7 +215,7 @@ struct standings_plan *standings_plan(const struct standings *b, uint64_t row);
 /* Fill a plan's slots (side and seed, in the order to run them) from its fact. */
 void standings_slots(const struct standings_fact *plan, struct standings_slot slot[2 * STANDINGS_SEEDS]);
 
-/* A side of a plan in one score: fresh runs, and all that is known of their variance. */
+/* A side of a plan, open or closed, in one score: fresh runs, and what is known of their variance, each run once. */
 struct noise_arm
 standings_arm(const struct standings *b, const struct standings_plan *p, int challenger, enum policy_metric metric);
 

@@ -187,11 +187,30 @@ specrequest_base(json_t *request, const char *file)
 	return (-1);
 }
 
+/* Is it a key of a time in milliseconds? */
+static int
+is_time(const char *path, const json_t *rule)
+{
+	const size_t n = strlen(path);
+
+	return (contract_has_type(rule, "integer") && n > 3 && strcmp(path + n - 3, "_ms") == 0);
+}
+
+/* A word that may stand for a time is a pattern, ^none$. */
+static void
+say_no_time(const char *path, const char *text, const json_t *rule)
+{
+	const char *word = jsonio_text(rule, "pattern", "");
+
+	word += *word == '^';
+	say_error("%s: '%s' is no time, such as 90s, 10m, 8h or 1500 (milliseconds)%s%.*s", path, text,
+	    *word == '\0' ? "" : ", nor the word ", (int)strcspn(word, "$"), word);
+}
+
 /* The JSON value that a text means under a key's types; what fits none becomes text, for the checker to refuse. */
 static json_t *
 value_of(const char *path, const char *text, const json_t *rule)
 {
-	const size_t n = strlen(path);
 	int64_t i;
 	double x;
 
@@ -200,8 +219,8 @@ value_of(const char *path, const char *text, const json_t *rule)
 	if (contract_has_type(rule, "boolean") && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0))
 		return (json_boolean(*text == 't'));
 	/* A time may bear its unit; a bare number is in the key's own, milliseconds. */
-	if (contract_has_type(rule, "integer") && n > 3 && strcmp(path + n - 3, "_ms") == 0 && *text != '\0' &&
-	    strchr("smh", text[strlen(text) - 1]) != NULL && num_duration_ms(text, INT64_C(9007199254740991), &i) == 0)
+	if (is_time(path, rule) && *text != '\0' && strchr("smh", text[strlen(text) - 1]) != NULL &&
+	    num_duration_ms(text, INT64_C(9007199254740991), &i) == 0)
 		return (json_integer(i));
 	if (contract_has_type(rule, "integer") || contract_has_type(rule, "number")) {
 		if (num_i64(text, INT64_MIN, INT64_MAX, &i) == 0)
@@ -256,7 +275,10 @@ specrequest_set(json_t *request, const char *text)
 		goto err0;
 	}
 	if (contract_check_key("spec", path, value, &where) == -1) {
-		say_error("%s", where.p == NULL ? path : where.p);
+		if (is_time(path, rule) && json_is_string(value))
+			say_no_time(path, equals + 1, rule);
+		else
+			say_error("%s", where.p == NULL ? path : where.p);
 		goto err1;
 	}
 	if (jsonio_put(request, set, value) == 0)
