@@ -505,3 +505,30 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 		[[ $said != going* ]] || sed -i '2s/\([0-8]\)$/9/;2t;2s/9$/1/' "$R/score_resume.tsv"
 	done
 }
+
+# bats test_tags=b85
+@test "a score that was interrupted twice counts two resumes, though its notes were torn, and has the bits of one that was not" {
+	local pid n
+	awk '{ print; for (i = 0; i < 3; i++) print i, $0 }' "$DATA.txt" > notes.txt
+	hg-data -B -n 900 -f lines -o notes notes.txt 2> /dev/null
+	DATA=$PWD/notes tiny_spec "$R" train.iterations=1 train.warmup_steps=0 model.model_dim=64 budget.score_deadline_ms=100h
+	hg-train "$R"
+	hg-export "$R"
+	# Notes every tenth of a second.
+	cc -shared -fPIC -o slow.so "$HG_T/preload/slowclock.c"
+	for n in 0 1; do
+		SLOW=50 SLOW_AT=$PWD/slow.so LD_PRELOAD=$PWD/slow.so hg-score "$R" 2> said 3>&- &
+		pid=$!
+		until_true 60 awk -v n=$n '/^resume/ { r++ } /^part/ && r + 0 == n { found = 1 } END { exit !found }' "$R/score_resume.tsv" \
+		    2> /dev/null
+		hg-cancel score "$R"
+		wait "$pid" || :
+		[ "$n" = 0 ] || grep -q "going on from part" said
+		hg-retry score "$R"
+		printf '7\t12\t4' >> "$R/score_resume.tsv"
+	done
+	hg-score "$R"
+	[ "$(jq .resumes "$R/artifact_score_report.json")" = 2 ]
+	hg-score -c "$R" > again
+	[ "$(jq .same again)" = true ]
+}
