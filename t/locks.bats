@@ -46,6 +46,12 @@ now_boot_ms() {
 	[[ $output == *"host 'elsewhere', which can't be seen from here"* ]]
 	[ "$(hg-status -j runs/a | jq -r .stages.train.state)" = running ]
 	[ "$(hg-status -n runs/a)" = await-train ]
+	[[ $(hg-status -j runs/a | jq -r .stages.train.unseen) == \
+		"begun by process 7 of host 'elsewhere', which can't be seen from here: left alone until its deadline, "*", and five minutes" ]]
+	hg-status runs/a > out
+	grep -q "train: running as process 7, as far as can be known: begun by process 7 of host 'elsewhere'" out
+	hg-status -j runs/a > out
+	"$HG_T/tools/contract" run_state out
 	run -99 hg-cancel train runs/a
 	[ ! -e runs/a/train_refusal.json ]
 	[ ! -e runs/a/training_report.json ]
@@ -82,6 +88,7 @@ now_boot_ms() {
 	[ ! -s out ]
 	run -99 fakestage train runs/a deliver
 	[[ $output == *"process $alive runs, and its lock can't be seen from here"*"left alone"* ]]
+	[[ $(hg-status -j runs/a | jq -r .stages.train.unseen) == "process $alive runs, and its lock can't be seen from here"* ]]
 	kill -9 $alive
 	exits 137 $alive
 	hg-reap runs > out

@@ -250,6 +250,54 @@ waits() { hg-status -j "$1" | jq -e ".stages.train.lane.ahead == $2" > /dev/null
 	done
 }
 
+health() { [ "$(hg-status -j "$1" | jq -r .stages.train.health)" = "$2" ]; }
+
+# bats test_tags=b68,b53
+@test "hg-status calls wedged by the limit by which hg-reap ends: none before it, and none where no limit stands" {
+	local limit
+	for limit in 1500 none; do
+		rm -rf runs
+		mkdir runs
+		new_run runs/r budget.stall_ms=$limit
+		fakestage train runs/r beat 3>&- &
+		pid=$!
+		until_true 10 test -e runs/r/train_status.json
+		health runs/r ok
+		kill -STOP $pid "$(worker_of train runs/r)"
+		if [ $limit = none ]; then
+			sleep 2
+			health runs/r ok
+			run -0 hg-reap runs
+			[[ $output == *" 1 alive"* ]]
+		else
+			until_true 10 health runs/r wedged
+			[ "$(hg-status -j runs/r | jq -r '.stages.train.progress.frozen_ms >= 1500')" = true ]
+			until_true 30 overdue runs/r
+			run -0 hg-reap runs
+			[[ $output == *'"did": "stalled", "state": "refused"'* ]]
+			exits 137 $pid
+			continue
+		fi
+		kill -CONT $pid "$(worker_of train runs/r)"
+		hg-cancel train runs/r
+		exits 102 $pid
+	done
+}
+
+# bats test_tags=b53
+@test "a stage that waited long for its lane is not wedged when its worker begins" {
+	new_run s budget.stall_ms=1000
+	fakestage -l train r nap=2500 deliver 3>&- &
+	pid=$!
+	until_true 10 running train r
+	fakestage -l train s nap=900 deliver 2> /dev/null 3>&- &
+	other=$!
+	until_true 20 running train s
+	health s ok
+	exits 0 $pid
+	exits 0 $other
+}
+
 # bats test_tags=b68
 @test "an owner that was stopped for less than its patience goes on, and none that runs is ever overdue for silence" {
 	new_run q budget.stall_ms=400
