@@ -266,7 +266,7 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 	run --separate-stderr hg-data -B -o out nowhere.txt
 	leaves_nothing 111 "cannot read 'nowhere.txt': No such file"
 	run --separate-stderr hg-data -B -o out .
-	leaves_nothing 103 "cannot read '.': it is a directory and no file"
+	leaves_nothing 103 "cannot read '.': it is a directory; name a file"
 	printf 'a\n\nb\n' > two
 	run --separate-stderr hg-data -B -n 2 -o out two
 	leaves_nothing 103 "too few different documents: 2, expected at least 3: 2 for validation and one to train on; -f lines makes each line one; -n asks for fewer"

@@ -118,3 +118,20 @@ ends() {
 	cmp "$DATA/dataset.json" data2/dataset.json || diff <(jq -S .training "$DATA/dataset.json") <(jq -S .training data2/dataset.json)
 	hg-data -B -n 20 -f lines -T <(echo "$DATA.txt") -o data3
 }
+
+@test "a directory that is named where a file is wanted is said to be one, and nobody is told to move it" {
+	local line
+	mkdir dir
+	seq -f "line %g" 30 > text
+	hg-data -B -n 2 -f lines -o d text 2> /dev/null
+	for line in "hg-data -B -n 2 -o new dir" "hg-data -B -n 2 -o new -T dir" "hg-data -t dir -n 2 -f lines -o new text" \
+	    "hg-data -a -B -o new dir -- dir" "hg-data -a -t dir -o new text -- text" "hg-shard -t dir -o new" \
+	    "hg-spec -b dir new" "hg-spec -s data.dir=d -s train.init_from=dir new" \
+	    "hg-spec -s data.dir=d -s train.replay=dir new"; do
+		# shellcheck disable=SC2086
+		run $line < /dev/null
+		[ "$status" -ge 100 ]
+		[[ "$output" == *"cannot read 'dir': it is a directory; name a file"* ]] || { echo "$line: $output" >&2; false; }
+		[ ! -e new ]
+	done
+}

@@ -72,16 +72,28 @@ file_open_given(const char *path)
 	}
 	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
 		close(fd);
-		errno = EISDIR;
+		errno = EISNAM;
 		return (-1);
 	}
 	return (fd);
 }
 
+char *
+file_given(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		errno = EISNAM;
+		return (NULL);
+	}
+	return (realpath(path, NULL));
+}
+
 int
 file_at_fault(int error)
 {
-	return (error == EISDIR || error == EMEDIUMTYPE || error == EFBIG || error == ELOOP);
+	return (error == EISDIR || error == EISNAM || error == EMEDIUMTYPE || error == EFBIG || error == ELOOP);
 }
 
 char *

@@ -62,6 +62,8 @@ say_why(int error)
 		return ("Resource temporarily unavailable, as where a limit on processes or locks is reached");
 	case EISDIR:
 		return ("it is a directory and no file: move it away");
+	case EISNAM:
+		return ("it is a directory; name a file");
 	case EMEDIUMTYPE:
 		return ("it is a pipe, a socket or a device and no file: move it away");
 	case ELOOP:
