@@ -167,8 +167,12 @@ file_write_all(int fd, const void *data, size_t n)
 		w = write(fd, p, n);
 		if (w == -1 && errno == EINTR)
 			continue;
-		if (w == -1)
+		if (w == -1) {
+			/* EFBIG is of what stands there; of what is being written it is a limit that was met. */
+			if (errno == EFBIG)
+				errno = EMSGSIZE;
 			return (-1);
+		}
 		p += w;
 		n -= (size_t)w;
 	}

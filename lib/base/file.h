@@ -40,7 +40,7 @@ char *file_read(int dirfd, const char *name, size_t max_bytes, size_t *n);
 /* As file_read for a descriptor's remaining bytes. */
 char *file_read_fd(int fd, size_t max_bytes, size_t *n);
 
-/* Write all of it, whatever the signals; 0 or -1. */
+/* Write all of it, whatever the signals; 0, or -1 with errno, EMSGSIZE past the limit on a file. */
 int file_write_all(int fd, const void *data, size_t n);
 
 /* Read exactly n bytes at an offset; 0, or -1 with errno, ENODATA if the file is shorter. */

@@ -60,6 +60,8 @@ say_why(int error)
 	switch (error) {
 	case EAGAIN:
 		return ("Resource temporarily unavailable, as where a limit on processes or locks is reached");
+	case EMSGSIZE:
+		return ("File too large for the limit on the size of files, which ulimit -f shows");
 	case EISDIR:
 		return ("it is a directory and no file: move it away");
 	case EISNAM:
