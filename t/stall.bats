@@ -310,3 +310,39 @@ health() { [ "$(hg-status -j "$1" | jq -r .stages.train.health)" = "$2" ]; }
 	kill -CONT $pid
 	exits 0 $pid
 }
+
+# bats test_tags=b71
+@test "a wait for a lane that is automatic ends when the run ahead should long be over, and not before" {
+	local s
+	[ -z "$HG_SAN" ] || skip "sanitizers want to be loaded first"
+	cc -shared -fPIC -o sleep.so "$HG_T/preload/sleepclock.c"
+	rm -rf r
+	new_run r budget.lane_wait_ms=auto
+	fakestage -l -t 2 train r undying ignore nap=400 stopboth hang 3>&- &
+	pid=$!
+	until_true 10 running train r
+	# It has two seconds, and seventeen to be ended in; and so has whoever waits, seventeen more: 36 in all.
+	for s in 12 45; do
+		rm -f slept
+		new_run w$s
+		SLEPT_S=$s SLEPT_AT=$PWD/slept LD_PRELOAD=$PWD/sleep.so fakestage -l train w$s deliver 2> said 3>&- &
+		other=$!
+		until_true 10 waits w$s 0
+		touch slept
+		if [ $s = 12 ]; then
+			sleep 0.5
+			waits w$s 0
+			hg-cancel train w$s
+			exits 102 $other
+			[ "$(key w$s/train_refusal.json .kind)" = cancelled ]
+		else
+			exits 102 $other
+			[ "$(key w$s/train_refusal.json .kind)" = lane_busy_timeout ]
+			[ "$(key w$s/train_refusal.json .expected.lane_wait_ms)" = auto ]
+			[ "$(key w$s/train_refusal.json '.observed.waited_ms >= 30000')" = true ]
+			grep -q "lane '.*' was busy for [0-9]* s: process $(owner_of train r), run 'r', and 0 waiting before us" said
+		fi
+	done
+	kill -9 "$(worker_of train r)" $pid
+	wait $pid || :
+}
