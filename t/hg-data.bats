@@ -706,3 +706,20 @@ for _ in range(12): print(" ".join(r.choices(w, k=9000)))' > c.txt
 		[ ! -e out ]
 	done
 }
+
+@test "-v and -n take what hg-data(1) says that they take, to the last number, and refuse the next" {
+	local letter least most page=$HG_TOP/man/hg-data.1
+	for letter in v n; do
+		read -r least most <<< "$(sed -nE "/^\.It Fl $letter Ar/{n;s/.* from ([0-9]+) to ([0-9]+)[,.].*/\1 \2/p;}" "$page")"
+		[ "$least" -gt 0 ]
+		[ "$most" -gt "$least" ]
+		for good in "$least" "$most"; do
+			run hg-data -$letter "$good" -o out missing.txt
+			[[ "$output" == *"cannot read 'missing.txt'"* ]] || { echo "$letter $good: $output" >&2; false; }
+		done
+		for bad in $((least - 1)) $((most + 1)); do
+			run -100 hg-data -$letter "$bad" -o out missing.txt
+			[[ "$output" == *"-$letter is no number from $least to $most"* ]]
+		done
+	done
+}
