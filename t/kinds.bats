@@ -135,3 +135,31 @@ ends() {
 		[ ! -e new ]
 	done
 }
+
+@test "directories with backslashes and line feeds in their names work in every tool, and no line is broken by them" {
+	local d odd
+	for d in 'a\b' $'a\nb' $'a\n' '\n\'; do
+		mkdir "$d"
+		cp -r "$DATA" "$d/data"
+		jq 'del(.digests)' runs/a/spec.json > base.json
+		hg-spec -b base.json -s data.dir="$d/data" "$d/run"
+		[ "$(jq -r .data.dir "$d/run/spec.json"; echo .)" = "$(realpath "$d/data"; echo .)" ]
+		run -0 hg-run -l "$d/ledger" "$d/run"
+		odd=$(printf '%s' "$d" | tr '\n' '@' | sed 's/@/\\x0a/g')
+		[ "$(hg-status "$d/run" | tail -n +2 | cut -d ' ' -f 1)" = "$odd/run" ]
+		[ "$(hg-status -n -l "$d/ledger" "$d/run" | wc -l)" -eq 1 ]
+		[ "$(hg-status -j "$d/run" | jq -r .run; echo .)" = "$d/run"$'\n.' ]
+		run -0 hg-ledger add "$d/ledger" "$d/run"
+		[[ $output == "'$odd/run' is in the ledger already: row 2, "* ]]
+		hg-ledger verify "$d/ledger" "$d/run"
+		hg-ledger replay "$d/ledger"
+		run -0 hg-reap "$d"
+		hg-gate score "$d/run"
+		hg-report -o "$d/page.html" "$d/ledger"
+		grep -q '</html>' "$d/page.html"
+		# The run's own name is one of a few letters, whatever it lies in.
+		run -100 hg-spec -b base.json -s data.dir="$d/data" "$d/b"$'\n'
+		[[ $output == *"can't be a run's name"* ]]
+		[ "$(wc -l <<< "$output")" -eq 1 ]
+	done
+}
