@@ -159,8 +159,7 @@ get_vocab(const struct adopt *a, int dirfd, struct inputerror *f)
 			inputerror_errno(f, "open", "bytes");
 		return (v);
 	}
-	if ((path = file_given(a->model)) == NULL ||
-	    (text = file_read(AT_FDCWD, path, VOCAB_MAX_BYTES, &n)) == NULL) {
+	if ((path = file_given(a->model)) == NULL || (text = file_read(AT_FDCWD, path, VOCAB_MAX_BYTES, &n)) == NULL) {
 		inputerror_errno(f, "read", a->model);
 		goto done;
 	}

@@ -248,9 +248,8 @@ show_next(const struct rundir *r, enum stage s, const json_t *refusal)
 	const char *ledger = getenv("HG_RUN_LEDGER"), *recorded = jsonio_text(refusal, "next", "");
 	char *plain = NULL, *with = NULL;
 
-	if (ledger != NULL && *ledger != '\0' && kind != REFUSAL_NONE &&
-	    (plain = next_of(r, s, kind, NULL)) != NULL && strcmp(plain, recorded) == 0 &&
-	    (with = next_of(r, s, kind, ledger)) != NULL)
+	if (ledger != NULL && *ledger != '\0' && kind != REFUSAL_NONE && (plain = next_of(r, s, kind, NULL)) != NULL &&
+	    strcmp(plain, recorded) == 0 && (with = next_of(r, s, kind, ledger)) != NULL)
 		recorded = with;
 	if (*recorded != '\0')
 		say_note("  next: %s", recorded);

@@ -304,11 +304,10 @@ status_line(char text[STATUS_LINE_SIZE], const json_t *stage)
 			    (long long)(ms + 500) / 1000);
 	}
 	if (strcmp(health, "wedged") == 0)
-		n += json_is_object(p) ? snprintf(text + n, STATUS_LINE_SIZE - (size_t)n,
-					     ", WEDGED: no progress for %lld s",
-					     (long long)jsonio_i64(p, "frozen_ms", 0) / 1000) :
-					 snprintf(text + n, STATUS_LINE_SIZE - (size_t)n,
-					     ", WEDGED: no progress since it began");
+		n += json_is_object(p) ?
+		    snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", WEDGED: no progress for %lld s",
+			(long long)jsonio_i64(p, "frozen_ms", 0) / 1000) :
+		    snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", WEDGED: no progress since it began");
 	if ((ms = jsonio_i64(stage, "left_ms", 0)) < 0)
 		snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", %lld s past its deadline", (long long)-ms / 1000);
 	return (text);

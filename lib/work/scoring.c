@@ -136,8 +136,8 @@ take_notes(struct work *x, const char *line)
 
 	if ((text = file_read(x->r->fd, RUNDIR_SCORE_RESUME, (size_t)1 << 30, &n)) == NULL)
 		return (0);
-	if (n > first && memcmp(text, line, first) == 0 &&
-	    docsums_resume(x->y, text + first, n - first, &there) == 0 && there.part > 0) {
+	if (n > first && memcmp(text, line, first) == 0 && docsums_resume(x->y, text + first, n - first, &there) == 0 &&
+	    there.part > 0) {
 		x->part = there.part;
 		x->resumes = (int64_t)there.resumes + 1;
 		whole = first + there.bytes;

@@ -163,7 +163,7 @@ bind_all(const struct stage_work *w, const struct rundir_stage *st, json_t *v)
 			own = is_among(st->outputs, b->to);
 			dir = own ? stage_outputs(w) : r->fd;
 			if ((own && strcmp(b->to, RUNDIR_SCORE_DOCS) == 0 ? output_docs(dir, v) :
-									     output(dir, b->to, own ? 500 : 0)) == -1)
+									    output(dir, b->to, own ? 500 : 0)) == -1)
 				return (-1);
 			if (b->how == RUNDIR_BIND_FILE)
 				bind_file(v, b->key, dir, b->to);
