@@ -273,7 +273,7 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 	run --separate-stderr hg-data -B -o out nowhere.txt
 	leaves_nothing 111 "cannot read 'nowhere.txt': No such file"
 	run --separate-stderr hg-data -B -o out .
-	leaves_nothing 103 "cannot read '.': it is a directory and no file"
+	leaves_nothing 103 "cannot read '.': it is a directory; name a file"
 	printf 'a\n\nb\n' > two
 	run --separate-stderr hg-data -B -n 2 -o out two
 	leaves_nothing 103 "too few different documents: 2, expected at least 3: 2 for validation and one to train on; -f lines makes each line one; -n asks for fewer"
@@ -715,5 +715,22 @@ for _ in range(12): print(" ".join(r.choices(w, k=9000)))' > c.txt
 		[ "$status" -eq 100 ] || { echo "$args: $status" >&2; false; }
 		[[ "$stderr" == *usage:* ]]
 		[ ! -e out ]
+	done
+}
+
+@test "-v and -n take what hg-data(1) says that they take, to the last number, and refuse the next" {
+	local letter least most page=$HG_TOP/man/hg-data.1
+	for letter in v n; do
+		read -r least most <<< "$(sed -nE "/^\.It Fl $letter Ar/{n;s/.* from ([0-9]+) to ([0-9]+)[,.].*/\1 \2/p;}" "$page")"
+		[ "$least" -gt 0 ]
+		[ "$most" -gt "$least" ]
+		for good in "$least" "$most"; do
+			run hg-data -$letter "$good" -o out missing.txt
+			[[ "$output" == *"cannot read 'missing.txt'"* ]] || { echo "$letter $good: $output" >&2; false; }
+		done
+		for bad in $((least - 1)) $((most + 1)); do
+			run -100 hg-data -$letter "$bad" -o out missing.txt
+			[[ "$output" == *"-$letter is no number from $least to $most"* ]]
+		done
 	done
 }

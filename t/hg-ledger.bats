@@ -912,6 +912,19 @@ advised() {
 	[ "$(field fat '.verdict.class + " " + .verdict.guarded_metric')" = "regression total_bytes" ]
 }
 
+@test "incumbent_after.score is the mean of the runs that it counts: all of a start, then those of the confirmation alone" {
+	calibrated
+	pretend
+	jq -s -e '[.[] | select(.kind == "run")] as $runs | $runs[-1].incumbent_after as $now |
+	    ($now.runs == 5) and (($now.score - 2.3022) | fabs < 1e-9)' "$L/ledger.jsonl"
+	scored runs/good 2.23 train.matrix_lr=0.0460
+	add runs/good
+	hg-confirm "$L" runs/good > out 2> err
+	jq -s -e '.[-1].incumbent_after as $now | [.[] | select(.kind == "run" and .verdict.plan_sha256 != null and
+	    .run.config_sha256 == $now.config_sha256).run.metrics.val_bpb] as $scores |
+	    ($now.runs == 5) and ($scores | length == 5) and (($now.score - ($scores | add / 5)) | fabs < 1e-9)' "$L/ledger.jsonl"
+}
+
 @test "a gain is confirmed by fresh seeds in turns, planned before they run, and looked at once" {
 	local slots
 	calibrated

@@ -487,6 +487,25 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
 }
 
 # bats test_tags=b94
+@test "the first documents that together are shorter than one window are refused, with how many would do" {
+	local row
+	for row in $(seq 60); do echo "the sentence $row"; done > text
+	hg-data -B -n 20 -f lines -o own text
+	# the first two and one id of the third: a window of so many targets takes three
+	row=$(awk -F'\t' '!/^#/ && n++ < 2 { s += $2 } END { print s }' own/val_docs.tsv)
+	refuse 100 "eval.docs=2: the first documents of validation in '$PWD/own' do not fill one window of eval.seq_len=$row; 3 would" \
+	    -s data.dir=own -s eval.docs=2 -s eval.seq_len=$row runs/a
+	hg-spec -s data.dir=own -s eval.docs=3 -s eval.seq_len=$row runs/three
+	hg-spec -s data.dir=own -s eval.docs=2 -s eval.seq_len=$((row - 1)) runs/two
+	hg-spec -s data.dir=own -s eval.docs=1 -s eval.seq_len=$row -s eval.mode=sliding:4 runs/sliding
+	# of a table that is not the one that dataset.json counts nothing is believed
+	sed -i '$d' own/val_docs.tsv
+	run -103 hg-spec -s data.dir=own -s eval.docs=2 -s eval.seq_len=8 runs/b
+	[[ "$output" == *"its rows are not those that dataset.json counts"* ]]
+	[ ! -e runs/b ]
+}
+
+# bats test_tags=b94
 @test "a model that cannot fit into memory or under its cap is warned about, with the figures, and nothing else is" {
 	local huge='-s model.model_dim=16384 -s model.num_layers=1000 -s train.micro_batch_tokens=1024'
 	spec $huge -s system.backend=cpu runs/huge 2> said

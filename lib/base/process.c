@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* close_range */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -21,6 +22,19 @@ place(int fd, int as)
 	return (fcntl(fd, F_SETFD, 0));
 }
 
+/* What else is open here, whoever opened it, is not the program's: a pipe that it held would never end. */
+static void
+keep_standard(void)
+{
+	int fd, most;
+
+	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
+		return;
+	most = (int)sysconf(_SC_OPEN_MAX);
+	for (fd = 3; fd < most; fd++)
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 /* In the child. Only returns if the program could not be started. */
 static void
 become(const char *const argv[], pid_t parent, int cwd_fd, const int fds[3])
@@ -38,7 +52,9 @@ become(const char *const argv[], pid_t parent, int cwd_fd, const int fds[3])
 	for (i = 0; i < 3; i++)
 		if (place(high[i], i) == -1)
 			return;
+	keep_standard();
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
 	execvp(argv[0], (char *const *)(size_t)argv);
 }
 

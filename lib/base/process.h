@@ -6,8 +6,8 @@
 /**
  * process_start(argv, cwd_fd, fds):
  * Start a program, found by PATH, in the directory ${cwd_fd} (AT_FDCWD: here), with ${fds} as its descriptors 0 to 2
- * (-1: /dev/null).  It dies with its parent.  This is the one place where programs are started; stages and hg-data
- * fork workers of their own, which are no programs.
+ * (-1: /dev/null) and no others, and SIGPIPE and SIGXFSZ as programs expect them.  It dies with its parent.  This is
+ * the one place where programs are started; stages and hg-data fork workers of their own, which are no programs.
  * Owns:   the caller waits: process_wait.
  * Errors: -1 with errno, also that of an exec that failed: ENOENT there is no such program.  Nothing is said.
  */

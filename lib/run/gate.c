@@ -79,6 +79,25 @@ gate_at_fault(int error)
 	return (error == EBADMSG || error == EINVAL || file_at_fault(error));
 }
 
+/* Is it of the attempt that follows the retired ones? 1, 0 if found, or -1, said. */
+static int
+of_attempt(struct gate *e, enum stage s, const char *file, int64_t has, int is_refusal)
+{
+	char observed[32], expected[32];
+	int attempt, fits;
+
+	if ((attempt = rundir_attempt(e->run, s)) == -1 ||
+	    (fits = is_refusal ? rundir_refusal_fits(e->run, s, has) : has == attempt) == -1) {
+		say_errno("cannot look into '%s/%s'", e->run->path, RUNDIR_ATTEMPTS);
+		return (-1);
+	}
+	if (fits)
+		return (1);
+	snprintf(observed, sizeof(observed), "%lld", (long long)has);
+	snprintf(expected, sizeof(expected), "%d", attempt);
+	return (find(e, s, file, GATE_OTHER_RUN, observed, expected, "it is of another attempt"));
+}
+
 /**
  * One JSON file of stage ${s}: by its contract, of this run, spec, stage and
  * attempt.  *out is NULL if it is of no use.  0, or -1 with errno, said.
@@ -87,9 +106,8 @@ static int
 take(struct gate *e, enum stage s, const char *file, const char *contract, json_t **out, char sha256[SHA256_HEX_SIZE])
 {
 	const struct rundir *r = e->run;
-	char observed[32], expected[32];
-	int attempt, rc = 0;
 	json_t *v;
+	int rc;
 
 	*out = NULL;
 	if (contract_read(r->fd, file, contract, sha256, &v) == -1) {
@@ -98,10 +116,6 @@ take(struct gate *e, enum stage s, const char *file, const char *contract, json_
 		if (!gate_at_fault(errno))
 			return (-1);
 		return (find(e, s, file, GATE_MALFORMED, NULL, contract, "%s", say_last()));
-	}
-	if ((attempt = rundir_attempt(r, s)) == -1) {
-		say_errno("cannot look into '%s/%s'", r->path, RUNDIR_ATTEMPTS);
-		goto err0;
 	}
 	if (strcmp(jsonio_text(v, "run_uid", ""), r->spec.run_uid) != 0)
 		rc = find(e, s, file, GATE_OTHER_RUN, jsonio_text(v, "run_uid", ""), r->spec.run_uid,
@@ -114,21 +128,12 @@ take(struct gate *e, enum stage s, const char *file, const char *contract, json_
 	else if (strcmp(jsonio_text(v, "stage", ""), rundir_stages[s].name) != 0)
 		rc = find(e, s, file, GATE_OTHER_RUN, jsonio_text(v, "stage", ""), rundir_stages[s].name,
 		    "it is of another stage");
-	else if (jsonio_i64(v, "attempt", 0) != attempt) {
-		snprintf(observed, sizeof(observed), "%lld", (long long)jsonio_i64(v, "attempt", 0));
-		snprintf(expected, sizeof(expected), "%d", attempt);
-		rc = find(e, s, file, GATE_OTHER_RUN, observed, expected, "it is of another attempt");
-	} else {
+	else if ((rc = of_attempt(e, s, file, jsonio_i64(v, "attempt", 0), 0)) == 1) {
 		*out = v;
 		return (0);
 	}
-	if (rc == 0) {
-		json_decref(v);
-		return (0);
-	}
-err0:
 	json_decref(v);
-	return (-1);
+	return (rc);
 }
 
 /* The largest file that is bound by its digest alone, the table of documents. */
@@ -309,15 +314,12 @@ check_docs(struct gate *e)
 		say_errno("cannot read '%s/%s'", e->run->path, RUNDIR_SCORE_DOCS);
 		return (-1);
 	}
-	if (*text != '#')
-		goto out;
-	if (sum_docs(text, &tokens, &bytes, &nats, &rows) == -1)
+	if (*text != '#' || sum_docs(text, &tokens, &bytes, &nats, &rows) == -1)
 		rc = find(e, STAGE_SCORE, RUNDIR_SCORE_DOCS, GATE_DIFFERS, NULL, NULL, "it is no table of documents");
 	else if (!(fabs(nats - want) <= 1e-9 * fabs(want) + 1e-6) || tokens != jsonio_f64(v, "tokens", 0) ||
 	    bytes != jsonio_f64(v, "bytes", 0) || rows != jsonio_i64(v, "documents", -1))
 		rc = find(e, STAGE_SCORE, RUNDIR_SCORE_DOCS, GATE_DIFFERS, NULL, NULL,
 		    "its sums are not the report's loss and counts");
-out:
 	free(text);
 	return (rc);
 }
@@ -376,6 +378,8 @@ gather_stage(struct gate *e, enum stage s)
 			return (!gate_at_fault(errno) ?
 				-1 :
 				find(e, s, st->refusal, GATE_MALFORMED, NULL, "refusal", "%s", say_last()));
+		if (of_attempt(e, s, st->refusal, jsonio_i64(e->refusal[s], "attempt", 0), 1) == -1)
+			return (-1);
 		return (find(e, s, st->receipt, GATE_REFUSED, jsonio_text(e->refusal[s], "kind", ""), NULL, "%s",
 		    jsonio_text(e->refusal[s], "detail", "")));
 	case STATE_CORRUPT:

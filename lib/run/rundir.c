@@ -270,6 +270,23 @@ rundir_attempt(const struct rundir *r, enum stage s)
 }
 
 int
+rundir_refusal_fits(const struct rundir *r, enum stage s, int64_t attempt)
+{
+	const struct rundir_stage *st = &rundir_stages[s];
+	char path[160];
+	int next;
+
+	if ((next = rundir_attempt(r, s)) == -1)
+		return (-1);
+	if (attempt != next - 1)
+		return (attempt == next);
+	snprintf(path, sizeof(path), RUNDIR_ATTEMPTS "/%s.%d/%s", st->name, next - 1, st->refusal);
+	if (faccessat(r->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return (0);
+	return (errno == ENOENT ? 1 : -1);
+}
+
+int
 rundir_discard(const struct rundir *r, enum stage s)
 {
 	const struct rundir_stage *st = &rundir_stages[s];

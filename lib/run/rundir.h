@@ -126,6 +126,12 @@ char *rundir_mark(const struct rundir *r, enum stage s, int attempt, char out[RU
 int rundir_attempt(const struct rundir *r, enum stage s);
 
 /*
+ * May a refusal that stands in the run be of that attempt?  1 if that is the next one's number, or that of one whose
+ * retirement was interrupted: its folder has no refusal yet. 0 if not, -1 with errno.
+ */
+int rundir_refusal_fits(const struct rundir *r, enum stage s, int64_t attempt);
+
+/*
  * Remove all that a stage may have left without its receipt: outputs and temporaries. Only under its lock. 0 or -1,
  * said.
  */

@@ -351,7 +351,7 @@ put_file(json_t *spec, const char *key, const char *digest)
 
 	if (name == NULL)
 		return (json_object_set_new(digests, digest, json_string("none")));
-	if ((path = realpath(name, NULL)) == NULL || sha256_at(AT_FDCWD, path, hex, &size_bytes) == -1) {
+	if ((path = file_given(name)) == NULL || sha256_at(AT_FDCWD, path, hex, &size_bytes) == -1) {
 		say_errno("train.%s: cannot read '%s'", key, name);
 		free(path);
 		return (-1);

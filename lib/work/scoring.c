@@ -125,35 +125,53 @@ identity(const struct work *x, char line[160])
 	    jsonio_text(x->r->spec.json, "digests.eval_sha256", ""));
 }
 
+/* Take what the notes say, and leave of them only that: how many bytes, 0 for none. */
+static size_t
+take_notes(struct work *x, const char *line)
+{
+	const size_t first = strlen(line);
+	struct docsums_resumed there = { 0, 0, 0 };
+	size_t n = 0, whole = 0;
+	char *text;
+
+	if ((text = file_read(x->r->fd, RUNDIR_SCORE_RESUME, (size_t)1 << 30, &n)) == NULL)
+		return (0);
+	if (n > first && memcmp(text, line, first) == 0 && docsums_resume(x->y, text + first, n - first, &there) == 0 &&
+	    there.part > 0) {
+		x->part = there.part;
+		x->resumes = (int64_t)there.resumes + 1;
+		whole = first + there.bytes;
+		say_note("going on from part %llu of %llu", (unsigned long long)x->part,
+		    (unsigned long long)score_parts(x->s));
+	} else if (n > first)
+		say_note("'%s' is of another score, or was altered: scoring begins anew", RUNDIR_SCORE_RESUME);
+	free(text);
+	return (whole);
+}
+
 static int
 open_notes(struct work *x)
 {
-	char line[160], *text;
-	size_t n, first;
+	struct str s = STR_INIT;
+	char line[160];
+	size_t whole;
+	int rc;
 
 	x->notes = -1;
 	if (x->o->check)
 		return (0);
 	identity(x, line);
-	first = strlen(line);
-	if ((text = file_read(x->r->fd, RUNDIR_SCORE_RESUME, (size_t)1 << 30, &n)) != NULL) {
-		if (n > first && memcmp(text, line, first) == 0 &&
-		    docsums_resume(x->y, text + first, n - first, &x->part) == 0 && x->part > 0) {
-			x->resumes = 1;
-			say_note("going on from part %llu of %llu", (unsigned long long)x->part,
-			    (unsigned long long)score_parts(x->s));
-		} else if (n > first)
-			say_note("'%s' is of another score, or was altered: scoring begins anew", RUNDIR_SCORE_RESUME);
-		free(text);
-	}
+	whole = take_notes(x, line);
 	/* What could not be used would only mislead the next attempt. */
-	x->notes = file_open_change(x->r->fd, RUNDIR_SCORE_RESUME,
-	    O_WRONLY | O_CREAT | O_APPEND | (x->part == 0 ? O_TRUNC : 0), 0644);
-	if (x->notes == -1 || (x->part == 0 && file_write_all(x->notes, line, first) == -1)) {
+	x->notes = file_open_change(x->r->fd, RUNDIR_SCORE_RESUME, O_WRONLY | O_CREAT | O_APPEND, 0644);
+	rc = whole == 0 ? str_puts(&s, line) : docsums_note_resume(x->y, &s);
+	if (rc == -1 || x->notes == -1 || ftruncate(x->notes, (off_t)whole) == -1 ||
+	    file_write_all(x->notes, s.p, s.n) == -1) {
 		say_errno("cannot write '%s'", RUNDIR_SCORE_RESUME);
-		return (-1);
+		rc = -1;
 	}
-	return (0);
+	str_free(&s);
+	return (rc);
 }
 
 /* Worth nothing after a crash of the machine, so no fsync: a torn note is not read. */

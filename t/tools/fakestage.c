@@ -28,6 +28,7 @@
 #include "base/opt.h"
 #include "base/process.h"
 #include "base/say.h"
+#include "base/str.h"
 #include "stage/stage.h"
 
 struct script {
@@ -120,6 +121,29 @@ artifact_bytes(const struct rundir *r)
 	return (fstatat(r->fd, RUNDIR_ARTIFACT, &st, 0) == -1 ? 0 : st.st_size);
 }
 
+/* A table of documents whose sums are those of a score's report. */
+static int
+output_docs(int dir, const json_t *report)
+{
+	const long long n = jsonio_i64(report, "documents", 1), tokens = jsonio_i64(report, "tokens", n),
+			bytes = jsonio_i64(report, "bytes", n);
+	const double loss = jsonio_f64(report, "val_loss", 1);
+	struct str text = STR_INIT;
+	long long i, t, b;
+	int rc;
+
+	rc = str_puts(&text, "# doc\ttokens\tbytes\traw_bytes\tnats\n");
+	for (i = 0; i < n && rc == 0; i++) {
+		t = tokens / n + (i < tokens % n);
+		b = bytes / n + (i < bytes % n);
+		rc = str_printf(&text, "%lld\t%lld\t%lld\t%lld\t%.17g\n", i, t, b, b, loss * (double)t);
+	}
+	if (rc == 0 && (rc = atomfile_create(dir, RUNDIR_SCORE_DOCS, text.p, text.n)) == -1 && errno == EEXIST)
+		rc = 0;
+	str_free(&text);
+	return (rc);
+}
+
 /* What the stage table says that the receipt, or its report, binds: files are made, the rest is there. */
 static int
 bind_all(const struct stage_work *w, const struct rundir_stage *st, json_t *v)
@@ -138,7 +162,8 @@ bind_all(const struct stage_work *w, const struct rundir_stage *st, json_t *v)
 			/* What a stage keeps lies in the run itself, empty if nothing wrote it. */
 			own = is_among(st->outputs, b->to);
 			dir = own ? stage_outputs(w) : r->fd;
-			if (output(dir, b->to, own ? 500 : 0) == -1)
+			if ((own && strcmp(b->to, RUNDIR_SCORE_DOCS) == 0 ? output_docs(dir, v) :
+									    output(dir, b->to, own ? 500 : 0)) == -1)
 				return (-1);
 			if (b->how == RUNDIR_BIND_FILE)
 				bind_file(v, b->key, dir, b->to);
