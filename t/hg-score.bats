@@ -154,6 +154,30 @@ END
 	[ "$(jq -c .differ <<< "$output")" = '["val_bpb"]' ]
 }
 
+@test "hg-score -c compares all that follows from artifact and data, and a report of before a member came is the same" {
+	local report=artifact_score_report.json key value
+	copy_of whole
+	cp "$R/$report" kept
+	while read -r key value; do
+		forge "$key" "$value"
+		run --separate-stderr hg-score -c "$R"
+		[ "$status" -eq 1 ]
+		[ "$(jq -r '.differ[]' <<< "$output")" = "${key%%.*}" ]
+		cp kept "$R/$report"
+	done <<-END
+		val_kept_sha256 $(sha256sum < /dev/null | cut -c 1-64)
+		raw_bytes 1
+		documents_expected 1
+		partial true
+		eval.seq_len 31
+		prequant_val_loss 1.5
+		training_report_sha256 $(sha256sum < /dev/null | cut -c 1-64)
+	END
+	jq 'del(.val_kept_sha256) | .threads += 1 | .score_ms += 1' kept > "$R/$report"
+	run -0 --separate-stderr hg-score -c "$R"
+	[ "$(jq .same <<< "$output")" = true ]
+}
+
 # bats test_tags=b6,b18
 @test "an artifact that is missing, cut short, too long or altered is four kinds of refusal" {
 	local base=$R k
