@@ -108,6 +108,20 @@ complete() {
 }
 
 # bats test_tags=b37
+@test "a receipt that calls its files otherwise, or whose counts don't add up, is found" {
+	complete r
+	cp r/training_report.json kept
+	jq '.tokens += 1' kept > r/training_report.json
+	run -1 hg-gate train r
+	[ "$output" = "train: training_report.json: differs: tokens is not steps * batch_tokens" ]
+	jq '.checkpoint.file = "other.safetensors"' kept > r/training_report.json
+	run -1 hg-gate train r
+	[ "$output" = "train: checkpoint.safetensors: differs: its receipt calls it otherwise (other.safetensors, not checkpoint.safetensors)" ]
+	cp kept r/training_report.json
+	run -0 hg-gate train r
+}
+
+# bats test_tags=b37
 @test "an empty, malformed or edited receipt breaks its contract, or the chain" {
 	complete r
 	cp -r r saved

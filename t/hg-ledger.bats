@@ -1443,6 +1443,36 @@ follow() {
 }
 
 # bats test_tags=b34
+@test "a first row that was altered, all others chained to it anew, is found by the runs that have rows; a ledger begun anew is not" {
+	local i
+	for i in 1 2 3; do scored "runs/$(printf %d $i | tr 123 abc)" 2.3$i seed=$i; done
+	add runs/a runs/b
+	cp -r "$L" kept
+	"$PYTHON" - "$L/ledger.jsonl" <<-'END'
+		import hashlib, re, sys
+		prev, out = "0" * 64, []
+		for line in open(sys.argv[1], "rb").read().splitlines():
+		    line = line.replace(b'"alpha": 0.008', b'"alpha": 0.8', 1)
+		    line = re.sub(rb'"prev": "[0-9a-f]*"', b'"prev": "%s"' % prev.encode(), line, 1)
+		    out.append(line)
+		    prev = hashlib.sha256(line + b"\n").hexdigest()
+		open(sys.argv[1], "wb").write(b"".join(x + b"\n" for x in out))
+	END
+	rm "$L/index" "$L/head"
+	grep -q '"alpha": 0.8' "$L/ledger.jsonl"
+	run --separate-stderr -103 hg-ledger verify "$L"
+	[ "$(grep -c "row 1 was altered: the run '[ab]' has a row, and remembers this ledger by another first row" <<< "$stderr")" -eq 2 ]
+	# Given up for a new one at its place, the old is nobody's.
+	rm -r "$L"
+	add runs/c
+	run -0 hg-ledger verify "$L"
+	[[ $output == "2 rows, 1 of them runs; 1 witnesses agree"* ]]
+	add runs/a
+	run -0 hg-ledger verify "$L"
+	[[ $output == "3 rows, 2 of them runs; 2 witnesses agree"* ]]
+}
+
+# bats test_tags=b34
 @test "a row that a run remembers is never forgotten for another copy's row of the same run" {
 	scored runs/a 2.3
 	scored runs/b 2.4 seed=2

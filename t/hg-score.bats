@@ -28,6 +28,18 @@ copy_of() {
 	R=$R/whole
 }
 
+# forge KEY VALUE...: alter the score's report, and make the summary's digest of it fit, as anybody can.
+forge() {
+	while [ $# -gt 0 ]; do
+		jq --arg v "$2" "(\$v | try fromjson catch \$v) as \$x | .$1 = \$x" "$R/artifact_score_report.json" > forged
+		mv forged "$R/artifact_score_report.json"
+		shift 2
+	done
+	jq --arg d "$(sha256sum < "$R/artifact_score_report.json" | cut -d' ' -f1)" '.score_report_sha256 = $d' \
+		"$R/artifact_score_summary.json" > forged
+	mv forged "$R/artifact_score_summary.json"
+}
+
 kind() { jq -r .kind "$R/$1_refusal.json"; }
 
 @test "the artifact opens with Python's zlib and a safetensors reader, and restores the checkpoint" {
@@ -140,6 +152,30 @@ END
 	run --separate-stderr hg-score -c "$R"
 	[ "$status" -eq 1 ]
 	[ "$(jq -c .differ <<< "$output")" = '["val_bpb"]' ]
+}
+
+@test "hg-score -c compares all that follows from artifact and data, and a report of before a member came is the same" {
+	local report=artifact_score_report.json key value
+	copy_of whole
+	cp "$R/$report" kept
+	while read -r key value; do
+		forge "$key" "$value"
+		run --separate-stderr hg-score -c "$R"
+		[ "$status" -eq 1 ]
+		[ "$(jq -r '.differ[]' <<< "$output")" = "${key%%.*}" ]
+		cp kept "$R/$report"
+	done <<-END
+		val_kept_sha256 $(sha256sum < /dev/null | cut -c 1-64)
+		raw_bytes 1
+		documents_expected 1
+		partial true
+		eval.seq_len 31
+		prequant_val_loss 1.5
+		training_report_sha256 $(sha256sum < /dev/null | cut -c 1-64)
+	END
+	jq 'del(.val_kept_sha256) | .threads += 1 | .score_ms += 1' kept > "$R/$report"
+	run -0 --separate-stderr hg-score -c "$R"
+	[ "$(jq .same <<< "$output")" = true ]
 }
 
 # bats test_tags=b6,b18
@@ -469,19 +505,52 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 	local edit
 	copy_of whole
 	cp "$R/score_docs.tsv" kept
-	cp "$R/artifact_score_report.json" report
-	cp "$R/artifact_score_summary.json" summary
-	for edit in '$5 = $5 + 0.01' '$2++' '$3++' 'next' unmarked; do
+	for edit in '$5 = $5 + 0.01' '$2++' '$3++' '$4 += 1000' 'next' unmarked; do
 		[ "$edit" != unmarked ] || sed '1s/^# //' kept > "$R/score_docs.tsv"
 		[ "$edit" = unmarked ] || awk -F '\t' -v OFS='\t' 'NR == 3 { '"$edit"' } { print }' kept > "$R/score_docs.tsv"
-		jq --arg d "$(sha256sum < "$R/score_docs.tsv" | cut -d' ' -f1)" '.docs_sha256 = $d' report \
-			> "$R/artifact_score_report.json"
-		jq --arg d "$(sha256sum < "$R/artifact_score_report.json" | cut -d' ' -f1)" '.score_report_sha256 = $d' \
-			summary > "$R/artifact_score_summary.json"
+		forge docs_sha256 "$(sha256sum < "$R/score_docs.tsv" | cut -d' ' -f1)"
 		run -1 hg-gate score "$R"
 		[ "$output" = "score: score_docs.tsv: differs: its sums are not the report's loss and counts" ] ||
 		    [[ "$edit" = unmarked && "$output" = "score: score_docs.tsv: differs: it is no table of documents" ]]
 	done
+}
+
+# bats test_tags=b37
+@test "what is no table of documents vouches for no score, and a table of 400,000 is added up at once" {
+	local edit
+	copy_of whole
+	cp "$R/score_docs.tsv" kept
+	for edit in '1s/^#/x/' '2s/-*[0-9.]*$/-1/' '3s/^1/0/' '3s/$/\t1/' '3s/[0-9]*\(\t[^\t]*\)$/many\1/'; do
+		sed "$edit" kept > "$R/score_docs.tsv"
+		run -1 cmp -s kept "$R/score_docs.tsv"
+		forge docs_sha256 "$(sha256sum < "$R/score_docs.tsv" | cut -d' ' -f1)"
+		run -1 hg-gate score "$R"
+		[ "$output" = "score: score_docs.tsv: differs: it is no table of documents" ]
+	done
+	# Reading each line as far as the end of the table takes a minute, on a fast machine.
+	awk -v OFS='\t' '{ print } END { for (i = NR; i < 400000; i++) print i, 0, 0, 0, 0 }' kept > "$R/score_docs.tsv"
+	forge docs_sha256 "$(sha256sum < "$R/score_docs.tsv" | cut -d' ' -f1)"
+	run -1 timeout 20 hg-gate score "$R"
+	[ "$output" = "score: score_docs.tsv: differs: its sums are not the report's loss and counts" ]
+}
+
+# bats test_tags=b37
+@test "a score whose law, raw bytes or loss before quantisation are not those of spec, documents and trainer is found" {
+	copy_of whole
+	local r=artifact_score_report.json
+	forge eval.seq_len 31
+	run -1 hg-gate score "$R"
+	[ "$output" = "score: $r: differs: eval.seq_len is not the spec's" ]
+	forge eval.seq_len "$(jq .eval.seq_len "$R/spec.json")" prequant_val_loss 1.5
+	run -1 hg-gate score "$R"
+	[ "$output" = "score: $r: differs: prequant_val_loss is not the training report's" ]
+	forge prequant_val_loss null raw_bytes 0
+	run -1 hg-gate score "$R"
+	[ "${lines[0]}" = "score: $r: differs: val_bpb_raw is not val_loss / ln 2 * tokens / raw_bytes" ]
+	[ "${lines[1]}" = "score: score_docs.tsv: differs: its sums are not the report's loss and counts" ]
+	forge raw_bytes null
+	run -1 hg-gate score "$R"
+	[ "${lines[0]}" = "score: $r: differs: val_bpb_raw is not val_loss / ln 2 * tokens / raw_bytes" ]
 }
 
 # bats test_tags=b15

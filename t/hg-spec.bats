@@ -545,3 +545,24 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
 	[ ! -e runs/a ]
 	spec -s system.backend=ref -s system.isa=scalar runs/a
 }
+
+# bats test_tags=b45
+@test "a path that is not UTF-8 is refused as such, since no file of a run could tell of it, and nothing is made" {
+	local odd
+	odd=$(printf 'a\377b')
+	mkdir "$odd"
+	cp -r data "$odd/data"
+	ln -s "$odd/data" link
+	echo '{}' > "$odd/base.json"
+	refuse 100 "/data' is not UTF-8" -s data.dir="$PWD/link" runs/a
+	refuse 100 "'a\\xffb/base.json' is not UTF-8" -b "$odd/base.json" -s data.dir=data runs/a
+	refuse 100 "'a\\xffb/r' is not UTF-8" -s data.dir=data "$odd/r"
+	[ ! -e "$odd/r" ]
+	hg-spec -s data.dir=data runs/a
+	mv runs/a "$odd/a"
+	for tool in hg-status hg-train "hg-gate train" "hg-run"; do
+		run --separate-stderr $tool "$odd/a"
+		[ "$status" -eq 100 ]
+		[[ "$stderr" == *"'a\\xffb/a' is not UTF-8"* ]]
+	done
+}

@@ -13,6 +13,7 @@
 #include "base/exit.h"
 #include "base/file.h"
 #include "base/jsonio.h"
+#include "base/num.h"
 #include "run/refusal.h"
 #include "base/say.h"
 
@@ -175,6 +176,10 @@ file_member(struct gate *e, enum stage s, const json_t *v, const char *member, c
 	char key[64];
 	const char *sha256;
 
+	snprintf(key, sizeof(key), "%s.file", member);
+	if (strcmp(jsonio_text(v, key, ""), file) != 0 &&
+	    find(e, s, file, GATE_DIFFERS, jsonio_text(v, key, ""), file, "its receipt calls it otherwise") == -1)
+		return (-1);
 	snprintf(key, sizeof(key), "%s.sha256", member);
 	sha256 = jsonio_text(v, key, "");
 	snprintf(key, sizeof(key), "%s.bytes", member);
@@ -235,6 +240,18 @@ check_report(struct gate *e, enum stage s)
 	return (0);
 }
 
+/* What a training must add up to. */
+static int
+check_train(struct gate *e)
+{
+	const json_t *v = e->receipt[STAGE_TRAIN];
+
+	if (jsonio_f64(v, "tokens", -1) == jsonio_f64(v, "steps", 0) * jsonio_f64(v, "batch_tokens", 0))
+		return (0);
+	return (find(e, STAGE_TRAIN, rundir_stages[STAGE_TRAIN].receipt, GATE_DIFFERS, NULL, NULL,
+	    "tokens is not steps * batch_tokens"));
+}
+
 /* What an export must add up to. */
 static int
 check_export(struct gate *e)
@@ -252,7 +269,7 @@ check_export(struct gate *e)
 	return (0);
 }
 
-/* Bits per byte follow from the mean loss and two counts. */
+/* Bits per byte follow from the mean loss and two counts; of what is not known nothing follows. */
 static int
 check_arithmetic(struct gate *e)
 {
@@ -262,38 +279,56 @@ check_arithmetic(struct gate *e)
 	size_t i;
 
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		have = jsonio_f64(v, keys[i], -1);
-		n = jsonio_f64(v, bytes[i], 0);
-		if (have == -1 || n <= 0)
+		have = jsonio_f64(v, keys[i], NAN);
+		n = jsonio_f64(v, bytes[i], NAN);
+		want = n > 0 ? bpb_of_loss(jsonio_f64(v, "val_loss", NAN), jsonio_f64(v, "tokens", NAN), n) : NAN;
+		if ((isnan(have) && isnan(n)) || fabs(have - want) <= 1e-9 * fabs(want))
 			continue;
-		want = bpb_of_loss(jsonio_f64(v, "val_loss", 0), jsonio_f64(v, "tokens", 0), n);
-		if (fabs(have - want) > 1e-9 * fabs(want) &&
-		    find(e, STAGE_SCORE, RUNDIR_SCORE_REPORT, GATE_DIFFERS, NULL, NULL,
+		if (find(e, STAGE_SCORE, RUNDIR_SCORE_REPORT, GATE_DIFFERS, NULL, NULL,
 			"%s is not val_loss / ln 2 * tokens / %s", keys[i], bytes[i]) == -1)
 			return (-1);
 	}
 	return (0);
 }
 
-/* Sums over the rows of score_docs.tsv; 0, or -1 if it is no such table. */
-static int
-sum_docs(const char *text, double *tokens, double *bytes, double *nats, int64_t *rows)
-{
-	unsigned long long doc, row_tokens, row_bytes;
-	const char *line, *next;
-	double row_nats;
+/* What the rows of score_docs.tsv add up to; of the last document an end may not have been scored. */
+struct docs {
+	double tokens, bytes, nats;
+	double raw, raw_last; /* NAN where raw bytes are not known */
+	int64_t rows;
+};
 
-	*tokens = *bytes = *nats = 0;
-	*rows = 0;
-	for (line = strchr(text, '\n'); line != NULL && line[1] != '\0'; line = next) {
-		next = strchr(line + 1, '\n');
-		if (next == NULL ||
-		    sscanf(line + 1, "%llu\t%llu\t%llu\t%*[^\t]\t%lf", &doc, &row_tokens, &row_bytes, &row_nats) != 4)
+/* 0, or -1 if it is no such table. Changes ${text}, so that no line's reading looks at what is behind its end. */
+static int
+sum_docs(char *text, struct docs *sum)
+{
+	unsigned long long doc, tokens, bytes, before = 0;
+	uint64_t raw_bytes;
+	char *line, *next, raw[24], more;
+	double nats;
+
+	memset(sum, 0, sizeof(*sum));
+	if (*text != '#' || (line = strchr(text, '\n')) == NULL)
+		return (-1);
+	for (line++; *line != '\0'; line = next + 1) {
+		if ((next = strchr(line, '\n')) == NULL)
 			return (-1);
-		*tokens += (double)row_tokens;
-		*bytes += (double)row_bytes;
-		*nats += row_nats;
-		++*rows;
+		*next = '\0';
+		if (sscanf(line, "%llu\t%llu\t%llu\t%23[^\t]\t%lf%c", &doc, &tokens, &bytes, raw, &nats, &more) != 5 ||
+		    (sum->rows > 0 && doc <= before) || !(nats >= 0))
+			return (-1);
+		before = doc;
+		if (strcmp(raw, "-") == 0)
+			sum->raw_last = NAN;
+		else if (num_u64(raw, 0, UINT64_MAX, &raw_bytes) == 0)
+			sum->raw_last = (double)raw_bytes;
+		else
+			return (-1);
+		sum->tokens += (double)tokens;
+		sum->bytes += (double)bytes;
+		sum->nats += nats;
+		sum->raw += sum->raw_last;
+		sum->rows++;
 	}
 	return (0);
 }
@@ -303,25 +338,62 @@ static int
 check_docs(struct gate *e)
 {
 	const json_t *v = e->report;
-	double tokens, bytes, nats, want = jsonio_f64(v, "val_loss", 0) * jsonio_f64(v, "tokens", 0);
-	int64_t rows;
-	char *text;
+	double raw = jsonio_f64(v, "raw_bytes", NAN), want = jsonio_f64(v, "val_loss", 0) * jsonio_f64(v, "tokens", 0);
+	char *text, hex[SHA256_HEX_SIZE];
+	struct docs sum;
+	size_t n;
 	int rc = 0;
 
-	if ((text = file_read(e->run->fd, RUNDIR_SCORE_DOCS, DOCS_MAX_BYTES, NULL)) == NULL) {
+	if ((text = file_read(e->run->fd, RUNDIR_SCORE_DOCS, DOCS_MAX_BYTES, &n)) == NULL) {
 		if (errno == ENOENT || gate_at_fault(errno))
 			return (0); /* found by its digest */
 		say_errno("cannot read '%s/%s'", e->run->path, RUNDIR_SCORE_DOCS);
 		return (-1);
 	}
-	if (*text != '#' || sum_docs(text, &tokens, &bytes, &nats, &rows) == -1)
+	/* One of other bytes is found by its digest, too. */
+	if ((rc = sha256_hex(text, n, hex)) == -1) {
+		say_errno("cannot take the digest of '%s/%s'", e->run->path, RUNDIR_SCORE_DOCS);
+		goto out;
+	}
+	if (strcmp(hex, jsonio_text(v, "docs_sha256", "")) != 0)
+		goto out;
+	if (sum_docs(text, &sum) == -1)
 		rc = find(e, STAGE_SCORE, RUNDIR_SCORE_DOCS, GATE_DIFFERS, NULL, NULL, "it is no table of documents");
-	else if (!(fabs(nats - want) <= 1e-9 * fabs(want) + 1e-6) || tokens != jsonio_f64(v, "tokens", 0) ||
-	    bytes != jsonio_f64(v, "bytes", 0) || rows != jsonio_i64(v, "documents", -1))
+	else if (!(fabs(sum.nats - want) <= 1e-9 * fabs(want) + 1e-6) || sum.tokens != jsonio_f64(v, "tokens", 0) ||
+	    sum.bytes != jsonio_f64(v, "bytes", 0) || sum.rows != jsonio_i64(v, "documents", -1) ||
+	    isnan(raw) != isnan(sum.raw) || raw > sum.raw || raw < sum.raw - sum.raw_last)
 		rc = find(e, STAGE_SCORE, RUNDIR_SCORE_DOCS, GATE_DIFFERS, NULL, NULL,
 		    "its sums are not the report's loss and counts");
+out:
 	free(text);
 	return (rc);
+}
+
+/* What the report repeats of the spec's law of scoring, and of the trainer's score before quantisation. */
+static int
+check_repeated(struct gate *e)
+{
+	static const char *const before[][2] = { { "prequant_val_loss", "val_loss" },
+		{ "prequant_val_bpb", "val_bpb" } };
+	const json_t *v = e->report, *train = e->receipt[STAGE_TRAIN],
+		     *law = json_object_get(e->run->spec.json, "eval"), *told;
+	json_t *member;
+	const char *key;
+	size_t i;
+
+	json_object_foreach(json_object_get(v, "eval"), key, member)
+		if (!json_equal(member, json_object_get(law, key)) &&
+		    find(e, STAGE_SCORE, RUNDIR_SCORE_REPORT, GATE_DIFFERS, NULL, NULL, "eval.%s is not the spec's",
+			key) == -1)
+			return (-1);
+	for (i = 0; train != NULL && i < sizeof(before) / sizeof(before[0]); i++) {
+		told = json_object_get(v, before[i][0]);
+		if (!json_is_null(told) && !json_equal(told, json_object_get(train, before[i][1])) &&
+		    find(e, STAGE_SCORE, RUNDIR_SCORE_REPORT, GATE_DIFFERS, NULL, NULL,
+			"%s is not the training report's", before[i][0]) == -1)
+			return (-1);
+	}
+	return (0);
 }
 
 /* What the summary repeats of the export, so that it can be read alone. */
@@ -346,7 +418,8 @@ check_score(struct gate *e)
 {
 	const json_t *v = e->report;
 
-	if (check_arithmetic(e) == -1 || (!jsonio_true(v, "partial") && check_docs(e) == -1) || check_summary(e) == -1)
+	if (check_arithmetic(e) == -1 || (!jsonio_true(v, "partial") && check_docs(e) == -1) ||
+	    check_repeated(e) == -1 || check_summary(e) == -1)
 		return (-1);
 	if (jsonio_true(v, "partial") || jsonio_i64(v, "documents", 0) != jsonio_i64(v, "documents_expected", -1))
 		return (find(e, STAGE_SCORE, RUNDIR_SCORE_REPORT, GATE_PARTIAL, NULL, NULL,
@@ -360,6 +433,7 @@ gather_stage(struct gate *e, enum stage s)
 {
 	/* What no binding says. */
 	static int (*const sums[STAGE_COUNT])(struct gate *) = {
+		[STAGE_TRAIN] = check_train,
 		[STAGE_EXPORT] = check_export,
 		[STAGE_SCORE] = check_score,
 	};

@@ -15,6 +15,7 @@
 #include "base/say.h"
 #include "base/str.h"
 #include "run/mint.h"
+#include "run/rundir.h"
 #include "run/spec.h"
 #include "run/specrequest.h"
 #include "schema/contract.h"
@@ -34,6 +35,8 @@ mint_place(struct mint_place *p, const char *path)
 	size_t n = strlen(path);
 	char *slash;
 
+	if (rundir_can_tell(path) == -1)
+		return (-1);
 	for (; *from != '\0'; from = *to == '\0' ? to : to + 1) {
 		to = from + strcspn(from, "/");
 		if (to - from == 2 && strncmp(from, "..", 2) == 0) {

@@ -87,10 +87,13 @@ struct rundir {
 	struct spec spec;           /* spec.json is NULL until rundir_load */
 };
 
+/* Can ${path} be written to a file of a run, all of which are UTF-8? 0, or -1 with errno EINVAL, said. */
+int rundir_can_tell(const char *path);
+
 /**
  * rundir_open(r, path):
  * Open the directory alone; "." stands for the working directory.
- * Errors: -1 with errno, said: EINVAL the name can't be a run's id; ENOENT,
+ * Errors: -1 with errno, said: EINVAL the name can't be a run's id, or its path can't be told of; ENOENT,
  * ENOTDIR, ELOOP (a symbolic link) and others of openat(2).
  */
 int rundir_open(struct rundir *r, const char *path);

@@ -20,6 +20,7 @@
 #include "base/proc.h"
 #include "base/say.h"
 #include "base/search.h"
+#include "run/rundir.h"
 #include "run/spec.h"
 #include "run/specdigest.h"
 #include "run/specrequest.h"
@@ -149,6 +150,8 @@ specrequest_base(json_t *request, const char *file)
 	void *next;
 	int fd;
 
+	if (rundir_can_tell(file) == -1)
+		return (-1);
 	/* The path is the user's own: links in it are meant, and a pipe will do. */
 	if ((fd = file_open_given(file)) == -1) {
 		say_errno("cannot read '%s'", file);
@@ -356,6 +359,10 @@ put_file(json_t *spec, const char *key, const char *digest)
 		free(path);
 		return (-1);
 	}
+	if (rundir_can_tell(path) == -1) {
+		free(path);
+		return (-1);
+	}
 	if (json_object_set_new(train, key, json_string(path)) == -1 ||
 	    json_object_set_new(digests, digest, json_string(hex)) == -1) {
 		free(path);
@@ -446,7 +453,8 @@ put_data(const json_t *request, json_t *spec)
 		    moved ? "" : "; HOMEGOLF_DATA says where data lies that moved");
 		return (-1);
 	}
-	rc = specdigest_data(path, &data, data_sha256);
+	if ((rc = rundir_can_tell(path)) == 0)
+		rc = specdigest_data(path, &data, data_sha256);
 	free(path);
 	if (rc == -1)
 		return (-1);

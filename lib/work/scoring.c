@@ -409,15 +409,36 @@ scoring_work(struct stage_work *w, void *arg)
 
 /* --- hg-score -c: the same work again, compared with what the receipt says ------------- */
 
+/* Does a member tell of how it was scored, and not of what came out? */
+static int
+tells_how(const char *key)
+{
+	static const char *const keys[] = { "backend", "isa", "threads", "resumes", "claim_boundary", "score_ms",
+		"tokens_per_s" };
+	size_t i;
+
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (strcmp(key, keys[i]) == 0)
+			return (1);
+	return (0);
+}
+
+/* A member that came later says, where it is absent, that nobody asked: of text that was kept, that none was lost. */
+static int
+same_member(const char *key, const json_t *again, const json_t *recorded)
+{
+	const json_t *told = json_object_get(recorded, key);
+
+	if (told == NULL)
+		return (json_is_null(again) || json_equal(again, json_object_get(recorded, "val_raw_sha256")));
+	return (json_equal(again, told));
+}
+
 int
 scoring_compare(void *arg, const struct rundir *r, int outputs, const json_t *delivered)
 {
-	static const char *const keys[] = { "val_loss", "val_bpb", "val_bpb_raw", "tokens", "bytes", "documents",
-		"docs_sha256", "artifact_sha256", "dataset_sha256", "tokenizer_sha256", "eval_sha256",
-		"val_raw_sha256" };
-	const json_t *again = json_object_get(delivered, "report");
-	json_t *recorded, *differ, *out;
-	size_t i;
+	json_t *again = json_object_get(delivered, "report"), *recorded, *differ, *out, *member;
+	const char *key;
 	char *line;
 	int same, error;
 
@@ -431,9 +452,9 @@ scoring_compare(void *arg, const struct rundir *r, int outputs, const json_t *de
 		return (error == ENOENT ? HG_EXIT_PENDING : error == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 	}
 	differ = json_array();
-	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (!json_equal(json_object_get(again, keys[i]), json_object_get(recorded, keys[i])))
-			json_array_append_new(differ, json_string(keys[i]));
+	json_object_foreach(again, key, member)
+		if (!tells_how(key) && !same_member(key, member, recorded))
+			json_array_append_new(differ, json_string(key));
 	same = json_array_size(differ) == 0;
 	out = json_pack("{s:b, s:O, s:O, s:o, s:s}", "same", same, "val_bpb", json_object_get(again, "val_bpb"),
 	    "recorded_val_bpb", json_object_get(recorded, "val_bpb"), "differ", differ, "run_id", r->id);
