@@ -32,6 +32,20 @@ setup_file() {
 		hg-run -l ledger "runs/$run" >> log 2>&1
 	done
 	hg-spec -b tiny.json -s data.dir="$FIXTURE/data" runs/new 2>> log
+	# Programs of their own: one leaves files, one its word.
+	mkdir own
+	cp "$HG_TOP/t/tools/uniform.py" .
+	echo '{"data": {"dir": "data"}, "system": {"backend": "external"}, "trainer": {"command": ["python3", "uniform.py",
+	    "train"], "files": ["uniform.py"], "gives": "artifact"}, "scorer": {"command": ["python3", "uniform.py", "score"],
+	    "files": ["uniform.py"]}, "eval": {"seq_len": 64}}' > files.json
+	echo 'echo "step 1 val_bpb: 9"; echo "val_bpb: 1.$SEED"' > train.sh
+	hg-spec -b files.json own/files 2>> log
+	hg-run own/files >> log 2>&1
+	echo '{"data": {"dir": "data"}, "system": {"backend": "external"}, "trainer": {"command": ["sh", "train.sh"],
+	    "files": ["train.sh"], "set": {"SEED": "{seed}"}, "gives": "claim",
+	    "reads": {"val_bpb": "last:val_bpb:? *([0-9.]+)"}}}' > mine.json
+	hg-spec -b mine.json own/claim 2>> log
+	hg-run own/claim >> log 2>&1
 	# What other people claim: a submission with its logs, and a research loop.
 	mkdir -p claims/shallow claims/deep
 	claim shallow 2026-03-01 1.2000 1.2013 1.2004 > claims/shallow/submission.json

@@ -1,0 +1,265 @@
+# Programs of other people train and score: what they hand over is measured, and what is their word stands apart.
+load helper
+
+setup_file() {
+	cd "$BATS_FILE_TMPDIR"
+	awk 'BEGIN { for (d = 0; d < 300; d++) print "Document " d " of a corpus: the quick brown fox, " d * d "." }' > corpus.txt
+	hg-data -B -n 20 -f lines -o data corpus.txt 2> log
+}
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	export HOMEGOLF_LANES=$BATS_TEST_TMPDIR/lanes
+	ln -s "$BATS_FILE_TMPDIR/data" data
+	cp "$HG_TOP/t/tools/uniform.py" .
+	mkdir runs
+	jq -n '{data: {dir: "data"}, system: {backend: "external"}, eval: {seq_len: 64},
+	    trainer: {command: ["python3", "uniform.py", "train"], files: ["uniform.py"], gives: "artifact"},
+	    scorer: {command: ["python3", "uniform.py", "score"], files: ["uniform.py"]}}' > files.json
+	cat > claim.sh <<-'END'
+		#!/bin/sh
+		echo "step:1 val_bpb: 9.0"
+		echo "val_bpb: 1.$SEED" >&2
+	END
+	chmod +x claim.sh
+	jq -n '{data: {dir: "data"}, system: {backend: "external"}, eval: {seq_len: 64},
+	    trainer: {command: ["./claim.sh"], files: ["claim.sh"], gives: "claim", set: {SEED: "{seed}"},
+	    reads: {val_bpb: "last:val_bpb:? *([0-9.]+)"}}}' > claim.json
+	jq -n '{data: {dir: "data"}, model: {num_layers: 2, model_dim: 32, num_heads: 2, num_kv_heads: 1},
+	    train: {seq_len: 64, batch_tokens: 512, iterations: 3, warmup_steps: 0, warmdown_iters: 0}}' > own.json
+	cat > weights.sh <<-'END'
+		cp "$WEIGHTS" checkpoint.safetensors
+		printf '{"schema": "homegolf.trainer_result.v1", "run_uid": "%s", "result": "trained", "seed": %s,
+		    "checkpoint": "checkpoint.safetensors", "steps": 3}' "$HOMEGOLF_RUN_UID" "$HOMEGOLF_SEED"
+	END
+	jq '. + {system: {backend: "external"}, trainer: {command: ["sh", "weights.sh"], files: ["weights.sh"],
+	    set: {WEIGHTS: "'"$BATS_TEST_TMPDIR"'/runs/own/checkpoint.safetensors"}}}' own.json > weights.json
+}
+
+of() {
+	jq -r "$1" "runs/$2"
+}
+
+# bats test_tags=b73,b75
+@test "files that a program leaves are counted as they are and scored by its scorer, and the sum is right by hand" {
+	hg-spec -b files.json runs/a
+	run -0 hg-run -l ledger runs/a
+	[ "$(jq -r 'select(.kind == "run").run | .evidence' ledger/ledger.jsonl)" = artifact ]
+	# A token costs ln 260 nats, whatever it is.
+	python3 - runs/a <<-'END'
+		import json, math, sys
+		r = json.load(open(sys.argv[1] + "/artifact_score_report.json"))
+		rows = [l.split("\t") for l in open(sys.argv[1] + "/score_docs.tsv")][1:]
+		assert r["tokens"] == sum(int(x[1]) for x in rows) and r["bytes"] == sum(int(x[2]) for x in rows)
+		assert math.isclose(r["val_bpb"], math.log2(260) * r["tokens"] / r["bytes"], rel_tol=1e-12), r
+		e = json.load(open(sys.argv[1] + "/export_report.json"))
+		assert e["artifact"]["bytes"] == len(open(sys.argv[1] + "/artifact/model.json").read())
+	END
+	# A file of both sections is code once.
+	[ "$(of .code_bytes a/export_report.json)" -eq "$(stat -c %s uniform.py)" ]
+	[ "$(of .backend a/artifact_score_report.json)" = external ]
+	[ "$(jq -c '[.step, .train_loss != null]' runs/a/metrics.jsonl | tail -1)" = '[2,true]' ]
+	run -0 hg-score -c runs/a
+	run -100 --separate-stderr hg-prompt runs/a
+	[[ $stderr == *"has no stage prompt: its trainer hands over files of its own"* ]]
+	[ ! -e runs/a/train.out ] && [ ! -e runs/a/train.keep ] && [ ! -e runs/a/score.out ]
+}
+
+# bats test_tags=b73
+@test "a claim ends with its receipt, is judged by its program's word, and is never promoted" {
+	hg-spec -b claim.json -s train.seed=5 runs/a
+	run -0 hg-run -l ledger runs/a
+	[[ $output == *"Run 'a' scored 1.50000 val_bpb by its program's word."* ]]
+	[ "$(of '.evidence, .claimed.val_bpb' a/training_report.json | paste -sd ' ')" = "claim 1.5" ]
+	[ "$(cat runs/a/train.log)" = "$(printf 'step:1 val_bpb: 9.0\nval_bpb: 1.5')" ] || [ "$(wc -l < runs/a/train.log)" -eq 2 ]
+	run -0 hg-gate last runs/a
+	run -2 hg-gate score runs/a
+	run -100 hg-export runs/a
+	run hg-ledger promote ledger runs/a
+	[[ $output == *"pending  independent_score"* ]]
+	[[ $output != *"refused"* ]]
+}
+
+# bats test_tags=b74
+@test "two seeds with the same digits mean that the program ignores its seed: named, and no evidence" {
+	sed -i 's/\$SEED/25/' claim.sh
+	hg-spec -b claim.json -s train.seed=1 runs/a
+	hg-spec -b claim.json -s train.seed=2 runs/b
+	hg-run -l ledger runs/a
+	run -0 hg-run -l ledger runs/b
+	[[ $output == *"noise: same_replicate"* ]]
+	[[ $output == *"To the last digit its program says the same as in run 'a' of row 2, whose seed is another: it ignores its seed"* ]]
+}
+
+# bats test_tags=b73
+@test "a program's weights are exported and scored as our own are, to the bit, and its files are code" {
+	hg-spec -b own.json runs/own
+	hg-spec -b weights.json runs/a
+	hg-run -l ledger runs/own
+	run -0 hg-run -l ledger runs/a
+	[[ $output == *"identical_artifact"* ]]
+	cmp runs/own/artifact.hgz runs/a/artifact.hgz
+	[ "$(of .val_bpb own/artifact_score_report.json)" = "$(of .val_bpb a/artifact_score_report.json)" ]
+	[ "$(of .code_bytes a/export_report.json)" -eq \
+	    $(($(of .code_bytes own/export_report.json) + $(stat -c %s weights.sh))) ]
+	[ "$(tail -1 ledger/ledger.jsonl | jq -c '.verdict.changed | contains(["trainer"])')" = true ]
+}
+
+# bats test_tags=b73
+@test "rows of different evidence are of different groups, but for weights with our own trainer's" {
+	hg-spec -b own.json runs/own
+	hg-spec -b weights.json -s eval.seq_len=64 runs/weights
+	hg-spec -b files.json runs/files
+	hg-spec -b claim.json runs/claim
+	for r in own weights files claim; do
+		hg-run -l ledger runs/$r
+	done
+	[ "$(jq -r 'select(.kind == "run").run | .group_sha256' ledger/ledger.jsonl | sort | uniq -c | awk '{ print $1 }' |
+	    sort -n | paste -sd ' ')" = "1 1 2" ]
+}
+
+# bats test_tags=b48
+@test "every field of a result that is not as asked for is listed at once, with both values" {
+	hg-spec -b own.json runs/own
+	hg-train runs/own
+	sed -i 's/"seed": %s/"seed": 1%s, "model": {"num_layers": 3, "beta": 1}/' weights.sh
+	hg-spec -b weights.json -s model.num_layers=2 runs/a
+	run -1 --separate-stderr hg-train runs/a
+	[ "$(of '[.kind, .observed.seed, .expected.seed, .observed["model.num_layers"], .expected["model.num_layers"]] | @csv' \
+	    a/train_refusal.json)" = '"result_mismatch",11337,1337,3,2' ]
+	[[ $stderr == *"model.beta is there, and nothing asks for it"* ]]
+}
+
+@test "braces in words and environment are replaced, no others are accepted, and no shell reads them" {
+	cat > args.sh <<-'END'
+		printf '%s|' "$@"
+		printf '\n%s\nHOME=%s SECRET=%s\nval_bpb: 1.1\n' "$NAMED" "$HOME" "$SECRET"
+	END
+	jq '.trainer.command = ["sh", "args.sh", "{seed}", "a b;$(touch x)", "{{seed}", "{run_uid}", "{threads}"] |
+	    .trainer.files = ["args.sh"] | .trainer.set = {NAMED: "s={seed}"} | .system.threads = 3' claim.json > args.json
+	SECRET=1 hg-spec -b args.json runs/a
+	SECRET=1 hg-train runs/a
+	[ "$(sed -n 1p runs/a/train.log)" = "1337|a b;\$(touch x)|{seed}|$(of .run_uid a/spec.json)|3|" ]
+	[ "$(sed -n 2p runs/a/train.log)" = "s=1337" ]
+	[ "$(sed -n 3p runs/a/train.log)" = "HOME=$HOME SECRET=" ]
+	run -100 --separate-stderr hg-spec -b args.json -s 'trainer.command=["sh", "{sed}"]' runs/b
+	[[ $stderr == *"trainer.command: '{sed}' has braces that hold none of seed, spec, data, out, keep, threads and run_uid"* ]]
+	run -100 --separate-stderr hg-spec -b args.json -s 'trainer.command=["nosuchprogram"]' runs/b
+	[[ $stderr == *"trainer.command: there is no program 'nosuchprogram' in PATH"* ]]
+	run -100 --separate-stderr hg-spec -b claim.json -s 'trainer.reads={"val_bpb": "bpb"}' runs/b
+	[[ $stderr == *"has 0 groups in parentheses"* ]]
+	run -100 --separate-stderr hg-spec -b claim.json -s 'trainer.reads={"loss": "(b)"}' runs/b
+	[[ $stderr == *"'loss' is none of val_loss, val_bpb, val_bpb_raw and value"* ]]
+	run -100 --separate-stderr hg-spec -s data.dir=data -s system.backend=external runs/b
+	[[ $stderr == *"system.backend=external needs trainer.command"* ]]
+	run -100 --separate-stderr hg-spec -s data.dir=data -s 'trainer.command=["sh"]' runs/b
+	[[ $stderr == *"are for system.backend=external"* ]]
+	[ ! -e runs/b ]
+}
+
+@test "a run can be repeated after its program changed: it has a copy, and a copy that was altered is refused" {
+	hg-spec -b claim.json runs/a
+	echo 'exit 1' > claim.sh
+	hg-train runs/a
+	hg-spec -b runs/a/spec.json -s train.seed=2 runs/b
+	hg-train runs/b
+	[ "$(of .code_sha256 a/training_report.json)" = "$(of .code_sha256 b/training_report.json)" ]
+	hg-spec -b runs/a/spec.json -s train.seed=3 runs/c
+	echo 'echo val_bpb: 0.1' > runs/c/program/claim.sh
+	run -1 hg-train runs/c
+	[ "$(of .kind c/train_refusal.json)" = trainer_missing ]
+	# And so is one of a run that is done.
+	echo '#' >> runs/a/program/claim.sh
+	run -1 hg-gate last runs/a
+	[[ $output == *"program/claim.sh: altered"* ]]
+}
+
+# bats test_tags=b48
+@test "a dry run checks everything and changes nothing, with a program and without" {
+	cp -rL data copy
+	hg-spec -b files.json runs/a
+	run -0 --separate-stderr hg-train -n runs/a
+	[ "$(jq -c '[.result, .executed, .run_id]' <<< "$output")" = '["dry_run",true,"a"]' ]
+	hg-spec -b own.json -s data.dir=copy runs/own
+	run -0 --separate-stderr hg-train -n runs/own
+	[ "$(jq -c '[.result, .backend, .params > 0, .train_loss > 5, .micro_batch_tokens]' <<< "$output")" = \
+	    '["dry_run","cpu",true,true,512]' ]
+	[ "$(ls runs/a runs/own | paste -sd ' ')" = "runs/a: program spec.json  runs/own: spec.json" ]
+	[ -z "$(find . -name 'homegolf.*')" ]
+	# What training would be refused for, it is.
+	printf x >> "$(ls copy/*train*.bin)"
+	run -1 --separate-stderr hg-train -n runs/own
+	[[ $stderr == *"again: input_"* ]]
+	hg-spec -b claim.json runs/c
+	run -0 --separate-stderr hg-train -n runs/c
+	[ "$(jq .executed <<< "$output")" = false ]
+}
+
+@test "training again gives the same bits, and says what differs where it does not" {
+	hg-spec -b own.json runs/own
+	run -1 hg-train -c runs/own
+	hg-train runs/own
+	ls -la --full-time runs/own > before
+	run -0 --separate-stderr hg-train -c runs/own
+	[ "$(jq -c '[.same, .differ]' <<< "$output")" = '[true,[]]' ]
+	ls -la --full-time runs/own > after
+	cmp before after
+	# Other weights under the receipt's name are found.
+	jq '.checkpoint.sha256 = ("0" * 64)' runs/own/training_report.json > t && cp t runs/own/training_report.json
+	run -1 --separate-stderr hg-train -c runs/own
+	[ "$(jq -c .differ <<< "$output")" = '["checkpoint.sha256"]' ]
+	# A program that is not the same twice is told with what it said.
+	sed -i 's/1\.\$SEED/1.$(date +%N)/' claim.sh
+	hg-spec -b claim.json runs/c
+	hg-train runs/c
+	run -1 --separate-stderr hg-train -c runs/c
+	[ "$(jq -c .differ <<< "$output")" = '["claimed"]' ]
+	hg-spec -b own.json -s train.schedule=wallclock runs/w
+	hg-train runs/w
+	run -1 --separate-stderr hg-train -c runs/w
+	[[ $stderr == *"follows the clock, which does not come again"* ]]
+}
+
+@test "the cap holds for a program's life, or for the time that it tells where budget.overhead_ms lets it" {
+	sed -i '2i sleep 60' claim.sh
+	hg-spec -b claim.json -s budget.max_wallclock_ms=500 runs/a
+	run -102 --separate-stderr hg-train runs/a
+	[ "$(of .kind a/train_refusal.json)" = trainer_failed ]
+	[[ $stderr == *"still at work after 0.500 s"* ]]
+	sed -i 's/"steps": 3/"steps": 3, "train_ms": 400/; 1i sleep 1' weights.sh
+	hg-spec -b own.json runs/own
+	hg-train runs/own
+	hg-spec -b weights.json -s budget.max_wallclock_ms=500 -s budget.overhead_ms=60000 runs/b
+	hg-train runs/b
+	[ "$(of '[.train_ms, .overshoot_ms, .wallclock_ms >= 1000, .claimed.train_ms] | @csv' b/training_report.json)" = \
+	    '400,0,true,400' ]
+}
+
+@test "what a program keeps survives a refusal and a retry, and goes when it is done" {
+	cat > keep.sh <<-'END'
+		[ -e "$HOMEGOLF_KEEP/half" ] || { echo half > "$HOMEGOLF_KEEP/half"; exit 7; }
+		echo "val_bpb: 1.2"
+	END
+	jq '.trainer.command = ["sh", "keep.sh"] | .trainer.files = ["keep.sh"]' claim.json > keep.json
+	hg-spec -b keep.json runs/a
+	run -102 --separate-stderr hg-train runs/a
+	[[ $stderr == *"the program exited with status 7"* ]]
+	[ -e runs/a/train.keep/half ]
+	run -0 hg-run -r runs/a
+	[ "$(of .resumes a/training_report.json)" -eq 1 ]
+	[ ! -e runs/a/train.keep ]
+	[ -e runs/a/attempts/train.1/train.log ]
+}
+
+@test "a number in a unit of its own is judged by the policy that names it: a time, where lower is better" {
+	echo 'echo "seconds: 1.$SEED"' > time.sh
+	jq '.trainer.command = ["sh", "time.sh"] | .trainer.files = ["time.sh"] |
+	    .trainer.reads = {value: "seconds: ([0-9.]+)"}' claim.json > time.json
+	hg-spec -b time.json -s train.seed=3 runs/a
+	hg-run -l ledger runs/a
+	jq '.metric |= {name: "value", direction: "lower", across_tokenizers: "value"} | .guarded = []' ledger/policy.json > p
+	cp p ledger/policy.json
+	hg-spec -b time.json -s train.seed=4 runs/b
+	run -0 hg-run -l ledger runs/b
+	[[ $output == *"Run 'b' scored 1.40000 value by its program's word, 0.10000 worse than the incumbent's 1.30000"* ]]
+}
