@@ -263,7 +263,7 @@ claims() {
 @test "every program in examples/trainers is run here, and says which evidence it gives" {
 	local file
 	for file in "$P"/*; do
-		grep -q "$(basename "$file")\"" "$BATS_TEST_FILENAME" || { echo "$file" >&2; false; }
+		grep -qF "\$P/$(basename "$file")" "$BATS_TEST_FILENAME" || { echo "$file" >&2; false; }
 		grep -qE '^(# )?Evidence: (checkpoint|artifact|claim)\.' "$file"
 	done
 }
