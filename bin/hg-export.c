@@ -1,6 +1,7 @@
 /* hg-export: make the artifact of a trained run, and count its bytes against the cap. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "gpt/artifact.h"
@@ -14,6 +15,7 @@
 #include "gpt/trainspec.h"
 #include "base/say.h"
 #include "stage/stage.h"
+#include "work/external.h"
 
 static const struct opt_tool tool = { "hg-export",
 	"Make the artifact of a trained run and count its bytes against the cap.", "hg-export RUN" };
@@ -49,14 +51,27 @@ tensor_table(const struct params *p, const struct artifact_report *report)
 	return (table);
 }
 
+/* A program that trained is code that a stranger needs, too. */
+static int
+code_of(const json_t *spec, uint64_t *bytes, char hex[SHA256_HEX_SIZE])
+{
+	const char *sha256;
+
+	if (strcmp(jsonio_text(spec, "system.backend", ""), "external") == 0)
+		return (external_code(spec, 1, bytes, hex));
+	fingerprint_code(bytes, &sha256);
+	memcpy(hex, sha256, SHA256_HEX_SIZE);
+	return (0);
+}
+
 /* The worker: checkpoint in, artifact and the keys of its receipt out. The process ends with it, and frees. */
 static int
 work(struct stage_work *w, void *arg)
 {
 	const json_t *spec = stage_rundir(w)->spec.json;
 	int64_t cap = stage_rundir(w)->spec.limits.artifact_cap_bytes;
-	const char *checkpoint_sha256, *code_sha256;
-	char training_sha256[SHA256_HEX_SIZE], sha256[SHA256_HEX_SIZE];
+	const char *checkpoint_sha256;
+	char training_sha256[SHA256_HEX_SIZE], sha256[SHA256_HEX_SIZE], code_sha256[SHA256_HEX_SIZE];
 	struct artifact_report report;
 	uint64_t bytes, code_bytes;
 	struct trainspec recipe;
@@ -67,6 +82,8 @@ work(struct stage_work *w, void *arg)
 	int fd;
 
 	(void)arg;
+	if (rundir_evidence(stage_rundir(w)) == RUNDIR_ARTIFACTS)
+		return (external_export(w, arg));
 	if (inputs_receipt(w, STAGE_TRAIN, &training, training_sha256) == -1)
 		return (-1);
 	if (trainspec_read(&recipe, spec) == -1)
@@ -92,7 +109,8 @@ work(struct stage_work *w, void *arg)
 	/* What counts is what lies there, not what was meant to. */
 	if (sha256_at(stage_outputs(w), RUNDIR_ARTIFACT, sha256, &bytes) == -1)
 		goto err0;
-	fingerprint_code(&code_bytes, &code_sha256);
+	if (code_of(spec, &code_bytes, code_sha256) == -1)
+		return (-1);
 	return (stage_deliver(w,
 	    json_pack("{s:s, s:s, s:{s:s, s:I, s:s}, s:I, s:I, s:I, s:s, s:I, s:I, s:b, s:o, s:o}",
 		"training_report_sha256", training_sha256, "checkpoint_sha256", checkpoint_sha256, "artifact", "file",

@@ -6,17 +6,24 @@
 #include "base/opt.h"
 #include "base/say.h"
 #include "stage/stage.h"
+#include "work/external.h"
 #include "work/training.h"
 
 static const struct opt_tool tool = { "hg-train", "Train the model that a spec asks for.",
 	"hg-train [-j THREADS] RUN" };
+
+static int
+work(struct stage_work *w, void *arg)
+{
+	return (rundir_external(stage_rundir(w)) ? external_train(w, arg) : training_work(w, arg));
+}
 
 int
 main(int argc, char **argv)
 {
 	struct opt table[] = { { .letter = 'j', .arg = "THREADS", .help = "compute with this many threads" },
 		{ .letter = 0 } };
-	struct stage_job job = { .stage = STAGE_TRAIN, .work = training_work, .lane = 1, .stops = 1 };
+	struct stage_job job = { .stage = STAGE_TRAIN, .work = work, .lane = 1, .stops = 1 };
 	const char *text;
 	unsigned threads;
 	uint64_t n = 0;

@@ -74,6 +74,9 @@ bind_set(const struct bind *row, void *to, const json_t *v)
 			return (-1);
 		*(const char **)at = json_string_value(v);
 		return (0);
+	case BIND_VALUE:
+		*(const json_t **)at = v;
+		return (v == NULL ? -1 : 0);
 	case BIND_WORD:
 		return (set_word(row, at, json_string_value(v)));
 	case BIND_FLAG:
@@ -105,6 +108,8 @@ bind_get(const struct bind *row, const void *from)
 	case BIND_TEXT:
 		text = *(const char *const *)at;
 		return (text == NULL ? json_null() : json_string(text));
+	case BIND_VALUE:
+		return (*(json_t *const *)at == NULL ? json_null() : json_incref(*(json_t *const *)at));
 	case BIND_WORD:
 		memcpy(&word, at, sizeof(word));
 		return (json_string(row->words[word]));

@@ -18,6 +18,7 @@ enum bind_type {
 	BIND_REAL, /* double */
 	BIND_FLAG, /* int, 0 or 1 */
 	BIND_TEXT, /* const char *, into the JSON value; NULL for null */
+	BIND_VALUE, /* const json_t *, the JSON value itself, borrowed */
 	BIND_WORD  /* an enum, by place in words */
 };
 
@@ -31,7 +32,7 @@ struct bind {
 /* clang-format off */
 #define BIND_TYPE(lvalue) _Generic((lvalue), unsigned: BIND_UNSIGNED, unsigned long: BIND_ULONG, \
 	unsigned long long: BIND_ULLONG, long: BIND_LONG, long long: BIND_LLONG, double: BIND_REAL, int: BIND_FLAG, \
-	const char *: BIND_TEXT)
+	const char *: BIND_TEXT, const json_t *: BIND_VALUE)
 
 /* A row for a field of ${type}; one for an enum, whose value is a place in ${words}; the end of a table. */
 #define BIND(type, path, field) { path, offsetof(type, field), BIND_TYPE(((type *)0)->field), NULL }

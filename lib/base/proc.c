@@ -422,6 +422,37 @@ descends(pid_t pid, pid_t self)
 	return (0);
 }
 
+void
+proc_family(struct proc_family *f)
+{
+	unsigned long long user, system;
+	int64_t ticks = sysconf(_SC_CLK_TCK), page = sysconf(_SC_PAGESIZE);
+	long long of_user, of_system, resident;
+	pid_t pid, self = getpid();
+	char path[64], text[1024], *p;
+	DIR *d;
+
+	memset(f, 0, sizeof(*f));
+	if ((d = opendir("/proc")) == NULL)
+		return;
+	while ((pid = next_pid(d)) != 0) {
+		if (!descends(pid, self))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+		/* From the state, the third field, on: utime is the 14th, rss the 24th. */
+		if (slurp(path, text, sizeof(text)) == -1 || (p = strrchr(text, ')')) == NULL ||
+		    sscanf(p + 1,
+			" %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld %*d %*d %*d %*d %*u %*u "
+			"%lld",
+			&user, &system, &of_user, &of_system, &resident) != 5)
+			continue;
+		f->cpu_ms += ((int64_t)(user + system) + of_user + of_system) * 1000 / ticks;
+		f->resident_bytes += (uint64_t)resident * (uint64_t)page;
+		f->processes++;
+	}
+	closedir(d);
+}
+
 /* SIGKILL a process through a pidfd, if it still is what it was: marked, or without a mark of ours by descent. */
 static void
 end_process(pid_t pid, const char *mark, pid_t self)
@@ -649,11 +680,11 @@ proc_cpu_ms(int children)
 }
 
 uint64_t
-proc_peak_memory(void)
+proc_peak_memory(int children)
 {
 	struct rusage ru;
 
-	if (getrusage(RUSAGE_SELF, &ru) == -1)
+	if (getrusage(children ? RUSAGE_CHILDREN : RUSAGE_SELF, &ru) == -1)
 		return (0);
 	return ((uint64_t)ru.ru_maxrss * 1024);
 }

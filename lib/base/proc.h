@@ -94,6 +94,14 @@ int proc_end_descendants(int64_t wait_ms, pid_t *left);
  */
 int proc_end_marked(const char *mark, int64_t wait_ms, pid_t *left);
 
+/* What all that descends from this process takes now: CPU time, with that of those who ended, and resident memory. */
+struct proc_family {
+	int64_t cpu_ms;
+	uint64_t resident_bytes;
+	unsigned processes;
+};
+void proc_family(struct proc_family *f);
+
 /* pidfd of a child; -1 with errno. */
 int proc_pidfd(pid_t pid);
 
@@ -123,8 +131,8 @@ uint64_t proc_memory_total(void);
 /* CPU time of this process with its threads; of its waited-for children with ${children} nonzero. */
 int64_t proc_cpu_ms(int children);
 
-/* Largest resident set so far. */
-uint64_t proc_peak_memory(void);
+/* Largest resident set so far; with ${children}, of any one of its waited-for children. */
+uint64_t proc_peak_memory(int children);
 
 /* Processors this process may run on. */
 unsigned proc_cpus(void);

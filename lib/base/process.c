@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,6 +10,8 @@
 #include "base/exit.h"
 #include "base/proc.h"
 #include "base/process.h"
+
+extern char **environ;
 
 /* Give ${fd}, or /dev/null for -1, to the child as descriptor ${as}. */
 static int
@@ -23,23 +26,32 @@ place(int fd, int as)
 
 /* In the child. Only returns if the program could not be started. */
 static void
-become(const char *const argv[], pid_t parent, int cwd_fd, const int fds[3])
+become(const struct process *p, pid_t parent)
 {
+	char *const *argv = (char *const *)(size_t)p->argv;
+	struct rlimit most = { (rlim_t)p->file_bytes, (rlim_t)p->file_bytes };
 	int i, high[3];
 
-	if (proc_die_with_parent(parent) == -1)
+	if (proc_die_with_parent(parent) == -1 || (p->leads && setpgid(0, 0) == -1))
 		return;
-	if (cwd_fd != AT_FDCWD && fchdir(cwd_fd) == -1)
+	if (p->cwd_fd != AT_FDCWD && fchdir(p->cwd_fd) == -1)
 		return;
+	if (p->file_bytes != 0)
+		(void)setrlimit(RLIMIT_FSIZE, &most);
 	/* First out of the way of 0 to 2, so that no order of descriptors overwrites one still needed. */
 	for (i = 0; i < 3; i++)
-		if ((high[i] = fds[i]) != -1 && (high[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3)) == -1)
+		if ((high[i] = p->fds[i]) != -1 && (high[i] = fcntl(p->fds[i], F_DUPFD_CLOEXEC, 3)) == -1)
 			return;
 	for (i = 0; i < 3; i++)
 		if (place(high[i], i) == -1)
 			return;
 	signal(SIGPIPE, SIG_DFL);
-	execvp(argv[0], (char *const *)(size_t)argv);
+	if (p->env != NULL)
+		environ = (char **)(size_t)p->env;
+	if (p->path != NULL)
+		execv(p->path, argv);
+	else
+		execvp(argv[0], argv);
 }
 
 int
@@ -55,6 +67,12 @@ process_wait(pid_t pid)
 pid_t
 process_start(const char *const argv[], int cwd_fd, const int fds[3])
 {
+	return (process_run(&(struct process){ .argv = argv, .cwd_fd = cwd_fd, .fds = { fds[0], fds[1], fds[2] } }));
+}
+
+pid_t
+process_run(const struct process *p)
+{
 	int report[2], error = 0;
 	pid_t parent = getpid(), pid;
 	ssize_t n;
@@ -66,7 +84,7 @@ process_start(const char *const argv[], int cwd_fd, const int fds[3])
 	if ((pid = fork()) == -1)
 		goto err0;
 	if (pid == 0) {
-		become(argv, parent, cwd_fd, fds);
+		become(p, parent);
 		error = errno;
 		n = write(report[1], &error, sizeof(error));
 		_exit(n == (ssize_t)sizeof(error) ? 127 : 126);

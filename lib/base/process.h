@@ -1,16 +1,30 @@
 #ifndef HG_PROCESS_H
 #define HG_PROCESS_H
 
+#include <stdint.h>
 #include <sys/types.h>
 
+/* What a program is started with; the rest is as it is here. */
+struct process {
+	const char *const *argv; /* the words; the first is found by PATH, unless there is a path */
+	const char *path;        /* the file, or NULL */
+	const char *const *env;  /* the whole environment, or NULL for this one */
+	int cwd_fd;              /* the directory to start in; AT_FDCWD: here */
+	int fds[3];              /* its descriptors 0 to 2; -1: /dev/null */
+	int leads;               /* it leads a process group of its own, whose number is its pid */
+	uint64_t file_bytes;     /* no file that it writes may be longer; 0: any */
+};
+
 /**
- * process_start(argv, cwd_fd, fds):
- * Start a program, found by PATH, in the directory ${cwd_fd} (AT_FDCWD: here), with ${fds} as its descriptors 0 to 2
- * (-1: /dev/null).  It dies with its parent.  This is the one place where programs are started; stages and hg-data
+ * process_run(p):
+ * Start a program; it dies with its parent.  This is the one place where programs are started; stages and hg-data
  * fork workers of their own, which are no programs.
  * Owns:   the caller waits: process_wait.
  * Errors: -1 with errno, also that of an exec that failed: ENOENT there is no such program.  Nothing is said.
  */
+pid_t process_run(const struct process *p);
+
+/* The same for words, a directory and descriptors. */
 pid_t process_start(const char *const argv[], int cwd_fd, const int fds[3]);
 
 /* Wait for a child of ours to end: its wait status. */

@@ -48,6 +48,14 @@ scored_before(const struct score *s, uint64_t w)
 	return (end < s->targets ? end : s->targets);
 }
 
+uint64_t
+score_law_targets(const struct score_law *law, uint64_t ids)
+{
+	uint64_t n = ids < 2 ? 0 : ids - 1;
+
+	return (law->mode == SCORE_NON_OVERLAPPING ? n / law->seq_len * law->seq_len : n);
+}
+
 struct score *
 score_open(const struct score_args *args)
 {
@@ -56,7 +64,7 @@ score_open(const struct score_args *args)
 	size_t n;
 
 	assert(args->windows > 0 && law->stride > 0 && law->stride <= law->seq_len);
-	if (args->tokens < 2 || (law->mode == SCORE_NON_OVERLAPPING && args->tokens - 1 < law->seq_len)) {
+	if (score_law_targets(law, args->tokens) == 0) {
 		say_error("%ju tokens do not fill one window of %zu", (uintmax_t)args->tokens, law->seq_len);
 		errno = EINVAL;
 		return (NULL);
@@ -64,12 +72,11 @@ score_open(const struct score_args *args)
 	if ((s = calloc(1, sizeof(*s))) == NULL)
 		goto err0;
 	s->args = *args;
-	s->targets = args->tokens - 1;
+	s->targets = score_law_targets(law, args->tokens);
 	s->T = law->seq_len;
 	if (law->mode == SCORE_NON_OVERLAPPING) {
 		s->args.law.stride = s->T;
 		s->windows = s->targets / s->T;
-		s->targets = s->windows * s->T;
 	} else if (s->targets <= s->T) {
 		s->T = (size_t)s->targets;
 		s->windows = 1;

@@ -25,6 +25,9 @@ struct score_law {
 /* Read "non_overlapping" or "sliding:STRIDE"; -1 after saying why. */
 int score_law_parse(const char *text, size_t seq_len, struct score_law *law);
 
+/* How many targets of a stream of so many ids the law scores; 0 if it fills no window. */
+uint64_t score_law_targets(const struct score_law *law, uint64_t ids);
+
 /* Fill ids with the n ids of the stream from place at on; 0, or -1 after saying why. */
 typedef int score_source(void *cookie, uint64_t at, int32_t *ids, size_t n);
 

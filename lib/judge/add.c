@@ -50,13 +50,14 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 		.run = row->run.run_id == NULL ? "?" : row->run.run_id,
 		.lane = row->run.lane == NULL ? "?" : row->run.lane,
 		.cap_ms = row->run.cap_ms,
+		.claimed = row->run.evidence != NULL && strcmp(row->run.evidence, "claim") == 0,
 		.spent = standings_spent(b) };
 
 	v = classify_run(b, f, validity_apply(&row->run, findings));
 	if (v.reason == VERDICT_SAME_REPLICATE) {
 		history = standings_history(b, f, 0);
-		tell.copy = history.twin == NULL;
-		if (ledger_read(l, tell.copy ? history.copy : history.twin, &twin) == -1) {
+		tell.copy = history.twin != NULL ? 0 : f->artifact != standings_tag(row->run.artifact) ? 2 : 1;
+		if (ledger_read(l, history.twin == NULL ? history.copy : history.twin, &twin) == -1) {
 			json_decref(findings);
 			return (-1);
 		}

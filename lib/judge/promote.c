@@ -115,6 +115,8 @@ is_sound(struct case_for *c)
 		condition(c, "cap", PROMOTE_YES, "%lld of %lld bytes",
 		    isnan(run->metric.of[POLICY_TOTAL_BYTES]) ? 0 : (long long)run->metric.of[POLICY_TOTAL_BYTES],
 		    run->cap_bytes == RECORD_NONE ? 0 : (long long)run->cap_bytes);
+	else if (run->within_cap == RECORD_NONE)
+		condition(c, "cap", PROMOTE_PENDING, "no artifact was measured");
 	else
 		condition(c, "cap", PROMOTE_NO, "the artifact does not fit");
 	if (run->late_steps == 0 && !standings_starved(&c->l->book, c->fact))
@@ -444,7 +446,10 @@ promote_run(const char *ledger, const char *path, const char *head)
 	is_incumbent(&c);
 	is_sound(&c);
 	gained(&c);
-	is_full(&c);
+	if (c.row->run.evidence != NULL && strcmp(c.row->run.evidence, "claim") == 0)
+		condition(&c, "independent_score", PROMOTE_PENDING, "its number is its program's word alone");
+	else
+		is_full(&c);
 	is_unchanged(&c);
 	verifies(&c);
 	if (c.worst == PROMOTE_YES)

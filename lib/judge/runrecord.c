@@ -209,19 +209,26 @@ group_of(struct row *row, const struct case_file *c)
 	const char *eval = jsonio_text(c->score, "eval_sha256", NULL),
 		   *raw = jsonio_text(c->score, "val_raw_sha256", NULL),
 		   *kept = jsonio_text(c->score, "val_kept_sha256", NULL), *group = NULL;
+	const char *evidence = jsonio_text(c->train, "evidence", "checkpoint");
 	char hex[SHA256_HEX_SIZE];
 	json_t *law;
 
+	/* A word stands by itself: for what text and law it is said to be, as the spec has them. */
+	if (strcmp(evidence, "claim") == 0)
+		eval = jsonio_text(c->spec, "digests.eval_sha256", NULL);
 	if (eval == NULL)
 		return (NULL);
 	/* Without the raw text's digest only the very same shards are known to be the same text. */
 	law = raw != NULL ?
 	    json_pack("{s:s, s:s}", "eval_sha256", eval, "val_raw_sha256", raw) :
 	    json_pack("{s:s, s:s, s:s}", "eval_sha256", eval, "val_sha256", jsonio_text(c->spec, "data.val_sha256", ""),
-		"tokenizer_sha256", jsonio_text(c->score, "tokenizer_sha256", ""));
+		"tokenizer_sha256", jsonio_text(c->spec, "data.tokenizer_sha256", ""));
 	/* Where a tokenizer loses of it, what it keeps: bits of less text are no better model. */
 	if (raw != NULL && kept != NULL && strcmp(kept, raw) != 0)
 		(void)json_object_set_new(law, "val_kept_sha256", json_string(kept));
+	/* What only a program's own scorer, or its word, tells is never held against what was measured here. */
+	if (strcmp(evidence, "checkpoint") != 0)
+		(void)json_object_set_new(law, "evidence", json_string(evidence));
 	if (law != NULL && jsonio_digest(law, hex) == 0)
 		group = row_text(row, hex);
 	json_decref(law);
@@ -272,7 +279,7 @@ gather(struct case_file *c, struct rundir *r)
 	for (tries = 0; tries < RETRIES_MEANWHILE; tries++) {
 		if ((before = attempt_of(r, NULL)) == -1)
 			return (-1);
-		if (gate_gather(&c->e, r, STAGE_SCORE) == -1) {
+		if (gate_gather(&c->e, r, rundir_last(r)) == -1) {
 			/* A refusal may have been moved between the look and the reading. */
 			if (errno == ENOENT && (after = attempt_of(r, NULL)) != -1 && after != before)
 				continue;
@@ -290,6 +297,21 @@ gather(struct case_file *c, struct rundir *r)
 	say_error("'%s' is retried again and again: add it once that has ended", r->path);
 	errno = EAGAIN;
 	return (-1);
+}
+
+/* The numbers of a program that only says them. */
+static void
+take_word(struct run_record *run, const json_t *train)
+{
+	static const enum policy_metric said[] = { POLICY_VAL_LOSS, POLICY_VAL_BPB, POLICY_VAL_BPB_RAW, POLICY_VALUE };
+	char path[64];
+	size_t i;
+
+	for (i = 0; i < sizeof(said) / sizeof(said[0]); i++) {
+		snprintf(path, sizeof(path), "claimed.%s", policy_metric_name(said[i]));
+		run->metric.of[said[i]] = jsonio_f64(train, path, NAN);
+	}
+	run->claim_boundary = jsonio_text(train, "claim_boundary", NULL);
 }
 
 /* A receipt's member is where record.def says; what follows from all of them, or from the run's place, is here. */
@@ -325,6 +347,8 @@ build(struct row *row, const struct rundir *r, const struct case_file *c, const 
 	if (json_is_string(json_object_get(c->score, "val_raw_sha256")) &&
 	    json_is_null(json_object_get(c->score, "val_kept_sha256")))
 		run->metric.of[POLICY_VAL_BPB_RAW] = NAN;
+	if (rundir_evidence(r) == RUNDIR_CLAIMS)
+		take_word(run, c->train);
 	run->data_name = row_text(row, last_name(jsonio_text(c->spec, "data.dir", "")));
 	run->settings = row_hold(row, specdigest_settings(c->spec));
 	run->cost_ms = jsonio_i64(c->train, "elapsed_ms", 0) + jsonio_i64(c->export, "elapsed_ms", 0) +

@@ -83,7 +83,8 @@ scored(struct str *s, const struct explain *t)
 	const struct verdict *v = t->verdict;
 	int rc;
 
-	rc = str_printf(s, "scored %.5f %s", v->score, policy_metric_name((enum policy_metric)v->metric));
+	rc = str_printf(s, "scored %.5f %s%s", v->score, policy_metric_name((enum policy_metric)v->metric),
+	    t->claimed ? " by its program's word" : "");
 	if (v->runs > 1)
 		rc |= str_printf(s, " (mean of %u fresh runs)", v->runs);
 	if (!v->compared)
@@ -217,6 +218,11 @@ again(struct str *s, const struct explain *t)
 {
 	const char *twin = t->twin == NULL ? "?" : t->twin;
 
+	if (t->copy == 2)
+		return (str_printf(s,
+		    "To the last digit its program says the same as in run '%s' of row %lld, whose seed is another: it"
+		    " ignores its seed",
+		    twin, (long long)t->twin_row));
 	if (t->copy)
 		return (str_printf(s,
 		    "Its artifact is byte for byte that of run '%s' of row %lld: nothing that a run of this"

@@ -21,9 +21,10 @@ struct explain {
 	const char *findings; /* why the evidence fails, or "" */
 	unsigned spent;       /* confirmations, this one included */
 	const char *given;    /* the digest of the initial weights that it was given, or NULL */
-	const char *twin;     /* the run that it is again, by name, or NULL; by its artifact alone: */
-	int copy;
+	const char *twin;     /* the run that it is again, by name, or NULL */
+	int copy;             /* it is so by its artifact alone: 1, or by all digits that its program says: 2 */
 	int64_t twin_row;
+	int claimed; /* its number is its program's word alone */
 };
 
 /* Errors: -1 with errno ENOMEM. */

@@ -15,6 +15,7 @@ static const char *const metrics[POLICY_METRICS] = {
 	[POLICY_TRAIN_MS] = "train_ms",
 	[POLICY_WALLCLOCK_MS] = "wallclock_ms",
 	[POLICY_PEAK_MEMORY_BYTES] = "peak_memory_bytes",
+	[POLICY_VALUE] = "value",
 };
 
 static const char *const units[] = {
@@ -152,6 +153,9 @@ policy_convert(double value, enum policy_unit unit, enum policy_metric metric, d
 
 	if (value == 0)
 		return (0);
+	/* Whatever the unit is called: it is the metric's own. */
+	if (metric == POLICY_VALUE)
+		return (value);
 	if (!per_byte && metric != POLICY_VAL_LOSS)
 		return (NAN);
 	switch (unit) {

@@ -15,6 +15,7 @@ enum policy_metric {
 	POLICY_VAL_LOSS,
 	POLICY_VAL_BPB,
 	POLICY_VAL_BPB_RAW,
+	POLICY_VALUE, /* what trainer.reads.value finds in a program's log, in its own unit */
 	POLICY_TOTAL_BYTES,
 	POLICY_TRAIN_MS,
 	POLICY_WALLCLOCK_MS,

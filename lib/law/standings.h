@@ -32,7 +32,7 @@ enum standings_kind {
 	STANDINGS_KINDS
 };
 
-enum { STANDINGS_SCORES = 3 }; /* the first of enum policy_metric can be judged by */
+enum { STANDINGS_SCORES = 4 }; /* the first of enum policy_metric can be judged by */
 enum { STANDINGS_SEEDS = 32 }; /* most runs a side of a plan */
 
 /* How a plan places the runs of a side in the data: drawn for each where weights are given; 0.1 did not say. */
@@ -62,6 +62,7 @@ struct standings_fact {
 	int64_t cap_ms;         /* of the training clock; -1: none */
 	int64_t at_ms, started_ms, cost_ms;
 	double metric[POLICY_METRICS];
+	uint64_t spare[3]; /* zero: sums go over four columns of them */
 };
 
 /*

@@ -1,4 +1,5 @@
 #include <math.h>
+#include <string.h>
 
 #include "base/bpb.h"
 #include "base/jsonio.h"
@@ -105,11 +106,32 @@ disagrees(const struct run_record *run, enum policy_metric rate, int64_t bytes)
 	return (!(fabs(bpb - want) <= 1e-9 * fabs(want)));
 }
 
+/* Of a program's word only this can be seen: a number is there, and a loss is above zero. */
+static int
+impossible_claim(const struct run_record *run, struct str *detail)
+{
+	static const enum policy_metric losses[] = { POLICY_VAL_LOSS, POLICY_VAL_BPB, POLICY_VAL_BPB_RAW };
+	int known = !isnan(run->metric.of[POLICY_VALUE]), hit = 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
+		known |= !isnan(run->metric.of[losses[i]]);
+		hit |= run->metric.of[losses[i]] <= 0;
+	}
+	if (hit)
+		(void)str_puts(detail, "a loss that is not above zero");
+	else if (!known)
+		(void)str_puts(detail, "no number was claimed");
+	return (hit || !known);
+}
+
 static int
 impossible(const struct run_record *run, struct str *detail)
 {
 	int hit = 0;
 
+	if (run->evidence != NULL && strcmp(run->evidence, "claim") == 0)
+		return (impossible_claim(run, detail));
 	if (!(run->metric.of[POLICY_VAL_LOSS] > 0) || !(run->metric.of[POLICY_VAL_BPB] > 0)) {
 		(void)str_puts(detail, "a loss that is not above zero");
 		hit = 1;
@@ -118,7 +140,8 @@ impossible(const struct run_record *run, struct str *detail)
 		(void)str_printf(detail, "%sbits per byte do not follow from loss, tokens and bytes", hit ? "; " : "");
 		hit = 1;
 	}
-	if (run->steps < 1 || run->tokens < 1 || run->documents < 1) {
+	/* How many steps a program took it alone knows. */
+	if ((run->steps < 1 && run->evidence == NULL) || run->tokens < 1 || run->documents < 1) {
 		(void)str_printf(detail, "%sno steps, tokens or documents", hit ? "; " : "");
 		hit = 1;
 	}

@@ -29,7 +29,7 @@ struct timeline_point {
 	double incumbent; /* where the incumbent stands from here on; NAN if not on this axis */
 	double lane_sd;   /* run-to-run deviation of the lane as known then; NAN */
 	/* Until timeline_finish: */
-	double scores[3];   /* in each metric that can be judged by */
+	double scores[STANDINGS_SCORES]; /* in each metric that can be judged by */
 	int metric, judged; /* metric of the policy, and of the verdict (or -1) */
 };
 

@@ -13,6 +13,7 @@
 #include "base/exit.h"
 #include "base/file.h"
 #include "base/jsonio.h"
+#include "run/program.h"
 #include "run/refusal.h"
 #include "base/say.h"
 
@@ -184,10 +185,13 @@ check_binds(struct gate *e, enum stage s, const json_t *v, const char *file)
 	const char *here;
 	int rc = 0;
 
-	for (b = rundir_stages[s].binds; b->how != RUNDIR_BIND_END && rc == 0; b++) {
+	for (b = rundir_binds(e->run, s); b->how != RUNDIR_BIND_END && rc == 0; b++) {
 		here = jsonio_text(v, b->key, "");
 		switch (b->how) {
 		case RUNDIR_BIND_FILE:
+			/* Where the contract lets it be null there may be no such file. */
+			if (json_is_null(json_object_get(v, b->key)))
+				break;
 			rc = file_member(e, s, v, b->key, b->to);
 			break;
 		case RUNDIR_BIND_DIGEST:
@@ -230,6 +234,45 @@ check_report(struct gate *e, enum stage s)
 	return (0);
 }
 
+/* The files of a list {file, bytes, sha256} that lie in a directory of the run. */
+static int
+check_files(struct gate *e, enum stage s, const json_t *files, const char *dir)
+{
+	char name[300];
+	json_t *v;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)files, i, v) {
+		snprintf(name, sizeof(name), "%s/%s", dir, jsonio_text(v, "file", ""));
+		if (file_is(e, s, name, jsonio_i64(v, "bytes", -1), jsonio_text(v, "sha256", "")) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+/* A program that trained: it is what it was, and what it handed over is there and of the kind that it says. */
+static int
+check_train(struct gate *e)
+{
+	const json_t *v = e->receipt[STAGE_TRAIN], *files = json_object_get(v, "files");
+	const char *file = rundir_stages[STAGE_TRAIN].receipt;
+	enum rundir_evidence evidence = rundir_evidence(e->run);
+
+	if (!rundir_external(e->run))
+		return (0);
+	if (check_files(e, STAGE_TRAIN, jsonio_get(e->run->spec.json, "trainer.program"), PROGRAM_DIR) == -1 ||
+	    check_files(e, STAGE_TRAIN, jsonio_get(e->run->spec.json, "scorer.program"), PROGRAM_DIR) == -1 ||
+	    check_files(e, STAGE_TRAIN, files, RUNDIR_FILES) == -1)
+		return (-1);
+	if (json_is_null(json_object_get(v, "checkpoint")) != (evidence != RUNDIR_CHECKPOINTS) ||
+	    (json_array_size(files) != 0) != (evidence == RUNDIR_ARTIFACTS))
+		return (find(e, STAGE_TRAIN, file, GATE_DIFFERS, NULL, NULL,
+		    "what it names is not the evidence that trainer.gives asks for"));
+	if (!json_equal(json_object_get(v, "seed"), jsonio_get(e->run->spec.json, "train.seed")))
+		return (find(e, STAGE_TRAIN, file, GATE_DIFFERS, NULL, NULL, "its seed is not the spec's"));
+	return (0);
+}
+
 /* What an export must add up to. */
 static int
 check_export(struct gate *e)
@@ -241,6 +284,10 @@ check_export(struct gate *e)
 	if ((total != jsonio_i64(v, "total_bytes", -1) ||
 		(total <= jsonio_i64(v, "cap_bytes", -1)) != jsonio_true(v, "within_cap")) &&
 	    find(e, STAGE_EXPORT, file, GATE_DIFFERS, NULL, NULL, "its sizes do not add up") == -1)
+		return (-1);
+	if (rundir_evidence(e->run) == RUNDIR_ARTIFACTS && e->receipt[STAGE_TRAIN] != NULL &&
+	    !json_equal(json_object_get(v, "files"), json_object_get(e->receipt[STAGE_TRAIN], "files")) &&
+	    find(e, STAGE_EXPORT, file, GATE_UNBOUND, NULL, NULL, "its files are not those of the training report") == -1)
 		return (-1);
 	if (jsonio_i64(v, "cap_bytes", -1) != e->run->spec.limits.artifact_cap_bytes)
 		return (find(e, STAGE_EXPORT, file, GATE_DIFFERS, NULL, NULL, "its cap is not the spec's"));
@@ -358,12 +405,16 @@ gather_stage(struct gate *e, enum stage s)
 {
 	/* What no binding says. */
 	static int (*const sums[STAGE_COUNT])(struct gate *) = {
+		[STAGE_TRAIN] = check_train,
 		[STAGE_EXPORT] = check_export,
 		[STAGE_SCORE] = check_score,
 	};
 	const json_t *v;
 	const struct rundir_stage *st = &rundir_stages[s];
 
+	if (!rundir_owes(e->run, s))
+		return (find(e, s, st->receipt, GATE_MISSING, NULL, NULL, "trainer.gives=%s: this run has no stage %s",
+		    jsonio_text(e->run->spec.json, "trainer.gives", ""), st->name));
 	if (st->needs != -1 && gather_stage(e, (enum stage)st->needs) == -1)
 		return (-1);
 	if (closeout_dead(e->run, s, &e->states[s], NULL) == -1)
@@ -384,7 +435,7 @@ gather_stage(struct gate *e, enum stage s)
 		return (find(e, s, st->receipt, GATE_UNFINISHED, state_name(e->states[s]), "closed_out",
 		    "stage %s is %s", st->name, state_name(e->states[s])));
 	}
-	if (take(e, s, st->receipt, st->receipt_contract, &e->receipt[s], e->receipt_sha256[s]) == -1)
+	if (take(e, s, st->receipt, rundir_contract(e->run, s), &e->receipt[s], e->receipt_sha256[s]) == -1)
 		return (-1);
 	if (st->report != NULL && take(e, s, st->report, st->report_contract, &e->report, e->report_sha256) == -1)
 		return (-1);

@@ -15,6 +15,7 @@
 #include "base/say.h"
 #include "base/str.h"
 #include "run/mint.h"
+#include "run/program.h"
 #include "run/spec.h"
 #include "run/specrequest.h"
 #include "schema/contract.h"
@@ -98,7 +99,7 @@ is_fresh(int rundir)
 		return (-1);
 	while ((e = readdir(d)) != NULL)
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
-		    strncmp(e->d_name, mine, sizeof(mine) - 1) != 0)
+		    strncmp(e->d_name, mine, sizeof(mine) - 1) != 0 && strcmp(e->d_name, PROGRAM_DIR) != 0)
 			fresh = 0;
 	closedir(d);
 	return (fresh);
@@ -153,6 +154,8 @@ publish(int rundir, const char *path, const char *name, json_t *spec)
 			say_errno("cannot look into '%s'", path);
 		return (fresh == 0 ? HG_EXIT_NO : HG_EXIT_SYSTEM);
 	}
+	if (program_copy(spec, rundir) == -1)
+		return (mint_exit(errno));
 	if (specrequest_identify(spec, name) == -1)
 		return (HG_EXIT_SYSTEM);
 	if ((text = contract_pretty("spec", spec, &n)) == NULL)

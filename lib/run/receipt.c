@@ -122,7 +122,7 @@ receipt_publish(const struct rundir *r, enum stage s, const struct runlock *lock
 		snprintf(key, sizeof(key), "%s_sha256", st->report_contract);
 	}
 	/* Both are known to be sound before either is published. */
-	receipt = text_of(r, s, lock, st->receipt_contract, mine, st->report != NULL ? key : NULL, sha256, &n);
+	receipt = text_of(r, s, lock, rundir_contract(r, s), mine, st->report != NULL ? key : NULL, sha256, &n);
 	if (receipt == NULL)
 		goto done;
 	if (report != NULL && publish(r, st->report, report, report_n) == -1)

@@ -11,11 +11,13 @@
 #include "base/atomfile.h"
 #include "base/exit.h"
 #include "base/file.h"
+#include "base/jsonio.h"
 #include "base/num.h"
 #include "base/proc.h"
 #include "run/rundir.h"
 #include "base/say.h"
 #include "base/str.h"
+#include "base/tree.h"
 
 const struct rundir_stage rundir_stages[STAGE_COUNT] = {
 	[STAGE_TRAIN] = {
@@ -32,6 +34,21 @@ const struct rundir_stage rundir_stages[STAGE_COUNT] = {
 		.outputs = { RUNDIR_CHECKPOINT },
 		.keeps = { RUNDIR_RESUME, RUNDIR_METRICS },
 		.spent = { RUNDIR_RESUME },
+		.log = RUNDIR_TRAIN_LOG,
+		.trees = { RUNDIR_FILES, RUNDIR_TRAIN_OUT },
+		.scratch = { RUNDIR_TRAIN_OUT },
+		.kept_tree = RUNDIR_TRAIN_KEEP,
+		.external_contract = "program_report",
+		.external_binds = {
+			{ RUNDIR_BIND_FILE, "checkpoint", RUNDIR_CHECKPOINT, 0 },
+			{ RUNDIR_BIND_FILE, "metrics", RUNDIR_METRICS, 0 },
+			{ RUNDIR_BIND_FILE, "log", RUNDIR_TRAIN_LOG, 0 },
+			{ RUNDIR_BIND_SPEC, "evidence", "trainer.gives", 0 },
+			{ RUNDIR_BIND_SPEC, "trainer_sha256", "digests.trainer_sha256", 0 },
+			{ RUNDIR_BIND_SPEC, "config_sha256", "digests.config_sha256", 0 },
+			{ RUNDIR_BIND_SPEC, "dataset_sha256", "data.dataset_sha256", 0 },
+			{ RUNDIR_BIND_SPEC, "tokenizer_sha256", "data.tokenizer_sha256", 0 },
+		},
 		.binds = {
 			{ RUNDIR_BIND_FILE, "checkpoint", RUNDIR_CHECKPOINT, 0 },
 			{ RUNDIR_BIND_FILE, "metrics", RUNDIR_METRICS, 0 },
@@ -49,6 +66,8 @@ const struct rundir_stage rundir_stages[STAGE_COUNT] = {
 		.receipt_contract = "export_report",
 		.refusal = "export_refusal.json",
 		.outputs = { RUNDIR_ARTIFACT },
+		.external_contract = "program_export",
+		.external_binds = { { RUNDIR_BIND_RECEIPT, "training_report_sha256", NULL, STAGE_TRAIN } },
 		.binds = {
 			{ RUNDIR_BIND_RECEIPT, "training_report_sha256", NULL, STAGE_TRAIN },
 			{ RUNDIR_BIND_MEMBER, "checkpoint_sha256", "checkpoint.sha256", STAGE_TRAIN },
@@ -83,6 +102,8 @@ const struct rundir_stage rundir_stages[STAGE_COUNT] = {
 		.outputs = { RUNDIR_SCORE_REPORT, RUNDIR_SCORE_DOCS },
 		.keeps = { RUNDIR_SCORE_RESUME },
 		.spent = { RUNDIR_SCORE_RESUME },
+		.trees = { RUNDIR_SCORE_OUT },
+		.scratch = { RUNDIR_SCORE_OUT },
 		.report_key = "score_report_sha256",
 		.repeats = { "val_loss", "val_bpb", "val_bpb_raw", "partial", "documents" },
 		.binds = {
@@ -206,6 +227,63 @@ rundir_close(struct rundir *r)
 	memset(r, 0, sizeof(*r));
 }
 
+/* --- runs whose trainer is a program ----------------------------------------- */
+
+int
+rundir_external(const struct rundir *r)
+{
+	return (strcmp(jsonio_text(r->spec.json, "system.backend", ""), "external") == 0);
+}
+
+enum rundir_evidence
+rundir_evidence(const struct rundir *r)
+{
+	const char *gives = rundir_external(r) ? jsonio_text(r->spec.json, "trainer.gives", "") : "";
+
+	return (strcmp(gives, "artifact") == 0 ? RUNDIR_ARTIFACTS :
+		strcmp(gives, "claim") == 0    ? RUNDIR_CLAIMS :
+						 RUNDIR_CHECKPOINTS);
+}
+
+int
+rundir_owes(const struct rundir *r, enum stage s)
+{
+	switch (rundir_evidence(r)) {
+	case RUNDIR_ARTIFACTS:
+		return (s != STAGE_PROMPT);
+	case RUNDIR_CLAIMS:
+		return (s == STAGE_TRAIN);
+	default:
+		return (1);
+	}
+}
+
+enum stage
+rundir_last(const struct rundir *r)
+{
+	return (rundir_owes(r, STAGE_SCORE) ? STAGE_SCORE : STAGE_TRAIN);
+}
+
+/* The weights of a program are exported and scored as our own. */
+static int
+has_own_form(const struct rundir *r, enum stage s)
+{
+	return (rundir_stages[s].external_contract != NULL && rundir_external(r) &&
+	    (s == STAGE_TRAIN || rundir_evidence(r) != RUNDIR_CHECKPOINTS));
+}
+
+const char *
+rundir_contract(const struct rundir *r, enum stage s)
+{
+	return (has_own_form(r, s) ? rundir_stages[s].external_contract : rundir_stages[s].receipt_contract);
+}
+
+const struct rundir_bind *
+rundir_binds(const struct rundir *r, enum stage s)
+{
+	return (has_own_form(r, s) ? rundir_stages[s].external_binds : rundir_stages[s].binds);
+}
+
 int
 rundir_exit(int error)
 {
@@ -280,6 +358,9 @@ rundir_discard(const struct rundir *r, enum stage s)
 	for (p = st->outputs; *p != NULL; p++)
 		if (atomfile_sweep(r->fd, *p) == -1 || atomfile_remove(r->fd, *p) == -1)
 			goto err0;
+	for (p = st->trees; *p != NULL; p++)
+		if (tree_remove(r->fd, *p) == -1)
+			goto err0;
 	for (p = st->keeps; *p != NULL; p++)
 		if (atomfile_sweep(r->fd, *p) == -1)
 			goto err0;
@@ -290,6 +371,20 @@ rundir_discard(const struct rundir *r, enum stage s)
 err0:
 	say_errno("cannot discard what stage %s left in '%s'", st->name, r->path);
 	return (-1);
+}
+
+void
+rundir_spend(const struct rundir *r, enum stage s)
+{
+	const struct rundir_stage *st = &rundir_stages[s];
+	const char *const *p;
+
+	for (p = st->spent; *p != NULL; p++)
+		(void)atomfile_remove(r->fd, *p);
+	for (p = st->scratch; *p != NULL; p++)
+		(void)tree_remove(r->fd, *p);
+	if (st->kept_tree != NULL)
+		(void)tree_remove(r->fd, st->kept_tree);
 }
 
 /* Move one file, if it is there; a name that is taken in ${to} was left by an interrupted move and is the older one. */

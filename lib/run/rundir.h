@@ -22,12 +22,19 @@
 #define RUNDIR_SUMMARY "summary.json"
 #define RUNDIR_ATTEMPTS "attempts"
 
+/* Of runs whose trainer is a program: what it left, where it works, what it keeps for its next attempt, its messages. */
+#define RUNDIR_FILES "artifact"
+#define RUNDIR_TRAIN_OUT "train.out"
+#define RUNDIR_TRAIN_KEEP "train.keep"
+#define RUNDIR_TRAIN_LOG "train.log"
+#define RUNDIR_SCORE_OUT "score.out"
+
 /* The stages, in the order in which they are run. */
 enum stage { STAGE_TRAIN, STAGE_EXPORT, STAGE_PROMPT, STAGE_SCORE, STAGE_COUNT };
 
 /* Lengths of the longest lists below, with what ends them. */
 #define RUNDIR_NAMES 6
-#define RUNDIR_BINDS 8
+#define RUNDIR_BINDS 9
 
 /* How a member of a receipt, or of the report where there is one, is bound to what it was made from. */
 enum rundir_bind_how {
@@ -54,7 +61,7 @@ struct rundir_stage {
 	int optional;                 /* no score rests on it: a refusal stops nothing, judgement does not look at it */
 	const char *lock;             /* the lock file; never unlinked */
 	const char *receipt;          /* the marker, published last */
-	const char *receipt_contract; /* "training_report" */
+	const char *receipt_contract; /* "training_report"; of a program's runs by rundir_contract */
 	const char *report;           /* a JSON file bound by the receipt, published just before it */
 	const char *report_contract;
 	const char *refusal; /* the other way to close out */
@@ -67,9 +74,15 @@ struct rundir_stage {
 	const char *outputs[RUNDIR_NAMES]; /* created; worthless, and so removed, without the receipt */
 	const char *keeps[RUNDIR_NAMES];   /* survive a refusal and a retry: what the next attempt resumes from */
 	const char *spent[RUNDIR_NAMES];   /* of those, what is removed once the receipt stands */
+	const char *trees[RUNDIR_NAMES];   /* directories that go with the outputs */
+	const char *scratch[RUNDIR_NAMES]; /* directories that go once the receipt stands, too */
+	const char *kept_tree;             /* a directory that is kept as keeps, and then spent */
 	const char *repeats[RUNDIR_NAMES]; /* keys that the receipt has as the report has them */
 	const char *report_key;            /* the report's digest in the receipt */
 	struct rundir_bind binds[RUNDIR_BINDS];
+	/* The receipt that the stage has in a run whose trainer is a program (system.backend=external), where it differs. */
+	const char *external_contract;
+	struct rundir_bind external_binds[RUNDIR_BINDS];
 };
 
 extern const struct rundir_stage rundir_stages[STAGE_COUNT];
@@ -107,6 +120,26 @@ int rundir_open_at(struct rundir *r, int dirfd, const char *prefix, const char *
 int rundir_load(struct rundir *r);
 
 void rundir_close(struct rundir *r);
+
+/* What a run's trainer hands over: the built-in family's weights, files that a program can score, or its word alone. */
+enum rundir_evidence { RUNDIR_CHECKPOINTS, RUNDIR_ARTIFACTS, RUNDIR_CLAIMS };
+enum rundir_evidence rundir_evidence(const struct rundir *r);
+
+/* Is its trainer a program of section trainer? */
+int rundir_external(const struct rundir *r);
+
+/* Does this run have that stage at all? A claim has no export and nothing to score, files no prompt. */
+int rundir_owes(const struct rundir *r, enum stage s);
+
+/* The stage on which judgement rests. */
+enum stage rundir_last(const struct rundir *r);
+
+/* The contract of a stage's receipt in this run, and what the receipt binds. ${r} is loaded, as in all of these. */
+const char *rundir_contract(const struct rundir *r, enum stage s);
+const struct rundir_bind *rundir_binds(const struct rundir *r, enum stage s);
+
+/* Remove what is worthless once the stage's receipt stands; what a kill leaves of it does no harm. */
+void rundir_spend(const struct rundir *r, enum stage s);
 
 /* The exit code for an errno of rundir_open or rundir_load: usage, contract or system. */
 int rundir_exit(int error);

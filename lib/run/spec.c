@@ -24,6 +24,7 @@ const struct bind spec_keys[] = {
 	BIND(struct spec_limits, "budget.score_deadline_ms", score_deadline_ms),
 	BIND(struct spec_limits, "budget.lane_wait_ms", lane_wait_ms),
 	BIND(struct spec_limits, "budget.stall_ms", stall_ms),
+	BIND(struct spec_limits, "budget.overhead_ms", overhead_ms),
 	BIND(struct spec_limits, "system.lane", lane),
 	BIND_END,
 };
@@ -155,7 +156,7 @@ value_differs(const char *path, const json_t *a, const json_t *b, struct str *wh
 
 	if ((a != NULL && x == NULL) || (b != NULL && y == NULL))
 		rc = -1;
-	else if (x == NULL || y == NULL || strcmp(x, y) != 0)
+	else if ((x == NULL) != (y == NULL) || (x != NULL && strcmp(x, y) != 0))
 		rc = str_printf(where, "%s is %s, not %s", path, x == NULL ? "absent" : x, y == NULL ? "absent" : y) ==
 			-1 ?
 		    -1 :

@@ -149,14 +149,14 @@ digest_of(const json_t *spec, const json_t *digests, const char *const *sections
     const char *const *others)
 {
 	char hex[SHA256_HEX_SIZE];
-	json_t *v = json_object(), *made = NULL;
+	json_t *v = json_object(), *made = NULL, *other;
 
 	for (; *sections != NULL; sections++)
 		if (json_object_set_new(v, *sections, result_keys(spec, *sections)) == -1)
 			goto out;
 	json_object_del(json_object_get(v, "model"), not );
 	for (; *others != NULL; others++)
-		if (json_object_set(v, *others, json_object_get(digests, *others)) == -1)
+		if ((other = json_object_get(digests, *others)) != NULL && json_object_set(v, *others, other) == -1)
 			goto out;
 	if (jsonio_digest(v, hex) == 0)
 		made = json_string(hex);
@@ -191,13 +191,20 @@ specdigest_put(const json_t *spec, json_t *digests)
 		"tokenizer_sha256",
 		"init_sha256",
 		"replay_sha256",
+		"trainer_sha256",
 		NULL,
 	};
 	/* The vocabulary is the tokenizer's: another one is a change of the tokenizer, not of the model too. */
 	static const char *const model_too[] = { "init_sha256", "replay_sha256", NULL };
 	static const char *const eval[] = { "eval", NULL };
+	static const char *const trainer[] = { "trainer", "scorer", NULL };
 	static const char *const nothing[] = { NULL };
 
+	if ((json_object_get(spec, "trainer") != NULL || json_object_get(spec, "scorer") != NULL) &&
+	    json_object_set_new(digests, "trainer_sha256", digest_of(spec, digests, trainer, "", nothing)) == -1) {
+		errno = ENOMEM;
+		return (-1);
+	}
 	if (json_object_set_new(digests, "config_sha256", digest_of(spec, digests, config_sections, "", config_too)) ==
 		-1 ||
 	    json_object_set_new(digests, "model_sha256",

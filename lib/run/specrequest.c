@@ -22,6 +22,7 @@
 #include "base/search.h"
 #include "run/spec.h"
 #include "run/specdigest.h"
+#include "run/program.h"
 #include "run/specrequest.h"
 #include "base/str.h"
 
@@ -187,13 +188,20 @@ specrequest_base(json_t *request, const char *file)
 	return (-1);
 }
 
-/* The JSON value that a text means under a key's types; what fits none becomes text, for the checker to refuse. */
+/*
+ * The JSON value that a text means under a key's types; what fits none becomes text, for the checker to refuse.  NULL,
+ * said, if it is no JSON where only that will do, or no text.
+ */
 static json_t *
 value_of(const char *path, const char *text, const json_t *rule)
 {
 	const size_t n = strlen(path);
+	json_t *v;
 	int64_t i;
 	double x;
+
+	if (contract_has_type(rule, "array") || contract_has_type(rule, "object"))
+		return (jsonio_parse(text, strlen(text), path));
 
 	if (contract_has_type(rule, "null") && strcmp(text, "null") == 0)
 		return (json_null());
@@ -212,7 +220,9 @@ value_of(const char *path, const char *text, const json_t *rule)
 			return (json_real(x));
 		}
 	}
-	return (json_string(text));
+	if ((v = json_string(text)) == NULL)
+		say_error("%s: the value is not UTF-8", path);
+	return (v);
 }
 
 int
@@ -251,10 +261,8 @@ specrequest_set(json_t *request, const char *text)
 		say_error("'%s' is given twice", path);
 		goto err0;
 	}
-	if ((value = value_of(path, equals + 1, rule)) == NULL) {
-		say_error("%s: the value is not UTF-8", path);
+	if ((value = value_of(path, equals + 1, rule)) == NULL)
 		goto err0;
-	}
 	if (contract_check_key("spec", path, value, &where) == -1) {
 		say_error("%s", where.p == NULL ? path : where.p);
 		goto err1;
@@ -300,6 +308,8 @@ filled(const json_t *request)
 		if (strcmp(section, "data") == 0)
 			continue;
 		json_object_foreach(keys, key, member) {
+			if (is_computed(member))
+				continue;
 			if ((value = json_object_get(json_object_get(set, section), key)) == NULL &&
 			    (value = json_object_get(json_object_get(base, section), key)) == NULL)
 				value = json_object_get(member, "default");
@@ -307,6 +317,8 @@ filled(const json_t *request)
 			if (stands == -1 || (stands && json_object_set_new(made, key, json_deep_copy(value)) == -1))
 				goto err0;
 		}
+		if (later_is(rule) && json_object_size(made) == 0)
+			json_object_del(spec, section);
 	}
 	if (json_object_set_new(spec, "digests", json_object()) == -1)
 		goto err0;
@@ -469,7 +481,8 @@ specrequest_build(const json_t *request, json_t **out)
 		    jsonio_put(spec, spec_taken[i].key, json_incref(jsonio_get(spec, spec_taken[i].from))) == -1)
 			goto err1;
 	if (put_file(spec, "init_from", "init_sha256") == -1 || put_file(spec, "replay", "replay_sha256") == -1 ||
-	    check_vocabulary(spec) == -1)
+	    check_vocabulary(spec) == -1 ||
+	    program_resolve(spec, json_object_get(request, "base"), jsonio_text(request, "file", "")) == -1)
 		goto err0;
 	if (specdigest_put(spec, json_object_get(spec, "digests")) == -1)
 		goto err1;

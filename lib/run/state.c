@@ -143,12 +143,14 @@ state_say_unseen(const struct rundir *r, enum stage s, const struct runlock_look
 }
 
 struct state_next
-state_next(const enum state states[STAGE_COUNT])
+state_next(const enum state states[STAGE_COUNT], unsigned stages)
 {
 	struct state_next next = { STATE_RUN_COMPLETE, STATE_DO_GO_ON, STAGE_COUNT };
 	int s, begun = 0, alive = 0, dead = 0, owed = 0;
 
 	for (s = 0; s < STAGE_COUNT; s++) {
+		if ((stages & 1U << s) == 0)
+			continue;
 		begun |= states[s] != STATE_ABSENT;
 		alive |= steps[states[s]].run == STATE_RUN_RUNNING;
 		dead |= steps[states[s]].run == STATE_RUN_DEAD;

@@ -71,8 +71,11 @@ struct state_next {
 	enum stage stage;   /* which stage it is about, unless GO_ON */
 };
 
-/* What follows from the states of the stages, pure. An optional stage that is refused stops nothing. */
-struct state_next state_next(const enum state states[STAGE_COUNT]);
+/*
+ * What follows from the states of the stages that a run has, a bit of ${stages} each; pure.  An optional stage that is
+ * refused stops nothing.
+ */
+struct state_next state_next(const enum state states[STAGE_COUNT], unsigned stages);
 
 const char *state_run_name(enum state_run run);
 

@@ -158,6 +158,7 @@ status_read(struct rundir *r)
 	enum state states[STAGE_COUNT];
 	const struct rundir_stage *st;
 	struct state_next next;
+	unsigned owed = 0;
 	int s, error = 0;
 	json_t *stage;
 	size_t i;
@@ -166,14 +167,15 @@ status_read(struct rundir *r)
 		goto err0;
 	for (s = 0; s < STAGE_COUNT; s++) {
 		st = &rundir_stages[s];
+		owed |= (unsigned)rundir_owes(r, (enum stage)s) << s;
 		if ((stage = stage_of(r, (enum stage)s, &states[s])) == NULL)
 			goto err0;
 		if (jsonio_put(stages, st->name, stage) == -1)
 			goto err1;
 		if (states[s] == STATE_CLOSED_OUT)
-			receipts[s] = take(r, st->receipt, st->receipt_contract, &error);
+			receipts[s] = take(r, st->receipt, rundir_contract(r, (enum stage)s), &error);
 	}
-	next = state_next(states);
+	next = state_next(states, owed);
 	if (contract_text("classification") != NULL)
 		judged = take(r, RUNDIR_CLASSIFICATION, "classification", &error);
 	if (error != 0) {

@@ -47,7 +47,7 @@ inputs_receipt(struct stage_work *w, enum stage s, json_t **receipt, char sha256
 	const char *uid, *spec;
 	int rc;
 
-	if (contract_read(r->fd, st->receipt, st->receipt_contract, sha256, receipt) == -1) {
+	if (contract_read(r->fd, st->receipt, rundir_contract(r, s), sha256, receipt) == -1) {
 		if (errno == ENOENT)
 			return (stage_refuse(w, REFUSAL_INPUT_MISSING, NULL, NULL, "'%s' is not there", st->receipt));
 		return (inputs_broken(w));

@@ -35,6 +35,7 @@
 #include "stage/stage.h"
 #include "run/state.h"
 #include "base/str.h"
+#include "base/tree.h"
 
 /* A delivered body larger than this is no report. */
 #define MESSAGE_MAX ((size_t)16 << 20)
@@ -932,14 +933,11 @@ record_prepare(struct owner *o)
 static int
 record_publish(struct owner *o, const json_t *body)
 {
-	const char *const *spent;
 	int error;
 
 	switch (receipt_publish(o->run, o->job->stage, &o->lock, body)) {
 	case 0:
-		/* Worth nothing now; what a kill leaves here does no harm. */
-		for (spent = o->stage->spent; *spent != NULL; spent++)
-			(void)atomfile_remove(o->run->fd, *spent);
+		rundir_spend(o->run, o->job->stage);
 		return (HG_EXIT_DONE);
 	case 1:
 		say_error("%s of '%s' was closed out by others under our lock", o->stage->name, o->run->path);
@@ -975,17 +973,9 @@ static const struct mode record = { enter, record_prepare, enter_lane, record_pu
 static void
 remove_temporary(struct owner *o)
 {
-	struct dirent *e;
-	DIR *d;
-
 	if (o->temporary[0] == '\0')
 		return;
-	if ((d = opendir(o->temporary)) != NULL) {
-		while ((e = readdir(d)) != NULL)
-			unlinkat(dirfd(d), e->d_name, 0);
-		closedir(d);
-	}
-	rmdir(o->temporary);
+	(void)tree_remove(AT_FDCWD, o->temporary);
 }
 
 static int
@@ -1060,6 +1050,13 @@ own(struct rundir *r, const struct stage_job *job, int ready_fd)
 	int code;
 
 	o.work = (struct stage_work){ .run = r, .job = job, .outputs = -1, .pipe = -1, .posts = o.mode->posts };
+	if (!rundir_owes(r, job->stage)) {
+		say_error("'%s' has no stage %s: its trainer hands over %s, and trainer.gives=%s", r->path,
+		    o.stage->name, rundir_evidence(r) == RUNDIR_CLAIMS ? "its word alone" : "files of its own",
+		    jsonio_text(r->spec.json, "trainer.gives", ""));
+		code = HG_EXIT_USAGE;
+		goto done;
+	}
 	o.deadline_ms = job->deadline_ms > 0 ? job->deadline_ms : spec_deadline_ms(&r->spec, o.stage->name);
 	if ((code = o.mode->enter(&o)) != -1)
 		goto done;

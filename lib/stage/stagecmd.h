@@ -9,7 +9,8 @@ typedef int errand(struct rundir *r, enum stage s);
 
 /**
  * stagecmd_main(tool, options, argc, argv, act):
- * The whole main() of a tool with the command line `TOOL STAGE RUN` and the
+ * The whole main() of a tool with the command line `TOOL STAGE RUN`, where STAGE may be `last`, the one on which
+ * judgement of this run rests, and the
  * ${options} of its own; NULL: none.  Returns the exit code, with stdout
  * flushed.
  */

@@ -21,11 +21,13 @@
 #include "gpt/model.h"
 #include "base/out.h"
 #include "base/proc.h"
+#include "base/progress.h"
 #include "gpt/trainspec.h"
 #include "base/say.h"
 #include "base/shell.h"
 #include "base/str.h"
 #include "gpt/score.h"
+#include "work/external.h"
 #include "work/scoring.h"
 #include "data/docsums.h"
 
@@ -51,6 +53,11 @@ struct work {
 	uint64_t part; /* the next one */
 	int64_t resumes, began_ns, posted_ns, noted_ns;
 	uint64_t here; /* targets scored by this attempt */
+	uint64_t targets;
+	struct docsums_sum sum; /* of all of them */
+	/* Who computed, and how. */
+	const char *backend, *isa, *arith;
+	unsigned threads;
 };
 
 /* --- what is scored, and on what: all by digest ---------------------------------- */
@@ -58,20 +65,22 @@ struct work {
 static int
 open_inputs(struct work *x)
 {
+	int files = rundir_evidence(x->r) == RUNDIR_ARTIFACTS;
 	const char *sha256;
 
 	if (inputs_receipt(x->w, STAGE_TRAIN, &x->training, x->training_sha256) == -1 ||
-	    dependencies_artifact(x->w, &x->artifact, &x->export, x->export_sha256) == -1)
+	    (files ? inputs_receipt(x->w, STAGE_EXPORT, &x->export, x->export_sha256) :
+		     dependencies_artifact(x->w, &x->artifact, &x->export, x->export_sha256)) == -1)
 		return (-1);
 	sha256 = jsonio_text(x->export, "training_report_sha256", "");
 	if (strcmp(sha256, x->training_sha256) != 0)
 		return (stage_refuse(x->w, REFUSAL_INPUT_WRONG_DIGEST, json_string(x->training_sha256),
 		    json_string(sha256), "'%s' is not the one that was exported", rundir_stages[STAGE_TRAIN].receipt));
-	if (jsonio_i64(x->training, "steps", 0) < 1)
+	if (!rundir_external(x->r) && jsonio_i64(x->training, "steps", 0) < 1)
 		return (stage_refuse(x->w, REFUSAL_NO_STEPS_TRAINED, json_integer(0), json_integer(1),
 		    "no step was trained"));
 	if (dependencies_data(x->w, DATASET_VAL | DATASET_TOKENIZER, &x->data) == -1 ||
-	    dependencies_tokenizer(x->w, x->data->tokenizer_sha256, &x->artifact) == -1)
+	    (!files && dependencies_tokenizer(x->w, x->data->tokenizer_sha256, &x->artifact) == -1))
 		return (-1);
 	if ((x->y = docsums_open(x->data, x->recipe.eval_docs, &x->fault)) == NULL)
 		return (dependencies_fault(x->w, &x->fault));
@@ -102,16 +111,26 @@ open_score(struct work *x)
 	if (score_law_parse(c->eval_mode, c->eval_seq_len, &args.law) == -1)
 		return (stage_refuse(x->w, REFUSAL_EVAL_LAW_UNSUPPORTED, json_string(c->eval_mode), NULL, "%s",
 		    say_last()));
+	/* A program's weights are scored as our own are. */
+	if (rundir_external(x->r)) {
+		margs.backend = "cpu";
+		margs.isa = "auto";
+	}
 	margs.threads = c->threads;
 	margs.max_batch = PART_IDS / c->eval_seq_len > 1 ? PART_IDS / c->eval_seq_len : 1;
 	if ((x->m = model_open(&margs)) == NULL)
-		return (dependencies_model(x->w, c->backend));
+		return (dependencies_model(x->w, margs.backend));
 	model_set(x->m, x->artifact.w);
 	args.model = x->m;
 	args.windows = margs.max_batch;
 	args.tokens = docsums_ids(x->y);
 	if ((x->s = score_open(&args)) == NULL)
 		return (errno == ENOMEM ? -1 : stage_refuse(x->w, REFUSAL_INPUT_INVALID, NULL, NULL, "%s", say_last()));
+	x->targets = score_targets(x->s);
+	x->backend = model_backend(x->m);
+	x->isa = model_isa(x->m);
+	x->arith = trainspec_arith_name(model_arith(x->m));
+	x->threads = provenance_threads(x->m, c->threads);
 	return (0);
 }
 
@@ -248,6 +267,58 @@ score_all(struct work *x)
 	}
 	post(x, score_targets(x->s) + 1, 1);
 	say_progress_end();
+	docsums_total(x->y, &x->sum);
+	return (0);
+}
+
+/* --- scoring by a program ------------------------------------------------------------- */
+
+/* The table of documents without losses: those of the law, which a program can't choose. */
+static int
+expect(struct work *x, struct str *table)
+{
+	static const float nothing[4096];
+	uint64_t first, n;
+
+	for (first = 1; first <= x->targets; first += n) {
+		n = x->targets - first + 1 < 4096 ? x->targets - first + 1 : 4096;
+		if (docsums_add(x->y, first, nothing, n, &x->fault) == -1)
+			return (dependencies_fault(x->w, &x->fault));
+		progress_tick();
+	}
+	docsums_total(x->y, &x->sum);
+	return (docsums_table(x->y, table));
+}
+
+static int
+score_by_program(struct work *x)
+{
+	struct external_score y;
+	struct str expected = STR_INIT;
+	struct score_law law;
+
+	if (score_law_parse(x->recipe.eval_mode, x->recipe.eval_seq_len, &law) == -1)
+		return (stage_refuse(x->w, REFUSAL_EVAL_LAW_UNSUPPORTED, json_string(x->recipe.eval_mode), NULL, "%s",
+		    say_last()));
+	if ((x->targets = score_law_targets(&law, docsums_ids(x->y))) == 0)
+		return (stage_refuse(x->w, REFUSAL_INPUT_INVALID, NULL, NULL, "the validation text fills no window of %zu",
+		    law.seq_len));
+	x->began_ns = clock_mono_ns();
+	x->backend = x->isa = x->arith = "external";
+	x->threads = x->recipe.threads;
+	if (expect(x, &expected) == -1 ||
+	    external_score(x->w, x->threads, json_object_get(x->export, "files"), x->data, &expected, &y) == -1)
+		return (-1);
+	x->here = x->targets;
+	x->sum.nats = y.nats;
+	if (sha256_hex(y.table.p, y.table.n, x->docs_sha256) == -1)
+		return (-1);
+	if (atomfile_create(stage_outputs(x->w), RUNDIR_SCORE_DOCS, y.table.p, y.table.n) == -1) {
+		say_errno("cannot write '%s'", RUNDIR_SCORE_DOCS);
+		return (-1);
+	}
+	str_free(&y.table);
+	str_free(&expected);
 	return (0);
 }
 
@@ -318,18 +389,17 @@ results(struct work *x)
 {
 	int64_t ms = (clock_mono_ns() - x->began_ns) / 1000000;
 	const json_t *spec = x->r->spec.json;
-	uint64_t targets = score_targets(x->s), expected = docsums_expected(x->y, targets);
-	struct docsums_sum sum;
+	uint64_t expected = docsums_expected(x->y, x->targets);
+	struct docsums_sum sum = x->sum;
 	json_t *report, *receipt;
 	double loss, bpb, raw;
 	int raw_known, partial, before;
 
-	docsums_total(x->y, &sum);
 	loss = sum.nats / (double)sum.tokens;
 	bpb = bpb_of_sum(sum.nats, (double)sum.bytes);
 	raw_known = sum.raw_bytes != DATASET_UNKNOWN && sum.raw_bytes != 0;
 	raw = raw_known ? bpb_of_sum(sum.nats, (double)sum.raw_bytes) : 0;
-	partial = sum.tokens != targets || sum.documents != expected;
+	partial = sum.tokens != x->targets || sum.documents != expected;
 	/* The trainer's own last validation is the score before quantisation if it followed the same law. */
 	before = strcmp(jsonio_text(x->training, "arith", ""), trainspec_arith_name(x->recipe.eval_arith)) == 0;
 	report = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:{s:s, s:I, s:I, s:s}, s:s, s:o, s:o, s:o, s:o, s:o, s:o, "
@@ -350,9 +420,8 @@ results(struct work *x)
 		    (json_int_t)sum.tokens, "bytes", (json_int_t)sum.bytes, "raw_bytes",
 		    raw_known ? json_integer((json_int_t)sum.raw_bytes) : json_null(), "documents",
 		    (json_int_t)sum.documents, "documents_expected", (json_int_t)expected, "partial", partial,
-		    "backend", model_backend(x->m), "isa", model_isa(x->m), "arith",
-		    trainspec_arith_name(model_arith(x->m)), "threads",
-		    (json_int_t)provenance_threads(x->m, x->recipe.threads), "resumes", (json_int_t)x->resumes,
+		    "backend", x->backend, "isa", x->isa, "arith", x->arith, "threads", (json_int_t)x->threads,
+		    "resumes", (json_int_t)x->resumes,
 		    "claim_boundary", claim_boundary(spec, x->data), "score_ms", (json_int_t)ms, "tokens_per_s",
 		    jsonio_real((double)x->here / (double)(ms > 0 ? ms : 1) * 1e3))) == -1)
 		return (NULL);
@@ -374,7 +443,11 @@ scoring_work(struct stage_work *w, void *arg)
 		x.recipe.threads = x.o->threads;
 	else if (x.recipe.threads == 0)
 		x.recipe.threads = proc_cpus();
-	if (open_inputs(&x) == -1 || open_score(&x) == -1 || open_notes(&x) == -1 || score_all(&x) == -1 ||
+	if (open_inputs(&x) == -1)
+		return (-1);
+	if (rundir_evidence(x.r) == RUNDIR_ARTIFACTS)
+		return (score_by_program(&x) == -1 ? -1 : stage_deliver(w, results(&x)));
+	if (open_score(&x) == -1 || open_notes(&x) == -1 || score_all(&x) == -1 ||
 	    write_docs(&x) == -1)
 		return (-1);
 	return (stage_deliver(w, results(&x)));

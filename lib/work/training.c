@@ -566,7 +566,7 @@ receipt(struct train *x)
 		    (json_int_t)x->cpu_ms, "starved", provenance_starved(x->m, x->recipe.threads, x->cpu_ms, ms),
 		    "final_train_loss", jsonio_real(x->loss), "best_train_loss", jsonio_real(x->best), "val_loss",
 		    jsonio_real(x->val_loss), "val_bpb", jsonio_real(x->val_bpb), "peak_memory_bytes",
-		    (json_int_t)proc_peak_memory())) == -1 ||
+		    (json_int_t)proc_peak_memory(0))) == -1 ||
 	    provenance_system(x->m, x->recipe.threads, x->r->spec.limits.lane, v) == -1 ||
 	    json_object_update_new(v,
 		json_pack("{s:s, s:s, s:I, s:I, s:o, s:o}", "code_sha256", code_sha256, "stop_reason",

@@ -10,6 +10,7 @@
 #include "gpt/embedded_model.h"
 #include "gpt/ops.h"
 #include "gpt/trainspec.h"
+#include "run/program.h"
 #include "run/spec.h"
 #include "run/specisa.h"
 #include "schema/contract.h"
@@ -25,6 +26,9 @@ static const struct table {
 	{ "model.", config_keys, sizeof(struct config) },
 	{ "", trainspec_keys, sizeof(struct trainspec) },
 	{ "", spec_keys, sizeof(struct spec_limits) },
+	{ "trainer.", program_keys, sizeof(struct program) },
+	{ "trainer.", program_trainer_keys, sizeof(struct program) },
+	{ "scorer.", program_keys, sizeof(struct program) },
 };
 
 #define TABLES (sizeof(tables) / sizeof(tables[0]))
@@ -101,6 +105,8 @@ fits(const struct bind *row, const json_t *rule)
 		return (contract_has_type(rule, "boolean"));
 	case BIND_TEXT:
 		return (contract_has_type(rule, "string") || json_object_get(rule, "enum") != NULL);
+	case BIND_VALUE:
+		return (contract_has_type(rule, "array") || contract_has_type(rule, "object"));
 	case BIND_WORD:
 		return (same_words(row, rule));
 	default:
@@ -121,6 +127,8 @@ sample(const struct bind *row, const json_t *rule)
 		return (json_true());
 	case BIND_TEXT:
 		return (json_string("x"));
+	case BIND_VALUE:
+		return (json_pack("[s]", "x"));
 	case BIND_WORD:
 		return (json_string(row->words[1]));
 	default:

@@ -1,0 +1,56 @@
+#ifndef HG_PROGRAM_H
+#define HG_PROGRAM_H
+
+#include <jansson.h>
+
+#include "base/bind.h"
+#include "base/str.h"
+
+/**
+ * Programs that are not ours: sections trainer and scorer of a spec.  What
+ * they are made of stands in the spec by digest and lies in the run, so that
+ * what was executed can be executed again.
+ */
+
+/* Where the files of a run's programs lie. */
+#define PROGRAM_DIR "program"
+
+/* Together they may have so much. */
+#define PROGRAM_MAX_BYTES ((int64_t)4 << 20)
+
+/* A section's keys (contracts/spec.json says what they mean). All point into the spec. */
+struct program {
+	const json_t *command, *set, *files, *program, *params, *env, *reads;
+	const char *executable, *gives; /* NULL: the command's first word is one of the files */
+	int64_t max_bytes;
+};
+
+/* The rows that bind them, without the section's name; of both sections, and of the trainer alone. Exported for tests. */
+extern const struct bind program_keys[], program_trainer_keys[];
+
+/* Read section ${section} of a spec that spec_read returned; 1, or 0 if there is none. */
+int program_read(struct program *p, const json_t *spec, const char *section);
+
+/* The total size of a program's files. */
+int64_t program_bytes(const struct program *p);
+
+/**
+ * program_resolve(spec, base, base_file):
+ * For a spec in the making: check the rules between the keys of trainer and
+ * scorer, digest their files, find their executables.  Files that ${base} (or
+ * NULL), which was read from ${base_file}, names are taken from beside it,
+ * where a run keeps them, as long as they are the same.
+ * Errors: -1 with errno, said: EINVAL a rule is broken, others of reading.
+ */
+int program_resolve(json_t *spec, const json_t *base, const char *base_file);
+
+/* Copy the programs' files into a run that is being made. 0, or -1 with errno, said. */
+int program_copy(const json_t *spec, int rundir);
+
+/* A word with its replacements: ${values} is an object of texts. 0, or -1 with errno EINVAL, silent, or ENOMEM. */
+int program_expand(struct str *out, const char *word, const json_t *values);
+
+/* A pattern of trainer.reads without its `last:`, and whether it had one. */
+const char *program_pattern(const char *text, int *last);
+
+#endif

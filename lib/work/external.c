@@ -1,0 +1,821 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <math.h>
+#include <regex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/atomfile.h"
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/jsonio.h"
+#include "base/num.h"
+#include "base/proc.h"
+#include "base/say.h"
+#include "gpt/checkpoint.h"
+#include "gpt/safetensors.h"
+#include "gpt/trainspec.h"
+#include "run/fingerprint.h"
+#include "run/program.h"
+#include "schema/contract.h"
+#include "stage/inputs.h"
+#include "work/dependencies.h"
+#include "work/external.h"
+#include "work/launch.h"
+#include "work/provenance.h"
+
+/* What a checkpoint, and what one file of an artifact, may have. */
+#define CHECKPOINT_BYTES ((uint64_t)64 << 30)
+
+/* The worker's state; its process ends with it, and frees. */
+struct work {
+	struct stage_work *w;
+	const struct rundir *r;
+	enum rundir_evidence evidence;
+	struct dataset *data;
+	struct launch launch;
+	struct metrics metrics;
+	int64_t slept_ms;
+	json_t *result;     /* what it printed; NULL for a claim */
+	json_t *claimed;
+	json_t *mismatches; /* [{field, expected, observed}] */
+	json_t *files;      /* of the artifact */
+	uint64_t params;
+};
+
+/* --- what it handed over ------------------------------------------------------- */
+
+static int
+disagrees(struct work *x, const char *field, json_t *expected, json_t *observed)
+{
+	return (json_array_append_new(x->mismatches,
+	    json_pack("{s:s, s:o, s:o}", "field", field, "expected", expected, "observed", observed)));
+}
+
+/* Read its result: one JSON object by its contract, and nothing after it. */
+static int
+read_result(struct work *x)
+{
+	const struct str *said = &x->launch.said;
+	struct str where = STR_INIT;
+	json_error_t error;
+
+	if (said->n == 0)
+		return (stage_refuse(x->w, REFUSAL_RESULT_INVALID, NULL, NULL,
+		    "the program printed no result: one JSON object on its standard output was expected"));
+	x->result = json_loadb(said->p, said->n, JSON_REJECT_DUPLICATES, &error);
+	if (x->result == NULL)
+		return (stage_refuse(x->w, REFUSAL_RESULT_INVALID, NULL, NULL,
+		    "what the program printed is not one JSON object (line %d: %s); messages belong on standard error",
+		    error.line, error.text));
+	if (contract_accept("trainer_result", x->result, &where) == -1)
+		return (stage_refuse(x->w, REFUSAL_RESULT_INVALID, NULL, NULL, "the result's %s",
+		    where.p == NULL ? "form is wrong" : where.p));
+	return (0);
+}
+
+/* Every member that tells of what was asked for is what was asked for; all that are not are listed. */
+static int
+compare_result(struct work *x)
+{
+	static const char *const names[] = { "checkpoint", "artifact" };
+	const json_t *spec = x->r->spec.json, *seed = jsonio_get(spec, "train.seed"), *model, *asked;
+	const char *result = x->launch.dry ? "dry_run" : "trained", *key, *gives;
+	json_t *member;
+	char field[128];
+	size_t i;
+
+	if (strcmp(jsonio_text(x->result, "run_uid", ""), x->r->spec.run_uid) != 0)
+		disagrees(x, "run_uid", json_string(x->r->spec.run_uid),
+		    json_incref(json_object_get(x->result, "run_uid")));
+	if (strcmp(jsonio_text(x->result, "result", ""), result) != 0)
+		disagrees(x, "result", json_string(result), json_incref(json_object_get(x->result, "result")));
+	member = json_object_get(x->result, "seed");
+	if (!x->launch.dry && member == NULL)
+		disagrees(x, "seed", json_incref((json_t *)(uintptr_t)seed), json_null());
+	else if (member != NULL && !json_equal(member, seed))
+		disagrees(x, "seed", json_incref((json_t *)(uintptr_t)seed), json_incref(member));
+	model = json_object_get(spec, "model");
+	json_object_foreach(json_object_get(x->result, "model"), key, member) {
+		asked = json_object_get(model, key);
+		if (asked != NULL && (json_equal(asked, member) || (json_is_number(asked) && json_is_number(member) &&
+			json_number_value(asked) == json_number_value(member))))
+			continue;
+		snprintf(field, sizeof(field), "model.%.100s", key);
+		disagrees(x, field, asked == NULL ? json_null() : json_incref((json_t *)(uintptr_t)asked),
+		    json_incref(member));
+	}
+	gives = jsonio_text(spec, "trainer.gives", "");
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		member = json_object_get(x->result, names[i]);
+		if ((member != NULL) == (!x->launch.dry && strcmp(gives, names[i]) == 0))
+			continue;
+		disagrees(x, names[i], member == NULL ? json_string("a file's name") : json_null(),
+		    member == NULL ? json_null() : json_incref(member));
+	}
+	return (0);
+}
+
+/* All that disagrees, at once. */
+static int
+refuse_mismatches(struct work *x)
+{
+	struct str list = STR_INIT;
+	json_t *observed, *expected, *v;
+	size_t i, n = json_array_size(x->mismatches);
+	char *a, *b;
+
+	if (n == 0)
+		return (0);
+	observed = json_object();
+	expected = json_object();
+	json_array_foreach(x->mismatches, i, v) {
+		json_object_set(observed, jsonio_text(v, "field", "?"), json_object_get(v, "observed"));
+		json_object_set(expected, jsonio_text(v, "field", "?"), json_object_get(v, "expected"));
+		if (i >= 8)
+			continue;
+		a = jsonio_line(json_object_get(v, "observed"));
+		b = jsonio_line(json_object_get(v, "expected"));
+		(void)str_printf(&list, "%s%s is %.80s, not %.80s", i == 0 ? "" : "; ", jsonio_text(v, "field", "?"),
+		    a == NULL ? "?" : a, b == NULL ? "?" : b);
+		free(a);
+		free(b);
+	}
+	if (n > 8)
+		(void)str_printf(&list, "; and %zu more", n - 8);
+	return (stage_refuse(x->w, REFUSAL_RESULT_MISMATCH, observed, expected, "%s", list.p == NULL ? "" : list.p));
+}
+
+/* --- evidence: a checkpoint ----------------------------------------------------- */
+
+static json_t *
+shape_of(const size_t *shape, size_t dims)
+{
+	json_t *v = json_array();
+	size_t i;
+
+	for (i = 0; i < dims; i++)
+		json_array_append_new(v, json_integer((json_int_t)shape[i]));
+	return (v);
+}
+
+/* Each tensor of the family is there, in its shape, and no other. */
+static void
+compare_tensors(struct work *x, const struct safetensors *s, const struct params *p)
+{
+	const struct params_tensor *want;
+	const struct safetensors_tensor *have;
+	size_t i, k, shape[2];
+	char field[200];
+
+	for (i = 0; i < p->count; i++) {
+		want = &p->tensors[i];
+		shape[0] = want->dims == 2 ? want->rows : want->cols;
+		shape[1] = want->cols;
+		snprintf(field, sizeof(field), "tensor %s", want->name);
+		if ((have = safetensors_find(s, want->name)) == NULL)
+			disagrees(x, field, shape_of(shape, (size_t)want->dims), json_null());
+		else if (have->dims != (size_t)want->dims || memcmp(have->shape, shape, have->dims * sizeof(shape[0])) != 0)
+			disagrees(x, field, shape_of(shape, (size_t)want->dims), shape_of(have->shape, have->dims));
+	}
+	for (i = 0; i < safetensors_count(s); i++) {
+		have = safetensors_at(s, i);
+		for (k = 0; k < p->count && strcmp(p->tensors[k].name, have->name) != 0; k++)
+			continue;
+		snprintf(field, sizeof(field), "tensor %.150s", have->name);
+		if (k == p->count)
+			disagrees(x, field, json_null(), shape_of(have->shape, have->dims));
+	}
+}
+
+static int
+write_checkpoint(struct work *x, const struct params *p, const float *weights)
+{
+	struct atomfile *out;
+
+	if ((out = atomfile_begin(stage_outputs(x->w), RUNDIR_CHECKPOINT)) == NULL)
+		goto err0;
+	if (checkpoint_write(atomfile_fd(out), p, weights, NULL) == -1) {
+		atomfile_abort(out);
+		return (-1);
+	}
+	if (atomfile_commit(out, ATOMFILE_CREATE) == 0)
+		return (0);
+err0:
+	say_errno("cannot write '%s'", RUNDIR_CHECKPOINT);
+	return (-1);
+}
+
+/* What it left under a name, opened: a regular file of its own directory, no way out of it. */
+static int
+open_left(struct work *x, const char *name, uint64_t most)
+{
+	const char *p;
+	int fd;
+
+	for (p = name; p != NULL; p = strchr(p, '/') == NULL ? NULL : strchr(p, '/') + 1)
+		if (*p == '/' || *p == '\0' || strncmp(p, "../", 3) == 0 || strcmp(p, "..") == 0)
+			return (stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_string(name), NULL,
+			    "'%s' leads out of the program's directory", name));
+	/* One component at a time, so that none of them is a link. */
+	if ((fd = dup(x->launch.at)) == -1)
+		return (-1);
+	for (p = name; strchr(p, '/') != NULL; p = strchr(p, '/') + 1) {
+		char part[256];
+		int next;
+
+		snprintf(part, sizeof(part), "%.*s", (int)(strchr(p, '/') - p), p);
+		next = openat(fd, part, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		close(fd);
+		if ((fd = next) == -1)
+			goto missing;
+	}
+	{
+		int file = file_open_most(fd, p, most, NULL);
+		int error = errno;
+
+		close(fd);
+		errno = error;
+		if (file != -1)
+			return (file);
+	}
+missing:
+	return (stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_string(name), NULL, "its '%s': %s", name,
+	    say_why(errno)));
+}
+
+static int
+take_checkpoint(struct work *x)
+{
+	const char *name = jsonio_text(x->result, "checkpoint", "");
+	struct trainspec recipe;
+	struct safetensors *s;
+	struct params *p;
+	float *weights;
+	size_t i;
+	int fd;
+
+	if (trainspec_read(&recipe, x->r->spec.json) == -1)
+		return (stage_refuse(x->w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
+	if ((fd = open_left(x, name, CHECKPOINT_BYTES)) == -1 || (p = params_new(&recipe.config)) == NULL)
+		return (-1);
+	if ((s = safetensors_read(fd, name)) == NULL)
+		return (errno == ENOMEM ? -1 : stage_refuse(x->w, REFUSAL_RESULT_INVALID, NULL, NULL, "%s", say_last()));
+	compare_tensors(x, s, p);
+	safetensors_free(s);
+	if (refuse_mismatches(x) == -1)
+		return (-1);
+	if ((weights = malloc(p->n * sizeof(*weights))) == NULL)
+		return (-1);
+	if (lseek(fd, 0, SEEK_SET) == -1 || checkpoint_read(fd, name, p, weights) == -1)
+		return (errno == ENOMEM ? -1 : stage_refuse(x->w, REFUSAL_RESULT_INVALID, NULL, NULL, "%s", say_last()));
+	for (i = 0; i < p->n; i++)
+		if (!isfinite(weights[i]))
+			return (stage_refuse(x->w, REFUSAL_LOSS_DIVERGED, NULL, json_string("finite weights"),
+			    "'%s' has weights that are not finite", name));
+	x->params = p->n;
+	close(fd);
+	return (write_checkpoint(x, p, weights));
+}
+
+/* --- evidence: files -------------------------------------------------------------- */
+
+/* Copy one file of the artifact into the run; its entry {file, bytes, sha256}, or NULL, refused or with errno, said. */
+static json_t *
+take_file(struct work *x, const char *name, int into)
+{
+	const char *base = strrchr(name, '/') == NULL ? name : strrchr(name, '/') + 1;
+	char text[65536], hex[SHA256_HEX_SIZE];
+	int in, out = -1;
+	uint64_t bytes;
+	ssize_t n;
+
+	if (!str_is_name(base) && *base != '.') {
+		stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_string(name), NULL,
+		    "'%s' can't name a file of an artifact: A-Z a-z 0-9 . _ - and at most 64 of them", name);
+		return (NULL);
+	}
+	if ((in = open_left(x, name, (uint64_t)x->launch.program.max_bytes)) == -1)
+		return (NULL);
+	if ((out = openat(into, base, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) == -1) {
+		if (errno == EEXIST)
+			stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_string(name), NULL,
+			    "two files of the artifact would be called '%s'", base);
+		else
+			say_errno("cannot write '%s/%s'", RUNDIR_FILES, base);
+		return (NULL);
+	}
+	while ((n = read(in, text, sizeof(text))) > 0)
+		if (file_write_all(out, text, (size_t)n) == -1)
+			break;
+	if (n != 0 || fsync(out) == -1 || lseek(out, 0, SEEK_SET) == -1 || sha256_fd(out, hex, &bytes) == -1) {
+		say_errno("cannot copy '%s'", name);
+		return (NULL);
+	}
+	close(in);
+	close(out);
+	return (json_pack("{s:s, s:I, s:s}", "file", base, "bytes", (json_int_t)bytes, "sha256", hex));
+}
+
+static int
+take_files(struct work *x)
+{
+	const json_t *names = json_object_get(x->result, "artifact"), *v;
+	json_t *entry;
+	size_t i;
+	int fd;
+
+	if (mkdirat(stage_outputs(x->w), RUNDIR_FILES, 0777) == -1 ||
+	    (fd = openat(stage_outputs(x->w), RUNDIR_FILES, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1) {
+		say_errno("cannot make '%s'", RUNDIR_FILES);
+		return (-1);
+	}
+	json_array_foreach((json_t *)(uintptr_t)names, i, v) {
+		if ((entry = take_file(x, json_string_value(v), fd)) == NULL)
+			return (-1);
+		json_array_append_new(x->files, entry);
+	}
+	if (atomfile_sync_dir(fd) == -1) {
+		say_errno("cannot sync '%s'", RUNDIR_FILES);
+		return (-1);
+	}
+	close(fd);
+	return (0);
+}
+
+/* --- evidence: its word ------------------------------------------------------------ */
+
+/* The number of a metric in the log; one line must tell it, or with `last:` the last that does. */
+static int
+find_number(struct work *x, const char *metric, const char *text, char *log, double *value)
+{
+	const char *pattern;
+	char *line, *end, number[64];
+	regmatch_t at[2];
+	regex_t re;
+	int last, found = 0, rc = 0;
+	size_t n;
+
+	pattern = program_pattern(text, &last);
+	if (regcomp(&re, pattern, REG_EXTENDED) != 0)
+		return (stage_refuse(x->w, REFUSAL_SPEC_INVALID, NULL, NULL, "trainer.reads.%s is no regular expression",
+		    metric));
+	for (line = log; *line != '\0'; line = *end == '\0' ? end : end + 1) {
+		end = line + strcspn(line, "\n");
+		if (*end == '\n') {
+			*end = '\0';
+			rc = regexec(&re, line, 2, at, 0);
+			*end = '\n';
+		} else
+			rc = regexec(&re, line, 2, at, 0);
+		if (rc != 0 || at[1].rm_so == -1)
+			continue;
+		found++;
+		n = (size_t)(at[1].rm_eo - at[1].rm_so);
+		snprintf(number, sizeof(number), "%.*s", (int)n, line + at[1].rm_so);
+		if (n >= sizeof(number) || num_f64(number, -1e300, 1e300, value) == -1) {
+			regfree(&re);
+			return (stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_string(number), NULL,
+			    "the log's %s, '%s', is no finite number", metric, number));
+		}
+	}
+	regfree(&re);
+	if (found == 1 || (found > 1 && last))
+		return (0);
+	return (stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_pack("{s:i}", "lines", found),
+	    json_pack("{s:s, s:s}", "lines", last ? "one or more" : "one", "pattern", pattern),
+	    found == 0 ? "no line of the log matches trainer.reads.%s" :
+			 "several lines of the log match trainer.reads.%s; after last: the last one counts",
+	    metric));
+}
+
+static int
+take_claims(struct work *x)
+{
+	const json_t *reads = x->launch.program.reads;
+	const char *metric;
+	char *log, *p;
+	double value;
+	json_t *text;
+	size_t n, i;
+
+	if (x->launch.dropped_bytes != 0)
+		return (stage_refuse(x->w, REFUSAL_RESULT_INVALID, NULL, NULL,
+		    "its log was cut at %llu bytes, and what was to be read may have stood behind",
+		    (unsigned long long)LAUNCH_LOG_BYTES));
+	if ((log = file_read(x->r->fd, RUNDIR_TRAIN_LOG, (size_t)LAUNCH_LOG_BYTES, &n)) == NULL) {
+		say_errno("cannot read '%s'", RUNDIR_TRAIN_LOG);
+		return (-1);
+	}
+	/* A progress bar's carriage returns end lines, too; no line has a NUL. */
+	for (i = 0, p = log; i < n; i++)
+		if (p[i] == '\0' || p[i] == '\r')
+			p[i] = '\n';
+	json_object_foreach((json_t *)(uintptr_t)reads, metric, text) {
+		if (find_number(x, metric, json_string_value(text), log, &value) == -1)
+			return (-1);
+		json_object_set_new(x->claimed, metric, jsonio_real(value));
+	}
+	free(log);
+	return (0);
+}
+
+/* --- the receipt ------------------------------------------------------------------- */
+
+int
+external_code(const json_t *spec, int ours, uint64_t *bytes, char hex[SHA256_HEX_SIZE])
+{
+	static const char *const sections[] = { "trainer.program", "scorer.program" };
+	const struct fingerprint_file *f;
+	struct str lines = STR_INIT;
+	const char *code;
+	json_t *entry;
+	size_t i, k;
+	int rc = 0;
+
+	*bytes = 0;
+	if (ours)
+		fingerprint_code(bytes, &code);
+	for (i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
+		json_array_foreach(jsonio_get(spec, sections[i]), k, entry) {
+			*bytes += (uint64_t)jsonio_i64(entry, "bytes", 0);
+			rc |= str_printf(&lines, "%s  %s\n", jsonio_text(entry, "sha256", ""),
+			    jsonio_text(entry, "file", ""));
+		}
+	for (f = fingerprint_code_files(); ours && f->path != NULL; f++)
+		rc |= str_printf(&lines, "%s  %s\n", f->sha256, f->path);
+	rc |= sha256_hex(lines.p == NULL ? "" : lines.p, lines.n, hex);
+	str_free(&lines);
+	if (rc != 0)
+		errno = ENOMEM;
+	return (rc == 0 ? 0 : -1);
+}
+
+/* What stands apart: the numbers that were taken from the program as they came. */
+static int
+note_claims(struct work *x)
+{
+	static const char *const words[] = { "steps", "tokens", "train_ms", "final_train_loss" };
+	json_t *v;
+	size_t i;
+
+	if (x->result == NULL)
+		return (0);
+	if ((v = json_object_get(x->result, "claims")) != NULL && json_object_update(x->claimed, v) == -1)
+		return (-1);
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if ((v = json_object_get(x->result, words[i])) != NULL && json_object_set(x->claimed, words[i], v) == -1)
+			return (-1);
+	return (0);
+}
+
+static const char *
+claim_boundary(const struct work *x)
+{
+	switch (x->evidence) {
+	case RUNDIR_CLAIMS:
+		return ("The number is the program's word, as its log has it: its score, its data and what it did with its seed "
+			"were not looked at. It compares with the same program's word alone and can't be promoted without "
+			"an independent score.");
+	case RUNDIR_ARTIFACTS:
+		return ("Files, sizes, time and memory were measured, and the score's documents, tokens and bytes are those of "
+			"the data; its losses are those of the program's own scorer, run on the artifact alone. What it did "
+			"with its seed is its word.");
+	default:
+		return ("Weights, their geometry, time and memory were measured, and export and score are homegolf's; steps, "
+			"tokens and what it did with its seed are its word.");
+	}
+}
+
+static int
+system_digest(json_t *v, int own, char hex[SHA256_HEX_SIZE])
+{
+	/* A file of the program's own belongs to the configuration, not to the system. */
+	json_t *system = json_pack("{s:O, s:O, s:O, s:O, s:O}", "backend", json_object_get(v, "backend"), "executable",
+	    own ? json_object_get(v, "backend") : jsonio_get(v, "executable.sha256"), "threads", json_object_get(v, "threads"), "lane",
+	    json_object_get(v, "lane"), "cpu_model", json_object_get(v, "cpu_model"));
+	int rc = system == NULL ? -1 : jsonio_digest(system, hex);
+
+	json_decref(system);
+	return (rc);
+}
+
+static json_t *
+receipt(struct work *x)
+{
+	const struct launch *l = &x->launch;
+	int64_t cap = x->r->spec.limits.cap_ms, slept = clock_slept_ms() - x->slept_ms,
+		ms = x->r->spec.limits.overhead_ms > 0 ? jsonio_i64(x->result, "train_ms", l->lived_ms) : l->lived_ms;
+	char cpu[200], hex[SHA256_HEX_SIZE], code[SHA256_HEX_SIZE];
+	const json_t *spec = x->r->spec.json;
+	json_t *v, *log, *metrics = json_null();
+	uint64_t code_bytes;
+
+	if (external_code(spec, 0, &code_bytes, code) == -1 || fsync(l->log) == -1 ||
+	    (log = provenance_file(x->r->fd, RUNDIR_TRAIN_LOG)) == NULL)
+		return (NULL);
+	json_object_set_new(log, "dropped_bytes", json_integer((json_int_t)l->dropped_bytes));
+	if (x->metrics.rows != 0) {
+		if (metrics_sync(&x->metrics) == -1 || (metrics = provenance_file(x->r->fd, RUNDIR_METRICS)) == NULL)
+			return (NULL);
+		json_object_set_new(metrics, "rows", json_integer((json_int_t)x->metrics.rows));
+	}
+	proc_cpu_model(cpu, sizeof(cpu));
+	v = json_pack("{s:s, s:s, s:s, s:O, s:O, s:s, s:O, s:O, s:O, s:I, s:I, s:I, s:o, s:I, s:n, s:I}", "dataset_sha256",
+	    x->data->sha256, "tokenizer_sha256", x->data->tokenizer_sha256, "config_sha256",
+	    jsonio_text(spec, "digests.config_sha256", ""), "trainer_sha256",
+	    jsonio_get(spec, "digests.trainer_sha256"), "evidence", jsonio_get(spec, "trainer.gives"), "claim_boundary",
+	    claim_boundary(x), "command", l->command, "executable", l->executable, "seed",
+	    jsonio_get(spec, "train.seed"), "train_ms", (json_int_t)ms, "wallclock_ms", (json_int_t)l->lived_ms,
+	    "overshoot_ms", (json_int_t)(cap > 0 && ms > cap ? ms - cap : 0), "cap_ms",
+	    cap > 0 ? json_integer(cap) : json_string("none"), "cpu_ms", (json_int_t)l->cpu_ms, "starved",
+	    "peak_memory_bytes", (json_int_t)l->peak_bytes);
+	if (v == NULL)
+		return (NULL);
+	if (json_object_update_new(v,
+		json_pack("{s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "backend",
+		    "external", "threads", (json_int_t)l->threads, "lane", x->r->spec.limits.lane, "cpu_model", cpu,
+		    "code_sha256", code, "code_bytes", (json_int_t)code_bytes, "resumes", (json_int_t)l->kept,
+		    "suspended_ms", (json_int_t)(slept < 1000 ? 0 : slept), "checkpoint",
+		    x->evidence == RUNDIR_CHECKPOINTS ? provenance_file(stage_outputs(x->w), RUNDIR_CHECKPOINT) :
+							json_null(),
+		    "params", x->evidence == RUNDIR_CHECKPOINTS ? json_integer((json_int_t)x->params) : json_null(),
+		    "files", x->files, "metrics", metrics, "log", log, "claimed", x->claimed, "stop_reason", "exit")) ==
+		-1 ||
+	    system_digest(v, l->program.executable == NULL, hex) == -1 || json_object_set_new(v, "system_sha256", json_string(hex)) == -1) {
+		json_decref(v);
+		errno = ENOMEM;
+		return (NULL);
+	}
+	return (v);
+}
+
+/* --- the workers --------------------------------------------------------------------- */
+
+/* A program that has files of its own can't tell us what it lacks: we look before it starts. */
+static int
+bind_program(struct stage_work *w, const json_t *program)
+{
+	const struct rundir *r = stage_rundir(w);
+	char path[300];
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)program, i, entry) {
+		snprintf(path, sizeof(path), "%s/%s", PROGRAM_DIR, jsonio_text(entry, "file", ""));
+		if (inputs_bind(w, r->fd, path, jsonio_text(entry, "sha256", "")) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+int
+external_train(struct stage_work *w, void *arg)
+{
+	const unsigned *threads = arg;
+	struct work x = { .w = w, .r = stage_rundir(w), .slept_ms = clock_slept_ms() };
+	const struct spec_limits *limits = &x.r->spec.limits;
+	struct launch *l = &x.launch;
+
+	x.evidence = rundir_evidence(x.r);
+	x.claimed = json_object();
+	x.mismatches = json_array();
+	x.files = json_array();
+	if (x.claimed == NULL || x.mismatches == NULL || x.files == NULL)
+		return (-1);
+	if (dependencies_data(w, DATASET_TRAIN | DATASET_VAL | DATASET_TOKENIZER, &x.data) == -1)
+		return (-1);
+	l->w = w;
+	l->section = "trainer";
+	l->scratch = RUNDIR_TRAIN_OUT;
+	l->keep = RUNDIR_TRAIN_KEEP;
+	l->data = x.data->dir;
+	l->threads = *threads != 0 ? *threads : (unsigned)jsonio_i64(x.r->spec.json, "system.threads", proc_cpus());
+	l->life_ms = limits->cap_ms > 0 ? limits->cap_ms + limits->overhead_ms : 0;
+	l->says_to_log = x.evidence == RUNDIR_CLAIMS;
+	if (program_read(&l->program, x.r->spec.json, "trainer") == 0)
+		return (stage_refuse(w, REFUSAL_SPEC_INVALID, NULL, NULL, "the spec has no trainer.command"));
+	/* The metrics of an attempt that failed say nothing of this one. */
+	if (metrics_open(&x.metrics, x.r->fd) == -1 || metrics_cut(&x.metrics) == -1)
+		return (-1);
+	l->metrics = &x.metrics;
+	if ((l->log = file_open_change(x.r->fd, RUNDIR_TRAIN_LOG, O_RDWR | O_CREAT | O_TRUNC | O_APPEND, 0644)) == -1) {
+		say_errno("cannot write '%s'", RUNDIR_TRAIN_LOG);
+		return (-1);
+	}
+	if (bind_program(w, l->program.program) == -1 || launch_prepare(l) == -1 || launch_run(l) == -1)
+		return (-1);
+	if (x.evidence == RUNDIR_CLAIMS) {
+		if (take_claims(&x) == -1)
+			return (-1);
+	} else if (read_result(&x) == -1 || compare_result(&x) == -1 || refuse_mismatches(&x) == -1 ||
+	    (x.evidence == RUNDIR_CHECKPOINTS ? take_checkpoint(&x) : take_files(&x)) == -1)
+		return (-1);
+	if (note_claims(&x) == -1)
+		return (-1);
+	return (stage_deliver(w, receipt(&x)));
+}
+
+/* The files of an artifact, and their entries' digest as one: what sha256sum prints for them. */
+static int
+sum_files(const json_t *files, uint64_t *bytes, char hex[SHA256_HEX_SIZE])
+{
+	struct str lines = STR_INIT;
+	json_t *entry;
+	size_t i;
+	int rc = 0;
+
+	*bytes = 0;
+	json_array_foreach((json_t *)(uintptr_t)files, i, entry) {
+		*bytes += (uint64_t)jsonio_i64(entry, "bytes", 0);
+		rc |= str_printf(&lines, "%s  %s\n", jsonio_text(entry, "sha256", ""), jsonio_text(entry, "file", ""));
+	}
+	rc |= sha256_hex(lines.p == NULL ? "" : lines.p, lines.n, hex);
+	str_free(&lines);
+	return (rc == 0 ? 0 : -1);
+}
+
+/* One file of the artifact as a receipt has it, opened; -1, refused. */
+static int
+open_file(struct stage_work *w, const json_t *entry)
+{
+	char path[300];
+
+	snprintf(path, sizeof(path), "%s/%s", RUNDIR_FILES, jsonio_text(entry, "file", ""));
+	return (inputs_open(w, path, jsonio_i64(entry, "bytes", -1), jsonio_text(entry, "sha256", "")));
+}
+
+int
+external_export(struct stage_work *w, void *arg)
+{
+	const struct rundir *r = stage_rundir(w);
+	int64_t cap = r->spec.limits.artifact_cap_bytes;
+	char training_sha256[SHA256_HEX_SIZE], hex[SHA256_HEX_SIZE], code[SHA256_HEX_SIZE];
+	uint64_t bytes, code_bytes;
+	json_t *training, *files, *entry;
+	size_t i;
+	int fd;
+
+	(void)arg;
+	if (inputs_receipt(w, STAGE_TRAIN, &training, training_sha256) == -1)
+		return (-1);
+	files = json_object_get(training, "files");
+	json_array_foreach(files, i, entry) {
+		if ((fd = open_file(w, entry)) == -1)
+			return (-1);
+		close(fd);
+	}
+	if (sum_files(files, &bytes, hex) == -1 || external_code(r->spec.json, 0, &code_bytes, code) == -1)
+		return (-1);
+	return (stage_deliver(w,
+	    json_pack("{s:s, s:{s:s, s:I, s:s}, s:O, s:I, s:s, s:I, s:I, s:b}", "training_report_sha256",
+		training_sha256, "artifact", "file", RUNDIR_FILES, "bytes", (json_int_t)bytes, "sha256", hex, "files",
+		files, "code_bytes", (json_int_t)code_bytes, "code_sha256", code, "total_bytes",
+		(json_int_t)(bytes + code_bytes), "cap_bytes", (json_int_t)cap, "within_cap",
+		bytes + code_bytes <= (uint64_t)cap)));
+}
+
+/* --- scoring -------------------------------------------------------------------------- */
+
+/* Copy one file of the artifact into the scorer's directory. */
+static int
+hand_over(struct launch *l, const json_t *entry)
+{
+	const char *name = jsonio_text(entry, "file", "");
+	char text[65536];
+	int in, out;
+	ssize_t n;
+
+	if ((in = open_file(l->w, entry)) == -1)
+		return (-1);
+	if ((out = openat(l->at, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) == -1) {
+		if (errno == EEXIST)
+			return (stage_refuse(l->w, REFUSAL_SPEC_INVALID, NULL, NULL,
+			    "'%s' is the name of a file of the artifact and of one of scorer.files", name));
+		say_errno("cannot write '%s/%s'", l->scratch, name);
+		return (-1);
+	}
+	while ((n = read(in, text, sizeof(text))) > 0)
+		if (file_write_all(out, text, (size_t)n) == -1)
+			break;
+	close(in);
+	if (close(out) == -1 || n != 0) {
+		say_errno("cannot copy '%s'", name);
+		return (-1);
+	}
+	return (0);
+}
+
+/* The next line of a table, and one past it; NULL at the end. */
+static const char *
+next_line(const char **at, size_t *n)
+{
+	const char *line = *at;
+
+	if (*line == '\0')
+		return (NULL);
+	*n = strcspn(line, "\n");
+	*at = line + *n + (line[*n] == '\n');
+	return (line);
+}
+
+/* Where the last column of a line begins. */
+static size_t
+last_column(const char *line, size_t n)
+{
+	while (n > 0 && line[n - 1] != '\t')
+		n--;
+	return (n);
+}
+
+/* Its table against the one that it was given: all columns but the last are the same, and that has losses. */
+static int
+take_table(struct stage_work *w, const char *table, const struct str *expected, struct external_score *y)
+{
+	const char *want_at = expected->p, *have_at = table, *want, *have;
+	char number[64], said[160];
+	size_t want_n, have_n, k, row;
+	double nats;
+
+	for (row = 0; (want = next_line(&want_at, &want_n)) != NULL; row++) {
+		if ((have = next_line(&have_at, &have_n)) == NULL)
+			return (stage_refuse(w, REFUSAL_RESULT_MISMATCH, json_pack("{s:I}", "lines", (json_int_t)row),
+			    NULL, "the scorer's '%s' ends after %zu lines; '%s' has more", RUNDIR_SCORE_DOCS, row,
+			    "docs.tsv"));
+		k = row == 0 ? want_n : last_column(want, want_n);
+		if (have_n < k || memcmp(have, want, k) != 0) {
+			snprintf(said, sizeof(said), "%.*s", have_n < 150 ? (int)have_n : 150, have);
+			return (stage_refuse(w, REFUSAL_RESULT_MISMATCH, json_string(said),
+			    json_stringn(want, k < 150 ? k : 150),
+			    "line %zu of the scorer's '%s' is not that of docs.tsv: documents, tokens and bytes are the data's",
+			    row + 1, RUNDIR_SCORE_DOCS));
+		}
+		if (row == 0)
+			continue;
+		snprintf(number, sizeof(number), "%.*s", have_n - k < 63 ? (int)(have_n - k) : 63, have + k);
+		if (num_f64(number, 0, 1e300, &nats) == -1 || !isfinite(nats))
+			return (stage_refuse(w, REFUSAL_RESULT_INVALID, json_string(number), NULL,
+			    "line %zu of the scorer's '%s' has '%s' for nats, which is no loss", row + 1,
+			    RUNDIR_SCORE_DOCS, number));
+		y->nats += nats;
+	}
+	if (next_line(&have_at, &have_n) != NULL)
+		return (stage_refuse(w, REFUSAL_RESULT_MISMATCH, NULL, NULL,
+		    "the scorer's '%s' has more lines than docs.tsv", RUNDIR_SCORE_DOCS));
+	return (0);
+}
+
+int
+external_score(struct stage_work *w, unsigned threads, const json_t *files, const struct dataset *d,
+    const struct str *expected, struct external_score *y)
+{
+	struct work x = { .w = w, .r = stage_rundir(w) };
+	struct launch *l = &x.launch;
+	json_t *entry;
+	char *table;
+	size_t i, n;
+	int fd;
+
+	*y = (struct external_score){ .table = STR_INIT };
+	l->w = w;
+	l->section = "scorer";
+	l->scratch = RUNDIR_SCORE_OUT;
+	l->data = d->dir;
+	l->threads = threads;
+	l->says_to_log = 1;
+	if (program_read(&l->program, x.r->spec.json, "scorer") == 0)
+		return (stage_refuse(w, REFUSAL_SPEC_INVALID, NULL, NULL, "the spec has no scorer.command"));
+	if ((l->log = file_open_change(stage_outputs(w), RUNDIR_SCORE_LOG, O_RDWR | O_CREAT | O_APPEND, 0644)) == -1) {
+		say_errno("cannot write '%s'", RUNDIR_SCORE_LOG);
+		return (-1);
+	}
+	if (bind_program(w, l->program.program) == -1 || launch_prepare(l) == -1)
+		return (-1);
+	json_array_foreach((json_t *)(uintptr_t)files, i, entry)
+		if (hand_over(l, entry) == -1)
+			return (-1);
+	if (atomfile_create(l->at, "docs.tsv", expected->p, expected->n) == -1) {
+		say_errno("cannot write 'docs.tsv'");
+		return (-1);
+	}
+	if (launch_run(l) == -1)
+		return (-1);
+	if ((fd = open_left(&x, RUNDIR_SCORE_DOCS, (uint64_t)expected->n * 8 + 65536)) == -1)
+		return (-1);
+	if ((table = file_read_fd(fd, expected->n * 8 + 65536, &n)) == NULL)
+		return (-1);
+	close(fd);
+	if (strlen(table) != n)
+		return (stage_refuse(w, REFUSAL_RESULT_INVALID, NULL, NULL, "the scorer's '%s' is no text",
+		    RUNDIR_SCORE_DOCS));
+	if (take_table(w, table, expected, y) == -1)
+		return (-1);
+	if (str_add(&y->table, table, n) == -1)
+		return (-1);
+	free(table);
+	return (0);
+}

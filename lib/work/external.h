@@ -1,0 +1,43 @@
+#ifndef HG_EXTERNAL_H
+#define HG_EXTERNAL_H
+
+#include "data/dataset.h"
+#include "data/docsums.h"
+#include "stage/stage.h"
+
+/**
+ * The stages of a run whose trainer is a program: what is measured of it, and
+ * what of its word is believed.
+ */
+
+/* hg-train's worker; ${arg} is what training_work takes. */
+int external_train(struct stage_work *w, void *arg);
+
+/* hg-export's worker, where the trainer left files that only its scorer understands; ${arg} is not used. */
+int external_export(struct stage_work *w, void *arg);
+
+/**
+ * external_code(spec, ours, bytes, hex):
+ * The program's own files as counted code: their size, and the digest of what sha256sum prints for them, with the
+ * counted sources of this build after them if ${ours} is nonzero.
+ * Errors: -1 with errno ENOMEM.
+ */
+int external_code(const json_t *spec, int ours, uint64_t *bytes, char hex[SHA256_HEX_SIZE]);
+
+/* What a scorer made of the documents. */
+struct external_score {
+	struct str table; /* score_docs.tsv */
+	double nats;
+};
+
+/**
+ * external_score(w, threads, files, d, expected, y):
+ * Run section scorer on the artifact ${files} alone.  ${expected} is the table of documents, as docsums_table writes it,
+ * whose column nats it has to fill in: every other column must come back as it is.
+ * Owns:   the caller frees y->table.
+ * Errors: -1, refused, or with errno, said.
+ */
+int external_score(struct stage_work *w, unsigned threads, const json_t *files, const struct dataset *d,
+    const struct str *expected, struct external_score *y);
+
+#endif
