@@ -30,11 +30,14 @@ need_python() {
 	skip "no python3 with $2"
 }
 
-# program RUN [SECTION.KEY=VALUE]...: a run of the program that PROGRAM describes, likewise.
+# program RUN [SECTION.KEY=VALUE]...: a run of the program that PROGRAM describes; what is given here wins.
 program() {
 	local run=$1 settings=() s
 	shift
-	for s in "${PROGRAM[@]}" "$@"; do settings+=(-s "$s"); done
+	for s in "${PROGRAM[@]}"; do
+		[[ " $* " == *" ${s%%=*}="* ]] || settings+=(-s "$s")
+	done
+	for s in "$@"; do settings+=(-s "$s"); done
 	hg-spec -b "$BATS_FILE_TMPDIR/base.json" -s "data.dir=$DATA" "${settings[@]}" "$run"
 }
 
@@ -64,6 +67,14 @@ of_sort() {
 		'trainer.reads={"value": "^seconds: ([0-9.]+)$"}')
 }
 
+# judged_by METRIC: a ledger whose policy compares that.
+judged_by() {
+	tiny_spec plain train.iterations=1
+	hg-run -l plainly plain
+	mkdir ledger
+	jq ".metric.name = \"$1\" | .metric.across_tokenizers = \"$1\"" plainly/policy.json > ledger/policy.json
+}
+
 # row LEDGER RUN FILTER: of that run's row.
 row() {
 	hg-ledger list -j "$1" | jq -r "select(.run.run_id == \"$2\") | $3"
@@ -86,7 +97,7 @@ ids() {
 	run -0 hg-run -l ledger a
 	[ "$(row ledger a .run.evidence)" = checkpoint ]
 	[ "$(row ledger a '.verdict | .class + " " + .reason')" = "noise first" ]
-	[ "$(jq .steps a/training_report.json)" -eq 40 ]
+	[ "$(jq .claimed.steps a/training_report.json)" -eq 40 ]
 	[ -s a/prompt_report.json ]
 	# Of no idea it would be ln 260 = 5.56.  The last step's loss is that of other text, a moment before.
 	loss=$(row ledger a .run.metrics.val_loss)
@@ -215,7 +226,8 @@ claims() {
 }
 
 # bats test_tags=b73
-@test "b73: a log that tells only a loss, as llm.c does, is judged by that" {
+@test "b73: a log that tells only a loss, as llm.c does, is judged by that where the policy says so" {
+	judged_by val_loss
 	claims llmc '{"val_loss": "last:^val loss ([0-9.]+)$"}' val_loss 's/^val loss //p'
 	[ "$(row ledger a .verdict.metric)" = val_loss ]
 }
@@ -247,6 +259,7 @@ claims() {
 }
 
 @test "a measure that is no bits per byte is judged, too, and lower is better" {
+	judged_by value
 	of_sort
 	program a
 	program b train.seed=2

@@ -7,6 +7,7 @@ trainer.set={"SEED": "{seed}", "DATA_PATH": "{data}"}, and by FORM trainer.reads
 golf  one line at the end tells it       {"val_bpb": "^final_int8_zlib_roundtrip_exact .*val_bpb:([0-9.]+)"}
 loop  many lines do, and the last counts {"val_bpb": "last:^val_bpb: +([0-9.]+)"}
 llmc  there is only a loss               {"val_loss": "last:^val loss ([0-9.]+)$"}
+      (which the ledger's policy.json must then compare: metric.name and metric.across_tokenizers)
 A program that is no demonstration is taken so without a change: its seed, and where its data lie, by the variables or
 arguments that it has, and a pattern for its own lines.
 """

@@ -49,7 +49,8 @@ def train():
 
 
 def score():
-    """All that is known of the model is in ngram.z; docs.tsv says how many of each document's tokens are scored."""
+    """Of the model it knows what is in ngram.z.  docs.tsv is the table to fill in: index, scored tokens, bytes and raw
+    bytes of each document, and in the last column its nats."""
     model = json.loads(zlib.decompress(open("ngram.z", "rb").read()))
     order, weight, count, total = model["order"], model["weight"], collections.Counter(), collections.Counter()
     for *gram, n in model["grams"]:
@@ -59,17 +60,18 @@ def score():
     ids = iter(tokens("val"))
     context = (BOS,) * (order - 1) + (next(ids),)  # the very first token is never predicted
     with open("docs.tsv") as docs, open("score_docs.tsv", "w") as out:
-        print(docs.readline().rstrip("\n"), "nats", sep="\t", file=out)
+        out.write(docs.readline())
         for row in docs:
+            document, n, *counted = row.split("\t")[:4]
             nats = 0.0
-            for _ in range(int(row.split("\t")[1])):
+            for _ in range(int(n)):
                 t, p = next(ids), 1 / model["vocabulary"]
                 for i in range(order, 0, -1):
                     known = context[i:]
                     p = (count[known + (t,)] + weight * p) / (total[known] + weight)
                 context = context[1:] + (t,)
                 nats -= math.log(p)
-            print(row.rstrip("\n"), f"{nats:.17g}", sep="\t", file=out)
+            print(document, n, *counted, f"{nats:.17g}", sep="\t", file=out)
 
 
 {"train": train, "score": score}[sys.argv[1]]()
