@@ -5,8 +5,8 @@
 # REQUESTS   a file with a request on each line (- is standard input), or a directory of NAME.json; a request is what
 #            hg-spec -b takes: {"train": {"matrix_lr": 0.02}, "about": {"hypothesis": "half the rate"}}
 # DIR        keeps DIR/ledger, DIR/runs and DIR/requests
-# -b BASE    requests say only what differs from this one, in sections model, train and about: what counts as a score,
-#            what a run may cost and which program runs are then not theirs to say
+# -b BASE    requests say only what differs from this one, in sections model, train and about, or in trainer.params: what
+#            counts as a score, what a run may cost and which program runs are then not theirs to say
 # -c         also do what verdicts name next: calibrate the lane, confirm what is promising
 #
 # A line is name, class, reason and score, with tabs between.  Class - means that nothing was judged: "request" is one
@@ -73,8 +73,10 @@ asked() {
 		cat "$1"
 		return
 	fi
-	jq -s 'if .[1] | keys - ["about", "model", "train"] == [] then .[0] * .[1]
-		else error("only sections model, train and about may be asked for") end' "$base" "$1"
+	jq -s 'if length == 2 and (.[1] | keys - ["about", "model", "train", "trainer"] == []
+			and ((has("trainer") | not) or (.trainer | type == "object" and keys - ["params"] == [])))
+		then .[0] * .[1] else error("only sections model, train and about, and trainer.params, may be asked for") end
+		' "$base" "$1"
 }
 
 # answer NAME FILE: run the request, and print its line.

@@ -151,7 +151,7 @@ unscored() {
 	[ "$status" -eq 0 ]
 	diff shown <(unscored <<< "$output")
 	[[ "$stderr" == *"unknown key 'train.iteration'; the nearest is 'train.iterations'"* ]]
-	[[ "$stderr" == *"only sections model, train and about may be asked for"* ]]
+	[[ "$stderr" == *"only sections model, train and about, and trainer.params, may be asked for"* ]]
 	hg-ledger verify work/ledger
 	rows=$(wc -l < work/ledger/ledger.jsonl)
 	run --separate-stderr sh examples/agent.sh -c -b base.json work data requests.jsonl

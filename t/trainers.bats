@@ -273,6 +273,30 @@ claims() {
 	[ "$(row ledger c .verdict.reason)" = uncalibrated ]
 }
 
+@test "a loop may ask for parameters of the program that its base names, and for nothing else of it" {
+	local n
+	of_ngram
+	program first
+	jq '{model, train: (.train | {seq_len, batch_tokens, iterations}), trainer: (.trainer | {command, files, gives}),
+		scorer: (.scorer | {command, files}), system: {backend: "external"}}' first/spec.json > base.json
+	cat > requests <<-'END'
+		{}
+		{"trainer": {"params": {"order": 4}}}
+		{"trainer": {"params": {"order": 4}, "command": ["true"]}}
+		{"trainer": null}
+		{"scorer": {"command": ["true"]}}
+		{"system": false}
+		{"about": {}} {"eval": {"docs": 1}}
+		["train"]
+	END
+	run -0 --separate-stderr sh "$HG_TOP/examples/agent.sh" -b base.json work "$DATA" requests
+	[ "$(cut -f 2,3 <<< "$output" | tr '\t\n' ' ;')" = \
+		"noise first;noise uncalibrated;- request;- request;- request;- request;- request;- request;" ]
+	# Only what may be asked for became a run.
+	[ "$(find work/runs -name spec.json | wc -l)" -eq 2 ]
+	[ "$(cat work/runs/*/spec.json | jq -c '.trainer.params // {}' | sort | xargs)" = "{order:4} {}" ]
+}
+
 @test "every program in examples/trainers is run here, and says which evidence it gives" {
 	local file
 	for file in "$P"/*; do
