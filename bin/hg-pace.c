@@ -66,6 +66,12 @@ begin(struct pace *x, const char *path, int *code)
 		*code = errno == ENOENT ? HG_EXIT_SYSTEM : HG_EXIT_CONTRACT;
 		return (-1);
 	}
+	if (rundir_external(&x->run)) {
+		say_error("'%s' is trained by a program, whose pace only it knows: system.backend=external",
+		    x->run.path);
+		*code = HG_EXIT_USAGE;
+		return (-1);
+	}
 	if (x->recipe.threads == 0)
 		x->recipe.threads = proc_cpus();
 	if ((x->data = locate_dataset(jsonio_text(x->run.spec.json, "data.dir", ""),

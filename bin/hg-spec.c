@@ -140,9 +140,14 @@ main(int argc, char **argv)
 		code = mint_exit(errno);
 		goto done;
 	}
-	warn_of_schedule(&recipe.schedule);
-	warn_of_memory(&recipe);
-	warn_of_artifact(&recipe, spec);
+	/* What a program makes of schedule and memory only it knows, and only weights of the family are compressed. */
+	if (strcmp(recipe.backend, "external") != 0) {
+		warn_of_schedule(&recipe.schedule);
+		warn_of_memory(&recipe);
+	}
+	if (strcmp(recipe.backend, "external") != 0 ||
+	    strcmp(jsonio_text(spec, "trainer.gives", "checkpoint"), "checkpoint") == 0)
+		warn_of_artifact(&recipe, spec);
 	code = minted == NULL ? mint_run(&place, argv[first], spec) : mint_next(&place, spec);
 done:
 	json_decref(spec);

@@ -10,7 +10,7 @@
 #include "work/training.h"
 
 static const struct opt_tool tool = { "hg-train", "Train the model that a spec asks for.",
-	"hg-train [-j THREADS] RUN" };
+	"hg-train [-n | -c] [-j THREADS] RUN" };
 
 static int
 work(struct stage_work *w, void *arg)
@@ -21,11 +21,12 @@ work(struct stage_work *w, void *arg)
 int
 main(int argc, char **argv)
 {
-	struct opt table[] = { { .letter = 'j', .arg = "THREADS", .help = "compute with this many threads" },
-		{ .letter = 0 } };
+	struct opt table[] = { { .letter = 'n', .help = "a dry run: check all that training needs, change nothing" },
+		{ .letter = 'c', .help = "train again, compare with the receipt, change nothing" },
+		{ .letter = 'j', .arg = "THREADS", .help = "compute with this many threads" }, { .letter = 0 } };
 	struct stage_job job = { .stage = STAGE_TRAIN, .work = work, .lane = 1, .stops = 1 };
+	struct training_options o = { 0, 0, 0 };
 	const char *text;
-	unsigned threads;
 	uint64_t n = 0;
 	int i;
 
@@ -36,9 +37,13 @@ main(int argc, char **argv)
 		say_error("-j '%s' is not a number of threads from 1 to 1024", text);
 		return (opt_usage(&tool));
 	}
-	if (argc - i != 1)
+	o.dry = opt_row(table, 'n')->count != 0;
+	o.again = opt_row(table, 'c')->count != 0;
+	if (argc - i != 1 || (o.dry && o.again))
 		return (opt_usage(&tool));
-	threads = (unsigned)n;
-	job.arg = &threads;
+	o.threads = (unsigned)n;
+	job.arg = &o;
+	if (o.dry || o.again)
+		job.rehearse = o.dry ? training_tell : training_compare;
 	return (exit_flush(stage_run(argv[i], &job)));
 }

@@ -15,11 +15,11 @@ enum bind_type {
 	BIND_ULLONG,
 	BIND_LONG, /* int64_t likewise */
 	BIND_LLONG,
-	BIND_REAL, /* double */
-	BIND_FLAG, /* int, 0 or 1 */
-	BIND_TEXT, /* const char *, into the JSON value; NULL for null */
+	BIND_REAL,  /* double */
+	BIND_FLAG,  /* int, 0 or 1 */
+	BIND_TEXT,  /* const char *, into the JSON value; NULL for null */
 	BIND_VALUE, /* const json_t *, the JSON value itself, borrowed */
-	BIND_WORD  /* an enum, by place in words */
+	BIND_WORD   /* an enum, by place in words */
 };
 
 struct bind {

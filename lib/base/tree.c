@@ -124,8 +124,7 @@ remove_taken_up(int at, uint64_t *serial)
 		some = 1;
 		if (unlinkat(at, e->d_name, AT_REMOVEDIR) == 0 || errno == ENOENT)
 			continue;
-		if ((errno != ENOTEMPTY && errno != EEXIST && errno != EACCES) ||
-		    empty(at, e->d_name, serial) == -1 ||
+		if ((errno != ENOTEMPTY && errno != EEXIST && errno != EACCES) || empty(at, e->d_name, serial) == -1 ||
 		    (unlinkat(at, e->d_name, AT_REMOVEDIR) == -1 && errno != ENOENT)) {
 			some = -1;
 			break;

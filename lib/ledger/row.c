@@ -521,7 +521,7 @@ write_metrics(const struct record_metrics *from)
 		/* Of a later version: left out where it says nothing, so that rows of before keep their bytes. */
 		if (metrics[i].metric != POLICY_VALUE || !isnan(from->of[POLICY_VALUE]))
 			json_object_set_new(to, policy_metric_name(metrics[i].metric),
-		    write_number(metrics[i].form, from->of[metrics[i].metric]));
+			    write_number(metrics[i].form, from->of[metrics[i].metric]));
 	return (to);
 }
 

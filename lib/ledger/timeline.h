@@ -30,7 +30,7 @@ struct timeline_point {
 	double lane_sd;   /* run-to-run deviation of the lane as known then; NAN */
 	/* Until timeline_finish: */
 	double scores[STANDINGS_SCORES]; /* in each metric that can be judged by */
-	int metric, judged; /* metric of the policy, and of the verdict (or -1) */
+	int metric, judged;              /* metric of the policy, and of the verdict (or -1) */
 };
 
 struct timeline {

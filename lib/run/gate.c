@@ -287,7 +287,8 @@ check_export(struct gate *e)
 		return (-1);
 	if (rundir_evidence(e->run) == RUNDIR_ARTIFACTS && e->receipt[STAGE_TRAIN] != NULL &&
 	    !json_equal(json_object_get(v, "files"), json_object_get(e->receipt[STAGE_TRAIN], "files")) &&
-	    find(e, STAGE_EXPORT, file, GATE_UNBOUND, NULL, NULL, "its files are not those of the training report") == -1)
+	    find(e, STAGE_EXPORT, file, GATE_UNBOUND, NULL, NULL, "its files are not those of the training report") ==
+		-1)
 		return (-1);
 	if (jsonio_i64(v, "cap_bytes", -1) != e->run->spec.limits.artifact_cap_bytes)
 		return (find(e, STAGE_EXPORT, file, GATE_DIFFERS, NULL, NULL, "its cap is not the spec's"));

@@ -150,9 +150,10 @@ check_word(const char *section, const char *key, const char *word)
 	json_decref(values);
 	str_free(&out);
 	if (rc == -1 && errno == EINVAL)
-		return (wrong("%s.%s: '%s' has braces that hold none of seed, spec, data, out, keep, threads and run_uid; "
-			      "a brace that is meant as one is written {{",
-		    section, key, word));
+		return (
+		    wrong("%s.%s: '%s' has braces that hold none of seed, spec, data, out, keep, threads and run_uid; "
+			  "a brace that is meant as one is written {{",
+			section, key, word));
 	return (rc == -1 ? out_of_memory() : 0);
 }
 
@@ -208,8 +209,9 @@ check_reads(const struct program *p)
 		groups = pattern.re_nsub;
 		regfree(&pattern);
 		if (groups != 1)
-			return (wrong("trainer.reads: '%s' has %zu groups in parentheses; the number is in the one group",
-			    json_string_value(v), groups));
+			return (
+			    wrong("trainer.reads: '%s' has %zu groups in parentheses; the number is in the one group",
+				json_string_value(v), groups));
 	}
 	return (0);
 }
@@ -384,8 +386,8 @@ put_executable(json_t *section, const char *what, const char *word)
 		snprintf(path, sizeof(path), "%.*s/%s", (int)(end - p), p, word);
 		/* Not the file behind links: a virtual environment's python is known by its own path. */
 		if (*path == '/' && runs(path))
-			return (json_object_set_new(section, "executable", json_string(path)) == -1 ? out_of_memory() :
-												      0);
+			return (
+			    json_object_set_new(section, "executable", json_string(path)) == -1 ? out_of_memory() : 0);
 	}
 	return (wrong("%s.command: there is no program '%s' in PATH", what, word));
 }
@@ -484,7 +486,8 @@ program_copy(const json_t *spec, int rundir)
 			return (-1);
 		}
 		for (k = 0; k < json_array_size(program); k++)
-			if (copy_file(json_string_value(json_array_get(files, k)), json_array_get(program, k), fd) == -1)
+			if (copy_file(json_string_value(json_array_get(files, k)), json_array_get(program, k), fd) ==
+			    -1)
 				goto done;
 	}
 	rc = 0;

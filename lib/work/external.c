@@ -27,6 +27,7 @@
 #include "work/external.h"
 #include "work/launch.h"
 #include "work/provenance.h"
+#include "work/training.h"
 
 /* What a checkpoint, and what one file of an artifact, may have. */
 #define CHECKPOINT_BYTES ((uint64_t)64 << 30)
@@ -40,7 +41,7 @@ struct work {
 	struct launch launch;
 	struct metrics metrics;
 	int64_t slept_ms;
-	json_t *result;     /* what it printed; NULL for a claim */
+	json_t *result; /* what it printed; NULL for a claim */
 	json_t *claimed;
 	json_t *mismatches; /* [{field, expected, observed}] */
 	json_t *files;      /* of the artifact */
@@ -102,8 +103,10 @@ compare_result(struct work *x)
 	model = json_object_get(spec, "model");
 	json_object_foreach(json_object_get(x->result, "model"), key, member) {
 		asked = json_object_get(model, key);
-		if (asked != NULL && (json_equal(asked, member) || (json_is_number(asked) && json_is_number(member) &&
-			json_number_value(asked) == json_number_value(member))))
+		if (asked != NULL &&
+		    (json_equal(asked, member) ||
+			(json_is_number(asked) && json_is_number(member) &&
+			    json_number_value(asked) == json_number_value(member))))
 			continue;
 		snprintf(field, sizeof(field), "model.%.100s", key);
 		disagrees(x, field, asked == NULL ? json_null() : json_incref((json_t *)(uintptr_t)asked),
@@ -179,7 +182,8 @@ compare_tensors(struct work *x, const struct safetensors *s, const struct params
 		snprintf(field, sizeof(field), "tensor %s", want->name);
 		if ((have = safetensors_find(s, want->name)) == NULL)
 			disagrees(x, field, shape_of(shape, (size_t)want->dims), json_null());
-		else if (have->dims != (size_t)want->dims || memcmp(have->shape, shape, have->dims * sizeof(shape[0])) != 0)
+		else if (have->dims != (size_t)want->dims ||
+		    memcmp(have->shape, shape, have->dims * sizeof(shape[0])) != 0)
 			disagrees(x, field, shape_of(shape, (size_t)want->dims), shape_of(have->shape, have->dims));
 	}
 	for (i = 0; i < safetensors_count(s); i++) {
@@ -244,8 +248,8 @@ open_left(struct work *x, const char *name, uint64_t most)
 			return (file);
 	}
 missing:
-	return (stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_string(name), NULL, "its '%s': %s", name,
-	    say_why(errno)));
+	return (
+	    stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_string(name), NULL, "its '%s': %s", name, say_why(errno)));
 }
 
 static int
@@ -264,7 +268,8 @@ take_checkpoint(struct work *x)
 	if ((fd = open_left(x, name, CHECKPOINT_BYTES)) == -1 || (p = params_new(&recipe.config)) == NULL)
 		return (-1);
 	if ((s = safetensors_read(fd, name)) == NULL)
-		return (errno == ENOMEM ? -1 : stage_refuse(x->w, REFUSAL_RESULT_INVALID, NULL, NULL, "%s", say_last()));
+		return (
+		    errno == ENOMEM ? -1 : stage_refuse(x->w, REFUSAL_RESULT_INVALID, NULL, NULL, "%s", say_last()));
 	compare_tensors(x, s, p);
 	safetensors_free(s);
 	if (refuse_mismatches(x) == -1)
@@ -272,7 +277,8 @@ take_checkpoint(struct work *x)
 	if ((weights = malloc(p->n * sizeof(*weights))) == NULL)
 		return (-1);
 	if (lseek(fd, 0, SEEK_SET) == -1 || checkpoint_read(fd, name, p, weights) == -1)
-		return (errno == ENOMEM ? -1 : stage_refuse(x->w, REFUSAL_RESULT_INVALID, NULL, NULL, "%s", say_last()));
+		return (
+		    errno == ENOMEM ? -1 : stage_refuse(x->w, REFUSAL_RESULT_INVALID, NULL, NULL, "%s", say_last()));
 	for (i = 0; i < p->n; i++)
 		if (!isfinite(weights[i]))
 			return (stage_refuse(x->w, REFUSAL_LOSS_DIVERGED, NULL, json_string("finite weights"),
@@ -362,8 +368,8 @@ find_number(struct work *x, const char *metric, const char *text, char *log, dou
 
 	pattern = program_pattern(text, &last);
 	if (regcomp(&re, pattern, REG_EXTENDED) != 0)
-		return (stage_refuse(x->w, REFUSAL_SPEC_INVALID, NULL, NULL, "trainer.reads.%s is no regular expression",
-		    metric));
+		return (stage_refuse(x->w, REFUSAL_SPEC_INVALID, NULL, NULL,
+		    "trainer.reads.%s is no regular expression", metric));
 	for (line = log; *line != '\0'; line = *end == '\0' ? end : end + 1) {
 		end = line + strcspn(line, "\n");
 		if (*end == '\n') {
@@ -407,7 +413,7 @@ take_claims(struct work *x)
 		return (stage_refuse(x->w, REFUSAL_RESULT_INVALID, NULL, NULL,
 		    "its log was cut at %llu bytes, and what was to be read may have stood behind",
 		    (unsigned long long)LAUNCH_LOG_BYTES));
-	if ((log = file_read(x->r->fd, RUNDIR_TRAIN_LOG, (size_t)LAUNCH_LOG_BYTES, &n)) == NULL) {
+	if ((log = file_read(stage_outputs(x->w), RUNDIR_TRAIN_LOG, (size_t)LAUNCH_LOG_BYTES, &n)) == NULL) {
 		say_errno("cannot read '%s'", RUNDIR_TRAIN_LOG);
 		return (-1);
 	}
@@ -426,6 +432,17 @@ take_claims(struct work *x)
 
 /* --- the receipt ------------------------------------------------------------------- */
 
+static int
+is_in(const json_t *list, const json_t *entry)
+{
+	size_t i;
+
+	for (i = 0; i < json_array_size(list); i++)
+		if (json_equal(json_array_get(list, i), entry))
+			return (1);
+	return (0);
+}
+
 int
 external_code(const json_t *spec, int ours, uint64_t *bytes, char hex[SHA256_HEX_SIZE])
 {
@@ -442,6 +459,9 @@ external_code(const json_t *spec, int ours, uint64_t *bytes, char hex[SHA256_HEX
 		fingerprint_code(bytes, &code);
 	for (i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
 		json_array_foreach(jsonio_get(spec, sections[i]), k, entry) {
+			/* A file of both sections is one file. */
+			if (i == 1 && is_in(jsonio_get(spec, sections[0]), entry))
+				continue;
 			*bytes += (uint64_t)jsonio_i64(entry, "bytes", 0);
 			rc |= str_printf(&lines, "%s  %s\n", jsonio_text(entry, "sha256", ""),
 			    jsonio_text(entry, "file", ""));
@@ -468,7 +488,8 @@ note_claims(struct work *x)
 	if ((v = json_object_get(x->result, "claims")) != NULL && json_object_update(x->claimed, v) == -1)
 		return (-1);
 	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if ((v = json_object_get(x->result, words[i])) != NULL && json_object_set(x->claimed, words[i], v) == -1)
+		if ((v = json_object_get(x->result, words[i])) != NULL &&
+		    json_object_set(x->claimed, words[i], v) == -1)
 			return (-1);
 	return (0);
 }
@@ -478,16 +499,19 @@ claim_boundary(const struct work *x)
 {
 	switch (x->evidence) {
 	case RUNDIR_CLAIMS:
-		return ("The number is the program's word, as its log has it: its score, its data and what it did with its seed "
-			"were not looked at. It compares with the same program's word alone and can't be promoted without "
-			"an independent score.");
+		return (
+		    "The number is the program's word, as its log has it: its score, its data and what it did with its seed "
+		    "were not looked at. It compares with the same program's word alone and can't be promoted without "
+		    "an independent score.");
 	case RUNDIR_ARTIFACTS:
-		return ("Files, sizes, time and memory were measured, and the score's documents, tokens and bytes are those of "
-			"the data; its losses are those of the program's own scorer, run on the artifact alone. What it did "
-			"with its seed is its word.");
+		return (
+		    "Files, sizes, time and memory were measured, and the score's documents, tokens and bytes are those of "
+		    "the data; its losses are those of the program's own scorer, run on the artifact alone. What it did "
+		    "with its seed is its word.");
 	default:
-		return ("Weights, their geometry, time and memory were measured, and export and score are homegolf's; steps, "
-			"tokens and what it did with its seed are its word.");
+		return (
+		    "Weights, their geometry, time and memory were measured, and export and score are homegolf's; steps, "
+		    "tokens and what it did with its seed are its word.");
 	}
 }
 
@@ -496,8 +520,9 @@ system_digest(json_t *v, int own, char hex[SHA256_HEX_SIZE])
 {
 	/* A file of the program's own belongs to the configuration, not to the system. */
 	json_t *system = json_pack("{s:O, s:O, s:O, s:O, s:O}", "backend", json_object_get(v, "backend"), "executable",
-	    own ? json_object_get(v, "backend") : jsonio_get(v, "executable.sha256"), "threads", json_object_get(v, "threads"), "lane",
-	    json_object_get(v, "lane"), "cpu_model", json_object_get(v, "cpu_model"));
+	    own ? json_object_get(v, "backend") : jsonio_get(v, "executable.sha256"), "threads",
+	    json_object_get(v, "threads"), "lane", json_object_get(v, "lane"), "cpu_model",
+	    json_object_get(v, "cpu_model"));
 	int rc = system == NULL ? -1 : jsonio_digest(system, hex);
 
 	json_decref(system);
@@ -516,17 +541,18 @@ receipt(struct work *x)
 	uint64_t code_bytes;
 
 	if (external_code(spec, 0, &code_bytes, code) == -1 || fsync(l->log) == -1 ||
-	    (log = provenance_file(x->r->fd, RUNDIR_TRAIN_LOG)) == NULL)
+	    (log = provenance_file(stage_outputs(x->w), RUNDIR_TRAIN_LOG)) == NULL)
 		return (NULL);
 	json_object_set_new(log, "dropped_bytes", json_integer((json_int_t)l->dropped_bytes));
 	if (x->metrics.rows != 0) {
-		if (metrics_sync(&x->metrics) == -1 || (metrics = provenance_file(x->r->fd, RUNDIR_METRICS)) == NULL)
+		if (metrics_sync(&x->metrics) == -1 ||
+		    (metrics = provenance_file(stage_outputs(x->w), RUNDIR_METRICS)) == NULL)
 			return (NULL);
 		json_object_set_new(metrics, "rows", json_integer((json_int_t)x->metrics.rows));
 	}
 	proc_cpu_model(cpu, sizeof(cpu));
-	v = json_pack("{s:s, s:s, s:s, s:O, s:O, s:s, s:O, s:O, s:O, s:I, s:I, s:I, s:o, s:I, s:n, s:I}", "dataset_sha256",
-	    x->data->sha256, "tokenizer_sha256", x->data->tokenizer_sha256, "config_sha256",
+	v = json_pack("{s:s, s:s, s:s, s:O, s:O, s:s, s:O, s:O, s:O, s:I, s:I, s:I, s:o, s:I, s:n, s:I}",
+	    "dataset_sha256", x->data->sha256, "tokenizer_sha256", x->data->tokenizer_sha256, "config_sha256",
 	    jsonio_text(spec, "digests.config_sha256", ""), "trainer_sha256",
 	    jsonio_get(spec, "digests.trainer_sha256"), "evidence", jsonio_get(spec, "trainer.gives"), "claim_boundary",
 	    claim_boundary(x), "command", l->command, "executable", l->executable, "seed",
@@ -546,7 +572,8 @@ receipt(struct work *x)
 		    "params", x->evidence == RUNDIR_CHECKPOINTS ? json_integer((json_int_t)x->params) : json_null(),
 		    "files", x->files, "metrics", metrics, "log", log, "claimed", x->claimed, "stop_reason", "exit")) ==
 		-1 ||
-	    system_digest(v, l->program.executable == NULL, hex) == -1 || json_object_set_new(v, "system_sha256", json_string(hex)) == -1) {
+	    system_digest(v, l->program.executable == NULL, hex) == -1 ||
+	    json_object_set_new(v, "system_sha256", json_string(hex)) == -1) {
 		json_decref(v);
 		errno = ENOMEM;
 		return (NULL);
@@ -576,7 +603,7 @@ bind_program(struct stage_work *w, const json_t *program)
 int
 external_train(struct stage_work *w, void *arg)
 {
-	const unsigned *threads = arg;
+	const struct training_options *o = arg;
 	struct work x = { .w = w, .r = stage_rundir(w), .slept_ms = clock_slept_ms() };
 	const struct spec_limits *limits = &x.r->spec.limits;
 	struct launch *l = &x.launch;
@@ -592,23 +619,36 @@ external_train(struct stage_work *w, void *arg)
 	l->w = w;
 	l->section = "trainer";
 	l->scratch = RUNDIR_TRAIN_OUT;
-	l->keep = RUNDIR_TRAIN_KEEP;
+	l->keep = o->dry || o->again ? NULL : RUNDIR_TRAIN_KEEP;
+	l->dry = o->dry;
 	l->data = x.data->dir;
-	l->threads = *threads != 0 ? *threads : (unsigned)jsonio_i64(x.r->spec.json, "system.threads", proc_cpus());
+	l->threads = o->threads != 0 ? o->threads : (unsigned)jsonio_i64(x.r->spec.json, "system.threads", proc_cpus());
 	l->life_ms = limits->cap_ms > 0 ? limits->cap_ms + limits->overhead_ms : 0;
 	l->says_to_log = x.evidence == RUNDIR_CLAIMS;
 	if (program_read(&l->program, x.r->spec.json, "trainer") == 0)
 		return (stage_refuse(w, REFUSAL_SPEC_INVALID, NULL, NULL, "the spec has no trainer.command"));
 	/* The metrics of an attempt that failed say nothing of this one. */
-	if (metrics_open(&x.metrics, x.r->fd) == -1 || metrics_cut(&x.metrics) == -1)
+	if (metrics_open(&x.metrics, stage_outputs(w)) == -1 || metrics_cut(&x.metrics) == -1)
 		return (-1);
 	l->metrics = &x.metrics;
-	if ((l->log = file_open_change(x.r->fd, RUNDIR_TRAIN_LOG, O_RDWR | O_CREAT | O_TRUNC | O_APPEND, 0644)) == -1) {
+	if ((l->log = file_open_change(stage_outputs(w), RUNDIR_TRAIN_LOG, O_RDWR | O_CREAT | O_TRUNC | O_APPEND,
+		 0644)) == -1) {
 		say_errno("cannot write '%s'", RUNDIR_TRAIN_LOG);
 		return (-1);
 	}
-	if (bind_program(w, l->program.program) == -1 || launch_prepare(l) == -1 || launch_run(l) == -1)
+	if (bind_program(w, l->program.program) == -1 || launch_prepare(l) == -1)
 		return (-1);
+	/* Whoever only says a number knows of no dry runs. */
+	if (o->dry && x.evidence == RUNDIR_CLAIMS)
+		return (stage_deliver(w, json_pack("{s:s, s:b}", "result", "dry_run", "executed", 0)));
+	if (launch_run(l) == -1)
+		return (-1);
+	if (o->dry)
+		return (read_result(&x) == -1 || compare_result(&x) == -1 || refuse_mismatches(&x) == -1 ?
+			-1 :
+			stage_deliver(w,
+			    json_pack("{s:s, s:b, s:I}", "result", "dry_run", "executed", 1, "wallclock_ms",
+				(json_int_t)l->lived_ms)));
 	if (x.evidence == RUNDIR_CLAIMS) {
 		if (take_claims(&x) == -1)
 			return (-1);

@@ -10,7 +10,7 @@
  * what of its word is believed.
  */
 
-/* hg-train's worker; ${arg} is what training_work takes. */
+/* hg-train's worker; ${arg} is what training_work takes (struct training_options). */
 int external_train(struct stage_work *w, void *arg);
 
 /* hg-export's worker, where the trainer left files that only its scorer understands; ${arg} is not used. */

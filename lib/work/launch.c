@@ -100,10 +100,9 @@ place_file(struct launch *l, const json_t *entry)
 		free(text);
 		return (-1);
 	}
-	rc = strcmp(hex, want) == 0 ?
-	    write_file(l, name, text, n, st.st_mode & 0111 ? 0777 : 0666) :
-	    stage_refuse(l->w, REFUSAL_TRAINER_MISSING, json_string(hex), json_string(want),
-		"'%s' is not what it was when the run was made", from);
+	rc = strcmp(hex, want) == 0 ? write_file(l, name, text, n, st.st_mode & 0111 ? 0777 : 0666) :
+				      stage_refuse(l->w, REFUSAL_TRAINER_MISSING, json_string(hex), json_string(want),
+					  "'%s' is not what it was when the run was made", from);
 	free(text);
 	return (rc);
 }
@@ -200,7 +199,7 @@ expand_command(struct launch *l, const json_t *values)
 static int
 find_executable(struct launch *l, char path[8200])
 {
-	const char *word = json_string_value(json_array_get(l->command, 0));
+	const char *word = json_string_value(json_array_get(l->command, 0)), *name;
 	char hex[SHA256_HEX_SIZE];
 	uint64_t bytes;
 
@@ -217,8 +216,9 @@ find_executable(struct launch *l, char path[8200])
 			return (stage_refuse(l->w, REFUSAL_TRAINER_MISSING, NULL, json_string(path),
 			    "'%s' cannot be executed: %s", path, say_why(errno)));
 	}
-	l->executable = json_pack("{s:s, s:I, s:s}", "file",
-	    strlen(path) > 255 ? path + strlen(path) - 255 : path, "bytes", (json_int_t)bytes, "sha256", hex);
+	name = l->program.executable == NULL ? word : path;
+	l->executable = json_pack("{s:s, s:I, s:s}", "file", strlen(name) > 255 ? name + strlen(name) - 255 : name,
+	    "bytes", (json_int_t)bytes, "sha256", hex);
 	return (l->executable == NULL ? -1 : 0);
 }
 
@@ -325,8 +325,15 @@ make_environment(struct launch *l, const json_t *values, struct environment *e)
 
 /* --- its life ----------------------------------------------------------------- */
 
-enum ended { ENDED_ITSELF, ENDED_STOPPED, ENDED_OUT_OF_TIME, ENDED_SAID_TOO_MUCH, ENDED_TOO_LARGE, ENDED_TOO_MANY,
-	ENDED_OUT_OF_MEMORY };
+enum ended {
+	ENDED_ITSELF,
+	ENDED_STOPPED,
+	ENDED_OUT_OF_TIME,
+	ENDED_SAID_TOO_MUCH,
+	ENDED_TOO_LARGE,
+	ENDED_TOO_MANY,
+	ENDED_OUT_OF_MEMORY
+};
 
 /* What is known of it while it lives. */
 struct life {
@@ -353,7 +360,8 @@ to_log(struct life *x, const char *text, size_t n)
 	if (fits > n)
 		fits = n;
 	if (fits < n && l->dropped_bytes == 0)
-		say_note("the log is full at %llu bytes; what follows is dropped", (unsigned long long)LAUNCH_LOG_BYTES);
+		say_note("the log is full at %llu bytes; what follows is dropped",
+		    (unsigned long long)LAUNCH_LOG_BYTES);
 	l->dropped_bytes += n - fits;
 	l->logged_bytes += fits;
 	if (file_write_all(l->log, text, fits) == -1) {
@@ -377,9 +385,9 @@ take_row(struct life *x, const char *line, size_t n)
 		if (contract_accept("metrics", row, NULL) == 0) {
 			stage_progress(x->l->w, jsonio_i64(row, "step", 0),
 			    json_pack("{s:s, s:O, s:n, s:O, s:O, s:O, s:n, s:n, s:I}", "phase", "train", "step",
-				json_object_get(row, "step"), "steps_expected", "tokens", json_object_get(row, "tokens"),
-				"train_loss", json_object_get(row, "train_loss"), "best_loss",
-				json_object_get(row, "train_loss"), "tokens_per_s", "eta_ms", "elapsed_ms",
+				json_object_get(row, "step"), "steps_expected", "tokens",
+				json_object_get(row, "tokens"), "train_loss", json_object_get(row, "train_loss"),
+				"best_loss", json_object_get(row, "train_loss"), "tokens_per_s", "eta_ms", "elapsed_ms",
 				(json_int_t)now));
 			return (x->l->metrics->bytes > LAUNCH_LOG_BYTES ? (json_decref(row), 0) :
 									  metrics_add(x->l->metrics, row));
@@ -707,20 +715,24 @@ judge(struct life *x)
 		    "the program printed more than one result can be; messages belong on standard error"));
 	case ENDED_TOO_LARGE:
 		return (stage_refuse(l->w, REFUSAL_TRAINER_FAILED, NULL,
-		    json_pack("{s:I, s:I}", "bytes", (json_int_t)l->program.max_bytes, "files", (json_int_t)LAUNCH_ENTRIES),
+		    json_pack("{s:I, s:I}", "bytes", (json_int_t)l->program.max_bytes, "files",
+			(json_int_t)LAUNCH_ENTRIES),
 		    "its directories hold more than %s.max_bytes or %d files, or are too deep", l->section,
 		    LAUNCH_ENTRIES));
 	case ENDED_TOO_MANY:
-		return (stage_refuse(l->w, REFUSAL_TRAINER_FAILED, NULL, json_pack("{s:i}", "processes", LAUNCH_PROCESSES),
-		    "the program started more than %d processes", LAUNCH_PROCESSES));
+		return (
+		    stage_refuse(l->w, REFUSAL_TRAINER_FAILED, NULL, json_pack("{s:i}", "processes", LAUNCH_PROCESSES),
+			"the program started more than %d processes", LAUNCH_PROCESSES));
 	case ENDED_OUT_OF_MEMORY:
-		return (stage_refuse(l->w, REFUSAL_OUT_OF_MEMORY, json_pack("{s:I}", "resident_bytes", (json_int_t)l->peak_bytes),
-		    NULL, "memory ran out while the program held %llu bytes of it", (unsigned long long)l->peak_bytes));
+		return (stage_refuse(l->w, REFUSAL_OUT_OF_MEMORY,
+		    json_pack("{s:I}", "resident_bytes", (json_int_t)l->peak_bytes), NULL,
+		    "memory ran out while the program held %llu bytes of it", (unsigned long long)l->peak_bytes));
 	case ENDED_ITSELF:
 		break;
 	}
 	if (!x->gone)
-		return (stage_refuse(l->w, REFUSAL_UNKILLABLE, NULL, NULL, "process %ld lives on after SIGKILL", (long)x->pid));
+		return (stage_refuse(l->w, REFUSAL_UNKILLABLE, NULL, NULL, "process %ld lives on after SIGKILL",
+		    (long)x->pid));
 	if (WIFSIGNALED(x->status)) {
 		snprintf(text, sizeof(text), "the program was killed by signal %d (%s)%s", WTERMSIG(x->status),
 		    strsignal(WTERMSIG(x->status)), words);
@@ -747,9 +759,8 @@ launch_run(struct launch *l)
 	pid_t left;
 
 	l->said = (struct str)STR_INIT;
-	if ((spec = file_read(r->fd, RUNDIR_SPEC, CONTRACT_MAX_BYTES, &n)) == NULL ||
-	    (values = values_of(l)) == NULL || expand_command(l, values) == -1 ||
-	    make_environment(l, values, &env) == -1)
+	if ((spec = file_read(r->fd, RUNDIR_SPEC, CONTRACT_MAX_BYTES, &n)) == NULL || (values = values_of(l)) == NULL ||
+	    expand_command(l, values) == -1 || make_environment(l, values, &env) == -1)
 		return (-1);
 	if (find_executable(l, path) == -1)
 		return (-1);

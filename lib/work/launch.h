@@ -30,14 +30,14 @@ struct launch {
 	struct stage_work *w;
 	const char *section; /* "trainer" */
 	struct program program;
-	const char *scratch;      /* its directory's name, below stage_outputs */
-	const char *keep;         /* the name of the one that outlives an attempt, in the run, or NULL */
-	const char *data;         /* the data directory */
-	unsigned threads;         /* that it is told to use */
-	int64_t life_ms;          /* how long it may live; 0: until the stage's deadline */
-	int dry, says_to_log;     /* a dry run; its standard output is its log */
-	int log;                  /* descriptor of the log */
-	struct metrics *metrics;  /* where lines that it writes to HOMEGOLF_METRICS go, or NULL */
+	const char *scratch;     /* its directory's name, below stage_outputs */
+	const char *keep;        /* the name of the one that outlives an attempt, in the run, or NULL */
+	const char *data;        /* the data directory */
+	unsigned threads;        /* that it is told to use */
+	int64_t life_ms;         /* how long it may live; 0: until the stage's deadline */
+	int dry, says_to_log;    /* a dry run; its standard output is its log */
+	int log;                 /* descriptor of the log */
+	struct metrics *metrics; /* where lines that it writes to HOMEGOLF_METRICS go, or NULL */
 
 	/* What became of it: valid once launch_prepare, and then launch_run, returned 0. */
 	int at;                   /* its directory */
@@ -48,7 +48,7 @@ struct launch {
 	int64_t lived_ms, cpu_ms; /* and cpu_ms of those whom it waited for */
 	uint64_t peak_bytes;      /* resident, of all its processes together, as far as seen */
 	uint64_t logged_bytes, dropped_bytes;
-	int64_t kept;             /* whether an earlier attempt had left something in keep */
+	int64_t kept; /* whether an earlier attempt had left something in keep */
 };
 
 /**

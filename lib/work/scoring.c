@@ -111,15 +111,10 @@ open_score(struct work *x)
 	if (score_law_parse(c->eval_mode, c->eval_seq_len, &args.law) == -1)
 		return (stage_refuse(x->w, REFUSAL_EVAL_LAW_UNSUPPORTED, json_string(c->eval_mode), NULL, "%s",
 		    say_last()));
-	/* A program's weights are scored as our own are. */
-	if (rundir_external(x->r)) {
-		margs.backend = "cpu";
-		margs.isa = "auto";
-	}
 	margs.threads = c->threads;
 	margs.max_batch = PART_IDS / c->eval_seq_len > 1 ? PART_IDS / c->eval_seq_len : 1;
 	if ((x->m = model_open(&margs)) == NULL)
-		return (dependencies_model(x->w, margs.backend));
+		return (dependencies_model(x->w, c->backend));
 	model_set(x->m, x->artifact.w);
 	args.model = x->m;
 	args.windows = margs.max_batch;
@@ -301,8 +296,8 @@ score_by_program(struct work *x)
 		return (stage_refuse(x->w, REFUSAL_EVAL_LAW_UNSUPPORTED, json_string(x->recipe.eval_mode), NULL, "%s",
 		    say_last()));
 	if ((x->targets = score_law_targets(&law, docsums_ids(x->y))) == 0)
-		return (stage_refuse(x->w, REFUSAL_INPUT_INVALID, NULL, NULL, "the validation text fills no window of %zu",
-		    law.seq_len));
+		return (stage_refuse(x->w, REFUSAL_INPUT_INVALID, NULL, NULL,
+		    "the validation text fills no window of %zu", law.seq_len));
 	x->began_ns = clock_mono_ns();
 	x->backend = x->isa = x->arith = "external";
 	x->threads = x->recipe.threads;
@@ -354,7 +349,7 @@ real_or_null(int known, double v)
  * which steps and clock of this run know nothing.
  */
 static json_t *
-claim_boundary(const json_t *spec, const struct dataset *d)
+claim_boundary(const json_t *spec, const struct dataset *d, int by_program)
 {
 	const char *init = jsonio_text(spec, "digests.init_sha256", "none");
 	struct str s = STR_INIT;
@@ -378,6 +373,10 @@ claim_boundary(const json_t *spec, const struct dataset *d)
 	if (rc == 0 && strcmp(init, "none") != 0)
 		rc = str_printf(&s, " Trained from the given weights %s, whose own training is not counted here.",
 		    init);
+	if (rc == 0 && by_program)
+		rc = str_puts(&s,
+		    " Documents, tokens and bytes are the data's; the losses are those of the program's own "
+		    "scorer, run on the artifact alone.");
 	if (rc == 0)
 		v = json_string(s.p);
 	str_free(&s);
@@ -421,9 +420,10 @@ results(struct work *x)
 		    raw_known ? json_integer((json_int_t)sum.raw_bytes) : json_null(), "documents",
 		    (json_int_t)sum.documents, "documents_expected", (json_int_t)expected, "partial", partial,
 		    "backend", x->backend, "isa", x->isa, "arith", x->arith, "threads", (json_int_t)x->threads,
-		    "resumes", (json_int_t)x->resumes,
-		    "claim_boundary", claim_boundary(spec, x->data), "score_ms", (json_int_t)ms, "tokens_per_s",
-		    jsonio_real((double)x->here / (double)(ms > 0 ? ms : 1) * 1e3))) == -1)
+		    "resumes", (json_int_t)x->resumes, "claim_boundary",
+		    claim_boundary(spec, x->data, rundir_evidence(x->r) == RUNDIR_ARTIFACTS), "score_ms",
+		    (json_int_t)ms, "tokens_per_s", jsonio_real((double)x->here / (double)(ms > 0 ? ms : 1) * 1e3))) ==
+		-1)
 		return (NULL);
 	receipt = json_pack("{s:o, s:o, s:o, s:b, s:I, s:O, s:O, s:O}", "val_loss", jsonio_real(loss), "val_bpb",
 	    jsonio_real(bpb), "val_bpb_raw", real_or_null(raw_known, raw), "partial", partial, "documents",
@@ -439,6 +439,7 @@ scoring_work(struct stage_work *w, void *arg)
 
 	if (trainspec_read(&x.recipe, x.r->spec.json) == -1)
 		return (stage_refuse(w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
+	trainspec_own(&x.recipe);
 	if (x.o->threads != 0)
 		x.recipe.threads = x.o->threads;
 	else if (x.recipe.threads == 0)
@@ -447,8 +448,7 @@ scoring_work(struct stage_work *w, void *arg)
 		return (-1);
 	if (rundir_evidence(x.r) == RUNDIR_ARTIFACTS)
 		return (score_by_program(&x) == -1 ? -1 : stage_deliver(w, results(&x)));
-	if (open_score(&x) == -1 || open_notes(&x) == -1 || score_all(&x) == -1 ||
-	    write_docs(&x) == -1)
+	if (open_score(&x) == -1 || open_notes(&x) == -1 || score_all(&x) == -1 || write_docs(&x) == -1)
 		return (-1);
 	return (stage_deliver(w, results(&x)));
 }

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "data/dataset.h"
 #include "work/provenance.h"
+#include "base/exit.h"
 #include "base/file.h"
 #include "run/fingerprint.h"
 #include "stage/inputs.h"
@@ -21,12 +22,14 @@
 #include "work/dependencies.h"
 #include "gpt/model.h"
 #include "base/num.h"
+#include "base/out.h"
 #include "base/proc.h"
 #include "gpt/trainspec.h"
 #include "gpt/safetensors.h"
 #include "gpt/schedule_read.h"
 #include "base/say.h"
 #include "gpt/score.h"
+#include "schema/contract.h"
 #include "gpt/trainer_open.h"
 #include "data/docsums.h"
 #include "gpt/resume.h"
@@ -40,8 +43,10 @@
 struct train {
 	struct stage_work *w;
 	const struct rundir *r;
+	const struct training_options *o;
 	struct trainspec recipe;
 	size_t micro_batch;
+	json_t *recorded; /* the receipt of what is trained again, or NULL */
 	struct dataset *data;
 	struct loader *loader;
 	struct model *m;
@@ -179,6 +184,8 @@ save(struct train *x)
 	struct atomfile *out;
 	json_t *extra;
 
+	if (x->o->again)
+		return (0);
 	/* A state that other bytes went into would outlive them. */
 	if (inputs_still(x->w) == -1)
 		return (-1);
@@ -236,7 +243,9 @@ choose_micro_batch(struct train *x)
 	struct safetensors *s;
 	int fd;
 
-	if ((fd = file_open(x->r->fd, RUNDIR_RESUME, NULL)) != -1) {
+	if (x->recorded != NULL)
+		n = (uint64_t)jsonio_i64(x->recorded, "micro_batch_tokens", 0);
+	else if (!x->o->dry && (fd = file_open(x->r->fd, RUNDIR_RESUME, NULL)) != -1) {
 		if ((s = safetensors_read(fd, RUNDIR_RESUME)) == NULL)
 			return (inputs_broken(x->w));
 		if (safetensors_metadata(s, "micro_batch_tokens") != NULL)
@@ -259,6 +268,8 @@ resume(struct train *x, json_t **extra)
 {
 	int fd;
 
+	if (x->o->again)
+		return (0);
 	if ((fd = file_open(x->r->fd, RUNDIR_RESUME, NULL)) == -1) {
 		if (errno == ENOENT)
 			return (0);
@@ -542,7 +553,7 @@ receipt(struct train *x)
 	if (metrics_sync(&x->metrics) == -1)
 		return (NULL);
 	if ((model = config_to_json(&model_params(x->m)->config)) == NULL ||
-	    (metrics = provenance_file(x->r->fd, RUNDIR_METRICS)) == NULL)
+	    (metrics = provenance_file(stage_outputs(x->w), RUNDIR_METRICS)) == NULL)
 		return (NULL);
 	json_object_set_new(model, "params", json_integer((json_int_t)model_params(x->m)->n));
 	json_object_set_new(metrics, "rows", json_integer((json_int_t)x->metrics.rows));
@@ -628,12 +639,51 @@ read_replay(struct train *x)
 	return (0);
 }
 
+/* What is trained again is what the receipt is of; what followed a clock can't be. */
+static int
+take_recorded(struct train *x)
+{
+	char sha256[SHA256_HEX_SIZE];
+
+	if (inputs_receipt(x->w, STAGE_TRAIN, &x->recorded, sha256) == -1)
+		return (-1);
+	if (x->recipe.schedule.law == SCHEDULE_WALLCLOCK)
+		return (stage_refuse(x->w, REFUSAL_SPEC_INVALID, json_string("wallclock"), json_string("iterations"),
+		    "train.schedule=wallclock follows the clock, which does not come again; train.replay follows its "
+		    "metrics"));
+	return (0);
+}
+
+/* Everything but the training: what would be found out after the wait for a lane is found out now. */
+static int
+dry_run(struct train *x)
+{
+	struct trainer_result result;
+	int64_t ns;
+
+	/* A step of one micro-batch, of which a real one has several. */
+	x->recipe.batch_tokens = x->micro_batch;
+	if (open_model(x) == -1)
+		return (-1);
+	ns = clock_mono_ns();
+	if (trainer_step(x->t, 1.0, &result) == -1)
+		return (dependencies_fault(x->w, &x->fault));
+	ns = clock_mono_ns() - ns;
+	return (stage_deliver(x->w,
+	    json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:I}", "result", "dry_run", "backend",
+		model_backend(x->m), "isa", model_isa(x->m), "arith", trainspec_arith_name(model_arith(x->m)),
+		"threads", (json_int_t)provenance_threads(x->m, x->recipe.threads), "params",
+		(json_int_t)model_params(x->m)->n, "micro_batch_tokens", (json_int_t)x->micro_batch, "train_loss",
+		jsonio_real(result.loss), "micro_batch_ms", jsonio_real((double)ns / 1e6), "peak_memory_bytes",
+		(json_int_t)proc_peak_memory(0))));
+}
+
 int
 training_work(struct stage_work *w, void *arg)
 {
-	const unsigned *threads = arg;
 	struct train x = { .w = w,
 		.r = stage_rundir(w),
+		.o = arg,
 		.began_ns = clock_mono_ns(),
 		.slept_ms = clock_slept_ms(),
 		.loss = NAN,
@@ -646,14 +696,20 @@ training_work(struct stage_work *w, void *arg)
 
 	if (trainspec_read(&x.recipe, x.r->spec.json) == -1)
 		return (stage_refuse(w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
-	if (*threads != 0)
-		x.recipe.threads = *threads;
+	if (x.o->threads != 0)
+		x.recipe.threads = x.o->threads;
 	else if (x.recipe.threads == 0)
 		x.recipe.threads = proc_cpus();
 	if (x.recipe.val_every != 0)
 		parts |= DATASET_VAL | DATASET_TOKENIZER;
+	if (x.o->again && take_recorded(&x) == -1)
+		return (-1);
 	if (bind_weights(&x) == -1 || read_replay(&x) == -1 || dependencies_data(w, parts, &x.data) == -1 ||
-	    metrics_open(&x.metrics, x.r->fd) == -1 || choose_micro_batch(&x) == -1 || open_model(&x) == -1 ||
+	    choose_micro_batch(&x) == -1)
+		return (-1);
+	if (x.o->dry)
+		return (dry_run(&x));
+	if (metrics_open(&x.metrics, stage_outputs(w)) == -1 || open_model(&x) == -1 ||
 	    (going_on = resume(&x, &extra)) == -1)
 		return (-1);
 	if (going_on)
@@ -673,4 +729,68 @@ training_work(struct stage_work *w, void *arg)
 	if (run_steps(&x) == -1)
 		return (-1);
 	return (stage_deliver(w, receipt(&x)));
+}
+
+/* --- hg-train -n and -c ---------------------------------------------------------------- */
+
+static int
+print(json_t *v)
+{
+	char *line = v == NULL ? NULL : jsonio_line(v);
+
+	json_decref(v);
+	if (line == NULL) {
+		errno = ENOMEM;
+		say_errno("cannot print");
+		return (-1);
+	}
+	out_json(line, strlen(line));
+	free(line);
+	return (0);
+}
+
+int
+training_tell(void *arg, const struct rundir *r, int outputs, const json_t *delivered)
+{
+	json_t *v = json_pack("{s:s}", "run_id", r->id);
+
+	(void)arg, (void)outputs;
+	if (v != NULL)
+		(void)json_object_update(v, (json_t *)(uintptr_t)delivered);
+	return (print(v) == -1 ? HG_EXIT_SYSTEM : HG_EXIT_DONE);
+}
+
+/* What must come again to the bit, in any run; and what does where this build itself trains. */
+int
+training_compare(void *arg, const struct rundir *r, int outputs, const json_t *delivered)
+{
+	static const char *const keys[] = { "checkpoint.sha256", "files", "claimed", "steps", "tokens",
+		"final_train_loss", "val_loss", "config_sha256", "dataset_sha256", "system_sha256" };
+	json_t *recorded, *differ = json_array(), *observed = json_object(), *expected = json_object(), *a, *b;
+	int same, error;
+	size_t i;
+
+	(void)arg, (void)outputs;
+	if (contract_read(r->fd, rundir_stages[STAGE_TRAIN].receipt, rundir_contract(r, STAGE_TRAIN), NULL,
+		&recorded) == -1) {
+		error = errno;
+		return (error == ENOENT ? HG_EXIT_PENDING : error == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
+	}
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		a = jsonio_get(delivered, keys[i]);
+		b = jsonio_get(recorded, keys[i]);
+		if (a == b || (a != NULL && b != NULL && json_equal(a, b)))
+			continue;
+		json_array_append_new(differ, json_string(keys[i]));
+		json_object_set(observed, keys[i], a == NULL ? json_null() : a);
+		json_object_set(expected, keys[i], b == NULL ? json_null() : b);
+	}
+	/* Another machine is told, and is no difference of what was trained. */
+	same = json_array_size(differ) == 0 ||
+	    (json_array_size(differ) == 1 && json_object_get(observed, "system_sha256") != NULL);
+	json_decref(recorded);
+	if (print(json_pack("{s:b, s:o, s:o, s:o, s:s}", "same", same, "differ", differ, "observed", observed,
+		"expected", expected, "run_id", r->id)) == -1)
+		return (HG_EXIT_SYSTEM);
+	return (same ? HG_EXIT_DONE : HG_EXIT_NO);
 }
