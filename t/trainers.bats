@@ -140,7 +140,7 @@ tensors() {
 	# Its metric lines are the run's.
 	[ "$(wc -l < a/metrics.jsonl)" -eq 40 ]
 	program b train.arith=bf16
-	run -1 hg-train b
+	run -102 hg-train b
 	[ "$(jq -r .kind b/train_refusal.json)" = trainer_failed ]
 	grep -q "cannot do what is asked for in train.arith" b/train.log
 }
