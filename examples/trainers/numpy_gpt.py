@@ -137,4 +137,5 @@ def main():
                                "tokens": steps * N, "train_ms": ms, "checkpoint": "checkpoint.safetensors"}))
 
 
-main()
+if __name__ == "__main__":
+    main()
