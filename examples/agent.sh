@@ -5,15 +5,15 @@
 # REQUESTS   a file with a request on each line (- is standard input), or a directory of NAME.json; a request is what
 #            hg-spec -b takes: {"train": {"matrix_lr": 0.02}, "about": {"hypothesis": "half the rate"}}
 # DIR        keeps DIR/ledger, DIR/runs and DIR/requests
-# -b BASE    requests say only what differs from this one, in sections model, train and about, or in trainer.params: what
-#            counts as a score, what a run may cost and which program runs are then not theirs to say
+# -b BASE    requests say only what differs from this one, in sections model, train and about, or in trainer.params:
+#            what counts as a score, what a run may cost and which program runs are then not theirs to say
 # -c         also do what verdicts name next: calibrate the lane, confirm what is promising
 #
 # A line is name, class, reason and score, with tabs between.  Class - means that nothing was judged: "request" is one
 # that cannot be taken, "running" one that somebody else is at.  Words for people are on standard error.
 #
-# A request is a run, by its file's name or the digest of its line.  So killed and started again this goes on where it
-# was, and a request that was answered gets the same answer.  examples/agent.md tells how to use it, and why to trust it.
+# A request is a run, by its file's name or the digest of its line.  So killed and started again this goes on where
+# it was, and a request that was answered gets the same answer.  examples/agent.md tells more, and why to trust it.
 set -eu
 
 usage() {
@@ -39,7 +39,8 @@ mkdir -p "$dir/runs" "$dir/requests"
 verdict() {
 	[ -e "$ledger/ledger.jsonl" ] || return 0
 	hg-ledger list -j "$ledger" | jq -rs --arg uid "$(jq -r .run_uid "$1/spec.json")" '
-		(map(select(.run.run_uid == $uid)) | last) as $row | map(select(. == $row or ($row != null and .row > $row.row
+		(map(select(.run.run_uid == $uid)) | last) as $row
+		| map(select(. == $row or ($row != null and .row > $row.row
 			and .confirmation.challenger_sha256 == $row.run.config_sha256))) | last // empty
 		| .verdict | [.class, .reason, .score // "-"] | @tsv'
 }
@@ -60,7 +61,8 @@ follow() {
 	case $reason in
 	first) hg-confirm -c "$ledger" "$1" > /dev/null || return $? ;;
 	uncalibrated)
-		hg-confirm -c "$ledger" "$dir/runs/$(hg-ledger incumbent -j "$ledger" | jq -r .run_id)" > /dev/null || return $?
+		incumbent=$(hg-ledger incumbent -j "$ledger" | jq -r .run_id)
+		hg-confirm -c "$ledger" "$dir/runs/$incumbent" > /dev/null || return $?
 		reason=$(hg-classify -j "$ledger" "$1" | jq -r .reason)
 		;;
 	esac
@@ -75,8 +77,8 @@ asked() {
 	fi
 	jq -s 'if length == 2 and (.[1] | keys - ["about", "model", "train", "trainer"] == []
 			and ((has("trainer") | not) or (.trainer | type == "object" and keys - ["params"] == [])))
-		then .[0] * .[1] else error("only sections model, train and about, and trainer.params, may be asked for") end
-		' "$base" "$1"
+		then .[0] * .[1]
+		else error("only sections model, train and about, and trainer.params, may be asked for") end' "$base" "$1"
 }
 
 # answer NAME FILE: run the request, and print its line.
@@ -103,7 +105,7 @@ answer() {
 		return
 		;;
 	*)
-		# A bug, a broken file or a failing machine: that is for a person, and the next request would meet it, too.
+		# A bug, a broken file or a failing machine: for a person, and the next request would meet it, too.
 		echo "agent.sh: '$run' ended with $code; see hg-exit(7)" >&2
 		exit "$code"
 		;;
