@@ -57,16 +57,14 @@ drive() {
 
 # follow RUN: what its verdict says is next, if that is more runs.
 follow() {
-	reason=$(verdict "$1" | cut -f 2)
-	case $reason in
-	first) hg-confirm -c "$ledger" "$1" > /dev/null || return $? ;;
+	case $(verdict "$1" | cut -f 2) in
+	first) hg-confirm -c "$ledger" "$1" > /dev/null ;;
 	uncalibrated)
 		incumbent=$(hg-ledger incumbent -j "$ledger" | jq -r .run_id)
-		hg-confirm -c "$ledger" "$dir/runs/$incumbent" > /dev/null || return $?
-		reason=$(hg-classify -j "$ledger" "$1" | jq -r .reason)
+		hg-confirm -c "$ledger" "$dir/runs/$incumbent" > /dev/null
 		;;
+	promising) hg-confirm "$ledger" "$1" > /dev/null ;;
 	esac
-	[ "$reason" != promising ] || hg-confirm "$ledger" "$1" > /dev/null || return $?
 }
 
 # asked FILE: the request as hg-spec takes it.
@@ -78,7 +76,8 @@ asked() {
 	jq -s 'if length == 2 and (.[1] | keys - ["about", "model", "train", "trainer"] == []
 			and ((has("trainer") | not) or (.trainer | type == "object" and keys - ["params"] == [])))
 		then .[0] * .[1]
-		else error("only sections model, train and about, and trainer.params, may be asked for") end' "$base" "$1"
+		else error("only sections model, train and about, and trainer.params, may be asked for") end
+		' "$base" "$1"
 }
 
 # answer NAME FILE: run the request, and print its line.
@@ -110,7 +109,7 @@ answer() {
 		exit "$code"
 		;;
 	esac
-	[ -z "$confirm" ] || follow "$run" || echo "agent.sh: what '$run' has to wait for ended with $?" >&2
+	[ -z "$confirm" ] || follow "$run" || echo "agent.sh: what comes after '$run' ended with $?" >&2
 	printf '%s\t%s\n' "$1" "$(verdict "$run")"
 }
 
