@@ -287,6 +287,24 @@ claims() {
 	[ "$(row ledger c .verdict.reason)" = uncalibrated ]
 }
 
+@test "programs read the shards that dataset.json names, adopted ones where they lie" {
+	local given=$DATA
+	hg-data -a -B -o adopted "$given"/corpus_train_*.bin -- "$given"/corpus_val_*.bin
+	of_ngram
+	program a
+	hg-run a
+	DATA=$PWD/adopted
+	program b
+	hg-run b
+	cmp a/score_docs.tsv b/score_docs.tsv
+	of_bigram loop "$LOOP"
+	program c
+	hg-run c
+	of_numpy
+	program d train.iterations=2
+	hg-run d
+}
+
 @test "a loop may ask for parameters of the program that its base names, and for nothing else of it" {
 	local n
 	of_ngram

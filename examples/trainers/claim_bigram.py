@@ -11,13 +11,13 @@ llmc  there is only a loss               {"val_loss": "last:^val loss ([0-9.]+)$
 A program that is no demonstration is taken so without a change: its seed, and where its data lie, by the variables or
 arguments that it has, and a pattern for its own lines.
 """
-import array, collections, glob, json, math, os, random, sys, time
+import array, collections, json, math, os, random, sys, time
 
 
-def tokens(part):
+def tokens(data, part):
     ids = array.array("H")
-    for name in sorted(glob.glob(f"{os.environ['DATA_PATH']}/*_{part}_*.bin")):
-        with open(name, "rb") as f:
+    for file in data[part]["files"]:
+        with open(os.path.join(os.environ["DATA_PATH"], file["path"]), "rb") as f:
             ids.frombytes(f.read()[1024:])
     return ids
 
@@ -43,9 +43,9 @@ def main():
     form, chance, start = sys.argv[1], random.Random(int(os.environ["SEED"])), time.monotonic()
     with open(os.environ["DATA_PATH"] + "/dataset.json") as f:
         data = json.load(f)
-    V, val = data["tokenizer"]["vocab_size"], tokens("val")
+    V, val = data["tokenizer"]["vocab_size"], tokens(data, "val")
     per_byte = (len(val) - 1) / math.log(2) / data["val"]["bytes"]
-    ids, counts, steps = tokens("train"), collections.defaultdict(collections.Counter), 5
+    ids, counts, steps = tokens(data, "train"), collections.defaultdict(collections.Counter), 5
     pieces = [ids[i:i + 257] for i in range(0, len(ids), 256)]
     chance.shuffle(pieces)
     for step in range(1, steps + 1):

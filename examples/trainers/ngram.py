@@ -9,15 +9,17 @@ sees, so that runs of other seeds are other runs.  It takes no steps: train.iter
 p(t | context) = (count(context, t) + weight * p(t | context less its first token)) / (count(context) + weight), and at
 the end of that 1 / vocabulary.  So no token has probability 0, and those of all tokens sum to 1: a scorer owes that.
 """
-import array, collections, glob, json, math, os, random, sys, time, zlib
+import array, collections, json, math, os, random, sys, time, zlib
 
 env, BOS = os.environ, 1
 
 
 def tokens(part):
-    ids = array.array("H")
-    for name in sorted(glob.glob(f"{env['HOMEGOLF_DATA_DIR']}/*_{part}_*.bin")):
-        with open(name, "rb") as f:
+    ids, data = array.array("H"), env["HOMEGOLF_DATA_DIR"]
+    with open(f"{data}/dataset.json") as f:
+        files = json.load(f)[part]["files"]
+    for file in files:
+        with open(os.path.join(data, file["path"]), "rb") as f:  # a whole path where shards were adopted
             ids.frombytes(f.read()[1024:])  # 256 words of header, then the ids
     if sys.byteorder == "big":
         ids.byteswap()

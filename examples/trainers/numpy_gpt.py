@@ -5,7 +5,7 @@ Evidence: checkpoint.  trainer.command=["python3", "numpy_gpt.py"], trainer.file
 Of its spec it obeys section model and train.seed, seq_len, batch_tokens, iterations, data_offset and warmdown_frac, and
 has a learning rate of its own, trainer.params.lr.  The rest of section train means nothing here: no Muon, no clock.
 """
-import glob, json, os, struct, sys, time
+import json, os, struct, sys, time
 import numpy as np
 
 start, spec, env, tape, f32 = time.monotonic(), json.load(open("spec.json")), os.environ, [], np.float32
@@ -101,7 +101,8 @@ def forward(w, ids, targets):
 
 
 def main():
-    shards = sorted(glob.glob(env["HOMEGOLF_DATA_DIR"] + "/*_train_*.bin"))
+    data = env["HOMEGOLF_DATA_DIR"]  # shards that were adopted lie elsewhere, and are named by their whole path
+    shards = [os.path.join(data, f["path"]) for f in json.load(open(f"{data}/dataset.json"))["train"]["files"]]
     stream = np.concatenate([np.fromfile(name, "<u2", offset=1024) for name in shards]).astype(int)
     w = initial(np.random.default_rng(int(env["HOMEGOLF_SEED"])))
     moments = {name: np.zeros((2, *p.v.shape), f32) for name, p in w.items()}

@@ -7,7 +7,7 @@ It obeys sections model and train of its spec with their published meaning, and 
 trainer that passes over a key makes a run that is not what its spec says.
 Modules are so named that state_dict() has the public names, such as blocks.0.attn.c_q.weight.
 """
-import glob, json, os, struct, sys, time
+import json, os, struct, sys, time
 import numpy as np
 import torch
 import torch.nn as nn
@@ -111,8 +111,10 @@ def orthogonal(x):
 
 
 def spans(n):
-    """Spans of n ids, one after the other: the shards in the order of their names, and round again."""
-    shards = sorted(glob.glob(env["HOMEGOLF_DATA_DIR"] + "/*_train_*.bin"))
+    """Spans of n ids, one after the other: the shards in their order, and round again."""
+    data = env["HOMEGOLF_DATA_DIR"]
+    with open(f"{data}/dataset.json") as f:  # shards that were adopted lie elsewhere, and are named by their whole path
+        shards = [os.path.join(data, file["path"]) for file in json.load(f)["train"]["files"]]
     ids = torch.from_numpy(np.concatenate([np.fromfile(name, "<u2", offset=1024) for name in shards]).astype(np.int64))
     at = train.get("data_offset", 0)
     while True:
