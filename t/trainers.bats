@@ -305,6 +305,22 @@ claims() {
 	hg-run d
 }
 
+@test "another run of a program has its files as they were, and files that are named anew are taken as they are now" {
+	of_bigram loop "$LOOP"
+	cp "$P/claim_bigram.py" mine.py
+	program a 'trainer.files=["mine.py"]' "trainer.command=[\"$PY\", \"mine.py\", \"loop\"]"
+	echo '# changed' >> mine.py
+	hg-spec -b a/spec.json -s train.seed=2 b
+	cmp a/program/mine.py b/program/mine.py
+	hg-spec -b a/spec.json -s 'trainer.files=["mine.py"]' c
+	cmp mine.py c/program/mine.py
+	cp mine.py other.py
+	hg-spec -b a/spec.json -s 'trainer.files=["other.py"]' -s "trainer.command=[\"$PY\", \"other.py\", \"loop\"]" d
+	cmp other.py d/program/other.py
+	[ ! -e d/program/mine.py ]
+	hg-train d
+}
+
 @test "a loop may ask for parameters of the program that its base names, and for nothing else of it" {
 	local n
 	of_ngram
