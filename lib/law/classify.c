@@ -24,7 +24,11 @@ what_changed(const struct standings *book, const struct standings_fact *a, const
 	 * it is trained.  That of the model covers given weights, too.
 	 */
 	model = told ? a->recipe != b->recipe : a->model != b->model;
-	if (model || (a->config != b->config && (changed & (VERDICT_DATA | VERDICT_TOKENIZER | VERDICT_WEIGHTS)) == 0))
+	if (a->trainer != b->trainer)
+		changed |= VERDICT_TRAINER;
+	if (model ||
+	    (a->config != b->config &&
+		(changed & (VERDICT_DATA | VERDICT_TOKENIZER | VERDICT_WEIGHTS | VERDICT_TRAINER)) == 0))
 		changed |= VERDICT_MODEL;
 	return (changed);
 }

@@ -32,7 +32,7 @@ struct explain {
 	const char *twin;     /* the run that it is again, by name, or NULL */
 	int copy;             /* it is so by its artifact alone: 1, or by all digits that its program says: 2 */
 	int64_t twin_row;
-	int claimed; /* its number is its program's word alone */
+	int claimed;          /* its number is its program's word alone */
 	const char *settings; /* which keys are set otherwise than the incumbent's, or NULL: not known */
 	struct explain_tokenizer mine, theirs; /* theirs without a sha256: not the reason */
 };

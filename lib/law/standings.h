@@ -67,7 +67,8 @@ struct standings_fact {
 	int64_t cap_ms;         /* of the training clock; -1: none */
 	int64_t at_ms, started_ms, cost_ms;
 	double metric[POLICY_METRICS];
-	uint64_t spare[3]; /* zero: sums go over four columns of them */
+	uint64_t trainer;  /* the program that trained; 0: our own */
+	uint64_t spare[2]; /* zero: sums go over four columns of them */
 };
 
 /*

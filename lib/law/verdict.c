@@ -128,7 +128,7 @@ verdict_because(struct verdict v, enum verdict_reason reason)
 const char *
 verdict_changed_name(unsigned changed, unsigned i)
 {
-	static const char *const names[] = { "system", "model", "data", "tokenizer", "initial_weights" };
+	static const char *const names[] = { "system", "model", "data", "tokenizer", "initial_weights", "trainer" };
 	unsigned bit;
 
 	for (bit = 0; bit < sizeof(names) / sizeof(names[0]); bit++)

@@ -24,7 +24,14 @@ enum verdict_reason {
 enum verdict_counts { VERDICT_NOTHING, VERDICT_RULE, VERDICT_SEED, VERDICT_SCREEN };
 
 /* What differs from the incumbent, as a set. */
-enum { VERDICT_SYSTEM = 1, VERDICT_MODEL = 2, VERDICT_DATA = 4, VERDICT_TOKENIZER = 8, VERDICT_WEIGHTS = 16 };
+enum {
+	VERDICT_SYSTEM = 1,
+	VERDICT_MODEL = 2,
+	VERDICT_DATA = 4,
+	VERDICT_TOKENIZER = 8,
+	VERDICT_WEIGHTS = 16,
+	VERDICT_TRAINER = 32
+};
 
 /* Numbers are NAN where they say nothing. */
 struct verdict {

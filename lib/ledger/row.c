@@ -767,6 +767,7 @@ row_run_fact(const struct run_record *run, struct standings_fact *f)
 	f->config = standings_tag(run->config);
 	f->system = standings_tag(run->system);
 	f->model = standings_tag(run->model);
+	f->trainer = standings_tag(run->trainer);
 	f->data = standings_tag(run->data);
 	f->tokenizer = standings_tag(run->tokenizer);
 	f->artifact = run->evidence != NULL && strcmp(run->evidence, "claim") == 0 ? claim_of(run) :

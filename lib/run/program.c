@@ -58,17 +58,6 @@ program_read(struct program *p, const json_t *spec, const char *section)
 	return (json_array_size(p->command) != 0);
 }
 
-int64_t
-program_bytes(const struct program *p)
-{
-	int64_t n = 0;
-	size_t i;
-
-	for (i = 0; i < json_array_size(p->program); i++)
-		n += jsonio_i64(json_array_get(p->program, i), "bytes", 0);
-	return (n);
-}
-
 const char *
 program_pattern(const char *text, int *last)
 {

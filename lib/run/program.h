@@ -31,9 +31,6 @@ extern const struct bind program_keys[], program_trainer_keys[];
 /* Read section ${section} of a spec that spec_read returned; 1, or 0 if there is none. */
 int program_read(struct program *p, const json_t *spec, const char *section);
 
-/* The total size of a program's files. */
-int64_t program_bytes(const struct program *p);
-
 /**
  * program_resolve(spec, base, set, base_file):
  * For a spec in the making: check the rules between the keys of trainer and

@@ -143,8 +143,14 @@ refuse_mismatches(struct work *x)
 			continue;
 		a = jsonio_line(json_object_get(v, "observed"));
 		b = jsonio_line(json_object_get(v, "expected"));
-		(void)str_printf(&list, "%s%s is %.80s, not %.80s", i == 0 ? "" : "; ", jsonio_text(v, "field", "?"),
-		    a == NULL ? "?" : a, b == NULL ? "?" : b);
+		if (json_is_null(json_object_get(v, "observed")))
+			(void)str_printf(&list, "%s%s is not there", i == 0 ? "" : "; ", jsonio_text(v, "field", "?"));
+		else if (json_is_null(json_object_get(v, "expected")))
+			(void)str_printf(&list, "%s%s is there, and nothing asks for it", i == 0 ? "" : "; ",
+			    jsonio_text(v, "field", "?"));
+		else
+			(void)str_printf(&list, "%s%s is %.80s, not %.80s", i == 0 ? "" : "; ",
+			    jsonio_text(v, "field", "?"), a == NULL ? "?" : a, b == NULL ? "?" : b);
 		free(a);
 		free(b);
 	}

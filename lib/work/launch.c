@@ -564,9 +564,7 @@ start(struct life *x, const char *path, const char *const *argv, const char *con
 		.file_bytes = (uint64_t)l->program.max_bytes };
 	int out[2], err[2];
 
-	if (l->metrics != NULL &&
-	    (mkfifoat(l->at, FIFO, 0600) == -1 ||
-		(x->fifo = openat(l->at, FIFO, O_RDWR | O_NONBLOCK | O_CLOEXEC)) == -1))
+	if (l->metrics != NULL && (x->fifo = file_make_fifo(l->at, FIFO)) == -1)
 		return (cannot(l, "make", FIFO));
 	if (open_pipe(out) == -1 || open_pipe(err) == -1) {
 		say_errno("cannot start '%s'", path);
