@@ -285,6 +285,7 @@ claims() {
 	[ "$(row ledger a '.verdict | [.metric, .direction, .reason] | @tsv')" = "value	lower	first" ]
 	[ "$(row ledger b .verdict.reason)" = replicate ]
 	[ "$(row ledger c .verdict.reason)" = uncalibrated ]
+	[ "$(row ledger c .verdict.credited)" = trainer ]
 }
 
 @test "programs read the shards that dataset.json names, adopted ones where they lie" {
