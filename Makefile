@@ -246,7 +246,7 @@ $(B)/%.h.ok: %.h
 
 lint: format-check
 	@$(MAKE) --no-print-directory -j$(JOBS) headers
-	shellcheck $(SCRIPTS:%=bin/%) $(wildcard examples/*.sh t/run lib/*/*.sh t/*/*.sh cuda/*.sh .ci/run)
+	shellcheck $(SCRIPTS:%=bin/%) $(wildcard examples/*.sh examples/*/*.sh t/run lib/*/*.sh t/*/*.sh cuda/*.sh .ci/run)
 	mandoc -T lint -W warning $(wildcard man/*.[157])
 
 format:

@@ -171,3 +171,43 @@ in_lane() {
 		hg-spec -b "$f" -s data.dir="$DATA" -s model.vocab_size=260 "$(basename "$f" .json)"
 	done
 }
+
+# unscored: what it reads, but for scores, which are each machine's.
+unscored() {
+	sed 's/	[0-9][0-9.]*$/	SCORE/'
+}
+
+@test "agent.md's commands print what it shows, and the loop asked again answers the same and runs nothing" {
+	local rows
+	ln -s "$HG_TOP/examples" examples
+	ln -s "$DATA" data
+	sed -n -e 's/^    \$ //p' -e 's/^    > //p' "$HG_TOP/examples/agent.md" > script
+	sed -n -e '/^    [$>] /d' -e 's/^    //p' "$HG_TOP/examples/agent.md" | unscored > shown
+	run --separate-stderr sh -e script
+	[ "$status" -eq 0 ]
+	diff shown <(unscored <<< "$output")
+	[[ "$stderr" == *"unknown key 'train.iteration'; the nearest is 'train.iterations'"* ]]
+	[[ "$stderr" == *"only sections model, train and about, and trainer.params, may be asked for"* ]]
+	hg-ledger verify work/ledger
+	rows=$(wc -l < work/ledger/ledger.jsonl)
+	run --separate-stderr sh examples/agent.sh -c -b base.json work data requests.jsonl
+	[ "$status" -eq 0 ]
+	diff <(head -n 6 shown) <(unscored <<< "$output")
+	[ "$(wc -l < work/ledger/ledger.jsonl)" -eq "$rows" ]
+}
+
+@test "the loop answers a request that is refused or nonsense and goes on, and stops at a ledger that was altered" {
+	mkdir asked
+	jq '.budget.train_deadline_ms = 1' base.json > asked/1-late.json
+	echo 'not JSON' > asked/2-nonsense.json
+	cp base.json asked/3-good.json
+	run --separate-stderr sh "$HG_TOP/examples/agent.sh" work "$DATA" asked
+	[ "$status" -eq 0 ]
+	[ "$(cut -f 1-3 <<< "$output")" = "$(printf '1-late\tblocked\trefused\n2-nonsense\t-\trequest\n3-good\tnoise\tfirst')" ]
+	# The refused one was tried twice, and both are on record.
+	[ "$(hg-ledger list -j work/ledger | jq -r .verdict.reason | xargs)" = "refused refused first" ]
+	# A row's score made better.
+	sed -i 's/"val_bpb": *[0-9]/"val_bpb": 0/' work/ledger/ledger.jsonl
+	run -103 --separate-stderr sh "$HG_TOP/examples/agent.sh" work "$DATA" asked
+	[[ "$stderr" == *"was altered"* ]]
+}

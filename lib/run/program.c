@@ -382,15 +382,17 @@ put_executable(json_t *section, const char *what, const char *word)
 }
 
 int
-program_resolve(json_t *spec, const json_t *base, const char *base_file)
+program_resolve(json_t *spec, const json_t *base, const json_t *set, const char *base_file)
 {
 	struct program p[2];
-	int i, there[2];
+	int i, anew, there[2];
 	json_t *section;
 
 	for (i = 0; sections[i] != NULL; i++) {
+		/* Files that are named anew are meant as they are now, not as the base's run keeps them. */
+		anew = json_object_get(json_object_get(set, sections[i]), "files") != NULL;
 		if ((section = json_object_get(spec, sections[i])) != NULL &&
-		    put_files(section, sections[i], json_object_get(base, sections[i]), base_file) == -1)
+		    put_files(section, sections[i], anew ? NULL : json_object_get(base, sections[i]), base_file) == -1)
 			return (-1);
 		if ((there[i] = program_read(&p[i], spec, sections[i])) == 0)
 			continue;

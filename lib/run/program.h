@@ -32,14 +32,15 @@ extern const struct bind program_keys[], program_trainer_keys[];
 int program_read(struct program *p, const json_t *spec, const char *section);
 
 /**
- * program_resolve(spec, base, base_file):
+ * program_resolve(spec, base, set, base_file):
  * For a spec in the making: check the rules between the keys of trainer and
  * scorer, digest their files, find their executables.  Files that ${base} (or
  * NULL), which was read from ${base_file}, names are taken from beside it,
- * where a run keeps them, as long as they are the same.
+ * where a run keeps them, as long as they are the same and not named anew in
+ * ${set}, what the command line asks for (or NULL).
  * Errors: -1 with errno, said: EINVAL a rule is broken, others of reading.
  */
-int program_resolve(json_t *spec, const json_t *base, const char *base_file);
+int program_resolve(json_t *spec, const json_t *base, const json_t *set, const char *base_file);
 
 /* Copy the programs' files into a run that is being made. 0, or -1 with errno, said. */
 int program_copy(const json_t *spec, int rundir);

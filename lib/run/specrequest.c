@@ -512,7 +512,8 @@ specrequest_build(const json_t *request, json_t **out)
 			goto err1;
 	if (put_file(spec, "init_from", "init_sha256") == -1 || put_file(spec, "replay", "replay_sha256") == -1 ||
 	    check_vocabulary(spec) == -1 ||
-	    program_resolve(spec, json_object_get(request, "base"), jsonio_text(request, "file", "")) == -1)
+	    program_resolve(spec, json_object_get(request, "base"), json_object_get(request, "set"),
+		jsonio_text(request, "file", "")) == -1)
 		goto err0;
 	if (specdigest_put(spec, json_object_get(spec, "digests")) == -1)
 		goto err1;
