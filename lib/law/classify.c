@@ -198,7 +198,10 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	v.metric = (int)p->metric.name;
 	v.score = f->metric[v.metric];
 	v.runs = 1;
-	if ((g = standings_group(b, f->group)) == NULL || g->incumbent == 0)
+	/* What does not say the number that is asked for starts no group. */
+	if (((g = standings_group(b, f->group)) == NULL || g->incumbent == 0) && p->law >= 2 && !isfinite(v.score))
+		return (verdict_because(v, VERDICT_NOT_COMPARABLE));
+	if (g == NULL || g->incumbent == 0)
 		return (verdict_because(v, standings_starved(b, f) ? VERDICT_STARVED : VERDICT_FIRST));
 	reference = standings_fact(b, g->reference);
 	v.changed = what_changed(b, reference, f) & (f->config == g->incumbent ? VERDICT_SYSTEM : ~0u);

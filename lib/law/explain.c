@@ -86,6 +86,9 @@ scored(struct str *s, const struct explain *t)
 	const struct verdict *v = t->verdict;
 	int rc;
 
+	if (isnan(v->score))
+		return (str_printf(s, "says no %s, by which this ledger judges",
+		    policy_metric_name((enum policy_metric)v->metric)));
 	rc = str_printf(s, "scored %.5f %s%s", v->score, policy_metric_name((enum policy_metric)v->metric),
 	    t->claimed ? " by its program's word" : "");
 	if (v->runs > 1)

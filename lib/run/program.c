@@ -298,6 +298,9 @@ put_files(json_t *section, const char *what, const json_t *base, const char *bas
 			goto err0;
 		if (realpath(from, real) == NULL || sha256_at(AT_FDCWD, real, hex, &bytes) == -1) {
 			say_errno("%s.files: cannot read '%s'", what, json_string_value(v));
+			/* A name that leads nowhere is a wrong value. */
+			if (errno == ENOENT || errno == ENOTDIR)
+				errno = EINVAL;
 			goto err0;
 		}
 		if (*name == '\0' || strlen(name) > 255) {

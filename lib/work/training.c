@@ -776,6 +776,9 @@ training_compare(void *arg, const struct rundir *r, int outputs, const json_t *d
 		error = errno;
 		return (error == ENOENT ? HG_EXIT_PENDING : error == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 	}
+	/* The time that a program took by its own word. */
+	json_object_del(json_object_get(recorded, "claimed"), "train_ms");
+	json_object_del(json_object_get(delivered, "claimed"), "train_ms");
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
 		a = jsonio_get(delivered, keys[i]);
 		b = jsonio_get(recorded, keys[i]);
