@@ -73,6 +73,7 @@ $(AWAY:%=home-from-%): home-from-%:
 	fi && if [ -e $$new/$(SCORE) ]; then hg-ledger add $(LEDGER) $$new; else hg-run $(RETRY) -l $(LEDGER) $$new; fi
 
 $(USED:%=calibrated-%): calibrated-%:
+	@hg-ledger show $(LEDGER) $(call base_of,$*) > /dev/null 2>&1 || hg-ledger add $(LEDGER) $(call base_of,$*)
 	hg-confirm -c $(LEDGER) $(call base_of,$*)
 
 define in_lane
