@@ -255,10 +255,13 @@ of() {
 	echo 'echo "seconds: 1.$SEED"' > time.sh
 	jq '.trainer.command = ["sh", "time.sh"] | .trainer.files = ["time.sh"] |
 	    .trainer.reads = {value: "seconds: ([0-9.]+)"}' claim.json > time.json
-	hg-spec -b time.json -s train.seed=3 runs/a
-	hg-run -l ledger runs/a
+	hg-spec -b time.json -s train.seed=2 runs/x
+	run -0 hg-run -l ledger runs/x
+	[[ $output == *"not_comparable"*"Run 'x' says no val_bpb, by which this ledger judges."*"policy.json names the metric"* ]]
 	jq '.metric |= {name: "value", direction: "lower", across_tokenizers: "value"} | .guarded = []' ledger/policy.json > p
 	cp p ledger/policy.json
+	hg-spec -b time.json -s train.seed=3 runs/a
+	hg-run -l ledger runs/a
 	hg-spec -b time.json -s train.seed=4 runs/b
 	run -0 hg-run -l ledger runs/b
 	[[ $output == *"Run 'b' scored 1.40000 value by its program's word, 0.10000 worse than the incumbent's 1.30000"* ]]

@@ -11,6 +11,14 @@ load helper
 	hg-spec -b "$HG_TOP/examples/specs/tiny.json" -s data.dir=data -s budget.train_deadline_ms=1 runs/refused
 	hg-run -l ledger runs/good
 	run hg-run -l ledger runs/refused
+	# A program of somebody else's, and what it prints.
+	cp "$HG_TOP/t/tools/uniform.py" .
+	hg-spec -s data.dir=data -s system.backend=external -s trainer.gives=artifact -s eval.seq_len=64 \
+	    -s 'trainer.command=["python3", "uniform.py", "train"]' -s 'trainer.files=["uniform.py"]' \
+	    -s 'scorer.command=["python3", "uniform.py", "score"]' -s 'scorer.files=["uniform.py"]' runs/program
+	hg-run -l ledger runs/program
+	(cd runs/program && HOMEGOLF_DRY_RUN=1 HOMEGOLF_RUN_UID="$(jq -r .run_uid spec.json)" \
+	    python3 program/uniform.py train) > printed/trainer_result.json
 	[ -e runs/refused/train_refusal.json ]
 	# A trainer that was killed, for hg-reap to find.
 	hg-spec -b "$HG_TOP/examples/specs/tiny.json" -s data.dir=data -s train.iterations=100000 \

@@ -223,6 +223,10 @@ advice_run(const struct ledger *l, const char *path, const struct standings_fact
 		return (shell_command(&a->command, "hg-spec -b %s/spec.json %s.2 && hg-run -l %s %s.2", path, path,
 			    l->path, path) |
 		    say(a, ADVICE_AGAIN, "the same again when the machine is quiet"));
+	if (f->reason == VERDICT_NOT_COMPARABLE && g == NULL)
+		return (say(a, ADVICE_CORRECT,
+		    "the ledger's policy.json names the metric that it judges by: make it one that "
+		    "the run says, or trainer.reads one that the policy names"));
 	if (standings_lane(b, f->group, f->lane) == NULL) {
 		if (f->reason == VERDICT_FIRST || f->reason == VERDICT_REPLICATE || g == NULL)
 			return (calibrate(l, path, f, a));

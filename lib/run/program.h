@@ -25,7 +25,7 @@ struct program {
 	int64_t max_bytes;
 };
 
-/* The rows that bind them, without the section's name; of both sections, and of the trainer alone. Exported for tests. */
+/* The rows that bind them, without the section's name: of both sections; of the trainer alone. Exported for tests. */
 extern const struct bind program_keys[], program_trainer_keys[];
 
 /* Read section ${section} of a spec that spec_read returned; 1, or 0 if there is none. */

@@ -22,7 +22,7 @@
 #define RUNDIR_SUMMARY "summary.json"
 #define RUNDIR_ATTEMPTS "attempts"
 
-/* Of runs whose trainer is a program: what it left, where it works, what it keeps for its next attempt, its messages. */
+/* Where a program trains: what it left, where it works, what it keeps for its next attempt, its messages. */
 #define RUNDIR_FILES "artifact"
 #define RUNDIR_TRAIN_OUT "train.out"
 #define RUNDIR_TRAIN_KEEP "train.keep"
@@ -80,7 +80,7 @@ struct rundir_stage {
 	const char *repeats[RUNDIR_NAMES]; /* keys that the receipt has as the report has them */
 	const char *report_key;            /* the report's digest in the receipt */
 	struct rundir_bind binds[RUNDIR_BINDS];
-	/* The receipt that the stage has in a run whose trainer is a program (system.backend=external), where it differs. */
+	/* The receipt that the stage has where a program trains (system.backend=external), if it is another one. */
 	const char *external_contract;
 	struct rundir_bind external_binds[RUNDIR_BINDS];
 };

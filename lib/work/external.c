@@ -503,22 +503,21 @@ note_claims(struct work *x)
 static const char *
 claim_boundary(const struct work *x)
 {
-	switch (x->evidence) {
-	case RUNDIR_CLAIMS:
-		return (
-		    "The number is the program's word, as its log has it: its score, its data and what it did with its seed "
-		    "were not looked at. It compares with the same program's word alone and can't be promoted without "
-		    "an independent score.");
-	case RUNDIR_ARTIFACTS:
-		return (
-		    "Files, sizes, time and memory were measured, and the score's documents, tokens and bytes are those of "
-		    "the data; its losses are those of the program's own scorer, run on the artifact alone. What it did "
-		    "with its seed is its word.");
-	default:
-		return (
+	static const char *const of[] = {
+		[RUNDIR_CHECKPOINTS] =
 		    "Weights, their geometry, time and memory were measured, and export and score are homegolf's; steps, "
-		    "tokens and what it did with its seed are its word.");
-	}
+		    "tokens and what it did with its seed are its word.",
+		[RUNDIR_ARTIFACTS] =
+		    "Files, sizes, time and memory were measured, and the score's documents, tokens and bytes are those "
+		    "of the data; its losses are those of the program's own scorer, run on the artifact alone. What it "
+		    "did with its seed is its word.",
+		[RUNDIR_CLAIMS] =
+		    "The number is the program's word, as its log has it: its score, its data and what it did with its "
+		    "seed were not looked at. It compares with the same program's word alone and can't be promoted "
+		    "without an independent score.",
+	};
+
+	return (of[x->evidence]);
 }
 
 static int
@@ -797,7 +796,8 @@ take_table(struct stage_work *w, const char *table, const struct str *expected, 
 			snprintf(said, sizeof(said), "%.*s", have_n < 150 ? (int)have_n : 150, have);
 			return (stage_refuse(w, REFUSAL_RESULT_MISMATCH, json_string(said),
 			    json_stringn(want, k < 150 ? k : 150),
-			    "line %zu of the scorer's '%s' is not that of docs.tsv: documents, tokens and bytes are the data's",
+			    "line %zu of the scorer's '%s' is not that of docs.tsv, whose documents, tokens and bytes "
+			    "are the data's",
 			    row + 1, RUNDIR_SCORE_DOCS));
 		}
 		if (row == 0)
