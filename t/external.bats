@@ -53,7 +53,7 @@ of() {
 		assert r["tokens"] == sum(int(x[1]) for x in rows) and r["bytes"] == sum(int(x[2]) for x in rows)
 		assert math.isclose(r["val_bpb"], math.log2(260) * r["tokens"] / r["bytes"], rel_tol=1e-12), r
 		e = json.load(open(sys.argv[1] + "/export_report.json"))
-		assert e["artifact"]["bytes"] == len(open(sys.argv[1] + "/artifact/model.json").read())
+		assert e["artifact"]["bytes"] == len(open(sys.argv[1] + "/artifact/model.txt").read())
 	END
 	# A file of both sections is code once.
 	[ "$(of .code_bytes a/export_report.json)" -eq "$(stat -c %s uniform.py)" ]

@@ -505,12 +505,12 @@ claim_boundary(const struct work *x)
 {
 	static const char *const of[] = {
 		[RUNDIR_CHECKPOINTS] =
-		    "Weights, their geometry, time and memory were measured, and export and score are homegolf's; steps, "
-		    "tokens and what it did with its seed are its word.",
+		    "Weights, their geometry, time and memory were measured, and export and score are homegolf's; "
+		    "steps, tokens and what it did with its seed are its word.",
 		[RUNDIR_ARTIFACTS] =
-		    "Files, sizes, time and memory were measured, and the score's documents, tokens and bytes are those "
-		    "of the data; its losses are those of the program's own scorer, run on the artifact alone. What it "
-		    "did with its seed is its word.",
+		    "Files, sizes, time and memory were measured, and the score's documents, tokens and bytes are the "
+		    "data's; its losses are those of the program's own scorer, run on the artifact alone. What it did "
+		    "with its seed is its word.",
 		[RUNDIR_CLAIMS] =
 		    "The number is the program's word, as its log has it: its score, its data and what it did with its "
 		    "seed were not looked at. It compares with the same program's word alone and can't be promoted "

@@ -14,16 +14,16 @@ if sys.argv[1] == "train":
     else:
         with open(os.environ["HOMEGOLF_SPEC"]) as f:
             vocab_size = json.load(f)["data"]["vocab_size"]
-        with open("model.json", "w") as f:
+        with open("model.txt", "w") as f:
             # The seed stands in it, so that two seeds are two artifacts.
             json.dump({"vocab_size": vocab_size, "seed": int(os.environ["HOMEGOLF_SEED"])}, f)
         with open(os.environ["HOMEGOLF_METRICS"], "w") as f:
             for step in range(3):
                 f.write(json.dumps({"step": step, "train_loss": math.log(vocab_size)}) + "\n")
-        result |= {"result": "trained", "seed": int(os.environ["HOMEGOLF_SEED"]), "artifact": ["model.json"], "steps": 3}
+        result |= {"result": "trained", "seed": int(os.environ["HOMEGOLF_SEED"]), "artifact": ["model.txt"], "steps": 3}
     print(json.dumps(result))
 else:
-    with open("model.json") as f:
+    with open("model.txt") as f:
         nats = math.log(json.load(f)["vocab_size"])
     with open("docs.tsv") as docs, open("score_docs.tsv", "w") as out:
         out.write(next(docs))
