@@ -266,3 +266,44 @@ of() {
 	run -0 hg-run -l ledger runs/b
 	[[ $output == *"Run 'b' scored 1.40000 value by its program's word, 0.10000 worse than the incumbent's 1.30000"* ]]
 }
+
+# Processes of a run's stage, wherever they are by now.
+marked() {
+	grep -lzs "^HOMEGOLF_STAGE=$(jq -r .run_uid "runs/$1/spec.json")/" /proc/[0-9]*/environ | wc -l
+}
+
+# bats test_tags=b69
+@test "owner, worker and driver killed at one moment leave nobody of a tree of sessions, at once, and the lane is free" {
+	cat > tree.py <<-'END'
+		import os, time
+		# As torch's launchers start workers: a session each, and one that let go of everything.
+		for i in range(3):
+		    if os.fork() == 0:
+		        os.setsid()
+		        if i == 2 and os.fork() != 0:
+		            os._exit(0)
+		        os.closerange(0, 3)
+		        while True:
+		            time.sleep(1)
+		open("ready", "w").close()
+		while True:
+		    time.sleep(1)
+	END
+	jq '.trainer.command = ["python3", "tree.py"] | .trainer.files = ["tree.py"]' claim.json > tree.json
+	hg-spec -b tree.json runs/a
+	hg-run runs/a > log 2>&1 3>&- &
+	driver=$!
+	until_true 30 test -e runs/a/train.out/ready
+	[ "$(marked a)" -ge 4 ]
+	[ -n "$(pgrep -x hg-guard)" ]
+	kill -KILL $driver $(pgrep -f "hg-train.*runs/a")
+	wait $driver || :
+	nobody() { [ "$(marked a)" -eq 0 ]; }
+	until_true 5 nobody
+	# Nobody has looked at it so far, and the lane is free.
+	[ ! -e runs/a/train_refusal.json ]
+	hg-spec -b claim.json runs/b
+	hg-train runs/b
+	run hg-await -t 5 train runs/a
+	[ "$(of .kind a/train_refusal.json)" = owner_died ]
+}

@@ -423,7 +423,7 @@ descends(pid_t pid, pid_t self)
 }
 
 void
-proc_family(struct proc_family *f)
+proc_family(struct proc_family *f, pid_t except)
 {
 	unsigned long long user, system;
 	int64_t ticks = sysconf(_SC_CLK_TCK), page = sysconf(_SC_PAGESIZE);
@@ -436,7 +436,7 @@ proc_family(struct proc_family *f)
 	if ((d = opendir("/proc")) == NULL)
 		return;
 	while ((pid = next_pid(d)) != 0) {
-		if (!descends(pid, self))
+		if (pid == except || !descends(pid, self))
 			continue;
 		snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
 		/* From the state, the third field, on: utime is the 14th, rss the 24th. */
@@ -451,6 +451,23 @@ proc_family(struct proc_family *f)
 		f->processes++;
 	}
 	closedir(d);
+}
+
+void
+proc_title(const char *title)
+{
+	char now[4096];
+	ssize_t n;
+	int fd;
+
+	(void)prctl(PR_SET_NAME, title);
+	if ((fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC)) == -1)
+		return;
+	n = read(fd, now, sizeof(now));
+	close(fd);
+	/* The words lie there one after the other, unless somebody moved them. */
+	if (n > 0 && (size_t)n < sizeof(now) && memcmp(now, program_invocation_name, (size_t)n) == 0)
+		strncpy(program_invocation_name, title, (size_t)n);
 }
 
 /* SIGKILL a process through a pidfd, if it still is what it was: marked, or without a mark of ours by descent. */

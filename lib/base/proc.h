@@ -94,13 +94,16 @@ int proc_end_descendants(int64_t wait_ms, pid_t *left);
  */
 int proc_end_marked(const char *mark, int64_t wait_ms, pid_t *left);
 
-/* What all that descends from this process takes now: CPU time, with that of those who ended, and resident memory. */
+/* What all that descends from this process but ${except} takes now: CPU time, also of those who ended, and memory. */
 struct proc_family {
 	int64_t cpu_ms;
 	uint64_t resident_bytes;
 	unsigned processes;
 };
-void proc_family(struct proc_family *f);
+void proc_family(struct proc_family *f, pid_t except);
+
+/* What ps and pgrep call this process from now on: a child that has another task than its parent says so. */
+void proc_title(const char *title);
 
 /* pidfd of a child; -1 with errno. */
 int proc_pidfd(pid_t pid);

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE /* close_range */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/exit.h"
+#include "base/num.h"
 #include "base/proc.h"
 #include "base/process.h"
 
@@ -68,6 +70,21 @@ become(const struct process *p, pid_t parent)
 		execv(p->path, argv);
 	else
 		execvp(argv[0], argv);
+}
+
+void
+process_close_others(int a, int b)
+{
+	struct dirent *e;
+	uint64_t fd;
+	DIR *d;
+
+	if ((d = opendir("/proc/self/fd")) == NULL)
+		return;
+	while ((e = readdir(d)) != NULL)
+		if (num_u64(e->d_name, 3, 1 << 30, &fd) == 0 && (int)fd != a && (int)fd != b && (int)fd != dirfd(d))
+			close((int)fd);
+	closedir(d);
 }
 
 int

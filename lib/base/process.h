@@ -28,6 +28,9 @@ pid_t process_run(const struct process *p);
 /* The same for words, a directory and descriptors. */
 pid_t process_start(const char *const argv[], int cwd_fd, const int fds[3]);
 
+/* In a child just forked: close all descriptors but 0 to 2 and two more (-1: none). */
+void process_close_others(int a, int b);
+
 /* Wait for a child of ours to end: its wait status. */
 int process_wait(pid_t pid);
 

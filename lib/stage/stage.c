@@ -28,6 +28,7 @@
 #include "stage/lane.h"
 #include "base/num.h"
 #include "base/proc.h"
+#include "base/process.h"
 #include "base/progress.h"
 #include "run/receipt.h"
 #include "run/runlock.h"
@@ -360,22 +361,6 @@ err1:
 err0:
 	close(in);
 	return (-1);
-}
-
-/* Close all descriptors but the standard ones and two. */
-static void
-close_others(int a, int b)
-{
-	struct dirent *e;
-	uint64_t fd;
-	DIR *d;
-
-	if ((d = opendir("/proc/self/fd")) == NULL)
-		return;
-	while ((e = readdir(d)) != NULL)
-		if (num_u64(e->d_name, 3, 1 << 30, &fd) == 0 && (int)fd != a && (int)fd != b && (int)fd != dirfd(d))
-			close((int)fd);
-	closedir(d);
 }
 
 /* What there is to say about a stage that must not start now; its exit code, or -1 if it may. */
@@ -1117,7 +1102,7 @@ detach(struct rundir *r, const struct stage_job *job)
 	}
 	if (pid == 0) {
 		setsid();
-		close_others(r->fd, fd[1]);
+		process_close_others(r->fd, fd[1]);
 		exit(exit_flush(own(r, job, fd[1])));
 	}
 	close(fd[1]);

@@ -338,7 +338,8 @@ enum ended {
 /* What is known of it while it lives. */
 struct life {
 	struct launch *l;
-	pid_t pid;
+	pid_t pid, guard;
+	int alive;          /* open as long as we live: by its end the guard knows */
 	int out, err, fifo; /* our ends; -1 once at their end */
 	int status, gone;
 	enum ended why;
@@ -463,7 +464,7 @@ look(struct life *x, int64_t now)
 	if (now - x->looked_ms < LOOK_MS)
 		return (0);
 	x->looked_ms = now;
-	proc_family(&f);
+	proc_family(&f, x->guard);
 	if (f.resident_bytes > l->peak_bytes)
 		l->peak_bytes = f.resident_bytes;
 	/* A program that says nothing and computes gets on; one that sleeps does not. */
@@ -552,6 +553,53 @@ open_pipe(int fd[2])
 	return (fcntl(fd[0], F_SETFL, O_NONBLOCK));
 }
 
+/* In the guard: once we are gone, by whatever signal, what carries the stage's mark is ended at once. */
+static void
+stand_guard(int alive)
+{
+	char c;
+	const char *value = getenv(RUNDIR_MARK);
+	char mark[RUNDIR_MARK_SIZE];
+	pid_t left;
+	int fd;
+
+	setsid();
+	proc_title("hg-guard");
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	/* No lock, lane or log is held by it. */
+	process_close_others(alive, -1);
+	for (fd = 0; fd < 3; fd++)
+		close(fd);
+	while (read(alive, &c, 1) == -1 && errno == EINTR)
+		continue;
+	snprintf(mark, sizeof(mark), RUNDIR_MARK "=%s", value == NULL ? "" : value);
+	if (value != NULL)
+		(void)proc_end_marked(mark, KILL_MS, &left);
+	_exit(0);
+}
+
+/*
+ * A program's processes die with us only while they are its children; those that took a session of their own would
+ * live until somebody closes the stage out.  0, or -1 with errno.
+ */
+static int
+post_guard(struct life *x)
+{
+	int fd[2];
+
+	if (open_pipe(fd) == -1)
+		return (-1);
+	/* It waits. */
+	fcntl(fd[0], F_SETFL, 0);
+	if ((x->guard = fork()) == 0)
+		stand_guard(fd[0]);
+	close(fd[0]);
+	x->alive = fd[1];
+	return (x->guard == -1 ? -1 : 0);
+}
+
 static int
 start(struct life *x, const char *path, const char *const *argv, const char *const *env)
 {
@@ -566,7 +614,7 @@ start(struct life *x, const char *path, const char *const *argv, const char *con
 
 	if (l->metrics != NULL && (x->fifo = file_make_fifo(l->at, FIFO)) == -1)
 		return (cannot(l, "make", FIFO));
-	if (open_pipe(out) == -1 || open_pipe(err) == -1) {
+	if (post_guard(x) == -1 || open_pipe(out) == -1 || open_pipe(err) == -1) {
 		say_errno("cannot start '%s'", path);
 		return (-1);
 	}
@@ -773,6 +821,7 @@ launch_run(struct launch *l)
 	error = errno;
 	/* Nobody whom it started outlives it, whatever group, session or parent it has; then the pipes end. */
 	kill(-x.pid, SIGKILL);
+	/* The guard is one of them: there is nothing left to guard. */
 	if (proc_end_descendants(KILL_MS, &left) != 0 && x.why == ENDED_ITSELF)
 		rc = stage_refuse(l->w, REFUSAL_UNKILLABLE, json_pack("{s:I}", "pid", (json_int_t)left), NULL,
 		    "process %ld, which the program started, lives on after SIGKILL", (long)left);
