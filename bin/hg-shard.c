@@ -9,6 +9,7 @@
 
 #include "base/atomfile.h"
 #include "base/exit.h"
+#include "base/file.h"
 #include "data/inputerror.h"
 #include "data/idtext.h"
 #include "base/opt.h"
@@ -125,7 +126,7 @@ open_vocab(const char *model, struct inputerror *f)
 		return (v);
 	}
 	/* The path is the user's own: links in it are meant. */
-	if ((path = realpath(model, NULL)) == NULL)
+	if ((path = file_given(model)) == NULL)
 		inputerror_errno(f, "read", model);
 	else
 		v = vocab_open(path, f);

@@ -89,6 +89,42 @@ unjudged() {
 	hg-ledger replay sweep/ledger
 }
 
+# in_lane LANE REASONS: names of the runs that were judged so in a lane, sorted.
+in_lane() {
+	hg-ledger list -j sweep/ledger | jq -r --arg lane "$1" --arg why "$2" \
+		'select(.run.lane == $lane and (.verdict.reason | test("^(" + $why + ")$"))).run.run_id' | sort | tr '\n' ' '
+}
+
+@test "a sweep of six over two lanes, interrupted, ends judged by the same command, the best of the second beside the first's" {
+	local rates="0.001 0.002 0.02 0.003 0.01 0.004" screened="promising|within_noise|worse" pid rows
+	set -m
+	sweep 20 "$rates" LANES="one two" > out 2>&1 3>&- &
+	pid=$!
+	set +m
+	until_true 60 eval '[ -e sweep/lr-0.001.two.cal.1/metrics.jsonl ]'
+	kill -INT -- "-$pid"
+	wait "$pid" && false
+	run sweep 20 "$rates" LANES="one two"
+	[ "$status" -eq 0 ] || { echo "$output" >&2; false; }
+	[ "$(unjudged sweep/ledger)" -eq 0 ]
+	# Each lane has five seeds of the first rate; each other rate was screened in its lane.
+	[ "$(in_lane one 'first|replicate' | wc -w)" -eq 5 ]
+	[ "$(in_lane two 'first|replicate' | wc -w)" -eq 5 ]
+	[ "$(in_lane two "$screened")" = "lr-0.01 lr-0.02 " ]
+	[ "$(in_lane one "$screened")" = "lr-0.002 lr-0.003 lr-0.004 lr-0.02.one " ]
+	[[ "$(in_lane one promising)" == *"lr-0.02.one"* ]]
+	# Another seed: not the one that was picked for its score.
+	[ "$(jq .train.seed sweep/lr-0.02.one/spec.json)" -ne "$(jq .train.seed sweep/lr-0.02/spec.json)" ]
+	rows=$(wc -l < sweep/ledger/ledger.jsonl)
+	run sweep 20 "$rates" LANES="one two"
+	[ "$status" -eq 0 ]
+	[ "$(wc -l < sweep/ledger/ledger.jsonl)" -eq "$rows" ]
+	hg-ledger replay sweep/ledger
+	# What is left to ask for ends: the incumbent's side is made where the challenger's is.
+	hg-confirm -n 2 sweep/ledger sweep/lr-0.02.one
+	[ "$(hg-ledger show sweep/ledger | jq -r '.confirmation.lane + " " + .verdict.class')" = "one improvement" ]
+}
+
 @test "a run of a sweep that is refused fails it each time, stops no other, and RETRY=-r tries it again" {
 	# 1000000 is out of the key's range: there is no such run.
 	run sweep 5 "0.02 0.03 1000000"

@@ -60,6 +60,46 @@ fake() {
 	grep -qx 'hg-run -i -l ledger runs/r.abcd.1.6' calls
 }
 
+@test "a seed to calibrate with that was refused is left for another one, and three in a row end hg-confirm, which goes on" {
+	mkdir -p runs
+	# Enough after four sound runs; every run has a row once it was made, as a refused one has.
+	fake hg-ledger 'case $1 in calibrate) [ "$(cat sound 2> /dev/null | wc -l)" -ge 4 ] || exit 2 ;; next) echo 7 ;; show) grep -q "hg-run -i -l ledger $3$" calls ;; esac'
+	fake hg-spec 'shift 4; mkdir -p "$1"; : > "$1/spec.json"'
+	fake hg-run '[ ! -e full ] || exit 102; echo >> sound'
+	# A night in which the disk filled up left one that was refused.
+	mkdir runs/r.cal.1
+	: > runs/r.cal.1/spec.json
+	echo 'hg-run -i -l ledger runs/r.cal.1' > calls
+	touch full
+	run -1 --separate-stderr hg-confirm -c ledger runs/r
+	[[ $stderr == *"3 seeds in a row were refused, the last 'runs/r.cal.4'; hg-ledger list says why, the same command goes on"* ]]
+	rm full
+	run -0 --separate-stderr hg-confirm -c ledger runs/r
+	[ "$(grep ^hg-run calls)" = "$(printf 'hg-run -i -l ledger runs/r.cal.%s\n' 1 2 3 4 5 6 7 8)" ]
+	# One refused between sound ones ends nothing; what has no row needs a person.
+	rm sound
+	fake hg-run 'case $4 in *.cal.10) exit 102 ;; *.cal.14) exit 1 ;; esac; echo >> sound'
+	run -0 hg-confirm -c ledger runs/r
+	[ "$(grep -c ^hg-run calls)" -eq 13 ]
+	rm sound
+	fake hg-ledger 'case $1 in calibrate) exit 2 ;; next) echo 7 ;; show) exit 1 ;; esac'
+	fake hg-run 'exit 102'
+	run -102 hg-confirm -c ledger runs/s
+}
+
+@test "two hg-confirm -c at once calibrate one lane: the run that the other one made meanwhile is gone on with" {
+	fake hg-ledger 'case $1 in calibrate) [ -e runs/r.cal.1/done ] || exit 2 ;; next) printf "7\n" ;; esac'
+	fake hg-spec 'shift 4; mkdir -p "$1"; : > "$1/spec.json"; echo "hg-spec: exists with another spec" >&2; exit 1'
+	fake hg-run ': > "$4/done"'
+	run -0 --separate-stderr hg-confirm -c ledger runs/r
+	[ "$stderr" = "" ]
+	[ "$(grep ^hg-run calls)" = "hg-run -i -l ledger runs/r.cal.1" ]
+	fake hg-spec 'echo "hg-spec: unknown key" >&2; exit 100'
+	rm -r runs
+	run -100 --separate-stderr hg-confirm -c ledger runs/r
+	[ "$stderr" = "hg-spec: unknown key" ]
+}
+
 @test "names that begin with a dash are names" {
 	fake hg-ledger 'exit 1'
 	run -1 hg-confirm -- -l -r

@@ -182,6 +182,13 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 }
 
 # bats test_tags=b92
+@test "a character that comes back as a sentence is lost alone, and not with what follows it" {
+	"$PYTHON" -c 'for d in range(200): print("number %d met \ufdfa and said what else there is to say of it" % d)' > c.txt
+	hg-data -f lines -v 320 -n 40 -o out c.txt
+	jq -e '.val | .lost_documents == 40 and .lost_bytes == 40 * 3' out/dataset.json
+}
+
+# bats test_tags=b92
 @test "a normaliser that makes every letter an a is found to lose nearly all of the text" {
 	corpus > c.txt
 	"$PYTHON" -c 'for c in [*range(65, 91), *range(98, 123)]: print("%X\t61" % c)' > rules.tsv
@@ -266,7 +273,7 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 	run --separate-stderr hg-data -B -o out nowhere.txt
 	leaves_nothing 111 "cannot read 'nowhere.txt': No such file"
 	run --separate-stderr hg-data -B -o out .
-	leaves_nothing 103 "cannot read '.': it is a directory and no file"
+	leaves_nothing 103 "cannot read '.': it is a directory; name a file"
 	printf 'a\n\nb\n' > two
 	run --separate-stderr hg-data -B -n 2 -o out two
 	leaves_nothing 103 "too few different documents: 2, expected at least 3: 2 for validation and one to train on; -f lines makes each line one; -n asks for fewer"
@@ -496,6 +503,8 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 	tar cf tar c.txt
 	iconv -f UTF-8 -t UTF-16LE c.txt > utf16le
 	iconv -f UTF-8 -t UTF-16BE c.txt > utf16be
+	iconv -f UTF-8 -t UTF-32LE c.txt > utf32le
+	iconv -f UTF-8 -t UTF-32BE c.txt > utf32be
 	printf 'слово за словом\n' | iconv -f UTF-8 -t KOI8-R > koi8
 	for code in 1 2 3 4 5; do cat koi8 koi8 > more && mv more koi8; done
 	printf '\4"M\030more' > lz4
@@ -520,6 +529,8 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 		elf a program or library (ELF)
 		utf16le it looks like UTF-16 without a mark; make it UTF-8 first (iconv -f UTF-16LE or UTF-16BE)
 		utf16be it looks like UTF-16 without a mark; make it UTF-8 first (iconv -f UTF-16LE or UTF-16BE)
+		utf32le it looks like UTF-32 without a mark; make it UTF-8 first (iconv -f UTF-32LE or UTF-32BE)
+		utf32be it looks like UTF-32 without a mark; make it UTF-8 first (iconv -f UTF-32LE or UTF-32BE)
 		koi8 more than three tenths of it is no UTF-8; make it UTF-8 first (iconv -f ENCODING)
 		nul no text: more than a tenth of it is NUL or control bytes (strings)
 	END
@@ -704,5 +715,22 @@ for _ in range(12): print(" ".join(r.choices(w, k=9000)))' > c.txt
 		[ "$status" -eq 100 ] || { echo "$args: $status" >&2; false; }
 		[[ "$stderr" == *usage:* ]]
 		[ ! -e out ]
+	done
+}
+
+@test "-v and -n take what hg-data(1) says that they take, to the last number, and refuse the next" {
+	local letter least most page=$HG_TOP/man/hg-data.1
+	for letter in v n; do
+		read -r least most <<< "$(sed -nE "/^\.It Fl $letter Ar/{n;s/.* from ([0-9]+) to ([0-9]+)[,.].*/\1 \2/p;}" "$page")"
+		[ "$least" -gt 0 ]
+		[ "$most" -gt "$least" ]
+		for good in "$least" "$most"; do
+			run hg-data -$letter "$good" -o out missing.txt
+			[[ "$output" == *"cannot read 'missing.txt'"* ]] || { echo "$letter $good: $output" >&2; false; }
+		done
+		for bad in $((least - 1)) $((most + 1)); do
+			run -100 hg-data -$letter "$bad" -o out missing.txt
+			[[ "$output" == *"-$letter is no number from $least to $most"* ]]
+		done
 	done
 }

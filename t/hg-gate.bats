@@ -29,7 +29,8 @@ complete() {
 	echo more >> r/artifact.hgz
 	printf y | dd of=r/score_docs.tsv bs=1 conv=notrunc status=none
 	run -1 hg-gate score r
-	[ "${#lines[@]}" -eq 3 ]
+	[ "${#lines[@]}" -eq 4 ]
+	[[ $output == *"score: score_docs.tsv: differs: it is no table of documents"* ]]
 	[[ $output == *"train: checkpoint.safetensors: missing"* ]]
 	[[ $output == *"export: artifact.hgz: altered: its size in bytes differs (505, not 500)"* ]]
 	[[ $output == *"score: score_docs.tsv: altered: its digest differs"* ]]
@@ -104,6 +105,20 @@ complete() {
 		[[ $output == *"artifact_score_summary.json: differs: $key is not the report's"* ]]
 		cp kept r/artifact_score_summary.json
 	done
+}
+
+# bats test_tags=b37
+@test "a receipt that calls its files otherwise, or whose counts don't add up, is found" {
+	complete r
+	cp r/training_report.json kept
+	jq '.tokens += 1' kept > r/training_report.json
+	run -1 hg-gate train r
+	[ "$output" = "train: training_report.json: differs: tokens is not steps * batch_tokens" ]
+	jq '.checkpoint.file = "other.safetensors"' kept > r/training_report.json
+	run -1 hg-gate train r
+	[ "$output" = "train: checkpoint.safetensors: differs: its receipt calls it otherwise (other.safetensors, not checkpoint.safetensors)" ]
+	cp kept r/training_report.json
+	run -0 hg-gate train r
 }
 
 # bats test_tags=b37

@@ -266,7 +266,7 @@ scorer() {
 	L="$dir/my ledger"
 	hg-ledger stop "$L" > said 2>&1 || :
 	JUDGED_DATA=$BATS_FILE_TMPDIR
-	scored "$dir/runs/r1" 2.3 refuse=train:loss_diverged
+	scored "$dir/runs/r1" 2.3 refuse=train:out_of_memory
 	add "$dir/runs/r1"
 	cat added >> said
 	scored "$dir/runs/base1" 2.3
@@ -289,7 +289,7 @@ scorer() {
 }
 
 @test "hg-run that was given a ledger ends a refusal with a command that names it" {
-	scored runs/r1 2.3 refuse=train:loss_diverged
+	scored runs/r1 2.3 refuse=train:out_of_memory
 	run --separate-stderr hg-run -l ledger runs/r1
 	[ "$status" -eq 102 ]
 	[ "$(grep 'next: ' <<< "$stderr" | tail -n 1)" = "next: hg-run -r -l ledger runs/r1" ]
@@ -618,44 +618,160 @@ pasted() {
 	[ "$(field seed '.verdict.changed | length')" = 0 ]
 }
 
+@test "a verdict's words, hg-classify and the list name the keys that differ from the incumbent's, with both values" {
+	local lr='train.matrix_lr 0.04 -> 0.05' decay='train.scalar_lr 0.04 -> 0.1'
+	calibrated
+	scored runs/one 2.2 train.matrix_lr=0.05
+	scored runs/two 2.31 train.matrix_lr=0.05 train.scalar_lr=0.1
+	add runs/one
+	grep -qF "What differs from the incumbent: $lr." added
+	run hg-classify "$L" runs/two
+	[[ "$output" == *"What differs from the incumbent: $lr, $decay; more than one, so none can be credited."* ]]
+	[[ "$output" != *model* ]]
+	add runs/two
+	field two .verdict.text | grep -qF "$lr, $decay; more than one"
+	hg-ledger list "$L" > list
+	grep -E '^ +[0-9]+  one .*Z  train\.matrix_lr 0\.04 -> 0\.05$' list
+	grep -qF "$lr, $decay" list
+	[ "$(grep -c 'base.* -> ' list)" -eq 0 ]
+	# A terminal has less room for it, and what it has is used.
+	COLUMNS=140 hg-ledger list -s "$L" > narrow
+	[ "$(awk 'length > 140' narrow | wc -l)" -eq 0 ]
+	grep -qE ' one .* train\.matrix_l' narrow
+	# Where rows do not know what was set, the verdict's word stands.
+	hg-ledger list "$HG_TOP/t/history/0.1/ledger" > old
+	grep -qE ' model$' old
+}
+
 # bats test_tags=b29
 @test "another eval law or another validation text is another group; across tokenizers the raw score is compared" {
-	calibrated
+	SET=kept=all calibrated
 	scored runs/text 1.0 raw=z
 	scored runs/law 1.0 eval.docs=10
-	scored runs/tok 2.29 tokenizer=b
+	scored runs/tok 2.29 tokenizer=b kept=all
 	add runs/text runs/law runs/tok
 	[ "$(field text .verdict.reason)" = first ]
 	[ "$(field law .verdict.reason)" = first ]
 	[ "$(field tok .verdict.metric)" = val_bpb_raw ]
 	[ "$(field base2 .verdict.metric)" = val_bpb ]
+	# In a list of both the raw one is named.
+	hg-ledger list "$L" > listed
+	grep -q ' tok .*  tokenizer (val_bpb_raw)$' listed
+	[ "$(grep -c val_bpb listed)" -eq 1 ]
 	[ "$(hg-ledger incumbent -a "$L" | wc -l)" -eq 3 ]
 }
 
 # bats test_tags=b92
-@test "a tokenizer that loses text is compared only with those that keep the same of it, and one not measured with none" {
+@test "a tokenizer that loses text, or was not measured, is never compared with another, not even one that loses the same" {
 	local run
 	for run in 1 2 3 4 5; do scored "runs/base$run" "2.3$run" seed="$run" kept=all; done
 	add runs/base?
 	hg-ledger calibrate "$L" runs/base1
 	scored runs/exact 2.2 tokenizer=b kept=all
 	scored runs/loses 1.1 tokenizer=c kept=x
-	scored runs/same_loss 1.2 tokenizer=d kept=x
+	scored runs/same_loss 1.0 tokenizer=d kept=x
+	scored runs/loses2 1.0 tokenizer=c kept=x seed=2
 	scored runs/other_loss 1.0 tokenizer=e kept=y
 	scored runs/unknown 1.0 tokenizer=f kept=
 	scored runs/own_unknown 2.2 train.matrix_lr=0.05 kept=
-	add runs/exact runs/loses runs/same_loss runs/other_loss runs/unknown runs/own_unknown
+	add runs/exact runs/loses runs/same_loss runs/loses2 runs/other_loss runs/unknown runs/own_unknown
 	[ "$(field exact '.verdict | "\(.metric) \(.reason)"')" = "val_bpb_raw promising" ]
 	[ "$(field exact .run.group_sha256)" = "$(field base1 .run.group_sha256)" ]
 	[ "$(field loses .verdict.reason)" = first ]
-	[ "$(field same_loss .run.group_sha256)" = "$(field loses .run.group_sha256)" ]
-	[ "$(field same_loss .verdict.metric)" = val_bpb_raw ]
+	[ "$(field same_loss .verdict.reason)" = first ]
+	[ "$(field loses2 '.verdict | "\(.metric) \(.reason)"')" = "val_bpb replicate" ]
 	[ "$(field other_loss .verdict.reason)" = first ]
-	[ "$(hg-ledger incumbent -a "$L" | wc -l)" -eq 3 ]
-	[ "$(field unknown '.verdict | "\(.metric) \(.score) \(.reason)"')" = "val_bpb_raw null not_comparable" ]
+	[ "$(field loses '[.run.val_lost_frac, .run.val_kept_sha256 != .run.val_raw_sha256] | map(tostring) | join(" ")')" = "0.25 true" ]
+	field loses .verdict.text | grep -qE 'validation text of tokenizer [0-9a-f]{8}, which loses 25 % of the validation text and so is compared with no other'
+	[ "$(hg-ledger incumbent -a "$L" | wc -l)" -eq 4 ]
+	[ "$(field unknown '.verdict | "\(.metric) \(.incumbent_score) \(.reason)"')" = "val_bpb null not_comparable" ]
 	# With its own tokenizer it is compared as ever.
 	[ "$(field own_unknown '.verdict | "\(.metric) \(.reason)"')" = "val_bpb promising" ]
 	hg-ledger replay "$L"
+}
+
+# bats test_tags=b92
+@test "a run of 0.1, whose tokenizer nobody measured, is not compared with a later one of another tokenizer" {
+	local law
+	for law in 2 1; do
+		L=$PWD/ledger$law
+		[ "$law" = 2 ] || { mkdir "$L"; jq 'del(.law)' ledger2/policy.json > "$L/policy.json"; }
+		calibrated
+		# What has a record of losing less, more or nothing is told alike; one without is not known to lose nothing.
+		scored "runs/exact$law" 1.2 tokenizer=b kept=all
+		scored "runs/silent$law" 1.2 tokenizer=c
+		add "runs/exact$law" "runs/silent$law"
+		[ "$(field "exact$law" '.verdict | "\(.class) \(.reason) \(.incumbent_score)"')" = "noise not_comparable null" ]
+		[ "$(field "silent$law" '.verdict | "\(.class) \(.reason) \(.incumbent_score)"')" = "noise not_comparable null" ]
+		field "exact$law" .verdict.text > text
+		grep -qE 'tokenizer [0-9a-f]{8}, which loses nothing .* incumbent has tokenizer [0-9a-f]{8}, of which it was not measured' text
+		grep -qF '(hg-data -B)' text
+		grep -qF 'after another run on data that hg-data made anew' text
+		run --separate-stderr hg-ledger plan "$L" "runs/exact$law"
+		[ "$status" -ne 0 ]
+		[ "$(grep -c '"plan"' "$L/ledger.jsonl")" -eq 0 ]
+		hg-ledger replay "$L"
+	done
+	# Measured anew, the incumbent is comparable again.
+	L=$PWD/ledger2
+	scored runs/base6 2.302 seed=6 kept=all
+	scored runs/exact3 2.2 tokenizer=b kept=all seed=9
+	add runs/base6 runs/exact3
+	[ "$(field exact3 '.verdict | "\(.metric) \(.reason)"')" = "val_bpb_raw promising" ]
+}
+
+# bats test_tags=b34,b93
+@test "what spends runs reads every row: an old row that was changed, with a forged index, plans, calibrates and promotes nothing" {
+	local i
+	calibrated
+	pretend
+	scored runs/good 2.2 train.matrix_lr=0.046
+	add runs/good
+	hg-confirm -n 3 "$L" runs/good > out 2> err
+	# So many rows that the first ones are no longer read again.
+	for i in $(seq 20); do scored "runs/n$i" 2.31 train.matrix_lr="0.04$((50 + i))"; done
+	add runs/n?*
+	scored runs/next 1.9 train.matrix_lr=0.08
+	add runs/next
+	cp -r "$L" honest
+	# As somebody would who wants a lane that was quieter than it was.
+	sed -i '4s/"val_bpb": 2\.295\([,}0-9]\)/"val_bpb": 2.296\1/' "$L/ledger.jsonl"
+	run ! cmp -s "$L/ledger.jsonl" honest/ledger.jsonl
+	"$PYTHON" "$HG_TOP/t/tools/forge_index.py" "$L/index" 2.295 2.296 "$L/ledger.jsonl"
+	cp "$L/ledger.jsonl" before
+	# The index is believed by what is only looked at.
+	hg-ledger stop "$L" > /dev/null || [ $? -eq 1 ]
+	scorer 'exit 0'
+	for how in 'plan runs/next' 'plan -p runs/next' 'calibrate -n 9 runs/base1' 'promote runs/good'; do
+		# shellcheck disable=SC2086
+		set -- $how
+		run --separate-stderr hg-ledger "${@:1:$#-1}" "$L" "${@: -1}"
+		[ "$status" -eq 103 ] || { echo "$how: $status $output $stderr" >&2; false; }
+		[ -n "$stderr" ]
+	done
+	run -103 --separate-stderr hg-confirm -c -n 9 "$L" runs/base1
+	cmp before "$L/ledger.jsonl"
+	[ "$(find runs -name '*.cal.*' | wc -l)" -eq 0 ]
+}
+
+# bats test_tags=b93
+@test "a ledger that lost rows which any of its runs remembers plans and calibrates nothing" {
+	calibrated
+	scored runs/good 2.2 train.matrix_lr=0.046
+	add runs/good
+	cp -r "$L" older
+	scored runs/later 2.31 train.matrix_lr=0.047
+	add runs/later
+	rm -r "$L" && mv older "$L"
+	for how in 'plan runs/good' 'calibrate -n 9 runs/base1'; do
+		# shellcheck disable=SC2086
+		set -- $how
+		run --separate-stderr hg-ledger "${@:1:$#-1}" "$L" "${@: -1}"
+		[ "$status" -eq 103 ]
+		[[ "$stderr" == *"ends with row "*"its runs remember rows up to "*"restore the newer ledger"*"nothing is planned by the ledger"* ]]
+	done
+	run -103 hg-confirm -c -n 9 "$L" runs/base1
+	[ "$(find runs -name '*.cal.*' | wc -l)" -eq 0 ]
 }
 
 @test "each subcommand has options and a usage of its own" {
@@ -697,9 +813,23 @@ advised() {
 	grep -qF "<code class=\"cmd\">$1</code>" p.html
 }
 
+@test "what no retry gets past is never to be retried: after a run, by the stop rule and on the page the refusal is looked at" {
+	local kind final=0
+	for kind in $(grep -o '^REFUSAL_KIND([A-Z_]*, "[a-z_]*", 0' "$HG_TOP/lib/schema/refusalkind.def" | cut -d '"' -f 2); do
+		scored "runs/$kind" 2.3 "refuse=train:$kind"
+		L=ledger.$kind
+		hg-ledger add "$L" "runs/$kind" > added
+		advised "hg-status runs/$kind"
+		run ! grep -q hg-run added
+		final=$((final + 1))
+	done
+	[ "$final" -ge 15 ]
+	hg-status "runs/$kind" | grep -q "next: "
+}
+
 @test "what to do next is said alike after a run, by the stop rule and on the page" {
 	local slot
-	scored runs/r1 2.3 refuse=train:loss_diverged
+	scored runs/r1 2.3 refuse=train:out_of_memory
 	hg-ledger add ledger runs/r1 > added
 	L=ledger
 	grep -qxF "next: hg-run -r -l ledger runs/r1" added
@@ -780,6 +910,19 @@ advised() {
 	scored runs/fat 2.0 train.matrix_lr=0.05 total_bytes=400000
 	add runs/fat
 	[ "$(field fat '.verdict.class + " " + .verdict.guarded_metric')" = "regression total_bytes" ]
+}
+
+@test "incumbent_after.score is the mean of the runs that it counts: all of a start, then those of the confirmation alone" {
+	calibrated
+	pretend
+	jq -s -e '[.[] | select(.kind == "run")] as $runs | $runs[-1].incumbent_after as $now |
+	    ($now.runs == 5) and (($now.score - 2.3022) | fabs < 1e-9)' "$L/ledger.jsonl"
+	scored runs/good 2.23 train.matrix_lr=0.0460
+	add runs/good
+	hg-confirm "$L" runs/good > out 2> err
+	jq -s -e '.[-1].incumbent_after as $now | [.[] | select(.kind == "run" and .verdict.plan_sha256 != null and
+	    .run.config_sha256 == $now.config_sha256).run.metrics.val_bpb] as $scores |
+	    ($now.runs == 5) and ($scores | length == 5) and (($now.score - ($scores | add / 5)) | fabs < 1e-9)' "$L/ledger.jsonl"
 }
 
 @test "a gain is confirmed by fresh seeds in turns, planned before they run, and looked at once" {
@@ -1063,6 +1206,28 @@ follow() {
 	[[ "$output" == "stop: 4 challengers in a row"* ]]
 }
 
+# bats test_tags=b31
+@test "the stop rule counts no challenger whose confirmation was given up, and counts it once when one finds it no better" {
+	calibrated
+	pretend
+	scored runs/n1 2.303 train.matrix_lr=0.051
+	scored runs/good 2.23 train.matrix_lr=0.0401
+	add runs/n1 runs/good
+	said() { run hg-ledger stop "$L"; [[ "$output" == "go on: $1 challenger"* ]] || { echo "$output" >&2; false; }; }
+	said '1'
+	for _ in 1 2; do
+		hg-ledger plan -n 2 "$L" runs/good > /dev/null
+		hg-ledger plan -x "$L" > /dev/null
+		said '1'
+	done
+	hg-confirm -n 3 "$L" runs/good > out 2> err
+	[ "$(hg-ledger show "$L" | jq -r .verdict.reason)" = not_confirmed ]
+	said '2'
+	# The counts follow from the rows, however they are read.
+	rm -f "$L/index"
+	said '2'
+}
+
 # bats test_tags=b33,b62
 @test "promotion lists every condition; what is missing is pending, what is false refused, and a moved head refuses" {
 	calibrated
@@ -1118,6 +1283,43 @@ follow() {
 	[ "$status" -eq 0 ]
 	[[ "$output" == "promoted already: row "*"pending  evidence "* ]]
 	cmp before "$L/ledger.jsonl"
+}
+
+# bats test_tags=b33
+@test "a plan that is refused ends with a command that may be pasted, and helps" {
+	local next
+	calibrated
+	pretend
+	scored runs/good 2.23 train.matrix_lr=0.0460
+	scored runs/late 2.25 train.matrix_lr=0.0470
+	add runs/good runs/late
+	hg-confirm "$L" runs/good > out 2> err
+	run -1 --separate-stderr hg-ledger plan "$L" runs/late
+	[[ ${stderr_lines[1]} == "hg-ledger:   next: hg-classify $L "*runs/late ]]
+	next=${stderr_lines[1]#*next: }
+	sh -c "$next" > said
+	grep -q '^noise: within_noise (row [0-9]* said noise: promising)$' said
+	# What was incumbent before the lane was calibrated screened nothing, and needs a run that does.
+	run -2 --separate-stderr hg-ledger plan "$L" runs/base1
+	[[ ${stderr_lines[0]} == *"was not screened since the lane was calibrated: add one more run of it" ]]
+	[[ ${stderr_lines[1]} =~ next:\ hg-spec\ -b\ runs/base1/spec.json\ -s\ train.seed=[0-9]+\ runs/base1.2\ \&\&\ hg-run\ -l\ $L\ runs/base1.2$ ]]
+}
+
+# bats test_tags=b33
+@test "a promotion names the run's own row, and holds the bound of the gain that the confirmation told, in its unit" {
+	local said bound gain
+	calibrated
+	pretend
+	scored runs/good 2.23 train.matrix_lr=0.0460
+	add runs/good
+	hg-confirm "$L" runs/good > out 2> err
+	scorer 'exit 0'
+	said=$(hg-ledger promote "$L" runs/good)
+	[[ $said == *"sound              row $(hg-ledger show "$L" runs/good | jq -s 'last.row') breaks no rule"* ]]
+	bound=$(sed -n 's/.*lower 99 % bound of the gain \([0-9.]*\),.*/\1/p' <<< "$said")
+	gain=$(sed -n 's/.*(gain \([0-9.]*\),.*/\1/p' <<< "$said")
+	hg-ledger list -a -j "$L" | jq -se --argjson bound "$bound" --argjson gain "$gain" \
+		'map(select(.kind == "confirmation"))[0].verdict | .gain_lower / .gain / ($bound / $gain) - 1 | fabs < 0.001'
 }
 
 # bats test_tags=b62
@@ -1238,6 +1440,36 @@ follow() {
 	mv runs/b/ledger_witness.json given-up
 	add runs/b
 	grep -q '^row 3: ' added
+}
+
+# bats test_tags=b34
+@test "a first row that was altered, all others chained to it anew, is found by the runs that have rows; a ledger begun anew is not" {
+	local i
+	for i in 1 2 3; do scored "runs/$(printf %d $i | tr 123 abc)" 2.3$i seed=$i; done
+	add runs/a runs/b
+	cp -r "$L" kept
+	"$PYTHON" - "$L/ledger.jsonl" <<-'END'
+		import hashlib, re, sys
+		prev, out = "0" * 64, []
+		for line in open(sys.argv[1], "rb").read().splitlines():
+		    line = line.replace(b'"alpha": 0.008', b'"alpha": 0.8', 1)
+		    line = re.sub(rb'"prev": "[0-9a-f]*"', b'"prev": "%s"' % prev.encode(), line, 1)
+		    out.append(line)
+		    prev = hashlib.sha256(line + b"\n").hexdigest()
+		open(sys.argv[1], "wb").write(b"".join(x + b"\n" for x in out))
+	END
+	rm "$L/index" "$L/head"
+	grep -q '"alpha": 0.8' "$L/ledger.jsonl"
+	run --separate-stderr -103 hg-ledger verify "$L"
+	[ "$(grep -c "row 1 was altered: the run '[ab]' has a row, and remembers this ledger by another first row" <<< "$stderr")" -eq 2 ]
+	# Given up for a new one at its place, the old is nobody's.
+	rm -r "$L"
+	add runs/c
+	run -0 hg-ledger verify "$L"
+	[[ $output == "2 rows, 1 of them runs; 1 witnesses agree"* ]]
+	add runs/a
+	run -0 hg-ledger verify "$L"
+	[[ $output == "3 rows, 2 of them runs; 2 witnesses agree"* ]]
 }
 
 # bats test_tags=b34

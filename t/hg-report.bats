@@ -334,6 +334,19 @@ text() {
 	END
 }
 
+@test "a gain in another metric than the score beside it names that metric, and no other gain does" {
+	local row gain
+	cp -a "$F/plain" raw
+	row=$(hg-ledger list -j raw/ledger | jq -s 'map(select(.kind == "run" and .verdict.gain != null)) | last.row')
+	forge raw/ledger set "$row" 'verdict.metric="val_bpb_raw"'
+	gain=$(hg-ledger show raw/ledger "$row" | jq .verdict.gain)
+	hg-report -o plain.html "$F/plain/ledger"
+	hg-report -o raw.html raw/ledger 2> differs
+	run ! grep -q '<div class="sub">val_bpb' plain.html
+	[ "$(grep -o '<div class="sub">val_bpb_raw</div>' raw.html | wc -l)" -eq 1 ]
+	grep -q "<data value=\"$gain\">[^<]*</data><div class=\"sub\">val_bpb_raw</div>" raw.html
+}
+
 @test "scores of two groups, lanes or tokenizers never stand on one axis" {
 	hg-report -o p.html "$F/many/ledger"
 	[ "$(grep -c '<figure class="history">' p.html)" -eq 3 ]

@@ -26,6 +26,30 @@ setup() {
 	[ "$(ls r/attempts | tr '\n' ' ')" = "train.1 train.2 train.3 " ]
 }
 
+@test "a refusal whose attempt is not the one after those in attempts/ is of another attempt: no for the gate, and never retired" {
+	run -102 fakestage train r signal=9
+	hg-retry train r
+	run -102 fakestage train r signal=9
+	cp r/train_refusal.json kept
+	for n in 1 3 7; do
+		jq ".attempt = $n" kept > r/train_refusal.json
+		run -1 hg-gate train r
+		[[ $output == *"train: train_refusal.json: other_run: it is of another attempt ($n, not 2)"* ]]
+		run -103 hg-retry train r
+		[[ $output == *"'r/train_refusal.json' says that it is of attempt $n, which 'attempts' does not bear out"* ]]
+		[ "$(ls r/attempts)" = train.1 ]
+	done
+	cp kept r/train_refusal.json
+	run -1 hg-gate train r
+	[[ $output != *"other_run"* ]]
+	# One whose retirement was interrupted is retired.
+	mkdir r/attempts/train.2
+	run -1 hg-gate train r
+	[[ $output != *"other_run"* ]]
+	hg-retry train r
+	[ -e r/attempts/train.2/train_refusal.json ]
+}
+
 # bats test_tags=b49
 @test "hg-retry touches neither a receipt nor a running stage, and asked twice does nothing" {
 	run -102 fakestage train r signal=9

@@ -28,6 +28,18 @@ copy_of() {
 	R=$R/whole
 }
 
+# forge KEY VALUE...: alter the score's report, and make the summary's digest of it fit, as anybody can.
+forge() {
+	while [ $# -gt 0 ]; do
+		jq --arg v "$2" "(\$v | try fromjson catch \$v) as \$x | .$1 = \$x" "$R/artifact_score_report.json" > forged
+		mv forged "$R/artifact_score_report.json"
+		shift 2
+	done
+	jq --arg d "$(sha256sum < "$R/artifact_score_report.json" | cut -d' ' -f1)" '.score_report_sha256 = $d' \
+		"$R/artifact_score_summary.json" > forged
+	mv forged "$R/artifact_score_summary.json"
+}
+
 kind() { jq -r .kind "$R/$1_refusal.json"; }
 
 @test "the artifact opens with Python's zlib and a safetensors reader, and restores the checkpoint" {
@@ -140,6 +152,30 @@ END
 	run --separate-stderr hg-score -c "$R"
 	[ "$status" -eq 1 ]
 	[ "$(jq -c .differ <<< "$output")" = '["val_bpb"]' ]
+}
+
+@test "hg-score -c compares all that follows from artifact and data, and a report of before a member came is the same" {
+	local report=artifact_score_report.json key value
+	copy_of whole
+	cp "$R/$report" kept
+	while read -r key value; do
+		forge "$key" "$value"
+		run --separate-stderr hg-score -c "$R"
+		[ "$status" -eq 1 ]
+		[ "$(jq -r '.differ[]' <<< "$output")" = "${key%%.*}" ]
+		cp kept "$R/$report"
+	done <<-END
+		val_kept_sha256 $(sha256sum < /dev/null | cut -c 1-64)
+		raw_bytes 1
+		documents_expected 1
+		partial true
+		eval.seq_len 31
+		prequant_val_loss 1.5
+		training_report_sha256 $(sha256sum < /dev/null | cut -c 1-64)
+	END
+	jq 'del(.val_kept_sha256) | .threads += 1 | .score_ms += 1' kept > "$R/$report"
+	run -0 --separate-stderr hg-score -c "$R"
+	[ "$(jq .same <<< "$output")" = true ]
 }
 
 # bats test_tags=b6,b18
@@ -397,6 +433,25 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 	run ! grep -q "in validation too" runs/whole/artifact_score_report.json
 }
 
+# bats test_tags=b92
+@test "a score says which share of the text its tokenizer loses, and where it loses any, that no other's compares with it" {
+	[ "$(jq .val_lost_frac runs/whole/artifact_score_report.json)" = 0 ]
+	mkdir "$R"
+	# Blanks in a row and at the ends are lost.
+	sed 's/ /  /3; s/$/ /' "$DATA.txt" > "$R/c.txt"
+	hg-data -v 300 -n 20 -f lines -o "$R/data" "$R/c.txt"
+	hg-spec -b runs/whole/spec.json -s model.vocab_size="$(jq .tokenizer.vocab_size "$R/data/dataset.json")" \
+		-s data.dir="$R/data" "$R/run"
+	hg-train "$R/run"
+	hg-export "$R/run"
+	hg-score "$R/run"
+	jq -e --slurpfile d "$R/data/dataset.json" '.val_lost_frac == $d[0].val.lost_bytes / $d[0].val.raw_bytes and .val_lost_frac > 0' \
+		"$R/run/artifact_score_report.json"
+	jq -r .claim_boundary "$R/run/artifact_score_report.json" | grep -qE 'but not this one: this tokenizer loses [0-9]+ of [0-9]+ bytes'
+	hg-ledger add "$R/ledger" "$R/run" > added
+	grep -qE 'text of tokenizer [0-9a-f]{8}, which loses [0-9.]+ % of the validation text and so is compared with no other' added
+}
+
 # bats test_tags=b85
 @test "a validation shard or an artifact that is altered while it is scored is refused by name" {
 	local name file pid
@@ -450,17 +505,52 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 	local edit
 	copy_of whole
 	cp "$R/score_docs.tsv" kept
-	cp "$R/artifact_score_report.json" report
-	cp "$R/artifact_score_summary.json" summary
-	for edit in '$5 = $5 + 0.01' '$2++' '$3++' 'next'; do
-		awk -F '\t' -v OFS='\t' 'NR == 3 { '"$edit"' } { print }' kept > "$R/score_docs.tsv"
-		jq --arg d "$(sha256sum < "$R/score_docs.tsv" | cut -d' ' -f1)" '.docs_sha256 = $d' report \
-			> "$R/artifact_score_report.json"
-		jq --arg d "$(sha256sum < "$R/artifact_score_report.json" | cut -d' ' -f1)" '.score_report_sha256 = $d' \
-			summary > "$R/artifact_score_summary.json"
+	for edit in '$5 = $5 + 0.01' '$2++' '$3++' '$4 += 1000' 'next' unmarked; do
+		[ "$edit" != unmarked ] || sed '1s/^# //' kept > "$R/score_docs.tsv"
+		[ "$edit" = unmarked ] || awk -F '\t' -v OFS='\t' 'NR == 3 { '"$edit"' } { print }' kept > "$R/score_docs.tsv"
+		forge docs_sha256 "$(sha256sum < "$R/score_docs.tsv" | cut -d' ' -f1)"
 		run -1 hg-gate score "$R"
-		[ "$output" = "score: score_docs.tsv: differs: its sums are not the report's loss and counts" ]
+		[ "$output" = "score: score_docs.tsv: differs: its sums are not the report's loss and counts" ] ||
+		    [[ "$edit" = unmarked && "$output" = "score: score_docs.tsv: differs: it is no table of documents" ]]
 	done
+}
+
+# bats test_tags=b37
+@test "what is no table of documents vouches for no score, and a table of 400,000 is added up at once" {
+	local edit
+	copy_of whole
+	cp "$R/score_docs.tsv" kept
+	for edit in '1s/^#/x/' '2s/-*[0-9.]*$/-1/' '3s/^1/0/' '3s/$/\t1/' '3s/[0-9]*\(\t[^\t]*\)$/many\1/'; do
+		sed "$edit" kept > "$R/score_docs.tsv"
+		run -1 cmp -s kept "$R/score_docs.tsv"
+		forge docs_sha256 "$(sha256sum < "$R/score_docs.tsv" | cut -d' ' -f1)"
+		run -1 hg-gate score "$R"
+		[ "$output" = "score: score_docs.tsv: differs: it is no table of documents" ]
+	done
+	# Reading each line as far as the end of the table takes a minute, on a fast machine.
+	awk -v OFS='\t' '{ print } END { for (i = NR; i < 400000; i++) print i, 0, 0, 0, 0 }' kept > "$R/score_docs.tsv"
+	forge docs_sha256 "$(sha256sum < "$R/score_docs.tsv" | cut -d' ' -f1)"
+	run -1 timeout 20 hg-gate score "$R"
+	[ "$output" = "score: score_docs.tsv: differs: its sums are not the report's loss and counts" ]
+}
+
+# bats test_tags=b37
+@test "a score whose law, raw bytes or loss before quantisation are not those of spec, documents and trainer is found" {
+	copy_of whole
+	local r=artifact_score_report.json
+	forge eval.seq_len 31
+	run -1 hg-gate score "$R"
+	[ "$output" = "score: $r: differs: eval.seq_len is not the spec's" ]
+	forge eval.seq_len "$(jq .eval.seq_len "$R/spec.json")" prequant_val_loss 1.5
+	run -1 hg-gate score "$R"
+	[ "$output" = "score: $r: differs: prequant_val_loss is not the training report's" ]
+	forge prequant_val_loss null raw_bytes 0
+	run -1 hg-gate score "$R"
+	[ "${lines[0]}" = "score: $r: differs: val_bpb_raw is not val_loss / ln 2 * tokens / raw_bytes" ]
+	[ "${lines[1]}" = "score: score_docs.tsv: differs: its sums are not the report's loss and counts" ]
+	forge raw_bytes null
+	run -1 hg-gate score "$R"
+	[ "${lines[0]}" = "score: $r: differs: val_bpb_raw is not val_loss / ln 2 * tokens / raw_bytes" ]
 }
 
 # bats test_tags=b15
@@ -504,4 +594,59 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 		# a digit of the first document's nats, in what the next but one reads
 		[[ $said != going* ]] || sed -i '2s/\([0-8]\)$/9/;2t;2s/9$/1/' "$R/score_resume.tsv"
 	done
+}
+
+# bats test_tags=b85
+@test "a score that was interrupted twice counts two resumes, though its notes were torn, and has the bits of one that was not" {
+	local pid n
+	awk '{ print; for (i = 0; i < 3; i++) print i, $0 }' "$DATA.txt" > notes.txt
+	hg-data -B -n 900 -f lines -o notes notes.txt 2> /dev/null
+	DATA=$PWD/notes tiny_spec "$R" train.iterations=1 train.warmup_steps=0 model.model_dim=64 budget.score_deadline_ms=100h
+	hg-train "$R"
+	hg-export "$R"
+	# Notes every tenth of a second.
+	cc -shared -fPIC -o slow.so "$HG_T/preload/slowclock.c"
+	for n in 0 1; do
+		SLOW=50 SLOW_AT=$PWD/slow.so LD_PRELOAD=$PWD/slow.so hg-score "$R" 2> said 3>&- &
+		pid=$!
+		until_true 60 awk -v n=$n '/^resume/ { r++ } /^part/ && r + 0 == n { found = 1 } END { exit !found }' "$R/score_resume.tsv" \
+		    2> /dev/null
+		hg-cancel score "$R"
+		wait "$pid" || :
+		[ "$n" = 0 ] || grep -q "going on from part" said
+		hg-retry score "$R"
+		printf '7\t12\t4' >> "$R/score_resume.tsv"
+	done
+	hg-score "$R"
+	[ "$(jq .resumes "$R/artifact_score_report.json")" = 2 ]
+	hg-score -c "$R" > again
+	[ "$(jq .same again)" = true ]
+}
+
+@test "raw bytes of a document whose end no window fills are its share by the bytes counted, rounded, of others all" {
+	# Full width letters, which the tokenizer's normaliser makes narrow: three raw bytes for one that counts.
+	awk '{ gsub("a", "\xef\xbd\x81"); gsub("e", "\xef\xbd\x85"); print }' "$DATA.txt" > wide.txt
+	hg-data -v 300 -n 20 -f lines -o wide wide.txt 2> /dev/null
+	DATA=$PWD/wide tiny_spec "$R" model.vocab_size=300 eval.docs=7
+	hg-train "$R"
+	hg-export "$R"
+	hg-score "$R"
+	"$PYTHON" - "$R" <<-'END'
+		import json, sys
+		run = sys.argv[1]
+		report = json.load(open(run + "/artifact_score_report.json"))
+		read = lambda f: [l.split("\t") for l in open(f).read().splitlines() if l[0] != "#"]
+		whole = {int(r[0]): [int(x) for x in r[1:4]] for r in read("wide/val_docs.tsv")}
+		total, cut = 0, 0
+		for r in read(run + "/score_docs.tsv"):
+		    tokens, counted, raw = whole[int(r[0])]
+		    assert raw > counted
+		    if int(r[2]) < counted:
+		        cut += 1
+		        total += int(raw * int(r[2]) / counted + 0.5)
+		    else:
+		        total += raw
+		assert cut == 1, cut
+		assert report["raw_bytes"] == total, (report["raw_bytes"], total)
+	END
 }

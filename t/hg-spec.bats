@@ -68,7 +68,7 @@ jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load
 		    -s budget.${stage}_deadline_ms=0 runs/a
 	done
 	refuse 100 "is not at least 1" -s data.dir=data -s budget.max_wallclock_ms=0 runs/a
-	refuse 100 "does not match" -s data.dir=data -s budget.max_wallclock_ms=never runs/a
+	refuse 100 "nor the word none" -s data.dir=data -s budget.max_wallclock_ms=never runs/a
 	refuse 100 "is not an integer or a string" -s data.dir=data -s budget.max_wallclock_ms=1.5 runs/a
 	spec -s budget.max_wallclock_ms=none runs/a
 }
@@ -487,6 +487,25 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
 }
 
 # bats test_tags=b94
+@test "the first documents that together are shorter than one window are refused, with how many would do" {
+	local row
+	for row in $(seq 60); do echo "the sentence $row"; done > text
+	hg-data -B -n 20 -f lines -o own text
+	# the first two and one id of the third: a window of so many targets takes three
+	row=$(awk -F'\t' '!/^#/ && n++ < 2 { s += $2 } END { print s }' own/val_docs.tsv)
+	refuse 100 "eval.docs=2: the first documents of validation in '$PWD/own' do not fill one window of eval.seq_len=$row; 3 would" \
+	    -s data.dir=own -s eval.docs=2 -s eval.seq_len=$row runs/a
+	hg-spec -s data.dir=own -s eval.docs=3 -s eval.seq_len=$row runs/three
+	hg-spec -s data.dir=own -s eval.docs=2 -s eval.seq_len=$((row - 1)) runs/two
+	hg-spec -s data.dir=own -s eval.docs=1 -s eval.seq_len=$row -s eval.mode=sliding:4 runs/sliding
+	# of a table that is not the one that dataset.json counts nothing is believed
+	sed -i '$d' own/val_docs.tsv
+	run -103 hg-spec -s data.dir=own -s eval.docs=2 -s eval.seq_len=8 runs/b
+	[[ "$output" == *"its rows are not those that dataset.json counts"* ]]
+	[ ! -e runs/b ]
+}
+
+# bats test_tags=b94
 @test "a model that cannot fit into memory or under its cap is warned about, with the figures, and nothing else is" {
 	local huge='-s model.model_dim=16384 -s model.num_layers=1000 -s train.micro_batch_tokens=1024'
 	spec $huge -s system.backend=cpu runs/huge 2> said
@@ -512,6 +531,10 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
 	refuse 100 "is not at most 31536000000" -s data.dir=data -s budget.max_wallclock_ms=9000h runs/b
 	# of a time only
 	refuse 100 "train.iterations" -s data.dir=data -s train.iterations=10m runs/b
+	refuse 100 "budget.max_wallclock_ms: '1h30m' is no time, such as 90s, 10m, 8h or 1500 (milliseconds), nor the word none" \
+		-s data.dir=data -s budget.max_wallclock_ms=1h30m runs/b
+	refuse 100 "budget.stall_ms: 'auto' is no time, such as 90s, 10m, 8h or 1500 (milliseconds)" \
+		-s data.dir=data -s budget.stall_ms=auto runs/b
 }
 
 @test "an instruction set that the backend has not is refused by name, with those that it has" {
@@ -521,4 +544,25 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
 	    -s system.backend=cpu -s system.isa=scalar runs/a
 	[ ! -e runs/a ]
 	spec -s system.backend=ref -s system.isa=scalar runs/a
+}
+
+# bats test_tags=b45
+@test "a path that is not UTF-8 is refused as such, since no file of a run could tell of it, and nothing is made" {
+	local odd
+	odd=$(printf 'a\377b')
+	mkdir "$odd"
+	cp -r data "$odd/data"
+	ln -s "$odd/data" link
+	echo '{}' > "$odd/base.json"
+	refuse 100 "/data' is not UTF-8" -s data.dir="$PWD/link" runs/a
+	refuse 100 "'a\\xffb/base.json' is not UTF-8" -b "$odd/base.json" -s data.dir=data runs/a
+	refuse 100 "'a\\xffb/r' is not UTF-8" -s data.dir=data "$odd/r"
+	[ ! -e "$odd/r" ]
+	hg-spec -s data.dir=data runs/a
+	mv runs/a "$odd/a"
+	for tool in hg-status hg-train "hg-gate train" "hg-run"; do
+		run --separate-stderr $tool "$odd/a"
+		[ "$status" -eq 100 ]
+		[[ "$stderr" == *"'a\\xffb/a' is not UTF-8"* ]]
+	done
 }

@@ -55,6 +55,10 @@ is_in() {
 	until_true 10 test -e r/train_status.json
 	[ "$(hg-status -j r | jq -r .stages.train.health)" = ok ]
 	kill -STOP "$(worker_of train r)"
+	# By the limit of the spec, ten minutes, that its owner goes by.
+	jq '.progressed_at = (now - 300 | strftime("%Y-%m-%dT%H:%M:%S.000Z"))' r/train_status.json > posted
+	cp posted r/train_status.json
+	[ "$(hg-status -j r | jq -r .stages.train.health)" = ok ]
 	jq '.progressed_at = "2026-01-01T00:00:00.000Z"' r/train_status.json > posted
 	cp posted r/train_status.json
 	[ "$(hg-status -j r | jq -r .stages.train.health)" = wedged ]

@@ -511,6 +511,27 @@ END
 	[[ $stderr == *"backend 'ref' has no isa 'portable'"* && $stderr != *"hg-run -r"* ]]
 }
 
+@test "hg-spec says of given weights that are none, or another model's, that training will refuse them" {
+	local w=$PWD/runs/plain/checkpoint.safetensors
+	run -0 --separate-stderr tiny_spec "$BATS_TEST_TMPDIR/fits" "train.init_from=$w"
+	[[ $stderr != *init_from* ]]
+	run -0 --separate-stderr tiny_spec "$BATS_TEST_TMPDIR/wide" "train.init_from=$w" model.model_dim=64
+	[[ $stderr == *"tensor 'tok_emb.weight' of '$w' has not the shape of this model (260 x 64)"* ]]
+	[[ $stderr == *"the run can't start from train.init_from: hg-train will refuse it"* ]]
+	run -0 --separate-stderr tiny_spec "$BATS_TEST_TMPDIR/none" "train.init_from=$PWD/runs/plain/spec.json"
+	[[ $stderr == *"the run can't start from train.init_from: hg-train will refuse it"* ]]
+	run -1 hg-train "$BATS_TEST_TMPDIR/none"
+}
+
+@test "a backend that this build has not is a fault of the spec, which no retry mends, and the words name the build that has it" {
+	[ ! -d "$HG_BUILD/cuda" ] || skip "this build has it"
+	tiny_spec "$BATS_TEST_TMPDIR/r" system.backend=cuda
+	run -1 --separate-stderr hg-train "$BATS_TEST_TMPDIR/r"
+	[ "$(jq -r .kind "$BATS_TEST_TMPDIR/r/train_refusal.json")" = spec_invalid ]
+	[[ $stderr == *"this build has no backend 'cuda': make CUDA=1 all builds one that has; or ask for system.backend=cpu"* ]]
+	[[ $stderr == *"next: hg-spec -b "* && $stderr != *"hg-run -r"* ]]
+}
+
 # bats test_tags=b94
 @test "a model that cannot fit into memory is refused before any is touched, with what to lower" {
 	[ -z "$HG_SAN" ] || skip "sanitizers need more"

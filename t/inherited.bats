@@ -136,3 +136,100 @@ except OSError: pass' "$line" 3>&-
 	done < <(sed -n '/^\.Ss Overnight/,/^\.Ed/{/hg-run -l/p;}' "$HG_TOP/man/hg-run.1" | tr -d '\r')
 	[ "$n" -eq 4 ]
 }
+
+# code OF_THE_TABLE
+tabled() {
+	case $1 in 0 | 1 | 2 | 99 | 100 | 102 | 103 | 111) ;; *) return 1 ;; esac
+}
+
+@test "where no file may grow beyond a limit every tool ends by itself, by the table of exit codes, and says what was met" {
+	local limit tool line
+	tiny_spec whole
+	hg-run -l led whole > /dev/null 2>&1
+	for limit in 0 8; do
+		mkdir at$limit
+		for line in "hg-data -B -n 20 -f lines -o at$limit/d $DATA.txt" "hg-shard -t bytes -o at$limit/shard.bin" \
+		    "hg-spec -b whole/spec.json at$limit/spec" "hg-pace -t 0.1 whole" "hg-train at$limit/train" "hg-export export" \
+		    "hg-prompt whole" "hg-score score" "hg-score -d score" "hg-await -t 5 score score" "hg-gate score whole" \
+		    "hg-status -w whole" "hg-cancel train at$limit/run" "hg-reap ." "hg-run -l at$limit/l at$limit/run" \
+		    "hg-classify led whole" "hg-ledger add at$limit/l2 whole" "hg-report -o at$limit/page.html led" \
+		    "hg-retry train at$limit/train" "hg-confirm -c led whole"; do
+			# shellcheck disable=SC2086
+			set -- $line
+			case ${*: -1} in
+			*train | *run) [ -e "${*: -1}" ] || tiny_spec "${*: -1}" ;;
+			export | score)
+				rm -rf export score
+				tiny_spec export
+				tiny_spec score
+				hg-train export
+				hg-train score
+				hg-export score ;;
+			esac
+			run bash -c 'ulimit -f "$0"; exec timeout -s KILL 60 "$@" 3>&- < <(echo 1 2 3) > out 2> err' $limit "$@"
+			tabled "$status" || { echo "$limit: $line: $status" >&2; cat err >&2; false; }
+			run ! grep -h "move it away" err out
+		done
+	done
+	[ "$(jq -r .kind at8/train/train_refusal.json 2> /dev/null || jq -r .kind at8/train/attempts/*/train_refusal.json)" = io_error ]
+	run -102 bash -c 'ulimit -f 8; exec hg-train "$1" 3>&-' . at8/train
+	[[ $output == *"File too large for the limit on the size of files, which ulimit -f shows"* ]]
+}
+
+@test "every tool ends where SIGPIPE is blocked or ignored and nobody reads what it says" {
+	local how tool
+	tiny_spec whole
+	hg-run -l led whole > /dev/null 2>&1
+	for how in blocked ignored; do
+		for tool in "hg-status whole" "hg-status -j whole" "hg-ledger list led" "hg-ledger show led" "hg-report led" \
+		    "hg-prompt whole" "hg-gate score whole" "hg-classify led whole" "hg-pace -t 0.1 whole" "hg-reap ." \
+		    "hg-await -t 5 score whole" "hg-run whole"; do
+			# shellcheck disable=SC2086
+			run timeout -s KILL 60 "$PYTHON" -c '
+import os, signal as s, sys
+if sys.argv[1] == "blocked": s.pthread_sigmask(s.SIG_BLOCK, s.valid_signals())
+else: s.signal(s.SIGPIPE, s.SIG_IGN)
+r, w = os.pipe()
+os.close(r)
+os.dup2(w, 1)
+os.execvp(sys.argv[2], sys.argv[2:])' $how $tool 3>&-
+			tabled "$status" || { echo "$how: $tool: $status $output" >&2; false; }
+		done
+	done
+}
+
+@test "a worker whose parent had all signals blocked is stopped by TERM, and so is its owner" {
+	local who
+	load fakerun
+	PATH=$HG_T/tools:$PATH
+	for who in owner worker; do
+		tiny_spec $who
+		under blocked fakestage train $who hang &
+		until_true 20 running train $who
+		kill -TERM "$(${who}_of train $who)"
+		until_true 20 test -e $who/train_refusal.json
+		wait $! || [ $? -eq 102 ]
+	done
+	[ "$(jq -r .kind owner/train_refusal.json)" = cancelled ]
+	[ "$(jq -r .kind worker/train_refusal.json)" = worker_signalled ]
+}
+
+@test "a descriptor that a tool inherited is held neither by a stage that it detached nor by a program that it started" {
+	load fakerun
+	PATH=$HG_T/tools:$PATH
+	tiny_spec r
+	hg-train r
+	hg-export r
+	fakestage -d score r hang 3>&- 7> held
+	until_true 20 running score r
+	run ! grep -q held <(readlink "/proc/$(owner_of score r)"/fd/* "/proc/$(worker_of score r)"/fd/*)
+	hg-cancel score r
+	mkdir fake
+	printf '#!/bin/sh\nreadlink /proc/$$/fd/* > %s/fds\nexit 9\n' "$PWD" > fake/spm_train
+	chmod +x fake/spm_train
+	PATH=$PWD/fake:$PATH run hg-data -n 20 -f lines -o d "$DATA.txt" 3>&- 7> held 9< "$DATA.txt"
+	[ -s fds ]
+	run ! grep -E "held|$DATA.txt" fds
+	# But what it was given to read by descriptor it reads.
+	hg-data -B -n 20 -f lines -o d <(cat "$DATA.txt")
+}

@@ -117,3 +117,44 @@ rows_of() {
 	grep -q '^hg-score: named: ' lines
 	[ "$(sed 's/\x1b\[K//g' lines | awk '/^hg-(train|score): named: / && length > most { most = length } END { print most }')" -le 39 ]
 }
+
+@test "of processes that share a terminal one shows its progress, and no line of another is written into it" {
+	local run
+	for run in one two; do tiny_spec runs/$run train.iterations=200; done
+	cat > both.sh <<-END
+		HOMEGOLF_LANES=$PWD/lanes1 hg-train runs/one &
+		HOMEGOLF_LANES=$PWD/lanes2 hg-train runs/two &
+		hg-status runs/none
+		wait
+	END
+	"$PYTHON" -c 'import pty, sys; pty.spawn(sys.argv[1:])' sh both.sh < /dev/null > typescript
+	"$PYTHON" - <<-'END'
+		import re
+		shown = open("typescript", newline="").read().replace("\r\n", "\n")
+		before, seen = None, set()
+		for part in re.split("(?=\r)|(?<=\n)", shown):
+		    found = re.match(r"\rhg-train: (one|two): [^\n]*\x1b\[K$", part)
+		    if found:
+		        assert before in (None, found[1]), shown
+		        before = found[1]
+		        seen.add(before)
+		    elif part.startswith("\r\x1b[K"):
+		        before = None
+		    else:
+		        assert before is None or part == "", (part, shown)
+		assert seen, shown
+	END
+	[ -e runs/one/training_report.json ] && [ -e runs/two/training_report.json ]
+}
+
+@test "what an interrupted stage says to type next names the ledger that its driver was given" {
+	local next
+	mkdir "it's a ledger"
+	tiny_spec runs/long train.iterations=2000
+	interrupt runs/long hg-run -l "it's a ledger/l" runs/long
+	next=$(sed -n 's/^hg-train:   next: //p' err)
+	[ "$next" = "hg-run -r -l 'it'\\''s a ledger/l' $PWD/runs/long" ]
+	[ "$(jq -r .next runs/long/train_refusal.json)" = "hg-run -r $PWD/runs/long" ]
+	run hg-await -t 1 train runs/long
+	[[ "$output" == *"next: hg-run -r $PWD/runs/long"* ]]
+}

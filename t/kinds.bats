@@ -118,3 +118,48 @@ ends() {
 	cmp "$DATA/dataset.json" data2/dataset.json || diff <(jq -S .training "$DATA/dataset.json") <(jq -S .training data2/dataset.json)
 	hg-data -B -n 20 -f lines -T <(echo "$DATA.txt") -o data3
 }
+
+@test "a directory that is named where a file is wanted is said to be one, and nobody is told to move it" {
+	local line
+	mkdir dir
+	seq -f "line %g" 30 > text
+	hg-data -B -n 2 -f lines -o d text 2> /dev/null
+	for line in "hg-data -B -n 2 -o new dir" "hg-data -B -n 2 -o new -T dir" "hg-data -t dir -n 2 -f lines -o new text" \
+	    "hg-data -a -B -o new dir -- dir" "hg-data -a -t dir -o new text -- text" "hg-shard -t dir -o new" \
+	    "hg-spec -b dir new" "hg-spec -s data.dir=d -s train.init_from=dir new" \
+	    "hg-spec -s data.dir=d -s train.replay=dir new"; do
+		# shellcheck disable=SC2086
+		run $line < /dev/null
+		[ "$status" -ge 100 ]
+		[[ "$output" == *"cannot read 'dir': it is a directory; name a file"* ]] || { echo "$line: $output" >&2; false; }
+		[ ! -e new ]
+	done
+}
+
+@test "directories with backslashes and line feeds in their names work in every tool, and no line is broken by them" {
+	local d odd
+	for d in 'a\b' $'a\nb' $'a\n' '\n\'; do
+		mkdir "$d"
+		cp -r "$DATA" "$d/data"
+		jq 'del(.digests)' runs/a/spec.json > base.json
+		hg-spec -b base.json -s data.dir="$d/data" "$d/run"
+		[ "$(jq -r .data.dir "$d/run/spec.json"; echo .)" = "$(realpath "$d/data"; echo .)" ]
+		run -0 hg-run -l "$d/ledger" "$d/run"
+		odd=$(printf '%s' "$d" | tr '\n' '@' | sed 's/@/\\x0a/g')
+		[ "$(hg-status "$d/run" | tail -n +2 | cut -d ' ' -f 1)" = "$odd/run" ]
+		[ "$(hg-status -n -l "$d/ledger" "$d/run" | wc -l)" -eq 1 ]
+		[ "$(hg-status -j "$d/run" | jq -r .run; echo .)" = "$d/run"$'\n.' ]
+		run -0 hg-ledger add "$d/ledger" "$d/run"
+		[[ $output == "'$odd/run' is in the ledger already: row 2, "* ]]
+		hg-ledger verify "$d/ledger" "$d/run"
+		hg-ledger replay "$d/ledger"
+		run -0 hg-reap "$d"
+		hg-gate score "$d/run"
+		hg-report -o "$d/page.html" "$d/ledger"
+		grep -q '</html>' "$d/page.html"
+		# The run's own name is one of a few letters, whatever it lies in.
+		run -100 hg-spec -b base.json -s data.dir="$d/data" "$d/b"$'\n'
+		[[ $output == *"can't be a run's name"* ]]
+		[ "$(wc -l <<< "$output")" -eq 1 ]
+	done
+}

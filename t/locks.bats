@@ -46,6 +46,12 @@ now_boot_ms() {
 	[[ $output == *"host 'elsewhere', which can't be seen from here"* ]]
 	[ "$(hg-status -j runs/a | jq -r .stages.train.state)" = running ]
 	[ "$(hg-status -n runs/a)" = await-train ]
+	[[ $(hg-status -j runs/a | jq -r .stages.train.unseen) == \
+		"begun by process 7 of host 'elsewhere', which can't be seen from here: left alone until its deadline, "*", and five minutes" ]]
+	hg-status runs/a > out
+	grep -q "train: running as process 7, as far as can be known: begun by process 7 of host 'elsewhere'" out
+	hg-status -j runs/a > out
+	"$HG_T/tools/contract" run_state out
 	run -99 hg-cancel train runs/a
 	[ ! -e runs/a/train_refusal.json ]
 	[ ! -e runs/a/training_report.json ]
@@ -82,6 +88,7 @@ now_boot_ms() {
 	[ ! -s out ]
 	run -99 fakestage train runs/a deliver
 	[[ $output == *"process $alive runs, and its lock can't be seen from here"*"left alone"* ]]
+	[[ $(hg-status -j runs/a | jq -r .stages.train.unseen) == "process $alive runs, and its lock can't be seen from here"* ]]
 	kill -9 $alive
 	exits 137 $alive
 	hg-reap runs > out
@@ -166,7 +173,7 @@ now_boot_ms() {
 }
 
 # bats test_tags=b29
-@test "a host whose name is empty or no ASCII writes locks that are read back" {
+@test "a host whose name is no ASCII writes locks that are read back" {
 	unshare -Uru true 2> /dev/null || skip "no host names of users' own here"
 	for name in 'höst a' 'a/b'; do
 		rm -rf runs/a
@@ -176,6 +183,56 @@ now_boot_ms() {
 		run "$PYTHON" -c 'import sys; t = open(sys.argv[1], "rb").read(); assert len(t) == 512 and all(32 <= b < 127 for b in t[:-1]), t; print(t.decode())' runs/a/train.lock
 		[[ $output == *" host=h%C3%B6st%20a "* || $output == *" host=a%2Fb "* ]]
 	done
+}
+
+# bats test_tags=b29
+@test "a host whose name is empty writes locks that are read back, by it and as another host's" {
+	[ -z "$HG_SAN" ] || skip "sanitizers want to be loaded first"
+	cc -shared -fPIC -o hostname.so "$HG_T/preload/hostname.c"
+	export HOST_NAME=''
+	LD_PRELOAD=$PWD/hostname.so fakestage -l train runs/a nap=1500 deliver 3>&- &
+	pid=$!
+	until_true 10 running train runs/a
+	grep -qE ' host=[^ ]+ attempt=1 ' runs/a/train.lock
+	[ "$(LD_PRELOAD=$PWD/hostname.so hg-status -j runs/a | jq -r .stages.train.state)" = running ]
+	[ "$(hg-status -j runs/a | jq -r .stages.train.state)" = running ]
+	exits 0 $pid
+	[ -e runs/a/training_report.json ]
+	hg-gate train runs/a || [ $? -ne 103 ]
+	[ "$(find lanes -name '*.default.lock' | wc -l)" -eq 1 ]
+}
+
+# bats test_tags=b29
+@test "without a home, lanes are never in a directory of the shared temporary one that another may write" {
+	local own=/tmp/homegolf-65531 odd
+	[ "$(id -u)" -eq 0 ] || skip "needs root, to be another user"
+	[ ! -e $own ] || skip "$own is in use"
+	chmod 777 . runs runs/a
+	chmod -R a+rwX runs/a data
+	# shellcheck disable=SC2317
+	as_user() {
+		env -u HOME -u XDG_STATE_HOME -u HOMEGOLF_LANES setpriv --reuid 65531 --clear-groups fakestage -l train "$@"
+	}
+	for odd in others open link; do
+		case $odd in
+		others) mkdir $own ;;
+		open) mkdir -m 777 $own && chmod 777 $own && chown 65531 $own ;;
+		link) mkdir elsewhere && chown 65531 elsewhere && ln -s "$PWD/elsewhere" $own && chown -h 65531 $own ;;
+		esac
+		run as_user runs/a deliver
+		rm -rf $own
+		[ "$status" -ne 0 ]
+		[[ $output == *"'$own' is no directory that is yours alone to write: set HOMEGOLF_LANES to one"* ]]
+		[ ! -e runs/a/training_report.json ]
+		hg-retry train runs/a
+		chmod -R a+rwX runs/a
+	done
+	[ -z "$(ls elsewhere)" ]
+	run as_user runs/a deliver
+	ls -ld $own > made
+	rm -rf $own
+	[ "$status" -eq 0 ]
+	[[ $(cat made) == drwx------* ]]
 }
 
 # bats test_tags=b29

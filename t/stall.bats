@@ -250,6 +250,54 @@ waits() { hg-status -j "$1" | jq -e ".stages.train.lane.ahead == $2" > /dev/null
 	done
 }
 
+health() { [ "$(hg-status -j "$1" | jq -r .stages.train.health)" = "$2" ]; }
+
+# bats test_tags=b68,b53
+@test "hg-status calls wedged by the limit by which hg-reap ends: none before it, and none where no limit stands" {
+	local limit
+	for limit in 1500 none; do
+		rm -rf runs
+		mkdir runs
+		new_run runs/r budget.stall_ms=$limit
+		fakestage train runs/r beat 3>&- &
+		pid=$!
+		until_true 10 test -e runs/r/train_status.json
+		health runs/r ok
+		kill -STOP $pid "$(worker_of train runs/r)"
+		if [ $limit = none ]; then
+			sleep 2
+			health runs/r ok
+			run -0 hg-reap runs
+			[[ $output == *" 1 alive"* ]]
+		else
+			until_true 10 health runs/r wedged
+			[ "$(hg-status -j runs/r | jq -r '.stages.train.progress.frozen_ms >= 1500')" = true ]
+			until_true 30 overdue runs/r
+			run -0 hg-reap runs
+			[[ $output == *'"did": "stalled", "state": "refused"'* ]]
+			exits 137 $pid
+			continue
+		fi
+		kill -CONT $pid "$(worker_of train runs/r)"
+		hg-cancel train runs/r
+		exits 102 $pid
+	done
+}
+
+# bats test_tags=b53
+@test "a stage that waited long for its lane is not wedged when its worker begins" {
+	new_run s budget.stall_ms=1000
+	fakestage -l train r nap=2500 deliver 3>&- &
+	pid=$!
+	until_true 10 running train r
+	fakestage -l train s nap=900 deliver 2> /dev/null 3>&- &
+	other=$!
+	until_true 20 running train s
+	health s ok
+	exits 0 $pid
+	exits 0 $other
+}
+
 # bats test_tags=b68
 @test "an owner that was stopped for less than its patience goes on, and none that runs is ever overdue for silence" {
 	new_run q budget.stall_ms=400
@@ -261,4 +309,40 @@ waits() { hg-status -j "$1" | jq -e ".stages.train.lane.ahead == $2" > /dev/null
 	run ! overdue q
 	kill -CONT $pid
 	exits 0 $pid
+}
+
+# bats test_tags=b71
+@test "a wait for a lane that is automatic ends when the run ahead should long be over, and not before" {
+	local s
+	[ -z "$HG_SAN" ] || skip "sanitizers want to be loaded first"
+	cc -shared -fPIC -o sleep.so "$HG_T/preload/sleepclock.c"
+	rm -rf r
+	new_run r budget.lane_wait_ms=auto
+	fakestage -l -t 2 train r undying ignore nap=400 stopboth hang 3>&- &
+	pid=$!
+	until_true 10 running train r
+	# It has two seconds, and seventeen to be ended in; and so has whoever waits, seventeen more: 36 in all.
+	for s in 12 45; do
+		rm -f slept
+		new_run w$s
+		SLEPT_S=$s SLEPT_AT=$PWD/slept LD_PRELOAD=$PWD/sleep.so fakestage -l train w$s deliver 2> said 3>&- &
+		other=$!
+		until_true 10 waits w$s 0
+		touch slept
+		if [ $s = 12 ]; then
+			sleep 0.5
+			waits w$s 0
+			hg-cancel train w$s
+			exits 102 $other
+			[ "$(key w$s/train_refusal.json .kind)" = cancelled ]
+		else
+			exits 102 $other
+			[ "$(key w$s/train_refusal.json .kind)" = lane_busy_timeout ]
+			[ "$(key w$s/train_refusal.json .expected.lane_wait_ms)" = auto ]
+			[ "$(key w$s/train_refusal.json '.observed.waited_ms >= 30000')" = true ]
+			grep -q "lane '.*' was busy for [0-9]* s: process $(owner_of train r), run 'r', and 0 waiting before us" said
+		fi
+	done
+	kill -9 "$(worker_of train r)" $pid
+	wait $pid || :
 }

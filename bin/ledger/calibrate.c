@@ -24,8 +24,8 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	if ((rows = command_rows(ledger)) == -1)
 		return (ledger_exit(errno));
 	close(rows);
-	if (ledger_open(&l, ledger, LEDGER_WRITE) == -1)
-		return (ledger_exit(errno));
+	if ((code = command_open_whole(&l, ledger, LEDGER_WRITE)) != HG_EXIT_DONE)
+		return (code);
 	if (plan_calibration(&l, arg[0], (unsigned)seeds, &how, &row) == -1)
 		code = ledger_exit(errno);
 	else {

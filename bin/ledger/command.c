@@ -10,6 +10,7 @@
 #include "base/say.h"
 #include "bin/ledger/command.h"
 #include "ledger/ledger.h"
+#include "ledger/verify.h"
 
 int
 command_given(struct opt *options, char letter)
@@ -31,6 +32,21 @@ command_rows(const char *ledger)
 	if (rows == -1)
 		ledger_cannot_open(ledger);
 	return (rows);
+}
+
+int
+command_open_whole(struct ledger *l, const char *ledger, enum ledger_mode mode)
+{
+	struct verify found;
+	int code;
+
+	if (ledger_open_whole(l, ledger, mode) == -1)
+		return (ledger_exit(errno));
+	if (mode != LEDGER_WRITE || (code = verify_ledger(ledger, NULL, 0, &found)) == HG_EXIT_DONE)
+		return (HG_EXIT_DONE);
+	say_error("nothing is planned by the ledger '%s', which does not verify", ledger);
+	ledger_close(l);
+	return (code);
 }
 
 int

@@ -3,6 +3,7 @@
 
 #include "base/opt.h"
 #include "judge/plan.h"
+#include "ledger/ledger.h"
 #include "ledger/row.h"
 
 /**
@@ -27,6 +28,12 @@ int command_given(struct opt *options, char letter);
 
 /* The rows of a ledger, to be read without a lock; -1 after saying why. */
 int command_rows(const char *ledger);
+
+/*
+ * Open a ledger for what spends runs: from all of its rows and, unless it is only looked at, where no run beside those
+ * that it names remembers a row that it lacks.  The exit code, said if it is not DONE; then nothing is open.
+ */
+int command_open_whole(struct ledger *l, const char *ledger, enum ledger_mode mode);
 
 /* The number of -n, or 0; -1 after saying what is wrong with it. */
 int command_seeds(struct opt *options, uint64_t most);

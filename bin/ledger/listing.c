@@ -1,12 +1,16 @@
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/exit.h"
+#include "base/file.h"
 #include "base/jsonio.h"
 #include "ledger/ledger.h"
+#include "ledger/settings.h"
 #include "bin/ledger/listing.h"
 #include "base/out.h"
 #include "base/say.h"
@@ -19,8 +23,18 @@ enum { PIPED = 0, USUAL = 80, SPARKS = 8, MOST = 1000 };
 struct printing {
 	const struct listing *how;
 	struct tracks tracks;
-	unsigned name, what;       /* widths of the two columns that bend */
-	int bytes, added, changed; /* columns for which there is room */
+	int metric;          /* that of the policy as of the row */
+	unsigned name, what; /* widths of the two columns that bend */
+	int bytes, added;    /* columns for which there is room */
+	unsigned changed;    /* and the width of the last, UINT_MAX without bounds */
+	int rows;
+	struct incumbent {
+		uint64_t group, config;
+		json_t *settings;
+	} * incumbents;
+	size_t incumbent_count;
+	uint64_t *lines; /* where each row starts */
+	size_t line_count, line_cap;
 };
 
 void
@@ -32,14 +46,94 @@ listing_score(double v, int width, int precision)
 		out_put("%*s", width, "-");
 }
 
-static void
-print_changed(unsigned changed)
+/* Has it a verdict? */
+static int
+is_judged(const struct row *row)
 {
-	const char *name;
-	unsigned i;
+	return (row->kind == STANDINGS_RUN || row->kind == STANDINGS_VERDICT);
+}
 
-	for (i = 0; (name = verdict_changed_name(changed, i)) != NULL; i++)
-		out_put("%s%s", i == 0 ? "" : ",", name);
+/* What the incumbent of a group is set to. NULL with errno ENOMEM. */
+static struct incumbent *
+incumbent_of(struct printing *p, const char *group)
+{
+	uint64_t tag = standings_tag(group);
+	struct incumbent *list;
+	size_t i;
+
+	for (i = 0; i < p->incumbent_count; i++)
+		if (p->incumbents[i].group == tag)
+			return (&p->incumbents[i]);
+	if ((list = array_few(p->incumbents, i, sizeof(*list))) == NULL)
+		return (NULL);
+	p->incumbents = list;
+	list[i] = (struct incumbent){ .group = tag };
+	p->incumbent_count++;
+	return (&list[i]);
+}
+
+/* The settings of a row before this one. Owns: the caller decrefs. NULL: not known, or it can't be read. */
+static json_t *
+settings_of(const struct printing *p, int64_t row)
+{
+	struct row there;
+	json_t *json = NULL, *settings;
+	char *line;
+	size_t n;
+
+	if (row < 1 || (size_t)row >= p->line_count)
+		return (NULL);
+	n = (size_t)(p->lines[row] - p->lines[row - 1]);
+	if ((line = malloc(n)) != NULL && file_read_at(p->rows, line, n, p->lines[row - 1]) == 0)
+		json = jsonio_parse(line, n, LEDGER_ROWS);
+	free(line);
+	if (json == NULL || row_read(&there, json) == -1)
+		return (NULL);
+	settings = json_deep_copy(there.run.settings);
+	row_free(&there);
+	return (settings);
+}
+
+/* After a row: where another configuration is incumbent now, what that is set to. 0, or -1 with errno ENOMEM. */
+static int
+follow(struct printing *p, const struct row *row, uint64_t offset)
+{
+	const char *group = row->kind == STANDINGS_RUN ? row->run.group : row->confirmation.group;
+	struct incumbent *i;
+	uint64_t *lines, config = standings_tag(row->after.config);
+
+	if ((lines = array_room(p->lines, p->line_count, &p->line_cap, sizeof(*lines))) == NULL)
+		return (-1);
+	p->lines = lines;
+	lines[p->line_count++] = offset;
+	if (!is_judged(row) || group == NULL || config == 0)
+		return (0);
+	if ((i = incumbent_of(p, group)) == NULL)
+		return (-1);
+	if (i->config == config)
+		return (0);
+	json_decref(i->settings);
+	i->config = config;
+	i->settings = row->after.row == row->number ? json_deep_copy(row->run.settings) :
+						      settings_of(p, row->after.row);
+	return (0);
+}
+
+/* What differs from the incumbent before this row: the keys where they are known, and else the words of the verdict. */
+static void
+put_changed(struct printing *p, const struct row *row, struct str *s)
+{
+	const struct incumbent *i = row->kind == STANDINGS_RUN ? incumbent_of(p, row->run.group) : NULL;
+	const char *name;
+	struct str keys = STR_INIT;
+	unsigned k;
+
+	if (i != NULL && i->settings != NULL && row->run.settings != NULL)
+		(void)settings_differ(i->settings, row->run.settings, ", ", &keys);
+	for (k = 0; (name = verdict_changed_name(row->verdict.is.changed, k)) != NULL; k++)
+		(void)str_printf(s, "%s%s", k == 0 ? "" : ",",
+		    keys.n != 0 && strcmp(name, verdict_changed_name(VERDICT_MODEL, 0)) == 0 ? keys.p : name);
+	str_free(&keys);
 }
 
 static const char *
@@ -70,13 +164,6 @@ name_of(const struct row *row)
 	return (name == NULL ? "?" : name);
 }
 
-/* Has it a verdict? */
-static int
-is_judged(const struct row *row)
-{
-	return (row->kind == STANDINGS_RUN || row->kind == STANDINGS_VERDICT);
-}
-
 /* Was the incumbent of its group another one before this row? */
 static int
 enthroned(const struct tracks *t, uint64_t row)
@@ -88,11 +175,12 @@ enthroned(const struct tracks *t, uint64_t row)
 }
 
 static void
-print_row(const struct printing *p, const struct row *row)
+print_row(struct printing *p, const struct row *row)
 {
 	const struct row_verdict *v = &row->verdict;
 	double bytes = row->kind == STANDINGS_RUN ? row->run.metric.of[POLICY_TOTAL_BYTES] : NAN;
 	char what[128], text[4 * MOST];
+	struct str changed = STR_INIT;
 
 	if (!is_judged(row))
 		snprintf(what, sizeof(what), "%s", row->kind == STANDINGS_KINDS ? "?" : row_kind_name(row->kind));
@@ -116,9 +204,17 @@ print_row(const struct printing *p, const struct row *row)
 		out_put(" %10s", "-");
 	if (p->added)
 		out_put("  %.16sZ", row->added_at == NULL ? "?" : row->added_at);
-	if (p->changed) {
-		fputs("  ", stdout);
-		print_changed(v->is.changed);
+	if (p->changed != 0) {
+		put_changed(p, row, &changed);
+		/* Two units in one column would read as one. */
+		if (isfinite(v->is.score) && v->is.metric >= 0 && v->is.metric != p->metric)
+			(void)str_printf(&changed, "%s(%s)", changed.n == 0 ? "" : " ",
+			    policy_metric_name((enum policy_metric)v->is.metric));
+		out_put("  %s",
+		    changed.n == 0                      ? "" :
+			changed.n <= (size_t)p->changed ? changed.p :
+							  term_fit(text, sizeof(text), changed.p, p->changed));
+		str_free(&changed);
 	}
 	putchar('\n');
 }
@@ -131,10 +227,11 @@ each_row(void *arg, const char *line, size_t n, uint64_t offset, const char *dig
 	json_t *json;
 	int wanted, rc = 0;
 
-	(void)offset;
 	(void)digest;
 	if ((json = jsonio_parse(line, n, LEDGER_ROWS)) == NULL || row_read(&row, json) == -1)
 		return (1);
+	if (row.kind == STANDINGS_POLICY)
+		p->metric = policy_metric_find(jsonio_text(row.policy, "metric.name", ""));
 	wanted = p->how->all || is_judged(&row);
 	if (p->how->drawn && timeline_add(&p->tracks, &row) == -1) {
 		say_errno("cannot list");
@@ -143,6 +240,10 @@ each_row(void *arg, const char *line, size_t n, uint64_t offset, const char *dig
 		out_json(line, n);
 	else if (wanted)
 		print_row(p, &row);
+	if (rc == 0 && follow(p, &row, offset) == -1) {
+		say_errno("cannot list");
+		rc = 1;
+	}
 	row_free(&row);
 	return (rc);
 }
@@ -155,16 +256,19 @@ lay_out(struct printing *p)
 
 	p->name = 24;
 	p->what = 30;
-	p->bytes = p->added = p->changed = 1;
+	p->bytes = p->added = 1;
+	p->changed = UINT_MAX;
 	if (!p->how->drawn)
 		return;
-	p->changed = have >= fixed + 12 + 26 + 11 + 19 + 14;
+	p->changed = have >= fixed + 12 + 26 + 11 + 19 + 14 ? 12 : 0;
 	p->added = have >= fixed + 12 + 26 + 11 + 19;
 	p->bytes = have >= fixed + 12 + 24 + 11;
 	fixed += (p->bytes ? 11 : 0) + (p->added ? 19 : 0) + (p->changed ? 14 : 0);
 	have = have > fixed + 20 ? have - fixed : 20;
 	p->what = have >= 12 + 26 ? 26 : have * 2 / 3;
 	p->name = have - p->what > 24 ? 24 : have - p->what;
+	if (p->changed != 0 && have > p->name + p->what)
+		p->changed += have - p->name - p->what < MOST ? have - p->name - p->what : MOST;
 }
 
 static void
@@ -244,7 +348,8 @@ print_tracks(struct printing *p)
 int
 listing_print(int rows, const struct listing *how)
 {
-	struct printing p = { .how = how };
+	struct printing p = { .how = how, .rows = rows };
+	size_t i;
 	char head[SHA256_HEX_SIZE];
 	uint64_t size, count;
 	int rc, code;
@@ -259,5 +364,9 @@ listing_print(int rows, const struct listing *how)
 		code = HG_EXIT_SYSTEM;
 	}
 	timeline_free(&p.tracks);
+	for (i = 0; i < p.incumbent_count; i++)
+		json_decref(p.incumbents[i].settings);
+	free(p.incumbents);
+	free(p.lines);
 	return (code);
 }

@@ -83,8 +83,8 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	if ((rows = command_rows(ledger)) == -1)
 		return (ledger_exit(errno));
 	close(rows);
-	if (ledger_open(&l, ledger, dry ? LEDGER_PREVIEW : LEDGER_WRITE) == -1)
-		return (ledger_exit(errno));
+	if ((code = command_open_whole(&l, ledger, dry ? LEDGER_PREVIEW : LEDGER_WRITE)) != HG_EXIT_DONE)
+		return (code);
 	code = drop ? give_up(&l) : make(&l, arg[0], (unsigned)seeds, dry);
 	ledger_close(&l);
 	return (code);

@@ -53,6 +53,8 @@ exit_flush(int code)
 		/* A reader that has read enough, as head does, is no failure, of its own or of ours. */
 		if (poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0)
 			return (code);
+		if (errno == EFBIG)
+			errno = EMSGSIZE;
 		say_errno("cannot write standard output");
 		return (HG_EXIT_SYSTEM);
 	}

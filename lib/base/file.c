@@ -72,16 +72,28 @@ file_open_given(const char *path)
 	}
 	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
 		close(fd);
-		errno = EISDIR;
+		errno = EISNAM;
 		return (-1);
 	}
 	return (fd);
 }
 
+char *
+file_given(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+		errno = EISNAM;
+		return (NULL);
+	}
+	return (realpath(path, NULL));
+}
+
 int
 file_at_fault(int error)
 {
-	return (error == EISDIR || error == EMEDIUMTYPE || error == EFBIG || error == ELOOP);
+	return (error == EISDIR || error == EISNAM || error == EMEDIUMTYPE || error == EFBIG || error == ELOOP);
 }
 
 char *
@@ -155,8 +167,12 @@ file_write_all(int fd, const void *data, size_t n)
 		w = write(fd, p, n);
 		if (w == -1 && errno == EINTR)
 			continue;
-		if (w == -1)
+		if (w == -1) {
+			/* EFBIG is of what stands there; of what is being written it is a limit that was met. */
+			if (errno == EFBIG)
+				errno = EMSGSIZE;
 			return (-1);
+		}
 		p += w;
 		n -= (size_t)w;
 	}

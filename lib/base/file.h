@@ -11,7 +11,8 @@
  * Errors: -1 or NULL with errno; ENOENT is ordinary; ELOOP a symbolic link;
  * EISDIR a directory; EMEDIUMTYPE a fifo, a socket or a device; EFBIG larger
  * than allowed, by its size alone and before a byte is read.  No open waits for
- * another process but file_open_given's.  Nothing is said; say_why has words.
+ * another process but file_open_given's, and of that and file_given the errno
+ * for a directory, which nobody is to move, is EISNAM.  Nothing is said; say_why has words.
  * Checked: t/kinds.bats, t/style.bats (nobody else opens files for reading).
  */
 
@@ -27,6 +28,9 @@ int file_open_change(int dirfd, const char *name, int flags, mode_t mode);
 /* Open what the user names for us to read: links are followed and a pipe will do; "-" is standard input. */
 int file_open_given(const char *path);
 
+/* Where that lies, absolute and without links. Owns: the caller frees. */
+char *file_given(const char *path);
+
 /* Is that errno of an open or a read the fault of what stands there, and not of the system? */
 int file_at_fault(int error);
 
@@ -36,7 +40,7 @@ char *file_read(int dirfd, const char *name, size_t max_bytes, size_t *n);
 /* As file_read for a descriptor's remaining bytes. */
 char *file_read_fd(int fd, size_t max_bytes, size_t *n);
 
-/* Write all of it, whatever the signals; 0 or -1. */
+/* Write all of it, whatever the signals; 0, or -1 with errno, EMSGSIZE past the limit on a file. */
 int file_write_all(int fd, const void *data, size_t n);
 
 /* Read exactly n bytes at an offset; 0, or -1 with errno, ENODATA if the file is shorter. */

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* close_range */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -24,6 +25,19 @@ place(int fd, int as)
 	return (fcntl(fd, F_SETFD, 0));
 }
 
+/* What else is open here, whoever opened it, is not the program's: a pipe that it held would never end. */
+static void
+keep_standard(void)
+{
+	int fd, most;
+
+	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) == 0)
+		return;
+	most = (int)sysconf(_SC_OPEN_MAX);
+	for (fd = 3; fd < most; fd++)
+		(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
 /* In the child. Only returns if the program could not be started. */
 static void
 become(const struct process *p, pid_t parent)
@@ -45,7 +59,9 @@ become(const struct process *p, pid_t parent)
 	for (i = 0; i < 3; i++)
 		if (place(high[i], i) == -1)
 			return;
+	keep_standard();
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
 	if (p->env != NULL)
 		environ = (char **)(size_t)p->env;
 	if (p->path != NULL)

@@ -17,8 +17,9 @@ struct process {
 
 /**
  * process_run(p):
- * Start a program; it dies with its parent.  This is the one place where programs are started; stages and hg-data
- * fork workers of their own, which are no programs.
+ * Start a program, with no other descriptors, and SIGPIPE and SIGXFSZ as programs expect them.  It dies with its
+ * parent.  This is the one place where programs are started; stages and hg-data fork workers of their own, which are no
+ * programs.
  * Owns:   the caller waits: process_wait.
  * Errors: -1 with errno, also that of an exec that failed: ENOENT there is no such program.  Nothing is said.
  */

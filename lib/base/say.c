@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -59,8 +60,12 @@ say_why(int error)
 	switch (error) {
 	case EAGAIN:
 		return ("Resource temporarily unavailable, as where a limit on processes or locks is reached");
+	case EMSGSIZE:
+		return ("File too large for the limit on the size of files, which ulimit -f shows");
 	case EISDIR:
 		return ("it is a directory and no file: move it away");
+	case EISNAM:
+		return ("it is a directory; name a file");
 	case EMEDIUMTYPE:
 		return ("it is a pipe, a socket or a device and no file: move it away");
 	case ELOOP:
@@ -72,11 +77,26 @@ say_why(int error)
 	}
 }
 
+/*
+ * A terminal has one line of progress.  Whose it is a lock on the terminal tells, of the classic kind: it is this
+ * process's own, though the shell and all that it starts share one open file, and is freed when the process is gone.
+ */
+static int
+terminal_lock(int command, short type)
+{
+	struct flock lock = { .l_type = type, .l_whence = SEEK_SET };
+
+	if (fcntl(STDERR_FILENO, command, &lock) == -1)
+		return (-1);
+	return (command != F_GETLK || lock.l_type == F_UNLCK ? 0 : -1);
+}
+
 /* One write per line, so that lines of several processes do not mix. */
 static void
 line(int keep, int error, const char *format, va_list ap)
 {
 	char raw[3 * PATH_MAX], clean[sizeof(raw)], out[sizeof(raw) + 64];
+	const int before = errno;
 	size_t n;
 
 	vsnprintf(raw, sizeof(raw), format, ap);
@@ -88,12 +108,15 @@ line(int keep, int error, const char *format, va_list ap)
 	if (keep)
 		say_clean(last, sizeof(last), raw);
 	say_progress_end();
-	n = (size_t)snprintf(out, sizeof(out), "%s: %s\n", name, clean);
+	/* Another process's progress gives way; it comes again below. */
+	n = (size_t)snprintf(out, sizeof(out), "%s%s: %s\n",
+	    isatty(STDERR_FILENO) && terminal_lock(F_GETLK, F_WRLCK) == -1 ? "\r\033[K" : "", name, clean);
 	if (n >= sizeof(out))
 		n = sizeof(out) - 1;
 	if (write(STDERR_FILENO, out, n) == -1) {
 		/* There is nobody left to tell. */
 	}
+	errno = before;
 }
 
 void
@@ -144,6 +167,8 @@ say_progress(const char *format, ...)
 	if (progress_shown && (now.tv_sec - before.tv_sec) * 1000 + (now.tv_nsec - before.tv_nsec) / 1000000 < 100)
 		return;
 	before = now;
+	if (!progress_shown && terminal_lock(F_SETLK, F_WRLCK) == -1 && (errno == EAGAIN || errno == EACCES))
+		return;
 	va_start(ap, format);
 	vsnprintf(raw, sizeof(raw), format, ap);
 	va_end(ap);
@@ -168,6 +193,7 @@ say_progress_end(void)
 		return;
 	fputs("\r\033[K", stderr);
 	fflush(stderr);
+	(void)terminal_lock(F_SETLK, F_UNLCK);
 	progress_shown = 0;
 }
 

@@ -27,7 +27,9 @@ void say_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * say_progress(format, ...):
  * A line that overwrites itself, cut to the terminal, shown only if stderr is
  * one, at most ten times a second.  Several processes may share the terminal:
- * who works for a run begins with its name.  say_progress_end clears the line.
+ * who works for a run begins with its name, and a terminal shows the progress
+ * of one process until that ends it; lines of others stand above it.
+ * say_progress_end clears the line.  Checked: t/interrupted.bats.
  */
 void say_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void say_progress_end(void);

@@ -132,7 +132,7 @@ walk_part(struct walk *w, char *const *paths, size_t count, struct inputerror *f
 		return (inputerror_errno(f, "adopt", part->name));
 	for (; part->count < count; part->count++) {
 		/* Links are resolved now: later nobody follows one. */
-		if ((part->shards[part->count].path = realpath(paths[part->count], NULL)) == NULL)
+		if ((part->shards[part->count].path = file_given(paths[part->count])) == NULL)
 			return (inputerror_errno(f, "read", paths[part->count]));
 		if (walk_shard(w, &part->shards[part->count], f) == -1) {
 			free(part->shards[part->count].path);
@@ -159,8 +159,7 @@ get_vocab(const struct adopt *a, int dirfd, struct inputerror *f)
 			inputerror_errno(f, "open", "bytes");
 		return (v);
 	}
-	if ((path = realpath(a->model, NULL)) == NULL ||
-	    (text = file_read(AT_FDCWD, path, VOCAB_MAX_BYTES, &n)) == NULL) {
+	if ((path = file_given(a->model)) == NULL || (text = file_read(AT_FDCWD, path, VOCAB_MAX_BYTES, &n)) == NULL) {
 		inputerror_errno(f, "read", a->model);
 		goto done;
 	}

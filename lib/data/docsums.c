@@ -204,8 +204,22 @@ docsums_note(struct docsums *t, uint64_t part, struct str *out)
 	return (0);
 }
 
-/* One line of notes into rows; 1 for a part line, 0 for a row, -1 for neither. */
-static int
+int
+docsums_note_resume(struct docsums *t, struct str *out)
+{
+	const size_t before = out->n;
+
+	if (str_puts(out, "resume") == -1 || chain(t->chain, out->p + before, out->n - before) == -1 ||
+	    str_printf(out, "\t%s\n", t->chain) == -1)
+		return (-1);
+	return (0);
+}
+
+/* What a line of notes is. */
+enum note { NOTE_NONE, NOTE_ROW, NOTE_PART, NOTE_RESUME };
+
+/* One line of notes, a row into ${rows}. */
+static enum note
 note_line(struct docsums *t, struct row *rows, const char *line, uint64_t *part, uint64_t *next,
     char digest[SHA256_HEX_SIZE])
 {
@@ -214,23 +228,26 @@ note_line(struct docsums *t, struct row *rows, const char *line, uint64_t *part,
 	char more;
 
 	if (sscanf(line, "part\t%" SCNu64 "\t%" SCNu64 "\t%64s%c", part, next, digest, &more) == 3)
-		return (*next >= 1 && *next <= t->ids ? 1 : -1);
+		return (*next >= 1 && *next <= t->ids ? NOTE_PART : NOTE_NONE);
+	if (sscanf(line, "resume\t%64s%c", digest, &more) == 1)
+		return (NOTE_RESUME);
 	if (sscanf(line, "%" SCNu64 "\t%" SCNu64 "\t%" SCNu64 "\t%lf%c", &i, &tokens, &bytes, &nats, &more) != 4 ||
 	    i >= t->documents || tokens > t->docs[i].tokens || !isfinite(nats))
-		return (-1);
+		return (NOTE_NONE);
 	rows[i] = (struct row){ tokens, bytes, nats };
-	return (0);
+	return (NOTE_ROW);
 }
 
 int
-docsums_resume(struct docsums *t, const char *text, size_t n, uint64_t *part)
+docsums_resume(struct docsums *t, const char *text, size_t n, struct docsums_resumed *there)
 {
 	size_t size = t->documents * sizeof(*t->rows), length;
-	uint64_t done = 0, place = 1, p, next;
+	struct docsums_resumed so_far = { 0, 0, 0 };
+	const char *end, *begin = text, *all = text;
+	uint64_t place = 1, p = 0, next = 1;
 	struct row *rows, *good;
 	char line[128], digest[SHA256_HEX_SIZE], now[SHA256_HEX_SIZE] = "";
-	const char *end, *begin = text;
-	int kind;
+	enum note kind;
 
 	if ((rows = calloc(2, size)) == NULL)
 		return (-1);
@@ -241,19 +258,20 @@ docsums_resume(struct docsums *t, const char *text, size_t n, uint64_t *part)
 			goto err0;
 		memcpy(line, text, length);
 		line[length] = '\0';
-		if ((kind = note_line(t, rows, line, &p, &next, digest)) == -1 ||
-		    (kind == 1 && (p < done || next < place)))
+		if ((kind = note_line(t, rows, line, &p, &next, digest)) == NOTE_NONE ||
+		    (kind == NOTE_PART && (p < so_far.part || next < place)))
 			goto err0;
-		if (kind == 1) {
-			/* The digest's own digits end the line. */
-			if (chain(now, begin, (size_t)(end - begin) - strlen(digest) - 1) == -1 ||
-			    strcmp(now, digest) != 0)
-				goto err0;
-			begin = end + 1;
-			memcpy(good, rows, size);
-			done = p;
-			place = next;
-		}
+		if (kind == NOTE_ROW)
+			continue;
+		/* The digest's own digits end the line. */
+		if (chain(now, begin, (size_t)(end - begin) - strlen(digest) - 1) == -1 || strcmp(now, digest) != 0)
+			goto err0;
+		begin = end + 1;
+		so_far.bytes = (size_t)(begin - all);
+		so_far.resumes += kind == NOTE_RESUME;
+		memcpy(good, rows, size);
+		so_far.part = p;
+		place = next;
 	}
 	memcpy(t->rows, good, size);
 	free(rows);
@@ -264,7 +282,7 @@ docsums_resume(struct docsums *t, const char *text, size_t n, uint64_t *part)
 		t->doc_end += t->docs[++t->doc].tokens;
 	t->noted = t->doc;
 	strcpy(t->chain, now);
-	*part = done;
+	*there = so_far;
 	return (0);
 err0:
 	free(rows);

@@ -57,15 +57,23 @@ void docsums_total(const struct docsums *t, struct docsums_sum *sum);
  */
 int docsums_table(const struct docsums *t, struct str *out);
 
+/* What notes say: parts done, how often the work went on from notes, and the bytes that are whole. */
+struct docsums_resumed {
+	uint64_t part, resumes;
+	size_t bytes;
+};
+
 /**
- * docsums_note(t, part, out) / docsums_resume(t, text, n, part):
+ * docsums_note(t, part, out) / docsums_note_resume(t, out) / docsums_resume(t, text, n, there):
  * To go on after a kill: note appends what changed since the last note and
  * ends with a line that says that ${part} parts are done, with the digest of all
- * notes so far; resume takes a text
- * of such notes, stops at the last one that is whole, and returns its ${part}.
+ * notes so far; note_resume a line that counts a resume, likewise; resume takes a
+ * text of such notes, and stops at the last line that ends one: what follows it
+ * must go before more is appended, as no digest would cover it.
  * Errors: -1; of resume, a text that is not of notes or was altered, nothing taken.
  */
 int docsums_note(struct docsums *t, uint64_t part, struct str *out);
-int docsums_resume(struct docsums *t, const char *text, size_t n, uint64_t *part);
+int docsums_note_resume(struct docsums *t, struct str *out);
+int docsums_resume(struct docsums *t, const char *text, size_t n, struct docsums_resumed *there);
 
 #endif

@@ -370,6 +370,20 @@ is_utf16(const unsigned char *p, size_t n)
 	return (0);
 }
 
+/* Of four bytes the upper two are NUL nearly always, at either end, and the lowest nearly never. */
+static int
+is_utf32(const unsigned char *p, size_t n)
+{
+	size_t i, nul[4] = { 0 };
+
+	for (i = 0; i < n; i++)
+		nul[i & 3] += p[i] == '\0';
+	n /= 4;
+	return (n >= 2 &&
+	    ((nul[3] > n / 8 * 7 && nul[2] > n / 8 * 7 && nul[0] <= n / 16) ||
+		(nul[0] > n / 8 * 7 && nul[1] > n / 8 * 7 && nul[3] <= n / 16)));
+}
+
 /* What a file's first bytes say it is, if that is not text. */
 static const char *
 not_text(const char *p, size_t n)
@@ -382,6 +396,8 @@ not_text(const char *p, size_t n)
 	n = n < JUDGED_BYTES ? n : JUDGED_BYTES;
 	if (is_utf16((const unsigned char *)p, n))
 		return ("it looks like UTF-16 without a mark; make it UTF-8 first (iconv -f UTF-16LE or UTF-16BE)");
+	if (is_utf32((const unsigned char *)p, n))
+		return ("it looks like UTF-32 without a mark; make it UTF-8 first (iconv -f UTF-32LE or UTF-32BE)");
 	for (i = 0; i < n; i++) {
 		nul += p[i] == '\0';
 		controls += (p[i] > 0 && p[i] < '\t') || (p[i] > '\r' && p[i] < ' ' && p[i] != '\x1b');

@@ -285,8 +285,7 @@ tell_loss(const struct work *w)
 		 " of %" PRIu64 " documents%s%s; -B loses nothing",
 	    part->lost_bytes, part->raw_bytes, 100 * (double)part->lost_bytes / (double)part->raw_bytes,
 	    part == &w->dataset.val ? "validation" : "training", part->lost_documents, part->documents,
-	    part == &w->dataset.val ? ", so bits per raw byte compare only with tokenizers that keep the same of it" :
-				      "",
+	    part == &w->dataset.val ? ", so bits per raw byte compare with no other tokenizer" : "",
 	    w->p->keep_lines ? "" : "; -L keeps line breaks, and blanks where the model does");
 }
 

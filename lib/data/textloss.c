@@ -7,6 +7,11 @@
 #define REACH 16
 #define ALIKE 4
 
+/* The same where that was not enough: a character may come back as a sentence. */
+#define FAR 256
+#define FAR_ALIKE sizeof(uint64_t)
+#define PLACES 1024
+
 static int
 is_blank(char c)
 {
@@ -37,12 +42,51 @@ nearest(const char *a, size_t n, const char *b, size_t m, size_t *x, size_t *y)
 	return (0);
 }
 
+static uint64_t
+run_at(const char *p)
+{
+	uint64_t run;
+
+	memcpy(&run, p, sizeof(run));
+	return (run);
+}
+
+static size_t
+place_of(uint64_t run)
+{
+	return ((size_t)(run * 0x9e3779b97f4a7c15u >> 54));
+}
+
+/* As nearest, farther off: places in the text are found by what stands there, so that time grows with FAR alone. */
+static int
+farther(const char *a, size_t n, const char *b, size_t m, size_t *x, size_t *y)
+{
+	uint16_t place[PLACES] = { 0 };
+	size_t i, j, best = 2 * FAR;
+
+	if (n < FAR_ALIKE || m < FAR_ALIKE)
+		return (0);
+	n = n - FAR_ALIKE < FAR ? n - FAR_ALIKE + 1 : FAR;
+	m = m - FAR_ALIKE < FAR ? m - FAR_ALIKE + 1 : FAR;
+	for (j = m; j-- > 0;)
+		place[place_of(run_at(b + j))] = (uint16_t)(j + 1);
+	for (i = 0; i < n && i < best; i++) {
+		j = place[place_of(run_at(a + i))];
+		if (j-- == 0 || i + j >= best || run_at(a + i) != run_at(b + j))
+			continue;
+		best = i + j;
+		*x = i;
+		*y = j;
+	}
+	return (best < 2 * FAR);
+}
+
 /* Bytes of ${raw} that ${text} does not give back. */
 static uint64_t
 lost(const char *raw, size_t n, const char *text, size_t m)
 {
 	uint64_t bytes = 0;
-	size_t i = 0, j = 0, x, y;
+	size_t i = 0, j = 0, again = 0, x, y;
 
 	while (i < n && j < m) {
 		if (raw[i] == text[j]) {
@@ -57,7 +101,14 @@ lost(const char *raw, size_t n, const char *text, size_t m)
 			bytes += x;
 			i += x;
 			j += y;
+		} else if (i >= again && farther(raw + i, n - i, text + j, m - j, &x, &y)) {
+			bytes += x;
+			i += x;
+			j += y;
 		} else {
+			/* Not at each byte, where nothing was found just now. */
+			if (i >= again)
+				again = i + FAR / 2;
 			bytes++;
 			i++;
 			j++;

@@ -12,7 +12,8 @@
  * what they were.  Whether a document comes back is exact.  Lost bytes are those
  * that a walk over both texts does not find again: it pairs equal bytes, steps
  * over blanks that one side lacks and elsewhere over at most 16 bytes to where
- * four are equal; a line break that became a space is one lost byte.
+ * four are equal, or else 256 on either side to where eight are; a line break
+ * that became a space is one lost byte.
  */
 struct textloss {
 	uint64_t bytes, documents;

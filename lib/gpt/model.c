@@ -186,7 +186,10 @@ model_open(const struct model_args *args)
 	m->max_seq = args->max_seq;
 	m->max_passes = args->max_passes;
 	if ((m->ops = ops_find(args->backend)) == NULL) {
-		say_error("this build has no backend '%s'", args->backend);
+		say_error("this build has no backend '%s'%s; or ask for system.backend=cpu", args->backend,
+		    strcmp(args->backend, "cuda") == 0 ? ": make CUDA=1 all builds one that has" : "");
+		/* No retry makes one. */
+		errno = EINVAL;
 		goto err1;
 	}
 	if ((m->params = params_new(c)) == NULL)

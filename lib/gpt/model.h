@@ -42,8 +42,8 @@ struct model_batch {
 /**
  * model_open(args):
  * Owns:   the caller closes; config is copied.
- * Errors: NULL after saying why; errno ENODEV (a backend, device or ISA that is not here), EINVAL, ENOMEM,
- *         EPROTO (the backend's self-test disagreed).
+ * Errors: NULL after saying why; errno ENODEV (a device or ISA that is not here), EINVAL (this build has no such
+ *         backend), ENOMEM, EPROTO (the backend's self-test disagreed).
  */
 struct model *model_open(const struct model_args *args);
 void model_close(struct model *m);

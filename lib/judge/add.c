@@ -40,10 +40,10 @@ static int
 put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 {
 	const struct standings *b = &l->book;
-	struct str text = STR_INIT, why = STR_INIT;
+	struct str text = STR_INIT, why = STR_INIT, settings = STR_INIT;
 	json_t *findings = json_array();
 	struct standings_history history;
-	struct row twin = { .held = NULL };
+	struct row other = { .held = NULL };
 	struct verdict v;
 	struct explain tell = { .verdict = &v,
 		.policy = &b->policy,
@@ -53,16 +53,25 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 		.claimed = row->run.evidence != NULL && strcmp(row->run.evidence, "claim") == 0,
 		.spent = standings_spent(b) };
 
+	tell.mine = confirmation_tokenizer(&row->run);
 	v = classify_run(b, f, validity_apply(&row->run, findings));
 	if (v.reason == VERDICT_SAME_REPLICATE) {
 		history = standings_history(b, f, 0);
 		tell.copy = history.twin != NULL ? 0 : f->artifact != standings_tag(row->run.artifact) ? 2 : 1;
-		if (ledger_read(l, history.twin == NULL ? history.copy : history.twin, &twin) == -1) {
+		if (ledger_read(l, history.twin == NULL ? history.copy : history.twin, &other) == -1) {
 			json_decref(findings);
 			return (-1);
 		}
-		tell.twin = twin.run.run_id;
-		tell.twin_row = twin.number;
+		tell.twin = other.run.run_id;
+		tell.twin_row = other.number;
+	}
+	if ((v.changed & (VERDICT_MODEL | VERDICT_TOKENIZER)) != 0 && v.reason != VERDICT_SAME_REPLICATE) {
+		if (ledger_read(l, standings_fact(b, standings_group(b, f->group)->reference), &other) == -1) {
+			json_decref(findings);
+			return (-1);
+		}
+		tell.theirs = confirmation_tokenizer(&other.run);
+		tell.settings = confirmation_settings(&row->run, &other.run, &settings);
 	}
 	f->klass = (uint8_t)v.klass;
 	f->reason = (uint8_t)v.reason;
@@ -73,7 +82,8 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 	row->verdict.text = explain_run(&text, &tell) == 0 ? row_text(row, text.p) : NULL;
 	str_free(&text);
 	str_free(&why);
-	row_free(&twin);
+	str_free(&settings);
+	row_free(&other);
 	return (row->verdict.findings == NULL || row->verdict.text == NULL ? -1 : 0);
 }
 

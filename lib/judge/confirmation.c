@@ -7,7 +7,11 @@
 #include "judge/confirmation.h"
 #include "law/classify.h"
 #include "law/explain.h"
+#include "ledger/settings.h"
 #include "ledger/witness.h"
+
+/* A verdict's words have room for 4,096 bytes. */
+enum { SETTINGS_BYTES = 1000 };
 
 int
 confirmation_incumbent(struct row *row, const struct row *of, double score, unsigned runs)
@@ -32,6 +36,31 @@ confirmation_incumbent_stays(const struct ledger *l, struct row *row, const stru
 	rc = confirmation_incumbent(row, &reference, arm->n > 0 ? arm->mean : NAN, (unsigned)arm->n);
 	row_free(&reference);
 	return (rc);
+}
+
+struct explain_tokenizer
+confirmation_tokenizer(const struct run_record *run)
+{
+	return ((struct explain_tokenizer){ run->tokenizer, row_keeps(run), run->val_lost });
+}
+
+const char *
+confirmation_settings(const struct run_record *mine, const struct run_record *theirs, struct str *out)
+{
+	size_t n;
+
+	if (mine->settings == NULL || theirs->settings == NULL ||
+	    settings_differ(theirs->settings, mine->settings, ", ", out) == -1 || out->n == 0)
+		return (NULL);
+	if (out->n > SETTINGS_BYTES) {
+		for (n = SETTINGS_BYTES; n > 0 && strncmp(out->p + n, ", ", 2) != 0; n--)
+			;
+		out->n = n;
+		out->p[n] = '\0';
+		if (str_printf(out, "%sand more", n == 0 ? "" : ", ") == -1)
+			return (NULL);
+	}
+	return (out->p);
 }
 
 /* What the plan fixed. */
@@ -83,7 +112,8 @@ put_sides(const struct ledger *l, const struct standings_plan *plan, enum policy
 }
 
 static int
-put_verdict(const struct ledger *l, const struct row_plan *plan, const struct verdict *v, struct row *row)
+put_verdict(const struct ledger *l, const struct row_plan *plan, const struct verdict *v, const struct row last[2],
+    struct row *row)
 {
 	const struct policy *policy = &l->book.policy;
 	const char *init = jsonio_text(plan->challenger.spec, "digests.init_sha256", "none");
@@ -94,13 +124,17 @@ put_verdict(const struct ledger *l, const struct row_plan *plan, const struct ve
 		.cap_ms = plan->cap_ms,
 		.findings = "",
 		.given = strcmp(init, "none") == 0 ? NULL : init,
-		.spent = (unsigned)plan->confirmation };
-	struct str text = STR_INIT;
+		.spent = (unsigned)plan->confirmation,
+		.mine = confirmation_tokenizer(&last[1].run),
+		.theirs = confirmation_tokenizer(&last[0].run) };
+	struct str text = STR_INIT, settings = STR_INIT;
 
+	tell.settings = confirmation_settings(&last[1].run, &last[0].run, &settings);
 	row_put_verdict(row, v, policy);
 	row->verdict.findings = row_hold(row, json_array());
 	row->verdict.text = explain_confirmation(&text, &tell) == 0 ? row_text(row, text.p) : NULL;
 	str_free(&text);
+	str_free(&settings);
 	return (row->verdict.findings == NULL || row->verdict.text == NULL ? -1 : 0);
 }
 
@@ -146,7 +180,7 @@ confirmation_judge(const struct ledger *l, const struct standings_plan *plan, in
 	if (put_plan(l, pf, &planned.plan, row) == -1 || put_sides(l, plan, metric, row, last) == -1)
 		goto err0;
 	row->confirmation.cross_check = witness_documents(l, plan, metric);
-	if (put_verdict(l, &planned.plan, &v, row) == -1 || put_incumbent(l, plan, last, row) == -1)
+	if (put_verdict(l, &planned.plan, &v, last, row) == -1 || put_incumbent(l, plan, last, row) == -1)
 		goto err0;
 	rc = 0;
 err0:

@@ -211,6 +211,21 @@ rests_on_copies(const struct standings *b, uint64_t group, uint64_t lane)
 	return (0);
 }
 
+/* What to type to see why a run, by its row, is what it is. */
+static void
+next_classify(const struct ledger *l, const struct standings_fact *f)
+{
+	struct str dir = STR_INIT;
+	struct row row;
+
+	if (ledger_read(l, f, &row) == -1)
+		return;
+	if (ledger_place(l, row.run.dir == NULL ? row.run.run_id : row.run.dir, &dir) == 0)
+		shell_next("hg-classify %s %s", l->path, dir.p);
+	str_free(&dir);
+	row_free(&row);
+}
+
 /* May this configuration be confirmed now? PLAN_MADE if so. */
 static enum plan
 allowed(const struct ledger *l, const char *path, const struct standings_fact *f)
@@ -247,15 +262,17 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 	    standings_history(b, f, 0).screening;
 	if (screening == NULL) {
 		say_error("'%s' was not screened since the lane was calibrated: add one more run of it", path);
+		shell_next("hg-spec -b %s/spec.json -s train.%s=%llu %s.2 && hg-run -l %s %s.2", path,
+		    f->init != 0 ? "data_offset" : "seed", (unsigned long long)f->run >> 33, path, l->path, path);
 		return (PLAN_PENDING);
 	}
 	now = classify_run(b, screening, VERDICT_REASONS);
-	if (now.klass == VERDICT_REGRESSION ||
+	if (now.klass == VERDICT_REGRESSION || now.reason == VERDICT_NOT_COMPARABLE ||
 	    (screening->reason == VERDICT_PROMISING && now.reason != VERDICT_PROMISING)) {
 		say_error(
 		    "the run that screened the configuration of '%s' would be %s: %s against the present incumbent",
 		    path, verdict_class_name(now.klass), verdict_reason_name(now.reason));
-		shell_next("hg-classify %s RUN  # of that run", l->path);
+		next_classify(l, screening);
 		return (PLAN_NO);
 	}
 	if ((elsewhere = advice_elsewhere(l, path, f, g, &first)) != 0) {

@@ -20,6 +20,7 @@
 #include "ledger/ledger.h"
 #include "judge/promote.h"
 #include "ledger/row.h"
+#include "ledger/verify.h"
 #include "run/rundir.h"
 #include "base/say.h"
 #include "base/sha256.h"
@@ -29,7 +30,8 @@
 struct case_for {
 	struct ledger *l;
 	const char *path;      /* the run; NULL if only the ledger is asked, and nothing printed */
-	const struct row *row; /* its row */
+	const struct row *row; /* what its row would be now */
+	uint64_t number;       /* of its row in the ledger */
 	const struct standings_fact *fact;
 	const struct standings_fact *confirmation;
 	size_t confirmed_row;
@@ -103,14 +105,14 @@ is_incumbent(struct case_for *c)
 static void
 is_sound(struct case_for *c)
 {
-	const struct row *row = c->row;
-	const struct run_record *run = &row->run;
+	const struct run_record *run = &c->row->run;
 
 	if (c->fact->klass == VERDICT_BLOCKED || c->fact->klass == VERDICT_INVALID)
-		condition(c, "sound", PROMOTE_NO, "row %lld is %s: %s", (long long)row->number,
-		    verdict_class_name(row->verdict.is.klass), verdict_reason_name(row->verdict.is.reason));
+		condition(c, "sound", PROMOTE_NO, "row %llu is %s: %s", (unsigned long long)c->number,
+		    verdict_class_name((enum verdict_class)c->fact->klass),
+		    verdict_reason_name((enum verdict_reason)c->fact->reason));
 	else
-		condition(c, "sound", PROMOTE_YES, "row %lld breaks no rule", (long long)row->number);
+		condition(c, "sound", PROMOTE_YES, "row %llu breaks no rule", (unsigned long long)c->number);
 	if (run->within_cap == 1)
 		condition(c, "cap", PROMOTE_YES, "%lld of %lld bytes",
 		    isnan(run->metric.of[POLICY_TOTAL_BYTES]) ? 0 : (long long)run->metric.of[POLICY_TOTAL_BYTES],
@@ -283,11 +285,11 @@ gained(struct case_for *c)
 static void
 verifies(struct case_for *c)
 {
-	char head[SHA256_HEX_SIZE];
-	uint64_t size, count;
+	struct verify found;
 
-	if (ledger_walk(c->l->rows, NULL, NULL, &size, &count, head) == 0 && strcmp(head, c->l->head) == 0)
-		condition(c, "chain", PROMOTE_YES, "%llu rows to head %.12s", (unsigned long long)count, head);
+	if (verify_ledger(c->l->path, NULL, 0, &found) == HG_EXIT_DONE && strcmp(found.head, c->l->head) == 0)
+		condition(c, "chain", PROMOTE_YES, "%llu rows to head %.12s", (unsigned long long)found.rows,
+		    found.head);
 	else
 		condition(c, "chain", PROMOTE_NO, "the ledger does not verify");
 }
@@ -360,7 +362,7 @@ record(struct case_for *c)
 
 	if (ledger_digest(c->l, c->confirmation, confirmation) == -1 || ledger_digest(c->l, c->fact, digest) == -1)
 		return (HG_EXIT_SYSTEM);
-	if (ledger_open(&w, c->l->path, LEDGER_WRITE) == -1)
+	if (ledger_open_whole(&w, c->l->path, LEDGER_WRITE) == -1)
 		return (ledger_exit(errno));
 	if (strcmp(w.head, c->l->head) != 0) {
 		condition(c, "head", PROMOTE_NO, "the ledger's head has moved from %.12s to %.12s", c->l->head, w.head);
@@ -398,6 +400,7 @@ promote_look(struct ledger *l, const struct standings_fact *fact, struct promote
 		return (-1);
 	}
 	c.row = &row;
+	c.number = (uint64_t)row.number;
 	view->promoted = promoted(&c);
 	find_confirmation(&c);
 	is_incumbent(&c);
@@ -417,7 +420,7 @@ promote_run(const char *ledger, const char *path, const char *head)
 	struct add add; /* the run as it is now; its row is the one in the ledger */
 	int code = HG_EXIT_SYSTEM;
 
-	if (ledger_open(&l, ledger, LEDGER_READ) == -1)
+	if (ledger_open_whole(&l, ledger, LEDGER_READ) == -1)
 		return (ledger_exit(errno));
 	c.commands = json_array();
 	if (add_preview(&l, path, &add) == -1) {
@@ -432,6 +435,7 @@ promote_run(const char *ledger, const char *path, const char *head)
 		goto err1;
 	}
 	c.row = &add.row;
+	c.number = add.already;
 	c.fact = standings_fact(&l.book, (size_t)add.already - 1);
 	if ((view.promoted = promoted(&c)) != 0) {
 		if (ledger_settle(&l) == 0)

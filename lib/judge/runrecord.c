@@ -223,9 +223,11 @@ group_of(struct row *row, const struct case_file *c)
 	    json_pack("{s:s, s:s}", "eval_sha256", eval, "val_raw_sha256", raw) :
 	    json_pack("{s:s, s:s, s:s}", "eval_sha256", eval, "val_sha256", jsonio_text(c->spec, "data.val_sha256", ""),
 		"tokenizer_sha256", jsonio_text(c->spec, "data.tokenizer_sha256", ""));
-	/* Where a tokenizer loses of it, what it keeps: bits of less text are no better model. */
+	/* Bits of less text are no better model: a tokenizer that loses of it is alone with what it keeps. */
 	if (raw != NULL && kept != NULL && strcmp(kept, raw) != 0)
-		(void)json_object_set_new(law, "val_kept_sha256", json_string(kept));
+		(void)json_object_update_new(law,
+		    json_pack("{s:s, s:s}", "val_kept_sha256", kept, "tokenizer_sha256",
+			jsonio_text(c->score, "tokenizer_sha256", "")));
 	/* What only a program's own scorer, or its word, tells is never held against what was measured here. */
 	if (strcmp(evidence, "checkpoint") != 0)
 		(void)json_object_set_new(law, "evidence", json_string(evidence));

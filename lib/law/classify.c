@@ -29,7 +29,21 @@ what_changed(const struct standings *book, const struct standings_fact *a, const
 	return (changed);
 }
 
-/* The metric that two facts are compared in. */
+/*
+ * May two scores be compared at all? Bits per byte of a text that a tokenizer lost in part are no better model, so
+ * across tokenizers only where both are known to keep all of it.  Rows of 0.1 among themselves do not say, and keep
+ * under law 1 what was said of them.
+ */
+static int
+in_one_unit(const struct standings *b, const struct standings_fact *x, const struct standings_fact *y)
+{
+	if (x->tokenizer == y->tokenizer || (x->keeps == STANDINGS_KEEPS_ALL && y->keeps == STANDINGS_KEEPS_ALL))
+		return (1);
+	return (b->policy.law < 2 && x->recipe == 0 && y->recipe == 0 && x->keeps == STANDINGS_UNMEASURED &&
+	    y->keeps == STANDINGS_UNMEASURED);
+}
+
+/* The metric that two facts are compared in, if they are. */
 static enum policy_metric
 metric_of(const struct policy *p, const struct standings_fact *a, const struct standings_fact *b)
 {
@@ -170,6 +184,7 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	struct guard_side mine, theirs;
 	enum policy_metric guarded;
 	unsigned slot, i;
+	int comparable;
 
 	/* What names no law that it was scored under (a forged row, at most) has no score to speak of. */
 	if (rule == VERDICT_REASONS && f->group == 0)
@@ -183,14 +198,16 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 		return (verdict_because(v, standings_starved(b, f) ? VERDICT_STARVED : VERDICT_FIRST));
 	reference = standings_fact(b, g->reference);
 	v.changed = what_changed(b, reference, f) & (f->config == g->incumbent ? VERDICT_SYSTEM : ~0u);
-	v.metric = (int)metric_of(p, reference, f);
+	comparable = in_one_unit(b, reference, f);
+	if (comparable)
+		v.metric = (int)metric_of(p, reference, f);
 	v.score = f->metric[v.metric];
 	v.calibrated = standings_lane(b, f->group, f->lane) != NULL;
 	arm = standings_standing(b, standings_config(b, f->group, f->lane, g->incumbent), (enum policy_metric)v.metric);
 	if (arm.n == 0)
 		arm = standings_standing(b, standings_config(b, f->group, g->lane, g->incumbent),
 		    (enum policy_metric)v.metric);
-	if (arm.n > 0) {
+	if (arm.n > 0 && comparable) {
 		v.compared = 1;
 		v.incumbent_score = arm.mean;
 		v.incumbent_runs = (unsigned)arm.n;
@@ -212,6 +229,8 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 		return (verdict_because(v, VERDICT_IDENTICAL_ARTIFACT));
 	if (history.screening != NULL)
 		return (verdict_because(v, VERDICT_REPEAT));
+	if (!comparable)
+		return (verdict_because(v, VERDICT_NOT_COMPARABLE));
 	if (!v.calibrated || arm.n == 0)
 		return (verdict_because(v, VERDICT_UNCALIBRATED));
 	if (!isfinite(v.score))
@@ -336,7 +355,7 @@ classify_plan(const struct standings *b, const struct standings_plan *p)
 	v.calibrated = standings_lane(b, p->group, p->lane) != NULL;
 	a = standings_arm(b, p, 0, (enum policy_metric)v.metric);
 	c = standings_arm(b, p, 1, (enum policy_metric)v.metric);
-	if (a.n < p->n || c.n < p->n)
+	if (a.n < p->n || c.n < p->n || !in_one_unit(b, theirs, mine))
 		return (verdict_because(v, VERDICT_NOT_COMPARABLE));
 	v.compared = 1;
 	v.score = c.mean;

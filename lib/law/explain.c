@@ -51,14 +51,17 @@ changed(struct str *s, const struct explain *t)
 	const struct verdict *v = t->verdict;
 	const char *name;
 	unsigned i;
-	int rc = aside(s, t);
+	int rc = aside(s, t), several = 0, keys;
 
 	if (v->changed == 0)
 		return (rc);
 	rc |= str_puts(s, " What differs from the incumbent: ");
-	for (i = 0; (name = verdict_changed_name(v->changed, i)) != NULL; i++)
-		rc |= str_printf(s, "%s%s", i == 0 ? "" : ", ", name);
-	rc |= str_puts(s, i > 1 ? "; more than one, so none can be credited." : ".");
+	for (i = 0; (name = verdict_changed_name(v->changed, i)) != NULL; i++) {
+		keys = t->settings != NULL && strcmp(name, verdict_changed_name(VERDICT_MODEL, 0)) == 0;
+		several |= i > 0 || (keys && strstr(t->settings, ", ") != NULL);
+		rc |= str_printf(s, "%s%s", i == 0 ? "" : ", ", keys ? t->settings : name);
+	}
+	rc |= str_puts(s, several ? "; more than one, so none can be credited." : ".");
 	if ((v->changed & VERDICT_WEIGHTS) != 0)
 		rc |= str_puts(s,
 		    " The two start from different initial weights, so the difference is as much of what"
@@ -234,6 +237,55 @@ again(struct str *s, const struct explain *t)
 	    twin, (long long)t->twin_row));
 }
 
+/* "tokenizer 1234abcd, which loses 20.6 % of the validation text" */
+static int
+tokenizer(struct str *s, const struct explain_tokenizer *t)
+{
+	int rc = str_printf(s, "tokenizer %.8s, ", t->sha256);
+
+	switch (t->keeps) {
+	case STANDINGS_UNMEASURED:
+		return (rc | str_puts(s, "of which it was not measured what it loses of the validation text"));
+	case STANDINGS_KEEPS_ALL:
+		return (rc | str_puts(s, "which loses nothing of the validation text"));
+	case STANDINGS_LOSES:
+		break;
+	}
+	if (!isfinite(t->lost))
+		return (rc | str_puts(s, "which loses some of the validation text"));
+	return (rc | str_printf(s, "which loses %.3g %% of the validation text", 100 * t->lost));
+}
+
+/* Why two scores are never compared, and what can be done about it. */
+static int
+no_unit(struct str *s, const struct explain *t)
+{
+	int rc;
+
+	if (t->mine.sha256 == NULL || t->theirs.sha256 == NULL || strcmp(t->mine.sha256, t->theirs.sha256) == 0 ||
+	    (t->mine.keeps == STANDINGS_KEEPS_ALL && t->theirs.keeps == STANDINGS_KEEPS_ALL))
+		return (str_puts(s, "The two can't be compared in one unit."));
+	rc = str_puts(s, "It has ") | tokenizer(s, &t->mine) | str_puts(s, "; the incumbent has ") |
+	    tokenizer(s, &t->theirs);
+	rc |= str_puts(s,
+	    ". Bits per byte of a text that was lost in part are no better model, so across tokenizers scores are"
+	    " compared only where both lose nothing: give both the same tokenizer (hg-data -t) or ones that lose"
+	    " nothing (hg-data -B)");
+	if (t->mine.keeps == STANDINGS_UNMEASURED || t->theirs.keeps == STANDINGS_UNMEASURED)
+		rc |= str_puts(s, "; what was not measured is known after another run on data that hg-data made anew");
+	return (rc | str_puts(s, "."));
+}
+
+/* A tokenizer that loses text has a group of its own. */
+static int
+alone(struct str *s, const struct explain *t)
+{
+	if (t->mine.sha256 == NULL || t->mine.keeps != STANDINGS_LOSES)
+		return (0);
+	return (str_puts(s, " of ") | tokenizer(s, &t->mine) |
+	    str_puts(s, " and so is compared with no other (hg-data -B loses nothing)"));
+}
+
 /* What may stand in braces in reasons.def. */
 static const struct {
 	const char *name;
@@ -259,6 +311,8 @@ static const struct {
 	{ "given", given },
 	{ "again", again },
 	{ "within", within },
+	{ "no_unit", no_unit },
+	{ "alone", alone },
 };
 
 static int

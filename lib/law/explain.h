@@ -5,12 +5,20 @@
 
 #include "law/policy.h"
 #include "base/str.h"
+#include "law/standings.h"
 #include "law/verdict.h"
 
 /**
  * A verdict in words: one paragraph that can be read aloud, which says what
  * was seen, what it may mean and what is not known.
  */
+
+/* What is known of a side's tokenizer. */
+struct explain_tokenizer {
+	const char *sha256;
+	enum standings_keeps keeps;
+	double lost; /* share of the validation text; NAN if not known */
+};
 
 struct explain {
 	const struct verdict *verdict;
@@ -25,6 +33,8 @@ struct explain {
 	int copy;             /* it is so by its artifact alone: 1, or by all digits that its program says: 2 */
 	int64_t twin_row;
 	int claimed; /* its number is its program's word alone */
+	const char *settings; /* which keys are set otherwise than the incumbent's, or NULL: not known */
+	struct explain_tokenizer mine, theirs; /* theirs without a sha256: not the reason */
 };
 
 /* Errors: -1 with errno ENOMEM. */

@@ -523,17 +523,36 @@ apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 	return (0);
 }
 
-/* Was there a verdict on the same configuration before? */
+/* Was another plan of the same configuration closed before, or, where that is asked, found no better? */
 static int
-judged_before(const struct standings *b, const struct standings_plan *p)
+closed_before(const struct standings *b, const struct standings_plan *p, int no_better)
 {
+	const struct standings_plan *q;
 	size_t i;
 
-	for (i = 0; i < b->plan_count; i++)
-		if (&b->plans[i] != p && b->plans[i].closed && b->plans[i].config == p->config &&
-		    b->plans[i].group == p->group && b->plans[i].lane == p->lane)
+	for (i = 0; i < b->plan_count; i++) {
+		q = &b->plans[i];
+		if (q != p && (no_better ? q->no_better : q->closed) && q->config == p->config &&
+		    q->group == p->group && q->lane == p->lane)
 			return (1);
+	}
 	return (0);
+}
+
+/* Does a verdict say of a sound challenger, compared with the incumbent, that it is not shown to be better? */
+static int
+finds_no_better(const struct standings_fact *f)
+{
+	switch ((enum verdict_reason)f->reason) {
+	case VERDICT_NOT_CONFIRMED:
+	case VERDICT_WORSE:
+	case VERDICT_GUARDED_METRIC:
+	case VERDICT_IDENTICAL_ARTIFACT:
+		return (1);
+	default:
+		/* Given up, invalid, or against an incumbent that is none any more: nothing was found out. */
+		return (0);
+	}
 }
 
 static int
@@ -579,8 +598,8 @@ apply_verdict(struct standings *b, const struct standings_fact *f)
 	challenger.config = p->config;
 	screening = standings_history(b, &challenger, 0).screening;
 	/* One that was promising waits no longer; another one was counted when it was screened. */
-	waited = screening != NULL && screening->reason == VERDICT_PROMISING && !judged_before(b, p);
-	if (waited)
+	waited = screening != NULL && screening->reason == VERDICT_PROMISING;
+	if (waited && !closed_before(b, p, 0))
 		g->promising--;
 	if (f->klass == VERDICT_IMPROVEMENT) {
 		g->incumbent = p->config;
@@ -590,8 +609,11 @@ apply_verdict(struct standings *b, const struct standings_fact *f)
 				g->reference = p->slot[k].fact - 1;
 		g->resolved = 0;
 		g->improvements++;
-	} else if (waited)
-		g->resolved++;
+	} else if (finds_no_better(f)) {
+		if (waited && !closed_before(b, p, 1))
+			g->resolved++;
+		p->no_better = 1;
+	}
 	return (0);
 }
 
@@ -726,6 +748,9 @@ standings_arm(const struct standings *b, const struct standings_plan *p, int cha
 	arm.ss = s.ss;
 	own = standings_stats(b, standings_config(b, p->group, p->lane, challenger ? p->config : p->other));
 	if (own != NULL) {
+		/* What a closed plan's runs say of their variance stands among its configuration's already. */
+		if (p->closed)
+			arm.df = arm.ss = 0;
 		arm.df += own->df[metric] + (own->loose[metric].n > 1 ? own->loose[metric].n - 1 : 0);
 		arm.ss += own->ss[metric] + own->loose[metric].ss;
 	}

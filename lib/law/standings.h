@@ -38,6 +38,9 @@ enum { STANDINGS_SEEDS = 32 }; /* most runs a side of a plan */
 /* How a plan places the runs of a side in the data: drawn for each where weights are given; 0.1 did not say. */
 enum standings_place { STANDINGS_DRAWN = -1, STANDINGS_ANYWHERE = -2 };
 
+/* What a run's tokenizer gives back of the validation text: rows of 0.1 do not say. */
+enum standings_keeps { STANDINGS_UNMEASURED, STANDINGS_KEEPS_ALL, STANDINGS_LOSES };
+
 /* A row. Fields that its kind has no use for are zero; metrics that it lacks are NAN. */
 struct standings_fact {
 	uint64_t offset; /* where its line starts */
@@ -57,7 +60,9 @@ struct standings_fact {
 	int64_t seed;
 	int64_t begins, stream; /* where in how many training tokens; a stream of 0 is not known */
 	int64_t place[2];       /* a plan's, by side: the offset of its runs, or one of enum standings_place */
-	int32_t clocked;        /* its score depends on the clock */
+	int8_t keeps;           /* enum standings_keeps */
+	int8_t final;           /* a refusal that no retry gets past stands against it */
+	int16_t clocked;        /* its score depends on the clock */
 	int32_t interrupted;    /* that is all that stands against it: nothing was found out about its configuration */
 	int64_t cap_ms;         /* of the training clock; -1: none */
 	int64_t at_ms, started_ms, cost_ms;
@@ -109,6 +114,7 @@ struct standings_plan {
 	unsigned n, filled;
 	int invalid, incumbent_invalid;
 	int closed;
+	int no_better; /* its verdict found the challenger no better */
 	struct standings_slot slot[2 * STANDINGS_SEEDS];
 };
 
@@ -210,7 +216,7 @@ struct standings_plan *standings_plan(const struct standings *b, uint64_t row);
 /* Fill a plan's slots (side and seed, in the order to run them) from its fact. */
 void standings_slots(const struct standings_fact *plan, struct standings_slot slot[2 * STANDINGS_SEEDS]);
 
-/* A side of a plan in one score: fresh runs, and all that is known of their variance. */
+/* A side of a plan, open or closed, in one score: fresh runs, and what is known of their variance, each run once. */
 struct noise_arm
 standings_arm(const struct standings *b, const struct standings_plan *p, int challenger, enum policy_metric metric);
 

@@ -376,7 +376,7 @@ err0:
 }
 
 static int
-load(struct ledger *l, enum ledger_mode mode)
+load(struct ledger *l, enum ledger_mode mode, int whole)
 {
 	struct stat st;
 
@@ -401,7 +401,7 @@ load(struct ledger *l, enum ledger_mode mode)
 		say_errno("cannot look at '%s/%s'", l->path, LEDGER_ROWS);
 		return (-1);
 	}
-	if (load_index(l, &st) == 0)
+	if (!whole && load_index(l, &st) == 0)
 		return (0);
 	standings_init(&l->book);
 	if (load_all(l) == -1)
@@ -570,8 +570,8 @@ ledger_cannot_open(const char *path)
 	errno = error;
 }
 
-int
-ledger_open(struct ledger *l, const char *path, enum ledger_mode mode)
+static int
+open_ledger(struct ledger *l, const char *path, enum ledger_mode mode, int whole)
 {
 	char real[PATH_MAX];
 	int error;
@@ -604,7 +604,7 @@ ledger_open(struct ledger *l, const char *path, enum ledger_mode mode)
 		if (tidy(l) == -1)
 			goto err1;
 	}
-	if (load(l, mode) == -1)
+	if (load(l, mode, whole) == -1)
 		goto err0;
 	if (mode == LEDGER_WRITE && (mend(l) == -1 || ledger_settle(l) == -1 || sync_policy(l) == -1))
 		goto err0;
@@ -618,6 +618,18 @@ err0:
 	ledger_close(l);
 	errno = error;
 	return (-1);
+}
+
+int
+ledger_open(struct ledger *l, const char *path, enum ledger_mode mode)
+{
+	return (open_ledger(l, path, mode, 0));
+}
+
+int
+ledger_open_whole(struct ledger *l, const char *path, enum ledger_mode mode)
+{
+	return (open_ledger(l, path, mode, 1));
 }
 
 void

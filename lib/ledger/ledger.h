@@ -61,6 +61,12 @@ void ledger_cannot_open(const char *path);
  * empty one with the default policy.
  */
 int ledger_open(struct ledger *l, const char *path, enum ledger_mode mode);
+
+/*
+ * The same from the rows alone, whose chain is checked to the first: for what is rare and rests on old rows, too, of
+ * which an index that somebody forged could say anything.
+ */
+int ledger_open_whole(struct ledger *l, const char *path, enum ledger_mode mode);
 void ledger_close(struct ledger *l);
 
 /**

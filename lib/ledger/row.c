@@ -734,6 +734,26 @@ claim_of(const struct run_record *run)
 	return (standings_text_tag(text));
 }
 
+enum standings_keeps
+row_keeps(const struct run_record *run)
+{
+	if (run->val_kept == NULL || run->val_raw == NULL)
+		return (STANDINGS_UNMEASURED);
+	return (strcmp(run->val_kept, run->val_raw) == 0 ? STANDINGS_KEEPS_ALL : STANDINGS_LOSES);
+}
+
+static int
+is_final(const struct run_record *run)
+{
+	const json_t *refusal;
+	size_t i;
+
+	json_array_foreach(run->refusals, i, refusal)
+		if (interrupted_never(jsonio_text(refusal, "kind", "")))
+			return (1);
+	return (0);
+}
+
 void
 row_run_fact(const struct run_record *run, struct standings_fact *f)
 {
@@ -762,6 +782,8 @@ row_run_fact(const struct run_record *run, struct standings_fact *f)
 	/* A row of 0.1 does not say. */
 	f->clocked = run->schedule == NULL || strcmp(run->schedule, "wallclock") == 0;
 	f->interrupted = interrupted(run);
+	f->keeps = (int8_t)row_keeps(run);
+	f->final = (int8_t)is_final(run);
 	f->started_ms = time_of(run->started_at);
 	f->cost_ms = run->cost_ms == RECORD_NONE ? 0 : run->cost_ms;
 	memcpy(f->metric, run->metric.of, sizeof(f->metric));

@@ -126,6 +126,9 @@ void row_take_run(struct run_record *run, const json_t *const from[RECORD_SOURCE
  */
 int row_fact(const struct row *r, struct standings_fact *f);
 
+/* What its tokenizer gives back of the validation text. */
+enum standings_keeps row_keeps(const struct run_record *run);
+
 /* The fact in a run that is not judged yet. */
 void row_run_fact(const struct run_record *run, struct standings_fact *f);
 

@@ -16,8 +16,8 @@
 #include "ledger/witness.h"
 
 struct checked {
-	char (*digests)[SHA256_HEX_SIZE];
-	size_t count, cap;
+	struct witness_rows rows;
+	size_t cap, runs_cap;
 	char **parents; /* directories that hold runs, from the ledger's, each once */
 	size_t parent_count;
 	char *last; /* the last line */
@@ -52,6 +52,21 @@ know_parent(struct checked *c, const char *dir, size_t n)
 	return (0);
 }
 
+static int
+know_run(struct checked *c, const char *uid, const char *end)
+{
+	void *grown;
+
+	if (end - uid < WITNESS_UID_SIZE || uid[WITNESS_UID_SIZE - 1] != '"')
+		return (0);
+	if ((grown = array_room(c->rows.uids, c->rows.runs, &c->runs_cap, sizeof(*c->rows.uids))) == NULL)
+		return (-1);
+	c->rows.uids = grown;
+	memcpy(c->rows.uids[c->rows.runs], uid, WITNESS_UID_SIZE - 1);
+	c->rows.uids[c->rows.runs++][WITNESS_UID_SIZE - 1] = '\0';
+	return (0);
+}
+
 /* Is it a run's row? The kind stands right after number and time. */
 static int
 is_run(const char *line, size_t n)
@@ -68,23 +83,25 @@ is_run(const char *line, size_t n)
 static int
 look(void *arg, const char *line, size_t n, uint64_t offset, const char *digest)
 {
-	static const char key[] = ", \"dir\": \"";
+	static const char key[] = ", \"dir\": \"", uid[] = ", \"run_uid\": \"";
 	struct checked *c = arg;
 	const char *p, *q;
 	void *grown;
 
 	if (offset == 0)
 		c->first_size = (uint32_t)n;
-	if ((grown = array_room(c->digests, c->count, &c->cap, sizeof(*c->digests))) == NULL)
+	if ((grown = array_room(c->rows.digests, c->rows.count, &c->cap, sizeof(*c->rows.digests))) == NULL)
 		return (-1);
-	c->digests = grown;
-	memcpy(c->digests[c->count++], digest, SHA256_HEX_SIZE);
-	/* An unescaped quote ends a string, so this can only be the key; it stands among the first members of a run. */
+	c->rows.digests = grown;
+	memcpy(c->rows.digests[c->rows.count++], digest, SHA256_HEX_SIZE);
+	/* An unescaped quote ends a string, so these can only be keys; they stand among the first members of a run. */
 	if (!is_run(line, n))
 		goto keep;
 	for (p = line, q = line + (n < 2048 ? n : 2048) - sizeof(key); p < q; p++) {
 		if ((p = memchr(p, ',', (size_t)(q - p))) == NULL)
 			break;
+		if (memcmp(p, uid, sizeof(uid) - 1) == 0 && know_run(c, p + sizeof(uid) - 1, line + n) == -1)
+			return (-1);
 		if (memcmp(p, key, sizeof(key) - 1) != 0)
 			continue;
 		p += sizeof(key) - 1;
@@ -112,6 +129,12 @@ by_digest(const void *a, const void *b)
 	return (memcmp(a, b, SHA256_HEX_SIZE - 1));
 }
 
+static int
+by_uid(const void *a, const void *b)
+{
+	return (memcmp(a, b, WITNESS_UID_SIZE - 1));
+}
+
 /* The head that the last writer posted. */
 static int
 check_head(int dir, const struct checked *c)
@@ -124,11 +147,11 @@ check_head(int dir, const struct checked *c)
 	if ((text = file_read(dir, LEDGER_HEAD, 256, &n)) == NULL)
 		return (0);
 	if (sscanf(text, "%llu %64[0-9a-f]", &number, digest) == 2 && strlen(digest) == 64) {
-		if (number > c->count) {
+		if (number > c->rows.count) {
 			say_error("rows are missing at the end: '%s' remembers %llu, there are %zu", LEDGER_HEAD,
-			    number, c->count);
+			    number, c->rows.count);
 			rc = -1;
-		} else if (number > 0 && strcmp(c->digests[number - 1], digest) != 0) {
+		} else if (number > 0 && strcmp(c->rows.digests[number - 1], digest) != 0) {
 			say_error("row %llu was altered: '%s' remembers another digest of it", number, LEDGER_HEAD);
 			rc = -1;
 		}
@@ -156,7 +179,11 @@ verify_ledger(const char *path, char *const *runs, int n, struct verify *out)
 		code = ledger_exit(errno);
 		goto out;
 	}
-	l.path = strdup(path);
+	if ((l.path = strdup(path)) == NULL || (l.real = realpath(path, NULL)) == NULL) {
+		ledger_cannot_open(path);
+		code = HG_EXIT_SYSTEM;
+		goto out;
+	}
 	rc = ledger_walk(l.rows, look, &c, &size, &count, out->head);
 	if (rc == -1 || rc == 2) {
 		code = rc == -1 ? ledger_exit(errno) : HG_EXIT_SYSTEM;
@@ -183,9 +210,11 @@ verify_ledger(const char *path, char *const *runs, int n, struct verify *out)
 		code = HG_EXIT_SYSTEM;
 		goto out;
 	}
-	qsort(c.digests, c.count, sizeof(*c.digests), by_digest);
-	lacking = witness_check(&l, (const char(*)[SHA256_HEX_SIZE])c.digests, c.count, n > 0 ? runs : c.parents,
-	    n > 0 ? (size_t)n : c.parent_count, n > 0, &found);
+	qsort(c.rows.digests, c.rows.count, sizeof(*c.rows.digests), by_digest);
+	if (c.rows.runs > 0)
+		qsort(c.rows.uids, c.rows.runs, sizeof(*c.rows.uids), by_uid);
+	lacking = witness_check(&l, &c.rows, n > 0 ? runs : c.parents, n > 0 ? (size_t)n : c.parent_count, n > 0,
+	    &found);
 	if (lacking == -1) {
 		code = HG_EXIT_SYSTEM;
 		goto out;
@@ -207,7 +236,8 @@ out:
 	for (i = 0; i < c.parent_count; i++)
 		free(c.parents[i]);
 	free(c.parents);
-	free(c.digests);
+	free(c.rows.digests);
+	free(c.rows.uids);
 	free(c.last);
 	ledger_close(&l);
 	return (code);

@@ -212,14 +212,34 @@ read_beside(int dir, const char *name, json_t **file)
 	return (*file == NULL ? -1 : 0);
 }
 
+static int
+by_uid(const void *a, const void *b)
+{
+	return (memcmp(a, b, WITNESS_UID_SIZE - 1));
+}
+
+/* Has the run in ${dir} a row? Its spec says who it is; one without has none. */
+static int
+has_run(const struct witness_rows *rows, int dir)
+{
+	char uid[WITNESS_UID_SIZE];
+	json_t *spec;
+
+	if (rows->runs == 0 || jsonio_read(dir, "spec.json", CONTRACT_MAX_BYTES, NULL, &spec) == -1)
+		return (0);
+	snprintf(uid, sizeof(uid), "%s", jsonio_text(spec, "run_uid", ""));
+	json_decref(spec);
+	return (bsearch(uid, rows->uids, rows->runs, sizeof(uid), by_uid) != NULL);
+}
+
 /* What one run remembers; the number of rows that the ledger lacks. */
 static int
-check_one(const char *mine, const char (*digests)[SHA256_HEX_SIZE], size_t count, int dir, const char *name,
+check_one(const struct ledger *l, const char *mine, const struct witness_rows *rows, int dir, const char *name,
     struct witness_found *found)
 {
 	char key[SHA256_HEX_SIZE];
 	json_t *file, *w;
-	int fd, lacking = 0, k, error;
+	int fd, lacking = 0, known = 0, other = 0, k, error;
 	size_t i;
 
 	if ((fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1) {
@@ -235,12 +255,15 @@ check_one(const char *mine, const char (*digests)[SHA256_HEX_SIZE], size_t count
 		return (is_absent(error) || error == EBADMSG ? 0 : -1);
 	}
 	json_array_foreach(json_object_get(file, "witnesses"), i, w) {
-		if (strcmp(jsonio_text(w, "ledger_sha256", ""), mine) != 0)
+		if (strcmp(jsonio_text(w, "ledger_sha256", ""), mine) != 0) {
+			other |= strcmp(jsonio_text(w, "ledger", ""), l->real) == 0;
 			continue;
+		}
+		known = 1;
 		found->checked++;
 		for (k = 0; k < 2; k++) {
 			snprintf(key, sizeof(key), "%s", jsonio_text(w, remembered[k][0], ""));
-			if (bsearch(key, digests, count, SHA256_HEX_SIZE, by_digest) != NULL)
+			if (bsearch(key, rows->digests, rows->count, SHA256_HEX_SIZE, by_digest) != NULL)
 				continue;
 			say_error("row %lld is gone or was altered: the run '%s' remembers another",
 			    (long long)jsonio_i64(w, remembered[k][1], 0), name);
@@ -250,14 +273,21 @@ check_one(const char *mine, const char (*digests)[SHA256_HEX_SIZE], size_t count
 			break;
 		}
 	}
+	if (other && !known && has_run(rows, fd)) {
+		say_error(
+		    "row 1 was altered: the run '%s' has a row, and remembers this ledger by another first row; if it"
+		    " was begun anew here, hg-ledger add makes the run know it",
+		    name);
+		lacking++;
+	}
 	json_decref(file);
 	close(fd);
 	return (lacking);
 }
 
 int
-witness_check(const struct ledger *l, const char (*digests)[SHA256_HEX_SIZE], size_t count, char *const *dirs,
-    size_t ndirs, int exact, struct witness_found *found)
+witness_check(const struct ledger *l, const struct witness_rows *rows, char *const *dirs, size_t ndirs, int exact,
+    struct witness_found *found)
 {
 	char mine[SHA256_HEX_SIZE];
 	struct dirent *e;
@@ -270,7 +300,7 @@ witness_check(const struct ledger *l, const char (*digests)[SHA256_HEX_SIZE], si
 		return (-1);
 	for (i = 0; i < ndirs; i++) {
 		if (exact) {
-			if ((n = check_one(mine, digests, count, AT_FDCWD, dirs[i], found)) == -1)
+			if ((n = check_one(l, mine, rows, AT_FDCWD, dirs[i], found)) == -1)
 				return (-1);
 			lacking += n;
 			continue;
@@ -281,7 +311,7 @@ witness_check(const struct ledger *l, const char (*digests)[SHA256_HEX_SIZE], si
 			goto err0;
 		for (n = 0, errno = 0; n != -1 && (e = readdir(d)) != NULL; errno = 0)
 			if (e->d_name[0] != '.') {
-				n = check_one(mine, digests, count, fd, e->d_name, found);
+				n = check_one(l, mine, rows, fd, e->d_name, found);
 				lacking += n;
 			}
 		error = errno;

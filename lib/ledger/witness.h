@@ -28,20 +28,32 @@ int witness_agrees(const struct ledger *l, const char *path);
  */
 int witness_keep(const struct ledger *l, const char *path, const struct row *row, const char *digest);
 
+/* A run's uid in hexadecimal, and its end. */
+#define WITNESS_UID_SIZE 33
+
 struct witness_found {
 	size_t checked; /* witnesses of this ledger */
 	int64_t last;   /* the last row that a run remembers of those that lack one; 0: none does */
 };
 
+/* What a ledger's rows are known by: their digests and the uids of their runs, each sorted. */
+struct witness_rows {
+	char (*digests)[SHA256_HEX_SIZE];
+	char (*uids)[WITNESS_UID_SIZE];
+	size_t count, runs;
+};
+
 /**
- * witness_check(l, digests, count, runs, nruns, exact, found):
- * Compare the witnesses of the given runs, or, if there are none, of all runs
- * beside those that the ledger names, with the ledger's rows, whose ${count}
- * digests are sorted.  Each row that a run remembers and the ledger lacks is said.
+ * witness_check(l, rows, dirs, ndirs, exact, found):
+ * Compare the witnesses of the given runs, or, unless ${exact}, of all runs in
+ * the given directories, with the ledger's rows.  Each row that a run
+ * remembers and the ledger lacks is said, and each run that has a row but
+ * remembers the ledger at its place, l->real, by another first row alone.
  * Returns how many are lacking, or -1 with errno, said.
+ * Checked: t/hg-ledger.bats.
  */
-int witness_check(const struct ledger *l, const char (*digests)[SHA256_HEX_SIZE], size_t count, char *const *dirs,
-    size_t ndirs, int exact, struct witness_found *found);
+int witness_check(const struct ledger *l, const struct witness_rows *rows, char *const *dirs, size_t ndirs, int exact,
+    struct witness_found *found);
 
 /**
  * witness_documents(l, plan, metric):

@@ -743,6 +743,14 @@ put_changes(struct markup *m, const char *line)
 	str_free(&part);
 }
 
+/* The unit of a gain, where it is not that of the scores beside it. */
+static void
+put_unit(const struct page *p, double gain, int metric)
+{
+	if (isfinite(gain) && metric >= 0 && metric != (int)p->s->tracks.metric)
+		markup_put(p->m, "<div class=\"sub\">%s</div>", policy_metric_name((enum policy_metric)metric));
+}
+
 /* What was set otherwise than in the incumbent, key by key where both rows know; else as the verdict has it. */
 static void
 put_differs(const struct page *p, const struct pagedata_run *r)
@@ -806,6 +814,7 @@ put_confirmation(const struct page *p, const struct chart_scale *scale, const st
 	chart_gain(p->m, scale, c);
 	markup_put(p->m, "</td><td class=\"n\">");
 	markup_signed(p->m, c->gain, 5);
+	put_unit(p, c->gain, c->gain_in);
 	markup_put(p->m, "<div class=\"sub\">%d + %d runs</div></td><td class=\"n\">", c->runs, c->incumbent_runs);
 	markup_signed(p->m, c->lower, 5);
 	markup_put(p->m, "<br>");
@@ -1173,6 +1182,7 @@ put_run(const struct page *p, const struct pagedata_run *r, int groups)
 	markup_data(m, r->score, 5);
 	markup_put(m, "</td><td class=\"n gain-of wide\">");
 	markup_signed(m, r->gain, 5);
+	put_unit(p, r->gain, r->gain_in);
 	markup_put(m, "</td><td class=\"n bytes\">");
 	put_bytes(m, r);
 	markup_put(m, "</td><td class=\"n wide\">");

@@ -193,6 +193,7 @@ take_run(struct pagedata *s, const struct row *row, const char *digest)
 	r->train_ms = whole(run->metric.of[POLICY_TRAIN_MS]);
 	r->cap_ms = run->cap_ms;
 	r->gain = row->verdict.is.gain;
+	r->gain_in = row->verdict.is.metric;
 	r->group = standings_tag(run->group);
 	r->tag = standings_tag(run->config);
 	copy_hex(r->config, run->config);
@@ -230,6 +231,7 @@ take_confirmation(struct pagedata *s, const struct row *row, const char *digest)
 	c->score = v->score;
 	c->incumbent_score = v->incumbent_score;
 	c->gain = v->gain;
+	c->gain_in = v->metric;
 	c->lower = v->lower;
 	c->upper = v->upper;
 	c->confidence = row->verdict.confidence;

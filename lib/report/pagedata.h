@@ -33,6 +33,7 @@ struct pagedata_run {
 	enum verdict_reason reason;
 	int pending;        /* it waits for a confirmation, or belongs to one that is open */
 	double score, gain; /* gain: better is positive; NAN */
+	int gain_in;        /* enum policy_metric, which across tokenizers is another than the score's; -1 */
 };
 
 /* A plan, as far as its runs are named by it. */
@@ -53,6 +54,7 @@ struct pagedata_confirmation {
 	int number, of, runs, incumbent_runs; /* which of the campaign's confirmations it was */
 	unsigned slots;                       /* runs that were planned, both sides; 0: not known */
 	int calibrated;
+	int gain_in;                         /* as of a run */
 	double documents_gain, documents_se; /* the cross-check; NAN */
 	char documents_metric[32];           /* "": rows of 0.1 have it per raw byte */
 };

@@ -13,6 +13,7 @@
 #include "base/exit.h"
 #include "base/file.h"
 #include "base/jsonio.h"
+#include "base/num.h"
 #include "run/program.h"
 #include "run/refusal.h"
 #include "base/say.h"
@@ -80,6 +81,25 @@ gate_at_fault(int error)
 	return (error == EBADMSG || error == EINVAL || file_at_fault(error));
 }
 
+/* Is it of the attempt that follows the retired ones? 1, 0 if found, or -1, said. */
+static int
+of_attempt(struct gate *e, enum stage s, const char *file, int64_t has, int is_refusal)
+{
+	char observed[32], expected[32];
+	int attempt, fits;
+
+	if ((attempt = rundir_attempt(e->run, s)) == -1 ||
+	    (fits = is_refusal ? rundir_refusal_fits(e->run, s, has) : has == attempt) == -1) {
+		say_errno("cannot look into '%s/%s'", e->run->path, RUNDIR_ATTEMPTS);
+		return (-1);
+	}
+	if (fits)
+		return (1);
+	snprintf(observed, sizeof(observed), "%lld", (long long)has);
+	snprintf(expected, sizeof(expected), "%d", attempt);
+	return (find(e, s, file, GATE_OTHER_RUN, observed, expected, "it is of another attempt"));
+}
+
 /**
  * One JSON file of stage ${s}: by its contract, of this run, spec, stage and
  * attempt.  *out is NULL if it is of no use.  0, or -1 with errno, said.
@@ -88,9 +108,8 @@ static int
 take(struct gate *e, enum stage s, const char *file, const char *contract, json_t **out, char sha256[SHA256_HEX_SIZE])
 {
 	const struct rundir *r = e->run;
-	char observed[32], expected[32];
-	int attempt, rc = 0;
 	json_t *v;
+	int rc;
 
 	*out = NULL;
 	if (contract_read(r->fd, file, contract, sha256, &v) == -1) {
@@ -99,10 +118,6 @@ take(struct gate *e, enum stage s, const char *file, const char *contract, json_
 		if (!gate_at_fault(errno))
 			return (-1);
 		return (find(e, s, file, GATE_MALFORMED, NULL, contract, "%s", say_last()));
-	}
-	if ((attempt = rundir_attempt(r, s)) == -1) {
-		say_errno("cannot look into '%s/%s'", r->path, RUNDIR_ATTEMPTS);
-		goto err0;
 	}
 	if (strcmp(jsonio_text(v, "run_uid", ""), r->spec.run_uid) != 0)
 		rc = find(e, s, file, GATE_OTHER_RUN, jsonio_text(v, "run_uid", ""), r->spec.run_uid,
@@ -115,21 +130,12 @@ take(struct gate *e, enum stage s, const char *file, const char *contract, json_
 	else if (strcmp(jsonio_text(v, "stage", ""), rundir_stages[s].name) != 0)
 		rc = find(e, s, file, GATE_OTHER_RUN, jsonio_text(v, "stage", ""), rundir_stages[s].name,
 		    "it is of another stage");
-	else if (jsonio_i64(v, "attempt", 0) != attempt) {
-		snprintf(observed, sizeof(observed), "%lld", (long long)jsonio_i64(v, "attempt", 0));
-		snprintf(expected, sizeof(expected), "%d", attempt);
-		rc = find(e, s, file, GATE_OTHER_RUN, observed, expected, "it is of another attempt");
-	} else {
+	else if ((rc = of_attempt(e, s, file, jsonio_i64(v, "attempt", 0), 0)) == 1) {
 		*out = v;
 		return (0);
 	}
-	if (rc == 0) {
-		json_decref(v);
-		return (0);
-	}
-err0:
 	json_decref(v);
-	return (-1);
+	return (rc);
 }
 
 /* The largest file that is bound by its digest alone, the table of documents. */
@@ -171,6 +177,10 @@ file_member(struct gate *e, enum stage s, const json_t *v, const char *member, c
 	char key[64];
 	const char *sha256;
 
+	snprintf(key, sizeof(key), "%s.file", member);
+	if (strcmp(jsonio_text(v, key, ""), file) != 0 &&
+	    find(e, s, file, GATE_DIFFERS, jsonio_text(v, key, ""), file, "its receipt calls it otherwise") == -1)
+		return (-1);
 	snprintf(key, sizeof(key), "%s.sha256", member);
 	sha256 = jsonio_text(v, key, "");
 	snprintf(key, sizeof(key), "%s.bytes", member);
@@ -252,14 +262,12 @@ check_files(struct gate *e, enum stage s, const json_t *files, const char *dir)
 
 /* A program that trained: it is what it was, and what it handed over is there and of the kind that it says. */
 static int
-check_train(struct gate *e)
+check_program(struct gate *e)
 {
 	const json_t *v = e->receipt[STAGE_TRAIN], *files = json_object_get(v, "files");
 	const char *file = rundir_stages[STAGE_TRAIN].receipt;
 	enum rundir_evidence evidence = rundir_evidence(e->run);
 
-	if (!rundir_external(e->run))
-		return (0);
 	if (check_files(e, STAGE_TRAIN, jsonio_get(e->run->spec.json, "trainer.program"), PROGRAM_DIR) == -1 ||
 	    check_files(e, STAGE_TRAIN, jsonio_get(e->run->spec.json, "scorer.program"), PROGRAM_DIR) == -1 ||
 	    check_files(e, STAGE_TRAIN, files, RUNDIR_FILES) == -1)
@@ -271,6 +279,20 @@ check_train(struct gate *e)
 	if (!json_equal(json_object_get(v, "seed"), jsonio_get(e->run->spec.json, "train.seed")))
 		return (find(e, STAGE_TRAIN, file, GATE_DIFFERS, NULL, NULL, "its seed is not the spec's"));
 	return (0);
+}
+
+/* What a training must add up to. */
+static int
+check_train(struct gate *e)
+{
+	const json_t *v = e->receipt[STAGE_TRAIN];
+
+	if (rundir_external(e->run))
+		return (check_program(e));
+	if (jsonio_f64(v, "tokens", -1) == jsonio_f64(v, "steps", 0) * jsonio_f64(v, "batch_tokens", 0))
+		return (0);
+	return (find(e, STAGE_TRAIN, rundir_stages[STAGE_TRAIN].receipt, GATE_DIFFERS, NULL, NULL,
+	    "tokens is not steps * batch_tokens"));
 }
 
 /* What an export must add up to. */
@@ -295,7 +317,7 @@ check_export(struct gate *e)
 	return (0);
 }
 
-/* Bits per byte follow from the mean loss and two counts. */
+/* Bits per byte follow from the mean loss and two counts; of what is not known nothing follows. */
 static int
 check_arithmetic(struct gate *e)
 {
@@ -305,38 +327,56 @@ check_arithmetic(struct gate *e)
 	size_t i;
 
 	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-		have = jsonio_f64(v, keys[i], -1);
-		n = jsonio_f64(v, bytes[i], 0);
-		if (have == -1 || n <= 0)
+		have = jsonio_f64(v, keys[i], NAN);
+		n = jsonio_f64(v, bytes[i], NAN);
+		want = n > 0 ? bpb_of_loss(jsonio_f64(v, "val_loss", NAN), jsonio_f64(v, "tokens", NAN), n) : NAN;
+		if ((isnan(have) && isnan(n)) || fabs(have - want) <= 1e-9 * fabs(want))
 			continue;
-		want = bpb_of_loss(jsonio_f64(v, "val_loss", 0), jsonio_f64(v, "tokens", 0), n);
-		if (fabs(have - want) > 1e-9 * fabs(want) &&
-		    find(e, STAGE_SCORE, RUNDIR_SCORE_REPORT, GATE_DIFFERS, NULL, NULL,
+		if (find(e, STAGE_SCORE, RUNDIR_SCORE_REPORT, GATE_DIFFERS, NULL, NULL,
 			"%s is not val_loss / ln 2 * tokens / %s", keys[i], bytes[i]) == -1)
 			return (-1);
 	}
 	return (0);
 }
 
-/* Sums over the rows of score_docs.tsv; 0, or -1 if it is no such table. */
-static int
-sum_docs(const char *text, double *tokens, double *bytes, double *nats, int64_t *rows)
-{
-	unsigned long long doc, row_tokens, row_bytes;
-	const char *line, *next;
-	double row_nats;
+/* What the rows of score_docs.tsv add up to; of the last document an end may not have been scored. */
+struct docs {
+	double tokens, bytes, nats;
+	double raw, raw_last; /* NAN where raw bytes are not known */
+	int64_t rows;
+};
 
-	*tokens = *bytes = *nats = 0;
-	*rows = 0;
-	for (line = strchr(text, '\n'); line != NULL && line[1] != '\0'; line = next) {
-		next = strchr(line + 1, '\n');
-		if (next == NULL ||
-		    sscanf(line + 1, "%llu\t%llu\t%llu\t%*[^\t]\t%lf", &doc, &row_tokens, &row_bytes, &row_nats) != 4)
+/* 0, or -1 if it is no such table. Changes ${text}, so that no line's reading looks at what is behind its end. */
+static int
+sum_docs(char *text, struct docs *sum)
+{
+	unsigned long long doc, tokens, bytes, before = 0;
+	uint64_t raw_bytes;
+	char *line, *next, raw[24], more;
+	double nats;
+
+	memset(sum, 0, sizeof(*sum));
+	if (*text != '#' || (line = strchr(text, '\n')) == NULL)
+		return (-1);
+	for (line++; *line != '\0'; line = next + 1) {
+		if ((next = strchr(line, '\n')) == NULL)
 			return (-1);
-		*tokens += (double)row_tokens;
-		*bytes += (double)row_bytes;
-		*nats += row_nats;
-		++*rows;
+		*next = '\0';
+		if (sscanf(line, "%llu\t%llu\t%llu\t%23[^\t]\t%lf%c", &doc, &tokens, &bytes, raw, &nats, &more) != 5 ||
+		    (sum->rows > 0 && doc <= before) || !(nats >= 0))
+			return (-1);
+		before = doc;
+		if (strcmp(raw, "-") == 0)
+			sum->raw_last = NAN;
+		else if (num_u64(raw, 0, UINT64_MAX, &raw_bytes) == 0)
+			sum->raw_last = (double)raw_bytes;
+		else
+			return (-1);
+		sum->tokens += (double)tokens;
+		sum->bytes += (double)bytes;
+		sum->nats += nats;
+		sum->raw += sum->raw_last;
+		sum->rows++;
 	}
 	return (0);
 }
@@ -346,28 +386,62 @@ static int
 check_docs(struct gate *e)
 {
 	const json_t *v = e->report;
-	double tokens, bytes, nats, want = jsonio_f64(v, "val_loss", 0) * jsonio_f64(v, "tokens", 0);
-	int64_t rows;
-	char *text;
+	double raw = jsonio_f64(v, "raw_bytes", NAN), want = jsonio_f64(v, "val_loss", 0) * jsonio_f64(v, "tokens", 0);
+	char *text, hex[SHA256_HEX_SIZE];
+	struct docs sum;
+	size_t n;
 	int rc = 0;
 
-	if ((text = file_read(e->run->fd, RUNDIR_SCORE_DOCS, DOCS_MAX_BYTES, NULL)) == NULL) {
+	if ((text = file_read(e->run->fd, RUNDIR_SCORE_DOCS, DOCS_MAX_BYTES, &n)) == NULL) {
 		if (errno == ENOENT || gate_at_fault(errno))
 			return (0); /* found by its digest */
 		say_errno("cannot read '%s/%s'", e->run->path, RUNDIR_SCORE_DOCS);
 		return (-1);
 	}
-	if (*text != '#')
+	/* One of other bytes is found by its digest, too. */
+	if ((rc = sha256_hex(text, n, hex)) == -1) {
+		say_errno("cannot take the digest of '%s/%s'", e->run->path, RUNDIR_SCORE_DOCS);
 		goto out;
-	if (sum_docs(text, &tokens, &bytes, &nats, &rows) == -1)
+	}
+	if (strcmp(hex, jsonio_text(v, "docs_sha256", "")) != 0)
+		goto out;
+	if (sum_docs(text, &sum) == -1)
 		rc = find(e, STAGE_SCORE, RUNDIR_SCORE_DOCS, GATE_DIFFERS, NULL, NULL, "it is no table of documents");
-	else if (!(fabs(nats - want) <= 1e-9 * fabs(want) + 1e-6) || tokens != jsonio_f64(v, "tokens", 0) ||
-	    bytes != jsonio_f64(v, "bytes", 0) || rows != jsonio_i64(v, "documents", -1))
+	else if (!(fabs(sum.nats - want) <= 1e-9 * fabs(want) + 1e-6) || sum.tokens != jsonio_f64(v, "tokens", 0) ||
+	    sum.bytes != jsonio_f64(v, "bytes", 0) || sum.rows != jsonio_i64(v, "documents", -1) ||
+	    isnan(raw) != isnan(sum.raw) || raw > sum.raw || raw < sum.raw - sum.raw_last)
 		rc = find(e, STAGE_SCORE, RUNDIR_SCORE_DOCS, GATE_DIFFERS, NULL, NULL,
 		    "its sums are not the report's loss and counts");
 out:
 	free(text);
 	return (rc);
+}
+
+/* What the report repeats of the spec's law of scoring, and of the trainer's score before quantisation. */
+static int
+check_repeated(struct gate *e)
+{
+	static const char *const before[][2] = { { "prequant_val_loss", "val_loss" },
+		{ "prequant_val_bpb", "val_bpb" } };
+	const json_t *v = e->report, *train = e->receipt[STAGE_TRAIN],
+		     *law = json_object_get(e->run->spec.json, "eval"), *told;
+	json_t *member;
+	const char *key;
+	size_t i;
+
+	json_object_foreach(json_object_get(v, "eval"), key, member)
+		if (!json_equal(member, json_object_get(law, key)) &&
+		    find(e, STAGE_SCORE, RUNDIR_SCORE_REPORT, GATE_DIFFERS, NULL, NULL, "eval.%s is not the spec's",
+			key) == -1)
+			return (-1);
+	for (i = 0; train != NULL && i < sizeof(before) / sizeof(before[0]); i++) {
+		told = json_object_get(v, before[i][0]);
+		if (!json_is_null(told) && !json_equal(told, json_object_get(train, before[i][1])) &&
+		    find(e, STAGE_SCORE, RUNDIR_SCORE_REPORT, GATE_DIFFERS, NULL, NULL,
+			"%s is not the training report's", before[i][0]) == -1)
+			return (-1);
+	}
+	return (0);
 }
 
 /* What the summary repeats of the export, so that it can be read alone. */
@@ -392,7 +466,8 @@ check_score(struct gate *e)
 {
 	const json_t *v = e->report;
 
-	if (check_arithmetic(e) == -1 || (!jsonio_true(v, "partial") && check_docs(e) == -1) || check_summary(e) == -1)
+	if (check_arithmetic(e) == -1 || (!jsonio_true(v, "partial") && check_docs(e) == -1) ||
+	    check_repeated(e) == -1 || check_summary(e) == -1)
 		return (-1);
 	if (jsonio_true(v, "partial") || jsonio_i64(v, "documents", 0) != jsonio_i64(v, "documents_expected", -1))
 		return (find(e, STAGE_SCORE, RUNDIR_SCORE_REPORT, GATE_PARTIAL, NULL, NULL,
@@ -428,6 +503,8 @@ gather_stage(struct gate *e, enum stage s)
 			return (!gate_at_fault(errno) ?
 				-1 :
 				find(e, s, st->refusal, GATE_MALFORMED, NULL, "refusal", "%s", say_last()));
+		if (of_attempt(e, s, st->refusal, jsonio_i64(e->refusal[s], "attempt", 0), 1) == -1)
+			return (-1);
 		return (find(e, s, st->receipt, GATE_REFUSED, jsonio_text(e->refusal[s], "kind", ""), NULL, "%s",
 		    jsonio_text(e->refusal[s], "detail", "")));
 	case STATE_CORRUPT:

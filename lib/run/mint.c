@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "run/mint.h"
 #include "run/program.h"
+#include "run/rundir.h"
 #include "run/spec.h"
 #include "run/specrequest.h"
 #include "schema/contract.h"
@@ -35,6 +36,8 @@ mint_place(struct mint_place *p, const char *path)
 	size_t n = strlen(path);
 	char *slash;
 
+	if (rundir_can_tell(path) == -1)
+		return (-1);
 	for (; *from != '\0'; from = *to == '\0' ? to : to + 1) {
 		to = from + strcspn(from, "/");
 		if (to - from == 2 && strncmp(from, "..", 2) == 0) {

@@ -86,9 +86,24 @@ refusal_of_errno(int error)
 	}
 }
 
-/* The template with RUN and STAGE filled in; NULL with errno ENOMEM. */
+/* Does the template say hg-run of what stands at ${at}? */
+static int
+drives(const char *template, const char *at)
+{
+	static const char *const drivers[] = { "hg-run ", "hg-run -r " };
+	size_t i, n;
+
+	for (i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
+		n = strlen(drivers[i]);
+		if ((size_t)(at - template) >= n && memcmp(at - n, drivers[i], n) == 0)
+			return (1);
+	}
+	return (0);
+}
+
+/* The template with RUN and STAGE filled in, and hg-run's ledger if there is one; NULL with errno ENOMEM. */
 static char *
-next_of(const struct rundir *r, enum stage s, enum refusal_kind kind)
+next_of(const struct rundir *r, enum stage s, enum refusal_kind kind, const char *ledger)
 {
 	struct str out = STR_INIT;
 	const char *p = kinds[kind].next;
@@ -97,7 +112,10 @@ next_of(const struct rundir *r, enum stage s, enum refusal_kind kind)
 
 	while (*p != '\0' && rc == 0) {
 		if (strncmp(p, "RUN", 3) == 0) {
-			rc = shell_command(&out, "%s", run == NULL ? r->path : run);
+			if (ledger != NULL && drives(kinds[kind].next, p))
+				rc = shell_command(&out, "-l %s ", ledger);
+			if (rc == 0)
+				rc = shell_command(&out, "%s", run == NULL ? r->path : run);
 			p += 3;
 		} else if (strncmp(p, "STAGE", 5) == 0) {
 			rc = str_puts(&out, rundir_stages[s].name);
@@ -129,7 +147,7 @@ text_of(const struct rundir *r, enum stage s, const struct runlock *lock, const 
 	/* A lock text that can't be read names nobody; the attempt is then the one that would be next. */
 	if (proc_self(&me) == -1 || (v = receipt_begin(r, s, "refusal", lock->attempt)) == NULL)
 		return (NULL);
-	if ((next = next_of(r, s, why->kind)) == NULL)
+	if ((next = next_of(r, s, why->kind, NULL)) == NULL)
 		goto err0;
 	clock_text(started, lock->started_ms);
 	clock_text(finished, clock_wall_ms());
@@ -222,6 +240,23 @@ show_value(const char *word, const json_t *v)
 	}
 }
 
+/* The command to go on, as recorded; under hg-run -l with the ledger, which is the driver's and not the run's. */
+static void
+show_next(const struct rundir *r, enum stage s, const json_t *refusal)
+{
+	const enum refusal_kind kind = refusal_by_name(jsonio_text(refusal, "kind", ""));
+	const char *ledger = getenv("HG_RUN_LEDGER"), *recorded = jsonio_text(refusal, "next", "");
+	char *plain = NULL, *with = NULL;
+
+	if (ledger != NULL && *ledger != '\0' && kind != REFUSAL_NONE && (plain = next_of(r, s, kind, NULL)) != NULL &&
+	    strcmp(plain, recorded) == 0 && (with = next_of(r, s, kind, ledger)) != NULL)
+		recorded = with;
+	if (*recorded != '\0')
+		say_note("  next: %s", recorded);
+	free(plain);
+	free(with);
+}
+
 int
 refusal_show(const struct rundir *r, enum stage s, const json_t *refusal)
 {
@@ -229,7 +264,7 @@ refusal_show(const struct rundir *r, enum stage s, const json_t *refusal)
 	    jsonio_text(refusal, "detail", "?"));
 	show_value("expected", json_object_get(refusal, "expected"));
 	show_value("observed", json_object_get(refusal, "observed"));
-	show_value("next", json_object_get(refusal, "next"));
+	show_next(r, s, refusal);
 	return (jsonio_true(refusal, "retryable") ? HG_EXIT_RETRY : HG_EXIT_NO);
 }
 

@@ -15,6 +15,7 @@ retire(struct rundir *r, enum stage s, int fd, int *attempt)
 {
 	const struct rundir_stage *st = &rundir_stages[s];
 	json_t *refusal;
+	int fits;
 
 	if (rundir_has(r, st->refusal) != 1 || rundir_has(r, st->receipt) != 0)
 		return (1);
@@ -22,6 +23,17 @@ retire(struct rundir *r, enum stage s, int fd, int *attempt)
 		return (-1);
 	*attempt = (int)jsonio_i64(refusal, "attempt", 1);
 	json_decref(refusal);
+	/* Its number becomes a folder's, and the next attempt's follows from that. */
+	if ((fits = rundir_refusal_fits(r, s, *attempt)) == -1) {
+		say_errno("cannot look into '%s/%s'", r->path, RUNDIR_ATTEMPTS);
+		return (-1);
+	}
+	if (!fits) {
+		say_error("'%s/%s' says that it is of attempt %d, which '%s' does not bear out", r->path, st->refusal,
+		    *attempt, RUNDIR_ATTEMPTS);
+		errno = EBADMSG;
+		return (-1);
+	}
 	if (rundir_discard(r, s) == -1)
 		return (-1);
 	/* The text goes first: without it, no refusal means absent; with it, it would mean an orphan. */

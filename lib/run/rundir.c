@@ -18,6 +18,7 @@
 #include "base/say.h"
 #include "base/str.h"
 #include "base/tree.h"
+#include "base/utf8.h"
 
 const struct rundir_stage rundir_stages[STAGE_COUNT] = {
 	[STAGE_TRAIN] = {
@@ -129,6 +130,16 @@ rundir_stage_of(const char *name)
 	return (-1);
 }
 
+int
+rundir_can_tell(const char *path)
+{
+	if (utf8_valid(path))
+		return (0);
+	say_error("'%s' is not UTF-8, so that no file of a run can tell of it; give it another name", path);
+	errno = EINVAL;
+	return (-1);
+}
+
 /* Open what is called ${name} in ${dirfd}; ${id} is its own name and ${said} how people know it. */
 static int
 open_as(struct rundir *r, int dirfd, const char *name, const char *id, const char *said)
@@ -136,6 +147,8 @@ open_as(struct rundir *r, int dirfd, const char *name, const char *id, const cha
 	int error;
 
 	memset(r, 0, sizeof(*r));
+	if (rundir_can_tell(said) == -1)
+		return (-1);
 	if (!str_is_name(id)) {
 		say_error("'%s' can't name a run: 1 to %d of A-Z a-z 0-9 . _ - and no dot first", said, RUNDIR_ID_MAX);
 		errno = EINVAL;
@@ -345,6 +358,23 @@ rundir_attempt(const struct rundir *r, enum stage s)
 	closedir(d);
 	errno = error;
 	return (error == 0 ? last + 1 : -1);
+}
+
+int
+rundir_refusal_fits(const struct rundir *r, enum stage s, int64_t attempt)
+{
+	const struct rundir_stage *st = &rundir_stages[s];
+	char path[160];
+	int next;
+
+	if ((next = rundir_attempt(r, s)) == -1)
+		return (-1);
+	if (attempt != next - 1)
+		return (attempt == next);
+	snprintf(path, sizeof(path), RUNDIR_ATTEMPTS "/%s.%d/%s", st->name, next - 1, st->refusal);
+	if (faccessat(r->fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return (0);
+	return (errno == ENOENT ? 1 : -1);
 }
 
 int

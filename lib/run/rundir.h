@@ -100,10 +100,13 @@ struct rundir {
 	struct spec spec;           /* spec.json is NULL until rundir_load */
 };
 
+/* Can ${path} be written to a file of a run, all of which are UTF-8? 0, or -1 with errno EINVAL, said. */
+int rundir_can_tell(const char *path);
+
 /**
  * rundir_open(r, path):
  * Open the directory alone; "." stands for the working directory.
- * Errors: -1 with errno, said: EINVAL the name can't be a run's id; ENOENT,
+ * Errors: -1 with errno, said: EINVAL the name can't be a run's id, or its path can't be told of; ENOENT,
  * ENOTDIR, ELOOP (a symbolic link) and others of openat(2).
  */
 int rundir_open(struct rundir *r, const char *path);
@@ -157,6 +160,12 @@ char *rundir_mark(const struct rundir *r, enum stage s, int attempt, char out[RU
 
 /* The number that the next attempt of a stage has: 1 + the largest N of attempts/S.N, or -1 with errno. */
 int rundir_attempt(const struct rundir *r, enum stage s);
+
+/*
+ * May a refusal that stands in the run be of that attempt?  1 if that is the next one's number, or that of one whose
+ * retirement was interrupted: its folder has no refusal yet. 0 if not, -1 with errno.
+ */
+int rundir_refusal_fits(const struct rundir *r, enum stage s, int64_t attempt);
 
 /*
  * Remove all that a stage may have left without its receipt: outputs and temporaries. Only under its lock. 0 or -1,

@@ -20,6 +20,7 @@
 #include "base/proc.h"
 #include "base/say.h"
 #include "base/search.h"
+#include "run/rundir.h"
 #include "run/spec.h"
 #include "run/specdigest.h"
 #include "run/program.h"
@@ -150,6 +151,8 @@ specrequest_base(json_t *request, const char *file)
 	void *next;
 	int fd;
 
+	if (rundir_can_tell(file) == -1)
+		return (-1);
 	/* The path is the user's own: links in it are meant, and a pipe will do. */
 	if ((fd = file_open_given(file)) == -1) {
 		say_errno("cannot read '%s'", file);
@@ -188,6 +191,26 @@ specrequest_base(json_t *request, const char *file)
 	return (-1);
 }
 
+/* Is it a key of a time in milliseconds? */
+static int
+is_time(const char *path, const json_t *rule)
+{
+	const size_t n = strlen(path);
+
+	return (contract_has_type(rule, "integer") && n > 3 && strcmp(path + n - 3, "_ms") == 0);
+}
+
+/* A word that may stand for a time is a pattern, ^none$. */
+static void
+say_no_time(const char *path, const char *text, const json_t *rule)
+{
+	const char *word = jsonio_text(rule, "pattern", "");
+
+	word += *word == '^';
+	say_error("%s: '%s' is no time, such as 90s, 10m, 8h or 1500 (milliseconds)%s%.*s", path, text,
+	    *word == '\0' ? "" : ", nor the word ", (int)strcspn(word, "$"), word);
+}
+
 /*
  * The JSON value that a text means under a key's types; what fits none becomes text, for the checker to refuse.  NULL,
  * said, if it is no JSON where only that will do, or no text.
@@ -195,7 +218,6 @@ specrequest_base(json_t *request, const char *file)
 static json_t *
 value_of(const char *path, const char *text, const json_t *rule)
 {
-	const size_t n = strlen(path);
 	json_t *v;
 	int64_t i;
 	double x;
@@ -208,8 +230,8 @@ value_of(const char *path, const char *text, const json_t *rule)
 	if (contract_has_type(rule, "boolean") && (strcmp(text, "true") == 0 || strcmp(text, "false") == 0))
 		return (json_boolean(*text == 't'));
 	/* A time may bear its unit; a bare number is in the key's own, milliseconds. */
-	if (contract_has_type(rule, "integer") && n > 3 && strcmp(path + n - 3, "_ms") == 0 && *text != '\0' &&
-	    strchr("smh", text[strlen(text) - 1]) != NULL && num_duration_ms(text, INT64_C(9007199254740991), &i) == 0)
+	if (is_time(path, rule) && *text != '\0' && strchr("smh", text[strlen(text) - 1]) != NULL &&
+	    num_duration_ms(text, INT64_C(9007199254740991), &i) == 0)
 		return (json_integer(i));
 	if (contract_has_type(rule, "integer") || contract_has_type(rule, "number")) {
 		if (num_i64(text, INT64_MIN, INT64_MAX, &i) == 0)
@@ -264,7 +286,10 @@ specrequest_set(json_t *request, const char *text)
 	if ((value = value_of(path, equals + 1, rule)) == NULL)
 		goto err0;
 	if (contract_check_key("spec", path, value, &where) == -1) {
-		say_error("%s", where.p == NULL ? path : where.p);
+		if (is_time(path, rule) && json_is_string(value))
+			say_no_time(path, equals + 1, rule);
+		else
+			say_error("%s", where.p == NULL ? path : where.p);
 		goto err1;
 	}
 	if (jsonio_put(request, set, value) == 0)
@@ -341,8 +366,12 @@ put_file(json_t *spec, const char *key, const char *digest)
 
 	if (name == NULL)
 		return (json_object_set_new(digests, digest, json_string("none")));
-	if ((path = realpath(name, NULL)) == NULL || sha256_at(AT_FDCWD, path, hex, &size_bytes) == -1) {
+	if ((path = file_given(name)) == NULL || sha256_at(AT_FDCWD, path, hex, &size_bytes) == -1) {
 		say_errno("train.%s: cannot read '%s'", key, name);
+		free(path);
+		return (-1);
+	}
+	if (rundir_can_tell(path) == -1) {
 		free(path);
 		return (-1);
 	}
@@ -436,7 +465,8 @@ put_data(const json_t *request, json_t *spec)
 		    moved ? "" : "; HOMEGOLF_DATA says where data lies that moved");
 		return (-1);
 	}
-	rc = specdigest_data(path, &data, data_sha256);
+	if ((rc = rundir_can_tell(path)) == 0)
+		rc = specdigest_data(path, &data, data_sha256);
 	free(path);
 	if (rc == -1)
 		return (-1);

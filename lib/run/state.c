@@ -117,29 +117,42 @@ state_look(const struct rundir *r, enum stage s, enum state *state, struct runlo
 	return (0);
 }
 
-int
-state_say_unseen(const struct rundir *r, enum stage s, const struct runlock_look *look)
+const char *
+state_unseen(char text[STATE_UNSEEN_SIZE], const struct runlock_look *look)
 {
 	char by[CLOCK_TEXT_SIZE];
-	const char *name = rundir_stages[s].name;
 
 	switch (look->whose) {
 	case RUNLOCK_UNSEEN:
-		say_note(
-		    "%s of '%s': process %ld runs, and its lock can't be seen from here, as on another mount of the "
-		    "same files: left alone",
-		    name, r->path, (long)look->lock.owner.pid);
-		return (1);
+		snprintf(text, STATE_UNSEEN_SIZE,
+		    "process %ld runs, and its lock can't be seen from here, as on another mount of the same files",
+		    (long)look->lock.owner.pid);
+		return (text);
 	case RUNLOCK_ELSEWHERE:
-		say_note("%s of '%s' was begun by process %ld of host '%s', which can't be seen from here: left alone "
-			 "until its deadline, %s, and five minutes",
-		    name, r->path, (long)look->lock.owner.pid, look->lock.owner.host,
-		    clock_text(by, look->lock.deadline_ms));
-		shell_next("hg-reap -x %s DIR  # if nothing runs there any more", look->lock.owner.host);
-		return (1);
+		snprintf(text, STATE_UNSEEN_SIZE,
+		    "begun by process %ld of host '%s', which can't be seen from here: left alone until its "
+		    "deadline, %s, and five minutes",
+		    (long)look->lock.owner.pid, look->lock.owner.host, clock_text(by, look->lock.deadline_ms));
+		return (text);
 	default:
-		return (0);
+		return (NULL);
 	}
+}
+
+int
+state_say_unseen(const struct rundir *r, enum stage s, const struct runlock_look *look)
+{
+	char why[STATE_UNSEEN_SIZE];
+	const char *name = rundir_stages[s].name;
+
+	if (state_unseen(why, look) == NULL)
+		return (0);
+	if (look->whose == RUNLOCK_ELSEWHERE) {
+		say_note("%s of '%s' was %s", name, r->path, why);
+		shell_next("hg-reap -x %s DIR  # if nothing runs there any more", look->lock.owner.host);
+	} else
+		say_note("%s of '%s': %s: left alone", name, r->path, why);
+	return (1);
 }
 
 struct state_next

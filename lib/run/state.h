@@ -37,6 +37,10 @@ const char *state_name(enum state s);
 /* The state as one look shows it, with what was seen of the lock. 0, or -1 with errno, said. */
 int state_look(const struct rundir *r, enum stage s, enum state *state, struct runlock_look *look);
 
+/* Why a stage counts as alive though its lock is not seen to be held; NULL of one whose lock is, or that is not. */
+#define STATE_UNSEEN_SIZE 512
+const char *state_unseen(char text[STATE_UNSEEN_SIZE], const struct runlock_look *look);
+
 /*
  * Say that a stage is left alone, and until when, if it counts as alive without its lock being seen; 1 if that was
  * said, else 0.

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "schema/contract.h"
@@ -50,12 +51,23 @@ take(const struct rundir *r, const char *file, const char *contract, int *error)
 	return (NULL);
 }
 
+/* When the worker began, by the wall clock; before that a stage waits for its lane, which is no want of progress. */
+static int64_t
+worker_began(const struct runlock *lock)
+{
+	const int64_t hz = sysconf(_SC_CLK_TCK);
+
+	if (lock->worker.pid <= 0 || hz <= 0 || proc_alive(&lock->worker) != 1)
+		return (lock->started_ms);
+	return (clock_wall_ms() - clock_boot_ms() + (int64_t)lock->worker.start_time * 1000 / hz);
+}
+
 /* What the status file tells, if it is that of the attempt that holds the lock. */
 static json_t *
 progress_of(const struct rundir *r, enum stage s, const struct runlock *lock, int64_t *frozen_ms)
 {
 	const struct rundir_stage *st = &rundir_stages[s];
-	int64_t grew = lock->started_ms, now = clock_wall_ms();
+	int64_t grew = worker_began(lock), now = clock_wall_ms();
 	int error = 0;
 	json_t *v, *out;
 
@@ -76,15 +88,20 @@ progress_of(const struct rundir *r, enum stage s, const struct runlock *lock, in
 	return (out);
 }
 
-/* A lock that is held tells who is alive; whether it gets on, the status file. */
+/*
+ * A lock that is held tells who is alive; whether it gets on, the status file, by the limit that its owner goes by,
+ * too; without a limit nothing is too long.
+ */
 static const char *
-health_of(enum state state, const struct runlock_look *look, int64_t frozen_ms)
+health_of(const struct rundir *r, enum state state, const struct runlock_look *look, int64_t frozen_ms)
 {
+	const int64_t stall_ms = r->spec.limits.stall_ms;
+
 	if (state != STATE_RUNNING && state != STATE_OVERDUE)
 		return (NULL);
 	if (look->text != RUNLOCK_GOOD || look->lock.worker.pid == 0)
 		return ("starting");
-	return (frozen_ms > STATUS_WEDGED_MS ? "wedged" : "ok");
+	return (stall_ms > 0 && frozen_ms >= stall_ms ? "wedged" : "ok");
 }
 
 static json_t *
@@ -93,6 +110,7 @@ stage_of(struct rundir *r, enum stage s, enum state *state)
 	json_t *refusal = NULL, *progress = NULL, *out;
 	struct runlock_look look;
 	int64_t frozen_ms = 0, left_ms = 0;
+	char unseen[STATE_UNSEEN_SIZE];
 	const char *health;
 	int alive;
 
@@ -107,7 +125,7 @@ stage_of(struct rundir *r, enum stage s, enum state *state)
 		json_decref(progress);
 		return (NULL);
 	}
-	health = health_of(*state, &look, frozen_ms);
+	health = health_of(r, *state, &look, frozen_ms);
 	out = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "state", state_name(*state),
 	    "attempt", look.text == RUNLOCK_GOOD ? json_integer(look.lock.attempt) : json_null(), "health",
 	    health == NULL ? json_null() : json_string(health), "pid",
@@ -120,6 +138,11 @@ stage_of(struct rundir *r, enum stage s, enum state *state)
 	if (out != NULL && alive && look.lock.waits &&
 	    jsonio_put(out, "lane",
 		json_pack("{s:i, s:I}", "ahead", look.lock.lane_ahead, "pid", (json_int_t)look.lock.lane_pid)) == -1) {
+		json_decref(out);
+		out = NULL;
+	}
+	if (out != NULL && alive && state_unseen(unseen, &look) != NULL &&
+	    jsonio_put(out, "unseen", json_string(unseen)) == -1) {
 		json_decref(out);
 		out = NULL;
 	}
@@ -256,6 +279,9 @@ status_line(char text[STATUS_LINE_SIZE], const json_t *stage)
 		return (text);
 	n = snprintf(text, STATUS_LINE_SIZE, "%s as process %lld", jsonio_text(stage, "state", ""),
 	    (long long)jsonio_i64(stage, "pid", 0));
+	if (jsonio_get(stage, "unseen") != NULL)
+		n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", as far as can be known: %s",
+		    jsonio_text(stage, "unseen", ""));
 	if (json_is_object(jsonio_get(stage, "lane")))
 		n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n,
 		    ", waiting for its lane, which process %lld has, with %lld before it",
@@ -280,8 +306,10 @@ status_line(char text[STATUS_LINE_SIZE], const json_t *stage)
 			    (long long)(ms + 500) / 1000);
 	}
 	if (strcmp(health, "wedged") == 0)
-		n += snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", WEDGED: no progress for %lld s",
-		    (long long)jsonio_i64(p, "frozen_ms", STATUS_WEDGED_MS) / 1000);
+		n += json_is_object(p) ?
+		    snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", WEDGED: no progress for %lld s",
+			(long long)jsonio_i64(p, "frozen_ms", 0) / 1000) :
+		    snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", WEDGED: no progress since it began");
 	if ((ms = jsonio_i64(stage, "left_ms", 0)) < 0)
 		snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", %lld s past its deadline", (long long)-ms / 1000);
 	return (text);

@@ -11,9 +11,6 @@
  * and locks at this moment.
  */
 
-/* Progress that has not grown for so long, in a process that lives, is wedged. */
-#define STATUS_WEDGED_MS 120000
-
 /**
  * status_read(r):
  * The run's state as hg-run_state(5) describes it.

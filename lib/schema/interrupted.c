@@ -2,8 +2,9 @@
 
 #include "schema/interrupted.h"
 
-int
-interrupted_kind(const char *name)
+/* What the list says of a kind's retries; -1 for a name that this version does not know. */
+static int
+retryable_of(const char *name)
 {
 	static const struct {
 		const char *name;
@@ -16,6 +17,18 @@ interrupted_kind(const char *name)
 
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (strcmp(kinds[i].name, name) == 0)
-			return (kinds[i].retryable == 2);
-	return (0);
+			return (kinds[i].retryable);
+	return (-1);
+}
+
+int
+interrupted_kind(const char *name)
+{
+	return (retryable_of(name) == 2);
+}
+
+int
+interrupted_never(const char *name)
+{
+	return (retryable_of(name) == 0);
 }

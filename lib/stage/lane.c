@@ -31,6 +31,31 @@ make_path(char *path)
 	return (mkdir(path, 0777) == -1 && errno != EEXIST ? -1 : 0);
 }
 
+/*
+ * Without a home lanes are where everybody may make a directory of that name first.  Whose it is can't change any more
+ * under a sticky bit; whoever may write it could hold our lanes, or point them elsewhere.
+ */
+static int
+make_own(const char *path)
+{
+	struct stat st;
+
+	if (mkdir(path, 0700) == -1 && errno != EEXIST) {
+		say_errno("cannot make the directory of lanes '%s'", path);
+		return (-1);
+	}
+	if (lstat(path, &st) == -1) {
+		say_errno("cannot look at the directory of lanes '%s'", path);
+		return (-1);
+	}
+	if (S_ISDIR(st.st_mode) && st.st_uid == getuid() && (st.st_mode & 0022) == 0)
+		return (0);
+	say_error("'%s' is no directory that is yours alone to write: set HOMEGOLF_LANES to one", path);
+	errno = EPERM;
+	return (-1);
+}
+
+/* Where lanes are. 0, or -1 with errno, said. */
 static int
 folder(char *out, size_t size)
 {
@@ -43,10 +68,15 @@ folder(char *out, size_t size)
 		n = snprintf(out, size, "%s/homegolf/lanes", p);
 	else if ((p = getenv("HOME")) != NULL && *p == '/')
 		n = snprintf(out, size, "%s/.local/state/homegolf/lanes", p);
-	else
+	else {
+		snprintf(out, size, "/tmp/homegolf-%lu", (unsigned long)getuid());
+		if (make_own(out) == -1)
+			return (-1);
 		n = snprintf(out, size, "/tmp/homegolf-%lu/lanes", (unsigned long)getuid());
+	}
 	if (n < 0 || (size_t)n >= size) {
 		errno = ENAMETOOLONG;
+		say_errno("cannot make the directory of lanes");
 		return (-1);
 	}
 	return (0);
@@ -77,7 +107,9 @@ open_file(const char *lane, const char *ending)
 	struct proc_id here;
 	int fd;
 
-	if (folder(path, sizeof(path)) == -1 || make_path(path) == -1 || proc_machine(&here) == -1) {
+	if (folder(path, sizeof(path)) == -1)
+		return (-1);
+	if (make_path(path) == -1 || proc_machine(&here) == -1) {
 		say_errno("cannot make the directory of lanes '%s'", path);
 		return (-1);
 	}

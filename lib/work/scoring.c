@@ -139,35 +139,53 @@ identity(const struct work *x, char line[160])
 	    jsonio_text(x->r->spec.json, "digests.eval_sha256", ""));
 }
 
+/* Take what the notes say, and leave of them only that: how many bytes, 0 for none. */
+static size_t
+take_notes(struct work *x, const char *line)
+{
+	const size_t first = strlen(line);
+	struct docsums_resumed there = { 0, 0, 0 };
+	size_t n = 0, whole = 0;
+	char *text;
+
+	if ((text = file_read(x->r->fd, RUNDIR_SCORE_RESUME, (size_t)1 << 30, &n)) == NULL)
+		return (0);
+	if (n > first && memcmp(text, line, first) == 0 && docsums_resume(x->y, text + first, n - first, &there) == 0 &&
+	    there.part > 0) {
+		x->part = there.part;
+		x->resumes = (int64_t)there.resumes + 1;
+		whole = first + there.bytes;
+		say_note("going on from part %llu of %llu", (unsigned long long)x->part,
+		    (unsigned long long)score_parts(x->s));
+	} else if (n > first)
+		say_note("'%s' is of another score, or was altered: scoring begins anew", RUNDIR_SCORE_RESUME);
+	free(text);
+	return (whole);
+}
+
 static int
 open_notes(struct work *x)
 {
-	char line[160], *text;
-	size_t n, first;
+	struct str s = STR_INIT;
+	char line[160];
+	size_t whole;
+	int rc;
 
 	x->notes = -1;
 	if (x->o->check)
 		return (0);
 	identity(x, line);
-	first = strlen(line);
-	if ((text = file_read(x->r->fd, RUNDIR_SCORE_RESUME, (size_t)1 << 30, &n)) != NULL) {
-		if (n > first && memcmp(text, line, first) == 0 &&
-		    docsums_resume(x->y, text + first, n - first, &x->part) == 0 && x->part > 0) {
-			x->resumes = 1;
-			say_note("going on from part %llu of %llu", (unsigned long long)x->part,
-			    (unsigned long long)score_parts(x->s));
-		} else if (n > first)
-			say_note("'%s' is of another score, or was altered: scoring begins anew", RUNDIR_SCORE_RESUME);
-		free(text);
-	}
+	whole = take_notes(x, line);
 	/* What could not be used would only mislead the next attempt. */
-	x->notes = file_open_change(x->r->fd, RUNDIR_SCORE_RESUME,
-	    O_WRONLY | O_CREAT | O_APPEND | (x->part == 0 ? O_TRUNC : 0), 0644);
-	if (x->notes == -1 || (x->part == 0 && file_write_all(x->notes, line, first) == -1)) {
+	x->notes = file_open_change(x->r->fd, RUNDIR_SCORE_RESUME, O_WRONLY | O_CREAT | O_APPEND, 0644);
+	rc = whole == 0 ? str_puts(&s, line) : docsums_note_resume(x->y, &s);
+	if (rc == -1 || x->notes == -1 || ftruncate(x->notes, (off_t)whole) == -1 ||
+	    file_write_all(x->notes, s.p, s.n) == -1) {
 		say_errno("cannot write '%s'", RUNDIR_SCORE_RESUME);
-		return (-1);
+		rc = -1;
 	}
-	return (0);
+	str_free(&s);
+	return (rc);
 }
 
 /* Worth nothing after a crash of the machine, so no fsync: a torn note is not read. */
@@ -358,13 +376,13 @@ claim_boundary(const json_t *spec, const struct dataset *d, int by_program)
 
 	rc = str_puts(&s,
 	    "Compares only with scores under the same eval law on the same validation text; across "
-	    "tokenizers only val_bpb_raw does");
+	    "tokenizers only val_bpb_raw does, and only where both lose nothing of the text");
 	if (rc == 0 && d->val.lost_documents == DATASET_UNKNOWN)
 		rc = str_puts(&s, ", but not this one: what this tokenizer loses of the text was not measured");
 	else if (rc == 0 && d->val.lost_documents > 0)
 		rc = str_printf(&s,
-		    ", and this one only where val_kept_sha256 is the same: this tokenizer loses %" PRIu64
-		    " of %" PRIu64 " bytes of the text, in %" PRIu64 " of %" PRIu64 " documents",
+		    ", but not this one: this tokenizer loses %" PRIu64 " of %" PRIu64 " bytes of the text, in %" PRIu64
+		    " of %" PRIu64 " documents",
 		    d->val.lost_bytes, d->val.raw_bytes, d->val.lost_documents, d->val.documents);
 	if (rc == 0 && d->train_overlap > 0)
 		rc = str_printf(&s, ". %" PRIu64 " training documents are in validation too", d->train_overlap);
@@ -381,6 +399,15 @@ claim_boundary(const json_t *spec, const struct dataset *d, int by_program)
 		v = json_string(s.p);
 	str_free(&s);
 	return (v);
+}
+
+/* The share of the validation text that the tokenizer loses, or null. */
+static json_t *
+lost_frac(const struct dataset_part *val)
+{
+	int known = val->lost_documents != DATASET_UNKNOWN && val->raw_bytes != DATASET_UNKNOWN && val->raw_bytes != 0;
+
+	return (real_or_null(known, known ? (double)val->lost_bytes / (double)val->raw_bytes : 0));
 }
 
 static json_t *
@@ -402,16 +429,16 @@ results(struct work *x)
 	/* The trainer's own last validation is the score before quantisation if it followed the same law. */
 	before = strcmp(jsonio_text(x->training, "arith", ""), trainspec_arith_name(x->recipe.eval_arith)) == 0;
 	report = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:{s:s, s:I, s:I, s:s}, s:s, s:o, s:o, s:o, s:o, s:o, s:o, "
-			   "s:o}",
+			   "s:o, s:o}",
 	    "artifact_sha256", jsonio_text(x->export, "artifact.sha256", ""), "export_report_sha256", x->export_sha256,
 	    "training_report_sha256", x->training_sha256, "dataset_sha256", x->data->sha256, "tokenizer_sha256",
 	    x->data->tokenizer_sha256, "docs_sha256", x->docs_sha256, "eval", "mode", x->recipe.eval_mode, "seq_len",
 	    (json_int_t)x->recipe.eval_seq_len, "docs", (json_int_t)x->recipe.eval_docs, "arith",
 	    trainspec_arith_name(x->recipe.eval_arith), "eval_sha256", jsonio_text(spec, "digests.eval_sha256", ""),
 	    "val_raw_sha256", digest_or_null(x->data->val_raw_sha256), "val_kept_sha256",
-	    digest_or_null(x->data->val_kept_sha256), "val_loss", jsonio_real(loss), "val_bpb", jsonio_real(bpb),
-	    "val_bpb_raw", real_or_null(raw_known, raw), "prequant_val_loss",
-	    real_or_null(before, jsonio_f64(x->training, "val_loss", NAN)), "prequant_val_bpb",
+	    digest_or_null(x->data->val_kept_sha256), "val_lost_frac", lost_frac(&x->data->val), "val_loss",
+	    jsonio_real(loss), "val_bpb", jsonio_real(bpb), "val_bpb_raw", real_or_null(raw_known, raw),
+	    "prequant_val_loss", real_or_null(before, jsonio_f64(x->training, "val_loss", NAN)), "prequant_val_bpb",
 	    real_or_null(before, jsonio_f64(x->training, "val_bpb", NAN)));
 	if (report == NULL ||
 	    json_object_update_new(report,
@@ -455,15 +482,36 @@ scoring_work(struct stage_work *w, void *arg)
 
 /* --- hg-score -c: the same work again, compared with what the receipt says ------------- */
 
+/* Does a member tell of how it was scored, and not of what came out? */
+static int
+tells_how(const char *key)
+{
+	static const char *const keys[] = { "backend", "isa", "threads", "resumes", "claim_boundary", "score_ms",
+		"tokens_per_s" };
+	size_t i;
+
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (strcmp(key, keys[i]) == 0)
+			return (1);
+	return (0);
+}
+
+/* A member that came later says, where it is absent, that nobody asked: of text that was kept, that none was lost. */
+static int
+same_member(const char *key, const json_t *again, const json_t *recorded)
+{
+	const json_t *told = json_object_get(recorded, key);
+
+	if (told == NULL)
+		return (json_is_null(again) || json_equal(again, json_object_get(recorded, "val_raw_sha256")));
+	return (json_equal(again, told));
+}
+
 int
 scoring_compare(void *arg, const struct rundir *r, int outputs, const json_t *delivered)
 {
-	static const char *const keys[] = { "val_loss", "val_bpb", "val_bpb_raw", "tokens", "bytes", "documents",
-		"docs_sha256", "artifact_sha256", "dataset_sha256", "tokenizer_sha256", "eval_sha256",
-		"val_raw_sha256" };
-	const json_t *again = json_object_get(delivered, "report");
-	json_t *recorded, *differ, *out;
-	size_t i;
+	json_t *again = json_object_get(delivered, "report"), *recorded, *differ, *out, *member;
+	const char *key;
 	char *line;
 	int same, error;
 
@@ -477,9 +525,9 @@ scoring_compare(void *arg, const struct rundir *r, int outputs, const json_t *de
 		return (error == ENOENT ? HG_EXIT_PENDING : error == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 	}
 	differ = json_array();
-	for (i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (!json_equal(json_object_get(again, keys[i]), json_object_get(recorded, keys[i])))
-			json_array_append_new(differ, json_string(keys[i]));
+	json_object_foreach(again, key, member)
+		if (!tells_how(key) && !same_member(key, member, recorded))
+			json_array_append_new(differ, json_string(key));
 	same = json_array_size(differ) == 0;
 	out = json_pack("{s:b, s:O, s:O, s:o, s:s}", "same", same, "val_bpb", json_object_get(again, "val_bpb"),
 	    "recorded_val_bpb", json_object_get(recorded, "val_bpb"), "differ", differ, "run_id", r->id);

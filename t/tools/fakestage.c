@@ -28,6 +28,7 @@
 #include "base/opt.h"
 #include "base/process.h"
 #include "base/say.h"
+#include "base/str.h"
 #include "stage/stage.h"
 
 struct script {
@@ -120,6 +121,29 @@ artifact_bytes(const struct rundir *r)
 	return (fstatat(r->fd, RUNDIR_ARTIFACT, &st, 0) == -1 ? 0 : st.st_size);
 }
 
+/* A table of documents whose sums are those of a score's report. */
+static int
+output_docs(int dir, const json_t *report)
+{
+	const long long n = jsonio_i64(report, "documents", 1), tokens = jsonio_i64(report, "tokens", n),
+			bytes = jsonio_i64(report, "bytes", n);
+	const double loss = jsonio_f64(report, "val_loss", 1);
+	struct str text = STR_INIT;
+	long long i, t, b;
+	int rc;
+
+	rc = str_puts(&text, "# doc\ttokens\tbytes\traw_bytes\tnats\n");
+	for (i = 0; i < n && rc == 0; i++) {
+		t = tokens / n + (i < tokens % n);
+		b = bytes / n + (i < bytes % n);
+		rc = str_printf(&text, "%lld\t%lld\t%lld\t%lld\t%.17g\n", i, t, b, b, loss * (double)t);
+	}
+	if (rc == 0 && (rc = atomfile_create(dir, RUNDIR_SCORE_DOCS, text.p, text.n)) == -1 && errno == EEXIST)
+		rc = 0;
+	str_free(&text);
+	return (rc);
+}
+
 /* What the stage table says that the receipt, or its report, binds: files are made, the rest is there. */
 static int
 bind_all(const struct stage_work *w, const struct rundir_stage *st, json_t *v)
@@ -138,7 +162,8 @@ bind_all(const struct stage_work *w, const struct rundir_stage *st, json_t *v)
 			/* What a stage keeps lies in the run itself, empty if nothing wrote it. */
 			own = is_among(st->outputs, b->to);
 			dir = own ? stage_outputs(w) : r->fd;
-			if (output(dir, b->to, own ? 500 : 0) == -1)
+			if ((own && strcmp(b->to, RUNDIR_SCORE_DOCS) == 0 ? output_docs(dir, v) :
+									    output(dir, b->to, own ? 500 : 0)) == -1)
 				return (-1);
 			if (b->how == RUNDIR_BIND_FILE)
 				bind_file(v, b->key, dir, b->to);
@@ -164,6 +189,26 @@ bind_all(const struct stage_work *w, const struct rundir_stage *st, json_t *v)
 	return (0);
 }
 
+/* A table of documents that adds up to the report: the first has it all. */
+static int
+documents(int dir, const json_t *report)
+{
+	int64_t i, n = jsonio_i64(report, "documents", 0);
+	struct str s = STR_INIT;
+	int rc;
+
+	rc = str_printf(&s, "# doc\ttokens\tbytes\traw_bytes\tnats\n0\t%lld\t%lld\t%lld\t%.17g\n",
+	    (long long)jsonio_i64(report, "tokens", 0), (long long)jsonio_i64(report, "bytes", 0),
+	    (long long)jsonio_i64(report, "raw_bytes", 0),
+	    jsonio_f64(report, "val_loss", 0) * jsonio_f64(report, "tokens", 0));
+	for (i = 1; i < n && rc == 0; i++)
+		rc = str_printf(&s, "%lld\t0\t0\t0\t0\n", (long long)i);
+	if (rc == 0 && (rc = atomfile_create(dir, RUNDIR_SCORE_DOCS, s.p, s.n)) == -1 && errno == EEXIST)
+		rc = 0;
+	str_free(&s);
+	return (rc);
+}
+
 /* A receipt that is true of what lies in the run. */
 static json_t *
 body(struct stage_work *w)
@@ -176,6 +221,8 @@ body(struct stage_work *w)
 	int64_t bytes;
 	double bpb;
 
+	if (s == STAGE_SCORE && documents(stage_outputs(w), report) == -1)
+		return (NULL);
 	if (bind_all(w, st, report != NULL ? report : v) == -1)
 		return (NULL);
 	/* What must add up besides. */
@@ -190,6 +237,8 @@ body(struct stage_work *w)
 		    jsonio_f64(report, "bytes", 1));
 		jsonio_put(report, "val_bpb", json_real(bpb));
 		jsonio_put(report, "val_bpb_raw", json_real(bpb));
+		jsonio_put(report, "prequant_val_loss", json_null());
+		jsonio_put(report, "prequant_val_bpb", json_null());
 		if (getenv("FAKE_PARTIAL") != NULL) {
 			jsonio_put(report, "partial", json_true());
 			jsonio_put(report, "documents", json_integer(4999));

@@ -1,7 +1,10 @@
 """Put another number in place of one in the facts of a ledger's index, and make its checksum fit.
 
-usage: forge_index.py INDEX WAS IS
+usage: forge_index.py INDEX WAS IS [LEDGER]
+
+LEDGER: a file of rows that was altered since, in whose times and size the index shall agree.
 """
+import os
 import struct
 import sys
 
@@ -12,6 +15,7 @@ MASK = 2**64 - 1
 
 def main():
     path, was, now = sys.argv[1], float(sys.argv[2]), float(sys.argv[3])
+    rows = os.stat(sys.argv[4]) if len(sys.argv) > 4 else None
     data = bytearray(open(path, "rb").read())
     _, fact_bytes = struct.unpack_from("<II", data, 8)
     (count,) = struct.unpack_from("<Q", data, SUM - 8)
@@ -31,6 +35,9 @@ def main():
             struct.pack_into("<d", data, at, now)
     assert bytes(data) != before, "no such number"
     struct.pack_into("<4Q", data, SUM, *checksum())
+    if rows:
+        times = [x for ns in (rows.st_mtime_ns, rows.st_ctime_ns) for x in divmod(ns, 10**9)]
+        struct.pack_into("<7Q", data, 16, rows.st_dev, rows.st_ino, rows.st_size, *times)
     open(path, "r+b").write(data)
 
 

@@ -7,7 +7,7 @@ KEY is a spec key (SECTION.KEY) or one of: total_bytes, train_ms, overshoot_ms, 
 (its text), ago_ms (started), refuse=STAGE:KIND, late (rows of metrics past the cap), partial, seed (train.seed),
  raw_bytes (of the validation text), stream (tokens of the training shards), raw (digest letter of the validation
  text), kept (what the tokenizer keeps of it: all, a digest letter, or nothing where that was not measured; absent:
- scored by 0.1), tokenizer (digest letter), steps, spread (of documents).
+ scored by 0.1), lost (which share it loses of it), tokenizer (digest letter), steps, spread (of documents).
 """
 import datetime
 import hashlib
@@ -140,6 +140,7 @@ def make(run, bpb, settings, base=None):
     for k, v in settings.items():
         if k.startswith("executed.model."):
             r["model"][k[len("executed.model."):]] = int(v)
+    r["tokens"] = r["steps"] * r["batch_tokens"]
     training = write(f"{run}/training_report.json", r)
     if refused("export"):
         return
@@ -156,12 +157,14 @@ def make(run, bpb, settings, base=None):
         return
     docs, tokens, n_bytes = 50, 100000, 250000
     raw_bytes = int(own.get("raw_bytes", n_bytes))
+    whole = [raw_bytes // docs + (i < raw_bytes % docs) for i in range(docs)]
     loss = float(bpb) * math.log(2) * n_bytes / tokens
     rng = random.Random(f"{seed} {run}")
-    nats = [loss * tokens / docs * (1 + 0.1 * math.sin(i)) + rng.gauss(0, float(own.get("spread", 1))) for i in range(docs)]
+    nats = [loss * tokens / docs * (1 + 0.1 * math.sin(i)) + (rng.gauss(0, float(own.get("spread", 1))) if loss else 0) for i in range(docs)]
     over = (sum(nats) - loss * tokens) / docs
+    whole = ["-"] * docs if own.get("raw_known") == "no" else whole
     table = "# doc\ttokens\tbytes\traw_bytes\tnats\n" + "".join(
-        f"{i}\t{tokens // docs}\t{n_bytes // docs}\t{raw_bytes // docs}\t{nats[i] - over:.17g}\n" for i in range(docs))
+        f"{i}\t{tokens // docs}\t{n_bytes // docs}\t{whole[i]}\t{nats[i] - over:.17g}\n" for i in range(docs))
     s = begin("score_report", "score")
     partial = own.get("partial") == "yes"
     real = loss / math.log(2) * tokens / n_bytes
@@ -171,12 +174,13 @@ def make(run, bpb, settings, base=None):
               "eval_sha256": spec["digests"]["eval_sha256"], "val_raw_sha256": sha(b"raw " + raw.encode()),
               "val_loss": loss, "val_bpb": real, "val_bpb_raw": loss / math.log(2) * tokens / raw_bytes, "tokens": tokens, "bytes": n_bytes,
               "raw_bytes": raw_bytes,
-              "documents": docs - partial, "documents_expected": docs, "partial": partial, "backend": "ref", "arith": spec["eval"]["arith"]})
+              "documents": docs - partial, "documents_expected": docs, "partial": partial, "backend": "ref", "arith": spec["eval"]["arith"], "prequant_val_loss": None, "prequant_val_bpb": None})
     if own.get("raw_known") == "no":
         s.update({"val_raw_sha256": None, "val_bpb_raw": None, "raw_bytes": None})
     if "kept" in own:
         kept = {"": None, "all": s["val_raw_sha256"]}
         s["val_kept_sha256"] = kept.get(own["kept"], sha(b"kept " + own["kept"].encode()))
+        s["val_lost_frac"] = {"": None, "all": 0}.get(own["kept"], float(own.get("lost", 0.25)))
     report = write(f"{run}/artifact_score_report.json", s)
     m = begin("score_summary", "score")
     m.pop("spec_sha256", None)

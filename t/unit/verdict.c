@@ -30,7 +30,15 @@ reason_is_whole(enum verdict_reason reason)
 	const char *name = verdict_reason_name(reason);
 	enum verdict_class klass = verdict_reason_class(reason);
 	struct verdict v = numbers(reason);
-	struct explain t = { &v, &policy, "run", "lane", 1000, "findings", 1, NULL, "twin", 0, 1, 0 };
+	struct explain t = { .verdict = &v,
+		.policy = &policy,
+		.run = "run",
+		.lane = "lane",
+		.cap_ms = 1000,
+		.findings = "findings",
+		.spent = 1,
+		.twin = "twin",
+		.twin_row = 1 };
 	struct str s;
 	int confirmation, rc, said = 0;
 
