@@ -182,3 +182,50 @@ spec.json" ]
 	run -0 hg-train -n dry 3>&-
 	nothing_left dry
 }
+
+# bats test_tags=b47,b72
+@test "what a program writes where its run's files are is gone, the spec outlives it, and the run is refused" {
+	local name text
+	while IFS='|' read -r name text; do
+		artifact "$name" sh <<< "cd ..; $text; cd train.out; good"
+		refused trainer_failed "$name" "the program wrote '"
+		ls "$name" > there
+		run ! grep -vxE 'spec.json|program|train.lock|train.log|train_refusal.json|train.keep|metrics.jsonl' there
+	done <<-'END'
+		spec|echo {} > spec.json
+		unspec|rm spec.json
+		dirspec|rm spec.json; mkdir -p spec.json/a/b
+		linkspec|rm spec.json; ln -s train.out/spec.json spec.json
+		report|echo {} > training_report.json
+		export|echo {} > export_report.json
+		score|echo {} > artifact_score_summary.json; echo {} > artifact_score_report.json
+		refusal|echo {} > train_refusal.json
+		other|mkdir score_refusal.json
+		weights|mkdir checkpoint.safetensors
+		metrics|rm metrics.jsonl; mkfifo metrics.jsonl
+		log|rm train.log; ln -s /etc/passwd train.log
+		keep|rm -r train.keep; ln -s /etc train.keep
+		attempts|rm -rf attempts; echo > attempts
+		lock|rm train.lock; mkdir train.lock
+	END
+	# None of it stands in the way of the next.
+	for name in spec keep attempts lock metrics; do
+		run -0 hg-retry train "$name"
+		refused trainer_failed "$name"
+	done
+}
+
+# bats test_tags=b47,b69
+@test "a program that kills its worker changes neither the spec nor what the stage says" {
+	artifact w sh <<-'END'
+		cd ..
+		echo {} > spec.json
+		echo {} > training_report.json
+		mkdir checkpoint.safetensors
+		setsid sleep 500 &
+		kill -9 $PPID
+		sleep 500
+	END
+	refused worker_signalled w
+	works good
+}

@@ -100,25 +100,12 @@ place_file(struct launch *l, const json_t *entry)
 		free(text);
 		return (-1);
 	}
-	rc = strcmp(hex, want) == 0 ? write_file(l, name, text, n, st.st_mode & 0111 ? 0777 : 0666) :
+	/* The copy is what it runs: one that it alters while it runs is not what the spec names. */
+	rc = strcmp(hex, want) == 0 ? (write_file(l, name, text, n, st.st_mode & 0111 ? 0777 : 0666) == -1 ?
+					      -1 :
+					      inputs_bind(l->w, l->at, name, want)) :
 				      stage_refuse(l->w, REFUSAL_TRAINER_MISSING, json_string(hex), json_string(want),
 					  "'%s' is not what it was when the run was made", from);
-	free(text);
-	return (rc);
-}
-
-static int
-place_spec(struct launch *l)
-{
-	char *text;
-	size_t n;
-	int rc;
-
-	if ((text = file_read(stage_rundir(l->w)->fd, RUNDIR_SPEC, CONTRACT_MAX_BYTES, &n)) == NULL) {
-		say_errno("cannot read '%s'", RUNDIR_SPEC);
-		return (-1);
-	}
-	rc = write_file(l, RUNDIR_SPEC, text, n, 0666);
 	free(text);
 	return (rc);
 }
@@ -225,6 +212,7 @@ find_executable(struct launch *l, char path[8200])
 int
 launch_prepare(struct launch *l)
 {
+	const struct rundir *r = stage_rundir(l->w);
 	const json_t *entry;
 	size_t i;
 
@@ -235,7 +223,7 @@ launch_prepare(struct launch *l)
 		say_errno("cannot make '%s'", l->scratch);
 		return (-1);
 	}
-	if (place_spec(l) == -1)
+	if (write_file(l, RUNDIR_SPEC, r->spec.text, r->spec.text_bytes, 0666) == -1)
 		return (-1);
 	json_array_foreach((json_t *)(uintptr_t)l->program.program, i, entry)
 		if (place_file(l, entry) == -1)
@@ -500,6 +488,15 @@ collect(struct life *x)
 		}
 }
 
+/* Signal its group, and it, which may have left that. */
+static void
+end(const struct life *x, int sig)
+{
+	kill(-x->pid, sig);
+	if (!x->gone)
+		kill(x->pid, sig);
+}
+
 /* Attend it until it has ended, by itself or not. 0, or -1 with errno, said. */
 static int
 attend(struct life *x)
@@ -522,12 +519,12 @@ attend(struct life *x)
 			rc = look(x, now);
 		if ((x->why != ENDED_ITSELF || rc == -1) && x->asked_ms == 0) {
 			x->asked_ms = now;
+			end(x, SIGTERM);
 			/* One that was stopped can't hear of it otherwise. */
-			kill(-x->pid, SIGTERM);
-			kill(-x->pid, SIGCONT);
+			end(x, SIGCONT);
 		}
 		if (x->asked_ms != 0 && !x->killed && now - x->asked_ms >= LAUNCH_STOP_MS) {
-			kill(-x->pid, SIGKILL);
+			end(x, SIGKILL);
 			x->killed = 1;
 		}
 		if (x->killed && now - x->asked_ms >= LAUNCH_STOP_MS + KILL_MS)
@@ -593,76 +590,20 @@ start(struct life *x, const char *path, const char *const *argv, const char *con
 
 /* --- what it left ------------------------------------------------------------- */
 
-/* The names by which stages close out, and of their outputs, one by one; NULL after the last. */
-static const char *
-marker(size_t n)
-{
-	const struct rundir_stage *st;
-	const char *const *p;
-	int s;
-
-	for (s = 0; s < STAGE_COUNT; s++) {
-		st = &rundir_stages[s];
-		if (n < 2)
-			return (n == 0 ? st->receipt : st->refusal);
-		n -= 2;
-		for (p = st->outputs; *p != NULL; p++)
-			if (n-- == 0)
-				return (*p);
-	}
-	return (NULL);
-}
-
-/* Those that are there, a bit each. */
-static uint64_t
-markers(const struct rundir *r)
-{
-	uint64_t there = 0;
-	const char *name;
-	struct stat st;
-	size_t n;
-
-	for (n = 0; (name = marker(n)) != NULL; n++) {
-		assert(n < 64);
-		if (fstatat(r->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			there |= (uint64_t)1 << n;
-	}
-	return (there);
-}
-
-/*
- * What a program puts where the stages' files are is no evidence, and goes; the spec outlives it.  ${spec} is its text
- * as it was.  0, or -1, refused.
- */
+/* What a program puts where the run's own files are is no evidence, and goes; the spec outlives it. 0, or -1, refused. */
 static int
-check_run(struct launch *l, uint64_t before, const char *spec, size_t n)
+check_run(struct launch *l, uint64_t before)
 {
-	const struct rundir *r = stage_rundir(l->w);
-	uint64_t more = markers(r) & ~before;
-	char hex[SHA256_HEX_SIZE] = "", *now;
-	const char *name = NULL;
-	size_t have, i;
+	const char *name;
 
-	for (i = 0; more != 0 && marker(i) != NULL; i++)
-		if ((more & (uint64_t)1 << i) != 0 && tree_remove(r->fd, name = marker(i)) == -1) {
-			say_errno("cannot remove '%s', which the program wrote", name);
-			return (-1);
-		}
-	now = file_read(r->fd, RUNDIR_SPEC, CONTRACT_MAX_BYTES, &have);
-	if (now != NULL && sha256_hex(now, have, hex) == -1)
-		hex[0] = '\0';
-	free(now);
-	if (strcmp(hex, r->spec.text_sha256) != 0) {
-		name = RUNDIR_SPEC;
-		if (tree_remove(r->fd, name) == -1 || atomfile_create(r->fd, name, spec, n) == -1) {
-			say_errno("cannot put '%s' back", name);
-			return (-1);
-		}
-	}
-	if (name == NULL)
+	switch (rundir_restore(stage_rundir(l->w), before, &name)) {
+	case 0:
 		return (0);
-	return (stage_refuse(l->w, REFUSAL_TRAINER_FAILED, NULL, NULL,
-	    "the program wrote '%s' of its run: what it wrote is gone", name));
+	case 1:
+		return (stage_refuse(l->w, REFUSAL_TRAINER_FAILED, NULL, NULL,
+		    "the program wrote '%s' of its run: what it wrote is gone", name));
+	}
+	return (-1);
 }
 
 /* The last line of the log that says something, for the refusal. */
@@ -748,19 +689,17 @@ int
 launch_run(struct launch *l)
 {
 	struct life x = { .l = l, .out = -1, .err = -1, .fifo = -1, .row = STR_INIT };
-	const struct rundir *r = stage_rundir(l->w);
-	uint64_t before = markers(r);
-	char path[8200], *spec;
+	uint64_t before = rundir_markers(stage_rundir(l->w));
+	char path[8200];
 	const char **argv;
 	struct environment env;
 	json_t *values;
 	int rc, error;
-	size_t i, n;
 	pid_t left;
+	size_t i;
 
 	l->said = (struct str)STR_INIT;
-	if ((spec = file_read(r->fd, RUNDIR_SPEC, CONTRACT_MAX_BYTES, &n)) == NULL || (values = values_of(l)) == NULL ||
-	    expand_command(l, values) == -1 || make_environment(l, values, &env) == -1)
+	if ((values = values_of(l)) == NULL || expand_command(l, values) == -1 || make_environment(l, values, &env) == -1)
 		return (-1);
 	if (find_executable(l, path) == -1)
 		return (-1);
@@ -774,7 +713,7 @@ launch_run(struct launch *l)
 	rc = attend(&x);
 	error = errno;
 	/* Nobody whom it started outlives it, whatever group, session or parent it has; then the pipes end. */
-	kill(-x.pid, SIGKILL);
+	end(&x, SIGKILL);
 	if (proc_end_descendants(KILL_MS, &left) != 0 && x.why == ENDED_ITSELF)
 		rc = stage_refuse(l->w, REFUSAL_UNKILLABLE, json_pack("{s:I}", "pid", (json_int_t)left), NULL,
 		    "process %ld, which the program started, lives on after SIGKILL", (long)left);
@@ -797,9 +736,8 @@ launch_run(struct launch *l)
 		errno = error;
 		return (-1);
 	}
-	if (check_run(l, before, spec, n) == -1 || judge(&x) == -1)
+	if (check_run(l, before) == -1 || judge(&x) == -1)
 		return (-1);
-	free(spec);
 	json_decref(values);
 	return (0);
 }
