@@ -229,3 +229,153 @@ spec.json" ]
 	refused worker_signalled w
 	works good
 }
+
+# bats test_tags=b46,b72
+@test "a checkpoint of another geometry is refused with every tensor that differs, expected and observed" {
+	cat > tensors.py <<-'END'
+		import json, struct
+		# The family's tensors, from what the refusal of an empty file names.
+		def write(name, shapes, value=0.0, data=None, header=None):
+		    at, h = 0, {}
+		    for k, shape in shapes.items():
+		        n = 4
+		        for d in shape: n *= d
+		        h[k] = {"dtype": "F32", "shape": shape, "data_offsets": [at, at + n]}
+		        at += n
+		    text = header if header is not None else json.dumps(h).encode()
+		    body = struct.pack("<f", value) * (at // 4)
+		    if data: body = data + body[len(data):]
+		    open(name, "wb").write(struct.pack("<Q", len(text)) + text + body)
+	END
+	checkpoint() { cat tensors.py - | of checkpoint "$@"; }
+	checkpoint empty py <<-'END'
+		write("c.safetensors", {})
+		result(checkpoint="c.safetensors")
+	END
+	refused result_mismatch empty
+	jq '.expected | with_entries(.key |= ltrimstr("tensor "))' empty/train_refusal.json > shapes.json
+	[ "$(jq length shapes.json)" -gt 5 ]
+	run -0 jq -c '[.observed[]] | unique' empty/train_refusal.json
+	[ "$output" = "[null]" ]
+	# Half of them of another shape, one missing, one more: all are named at once.
+	checkpoint other py <<-END
+		shapes = json.load(open("$PWD/shapes.json"))
+		for k in list(shapes)[1::2]: shapes[k] = shapes[k] + [2]
+		del shapes[list(shapes)[0]]
+		shapes["wing.weight"] = [3]
+		write("c.safetensors", shapes)
+		result(checkpoint="c.safetensors")
+	END
+	refused result_mismatch other
+	run -0 jq -n --slurpfile r other/train_refusal.json --slurpfile s shapes.json '($s[0] | keys_unsorted) as $k |
+	    [$k[0], ($k | to_entries[] | select(.key % 2 == 1).value), "wing.weight"] | map("tensor " + .) | sort ==
+	    ($r[0].observed | keys)'
+	[ "$output" = true ]
+	[ "$(jq -c '[.expected["tensor wing.weight"], .observed["tensor wing.weight"]]' other/train_refusal.json)" = "[null,[3]]" ]
+	# Numbers that are none, and a right one, for comparison.
+	checkpoint nan py <<-END
+		write("c.safetensors", json.load(open("$PWD/shapes.json")), data=struct.pack("<ff", 0, math.nan))
+		result(checkpoint="c.safetensors")
+	END
+	run -1 hg-train nan 3>&-
+	is_refused train loss_diverged nan "not finite"
+	checkpoint right py <<-END
+		os.mkdir("d")
+		write("d/c.safetensors", json.load(open("$PWD/shapes.json")), 0.01)
+		result(checkpoint="d/c.safetensors")
+	END
+	run -0 hg-train right 3>&-
+	nothing_left right
+	# What is none at all, and where none lies.
+	local name text
+	while IFS='|' read -r name text; do
+		of checkpoint "$name" sh <<< "cp ../../right/checkpoint.safetensors c; $text; result '\"checkpoint\": \"c\"'"
+		refused result_invalid "$name"
+	done <<-'END'
+		torn|truncate -s 1000 c
+		garbage|echo garbage > c
+		emptyfile|: > c
+		huge|printf '\377\377\377\377\377\377\377\177' > c
+		fifo|rm c; mkfifo c
+		dir|rm c; mkdir c
+		gone|rm c
+		link|mv c d; ln -s "$PWD/d" c
+		out|rm c; ln -s ../../right/checkpoint.safetensors c
+		device|rm c; ln -s /dev/zero c
+	END
+	while IFS='|' read -r name text; do
+		of checkpoint "$name" sh <<< "cp ../../right/checkpoint.safetensors ../c; ln -s .. up; result '\"checkpoint\": \"$text\"'"
+		refused result_invalid "$name"
+	done <<-'END'
+		up|../c
+		around|tmp/../../c
+		absolute|/etc/passwd
+		through|up/c
+		root|/
+		dot|.
+	END
+	works good
+}
+
+# bats test_tags=b72
+@test "an artifact has files of its own alone: no links, no pipes, no names of ours, and no more than was allowed" {
+	local name text list
+	while IFS='|' read -r name list text; do
+		artifact "$name" sh trainer.max_bytes=100000 <<< "echo w > a; $text; result '\"artifact\": $list'"
+		refused result_invalid "$name"
+		[ ! -e "$name/files" ]
+	done <<-'END'
+		link|["a", "b"]|ln -s ../../base.json b
+		fifo|["a", "b"]|mkfifo b
+		dir|["a", "tmp"]|true
+		gone|["a", "b"]|true
+		same|["a", "d/a"]|mkdir d; cp a d
+		twice|["a", "a"]|true
+		up|["../spec.json"]|true
+		hidden|[".tmp.a"]|cp a .tmp.a
+		ours|["spec.json"]|true
+		table|["a", "score_docs.tsv"]|cp a score_docs.tsv
+		docs|["docs.tsv"]|cp a docs.tsv
+		holes|["a", "b", "c"]|truncate -s 60000 b; ln b c
+		newline|["a\nb"]|true
+		empty|[]|true
+	END
+	works good
+}
+
+# bats test_tags=b47,b72
+@test "a program that alters its own files while it runs, the run's copy or that which runs, is refused" {
+	local text
+	artifact a sh <<< 'echo "# more" >> ../program/a.sh; good'
+	refused input_changed a "'program/a.sh' was altered"
+	artifact b sh <<< 'echo "# more" >> b.sh; good'
+	refused input_changed b "'b.sh' was altered"
+	artifact c sh <<< 'rm ../program/c.sh; good'
+	refused input_changed c "'program/c.sh' was removed"
+	artifact d sh <<< 'rm d.sh; ln -s /bin/true d.sh; good'
+	refused input_changed d "'d.sh' was"
+	# Put back as it was, it may go on; as it is now it is another program.
+	cp b.sh keep; mv keep b/program/b.sh
+	run -102 hg-run -r b 3>&-
+	is_refused train input_changed b
+	run -1 hg-run -r a 3>&-
+	is_refused train trainer_missing a "'program/a.sh' is not what it was"
+	works good
+}
+
+# bats test_tags=b72
+@test "a program that alters the data is refused, whichever file of it that is" {
+	local file
+	for file in dataset.json "$(basename "$DATA"/*train*.bin)" "$(basename "$DATA"/*val*.bin)"; do
+		rm -rf copy r
+		cp -r "$DATA" copy
+		touch -d '1 hour ago' copy/*
+		artifact r sh "data.dir=$PWD/copy" <<< "printf x >> \$HOMEGOLF_DATA_DIR/$file; good"
+		refused input_changed r "$file"
+	done
+	artifact s sh "data.dir=$PWD/copy" <<< 'rm -r $HOMEGOLF_DATA_DIR; good'
+	rm -rf copy && cp -r "$DATA" copy
+	refused input_changed s "removed"
+	cp -r "$DATA" copy
+	works good
+}

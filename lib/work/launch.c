@@ -30,6 +30,11 @@
 #define LOOK_MS 500
 #define KILL_MS 4000
 
+/* It gets on that computes so long within such a time; and how often its progress is posted. */
+#define CPU_MS 50
+#define CPU_WITHIN_MS 5000
+#define POST_MS 500
+
 /* The files in its directory that are ours. */
 #define FIFO "metrics.fifo"
 #define TEMPORARY "tmp"
@@ -37,6 +42,18 @@
 /* Of the environment that is there, these are handed on. */
 static const char *const handed_on[] = { "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TZ", "USER",
 	NULL };
+
+int
+launch_owns(const char *name)
+{
+	static const char *const names[] = { RUNDIR_SPEC, FIFO, TEMPORARY, LAUNCH_DOCS, RUNDIR_SCORE_DOCS };
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return (1);
+	return (0);
+}
 
 /* --- what it runs in -------------------------------------------------------- */
 
@@ -136,6 +153,9 @@ open_keep(struct launch *l, char path[4096])
 	if (l->keep == NULL)
 		return (0);
 	l->kept = fstatat(r->fd, l->keep, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	/* Something else was put in its place. */
+	if (l->kept && !S_ISDIR(st.st_mode) && tree_remove(r->fd, l->keep) == 0)
+		l->kept = 0;
 	if ((mkdirat(r->fd, l->keep, 0777) == -1 && errno != EEXIST) ||
 	    (fd = openat(r->fd, l->keep, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1) {
 		say_errno("cannot use '%s/%s'", r->path, l->keep);
@@ -331,10 +351,12 @@ struct life {
 	int status, gone;
 	enum ended why;
 	int64_t began_ms, asked_ms, looked_ms;
-	int64_t cpu_ms; /* as last seen */
+	int64_t cpu_ms, cpu_at_ms; /* what it had computed when that was last a step on, or long ago */
+	int64_t posted_ms;
+	int64_t oom_kills;
 	int killed;
 	struct str row; /* of the metrics, so far */
-	int rows_wrong;
+	unsigned long rows_wrong, rows_left_out;
 	uint64_t bytes_seen;
 };
 
@@ -359,27 +381,42 @@ to_log(struct life *x, const char *text, size_t n)
 	return (0);
 }
 
+/* A row for the file and, not for each, for whoever looks. Steals it. */
+static int
+add_row(struct life *x, json_t *row, int64_t now_ms)
+{
+	struct launch *l = x->l;
+
+	if (x->posted_ms == 0 || now_ms - x->posted_ms >= POST_MS) {
+		x->posted_ms = now_ms;
+		stage_progress(l->w, jsonio_i64(row, "step", 0),
+		    json_pack("{s:s, s:O, s:n, s:O, s:O, s:O, s:n, s:n, s:I}", "phase", "train", "step",
+			json_object_get(row, "step"), "steps_expected", "tokens", json_object_get(row, "tokens"),
+			"train_loss", json_object_get(row, "train_loss"), "best_loss", json_object_get(row, "train_loss"),
+			"tokens_per_s", "eta_ms", "elapsed_ms", (json_int_t)(now_ms - x->began_ms)));
+	}
+	if (l->metrics->bytes <= LAUNCH_LOG_BYTES)
+		return (metrics_add(l->metrics, row));
+	json_decref(row);
+	if (x->rows_left_out++ == 0)
+		say_note("'%s' is full at %llu bytes; what follows is dropped", RUNDIR_METRICS,
+		    (unsigned long long)LAUNCH_LOG_BYTES);
+	return (0);
+}
+
 /* A line of metrics: what of it is missing is filled in. */
 static int
 take_row(struct life *x, const char *line, size_t n)
 {
 	json_t *row = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
-	int64_t now = clock_mono_ms() - x->began_ms;
+	int64_t now = clock_mono_ms();
 
 	if (json_is_object(row)) {
 		json_object_update_missing_new(row,
 		    json_pack("{s:i, s:n, s:i, s:n, s:I}", "tokens", 0, "train_loss", "lr_scale", 1, "grad_norm",
-			"wallclock_ms", (json_int_t)now));
-		if (contract_accept("metrics", row, NULL) == 0) {
-			stage_progress(x->l->w, jsonio_i64(row, "step", 0),
-			    json_pack("{s:s, s:O, s:n, s:O, s:O, s:O, s:n, s:n, s:I}", "phase", "train", "step",
-				json_object_get(row, "step"), "steps_expected", "tokens",
-				json_object_get(row, "tokens"), "train_loss", json_object_get(row, "train_loss"),
-				"best_loss", json_object_get(row, "train_loss"), "tokens_per_s", "eta_ms", "elapsed_ms",
-				(json_int_t)now));
-			return (x->l->metrics->bytes > LAUNCH_LOG_BYTES ? (json_decref(row), 0) :
-									  metrics_add(x->l->metrics, row));
-		}
+			"wallclock_ms", (json_int_t)(now - x->began_ms)));
+		if (contract_accept("metrics", row, NULL) == 0)
+			return (add_row(x, row, now));
 	}
 	json_decref(row);
 	if (x->rows_wrong++ == 0)
@@ -446,6 +483,7 @@ look(struct life *x, int64_t now)
 	const struct tree_limits limits = { (uint64_t)l->program.max_bytes, LAUNCH_ENTRIES, LAUNCH_DEPTH };
 	struct proc_family f;
 	uint64_t bytes = 0;
+	int64_t cpu_ms;
 	int rc;
 
 	if (now - x->looked_ms < LOOK_MS)
@@ -454,10 +492,13 @@ look(struct life *x, int64_t now)
 	proc_family(&f);
 	if (f.resident_bytes > l->peak_bytes)
 		l->peak_bytes = f.resident_bytes;
-	/* A program that says nothing and computes gets on; one that sleeps does not. */
-	if (f.cpu_ms - x->cpu_ms >= 10) {
-		x->cpu_ms = f.cpu_ms;
-		progress_tick();
+	/* A program that says nothing and computes gets on; one that sleeps, and only wakes to look about, does not. */
+	cpu_ms = f.cpu_ms + proc_cpu_ms(1);
+	if (cpu_ms - x->cpu_ms >= CPU_MS || cpu_ms < x->cpu_ms || now - x->cpu_at_ms >= CPU_WITHIN_MS) {
+		if (cpu_ms - x->cpu_ms >= CPU_MS)
+			progress_tick();
+		x->cpu_ms = cpu_ms;
+		x->cpu_at_ms = now;
 	}
 	if (x->why != ENDED_ITSELF)
 		return (0);
@@ -465,7 +506,8 @@ look(struct life *x, int64_t now)
 		x->why = ENDED_TOO_MANY;
 	else if (f.resident_bytes > proc_memory_total() / 2 && proc_memory_available() < proc_memory_total() / 32)
 		x->why = ENDED_OUT_OF_MEMORY;
-	if ((rc = tree_measure(stage_outputs(l->w), l->scratch, &limits, &bytes)) == 0 && l->keep != NULL)
+	/* Its directory, whatever that is called by now. */
+	if ((rc = tree_measure(l->at, ".", &limits, &bytes)) == 0 && l->keep != NULL)
 		rc = tree_measure(stage_rundir(l->w)->fd, l->keep, &limits, &bytes);
 	if (rc == 1)
 		x->why = ENDED_TOO_LARGE;
@@ -572,7 +614,9 @@ start(struct life *x, const char *path, const char *const *argv, const char *con
 	p.fds[0] = -1;
 	p.fds[1] = out[1];
 	p.fds[2] = err[1];
-	x->began_ms = x->looked_ms = clock_mono_ms();
+	x->began_ms = x->looked_ms = x->cpu_at_ms = clock_mono_ms();
+	x->cpu_ms = proc_cpu_ms(1);
+	x->oom_kills = proc_oom_kills();
 	x->pid = process_run(&p);
 	close(out[1]);
 	close(err[1]);
@@ -658,7 +702,7 @@ judge(struct life *x)
 		return (stage_refuse(l->w, REFUSAL_TRAINER_FAILED, NULL,
 		    json_pack("{s:I, s:I}", "bytes", (json_int_t)l->program.max_bytes, "files",
 			(json_int_t)LAUNCH_ENTRIES),
-		    "its directories hold more than %s.max_bytes or %d files, or are too deep", l->section,
+		    "its directories hold more than %s.max_bytes or %d files, are too deep, or closed to us", l->section,
 		    LAUNCH_ENTRIES));
 	case ENDED_TOO_MANY:
 		return (
@@ -674,6 +718,12 @@ judge(struct life *x)
 	if (!x->gone)
 		return (stage_refuse(l->w, REFUSAL_UNKILLABLE, NULL, NULL, "process %ld lives on after SIGKILL",
 		    (long)x->pid));
+	if (WIFSIGNALED(x->status) &&
+	    stage_ending(STAGE_ASKED_NOTHING, x->status, x->oom_kills >= 0 && proc_oom_kills() > x->oom_kills) ==
+		REFUSAL_OUT_OF_MEMORY)
+		return (stage_refuse(l->w, REFUSAL_OUT_OF_MEMORY,
+		    json_pack("{s:I}", "resident_bytes", (json_int_t)l->peak_bytes), NULL,
+		    "the program was killed when memory ran out%s", words));
 	if (WIFSIGNALED(x->status)) {
 		snprintf(text, sizeof(text), "the program was killed by signal %d (%s)%s", WTERMSIG(x->status),
 		    strsignal(WTERMSIG(x->status)), words);
