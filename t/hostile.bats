@@ -379,3 +379,163 @@ spec.json" ]
 	cp -r "$DATA" copy
 	works good
 }
+
+# bats test_tags=b47,b69
+@test "a program that forks twice, takes sessions of its own and closes everything is gone with its stage" {
+	artifact twice py <<-'END'
+		def write():
+		    while True:
+		        open("../junk", "a").write("x")
+		        time.sleep(0.001)
+		for i in range(5): leave(write)
+		time.sleep(0.3)
+		good()
+	END
+	# What it handed over is good, and who went on writing into the run is gone before anything is published.
+	run -0 hg-train twice 3>&-
+	nothing_left twice
+	size=$(stat -c %s twice/junk)
+	artifact hop py <<-'END'
+		def hop():
+		    while True:
+		        if os.fork() != 0: os._exit(0)
+		        os.setsid()
+		for i in range(4): leave(hop)
+		time.sleep(0.3)
+		sys.exit(1)
+	END
+	refused trainer_failed hop "status 1"
+	[ "$(stat -c %s twice/junk)" = "$size" ]
+	works good
+}
+
+# bats test_tags=b47,b72
+@test "a program that forks for ever is ended with all that it started, in whatever sessions and however deep" {
+	cc -O -o forker -x c - <<-'END'
+		#include <unistd.h>
+		/* A thousand processes, each the child of the one before, then for ever more beside the last. */
+		int main(void)
+		{
+			int depth;
+
+			for (depth = 0; depth < 1000; depth++) {
+				if (fork() != 0)
+					for (;;)
+						pause();
+				if (depth % 3 == 0)
+					setsid();
+			}
+			for (;;) {
+				if (fork() == 0)
+					for (;;)
+						pause();
+				usleep(300);
+			}
+		}
+	END
+	artifact bomb sh <<< "exec $PWD/forker"
+	refused trainer_failed bomb "more than 4096 processes"
+	works good
+}
+
+# bats test_tags=b47,b68
+@test "one that ignores TERM, leaves its group or stops itself is ended when its time is over" {
+	local name text
+	while IFS='|' read -r name text; do
+		artifact "$name" py budget.max_wallclock_ms=300 <<< "signal.signal(signal.SIGTERM, signal.SIG_IGN)
+$text
+while True: time.sleep(1)"
+		refused trainer_failed "$name" "still at work after 0.300 s"
+	done <<-'END'
+		ignore|
+		group|if os.fork() == 0: os.setpgid(0, 0); time.sleep(500)
+		leave|os.setpgid(0, os.getpgid(os.getppid()))
+		stop|os.kill(os.getpid(), signal.SIGSTOP)
+		closed|os.closerange(0, 100)
+		others|leave(lambda: time.sleep(500)); leave(lambda: os.kill(os.getpid(), signal.SIGSTOP))
+	END
+	works good
+}
+
+# bats test_tags=b68,b72
+@test "a program that sleeps is stalled, also one that wakes now and then, and one that computes in silence is not" {
+	local name text
+	while IFS='|' read -r name text; do
+		artifact "$name" py budget.stall_ms=2500 <<< "$text
+while True: time.sleep(500)"
+		refused stalled "$name" "no progress for 2."
+	done <<-'END'
+		sleep|
+		stop|os.kill(os.getpid(), signal.SIGSTOP)
+		wake|for i in range(10 ** 9): time.sleep(0.1)
+		worker|os.kill(os.getppid(), signal.SIGSTOP)
+	END
+	artifact busy py budget.stall_ms=2500 <<-'END'
+		end = time.monotonic() + 4
+		while time.monotonic() < end: pass
+		good()
+	END
+	run -0 hg-train busy 3>&-
+	# Nor one whose work is done by processes that end, one after another, in sessions of their own.
+	artifact parts py budget.stall_ms=2500 <<-'END'
+		def part():
+		    t = time.process_time()
+		    while time.process_time() - t < 0.7: pass
+		for i in range(5):
+		    leave(part)
+		    time.sleep(0.8)
+		good()
+	END
+	run -0 hg-train parts 3>&-
+	works good
+}
+
+# orphaned RUN: hg-train of a program that kills its owner ends so.
+killed_owner() {
+	local code=0
+	hg-train "$1" 2> /dev/null 3>&- || code=$?
+	[ "$code" = 137 ]
+	cp "$1/spec.json" "$1.json"
+}
+
+# bats test_tags=b69,b72
+@test "a program that kills its owner, and its worker, is found with all that it started, and the lane is free" {
+	local who name victims
+	for who in "hg-reap ." "hg-await -t 20 train r" "hg-train r" "hg-gate train r"; do
+		for name in owner both; do
+			rm -rf r
+			victims=owner
+			[ $name = owner ] || victims='worker, owner'
+			artifact r py <<-END
+				worker = os.getppid()
+				owner = int(open("/proc/%d/stat" % worker).read().rsplit(")", 1)[1].split()[1])
+				def hold():
+				    f = open("../train.lock", "r+")
+				    while True:
+				        try:
+				            fcntl.fcntl(f, 37, struct.pack("hhqqi", fcntl.F_WRLCK, 0, 0, 0, 0))
+				            break
+				        except OSError: time.sleep(0.001)
+				    open("../held", "w")
+				    time.sleep(500)
+				leave(hold)
+				leave(lambda: time.sleep(500))
+				time.sleep(0.1)
+				for p in $victims,: os.kill(p, signal.SIGKILL)
+				time.sleep(500)
+			END
+			killed_owner r
+			until_true 10 test -e r/held
+			run timeout 30 $who
+			[ "$(key r/train_refusal.json .kind)" = owner_died ]
+			nothing_left r
+			rm -rf good
+			works good
+		done
+	done
+	[[ $(hg-status r) == *owner_died* ]]
+	rm r/held
+	# With the program mended it goes on.
+	hg-retry train r
+	[ "$(hg-status -j r | jq -r .stages.train.state)" = absent ]
+}
