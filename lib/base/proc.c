@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/proc.h"
@@ -398,59 +399,118 @@ err0:
 	return (-1);
 }
 
-static pid_t
-parent_of(pid_t pid)
+/* A process as a look at it, or at all of them, found it. */
+struct seen {
+	pid_t pid, parent;
+	uint64_t start_time;
+	int64_t cpu_ms;
+	uint64_t resident_bytes;
+	int ours; /* it descends from this one: 1, 0, or -1 while that is not known */
+};
+
+static int
+see(pid_t pid, struct seen *s)
 {
+	unsigned long long user, system, start;
+	long long of_user, of_system, resident;
 	char path[64], text[1024], *p;
+	long parent, tick = sysconf(_SC_CLK_TCK);
 
 	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
-	if (slurp(path, text, sizeof(text)) == -1 || (p = strrchr(text, ')')) == NULL || strlen(p) < 5)
-		return (0);
-	/* ") S 123": the state stands between. */
-	return ((pid_t)strtol(p + 4, NULL, 10));
+	/* From the state, the third field, on: utime is the 14th, starttime the 22nd, rss the 24th. */
+	if (slurp(path, text, sizeof(text)) == -1 || (p = strrchr(text, ')')) == NULL ||
+	    sscanf(p + 1,
+		" %*c %ld %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld %*d %*d %*d %*d %llu %*u %lld",
+		&parent, &user, &system, &of_user, &of_system, &start, &resident) != 7)
+		return (-1);
+	*s = (struct seen){ .pid = pid,
+		.parent = (pid_t)parent,
+		.start_time = start,
+		.cpu_ms = ((int64_t)(user + system) + of_user + of_system) * 1000 / tick,
+		.resident_bytes = (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE),
+		.ours = -1 };
+	return (0);
 }
 
-/* Does a process descend from us? A chain that breaks in between ends at init, and is found by the next look. */
 static int
-descends(pid_t pid, pid_t self)
+by_pid(const void *a, const void *b)
 {
-	int depth;
+	const struct seen *x = a, *y = b;
 
-	for (depth = 0; pid > 1 && depth < 4096; depth++)
-		if ((pid = parent_of(pid)) == self)
-			return (1);
-	return (0);
+	return (x->pid < y->pid ? -1 : x->pid > y->pid);
+}
+
+static struct seen *
+find_seen(struct seen *all, size_t n, pid_t pid)
+{
+	struct seen key = { .pid = pid };
+
+	return (bsearch(&key, all, n, sizeof(*all), by_pid));
+}
+
+/*
+ * All that descends from this process, in order of numbers; each chain of parents is walked once, however long it is,
+ * and one that breaks in between is whole at the next look.  Their number, or -1 with errno.
+ */
+static ssize_t
+see_descendants(struct seen **descendants)
+{
+	struct seen *all = NULL, *more, *s, *next;
+	pid_t pid, self = getpid();
+	size_t n = 0, cap = 0, i, k;
+	int ours;
+	DIR *d;
+
+	if ((d = opendir("/proc")) == NULL)
+		return (-1);
+	while ((pid = next_pid(d)) != 0) {
+		if ((more = array_room(all, n, &cap, sizeof(*all))) == NULL) {
+			closedir(d);
+			free(all);
+			errno = ENOMEM;
+			return (-1);
+		}
+		all = more;
+		if (see(pid, &all[n]) == 0)
+			n++;
+	}
+	closedir(d);
+	if (n != 0)
+		qsort(all, n, sizeof(*all), by_pid);
+	for (i = 0; i < n; i++) {
+		/* Up to where it is known; numbers that were used again meanwhile may close a circle. */
+		for (s = &all[i], k = 0; s != NULL && s->ours == -1 && s->parent != self && k < n; k++)
+			s = find_seen(all, n, s->parent);
+		ours = s != NULL && (s->parent == self || s->ours == 1);
+		for (s = &all[i]; s != NULL && s->ours == -1; s = next) {
+			next = s->parent == self ? NULL : find_seen(all, n, s->parent);
+			s->ours = ours;
+		}
+	}
+	for (i = k = 0; i < n; i++)
+		if (all[i].ours == 1)
+			all[k++] = all[i];
+	*descendants = all;
+	return ((ssize_t)k);
 }
 
 void
 proc_family(struct proc_family *f, pid_t except)
 {
-	unsigned long long user, system;
-	int64_t ticks = sysconf(_SC_CLK_TCK), page = sysconf(_SC_PAGESIZE);
-	long long of_user, of_system, resident;
-	pid_t pid, self = getpid();
-	char path[64], text[1024], *p;
-	DIR *d;
+	struct seen *all;
+	ssize_t i, n = see_descendants(&all);
 
 	memset(f, 0, sizeof(*f));
-	if ((d = opendir("/proc")) == NULL)
+	if (n == -1)
 		return;
-	while ((pid = next_pid(d)) != 0) {
-		if (pid == except || !descends(pid, self))
+	for (i = 0; i < n; i++) {
+		if (all[i].pid == except)
 			continue;
-		snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
-		/* From the state, the third field, on: utime is the 14th, rss the 24th. */
-		if (slurp(path, text, sizeof(text)) == -1 || (p = strrchr(text, ')')) == NULL ||
-		    sscanf(p + 1,
-			" %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %llu %llu %lld %lld %*d %*d %*d %*d %*u %*u "
-			"%lld",
-			&user, &system, &of_user, &of_system, &resident) != 5)
-			continue;
-		f->cpu_ms += ((int64_t)(user + system) + of_user + of_system) * 1000 / ticks;
-		f->resident_bytes += (uint64_t)resident * (uint64_t)page;
+		f->cpu_ms += all[i].cpu_ms;
+		f->resident_bytes += all[i].resident_bytes;
 		f->processes++;
 	}
-	closedir(d);
+	free(all);
 }
 
 void
@@ -470,17 +530,74 @@ proc_title(const char *title)
 		strncpy(program_invocation_name, title, (size_t)n);
 }
 
-/* SIGKILL a process through a pidfd, if it still is what it was: marked, or without a mark of ours by descent. */
+/* SIGKILL a process that was seen, if it still is that one; its number may be another's by now. */
 static void
-end_process(pid_t pid, const char *mark, pid_t self)
+end_seen(const struct seen *s)
+{
+	struct seen now;
+	int fd;
+
+	if ((fd = proc_pidfd(s->pid)) == -1)
+		return;
+	if (see(s->pid, &now) == 0 && now.start_time == s->start_time)
+		(void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+	close(fd);
+}
+
+/* SIGKILL a process through a pidfd, if it still is marked. */
+static void
+end_marked(pid_t pid, const char *mark)
 {
 	int fd;
 
 	if ((fd = proc_pidfd(pid)) == -1)
 		return;
-	if (mark != NULL ? is_marked(pid, mark) == 1 : descends(pid, self))
+	if (is_marked(pid, mark) == 1)
 		(void)syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
 	close(fd);
+}
+
+/* Without memory for all: our children, which nobody but us collects; what they had started becomes ours in its turn. */
+static int
+end_children(pid_t *left)
+{
+	pid_t pid, self = getpid();
+	struct seen s;
+	int n = 0;
+	DIR *d;
+
+	if ((d = opendir("/proc")) == NULL)
+		return (0);
+	while ((pid = next_pid(d)) != 0)
+		if (see(pid, &s) == 0 && s.parent == self) {
+			kill(pid, SIGKILL);
+			*left = pid;
+			n++;
+		}
+	closedir(d);
+	return (n);
+}
+
+/* SIGKILL all that descends from us; their number, and one of them. */
+static int
+end_all(pid_t *left)
+{
+	pid_t self = getpid();
+	struct seen *all;
+	ssize_t i, n = see_descendants(&all);
+
+	if (n == -1)
+		return (end_children(left));
+	for (i = 0; i < n; i++) {
+		/* Who is no child of ours may have ended, and its number be another's. */
+		if (all[i].parent == self)
+			kill(all[i].pid, SIGKILL);
+		else
+			end_seen(&all[i]);
+		*left = all[i].pid;
+	}
+	free(all);
+	return ((int)n);
 }
 
 /* Collect who is dead; 1 if there still are children. */
@@ -498,25 +615,10 @@ int
 proc_end_descendants(int64_t wait_ms, pid_t *left)
 {
 	int64_t end = clock_mono_ms() + wait_ms;
-	pid_t pid, self = getpid();
-	int n = 0;
-	DIR *d;
+	int n;
 
 	while (collect()) {
-		n = 1;
-		if ((d = opendir("/proc")) != NULL) {
-			for (n = 0; (pid = next_pid(d)) != 0;)
-				if (descends(pid, self)) {
-					/* Who is no child of ours may have ended, and its number be another's. */
-					if (parent_of(pid) == self)
-						kill(pid, SIGKILL);
-					else
-						end_process(pid, NULL, self);
-					*left = pid;
-					n++;
-				}
-			closedir(d);
-		}
+		n = end_all(left);
 		if (!collect())
 			return (0);
 		if (clock_mono_ms() >= end)
@@ -542,7 +644,7 @@ proc_end_marked(const char *mark, int64_t wait_ms, pid_t *left)
 				continue;
 			if (marked == -1)
 				break;
-			end_process(pid, mark, self);
+			end_marked(pid, mark);
 			*left = pid;
 			n++;
 		}

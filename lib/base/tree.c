@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* O_PATH */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -44,8 +45,9 @@ measure(int at, const char *name, uint64_t most, uint64_t *entries, uint64_t dep
 
 	if (depth == 0)
 		return (1);
+	/* One that is closed to us is over every limit. */
 	if ((d = open_dir(at, name)) == NULL)
-		return (errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -1);
+		return (errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : errno == EACCES ? 1 : -1);
 	while (rc == 0 && (e = readdir(d)) != NULL) {
 		if (is_dots(e->d_name) || fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1)
 			continue;
@@ -68,6 +70,25 @@ tree_measure(int at, const char *name, const struct tree_limits *limits, uint64_
 	    limits->depth < MEASURE_DEPTH ? limits->depth : MEASURE_DEPTH, bytes));
 }
 
+/* The same for a directory that shall go: one that was closed to us, its owner, is opened. */
+static DIR *
+open_closed(int at, const char *name)
+{
+	char path[64];
+	DIR *d;
+	int fd;
+
+	if ((d = open_dir(at, name)) != NULL || errno != EACCES ||
+	    (fd = openat(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1)
+		return (d);
+	/* By its descriptor, since the name may lead elsewhere by now. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (chmod(path, 0700) == 0)
+		d = open_dir(at, name);
+	close(fd);
+	return (d);
+}
+
 /* Take ${name}'s directories out of it, up beside it, and remove its files: then it is empty. */
 static int
 empty(int at, const char *name, uint64_t *serial)
@@ -75,9 +96,9 @@ empty(int at, const char *name, uint64_t *serial)
 	struct dirent *e;
 	char up[80];
 	int rc = 0;
-	DIR *d;
+	DIR *d, *below;
 
-	if ((d = open_dir(at, name)) == NULL)
+	if ((d = open_closed(at, name)) == NULL)
 		return (-1);
 	/* Without these permissions of its own nothing leaves a directory. */
 	(void)fchmod(dirfd(d), 0700);
@@ -91,9 +112,17 @@ empty(int at, const char *name, uint64_t *serial)
 		/* A directory that has none below it goes at once. */
 		if (unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR) == 0)
 			continue;
+		/* One that we may not write to does not change its parent, either. */
+		if ((below = open_closed(dirfd(d), e->d_name)) == NULL) {
+			rc = -1;
+			break;
+		}
+		(void)fchmod(dirfd(below), 0700);
+		closedir(below);
 		do
 			snprintf(up, sizeof(up), ".removed.%ld.%llu", (long)getpid(), (unsigned long long)++*serial);
-		while ((rc = renameat(dirfd(d), e->d_name, at, up)) == -1 && (errno == EEXIST || errno == ENOTEMPTY));
+		while ((rc = renameat(dirfd(d), e->d_name, at, up)) == -1 &&
+		    (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR));
 		if (rc == -1)
 			break;
 	}
@@ -123,6 +152,9 @@ remove_taken_up(int at, uint64_t *serial)
 			continue;
 		some = 1;
 		if (unlinkat(at, e->d_name, AT_REMOVEDIR) == 0 || errno == ENOENT)
+			continue;
+		/* Somebody else's, of such a name. */
+		if (errno == ENOTDIR && unlinkat(at, e->d_name, 0) == 0)
 			continue;
 		if ((errno != ENOTEMPTY && errno != EEXIST && errno != EACCES) || empty(at, e->d_name, serial) == -1 ||
 		    (unlinkat(at, e->d_name, AT_REMOVEDIR) == -1 && errno != ENOENT)) {

@@ -17,7 +17,7 @@ struct tree_limits {
 /**
  * tree_measure(at, name, limits, bytes):
  * Add what the files below directory ${name} take on the disk to *bytes.  What vanishes meanwhile is not counted.
- * Returns 0; 1 once there is more of anything than ${limits} allow.
+ * Returns 0; 1 once there is more of anything than ${limits} allow, or a directory that can't be looked into.
  * Errors: -1 with errno.
  */
 int tree_measure(int at, const char *name, const struct tree_limits *limits, uint64_t *bytes);

@@ -181,6 +181,28 @@ settle(const struct rundir *r, enum state state)
 	return (-1);
 }
 
+/*
+ * Is the lock held though neither of those whom it names lives?  Then what they started holds it, and is ended; the
+ * state is looked at again.  0, or -1 with errno, said.
+ */
+static int
+end_holders(struct rundir *r, enum stage s, enum state *state, struct runlock_look *look)
+{
+	char mark[RUNDIR_MARK_SIZE];
+	pid_t alive;
+
+	if (*state != STATE_RUNNING || !look->held || look->text != RUNLOCK_GOOD || look->lock.owner.pid <= 0 ||
+	    proc_alive(&look->lock.owner) != 0 || (look->lock.worker.pid > 0 && proc_alive(&look->lock.worker) != 0))
+		return (0);
+	if (rundir_load(r) == -1)
+		return (-1);
+	if (proc_end_marked(rundir_mark(r, s, look->lock.attempt, mark), KILL_MS, &alive) == -1) {
+		say_errno("cannot find what stage %s of '%s' has started", rundir_stages[s].name, r->path);
+		return (-1);
+	}
+	return (state_look(r, s, state, look));
+}
+
 static int
 close_out(struct rundir *r, enum stage s, enum state *state, enum closeout *done)
 {
@@ -198,6 +220,8 @@ close_out(struct rundir *r, enum stage s, enum state *state, enum closeout *done
 		if (state_look(r, s, state, &look) == -1)
 			return (-1);
 	}
+	if (end_holders(r, s, state, &look) == -1)
+		return (-1);
 	if (*state != STATE_ORPHANED && *state != STATE_OVERDUE)
 		return (0);
 	if (rundir_load(r) == -1)

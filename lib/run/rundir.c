@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -401,6 +402,114 @@ rundir_discard(const struct rundir *r, enum stage s)
 err0:
 	say_errno("cannot discard what stage %s left in '%s'", st->name, r->path);
 	return (-1);
+}
+
+/* The names by which stages close out, and of their outputs, one by one; NULL after the last. */
+static const char *
+marker(size_t n)
+{
+	const struct rundir_stage *st;
+	const char *const *p;
+	int s;
+
+	for (s = 0; s < STAGE_COUNT; s++) {
+		st = &rundir_stages[s];
+		if (n < 2)
+			return (n == 0 ? st->receipt : st->refusal);
+		n -= 2;
+		for (p = st->outputs; *p != NULL; p++)
+			if (n-- == 0)
+				return (*p);
+	}
+	return (NULL);
+}
+
+uint64_t
+rundir_markers(const struct rundir *r)
+{
+	uint64_t there = 0;
+	const char *name;
+	struct stat st;
+	size_t n;
+
+	for (n = 0; (name = marker(n)) != NULL; n++) {
+		assert(n < 64);
+		if (fstatat(r->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			there |= (uint64_t)1 << n;
+	}
+	return (there);
+}
+
+static int
+take_away(const struct rundir *r, const char *what, const char **name)
+{
+	if (tree_remove(r->fd, what) == -1) {
+		say_errno("cannot remove '%s/%s'", r->path, what);
+		return (-1);
+	}
+	*name = what;
+	return (0);
+}
+
+/* What lies under that name and is not of that type goes. */
+static int
+only_as(const struct rundir *r, const char *what, mode_t type, const char **name)
+{
+	struct stat st;
+
+	if (what == NULL || fstatat(r->fd, what, &st, AT_SYMLINK_NOFOLLOW) == -1 || (st.st_mode & S_IFMT) == type)
+		return (0);
+	return (take_away(r, what, name));
+}
+
+static int
+restore_spec(const struct rundir *r, const char **name)
+{
+	char *now;
+	size_t n;
+	int same;
+
+	now = file_read(r->fd, RUNDIR_SPEC, r->spec.text_bytes, &n);
+	same = now != NULL && n == r->spec.text_bytes && memcmp(now, r->spec.text, n) == 0;
+	if (now == NULL && errno != ENOENT && !file_at_fault(errno)) {
+		say_errno("cannot read '%s/%s'", r->path, RUNDIR_SPEC);
+		return (-1);
+	}
+	free(now);
+	if (same)
+		return (0);
+	if (tree_remove(r->fd, RUNDIR_SPEC) == 0 &&
+	    atomfile_create(r->fd, RUNDIR_SPEC, r->spec.text, r->spec.text_bytes) == 0) {
+		*name = RUNDIR_SPEC;
+		return (0);
+	}
+	say_errno("cannot put '%s/%s' back", r->path, RUNDIR_SPEC);
+	return (-1);
+}
+
+int
+rundir_restore(const struct rundir *r, uint64_t before, const char **name)
+{
+	uint64_t more = rundir_markers(r) & ~before;
+	const struct rundir_stage *st;
+	const char *const *p;
+	size_t n;
+
+	*name = NULL;
+	for (n = 0; more != 0 && marker(n) != NULL; n++)
+		if ((more & (uint64_t)1 << n) != 0 && take_away(r, marker(n), name) == -1)
+			return (-1);
+	for (st = rundir_stages; st < rundir_stages + STAGE_COUNT; st++) {
+		if (only_as(r, st->lock, S_IFREG, name) == -1 || only_as(r, st->status, S_IFREG, name) == -1 ||
+		    only_as(r, st->log, S_IFREG, name) == -1 || only_as(r, st->kept_tree, S_IFDIR, name) == -1)
+			return (-1);
+		for (p = st->keeps; *p != NULL; p++)
+			if (only_as(r, *p, S_IFREG, name) == -1)
+				return (-1);
+	}
+	if (only_as(r, RUNDIR_ATTEMPTS, S_IFDIR, name) == -1 || restore_spec(r, name) == -1)
+		return (-1);
+	return (*name != NULL);
 }
 
 void

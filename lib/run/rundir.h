@@ -158,6 +158,16 @@ int rundir_has(const struct rundir *r, const char *name);
 #define RUNDIR_MARK_SIZE 96
 char *rundir_mark(const struct rundir *r, enum stage s, int attempt, char out[RUNDIR_MARK_SIZE]);
 
+/**
+ * A run in which a program of somebody else's was at work.
+ * rundir_markers(r): which names of stages' outputs, receipts, reports and refusals are there, a bit each.
+ * rundir_restore(r, before, name): Remove those that are not in ${before}, and whatever lies in the place of a file or
+ * a directory of ours and is none; put spec.json back as rundir_load read it.
+ * Returns 0 if there was nothing to do, or 1 with the name of the last in *name.  Errors: -1 with errno, said.
+ */
+uint64_t rundir_markers(const struct rundir *r);
+int rundir_restore(const struct rundir *r, uint64_t before, const char **name);
+
 /* The number that the next attempt of a stage has: 1 + the largest N of attempts/S.N, or -1 with errno. */
 int rundir_attempt(const struct rundir *r, enum stage s);
 

@@ -88,12 +88,14 @@ spec_read(int rundir, const char *path, struct spec *s)
 			say_errno("cannot read '%s/%s'", path, SPEC_FILE);
 		return (-1);
 	}
+	s->text = text;
+	s->text_bytes = n;
 	if (str_printf(&what, "%s/%s", path, SPEC_FILE) == -1 || sha256_hex(text, n, s->text_sha256) == -1) {
 		say_errno("cannot read '%s/%s'", path, SPEC_FILE);
-		goto out;
+		goto err0;
 	}
 	if ((s->json = contract_parse(text, n, what.p, "spec")) == NULL)
-		goto out;
+		goto err0;
 	/* The digests are of what the file says; what it leaves out is known only after them. */
 	if (verify(s->json, what.p) == -1)
 		goto err0;
@@ -114,7 +116,6 @@ err0:
 out:
 	error = errno;
 	str_free(&what);
-	free(text);
 	errno = error;
 	return (rc);
 }
@@ -123,7 +124,9 @@ void
 spec_free(struct spec *s)
 {
 	json_decref(s->json);
+	free(s->text);
 	s->json = NULL;
+	s->text = NULL;
 	s->run_id = s->run_uid = NULL;
 }
 

@@ -313,6 +313,7 @@ struct owner {
 	int64_t deadline_ms; /* of the execution */
 	int lock_fd, lane_fd, ready_fd;
 	char temporary[4096];   /* a rehearsal's directory, or "" */
+	uint64_t markers;       /* of the run when the stage began */
 	struct stage_work work; /* the worker's, filled before the fork */
 };
 
@@ -907,6 +908,7 @@ record_prepare(struct owner *o)
 	if (rundir_discard(o->run, o->job->stage) == -1)
 		return (-1);
 	o->work.outputs = o->run->fd;
+	o->markers = rundir_markers(o->run);
 	/* From here on a signal asks for a refusal, and a kill leaves an orphan. */
 	set_signals(on_owner_signal);
 	if (runlock_write(o->lock_fd, &o->lock) == 0)
@@ -939,9 +941,13 @@ record_publish(struct owner *o, const json_t *body)
 static int
 record_refuse(struct owner *o, const struct refusal *why)
 {
+	const char *name;
 	json_t *refusal;
 	int code;
 
+	/* Its worker does this itself, unless the program killed it. */
+	if (rundir_external(o->run) && rundir_restore(o->run, o->markers, &name) == -1)
+		return (HG_EXIT_SYSTEM);
 	if (refusal_publish(o->run, o->job->stage, &o->lock, why) == -1)
 		return (HG_EXIT_SYSTEM);
 	if ((refusal = refusal_read(o->run, o->job->stage)) == NULL)

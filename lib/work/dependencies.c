@@ -1,5 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,10 +49,15 @@ bind_part(struct stage_work *w, const struct dataset_part *part)
 	return (0);
 }
 
-/* What dataset_verify looks at. */
+/* What dataset_open and dataset_verify look at. */
 static int
 bind_data(struct stage_work *w, const struct dataset *d, unsigned parts)
 {
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", d->dir, DATASET_FILE);
+	if (inputs_bind(w, AT_FDCWD, path, d->sha256) == -1)
+		return (-1);
 	if ((parts & DATASET_TOKENIZER) != 0 && d->tokenizer_path != NULL &&
 	    inputs_bind(w, AT_FDCWD, d->tokenizer_path, d->tokenizer_sha256) == -1)
 		return (-1);

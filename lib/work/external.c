@@ -16,6 +16,7 @@
 #include "base/num.h"
 #include "base/proc.h"
 #include "base/say.h"
+#include "base/tree.h"
 #include "gpt/checkpoint.h"
 #include "gpt/safetensors.h"
 #include "gpt/trainspec.h"
@@ -32,6 +33,9 @@
 /* What a checkpoint, and what one file of an artifact, may have. */
 #define CHECKPOINT_BYTES ((uint64_t)64 << 30)
 
+/* So many members that disagree are listed; a refusal that names more could not be read again. */
+#define MISMATCHES 1000
+
 /* The worker's state; its process ends with it, and frees. */
 struct work {
 	struct stage_work *w;
@@ -45,6 +49,7 @@ struct work {
 	json_t *claimed;
 	json_t *mismatches; /* [{field, expected, observed}] */
 	json_t *files;      /* of the artifact */
+	uint64_t left_bytes; /* that more files of it may have */
 	uint64_t params;
 };
 
@@ -53,6 +58,11 @@ struct work {
 static int
 disagrees(struct work *x, const char *field, json_t *expected, json_t *observed)
 {
+	if (json_array_size(x->mismatches) == MISMATCHES) {
+		json_decref(expected);
+		json_decref(observed);
+		return (0);
+	}
 	return (json_array_append_new(x->mismatches,
 	    json_pack("{s:s, s:o, s:o}", "field", field, "expected", expected, "observed", observed)));
 }
@@ -306,12 +316,19 @@ take_file(struct work *x, const char *name, int into)
 	uint64_t bytes;
 	ssize_t n;
 
-	if (!str_is_name(base) && *base != '.') {
+	if (!str_is_name(base)) {
 		stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_string(name), NULL,
-		    "'%s' can't name a file of an artifact: A-Z a-z 0-9 . _ - and at most 64 of them", name);
+		    "'%s' can't name a file of an artifact: 1 to 64 of A-Z a-z 0-9 . _ - and no dot first", name);
 		return (NULL);
 	}
-	if ((in = open_left(x, name, (uint64_t)x->launch.program.max_bytes)) == -1)
+	if (launch_owns(base)) {
+		stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_string(name), NULL,
+		    "'%s' can't name a file of an artifact: homegolf gives a scorer a file of that name, or asks for one",
+		    name);
+		return (NULL);
+	}
+	/* What has holes, or several names, takes more room once it is copied. */
+	if ((in = open_left(x, name, x->left_bytes)) == -1)
 		return (NULL);
 	if ((out = openat(into, base, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) == -1) {
 		if (errno == EEXIST)
@@ -330,6 +347,7 @@ take_file(struct work *x, const char *name, int into)
 	}
 	close(in);
 	close(out);
+	x->left_bytes -= bytes < x->left_bytes ? bytes : x->left_bytes;
 	return (json_pack("{s:s, s:I, s:s}", "file", base, "bytes", (json_int_t)bytes, "sha256", hex));
 }
 
@@ -346,6 +364,7 @@ take_files(struct work *x)
 		say_errno("cannot make '%s'", RUNDIR_FILES);
 		return (-1);
 	}
+	x->left_bytes = (uint64_t)x->launch.program.max_bytes;
 	json_array_foreach((json_t *)(uintptr_t)names, i, v) {
 		if ((entry = take_file(x, json_string_value(v), fd)) == NULL)
 			return (-1);
@@ -633,10 +652,11 @@ external_train(struct stage_work *w, void *arg)
 	if (program_read(&l->program, x.r->spec.json, "trainer") == 0)
 		return (stage_refuse(w, REFUSAL_SPEC_INVALID, NULL, NULL, "the spec has no trainer.command"));
 	/* The metrics of an attempt that failed say nothing of this one. */
-	if (metrics_open(&x.metrics, stage_outputs(w)) == -1 || metrics_cut(&x.metrics) == -1)
+	if (tree_remove(stage_outputs(w), RUNDIR_METRICS) == -1 || metrics_open(&x.metrics, stage_outputs(w)) == -1)
 		return (-1);
 	l->metrics = &x.metrics;
-	if ((l->log = file_open_change(stage_outputs(w), RUNDIR_TRAIN_LOG, O_RDWR | O_CREAT | O_TRUNC | O_APPEND,
+	if (tree_remove(stage_outputs(w), RUNDIR_TRAIN_LOG) == -1 ||
+	    (l->log = file_open_change(stage_outputs(w), RUNDIR_TRAIN_LOG, O_RDWR | O_CREAT | O_EXCL | O_APPEND,
 		 0644)) == -1) {
 		say_errno("cannot write '%s'", RUNDIR_TRAIN_LOG);
 		return (-1);
@@ -790,7 +810,7 @@ take_table(struct stage_work *w, const char *table, const struct str *expected, 
 		if ((have = next_line(&have_at, &have_n)) == NULL)
 			return (stage_refuse(w, REFUSAL_RESULT_MISMATCH, json_pack("{s:I}", "lines", (json_int_t)row),
 			    NULL, "the scorer's '%s' ends after %zu lines; '%s' has more", RUNDIR_SCORE_DOCS, row,
-			    "docs.tsv"));
+			    LAUNCH_DOCS));
 		k = row == 0 ? want_n : last_column(want, want_n);
 		if (have_n < k || memcmp(have, want, k) != 0) {
 			snprintf(said, sizeof(said), "%.*s", have_n < 150 ? (int)have_n : 150, have);
@@ -844,8 +864,8 @@ external_score(struct stage_work *w, unsigned threads, const json_t *files, cons
 	json_array_foreach((json_t *)(uintptr_t)files, i, entry)
 		if (hand_over(l, entry) == -1)
 			return (-1);
-	if (atomfile_create(l->at, "docs.tsv", expected->p, expected->n) == -1) {
-		say_errno("cannot write 'docs.tsv'");
+	if (atomfile_create(l->at, LAUNCH_DOCS, expected->p, expected->n) == -1) {
+		say_errno("cannot write '%s'", LAUNCH_DOCS);
 		return (-1);
 	}
 	if (launch_run(l) == -1)

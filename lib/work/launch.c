@@ -30,6 +30,11 @@
 #define LOOK_MS 500
 #define KILL_MS 4000
 
+/* It gets on that computes so long within such a time; and how often its progress is posted. */
+#define CPU_MS 50
+#define CPU_WITHIN_MS 5000
+#define POST_MS 500
+
 /* The files in its directory that are ours. */
 #define FIFO "metrics.fifo"
 #define TEMPORARY "tmp"
@@ -37,6 +42,18 @@
 /* Of the environment that is there, these are handed on. */
 static const char *const handed_on[] = { "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TZ", "USER",
 	NULL };
+
+int
+launch_owns(const char *name)
+{
+	static const char *const names[] = { RUNDIR_SPEC, FIFO, TEMPORARY, LAUNCH_DOCS, RUNDIR_SCORE_DOCS };
+	size_t i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return (1);
+	return (0);
+}
 
 /* --- what it runs in -------------------------------------------------------- */
 
@@ -100,25 +117,12 @@ place_file(struct launch *l, const json_t *entry)
 		free(text);
 		return (-1);
 	}
-	rc = strcmp(hex, want) == 0 ? write_file(l, name, text, n, st.st_mode & 0111 ? 0777 : 0666) :
+	/* The copy is what it runs: one that it alters while it runs is not what the spec names. */
+	rc = strcmp(hex, want) == 0 ? (write_file(l, name, text, n, st.st_mode & 0111 ? 0777 : 0666) == -1 ?
+					      -1 :
+					      inputs_bind(l->w, l->at, name, want)) :
 				      stage_refuse(l->w, REFUSAL_TRAINER_MISSING, json_string(hex), json_string(want),
 					  "'%s' is not what it was when the run was made", from);
-	free(text);
-	return (rc);
-}
-
-static int
-place_spec(struct launch *l)
-{
-	char *text;
-	size_t n;
-	int rc;
-
-	if ((text = file_read(stage_rundir(l->w)->fd, RUNDIR_SPEC, CONTRACT_MAX_BYTES, &n)) == NULL) {
-		say_errno("cannot read '%s'", RUNDIR_SPEC);
-		return (-1);
-	}
-	rc = write_file(l, RUNDIR_SPEC, text, n, 0666);
 	free(text);
 	return (rc);
 }
@@ -149,6 +153,9 @@ open_keep(struct launch *l, char path[4096])
 	if (l->keep == NULL)
 		return (0);
 	l->kept = fstatat(r->fd, l->keep, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	/* Something else was put in its place. */
+	if (l->kept && !S_ISDIR(st.st_mode) && tree_remove(r->fd, l->keep) == 0)
+		l->kept = 0;
 	if ((mkdirat(r->fd, l->keep, 0777) == -1 && errno != EEXIST) ||
 	    (fd = openat(r->fd, l->keep, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1) {
 		say_errno("cannot use '%s/%s'", r->path, l->keep);
@@ -225,6 +232,7 @@ find_executable(struct launch *l, char path[8200])
 int
 launch_prepare(struct launch *l)
 {
+	const struct rundir *r = stage_rundir(l->w);
 	const json_t *entry;
 	size_t i;
 
@@ -235,7 +243,7 @@ launch_prepare(struct launch *l)
 		say_errno("cannot make '%s'", l->scratch);
 		return (-1);
 	}
-	if (place_spec(l) == -1)
+	if (write_file(l, RUNDIR_SPEC, r->spec.text, r->spec.text_bytes, 0666) == -1)
 		return (-1);
 	json_array_foreach((json_t *)(uintptr_t)l->program.program, i, entry)
 		if (place_file(l, entry) == -1)
@@ -344,10 +352,12 @@ struct life {
 	int status, gone;
 	enum ended why;
 	int64_t began_ms, asked_ms, looked_ms;
-	int64_t cpu_ms; /* as last seen */
+	int64_t cpu_ms, cpu_at_ms; /* what it had computed when that was last a step on, or long ago */
+	int64_t posted_ms;
+	int64_t oom_kills;
 	int killed;
 	struct str row; /* of the metrics, so far */
-	int rows_wrong;
+	unsigned long rows_wrong, rows_left_out;
 	uint64_t bytes_seen;
 };
 
@@ -372,27 +382,42 @@ to_log(struct life *x, const char *text, size_t n)
 	return (0);
 }
 
+/* A row for the file and, not for each, for whoever looks. Steals it. */
+static int
+add_row(struct life *x, json_t *row, int64_t now_ms)
+{
+	struct launch *l = x->l;
+
+	if (x->posted_ms == 0 || now_ms - x->posted_ms >= POST_MS) {
+		x->posted_ms = now_ms;
+		stage_progress(l->w, jsonio_i64(row, "step", 0),
+		    json_pack("{s:s, s:O, s:n, s:O, s:O, s:O, s:n, s:n, s:I}", "phase", "train", "step",
+			json_object_get(row, "step"), "steps_expected", "tokens", json_object_get(row, "tokens"),
+			"train_loss", json_object_get(row, "train_loss"), "best_loss", json_object_get(row, "train_loss"),
+			"tokens_per_s", "eta_ms", "elapsed_ms", (json_int_t)(now_ms - x->began_ms)));
+	}
+	if (l->metrics->bytes <= LAUNCH_LOG_BYTES)
+		return (metrics_add(l->metrics, row));
+	json_decref(row);
+	if (x->rows_left_out++ == 0)
+		say_note("'%s' is full at %llu bytes; what follows is dropped", RUNDIR_METRICS,
+		    (unsigned long long)LAUNCH_LOG_BYTES);
+	return (0);
+}
+
 /* A line of metrics: what of it is missing is filled in. */
 static int
 take_row(struct life *x, const char *line, size_t n)
 {
 	json_t *row = json_loadb(line, n, JSON_REJECT_DUPLICATES, NULL);
-	int64_t now = clock_mono_ms() - x->began_ms;
+	int64_t now = clock_mono_ms();
 
 	if (json_is_object(row)) {
 		json_object_update_missing_new(row,
 		    json_pack("{s:i, s:n, s:i, s:n, s:I}", "tokens", 0, "train_loss", "lr_scale", 1, "grad_norm",
-			"wallclock_ms", (json_int_t)now));
-		if (contract_accept("metrics", row, NULL) == 0) {
-			stage_progress(x->l->w, jsonio_i64(row, "step", 0),
-			    json_pack("{s:s, s:O, s:n, s:O, s:O, s:O, s:n, s:n, s:I}", "phase", "train", "step",
-				json_object_get(row, "step"), "steps_expected", "tokens",
-				json_object_get(row, "tokens"), "train_loss", json_object_get(row, "train_loss"),
-				"best_loss", json_object_get(row, "train_loss"), "tokens_per_s", "eta_ms", "elapsed_ms",
-				(json_int_t)now));
-			return (x->l->metrics->bytes > LAUNCH_LOG_BYTES ? (json_decref(row), 0) :
-									  metrics_add(x->l->metrics, row));
-		}
+			"wallclock_ms", (json_int_t)(now - x->began_ms)));
+		if (contract_accept("metrics", row, NULL) == 0)
+			return (add_row(x, row, now));
 	}
 	json_decref(row);
 	if (x->rows_wrong++ == 0)
@@ -459,6 +484,7 @@ look(struct life *x, int64_t now)
 	const struct tree_limits limits = { (uint64_t)l->program.max_bytes, LAUNCH_ENTRIES, LAUNCH_DEPTH };
 	struct proc_family f;
 	uint64_t bytes = 0;
+	int64_t cpu_ms;
 	int rc;
 
 	if (now - x->looked_ms < LOOK_MS)
@@ -467,10 +493,13 @@ look(struct life *x, int64_t now)
 	proc_family(&f, x->guard);
 	if (f.resident_bytes > l->peak_bytes)
 		l->peak_bytes = f.resident_bytes;
-	/* A program that says nothing and computes gets on; one that sleeps does not. */
-	if (f.cpu_ms - x->cpu_ms >= 10) {
-		x->cpu_ms = f.cpu_ms;
-		progress_tick();
+	/* A program that says nothing and computes gets on; one that sleeps, and only wakes to look about, does not. */
+	cpu_ms = f.cpu_ms + proc_cpu_ms(1);
+	if (cpu_ms - x->cpu_ms >= CPU_MS || cpu_ms < x->cpu_ms || now - x->cpu_at_ms >= CPU_WITHIN_MS) {
+		if (cpu_ms - x->cpu_ms >= CPU_MS)
+			progress_tick();
+		x->cpu_ms = cpu_ms;
+		x->cpu_at_ms = now;
 	}
 	if (x->why != ENDED_ITSELF)
 		return (0);
@@ -478,7 +507,8 @@ look(struct life *x, int64_t now)
 		x->why = ENDED_TOO_MANY;
 	else if (f.resident_bytes > proc_memory_total() / 2 && proc_memory_available() < proc_memory_total() / 32)
 		x->why = ENDED_OUT_OF_MEMORY;
-	if ((rc = tree_measure(stage_outputs(l->w), l->scratch, &limits, &bytes)) == 0 && l->keep != NULL)
+	/* Its directory, whatever that is called by now. */
+	if ((rc = tree_measure(l->at, ".", &limits, &bytes)) == 0 && l->keep != NULL)
 		rc = tree_measure(stage_rundir(l->w)->fd, l->keep, &limits, &bytes);
 	if (rc == 1)
 		x->why = ENDED_TOO_LARGE;
@@ -499,6 +529,15 @@ collect(struct life *x)
 			x->status = status;
 			x->gone = 1;
 		}
+}
+
+/* Signal its group, and it, which may have left that. */
+static void
+end(const struct life *x, int sig)
+{
+	kill(-x->pid, sig);
+	if (!x->gone)
+		kill(x->pid, sig);
 }
 
 /* Attend it until it has ended, by itself or not. 0, or -1 with errno, said. */
@@ -523,12 +562,12 @@ attend(struct life *x)
 			rc = look(x, now);
 		if ((x->why != ENDED_ITSELF || rc == -1) && x->asked_ms == 0) {
 			x->asked_ms = now;
+			end(x, SIGTERM);
 			/* One that was stopped can't hear of it otherwise. */
-			kill(-x->pid, SIGTERM);
-			kill(-x->pid, SIGCONT);
+			end(x, SIGCONT);
 		}
 		if (x->asked_ms != 0 && !x->killed && now - x->asked_ms >= LAUNCH_STOP_MS) {
-			kill(-x->pid, SIGKILL);
+			end(x, SIGKILL);
 			x->killed = 1;
 		}
 		if (x->killed && now - x->asked_ms >= LAUNCH_STOP_MS + KILL_MS)
@@ -621,7 +660,9 @@ start(struct life *x, const char *path, const char *const *argv, const char *con
 	p.fds[0] = -1;
 	p.fds[1] = out[1];
 	p.fds[2] = err[1];
-	x->began_ms = x->looked_ms = clock_mono_ms();
+	x->began_ms = x->looked_ms = x->cpu_at_ms = clock_mono_ms();
+	x->cpu_ms = proc_cpu_ms(1);
+	x->oom_kills = proc_oom_kills();
 	x->pid = process_run(&p);
 	close(out[1]);
 	close(err[1]);
@@ -639,76 +680,20 @@ start(struct life *x, const char *path, const char *const *argv, const char *con
 
 /* --- what it left ------------------------------------------------------------- */
 
-/* The names by which stages close out, and of their outputs, one by one; NULL after the last. */
-static const char *
-marker(size_t n)
-{
-	const struct rundir_stage *st;
-	const char *const *p;
-	int s;
-
-	for (s = 0; s < STAGE_COUNT; s++) {
-		st = &rundir_stages[s];
-		if (n < 2)
-			return (n == 0 ? st->receipt : st->refusal);
-		n -= 2;
-		for (p = st->outputs; *p != NULL; p++)
-			if (n-- == 0)
-				return (*p);
-	}
-	return (NULL);
-}
-
-/* Those that are there, a bit each. */
-static uint64_t
-markers(const struct rundir *r)
-{
-	uint64_t there = 0;
-	const char *name;
-	struct stat st;
-	size_t n;
-
-	for (n = 0; (name = marker(n)) != NULL; n++) {
-		assert(n < 64);
-		if (fstatat(r->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			there |= (uint64_t)1 << n;
-	}
-	return (there);
-}
-
-/*
- * What a program puts where the stages' files are is no evidence, and goes; the spec outlives it.  ${spec} is its text
- * as it was.  0, or -1, refused.
- */
+/* What a program puts where the run's own files are is no evidence, and goes; the spec outlives it. 0, or -1, refused. */
 static int
-check_run(struct launch *l, uint64_t before, const char *spec, size_t n)
+check_run(struct launch *l, uint64_t before)
 {
-	const struct rundir *r = stage_rundir(l->w);
-	uint64_t more = markers(r) & ~before;
-	char hex[SHA256_HEX_SIZE] = "", *now;
-	const char *name = NULL;
-	size_t have, i;
+	const char *name;
 
-	for (i = 0; more != 0 && marker(i) != NULL; i++)
-		if ((more & (uint64_t)1 << i) != 0 && tree_remove(r->fd, name = marker(i)) == -1) {
-			say_errno("cannot remove '%s', which the program wrote", name);
-			return (-1);
-		}
-	now = file_read(r->fd, RUNDIR_SPEC, CONTRACT_MAX_BYTES, &have);
-	if (now != NULL && sha256_hex(now, have, hex) == -1)
-		hex[0] = '\0';
-	free(now);
-	if (strcmp(hex, r->spec.text_sha256) != 0) {
-		name = RUNDIR_SPEC;
-		if (tree_remove(r->fd, name) == -1 || atomfile_create(r->fd, name, spec, n) == -1) {
-			say_errno("cannot put '%s' back", name);
-			return (-1);
-		}
-	}
-	if (name == NULL)
+	switch (rundir_restore(stage_rundir(l->w), before, &name)) {
+	case 0:
 		return (0);
-	return (stage_refuse(l->w, REFUSAL_TRAINER_FAILED, NULL, NULL,
-	    "the program wrote '%s' of its run: what it wrote is gone", name));
+	case 1:
+		return (stage_refuse(l->w, REFUSAL_TRAINER_FAILED, NULL, NULL,
+		    "the program wrote '%s' of its run: what it wrote is gone", name));
+	}
+	return (-1);
 }
 
 /* The last line of the log that says something, for the refusal. */
@@ -763,7 +748,7 @@ judge(struct life *x)
 		return (stage_refuse(l->w, REFUSAL_TRAINER_FAILED, NULL,
 		    json_pack("{s:I, s:I}", "bytes", (json_int_t)l->program.max_bytes, "files",
 			(json_int_t)LAUNCH_ENTRIES),
-		    "its directories hold more than %s.max_bytes or %d files, or are too deep", l->section,
+		    "its directories hold more than %s.max_bytes or %d files, are too deep, or closed to us", l->section,
 		    LAUNCH_ENTRIES));
 	case ENDED_TOO_MANY:
 		return (
@@ -779,6 +764,12 @@ judge(struct life *x)
 	if (!x->gone)
 		return (stage_refuse(l->w, REFUSAL_UNKILLABLE, NULL, NULL, "process %ld lives on after SIGKILL",
 		    (long)x->pid));
+	if (WIFSIGNALED(x->status) &&
+	    stage_ending(STAGE_ASKED_NOTHING, x->status, x->oom_kills >= 0 && proc_oom_kills() > x->oom_kills) ==
+		REFUSAL_OUT_OF_MEMORY)
+		return (stage_refuse(l->w, REFUSAL_OUT_OF_MEMORY,
+		    json_pack("{s:I}", "resident_bytes", (json_int_t)l->peak_bytes), NULL,
+		    "the program was killed when memory ran out%s", words));
 	if (WIFSIGNALED(x->status)) {
 		snprintf(text, sizeof(text), "the program was killed by signal %d (%s)%s", WTERMSIG(x->status),
 		    strsignal(WTERMSIG(x->status)), words);
@@ -794,19 +785,17 @@ int
 launch_run(struct launch *l)
 {
 	struct life x = { .l = l, .out = -1, .err = -1, .fifo = -1, .row = STR_INIT };
-	const struct rundir *r = stage_rundir(l->w);
-	uint64_t before = markers(r);
-	char path[8200], *spec;
+	uint64_t before = rundir_markers(stage_rundir(l->w));
+	char path[8200];
 	const char **argv;
 	struct environment env;
 	json_t *values;
 	int rc, error;
-	size_t i, n;
 	pid_t left;
+	size_t i;
 
 	l->said = (struct str)STR_INIT;
-	if ((spec = file_read(r->fd, RUNDIR_SPEC, CONTRACT_MAX_BYTES, &n)) == NULL || (values = values_of(l)) == NULL ||
-	    expand_command(l, values) == -1 || make_environment(l, values, &env) == -1)
+	if ((values = values_of(l)) == NULL || expand_command(l, values) == -1 || make_environment(l, values, &env) == -1)
 		return (-1);
 	if (find_executable(l, path) == -1)
 		return (-1);
@@ -820,7 +809,7 @@ launch_run(struct launch *l)
 	rc = attend(&x);
 	error = errno;
 	/* Nobody whom it started outlives it, whatever group, session or parent it has; then the pipes end. */
-	kill(-x.pid, SIGKILL);
+	end(&x, SIGKILL);
 	/* The guard is one of them: there is nothing left to guard. */
 	if (proc_end_descendants(KILL_MS, &left) != 0 && x.why == ENDED_ITSELF)
 		rc = stage_refuse(l->w, REFUSAL_UNKILLABLE, json_pack("{s:I}", "pid", (json_int_t)left), NULL,
@@ -844,9 +833,8 @@ launch_run(struct launch *l)
 		errno = error;
 		return (-1);
 	}
-	if (check_run(l, before, spec, n) == -1 || judge(&x) == -1)
+	if (check_run(l, before) == -1 || judge(&x) == -1)
 		return (-1);
-	free(spec);
 	json_decref(values);
 	return (0);
 }

@@ -69,4 +69,10 @@ int launch_prepare(struct launch *l);
  */
 int launch_run(struct launch *l);
 
+/* The table that a scorer is to fill in. */
+#define LAUNCH_DOCS "docs.tsv"
+
+/* Is that the name of something that a program's directory has without its doing, or that a scorer is to leave there? */
+int launch_owns(const char *name);
+
 #endif
