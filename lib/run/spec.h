@@ -37,8 +37,8 @@ struct spec_taken {
 extern const struct spec_taken spec_taken[];
 
 struct spec {
-	json_t *json;                      /* all keys, absent ones filled in: not to be digested or written again */
-	char *text;                        /* the file's bytes, text_bytes of them */
+	json_t *json; /* all keys, absent ones filled in: not to be digested or written again */
+	char *text;   /* the file's bytes, text_bytes of them */
 	size_t text_bytes;
 	char text_sha256[SHA256_HEX_SIZE]; /* of them: spec_sha256 in receipts */
 	const char *run_id, *run_uid;      /* point into json */

@@ -47,8 +47,8 @@ struct work {
 	int64_t slept_ms;
 	json_t *result; /* what it printed; NULL for a claim */
 	json_t *claimed;
-	json_t *mismatches; /* [{field, expected, observed}] */
-	json_t *files;      /* of the artifact */
+	json_t *mismatches;  /* [{field, expected, observed}] */
+	json_t *files;       /* of the artifact */
 	uint64_t left_bytes; /* that more files of it may have */
 	uint64_t params;
 };

@@ -393,8 +393,9 @@ add_row(struct life *x, json_t *row, int64_t now_ms)
 		stage_progress(l->w, jsonio_i64(row, "step", 0),
 		    json_pack("{s:s, s:O, s:n, s:O, s:O, s:O, s:n, s:n, s:I}", "phase", "train", "step",
 			json_object_get(row, "step"), "steps_expected", "tokens", json_object_get(row, "tokens"),
-			"train_loss", json_object_get(row, "train_loss"), "best_loss", json_object_get(row, "train_loss"),
-			"tokens_per_s", "eta_ms", "elapsed_ms", (json_int_t)(now_ms - x->began_ms)));
+			"train_loss", json_object_get(row, "train_loss"), "best_loss",
+			json_object_get(row, "train_loss"), "tokens_per_s", "eta_ms", "elapsed_ms",
+			(json_int_t)(now_ms - x->began_ms)));
 	}
 	if (l->metrics->bytes <= LAUNCH_LOG_BYTES)
 		return (metrics_add(l->metrics, row));
@@ -748,8 +749,8 @@ judge(struct life *x)
 		return (stage_refuse(l->w, REFUSAL_TRAINER_FAILED, NULL,
 		    json_pack("{s:I, s:I}", "bytes", (json_int_t)l->program.max_bytes, "files",
 			(json_int_t)LAUNCH_ENTRIES),
-		    "its directories hold more than %s.max_bytes or %d files, are too deep, or closed to us", l->section,
-		    LAUNCH_ENTRIES));
+		    "its directories hold more than %s.max_bytes or %d files, are too deep, or closed to us",
+		    l->section, LAUNCH_ENTRIES));
 	case ENDED_TOO_MANY:
 		return (
 		    stage_refuse(l->w, REFUSAL_TRAINER_FAILED, NULL, json_pack("{s:i}", "processes", LAUNCH_PROCESSES),
@@ -795,7 +796,8 @@ launch_run(struct launch *l)
 	size_t i;
 
 	l->said = (struct str)STR_INIT;
-	if ((values = values_of(l)) == NULL || expand_command(l, values) == -1 || make_environment(l, values, &env) == -1)
+	if ((values = values_of(l)) == NULL || expand_command(l, values) == -1 ||
+	    make_environment(l, values, &env) == -1)
 		return (-1);
 	if (find_executable(l, path) == -1)
 		return (-1);
