@@ -214,6 +214,19 @@ of() {
 	hg-train runs/c
 	run -1 --separate-stderr hg-train -c runs/c
 	[ "$(jq -c .differ <<< "$output")" = '["claimed"]' ]
+	# Weights that come out otherwise: how far the two score apart is what that is worth.
+	hg-spec -b weights.json runs/v
+	hg-train runs/v
+	hg-spec -b own.json -s train.seed=2 -s train.iterations=9 runs/other
+	hg-train runs/other
+	mv runs/own runs/kept && cp -r runs/other runs/own
+	run -1 --separate-stderr hg-train -c runs/v
+	[ "$(jq -c '[.differ, .recorded_val_bpb > .val_bpb, .val_bpb > 1]' <<< "$output")" = '[["checkpoint.sha256"],true,true]' ]
+	sed -i 's/"seed": int(os.environ\["HOMEGOLF_SEED"\])}, f/"seed": os.getpid()}, f/' uniform.py
+	hg-spec -b files.json runs/f
+	hg-train runs/f
+	run -1 --separate-stderr hg-train -c runs/f
+	[ "$(jq -c '[.differ, .recorded_val_bpb == .val_bpb, .val_bpb > 8]' <<< "$output")" = '[["files"],true,true]' ]
 	hg-spec -b own.json -s train.schedule=wallclock runs/w
 	hg-train runs/w
 	run -1 --separate-stderr hg-train -c runs/w

@@ -162,6 +162,25 @@ inputs_still(struct stage_work *w)
 	return (0);
 }
 
+int
+inputs_done(struct stage_work *w, int dirfd)
+{
+	struct inputs *all = *stage_inputs(w);
+	size_t i, kept = 0;
+	int rc = 0;
+
+	for (i = 0; all != NULL && i < all->count; i++)
+		if (all->of[i].dirfd != dirfd)
+			all->of[kept++] = all->of[i];
+		else {
+			rc = rc == -1 ? -1 : still(w, &all->of[i]);
+			free(all->of[i].path);
+		}
+	if (all != NULL)
+		all->count = kept;
+	return (rc);
+}
+
 /* --- files by digest -------------------------------------------------------- */
 
 /* ${bytes} -1: of any size. ${whose}: what holds the digest. */
@@ -206,7 +225,13 @@ err0:
 int
 inputs_open(struct stage_work *w, const char *name, int64_t bytes, const char *sha256)
 {
-	return (open_bound(w, stage_rundir(w)->fd, name, bytes, sha256, "receipt's"));
+	return (inputs_open_at(w, stage_rundir(w)->fd, name, bytes, sha256));
+}
+
+int
+inputs_open_at(struct stage_work *w, int dirfd, const char *name, int64_t bytes, const char *sha256)
+{
+	return (open_bound(w, dirfd, name, bytes, sha256, "receipt's"));
 }
 
 int

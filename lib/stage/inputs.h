@@ -32,6 +32,9 @@ int inputs_receipt(struct stage_work *w, enum stage s, json_t **receipt, char sh
  */
 int inputs_open(struct stage_work *w, const char *name, int64_t bytes, const char *sha256);
 
+/* The same below another directory, which stays open. */
+int inputs_open_at(struct stage_work *w, int dirfd, const char *name, int64_t bytes, const char *sha256);
+
 /* Likewise for a file of the spec's own, of any size: train.init_from, train.replay. */
 int inputs_given(struct stage_work *w, const char *path, const char *sha256);
 
@@ -49,6 +52,9 @@ int inputs_given(struct stage_work *w, const char *path, const char *sha256);
  */
 int inputs_bind(struct stage_work *w, int dirfd, const char *path, const char *sha256);
 int inputs_still(struct stage_work *w);
+
+/* Those noted of a directory that was the worker's own are as they were, and are looked at no more. Errors as above. */
+int inputs_done(struct stage_work *w, int dirfd);
 
 /* -1 for a file that was not understood: input_invalid with what was said last, unless errno tells of the system. */
 int inputs_broken(struct stage_work *w);

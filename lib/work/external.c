@@ -28,6 +28,7 @@
 #include "work/external.h"
 #include "work/launch.h"
 #include "work/provenance.h"
+#include "work/scoring.h"
 #include "work/training.h"
 
 /* What a checkpoint, and what one file of an artifact, may have. */
@@ -51,6 +52,7 @@ struct work {
 	json_t *files;       /* of the artifact */
 	uint64_t left_bytes; /* that more files of it may have */
 	uint64_t params;
+	float *weights;
 };
 
 /* --- what it handed over ------------------------------------------------------- */
@@ -300,6 +302,7 @@ take_checkpoint(struct work *x)
 			return (stage_refuse(x->w, REFUSAL_LOSS_DIVERGED, NULL, json_string("finite weights"),
 			    "'%s' has weights that are not finite", name));
 	x->params = p->n;
+	x->weights = weights;
 	close(fd);
 	return (write_checkpoint(x, p, weights));
 }
@@ -605,6 +608,61 @@ receipt(struct work *x)
 	return (v);
 }
 
+/* --- training again --------------------------------------------------------------- */
+
+/* Weights as the run has them. */
+static float *
+recorded_weights(struct work *x, const json_t *recorded)
+{
+	struct trainspec recipe;
+	struct params *p;
+	float *weights;
+	int fd;
+
+	if (trainspec_read(&recipe, x->r->spec.json) == -1 ||
+	    (fd = inputs_open(x->w, RUNDIR_CHECKPOINT, jsonio_i64(recorded, "checkpoint.bytes", -1),
+		 jsonio_text(recorded, "checkpoint.sha256", ""))) == -1)
+		return (NULL);
+	if ((p = params_new(&recipe.config)) == NULL || (weights = malloc(p->n * sizeof(*weights))) == NULL)
+		return (NULL);
+	if (checkpoint_read(fd, RUNDIR_CHECKPOINT, p, weights) == -1) {
+		inputs_broken(x->w);
+		return (NULL);
+	}
+	close(fd);
+	return (weights);
+}
+
+/* Where a program does not come out the same to the bit, how far apart the two score tells what that is worth. */
+static int
+deliver_again(struct work *x)
+{
+	json_t *recorded, *v;
+	char sha256[SHA256_HEX_SIZE];
+	unsigned threads = x->launch.threads;
+	double was = NAN, is = NAN;
+	float *weights;
+
+	if (inputs_receipt(x->w, STAGE_TRAIN, &recorded, sha256) == -1 || (v = receipt(x)) == NULL)
+		return (-1);
+	if (x->evidence == RUNDIR_CHECKPOINTS &&
+	    !json_equal(jsonio_get(v, "checkpoint.sha256"), jsonio_get(recorded, "checkpoint.sha256")) &&
+	    ((weights = recorded_weights(x, recorded)) == NULL ||
+		scoring_weights(x->w, threads, x->data, weights, &was) == -1 ||
+		scoring_weights(x->w, threads, x->data, x->weights, &is) == -1))
+		return (-1);
+	if (x->evidence == RUNDIR_ARTIFACTS &&
+	    !json_equal(json_object_get(v, "files"), json_object_get(recorded, "files")) &&
+	    (scoring_files(x->w, threads, x->data, x->r->fd, json_object_get(recorded, "files"), &was) == -1 ||
+		scoring_files(x->w, threads, x->data, stage_outputs(x->w), json_object_get(v, "files"), &is) == -1))
+		return (-1);
+	json_decref(recorded);
+	if (!isnan(is))
+		(void)json_object_update_new(v,
+		    json_pack("{s:o, s:o}", "val_bpb", jsonio_real(is), "recorded_val_bpb", jsonio_real(was)));
+	return (stage_deliver(x->w, v));
+}
+
 /* --- the workers --------------------------------------------------------------------- */
 
 /* A program that has files of its own can't tell us what it lacks: we look before it starts. */
@@ -682,6 +740,8 @@ external_train(struct stage_work *w, void *arg)
 		return (-1);
 	if (note_claims(&x) == -1)
 		return (-1);
+	if (o->again)
+		return (deliver_again(&x));
 	return (stage_deliver(w, receipt(&x)));
 }
 
@@ -706,12 +766,12 @@ sum_files(const json_t *files, uint64_t *bytes, char hex[SHA256_HEX_SIZE])
 
 /* One file of the artifact as a receipt has it, opened; -1, refused. */
 static int
-open_file(struct stage_work *w, const json_t *entry)
+open_file(struct stage_work *w, int dirfd, const json_t *entry)
 {
 	char path[300];
 
 	snprintf(path, sizeof(path), "%s/%s", RUNDIR_FILES, jsonio_text(entry, "file", ""));
-	return (inputs_open(w, path, jsonio_i64(entry, "bytes", -1), jsonio_text(entry, "sha256", "")));
+	return (inputs_open_at(w, dirfd, path, jsonio_i64(entry, "bytes", -1), jsonio_text(entry, "sha256", "")));
 }
 
 int
@@ -730,7 +790,7 @@ external_export(struct stage_work *w, void *arg)
 		return (-1);
 	files = json_object_get(training, "files");
 	json_array_foreach(files, i, entry) {
-		if ((fd = open_file(w, entry)) == -1)
+		if ((fd = open_file(w, r->fd, entry)) == -1)
 			return (-1);
 		close(fd);
 	}
@@ -748,14 +808,14 @@ external_export(struct stage_work *w, void *arg)
 
 /* Copy one file of the artifact into the scorer's directory. */
 static int
-hand_over(struct launch *l, const json_t *entry)
+hand_over(struct launch *l, int dirfd, const json_t *entry)
 {
 	const char *name = jsonio_text(entry, "file", "");
 	char text[65536];
 	int in, out;
 	ssize_t n;
 
-	if ((in = open_file(l->w, entry)) == -1)
+	if ((in = open_file(l->w, dirfd, entry)) == -1)
 		return (-1);
 	if ((out = openat(l->at, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) == -1) {
 		if (errno == EEXIST)
@@ -836,7 +896,7 @@ take_table(struct stage_work *w, const char *table, const struct str *expected, 
 }
 
 int
-external_score(struct stage_work *w, unsigned threads, const json_t *files, const struct dataset *d,
+external_score(struct stage_work *w, unsigned threads, int dirfd, const json_t *files, const struct dataset *d,
     const struct str *expected, struct external_score *y)
 {
 	struct work x = { .w = w, .r = stage_rundir(w) };
@@ -862,7 +922,7 @@ external_score(struct stage_work *w, unsigned threads, const json_t *files, cons
 	if (bind_program(w, l->program.program) == -1 || launch_prepare(l) == -1)
 		return (-1);
 	json_array_foreach((json_t *)(uintptr_t)files, i, entry)
-		if (hand_over(l, entry) == -1)
+		if (hand_over(l, dirfd, entry) == -1)
 			return (-1);
 	if (atomfile_create(l->at, LAUNCH_DOCS, expected->p, expected->n) == -1) {
 		say_errno("cannot write '%s'", LAUNCH_DOCS);

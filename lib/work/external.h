@@ -31,13 +31,13 @@ struct external_score {
 };
 
 /**
- * external_score(w, threads, files, d, expected, y):
- * Run section scorer on the artifact ${files} alone.  ${expected} is the table of documents, as docsums_table writes
+ * external_score(w, threads, dirfd, files, d, expected, y):
+ * Run section scorer on the artifact ${files}, which lie in ${dirfd}, alone.  ${expected} is the table of documents, as docsums_table writes
  * it, whose column nats it has to fill in: every other column must come back as it is.
  * Owns:   the caller frees y->table.
  * Errors: -1, refused, or with errno, said.
  */
-int external_score(struct stage_work *w, unsigned threads, const json_t *files, const struct dataset *d,
+int external_score(struct stage_work *w, unsigned threads, int dirfd, const json_t *files, const struct dataset *d,
     const struct str *expected, struct external_score *y);
 
 #endif

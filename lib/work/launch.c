@@ -835,7 +835,7 @@ launch_run(struct launch *l)
 		errno = error;
 		return (-1);
 	}
-	if (check_run(l, before) == -1 || judge(&x) == -1)
+	if (check_run(l, before) == -1 || judge(&x) == -1 || inputs_done(l->w, l->at) == -1)
 		return (-1);
 	json_decref(values);
 	return (0);

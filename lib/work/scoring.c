@@ -304,7 +304,7 @@ expect(struct work *x, struct str *table)
 }
 
 static int
-score_by_program(struct work *x)
+score_by_program(struct work *x, int dirfd, const json_t *files, struct str *table)
 {
 	struct external_score y;
 	struct str expected = STR_INIT;
@@ -319,34 +319,25 @@ score_by_program(struct work *x)
 	x->began_ns = clock_mono_ns();
 	x->backend = x->isa = x->arith = "external";
 	x->threads = x->recipe.threads;
-	if (expect(x, &expected) == -1 ||
-	    external_score(x->w, x->threads, json_object_get(x->export, "files"), x->data, &expected, &y) == -1)
+	if (expect(x, &expected) == -1 || external_score(x->w, x->threads, dirfd, files, x->data, &expected, &y) == -1)
 		return (-1);
 	x->here = x->targets;
 	x->sum.nats = y.nats;
-	if (sha256_hex(y.table.p, y.table.n, x->docs_sha256) == -1)
-		return (-1);
-	if (atomfile_create(stage_outputs(x->w), RUNDIR_SCORE_DOCS, y.table.p, y.table.n) == -1) {
-		say_errno("cannot write '%s'", RUNDIR_SCORE_DOCS);
-		return (-1);
-	}
-	str_free(&y.table);
+	*table = y.table;
 	str_free(&expected);
 	return (0);
 }
 
 static int
-write_docs(struct work *x)
+write_docs(struct work *x, struct str *table)
 {
-	struct str table = STR_INIT;
-
-	if (docsums_table(x->y, &table) == -1 || sha256_hex(table.p, table.n, x->docs_sha256) == -1)
+	if (sha256_hex(table->p, table->n, x->docs_sha256) == -1)
 		return (-1);
-	if (atomfile_create(stage_outputs(x->w), RUNDIR_SCORE_DOCS, table.p, table.n) == -1) {
+	if (atomfile_create(stage_outputs(x->w), RUNDIR_SCORE_DOCS, table->p, table->n) == -1) {
 		say_errno("cannot write '%s'", RUNDIR_SCORE_DOCS);
 		return (-1);
 	}
-	str_free(&table);
+	str_free(table);
 	return (0);
 }
 
@@ -459,25 +450,86 @@ results(struct work *x)
 	return (json_pack("{s:o, s:o}", "report", report, "receipt", receipt));
 }
 
+/* The spec's law, and how many threads. */
+static int
+begin(struct work *x)
+{
+	if (trainspec_read(&x->recipe, x->r->spec.json) == -1)
+		return (stage_refuse(x->w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
+	trainspec_own(&x->recipe);
+	if (x->o->threads != 0)
+		x->recipe.threads = x->o->threads;
+	else if (x->recipe.threads == 0)
+		x->recipe.threads = proc_cpus();
+	return (0);
+}
+
 int
 scoring_work(struct stage_work *w, void *arg)
 {
 	struct work x = { .w = w, .r = stage_rundir(w), .o = arg };
+	struct str table = STR_INIT;
+	int rc;
 
-	if (trainspec_read(&x.recipe, x.r->spec.json) == -1)
-		return (stage_refuse(w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
-	trainspec_own(&x.recipe);
-	if (x.o->threads != 0)
-		x.recipe.threads = x.o->threads;
-	else if (x.recipe.threads == 0)
-		x.recipe.threads = proc_cpus();
-	if (open_inputs(&x) == -1)
+	if (begin(&x) == -1 || open_inputs(&x) == -1)
 		return (-1);
 	if (rundir_evidence(x.r) == RUNDIR_ARTIFACTS)
-		return (score_by_program(&x) == -1 ? -1 : stage_deliver(w, results(&x)));
-	if (open_score(&x) == -1 || open_notes(&x) == -1 || score_all(&x) == -1 || write_docs(&x) == -1)
+		rc = score_by_program(&x, x.r->fd, json_object_get(x.export, "files"), &table);
+	else if (open_score(&x) == -1 || open_notes(&x) == -1 || score_all(&x) == -1)
+		return (-1);
+	else
+		rc = docsums_table(x.y, &table);
+	if (rc == -1 || write_docs(&x, &table) == -1)
 		return (-1);
 	return (stage_deliver(w, results(&x)));
+}
+
+/* --- for a comparison ------------------------------------------------------------------ */
+
+static int
+begin_comparison(struct work *x, struct dataset *d)
+{
+	x->data = d;
+	x->notes = -1;
+	if (begin(x) == -1)
+		return (-1);
+	if ((x->y = docsums_open(d, x->recipe.eval_docs, &x->fault)) == NULL)
+		return (dependencies_fault(x->w, &x->fault));
+	return (0);
+}
+
+int
+scoring_weights(struct stage_work *w, unsigned threads, struct dataset *d, float *weights, double *bpb)
+{
+	struct scoring_options o = { threads, 1 };
+	struct work x = { .w = w, .r = stage_rundir(w), .o = &o };
+
+	if (begin_comparison(&x, d) == -1)
+		return (-1);
+	x.artifact.config = x.recipe.config;
+	x.artifact.w = weights;
+	if (open_score(&x) == -1 || score_all(&x) == -1)
+		return (-1);
+	*bpb = bpb_of_sum(x.sum.nats, (double)x.sum.bytes);
+	score_close(x.s);
+	model_close(x.m);
+	docsums_close(x.y);
+	return (0);
+}
+
+int
+scoring_files(struct stage_work *w, unsigned threads, struct dataset *d, int dirfd, const json_t *files, double *bpb)
+{
+	struct scoring_options o = { threads, 1 };
+	struct work x = { .w = w, .r = stage_rundir(w), .o = &o };
+	struct str table = STR_INIT;
+
+	if (begin_comparison(&x, d) == -1 || score_by_program(&x, dirfd, files, &table) == -1)
+		return (-1);
+	*bpb = bpb_of_sum(x.sum.nats, (double)x.sum.bytes);
+	str_free(&table);
+	docsums_close(x.y);
+	return (0);
 }
 
 /* --- hg-score -c: the same work again, compared with what the receipt says ------------- */

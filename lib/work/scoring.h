@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "data/dataset.h"
 #include "run/rundir.h"
 #include "stage/stage.h"
 
@@ -17,6 +18,16 @@ struct scoring_options {
  * of report and receipt.  ${options} is a struct scoring_options.
  */
 int scoring_work(struct stage_work *w, void *options);
+
+/**
+ * scoring_weights(w, threads, d, weights, bpb) / scoring_files(w, threads, d, dirfd, files, bpb):
+ * Bits per byte of weights of the spec's model before any quantisation, or of a program's artifact (external_score), by
+ * the spec's eval law on ${d}, which has been verified; for a comparison, nothing is written.
+ * Errors: -1, refused, or with errno, said.
+ */
+int scoring_weights(struct stage_work *w, unsigned threads, struct dataset *d, float *weights, double *bpb);
+int
+scoring_files(struct stage_work *w, unsigned threads, struct dataset *d, int dirfd, const json_t *files, double *bpb);
 
 /**
  * scoring_compare(arg, r, outputs, delivered):

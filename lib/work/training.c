@@ -766,7 +766,9 @@ training_compare(void *arg, const struct rundir *r, int outputs, const json_t *d
 {
 	static const char *const keys[] = { "checkpoint.sha256", "files", "claimed", "steps", "tokens",
 		"final_train_loss", "val_loss", "config_sha256", "dataset_sha256", "system_sha256" };
-	json_t *recorded, *differ = json_array(), *observed = json_object(), *expected = json_object(), *a, *b;
+	/* How far apart the scores are where the bits are not the same. */
+	static const char *const scores[] = { "val_bpb", "recorded_val_bpb" };
+	json_t *recorded, *differ = json_array(), *observed = json_object(), *expected = json_object(), *a, *b, *out;
 	int same, error;
 	size_t i;
 
@@ -792,8 +794,13 @@ training_compare(void *arg, const struct rundir *r, int outputs, const json_t *d
 	same = json_array_size(differ) == 0 ||
 	    (json_array_size(differ) == 1 && json_object_get(observed, "system_sha256") != NULL);
 	json_decref(recorded);
-	if (print(json_pack("{s:b, s:o, s:o, s:o, s:s}", "same", same, "differ", differ, "observed", observed,
-		"expected", expected, "run_id", r->id)) == -1)
+	out = json_pack("{s:b, s:o, s:o, s:o, s:s}", "same", same, "differ", differ, "observed", observed, "expected",
+	    expected, "run_id", r->id);
+	for (i = 0; i < sizeof(scores) / sizeof(scores[0]); i++)
+		if (json_object_get(delivered, scores[1]) != NULL && out != NULL &&
+		    (a = json_object_get(delivered, scores[i])) != NULL)
+			(void)json_object_set(out, scores[i], a);
+	if (print(out) == -1)
 		return (HG_EXIT_SYSTEM);
 	return (same ? HG_EXIT_DONE : HG_EXIT_NO);
 }
