@@ -412,24 +412,29 @@ spec.json" ]
 # bats test_tags=b47,b72
 @test "a program that forks for ever is ended with all that it started, in whatever sessions and however deep" {
 	cc -O -o forker -x c - <<-'END'
+		#define _GNU_SOURCE
+		#include <sched.h>
+		#include <signal.h>
+		#include <stdlib.h>
 		#include <unistd.h>
-		/* A thousand processes, each the child of the one before, then for ever more beside the last. */
+		static int leave(void *unused)
+		{
+			(void)unused;
+			setsid();
+			for (;;)
+				pause();
+		}
+		/* A hundred processes, each the child of the one before; then more and more beside the last, that cost little. */
 		int main(void)
 		{
 			int depth;
 
-			for (depth = 0; depth < 1000; depth++) {
+			for (depth = 0; depth < 100; depth++)
 				if (fork() != 0)
-					for (;;)
-						pause();
-				if (depth % 3 == 0)
-					setsid();
-			}
+					leave(NULL);
 			for (;;) {
-				if (fork() == 0)
-					for (;;)
-						pause();
-				usleep(300);
+				clone(leave, (char *)malloc(16384) + 16384, CLONE_VM | SIGCHLD, NULL);
+				usleep(100);
 			}
 		}
 	END
