@@ -544,3 +544,175 @@ killed_owner() {
 	hg-retry train r
 	[ "$(hg-status -j r | jq -r .stages.train.state)" = absent ]
 }
+
+# bats test_tags=b72
+@test "what a program writes without end is bounded: its log, said and counted, its result, and its directories" {
+	artifact log sh <<< 'head -c 70000000 /dev/zero | tr "\0" x >&2; good'
+	run -0 hg-train log 3>&-
+	[[ $output == *"the log is full at 67108864 bytes"* ]]
+	[ "$(stat -c %s log/train.log)" = 67108864 ]
+	[ "$(key log/training_report.json .log.dropped_bytes)" = $((70000000 - 67108864)) ]
+	nothing_left log
+	rm -r log
+	artifact out sh <<< 'good; cat /dev/zero'
+	refused result_invalid out "more than one result"
+	artifact err sh budget.max_wallclock_ms=1000 <<< 'cat /dev/zero >&2'
+	refused trainer_failed err "still at work"
+	[ "$(stat -c %s err/train.log)" -le 67108864 ]
+	rm -r err
+	artifact file sh trainer.max_bytes=3000000 <<< 'cat /dev/zero > big'
+	refused trainer_failed file
+	artifact ignored py trainer.max_bytes=3000000 <<-'END'
+		signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+		try: open("big", "wb").write(b"x" * 10000000)
+		except OSError: open("../size", "w").write(str(os.stat("big").st_size))
+		sys.exit(3)
+	END
+	refused trainer_failed ignored "status 3"
+	[ "$(cat ignored/size)" = 3000000 ]
+	local name text
+	while IFS='|' read -r name text; do
+		artifact "$name" sh trainer.max_bytes=3000000 <<< "$text
+i=0; while :; do i=\$((i + 1)); head -c 1000000 /dev/zero > f\$i; sleep 0.02; done"
+		refused trainer_failed "$name" "hold more than trainer.max_bytes"
+	done <<-'END'
+		files|
+		kept|cd $HOMEGOLF_KEEP
+		below|mkdir -p a/b/.c; cd a/b/.c
+		moved|mv ../train.out ../elsewhere
+	END
+	works good
+}
+
+# bats test_tags=b72
+@test "neither depth nor number nor names nor permissions keep a program's directory from being removed" {
+	artifact deep py <<-'END'
+		for i in range(2000):
+		    os.mkdir("d" * 200)
+		    os.chdir("d" * 200)
+		    if i % 100 == 0: open("f", "w")
+		os.chdir(E["HOMEGOLF_OUT"])
+		for i in range(20000): os.link("deep.py", "n%d" % i)
+		good()
+	END
+	hg-train deep 2> said 3>&- || grep -q "too deep" said
+	nothing_left deep
+	artifact odd sh <<-'END'
+		mkdir -p a/b/c ../.removed.1.1
+		echo > ../.removed.2
+		ln -s /etc ../.removed.3
+		ln -s /etc a/etc
+		echo > "$(printf 'a/b/\n\033[31m')"
+		mkfifo a/b/c/fifo
+		chmod 0 a/b/c
+		chmod 0500 a/b
+		chmod 0 a
+		chmod 0500 .
+		exit 1
+	END
+	if [ "$(id -u)" = 0 ]; then
+		# To root no directory is closed.
+		run -0 hg-run -h
+		chmod -R a+rwX .
+		chmod a+rx "$BATS_FILE_TMPDIR" "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/*
+		chmod -R a+rX "$DATA"
+		export HOMEGOLF_LANES=$PWD/others-lanes
+		mkdir -m 1777 others-lanes
+		setpriv --reuid=65534 --clear-groups hg-train odd 3>&- 2> said || true
+		grep -q refused said || skip "cannot be somebody else here: $(cat said)"
+	else
+		run -102 hg-train odd 3>&-
+	fi
+	is_refused train trainer_failed odd "status 1"
+	[ -d /etc ]
+}
+
+# bats test_tags=b72
+@test "metrics may be flooded, garbled, cut or never read from: what is recorded is what was a row" {
+	artifact flood py <<-'END'
+		m = os.open(E["HOMEGOLF_METRICS"], os.O_WRONLY)
+		end = time.monotonic() + 1
+		i = 0
+		while time.monotonic() < end:
+		    i += 1
+		    os.write(m, b'{"step": %d, "train_loss": 1.5}\n' % i)
+		open("../count", "w").write(str(i))
+		good()
+	END
+	run -0 hg-train flood 3>&-
+	[ "$(wc -l < flood/metrics.jsonl)" = "$(cat flood/count)" ]
+	[ "$(key flood/training_report.json .metrics.rows)" = "$(cat flood/count)" ]
+	run -0 hg-gate train flood
+	artifact garbage py <<-'END'
+		m = os.open(E["HOMEGOLF_METRICS"], os.O_WRONLY)
+		for line in [b"step 1", b'{"step": 1', b'{"step": NaN}', b'{"step": 1, "step": 2}', b"\xff\0\xff", b"x" * 300000,
+		             b'{"step": 1, "train_loss": 1e400}', b'{"step": -1}', b'[1]', b'', b'{"step": 7}']:
+		    os.write(m, line + b"\n")
+		os.write(m, b'{"step": 8')
+		good()
+	END
+	run -0 hg-train garbage 3>&-
+	[ "$(grep -c "none of metrics.jsonl" <<< "$output")" = 1 ]
+	[ "$(jq -c .step garbage/metrics.jsonl)" = 7 ]
+	artifact gone sh <<< 'rm $HOMEGOLF_METRICS; ln -s ../train.lock $HOMEGOLF_METRICS; good'
+	run -0 hg-train gone 3>&-
+	[ "$(key gone/training_report.json .metrics)" = null ]
+	nothing_left gone
+}
+
+# claim RUN 'READS' < PROGRAM
+claim() { of claim "$1" sh -s "trainer.reads=$2"; }
+
+# bats test_tags=b46
+@test "a claim is the one number that the log has: none, several or no number at all are refused" {
+	local name reads text want
+	while IFS='|' read -r name reads want text; do
+		claim "$name" "{\"val_bpb\": \"$reads\"}" <<< "$text"
+		if [ "${want%% *}" = refused ]; then
+			refused result_invalid "$name" "${want#refused }"
+		else
+			run -0 hg-train "$name" 3>&-
+			[ "$(key "$name/training_report.json" .claimed.val_bpb)" = "$want" ]
+			nothing_left "$name"
+		fi
+	done <<-'END'
+		none|^val_bpb: (.*)|refused no line|echo "bpb: 1"
+		several|^val_bpb: (.*)|refused several lines|echo "val_bpb: 1"; echo "val_bpb: 2"
+		last|last:^val_bpb: (.*)|2|echo "val_bpb: 1"; echo "val_bpb: 2" >&2
+		word|^val_bpb: (.*)|refused no finite number|echo "val_bpb: great"
+		nan|^val_bpb: (.*)|refused no finite number|echo "val_bpb: nan"
+		infinite|^val_bpb: (.*)|refused no finite number|echo "val_bpb: 1e400"
+		inf|^val_bpb: (.*)|refused no finite number|echo "val_bpb: -inf"
+		long|^val_bpb: (.*)|refused no finite number|printf "val_bpb: 1.%0200d" 1
+		nothing|^val_bpb: (.*)|refused no finite number|echo "val_bpb: "
+		lastword|last:^val_bpb: (.*)|refused no finite number|echo "val_bpb: 1"; echo "val_bpb: x"
+		bytes|^val_bpb: (.*)|1.5|printf '\377\376\0\033[31mval_bpb: 9\nval_bpb: 1.5\r\n'
+		cut|last:^val_bpb: (.*)|refused its log was cut|echo "val_bpb: 1"; head -c 67108864 /dev/zero
+	END
+}
+
+# bats test_tags=b72
+@test "what a program says comes to no terminal but as plain text" {
+	artifact esc sh <<-'END'
+		printf '\033]0;evil\007\033[2J\302\233' >&2
+		exit 1
+	END
+	run -102 hg-train esc 3>&-
+	run ! grep -q "$(printf '[\033\007]')" <<< "$output"
+	hg-status esc > out
+	run ! grep -q "$(printf '[\033\007]')" out
+	artifact res sh <<-'END'
+		result "\"artifact\": [\"a\"], \"model\": {\"\\u001b[2Jx\": 1, \"num_layers\": \"\\u001b]0;\"}"
+	END
+	run -1 hg-train res 3>&-
+	run ! grep -q "$(printf '[\033\007]')" <<< "$output"
+	hg-status res > out
+	run ! grep -q "$(printf '[\033\007]')" out
+	# A refusal can always be read again, however much disagrees.
+	artifact many py <<-'END'
+		result(artifact=["a"], model={"m%d" % i: i for i in range(60000)})
+	END
+	run -1 hg-train many 3>&-
+	is_refused train result_mismatch many
+	run -1 hg-gate train many
+}
