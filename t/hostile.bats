@@ -166,7 +166,7 @@ works() {
 	refused trainer_failed code "exited with status 3"
 	artifact sig sh <<< 'good; kill -9 $$'
 	refused trainer_failed sig "killed by signal 9"
-	[ ! -e sig/files ]
+	[ ! -e sig/artifact ]
 	# The same program, mended, may go on.
 	works good
 }
@@ -333,7 +333,7 @@ spec.json" ]
 	while IFS='|' read -r name list text; do
 		artifact "$name" sh trainer.max_bytes=100000 <<< "echo w > a; $text; result '\"artifact\": $list'"
 		refused result_invalid "$name"
-		[ ! -e "$name/files" ]
+		[ ! -e "$name/artifact" ]
 	done <<-'END'
 		link|["a", "b"]|ln -s ../../base.json b
 		fifo|["a", "b"]|mkfifo b
@@ -726,4 +726,105 @@ claim() { of claim "$1" sh -s "trainer.reads=$2"; }
 	run -1 hg-train many 3>&-
 	is_refused train result_mismatch many
 	run -1 hg-gate train many
+}
+
+# bats test_tags=b72
+@test "a program that eats memory, descriptors or what it may start fails alone, and typed" {
+	[ -z "$HG_SAN" ] || skip "sanitizers want more addresses than that"
+	artifact memory py <<< 'x = []
+while True: x.append(bytearray(50000000))'
+	(ulimit -v 1500000; exec hg-train memory) 3>&- 2> said && false || [ $? = 102 ]
+	is_refused train trainer_failed memory MemoryError
+	artifact files py <<< 'x = []
+while True: x.append(os.open("/dev/null", os.O_RDONLY))'
+	(ulimit -n 256; exec hg-train files) 3>&- 2> said && false || [ $? = 102 ]
+	is_refused train trainer_failed files "Too many open files"
+	# It has nothing open of ours, whatever we have.
+	artifact fds sh <<< 'ls -l /proc/self/fd > ../fds; good'
+	run -0 hg-train fds 3>&- 7< base.json
+	run ! grep -E 'lock|lanes|base.json|metrics' fds/fds
+	works good
+}
+
+# bats test_tags=b72,b75
+@test "a scorer's table is that of the data with losses filled in, or the score is refused" {
+	local name text kind
+	artifact r sh <<< good
+	rm -r r
+	# What it does it reads in the run above, which it may.
+	echo '. ../do' > score.sh
+	artifact r sh <<< good
+	hg-train r 3>&-
+	hg-export r
+	score='awk -F"\t" -v OFS="\t" "NR > 1 { \$NF = 2.5 * \$2 } { print }" docs.tsv'
+	while IFS='|' read -r name kind text; do
+		mkdir "$name"
+		cp -r r "$name/r"
+		cp r.spec "$name/r.spec"
+		echo "$text" | sed "s~SCORE~$(sed 's/[\\&]/\\&/g' <<< "$score")~" > "$name/r/do"
+		cd "$name"
+		run timeout 30 hg-score r 3>&-
+		case $kind in
+		done)
+			[ "$status" = 0 ]
+			run -0 hg-gate score r
+			nothing_left r ;;
+		*)
+			is_refused score "$kind" r
+			[ ! -e r/score_docs.tsv ]
+			# Mended, it scores at once.
+			[ "$kind" != result_mismatch ] || {
+				echo "$score > score_docs.tsv" > r/do
+				hg-retry score r
+				run -0 hg-score r 3>&-
+			} ;;
+		esac
+		cd ..
+	done <<-'END'
+		right|done|SCORE > score_docs.tsv
+		reads|done|[ "$(ls | paste -sd,)" = docs.tsv,model.bin,score.sh,spec.json,tmp ]; cat ../train.log ../spec.json > /dev/null; SCORE > score_docs.tsv
+		fewer|result_mismatch|SCORE | sed '$d' > score_docs.tsv
+		more|result_mismatch|SCORE | sed '$p' > score_docs.tsv
+		other|result_mismatch|SCORE | awk -F"\t" -v OFS="\t" 'NR == 3 { $3 += 1 } { print }' > score_docs.tsv
+		order|result_mismatch|SCORE | awk 'NR == 2 { l = $0; next } { print } NR == 3 { print l }' > score_docs.tsv
+		header|result_mismatch|SCORE | sed 1d > score_docs.tsv
+		negative|result_invalid|SCORE | sed '3s/[^\t]*$/-1/' > score_docs.tsv
+		nan|result_invalid|SCORE | sed '3s/[^\t]*$/nan/' > score_docs.tsv
+		infinite|result_invalid|SCORE | sed '3s/[^\t]*$/1e400/' > score_docs.tsv
+		word|result_invalid|SCORE | sed '3s/[^\t]*$/1 2/' > score_docs.tsv
+		none|result_invalid|true
+		unfilled|result_invalid|: > score_docs.tsv; rm score_docs.tsv; mkdir score_docs.tsv
+		link|result_invalid|SCORE > t; ln -s t score_docs.tsv
+		fifo|result_invalid|mkfifo score_docs.tsv
+		nul|result_invalid|SCORE | tr 2 '\0' > score_docs.tsv
+		huge|result_invalid|head -c 1000000 /dev/zero > score_docs.tsv
+		status|trainer_failed|SCORE > score_docs.tsv; exit 3
+		artifact|input_changed|SCORE > score_docs.tsv; echo >> ../artifact/model.bin
+		forged|trainer_failed|SCORE > score_docs.tsv; echo '{}' > ../artifact_score_summary.json
+		spec|trainer_failed|SCORE > score_docs.tsv; echo '{}' > ../spec.json
+		stay|done|setsid sleep 500 & SCORE > score_docs.tsv
+	END
+}
+
+# bats test_tags=b72
+@test "a program that rewrites a ledger beside its run is found out by all who read that" {
+	artifact one sh <<< good
+	run -0 hg-run -l L one 3>&-
+	run -0 hg-ledger verify L
+	cp -r L before
+	local name text
+	while IFS='|' read -r name text; do
+		rm -rf L "$name"
+		cp -r before L
+		artifact "$name" sh <<< "cd ../../L; $text; cd - > /dev/null; good"
+		run -0 hg-train "$name" 3>&-
+		run -103 hg-ledger verify L
+		run ! hg-ledger add L "$name"
+		[ "$(grep -c "\"$name\"" L/ledger.jsonl)" = 0 ]
+	done <<-'END'
+		altered|sed -i 's/"artifact"/"checkpoint"/' ledger.jsonl
+		appended|tail -n 1 ledger.jsonl >> ledger.jsonl
+		garbage|echo '{"kind": "run"}' >> ledger.jsonl
+		emptied|: > ledger.jsonl
+	END
 }
