@@ -166,7 +166,7 @@ works() {
 	refused trainer_failed code "exited with status 3"
 	artifact sig sh <<< 'good; kill -9 $$'
 	refused trainer_failed sig "killed by signal 9"
-	[ ! -e sig/files ]
+	[ ! -e sig/artifact ]
 	# The same program, mended, may go on.
 	works good
 }
@@ -181,6 +181,16 @@ spec.json" ]
 	artifact dry sh <<< 'printf "{\"schema\": \"homegolf.trainer_result.v1\", \"run_uid\": \"%s\", \"result\": \"dry_run\"}" $HOMEGOLF_RUN_UID'
 	run -0 hg-train -n dry 3>&-
 	nothing_left dry
+	[ "$(ls dry)" = "program
+spec.json" ]
+	# Its directory is gone, too, on whatever file system that was.
+	mkdir tmp
+	[ ! -w /dev/shm ] || rmdir tmp && ln -s "$(mktemp -d /dev/shm/hostile.XXXXXX)" tmp
+	TMPDIR=$PWD/tmp run -0 hg-train -n dry 3>&-
+	TMPDIR=$PWD/tmp run -1 hg-train -n over 3>&-
+	[ -z "$(ls -A tmp/)" ]
+	run ! compgen -G ".removed.*"
+	rm -rf "$(realpath tmp)"
 }
 
 # bats test_tags=b47,b72
@@ -323,7 +333,7 @@ spec.json" ]
 	while IFS='|' read -r name list text; do
 		artifact "$name" sh trainer.max_bytes=100000 <<< "echo w > a; $text; result '\"artifact\": $list'"
 		refused result_invalid "$name"
-		[ ! -e "$name/files" ]
+		[ ! -e "$name/artifact" ]
 	done <<-'END'
 		link|["a", "b"]|ln -s ../../base.json b
 		fifo|["a", "b"]|mkfifo b
@@ -412,24 +422,29 @@ spec.json" ]
 # bats test_tags=b47,b72
 @test "a program that forks for ever is ended with all that it started, in whatever sessions and however deep" {
 	cc -O -o forker -x c - <<-'END'
+		#define _GNU_SOURCE
+		#include <sched.h>
+		#include <signal.h>
+		#include <stdlib.h>
 		#include <unistd.h>
-		/* A thousand processes, each the child of the one before, then for ever more beside the last. */
+		static int leave(void *unused)
+		{
+			(void)unused;
+			setsid();
+			for (;;)
+				pause();
+		}
+		/* A hundred processes, each the child of the one before; then more and more beside the last, that cost little. */
 		int main(void)
 		{
 			int depth;
 
-			for (depth = 0; depth < 1000; depth++) {
+			for (depth = 0; depth < 100; depth++)
 				if (fork() != 0)
-					for (;;)
-						pause();
-				if (depth % 3 == 0)
-					setsid();
-			}
+					leave(NULL);
 			for (;;) {
-				if (fork() == 0)
-					for (;;)
-						pause();
-				usleep(300);
+				clone(leave, (char *)malloc(16384) + 16384, CLONE_VM | SIGCHLD, NULL);
+				usleep(100);
 			}
 		}
 	END
@@ -538,4 +553,278 @@ killed_owner() {
 	# With the program mended it goes on.
 	hg-retry train r
 	[ "$(hg-status -j r | jq -r .stages.train.state)" = absent ]
+}
+
+# bats test_tags=b72
+@test "what a program writes without end is bounded: its log, said and counted, its result, and its directories" {
+	artifact log sh <<< 'head -c 70000000 /dev/zero | tr "\0" x >&2; good'
+	run -0 hg-train log 3>&-
+	[[ $output == *"the log is full at 67108864 bytes"* ]]
+	[ "$(stat -c %s log/train.log)" = 67108864 ]
+	[ "$(key log/training_report.json .log.dropped_bytes)" = $((70000000 - 67108864)) ]
+	nothing_left log
+	rm -r log
+	artifact out sh <<< 'good; cat /dev/zero'
+	refused result_invalid out "more than one result"
+	artifact err sh budget.max_wallclock_ms=1000 <<< 'cat /dev/zero >&2'
+	refused trainer_failed err "still at work"
+	[ "$(stat -c %s err/train.log)" -le 67108864 ]
+	rm -r err
+	artifact file sh trainer.max_bytes=3000000 <<< 'cat /dev/zero > big'
+	refused trainer_failed file
+	artifact ignored py trainer.max_bytes=3000000 <<-'END'
+		signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+		try: open("big", "wb").write(b"x" * 10000000)
+		except OSError: open("../size", "w").write(str(os.stat("big").st_size))
+		sys.exit(3)
+	END
+	refused trainer_failed ignored "status 3"
+	[ "$(cat ignored/size)" = 3000000 ]
+	local name text
+	while IFS='|' read -r name text; do
+		artifact "$name" sh trainer.max_bytes=3000000 <<< "$text
+i=0; while :; do i=\$((i + 1)); head -c 1000000 /dev/zero > f\$i; sleep 0.02; done"
+		refused trainer_failed "$name" "hold more than trainer.max_bytes"
+	done <<-'END'
+		files|
+		kept|cd $HOMEGOLF_KEEP
+		below|mkdir -p a/b/.c; cd a/b/.c
+	END
+	artifact moved sh trainer.max_bytes=3000000 <<< 'mv ../train.out ../elsewhere; while :; do head -c 1000000 /dev/zero > f$((i += 1)); sleep 0.02; done'
+	refused trainer_failed moved "moved its directory"
+	[ ! -e moved/elsewhere ]
+	works good
+}
+
+# bats test_tags=b72
+@test "neither depth nor number nor names nor permissions keep a program's directory from being removed" {
+	artifact deep py <<-'END'
+		for i in range(2000):
+		    os.mkdir("d" * 200)
+		    os.chdir("d" * 200)
+		    if i % 100 == 0: open("f", "w")
+		os.chdir(E["HOMEGOLF_OUT"])
+		for i in range(20000): os.link("deep.py", "n%d" % i)
+		good()
+	END
+	hg-train deep 2> said 3>&- || grep -q "too deep" said
+	nothing_left deep
+	artifact odd sh <<-'END'
+		mkdir -p a/b/c ../.removed.1.1
+		echo > ../.removed.2
+		ln -s /etc ../.removed.3
+		ln -s /etc a/etc
+		echo > "$(printf 'a/b/\n\033[31m')"
+		mkfifo a/b/c/fifo
+		chmod 0 a/b/c
+		chmod 0500 a/b
+		chmod 0 a
+		chmod 0500 .
+		exit 1
+	END
+	if [ "$(id -u)" = 0 ]; then
+		# To root no directory is closed.
+		chmod -R a+rwX .
+		chmod a+rx "$BATS_FILE_TMPDIR" "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR"/*
+		chmod -R a+rX "$DATA"
+		export HOMEGOLF_LANES=$PWD/others-lanes
+		mkdir -m 1777 others-lanes
+		setpriv --reuid=65534 --clear-groups hg-train -h > /dev/null || skip "cannot be somebody else here"
+		run -102 setpriv --reuid=65534 --clear-groups hg-train odd 3>&-
+	else
+		run -102 hg-train odd 3>&-
+	fi
+	is_refused train trainer_failed odd "status 1"
+	[ -d /etc ]
+}
+
+# bats test_tags=b72
+@test "metrics may be flooded, garbled, cut or never read from: what is recorded is what was a row" {
+	artifact flood py <<-'END'
+		m = os.open(E["HOMEGOLF_METRICS"], os.O_WRONLY)
+		end = time.monotonic() + 1
+		i = 0
+		while time.monotonic() < end:
+		    i += 1
+		    os.write(m, b'{"step": %d, "train_loss": 1.5}\n' % i)
+		open("../count", "w").write(str(i))
+		good()
+	END
+	run -0 hg-train flood 3>&-
+	[ "$(wc -l < flood/metrics.jsonl)" = "$(cat flood/count)" ]
+	[ "$(key flood/training_report.json .metrics.rows)" = "$(cat flood/count)" ]
+	run -0 hg-gate train flood
+	artifact garbage py <<-'END'
+		m = os.open(E["HOMEGOLF_METRICS"], os.O_WRONLY)
+		for line in [b"step 1", b'{"step": 1', b'{"step": NaN}', b'{"step": 1, "step": 2}', b"\xff\0\xff", b"x" * 300000,
+		             b'{"step": 1, "train_loss": 1e400}', b'{"step": -1}', b'[1]', b'', b'{"step": 7}']:
+		    os.write(m, line + b"\n")
+		os.write(m, b'{"step": 8')
+		good()
+	END
+	run -0 hg-train garbage 3>&-
+	[ "$(grep -c "none of metrics.jsonl" <<< "$output")" = 1 ]
+	[ "$(jq -c .step garbage/metrics.jsonl)" = 7 ]
+	artifact gone sh <<< 'rm $HOMEGOLF_METRICS; ln -s ../train.lock $HOMEGOLF_METRICS; good'
+	run -0 hg-train gone 3>&-
+	[ "$(key gone/training_report.json .metrics)" = null ]
+	nothing_left gone
+}
+
+# claim RUN 'READS' < PROGRAM
+claim() { of claim "$1" sh -s "trainer.reads=$2"; }
+
+# bats test_tags=b46
+@test "a claim is the one number that the log has: none, several or no number at all are refused" {
+	local name reads text want
+	while IFS='|' read -r name reads want text; do
+		claim "$name" "{\"val_bpb\": \"$reads\"}" <<< "$text"
+		if [ "${want%% *}" = refused ]; then
+			refused result_invalid "$name" "${want#refused }"
+		else
+			run -0 hg-train "$name" 3>&-
+			[ "$(key "$name/training_report.json" .claimed.val_bpb)" = "$want" ]
+			nothing_left "$name"
+		fi
+	done <<-'END'
+		none|^val_bpb: (.*)|refused no line|echo "bpb: 1"
+		several|^val_bpb: (.*)|refused several lines|echo "val_bpb: 1"; echo "val_bpb: 2"
+		last|last:^val_bpb: (.*)|2|echo "val_bpb: 1"; echo "val_bpb: 2" >&2
+		word|^val_bpb: (.*)|refused no finite number|echo "val_bpb: great"
+		nan|^val_bpb: (.*)|refused no finite number|echo "val_bpb: nan"
+		infinite|^val_bpb: (.*)|refused no finite number|echo "val_bpb: 1e400"
+		inf|^val_bpb: (.*)|refused no finite number|echo "val_bpb: -inf"
+		long|^val_bpb: (.*)|refused no finite number|printf "val_bpb: 1.%0200d" 1
+		nothing|^val_bpb: (.*)|refused no finite number|echo "val_bpb: "
+		lastword|last:^val_bpb: (.*)|refused no finite number|echo "val_bpb: 1"; echo "val_bpb: x"
+		bytes|^val_bpb: (.*)|1.5|printf '\377\376\0\033[31mval_bpb: 9\nval_bpb: 1.5\r\n'
+		cut|last:^val_bpb: (.*)|refused its log was cut|echo "val_bpb: 1"; head -c 67108864 /dev/zero
+	END
+}
+
+# bats test_tags=b72
+@test "what a program says comes to no terminal but as plain text" {
+	artifact esc sh <<-'END'
+		printf '\033]0;evil\007\033[2J\302\233' >&2
+		exit 1
+	END
+	run -102 hg-train esc 3>&-
+	run ! grep -q "$(printf '[\033\007]')" <<< "$output"
+	hg-status esc > out
+	run ! grep -q "$(printf '[\033\007]')" out
+	artifact res sh <<-'END'
+		result "\"artifact\": [\"a\"], \"model\": {\"\\u001b[2Jx\": 1, \"num_layers\": \"\\u001b]0;\"}"
+	END
+	run -1 hg-train res 3>&-
+	run ! grep -q "$(printf '[\033\007]')" <<< "$output"
+	hg-status res > out
+	run ! grep -q "$(printf '[\033\007]')" out
+	# A refusal can always be read again, however much disagrees.
+	artifact many py <<-'END'
+		result(artifact=["a"], model={"m%d" % i: i for i in range(60000)})
+	END
+	run -1 hg-train many 3>&-
+	is_refused train result_mismatch many
+	run -1 hg-gate train many
+}
+
+# bats test_tags=b72
+@test "a program that eats memory, descriptors or what it may start fails alone, and typed" {
+	[ -z "$HG_SAN" ] || skip "sanitizers want more addresses than that"
+	artifact memory py <<< 'x = []
+while True: x.append(bytearray(50000000))'
+	(ulimit -v 1500000; exec hg-train memory) 3>&- 2> said && false || [ $? = 102 ]
+	is_refused train trainer_failed memory MemoryError
+	artifact files py <<< 'x = []
+while True: x.append(os.open("/dev/null", os.O_RDONLY))'
+	(ulimit -n 256; exec hg-train files) 3>&- 2> said && false || [ $? = 102 ]
+	is_refused train trainer_failed files "Too many open files"
+	# It has nothing open of ours, whatever we have.
+	artifact fds sh <<< 'ls -l /proc/self/fd > ../fds; good'
+	run -0 hg-train fds 3>&- 7< base.json
+	run ! grep -E 'lock|lanes|base.json|metrics' fds/fds
+	works good
+}
+
+# bats test_tags=b72,b75
+@test "a scorer's table is that of the data with losses filled in, or the score is refused" {
+	local name text kind
+	artifact r sh <<< good
+	rm -r r
+	# What it does it reads in the run above, which it may.
+	echo '. ../do' > score.sh
+	artifact r sh <<< good
+	hg-train r 3>&-
+	hg-export r
+	score='awk -F"\t" -v OFS="\t" "NR > 1 { \$NF = 2.5 * \$2 } { print }" docs.tsv'
+	while IFS='|' read -r name kind text; do
+		mkdir "$name"
+		cp -r r "$name/r"
+		cp r.spec "$name/r.spec"
+		echo "$text" | sed "s~SCORE~$(sed 's/[\\&]/\\&/g' <<< "$score")~" > "$name/r/do"
+		cd "$name"
+		run timeout 30 hg-score r 3>&-
+		case $kind in
+		done)
+			[ "$status" = 0 ]
+			run -0 hg-gate score r
+			nothing_left r ;;
+		*)
+			is_refused score "$kind" r
+			[ ! -e r/score_docs.tsv ]
+			# Mended, it scores at once.
+			[ "$kind" != result_mismatch ] || {
+				echo "$score > score_docs.tsv" > r/do
+				hg-retry score r
+				run -0 hg-score r 3>&-
+			} ;;
+		esac
+		cd ..
+	done <<-'END'
+		right|done|SCORE > score_docs.tsv
+		reads|done|[ "$(ls | paste -sd,)" = docs.tsv,model.bin,score.sh,spec.json,tmp ]; cat ../train.log ../spec.json > /dev/null; SCORE > score_docs.tsv
+		fewer|result_mismatch|SCORE | sed '$d' > score_docs.tsv
+		more|result_mismatch|SCORE | sed '$p' > score_docs.tsv
+		other|result_mismatch|SCORE | awk -F"\t" -v OFS="\t" 'NR == 3 { $3 += 1 } { print }' > score_docs.tsv
+		order|result_mismatch|SCORE | awk 'NR == 2 { l = $0; next } { print } NR == 3 { print l }' > score_docs.tsv
+		header|result_mismatch|SCORE | sed 1d > score_docs.tsv
+		negative|result_invalid|SCORE | sed '3s/[^\t]*$/-1/' > score_docs.tsv
+		nan|result_invalid|SCORE | sed '3s/[^\t]*$/nan/' > score_docs.tsv
+		infinite|result_invalid|SCORE | sed '3s/[^\t]*$/1e400/' > score_docs.tsv
+		word|result_invalid|SCORE | sed '3s/[^\t]*$/1 2/' > score_docs.tsv
+		none|result_invalid|true
+		unfilled|result_invalid|: > score_docs.tsv; rm score_docs.tsv; mkdir score_docs.tsv
+		link|result_invalid|SCORE > t; ln -s t score_docs.tsv
+		fifo|result_invalid|mkfifo score_docs.tsv
+		nul|result_invalid|SCORE | tr 2 '\0' > score_docs.tsv
+		huge|result_invalid|head -c 1000000 /dev/zero > score_docs.tsv
+		status|trainer_failed|SCORE > score_docs.tsv; exit 3
+		artifact|input_changed|SCORE > score_docs.tsv; echo >> ../artifact/model.bin
+		forged|trainer_failed|SCORE > score_docs.tsv; echo '{}' > ../artifact_score_summary.json
+		spec|trainer_failed|SCORE > score_docs.tsv; echo '{}' > ../spec.json
+		stay|done|setsid sleep 500 & SCORE > score_docs.tsv
+	END
+}
+
+# bats test_tags=b72
+@test "a program that rewrites a ledger beside its run is found out by all who read that" {
+	artifact one sh <<< good
+	run -0 hg-run -l L one 3>&-
+	run -0 hg-ledger verify L
+	cp -r L before
+	local name text
+	while IFS='|' read -r name text; do
+		rm -rf L "$name"
+		cp -r before L
+		artifact "$name" sh <<< "cd ../../L; $text; cd - > /dev/null; good"
+		run -0 hg-train "$name" 3>&-
+		run -103 hg-ledger verify L
+		run ! hg-ledger add L "$name"
+		[ "$(grep -c "\"$name\"" L/ledger.jsonl)" = 0 ]
+	done <<-'END'
+		altered|sed -i 's/"artifact"/"checkpoint"/' ledger.jsonl
+		appended|tail -n 1 ledger.jsonl >> ledger.jsonl
+		garbage|echo '{"kind": "run"}' >> ledger.jsonl
+		emptied|: > ledger.jsonl
+	END
 }

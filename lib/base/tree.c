@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -166,8 +167,9 @@ remove_taken_up(int at, uint64_t *serial)
 	return (some);
 }
 
-int
-tree_remove(int at, const char *name)
+/* The same for a name without a slash. */
+static int
+remove_name(int at, const char *name)
 {
 	uint64_t serial = 0;
 	int some;
@@ -181,4 +183,27 @@ tree_remove(int at, const char *name)
 	while ((some = remove_taken_up(at, &serial)) == 1)
 		continue;
 	return (some);
+}
+
+int
+tree_remove(int at, const char *name)
+{
+	const char *slash = strrchr(name, '/');
+	char way[PATH_MAX];
+	int fd, rc, error;
+
+	if (slash == NULL)
+		return (remove_name(at, name));
+	/* What is taken up stays beside it, on its file system. */
+	if (snprintf(way, sizeof(way), "%.*s", slash == name ? 1 : (int)(slash - name), name) >= (int)sizeof(way)) {
+		errno = ENAMETOOLONG;
+		return (-1);
+	}
+	if ((fd = openat(at, way, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return (-1);
+	rc = remove_name(fd, slash + 1);
+	error = errno;
+	close(fd);
+	errno = error;
+	return (rc);
 }

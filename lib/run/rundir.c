@@ -512,6 +512,20 @@ rundir_restore(const struct rundir *r, uint64_t before, const char **name)
 	return (*name != NULL);
 }
 
+int
+rundir_clear(const struct rundir *r, enum stage s)
+{
+	const struct rundir_stage *st = &rundir_stages[s];
+	const char *const *p;
+
+	for (p = st->scratch; *p != NULL; p++)
+		if (tree_remove(r->fd, *p) == -1) {
+			say_errno("cannot remove '%s/%s'", r->path, *p);
+			return (-1);
+		}
+	return (0);
+}
+
 void
 rundir_spend(const struct rundir *r, enum stage s)
 {
@@ -520,8 +534,6 @@ rundir_spend(const struct rundir *r, enum stage s)
 
 	for (p = st->spent; *p != NULL; p++)
 		(void)atomfile_remove(r->fd, *p);
-	for (p = st->scratch; *p != NULL; p++)
-		(void)tree_remove(r->fd, *p);
 	if (st->kept_tree != NULL)
 		(void)tree_remove(r->fd, st->kept_tree);
 }

@@ -75,7 +75,7 @@ struct rundir_stage {
 	const char *keeps[RUNDIR_NAMES];   /* survive a refusal and a retry: what the next attempt resumes from */
 	const char *spent[RUNDIR_NAMES];   /* of those, what is removed once the receipt stands */
 	const char *trees[RUNDIR_NAMES];   /* directories that go with the outputs */
-	const char *scratch[RUNDIR_NAMES]; /* directories that go once the receipt stands, too */
+	const char *scratch[RUNDIR_NAMES]; /* of these, what goes before the receipt stands, too */
 	const char *kept_tree;             /* a directory that is kept as keeps, and then spent */
 	const char *repeats[RUNDIR_NAMES]; /* keys that the receipt has as the report has them */
 	const char *report_key;            /* the report's digest in the receipt */
@@ -140,6 +140,9 @@ enum stage rundir_last(const struct rundir *r);
 /* The contract of a stage's receipt in this run, and what the receipt binds. ${r} is loaded, as in all of these. */
 const char *rundir_contract(const struct rundir *r, enum stage s);
 const struct rundir_bind *rundir_binds(const struct rundir *r, enum stage s);
+
+/* Remove what is of no use any more once a stage's outputs are there, before its receipt is. 0, or -1 with errno, said. */
+int rundir_clear(const struct rundir *r, enum stage s);
 
 /* Remove what is worthless once the stage's receipt stands; what a kill leaves of it does no harm. */
 void rundir_spend(const struct rundir *r, enum stage s);

@@ -922,6 +922,9 @@ record_publish(struct owner *o, const json_t *body)
 {
 	int error;
 
+	/* Where the receipt stands nothing of a program's is left, even if we are killed right then. */
+	if (rundir_clear(o->run, o->job->stage) == -1)
+		return (refuse(o, refusal_of_errno(errno), say_last(), NULL, NULL));
 	switch (receipt_publish(o->run, o->job->stage, &o->lock, body)) {
 	case 0:
 		rundir_spend(o->run, o->job->stage);

@@ -15,6 +15,7 @@
 #include "base/jsonio.h"
 #include "base/num.h"
 #include "base/proc.h"
+#include "base/progress.h"
 #include "base/say.h"
 #include "base/tree.h"
 #include "gpt/checkpoint.h"
@@ -315,8 +316,10 @@ take_file(struct work *x, const char *name, int into)
 {
 	const char *base = strrchr(name, '/') == NULL ? name : strrchr(name, '/') + 1;
 	char text[65536], hex[SHA256_HEX_SIZE];
-	int in, out = -1;
-	uint64_t bytes;
+	struct sha256 *digest = NULL;
+	struct atomfile *out;
+	uint64_t bytes = 0;
+	int in, error;
 	ssize_t n;
 
 	if (!str_is_name(base)) {
@@ -333,25 +336,38 @@ take_file(struct work *x, const char *name, int into)
 	/* What has holes, or several names, takes more room once it is copied. */
 	if ((in = open_left(x, name, x->left_bytes)) == -1)
 		return (NULL);
-	if ((out = openat(into, base, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666)) == -1) {
-		if (errno == EEXIST)
-			stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_string(name), NULL,
-			    "two files of the artifact would be called '%s'", base);
-		else
-			say_errno("cannot write '%s/%s'", RUNDIR_FILES, base);
-		return (NULL);
-	}
-	while ((n = read(in, text, sizeof(text))) > 0)
-		if (file_write_all(out, text, (size_t)n) == -1)
+	if ((digest = sha256_begin()) == NULL || (out = atomfile_begin(into, base)) == NULL)
+		goto err1;
+	while ((n = read(in, text, sizeof(text))) > 0) {
+		progress_tick();
+		if (file_write_all(atomfile_fd(out), text, (size_t)n) == -1)
 			break;
-	if (n != 0 || fsync(out) == -1 || lseek(out, 0, SEEK_SET) == -1 || sha256_fd(out, hex, &bytes) == -1) {
-		say_errno("cannot copy '%s'", name);
-		return (NULL);
+		sha256_add(digest, text, (size_t)n);
+		bytes += (uint64_t)n;
 	}
+	if (n != 0) {
+		error = errno;
+		atomfile_abort(out);
+		errno = error;
+		goto err1;
+	}
+	if (atomfile_commit(out, ATOMFILE_CREATE) == -1) {
+		if (errno != EEXIST)
+			goto err1;
+		stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_string(name), NULL,
+		    "two files of the artifact would be called '%s'", base);
+		goto err0;
+	}
+	sha256_end(digest, hex);
 	close(in);
-	close(out);
 	x->left_bytes -= bytes < x->left_bytes ? bytes : x->left_bytes;
 	return (json_pack("{s:s, s:I, s:s}", "file", base, "bytes", (json_int_t)bytes, "sha256", hex));
+err1:
+	say_errno("cannot copy '%s' to '%s/%s'", name, RUNDIR_FILES, base);
+err0:
+	sha256_free(digest);
+	close(in);
+	return (NULL);
 }
 
 static int
@@ -373,7 +389,7 @@ take_files(struct work *x)
 			return (-1);
 		json_array_append_new(x->files, entry);
 	}
-	if (atomfile_sync_dir(fd) == -1) {
+	if (atomfile_sync_dir(fd) == -1 || atomfile_sync_dir(stage_outputs(x->w)) == -1) {
 		say_errno("cannot sync '%s'", RUNDIR_FILES);
 		return (-1);
 	}

@@ -681,12 +681,23 @@ start(struct life *x, const char *path, const char *const *argv, const char *con
 
 /* --- what it left ------------------------------------------------------------- */
 
-/* What a program puts where the run's own files are is no evidence, and goes; the spec outlives it. 0, or -1, refused. */
+/*
+ * What a program puts where the run's own files are is no evidence, and goes; so does its directory, wherever that is
+ * by now; the spec outlives it. 0, or -1, refused.
+ */
 static int
 check_run(struct launch *l, uint64_t before)
 {
+	char path[4096];
+	struct stat st;
 	const char *name;
 
+	if (fstat(l->at, &st) == 0 && st.st_nlink != 0 && path_of(l->at, path) == 0 && strcmp(path, l->path) != 0) {
+		if (tree_remove(AT_FDCWD, path) == -1)
+			say_errno("cannot remove '%s'", path);
+		return (stage_refuse(l->w, REFUSAL_TRAINER_FAILED, json_string(path), json_string(l->path),
+		    "the program moved its directory"));
+	}
 	switch (rundir_restore(stage_rundir(l->w), before, &name)) {
 	case 0:
 		return (0);

@@ -49,6 +49,9 @@ static const struct {
 	{ "score_docs.tsv", CREATED },
 };
 
+/* Directories below which nothing is promised: programs', while they run and between attempts. */
+static const char *const scratch[] = { "/train.out", "/score.out", "/train.keep" };
+
 struct inode {
 	dev_t dev;
 	ino_t ino;
@@ -154,6 +157,9 @@ promise_of(const struct durable *d, const char *path)
 
 	if (rest == NULL || strstr(rest, "/.") != NULL || strstr(rest, " (deleted)") != NULL)
 		return (TEMPORARY);
+	for (i = 0; i < sizeof(scratch) / sizeof(scratch[0]); i++)
+		if (strstr(rest, scratch[i]) != NULL)
+			return (TEMPORARY);
 	name = strrchr(path, '/') + 1;
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		if (fnmatch(names[i].pattern, name, 0) == 0)

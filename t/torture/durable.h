@@ -21,7 +21,7 @@
  *
  * What each file name promises stands in one table in durable.c (DESIGN.md,
  * "The run directory").  Names with a component that starts with a dot are
- * temporaries and promise nothing.
+ * temporaries and promise nothing, as does what lies in the directories of programs.
  */
 struct durable;
 

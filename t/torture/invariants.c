@@ -95,6 +95,9 @@ stage(const struct rundir *r, enum stage s)
 			snprintf(what, sizeof(what), "'%s' is there without the receipt of stage %s", *name, st->name);
 			breach(r->path, what);
 		}
+	for (name = st->scratch; settled && *name != NULL; name++)
+		if (faccessat(r->fd, *name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			breach(r->path, "the directory of a program is left");
 }
 
 static void
@@ -112,6 +115,23 @@ run(const char *path)
 	rundir_close(&r);
 }
 
+/* Of a program, so that nothing is promised of what is in it? */
+static int
+is_programs(const char *name)
+{
+	const struct rundir_stage *st;
+	const char *const *p;
+
+	for (st = rundir_stages; st < rundir_stages + STAGE_COUNT; st++) {
+		for (p = st->scratch; *p != NULL; p++)
+			if (strcmp(name, *p) == 0)
+				return (1);
+		if (st->kept_tree != NULL && strcmp(name, st->kept_tree) == 0)
+			return (1);
+	}
+	return (0);
+}
+
 static int
 visit(const char *path, const struct stat *st, int type, struct FTW *at)
 {
@@ -123,6 +143,8 @@ visit(const char *path, const struct stat *st, int type, struct FTW *at)
 			breach(path, "a temporary is left");
 		return (FTW_SKIP_SUBTREE);
 	}
+	if (is_programs(name))
+		return (FTW_SKIP_SUBTREE);
 	if (type == FTW_F && S_ISREG(st->st_mode) && ends_in(name, ".json"))
 		json_file(path);
 	snprintf(spec, sizeof(spec), "%s/" RUNDIR_SPEC, path);

@@ -4,7 +4,7 @@
 # by the ref backend, on one thread.
 
 scenarios='verbs spec mint data shard train export prompt score detached await retry reap leftover gate status first'
-scenarios="$scenarios ledger import classify report chain"
+scenarios="$scenarios ledger import classify report chain program scorer"
 
 # --- what several need --------------------------------------------------------
 
@@ -31,6 +31,9 @@ before_all() {
 	  "system": {"backend": "ref", "threads": 1}
 	}
 	EOT
+	jq '.system.backend = "external" | .eval.seq_len = 16 |
+	    .trainer = {"command": ["/bin/sh", "x.sh"], "files": ["x.sh"], "gives": "artifact"} |
+	    .scorer = {"command": ["/bin/sh", "s.sh"], "files": ["s.sh"]}' base.json >program.json
 }
 
 # The run `r` up to and with a stage, made once.
@@ -137,6 +140,43 @@ detached_make() { upto prompt; }
 detached_run() { under hg-score -d r; }
 detached_again() { hg-await -t 30 score r || finish score; }
 detached_bits() { score_bits; }
+
+# --- stages whose work a program does ------------------------------------------------
+
+# A run whose trainer and scorer are programs in sh.
+program_make() {
+	cat >x.sh <<-'EOT'
+	set -e
+	echo '{"step": 1, "train_loss": 2}' >"$HOMEGOLF_METRICS"
+	echo weights >model.bin
+	printf '{"schema": "homegolf.trainer_result.v1", "run_uid": "%s", "result": "trained", "seed": %s,' \
+	    "$HOMEGOLF_RUN_UID" "$HOMEGOLF_SEED"
+	printf '"artifact": ["model.bin"]}\n'
+	EOT
+	cat >s.sh <<-'EOT'
+	while read -r doc tokens bytes raw nats; do
+		case $doc in
+		'#') echo "# doc	tokens	bytes	raw_bytes	nats" ;;
+		*) echo "$doc	$tokens	$bytes	$raw	$((tokens * 2))" ;;
+		esac
+	done <docs.tsv >score_docs.tsv
+	EOT
+	hg-spec -b "$base/program.json" r
+}
+program_run() { under hg-train r; }
+program_again() { finish train; }
+program_bits() {
+	jq '.files, .seed, .claimed, .evidence, .stop_reason, .metrics.rows' r/training_report.json &&
+		ls r/artifact && cat r/artifact/model.bin && [ ! -e r/train.out ]
+}
+
+scorer_make() { program_make && hg-train r && hg-export r; }
+scorer_run() { under hg-score r; }
+scorer_again() { finish score; }
+scorer_bits() {
+	timeless r/artifact_score_report.json && sha256sum <r/score_docs.tsv &&
+		timeless r/artifact_score_summary.json && [ ! -e r/score.out ]
+}
 
 # --- closing out the dead ----------------------------------------------------------
 
