@@ -209,6 +209,7 @@ END
 	[ "$(kind score)" = input_wrong_digest ]
 	R=$base/data
 	copy_of exported
+	rm -rf kept
 	cp -r "$DATA" kept
 	printf '\007' | dd of="$(ls "$DATA"/*val_000000.bin)" bs=1 seek=3000 conv=notrunc 2> /dev/null
 	run hg-score "$R"

@@ -557,7 +557,7 @@ end_marked(pid_t pid, const char *mark)
 	close(fd);
 }
 
-/* Without memory for all: our children, which nobody but us collects; what they had started becomes ours in its turn. */
+/* Without memory for all: our children, which nobody else collects; what they had started becomes ours in its turn. */
 static int
 end_children(pid_t *left)
 {

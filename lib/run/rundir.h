@@ -141,7 +141,7 @@ enum stage rundir_last(const struct rundir *r);
 const char *rundir_contract(const struct rundir *r, enum stage s);
 const struct rundir_bind *rundir_binds(const struct rundir *r, enum stage s);
 
-/* Remove what is of no use any more once a stage's outputs are there, before its receipt is. 0, or -1 with errno, said. */
+/* Remove what is of no use once a stage's outputs are there, before its receipt is. 0, or -1 with errno, said. */
 int rundir_clear(const struct rundir *r, enum stage s);
 
 /* Remove what is worthless once the stage's receipt stands; what a kill leaves of it does no harm. */

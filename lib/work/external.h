@@ -32,8 +32,8 @@ struct external_score {
 
 /**
  * external_score(w, threads, dirfd, files, d, expected, y):
- * Run section scorer on the artifact ${files}, which lie in ${dirfd}, alone.  ${expected} is the table of documents, as docsums_table writes
- * it, whose column nats it has to fill in: every other column must come back as it is.
+ * Run section scorer on the artifact ${files}, which lie in ${dirfd}, alone.  ${expected} is the table of documents, as
+ * docsums_table writes it, whose column nats it has to fill in: every other column must come back as it is.
  * Owns:   the caller frees y->table.
  * Errors: -1, refused, or with errno, said.
  */

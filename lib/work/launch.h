@@ -72,7 +72,7 @@ int launch_run(struct launch *l);
 /* The table that a scorer is to fill in. */
 #define LAUNCH_DOCS "docs.tsv"
 
-/* Is that the name of something that a program's directory has without its doing, or that a scorer is to leave there? */
+/* Is that the name of what a program's directory has without its doing, or of what a scorer is to leave there? */
 int launch_owns(const char *name);
 
 #endif
