@@ -303,20 +303,20 @@ marked() {
 		    time.sleep(1)
 	END
 	jq '.trainer.command = ["python3", "tree.py"] | .trainer.files = ["tree.py"]' claim.json > tree.json
-	hg-spec -b tree.json runs/a
-	hg-run runs/a > log 2>&1 3>&- &
+	hg-spec -b tree.json runs/felled
+	hg-run runs/felled > log 2>&1 3>&- &
 	driver=$!
-	until_true 30 test -e runs/a/train.out/ready
-	[ "$(marked a)" -ge 4 ]
+	until_true 30 test -e runs/felled/train.out/ready
+	[ "$(marked felled)" -ge 4 ]
 	[ -n "$(pgrep -x hg-guard)" ]
-	kill -KILL $driver $(pgrep -f "hg-train.*runs/a")
+	kill -KILL $driver $(pgrep -f "hg-train.*runs/felled")
 	wait $driver || :
-	nobody() { [ "$(marked a)" -eq 0 ]; }
+	nobody() { [ "$(marked felled)" -eq 0 ]; }
 	until_true 5 nobody
 	# Nobody has looked at it so far, and the lane is free.
-	[ ! -e runs/a/train_refusal.json ]
+	[ ! -e runs/felled/train_refusal.json ]
 	hg-spec -b claim.json runs/b
 	hg-train runs/b
-	run hg-await -t 5 train runs/a
-	[ "$(of .kind a/train_refusal.json)" = owner_died ]
+	run hg-await -t 5 train runs/felled
+	[ "$(of .kind felled/train_refusal.json)" = owner_died ]
 }
