@@ -120,7 +120,7 @@ work(struct stage_work *w, void *arg)
 
 	if (trainspec_read(&c, spec) == -1)
 		return (stage_refuse(w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
-	trainspec_own(&c);
+	dependencies_own(&c);
 	prompt = q->text != NULL ? q->text : c.prompt_text;
 	want = q->tokens_set ? q->tokens : c.prompt_tokens;
 	law = (struct generate_law){ .temperature = q->temperature_set ? q->temperature : c.prompt_temperature,

@@ -77,6 +77,9 @@ row(int width, const struct rundir *r, const json_t *v)
 		snprintf(path, sizeof(path), "stages.%s", rundir_stages[s].name);
 		if (*status_line(line, jsonio_get(v, path)) != '\0')
 			out_put("%*s  %s: %s\n", 2, "", rundir_stages[s].name, line);
+		snprintf(path, sizeof(path), "stages.%s.log.last_line", rundir_stages[s].name);
+		if (*jsonio_text(v, path, "") != '\0')
+			out_put("%*s  %s: %s\n", 2, "", rundir_stages[s].log, jsonio_text(v, path, ""));
 	}
 }
 

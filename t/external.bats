@@ -264,6 +264,25 @@ of() {
 	[ -e runs/a/attempts/train.1/train.log ]
 }
 
+@test "hg-status shows the last line that a program said, while it runs and once it was refused" {
+	printf 'printf "step 1\\rstep 2\\033[1m of 9\\n\\n"; touch said; while [ ! -e ../go ]; do sleep 0.1; done; exit 3\n' > talk.sh
+	jq '.trainer.command = ["sh", "talk.sh"] | .trainer.files = ["talk.sh"]' claim.json > talk.json
+	hg-spec -b talk.json runs/talk
+	hg-train runs/talk 2> log 3>&- &
+	trainer=$!
+	until_true 30 test -e runs/talk/train.out/said
+	shown() { [[ $(hg-status runs/talk) == *"train.log: step 2\\x1b[1m of 9"* ]]; }
+	until_true 10 shown
+	touch runs/talk/go
+	wait $trainer || :
+	[ "$(hg-status -j runs/talk | jq -c .stages.train.log)" = '{"file":"train.log","last_line":"step 2\\x1b[1m of 9"}' ]
+	[[ $(of .detail talk/train_refusal.json) == "the program exited with status 3: step 2"* ]]
+	# It goes with its attempt.
+	hg-retry train runs/talk
+	[ "$(hg-status -j runs/talk | jq -c .stages.train.log)" = null ]
+	[ -e runs/talk/attempts/train.1/train.log ]
+}
+
 @test "a number in a unit of its own is judged by the policy that names it: a time, where lower is better" {
 	echo 'echo "seconds: 1.$SEED"' > time.sh
 	jq '.trainer.command = ["sh", "time.sh"] | .trainer.files = ["time.sh"] |

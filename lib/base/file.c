@@ -91,13 +91,6 @@ file_given(const char *path)
 }
 
 int
-file_make_fifo(int dirfd, const char *name)
-{
-	/* Open for writing, too, it is never at its end while nobody else writes. */
-	return (mkfifoat(dirfd, name, 0600) == -1 ? -1 : openat(dirfd, name, O_RDWR | O_NONBLOCK | O_CLOEXEC));
-}
-
-int
 file_at_fault(int error)
 {
 	return (error == EISDIR || error == EISNAM || error == EMEDIUMTYPE || error == EFBIG || error == ELOOP);

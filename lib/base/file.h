@@ -31,9 +31,6 @@ int file_open_given(const char *path);
 /* Where that lies, absolute and without links. Owns: the caller frees. */
 char *file_given(const char *path);
 
-/* Make a fifo that others write to and we read from, without ever waiting for one of them. */
-int file_make_fifo(int dirfd, const char *name);
-
 /* Is that errno of an open or a read the fault of what stands there, and not of the system? */
 int file_at_fault(int error);
 

@@ -45,17 +45,6 @@ utf8_read(const void *p, size_t n, uint32_t *c)
 }
 
 int
-utf8_valid(const char *text)
-{
-	size_t n;
-
-	for (; *text != '\0'; text += n)
-		if ((n = utf8_read(text, UTF8_MAX_BYTES, NULL)) == 0)
-			return (0);
-	return (1);
-}
-
-int
 utf8_hidden(uint32_t c)
 {
 	return (c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0xad || c == 0x61c || c == 0x180e ||

@@ -23,9 +23,6 @@
  */
 size_t utf8_read(const void *p, size_t n, uint32_t *c);
 
-/* Is the whole text well-formed? */
-int utf8_valid(const char *text);
-
 /* A character that can't be seen, or changes how others look: controls, marks that reorder or join, noncharacters. */
 int utf8_hidden(uint32_t c);
 

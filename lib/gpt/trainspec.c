@@ -167,12 +167,3 @@ trainspec_read(struct trainspec *r, const json_t *spec)
 	}
 	return (0);
 }
-
-void
-trainspec_own(struct trainspec *r)
-{
-	if (strcmp(r->backend, "external") != 0)
-		return;
-	r->backend = "cpu";
-	r->isa = "auto";
-}

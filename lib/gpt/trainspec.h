@@ -62,9 +62,6 @@ void trainspec_law(struct optimizer_law *law);
  */
 int trainspec_read(struct trainspec *r, const json_t *spec);
 
-/* Where a program trained (backend "external") its weights are scored and prompted as our own are, by backend cpu. */
-void trainspec_own(struct trainspec *r);
-
 /* "fp32" or "bf16". */
 const char *trainspec_arith_name(enum ops_arith arith);
 

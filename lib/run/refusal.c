@@ -26,6 +26,18 @@ static const struct {
 #include "schema/refusalkind.def"
 };
 
+/* The enumeration has the kinds in this order, each and no other. */
+enum {
+	AT_NONE,
+#define REFUSAL_KIND(id, name, retryable, meaning, next) AT_##id,
+#include "schema/refusalkind.def"
+	AT_COUNT
+};
+#define REFUSAL_KIND(id, name, retryable, meaning, next) \
+	_Static_assert((int)AT_##id == (int)REFUSAL_##id, "schema/refusalkind.h lists " #id " elsewhere");
+#include "schema/refusalkind.def"
+_Static_assert((int)AT_COUNT == (int)REFUSAL_COUNT, "schema/refusalkind.h lists a kind that has no row");
+
 const char *
 refusal_name(enum refusal_kind kind)
 {

@@ -131,10 +131,21 @@ rundir_stage_of(const char *name)
 	return (-1);
 }
 
+static int
+is_text(const char *path)
+{
+	size_t n;
+
+	for (; *path != '\0'; path += n)
+		if ((n = utf8_read(path, UTF8_MAX_BYTES, NULL)) == 0)
+			return (0);
+	return (1);
+}
+
 int
 rundir_can_tell(const char *path)
 {
-	if (utf8_valid(path))
+	if (is_text(path))
 		return (0);
 	say_error("'%s' is not UTF-8, so that no file of a run can tell of it; give it another name", path);
 	errno = EINVAL;

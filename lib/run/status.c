@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
+#include "base/foreign.h"
 #include "schema/contract.h"
 #include "base/jsonio.h"
 #include "run/refusal.h"
@@ -104,10 +106,25 @@ health_of(const struct rundir *r, enum state state, const struct runlock_look *l
 	return (stall_ms > 0 && frozen_ms >= stall_ms ? "wedged" : "ok");
 }
 
+/* The log of a stage and its last line, or NULL where there is none. */
+static json_t *
+log_of(const struct rundir *r, enum stage s)
+{
+	const char *name = rundir_stages[s].log;
+	char line[200], clean[400];
+	int fd;
+
+	if (name == NULL || (fd = file_open(r->fd, name, NULL)) == -1)
+		return (NULL);
+	foreign_last_line(fd, line, sizeof(line));
+	close(fd);
+	return (json_pack("{s:s, s:s}", "file", name, "last_line", say_clean(clean, sizeof(clean), line)));
+}
+
 static json_t *
 stage_of(struct rundir *r, enum stage s, enum state *state)
 {
-	json_t *refusal = NULL, *progress = NULL, *out;
+	json_t *refusal = NULL, *progress = NULL, *out, *log;
 	struct runlock_look look;
 	int64_t frozen_ms = 0, left_ms = 0;
 	char unseen[STATE_UNSEEN_SIZE];
@@ -143,6 +160,11 @@ stage_of(struct rundir *r, enum stage s, enum state *state)
 	}
 	if (out != NULL && alive && state_unseen(unseen, &look) != NULL &&
 	    jsonio_put(out, "unseen", json_string(unseen)) == -1) {
+		json_decref(out);
+		out = NULL;
+	}
+	if (out != NULL && (alive || *state == STATE_REFUSED) && (log = log_of(r, s)) != NULL &&
+	    jsonio_put(out, "log", log) == -1) {
 		json_decref(out);
 		out = NULL;
 	}

@@ -298,7 +298,7 @@ model(const char *file)
 	return (0);
 }
 
-/* The defaults of a spec's keys, the section model aside, as JSON: those of later keys apart, which may be absent. */
+/* The defaults of a spec's keys, the sections model, trainer and scorer aside, as JSON: those of later keys apart, which may be absent. */
 static int
 defaults(const char *file)
 {
@@ -309,7 +309,8 @@ defaults(const char *file)
 	if (made == NULL || jsonio_read(AT_FDCWD, file, JSONIO_MAX_BYTES, NULL, &v) == -1)
 		return (-1);
 	json_object_foreach(json_object_get(v, "properties"), section, member) {
-		if (strcmp(section, "model") == 0)
+		/* Of programs of others a stranger needs to know nothing. */
+		if (strcmp(section, "model") == 0 || strcmp(section, "trainer") == 0 || strcmp(section, "scorer") == 0)
 			continue;
 		json_object_foreach(json_object_get(member, "properties"), key, rule) {
 			/* Of keys that every spec has only the training's are asked for: the published optimizer. */

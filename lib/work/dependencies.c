@@ -119,3 +119,12 @@ dependencies_tokenizer(struct stage_work *w, const char *data_sha256, const stru
 	return (stage_refuse(w, REFUSAL_INPUT_WRONG_DIGEST, json_string(data_sha256), json_string(a->tokenizer_sha256),
 	    "the data's tokenizer is not the artifact's"));
 }
+
+void
+dependencies_own(struct trainspec *r)
+{
+	if (strcmp(r->backend, "external") != 0)
+		return;
+	r->backend = "cpu";
+	r->isa = "auto";
+}

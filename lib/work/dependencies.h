@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "gpt/artifact.h"
+#include "gpt/trainspec.h"
 #include "data/dataset.h"
 #include "data/inputerror.h"
 #include "base/sha256.h"
@@ -31,6 +32,9 @@ int dependencies_data(struct stage_work *w, unsigned parts, struct dataset **d);
  */
 int
 dependencies_artifact(struct stage_work *w, struct artifact *a, json_t **receipt, char receipt_sha256[SHA256_HEX_SIZE]);
+
+/* Where a program trained (backend "external") its weights are scored and prompted as our own are, by backend cpu. */
+void dependencies_own(struct trainspec *r);
 
 /* Refuses data whose tokenizer is not the artifact's. */
 int dependencies_tokenizer(struct stage_work *w, const char *data_sha256, const struct artifact *a);

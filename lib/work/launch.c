@@ -15,6 +15,7 @@
 #include "base/atomfile.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/foreign.h"
 #include "base/jsonio.h"
 #include "base/proc.h"
 #include "base/process.h"
@@ -652,7 +653,7 @@ start(struct life *x, const char *path, const char *const *argv, const char *con
 		.file_bytes = (uint64_t)l->program.max_bytes };
 	int out[2], err[2];
 
-	if (l->metrics != NULL && (x->fifo = file_make_fifo(l->at, FIFO)) == -1)
+	if (l->metrics != NULL && (x->fifo = foreign_fifo(l->at, FIFO)) == -1)
 		return (cannot(l, "make", FIFO));
 	if (post_guard(x) == -1 || open_pipe(out) == -1 || open_pipe(err) == -1) {
 		say_errno("cannot start '%s'", path);
@@ -712,20 +713,10 @@ check_run(struct launch *l, uint64_t before)
 static void
 last_words(const struct launch *l, char out[200])
 {
-	char text[4096], *end;
-	off_t size = lseek(l->log, 0, SEEK_END);
-	size_t n = size < (off_t)sizeof(text) - 1 ? (size_t)size : sizeof(text) - 1;
+	char line[190];
 
-	out[0] = '\0';
-	if (size <= 0 || file_read_at(l->log, text, n, (uint64_t)size - n) == -1)
-		return;
-	text[n] = '\0';
-	while (n > 0 && strchr(" \t\r\n", text[n - 1]) != NULL)
-		text[--n] = '\0';
-	end = strrchr(text, '\n');
-	snprintf(out, 200, ": %.190s", end == NULL ? text : end + 1);
-	if (n == 0)
-		out[0] = '\0';
+	foreign_last_line(l->log, line, sizeof(line));
+	snprintf(out, 200, "%s%s", *line == '\0' ? "" : ": ", line);
 }
 
 static int

@@ -456,7 +456,7 @@ begin(struct work *x)
 {
 	if (trainspec_read(&x->recipe, x->r->spec.json) == -1)
 		return (stage_refuse(x->w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
-	trainspec_own(&x->recipe);
+	dependencies_own(&x->recipe);
 	if (x->o->threads != 0)
 		x->recipe.threads = x->o->threads;
 	else if (x->recipe.threads == 0)
