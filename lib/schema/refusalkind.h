@@ -3,7 +3,7 @@
 
 /*
  * Why a stage closed out without its receipt: the kinds of hg-refusal(5), in the order of schema/refusalkind.def, which
- * tells all of them (run/refusal.c holds the two together).  Here are the names alone, which is what counted code needs.
+ * tells all of them (run/refusal.c holds the two together).  Here are the names alone, all that counted code needs.
  */
 enum refusal_kind {
 	REFUSAL_NONE, /* nothing is refused */
