@@ -75,10 +75,18 @@ become(const struct process *p, pid_t parent)
 void
 process_close_others(int a, int b)
 {
+	int low = a < b ? a : b, high = a < b ? b : a;
 	struct dirent *e;
 	uint64_t fd;
 	DIR *d;
 
+	/* Without a descriptor, which there may be none of: below the one, between both, above the other. */
+	low = low < 3 ? 2 : low;
+	high = high < 3 ? 2 : high;
+	if ((low <= 3 || close_range(3, (unsigned)low - 1, 0) == 0) &&
+	    (high - low < 2 || close_range((unsigned)low + 1, (unsigned)high - 1, 0) == 0) &&
+	    close_range((unsigned)high + 1, ~0U, 0) == 0)
+		return;
 	if ((d = opendir("/proc/self/fd")) == NULL)
 		return;
 	while ((e = readdir(d)) != NULL)

@@ -329,8 +329,7 @@ take_file(struct work *x, const char *name, int into)
 	}
 	if (launch_owns(base)) {
 		stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_string(name), NULL,
-		    "'%s' can't name a file of an artifact: a scorer finds a file of that name, or has to write it",
-		    name);
+		    "'%s' can't name a file of an artifact: a scorer gets a file of that name, or is to write one", name);
 		return (NULL);
 	}
 	/* What has holes, or several names, takes more room once it is copied. */

@@ -634,8 +634,11 @@ post_guard(struct life *x)
 		return (-1);
 	/* It waits. */
 	fcntl(fd[0], F_SETFL, 0);
-	if ((x->guard = fork()) == 0)
+	if ((x->guard = fork()) == 0) {
+		/* Its own end would keep the pipe open. */
+		close(fd[1]);
 		stand_guard(fd[0]);
+	}
 	close(fd[0]);
 	x->alive = fd[1];
 	return (x->guard == -1 ? -1 : 0);
