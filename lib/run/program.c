@@ -16,6 +16,7 @@
 #include "base/say.h"
 #include "base/sha256.h"
 #include "run/program.h"
+#include "run/rundir.h"
 #include "schema/contract.h"
 #include "schema/later.h"
 
@@ -56,6 +57,19 @@ program_read(struct program *p, const json_t *spec, const char *section)
 			if ((rule = json_object_get(rules, row->path)) != NULL)
 				(void)bind_set(row, p, later_or_default(rule, json_object_get(keys, row->path)));
 	return (json_array_size(p->command) != 0);
+}
+
+int
+program_reserved(const char *name)
+{
+	static const char *const names[] = { RUNDIR_SPEC, PROGRAM_FIFO, PROGRAM_TEMPORARY, PROGRAM_DOCS,
+		RUNDIR_SCORE_DOCS };
+	size_t i, n = strcspn(name, "/");
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == n && memcmp(names[i], name, n) == 0)
+			return (1);
+	return (0);
 }
 
 const char *
@@ -305,6 +319,11 @@ put_files(json_t *section, const char *what, const json_t *base, const char *bas
 		}
 		if (*name == '\0' || strlen(name) > 255) {
 			wrong("%s.files: '%s' has no name that a copy could have", what, from);
+			goto err0;
+		}
+		if (program_reserved(name)) {
+			wrong("%s.files: '%s' can't be one of them: a file of that name is put beside them, or asked for",
+			    what, name);
 			goto err0;
 		}
 		for (j = 0; j < i; j++)

@@ -15,6 +15,14 @@
 /* Where the files of a run's programs lie. */
 #define PROGRAM_DIR "program"
 
+/* What a program finds in its directory besides: a fifo, one for temporaries, and for a scorer the table to fill in. */
+#define PROGRAM_FIFO "metrics.fifo"
+#define PROGRAM_TEMPORARY "tmp"
+#define PROGRAM_DOCS "docs.tsv"
+
+/* Is that, or where it lies, the name of one of these, of spec.json, or of what a scorer is to leave there? */
+int program_reserved(const char *name);
+
 /* Together they may have so much. */
 #define PROGRAM_MAX_BYTES ((int64_t)4 << 20)
 

@@ -36,25 +36,9 @@
 #define CPU_WITHIN_MS 5000
 #define POST_MS 500
 
-/* The files in its directory that are ours. */
-#define FIFO "metrics.fifo"
-#define TEMPORARY "tmp"
-
 /* Of the environment that is there, these are handed on. */
 static const char *const handed_on[] = { "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TZ", "USER",
 	NULL };
-
-int
-launch_owns(const char *name)
-{
-	static const char *const names[] = { RUNDIR_SPEC, FIFO, TEMPORARY, LAUNCH_DOCS, RUNDIR_SCORE_DOCS };
-	size_t i;
-
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(names[i], name) == 0)
-			return (1);
-	return (0);
-}
 
 /* --- what it runs in -------------------------------------------------------- */
 
@@ -240,7 +224,7 @@ launch_prepare(struct launch *l)
 	if (tree_remove(stage_outputs(l->w), l->scratch) == -1 ||
 	    mkdirat(stage_outputs(l->w), l->scratch, 0777) == -1 ||
 	    (l->at = openat(stage_outputs(l->w), l->scratch, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1 ||
-	    path_of(l->at, l->path) == -1 || mkdirat(l->at, TEMPORARY, 0777) == -1) {
+	    path_of(l->at, l->path) == -1 || mkdirat(l->at, PROGRAM_TEMPORARY, 0777) == -1) {
 		say_errno("cannot make '%s'", l->scratch);
 		return (-1);
 	}
@@ -313,11 +297,11 @@ make_environment(struct launch *l, const json_t *values, struct environment *e)
 	if (json_is_integer(cap))
 		add(e, "HOMEGOLF_CAP_MS", "%lld", (long long)json_integer_value(cap));
 	if (l->metrics != NULL)
-		add(e, "HOMEGOLF_METRICS", "%s/%s", l->path, FIFO);
+		add(e, "HOMEGOLF_METRICS", "%s/%s", l->path, PROGRAM_FIFO);
 	if (l->dry)
 		add(e, "HOMEGOLF_DRY_RUN", "1");
 	if (json_object_get(set, "TMPDIR") == NULL)
-		add(e, "TMPDIR", "%s/%s", l->path, TEMPORARY);
+		add(e, "TMPDIR", "%s/%s", l->path, PROGRAM_TEMPORARY);
 	if (json_object_get(set, "OMP_NUM_THREADS") == NULL)
 		add(e, "OMP_NUM_THREADS", "%u", l->threads);
 	json_object_foreach((json_t *)(uintptr_t)set, name, v) {
@@ -656,8 +640,8 @@ start(struct life *x, const char *path, const char *const *argv, const char *con
 		.file_bytes = (uint64_t)l->program.max_bytes };
 	int out[2], err[2];
 
-	if (l->metrics != NULL && (x->fifo = foreign_fifo(l->at, FIFO)) == -1)
-		return (cannot(l, "make", FIFO));
+	if (l->metrics != NULL && (x->fifo = foreign_fifo(l->at, PROGRAM_FIFO)) == -1)
+		return (cannot(l, "make", PROGRAM_FIFO));
 	if (post_guard(x) == -1 || open_pipe(out) == -1 || open_pipe(err) == -1) {
 		say_errno("cannot start '%s'", path);
 		return (-1);
