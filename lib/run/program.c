@@ -322,7 +322,8 @@ put_files(json_t *section, const char *what, const json_t *base, const char *bas
 			goto err0;
 		}
 		if (program_reserved(name)) {
-			wrong("%s.files: '%s' can't be one of them: a file of that name is put beside them, or asked for",
+			wrong(
+			    "%s.files: '%s' can't be one of them: a file of that name is put beside them, or asked for",
 			    what, name);
 			goto err0;
 		}

@@ -299,8 +299,8 @@ model(const char *file)
 }
 
 /*
- * The defaults of a spec's keys, the sections model, trainer and scorer aside, as JSON: those of later keys apart, which
- * may be absent.
+ * The defaults of a spec's keys, the sections model, trainer and scorer aside, as JSON: those of later keys apart,
+ * which may be absent.
  */
 static int
 defaults(const char *file)

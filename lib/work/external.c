@@ -329,7 +329,8 @@ take_file(struct work *x, const char *name, int into)
 	}
 	if (program_reserved(base)) {
 		stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_string(name), NULL,
-		    "'%s' can't name a file of an artifact: a scorer gets a file of that name, or is to write one", name);
+		    "'%s' can't name a file of an artifact: a scorer gets a file of that name, or is to write one",
+		    name);
 		return (NULL);
 	}
 	/* What has holes, or several names, takes more room once it is copied. */
