@@ -148,6 +148,8 @@ of() {
 	[[ $stderr == *"trainer.command: there is no program 'nosuchprogram' in PATH"* ]]
 	run -100 --separate-stderr hg-spec -b claim.json -s 'trainer.reads={"val_bpb": "bpb"}' runs/b
 	[[ $stderr == *"has 0 groups in parentheses"* ]]
+	run -100 --separate-stderr hg-spec -b claim.json -s 'trainer.reads={"val_bpb": "(b)\\1"}' runs/b
+	[[ $stderr == *"refers back to a group"* ]]
 	run -100 --separate-stderr hg-spec -b claim.json -s 'trainer.reads={"loss": "(b)"}' runs/b
 	[[ $stderr == *"'loss' is none of val_loss, val_bpb, val_bpb_raw and value"* ]]
 	run -100 --separate-stderr hg-spec -s data.dir=data -s system.backend=external runs/b
@@ -172,6 +174,48 @@ of() {
 	echo '#' >> runs/a/program/claim.sh
 	run -1 hg-gate last runs/a
 	[[ $output == *"program/claim.sh: altered"* ]]
+}
+
+# forged RUN FILE FILTER: a copy of a run with one receipt edited and the digests of those after it set right.
+forged() {
+	local d=forged/$1 h
+	rm -rf forged && mkdir forged && cp -r "runs/$1" forged/
+	jq "$3" "runs/$1/$2" > "$d/$2"
+	[ -e "$d/artifact_score_report.json" ] || return 0
+	h=$(sha256sum < "$d/training_report.json" | cut -c -64)
+	for f in export_report.json artifact_score_report.json; do
+		jq --arg h "$h" '.training_report_sha256 = $h' "$d/$f" > t && cp t "$d/$f"
+	done
+	h=$(sha256sum < "$d/export_report.json" | cut -c -64)
+	jq --arg h "$h" '.export_report_sha256 = $h' "$d/artifact_score_report.json" > t && cp t "$d/artifact_score_report.json"
+	h=$(sha256sum < "$d/artifact_score_report.json" | cut -c -64)
+	jq --arg h "$h" --argjson n "$(jq .total_bytes "$d/export_report.json")" '.score_report_sha256 = $h | .total_bytes = $n' \
+	    "$d/artifact_score_summary.json" > t && cp t "$d/artifact_score_summary.json"
+}
+
+@test "a number claimed that the log does not have, and code of another size than the spec's files, are found in receipts" {
+	hg-spec -b claim.json runs/a
+	hg-spec -b files.json runs/b
+	hg-run runs/a
+	hg-run runs/b
+	forged a training_report.json '.'
+	run -0 hg-gate last forged/a
+	for f in '.claimed.val_bpb = 0.5' '.claimed = {}' '.claimed.val_loss = 1'; do
+		forged a training_report.json "$f"
+		run -1 hg-gate last forged/a
+		[[ $output == *"training_report.json: differs: what it says was claimed is not what the log says"* ]]
+	done
+	run -0 hg-ledger add ledger forged/a
+	[[ $output == *"Run 'a' does not count"* ]]
+	forged b training_report.json '.'
+	run -0 hg-gate last forged/b
+	forged b training_report.json '.code_bytes = 1'
+	run -1 hg-gate last forged/b
+	[[ $output == *"training_report.json: differs: its code is not the files of the spec"* ]]
+	forged b export_report.json '.total_bytes -= .code_bytes - 1 | .code_bytes = 1'
+	run -1 hg-gate last forged/b
+	[ "$(grep -c . <<< "$output")" -eq 1 ]
+	[[ $output == *"export_report.json: differs: its code is not the files of the spec"* ]]
 }
 
 # bats test_tags=b48

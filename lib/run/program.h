@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "base/bind.h"
+#include "base/sha256.h"
 #include "base/str.h"
 
 /**
@@ -50,5 +51,29 @@ int program_expand(struct str *out, const char *word, const json_t *values);
 
 /* A pattern of trainer.reads without its `last:`, and whether it had one. */
 const char *program_pattern(const char *text, int *last);
+
+/* What a log says is read of lines of at most so many bytes, and is so long, with its end, at most. */
+#define PROGRAM_LINE_BYTES 16384
+#define PROGRAM_NUMBER_SIZE 64
+
+/* A log as lines: a progress bar's carriage returns end some, too, and none has a NUL. NULL with errno, silent. */
+char *program_log(int dirfd, const char *name, size_t max_bytes);
+
+/**
+ * program_number(text, log, said, value, found):
+ * What ${text} of trainer.reads finds in ${log}, of program_log, which is altered and comes back as it was: how many
+ * lines matched, and the number of the last.
+ * Errors: -1 with errno, silent: EINVAL ${text} is no regular expression, ERANGE what it found, ${said}, is no finite
+ * number.
+ */
+int program_number(const char *text, char *log, char said[PROGRAM_NUMBER_SIZE], double *value, int *found);
+
+/**
+ * program_code(spec, ours, bytes, hex):
+ * The program's own files as counted code: their size, and the digest of what sha256sum prints for them, with the
+ * counted sources of this build after them if ${ours} is nonzero.
+ * Errors: -1 with errno ENOMEM.
+ */
+int program_code(const json_t *spec, int ours, uint64_t *bytes, char hex[SHA256_HEX_SIZE]);
 
 #endif
