@@ -176,6 +176,41 @@ of() {
 	[[ $output == *"program/claim.sh: altered"* ]]
 }
 
+@test "a program is told of its run by nothing but the run, and finds no variable twice" {
+	cat > env.sh <<-'END'
+		tr '\0' '\n' < /proc/$$/environ | grep -v '^_=' | cut -d= -f1 | sort | uniq -d | sed 's/^/twice /'
+		echo "seed=$HOMEGOLF_SEED omp=$OMP_NUM_THREADS tmp=$TMPDIR home=$HOME"
+		echo "val_bpb: 1.1"
+	END
+	jq '.trainer.command = ["sh", "env.sh"] | .trainer.files = ["env.sh"] |
+	    .trainer.env = ["OMP_NUM_THREADS", "TMPDIR", "HOME", "PATH"] | .trainer.set = {TMPDIR: "/set"}' claim.json > env.json
+	hg-spec -b env.json runs/a
+	OMP_NUM_THREADS=7 TMPDIR=$PWD HOMEGOLF_SEED=9 hg-train runs/a
+	[ "$(cat runs/a/train.log)" = "$(printf 'seed=1337 omp=7 tmp=/set home=%s\nval_bpb: 1.1' "$HOME")" ]
+	for s in 'trainer.set={"HOMEGOLF_SEED": "9"}' 'trainer.env=["HOMEGOLF_STAGE"]'; do
+		run -100 --separate-stderr hg-spec -b env.json -s "$s" runs/b
+		[[ $stderr == *"tells the program what the spec says, and nothing else"* ]]
+	done
+}
+
+@test "a text with a NUL, and a file that would stand where the program's directory has another, make no spec" {
+	local nul='\u0000' s
+	for s in 'trainer.command=["sh", "a'$nul'b"]' 'trainer.set={"A": "a'$nul'"}' 'trainer.reads={"value": "(b)'$nul'"}' \
+	    'trainer.files=["claim.sh'$nul'"]' 'scorer.command=["sh", "'$nul'"]'; do
+		run -100 --separate-stderr hg-spec -b claim.json -s "$s" runs/a
+		[[ $stderr == "hg-spec: ${s%%=*}"*": a text can't have a NUL" ]]
+	done
+	hg-spec -b claim.json -s 'trainer.params={"a": "'$nul'"}' runs/b
+	hg-train runs/b
+	mkdir tmp
+	for s in spec.json metrics.fifo docs.tsv score_docs.tsv tmp/x; do
+		cp claim.sh "$s"
+		run -100 --separate-stderr hg-spec -b claim.json -s 'trainer.files=["claim.sh", "'$s'"]' runs/a
+		[[ $stderr == *"trainer.files: '$s' can't be a program's file: its directory has something else of that name"* ]]
+	done
+	[ ! -e runs/a ]
+}
+
 # forged RUN FILE FILTER: a copy of a run with one receipt edited and the digests of those after it set right.
 forged() {
 	local d=forged/$1 h

@@ -18,6 +18,7 @@
 #include "base/sha256.h"
 #include "run/fingerprint.h"
 #include "run/program.h"
+#include "run/rundir.h"
 #include "schema/contract.h"
 #include "schema/later.h"
 
@@ -226,6 +227,19 @@ out_of_memory(void)
 	return (-1);
 }
 
+int
+program_owns(const char *name)
+{
+	static const char *const names[] = { RUNDIR_SPEC, PROGRAM_FIFO, PROGRAM_TEMPORARY, PROGRAM_DOCS,
+		RUNDIR_SCORE_DOCS };
+	size_t i, n = strcspn(name, "/");
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == n && memcmp(names[i], name, n) == 0)
+			return (1);
+	return (0);
+}
+
 /* Do the braces of a word hold what they may? */
 static int
 check_word(const char *section, const char *key, const char *word)
@@ -247,6 +261,13 @@ check_word(const char *section, const char *key, const char *word)
 	return (rc == -1 ? out_of_memory() : 0);
 }
 
+/* Is that one of the variables by which a program is told of its run? */
+static int
+is_told(const char *name)
+{
+	return (strncmp(name, "HOMEGOLF_", 9) == 0);
+}
+
 static int
 check_words(const char *section, const struct program *p)
 {
@@ -265,9 +286,16 @@ check_words(const char *section, const struct program *p)
 	json_object_foreach((json_t *)(uintptr_t)p->set, name, v) {
 		if (*name == '\0' || (*name >= '0' && *name <= '9') || strspn(name, letters) != strlen(name))
 			return (wrong("%s.set: '%s' can't name an environment variable", section, name));
+		if (is_told(name))
+			return (wrong("%s.set: '%s' tells the program what the spec says, and nothing else", section,
+			    name));
 		if (check_word(section, "set", json_string_value(v)) == -1)
 			return (-1);
 	}
+	json_array_foreach((json_t *)(uintptr_t)p->env, i, v)
+		if (is_told(json_string_value(v)))
+			return (wrong("%s.env: '%s' tells the program what the spec says, and nothing else", section,
+			    json_string_value(v)));
 	return (0);
 }
 
@@ -421,6 +449,11 @@ put_files(json_t *section, const char *what, const json_t *base, const char *bas
 		}
 		if (*name == '\0' || strlen(name) > 255) {
 			wrong("%s.files: '%s' has no name that a copy could have", what, from);
+			goto err0;
+		}
+		if (program_owns(name)) {
+			wrong("%s.files: '%s' can't be a program's file: its directory has something else of that name",
+			    what, name);
 			goto err0;
 		}
 		for (j = 0; j < i; j++)

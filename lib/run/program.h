@@ -16,6 +16,16 @@
 /* Where the files of a run's programs lie. */
 #define PROGRAM_DIR "program"
 
+/* What a program's directory has beside them and spec.json. */
+#define PROGRAM_FIFO "metrics.fifo"
+#define PROGRAM_TEMPORARY "tmp"
+
+/* The table that a scorer is to fill in. */
+#define PROGRAM_DOCS "docs.tsv"
+
+/* Is that, or what it lies in, the name of what a program's directory has without its doing, or of a scorer's table? */
+int program_owns(const char *name);
+
 /* Together they may have so much. */
 #define PROGRAM_MAX_BYTES ((int64_t)4 << 20)
 

@@ -326,7 +326,7 @@ take_file(struct work *x, const char *name, int into)
 		    "'%s' can't name a file of an artifact: 1 to 64 of A-Z a-z 0-9 . _ - and no dot first", name);
 		return (NULL);
 	}
-	if (launch_owns(base)) {
+	if (program_owns(base)) {
 		stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_string(name), NULL,
 		    "'%s' can't name a file of an artifact: a scorer finds a file of that name, or has to write it",
 		    name);
@@ -816,7 +816,7 @@ take_table(struct stage_work *w, const char *table, const struct str *expected, 
 		if ((have = next_line(&have_at, &have_n)) == NULL)
 			return (stage_refuse(w, REFUSAL_RESULT_MISMATCH, json_pack("{s:I}", "lines", (json_int_t)row),
 			    NULL, "the scorer's '%s' ends after %zu lines; '%s' has more", RUNDIR_SCORE_DOCS, row,
-			    LAUNCH_DOCS));
+			    PROGRAM_DOCS));
 		k = row == 0 ? want_n : last_column(want, want_n);
 		if (have_n < k || memcmp(have, want, k) != 0) {
 			snprintf(said, sizeof(said), "%.*s", have_n < 150 ? (int)have_n : 150, have);
@@ -870,8 +870,8 @@ external_score(struct stage_work *w, unsigned threads, int dirfd, const json_t *
 	json_array_foreach((json_t *)(uintptr_t)files, i, entry)
 		if (hand_over(l, dirfd, entry) == -1)
 			return (-1);
-	if (atomfile_create(l->at, LAUNCH_DOCS, expected->p, expected->n) == -1) {
-		say_errno("cannot write '%s'", LAUNCH_DOCS);
+	if (atomfile_create(l->at, PROGRAM_DOCS, expected->p, expected->n) == -1) {
+		say_errno("cannot write '%s'", PROGRAM_DOCS);
 		return (-1);
 	}
 	if (launch_run(l) == -1)

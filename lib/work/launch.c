@@ -35,25 +35,9 @@
 #define CPU_WITHIN_MS 5000
 #define POST_MS 500
 
-/* The files in its directory that are ours. */
-#define FIFO "metrics.fifo"
-#define TEMPORARY "tmp"
-
 /* Of the environment that is there, these are handed on. */
 static const char *const handed_on[] = { "HOME", "LANG", "LC_ALL", "LC_CTYPE", "LOGNAME", "PATH", "SHELL", "TZ", "USER",
 	NULL };
-
-int
-launch_owns(const char *name)
-{
-	static const char *const names[] = { RUNDIR_SPEC, FIFO, TEMPORARY, LAUNCH_DOCS, RUNDIR_SCORE_DOCS };
-	size_t i;
-
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strcmp(names[i], name) == 0)
-			return (1);
-	return (0);
-}
 
 /* --- what it runs in -------------------------------------------------------- */
 
@@ -239,7 +223,7 @@ launch_prepare(struct launch *l)
 	if (tree_remove(stage_outputs(l->w), l->scratch) == -1 ||
 	    mkdirat(stage_outputs(l->w), l->scratch, 0777) == -1 ||
 	    (l->at = openat(stage_outputs(l->w), l->scratch, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1 ||
-	    path_of(l->at, l->path) == -1 || mkdirat(l->at, TEMPORARY, 0777) == -1) {
+	    path_of(l->at, l->path) == -1 || mkdirat(l->at, PROGRAM_TEMPORARY, 0777) == -1) {
 		say_errno("cannot make '%s'", l->scratch);
 		return (-1);
 	}
@@ -265,6 +249,7 @@ static void __attribute__((format(printf, 3, 4))) add(struct environment *e, con
 	char value[8300];
 	va_list ap;
 	const char **more;
+	size_t i;
 
 	va_start(ap, format);
 	vsnprintf(value, sizeof(value), format, ap);
@@ -275,16 +260,21 @@ static void __attribute__((format(printf, 3, 4))) add(struct environment *e, con
 		return;
 	}
 	e->of = more;
+	for (i = 0; i < e->count; i++)
+		if (strncmp(more[i], s.p, strlen(name) + 1) == 0) {
+			more[i] = s.p;
+			return;
+		}
 	more[e->count++] = s.p;
 	more[e->count] = NULL;
 }
 
-/* What is set in the spec comes last, and so counts: of two the program would see the first, so none is doubled. */
+/* What comes later counts: what is there unasked, what the spec asks for, and what the run's own words are. */
 static int
 make_environment(struct launch *l, const json_t *values, struct environment *e)
 {
 	const struct rundir *r = stage_rundir(l->w);
-	const json_t *set = l->program.set, *cap = jsonio_get(r->spec.json, "budget.max_wallclock_ms");
+	const json_t *cap = jsonio_get(r->spec.json, "budget.max_wallclock_ms");
 	struct str word = STR_INIT;
 	const char *name, *value;
 	const char *const *p;
@@ -292,14 +282,21 @@ make_environment(struct launch *l, const json_t *values, struct environment *e)
 	size_t i;
 
 	memset(e, 0, sizeof(*e));
+	add(e, "TMPDIR", "%s/%s", l->path, PROGRAM_TEMPORARY);
+	add(e, "OMP_NUM_THREADS", "%u", l->threads);
 	for (p = handed_on; *p != NULL; p++)
-		if ((value = getenv(*p)) != NULL && json_object_get(set, *p) == NULL)
+		if ((value = getenv(*p)) != NULL)
 			add(e, *p, "%s", value);
-	json_array_foreach((json_t *)(uintptr_t)l->program.env, i, v) {
-		name = json_string_value(v);
-		if ((value = getenv(name)) != NULL && json_object_get(set, name) == NULL)
-			add(e, name, "%s", value);
+	json_array_foreach((json_t *)(uintptr_t)l->program.env, i, v)
+		if ((value = getenv(json_string_value(v))) != NULL)
+			add(e, json_string_value(v), "%s", value);
+	json_object_foreach((json_t *)(uintptr_t)l->program.set, name, v) {
+		word.n = 0;
+		if (program_expand(&word, json_string_value(v), values) == -1)
+			return (-1);
+		add(e, name, "%s", word.p);
 	}
+	str_free(&word);
 	if ((value = getenv(RUNDIR_MARK)) != NULL)
 		add(e, RUNDIR_MARK, "%s", value);
 	add(e, "HOMEGOLF_RUN_UID", "%s", r->spec.run_uid);
@@ -312,20 +309,9 @@ make_environment(struct launch *l, const json_t *values, struct environment *e)
 	if (json_is_integer(cap))
 		add(e, "HOMEGOLF_CAP_MS", "%lld", (long long)json_integer_value(cap));
 	if (l->metrics != NULL)
-		add(e, "HOMEGOLF_METRICS", "%s/%s", l->path, FIFO);
+		add(e, "HOMEGOLF_METRICS", "%s/%s", l->path, PROGRAM_FIFO);
 	if (l->dry)
 		add(e, "HOMEGOLF_DRY_RUN", "1");
-	if (json_object_get(set, "TMPDIR") == NULL)
-		add(e, "TMPDIR", "%s/%s", l->path, TEMPORARY);
-	if (json_object_get(set, "OMP_NUM_THREADS") == NULL)
-		add(e, "OMP_NUM_THREADS", "%u", l->threads);
-	json_object_foreach((json_t *)(uintptr_t)set, name, v) {
-		word.n = 0;
-		if (program_expand(&word, json_string_value(v), values) == -1)
-			return (-1);
-		add(e, name, "%s", word.p);
-	}
-	str_free(&word);
 	if (e->failed)
 		errno = ENOMEM;
 	return (e->failed ? -1 : 0);
@@ -652,8 +638,8 @@ start(struct life *x, const char *path, const char *const *argv, const char *con
 		.file_bytes = (uint64_t)l->program.max_bytes };
 	int out[2], err[2];
 
-	if (l->metrics != NULL && (x->fifo = file_make_fifo(l->at, FIFO)) == -1)
-		return (cannot(l, "make", FIFO));
+	if (l->metrics != NULL && (x->fifo = file_make_fifo(l->at, PROGRAM_FIFO)) == -1)
+		return (cannot(l, "make", PROGRAM_FIFO));
 	if (post_guard(x) == -1 || open_pipe(out) == -1 || open_pipe(err) == -1) {
 		say_errno("cannot start '%s'", path);
 		return (-1);

@@ -69,10 +69,4 @@ int launch_prepare(struct launch *l);
  */
 int launch_run(struct launch *l);
 
-/* The table that a scorer is to fill in. */
-#define LAUNCH_DOCS "docs.tsv"
-
-/* Is that the name of what a program's directory has without its doing, or of what a scorer is to leave there? */
-int launch_owns(const char *name);
-
 #endif
