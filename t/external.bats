@@ -325,6 +325,12 @@ forged() {
 	hg-train runs/b
 	[ "$(of '[.train_ms, .overshoot_ms, .wallclock_ms >= 1000, .claimed.train_ms] | @csv' b/training_report.json)" = \
 	    '400,0,true,400' ]
+	# Which of the two is its word is said, and of none that was measured.
+	[[ "$(of .claim_boundary b/training_report.json)" == *"Its train_ms is its word, too; its whole life, wallclock_ms, was measured." ]]
+	hg-spec -b weights.json -s budget.max_wallclock_ms=60000 runs/c
+	hg-train runs/c
+	[ "$(of '.train_ms == .wallclock_ms' c/training_report.json)" = true ]
+	[[ "$(of .claim_boundary c/training_report.json)" != *train_ms* ]]
 }
 
 @test "what a program keeps survives a refusal and a retry, and goes when it is done" {

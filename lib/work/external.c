@@ -468,8 +468,15 @@ note_claims(struct work *x)
 	return (0);
 }
 
-static const char *
-claim_boundary(const struct work *x)
+/* Whether the budget's clock is what the program told of its own time. */
+static int
+tells_time(const struct work *x)
+{
+	return (x->r->spec.limits.overhead_ms > 0 && jsonio_i64(x->result, "train_ms", -1) != -1);
+}
+
+static void
+claim_boundary(const struct work *x, char text[512])
 {
 	static const char *const of[] = {
 		[RUNDIR_CHECKPOINTS] =
@@ -485,7 +492,8 @@ claim_boundary(const struct work *x)
 		    "without an independent score.",
 	};
 
-	return (of[x->evidence]);
+	snprintf(text, 512, "%s%s", of[x->evidence],
+	    tells_time(x) ? " Its train_ms is its word, too; its whole life, wallclock_ms, was measured." : "");
 }
 
 static int
@@ -507,8 +515,8 @@ receipt(struct work *x)
 {
 	const struct launch *l = &x->launch;
 	int64_t cap = x->r->spec.limits.cap_ms, slept = clock_slept_ms() - x->slept_ms,
-		ms = x->r->spec.limits.overhead_ms > 0 ? jsonio_i64(x->result, "train_ms", l->lived_ms) : l->lived_ms;
-	char cpu[200], hex[SHA256_HEX_SIZE], code[SHA256_HEX_SIZE];
+		ms = tells_time(x) ? jsonio_i64(x->result, "train_ms", l->lived_ms) : l->lived_ms;
+	char cpu[200], hex[SHA256_HEX_SIZE], code[SHA256_HEX_SIZE], boundary[512];
 	const json_t *spec = x->r->spec.json;
 	json_t *v, *log, *metrics = json_null();
 	uint64_t code_bytes;
@@ -524,13 +532,14 @@ receipt(struct work *x)
 		json_object_set_new(metrics, "rows", json_integer((json_int_t)x->metrics.rows));
 	}
 	proc_cpu_model(cpu, sizeof(cpu));
+	claim_boundary(x, boundary);
 	v = json_pack("{s:s, s:s, s:s, s:O, s:O, s:s, s:O, s:O, s:O, s:I, s:I, s:I, s:o, s:I, s:n, s:I}",
 	    "dataset_sha256", x->data->sha256, "tokenizer_sha256", x->data->tokenizer_sha256, "config_sha256",
 	    jsonio_text(spec, "digests.config_sha256", ""), "trainer_sha256",
 	    jsonio_get(spec, "digests.trainer_sha256"), "evidence", jsonio_get(spec, "trainer.gives"), "claim_boundary",
-	    claim_boundary(x), "command", l->command, "executable", l->executable, "seed",
-	    jsonio_get(spec, "train.seed"), "train_ms", (json_int_t)ms, "wallclock_ms", (json_int_t)l->lived_ms,
-	    "overshoot_ms", (json_int_t)(cap > 0 && ms > cap ? ms - cap : 0), "cap_ms",
+	    boundary, "command", l->command, "executable", l->executable, "seed", jsonio_get(spec, "train.seed"),
+	    "train_ms", (json_int_t)ms, "wallclock_ms", (json_int_t)l->lived_ms, "overshoot_ms",
+	    (json_int_t)(cap > 0 && ms > cap ? ms - cap : 0), "cap_ms",
 	    cap > 0 ? json_integer(cap) : json_string("none"), "cpu_ms", (json_int_t)l->cpu_ms, "starved",
 	    "peak_memory_bytes", (json_int_t)l->peak_bytes);
 	if (v == NULL)
