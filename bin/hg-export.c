@@ -9,6 +9,7 @@
 #include "gpt/checkpoint.h"
 #include "base/exit.h"
 #include "run/fingerprint.h"
+#include "run/program.h"
 #include "stage/inputs.h"
 #include "base/jsonio.h"
 #include "base/opt.h"
@@ -58,7 +59,7 @@ code_of(const json_t *spec, uint64_t *bytes, char hex[SHA256_HEX_SIZE])
 	const char *sha256;
 
 	if (strcmp(jsonio_text(spec, "system.backend", ""), "external") == 0)
-		return (external_code(spec, 1, bytes, hex));
+		return (program_code(spec, 1, bytes, hex));
 	fingerprint_code(bytes, &sha256);
 	memcpy(hex, sha256, SHA256_HEX_SIZE);
 	return (0);

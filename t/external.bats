@@ -148,6 +148,8 @@ of() {
 	[[ $stderr == *"trainer.command: there is no program 'nosuchprogram' in PATH"* ]]
 	run -100 --separate-stderr hg-spec -b claim.json -s 'trainer.reads={"val_bpb": "bpb"}' runs/b
 	[[ $stderr == *"has 0 groups in parentheses"* ]]
+	run -100 --separate-stderr hg-spec -b claim.json -s 'trainer.reads={"val_bpb": "(b)\\1"}' runs/b
+	[[ $stderr == *"refers back to a group"* ]]
 	run -100 --separate-stderr hg-spec -b claim.json -s 'trainer.reads={"loss": "(b)"}' runs/b
 	[[ $stderr == *"'loss' is none of val_loss, val_bpb, val_bpb_raw and value"* ]]
 	run -100 --separate-stderr hg-spec -s data.dir=data -s system.backend=external runs/b
@@ -172,6 +174,83 @@ of() {
 	echo '#' >> runs/a/program/claim.sh
 	run -1 hg-gate last runs/a
 	[[ $output == *"program/claim.sh: altered"* ]]
+}
+
+@test "a program is told of its run by nothing but the run, and finds no variable twice" {
+	cat > env.sh <<-'END'
+		tr '\0' '\n' < /proc/$$/environ | grep -v '^_=' | cut -d= -f1 | sort | uniq -d | sed 's/^/twice /'
+		echo "seed=$HOMEGOLF_SEED omp=$OMP_NUM_THREADS tmp=$TMPDIR home=$HOME"
+		echo "val_bpb: 1.1"
+	END
+	jq '.trainer.command = ["sh", "env.sh"] | .trainer.files = ["env.sh"] |
+	    .trainer.env = ["OMP_NUM_THREADS", "TMPDIR", "HOME", "PATH"] | .trainer.set = {TMPDIR: "/set"}' claim.json > env.json
+	hg-spec -b env.json runs/a
+	OMP_NUM_THREADS=7 TMPDIR=$PWD HOMEGOLF_SEED=9 hg-train runs/a
+	[ "$(cat runs/a/train.log)" = "$(printf 'seed=1337 omp=7 tmp=/set home=%s\nval_bpb: 1.1' "$HOME")" ]
+	for s in 'trainer.set={"HOMEGOLF_SEED": "9"}' 'trainer.env=["HOMEGOLF_STAGE"]'; do
+		run -100 --separate-stderr hg-spec -b env.json -s "$s" runs/b
+		[[ $stderr == *"tells the program what the spec says, and nothing else"* ]]
+	done
+}
+
+@test "a text with a NUL, and a file that would stand where the program's directory has another, make no spec" {
+	local nul='\u0000' s
+	for s in 'trainer.command=["sh", "a'$nul'b"]' 'trainer.set={"A": "a'$nul'"}' 'trainer.reads={"value": "(b)'$nul'"}' \
+	    'trainer.files=["claim.sh'$nul'"]' 'scorer.command=["sh", "'$nul'"]'; do
+		run -100 --separate-stderr hg-spec -b claim.json -s "$s" runs/a
+		[[ $stderr == "hg-spec: ${s%%=*}"*": a text can't have a NUL" ]]
+	done
+	hg-spec -b claim.json -s 'trainer.params={"a": "'$nul'"}' runs/b
+	hg-train runs/b
+	mkdir tmp
+	for s in spec.json metrics.fifo docs.tsv score_docs.tsv tmp/x; do
+		cp claim.sh "$s"
+		run -100 --separate-stderr hg-spec -b claim.json -s 'trainer.files=["claim.sh", "'$s'"]' runs/a
+		[[ $stderr == *"trainer.files: '$s' can't be a program's file: its directory has something else of that name"* ]]
+	done
+	[ ! -e runs/a ]
+}
+
+# forged RUN FILE FILTER: a copy of a run with one receipt edited and the digests of those after it set right.
+forged() {
+	local d=forged/$1 h
+	rm -rf forged && mkdir forged && cp -r "runs/$1" forged/
+	jq "$3" "runs/$1/$2" > "$d/$2"
+	[ -e "$d/artifact_score_report.json" ] || return 0
+	h=$(sha256sum < "$d/training_report.json" | cut -c -64)
+	for f in export_report.json artifact_score_report.json; do
+		jq --arg h "$h" '.training_report_sha256 = $h' "$d/$f" > t && cp t "$d/$f"
+	done
+	h=$(sha256sum < "$d/export_report.json" | cut -c -64)
+	jq --arg h "$h" '.export_report_sha256 = $h' "$d/artifact_score_report.json" > t && cp t "$d/artifact_score_report.json"
+	h=$(sha256sum < "$d/artifact_score_report.json" | cut -c -64)
+	jq --arg h "$h" --argjson n "$(jq .total_bytes "$d/export_report.json")" '.score_report_sha256 = $h | .total_bytes = $n' \
+	    "$d/artifact_score_summary.json" > t && cp t "$d/artifact_score_summary.json"
+}
+
+@test "a number claimed that the log does not have, and code of another size than the spec's files, are found in receipts" {
+	hg-spec -b claim.json runs/a
+	hg-spec -b files.json runs/b
+	hg-run runs/a
+	hg-run runs/b
+	forged a training_report.json '.'
+	run -0 hg-gate last forged/a
+	for f in '.claimed.val_bpb = 0.5' '.claimed = {}' '.claimed.val_loss = 1'; do
+		forged a training_report.json "$f"
+		run -1 hg-gate last forged/a
+		[[ $output == *"training_report.json: differs: what it says was claimed is not what the log says"* ]]
+	done
+	run -0 hg-ledger add ledger forged/a
+	[[ $output == *"Run 'a' does not count"* ]]
+	forged b training_report.json '.'
+	run -0 hg-gate last forged/b
+	forged b training_report.json '.code_bytes = 1'
+	run -1 hg-gate last forged/b
+	[[ $output == *"training_report.json: differs: its code is not the files of the spec"* ]]
+	forged b export_report.json '.total_bytes -= .code_bytes - 1 | .code_bytes = 1'
+	run -1 hg-gate last forged/b
+	[ "$(grep -c . <<< "$output")" -eq 1 ]
+	[[ $output == *"export_report.json: differs: its code is not the files of the spec"* ]]
 }
 
 # bats test_tags=b48
@@ -246,6 +325,12 @@ of() {
 	hg-train runs/b
 	[ "$(of '[.train_ms, .overshoot_ms, .wallclock_ms >= 1000, .claimed.train_ms] | @csv' b/training_report.json)" = \
 	    '400,0,true,400' ]
+	# Which of the two is its word is said, and of none that was measured.
+	[[ "$(of .claim_boundary b/training_report.json)" == *"Its train_ms is its word, too; its whole life, wallclock_ms, was measured." ]]
+	hg-spec -b weights.json -s budget.max_wallclock_ms=60000 runs/c
+	hg-train runs/c
+	[ "$(of '.train_ms == .wallclock_ms' c/training_report.json)" = true ]
+	[[ "$(of .claim_boundary c/training_report.json)" != *train_ms* ]]
 }
 
 @test "what a program keeps survives a refusal and a retry, and goes when it is done" {

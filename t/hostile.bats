@@ -358,7 +358,7 @@ spec.json" ]
 		mkdir -p tmp
 		echo > $name
 		run -100 hg-spec -b base.json -s 'trainer.command=["/bin/sh"]' -s "trainer.files=[\"$name\"]" x
-		[[ $output == *"trainer.files: '$name' can't be one of them"* ]]
+		[[ $output == *"trainer.files: '$name' can't be a program's file"* ]]
 	done
 	works good
 }
@@ -655,6 +655,24 @@ i=0; while :; do i=\$((i + 1)); head -c 1000000 /dev/zero > f\$i; sleep 0.02; do
 	fi
 	is_refused train trainer_failed odd "status 1"
 	[ -d /etc ]
+}
+
+@test "what a program mounted into its directory is left as it is, permissions too, and the stage ends, said" {
+	unshare -m true 2> /dev/null || skip "no mounts here"
+	mkdir -p runs
+	mkdir -m 755 other && echo precious > other/file
+	cat > mount.sh <<-'END'
+		mkdir here && mount --bind "$OTHER" here && echo "val_bpb: 1.0"
+	END
+	jq -n --arg other "$PWD/other" --arg data "$DATA" '{data: {dir: $data}, system: {backend: "external"}, eval: {seq_len: 64},
+	    trainer: {command: ["sh", "mount.sh"], files: ["mount.sh"], gives: "claim", set: {OTHER: $other},
+	    reads: {val_bpb: "val_bpb: ([0-9.]+)"}}}' > mount.json
+	hg-spec -b mount.json runs/a
+	# In a namespace of its own, with which the mount goes.
+	run timeout 60 unshare -m hg-train runs/a
+	[ "$status" -ne 124 ]
+	[[ $output == *"cannot remove"*"Device or resource busy"* ]]
+	[ "$(cat other/file) $(stat -c %a other)" = "precious 755" ]
 }
 
 # bats test_tags=b72

@@ -96,7 +96,7 @@ empty(int at, const char *name, uint64_t *serial)
 {
 	struct dirent *e;
 	char up[80];
-	int rc = 0;
+	int rc = 0, opened;
 	DIR *d, *below;
 
 	if ((d = open_closed(at, name)) == NULL)
@@ -113,17 +113,20 @@ empty(int at, const char *name, uint64_t *serial)
 		/* A directory that has none below it goes at once. */
 		if (unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR) == 0)
 			continue;
-		/* One that we may not write to does not change its parent, either. */
-		if ((below = open_closed(dirfd(d), e->d_name)) == NULL) {
-			rc = -1;
-			break;
-		}
-		(void)fchmod(dirfd(below), 0700);
-		closedir(below);
-		do
+		opened = 0;
+		do {
 			snprintf(up, sizeof(up), ".removed.%ld.%llu", (long)getpid(), (unsigned long long)++*serial);
-		while ((rc = renameat(dirfd(d), e->d_name, at, up)) == -1 &&
-		    (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR));
+			rc = renameat(dirfd(d), e->d_name, at, up);
+			/* One that we may not write to does not change its parent, either; a mount stays as it is. */
+			if (rc == 0 || errno != EACCES || opened)
+				continue;
+			if ((below = open_closed(dirfd(d), e->d_name)) == NULL)
+				break;
+			(void)fchmod(dirfd(below), 0700);
+			closedir(below);
+			opened = 1;
+			errno = EEXIST;
+		} while (rc == -1 && (errno == EEXIST || errno == ENOTEMPTY || errno == ENOTDIR));
 		if (rc == -1)
 			break;
 	}

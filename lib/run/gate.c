@@ -260,6 +260,48 @@ check_files(struct gate *e, enum stage s, const json_t *files, const char *dir)
 	return (0);
 }
 
+/* How long and what a program's code is follows from the spec. */
+static int
+check_code(struct gate *e, enum stage s, int ours)
+{
+	const json_t *v = e->receipt[s];
+	char hex[SHA256_HEX_SIZE];
+	uint64_t bytes;
+
+	if (program_code(e->run->spec.json, ours, &bytes, hex) == -1)
+		return (-1);
+	if (jsonio_i64(v, "code_bytes", -1) == (int64_t)bytes && strcmp(jsonio_text(v, "code_sha256", ""), hex) == 0)
+		return (0);
+	return (find(e, s, rundir_stages[s].receipt, GATE_DIFFERS, jsonio_text(v, "code_sha256", ""), hex,
+	    "its code is not the files of the spec"));
+}
+
+/* A number that is a program's word stands in its log, and is that. */
+static int
+check_claims(struct gate *e)
+{
+	const json_t *v = e->receipt[STAGE_TRAIN], *claimed = json_object_get(v, "claimed"), *reads, *text, *has;
+	char said[PROGRAM_NUMBER_SIZE], *log;
+	const char *metric;
+	int found, agrees = 1;
+	double value;
+
+	/* A log that can't be read was found already. */
+	if ((log = program_log(e->run->fd, RUNDIR_TRAIN_LOG, (size_t)jsonio_i64(v, "log.bytes", 0))) == NULL)
+		return (0);
+	reads = jsonio_get(e->run->spec.json, "trainer.reads");
+	json_object_foreach((json_t *)(uintptr_t)reads, metric, text) {
+		has = json_object_get(claimed, metric);
+		agrees = agrees && program_number(json_string_value(text), log, said, &value, &found) == 0 &&
+		    found > 0 && json_is_number(has) && json_number_value(has) == value;
+	}
+	free(log);
+	if (agrees && json_object_size(claimed) == json_object_size(reads))
+		return (0);
+	return (find(e, STAGE_TRAIN, rundir_stages[STAGE_TRAIN].receipt, GATE_DIFFERS, NULL, NULL,
+	    "what it says was claimed is not what the log says"));
+}
+
 /* A program that trained: it is what it was, and what it handed over is there and of the kind that it says. */
 static int
 check_program(struct gate *e)
@@ -278,7 +320,9 @@ check_program(struct gate *e)
 		    "what it names is not the evidence that trainer.gives asks for"));
 	if (!json_equal(json_object_get(v, "seed"), jsonio_get(e->run->spec.json, "train.seed")))
 		return (find(e, STAGE_TRAIN, file, GATE_DIFFERS, NULL, NULL, "its seed is not the spec's"));
-	return (0);
+	if (check_code(e, STAGE_TRAIN, 0) == -1)
+		return (-1);
+	return (evidence == RUNDIR_CLAIMS ? check_claims(e) : 0);
 }
 
 /* What a training must add up to. */
@@ -306,6 +350,8 @@ check_export(struct gate *e)
 	if ((total != jsonio_i64(v, "total_bytes", -1) ||
 		(total <= jsonio_i64(v, "cap_bytes", -1)) != jsonio_true(v, "within_cap")) &&
 	    find(e, STAGE_EXPORT, file, GATE_DIFFERS, NULL, NULL, "its sizes do not add up") == -1)
+		return (-1);
+	if (rundir_evidence(e->run) == RUNDIR_ARTIFACTS && check_code(e, STAGE_EXPORT, 0) == -1)
 		return (-1);
 	if (rundir_evidence(e->run) == RUNDIR_ARTIFACTS && e->receipt[STAGE_TRAIN] != NULL &&
 	    !json_equal(json_object_get(v, "files"), json_object_get(e->receipt[STAGE_TRAIN], "files")) &&

@@ -13,8 +13,10 @@
 #include "base/atomfile.h"
 #include "base/file.h"
 #include "base/jsonio.h"
+#include "base/num.h"
 #include "base/say.h"
 #include "base/sha256.h"
+#include "run/fingerprint.h"
 #include "run/program.h"
 #include "run/rundir.h"
 #include "schema/contract.h"
@@ -57,19 +59,6 @@ program_read(struct program *p, const json_t *spec, const char *section)
 			if ((rule = json_object_get(rules, row->path)) != NULL)
 				(void)bind_set(row, p, later_or_default(rule, json_object_get(keys, row->path)));
 	return (json_array_size(p->command) != 0);
-}
-
-int
-program_reserved(const char *name)
-{
-	static const char *const names[] = { RUNDIR_SPEC, PROGRAM_FIFO, PROGRAM_TEMPORARY, PROGRAM_DOCS,
-		RUNDIR_SCORE_DOCS };
-	size_t i, n = strcspn(name, "/");
-
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (strlen(names[i]) == n && memcmp(names[i], name, n) == 0)
-			return (1);
-	return (0);
 }
 
 const char *
@@ -116,6 +105,105 @@ err0:
 	return (-1);
 }
 
+/* --- what it said ---------------------------------------------------------- */
+
+char *
+program_log(int dirfd, const char *name, size_t max_bytes)
+{
+	char *log;
+	size_t n, i;
+
+	if ((log = file_read(dirfd, name, max_bytes, &n)) == NULL)
+		return (NULL);
+	for (i = 0; i < n; i++)
+		if (log[i] == '\0' || log[i] == '\r')
+			log[i] = '\n';
+	return (log);
+}
+
+int
+program_number(const char *text, char *log, char said[PROGRAM_NUMBER_SIZE], double *value, int *found)
+{
+	char *line, *end, ends;
+	regmatch_t at[2];
+	int last, matches;
+	regex_t re;
+	size_t n;
+
+	*found = 0;
+	if (regcomp(&re, program_pattern(text, &last), REG_EXTENDED) != 0) {
+		errno = EINVAL;
+		return (-1);
+	}
+	for (line = log; *line != '\0'; line = *end == '\0' ? end : end + 1) {
+		end = line + strcspn(line, "\n");
+		/* To match takes the square of a line's length. */
+		if (end - line > PROGRAM_LINE_BYTES)
+			continue;
+		ends = *end;
+		*end = '\0';
+		matches = regexec(&re, line, 2, at, 0) == 0;
+		*end = ends;
+		if (!matches || at[1].rm_so == -1)
+			continue;
+		++*found;
+		n = (size_t)(at[1].rm_eo - at[1].rm_so);
+		snprintf(said, PROGRAM_NUMBER_SIZE, "%.*s", (int)n, line + at[1].rm_so);
+		if (n >= PROGRAM_NUMBER_SIZE || num_f64(said, -1e300, 1e300, value) == -1) {
+			regfree(&re);
+			errno = ERANGE;
+			return (-1);
+		}
+	}
+	regfree(&re);
+	return (0);
+}
+
+/* --- its code -------------------------------------------------------------- */
+
+static int
+is_in(const json_t *list, const json_t *entry)
+{
+	size_t i;
+
+	for (i = 0; i < json_array_size(list); i++)
+		if (json_equal(json_array_get(list, i), entry))
+			return (1);
+	return (0);
+}
+
+int
+program_code(const json_t *spec, int ours, uint64_t *bytes, char hex[SHA256_HEX_SIZE])
+{
+	static const char *const sections[] = { "trainer.program", "scorer.program" };
+	const struct fingerprint_file *f;
+	struct str lines = STR_INIT;
+	const char *code;
+	json_t *entry;
+	size_t i, k;
+	int rc = 0;
+
+	*bytes = 0;
+	if (ours)
+		fingerprint_code(bytes, &code);
+	for (i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
+		json_array_foreach(jsonio_get(spec, sections[i]), k, entry) {
+			/* A file of both sections is one file. */
+			if (i == 1 && is_in(jsonio_get(spec, sections[0]), entry))
+				continue;
+			*bytes += (uint64_t)jsonio_i64(entry, "bytes", 0);
+			rc |= str_printf(&lines, "%s  %s\n", jsonio_text(entry, "sha256", ""),
+			    jsonio_text(entry, "file", ""));
+		}
+	for (f = fingerprint_code_files(); ours && f->path != NULL; f++)
+		rc |= str_printf(&lines, "%s  %s\n", f->sha256, f->path);
+	rc |= sha256_hex(lines.p == NULL ? "" : lines.p, lines.n, hex);
+	str_free(&lines);
+	if (rc != 0)
+		errno = ENOMEM;
+	return (rc == 0 ? 0 : -1);
+}
+
 /* --- resolving ------------------------------------------------------------ */
 
 static int __attribute__((format(printf, 1, 2))) wrong(const char *format, ...)
@@ -139,6 +227,19 @@ out_of_memory(void)
 	return (-1);
 }
 
+int
+program_owns(const char *name)
+{
+	static const char *const names[] = { RUNDIR_SPEC, PROGRAM_FIFO, PROGRAM_TEMPORARY, PROGRAM_DOCS,
+		RUNDIR_SCORE_DOCS };
+	size_t i, n = strcspn(name, "/");
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strlen(names[i]) == n && memcmp(names[i], name, n) == 0)
+			return (1);
+	return (0);
+}
+
 /* Do the braces of a word hold what they may? */
 static int
 check_word(const char *section, const char *key, const char *word)
@@ -160,6 +261,13 @@ check_word(const char *section, const char *key, const char *word)
 	return (rc == -1 ? out_of_memory() : 0);
 }
 
+/* Is that one of the variables by which a program is told of its run? */
+static int
+is_told(const char *name)
+{
+	return (strncmp(name, "HOMEGOLF_", 9) == 0);
+}
+
 static int
 check_words(const char *section, const struct program *p)
 {
@@ -178,14 +286,32 @@ check_words(const char *section, const struct program *p)
 	json_object_foreach((json_t *)(uintptr_t)p->set, name, v) {
 		if (*name == '\0' || (*name >= '0' && *name <= '9') || strspn(name, letters) != strlen(name))
 			return (wrong("%s.set: '%s' can't name an environment variable", section, name));
+		if (is_told(name))
+			return (wrong("%s.set: '%s' tells the program what the spec says, and nothing else", section,
+			    name));
 		if (check_word(section, "set", json_string_value(v)) == -1)
 			return (-1);
 	}
+	json_array_foreach((json_t *)(uintptr_t)p->env, i, v)
+		if (is_told(json_string_value(v)))
+			return (wrong("%s.env: '%s' tells the program what the spec says, and nothing else", section,
+			    json_string_value(v)));
 	return (0);
 }
 
 /* What a log may be read for: the names of metrics in a policy. */
 static const char *const metrics[] = { "val_loss", "val_bpb", "val_bpb_raw", "value", NULL };
+
+static int
+refers_back(const char *pattern)
+{
+	for (; *pattern != '\0'; pattern++)
+		if (*pattern == '\\' && *++pattern >= '1' && *pattern <= '9')
+			return (1);
+		else if (*pattern == '\0')
+			break;
+	return (0);
+}
 
 static int
 check_reads(const struct program *p)
@@ -211,6 +337,10 @@ check_reads(const struct program *p)
 		}
 		groups = pattern.re_nsub;
 		regfree(&pattern);
+		/* No extended regular expression of POSIX has them, and to match one may take for ever. */
+		if (refers_back(json_string_value(v)))
+			return (wrong("trainer.reads: '%s' refers back to a group, which takes for ever",
+			    json_string_value(v)));
 		if (groups != 1)
 			return (
 			    wrong("trainer.reads: '%s' has %zu groups in parentheses; the number is in the one group",
@@ -321,9 +451,8 @@ put_files(json_t *section, const char *what, const json_t *base, const char *bas
 			wrong("%s.files: '%s' has no name that a copy could have", what, from);
 			goto err0;
 		}
-		if (program_reserved(name)) {
-			wrong(
-			    "%s.files: '%s' can't be one of them: a file of that name is put beside them, or asked for",
+		if (program_owns(name)) {
+			wrong("%s.files: '%s' can't be a program's file: its directory has something else of that name",
 			    what, name);
 			goto err0;
 		}

@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "base/bind.h"
+#include "base/sha256.h"
 #include "base/str.h"
 
 /**
@@ -15,13 +16,15 @@
 /* Where the files of a run's programs lie. */
 #define PROGRAM_DIR "program"
 
-/* What a program finds in its directory besides: a fifo, one for temporaries, and for a scorer the table to fill in. */
+/* What a program's directory has beside them and spec.json. */
 #define PROGRAM_FIFO "metrics.fifo"
 #define PROGRAM_TEMPORARY "tmp"
+
+/* The table that a scorer is to fill in. */
 #define PROGRAM_DOCS "docs.tsv"
 
-/* Is that, or where it lies, the name of one of these, of spec.json, or of what a scorer is to leave there? */
-int program_reserved(const char *name);
+/* Is that, or what it lies in, the name of what a program's directory has without its doing, or of a scorer's table? */
+int program_owns(const char *name);
 
 /* Together they may have so much. */
 #define PROGRAM_MAX_BYTES ((int64_t)4 << 20)
@@ -58,5 +61,29 @@ int program_expand(struct str *out, const char *word, const json_t *values);
 
 /* A pattern of trainer.reads without its `last:`, and whether it had one. */
 const char *program_pattern(const char *text, int *last);
+
+/* What a log says is read of lines of at most so many bytes, and is so long, with its end, at most. */
+#define PROGRAM_LINE_BYTES 16384
+#define PROGRAM_NUMBER_SIZE 64
+
+/* A log as lines: a progress bar's carriage returns end some, too, and none has a NUL. NULL with errno, silent. */
+char *program_log(int dirfd, const char *name, size_t max_bytes);
+
+/**
+ * program_number(text, log, said, value, found):
+ * What ${text} of trainer.reads finds in ${log}, of program_log, which is altered and comes back as it was: how many
+ * lines matched, and the number of the last.
+ * Errors: -1 with errno, silent: EINVAL ${text} is no regular expression, ERANGE what it found, ${said}, is no finite
+ * number.
+ */
+int program_number(const char *text, char *log, char said[PROGRAM_NUMBER_SIZE], double *value, int *found);
+
+/**
+ * program_code(spec, ours, bytes, hex):
+ * The program's own files as counted code: their size, and the digest of what sha256sum prints for them, with the
+ * counted sources of this build after them if ${ours} is nonzero.
+ * Errors: -1 with errno ENOMEM.
+ */
+int program_code(const json_t *spec, int ours, uint64_t *bytes, char hex[SHA256_HEX_SIZE]);
 
 #endif

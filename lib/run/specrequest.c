@@ -495,6 +495,31 @@ check_vocabulary(const json_t *spec)
 	return (-1);
 }
 
+/* Words, names and paths end at a NUL, so one that has it would not be what the spec says. Parameters are handed on. */
+static int
+check_texts(const json_t *v, const char *where)
+{
+	const char *key;
+	char path[200];
+	json_t *member;
+	size_t i;
+
+	if (json_is_string(v) && strlen(json_string_value(v)) != json_string_length(v)) {
+		say_error("%s: a text can't have a NUL", where);
+		errno = EINVAL;
+		return (-1);
+	}
+	json_array_foreach((json_t *)(uintptr_t)v, i, member)
+		if (check_texts(member, where) == -1)
+			return (-1);
+	json_object_foreach((json_t *)(uintptr_t)v, key, member) {
+		snprintf(path, sizeof(path), "%s%s%.80s", where, *where == '\0' ? "" : ".", key);
+		if (strcmp(key, "params") != 0 && check_texts(member, path) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
 int
 specrequest_build(const json_t *request, json_t **out)
 {
@@ -504,7 +529,7 @@ specrequest_build(const json_t *request, json_t **out)
 
 	if ((spec = filled(request)) == NULL)
 		return (-1);
-	if (put_data(request, spec) == -1)
+	if (check_texts(spec, "") == -1 || put_data(request, spec) == -1)
 		goto err0;
 	for (i = 0; spec_taken[i].key != NULL; i++)
 		if (json_is_null(jsonio_get(spec, spec_taken[i].key)) &&

@@ -2,7 +2,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <math.h>
-#include <regex.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -327,7 +326,7 @@ take_file(struct work *x, const char *name, int into)
 		    "'%s' can't name a file of an artifact: 1 to 64 of A-Z a-z 0-9 . _ - and no dot first", name);
 		return (NULL);
 	}
-	if (program_reserved(base)) {
+	if (program_owns(base)) {
 		stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_string(name), NULL,
 		    "'%s' can't name a file of an artifact: a scorer gets a file of that name, or is to write one",
 		    name);
@@ -403,37 +402,16 @@ take_files(struct work *x)
 static int
 find_number(struct work *x, const char *metric, const char *text, char *log, double *value)
 {
+	char number[PROGRAM_NUMBER_SIZE];
 	const char *pattern;
-	char *line, *end, number[64];
-	regmatch_t at[2];
-	regex_t re;
-	int last, found = 0, rc = 0;
-	size_t n;
+	int last, found;
 
 	pattern = program_pattern(text, &last);
-	if (regcomp(&re, pattern, REG_EXTENDED) != 0)
-		return (stage_refuse(x->w, REFUSAL_SPEC_INVALID, NULL, NULL,
-		    "trainer.reads.%s is no regular expression", metric));
-	for (line = log; *line != '\0'; line = *end == '\0' ? end : end + 1) {
-		end = line + strcspn(line, "\n");
-		if (*end == '\n') {
-			*end = '\0';
-			rc = regexec(&re, line, 2, at, 0);
-			*end = '\n';
-		} else
-			rc = regexec(&re, line, 2, at, 0);
-		if (rc != 0 || at[1].rm_so == -1)
-			continue;
-		found++;
-		n = (size_t)(at[1].rm_eo - at[1].rm_so);
-		snprintf(number, sizeof(number), "%.*s", (int)n, line + at[1].rm_so);
-		if (n >= sizeof(number) || num_f64(number, -1e300, 1e300, value) == -1) {
-			regfree(&re);
-			return (stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_string(number), NULL,
-			    "the log's %s, '%s', is no finite number", metric, number));
-		}
-	}
-	regfree(&re);
+	if (program_number(text, log, number, value, &found) == -1)
+		return (errno == EINVAL ? stage_refuse(x->w, REFUSAL_SPEC_INVALID, NULL, NULL,
+					      "trainer.reads.%s is no regular expression", metric) :
+					  stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_string(number), NULL,
+					      "the log's %s, '%s', is no finite number", metric, number));
 	if (found == 1 || (found > 1 && last))
 		return (0);
 	return (stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_pack("{s:i}", "lines", found),
@@ -448,23 +426,18 @@ take_claims(struct work *x)
 {
 	const json_t *reads = x->launch.program.reads;
 	const char *metric;
-	char *log, *p;
 	double value;
 	json_t *text;
-	size_t n, i;
+	char *log;
 
 	if (x->launch.dropped_bytes != 0)
 		return (stage_refuse(x->w, REFUSAL_RESULT_INVALID, NULL, NULL,
 		    "its log was cut at %llu bytes, and what was to be read may have stood behind",
 		    (unsigned long long)LAUNCH_LOG_BYTES));
-	if ((log = file_read(stage_outputs(x->w), RUNDIR_TRAIN_LOG, (size_t)LAUNCH_LOG_BYTES, &n)) == NULL) {
+	if ((log = program_log(stage_outputs(x->w), RUNDIR_TRAIN_LOG, (size_t)LAUNCH_LOG_BYTES)) == NULL) {
 		say_errno("cannot read '%s'", RUNDIR_TRAIN_LOG);
 		return (-1);
 	}
-	/* A progress bar's carriage returns end lines, too; no line has a NUL. */
-	for (i = 0, p = log; i < n; i++)
-		if (p[i] == '\0' || p[i] == '\r')
-			p[i] = '\n';
 	json_object_foreach((json_t *)(uintptr_t)reads, metric, text) {
 		if (find_number(x, metric, json_string_value(text), log, &value) == -1)
 			return (-1);
@@ -475,49 +448,6 @@ take_claims(struct work *x)
 }
 
 /* --- the receipt ------------------------------------------------------------------- */
-
-static int
-is_in(const json_t *list, const json_t *entry)
-{
-	size_t i;
-
-	for (i = 0; i < json_array_size(list); i++)
-		if (json_equal(json_array_get(list, i), entry))
-			return (1);
-	return (0);
-}
-
-int
-external_code(const json_t *spec, int ours, uint64_t *bytes, char hex[SHA256_HEX_SIZE])
-{
-	static const char *const sections[] = { "trainer.program", "scorer.program" };
-	const struct fingerprint_file *f;
-	struct str lines = STR_INIT;
-	const char *code;
-	json_t *entry;
-	size_t i, k;
-	int rc = 0;
-
-	*bytes = 0;
-	if (ours)
-		fingerprint_code(bytes, &code);
-	for (i = 0; i < sizeof(sections) / sizeof(sections[0]); i++)
-		json_array_foreach(jsonio_get(spec, sections[i]), k, entry) {
-			/* A file of both sections is one file. */
-			if (i == 1 && is_in(jsonio_get(spec, sections[0]), entry))
-				continue;
-			*bytes += (uint64_t)jsonio_i64(entry, "bytes", 0);
-			rc |= str_printf(&lines, "%s  %s\n", jsonio_text(entry, "sha256", ""),
-			    jsonio_text(entry, "file", ""));
-		}
-	for (f = fingerprint_code_files(); ours && f->path != NULL; f++)
-		rc |= str_printf(&lines, "%s  %s\n", f->sha256, f->path);
-	rc |= sha256_hex(lines.p == NULL ? "" : lines.p, lines.n, hex);
-	str_free(&lines);
-	if (rc != 0)
-		errno = ENOMEM;
-	return (rc == 0 ? 0 : -1);
-}
 
 /* What stands apart: the numbers that were taken from the program as they came. */
 static int
@@ -538,8 +468,15 @@ note_claims(struct work *x)
 	return (0);
 }
 
-static const char *
-claim_boundary(const struct work *x)
+/* Whether the budget's clock is what the program told of its own time. */
+static int
+tells_time(const struct work *x)
+{
+	return (x->r->spec.limits.overhead_ms > 0 && jsonio_i64(x->result, "train_ms", -1) != -1);
+}
+
+static void
+claim_boundary(const struct work *x, char text[512])
 {
 	static const char *const of[] = {
 		[RUNDIR_CHECKPOINTS] =
@@ -555,7 +492,8 @@ claim_boundary(const struct work *x)
 		    "without an independent score.",
 	};
 
-	return (of[x->evidence]);
+	snprintf(text, 512, "%s%s", of[x->evidence],
+	    tells_time(x) ? " Its train_ms is its word, too; its whole life, wallclock_ms, was measured." : "");
 }
 
 static int
@@ -577,13 +515,13 @@ receipt(struct work *x)
 {
 	const struct launch *l = &x->launch;
 	int64_t cap = x->r->spec.limits.cap_ms, slept = clock_slept_ms() - x->slept_ms,
-		ms = x->r->spec.limits.overhead_ms > 0 ? jsonio_i64(x->result, "train_ms", l->lived_ms) : l->lived_ms;
-	char cpu[200], hex[SHA256_HEX_SIZE], code[SHA256_HEX_SIZE];
+		ms = tells_time(x) ? jsonio_i64(x->result, "train_ms", l->lived_ms) : l->lived_ms;
+	char cpu[200], hex[SHA256_HEX_SIZE], code[SHA256_HEX_SIZE], boundary[512];
 	const json_t *spec = x->r->spec.json;
 	json_t *v, *log, *metrics = json_null();
 	uint64_t code_bytes;
 
-	if (external_code(spec, 0, &code_bytes, code) == -1 || fsync(l->log) == -1 ||
+	if (program_code(spec, 0, &code_bytes, code) == -1 || fsync(l->log) == -1 ||
 	    (log = provenance_file(stage_outputs(x->w), RUNDIR_TRAIN_LOG)) == NULL)
 		return (NULL);
 	json_object_set_new(log, "dropped_bytes", json_integer((json_int_t)l->dropped_bytes));
@@ -594,13 +532,14 @@ receipt(struct work *x)
 		json_object_set_new(metrics, "rows", json_integer((json_int_t)x->metrics.rows));
 	}
 	proc_cpu_model(cpu, sizeof(cpu));
+	claim_boundary(x, boundary);
 	v = json_pack("{s:s, s:s, s:s, s:O, s:O, s:s, s:O, s:O, s:O, s:I, s:I, s:I, s:o, s:I, s:n, s:I}",
 	    "dataset_sha256", x->data->sha256, "tokenizer_sha256", x->data->tokenizer_sha256, "config_sha256",
 	    jsonio_text(spec, "digests.config_sha256", ""), "trainer_sha256",
 	    jsonio_get(spec, "digests.trainer_sha256"), "evidence", jsonio_get(spec, "trainer.gives"), "claim_boundary",
-	    claim_boundary(x), "command", l->command, "executable", l->executable, "seed",
-	    jsonio_get(spec, "train.seed"), "train_ms", (json_int_t)ms, "wallclock_ms", (json_int_t)l->lived_ms,
-	    "overshoot_ms", (json_int_t)(cap > 0 && ms > cap ? ms - cap : 0), "cap_ms",
+	    boundary, "command", l->command, "executable", l->executable, "seed", jsonio_get(spec, "train.seed"),
+	    "train_ms", (json_int_t)ms, "wallclock_ms", (json_int_t)l->lived_ms, "overshoot_ms",
+	    (json_int_t)(cap > 0 && ms > cap ? ms - cap : 0), "cap_ms",
 	    cap > 0 ? json_integer(cap) : json_string("none"), "cpu_ms", (json_int_t)l->cpu_ms, "starved",
 	    "peak_memory_bytes", (json_int_t)l->peak_bytes);
 	if (v == NULL)
@@ -810,7 +749,7 @@ external_export(struct stage_work *w, void *arg)
 			return (-1);
 		close(fd);
 	}
-	if (sum_files(files, &bytes, hex) == -1 || external_code(r->spec.json, 0, &code_bytes, code) == -1)
+	if (sum_files(files, &bytes, hex) == -1 || program_code(r->spec.json, 0, &code_bytes, code) == -1)
 		return (-1);
 	return (stage_deliver(w,
 	    json_pack("{s:s, s:{s:s, s:I, s:s}, s:O, s:I, s:s, s:I, s:I, s:b}", "training_report_sha256",

@@ -16,14 +16,6 @@ int external_train(struct stage_work *w, void *arg);
 /* hg-export's worker, where the trainer left files that only its scorer understands; ${arg} is not used. */
 int external_export(struct stage_work *w, void *arg);
 
-/**
- * external_code(spec, ours, bytes, hex):
- * The program's own files as counted code: their size, and the digest of what sha256sum prints for them, with the
- * counted sources of this build after them if ${ours} is nonzero.
- * Errors: -1 with errno ENOMEM.
- */
-int external_code(const json_t *spec, int ours, uint64_t *bytes, char hex[SHA256_HEX_SIZE]);
-
 /* What a scorer made of the documents. */
 struct external_score {
 	struct str table; /* score_docs.tsv */

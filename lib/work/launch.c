@@ -250,6 +250,7 @@ static void __attribute__((format(printf, 3, 4))) add(struct environment *e, con
 	char value[8300];
 	va_list ap;
 	const char **more;
+	size_t i;
 
 	va_start(ap, format);
 	vsnprintf(value, sizeof(value), format, ap);
@@ -260,16 +261,21 @@ static void __attribute__((format(printf, 3, 4))) add(struct environment *e, con
 		return;
 	}
 	e->of = more;
+	for (i = 0; i < e->count; i++)
+		if (strncmp(more[i], s.p, strlen(name) + 1) == 0) {
+			more[i] = s.p;
+			return;
+		}
 	more[e->count++] = s.p;
 	more[e->count] = NULL;
 }
 
-/* What is set in the spec comes last, and so counts: of two the program would see the first, so none is doubled. */
+/* What comes later counts: what is there unasked, what the spec asks for, and what the run's own words are. */
 static int
 make_environment(struct launch *l, const json_t *values, struct environment *e)
 {
 	const struct rundir *r = stage_rundir(l->w);
-	const json_t *set = l->program.set, *cap = jsonio_get(r->spec.json, "budget.max_wallclock_ms");
+	const json_t *cap = jsonio_get(r->spec.json, "budget.max_wallclock_ms");
 	struct str word = STR_INIT;
 	const char *name, *value;
 	const char *const *p;
@@ -277,14 +283,21 @@ make_environment(struct launch *l, const json_t *values, struct environment *e)
 	size_t i;
 
 	memset(e, 0, sizeof(*e));
+	add(e, "TMPDIR", "%s/%s", l->path, PROGRAM_TEMPORARY);
+	add(e, "OMP_NUM_THREADS", "%u", l->threads);
 	for (p = handed_on; *p != NULL; p++)
-		if ((value = getenv(*p)) != NULL && json_object_get(set, *p) == NULL)
+		if ((value = getenv(*p)) != NULL)
 			add(e, *p, "%s", value);
-	json_array_foreach((json_t *)(uintptr_t)l->program.env, i, v) {
-		name = json_string_value(v);
-		if ((value = getenv(name)) != NULL && json_object_get(set, name) == NULL)
-			add(e, name, "%s", value);
+	json_array_foreach((json_t *)(uintptr_t)l->program.env, i, v)
+		if ((value = getenv(json_string_value(v))) != NULL)
+			add(e, json_string_value(v), "%s", value);
+	json_object_foreach((json_t *)(uintptr_t)l->program.set, name, v) {
+		word.n = 0;
+		if (program_expand(&word, json_string_value(v), values) == -1)
+			return (-1);
+		add(e, name, "%s", word.p);
 	}
+	str_free(&word);
 	if ((value = getenv(RUNDIR_MARK)) != NULL)
 		add(e, RUNDIR_MARK, "%s", value);
 	add(e, "HOMEGOLF_RUN_UID", "%s", r->spec.run_uid);
@@ -300,17 +313,6 @@ make_environment(struct launch *l, const json_t *values, struct environment *e)
 		add(e, "HOMEGOLF_METRICS", "%s/%s", l->path, PROGRAM_FIFO);
 	if (l->dry)
 		add(e, "HOMEGOLF_DRY_RUN", "1");
-	if (json_object_get(set, "TMPDIR") == NULL)
-		add(e, "TMPDIR", "%s/%s", l->path, PROGRAM_TEMPORARY);
-	if (json_object_get(set, "OMP_NUM_THREADS") == NULL)
-		add(e, "OMP_NUM_THREADS", "%u", l->threads);
-	json_object_foreach((json_t *)(uintptr_t)set, name, v) {
-		word.n = 0;
-		if (program_expand(&word, json_string_value(v), values) == -1)
-			return (-1);
-		add(e, name, "%s", word.p);
-	}
-	str_free(&word);
 	if (e->failed)
 		errno = ENOMEM;
 	return (e->failed ? -1 : 0);
