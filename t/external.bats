@@ -320,3 +320,41 @@ marked() {
 	run hg-await -t 5 train runs/felled
 	[ "$(of .kind felled/train_refusal.json)" = owner_died ]
 }
+
+@test "plain words where JSON is meant are shown as the JSON that they would be" {
+	run -100 hg-spec -b claim.json -s 'trainer.command=python3 train.py' runs/a
+	[ "$output" = "hg-spec: trainer.command: 'python3 train.py' is no JSON array, such as -s 'trainer.command=[\"python3\", \"train.py\"]'" ]
+	run -100 hg-spec -b claim.json -s 'trainer.files="claim.sh, b.py"' runs/a
+	[[ $output == *"such as -s 'trainer.files=[\"claim.sh\", \"b.py\"]'" ]]
+	run -100 hg-spec -b claim.json -s 'trainer.set=SEED={seed}' runs/a
+	[[ $output == *"is no JSON object, such as -s 'trainer.set={\"NAME\": \"value\"}'" ]]
+	run -100 hg-spec -b claim.json -s 'trainer.command=["python3"' runs/a
+	[[ $output == *"line 1, column 10"* ]]
+	[ ! -e runs/a ]
+}
+
+@test "a file of a program that is a directory or can't be executed is refused when the spec is made" {
+	mkdir sub
+	run -100 hg-spec -b claim.json -s 'trainer.files=["claim.sh", "sub"]' runs/a
+	[ "$output" = "hg-spec: trainer.files: cannot read 'sub': it is a directory; name a file" ]
+	chmod -x claim.sh
+	run -100 hg-spec -b claim.json runs/a
+	[[ $output == *"claim.sh' is not executable: chmod +x it, or name its interpreter before it" ]]
+	[ ! -e runs/a ]
+	hg-spec -b claim.json -s 'trainer.command=["sh", "./claim.sh"]' runs/a
+	run -0 hg-run runs/a
+}
+
+@test "a report says of a program that told of no step that none was logged, not that its files were altered" {
+	hg-spec -b claim.json runs/a
+	run -0 hg-run -l ledger runs/a
+	hg-report -o p.html ledger
+	grep -qF 'No curve: no step was logged' p.html
+	run -1 grep -F 'not those that the ledger names' p.html
+}
+
+@test "a run that is named where a ledger is meant is called one" {
+	hg-spec -b claim.json runs/a
+	run -100 hg-report runs/a
+	[ "$output" = "hg-report: 'runs/a' is a run and no ledger: name the ledger that it was added to, by hg-run -l" ]
+}
