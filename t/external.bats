@@ -189,7 +189,7 @@ of() {
 	# What training would be refused for, it is.
 	printf x >> "$(ls copy/*train*.bin)"
 	run -1 --separate-stderr hg-train -n runs/own
-	[[ $stderr == *"again: input_"* ]]
+	[[ $stderr == *"train of '"*"', tried without a record: input_"* ]]
 	hg-spec -b claim.json runs/c
 	run -0 --separate-stderr hg-train -n runs/c
 	[ "$(jq .executed <<< "$output")" = false ]
@@ -357,4 +357,24 @@ marked() {
 	hg-spec -b claim.json runs/a
 	run -100 hg-report runs/a
 	[ "$output" = "hg-report: 'runs/a' is a run and no ledger: name the ledger that it was added to, by hg-run -l" ]
+}
+
+@test "a refused program's next command names its files, and helps when it is pasted" {
+	local next
+	printf '#!/bin/sh\necho nothing\n' > claim.sh
+	hg-spec -b claim.json runs/a
+	run -1 hg-run -l ledger runs/a
+	[[ $output == *"no line of the log matches trainer.reads.val_bpb: mend that, or what the program prints"* ]]
+	next=$(of .next a/train_refusal.json)
+	[[ $next == *"-s 'trainer.files=[\"claim.sh\"]' "* ]]
+	printf '#!/bin/sh\necho val_bpb: 1.5; echo val_bpb: 1.25\n' > claim.sh
+	run -0 sh -c "${next##* and: }"
+	[ "$(of .claimed.val_bpb a.2/training_report.json)" = 1.25 ]
+	hg-spec -b claim.json -s 'trainer.reads={"val_bpb": "val_bpb: ([0-9.]+)"}' runs/b
+	run -1 hg-run runs/b
+	[[ $output == *"several lines of the log match trainer.reads.val_bpb: where the last one counts, put last: before the expression"* ]]
+	# A scorer's are the scorer's.
+	hg-spec -b files.json -s 'scorer.command=["sh", "-c", "exit 3"]' runs/c
+	run -102 hg-run runs/c
+	[[ $(of .next c/score_refusal.json) == *"-s 'scorer.files=[\"uniform.py\"]' "* ]]
 }
