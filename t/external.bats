@@ -271,6 +271,10 @@ of() {
 	hg-spec -b time.json -s train.seed=2 runs/x
 	run -0 hg-run -l ledger runs/x
 	[[ $output == *"not_comparable"*"Run 'x' says no val_bpb, by which this ledger judges."*"policy.json names the metric"* ]]
+	# Not of the first only: there still is nobody whose cap could be another.
+	hg-spec -b time.json -s train.seed=9 runs/y
+	run -0 hg-run -l ledger runs/y
+	[[ $output == *"row 3: noise: not_comparable"*"next: the ledger's policy.json names the metric"* ]]
 	jq '.metric |= {name: "value", direction: "lower", across_tokenizers: "value"} | .guarded = []' ledger/policy.json > p
 	cp p ledger/policy.json
 	hg-spec -b time.json -s train.seed=3 runs/a
