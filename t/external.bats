@@ -275,6 +275,9 @@ of() {
 	hg-spec -b time.json -s train.seed=9 runs/y
 	run -0 hg-run -l ledger runs/y
 	[[ $output == *"row 3: noise: not_comparable"*"next: the ledger's policy.json names the metric"* ]]
+	# Nor does calibrating go on for ever.
+	run -1 timeout 20 hg-confirm -c ledger runs/y
+	[[ $output == *"'runs/y' says no val_bpb, by which this ledger judges: its noise cannot be known"* ]]
 	jq '.metric |= {name: "value", direction: "lower", across_tokenizers: "value"} | .guarded = []' ledger/policy.json > p
 	cp p ledger/policy.json
 	hg-spec -b time.json -s train.seed=3 runs/a
