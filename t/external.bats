@@ -268,7 +268,7 @@ forged() {
 	# What training would be refused for, it is.
 	printf x >> "$(ls copy/*train*.bin)"
 	run -1 --separate-stderr hg-train -n runs/own
-	[[ $stderr == *"again: input_"* ]]
+	[[ $stderr == *"train of '"*"', tried without a record: input_"* ]]
 	hg-spec -b claim.json runs/c
 	run -0 --separate-stderr hg-train -n runs/c
 	[ "$(jq .executed <<< "$output")" = false ]
@@ -375,6 +375,13 @@ forged() {
 	hg-spec -b time.json -s train.seed=2 runs/x
 	run -0 hg-run -l ledger runs/x
 	[[ $output == *"not_comparable"*"Run 'x' says no val_bpb, by which this ledger judges."*"policy.json names the metric"* ]]
+	# Not of the first only: there still is nobody whose cap could be another.
+	hg-spec -b time.json -s train.seed=9 runs/y
+	run -0 hg-run -l ledger runs/y
+	[[ $output == *"row 3: noise: not_comparable"*"next: the ledger's policy.json names the metric"* ]]
+	# Nor does calibrating go on for ever.
+	run -1 timeout 20 hg-confirm -c ledger runs/y
+	[[ $output == *"'runs/y' says no val_bpb, by which this ledger judges: its noise cannot be known"* ]]
 	jq '.metric |= {name: "value", direction: "lower", across_tokenizers: "value"} | .guarded = []' ledger/policy.json > p
 	cp p ledger/policy.json
 	hg-spec -b time.json -s train.seed=3 runs/a
@@ -423,4 +430,62 @@ marked() {
 	hg-train runs/b
 	run hg-await -t 5 train runs/felled
 	[ "$(of .kind felled/train_refusal.json)" = owner_died ]
+}
+
+@test "plain words where JSON is meant are shown as the JSON that they would be" {
+	run -100 hg-spec -b claim.json -s 'trainer.command=python3 train.py' runs/a
+	[ "$output" = "hg-spec: trainer.command: 'python3 train.py' is no JSON array, such as -s 'trainer.command=[\"python3\", \"train.py\"]'" ]
+	run -100 hg-spec -b claim.json -s 'trainer.files="claim.sh, b.py"' runs/a
+	[[ $output == *"such as -s 'trainer.files=[\"claim.sh\", \"b.py\"]'" ]]
+	run -100 hg-spec -b claim.json -s 'trainer.set=SEED={seed}' runs/a
+	[[ $output == *"is no JSON object, such as -s 'trainer.set={\"NAME\": \"value\"}'" ]]
+	run -100 hg-spec -b claim.json -s 'trainer.command=["python3"' runs/a
+	[[ $output == *"line 1, column 10"* ]]
+	[ ! -e runs/a ]
+}
+
+@test "a file of a program that is a directory or can't be executed is refused when the spec is made" {
+	mkdir sub
+	run -100 hg-spec -b claim.json -s 'trainer.files=["claim.sh", "sub"]' runs/a
+	[ "$output" = "hg-spec: trainer.files: cannot read 'sub': it is a directory; name a file" ]
+	chmod -x claim.sh
+	run -100 hg-spec -b claim.json runs/a
+	[[ $output == *"claim.sh' is not executable: chmod +x it, or name its interpreter before it" ]]
+	[ ! -e runs/a ]
+	hg-spec -b claim.json -s 'trainer.command=["sh", "./claim.sh"]' runs/a
+	run -0 hg-run runs/a
+}
+
+@test "a report says of a program that told of no step that none was logged, not that its files were altered" {
+	hg-spec -b claim.json runs/a
+	run -0 hg-run -l ledger runs/a
+	hg-report -o p.html ledger
+	grep -qF 'No curve: no step was logged' p.html
+	run -1 grep -F 'not those that the ledger names' p.html
+}
+
+@test "a run that is named where a ledger is meant is called one" {
+	hg-spec -b claim.json runs/a
+	run -100 hg-report runs/a
+	[ "$output" = "hg-report: 'runs/a' is a run and no ledger: name the ledger that it was added to, by hg-run -l" ]
+}
+
+@test "a refused program's next command names its files, and helps when it is pasted" {
+	local next
+	printf '#!/bin/sh\necho nothing\n' > claim.sh
+	hg-spec -b claim.json runs/a
+	run -1 hg-run -l ledger runs/a
+	[[ $output == *"no line of the log matches trainer.reads.val_bpb: mend that, or what the program prints"* ]]
+	next=$(of .next a/train_refusal.json)
+	[[ $next == *"-s 'trainer.files=[\"claim.sh\"]' "* ]]
+	printf '#!/bin/sh\necho val_bpb: 1.5; echo val_bpb: 1.25\n' > claim.sh
+	run -0 sh -c "${next##* and: }"
+	[ "$(of .claimed.val_bpb a.2/training_report.json)" = 1.25 ]
+	hg-spec -b claim.json -s 'trainer.reads={"val_bpb": "val_bpb: ([0-9.]+)"}' runs/b
+	run -1 hg-run runs/b
+	[[ $output == *"several lines of the log match trainer.reads.val_bpb: where the last one counts, put last: before the expression"* ]]
+	# A scorer's are the scorer's.
+	hg-spec -b files.json -s 'scorer.command=["sh", "-c", "exit 3"]' runs/c
+	run -102 hg-run runs/c
+	[[ $(of .next c/score_refusal.json) == *"-s 'scorer.files=[\"uniform.py\"]' "* ]]
 }

@@ -223,7 +223,8 @@ advice_run(const struct ledger *l, const char *path, const struct standings_fact
 		return (shell_command(&a->command, "hg-spec -b %s/spec.json %s.2 && hg-run -l %s %s.2", path, path,
 			    l->path, path) |
 		    say(a, ADVICE_AGAIN, "the same again when the machine is quiet"));
-	if (f->reason == VERDICT_NOT_COMPARABLE && g == NULL)
+	/* Runs that do not say the number that is asked for make no incumbent. */
+	if (f->reason == VERDICT_NOT_COMPARABLE && (g == NULL || g->incumbent == 0))
 		return (say(a, ADVICE_CORRECT,
 		    "the ledger's policy.json names the metric that it judges by: make it one that "
 		    "the run says, or trainer.reads one that the policy names"));

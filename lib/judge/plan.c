@@ -478,6 +478,14 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 		rc = 0;
 		goto err0;
 	}
+	/* More seeds would say it no more than this one did. */
+	if (!isfinite(f->metric[b->policy.metric.name])) {
+		say_error("'%s' says no %s, by which this ledger judges: its noise cannot be known", path,
+		    policy_metric_name(b->policy.metric.name));
+		*how = PLAN_NO;
+		rc = 0;
+		goto err0;
+	}
 	lane = standings_lane(b, f->group, f->lane);
 	if (lane != NULL && lane->seeds >= n && calibrated(b, lane) == 1) {
 		*how = PLAN_THERE;

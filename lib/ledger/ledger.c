@@ -562,8 +562,15 @@ tidy(const struct ledger *l)
 void
 ledger_cannot_open(const char *path)
 {
+	char spec[PATH_MAX];
 	int error = errno;
 
+	if (error == ENOENT && snprintf(spec, sizeof(spec), "%s/spec.json", path) < (int)sizeof(spec) &&
+	    access(spec, F_OK) == 0) {
+		say_error("'%s' is a run and no ledger: name the ledger that it was added to, by hg-run -l", path);
+		errno = error;
+		return;
+	}
 	say_errno("cannot open the ledger '%s'", path);
 	if (error == ENOENT)
 		shell_next("hg-run -l %s RUN  # the first run that is added makes it", path);

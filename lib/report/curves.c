@@ -149,6 +149,11 @@ curves_read(const struct pagedata *s, const struct pagedata_run *r, struct curve
 	strncpy(sha256, jsonio_text(report, "metrics.sha256", ""), sizeof(sha256) - 1);
 	sha256[sizeof(sha256) - 1] = '\0';
 	json_decref(report);
+	/* A program may tell of no step. */
+	if (*sha256 == '\0') {
+		c->state = CURVES_EMPTY;
+		goto out;
+	}
 	if ((rc = bound(dir, RUNDIR_METRICS, sha256, &text, &n, &c->state)) == 0 && text != NULL) {
 		rc = take_lines(c, text, n);
 		free(text);

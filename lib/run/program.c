@@ -441,9 +441,11 @@ put_files(json_t *section, const char *what, const json_t *base, const char *bas
 		if (locate(base, base_file, json_string_value(v), i, from, &name) == -1)
 			goto err0;
 		if (realpath(from, real) == NULL || sha256_at(AT_FDCWD, real, hex, &bytes) == -1) {
+			if (errno == EISDIR)
+				errno = EISNAM;
 			say_errno("%s.files: cannot read '%s'", what, json_string_value(v));
 			/* A name that leads nowhere is a wrong value. */
-			if (errno == ENOENT || errno == ENOTDIR)
+			if (errno == ENOENT || errno == ENOTDIR || errno == EISNAM)
 				errno = EINVAL;
 			goto err0;
 		}
@@ -482,21 +484,21 @@ err0:
 	return (-1);
 }
 
-/* Is this word one of the files, as it lies in the program's directory? */
-static int
-is_own_file(const json_t *section, const char *word)
+/* The path of the file that this word is, as it lies in the program's directory; NULL if it is none. */
+static const char *
+own_file(const json_t *section, const char *word)
 {
 	const json_t *program = json_object_get(section, "program");
 	size_t i;
 
 	if (strchr(word, '/') == NULL)
-		return (0);
+		return (NULL);
 	while (strncmp(word, "./", 2) == 0)
 		word += 2;
 	for (i = 0; i < json_array_size(program); i++)
 		if (strcmp(jsonio_text(json_array_get(program, i), "file", ""), word) == 0)
-			return (1);
-	return (0);
+			return (json_string_value(json_array_get(json_object_get(section, "files"), i)));
+	return (NULL);
 }
 
 static int
@@ -511,11 +513,13 @@ runs(const char *path)
 static int
 put_executable(json_t *section, const char *what, const char *word)
 {
-	const char *p = getenv("PATH"), *end;
+	const char *p = getenv("PATH"), *end, *own;
 	char path[PATH_MAX], real[PATH_MAX];
 
-	if (is_own_file(section, word))
-		return (0);
+	if ((own = own_file(section, word)) != NULL)
+		return (runs(own) ? 0
+				  : wrong("%s.command: '%s' is not executable: chmod +x it, or name its interpreter "
+					  "before it", what, own));
 	if (strchr(word, '/') != NULL) {
 		if (!runs(word) || realpath(word, real) == NULL)
 			return (wrong("%s.command: '%s' is no program that can be run, nor one of %s.files", what, word,

@@ -98,6 +98,9 @@ refusal_of_errno(int error)
 	}
 }
 
+/* What a template says where the program's files are to be named. */
+#define FILES "trainer.files=LIST"
+
 /* Does the template say hg-run of what stands at ${at}? */
 static int
 drives(const char *template, const char *at)
@@ -111,6 +114,30 @@ drives(const char *template, const char *at)
 			return (1);
 	}
 	return (0);
+}
+
+/* The files of the program that failed, as -s takes them: by the names that they had where they were named. */
+static int
+put_files(struct str *out, const struct rundir *r, enum stage s)
+{
+	const char *section = s == STAGE_SCORE ? "scorer" : "trainer";
+	const json_t *program = json_object_get(json_object_get(r->spec.json, section), "program");
+	json_t *names = json_array();
+	struct str word = STR_INIT;
+	char *line = NULL;
+	size_t i;
+	int rc = -1;
+
+	for (i = 0; i < json_array_size(program); i++)
+		if (json_array_append(names, json_object_get(json_array_get(program, i), "file")) == -1)
+			goto out;
+	if ((line = jsonio_line(names)) != NULL && str_printf(&word, "%s.files=%s", section, line) == 0)
+		rc = shell_command(out, "%s", word.p);
+out:
+	str_free(&word);
+	free(line);
+	json_decref(names);
+	return (rc);
 }
 
 /* The template with RUN and STAGE filled in, and hg-run's ledger if there is one; NULL with errno ENOMEM. */
@@ -132,6 +159,9 @@ next_of(const struct rundir *r, enum stage s, enum refusal_kind kind, const char
 		} else if (strncmp(p, "STAGE", 5) == 0) {
 			rc = str_puts(&out, rundir_stages[s].name);
 			p += 5;
+		} else if (strncmp(p, FILES, sizeof(FILES) - 1) == 0) {
+			rc = put_files(&out, r, s);
+			p += sizeof(FILES) - 1;
 		} else
 			rc = str_add(&out, p++, 1);
 	}

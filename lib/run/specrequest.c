@@ -211,6 +211,28 @@ say_no_time(const char *path, const char *text, const json_t *rule)
 	    *word == '\0' ? "" : ", nor the word ", (int)strcspn(word, "$"), word);
 }
 
+/* Plain words where JSON is meant: say how they would be written. */
+static void
+say_no_json(const char *path, const char *text, const json_t *rule)
+{
+	static const char between[] = " \t\n,\"'\\";
+	struct str s = STR_INIT;
+	const char *p;
+	size_t n;
+
+	if (!contract_has_type(rule, "array")) {
+		say_error("%s: '%s' is no JSON object, such as -s '%s={\"NAME\": \"value\"}'", path, text, path);
+		return;
+	}
+	for (p = text + strspn(text, between); *p != '\0'; p += n + strspn(p + n, between)) {
+		n = strcspn(p, between);
+		if (str_printf(&s, "%s\"%.*s\"", s.n == 0 ? "" : ", ", (int)n, p) == -1)
+			break;
+	}
+	say_error("%s: '%s' is no JSON array, such as -s '%s=[%s]'", path, text, path, s.n == 0 ? "" : s.p);
+	str_free(&s);
+}
+
 /*
  * The JSON value that a text means under a key's types; what fits none becomes text, for the checker to refuse.  NULL,
  * said, if it is no JSON where only that will do, or no text.
@@ -222,8 +244,13 @@ value_of(const char *path, const char *text, const json_t *rule)
 	int64_t i;
 	double x;
 
-	if (contract_has_type(rule, "array") || contract_has_type(rule, "object"))
-		return (jsonio_parse(text, strlen(text), path));
+	if (contract_has_type(rule, "array") || contract_has_type(rule, "object")) {
+		if (memchr("[{", text[strspn(text, " \t\n")], 2) != NULL)
+			return (jsonio_parse(text, strlen(text), path));
+		say_no_json(path, text, rule);
+		errno = EINVAL;
+		return (NULL);
+	}
 
 	if (contract_has_type(rule, "null") && strcmp(text, "null") == 0)
 		return (json_null());

@@ -416,8 +416,9 @@ find_number(struct work *x, const char *metric, const char *text, char *log, dou
 		return (0);
 	return (stage_refuse(x->w, REFUSAL_RESULT_INVALID, json_pack("{s:i}", "lines", found),
 	    json_pack("{s:s, s:s}", "lines", last ? "one or more" : "one", "pattern", pattern),
-	    found == 0 ? "no line of the log matches trainer.reads.%s" :
-			 "several lines of the log match trainer.reads.%s; after last: the last one counts",
+	    found == 0 ? "no line of the log matches trainer.reads.%s: mend that, or what the program prints" :
+			 "several lines of the log match trainer.reads.%s: where the last one counts, put last: before "
+			 "the expression",
 	    metric));
 }
 
