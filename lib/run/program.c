@@ -517,9 +517,10 @@ put_executable(json_t *section, const char *what, const char *word)
 	char path[PATH_MAX], real[PATH_MAX];
 
 	if ((own = own_file(section, word)) != NULL)
-		return (runs(own) ? 0
-				  : wrong("%s.command: '%s' is not executable: chmod +x it, or name its interpreter "
-					  "before it", what, own));
+		return (runs(own) ? 0 :
+				    wrong("%s.command: '%s' is not executable: chmod +x it, or name its interpreter "
+					  "before it",
+					what, own));
 	if (strchr(word, '/') != NULL) {
 		if (!runs(word) || realpath(word, real) == NULL)
 			return (wrong("%s.command: '%s' is no program that can be run, nor one of %s.files", what, word,

@@ -1019,7 +1019,8 @@ rehearsal_publish(struct owner *o, const json_t *body)
 static int
 rehearsal_refuse(struct owner *o, const struct refusal *why)
 {
-	say_error("%s of '%s', tried without a record: %s: %s", o->stage->name, o->run->path, refusal_name(why->kind), why->detail);
+	say_error("%s of '%s', tried without a record: %s: %s", o->stage->name, o->run->path, refusal_name(why->kind),
+	    why->detail);
 	return (refusal_exit(why->kind));
 }
 
