@@ -527,7 +527,7 @@ killed_owner() {
 @test "a program that kills its owner, and its worker, is found with all that it started, and the lane is free" {
 	local who victims
 	for who in "hg-reap ." "hg-await -t 20 train r" "hg-train r" "hg-gate train r"; do
-		for victims in owner 'worker, owner' '*guards, worker, owner'; do
+		for victims in owner 'owner, worker' '*guards, owner, worker'; do
 			rm -rf r
 			artifact r py <<-END
 				worker = os.getppid()
