@@ -525,9 +525,9 @@ killed_owner() {
 
 # bats test_tags=b69,b72
 @test "a program that kills its owner, and its worker, is found with all that it started, and the lane is free" {
-	local who victims
+	local who victims guard
 	for who in "hg-reap ." "hg-await -t 20 train r" "hg-train r" "hg-gate train r"; do
-		for victims in owner 'owner, worker' '*guards, owner, worker'; do
+		for victims in owner 'owner, worker' '*guards, owner, worker' 'owner, worker # stop guards'; do
 			rm -rf r
 			artifact r py <<-END
 				worker = os.getppid()
@@ -550,11 +550,14 @@ killed_owner() {
 				leave(hold)
 				leave(lambda: time.sleep(500))
 				time.sleep(0.1)
-				for p in ($victims,): os.kill(p, signal.SIGKILL)
+				open("../guards", "w").write(" ".join(map(str, guards)))
+				if "stop" in "$victims":
+				    for p in guards: os.kill(p, signal.SIGSTOP)
+				for p in (${victims%#*},): os.kill(p, signal.SIGKILL)
 				time.sleep(500)
 			END
 			killed_owner r
-			# Nobody has to look for it, unless it has killed its guard, too, and then anybody may.
+			# Nobody has to look for it, unless it has killed or stopped its guard, too, and then anybody may.
 			if [[ $victims == *guards* ]]; then
 				until_true 10 test -e r/held
 				survivors r
@@ -564,6 +567,9 @@ killed_owner() {
 			run timeout 30 $who
 			[ "$(key r/train_refusal.json .kind)" = owner_died ]
 			nothing_left r
+			for guard in $(cat r/guards); do
+				until_true 10 eval "! kill -0 $guard 2> /dev/null || grep -q '^State:.*[ZX]' /proc/$guard/status"
+			done
 			rm -rf good
 			works good
 		done

@@ -592,6 +592,10 @@ stand_guard(int alive)
 
 	setsid();
 	proc_title("hg-guard");
+	snprintf(mark, sizeof(mark), RUNDIR_MARK "=%s", value == NULL ? "" : value);
+	/* A program may stop it: then whoever closes the stage out ends it, too. */
+	if (value != NULL)
+		proc_bear_mark(mark);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
@@ -601,7 +605,6 @@ stand_guard(int alive)
 		close(fd);
 	while (read(alive, &c, 1) == -1 && errno == EINTR)
 		continue;
-	snprintf(mark, sizeof(mark), RUNDIR_MARK "=%s", value == NULL ? "" : value);
 	if (value != NULL)
 		(void)proc_end_marked(mark, KILL_MS, &left);
 	_exit(0);
