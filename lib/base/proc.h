@@ -105,7 +105,7 @@ void proc_family(struct proc_family *f, pid_t except);
 /* What ps and pgrep call this process from now on: a child that has another task than its parent says so. */
 void proc_title(const char *title);
 
-/* From now on this process, a fork, is found by proc_end_marked, as is what was started so.  Its environment is lost. */
+/* From now on this process, a fork, is found by proc_end_marked as what was started so.  Its environment is lost. */
 void proc_bear_mark(const char *mark);
 
 /* pidfd of a child; -1 with errno. */
