@@ -43,7 +43,7 @@ setup_file() {
 	hg-run own/files >> log 2>&1
 	echo '{"data": {"dir": "data"}, "system": {"backend": "external"}, "trainer": {"command": ["sh", "train.sh"],
 	    "files": ["train.sh"], "set": {"SEED": "{seed}"}, "gives": "claim",
-	    "reads": {"val_bpb": "last:val_bpb:? *([0-9.]+)"}}}' > mine.json
+	    "reads": {"val_bpb": "last:val_bpb:? *([0-9]+[.][0-9]+)"}}}' > mine.json
 	hg-spec -b mine.json own/claim 2>> log
 	hg-run own/claim >> log 2>&1
 	# What other people claim: a submission with its logs, and a research loop.
