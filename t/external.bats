@@ -368,6 +368,22 @@ forged() {
 	[ -e runs/talk/attempts/train.1/train.log ]
 }
 
+@test "a variable that is handed on is whole however long it is, and the best loss that is shown is the lowest told" {
+	cat > told.sh <<-'END'
+		echo '{"step": 0, "train_loss": 3}' > "$HOMEGOLF_METRICS"
+		sleep 0.8
+		echo '{"step": 1, "train_loss": 5}' > "$HOMEGOLF_METRICS"
+		sleep 0.1
+		echo "val_bpb: 1.${#LONG}"
+	END
+	jq '.trainer.command = ["sh", "told.sh"] | .trainer.files = ["told.sh"] | .trainer.env = ["LONG"]' claim.json > told.json
+	LONG=$(printf '%20000s' x) hg-spec -b told.json runs/told
+	LONG=$(printf '%20000s' x) hg-train runs/told
+	[ "$(of .claimed.val_bpb told/training_report.json)" = 1.2 ]
+	grep -qx 'val_bpb: 1.20000' runs/told/train.log
+	[ "$(of '[.step, .train_loss, .best_loss] | @csv' told/train_status.json)" = 1,5,3 ]
+}
+
 @test "a number in a unit of its own is judged by the policy that names it: a time, where lower is better" {
 	echo 'echo "seconds: 1.$SEED"' > time.sh
 	jq '.trainer.command = ["sh", "time.sh"] | .trainer.files = ["time.sh"] |

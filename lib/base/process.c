@@ -72,6 +72,16 @@ become(const struct process *p, pid_t parent)
 		execvp(argv[0], argv);
 }
 
+int
+process_pipe(int fd[2])
+{
+	if (pipe(fd) == -1)
+		return (-1);
+	fcntl(fd[0], F_SETFD, FD_CLOEXEC);
+	fcntl(fd[1], F_SETFD, FD_CLOEXEC);
+	return (0);
+}
+
 void
 process_close_others(int a, int b)
 {
@@ -118,10 +128,8 @@ process_run(const struct process *p)
 	pid_t parent = getpid(), pid;
 	ssize_t n;
 
-	if (pipe(report) == -1)
+	if (process_pipe(report) == -1)
 		return (-1);
-	if (fcntl(report[0], F_SETFD, FD_CLOEXEC) == -1 || fcntl(report[1], F_SETFD, FD_CLOEXEC) == -1)
-		goto err0;
 	if ((pid = fork()) == -1)
 		goto err0;
 	if (pid == 0) {

@@ -28,6 +28,9 @@ pid_t process_run(const struct process *p);
 /* The same for words, a directory and descriptors. */
 pid_t process_start(const char *const argv[], int cwd_fd, const int fds[3]);
 
+/* A pipe whose ends no program inherits. 0, or -1 with errno. */
+int process_pipe(int fd[2]);
+
 /* In a child just forked: close all descriptors but 0 to 2 and two more (-1: none). */
 void process_close_others(int a, int b);
 

@@ -29,6 +29,20 @@ open_dir(int at, const char *name)
 	return (d);
 }
 
+int
+tree_make_way(int at, const char *name)
+{
+	const char *slash;
+	char path[256];
+
+	for (slash = strchr(name, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+		snprintf(path, sizeof(path), "%.*s", (int)(slash - name), name);
+		if (mkdirat(at, path, 0777) == -1 && errno != EEXIST)
+			return (-1);
+	}
+	return (0);
+}
+
 static int
 is_dots(const char *name)
 {

@@ -9,6 +9,9 @@
  * Checked: t/unit/base.c.
  */
 
+/* Make the directories on the way to ${name}, a path of at most 255 bytes. 0, or -1 with errno. */
+int tree_make_way(int at, const char *name);
+
 /* Where a measure of a tree ends. */
 struct tree_limits {
 	uint64_t bytes, entries, depth;

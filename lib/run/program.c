@@ -16,6 +16,7 @@
 #include "base/num.h"
 #include "base/say.h"
 #include "base/sha256.h"
+#include "base/tree.h"
 #include "run/fingerprint.h"
 #include "run/program.h"
 #include "run/rundir.h"
@@ -564,21 +565,6 @@ program_resolve(json_t *spec, const json_t *base, const json_t *set, const char 
 
 /* --- copying -------------------------------------------------------------- */
 
-/* Make the directories on the way to ${name}. */
-static int
-make_way(int dirfd, const char *name)
-{
-	char path[256];
-	const char *slash;
-
-	for (slash = strchr(name, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-		snprintf(path, sizeof(path), "%.*s", (int)(slash - name), name);
-		if (mkdirat(dirfd, path, 0777) == -1 && errno != EEXIST)
-			return (-1);
-	}
-	return (0);
-}
-
 static int
 copy_file(const char *from, const json_t *entry, int dirfd)
 {
@@ -599,7 +585,7 @@ copy_file(const char *from, const json_t *entry, int dirfd)
 		goto err0;
 	}
 	/* Until spec.json stands this is no run, so nobody sees it half written. */
-	if (make_way(dirfd, name) == -1 || (unlinkat(dirfd, name, 0) == -1 && errno != ENOENT) ||
+	if (tree_make_way(dirfd, name) == -1 || (unlinkat(dirfd, name, 0) == -1 && errno != ENOENT) ||
 	    (fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, st.st_mode & 0111 ? 0777 : 0666)) == -1)
 		goto err1;
 	rc = file_write_all(fd, text, n) == -1 || fsync(fd) == -1 ? -1 : 0;

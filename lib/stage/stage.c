@@ -118,16 +118,6 @@ set_signals(void (*handler)(int))
 	}
 }
 
-static int
-open_pipe(int fd[2])
-{
-	if (pipe(fd) == -1)
-		return (-1);
-	fcntl(fd[0], F_SETFD, FD_CLOEXEC);
-	fcntl(fd[1], F_SETFD, FD_CLOEXEC);
-	return (0);
-}
-
 static void
 close_fd(int *fd)
 {
@@ -603,7 +593,7 @@ start(struct owner *o, struct watch *w)
 	sigset_t all, mask;
 	int fd[2];
 
-	if (open_pipe(fd) == -1)
+	if (process_pipe(fd) == -1)
 		return (-1);
 	fcntl(fd[0], F_SETFL, O_NONBLOCK);
 	w->oom_kills = proc_oom_kills();
@@ -1057,7 +1047,7 @@ own(struct rundir *r, const struct stage_job *job, int ready_fd)
 		goto done;
 	code = HG_EXIT_SYSTEM;
 	if ((page = proc_shared_page()) == NULL || proc_adopt_orphans() == -1 || proc_self(&o.lock.owner) == -1 ||
-	    (o.lock.attempt = rundir_attempt(r, job->stage)) == -1 || open_pipe(signal_pipe) == -1) {
+	    (o.lock.attempt = rundir_attempt(r, job->stage)) == -1 || process_pipe(signal_pipe) == -1) {
 		say_errno("cannot start stage %s of '%s'", o.stage->name, r->path);
 		goto done;
 	}
@@ -1102,7 +1092,7 @@ detach(struct rundir *r, const struct stage_job *job)
 	int fd[2];
 	pid_t pid;
 
-	if (open_pipe(fd) == -1)
+	if (process_pipe(fd) == -1)
 		goto err0;
 	fflush(stdout);
 	if ((pid = fork()) == -1) {

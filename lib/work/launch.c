@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <math.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -49,27 +50,12 @@ cannot(const struct launch *l, const char *what, const char *name)
 	return (-1);
 }
 
-/* Make the directories on the way to ${name}. 0, or -1 with errno. */
-static int
-make_way(int at, const char *name)
-{
-	const char *slash;
-	char path[300];
-
-	for (slash = strchr(name, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-		snprintf(path, sizeof(path), "%.*s", (int)(slash - name), name);
-		if (mkdirat(at, path, 0777) == -1 && errno != EEXIST)
-			return (-1);
-	}
-	return (0);
-}
-
 static int
 write_file(struct launch *l, const char *name, const char *text, size_t n, mode_t mode)
 {
 	int fd, rc;
 
-	if (make_way(l->at, name) == -1 ||
+	if (tree_make_way(l->at, name) == -1 ||
 	    (fd = openat(l->at, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)) == -1)
 		return (cannot(l, "write", name));
 	rc = file_write_all(fd, text, n);
@@ -192,22 +178,17 @@ static int
 find_executable(struct launch *l, char path[8200])
 {
 	const char *word = json_string_value(json_array_get(l->command, 0)), *name;
-	char hex[SHA256_HEX_SIZE];
+	char hex[SHA256_HEX_SIZE], real[PATH_MAX];
 	uint64_t bytes;
 
 	if (l->program.executable != NULL)
 		snprintf(path, 8200, "%s", l->program.executable);
 	else
 		snprintf(path, 8200, "%s/%s", l->path, word);
-	if (access(path, X_OK) == -1 || sha256_at(AT_FDCWD, path, hex, &bytes) == -1) {
-		/* A link is executed through; what it leads to is what counts. */
-		char real[PATH_MAX];
-
-		if (access(path, X_OK) == -1 || realpath(path, real) == NULL ||
-		    sha256_at(AT_FDCWD, real, hex, &bytes) == -1)
-			return (stage_refuse(l->w, REFUSAL_TRAINER_MISSING, NULL, json_string(path),
-			    "'%s' cannot be executed: %s", path, say_why(errno)));
-	}
+	/* A link is executed through; what it leads to is what counts. */
+	if (access(path, X_OK) == -1 || realpath(path, real) == NULL || sha256_at(AT_FDCWD, real, hex, &bytes) == -1)
+		return (stage_refuse(l->w, REFUSAL_TRAINER_MISSING, NULL, json_string(path),
+		    "'%s' cannot be executed: %s", path, say_why(errno)));
 	name = l->program.executable == NULL ? word : path;
 	l->executable = json_pack("{s:s, s:I, s:s}", "file", strlen(name) > 255 ? name + strlen(name) - 255 : name,
 	    "bytes", (json_int_t)bytes, "sha256", hex);
@@ -247,13 +228,20 @@ struct environment {
 static void __attribute__((format(printf, 3, 4))) add(struct environment *e, const char *name, const char *format, ...)
 {
 	struct str s = STR_INIT;
-	char value[8300];
-	va_list ap;
 	const char **more;
-	size_t i;
+	char *value;
+	va_list ap;
+	size_t i, n;
 
 	va_start(ap, format);
-	vsnprintf(value, sizeof(value), format, ap);
+	n = (size_t)vsnprintf(NULL, 0, format, ap) + 1;
+	va_end(ap);
+	if ((value = malloc(n)) == NULL) {
+		e->failed = 1;
+		return;
+	}
+	va_start(ap, format);
+	vsnprintf(value, n, format, ap);
 	va_end(ap);
 	if ((more = realloc(e->of, (e->count + 2) * sizeof(*more))) == NULL ||
 	    str_printf(&s, "%s=%s", name, value) == -1) {
@@ -341,6 +329,7 @@ struct life {
 	int64_t began_ms, asked_ms, looked_ms;
 	int64_t cpu_ms, cpu_at_ms; /* what it had computed when that was last a step on, or long ago */
 	int64_t posted_ms;
+	double best; /* the lowest loss that it told of, or NAN */
 	int64_t oom_kills;
 	int killed;
 	struct str row; /* of the metrics, so far */
@@ -375,14 +364,14 @@ add_row(struct life *x, json_t *row, int64_t now_ms)
 {
 	struct launch *l = x->l;
 
+	x->best = fmin(x->best, jsonio_f64(row, "train_loss", NAN));
 	if (x->posted_ms == 0 || now_ms - x->posted_ms >= POST_MS) {
 		x->posted_ms = now_ms;
 		stage_progress(l->w, jsonio_i64(row, "step", 0),
-		    json_pack("{s:s, s:O, s:n, s:O, s:O, s:O, s:n, s:n, s:I}", "phase", "train", "step",
+		    json_pack("{s:s, s:O, s:n, s:O, s:O, s:o, s:n, s:n, s:I}", "phase", "train", "step",
 			json_object_get(row, "step"), "steps_expected", "tokens", json_object_get(row, "tokens"),
-			"train_loss", json_object_get(row, "train_loss"), "best_loss",
-			json_object_get(row, "train_loss"), "tokens_per_s", "eta_ms", "elapsed_ms",
-			(json_int_t)(now_ms - x->began_ms)));
+			"train_loss", json_object_get(row, "train_loss"), "best_loss", jsonio_real(x->best),
+			"tokens_per_s", "eta_ms", "elapsed_ms", (json_int_t)(now_ms - x->began_ms)));
 	}
 	if (l->metrics->bytes <= LAUNCH_LOG_BYTES)
 		return (metrics_add(l->metrics, row));
@@ -570,16 +559,6 @@ attend(struct life *x)
 	}
 }
 
-static int
-open_pipe(int fd[2])
-{
-	if (pipe(fd) == -1)
-		return (-1);
-	fcntl(fd[0], F_SETFD, FD_CLOEXEC);
-	fcntl(fd[1], F_SETFD, FD_CLOEXEC);
-	return (fcntl(fd[0], F_SETFL, O_NONBLOCK));
-}
-
 /* In the guard: once we are gone, by whatever signal, what carries the stage's mark is ended at once. */
 static void
 stand_guard(int alive)
@@ -619,10 +598,8 @@ post_guard(struct life *x)
 {
 	int fd[2];
 
-	if (open_pipe(fd) == -1)
+	if (process_pipe(fd) == -1)
 		return (-1);
-	/* It waits. */
-	fcntl(fd[0], F_SETFL, 0);
 	if ((x->guard = fork()) == 0) {
 		/* Its own end would keep the pipe open. */
 		close(fd[1]);
@@ -647,7 +624,8 @@ start(struct life *x, const char *path, const char *const *argv, const char *con
 
 	if (l->metrics != NULL && (x->fifo = foreign_fifo(l->at, PROGRAM_FIFO)) == -1)
 		return (cannot(l, "make", PROGRAM_FIFO));
-	if (post_guard(x) == -1 || open_pipe(out) == -1 || open_pipe(err) == -1) {
+	if (post_guard(x) == -1 || process_pipe(out) == -1 || process_pipe(err) == -1 ||
+	    fcntl(out[0], F_SETFL, O_NONBLOCK) == -1 || fcntl(err[0], F_SETFL, O_NONBLOCK) == -1) {
 		say_errno("cannot start '%s'", path);
 		return (-1);
 	}
@@ -779,7 +757,7 @@ judge(struct life *x)
 int
 launch_run(struct launch *l)
 {
-	struct life x = { .l = l, .out = -1, .err = -1, .fifo = -1, .row = STR_INIT };
+	struct life x = { .l = l, .out = -1, .err = -1, .fifo = -1, .best = NAN, .row = STR_INIT };
 	uint64_t before = rundir_markers(stage_rundir(l->w));
 	char path[8200];
 	const char **argv;
