@@ -11,4 +11,4 @@ awk -v seed="$SEED" 'BEGIN { srand(seed); for (i = 0; i < 100000; i++) printf "%
 start=$(date +%s%N)
 sort "$@" -o sorted numbers
 end=$(date +%s%N)
-awk -v ns=$((end - start)) 'BEGIN { printf "seconds: %.4f\n", ns / 1e9 }'
+awk -v ns=$((end - start)) 'BEGIN { printf "seconds: %.9f\n", ns / 1e9 }'
