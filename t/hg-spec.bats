@@ -407,6 +407,21 @@ dc54a4c1b5481dfb70022728aa15d8fb29e7de41e5c46f9f8e8f2ebe45748fb1 \
 	[ -z "$(ls -A runs)" ]
 }
 
+@test "a want of memory is never a spec that breaks its contract, nor the end of a process that frees twice" {
+	[ -z "$HG_SAN" ] || skip "sanitizers need address space"
+	local kb seen=''
+	for kb in $(seq 400 16 2000); do
+		status=0
+		prlimit --data=$((kb * 1024)) hg-spec -s data.dir=data runs/a > said 2>&1 || status=$?
+		# 127: the loader itself had too little.
+		[[ " 0 111 127 " == *" $status "* ]] || { echo "$kb: $status" >&2; cat said >&2; false; }
+		[ "$status" -eq 0 ] || [ ! -e runs/a/spec.json ]
+		rm -rf runs/a
+		seen="$seen $status"
+	done
+	[[ $seen == *" 0"* && $seen == *" 111"* ]]
+}
+
 # bats test_tags=b5
 @test "a kill at any system call leaves no run, an empty one that the next hg-spec accepts, or a whole one" {
 	local n made=0

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/jsonio.h"
 #include "base/num.h"
+#include "base/pattern.h"
 #include "base/say.h"
 #include "base/sha256.h"
 #include "base/tree.h"
@@ -127,13 +128,13 @@ program_number(const char *text, char *log, char said[PROGRAM_NUMBER_SIZE], doub
 {
 	char *line, *end, ends;
 	regmatch_t at[2];
-	int last, matches;
+	int last, matches, error;
 	regex_t re;
 	size_t n;
 
 	*found = 0;
-	if (regcomp(&re, program_pattern(text, &last), REG_EXTENDED) != 0) {
-		errno = EINVAL;
+	if ((error = pattern_compile(&re, program_pattern(text, &last), 0)) != 0) {
+		errno = error == REG_ESPACE ? ENOMEM : EINVAL;
 		return (-1);
 	}
 	for (line = log; *line != '\0'; line = *end == '\0' ? end : end + 1) {
@@ -330,7 +331,7 @@ check_reads(const struct program *p)
 			continue;
 		if (metrics[i] == NULL)
 			return (wrong("trainer.reads: '%s' is none of val_loss, val_bpb, val_bpb_raw and value", name));
-		error = regcomp(&pattern, program_pattern(json_string_value(v), &last), REG_EXTENDED);
+		error = pattern_compile(&pattern, program_pattern(json_string_value(v), &last), 0);
 		if (error != 0) {
 			regerror(error, &pattern, reason, sizeof(reason));
 			return (wrong("trainer.reads: '%s' is no extended regular expression: %s", json_string_value(v),

@@ -12,6 +12,7 @@
 
 #include "base/array.h"
 #include "base/jsonio.h"
+#include "base/pattern.h"
 #include "base/utf8.h"
 #include "schema/check.h"
 
@@ -408,7 +409,7 @@ check_compiled(const char *pattern)
 	kept = more;
 	if ((kept[n].pattern = strdup(pattern)) == NULL)
 		return (NULL);
-	if (regcomp(&kept[n].regex, pattern, REG_EXTENDED | REG_NOSUB) != 0) {
+	if (pattern_compile(&kept[n].regex, pattern, REG_NOSUB) != 0) {
 		free(kept[n].pattern);
 		return (NULL);
 	}

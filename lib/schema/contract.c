@@ -253,11 +253,17 @@ contract_pretty(const char *name, const json_t *v, size_t *n)
 {
 	struct str where = STR_INIT;
 	char *text = NULL;
+	int error;
 
 	if (contract_check(name, v, &where) == -1) {
-		say_error("refusing to write a %s that breaks its contract: %s", name, where.p == NULL ? "" : where.p);
+		error = errno;
+		if (error == EBADMSG)
+			say_error("refusing to write a %s that breaks its contract: %s", name,
+			    where.p == NULL ? "" : where.p);
+		else
+			say_errno("cannot check a %s before it is written", name);
 		str_free(&where);
-		errno = EBADMSG;
+		errno = error;
 		return (NULL);
 	}
 	str_free(&where);
