@@ -9,6 +9,8 @@
 #include "base/str.h"
 #include "bin/ledger/command.h"
 #include "judge/add.h"
+#include "law/classify.h"
+#include "law/explain.h"
 #include "run/rundir.h"
 
 static void
@@ -18,6 +20,34 @@ print_next(const struct advice *next)
 		out_put("next: %s\n      %s\n", next->command.p, next->why.p);
 	else
 		out_put("next: %s\n", next->why.p);
+}
+
+/* How a confirmation stands after one more of its runs, and what it costs at most. */
+static void
+print_odds(const struct ledger *l, const struct add *a)
+{
+	const struct standings_plan *p;
+	struct str s = STR_INIT;
+	unsigned pairs;
+	double odds;
+	int64_t cost = a->row.run.cost_ms == RECORD_NONE ? 0 : a->row.run.cost_ms;
+
+	for (p = l->book.plans; p < l->book.plans + l->book.plan_count; p++) {
+		if (p->closed || !p->paired || p->row != standings_tag(a->row.verdict.plan))
+			continue;
+		odds = classify_odds(&l->book, p, &pairs);
+		if (pairs > 0 && p->filled % 2 == 0)
+			(void)(explain_odds(&s, odds) | str_puts(&s, " for a gain after ") |
+			    str_printf(&s, "%u pair%s, ", pairs, pairs == 1 ? "" : "s"));
+		else
+			(void)str_printf(&s, "%u run%s of a pair in, ", p->filled, p->filled == 1 ? "" : "s");
+		(void)(explain_odds(&s, 1 / p->prior.level) | str_printf(&s, " wanted; %u runs left at most, about ",
+								  2 * p->n - p->filled) |
+		    explain_time(&s, cost * (2 * p->n - p->filled)));
+		if (s.p != NULL)
+			out_put("odds: %s\n", s.p);
+	}
+	str_free(&s);
 }
 
 /* Nobody has found out anything about a run that was only interrupted: it says so, and what goes on with it. */
@@ -62,6 +92,8 @@ add_one(struct ledger *l, const char *path, int interrupted)
 		command_print_verdict(&a.row);
 	if (a.confirmed)
 		command_print_verdict(&a.confirmation);
+	else if (a.row.verdict.is.reason == VERDICT_SLOT && a.already == 0)
+		print_odds(l, &a);
 	else if (a.judged && a.already == 0)
 		print_next(&a.next);
 	add_free(&a);

@@ -18,6 +18,18 @@ print_plan(const struct row *row, const char *what)
 	struct str cost = STR_INIT;
 
 	(void)explain_time(&cost, p->cost_ms);
+	if (p->metric != NULL) {
+		out_put("%s '%s' against '%s', up to %lld pairs of runs, each with a seed and a place in the data of its"
+			" own, and a look after each; level %.4g of the alpha of campaign '%s'\n"
+			"It is confirmed at odds of %.0f to 1; a gain of %.1f lane deviations (%.5f) is, with a chance of"
+			" %.0f %%. Runs: %lld at most, about %s.\n",
+		    what, p->challenger.run_id == NULL ? "?" : p->challenger.run_id,
+		    p->incumbent.run_id == NULL ? "?" : p->incumbent.run_id, (long long)p->seeds_a_side, p->level,
+		    p->campaign == NULL ? "?" : p->campaign, 1 / p->level, p->gain_sd, p->gain_sd * p->lane_sd,
+		    floor(100 * p->power), 2 * (long long)p->seeds_a_side, cost.p == NULL ? "?" : cost.p);
+		str_free(&cost);
+		return;
+	}
 	out_put("%s '%s' against '%s', %lld fresh seeds a side in turns, confirmation %lld of %lld in"
 		" campaign '%s'\n",
 	    what, p->challenger.run_id == NULL ? "?" : p->challenger.run_id,
@@ -60,6 +72,9 @@ make(struct ledger *l, const char *path, unsigned seeds, int dry)
 	    how == PLAN_THERE ? "open already:" : "plan:");
 	if (how == PLAN_CLOSED)
 		command_print_verdict(&row);
+	/* To a driver, which makes it. */
+	else if (how == PLAN_SECOND)
+		out_put("second run wanted\n");
 	else if (how == PLAN_MADE || how == PLAN_THERE)
 		print_plan(&row, how == PLAN_MADE && dry ? "not planned, only looked at:" : what);
 	row_free(&row);
@@ -90,7 +105,7 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	return (code);
 }
 
-static struct opt options[] = { { .letter = 'n', .arg = "SEEDS", .help = "runs a side" },
+static struct opt options[] = { { .letter = 'n', .arg = "SEEDS", .help = "runs a side, or pairs at most" },
 	{ .letter = 'p', .help = "print power and cost, and what would do, and plan nothing" },
 	{ .letter = 'x', .help = "give up the open plan; its confirmation is spent" }, { .letter = '\0' } };
 

@@ -283,7 +283,7 @@ add_run(struct ledger *l, const char *path, int interrupted, struct add *out)
 	}
 	for (i = 0; i < l->book.plan_count; i++) {
 		plan = &l->book.plans[i];
-		if (!plan->closed && classify_plan_ready(plan)) {
+		if (!plan->closed && classify_plan_ready(&l->book, plan)) {
 			row_free(&out->confirmation);
 			if (confirmation_add(l, plan, 0, &out->confirmation) == -1)
 				goto err0;

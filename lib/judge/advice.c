@@ -14,14 +14,6 @@
 #include "law/explain.h"
 #include "run/rundir.h"
 
-static unsigned
-confirmations_left(const struct standings *b)
-{
-	unsigned spent = standings_spent(b), all = b->policy.campaign.confirmations;
-
-	return (spent >= all ? 0 : all - spent);
-}
-
 /* The directory of a run that is in the ledger, as somebody would type it. */
 static int
 place(const struct ledger *l, const struct standings_fact *f, struct str *out)
@@ -143,6 +135,11 @@ advice_power(const struct standings *b, const struct standings_fact *f, uint64_t
 
 	if (!(power < p->confirm.power))
 		return (0);
+	if (p->law >= 3)
+		return (str_printf(s,
+		    "; with %u pairs at most a gain of %.1f lane deviations is confirmed with a chance of %.0f %%, and the"
+		    " policy wants %.0f %%",
+		    n, p->confirm.gain_sd, floor(100 * power), 100 * p->confirm.power));
 	need = classify_power_seeds(b, f->group, f->lane, incumbent, p->confirm.power, &better);
 	rc = str_printf(s,
 	    "; with %u a side a gain of %.1f lane deviations is confirmed with a chance of %.0f %%, and the"
@@ -153,13 +150,16 @@ advice_power(const struct standings *b, const struct standings_fact *f, uint64_t
 			 str_printf(s, "%d a side have not", STANDINGS_SEEDS)));
 }
 
+/* Pairs that a confirmation takes on average where one challenger in ten is better (t/tools/sim.c). */
+enum { USUAL_PAIRS = 6 };
+
 static int
 confirm(const struct ledger *l, const char *path, const struct standings_fact *f, struct advice *a)
 {
 	const struct standings *b = &l->book;
 	const struct standings_group *g = standings_group(b, f->group);
 	const struct policy *p = &b->policy;
-	unsigned left = confirmations_left(b);
+	unsigned left = standings_left(b);
 	int rc;
 
 	if (left == 0)
@@ -168,10 +168,17 @@ confirm(const struct ledger *l, const char *path, const struct standings_fact *f
 		return (rc == 1 ? 0 : -1);
 	a->kind = ADVICE_CONFIRM;
 	rc = shell_command(&a->command, "hg-confirm %s %s", l->path, path);
-	rc |= str_printf(&a->why, "%u fresh seeds a side, in turns with the incumbent; %u of %u confirmations are left",
-	    p->confirm.seeds, left, p->campaign.confirmations);
-	rc |= cost(a, 2 * p->confirm.seeds, f);
-	return (g == NULL ? rc : rc | advice_power(b, f, g->incumbent, p->confirm.seeds, &a->why));
+	if (p->law >= 3)
+		rc |= str_printf(&a->why, "pairs of fresh runs, %u at most, until the odds decide; %u of %u failures are left",
+		    p->confirm.pairs, left, p->campaign.confirmations);
+	else
+		rc |= str_printf(&a->why,
+		    "%u fresh seeds a side, in turns with the incumbent; %u of %u confirmations are left",
+		    p->confirm.seeds, left, p->campaign.confirmations);
+	rc |= cost(a, 2 * (p->law >= 3 ? USUAL_PAIRS : p->confirm.seeds), f);
+	return (g == NULL ? rc :
+			    rc |
+		    advice_power(b, f, g->incumbent, p->law >= 3 ? p->confirm.pairs : p->confirm.seeds, &a->why));
 }
 
 /* One kind of advice that is a command and a reason. */
@@ -240,6 +247,9 @@ advice_run(const struct ledger *l, const char *path, const struct standings_fact
 			    path, f->init != 0 ? "data_offset" : "seed", (unsigned long long)f->run >> 33, path,
 			    l->path, path) |
 		    say(a, ADVICE_AGAIN, "the lane was not calibrated when it was added: one more run screens it"));
+	if (f->reason == VERDICT_SECOND)
+		return (shell_command(&a->command, "hg-confirm %s %s", l->path, path) |
+		    say(a, ADVICE_AGAIN, "makes the second run, and the confirmation if that is worth one"));
 	if (f->reason == VERDICT_PROMISING ||
 	    (f->reason == VERDICT_REPEAT && screening != NULL && screening->reason == VERDICT_PROMISING &&
 		classify_run(b, screening, VERDICT_REASONS).reason == VERDICT_PROMISING))
@@ -315,7 +325,7 @@ advice_ledger(const struct ledger *l, struct advice *a)
 		return (calibrate_incumbent(l, g, "", standings_fact(b, g->reference), a));
 	a->waiting = classify_waiting(b, g, &best);
 	a->subject = best;
-	if (a->waiting > 0 && confirmations_left(b) > 0) {
+	if (a->waiting > 0 && standings_left(b) > 0) {
 		if ((rc = place(l, standings_fact(b, a->subject - 1), &path)) == 0)
 			rc = confirm(l, path.p, standings_fact(b, a->subject - 1), a);
 		str_free(&path);
@@ -323,7 +333,7 @@ advice_ledger(const struct ledger *l, struct advice *a)
 	}
 	if (v.what == PLATEAU_STOP)
 		return (say(a, ADVICE_STOP, "the stop rule says so"));
-	return (confirmations_left(b) == 0 ? spent(l, a) : say(a, ADVICE_TRY, "try another change"));
+	return (standings_left(b) == 0 ? spent(l, a) : say(a, ADVICE_TRY, "try another change"));
 }
 
 void

@@ -112,10 +112,10 @@ put_sides(const struct ledger *l, const struct standings_plan *plan, enum policy
 }
 
 static int
-put_verdict(const struct ledger *l, const struct row_plan *plan, const struct verdict *v, const struct row last[2],
-    struct row *row)
+put_verdict(const struct ledger *l, const struct policy *rules, const struct row_plan *plan, const struct verdict *v,
+    const struct row last[2], struct row *row)
 {
-	const struct policy *policy = &l->book.policy;
+	const struct policy *policy = rules;
 	const char *init = jsonio_text(plan->challenger.spec, "digests.init_sha256", "none");
 	struct explain tell = { .verdict = v,
 		.policy = policy,
@@ -129,6 +129,7 @@ put_verdict(const struct ledger *l, const struct row_plan *plan, const struct ve
 		.theirs = confirmation_tokenizer(&last[0].run) };
 	struct str text = STR_INIT, settings = STR_INIT;
 
+	tell.campaigns = standings_campaigns(&l->book, &tell.levels);
 	tell.settings = confirmation_settings(&last[1].run, &last[0].run, &settings);
 	row_put_verdict(row, v, policy);
 	row->verdict.findings = row_hold(row, json_array());
@@ -148,7 +149,7 @@ put_incumbent(const struct ledger *l, const struct standings_plan *plan, const s
 	struct noise_arm arm;
 	int side = row->verdict.is.klass == VERDICT_IMPROVEMENT;
 
-	if (side || (last[0].number != 0 && plan->filled == 2 * plan->n)) {
+	if (side || (last[0].number != 0 && !plan->paired && plan->filled == 2 * plan->n)) {
 		arm = standings_arm(b, plan, side, metric);
 		return (confirmation_incumbent(row, &last[side], arm.mean, (unsigned)arm.n));
 	}
@@ -175,12 +176,16 @@ confirmation_judge(const struct ledger *l, const struct standings_plan *plan, in
 	if (row_hold(row, json_incref(planned.held)) == NULL)
 		goto err0;
 	v = given_up ? verdict_because(verdict_none(), VERDICT_ABANDONED) : classify_plan(b, plan);
+	if (given_up && plan->paired) {
+		memcpy(v.tries, plan->tries, sizeof(v.tries));
+		memcpy(v.starved, plan->starved, sizeof(v.starved));
+	}
 	v.power = planned.plan.power;
 	metric = v.metric < 0 ? b->policy.metric.name : (enum policy_metric)v.metric;
 	if (put_plan(l, pf, &planned.plan, row) == -1 || put_sides(l, plan, metric, row, last) == -1)
 		goto err0;
 	row->confirmation.cross_check = witness_documents(l, plan, metric);
-	if (put_verdict(l, &planned.plan, &v, last, row) == -1 || put_incumbent(l, plan, last, row) == -1)
+	if (put_verdict(l, plan->paired ? &plan->policy : &b->policy, &planned.plan, &v, last, row) == -1 || put_incumbent(l, plan, last, row) == -1)
 		goto err0;
 	rc = 0;
 err0:

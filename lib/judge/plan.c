@@ -87,7 +87,7 @@ slots_fresh(const struct standings *b, const struct standings_fact *plan, const 
 
 	standings_slots(plan, slot);
 	for (k = 0; k < 2 * plan->n; k++)
-		for (j = 0, side = slot[k].challenger; j < k && plan->place[side] == STANDINGS_DRAWN; j++)
+		for (j = 0, side = slot[k].challenger; j < k && (plan->place[side] == STANDINGS_DRAWN || plan->place[side] == STANDINGS_PAIRED); j++)
 			if (slot[j].challenger == side &&
 			    around(slot[j].offset, stream[side]) == around(slot[k].offset, stream[side]))
 				return (0);
@@ -226,6 +226,14 @@ next_classify(const struct ledger *l, const struct standings_fact *f)
 	row_free(&row);
 }
 
+/* What to type for one more run of a configuration. */
+static void
+next_run(const struct ledger *l, const char *path, const struct standings_fact *f)
+{
+	shell_next("hg-spec -b %s/spec.json -s train.%s=%llu %s.2 && hg-run -l %s %s.2", path,
+	    f->init != 0 ? "data_offset" : "seed", (unsigned long long)f->run >> 33, path, l->path, path);
+}
+
 /* May this configuration be confirmed now? PLAN_MADE if so. */
 static enum plan
 allowed(const struct ledger *l, const char *path, const struct standings_fact *f)
@@ -235,6 +243,7 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 	const struct standings_fact *screening;
 	struct advice first = { .subject = 0 };
 	struct verdict now;
+	double level;
 	int elsewhere;
 
 	if (f->klass == VERDICT_BLOCKED || f->klass == VERDICT_INVALID || g == NULL) {
@@ -257,16 +266,23 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 		    path, l->path, LEDGER_POLICY);
 		return (PLAN_NO);
 	}
-	screening = verdict_reason_counts((enum verdict_reason)f->reason) == VERDICT_SCREEN ?
-	    f :
-	    standings_history(b, f, 0).screening;
+	if (b->policy.law >= 3)
+		screening = standings_screening(b, f->group, f->lane, f->config);
+	else
+		screening = verdict_reason_counts((enum verdict_reason)f->reason) == VERDICT_SCREEN ?
+		    f :
+		    standings_history(b, f, 0).screening;
 	if (screening == NULL) {
 		say_error("'%s' was not screened since the lane was calibrated: add one more run of it", path);
-		shell_next("hg-spec -b %s/spec.json -s train.%s=%llu %s.2 && hg-run -l %s %s.2", path,
-		    f->init != 0 ? "data_offset" : "seed", (unsigned long long)f->run >> 33, path, l->path, path);
-		return (PLAN_PENDING);
+		next_run(l, path, f);
+		return (PLAN_SECOND);
 	}
 	now = classify_run(b, screening, VERDICT_REASONS);
+	if (screening->reason == VERDICT_SECOND || now.reason == VERDICT_SECOND) {
+		say_error("'%s' looked better once: another run of it, with another seed, comes first", path);
+		next_run(l, path, f);
+		return (PLAN_SECOND);
+	}
 	if (now.klass == VERDICT_REGRESSION || now.reason == VERDICT_NOT_COMPARABLE ||
 	    (screening->reason == VERDICT_PROMISING && now.reason != VERDICT_PROMISING)) {
 		say_error(
@@ -282,9 +298,14 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 		advice_free(&first);
 		return (PLAN_NO);
 	}
-	if (standings_spent(b) >= b->policy.campaign.confirmations) {
+	if (standings_left(b) == 0) {
+		(void)standings_campaigns(b, &level);
 		say_error("campaign '%s' has spent its %u confirmations; declare a new one in %s/%s",
-		    b->policy.campaign.name, b->policy.campaign.confirmations, l->path, LEDGER_POLICY);
+		    b->policy.campaign.name, standings_spent(b), l->path, LEDGER_POLICY);
+		if (b->policy.law >= 3)
+			say_note("  a larger alpha or more confirmations under the same name change nothing: a campaign"
+				 " claims what it began with, and all campaigns together have spent levels of %.4g",
+			    level);
 		return (PLAN_NO);
 	}
 	return (PLAN_MADE);
@@ -337,6 +358,18 @@ take_open(struct ledger *l, const struct standings_plan *open, const struct stan
 	return (0);
 }
 
+struct standings_prior
+plan_prior(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config, uint64_t incumbent,
+    enum policy_metric metric)
+{
+	const struct standings_fact *screening = standings_screening(b, group, lane, config);
+	double seen = screening == NULL ? NAN : classify_run(b, screening, VERDICT_REASONS).gain;
+	struct noise_before x = standings_before(b, group, lane, config, incumbent, metric, seen);
+
+	return ((struct standings_prior){ policy_level(&b->policy), x.lane_sd, x.lane.tau2, x.lane.centre, x.lane.doubt,
+	    x.df, x.ss, x.pairs_w, x.pairs_e, x.screened });
+}
+
 /* Fix everything: ${f}'s configuration against that of ${reference}, n runs a side. */
 static int
 draft(const struct ledger *l, const struct row *mine, const struct row *theirs, const struct standings_fact *f,
@@ -344,7 +377,7 @@ draft(const struct ledger *l, const struct row *mine, const struct row *theirs, 
 {
 	const struct standings *b = &l->book;
 	const struct policy *p = &b->policy;
-	struct noise_pool all = standings_pool(b, f->group, f->lane, 0, 0, p->metric.name);
+	const enum policy_metric metric = p->law < 3 ? p->metric.name : classify_metric(p, reference, f);
 	const int64_t stream[2] = { reference->stream, f->stream };
 	struct standings_fact plan;
 	char nonce[SHA256_HEX_SIZE];
@@ -359,6 +392,8 @@ draft(const struct ledger *l, const struct row *mine, const struct row *theirs, 
 	plan.place[0] = reference->init != 0 ? STANDINGS_DRAWN :
 					       jsonio_i64(out->plan.incumbent.spec, "train.data_offset", 0);
 	plan.place[1] = f->init != 0 ? STANDINGS_DRAWN : jsonio_i64(out->plan.challenger.spec, "train.data_offset", 0);
+	if (p->law >= 3)
+		plan.place[0] = plan.place[1] = STANDINGS_PAIRED;
 	do {
 		if (++tries > MAX_DRAWS) {
 			say_error(
@@ -380,12 +415,17 @@ draft(const struct ledger *l, const struct row *mine, const struct row *theirs, 
 		.seeds_a_side = n,
 		.gain_sd = p->confirm.gain_sd,
 		.power = classify_power(b, f->group, f->lane, reference->config, n, p->confirm.gain_sd),
-		.lane_sd = noise_lane_sd(&all),
+		.lane_sd = standings_lane_sd(b, f->group, f->lane, metric),
 		.cost_ms = (int64_t)n * (f->cost_ms + reference->cost_ms),
 		.nonce = row_text(out, nonce),
 		.slots = row_hold(out, slots_json(&plan)),
 		.incumbent = out->plan.incumbent,
-		.challenger = out->plan.challenger };
+		.challenger = out->plan.challenger,
+		.prior = { .lane_sd = NAN } };
+	if (p->law >= 3) {
+		out->plan.metric = policy_metric_name(metric);
+		out->plan.prior = plan_prior(b, f->group, f->lane, f->config, reference->config, metric);
+	}
 	return (out->plan.nonce == NULL || out->plan.slots == NULL ? -1 : ledger_start(l, out));
 }
 
@@ -420,7 +460,9 @@ plan_confirmation(struct ledger *l, const char *path, unsigned n, int dry, enum 
 	reference = standings_fact(b, standings_incumbent(b, standings_group(b, f->group), f->lane) - 1);
 	if (ledger_read(l, reference, &theirs) == -1)
 		goto err0;
-	if (draft(l, &mine, &theirs, f, reference, n == 0 ? b->policy.confirm.seeds : n, out) == 0) {
+	if (n == 0)
+		n = b->policy.law >= 3 ? b->policy.confirm.pairs : b->policy.confirm.seeds;
+	if (draft(l, &mine, &theirs, f, reference, n, out) == 0) {
 		(void)advice_power(b, f, reference->config, (unsigned)out->plan.seeds_a_side, &power);
 		if (power.n != 0)
 			say_note("%s", power.p + strspn(power.p, "; "));
@@ -482,6 +524,15 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 	if (!isfinite(f->metric[b->policy.metric.name])) {
 		say_error("'%s' says no %s, by which this ledger judges: its noise cannot be known", path,
 		    policy_metric_name(b->policy.metric.name));
+		*how = PLAN_NO;
+		rc = 0;
+		goto err0;
+	}
+	if (b->policy.law >= 3 && standings_group(b, f->group)->incumbent != f->config) {
+		say_error("'%s' is not of the incumbent's configuration: a lane calibrated with one that varies less would"
+			  " make luck look like a gain",
+		    path);
+		say_advice(l, path, f);
 		*how = PLAN_NO;
 		rc = 0;
 		goto err0;

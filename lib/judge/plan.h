@@ -13,7 +13,8 @@ enum plan {
 	PLAN_THERE,  /* there is one already: nothing changed */
 	PLAN_CLOSED, /* a confirmation has decided on it: nothing changed */
 	PLAN_NO,     /* the rules forbid it, said */
-	PLAN_PENDING /* something must come first, said */
+	PLAN_PENDING, /* something must come first, said */
+	PLAN_SECOND   /* and that is one more run of the configuration */
 };
 
 /**
@@ -29,6 +30,10 @@ enum plan {
  * Errors: -1 with errno, said.
  */
 int plan_confirmation(struct ledger *l, const char *path, unsigned n, int dry, enum plan *how, struct row *row);
+
+/* What a plan of pairs fixes of what is known before them, its level included. */
+struct standings_prior plan_prior(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config,
+    uint64_t incumbent, enum policy_metric metric);
 
 /**
  * plan_calibration(l, path, n, how, row):

@@ -23,7 +23,7 @@ plateau_look(const struct standings *b)
 		v.resolved = g->resolved;
 		v.waiting = classify_waiting(b, g, &best);
 		v.screen = classify_screen_power(b, g->group, g->lane, g->incumbent, p->confirm.gain_sd);
-		v.confirm = classify_power(b, g->group, g->lane, g->incumbent, p->confirm.seeds, p->confirm.gain_sd);
+		v.confirm = classify_power(b, g->group, g->lane, g->incumbent, p->law >= 3 ? p->confirm.pairs : p->confirm.seeds, p->confirm.gain_sd);
 		v.power = v.screen * v.confirm;
 	}
 	if (isfinite(v.power)) {

@@ -13,6 +13,7 @@
 #include "base/exit.h"
 #include "base/file.h"
 #include "base/jsonio.h"
+#include "judge/plan.h"
 #include "judge/replay.h"
 #include "ledger/row.h"
 #include "base/say.h"
@@ -73,7 +74,7 @@ replay_confirmation(struct replay *r, const struct row *row, const struct standi
 		differs(r, "no open plan has the digest that it names");
 		return;
 	}
-	if (!given_up && !classify_plan_ready(plan)) {
+	if (!given_up && !classify_plan_ready(&r->l.book, plan)) {
 		differs(r, "its plan was looked at before all runs were in");
 		return;
 	}
@@ -83,6 +84,31 @@ replay_confirmation(struct replay *r, const struct row *row, const struct standi
 	}
 	compare(r, row, &should);
 	row_free(&should);
+}
+
+/* Is what a plan of pairs says was known before them what was known? */
+static void
+replay_prior(struct replay *r, const struct row_plan *p, const struct standings_fact *f)
+{
+	const int metric = p->metric == NULL ? -1 : policy_metric_find(p->metric);
+	struct standings_prior should;
+	double says[10], is[10];
+	size_t i;
+
+	if (f->place[0] != STANDINGS_PAIRED || metric < 0) {
+		differs(r, "it has no pairs, and law 3 asks for them");
+		return;
+	}
+	should = plan_prior(&r->l.book, f->group, f->lane, f->config, f->other, (enum policy_metric)metric);
+	_Static_assert(sizeof(should) == sizeof(says), "numbers alone");
+	memcpy(says, &f->prior, sizeof(says));
+	memcpy(is, &should, sizeof(is));
+	for (i = 0; i < sizeof(says) / sizeof(says[0]); i++)
+		if (says[i] != is[i] && !(isnan(says[i]) && isnan(is[i])) &&
+		    !(fabs(says[i] - is[i]) <= 1e-6 * fmax(fabs(says[i]), fabs(is[i])))) {
+			differs(r, "what it says was known before its pairs is not what was known");
+			return;
+		}
 }
 
 static void
@@ -106,8 +132,10 @@ replay_plan(struct replay *r, const struct row_plan *p, const struct standings_f
 	}
 	if (fabs(p->level - policy_level(&r->l.book.policy)) > 1e-12)
 		differs(r, "its level is not the campaign's");
-	if (standings_spent(&r->l.book) >= r->l.book.policy.campaign.confirmations)
+	if (standings_left(&r->l.book) == 0)
 		differs(r, "its campaign had no confirmation left");
+	if (r->l.book.policy.law >= 3)
+		replay_prior(r, p, f);
 }
 
 static int
@@ -147,6 +175,8 @@ replay_row(void *arg, const char *line, size_t n, uint64_t offset, const char *d
 		replay_plan(r, &row.plan, &f);
 		break;
 	case STANDINGS_POLICY:
+		if (r->l.book.policy.law >= 3 && standings_open_plan(&r->l.book, 0) != NULL)
+			differs(r, "rules are never changed while a confirmation is open");
 		if (policy_take(&policy, row.policy) == -1 || standings_policy(&r->l.book, &policy) == -1)
 			r->broken = 1;
 		break;

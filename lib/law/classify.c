@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "law/classify.h"
 
@@ -48,8 +49,8 @@ in_one_unit(const struct standings *b, const struct standings_fact *x, const str
 }
 
 /* The metric that two facts are compared in, if they are. */
-static enum policy_metric
-metric_of(const struct policy *p, const struct standings_fact *a, const struct standings_fact *b)
+enum policy_metric
+classify_metric(const struct policy *p, const struct standings_fact *a, const struct standings_fact *b)
 {
 	assert(a != NULL && b != NULL);
 	return (a->tokenizer == b->tokenizer ? p->metric.name : p->metric.across_tokenizers);
@@ -151,10 +152,9 @@ is_slower(const struct policy *p, unsigned guard, const struct guard_side *mine,
  * figures are told, and a time decides only where both scores depend on the clock; else it is told aside.
  */
 static int
-guard_broken(const struct standings *b, unsigned guard, const struct guard_side *mine, const struct guard_side *theirs,
+guard_broken(const struct policy *p, unsigned guard, const struct guard_side *mine, const struct guard_side *theirs,
     int clocked, struct verdict *v)
 {
-	const struct policy *p = &b->policy;
 	double worse = p->guarded[guard].sign * (mine->median - theirs->median);
 	int broken = isfinite(worse) && worse > p->guarded[guard].tolerance * fabs(theirs->median);
 
@@ -181,14 +181,14 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	const struct standings_fact *reference;
 	const struct standings_group *g;
 	struct standings_history history;
-	struct noise_pool pool, all;
+	struct noise_pool pool;
 	struct noise_prior prior;
 	struct noise_test t;
 	struct noise_arm arm, one = { 1, 0, 0, 0 };
 	struct guard_side mine, theirs;
 	enum policy_metric guarded;
 	unsigned slot, i;
-	int comparable;
+	int comparable, second;
 
 	/* What names no law that it was scored under (a forged row, at most) has no score to speak of. */
 	if (rule == VERDICT_REASONS && f->group == 0)
@@ -207,7 +207,7 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	v.changed = what_changed(b, reference, f) & (f->config == g->incumbent ? VERDICT_SYSTEM : ~0u);
 	comparable = in_one_unit(b, reference, f);
 	if (comparable)
-		v.metric = (int)metric_of(p, reference, f);
+		v.metric = (int)classify_metric(p, reference, f);
 	v.score = f->metric[v.metric];
 	v.calibrated = standings_lane(b, f->group, f->lane) != NULL;
 	arm = standings_standing(b, standings_config(b, f->group, f->lane, g->incumbent), (enum policy_metric)v.metric);
@@ -234,7 +234,10 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 		return (verdict_because(v, VERDICT_REPLICATE));
 	if (history.same_artifact)
 		return (verdict_because(v, VERDICT_IDENTICAL_ARTIFACT));
-	if (history.screening != NULL)
+	/* Law 2 took one run that looks good for promising. */
+	second = p->law >= 3 && history.screenings == 1 &&
+	    (history.screening->reason == VERDICT_SECOND || history.screening->reason == VERDICT_PROMISING);
+	if (history.screening != NULL && !second)
 		return (verdict_because(v, VERDICT_REPEAT));
 	if (!comparable)
 		return (verdict_because(v, VERDICT_NOT_COMPARABLE));
@@ -242,10 +245,16 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 		return (verdict_because(v, VERDICT_UNCALIBRATED));
 	if (!isfinite(v.score))
 		return (verdict_because(v, VERDICT_NOT_COMPARABLE));
-	all = standings_pool(b, f->group, f->lane, 0, 0, (enum policy_metric)v.metric);
+	if (second && isfinite(history.screening->metric[v.metric])) {
+		v.score = (v.score + history.screening->metric[v.metric]) / 2;
+		v.runs = 2;
+		v.delta = v.score - v.incumbent_score;
+		v.gain = -p->metric.sign * v.delta;
+		one.n = 2;
+	}
 	pool = standings_pool(b, f->group, f->lane, f->config, g->incumbent, (enum policy_metric)v.metric);
 	prior = noise_prior(&pool);
-	v.lane_sd = noise_lane_sd(&all);
+	v.lane_sd = standings_lane_sd(b, f->group, f->lane, (enum policy_metric)v.metric);
 	v.prior_df = noise_prior_df(&prior);
 	one.mean = v.score;
 	t = noise_compare(&arm, &one, &pool, p->metric.sign, 0, p->promotion.confidence);
@@ -262,14 +271,16 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 		mine = guard_side(&(double){ f->metric[guarded] }, 1);
 		theirs = p->law >= 2 && is_time(guarded) ? guard_of_config(b, reference, f->lane, guarded) :
 							   guard_side(&(double){ reference->metric[guarded] }, 1);
-		if (guard_broken(b, i, &mine, &theirs, f->clocked && reference->clocked, &v)) {
+		if (guard_broken(p, i, &mine, &theirs, f->clocked && reference->clocked, &v)) {
 			v.guard = i;
 			return (verdict_because(v, VERDICT_GUARDED_METRIC));
 		}
 	}
 	if (t.p_loss <= p->screen.regression_level)
 		return (verdict_because(v, VERDICT_WORSE));
-	return (verdict_because(v, v.gain >= p->screen.gain_sd * v.lane_sd ? VERDICT_PROMISING : VERDICT_WITHIN_NOISE));
+	if (v.gain < (second ? p->screen.second_sd : p->screen.gain_sd) * v.lane_sd)
+		return (verdict_because(v, VERDICT_WITHIN_NOISE));
+	return (verdict_because(v, p->law >= 3 && !second ? VERDICT_SECOND : VERDICT_PROMISING));
 }
 
 static int
@@ -308,10 +319,73 @@ classify_waiting(const struct standings *b, const struct standings_group *g, siz
 	return (n);
 }
 
-int
-classify_plan_ready(const struct standings_plan *p)
+/* What pairs say: the metric, the last run of each side, and what they add up to. */
+struct paired {
+	enum policy_metric metric;
+	const struct standings_fact *run[2];
+	struct noise_pairs pairs;
+	struct noise_spread spread;
+	double margin, odds;
+	int known; /* the lane's noise was, and there is a pair */
+};
+
+static void
+look_at_pairs(const struct standings *b, const struct standings_plan *p, struct paired *x)
 {
-	return (p->filled == 2 * p->n || p->invalid);
+	const struct noise_before before = standings_planned(p);
+	unsigned k;
+
+	memset(x, 0, sizeof(*x));
+	x->metric = p->policy.metric.name;
+	x->odds = 1;
+	if (p->slot[0].fact == 0 || p->slot[1].fact == 0)
+		return;
+	for (k = 0; k < 2; k++)
+		x->run[p->slot[k].challenger] = standings_fact(b, p->slot[k].fact - 1);
+	x->metric = classify_metric(&p->policy, x->run[0], x->run[1]);
+	x->pairs = standings_pairs(b, p, x->metric);
+	for (k = 0; k < 2 * (unsigned)x->pairs.n; k++)
+		x->run[p->slot[k].challenger] = standings_fact(b, p->slot[k].fact - 1);
+	x->margin = policy_convert(p->policy.minimum_effect.value, p->policy.minimum_effect.unit, x->metric,
+	    x->run[0]->metric[POLICY_VAL_LOSS], x->run[0]->metric[x->metric]);
+	if (x->pairs.n < 1 || noise_spread(&before, &x->spread) == -1)
+		return;
+	x->known = 1;
+	x->odds = noise_odds(&x->spread, &x->pairs, isnan(x->margin) ? 0 : x->margin);
+}
+
+static int
+pairs_decide(const struct standings_plan *p, const struct paired *x)
+{
+	if (x->pairs.n < 2)
+		return (0);
+	return (!x->known || x->pairs.n >= p->n || x->odds >= 1 / p->prior.level || noise_hopeless(x->pairs.n, x->odds));
+}
+
+int
+classify_plan_ready(const struct standings *b, const struct standings_plan *p)
+{
+	struct paired x;
+
+	if (p->filled == 2 * p->n || p->invalid || p->diverged)
+		return (1);
+	if (!p->paired)
+		return (0);
+	look_at_pairs(b, p, &x);
+	return (pairs_decide(p, &x));
+}
+
+double
+classify_odds(const struct standings *b, const struct standings_plan *p, unsigned *pairs)
+{
+	struct paired x;
+
+	*pairs = 0;
+	if (!p->paired)
+		return (NAN);
+	look_at_pairs(b, p, &x);
+	*pairs = (unsigned)x.pairs.n;
+	return (x.odds);
 }
 
 /* Mann-Whitney on the plan's runs: a cross-check that assumes nothing of the noise's shape. */
@@ -330,6 +404,111 @@ ranks(const struct standings *b, const struct standings_plan *p, enum policy_met
 	return (stats_rank_sum_p(x[0], n[0], x[1], n[1]));
 }
 
+/* How likely so many pairs that are better are if either side is as likely to be. */
+static double
+signs(const struct standings *b, const struct standings_plan *p, const struct paired *x)
+{
+	unsigned n = (unsigned)x->pairs.n, better = 0, k;
+	double chance = pow(0.5, n), sum = 0, v[2];
+
+	for (k = 0; k < 2 * n; k += 2) {
+		v[p->slot[k].challenger] = standings_fact(b, p->slot[k].fact - 1)->metric[x->metric];
+		v[p->slot[k + 1].challenger] = standings_fact(b, p->slot[k + 1].fact - 1)->metric[x->metric];
+		better += p->policy.metric.sign * (v[0] - v[1]) > 0;
+	}
+	for (k = 0; k <= n; chance *= (double)(n - k) / (k + 1), k++)
+		sum += k >= better ? chance : 0;
+	return (sum);
+}
+
+/*
+ * What to expect of a gain that was looked at until it sufficed: gains are taken to be exponential, by so many lane
+ * deviations on average, and what is left of one that the pairs show is a normal cut off at nought.
+ */
+static double
+expected_gain(const struct noise_pairs *p, double lane_sd)
+{
+	static const double usual = 2.5;
+	double v = p->ss / (p->n - 1) / p->n, at = p->mean - v / (usual * lane_sd), sd = sqrt(v), z = at / sd;
+
+	if (!(sd > 0))
+		return (p->mean);
+	return (z < -30 ? 0 : at + sd * exp(-z * z / 2) / 2.50662827463100050242 / stats_normal_cdf(z));
+}
+
+/* A look at a plan of pairs, by the policy that it was made under. */
+static struct verdict
+classify_pairs(const struct standings *b, const struct standings_plan *p)
+{
+	const struct policy *policy = &p->policy;
+	const struct standings_group *g = standings_group(b, p->group);
+	struct verdict v = verdict_none();
+	struct stats_sample side[2] = { { 0, 0, 0 }, { 0, 0, 0 } };
+	struct guard_side guard_mine, guard_theirs;
+	struct noise_pairs loss;
+	struct paired x;
+	int identical = 0, broken = 0;
+	unsigned i, k;
+
+	memcpy(v.tries, p->tries, sizeof(v.tries));
+	memcpy(v.starved, p->starved, sizeof(v.starved));
+	v.level = p->prior.level;
+	v.calibrated = standings_lane(b, p->group, p->lane) != NULL;
+	look_at_pairs(b, p, &x);
+	v.metric = (int)x.metric;
+	if (x.run[0] != NULL)
+		v.changed = what_changed(b, x.run[0], x.run[1]);
+	if (p->diverged)
+		return (verdict_because(v, VERDICT_DIVERGED));
+	if (p->invalid)
+		return (verdict_because(v, p->incumbent_invalid ? VERDICT_INCUMBENT_INVALID : VERDICT_INVALID_RUN));
+	if (x.pairs.n < 2 || !in_one_unit(b, x.run[0], x.run[1]))
+		return (verdict_because(v, VERDICT_NOT_COMPARABLE));
+	for (k = 0; k < 2 * (unsigned)x.pairs.n; k++) {
+		const struct standings_fact *f = standings_fact(b, p->slot[k].fact - 1);
+
+		stats_sample_add(&side[p->slot[k].challenger], f->metric[x.metric]);
+		if (p->slot[k].challenger)
+			identical |= standings_history(b, f, p->other).same_artifact;
+	}
+	v.compared = 1;
+	v.runs = v.incumbent_runs = (unsigned)x.pairs.n;
+	v.score = side[1].mean;
+	v.incumbent_score = side[0].mean;
+	v.delta = v.score - v.incumbent_score;
+	v.gain = x.pairs.mean;
+	v.sd = sqrt(side[1].ss / (x.pairs.n - 1));
+	v.incumbent_sd = sqrt(side[0].ss / (x.pairs.n - 1));
+	v.se = sqrt(x.pairs.ss / (x.pairs.n - 1) / x.pairs.n);
+	v.lane_sd = p->prior.lane_sd;
+	v.margin = x.margin;
+	v.rank_p = signs(b, p, &x);
+	v.odds = x.odds;
+	if (!x.known || !v.calibrated)
+		return (verdict_because(v, VERDICT_UNCALIBRATED));
+	loss = (struct noise_pairs){ x.pairs.n, -x.pairs.mean, x.pairs.ss };
+	v.p = fmin(1, 1 / x.odds);
+	v.p_loss = fmin(1, 1 / noise_odds(&x.spread, &loss, 0));
+	v.expected = expected_gain(&x.pairs, v.lane_sd);
+	noise_bounds(&x.spread, &x.pairs, policy->promotion.confidence, &v.lower, &v.upper);
+	for (i = 0; i < policy->guards && !broken; i++) {
+		guard_mine = guard_of_arm(b, p, 1, policy->guarded[i].name);
+		guard_theirs = guard_of_arm(b, p, 0, policy->guarded[i].name);
+		broken = guard_broken(policy, i, &guard_mine, &guard_theirs, x.run[1]->clocked && x.run[0]->clocked, &v);
+		v.guard = i;
+	}
+	if (g == NULL || g->incumbent != p->other)
+		return (verdict_because(v, VERDICT_INCUMBENT_MOVED));
+	if (p->config == p->other || identical)
+		return (verdict_because(v, VERDICT_IDENTICAL_ARTIFACT));
+	if (isnan(v.margin))
+		return (verdict_because(v, VERDICT_NOT_COMPARABLE));
+	if (x.odds >= 1 / p->prior.level)
+		return (verdict_because(v, broken ? VERDICT_GUARDED_METRIC : VERDICT_CONFIRMED));
+	return (
+	    verdict_because(v, v.p_loss <= policy->screen.regression_level ? VERDICT_WORSE : VERDICT_NOT_CONFIRMED));
+}
+
 struct verdict
 classify_plan(const struct standings *b, const struct standings_plan *p)
 {
@@ -345,7 +524,9 @@ classify_plan(const struct standings *b, const struct standings_plan *p)
 	int identical = 0, broken = 0;
 	unsigned i, k;
 
-	assert(classify_plan_ready(p));
+	assert(classify_plan_ready(b, p));
+	if (p->paired)
+		return (classify_pairs(b, p));
 	if (p->invalid)
 		return (verdict_because(v, p->incumbent_invalid ? VERDICT_INCUMBENT_INVALID : VERDICT_INVALID_RUN));
 	for (k = 0; k < 2 * p->n; k++) {
@@ -356,7 +537,7 @@ classify_plan(const struct standings *b, const struct standings_plan *p)
 		} else
 			theirs = f;
 	}
-	v.metric = (int)metric_of(policy, theirs, mine);
+	v.metric = (int)classify_metric(policy, theirs, mine);
 	v.changed = what_changed(b, theirs, mine);
 	v.level = policy_level(policy);
 	v.calibrated = standings_lane(b, p->group, p->lane) != NULL;
@@ -391,7 +572,7 @@ classify_plan(const struct standings *b, const struct standings_plan *p)
 	for (i = 0; i < policy->guards && !broken; i++) {
 		guard_mine = guard_of_arm(b, p, 1, policy->guarded[i].name);
 		guard_theirs = guard_of_arm(b, p, 0, policy->guarded[i].name);
-		broken = guard_broken(b, i, &guard_mine, &guard_theirs, mine->clocked && theirs->clocked, &v);
+		broken = guard_broken(policy, i, &guard_mine, &guard_theirs, mine->clocked && theirs->clocked, &v);
 		v.guard = i;
 	}
 	if (!v.calibrated)
@@ -417,8 +598,14 @@ classify_power(const struct standings *b, uint64_t group, uint64_t lane, uint64_
 	struct noise_arm arm = standings_standing(b, standings_config(b, group, lane, incumbent),
 	    b->policy.metric.name);
 
+	struct noise_before before;
+
 	if (standings_lane(b, group, lane) == NULL)
 		return (NAN);
+	if (b->policy.law >= 3) {
+		before = standings_before(b, group, lane, 0, incumbent, b->policy.metric.name, NAN);
+		return (noise_pairs_power(&before, policy_level(&b->policy), gain_sd, n));
+	}
 	return (noise_power(&pool, arm.df, policy_level(&b->policy), gain_sd, n));
 }
 

@@ -29,8 +29,17 @@ struct verdict classify_run(const struct standings *b, const struct standings_fa
  */
 unsigned classify_waiting(const struct standings *b, const struct standings_group *g, size_t *best);
 
-/* 1 if nothing more can come of the plan: all slots filled, or one of its runs invalid. */
-int classify_plan_ready(const struct standings_plan *p);
+/*
+ * 1 if nothing more can come of the plan: all slots filled, or one of its runs invalid; from law 3 on as soon as its
+ * pairs decide.
+ */
+int classify_plan_ready(const struct standings *b, const struct standings_plan *p);
+
+/* A plan's pairs so far: their odds for a gain, and how many there are. NAN: not a plan of pairs. */
+double classify_odds(const struct standings *b, const struct standings_plan *p, unsigned *pairs);
+
+/* The metric that two runs are compared in. */
+enum policy_metric classify_metric(const struct policy *p, const struct standings_fact *a, const struct standings_fact *b);
 
 /* The one look at a plan that is ready. */
 struct verdict classify_plan(const struct standings *b, const struct standings_plan *p);

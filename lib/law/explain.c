@@ -1,8 +1,10 @@
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "law/explain.h"
+#include "law/stats.h"
 
 int
 explain_time(struct str *s, int64_t ms)
@@ -92,8 +94,12 @@ scored(struct str *s, const struct explain *t)
 	rc = str_printf(s, "scored %.5f %s%s", v->score, policy_metric_name((enum policy_metric)v->metric),
 	    t->claimed ? " by its program's word" : "");
 	if (v->runs > 1)
-		rc |= str_printf(s, " (mean of %u fresh runs)", v->runs);
-	if (!v->compared)
+		rc |= str_printf(s, verdict_reason_counts(v->reason) == VERDICT_SCREEN && isnan(v->odds) && v->runs == 2 ?
+			" (mean of its two runs)" :
+			" (mean of %u fresh runs)",
+		    v->runs);
+	/* What a plan waits for is nobody's to look at. */
+	if (!v->compared || v->reason == VERDICT_SLOT)
 		return (rc);
 	rc |= str_printf(s, ", %.5f %s than the incumbent's %.5f (%s%u run%s)", fabs(v->gain),
 	    v->gain >= 0 ? "better" : "worse", v->incumbent_score, v->incumbent_runs > 1 ? "mean of " : "",
@@ -122,27 +128,168 @@ guard(struct str *s, const struct explain *t)
 }
 
 static int
-p(struct str *s, const struct explain *t)
+but(struct str *s, const struct explain *t)
 {
-	return (explain_chance(s, t->verdict->p));
+	if (!(t->verdict->gain > 0))
+		return (str_puts(s, "It is worse in ") | guard(s, t) | str_puts(s, "."));
+	return (str_puts(s, "But it is worse in ") | guard(s, t) |
+	    str_puts(s, "; a gain in one metric does not hide a loss in another."));
 }
 
+/* "12", "1,234,567", and no more digits than mean anything. */
 static int
-p_loss(struct str *s, const struct explain *t)
+odds(struct str *s, double x)
 {
-	return (explain_chance(s, t->verdict->p_loss));
+	char digits[32];
+	int n, i, rc = 0;
+
+	if (x < 10)
+		return (str_printf(s, "%.2g", x));
+	/* So far out the shape of the tails is anybody's guess. */
+	if (!(x < 1e6))
+		return (str_puts(s, "more than a million"));
+	n = snprintf(digits, sizeof(digits), "%.0f", x);
+	for (i = 0; i < n; i++)
+		rc |= str_printf(s, "%s%c", i > 0 && (n - i) % 3 == 0 ? "," : "", digits[i]);
+	return (rc);
 }
 
-static int
-level(struct str *s, const struct explain *t)
+int
+explain_odds(struct str *s, double x)
 {
-	return (explain_chance(s, t->verdict->level));
+	return (odds(s, x) | str_puts(s, " to 1"));
 }
 
 static int
 minimum(struct str *s, const struct explain *t)
 {
 	return (t->verdict->margin > 0 ? str_printf(s, " above the minimum of %.5f", t->verdict->margin) : 0);
+}
+
+/* How sure a confirmation is, and how sure it should be. */
+static int
+chance(struct str *s, const struct explain *t)
+{
+	const struct verdict *v = t->verdict;
+	int rc;
+
+	if (isnan(v->odds)) {
+		rc = str_puts(s, "If there were no gain") | minimum(s, t);
+		rc |= str_puts(s, v->reason == VERDICT_CONFIRMED ? ", a difference like this" :
+								    ", a difference like this or larger");
+		rc |= str_puts(s, " would come about with a chance of ") | explain_chance(s, v->p);
+		return (rc | str_puts(s, ", and the level asked for was ") | explain_chance(s, v->level) |
+		    str_puts(s, ". "));
+	}
+	rc = str_puts(s, "The odds for a gain") | minimum(s, t) | str_puts(s, " are ") | explain_odds(s, v->odds);
+	rc |= str_puts(s, ", and ") | explain_odds(s, 1 / v->level) | str_puts(s, " was asked for");
+	if (v->reason == VERDICT_CONFIRMED)
+		rc |= str_puts(s, ", which without one is reached, however often one looks, in ") |
+		    explain_chance(s, v->level) | str_puts(s, " of the cases at most");
+	return (rc | str_puts(s, ". "));
+}
+
+static int
+pairs(struct str *s, const struct explain *t)
+{
+	if (isnan(t->verdict->odds))
+		return (0);
+	return (str_printf(s, " as %u pairs, each with the same seed and the same place in the data on both sides",
+	    t->verdict->runs));
+}
+
+/* Why no more pairs were run. */
+static int
+ended(struct str *s, const struct explain *t)
+{
+	const struct verdict *v = t->verdict;
+
+	if (isnan(v->odds))
+		return (0);
+	return (str_puts(s, v->odds < 1 ? ", and at such odds more pairs are not worth their while" :
+					  ", and the pairs that were planned are spent"));
+}
+
+static int lower(struct str *s, const struct explain *t);
+static int upper(struct str *s, const struct explain *t);
+static int confidence(struct str *s, const struct explain *t);
+
+/* An improvement is never claimed beside an interval that holds a loss. */
+static int
+it_is(struct str *s, const struct explain *t)
+{
+	const struct verdict *v = t->verdict;
+	int rc = str_puts(s, v->lower > 0 ?
+		"It is an improvement; the true gain lies between " :
+		"By that level it passes, and whether it is a gain is not settled: the true gain lies between ");
+
+	return (rc | lower(s, t) | str_puts(s, " and ") | upper(s, t) | str_puts(s, " with ") | confidence(s, t) |
+	    str_puts(s, " confidence."));
+}
+
+static int
+expected(struct str *s, const struct explain *t)
+{
+	const struct verdict *v = t->verdict;
+
+	if (!isfinite(v->expected) || !(v->gain > 0))
+		return (0);
+	return (str_printf(s,
+	    " A gain that was looked at until it sufficed is too large on average, here by about %.5f: expect %.5f.",
+	    v->gain - v->expected, v->expected));
+}
+
+static int
+covers(struct str *s, const struct explain *t)
+{
+	if (isnan(t->verdict->odds))
+		return (str_puts(s, "of the runs that were added here"));
+	return (str_puts(s, "over initial weights and the order of the training text, which each pair drew anew"));
+}
+
+/* "2 of the challenger's (1 of them starved)" */
+static int
+side_tries(struct str *s, unsigned n, unsigned starved, const char *whose)
+{
+	int rc = n == 0 ? str_printf(s, "none of the %s", whose) : str_printf(s, "%u of the %s", n, whose);
+
+	return (starved == 0 ? rc : rc | str_printf(s, " (%u starved)", starved));
+}
+
+static int
+tries(struct str *s, const struct explain *t)
+{
+	const struct verdict *v = t->verdict;
+	int rc;
+
+	if (isnan(v->odds) && v->reason != VERDICT_DIVERGED)
+		return (0);
+	if (v->tries[0] + v->tries[1] == 0)
+		rc = str_puts(s, " No run was made again.");
+	else
+		rc = str_puts(s, " Runs that came to nothing and were made again: ") |
+		    side_tries(s, v->tries[1], v->starved[1], "challenger's") | str_puts(s, ", ") |
+		    side_tries(s, v->tries[0], v->starved[0], "incumbent's") | str_puts(s, ".");
+	if (t->campaigns > 1)
+		rc |= str_printf(s, " The %u campaigns of this ledger have spent levels of %.3g in all.", t->campaigns,
+		    t->levels);
+	return (rc);
+}
+
+/* Of so many that change nothing one looks as good as this. */
+static int
+lucky(struct str *s, const struct explain *t)
+{
+	const struct verdict *v = t->verdict;
+	double n = fmax(1, v->incumbent_runs), p = stats_normal_sf(v->gain / v->lane_sd / sqrt(1.0 / v->runs + 1 / n));
+
+	return (p > 1e-6 ? str_printf(s, "%.0f", fmax(2, 1 / p)) : str_puts(s, "a million"));
+}
+
+static int
+p_loss(struct str *s, const struct explain *t)
+{
+	return (explain_chance(s, t->verdict->p_loss));
 }
 
 static int
@@ -208,9 +355,9 @@ within(struct str *s, const struct explain *t)
 
 	if (!(fabs(sds) > t->policy->screen.gain_sd))
 		return (str_printf(s,
-		    "Runs of one configuration lie about %.5f apart here, so a single run says nothing of such a"
-		    " difference",
-		    v->lane_sd));
+		    "Runs of one configuration scatter with a deviation of %.5f here, so %s"
+		    " nothing of such a difference",
+		    v->lane_sd, v->runs == 1 ? "a single run says" : "two runs say"));
 	return (
 	    str_printf(s,
 		"That is %.1f times the lane's run-to-run deviation of %.5f, but by chance such a loss comes about in ",
@@ -298,11 +445,16 @@ static const struct {
 	{ "changed", changed },
 	{ "findings", findings },
 	{ "lane", lane },
-	{ "guard", guard },
-	{ "p", p },
+	{ "but", but },
+	{ "chance", chance },
+	{ "pairs", pairs },
+	{ "ended", ended },
+	{ "it_is", it_is },
+	{ "expected", expected },
+	{ "covers", covers },
+	{ "tries", tries },
+	{ "lucky", lucky },
 	{ "p_loss", p_loss },
-	{ "level", level },
-	{ "minimum", minimum },
 	{ "confidence", confidence },
 	{ "lower", lower },
 	{ "upper", upper },
@@ -353,8 +505,16 @@ explain_run(struct str *s, const struct explain *t)
 int
 explain_confirmation(struct str *s, const struct explain *t)
 {
-	int rc = str_printf(s, "Confirmation %u of %u in campaign '%s': the configuration of '%s' ", t->spent,
-	    t->policy->campaign.confirmations, t->policy->campaign.name, t->run);
+	int rc;
+
+	/* From law 3 on only what fails is spent. */
+	if (t->policy->law >= 3)
+		rc = str_printf(s, "Confirmation in campaign '%s', %u of %u failures spent: the configuration of '%s' ",
+		    t->policy->campaign.name, t->spent - (t->verdict->klass == VERDICT_IMPROVEMENT),
+		    t->policy->campaign.confirmations, t->run);
+	else
+		rc = str_printf(s, "Confirmation %u of %u in campaign '%s': the configuration of '%s' ", t->spent,
+		    t->policy->campaign.confirmations, t->policy->campaign.name, t->run);
 
 	return (rc | put_sentence(s, t, 1));
 }

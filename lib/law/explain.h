@@ -28,6 +28,8 @@ struct explain {
 	int64_t cap_ms;       /* -1: none */
 	const char *findings; /* why the evidence fails, or "" */
 	unsigned spent;       /* confirmations, this one included */
+	unsigned campaigns;   /* of the ledger, and the levels that they have spent in all */
+	double levels;
 	const char *given;    /* the digest of the initial weights that it was given, or NULL */
 	const char *twin;     /* the run that it is again, by name, or NULL */
 	int copy;             /* it is so by its artifact alone: 1, or by all digits that its program says: 2 */
@@ -43,6 +45,9 @@ int explain_confirmation(struct str *s, const struct explain *t);
 
 /* "40 s", "22 min", "3.5 h". */
 int explain_time(struct str *s, int64_t ms);
+
+/* "1,234 to 1", as far as its digits mean anything. */
+int explain_odds(struct str *s, double x);
 
 /* "31 %", "0.4 %", "1 in 20,000": a chance as people say it. */
 int explain_chance(struct str *s, double p);

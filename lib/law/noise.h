@@ -79,4 +79,64 @@ struct noise_test noise_compare(const struct noise_arm *a, const struct noise_ar
  */
 double noise_power(const struct noise_pool *pool, double history_df, double level, double gain_sd, unsigned n);
 
+/* --- pairs: runs of both sides with the same seed and place in the data, held against each other one by one --- */
+
+enum { NOISE_GAINS = 10, NOISE_VARIANCES = 256 };
+
+/*
+ * All that is known before a confirmation's first pair; its plan fixes it.  The lane's other configurations say what
+ * the variance of single runs is (lane), the incumbent's runs outside of plans theirs (df, ss), and earlier pairs how
+ * far differences spread: pairs_e is the weighted mean of ln(variance / 2) of theirs, and pairs_w its precision, 0
+ * without any.
+ */
+struct noise_before {
+	double lane_sd, floor;
+	struct noise_prior lane;
+	double df, ss;
+	double pairs_w, pairs_e;
+	double screened; /* the gain that the screen saw; NAN: none did */
+};
+
+/* What the variance of a pair's difference can be, if there is no gain and for each gain that is held against that. */
+struct noise_spread {
+	double lane_sd, first, step; /* ln variance is first + i step, and weights are logarithms, too, but for the last */
+	double null[NOISE_VARIANCES], gain[NOISE_GAINS][NOISE_VARIANCES], weight[NOISE_GAINS];
+};
+
+/* Differences of pairs, better being positive: their number, mean and sum of squared deviations from it. */
+struct noise_pairs {
+	double n, mean, ss;
+};
+
+/* 0, or -1: nothing is known of the lane's noise. */
+int noise_spread(const struct noise_before *known, struct noise_spread *s);
+
+/**
+ * noise_odds(s, p, margin):
+ * How many times likelier pairs ${p} are if there is a gain above ${margin}
+ * than if there is none: an e-process (Ramdas, Gruenwald, Vovk and Shafer 2023,
+ * doi:10.1214/23-STS894).  Without a gain it exceeds 1/a, at any time that
+ * anybody cares to look, with a chance of a at most.
+ * Checked: t/unit/noise.c, and over whole campaigns by t/tools/sim.c.
+ */
+double noise_odds(const struct noise_spread *s, const struct noise_pairs *p, double margin);
+
+/* The true gain is above ${lower} and below ${upper} with this confidence each, whenever one stops; INFINITY: unknown. */
+void
+noise_bounds(const struct noise_spread *s, const struct noise_pairs *p, double confidence, double *lower, double *upper);
+
+/* Are so many pairs with such odds not worth another? A claim that is given up costs power alone, whenever that is. */
+int noise_hopeless(double pairs, double odds);
+
+/**
+ * noise_pairs_power(known, level, gain_sd, n):
+ * Chance that at most n pairs confirm a gain of ${gain_sd} lane deviations at
+ * ${level}, looked at after each; NAN where nothing is known.  Within 0.03, by
+ * a simulation that is the same for the same question.
+ */
+double noise_pairs_power(const struct noise_before *known, double level, double gain_sd, unsigned n);
+
+/* What an earlier confirmation's pairs say: the precision and the value of ln(variance / 2); 0: fewer than two. */
+double noise_pairs_weight(const struct noise_pool *pool, const struct noise_pairs *p, double *e);
+
 #endif

@@ -7,6 +7,10 @@
 #include "law/policy.h"
 #include "base/say.h"
 
+/* Where a policy of an earlier law does not say; contracts/policy.json has them, too. */
+#define SECOND_SD 1.75
+enum { SEEDS = 5, PAIRS = 24 };
+
 static const char *const metrics[POLICY_METRICS] = {
 	[POLICY_VAL_LOSS] = "val_loss",
 	[POLICY_VAL_BPB] = "val_bpb",
@@ -28,16 +32,17 @@ json_t *
 policy_default(void)
 {
 	return (
-	    json_pack("{s:s, s:i, s:{s:s, s:f, s:i}, s:{s:s, s:s, s:s}, s:{s:f, s:s}, s:{s:f, s:f, s:i}, s:{s:f, s:f},"
-		      " s:{s:i, s:f, s:f}, s:[{s:s, s:s, s:f}, {s:s, s:s, s:f}], s:{s:f, s:f, s:i}, s:{s:f, s:s, s:f}}",
+	    json_pack("{s:s, s:i, s:{s:s, s:f, s:i}, s:{s:s, s:s, s:s}, s:{s:f, s:s}, s:{s:f, s:f, s:i},"
+		      " s:{s:f, s:f, s:f}, s:{s:i, s:f, s:f}, s:[{s:s, s:s, s:f}, {s:s, s:s, s:f}], s:{s:f, s:f, s:i},"
+		      " s:{s:f, s:s, s:f}}",
 		"schema", "homegolf.policy.v1", "law", POLICY_LAW, "campaign", "name", "first", "alpha", 0.008,
-		"confirmations", 6, "metric", "name", "val_bpb", "direction", "lower", "across_tokenizers",
+		"confirmations", 8, "metric", "name", "val_bpb", "direction", "lower", "across_tokenizers",
 		"val_bpb_raw", "minimum_effect", "value", 0.0, "unit", "bits_per_byte", "noise", "ln_sigma_sd", 0.42,
-		"floor", 0.0001, "calibration_seeds", 5, "screen", "gain_sd", 1.25, "regression_level", 0.01, "confirm",
-		"seeds", 5, "gain_sd", 3.5, "power", 0.8, "guarded", "name", "total_bytes", "direction", "lower",
-		"tolerance", 0.02, "name", "train_ms", "direction", "lower", "tolerance", 0.05, "plateau", "miss", 0.05,
-		"success_rate", 0.1, "pause_after_failures", 3, "promotion", "margin", 0.005, "unit", "nats_per_token",
-		"confidence", 0.99));
+		"floor", 0.0001, "calibration_seeds", 5, "screen", "gain_sd", 1.5, "second_sd", SECOND_SD,
+		"regression_level", 0.01, "confirm", "pairs", PAIRS, "gain_sd", 3.5, "power", 0.8, "guarded", "name",
+		"total_bytes", "direction", "lower", "tolerance", 0.02, "name", "train_ms", "direction", "lower",
+		"tolerance", 0.05, "plateau", "miss", 0.05, "success_rate", 0.1, "pause_after_failures", 3,
+		"promotion", "margin", 0.005, "unit", "nats_per_token", "confidence", 0.99));
 }
 
 const char *
@@ -101,8 +106,10 @@ policy_take(struct policy *p, const json_t *v)
 	p->noise.floor = jsonio_f64(v, "noise.floor", 0);
 	p->noise.calibration_seeds = (unsigned)jsonio_i64(v, "noise.calibration_seeds", 0);
 	p->screen.gain_sd = jsonio_f64(v, "screen.gain_sd", 0);
+	p->screen.second_sd = jsonio_f64(v, "screen.second_sd", SECOND_SD);
 	p->screen.regression_level = jsonio_f64(v, "screen.regression_level", 0);
-	p->confirm.seeds = (unsigned)jsonio_i64(v, "confirm.seeds", 0);
+	p->confirm.seeds = (unsigned)jsonio_i64(v, "confirm.seeds", SEEDS);
+	p->confirm.pairs = (unsigned)jsonio_i64(v, "confirm.pairs", PAIRS);
 	p->confirm.gain_sd = jsonio_f64(v, "confirm.gain_sd", 0);
 	p->confirm.power = jsonio_f64(v, "confirm.power", 0);
 	p->plateau.miss = jsonio_f64(v, "plateau.miss", 0);
@@ -130,7 +137,7 @@ policy_take(struct policy *p, const json_t *v)
 	/* A noise of zero, a level of one or no seeds would let everything pass. */
 	if (!(p->noise.floor > 0) || !(p->noise.ln_sigma_sd > 0) ||
 	    !(p->campaign.alpha > 0 && p->campaign.alpha <= 0.2) || p->campaign.confirmations < 1 ||
-	    p->confirm.seeds < 2 || p->noise.calibration_seeds < 3 || !(p->minimum_effect.value >= 0) ||
+	    p->confirm.seeds < 2 || p->confirm.pairs < 2 || p->noise.calibration_seeds < 3 || !(p->minimum_effect.value >= 0) ||
 	    !(p->promotion.confidence > 0.5 && p->promotion.confidence < 1))
 		goto err0;
 	return (0);

@@ -23,7 +23,7 @@ enum policy_metric {
 	POLICY_METRICS
 };
 
-enum { POLICY_GUARDS = 4, POLICY_NAME = 64, POLICY_LAW = 2 };
+enum { POLICY_GUARDS = 4, POLICY_NAME = 64, POLICY_LAW = 3 };
 
 enum policy_unit { POLICY_BITS_PER_BYTE, POLICY_NATS_PER_BYTE, POLICY_NATS_PER_TOKEN };
 
@@ -49,11 +49,13 @@ struct policy {
 		unsigned calibration_seeds;
 	} noise;
 	struct {
-		double gain_sd; /* a single run this many lane deviations better is worth a confirmation */
+		double gain_sd; /* a single run this many lane deviations better is worth a confirmation; from law 3 on, */
+		double second_sd; /* a second run, and a confirmation if the mean of both is this many better */
 		double regression_level;
 	} screen;
 	struct {
-		unsigned seeds; /* runs a side */
+		unsigned seeds; /* runs a side, under laws 1 and 2 */
+		unsigned pairs; /* of runs, at most, from law 3 on */
 		double gain_sd; /* the gain, in lane deviations, that power is computed for */
 		double power;   /* wanted; plan warns below it */
 	} confirm;

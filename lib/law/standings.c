@@ -20,6 +20,7 @@ static void
 forget(struct standings *b)
 {
 	free(b->configs);
+	free(b->kept);
 	hash_free(&b->table);
 	hash_free(&b->given);
 	free(b->stats);
@@ -110,7 +111,7 @@ standings_starved(const struct standings *b, const struct standings_fact *f)
 struct standings_history
 standings_history(const struct standings *b, const struct standings_fact *f, uint64_t rival)
 {
-	struct standings_history h = { NULL, NULL, NULL, 0 };
+	struct standings_history h = { .screening = NULL };
 	const struct standings_fact *x;
 	size_t i;
 
@@ -121,6 +122,10 @@ standings_history(const struct standings *b, const struct standings_fact *f, uin
 		/* A run of the ledger that is judged again is no history of itself, nor a copy of later ones. */
 		if (f->run != 0 && x->run == f->run && x->attempt == f->attempt) {
 			h.twin = h.copy = NULL;
+			if (b->policy.law >= 3) {
+				h.screening = NULL;
+				h.screenings = 0;
+			}
 			continue;
 		}
 		if (x->kind != STANDINGS_RUN || x->group != f->group || x->klass > VERDICT_REGRESSION)
@@ -129,8 +134,10 @@ standings_history(const struct standings *b, const struct standings_fact *f, uin
 			h.same_artifact = 1;
 		if (x->config != f->config || x->lane != f->lane)
 			continue;
-		if (verdict_reason_counts((enum verdict_reason)x->reason) == VERDICT_SCREEN)
+		if (verdict_reason_counts((enum verdict_reason)x->reason) == VERDICT_SCREEN) {
 			h.screening = x;
+			h.screenings++;
+		}
 		if (standings_starved(b, x))
 			continue;
 		if (b->policy.law < 2 ? x->seed == f->seed : standings_replicate(x, f))
@@ -139,6 +146,22 @@ standings_history(const struct standings *b, const struct standings_fact *f, uin
 			h.copy = x;
 	}
 	return (h);
+}
+
+const struct standings_fact *
+standings_screening(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config)
+{
+	const struct standings_fact *x;
+	size_t i;
+
+	for (i = standings_count(b); i-- > 0;) {
+		x = standings_fact(b, i);
+		if (x->kind == STANDINGS_RUN && x->config == config && x->group == group && x->lane == lane &&
+		    x->klass <= VERDICT_REGRESSION &&
+		    verdict_reason_counts((enum verdict_reason)x->reason) == VERDICT_SCREEN)
+			return (x);
+	}
+	return (NULL);
 }
 
 size_t
@@ -210,6 +233,14 @@ standings_lane(const struct standings *b, uint64_t group, uint64_t lane)
 	return (NULL);
 }
 
+static struct standings_lane *
+lane_of(struct standings *b, uint64_t group, uint64_t lane)
+{
+	const struct standings_lane *l = standings_lane(b, group, lane);
+
+	return (l == NULL ? NULL : &b->lanes[l - b->lanes]);
+}
+
 static uint64_t
 key_of(uint64_t group, uint64_t lane, uint64_t config)
 {
@@ -262,8 +293,16 @@ static struct standings_stats *
 stats_of(struct standings *b, struct standings_config *c)
 {
 	struct standings_stats *array;
+	uint32_t *kept, index = (uint32_t)(c - b->configs);
+	size_t i;
 
 	if (c->stats == 0) {
+		if ((kept = array_room(b->kept, b->kept_count, &b->kept_cap, sizeof(*kept))) == NULL)
+			return (NULL);
+		b->kept = kept;
+		for (i = b->kept_count++; i > 0 && kept[i - 1] > index; i--)
+			kept[i] = kept[i - 1];
+		kept[i] = index;
 		if ((array = array_room(b->stats, b->stats_count, &b->stats_cap, sizeof(*array))) == NULL)
 			return (NULL);
 		b->stats = array;
@@ -273,16 +312,116 @@ stats_of(struct standings *b, struct standings_config *c)
 	return (&b->stats[c->stats - 1]);
 }
 
-unsigned
-standings_spent(const struct standings *b)
+static const struct standings_campaign *
+campaign(const struct standings *b)
 {
-	uint64_t campaign = standings_text_tag(b->policy.campaign.name);
+	uint64_t tag = standings_text_tag(b->policy.campaign.name);
 	size_t i;
 
 	for (i = 0; i < b->campaign_count; i++)
-		if (b->campaigns[i].campaign == campaign)
-			return (b->campaigns[i].spent);
+		if (b->campaigns[i].campaign == tag)
+			return (&b->campaigns[i]);
+	return (NULL);
+}
+
+/* A configuration that is incumbent now. */
+static int
+mark_incumbent(struct standings *b, uint64_t group, uint64_t lane, uint64_t config)
+{
+	struct standings_config *c = config_of(b, group, lane, config);
+	struct standings_stats *s = c == NULL ? NULL : stats_of(b, c);
+
+	if (s == NULL)
+		return (-1);
+	s->was_incumbent = 1;
 	return (0);
+}
+
+/* What the pairs of a plan that was looked at say of its lane. */
+static void
+count_pairs(struct standings *b, const struct standings_plan *p)
+{
+	struct noise_pool unit = noise_pool(b->policy.noise.ln_sigma_sd, b->policy.noise.floor), one;
+	struct stats_sample side[2];
+	struct standings_pairs *sum;
+	struct standings_lane *l;
+	struct noise_pairs pairs;
+	double w, e;
+	unsigned k;
+	int m;
+
+	if ((l = lane_of(b, p->group, p->lane)) == NULL)
+		return;
+	for (m = 0; m < STANDINGS_SCORES; m++) {
+		pairs = standings_pairs(b, p, (enum policy_metric)m);
+		sum = &l->pairs[m];
+		if ((w = noise_pairs_weight(&unit, &pairs, &e)) <= 0)
+			continue;
+		sum->w += w;
+		sum->we += w * e;
+		one = unit;
+		noise_pool_add(&one, pairs.n - 1, pairs.ss / 2);
+		sum->lane_w += one.w;
+		sum->lane_we += one.we;
+		memset(side, 0, sizeof(side));
+		for (k = 0; k < 2 * (unsigned)pairs.n; k++)
+			stats_sample_add(&side[p->slot[k].challenger],
+			    standings_fact(b, p->slot[k].fact - 1)->metric[m]);
+		/* Of deviations x and y the products add up to (xx + yy - (x - y)^2) / 2. */
+		sum->shared += (side[0].ss + side[1].ss - pairs.ss) / 2;
+		sum->df += pairs.n - 1;
+	}
+}
+
+/* Another spread of deviations is declared: they weigh otherwise. */
+static void
+recount_pairs(struct standings *b)
+{
+	size_t i;
+
+	for (i = 0; i < b->lane_count; i++)
+		memset(b->lanes[i].pairs, 0, sizeof(b->lanes[i].pairs));
+	for (i = 0; i < b->plan_count; i++)
+		if (b->plans[i].looked)
+			count_pairs(b, &b->plans[i]);
+}
+
+unsigned
+standings_spent(const struct standings *b)
+{
+	const struct standings_campaign *c = campaign(b);
+
+	return (c == NULL ? 0 : c->spent);
+}
+
+unsigned
+standings_left(const struct standings *b)
+{
+	const struct standings_campaign *c = campaign(b);
+	unsigned all = b->policy.campaign.confirmations;
+	double left;
+
+	if (c == NULL)
+		return (all);
+	if (b->policy.law < 3)
+		return (c->spent >= all ? 0 : all - c->spent);
+	/* Whatever the policy says by now: a campaign's levels never add up to more than it began with. */
+	left = floor((fmin(c->declared, b->policy.campaign.alpha) - c->level) / policy_level(&b->policy) + 1e-6);
+	return (left < 1 ? 0 : left > all ? all : (unsigned)left);
+}
+
+unsigned
+standings_campaigns(const struct standings *b, double *level)
+{
+	unsigned n = 0;
+	size_t i;
+
+	*level = 0;
+	for (i = 0; i < b->campaign_count; i++) {
+		n += b->campaigns[i].spent > 0;
+		*level += b->campaigns[i].level;
+	}
+	return (n);
 }
 
 void
@@ -291,11 +430,13 @@ standings_slots(const struct standings_fact *plan, struct standings_slot slot[2 
 	unsigned i, j, pair;
 	int64_t place;
 	uint64_t x;
+	int paired = plan->place[0] == STANDINGS_PAIRED;
 
 	/*
 	 * Seeds are 31-bit numbers drawn from the nonce, none twice.  Within each
 	 * pair the sides take turns in going first, so that a drift of the machine
-	 * weighs on both alike; who begins is the nonce's to say.
+	 * weighs on both alike; who begins is the nonce's to say.  From law 3 on a
+	 * pair shares its seed, and the place in the data that follows from it.
 	 */
 	assert(plan->n <= STANDINGS_SEEDS);
 	for (i = 0, x = plan->nonce; i < 2 * plan->n; i++) {
@@ -303,6 +444,11 @@ standings_slots(const struct standings_fact *plan, struct standings_slot slot[2 
 		slot[i].challenger = (int)((i + pair + plan->nonce) & 1);
 		slot[i].fact = 0;
 		slot[i].invalid = 0;
+		if (paired && i % 2 == 1) {
+			slot[i].seed = slot[i - 1].seed;
+			slot[i].offset = slot[i - 1].offset;
+			continue;
+		}
 		do {
 			x += 0x9e3779b97f4a7c15;
 			slot[i].seed = (int64_t)(rng_mix(x) >> 33);
@@ -310,7 +456,7 @@ standings_slots(const struct standings_fact *plan, struct standings_slot slot[2 
 				;
 		} while (j < i);
 		place = plan->place[slot[i].challenger];
-		slot[i].offset = place == STANDINGS_DRAWN ? slot[i].seed : place;
+		slot[i].offset = place == STANDINGS_DRAWN || place == STANDINGS_PAIRED ? slot[i].seed : place;
 	}
 }
 
@@ -336,11 +482,14 @@ standings_open_plan(const struct standings *b, uint64_t group)
 	return (NULL);
 }
 
-/* Is a run the one that a slot asks for? Where weights are given the place is all that there is to ask for. */
+/*
+ * Is a run the one that a slot asks for? Where weights are given the place is all that there is to ask for; a program
+ * that trains does not say where it begins.
+ */
 static int
-fits(const struct standings_slot *slot, const struct standings_fact *f)
+fits(const struct standings_plan *p, const struct standings_slot *slot, const struct standings_fact *f)
 {
-	if (slot->offset == STANDINGS_ANYWHERE)
+	if (slot->offset == STANDINGS_ANYWHERE || (p->paired && f->stream == 0))
 		return (slot->seed == f->seed);
 	return ((f->stream > 0 ? slot->offset % f->stream : slot->offset) == f->begins &&
 	    (f->init != 0 || slot->seed == f->seed));
@@ -356,10 +505,11 @@ standings_slot(const struct standings *b, const struct standings_fact *f, unsign
 	for (i = 0; i < b->plan_count; i++) {
 		p = &b->plans[i];
 		/* A run begun before the plan was made could have been looked at. */
-		if (p->closed || p->group != f->group || p->lane != f->lane || f->started_ms < p->at_ms)
+		if (p->closed || (p->group != f->group && f->group != 0) || p->lane != f->lane ||
+		    f->started_ms < p->at_ms)
 			continue;
 		for (k = 0; k < 2 * p->n; k++)
-			if (p->slot[k].fact == 0 && fits(&p->slot[k], f) &&
+			if (p->slot[k].fact == 0 && fits(p, &p->slot[k], f) &&
 			    f->config == (p->slot[k].challenger ? p->config : p->other)) {
 				*slot = k;
 				return (p);
@@ -368,12 +518,44 @@ standings_slot(const struct standings *b, const struct standings_fact *f, unsign
 	return (NULL);
 }
 
+static struct standings_campaign *
+campaign_of(struct standings *b, uint64_t tag)
+{
+	struct standings_campaign *campaigns;
+	size_t i;
+
+	for (i = 0; i < b->campaign_count; i++)
+		if (b->campaigns[i].campaign == tag)
+			return (&b->campaigns[i]);
+	if ((campaigns = array_few(b->campaigns, i, sizeof(*campaigns))) == NULL)
+		return (NULL);
+	b->campaigns = campaigns;
+	campaigns[i] = (struct standings_campaign){ .campaign = tag, .declared = INFINITY };
+	b->campaign_count++;
+	return (&campaigns[i]);
+}
+
+/* What a campaign may claim is what it said first. */
+static int
+apply_policy(struct standings *b, const struct standings_fact *f)
+{
+	struct standings_campaign *c;
+
+	b->policy_row = f->row;
+	if (f->campaign == 0)
+		return (0);
+	if ((c = campaign_of(b, f->campaign)) == NULL)
+		return (-1);
+	if (isinf(c->declared))
+		c->declared = f->prior.level;
+	return (0);
+}
+
 static int
 apply_plan(struct standings *b, const struct standings_fact *f)
 {
 	struct standings_plan *plans, *p;
-	struct standings_campaign *campaigns;
-	size_t i;
+	struct standings_campaign *c;
 
 	if ((plans = array_few(b->plans, b->plan_count, sizeof(*plans))) == NULL)
 		return (-1);
@@ -388,19 +570,15 @@ apply_plan(struct standings *b, const struct standings_fact *f)
 	p->campaign = f->campaign;
 	p->at_ms = f->at_ms;
 	p->n = f->n;
+	p->paired = f->place[0] == STANDINGS_PAIRED;
+	p->policy = b->policy;
+	p->policy_row = b->policy_row;
+	p->prior = f->prior;
 	standings_slots(f, p->slot);
-	for (i = 0; i < b->campaign_count; i++)
-		if (b->campaigns[i].campaign == f->campaign)
-			break;
-	if (i == b->campaign_count) {
-		if ((campaigns = array_few(b->campaigns, i, sizeof(*campaigns))) == NULL)
-			return (-1);
-		b->campaigns = campaigns;
-		campaigns[i].campaign = f->campaign;
-		campaigns[i].spent = 0;
-		b->campaign_count++;
-	}
-	b->campaigns[i].spent++;
+	if ((c = campaign_of(b, f->campaign)) == NULL)
+		return (-1);
+	c->spent++;
+	c->level += f->prior.level;
 	return (0);
 }
 
@@ -465,6 +643,20 @@ apply_loose(struct standings *b, const struct standings_fact *f, int again)
 	return (0);
 }
 
+/* A run that belongs in a slot of a plan and does not fill it: nobody learns of a better one that it was not there. */
+static void
+count_try(struct standings *b, const struct standings_fact *f)
+{
+	struct standings_plan *p;
+	unsigned k;
+
+	if (b->policy.law < 3 || (p = standings_slot(b, f, &k)) == NULL || !p->paired)
+		return;
+	p->tries[p->slot[k].challenger]++;
+	p->starved[p->slot[k].challenger] += f->reason == VERDICT_STARVED;
+	p->diverged |= f->diverged && p->slot[k].challenger;
+}
+
 static int
 apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 {
@@ -473,6 +665,8 @@ apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 	unsigned k;
 	int again;
 
+	if (f->klass == VERDICT_BLOCKED || f->klass == VERDICT_INVALID || f->reason == VERDICT_STARVED)
+		count_try(b, f);
 	/* Whoever stops a run says nothing of it; law 1 took that for a failure. */
 	if (f->klass == VERDICT_BLOCKED && f->interrupted && b->policy.law >= 2)
 		return (0);
@@ -499,6 +693,8 @@ apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 		g->incumbent = f->config;
 		g->lane = f->lane;
 		g->reference = index;
+		if (mark_incumbent(b, f->group, f->lane, f->config) == -1)
+			return (-1);
 	}
 	if ((again = is_again(b, f, index)) == -1)
 		return (-1);
@@ -509,7 +705,7 @@ apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 		/* A configuration is screened once; there is nothing more to keep of it. */
 		if (f->reason == VERDICT_PROMISING)
 			g->promising++;
-		else
+		else if (f->reason != VERDICT_SECOND)
 			g->resolved++;
 		return (0);
 	case VERDICT_NOTHING:
@@ -555,11 +751,69 @@ finds_no_better(const struct standings_fact *f)
 	}
 }
 
+/*
+ * What the pairs of a plan that was looked at say of both sides and of the lane.  One that was given up, or could not be
+ * judged, says nothing.
+ */
+static int
+apply_pairs(struct standings *b, struct standings_plan *p)
+{
+	struct standings_config *c;
+	struct standings_stats *s;
+	struct noise_pairs pairs;
+	unsigned k;
+	double x;
+	int side, m;
+
+	for (side = 0; side < 2; side++) {
+		if ((c = config_of(b, p->group, p->lane, side ? p->config : p->other)) == NULL ||
+		    (s = stats_of(b, c)) == NULL)
+			return (-1);
+		for (m = 0; m < STANDINGS_SCORES; m++) {
+			pairs = standings_pairs(b, p, (enum policy_metric)m);
+			for (k = 0; k < 2 * (unsigned)pairs.n; k++) {
+				x = standings_fact(b, p->slot[k].fact - 1)->metric[m];
+				if (p->slot[k].challenger == side)
+					stats_sample_add(&s->arm[m], x);
+			}
+		}
+	}
+	count_pairs(b, p);
+	return (0);
+}
+
+/* A new incumbent stands where the one before it did, less what its pairs show to have been gained. */
+static int
+succeed(struct standings *b, const struct standings_plan *p)
+{
+	struct standings_config *c;
+	struct noise_pairs pairs;
+	struct noise_arm before;
+	struct standings_stats *s;
+	double mean[STANDINGS_SCORES], runs = 0;
+	int m;
+
+	for (m = 0; m < STANDINGS_SCORES; m++) {
+		before = standings_standing(b, standings_config(b, p->group, p->lane, p->other), (enum policy_metric)m);
+		pairs = standings_pairs(b, p, (enum policy_metric)m);
+		mean[m] = before.n > 0 && pairs.n > 0 ? before.mean - p->policy.metric.sign * pairs.mean : NAN;
+		if (m == (int)b->policy.metric.name && isfinite(mean[m]))
+			runs = 1 / (1 / before.n + 2 / pairs.n);
+	}
+	if ((c = config_of(b, p->group, p->lane, p->config)) == NULL || (s = stats_of(b, c)) == NULL)
+		return (-1);
+	memcpy(s->chain, mean, sizeof(mean));
+	s->chain_runs = runs;
+	s->was_incumbent = 1;
+	return (0);
+}
+
 static int
 apply_verdict(struct standings *b, const struct standings_fact *f)
 {
 	const struct standings_fact *screening;
 	struct standings_fact challenger;
+	struct standings_campaign *campaign;
 	int waited;
 	struct stats_sample arm[STANDINGS_SCORES];
 	struct standings_plan *p;
@@ -575,13 +829,21 @@ apply_verdict(struct standings *b, const struct standings_fact *f)
 	if ((g = group_of(b, p->group)) == NULL)
 		return (-1);
 	b->last_group = p->group;
-	for (side = 0; side < 2; side++) {
+	p->looked = p->paired && (f->klass == VERDICT_IMPROVEMENT || finds_no_better(f));
+	if (p->paired && f->klass == VERDICT_IMPROVEMENT && succeed(b, p) == -1)
+		return (-1);
+	if (p->looked && apply_pairs(b, p) == -1)
+		return (-1);
+	for (side = 0; side < 2 && !p->paired; side++) {
 		memset(arm, 0, sizeof(arm));
 		for (k = 0; k < 2 * p->n; k++)
 			for (m = 0; m < STANDINGS_SCORES; m++)
 				if (counts_in_arm(b, p, k) && p->slot[k].challenger == side &&
 				    isfinite(standings_fact(b, p->slot[k].fact - 1)->metric[m]))
 					stats_sample_add(&arm[m], standings_fact(b, p->slot[k].fact - 1)->metric[m]);
+		/* From law 3 on what was given up leaves no trace. */
+		if (b->policy.law >= 3 && f->reason == VERDICT_ABANDONED)
+			break;
 		if ((c = config_of(b, p->group, p->lane, side ? p->config : p->other)) == NULL ||
 		    (s = stats_of(b, c)) == NULL)
 			return (-1);
@@ -590,18 +852,27 @@ apply_verdict(struct standings *b, const struct standings_fact *f)
 				s->df[m] += arm[m].n - 1;
 				s->ss[m] += arm[m].ss;
 				s->recent[m] = arm[m];
+				s->arm[m] = arm[m];
 			}
+		s->was_incumbent |= side ? f->klass == VERDICT_IMPROVEMENT : 1;
 	}
 	memset(&challenger, 0, sizeof(challenger));
 	challenger.group = p->group;
 	challenger.lane = p->lane;
 	challenger.config = p->config;
-	screening = standings_history(b, &challenger, 0).screening;
+	screening = p->paired ? standings_screening(b, p->group, p->lane, p->config) : standings_history(b, &challenger, 0).screening;
 	/* One that was promising waits no longer; another one was counted when it was screened. */
 	waited = screening != NULL && screening->reason == VERDICT_PROMISING;
 	if (waited && !closed_before(b, p, 0))
 		g->promising--;
 	if (f->klass == VERDICT_IMPROVEMENT) {
+		/* A claim that was right leaves what it might have cost to the next one. */
+		if (p->paired) {
+			if ((campaign = campaign_of(b, p->campaign)) == NULL)
+				return (-1);
+			campaign->spent--;
+			campaign->level -= p->prior.level;
+		}
 		g->incumbent = p->config;
 		g->lane = p->lane;
 		for (k = 0; k < 2 * p->n; k++)
@@ -621,11 +892,15 @@ static int
 apply_calibration(struct standings *b, const struct standings_fact *f)
 {
 	const struct standings_stats *s = standings_stats(b, standings_config(b, f->group, f->lane, f->config));
+	const struct standings_group *g;
 	struct standings_lane *lanes, *l;
 	size_t i;
 
 	/* One run under several seeds, which law 1 took for several runs, is no calibration under a later law. */
 	if (b->policy.law >= 2 && s != NULL && s->again && s->loose[POLICY_VAL_LOSS].n < f->n)
+		return (0);
+	/* Nor is a configuration that was picked for how little it varies. */
+	if (b->policy.law >= 3 && ((g = standings_group(b, f->group)) == NULL || g->incumbent != f->config))
 		return (0);
 	for (i = 0; i < b->lane_count; i++)
 		if (b->lanes[i].group == f->group && b->lanes[i].lane == f->lane)
@@ -634,7 +909,7 @@ apply_calibration(struct standings *b, const struct standings_fact *f)
 		if ((lanes = array_few(b->lanes, i, sizeof(*lanes))) == NULL)
 			return (-1);
 		b->lanes = lanes;
-		b->lane_count++;
+		memset(&lanes[b->lane_count++], 0, sizeof(*lanes));
 	}
 	l = &b->lanes[i];
 	l->group = f->group;
@@ -651,7 +926,7 @@ fold(struct standings *b, const struct standings_fact *f, size_t index)
 
 	switch ((enum standings_kind)f->kind) {
 	case STANDINGS_POLICY:
-		b->policy_row = f->row;
+		rc = apply_policy(b, f);
 		break;
 	case STANDINGS_RUN:
 		rc = apply_run(b, f, index);
@@ -698,8 +973,13 @@ standings_policy(struct standings *b, const struct policy *p)
 	size_t i;
 
 	b->policy = *p;
-	if (p->law == was.policy.law || standings_count(b) == 0)
+	if (standings_count(b) == 0)
 		return (0);
+	if (p->law == was.policy.law) {
+		if (p->noise.ln_sigma_sd != was.policy.noise.ln_sigma_sd || p->noise.floor != was.policy.noise.floor)
+			recount_pairs(b);
+		return (0);
+	}
 	standings_init(b);
 	b->policy = *p;
 	b->base = was.base;
@@ -724,6 +1004,106 @@ standings_apply(struct standings *b, const struct standings_fact *f)
 	b->more = array;
 	array[b->mores++] = *f;
 	return (fold(b, f, b->bases + b->mores - 1));
+}
+
+/* Where an incumbent stands under law 3. */
+static struct noise_arm
+incumbent_standing(const struct standings *b, const struct standings_config *c, enum policy_metric metric)
+{
+	const struct standings_stats *s = standings_stats(b, c);
+	const struct standings_lane *l = standings_lane(b, c->group, c->lane);
+	struct noise_arm at = { 0, 0, 0, 0 };
+	double sd, v, shared = 0, loose, arm = 0;
+
+	at.n = s->loose[metric].n;
+	at.mean = s->loose[metric].mean;
+	at.df = at.n > 1 ? at.n - 1 : 0;
+	at.ss = s->loose[metric].ss;
+	if (l == NULL || s->arm[metric].n < 1)
+		return (at);
+	/*
+	 * Runs of confirmations read the data from other places on than those outside of plans; how much that moves a
+	 * score bounds what they say of this one.
+	 */
+	sd = standings_lane_sd(b, c->group, c->lane, metric);
+	v = fmax(sd * sd, b->policy.noise.floor * b->policy.noise.floor);
+	if (l->pairs[metric].df > 0)
+		shared = fmax(0, l->pairs[metric].shared / l->pairs[metric].df);
+	arm = 1 / (shared + (v + shared) / s->arm[metric].n);
+	loose = at.n / v;
+	if (at.n > 0) {
+		at.mean = (loose * at.mean + arm * s->arm[metric].mean) / (loose + arm);
+		at.n += s->arm[metric].n;
+	} else if (isfinite(s->chain[metric]) && s->chain_runs / v > arm) {
+		at.mean = s->chain[metric];
+		at.n = s->arm[metric].n;
+	} else {
+		at.mean = s->arm[metric].mean;
+		at.n = s->arm[metric].n;
+	}
+	return (at);
+}
+
+struct noise_pairs
+standings_pairs(const struct standings *b, const struct standings_plan *p, enum policy_metric metric)
+{
+	struct stats_sample s = { 0, 0, 0 };
+	double x[2];
+	unsigned k;
+
+	for (k = 0; k + 1 < 2 * p->n && p->slot[k].fact != 0 && p->slot[k + 1].fact != 0; k += 2) {
+		x[p->slot[k].challenger] = standings_fact(b, p->slot[k].fact - 1)->metric[metric];
+		x[p->slot[k + 1].challenger] = standings_fact(b, p->slot[k + 1].fact - 1)->metric[metric];
+		if (!isfinite(x[0]) || !isfinite(x[1]))
+			break;
+		stats_sample_add(&s, p->policy.metric.sign * (x[0] - x[1]));
+	}
+	return ((struct noise_pairs){ s.n, s.mean, s.ss });
+}
+
+double
+standings_lane_sd(const struct standings *b, uint64_t group, uint64_t lane, enum policy_metric metric)
+{
+	struct noise_pool pool = standings_pool(b, group, lane, 0, 0, metric);
+	const struct standings_lane *l = standings_lane(b, group, lane);
+
+	if (l != NULL && b->policy.law >= 3) {
+		pool.w += l->pairs[metric].lane_w;
+		pool.we += l->pairs[metric].lane_we;
+	}
+	return (noise_lane_sd(&pool));
+}
+
+struct noise_before
+standings_before(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config, uint64_t other,
+    enum policy_metric metric, double screened)
+{
+	struct noise_pool pool = standings_pool(b, group, lane, config, other, metric);
+	const struct standings_lane *l = standings_lane(b, group, lane);
+	const struct standings_stats *s = standings_stats(b, standings_config(b, group, lane, other));
+	struct noise_before before = { .lane_sd = standings_lane_sd(b, group, lane, metric),
+		.floor = b->policy.noise.floor,
+		.lane = noise_prior(&pool),
+		.screened = screened };
+
+	if (s != NULL && s->loose[metric].n > 1) {
+		before.df = s->loose[metric].n - 1;
+		before.ss = s->loose[metric].ss;
+	}
+	if (l != NULL && l->pairs[metric].w > 0) {
+		before.pairs_w = l->pairs[metric].w;
+		before.pairs_e = l->pairs[metric].we / l->pairs[metric].w;
+	}
+	return (before);
+}
+
+struct noise_before
+standings_planned(const struct standings_plan *p)
+{
+	const struct standings_prior *x = &p->prior;
+
+	return ((struct noise_before){ x->lane_sd, p->policy.noise.floor, { x->tau2, x->centre, x->doubt }, x->df, x->ss,
+	    x->pairs_w, x->pairs_e, x->screened });
 }
 
 struct noise_arm
@@ -766,6 +1146,8 @@ standings_standing(const struct standings *b, const struct standings_config *c, 
 
 	if (s == NULL)
 		return (arm);
+	if (b->policy.law >= 3)
+		return (incumbent_standing(b, c, metric));
 	at = s->recent[metric].n >= 2 ? &s->recent[metric] : &s->loose[metric];
 	arm.n = at->n;
 	arm.mean = at->mean;
@@ -783,9 +1165,10 @@ standings_pool(const struct standings *b, uint64_t group, uint64_t lane, uint64_
 	struct noise_arm arm;
 	size_t i;
 
-	for (i = 0; i < b->config_count; i++) {
-		c = &b->configs[i];
-		if (c->stats == 0 || c->group != group || c->lane != lane || c->config == but || c->config == and_but)
+	for (i = 0; i < b->kept_count; i++) {
+		c = &b->configs[b->kept[i]];
+		if (c->group != group || c->lane != lane || c->config == but || c->config == and_but ||
+		    (b->policy.law >= 3 && !b->stats[c->stats - 1].was_incumbent))
 			continue;
 		arm = standings_standing(b, c, metric);
 		noise_pool_add(&pool, arm.df, arm.ss);

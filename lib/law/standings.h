@@ -35,19 +35,28 @@ enum standings_kind {
 enum { STANDINGS_SCORES = 4 }; /* the first of enum policy_metric can be judged by */
 enum { STANDINGS_SEEDS = 32 }; /* most runs a side of a plan */
 
-/* How a plan places the runs of a side in the data: drawn for each where weights are given; 0.1 did not say. */
-enum standings_place { STANDINGS_DRAWN = -1, STANDINGS_ANYWHERE = -2 };
+/*
+ * How a plan places the runs of a side in the data: drawn for each where weights are given; 0.1 did not say.  From law 3
+ * on place and seed are drawn for each pair.
+ */
+enum standings_place { STANDINGS_DRAWN = -1, STANDINGS_ANYWHERE = -2, STANDINGS_PAIRED = -3 };
 
 /* What a run's tokenizer gives back of the validation text: rows of 0.1 do not say. */
 enum standings_keeps { STANDINGS_UNMEASURED, STANDINGS_KEEPS_ALL, STANDINGS_LOSES };
 
-/* A row. Fields that its kind has no use for are zero; metrics that it lacks are NAN. */
+/* What a plan fixes; of one under laws 1 and 2 the level alone. As struct noise_before. */
+struct standings_prior {
+	double level; /* of a policy: the campaign's alpha */
+	double lane_sd, tau2, centre, doubt, df, ss, pairs_w, pairs_e, screened;
+};
+
+/* A row. Fields that its kind has no use for are zero; metrics that a run lacks are NAN. */
 struct standings_fact {
 	uint64_t offset; /* where its line starts */
 	uint32_t length; /* with the newline */
 	uint32_t attempt;
 	uint8_t kind, klass, reason, starved;
-	uint32_t n;   /* of a plan, runs a side; of a calibration, runs */
+	uint32_t n;   /* of a plan, runs a side; of a calibration, runs; of a policy, confirmations */
 	uint64_t row; /* the line's digest */
 	uint64_t run; /* run_uid */
 	uint64_t group, lane, config, system, model, data, tokenizer, artifact;
@@ -62,13 +71,16 @@ struct standings_fact {
 	int64_t place[2];       /* a plan's, by side: the offset of its runs, or one of enum standings_place */
 	int8_t keeps;           /* enum standings_keeps */
 	int8_t final;           /* a refusal that no retry gets past stands against it */
-	int16_t clocked;        /* its score depends on the clock */
+	int8_t clocked;         /* its score depends on the clock */
+	int8_t diverged;        /* its loss did */
 	int32_t interrupted;    /* that is all that stands against it: nothing was found out about its configuration */
 	int64_t cap_ms;         /* of the training clock; -1: none */
 	int64_t at_ms, started_ms, cost_ms;
-	double metric[POLICY_METRICS];
-	uint64_t trainer;  /* the program that trained; 0: our own */
-	uint64_t spare[2]; /* zero: sums go over four columns of them */
+	uint64_t trainer; /* the program that trained; 0: our own */
+	union {
+		double metric[POLICY_METRICS]; /* of a run */
+		struct standings_prior prior;  /* of a plan */
+	};
 };
 
 /*
@@ -80,6 +92,17 @@ struct standings_stats {
 	double df[STANDINGS_SCORES], ss[STANDINGS_SCORES]; /* within the arms of closed plans */
 	struct stats_sample recent[STANDINGS_SCORES];      /* the arm of the last closed plan */
 	unsigned again;                                    /* runs outside of plans that law 1 counted twice */
+	/* From law 3 on. */
+	int was_incumbent;                        /* once, or is */
+	struct stats_sample arm[STANDINGS_SCORES]; /* its side of the confirmations that were looked at */
+	double chain[STANDINGS_SCORES], chain_runs; /* its predecessor's place less its gain, worth so many runs; 0: none */
+};
+
+/* What the pairs of a lane's confirmations have shown. */
+struct standings_pairs {
+	double w, we;           /* of their ln(variance / 2), see struct noise_before */
+	double lane_w, lane_we; /* the same, as if it were one more configuration's */
+	double shared, df;      /* what moves both runs of a pair alike: sum of products of deviations */
 };
 
 struct standings_config {
@@ -100,6 +123,7 @@ struct standings_group {
 struct standings_lane {
 	uint64_t group, lane, config;
 	unsigned seeds;
+	struct standings_pairs pairs[STANDINGS_SCORES];
 };
 
 struct standings_slot {
@@ -110,18 +134,26 @@ struct standings_slot {
 };
 
 struct standings_plan {
-	uint64_t row, group, lane, config, other, campaign;
+	uint64_t row, group, lane, config, other, campaign, policy_row;
 	int64_t at_ms;
 	unsigned n, filled;
 	int invalid, incumbent_invalid;
 	int closed;
 	int no_better; /* its verdict found the challenger no better */
+	/* From law 3 on. */
+	int paired, looked;           /* its verdict was the law's, not that it was given up or could not be judged */
+	int diverged;                 /* a run of the challenger did */
+	unsigned tries[2], starved[2]; /* runs of a side that filled no slot, and those of them that starved */
+	struct policy policy;         /* that it was made under: nothing that is said later changes its law */
+	struct standings_prior prior;
 	struct standings_slot slot[2 * STANDINGS_SEEDS];
 };
 
 struct standings_campaign {
 	uint64_t campaign;
-	unsigned spent;
+	unsigned spent;  /* confirmations; from law 3 on those that failed or are open */
+	double level;    /* and the sum of their levels */
+	double declared; /* the alpha that it began with */
 };
 
 struct standings {
@@ -137,6 +169,8 @@ struct standings {
 	struct hash given; /* runs from given weights by their replicate: index + 1 */
 	struct standings_stats *stats;
 	size_t stats_count, stats_cap;
+	uint32_t *kept; /* indices of configs with stats, in order */
+	size_t kept_count, kept_cap;
 	struct standings_group *groups;
 	size_t group_count;
 	struct standings_lane *lanes;
@@ -173,11 +207,16 @@ const struct standings_fact *standings_run(const struct standings *b, uint64_t r
 
 /* What other rows say of a run's configuration and artifact, found in one pass. */
 struct standings_history {
-	const struct standings_fact *screening; /* the run that screened the configuration, on this lane; or NULL */
+	const struct standings_fact *screening; /* the first run that screened the configuration, on this lane; or NULL */
+	unsigned screenings;                    /* how many did */
 	const struct standings_fact *twin;      /* the first run of this lane that is this one again; or NULL */
 	const struct standings_fact *copy;      /* the first whose artifact is this one, from elsewhere; or NULL */
 	int same_artifact;                      /* a run of ${rival}, another configuration, has this very artifact */
 };
+/* The last run that screened a configuration on a lane, or NULL. */
+const struct standings_fact *
+standings_screening(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config);
+
 struct standings_history standings_history(const struct standings *b, const struct standings_fact *f, uint64_t rival);
 
 /*
@@ -204,8 +243,12 @@ standings_config(const struct standings *b, uint64_t group, uint64_t lane, uint6
 const struct standings_stats *standings_stats(const struct standings *b, const struct standings_config *c);
 const struct standings_lane *standings_lane(const struct standings *b, uint64_t group, uint64_t lane);
 
-/* Confirmations that the policy's campaign has spent. */
+/* Confirmations that the policy's campaign has spent, and those that it has left. */
 unsigned standings_spent(const struct standings *b);
+unsigned standings_left(const struct standings *b);
+
+/* All campaigns of the ledger: how many made a plan, and the sum of the levels that they have spent. */
+unsigned standings_campaigns(const struct standings *b, double *level);
 
 /* The open plan that a run of this configuration and seed belongs to, and which slot; NULL if none. */
 struct standings_plan *standings_slot(const struct standings *b, const struct standings_fact *f, unsigned *slot);
@@ -225,7 +268,22 @@ standings_arm(const struct standings *b, const struct standings_plan *p, int cha
 struct noise_arm
 standings_standing(const struct standings *b, const struct standings_config *c, enum policy_metric metric);
 
-/* The lane's configurations but two, which may be 0. */
+/* A plan's pairs, in order, up to the first that is not whole: differences of scores, better being positive. */
+struct noise_pairs
+standings_pairs(const struct standings *b, const struct standings_plan *p, enum policy_metric metric);
+
+/*
+ * What is known before a confirmation of ${config}, whose screen saw a gain, against the incumbent ${other}; and what a
+ * plan fixed of it.
+ */
+struct noise_before standings_before(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config,
+    uint64_t other, enum policy_metric metric, double screened);
+struct noise_before standings_planned(const struct standings_plan *p);
+
+/* The deviation that gains on a lane are counted in. */
+double standings_lane_sd(const struct standings *b, uint64_t group, uint64_t lane, enum policy_metric metric);
+
+/* The lane's configurations but two, which may be 0; from law 3 on those that were incumbent, whom nobody picked. */
 struct noise_pool standings_pool(const struct standings *b, uint64_t group, uint64_t lane, uint64_t but,
     uint64_t and_but, enum policy_metric metric);
 

@@ -45,6 +45,8 @@ verdict_none(void)
 		.power = NAN,
 		.margin = NAN,
 		.rank_p = NAN,
+		.odds = NAN,
+		.expected = NAN,
 	};
 
 	return (v);

@@ -199,6 +199,27 @@ take_policy(struct ledger *l, const json_t *wanted)
 	return (0);
 }
 
+/* An open plan goes by the rules that it was made under, whatever the last ones are. */
+static int
+take_planned(struct ledger *l)
+{
+	struct standings_plan *p;
+	struct row row;
+	int rc;
+
+	for (p = l->book.plans; p < l->book.plans + l->book.plan_count; p++) {
+		if (p->closed || p->policy_row == l->book.policy_row)
+			continue;
+		if (ledger_read(l, standings_row(&l->book, p->policy_row), &row) == -1)
+			return (-1);
+		rc = row.kind == STANDINGS_POLICY ? policy_take(&p->policy, row.policy) : -1;
+		row_free(&row);
+		if (rc == -1)
+			return (-1);
+	}
+	return (0);
+}
+
 int
 ledger_begins(uint64_t number, enum standings_kind kind)
 {
@@ -365,7 +386,8 @@ load_index(struct ledger *l, const struct stat *st)
 			goto err0;
 		rc = take_policy(l, row.policy);
 		row_free(&row);
-		if (rc == 0 && standings_adopt(&l->book, l->index.facts, l->index.count) == 0 && index_agrees(l))
+		if (rc == 0 && standings_adopt(&l->book, l->index.facts, l->index.count) == 0 && index_agrees(l) &&
+		    take_planned(l) == 0)
 			return (0);
 		break;
 	}
@@ -497,6 +519,14 @@ sync_policy(struct ledger *l)
 		if (jsonio_digest(l->policy, theirs) == -1)
 			goto err0;
 		if (strcmp(mine, theirs) == 0) {
+			rc = 0;
+			goto err0;
+		}
+		/* What was planned is judged by the rules that it was planned under. */
+		if (standings_open_plan(&l->book, 0) != NULL) {
+			say_note("'%s/%s' was changed: that counts once the open confirmation is decided (hg-ledger plan"
+				 " -x gives it up)",
+			    l->path, LEDGER_POLICY);
 			rc = 0;
 			goto err0;
 		}

@@ -94,6 +94,19 @@ static const struct member arm_members[] = {
 	END,
 };
 
+static const struct member prior_members[] = {
+	AT(standings_prior, "lane_sd", REAL, lane_sd),
+	AT(standings_prior, "ln_variance_spread", REAL, tau2),
+	AT(standings_prior, "ln_variance", REAL, centre),
+	AT(standings_prior, "ln_variance_doubt", REAL, doubt),
+	AT(standings_prior, "incumbent_df", REAL, df),
+	AT(standings_prior, "incumbent_ss", REAL, ss),
+	AT(standings_prior, "pairs_ln_variance", REAL, pairs_e),
+	AT(standings_prior, "pairs_precision", REAL, pairs_w),
+	AT(standings_prior, "screened_gain", REAL, screened),
+	END,
+};
+
 static const struct member plan_members[] = {
 	AT(row_plan, "group_sha256", TEXT, group),
 	AT(row_plan, "lane", NAME, lane),
@@ -111,6 +124,8 @@ static const struct member plan_members[] = {
 	IN(row_plan, "challenger", challenger, arm_members),
 	IN(row_plan, "incumbent", incumbent, arm_members),
 	AT(row_plan, "slots", LIST, slots),
+	AT_LATER(row_plan, "metric", TEXT, metric),
+	{ "prior", NEST, offsetof(struct row_plan, prior), prior_members, RECORD_OWN, NULL, 1 },
 	END,
 };
 
@@ -207,6 +222,10 @@ static const struct member verdict_members[] = {
 	AT(row_verdict, "incumbent_sd", REAL, is.incumbent_sd),
 	AT(row_verdict, "prior_df", REAL, is.prior_df),
 	AT(row_verdict, "power", REAL, is.power),
+	AT_LATER(row_verdict, "odds", REAL, is.odds),
+	AT_LATER(row_verdict, "expected_gain", REAL, is.expected),
+	AT_LATER(row_verdict, "incumbent_tries", TALLY, is.tries[0]),
+	AT_LATER(row_verdict, "tries", TALLY, is.tries[1]),
 	AT(row_verdict, "findings", LIST, findings),
 	AT(row_verdict, "text", TEXT, text),
 	END,
@@ -413,6 +432,7 @@ row_init(struct row *r, enum standings_kind kind)
 	r->verdict.is = verdict_none();
 	r->verdict.sign = 1;
 	r->after.score = NAN;
+	r->plan.prior.lane_sd = NAN;
 	r->confirmation.cross_check.documents = RECORD_NONE;
 	r->confirmation.cross_check.gain_bits_per_byte = NAN;
 	r->confirmation.cross_check.gain_nats_per_token = NAN;
@@ -607,7 +627,8 @@ put_members(json_t *to, const struct member *m, const void *base)
 
 	for (; m->key != NULL; m++) {
 		v = write_member(m, base);
-		if (m->later && (json_is_null(v) || (json_is_array(v) && json_array_size(v) == 0)))
+		if (m->later && (json_is_null(v) || (json_is_array(v) && json_array_size(v) == 0) ||
+				    (m->form == TALLY && json_integer_value(v) == 0)))
 			json_decref(v);
 		else
 			json_object_set_new(to, m->key, v);
@@ -620,7 +641,8 @@ write_members(const struct member *m, const void *base)
 	json_t *to;
 
 	/* What was not looked at. */
-	if (m == documents_members && ((const struct row_documents *)base)->documents == RECORD_NONE)
+	if ((m == documents_members && ((const struct row_documents *)base)->documents == RECORD_NONE) ||
+	    (m == prior_members && isnan(((const struct standings_prior *)base)->lane_sd)))
 		return (json_null());
 	to = json_object();
 	put_members(to, m, base);
@@ -743,6 +765,18 @@ row_keeps(const struct run_record *run)
 }
 
 static int
+refused_with(const struct run_record *run, const char *kind)
+{
+	const json_t *refusal;
+	size_t i;
+
+	json_array_foreach(run->refusals, i, refusal)
+		if (strcmp(jsonio_text(refusal, "kind", ""), kind) == 0)
+			return (1);
+	return (0);
+}
+
+static int
 is_final(const struct run_record *run)
 {
 	const json_t *refusal;
@@ -785,6 +819,7 @@ row_run_fact(const struct run_record *run, struct standings_fact *f)
 	f->interrupted = interrupted(run);
 	f->keeps = (int8_t)row_keeps(run);
 	f->final = (int8_t)is_final(run);
+	f->diverged = (int8_t)refused_with(run, "loss_diverged");
 	f->started_ms = time_of(run->started_at);
 	f->cost_ms = run->cost_ms == RECORD_NONE ? 0 : run->cost_ms;
 	memcpy(f->metric, run->metric.of, sizeof(f->metric));
@@ -793,15 +828,10 @@ row_run_fact(const struct run_record *run, struct standings_fact *f)
 int
 row_fact(const struct row *r, struct standings_fact *f)
 {
-	int m;
-
 	if (r->kind == STANDINGS_RUN)
 		row_run_fact(&r->run, f);
-	else {
+	else
 		memset(f, 0, sizeof(*f));
-		for (m = 0; m < POLICY_METRICS; m++)
-			f->metric[m] = NAN;
-	}
 	f->kind = (uint8_t)r->kind;
 	f->at_ms = time_of(r->added_at);
 	if (!r->whole)
@@ -817,6 +847,14 @@ row_fact(const struct row *r, struct standings_fact *f)
 		f->nonce = standings_tag(r->plan.nonce);
 		f->place[0] = place_of(&r->plan, &r->plan.incumbent);
 		f->place[1] = place_of(&r->plan, &r->plan.challenger);
+		if (!isnan(r->plan.prior.lane_sd)) {
+			f->place[0] = f->place[1] = STANDINGS_PAIRED;
+			f->prior = r->plan.prior;
+			/* What JSON has no number for. */
+			if (isnan(f->prior.doubt))
+				f->prior.doubt = INFINITY;
+		}
+		f->prior.level = r->plan.level;
 		if (f->n < 2 || f->n > STANDINGS_SEEDS)
 			goto err0;
 		break;
@@ -843,8 +881,12 @@ row_fact(const struct row *r, struct standings_fact *f)
 		f->other = standings_tag(r->import.key);
 		f->data = standings_tag(r->import.series);
 		break;
-	case STANDINGS_RUN:
 	case STANDINGS_POLICY:
+		f->campaign = standings_text_tag(jsonio_text(r->policy, "campaign.name", ""));
+		f->n = (uint32_t)jsonio_i64(r->policy, "campaign.confirmations", 0);
+		f->prior.level = jsonio_f64(r->policy, "campaign.alpha", 0);
+		break;
+	case STANDINGS_RUN:
 	case STANDINGS_KINDS:
 		break;
 	}

@@ -27,6 +27,8 @@ struct row_plan {
 	const char *group, *lane, *campaign, *nonce;
 	int64_t cap_ms, confirmation, confirmations, seeds_a_side, cost_ms;
 	double level, gain_sd, power, lane_sd;
+	const char *metric;           /* that pairs are compared in; NULL under laws 1 and 2 */
+	struct standings_prior prior; /* what is known before them; a lane_sd of NAN under laws 1 and 2 */
 	struct row_arm challenger, incumbent;
 	const json_t *slots;
 };

@@ -185,7 +185,7 @@ confirm(struct campaign *c, const struct candidate *incumbent, const struct cand
 		(void)run(c, p->slot[i].challenger ? k : incumbent, p->slot[i].seed, &score);
 	}
 	p = standings_plan(&c->book, f.row);
-	if (!classify_plan_ready(p))
+	if (!classify_plan_ready(&c->book, p))
 		abort();
 	v = classify_plan(&c->book, p);
 	memset(&f, 0, sizeof(f));
