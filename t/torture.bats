@@ -118,6 +118,17 @@ red() {
 	[ ! -e three ] && [ ! -e four ]
 }
 
+@test "a close that is made to fail has let go of its descriptor, so that a pipe still ends" {
+	local n
+	for n in $(seq 40); do
+		run "$torture" -s close -n "$n" -e EIO -t 3 -r report sh -c 'echo text | cat >/dev/null; :'
+		echo "$n: $output"
+		[ "$status" -eq 0 ]
+		[ "$(field injected)" != 0 ] || break
+	done
+	[ "$n" -gt 4 ] && [ "$n" -lt 40 ]
+}
+
 @test "a tree is killed after a time" {
 	run "$torture" -m 0.1 -r report sh -c 'sleep 600 & sleep 600; :'
 	[ "$status" -eq 0 ]
