@@ -65,6 +65,26 @@ red() {
 	red no-append-sync unsynced-append "" append ledger.jsonl text
 }
 
+@test "for what a dead process appended unsynced who started it answers, and who reads it, and nobody else" {
+	local dies="$verbs d append ledger.jsonl text"
+	# judged COMMANDS: what is said when the first of them is killed at its fsync.
+	judged() {
+		rm -f d/*
+		run --separate-stderr "$torture" -g d -s sync -n 1 -k caller -r report sh -c "$dies; $1"
+		[ "$(field injected)" = 1 ]
+		[ "$(cut -c 1-4 d/ledger.jsonl)" = text ]
+		echo "$1: $stderr"
+	}
+	judged 'exit 0'
+	[[ "$stderr" == *"violation: unsynced-append: "* ]]
+	judged 'head -n 1 d/ledger.jsonl; exit 111'
+	[[ "$stderr" == *"violation: unsynced-append: "* ]]
+	judged '/bin/true; exit 111'
+	[[ "$stderr" != *violation* ]]
+	judged "$dies; exit 0"
+	[[ "$stderr" != *violation* ]]
+}
+
 @test "a process that outlives its command is found and ended" {
 	run --separate-stderr "$torture" -w 0.2 -r report "$verbs" -b child d post a b
 	[ "$status" -eq 1 ]
