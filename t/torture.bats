@@ -277,6 +277,53 @@ complete() {
 	[ "$n" -gt 3 ] && [ "$n" -lt 40 ]
 }
 
+@test "who reads a row that a killed command left unsynced syncs it first, and else syncs nothing" {
+	local n reader readers=("hg-ledger list" "hg-ledger show" "hg-ledger incumbent" "hg-ledger verify" \
+		"hg-ledger next" "hg-ledger stop" "hg-ledger replay" "hg-status -n -l" "hg-classify" "hg-report -o page")
+	# call READER: with the operands that it takes.
+	call() {
+		case $1 in
+		*show | *-l | *classify) echo "$1 g/L r" ;;
+		*) echo "$1 g/L" ;;
+		esac
+	}
+	complete
+	# The sync of the run's row: the row is there, the head does not tell of it, and the next writer may never come.
+	for n in $(seq 40); do
+		rm -rf g && mkdir g
+		"$torture" -s sync -n "$n" -k caller -r report sh -c 'hg-ledger add g/L r; :' >/dev/null 2>&1
+		[ "$(field injected)" != 0 ]
+		[ ! -s g/L/ledger.jsonl ] || [ "$(wc -l <g/L/ledger.jsonl)" -lt 2 ] || break
+	done
+	cp -a g left
+	for reader in "${readers[@]}"; do
+		rm -rf g && mkdir g
+		run --separate-stderr "$torture" -g g -s sync -n "$n" -k caller -r report \
+			sh -c "hg-ledger add g/L r; $(call "$reader")"
+		echo "$reader: $output $stderr"
+		[[ "$(field exit)" == [012] ]]
+		[ "$(field injected)" = 1 ]
+		[[ "$stderr" != *violation* ]]
+		# One that can't be synced is not vouched for.
+		rm -rf g && cp -a left g
+		# shellcheck disable=SC2046
+		run "$torture" -s sync -n 1 -a -e EIO -r report $(call "$reader")
+		echo "$reader: $output"
+		[ "$(field exit)" -eq 111 ]
+		[[ "$output" == *"cannot sync the ledger 'g/L'"* ]]
+	done
+	hg-ledger add g/L r
+	hg-ledger add g/L r
+	sed 's/ r$/ r2/; s/hg-spec/hg-spec -s train.seed=8/' spec | sh
+	HOMEGOLF_LANES=$PWD/lanes hg-run -l g/L r2
+	for reader in "${readers[@]:0:7}"; do
+		# shellcheck disable=SC2046
+		run "$torture" -s sync -r report $(call "$reader")
+		echo "$reader: $output"
+		[ "$(field calls)" -eq 0 ]
+	done
+}
+
 @test "who finds an ending, a row, a spec or a dataset does not vouch for it if it cannot be synced" {
 	complete
 	hg-ledger add L r
