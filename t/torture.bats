@@ -65,6 +65,26 @@ red() {
 	red no-append-sync unsynced-append "" append ledger.jsonl text
 }
 
+@test "for what a dead process appended unsynced who started it answers, and who reads it, and nobody else" {
+	local dies="$verbs d append ledger.jsonl text"
+	# judged COMMANDS: what is said when the first of them is killed at its fsync.
+	judged() {
+		rm -f d/*
+		run --separate-stderr "$torture" -g d -s sync -n 1 -k caller -r report sh -c "$dies; $1"
+		[ "$(field injected)" = 1 ]
+		[ "$(cut -c 1-4 d/ledger.jsonl)" = text ]
+		echo "$1: $stderr"
+	}
+	judged 'exit 0'
+	[[ "$stderr" == *"violation: unsynced-append: "* ]]
+	judged 'head -n 1 d/ledger.jsonl; exit 111'
+	[[ "$stderr" == *"violation: unsynced-append: "* ]]
+	judged '/bin/true; exit 111'
+	[[ "$stderr" != *violation* ]]
+	judged "$dies; exit 0"
+	[[ "$stderr" != *violation* ]]
+}
+
 @test "a process that outlives its command is found and ended" {
 	run --separate-stderr "$torture" -w 0.2 -r report "$verbs" -b child d post a b
 	[ "$status" -eq 1 ]
@@ -116,6 +136,17 @@ red() {
 	run "$torture" -s mkdir -n 1 -a -e ENOSPC -r report mkdir three four
 	[ "$(field injected)" = 2 ]
 	[ ! -e three ] && [ ! -e four ]
+}
+
+@test "a close that is made to fail has let go of its descriptor, so that a pipe still ends" {
+	local n
+	for n in $(seq 40); do
+		run "$torture" -s close -n "$n" -e EIO -t 3 -r report sh -c 'echo text | cat >/dev/null; :'
+		echo "$n: $output"
+		[ "$status" -eq 0 ]
+		[ "$(field injected)" != 0 ] || break
+	done
+	[ "$n" -gt 4 ] && [ "$n" -lt 40 ]
 }
 
 @test "a tree is killed after a time" {
@@ -244,6 +275,53 @@ complete() {
 		[[ "$stderr" != *violation* ]]
 	done
 	[ "$n" -gt 3 ] && [ "$n" -lt 40 ]
+}
+
+@test "who reads a row that a killed command left unsynced syncs it first, and else syncs nothing" {
+	local n reader readers=("hg-ledger list" "hg-ledger show" "hg-ledger incumbent" "hg-ledger verify" \
+		"hg-ledger next" "hg-ledger stop" "hg-ledger replay" "hg-status -n -l" "hg-classify" "hg-report -o page")
+	# call READER: with the operands that it takes.
+	call() {
+		case $1 in
+		*show | *-l | *classify) echo "$1 g/L r" ;;
+		*) echo "$1 g/L" ;;
+		esac
+	}
+	complete
+	# The sync of the run's row: the row is there, the head does not tell of it, and the next writer may never come.
+	for n in $(seq 40); do
+		rm -rf g && mkdir g
+		"$torture" -s sync -n "$n" -k caller -r report sh -c 'hg-ledger add g/L r; :' >/dev/null 2>&1
+		[ "$(field injected)" != 0 ]
+		[ ! -s g/L/ledger.jsonl ] || [ "$(wc -l <g/L/ledger.jsonl)" -lt 2 ] || break
+	done
+	cp -a g left
+	for reader in "${readers[@]}"; do
+		rm -rf g && mkdir g
+		run --separate-stderr "$torture" -g g -s sync -n "$n" -k caller -r report \
+			sh -c "hg-ledger add g/L r; $(call "$reader")"
+		echo "$reader: $output $stderr"
+		[[ "$(field exit)" == [012] ]]
+		[ "$(field injected)" = 1 ]
+		[[ "$stderr" != *violation* ]]
+		# One that can't be synced is not vouched for.
+		rm -rf g && cp -a left g
+		# shellcheck disable=SC2046
+		run "$torture" -s sync -n 1 -a -e EIO -r report $(call "$reader")
+		echo "$reader: $output"
+		[ "$(field exit)" -eq 111 ]
+		[[ "$output" == *"cannot sync the ledger 'g/L'"* ]]
+	done
+	hg-ledger add g/L r
+	hg-ledger add g/L r
+	sed 's/ r$/ r2/; s/hg-spec/hg-spec -s train.seed=8/' spec | sh
+	HOMEGOLF_LANES=$PWD/lanes hg-run -l g/L r2
+	for reader in "${readers[@]:0:7}"; do
+		# shellcheck disable=SC2046
+		run "$torture" -s sync -r report $(call "$reader")
+		echo "$reader: $output"
+		[ "$(field calls)" -eq 0 ]
+	done
 }
 
 @test "who finds an ending, a row, a spec or a dataset does not vouch for it if it cannot be synced" {

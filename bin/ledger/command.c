@@ -24,6 +24,12 @@ command_rows(const char *ledger)
 	int dir, rows = -1, error;
 
 	if ((dir = open(ledger, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) != -1) {
+		if (ledger_settle(dir, ledger) == -1) {
+			error = errno;
+			close(dir);
+			errno = error;
+			return (-1);
+		}
 		rows = file_open(dir, LEDGER_ROWS, NULL);
 		error = errno;
 		close(dir);

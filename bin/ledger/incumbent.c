@@ -83,7 +83,7 @@ static int
 answer(struct opt *options, const char *ledger, char **arg, int n)
 {
 	char digest[SHA256_HEX_SIZE], *line;
-	int dir, known = 0, all = command_given(options, 'a'), json = command_given(options, 'j');
+	int dir, code, known = 0, all = command_given(options, 'a'), json = command_given(options, 'j');
 	struct row row;
 	json_t *v;
 	size_t size;
@@ -95,6 +95,11 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	if ((dir = open(ledger, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1) {
 		ledger_cannot_open(ledger);
 		return (ledger_exit(errno));
+	}
+	if (ledger_settle(dir, ledger) == -1) {
+		code = ledger_exit(errno);
+		close(dir);
+		return (code);
 	}
 	line = ledger_last(dir, &size, digest);
 	close(dir);

@@ -200,7 +200,7 @@ replay_ledger(const char *path, struct replay_view *view)
 {
 	struct replay r = { .l = { .dir = -1, .lock = -1, .rows = -1 } };
 	char head[SHA256_HEX_SIZE];
-	uint64_t size, count;
+	uint64_t size, count = 0;
 	int rc, code;
 
 	memset(view, 0, sizeof(*view));
@@ -218,7 +218,7 @@ replay_ledger(const char *path, struct replay_view *view)
 		ledger_close(&r.l);
 		return (HG_EXIT_SYSTEM);
 	}
-	rc = ledger_walk(r.l.rows, replay_row, &r, &size, &count, head);
+	rc = ledger_settle(r.l.dir, path) == -1 ? -1 : ledger_walk(r.l.rows, replay_row, &r, &size, &count, head);
 	if (rc == -1)
 		code = ledger_exit(errno);
 	else if (rc == 2)

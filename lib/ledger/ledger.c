@@ -478,12 +478,51 @@ law_stands(const struct ledger *l, const struct policy *wanted)
 	return (-1);
 }
 
-int
-ledger_settle(const struct ledger *l)
+/* Make all rows last: whoever wrote them may have been killed before its fsync. */
+static int
+settle(const struct ledger *l)
 {
 	if (l->rows == -1 || (fsync(l->rows) == 0 && atomfile_sync_dir(l->dir) == 0))
 		return (0);
 	say_errno("cannot sync the ledger '%s'", l->path);
+	return (-1);
+}
+
+/* Does the posted head tell of the last row? It is posted once that is synced. */
+static int
+head_tells(int dir)
+{
+	char digest[SHA256_HEX_SIZE], last[SHA256_HEX_SIZE], *line;
+	uint64_t posted, number;
+	const char *prev;
+	int tells;
+	size_t n;
+
+	if (read_head(dir, &posted, digest) == -1 || (line = ledger_last(dir, &n, last)) == NULL)
+		return (0);
+	tells = claims(line, n, &prev, &number) == 0 &&
+	    (number < posted || (number == posted && strcmp(last, digest) == 0));
+	free(line);
+	return (tells);
+}
+
+int
+ledger_settle(int dir, const char *path)
+{
+	int rows, rc, error;
+
+	/* Rows that can't be opened are nothing that was read. */
+	if (head_tells(dir) || (rows = file_open(dir, LEDGER_ROWS, NULL)) == -1)
+		return (0);
+	rc = fsync(rows) == -1 || atomfile_sync_dir(dir) == -1 ? -1 : 0;
+	error = errno;
+	close(rows);
+	/* Where nothing can be written nothing waits to be. */
+	if (rc == 0 || error == EROFS || error == EINVAL)
+		return (0);
+	errno = error;
+	say_errno("cannot sync the ledger '%s'", path);
+	errno = error;
 	return (-1);
 }
 
@@ -643,7 +682,9 @@ open_ledger(struct ledger *l, const char *path, enum ledger_mode mode, int whole
 	}
 	if (load(l, mode, whole) == -1)
 		goto err0;
-	if (mode == LEDGER_WRITE && (mend(l) == -1 || ledger_settle(l) == -1 || sync_policy(l) == -1))
+	if (mode == LEDGER_WRITE && (mend(l) == -1 || settle(l) == -1 || sync_policy(l) == -1))
+		goto err0;
+	if (mode != LEDGER_WRITE && ledger_settle(l->dir, l->path) == -1)
 		goto err0;
 	if (mode == LEDGER_PREVIEW && preview_policy(l) == -1)
 		goto err0;

@@ -54,7 +54,8 @@ void ledger_cannot_open(const char *path);
  * ledger_open(l, path, mode):
  * LEDGER_WRITE makes the directory if need be, takes the lock (waiting at most
  * 30 s), moves a torn tail aside, makes the rows that are there last, and
- * appends a policy row if policy.json says something new.  LEDGER_READ takes no lock and changes nothing.
+ * appends a policy row if policy.json says something new.  LEDGER_READ takes no lock and changes nothing, but
+ * makes the rows last by ledger_settle.
  * Errors: -1 with errno, said: ENOENT no ledger there; EBADMSG it does not
  *         verify or breaks its contract; EAGAIN the lock is held; others.
  * LEDGER_PREVIEW reads likewise, but takes a ledger that is not there for an
@@ -70,13 +71,14 @@ int ledger_open_whole(struct ledger *l, const char *path, enum ledger_mode mode)
 void ledger_close(struct ledger *l);
 
 /**
- * ledger_settle(l):
- * Make the rows that were read last: whoever wrote them may have been killed
- * before its fsync.  For whoever has opened to read and answers that something
- * is done.
+ * ledger_settle(dir, path):
+ * Make the rows of a ledger that is read without a lock last, before anything is answered by them: whoever wrote the
+ * last may have been killed before its fsync.  It costs no sync as long as the posted head tells of the last row, for
+ * it is posted once that is synced.
  * Errors: -1 with errno, said.
+ * Checked: t/torture.bats.
  */
-int ledger_settle(const struct ledger *l);
+int ledger_settle(int dir, const char *path);
 
 /* The exit code for an errno of this file's functions. */
 int ledger_exit(int error);

@@ -184,7 +184,7 @@ verify_ledger(const char *path, char *const *runs, int n, struct verify *out)
 		code = HG_EXIT_SYSTEM;
 		goto out;
 	}
-	rc = ledger_walk(l.rows, look, &c, &size, &count, out->head);
+	rc = ledger_settle(l.dir, path) == -1 ? -1 : ledger_walk(l.rows, look, &c, &size, &count, out->head);
 	if (rc == -1 || rc == 2) {
 		code = rc == -1 ? ledger_exit(errno) : HG_EXIT_SYSTEM;
 		goto out;

@@ -68,7 +68,10 @@ int calls_stop(pid_t tid, struct calls *c, int64_t *result);
 
 /**
  * At an entry, let the call not happen; at the exit that follows, let it have
- * failed with ${error}.  Only brk fails otherwise: by telling where the break is.
+ * failed with ${error}.  Two fail otherwise: brk by telling where the break is,
+ * and close happens all the same, for Linux lets go of a descriptor before it
+ * looks for errors.  One that stayed open would be a pipe without an end, which
+ * no program can guard against and none will meet.
  * Errors: -1 if the process is gone.
  */
 int calls_skip(pid_t tid, const struct calls *c);

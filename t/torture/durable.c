@@ -57,7 +57,9 @@ struct inode {
 	ino_t ino;
 	int dirty;  /* written since it was last synced */
 	int failed; /* a sync of it failed: nobody knows what is on the disk */
-	pid_t writer;
+	pid_t writer, command;
+	pid_t *readers; /* who has read it since it was last written */
+	size_t n_readers;
 	char path[PATH_MAX]; /* as of the last write */
 };
 
@@ -83,7 +85,12 @@ struct pending {
 	enum promise promise, was;
 };
 
-enum { ACT_NONE, ACT_WRITE, ACT_SYNC, ACT_SYNC_ALL, ACT_OPEN, ACT_PUBLISH, ACT_MKDIR, ACT_REMOVE };
+enum { ACT_NONE, ACT_READ, ACT_WRITE, ACT_SYNC, ACT_SYNC_ALL, ACT_OPEN, ACT_PUBLISH, ACT_MKDIR, ACT_REMOVE };
+
+/* A process and the one that started it. */
+struct birth {
+	pid_t tgid, parent;
+};
 
 struct durable {
 	void (*say)(const char *rule, const char *text);
@@ -95,6 +102,8 @@ struct durable {
 	size_t n_entries;
 	struct pending *pending;
 	size_t n_pending;
+	struct birth *births;
+	size_t n_births;
 	pid_t *dead;
 	size_t n_dead;
 };
@@ -114,12 +123,17 @@ durable_new(void (*say)(const char *rule, const char *text))
 void
 durable_free(struct durable *d)
 {
+	size_t i;
+
 	if (d == NULL)
 		return;
+	for (i = 0; i < d->n_inodes; i++)
+		free(d->inodes[i].readers);
 	free(d->guards);
 	free(d->inodes);
 	free(d->entries);
 	free(d->pending);
+	free(d->births);
 	free(d->dead);
 	free(d);
 }
@@ -211,6 +225,44 @@ answers_for(const struct durable *d, pid_t tgid, pid_t command, pid_t other, pid
 	return (other == tgid || (other_command == command && is_dead(d, other)));
 }
 
+/* Did one start the other, itself or through others? */
+static int
+started(const struct durable *d, pid_t tgid, pid_t other)
+{
+	size_t i;
+
+	/* The last first: a number that was used again is the later one's. */
+	for (i = d->n_births; i-- > 0;)
+		if (d->births[i].tgid == other) {
+			if (d->births[i].parent == tgid)
+				return (1);
+			other = d->births[i].parent;
+		}
+	return (0);
+}
+
+static int
+has_read(const struct inode *i, pid_t tgid)
+{
+	size_t k;
+
+	for (k = 0; k < i->n_readers; k++)
+		if (i->readers[k] == tgid)
+			return (1);
+	return (0);
+}
+
+/*
+ * For records that a dead process appended whoever has read them answers, too, and whoever started it and has been told
+ * how it ended.  A command that never looked at the file knows nothing of them, and says nothing of them.
+ */
+static int
+answers_for_append(const struct durable *d, pid_t tgid, pid_t command, const struct inode *i)
+{
+	return (answers_for(d, tgid, command, i->writer, i->command) ||
+	    (is_dead(d, i->writer) && (has_read(i, tgid) || started(d, tgid, i->writer))));
+}
+
 /* Before a marker appears or a command says that it is done, all that it did must last. */
 static void
 all_lasts(struct durable *d, pid_t tgid, pid_t command, const char *marker)
@@ -232,7 +284,7 @@ all_lasts(struct durable *d, pid_t tgid, pid_t command, const char *marker)
 	}
 	for (k = 0; k < d->n_inodes; k++) {
 		i = &d->inodes[k];
-		if (i->dirty && (i->writer == tgid || is_dead(d, i->writer)) && promise_of(d, i->path) == APPENDED)
+		if (i->dirty && promise_of(d, i->path) == APPENDED && answers_for_append(d, tgid, command, i))
 			complain(d, i->failed ? "failed-sync" : "unsynced-append", tgid,
 			    "what was appended to %s is not synced before %s", i->path, before);
 	}
@@ -245,9 +297,20 @@ wrote(struct durable *d, const struct pending *p)
 
 	i->dirty = 1;
 	i->writer = p->tgid;
+	i->command = p->command;
+	i->n_readers = 0;
 	strcpy(i->path, p->path);
 	if (p->promise == MARKER || p->promise == CREATED || p->promise == REPLACED || p->promise == OTHER)
 		complain(d, "written-in-place", p->tgid, "%s changes %s", calls_name(p->call.nr), p->path);
+}
+
+static void
+was_read(struct durable *d, const struct pending *p)
+{
+	struct inode *i = inode_of(d, &p->st);
+
+	if (i->dirty && !has_read(i, p->tgid))
+		*GROW(i->readers, i->n_readers) = p->tgid;
 }
 
 static void
@@ -369,6 +432,10 @@ durable_enter(struct durable *d, pid_t tid, pid_t tgid, pid_t command, const str
 			p->promise = promise_of(d, p->path);
 			p->act = ACT_WRITE;
 		}
+	} else if ((c->sorts & CALLS_READ) != 0) {
+		if (calls_fd(tid, (int)c->args[0], p->path, sizeof(p->path), &p->st) == 0 && S_ISREG(p->st.st_mode) &&
+		    promise_of(d, p->path) == APPENDED)
+			p->act = ACT_READ;
 	} else if ((c->sorts & CALLS_CREATES) != 0) {
 		path = c->args[0];
 		flags = (int)c->args[1];
@@ -436,6 +503,9 @@ durable_leave(struct durable *d, pid_t tid, int64_t result)
 	if (result < 0)
 		return;
 	switch (p.act) {
+	case ACT_READ:
+		was_read(d, &p);
+		break;
 	case ACT_WRITE:
 		wrote(d, &p);
 		break;
@@ -469,6 +539,12 @@ durable_leave(struct durable *d, pid_t tid, int64_t result)
 			named(d, &p);
 		break;
 	}
+}
+
+void
+durable_began(struct durable *d, pid_t tgid, pid_t parent)
+{
+	*GROW(d->births, d->n_births) = (struct birth){ tgid, parent };
 }
 
 void

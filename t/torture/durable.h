@@ -14,7 +14,8 @@
  *   unsynced-data     a name published before the bytes behind it were synced
  *   unsynced-name     a marker published, or a command ended in an answer, before the
  *                     directory that got an earlier name was synced
- *   unsynced-append   likewise, for records appended in place
+ *   unsynced-append   likewise, for records appended in place: by itself, by a dead process
+ *                     that it started, or by a dead one whose file it has read since
  *   written-in-place  bytes changed behind a name that readers trust
  *   overwritable      a result published by a call that would overwrite another
  *   failed-sync       bytes published, or success claimed, although a sync of them failed
@@ -31,6 +32,9 @@ void durable_free(struct durable *d);
 
 /* Judge what lies below this directory; several may be added. 0, or -1 with errno. */
 int durable_guard(struct durable *d, const char *dir);
+
+/* A process has come, started by another. */
+void durable_began(struct durable *d, pid_t tgid, pid_t parent);
 
 /* A process of the tree enters a call, then leaves it with a result; command is the pid of the exec it belongs to. */
 void durable_enter(struct durable *d, pid_t tid, pid_t tgid, pid_t command, const struct calls *c);

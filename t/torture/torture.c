@@ -165,6 +165,8 @@ meet(pid_t tid)
 		memcpy(k->aside, parent->aside, sizeof(k->aside));
 		k->settled = parent->settled;
 	}
+	if (t.order != NULL && k->tid == k->tgid)
+		durable_began(t.order, k->tgid, k->ppid);
 	return (k);
 }
 
