@@ -65,3 +65,26 @@ train_slowing() {
 	wait "$pid"
 	rm slow
 }
+
+# law2 LEDGER: the ledger that is to be there is judged by law 2, as all new ones of its time were.
+law2() {
+	mkdir -p "$1"
+	cat > "$1/policy.json" <<-'END'
+	{
+	  "schema": "homegolf.policy.v1",
+	  "law": 2,
+	  "campaign": {"name": "first", "alpha": 0.008, "confirmations": 6},
+	  "metric": {"name": "val_bpb", "direction": "lower", "across_tokenizers": "val_bpb_raw"},
+	  "minimum_effect": {"value": 0.0, "unit": "bits_per_byte"},
+	  "noise": {"ln_sigma_sd": 0.42, "floor": 0.0001, "calibration_seeds": 5},
+	  "screen": {"gain_sd": 1.25, "regression_level": 0.01},
+	  "confirm": {"seeds": 5, "gain_sd": 3.5, "power": 0.8},
+	  "guarded": [
+	    {"name": "total_bytes", "direction": "lower", "tolerance": 0.02},
+	    {"name": "train_ms", "direction": "lower", "tolerance": 0.05}
+	  ],
+	  "plateau": {"miss": 0.05, "success_rate": 0.1, "pause_after_failures": 3},
+	  "promotion": {"margin": 0.005, "unit": "nats_per_token", "confidence": 0.99}
+	}
+	END
+}

@@ -5,6 +5,7 @@ setup() {
 	cd "$BATS_TEST_TMPDIR"
 	export JUDGED_DATA=$BATS_FILE_TMPDIR
 	L=$PWD/ledger
+	law2 "$L"
 }
 
 # scored RUN BPB [KEY=VALUE...]: a run directory as a scored run leaves it.
@@ -308,6 +309,7 @@ scorer() {
 
 @test "hg-status -n with a ledger says done once the run's row is in, so that a loop over runs ends" {
 	local n=0
+	rm -r "$L"
 	scored runs/a 2.3
 	scored runs/b 2.31 seed=2
 	# nothing can be generated from what these runs hold, which stops nothing
@@ -525,9 +527,8 @@ pasted() {
 	local i
 	scored runs/any 2.4
 	hg-ledger add ledger0 runs/any > added
-	[ "$(jq .law ledger0/policy.json)" = 2 ]
-	jq 'del(.law)' ledger0/policy.json > p
-	mkdir "$L"
+	[ "$(jq .law ledger0/policy.json)" = 3 ]
+	jq 'del(.law)' "$L/policy.json" > p
 	cp p "$L/policy.json"
 	echo weights > w
 	for i in 1 2 3 4 5; do
@@ -714,6 +715,7 @@ pasted() {
 	done
 	# Measured anew, the incumbent is comparable again.
 	L=$PWD/ledger2
+	law2 "$L"
 	scored runs/base6 2.302 seed=6 kept=all
 	scored runs/exact3 2.2 tokenizer=b kept=all seed=9
 	add runs/base6 runs/exact3
@@ -956,6 +958,7 @@ advised() {
 	export PRETEND="raw_bytes=500000 spread=0"
 	for metric in val_bpb val_loss; do
 		rm -rf "$L" runs
+		law2 "$L"
 		mkdir "$L"
 		jq --arg m $metric '.metric.name = $m' "$HG_TOP/contracts/policy.valid/full.json" > "$L/policy.json"
 		SET=$PRETEND calibrated
@@ -1130,6 +1133,7 @@ follow() {
 		# with more seeds a side it is another question, unless it is incumbent by now
 		hg-ledger plan -n 6 "$L" runs/c > again 2>&1 && grep -q '^row [0-9]*: plan:' again && echo planned >> verdicts
 		rm -rf "$L" runs
+		law2 "$L"
 	done
 	grep -q 'improvement: confirmed' verdicts
 	grep -q 'noise: not_confirmed' verdicts

@@ -32,7 +32,7 @@ print_odds(const struct ledger *l, const struct add *a)
 	double odds;
 	int64_t cost = a->row.run.cost_ms == RECORD_NONE ? 0 : a->row.run.cost_ms;
 
-	for (p = l->book.plans; p < l->book.plans + l->book.plan_count; p++) {
+	for (p = l->book.plans; p < l->book.plans + l->book.plan_count && a->row.verdict.plan != NULL; p++) {
 		if (p->closed || !p->paired || p->row != standings_tag(a->row.verdict.plan))
 			continue;
 		odds = classify_odds(&l->book, p, &pairs);
@@ -92,10 +92,10 @@ add_one(struct ledger *l, const char *path, int interrupted)
 		command_print_verdict(&a.row);
 	if (a.confirmed)
 		command_print_verdict(&a.confirmation);
-	else if (a.row.verdict.is.reason == VERDICT_SLOT && a.already == 0)
+	else if (a.judged && a.already == 0) {
 		print_odds(l, &a);
-	else if (a.judged && a.already == 0)
 		print_next(&a.next);
+	}
 	add_free(&a);
 	return (code);
 }

@@ -128,7 +128,9 @@ decided(const struct standings *b, const struct standings_fact *run, unsigned n)
 		f = standings_fact(b, i);
 		if (f->kind != STANDINGS_VERDICT || f->group != run->group || f->config != run->config)
 			continue;
-		if ((plan = standings_plan(b, f->plan)) == NULL || (n != 0 && n != plan->n))
+		/* Pairs end when they decide, and not when there are so many; more of them is another question. */
+		if ((plan = standings_plan(b, f->plan)) == NULL ||
+		    (n != 0 && (plan->paired ? n > plan->n : n != plan->n)))
 			return (NULL);
 		if (f->klass == VERDICT_IMPROVEMENT)
 			return (g->incumbent == f->config ? f : NULL);

@@ -226,8 +226,15 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	history = standings_history(b, f, g->incumbent);
 	if ((history.twin != NULL && f->init != 0 && p->law >= 2) || (history.twin == NULL && history.copy != NULL))
 		return (verdict_because(v, VERDICT_SAME_REPLICATE));
-	if (standings_slot(b, f, &slot) != NULL)
+	if (standings_slot(b, f, &slot) != NULL) {
+		/* What a plan waits for is compared with nothing, so that there is nothing to look at. */
+		if (p->law >= 3) {
+			v.compared = 0;
+			v.incumbent_score = v.delta = v.gain = NAN;
+			v.incumbent_runs = 0;
+		}
 		return (verdict_because(v, VERDICT_SLOT));
+	}
 	if (history.twin != NULL)
 		return (verdict_because(v, VERDICT_SAME_SEED));
 	if (f->config == g->incumbent)

@@ -1006,19 +1006,24 @@ standings_apply(struct standings *b, const struct standings_fact *f)
 	return (fold(b, f, b->bases + b->mores - 1));
 }
 
+/* A configuration's runs outside of plans, those that screened it excepted. */
+static struct noise_arm
+loose_runs(const struct standings *b, const struct standings_config *c, enum policy_metric metric)
+{
+	const struct stats_sample *s = &standings_stats(b, c)->loose[metric];
+
+	return ((struct noise_arm){ s->n, s->mean, s->n > 1 ? s->n - 1 : 0, s->ss });
+}
+
 /* Where an incumbent stands under law 3. */
 static struct noise_arm
 incumbent_standing(const struct standings *b, const struct standings_config *c, enum policy_metric metric)
 {
 	const struct standings_stats *s = standings_stats(b, c);
 	const struct standings_lane *l = standings_lane(b, c->group, c->lane);
-	struct noise_arm at = { 0, 0, 0, 0 };
+	struct noise_arm at = loose_runs(b, c, metric);
 	double sd, v, shared = 0, loose, arm = 0;
 
-	at.n = s->loose[metric].n;
-	at.mean = s->loose[metric].mean;
-	at.df = at.n > 1 ? at.n - 1 : 0;
-	at.ss = s->loose[metric].ss;
 	if (l == NULL || s->arm[metric].n < 1)
 		return (at);
 	/*
@@ -1170,7 +1175,7 @@ standings_pool(const struct standings *b, uint64_t group, uint64_t lane, uint64_
 		if (c->group != group || c->lane != lane || c->config == but || c->config == and_but ||
 		    (b->policy.law >= 3 && !b->stats[c->stats - 1].was_incumbent))
 			continue;
-		arm = standings_standing(b, c, metric);
+		arm = b->policy.law >= 3 ? loose_runs(b, c, metric) : standings_standing(b, c, metric);
 		noise_pool_add(&pool, arm.df, arm.ss);
 	}
 	return (pool);

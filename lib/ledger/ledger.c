@@ -183,6 +183,7 @@ struct load {
 	uint64_t head_number;
 	char head_digest[SHA256_HEX_SIZE];
 	uint64_t number;
+	int error; /* why a row was not taken */
 };
 
 static int
@@ -247,8 +248,10 @@ load_row(void *arg, const char *line, size_t n, uint64_t offset, const char *dig
 		return (1);
 	}
 	/* Its contract was checked before it was written, and the chain vouches for it since. */
-	if ((row = jsonio_parse(line, n, what)) == NULL || row_read(&r, row) == -1)
+	if ((row = jsonio_parse(line, n, what)) == NULL || row_read(&r, row) == -1) {
+		load->error = errno;
 		return (1);
+	}
 	if (row_fact(&r, &f) == -1) {
 		say_error("%s is not whole", what);
 		goto err0;
@@ -261,6 +264,7 @@ load_row(void *arg, const char *line, size_t n, uint64_t offset, const char *dig
 	if (f.kind == STANDINGS_POLICY && take_policy(load->l, r.policy) == -1)
 		goto err0;
 	if (standings_apply(&load->l->book, &f) == -1) {
+		load->error = errno;
 		say_errno("cannot read the ledger");
 		goto err0;
 	}
@@ -274,7 +278,7 @@ err0:
 static int
 load_all(struct ledger *l)
 {
-	struct load load = { l, 0, "", 0 };
+	struct load load = { .l = l };
 	uint64_t count;
 	int rc;
 
@@ -282,7 +286,7 @@ load_all(struct ledger *l)
 		load.head_number = 0;
 	rc = ledger_walk(l->rows, load_row, &load, &l->size_bytes, &count, l->head);
 	if (rc == 2)
-		errno = EBADMSG;
+		errno = load.error == ENOMEM ? ENOMEM : EBADMSG;
 	if (rc == -1 || rc == 2)
 		return (-1);
 	if (count < load.head_number) {
