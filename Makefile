@@ -72,7 +72,7 @@ SCRIPTS := hg-run hg-confirm
 
 # Unit programs print TAP; check programs are used by tests and by hand.
 UNITS := $(basename $(notdir $(wildcard t/unit/*.c)))
-CHECKS := $(patsubst t/%.c,%,$(filter-out t/torture/calls.c t/torture/durable.c,$(wildcard t/torture/*.c t/bench/*.c t/tools/*.c)))
+CHECKS := $(patsubst t/%.c,%,$(filter-out t/torture/calls.c t/torture/durable.c t/tools/simplay.c t/tools/simworld.c,$(wildcard t/torture/*.c t/bench/*.c t/tools/*.c)))
 FUZZERS := $(filter-out fuzz main seeds,$(basename $(notdir $(wildcard t/fuzz/*.c))))
 
 # ----------------------------------------------------------------------------
@@ -127,12 +127,14 @@ $(BIN)/$1: $(or $($1_OBJ),$(B)/bin/$1.o) $(call archives,$($1_USES))
 endef
 $(foreach t,$(TOOLS),$(eval $(call tool_rule,$t)))
 
+# Some have more objects, named below.
 $(CHECKS:%=$(TDIR)/%): $(TDIR)/%: $(B)/t/%.o $(ALL_LIBS)
 	@mkdir -p $(@D)
 	$(call say,LD)
-	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(CC) $(HG_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter-out %.o,$^) $(LDLIBS)
 
 $(TDIR)/torture/torture: $(B)/t/torture/calls.o $(B)/t/torture/durable.o
+$(TDIR)/tools/sim: $(B)/t/tools/simplay.o $(B)/t/tools/simworld.o
 
 $(patsubst %,$(B)/unit/%,$(filter-out cuda_%,$(UNITS))): $(B)/unit/%: $(B)/t/unit/%.o $(ALL_LIBS)
 	@mkdir -p $(@D)

@@ -1363,7 +1363,7 @@ follow() {
 }
 
 # bats test_tags=b25,b22
-@test "simulated campaigns: nothing is called an improvement, and real gains are found" {
+@test "simulated campaigns: the law finds gains and calls nothing one where habits do, its bounds and stop rule hold" {
 	run "$HG_T/tools/sim" -q
 	[ "$status" -eq 0 ] || { echo "$output" >&2; false; }
 }
