@@ -1425,7 +1425,7 @@ rescored() {
 	better 2
 	better 3
 	margin 3 0
-	[[ $said =~ ^yes\ .*bound\ of\ the\ gain\ 0\.008[0-9]*,\ margin\ 0\.00500\ .*gain\ 0\.009[0-9]*,\ 3\ confirmations\ add\ up,\ over\ the\ first\ incumbent ]]
+	[[ $said =~ ^yes\ .*bound\ of\ the\ gain\ 0\.00[78][0-9]*,\ margin\ 0\.00500\ .*gain\ 0\.00[89][0-9]*,\ 3\ confirmations\ add\ up,\ over\ the\ first\ incumbent ]]
 	[ "$(hg-ledger show "$L" | jq -r .kind)" = promotion ]
 	# From here on it counts anew.
 	better 4

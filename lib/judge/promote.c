@@ -200,7 +200,8 @@ struct way {
 
 /*
  * The confirmation that made the way's configuration incumbent, NULL at its end; then ${at} is the row of the promotion
- * that it ends at, or 0.  A promotion of the present incumbent's is passed over: another artifact of it takes its place.
+ * that it ends at, or 0.  A promotion of the present incumbent's is passed over: another artifact of it takes its
+ * place.
  */
 static const struct standings_fact *
 way_back(const struct case_for *c, struct way *way)
@@ -274,9 +275,9 @@ gain_of(const struct case_for *c, const struct standings_fact *confirmation, str
 }
 
 /*
- * The bound of the gain over what was promoted last.  Gains of confirmations add up, and, as they have no run in common,
- * so do the squares of how far their bounds lie below them: a distance that is the quantile of each one's own error,
- * heavier in its tail than that of a sum, times its standard error.  One alone has its own bound.
+ * The bound of the gain over what was promoted last.  Gains of confirmations add up, and, as these have no run in
+ * common, so do the squares of how far their bounds lie below them: a distance that is the quantile of each one's own
+ * error, heavier in its tail than that of a sum, times its standard error.  One alone has its own bound.
  */
 static void
 gained(struct case_for *c)
