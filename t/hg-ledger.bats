@@ -43,7 +43,7 @@ pretend() {
 	bpb=\$($PYTHON -c 'import json, random, sys
 	s = json.load(open(sys.argv[1] + "/spec.json"))["train"]
 	which = s.get("data_offset", 0) if s["init_from"] else s["seed"]
-	print(2.3 - 10 * (s["matrix_lr"] - 0.04) + random.Random(which).gauss(0, 0.006))' "\$run")
+	print(2.3 - 10 * (s["matrix_lr"] - 0.04) + random.Random(which).gauss(0, ${NOISE:-0.006}))' "\$run")
 	$PYTHON "$HG_TOP/t/tools/judged_run.py" "\$run" "\$bpb" \$PRETEND && hg-ledger add "\$ledger" "\$run" > /dev/null
 	END
 	chmod +x bin/hg-run
@@ -1324,6 +1324,117 @@ follow() {
 	gain=$(sed -n 's/.*(gain \([0-9.]*\),.*/\1/p' <<< "$said")
 	hg-ledger list -a -j "$L" | jq -se --argjson bound "$bound" --argjson gain "$gain" \
 		'map(select(.kind == "confirmation"))[0].verdict | .gain_lower / .gain / ($bound / $gain) - 1 | fabs < 0.001'
+}
+
+# A challenger whose gain was confirmed, and a scorer that agrees.
+confirmed() {
+	calibrated
+	pretend
+	scored runs/good 2.23 train.matrix_lr=0.0460
+	add runs/good
+	hg-confirm "$L" runs/good > out 2> err
+	scorer 'exit 0'
+}
+
+# forged ROW KEY=JSON...: a row is changed and all rows are chained again, and no run remembers what it was
+forged() {
+	"$PYTHON" "$HG_TOP/t/tools/report_forge.py" "$L" set "$@"
+	rm -f runs/*/ledger_witness.json
+}
+
+# rescored RUN: its report says another score, and its summary is of that report
+rescored() {
+	jq '.val_bpb += 0.001' "$1/artifact_score_report.json" > report
+	jq --arg digest "$(sha256sum < report | cut -d ' ' -f 1)" '.val_bpb += 0.001 | .score_report_sha256 = $digest' \
+		"$1/artifact_score_summary.json" > summary
+	mv report "$1/artifact_score_report.json"
+	mv summary "$1/artifact_score_summary.json"
+}
+
+# bats test_tags=b33,b93
+@test "promotion derives every verdict again: an incumbent's scores that were edited, with the chain recomputed, refuse it by row" {
+	local row
+	confirmed
+	for row in $(jq -r 'select(.kind == "confirmation").confirmation.incumbent_runs[]' "$L/ledger.jsonl" |
+		while read -r digest; do hg-ledger show "$L" "$digest" | jq .row; done); do
+		forged "$row" "run.metrics.val_bpb=$(field "$row" '.run.metrics.val_bpb + 0.02')"
+	done
+	run -0 hg-ledger verify "$L" runs/good
+	run -1 --separate-stderr hg-ledger promote "$L" runs/good
+	[[ "$output" =~ no\ +replay\ +row\ [0-9]+\ is\ not\ what\ follows\ from\ the\ rows\ before\ it ]]
+	[[ "$output" =~ no\ +runs\ +5\ of\ the\ 15\ that\ the\ gain\ rests\ on:\ .*\(row\ $row\):\ the\ run\ is\ not\ what\ its\ row\ says:\ val_bpb\ is\  ]]
+	[[ "$output" == *refused ]]
+	[[ "$stderr" == *"row $row differs: "* ]]
+}
+
+# bats test_tags=b33,b93
+@test "promotion looks again at every run that the gain rests on: one that is otherwise now refuses it, one that is gone is pending" {
+	local row name file side
+	confirmed
+	for side in challenger incumbent calibration; do
+		case $side in
+		calibration) name=base3 row=$(hg-ledger show "$L" runs/base3 | jq .row) ;;
+		*) row=$(hg-ledger show "$L" "$(jq -r 'select(.kind == "confirmation").confirmation.'$side'_runs[1]' "$L/ledger.jsonl")") &&
+			name=$(jq -r .run.run_id <<< "$row") row=$(jq .row <<< "$row") ;;
+		esac
+		# A report that says another score than the row, by itself in order.
+		cp -a "runs/$name" kept
+		rescored "runs/$name"
+		run -1 hg-ledger promote "$L" runs/good
+		[[ "$output" =~ no\ +runs\ +1\ of\ the\ 15\ that\ the\ gain\ rests\ on:\ .*runs/$name\'\ \(row\ $row\):\ the\ run\ is\ not\ what\ its\ row\ says ]]
+		rm -r "runs/$name"
+		mv kept "runs/$name"
+		mv "runs/$name" away
+		run -2 hg-ledger promote "$L" runs/good
+		[[ "$output" =~ pending\ +runs\ +1\ of\ the\ 15\ that\ the\ gain\ rests\ on\ must\ be\ put\ back\ as\ they\ were:\ .*runs/$name\'\ \(row\ $row\) ]]
+		mv away "runs/$name"
+	done
+	# The run itself, too, by its row and not by what it is now.
+	cp -a runs/good kept
+	rescored runs/good
+	run -1 hg-ledger promote "$L" runs/good
+	[[ "$output" =~ no\ +evidence\ +the\ run\ is\ not\ what\ its\ row\ says:\ score_report_sha256 ]]
+	rm -r runs/good
+	mv kept runs/good
+	run -0 hg-ledger promote "$L" runs/good
+	[[ "$output" =~ yes\ +runs\ +all\ 15\ that\ the\ gain\ rests\ on\ are\ what\ their\ rows\ say ]]
+	[[ "$output" =~ yes\ +replay\  ]]
+}
+
+# bats test_tags=b33
+@test "gains that were confirmed one upon the other add up to promotion's margin, until something is promoted" {
+	local i said
+	NOISE=0.00005
+	pretend
+	for i in 1 2 3 4 5; do
+		scored runs/base$i 2.3000$i seed=$i
+		add runs/base$i
+	done
+	hg-ledger calibrate "$L" runs/base1 > calibration
+	scorer 'exit 0'
+	# better N: one more challenger that gains 0.003 nats a token over the one before, confirmed.
+	better() {
+		scored "runs/g$1" "$("$PYTHON" -c "print(2.3 - 0.00173 * $1)")" "train.matrix_lr=$("$PYTHON" -c "print(0.04 + 0.000173 * $1)")"
+		add "runs/g$1"
+		hg-confirm "$L" "runs/g$1" > out 2> err
+		[ "$(hg-ledger show "$L" | jq -r .verdict.reason)" = confirmed ]
+	}
+	margin() {
+		said=$(hg-ledger promote "$L" "runs/g$1") || [ $? -eq "$2" ]
+		said=$(grep ' margin ' <<< "$said")
+	}
+	better 1
+	margin 1 1
+	[[ $said =~ ^no\ .*bound\ of\ the\ gain\ 0\.002[0-9]*,\ margin\ 0\.00500\ .*5\ and\ 5\ fresh\ runs,\ over\ the\ first\ incumbent ]]
+	better 2
+	better 3
+	margin 3 0
+	[[ $said =~ ^yes\ .*bound\ of\ the\ gain\ 0\.00[78][0-9]*,\ margin\ 0\.00500\ .*gain\ 0\.00[89][0-9]*,\ 3\ confirmations\ add\ up,\ over\ the\ first\ incumbent ]]
+	[ "$(hg-ledger show "$L" | jq -r .kind)" = promotion ]
+	# From here on it counts anew.
+	better 4
+	margin 4 1
+	[[ $said =~ ^no\ .*bound\ of\ the\ gain\ 0\.002[0-9]*,.*5\ and\ 5\ fresh\ runs,\ over\ what\ row\ $(jq -r 'select(.kind == "promotion").row' "$L/ledger.jsonl")\ promoted ]]
 }
 
 # bats test_tags=b62

@@ -12,13 +12,16 @@
 
 #include "base/bpb.h"
 #include "judge/add.h"
+#include "base/array.h"
 #include "base/exit.h"
 #include "base/file.h"
 #include "base/jsonio.h"
 #include "base/out.h"
 #include "base/process.h"
 #include "ledger/ledger.h"
+#include "judge/evidence.h"
 #include "judge/promote.h"
+#include "judge/replay.h"
 #include "ledger/row.h"
 #include "ledger/verify.h"
 #include "run/rundir.h"
@@ -30,8 +33,8 @@
 struct case_for {
 	struct ledger *l;
 	const char *path;      /* the run; NULL if only the ledger is asked, and nothing printed */
-	const struct row *row; /* what its row would be now */
-	uint64_t number;       /* of its row in the ledger */
+	const struct row *row; /* its row in the ledger */
+	uint64_t number;       /* of that row */
 	const struct standings_fact *fact;
 	const struct standings_fact *confirmation;
 	size_t confirmed_row;
@@ -40,6 +43,10 @@ struct case_for {
 	char scorer[SHA256_HEX_SIZE]; /* digest of the program that scored again */
 	json_t *commands;             /* what would bring the evidence that is missing */
 };
+
+/* What was cleared away can be brought back; what is otherwise stays so. */
+static const enum promote_holds
+    holds_of[] = { [EVIDENCE_SAME] = PROMOTE_YES, [EVIDENCE_GONE] = PROMOTE_PENDING, [EVIDENCE_DIFFERS] = PROMOTE_NO };
 
 const char *
 promote_word(enum promote_holds holds)
@@ -128,68 +135,36 @@ is_sound(struct case_for *c)
 		condition(c, "wallclock", PROMOTE_NO, "steps began after the cap, or the machine was busy");
 }
 
-static int
-agree(const char *a, const char *b)
-{
-	return (a == NULL || b == NULL ? a == b : strcmp(a, b) == 0);
-}
-
-/* Its bytes now against its row's, and in *found what that says. */
-static enum promote_holds
-look_again(const struct case_for *c, const char **found)
-{
-	const struct run_record *then = &c->row->run, *now;
-	enum promote_holds holds = PROMOTE_PENDING;
-	enum runrecord how;
-	struct row row;
-
-	*found = "the run can't be read";
-	if (runrecord_run(c->path, c->l->real, &how, &row) == -1)
-		return (holds);
-	now = &row.run;
-	if (how != RUNRECORD_CLOSED)
-		*found = "files that receipts name are not there";
-	else if (!agree(now->spec, then->spec) || !agree(now->training_report, then->training_report) ||
-	    !agree(now->export_report, then->export_report) || !agree(now->score_report, then->score_report) ||
-	    !agree(now->artifact, then->artifact) || json_array_size(now->mismatches) != 0 ||
-	    json_array_size(now->problems) != 0) {
-		holds = PROMOTE_NO;
-		*found = "the run is not what its row says";
-	} else {
-		holds = PROMOTE_YES;
-		*found = "receipts and artifact are those of the row";
-	}
-	row_free(&row);
-	return (holds);
-}
-
 static void
 is_unchanged(struct case_for *c)
 {
-	const char *found;
-	enum promote_holds holds = look_again(c, &found);
+	struct str found = STR_INIT;
+	enum promote_holds holds = holds_of[evidence_look(c->l, c->path, &c->row->run, &found)];
 
-	condition(c, "evidence", holds, "%s", found);
+	condition(c, "evidence", holds, "%s", found.p == NULL ? "?" : found.p);
 	if (holds == PROMOTE_PENDING)
 		command(c, "hg-gate score %s", c->path);
+	str_free(&found);
 }
 
 /* A promotion that stands is no more than its row: is the artifact still the one? The exit code. */
 static int
 stands(struct case_for *c)
 {
-	const char *found;
-	enum promote_holds holds = look_again(c, &found);
+	struct str found = STR_INIT;
+	enum promote_holds holds = holds_of[evidence_look(c->l, c->path, &c->row->run, &found)];
 
 	if (holds == PROMOTE_NO) {
-		condition(c, "evidence", holds, "%s", found);
+		condition(c, "evidence", holds, "%s", found.p == NULL ? "?" : found.p);
 		out_put("refused: altered since row %llu promoted it\n", (unsigned long long)c->view->promoted);
+		str_free(&found);
 		return (HG_EXIT_NO);
 	}
 	out_put("promoted already: row %llu\n", (unsigned long long)c->view->promoted);
 	/* What was cleared away since takes nothing from it. */
 	if (holds == PROMOTE_PENDING)
-		condition(c, "evidence", holds, "%s", found);
+		condition(c, "evidence", holds, "%s", found.p == NULL ? "?" : found.p);
+	str_free(&found);
 	return (HG_EXIT_DONE);
 }
 
@@ -213,38 +188,108 @@ is_full(struct case_for *c)
 	rundir_close(&r);
 }
 
+/*
+ * The way back along the incumbents, from the run's configuration to the one that was promoted before it, or else to
+ * the first: ${config} stands where ${at} rows were in.
+ */
+struct way {
+	uint64_t config;
+	size_t at;
+	unsigned steps;
+};
+
+/*
+ * The confirmation that made the way's configuration incumbent, NULL at its end; then ${at} is the row of the promotion
+ * that it ends at, or 0.  A promotion of the present incumbent's is passed over: another artifact of it takes its
+ * place.
+ */
+static const struct standings_fact *
+way_back(const struct case_for *c, struct way *way)
+{
+	const struct standings_fact *f;
+
+	for (; way->at > 0; way->at--) {
+		f = standings_fact(&c->l->book, way->at - 1);
+		if (f->group != c->fact->group || f->config != way->config)
+			continue;
+		if (f->kind == STANDINGS_PROMOTION && way->steps > 0)
+			return (NULL);
+		if (f->kind == STANDINGS_VERDICT && f->klass == VERDICT_IMPROVEMENT) {
+			way->config = f->other;
+			way->at--;
+			way->steps++;
+			return (f);
+		}
+	}
+	return (NULL);
+}
+
+static struct way
+way_from(const struct case_for *c)
+{
+	return ((struct way){ c->fact->config, standings_count(&c->l->book), 0 });
+}
+
 /* The last confirmation that made this configuration incumbent. */
 static void
 find_confirmation(struct case_for *c)
 {
-	const struct standings_fact *f;
-	size_t i;
+	struct way way = way_from(c);
 
-	for (i = standings_count(&c->l->book); i-- > 0;) {
-		f = standings_fact(&c->l->book, i);
-		if (f->kind == STANDINGS_VERDICT && f->klass == VERDICT_IMPROVEMENT && f->config == c->fact->config &&
-		    f->group == c->fact->group) {
-			c->confirmation = f;
-			c->confirmed_row = i + 1;
-			return;
-		}
-	}
+	if ((c->confirmation = way_back(c, &way)) != NULL)
+		c->confirmed_row = way.at + 1;
 }
 
-/* The bound of the gain in the margin's unit, from the confirmation's own fresh runs. */
-static void
-gained(struct case_for *c)
+/* What the fresh runs of a confirmation say of its gain in the margin's unit: NULL, or why that can't be told. */
+static const char *
+gain_of(const struct case_for *c, const struct standings_fact *confirmation, struct noise_test *t, unsigned *n)
 {
 	const struct policy *p = &c->l->book.policy;
-	const struct standings_plan *plan;
+	const struct standings_plan *plan = standings_plan(&c->l->book, confirmation->plan);
 	const struct standings_fact *mine = NULL, *theirs = NULL, *f;
 	enum policy_metric m = p->promotion.unit == POLICY_NATS_PER_TOKEN ? POLICY_VAL_LOSS :
 									    p->metric.across_tokenizers;
 	struct noise_arm a, b;
 	struct noise_pool pool;
-	struct noise_test t;
-	double scale = p->promotion.unit == POLICY_NATS_PER_BYTE ? bpb_nats(1) : 1;
 	unsigned k;
+
+	for (k = 0; plan != NULL && k < 2 * plan->n; k++) {
+		/* A forged verdict may stand over a plan that was never filled. */
+		if (plan->slot[k].fact == 0)
+			continue;
+		f = standings_fact(&c->l->book, plan->slot[k].fact - 1);
+		*(plan->slot[k].challenger ? &mine : &theirs) = f;
+	}
+	if (plan == NULL || mine == NULL || theirs == NULL)
+		return ("its plan was never filled");
+	if (m == POLICY_VAL_LOSS && mine->tokenizer != theirs->tokenizer)
+		return ("tokenizers differ");
+	a = standings_arm(&c->l->book, plan, 0, m);
+	b = standings_arm(&c->l->book, plan, 1, m);
+	if (a.n < plan->n || b.n < plan->n)
+		return ("it is not known of all runs");
+	pool = standings_pool(&c->l->book, plan->group, plan->lane, plan->config, plan->other, m);
+	*t = noise_compare(&a, &b, &pool, p->metric.sign, 0, p->promotion.confidence);
+	*n = plan->n;
+	return (NULL);
+}
+
+/*
+ * The bound of the gain over what was promoted last.  Gains of confirmations add up, and, as these have no run in
+ * common, so do the squares of how far their bounds lie below them: a distance that is the quantile of each one's own
+ * error, heavier in its tail than that of a sum, times its standard error.  One alone has its own bound.
+ */
+static void
+gained(struct case_for *c)
+{
+	const struct policy *p = &c->l->book.policy;
+	const struct standings_fact *confirmation;
+	double scale = p->promotion.unit == POLICY_NATS_PER_BYTE ? bpb_nats(1) : 1, gain = 0, width = 0;
+	struct way way = way_from(c);
+	struct noise_test t;
+	const char *why;
+	char runs[64], since[64];
+	unsigned n = 0;
 
 	if (c->confirmation == NULL) {
 		condition(c, "confirmed_gain", PROMOTE_PENDING,
@@ -254,32 +299,167 @@ gained(struct case_for *c)
 		return;
 	}
 	condition(c, "confirmed_gain", PROMOTE_YES, "confirmed in row %zu", c->confirmed_row);
-	plan = standings_plan(&c->l->book, c->confirmation->plan);
-	for (k = 0; plan != NULL && k < 2 * plan->n; k++) {
-		/* A forged verdict may stand over a plan that was never filled. */
-		if (plan->slot[k].fact == 0)
+	while ((confirmation = way_back(c, &way)) != NULL) {
+		if ((why = gain_of(c, confirmation, &t, &n)) != NULL) {
+			condition(c, "margin", PROMOTE_NO, "the gain confirmed in row %zu can't be told in %s: %s",
+			    way.at + 1, policy_unit_name(p->promotion.unit), why);
+			return;
+		}
+		gain += t.gain;
+		width = hypot(width, t.gain - t.lower);
+	}
+	if (way.steps == 1)
+		snprintf(runs, sizeof(runs), "%u and %u fresh runs", n, n);
+	else
+		snprintf(runs, sizeof(runs), "%u confirmations add up", way.steps);
+	if (way.at == 0)
+		snprintf(since, sizeof(since), "over the first incumbent");
+	else
+		snprintf(since, sizeof(since), "over what row %zu promoted", way.at);
+	condition(c, "margin", (gain - width) * scale >= p->promotion.margin ? PROMOTE_YES : PROMOTE_NO,
+	    "lower %g %% bound of the gain %.5f, margin %.5f %s (gain %.5f, %s, %s)", 100 * p->promotion.confidence,
+	    (gain - width) * scale, p->promotion.margin, policy_unit_name(p->promotion.unit), gain * scale, runs,
+	    since);
+}
+
+/* Facts, each once. */
+struct facts {
+	const struct standings_fact **list;
+	size_t n, cap;
+};
+
+static int
+facts_add(struct facts *facts, const struct standings_fact *f)
+{
+	const struct standings_fact **grown;
+	size_t i;
+
+	for (i = 0; i < facts->n; i++)
+		if (facts->list[i] == f)
+			return (0);
+	if ((grown = array_room(facts->list, facts->n, &facts->cap, sizeof(*grown))) == NULL)
+		return (-1);
+	facts->list = grown;
+	grown[facts->n++] = f;
+	return (0);
+}
+
+/* The runs that a calibration counted. */
+static int
+facts_calibration(const struct case_for *c, const struct standings_fact *f, struct facts *facts)
+{
+	const struct standings_fact *run;
+	const json_t *digest;
+	struct row row;
+	size_t i;
+	int rc = 0;
+
+	if (ledger_read(c->l, f, &row) == -1)
+		return (-1);
+	json_array_foreach(row.calibration.runs, i, digest)
+		if ((run = standings_row(&c->l->book, standings_tag(json_string_value(digest)))) != NULL &&
+		    run->kind == STANDINGS_RUN && (rc = facts_add(facts, run)) == -1)
+			break;
+	row_free(&row);
+	return (rc);
+}
+
+/* The runs that the confirmations of the gain rest on: their own, and those that calibrated their lanes before. */
+static int
+facts_of_gain(const struct case_for *c, struct facts *facts)
+{
+	const struct standings *b = &c->l->book;
+	const struct standings_plan *plan;
+	const struct standings_fact *confirmation, *f;
+	struct way way = way_from(c);
+	unsigned k;
+	size_t i;
+
+	while ((confirmation = way_back(c, &way)) != NULL) {
+		if ((plan = standings_plan(b, confirmation->plan)) == NULL)
 			continue;
-		f = standings_fact(&c->l->book, plan->slot[k].fact - 1);
-		*(plan->slot[k].challenger ? &mine : &theirs) = f;
+		for (k = 0; k < 2 * plan->n; k++)
+			if (plan->slot[k].fact != 0 &&
+			    facts_add(facts, standings_fact(b, plan->slot[k].fact - 1)) == -1)
+				return (-1);
+		for (i = 0; i < way.at; i++) {
+			f = standings_fact(b, i);
+			if (f->kind == STANDINGS_CALIBRATION && f->group == plan->group && f->lane == plan->lane &&
+			    facts_calibration(c, f, facts) == -1)
+				return (-1);
+		}
 	}
-	if (plan == NULL || mine == NULL || theirs == NULL ||
-	    (m == POLICY_VAL_LOSS && mine->tokenizer != theirs->tokenizer)) {
-		condition(c, "margin", PROMOTE_NO, "the gain can't be told in %s: tokenizers differ",
-		    policy_unit_name(p->promotion.unit));
-		return;
+	return (0);
+}
+
+/* One of them; what was found is put, with the run's name, behind what was said of others. */
+static enum evidence
+look_at(const struct case_for *c, const struct standings_fact *f, struct str said[])
+{
+	struct str found = STR_INIT, place = STR_INIT;
+	enum evidence is = EVIDENCE_GONE;
+	struct row row;
+
+	if (ledger_read(c->l, f, &row) == -1)
+		return (is);
+	if (row.run.dir != NULL && ledger_place(c->l, row.run.dir, &place) == 0) {
+		is = evidence_look(c->l, place.p, &row.run, &found);
+		(void)str_printf(&said[is], "%s'%s' (row %lld): %s", said[is].n == 0 ? "" : "; ", place.p,
+		    (long long)row.number, found.p == NULL ? "?" : found.p);
 	}
-	a = standings_arm(&c->l->book, plan, 0, m);
-	b = standings_arm(&c->l->book, plan, 1, m);
-	if (a.n < plan->n || b.n < plan->n) {
-		condition(c, "margin", PROMOTE_PENDING, "%s is not known of all runs", policy_metric_name(m));
-		return;
+	str_free(&place);
+	str_free(&found);
+	row_free(&row);
+	return (is);
+}
+
+/* Every run that the gain rests on is looked at again, as the run itself is. */
+static void
+rests_on_runs(struct case_for *c)
+{
+	struct str said[] = { STR_INIT, STR_INIT, STR_INIT };
+	struct facts facts = { NULL, 0, 0 };
+	size_t i, count[] = { 0, 0, 0 };
+
+	if (c->confirmation == NULL)
+		condition(c, "runs", PROMOTE_PENDING, "no gain is known, so none rests on them");
+	else if (facts_of_gain(c, &facts) == -1)
+		condition(c, "runs", PROMOTE_PENDING, "the rows of the runs that the gain rests on can't be read");
+	else {
+		for (i = 0; i < facts.n; i++)
+			count[look_at(c, facts.list[i], said)]++;
+		if (count[EVIDENCE_DIFFERS] != 0)
+			condition(c, "runs", PROMOTE_NO, "%zu of the %zu that the gain rests on: %s",
+			    count[EVIDENCE_DIFFERS], facts.n, said[EVIDENCE_DIFFERS].p);
+		else if (count[EVIDENCE_GONE] != 0)
+			condition(c, "runs", PROMOTE_PENDING,
+			    "%zu of the %zu that the gain rests on must be put back as they were: %s",
+			    count[EVIDENCE_GONE], facts.n, said[EVIDENCE_GONE].p == NULL ? "?" : said[EVIDENCE_GONE].p);
+		else
+			condition(c, "runs", PROMOTE_YES, "all %zu that the gain rests on are what their rows say",
+			    facts.n);
 	}
-	pool = standings_pool(&c->l->book, plan->group, plan->lane, plan->config, plan->other, m);
-	t = noise_compare(&a, &b, &pool, p->metric.sign, 0, p->promotion.confidence);
-	condition(c, "margin", t.lower * scale >= p->promotion.margin ? PROMOTE_YES : PROMOTE_NO,
-	    "lower %g %% bound of the gain %.5f, margin %.5f %s (gain %.5f, %u and %u fresh runs)",
-	    100 * p->promotion.confidence, t.lower * scale, p->promotion.margin, policy_unit_name(p->promotion.unit),
-	    t.gain * scale, plan->n, plan->n);
+	for (i = 0; i < sizeof(said) / sizeof(said[0]); i++)
+		str_free(&said[i]);
+	free(facts.list);
+}
+
+/* What is said of rows that were forged is no evidence, however well they are chained. */
+static void
+replays(struct case_for *c)
+{
+	struct replay_view view;
+	int code = replay_ledger(c->l->path, &view);
+
+	if (code == HG_EXIT_DONE)
+		condition(c, "replay", PROMOTE_YES, "%u verdicts follow from their rows", view.judged);
+	else if (code == HG_EXIT_NO)
+		condition(c, "replay", PROMOTE_NO,
+		    "row %llu is not what follows from the rows before it%s: hg-ledger replay",
+		    (unsigned long long)view.first, view.differ > 1 ? ", nor are others" : "");
+	else
+		condition(c, "replay", PROMOTE_NO, "the ledger can't be replayed from row %llu on",
+		    (unsigned long long)view.first);
 }
 
 static void
@@ -417,7 +597,8 @@ promote_run(const char *ledger, const char *path, const char *head)
 	struct ledger l;
 	struct promote_view view = { .count = 0 };
 	struct case_for c = { .l = &l, .path = path, .view = &view, .worst = PROMOTE_YES };
-	struct add add; /* the run as it is now; its row is the one in the ledger */
+	struct add add; /* the run as it is now */
+	struct row there;
 	int code = HG_EXIT_SYSTEM;
 
 	if (ledger_open_whole(&l, ledger, LEDGER_READ) == -1)
@@ -434,12 +615,16 @@ promote_run(const char *ledger, const char *path, const char *head)
 		code = HG_EXIT_PENDING;
 		goto err1;
 	}
-	c.row = &add.row;
 	c.number = add.already;
 	c.fact = standings_fact(&l.book, (size_t)add.already - 1);
+	if (ledger_read(&l, c.fact, &there) == -1) {
+		code = ledger_exit(errno);
+		goto err1;
+	}
+	c.row = &there;
 	if ((view.promoted = promoted(&c)) != 0) {
 		code = stands(&c);
-		goto err1;
+		goto err2;
 	}
 	if (head != NULL && (strlen(head) < 8 || strncmp(head, l.head, strlen(head)) != 0))
 		condition(&c, "head", PROMOTE_NO, "it is %.12s, and was asked to be %.12s", l.head, head);
@@ -454,7 +639,9 @@ promote_run(const char *ledger, const char *path, const char *head)
 	else
 		is_full(&c);
 	is_unchanged(&c);
+	rests_on_runs(&c);
 	verifies(&c);
+	replays(&c);
 	if (c.worst == PROMOTE_YES)
 		scores_again(&c);
 	else
@@ -469,6 +656,8 @@ promote_run(const char *ledger, const char *path, const char *head)
 		out_put("pending\n");
 		put_commands(&c);
 	}
+err2:
+	row_free(&there);
 err1:
 	add_free(&add);
 err0:

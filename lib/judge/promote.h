@@ -23,7 +23,8 @@ struct promote_view {
  * promote_look(l, fact, view):
  * What the ledger alone says of promoting the run of ${fact}, a row of a run:
  * incumbent, sound, cap, wall-clock, confirmed gain, margin.  The others
- * (full evaluation, evidence, scored again) need the run itself.
+ * (full evaluation, evidence, runs, chain, replay, scored again) need what lies
+ * on disk.
  * Errors: -1 with errno, said.
  */
 int promote_look(struct ledger *l, const struct standings_fact *fact, struct promote_view *view);
@@ -34,9 +35,12 @@ const char *promote_word(enum promote_holds holds);
 /**
  * promote_run(ledger, path, head):
  * Promote the artifact of the run at ${path}, if every condition holds:
- * its configuration is incumbent; its gain was confirmed, with the lower bound
- * at or above the margin; cap, wall-clock and full evaluation; the run still is
- * what its row says; the chain verifies; and hg-score -c, which is run here if
+ * its configuration is incumbent; its gain was confirmed, and the lower bound
+ * of the gain over what was promoted last, which may be that of several
+ * confirmations together, is at or above the margin; cap, wall-clock and full
+ * evaluation; the run, and every run that those confirmations and their lanes'
+ * calibrations rest on, still is what its row says; the chain verifies, and
+ * every verdict follows from the rows; and hg-score -c, which is run here if
  * all else holds, gets the same score again.  The ledger's head must be
  * ${head} (NULL: the one found), from first look to last: if it has moved,
  * the promotion is refused.  Promoting again changes nothing.

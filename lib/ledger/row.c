@@ -954,6 +954,62 @@ members_differ(const struct member *m, const void *says, const void *should, str
 	return (0);
 }
 
+/* What follows from where a run lies and when it is looked at, not from its receipts. */
+static int
+is_of_place(const struct member *m)
+{
+	static const char *const keys[] = { "run_id", "attempt", "supersedes", "dir", "refusals", "missing", "problems",
+		"mismatches" };
+	size_t i;
+
+	for (i = 0; i < sizeof(keys) / sizeof(keys[0]) && strcmp(keys[i], m->key) != 0; i++)
+		;
+	return (i < sizeof(keys) / sizeof(keys[0]));
+}
+
+/* The first member of two objects that differs, and in *a and *b what it is in each; NULL for what are none. */
+static const char *
+part_that_differs(json_t **a, json_t **b)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(*a, key, v)
+		if (!json_equal(v, json_object_get(*b, key))) {
+			*a = v;
+			*b = json_object_get(*b, key);
+			return (key);
+		}
+	return (NULL);
+}
+
+int
+row_run_differs(const struct run_record *says, const struct run_record *is, struct str *where)
+{
+	const struct member *m;
+	const char *part;
+	json_t *a, *b, *p, *q;
+	char *x, *y;
+	int differ = 0;
+
+	for (m = run_members; m->key != NULL && !differ; m++) {
+		p = a = write_member(m, says);
+		q = b = write_member(m, is);
+		if (!is_of_place(m) && !(m->later && json_is_null(a)) && (differ = !json_equal(a, b))) {
+			part = part_that_differs(&p, &q);
+			x = jsonio_line(p);
+			y = q == NULL ? NULL : jsonio_line(q);
+			(void)str_printf(where, "%s is %s and was %s", part == NULL ? m->key : part,
+			    y == NULL ? "not there" : y, x == NULL ? "?" : x);
+			free(x);
+			free(y);
+		}
+		json_decref(a);
+		json_decref(b);
+	}
+	return (differ);
+}
+
 int
 row_differs(const struct row *says, const struct row *should, struct str *where)
 {

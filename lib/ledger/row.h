@@ -146,4 +146,10 @@ void row_put_verdict(struct row *r, const struct verdict *v, const struct policy
  */
 int row_differs(const struct row *says, const struct row *should, struct str *where);
 
+/*
+ * The same of a run as a row says it was and as its receipts say it is: all but its place, its name, and the lists of
+ * what stands against it.  What came in a later version, and the row does not say, is passed over.
+ */
+int row_run_differs(const struct run_record *says, const struct run_record *is, struct str *where);
+
 #endif

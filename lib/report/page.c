@@ -962,8 +962,9 @@ put_promotion(const struct page *p)
 		    promote_word(c->holds), c->name, c->evidence);
 	}
 	markup_put(p->m,
-	    "</ul><p class=\"note\">Whether all documents were scored, the run's files are still those of"
-	    " its row, and the artifact scores the same again is asked when it is promoted.</p>");
+	    "</ul><p class=\"note\">Whether all documents were scored, the files of all runs that the gain"
+	    " rests on are still those of their rows, every verdict follows from the rows, and the artifact scores the"
+	    " same again is asked when it is promoted.</p>");
 	if (!stands)
 		put_promote(p, r->dir);
 	markup_put(p->m, "</section>\n");
