@@ -27,12 +27,14 @@ a_night() {
 	hg-ledger calibrate "$1/ledger" "$1/runs/base1" > "$1/calibrated"
 	scored "$1/runs/starved" 1.9 train.matrix_lr=0.03 starved=yes train.schedule=wallclock train.warmdown_frac=0.4
 	scored "$1/runs/good" 2.23 train.matrix_lr=0.02
+	scored "$1/runs/good.2" 2.23 train.matrix_lr=0.02 seed=77
 	hg-ledger plan "$1/ledger" "$1/runs/good" > "$1/plan"
 	for i in 1 2 3; do
 		line=$(hg-ledger next "$1/ledger")
 		lr=0.04
 		[ "$(echo "$line" | cut -f 3)" = incumbent ] || lr=0.02
-		scored "$1/runs/good.p.$i" 2.23 "train.matrix_lr=$lr" "train.seed=$(echo "$line" | cut -f 4)"
+		scored "$1/runs/good.p.$i" 2.23 "train.matrix_lr=$lr" "train.seed=$(echo "$line" | cut -f 4)" \
+		    "train.data_offset=$(echo "$line" | cut -f 6)"
 	done
 	hg-ledger plan -x "$1/ledger" > "$1/given-up"
 }
