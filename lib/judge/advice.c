@@ -331,6 +331,8 @@ advice_ledger(const struct ledger *l, struct advice *a)
 		str_free(&path);
 		return (rc);
 	}
+	if (v.spent)
+		return (spent(l, a));
 	if (v.what == PLATEAU_STOP)
 		return (say(a, ADVICE_STOP, "the stop rule says so"));
 	return (standings_left(b) == 0 ? spent(l, a) : say(a, ADVICE_TRY, "try another change"));

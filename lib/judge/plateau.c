@@ -14,7 +14,11 @@ patience(double miss, double success_rate, double power)
 struct plateau_view
 plateau_look(const struct standings *b)
 {
-	struct plateau_view v = { PLATEAU_UNKNOWN, 0, 0, 0, b->failures, NAN, NAN, NAN };
+	struct plateau_view v = { .what = PLATEAU_UNKNOWN,
+		.failures = b->failures,
+		.screen = NAN,
+		.confirm = NAN,
+		.power = NAN };
 	const struct policy *p = &b->policy;
 	const struct standings_group *g = b->last_group == 0 ? NULL : standings_group(b, b->last_group);
 	size_t best;
@@ -30,6 +34,10 @@ plateau_look(const struct standings *b)
 		v.m = patience(p->plateau.miss, p->plateau.success_rate, v.power);
 		v.what = v.resolved >= v.m ? PLATEAU_STOP : PLATEAU_GO_ON;
 	}
+	/* Without a confirmation to spend nothing can be found, however many are tried. */
+	v.spent = standings_left(b) == 0 && standings_open_plan(b, 0) == NULL;
+	if (v.spent)
+		v.what = PLATEAU_STOP;
 	if (v.failures >= p->plateau.pause_after_failures)
 		v.what = PLATEAU_PAUSE;
 	return (v);
@@ -51,6 +59,10 @@ plateau_tell(const struct plateau_view *v, const struct policy *p, struct str *w
 	if (v->what == PLATEAU_PAUSE)
 		return (str_printf(why, "the last %u runs were blocked or invalid, and the policy pauses at %u",
 		    v->failures, p->plateau.pause_after_failures));
+	if (v->spent)
+		return (str_printf(why,
+		    "campaign '%s' has spent its %u confirmations, so nothing more can be found before another is declared",
+		    p->campaign.name, p->campaign.confirmations));
 	if (v->what == PLATEAU_UNKNOWN)
 		return (str_puts(why, "the lane's noise is not calibrated, so no power is known to reason with"));
 	rc = str_printf(why,
