@@ -102,6 +102,7 @@ policy_take(struct policy *p, const json_t *v)
 	p->noise.calibration_seeds = (unsigned)jsonio_i64(v, "noise.calibration_seeds", 0);
 	p->screen.gain_sd = jsonio_f64(v, "screen.gain_sd", 0);
 	p->screen.regression_level = jsonio_f64(v, "screen.regression_level", 0);
+	p->screen.outrun = jsonio_true(v, "screen.outrun");
 	p->confirm.seeds = (unsigned)jsonio_i64(v, "confirm.seeds", 0);
 	p->confirm.gain_sd = jsonio_f64(v, "confirm.gain_sd", 0);
 	p->confirm.power = jsonio_f64(v, "confirm.power", 0);

@@ -51,6 +51,7 @@ struct policy {
 	struct {
 		double gain_sd; /* a single run this many lane deviations better is worth a confirmation */
 		double regression_level;
+		int outrun; /* hg-run has clear losers ended early */
 	} screen;
 	struct {
 		unsigned seeds; /* runs a side */
