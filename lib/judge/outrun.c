@@ -26,16 +26,16 @@ static const char *const matched[] = { "train.schedule", "train.iterations", "tr
 	"train.replay", "train.init_from" };
 
 /*
- * Where to look, in percent of the steps, never below half; and what the error of a prediction made there is at least:
- * a share of the lane's run-to-run deviation (what is left of it among runs of one configuration once the loss there is
- * known) and a share of the score (how far off the line of one configuration was for another).
- * Source: 37 real runs of three configurations, 300 steps, final val_bpb of 2.13: residual deviation 0.54, 0.37 and
- * 0.26; bias up to 0.008 at half, 0.003 later.
+ * Where to look, in percent of the steps, never below half; and what a prediction made there is off by at least: a share
+ * of the lane's run-to-run deviation (what is left of it among runs of one configuration once the loss there is known)
+ * and a share of the score (how far off the line of one configuration was for another), each three times.
+ * Source: 37 real runs of three configurations, 300 steps, final val_bpb of 2.13: residual deviation 0.54 and 0.37; bias
+ * up to 0.008 at half, 0.003 at three quarters.
  */
 static const struct {
 	unsigned percent;
 	double of_lane, of_score;
-} checks[] = { { 50, 0.54, 0.008 / 2.13 }, { 75, 0.37, 0.003 / 2.13 }, { 90, 0.26, 0.003 / 2.13 } };
+} checks[] = { { 50, 3 * 0.54, 3 * 0.008 / 2.13 }, { 75, 3 * 0.37, 3 * 0.003 / 2.13 } };
 
 enum { CHECKS = sizeof(checks) / sizeof(checks[0]) };
 
@@ -46,8 +46,11 @@ enum { CHECKS = sizeof(checks) / sizeof(checks[0]) };
  */
 static const double slope = 0.5;
 
-#define ERRORS 3
 #define WORSE_SDS 2
+
+/* Student's t that one in a thousand exceeds, from 2 degrees of freedom on: few runs tell a deviation poorly. */
+static const double rare[MOST_RUNS - LEAST_RUNS + 1] = { 22.327, 10.215, 7.173, 5.893, 5.208, 4.785, 4.501, 4.297,
+	4.144, 4.025 };
 
 /* A run of the incumbent's that can be used. */
 struct used {
@@ -69,9 +72,9 @@ struct asking {
 };
 
 double
-outrun_limit(double loss, double share, double score_per_loss, double lane_sd, double error)
+outrun_limit(double loss, double score_per_loss, double lane_sd, double error, double spread)
 {
-	return (loss + (WORSE_SDS * lane_sd + ERRORS * error) / (share * score_per_loss));
+	return (loss + fmax((WORSE_SDS * lane_sd + error) / score_per_loss, spread));
 }
 
 /* The first of the keys that must be the same and is not, or NULL. */
@@ -272,20 +275,28 @@ gather(struct asking *a)
 	return (a->n >= LEAST_RUNS && (same >= LEAST_RUNS || places >= LEAST_RUNS));
 }
 
-/* How far final scores lie from what the loss at a check predicts, at the fixed slope: none is fitted to few runs. */
+/* What one run in a thousand is beyond, by the deviation of the incumbent's. */
+static double
+seldom(const struct asking *a, double ss)
+{
+	double n = (double)a->n;
+
+	return (rare[a->n - LEAST_RUNS] * sqrt(ss / (n - 1)) * sqrt(1 + 1 / n));
+}
+
+/* How much better than predicted at a check, at the fixed slope, a score may be: no slope is fitted to few runs. */
 static double
 error_of(const struct asking *a, size_t k, double score, double per_loss, double loss, double lane_sd)
 {
-	double ss = 0, off, error;
+	double ss = 0, off, least;
 	size_t i;
 
 	for (i = 0; i < a->n; i++) {
 		off = a->used[i].score - score - slope * per_loss * (a->used[i].loss[k] - loss);
 		ss += off * off;
 	}
-	error = fmax(sqrt(ss / (double)(a->n - 1)), checks[k].of_lane * lane_sd);
-	error = fmax(error, checks[k].of_score * score);
-	return (error * sqrt(1 + 1 / (double)a->n));
+	least = fmax(checks[k].of_lane * lane_sd, checks[k].of_score * score) * sqrt(1 + 1 / (double)a->n);
+	return (fmax(seldom(a, ss), least));
 }
 
 static json_t *
@@ -317,7 +328,7 @@ build(const struct asking *a)
 	const struct standings *b = &a->l->book;
 	const enum policy_metric metric = b->policy.metric.name;
 	struct noise_pool all = standings_pool(b, a->f.group, a->f.lane, 0, 0, metric);
-	double lane_sd = noise_lane_sd(&all), score = 0, per_loss = 0, loss, error;
+	double lane_sd = noise_lane_sd(&all), score = 0, per_loss = 0, loss, spread, error;
 	char first[SHA256_HEX_SIZE], time[32];
 	json_t *list = json_array(), *runs, *v;
 	size_t i, k;
@@ -329,14 +340,17 @@ build(const struct asking *a)
 	for (k = 0; k < CHECKS; k++) {
 		for (loss = 0, i = 0; i < a->n; i++)
 			loss += a->used[i].loss[k] / (double)a->n;
+		for (spread = 0, i = 0; i < a->n; i++)
+			spread += (a->used[i].loss[k] - loss) * (a->used[i].loss[k] - loss);
+		spread = seldom(a, spread);
 		error = error_of(a, k, score, per_loss, loss, lane_sd);
 		/* Of a few steps two checks may be at the same one. */
 		if (k > 0 && a->step[k] == a->step[k - 1])
 			continue;
 		(void)json_array_append_new(list,
-		    json_pack("{s:I, s:o, s:o, s:o}", "step", (json_int_t)a->step[k], "loss", jsonio_real(loss),
-			"error", jsonio_real(error), "limit",
-			jsonio_real(outrun_limit(loss, slope, per_loss, lane_sd, error))));
+		    json_pack("{s:I, s:o, s:o, s:o, s:o}", "step", (json_int_t)a->step[k], "loss", jsonio_real(loss),
+			"spread", jsonio_real(spread), "error", jsonio_real(error), "limit",
+			jsonio_real(outrun_limit(loss, slope * per_loss, lane_sd, error, spread))));
 	}
 	if (ledger_digest(a->l, standings_fact(b, 0), first) == -1 || (runs = runs_of(a)) == NULL) {
 		json_decref(list);

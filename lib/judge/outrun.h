@@ -26,12 +26,12 @@ enum outrun {
 int outrun_pace(const struct ledger *l, const char *path, enum outrun *how);
 
 /**
- * outrun_limit(loss, slope, score_per_loss, lane_sd, error):
- * The loss above which the predicted final score, three errors better than
- * predicted, is still two lane deviations worse than the incumbent's.
- * Units:  nats a token; the metric's for lane_sd and error.
+ * outrun_limit(loss, score_per_loss, lane_sd, error, spread):
+ * The loss above which a score that is better than predicted by ${error} is still two lane deviations worse than the
+ * incumbent's, and which lies above the incumbent's by ${spread} at least.  ${score_per_loss}: what is predicted.
+ * Units:  nats a token for losses and spread; the metric's for lane_sd and error.
  * Exported for tests.
  */
-double outrun_limit(double loss, double slope, double score_per_loss, double lane_sd, double error);
+double outrun_limit(double loss, double score_per_loss, double lane_sd, double error, double spread);
 
 #endif

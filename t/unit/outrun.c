@@ -94,9 +94,10 @@ main(void)
 	    "before law 3 it is refused like any other");
 	standings_free(&b);
 
-	/* 0.4 above at a slope of 1/2 is predicted to be 0.2 worse, which is 2 * 0.04 and 3 * 0.04. */
-	tap_ok(fabs(outrun_limit(3, 0.5, 1, 0.04, 0.04) - 3.4) < 1e-12,
-	    "at the limit a score three errors better than predicted is two lane deviations worse");
+	/* 0.4 above is predicted to be 0.2 worse, which is 2 * 0.04 and 0.12. */
+	tap_ok(fabs(outrun_limit(3, 0.5, 0.04, 0.12, 0.1) - 3.4) < 1e-12,
+	    "at the limit a score better than predicted by the error is two lane deviations worse");
+	tap_ok(outrun_limit(3, 0.5, 0.04, 0.12, 0.5) == 3.5, "no limit lies within what the incumbent's own losses do");
 	tap_ok(pace_earliest(40) == 20 && pace_earliest(41) == 21 && pace_earliest(1) == 1,
 	    "half of the steps is never fewer than half");
 	return (tap_done());
