@@ -26,11 +26,11 @@ static const char *const matched[] = { "train.schedule", "train.iterations", "tr
 	"train.replay", "train.init_from" };
 
 /*
- * Where to look, in percent of the steps, never below half; and what a prediction made there is off by at least: a share
- * of the lane's run-to-run deviation (what is left of it among runs of one configuration once the loss there is known)
- * and a share of the score (how far off the line of one configuration was for another), each three times.
- * Source: 37 real runs of three configurations, 300 steps, final val_bpb of 2.13: residual deviation 0.54 and 0.37; bias
- * up to 0.008 at half, 0.003 at three quarters.
+ * Where to look, in percent of the steps, never below half; and what a prediction made there is off by at least, each
+ * three times: a share of the lane's run-to-run deviation (what is left of it among runs of one configuration once the
+ * loss there is known), and a share of the score (how far off the line of one configuration was for another).
+ * Source: 37 real runs of three configurations, 300 steps, final val_bpb of 2.13: residual deviation 0.54 and 0.37;
+ * bias up to 0.008 at half, 0.003 at three quarters.
  */
 static const struct {
 	unsigned percent;
