@@ -245,7 +245,18 @@ prepare(const struct ledger *l, const char *path, enum prepare what, struct add 
 		if (ledger_digest(l, before, hex) == -1 || (out->row.run.supersedes = row_text(&out->row, hex)) == NULL)
 			goto err0;
 	}
-	if (judge(l, &out->row, f) == -1 || advice_run(l, path, f, &out->next) == -1)
+	if (judge(l, &out->row, f) == -1)
+		goto err0;
+	/* Those that were ended are missing among those that were not. */
+	if (what != PREPARE_PREVIEW && f->reason == VERDICT_SLOT && out->row.run.pace != NULL) {
+		say_error(
+		    "'%s' was trained under a '%s' that might have ended it, so it fills no slot of a confirmation: "
+		    "make that run anew, without",
+		    path, RUNDIR_PACE);
+		errno = EINVAL;
+		goto err0;
+	}
+	if (advice_run(l, path, f, &out->next) == -1)
 		goto err0;
 	out->judged = 1;
 	return (0);

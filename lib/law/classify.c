@@ -173,6 +173,21 @@ guard_broken(const struct policy *p, unsigned guard, const struct guard_side *mi
 	return (1);
 }
 
+/*
+ * Was a refused run ended by the pace of its group's incumbent, for the first time in its configuration and outside of
+ * any plan?  Before law 3 it is refused like any other.
+ */
+static int
+is_outrun(const struct standings *b, const struct standings_fact *f)
+{
+	const struct standings_group *g = standings_group(b, f->group);
+	unsigned slot;
+
+	return (b->policy.law >= 3 && f->final == STANDINGS_OUTRUN && g != NULL && g->incumbent != 0 &&
+	    g->incumbent != f->config && standings_slot(b, f, &slot) == NULL &&
+	    standings_history(b, f, g->incumbent).screening == NULL);
+}
+
 struct verdict
 classify_run(const struct standings *b, const struct standings_fact *f, enum verdict_reason rule)
 {
@@ -193,6 +208,8 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	/* What names no law that it was scored under (a forged row, at most) has no score to speak of. */
 	if (rule == VERDICT_REASONS && f->group == 0)
 		rule = VERDICT_MISSING;
+	if (rule == VERDICT_REFUSED && is_outrun(b, f))
+		rule = VERDICT_OUTRUN;
 	if (rule != VERDICT_REASONS)
 		return (verdict_because(v, rule));
 	v.metric = (int)p->metric.name;

@@ -128,7 +128,12 @@ standings_history(const struct standings *b, const struct standings_fact *f, uin
 			}
 			continue;
 		}
-		if (x->kind != STANDINGS_RUN || x->group != f->group || x->klass > VERDICT_REGRESSION)
+		if (x->kind != STANDINGS_RUN || x->group != f->group)
+			continue;
+		/* One that was outrun screens, and is no run that another could be again. */
+		if (x->reason == VERDICT_OUTRUN && x->config == f->config && x->lane == f->lane)
+			h.screening = x;
+		if (x->klass > VERDICT_REGRESSION)
 			continue;
 		if (x->config == rival && x->artifact == f->artifact && f->artifact != 0)
 			h.same_artifact = 1;
@@ -670,6 +675,15 @@ apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 	/* Whoever stops a run says nothing of it; law 1 took that for a failure. */
 	if (f->klass == VERDICT_BLOCKED && f->interrupted && b->policy.law >= 2)
 		return (0);
+	/* A challenger found no better, and not one of the runs that failed. */
+	if (f->reason == VERDICT_OUTRUN && f->group != 0) {
+		if ((g = group_of(b, f->group)) == NULL)
+			return (-1);
+		b->failures = 0;
+		b->last_group = f->group;
+		g->resolved++;
+		return (0);
+	}
 	if (f->klass == VERDICT_BLOCKED || f->klass == VERDICT_INVALID) {
 		b->failures++;
 		if (f->klass == VERDICT_INVALID && f->group != 0 && (p = standings_slot(b, f, &k)) != NULL) {
