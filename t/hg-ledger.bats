@@ -367,7 +367,7 @@ pasted() {
 	done
 	mkdir alone
 	cp -a "$L" alone
-	hg-ledger verify alone/ledger > said.verify
+	hg-ledger verify alone/ledger > said.verify || [ $? -eq 2 ]
 	# each of them reads; what it answers is not the point
 	for key in list 'list -a' 'list -j' 'list -s' show 'show LEDGER 2' incumbent 'incumbent -a' 'incumbent -j' stop next \
 		replay 'replay -j' 'plan LEDGER runs/good' 'plan LEDGER runs/base1' 'add LEDGER runs/good' 'promote LEDGER runs/good'; do
@@ -1326,6 +1326,25 @@ follow() {
 		'map(select(.kind == "confirmation"))[0].verdict | .gain_lower / .gain / ($bound / $gain) - 1 | fabs < 0.001'
 }
 
+# bats test_tags=b34
+@test "verify is pending and says so where no run bears witness to the chain, and one that is found is enough" {
+	scored runs/a 2.3
+	scored runs/b 2.31 seed=2
+	add runs/a runs/b
+	run -0 --separate-stderr hg-ledger verify "$L"
+	[[ "$output" == "3 rows, 2 of them runs; 2 witnesses agree; head "* ]]
+	mv runs moved
+	run -2 --separate-stderr hg-ledger verify "$L"
+	[[ "$output" == "3 rows, 2 of them runs; verified by its chain alone: no witness; head $(sha256sum < <(tail -n 1 "$L/ledger.jsonl") | cut -d ' ' -f 1)" ]]
+	[[ "$stderr" == *"no run that was looked at remembers a row of the ledger"* ]]
+	run -0 --separate-stderr hg-ledger verify "$L" moved/b
+	[[ "$output" == "3 rows, 2 of them runs; 1 witnesses agree; head "* ]]
+	# What is left behind by whoever chains rows again.
+	mv moved runs
+	rm runs/*/ledger_witness.json
+	run -2 --separate-stderr hg-ledger verify "$L"
+}
+
 # A challenger whose gain was confirmed, and a scorer that agrees.
 confirmed() {
 	calibrated
@@ -1359,7 +1378,7 @@ rescored() {
 		while read -r digest; do hg-ledger show "$L" "$digest" | jq .row; done); do
 		forged "$row" "run.metrics.val_bpb=$(field "$row" '.run.metrics.val_bpb + 0.02')"
 	done
-	run -0 hg-ledger verify "$L" runs/good
+	run -2 --separate-stderr hg-ledger verify "$L"
 	run -1 --separate-stderr hg-ledger promote "$L" runs/good
 	[[ "$output" =~ no\ +replay\ +row\ [0-9]+\ is\ not\ what\ follows\ from\ the\ rows\ before\ it ]]
 	[[ "$output" =~ no\ +runs\ +5\ of\ the\ 15\ that\ the\ gain\ rests\ on:\ .*\(row\ $row\):\ the\ run\ is\ not\ what\ its\ row\ says:\ val_bpb\ is\  ]]

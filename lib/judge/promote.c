@@ -495,8 +495,8 @@ verifies(struct case_for *c)
 	struct verify found;
 
 	if (verify_ledger(c->l->path, NULL, 0, &found) == HG_EXIT_DONE && strcmp(found.head, c->l->head) == 0)
-		condition(c, "chain", PROMOTE_YES, "%llu rows to head %.12s", (unsigned long long)found.rows,
-		    found.head);
+		condition(c, "chain", PROMOTE_YES, "%llu rows to head %.12s, with %zu witnesses",
+		    (unsigned long long)found.rows, found.head, found.witnesses);
 	else
 		condition(c, "chain", PROMOTE_NO, "the ledger does not verify");
 }
