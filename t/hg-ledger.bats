@@ -1345,6 +1345,45 @@ follow() {
 	run -2 --separate-stderr hg-ledger verify "$L"
 }
 
+# bats test_tags=b30
+@test "a run that differs from the incumbent only in what has no effect screens nothing, and is told which keys and why" {
+	local set row
+	rm -r "$L"
+	SET='train.adam_eps=1e-8 train.warmdown_frac=0.2' calibrated
+	local keys=0
+	for set in train.head_lr=0.02 train.embed_lr=0.3 train.warmdown_iters=700 train.warmup_steps=3 \
+		train.adam_eps=1.0000001e-8 budget.artifact_cap_bytes=16000001 'train.head_lr=0.02 train.embed_lr=0.3'; do
+		keys=$((keys + 1))
+		# shellcheck disable=SC2086
+		scored "runs/idle$keys" 2.2 seed=$((100 + keys)) train.adam_eps=1e-8 train.warmdown_frac=0.2 $set
+		run -0 --separate-stderr hg-ledger add "$L" "runs/idle$keys"
+		[ "$(field "idle$keys" '.verdict | "\(.class) \(.reason)"')" = "noise ineffective" ]
+		[[ "$(field "idle$keys" .verdict.text)" == *"has no effect: "*"${set%%=*} "*" -> "*" ("*")"* ]]
+	done
+	[[ "$(field idle7 .verdict.text)" == *"train.embed_lr 0.6 -> 0.3 ("*"), train.head_lr 0.008 -> 0.02 (the head is the embedding"* ]]
+	# No seed of the incumbent's, no screening of its own, and no second one.
+	run -0 hg-ledger incumbent "$L"
+	[[ "$output" == *"5 runs"* ]]
+	run ! hg-ledger plan "$L" runs/idle1
+	scored runs/again 2.2 seed=9 train.adam_eps=1e-8 train.warmdown_frac=0.2 train.head_lr=0.02
+	add runs/again
+	[ "$(field again .verdict.reason)" = ineffective ]
+	# What has an effect beside it counts.
+	scored runs/real 2.2 seed=8 train.adam_eps=1e-8 train.warmdown_frac=0.2 train.head_lr=0.02 train.matrix_lr=0.05
+	add runs/real
+	[ "$(field real .verdict.reason)" = second_wanted ]
+	run -0 hg-ledger replay "$L"
+	[[ "$output" == *" 0 differ"* ]]
+}
+
+# bats test_tags=b30
+@test "law 2 takes what has no effect for a configuration like any other" {
+	calibrated
+	scored runs/idle 2.2 train.head_lr=0.02
+	add runs/idle
+	[ "$(field idle .verdict.reason)" = promising ]
+}
+
 # A challenger whose gain was confirmed, and a scorer that agrees.
 confirmed() {
 	calibrated

@@ -193,7 +193,7 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	/* What names no law that it was scored under (a forged row, at most) has no score to speak of. */
 	if (rule == VERDICT_REASONS && f->group == 0)
 		rule = VERDICT_MISSING;
-	if (rule != VERDICT_REASONS)
+	if (rule != VERDICT_REASONS && rule != VERDICT_INEFFECTIVE)
 		return (verdict_because(v, rule));
 	v.metric = (int)p->metric.name;
 	v.score = f->metric[v.metric];
@@ -239,6 +239,8 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 		return (verdict_because(v, VERDICT_SAME_SEED));
 	if (f->config == g->incumbent)
 		return (verdict_because(v, VERDICT_REPLICATE));
+	if (rule == VERDICT_INEFFECTIVE)
+		return (verdict_because(v, rule));
 	if (history.same_artifact)
 		return (verdict_because(v, VERDICT_IDENTICAL_ARTIFACT));
 	/* Law 2 took one run that looks good for promising. */
