@@ -210,7 +210,7 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 		rule = VERDICT_MISSING;
 	if (rule == VERDICT_REFUSED && is_outrun(b, f))
 		rule = VERDICT_OUTRUN;
-	if (rule != VERDICT_REASONS)
+	if (rule != VERDICT_REASONS && rule != VERDICT_INEFFECTIVE)
 		return (verdict_because(v, rule));
 	v.metric = (int)p->metric.name;
 	v.score = f->metric[v.metric];
@@ -256,6 +256,8 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 		return (verdict_because(v, VERDICT_SAME_SEED));
 	if (f->config == g->incumbent)
 		return (verdict_because(v, VERDICT_REPLICATE));
+	if (rule == VERDICT_INEFFECTIVE)
+		return (verdict_because(v, rule));
 	if (history.same_artifact)
 		return (verdict_because(v, VERDICT_IDENTICAL_ARTIFACT));
 	/* Law 2 took one run that looks good for promising. */
