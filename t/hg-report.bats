@@ -70,9 +70,11 @@ text() {
 @test "the top answers what is best, whether it is real, and what to do next" {
 	hg-report "$F/plain/ledger" > p.html
 	text p.html > t
-	grep -qE 'What is the best run\? [0-9.]+ bits per byte The incumbent configuration, mean of 5 runs' t
+	grep -qE 'What is the best run\? [0-9.]+ bits per byte The incumbent configuration, estimated from [0-9]+ runs' t
 	grep -qF "$(hg-ledger incumbent -j "$F/plain/ledger" | jq -r .run_id)" t
-	grep -qF "Is it real? Yes, confirmed 5 fresh seeds a side" t
+	hg-ledger list -j "$F/plain/ledger" | jq -s 'map(select(.verdict.reason == "confirmed")) | last' > crowned
+	grep -qE "Is it real\? Yes, confirmed $(jq .verdict.runs crowned) pairs of fresh runs, planned beforehand, both of a pair" t
+	sed 's/\xc2\xa0/ /g' t | grep -qE "The odds for a gain are [0-9,]+ to 1; $(jq -r '1 / .verdict.level | round' crowned | sed 's/000$/,000/') to 1 was asked for"
 	grep -qF "What to try, or stop?" t
 	# the reasoning is the stop rule's own
 	run hg-ledger stop "$F/plain/ledger"
@@ -435,7 +437,7 @@ text() {
 	hg-report -o p.html "$F/night/ledger"
 	page form p.html
 	text p.html > t
-	grep -qF 'abandoned after 3 of 10 runs; 1 of' t
+	grep -qE 'abandoned after 3 of at most 48 runs; 1 of [0-9]+ failures spent' t
 	grep -qE 'Out: #[0-9]+ the confirmation of good, given up;' t
 	"$PYTHON" - p.html <<-'END'
 	import re, sys
@@ -512,8 +514,9 @@ text() {
 	plan = [r for r in rows if r["kind"] == "plan"][-1]["plan"]
 	for r in rows:
 	    if r["kind"] == "run" and r["verdict"]["reason"] == "slot":
-	        (i, side), = [(i, s["side"]) for i, s in enumerate(plan["slots"]) if s["seed"] == r["run"]["seed"]]
-	        print(f'{plan[side]["run_id"]} {side}\'s side, slot {i + 1} of 10 made as {r["run"]["run_id"]}')
+	        side, = [s for s in ("challenger", "incumbent") if plan[s]["config_sha256"] == r["run"]["config_sha256"]]
+	        i, = [i for i, s in enumerate(plan["slots"]) if s["seed"] == r["run"]["seed"] and s["side"] == side]
+	        print(f'{plan[side]["run_id"]} {side}\'s side, pair {i // 2 + 1} of at most 24 made as {r["run"]["run_id"]}')
 	END
 	[ "$(grep -c "^base[1-5] incumbent's" want)" -gt 0 ]
 	[ "$(wc -l < want)" -eq 3 ]
