@@ -16,10 +16,20 @@ scored() {
 	hg-ledger add "${1%/runs/*}/ledger" "$1" > "${1%/runs/*}/added"
 }
 
+# slot DIR RUN BPB LR [KEY=VALUE...]: a run as the open plan asks for it next, the challenger's matrix_lr being LR.
+slot() {
+	local line lr=0.04 dir=$1 run=$2 bpb=$3
+	line=$(hg-ledger next "$dir/ledger")
+	[ "$(echo "$line" | cut -f 3)" = incumbent ] || lr=$4
+	shift 4
+	scored "$dir/runs/$run" "$bpb" "train.matrix_lr=$lr" "train.seed=$(echo "$line" | cut -f 4)" \
+	    "train.data_offset=$(echo "$line" | cut -f 6)" "$@"
+}
+
 # a_night DIR: five seeds, one run that the machine starved, and a challenger, whose confirmation is given up after three
 # runs that are named as hg-confirm names them.
 a_night() {
-	local i line lr
+	local i
 	mkdir "$1"
 	for i in 1 2 3 4 5; do
 		scored "$1/runs/base$i" "2.30$i" "seed=$i"
@@ -30,11 +40,7 @@ a_night() {
 	scored "$1/runs/good.2" 2.23 train.matrix_lr=0.02 seed=77
 	hg-ledger plan "$1/ledger" "$1/runs/good" > "$1/plan"
 	for i in 1 2 3; do
-		line=$(hg-ledger next "$1/ledger")
-		lr=0.04
-		[ "$(echo "$line" | cut -f 3)" = incumbent ] || lr=0.02
-		scored "$1/runs/good.p.$i" 2.23 "train.matrix_lr=$lr" "train.seed=$(echo "$line" | cut -f 4)" \
-		    "train.data_offset=$(echo "$line" | cut -f 6)"
+		slot "$1" "good.p.$i" 2.23 0.02
 	done
 	hg-ledger plan -x "$1/ledger" > "$1/given-up"
 }
@@ -77,7 +83,11 @@ text() {
 	sed 's/\xc2\xa0/ /g' t | grep -qE "The odds for a gain are [0-9,]+ to 1; $(jq -r '1 / .verdict.level | round' crowned | sed 's/000$/,000/') to 1 was asked for"
 	grep -qF "What to try, or stop?" t
 	# the reasoning is the stop rule's own
-	run hg-ledger stop "$F/plain/ledger"
+	cp -a "$F/plain" shut
+	hg-ledger plan -x shut/ledger > given-up
+	hg-report shut/ledger > p.html
+	text p.html > t
+	run hg-ledger stop shut/ledger
 	[ "$status" -eq 1 ]
 	grep -qF "Stop rule: $(echo "${lines[0]}" | sed 's/^go on: //')" t
 	grep -qF "$(echo "${lines[1]}" | tr -s ' ')" t
@@ -453,6 +463,45 @@ text() {
 	# nothing was concluded, so the challenger is not called no better
 	grep -qF 'Tried so far: 2 other configurations; 2 not judged' t
 	[ "$(page numbers p.html "$F/night/ledger")" -eq "$(hg-ledger list -j "$F/night/ledger" | wc -l)" ]
+}
+
+@test "a page tells of pairs: odds so far and wanted, failures spent, runs that came to nothing, and who waits for a second run" {
+	cp -a "$F/night" pairs
+	# It looked good once.
+	scored pairs/runs/once 2.25 train.matrix_lr=0.01
+	hg-report -o p.html pairs/ledger
+	page form p.html
+	text p.html | sed 's/\xc2\xa0/ /g' > t
+	grep -qE '1 configuration that looked good once waits for a second run, the last once \( #[0-9]+ ?\): hg-confirm [^ ]*/ledger [^ ]*/runs/once ' t
+	grep -qF 'noise worth a second run; waits for a second run' t
+	grep -qF 'Tried so far: 3 other configurations; 1 waiting for a second run, 2 not judged.' t
+	grep -qE 'Campaign “first” has spent 1 of its [0-9]+ failures; a confirmation that shows an improvement spends none' t
+	[ "$(page numbers p.html pairs/ledger)" -eq "$(hg-ledger list -j pairs/ledger | wc -l)" ]
+	# Another campaign, in which a run is starved and made again before another diverges.
+	jq '.campaign.name = "second"' pairs/ledger/policy.json > policy && cp policy pairs/ledger/policy.json
+	scored pairs/runs/once.2 2.25 train.matrix_lr=0.01 seed=9
+	hg-report -o p.html pairs/ledger
+	text p.html > t
+	run ! grep -qE 'wait[a-z]* for a second run' t
+	[ "$(grep -o '<div class="sub">mean of 2 runs</div>' p.html | wc -l)" -eq 2 ]
+	hg-ledger plan pairs/ledger pairs/runs/once.2 > plan
+	slot pairs p.1 2.31 0.01 refuse=train:out_of_memory
+	slot pairs p.2 2.302 0.01
+	slot pairs p.3 2.305 0.01
+	hg-report -o p.html pairs/ledger
+	text p.html | sed 's/\xc2\xa0/ /g' > t
+	grep -qE "Finish the confirmation The plan for once.2 against base[0-9] has 1 of at most 24 pairs of runs; the odds for a gain are [0-9.]+ to 1; it is confirmed at [0-9,]+ to 1, and ends as soon as the odds decide" t
+	grep -qE 'has spent 1 of its [0-9]+ failures, the open one counted; .* The 2 campaigns of this ledger have spent levels of 0.00[0-9]+ in all' t
+	grep -qE 'once.2 against base[0-9]+, 2 of at most 48 runs are in' t
+	[ "$(hg-ledger next pairs/ledger | cut -f 3)" = challenger ] || slot pairs p.4 2.304 0.01
+	slot pairs p.5 2.31 0.01 refuse=train:loss_diverged
+	hg-report -o p.html pairs/ledger
+	page form p.html
+	text p.html > t
+	grep -qE 'regression a run of it diverged; 1 of [0-9]+ failures spent nothing was compared' t
+	grep -qF '1 + 2 runs; 2 runs came to nothing' t
+	grep -qE 'Out: (#[0-9]+ [^;]*; )?#[0-9]+ the confirmation of once.2, a run of it diverged' t
+	grep -qE 'Tried so far: 3 other configurations; 1 worse, 2 not judged' t
 }
 
 @test "a run that the law sets aside stands in the strip with its reason, and is no evidence in the picture" {

@@ -906,7 +906,7 @@ static void
 put_tries(const struct page *p, const struct pagedata_confirmation *c)
 {
 	if (c->tries > 0)
-		markup_put(p->m, "; %u run%s made again", c->tries, c->tries == 1 ? "" : "s");
+		markup_put(p->m, "; %u run%s came to nothing", c->tries, c->tries == 1 ? "" : "s");
 	if (c->starved > 0)
 		markup_put(p->m, " (%u starved)", c->starved);
 }

@@ -58,7 +58,7 @@ struct pagedata_confirmation {
 	int number, of, runs, incumbent_runs; /* which of the campaign's confirmations it was, or of pairs its failures */
 	unsigned slots;                       /* runs that were planned, both sides; 0: not known */
 	int paired;                           /* its runs are pairs: law 3 on */
-	unsigned tries, starved;              /* runs of both sides that came to nothing and were made again */
+	unsigned tries, starved;              /* runs of both sides that came to nothing */
 	int calibrated;
 	int gain_in;                         /* as of a run */
 	double documents_gain, documents_se; /* the cross-check; NAN */
