@@ -477,7 +477,7 @@ text() {
 	grep -qF 'Tried so far: 3 other configurations; 1 waiting for a second run, 2 not judged.' t
 	grep -qE 'Campaign “first” has spent 1 of its [0-9]+ failures; a confirmation that shows an improvement spends none' t
 	[ "$(page numbers p.html pairs/ledger)" -eq "$(hg-ledger list -j pairs/ledger | wc -l)" ]
-	# Another campaign, in which a run is starved and made again before another diverges.
+	# Another campaign, in which one run is refused and another diverges.
 	jq '.campaign.name = "second"' pairs/ledger/policy.json > policy && cp policy pairs/ledger/policy.json
 	scored pairs/runs/once.2 2.25 train.matrix_lr=0.01 seed=9
 	hg-report -o p.html pairs/ledger
@@ -502,6 +502,38 @@ text() {
 	grep -qF '1 + 2 runs; 2 runs came to nothing' t
 	grep -qE 'Out: (#[0-9]+ [^;]*; )?#[0-9]+ the confirmation of once.2, a run of it diverged' t
 	grep -qE 'Tried so far: 3 other configurations; 1 worse, 2 not judged' t
+}
+
+@test "a list tells of pairs as the page does: pairs and odds before what differs by key, and who waits for a second run" {
+	local row
+	hg-ledger list "$F/plain/ledger" > listed
+	hg-report -o p.html "$F/plain/ledger"
+	text p.html | sed 's/\xc2\xa0/ /g' > t
+	[ "$(grep -c '(confirmation) ' listed)" -ge 2 ]
+	for row in $(sed -n 's/^ *\([0-9]*\)  (confirmation) .*/\1/p' listed); do
+		grep -E "^ *$row " listed |
+		    grep -oE 'Z  [0-9]+ pairs, [0-9,]+ to 1; [a-z_]+\.[a-z_]+ [^ ]+ -> .*$' | sed 's/^Z  //' > line
+		# the same, by the row and on the page
+		grep -qF "$(cut -d ';' -f 1 line | sed 's/.*, \([0-9]\)/\1/') asked for" t
+		hg-ledger show "$F/plain/ledger" "$row" | jq -r '"\(.verdict.runs) pairs, "' > want
+		grep -qF "$(cat want)" line
+		hg-ledger show "$F/plain/ledger" "$row" | jq -r .verdict.text | grep -qF "differs from the incumbent: $(sed 's/.*; //' line)"
+	done
+	# slots are compared with nothing; a second run's score is its own, and its delta that of both
+	[ "$(grep -c 'noise: slot ' listed)" -gt 5 ]
+	[ "$(grep -c 'noise: slot ' listed)" -eq "$(grep -cE 'noise: slot +[0-9.]+ +- ' listed)" ]
+	hg-ledger list -j "$F/plain/ledger" | jq -r 'select(.verdict.reason == "promising") | [.row, .run.metrics.val_bpb, .verdict.delta] | @tsv' |
+	while read -r row score delta; do
+		grep -qE "^ *$row .* $(printf '%.5f +%.5f' "$score" "$delta") .*\(delta: mean of 2 runs\)$" listed
+	done
+	# who waits stands below, until the second run is in
+	cp -a "$F/night" waits
+	scored waits/runs/once 2.25 train.matrix_lr=0.01
+	row=$(hg-ledger list -j waits/ledger | tail -n 1 | jq .row)
+	COLUMNS=100 hg-ledger list -s waits/ledger > drawn
+	grep -A 1 -x 'wait for a second run: 1' drawn | grep -qE "^ +$row  once *$"
+	scored waits/runs/once.2 2.25 train.matrix_lr=0.01 seed=9
+	run ! grep -q 'second run' <(hg-ledger list -s waits/ledger)
 }
 
 @test "a run that the law sets aside stands in the strip with its reason, and is no evidence in the picture" {

@@ -649,8 +649,9 @@ answer_next(const struct page *p)
 		markup_data(p->m, r->score, 5);
 		markup_put(p->m, " (");
 		put_row(p, r->row);
-		markup_put(p->m, policy->law >= 3 ? ") its second run passed the screen with the first" :
-						    ") its single run passed the screen");
+		markup_put(p->m,
+		    policy->law >= 3 ? ") its second run passed the screen with the first" :
+				       ") its single run passed the screen");
 		if (a->waiting > 1)
 			markup_put(p->m, ", as %u other%s did", a->waiting - 1, a->waiting == 2 ? "" : "s");
 		if (policy->law >= 3)
@@ -948,8 +949,9 @@ put_abandoned(const struct page *p, const struct pagedata_confirmation *c)
 	markup_put(p->m, " abandoned<div class=\"sub\">after %d of %s%u runs; ", c->runs + c->incumbent_runs,
 	    c->paired ? "at most " : "", c->slots);
 	put_number(p, c);
-	markup_put(p->m, "</div></td><td colspan=\"4\"><span class=\"nil\">given up before %s, and nothing is"
-			 " concluded",
+	markup_put(p->m,
+	    "</div></td><td colspan=\"4\"><span class=\"nil\">given up before %s, and nothing is"
+	    " concluded",
 	    c->paired ? "the odds decided; it counts as a failure" : "all runs were in; the confirmation is spent");
 	put_tries(p, c);
 	markup_put(p->m, "</span></td></tr>\n");
@@ -1006,8 +1008,7 @@ put_budget(const struct page *p)
 	    policy->campaign.name, s->spent, policy->campaign.confirmations,
 	    policy->law >= 3 ? "failures" : "confirmations");
 	if (policy->law >= 3) {
-		markup_put(p->m,
-		    "%s; a confirmation that shows an improvement spends none. Each has to reach odds of ",
+		markup_put(p->m, "%s; a confirmation that shows an improvement spends none. Each has to reach odds of ",
 		    s->open != NULL ? ", the open one counted" : "");
 		put_odds(p->m, 1 / policy_level(policy));
 	} else {
@@ -1054,9 +1055,9 @@ put_confirmations(const struct page *p)
 	markup_put(p->m,
 	    "</th><th scope=\"col\" class=\"n\">Gain</th><th scope=\"col\" class=\"n\">Between</th><th"
 	    " scope=\"col\">%s</th></tr></thead><tbody>\n",
-	    paired == 0                                 ? "Chance without one" :
+	    paired == 0                                ? "Chance without one" :
 		paired == s->confirmation_count - from ? "Odds for one" :
-							  "Odds for one, or chance without");
+							 "Odds for one, or chance without");
 	for (i = s->confirmation_count; i-- > from;)
 		put_confirmation(p, &scale, &s->confirmations[i]);
 	markup_put(p->m, "</tbody></table></div>\n");

@@ -169,8 +169,8 @@ take_name(const struct pagedata *s, struct pagedata_run *r, const struct row *ro
 	json_array_foreach(p->slots, i, slot)
 		if (jsonio_i64(slot, "seed", -1) == r->seed && strcmp(jsonio_text(slot, "side", ""), side) == 0) {
 			rc |= p->paired ?
-				str_printf(&text, ", pair %zu of at most %zu", i / 2 + 1, json_array_size(p->slots) / 2) :
-				str_printf(&text, ", slot %zu of %zu", i + 1, json_array_size(p->slots));
+			    str_printf(&text, ", pair %zu of at most %zu", i / 2 + 1, json_array_size(p->slots) / 2) :
+			    str_printf(&text, ", slot %zu of %zu", i + 1, json_array_size(p->slots));
 			break;
 		}
 	r->side = text.p;

@@ -25,7 +25,7 @@ struct pagedata_run {
 	uint64_t against; /* that run's row, where both rows know their settings; 0: not compared */
 	unsigned changed; /* what differs from the incumbent, as its verdict has it */
 	char *name;       /* whose run it is: of a plan's run that of its side, else its own id */
-	char *side;       /* "incumbent's side, slot 3 of 10", or of pairs "incumbent's side, pair 2 of at most 24", or "" */
+	char *side; /* "incumbent's side, slot 3 of 10", or of pairs "incumbent's side, pair 2 of at most 24", or "" */
 	char config[SHA256_HEX_SIZE], report[SHA256_HEX_SIZE]; /* report: digest of the training report, or "" */
 	uint64_t group, tag;                                   /* tags of comparability group and configuration */
 	int64_t at_ms, seed, attempt, bytes, cap_bytes, train_ms, cap_ms; /* -1: not known, or none */
@@ -54,11 +54,12 @@ struct pagedata_confirmation {
 	enum verdict_class klass;
 	enum verdict_reason reason;
 	double score, incumbent_score, gain, lower, upper, confidence, p, level, margin, power;
-	double odds, expected;                /* of pairs; NAN */
-	int number, of, runs, incumbent_runs; /* which of the campaign's confirmations it was, or of pairs its failures */
-	unsigned slots;                       /* runs that were planned, both sides; 0: not known */
-	int paired;                           /* its runs are pairs: law 3 on */
-	unsigned tries, starved;              /* runs of both sides that came to nothing */
+	double odds, expected; /* of pairs; NAN */
+	int number, of, runs,
+	    incumbent_runs;      /* which of the campaign's confirmations it was, or of pairs its failures */
+	unsigned slots;          /* runs that were planned, both sides; 0: not known */
+	int paired;              /* its runs are pairs: law 3 on */
+	unsigned tries, starved; /* runs of both sides that came to nothing */
 	int calibrated;
 	int gain_in;                         /* as of a run */
 	double documents_gain, documents_se; /* the cross-check; NAN */
