@@ -652,10 +652,14 @@ apply_loose(struct standings *b, const struct standings_fact *f, int again)
 static void
 count_try(struct standings *b, const struct standings_fact *f)
 {
+	struct standings_fact tried = *f;
 	struct standings_plan *p;
 	unsigned k;
 
-	if (b->policy.law < 3 || (p = standings_slot(b, f, &k)) == NULL || !p->paired)
+	/* Only a run that trained to its end says when it began. */
+	if (tried.started_ms == 0)
+		tried.started_ms = f->at_ms;
+	if (b->policy.law < 3 || (p = standings_slot(b, &tried, &k)) == NULL || !p->paired)
 		return;
 	p->tries[p->slot[k].challenger]++;
 	p->starved[p->slot[k].challenger] += f->reason == VERDICT_STARVED;
