@@ -1503,7 +1503,7 @@ gains_add_up() {
 	[[ "$stderr" == *'class is "improvement" and should be "noise"'* ]]
 }
 
-# bats test_tags=b25,b22
+# bats test_tags=b25,b22,b30,b88
 @test "simulated campaigns: the law finds gains and calls nothing one where habits do, its bounds and stop rule hold" {
 	run "$HG_T/tools/sim" -q
 	[ "$status" -eq 0 ] || { echo "$output" >&2; false; }
