@@ -7,7 +7,7 @@
 # DIR        keeps DIR/ledger, DIR/runs and DIR/requests
 # -b BASE    requests say only what differs from this one, in sections model, train and about, or in trainer.params:
 #            what counts as a score, what a run may cost and which program runs are then not theirs to say
-# -c         also do what verdicts name next: calibrate the lane, confirm what is promising
+# -c         also do what verdicts name next: calibrate the lane, run again and confirm what looks better
 #
 # A line is name, class, reason and score, with tabs between.  Class - means that nothing was judged: "request" is one
 # that cannot be taken, "running" one that somebody else is at.  Words for people are on standard error.
@@ -63,7 +63,7 @@ follow() {
 		incumbent=$(hg-ledger incumbent -j "$ledger" | jq -r .run_id)
 		hg-confirm -c "$ledger" "$dir/runs/$incumbent" > /dev/null
 		;;
-	promising) hg-confirm "$ledger" "$1" > /dev/null ;;
+	second_wanted | promising) hg-confirm "$ledger" "$1" > /dev/null ;;
 	esac
 }
 

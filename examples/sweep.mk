@@ -58,10 +58,11 @@ all: $(RUNS:%=%/$(SCORE)) $(AWAY:%=home-from-%) | $(USED:%=calibrated-%)
 	@hg-ledger add $(LEDGER) $(RUNS)
 	@hg-status $(RUNS) $(foreach lane,$(AWAY),$(wildcard $(patsubst %,%.$(HOME_LANE),$(call rates_of,$(lane)))))
 
-# Of what passed the screen in the lane $*, the run with the greatest gain is made again in the first lane.
+# Of what looks better in the lane $*, the run with the greatest gain is made again in the first lane.
 best = hg-ledger list $(LEDGER) | awk -v of="$(notdir $(call rates_of,$*))" \
 	'BEGIN { n = split(of, run, " "); for (i = 1; i <= n; i++) ours[run[i]] = 1 } \
-	($$2 in ours) && $$4 == "promising" && (best == "" || $$6 < gain) { best = $$2; gain = $$6 } END { print best }'
+	($$2 in ours) && ($$4 == "second_wanted" || $$4 == "promising") && (best == "" || $$6 < gain) { \
+		best = $$2; gain = $$6 } END { print best }'
 
 $(AWAY:%=home-from-%): home-from-%:
 	@hg-ledger add $(LEDGER) $(call rates_of,$*)

@@ -395,7 +395,8 @@ classify_plan_ready(const struct standings *b, const struct standings_plan *p)
 
 	if (p->filled == 2 * p->n || p->invalid || p->diverged)
 		return (1);
-	if (!p->paired)
+	/* A look takes a while, and half a pair tells nothing. */
+	if (!p->paired || p->filled < 4 || p->filled % 2 == 1)
 		return (0);
 	look_at_pairs(b, p, &x);
 	return (pairs_decide(p, &x));

@@ -1084,8 +1084,9 @@ standings_pairs(const struct standings *b, const struct standings_plan *p, enum 
 	return ((struct noise_pairs){ s.n, s.mean, s.ss });
 }
 
-double
-standings_lane_sd(const struct standings *b, uint64_t group, uint64_t lane, enum policy_metric metric)
+/* The lane's configurations, and what its pairs say as if they were more of them. */
+static struct noise_pool
+whole_pool(const struct standings *b, uint64_t group, uint64_t lane, enum policy_metric metric)
 {
 	struct noise_pool pool = standings_pool(b, group, lane, 0, 0, metric);
 	const struct standings_lane *l = standings_lane(b, group, lane);
@@ -1094,7 +1095,23 @@ standings_lane_sd(const struct standings *b, uint64_t group, uint64_t lane, enum
 		pool.w += l->pairs[metric].lane_w;
 		pool.we += l->pairs[metric].lane_we;
 	}
+	return (pool);
+}
+
+double
+standings_lane_sd(const struct standings *b, uint64_t group, uint64_t lane, enum policy_metric metric)
+{
+	struct noise_pool pool = whole_pool(b, group, lane, metric);
+
 	return (noise_lane_sd(&pool));
+}
+
+double
+standings_lane_doubt(const struct standings *b, uint64_t group, uint64_t lane, enum policy_metric metric)
+{
+	struct noise_pool pool = whole_pool(b, group, lane, metric);
+
+	return (pool.w > 0 ? 1 / pool.w : INFINITY);
 }
 
 struct noise_before

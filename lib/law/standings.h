@@ -286,6 +286,9 @@ struct noise_before standings_planned(const struct standings_plan *p);
 /* The deviation that gains on a lane are counted in. */
 double standings_lane_sd(const struct standings *b, uint64_t group, uint64_t lane, enum policy_metric metric);
 
+/* And the variance of its logarithm's double: by how few runs it is known. */
+double standings_lane_doubt(const struct standings *b, uint64_t group, uint64_t lane, enum policy_metric metric);
+
 /* The lane's configurations but two, which may be 0; from law 3 on those that were incumbent, whom nobody picked. */
 struct noise_pool standings_pool(const struct standings *b, uint64_t group, uint64_t lane, uint64_t but,
     uint64_t and_but, enum policy_metric metric);
