@@ -87,7 +87,6 @@ altered() {
 	[[ $text == *"The odds for a gain are "*" to 1, and 1,000 to 1 was asked for"* ]]
 	[[ $text == *"over initial weights and the order of the training text, which each pair drew anew"* ]]
 	[[ $text == *"expect 0.0"*"No run was made again."* ]]
-	promising runs/none 0.0460
 	scored runs/null 2.20 train.matrix_lr=0.04601 seed=81
 	scored runs/null.2 2.20 train.matrix_lr=0.04601 seed=82
 	add runs/null runs/null.2

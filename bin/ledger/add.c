@@ -37,12 +37,12 @@ print_odds(const struct ledger *l, const struct add *a)
 			continue;
 		odds = classify_odds(&l->book, p, &pairs);
 		if (pairs > 0 && p->filled % 2 == 0)
-			(void)(explain_odds(&s, odds) | str_puts(&s, " for a gain after ") |
-			    str_printf(&s, "%u pair%s, ", pairs, pairs == 1 ? "" : "s"));
+			(void)(explain_odds(&s, odds) |
+			    str_printf(&s, " after %u pair%s; ", pairs, pairs == 1 ? "" : "s"));
 		else
-			(void)str_printf(&s, "%u run%s of a pair in, ", p->filled, p->filled == 1 ? "" : "s");
-		(void)(explain_odds(&s, 1 / p->prior.level) | str_printf(&s, " wanted; %u runs left at most, about ",
-								  2 * p->n - p->filled) |
+			(void)str_printf(&s, "%u pair%s and one run of another are in; ", pairs, pairs == 1 ? "" : "s");
+		(void)(explain_odds(&s, 1 / p->prior.level) |
+		    str_printf(&s, " for a gain is wanted; %u runs left at most, about ", 2 * p->n - p->filled) |
 		    explain_time(&s, cost * (2 * p->n - p->filled)));
 		if (s.p != NULL)
 			out_put("odds: %s\n", s.p);

@@ -71,7 +71,9 @@ command_seeds(struct opt *options, uint64_t most)
 int
 command_plan_code(enum plan how)
 {
-	return (how == PLAN_NO ? HG_EXIT_NO : how == PLAN_PENDING || how == PLAN_SECOND ? HG_EXIT_PENDING : HG_EXIT_DONE);
+	return (how == PLAN_NO                            ? HG_EXIT_NO :
+		how == PLAN_PENDING || how == PLAN_SECOND ? HG_EXIT_PENDING :
+							    HG_EXIT_DONE);
 }
 
 void

@@ -169,16 +169,17 @@ confirm(const struct ledger *l, const char *path, const struct standings_fact *f
 	a->kind = ADVICE_CONFIRM;
 	rc = shell_command(&a->command, "hg-confirm %s %s", l->path, path);
 	if (p->law >= 3)
-		rc |= str_printf(&a->why, "pairs of fresh runs, %u at most, until the odds decide; %u of %u failures are left",
+		rc |= str_printf(&a->why,
+		    "pairs of fresh runs, %u at most, until the odds decide; %u of %u failures are left",
 		    p->confirm.pairs, left, p->campaign.confirmations);
 	else
 		rc |= str_printf(&a->why,
 		    "%u fresh seeds a side, in turns with the incumbent; %u of %u confirmations are left",
 		    p->confirm.seeds, left, p->campaign.confirmations);
 	rc |= cost(a, 2 * (p->law >= 3 ? USUAL_PAIRS : p->confirm.seeds), f);
-	return (g == NULL ? rc :
-			    rc |
-		    advice_power(b, f, g->incumbent, p->law >= 3 ? p->confirm.pairs : p->confirm.seeds, &a->why));
+	return (g == NULL ?
+		rc :
+		rc | advice_power(b, f, g->incumbent, p->law >= 3 ? p->confirm.pairs : p->confirm.seeds, &a->why));
 }
 
 /* One kind of advice that is a command and a reason. */

@@ -185,7 +185,8 @@ confirmation_judge(const struct ledger *l, const struct standings_plan *plan, in
 	if (put_plan(l, pf, &planned.plan, row) == -1 || put_sides(l, plan, metric, row, last) == -1)
 		goto err0;
 	row->confirmation.cross_check = witness_documents(l, plan, metric);
-	if (put_verdict(l, plan->paired ? &plan->policy : &b->policy, &planned.plan, &v, last, row) == -1 || put_incumbent(l, plan, last, row) == -1)
+	if (put_verdict(l, plan->paired ? &plan->policy : &b->policy, &planned.plan, &v, last, row) == -1 ||
+	    put_incumbent(l, plan, last, row) == -1)
 		goto err0;
 	rc = 0;
 err0:

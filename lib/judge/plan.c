@@ -87,7 +87,8 @@ slots_fresh(const struct standings *b, const struct standings_fact *plan, const 
 
 	standings_slots(plan, slot);
 	for (k = 0; k < 2 * plan->n; k++)
-		for (j = 0, side = slot[k].challenger; j < k && (plan->place[side] == STANDINGS_DRAWN || plan->place[side] == STANDINGS_PAIRED); j++)
+		for (j = 0, side = slot[k].challenger;
+		     j < k && (plan->place[side] == STANDINGS_DRAWN || plan->place[side] == STANDINGS_PAIRED); j++)
 			if (slot[j].challenger == side &&
 			    around(slot[j].offset, stream[side]) == around(slot[k].offset, stream[side]))
 				return (0);
@@ -286,7 +287,7 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 		return (PLAN_SECOND);
 	}
 	if (now.klass == VERDICT_REGRESSION || now.reason == VERDICT_NOT_COMPARABLE ||
-	    (screening->reason == VERDICT_PROMISING && now.reason != VERDICT_PROMISING)) {
+	    ((screening->reason == VERDICT_PROMISING || b->policy.law >= 3) && now.reason != VERDICT_PROMISING)) {
 		say_error(
 		    "the run that screened the configuration of '%s' would be %s: %s against the present incumbent",
 		    path, verdict_class_name(now.klass), verdict_reason_name(now.reason));
@@ -531,8 +532,9 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 		goto err0;
 	}
 	if (b->policy.law >= 3 && standings_group(b, f->group)->incumbent != f->config) {
-		say_error("'%s' is not of the incumbent's configuration: a lane calibrated with one that varies less would"
-			  " make luck look like a gain",
+		say_error(
+		    "'%s' is not of the incumbent's configuration: a lane calibrated with one that varies less would"
+		    " make luck look like a gain",
 		    path);
 		say_advice(l, path, f);
 		*how = PLAN_NO;

@@ -9,10 +9,10 @@
  */
 
 enum plan {
-	PLAN_MADE,   /* a row was appended */
-	PLAN_THERE,  /* there is one already: nothing changed */
-	PLAN_CLOSED, /* a confirmation has decided on it: nothing changed */
-	PLAN_NO,     /* the rules forbid it, said */
+	PLAN_MADE,    /* a row was appended */
+	PLAN_THERE,   /* there is one already: nothing changed */
+	PLAN_CLOSED,  /* a confirmation has decided on it: nothing changed */
+	PLAN_NO,      /* the rules forbid it, said */
 	PLAN_PENDING, /* something must come first, said */
 	PLAN_SECOND   /* and that is one more run of the configuration */
 };

@@ -93,7 +93,8 @@ plateau_look(const struct standings *b)
 		v.m = patience(p->plateau.miss, p->plateau.success_rate, v.power);
 		if (p->law >= 3) {
 			v.m = patience_in_doubt(p, standings_lane_doubt(b, g->group, g->lane, p->metric.name),
-			    standings_standing(b, standings_config(b, g->group, g->lane, g->incumbent), p->metric.name).n,
+			    standings_standing(b, standings_config(b, g->group, g->lane, g->incumbent), p->metric.name)
+				.n,
 			    v.confirm, &v.power);
 			v.screen = v.power / v.confirm;
 		}

@@ -385,7 +385,8 @@ pairs_decide(const struct standings_plan *p, const struct paired *x)
 {
 	if (x->pairs.n < 2)
 		return (0);
-	return (!x->known || x->pairs.n >= p->n || x->odds >= 1 / p->prior.level || noise_hopeless(x->pairs.n, x->odds));
+	return (
+	    !x->known || x->pairs.n >= p->n || x->odds >= 1 / p->prior.level || noise_hopeless(x->pairs.n, x->odds));
 }
 
 int
@@ -521,7 +522,8 @@ classify_pairs(const struct standings *b, const struct standings_plan *p)
 	for (i = 0; i < policy->guards && !broken; i++) {
 		guard_mine = guard_of_arm(b, p, 1, policy->guarded[i].name);
 		guard_theirs = guard_of_arm(b, p, 0, policy->guarded[i].name);
-		broken = guard_broken(policy, i, &guard_mine, &guard_theirs, x.run[1]->clocked && x.run[0]->clocked, &v);
+		broken = guard_broken(policy, i, &guard_mine, &guard_theirs, x.run[1]->clocked && x.run[0]->clocked,
+		    &v);
 		v.guard = i;
 	}
 	if (g == NULL || g->incumbent != p->other)

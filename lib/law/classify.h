@@ -40,7 +40,8 @@ int classify_plan_ready(const struct standings *b, const struct standings_plan *
 double classify_odds(const struct standings *b, const struct standings_plan *p, unsigned *pairs);
 
 /* The metric that two runs are compared in. */
-enum policy_metric classify_metric(const struct policy *p, const struct standings_fact *a, const struct standings_fact *b);
+enum policy_metric
+classify_metric(const struct policy *p, const struct standings_fact *a, const struct standings_fact *b);
 
 /* The one look at a plan that is ready. */
 struct verdict classify_plan(const struct standings *b, const struct standings_plan *p);

@@ -94,15 +94,20 @@ scored(struct str *s, const struct explain *t)
 	rc = str_printf(s, "scored %.5f %s%s", v->score, policy_metric_name((enum policy_metric)v->metric),
 	    t->claimed ? " by its program's word" : "");
 	if (v->runs > 1)
-		rc |= str_printf(s, verdict_reason_counts(v->reason) == VERDICT_SCREEN && isnan(v->odds) && v->runs == 2 ?
+		rc |= str_printf(s,
+		    verdict_reason_counts(v->reason) == VERDICT_SCREEN && isnan(v->odds) && v->runs == 2 ?
 			" (mean of its two runs)" :
 			" (mean of %u fresh runs)",
 		    v->runs);
 	/* What a plan waits for is nobody's to look at. */
 	if (!v->compared || v->reason == VERDICT_SLOT)
 		return (rc);
+	/* Under law 3 runs at other places in the data weigh less, or tell by how much it is better than the last one. */
 	rc |= str_printf(s, ", %.5f %s than the incumbent's %.5f (%s%u run%s)", fabs(v->gain),
-	    v->gain >= 0 ? "better" : "worse", v->incumbent_score, v->incumbent_runs > 1 ? "mean of " : "",
+	    v->gain >= 0 ? "better" : "worse", v->incumbent_score,
+	    v->incumbent_runs < 2                     ? "" :
+		t->policy->law >= 3 && isnan(v->odds) ? "from " :
+							"mean of ",
 	    v->incumbent_runs, v->incumbent_runs > 1 ? "s" : "");
 	return (rc);
 }
@@ -163,6 +168,8 @@ odds(struct str *s, double x)
 int
 explain_odds(struct str *s, double x)
 {
+	if (x < 1 && x > 0)
+		return (odds(s, fmax(1, 1 / x)) | str_puts(s, " to 1 against it"));
 	return (odds(s, x) | str_puts(s, " to 1"));
 }
 
@@ -181,8 +188,8 @@ chance(struct str *s, const struct explain *t)
 
 	if (isnan(v->odds)) {
 		rc = str_puts(s, "If there were no gain") | minimum(s, t);
-		rc |= str_puts(s, v->reason == VERDICT_CONFIRMED ? ", a difference like this" :
-								    ", a difference like this or larger");
+		rc |= str_puts(s,
+		    v->reason == VERDICT_CONFIRMED ? ", a difference like this" : ", a difference like this or larger");
 		rc |= str_puts(s, " would come about with a chance of ") | explain_chance(s, v->p);
 		return (rc | str_puts(s, ", and the level asked for was ") | explain_chance(s, v->level) |
 		    str_puts(s, ". "));
@@ -212,25 +219,35 @@ ended(struct str *s, const struct explain *t)
 
 	if (isnan(v->odds))
 		return (0);
-	return (str_puts(s, v->odds < 1 ? ", and at such odds more pairs are not worth their while" :
-					  ", and the pairs that were planned are spent"));
+	return (str_puts(s,
+	    v->odds < 1 ? ", and at such odds more pairs are not worth their while" :
+			  ", and the pairs that were planned are spent"));
 }
 
 static int lower(struct str *s, const struct explain *t);
 static int upper(struct str *s, const struct explain *t);
 static int confidence(struct str *s, const struct explain *t);
 
+static int
+bounds(struct str *s, const struct explain *t)
+{
+	const struct verdict *v = t->verdict;
+
+	/* Two pairs can be so near each other by chance that they bound nothing. */
+	if (!(v->upper - v->lower < 100 * v->lane_sd))
+		return (str_puts(s, "so few runs bound the true gain nowhere"));
+	return (str_puts(s, "the true gain lies between ") | lower(s, t) | str_puts(s, " and ") | upper(s, t) |
+	    str_puts(s, " with ") | confidence(s, t) | str_puts(s, " confidence"));
+}
+
 /* An improvement is never claimed beside an interval that holds a loss. */
 static int
 it_is(struct str *s, const struct explain *t)
 {
-	const struct verdict *v = t->verdict;
-	int rc = str_puts(s, v->lower > 0 ?
-		"It is an improvement; the true gain lies between " :
-		"By that level it passes, and whether it is a gain is not settled: the true gain lies between ");
-
-	return (rc | lower(s, t) | str_puts(s, " and ") | upper(s, t) | str_puts(s, " with ") | confidence(s, t) |
-	    str_puts(s, " confidence."));
+	return (str_puts(s,
+		    t->verdict->lower > 0 ? "It is an improvement; " :
+					    "By that level it passes, and whether it is a gain is not settled: ") |
+	    bounds(s, t) | str_puts(s, "."));
 }
 
 static int
@@ -287,9 +304,9 @@ static int
 lucky(struct str *s, const struct explain *t)
 {
 	const struct verdict *v = t->verdict;
-	double n = fmax(1, v->incumbent_runs), p = stats_normal_sf(v->gain / v->lane_sd / sqrt(1.0 / v->runs + 1 / n));
 
-	return (p > 1e-6 ? str_printf(s, "%.0f", fmax(2, 1 / p)) : str_puts(s, "a million"));
+	/* So far out the shape of the tails is anybody's guess. */
+	return (v->p > 1e-6 ? odds(s, fmax(2, round(1 / v->p))) : str_puts(s, "a million"));
 }
 
 static int
@@ -457,6 +474,7 @@ static const struct {
 	{ "pairs", pairs },
 	{ "ended", ended },
 	{ "it_is", it_is },
+	{ "bounds", bounds },
 	{ "expected", expected },
 	{ "covers", covers },
 	{ "tries", tries },
@@ -516,7 +534,8 @@ explain_confirmation(struct str *s, const struct explain *t)
 
 	/* From law 3 on only what fails is spent. */
 	if (t->policy->law >= 3)
-		rc = str_printf(s, "Confirmation in campaign '%s', %u of %u failures spent: the configuration of '%s' ",
+		rc = str_printf(s,
+		    "Confirmation in campaign '%s' (failures spent so far: %u of %u): the configuration of '%s' ",
 		    t->policy->campaign.name, t->spent - (t->verdict->klass == VERDICT_IMPROVEMENT),
 		    t->policy->campaign.confirmations, t->run);
 	else

@@ -30,12 +30,12 @@ struct explain {
 	unsigned spent;       /* confirmations, this one included */
 	unsigned campaigns;   /* of the ledger, and the levels that they have spent in all */
 	double levels;
-	const char *given;    /* the digest of the initial weights that it was given, or NULL */
-	const char *twin;     /* the run that it is again, by name, or NULL */
-	int copy;             /* it is so by its artifact alone: 1, or by all digits that its program says: 2 */
+	const char *given; /* the digest of the initial weights that it was given, or NULL */
+	const char *twin;  /* the run that it is again, by name, or NULL */
+	int copy;          /* it is so by its artifact alone: 1, or by all digits that its program says: 2 */
 	int64_t twin_row;
-	int claimed;          /* its number is its program's word alone */
-	const char *settings; /* which keys are set otherwise than the incumbent's, or NULL: not known */
+	int claimed;             /* its number is its program's word alone */
+	const char *settings;    /* which keys are set otherwise than the incumbent's, or NULL: not known */
 	const char *ineffective; /* and which of them have no effect, and why, where none has one */
 	struct explain_tokenizer mine, theirs; /* theirs without a sha256: not the reason */
 };

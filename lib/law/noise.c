@@ -375,7 +375,7 @@ static const double gains[NOISE_GAINS] = { 1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 8 };
  * deviations, is held against it.  More would be right under the model alone, and costs more than it saves
  * (t/tools/sim.c).
  */
-static const double SCREENED = 0.9, EVEN = 0.1, PASSED = 0.5;
+static const double SCREENED = 0.9, EVEN = 0.1, PASSED = 0.2;
 
 /* A remainder of doubt in all that is known of the lane: it weighs so much, and its ln variance spreads so far. */
 static const double DOUBT = 0.02, DOUBT_SD = 3;

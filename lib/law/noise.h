@@ -99,7 +99,8 @@ struct noise_before {
 
 /* What the variance of a pair's difference can be, if there is no gain and for each gain that is held against that. */
 struct noise_spread {
-	double lane_sd, first, step; /* ln variance is first + i step, and weights are logarithms, too, but for the last */
+	double lane_sd, first,
+	    step; /* ln variance is first + i step, and weights are logarithms, too, but for the last */
 	double null[NOISE_VARIANCES], gain[NOISE_GAINS][NOISE_VARIANCES], weight[NOISE_GAINS];
 };
 
@@ -122,8 +123,8 @@ int noise_spread(const struct noise_before *known, struct noise_spread *s);
 double noise_odds(const struct noise_spread *s, const struct noise_pairs *p, double margin);
 
 /* The true gain is above ${lower} and below ${upper} with this confidence each, whenever one stops; INFINITY: unknown. */
-void
-noise_bounds(const struct noise_spread *s, const struct noise_pairs *p, double confidence, double *lower, double *upper);
+void noise_bounds(const struct noise_spread *s, const struct noise_pairs *p, double confidence, double *lower,
+    double *upper);
 
 /* Are so many pairs with such odds not worth another? A claim that is given up costs power alone, whenever that is. */
 int noise_hopeless(double pairs, double odds);

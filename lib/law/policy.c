@@ -41,8 +41,8 @@ policy_default(void)
 		"floor", 0.0001, "calibration_seeds", 5, "screen", "gain_sd", 1.5, "second_sd", SECOND_SD,
 		"regression_level", 0.01, "confirm", "pairs", PAIRS, "gain_sd", 3.5, "power", 0.8, "guarded", "name",
 		"total_bytes", "direction", "lower", "tolerance", 0.02, "name", "train_ms", "direction", "lower",
-		"tolerance", 0.05, "plateau", "miss", 0.05, "success_rate", 0.1, "pause_after_failures", 3,
-		"promotion", "margin", 0.005, "unit", "nats_per_token", "confidence", 0.99));
+		"tolerance", 0.05, "plateau", "miss", 0.05, "success_rate", 0.1, "pause_after_failures", 3, "promotion",
+		"margin", 0.005, "unit", "nats_per_token", "confidence", 0.99));
 }
 
 const char *
@@ -138,8 +138,8 @@ policy_take(struct policy *p, const json_t *v)
 	/* A noise of zero, a level of one or no seeds would let everything pass. */
 	if (!(p->noise.floor > 0) || !(p->noise.ln_sigma_sd > 0) ||
 	    !(p->campaign.alpha > 0 && p->campaign.alpha <= 0.2) || p->campaign.confirmations < 1 ||
-	    p->confirm.seeds < 2 || p->confirm.pairs < 2 || p->noise.calibration_seeds < 3 || !(p->minimum_effect.value >= 0) ||
-	    !(p->promotion.confidence > 0.5 && p->promotion.confidence < 1))
+	    p->confirm.seeds < 2 || p->confirm.pairs < 2 || p->noise.calibration_seeds < 3 ||
+	    !(p->minimum_effect.value >= 0) || !(p->promotion.confidence > 0.5 && p->promotion.confidence < 1))
 		goto err0;
 	return (0);
 err0:

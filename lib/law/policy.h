@@ -49,7 +49,8 @@ struct policy {
 		unsigned calibration_seeds;
 	} noise;
 	struct {
-		double gain_sd; /* a single run this many lane deviations better is worth a confirmation; from law 3 on, */
+		double
+		    gain_sd; /* a single run this many lane deviations better is worth a confirmation; from law 3 on, */
 		double second_sd; /* a second run, and a confirmation if the mean of both is this many better */
 		double regression_level;
 		int outrun; /* hg-run has clear losers ended early */

@@ -878,7 +878,8 @@ apply_verdict(struct standings *b, const struct standings_fact *f)
 	challenger.group = p->group;
 	challenger.lane = p->lane;
 	challenger.config = p->config;
-	screening = p->paired ? standings_screening(b, p->group, p->lane, p->config) : standings_history(b, &challenger, 0).screening;
+	screening = p->paired ? standings_screening(b, p->group, p->lane, p->config) :
+				standings_history(b, &challenger, 0).screening;
 	/* One that was promising waits no longer; another one was counted when it was screened. */
 	waited = screening != NULL && screening->reason == VERDICT_PROMISING;
 	if (waited && !closed_before(b, p, 0))
@@ -1142,8 +1143,8 @@ standings_planned(const struct standings_plan *p)
 {
 	const struct standings_prior *x = &p->prior;
 
-	return ((struct noise_before){ x->lane_sd, p->policy.noise.floor, { x->tau2, x->centre, x->doubt }, x->df, x->ss,
-	    x->pairs_w, x->pairs_e, x->screened });
+	return ((struct noise_before){ x->lane_sd, p->policy.noise.floor, { x->tau2, x->centre, x->doubt }, x->df,
+	    x->ss, x->pairs_w, x->pairs_e, x->screened });
 }
 
 struct noise_arm

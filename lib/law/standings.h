@@ -96,9 +96,10 @@ struct standings_stats {
 	struct stats_sample recent[STANDINGS_SCORES];      /* the arm of the last closed plan */
 	unsigned again;                                    /* runs outside of plans that law 1 counted twice */
 	/* From law 3 on. */
-	int was_incumbent;                        /* once, or is */
+	int was_incumbent;                         /* once, or is */
 	struct stats_sample arm[STANDINGS_SCORES]; /* its side of the confirmations that were looked at */
-	double chain[STANDINGS_SCORES], chain_runs; /* its predecessor's place less its gain, worth so many runs; 0: none */
+	double chain[STANDINGS_SCORES],
+	    chain_runs; /* its predecessor's place less its gain, worth so many runs; 0: none */
 };
 
 /* What the pairs of a lane's confirmations have shown. */
@@ -144,10 +145,10 @@ struct standings_plan {
 	int closed;
 	int no_better; /* its verdict found the challenger no better */
 	/* From law 3 on. */
-	int paired, looked;           /* its verdict was the law's, not that it was given up or could not be judged */
-	int diverged;                 /* a run of the challenger did */
+	int paired, looked;            /* its verdict was the law's, not that it was given up or could not be judged */
+	int diverged;                  /* a run of the challenger did */
 	unsigned tries[2], starved[2]; /* runs of a side that filled no slot, and those of them that starved */
-	struct policy policy;         /* that it was made under: nothing that is said later changes its law */
+	struct policy policy;          /* that it was made under: nothing that is said later changes its law */
 	struct standings_prior prior;
 	struct standings_slot slot[2 * STANDINGS_SEEDS];
 };
@@ -210,11 +211,12 @@ const struct standings_fact *standings_run(const struct standings *b, uint64_t r
 
 /* What other rows say of a run's configuration and artifact, found in one pass. */
 struct standings_history {
-	const struct standings_fact *screening; /* the first run that screened the configuration, on this lane; or NULL */
-	unsigned screenings;                    /* how many did */
-	const struct standings_fact *twin;      /* the first run of this lane that is this one again; or NULL */
-	const struct standings_fact *copy;      /* the first whose artifact is this one, from elsewhere; or NULL */
-	int same_artifact;                      /* a run of ${rival}, another configuration, has this very artifact */
+	const struct standings_fact
+	    *screening;                    /* the first run that screened the configuration, on this lane; or NULL */
+	unsigned screenings;               /* how many did */
+	const struct standings_fact *twin; /* the first run of this lane that is this one again; or NULL */
+	const struct standings_fact *copy; /* the first whose artifact is this one, from elsewhere; or NULL */
+	int same_artifact;                 /* a run of ${rival}, another configuration, has this very artifact */
 };
 /* The last run that screened a configuration on a lane, or NULL. */
 const struct standings_fact *

@@ -56,11 +56,11 @@ struct verdict {
 	double lane_sd;          /* the lane's run-to-run deviation */
 	double sd, incumbent_sd; /* of the two configurations */
 	double prior_df;
-	double power;  /* of the confirmation, as told when it was planned; the ledger's to fill */
-	double margin; /* the true gain must be above this one */
-	double rank_p; /* Mann-Whitney's, of pairs the sign test's, as a cross-check */
-	double odds;     /* of pairs, for a gain; NAN: none were run */
-	double expected; /* the true gain to expect, by what a gain that was picked is too large */
+	double power;                  /* of the confirmation, as told when it was planned; the ledger's to fill */
+	double margin;                 /* the true gain must be above this one */
+	double rank_p;                 /* Mann-Whitney's, of pairs the sign test's, as a cross-check */
+	double odds;                   /* of pairs, for a gain; NAN: none were run */
+	double expected;               /* the true gain to expect, by what a gain that was picked is too large */
 	unsigned tries[2], starved[2]; /* runs of incumbent and challenger that filled no slot */
 };
 

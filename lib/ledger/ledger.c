@@ -567,8 +567,9 @@ sync_policy(struct ledger *l)
 		}
 		/* What was planned is judged by the rules that it was planned under. */
 		if (standings_open_plan(&l->book, 0) != NULL) {
-			say_note("'%s/%s' was changed: that counts once the open confirmation is decided (hg-ledger plan"
-				 " -x gives it up)",
+			say_note(
+			    "'%s/%s' was changed: that counts once the open confirmation is decided (hg-ledger plan"
+			    " -x gives it up)",
 			    l->path, LEDGER_POLICY);
 			rc = 0;
 			goto err0;

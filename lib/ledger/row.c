@@ -627,8 +627,9 @@ put_members(json_t *to, const struct member *m, const void *base)
 
 	for (; m->key != NULL; m++) {
 		v = write_member(m, base);
-		if (m->later && (json_is_null(v) || (json_is_array(v) && json_array_size(v) == 0) ||
-				    (m->form == TALLY && json_integer_value(v) == 0)))
+		if (m->later &&
+		    (json_is_null(v) || (json_is_array(v) && json_array_size(v) == 0) ||
+			(m->form == TALLY && json_integer_value(v) == 0)))
 			json_decref(v);
 		else
 			json_object_set_new(to, m->key, v);

@@ -131,7 +131,10 @@ static struct noise_before
 before(const struct stats_sample *incumbent, double screened)
 {
 	struct noise_pool pool = noise_pool(0.42, 1e-9), none = pool;
-	struct noise_before known = { .floor = 1e-9, .df = incumbent->n - 1, .ss = incumbent->ss, .screened = screened };
+	struct noise_before known = { .floor = 1e-9,
+		.df = incumbent->n - 1,
+		.ss = incumbent->ss,
+		.screened = screened };
 
 	noise_pool_add(&pool, incumbent->n - 1, incumbent->ss);
 	known.lane_sd = noise_lane_sd(&pool);
@@ -162,7 +165,8 @@ pairs_laws(void)
 	noise_bounds(&s, &p, 0.9, &low50, &high50);
 	tap_ok(lower < low50 && low50 < 2.5 && 2.5 < high50 && high50 < upper,
 	    "bounds lie about the mean, wider with more confidence: %.2f %.2f %.2f %.2f", lower, low50, high50, upper);
-	tap_ok(fabs(noise_odds(&s, &p, lower) / 100 - 1) < 0.01, "below the lower bound the pairs speak a hundred to one");
+	tap_ok(fabs(noise_odds(&s, &p, lower) / 100 - 1) < 0.01,
+	    "below the lower bound the pairs speak a hundred to one");
 	known.lane_sd = 0;
 	tap_ok(noise_spread(&known, &s) == -1, "of a lane that nothing is known of nothing is said");
 }
