@@ -56,6 +56,7 @@ hg-confirm -c ledger runs/base
 
 # Name, settings and reason, all fixed before the first run.  The seed of the nth is 100 + n.
 # Each is tried upon what is best so far.
+half='train.batch_tokens=512 train.micro_batch_tokens=512'
 n=0
 while IFS='|' read -r name settings why; do
 	n=$((n + 1))
@@ -74,7 +75,7 @@ warmdown-0.2|train.warmdown_frac=0.2|a rate that is high for longer
 rope-10500|model.rope_base=10500|nothing: 64 positions turn too little
 momentum-0.9|train.muon_momentum=0.9|200 steps are too few to average over 20 of them
 std-0.0055|model.tied_embed_init_std=0.0055|nothing much
-half-batch|train.batch_tokens=512 train.micro_batch_tokens=512 train.iterations=$((2 * steps))|the same text in twice the steps
+half-batch|$half train.iterations=$((2 * steps))|the same text in twice the steps
 qk-1.45|model.qk_gain_init=1.45|nothing much
 matrix-0.08|train.matrix_lr=0.08|twice the rate
 beta1-0.89|train.beta1=0.89|nothing much
