@@ -211,3 +211,64 @@ unscored() {
 	run -103 --separate-stderr sh "$HG_TOP/examples/agent.sh" work "$DATA" asked
 	[[ "$stderr" == *"was altered"* ]]
 }
+
+# kept: examples/campaign's ledger, where it may be written to, and the one run that is kept to bear witness.
+kept() {
+	cp -R "$HG_TOP/examples/campaign/ledger" "$HG_TOP/examples/campaign/runs" .
+	chmod -R u+w ledger runs
+}
+
+# judged NAME: how that idea's confirmation ended.
+judged() {
+	hg-ledger list -j ledger | jq -rs --arg name "$1" '
+		(map(select(.run.run_id == $name))[0].run.config_sha256) as $c
+		| map(select(.confirmation.challenger_sha256 == $c))[] | .verdict | "\(.class) \(.reason)"'
+}
+
+@test "the campaign in examples/ replays as it was judged, its gain confirmed, its null not, and its README has the ledger's figures" {
+	kept
+	hg-ledger verify ledger
+	run -0 hg-ledger replay ledger
+	[[ "$output" == *", 0 differ" ]]
+	[ "$(hg-ledger list -j ledger | jq -r 'select(.verdict.class == "improvement") | .verdict.reason')" = confirmed ]
+	[ "$(judged momentum-0.9)" = "improvement confirmed" ]
+	[ "$(judged std-0.0055)" = "noise not_confirmed" ]
+	# It looked good twice.
+	[ "$(hg-ledger list -j ledger | jq -r 'select(.run.run_id // "" | test("^std-0.0055(.again.1)?$")).verdict.reason' | xargs)" = \
+		"second_wanted promising" ]
+	# Every figure of the table, and the sum below it.
+	run -0 jq -rs -f "$HG_TOP/examples/campaign/figures.jq" ledger/ledger.jsonl
+	[ "${#lines[@]}" -ge 21 ]
+	diff <(sed -n '/^| idea/,/^[0-9]* runs/p' "$HG_TOP/examples/campaign/README.md") <(echo "$output")
+	# and what its sentences say of confirmations
+	hg-ledger list -j ledger | jq -r 'select(.confirmation).verdict
+		| .gain, (select(.class == "improvement") | .gain_lower, .gain_upper)' > gains
+	[ "$(wc -l < gains)" -eq 5 ]
+	while read -r gain; do
+		printf -v gain %.4f "${gain#-}"
+		grep -q "[^+-]$gain" "$HG_TOP/examples/campaign/README.md" || { echo "$gain" >&2; false; }
+	done < gains
+	# The page is of this ledger, by its head.
+	grep -q "$(cut -d ' ' -f 2 ledger/head | cut -c 1-12)" "$HG_TOP/examples/campaign/report.html"
+}
+
+@test "what is kept of the campaign names no place of the machine that made it" {
+	# Data of any other place would be somebody's.
+	run ! grep -nE '"(/[^/"]+)+' <(sed 's|"/srv/homegolf/campaign/data"||g' "$HG_TOP/examples/campaign/ledger/ledger.jsonl")
+	run ! grep -rnE '/(work|root|home|tmp)/|localhost' "$HG_TOP/examples/campaign"
+}
+
+@test "the campaign's script goes from text to page with a few steps and one idea, and asked again it runs nothing" {
+	local rows
+	awk '{ print; print "" }' "$DATA.txt" > text
+	export STEPS=3 IDEAS=1
+	run --separate-stderr sh "$HG_TOP/examples/campaign/run.sh" c text
+	[ "$status" -eq 0 ]
+	hg-ledger verify c/ledger
+	[ "$(hg-ledger list -j c/ledger | jq -r 'select(.run.run_id == "softcap-31").verdict | .noise')" = calibrated ]
+	[ -s c/report.html ]
+	rows=$(wc -l < c/ledger/ledger.jsonl)
+	run --separate-stderr sh "$HG_TOP/examples/campaign/run.sh" c text
+	[ "$status" -eq 0 ]
+	[ "$(wc -l < c/ledger/ledger.jsonl)" -eq "$rows" ]
+}
