@@ -34,7 +34,7 @@ jsonio_parse(const char *text, size_t n, const char *what)
 	json_t *v;
 
 	json_set_alloc_funcs(noting_malloc, free);
-	/* jansson scans past its text where memory runs out; what is freed here stays with the heap, and it finds it. */
+	/* jansson scans past its text where memory runs out; what is freed here stays with the heap, and is found. */
 	room = malloc(n < ROOM / 16 ? 16 * n + 1 : ROOM);
 	starved = room == NULL;
 	free(room);

@@ -57,8 +57,9 @@ calibrate(const struct ledger *l, const char *path, const struct standings_fact 
 		have++;
 	more = need > have ? need - have : 0;
 	rc = shell_command(&a->command, "hg-confirm -c %s %s", l->path, path);
-	rc |= str_printf(&a->why, "calibrates the lane with %u more seed%s of the incumbent", more,
-	    more == 1 ? "" : "s");
+	rc |= more == 0 ?
+	    str_puts(&a->why, "calibrates the lane, whose seeds are all there") :
+	    str_printf(&a->why, "calibrates the lane with %u more seed%s of the incumbent", more, more == 1 ? "" : "s");
 	return (rc | cost(a, more, f));
 }
 
@@ -137,8 +138,8 @@ advice_power(const struct standings *b, const struct standings_fact *f, uint64_t
 		return (0);
 	if (p->law >= 3)
 		return (str_printf(s,
-		    "; with %u pairs at most a gain of %.1f lane deviations is confirmed with a chance of %.0f %%, and the"
-		    " policy wants %.0f %%",
+		    "; with %u pairs at most a gain of %.1f lane deviations is confirmed with a chance of %.0f %%, and"
+		    " the policy wants %.0f %%",
 		    n, p->confirm.gain_sd, floor(100 * power), 100 * p->confirm.power));
 	need = classify_power_seeds(b, f->group, f->lane, incumbent, p->confirm.power, &better);
 	rc = str_printf(s,

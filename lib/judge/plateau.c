@@ -44,7 +44,8 @@ passes(const struct policy *p, double gain_sd, double sd, double bias)
 
 /*
  * How many challengers in a row may be missed by one of a campaign's chances alike, where the lane's deviation and the
- * incumbent's place are known from few runs: one error in them is every challenger's.  In *power what one is found with.
+ * incumbent's place are known from few runs: one error in them is every challenger's.  In *power what one is found
+ * with.
  */
 static unsigned
 patience_in_doubt(const struct policy *p, double doubt, double runs, double confirm, double *power)
@@ -127,7 +128,7 @@ plateau_tell(const struct plateau_view *v, const struct policy *p, struct str *w
 		    v->failures, p->plateau.pause_after_failures));
 	if (v->spent)
 		return (str_printf(why,
-		    "campaign '%s' has spent its %u confirmations, so nothing more can be found before another is declared",
+		    "campaign '%s' has spent its %u confirmations, so nothing is found before another is declared",
 		    p->campaign.name, p->campaign.confirmations));
 	if (v->what == PLATEAU_UNKNOWN)
 		return (str_puts(why, "the lane's noise is not calibrated, so no power is known to reason with"));

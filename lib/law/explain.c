@@ -102,7 +102,7 @@ scored(struct str *s, const struct explain *t)
 	/* What a plan waits for is nobody's to look at. */
 	if (!v->compared || v->reason == VERDICT_SLOT)
 		return (rc);
-	/* Under law 3 runs at other places in the data weigh less, or tell by how much it is better than the last one. */
+	/* Under law 3 runs at other places in the data weigh less, or tell how much was gained on the last one. */
 	rc |= str_printf(s, ", %.5f %s than the incumbent's %.5f (%s%u run%s)", fabs(v->gain),
 	    v->gain >= 0 ? "better" : "worse", v->incumbent_score,
 	    v->incumbent_runs < 2                     ? "" :

@@ -122,7 +122,7 @@ int noise_spread(const struct noise_before *known, struct noise_spread *s);
  */
 double noise_odds(const struct noise_spread *s, const struct noise_pairs *p, double margin);
 
-/* The true gain is above ${lower} and below ${upper} with this confidence each, whenever one stops; INFINITY: unknown. */
+/* The true gain is above ${lower}, below ${upper} with this confidence each, whenever one stops; INFINITY: unknown. */
 void noise_bounds(const struct noise_spread *s, const struct noise_pairs *p, double confidence, double *lower,
     double *upper);
 

@@ -770,8 +770,8 @@ finds_no_better(const struct standings_fact *f)
 }
 
 /*
- * What the pairs of a plan that was looked at say of both sides and of the lane.  One that was given up, or could not be
- * judged, says nothing.
+ * What the pairs of a plan that was looked at say of both sides and of the lane.  One that was given up, or could not
+ * be judged, says nothing.
  */
 static int
 apply_pairs(struct standings *b, struct standings_plan *p)

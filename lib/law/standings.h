@@ -36,8 +36,8 @@ enum { STANDINGS_SCORES = 4 }; /* the first of enum policy_metric can be judged 
 enum { STANDINGS_SEEDS = 32 }; /* most runs a side of a plan */
 
 /*
- * How a plan places the runs of a side in the data: drawn for each where weights are given; 0.1 did not say.  From law 3
- * on place and seed are drawn for each pair.
+ * How a plan places the runs of a side in the data: drawn for each where weights are given; 0.1 did not say.  From law
+ * 3 on place and seed are drawn for each pair.
  */
 enum standings_place { STANDINGS_DRAWN = -1, STANDINGS_ANYWHERE = -2, STANDINGS_PAIRED = -3 };
 
