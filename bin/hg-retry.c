@@ -30,6 +30,23 @@ interrupted(const struct rundir *r, enum stage s)
 	return (yes);
 }
 
+/* Would the next attempt only be ended as this one was? 1, 0, or -1 with errno, said. */
+static int
+outrun_again(const struct rundir *r, enum stage s)
+{
+	json_t *refusal = refusal_read(r, s);
+	int yes;
+
+	if (refusal == NULL)
+		return (-1);
+	yes = refusal_by_name(jsonio_text(refusal, "kind", "")) == REFUSAL_OUTRUN;
+	json_decref(refusal);
+	if (!yes || (yes = rundir_has(r, RUNDIR_PACE)) != -1)
+		return (yes);
+	say_errno("cannot look for '%s/%s'", r->path, RUNDIR_PACE);
+	return (-1);
+}
+
 /* Somebody else's retry: it lasts before we rest on it. */
 static int
 done_before(const struct rundir *r)
@@ -51,6 +68,18 @@ retry(struct rundir *r, enum stage s)
 		return (rundir_exit(errno));
 	switch (state) {
 	case STATE_REFUSED:
+		switch (outrun_again(r, s)) {
+		case 1:
+			say_error(
+			    "%s of '%s' was outrun, and the same training would be again; without '%s' it goes on "
+			    "to its end",
+			    name, r->path, RUNDIR_PACE);
+			return (HG_EXIT_NO);
+		case -1:
+			return (rundir_exit(errno));
+		default:
+			break;
+		}
 		if (options[0].value == NULL)
 			break;
 		switch (interrupted(r, s)) {

@@ -76,6 +76,7 @@ is() {
 # bats test_tags=b93
 @test "a run that has a row is judged as of now: by its files as they are and against today's incumbent" {
 	local i
+	law2 ledger
 	for i in 1 2 3 4 5; do
 		scored runs/base$i 2.30$i seed=$i
 		hg-ledger add ledger runs/base$i > out

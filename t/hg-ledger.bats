@@ -1,53 +1,12 @@
 # The ledger: what it keeps, what it refuses, and what it makes of runs.
 load helper
+load judged
 
 setup() {
 	cd "$BATS_TEST_TMPDIR"
 	export JUDGED_DATA=$BATS_FILE_TMPDIR
 	L=$PWD/ledger
 	law2 "$L"
-}
-
-# scored RUN BPB [KEY=VALUE...]: a run directory as a scored run leaves it.
-scored() {
-	"$PYTHON" "$HG_TOP/t/tools/judged_run.py" "$@"
-}
-
-add() {
-	hg-ledger add "$L" "$@" > added
-}
-
-field() {
-	hg-ledger show "$L" "$1" | jq -r "$2"
-}
-
-# five seeds of one configuration, with what SET says, and the lane's noise known from them
-calibrated() {
-	local i=0 bpb
-	for bpb in 2.300 2.310 2.295 2.305 2.301; do
-		i=$((i + 1))
-		# shellcheck disable=SC2086
-		scored "runs/base$i" $bpb seed=$i $SET
-		add "runs/base$i"
-	done
-	hg-ledger calibrate "$L" runs/base1 > calibration
-}
-
-# A training that is over at once: the score is the configuration's and the seed's (a gain of ten times matrix_lr's rise).
-pretend() {
-	mkdir -p bin
-	cat > bin/hg-run <<-END
-	#!/bin/sh
-	[ "\$1" != -i ] || shift
-	ledger=\$2 run=\$3
-	bpb=\$($PYTHON -c 'import json, random, sys
-	s = json.load(open(sys.argv[1] + "/spec.json"))["train"]
-	which = s.get("data_offset", 0) if s["init_from"] else s["seed"]
-	print(2.3 - 10 * (s["matrix_lr"] - 0.04) + random.Random(which).gauss(0, ${NOISE:-0.006}))' "\$run")
-	$PYTHON "$HG_TOP/t/tools/judged_run.py" "\$run" "\$bpb" \$PRETEND && hg-ledger add "\$ledger" "\$run" > /dev/null
-	END
-	chmod +x bin/hg-run
-	PATH=$PWD/bin:$PATH
 }
 
 # scorer COMMAND: an hg-score beside an hg-ledger, which asks that one alone
@@ -367,7 +326,7 @@ pasted() {
 	done
 	mkdir alone
 	cp -a "$L" alone
-	hg-ledger verify alone/ledger > said.verify
+	hg-ledger verify alone/ledger > said.verify || [ $? -eq 2 ]
 	# each of them reads; what it answers is not the point
 	for key in list 'list -a' 'list -j' 'list -s' show 'show LEDGER 2' incumbent 'incumbent -a' 'incumbent -j' stop next \
 		replay 'replay -j' 'plan LEDGER runs/good' 'plan LEDGER runs/base1' 'add LEDGER runs/good' 'promote LEDGER runs/good'; do
@@ -1326,6 +1285,64 @@ follow() {
 		'map(select(.kind == "confirmation"))[0].verdict | .gain_lower / .gain / ($bound / $gain) - 1 | fabs < 0.001'
 }
 
+# bats test_tags=b34
+@test "verify is pending and says so where no run bears witness to the chain, and one that is found is enough" {
+	scored runs/a 2.3
+	scored runs/b 2.31 seed=2
+	add runs/a runs/b
+	run -0 --separate-stderr hg-ledger verify "$L"
+	[[ "$output" == "3 rows, 2 of them runs; 2 witnesses agree; head "* ]]
+	mv runs moved
+	run -2 --separate-stderr hg-ledger verify "$L"
+	[[ "$output" == "3 rows, 2 of them runs; verified by its chain alone: no witness; head $(sha256sum < <(tail -n 1 "$L/ledger.jsonl") | cut -d ' ' -f 1)" ]]
+	[[ "$stderr" == *"no run that was looked at remembers a row of the ledger"* ]]
+	run -0 --separate-stderr hg-ledger verify "$L" moved/b
+	[[ "$output" == "3 rows, 2 of them runs; 1 witnesses agree; head "* ]]
+	# What is left behind by whoever chains rows again.
+	mv moved runs
+	rm runs/*/ledger_witness.json
+	run -2 --separate-stderr hg-ledger verify "$L"
+}
+
+# bats test_tags=b30
+@test "a run that differs from the incumbent only in what has no effect screens nothing, and is told which keys and why" {
+	local set row
+	rm -r "$L"
+	SET='train.adam_eps=1e-8 train.warmdown_frac=0.2' calibrated
+	local keys=0
+	for set in train.head_lr=0.02 train.embed_lr=0.3 train.warmdown_iters=700 train.warmup_steps=3 \
+		train.adam_eps=1.0000001e-8 budget.artifact_cap_bytes=16000001 'train.head_lr=0.02 train.embed_lr=0.3'; do
+		keys=$((keys + 1))
+		# shellcheck disable=SC2086
+		scored "runs/idle$keys" 2.2 seed=$((100 + keys)) train.adam_eps=1e-8 train.warmdown_frac=0.2 $set
+		run -0 --separate-stderr hg-ledger add "$L" "runs/idle$keys"
+		[ "$(field "idle$keys" '.verdict | "\(.class) \(.reason)"')" = "noise ineffective" ]
+		[[ "$(field "idle$keys" .verdict.text)" == *"has no effect: "*"${set%%=*} "*" -> "*" ("*")"* ]]
+	done
+	[[ "$(field idle7 .verdict.text)" == *"train.embed_lr 0.6 -> 0.3 ("*"), train.head_lr 0.008 -> 0.02 (the head is the embedding"* ]]
+	# No seed of the incumbent's, no screening of its own, and no second one.
+	run -0 hg-ledger incumbent "$L"
+	[[ "$output" == *"5 runs"* ]]
+	run ! hg-ledger plan "$L" runs/idle1
+	scored runs/again 2.2 seed=9 train.adam_eps=1e-8 train.warmdown_frac=0.2 train.head_lr=0.02
+	add runs/again
+	[ "$(field again .verdict.reason)" = ineffective ]
+	# What has an effect beside it counts.
+	scored runs/real 2.2 seed=8 train.adam_eps=1e-8 train.warmdown_frac=0.2 train.head_lr=0.02 train.matrix_lr=0.05
+	add runs/real
+	[ "$(field real .verdict.reason)" = second_wanted ]
+	run -0 hg-ledger replay "$L"
+	[[ "$output" == *" 0 differ"* ]]
+}
+
+# bats test_tags=b30
+@test "law 2 takes what has no effect for a configuration like any other" {
+	calibrated
+	scored runs/idle 2.2 train.head_lr=0.02
+	add runs/idle
+	[ "$(field idle .verdict.reason)" = promising ]
+}
+
 # A challenger whose gain was confirmed, and a scorer that agrees.
 confirmed() {
 	calibrated
@@ -1359,7 +1376,7 @@ rescored() {
 		while read -r digest; do hg-ledger show "$L" "$digest" | jq .row; done); do
 		forged "$row" "run.metrics.val_bpb=$(field "$row" '.run.metrics.val_bpb + 0.02')"
 	done
-	run -0 hg-ledger verify "$L" runs/good
+	run -2 --separate-stderr hg-ledger verify "$L"
 	run -1 --separate-stderr hg-ledger promote "$L" runs/good
 	[[ "$output" =~ no\ +replay\ +row\ [0-9]+\ is\ not\ what\ follows\ from\ the\ rows\ before\ it ]]
 	[[ "$output" =~ no\ +runs\ +5\ of\ the\ 15\ that\ the\ gain\ rests\ on:\ .*\(row\ $row\):\ the\ run\ is\ not\ what\ its\ row\ says:\ val_bpb\ is\  ]]
@@ -1401,8 +1418,8 @@ rescored() {
 	[[ "$output" =~ yes\ +replay\  ]]
 }
 
-# bats test_tags=b33
-@test "gains that were confirmed one upon the other add up to promotion's margin, until something is promoted" {
+# Three gains of 0.003 nats, each confirmed upon the one before, against a margin of 0.005; then one more.
+gains_add_up() {
 	local i said
 	NOISE=0.00005
 	pretend
@@ -1425,7 +1442,7 @@ rescored() {
 	}
 	better 1
 	margin 1 1
-	[[ $said =~ ^no\ .*bound\ of\ the\ gain\ 0\.002[0-9]*,\ margin\ 0\.00500\ .*5\ and\ 5\ fresh\ runs,\ over\ the\ first\ incumbent ]]
+	[[ $said =~ ^no\ .*bound\ of\ the\ gain\ 0\.002[0-9]*,\ margin\ 0\.00500\ .*[0-9]\ fresh\ runs,\ over\ the\ first\ incumbent ]]
 	better 2
 	better 3
 	margin 3 0
@@ -1434,7 +1451,20 @@ rescored() {
 	# From here on it counts anew.
 	better 4
 	margin 4 1
-	[[ $said =~ ^no\ .*bound\ of\ the\ gain\ 0\.002[0-9]*,.*5\ and\ 5\ fresh\ runs,\ over\ what\ row\ $(jq -r 'select(.kind == "promotion").row' "$L/ledger.jsonl")\ promoted ]]
+	[[ $said =~ ^no\ .*bound\ of\ the\ gain\ 0\.002[0-9]*,.*[0-9]\ fresh\ runs,\ over\ what\ row\ $(jq -r 'select(.kind == "promotion").row' "$L/ledger.jsonl")\ promoted ]]
+}
+
+# bats test_tags=b33
+@test "gains that were confirmed one upon the other add up to promotion's margin, until something is promoted" {
+	rm -r "$L"
+	gains_add_up
+	[ "$(jq .law "$L/policy.json")" -ge 3 ]
+}
+
+# bats test_tags=b33
+@test "gains that law 2 confirmed add up to promotion's margin, too" {
+	gains_add_up
+	[ "$(jq .law "$L/policy.json")" = 2 ]
 }
 
 # bats test_tags=b62
@@ -1473,7 +1503,7 @@ rescored() {
 	[[ "$stderr" == *'class is "improvement" and should be "noise"'* ]]
 }
 
-# bats test_tags=b25,b22
+# bats test_tags=b25,b22,b30,b88
 @test "simulated campaigns: the law finds gains and calls nothing one where habits do, its bounds and stop rule hold" {
 	run "$HG_T/tools/sim" -q
 	[ "$status" -eq 0 ] || { echo "$output" >&2; false; }

@@ -33,8 +33,16 @@ struct printing {
 		json_t *settings;
 	} * incumbents;
 	size_t incumbent_count;
-	uint64_t *lines; /* where each row starts */
+	struct line {
+		uint64_t offset, digest; /* where a row starts, and the tag of its digest */
+	} * lines;
 	size_t line_count, line_cap;
+	struct second {
+		uint64_t row, group, config;
+		char *name, *lane;
+		int64_t cap_ms;
+	} * seconds; /* who looked good once, and was not run again so far */
+	size_t second_count;
 };
 
 void
@@ -83,8 +91,8 @@ settings_of(const struct printing *p, int64_t row)
 
 	if (row < 1 || (size_t)row >= p->line_count)
 		return (NULL);
-	n = (size_t)(p->lines[row] - p->lines[row - 1]);
-	if ((line = malloc(n)) != NULL && file_read_at(p->rows, line, n, p->lines[row - 1]) == 0)
+	n = (size_t)(p->lines[row].offset - p->lines[row - 1].offset);
+	if ((line = malloc(n)) != NULL && file_read_at(p->rows, line, n, p->lines[row - 1].offset) == 0)
 		json = jsonio_parse(line, n, LEDGER_ROWS);
 	free(line);
 	if (json == NULL || row_read(&there, json) == -1)
@@ -94,18 +102,79 @@ settings_of(const struct printing *p, int64_t row)
 	return (settings);
 }
 
-/* After a row: where another configuration is incumbent now, what that is set to. 0, or -1 with errno ENOMEM. */
-static int
-follow(struct printing *p, const struct row *row, uint64_t offset)
+/* The settings of the last run of a confirmation's side. The same. */
+static json_t *
+settings_of_side(const struct printing *p, const json_t *runs)
 {
-	const char *group = row->kind == STANDINGS_RUN ? row->run.group : row->confirmation.group;
-	struct incumbent *i;
-	uint64_t *lines, config = standings_tag(row->after.config);
+	const char *last = json_string_value(json_array_get(runs, json_array_size(runs) - 1));
+	uint64_t tag = standings_tag(last);
+	size_t i;
+
+	for (i = p->line_count; last != NULL && i-- > 0;)
+		if (p->lines[i].digest == tag)
+			return (settings_of(p, (int64_t)i + 1));
+	return (NULL);
+}
+
+static int
+note_line(struct printing *p, uint64_t offset, const char *digest)
+{
+	struct line *lines;
 
 	if ((lines = array_room(p->lines, p->line_count, &p->line_cap, sizeof(*lines))) == NULL)
 		return (-1);
 	p->lines = lines;
-	lines[p->line_count++] = offset;
+	lines[p->line_count++] = (struct line){ offset, standings_tag(digest) };
+	return (0);
+}
+
+static void
+forget_second(struct printing *p, size_t i)
+{
+	free(p->seconds[i].name);
+	free(p->seconds[i].lane);
+	p->seconds[i] = p->seconds[--p->second_count];
+}
+
+/* A run that screens a configuration: the first that looks good wants a second. 0, or -1 with errno ENOMEM. */
+static int
+follow_second(struct printing *p, const struct row *row)
+{
+	const struct run_record *run = &row->run;
+	const char *lane = run->lane == NULL ? "" : run->lane;
+	struct second *list,
+	    now = { (uint64_t)row->number, standings_tag(run->group), standings_tag(run->config), NULL, NULL,
+		    run->cap_ms };
+	size_t i;
+
+	if (row->kind != STANDINGS_RUN || row->verdict.unknown || row->verdict.is.klass > VERDICT_REGRESSION ||
+	    verdict_reason_counts(row->verdict.is.reason) != VERDICT_SCREEN)
+		return (0);
+	for (i = p->second_count; i-- > 0;)
+		if (p->seconds[i].group == now.group && p->seconds[i].config == now.config &&
+		    p->seconds[i].cap_ms == now.cap_ms && strcmp(p->seconds[i].lane, lane) == 0)
+			forget_second(p, i);
+	if (row->verdict.is.reason != VERDICT_SECOND)
+		return (0);
+	if ((list = array_few(p->seconds, p->second_count, sizeof(*list))) == NULL)
+		return (-1);
+	p->seconds = list;
+	now.name = strdup(run->run_id == NULL ? "?" : run->run_id);
+	now.lane = strdup(lane);
+	list[p->second_count++] = now;
+	return (now.name == NULL || now.lane == NULL ? -1 : 0);
+}
+
+/* After a row: where another configuration is incumbent now, what that is set to. 0, or -1 with errno ENOMEM. */
+static int
+follow(struct printing *p, const struct row *row)
+{
+	const char *group = row->kind == STANDINGS_RUN ? row->run.group : row->confirmation.group;
+	struct incumbent *i;
+	uint64_t config = standings_tag(row->after.config);
+
+	if (follow_second(p, row) == -1)
+		return (-1);
 	if (!is_judged(row) || group == NULL || config == 0)
 		return (0);
 	if ((i = incumbent_of(p, group)) == NULL)
@@ -119,17 +188,50 @@ follow(struct printing *p, const struct row *row, uint64_t offset)
 	return (0);
 }
 
+/* What is set otherwise than in the incumbent before this row, or, of a confirmation, than in its runs beside it. */
+static void
+put_keys(struct printing *p, const struct row *row, struct str *keys)
+{
+	const struct incumbent *i;
+	json_t *mine, *theirs;
+
+	if (row->kind == STANDINGS_RUN) {
+		i = incumbent_of(p, row->run.group);
+		if (i != NULL && i->settings != NULL && row->run.settings != NULL)
+			(void)settings_differ(i->settings, row->run.settings, ", ", keys);
+		return;
+	}
+	if (row->verdict.is.changed == 0)
+		return;
+	mine = settings_of_side(p, row->confirmation.challenger_runs);
+	theirs = settings_of_side(p, row->confirmation.incumbent_runs);
+	if (mine != NULL && theirs != NULL)
+		(void)settings_differ(theirs, mine, ", ", keys);
+	json_decref(mine);
+	json_decref(theirs);
+}
+
+/* "3 pairs, 1,021 to 1", before what differs. */
+static void
+put_pairs(const struct verdict *v, struct str *s)
+{
+	if (!isfinite(v->odds))
+		return;
+	(void)str_printf(s, "%u pair%s, ", v->runs, v->runs == 1 ? "" : "s");
+	(void)explain_odds(s, v->odds);
+	(void)str_puts(s, v->changed == 0 ? "" : "; ");
+}
+
 /* What differs from the incumbent before this row: the keys where they are known, and else the words of the verdict. */
 static void
 put_changed(struct printing *p, const struct row *row, struct str *s)
 {
-	const struct incumbent *i = row->kind == STANDINGS_RUN ? incumbent_of(p, row->run.group) : NULL;
 	const char *name;
 	struct str keys = STR_INIT;
 	unsigned k;
 
-	if (i != NULL && i->settings != NULL && row->run.settings != NULL)
-		(void)settings_differ(i->settings, row->run.settings, ", ", &keys);
+	put_keys(p, row, &keys);
+	put_pairs(&row->verdict.is, s);
 	for (k = 0; (name = verdict_changed_name(row->verdict.is.changed, k)) != NULL; k++)
 		(void)str_printf(s, "%s%s", k == 0 ? "" : ",",
 		    keys.n != 0 && strcmp(name, verdict_changed_name(VERDICT_MODEL, 0)) == 0 ? keys.p : name);
@@ -178,7 +280,9 @@ static void
 print_row(struct printing *p, const struct row *row)
 {
 	const struct row_verdict *v = &row->verdict;
-	double bytes = row->kind == STANDINGS_RUN ? row->run.metric.of[POLICY_TOTAL_BYTES] : NAN;
+	double bytes = row->kind == STANDINGS_RUN ? row->run.metric.of[POLICY_TOTAL_BYTES] : NAN, score = v->is.score;
+	/* A second run is judged by what both come to; its score is its own. */
+	int both = row->kind == STANDINGS_RUN && v->is.runs > 1 && v->is.metric >= 0 && isfinite(score);
 	char what[128], text[4 * MOST];
 	struct str changed = STR_INIT;
 
@@ -196,7 +300,7 @@ print_row(struct printing *p, const struct row *row)
 		    term_fit(text, sizeof(text), name_of(row), p->name));
 		out_put("  %s ", term_fit(text, sizeof(text), what, p->what));
 	}
-	listing_score(v->is.score, 9, 5);
+	listing_score(both ? row->run.metric.of[v->is.metric] : score, 9, 5);
 	listing_score(v->is.delta, 10, 5);
 	if (p->bytes && isfinite(bytes))
 		out_put(" %10.0f", bytes);
@@ -206,6 +310,8 @@ print_row(struct printing *p, const struct row *row)
 		out_put("  %.16sZ", row->added_at == NULL ? "?" : row->added_at);
 	if (p->changed != 0) {
 		put_changed(p, row, &changed);
+		if (both)
+			(void)str_printf(&changed, "%s(delta: mean of %u runs)", changed.n == 0 ? "" : " ", v->is.runs);
 		/* Two units in one column would read as one. */
 		if (isfinite(v->is.score) && v->is.metric >= 0 && v->is.metric != p->metric)
 			(void)str_printf(&changed, "%s(%s)", changed.n == 0 ? "" : " ",
@@ -227,20 +333,22 @@ each_row(void *arg, const char *line, size_t n, uint64_t offset, const char *dig
 	json_t *json;
 	int wanted, rc = 0;
 
-	(void)digest;
 	if ((json = jsonio_parse(line, n, LEDGER_ROWS)) == NULL || row_read(&row, json) == -1)
 		return (1);
 	if (row.kind == STANDINGS_POLICY)
 		p->metric = policy_metric_find(jsonio_text(row.policy, "metric.name", ""));
 	wanted = p->how->all || is_judged(&row);
-	if (p->how->drawn && timeline_add(&p->tracks, &row) == -1) {
+	if (note_line(p, offset, digest) == -1) {
+		say_errno("cannot list");
+		rc = 1;
+	} else if (p->how->drawn && timeline_add(&p->tracks, &row) == -1) {
 		say_errno("cannot list");
 		rc = 1;
 	} else if (wanted && p->how->json)
 		out_json(line, n);
 	else if (wanted)
 		print_row(p, &row);
-	if (rc == 0 && follow(p, &row, offset) == -1) {
+	if (rc == 0 && follow(p, &row) == -1) {
 		say_errno("cannot list");
 		rc = 1;
 	}
@@ -329,6 +437,14 @@ print_track(const struct printing *p, const struct timeline *k)
 	return (0);
 }
 
+static int
+by_row(const void *a, const void *b)
+{
+	const struct second *x = a, *y = b;
+
+	return ((x->row > y->row) - (x->row < y->row));
+}
+
 /* The last tracks, the one that was judged last at the end. */
 static int
 print_tracks(struct printing *p)
@@ -343,6 +459,21 @@ print_tracks(struct printing *p)
 	if (t->count > SPARKS)
 		out_put("\n%zu more groups and lanes are not drawn\n", t->count - SPARKS);
 	return (0);
+}
+
+/* The last configurations that wait for a second run, by the run that looked good. */
+static void
+print_seconds(struct printing *p)
+{
+	const struct second *q;
+	size_t from = p->second_count > SPARKS ? p->second_count - SPARKS : 0;
+	char text[4 * MOST];
+
+	qsort(p->seconds, p->second_count, sizeof(*p->seconds), by_row);
+	if (p->second_count > 0)
+		out_put("\nwait for a second run: %zu\n", p->second_count);
+	for (q = p->seconds + from; q < p->seconds + p->second_count; q++)
+		out_put(" %5llu  %s\n", (unsigned long long)q->row, term_fit(text, sizeof(text), q->name, p->name));
 }
 
 int
@@ -363,7 +494,12 @@ listing_print(int rows, const struct listing *how)
 		say_errno("cannot list");
 		code = HG_EXIT_SYSTEM;
 	}
+	if (code == HG_EXIT_DONE && how->drawn)
+		print_seconds(&p);
 	timeline_free(&p.tracks);
+	while (p.second_count > 0)
+		forget_second(&p, p.second_count - 1);
+	free(p.seconds);
 	for (i = 0; i < p.incumbent_count; i++)
 		json_decref(p.incumbents[i].settings);
 	free(p.incumbents);

@@ -2,6 +2,7 @@
 
 #include "base/exit.h"
 #include "base/out.h"
+#include "base/say.h"
 #include "bin/ledger/command.h"
 #include "ledger/verify.h"
 
@@ -12,9 +13,20 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	int code = verify_ledger(ledger, arg, n, &v);
 
 	(void)options;
-	if (code == HG_EXIT_DONE)
-		out_put("%llu rows, %llu of them runs; %zu witnesses agree; head %s\n", (unsigned long long)v.rows,
-		    (unsigned long long)v.runs, v.witnesses, v.head);
+	if (code != HG_EXIT_DONE)
+		return (code);
+	/* Whoever changes a row can chain all that follow again, and drop the last ones: only runs would know. */
+	if (v.runs > 0 && v.witnesses == 0) {
+		out_put("%llu rows, %llu of them runs; verified by its chain alone: no witness; head %s\n",
+		    (unsigned long long)v.rows, (unsigned long long)v.runs, v.head);
+		say_error(
+		    "no run that was looked at remembers a row of the ledger '%s': rows that were changed and chained"
+		    " again, or lost at the end, would not show; name runs that lie elsewhere",
+		    ledger);
+		return (HG_EXIT_PENDING);
+	}
+	out_put("%llu rows, %llu of them runs; %zu witnesses agree; head %s\n", (unsigned long long)v.rows,
+	    (unsigned long long)v.runs, v.witnesses, v.head);
 	return (code);
 }
 

@@ -11,6 +11,7 @@
 #include "law/classify.h"
 #include "law/explain.h"
 #include "law/validity.h"
+#include "ledger/inert.h"
 #include "ledger/witness.h"
 
 void
@@ -35,13 +36,31 @@ findings_text(const json_t *findings, struct str *s)
 		(void)str_puts(s, "evidence is missing");
 }
 
+/* From law 3 on: what it sets otherwise than the incumbent, if none of that has an effect. 0, or -1 with errno. */
+static int
+put_inert(const struct ledger *l, const struct row *row, const struct standings_fact *f, struct str *out)
+{
+	const struct standings_group *g = f->group == 0 ? NULL : standings_group(&l->book, f->group);
+	struct row reference;
+	int rc;
+
+	if (l->book.policy.law < 3 || g == NULL || g->incumbent == 0 || g->incumbent == f->config)
+		return (0);
+	if (ledger_read(l, standings_fact(&l->book, g->reference), &reference) == -1)
+		return (-1);
+	rc = inert_differences(&reference.run, &row->run, out);
+	row_free(&reference);
+	return (rc == -1 ? -1 : 0);
+}
+
 /* The verdict with its findings and its words; ${f} gets class and reason. */
 static int
 put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 {
 	const struct standings *b = &l->book;
-	struct str text = STR_INIT, why = STR_INIT, settings = STR_INIT;
+	struct str text = STR_INIT, why = STR_INIT, settings = STR_INIT, inert = STR_INIT;
 	json_t *findings = json_array();
+	enum verdict_reason rule = validity_apply(&row->run, findings);
 	struct standings_history history;
 	struct row other = { .held = NULL };
 	struct verdict v;
@@ -54,22 +73,23 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 		.spent = standings_spent(b) };
 
 	tell.mine = confirmation_tokenizer(&row->run);
-	v = classify_run(b, f, validity_apply(&row->run, findings));
+	if (rule == VERDICT_REASONS && put_inert(l, row, f, &inert) == -1)
+		goto err0;
+	if (inert.n > 0)
+		rule = VERDICT_INEFFECTIVE;
+	tell.ineffective = inert.p;
+	v = classify_run(b, f, rule);
 	if (v.reason == VERDICT_SAME_REPLICATE) {
 		history = standings_history(b, f, 0);
 		tell.copy = history.twin != NULL ? 0 : f->artifact != standings_tag(row->run.artifact) ? 2 : 1;
-		if (ledger_read(l, history.twin == NULL ? history.copy : history.twin, &other) == -1) {
-			json_decref(findings);
-			return (-1);
-		}
+		if (ledger_read(l, history.twin == NULL ? history.copy : history.twin, &other) == -1)
+			goto err0;
 		tell.twin = other.run.run_id;
 		tell.twin_row = other.number;
 	}
 	if ((v.changed & (VERDICT_MODEL | VERDICT_TOKENIZER)) != 0 && v.reason != VERDICT_SAME_REPLICATE) {
-		if (ledger_read(l, standings_fact(b, standings_group(b, f->group)->reference), &other) == -1) {
-			json_decref(findings);
-			return (-1);
-		}
+		if (ledger_read(l, standings_fact(b, standings_group(b, f->group)->reference), &other) == -1)
+			goto err0;
 		tell.theirs = confirmation_tokenizer(&other.run);
 		tell.settings = confirmation_settings(&row->run, &other.run, &settings);
 	}
@@ -83,8 +103,13 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 	str_free(&text);
 	str_free(&why);
 	str_free(&settings);
+	str_free(&inert);
 	row_free(&other);
 	return (row->verdict.findings == NULL || row->verdict.text == NULL ? -1 : 0);
+err0:
+	str_free(&inert);
+	json_decref(findings);
+	return (-1);
 }
 
 /* Who is incumbent of the group once this run is in, and where it stands then. */
@@ -245,7 +270,18 @@ prepare(const struct ledger *l, const char *path, enum prepare what, struct add 
 		if (ledger_digest(l, before, hex) == -1 || (out->row.run.supersedes = row_text(&out->row, hex)) == NULL)
 			goto err0;
 	}
-	if (judge(l, &out->row, f) == -1 || advice_run(l, path, f, &out->next) == -1)
+	if (judge(l, &out->row, f) == -1)
+		goto err0;
+	/* Those that were ended are missing among those that were not. */
+	if (what != PREPARE_PREVIEW && f->reason == VERDICT_SLOT && out->row.run.pace != NULL) {
+		say_error(
+		    "'%s' was trained under a '%s' that might have ended it, so it fills no slot of a confirmation: "
+		    "make that run anew, without",
+		    path, RUNDIR_PACE);
+		errno = EINVAL;
+		goto err0;
+	}
+	if (advice_run(l, path, f, &out->next) == -1)
 		goto err0;
 	out->judged = 1;
 	return (0);

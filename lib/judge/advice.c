@@ -199,6 +199,8 @@ advice_run(const struct ledger *l, const char *path, const struct standings_fact
 	memset(a, 0, sizeof(*a));
 	switch ((enum verdict_class)f->klass) {
 	case VERDICT_BLOCKED:
+		if (f->reason == VERDICT_OUTRUN)
+			return (say(a, ADVICE_TRY, "try another change"));
 		if (f->reason == VERDICT_REFUSED && f->final)
 			return (shell_command(&a->command, "hg-status %s", path) |
 			    say(a, ADVICE_CORRECT, "no retry gets past this refusal: it says what would"));
@@ -331,6 +333,8 @@ advice_ledger(const struct ledger *l, struct advice *a)
 		str_free(&path);
 		return (rc);
 	}
+	if (v.spent)
+		return (spent(l, a));
 	if (v.what == PLATEAU_STOP)
 		return (say(a, ADVICE_STOP, "the stop rule says so"));
 	return (standings_left(b) == 0 ? spent(l, a) : say(a, ADVICE_TRY, "try another change"));

@@ -2,6 +2,7 @@
 
 #include "law/classify.h"
 #include "judge/plateau.h"
+#include "law/stats.h"
 
 static unsigned
 patience(double miss, double success_rate, double power)
@@ -11,10 +12,71 @@ patience(double miss, double success_rate, double power)
 	return (m > 1e6 || isnan(m) ? 1000000 : m < 1 ? 1 : (unsigned)m);
 }
 
+/* Points that stand for a normal, each for as much of it as another. */
+enum { POINTS = 9 };
+
+static double
+point(int i)
+{
+	return (stats_normal_quantile((i + 0.5) / POINTS));
+}
+
+/*
+ * Chance to pass both screens of law 3, in the lane deviations that are known, for a gain of so many true ones: of
+ * ${sd} known ones each, where the incumbent stands ${bias} too low.  Challengers' deviations differ, too.
+ */
+static double
+passes(const struct policy *p, double gain_sd, double sd, double bias)
+{
+	double sum = 0, own, first;
+	int i, k;
+
+	for (k = 0; k < POINTS; k++) {
+		own = sd * exp(p->noise.ln_sigma_sd * point(k));
+		for (i = 0; i < POINTS; i++) {
+			first = gain_sd * sd - bias + own * point(i);
+			if (first >= p->screen.gain_sd)
+				sum += stats_normal_sf((2 * p->screen.second_sd - first - gain_sd * sd + bias) / own);
+		}
+	}
+	return (sum / (POINTS * POINTS));
+}
+
+/*
+ * How many challengers in a row may be missed by one of a campaign's chances alike, where the lane's deviation and the
+ * incumbent's place are known from few runs: one error in them is every challenger's.  In *power what one is found with.
+ */
+static unsigned
+patience_in_doubt(const struct policy *p, double doubt, double runs, double confirm, double *power)
+{
+	double w[POINTS * POINTS], sd, miss;
+	unsigned m, lo = 0, hi = 1 << 20, n = 0, k;
+	int i, j;
+
+	*power = 0;
+	for (i = 0; i < POINTS; i++)
+		for (j = 0; j < POINTS; j++) {
+			sd = exp(sqrt(doubt) / 2 * point(i));
+			w[n] = confirm * passes(p, p->confirm.gain_sd, sd, sd * point(j) / sqrt(runs));
+			*power += w[n++] / (POINTS * POINTS);
+		}
+	while (hi - lo > 1) {
+		m = lo + (hi - lo) / 2;
+		for (k = 0, miss = 0; k < n; k++)
+			miss += pow(1 - p->plateau.success_rate * w[k], m) / n;
+		*(miss > p->plateau.miss ? &lo : &hi) = m;
+	}
+	return (hi);
+}
+
 struct plateau_view
 plateau_look(const struct standings *b)
 {
-	struct plateau_view v = { PLATEAU_UNKNOWN, 0, 0, 0, b->failures, NAN, NAN, NAN };
+	struct plateau_view v = { .what = PLATEAU_UNKNOWN,
+		.failures = b->failures,
+		.screen = NAN,
+		.confirm = NAN,
+		.power = NAN };
 	const struct policy *p = &b->policy;
 	const struct standings_group *g = b->last_group == 0 ? NULL : standings_group(b, b->last_group);
 	size_t best;
@@ -23,13 +85,24 @@ plateau_look(const struct standings *b)
 		v.resolved = g->resolved;
 		v.waiting = classify_waiting(b, g, &best);
 		v.screen = classify_screen_power(b, g->group, g->lane, g->incumbent, p->confirm.gain_sd);
-		v.confirm = classify_power(b, g->group, g->lane, g->incumbent, p->law >= 3 ? p->confirm.pairs : p->confirm.seeds, p->confirm.gain_sd);
+		v.confirm = classify_power(b, g->group, g->lane, g->incumbent,
+		    p->law >= 3 ? p->confirm.pairs : p->confirm.seeds, p->confirm.gain_sd);
 		v.power = v.screen * v.confirm;
 	}
 	if (isfinite(v.power)) {
 		v.m = patience(p->plateau.miss, p->plateau.success_rate, v.power);
+		if (p->law >= 3) {
+			v.m = patience_in_doubt(p, standings_lane_doubt(b, g->group, g->lane, p->metric.name),
+			    standings_standing(b, standings_config(b, g->group, g->lane, g->incumbent), p->metric.name).n,
+			    v.confirm, &v.power);
+			v.screen = v.power / v.confirm;
+		}
 		v.what = v.resolved >= v.m ? PLATEAU_STOP : PLATEAU_GO_ON;
 	}
+	/* Without a confirmation to spend nothing can be found, however many are tried. */
+	v.spent = standings_left(b) == 0 && standings_open_plan(b, 0) == NULL;
+	if (v.spent)
+		v.what = PLATEAU_STOP;
 	if (v.failures >= p->plateau.pause_after_failures)
 		v.what = PLATEAU_PAUSE;
 	return (v);
@@ -51,6 +124,10 @@ plateau_tell(const struct plateau_view *v, const struct policy *p, struct str *w
 	if (v->what == PLATEAU_PAUSE)
 		return (str_printf(why, "the last %u runs were blocked or invalid, and the policy pauses at %u",
 		    v->failures, p->plateau.pause_after_failures));
+	if (v->spent)
+		return (str_printf(why,
+		    "campaign '%s' has spent its %u confirmations, so nothing more can be found before another is declared",
+		    p->campaign.name, p->campaign.confirmations));
 	if (v->what == PLATEAU_UNKNOWN)
 		return (str_puts(why, "the lane's noise is not calibrated, so no power is known to reason with"));
 	rc = str_printf(why,

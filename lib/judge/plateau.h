@@ -16,6 +16,7 @@ enum plateau { PLATEAU_STOP, PLATEAU_GO_ON, PLATEAU_PAUSE, PLATEAU_UNKNOWN };
 struct plateau_view {
 	enum plateau what;
 	unsigned m, resolved, waiting, failures;
+	int spent; /* no confirmation is left, and none is open */
 	double power, screen, confirm;
 };
 

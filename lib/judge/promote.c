@@ -10,7 +10,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/bpb.h"
 #include "judge/add.h"
 #include "base/array.h"
 #include "base/exit.h"
@@ -18,6 +17,7 @@
 #include "base/jsonio.h"
 #include "base/out.h"
 #include "base/process.h"
+#include "law/classify.h"
 #include "ledger/ledger.h"
 #include "judge/evidence.h"
 #include "judge/promote.h"
@@ -240,37 +240,66 @@ find_confirmation(struct case_for *c)
 		c->confirmed_row = way.at + 1;
 }
 
-/* What the fresh runs of a confirmation say of its gain in the margin's unit: NULL, or why that can't be told. */
+/* A confirmation's gain and the bound below it in the margin's unit, and from how many runs a side. */
+struct gain {
+	double gain, lower;
+	unsigned n;
+};
+
+/* As the verdict told it, from the fresh runs: NULL, or why that can't be told in the margin's unit. */
 static const char *
-gain_of(const struct case_for *c, const struct standings_fact *confirmation, struct noise_test *t, unsigned *n)
+gain_of(const struct case_for *c, const struct standings_fact *confirmation, struct gain *out)
 {
-	const struct policy *p = &c->l->book.policy;
-	const struct standings_plan *plan = standings_plan(&c->l->book, confirmation->plan);
+	const struct standings *b = &c->l->book;
+	const struct policy *p = &b->policy;
+	const struct standings_plan *plan = standings_plan(b, confirmation->plan);
 	const struct standings_fact *mine = NULL, *theirs = NULL, *f;
-	enum policy_metric m = p->promotion.unit == POLICY_NATS_PER_TOKEN ? POLICY_VAL_LOSS :
-									    p->metric.across_tokenizers;
-	struct noise_arm a, b;
+	struct noise_before known;
+	struct noise_spread spread;
+	struct noise_pairs pairs;
+	struct noise_arm arm[2];
 	struct noise_pool pool;
+	struct noise_test t;
+	enum policy_metric m;
+	double upper, scale;
 	unsigned k;
 
 	for (k = 0; plan != NULL && k < 2 * plan->n; k++) {
 		/* A forged verdict may stand over a plan that was never filled. */
 		if (plan->slot[k].fact == 0)
 			continue;
-		f = standings_fact(&c->l->book, plan->slot[k].fact - 1);
+		f = standings_fact(b, plan->slot[k].fact - 1);
 		*(plan->slot[k].challenger ? &mine : &theirs) = f;
 	}
 	if (plan == NULL || mine == NULL || theirs == NULL)
 		return ("its plan was never filled");
-	if (m == POLICY_VAL_LOSS && mine->tokenizer != theirs->tokenizer)
+	if (p->promotion.unit == POLICY_NATS_PER_TOKEN && mine->tokenizer != theirs->tokenizer)
 		return ("tokenizers differ");
-	a = standings_arm(&c->l->book, plan, 0, m);
-	b = standings_arm(&c->l->book, plan, 1, m);
-	if (a.n < plan->n || b.n < plan->n)
-		return ("it is not known of all runs");
-	pool = standings_pool(&c->l->book, plan->group, plan->lane, plan->config, plan->other, m);
-	*t = noise_compare(&a, &b, &pool, p->metric.sign, 0, p->promotion.confidence);
-	*n = plan->n;
+	m = classify_metric(plan->paired ? &plan->policy : p, theirs, mine);
+	scale = 1 / policy_convert(1, p->promotion.unit, m, mine->metric[POLICY_VAL_LOSS], mine->metric[m]);
+	if (!isfinite(scale))
+		return ("it was confirmed in another measure");
+	if (plan->paired) {
+		known = standings_planned(plan);
+		pairs = standings_pairs(b, plan, m);
+		if (pairs.n < 1 || noise_spread(&known, &spread) == -1)
+			return ("it is not known of any pair");
+		noise_bounds(&spread, &pairs, p->promotion.confidence, &out->lower, &upper);
+		out->gain = pairs.mean;
+		out->n = (unsigned)pairs.n;
+	} else {
+		arm[0] = standings_arm(b, plan, 0, m);
+		arm[1] = standings_arm(b, plan, 1, m);
+		if (arm[0].n < plan->n || arm[1].n < plan->n)
+			return ("it is not known of all runs");
+		pool = standings_pool(b, plan->group, plan->lane, plan->config, plan->other, m);
+		t = noise_compare(&arm[0], &arm[1], &pool, p->metric.sign, 0, p->promotion.confidence);
+		out->gain = t.gain;
+		out->lower = t.lower;
+		out->n = plan->n;
+	}
+	out->gain *= scale;
+	out->lower *= scale;
 	return (NULL);
 }
 
@@ -284,12 +313,11 @@ gained(struct case_for *c)
 {
 	const struct policy *p = &c->l->book.policy;
 	const struct standings_fact *confirmation;
-	double scale = p->promotion.unit == POLICY_NATS_PER_BYTE ? bpb_nats(1) : 1, gain = 0, width = 0;
 	struct way way = way_from(c);
-	struct noise_test t;
+	struct gain one = { 0, 0, 0 };
+	double gain = 0, width = 0;
 	const char *why;
 	char runs[64], since[64];
-	unsigned n = 0;
 
 	if (c->confirmation == NULL) {
 		condition(c, "confirmed_gain", PROMOTE_PENDING,
@@ -300,26 +328,25 @@ gained(struct case_for *c)
 	}
 	condition(c, "confirmed_gain", PROMOTE_YES, "confirmed in row %zu", c->confirmed_row);
 	while ((confirmation = way_back(c, &way)) != NULL) {
-		if ((why = gain_of(c, confirmation, &t, &n)) != NULL) {
+		if ((why = gain_of(c, confirmation, &one)) != NULL) {
 			condition(c, "margin", PROMOTE_NO, "the gain confirmed in row %zu can't be told in %s: %s",
 			    way.at + 1, policy_unit_name(p->promotion.unit), why);
 			return;
 		}
-		gain += t.gain;
-		width = hypot(width, t.gain - t.lower);
+		gain += one.gain;
+		width = hypot(width, one.gain - one.lower);
 	}
 	if (way.steps == 1)
-		snprintf(runs, sizeof(runs), "%u and %u fresh runs", n, n);
+		snprintf(runs, sizeof(runs), "%u and %u fresh runs", one.n, one.n);
 	else
 		snprintf(runs, sizeof(runs), "%u confirmations add up", way.steps);
 	if (way.at == 0)
 		snprintf(since, sizeof(since), "over the first incumbent");
 	else
 		snprintf(since, sizeof(since), "over what row %zu promoted", way.at);
-	condition(c, "margin", (gain - width) * scale >= p->promotion.margin ? PROMOTE_YES : PROMOTE_NO,
+	condition(c, "margin", gain - width >= p->promotion.margin ? PROMOTE_YES : PROMOTE_NO,
 	    "lower %g %% bound of the gain %.5f, margin %.5f %s (gain %.5f, %s, %s)", 100 * p->promotion.confidence,
-	    (gain - width) * scale, p->promotion.margin, policy_unit_name(p->promotion.unit), gain * scale, runs,
-	    since);
+	    gain - width, p->promotion.margin, policy_unit_name(p->promotion.unit), gain, runs, since);
 }
 
 /* Facts, each once. */
@@ -468,8 +495,8 @@ verifies(struct case_for *c)
 	struct verify found;
 
 	if (verify_ledger(c->l->path, NULL, 0, &found) == HG_EXIT_DONE && strcmp(found.head, c->l->head) == 0)
-		condition(c, "chain", PROMOTE_YES, "%llu rows to head %.12s", (unsigned long long)found.rows,
-		    found.head);
+		condition(c, "chain", PROMOTE_YES, "%llu rows to head %.12s, with %zu witnesses",
+		    (unsigned long long)found.rows, found.head, found.witnesses);
 	else
 		condition(c, "chain", PROMOTE_NO, "the ledger does not verify");
 }

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "run/gate.h"
+#include "run/pace.h"
+#include "run/refusal.h"
 #include "run/specdigest.h"
 #include "base/file.h"
 #include "judge/runrecord.h"
@@ -262,6 +264,20 @@ attempt_of(const struct rundir *r, json_t *const refusal[STAGE_COUNT])
 	return (n);
 }
 
+/* The group whose incumbent's pace ended training, if all that stands against the run is that; else NULL. */
+static const char *
+outrun_by(struct row *row, const struct rundir *r, const struct case_file *c)
+{
+	const json_t *refusal = c->e.refusal[STAGE_TRAIN];
+	struct pace pace;
+
+	if (refusal == NULL || json_array_size(c->refusals) != 1 ||
+	    strcmp(jsonio_text(refusal, "kind", ""), refusal_name(REFUSAL_OUTRUN)) != 0 || pace_read(r, &pace) != 1 ||
+	    strcmp(jsonio_text(refusal, "expected.pace_sha256", ""), pace.sha256) != 0)
+		return (NULL);
+	return (row_text(row, pace.group));
+}
+
 /* The last part of a directory's path, which is what people call it. */
 static const char *
 last_name(const char *path)
@@ -344,6 +360,7 @@ build(struct row *row, const struct rundir *r, const struct case_file *c, const 
 	if (c->score != NULL)
 		run->score_report = row_text(row, c->e.report_sha256);
 	run->group = group_of(row, c);
+	run->outrun = run->group == NULL ? outrun_by(row, r, c) : NULL;
 	run->recipe = specdigest_recipe(c->spec, hex) == 0 ? row_text(row, hex) : NULL;
 	/* Not measured what the tokenizer loses: no unit across tokenizers. Before 0.2 nobody asked. */
 	if (json_is_string(json_object_get(c->score, "val_raw_sha256")) &&

@@ -173,6 +173,21 @@ guard_broken(const struct policy *p, unsigned guard, const struct guard_side *mi
 	return (1);
 }
 
+/*
+ * Was a refused run ended by the pace of its group's incumbent, for the first time in its configuration and outside of
+ * any plan?  Before law 3 it is refused like any other.
+ */
+static int
+is_outrun(const struct standings *b, const struct standings_fact *f)
+{
+	const struct standings_group *g = standings_group(b, f->group);
+	unsigned slot;
+
+	return (b->policy.law >= 3 && f->final == STANDINGS_OUTRUN && g != NULL && g->incumbent != 0 &&
+	    g->incumbent != f->config && standings_slot(b, f, &slot) == NULL &&
+	    standings_history(b, f, g->incumbent).screening == NULL);
+}
+
 struct verdict
 classify_run(const struct standings *b, const struct standings_fact *f, enum verdict_reason rule)
 {
@@ -193,7 +208,9 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	/* What names no law that it was scored under (a forged row, at most) has no score to speak of. */
 	if (rule == VERDICT_REASONS && f->group == 0)
 		rule = VERDICT_MISSING;
-	if (rule != VERDICT_REASONS)
+	if (rule == VERDICT_REFUSED && is_outrun(b, f))
+		rule = VERDICT_OUTRUN;
+	if (rule != VERDICT_REASONS && rule != VERDICT_INEFFECTIVE)
 		return (verdict_because(v, rule));
 	v.metric = (int)p->metric.name;
 	v.score = f->metric[v.metric];
@@ -239,6 +256,8 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 		return (verdict_because(v, VERDICT_SAME_SEED));
 	if (f->config == g->incumbent)
 		return (verdict_because(v, VERDICT_REPLICATE));
+	if (rule == VERDICT_INEFFECTIVE)
+		return (verdict_because(v, rule));
 	if (history.same_artifact)
 		return (verdict_because(v, VERDICT_IDENTICAL_ARTIFACT));
 	/* Law 2 took one run that looks good for promising. */
@@ -376,7 +395,8 @@ classify_plan_ready(const struct standings *b, const struct standings_plan *p)
 
 	if (p->filled == 2 * p->n || p->invalid || p->diverged)
 		return (1);
-	if (!p->paired)
+	/* A look takes a while, and half a pair tells nothing. */
+	if (!p->paired || p->filled < 4 || p->filled % 2 == 1)
 		return (0);
 	look_at_pairs(b, p, &x);
 	return (pairs_decide(p, &x));

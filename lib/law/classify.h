@@ -18,8 +18,9 @@
 /**
  * classify_run(b, f, rule):
  * What ${f} is, given the book so far.  ${rule} is the reason why the evidence
- * itself fails, or VERDICT_REASONS if it is sound.  A run that is in the book is
- * judged as of now, against whoever is incumbent now.
+ * itself fails, VERDICT_REASONS if it is sound, or VERDICT_INEFFECTIVE if it is
+ * and nothing that it sets otherwise than the incumbent has an effect.  A run
+ * that is in the book is judged as of now, against whoever is incumbent now.
  */
 struct verdict classify_run(const struct standings *b, const struct standings_fact *f, enum verdict_reason rule);
 

@@ -114,6 +114,12 @@ findings(struct str *s, const struct explain *t)
 }
 
 static int
+ineffective(struct str *s, const struct explain *t)
+{
+	return (str_puts(s, t->ineffective == NULL ? "?" : t->ineffective));
+}
+
+static int
 guard(struct str *s, const struct explain *t)
 {
 	const struct verdict *v = t->verdict;
@@ -444,6 +450,7 @@ static const struct {
 	{ "scored", scored },
 	{ "changed", changed },
 	{ "findings", findings },
+	{ "ineffective", ineffective },
 	{ "lane", lane },
 	{ "but", but },
 	{ "chance", chance },

@@ -36,6 +36,7 @@ struct explain {
 	int64_t twin_row;
 	int claimed;          /* its number is its program's word alone */
 	const char *settings; /* which keys are set otherwise than the incumbent's, or NULL: not known */
+	const char *ineffective; /* and which of them have no effect, and why, where none has one */
 	struct explain_tokenizer mine, theirs; /* theirs without a sha256: not the reason */
 };
 

@@ -108,6 +108,7 @@ policy_take(struct policy *p, const json_t *v)
 	p->screen.gain_sd = jsonio_f64(v, "screen.gain_sd", 0);
 	p->screen.second_sd = jsonio_f64(v, "screen.second_sd", SECOND_SD);
 	p->screen.regression_level = jsonio_f64(v, "screen.regression_level", 0);
+	p->screen.outrun = jsonio_true(v, "screen.outrun");
 	p->confirm.seeds = (unsigned)jsonio_i64(v, "confirm.seeds", SEEDS);
 	p->confirm.pairs = (unsigned)jsonio_i64(v, "confirm.pairs", PAIRS);
 	p->confirm.gain_sd = jsonio_f64(v, "confirm.gain_sd", 0);

@@ -52,6 +52,7 @@ struct policy {
 		double gain_sd; /* a single run this many lane deviations better is worth a confirmation; from law 3 on, */
 		double second_sd; /* a second run, and a confirmation if the mean of both is this many better */
 		double regression_level;
+		int outrun; /* hg-run has clear losers ended early */
 	} screen;
 	struct {
 		unsigned seeds; /* runs a side, under laws 1 and 2 */

@@ -128,7 +128,12 @@ standings_history(const struct standings *b, const struct standings_fact *f, uin
 			}
 			continue;
 		}
-		if (x->kind != STANDINGS_RUN || x->group != f->group || x->klass > VERDICT_REGRESSION)
+		if (x->kind != STANDINGS_RUN || x->group != f->group)
+			continue;
+		/* One that was outrun screens, and is no run that another could be again. */
+		if (x->reason == VERDICT_OUTRUN && x->config == f->config && x->lane == f->lane)
+			h.screening = x;
+		if (x->klass > VERDICT_REGRESSION)
 			continue;
 		if (x->config == rival && x->artifact == f->artifact && f->artifact != 0)
 			h.same_artifact = 1;
@@ -647,10 +652,14 @@ apply_loose(struct standings *b, const struct standings_fact *f, int again)
 static void
 count_try(struct standings *b, const struct standings_fact *f)
 {
+	struct standings_fact tried = *f;
 	struct standings_plan *p;
 	unsigned k;
 
-	if (b->policy.law < 3 || (p = standings_slot(b, f, &k)) == NULL || !p->paired)
+	/* Only a run that trained to its end says when it began. */
+	if (tried.started_ms == 0)
+		tried.started_ms = f->at_ms;
+	if (b->policy.law < 3 || (p = standings_slot(b, &tried, &k)) == NULL || !p->paired)
 		return;
 	p->tries[p->slot[k].challenger]++;
 	p->starved[p->slot[k].challenger] += f->reason == VERDICT_STARVED;
@@ -670,6 +679,15 @@ apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 	/* Whoever stops a run says nothing of it; law 1 took that for a failure. */
 	if (f->klass == VERDICT_BLOCKED && f->interrupted && b->policy.law >= 2)
 		return (0);
+	/* A challenger found no better, and not one of the runs that failed. */
+	if (f->reason == VERDICT_OUTRUN && f->group != 0) {
+		if ((g = group_of(b, f->group)) == NULL)
+			return (-1);
+		b->failures = 0;
+		b->last_group = f->group;
+		g->resolved++;
+		return (0);
+	}
 	if (f->klass == VERDICT_BLOCKED || f->klass == VERDICT_INVALID) {
 		b->failures++;
 		if (f->klass == VERDICT_INVALID && f->group != 0 && (p = standings_slot(b, f, &k)) != NULL) {
@@ -1066,8 +1084,9 @@ standings_pairs(const struct standings *b, const struct standings_plan *p, enum 
 	return ((struct noise_pairs){ s.n, s.mean, s.ss });
 }
 
-double
-standings_lane_sd(const struct standings *b, uint64_t group, uint64_t lane, enum policy_metric metric)
+/* The lane's configurations, and what its pairs say as if they were more of them. */
+static struct noise_pool
+whole_pool(const struct standings *b, uint64_t group, uint64_t lane, enum policy_metric metric)
 {
 	struct noise_pool pool = standings_pool(b, group, lane, 0, 0, metric);
 	const struct standings_lane *l = standings_lane(b, group, lane);
@@ -1076,7 +1095,23 @@ standings_lane_sd(const struct standings *b, uint64_t group, uint64_t lane, enum
 		pool.w += l->pairs[metric].lane_w;
 		pool.we += l->pairs[metric].lane_we;
 	}
+	return (pool);
+}
+
+double
+standings_lane_sd(const struct standings *b, uint64_t group, uint64_t lane, enum policy_metric metric)
+{
+	struct noise_pool pool = whole_pool(b, group, lane, metric);
+
 	return (noise_lane_sd(&pool));
+}
+
+double
+standings_lane_doubt(const struct standings *b, uint64_t group, uint64_t lane, enum policy_metric metric)
+{
+	struct noise_pool pool = whole_pool(b, group, lane, metric);
+
+	return (pool.w > 0 ? 1 / pool.w : INFINITY);
 }
 
 struct noise_before

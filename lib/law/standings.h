@@ -44,6 +44,9 @@ enum standings_place { STANDINGS_DRAWN = -1, STANDINGS_ANYWHERE = -2, STANDINGS_
 /* What a run's tokenizer gives back of the validation text: rows of 0.1 do not say. */
 enum standings_keeps { STANDINGS_UNMEASURED, STANDINGS_KEEPS_ALL, STANDINGS_LOSES };
 
+/* What stands against a refused run: what a retry may get past, what none does, or that it was outrun, alone. */
+enum standings_refused { STANDINGS_RETRYABLE, STANDINGS_FINAL, STANDINGS_OUTRUN };
+
 /* What a plan fixes; of one under laws 1 and 2 the level alone. As struct noise_before. */
 struct standings_prior {
 	double level; /* of a policy: the campaign's alpha */
@@ -70,7 +73,7 @@ struct standings_fact {
 	int64_t begins, stream; /* where in how many training tokens; a stream of 0 is not known */
 	int64_t place[2];       /* a plan's, by side: the offset of its runs, or one of enum standings_place */
 	int8_t keeps;           /* enum standings_keeps */
-	int8_t final;           /* a refusal that no retry gets past stands against it */
+	int8_t final;           /* enum standings_refused */
 	int8_t clocked;         /* its score depends on the clock */
 	int8_t diverged;        /* its loss did */
 	int32_t interrupted;    /* that is all that stands against it: nothing was found out about its configuration */
@@ -282,6 +285,9 @@ struct noise_before standings_planned(const struct standings_plan *p);
 
 /* The deviation that gains on a lane are counted in. */
 double standings_lane_sd(const struct standings *b, uint64_t group, uint64_t lane, enum policy_metric metric);
+
+/* And the variance of its logarithm's double: by how few runs it is known. */
+double standings_lane_doubt(const struct standings *b, uint64_t group, uint64_t lane, enum policy_metric metric);
 
 /* The lane's configurations but two, which may be 0; from law 3 on those that were incumbent, whom nobody picked. */
 struct noise_pool standings_pool(const struct standings *b, uint64_t group, uint64_t lane, uint64_t but,

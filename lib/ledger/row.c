@@ -784,8 +784,9 @@ is_final(const struct run_record *run)
 
 	json_array_foreach(run->refusals, i, refusal)
 		if (interrupted_never(jsonio_text(refusal, "kind", "")))
-			return (1);
-	return (0);
+			return (run->outrun != NULL && json_array_size(run->refusals) == 1 ? STANDINGS_OUTRUN :
+											     STANDINGS_FINAL);
+	return (STANDINGS_RETRYABLE);
 }
 
 void
@@ -795,7 +796,8 @@ row_run_fact(const struct run_record *run, struct standings_fact *f)
 	f->kind = STANDINGS_RUN;
 	f->run = standings_tag(run->run_uid);
 	f->attempt = run->attempt == RECORD_NONE ? 1 : (uint32_t)run->attempt;
-	f->group = standings_tag(run->group);
+	/* One that was outrun belongs where it was, though it has no score that says so. */
+	f->group = standings_tag(run->group != NULL ? run->group : run->outrun);
 	f->cap_ms = run->cap_ms;
 	f->lane = lane_of(run->lane, run->cap_ms);
 	f->config = standings_tag(run->config);

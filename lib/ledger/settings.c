@@ -37,13 +37,21 @@ settings_text(const json_t *settings, const char *key, struct str *out)
 	return (put_value(out, settings_value(settings, key)));
 }
 
-static int
-put_change(struct str *out, const char *between, const char *key, const json_t *from, const json_t *to)
+int
+settings_differs(const json_t *from, const json_t *to, const char *key)
 {
-	if (str_printf(out, "%s%s ", out->n == 0 ? "" : between, key) == -1 || put_value(out, from) == -1 ||
-	    str_puts(out, " -> ") == -1)
+	const json_t *a = settings_value(from, key), *b = settings_value(to, key);
+
+	return (a == NULL || b == NULL ? a != b : !json_equal(a, b));
+}
+
+int
+settings_change(const json_t *from, const json_t *to, const char *key, const char *between, struct str *out)
+{
+	if (str_printf(out, "%s%s ", out->n == 0 ? "" : between, key) == -1 ||
+	    put_value(out, settings_value(from, key)) == -1 || str_puts(out, " -> ") == -1)
 		return (-1);
-	return (put_value(out, to));
+	return (put_value(out, settings_value(to, key)));
 }
 
 int
@@ -51,19 +59,14 @@ settings_differ(const json_t *from, const json_t *to, const char *between, struc
 {
 	/* jansson iterates over values that are not const. */
 	json_t *a = (json_t *)(uintptr_t)from, *b = (json_t *)(uintptr_t)to, *v;
-	const json_t *other;
 	const char *key;
 
-	json_object_foreach(b, key, v) {
-		other = settings_value(from, key);
-		if ((other == NULL || !json_equal(other, v)) && put_change(out, between, key, other, v) == -1)
+	json_object_foreach(b, key, v)
+		if (settings_differs(from, to, key) && settings_change(from, to, key, between, out) == -1)
 			return (-1);
-	}
-	json_object_foreach(a, key, v) {
-		other = settings_value(to, key);
-		if (json_object_get(to, key) == NULL && (other == NULL || !json_equal(other, v)) &&
-		    put_change(out, between, key, v, other) == -1)
+	json_object_foreach(a, key, v)
+		if (json_object_get(to, key) == NULL && settings_differs(from, to, key) &&
+		    settings_change(from, to, key, between, out) == -1)
 			return (-1);
-	}
 	return (0);
 }

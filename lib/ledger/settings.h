@@ -17,6 +17,10 @@ const json_t *settings_value(const json_t *settings, const char *key);
 /* The same as text: a string without quotes, all else as in JSON. 0, or -1 with errno ENOMEM. */
 int settings_text(const json_t *settings, const char *key, struct str *out);
 
+/* Is a key set otherwise?  And one key, as settings_differ puts it, behind what is in ${out}: 0, or -1 as there. */
+int settings_differs(const json_t *from, const json_t *to, const char *key);
+int settings_change(const json_t *from, const json_t *to, const char *key, const char *between, struct str *out);
+
 /**
  * settings_differ(from, to, between, out):
  * Put what is set otherwise into ${out}, which is empty: all keys with both

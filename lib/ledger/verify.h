@@ -9,7 +9,7 @@
 /* What was found to be whole. */
 struct verify {
 	uint64_t rows, runs;
-	size_t witnesses; /* runs that remember the same */
+	size_t witnesses; /* runs that remember the same; without any the chain speaks for itself alone */
 	char head[SHA256_HEX_SIZE];
 };
 

@@ -82,6 +82,34 @@ put_chance(struct markup *m, double p)
 	str_free(&s);
 }
 
+/* "1,021 to 1", on one line. */
+static void
+put_odds(struct markup *m, double odds)
+{
+	struct str s = STR_INIT;
+	char *word, *blank;
+
+	if (explain_odds(&s, odds) != 0)
+		m->failed = ENOMEM;
+	else {
+		for (word = s.p; (blank = strchr(word, ' ')) != NULL; word = blank + 1) {
+			*blank = '\0';
+			markup_put(m, "%s\xc2\xa0", word);
+		}
+		markup_put(m, "%s", word);
+	}
+	str_free(&s);
+}
+
+/* What all campaigns together may have claimed wrongly. */
+static void
+put_levels(const struct page *p)
+{
+	if (p->s->l.book.policy.law >= 3 && p->s->campaigns > 1)
+		markup_put(p->m, " The %u campaigns of this ledger have spent levels of %.3g in all.", p->s->campaigns,
+		    p->s->levels);
+}
+
 /* Is a run's row on the page: a late one, somebody's incumbent, or one that is still open? */
 static int
 has_run(const struct pagedata *s, const struct pagedata_run *r)
@@ -131,6 +159,36 @@ put_promote(const struct page *p, const char *dir)
 	else {
 		markup_put(p->m, "<code class=\"cmd\">");
 		markup_command(p->m, "hg-ledger promote %s %s", p->s->l.path, place.p);
+		markup_put(p->m, "</code>");
+	}
+	str_free(&place);
+}
+
+/* Whose configuration looked good once: the last of them, and what makes its second run. */
+static void
+put_seconds(const struct page *p)
+{
+	const struct pagedata *s = p->s;
+	const struct pagedata_run *r, *last = NULL;
+	struct str place = STR_INIT;
+	size_t n = 0;
+
+	for (r = s->runs; r < s->runs + s->run_count; r++)
+		if (r->second && s->main != NULL && r->group == s->main->group) {
+			last = r;
+			n++;
+		}
+	if (last == NULL)
+		return;
+	markup_put(p->m, "<p>%zu configuration%s that looked good once wait%s for a second run, the last %s (", n,
+	    n == 1 ? "" : "s", n == 1 ? "s" : "", last->name);
+	put_row(p, last->row);
+	markup_put(p->m, "):</p>");
+	if (pagedata_place(s, last->dir, &place) == -1)
+		p->m->failed = ENOMEM;
+	else {
+		markup_put(p->m, "<code class=\"cmd\">");
+		markup_command(p->m, "hg-confirm %s %s", s->l.path, place.p);
 		markup_put(p->m, "</code>");
 	}
 	str_free(&place);
@@ -294,8 +352,12 @@ answer_best(const struct page *p)
 	markup_put(p->m, " <small>%s</small>", unit_of(s));
 	if (g->promoted)
 		put_badge(p->m, "promoted");
+	/* From law 3 on it is no plain mean: its confirmation's gain over the one before it counts, too. */
 	markup_put(p->m, "</p><p>The incumbent configuration, %s%u run%s; the last of them is <b>%s</b> (",
-	    g->runs > 1 ? "mean of " : "", g->runs, g->runs == 1 ? "" : "s", incumbent_of(s, g));
+	    s->l.book.policy.law >= 3 ? "estimated from " :
+		g->runs > 1           ? "mean of " :
+					"",
+	    g->runs, g->runs == 1 ? "" : "s", incumbent_of(s, g));
 	if (r != NULL && *r->side != '\0')
 		markup_put(p->m, "%s, ", r->side);
 	put_row(p, g->row);
@@ -361,8 +423,10 @@ answer_real(const struct page *p)
 		    " claim.</p>");
 	else if (c != NULL) {
 		markup_put(p->m,
-		    "<p class=\"big yes\">Yes, confirmed</p><p>%d fresh seeds a side, planned beforehand"
-		    " and run in turns, put it ",
+		    c->paired ? "<p class=\"big yes\">Yes, confirmed</p><p>%d pairs of fresh runs, planned beforehand,"
+				" both of a pair with the same seed and the same place in the data, put it " :
+				"<p class=\"big yes\">Yes, confirmed</p><p>%d fresh seeds a side, planned beforehand"
+				" and run in turns, put it ",
 		    c->runs);
 		markup_data(p->m, c->gain, 5);
 		markup_put(p->m, " ahead of the incumbent before it");
@@ -374,7 +438,21 @@ answer_real(const struct page *p)
 			markup_put(p->m, " (%.0f %% confidence)", 100 * (2 * c->confidence - 1));
 		}
 		markup_put(p->m, ".</p>");
-		if (isfinite(c->p)) {
+		if (isfinite(c->odds)) {
+			markup_put(p->m, "<p>The odds for a gain are ");
+			put_odds(p->m, c->odds);
+			markup_put(p->m, "; ");
+			put_odds(p->m, 1 / c->level);
+			markup_put(p->m, " was asked for");
+			if (isfinite(c->expected) && c->gain > 0) {
+				markup_put(p->m,
+				    ". One that was looked at until it sufficed is too large on average: expect ");
+				markup_data(p->m, c->expected, 5);
+			}
+			markup_put(p->m, ". ");
+			put_row(p, c->row);
+			markup_put(p->m, "</p>");
+		} else if (isfinite(c->p)) {
 			markup_put(p->m, "<p>Without a gain, a difference like this has a chance of ");
 			put_chance(p->m, c->p);
 			markup_put(p->m, "; ");
@@ -420,6 +498,24 @@ open_incumbent(const struct pagedata *s)
 	return (p == NULL ? "?" : p->incumbent_name);
 }
 
+/* "3 of at most 24 pairs; the odds for a gain are 12 to 1, and 800 to 1 end it" */
+static void
+put_open_pairs(const struct page *p)
+{
+	const struct pagedata *s = p->s;
+
+	markup_put(p->m, "%u of at most %u pairs of runs", s->pairs, s->slots / 2);
+	if (s->filled > 2 * s->pairs)
+		markup_put(p->m, " and one run of another");
+	if (s->pairs > 0 && isfinite(s->odds)) {
+		markup_put(p->m, "; the odds for a gain are ");
+		put_odds(p->m, s->odds);
+	}
+	markup_put(p->m, "; it is confirmed at ");
+	put_odds(p->m, 1 / s->open->level);
+	markup_put(p->m, ", and ends as soon as the odds decide");
+}
+
 /* What to type, and why. */
 static void
 put_next(const struct page *p)
@@ -450,7 +546,7 @@ static void
 put_tried(const struct page *p)
 {
 	static const char *const words[PAGEDATA_FATES] = { "never counted", "not judged", "no better", "worse",
-		"waiting", "confirmed better" };
+		"waiting for a second run", "waiting", "confirmed better" };
 	size_t all = 0;
 	unsigned i, n = 0;
 
@@ -478,7 +574,14 @@ put_stop_or_try(const struct page *p, const struct pagedata_run *r)
 		stop                       ? "Stop, or declare a new campaign" :
 		a->kind == ADVICE_CAMPAIGN ? "Declare a new campaign" :
 					     "Try another change");
-	if (s->spent >= s->l.book.policy.campaign.confirmations)
+	if (s->l.book.policy.law >= 3 && s->left == 0) {
+		markup_put(p->m,
+		    "<p>Campaign \xe2\x80\x9c%s\xe2\x80\x9d has spent %u of its %u failures and none is left, so"
+		    " nothing more can be claimed in it; another one is declared in <code>%s/" LEDGER_POLICY "</code>.",
+		    s->l.book.policy.campaign.name, s->spent, s->l.book.policy.campaign.confirmations, s->l.path);
+		put_levels(p);
+		markup_put(p->m, "</p>");
+	} else if (s->l.book.policy.law < 3 && s->spent >= s->l.book.policy.campaign.confirmations)
 		markup_put(p->m,
 		    "<p>Campaign \xe2\x80\x9c%s\xe2\x80\x9d has spent its %u confirmations, so"
 		    " nothing more can be claimed in it; another one is declared in"
@@ -510,10 +613,13 @@ answer_next(const struct page *p)
 		put_command(p->m, a->command.p);
 		break;
 	case ADVICE_FINISH:
-		markup_put(p->m,
-		    "<p class=\"big open\">Finish the confirmation</p><p>The plan for %s against %s has"
-		    " %u of %u runs; nothing is concluded before all are in.</p>",
-		    open_challenger(s), open_incumbent(s), s->filled, s->slots);
+		markup_put(p->m, "<p class=\"big open\">Finish the confirmation</p><p>The plan for %s against %s has ",
+		    open_challenger(s), open_incumbent(s));
+		if (s->open != NULL && s->open->metric != NULL)
+			put_open_pairs(p);
+		else
+			markup_put(p->m, "%u of %u runs; nothing is concluded before all are in", s->filled, s->slots);
+		markup_put(p->m, ".</p>");
 		put_command(p->m, a->command.p);
 		break;
 	case ADVICE_PAUSE:
@@ -543,11 +649,16 @@ answer_next(const struct page *p)
 		markup_data(p->m, r->score, 5);
 		markup_put(p->m, " (");
 		put_row(p, r->row);
-		markup_put(p->m, ") its single run passed the screen");
+		markup_put(p->m,
+		    policy->law >= 3 ? ") its second run passed the screen with the first" :
+				       ") its single run passed the screen");
 		if (a->waiting > 1)
 			markup_put(p->m, ", as %u other%s did", a->waiting - 1, a->waiting == 2 ? "" : "s");
-		markup_put(p->m, "; %u of %u confirmations are left.</p>", policy->campaign.confirmations - s->spent,
-		    policy->campaign.confirmations);
+		if (policy->law >= 3)
+			markup_put(p->m, "; %u of %u failures are left.</p>", s->left, policy->campaign.confirmations);
+		else
+			markup_put(p->m, "; %u of %u confirmations are left.</p>",
+			    policy->campaign.confirmations - s->spent, policy->campaign.confirmations);
 		put_command(p->m, a->command.p);
 		put_plateau(p);
 		break;
@@ -557,6 +668,8 @@ answer_next(const struct page *p)
 		put_stop_or_try(p, r);
 		break;
 	}
+	if (s->open == NULL)
+		put_seconds(p);
 	put_tried(p);
 	if (crowning(s, s->main) != NULL && s->main->promoted == 0 && s->open == NULL &&
 	    (r = pagedata_run(s, s->main->row)) != NULL) {
@@ -648,7 +761,8 @@ put_out(const struct page *p, const struct timeline *k)
 	size_t n = 0, left = 0;
 
 	for (q = k->count == 0 ? NULL : k->points + k->count; q != NULL && q-- > k->points;) {
-		if (timeline_counts(q))
+		/* What diverged counts, and has no score that could be drawn. */
+		if (timeline_counts(q) && q->reason != VERDICT_DIVERGED)
 			continue;
 		if (n == OUT) {
 			left++;
@@ -778,15 +892,69 @@ put_differs(const struct page *p, const struct pagedata_run *r)
 	markup_put(p->m, "</div>");
 }
 
+/* Which of its campaign's confirmations it was; of pairs, how many failures that campaign had spent with it. */
+static void
+put_number(const struct page *p, const struct pagedata_confirmation *c)
+{
+	if (c->paired)
+		markup_put(p->m, "%d of %d failures spent", c->number - (c->klass == VERDICT_IMPROVEMENT), c->of);
+	else
+		markup_put(p->m, "%d of %d", c->number, c->of);
+}
+
+/* How many runs came to nothing, so that nobody takes those that did not for all that were begun. */
+static void
+put_tries(const struct page *p, const struct pagedata_confirmation *c)
+{
+	if (c->tries > 0)
+		markup_put(p->m, "; %u run%s came to nothing", c->tries, c->tries == 1 ? "" : "s");
+	if (c->starved > 0)
+		markup_put(p->m, " (%u starved)", c->starved);
+}
+
+static void
+put_sides(const struct page *p, const struct pagedata_confirmation *c)
+{
+	markup_put(p->m, "<div class=\"sub\">");
+	if (c->paired && c->runs == c->incumbent_runs)
+		markup_put(p->m, "%d pair%s", c->runs, c->runs == 1 ? "" : "s");
+	else
+		markup_put(p->m, "%d + %d runs", c->runs, c->incumbent_runs);
+	put_tries(p, c);
+	markup_put(p->m, "</div>");
+}
+
+/* How sure it is, and how sure it should be: odds of pairs, else a chance. */
+static void
+put_sure(const struct page *p, const struct pagedata_confirmation *c)
+{
+	if (isfinite(c->odds)) {
+		put_odds(p->m, c->odds);
+		markup_put(p->m, "<div class=\"sub\">asked for ");
+		put_odds(p->m, 1 / c->level);
+		markup_put(p->m, "</div>");
+	} else if (isfinite(c->p)) {
+		put_chance(p->m, c->p);
+		markup_put(p->m, "<div class=\"sub\">level ");
+		put_chance(p->m, c->level);
+		markup_put(p->m, "</div>");
+	} else
+		markup_put(p->m, "<span class=\"nil\">%s</span>", c->calibrated ? "not computed" : "uncalibrated");
+}
+
 /* The rest of a row whose plan was given up: it says nothing, and least of all about noise. */
 static void
 put_abandoned(const struct page *p, const struct pagedata_confirmation *c)
 {
+	markup_put(p->m, " abandoned<div class=\"sub\">after %d of %s%u runs; ", c->runs + c->incumbent_runs,
+	    c->paired ? "at most " : "", c->slots);
+	put_number(p, c);
 	markup_put(p->m,
-	    " abandoned<div class=\"sub\">after %d of %u runs; %d of %d</div></td><td colspan=\"4\"><span"
-	    " class=\"nil\">given up before all runs were in; the confirmation is spent, and nothing is concluded"
-	    "</span></td></tr>\n",
-	    c->runs + c->incumbent_runs, c->slots, c->number, c->of);
+	    "</div></td><td colspan=\"4\"><span class=\"nil\">given up before %s, and nothing is"
+	    " concluded",
+	    c->paired ? "the odds decided; it counts as a failure" : "all runs were in; the confirmation is spent");
+	put_tries(p, c);
+	markup_put(p->m, "</span></td></tr>\n");
 }
 
 static void
@@ -809,56 +977,74 @@ put_confirmation(const struct page *p, const struct chart_scale *scale, const st
 		put_abandoned(p, c);
 		return;
 	}
-	markup_put(p->m, " %s<div class=\"sub\">%s; %d of %d</div></td><td>", verdict_class_name(c->klass),
-	    verdict_reason_phrase(c->reason), c->number, c->of);
+	markup_put(p->m, " %s<div class=\"sub\">%s; ", verdict_class_name(c->klass), verdict_reason_phrase(c->reason));
+	put_number(p, c);
+	markup_put(p->m, "</div></td><td>");
 	chart_gain(p->m, scale, c);
 	markup_put(p->m, "</td><td class=\"n\">");
 	markup_signed(p->m, c->gain, 5);
 	put_unit(p, c->gain, c->gain_in);
-	markup_put(p->m, "<div class=\"sub\">%d + %d runs</div></td><td class=\"n\">", c->runs, c->incumbent_runs);
+	put_sides(p, c);
+	markup_put(p->m, "</td><td class=\"n\">");
 	markup_signed(p->m, c->lower, 5);
 	markup_put(p->m, "<br>");
 	markup_signed(p->m, c->upper, 5);
 	markup_put(p->m, "</td><td>");
-	if (isfinite(c->p)) {
-		put_chance(p->m, c->p);
-		markup_put(p->m, "<div class=\"sub\">level ");
-		put_chance(p->m, c->level);
-		markup_put(p->m, "</div>");
-	} else
-		markup_put(p->m, "<span class=\"nil\">%s</span>", c->calibrated ? "not computed" : "uncalibrated");
+	put_sure(p, c);
 	markup_put(p->m, "</td></tr>\n");
+}
+
+/* What the campaign may still claim wrongly, and how it is kept to that. */
+static void
+put_budget(const struct page *p)
+{
+	const struct pagedata *s = p->s;
+	const struct policy *policy = &s->l.book.policy;
+
+	markup_put(p->m,
+	    "<section id=\"confirmations\" aria-labelledby=\"hc\"><h2"
+	    " id=\"hc\">Confirmations</h2>\n<p>Campaign \xe2\x80\x9c%s\xe2\x80\x9d has spent %u of its %u"
+	    " %s",
+	    policy->campaign.name, s->spent, policy->campaign.confirmations,
+	    policy->law >= 3 ? "failures" : "confirmations");
+	if (policy->law >= 3) {
+		markup_put(p->m, "%s; a confirmation that shows an improvement spends none. Each has to reach odds of ",
+		    s->open != NULL ? ", the open one counted" : "");
+		put_odds(p->m, 1 / policy_level(policy));
+	} else {
+		markup_put(p->m, "; each is held to a level of ");
+		put_chance(p->m, policy_level(policy));
+	}
+	markup_put(p->m, ", so that the chance of one false improvement in all of them stays below ");
+	put_chance(p->m, policy->campaign.alpha);
+	markup_put(p->m, ".");
+	put_levels(p);
+	markup_put(p->m, "</p>\n");
 }
 
 static void
 put_confirmations(const struct page *p)
 {
 	const struct pagedata *s = p->s;
-	const struct policy *policy = &s->l.book.policy;
 	const struct pagedata_confirmation *c;
 	struct chart_scale scale = chart_gains(s);
-	size_t i, from = s->confirmation_count > CONFIRMATIONS ? s->confirmation_count - CONFIRMATIONS : 0;
+	size_t i, from = s->confirmation_count > CONFIRMATIONS ? s->confirmation_count - CONFIRMATIONS : 0, paired = 0;
 
-	markup_put(p->m,
-	    "<section id=\"confirmations\" aria-labelledby=\"hc\"><h2"
-	    " id=\"hc\">Confirmations</h2>\n<p>Campaign \xe2\x80\x9c%s\xe2\x80\x9d has spent %u of its %u"
-	    " confirmations; each is held to a level of ",
-	    policy->campaign.name, s->spent, policy->campaign.confirmations);
-	put_chance(p->m, policy_level(policy));
-	markup_put(p->m, ", so that the chance of one false improvement in all of them stays below ");
-	put_chance(p->m, policy->campaign.alpha);
-	markup_put(p->m, ".</p>\n");
+	put_budget(p);
 	if (s->open != NULL)
 		markup_put(p->m,
-		    "<p class=\"open\">One is open: %s against %s, %u of %u runs are in (plan in row"
+		    "<p class=\"open\">One is open: %s against %s, %u of %s%u runs are in (plan in row"
 		    " %lld).</p>\n",
-		    open_challenger(s), open_incumbent(s), s->filled, s->slots, (long long)s->open_row.number);
+		    open_challenger(s), open_incumbent(s), s->filled, s->open->metric != NULL ? "at most " : "",
+		    s->slots, (long long)s->open_row.number);
 	if (s->confirmation_count == 0) {
 		markup_put(p->m,
 		    "<p>None has been finished, so nothing here has been shown to be an improvement.</p>"
 		    "</section>\n");
 		return;
 	}
+	for (c = s->confirmations + from; c < s->confirmations + s->confirmation_count; c++)
+		paired += c->paired != 0;
 	markup_put(p->m,
 	    "<div class=\"scroll\" role=\"region\" aria-labelledby=\"hc\""
 	    " tabindex=\"0\"><table><thead><tr><th scope=\"col\" class=\"wide\">Row</th><th"
@@ -868,7 +1054,10 @@ put_confirmations(const struct page *p)
 	chart_gain_axis(p->m, &scale);
 	markup_put(p->m,
 	    "</th><th scope=\"col\" class=\"n\">Gain</th><th scope=\"col\" class=\"n\">Between</th><th"
-	    " scope=\"col\">Chance without one</th></tr></thead><tbody>\n");
+	    " scope=\"col\">%s</th></tr></thead><tbody>\n",
+	    paired == 0                                ? "Chance without one" :
+		paired == s->confirmation_count - from ? "Odds for one" :
+							 "Odds for one, or chance without");
 	for (i = s->confirmation_count; i-- > from;)
 		put_confirmation(p, &scale, &s->confirmations[i]);
 	markup_put(p->m, "</tbody></table></div>\n");
@@ -1184,6 +1373,8 @@ put_run(const struct page *p, const struct pagedata_run *r, int groups)
 	markup_put(m, "</td><td class=\"n gain-of wide\">");
 	markup_signed(m, r->gain, 5);
 	put_unit(p, r->gain, r->gain_in);
+	if (r->averaged > 1 && isfinite(r->gain))
+		markup_put(m, "<div class=\"sub\">mean of %u runs</div>", r->averaged);
 	markup_put(m, "</td><td class=\"n bytes\">");
 	put_bytes(m, r);
 	markup_put(m, "</td><td class=\"n wide\">");
@@ -1195,7 +1386,9 @@ put_run(const struct page *p, const struct pagedata_run *r, int groups)
 	chart_mark(m, chart_mark_of(r));
 	markup_put(m, " %s<div class=\"sub\">%s%s%s</div></td><td class=\"why\">", verdict_class_name(r->klass),
 	    verdict_reason_aside(r->reason) ? "set aside: " : "", verdict_reason_phrase(r->reason),
-	    r->pending ? "; pending" : "");
+	    r->second      ? "; waits for a second run" :
+		r->pending ? "; pending" :
+			     "");
 	put_text(m, r->hypothesis, TEXT);
 	put_differs(p, r);
 	if (*r->findings != '\0') {
@@ -1221,12 +1414,13 @@ put_runs(const struct page *p)
 	markup_put(p->m,
 	    "<div class=\"scroll\" role=\"region\" aria-labelledby=\"hr\" tabindex=\"0\"><table"
 	    " class=\"runs\"><caption>Newest first. Gain: over the incumbent's mean at that time, better being"
-	    " positive; a single run's is no evidence. Bytes: code and artifact, with their share of the cap. Time:"
+	    " positive; a single run's is no evidence%s. Bytes: code and artifact, with their share of the cap. Time:"
 	    " training.</caption><thead><tr><th scope=\"col\" class=\"n\">Row</th><th scope=\"col\">Run,"
 	    " configuration</th><th scope=\"col\" class=\"n wide\">Seed</th><th scope=\"col\" class=\"n\">%s</th><th"
 	    " scope=\"col\" class=\"n wide\">Gain</th><th scope=\"col\" class=\"n\">Bytes</th><th scope=\"col\""
 	    " class=\"n wide\">Time, s</th><th scope=\"col\">Class</th><th scope=\"col\">Hypothesis, or why"
 	    " not</th></tr></thead><tbody>\n",
+	    s->l.book.policy.law >= 3 ? ", and those of a confirmation have none but as pairs" : "",
 	    policy_metric_name(s->tracks.metric));
 	for (r = s->run_count == 0 ? NULL : s->runs + s->run_count; r != NULL && r-- > s->runs;) {
 		if (has_run(s, r))

@@ -8,6 +8,7 @@
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "base/say.h"
+#include "law/classify.h"
 #include "ledger/settings.h"
 #include "report/pagedata.h"
 
@@ -167,7 +168,9 @@ take_name(const struct pagedata *s, struct pagedata_run *r, const struct row *ro
 	rc |= str_printf(&text, "%s's side", side);
 	json_array_foreach(p->slots, i, slot)
 		if (jsonio_i64(slot, "seed", -1) == r->seed && strcmp(jsonio_text(slot, "side", ""), side) == 0) {
-			rc |= str_printf(&text, ", slot %zu of %zu", i + 1, json_array_size(p->slots));
+			rc |= p->paired ?
+			    str_printf(&text, ", pair %zu of at most %zu", i / 2 + 1, json_array_size(p->slots) / 2) :
+			    str_printf(&text, ", slot %zu of %zu", i + 1, json_array_size(p->slots));
 			break;
 		}
 	r->side = text.p;
@@ -194,6 +197,7 @@ take_run(struct pagedata *s, const struct row *row, const char *digest)
 	r->cap_ms = run->cap_ms;
 	r->gain = row->verdict.is.gain;
 	r->gain_in = row->verdict.is.metric;
+	r->averaged = row->verdict.is.runs;
 	r->group = standings_tag(run->group);
 	r->tag = standings_tag(run->config);
 	copy_hex(r->config, run->config);
@@ -239,6 +243,10 @@ take_confirmation(struct pagedata *s, const struct row *row, const char *digest)
 	c->level = v->level;
 	c->margin = v->margin;
 	c->power = v->power;
+	c->odds = v->odds;
+	c->expected = v->expected;
+	c->tries = v->tries[0] + v->tries[1];
+	c->starved = v->starved[0] + v->starved[1];
 	c->runs = (int)json_array_size(own->challenger_runs);
 	c->incumbent_runs = (int)json_array_size(own->incumbent_runs);
 	c->calibrated = v->calibrated;
@@ -257,6 +265,7 @@ take_confirmation(struct pagedata *s, const struct row *row, const char *digest)
 	c->number = (int)named.plan.confirmation;
 	c->of = (int)named.plan.confirmations;
 	c->slots = (unsigned)json_array_size(named.plan.slots);
+	c->paired = named.plan.metric != NULL;
 	rc = copy(&c->challenger, p == NULL ? NULL : p->challenger, "?") |
 	    copy(&c->incumbent, p == NULL ? NULL : p->incumbent_name, "?") | copy(&c->lane, own->lane, "?") |
 	    copy(&c->campaign, own->campaign, "?") | copy(&c->text, row->verdict.text, "");
@@ -285,6 +294,7 @@ take_plan(struct pagedata *s, const struct row *row, const char *digest)
 	p->digest = standings_tag(digest);
 	p->group = standings_tag(own->group);
 	p->incumbent = standings_tag(own->incumbent.config);
+	p->paired = own->metric != NULL;
 	p->slots = json_incref((json_t *)(uintptr_t)own->slots);
 	return (copy_name(s, &p->challenger, &own->challenger) | copy_name(s, &p->incumbent_name, &own->incumbent));
 }
@@ -498,6 +508,22 @@ decided(const struct pagedata *s, const struct pagedata_run *r)
 	return (0);
 }
 
+/* Does a configuration that looked good once wait for its second run?  Law 2 took one such run for promising. */
+static int
+waits_for_second(const struct pagedata *s, const struct pagedata_run *r)
+{
+	const struct standings *b = &s->l.book;
+	const struct standings_fact *f;
+
+	if (b->policy.law < 3 || (r->reason != VERDICT_SECOND && r->reason != VERDICT_PROMISING) || r->row < 1 ||
+	    r->row > standings_count(b))
+		return (0);
+	f = standings_fact(b, r->row - 1);
+	if (f->kind != STANDINGS_RUN || standings_screening(b, f->group, f->lane, f->config) != f)
+		return (0);
+	return (r->reason == VERDICT_SECOND || standings_history(b, f, 0).screenings == 0);
+}
+
 struct fate {
 	uint64_t tag;
 	enum pagedata_fate fate;
@@ -520,7 +546,7 @@ fate_of(const struct pagedata_run *r)
 	if (r->klass > VERDICT_REGRESSION)
 		return (PAGEDATA_OUT);
 	if (r->pending)
-		return (PAGEDATA_WAITING);
+		return (r->second ? PAGEDATA_SECOND : PAGEDATA_WAITING);
 	if (r->klass == VERDICT_REGRESSION)
 		return (PAGEDATA_WORSE);
 	/* One that was promising is what its confirmation says; one that was given up says nothing. */
@@ -609,10 +635,14 @@ settle(struct pagedata *s)
 		}
 	settle_promotions(s);
 	s->spent = standings_spent(&s->l.book);
+	s->left = standings_left(&s->l.book);
+	s->campaigns = standings_campaigns(&s->l.book, &s->levels);
+	s->odds = NAN;
 	if (plan_open(&s->l, &p, &slot, &s->open_row) == 1)
 		s->open = &s->open_row.plan;
 	if (p != NULL) {
 		s->slots = 2 * p->n;
+		s->odds = classify_odds(&s->l.book, p, &s->pairs);
 		for (i = 0; i < 2 * p->n; i++) {
 			s->filled += p->slot[i].fact != 0;
 			f = p->slot[i].fact == 0 ? NULL : standings_fact(&s->l.book, p->slot[i].fact - 1);
@@ -624,7 +654,8 @@ settle(struct pagedata *s)
 		}
 	}
 	for (r = s->runs; r < s->runs + s->run_count; r++) {
-		if (r->reason == VERDICT_PROMISING && !decided(s, r))
+		r->second = !decided(s, r) && waits_for_second(s, r);
+		if (r->second || (r->reason == VERDICT_PROMISING && !decided(s, r)))
 			r->pending = 1;
 		s->pending += (size_t)r->pending;
 	}

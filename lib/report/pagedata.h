@@ -25,13 +25,15 @@ struct pagedata_run {
 	uint64_t against; /* that run's row, where both rows know their settings; 0: not compared */
 	unsigned changed; /* what differs from the incumbent, as its verdict has it */
 	char *name;       /* whose run it is: of a plan's run that of its side, else its own id */
-	char *side;       /* "incumbent's side, slot 3 of 10", or "" */
+	char *side; /* "incumbent's side, slot 3 of 10", or of pairs "incumbent's side, pair 2 of at most 24", or "" */
 	char config[SHA256_HEX_SIZE], report[SHA256_HEX_SIZE]; /* report: digest of the training report, or "" */
 	uint64_t group, tag;                                   /* tags of comparability group and configuration */
 	int64_t at_ms, seed, attempt, bytes, cap_bytes, train_ms, cap_ms; /* -1: not known, or none */
 	enum verdict_class klass;
 	enum verdict_reason reason;
-	int pending;        /* it waits for a confirmation, or belongs to one that is open */
+	int pending;        /* it waits for a confirmation or a second run, or belongs to a confirmation that is open */
+	int second;         /* and what its configuration waits for is a second run */
+	unsigned averaged;  /* of how many runs the gain is */
 	double score, gain; /* gain: better is positive; NAN */
 	int gain_in;        /* enum policy_metric, which across tokenizers is another than the score's; -1 */
 };
@@ -41,6 +43,7 @@ struct pagedata_plan {
 	uint64_t row, digest, group, incumbent; /* tags of its own digest, of group and incumbent's configuration */
 	char *challenger, *incumbent_name;      /* whose runs they are */
 	json_t *slots;                          /* side and seed of each, in order */
+	int paired;                             /* two by two they are pairs: law 3 on */
 };
 
 struct pagedata_confirmation {
@@ -51,8 +54,12 @@ struct pagedata_confirmation {
 	enum verdict_class klass;
 	enum verdict_reason reason;
 	double score, incumbent_score, gain, lower, upper, confidence, p, level, margin, power;
-	int number, of, runs, incumbent_runs; /* which of the campaign's confirmations it was */
-	unsigned slots;                       /* runs that were planned, both sides; 0: not known */
+	double odds, expected; /* of pairs; NAN */
+	int number, of, runs,
+	    incumbent_runs;      /* which of the campaign's confirmations it was, or of pairs its failures */
+	unsigned slots;          /* runs that were planned, both sides; 0: not known */
+	int paired;              /* its runs are pairs: law 3 on */
+	unsigned tries, starved; /* runs of both sides that came to nothing */
 	int calibrated;
 	int gain_in;                         /* as of a run */
 	double documents_gain, documents_se; /* the cross-check; NAN */
@@ -91,6 +98,7 @@ enum pagedata_fate {
 	PAGEDATA_UNKNOWN,
 	PAGEDATA_NO_BETTER,
 	PAGEDATA_WORSE,
+	PAGEDATA_SECOND,
 	PAGEDATA_WAITING,
 	PAGEDATA_BETTER,
 	PAGEDATA_FATES
@@ -121,7 +129,11 @@ struct pagedata {
 	const struct row_plan *open;       /* the open plan, or NULL */
 	struct row open_row;               /* its row */
 	unsigned filled, slots;
-	unsigned spent;
+	double odds;    /* of its pairs so far; NAN: it has none */
+	unsigned pairs; /* how many are whole */
+	unsigned spent, left;
+	unsigned campaigns; /* that made a plan, and the sum of the levels that they have spent */
+	double levels;
 	size_t tried[PAGEDATA_FATES]; /* in main, with what never had a score on its axis */
 	size_t imports;
 	struct rejudge others;     /* what our rule says of imported rows */

@@ -18,6 +18,7 @@
 #define RUNDIR_SCORE_REPORT "artifact_score_report.json"
 #define RUNDIR_SCORE_RESUME "score_resume.tsv"
 #define RUNDIR_SCORE_LOG "score.log"
+#define RUNDIR_PACE "pace.json"
 #define RUNDIR_CLASSIFICATION "classification.json"
 #define RUNDIR_SUMMARY "summary.json"
 #define RUNDIR_ATTEMPTS "attempts"

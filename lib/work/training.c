@@ -15,6 +15,7 @@
 #include "base/exit.h"
 #include "base/file.h"
 #include "run/fingerprint.h"
+#include "run/pace.h"
 #include "stage/inputs.h"
 #include "work/metrics.h"
 #include "base/jsonio.h"
@@ -64,6 +65,7 @@ struct train {
 	int64_t posted_ns;
 	int64_t resumes;
 	struct schedule_pace pace; /* of this attempt */
+	struct pace limits;        /* against those before it; no checks: it may end as it will */
 
 	struct metrics metrics;
 	double loss, best;
@@ -455,6 +457,37 @@ check_pace(struct train *x)
 	    (unsigned long long)s->iterations));
 }
 
+/* After ${n} steps: is the run so far behind the incumbent's that it can't be worth its end? Its own log says. */
+static int
+check_outrun(struct train *x, uint64_t n)
+{
+	double loss, limit;
+	size_t i;
+
+	for (i = 0; i < x->limits.checks && x->limits.check[i].step != n; i++)
+		;
+	if (i == x->limits.checks)
+		return (0);
+	if (pace_loss(stage_outputs(x->w), x->r->path, n, x->limits.window, &loss) == -1) {
+		if (errno != ENODATA)
+			return (-1);
+		say_note("'%s' lacks some of the last %llu steps, so nothing is said by '%s' at step %llu",
+		    RUNDIR_METRICS, (unsigned long long)x->limits.window, RUNDIR_PACE, (unsigned long long)n);
+		return (0);
+	}
+	limit = x->limits.check[i].limit;
+	if (loss <= limit)
+		return (0);
+	return (stage_refuse(x->w, REFUSAL_OUTRUN,
+	    json_pack("{s:I, s:o}", "step", (json_int_t)n, "train_loss", jsonio_real(loss)),
+	    json_pack("{s:o, s:s, s:s}", "train_loss_at_most", jsonio_real(limit), "file", RUNDIR_PACE, "pace_sha256",
+		x->limits.sha256),
+	    "after %llu of %llu steps the mean training loss of the last %llu is %.4f, and by '%s' a run above %.4f is "
+	    "outrun by the incumbent's",
+	    (unsigned long long)n, (unsigned long long)x->recipe.schedule.iterations,
+	    (unsigned long long)x->limits.window, loss, RUNDIR_PACE, limit));
+}
+
 /* Until the schedule or the cap ends it. */
 static int
 run_steps(struct train *x)
@@ -481,6 +514,8 @@ run_steps(struct train *x)
 		if (c->val_every != 0 && (n + 1) % c->val_every == 0 && validate(x) == -1)
 			return (-1);
 		if ((n % c->log_every == 0 || x->validated == n + 1) && log_step(x, scale, grad_norm) == -1)
+			return (-1);
+		if (check_outrun(x, n + 1) == -1)
 			return (-1);
 		if (save_is_due(x) && save(x) == -1)
 			return (-1);
@@ -586,7 +621,8 @@ receipt(struct train *x)
 		    provenance_file(stage_outputs(x->w), RUNDIR_CHECKPOINT), "metrics", metrics)) == -1 ||
 	    json_object_update_new(v,
 		json_pack("{s:I, s:I}", "data_offset", (json_int_t)x->recipe.data_offset, "stream_tokens",
-		    (json_int_t)x->data->train.tokens)) == -1) {
+		    (json_int_t)x->data->train.tokens)) == -1 ||
+	    (x->limits.checks > 0 && json_object_set_new(v, "pace_sha256", json_string(x->limits.sha256)) == -1)) {
 		json_decref(v);
 		return (NULL);
 	}
@@ -637,6 +673,15 @@ read_replay(struct train *x)
 	s->scales = scales;
 	s->iterations = count;
 	return (0);
+}
+
+/* By which losses it is ended early, unless it is trained again to be compared. */
+static int
+read_limits(struct train *x)
+{
+	if (x->o->again || pace_read(x->r, &x->limits) != -1)
+		return (0);
+	return (errno == EBADMSG ? stage_refuse(x->w, REFUSAL_INPUT_INVALID, NULL, NULL, "%s", say_last()) : -1);
 }
 
 /* What is trained again is what the receipt is of; what followed a clock can't be. */
@@ -704,8 +749,8 @@ training_work(struct stage_work *w, void *arg)
 		parts |= DATASET_VAL | DATASET_TOKENIZER;
 	if (x.o->again && take_recorded(&x) == -1)
 		return (-1);
-	if (bind_weights(&x) == -1 || read_replay(&x) == -1 || dependencies_data(w, parts, &x.data) == -1 ||
-	    choose_micro_batch(&x) == -1)
+	if (read_limits(&x) == -1 || bind_weights(&x) == -1 || read_replay(&x) == -1 ||
+	    dependencies_data(w, parts, &x.data) == -1 || choose_micro_batch(&x) == -1)
 		return (-1);
 	if (x.o->dry)
 		return (dry_run(&x));

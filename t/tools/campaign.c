@@ -19,6 +19,8 @@
 #include "base/bpb.h"
 #include "judge/add.h"
 #include "judge/confirmation.h"
+#include "judge/plan.h"
+#include "law/classify.h"
 #include "base/atomfile.h"
 #include "base/clock.h"
 #include "base/exit.h"
@@ -146,7 +148,7 @@ leave(struct world *w, json_t *run, double bpb)
 
 /* One run of an idea. What befalls it: 0 nothing, 1 refused, 2 over the cap. Returns why it was judged as it was. */
 static enum verdict_reason
-run(struct world *w, const struct idea *idea, int64_t seed, int fate)
+run(struct world *w, const struct idea *idea, int64_t seed, int64_t offset, int fate)
 {
 	json_t *r = json_deep_copy(w->base), *m = json_object_get(r, "metrics");
 	double bpb = idea->mean + 0.006 * rng_normal(&w->rng);
@@ -169,6 +171,8 @@ run(struct world *w, const struct idea *idea, int64_t seed, int fate)
 	put_hex(r, "artifact_sha256", rng_u64(&w->rng), 64);
 	json_object_set_new(r, "hypothesis", json_string(idea->hypothesis));
 	json_object_set_new(r, "seed", json_integer(seed));
+	json_object_set_new(r, "data_offset", json_integer(offset));
+	json_object_set_new(r, "stream_tokens", json_integer((int64_t)1 << 40));
 	json_object_set_new(r, "data_name", json_string("fineweb"));
 	json_object_set_new(r, "backend", json_string("cpu"));
 	json_object_set_new(r, "settings", json_pack("{s:i, s:i}", "eval.seq_len", 1024, "train.iterations", STEPS));
@@ -260,52 +264,69 @@ side(const struct world *w, const json_t *row)
 	    "spec"));
 }
 
-/* Plan, run in turns, look once; or leave the plan open. Returns 1 if the idea is incumbent now. */
+static void
+put_prior(json_t *plan, struct standings_prior x)
+{
+	json_object_set_new(plan, "metric", json_string("val_bpb"));
+	json_object_set_new(plan, "prior",
+	    json_pack("{s:f, s:f, s:f, s:o, s:f, s:f, s:f, s:f, s:f}", "lane_sd", x.lane_sd, "ln_variance_spread",
+		x.tau2, "ln_variance", x.centre, "ln_variance_doubt", jsonio_real(x.doubt), "incumbent_df", x.df,
+		"incumbent_ss", x.ss, "pairs_ln_variance", x.pairs_e, "pairs_precision", x.pairs_w, "screened_gain",
+		x.screened));
+}
+
+/* Plan, run in turns until the law decides; or leave the plan open. Returns 1 if the idea is incumbent now. */
 static int
 confirm(struct world *w, const struct idea *idea, const struct idea *incumbent, unsigned slots)
 {
 	const struct standings *b = &w->l.book;
+	const unsigned n = b->policy.law >= 3 ? b->policy.confirm.pairs : b->policy.confirm.seeds;
 	const struct standings_plan *p;
 	struct standings_slot slot[2 * STANDINGS_SEEDS];
 	struct standings_fact draft;
-	struct noise_pool all;
 	json_t *mine, *theirs, *row, *list = json_array(), *plan;
 	const struct standings_fact *f = standings_fact(b, standings_count(b) - 1);
+	const uint64_t reference = standings_group(b, f->group)->incumbent;
 	struct row judged;
 	int won;
 	unsigned k;
 
 	mine = ledger_row(&w->l, f);
 	theirs = ledger_row(&w->l, standings_fact(b, standings_group(b, f->group)->reference));
-	all = standings_pool(b, f->group, f->lane, 0, 0, POLICY_VAL_BPB);
 	row = ledger_begin(&w->l, STANDINGS_PLAN);
 	plan = json_pack("{s:O, s:O, s:O, s:s, s:i, s:i, s:f, s:i, s:f, s:f, s:f, s:i, s:s, s:o, s:o}", "group_sha256",
 	    jsonio_get(mine, "run.group_sha256"), "lane", jsonio_get(mine, "run.lane"), "cap_ms",
 	    jsonio_get(mine, "run.cap_ms"), "campaign", b->policy.campaign.name, "confirmation",
 	    (int)standings_spent(b) + 1, "confirmations", (int)b->policy.campaign.confirmations, "level",
-	    policy_level(&b->policy), "seeds_a_side", SEEDS, "gain_sd", b->policy.confirm.gain_sd, "power", 0.8,
-	    "lane_sd", noise_lane_sd(&all), "cost_ms", 1800000, "nonce", "", "challenger", side(w, mine), "incumbent",
-	    side(w, theirs));
+	    policy_level(&b->policy), "seeds_a_side", (int)n, "gain_sd", b->policy.confirm.gain_sd, "power", 0.8,
+	    "lane_sd", standings_lane_sd(b, f->group, f->lane, POLICY_VAL_BPB), "cost_ms", 1800000, "nonce", "",
+	    "challenger", side(w, mine), "incumbent", side(w, theirs));
 	put_hex(plan, "nonce", rng_u64(&w->rng), 64);
 	memset(&draft, 0, sizeof(draft));
-	draft.n = SEEDS;
+	draft.n = n;
 	draft.nonce = standings_tag(jsonio_text(plan, "nonce", ""));
+	if (b->policy.law >= 3) {
+		draft.place[0] = draft.place[1] = STANDINGS_PAIRED;
+		put_prior(plan, plan_prior(b, f->group, f->lane, f->config, reference, POLICY_VAL_BPB));
+	}
 	standings_slots(&draft, slot);
-	for (k = 0; k < 2 * SEEDS; k++)
+	for (k = 0; k < 2 * n; k++)
 		json_array_append_new(list,
-		    json_pack("{s:s, s:I}", "side", slot[k].challenger ? "challenger" : "incumbent", "seed",
-			(json_int_t)slot[k].seed));
+		    json_pack("{s:s, s:I, s:I}", "side", slot[k].challenger ? "challenger" : "incumbent", "seed",
+			(json_int_t)slot[k].seed, "data_offset", (json_int_t)slot[k].offset));
 	json_object_set_new(plan, "slots", list);
 	json_object_set_new(row, "plan", plan);
 	json_decref(mine);
 	json_decref(theirs);
 	append(w, row);
-	for (k = 0; k < slots; k++)
-		(void)run(w, slot[k].challenger ? idea : incumbent, slot[k].seed, 0);
-	if (slots < 2 * SEEDS)
-		return (0);
-	if ((p = standings_open_plan(b, 0)) == NULL || confirmation_judge(&w->l, p, 0, &judged) == -1)
+	for (k = 0; k < slots && !classify_plan_ready(b, standings_open_plan(b, 0)); k++)
+		(void)run(w, slot[k].challenger ? idea : incumbent, slot[k].seed, slot[k].offset, 0);
+	if ((p = standings_open_plan(b, 0)) == NULL)
 		die("no plan is open");
+	if (!classify_plan_ready(b, p))
+		return (0);
+	if (confirmation_judge(&w->l, p, 0, &judged) == -1)
+		die("the plan is not judged");
 	won = judged.verdict.is.klass == VERDICT_IMPROVEMENT;
 	append(w, row_write(&judged));
 	row_free(&judged);
@@ -338,18 +359,20 @@ campaign(struct world *w, unsigned lane, uint64_t until)
 	snprintf(incumbent.name, sizeof(incumbent.name), "base%u", lane);
 	snprintf(incumbent.hypothesis, sizeof(incumbent.hypothesis), "the recipe as it is");
 	for (seed = 1; seed <= SEEDS && w->runs < until; seed++)
-		(void)run(w, &incumbent, seed, 0);
+		(void)run(w, &incumbent, seed, 0, 0);
 	if (seed > SEEDS && lane != 1)
 		calibrate(w, &incumbent);
 	while (w->runs < until) {
 		next = think(w, lane, incumbent.mean);
 		dice = rng_below(&w->rng, 100);
-		why = run(w, &next, 1337, dice < 5 ? 1 : dice < 8 ? 2 : 0);
+		why = run(w, &next, 1337, 0, dice < 5 ? 1 : dice < 8 ? 2 : 0);
+		if (why == VERDICT_SECOND && w->runs < until)
+			why = run(w, &next, 1338, 0, 0);
 		if (why != VERDICT_PROMISING || standings_open_plan(&w->l.book, 0) != NULL ||
-		    standings_spent(&w->l.book) >= w->l.book.policy.campaign.confirmations)
+		    standings_left(&w->l.book) == 0)
 			continue;
 		if (confirm(w, &next, &incumbent,
-			until - w->runs < 2 * SEEDS ? (unsigned)(until - w->runs) : 2 * SEEDS))
+			until - w->runs < 2 * STANDINGS_SEEDS ? (unsigned)(until - w->runs) : 2 * STANDINGS_SEEDS))
 			incumbent = next;
 	}
 }

@@ -144,7 +144,12 @@ def numbers(text, path):
         if row["kind"] != "confirmation" or f"r{row['row']}" not in shown:
             continue
         data = [x for c in shown[f"r{row['row']}"]["cells"] for x in c["data"]]
-        v = row["verdict"]
+        v, own, said = row["verdict"], row["confirmation"], " ".join(c["text"] for c in shown[f"r{row['row']}"]["cells"])
+        if v.get("odds") is not None:
+            pairs = len(own["challenger_runs"])
+            assert pairs == len(own["incumbent_runs"]) == v["runs"] and f"{pairs} pair{'s' if pairs > 1 else ''}" in said, said
+            odds = "more than a million" if v["odds"] >= 1e6 else f"{v['odds']:,.0f}" if v["odds"] >= 10 else f"{v['odds']:.2g}"
+            assert f"{odds} to 1asked for {1 / v['level']:,.0f} to 1" in said.replace("\u00a0", " "), (odds, said)
         assert data == [x for x in (v["gain"], v["gain_lower"], v["gain_upper"]) if x is not None], (data, v)
         compared += 1
     # The last group's incumbent is the page's best.
@@ -155,7 +160,7 @@ def numbers(text, path):
         # What became of each configuration but the first, counted once.
         ours = last[-1][last[-1]["kind"]]
         group = ours["group_sha256"]
-        fate, first = {}, None
+        fate, first, screens = {}, None, {}
         for r in rows:
             own, v = r.get(r["kind"], {}), r.get("verdict", {})
             if r["kind"] == "confirmation" and own["group_sha256"] == group:
@@ -165,13 +170,17 @@ def numbers(text, path):
             elif r["kind"] == "run" and (own["group_sha256"] == group or own["group_sha256"] is None and
                                          (own["lane"], own["cap_ms"]) == (ours["lane"], ours["cap_ms"])):
                 first = own["config_sha256"] if v["reason"] == "first" else first
+                if v["reason"] in ("second_wanted", "within_noise", "promising", "worse", "guarded_metric"):
+                    screens[own["config_sha256"]] = screens.get(own["config_sha256"], 0) + 1
                 fate.setdefault(own["config_sha256"], set()).add(
                     "never counted" if v["class"] in ("blocked", "invalid") else "worse" if v["class"] == "regression" else
-                    "open" if v["reason"] == "promising" else "no better" if v["reason"] == "within_noise" else "not judged")
+                    "open" if v["reason"] == "promising" else "once" if v["reason"] == "second_wanted" else "no better" if v["reason"] == "within_noise" else "not judged")
         fate.pop(first, None)
         tried = {}
-        for names in fate.values():
-            for name in ("confirmed better", "worse", "no better", "not judged", "never counted"):
+        for config, names in fate.items():
+            if "once" in names:
+                names = names - {"once"} | ({"waiting for a second run"} if screens[config] == 1 else {"not judged"})
+            for name in ("confirmed better", "waiting for a second run", "worse", "no better", "not judged", "never counted"):
                 if "open" in names and "given up" in names:
                     names = names - {"open"} | {"not judged"}
                 if "open" in names and not names & {"confirmed better", "worse", "no better"}:
@@ -193,7 +202,8 @@ def numbers(text, path):
         for r in last:
             if of(r) == key and (not want or want[-1] != r["incumbent_after"]["score"]):
                 want.append(r["incumbent_after"]["score"])
-        ticks, flat = p.charts[0]["ticks"], [a for a in p.charts[0]["stairs"] if a["y1"] == a["y2"]]
+        # A riser stands in one place; one of less than a tenth of a pixel looks flat.
+        ticks, flat = p.charts[0]["ticks"], [a for a in p.charts[0]["stairs"] if a["x1"] != a["x2"]]
         (y0, v0), (y1, v1) = ticks[0], ticks[-1]
         per = (v1 - v0) / (y1 - y0)
         have = [v0 + (float(a["y1"]) - y0) * per for a in flat]

@@ -259,8 +259,8 @@ median(double *x, int n)
 }
 
 /*
- * The best of all runs is held once it is better than the first by two medians of all runs' distances from their median
- * (pi-autoresearch, from whose third run on it says "likely real").
+ * The best of all runs is held once it is better than the first by two medians of all runs' distances from their
+ * median: what pi-autoresearch calls likely real, from the third run on.
  */
 static const struct simworld_candidate *
 two_mad(struct simplay_campaign *c, const struct simworld_candidate *k)
@@ -323,7 +323,7 @@ begin(struct simplay_campaign *c, const struct simplay_way *way, const struct si
 		stats_sample_add(&s, score);
 		c->seeds++;
 	}
-	c->mark = way->keeps == two_mad ? c->value[0] : s.mean;
+	c->mark = s.mean;
 	c->sd = sqrt(s.ss / (s.n - 1));
 	if (way->law != 0)
 		calibrate(c);

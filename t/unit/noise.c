@@ -153,6 +153,104 @@ large_gains(void)
 	}
 }
 
+/* What is known of a lane by five runs of the incumbent. */
+static struct noise_before
+before(const struct stats_sample *incumbent, double screened)
+{
+	struct noise_pool pool = noise_pool(0.42, 1e-9), none = pool;
+	struct noise_before known = { .floor = 1e-9, .df = incumbent->n - 1, .ss = incumbent->ss, .screened = screened };
+
+	noise_pool_add(&pool, incumbent->n - 1, incumbent->ss);
+	known.lane_sd = noise_lane_sd(&pool);
+	known.lane = noise_prior(&none);
+	return (known);
+}
+
+/* The same numbers in another unit have the same odds, and what must hold whatever they are. */
+static void
+pairs_laws(void)
+{
+	const struct stats_sample five = { 5, 0, 4 }, tenfold = { 5, 0, 400 };
+	struct noise_before known = before(&five, 3), scaled = before(&tenfold, 30);
+	struct noise_pairs p = { 4, 2.5, 3 }, q = { 4, 25, 300 }, more = { 8, 2.5, 7 }, wide = { 4, 2.5, 30 };
+	static struct noise_spread s, t;
+	double odds, lower, upper, low50, high50;
+
+	tap_ok(noise_spread(&known, &s) == 0 && noise_spread(&scaled, &t) == 0, "five runs are enough to begin with");
+	odds = noise_odds(&s, &p, 0);
+	scaled.floor = 1e-8;
+	tap_ok(fabs(noise_odds(&t, &q, 0) / odds - 1) < 1e-6, "odds do not depend on the unit: %.6f", odds);
+	tap_ok(noise_odds(&s, &p, 1) < odds && noise_odds(&s, &p, 3) < noise_odds(&s, &p, 1),
+	    "a larger gain is less likely to be surpassed");
+	tap_ok(noise_odds(&s, &more, 0) > odds && noise_odds(&s, &wide, 0) < odds,
+	    "more pairs say more, and wider ones less");
+	tap_ok(noise_odds(&s, &(struct noise_pairs){ 4, -2.5, 3 }, 0) < 0.1, "a loss speaks against a gain");
+	noise_bounds(&s, &p, 0.99, &lower, &upper);
+	noise_bounds(&s, &p, 0.9, &low50, &high50);
+	tap_ok(lower < low50 && low50 < 2.5 && 2.5 < high50 && high50 < upper,
+	    "bounds lie about the mean, wider with more confidence: %.2f %.2f %.2f %.2f", lower, low50, high50, upper);
+	tap_ok(fabs(noise_odds(&s, &p, lower) / 100 - 1) < 0.01, "below the lower bound the pairs speak a hundred to one");
+	known.lane_sd = 0;
+	tap_ok(noise_spread(&known, &s) == -1, "of a lane that nothing is known of nothing is said");
+}
+
+/*
+ * An e-process: without a gain its odds ever exceed 1 / a with a chance of a at most, however often one looks.  With
+ * one they do soon.  Bounds are five standard errors wide.
+ */
+static void
+pairs_level_and_power(void)
+{
+	enum { DRAWS = 1500, PAIRS = 12 };
+	static struct noise_spread s;
+	struct noise_before known;
+	struct stats_sample five, d, gain;
+	struct noise_pairs p;
+	double sd[2], x, shared, lower, upper;
+	struct rng r;
+	int i, k, ever = 0, found = 0, covered = 0;
+
+	rng_seed(&r, 6, 0);
+	for (i = 0; i < DRAWS; i++) {
+		double most = 0, best = 0;
+
+		for (k = 0; k < 2; k++)
+			sd[k] = exp(0.42 * rng_normal(&r));
+		five = d = gain = (struct stats_sample){ 0, 0, 0 };
+		for (k = 0; k < 5; k++)
+			stats_sample_add(&five, sd[0] * rng_normal(&r));
+		known = before(&five, 2);
+		if (noise_spread(&known, &s) == -1)
+			continue;
+		for (k = 0; k < PAIRS; k++) {
+			/* A third of the draws shares half of the noise. */
+			shared = i % 3 == 0 ? sqrt(0.5) : 0;
+			x = rng_normal(&r) * shared * (sd[0] - sd[1]) +
+			    sqrt(1 - shared * shared) * (sd[0] * rng_normal(&r) - sd[1] * rng_normal(&r));
+			stats_sample_add(&d, x);
+			stats_sample_add(&gain, x + 3.5);
+			p = (struct noise_pairs){ d.n, d.mean, d.ss };
+			most = fmax(most, noise_odds(&s, &p, 0));
+			p.mean = gain.mean;
+			best = fmax(best, noise_odds(&s, &p, 0));
+		}
+		ever += most >= 20;
+		found += best >= 1000;
+		noise_bounds(&s, &p, 0.99, &lower, &upper);
+		covered += lower < 3.5 && 3.5 < upper;
+	}
+	tap_ok(ever <= 0.05 * DRAWS + 5 * sqrt(0.05 * 0.95 * DRAWS),
+	    "without a gain odds of 20 are ever seen in 5 %% of the cases at most: %.1f %%", 100.0 * ever / DRAWS);
+	tap_ok(found > 0.6 * DRAWS, "a gain of 3.5 has odds of 1,000 within 12 pairs: %.2f", (double)found / DRAWS);
+	tap_ok(covered > 0.98 * DRAWS - 5 * sqrt(0.98 * 0.02 * DRAWS), "98 %% bounds hold the true gain: %.3f",
+	    (double)covered / DRAWS);
+	known = before(&(struct stats_sample){ 5, 0, 4 }, NAN);
+	x = noise_pairs_power(&known, 0.001, 3.5, 24);
+	tap_ok(x > 0.6 && x < 1 && noise_pairs_power(&known, 0.001, 3.5, 4) < x &&
+		noise_pairs_power(&known, 0.001, 1, 24) < x,
+	    "power grows with pairs and with the gain: %.2f", x);
+}
+
 int
 main(void)
 {
@@ -160,5 +258,7 @@ main(void)
 	laws();
 	level_and_power();
 	large_gains();
+	pairs_laws();
+	pairs_level_and_power();
 	return (tap_done());
 }

@@ -46,8 +46,8 @@ reason_is_whole(enum verdict_reason reason)
 	tap_ok(*verdict_reason_phrase(reason) != '\0', "%s has a phrase", name);
 	tap_ok((klass > VERDICT_REGRESSION) ==
 		(verdict_reason_counts(reason) == VERDICT_RULE || reason == VERDICT_INVALID_RUN ||
-		    reason == VERDICT_INCUMBENT_INVALID),
-	    "%s: what fails is blocked or invalid, and nothing else is", name);
+		    reason == VERDICT_INCUMBENT_INVALID || reason == VERDICT_OUTRUN),
+	    "%s: what fails, or has no score, is blocked or invalid, and nothing else is", name);
 	tap_ok(verdict_reason_counts(reason) != VERDICT_RULE || verdict_reason_sentence(reason, 1) == NULL,
 	    "%s: the evidence of a run is no reason of a confirmation", name);
 	for (confirmation = 0; confirmation < 2; confirmation++) {

@@ -1,0 +1,278 @@
+# Law 3: two seeds before a confirmation, pairs of runs that are looked at after each, and ways of talking it round.
+load helper
+load judged
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	export JUDGED_DATA=$BATS_FILE_TMPDIR
+	L=$PWD/ledger
+}
+
+# slot [KEY=VALUE...]: the run that the open plan waits for, by the pretended trainer, with what a receipt may say besides
+slot() {
+	local line new
+	line=$(hg-ledger next "$L")
+	new=runs/s$(wc -l < "$L/ledger.jsonl")
+	hg-spec -b "$L/$(cut -f 5 <<< "$line")/spec.json" -s train.seed="$(cut -f 4 <<< "$line")" \
+	    -s train.data_offset="$(cut -f 6 <<< "$line")" "$new" 2> /dev/null
+	PRETEND=$* hg-run -l "$L" "$new"
+	[ "$(cut -f 3 <<< "$line")" = "${side:=$(cut -f 3 <<< "$line")}" ] || :
+}
+
+# promising RUN RATE: a configuration that both its runs say is better
+promising() {
+	scored "$1" 2.23 train.matrix_lr="$2" seed=71
+	scored "$1.2" 2.231 train.matrix_lr="$2" seed=72
+	add "$1" "$1.2"
+	[ "$(field "$(basename "$1").2" .verdict.reason)" = promising ]
+}
+
+# altered FILTER: the ledger with each row as jq makes it, and its chain made again
+altered() {
+	"$PYTHON" - "$L/ledger.jsonl" "$1" <<-'END'
+	import hashlib, json, subprocess, sys
+	path, edit = sys.argv[1:]
+	rows = [json.loads(line) for line in open(path)]
+	rows = json.loads(subprocess.run(["jq", "-c", edit], input=json.dumps(rows), capture_output=True, text=True, check=True).stdout)
+	prev, out = "0" * 64, b""
+	for n, row in enumerate(rows, 1):
+	    row["prev"], row["row"] = prev, n
+	    line = (json.dumps(row, ensure_ascii=False) + "\n").encode()
+	    prev = hashlib.sha256(line).hexdigest()
+	    out += line
+	open(path, "wb").write(out)
+	END
+	rm -f "$L/index" "$L/head"
+}
+
+@test "a run that looks good once is worth a second one, both together a confirmation, and hg-confirm makes what is missing" {
+	calibrated
+	pretend
+	scored runs/good 2.23 train.matrix_lr=0.0460
+	add runs/good
+	[ "$(field good .verdict.reason)" = second_wanted ]
+	grep -q "^next: hg-confirm $L runs/good" added
+	run -2 hg-ledger plan "$L" runs/good
+	[[ "$output" == *"'runs/good' looked better once: another run of it, with another seed, comes first"* ]]
+	hg-confirm "$L" runs/good > out 2> err
+	[ "$(field good.again.1 .verdict.reason)" = promising ]
+	[ "$(field good.again.1 .verdict.runs)" = 2 ]
+	[ "$(hg-ledger show "$L" | jq -r .verdict.reason)" = confirmed ]
+	# one that the second run does not bear out costs no confirmation
+	scored runs/lucky 2.10 train.matrix_lr=0.0402
+	add runs/lucky
+	run hg-confirm "$L" runs/lucky
+	[ "$status" -eq 1 ]
+	[ "$(hg-ledger show "$L" | jq -r .verdict.reason)" = within_noise ]
+	[ "$(jq -s '[.[] | select(.kind == "plan")] | length' "$L/ledger.jsonl")" -eq 1 ]
+	hg-ledger replay "$L"
+}
+
+# bats test_tags=b88
+@test "pairs share seed and place, are looked at after each, and end as soon as the odds decide, either way" {
+	calibrated
+	pretend
+	promising runs/good 0.0460
+	hg-confirm "$L" runs/good > out 2> err
+	row=$(hg-ledger show "$L")
+	jq -e '.verdict | .reason == "confirmed" and .odds >= 1000 and .p <= .level and .level == 0.001 and
+	    .runs == .incumbent_runs and .runs < 24 and .gain_lower > 0' <<< "$row"
+	jq -es '[.[] | select(.kind == "plan")][-1].plan.slots as $s | [range(0; $s | length; 2)] |
+	    all($s[.].seed == $s[. + 1].seed and $s[.].data_offset == $s[. + 1].data_offset and $s[.].side != $s[. + 1].side) and
+	    ([range(0; $s | length; 2) | $s[.].seed] | unique | length) == ($s | length) / 2 and
+	    ([range(0; $s | length; 2) | $s[.].data_offset] | unique | length) == ($s | length) / 2' "$L/ledger.jsonl"
+	# it ended with the pair that decided
+	[ "$(jq -s '[.[] | select(.verdict.reason == "slot")] | length' "$L/ledger.jsonl")" -eq "$((2 * $(jq .verdict.runs <<< "$row")))" ]
+	text=$(jq -r .verdict.text <<< "$row")
+	[[ $text == *"The odds for a gain are "*" to 1, and 1,000 to 1 was asked for"* ]]
+	[[ $text == *"over initial weights and the order of the training text, which each pair drew anew"* ]]
+	[[ $text == *"expect 0.0"*"No run was made again."* ]]
+	promising runs/none 0.0460
+	scored runs/null 2.20 train.matrix_lr=0.04601 seed=81
+	scored runs/null.2 2.20 train.matrix_lr=0.04601 seed=82
+	add runs/null runs/null.2
+	hg-confirm "$L" runs/null > out 2> err
+	hg-ledger show "$L" | jq -e '.verdict | .reason == "not_confirmed" and .odds < 1 and .runs < 24 and .gain_upper > 0'
+	hg-ledger replay "$L"
+}
+
+# bats test_tags=b85
+@test "nothing that the policy says after a plan was made changes its level, its direction, its noise or its verdict" {
+	calibrated
+	pretend
+	promising runs/good 0.0460
+	hg-ledger plan "$L" runs/good > plan
+	rows=$(wc -l < "$L/ledger.jsonl")
+	jq '.campaign.alpha = 0.2 | .campaign.confirmations = 1 | .metric.direction = "higher" | .noise.ln_sigma_sd = 0.001 |
+	    .noise.floor = 0.5 | .guarded = []' "$L/policy.json" > p && mv p "$L/policy.json"
+	slot 2> said
+	grep -q "'$L/policy.json' was changed: that counts once the open confirmation is decided" said
+	hg-confirm "$L" runs/good > out 2> err
+	sed 1,"$rows"d "$L/ledger.jsonl" | jq -es '[.[] | select(.kind == "policy")] == [] or
+	    ([.[].kind] | index("policy") > index("confirmation"))'
+	jq -s '[.[] | select(.kind == "confirmation")][-1].verdict' "$L/ledger.jsonl" > verdict
+	jq -e '.reason == "confirmed" and .level == 0.001 and .direction == "lower" and .gain > 0' verdict
+	hg-ledger replay "$L"
+	# one whose chain was made again around such a policy is found
+	rm -rf "$L"
+	calibrated
+	promising runs/good 0.0460
+	hg-confirm "$L" runs/good > out 2> err
+	altered '(map(.kind) | index("plan")) as $at | (.[0] | .policy.campaign.alpha = 0.2 | del(.ledger_uid)) as $policy |
+	    .[:$at + 1] + [$policy] + .[$at + 1:]'
+	run -1 hg-ledger replay "$L"
+	[[ "$output" == *"rules are never changed while a confirmation is open"* ]]
+}
+
+# bats test_tags=b86
+@test "levels add up to what a campaign began with and no more, a success gives its own back, and all campaigns are told" {
+	calibrated
+	pretend
+	jq '.campaign.confirmations = 2 | .campaign.alpha = 0.002' "$L/policy.json" > p && mv p "$L/policy.json"
+	promising runs/a 0.0460
+	hg-confirm "$L" runs/a > out 2> err
+	[ "$(hg-ledger show "$L" | jq -r .verdict.class)" = improvement ]
+	for i in 1 2; do
+		scored runs/n$i 2.20 train.matrix_lr=0.0460$i seed=8$i
+		scored runs/n$i.2 2.20 train.matrix_lr=0.0460$i seed=9$i
+		add runs/n$i runs/n$i.2
+		hg-confirm "$L" runs/n$i > out 2> err
+		[ "$(hg-ledger show "$L" | jq -r .verdict.reason)" = not_confirmed ]
+	done
+	scored runs/c 2.10 train.matrix_lr=0.0560 seed=85
+	scored runs/c.2 2.10 train.matrix_lr=0.0560 seed=86
+	add runs/c runs/c.2
+	run -1 hg-ledger plan "$L" runs/c
+	[[ "$output" == *"campaign 'first' has spent its 2 confirmations"* ]]
+	run -0 hg-ledger stop "$L"
+	[[ "$output" == *"campaign 'first' has spent its 2 confirmations"* ]]
+	# more of them, or a larger alpha, under the same name change nothing
+	for edit in '.campaign.confirmations = 100' '.campaign.alpha = 0.2' '.campaign.alpha = 0.2 | .campaign.confirmations = 1'; do
+		jq "$edit" "$L/policy.json" > p && cp p "$L/policy.json"
+		run -1 hg-ledger plan "$L" runs/c
+		[[ "$output" == *"change nothing"*"levels of 0.002"* ]]
+	done
+	jq '.campaign = {name: "second", alpha: 0.002, confirmations: 2}' "$L/policy.json" > p && cp p "$L/policy.json"
+	hg-confirm "$L" runs/c > out 2> err
+	hg-ledger show "$L" | jq -r .verdict.text > text
+	grep -q "The 2 campaigns of this ledger have spent levels of 0.00[23] in all." text
+	hg-ledger replay "$L"
+}
+
+# bats test_tags=b87
+@test "a plan that was given up leaves no trace in where the incumbent stands nor in the lane's deviation" {
+	calibrated
+	pretend
+	promising runs/good 0.0460
+	hg-classify -j "$L" runs/good.2 | jq '.verdict | {incumbent_score, incumbent_runs, lane_sd}' > before
+	hg-ledger incumbent -j "$L" | jq '{score, runs}' > stood
+	hg-ledger plan "$L" runs/good > plan
+	slot
+	slot
+	slot
+	hg-ledger plan -x "$L" > given-up
+	diff stood <(hg-ledger incumbent -j "$L" | jq '{score, runs}')
+	diff before <(hg-classify -j "$L" runs/good.2 | jq '.verdict | {incumbent_score, incumbent_runs, lane_sd}')
+	hg-ledger replay "$L"
+}
+
+# bats test_tags=b89
+@test "a challenger that diverges once ends its plan, and what was made again is counted on its side and told" {
+	SET=train.schedule=wallclock calibrated
+	pretend
+	scored runs/good 2.23 train.matrix_lr=0.0460 train.schedule=wallclock seed=71
+	scored runs/good.2 2.231 train.matrix_lr=0.0460 train.schedule=wallclock seed=72
+	add runs/good runs/good.2
+	hg-ledger plan "$L" runs/good > plan
+	# each side's first slot is starved once
+	slot starved=yes
+	slot
+	slot starved=yes
+	slot
+	hg-confirm "$L" runs/good > out 2> err
+	hg-ledger show "$L" | jq -e '.verdict | .reason == "confirmed" and .tries == 1 and .incumbent_tries == 1'
+	hg-ledger show "$L" | jq -r .verdict.text | grep -q \
+	    "made again: 1 of the challenger's (1 starved), 1 of the incumbent's (1 starved)"
+	hg-ledger replay "$L"
+	scored runs/wild 2.10 train.matrix_lr=0.0560 train.schedule=wallclock seed=71
+	scored runs/wild.2 2.10 train.matrix_lr=0.0560 train.schedule=wallclock seed=72
+	add runs/wild runs/wild.2
+	hg-ledger plan "$L" runs/wild > plan
+	while line=$(hg-ledger next "$L" 2> /dev/null); do
+		case $line in
+		*challenger*) slot refuse=train:loss_diverged ;;
+		*) slot ;;
+		esac
+	done
+	hg-ledger show "$L" | jq -e '.verdict | .class == "regression" and .reason == "diverged" and .tries == 1'
+	hg-ledger replay "$L"
+}
+
+@test "a lane is calibrated by the incumbent's configuration alone, also where a row says otherwise" {
+	calibrated
+	for i in 1 2 3 4 5; do
+		scored runs/still$i 2.3$i seed=2$i train.matrix_lr=0
+		add runs/still$i
+	done
+	run -1 hg-ledger calibrate "$L" runs/still1
+	[[ "$output" == *"is not of the incumbent's configuration"* ]]
+	before=$(hg-classify -j "$L" runs/still5 | jq .verdict.lane_sd)
+	scored runs/x 2.2 train.matrix_lr=0.05
+	add runs/x
+	# five runs of another configuration that hardly vary say nothing of the lane
+	[ "$(field x '.verdict.lane_sd > 0.005')" = true ]
+	[ "$before" = null ] || [ "$(jq -n "$before > 0.005")" = true ]
+}
+
+@test "a slot's run is compared with nothing, in its row, its words and the list" {
+	calibrated
+	pretend
+	promising runs/good 0.0460
+	hg-ledger plan "$L" runs/good > plan
+	slot
+	hg-ledger show "$L" | jq -e '.verdict | .reason == "slot" and .delta == null and .gain == null and .incumbent_score == null'
+	! hg-ledger show "$L" | jq -r .verdict.text | grep -q 'incumbent'
+}
+
+@test "an improvement is never said beside bounds that hold a loss" {
+	law2 "$L"
+	jq '.campaign.alpha = 0.2 | .campaign.confirmations = 1' "$L/policy.json" > p && mv p "$L/policy.json"
+	calibrated
+	pretend
+	scored runs/good 2.23 train.matrix_lr=0.0408
+	add runs/good
+	for try in 1 2 3 4 5 6; do
+		hg-confirm "$L" runs/good > out 2> err
+		hg-ledger show "$L" | jq -e '.verdict.reason == "confirmed" and .verdict.gain_lower < 0' && break
+		rm -rf "$L" runs
+		law2 "$L"
+		jq '.campaign.alpha = 0.2 | .campaign.confirmations = 1' "$L/policy.json" > p && mv p "$L/policy.json"
+		calibrated
+		scored runs/good 2.23 train.matrix_lr=0.0408
+		add runs/good
+	done
+	hg-ledger show "$L" | jq -r .verdict.text > text
+	if hg-ledger show "$L" | jq -e '.verdict.gain_lower < 0 and .verdict.reason == "confirmed"'; then
+		! grep -q "It is an improvement" text
+	else
+		skip "six times the gain was clear or none"
+	fi
+}
+
+# bats test_tags=b23
+@test "a ledger of law 2 goes on under law 3 when its policy says so, and all of it replays" {
+	law2 "$L"
+	calibrated
+	pretend
+	scored runs/good 2.23 train.matrix_lr=0.0460
+	add runs/good
+	[ "$(field good .verdict.reason)" = promising ]
+	jq '.law = 3 | .campaign.name = "next"' "$L/policy.json" > p && mv p "$L/policy.json"
+	hg-confirm "$L" runs/good > out 2> err
+	[ "$(field good.again.1 .verdict.reason)" = promising ]
+	hg-ledger show "$L" | jq -e '.verdict | .reason == "confirmed" and .odds > 1'
+	hg-ledger replay "$L"
+	jq '.law = 2' "$L/policy.json" > p && cp p "$L/policy.json"
+	run hg-ledger add "$L" runs/good
+	[ "$status" -eq 103 ]
+}
