@@ -365,8 +365,12 @@ static const struct {
 
 enum { SHARED = sizeof(shared) / sizeof(shared[0]) };
 
-/* The gains that a claim is held against, in lane deviations. */
-static const double gains[NOISE_GAINS] = { 1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 8 };
+/*
+ * The gains that a claim is held against, in lane deviations; the last is what the screen saw, if that is more.  Pairs
+ * that lie far beyond all of them would speak for none.
+ */
+static const double gains[NOISE_GAINS] = { 1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 8, 12, 18, 27, 40, 60, 90 };
+static const double MAX_GAIN = 1e6;
 
 /*
  * SCREENED: error of the gain that a screen saw, in lane deviations: one incumbent's mean and two runs.  EVEN: weight
@@ -411,7 +415,7 @@ put_runs(struct noise_spread *s, const struct noise_before *known, double a, dou
 	int g;
 
 	for (g = 0; g < NOISE_GAINS; g++)
-		gain[g] = weight * stats_normal_sf((PASSED - gains[g]) / sd);
+		gain[g] = weight * stats_normal_sf((PASSED - s->at[g]) / sd);
 	put_variance(s, fmax((a + b) * ratio, square(known->floor)), weight * stats_normal_sf(PASSED / sd), gain);
 }
 
@@ -478,6 +482,9 @@ noise_spread(const struct noise_before *known, struct noise_spread *s)
 
 	memset(s, 0, sizeof(*s));
 	s->lane_sd = known->lane_sd;
+	memcpy(s->at, gains, sizeof(s->at));
+	if (isfinite(known->screened) && known->lane_sd > 0)
+		s->at[NOISE_GAINS - 1] = within(known->screened / known->lane_sd, s->at[NOISE_GAINS - 1], MAX_GAIN);
 	if (!isfinite(centre.doubt) || !(known->lane_sd > 0))
 		return (-1);
 	s->step = 0.125;
@@ -504,7 +511,7 @@ noise_spread(const struct noise_before *known, struct noise_spread *s)
 	for (i = 0; i < NOISE_VARIANCES; i++)
 		s->null[i] = log(s->null[i] / sum);
 	for (g = 0; g < NOISE_GAINS; g++) {
-		seen = isfinite(known->screened) ? (known->screened / known->lane_sd - gains[g]) / SCREENED : 0;
+		seen = isfinite(known->screened) ? (known->screened / known->lane_sd - s->at[g]) / SCREENED : 0;
 		s->weight[g] = exp(-square(within(seen, -30, 30)) / 2);
 		total += s->weight[g];
 		for (i = 0, sum = 0; i < NOISE_VARIANCES; i++)
@@ -565,7 +572,7 @@ noise_odds(const struct noise_spread *s, const struct noise_pairs *p, double mar
 	null = log_evidence(s->null, &l, p, margin);
 	for (g = 0; g < NOISE_GAINS; g++)
 		odds += s->weight[g] *
-		    exp(within(log_evidence(s->gain[g], &l, p, margin + gains[g] * s->lane_sd) - null, -700, 690));
+		    exp(within(log_evidence(s->gain[g], &l, p, margin + s->at[g] * s->lane_sd) - null, -700, 690));
 	return (odds);
 }
 
@@ -632,7 +639,7 @@ noise_pairs_power(const struct noise_before *known, double level, double gain_sd
 	before.screened = gain_sd * known->lane_sd;
 	if (noise_spread(&before, &s) == -1)
 		return (NAN);
-	for (g = 0; g < NOISE_GAINS - 1 && gains[g] < gain_sd; g++)
+	for (g = 0; g < NOISE_GAINS - 1 && s.at[g] < gain_sd; g++)
 		;
 	rng_seed(&rng, 1, 0);
 	for (i = 0; i < PATHS; i++) {

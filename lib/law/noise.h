@@ -81,7 +81,7 @@ double noise_power(const struct noise_pool *pool, double history_df, double leve
 
 /* --- pairs: runs of both sides with the same seed and place in the data, held against each other one by one --- */
 
-enum { NOISE_GAINS = 10, NOISE_VARIANCES = 256 };
+enum { NOISE_GAINS = 16, NOISE_VARIANCES = 256 };
 
 /*
  * All that is known before a confirmation's first pair; its plan fixes it.  The lane's other configurations say what
@@ -102,6 +102,7 @@ struct noise_spread {
 	double lane_sd, first,
 	    step; /* ln variance is first + i step, and weights are logarithms, too, but for the last */
 	double null[NOISE_VARIANCES], gain[NOISE_GAINS][NOISE_VARIANCES], weight[NOISE_GAINS];
+	double at[NOISE_GAINS]; /* the gains, in lane deviations */
 };
 
 /* Differences of pairs, better being positive: their number, mean and sum of squared deviations from it. */

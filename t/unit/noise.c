@@ -126,6 +126,33 @@ level_and_power(void)
 	    (double)found / DRAWS);
 }
 
+/* However large a gain is, it is found as soon as a smaller one, once a screen has seen it. */
+static void
+large_gains(void)
+{
+	static const double seen[] = { 6, 8, 20, 100, 10000 };
+	struct noise_before before = { .lane_sd = 0.01, .floor = 1e-4, .lane = { 0.7056, 0, INFINITY }, .df = 4,
+		.ss = 4e-4 };
+	struct noise_spread s;
+	struct noise_pairs p;
+	double lower, upper;
+	unsigned i, n;
+
+	for (i = 0; i < sizeof(seen) / sizeof(seen[0]); i++) {
+		before.screened = seen[i] * before.lane_sd;
+		if (noise_spread(&before, &s) == -1)
+			break;
+		for (n = 2; n < 32; n++) {
+			p = (struct noise_pairs){ n, before.screened, (n - 1) * 2e-4 };
+			if (noise_odds(&s, &p, 0) >= 1000)
+				break;
+		}
+		noise_bounds(&s, &p, 0.99, &lower, &upper);
+		tap_ok(n <= 4 && lower > 0 && upper < INFINITY && noise_odds(&s, &p, 2 * before.screened) < 1,
+		    "a gain of %g deviations is shown by %u pairs, above %g", seen[i], n, lower / before.lane_sd);
+	}
+}
+
 /* What is known of a lane by five runs of the incumbent. */
 static struct noise_before
 before(const struct stats_sample *incumbent, double screened)
@@ -234,6 +261,7 @@ main(void)
 	by_quadrature();
 	laws();
 	level_and_power();
+	large_gains();
 	pairs_laws();
 	pairs_level_and_power();
 	return (tap_done());
