@@ -59,7 +59,7 @@ altered() {
 	[ "$(field good.again.1 .verdict.runs)" = 2 ]
 	[ "$(hg-ledger show "$L" | jq -r .verdict.reason)" = confirmed ]
 	# one that the second run does not bear out costs no confirmation
-	scored runs/lucky 2.10 train.matrix_lr=0.0402
+	scored runs/lucky 2.23 train.matrix_lr=0.0402
 	add runs/lucky
 	run hg-confirm "$L" runs/lucky
 	[ "$status" -eq 1 ]

@@ -22,8 +22,8 @@ print_plan(const struct row *row, const char *what)
 		out_put(
 		    "%s '%s' against '%s', up to %lld pairs of runs, each with a seed and a place in the data of its"
 		    " own, and a look after each; level %.4g of the alpha of campaign '%s'\n"
-		    "It is confirmed once the odds for a gain reach %.0f to 1: one of %.1f lane deviations (%.5f) does, with"
-		    " a chance of %.0f %%. Runs: %lld at most, about %s.\n",
+		    "It is confirmed once the odds for a gain reach %.0f to 1: one of %.1f lane deviations (%.5f) does,"
+		    " with a chance of %.0f %%. Runs: %lld at most, about %s.\n",
 		    what, p->challenger.run_id == NULL ? "?" : p->challenger.run_id,
 		    p->incumbent.run_id == NULL ? "?" : p->incumbent.run_id, (long long)p->seeds_a_side, p->level,
 		    p->campaign == NULL ? "?" : p->campaign, 1 / p->level, p->gain_sd, p->gain_sd * p->lane_sd,

@@ -123,6 +123,7 @@ put_verdict(const struct ledger *l, const struct policy *rules, const struct row
 		.lane = plan->lane == NULL ? "?" : plan->lane,
 		.cap_ms = plan->cap_ms,
 		.findings = "",
+		.program = strcmp(jsonio_text(plan->challenger.spec, "system.backend", ""), "external") == 0,
 		.given = strcmp(init, "none") == 0 ? NULL : init,
 		.spent = (unsigned)plan->confirmation,
 		.mine = confirmation_tokenizer(&last[1].run),

@@ -267,7 +267,10 @@ covers(struct str *s, const struct explain *t)
 {
 	if (isnan(t->verdict->odds))
 		return (str_puts(s, "of the runs that were added here"));
-	return (str_puts(s, "over initial weights and the order of the training text, which each pair drew anew"));
+	if (t->program)
+		return (str_puts(s, "over what its seed moves, which each pair drew anew"));
+	return (str_printf(s, "over %sthe order of the training text, which each pair drew anew",
+	    t->given == NULL ? "initial weights and " : ""));
 }
 
 /* "2 of the challenger's (1 of them starved)" */
@@ -376,6 +379,11 @@ within(struct str *s, const struct explain *t)
 	const struct verdict *v = t->verdict;
 	double sds = v->gain / v->lane_sd;
 
+	if (sds > t->policy->screen.gain_sd)
+		return (str_printf(s,
+		    "That is %.1f times the lane's run-to-run deviation of %.5f; the mean of two runs is worth a"
+		    " confirmation from %.3g times on",
+		    sds, v->lane_sd, t->policy->screen.second_sd));
 	if (!(fabs(sds) > t->policy->screen.gain_sd))
 		return (str_printf(s,
 		    "Runs of one configuration scatter with a deviation of %.5f here, so %s"

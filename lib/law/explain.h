@@ -35,6 +35,7 @@ struct explain {
 	int copy;          /* it is so by its artifact alone: 1, or by all digits that its program says: 2 */
 	int64_t twin_row;
 	int claimed;             /* its number is its program's word alone */
+	int program;             /* a program trained, and is told no place in the data */
 	const char *settings;    /* which keys are set otherwise than the incumbent's, or NULL: not known */
 	const char *ineffective; /* and which of them have no effect, and why, where none has one */
 	struct explain_tokenizer mine, theirs; /* theirs without a sha256: not the reason */

@@ -379,7 +379,7 @@ static const double MAX_GAIN = 1e6;
  * deviations, is held against it.  More would be right under the model alone, and costs more than it saves
  * (t/tools/sim.c).
  */
-static const double SCREENED = 0.9, EVEN = 0.1, PASSED = 0.2;
+static const double SCREENED = 0.9, EVEN = 0.1, PASSED = 0.35;
 
 /* A remainder of doubt in all that is known of the lane: it weighs so much, and its ln variance spreads so far. */
 static const double DOUBT = 0.02, DOUBT_SD = 3;

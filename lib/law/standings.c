@@ -540,7 +540,7 @@ campaign_of(struct standings *b, uint64_t tag)
 	return (&campaigns[i]);
 }
 
-/* What a campaign may claim is what it said first. */
+/* What a campaign may claim is the least that it ever said. */
 static int
 apply_policy(struct standings *b, const struct standings_fact *f)
 {
@@ -551,8 +551,7 @@ apply_policy(struct standings *b, const struct standings_fact *f)
 		return (0);
 	if ((c = campaign_of(b, f->campaign)) == NULL)
 		return (-1);
-	if (isinf(c->declared))
-		c->declared = f->prior.level;
+	c->declared = fmin(c->declared, f->prior.level);
 	return (0);
 }
 

@@ -157,7 +157,7 @@ struct standings_campaign {
 	uint64_t campaign;
 	unsigned spent;  /* confirmations; from law 3 on those that failed or are open */
 	double level;    /* and the sum of their levels */
-	double declared; /* the alpha that it began with */
+	double declared; /* the least alpha that a policy gave it */
 };
 
 struct standings {

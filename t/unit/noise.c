@@ -131,7 +131,10 @@ static void
 large_gains(void)
 {
 	static const double seen[] = { 6, 8, 20, 100, 10000 };
-	struct noise_before before = { .lane_sd = 0.01, .floor = 1e-4, .lane = { 0.7056, 0, INFINITY }, .df = 4,
+	struct noise_before before = { .lane_sd = 0.01,
+		.floor = 1e-4,
+		.lane = { 0.7056, 0, INFINITY },
+		.df = 4,
 		.ss = 4e-4 };
 	struct noise_spread s;
 	struct noise_pairs p;
