@@ -82,21 +82,18 @@ put_chance(struct markup *m, double p)
 	str_free(&s);
 }
 
-/* "1,021 to 1", on one line. */
+/* "1,021 to 1", where a line does not end before " to 1". */
 static void
 put_odds(struct markup *m, double odds)
 {
 	struct str s = STR_INIT;
-	char *word, *blank;
+	char *to;
 
 	if (explain_odds(&s, odds) != 0)
 		m->failed = ENOMEM;
-	else {
-		for (word = s.p; (blank = strchr(word, ' ')) != NULL; word = blank + 1) {
-			*blank = '\0';
-			markup_put(m, "%s\xc2\xa0", word);
-		}
-		markup_put(m, "%s", word);
+	else if ((to = strstr(s.p, " to 1")) != NULL) {
+		*to = '\0';
+		markup_put(m, "%s\xc2\xa0to\xc2\xa0" "1", s.p);
 	}
 	str_free(&s);
 }
