@@ -93,7 +93,10 @@ put_odds(struct markup *m, double odds)
 		m->failed = ENOMEM;
 	else if ((to = strstr(s.p, " to 1")) != NULL) {
 		*to = '\0';
-		markup_put(m, "%s\xc2\xa0to\xc2\xa0" "1", s.p);
+		markup_put(m,
+		    "%s\xc2\xa0to\xc2\xa0"
+		    "1",
+		    s.p);
 	}
 	str_free(&s);
 }
