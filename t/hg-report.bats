@@ -490,7 +490,7 @@ text() {
 	slot pairs p.3 2.305 0.01
 	hg-report -o p.html pairs/ledger
 	text p.html | sed 's/\xc2\xa0/ /g' > t
-	grep -qE "Finish the confirmation The plan for once.2 against base[0-9] has 1 of at most 24 pairs of runs; the odds for a gain are [0-9.]+ to 1; it is confirmed at [0-9,]+ to 1, and ends as soon as the odds decide" t
+	grep -qE "Finish the confirmation The plan for once.2 against base[0-9] has 1 of at most 24 pairs of runs; the odds for a gain are [0-9.]+ to 1( against it)?; it is confirmed at [0-9,]+ to 1, and ends as soon as the odds decide" t
 	grep -qE 'has spent 1 of its [0-9]+ failures, the open one counted; .* The 2 campaigns of this ledger have spent levels of 0.00[0-9]+ in all' t
 	grep -qE 'once.2 against base[0-9]+, 2 of at most 48 runs are in' t
 	[ "$(hg-ledger next pairs/ledger | cut -f 3)" = challenger ] || slot pairs p.4 2.304 0.01

@@ -56,6 +56,8 @@ rows_of() {
 	hg-confirm -c ledger runs/base > /dev/null 2>&1
 	tiny_spec runs/better train.iterations=150
 	hg-run -l ledger runs/better > /dev/null 2>&1
+	tiny_spec runs/better.2 train.iterations=150 train.seed=9
+	hg-run -l ledger runs/better.2 > /dev/null 2>&1
 	hg-ledger plan -n 2 ledger runs/better > /dev/null 2>&1
 	slot=runs/better.$(hg-ledger next ledger | cut -f 1)
 	interrupt "$slot.1" hg-confirm -n 2 ledger runs/better
@@ -69,7 +71,7 @@ rows_of() {
 	kill -KILL -- "-$pid"
 	wait "$pid" || :
 	run -0 hg-confirm -n 2 ledger runs/better
-	[[ $output == *"onfirmation 1 of "* ]]
+	[[ $output == *"onfirmation in campaign "* ]]
 	[ "$(jq .resumes "$slot.1/training_report.json")" -eq 1 ]
 	[ "$(ls -d "$slot".* | wc -l)" -eq 4 ]
 	[ "$(hg-ledger list -a -j ledger | jq -s '[.[] | select(.run.refusals // [] | length > 0)] | length')" -eq 0 ]

@@ -95,8 +95,8 @@ put_odds(struct markup *m, double odds)
 		*to = '\0';
 		markup_put(m,
 		    "%s\xc2\xa0to\xc2\xa0"
-		    "1",
-		    s.p);
+		    "1%s",
+		    s.p, to + strlen(" to 1"));
 	}
 	str_free(&s);
 }

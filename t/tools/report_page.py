@@ -148,8 +148,10 @@ def numbers(text, path):
         if v.get("odds") is not None:
             pairs = len(own["challenger_runs"])
             assert pairs == len(own["incumbent_runs"]) == v["runs"] and f"{pairs} pair{'s' if pairs > 1 else ''}" in said, said
-            odds = "more than a million" if v["odds"] >= 1e6 else f"{v['odds']:,.0f}" if v["odds"] >= 10 else f"{v['odds']:.2g}"
-            assert f"{odds} to 1asked for {1 / v['level']:,.0f} to 1" in said.replace("\u00a0", " "), (odds, said)
+            x = v["odds"] if v["odds"] >= 1 else 1 / v["odds"]
+            odds = "more than a million" if x >= 1e6 else f"{x:,.0f}" if x >= 10 else f"{x:.2g}"
+            against = "" if v["odds"] >= 1 else " against it"
+            assert f"{odds} to 1{against}asked for {1 / v['level']:,.0f} to 1" in said.replace("\u00a0", " "), (odds, said)
         assert data == [x for x in (v["gain"], v["gain_lower"], v["gain_upper"]) if x is not None], (data, v)
         compared += 1
     # The last group's incumbent is the page's best.
