@@ -531,6 +531,12 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 		rc = 0;
 		goto err0;
 	}
+	lane = standings_lane(b, f->group, f->lane);
+	if (lane != NULL && lane->seeds >= n && calibrated(b, lane) == 1) {
+		*how = PLAN_THERE;
+		rc = 0;
+		goto err0;
+	}
 	if (b->policy.law >= 3 && standings_group(b, f->group)->incumbent != f->config) {
 		say_error(
 		    "'%s' is not of the incumbent's configuration: a lane calibrated with one that varies less would"
@@ -538,12 +544,6 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 		    path);
 		say_advice(l, path, f);
 		*how = PLAN_NO;
-		rc = 0;
-		goto err0;
-	}
-	lane = standings_lane(b, f->group, f->lane);
-	if (lane != NULL && lane->seeds >= n && calibrated(b, lane) == 1) {
-		*how = PLAN_THERE;
 		rc = 0;
 		goto err0;
 	}
