@@ -213,7 +213,7 @@ altered() {
 		scored runs/still$i 2.3$i seed=2$i train.matrix_lr=0
 		add runs/still$i
 	done
-	run -1 hg-ledger calibrate "$L" runs/still1
+	run -1 hg-ledger calibrate -n 6 "$L" runs/still1
 	[[ "$output" == *"is not of the incumbent's configuration"* ]]
 	before=$(hg-classify -j "$L" runs/still5 | jq .verdict.lane_sd)
 	scored runs/x 2.2 train.matrix_lr=0.05
