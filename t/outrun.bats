@@ -8,6 +8,8 @@ setup_file() {
 	tiny_data data 3>&-
 	mkdir base
 	cd base || return
+	# What goes by pairs needs more of a challenger than these are.
+	law2 L
 	for s in 1 2 3 4 5; do
 		run_spec "a$s" train.seed="$s"
 		hg-run -l L "a$s" 3>&-
@@ -237,6 +239,8 @@ ask_for_it() {
 }
 
 @test "hg-run asks for a pace only where the policy does, and the loser's row says outrun, its configuration screened" {
+	# Laws before the third know no such reason.
+	jq '.law = 3' L/policy.json > p && mv p L/policy.json
 	loser_spec free
 	hg-run -l L free
 	[ ! -e free/pace.json ]
@@ -249,10 +253,7 @@ ask_for_it() {
 	[ "$(jq -r .run.run_id <<< "$row")" = loser ]
 	[ "$(jq -r .run.outrun_group_sha256 <<< "$row")" = "$group" ]
 	[ "$(jq -r .run.group_sha256 <<< "$row")" = null ]
-	# Laws before the third know no such reason.
-	want=outrun
-	[ "$(jq .law L/policy.json)" -ge 3 ] || want=refused
-	[ "$(jq -r '.verdict.class + " " + .verdict.reason' <<< "$row")" = "blocked $want" ]
+	[ "$(jq -r '.verdict.class + " " + .verdict.reason' <<< "$row")" = "blocked outrun" ]
 	hg-ledger verify L
 	hg-ledger replay L
 	run hg-status loser

@@ -38,6 +38,8 @@ load helper
 	echo "$output" >&2
 	[ "$status" -eq 0 ]
 	for name in $("$HG_T/tools/contract" -n); do
+		# It takes a calibrated lane: t/outrun.bats has one.
+		[ "$name" != pace ] || continue
 		grep -q "^$name [1-9]" <<< "$output" || { echo "no tool wrote a $name" >&2; false; }
 	done
 }
