@@ -121,7 +121,7 @@ in_lane() {
 	[ "$(wc -l < sweep/ledger/ledger.jsonl)" -eq "$rows" ]
 	hg-ledger replay sweep/ledger
 	# What is left to ask for ends: the incumbent's side is made where the challenger's is.
-	hg-confirm -n 2 sweep/ledger sweep/lr-0.02.one
+	hg-confirm -n 12 sweep/ledger sweep/lr-0.02.one
 	[ "$(hg-ledger show sweep/ledger | jq -r '.confirmation.lane + " " + .verdict.class')" = "one improvement" ]
 }
 
