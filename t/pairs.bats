@@ -223,6 +223,24 @@ altered() {
 	[ "$before" = null ] || [ "$(jq -n "$before > 0.005")" = true ]
 }
 
+@test "a second lane on which the incumbent is calibrated has a deviation of its own, whichever lane came first" {
+	local i=0 bpb
+	calibrated
+	for bpb in 2.300 2.330 2.285 2.315 2.303; do
+		i=$((i + 1))
+		scored "runs/other$i" $bpb seed=$i system.lane=other
+		add "runs/other$i"
+	done
+	hg-ledger calibrate "$L" runs/other1 > calibration
+	scored runs/here 2.29 train.matrix_lr=0.041 seed=7
+	scored runs/there 2.29 train.matrix_lr=0.042 seed=7 system.lane=other
+	add runs/here runs/there
+	# By the formula of hg-ledger_row(5), of seeds 2 to 5 or of all five: wider by the factor that they are.
+	[ "$(field here '.verdict.lane_sd > 0.003 and .verdict.lane_sd < 0.012')" = true ]
+	[ "$(field there '.verdict.lane_sd > 0.009 and .verdict.lane_sd < 0.03')" = true ]
+	[[ "$(field there .verdict.text)" != *" inf "* ]]
+}
+
 @test "a slot's run is compared with nothing, in its row, its words and the list" {
 	calibrated
 	pretend

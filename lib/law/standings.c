@@ -710,9 +710,10 @@ apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 		g->incumbent = f->config;
 		g->lane = f->lane;
 		g->reference = index;
-		if (mark_incumbent(b, f->group, f->lane, f->config) == -1)
-			return (-1);
 	}
+	/* Also where it is only run again: each lane that it is run on has a deviation of its own. */
+	if (f->config == g->incumbent && mark_incumbent(b, f->group, f->lane, f->config) == -1)
+		return (-1);
 	if ((again = is_again(b, f, index)) == -1)
 		return (-1);
 	switch (verdict_reason_counts((enum verdict_reason)f->reason)) {
