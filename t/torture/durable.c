@@ -265,7 +265,7 @@ answers_for_append(const struct durable *d, pid_t tgid, pid_t command, const str
 
 /* Before a marker appears or a command says that it is done, all that it did must last. */
 static void
-all_lasts(struct durable *d, pid_t tgid, pid_t command, const char *marker)
+all_lasts(struct durable *d, pid_t tgid, pid_t command, const char *marker, enum durable_answer answer)
 {
 	const char *before = marker != NULL ? marker : "its command says that it is done";
 	struct inode *i;
@@ -277,6 +277,8 @@ all_lasts(struct durable *d, pid_t tgid, pid_t command, const char *marker)
 		if (marker != NULL &&
 		    ((strncmp(marker, d->entries[k].path, n) == 0 && marker[n] == '/') ||
 			d->entries[k].promise == REPLACED))
+			continue;
+		if (answer == DURABLE_REFUSED && d->entries[k].failed && d->entries[k].promise == REPLACED)
 			continue;
 		if (answers_for(d, tgid, command, d->entries[k].tgid, d->entries[k].command))
 			complain(d, d->entries[k].failed ? "failed-sync" : "unsynced-name", tgid,
@@ -351,7 +353,7 @@ published(struct durable *d, const struct pending *p)
 		complain(d, "overwritable", p->tgid, "%s publishes %s and would overwrite it", calls_name(p->call.nr),
 		    p->path);
 	if (p->promise == MARKER && p->was == TEMPORARY)
-		all_lasts(d, p->tgid, p->command, p->path);
+		all_lasts(d, p->tgid, p->command, p->path, DURABLE_NONE);
 	named(d, p);
 }
 
@@ -548,12 +550,12 @@ durable_began(struct durable *d, pid_t tgid, pid_t parent)
 }
 
 void
-durable_ended(struct durable *d, pid_t tgid, pid_t command, int answer)
+durable_ended(struct durable *d, pid_t tgid, pid_t command, enum durable_answer answer)
 {
 	size_t k, n;
 
-	if (answer)
-		all_lasts(d, tgid, command, NULL);
+	if (answer != DURABLE_NONE)
+		all_lasts(d, tgid, command, NULL, answer);
 	*GROW(d->dead, d->n_dead) = tgid;
 	/* Said once; and nobody is left who could sync what a dead command left unsaid. */
 	if (tgid == command) {

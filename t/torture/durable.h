@@ -18,7 +18,8 @@
  *                     that it started, or by a dead one whose file it has read since
  *   written-in-place  bytes changed behind a name that readers trust
  *   overwritable      a result published by a call that would overwrite another
- *   failed-sync       bytes published, or success claimed, although a sync of them failed
+ *   failed-sync       bytes published, or success claimed, although a sync of them failed; a command that
+ *                     ends in a refusal because of it claims nothing of what is replaced now and then
  *
  * What each file name promises stands in one table in durable.c (DESIGN.md,
  * "The run directory").  Names with a component that starts with a dot are
@@ -40,7 +41,9 @@ void durable_began(struct durable *d, pid_t tgid, pid_t parent);
 void durable_enter(struct durable *d, pid_t tid, pid_t tgid, pid_t command, const struct calls *c);
 void durable_leave(struct durable *d, pid_t tid, int64_t result);
 
-/* A process ended; with answer nonzero it claims that what it did is done. */
-void durable_ended(struct durable *d, pid_t tgid, pid_t command, int answer);
+/* What a process claims by how it ended: nothing, that it refused, or that what it did is done. */
+enum durable_answer { DURABLE_NONE, DURABLE_REFUSED, DURABLE_DONE };
+
+void durable_ended(struct durable *d, pid_t tgid, pid_t command, enum durable_answer answer);
 
 #endif

@@ -339,12 +339,20 @@ leave(struct task *k, int64_t result)
 }
 
 /* Exit codes that tell what is so: done, refused, and refused but retryable. */
-static int
+static enum durable_answer
 answers(int status)
 {
-	return (WIFEXITED(status) &&
-	    (WEXITSTATUS(status) == HG_EXIT_DONE || WEXITSTATUS(status) == HG_EXIT_NO ||
-		WEXITSTATUS(status) == HG_EXIT_RETRY));
+	if (!WIFEXITED(status))
+		return (DURABLE_NONE);
+	switch (WEXITSTATUS(status)) {
+	case HG_EXIT_DONE:
+		return (DURABLE_DONE);
+	case HG_EXIT_NO:
+	case HG_EXIT_RETRY:
+		return (DURABLE_REFUSED);
+	default:
+		return (DURABLE_NONE);
+	}
 }
 
 static void
@@ -355,7 +363,8 @@ ended(pid_t tid, int status)
 	if (k != NULL) {
 		k->dead = 1;
 		if (t.order != NULL && k->tid == k->tgid)
-			durable_ended(t.order, k->tgid, k->command, k->command == k->tgid && answers(status));
+			durable_ended(t.order, k->tgid, k->command,
+			    k->command == k->tgid ? answers(status) : DURABLE_NONE);
 	}
 	if (tid == t.root) {
 		t.root_ended = 1;
