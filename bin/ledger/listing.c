@@ -256,6 +256,9 @@ name_of(const struct row *row)
 	case STANDINGS_IMPORT:
 		name = row->import.title != NULL ? row->import.title : row->import.file;
 		break;
+	case STANDINGS_TAKE:
+		name = row->take.run_id;
+		break;
 	case STANDINGS_VERDICT:
 		return ("(confirmation)");
 	case STANDINGS_POLICY:

@@ -5,6 +5,7 @@
 
 #include "base/jsonio.h"
 #include "base/say.h"
+#include "base/shell.h"
 #include "base/str.h"
 #include "judge/add.h"
 #include "judge/confirmation.h"
@@ -230,6 +231,7 @@ prepare(const struct ledger *l, const char *path, enum prepare what, struct add 
 {
 	const struct standings_fact *same, *before;
 	struct row there;
+	unsigned slot;
 	char hex[SHA256_HEX_SIZE];
 	int rc;
 
@@ -278,6 +280,17 @@ prepare(const struct ledger *l, const char *path, enum prepare what, struct add 
 		    "'%s' was trained under a '%s' that might have ended it, so it fills no slot of a confirmation: "
 		    "make that run anew, without",
 		    path, RUNDIR_PACE);
+		errno = EINVAL;
+		goto err0;
+	}
+	if (what != PREPARE_PREVIEW && f->klass <= VERDICT_REGRESSION && standings_slot(&l->book, f, &slot) == NULL &&
+	    standings_asked(&l->book, f, &slot) != NULL) {
+		say_error(
+		    "'%s' is what slot %u of the open plan asks for and did not take it before it trained: it could "
+		    "be one of several, and counts for nothing",
+		    path, slot + 1);
+		shell_next("hg-ledger next %s  # another run of that seed takes it by hg-run -l, or hg-ledger take",
+		    l->path);
 		errno = EINVAL;
 		goto err0;
 	}

@@ -29,6 +29,7 @@ enum standings_kind {
 	STANDINGS_VERDICT,
 	STANDINGS_PROMOTION,
 	STANDINGS_IMPORT,
+	STANDINGS_TAKE,
 	STANDINGS_KINDS
 };
 
@@ -59,7 +60,8 @@ struct standings_fact {
 	uint32_t length; /* with the newline */
 	uint32_t attempt;
 	uint8_t kind, klass, reason, starved;
-	uint32_t n;   /* of a plan, runs a side; of a calibration, runs; of a policy, confirmations */
+	uint32_t
+	    n; /* of a plan, runs a side; of a calibration, runs; of a policy, confirmations; of a take, the slot */
 	uint64_t row; /* the line's digest */
 	uint64_t run; /* run_uid */
 	uint64_t group, lane, config, system, model, data, tokenizer, artifact;
@@ -76,7 +78,9 @@ struct standings_fact {
 	int8_t final;           /* enum standings_refused */
 	int8_t clocked;         /* its score depends on the clock */
 	int8_t diverged;        /* its loss did */
-	int32_t interrupted;    /* that is all that stands against it: nothing was found out about its configuration */
+	int8_t interrupted;     /* that is all that stands against it: nothing was found out about its configuration */
+	int8_t announced;       /* of a plan: its runs take their slots before they train */
+	int16_t none;           /* so that the bytes between are known */
 	int64_t cap_ms;         /* of the training clock; -1: none */
 	int64_t at_ms, started_ms, cost_ms;
 	uint64_t trainer; /* the program that trained; 0: our own */
@@ -135,6 +139,11 @@ struct standings_slot {
 	int64_t seed, offset; /* an offset of STANDINGS_ANYWHERE is not looked at */
 	size_t fact;          /* index + 1 of the run; 0: open */
 	int invalid;          /* a run of it was invalid */
+	/* Where runs are announced. */
+	uint64_t taken; /* run_uid of the one that it is for; 0: nobody's yet */
+	int64_t taken_ms;
+	size_t take;  /* index + 1 of the fact */
+	int released; /* that one failed, and has a row that says so */
 };
 
 struct standings_plan {
@@ -145,6 +154,7 @@ struct standings_plan {
 	int closed;
 	int no_better; /* its verdict found the challenger no better */
 	/* From law 3 on. */
+	int announced;                 /* only a run that took its slot before it trained fills it */
 	int paired, looked;            /* its verdict was the law's, not that it was given up or could not be judged */
 	int diverged;                  /* a run of the challenger did */
 	unsigned tries[2], starved[2]; /* runs of a side that filled no slot, and those of them that starved */
@@ -257,6 +267,9 @@ unsigned standings_campaigns(const struct standings *b, double *level);
 
 /* The open plan that a run of this configuration and seed belongs to, and which slot; NULL if none. */
 struct standings_plan *standings_slot(const struct standings *b, const struct standings_fact *f, unsigned *slot);
+
+/* The same, whether the run has taken the slot or not. */
+struct standings_plan *standings_asked(const struct standings *b, const struct standings_fact *f, unsigned *slot);
 
 /* An open plan of a group (0: of any), or NULL; and the plan of a row. */
 struct standings_plan *standings_open_plan(const struct standings *b, uint64_t group);
