@@ -7,6 +7,12 @@
 #include "law/stats.h"
 
 int
+explain_count(struct str *s, unsigned n, const char *what)
+{
+	return (str_printf(s, "%u %s%s", n, what, n == 1 ? "" : "s"));
+}
+
+int
 explain_time(struct str *s, int64_t ms)
 {
 	double seconds = (double)ms / 1000;
@@ -205,10 +211,13 @@ chance(struct str *s, const struct explain *t)
 static int
 pairs(struct str *s, const struct explain *t)
 {
+	int rc;
+
 	if (isnan(t->verdict->odds))
 		return (0);
-	return (str_printf(s, " as %u pairs, each with the same seed and the same place in the data on both sides",
-	    t->verdict->runs));
+	rc = str_printf(s, " as %u pairs, each with the same seed and the same place in the data on both sides",
+	    t->verdict->runs);
+	return (t->lanes < 2 ? rc : rc | str_printf(s, ", on %u lanes of one machine class", t->lanes));
 }
 
 /* Why no more pairs were run. */

@@ -10,7 +10,7 @@
 #include "base/proc.h"
 
 /* Facts hold reasons by number: with another list of them an index is of another version. */
-enum { VERSION = 5 << 8 | VERDICT_REASONS };
+enum { VERSION = 6 << 8 | VERDICT_REASONS };
 
 /* No row is shorter: the digest of the one before stands in it. */
 enum { ROW_LEAST_BYTES = 64 };

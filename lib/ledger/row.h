@@ -31,6 +31,8 @@ struct row_plan {
 	struct standings_prior prior; /* what is known before them; a lane_sd of NAN under laws 1 and 2 */
 	struct row_arm challenger, incumbent;
 	const json_t *slots;
+	const json_t *lanes; /* names of all that its pairs may run on; NULL: of its own alone */
+	const char *machine; /* and the machine class of these */
 };
 
 struct row_calibration {
