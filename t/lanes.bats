@@ -133,3 +133,137 @@ decided() {
 	run -1 hg-ledger plan -L b "$L" runs/good
 	[[ "$output" == *"law 2 has no pairs"* ]]
 }
+
+# At most as many trainings as lanes at once: log each one's begin and end, and take a while.
+slowly() {
+	mv bin/hg-run bin/hg-run.pretended
+	cat > bin/hg-run <<-END
+	#!/bin/sh
+	for run; do :; done
+	lane=\$(jq -r .system.lane "\$run/spec.json")
+	echo "begin \$lane \$run" >> $PWD/trace
+	sleep "\${SLOWLY:-0.3}"
+	$PWD/bin/hg-run.pretended "\$@"
+	code=\$?
+	echo "end \$lane \$run" >> $PWD/trace
+	exit \$code
+	END
+	chmod +x bin/hg-run
+}
+
+traced() {
+	[ -e trace ] && [ "$(grep -c "^$1" trace)" -ge "$2" ]
+}
+
+@test "hg-confirm -L makes one pair on each lane at a time, and prints after each pair the odds, what is left and the cost" {
+	calibrated
+	pretend
+	promising runs/good 0.0460
+	sed -i 's|> "${ADDED:-/dev/null}"||' bin/hg-run
+	slowly
+	hg-confirm -L default,b,c "$L" runs/good > out 2> err
+	# what other lanes were still at is added after the verdict
+	jq -es '[.[] | select(.kind == "confirmation")] | length == 1 and .[0].verdict.reason == "confirmed"' "$L/ledger.jsonl"
+	hg-ledger replay "$L"
+	# three at once, and never two on one lane
+	awk '{ n[$2] += $1 == "begin" ? 1 : -1; if (n[$2] > 1) bad = 1; all = 0; for (l in n) all += n[l]; if (all > most) most = all }
+	    END { exit bad || most != 3 }' trace
+	# each pair on one lane
+	jq -es '[.[] | select(.verdict.reason == "slot") | .run] | group_by(.seed) |
+	    all(map(.lane) | unique | length == 1) and ([.[][].lane] | unique | length) == 3' "$L/ledger.jsonl"
+	grep -Eq '^odds: .*pair.*; 1,000 to 1 for a gain is wanted; [0-9]+ runs left at most, about .* on 3 lanes$' out
+	[ -z "$(cat err | grep -v '^hg-spec' | grep -v '^$')" ] || { cat err; false; }
+	# the ledger says the verdict again, and nothing is run
+	n=$(wc -l < trace)
+	hg-confirm -L default,b,c "$L" runs/good > out 2> err
+	[ "$(wc -l < trace)" -eq "$n" ]
+}
+
+@test "killed and called again, hg-confirm goes on with each lane's pair, or with all of them on one lane, and a lane stopped by its parent's death runs no more" {
+	calibrated
+	pretend
+	promising runs/good 0.0460
+	slowly
+	SLOWLY=1 hg-confirm -L default,b "$L" runs/good > out 2> err 3>&- &
+	pid=$!
+	until_true 20 traced begin 2
+	kill -KILL "$pid"
+	until_true 20 traced end 2
+	sleep 1.5
+	[ "$(grep -c begin trace)" -eq 2 ]
+	# called without lanes it finishes what the other lane began, there
+	hg-confirm "$L" runs/good > out 2> err
+	jq -es '[.[] | select(.kind == "confirmation")][0].verdict.reason == "confirmed"' "$L/ledger.jsonl"
+	[ "$(jq -s '[.[] | select(.verdict.reason == "slot" and .run.lane == "b")] | length' "$L/ledger.jsonl")" -eq 2 ]
+	hg-ledger replay "$L"
+}
+
+@test "the terminal's INT ends hg-confirm on all lanes at once, and leaves no process behind" {
+	calibrated
+	pretend
+	promising runs/good 0.0460
+	slowly
+	set -m
+	SLOWLY=100 hg-confirm -L default,b "$L" runs/good > out 2> err 3>&- < /dev/null &
+	set +m
+	group=$!
+	until_true 20 traced begin 2
+	kill -INT -- "-$group"
+	run wait "$group"
+	until_true 10 eval '! kill -0 -- "-$group" 2> /dev/null'
+	[ "$(grep -c begin trace)" -eq 2 ]
+	grep -q "interrupted; the same command goes on" err
+	hg-confirm -L default,b "$L" runs/good > out 2> err
+	jq -es '[.[] | select(.kind == "confirmation")][0].verdict.reason == "confirmed"' "$L/ledger.jsonl"
+}
+
+@test "a run that another lane is at when the odds have decided is cancelled, and is none of the verdict's" {
+	mkdir fake runs
+	PATH=$PWD/fake:$PATH
+	# lane a fills both slots of the first pair, which decides, while b is at its first
+	cat > fake/hg-ledger <<-'END'
+	#!/bin/sh
+	case $1 in
+	show) grep -qx "row $3" rows ;;
+	next)
+		[ ! -e decided ] || exit 1
+		[ "$2" = -L ] || exit 1
+		[ -e rows ] || printf 'abcd\t1\tincumbent\t7\truns/i\t7\n'
+		{ [ ! -e rows ] || [ "$3" = a ]; } && printf 'abcd\t2\tchallenger\t7\truns/c\t7\n'
+		printf 'abcd\t3\tincumbent\t8\truns/i\t8\nabcd\t4\tchallenger\t8\truns/c\t8\n'
+		;;
+	esac
+	END
+	cat > fake/hg-spec <<-'END'
+	#!/bin/sh
+	lane=$8 run=$9
+	case $lane$run in
+	*=b*.1) until [ -d "$run" ]; do sleep 0.1; done ;;
+	esac
+	mkdir "$run" 2> /dev/null && echo "$lane" > "$run/spec.json"
+	[ "$(cat "$run/spec.json")" = "$lane" ]
+	END
+	cat > fake/hg-run <<-'END'
+	#!/bin/sh
+	case $4 in
+	*.3)
+		: > at-work
+		until [ -e "$4/cancelled" ]; do sleep 0.1; done
+		exit 102
+		;;
+	esac
+	until [ -e at-work ]; do sleep 0.1; done
+	echo "row $4" >> rows
+	case $4 in
+	*.2) : > decided ;;
+	esac
+	END
+	cat > fake/hg-cancel <<-'END'
+	#!/bin/sh
+	[ -d "$2" ] && : > "$2/cancelled"
+	END
+	chmod +x fake/*
+	run -0 timeout 20 hg-confirm -L a,b ledger runs/r
+	[ -e runs/r.abcd.3/cancelled ]
+	[ "$(cat rows)" = "$(printf 'row runs/r.abcd.1\nrow runs/r.abcd.2')" ]
+}
