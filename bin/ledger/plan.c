@@ -31,7 +31,9 @@ print_plan(const struct row *row, const char *what)
 	const struct row_plan *p = &row->plan;
 	struct str cost = STR_INIT;
 
-	(void)explain_time(&cost, p->cost_ms);
+	/* Several lanes share it. */
+	(void)explain_time(&cost,
+	    p->cost_ms / (json_array_size(p->lanes) > 1 ? (int64_t)json_array_size(p->lanes) : 1));
 	if (p->metric != NULL) {
 		out_put(
 		    "%s '%s' against '%s', up to %lld pairs of runs, each with a seed and a place in the data of its"

@@ -91,7 +91,7 @@ put_sides(const struct ledger *l, const struct standings_plan *plan, unsigned n,
 	const struct standings_fact *f;
 	char hex[SHA256_HEX_SIZE];
 	unsigned k;
-	int s;
+	int s, other[2] = { 0, 0 };
 
 	row->confirmation.challenger_runs = row_hold(row, runs[1]);
 	row->confirmation.incumbent_runs = row_hold(row, runs[0]);
@@ -102,9 +102,15 @@ put_sides(const struct ledger *l, const struct standings_plan *plan, unsigned n,
 			continue;
 		f = standings_fact(&l->book, plan->slot[k].fact - 1);
 		s = plan->slot[k].challenger;
-		row_free(&last[s]);
-		if (ledger_digest(l, f, hex) == -1 || ledger_read(l, f, &last[s]) == -1)
+		if (ledger_digest(l, f, hex) == -1)
 			return (-1);
+		/* One on the plan's own lane, if there is one. */
+		if (last[s].number == 0 || f->lane == plan->lane || other[s]) {
+			other[s] = f->lane != plan->lane;
+			row_free(&last[s]);
+			if (ledger_read(l, f, &last[s]) == -1)
+				return (-1);
+		}
 		json_array_append_new(runs[s], json_string(hex));
 		json_array_append_new(scores[s], jsonio_real(f->metric[metric]));
 	}

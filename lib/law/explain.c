@@ -209,15 +209,20 @@ chance(struct str *s, const struct explain *t)
 }
 
 static int
+same_lane(struct str *s, const struct explain *t)
+{
+	if (t->lanes < 2)
+		return (str_puts(s, "the same lane"));
+	return (str_printf(s, "%u lanes of one machine class, each pair on one of them,", t->lanes));
+}
+
+static int
 pairs(struct str *s, const struct explain *t)
 {
-	int rc;
-
 	if (isnan(t->verdict->odds))
 		return (0);
-	rc = str_printf(s, " as %u pairs, each with the same seed and the same place in the data on both sides",
-	    t->verdict->runs);
-	return (t->lanes < 2 ? rc : rc | str_printf(s, ", on %u lanes of one machine class", t->lanes));
+	return (str_printf(s, " as %u pairs, each with the same seed and the same place in the data on both sides",
+	    t->verdict->runs));
 }
 
 /* Why no more pairs were run. */
@@ -488,6 +493,7 @@ static const struct {
 	{ "lane", lane },
 	{ "but", but },
 	{ "chance", chance },
+	{ "same_lane", same_lane },
 	{ "pairs", pairs },
 	{ "ended", ended },
 	{ "it_is", it_is },

@@ -958,6 +958,9 @@ apply_verdict(struct standings *b, const struct standings_fact *f)
 		for (k = 0; k < 2 * (p->pairs != 0 ? p->pairs : p->n); k++)
 			if (p->slot[k].challenger && p->slot[k].fact != 0)
 				g->reference = p->slot[k].fact - 1;
+		/* What comes after is set beside a run of the same lane, wherever pairs ran. */
+		if ((k = (unsigned)standings_incumbent(b, g, p->lane)) != 0)
+			g->reference = k - 1;
 		g->resolved = 0;
 		g->improvements++;
 	} else if (finds_no_better(f)) {
