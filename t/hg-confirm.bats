@@ -15,12 +15,12 @@ fake() {
 
 @test "hg-confirm says what is wrong with its command line, in one line and the usage" {
 	local args
-	for args in "" ledger "ledger r s" "-x ledger r" "-c -c ledger r" "-n 2 -n 2 ledger r" "-n" "-- -c"; do
+	for args in "" ledger "ledger r s" "-x ledger r" "-c -c ledger r" "-n 2 -n 2 ledger r" "-n" "-L" "-L a -L b ledger r" "-c -L a ledger r" "-- -c"; do
 		# shellcheck disable=SC2086
 		run -100 --separate-stderr hg-confirm $args
 		[ -z "$output" ]
 		[[ ${stderr_lines[0]} == "hg-confirm: "* ]]
-		[ "${stderr_lines[1]}" = "usage: hg-confirm [-c] [-n SEEDS] LEDGER RUN" ]
+		[ "${stderr_lines[1]}" = "usage: hg-confirm [-c] [-n SEEDS] [-L LANES] LEDGER RUN" ]
 		[ "${#stderr_lines[@]}" -eq 2 ]
 	done
 }

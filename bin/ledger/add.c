@@ -28,7 +28,7 @@ print_odds(const struct ledger *l, const struct add *a)
 {
 	const struct standings_plan *p;
 	struct str s = STR_INIT;
-	unsigned pairs;
+	unsigned pairs, beside, left, lanes;
 	double odds;
 	int64_t cost = a->row.run.cost_ms == RECORD_NONE ? 0 : a->row.run.cost_ms;
 
@@ -36,14 +36,27 @@ print_odds(const struct ledger *l, const struct add *a)
 		if (p->closed || !p->paired || p->row != standings_tag(a->row.verdict.plan))
 			continue;
 		odds = classify_odds(&l->book, p, &pairs);
-		if (pairs > 0 && p->filled % 2 == 0)
-			(void)(explain_odds(&s, odds) |
-			    str_printf(&s, " after %u pair%s; ", pairs, pairs == 1 ? "" : "s"));
+		for (lanes = 1; lanes <= STANDINGS_LANES && p->lanes[lanes - 1] != 0; lanes++)
+			;
+		beside = p->filled - 2 * pairs;
+		left = 2 * p->n - p->filled;
+		/* Half a pair tells nothing, nor does one before which another is missing. */
+		if (pairs > 0 && p->last / 2 < pairs)
+			(void)(explain_odds(&s, odds) | str_printf(&s, " after ") | explain_count(&s, pairs, "pair"));
 		else
-			(void)str_printf(&s, "%u pair%s and one run of another are in; ", pairs, pairs == 1 ? "" : "s");
-		(void)(explain_odds(&s, 1 / p->prior.level) |
-		    str_printf(&s, " for a gain is wanted; %u runs left at most, about ", 2 * p->n - p->filled) |
-		    explain_time(&s, cost * (2 * p->n - p->filled)));
+			(void)explain_count(&s, pairs, "pair");
+		if (beside > 0)
+			(void)(str_puts(&s, " and ") | explain_count(&s, beside, "run") |
+			    str_puts(&s, beside == 1 ? " of another" : " of others"));
+		(void)(str_puts(&s,
+			   pairs > 0 && p->last / 2 < pairs ? "; " :
+			       pairs + beside == 1          ? " is in; " :
+							      " are in; ") |
+		    explain_odds(&s, 1 / p->prior.level) | str_puts(&s, " for a gain is wanted; ") |
+		    explain_count(&s, left, "run") | str_puts(&s, " left at most, about ") |
+		    explain_time(&s, cost * left / lanes));
+		if (lanes > 1)
+			(void)str_printf(&s, " on %u lanes", lanes);
 		if (s.p != NULL)
 			out_put("odds: %s\n", s.p);
 	}

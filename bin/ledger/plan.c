@@ -12,12 +12,28 @@
 #include "ledger/ledger.h"
 
 static void
+print_lanes(const struct row_plan *p)
+{
+	const json_t *v;
+	size_t i, n = json_array_size(p->lanes);
+
+	if (n == 0)
+		return;
+	out_put("Each pair runs on one of %zu lanes, whichever is free:", n);
+	json_array_foreach(p->lanes, i, v)
+		out_put("%s %s", i == 0 ? "" : ",", json_string_value(v));
+	out_put(".\n");
+}
+
+static void
 print_plan(const struct row *row, const char *what)
 {
 	const struct row_plan *p = &row->plan;
 	struct str cost = STR_INIT;
 
-	(void)explain_time(&cost, p->cost_ms);
+	/* Several lanes share it. */
+	(void)explain_time(&cost,
+	    p->cost_ms / (json_array_size(p->lanes) > 1 ? (int64_t)json_array_size(p->lanes) : 1));
 	if (p->metric != NULL) {
 		out_put(
 		    "%s '%s' against '%s', up to %lld pairs of runs, each with a seed and a place in the data of its"
@@ -28,6 +44,7 @@ print_plan(const struct row *row, const char *what)
 		    p->incumbent.run_id == NULL ? "?" : p->incumbent.run_id, (long long)p->seeds_a_side, p->level,
 		    p->campaign == NULL ? "?" : p->campaign, 1 / p->level, p->gain_sd, p->gain_sd * p->lane_sd,
 		    floor(100 * p->power), 2 * (long long)p->seeds_a_side, cost.p == NULL ? "?" : cost.p);
+		print_lanes(p);
 		str_free(&cost);
 		return;
 	}
@@ -61,13 +78,13 @@ give_up(struct ledger *l)
 }
 
 static int
-make(struct ledger *l, const char *path, unsigned seeds, int dry)
+make(struct ledger *l, const char *path, unsigned seeds, const char *lanes, int dry)
 {
 	char what[64];
 	enum plan how;
 	struct row row;
 
-	if (plan_confirmation(l, path, seeds, dry, &how, &row) == -1)
+	if (plan_confirmation(l, path, seeds, lanes, dry, &how, &row) == -1)
 		return (ledger_exit(errno));
 	snprintf(what, sizeof(what), "row %lld: %s", (long long)row.number,
 	    how == PLAN_THERE ? "open already:" : "plan:");
@@ -91,7 +108,7 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 
 	if (seeds == -1)
 		return (HG_EXIT_USAGE);
-	if (n != (drop ? 0 : 1) || (drop && dry)) {
+	if (n != (drop ? 0 : 1) || (drop && (dry || command_given(options, 'L')))) {
 		say_error("plan takes a RUN, or -x and none");
 		return (HG_EXIT_USAGE);
 	}
@@ -101,19 +118,20 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	close(rows);
 	if ((code = command_open_whole(&l, ledger, dry ? LEDGER_PREVIEW : LEDGER_WRITE)) != HG_EXIT_DONE)
 		return (code);
-	code = drop ? give_up(&l) : make(&l, arg[0], (unsigned)seeds, dry);
+	code = drop ? give_up(&l) : make(&l, arg[0], (unsigned)seeds, opt_row(options, 'L')->value, dry);
 	ledger_close(&l);
 	return (code);
 }
 
 static struct opt options[] = { { .letter = 'n', .arg = "SEEDS", .help = "runs a side, or pairs at most" },
+	{ .letter = 'L', .arg = "LANES", .help = "lanes for its pairs, with commas between" },
 	{ .letter = 'p', .help = "print power and cost, and what would do, and plan nothing" },
 	{ .letter = 'x', .help = "give up the open plan; its confirmation is spent" }, { .letter = '\0' } };
 
 const struct command plan_command = {
 	.word = "plan",
 	.summary = "Fix a confirmation before any of its runs.",
-	.synopsis = "hg-ledger plan [-p] [-n SEEDS] LEDGER RUN\n"
+	.synopsis = "hg-ledger plan [-p] [-n SEEDS] [-L LANES] LEDGER RUN\n"
 		    "hg-ledger plan -x LEDGER",
 	.options = options,
 	.most = 1,

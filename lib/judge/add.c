@@ -222,6 +222,41 @@ judge_again(const struct ledger *l, const struct row *there, struct add *out, st
 	return (judge(l, &out->row, f));
 }
 
+/* Is it a run that an open plan asks for, but not from there? Said. */
+static int
+is_astray(const struct ledger *l, const char *path, const struct standings_fact *f)
+{
+	unsigned slot;
+
+	switch (standings_astray(&l->book, f)) {
+	case STANDINGS_FITS:
+		break;
+	case STANDINGS_UNTAKEN:
+		(void)standings_asked(&l->book, f, &slot);
+		say_error(
+		    "'%s' is what slot %u of the open plan asks for and did not take it before it trained: it could be"
+		    " one of several, and counts for nothing",
+		    path, slot + 1);
+		shell_next("hg-ledger next %s  # another run of that seed takes it by hg-run -l, or hg-ledger take",
+		    l->path);
+		return (1);
+	case STANDINGS_OTHER_MACHINE:
+		say_error(
+		    "'%s' ran on a lane that the open plan names, but on another machine, backend, instruction set or"
+		    " number of threads than its challenger did, so it fills no slot: make that run anew on a"
+		    " lane of one class with the plan's",
+		    path);
+		return (1);
+	case STANDINGS_OTHER_LANE:
+		say_error(
+		    "'%s' belongs to a pair whose other run was on another lane, so it fills no slot: make that run"
+		    " anew there",
+		    path);
+		return (1);
+	}
+	return (0);
+}
+
 /* For a row, also of a run that was only interrupted, or to be shown, also of one that has not closed out. */
 enum prepare { PREPARE_ROW, PREPARE_ALL, PREPARE_PREVIEW };
 
@@ -231,7 +266,6 @@ prepare(const struct ledger *l, const char *path, enum prepare what, struct add 
 {
 	const struct standings_fact *same, *before;
 	struct row there;
-	unsigned slot;
 	char hex[SHA256_HEX_SIZE];
 	int rc;
 
@@ -283,14 +317,7 @@ prepare(const struct ledger *l, const char *path, enum prepare what, struct add 
 		errno = EINVAL;
 		goto err0;
 	}
-	if (what != PREPARE_PREVIEW && f->klass <= VERDICT_REGRESSION && standings_slot(&l->book, f, &slot) == NULL &&
-	    standings_asked(&l->book, f, &slot) != NULL) {
-		say_error(
-		    "'%s' is what slot %u of the open plan asks for and did not take it before it trained: it could "
-		    "be one of several, and counts for nothing",
-		    path, slot + 1);
-		shell_next("hg-ledger next %s  # another run of that seed takes it by hg-run -l, or hg-ledger take",
-		    l->path);
+	if (what != PREPARE_PREVIEW && f->klass <= VERDICT_REGRESSION && is_astray(l, path, f)) {
 		errno = EINVAL;
 		goto err0;
 	}

@@ -276,13 +276,18 @@ last_run(const struct standings *b)
 static int
 finish(const struct ledger *l, const struct standings_plan *plan, struct advice *a)
 {
-	struct str path = STR_INIT;
+	struct str path = STR_INIT, lanes = STR_INIT;
 	struct row row;
+	const json_t *v;
+	size_t i;
 	int rc;
 
 	if (ledger_read(l, standings_row(&l->book, plan->row), &row) == -1)
 		return (-1);
 	rc = ledger_place(l, row.plan.challenger.dir == NULL ? "?" : row.plan.challenger.dir, &path);
+	/* Names, which no shell takes for anything else. */
+	json_array_foreach(row.plan.lanes, i, v)
+		rc |= str_printf(&lanes, "%s%s", i == 0 ? " -L " : ",", json_string_value(v));
 	row_free(&row);
 	if (rc == 0 && plan->at_ms > clock_wall_ms())
 		rc = shell_command(&a->command, "hg-ledger plan -x %s", l->path) |
@@ -290,9 +295,11 @@ finish(const struct ledger *l, const struct standings_plan *plan, struct advice 
 			"the plan was made by a clock ahead of this one, and no run begun before it counts:"
 			" wait until then, or give it up");
 	else if (rc == 0)
-		rc = shell_command(&a->command, "hg-confirm %s %s", l->path, path.p) |
+		rc = str_printf(&a->command, "hg-confirm%s", lanes.n == 0 ? "" : lanes.p) |
+		    shell_command(&a->command, " %s %s", l->path, path.p) |
 		    say(a, ADVICE_FINISH, "goes on with the planned runs");
 	str_free(&path);
+	str_free(&lanes);
 	return (rc);
 }
 

@@ -82,38 +82,62 @@ put_plan(const struct ledger *l, const struct standings_fact *f, const struct ro
 	return (c->plan == NULL ? -1 : 0);
 }
 
-/* Rows and scores of both sides; ${last} gets the last run of each, freed by the caller. */
+/* Rows and scores of both sides' first ${n} slots; ${last} gets the last run of each, freed by the caller. */
 static int
-put_sides(const struct ledger *l, const struct standings_plan *plan, enum policy_metric metric, struct row *row,
-    struct row last[2])
+put_sides(const struct ledger *l, const struct standings_plan *plan, unsigned n, enum policy_metric metric,
+    struct row *row, struct row last[2])
 {
 	json_t *runs[2] = { json_array(), json_array() }, *scores[2] = { json_array(), json_array() };
 	const struct standings_fact *f;
 	char hex[SHA256_HEX_SIZE];
 	unsigned k;
-	int s;
+	int s, other[2] = { 0, 0 };
 
 	row->confirmation.challenger_runs = row_hold(row, runs[1]);
 	row->confirmation.incumbent_runs = row_hold(row, runs[0]);
 	row->confirmation.challenger_scores = row_hold(row, scores[1]);
 	row->confirmation.incumbent_scores = row_hold(row, scores[0]);
-	for (k = 0; k < 2 * plan->n; k++) {
+	for (k = 0; k < n; k++) {
 		if (plan->slot[k].fact == 0)
 			continue;
 		f = standings_fact(&l->book, plan->slot[k].fact - 1);
 		s = plan->slot[k].challenger;
-		row_free(&last[s]);
-		if (ledger_digest(l, f, hex) == -1 || ledger_read(l, f, &last[s]) == -1)
+		if (ledger_digest(l, f, hex) == -1)
 			return (-1);
+		/* One on the plan's own lane, if there is one. */
+		if (last[s].number == 0 || f->lane == plan->lane || other[s]) {
+			other[s] = f->lane != plan->lane;
+			row_free(&last[s]);
+			if (ledger_read(l, f, &last[s]) == -1)
+				return (-1);
+		}
 		json_array_append_new(runs[s], json_string(hex));
 		json_array_append_new(scores[s], jsonio_real(f->metric[metric]));
 	}
 	return (0);
 }
 
+/* How many lanes the first ${n} slots were run on. */
+static unsigned
+lanes_of(const struct standings *b, const struct standings_plan *plan, unsigned n)
+{
+	uint64_t lane;
+	unsigned j, k, lanes = 0;
+
+	for (k = 0; k < n; k++) {
+		if (plan->slot[k].fact == 0)
+			continue;
+		lane = standings_fact(b, plan->slot[k].fact - 1)->lane;
+		for (j = 0; plan->slot[j].fact == 0 || standings_fact(b, plan->slot[j].fact - 1)->lane != lane; j++)
+			;
+		lanes += j == k;
+	}
+	return (lanes);
+}
+
 static int
 put_verdict(const struct ledger *l, const struct policy *rules, const struct row_plan *plan, const struct verdict *v,
-    const struct row last[2], struct row *row)
+    const struct row last[2], unsigned lanes, struct row *row)
 {
 	const struct policy *policy = rules;
 	const char *init = jsonio_text(plan->challenger.spec, "digests.init_sha256", "none");
@@ -121,6 +145,7 @@ put_verdict(const struct ledger *l, const struct policy *rules, const struct row
 		.policy = policy,
 		.run = plan->challenger.run_id == NULL ? "?" : plan->challenger.run_id,
 		.lane = plan->lane == NULL ? "?" : plan->lane,
+		.lanes = lanes,
 		.cap_ms = plan->cap_ms,
 		.findings = "",
 		.program = strcmp(jsonio_text(plan->challenger.spec, "system.backend", ""), "external") == 0,
@@ -151,7 +176,7 @@ put_incumbent(const struct ledger *l, const struct standings_plan *plan, const s
 	int side = row->verdict.is.klass == VERDICT_IMPROVEMENT;
 
 	if (side || (last[0].number != 0 && !plan->paired && plan->filled == 2 * plan->n)) {
-		arm = standings_arm(b, plan, side, metric);
+		arm = standings_arm(b, plan, side, metric, row->verdict.is.runs);
 		return (confirmation_incumbent(row, &last[side], arm.mean, (unsigned)arm.n));
 	}
 	if (g == NULL)
@@ -168,6 +193,7 @@ confirmation_judge(const struct ledger *l, const struct standings_plan *plan, in
 	struct row planned = { .held = NULL }, last[2] = { { .held = NULL }, { .held = NULL } };
 	enum policy_metric metric;
 	struct verdict v;
+	unsigned n;
 	int rc = -1;
 
 	row_init(row, STANDINGS_VERDICT);
@@ -183,10 +209,13 @@ confirmation_judge(const struct ledger *l, const struct standings_plan *plan, in
 	}
 	v.power = planned.plan.power;
 	metric = v.metric < 0 ? b->policy.metric.name : (enum policy_metric)v.metric;
-	if (put_plan(l, pf, &planned.plan, row) == -1 || put_sides(l, plan, metric, row, last) == -1)
+	/* Pairs that came in beside those that decide are no part of it. */
+	n = 2 * (plan->paired && v.compared ? v.runs : plan->n);
+	if (put_plan(l, pf, &planned.plan, row) == -1 || put_sides(l, plan, n, metric, row, last) == -1)
 		goto err0;
-	row->confirmation.cross_check = witness_documents(l, plan, metric);
-	if (put_verdict(l, plan->paired ? &plan->policy : &b->policy, &planned.plan, &v, last, row) == -1 ||
+	row->confirmation.cross_check = witness_documents(l, plan, n, metric);
+	if (put_verdict(l, plan->paired ? &plan->policy : &b->policy, &planned.plan, &v, last, lanes_of(b, plan, n),
+		row) == -1 ||
 	    put_incumbent(l, plan, last, row) == -1)
 		goto err0;
 	rc = 0;

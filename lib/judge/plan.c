@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -347,13 +348,109 @@ slots_json(const struct standings_fact *plan)
 	return (list);
 }
 
+/* The next of some names with commas between, in ${name} of so many bytes; what follows it, or NULL after the last. */
+static const char *
+next_name(const char *names, char *name, size_t size)
+{
+	size_t n = strcspn(names, ",");
+
+	/* One that is too long is no name anyway. */
+	snprintf(name, size, "%.*s", (int)(n < size ? n : size), names);
+	return (names[n] == ',' ? names + n + 1 : NULL);
+}
+
+const char *
+plan_uncalibrated(const struct standings *b, const struct standings_fact *f, const json_t *lanes)
+{
+	const json_t *v;
+	const char *name;
+	size_t i;
+
+	json_array_foreach(lanes, i, v) {
+		name = json_string_value(v);
+		if (f->clocked && name != NULL &&
+		    calibrated(b, standings_lane(b, f->group, standings_lane_tag(name, f->cap_ms))) != 1)
+			return (name);
+	}
+	return (NULL);
+}
+
+/* The lanes that a plan of a run's configuration is to have. PLAN_MADE if it may; NULL: its own alone. */
+static enum plan
+take_lanes(const struct ledger *l, const char *path, const struct standings_fact *f, const struct row *mine,
+    const char *names, struct row *out, const json_t **lanes)
+{
+	json_t *list = json_array();
+	const json_t *v;
+	const char *wants;
+	char name[80];
+	size_t i;
+
+	if (names == NULL)
+		goto alone;
+	if (l->book.policy.law < 3) {
+		say_error("law %d has no pairs, so that each of its runs is on the lane of '%s'",
+		    (int)l->book.policy.law, path);
+		goto err0;
+	}
+	json_array_append_new(list, json_string(mine->run.lane));
+	while (names != NULL) {
+		names = next_name(names, name, sizeof(name));
+		if (!str_is_name(name)) {
+			say_error("'%s' is no name of a lane", name);
+			goto err0;
+		}
+		json_array_foreach(list, i, v)
+			if (strcmp(json_string_value(v), name) == 0)
+				break;
+		if (i == json_array_size(list))
+			json_array_append_new(list, json_string(name));
+	}
+	if (json_array_size(list) == 1)
+		goto alone;
+	if (json_array_size(list) > STANDINGS_LANES + 1) {
+		say_error("a plan has %d lanes at most", STANDINGS_LANES + 1);
+		goto err0;
+	}
+	if (mine->run.machine == NULL) {
+		say_error("the row of '%s' does not say which machine class it ran on, as rows before 0.2 don't", path);
+		goto err0;
+	}
+	if ((wants = plan_uncalibrated(&l->book, f, list)) != NULL) {
+		say_error("scores that depend on the clock depend on the lane, and lane '%s' is not calibrated: run the"
+			  " incumbent there, with system.lane=%s, and calibrate that lane with hg-confirm -c",
+		    wants, wants);
+		json_decref(list);
+		return (PLAN_PENDING);
+	}
+	*lanes = row_hold(out, list);
+	return (*lanes == NULL ? PLAN_NO : PLAN_MADE);
+alone:
+	*lanes = NULL;
+	json_decref(list);
+	return (PLAN_MADE);
+err0:
+	json_decref(list);
+	return (PLAN_NO);
+}
+
 /* The open plan of the run's group is this configuration's, or in the way. */
 static int
-take_open(struct ledger *l, const struct standings_plan *open, const struct standings_fact *f, enum plan *how,
-    struct row *out)
+take_open(struct ledger *l, const struct standings_plan *open, const struct standings_fact *f, const char *lanes,
+    enum plan *how, struct row *out)
 {
+	char name[80];
+
 	if (open->config == f->config || open->other == f->config) {
 		*how = PLAN_THERE;
+		while (lanes != NULL) {
+			lanes = next_name(lanes, name, sizeof(name));
+			if (standings_names_lane(open, standings_lane_tag(name, f->cap_ms)))
+				continue;
+			say_error("the open plan names no lane '%s': lanes are fixed with the plan", name);
+			*how = PLAN_NO;
+			return (0);
+		}
 		return (ledger_read(l, standings_row(&l->book, open->row), out));
 	}
 	*how = PLAN_PENDING;
@@ -376,7 +473,7 @@ plan_prior(const struct standings *b, uint64_t group, uint64_t lane, uint64_t co
 /* Fix everything: ${f}'s configuration against that of ${reference}, n runs a side. */
 static int
 draft(const struct ledger *l, const struct row *mine, const struct row *theirs, const struct standings_fact *f,
-    const struct standings_fact *reference, unsigned n, struct row *out)
+    const struct standings_fact *reference, unsigned n, const json_t *lanes, struct row *out)
 {
 	const struct standings *b = &l->book;
 	const struct policy *p = &b->policy;
@@ -427,6 +524,8 @@ draft(const struct ledger *l, const struct row *mine, const struct row *theirs, 
 		.prior = { .lane_sd = NAN },
 		.announced = RECORD_NONE };
 	if (p->law >= 3) {
+		out->plan.lanes = lanes;
+		out->plan.machine = lanes == NULL ? NULL : row_text(out, mine->run.machine);
 		out->plan.metric = policy_metric_name(metric);
 		out->plan.announced = 1;
 		out->plan.prior = plan_prior(b, f->group, f->lane, f->config, reference->config, metric);
@@ -435,12 +534,14 @@ draft(const struct ledger *l, const struct row *mine, const struct row *theirs, 
 }
 
 int
-plan_confirmation(struct ledger *l, const char *path, unsigned n, int dry, enum plan *how, struct row *out)
+plan_confirmation(struct ledger *l, const char *path, unsigned n, const char *names, int dry, enum plan *how,
+    struct row *out)
 {
 	struct str power = STR_INIT;
 	const struct standings *b = &l->book;
 	const struct standings_fact *f, *reference, *verdict;
 	const struct standings_plan *open;
+	const json_t *lanes = NULL;
 	struct row mine, theirs;
 	int rc = -1;
 
@@ -448,7 +549,7 @@ plan_confirmation(struct ledger *l, const char *path, unsigned n, int dry, enum 
 	if (row_of_run(l, path, &f, &mine) == -1)
 		return (-1);
 	if (f->group != 0 && (open = standings_open_plan(b, f->group)) != NULL) {
-		rc = take_open(l, open, f, how, out);
+		rc = take_open(l, open, f, names, how, out);
 		goto err0;
 	}
 	if ((verdict = decided(b, f, n)) != NULL) {
@@ -458,6 +559,8 @@ plan_confirmation(struct ledger *l, const char *path, unsigned n, int dry, enum 
 	}
 	if ((*how = allowed(l, path, f)) == PLAN_MADE)
 		*how = as_added(l, path);
+	if (*how == PLAN_MADE)
+		*how = take_lanes(l, path, f, &mine, names, out, &lanes);
 	if (*how != PLAN_MADE) {
 		rc = 0;
 		goto err0;
@@ -467,7 +570,7 @@ plan_confirmation(struct ledger *l, const char *path, unsigned n, int dry, enum 
 		goto err0;
 	if (n == 0)
 		n = b->policy.law >= 3 ? b->policy.confirm.pairs : b->policy.confirm.seeds;
-	if (draft(l, &mine, &theirs, f, reference, n, out) == 0) {
+	if (draft(l, &mine, &theirs, f, reference, n, lanes, out) == 0) {
 		(void)advice_power(b, f, reference->config, (unsigned)out->plan.seeds_a_side, &power);
 		if (power.n != 0)
 			say_note("%s", power.p + strspn(power.p, "; "));
@@ -651,4 +754,21 @@ plan_open(const struct ledger *l, const struct standings_plan **plan, unsigned *
 	*plan = p;
 	*slot = k;
 	return (ledger_read(l, standings_row(&l->book, p->row), row) == -1 ? -1 : 1);
+}
+
+const char *
+plan_bound(const struct ledger *l, const struct standings_plan *plan, unsigned slot, const struct row *row)
+{
+	const json_t *v;
+	const char *name;
+	size_t i;
+
+	if (standings_open_to(&l->book, plan, slot, plan->lane))
+		return (NULL);
+	json_array_foreach(row->plan.lanes, i, v) {
+		name = json_string_value(v);
+		if (name != NULL && standings_open_to(&l->book, plan, slot, standings_lane_tag(name, row->plan.cap_ms)))
+			return (name);
+	}
+	return (NULL);
 }

@@ -18,18 +18,27 @@ enum plan {
 };
 
 /**
- * plan_confirmation(l, path, n, dry, how, row):
+ * plan_confirmation(l, path, n, lanes, dry, how, row):
  * Plan a confirmation of the configuration of the run at ${path}, which is in
  * the ledger, with n runs a side (0: the policy's).  The group's open plan, if
  * it is for that configuration, is handed back instead; so is the verdict, if
  * a confirmation of as many runs (with n 0: of any) has found it better, or not
- * better than the present incumbent.  With ${dry} nothing is appended: the row
+ * better than the present incumbent.  ${lanes} (or NULL) names, with commas
+ * between, lanes that its pairs may run on besides the run's own; an open plan
+ * must have them.  With ${dry} nothing is appended: the row
  * tells what the plan would be.  A power below the policy's is said with what
  * would do.
  * Owns:   the caller frees *row, which has a number if it was made or is there.
  * Errors: -1 with errno, said.
  */
-int plan_confirmation(struct ledger *l, const char *path, unsigned n, int dry, enum plan *how, struct row *row);
+int plan_confirmation(struct ledger *l, const char *path, unsigned n, const char *lanes, int dry, enum plan *how,
+    struct row *row);
+
+/*
+ * The first lane that a plan names, besides that of ${f}, its challenger's run, that is not calibrated and must be: a
+ * score that depends on the clock depends on its lane, too.  NULL if all are well.
+ */
+const char *plan_uncalibrated(const struct standings *b, const struct standings_fact *f, const json_t *lanes);
 
 /* What a plan of pairs fixes of what is known before them, its level included. */
 struct standings_prior plan_prior(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config,
@@ -55,5 +64,8 @@ int plan_fresh(const struct ledger *l, const char *path, int64_t *seed, int64_t 
 
 /* The open plan, the first slot of it that is not filled, and its row: 1; 0 if none is open; -1, said. */
 int plan_open(const struct ledger *l, const struct standings_plan **plan, unsigned *slot, struct row *row);
+
+/* The name of the lane that an open slot is bound to by the other run of its pair, if not the plan's own; or NULL. */
+const char *plan_bound(const struct ledger *l, const struct standings_plan *plan, unsigned slot, const struct row *row);
 
 #endif

@@ -264,7 +264,7 @@ gain_of(const struct case_for *c, const struct standings_fact *confirmation, str
 	double upper, scale;
 	unsigned k;
 
-	for (k = 0; plan != NULL && k < 2 * plan->n; k++) {
+	for (k = 0; plan != NULL && k < 2 * (plan->pairs != 0 ? plan->pairs : plan->n); k++) {
 		/* A forged verdict may stand over a plan that was never filled. */
 		if (plan->slot[k].fact == 0)
 			continue;
@@ -288,8 +288,8 @@ gain_of(const struct case_for *c, const struct standings_fact *confirmation, str
 		out->gain = pairs.mean;
 		out->n = (unsigned)pairs.n;
 	} else {
-		arm[0] = standings_arm(b, plan, 0, m);
-		arm[1] = standings_arm(b, plan, 1, m);
+		arm[0] = standings_arm(b, plan, 0, m, 0);
+		arm[1] = standings_arm(b, plan, 1, m, 0);
 		if (arm[0].n < plan->n || arm[1].n < plan->n)
 			return ("it is not known of all runs");
 		pool = standings_pool(b, plan->group, plan->lane, plan->config, plan->other, m);

@@ -111,6 +111,24 @@ replay_prior(struct replay *r, const struct row_plan *p, const struct standings_
 		}
 }
 
+/* A plan's lanes are of the machine class of its challenger's run, and calibrated where that counts. */
+static void
+replay_lanes(struct replay *r, const struct row_plan *p, const struct standings_fact *f)
+{
+	const struct standings *b = &r->l.book;
+	const struct standings_fact *run = p->challenger.row < 1 || (uint64_t)p->challenger.row > standings_count(b) ?
+	    NULL :
+	    standings_fact(b, (size_t)p->challenger.row - 1);
+
+	if (run == NULL || run->kind != STANDINGS_RUN || run->config != f->config || run->lane != f->lane ||
+	    run->machine == 0 || run->machine != f->machine)
+		differs(r, "its machine class is not its challenger's");
+	else if (f->place[0] != STANDINGS_PAIRED)
+		differs(r, "it has several lanes and no pairs");
+	else if (plan_uncalibrated(b, run, p->lanes) != NULL)
+		differs(r, "it names a lane that was not calibrated");
+}
+
 static void
 replay_plan(struct replay *r, const struct row_plan *p, const struct standings_fact *f)
 {
@@ -136,6 +154,8 @@ replay_plan(struct replay *r, const struct row_plan *p, const struct standings_f
 		differs(r, "its campaign had no confirmation left");
 	if (r->l.book.policy.law >= 3)
 		replay_prior(r, p, f);
+	if (json_array_size(p->lanes) > 0)
+		replay_lanes(r, p, f);
 }
 
 /* Was its plan open and the slot free, or the run that had taken it known to have failed? */

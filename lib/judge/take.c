@@ -51,8 +51,9 @@ is_gone(const struct ledger *l, const struct standings_slot *slot, unsigned numb
 		return (0);
 	if (ledger_read(l, standings_fact(&l->book, slot->take - 1), &taker) == -1)
 		return (-1);
-	say_error("'%s' comes too late: '%s' has taken slot %u of the plan, and no other run fills it unless that one is "
-		  "added as failed",
+	say_error(
+	    "'%s' comes too late: '%s' has taken slot %u of the plan, and no other run fills it unless that one is "
+	    "added as failed",
 	    path, taker.take.run_id, number + 1);
 	shell_next("hg-run -i -l %s %s/%s  # or hg-ledger plan -x %s, which gives the plan up", l->path, l->path,
 	    taker.take.dir, l->path);

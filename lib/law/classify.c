@@ -86,14 +86,15 @@ guard_side(double *x, unsigned n)
 	return (side);
 }
 
-/* A side of a plan. */
+/* A side of a plan, of whose pairs ${n} are looked at. */
 static struct guard_side
-guard_of_arm(const struct standings *b, const struct standings_plan *p, int challenger, enum policy_metric metric)
+guard_of_arm(const struct standings *b, const struct standings_plan *p, unsigned pairs, int challenger,
+    enum policy_metric metric)
 {
 	double x[STANDINGS_SEEDS], value;
 	unsigned k, n;
 
-	for (k = n = 0; k < 2 * p->n; k++) {
+	for (k = n = 0; k < 2 * pairs; k++) {
 		if (p->slot[k].challenger != challenger || p->slot[k].fact == 0)
 			continue;
 		value = standings_fact(b, p->slot[k].fact - 1)->metric[metric];
@@ -355,31 +356,6 @@ struct paired {
 	int known; /* the lane's noise was, and there is a pair */
 };
 
-static void
-look_at_pairs(const struct standings *b, const struct standings_plan *p, struct paired *x)
-{
-	const struct noise_before before = standings_planned(p);
-	unsigned k;
-
-	memset(x, 0, sizeof(*x));
-	x->metric = p->policy.metric.name;
-	x->odds = 1;
-	if (p->slot[0].fact == 0 || p->slot[1].fact == 0)
-		return;
-	for (k = 0; k < 2; k++)
-		x->run[p->slot[k].challenger] = standings_fact(b, p->slot[k].fact - 1);
-	x->metric = classify_metric(&p->policy, x->run[0], x->run[1]);
-	x->pairs = standings_pairs(b, p, x->metric);
-	for (k = 0; k < 2 * (unsigned)x->pairs.n; k++)
-		x->run[p->slot[k].challenger] = standings_fact(b, p->slot[k].fact - 1);
-	x->margin = policy_convert(p->policy.minimum_effect.value, p->policy.minimum_effect.unit, x->metric,
-	    x->run[0]->metric[POLICY_VAL_LOSS], x->run[0]->metric[x->metric]);
-	if (x->pairs.n < 1 || noise_spread(&before, &x->spread) == -1)
-		return;
-	x->known = 1;
-	x->odds = noise_odds(&x->spread, &x->pairs, isnan(x->margin) ? 0 : x->margin);
-}
-
 static int
 pairs_decide(const struct standings_plan *p, const struct paired *x)
 {
@@ -389,6 +365,48 @@ pairs_decide(const struct standings_plan *p, const struct paired *x)
 	    !x->known || x->pairs.n >= p->n || x->odds >= 1 / p->prior.level || noise_hopeless(x->pairs.n, x->odds));
 }
 
+/* The first ${n} pairs, all whole. */
+static void
+look_at_first(const struct standings *b, const struct standings_plan *p, unsigned n, struct paired *x)
+{
+	unsigned k;
+
+	x->pairs = standings_first_pairs(b, p, x->metric, n);
+	for (k = 0; k < 2 * (unsigned)x->pairs.n; k++)
+		x->run[p->slot[k].challenger] = standings_fact(b, p->slot[k].fact - 1);
+	x->margin = policy_convert(p->policy.minimum_effect.value, p->policy.minimum_effect.unit, x->metric,
+	    x->run[0]->metric[POLICY_VAL_LOSS], x->run[0]->metric[x->metric]);
+	if (x->known)
+		x->odds = noise_odds(&x->spread, &x->pairs, isnan(x->margin) ? 0 : x->margin);
+}
+
+/*
+ * Pairs are looked at one after the other, in the plan's order, and the first look that decides counts, whatever came
+ * in meanwhile: so it does not matter which pair of several at once is over first.
+ */
+static void
+look_at_pairs(const struct standings *b, const struct standings_plan *p, struct paired *x)
+{
+	const struct noise_before before = standings_planned(p);
+	unsigned k, n, whole;
+
+	memset(x, 0, sizeof(*x));
+	x->metric = p->policy.metric.name;
+	x->odds = 1;
+	if (p->slot[0].fact == 0 || p->slot[1].fact == 0)
+		return;
+	for (k = 0; k < 2; k++)
+		x->run[p->slot[k].challenger] = standings_fact(b, p->slot[k].fact - 1);
+	x->metric = classify_metric(&p->policy, x->run[0], x->run[1]);
+	whole = (unsigned)standings_pairs(b, p, x->metric).n;
+	x->known = whole > 0 && noise_spread(&before, &x->spread) == 0;
+	for (n = whole < 2 ? whole : 2; n <= whole; n++) {
+		look_at_first(b, p, n, x);
+		if (pairs_decide(p, x))
+			return;
+	}
+}
+
 int
 classify_plan_ready(const struct standings *b, const struct standings_plan *p)
 {
@@ -396,8 +414,8 @@ classify_plan_ready(const struct standings *b, const struct standings_plan *p)
 
 	if (p->filled == 2 * p->n || p->invalid || p->diverged)
 		return (1);
-	/* A look takes a while, and half a pair tells nothing. */
-	if (!p->paired || p->filled < 4 || p->filled % 2 == 1)
+	/* A look takes a while: what was looked at before tells nothing new. */
+	if (!p->paired || standings_whole(p) < 2 || p->last / 2 >= standings_whole(p))
 		return (0);
 	look_at_pairs(b, p, &x);
 	return (pairs_decide(p, &x));
@@ -520,8 +538,8 @@ classify_pairs(const struct standings *b, const struct standings_plan *p)
 	v.expected = expected_gain(&x.pairs, v.lane_sd);
 	noise_bounds(&x.spread, &x.pairs, policy->promotion.confidence, &v.lower, &v.upper);
 	for (i = 0; i < policy->guards && !broken; i++) {
-		guard_mine = guard_of_arm(b, p, 1, policy->guarded[i].name);
-		guard_theirs = guard_of_arm(b, p, 0, policy->guarded[i].name);
+		guard_mine = guard_of_arm(b, p, v.runs, 1, policy->guarded[i].name);
+		guard_theirs = guard_of_arm(b, p, v.runs, 0, policy->guarded[i].name);
 		broken = guard_broken(policy, i, &guard_mine, &guard_theirs, x.run[1]->clocked && x.run[0]->clocked,
 		    &v);
 		v.guard = i;
@@ -570,8 +588,8 @@ classify_plan(const struct standings *b, const struct standings_plan *p)
 	v.changed = what_changed(b, theirs, mine);
 	v.level = policy_level(policy);
 	v.calibrated = standings_lane(b, p->group, p->lane) != NULL;
-	a = standings_arm(b, p, 0, (enum policy_metric)v.metric);
-	c = standings_arm(b, p, 1, (enum policy_metric)v.metric);
+	a = standings_arm(b, p, 0, (enum policy_metric)v.metric, 0);
+	c = standings_arm(b, p, 1, (enum policy_metric)v.metric, 0);
 	if (a.n < p->n || c.n < p->n || !in_one_unit(b, theirs, mine))
 		return (verdict_because(v, VERDICT_NOT_COMPARABLE));
 	v.compared = 1;
@@ -599,8 +617,8 @@ classify_plan(const struct standings *b, const struct standings_plan *p)
 	v.incumbent_sd = t.sd_a;
 	v.rank_p = ranks(b, p, (enum policy_metric)v.metric);
 	for (i = 0; i < policy->guards && !broken; i++) {
-		guard_mine = guard_of_arm(b, p, 1, policy->guarded[i].name);
-		guard_theirs = guard_of_arm(b, p, 0, policy->guarded[i].name);
+		guard_mine = guard_of_arm(b, p, p->n, 1, policy->guarded[i].name);
+		guard_theirs = guard_of_arm(b, p, p->n, 0, policy->guarded[i].name);
 		broken = guard_broken(policy, i, &guard_mine, &guard_theirs, mine->clocked && theirs->clocked, &v);
 		v.guard = i;
 	}

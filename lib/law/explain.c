@@ -7,6 +7,12 @@
 #include "law/stats.h"
 
 int
+explain_count(struct str *s, unsigned n, const char *what)
+{
+	return (str_printf(s, "%u %s%s", n, what, n == 1 ? "" : "s"));
+}
+
+int
 explain_time(struct str *s, int64_t ms)
 {
 	double seconds = (double)ms / 1000;
@@ -200,6 +206,14 @@ chance(struct str *s, const struct explain *t)
 		rc |= str_puts(s, ", which without one is reached, however often one looks, in ") |
 		    explain_chance(s, v->level) | str_puts(s, " of the cases at most");
 	return (rc | str_puts(s, ". "));
+}
+
+static int
+same_lane(struct str *s, const struct explain *t)
+{
+	if (t->lanes < 2)
+		return (str_puts(s, "the same lane"));
+	return (str_printf(s, "%u lanes of one machine class, each pair on one of them,", t->lanes));
 }
 
 static int
@@ -479,6 +493,7 @@ static const struct {
 	{ "lane", lane },
 	{ "but", but },
 	{ "chance", chance },
+	{ "same_lane", same_lane },
 	{ "pairs", pairs },
 	{ "ended", ended },
 	{ "it_is", it_is },

@@ -25,6 +25,7 @@ struct explain {
 	const struct policy *policy;
 	const char *run; /* what is judged, by name */
 	const char *lane;
+	unsigned lanes;       /* that its pairs ran on, where these are several */
 	int64_t cap_ms;       /* -1: none */
 	const char *findings; /* why the evidence fails, or "" */
 	unsigned spent;       /* confirmations, this one included */
@@ -44,6 +45,9 @@ struct explain {
 /* Errors: -1 with errno ENOMEM. */
 int explain_run(struct str *s, const struct explain *t);
 int explain_confirmation(struct str *s, const struct explain *t);
+
+/* "1 run", "2 runs". */
+int explain_count(struct str *s, unsigned n, const char *what);
 
 /* "40 s", "22 min", "3.5 h". */
 int explain_time(struct str *s, int64_t ms);

@@ -511,27 +511,66 @@ has_taken(const struct standings_slot *slot, const struct standings_fact *f)
 	return (slot->taken == f->run && f->started_ms >= slot->taken_ms);
 }
 
+int
+standings_names_lane(const struct standings_plan *p, uint64_t lane)
+{
+	unsigned i;
+
+	for (i = 0; i < STANDINGS_LANES && p->lanes[i] != 0; i++)
+		if (p->lanes[i] == lane)
+			return (1);
+	return (p->lane == lane);
+}
+
+int
+standings_open_to(const struct standings *b, const struct standings_plan *p, unsigned slot, uint64_t lane)
+{
+	size_t other = p->paired ? p->slot[slot ^ 1].fact : 0;
+
+	return (p->slot[slot].fact == 0 && standings_names_lane(p, lane) &&
+	    (other == 0 || standings_fact(b, other - 1)->lane == lane));
+}
+
+/* Lanes of one plan are of one machine class; what did not come so far as to train says nothing of its own. */
+static int
+same_machine(const struct standings_plan *p, const struct standings_fact *f)
+{
+	return (f->lane == p->lane || f->machine == p->machine || f->system == 0);
+}
+
+/* The open plan that asks for a run wherever that ran, and the slot from ${k} on; NULL if none. */
+static struct standings_plan *
+asks_for(const struct standings *b, const struct standings_fact *f, size_t *i, unsigned *k)
+{
+	struct standings_plan *p;
+
+	for (; *i < b->plan_count; ++*i, *k = 0) {
+		p = &b->plans[*i];
+		/* A run begun before the plan was made could have been looked at. */
+		if (p->closed || (p->group != f->group && f->group != 0) || !standings_names_lane(p, f->lane) ||
+		    f->started_ms < p->at_ms)
+			continue;
+		for (; *k < 2 * p->n; ++*k)
+			if (p->slot[*k].fact == 0 && fits(p, &p->slot[*k], f) &&
+			    f->config == (p->slot[*k].challenger ? p->config : p->other))
+				return (p);
+	}
+	return (NULL);
+}
+
 static struct standings_plan *
 slot_of(const struct standings *b, const struct standings_fact *f, int asked, unsigned *slot)
 {
 	struct standings_plan *p;
-	size_t i;
-	unsigned k;
+	size_t i = 0;
+	unsigned k = 0;
 
-	for (i = 0; i < b->plan_count; i++) {
-		p = &b->plans[i];
-		/* A run begun before the plan was made could have been looked at. */
-		if (p->closed || (p->group != f->group && f->group != 0) || p->lane != f->lane ||
-		    f->started_ms < p->at_ms)
-			continue;
-		for (k = 0; k < 2 * p->n; k++)
-			if (p->slot[k].fact == 0 && fits(p, &p->slot[k], f) &&
-			    f->config == (p->slot[k].challenger ? p->config : p->other) &&
-			    (asked || !p->announced || has_taken(&p->slot[k], f))) {
-				*slot = k;
-				return (p);
-			}
-	}
+	for (; (p = asks_for(b, f, &i, &k)) != NULL; k++)
+		if (standings_open_to(b, p, k, f->lane) && same_machine(p, f) &&
+		    (asked || !p->announced || has_taken(&p->slot[k], f))) {
+			*slot = k;
+			return (p);
+		}
 	return (NULL);
 }
 
@@ -545,6 +584,23 @@ struct standings_plan *
 standings_asked(const struct standings *b, const struct standings_fact *f, unsigned *slot)
 {
 	return (slot_of(b, f, 1, slot));
+}
+
+enum standings_astray
+standings_astray(const struct standings *b, const struct standings_fact *f)
+{
+	const struct standings_plan *p;
+	size_t i = 0;
+	unsigned k = 0;
+
+	if (standings_slot(b, f, &k) != NULL)
+		return (STANDINGS_FITS);
+	if (standings_asked(b, f, &k) != NULL)
+		return (STANDINGS_UNTAKEN);
+	k = 0;
+	if ((p = asks_for(b, f, &i, &k)) == NULL)
+		return (STANDINGS_FITS);
+	return (same_machine(p, f) ? STANDINGS_OTHER_LANE : STANDINGS_OTHER_MACHINE);
 }
 
 static struct standings_campaign *
@@ -596,6 +652,8 @@ apply_plan(struct standings *b, const struct standings_fact *f)
 	p->lane = f->lane;
 	p->config = f->config;
 	p->other = f->other;
+	p->machine = f->machine;
+	memcpy(p->lanes, f->lanes, sizeof(p->lanes));
 	p->campaign = f->campaign;
 	p->at_ms = f->at_ms;
 	p->n = f->n;
@@ -728,7 +786,10 @@ apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 	if ((g = group_of(b, f->group)) == NULL)
 		return (-1);
 	b->last_group = f->group;
-	if (f->config == g->incumbent && (f->reason == VERDICT_REPLICATE || f->reason == VERDICT_SLOT)) {
+	p = f->reason == VERDICT_SLOT ? standings_slot(b, f, &k) : NULL;
+	/* A pair that ran on another lane than its plan's takes the incumbent nowhere. */
+	if (f->config == g->incumbent &&
+	    (f->reason == VERDICT_REPLICATE || (f->reason == VERDICT_SLOT && (p == NULL || p->lane == f->lane)))) {
 		g->reference = index;
 		g->lane = f->lane;
 	}
@@ -756,8 +817,9 @@ apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 	case VERDICT_RULE:
 		break;
 	}
-	if (f->reason == VERDICT_SLOT && (p = standings_slot(b, f, &k)) != NULL) {
+	if (p != NULL) {
 		p->slot[k].fact = index + 1;
+		p->last = k;
 		p->filled++;
 	}
 	return (0);
@@ -870,6 +932,7 @@ apply_verdict(struct standings *b, const struct standings_fact *f)
 	if ((p = standings_plan(b, f->plan)) == NULL || p->closed)
 		return (0);
 	p->closed = 1;
+	p->pairs = p->paired ? f->n : 0;
 	if ((g = group_of(b, p->group)) == NULL)
 		return (-1);
 	b->last_group = p->group;
@@ -920,9 +983,12 @@ apply_verdict(struct standings *b, const struct standings_fact *f)
 		}
 		g->incumbent = p->config;
 		g->lane = p->lane;
-		for (k = 0; k < 2 * p->n; k++)
+		for (k = 0; k < 2 * (p->pairs != 0 ? p->pairs : p->n); k++)
 			if (p->slot[k].challenger && p->slot[k].fact != 0)
 				g->reference = p->slot[k].fact - 1;
+		/* What comes after is set beside a run of the same lane, wherever pairs ran. */
+		if ((k = (unsigned)standings_incumbent(b, g, p->lane)) != 0)
+			g->reference = k - 1;
 		g->resolved = 0;
 		g->improvements++;
 	} else if (finds_no_better(f)) {
@@ -1112,14 +1178,31 @@ incumbent_standing(const struct standings *b, const struct standings_config *c, 
 	return (at);
 }
 
+unsigned
+standings_whole(const struct standings_plan *p)
+{
+	unsigned k;
+
+	for (k = 0; k < p->n && p->slot[2 * k].fact != 0 && p->slot[2 * k + 1].fact != 0; k++)
+		;
+	return (k);
+}
+
 struct noise_pairs
 standings_pairs(const struct standings *b, const struct standings_plan *p, enum policy_metric metric)
 {
+	return (standings_first_pairs(b, p, metric, p->pairs != 0 ? p->pairs : p->n));
+}
+
+struct noise_pairs
+standings_first_pairs(const struct standings *b, const struct standings_plan *p, enum policy_metric metric,
+    unsigned most)
+{
 	struct stats_sample s = { 0, 0, 0 };
 	double x[2];
-	unsigned k;
+	unsigned k, whole = standings_whole(p);
 
-	for (k = 0; k + 1 < 2 * p->n && p->slot[k].fact != 0 && p->slot[k + 1].fact != 0; k += 2) {
+	for (k = 0; k < 2 * (most < whole ? most : whole); k += 2) {
 		x[p->slot[k].challenger] = standings_fact(b, p->slot[k].fact - 1)->metric[metric];
 		x[p->slot[k + 1].challenger] = standings_fact(b, p->slot[k + 1].fact - 1)->metric[metric];
 		if (!isfinite(x[0]) || !isfinite(x[1]))
@@ -1192,7 +1275,8 @@ standings_planned(const struct standings_plan *p)
 }
 
 struct noise_arm
-standings_arm(const struct standings *b, const struct standings_plan *p, int challenger, enum policy_metric metric)
+standings_arm(const struct standings *b, const struct standings_plan *p, int challenger, enum policy_metric metric,
+    unsigned most)
 {
 	struct stats_sample s = { 0, 0, 0 };
 	const struct standings_stats *own;
@@ -1200,7 +1284,7 @@ standings_arm(const struct standings *b, const struct standings_plan *p, int cha
 	double x;
 	unsigned k;
 
-	for (k = 0; k < 2 * p->n; k++) {
+	for (k = 0; k < 2 * (p->paired && most != 0 ? most : p->n); k++) {
 		if (!counts_in_arm(b, p, k) || p->slot[k].challenger != challenger)
 			continue;
 		x = standings_fact(b, p->slot[k].fact - 1)->metric[metric];

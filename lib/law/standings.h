@@ -35,6 +35,7 @@ enum standings_kind {
 
 enum { STANDINGS_SCORES = 4 }; /* the first of enum policy_metric can be judged by */
 enum { STANDINGS_SEEDS = 32 }; /* most runs a side of a plan */
+enum { STANDINGS_LANES = 7 };  /* most lanes of a plan besides its own */
 
 /*
  * How a plan places the runs of a side in the data: drawn for each where weights are given; 0.1 did not say.  From law
@@ -61,16 +62,26 @@ struct standings_fact {
 	uint32_t attempt;
 	uint8_t kind, klass, reason, starved;
 	uint32_t
-	    n; /* of a plan, runs a side; of a calibration, runs; of a policy, confirmations; of a take, the slot */
+	    n; /* of a plan, runs a side; of a calibration or verdict, runs; of a policy, confirmations; of a take, slot */
 	uint64_t row; /* the line's digest */
 	uint64_t run; /* run_uid */
-	uint64_t group, lane, config, system, model, data, tokenizer, artifact;
+	uint64_t group, lane, config, system;
+	union {
+		struct {
+			uint64_t model, data, tokenizer, artifact;
+			uint64_t init;    /* of given initial weights; 0: the seed's */
+			uint64_t recipe;  /* model and training without the initial weights; 0: not known */
+			uint64_t trainer; /* the program that trained; 0: our own */
+		};
+		uint64_t lanes[STANDINGS_LANES]; /* of a plan, besides its own; 0: no more */
+	};
 	uint64_t other; /* the incumbent's configuration, of a plan or a verdict */
-	uint64_t plan;  /* the plan's row, of a slot's run or a verdict */
+	union {
+		uint64_t plan;    /* the plan's row, of a verdict */
+		uint64_t machine; /* of a run or a plan: the system whatever its lane is called; 0: not known */
+	};
 	uint64_t campaign;
-	uint64_t nonce;  /* a plan's: seeds and order follow from it */
-	uint64_t init;   /* of given initial weights; 0: the seed's */
-	uint64_t recipe; /* model and training without the initial weights; 0: not known */
+	uint64_t nonce; /* a plan's: seeds and order follow from it */
 	int64_t seed;
 	int64_t begins, stream; /* where in how many training tokens; a stream of 0 is not known */
 	int64_t place[2];       /* a plan's, by side: the offset of its runs, or one of enum standings_place */
@@ -83,7 +94,6 @@ struct standings_fact {
 	int16_t none;           /* so that the bytes between are known */
 	int64_t cap_ms;         /* of the training clock; -1: none */
 	int64_t at_ms, started_ms, cost_ms;
-	uint64_t trainer; /* the program that trained; 0: our own */
 	union {
 		double metric[POLICY_METRICS]; /* of a run */
 		struct standings_prior prior;  /* of a plan */
@@ -154,7 +164,10 @@ struct standings_plan {
 	int closed;
 	int no_better; /* its verdict found the challenger no better */
 	/* From law 3 on. */
-	int announced;                 /* only a run that took its slot before it trained fills it */
+	int announced;                            /* only a run that took its slot before it trained fills it */
+	uint64_t machine, lanes[STANDINGS_LANES]; /* as of its fact */
+	unsigned last;                            /* the slot that was filled last */
+	unsigned pairs;                           /* that its verdict rests on; 0: all that are whole */
 	int paired, looked;            /* its verdict was the law's, not that it was given up or could not be judged */
 	int diverged;                  /* a run of the challenger did */
 	unsigned tries[2], starved[2]; /* runs of a side that filled no slot, and those of them that starved */
@@ -265,11 +278,27 @@ unsigned standings_left(const struct standings *b);
 /* All campaigns of the ledger: how many made a plan, and the sum of the levels that they have spent. */
 unsigned standings_campaigns(const struct standings *b, double *level);
 
-/* The open plan that a run of this configuration and seed belongs to, and which slot; NULL if none. */
+/*
+ * The open plan that a run of this configuration, seed and lane belongs to, and which slot; NULL if none.  A pair runs
+ * on one lane, whichever of the plan's.
+ */
 struct standings_plan *standings_slot(const struct standings *b, const struct standings_fact *f, unsigned *slot);
 
 /* The same, whether the run has taken the slot or not. */
 struct standings_plan *standings_asked(const struct standings *b, const struct standings_fact *f, unsigned *slot);
+
+/* Is a lane the plan's, or one that it names besides? And may a run on it still fill this open slot? */
+int standings_names_lane(const struct standings_plan *p, uint64_t lane);
+int standings_open_to(const struct standings *b, const struct standings_plan *p, unsigned slot, uint64_t lane);
+
+/* Why a run that an open plan asks for fills no slot of it, though it ran on a lane that the plan names. */
+enum standings_astray {
+	STANDINGS_FITS,
+	STANDINGS_UNTAKEN, /* it did not take its slot before it began */
+	STANDINGS_OTHER_MACHINE,
+	STANDINGS_OTHER_LANE
+};
+enum standings_astray standings_astray(const struct standings *b, const struct standings_fact *f);
 
 /* An open plan of a group (0: of any), or NULL; and the plan of a row. */
 struct standings_plan *standings_open_plan(const struct standings *b, uint64_t group);
@@ -278,17 +307,28 @@ struct standings_plan *standings_plan(const struct standings *b, uint64_t row);
 /* Fill a plan's slots (side and seed, in the order to run them) from its fact. */
 void standings_slots(const struct standings_fact *plan, struct standings_slot slot[2 * STANDINGS_SEEDS]);
 
-/* A side of a plan, open or closed, in one score: fresh runs, and what is known of their variance, each run once. */
-struct noise_arm
-standings_arm(const struct standings *b, const struct standings_plan *p, int challenger, enum policy_metric metric);
+/*
+ * A side of a plan, open or closed, in one score: fresh runs, and what is known of their variance, each run once.  Of
+ * pairs the first ${most}; 0: all.
+ */
+struct noise_arm standings_arm(const struct standings *b, const struct standings_plan *p, int challenger,
+    enum policy_metric metric, unsigned most);
 
 /* What a configuration's own runs say: where it stands (its last arm, or its loose runs), and its variance. */
 struct noise_arm
 standings_standing(const struct standings *b, const struct standings_config *c, enum policy_metric metric);
 
-/* A plan's pairs, in order, up to the first that is not whole: differences of scores, better being positive. */
+/*
+ * A plan's pairs, in order, up to the first that is not whole, or as many as its verdict rests on: differences of
+ * scores, better being positive.  And the first so many of them.
+ */
 struct noise_pairs
 standings_pairs(const struct standings *b, const struct standings_plan *p, enum policy_metric metric);
+struct noise_pairs standings_first_pairs(const struct standings *b, const struct standings_plan *p,
+    enum policy_metric metric, unsigned most);
+
+/* How many pairs are whole, in order. */
+unsigned standings_whole(const struct standings_plan *p);
 
 /*
  * What is known before a confirmation of ${config}, whose screen saw a gain, against the incumbent ${other}; and what a

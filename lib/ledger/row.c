@@ -127,6 +127,8 @@ static const struct member plan_members[] = {
 	AT_LATER(row_plan, "metric", TEXT, metric),
 	AT_LATER(row_plan, "announced", FLAG, announced),
 	{ "prior", NEST, offsetof(struct row_plan, prior), prior_members, RECORD_OWN, NULL, 1 },
+	AT_LATER(row_plan, "lanes", LIST, lanes),
+	AT_LATER(row_plan, "machine_sha256", TEXT, machine),
 	END,
 };
 
@@ -737,6 +739,30 @@ place_of(const struct row_plan *p, const struct row_arm *arm)
 	return (jsonio_i64(arm->spec, "train.data_offset", 0));
 }
 
+/* The lanes of a plan besides its own. 0, or -1 with errno EBADMSG: one is called what none may be, or too many. */
+static int
+take_lanes(const struct row_plan *p, struct standings_fact *f)
+{
+	const json_t *v;
+	const char *name;
+	uint64_t lane;
+	size_t i, n = 0;
+
+	json_array_foreach(p->lanes, i, v) {
+		if ((name = json_string_value(v)) == NULL || !str_is_name(name))
+			goto err0;
+		if ((lane = lane_of(name, p->cap_ms)) == f->lane)
+			continue;
+		if (n == STANDINGS_LANES)
+			goto err0;
+		f->lanes[n++] = lane;
+	}
+	return (0);
+err0:
+	errno = EBADMSG;
+	return (-1);
+}
+
 /* Is all that stands against the run that stages were interrupted? */
 static int
 interrupted(const struct run_record *run)
@@ -815,6 +841,7 @@ row_run_fact(const struct run_record *run, struct standings_fact *f)
 	f->lane = lane_of(run->lane, run->cap_ms);
 	f->config = standings_tag(run->config);
 	f->system = standings_tag(run->system);
+	f->machine = standings_tag(run->machine);
 	f->model = standings_tag(run->model);
 	f->trainer = standings_tag(run->trainer);
 	f->data = standings_tag(run->data);
@@ -871,6 +898,9 @@ row_fact(const struct row *r, struct standings_fact *f)
 		}
 		f->prior.level = r->plan.level;
 		f->announced = r->plan.announced == 1;
+		f->machine = standings_tag(r->plan.machine);
+		if (take_lanes(&r->plan, f) == -1)
+			goto err0;
 		if (f->n < 2 || f->n > STANDINGS_SEEDS)
 			goto err0;
 		break;
@@ -885,6 +915,7 @@ row_fact(const struct row *r, struct standings_fact *f)
 		f->group = standings_tag(r->confirmation.group);
 		f->config = standings_tag(r->confirmation.challenger);
 		f->other = standings_tag(r->confirmation.incumbent);
+		f->n = r->verdict.is.runs;
 		break;
 	case STANDINGS_PROMOTION:
 		f->group = standings_tag(r->promotion.group);

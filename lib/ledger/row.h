@@ -31,7 +31,9 @@ struct row_plan {
 	struct standings_prior prior; /* what is known before them; a lane_sd of NAN under laws 1 and 2 */
 	struct row_arm challenger, incumbent;
 	const json_t *slots;
-	int announced; /* its runs take their slots before they train, or RECORD_NONE */
+	int announced;       /* its runs take their slots before they train, or RECORD_NONE */
+	const json_t *lanes; /* names of all that its pairs may run on; NULL: of its own alone */
+	const char *machine; /* and the machine class of these */
 };
 
 struct row_calibration {

@@ -398,23 +398,25 @@ err0:
 }
 
 struct row_documents
-witness_documents(const struct ledger *l, const struct standings_plan *plan, enum policy_metric metric)
+witness_documents(const struct ledger *l, const struct standings_plan *plan, unsigned n, enum policy_metric metric)
 {
 	struct documents sum = { 0, NULL, NULL };
-	double gain = 0, per = 0, ss = 0, r, sign = l->book.policy.metric.sign / (double)plan->n;
+	double gain = 0, per = 0, ss = 0, r, sign = l->book.policy.metric.sign / (n / 2.0);
 	struct row_documents out = { RECORD_NONE, NAN, NAN, NAN, NULL };
 	struct row row;
 	unsigned k;
 	size_t i;
 	int rc;
 
-	if (plan->filled != 2 * plan->n || metric > POLICY_VAL_BPB_RAW)
+	for (k = 0; k < n && plan->slot[k].fact != 0; k++)
+		;
+	if (k < n || metric > POLICY_VAL_BPB_RAW)
 		return (out);
-	for (k = 0; k < 2 * plan->n; k++) {
+	for (k = 0; k < n; k++) {
 		if (ledger_read(l, standings_fact(&l->book, plan->slot[k].fact - 1), &row) == -1)
 			goto out;
 		/* The incumbent's less the challenger's: what was gained. */
-		rc = read_documents(l, &row.run, metric, plan->slot[k].challenger ? -sign : sign, 0.5 / plan->n, &sum);
+		rc = read_documents(l, &row.run, metric, plan->slot[k].challenger ? -sign : sign, 1.0 / n, &sum);
 		row_free(&row);
 		if (rc == -1)
 			goto out;

@@ -56,13 +56,14 @@ int witness_check(const struct ledger *l, const struct witness_rows *rows, char 
     struct witness_found *found);
 
 /**
- * witness_documents(l, plan, metric):
- * The cross-check of a confirmation by documents: its mean gain in the metric
+ * witness_documents(l, plan, n, metric):
+ * The cross-check of a confirmation by the documents of the runs in its first
+ * ${n} slots, as many of either side: its mean gain in the metric
  * of the verdict, what is scored of each document being divided by what that
  * metric divides by, its standard error over documents, how many documents; or
  * none where score_docs.tsv of a run is not there or does not match its digest.
  */
 struct row_documents
-witness_documents(const struct ledger *l, const struct standings_plan *plan, enum policy_metric metric);
+witness_documents(const struct ledger *l, const struct standings_plan *plan, unsigned n, enum policy_metric metric);
 
 #endif

@@ -41,6 +41,28 @@ out:
 	return (rc);
 }
 
+int
+fingerprint_machine(const json_t *report, char hex[SHA256_HEX_SIZE])
+{
+	static const char *const keys[] = { "backend", "isa", "arith", "threads", "cpu_model", "libraries",
+		"numerics_sha256" };
+	json_t *machine = json_object(), *member;
+	size_t i;
+	int rc = machine == NULL ? -1 : 0;
+
+	for (i = 0; rc == 0 && i < sizeof(keys) / sizeof(keys[0]); i++)
+		if ((member = json_object_get(report, keys[i])) != NULL)
+			rc = json_object_set(machine, keys[i], member);
+	if (rc == 0 && (member = jsonio_get(report, "executable.sha256")) != NULL)
+		rc = json_object_set(machine, "executable", member);
+	if (rc == 0)
+		rc = jsonio_digest(machine, hex);
+	json_decref(machine);
+	if (rc == -1)
+		errno = ENOMEM;
+	return (rc);
+}
+
 void
 fingerprint_code(uint64_t *bytes, const char **sha256)
 {

@@ -22,6 +22,14 @@
  */
 int fingerprint_system(const json_t *report, char hex[SHA256_HEX_SIZE]);
 
+/**
+ * fingerprint_machine(report, hex):
+ * The same whatever the lane is called, by what of that ${report} says, of a
+ * program also which one: lanes that agree are of one machine class.
+ * Errors: -1 with errno ENOMEM.
+ */
+int fingerprint_machine(const json_t *report, char hex[SHA256_HEX_SIZE]);
+
 /* A source file that is counted, or a variant that only changes speed and is not. */
 struct fingerprint_file {
 	const char *path, *sha256;

@@ -7,7 +7,8 @@ KEY is a spec key (SECTION.KEY) or one of: total_bytes, train_ms, overshoot_ms, 
 (its text), ago_ms (started), refuse=STAGE:KIND, late (rows of metrics past the cap), partial, seed (train.seed),
  raw_bytes (of the validation text), stream (tokens of the training shards), raw (digest letter of the validation
  text), kept (what the tokenizer keeps of it: all, a digest letter, or nothing where that was not measured; absent:
- scored by 0.1), lost (which share it loses of it), tokenizer (digest letter), steps, spread (of documents).
+ scored by 0.1), lost (which share it loses of it), tokenizer (digest letter), steps, spread (of documents), cpu (its
+ model).
 """
 import datetime
 import hashlib
@@ -133,6 +134,7 @@ def make(run, bpb, settings, base=None):
               "lane": spec["system"]["lane"], "arith": spec["train"]["arith"],
               "checkpoint": {"file": "checkpoint.safetensors", "bytes": len(blob), "sha256": write(f"{run}/checkpoint.safetensors", blob)},
               "metrics": {"file": "metrics.jsonl", "bytes": len(metrics), "sha256": write(f"{run}/metrics.jsonl", metrics), "rows": len(rows)}})
+    r["cpu_model"] = own.get("cpu", r["cpu_model"])
     r["system_sha256"] = system_digest(r)
     for k in ("seed", "batch_tokens", "backend", "lane"):
         if f"executed.{k}" in settings:
