@@ -241,12 +241,11 @@ is_astray(const struct ledger *l, const char *path, const struct standings_fact 
 		    l->path);
 		return (1);
 	case STANDINGS_OTHER_MACHINE:
-		say_error(
-		    "'%s' ran on a lane that the open plan names, but on another machine, backend, instruction set or"
-		    " number of threads than its challenger did, so it fills no slot: make that run anew on a"
-		    " lane of one class with the plan's",
+		say_note(
+		    "'%s' ran on a lane that the open plan names, but on another machine, backend, instruction set or "
+		    "number of threads than its challenger did: it fills no slot, and another run of that seed may",
 		    path);
-		return (1);
+		break;
 	case STANDINGS_OTHER_LANE:
 		say_error(
 		    "'%s' belongs to a pair whose other run was on another lane, so it fills no slot: make that run"

@@ -749,6 +749,25 @@ count_try(struct standings *b, const struct standings_fact *f)
 	p->diverged |= f->diverged && p->slot[k].challenger;
 }
 
+/* A run that took a slot and then ran on a machine of another class leaves it to another run. */
+static void
+release(struct standings *b, const struct standings_fact *f)
+{
+	struct standings_plan *p;
+	size_t i;
+	unsigned k;
+
+	for (i = 0; i < b->plan_count; i++) {
+		p = &b->plans[i];
+		for (k = 0; !p->closed && p->announced && k < 2 * p->n; k++)
+			if (p->slot[k].taken == f->run && p->slot[k].fact == 0 && !p->slot[k].released &&
+			    !same_machine(p, f)) {
+				p->slot[k].released = 1;
+				p->tries[p->slot[k].challenger]++;
+			}
+	}
+}
+
 static int
 apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 {
@@ -759,6 +778,7 @@ apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 
 	if (f->klass == VERDICT_BLOCKED || f->klass == VERDICT_INVALID || f->reason == VERDICT_STARVED)
 		count_try(b, f);
+	release(b, f);
 	/* Whoever stops a run says nothing of it; law 1 took that for a failure. */
 	if (f->klass == VERDICT_BLOCKED && f->interrupted && b->policy.law >= 2)
 		return (0);
