@@ -275,6 +275,60 @@ altered() {
 	[ "$before" = null ] || [ "$(jq -n "$before > 0.005")" = true ]
 }
 
+@test "a provisional base is screened against, builds up, is confirmed as a whole, and no single change is credited" {
+	calibrated
+	pretend
+	promising runs/one 0.0460
+	# asked for, by what looked better twice alone
+	scored runs/once 2.22 train.matrix_lr=0.0465 seed=71
+	add runs/once
+	run -1 hg-ledger base "$L" runs/once
+	[[ "$output" == *"has not looked better twice"* ]]
+	run -1 hg-ledger base "$L" runs/base1
+	[[ "$output" == *"it is the incumbent"* ]]
+	hg-ledger base "$L" runs/one > out
+	grep -q "screened against 'one.2' from here on, step 1 from the incumbent; nothing has confirmed it" out
+	[ "$(hg-ledger base "$L" runs/one)" = "it is the base already" ]
+	# what is better than the incumbent and worse than the base is no gain
+	scored runs/less 2.26 train.matrix_lr=0.0430 seed=71
+	add runs/less
+	[ "$(field less '[.verdict.reason, .verdict.steps] | tostring')" = '["worse",1]' ] ||
+	    [ "$(field less '[.verdict.reason, .verdict.steps] | tostring')" = '["within_noise",1]' ]
+	[[ "$(field less .verdict.text)" == *"worse than the provisional base's 2.23050 (from 2 runs)"* ]]
+	[[ "$(field less .verdict.text)" == *"What differs from the provisional base: train.matrix_lr 0.046 -> 0.043."* ]]
+	scored runs/two 2.16 train.matrix_lr=0.0530 seed=71
+	scored runs/two.2 2.161 train.matrix_lr=0.0530 seed=72
+	add runs/two runs/two.2
+	[ "$(field two.2 .verdict.reason)" = promising ]
+	grep -q "next: hg-ledger base $L runs/two.2" added
+	[ "$(field two.2 .incumbent_after.run_id)" = base5 ]
+	# only the whole is confirmed
+	run -1 hg-ledger plan "$L" runs/two
+	[[ "$output" == *"only the whole of it is confirmed"* ]]
+	hg-ledger base "$L" runs/two.2 > out
+	hg-confirm "$L" runs/two.2 > out 2> err
+	row=$(hg-ledger show "$L")
+	[ "$(jq -r '.verdict.reason + " " + (.verdict.steps | tostring) + " " + .incumbent_after.config_sha256' <<< "$row")" = \
+	    "confirmed 2 $(field two.2 .run.config_sha256)" ]
+	jq -r .verdict.text <<< "$row" | grep -q "better than the incumbent's 2\.[23]"
+	jq -r .verdict.text <<< "$row" | grep -q "built up in 2 steps that nothing confirmed alone: .* no single change is credited"
+	# then challengers are held against the incumbent again; a base can be dropped, too
+	scored runs/three 2.10 train.matrix_lr=0.0590 seed=71
+	scored runs/three.2 2.10 train.matrix_lr=0.0590 seed=72
+	add runs/three runs/three.2
+	[ "$(field three.2 '[.verdict.reason, .verdict.steps] | tostring')" = '["promising",null]' ]
+	hg-ledger base "$L" runs/three.2 > out
+	hg-ledger base -x "$L" > out
+	[ "$(hg-ledger base -x "$L")" = "there is no base" ]
+	scored runs/four 2.05 train.matrix_lr=0.0640 seed=71
+	add runs/four
+	[[ "$(field four .verdict.text)" == *"better than the incumbent's"* ]]
+	hg-ledger replay "$L"
+	# a base that did not look better twice is found, whoever made the chain anew
+	altered "[.[] | if .kind == \"base\" and .base.run_id == \"two.2\" then .base.config_sha256 = \"$(field less .run.config_sha256)\" else . end]"
+	run -1 hg-ledger replay "$L"
+}
+
 @test "a second lane on which the incumbent is calibrated has a deviation of its own, whichever lane came first" {
 	local i=0 bpb
 	calibrated

@@ -259,6 +259,9 @@ name_of(const struct row *row)
 	case STANDINGS_TAKE:
 		name = row->take.run_id;
 		break;
+	case STANDINGS_BASE:
+		name = row->base.run_id == NULL ? "(no base)" : row->base.run_id;
+		break;
 	case STANDINGS_VERDICT:
 		return ("(confirmation)");
 	case STANDINGS_POLICY:

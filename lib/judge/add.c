@@ -47,7 +47,7 @@ put_inert(const struct ledger *l, const struct row *row, const struct standings_
 
 	if (l->book.policy.law < 3 || g == NULL || g->incumbent == 0 || g->incumbent == f->config)
 		return (0);
-	if (ledger_read(l, standings_fact(&l->book, g->reference), &reference) == -1)
+	if (ledger_read(l, standings_fact(&l->book, standings_reference(&l->book, g, f)), &reference) == -1)
 		return (-1);
 	rc = inert_differences(&reference.run, &row->run, out);
 	row_free(&reference);
@@ -63,6 +63,7 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 	json_t *findings = json_array();
 	enum verdict_reason rule = validity_apply(&row->run, findings);
 	struct standings_history history;
+	const struct standings_group *g;
 	struct row other = { .held = NULL };
 	struct verdict v;
 	struct explain tell = { .verdict = &v,
@@ -89,7 +90,8 @@ put_verdict(const struct ledger *l, struct row *row, struct standings_fact *f)
 		tell.twin_row = other.number;
 	}
 	if ((v.changed & (VERDICT_MODEL | VERDICT_TOKENIZER)) != 0 && v.reason != VERDICT_SAME_REPLICATE) {
-		if (ledger_read(l, standings_fact(b, standings_group(b, f->group)->reference), &other) == -1)
+		g = standings_group(b, f->group);
+		if (ledger_read(l, standings_fact(b, standings_reference(b, g, f)), &other) == -1)
 			goto err0;
 		tell.theirs = confirmation_tokenizer(&other.run);
 		tell.settings = confirmation_settings(&row->run, &other.run, &settings);

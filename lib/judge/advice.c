@@ -154,6 +154,14 @@ advice_power(const struct standings *b, const struct standings_fact *f, uint64_t
 /* Pairs that a confirmation takes on average where one challenger in ten is better (t/tools/sim.c). */
 enum { USUAL_PAIRS = 6 };
 
+/* One kind of advice that is a command and a reason. */
+static int
+say(struct advice *a, enum advice_kind kind, const char *why)
+{
+	a->kind = kind;
+	return (str_puts(&a->why, why));
+}
+
 static int
 confirm(const struct ledger *l, const char *path, const struct standings_fact *f, struct advice *a)
 {
@@ -163,6 +171,9 @@ confirm(const struct ledger *l, const char *path, const struct standings_fact *f
 	unsigned left = standings_left(b);
 	int rc;
 
+	if (g != NULL && g->base != 0 && g->base != f->config && g->base_lane == f->lane)
+		return (shell_command(&a->command, "hg-ledger base %s %s", l->path, path) |
+		    say(a, ADVICE_CONFIRM, "builds on it, unconfirmed, too; one confirmation of the whole comes last"));
 	if (left == 0)
 		return (spent(l, a));
 	if (g != NULL && (rc = advice_elsewhere(l, path, f, g, a)) != 0)
@@ -181,14 +192,6 @@ confirm(const struct ledger *l, const char *path, const struct standings_fact *f
 	return (g == NULL ?
 		rc :
 		rc | advice_power(b, f, g->incumbent, p->law >= 3 ? p->confirm.pairs : p->confirm.seeds, &a->why));
-}
-
-/* One kind of advice that is a command and a reason. */
-static int
-say(struct advice *a, enum advice_kind kind, const char *why)
-{
-	a->kind = kind;
-	return (str_puts(&a->why, why));
 }
 
 int

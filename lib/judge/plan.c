@@ -19,9 +19,8 @@
 
 enum { MAX_DRAWS = 1000 };
 
-/* The last row of the run at a path, with its fact; -1 after saying why, errno ENOENT if the ledger lacks it. */
-static int
-row_of_run(const struct ledger *l, const char *path, const struct standings_fact **fact, struct row *row)
+int
+plan_row_of_run(const struct ledger *l, const char *path, const struct standings_fact **fact, struct row *row)
 {
 	struct rundir r;
 	int error, rc = -1;
@@ -256,6 +255,14 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 	}
 	if (f->config == g->incumbent) {
 		say_error("'%s' is of the incumbent's own configuration", path);
+		return (PLAN_NO);
+	}
+	if (g->base != 0 && g->base != f->config) {
+		say_error(
+		    "its group is built on a provisional base, and only the whole of it is confirmed: make '%s' the "
+		    "base, or drop that",
+		    path);
+		shell_next("hg-ledger base %s %s  # or hg-ledger base -x %s", l->path, path, l->path);
 		return (PLAN_NO);
 	}
 	if (calibrated(b, standings_lane(b, f->group, f->lane)) != 1) {
@@ -546,7 +553,7 @@ plan_confirmation(struct ledger *l, const char *path, unsigned n, const char *na
 	int rc = -1;
 
 	row_init(out, STANDINGS_PLAN);
-	if (row_of_run(l, path, &f, &mine) == -1)
+	if (plan_row_of_run(l, path, &f, &mine) == -1)
 		return (-1);
 	if (f->group != 0 && (open = standings_open_plan(b, f->group)) != NULL) {
 		rc = take_open(l, open, f, names, how, out);
@@ -620,7 +627,7 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 	row_init(out, STANDINGS_CALIBRATION);
 	if (n < b->policy.noise.calibration_seeds)
 		n = b->policy.noise.calibration_seeds;
-	if (row_of_run(l, path, &f, &row) == -1)
+	if (plan_row_of_run(l, path, &f, &row) == -1)
 		return (-1);
 	if (f->group == 0) {
 		say_error("'%s' has no sound run: its noise cannot be known", path);
@@ -713,7 +720,7 @@ plan_fresh(const struct ledger *l, const char *path, int64_t *seed, int64_t *off
 	int tries = 0;
 	size_t i;
 
-	if (row_of_run(l, path, &f, &row) == -1)
+	if (plan_row_of_run(l, path, &f, &row) == -1)
 		return (-1);
 	row_free(&row);
 	fresh = *f;

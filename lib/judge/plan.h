@@ -40,6 +40,9 @@ int plan_confirmation(struct ledger *l, const char *path, unsigned n, const char
  */
 const char *plan_uncalibrated(const struct standings *b, const struct standings_fact *f, const json_t *lanes);
 
+/* The last row of the run at a path, with its fact; -1 with errno, said: ENOENT the ledger lacks it. */
+int plan_row_of_run(const struct ledger *l, const char *path, const struct standings_fact **fact, struct row *row);
+
 /* What a plan of pairs fixes of what is known before them, its level included. */
 struct standings_prior plan_prior(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config,
     uint64_t incumbent, enum policy_metric metric);

@@ -176,6 +176,7 @@ replay_row(void *arg, const char *line, size_t n, uint64_t offset, const char *d
 	struct replay *r = arg;
 	struct policy policy;
 	struct standings_fact f;
+	const char *no;
 	char what[64];
 	json_t *json;
 	struct row row;
@@ -214,6 +215,10 @@ replay_row(void *arg, const char *line, size_t n, uint64_t offset, const char *d
 		break;
 	case STANDINGS_TAKE:
 		replay_take(r, &f);
+		break;
+	case STANDINGS_BASE:
+		if (f.config != 0 && (no = classify_no_base(&r->l.book, f.group, f.lane, f.config)) != NULL)
+			differs(r, no);
 		break;
 	case STANDINGS_CALIBRATION:
 	case STANDINGS_PROMOTION:

@@ -203,6 +203,7 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	struct noise_arm arm, one = { 1, 0, 0, 0 };
 	struct guard_side mine, theirs;
 	enum policy_metric guarded;
+	uint64_t other;
 	unsigned slot, i;
 	int comparable, second;
 
@@ -221,7 +222,8 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 		return (verdict_because(v, VERDICT_NOT_COMPARABLE));
 	if (g == NULL || g->incumbent == 0)
 		return (verdict_because(v, standings_starved(b, f) ? VERDICT_STARVED : VERDICT_FIRST));
-	reference = standings_fact(b, g->reference);
+	reference = standings_fact(b, standings_reference(b, g, f));
+	other = reference->config;
 	v.changed = what_changed(b, reference, f) & (f->config == g->incumbent ? VERDICT_SYSTEM : ~0u);
 	comparable = in_one_unit(b, reference, f);
 	if (comparable)
@@ -232,6 +234,11 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	if (arm.n == 0)
 		arm = standings_standing(b, standings_config(b, f->group, g->lane, g->incumbent),
 		    (enum policy_metric)v.metric);
+	if (other != g->incumbent) {
+		arm = (struct noise_arm){ g->base_runs, g->base_score[v.metric], 0, 0 };
+		v.steps = g->base_steps;
+		v.on_base = 1;
+	}
 	if (arm.n > 0 && comparable) {
 		v.compared = 1;
 		v.incumbent_score = arm.mean;
@@ -279,7 +286,7 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 		v.gain = -p->metric.sign * v.delta;
 		one.n = 2;
 	}
-	pool = standings_pool(b, f->group, f->lane, f->config, g->incumbent, (enum policy_metric)v.metric);
+	pool = standings_pool(b, f->group, f->lane, f->config, other, (enum policy_metric)v.metric);
 	prior = noise_prior(&pool);
 	v.lane_sd = standings_lane_sd(b, f->group, f->lane, (enum policy_metric)v.metric);
 	v.prior_df = noise_prior_df(&prior);
@@ -308,6 +315,29 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	if (v.gain < (second ? p->screen.second_sd : p->screen.gain_sd) * v.lane_sd)
 		return (verdict_because(v, VERDICT_WITHIN_NOISE));
 	return (verdict_because(v, p->law >= 3 && !second ? VERDICT_SECOND : VERDICT_PROMISING));
+}
+
+const char *
+classify_no_base(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config)
+{
+	const struct standings_group *g = group == 0 ? NULL : standings_group(b, group);
+	const struct standings_fact *screening;
+
+	if (b->policy.law < 3)
+		return ("provisional bases are of law 3");
+	if (g == NULL || g->incumbent == 0)
+		return ("its group has no incumbent");
+	if (standings_open_plan(b, group) != NULL)
+		return ("a confirmation is open, and nothing is changed under it");
+	if (config == g->incumbent)
+		return ("it is the incumbent");
+	if (g->base != 0 && lane != g->base_lane)
+		return ("its group's base is on another lane");
+	screening = standings_screening(b, group, lane, config);
+	if (screening == NULL || screening->reason != VERDICT_PROMISING ||
+	    classify_run(b, screening, VERDICT_REASONS).reason != VERDICT_PROMISING)
+		return ("it has not looked better twice, against what challengers are screened against now");
+	return (NULL);
 }
 
 static int
@@ -496,6 +526,7 @@ classify_pairs(const struct standings *b, const struct standings_plan *p)
 	int identical = 0, broken = 0;
 	unsigned i, k;
 
+	v.steps = p->steps;
 	memcpy(v.tries, p->tries, sizeof(v.tries));
 	memcpy(v.starved, p->starved, sizeof(v.starved));
 	v.level = p->prior.level;

@@ -25,6 +25,12 @@
 struct verdict classify_run(const struct standings *b, const struct standings_fact *f, enum verdict_reason rule);
 
 /*
+ * Why a configuration is made no provisional base of its group on a lane, in words; NULL if it may be: both its runs
+ * look better, and no confirmation is open.
+ */
+const char *classify_no_base(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config);
+
+/*
  * Of a group's challengers that passed the screen, those that no confirmation decided on, that have the incumbent's cap
  * and that would pass it now: how many, and in *best the best one's fact as index + 1, 0 if there is none.
  */

@@ -63,13 +63,18 @@ changed(struct str *s, const struct explain *t)
 
 	if (v->changed == 0)
 		return (rc);
-	rc |= str_puts(s, " What differs from the incumbent: ");
+	rc |= str_printf(s, " What differs from the %s: ", v->on_base ? "provisional base" : "incumbent");
 	for (i = 0; (name = verdict_changed_name(v->changed, i)) != NULL; i++) {
 		keys = t->settings != NULL && strcmp(name, verdict_changed_name(VERDICT_MODEL, 0)) == 0;
 		several |= i > 0 || (keys && strstr(t->settings, ", ") != NULL);
 		rc |= str_printf(s, "%s%s", i == 0 ? "" : ", ", keys ? t->settings : name);
 	}
 	rc |= str_puts(s, several ? "; more than one, so none can be credited." : ".");
+	if (v->steps != 0 && !v->on_base)
+		rc |= str_printf(s,
+		    " It was built up in %u step%s that nothing confirmed alone: what is judged is the whole, and no"
+		    " single change is credited.",
+		    v->steps, v->steps == 1 ? "" : "s");
 	if ((v->changed & VERDICT_WEIGHTS) != 0)
 		rc |= str_puts(s,
 		    " The two start from different initial weights, so the difference is as much of what"
@@ -109,8 +114,8 @@ scored(struct str *s, const struct explain *t)
 	if (!v->compared || v->reason == VERDICT_SLOT)
 		return (rc);
 	/* Under law 3 runs at other places in the data weigh less, or tell how much was gained on the last one. */
-	rc |= str_printf(s, ", %.5f %s than the incumbent's %.5f (%s%u run%s)", fabs(v->gain),
-	    v->gain >= 0 ? "better" : "worse", v->incumbent_score,
+	rc |= str_printf(s, ", %.5f %s than the %s %.5f (%s%u run%s)", fabs(v->gain), v->gain >= 0 ? "better" : "worse",
+	    v->on_base ? "provisional base's" : "incumbent's", v->incumbent_score,
 	    v->incumbent_runs < 2                     ? "" :
 		t->policy->law >= 3 && isnan(v->odds) ? "from " :
 							"mean of ",

@@ -635,6 +635,15 @@ apply_policy(struct standings *b, const struct standings_fact *f)
 	return (0);
 }
 
+/* How many provisional bases the challenger of a plan was built on, itself included. */
+static unsigned
+base_steps(const struct standings *b, const struct standings_fact *f)
+{
+	const struct standings_group *g = standings_group(b, f->group);
+
+	return (g != NULL && g->base != 0 && g->base == f->config ? g->base_steps : 0);
+}
+
 static int
 apply_plan(struct standings *b, const struct standings_fact *f)
 {
@@ -646,6 +655,7 @@ apply_plan(struct standings *b, const struct standings_fact *f)
 	b->plans = plans;
 	p = &plans[b->plan_count++];
 	memset(p, 0, sizeof(*p));
+	p->steps = base_steps(b, f);
 	p->announced = f->announced;
 	p->row = f->row;
 	p->group = f->group;
@@ -956,6 +966,11 @@ apply_verdict(struct standings *b, const struct standings_fact *f)
 	if ((g = group_of(b, p->group)) == NULL)
 		return (-1);
 	b->last_group = p->group;
+	/* Confirmed or not, nothing more is built on it unless somebody asks for that again. */
+	if (p->steps != 0 && g->base == p->config && f->reason != VERDICT_ABANDONED) {
+		g->base = 0;
+		g->base_steps = 0;
+	}
 	p->looked = p->paired && (f->klass == VERDICT_IMPROVEMENT || finds_no_better(f));
 	if (p->paired && f->klass == VERDICT_IMPROVEMENT && succeed(b, p) == -1)
 		return (-1);
@@ -1065,6 +1080,50 @@ apply_take(struct standings *b, const struct standings_fact *f, size_t index)
 	slot->released = 0;
 }
 
+size_t
+standings_reference(const struct standings *b, const struct standings_group *g, const struct standings_fact *f)
+{
+	return (b->policy.law >= 3 && g->base != 0 && f->lane == g->base_lane && f->config != g->base &&
+		    f->config != g->incumbent ?
+		g->base_run :
+		g->reference);
+}
+
+/* A base is as good as the runs that it looked better by; one more stands on the one before. */
+static int
+apply_base(struct standings *b, const struct standings_fact *f)
+{
+	struct standings_group *g = group_of(b, f->group);
+	struct stats_sample s[STANDINGS_SCORES];
+	const struct standings_fact *x;
+	size_t i;
+	int m;
+
+	if (g == NULL)
+		return (-1);
+	g->base = f->config;
+	if (g->base == 0) {
+		g->base_steps = 0;
+		return (0);
+	}
+	memset(s, 0, sizeof(s));
+	for (i = 0; i < standings_count(b); i++) {
+		x = standings_fact(b, i);
+		if (x->kind != STANDINGS_RUN || x->group != f->group || x->lane != f->lane || x->config != f->config ||
+		    (x->reason != VERDICT_SECOND && x->reason != VERDICT_PROMISING))
+			continue;
+		g->base_run = i;
+		for (m = 0; m < STANDINGS_SCORES; m++)
+			stats_sample_add(&s[m], x->metric[m]);
+	}
+	g->base_lane = f->lane;
+	g->base_steps++;
+	g->base_runs = s[0].n;
+	for (m = 0; m < STANDINGS_SCORES; m++)
+		g->base_score[m] = s[m].mean;
+	return (0);
+}
+
 static int
 fold(struct standings *b, const struct standings_fact *f, size_t index)
 {
@@ -1088,6 +1147,9 @@ fold(struct standings *b, const struct standings_fact *f, size_t index)
 		break;
 	case STANDINGS_TAKE:
 		apply_take(b, f, index);
+		break;
+	case STANDINGS_BASE:
+		rc = apply_base(b, f);
 		break;
 	case STANDINGS_PROMOTION:
 	case STANDINGS_IMPORT:

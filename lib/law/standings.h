@@ -30,6 +30,7 @@ enum standings_kind {
 	STANDINGS_PROMOTION,
 	STANDINGS_IMPORT,
 	STANDINGS_TAKE,
+	STANDINGS_BASE,
 	STANDINGS_KINDS
 };
 
@@ -136,6 +137,11 @@ struct standings_group {
 	unsigned resolved;  /* challengers found no better since the last gain */
 	unsigned promising; /* challengers that wait for a confirmation */
 	unsigned improvements;
+	/* Where one is asked for, from law 3 on: what challengers are screened against, unconfirmed. */
+	uint64_t base, base_lane;                       /* its configuration; 0: none */
+	size_t base_run;                                /* a fact of its runs */
+	unsigned base_steps;                            /* bases on the way from the incumbent, this one included */
+	double base_runs, base_score[STANDINGS_SCORES]; /* the mean of the runs that it looked better by */
 };
 
 struct standings_lane {
@@ -168,8 +174,9 @@ struct standings_plan {
 	uint64_t machine, lanes[STANDINGS_LANES]; /* as of its fact */
 	unsigned last;                            /* the slot that was filled last */
 	unsigned pairs;                           /* that its verdict rests on; 0: all that are whole */
-	int paired, looked;            /* its verdict was the law's, not that it was given up or could not be judged */
-	int diverged;                  /* a run of the challenger did */
+	int paired, looked; /* its verdict was the law's, not that it was given up or could not be judged */
+	int diverged;       /* a run of the challenger did */
+	unsigned steps;     /* provisional bases that its challenger was built on, itself included; 0: none */
 	unsigned tries[2], starved[2]; /* runs of a side that filled no slot, and those of them that starved */
 	struct policy policy;          /* that it was made under: nothing that is said later changes its law */
 	struct standings_prior prior;
@@ -277,6 +284,12 @@ unsigned standings_left(const struct standings *b);
 
 /* All campaigns of the ledger: how many made a plan, and the sum of the levels that they have spent. */
 unsigned standings_campaigns(const struct standings *b, double *level);
+
+/*
+ * What a run is compared with: a fact of its group's incumbent or, for a challenger on its lane, of the provisional
+ * base.  There must be an incumbent.
+ */
+size_t standings_reference(const struct standings *b, const struct standings_group *g, const struct standings_fact *f);
 
 /*
  * The open plan that a run of this configuration, seed and lane belongs to, and which slot; NULL if none.  A pair runs

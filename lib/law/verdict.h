@@ -61,6 +61,8 @@ struct verdict {
 	double rank_p;                 /* Mann-Whitney's, of pairs the sign test's, as a cross-check */
 	double odds;                   /* of pairs, for a gain; NAN: none were run */
 	double expected;               /* the true gain to expect, by what a gain that was picked is too large */
+	unsigned steps;                /* of the provisional base that it was held against, or confirmed as; 0: none */
+	int on_base;                   /* it was held against the base, and not against the incumbent */
 	unsigned tries[2], starved[2]; /* runs of incumbent and challenger that filled no slot */
 };
 

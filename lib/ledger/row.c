@@ -141,6 +141,17 @@ static const struct member take_members[] = {
 	END,
 };
 
+static const struct member base_members[] = {
+	AT(row_base, "group_sha256", TEXT, group),
+	AT(row_base, "lane", NAME, lane),
+	AT(row_base, "cap_ms", CAP, cap_ms),
+	AT(row_base, "config_sha256", TEXT, config),
+	AT(row_base, "run_id", NAME, run_id),
+	AT(row_base, "run_sha256", TEXT, run),
+	AT(row_base, "steps", COUNT, steps),
+	END,
+};
+
 static const struct member calibration_members[] = {
 	AT(row_calibration, "group_sha256", TEXT, group),
 	AT(row_calibration, "lane", NAME, lane),
@@ -236,6 +247,7 @@ static const struct member verdict_members[] = {
 	AT(row_verdict, "power", REAL, is.power),
 	AT_LATER(row_verdict, "odds", REAL, is.odds),
 	AT_LATER(row_verdict, "expected_gain", REAL, is.expected),
+	AT_LATER(row_verdict, "steps", TALLY, is.steps),
 	AT_LATER(row_verdict, "incumbent_tries", TALLY, is.tries[0]),
 	AT_LATER(row_verdict, "tries", TALLY, is.tries[1]),
 	AT(row_verdict, "findings", LIST, findings),
@@ -282,6 +294,7 @@ static const struct {
 	[STANDINGS_PROMOTION] = { "promotion", offsetof(struct row, promotion), promotion_members },
 	[STANDINGS_IMPORT] = { "import", offsetof(struct row, import), import_members },
 	[STANDINGS_TAKE] = { "take", offsetof(struct row, take), take_members },
+	[STANDINGS_BASE] = { "base", offsetof(struct row, base), base_members },
 };
 
 const char *
@@ -932,6 +945,11 @@ row_fact(const struct row *r, struct standings_fact *f)
 		f->plan = standings_tag(r->take.plan);
 		f->run = standings_tag(r->take.run_uid);
 		f->n = (uint32_t)r->take.slot;
+		break;
+	case STANDINGS_BASE:
+		f->group = standings_tag(r->base.group);
+		f->lane = lane_of(r->base.lane, r->base.cap_ms);
+		f->config = r->base.config == NULL ? 0 : standings_tag(r->base.config);
 		break;
 	case STANDINGS_POLICY:
 		f->campaign = standings_text_tag(jsonio_text(r->policy, "campaign.name", ""));

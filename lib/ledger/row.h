@@ -67,6 +67,11 @@ struct row_take {
 	int64_t slot; /* from 1 */
 };
 
+struct row_base {
+	const char *group, *lane, *config, *run_id, *run; /* config NULL: there is none from here on */
+	int64_t cap_ms, steps;
+};
+
 /* Of an import only what is of interest here; import/claim.c has the whole of it. */
 struct row_import {
 	const char *content, *key, *series, *title, *file;
@@ -102,6 +107,7 @@ struct row {
 	struct row_promotion promotion;
 	struct row_import import;
 	struct row_take take;
+	struct row_base base;
 	/* Of a run or a confirmation. */
 	struct row_verdict verdict;
 	struct row_incumbent after; /* who is incumbent of its group from here on */

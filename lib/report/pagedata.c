@@ -469,6 +469,7 @@ take(struct pagedata *s, const struct row *row, const char *digest)
 	case STANDINGS_POLICY:
 	case STANDINGS_CALIBRATION:
 	case STANDINGS_TAKE:
+	case STANDINGS_BASE:
 	case STANDINGS_KINDS:
 		break;
 	}
