@@ -63,7 +63,7 @@ struct standings_fact {
 	uint32_t attempt;
 	uint8_t kind, klass, reason, starved;
 	uint32_t
-	    n; /* of a plan, runs a side; of a calibration or verdict, runs; of a policy, confirmations; of a take, slot */
+	    n; /* of a plan, runs a side; of calibration or verdict, runs; of a policy, confirmations; of a take, slot */
 	uint64_t row; /* the line's digest */
 	uint64_t run; /* run_uid */
 	uint64_t group, lane, config, system;
