@@ -57,6 +57,7 @@ tiny_spec() {
 # by far passes it, however fast the machine is.
 train_slowing() {
 	local pid
+	[ -z "$HG_SAN" ] || skip "sanitizers want to be loaded first"
 	cc -shared -fPIC -o slow.so "$HG_T/preload/slowclock.c"
 	SLOW=2000 SLOW_AT=$PWD/slow LD_PRELOAD=$PWD/slow.so hg-train "$1" 3>&- &
 	pid=$!

@@ -738,7 +738,7 @@ pasted() {
 @test "each subcommand has options and a usage of its own" {
 	local word words
 	words=$(hg-ledger -h | sed -n '/^$/q; s/^usage://; s/^ *hg-ledger \([a-z]*\) .*/\1/p' | uniq)
-	[ "$(wc -w <<< "$words")" -eq 13 ]
+	[ "$(wc -w <<< "$words")" -eq 14 ]
 	hg-ledger -h | sed '/^$/,$d; s/^usage:/      /' > whole
 	for word in $words; do
 		hg-ledger "$word" -h > own

@@ -600,6 +600,7 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 # bats test_tags=b85
 @test "a score that was interrupted twice counts two resumes, though its notes were torn, and has the bits of one that was not" {
 	local pid n
+	[ -z "$HG_SAN" ] || skip "sanitizers want to be loaded first"
 	awk '{ print; for (i = 0; i < 3; i++) print i, $0 }' "$DATA.txt" > notes.txt
 	hg-data -B -n 900 -f lines -o notes notes.txt 2> /dev/null
 	DATA=$PWD/notes tiny_spec "$R" train.iterations=1 train.warmup_steps=0 model.model_dim=64 budget.score_deadline_ms=100h

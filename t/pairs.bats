@@ -210,6 +210,58 @@ altered() {
 	hg-ledger replay "$L"
 }
 
+# bats test_tags=b89
+@test "of several runs of one planned seed only that counts which took its slot before it trained" {
+	SET=train.schedule=wallclock calibrated
+	pretend
+	scored runs/good 2.23 train.matrix_lr=0.0460 train.schedule=wallclock seed=71
+	scored runs/good.2 2.231 train.matrix_lr=0.0460 train.schedule=wallclock seed=72
+	add runs/good runs/good.2
+	hg-ledger plan "$L" runs/good > plan
+	line=$(hg-ledger next "$L")
+	spec() {
+		hg-spec -b "$L/$(cut -f 5 <<< "$line")/spec.json" -s train.seed="$(cut -f 4 <<< "$line")" \
+		    -s train.data_offset="$(cut -f 6 <<< "$line")" "$1" 2> /dev/null
+	}
+	# two that trained, and were looked at, without a word
+	for i in 1 2; do
+		spec "runs/try$i"
+		"$PYTHON" "$HG_TOP/t/tools/judged_run.py" "runs/try$i" "2.2$i"
+		run hg-ledger add "$L" "runs/try$i"
+		[ "$status" -ne 0 ]
+		[[ "$output" == *"runs/try$i' is what slot 1 of the open plan asks for and did not take it before it trained"* ]]
+		run -1 hg-ledger take "$L" "runs/try$i"
+		[[ "$output" == *"begun before it took slot 1"* ]]
+	done
+	[ "$(wc -l < "$L/ledger.jsonl")" -eq 10 ]
+	# one that took it, twice the same, and one that comes after it
+	spec runs/mine
+	spec runs/late
+	[ "$(hg-ledger take "$L" runs/mine | cut -f 2,3)" = "1	mine" ]
+	[ "$(hg-ledger take -p "$L" runs/mine | cut -f 2,3)" = "1	mine" ]
+	[ "$(wc -l < "$L/ledger.jsonl")" -eq 11 ]
+	run -1 hg-ledger take "$L" runs/late
+	[[ "$output" == *"'mine' has taken slot 1"* ]]
+	# one that no plan asks for
+	hg-spec -b runs/good/spec.json -s train.seed=99 runs/other 2> /dev/null
+	[ -z "$(hg-ledger take -p "$L" runs/other)" ]
+	run -1 hg-ledger take "$L" runs/other
+	# failed, it leaves the slot to another one, and that is counted
+	"$PYTHON" "$HG_TOP/t/tools/judged_run.py" runs/mine 2.3 starved=yes
+	add runs/mine
+	[ "$(hg-ledger take "$L" runs/late | cut -f 2,3)" = "1	late" ]
+	"$PYTHON" "$HG_TOP/t/tools/judged_run.py" runs/late 2.3
+	add runs/late
+	[ "$(field late .verdict.reason)" = slot ]
+	hg-confirm "$L" runs/good > out 2> err
+	hg-ledger show "$L" | jq -e '.verdict | .tries + .incumbent_tries == 1'
+	hg-ledger replay "$L"
+	hg-ledger verify "$L" runs/mine runs/late > /dev/null
+	# a take that the chain was made anew with is none
+	altered "[.[] | if .kind == \"take\" and .take.run_id == \"late\" then .take.run_uid = \"$(printf 0%.0s {1..32})\" else . end]"
+	run -1 hg-ledger replay "$L"
+}
+
 @test "a lane is calibrated by the incumbent's configuration alone, also where a row says otherwise" {
 	calibrated
 	for i in 1 2 3 4 5; do

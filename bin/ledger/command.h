@@ -21,8 +21,8 @@ struct command {
 };
 
 extern const struct command add_command, list_command, show_command, incumbent_command, verify_command,
-    calibrate_command, plan_command, next_command, pace_command, stop_command, promote_command, import_command,
-    replay_command;
+    calibrate_command, plan_command, next_command, take_command, pace_command, stop_command, promote_command,
+    import_command, replay_command;
 
 /* Was the option given? */
 int command_given(struct opt *options, char letter);

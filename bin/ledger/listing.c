@@ -256,6 +256,9 @@ name_of(const struct row *row)
 	case STANDINGS_IMPORT:
 		name = row->import.title != NULL ? row->import.title : row->import.file;
 		break;
+	case STANDINGS_TAKE:
+		name = row->take.run_id;
+		break;
 	case STANDINGS_VERDICT:
 		return ("(confirmation)");
 	case STANDINGS_POLICY:
@@ -469,9 +472,10 @@ print_seconds(struct printing *p)
 	size_t from = p->second_count > SPARKS ? p->second_count - SPARKS : 0;
 	char text[4 * MOST];
 
+	if (p->second_count == 0)
+		return;
 	qsort(p->seconds, p->second_count, sizeof(*p->seconds), by_row);
-	if (p->second_count > 0)
-		out_put("\nwait for a second run: %zu\n", p->second_count);
+	out_put("\nwait for a second run: %zu\n", p->second_count);
 	for (q = p->seconds + from; q < p->seconds + p->second_count; q++)
 		out_put(" %5llu  %s\n", (unsigned long long)q->row, term_fit(text, sizeof(text), q->name, p->name));
 }

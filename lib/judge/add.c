@@ -5,6 +5,7 @@
 
 #include "base/jsonio.h"
 #include "base/say.h"
+#include "base/shell.h"
 #include "base/str.h"
 #include "judge/add.h"
 #include "judge/confirmation.h"
@@ -225,16 +226,26 @@ judge_again(const struct ledger *l, const struct row *there, struct add *out, st
 static int
 is_astray(const struct ledger *l, const char *path, const struct standings_fact *f)
 {
+	unsigned slot;
+
 	switch (standings_astray(&l->book, f)) {
 	case STANDINGS_FITS:
 		break;
-	case STANDINGS_OTHER_MACHINE:
+	case STANDINGS_UNTAKEN:
+		(void)standings_asked(&l->book, f, &slot);
 		say_error(
-		    "'%s' ran on a lane that the open plan names, but on another machine, backend, instruction set or"
-		    " number of threads than its challenger did, so it fills no slot: make that run anew on a"
-		    " lane of one class with the plan's",
-		    path);
+		    "'%s' is what slot %u of the open plan asks for and did not take it before it trained: it could be"
+		    " one of several, and counts for nothing",
+		    path, slot + 1);
+		shell_next("hg-ledger next %s  # another run of that seed takes it by hg-run -l, or hg-ledger take",
+		    l->path);
 		return (1);
+	case STANDINGS_OTHER_MACHINE:
+		say_note(
+		    "'%s' ran on a lane that the open plan names, but on another machine, backend, instruction set or "
+		    "number of threads than its challenger did: it fills no slot, and another run of that seed may",
+		    path);
+		break;
 	case STANDINGS_OTHER_LANE:
 		say_error(
 		    "'%s' belongs to a pair whose other run was on another lane, so it fills no slot: make that run"

@@ -525,11 +525,13 @@ draft(const struct ledger *l, const struct row *mine, const struct row *theirs, 
 		.slots = row_hold(out, slots_json(&plan)),
 		.incumbent = out->plan.incumbent,
 		.challenger = out->plan.challenger,
-		.prior = { .lane_sd = NAN } };
+		.prior = { .lane_sd = NAN },
+		.announced = RECORD_NONE };
 	if (p->law >= 3) {
 		out->plan.lanes = lanes;
 		out->plan.machine = lanes == NULL ? NULL : row_text(out, mine->run.machine);
 		out->plan.metric = policy_metric_name(metric);
+		out->plan.announced = 1;
 		out->plan.prior = plan_prior(b, f->group, f->lane, f->config, reference->config, metric);
 	}
 	return (out->plan.nonce == NULL || out->plan.slots == NULL ? -1 : ledger_start(l, out));

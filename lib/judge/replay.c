@@ -172,6 +172,18 @@ replay_calibration(struct replay *r, const struct row_calibration *c, const stru
 	}
 }
 
+/* Was its plan open and the slot free, or the run that had taken it known to have failed? */
+static void
+replay_take(struct replay *r, const struct standings_fact *f)
+{
+	const struct standings_plan *p = standings_plan(&r->l.book, f->plan);
+
+	if (p == NULL || p->closed || !p->announced || f->n < 1 || f->n > 2 * p->n)
+		differs(r, "no open plan has the slot that it takes");
+	else if (p->slot[f->n - 1].fact != 0 || (p->slot[f->n - 1].taken != 0 && !p->slot[f->n - 1].released))
+		differs(r, "another run had taken the slot");
+}
+
 static int
 replay_row(void *arg, const char *line, size_t n, uint64_t offset, const char *digest)
 {
@@ -213,6 +225,9 @@ replay_row(void *arg, const char *line, size_t n, uint64_t offset, const char *d
 			differs(r, "rules are never changed while a confirmation is open");
 		if (policy_take(&policy, row.policy) == -1 || standings_policy(&r->l.book, &policy) == -1)
 			r->broken = 1;
+		break;
+	case STANDINGS_TAKE:
+		replay_take(r, &f);
 		break;
 	case STANDINGS_CALIBRATION:
 		if (r->l.book.policy.law >= 2)

@@ -447,6 +447,10 @@ standings_slots(const struct standings_fact *plan, struct standings_slot slot[2 
 	for (i = 0, x = plan->nonce; i < 2 * plan->n; i++) {
 		pair = i / 2;
 		slot[i].challenger = (int)((i + pair + plan->nonce) & 1);
+		slot[i].taken = 0;
+		slot[i].taken_ms = 0;
+		slot[i].take = 0;
+		slot[i].released = 0;
 		slot[i].fact = 0;
 		slot[i].invalid = 0;
 		if (paired && i % 2 == 1) {
@@ -500,6 +504,13 @@ fits(const struct standings_plan *p, const struct standings_slot *slot, const st
 	    (f->init != 0 || slot->seed == f->seed));
 }
 
+/* Is it the run that has taken the slot, and did so before it began? */
+static int
+has_taken(const struct standings_slot *slot, const struct standings_fact *f)
+{
+	return (slot->taken == f->run && f->started_ms >= slot->taken_ms);
+}
+
 int
 standings_names_lane(const struct standings_plan *p, uint64_t lane)
 {
@@ -547,19 +558,32 @@ asks_for(const struct standings *b, const struct standings_fact *f, size_t *i, u
 	return (NULL);
 }
 
-struct standings_plan *
-standings_slot(const struct standings *b, const struct standings_fact *f, unsigned *slot)
+static struct standings_plan *
+slot_of(const struct standings *b, const struct standings_fact *f, int asked, unsigned *slot)
 {
 	struct standings_plan *p;
 	size_t i = 0;
 	unsigned k = 0;
 
 	for (; (p = asks_for(b, f, &i, &k)) != NULL; k++)
-		if (standings_open_to(b, p, k, f->lane) && same_machine(p, f)) {
+		if (standings_open_to(b, p, k, f->lane) && same_machine(p, f) &&
+		    (asked || !p->announced || has_taken(&p->slot[k], f))) {
 			*slot = k;
 			return (p);
 		}
 	return (NULL);
+}
+
+struct standings_plan *
+standings_slot(const struct standings *b, const struct standings_fact *f, unsigned *slot)
+{
+	return (slot_of(b, f, 0, slot));
+}
+
+struct standings_plan *
+standings_asked(const struct standings *b, const struct standings_fact *f, unsigned *slot)
+{
+	return (slot_of(b, f, 1, slot));
 }
 
 enum standings_astray
@@ -571,6 +595,8 @@ standings_astray(const struct standings *b, const struct standings_fact *f)
 
 	if (standings_slot(b, f, &k) != NULL)
 		return (STANDINGS_FITS);
+	if (standings_asked(b, f, &k) != NULL)
+		return (STANDINGS_UNTAKEN);
 	k = 0;
 	if ((p = asks_for(b, f, &i, &k)) == NULL)
 		return (STANDINGS_FITS);
@@ -620,6 +646,7 @@ apply_plan(struct standings *b, const struct standings_fact *f)
 	b->plans = plans;
 	p = &plans[b->plan_count++];
 	memset(p, 0, sizeof(*p));
+	p->announced = f->announced;
 	p->row = f->row;
 	p->group = f->group;
 	p->lane = f->lane;
@@ -716,9 +743,29 @@ count_try(struct standings *b, const struct standings_fact *f)
 		tried.started_ms = f->at_ms;
 	if (b->policy.law < 3 || (p = standings_slot(b, &tried, &k)) == NULL || !p->paired)
 		return;
+	p->slot[k].released = 1;
 	p->tries[p->slot[k].challenger]++;
 	p->starved[p->slot[k].challenger] += f->reason == VERDICT_STARVED;
 	p->diverged |= f->diverged && p->slot[k].challenger;
+}
+
+/* A run that took a slot and then ran on a machine of another class leaves it to another run. */
+static void
+release(struct standings *b, const struct standings_fact *f)
+{
+	struct standings_plan *p;
+	size_t i;
+	unsigned k;
+
+	for (i = 0; i < b->plan_count; i++) {
+		p = &b->plans[i];
+		for (k = 0; !p->closed && p->announced && k < 2 * p->n; k++)
+			if (p->slot[k].taken == f->run && p->slot[k].fact == 0 && !p->slot[k].released &&
+			    !same_machine(p, f)) {
+				p->slot[k].released = 1;
+				p->tries[p->slot[k].challenger]++;
+			}
+	}
 }
 
 static int
@@ -731,6 +778,7 @@ apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 
 	if (f->klass == VERDICT_BLOCKED || f->klass == VERDICT_INVALID || f->reason == VERDICT_STARVED)
 		count_try(b, f);
+	release(b, f);
 	/* Whoever stops a run says nothing of it; law 1 took that for a failure. */
 	if (f->klass == VERDICT_BLOCKED && f->interrupted && b->policy.law >= 2)
 		return (0);
@@ -1002,6 +1050,21 @@ apply_calibration(struct standings *b, const struct standings_fact *f)
 	return (0);
 }
 
+static void
+apply_take(struct standings *b, const struct standings_fact *f, size_t index)
+{
+	struct standings_plan *p = standings_plan(b, f->plan);
+	struct standings_slot *slot;
+
+	if (p == NULL || p->closed || f->n < 1 || f->n > 2 * p->n)
+		return;
+	slot = &p->slot[f->n - 1];
+	slot->taken = f->run;
+	slot->taken_ms = f->at_ms;
+	slot->take = index + 1;
+	slot->released = 0;
+}
+
 static int
 fold(struct standings *b, const struct standings_fact *f, size_t index)
 {
@@ -1022,6 +1085,9 @@ fold(struct standings *b, const struct standings_fact *f, size_t index)
 		break;
 	case STANDINGS_VERDICT:
 		rc = apply_verdict(b, f);
+		break;
+	case STANDINGS_TAKE:
+		apply_take(b, f, index);
 		break;
 	case STANDINGS_PROMOTION:
 	case STANDINGS_IMPORT:

@@ -29,6 +29,7 @@ enum standings_kind {
 	STANDINGS_VERDICT,
 	STANDINGS_PROMOTION,
 	STANDINGS_IMPORT,
+	STANDINGS_TAKE,
 	STANDINGS_KINDS
 };
 
@@ -60,7 +61,8 @@ struct standings_fact {
 	uint32_t length; /* with the newline */
 	uint32_t attempt;
 	uint8_t kind, klass, reason, starved;
-	uint32_t n;   /* of a plan, runs a side; of a calibration or verdict, runs; of a policy, confirmations */
+	uint32_t
+	    n; /* of a plan, runs a side; of a calibration or verdict, runs; of a policy, confirmations; of a take, slot */
 	uint64_t row; /* the line's digest */
 	uint64_t run; /* run_uid */
 	uint64_t group, lane, config, system;
@@ -87,7 +89,9 @@ struct standings_fact {
 	int8_t final;           /* enum standings_refused */
 	int8_t clocked;         /* its score depends on the clock */
 	int8_t diverged;        /* its loss did */
-	int32_t interrupted;    /* that is all that stands against it: nothing was found out about its configuration */
+	int8_t interrupted;     /* that is all that stands against it: nothing was found out about its configuration */
+	int8_t announced;       /* of a plan: its runs take their slots before they train */
+	int16_t none;           /* so that the bytes between are known */
 	int64_t cap_ms;         /* of the training clock; -1: none */
 	int64_t at_ms, started_ms, cost_ms;
 	union {
@@ -145,6 +149,11 @@ struct standings_slot {
 	int64_t seed, offset; /* an offset of STANDINGS_ANYWHERE is not looked at */
 	size_t fact;          /* index + 1 of the run; 0: open */
 	int invalid;          /* a run of it was invalid */
+	/* Where runs are announced. */
+	uint64_t taken; /* run_uid of the one that it is for; 0: nobody's yet */
+	int64_t taken_ms;
+	size_t take;  /* index + 1 of the fact */
+	int released; /* that one failed, and has a row that says so */
 };
 
 struct standings_plan {
@@ -155,6 +164,7 @@ struct standings_plan {
 	int closed;
 	int no_better; /* its verdict found the challenger no better */
 	/* From law 3 on. */
+	int announced;                            /* only a run that took its slot before it trained fills it */
 	uint64_t machine, lanes[STANDINGS_LANES]; /* as of its fact */
 	unsigned last;                            /* the slot that was filled last */
 	unsigned pairs;                           /* that its verdict rests on; 0: all that are whole */
@@ -274,12 +284,20 @@ unsigned standings_campaigns(const struct standings *b, double *level);
  */
 struct standings_plan *standings_slot(const struct standings *b, const struct standings_fact *f, unsigned *slot);
 
+/* The same, whether the run has taken the slot or not. */
+struct standings_plan *standings_asked(const struct standings *b, const struct standings_fact *f, unsigned *slot);
+
 /* Is a lane the plan's, or one that it names besides? And may a run on it still fill this open slot? */
 int standings_names_lane(const struct standings_plan *p, uint64_t lane);
 int standings_open_to(const struct standings *b, const struct standings_plan *p, unsigned slot, uint64_t lane);
 
 /* Why a run that an open plan asks for fills no slot of it, though it ran on a lane that the plan names. */
-enum standings_astray { STANDINGS_FITS, STANDINGS_OTHER_MACHINE, STANDINGS_OTHER_LANE };
+enum standings_astray {
+	STANDINGS_FITS,
+	STANDINGS_UNTAKEN, /* it did not take its slot before it began */
+	STANDINGS_OTHER_MACHINE,
+	STANDINGS_OTHER_LANE
+};
 enum standings_astray standings_astray(const struct standings *b, const struct standings_fact *f);
 
 /* An open plan of a group (0: of any), or NULL; and the plan of a row. */

@@ -125,9 +125,19 @@ static const struct member plan_members[] = {
 	IN(row_plan, "incumbent", incumbent, arm_members),
 	AT(row_plan, "slots", LIST, slots),
 	AT_LATER(row_plan, "metric", TEXT, metric),
+	AT_LATER(row_plan, "announced", FLAG, announced),
 	{ "prior", NEST, offsetof(struct row_plan, prior), prior_members, RECORD_OWN, NULL, 1 },
 	AT_LATER(row_plan, "lanes", LIST, lanes),
 	AT_LATER(row_plan, "machine_sha256", TEXT, machine),
+	END,
+};
+
+static const struct member take_members[] = {
+	AT(row_take, "plan_sha256", TEXT, plan),
+	AT(row_take, "slot", COUNT, slot),
+	AT(row_take, "run_id", NAME, run_id),
+	AT(row_take, "run_uid", TEXT, run_uid),
+	AT(row_take, "dir", TEXT, dir),
 	END,
 };
 
@@ -271,6 +281,7 @@ static const struct {
 	[STANDINGS_VERDICT] = { "confirmation", offsetof(struct row, confirmation), confirmation_members },
 	[STANDINGS_PROMOTION] = { "promotion", offsetof(struct row, promotion), promotion_members },
 	[STANDINGS_IMPORT] = { "import", offsetof(struct row, import), import_members },
+	[STANDINGS_TAKE] = { "take", offsetof(struct row, take), take_members },
 };
 
 const char *
@@ -435,6 +446,7 @@ row_init(struct row *r, enum standings_kind kind)
 	r->verdict.sign = 1;
 	r->after.score = NAN;
 	r->plan.prior.lane_sd = NAN;
+	r->plan.announced = RECORD_NONE;
 	r->confirmation.cross_check.documents = RECORD_NONE;
 	r->confirmation.cross_check.gain_bits_per_byte = NAN;
 	r->confirmation.cross_check.gain_nats_per_token = NAN;
@@ -846,7 +858,7 @@ row_run_fact(const struct run_record *run, struct standings_fact *f)
 		f->begins %= f->stream;
 	/* A row of 0.1 does not say. */
 	f->clocked = run->schedule == NULL || strcmp(run->schedule, "wallclock") == 0;
-	f->interrupted = interrupted(run);
+	f->interrupted = (int8_t)interrupted(run);
 	f->keeps = (int8_t)row_keeps(run);
 	f->final = (int8_t)is_final(run);
 	f->diverged = (int8_t)refused_with(run, "loss_diverged");
@@ -885,6 +897,7 @@ row_fact(const struct row *r, struct standings_fact *f)
 				f->prior.doubt = INFINITY;
 		}
 		f->prior.level = r->plan.level;
+		f->announced = r->plan.announced == 1;
 		f->machine = standings_tag(r->plan.machine);
 		if (take_lanes(&r->plan, f) == -1)
 			goto err0;
@@ -914,6 +927,11 @@ row_fact(const struct row *r, struct standings_fact *f)
 		f->config = standings_tag(r->import.content);
 		f->other = standings_tag(r->import.key);
 		f->data = standings_tag(r->import.series);
+		break;
+	case STANDINGS_TAKE:
+		f->plan = standings_tag(r->take.plan);
+		f->run = standings_tag(r->take.run_uid);
+		f->n = (uint32_t)r->take.slot;
 		break;
 	case STANDINGS_POLICY:
 		f->campaign = standings_text_tag(jsonio_text(r->policy, "campaign.name", ""));

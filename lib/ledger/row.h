@@ -31,6 +31,7 @@ struct row_plan {
 	struct standings_prior prior; /* what is known before them; a lane_sd of NAN under laws 1 and 2 */
 	struct row_arm challenger, incumbent;
 	const json_t *slots;
+	int announced;       /* its runs take their slots before they train, or RECORD_NONE */
 	const json_t *lanes; /* names of all that its pairs may run on; NULL: of its own alone */
 	const char *machine; /* and the machine class of these */
 };
@@ -59,6 +60,11 @@ struct row_promotion {
 	const char *group, *config, *run_id, *run, *artifact, *confirmation, *head;
 	const json_t *conditions;
 	const char *scorer;
+};
+
+struct row_take {
+	const char *plan, *run_id, *run_uid, *dir;
+	int64_t slot; /* from 1 */
 };
 
 /* Of an import only what is of interest here; import/claim.c has the whole of it. */
@@ -95,6 +101,7 @@ struct row {
 	struct row_confirmation confirmation;
 	struct row_promotion promotion;
 	struct row_import import;
+	struct row_take take;
 	/* Of a run or a confirmation. */
 	struct row_verdict verdict;
 	struct row_incumbent after; /* who is incumbent of its group from here on */

@@ -468,6 +468,7 @@ take(struct pagedata *s, const struct row *row, const char *digest)
 		return (take_plan(s, row, digest));
 	case STANDINGS_POLICY:
 	case STANDINGS_CALIBRATION:
+	case STANDINGS_TAKE:
 	case STANDINGS_KINDS:
 		break;
 	}

@@ -10,7 +10,8 @@ set -eu
 top=$(cd "$(dirname "$0")/../.." && pwd)
 : "${HG_T:=$top/t}"
 HG_TOP=$top
-PATH=${HG_BIN:-$top/bin}:$HG_T/tools:$PATH
+bin=${HG_BIN:-$top/bin}
+PATH=$bin:$HG_T/tools:$top/bin:$PATH
 export PATH HG_TOP HOMEGOLF_LANES
 python=/usr/bin/python3 rows=100000
 while getopts n: option; do
@@ -45,11 +46,8 @@ many() {	# WHAT COUNT COMMAND...
 
 printf '%-48s %8s\n' 'milliseconds' median
 many "an empty program (true)" 20 env true
-for tool in "$top"/bin/hg-*; do
-	case $tool in
-	*.*) continue ;;
-	esac
-	many "${tool##*/} -h" 10 "$tool" -h
+for tool in $(find "$bin" "$top/bin" -maxdepth 1 -name 'hg-*' ! -name '*.*' -exec basename {} \; | sort -u); do
+	many "$tool -h" 10 "$tool" -h
 done
 
 runs=10
