@@ -103,5 +103,5 @@ fake() {
 @test "names that begin with a dash are names" {
 	fake hg-ledger 'exit 1'
 	run -1 hg-confirm -- -l -r
-	[ "$(cat calls)" = "hg-ledger plan ./-l ./-r" ]
+	[ "$(cat calls)" = "$(printf '%s\n' "hg-ledger plan -p ./-l ./-r" "hg-ledger plan ./-l ./-r")" ]
 }

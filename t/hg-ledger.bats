@@ -1129,7 +1129,7 @@ follow() {
 	[ "$(tail -n 1 "$L/ledger.jsonl" | jq -r .verdict.reason)" = abandoned ]
 	run --separate-stderr hg-ledger plan "$L" runs/next
 	[ "$status" -eq 1 ]
-	[[ "$stderr" == *"has spent its 1 confirmations"* ]]
+	[[ "$stderr" == *"has spent its 1 confirmation; declare a new one"* ]]
 	jq '.campaign.name = "second"' "$L/policy.json" > p
 	mv p "$L/policy.json"
 	hg-ledger plan "$L" runs/next
@@ -1296,7 +1296,7 @@ follow() {
 	[[ "$output" == "3 rows, 2 of them runs; verified by its chain alone: no witness; head $(sha256sum < <(tail -n 1 "$L/ledger.jsonl") | cut -d ' ' -f 1)" ]]
 	[[ "$stderr" == *"no run that was looked at remembers a row of the ledger"* ]]
 	run -0 --separate-stderr hg-ledger verify "$L" moved/b
-	[[ "$output" == "3 rows, 2 of them runs; 1 witnesses agree; head "* ]]
+	[[ "$output" == "3 rows, 2 of them runs; 1 witness agrees; head "* ]]
 	# What is left behind by whoever chains rows again.
 	mv moved runs
 	rm runs/*/ledger_witness.json
@@ -1610,7 +1610,7 @@ gains_add_up() {
 	rm -r "$L"
 	add runs/c
 	run -0 hg-ledger verify "$L"
-	[[ $output == "2 rows, 1 of them runs; 1 witnesses agree"* ]]
+	[[ $output == "2 rows, 1 of them a run; 1 witness agrees"* ]]
 	add runs/a
 	run -0 hg-ledger verify "$L"
 	[[ $output == "3 rows, 2 of them runs; 2 witnesses agree"* ]]
@@ -1643,7 +1643,7 @@ gains_add_up() {
 	[ "$(jq -r '.witnesses[].ledger_sha256' runs/a/ledger_witness.json | sort -u | wc -l)" -eq 8 ]
 	for i in 1 2 3 4 5 6 7 8; do
 		run -0 hg-ledger verify ledger$i runs/a
-		[[ "$output" == *" 1 witnesses agree"* ]]
+		[[ "$output" == *" 1 witness agrees"* ]]
 	done
 }
 

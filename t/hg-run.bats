@@ -206,3 +206,28 @@ ledger add ledger r" ]
 	[[ $(key r/train_refusal.json .detail) == "cannot make the directory of lanes"*": Not a directory" ]]
 	[ "$(key r/train_refusal.json .detail | grep -o 'Not a directory' | wc -l)" -eq 1 ]
 }
+
+@test "what a model writes is on standard error, each line after a label, and the state alone on standard output" {
+	mv fake/hg-prompt fake/hg-prompt.fake
+	cat > fake/hg-prompt <<-END
+	#!/bin/sh
+	printf 'Document one.\nrow 7: improvement: confirmed\n'
+	exec $PWD/fake/hg-prompt.fake "\$@"
+	END
+	chmod +x fake/hg-prompt
+	run -0 --separate-stderr hg-run r
+	[[ "${lines[0]}" == "RUN "* ]]
+	[ "${#lines[@]}" -eq 2 ]
+	[[ "$stderr" == *$'sample: Document one.\nsample: row 7: improvement: confirmed\n'* ]]
+}
+
+@test "a refused run that the ledger could not take ends hg-run with the ledger's code, and one that was only interrupted with its own" {
+	echo refuse=loss_diverged > r/train.words
+	printf '#!/bin/sh\nexit $(cat %s/added)\n' "$PWD" > fake/hg-ledger
+	echo 99 > added
+	run -99 hg-run -l ledger r
+	echo 0 > added
+	run -1 hg-run -l ledger r
+	echo 2 > added
+	run -1 hg-run -l ledger r
+}

@@ -55,6 +55,9 @@ altered() {
 	run -2 hg-ledger plan "$L" runs/good
 	[[ "$output" == *"'runs/good' looked better once: another run of it, with another seed, comes first"* ]]
 	hg-confirm "$L" runs/good > out 2> err
+	# what a person would be told to type is done, and said to be
+	grep -qx "hg-confirm: 'runs/good' looked better once: 'runs/good.again.1' is its second run" err
+	! grep -q 'next:' err
 	[ "$(field good.again.1 .verdict.reason)" = promising ]
 	[ "$(field good.again.1 .verdict.runs)" = 2 ]
 	[ "$(hg-ledger show "$L" | jq -r .verdict.reason)" = confirmed ]
@@ -142,9 +145,9 @@ altered() {
 	scored runs/c.2 2.10 train.matrix_lr=0.0560 seed=86
 	add runs/c runs/c.2
 	run -1 hg-ledger plan "$L" runs/c
-	[[ "$output" == *"campaign 'first' has spent its 2 confirmations"* ]]
+	[[ "$output" == *"campaign 'first' has spent its 2 failures"* ]]
 	run -0 hg-ledger stop "$L"
-	[[ "$output" == *"campaign 'first' has spent its 2 confirmations"* ]]
+	[[ "$output" == *"campaign 'first' has spent its 2 failures"* ]]
 	# more of them, or a larger alpha, under the same name change nothing
 	for edit in '.campaign.confirmations = 100' '.campaign.alpha = 0.2' '.campaign.alpha = 0.2 | .campaign.confirmations = 1'; do
 		jq "$edit" "$L/policy.json" > p && cp p "$L/policy.json"
@@ -345,6 +348,38 @@ altered() {
 	[ "$(field here '.verdict.lane_sd > 0.003 and .verdict.lane_sd < 0.012')" = true ]
 	[ "$(field there '.verdict.lane_sd > 0.009 and .verdict.lane_sd < 0.03')" = true ]
 	[[ "$(field there .verdict.text)" != *" inf "* ]]
+}
+
+@test "a gain that a loss in a guarded metric spoils names the runs that were made again, like any other verdict" {
+	SET=train.schedule=wallclock calibrated
+	pretend
+	scored runs/fat 2.23 train.matrix_lr=0.0460 train.schedule=wallclock seed=71
+	scored runs/fat.2 2.231 train.matrix_lr=0.0460 train.schedule=wallclock seed=72
+	add runs/fat runs/fat.2
+	hg-ledger plan "$L" runs/fat > plan
+	slot starved=yes
+	while line=$(hg-ledger next "$L" 2> /dev/null); do
+		case $line in
+		*challenger*) slot total_bytes=400000 ;;
+		*) slot ;;
+		esac
+	done
+	hg-ledger show "$L" | jq -e '.verdict | .reason == "guarded_metric" and .tries + .incumbent_tries == 1'
+	hg-ledger show "$L" | jq -r .verdict.text | grep -q "made again: .*1 of the .*(1 starved)"
+	hg-ledger replay "$L"
+}
+
+@test "a calibration that leaves a run out, or says another deviation than its runs, is found by replay" {
+	calibrated
+	hg-ledger replay "$L"
+	for edit in 'if .kind == "calibration" then .calibration.runs |= .[:-1] else . end' \
+	    'if .kind == "calibration" then .calibration.sd = .calibration.sd / 2 else . end'; do
+		rm -rf forged
+		cp -r "$L" forged
+		(L=$PWD/forged && altered "map($edit)")
+		run -1 hg-ledger replay forged
+		[[ "$output" == *"it is not of all sound runs of its configuration, or its deviation is not theirs"* ]]
+	done
 }
 
 @test "a slot's run is compared with nothing, in its row, its words and the list" {

@@ -429,9 +429,9 @@ print_track(const struct printing *p, const struct timeline *k)
 	for (q = k->points; q < k->points + k->count; q++)
 		if (isfinite(q->incumbent))
 			now = q->incumbent;
-	out_put("\n%s, group %.8s, lane %s, cap %s, noise %s: %zu of %u runs, %.5f to %.5f\n",
+	out_put("\n%s, group %.8s, lane %s, cap %s, noise %s: %zu of %u run%s, %.5f to %.5f\n",
 	    policy_metric_name(p->tracks.metric), k->group, k->lane, k->cap_ms < 0 ? "none" : cap.p,
-	    k->calibrated ? "calibrated" : "uncalibrated", n, k->runs, low, high);
+	    k->calibrated ? "calibrated" : "uncalibrated", n, k->runs, k->runs == 1 ? "" : "s", low, high);
 	out_put("score      %s\n", term_spark(line, 3 * n + 1, score, n, low, high, p->how->utf8));
 	out_put("incumbent  %s", term_spark(line, 3 * n + 1, throne, n, low, high, p->how->utf8));
 	if (isfinite(now))

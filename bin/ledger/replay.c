@@ -23,8 +23,9 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	if (!command_given(options, 'j')) {
 		if ((code = replay_ledger(ledger, &view)) != HG_EXIT_DONE && code != HG_EXIT_NO)
 			return (code);
-		out_put("%llu rows, %u verdicts derived again, %u differ\n", (unsigned long long)view.rows, view.judged,
-		    view.differ);
+		out_put("%llu row%s, %u verdict%s derived again, %u %s\n", (unsigned long long)view.rows,
+		    view.rows == 1 ? "" : "s", view.judged, view.judged == 1 ? "" : "s", view.differ,
+		    view.differ == 1 ? "differs" : "differ");
 	}
 	if (ledger_open(&l, ledger, LEDGER_READ) == -1)
 		return (ledger_exit(errno));

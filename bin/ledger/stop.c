@@ -25,7 +25,7 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	if (ledger_open(&l, ledger, LEDGER_READ) == -1)
 		return (ledger_exit(errno));
 	v = plateau_look(&l.book);
-	if (plateau_tell(&v, &l.book.policy, &why) == 0 && advice_ledger(&l, &next) == 0) {
+	if (plateau_tell(&v, &l.book, &why) == 0 && advice_ledger(&l, &next) == 0) {
 		code = codes[v.what];
 		out_put("%s: ", plateau_name(v.what));
 		out_lines(why.p, why.n);

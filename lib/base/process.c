@@ -143,12 +143,15 @@ process_run(const struct process *p)
 	do
 		n = read(report[0], &error, sizeof(error));
 	while (n == -1 && errno == EINTR);
+	/* What it could not say is our own failure to read it, or that it died of something else. */
+	if (n != (ssize_t)sizeof(error))
+		error = n == -1 ? errno : ECHILD;
 	close(report[0]);
 	if (n == 0)
 		return (pid);
 	(void)kill(pid, SIGKILL);
 	(void)process_wait(pid);
-	errno = n == (ssize_t)sizeof(error) ? error : ECHILD;
+	errno = error;
 	return (-1);
 err0:
 	error = errno;

@@ -125,13 +125,14 @@ print_group(const struct rejudge *r, int i)
 	if (g->series == NULL || g->kept == 0)
 		return;
 	if (g->repeat_df > 0)
-		out_put("  %zu kept changes, %zu of them gained less than two runs of one configuration differ by"
+		out_put("  %zu kept change%s, %zu of them gained less than two runs of one configuration differ by"
 			" (%.6f, from %.0f"
 			" repeated line%s)",
-		    g->kept, g->kept_below, sqrt(2) * g->repeat_sd, g->repeat_df, g->repeat_df == 1 ? "" : "s");
+		    g->kept, g->kept == 1 ? "" : "s", g->kept_below, sqrt(2) * g->repeat_sd, g->repeat_df,
+		    g->repeat_df == 1 ? "" : "s");
 	else
-		out_put("  %zu kept changes; no line repeats another, so nobody knows what noise alone would give",
-		    g->kept);
+		out_put("  %zu kept change%s; no line repeats another, so nobody knows what noise alone would give",
+		    g->kept, g->kept == 1 ? "" : "s");
 	if (g->kept_seed > 0)
 		out_put("; %zu changed the seed alone", g->kept_seed);
 	putchar('\n');
@@ -157,12 +158,13 @@ verdicts_print(const struct rejudge *r)
 		" reaches %g %s\n",
 	    100 * r->policy.promotion.confidence, r->policy.promotion.margin,
 	    policy_unit_name(r->policy.promotion.unit));
-	out_put("%zu imported rows: %zu significant (%zu by the record's margin), %zu noise, %zu worse, %zu not"
+	out_put("%zu imported row%s: %zu significant (%zu by the record's margin), %zu noise, %zu worse, %zu not"
 		" enough seeds,"
-		" %zu first, %zu not comparable, %zu invalid, %zu revised; %d texts\n",
-	    r->count, r->counts[REJUDGE_SIGNIFICANT], r->records, r->counts[REJUDGE_NOISE], r->counts[REJUDGE_WORSE],
-	    r->counts[REJUDGE_FEW], r->counts[REJUDGE_FIRST], r->counts[REJUDGE_NOT_COMPARABLE],
-	    r->counts[REJUDGE_INVALID], r->counts[REJUDGE_REVISED], r->audit.texts);
+		" %zu first, %zu not comparable, %zu invalid, %zu revised; %d text%s\n",
+	    r->count, r->count == 1 ? "" : "s", r->counts[REJUDGE_SIGNIFICANT], r->records, r->counts[REJUDGE_NOISE],
+	    r->counts[REJUDGE_WORSE], r->counts[REJUDGE_FEW], r->counts[REJUDGE_FIRST],
+	    r->counts[REJUDGE_NOT_COMPARABLE], r->counts[REJUDGE_INVALID], r->counts[REJUDGE_REVISED], r->audit.texts,
+	    r->audit.texts == 1 ? "" : "s");
 }
 
 /* --- JSON ------------------------------------------------------------------ */

@@ -37,7 +37,7 @@ cost(struct advice *a, unsigned runs, const struct standings_fact *f)
 	if (runs == 0)
 		return (0);
 	a->cost_ms = (int64_t)runs * f->cost_ms;
-	rc = str_printf(&a->why, " (%u runs, about ", runs) | explain_time(&a->why, a->cost_ms);
+	rc = str_printf(&a->why, " (%u run%s, about ", runs, runs == 1 ? "" : "s") | explain_time(&a->why, a->cost_ms);
 	return (rc | str_puts(&a->why, ")"));
 }
 
@@ -119,11 +119,9 @@ calibrate_incumbent(const struct ledger *l, const struct standings_group *g, con
 static int
 spent(const struct ledger *l, struct advice *a)
 {
-	const struct policy *p = &l->book.policy;
-
 	a->kind = ADVICE_CAMPAIGN;
-	return (str_printf(&a->why, "campaign '%s' has spent its %u confirmations; a new one is declared in %s/%s",
-	    p->campaign.name, p->campaign.confirmations, l->path, LEDGER_POLICY));
+	return (explain_spent(&a->why, &l->book) |
+	    str_printf(&a->why, "; a new one is declared in %s/%s", l->path, LEDGER_POLICY));
 }
 
 int
@@ -182,12 +180,12 @@ confirm(const struct ledger *l, const char *path, const struct standings_fact *f
 	rc = shell_command(&a->command, "hg-confirm %s %s", l->path, path);
 	if (p->law >= 3)
 		rc |= str_printf(&a->why,
-		    "pairs of fresh runs, %u at most, until the odds decide; %u of %u failures are left",
-		    p->confirm.pairs, left, p->campaign.confirmations);
+		    "pairs of fresh runs, %u at most, until the odds decide; %u of %u failures %s left",
+		    p->confirm.pairs, left, p->campaign.confirmations, left == 1 ? "is" : "are");
 	else
 		rc |= str_printf(&a->why,
-		    "%u fresh seeds a side, in turns with the incumbent; %u of %u confirmations are left",
-		    p->confirm.seeds, left, p->campaign.confirmations);
+		    "%u fresh seeds a side, in turns with the incumbent; %u of %u confirmations %s left",
+		    p->confirm.seeds, left, p->campaign.confirmations, left == 1 ? "is" : "are");
 	rc |= cost(a, 2 * (p->law >= 3 ? USUAL_PAIRS : p->confirm.seeds), f);
 	return (g == NULL ?
 		rc :

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "law/classify.h"
+#include "law/explain.h"
 #include "base/jsonio.h"
 #include "judge/add.h"
 #include "judge/advice.h"
@@ -245,6 +246,7 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 	const struct standings_group *g = f->group == 0 ? NULL : standings_group(b, f->group);
 	const struct standings_fact *screening;
 	struct advice first = { .subject = 0 };
+	struct str spent = STR_INIT;
 	struct verdict now;
 	double level;
 	int elsewhere;
@@ -311,8 +313,10 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 	}
 	if (standings_left(b) == 0) {
 		(void)standings_campaigns(b, &level);
-		say_error("campaign '%s' has spent its %u confirmations; declare a new one in %s/%s",
-		    b->policy.campaign.name, standings_spent(b), l->path, LEDGER_POLICY);
+		(void)explain_spent(&spent, b);
+		say_error("%s; declare a new one in %s/%s", spent.p == NULL ? "the campaign is spent" : spent.p,
+		    l->path, LEDGER_POLICY);
+		str_free(&spent);
 		if (b->policy.law >= 3)
 			say_note("  a larger alpha or more confirmations under the same name change nothing: a campaign"
 				 " claims what it began with, and all campaigns together have spent levels of %.4g",
@@ -681,7 +685,7 @@ plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how,
 		goto err0;
 	}
 	if (have < n) {
-		say_error("%u of the %u seeds are there", have, n);
+		say_error("%u of the %u seeds %s there", have, n, have == 1 ? "is" : "are");
 		shell_next("hg-confirm -c %s %s", l->path, path);
 		*how = PLAN_PENDING;
 		rc = 0;
@@ -707,6 +711,34 @@ err0:
 	free(facts);
 	row_free(&row);
 	return (rc);
+}
+
+static int
+about(double says, double is)
+{
+	return (fabs(says - is) <= 1e-6 * fmax(fabs(says), fabs(is)));
+}
+
+int
+plan_calibrates(const struct standings *b, const struct row_calibration *c, const struct standings_fact *f)
+{
+	const struct standings_fact **facts = calloc(standings_count(b) + 1, sizeof(*facts));
+	struct stats_sample s = { 0, 0, 0 };
+	unsigned i, have;
+	int same;
+
+	if (facts == NULL) {
+		say_errno("cannot look at the calibration");
+		return (-1);
+	}
+	have = distinct(b, f->group, f->lane, f->config, facts, standings_count(b));
+	same = have == json_array_size(c->runs) && have >= 2;
+	for (i = 0; same && i < have; i++) {
+		same = facts[i]->row == standings_tag(json_string_value(json_array_get(c->runs, i)));
+		stats_sample_add(&s, facts[i]->metric[b->policy.metric.name]);
+	}
+	free(facts);
+	return (same && about(c->mean, s.mean) && about(c->sd, sqrt(s.ss / (s.n - 1))));
 }
 
 int

@@ -2,6 +2,7 @@
 #define HG_PLAN_H
 
 #include "ledger/ledger.h"
+#include "ledger/row.h"
 
 /**
  * What is decided before runs are made: a confirmation's plan, and the
@@ -55,6 +56,11 @@ struct standings_prior plan_prior(const struct standings *b, uint64_t group, uin
  * many before.
  */
 int plan_calibration(struct ledger *l, const char *path, unsigned n, enum plan *how, struct row *row);
+
+/*
+ * Does a calibration's row say what the runs say that were there before it? 1, 0, or -1 with errno ENOMEM, said.
+ */
+int plan_calibrates(const struct standings *b, const struct row_calibration *c, const struct standings_fact *f);
 
 /**
  * plan_fresh(l, path, seed, offset):

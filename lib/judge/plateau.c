@@ -2,6 +2,7 @@
 
 #include "law/classify.h"
 #include "judge/plateau.h"
+#include "law/explain.h"
 #include "law/stats.h"
 
 static unsigned
@@ -119,17 +120,18 @@ plateau_name(enum plateau what)
 }
 
 int
-plateau_tell(const struct plateau_view *v, const struct policy *p, struct str *why)
+plateau_tell(const struct plateau_view *v, const struct standings *b, struct str *why)
 {
+	const struct policy *p = &b->policy;
 	int rc;
 
 	if (v->what == PLATEAU_PAUSE)
-		return (str_printf(why, "the last %u runs were blocked or invalid, and the policy pauses at %u",
+		return (str_printf(why,
+		    v->failures == 1 ? "the last %u run was blocked or invalid, and the policy pauses at %u" :
+				       "the last %u runs were blocked or invalid, and the policy pauses at %u",
 		    v->failures, p->plateau.pause_after_failures));
 	if (v->spent)
-		return (str_printf(why,
-		    "campaign '%s' has spent its %u confirmations, so nothing is found before another is declared",
-		    p->campaign.name, p->campaign.confirmations));
+		return (explain_spent(why, b) | str_puts(why, ", so nothing is found before another is declared"));
 	if (v->what == PLATEAU_UNKNOWN)
 		return (str_puts(why, "the lane's noise is not calibrated, so no power is known to reason with"));
 	rc = str_printf(why,

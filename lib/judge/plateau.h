@@ -27,6 +27,6 @@ struct plateau_view plateau_look(const struct standings *b);
 const char *plateau_name(enum plateau what);
 
 /* The view's reasoning in words, a sentence or more a line. 0, or -1 with errno ENOMEM. */
-int plateau_tell(const struct plateau_view *v, const struct policy *p, struct str *why);
+int plateau_tell(const struct plateau_view *v, const struct standings *b, struct str *why);
 
 #endif

@@ -180,8 +180,9 @@ is_full(struct case_for *c)
 	if (rundir_load(&r) == -1)
 		condition(c, "full_evaluation", PROMOTE_PENDING, "its spec can't be read");
 	else if (jsonio_i64(r.spec.json, "eval.docs", -1) != 0)
-		condition(c, "full_evaluation", PROMOTE_NO, "its eval law scores %lld documents only",
-		    (long long)jsonio_i64(r.spec.json, "eval.docs", -1));
+		condition(c, "full_evaluation", PROMOTE_NO, "its eval law scores %lld document%s only",
+		    (long long)jsonio_i64(r.spec.json, "eval.docs", -1),
+		    jsonio_i64(r.spec.json, "eval.docs", -1) == 1 ? "" : "s");
 	else
 		condition(c, "full_evaluation", PROMOTE_YES, "all %lld documents",
 		    c->row->run.documents == RECORD_NONE ? 0 : (long long)c->row->run.documents);
@@ -479,7 +480,8 @@ replays(struct case_for *c)
 	int code = replay_ledger(c->l->path, &view);
 
 	if (code == HG_EXIT_DONE)
-		condition(c, "replay", PROMOTE_YES, "%u verdicts follow from their rows", view.judged);
+		condition(c, "replay", PROMOTE_YES, "%u verdict%s from %s", view.judged,
+		    view.judged == 1 ? " follows" : "s follow", view.judged == 1 ? "its row" : "their rows");
 	else if (code == HG_EXIT_NO)
 		condition(c, "replay", PROMOTE_NO,
 		    "row %llu is not what follows from the rows before it%s: hg-ledger replay",
@@ -495,8 +497,8 @@ verifies(struct case_for *c)
 	struct verify found;
 
 	if (verify_ledger(c->l->path, NULL, 0, &found) == HG_EXIT_DONE && strcmp(found.head, c->l->head) == 0)
-		condition(c, "chain", PROMOTE_YES, "%llu rows to head %.12s, with %zu witnesses",
-		    (unsigned long long)found.rows, found.head, found.witnesses);
+		condition(c, "chain", PROMOTE_YES, "%llu rows to head %.12s, with %zu witness%s",
+		    (unsigned long long)found.rows, found.head, found.witnesses, found.witnesses == 1 ? "" : "es");
 	else
 		condition(c, "chain", PROMOTE_NO, "the ledger does not verify");
 }

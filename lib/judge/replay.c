@@ -158,6 +158,20 @@ replay_plan(struct replay *r, const struct row_plan *p, const struct standings_f
 		replay_lanes(r, p, f);
 }
 
+static void
+replay_calibration(struct replay *r, const struct row_calibration *c, const struct standings_fact *f)
+{
+	switch (plan_calibrates(&r->l.book, c, f)) {
+	case 1:
+		break;
+	case 0:
+		differs(r, "it is not of all sound runs of its configuration, or its deviation is not theirs");
+		break;
+	default:
+		r->broken = 1;
+	}
+}
+
 /* Was its plan open and the slot free, or the run that had taken it known to have failed? */
 static void
 replay_take(struct replay *r, const struct standings_fact *f)
@@ -221,6 +235,9 @@ replay_row(void *arg, const char *line, size_t n, uint64_t offset, const char *d
 			differs(r, no);
 		break;
 	case STANDINGS_CALIBRATION:
+		if (r->l.book.policy.law >= 2)
+			replay_calibration(r, &row.calibration, &f);
+		break;
 	case STANDINGS_PROMOTION:
 	case STANDINGS_IMPORT:
 	case STANDINGS_KINDS:

@@ -13,6 +13,13 @@ explain_count(struct str *s, unsigned n, const char *what)
 }
 
 int
+explain_spent(struct str *s, const struct standings *b)
+{
+	return (str_printf(s, "campaign '%s' has spent its ", b->policy.campaign.name) |
+	    explain_count(s, standings_spent(b), b->policy.law >= 3 ? "failure" : "confirmation"));
+}
+
+int
 explain_time(struct str *s, int64_t ms)
 {
 	double seconds = (double)ms / 1000;

@@ -49,6 +49,9 @@ int explain_confirmation(struct str *s, const struct explain *t);
 /* "1 run", "2 runs". */
 int explain_count(struct str *s, unsigned n, const char *what);
 
+/* "campaign 'first' has spent its 8 failures", of a campaign that has none left; until law 3 its confirmations. */
+int explain_spent(struct str *s, const struct standings *b);
+
 /* "40 s", "22 min", "3.5 h". */
 int explain_time(struct str *s, int64_t ms);
 

@@ -668,8 +668,7 @@ settle(struct pagedata *s)
 	if (count_tried(s) == -1)
 		return (-1);
 	s->plateau = plateau_look(&s->l.book);
-	if (plateau_tell(&s->plateau, &s->l.book.policy, &s->plateau_why) == -1 ||
-	    advice_ledger(&s->l, &s->advice) == -1)
+	if (plateau_tell(&s->plateau, &s->l.book, &s->plateau_why) == -1 || advice_ledger(&s->l, &s->advice) == -1)
 		return (-1);
 	if (s->main != NULL && s->main->row >= 1 && s->main->row <= standings_count(&s->l.book) &&
 	    standings_fact(&s->l.book, s->main->row - 1)->kind == STANDINGS_RUN)
