@@ -35,7 +35,7 @@
 
 /* How often is looked when nothing is heard, and at most. */
 #define LOOK_MS 1000
-#define SOONEST_MS 200
+#define SOONEST_MS 400
 
 /* A run between two stages stays the one that is watched for so long, though another is complete. */
 #define BETWEEN_MS 10000
@@ -70,6 +70,7 @@ struct watch {
 	struct active active;
 	char *run; /* that is watched, of a directory of runs; NULL: none */
 	int64_t listed_ms, between_ms;
+	int64_t until_ms; /* its lane is free at the latest */
 	int directory; /* the operand was one of runs when it was looked at last */
 	int watch;     /* descriptor of file events, or -1 */
 	char *heard;   /* the run that they are of */
@@ -194,18 +195,22 @@ listen(struct watch *x)
 
 /* Who has the lane that the run waits for. */
 static void
-look_at_lane(struct watched *w)
+look_at_lane(struct watch *x)
 {
-	const int64_t boot = clock_boot_ms();
+	struct watched *w = &x->w;
 	struct lane_holder holder;
-	int64_t since;
+	int64_t since, until;
 
 	if (watched_spec(w) == NULL || jsonio_get(watched_stage(w, w->stage), "lane") == NULL ||
 	    lane_look(jsonio_text(watched_spec(w), "system.lane", ""), &holder, &since) != 1)
 		return;
 	strcpy(w->lane_holder, holder.text);
 	w->lane_since_ms = since;
-	w->lane_until_ms = holder.over_boot_ms > 0 ? w->now_ms + holder.over_boot_ms - boot : 0;
+	/* Two clocks, read one after the other, are no news. */
+	until = holder.over_boot_ms > 0 ? clock_wall_ms() - clock_boot_ms() + holder.over_boot_ms : 0;
+	if (until < x->until_ms - LOOK_MS || until > x->until_ms + LOOK_MS)
+		x->until_ms = until;
+	w->lane_until_ms = x->until_ms;
 }
 
 /* 0, or the exit code of what ends the watching at once, said. */
@@ -227,7 +232,7 @@ look(struct watch *x)
 		path = rc == -1 ? x->operand : x->run;
 	}
 	watched_look(&x->w, path);
-	look_at_lane(&x->w);
+	look_at_lane(x);
 	if (x->ledger != NULL && watched_spec(&x->w) != NULL) {
 		(void)target_look(&x->target, x->ledger, &x->w.r);
 		x->w.target = &x->target;

@@ -245,25 +245,31 @@ watched_json(const struct watched *w, const char *operand)
 	const struct losses *l = &w->losses;
 	const json_t *stage = watched_stage(w, w->stage);
 	char now[CLOCK_TEXT_SIZE];
+	json_t *v;
 
-	return (
-	    json_pack("{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-		      "s:o, s:o, s:o, s:o}",
-		"schema", "homegolf.watch.v1", "at", clock_text(now, w->now_ms), "watched", operand, "run",
-		text_or_null(w->path), "run_uid", member(w->state, "run_uid"), "word", w->word, "stage",
-		text_or_null(w->stage == STAGE_COUNT ? NULL : rundir_stages[w->stage].name), "done",
-		member(stage, "progress.done"), "expected", member(stage, "progress.expected"), "tokens_per_s",
-		member(stage, "progress.tokens_per_s"), "eta_ms", member(stage, "progress.eta_ms"), "left_ms",
-		member(stage, "left_ms"), "loss", member(stage, "progress.loss"), "best_loss",
-		jsonio_real(l->count == 0 ? NAN : l->best_loss), "val_loss",
-		jsonio_real(l->vals == 0 ? NAN : l->val[l->vals - 1].loss), "best_val_loss",
-		jsonio_real(l->vals == 0 ? NAN : l->best_val_loss), "val_bpb", member(w->state, "val_bpb"), "resume_at",
-		time_or_null(w->resume_ms), "lane",
-		*w->lane_holder == '\0' ? json_null() :
-					  json_pack("{s:s, s:o, s:o}", "holder", w->lane_holder, "since",
-					      time_or_null(w->lane_since_ms), "until", time_or_null(w->lane_until_ms)),
-		"target", target_json(w), "kind", member(stage, "kind"), "detail",
-		*w->why != '\0' ? json_string(w->why) : member(stage, "detail"), "next", member(stage, "next")));
+	v = json_pack(
+	    "{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+	    "s:o, s:o}",
+	    "schema", "homegolf.watch.v1", "at", clock_text(now, w->now_ms), "watched", operand, "run",
+	    text_or_null(w->path), "run_uid", member(w->state, "run_uid"), "word", w->word, "done",
+	    member(stage, "progress.done"), "expected", member(stage, "progress.expected"), "tokens_per_s",
+	    member(stage, "progress.tokens_per_s"), "eta_ms", member(stage, "progress.eta_ms"), "left_ms",
+	    member(stage, "left_ms"), "loss", member(stage, "progress.loss"), "best_loss",
+	    jsonio_real(l->count == 0 ? NAN : l->best_loss), "val_loss",
+	    jsonio_real(l->vals == 0 ? NAN : l->val[l->vals - 1].loss), "best_val_loss",
+	    jsonio_real(l->vals == 0 ? NAN : l->best_val_loss), "val_bpb", member(w->state, "val_bpb"), "resume_at",
+	    time_or_null(w->resume_ms), "lane",
+	    *w->lane_holder == '\0' ? json_null() :
+				      json_pack("{s:s, s:o, s:o}", "holder", w->lane_holder, "since",
+					  time_or_null(w->lane_since_ms), "until", time_or_null(w->lane_until_ms)),
+	    "target", target_json(w), "kind", member(stage, "kind"), "detail",
+	    *w->why != '\0' ? json_string(w->why) : member(stage, "detail"), "next", member(stage, "next"));
+	if (v != NULL && w->stage != STAGE_COUNT &&
+	    jsonio_put(v, "stage", json_string(rundir_stages[w->stage].name)) == -1) {
+		json_decref(v);
+		v = NULL;
+	}
+	return (v);
 }
 
 void

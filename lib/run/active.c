@@ -107,6 +107,19 @@ unchanged(const struct stat *a, const struct stat *b)
 	    a->st_ctim.tv_nsec == b->st_ctim.tv_nsec);
 }
 
+/* Can nothing be new about a directory, a run by the last look? */
+static int
+is_old(struct active *a, size_t from, const char *name, const struct stat *st)
+{
+	size_t i = place_of(a, from, name);
+
+	if (i == a->count || by_name(&a->runs[i], from, name) != 0 || a->runs[i].state == STATE_RUN_RUNNING ||
+	    i == a->turn || !unchanged(&a->runs[i].seen, st))
+		return (0);
+	a->runs[i].met = 1;
+	return (1);
+}
+
 /* A run of that name is there: put it into the list, and look at it if need be. 0, or -1 with errno, said. */
 static int
 meet(struct active *a, size_t from, const char *name, const struct stat *st)
@@ -118,8 +131,6 @@ meet(struct active *a, size_t from, const char *name, const struct stat *st)
 	if (i < a->count && by_name(&a->runs[i], from, name) == 0) {
 		x = &a->runs[i];
 		x->met = 1;
-		if (x->state != STATE_RUN_RUNNING && unchanged(&x->seen, st) && i != a->turn)
-			return (0);
 		x->seen = *st;
 		return (look_at(x));
 	}
@@ -167,7 +178,7 @@ look_at_place(struct active *a, size_t from)
 	}
 	while (rc == 0 && (errno = 0, e = readdir(d)) != NULL) {
 		if (!str_is_name(e->d_name) || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
-		    !S_ISDIR(st.st_mode))
+		    !S_ISDIR(st.st_mode) || is_old(a, from, e->d_name, &st))
 			continue;
 		name.n = 0;
 		if (str_printf(&name, "%s/" RUNDIR_SPEC, e->d_name) == -1)
