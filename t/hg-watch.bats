@@ -10,6 +10,11 @@ setup() {
 	new_run runs/r about.hypothesis='half the rate'
 }
 
+# Nothing outlives a test that failed.
+teardown() {
+	jobs -p | xargs -r kill 2> /dev/null || :
+}
+
 complete() {
 	local s
 	for s in train export prompt score; do
@@ -263,7 +268,7 @@ best_is() {
 	rows 0 99 > runs/r/metrics.jsonl
 	best_is 1.0400 1.5400
 	grep -q "^training loss by step, 0 to 99  o validation$" panel
-	grep -q 'o\*' panel
+	[ "$(sed -n '/^loss/,/^training loss/p' panel | sed '1d; $d' | tr -cd o | wc -c)" -eq 10 ]
 	[ "$(grep -c '\*' panel)" -ge 5 ]
 	hg-watch -j -t 60 runs/r > json 3>&- &
 	watcher=$!
@@ -364,11 +369,11 @@ on_terminal() {
 		    return [f for f in text.split("\x1b[J") if f.strip()]
 		size(sizes[0])
 		before = termios.tcgetattr(fd)
-		all = ""
+		sent = ""
 		for s in sizes:
 		    size(s)
 		    text = read(3)
-		    all += text
+		    sent += text
 		    assert frames(text), (s, text)
 		    last = frames(text)[-1]
 		    lines = re.sub(r"\x1b\[[0-9]*A\r|\x1b\[H|\x1b\[2J", "", last).split("\x1b[K\r\n")
@@ -380,8 +385,8 @@ on_terminal() {
 		    assert lines[0].startswith("training"), lines
 		    print(len(lines) - 1, "lines")
 		# Drawn over itself: up as many lines as there were, and no mode is set.
-		assert "\x1b[?" not in all
-		assert re.search(r"\x1b\[[0-9]+A\r", all), repr(all)
+		assert "\x1b[?" not in sent
+		assert re.search(r"\x1b\[[0-9]+A\r", sent), repr(sent)
 		assert termios.tcgetattr(fd) == before
 		os.write(fd, b"\x03")
 		end = time.time() + 10
