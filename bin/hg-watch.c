@@ -71,9 +71,9 @@ struct watch {
 	char *run; /* that is watched, of a directory of runs; NULL: none */
 	int64_t listed_ms, between_ms;
 	int64_t until_ms; /* its lane is free at the latest */
-	int directory; /* the operand was one of runs when it was looked at last */
-	int watch;     /* descriptor of file events, or -1 */
-	char *heard;   /* the run that they are of */
+	int directory;    /* the operand was one of runs when it was looked at last */
+	int watch;        /* descriptor of file events, or -1 */
+	char *heard;      /* the run that they are of */
 	struct watched w;
 	struct target target;
 	/* What was shown last. */
@@ -229,7 +229,11 @@ look(struct watch *x)
 			say_error("%s", say_last());
 			return (rundir_exit(error));
 		}
-		path = rc == -1 ? x->operand : x->run;
+		if (rc == -1) {
+			free(x->run);
+			x->run = NULL;
+		} else
+			path = x->run;
 	}
 	watched_look(&x->w, path);
 	look_at_lane(x);
@@ -387,7 +391,7 @@ is_over(const struct watch *x)
 	if (x->once)
 		return (1);
 	/* Of a directory of runs only its own end is one. */
-	if (x->directory && x->run != NULL)
+	if (x->directory && (x->run != NULL || strcmp(word, "removed") != 0))
 		return (0);
 	if (strcmp(word, "complete") == 0 || strcmp(word, "refused") == 0)
 		return (1);
@@ -455,6 +459,8 @@ main(int argc, char **argv)
 		say_error("-t: '%s' is no number of seconds up to a year", opt_row(table, 't')->value);
 		return (HG_EXIT_USAGE);
 	}
+	if (rundir_can_tell(x.operand) == -1)
+		return (HG_EXIT_USAGE);
 	if (is_directory_of_runs(x.operand) == -1) {
 		say_errno("cannot open '%s'", x.operand);
 		return (rundir_exit(errno));
@@ -466,8 +472,11 @@ main(int argc, char **argv)
 	}
 	x.drawn = !x.once && !x.json && isatty(STDOUT_FILENO);
 	x.quiet = !x.once;
-	if (x.drawn)
+	if (x.drawn) {
 		sigaction(SIGWINCH, &sa, NULL);
+		/* Whoever comes back to it from the shell finds other lines above it. */
+		sigaction(SIGCONT, &sa, NULL);
+	}
 	code = watch(&x, wait_ms);
 	if (x.watch != -1)
 		close(x.watch);

@@ -153,7 +153,6 @@ target_look(struct target *t, const char *ledger, const struct rundir *r)
 	    strcmp(t->uid, r->spec.run_uid) == 0)
 		return (0);
 	forget(t);
-	memset(&t->seen, 0, sizeof(t->seen));
 	if (ledger_open(&l, ledger, LEDGER_READ) == -1)
 		rc = -1;
 	else {
@@ -165,10 +164,9 @@ target_look(struct target *t, const char *ledger, const struct rundir *r)
 	error = errno;
 	if (rc == -1)
 		forget(t);
-	else {
-		t->seen = st;
-		strncpy(t->uid, r->spec.run_uid, sizeof(t->uid) - 1);
-	}
+	/* One that can't be read is not read again before it changes. */
+	t->seen = st;
+	strncpy(t->uid, r->spec.run_uid, sizeof(t->uid) - 1);
 	if (t->path == NULL)
 		t->why = strdup(
 		    rc == -1 ? "the ledger can't be read" : "the ledger has no incumbent that it can be compared with");

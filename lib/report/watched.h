@@ -42,10 +42,10 @@ struct watched {
 /* Look at the run at ${path}, or at none if that is NULL. Errors stand in the word. */
 void watched_look(struct watched *w, const char *path);
 
-/* All that a program may want to know, as hg-watch(5) describes it; ${operand} is what was asked for. NULL: no memory. */
+/* For programs, as hg-watch(5) has it; ${operand} is what was asked for. NULL with errno ENOMEM. */
 json_t *watched_json(const struct watched *w, const char *operand);
 
-/* A file's whole spec, or NULL while none is read. */
+/* The run's whole spec, or NULL while none is read. */
 const json_t *watched_spec(const struct watched *w);
 
 /* The view of a stage in the state, or NULL. */
