@@ -11,13 +11,14 @@
 #include "base/opt.h"
 #include "judge/add.h"
 #include "ledger/ledger.h"
+#include "run/active.h"
 #include "run/rundir.h"
 #include "base/out.h"
 #include "base/say.h"
 #include "run/status.h"
 
 static const struct opt_tool tool = { "hg-status", "Show the state of runs, derived from their files.",
-	"hg-status [-j | -n [-l LEDGER] | -w] RUN..." };
+	"hg-status [-j | -n [-l LEDGER] | -w] RUN|DIR..." };
 static struct opt table[] = {
 	{ .letter = 'j', .help = "one JSON object a line, for scripts" },
 	{ .letter = 'n', .help = "the one word that says what to do next" },
@@ -134,63 +135,115 @@ in_ledger(struct ledger *l, const char *path)
 	return (there);
 }
 
-int
-main(int argc, char **argv)
+/* What is asked of each run. */
+struct ask {
+	int json, next, write, several, width;
+	struct ledger *ledger; /* or NULL */
+};
+
+/* Show, or publish, one run that can be read. The exit code. */
+static int
+show(const struct ask *q, const struct rundir *r, const json_t *state)
+{
+	const char *word;
+	int in, code = HG_EXIT_DONE;
+
+	if (q->write)
+		return (publish(r, state));
+	if (q->json)
+		return (print_json(state));
+	if (!q->next) {
+		row(q->width, r, state);
+		return (HG_EXIT_DONE);
+	}
+	word = jsonio_text(state, "next", "");
+	if (q->ledger != NULL && strcmp(word, "judge") == 0) {
+		if ((in = in_ledger(q->ledger, r->path)) > 1)
+			code = in;
+		word = in == 1 ? "done" : word;
+	}
+	if (q->several)
+		out_put("%s\t", r->path);
+	out_put("%s\n", word);
+	return (code);
+}
+
+/* The exit code. */
+static int
+look(const struct ask *q, const char *path)
 {
 	struct rundir r;
 	json_t *state;
+	int code;
+
+	if (rundir_open(&r, path) == -1)
+		return (rundir_exit(errno));
+	if ((state = status_read(&r)) == NULL)
+		code = rundir_exit(errno);
+	else
+		code = show(q, &r, state);
+	json_decref(state);
+	rundir_close(&r);
+	return (code);
+}
+
+/*
+ * Put in each operand's place the run that it stands for, or NULL if there is none, which is said. The exit code; the
+ * caller frees them.
+ */
+static int
+resolve(char **operands, int n, char **runs)
+{
+	int i, rc, code = HG_EXIT_DONE;
+
+	for (i = 0; i < n; i++)
+		if ((rc = active_resolve(operands[i], &runs[i])) != 0) {
+			code = rc == 1 ? HG_EXIT_PENDING : rundir_exit(errno);
+			runs[i] = NULL;
+		}
+	return (code);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct ask q = { .width = 3 };
 	struct ledger l;
-	const char *word, *ledger;
-	int i, in, one, code = HG_EXIT_DONE, width = 3, json, next, write, several, k;
+	const char *ledger;
+	int i, k, n, one, code;
+	char **runs;
 
 	exit_init(tool.name);
 	if ((i = opt_parse(&tool, table, argc, argv)) < 0)
 		return (i == OPT_EXIT ? exit_flush(HG_EXIT_DONE) : HG_EXIT_USAGE);
-	json = opt_row(table, 'j')->value != NULL;
-	write = opt_row(table, 'w')->value != NULL;
-	next = opt_row(table, 'n')->value != NULL;
+	q.json = opt_row(table, 'j')->value != NULL;
+	q.write = opt_row(table, 'w')->value != NULL;
+	q.next = opt_row(table, 'n')->value != NULL;
+	q.several = argc - i > 1;
 	ledger = opt_row(table, 'l')->value;
-	several = argc - i > 1;
-	if (i == argc || json + next + write > 1 || (ledger != NULL && !next))
+	if (i == argc || q.json + q.next + q.write > 1 || (ledger != NULL && !q.next))
 		return (opt_usage(&tool));
-	if (ledger != NULL && ledger_open(&l, ledger, LEDGER_PREVIEW) == -1)
-		return (ledger_exit(errno));
-	for (k = i; k < argc; k++)
-		if ((int)strlen(argv[k]) > width && strlen(argv[k]) < 60)
-			width = (int)strlen(argv[k]);
-	if (!json && !next && !write)
-		heading(width);
-	/* One run that can't be read does not hide the others. */
-	for (; i < argc; i++) {
-		if (rundir_open(&r, argv[i]) == -1) {
-			code = rundir_exit(errno);
-			continue;
-		}
-		if ((state = status_read(&r)) == NULL)
-			code = rundir_exit(errno);
-		else {
-			one = write ? publish(&r, state) : HG_EXIT_DONE;
-			if (json)
-				one = print_json(state);
-			else if (next) {
-				if (several)
-					out_put("%s\t", r.path);
-				word = jsonio_text(state, "next", "");
-				if (ledger != NULL && strcmp(word, "judge") == 0) {
-					if ((in = in_ledger(&l, argv[i])) > 1)
-						one = in;
-					word = in == 1 ? "done" : word;
-				}
-				out_put("%s\n", word);
-			} else if (!write)
-				row(width, &r, state);
-			if (one != HG_EXIT_DONE)
-				code = one;
-			json_decref(state);
-		}
-		rundir_close(&r);
+	if (ledger != NULL) {
+		if (ledger_open(&l, ledger, LEDGER_PREVIEW) == -1)
+			return (ledger_exit(errno));
+		q.ledger = &l;
 	}
-	if (ledger != NULL)
+	if ((runs = calloc((size_t)(n = argc - i), sizeof(*runs))) == NULL)
+		return (HG_EXIT_SYSTEM);
+	code = resolve(argv + i, n, runs);
+	for (k = 0; k < n; k++)
+		if (runs[k] != NULL && (int)strlen(runs[k]) > q.width && strlen(runs[k]) < 60)
+			q.width = (int)strlen(runs[k]);
+	if (!q.json && !q.next && !q.write)
+		heading(q.width);
+	/* One run that can't be read does not hide the others. */
+	for (k = 0; k < n; k++) {
+		if (runs[k] != NULL && (one = look(&q, runs[k])) != HG_EXIT_DONE)
+			code = one;
+		free(runs[k]);
+	}
+	free(runs);
+	if (q.ledger != NULL)
 		ledger_close(&l);
 	return (exit_flush(code));
 }

@@ -56,6 +56,8 @@ every_tool() {
 	t 0 hg-await -t 30 score r
 	t 0 hg-gate score r
 	t 0 hg-status r
+	t 0 hg-active .
+	t 0 hg-watch r
 	t 0 hg-retry train s
 	t 1 hg-cancel train s
 	t 0 hg-reap .
@@ -151,7 +153,7 @@ tabled() {
 		for line in "hg-data -B -n 20 -f lines -o at$limit/d $DATA.txt" "hg-shard -t bytes -o at$limit/shard.bin" \
 		    "hg-spec -b whole/spec.json at$limit/spec" "hg-pace -t 0.1 whole" "hg-train at$limit/train" "hg-export export" \
 		    "hg-prompt whole" "hg-score score" "hg-score -d score" "hg-await -t 5 score score" "hg-gate score whole" \
-		    "hg-status -w whole" "hg-cancel train at$limit/run" "hg-reap ." "hg-run -l at$limit/l at$limit/run" \
+		    "hg-status -w whole" "hg-active -a ." "hg-watch whole" "hg-cancel train at$limit/run" "hg-reap ." "hg-run -l at$limit/l at$limit/run" \
 		    "hg-classify led whole" "hg-ledger add at$limit/l2 whole" "hg-report -o at$limit/page.html led" \
 		    "hg-retry train at$limit/train" "hg-confirm -c led whole"; do
 			# shellcheck disable=SC2086
@@ -184,7 +186,7 @@ tabled() {
 	tiny_spec whole
 	hg-run -l led whole > /dev/null 2>&1
 	for how in blocked ignored; do
-		for tool in "hg-status whole" "hg-status -j whole" "hg-ledger list led" "hg-ledger show led" "hg-report led" \
+		for tool in "hg-status whole" "hg-status -j whole" "hg-active ." "hg-watch whole" "hg-watch -j whole" "hg-ledger list led" "hg-ledger show led" "hg-report led" \
 		    "hg-prompt whole" "hg-gate score whole" "hg-classify led whole" "hg-pace -t 0.1 whole" "hg-reap ." \
 		    "hg-await -t 5 score whole" "hg-run whole"; do
 			# shellcheck disable=SC2086

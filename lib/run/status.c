@@ -336,3 +336,55 @@ status_line(char text[STATUS_LINE_SIZE], const json_t *stage)
 		snprintf(text + n, STATUS_LINE_SIZE - (size_t)n, ", %lld s past its deadline", (long long)-ms / 1000);
 	return (text);
 }
+
+/* A stage that is alive. */
+static const char *
+word_of_stage(const json_t *v, enum stage s, int64_t now_ms)
+{
+	static const char *const doing[STAGE_COUNT] = { "training", "exporting", "prompting", "scoring" };
+	int64_t told_ms;
+
+	if (json_is_object(jsonio_get(v, "lane")))
+		return ("waiting");
+	if (strcmp(jsonio_text(v, "health", ""), "starting") == 0)
+		return ("starting");
+	if (strcmp(jsonio_text(v, "health", ""), "wedged") == 0)
+		return ("wedged");
+	if (clock_parse(jsonio_text(v, "progress.updated_at", ""), &told_ms) == 0 && now_ms - told_ms > STATUS_STALE_MS)
+		return ("stale");
+	return (strcmp(jsonio_text(v, "progress.phase", ""), "validate") == 0 ? "validating" : doing[s]);
+}
+
+/* Which states of a stage a word for the whole run is about. */
+static int
+is_about(const char *run, const char *stage)
+{
+	if (strcmp(run, "dead") == 0)
+		return (strcmp(stage, "orphaned") == 0 || strcmp(stage, "overdue") == 0);
+	if (strcmp(run, "waiting") == 0)
+		return (strcmp(stage, "absent") == 0);
+	return (strcmp(run, stage) == 0);
+}
+
+const char *
+status_word(const json_t *state, enum stage *stage)
+{
+	const char *run = jsonio_text(state, "state", "");
+	int64_t now_ms;
+	char path[64];
+	int s, i;
+
+	if (clock_parse(jsonio_text(state, "at", ""), &now_ms) == -1)
+		now_ms = clock_wall_ms();
+	/* Of several stages alive the last one: the one before is about to end. */
+	for (s = STAGE_COUNT; s-- > 0;) {
+		i = strcmp(run, "running") == 0 ? s : STAGE_COUNT - 1 - s;
+		snprintf(path, sizeof(path), "stages.%s", rundir_stages[i].name);
+		if (!is_about(run, jsonio_text(jsonio_get(state, path), "state", "")))
+			continue;
+		*stage = (enum stage)i;
+		return (strcmp(run, "running") == 0 ? word_of_stage(jsonio_get(state, path), *stage, now_ms) : run);
+	}
+	*stage = STAGE_COUNT;
+	return (run);
+}

@@ -26,4 +26,17 @@ json_t *status_summary(const json_t *state);
 #define STATUS_LINE_SIZE 1400
 char *status_line(char text[STATUS_LINE_SIZE], const json_t *stage);
 
+/* A stage that is alive and has not told of its progress for so long is stale, until the stall limit says wedged. */
+#define STATUS_STALE_MS 30000
+
+/**
+ * status_word(state, stage):
+ * What the run is at, in a word: that of its state, new, waiting (to be
+ * started), dead, refused, complete or corrupt; of one that is running waiting
+ * (for its lane), starting, stale, wedged, or what the stage does: training,
+ * validating, exporting, prompting, scoring.  ${stage} gets the stage that the
+ * word is about, or STAGE_COUNT if it is about the whole.
+ */
+const char *status_word(const json_t *state, enum stage *stage);
+
 #endif

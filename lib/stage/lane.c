@@ -55,9 +55,9 @@ make_own(const char *path)
 	return (-1);
 }
 
-/* Where lanes are. 0, or -1 with errno, said. */
+/* Where lanes are; ${make}: and make sure of whose that is. 0, or -1 with errno, said. */
 static int
-folder(char *out, size_t size)
+folder(char *out, size_t size, int make)
 {
 	const char *p;
 	int n;
@@ -70,7 +70,7 @@ folder(char *out, size_t size)
 		n = snprintf(out, size, "%s/.local/state/homegolf/lanes", p);
 	else {
 		snprintf(out, size, "/tmp/homegolf-%lu", (unsigned long)getuid());
-		if (make_own(out) == -1)
+		if (make && make_own(out) == -1)
 			return (-1);
 		n = snprintf(out, size, "/tmp/homegolf-%lu/lanes", (unsigned long)getuid());
 	}
@@ -99,6 +99,13 @@ open_shared(const char *path, const char *file)
 	return (fd);
 }
 
+/* A home may be shared by machines; lanes are not. */
+static void
+name_file(char *file, size_t size, const char *path, const struct proc_id *here, const char *lane, const char *ending)
+{
+	snprintf(file, size, "%s/%s.%s.%s", path, here->host, lane, ending);
+}
+
 /* Open (and create) a file of the lane's, HOST.LANE.ENDING; a descriptor, or -1, said. */
 static int
 open_file(const char *lane, const char *ending)
@@ -107,14 +114,13 @@ open_file(const char *lane, const char *ending)
 	struct proc_id here;
 	int fd;
 
-	if (folder(path, sizeof(path)) == -1)
+	if (folder(path, sizeof(path), 1) == -1)
 		return (-1);
 	if (make_path(path) == -1 || proc_machine(&here) == -1) {
 		say_errno("cannot make the directory of lanes '%s'", path);
 		return (-1);
 	}
-	/* A home may be shared by machines; lanes are not. */
-	snprintf(file, sizeof(file), "%s/%s.%s.%s", path, here.host, lane, ending);
+	name_file(file, sizeof(file), path, &here, lane, ending);
 	if (strchr(lane, '/') != NULL) {
 		errno = EINVAL;
 		fd = -1;
@@ -187,6 +193,28 @@ lane_holder(int fd, struct lane_holder *out)
 		at--;
 	text[at < LANE_HOLDER_SIZE ? at : LANE_HOLDER_SIZE - 1] = '\0';
 	say_clean(out->text, sizeof(out->text), text);
+}
+
+int
+lane_look(const char *lane, struct lane_holder *out, int64_t *since_ms)
+{
+	char path[PATH_MAX / 2], file[PATH_MAX];
+	struct proc_id here;
+	struct stat st;
+	int fd, held = -1;
+
+	memset(out, 0, sizeof(*out));
+	if (strchr(lane, '/') != NULL || folder(path, sizeof(path), 0) == -1 || proc_machine(&here) == -1)
+		return (-1);
+	name_file(file, sizeof(file), path, &here, lane, "lock");
+	if ((fd = file_open(AT_FDCWD, file, NULL)) == -1)
+		return (errno == ENOENT ? 0 : -1);
+	if ((held = proc_lock_held(fd)) == 1)
+		lane_holder(fd, out);
+	/* Whoever takes it writes to it then. */
+	*since_ms = fstat(fd, &st) == 0 ? (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000 : 0;
+	close(fd);
+	return (held);
 }
 
 /* --- the line ---------------------------------------------------------------- */

@@ -35,6 +35,12 @@ struct lane_holder {
 int lane_take(int fd, const char *run, int64_t over_boot_ms);
 void lane_holder(int fd, struct lane_holder *out);
 
+/*
+ * The same of a lane that somebody else may have, for whoever only looks: nothing is made or opened for writing. 1 if
+ * it is held, and since when by the wall clock in *since_ms; 0 if not; -1 if nobody can tell.
+ */
+int lane_look(const char *lane, struct lane_holder *out, int64_t *since_ms);
+
 /**
  * A place in the line before a lane: a record of a file beside its lock, and
  * an open-file-description lock on that record for as long as its owner waits.

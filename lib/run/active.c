@@ -1,0 +1,330 @@
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/array.h"
+#include "base/file.h"
+#include "base/say.h"
+#include "base/shell.h"
+#include "base/str.h"
+#include "run/active.h"
+
+/* Is a failure to read a run the run's, and not the system's? */
+static int
+at_fault(int error)
+{
+	return (error == EBADMSG || error == EACCES || error == EINVAL || error == ENOENT || file_at_fault(error));
+}
+
+int
+active_add(struct active *a, const char *path)
+{
+	char **more = array_few(a->places, a->place_count, sizeof(*more));
+
+	if (more != NULL)
+		a->places = more;
+	if (more == NULL || (more[a->place_count] = strdup(path)) == NULL) {
+		say_errno("cannot look at '%s'", path);
+		return (-1);
+	}
+	a->place_count++;
+	return (0);
+}
+
+static int
+by_name(const struct active_run *x, size_t from, const char *name)
+{
+	return (x->from != from ? (x->from < from ? -1 : 1) : strcmp(x->name, name));
+}
+
+/* Where a run is in the list, or belongs. */
+static size_t
+place_of(const struct active *a, size_t from, const char *name)
+{
+	size_t low = 0, high = a->count, middle;
+
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (by_name(&a->runs[middle], from, name) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return (low);
+}
+
+/* What a run's stages are at. 0, or -1 with errno, said. */
+static int
+look_into(struct rundir *r, struct active_run *x)
+{
+	enum state states[STAGE_COUNT];
+	struct runlock_look lock;
+	unsigned owed = 0;
+	int s;
+
+	if (rundir_load(r) == -1)
+		return (-1);
+	x->at_ms = 0;
+	for (s = 0; s < STAGE_COUNT; s++) {
+		owed |= (unsigned)rundir_owes(r, (enum stage)s) << s;
+		if (state_look(r, (enum stage)s, &states[s], &lock) == -1)
+			return (-1);
+		if (lock.text == RUNLOCK_GOOD && lock.lock.started_ms > x->at_ms)
+			x->at_ms = lock.lock.started_ms;
+	}
+	x->state = state_next(states, owed).run;
+	return (0);
+}
+
+/* 0, or -1 with errno, said: the system failed. */
+static int
+look_at(struct active_run *x)
+{
+	struct rundir r;
+	x->spoilt = 0;
+	if (rundir_open(&r, x->path) == -1)
+		x->spoilt = errno;
+	else {
+		if (look_into(&r, x) == -1)
+			x->spoilt = errno;
+		rundir_close(&r);
+	}
+	if (x->spoilt == 0)
+		return (0);
+	x->state = STATE_RUN_CORRUPT;
+	errno = x->spoilt;
+	return (at_fault(x->spoilt) ? 0 : -1);
+}
+
+static int
+unchanged(const struct stat *a, const struct stat *b)
+{
+	return (a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	    a->st_mtim.tv_nsec == b->st_mtim.tv_nsec && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+	    a->st_ctim.tv_nsec == b->st_ctim.tv_nsec);
+}
+
+/* Can nothing be new about a directory, a run by the last look? */
+static int
+is_old(struct active *a, size_t from, const char *name, const struct stat *st)
+{
+	size_t i = place_of(a, from, name);
+
+	if (i == a->count || by_name(&a->runs[i], from, name) != 0 || a->runs[i].state == STATE_RUN_RUNNING ||
+	    i == a->turn || !unchanged(&a->runs[i].seen, st))
+		return (0);
+	a->runs[i].met = 1;
+	return (1);
+}
+
+/* A run of that name is there: put it into the list, and look at it if need be. 0, or -1 with errno, said. */
+static int
+meet(struct active *a, size_t from, const char *name, const struct stat *st)
+{
+	size_t i = place_of(a, from, name), n = strlen(a->places[from]);
+	struct active_run *more, *x;
+	struct str path = STR_INIT;
+
+	if (i < a->count && by_name(&a->runs[i], from, name) == 0) {
+		x = &a->runs[i];
+		x->met = 1;
+		x->seen = *st;
+		return (look_at(x));
+	}
+	while (n > 1 && a->places[from][n - 1] == '/')
+		n--;
+	if ((more = array_room(a->runs, a->count, &a->cap, sizeof(*more))) != NULL)
+		a->runs = more;
+	if (more == NULL || str_add(&path, a->places[from], n) == -1 ||
+	    (*name != '\0' && str_printf(&path, "%s%s", path.p[n - 1] == '/' ? "" : "/", name) == -1)) {
+		say_errno("cannot list the runs of '%s'", a->places[from]);
+		str_free(&path);
+		return (-1);
+	}
+	x = &a->runs[i];
+	memmove(x + 1, x, (a->count++ - i) * sizeof(*x));
+	*x = (struct active_run){ .path = path.p,
+		.name = path.p + path.n - strlen(name),
+		.from = from,
+		.seen = *st,
+		.met = 1 };
+	return (look_at(x));
+}
+
+static int
+look_at_place(struct active *a, size_t from)
+{
+	const char *path = a->places[from];
+	struct stat st, spec;
+	struct dirent *e;
+	struct str name = STR_INIT;
+	int fd, rc = 0, error;
+	DIR *d;
+
+	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 || (d = fdopendir(fd)) == NULL) {
+		say_errno("cannot read '%s'", path);
+		error = errno;
+		if (fd != -1)
+			close(fd);
+		errno = error;
+		return (-1);
+	}
+	if (fstatat(fd, RUNDIR_SPEC, &spec, AT_SYMLINK_NOFOLLOW) == 0 && fstat(fd, &st) == 0) {
+		rc = meet(a, from, "", &st);
+		goto out;
+	}
+	while (rc == 0 && (errno = 0, e = readdir(d)) != NULL) {
+		if (!str_is_name(e->d_name) || fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
+		    !S_ISDIR(st.st_mode) || is_old(a, from, e->d_name, &st))
+			continue;
+		name.n = 0;
+		if (str_printf(&name, "%s/" RUNDIR_SPEC, e->d_name) == -1)
+			rc = -1;
+		else if (fstatat(fd, name.p, &spec, AT_SYMLINK_NOFOLLOW) == 0 || errno == EACCES)
+			rc = meet(a, from, e->d_name, &st);
+	}
+	if (rc == 0 && e == NULL && errno != 0) {
+		say_errno("cannot read '%s'", path);
+		rc = -1;
+	}
+out:
+	error = errno;
+	str_free(&name);
+	closedir(d);
+	errno = error;
+	return (rc);
+}
+
+int
+active_look(struct active *a)
+{
+	size_t i, n;
+
+	for (i = 0; i < a->count; i++)
+		a->runs[i].met = 0;
+	if (++a->turn >= a->count)
+		a->turn = 0;
+	for (i = 0; i < a->place_count; i++)
+		if (look_at_place(a, i) == -1)
+			return (-1);
+	for (i = n = 0; i < a->count; i++)
+		if (a->runs[i].met)
+			a->runs[n++] = a->runs[i];
+		else
+			free(a->runs[i].path);
+	a->count = n;
+	return (0);
+}
+
+/* What a state is worth: what may be active comes first. */
+static int
+worth(enum state_run state)
+{
+	return (state == STATE_RUN_RUNNING ? 0 : state == STATE_RUN_COMPLETE ? 1 : 2);
+}
+
+static const char *
+last_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return (slash == NULL ? path : slash + 1);
+}
+
+static int
+by_rank(const void *p, const void *q)
+{
+	const struct active_run *a = p, *b = q;
+	int c = worth(a->state) - worth(b->state);
+
+	if (c == 0)
+		c = (a->at_ms < b->at_ms) - (a->at_ms > b->at_ms);
+	/* However the place was named, the run's own name decides. */
+	if (c == 0)
+		c = strcmp(last_name(b->path), last_name(a->path));
+	return (c != 0 ? c : strcmp(b->path, a->path));
+}
+
+const struct active_run *
+active_first(const struct active *a)
+{
+	const struct active_run *first = NULL;
+	size_t i;
+
+	for (i = 0; i < a->count; i++)
+		if (worth(a->runs[i].state) < 2 && (first == NULL || by_rank(&a->runs[i], first) < 0))
+			first = &a->runs[i];
+	return (first);
+}
+
+void
+active_sort(struct active *a)
+{
+	if (a->count != 0)
+		qsort(a->runs, a->count, sizeof(*a->runs), by_rank);
+}
+
+void
+active_say_none(const char *path)
+{
+	say_error("no run in '%s' is running or complete", path);
+	shell_next("hg-active -a %s  # lists them", path);
+}
+
+/* Is a path that of a run, or of nothing that can be a directory of runs? */
+static int
+stands_for_itself(const char *path)
+{
+	struct stat st;
+	int fd, alone;
+
+	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return (1);
+	alone = fstatat(fd, RUNDIR_SPEC, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	close(fd);
+	return (alone);
+}
+
+int
+active_resolve(const char *path, char **out)
+{
+	struct active a = { 0 };
+	const struct active_run *first = NULL;
+	int error, rc = -1;
+
+	if (!stands_for_itself(path)) {
+		if (active_add(&a, path) == -1 || active_look(&a) == -1)
+			goto out;
+		if ((first = active_first(&a)) == NULL && a.count != 0) {
+			active_say_none(path);
+			rc = 1;
+			goto out;
+		}
+	}
+	if ((*out = strdup(first == NULL ? path : first->path)) != NULL)
+		rc = 0;
+	else
+		say_errno("cannot look at '%s'", path);
+out:
+	error = errno;
+	active_free(&a);
+	errno = error;
+	return (rc);
+}
+
+void
+active_free(struct active *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->count; i++)
+		free(a->runs[i].path);
+	for (i = 0; i < a->place_count; i++)
+		free(a->places[i]);
+	free(a->runs);
+	free(a->places);
+	memset(a, 0, sizeof(*a));
+}
