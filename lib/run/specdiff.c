@@ -20,7 +20,8 @@ meant(const json_t *spec, const char *path, const json_t *rule)
 	if (v == NULL)
 		v = json_object_get(rule, "default");
 	for (i = 0; json_is_null(v) && spec_taken[i].key != NULL; i++)
-		if (strcmp(spec_taken[i].key, path) == 0 && (taken = jsonio_get(spec, spec_taken[i].from)) != NULL)
+		if (strcmp(spec_taken[i].key, path) == 0 &&
+		    (taken = meant(spec, spec_taken[i].from, contract_at("spec", spec_taken[i].from))) != NULL)
 			return (taken);
 	return (v);
 }
