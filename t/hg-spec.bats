@@ -612,7 +612,8 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
 	[ ! -e runs/b ]
 }
 
-@test "b77 hg-spec -d names every key in which two specs differ, with its tag and both values, and nothing else" {
+# bats test_tags=b77
+@test "hg-spec -d names every key in which two specs differ, with its tag and both values, and nothing else" {
 	spec -s about.hypothesis="$(printf 'a\033[1m')" runs/a
 	hg-spec -b runs/a/spec.json -s train.matrix_lr=0.02 -s train.seed=4 -s train.min_lr_frac=0.5 -s system.threads=3 \
 	    -s about.hypothesis=b runs/b
