@@ -1,8 +1,10 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/jsonio.h"
 #include "base/out.h"
@@ -145,6 +147,55 @@ put_plain(struct str *out, const json_t *v)
 	return (json_string_length(v) > 0 ? str_puts(out, json_string_value(v)) : put_value(out, v));
 }
 
+static int
+put_values(struct str *out, const json_t *key)
+{
+	return (put_plain(out, json_object_get(key, "from")) == -1 || str_puts(out, " -> ") == -1 ?
+		-1 :
+		put_plain(out, json_object_get(key, "to")));
+}
+
+/* As settings are told of everywhere. */
+static int
+put_change(struct str *out, const json_t *key)
+{
+	return (str_printf(out, "%s%s ", out->n == 0 ? "" : ", ", jsonio_text(key, "key", "")) == -1 ?
+		-1 :
+		put_values(out, key));
+}
+
+int
+specdiff_parent(const struct rundir *r, struct str *out)
+{
+	const char *name = jsonio_text(r->spec.json, "about.parent", NULL),
+		   *uid = jsonio_text(r->spec.json, "about.parent_uid", "");
+	json_t *keys = NULL, *key;
+	struct str path = STR_INIT;
+	struct spec parent;
+	size_t i;
+	int fd, rc = str_puts(out, "");
+
+	if (name == NULL || *uid == '\0' || rc == -1)
+		return (rc);
+	if (str_printf(&path, "../%s", name) == -1)
+		return (-1);
+	fd = openat(r->fd, path.p, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	/* One that can't be read was said, and is no parent to tell of. */
+	if (fd != -1 && spec_read(fd, path.p, &parent) == 0) {
+		if (strcmp(parent.run_uid, uid) == 0)
+			rc = (keys = specdiff_keys(parent.json, r->spec.json)) == NULL ? -1 : 0;
+		spec_free(&parent);
+	}
+	json_array_foreach(keys, i, key)
+		if (rc == 0 && strcmp(jsonio_text(key, "tag", ""), "cosmetic") != 0)
+			rc = put_change(out, key);
+	json_decref(keys);
+	if (fd != -1)
+		close(fd);
+	str_free(&path);
+	return (rc);
+}
+
 int
 specdiff_print(const json_t *keys)
 {
@@ -158,8 +209,7 @@ specdiff_print(const json_t *keys)
 			width = (int)strlen(jsonio_text(key, "key", ""));
 	json_array_foreach((json_t *)(uintptr_t)keys, i, key) {
 		s.n = 0;
-		if (put_plain(&s, json_object_get(key, "from")) == -1 || str_puts(&s, " -> ") == -1 ||
-		    put_plain(&s, json_object_get(key, "to")) == -1) {
+		if (put_values(&s, key) == -1) {
 			str_free(&s);
 			return (-1);
 		}

@@ -4,6 +4,7 @@
 #include <jansson.h>
 
 #include "base/str.h"
+#include "run/rundir.h"
 
 /* In which keys two specs differ. */
 
@@ -24,6 +25,14 @@ int specdiff_first(const json_t *a, const json_t *b, struct str *where);
  * Errors: NULL with errno ENOMEM.
  */
 json_t *specdiff_keys(const json_t *a, const json_t *b);
+
+/**
+ * specdiff_parent(r, out):
+ * What a run that is loaded asks for otherwise than the run that it was made from, if that lies beside it still:
+ * `train.matrix_lr 0.04 -> 0.02`, keys that are for people aside; "" if it has no such parent or nothing was changed.
+ * Errors: -1 with errno ENOMEM.
+ */
+int specdiff_parent(const struct rundir *r, struct str *out);
 
 /* Print such keys to standard output, a line each: tag, key and both values. 0, or -1 with errno ENOMEM. */
 int specdiff_print(const json_t *keys);

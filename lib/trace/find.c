@@ -91,22 +91,23 @@ static int
 again(struct find *f, const char *path)
 {
 	char *real = realpath(path, NULL), **seen;
-	size_t i;
+	const uint64_t tag = real == NULL ? 0 : hash_text(real);
+	size_t *value, at = 0;
 
 	if (real == NULL)
 		return (1);
-	for (i = 0; i < f->seen_count; i++)
-		if (strcmp(f->seen[i], real) == 0) {
+	while ((value = hash_find(&f->known, tag, &at)) != NULL)
+		if (strcmp(f->seen[*value - 1], real) == 0) {
 			free(real);
 			return (1);
 		}
-	if ((seen = array_few(f->seen, f->seen_count, sizeof(*seen))) == NULL) {
+	if ((seen = array_room(f->seen, f->seen_count, &f->seen_cap, sizeof(*seen))) == NULL) {
 		free(real);
 		return (-1);
 	}
 	f->seen = seen;
 	seen[f->seen_count++] = real;
-	return (0);
+	return (hash_add(&f->known, tag, f->seen_count));
 }
 
 /* The data of a run, where it is what the spec means: all that dataset.json names. As mentioned. */
@@ -240,40 +241,47 @@ is_run_row(void *arg, const struct rows_row *row)
 	return (strcmp(jsonio_text(row->json, "kind", ""), "run") == 0);
 }
 
-/* The runs of a ledger: what their directories say, or, where these are gone, their last rows. */
+/* A run by its last row: its directory says more, if it is there still. 0, or -1 with errno. */
+static int
+look_up_row(struct find *f, const char *ledger, const struct rows_row *row, const char *sha256)
+{
+	char *dir = lineage_place(ledger, jsonio_text(row->json, "run.dir", ""));
+	struct str where = STR_INIT;
+	int rc = dir == NULL ? -1 : 0;
+
+	if (rc == 0 && is_run(dir))
+		rc = look_at(f, dir, sha256);
+	else if (rc == 0 && (rc = str_printf(&where, "row %lld: ", (long long)row->number)) == 0) {
+		rc = strcmp(row->sha256, sha256) == 0 ? 1 :
+							mentioned(json_object_get(row->json, "run"), sha256, &where);
+		if (rc == 1)
+			rc = note(f, NULL, where.p, 0, row);
+	}
+	str_free(&where);
+	free(dir);
+	return (rc);
+}
+
+/* The runs of a ledger, by the last row of each. */
 static int
 look_up(struct find *f, const char *ledger, const char *sha256)
 {
-	struct str where = STR_INIT;
+	struct hash runs = { NULL, 0, 0 };
 	const struct rows_row *row;
-	char *dir;
-	size_t i, later;
+	uint64_t tag;
+	size_t i, at;
 	int rc = 0;
 
-	for (i = 0; i < f->rows.count && rc == 0; i++) {
+	for (i = f->rows.count; i-- > 0 && rc == 0;) {
 		row = &f->rows.list[i];
-		for (later = i + 1; later < f->rows.count; later++)
-			if (strcmp(jsonio_text(f->rows.list[later].json, "run.run_uid", ""),
-				jsonio_text(row->json, "run.run_uid", "")) == 0)
-				break;
-		if (later < f->rows.count)
+		tag = hash_text(jsonio_text(row->json, "run.run_uid", ""));
+		at = 0;
+		if (hash_find(&runs, tag, &at) != NULL)
 			continue;
-		if ((dir = lineage_place(ledger, jsonio_text(row->json, "run.dir", ""))) == NULL)
-			rc = -1;
-		else if (is_run(dir))
-			rc = look_at(f, dir, sha256);
-		else {
-			where.n = 0;
-			if ((rc = str_printf(&where, "row %lld: ", (long long)row->number)) == 0)
-				rc = mentioned(json_object_get(row->json, "run"), sha256, &where);
-			if (rc == 0 && strcmp(row->sha256, sha256) == 0)
-				rc = 1;
-			if (rc == 1)
-				rc = note(f, NULL, where.p, 0, row);
-		}
-		free(dir);
+		if ((rc = hash_add(&runs, tag, i + 1)) == 0)
+			rc = look_up_row(f, ledger, row, sha256);
 	}
-	str_free(&where);
+	hash_free(&runs);
 	return (rc);
 }
 
@@ -307,5 +315,6 @@ find_free(struct find *f)
 		free(f->seen[--f->seen_count]);
 	free(f->list);
 	free(f->seen);
+	hash_free(&f->known);
 	rows_free(&f->rows);
 }

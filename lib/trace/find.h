@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "base/hash.h"
 #include "trace/rows.h"
 
 /**
@@ -22,7 +23,8 @@ struct find {
 	size_t count, cap;
 	struct rows rows; /* the ledger's runs */
 	char **seen;      /* directories that were looked at */
-	size_t seen_count;
+	size_t seen_count, seen_cap;
+	struct hash known; /* the same, found by their names */
 };
 
 /**

@@ -376,7 +376,7 @@ put_receipt(struct trace *t, enum stage s)
 		rc = put(t->l, st->name, LINEAGE_ALTERED, path.p, named, "it breaks its contract");
 	else if (named != NULL && strcmp(named, hex) != 0)
 		rc = put(t->l, st->name, LINEAGE_ALTERED, path.p, named, "it is %s", hex);
-	else if (st->report == NULL && (key = unbound(t, s, t->receipt[s])) != NULL)
+	else if ((key = unbound(t, s, t->receipt[s])) != NULL)
 		rc = put(t->l, st->name, LINEAGE_ALTERED, path.p, hex, "its %s is another", key);
 	else
 		rc = put(t->l, st->name, LINEAGE_OK, path.p, hex, "attempt %lld%s%s",
