@@ -133,7 +133,9 @@ print_lack(const json_t *v, const char *side)
 	snprintf(path, sizeof(path), "%s.run", side);
 	if (strcmp(losses, "read") != 0)
 		out_put("\n%s/" RUNDIR_METRICS ": %s\n", jsonio_text(v, path, ""),
-		    strcmp(losses, "none") == 0 ? "no step was logged" : "not the file that its receipt names");
+		    strcmp(losses, "none") == 0     ? "no step was logged" :
+			strcmp(losses, "gone") == 0 ? "the file that its receipt names is gone" :
+						      "not the file that its receipt names");
 }
 
 static int

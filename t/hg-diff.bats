@@ -117,6 +117,9 @@ cosmetic about.parent_uid null -> $(jq -r .run_uid runs/one/spec.json)" ]
 	rm runs/two/metrics.jsonl
 	run hg-diff runs/one runs/two
 	[[ $output == *"runs/two/metrics.jsonl: no step was logged"* ]]
+	rm runs/one/metrics.jsonl
+	run hg-diff runs/one runs/two
+	[[ $output == *"runs/one/metrics.jsonl: the file that its receipt names is gone"* ]]
 }
 
 @test "hg-diff says what a ledger says of both: the one that a run remembers, or the one that is named" {

@@ -176,6 +176,8 @@ export_report.json: artifact.sha256" ]
 	[[ ${lines[0]} == "runs/a: "*" is training_report.json: checkpoint.sha256" ]]
 	run --separate-stderr hg-lineage "$sha" runs/b runs/a
 	[[ ${lines[0]} == "runs/a: "* ]]
+	run --separate-stderr hg-lineage -l ledger "$(sha_of_row 2)"
+	[ "${lines[0]}" = "$PWD/runs/a: $(sha_of_row 2 | cut -c1-12) is row 2" ]
 	# what the runs of a folder share is said of each, and followed of none
 	run --separate-stderr hg-lineage "data/$(jq -r '.val.files[0].path' data/dataset.json)" runs
 	[ "$status" -eq 0 ] || { echo "$output$stderr" >&2; false; }

@@ -254,7 +254,7 @@ parent(const struct side s[SIDES])
 static json_t *
 side_json(const struct side *s)
 {
-	static const char *const words[] = { "read", "none", "altered" };
+	static const char *const words[] = { "read", "none", "gone", "altered" };
 
 	return (json_pack("{s:s, s:s, s:s, s:s}", "run", s->run.path, "run_id", s->run.spec.run_id, "run_uid",
 	    s->run.spec.run_uid, "losses", words[s->losses.state]));

@@ -249,7 +249,10 @@ look_up_row(struct find *f, const char *ledger, const struct rows_row *row, cons
 	struct str where = STR_INIT;
 	int rc = dir == NULL ? -1 : 0;
 
-	if (rc == 0 && is_run(dir))
+	if (rc == 0 && strcmp(row->sha256, sha256) == 0) {
+		if ((rc = str_printf(&where, "row %lld", (long long)row->number)) == 0)
+			rc = note(f, is_run(dir) ? dir : NULL, where.p, 0, row);
+	} else if (rc == 0 && is_run(dir))
 		rc = look_at(f, dir, sha256);
 	else if (rc == 0 && (rc = str_printf(&where, "row %lld: ", (long long)row->number)) == 0) {
 		rc = strcmp(row->sha256, sha256) == 0 ? 1 :

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* scandirat */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -462,46 +463,62 @@ put_stages(struct trace *t)
 	return (rc);
 }
 
-/* Further evaluations, for comparison only: of this artifact, or of another. */
+/* A further evaluation, for comparison only: of this artifact, or of another. */
 static int
-put_evaluations(struct trace *t)
+put_evaluation(struct trace *t, int dirfd, const char *name)
 {
 	const char *artifact = jsonio_text(t->receipt[STAGE_EXPORT], "artifact.sha256", ""), *of;
 	char hex[SHA256_HEX_SIZE];
-	struct dirent *e;
 	struct str path = STR_INIT;
 	json_t *v;
-	size_t n;
-	int fd, rc = 0;
-	DIR *d;
+	int rc;
+
+	if ((rc = str_printf(&path, "%s/" EVALS_DIR "/%s", t->run.path, name)) == -1)
+		say_errno("cannot look at '%s'", name);
+	else if (jsonio_read(dirfd, name, JSONIO_MAX_BYTES, hex, &v) == -1)
+		rc = errno == EBADMSG || file_at_fault(errno) ?
+		    put(t->l, "evaluation", LINEAGE_ALTERED, path.p, NULL, "%s", say_last()) :
+		    -1;
+	else {
+		if ((of = jsonio_text(v, "artifact_sha256", NULL)) == NULL)
+			rc = put(t->l, "evaluation", LINEAGE_UNKNOWN, path.p, hex, "it names no artifact");
+		else if (strcmp(of, artifact) != 0)
+			rc = put(t->l, "evaluation", LINEAGE_ALTERED, path.p, hex, "it is of artifact %s", of);
+		else
+			rc = put(t->l, "evaluation", LINEAGE_OK, path.p, hex, "for comparison only");
+		json_decref(v);
+	}
+	str_free(&path);
+	return (rc);
+}
+
+static int
+is_json(const struct dirent *e)
+{
+	const size_t n = strlen(e->d_name);
+
+	return (e->d_name[0] != '.' && n > 5 && strcmp(e->d_name + n - 5, ".json") == 0);
+}
+
+static int
+put_evaluations(struct trace *t)
+{
+	struct dirent **names;
+	int fd, n, i, rc = 0;
 
 	if ((fd = openat(t->run.fd, EVALS_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1)
 		return (0);
-	if ((d = fdopendir(fd)) == NULL) {
-		close(fd);
-		return (0);
+	if ((n = scandirat(fd, ".", &names, is_json, alphasort)) == -1) {
+		say_errno("cannot look into '%s/" EVALS_DIR "'", t->run.path);
+		rc = -1;
 	}
-	while (rc == 0 && (e = readdir(d)) != NULL) {
-		n = strlen(e->d_name);
-		if (e->d_name[0] == '.' || n < 6 || strcmp(e->d_name + n - 5, ".json") != 0)
-			continue;
-		path.n = 0;
-		if ((rc = str_printf(&path, "%s/" EVALS_DIR "/%s", t->run.path, e->d_name)) == -1)
-			say_errno("cannot look at '%s'", e->d_name);
-		else if (jsonio_read(fd, e->d_name, JSONIO_MAX_BYTES, hex, &v) == -1)
-			rc = put(t->l, "evaluation", LINEAGE_ALTERED, path.p, NULL, "%s", say_last());
-		else {
-			of = jsonio_text(v, "artifact_sha256", NULL);
-			rc = of == NULL ?
-			    put(t->l, "evaluation", LINEAGE_UNKNOWN, path.p, hex, "it names no artifact") :
-			    strcmp(of, artifact) == 0 ?
-			    put(t->l, "evaluation", LINEAGE_OK, path.p, hex, "for comparison only") :
-			    put(t->l, "evaluation", LINEAGE_ALTERED, path.p, hex, "it is of artifact %s", of);
-			json_decref(v);
-		}
+	for (i = 0; i < n; i++) {
+		rc = rc == 0 ? put_evaluation(t, fd, names[i]->d_name) : rc;
+		free(names[i]);
 	}
-	closedir(d);
-	str_free(&path);
+	if (n != -1)
+		free(names);
+	close(fd);
 	return (rc);
 }
 

@@ -61,8 +61,10 @@ losses_read(const struct rundir *r, const json_t *receipt, struct losses *l)
 	memset(l, 0, sizeof(*l));
 	l->state = LOSSES_NONE;
 	if ((text = file_read(r->fd, RUNDIR_METRICS, MOST_BYTES, &n)) == NULL) {
-		if (errno == ENOENT)
+		if (errno == ENOENT) {
+			l->state = sha256 == NULL ? LOSSES_NONE : LOSSES_GONE;
 			return (0);
+		}
 		if (file_at_fault(errno)) {
 			l->state = LOSSES_ALTERED;
 			return (0);

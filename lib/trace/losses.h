@@ -18,7 +18,8 @@ struct losses_row {
 
 enum losses_state {
 	LOSSES_READ,
-	LOSSES_NONE,   /* no step was logged, or the file is not there */
+	LOSSES_NONE,   /* no step was logged */
+	LOSSES_GONE,   /* the file that the receipt names is not there */
 	LOSSES_ALTERED /* it is not the file that the receipt names, or can't be understood */
 };
 
