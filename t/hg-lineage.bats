@@ -299,3 +299,36 @@ export_report.json: artifact.sha256" ]
 	done
 	find runs ledger data -type f -exec sha256sum {} + | sort | diff before -
 }
+
+@test "attempts before, and the refusal that stands, are links by their kind, and another run's is altered" {
+	touch runs/b/train.lock
+	jq -c --slurpfile s runs/b/spec.json '.run_id = "b" | .run_uid = $s[0].run_uid | .stage = "train" | .attempt = 1 |
+	    .kind = "cancelled"' "$HG_TOP/contracts/refusal.valid/full.json" > refusal
+	jq --arg sha "$(sha256sum < runs/b/spec.json | cut -c1-64)" '.spec_sha256 = $sha' refusal > runs/b/train_refusal.json
+	run --separate-stderr hg-lineage -j runs/b
+	[ "$status" -eq 0 ] || { echo "$output$stderr" >&2; false; }
+	[ "$(jq -r '.links[-1] | .link, .state, .detail' <<< "$output")" = $'refusal\nok\ntrain: cancelled' ]
+	hg-retry train runs/b > /dev/null
+	run --separate-stderr hg-lineage -j runs/b
+	[ "$(jq -r '.links[-1] | .link, .state, .file' <<< "$output")" = $'attempt\nok\nruns/b/attempts/train.1/train_refusal.json' ]
+	sed -i 's/"run_uid": "./"run_uid": "0/; s/"run_uid": "0\(.*\)."/"run_uid": "0\10"/' runs/b/attempts/train.1/train_refusal.json
+	run --separate-stderr hg-lineage -j runs/b
+	[ "$status" -eq 1 ]
+	states | grep -qx 'attempt altered'
+}
+
+@test "a receipt that is bound to another artifact or spec is altered, though its own bytes are what they were" {
+	local report=runs/a/artifact_score_report.json summary=runs/a/artifact_score_summary.json
+	jq '.artifact_sha256 = "0000000000000000000000000000000000000000000000000000000000000000"' $report > new
+	mv new $report
+	jq --arg sha "$(sha256sum < $report | cut -c1-64)" '.score_report_sha256 = $sha' $summary > new
+	mv new $summary
+	run --separate-stderr hg-lineage -j runs/a
+	[ "$status" -eq 1 ]
+	[ "$(jq -r '.links[] | select(.link == "score_report") | .state, .detail' <<< "$output")" = \
+	    $'altered\nits artifact_sha256 is another' ]
+	cp "$BATS_FILE_TMPDIR"/runs/a/artifact_score_* runs/a/
+	jq '.run_uid = "00000000000000000000000000000000"' $summary > new
+	mv new $summary
+	link score altered 1
+}

@@ -199,7 +199,8 @@ look_in(struct find *f, const char *dir, const char *sha256)
 			n++;
 	}
 	closedir(d);
-	qsort(names, n, sizeof(*names), by_name);
+	if (n > 0)
+		qsort(names, n, sizeof(*names), by_name);
 	for (i = 0; i < n; i++) {
 		rc = rc == 0 ? look_at(f, names[i], sha256) : rc;
 		free(names[i]);
