@@ -217,7 +217,8 @@ export_report.json: artifact.sha256" ]
 	link ledger altered 1
 }
 
-@test "rows that name a run are its links: calibration, confirmation, promotion, revocation, note" {
+@test "rows that name a run are its links: take, calibration, confirmation, promotion, revocation, note" {
+	row "$(jq -c '{kind: "take", take: {run_uid, slot: 1}}' runs/a/spec.json)"
 	row "$(jq -nc --arg run "$(sha_of_row 2)" '{kind: "calibration", calibration: {runs: [$run]}}')"
 	row "$(jq -nc --arg run "$(sha_of_row 2)" '{kind: "confirmation", confirmation: {challenger_runs: [$run]},
 	    verdict: {class: "improvement", reason: "confirmed"}}')"
@@ -226,8 +227,8 @@ export_report.json: artifact.sha256" ]
 	row "$(jq -nc --arg run "$(sha_of_row 2)" '{kind: "note", note: {run_sha256: $run, word: "altered", text: null}}')"
 	run --separate-stderr hg-lineage -j -l ledger runs/a
 	[ "$status" -eq 0 ] || { echo "$output$stderr" >&2; false; }
-	[ "$(states | sed -n '/^row/,$p' | tr '\n' ' ')" = "row ok calibration ok confirmation ok promotion ok note ok " ]
-	[ "$(jq -r '.links[] | select(.link == "confirmation").detail' <<< "$output")" = "row 4: improvement: confirmed" ]
+	[ "$(states | sed -n '/^row/,$p' | tr '\n' ' ')" = "row ok take ok calibration ok confirmation ok promotion ok note ok " ]
+	[ "$(jq -r '.links[] | select(.link == "confirmation").detail' <<< "$output")" = "row 5: improvement: confirmed" ]
 }
 
 # bats test_tags=b79

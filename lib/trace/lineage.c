@@ -569,7 +569,8 @@ speaks(void *arg, const struct rows_row *row)
 	char(*own)[SHA256_HEX_SIZE];
 
 	if (strcmp(jsonio_text(row->json, "run.run_uid", ""), k->uid) != 0)
-		return (is_own(k, jsonio_text(c, "run_sha256", "")) ||
+		return (strcmp(jsonio_text(c, "run_uid", ""), k->uid) == 0 ||
+		    is_own(k, jsonio_text(c, "run_sha256", "")) ||
 		    lists_own(k, json_object_get(c, "challenger_runs")) ||
 		    lists_own(k, json_object_get(c, "incumbent_runs")) || lists_own(k, json_object_get(c, "runs")));
 	if ((own = realloc(k->own, (k->count + 1) * sizeof(*own))) != NULL) {
