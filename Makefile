@@ -41,7 +41,7 @@ APT := gcc g++ libc6-dev libjansson-dev zlib1g-dev libssl-dev \
 # --- what there is ----------------------------------------------------------
 
 # Each folder of lib/ lists its sources; dependencies point to the right.
-MODULES := report import judge ledger law work stage gpt data run schema base
+MODULES := trace report import judge ledger law work stage gpt data run schema base
 # (Fragments have rules of their own.)
 .DEFAULT_GOAL := all
 include $(MODULES:%=lib/%/module.mk)
@@ -65,11 +65,13 @@ hg-reap_USES := run schema base
 hg-retry_USES := stage run schema base
 hg-classify_USES := judge ledger law run schema base
 hg-ledger_USES := import judge ledger law run schema base
+hg-diff_USES := trace ledger law run schema base
+hg-lineage_USES := trace ledger law data run schema base
 hg-report_USES := report import judge ledger law run schema base
 # hg-ledger has a file for each subcommand; a folder called hg-ledger would stand where the program goes.
 hg-ledger_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard bin/ledger/*.c))
 TOOLS := hg-data hg-shard hg-spec hg-pace hg-train hg-export hg-prompt hg-score hg-await hg-cancel hg-status hg-active \
-	hg-watch hg-gate hg-retry hg-reap hg-classify hg-ledger hg-report
+	hg-watch hg-gate hg-retry hg-reap hg-classify hg-ledger hg-report hg-diff hg-lineage
 SCRIPTS := hg-run hg-confirm
 
 # Unit programs print TAP; check programs are used by tests and by hand.

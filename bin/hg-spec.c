@@ -18,6 +18,7 @@
 #include "gpt/trainer_bytes.h"
 #include "gpt/trainspec.h"
 #include "run/mint.h"
+#include "run/specdiff.h"
 #include "run/specisa.h"
 #include "run/specrequest.h"
 #include "schema/contract.h"
@@ -25,12 +26,16 @@
 static const struct opt_tool tool = {
 	"hg-spec",
 	"Validate a spec, fill its defaults and digests, and create the run.",
-	"hg-spec [-b BASE.json] [-s SECTION.KEY=VALUE]... RUN\n"
-	"hg-spec [-b BASE.json] [-s SECTION.KEY=VALUE]... -u DIR/PREFIX",
+	"hg-spec [-b BASE] [-s SECTION.KEY=VALUE]... RUN\n"
+	"hg-spec [-b BASE] [-s SECTION.KEY=VALUE]... -u DIR/PREFIX\n"
+	"hg-spec -d A B",
 };
 
 static struct opt options[] = {
-	{ .letter = 'b', .arg = "BASE.json", .help = "start from this file, which may be partial" },
+	{ .letter = 'b',
+	    .arg = "BASE",
+	    .help = "start from this file, which may be partial, or from this run, the parent" },
+	{ .letter = 'd', .help = "print the keys in which two specs, files or runs, differ" },
 	{ .letter = 's', .arg = "SECTION.KEY=VALUE", .help = "set a key; wins over the base", .repeats = 1 },
 	{ .letter = 'u', .arg = "DIR/PREFIX", .help = "make the run DIR/PREFIX-N with a free N, and print its path" },
 	{ .letter = '\0' },
@@ -170,6 +175,25 @@ done:
 	return (code);
 }
 
+/* The keys in which two specs differ, a line each. The exit code. */
+static int
+print_diff(const char *a, const char *b)
+{
+	json_t *from, *to = NULL, *keys = NULL;
+	int code = HG_EXIT_DONE;
+
+	if ((from = specrequest_read(a)) == NULL || (to = specrequest_read(b)) == NULL)
+		code = mint_exit(errno);
+	else if ((keys = specdiff_keys(from, to)) == NULL || specdiff_print(keys) == -1) {
+		say_errno("cannot compare '%s' and '%s'", a, b);
+		code = HG_EXIT_SYSTEM;
+	}
+	json_decref(keys);
+	json_decref(to);
+	json_decref(from);
+	return (code);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -183,6 +207,12 @@ main(int argc, char **argv)
 	if ((first = opt_parse(&tool, options, argc, argv)) < 0)
 		return (exit_flush(first == OPT_EXIT ? HG_EXIT_DONE : HG_EXIT_USAGE));
 	minted = opt_row(options, 'u')->value;
+	if (opt_row(options, 'd')->value != NULL) {
+		if (argc - first != 2 || minted != NULL || opt_row(options, 'b')->value != NULL ||
+		    opt_row(options, 's')->value != NULL)
+			return (opt_usage(&tool));
+		return (exit_flush(print_diff(argv[first], argv[first + 1])));
+	}
 	if (argc - first != (minted == NULL))
 		return (opt_usage(&tool));
 	if (mint_place(&place, minted == NULL ? argv[first] : minted) == -1)

@@ -13,8 +13,10 @@
 #include "ledger/ledger.h"
 #include "run/active.h"
 #include "run/rundir.h"
+#include "run/specdiff.h"
 #include "base/out.h"
 #include "base/say.h"
+#include "base/str.h"
 #include "run/status.h"
 
 static const struct opt_tool tool = { "hg-status", "Show the state of runs, derived from their files.",
@@ -65,6 +67,7 @@ static void
 row(int width, const struct rundir *r, const json_t *v)
 {
 	char a[32], b[32], c[32], line[STATUS_LINE_SIZE], path[64];
+	struct str changed = STR_INIT;
 	int s;
 
 	out_put("%-*s  %-8s", width, r->path, jsonio_text(v, "state", ""));
@@ -74,6 +77,9 @@ row(int width, const struct rundir *r, const json_t *v)
 	}
 	out_put("  %8s  %10s  %s\n", cell(a, v, "val_bpb", "%.4f"), cell(b, v, "total_bytes", "%.0f"),
 	    cell(c, v, "class", "%g"));
+	if (specdiff_parent(r, &changed) == 0 && *changed.p != '\0')
+		out_put("%*s  changed from %s: %s\n", 2, "", jsonio_text(r->spec.json, "about.parent", ""), changed.p);
+	str_free(&changed);
 	for (s = 0; s < STAGE_COUNT; s++) {
 		snprintf(path, sizeof(path), "stages.%s", rundir_stages[s].name);
 		if (*status_line(line, jsonio_get(v, path)) != '\0')

@@ -1657,3 +1657,20 @@ gains_add_up() {
 		[ ! -e ledgr ]
 	done
 }
+
+@test "what was changed, from what and where is told by the ledger alone, once the runs' directories are gone" {
+	scored runs/one 2.30
+	hg-spec -b runs/one -s train.matrix_lr=0.02 runs/two
+	scored runs/two 2.29
+	add runs/one
+	add runs/two
+	[ "$(field two '[.run.parent, .run.parent_uid, .run.host, .run.settings["train.matrix_lr"]] | @tsv')" = \
+	    "one	$(jq -r .run_uid runs/one/spec.json)	$(jq -r .owner.host runs/two/training_report.json)	0.02" ]
+	# who has no parent says nothing of one
+	[ "$(field one '.run | has("parent"), has("parent_uid")')" = $'false\nfalse' ]
+	mv runs gone
+	run --separate-stderr hg-ledger list "$L"
+	[ "$status" -eq 0 ]
+	[[ ${lines[2]} == *"train.matrix_lr 0.04 -> 0.02" ]]
+	hg-ledger replay "$L"
+}

@@ -581,3 +581,61 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
 		[[ "$stderr" == *"'a\\xffb/a' is not UTF-8"* ]]
 	done
 }
+
+@test "a spec that is made from a run names it as its parent, and takes over all but what it was about" {
+	spec -s about.hypothesis="the first" -s train.seed=3 runs/a
+	hg-spec -b runs/a -s train.matrix_lr=0.02 runs/b
+	[ "$(jq -c '[.about.parent, .about.parent_uid, .about.hypothesis, .train.seed]' runs/b/spec.json)" = \
+	    "[\"a\",$(jq -c .run_uid runs/a/spec.json),\"\",3]" ]
+	# twice is once
+	hg-spec -b runs/a -s train.matrix_lr=0.02 runs/b
+	# who says another parent does not get the run's number
+	hg-spec -b runs/b -s about.parent=other -s about.hypothesis=why runs/d
+	[ "$(jq -c .about runs/d/spec.json)" = '{"hypothesis":"why","parent":"other"}' ]
+	# a file is taken as it stands
+	hg-spec -b runs/b/spec.json runs/e
+	[ "$(jq -r .about.parent runs/e/spec.json)" = a ]
+	hg-spec -b runs/a/spec.json runs/f
+	[ "$(jq -r .about.parent runs/f/spec.json)" = null ]
+}
+
+@test "a run whose spec was edited, and a directory that is no run, are no base" {
+	spec runs/a
+	mkdir runs/none
+	run --separate-stderr hg-spec -b runs/none runs/b
+	[ "$status" -eq 111 ]
+	[[ $stderr == *"runs/none"* ]]
+	sed -i 's/"seed": 1337/"seed": 1338/' runs/a/spec.json
+	run --separate-stderr hg-spec -b runs/a runs/b
+	[ "$status" -eq 103 ]
+	[[ $stderr == *"was edited"* ]]
+	[ ! -e runs/b ]
+}
+
+# bats test_tags=b77
+@test "hg-spec -d names every key in which two specs differ, with its tag and both values, and nothing else" {
+	spec -s about.hypothesis="$(printf 'a\033[1m')" runs/a
+	hg-spec -b runs/a/spec.json -s train.matrix_lr=0.02 -s train.seed=4 -s train.min_lr_frac=0.5 -s system.threads=3 \
+	    -s about.hypothesis=b runs/b
+	run --separate-stderr hg-spec -d runs/a runs/b
+	[ "$status" -eq 0 ]
+	[ -z "$stderr" ]
+	[ "$(tr -s ' ' <<< "$output")" = 'replicate train.seed 1337 -> 4
+result train.min_lr_frac 0 -> 0.5
+result train.matrix_lr 0.04 -> 0.02
+system system.threads auto -> 3
+cosmetic about.hypothesis a\x1b[1m -> b' ]
+	# a file, which may be partial, and a run
+	echo '{"train": {"seed": 1337, "matrix_lr": 0.04}}' > part.json
+	run --separate-stderr hg-spec -d part.json runs/a
+	[ "$(tr -s ' ' <<< "$output" | grep -v ' data\.')" = 'result model.vocab_size null -> 260
+cosmetic about.hypothesis "" -> a\x1b[1m' ]
+	run --separate-stderr hg-spec -d runs/a/spec.json runs/a
+	[ "$status$output$stderr" = 0 ]
+	echo '{"train": {"sed": 1}}' > part.json
+	run --separate-stderr hg-spec -d part.json runs/a
+	[ "$status" -eq 103 ]
+	[[ $stderr == *"the nearest is 'train.seed'"* ]]
+	run hg-spec -d -s train.seed=1 runs/a runs/b
+	[ "$status" -eq 100 ]
+}

@@ -220,3 +220,25 @@ next_is() {
 	done
 	[[ $seen == *" 0"* ]]
 }
+
+@test "hg-status says what was changed from the run that a run was made from, as long as that lies beside it" {
+	cd "$BATS_TEST_TMPDIR"
+	export DATA=$PWD/text
+	tiny_data text 2> /dev/null
+	mkdir -p runs
+	tiny_spec runs/a about.hypothesis=x
+	hg-spec -b runs/a -s train.matrix_lr=0.02 -s train.seed=3 runs/b
+	run --separate-stderr hg-status runs/a runs/b
+	[ "$status" -eq 0 ]
+	[ -z "$stderr" ]
+	[ "${lines[2]#*runs/b}" != "${lines[2]}" ]
+	[ "${lines[3]}" = "    changed from a: train.seed 1337 -> 3, train.matrix_lr 0.04 -> 0.02" ]
+	[ "${#lines[@]}" -eq 4 ]
+	# another run of that name is not the parent
+	mv runs/a elsewhere
+	run --separate-stderr hg-status runs/b
+	[ "${#lines[@]}" -eq 2 ]
+	tiny_spec runs/a
+	run --separate-stderr hg-status runs/b
+	[ "${#lines[@]}" -eq 2 ]
+}

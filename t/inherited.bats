@@ -67,6 +67,8 @@ every_tool() {
 	t 0 hg-classify l r
 	t 0 hg-ledger list l
 	t 0 hg-report l
+	t 0 hg-diff r s
+	t 0 hg-lineage -l l s
 	t 0 hg-confirm -h
 }
 
@@ -155,6 +157,7 @@ tabled() {
 		    "hg-prompt whole" "hg-score score" "hg-score -d score" "hg-await -t 5 score score" "hg-gate score whole" \
 		    "hg-status -w whole" "hg-active -a ." "hg-watch whole" "hg-cancel train at$limit/run" "hg-reap ." "hg-run -l at$limit/l at$limit/run" \
 		    "hg-classify led whole" "hg-ledger add at$limit/l2 whole" "hg-report -o at$limit/page.html led" \
+		    "hg-diff whole whole" "hg-lineage -l led whole" \
 		    "hg-retry train at$limit/train" "hg-confirm -c led whole"; do
 			# shellcheck disable=SC2086
 			set -- $line
@@ -186,7 +189,8 @@ tabled() {
 	tiny_spec whole
 	hg-run -l led whole > /dev/null 2>&1
 	for how in blocked ignored; do
-		for tool in "hg-status whole" "hg-status -j whole" "hg-active ." "hg-watch whole" "hg-watch -j whole" "hg-ledger list led" "hg-ledger show led" "hg-report led" \
+		for tool in "hg-status whole" "hg-status -j whole" "hg-active ." "hg-watch whole" "hg-watch -j whole" \
+		    "hg-ledger list led" "hg-ledger show led" "hg-report led" "hg-diff whole whole" "hg-lineage whole" \
 		    "hg-prompt whole" "hg-gate score whole" "hg-classify led whole" "hg-pace -t 0.1 whole" "hg-reap ." \
 		    "hg-await -t 5 score whole" "hg-run whole"; do
 			# shellcheck disable=SC2086

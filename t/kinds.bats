@@ -55,6 +55,8 @@ ends() {
 			ends hg-reap runs
 			ends hg-score -c runs/a
 			ends hg-report -o page.html -c runs ledger
+			ends hg-diff runs/a runs/a
+			ends hg-lineage -l ledger runs/a
 			ends hg-ledger add other runs/a
 			ends hg-ledger verify ledger runs
 			take "runs/a/$file"
@@ -80,6 +82,8 @@ ends() {
 			ends hg-ledger show ledger 1
 			ends hg-ledger classify ledger runs/a
 			ends hg-report -o page.html ledger
+			ends hg-diff -l ledger runs/a runs/a
+			ends hg-lineage -d ledger
 			ends hg-ledger add ledger runs/a
 			take "ledger/$file"
 		done

@@ -21,7 +21,7 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	if (seeds == -1)
 		return (HG_EXIT_USAGE);
 	/* There is nothing to plan in a ledger that this would have to make. */
-	if ((rows = command_rows(ledger)) == -1)
+	if ((rows = ledger_rows(ledger)) == -1)
 		return (ledger_exit(errno));
 	close(rows);
 	if ((code = command_open_whole(&l, ledger, LEDGER_WRITE)) != HG_EXIT_DONE)

@@ -19,28 +19,6 @@ command_given(struct opt *options, char letter)
 }
 
 int
-command_rows(const char *ledger)
-{
-	int dir, rows = -1, error;
-
-	if ((dir = open(ledger, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) != -1) {
-		if (ledger_settle(dir, ledger) == -1) {
-			error = errno;
-			close(dir);
-			errno = error;
-			return (-1);
-		}
-		rows = file_open(dir, LEDGER_ROWS, NULL);
-		error = errno;
-		close(dir);
-		errno = error;
-	}
-	if (rows == -1)
-		ledger_cannot_open(ledger);
-	return (rows);
-}
-
-int
 command_open_whole(struct ledger *l, const char *ledger, enum ledger_mode mode)
 {
 	struct verify found;

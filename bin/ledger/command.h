@@ -27,9 +27,6 @@ extern const struct command add_command, list_command, show_command, incumbent_c
 /* Was the option given? */
 int command_given(struct opt *options, char letter);
 
-/* The rows of a ledger, to be read without a lock; -1 after saying why. */
-int command_rows(const char *ledger);
-
 /*
  * Open a ledger for what spends runs: from all of its rows and, unless it is only looked at, where no run beside those
  * that it names remembers a row that it lacks.  The exit code, said if it is not DONE; then nothing is open.

@@ -26,7 +26,7 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 		how.drawn = 1;
 	how.columns = term_columns(STDOUT_FILENO);
 	how.utf8 = term_utf8();
-	if ((rows = command_rows(ledger)) == -1)
+	if ((rows = ledger_rows(ledger)) == -1)
 		return (ledger_exit(errno));
 	code = listing_print(rows, &how);
 	close(rows);

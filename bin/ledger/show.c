@@ -82,7 +82,7 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 			*--trim = '\0';
 	if ((s.found = calloc((size_t)n + 1, sizeof(*s.found))) == NULL)
 		return (HG_EXIT_SYSTEM);
-	if ((rows = command_rows(ledger)) == -1) {
+	if ((rows = ledger_rows(ledger)) == -1) {
 		free(s.found);
 		return (ledger_exit(errno));
 	}

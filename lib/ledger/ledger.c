@@ -530,6 +530,28 @@ ledger_settle(int dir, const char *path)
 	return (-1);
 }
 
+int
+ledger_rows(const char *path)
+{
+	int dir, rows = -1, error;
+
+	if ((dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) != -1) {
+		if (ledger_settle(dir, path) == -1) {
+			error = errno;
+			close(dir);
+			errno = error;
+			return (-1);
+		}
+		rows = file_open(dir, LEDGER_ROWS, NULL);
+		error = errno;
+		close(dir);
+		errno = error;
+	}
+	if (rows == -1)
+		ledger_cannot_open(path);
+	return (rows);
+}
+
 /* policy.json, made if it is missing, against the policy that counts. */
 static int
 sync_policy(struct ledger *l)

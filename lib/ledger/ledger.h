@@ -80,6 +80,9 @@ void ledger_close(struct ledger *l);
  */
 int ledger_settle(int dir, const char *path);
 
+/* The rows of the ledger at ${path} for ledger_walk, opened without a lock and made last; -1 with errno, said. */
+int ledger_rows(const char *path);
+
 /* The exit code for an errno of this file's functions. */
 int ledger_exit(int error);
 

@@ -18,6 +18,7 @@
 #include "run/program.h"
 #include "run/rundir.h"
 #include "run/spec.h"
+#include "run/specdiff.h"
 #include "run/specrequest.h"
 #include "schema/contract.h"
 
@@ -118,7 +119,7 @@ compare(int rundir, const char *path, const json_t *spec)
 
 	if (spec_read(rundir, path, &there) == -1)
 		return (errno == ENOENT ? -1 : mint_exit(errno));
-	rc = spec_differs(there.json, spec, &where);
+	rc = specdiff_first(there.json, spec, &where);
 	/* Whoever published it may have died before it would last. */
 	if (rc == 0 && atomfile_sync_dir(rundir) == -1) {
 		rc = -1;

@@ -65,12 +65,4 @@ int64_t spec_deadline_ms(const struct spec *s, const char *stage);
 /* The training clock's cap in milliseconds; INT64_MAX where the spec says "none". Exported for tests. */
 int64_t spec_cap_ms(const struct spec *s);
 
-/**
- * spec_differs(a, b, where):
- * Do two specs ask for different things?  Identity (run_id, run_uid,
- * created_at) aside; an absent later key is its default.  0, or 1 with the first difference in ${where}:
- * `train.seed is 1, not 2`.  -1 with errno ENOMEM.
- */
-int spec_differs(const json_t *a, const json_t *b, struct str *where);
-
 #endif

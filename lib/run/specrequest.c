@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -140,54 +141,120 @@ base_keys_known(const char *file, const json_t *v)
 	return (1);
 }
 
-int
-specrequest_base(json_t *request, const char *file)
+/* A file that may be partial. NULL with errno, said. */
+static json_t *
+read_part(const char *file)
 {
 	struct str where = STR_INIT;
-	const char *section;
-	json_t *v, *members;
+	json_t *v;
 	char *text;
 	size_t n;
-	void *next;
 	int fd;
 
 	if (rundir_can_tell(file) == -1)
-		return (-1);
+		return (NULL);
 	/* The path is the user's own: links in it are meant, and a pipe will do. */
 	if ((fd = file_open_given(file)) == -1) {
 		say_errno("cannot read '%s'", file);
-		return (-1);
+		return (NULL);
 	}
 	text = file_read_fd(fd, CONTRACT_MAX_BYTES, &n);
 	close(fd);
 	if (text == NULL) {
 		say_errno("cannot read '%s'", file);
-		return (-1);
+		return (NULL);
 	}
 	v = jsonio_parse(text, n, file);
 	free(text);
 	if (v == NULL)
-		return (-1);
+		return (NULL);
 	if (!json_is_object(v))
 		say_error("'%s': is not an object", file);
 	else if (!base_keys_known(file, v))
 		;
 	else if (contract_check_part("spec", v, &where) == -1)
 		say_error("'%s': %s", file, where.p == NULL ? "breaks its contract" : where.p);
-	else {
-		/* Only what people fill in is taken over. */
-		json_object_foreach_safe(v, next, section, members)
-			if (section_keys(section) == NULL)
-				json_object_del(v, section);
-		if (json_object_set_new(request, "base", v) == 0 && jsonio_put(request, "file", json_string(file)) == 0)
-			return (0);
-		errno = ENOMEM;
-		say_errno("cannot take '%s'", file);
-		return (-1);
-	}
+	else
+		return (v);
 	str_free(&where);
 	json_decref(v);
 	errno = EBADMSG;
+	return (NULL);
+}
+
+/* The spec of the run in a directory. NULL with errno, said. */
+static json_t *
+read_run(const char *path)
+{
+	struct rundir r;
+	json_t *v = NULL;
+	int error;
+
+	if (rundir_open(&r, path) == -1)
+		return (NULL);
+	if (rundir_load(&r) == 0)
+		v = json_incref(r.spec.json);
+	error = errno;
+	rundir_close(&r);
+	errno = error;
+	return (v);
+}
+
+static int
+is_directory(const char *path)
+{
+	struct stat st;
+
+	return (stat(path, &st) == 0 && S_ISDIR(st.st_mode));
+}
+
+json_t *
+specrequest_read(const char *path)
+{
+	return (is_directory(path) ? read_run(path) : read_part(path));
+}
+
+/* What is derived from a run is about something else than that was: where it comes from. 0 or -1. */
+static int
+derive(json_t *v)
+{
+	json_t *about = json_pack("{s:O, s:O}", "parent", json_object_get(v, "run_id"), "parent_uid",
+	    json_object_get(v, "run_uid"));
+
+	return (json_object_set_new(v, "about", about));
+}
+
+int
+specrequest_base(json_t *request, const char *path)
+{
+	const char *section, *between = "/";
+	struct str file = STR_INIT;
+	const int run = is_directory(path);
+	json_t *v, *members;
+	void *next;
+
+	if ((v = specrequest_read(path)) == NULL)
+		return (-1);
+	if (*path != '\0' && path[strlen(path) - 1] == '/')
+		between = "";
+	if (run && derive(v) == -1)
+		goto err0;
+	/* Only what people fill in is taken over. */
+	json_object_foreach_safe(v, next, section, members)
+		if (section_keys(section) == NULL)
+			json_object_del(v, section);
+	/* As for the spec's file, beside which data and programs are looked for. */
+	if (str_printf(&file, "%s%s%s", path, run ? between : "", run ? SPEC_FILE : "") == -1 ||
+	    json_object_set(request, "base", v) == -1 || jsonio_put(request, "file", json_string(file.p)) == -1)
+		goto err0;
+	str_free(&file);
+	json_decref(v);
+	return (0);
+err0:
+	str_free(&file);
+	json_decref(v);
+	errno = ENOMEM;
+	say_errno("cannot take '%s'", path);
 	return (-1);
 }
 
@@ -372,6 +439,9 @@ filled(const json_t *request)
 		if (later_is(rule) && json_object_size(made) == 0)
 			json_object_del(spec, section);
 	}
+	/* Another parent than the base's has another number, which nobody said. */
+	if (jsonio_get(set, "about.parent") != NULL && jsonio_get(set, "about.parent_uid") == NULL)
+		json_object_del(json_object_get(spec, "about"), "parent_uid");
 	if (json_object_set_new(spec, "digests", json_object()) == -1)
 		goto err0;
 	return (spec);

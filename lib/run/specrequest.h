@@ -14,13 +14,22 @@
 json_t *specrequest_new(void);
 
 /**
- * specrequest_base(request, file):
- * Start from a partial or complete spec file.  Its identity and digests are
- * not taken over; digests of data that it names must turn out the same.
- * Errors: -1 with errno EBADMSG (not JSON, an unknown key, a value out of
- *         range) or that of reading, all said.
+ * specrequest_read(path):
+ * A spec to build upon or to compare: of a file, which may be partial, or of the run in a directory.
+ * Owns:   the caller decrefs.
+ * Errors: NULL with errno EBADMSG (not JSON, an unknown key, a value out of
+ *         range, a run whose spec was edited) or that of reading, all said.
  */
-int specrequest_base(json_t *request, const char *file);
+json_t *specrequest_read(const char *path);
+
+/**
+ * specrequest_base(request, path):
+ * Start from such a spec.  Its identity and digests are not taken over; digests
+ * of data that it names must turn out the same.  Where ${path} is a run's
+ * directory, that run is about.parent, and nothing else of section about is taken over.
+ * Errors: -1 with errno, said, as specrequest_read.
+ */
+int specrequest_base(json_t *request, const char *path);
 
 /**
  * specrequest_set(request, text):
