@@ -64,6 +64,8 @@ static void
 row(int width, const struct rundir *r, const json_t *v)
 {
 	char a[32], b[32], c[32], line[STATUS_LINE_SIZE], path[64];
+	const json_t *file;
+	size_t i;
 	int s;
 
 	out_put("%-*s  %-8s", width, r->path, jsonio_text(v, "state", ""));
@@ -81,6 +83,8 @@ row(int width, const struct rundir *r, const json_t *v)
 		if (*jsonio_text(v, path, "") != '\0')
 			out_put("%*s  %s: %s\n", 2, "", rundir_stages[s].log, jsonio_text(v, path, ""));
 	}
+	json_array_foreach(json_object_get(v, "pruned"), i, file)
+		out_put("%*s  %s: pruned\n", 2, "", json_string_value(file));
 }
 
 static int

@@ -1,5 +1,5 @@
 # The run directory: names, locks, states, specs, receipts, refusals, and the gate that reads them all.
-run_SRC := closeout fingerprint gate mint pace program receipt refusal retry rundir runlock spec specdigest specisa specrequest \
+run_SRC := closeout fingerprint gate mint pace program pruned receipt refusal retry rundir runlock spec specdigest specisa specrequest \
 	state status wait
 
 # The list of counted code becomes a source.

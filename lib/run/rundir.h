@@ -21,6 +21,7 @@
 #define RUNDIR_PACE "pace.json"
 #define RUNDIR_CLASSIFICATION "classification.json"
 #define RUNDIR_SUMMARY "summary.json"
+#define RUNDIR_PRUNED "pruned.json"
 #define RUNDIR_ATTEMPTS "attempts"
 
 /* Where a program trains: what it left, where it works, what it keeps for its next attempt, its messages. */
