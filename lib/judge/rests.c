@@ -41,6 +41,20 @@ by_plans(const struct standings *b, size_t row, struct str *why)
 	return (0);
 }
 
+/* A run that is to fill a slot has no row yet. */
+static int
+by_slot(const struct standings *b, uint64_t run, struct str *why)
+{
+	const struct standings_plan *p;
+	unsigned k;
+
+	for (p = b->plans; p < b->plans + b->plan_count; p++)
+		for (k = 0; !p->closed && k < 2 * p->n; k++)
+			if (p->slot[k].taken == run)
+				return (str_puts(why, "it has a slot of a plan that is open") == -1 ? -1 : 1);
+	return (0);
+}
+
 /* By a calibration, whose runs its row lists. */
 static int
 by_calibration(const struct ledger *l, const struct standings_fact *f, size_t number, uint64_t run, struct str *why)
@@ -89,7 +103,7 @@ rests_on(const struct ledger *l, const char *run_uid, const char *checkpoint, in
 	struct standings *b = (struct standings *)(uintptr_t)&l->book;
 	const struct standings_fact *f;
 	size_t i;
-	int rc = 0;
+	int rc = by_slot(b, run, why);
 
 	*known = 0;
 	for (i = 0; i < standings_count(b) && rc == 0; i++) {
