@@ -12,6 +12,7 @@
 #include "base/out.h"
 #include "base/say.h"
 #include "base/sha256.h"
+#include "base/shell.h"
 #include "judge/rests.h"
 #include "ledger/ledger.h"
 #include "run/gate.h"
@@ -70,14 +71,13 @@ look(struct prune *p)
 		case STATE_REFUSED:
 			break;
 		case STATE_RUNNING:
-			/* Our own lock on a stage that has not begun would look like this: only those that have are locked. */
 			say_error("%s of '%s' is running", rundir_stages[s].name, p->r.path);
 			return (HG_EXIT_NOT_YET);
 		case STATE_CORRUPT:
 			return (refusal_show_corrupt(&p->r, (enum stage)s));
 		default:
-			say_error("%s of '%s' is %s: hg-await %s %s closes it out", rundir_stages[s].name, p->r.path,
-			    state_name(p->states[s]), rundir_stages[s].name, p->r.path);
+			say_error("%s of '%s' is %s", rundir_stages[s].name, p->r.path, state_name(p->states[s]));
+			shell_next("hg-await %s %s  # closes it out", rundir_stages[s].name, p->r.path);
 			return (HG_EXIT_NOT_YET);
 		}
 	}
@@ -220,8 +220,9 @@ ask_witness(struct prune *p, const json_t *w, const char *checkpoint)
 	int code;
 
 	if (ledger_open(&l, path, LEDGER_READ) == -1) {
-		say_error("'%s' is in the ledger '%s' and might be what something there rests on; where that lies now, -l"
-			  " tells",
+		say_error(
+		    "'%s' is in the ledger '%s' and might be what something there rests on; where that lies now, -l"
+		    " tells",
 		    p->r.path, path);
 		return (HG_EXIT_NO);
 	}
@@ -278,8 +279,9 @@ named(struct prune *p)
 		return (rundir_exit(errno));
 	if ((code = gate_verdict(&e)) != HG_EXIT_DONE) {
 		finding = json_array_get(e.findings, 0);
-		say_error("'%s' is not whole, and nothing of it goes: %s: %s: %s", p->r.path, jsonio_text(finding, "file", ""),
-		    jsonio_text(finding, "problem", ""), jsonio_text(finding, "detail", ""));
+		say_error("'%s' is not whole, and nothing of it goes: %s: %s: %s", p->r.path,
+		    jsonio_text(finding, "file", ""), jsonio_text(finding, "problem", ""),
+		    jsonio_text(finding, "detail", ""));
 		goto out;
 	}
 	checkpoint = jsonio_text(e.receipt[STAGE_TRAIN], "checkpoint.sha256", NULL);

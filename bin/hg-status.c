@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/atomfile.h"
-#include "schema/contract.h"
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "base/opt.h"
@@ -15,6 +13,7 @@
 #include "base/out.h"
 #include "base/say.h"
 #include "run/status.h"
+#include "run/summary.h"
 
 static const struct opt_tool tool = { "hg-status", "Show the state of runs, derived from their files.",
 	"hg-status [-j | -n [-l LEDGER] | -w] RUN..." };
@@ -101,29 +100,6 @@ print_json(const json_t *v)
 	return (HG_EXIT_DONE);
 }
 
-static int
-publish(const struct rundir *r, const json_t *state)
-{
-	json_t *summary;
-	char *text;
-	size_t n;
-	int rc;
-
-	if ((summary = status_summary(state)) == NULL || (text = contract_pretty("summary", summary, &n)) == NULL) {
-		if (errno == ENOMEM)
-			say_errno("cannot make a summary");
-		json_decref(summary);
-		return (errno == EBADMSG ? HG_EXIT_BUG : HG_EXIT_SYSTEM);
-	}
-	if ((rc = atomfile_replace(r->fd, RUNDIR_SUMMARY, text, n)) == 0)
-		(void)atomfile_sweep(r->fd, RUNDIR_SUMMARY);
-	else
-		say_errno("cannot publish '%s/%s'", r->path, RUNDIR_SUMMARY);
-	free(text);
-	json_decref(summary);
-	return (rc == -1 ? HG_EXIT_SYSTEM : HG_EXIT_DONE);
-}
-
 /* 1 if a ledger has the row of a run as it is now, 0 if not; else the exit code of what failed, which is said. */
 static int
 in_ledger(struct ledger *l, const char *path)
@@ -173,7 +149,8 @@ main(int argc, char **argv)
 		if ((state = status_read(&r)) == NULL)
 			code = rundir_exit(errno);
 		else {
-			one = write ? publish(&r, state) : HG_EXIT_DONE;
+			one = write && summary_publish(&r) == -1 ? errno == EBADMSG ? HG_EXIT_BUG : HG_EXIT_SYSTEM :
+								   HG_EXIT_DONE;
 			if (json)
 				one = print_json(state);
 			else if (next) {

@@ -66,7 +66,8 @@ look_in(const struct ledger *l, const char *dir)
 	struct str spec = STR_INIT;
 	int fd, i, n, one, code = HG_EXIT_DONE;
 
-	if ((fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 || (n = scandir(dir, &list, NULL, by_name)) == -1) {
+	if ((fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
+	    (n = scandir(dir, &list, NULL, by_name)) == -1) {
 		say_errno("cannot read '%s'", dir);
 		if (fd != -1)
 			close(fd);

@@ -66,7 +66,8 @@ static struct opt options[] = { { .letter = '\0' } };
 
 const struct command note_command = {
 	.word = "note",
-	.summary = "Say something of a run: altered bars its promotion, cleared ends that, any other word is for people.",
+	.summary =
+	    "Say something of a run: altered bars its promotion, cleared ends that, any other word is for people.",
 	.synopsis = "hg-ledger note LEDGER RUN WORD [TEXT]",
 	.options = options,
 	.least = 2,

@@ -32,9 +32,9 @@ matches(const struct search *s, const char *want, const struct row *row, const c
 	if (n >= 8 && n <= 64 && strspn(want, "0123456789abcdef") == n && strncmp(want, digest, n) == 0)
 		return (1);
 	base = base == NULL ? want : base + 1;
-	name = row->kind == STANDINGS_RUN ? row->run.run_id :
+	name = row->kind == STANDINGS_RUN                                    ? row->run.run_id :
 	    row->kind == STANDINGS_REVOCATION || row->kind == STANDINGS_NOTE ? row->note.run_id :
-										NULL;
+									       NULL;
 	return (name != NULL && strcmp(name, base) == 0);
 }
 

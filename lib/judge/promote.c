@@ -524,7 +524,7 @@ scores_again(struct case_for *c)
 	enum rescore is = rescore_run(c->path, c->scorer, &found);
 
 	condition(c, "scored_again",
-	    is == RESCORE_SAME     ? PROMOTE_YES :
+	    is == RESCORE_SAME        ? PROMOTE_YES :
 		is == RESCORE_DIFFERS ? PROMOTE_NO :
 					PROMOTE_PENDING,
 	    "%s", found.p == NULL ? "?" : found.p);

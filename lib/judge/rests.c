@@ -33,7 +33,8 @@ by_plans(const struct standings *b, size_t row, struct str *why)
 	for (p = b->plans; p < b->plans + b->plan_count; p++) {
 		for (fills = 0, k = 0; k < 2 * p->n; k++)
 			fills = fills || p->slot[k].fact == row + 1;
-		if (!p->closed && (fills || (p->group == f->group && (p->config == f->config || p->other == f->config))))
+		if (!p->closed &&
+		    (fills || (p->group == f->group && (p->config == f->config || p->other == f->config))))
 			return (str_puts(why, "a plan that is open is about its configuration") == -1 ? -1 : 1);
 		if (fills && (confirmed = improvement(b, p)) != 0)
 			return (str_printf(why, "the confirmation in row %zu rests on it", confirmed) == -1 ? -1 : 1);

@@ -872,7 +872,7 @@ note_does(const struct row *r)
 		return (ROW_NOTE_ALTERED);
 	if (r->note.word == NULL)
 		return (ROW_NOTE_ONLY);
-	return (strcmp(r->note.word, "altered") == 0     ? ROW_NOTE_ALTERED :
+	return (strcmp(r->note.word, "altered") == 0 ? ROW_NOTE_ALTERED :
 		strcmp(r->note.word, "cleared") == 0 ? ROW_NOTE_CLEARED :
 						       ROW_NOTE_ONLY);
 }

@@ -1,6 +1,6 @@
 # The run directory: names, locks, states, specs, receipts, refusals, and the gate that reads them all.
 run_SRC := closeout fingerprint gate mint pace program pruned receipt refusal retry rundir runlock spec specdigest specisa specrequest \
-	state status wait
+	state status summary wait
 
 # The list of counted code becomes a source.
 run_OBJ = $(B)/lib/run/embedded_code.o

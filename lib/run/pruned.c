@@ -48,13 +48,15 @@ int
 pruned_add(json_t *files, const char *file, uint64_t bytes, const char *sha256, const char *at)
 {
 	json_t *v = json_pack("{s:s, s:I, s:s, s:s}", "file", file, "bytes", (json_int_t)bytes, "sha256", sha256,
-	    "pruned_at", at), *old;
+		   "pruned_at", at),
+	       *old;
 	size_t i;
 
 	json_array_foreach(files, i, old)
 		if (strcmp(jsonio_text(old, "file", ""), file) == 0)
 			break;
-	if (v != NULL && (i < json_array_size(files) ? json_array_set_new(files, i, v) : json_array_append_new(files, v)) == 0)
+	if (v != NULL &&
+	    (i < json_array_size(files) ? json_array_set_new(files, i, v) : json_array_append_new(files, v)) == 0)
 		return (0);
 	errno = ENOMEM;
 	say_errno("cannot list '%s'", file);

@@ -23,6 +23,7 @@
 #define RUNDIR_SUMMARY "summary.json"
 #define RUNDIR_PRUNED "pruned.json"
 #define RUNDIR_ATTEMPTS "attempts"
+#define RUNDIR_EVALS "evals"
 
 /* Where a program trains: what it left, where it works, what it keeps for its next attempt, its messages. */
 #define RUNDIR_FILES "artifact"

@@ -277,6 +277,22 @@ err0:
 	return (out);
 }
 
+/* The kind of refusal that the run stands at: of the first stage that has one. */
+static const char *
+refusal_kind(const json_t *state)
+{
+	const char *kind;
+	char path[64];
+	int s;
+
+	for (s = 0; s < STAGE_COUNT; s++) {
+		snprintf(path, sizeof(path), "stages.%s.kind", rundir_stages[s].name);
+		if ((kind = jsonio_text(state, path, NULL)) != NULL)
+			return (kind);
+	}
+	return (NULL);
+}
+
 json_t *
 status_summary(const json_t *state)
 {
@@ -296,6 +312,8 @@ status_summary(const json_t *state)
 		rc = jsonio_put(out, told[i].key, member(state, told[i].key));
 	for (i = 0; i < sizeof(judgement) / sizeof(judgement[0]) && rc == 0; i++)
 		rc = jsonio_put(out, judgement[i], member(state, judgement[i]));
+	if (rc == 0 && refusal_kind(state) != NULL)
+		rc = jsonio_put(out, "refusal", json_string(refusal_kind(state)));
 	if (rc == 0)
 		rc = jsonio_put(out, "next", member(state, "next"));
 	if (rc == -1) {
