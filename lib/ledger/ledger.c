@@ -492,7 +492,7 @@ settle(const struct ledger *l)
 	return (-1);
 }
 
-/* The last whole line, without reading what is before it. Owns: the caller frees. NULL with errno, said but for ENOENT. */
+/* The last whole line, without reading what is before it. Owns: the caller frees. NULL with errno. */
 static char *
 last_line(int dir, size_t *n, char digest[SHA256_HEX_SIZE])
 {
