@@ -63,6 +63,7 @@ hg-status_USES := judge ledger law run schema base
 hg-gate_USES := stage run schema base
 hg-reap_USES := run schema base
 hg-retry_USES := stage run schema base
+hg-prune_USES := judge ledger law run schema base
 hg-classify_USES := judge ledger law run schema base
 hg-ledger_USES := import judge ledger law run schema base
 hg-diff_USES := trace ledger law run schema base
@@ -71,7 +72,7 @@ hg-report_USES := report import judge ledger law run schema base
 # hg-ledger has a file for each subcommand; a folder called hg-ledger would stand where the program goes.
 hg-ledger_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard bin/ledger/*.c))
 TOOLS := hg-data hg-shard hg-spec hg-pace hg-train hg-export hg-prompt hg-score hg-await hg-cancel hg-status hg-active \
-	hg-watch hg-gate hg-retry hg-reap hg-classify hg-ledger hg-report hg-diff hg-lineage
+	hg-watch hg-gate hg-retry hg-reap hg-prune hg-classify hg-ledger hg-report hg-diff hg-lineage
 SCRIPTS := hg-run hg-confirm
 
 # Unit programs print TAP; check programs are used by tests and by hand.

@@ -13,6 +13,7 @@
 #include "base/proc.h"
 #include "run/refusal.h"
 #include "run/rundir.h"
+#include "run/summary.h"
 #include "base/say.h"
 #include "stage/stage.h"
 
@@ -43,6 +44,7 @@ report(struct rundir *r, enum stage s, enum state state)
 	const char *name = rundir_stages[s].name;
 	json_t *refusal;
 
+	(void)summary_publish(r);
 	switch (state) {
 	case STATE_REFUSED:
 		if ((refusal = refusal_read(r, s)) == NULL)

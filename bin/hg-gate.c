@@ -10,25 +10,30 @@
 #include "base/say.h"
 
 static void
+print_finding(const json_t *f)
+{
+	const char *observed = jsonio_text(f, "observed", NULL), *expected = jsonio_text(f, "expected", NULL);
+
+	out_put("%s: %s: %s: %s", jsonio_text(f, "stage", ""), jsonio_text(f, "file", ""),
+	    jsonio_text(f, "problem", ""), jsonio_text(f, "detail", ""));
+	if (observed != NULL && expected != NULL)
+		out_put(" (%s, not %s)", observed, expected);
+	putchar('\n');
+}
+
+static void
 print(const struct gate *e)
 {
-	const char *observed, *expected;
 	const json_t *f;
 	size_t i;
 
 	if (json_array_size(e->findings) == 0)
 		out_put("%s of %s: complete and bound to spec %.12s\n", rundir_stages[e->stage].name, e->run->path,
 		    e->run->spec.text_sha256);
-	for (i = 0; i < json_array_size(e->findings); i++) {
-		f = json_array_get(e->findings, i);
-		out_put("%s: %s: %s: %s", jsonio_text(f, "stage", ""), jsonio_text(f, "file", ""),
-		    jsonio_text(f, "problem", ""), jsonio_text(f, "detail", ""));
-		observed = jsonio_text(f, "observed", NULL);
-		expected = jsonio_text(f, "expected", NULL);
-		if (observed != NULL && expected != NULL)
-			out_put(" (%s, not %s)", observed, expected);
-		putchar('\n');
-	}
+	json_array_foreach(e->findings, i, f)
+		print_finding(f);
+	json_array_foreach(e->pruned, i, f)
+		print_finding(f);
 }
 
 static int

@@ -10,6 +10,7 @@
 #include "run/retry.h"
 #include "schema/interrupted.h"
 #include "run/rundir.h"
+#include "run/summary.h"
 #include "base/out.h"
 #include "base/say.h"
 
@@ -49,10 +50,12 @@ outrun_again(const struct rundir *r, enum stage s)
 
 /* Somebody else's retry: it lasts before we rest on it. */
 static int
-done_before(const struct rundir *r)
+done_before(struct rundir *r)
 {
-	if (atomfile_sync_dir(r->fd) == 0)
+	if (atomfile_sync_dir(r->fd) == 0) {
+		(void)summary_publish(r);
 		return (HG_EXIT_DONE);
+	}
 	say_errno("cannot sync '%s'", r->path);
 	return (HG_EXIT_SYSTEM);
 }
@@ -106,6 +109,7 @@ retry(struct rundir *r, enum stage s)
 	}
 	switch (retry_stage(r, s, &attempt)) {
 	case 0:
+		(void)summary_publish(r);
 		out_put("%s/%s/%s.%d\n", r->path, RUNDIR_ATTEMPTS, name, attempt);
 		return (HG_EXIT_DONE);
 	case 1:

@@ -4,8 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/atomfile.h"
-#include "schema/contract.h"
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "base/opt.h"
@@ -18,6 +16,7 @@
 #include "base/say.h"
 #include "base/str.h"
 #include "run/status.h"
+#include "run/summary.h"
 
 static const struct opt_tool tool = { "hg-status", "Show the state of runs, derived from their files.",
 	"hg-status [-j | -n [-l LEDGER] | -w] RUN|DIR..." };
@@ -68,6 +67,8 @@ row(int width, const struct rundir *r, const json_t *v)
 {
 	char a[32], b[32], c[32], line[STATUS_LINE_SIZE], path[64];
 	struct str changed = STR_INIT;
+	const json_t *file;
+	size_t i;
 	int s;
 
 	out_put("%-*s  %-8s", width, r->path, jsonio_text(v, "state", ""));
@@ -88,6 +89,8 @@ row(int width, const struct rundir *r, const json_t *v)
 		if (*jsonio_text(v, path, "") != '\0')
 			out_put("%*s  %s: %s\n", 2, "", rundir_stages[s].log, jsonio_text(v, path, ""));
 	}
+	json_array_foreach(json_object_get(v, "pruned"), i, file)
+		out_put("%*s  %s: pruned\n", 2, "", json_string_value(file));
 }
 
 static int
@@ -102,29 +105,6 @@ print_json(const json_t *v)
 	out_json(text, strlen(text));
 	free(text);
 	return (HG_EXIT_DONE);
-}
-
-static int
-publish(const struct rundir *r, const json_t *state)
-{
-	json_t *summary;
-	char *text;
-	size_t n;
-	int rc;
-
-	if ((summary = status_summary(state)) == NULL || (text = contract_pretty("summary", summary, &n)) == NULL) {
-		if (errno == ENOMEM)
-			say_errno("cannot make a summary");
-		json_decref(summary);
-		return (errno == EBADMSG ? HG_EXIT_BUG : HG_EXIT_SYSTEM);
-	}
-	if ((rc = atomfile_replace(r->fd, RUNDIR_SUMMARY, text, n)) == 0)
-		(void)atomfile_sweep(r->fd, RUNDIR_SUMMARY);
-	else
-		say_errno("cannot publish '%s/%s'", r->path, RUNDIR_SUMMARY);
-	free(text);
-	json_decref(summary);
-	return (rc == -1 ? HG_EXIT_SYSTEM : HG_EXIT_DONE);
 }
 
 /* 1 if a ledger has the row of a run as it is now, 0 if not; else the exit code of what failed, which is said. */
@@ -149,13 +129,13 @@ struct ask {
 
 /* Show, or publish, one run that can be read. The exit code. */
 static int
-show(const struct ask *q, const struct rundir *r, const json_t *state)
+show(const struct ask *q, struct rundir *r, const json_t *state)
 {
 	const char *word;
 	int in, code = HG_EXIT_DONE;
 
 	if (q->write)
-		return (publish(r, state));
+		return (summary_publish(r) == 0 ? HG_EXIT_DONE : errno == EBADMSG ? HG_EXIT_BUG : HG_EXIT_SYSTEM);
 	if (q->json)
 		return (print_json(state));
 	if (!q->next) {

@@ -9,14 +9,6 @@ setup() {
 	law2 "$L"
 }
 
-# scorer COMMAND: an hg-score beside an hg-ledger, which asks that one alone
-scorer() {
-	[ -e bin/hg-ledger ] || cp "$(command -v hg-ledger)" bin/
-	printf '#!/bin/sh\n%s\n' "$1" > bin/hg-score
-	chmod +x bin/hg-score
-	hash -r
-}
-
 @test "the first sound run of a group is the incumbent, as noise and reason first" {
 	scored runs/a 2.3
 	run --separate-stderr hg-ledger add "$L" runs/a
@@ -738,7 +730,7 @@ pasted() {
 @test "each subcommand has options and a usage of its own" {
 	local word words
 	words=$(hg-ledger -h | sed -n '/^$/q; s/^usage://; s/^ *hg-ledger \([a-z]*\) .*/\1/p' | uniq)
-	[ "$(wc -w <<< "$words")" -eq 15 ]
+	[ "$(wc -w <<< "$words")" -eq 18 ]
 	hg-ledger -h | sed '/^$/,$d; s/^usage:/      /' > whole
 	for word in $words; do
 		hg-ledger "$word" -h > own
@@ -1210,10 +1202,15 @@ follow() {
 	[ "$status" -eq 1 ]
 	[[ "$output" == *"no       head"* ]]
 	cp "$L/ledger.jsonl" before
-	scorer 'exit 1'
+	scorer 'echo "{\"same\": false}"; exit 1'
 	run hg-ledger promote "$L" runs/good
 	[ "$status" -eq 1 ]
 	[[ "$output" == *"no       scored_again"* ]]
+	# One that is refused, as without data, has the same code, and has found nothing out.
+	scorer 'exit 1'
+	run hg-ledger promote "$L" runs/good
+	[ "$status" -eq 2 ]
+	[[ "$output" == *"pending  scored_again       hg-score -c did not finish"* ]]
 	cmp before "$L/ledger.jsonl"
 	# Neither another one that comes first in PATH, nor none.
 	scorer 'exit 0'
@@ -1342,29 +1339,10 @@ follow() {
 	[ "$(field idle .verdict.reason)" = promising ]
 }
 
-# A challenger whose gain was confirmed, and a scorer that agrees.
-confirmed() {
-	calibrated
-	pretend
-	scored runs/good 2.23 train.matrix_lr=0.0460
-	add runs/good
-	hg-confirm "$L" runs/good > out 2> err
-	scorer 'exit 0'
-}
-
 # forged ROW KEY=JSON...: a row is changed and all rows are chained again, and no run remembers what it was
 forged() {
 	"$PYTHON" "$HG_TOP/t/tools/report_forge.py" "$L" set "$@"
 	rm -f runs/*/ledger_witness.json
-}
-
-# rescored RUN: its report says another score, and its summary is of that report
-rescored() {
-	jq '.val_bpb += 0.001' "$1/artifact_score_report.json" > report
-	jq --arg digest "$(sha256sum < report | cut -d ' ' -f 1)" '.val_bpb += 0.001 | .score_report_sha256 = $digest' \
-		"$1/artifact_score_summary.json" > summary
-	mv report "$1/artifact_score_report.json"
-	mv summary "$1/artifact_score_summary.json"
 }
 
 # bats test_tags=b33,b93

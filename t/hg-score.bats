@@ -652,3 +652,65 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 		assert report["raw_bytes"] == total, (report["raw_bytes"], total)
 	END
 }
+
+# bats test_tags=b51,b52
+@test "a further evaluation scores the artifact by another law into evals/, bound by digest, and closes nothing out" {
+	copy_of exported
+	ls "$R" > before
+	run -0 --separate-stderr hg-score -e wide -s eval.seq_len=128 -s eval.docs=3 "$R"
+	"$HG_T/tools/contract" evaluation "$R/evals/wide.json"
+	[ "$(jq -c '[.name, .comparison_only, .eval.seq_len, .eval.docs, .documents, .partial]' "$R/evals/wide.json")" = \
+	    '["wide",true,128,3,3,false]' ]
+	[ "$(jq -cS . <<< "$output")" = "$(jq -cS . "$R/evals/wide.json")" ]
+	[ "$(jq -r .artifact_sha256 "$R/evals/wide.json")" = "$(sha256sum < "$R/artifact.hgz" | cut -d ' ' -f 1)" ]
+	[ "$(jq -r .dataset_sha256 "$R/evals/wide.json")" = "$(jq -r .data.dataset_sha256 "$R/spec.json")" ]
+	[ "$(jq -r .tokenizer_sha256 "$R/evals/wide.json")" = "$(jq -r .data.tokenizer_sha256 "$R/spec.json")" ]
+	# The law's digest is the one that a run of that law has, and its number what that run's score is.
+	hg-spec -b "$R/spec.json" -s eval.seq_len=128 -s eval.docs=3 -s train.val_every=0 "$R.law"
+	[ "$(jq -r .eval_sha256 "$R/evals/wide.json")" = "$(jq -r .digests.eval_sha256 "$R.law/spec.json")" ]
+	hg-train "$R.law"
+	hg-export "$R.law"
+	hg-score "$R.law"
+	[ "$(jq -c '[.val_bpb, .docs_sha256]' "$R/evals/wide.json")" = \
+	    "$(jq -c '[.val_bpb, .docs_sha256]' "$R.law/artifact_score_report.json")" ]
+	# No stage was touched, and no judgement looks at it.
+	[ "$(hg-status -j "$R" | jq -r .stages.score.state)" = absent ]
+	[ "$(ls "$R" | grep -v '^evals$')" = "$(cat before)" ]
+	run -2 hg-gate score "$R"
+	run -2 hg-classify "$R.ledger" "$R"
+	# By the spec's law it is the score itself.
+	hg-score -e same "$R" > /dev/null
+	[ "$(jq -c '[.val_bpb, .docs_sha256]' "$R/evals/same.json")" = "$(bits runs/whole | jq -c '[.[1], .[2]]')" ]
+}
+
+# bats test_tags=b51
+@test "an evaluation that is there is printed and not made again; another artifact's, data's or law's is refused by name" {
+	local key
+	copy_of exported
+	hg-score -e a -s eval.docs=2 "$R" > first
+	sha256sum "$R/evals/a.json" > sum
+	hg-score -e a -s eval.docs=2 "$R" > second
+	cmp first second
+	sha256sum --quiet -c sum
+	run -1 --separate-stderr hg-score -e a -s eval.docs=3 "$R"
+	[[ "$stderr" == *"'$R/evals/a.json' is of another eval law: "*"; take another name"* ]]
+	cp "$R/evals/a.json" kept
+	for key in artifact:artifact_sha256 data:dataset_sha256 tokenizer:tokenizer_sha256; do
+		jq --arg z "$(printf %064d 0)" ".${key#*:} = \$z" kept > "$R/evals/a.json"
+		run -1 --separate-stderr hg-score -e a -s eval.docs=2 "$R"
+		[[ "$stderr" == *"'$R/evals/a.json' is of another ${key%:*}: 000000000000, not "* ]]
+	done
+	echo '{}' > "$R/evals/a.json"
+	run -103 hg-score -e a -s eval.docs=2 "$R"
+	# What is no evaluation is usage.
+	run -100 --separate-stderr hg-score -e a -s train.seed=3 "$R"
+	[[ "$stderr" == *"changes how it is scored alone"* ]]
+	run -100 hg-score -e ../a "$R"
+	run -100 hg-score -e a -c "$R"
+	run -100 hg-score -s eval.docs=2 "$R"
+	run -100 hg-score -e b -s eval.mode=all "$R"
+	[ "$(ls "$R/evals")" = a.json ]
+	rm "$R/export_report.json"
+	run ! hg-score -e c "$R"
+	[ "$(ls "$R/evals")" = a.json ]
+}

@@ -242,3 +242,41 @@ next_is() {
 	run --separate-stderr hg-status runs/b
 	[ "${#lines[@]}" -eq 2 ]
 }
+
+@test "a summary names the refusal's kind, and is never stale: stages, retry, cancel and whoever closes out the dead renew it" {
+	hg-status -w r
+	run -102 fakestage train r signal=9
+	"$HG_T/tools/contract" summary r/summary.json
+	[ "$(key r/summary.json '[.state, .train, .refusal, .next] | join(" ")')" = "refused refused worker_signalled stop-train" ]
+	hg-retry train r
+	[ "$(key r/summary.json '[.state, .train, .refusal, .next] | join(" ")')" = "new absent  train" ]
+	fakestage train r nap=10000 3>&- &
+	pid=$!
+	until_true 5 eval '[ "$(key r/summary.json .train)" = running ]'
+	until_true 5 running train r
+	hg-cancel train r
+	[ "$(key r/summary.json '[.state, .train, .refusal] | join(" ")')" = "refused refused cancelled" ]
+	wait $pid || :
+	hg-retry train r
+	fakestage train r nap=10000 3>&- &
+	pid=$!
+	until_true 5 running train r
+	kill -9 $pid "$(worker_of train r)"
+	until_true 5 eval '[ "$(hg-status -j r | jq -r .stages.train.state)" = orphaned ]'
+	run -102 hg-await train r
+	[ "$(key r/summary.json '[.state, .refusal] | join(" ")')" = "refused owner_died" ]
+	hg-retry train r
+	fakestage train r deliver
+	[ "$(key r/summary.json '[.state, .train, .refusal, .next] | join(" ")')" = "waiting closed_out  export" ]
+	"$HG_T/tools/contract" summary r/summary.json
+}
+
+@test "a summary that can't be written is removed rather than left stale, and the retry is done all the same" {
+	run -102 fakestage train r signal=9
+	hg-status -w r
+	run bash -c 'ulimit -f 0; hg-retry train r'
+	[ "$status" -eq 0 ]
+	[[ "$output" == *"cannot publish 'r/summary.json'"* ]]
+	[ ! -e r/summary.json ]
+	[ "$(hg-status -j r | jq -r .stages.train.state)" = absent ]
+}

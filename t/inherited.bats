@@ -69,6 +69,7 @@ every_tool() {
 	t 0 hg-report l
 	t 0 hg-diff r s
 	t 0 hg-lineage -l l s
+	t 0 hg-prune -n r
 	t 0 hg-confirm -h
 }
 
@@ -158,7 +159,7 @@ tabled() {
 		    "hg-status -w whole" "hg-active -a ." "hg-watch whole" "hg-cancel train at$limit/run" "hg-reap ." "hg-run -l at$limit/l at$limit/run" \
 		    "hg-classify led whole" "hg-ledger add at$limit/l2 whole" "hg-report -o at$limit/page.html led" \
 		    "hg-diff whole whole" "hg-lineage -l led whole" \
-		    "hg-retry train at$limit/train" "hg-confirm -c led whole"; do
+		    "hg-retry train at$limit/train" "hg-prune score" "hg-confirm -c led whole"; do
 			# shellcheck disable=SC2086
 			set -- $line
 			case ${*: -1} in
@@ -192,7 +193,7 @@ tabled() {
 		for tool in "hg-status whole" "hg-status -j whole" "hg-active ." "hg-watch whole" "hg-watch -j whole" \
 		    "hg-ledger list led" "hg-ledger show led" "hg-report led" "hg-diff whole whole" "hg-lineage whole" \
 		    "hg-prompt whole" "hg-gate score whole" "hg-classify led whole" "hg-pace -t 0.1 whole" "hg-reap ." \
-		    "hg-await -t 5 score whole" "hg-run whole"; do
+		    "hg-prune -n whole" "hg-await -t 5 score whole" "hg-run whole"; do
 			# shellcheck disable=SC2086
 			run timeout -s KILL 60 "$PYTHON" -c '
 import os, signal as s, sys

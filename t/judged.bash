@@ -42,3 +42,30 @@ pretend() {
 	chmod +x bin/hg-run
 	PATH=$PWD/bin:$PATH
 }
+
+# scorer COMMAND: an hg-score beside an hg-ledger, which asks that one alone
+scorer() {
+	[ -e bin/hg-ledger ] || cp "$(command -v hg-ledger)" bin/
+	printf '#!/bin/sh\n%s\n' "$1" > bin/hg-score
+	chmod +x bin/hg-score
+	hash -r
+}
+
+# A challenger whose gain was confirmed, and a scorer that agrees.
+confirmed() {
+	calibrated
+	pretend
+	scored runs/good 2.23 train.matrix_lr=0.0460
+	add runs/good
+	hg-confirm "$L" runs/good > out 2> err
+	scorer 'exit 0'
+}
+
+# rescored RUN: its report says another score, and its summary is of that report
+rescored() {
+	jq '.val_bpb += 0.001' "$1/artifact_score_report.json" > report
+	jq --arg digest "$(sha256sum < report | cut -d ' ' -f 1)" '.val_bpb += 0.001 | .score_report_sha256 = $digest' \
+		"$1/artifact_score_summary.json" > summary
+	mv report "$1/artifact_score_report.json"
+	mv summary "$1/artifact_score_summary.json"
+}

@@ -22,7 +22,8 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 		say_error("base takes a RUN, or -x and none");
 		return (HG_EXIT_USAGE);
 	}
-	if ((rows = command_rows(ledger)) == -1)
+	/* There is nothing to build on in a ledger that this would have to make. */
+	if ((rows = ledger_rows(ledger)) == -1)
 		return (ledger_exit(errno));
 	close(rows);
 	if ((code = command_open_whole(&l, ledger, LEDGER_WRITE)) != HG_EXIT_DONE)
@@ -36,8 +37,9 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 		else if (how == BASE_SET && drop)
 			out_put("row %lld: screened against the incumbent again\n", (long long)row.number);
 		else if (how == BASE_SET)
-			out_put("row %lld: screened against '%s' from here on, step %lld from the incumbent; nothing has "
-				"confirmed it\n",
+			out_put(
+			    "row %lld: screened against '%s' from here on, step %lld from the incumbent; nothing has "
+			    "confirmed it\n",
 			    (long long)row.number, row.base.run_id, (long long)row.base.steps);
 		if (how == BASE_SET)
 			row_free(&row);

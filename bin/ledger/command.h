@@ -22,7 +22,7 @@ struct command {
 
 extern const struct command add_command, list_command, show_command, incumbent_command, verify_command,
     calibrate_command, plan_command, next_command, take_command, base_command, pace_command, stop_command,
-    promote_command, import_command, replay_command;
+    promote_command, import_command, replay_command, recheck_command, note_command, missing_command;
 
 /* Was the option given? */
 int command_given(struct opt *options, char letter);

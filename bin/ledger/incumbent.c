@@ -1,9 +1,7 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/exit.h"
 #include "base/jsonio.h"
@@ -11,25 +9,56 @@
 #include "base/say.h"
 #include "bin/ledger/command.h"
 #include "bin/ledger/listing.h"
+#include "judge/note.h"
 #include "ledger/ledger.h"
 
-static void
-print_incumbent(const struct row_incumbent *i, int json)
+/* What bars the artifact that was promoted of a group's incumbent: its fact, or NULL. */
+static const struct standings_fact *
+bar_of(const struct ledger *l, uint64_t group, uint64_t config)
 {
+	const struct standings_fact *f, *run;
+	struct row row;
+	size_t i;
+
+	for (i = standings_count(&l->book); i-- > 0;) {
+		f = standings_fact(&l->book, i);
+		if (f->kind != STANDINGS_PROMOTION || f->group != group)
+			continue;
+		if (f->config != config || ledger_read(l, f, &row) == -1)
+			return (NULL);
+		run = standings_row(&l->book, standings_tag(row.promotion.run));
+		row_free(&row);
+		return (run == NULL ? NULL : note_bar(&l->book, run, NULL));
+	}
+	return (NULL);
+}
+
+static void
+print_incumbent(const struct ledger *l, uint64_t group, const struct row_incumbent *i, int json)
+{
+	const struct standings_fact *bar = bar_of(l, group, standings_tag(i->config));
+	struct str said = STR_INIT;
 	json_t *v;
 	char *line;
 
+	if (bar != NULL)
+		(void)note_tell(l, bar, &said);
 	if (json && (v = row_write_incumbent(i)) != NULL) {
+		if (said.p != NULL)
+			json_object_set_new(v, "barred", json_string(said.p));
 		if ((line = jsonio_line(v)) != NULL)
 			out_json(line, strlen(line));
 		free(line);
 		json_decref(v);
-		return;
+	} else {
+		out_put("%s  ", i->run_id == NULL ? "?" : i->run_id);
+		listing_score(i->score, 0, 5);
+		out_put("  (%lld run%s)  configuration %.12s  row %lld\n", (long long)i->runs, i->runs == 1 ? "" : "s",
+		    i->config, (long long)i->row);
+		if (said.p != NULL)
+			out_put("its promotion does not stand: %s\n", said.p);
 	}
-	out_put("%s  ", i->run_id == NULL ? "?" : i->run_id);
-	listing_score(i->score, 0, 5);
-	out_put("  (%lld run%s)  configuration %.12s  row %lld\n", (long long)i->runs, i->runs == 1 ? "" : "s",
-	    i->config, (long long)i->row);
+	str_free(&said);
 }
 
 /* Each group's last row that names its incumbent; from the end, so that the usual answer reads one row. */
@@ -62,7 +91,7 @@ of_groups(const char *ledger, int all, int json)
 			goto err0;
 		}
 		if (row.after.config != NULL) {
-			print_incumbent(&row.after, json);
+			print_incumbent(&l, f->group, &row.after, json);
 			done[n++] = f->group;
 			printed++;
 		}
@@ -82,34 +111,9 @@ err0:
 static int
 answer(struct opt *options, const char *ledger, char **arg, int n)
 {
-	char digest[SHA256_HEX_SIZE], *line;
-	int dir, code, known = 0, all = command_given(options, 'a'), json = command_given(options, 'j');
-	struct row row;
-	json_t *v;
-	size_t size;
-
 	(void)arg;
 	(void)n;
-	if (all)
-		return (of_groups(ledger, all, json));
-	if ((dir = open(ledger, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1) {
-		ledger_cannot_open(ledger);
-		return (ledger_exit(errno));
-	}
-	if (ledger_settle(dir, ledger) == -1) {
-		code = ledger_exit(errno);
-		close(dir);
-		return (code);
-	}
-	line = ledger_last(dir, &size, digest);
-	close(dir);
-	if (line != NULL && (v = json_loadb(line, size, 0, NULL)) != NULL && row_read(&row, v) == 0) {
-		if ((known = row.after.config != NULL))
-			print_incumbent(&row.after, json);
-		row_free(&row);
-	}
-	free(line);
-	return (known ? HG_EXIT_DONE : of_groups(ledger, all, json));
+	return (of_groups(ledger, command_given(options, 'a'), command_given(options, 'j')));
 }
 
 static struct opt options[] = { { .letter = 'a', .help = "of every group, the last first" },

@@ -61,6 +61,13 @@ is_judged(const struct row *row)
 	return (row->kind == STANDINGS_RUN || row->kind == STANDINGS_VERDICT);
 }
 
+/* And what was said of runs since. */
+static int
+is_said(const struct row *row)
+{
+	return (row->kind == STANDINGS_REVOCATION || row->kind == STANDINGS_NOTE);
+}
+
 /* What the incumbent of a group is set to. NULL with errno ENOMEM. */
 static struct incumbent *
 incumbent_of(struct printing *p, const char *group)
@@ -230,6 +237,10 @@ put_changed(struct printing *p, const struct row *row, struct str *s)
 	struct str keys = STR_INIT;
 	unsigned k;
 
+	if (is_said(row)) {
+		(void)str_puts(s, row->note.text == NULL ? "" : row->note.text);
+		return;
+	}
 	put_keys(p, row, &keys);
 	put_pairs(&row->verdict.is, s);
 	for (k = 0; (name = verdict_changed_name(row->verdict.is.changed, k)) != NULL; k++)
@@ -262,6 +273,10 @@ name_of(const struct row *row)
 	case STANDINGS_BASE:
 		name = row->base.run_id == NULL ? "(no base)" : row->base.run_id;
 		break;
+	case STANDINGS_REVOCATION:
+	case STANDINGS_NOTE:
+		name = row->note.run_id;
+		break;
 	case STANDINGS_VERDICT:
 		return ("(confirmation)");
 	case STANDINGS_POLICY:
@@ -292,7 +307,9 @@ print_row(struct printing *p, const struct row *row)
 	char what[128], text[4 * MOST];
 	struct str changed = STR_INIT;
 
-	if (!is_judged(row))
+	if (row->kind == STANDINGS_NOTE)
+		snprintf(what, sizeof(what), "note: %s", row->note.word == NULL ? "?" : row->note.word);
+	else if (!is_judged(row))
 		snprintf(what, sizeof(what), "%s", row->kind == STANDINGS_KINDS ? "?" : row_kind_name(row->kind));
 	else if (v->unknown)
 		snprintf(what, sizeof(what), "?: ?");
@@ -343,7 +360,7 @@ each_row(void *arg, const char *line, size_t n, uint64_t offset, const char *dig
 		return (1);
 	if (row.kind == STANDINGS_POLICY)
 		p->metric = policy_metric_find(jsonio_text(row.policy, "metric.name", ""));
-	wanted = p->how->all || is_judged(&row);
+	wanted = p->how->all || is_judged(&row) || is_said(&row);
 	if (note_line(p, offset, digest) == -1) {
 		say_errno("cannot list");
 		rc = 1;

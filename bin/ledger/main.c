@@ -8,7 +8,8 @@
 
 static const struct command *const commands[] = { &add_command, &list_command, &show_command, &incumbent_command,
 	&verify_command, &calibrate_command, &plan_command, &next_command, &take_command, &base_command, &pace_command,
-	&stop_command, &promote_command, &import_command, &replay_command };
+	&stop_command, &promote_command, &import_command, &replay_command, &recheck_command, &note_command,
+	&missing_command };
 
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
 

@@ -23,7 +23,7 @@ struct search {
 static int
 matches(const struct search *s, const char *want, const struct row *row, const char *digest)
 {
-	const char *base = strrchr(want, '/');
+	const char *base = strrchr(want, '/'), *name;
 	uint64_t number;
 	size_t n = strlen(want);
 
@@ -32,7 +32,10 @@ matches(const struct search *s, const char *want, const struct row *row, const c
 	if (n >= 8 && n <= 64 && strspn(want, "0123456789abcdef") == n && strncmp(want, digest, n) == 0)
 		return (1);
 	base = base == NULL ? want : base + 1;
-	return (row->kind == STANDINGS_RUN && row->run.run_id != NULL && strcmp(row->run.run_id, base) == 0);
+	name = row->kind == STANDINGS_RUN                                    ? row->run.run_id :
+	    row->kind == STANDINGS_REVOCATION || row->kind == STANDINGS_NOTE ? row->note.run_id :
+									       NULL;
+	return (name != NULL && strcmp(name, base) == 0);
 }
 
 static int

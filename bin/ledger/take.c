@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <unistd.h>
 
 #include "base/exit.h"
 #include "base/out.h"
@@ -28,9 +29,12 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	struct ledger l;
 	struct row row;
 	enum take how;
-	int none, code = HG_EXIT_DONE;
+	int rows, none, code = HG_EXIT_DONE;
 
 	(void)n;
+	if ((rows = ledger_rows(ledger)) == -1)
+		return (ledger_exit(errno));
+	close(rows);
 	if (command_given(options, 'p') && (none = unwanted(ledger, arg[0])) != 0)
 		return (none == 1 ? HG_EXIT_DONE : rundir_exit(errno));
 	if (ledger_open(&l, ledger, LEDGER_WRITE) == -1)

@@ -50,9 +50,8 @@ base_set(struct ledger *l, const char *path, enum base *how, struct row *out)
 		.run = row_text(out, digest),
 		.cap_ms = row.run.cap_ms,
 		.steps = (int64_t)g->base_steps + 1 };
-	if (out->base.group == NULL || out->base.lane == NULL || out->base.config == NULL ||
-	    out->base.run_id == NULL || out->base.run == NULL || ledger_start(l, out) == -1 ||
-	    ledger_append_row(l, out, NULL) == -1)
+	if (out->base.group == NULL || out->base.lane == NULL || out->base.config == NULL || out->base.run_id == NULL ||
+	    out->base.run == NULL || ledger_start(l, out) == -1 || ledger_append_row(l, out, NULL) == -1)
 		goto err1;
 	*how = BASE_SET;
 	row_free(&row);

@@ -1,27 +1,23 @@
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "judge/add.h"
 #include "base/array.h"
 #include "base/exit.h"
-#include "base/file.h"
 #include "base/jsonio.h"
 #include "base/out.h"
-#include "base/process.h"
 #include "law/classify.h"
 #include "ledger/ledger.h"
 #include "judge/evidence.h"
+#include "judge/note.h"
 #include "judge/promote.h"
 #include "judge/replay.h"
+#include "judge/rescore.h"
 #include "ledger/row.h"
 #include "ledger/verify.h"
 #include "run/rundir.h"
@@ -133,6 +129,20 @@ is_sound(struct case_for *c)
 		    run->cap_ms == RECORD_NONE ? 0 : (long long)run->cap_ms);
 	else
 		condition(c, "wallclock", PROMOTE_NO, "steps began after the cap, or the machine was busy");
+}
+
+/* What was said against it, or against one of those that its gain rests on, stands until somebody clears it. */
+static void
+is_cleared(struct case_for *c)
+{
+	const struct standings_fact *cleared, *bar = note_bar(&c->l->book, c->fact, &cleared);
+	struct str said = STR_INIT;
+
+	if (bar == NULL && cleared == NULL)
+		return;
+	(void)note_tell(c->l, bar == NULL ? cleared : bar, &said);
+	condition(c, "cleared", bar == NULL ? PROMOTE_YES : PROMOTE_NO, "%s", said.p == NULL ? "?" : said.p);
+	str_free(&said);
 }
 
 static void
@@ -424,6 +434,7 @@ facts_of_gain(const struct case_for *c, struct facts *facts)
 static enum evidence
 look_at(const struct case_for *c, const struct standings_fact *f, struct str said[])
 {
+	const struct standings_fact *bar;
 	struct str found = STR_INIT, place = STR_INIT;
 	enum evidence is = EVIDENCE_GONE;
 	struct row row;
@@ -431,7 +442,11 @@ look_at(const struct case_for *c, const struct standings_fact *f, struct str sai
 	if (ledger_read(c->l, f, &row) == -1)
 		return (is);
 	if (row.run.dir != NULL && ledger_place(c->l, row.run.dir, &place) == 0) {
-		is = evidence_look(c->l, place.p, &row.run, &found);
+		if ((bar = note_bar(&c->l->book, f, NULL)) != NULL) {
+			is = EVIDENCE_DIFFERS;
+			(void)note_tell(c->l, bar, &found);
+		} else
+			is = evidence_look(c->l, place.p, &row.run, &found);
 		(void)str_printf(&said[is], "%s'%s' (row %lld): %s", said[is].n == 0 ? "" : "; ", place.p,
 		    (long long)row.number, found.p == NULL ? "?" : found.p);
 	}
@@ -503,45 +518,21 @@ verifies(struct case_for *c)
 		condition(c, "chain", PROMOTE_NO, "the ledger does not verify");
 }
 
-/* The digest of a program's file. 0 or -1. */
-static int
-program_digest(const char *path, char hex[SHA256_HEX_SIZE])
-{
-	uint64_t size;
-	int fd, rc;
-
-	if ((fd = file_open(AT_FDCWD, path, &size)) == -1)
-		return (-1);
-	rc = sha256_fd(fd, hex, &size);
-	close(fd);
-	return (rc);
-}
-
 /* Score again, in a temporary, by the tool that came with this one, and compare: its own answer counts. */
 static void
 scores_again(struct case_for *c)
 {
-	char tool[PATH_MAX];
-	const char *const argv[] = { tool, "-c", "--", c->path, NULL };
-	/* This tool's product is the list of conditions: what the other prints is no part of it. */
-	const int fds[3] = { STDIN_FILENO, STDERR_FILENO, STDERR_FILENO };
-	pid_t pid;
-	int status;
+	struct str found = STR_INIT;
+	enum rescore is = rescore_run(c->path, c->scorer, &found);
 
-	if (process_sibling("hg-score", tool, sizeof(tool)) == -1 || program_digest(tool, c->scorer) == -1) {
-		condition(c, "scored_again", PROMOTE_PENDING, "there is no hg-score beside hg-ledger");
-		return;
-	}
-	fflush(stdout);
-	status = (pid = process_start(argv, AT_FDCWD, fds)) == -1 ? -1 : process_wait(pid);
-	if (pid != -1 && WIFEXITED(status) && WEXITSTATUS(status) == HG_EXIT_DONE)
-		condition(c, "scored_again", PROMOTE_YES, "hg-score -c got the same");
-	else if (pid != -1 && WIFEXITED(status) && WEXITSTATUS(status) == HG_EXIT_NO)
-		condition(c, "scored_again", PROMOTE_NO, "hg-score -c got another score");
-	else {
-		condition(c, "scored_again", PROMOTE_PENDING, "hg-score -c did not finish");
+	condition(c, "scored_again",
+	    is == RESCORE_SAME        ? PROMOTE_YES :
+		is == RESCORE_DIFFERS ? PROMOTE_NO :
+					PROMOTE_PENDING,
+	    "%s", found.p == NULL ? "?" : found.p);
+	if (is == RESCORE_UNKNOWN)
 		command(c, "hg-score -c %s", c->path);
-	}
+	str_free(&found);
 }
 
 /* A promotion of this very artifact that stands: its row's number, or 0. */
@@ -554,7 +545,10 @@ promoted(const struct case_for *c)
 	for (i = standings_count(&c->l->book); i-- > 0;) {
 		f = standings_fact(&c->l->book, i);
 		if (f->kind == STANDINGS_PROMOTION && f->group == c->fact->group)
-			return (f->config == c->fact->config && f->artifact == c->fact->artifact ? (uint64_t)i + 1 : 0);
+			return (f->config == c->fact->config && f->artifact == c->fact->artifact &&
+				    note_bar(&c->l->book, c->fact, NULL) == NULL ?
+				(uint64_t)i + 1 :
+				0);
 	}
 	return (0);
 }
@@ -614,6 +608,7 @@ promote_look(struct ledger *l, const struct standings_fact *fact, struct promote
 	find_confirmation(&c);
 	is_incumbent(&c);
 	is_sound(&c);
+	is_cleared(&c);
 	gained(&c);
 	json_decref(c.commands);
 	row_free(&row);
@@ -662,6 +657,7 @@ promote_run(const char *ledger, const char *path, const char *head)
 	find_confirmation(&c);
 	is_incumbent(&c);
 	is_sound(&c);
+	is_cleared(&c);
 	gained(&c);
 	if (c.row->run.evidence != NULL && strcmp(c.row->run.evidence, "claim") == 0)
 		condition(&c, "independent_score", PROMOTE_PENDING, "its number is its program's word alone");

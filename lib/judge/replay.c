@@ -240,6 +240,8 @@ replay_row(void *arg, const char *line, size_t n, uint64_t offset, const char *d
 		break;
 	case STANDINGS_PROMOTION:
 	case STANDINGS_IMPORT:
+	case STANDINGS_REVOCATION:
+	case STANDINGS_NOTE:
 	case STANDINGS_KINDS:
 		break;
 	}

@@ -1153,6 +1153,8 @@ fold(struct standings *b, const struct standings_fact *f, size_t index)
 		break;
 	case STANDINGS_PROMOTION:
 	case STANDINGS_IMPORT:
+	case STANDINGS_REVOCATION:
+	case STANDINGS_NOTE:
 	case STANDINGS_KINDS:
 		break;
 	}

@@ -492,6 +492,53 @@ settle(const struct ledger *l)
 	return (-1);
 }
 
+/* The last whole line, without reading what is before it. Owns: the caller frees. NULL with errno. */
+static char *
+last_line(int dir, size_t *n, char digest[SHA256_HEX_SIZE])
+{
+	uint64_t size, from;
+	size_t span = 1 << 14;
+	char *buf = NULL, *p, *end;
+	int fd;
+
+	if ((fd = file_open(dir, LEDGER_ROWS, &size)) == -1)
+		return (NULL);
+	for (;; span *= 4) {
+		free(buf);
+		from = size > span ? size - span : 0;
+		if ((buf = malloc((size_t)(size - from) + 1)) == NULL ||
+		    file_read_at(fd, buf, (size_t)(size - from), from) == -1)
+			goto err0;
+		for (end = buf + (size - from); end > buf && end[-1] != '\n'; end--)
+			;
+		for (p = end - 1; p > buf && p[-1] != '\n'; p--)
+			;
+		if (end == buf && from == 0) {
+			errno = ENOENT;
+			goto err0;
+		}
+		if (end > buf && (p > buf || from == 0))
+			break;
+		if (span > MAX_LINE) {
+			errno = EBADMSG;
+			goto err0;
+		}
+	}
+	close(fd);
+	*n = (size_t)(end - p);
+	memmove(buf, p, *n);
+	buf[*n] = '\0';
+	if (sha256_hex(buf, *n, digest) == -1) {
+		free(buf);
+		return (NULL);
+	}
+	return (buf);
+err0:
+	free(buf);
+	close(fd);
+	return (NULL);
+}
+
 /* Does the posted head tell of the last row? It is posted once that is synced. */
 static int
 head_tells(int dir)
@@ -502,7 +549,7 @@ head_tells(int dir)
 	int tells;
 	size_t n;
 
-	if (read_head(dir, &posted, digest) == -1 || (line = ledger_last(dir, &n, last)) == NULL)
+	if (read_head(dir, &posted, digest) == -1 || (line = last_line(dir, &n, last)) == NULL)
 		return (0);
 	tells = claims(line, n, &prev, &number) == 0 &&
 	    (number < posted || (number == posted && strcmp(last, digest) == 0));
@@ -938,52 +985,6 @@ ledger_digest(const struct ledger *l, const struct standings_fact *f, char hex[S
 	rc = sha256_hex(line, f->length, hex);
 	free(line);
 	return (rc);
-}
-
-char *
-ledger_last(int dir, size_t *n, char digest[SHA256_HEX_SIZE])
-{
-	uint64_t size, from;
-	size_t span = 1 << 14;
-	char *buf = NULL, *p, *end;
-	int fd;
-
-	if ((fd = file_open(dir, LEDGER_ROWS, &size)) == -1)
-		return (NULL);
-	for (;; span *= 4) {
-		free(buf);
-		from = size > span ? size - span : 0;
-		if ((buf = malloc((size_t)(size - from) + 1)) == NULL ||
-		    file_read_at(fd, buf, (size_t)(size - from), from) == -1)
-			goto err0;
-		for (end = buf + (size - from); end > buf && end[-1] != '\n'; end--)
-			;
-		for (p = end - 1; p > buf && p[-1] != '\n'; p--)
-			;
-		if (end == buf && from == 0) {
-			errno = ENOENT;
-			goto err0;
-		}
-		if (end > buf && (p > buf || from == 0))
-			break;
-		if (span > MAX_LINE) {
-			errno = EBADMSG;
-			goto err0;
-		}
-	}
-	close(fd);
-	*n = (size_t)(end - p);
-	memmove(buf, p, *n);
-	buf[*n] = '\0';
-	if (sha256_hex(buf, *n, digest) == -1) {
-		free(buf);
-		return (NULL);
-	}
-	return (buf);
-err0:
-	free(buf);
-	close(fd);
-	return (NULL);
 }
 
 int

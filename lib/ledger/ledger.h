@@ -138,10 +138,4 @@ int ledger_walk(int rows, ledger_each *each, void *arg, uint64_t *size, uint64_t
 /* Does a ledger begin as it must, by the rules that it is judged by? 0, or -1 with errno EBADMSG, said. */
 int ledger_begins(uint64_t number, enum standings_kind kind);
 
-/*
- * The last whole line of ledger.jsonl, without reading what is before it. Owns: the caller frees. NULL with errno,
- * said but for ENOENT.
- */
-char *ledger_last(int dir, size_t *n, char digest[SHA256_HEX_SIZE]);
-
 #endif

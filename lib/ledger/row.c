@@ -204,6 +204,29 @@ static const struct member promotion_members[] = {
 	END,
 };
 
+static const struct member revocation_members[] = {
+	AT(row_note, "group_sha256", TEXT, group),
+	AT(row_note, "config_sha256", TEXT, config),
+	AT(row_note, "run_id", NAME, run_id),
+	AT(row_note, "run_sha256", TEXT, run),
+	AT(row_note, "artifact_sha256", TEXT, artifact),
+	AT(row_note, "promotion_sha256", TEXT, promotion),
+	AT(row_note, "text", TEXT, text),
+	AT(row_note, "scorer_sha256", TEXT, scorer),
+	END,
+};
+
+static const struct member note_members[] = {
+	AT(row_note, "group_sha256", TEXT, group),
+	AT(row_note, "config_sha256", TEXT, config),
+	AT(row_note, "run_id", NAME, run_id),
+	AT(row_note, "run_sha256", TEXT, run),
+	AT(row_note, "artifact_sha256", TEXT, artifact),
+	AT(row_note, "word", TEXT, word),
+	AT(row_note, "text", TEXT, text),
+	END,
+};
+
 static const struct member import_members[] = {
 	AT(row_import, "content_sha256", TEXT, content),
 	AT(row_import, "key_sha256", TEXT, key),
@@ -295,6 +318,8 @@ static const struct {
 	[STANDINGS_IMPORT] = { "import", offsetof(struct row, import), import_members },
 	[STANDINGS_TAKE] = { "take", offsetof(struct row, take), take_members },
 	[STANDINGS_BASE] = { "base", offsetof(struct row, base), base_members },
+	[STANDINGS_REVOCATION] = { "revocation", offsetof(struct row, note), revocation_members },
+	[STANDINGS_NOTE] = { "note", offsetof(struct row, note), note_members },
 };
 
 const char *
@@ -880,6 +905,18 @@ row_run_fact(const struct run_record *run, struct standings_fact *f)
 	memcpy(f->metric, run->metric.of, sizeof(f->metric));
 }
 
+static uint32_t
+note_does(const struct row *r)
+{
+	if (r->kind == STANDINGS_REVOCATION)
+		return (ROW_NOTE_ALTERED);
+	if (r->note.word == NULL)
+		return (ROW_NOTE_ONLY);
+	return (strcmp(r->note.word, "altered") == 0 ? ROW_NOTE_ALTERED :
+		strcmp(r->note.word, "cleared") == 0 ? ROW_NOTE_CLEARED :
+						       ROW_NOTE_ONLY);
+}
+
 int
 row_fact(const struct row *r, struct standings_fact *f)
 {
@@ -950,6 +987,14 @@ row_fact(const struct row *r, struct standings_fact *f)
 		f->group = standings_tag(r->base.group);
 		f->lane = lane_of(r->base.lane, r->base.cap_ms);
 		f->config = r->base.config == NULL ? 0 : standings_tag(r->base.config);
+		break;
+	case STANDINGS_REVOCATION:
+	case STANDINGS_NOTE:
+		f->group = standings_tag(r->note.group);
+		f->config = standings_tag(r->note.config);
+		f->artifact = standings_tag(r->note.artifact);
+		f->other = standings_tag(r->note.run);
+		f->n = note_does(r);
 		break;
 	case STANDINGS_POLICY:
 		f->campaign = standings_text_tag(jsonio_text(r->policy, "campaign.name", ""));

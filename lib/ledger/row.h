@@ -72,6 +72,16 @@ struct row_base {
 	int64_t cap_ms, steps;
 };
 
+/* Said of a run that has a row: by a person, or by whoever looked again at what stands promoted. */
+struct row_note {
+	const char *group, *config, *run_id, *run, *artifact, *text;
+	const char *word;               /* of a note */
+	const char *promotion, *scorer; /* of a revocation */
+};
+
+/* What a note does: the fact's n. */
+enum { ROW_NOTE_ONLY, ROW_NOTE_ALTERED, ROW_NOTE_CLEARED };
+
 /* Of an import only what is of interest here; import/claim.c has the whole of it. */
 struct row_import {
 	const char *content, *key, *series, *title, *file;
@@ -108,6 +118,7 @@ struct row {
 	struct row_import import;
 	struct row_take take;
 	struct row_base base;
+	struct row_note note; /* or a revocation */
 	/* Of a run or a confirmation. */
 	struct row_verdict verdict;
 	struct row_incumbent after; /* who is incumbent of its group from here on */

@@ -265,6 +265,8 @@ put_promoted(const struct page *p, const struct pagedata_promotion *q)
 	}
 	if (q->next != 0)
 		markup_put(p->m, ". It stood until the promotion in #%llu.", (unsigned long long)q->next);
+	else if (q->bar != 0)
+		markup_put(p->m, ". It does not stand, for what #%llu says.", (unsigned long long)q->bar);
 	else if (g == NULL || g->tag != q->tag)
 		markup_put(p->m, ". Another configuration has become incumbent since.");
 	else
@@ -1345,7 +1347,7 @@ put_badges(const struct page *p, const struct pagedata_run *r)
 		put_badge(p->m, "incumbent");
 	for (q = p->s->promotions; q < p->s->promotions + p->s->promotion_count; q++)
 		if (q->run == r->row && q->next == 0)
-			put_badge(p->m, "promoted");
+			put_badge(p->m, q->bar == 0 ? "promoted" : "revoked");
 }
 
 static void

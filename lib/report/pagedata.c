@@ -441,6 +441,31 @@ take_promotion(struct pagedata *s, const struct row *row)
 	return (0);
 }
 
+/* A promotion that was revoked, or whose run somebody calls altered, does not stand until that is cleared. */
+static int
+take_note(struct pagedata *s, const struct row *row)
+{
+	const struct row_note *n = &row->note;
+	struct pagedata_promotion *p;
+	const int cleared = n->word != NULL && strcmp(n->word, "cleared") == 0;
+	struct pagedata_group *g;
+	size_t i;
+
+	if (n->group == NULL || (row->kind == STANDINGS_NOTE && strcmp(n->word, "altered") != 0 && !cleared))
+		return (0);
+	if ((g = group_of(s, n->group)) == NULL)
+		return (-1);
+	for (i = s->promotion_count; i-- > 0;) {
+		p = &s->promotions[i];
+		if (p->group != g->group || p->run != standings_tag(n->run))
+			continue;
+		p->bar = cleared ? 0 : (uint64_t)row->number;
+		if (p->tag == g->tag && p->next == 0)
+			g->promoted = cleared ? p->row : 0;
+	}
+	return (0);
+}
+
 static int
 take(struct pagedata *s, const struct row *row, const char *digest)
 {
@@ -466,6 +491,9 @@ take(struct pagedata *s, const struct row *row, const char *digest)
 		return (0);
 	case STANDINGS_PLAN:
 		return (take_plan(s, row, digest));
+	case STANDINGS_REVOCATION:
+	case STANDINGS_NOTE:
+		return (take_note(s, row));
 	case STANDINGS_POLICY:
 	case STANDINGS_CALIBRATION:
 	case STANDINGS_TAKE:

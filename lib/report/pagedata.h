@@ -74,6 +74,7 @@ struct pagedata_promotion {
 	int64_t at_ms;
 	double score;  /* of the run; NAN */
 	uint64_t next; /* row of the group's next promotion; 0: this is the last */
+	uint64_t bar;  /* row that revoked it, or called its run altered, and was not cleared; 0: none */
 };
 
 /* A comparability group: who is incumbent, since when, and why. */

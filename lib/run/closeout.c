@@ -10,6 +10,7 @@
 #include "run/closeout.h"
 #include "base/proc.h"
 #include "run/refusal.h"
+#include "run/summary.h"
 #include "run/runlock.h"
 #include "base/say.h"
 
@@ -273,5 +274,9 @@ closeout_dead(struct rundir *r, enum stage s, enum state *state, enum closeout *
 	if (done == NULL)
 		done = &mine;
 	*done = CLOSEOUT_NOTHING;
-	return (close_out(r, s, state, done) == -1 ? -1 : settle(r, *state));
+	if (close_out(r, s, state, done) == -1 || settle(r, *state) == -1)
+		return (-1);
+	if (*done != CLOSEOUT_NOTHING)
+		summary_renew(r);
+	return (0);
 }

@@ -15,6 +15,7 @@
 #include "base/jsonio.h"
 #include "base/num.h"
 #include "run/program.h"
+#include "run/pruned.h"
 #include "run/refusal.h"
 #include "base/say.h"
 
@@ -34,6 +35,7 @@ static const struct {
 	[GATE_PARTIAL] = { "partial", HG_EXIT_NO },
 	[GATE_MALFORMED] = { "malformed", HG_EXIT_CONTRACT },
 	[GATE_CORRUPT] = { "corrupt", HG_EXIT_CONTRACT },
+	[GATE_PRUNED] = { "pruned", HG_EXIT_DONE },
 };
 
 static json_t *
@@ -57,7 +59,7 @@ static int __attribute__((format(printf, 7, 8))) find(struct gate *e, enum stage
 	e->count[p]++;
 	v = json_pack("{s:s, s:s, s:s, s:o, s:o, s:s}", "stage", rundir_stages[s].name, "file", file, "problem",
 	    problems[p].name, "expected", text_or_null(expected), "observed", text_or_null(observed), "detail", detail);
-	if (v == NULL || json_array_append_new(e->findings, v) == -1) {
+	if (v == NULL || json_array_append_new(p == GATE_PRUNED ? e->pruned : e->findings, v) == -1) {
 		errno = ENOMEM;
 		say_errno("cannot note a finding");
 		return (-1);
@@ -138,6 +140,28 @@ take(struct gate *e, enum stage s, const char *file, const char *contract, json_
 	return (rc);
 }
 
+/* A file that a receipt names is not there: lost, or removed by hg-prune. */
+static int
+gone(struct gate *e, enum stage s, const char *file, const char *sha256)
+{
+	const json_t *entry;
+	json_t *files;
+	int rc;
+
+	if (pruned_read(e->run, &files) == -1)
+		return (!gate_at_fault(errno) ?
+			-1 :
+			find(e, s, RUNDIR_PRUNED, GATE_MALFORMED, NULL, "pruned", "%s", say_last()));
+	if ((entry = pruned_find(files, file, sha256)) == NULL)
+		rc = find(e, s, file, GATE_MISSING, NULL, sha256, "it is not there");
+	else
+		rc = find(e, s, file, GATE_PRUNED, NULL, sha256,
+		    "it was removed at %s; another run of '%s' makes it again", jsonio_text(entry, "pruned_at", ""),
+		    RUNDIR_SPEC);
+	json_decref(files);
+	return (rc);
+}
+
 /* The largest file that is bound by its digest alone, the table of documents. */
 #define DIGEST_ONLY_MAX_BYTES ((uint64_t)1 << 30)
 
@@ -151,7 +175,7 @@ file_is(struct gate *e, enum stage s, const char *file, int64_t bytes, const cha
 
 	if ((fd = file_open_most(e->run->fd, file, bytes == -1 ? DIGEST_ONLY_MAX_BYTES : UINT64_MAX, &size)) == -1) {
 		if (errno == ENOENT)
-			return (find(e, s, file, GATE_MISSING, NULL, sha256, "it is not there"));
+			return (gone(e, s, file, sha256));
 		if (!gate_at_fault(errno)) {
 			say_errno("cannot read '%s/%s'", e->run->path, file);
 			return (-1);
@@ -583,7 +607,8 @@ gate_gather(struct gate *e, struct rundir *r, enum stage s)
 	e->stage = s;
 	if (rundir_load(r) == -1)
 		return (-1);
-	if ((e->findings = json_array()) == NULL) {
+	if ((e->findings = json_array()) == NULL || (e->pruned = json_array()) == NULL) {
+		json_decref(e->findings);
 		errno = ENOMEM;
 		say_errno("cannot look into '%s'", r->path);
 		return (-1);
@@ -627,5 +652,6 @@ gate_free(struct gate *e)
 	}
 	json_decref(e->report);
 	json_decref(e->findings);
+	json_decref(e->pruned);
 	memset(e, 0, sizeof(*e));
 }

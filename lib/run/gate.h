@@ -27,6 +27,7 @@ enum gate_problem {
 	GATE_PARTIAL,    /* no: fewer documents were scored than the law says */
 	GATE_MALFORMED,  /* contract: a file breaks its contract */
 	GATE_CORRUPT,    /* contract: a stage has both a receipt and a refusal */
+	GATE_PRUNED,     /* none: hg-prune removed the file, whose digest was the receipt's */
 	GATE_PROBLEMS
 };
 
@@ -40,6 +41,7 @@ struct gate {
 	char report_sha256[SHA256_HEX_SIZE];
 	json_t *refusal[STAGE_COUNT]; /* of stages that are refused */
 	json_t *findings; /* array: {stage, file, problem, expected, observed, detail}; empty if all is well */
+	json_t *pruned;   /* likewise, of files that are missing on purpose: nothing that anybody owes */
 	unsigned count[GATE_PROBLEMS];
 };
 

@@ -1,6 +1,6 @@
 # The run directory: names, locks, states, specs, receipts, refusals, and the gate that reads them all.
-run_SRC := active closeout fingerprint gate mint pace program receipt refusal retry rundir runlock spec specdiff \
-	specdigest specisa specrequest state status wait
+run_SRC := active closeout fingerprint gate mint pace program pruned receipt refusal retry rundir runlock spec specdiff \
+	specdigest specisa specrequest state status summary wait
 
 # The list of counted code becomes a source.
 run_OBJ = $(B)/lib/run/embedded_code.o

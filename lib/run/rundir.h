@@ -21,7 +21,9 @@
 #define RUNDIR_PACE "pace.json"
 #define RUNDIR_CLASSIFICATION "classification.json"
 #define RUNDIR_SUMMARY "summary.json"
+#define RUNDIR_PRUNED "pruned.json"
 #define RUNDIR_ATTEMPTS "attempts"
+#define RUNDIR_EVALS "evals"
 
 /* Where a program trains: what it left, where it works, what it keeps for its next attempt, its messages. */
 #define RUNDIR_FILES "artifact"

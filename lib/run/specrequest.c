@@ -25,6 +25,7 @@
 #include "run/spec.h"
 #include "run/specdigest.h"
 #include "run/program.h"
+#include "run/pruned.h"
 #include "run/specrequest.h"
 #include "base/str.h"
 
@@ -458,13 +459,18 @@ put_file(json_t *spec, const char *key, const char *digest)
 {
 	json_t *train = json_object_get(spec, "train"), *digests = json_object_get(spec, "digests");
 	const char *name = jsonio_text(train, key, NULL);
-	char hex[SHA256_HEX_SIZE], *path;
+	char hex[SHA256_HEX_SIZE], at[CLOCK_TEXT_SIZE], *path;
 	uint64_t size_bytes;
 
 	if (name == NULL)
 		return (json_object_set_new(digests, digest, json_string("none")));
 	if ((path = file_given(name)) == NULL || sha256_at(AT_FDCWD, path, hex, &size_bytes) == -1) {
-		say_errno("train.%s: cannot read '%s'", key, name);
+		if (errno == ENOENT && pruned_given(AT_FDCWD, name, NULL, at)) {
+			say_error("train.%s: '%s' was pruned at %s; another run of its spec makes it again", key, name,
+			    at);
+			errno = ENOENT;
+		} else
+			say_errno("train.%s: cannot read '%s'", key, name);
 		free(path);
 		return (-1);
 	}

@@ -195,10 +195,30 @@ static const struct {
 /* And of its classification. */
 static const char *const judgement[] = { "class", "reason" };
 
+/* What hg-prune removed: the names of the files on its list that are not there; NULL if there are none. */
+static json_t *
+pruned(const struct rundir *r, int *error)
+{
+	json_t *v = take(r, RUNDIR_PRUNED, "pruned", error), *names = json_array(), *file;
+	const char *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(v, "files"), i, file) {
+		name = jsonio_text(file, "file", "");
+		if (rundir_has(r, name) == 0)
+			(void)json_array_append_new(names, json_string(name));
+	}
+	json_decref(v);
+	if (json_array_size(names) != 0)
+		return (names);
+	json_decref(names);
+	return (NULL);
+}
+
 json_t *
 status_read(struct rundir *r)
 {
-	json_t *receipts[STAGE_COUNT] = { NULL }, *stages = json_object(), *judged = NULL, *out = NULL;
+	json_t *receipts[STAGE_COUNT] = { NULL }, *stages = json_object(), *judged = NULL, *gone = NULL, *out = NULL;
 	char now[CLOCK_TEXT_SIZE], word[STATE_WORD_SIZE];
 	enum state states[STAGE_COUNT];
 	const struct rundir_stage *st;
@@ -223,6 +243,7 @@ status_read(struct rundir *r)
 	next = state_next(states, owed);
 	if (contract_text("classification") != NULL)
 		judged = take(r, RUNDIR_CLASSIFICATION, "classification", &error);
+	gone = pruned(r, &error);
 	if (error != 0) {
 		errno = error;
 		goto err0;
@@ -237,7 +258,8 @@ status_read(struct rundir *r)
 	for (i = 0; i < sizeof(judgement) / sizeof(judgement[0]); i++)
 		if (jsonio_put(out, judgement[i], member(judged, judgement[i])) == -1)
 			goto err1;
-	if (jsonio_put(out, "next", json_string(state_word(word, &next))) == 0)
+	if ((gone == NULL || jsonio_put(out, "pruned", json_incref(gone)) == 0) &&
+	    jsonio_put(out, "next", json_string(state_word(word, &next))) == 0)
 		goto err0;
 err1:
 	json_decref(out);
@@ -249,9 +271,26 @@ err0:
 	for (s = 0; s < STAGE_COUNT; s++)
 		json_decref(receipts[s]);
 	json_decref(judged);
+	json_decref(gone);
 	json_decref(stages);
 	errno = error;
 	return (out);
+}
+
+/* The kind of refusal that the run stands at: of the first stage that has one. */
+static const char *
+refusal_kind(const json_t *state)
+{
+	const char *kind;
+	char path[64];
+	int s;
+
+	for (s = 0; s < STAGE_COUNT; s++) {
+		snprintf(path, sizeof(path), "stages.%s.kind", rundir_stages[s].name);
+		if ((kind = jsonio_text(state, path, NULL)) != NULL)
+			return (kind);
+	}
+	return (NULL);
 }
 
 json_t *
@@ -273,6 +312,8 @@ status_summary(const json_t *state)
 		rc = jsonio_put(out, told[i].key, member(state, told[i].key));
 	for (i = 0; i < sizeof(judgement) / sizeof(judgement[0]) && rc == 0; i++)
 		rc = jsonio_put(out, judgement[i], member(state, judgement[i]));
+	if (rc == 0 && refusal_kind(state) != NULL)
+		rc = jsonio_put(out, "refusal", json_string(refusal_kind(state)));
 	if (rc == 0)
 		rc = jsonio_put(out, "next", member(state, "next"));
 	if (rc == -1) {

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "stage/inputs.h"
 #include "base/jsonio.h"
+#include "run/pruned.h"
 #include "base/say.h"
 
 /* A file changed this recently might change again without its times showing it. */
@@ -187,13 +188,16 @@ inputs_done(struct stage_work *w, int dirfd)
 static int
 open_bound(struct stage_work *w, int dirfd, const char *name, int64_t bytes, const char *sha256, const char *whose)
 {
-	char got[SHA256_HEX_SIZE];
+	char got[SHA256_HEX_SIZE], at[CLOCK_TEXT_SIZE];
 	uint64_t size;
 	int fd, error;
 
 	if (inputs_bind(w, dirfd, name, sha256) == -1)
 		return (-1);
 	if ((fd = file_open(dirfd, name, &size)) == -1) {
+		if (errno == ENOENT && pruned_given(dirfd, name, sha256, at))
+			return (stage_refuse(w, REFUSAL_INPUT_MISSING, NULL, json_string(sha256),
+			    "'%s' was pruned at %s; another run of its spec makes it again", name, at));
 		if (errno == ENOENT)
 			return (stage_refuse(w, REFUSAL_INPUT_MISSING, NULL, NULL, "'%s' is not there", name));
 		say_errno("cannot read '%s'", name);

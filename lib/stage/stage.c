@@ -35,6 +35,7 @@
 #include "base/say.h"
 #include "stage/stage.h"
 #include "run/state.h"
+#include "run/summary.h"
 #include "base/str.h"
 #include "base/tree.h"
 
@@ -1069,7 +1070,11 @@ own(struct rundir *r, const struct stage_job *job, int ready_fd)
 		}
 		ready(&o, HG_EXIT_DONE);
 	}
+	if (o.mode == &record)
+		summary_renew(r);
 	code = supervise(&o);
+	if (o.mode == &record)
+		summary_renew(r);
 done:
 	ready(&o, code);
 	set_signals(SIG_DFL);

@@ -40,6 +40,7 @@ struct work {
 	struct stage_work *w;
 	const struct rundir *r;
 	const struct scoring_options *o;
+	const json_t *spec;
 	struct trainspec recipe;
 	json_t *training, *export;
 	char training_sha256[SHA256_HEX_SIZE], export_sha256[SHA256_HEX_SIZE], docs_sha256[SHA256_HEX_SIZE];
@@ -405,7 +406,7 @@ static json_t *
 results(struct work *x)
 {
 	int64_t ms = (clock_mono_ns() - x->began_ns) / 1000000;
-	const json_t *spec = x->r->spec.json;
+	const json_t *spec = x->spec;
 	uint64_t expected = docsums_expected(x->y, x->targets);
 	struct docsums_sum sum = x->sum;
 	json_t *report, *receipt;
@@ -454,7 +455,8 @@ results(struct work *x)
 static int
 begin(struct work *x)
 {
-	if (trainspec_read(&x->recipe, x->r->spec.json) == -1)
+	x->spec = x->o->evaluation == NULL ? x->r->spec.json : x->o->evaluation->spec;
+	if (trainspec_read(&x->recipe, x->spec) == -1)
 		return (stage_refuse(x->w, REFUSAL_SPEC_INVALID, NULL, NULL, "%s", say_last()));
 	dependencies_own(&x->recipe);
 	if (x->o->threads != 0)
@@ -501,7 +503,7 @@ begin_comparison(struct work *x, struct dataset *d)
 int
 scoring_weights(struct stage_work *w, unsigned threads, struct dataset *d, float *weights, double *bpb)
 {
-	struct scoring_options o = { threads, 1 };
+	struct scoring_options o = { threads, 1, NULL };
 	struct work x = { .w = w, .r = stage_rundir(w), .o = &o };
 
 	if (begin_comparison(&x, d) == -1)
@@ -520,7 +522,7 @@ scoring_weights(struct stage_work *w, unsigned threads, struct dataset *d, float
 int
 scoring_files(struct stage_work *w, unsigned threads, struct dataset *d, int dirfd, const json_t *files, double *bpb)
 {
-	struct scoring_options o = { threads, 1 };
+	struct scoring_options o = { threads, 1, NULL };
 	struct work x = { .w = w, .r = stage_rundir(w), .o = &o };
 	struct str table = STR_INIT;
 

@@ -6,10 +6,12 @@
 #include "data/dataset.h"
 #include "run/rundir.h"
 #include "stage/stage.h"
+#include "work/evaluation.h"
 
 struct scoring_options {
-	unsigned threads; /* 0: as the spec says */
-	int check;        /* a rehearsal: keep no notes to go on from */
+	unsigned threads;                    /* 0: as the spec says */
+	int check;                           /* a rehearsal: keep no notes to go on from */
+	const struct evaluation *evaluation; /* whose law of scoring counts; NULL: the run's */
 };
 
 /**

@@ -4,7 +4,7 @@
 # by the ref backend, on one thread.
 
 scenarios='verbs spec mint data shard train export prompt score detached await retry reap leftover gate status first'
-scenarios="$scenarios ledger import classify report chain program scorer"
+scenarios="$scenarios prune ledger import classify report chain program scorer"
 
 # --- what several need --------------------------------------------------------
 
@@ -234,6 +234,12 @@ gate_make() { upto score; }
 gate_run() { under hg-gate score r; }
 gate_again() { hg-gate score r; }
 gate_bits() { hg-gate score r; echo $?; }
+
+# What is there afterwards is the run as it was, or one that says what went.
+prune_make() { upto score; }
+prune_run() { under hg-prune r; }
+prune_again() { hg-prune r; }
+prune_bits() { hg-gate score r >gated && jq -cS '[.files[] | del(.pruned_at)]' r/pruned.json && ls r; }
 
 status_make() { upto score; }
 status_run() { under hg-status -w r; }

@@ -71,8 +71,8 @@ EMFILE:open,desc ENOSPC+:write,mkdir,rename,link'
 modes_of() {
 	case $1 in
 	chain) echo "$driver" ;;
-	verbs | spec | mint | shard | await | retry | reap | leftover | gate | status | first | ledger | classify | \
-		report)
+	verbs | spec | mint | shard | await | retry | reap | leftover | gate | prune | status | first | ledger | \
+		classify | report)
 		echo "$small $errors"
 		;;
 	*) echo "$tree $errors" ;;
