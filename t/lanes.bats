@@ -61,7 +61,7 @@ decided() {
 		esac
 		hg-ledger show "$L" | jq -e '.verdict.reason == "slot"'
 	done
-	grep -q "^odds: 0 pairs and $((2 * pairs)) runs of others are in; 1,000 to 1 for a gain is wanted; $((48 - 2 * pairs)) runs left at most, about .* on 2 lanes$" added
+	grep -q "^odds: $((2 * pairs)) runs are in, and no pair that counts yet; 1,000 to 1 for a gain is wanted; $((48 - 2 * pairs)) runs left at most, about .* on 2 lanes$" added
 	slot_on b 2
 	hg-ledger show "$L" | jq -e '.verdict.reason == "slot"'
 	slot_on b 1
@@ -87,6 +87,7 @@ decided() {
 	promising runs/good 0.0460
 	hg-ledger plan -L b "$L" runs/good > plan
 	slot_on b 1
+	grep -q "^odds: 1 run is in; 1,000 to 1 for a gain is wanted; 47 runs left at most, about .* on 2 lanes$" added
 	# the other run of that pair is asked of that lane alone
 	[ "$(hg-ledger next -L default "$L" | head -n 1 | cut -f 2)" = 3 ]
 	[ "$(hg-ledger next -L b "$L" | head -n 1 | cut -f 2)" = 2 ]
@@ -180,7 +181,7 @@ traced() {
 	# each pair on one lane
 	jq -es '[.[] | select(.verdict.reason == "slot") | .run] | group_by(.seed) |
 	    all(map(.lane) | unique | length == 1) and ([.[][].lane] | unique | length) == 3' "$L/ledger.jsonl"
-	grep -Eq '^odds: .*pair.*; 1,000 to 1 for a gain is wanted; [0-9]+ runs left at most, about .* on 3 lanes$' out
+	grep -Eq '^odds: .*; 1,000 to 1 for a gain is wanted; [0-9]+ runs left at most, about .* on 3 lanes$' out
 	[ -z "$(cat err | grep -v '^hg-spec' | grep -v '^$')" ] || { cat err; false; }
 	# the ledger says the verdict again, and nothing is run
 	n=$(wc -l < trace)

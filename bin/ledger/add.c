@@ -29,6 +29,7 @@ print_odds(const struct ledger *l, const struct add *a)
 	const struct standings_plan *p;
 	struct str s = STR_INIT;
 	unsigned pairs, beside, left, lanes;
+	int look;
 	double odds;
 	int64_t cost = a->row.run.cost_ms == RECORD_NONE ? 0 : a->row.run.cost_ms;
 
@@ -41,20 +42,22 @@ print_odds(const struct ledger *l, const struct add *a)
 		beside = p->filled - 2 * pairs;
 		left = 2 * p->n - p->filled;
 		/* Half a pair tells nothing, nor does one before which another is missing. */
-		if (pairs > 0 && p->last / 2 < pairs)
-			(void)(explain_odds(&s, odds) | str_printf(&s, " after ") | explain_count(&s, pairs, "pair"));
-		else
+		look = pairs > 0 && p->last / 2 < pairs;
+		if (look)
+			(void)(explain_odds(&s, odds) | str_puts(&s, " after ") | explain_count(&s, pairs, "pair"));
+		else if (pairs > 0)
 			(void)explain_count(&s, pairs, "pair");
-		if (beside > 0)
+		if (pairs > 0 && beside > 0)
 			(void)(str_puts(&s, " and ") | explain_count(&s, beside, "run") |
 			    str_puts(&s, beside == 1 ? " of another" : " of others"));
-		(void)(str_puts(&s,
-			   pairs > 0 && p->last / 2 < pairs ? "; " :
-			       pairs + beside == 1          ? " is in; " :
-							      " are in; ") |
-		    explain_odds(&s, 1 / p->prior.level) | str_puts(&s, " for a gain is wanted; ") |
-		    explain_count(&s, left, "run") | str_puts(&s, " left at most, about ") |
-		    explain_time(&s, cost * left / lanes));
+		if (pairs == 0)
+			(void)(explain_count(&s, beside, "run") |
+			    str_puts(&s, beside == 1 ? " is in" : " are in, and no pair that counts yet"));
+		else if (!look)
+			(void)str_puts(&s, pairs + beside == 1 ? " is in" : " are in");
+		(void)(str_puts(&s, "; ") | explain_odds(&s, 1 / p->prior.level) |
+		    str_puts(&s, " for a gain is wanted; ") | explain_count(&s, left, "run") |
+		    str_puts(&s, " left at most, about ") | explain_time(&s, cost * left / lanes));
 		if (lanes > 1)
 			(void)str_printf(&s, " on %u lanes", lanes);
 		if (s.p != NULL)
