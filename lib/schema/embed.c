@@ -299,7 +299,7 @@ model(const char *file)
 }
 
 /*
- * The defaults of a spec's keys, the sections model, trainer and scorer aside, as JSON: those of later keys apart,
+ * The defaults of a spec's keys, the sections model, trainer, scorer and about aside, as JSON: those of later keys apart,
  * which may be absent.
  */
 static int
@@ -312,8 +312,9 @@ defaults(const char *file)
 	if (made == NULL || jsonio_read(AT_FDCWD, file, JSONIO_MAX_BYTES, NULL, &v) == -1)
 		return (-1);
 	json_object_foreach(json_object_get(v, "properties"), section, member) {
-		/* Of programs of others a stranger needs to know nothing. */
-		if (strcmp(section, "model") == 0 || strcmp(section, "trainer") == 0 || strcmp(section, "scorer") == 0)
+		/* Of programs of others, and of what is for people alone, a stranger needs to know nothing. */
+		if (strcmp(section, "model") == 0 || strcmp(section, "trainer") == 0 ||
+		    strcmp(section, "scorer") == 0 || strcmp(section, "about") == 0)
 			continue;
 		json_object_foreach(json_object_get(member, "properties"), key, rule) {
 			/* Of keys that every spec has only the training's are asked for: the published optimizer. */
