@@ -299,7 +299,7 @@ model(const char *file)
 }
 
 /*
- * The defaults of a spec's keys, the sections model, trainer, scorer and about aside, as JSON: those of later keys apart,
+ * The defaults of a spec's keys, as JSON, but of model, trainer, scorer and about: those of later keys apart,
  * which may be absent.
  */
 static int
