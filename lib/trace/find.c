@@ -235,11 +235,29 @@ look_beside(struct find *f, const char *file, const char *sha256)
 	return (*dir == '\0' ? 0 : look_in(f, dir, sha256));
 }
 
+struct wanted {
+	const char *ledger, *sha256;
+};
+
+/* Of a large ledger only what may be an answer is kept: runs that are there still, and rows that name the digest. */
 static int
-is_run_row(void *arg, const struct rows_row *row)
+is_wanted(void *arg, const struct rows_row *row)
 {
-	(void)arg;
-	return (strcmp(jsonio_text(row->json, "kind", ""), "run") == 0);
+	const struct wanted *w = arg;
+	const json_t *run = json_object_get(row->json, "run");
+	struct str where = STR_INIT;
+	char *dir;
+	int is;
+
+	if (run == NULL)
+		return (0);
+	is = strcmp(row->sha256, w->sha256) == 0 || mentioned(run, w->sha256, &where) != 0;
+	str_free(&where);
+	if (is || (dir = lineage_place(w->ledger, jsonio_text(run, "dir", ""))) == NULL)
+		return (1);
+	is = is_run(dir);
+	free(dir);
+	return (is);
 }
 
 /* A run by its last row: its directory says more, if it is there still. 0, or -1 with errno. */
@@ -292,10 +310,11 @@ look_up(struct find *f, const char *ledger, const char *sha256)
 int
 find_runs(const char *sha256, const char *file, const char *ledger, char *const *runs, int n, struct find *f)
 {
+	struct wanted w = { ledger, sha256 };
 	int i, rc = 0;
 
 	memset(f, 0, sizeof(*f));
-	if (ledger != NULL && rows_read(ledger, is_run_row, NULL, &f->rows) == -1)
+	if (ledger != NULL && rows_read(ledger, is_wanted, &w, &f->rows) == -1)
 		return (-1);
 	for (i = 0; i < n && rc == 0; i++)
 		rc = look_in(f, runs[i], sha256);

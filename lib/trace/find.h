@@ -21,7 +21,7 @@ struct find_match {
 struct find {
 	struct find_match *list;
 	size_t count, cap;
-	struct rows rows; /* the ledger's runs */
+	struct rows rows; /* of a ledger, as far as they may be an answer */
 	char **seen;      /* directories that were looked at */
 	size_t seen_count, seen_cap;
 	struct hash known; /* the same, found by their names */
