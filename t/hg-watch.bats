@@ -242,6 +242,8 @@ told() {
 	until_true 10 told "runs/d training"
 	exits 0 "$one"
 	until_true 10 told "runs/d waiting"
+	# For longer than between two looks.
+	read -r -t 3 <> <(:) || :
 	fakestage export runs/d hang 3>&- &
 	one=$!
 	until_true 10 told "runs/d exporting"
@@ -290,6 +292,10 @@ best_is() {
 	rows 0 49 > whole
 	cp whole runs/r/metrics.jsonl
 	until_true 10 now '[1.08,1.58,1.58]'
+	# Another beginning in the same file, however long it has become meanwhile.
+	jq -c '.train_loss += 1' <(rows 0 199) > whole
+	cp whole runs/r/metrics.jsonl
+	until_true 10 now '[2.02,1.52,1.52]'
 	rows 0 499 > whole
 	mv whole runs/r/metrics.jsonl
 	until_true 10 now '[1.008,1.508,1.508]'
