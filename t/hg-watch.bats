@@ -310,6 +310,16 @@ best_is() {
 	"$HG_T/tools/contract" -1 watch json
 	kill "$watcher"
 	exits 143 "$watcher"
+	# A file that is none, or larger than any training writes, is corrupt at once.
+	mv runs/r/metrics.jsonl kept
+	truncate -s 2T runs/r/metrics.jsonl
+	says 103 corrupt runs/r
+	rm runs/r/metrics.jsonl
+	mkdir runs/r/metrics.jsonl
+	says 103 corrupt runs/r
+	grep -q "cannot read 'metrics.jsonl': it is a directory" panel
+	rmdir runs/r/metrics.jsonl
+	mv kept runs/r/metrics.jsonl
 	# The last resume point, with its age.
 	touch -d '90 seconds ago' runs/r/resume.safetensors
 	hg-watch -1 runs/r > panel || [ $? -eq 99 ]
