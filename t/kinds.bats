@@ -82,6 +82,7 @@ ends() {
 			ends hg-ledger show ledger 1
 			ends hg-ledger classify ledger runs/a
 			ends hg-report -o page.html ledger
+			ends hg-watch -1 -l ledger runs/a
 			ends hg-ledger add ledger runs/a
 			take "ledger/$file"
 		done

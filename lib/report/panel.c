@@ -359,7 +359,7 @@ draw_target(struct flow *f, const struct watched *w)
 
 /* --- the curve ---------------------------------------------------------------------- */
 
-enum { CURVE_ROWS_MOST = 10, CURVE_ROWS_LEAST = 3, CURVE_LABEL = 7 };
+enum { CURVE_ROWS_MOST = 8, CURVE_ROWS_LEAST = 3, CURVE_LABEL = 7 };
 
 /* Dots of the run's own losses, a bit each, and one mark a cell for what else there is. */
 struct curve_cells {
@@ -554,7 +554,7 @@ panel_draw(struct str *out, const struct watched *w, const char *operand, const 
 	const char *lane = jsonio_text(watched_spec(w), "system.lane", ""),
 		   *about = jsonio_text(watched_spec(w), "about.hypothesis", "");
 	const size_t from = out->n;
-	unsigned rows = CURVE_ROWS_MOST - 2, used;
+	unsigned rows = CURVE_ROWS_MOST, used;
 
 	assert(size->columns >= PANEL_COLUMNS_LEAST && size->columns <= PANEL_COLUMNS_MOST);
 	flow_item(&f, "%s", w->word);
