@@ -50,6 +50,8 @@ ends() {
 		for kind in fifo directory socket sparse; do
 			put $kind "runs/a/$file"
 			ends hg-status runs/a
+			ends hg-active runs
+			ends hg-watch -1 -l ledger runs/a
 			ends hg-gate score runs/a
 			ends hg-await -t 1 score runs/a
 			ends hg-reap runs
@@ -84,6 +86,7 @@ ends() {
 			ends hg-report -o page.html ledger
 			ends hg-diff -l ledger runs/a runs/a
 			ends hg-lineage -d ledger
+			ends hg-watch -1 -l ledger runs/a
 			ends hg-ledger add ledger runs/a
 			take "ledger/$file"
 		done

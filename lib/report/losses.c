@@ -11,6 +11,9 @@
 #include "report/losses.h"
 #include "run/rundir.h"
 
+/* More than any training writes. */
+#define MOST_BYTES ((uint64_t)1 << 30)
+
 /* How much is read at a time; no line of ours is nearly as long. */
 #define PIECE ((size_t)1 << 16)
 
@@ -152,7 +155,7 @@ losses_look(struct losses *l, int dirfd)
 	int fd, error, rc;
 	struct stat st;
 
-	if ((fd = file_open(dirfd, RUNDIR_METRICS, NULL)) == -1) {
+	if ((fd = file_open_most(dirfd, RUNDIR_METRICS, MOST_BYTES, NULL)) == -1) {
 		empty(l);
 		return (-1);
 	}

@@ -35,7 +35,7 @@ struct losses {
 	double val_bpb, best_loss, best_val_loss;
 };
 
-/* Read what is new. 0; ENOENT, ordinary, and all others: -1 with errno, silent, and then there are none. */
+/* Read what is new. 0, or -1 with errno, silent, and there are none: ENOENT ordinary; file_at_fault tells of the others. */
 int losses_look(struct losses *l, int dirfd);
 
 /* The last point's step and clock; NAN if there is none. */

@@ -359,7 +359,7 @@ draw_target(struct flow *f, const struct watched *w)
 
 /* --- the curve ---------------------------------------------------------------------- */
 
-enum { CURVE_ROWS_MOST = 10, CURVE_ROWS_LEAST = 3, CURVE_LABEL = 7 };
+enum { CURVE_ROWS_MOST = 8, CURVE_ROWS_LEAST = 3, CURVE_LABEL = 7 };
 
 /* Dots of the run's own losses, a bit each, and one mark a cell for what else there is. */
 struct curve_cells {
@@ -554,7 +554,7 @@ panel_draw(struct str *out, const struct watched *w, const char *operand, const 
 	const char *lane = jsonio_text(watched_spec(w), "system.lane", ""),
 		   *about = jsonio_text(watched_spec(w), "about.hypothesis", "");
 	const size_t from = out->n;
-	unsigned rows = CURVE_ROWS_MOST - 2, used;
+	unsigned rows = CURVE_ROWS_MOST, used;
 
 	assert(size->columns >= PANEL_COLUMNS_LEAST && size->columns <= PANEL_COLUMNS_MOST);
 	flow_item(&f, "%s", w->word);
@@ -592,11 +592,10 @@ int
 panel_line(struct str *out, const struct watched *w, const char *operand)
 {
 	const json_t *v = watched_stage(w, w->stage), *p = jsonio_get(v, "progress");
-	char clean[4096], now[CLOCK_TEXT_SIZE], c[SPAN_SIZE];
+	char now[CLOCK_TEXT_SIZE], c[SPAN_SIZE];
 	int rc;
 
-	rc = str_printf(out, "%s %s %s", clock_text(now, w->now_ms),
-	    say_clean(clean, sizeof(clean), w->path == NULL ? operand : w->path), w->word);
+	rc = str_printf(out, "%s %s %s", clock_text(now, w->now_ms), w->path == NULL ? operand : w->path, w->word);
 	if (w->stage != STAGE_COUNT)
 		rc |= str_printf(out, " %s", rundir_stages[w->stage].name);
 	if (json_is_integer(jsonio_get(p, "done")))
@@ -610,15 +609,15 @@ panel_line(struct str *out, const struct watched *w, const char *operand)
 	if (json_is_integer(jsonio_get(p, "eta_ms")))
 		rc |= str_printf(out, ", %s to go", span(c, jsonio_i64(p, "eta_ms", 0)));
 	if (*w->lane_holder != '\0')
-		rc |= str_printf(out, ", for its lane, which %s has", say_clean(clean, sizeof(clean), w->lane_holder));
+		rc |= str_printf(out, ", for its lane, which %s has", w->lane_holder);
 	if (json_is_number(jsonio_get(w->state, "val_bpb")))
 		rc |= str_printf(out, ", val_bpb %.4f", jsonio_f64(w->state, "val_bpb", 0));
 	if (json_is_string(jsonio_get(v, "kind")))
-		rc |= str_printf(out, " (%s)", say_clean(clean, sizeof(clean), jsonio_text(v, "kind", "")));
+		rc |= str_printf(out, " (%s)", jsonio_text(v, "kind", ""));
 	if (json_is_string(jsonio_get(v, "detail")))
-		rc |= str_printf(out, ": %s", say_clean(clean, sizeof(clean), jsonio_text(v, "detail", "")));
+		rc |= str_printf(out, ": %s", jsonio_text(v, "detail", ""));
 	if (*w->why != '\0')
-		rc |= str_printf(out, ": %s", say_clean(clean, sizeof(clean), w->why));
+		rc |= str_printf(out, ": %s", w->why);
 	return (rc == 0 ? 0 : -1);
 }
 

@@ -6,7 +6,8 @@
 
 /**
  * What is watched, as text for a person: a panel as wide as the terminal, or a
- * line.  All that comes from files is made safe to show (say_clean).
+ * line.  What comes from files is made safe to show in the panel; of a line out_put sees to it, as of all that is
+ * printed.
  * Checked: t/hg-watch.bats.
  */
 

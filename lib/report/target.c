@@ -28,35 +28,33 @@ comparable(const struct run_record *run, const json_t *spec)
 		jsonio_text(spec, "trainer.gives", "checkpoint")) == 0);
 }
 
-/* The digest of a file is what it should be: 1, 0, or -1 if there is none. */
-static int
-is_file(int dir, const char *name, const char *sha256)
+/* The incumbent's losses, if its files are those of its row. Why not, or NULL. */
+static const char *
+losses_of(struct target *t, int dir, const struct run_record *run)
 {
 	char hex[SHA256_HEX_SIZE];
+	json_t *report;
+	int is;
 
-	if (sha256_at(dir, name, hex, NULL) == -1)
-		return (errno == ENOENT ? -1 : 0);
-	return (is_text(hex, sha256));
+	if (jsonio_read(dir, rundir_stages[STAGE_TRAIN].receipt, JSONIO_MAX_BYTES, hex, &report) == -1)
+		return (errno == ENOENT ? "its files are gone" : "its files can't be read");
+	/* Its losses before their digest: what is too large for them is not read. */
+	is = is_text(hex, run->training_report) && losses_look(&t->losses, dir) == 0 &&
+	    sha256_at(dir, RUNDIR_METRICS, hex, NULL) == 0 && is_text(hex, jsonio_text(report, "metrics.sha256", NULL));
+	json_decref(report);
+	return (is ? NULL : "its files are not those that the ledger names");
 }
 
-/* The incumbent's losses, if its files are those of its row. Why not, or NULL. */
 static const char *
 take_losses(struct target *t, const struct ledger *l, const struct run_record *run)
 {
-	const char *receipt = rundir_stages[STAGE_TRAIN].receipt, *why = NULL;
-	json_t *report = NULL;
-	int dir, is;
+	const char *why;
+	int dir;
 
 	if (run->dir == NULL || (dir = openat(l->dir, run->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
 		return ("its directory is gone");
-	if ((is = is_file(dir, receipt, run->training_report)) == 1 &&
-	    jsonio_read(dir, receipt, JSONIO_MAX_BYTES, NULL, &report) == 0)
-		is = is_file(dir, RUNDIR_METRICS, jsonio_text(report, "metrics.sha256", NULL));
-	if (is != 1)
-		why = is == 0 ? "its files are not those that the ledger names" : "its files are gone";
-	else if (losses_look(&t->losses, dir) == -1)
-		why = "its losses can't be read";
-	json_decref(report);
+	if ((why = losses_of(t, dir, run)) != NULL)
+		memset(&t->losses, 0, sizeof(t->losses));
 	close(dir);
 	return (why);
 }

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/exit.h"
+#include "base/file.h"
 #include "base/jsonio.h"
 #include "base/say.h"
 #include "report/watched.h"
@@ -148,7 +149,11 @@ look_beside(struct watched *w)
 	w->resume_ms = fstatat(w->r.fd, RUNDIR_RESUME, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) ?
 	    (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000 :
 	    0;
-	(void)losses_look(&w->losses, w->r.fd);
+	if (losses_look(&w->losses, w->r.fd) == -1 && file_at_fault(errno)) {
+		snprintf(w->why, sizeof(w->why), "cannot read '" RUNDIR_METRICS "': %s", say_why(errno));
+		w->word = "corrupt";
+		w->stage = STAGE_COUNT;
+	}
 }
 
 void
@@ -186,8 +191,8 @@ watched_look(struct watched *w, const char *path)
 			w->word = "corrupt";
 			w->stage = STAGE_COUNT;
 		}
-		w->code = code_of(w);
 		look_beside(w);
+		w->code = code_of(w);
 		return;
 	}
 	if (stat(path, &st) == -1 && (errno == ENOENT || errno == ENOTDIR)) {
