@@ -355,6 +355,12 @@ best_is() {
 	grep -qE "^target [0-9.]+ val_bpb  runs/a  \(1 run\)$" panel
 	grep -qE "^at this step [0-9.]+  here \+0.2500$" panel
 	grep -q "\. incumbent$" panel
+	# Beyond its end there is nothing to compare with.
+	jq -c '.step += 20' runs/a/metrics.jsonl > runs/b/metrics.jsonl
+	hg-watch -j -l ledger -t 0.1 runs/b > json || [ $? -eq 99 ]
+	[ "$(jq -c '.target | [.loss_at_step, .loss_at_ms != null, .why]' json)" = '[null,true,null]' ]
+	run -99 hg-watch -1 -l ledger runs/b
+	[[ $output == *"ended before this step"* ]]
 	run -0 hg-watch -1 -l ledger runs/a
 	[[ $output == *"runs/a, this very run"* ]]
 	# Other data can't be compared.

@@ -84,6 +84,7 @@ take_line(struct losses *l, const char *line, size_t n)
 	else {
 		if (isfinite(p.loss)) {
 			add(l, &p);
+			l->last = p;
 			l->best_loss = fmin(l->best_loss, p.loss);
 		}
 		p.loss = jsonio_f64(v, "val_loss", NAN);
@@ -175,19 +176,17 @@ losses_look(struct losses *l, int dirfd)
 struct losses_point
 losses_last(const struct losses *l)
 {
-	return (l->count == 0 ? (struct losses_point){ NAN, NAN, NAN } : l->point[l->count - 1]);
+	return (l->count == 0 ? (struct losses_point){ NAN, NAN, NAN } : l->last);
 }
 
 /* By step or by time. */
 static double
 mean_before(const struct losses *l, int by_ms, double at)
 {
-	const double last = by_ms ? losses_last(l).ms : losses_last(l).step;
-	double x, sum = 0, nearest = NAN;
+	double x, sum = 0, nearest = l->point[0].loss;
 	size_t i, n = 0;
 
-	/* The last point may stand for rows after its middle. */
-	if (l->count == 0 || !isfinite(at) || at > last + (last - (by_ms ? l->point[0].ms : l->point[0].step)) / 100)
+	if (l->count == 0 || !isfinite(at) || at > (by_ms ? l->last.ms : l->last.step))
 		return (NAN);
 	for (i = 0; i < l->count; i++) {
 		x = by_ms ? l->point[i].ms : l->point[i].step;

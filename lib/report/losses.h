@@ -28,6 +28,7 @@ struct losses {
 	size_t tail_bytes;
 	struct losses_point point[LOSSES_POINTS]; /* of ${per} rows with a finite loss each; the last may have fewer */
 	size_t count, per, filled;
+	struct losses_point last;               /* the last row with a finite loss, as it is; see losses_last */
 	struct losses_point val[LOSSES_POINTS]; /* validations, the newest that fit */
 	size_t vals;
 	uint64_t rows, bad; /* lines; of them, those that are no row */
@@ -35,10 +36,10 @@ struct losses {
 	double val_bpb, best_loss, best_val_loss;
 };
 
-/* Read what is new. 0, or -1 with errno, silent, and there are none: ENOENT ordinary; file_at_fault tells of the others. */
+/* Read what is new. 0, or -1 with errno, silent, and there are none: ENOENT is ordinary, see file_at_fault. */
 int losses_look(struct losses *l, int dirfd);
 
-/* The last point's step and clock; NAN if there is none. */
+/* The last row that has a finite loss; NAN if there is none. */
 struct losses_point losses_last(const struct losses *l);
 
 /**

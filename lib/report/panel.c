@@ -328,7 +328,7 @@ draw_there(struct flow *f, const char *at, double theirs, double ours)
 		flow_item(f, "here %+.4f", ours - theirs);
 		flow_end(f);
 	} else if (isfinite(ours))
-		flow_item(f, "at this %s it had ended", at);
+		flow_item(f, "ended before this %s", at);
 }
 
 static void
