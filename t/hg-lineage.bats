@@ -143,12 +143,16 @@ checkpoint ok metrics ok export ok artifact ok prompt ok score ok score_report o
 }
 
 # bats test_tags=b78
-@test "hg-lineage tells a pruned file from a lost one" {
-	jq -c --arg sha "$(jq -r .checkpoint.sha256 runs/a/training_report.json)" '{schema: "homegolf.pruned.v1", run_uid, pruned_at:
-	    "2026-11-28T12:00:00.000Z", files: [{file: "checkpoint.safetensors", bytes: 1, sha256: $sha, pruned_at:
-	    "2026-11-28T12:00:00.000Z"}]}' runs/a/spec.json > runs/a/pruned.json
-	rm runs/a/checkpoint.safetensors
+@test "hg-lineage tells a pruned file from a lost one, in the run itself and where another run began with it" {
+	cp -a "$(jq -r .data.dir runs/a/spec.json)" own
+	hg-spec -b runs/a -s data.dir=own -s train.init_from=runs/a/checkpoint.safetensors runs/c
+	rm runs/a/ledger_witness.json
+	hg-prune runs/a > said 2>&1 || cat said >&2
+	[ ! -e runs/a/checkpoint.safetensors ] || { cat said >&2; false; }
 	link checkpoint pruned 0
+	run --separate-stderr hg-lineage -j runs/c
+	[ "$status" -eq 0 ] || { echo "$output$stderr" >&2; false; }
+	states | grep -qx 'initial_weights pruned'
 	# what another run's list says is nothing to this one
 	jq -c '.run_uid = "00000000000000000000000000000000"' runs/a/pruned.json > new
 	mv new runs/a/pruned.json
@@ -262,17 +266,32 @@ export_report.json: artifact.sha256" ]
 	    promotion_sha256: $p, text: "another score"}}')"
 	run --separate-stderr hg-lineage -d ledger
 	[ "$status" -eq 1 ] || { echo "$output$stderr" >&2; false; }
+	# promoted or not: only a person ends that
 	promoted
 	run --separate-stderr hg-lineage -d ledger
-	[ "$status" -eq 0 ] || { echo "$output$stderr" >&2; false; }
+	[ "$status" -eq 1 ]
+	row "$(jq -nc --arg run "$(sha_of_row 2)" '{kind: "note", note: {run_sha256: $run, word: "cleared", text: null}}')"
+	run --separate-stderr hg-lineage -d ledger
+	[ "$status" -eq 0 ]
+	[ "$(grep -c deployable <<< "$output")" -eq 1 ]
+	# a later one of its group takes its place, one of another group does not
+	row '{"kind": "promotion", "promotion": {"run_id": "b", "group_sha256": "1", "run_sha256": "1", "artifact_sha256": "2"}}'
+	run --separate-stderr hg-lineage -d ledger
+	[ "$status" -eq 2 ]
+	[ "$(grep deployable <<< "$output")" = $'a: deployable\nb: not deployable' ]
+	row '{"kind": "promotion", "promotion": {"run_id": "c", "run_sha256": "1", "artifact_sha256": "2"}}'
+	run --separate-stderr hg-lineage -d ledger
+	[ "$(grep deployable <<< "$output")" = $'b: not deployable\nc: not deployable' ]
 }
 
 @test "a further evaluation is a link, and one of another artifact is altered" {
-	mkdir runs/a/evals
-	jq -nc --arg sha "$(jq -r .artifact.sha256 runs/a/export_report.json)" '{artifact_sha256: $sha}' > runs/a/evals/long.json
+	hg-score -e window -s eval.seq_len=32 runs/a > /dev/null
 	link evaluation ok 0
-	echo '{"artifact_sha256": "0"}' > runs/a/evals/other.json
+	jq '.artifact_sha256 = "0000000000000000000000000000000000000000000000000000000000000000"' runs/a/evals/window.json \
+	    > runs/a/evals/other.json
 	link evaluation altered 1
+	[ "$(jq -r '.links[] | select(.link == "evaluation") | .state, .detail' <<< "$output" | head -n 2)" = \
+	    $'altered\nits artifact_sha256 is another' ]
 }
 
 @test "what runs and ledgers say reaches the terminal as text alone" {

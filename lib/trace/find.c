@@ -19,7 +19,7 @@
 
 /* Files of a run that name digests, in the order in which they say what a file is; its own digest counts, too. */
 static const char *const named_in[] = { RUNDIR_SPEC, "training_report.json", "export_report.json", "prompt_report.json",
-	RUNDIR_SCORE_REPORT, "artifact_score_summary.json", "pruned.json" };
+	RUNDIR_SCORE_REPORT, "artifact_score_summary.json", RUNDIR_PRUNED };
 
 /* Where a digest stands in a value: 1 and its path in ${where}; 0; -1 with errno ENOMEM. */
 static int

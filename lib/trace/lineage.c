@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/exit.h"
 #include "base/file.h"
 #include "base/jsonio.h"
@@ -16,12 +17,10 @@
 #include "base/utf8.h"
 #include "data/locate.h"
 #include "run/program.h"
+#include "run/pruned.h"
 #include "run/rundir.h"
 #include "schema/contract.h"
 #include "trace/lineage.h"
-
-#define PRUNED_FILE "pruned.json"
-#define EVALS_DIR "evals"
 
 const char *
 lineage_word(enum lineage_state state)
@@ -79,32 +78,25 @@ struct trace {
 	json_t *row;                    /* its last row in a ledger */
 };
 
-static int
-is_pruned(const struct trace *t, const char *file, const char *sha256)
-{
-	json_t *v;
-	size_t i;
-
-	json_array_foreach(t->pruned, i, v)
-		if (strcmp(jsonio_text(v, "file", ""), file) == 0 && strcmp(jsonio_text(v, "sha256", ""), sha256) == 0)
-			return (1);
-	return (0);
-}
-
 /* A file that should have that digest, and size unless that is -1, below ${dirfd}; ${path} is what it is called. */
 static int
 put_file(struct trace *t, int dirfd, const char *link, const char *name, const char *path, int64_t bytes,
     const char *sha256)
 {
-	char hex[SHA256_HEX_SIZE];
+	char hex[SHA256_HEX_SIZE], at[CLOCK_TEXT_SIZE];
+	const json_t *entry;
 	uint64_t size;
 
 	if (sha256_at(dirfd, name, hex, &size) == -1) {
-		if (errno == ENOENT || errno == ENOTDIR)
-			return (is_pruned(t, name, sha256) ?
-				put(t->l, link, LINEAGE_PRUNED, path, sha256,
-				    "removed on purpose, as " PRUNED_FILE " says") :
-				put(t->l, link, LINEAGE_MISSING, path, sha256, "it is not there"));
+		if (errno == ENOENT || errno == ENOTDIR) {
+			if ((entry = pruned_find(t->pruned, name, sha256)) != NULL)
+				return (put(t->l, link, LINEAGE_PRUNED, path, sha256, "removed on purpose, %s",
+				    jsonio_text(entry, "pruned_at", "")));
+			/* One of another run's, such as weights to begin with. */
+			if (dirfd == AT_FDCWD && pruned_given(dirfd, name, sha256, at))
+				return (put(t->l, link, LINEAGE_PRUNED, path, sha256, "removed on purpose, %s", at));
+			return (put(t->l, link, LINEAGE_MISSING, path, sha256, "it is not there"));
+		}
 		if (file_at_fault(errno))
 			return (put(t->l, link, LINEAGE_ALTERED, path, sha256, "it can't be read: %s", say_why(errno)));
 		say_errno("cannot read '%s'", path);
@@ -463,29 +455,38 @@ put_stages(struct trace *t)
 	return (rc);
 }
 
-/* A further evaluation, for comparison only: of this artifact, or of another. */
+/* A further evaluation, for comparison only: of this run's artifact and receipts, or of another. */
 static int
 put_evaluation(struct trace *t, int dirfd, const char *name)
 {
-	const char *artifact = jsonio_text(t->receipt[STAGE_EXPORT], "artifact.sha256", ""), *of;
+	const char *const bound[][2] = {
+		{ "run_uid", t->run.spec.run_uid },
+		{ "spec_sha256", t->run.spec.text_sha256 },
+		{ "artifact_sha256", jsonio_text(t->receipt[STAGE_EXPORT], "artifact.sha256", "") },
+		{ "export_report_sha256", t->receipt_sha256[STAGE_EXPORT] },
+		{ "training_report_sha256", t->receipt_sha256[STAGE_TRAIN] },
+	};
 	char hex[SHA256_HEX_SIZE];
 	struct str path = STR_INIT;
 	json_t *v;
+	size_t i;
 	int rc;
 
-	if ((rc = str_printf(&path, "%s/" EVALS_DIR "/%s", t->run.path, name)) == -1)
+	if ((rc = str_printf(&path, "%s/" RUNDIR_EVALS "/%s", t->run.path, name)) == -1)
 		say_errno("cannot look at '%s'", name);
-	else if (jsonio_read(dirfd, name, JSONIO_MAX_BYTES, hex, &v) == -1)
+	else if (contract_read(dirfd, name, "evaluation", hex, &v) == -1)
 		rc = errno == EBADMSG || file_at_fault(errno) ?
 		    put(t->l, "evaluation", LINEAGE_ALTERED, path.p, NULL, "%s", say_last()) :
 		    -1;
 	else {
-		if ((of = jsonio_text(v, "artifact_sha256", NULL)) == NULL)
-			rc = put(t->l, "evaluation", LINEAGE_UNKNOWN, path.p, hex, "it names no artifact");
-		else if (strcmp(of, artifact) != 0)
-			rc = put(t->l, "evaluation", LINEAGE_ALTERED, path.p, hex, "it is of artifact %s", of);
+		for (i = 0; i < sizeof(bound) / sizeof(bound[0]); i++)
+			if (strcmp(jsonio_text(v, bound[i][0], ""), bound[i][1]) != 0)
+				break;
+		if (i < sizeof(bound) / sizeof(bound[0]))
+			rc = put(t->l, "evaluation", LINEAGE_ALTERED, path.p, hex, "its %s is another", bound[i][0]);
 		else
-			rc = put(t->l, "evaluation", LINEAGE_OK, path.p, hex, "for comparison only");
+			rc = put(t->l, "evaluation", LINEAGE_OK, path.p, hex, "for comparison only: val_bpb %.5f",
+			    jsonio_f64(v, "val_bpb", 0));
 		json_decref(v);
 	}
 	str_free(&path);
@@ -506,10 +507,10 @@ put_evaluations(struct trace *t)
 	struct dirent **names;
 	int fd, n, i, rc = 0;
 
-	if ((fd = openat(t->run.fd, EVALS_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1)
+	if ((fd = openat(t->run.fd, RUNDIR_EVALS, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) == -1)
 		return (0);
 	if ((n = scandirat(fd, ".", &names, is_json, alphasort)) == -1) {
-		say_errno("cannot look into '%s/" EVALS_DIR "'", t->run.path);
+		say_errno("cannot look into '%s/" RUNDIR_EVALS "'", t->run.path);
 		rc = -1;
 	}
 	for (i = 0; i < n; i++) {
@@ -657,16 +658,11 @@ last_own(const struct rows *rows, const char *uid)
 
 /* --- a run ------------------------------------------------------------------- */
 
-static void
+/* A list that can't be read was said, and tells of nothing. 0, or -1 with errno. */
+static int
 read_pruned(struct trace *t)
 {
-	json_t *v;
-
-	if (jsonio_read(t->run.fd, PRUNED_FILE, JSONIO_MAX_BYTES, NULL, &v) == -1)
-		return;
-	if (strcmp(jsonio_text(v, "run_uid", ""), t->run.spec.run_uid) == 0)
-		t->pruned = json_incref(json_object_get(v, "files"));
-	json_decref(v);
+	return (pruned_read(&t->run, &t->pruned) == 0 || errno == EBADMSG || file_at_fault(errno) ? 0 : -1);
 }
 
 /* Where the run was judged, if a ledger is known. 0 with *known, or -1 with errno, said. */
@@ -717,9 +713,9 @@ lineage_run(const char *path, const char *ledger, struct lineage *l)
 			rc = put(l, "spec", LINEAGE_ALTERED, path, NULL, "%s", say_last());
 		goto done;
 	}
-	read_pruned(&t);
-	if (read_ledger(&t, &ledger, &found, &rows, &known) == 0 && read_receipts(&t) == 0 && put_data(&t) == 0 &&
-	    put_spec(&t) == 0 && put_attempts(&t) == 0 && put_stages(&t) == 0 && put_evaluations(&t) == 0)
+	if (read_pruned(&t) == 0 && read_ledger(&t, &ledger, &found, &rows, &known) == 0 && read_receipts(&t) == 0 &&
+	    put_data(&t) == 0 && put_spec(&t) == 0 && put_attempts(&t) == 0 && put_stages(&t) == 0 &&
+	    put_evaluations(&t) == 0)
 		rc = t.row == NULL ? put_no_row(&t, ledger, known) : put_rows(&t, ledger, &rows);
 done:
 	error = errno;
@@ -778,29 +774,41 @@ lineage_place(const char *ledger, const char *dir)
 	return (real);
 }
 
+/* What a row says of a run or its artifact: 1 that it is altered, 0 that this is cleared, -1 nothing of the kind. */
+static int
+bars(const json_t *row, const char *run, const char *artifact)
+{
+	const json_t *c = content(row);
+	const char *kind = jsonio_text(row, "kind", ""), *word = jsonio_text(c, "word", "");
+
+	if (strcmp(jsonio_text(c, "run_sha256", ""), run) != 0 &&
+	    strcmp(jsonio_text(c, "artifact_sha256", "none"), artifact) != 0)
+		return (-1);
+	if (strcmp(kind, "revocation") == 0)
+		return (1);
+	if (strcmp(kind, "note") != 0)
+		return (-1);
+	return (strcmp(word, "altered") == 0 ? 1 : strcmp(word, "cleared") == 0 ? 0 : -1);
+}
+
 int
 lineage_stands(const struct rows *all, const struct rows_row *promotion)
 {
-	const char *run = jsonio_text(promotion->json, "promotion.run_sha256", ""),
-		   *artifact = jsonio_text(promotion->json, "promotion.artifact_sha256", ""), *kind, *word;
-	const json_t *c;
+	const char *group = jsonio_text(promotion->json, "promotion.group_sha256", "");
+	const json_t *row;
 	size_t i;
-	int stands = 1;
+	int barred = -1;
 
-	for (i = 0; i < all->count; i++) {
-		kind = jsonio_text(all->list[i].json, "kind", "");
-		c = content(all->list[i].json);
-		if (all->list[i].number <= promotion->number ||
-		    (strcmp(jsonio_text(c, "run_sha256", ""), run) != 0 &&
-			strcmp(jsonio_text(c, "artifact_sha256", ""), artifact) != 0))
-			continue;
-		word = jsonio_text(c, "word", "");
-		if (strcmp(kind, "revocation") == 0 || (strcmp(kind, "note") == 0 && strcmp(word, "altered") == 0))
-			stands = 0;
-		else if (strcmp(kind, "note") == 0 && strcmp(word, "cleared") == 0)
-			stands = 1;
+	for (i = all->count; i-- > 0;) {
+		row = all->list[i].json;
+		if (all->list[i].number > promotion->number && strcmp(jsonio_text(row, "kind", ""), "promotion") == 0 &&
+		    strcmp(jsonio_text(row, "promotion.group_sha256", ""), group) == 0)
+			return (0);
+		if (barred == -1)
+			barred = bars(row, jsonio_text(promotion->json, "promotion.run_sha256", ""),
+			    jsonio_text(promotion->json, "promotion.artifact_sha256", ""));
 	}
-	return (stands);
+	return (barred != 1);
 }
 
 int

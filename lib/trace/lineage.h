@@ -40,7 +40,7 @@ int lineage_row(const char *ledger, const struct rows_row *row, struct lineage *
 /* A promotion of a ledger: does what was promoted stand, and is it there as it was? Links and errors as above. */
 int lineage_promoted(const char *ledger, const struct rows *all, const struct rows_row *promotion, struct lineage *l);
 
-/* Does a promotion stand: has nothing after it revoked it, or said that it was altered, that nobody has cleared? */
+/* Does a promotion stand, as judge/note.h has it: the last of its group, and neither revoked nor altered uncleared? */
 int lineage_stands(const struct rows *all, const struct rows_row *promotion);
 
 /* Where a ledger's rows say that a run lies. Owns: the caller frees. NULL with errno ENOMEM, said. */
