@@ -14,8 +14,9 @@ struct replay_view {
  * Derive every verdict of a ledger again, from its rows alone, and say where
  * what stands there differs: runs and confirmations (class, reason, numbers,
  * incumbent), from law 2 on calibrations (runs, mean, deviation), plans (seeds,
- * level, lanes, what was known before), and that no run stands there twice.  Returns the exit code: DONE if nothing differs, NO if something
- * does, CONTRACT if it can't be read; *view is filled as far as it came.
+ * level, lanes, what was known before), and that no run stands there twice.
+ * Returns the exit code: DONE if nothing differs, NO if something does,
+ * CONTRACT if it can't be read; *view is filled as far as it came.
  */
 int replay_ledger(const char *path, struct replay_view *view);
 

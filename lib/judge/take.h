@@ -23,7 +23,7 @@ enum take {
  */
 int take_slot(struct ledger *l, const char *path, enum take *how, struct row *row);
 
-/* Does an open plan wait to be told of the run at a path? 1, 0, or -1 with errno, said. ${l} may be open for reading. */
+/* Does an open plan wait to be told of the run at a path? 1, 0, or -1 with errno, said. Reading suffices. */
 int take_wanted(const struct ledger *l, const char *path);
 
 #endif
