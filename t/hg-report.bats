@@ -22,8 +22,10 @@ slot() {
 	line=$(hg-ledger next "$dir/ledger")
 	[ "$(echo "$line" | cut -f 3)" = incumbent ] || lr=$4
 	shift 4
-	scored "$dir/runs/$run" "$bpb" "train.matrix_lr=$lr" "train.seed=$(echo "$line" | cut -f 4)" \
-	    "train.data_offset=$(echo "$line" | cut -f 6)" "$@"
+	hg-spec -b "$dir/runs/base1/spec.json" -s "train.matrix_lr=$lr" -s "train.seed=$(echo "$line" | cut -f 4)" \
+	    -s "train.data_offset=$(echo "$line" | cut -f 6)" "$dir/runs/$run"
+	hg-ledger take "$dir/ledger" "$dir/runs/$run" > "$dir/taken"
+	scored "$dir/runs/$run" "$bpb" "$@"
 }
 
 # a_night DIR: five seeds, one run that the machine starved, and a challenger, whose confirmation is given up after three

@@ -280,3 +280,10 @@ next_is() {
 	[ ! -e r/summary.json ]
 	[ "$(hg-status -j r | jq -r .stages.train.state)" = absent ]
 }
+
+@test "what a killed publisher left of a first summary is swept by the next stage, which makes none" {
+	strace -qq -o /dev/null -e inject=fsync:signal=KILL:when=1 hg-status -w r || :
+	[ -n "$(find r -name '.tmp.summary.json.*')" ]
+	fakestage train r deliver
+	[ -z "$(find r -name '.tmp.*')" ] && [ ! -e r/summary.json ]
+}

@@ -91,6 +91,8 @@ err0:
 void
 summary_renew(struct rundir *r)
 {
+	/* One that was killed before it published its first left no view to renew. */
+	(void)atomfile_sweep(r->fd, RUNDIR_SUMMARY);
 	if (rundir_has(r, RUNDIR_SUMMARY) == 1)
 		(void)summary_publish(r);
 }
