@@ -64,7 +64,8 @@ struct standings_fact {
 	uint32_t length; /* with the newline */
 	uint32_t attempt;
 	uint8_t kind, klass, reason, starved;
-	uint32_t n; /* of a plan, runs a side; of calibration, verdict: runs; of a policy, confirmations; of a take: slot */
+	uint32_t
+	    n; /* of a plan, runs a side; of calibration, verdict: runs; of a policy, confirmations; of a take: slot */
 	uint64_t row; /* the line's digest */
 	uint64_t run; /* run_uid */
 	uint64_t group, lane, config, system;
