@@ -549,3 +549,20 @@ print(subprocess.run(["hg-train", sys.argv[1]], stderr=subprocess.DEVNULL).retur
 	[[ "$(jq -r .detail "$R-wide/train_refusal.json")" == *"lower train.micro_batch_tokens" ]]
 	[[ "$(jq -r .next "$R-wide/train_refusal.json")" == *"hg-spec -b "* ]]
 }
+
+@test "validation in windows shorter or longer than training's is the score of the weights that it was of" {
+	local len backend
+	for backend in ref cpu; do
+		for len in 16 32 64 128; do
+			r=$R-$backend-$len
+			tiny_spec "$r" train.val_every=3 eval.seq_len="$len" system.backend="$backend"
+			hg-train "$r" 2> said
+			hg-export "$r"
+			hg-score "$r" 2>> said
+			jq -n -e --argjson a "$(report "$r" .val_bpb)" \
+			    --argjson b "$(jq .prequant_val_bpb "$r/artifact_score_report.json")" '$a - $b | fabs < 1e-6'
+		done
+	done
+	# as many ids as a pass of training, and no fewer
+	[ "$(report "$R-ref-16" .val_bpb)" != "$(report "$R-ref-64" .val_bpb)" ]
+}

@@ -509,7 +509,7 @@ load(struct model *m, const struct model_batch *b, int with_targets)
 {
 	const size_t n = b->B * b->T;
 
-	assert(b->B > 0 && b->T > 0 && b->B <= m->max_batch && b->T <= m->max_seq && m->use != MODEL_GENERATE);
+	assert(b->B > 0 && b->T > 0 && n <= rows_of(m) && b->T <= m->max_seq && m->use != MODEL_GENERATE);
 	if (check_ids(m, b->inputs, n) != 0 || (with_targets && check_ids(m, b->targets, n) != 0))
 		return (-1);
 	m->ops->upload(m->ctx, m->inputs, 0, b->inputs, n);

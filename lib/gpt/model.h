@@ -28,7 +28,7 @@ struct model_args {
 	const char *isa;     /* "auto" or one of the backend's */
 	enum ops_arith arith;
 	unsigned threads;
-	size_t max_batch;  /* most sequences in one pass */
+	size_t max_batch;  /* most sequences of max_seq in one pass; of shorter ones as many as have no more rows */
 	size_t max_seq;    /* most positions of a sequence */
 	size_t max_passes; /* passes whose losses are kept apart: micro-batches of a step, else 1 */
 };
