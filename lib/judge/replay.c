@@ -264,6 +264,7 @@ replay_ledger(const char *path, struct replay_view *view)
 
 	memset(view, 0, sizeof(*view));
 	standings_init(&r.l.book);
+	r.l.recent = calloc(1, sizeof(*r.l.recent));
 	if ((r.l.dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
 	    (r.l.rows = file_open(r.l.dir, LEDGER_ROWS, NULL)) == -1) {
 		code = ledger_exit(errno);

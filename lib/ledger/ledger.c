@@ -729,6 +729,7 @@ open_ledger(struct ledger *l, const char *path, enum ledger_mode mode, int whole
 	memset(l, 0, sizeof(*l));
 	l->dir = l->lock = l->rows = -1;
 	standings_init(&l->book);
+	l->recent = calloc(1, sizeof(*l->recent));
 	if ((l->path = strdup(path)) == NULL)
 		goto err1;
 	if (mode == LEDGER_WRITE && mkdir(path, 0777) == -1 && errno != EEXIST) {
@@ -784,6 +785,16 @@ ledger_open_whole(struct ledger *l, const char *path, enum ledger_mode mode)
 	return (open_ledger(l, path, mode, 1));
 }
 
+static void
+forget(struct ledger_recent *recent)
+{
+	unsigned i;
+
+	for (i = 0; recent != NULL && i < LEDGER_RECENT; i++)
+		json_decref(recent->of[i].json);
+	free(recent);
+}
+
 void
 ledger_close(struct ledger *l)
 {
@@ -792,6 +803,8 @@ ledger_close(struct ledger *l)
 	str_free(&l->held);
 	json_decref(l->policy);
 	l->policy = NULL;
+	forget(l->recent);
+	l->recent = NULL;
 	if (l->rows != -1)
 		close(l->rows);
 	if (l->lock != -1)
@@ -969,9 +982,23 @@ ledger_row(const struct ledger *l, const struct standings_fact *f)
 int
 ledger_read(const struct ledger *l, const struct standings_fact *f, struct row *r)
 {
+	struct ledger_recent *recent = l->recent;
 	json_t *row;
+	unsigned i;
 
-	return ((row = ledger_row(l, f)) == NULL ? -1 : row_read(r, row));
+	for (i = 0; recent != NULL && i < LEDGER_RECENT; i++)
+		if (recent->of[i].json != NULL && recent->of[i].row == f->row && recent->of[i].offset == f->offset)
+			return (row_read(r, json_incref(recent->of[i].json)));
+	if ((row = ledger_row(l, f)) == NULL)
+		return (-1);
+	if (recent != NULL) {
+		i = recent->next++ % LEDGER_RECENT;
+		json_decref(recent->of[i].json);
+		recent->of[i].row = f->row;
+		recent->of[i].offset = f->offset;
+		recent->of[i].json = json_incref(row);
+	}
+	return (row_read(r, row));
 }
 
 int

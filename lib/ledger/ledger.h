@@ -34,6 +34,16 @@
 
 enum ledger_mode { LEDGER_READ, LEDGER_PREVIEW, LEDGER_WRITE };
 
+/* The rows that were read last: every challenger is held against the same incumbent. */
+enum { LEDGER_RECENT = 4 };
+struct ledger_recent {
+	struct {
+		uint64_t row, offset; /* as in its fact */
+		json_t *json;         /* NULL: none */
+	} of[LEDGER_RECENT];
+	unsigned next;
+};
+
 struct ledger {
 	char *path;                 /* as given */
 	char *real;                 /* absolute, links resolved */
@@ -42,8 +52,9 @@ struct ledger {
 	char head[SHA256_HEX_SIZE]; /* digest of the last row; zeros before the first */
 	struct index index;
 	struct standings book;
-	json_t *policy; /* of the last policy row */
-	int holding;    /* see ledger_hold */
+	json_t *policy;               /* of the last policy row */
+	struct ledger_recent *recent; /* NULL: none are kept */
+	int holding;                  /* see ledger_hold */
 	struct str held;
 };
 
