@@ -16,14 +16,15 @@ scored() {
 	hg-ledger add "${1%/runs/*}/ledger" "$1" > "${1%/runs/*}/added"
 }
 
-# slot DIR RUN BPB LR [KEY=VALUE...]: a run as the open plan asks for it next, the challenger's matrix_lr being LR.
+# slot DIR RUN BPB [KEY=VALUE...]: a run as the open plan asks for it next, which takes its slot before it trains.
 slot() {
-	local line lr=0.04 dir=$1 run=$2 bpb=$3
+	local line dir=$1 run=$2 bpb=$3
 	line=$(hg-ledger next "$dir/ledger")
-	[ "$(echo "$line" | cut -f 3)" = incumbent ] || lr=$4
-	shift 4
-	scored "$dir/runs/$run" "$bpb" "train.matrix_lr=$lr" "train.seed=$(echo "$line" | cut -f 4)" \
-	    "train.data_offset=$(echo "$line" | cut -f 6)" "$@"
+	shift 3
+	hg-spec -b "$dir/ledger/$(cut -f 5 <<< "$line")/spec.json" -s train.seed="$(cut -f 4 <<< "$line")" \
+	    -s train.data_offset="$(cut -f 6 <<< "$line")" "$dir/runs/$run" 2> "$dir/warned"
+	hg-ledger take "$dir/ledger" "$dir/runs/$run" > "$dir/taken"
+	scored "$dir/runs/$run" "$bpb" "$@"
 }
 
 # a_night DIR: five seeds, one run that the machine starved, and a challenger, whose confirmation is given up after three
@@ -40,7 +41,7 @@ a_night() {
 	scored "$1/runs/good.2" 2.23 train.matrix_lr=0.02 seed=77
 	hg-ledger plan "$1/ledger" "$1/runs/good" > "$1/plan"
 	for i in 1 2 3; do
-		slot "$1" "good.p.$i" 2.23 0.02
+		slot "$1" "good.p.$i" 2.23
 	done
 	hg-ledger plan -x "$1/ledger" > "$1/given-up"
 }
@@ -485,16 +486,16 @@ text() {
 	run ! grep -qE 'wait[a-z]* for a second run' t
 	[ "$(grep -o '<div class="sub">mean of 2 runs</div>' p.html | wc -l)" -eq 2 ]
 	hg-ledger plan pairs/ledger pairs/runs/once.2 > plan
-	slot pairs p.1 2.31 0.01 refuse=train:out_of_memory
-	slot pairs p.2 2.302 0.01
-	slot pairs p.3 2.305 0.01
+	slot pairs p.1 2.31 refuse=train:out_of_memory
+	slot pairs p.2 2.302
+	slot pairs p.3 2.305
 	hg-report -o p.html pairs/ledger
 	text p.html | sed 's/\xc2\xa0/ /g' > t
 	grep -qE "Finish the confirmation The plan for once.2 against base[0-9] has 1 of at most 24 pairs of runs; the odds for a gain are [0-9.]+ to 1( against it)?; it is confirmed at [0-9,]+ to 1, and ends as soon as the odds decide" t
 	grep -qE 'has spent 1 of its [0-9]+ failures, the open one counted; .* The 2 campaigns of this ledger have spent levels of 0.00[0-9]+ in all' t
 	grep -qE 'once.2 against base[0-9]+, 2 of at most 48 runs are in' t
-	[ "$(hg-ledger next pairs/ledger | cut -f 3)" = challenger ] || slot pairs p.4 2.304 0.01
-	slot pairs p.5 2.31 0.01 refuse=train:loss_diverged
+	[ "$(hg-ledger next pairs/ledger | cut -f 3)" = challenger ] || slot pairs p.4 2.304
+	slot pairs p.5 2.31 refuse=train:loss_diverged
 	hg-report -o p.html pairs/ledger
 	page form p.html
 	text p.html > t
@@ -645,6 +646,34 @@ text() {
 	[ "$status" -eq 100 ]
 	run bash -c 'hg-report "$1" > /dev/full' - "$F/plain/ledger"
 	[ "$status" -eq 111 ]
+}
+
+@test "a page is loaded again only where that was asked for, and then tells of what is open and what is left" {
+	local wrong
+	cp -a "$F/night" open
+	scored open/runs/next 2.22 train.matrix_lr=0.01
+	scored open/runs/next.2 2.22 train.matrix_lr=0.01 seed=78
+	hg-ledger plan open/ledger open/runs/next > plan
+	slot open next.p.1 2.22
+	hg-report open/ledger > still.html
+	run ! grep -qF 'http-equiv="refresh"' still.html
+	hg-report -r 45 -o p.html open/ledger
+	page form p.html
+	[ "$(grep -o '<meta http-equiv="refresh"[^>]*>' p.html)" = '<meta http-equiv="refresh" content="45">' ]
+	[ "$(hg-report -r 1.5m open/ledger | grep -o '<meta http-equiv="refresh"[^>]*>')" = '<meta http-equiv="refresh" content="90">' ]
+	# nothing else differs, but that it is said
+	diff <(sed '/http-equiv="refresh"/d; s/; loaded again every 45 seconds//' p.html) still.html
+	text p.html > t
+	grep -qF '2027-01-15 08:00 UTC ; loaded again every 45 seconds' t
+	grep -qE 'Finish the confirmation The plan for next against base[0-9] has 0 of at most 24 pairs of runs and one run of another' t
+	grep -qE 'One is open: next against base[0-9], 1 of at most 48 runs are in' t
+	grep -qE 'has spent 2 of its [0-9]+ failures, the open one counted' t
+	for wrong in 0 -1 soon 86401 25h ''; do
+		run --separate-stderr hg-report -r "$wrong" open/ledger
+		[ "$status" -eq 100 ]
+		[ -z "$output" ]
+		[[ "$stderr" == *"-r '$wrong' is not a time of up to a day"* ]]
+	done
 }
 
 @test "a page changes nothing in the ledger or the runs" {
