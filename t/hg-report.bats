@@ -632,6 +632,38 @@ text() {
 	[ "$(grep -oE "incumbent ${name%.*}\.[0-9]+ #$row ?: no curve, its files are no longer there" <(text p.html) | wc -l)" -eq 5 ]
 }
 
+@test "what was tried stands by key with values, runs, best scores and what became of them, and is drawn where it belongs" {
+	local lr
+	hg-report -o p.html "$F/plain/ledger"
+	[ "$(page tried p.html "$F/plain/ledger" "$HG_TOP/contracts/spec.json")" -ge 8 ]
+	# values that span more than 30 times, a key with a unit, one that is no number; without any run's directory
+	mkdir wide
+	for lr in 0.04 0.001 0.01 0.02 0.2; do
+		scored "wide/runs/lr$lr" "2.3${lr#0.}" train.matrix_lr=$lr
+	done
+	scored wide/runs/iters 2.31 train.iterations=150
+	scored wide/runs/arith 2.32 train.arith=bf16
+	scored wide/runs/refused 2.1 train.matrix_lr=0.2 seed=5 refuse=train:loss_diverged
+	scored wide/runs/starved 1.9 train.matrix_lr=0.01 starved=yes train.schedule=wallclock train.warmdown_frac=0.4
+	rm -rf wide/runs
+	hg-report -o p.html wide/ledger
+	page form p.html
+	[ "$(page tried p.html wide/ledger "$HG_TOP/contracts/spec.json")" -eq 4 ]
+	[ "$(sed -n '/<b>train.matrix_lr</,/<table>/p' p.html | grep -o '>logarithmic<')" = '>logarithmic<' ]
+	[ "$(sed -n '/<b>train.iterations</,/<table>/p' p.html | grep -o '>steps<')" = '>steps<' ]
+	text p.html > t
+	grep -qE '0\.2 2 1 by this key alone 1 out' t
+	# one axis at a time: what differs between two groups is no key that was tried in either
+	hg-report -o p.html "$F/many/ledger"
+	page form p.html
+	[ "$(grep -o '<div class="keys">' p.html | wc -l)" -eq 3 ]
+	# nobody tried anything, or nobody knows what
+	mkdir one
+	scored one/runs/a 2.3
+	hg-report -o p.html one/ledger
+	run ! grep -qF 'key by key' p.html
+}
+
 @test "the same ledger at the same time is the same page, and -o replaces a page whole" {
 	hg-report "$F/plain/ledger" > one
 	hg-report -o two "$F/plain/ledger"

@@ -9,6 +9,7 @@
 #include "report/imported.h"
 #include "report/page.h"
 #include "report/css.h"
+#include "report/tried.h"
 #include "report/words.h"
 #include "law/explain.h"
 
@@ -1420,6 +1421,7 @@ page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t
 	/* A ledger that only took in other people's results has nothing of its own to show. */
 	if (s->run_count > 0 || s->imports == 0) {
 		put_history(&p);
+		tried_write(&p);
 		put_confirmations(&p);
 		markup_put(m, "<div class=\"two\">\n");
 		put_stop(&p);

@@ -14,7 +14,6 @@
  * A browser loads it again every ${again_s} seconds; 0: it stays.
  * Errors: m->failed.
  */
-void page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t made_ms,
-    unsigned again_s);
+void page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t made_ms, unsigned again_s);
 
 #endif

@@ -93,7 +93,7 @@ struct pagedata_group {
 	uint64_t promoted;   /* row of the promotion that stands, or 0 */
 };
 
-/* What became of the configurations that were tried against the first of their group, each counted once. */
+/* What becomes of the configurations that are tried against the first of their group; each is counted once. */
 enum pagedata_fate {
 	PAGEDATA_OUT,
 	PAGEDATA_UNKNOWN,
@@ -160,6 +160,10 @@ const struct pagedata_group *pagedata_group(const struct pagedata *s, uint64_t t
 /* The plan of a row, or NULL; and the confirmation. */
 const struct pagedata_plan *pagedata_plan(const struct pagedata *s, uint64_t row);
 const struct pagedata_confirmation *pagedata_confirmation(const struct pagedata *s, uint64_t row);
+
+/* What a run says of its configuration, and what a confirmation that counts; the greatest of what is said holds. */
+enum pagedata_fate pagedata_fate(const struct pagedata_run *r);
+enum pagedata_fate pagedata_fate_confirmed(enum verdict_class klass);
 
 /* A run's directory as somebody would type it where hg-report was called. -1 with errno ENOMEM. */
 int pagedata_place(const struct pagedata *s, const char *dir, struct str *out);
