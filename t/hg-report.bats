@@ -664,6 +664,35 @@ text() {
 	run ! grep -qF 'key by key' p.html
 }
 
+@test "a page says what a campaign cost in runs and hours, what that went into, and what each find cost" {
+	local row
+	hg-report -o p.html "$F/plain/ledger"
+	[ "$(page cost p.html "$F/plain/ledger")" -ge 2 ]
+	hg-report -o p.html "$F/many/ledger"
+	[ "$(page cost p.html "$F/many/ledger")" -ge 3 ]
+	# runs that a plan asked for, one that was starved, and no find
+	hg-report -o p.html "$F/night/ledger"
+	[ "$(page cost p.html "$F/night/ledger")" -eq 0 ]
+	grep -qE 'Cost so far: 11 runs, .* None found yet\.' <(text p.html)
+	# unlike costs, and one that no row knows
+	cp -a "$F/plain" uneven
+	for row in $(jq 'select(.kind == "run").row' uneven/ledger/ledger.jsonl | sed -n '3p;9p;20p;41p'); do
+		forge uneven/ledger set $row "run.cost_ms=$((row * 1234567))"
+	done
+	hg-report -o p.html uneven/ledger
+	[ "$(page cost p.html uneven/ledger)" -ge 2 ]
+	hg-report -o one.html "$F/plain/ledger"
+	forge uneven/ledger set "$row" run.cost_ms=null
+	hg-report -o p.html uneven/ledger
+	[ "$(page cost p.html uneven/ledger)" -ge 2 ]
+	grep -qF ', the time of 1 not known' p.html
+	run ! cmp -s <(grep -o 'class="spent"[^>]*' p.html) <(grep -o 'class="spent"[^>]*' one.html)
+	mkdir none
+	"$HG_T/tools/campaign" -n 0 none/ledger
+	hg-report -o p.html none/ledger
+	run ! grep -qF 'id="cost"' p.html
+}
+
 @test "the same ledger at the same time is the same page, and -o replaces a page whole" {
 	hg-report "$F/plain/ledger" > one
 	hg-report -o two "$F/plain/ledger"

@@ -5,6 +5,7 @@
 
 #include "base/utf8.h"
 #include "report/chart.h"
+#include "report/cost.h"
 #include "report/curves.h"
 #include "report/imported.h"
 #include "report/page.h"
@@ -863,7 +864,9 @@ put_confirmation(const struct page *p, const struct chart_scale *scale, const st
 	}
 	markup_put(p->m, " %s<div class=\"sub\">%s; ", verdict_class_name(c->klass), verdict_reason_phrase(c->reason));
 	put_number(p, c);
-	markup_put(p->m, "</div></td><td>");
+	markup_put(p->m, "</div>");
+	cost_find(p, c);
+	markup_put(p->m, "</td><td>");
 	chart_gain(p->m, scale, c);
 	markup_put(p->m, "</td><td class=\"n\">");
 	markup_signed(p->m, c->gain, 5);
@@ -1417,6 +1420,7 @@ page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t
 	answer_real(&p);
 	answer_next(&p);
 	markup_put(m, "</div>\n");
+	cost_line(&p);
 	put_groups(&p);
 	/* A ledger that only took in other people's results has nothing of its own to show. */
 	if (s->run_count > 0 || s->imports == 0) {

@@ -195,6 +195,7 @@ take_run(struct pagedata *s, const struct row *row, const char *digest)
 	r->cap_bytes = run->cap_bytes;
 	r->train_ms = whole(run->metric.of[POLICY_TRAIN_MS]);
 	r->cap_ms = run->cap_ms;
+	r->cost_ms = run->cost_ms == RECORD_NONE ? -1 : run->cost_ms;
 	r->gain = row->verdict.is.gain;
 	r->gain_in = row->verdict.is.metric;
 	r->averaged = row->verdict.is.runs;

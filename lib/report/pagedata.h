@@ -28,7 +28,7 @@ struct pagedata_run {
 	char *side; /* "incumbent's side, slot 3 of 10", or of pairs "incumbent's side, pair 2 of at most 24", or "" */
 	char config[SHA256_HEX_SIZE], report[SHA256_HEX_SIZE]; /* report: digest of the training report, or "" */
 	uint64_t group, tag;                                   /* tags of comparability group and configuration */
-	int64_t at_ms, seed, attempt, bytes, cap_bytes, train_ms, cap_ms; /* -1: not known, or none */
+	int64_t at_ms, seed, attempt, bytes, cap_bytes, train_ms, cap_ms, cost_ms; /* -1: not known, or none */
 	enum verdict_class klass;
 	enum verdict_reason reason;
 	int pending;        /* it waits for a confirmation or a second run, or belongs to a confirmation that is open */

@@ -3,6 +3,7 @@
 usage: report_page.py form PAGE             well-formed, self-contained, accessible; prints its size
        report_page.py numbers PAGE LEDGER   its numbers are those of ledger.jsonl, computed again
        report_page.py tried PAGE LEDGER SPEC  what was tried by key is that of ledger.jsonl, and drawn where it belongs
+       report_page.py cost PAGE LEDGER      what was spent, on what, and for each find, is the sum of its rows
        report_page.py colours PAGE          contrast of every text colour on every ground, light and dark; marks told apart
        report_page.py text PAGE             all text that a reader sees, a line a piece
 """
@@ -287,6 +288,61 @@ def tried(text, path, defaults):
     print(len(figures))
 
 
+def cost(text, path):
+    """Prints how many finds were compared."""
+    rows = [json.loads(line) for line in open(f"{path}/ledger.jsonl", encoding="utf-8")]
+    runs = [r for r in rows if r["kind"] == "run"]
+    finds = [r for r in rows if r["kind"] == "confirmation" and r["verdict"]["class"] == "improvement"]
+
+    def purpose(r):
+        v = r["verdict"]
+        if v["plan_sha256"] is not None:
+            return "confirmation"
+        if v["class"] in ("blocked", "invalid") and v["reason"] != "outrun" or v["reason"] == "starved":
+            return "nothing that counts"
+        return "calibration" if v["reason"] in ("first", "replicate") else "screening"
+
+    def spent(of):
+        known = [r["run"]["cost_ms"] for r in of if r["run"]["cost_ms"] is not None]
+        return len(of), sum(known)
+
+    line = re.search(r'<p class="cost" id="cost">(.*?)</p>', text, re.S).group(1)
+    spans = r'<span class="spent" data-runs="(\d+)" data-ms="(\d+)">([^<]*)</span>'
+    have = [(int(n), int(ms)) for n, ms, _ in re.findall(spans, line)]
+    assert have[0] == spent(runs), (have, spent(runs))
+    went = {k: (int(n), int(ms)) for k, n, ms, _ in re.findall(r"([a-z][a-z ]*): " + spans, line.replace("It went into ", ""))}
+    kinds = {purpose(r) for r in runs}
+    assert went == {k: spent([r for r in runs if purpose(r) == k]) for k in kinds}, went
+    for n, ms, said in re.findall(spans, text):
+        assert re.match(r"[0-9,]+ runs?", said) and int(said.split()[0].replace(",", "")) == int(n)
+        amount = re.search(r"([0-9.]+) (s|min|h)\b", said)
+        if amount:
+            off = {"s": 1000, "min": 60000, "h": 360000}[amount.group(2)]
+            approx(float(amount.group(1)) * {"s": 1, "min": 60, "h": 3600}[amount.group(2)] * 1000, int(ms), off)
+        else:
+            assert "not known" in said and any(r["run"]["cost_ms"] is None for r in runs), said
+    if not finds:
+        assert "None found yet." in line and len(have) == 1 + len(kinds)
+    else:
+        each = len(runs) / len(finds)
+        assert f"{len(finds)} confirmed improvement" in line and f"one for every {each:.1f} runs" in line, line
+        assert have[-1] == spent([r for r in runs if r["row"] > finds[-1]["row"]])
+    # Each find: the runs on its axis since the one before it.
+    of = lambda r: (r[r["kind"]]["lane"], r[r["kind"]]["cap_ms"], r[r["kind"]]["group_sha256"])
+    compared = 0
+    for find in finds:
+        row = re.search(rf'<tr id="r{find["row"]}">(.*?)</tr>', text, re.S)
+        if not row:
+            continue
+        n, ms, _ = re.search(r'<div class="sub cost">cost ' + spans, row.group(1)).groups()
+        before = max([f["row"] for f in finds if f["row"] < find["row"] and of(f) == of(find)], default=0)
+        own = [r for r in runs if before < r["row"] < find["row"] and
+               (of(r) == of(find) or r["run"]["group_sha256"] is None and of(r)[:2] == of(find)[:2])]
+        assert (int(n), int(ms)) == spent(own), (find["row"], n, ms, spent(own))
+        compared += 1
+    print(compared)
+
+
 def parts_of(colour):
     if len(colour) == 4:
         colour = "#" + "".join(2 * c for c in colour[1:])
@@ -358,6 +414,8 @@ if __name__ == "__main__":
         form(page)
     elif sys.argv[1] == "numbers":
         numbers(page, sys.argv[3])
+    elif sys.argv[1] == "cost":
+        cost(page, sys.argv[3])
     elif sys.argv[1] == "tried":
         tried(page, sys.argv[3], sys.argv[4])
     elif sys.argv[1] == "colours":
