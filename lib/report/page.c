@@ -229,6 +229,32 @@ put_lures(const struct page *p)
 	}
 }
 
+/* The last promotion of an incumbent's configuration, whether it stands or was revoked; NULL: there is none. */
+static const struct pagedata_promotion *
+last_promotion(const struct pagedata *s, const struct pagedata_group *g)
+{
+	const struct pagedata_promotion *q;
+
+	for (q = s->promotions; q < s->promotions + s->promotion_count; q++)
+		if (q->group == g->group && q->tag == g->tag && q->next == 0)
+			return (q);
+	return (NULL);
+}
+
+/* What challengers are screened against in the incumbent's place, where somebody asked for that. */
+static void
+put_base(const struct page *p, const struct pagedata_group *g)
+{
+	const struct standings_group *own = standings_group(&p->s->l.book, g->group);
+	const struct pagedata_run *r;
+
+	if (own == NULL || own->base == 0 || (r = pagedata_run(p->s, (uint64_t)own->base_run + 1)) == NULL)
+		return;
+	markup_put(p->m, "<p id=\"base\">Challengers are screened against a <b>provisional</b> base, %s (", r->name);
+	words_row(p, r->row);
+	markup_put(p->m, "), which no confirmation has found better than the incumbent.</p>");
+}
+
 static void
 answer_best(const struct page *p)
 {
@@ -258,11 +284,12 @@ answer_best(const struct page *p)
 		return;
 	}
 	r = pagedata_run(s, g->row);
+	q = last_promotion(s, g);
 	markup_put(p->m, "<p class=\"big\" id=\"best\">");
 	markup_data(p->m, g->score, 5);
 	markup_put(p->m, " <small>%s</small>", words_unit(s));
-	if (g->promoted)
-		put_badge(p->m, "promoted");
+	if (q != NULL)
+		put_badge(p->m, q->bar == 0 ? "promoted" : "revoked");
 	/* From law 3 on it is no plain mean: its confirmation's gain over the one before it counts, too. */
 	markup_put(p->m, "</p><p>The incumbent configuration, %s%u run%s; the last of them is <b>%s</b> (",
 	    s->l.book.policy.law >= 3 ? "estimated from " :
@@ -289,12 +316,12 @@ answer_best(const struct page *p)
 		markup_put(p->m, ".");
 	}
 	markup_put(p->m, "</p>");
-	for (q = s->promotions; q < s->promotions + s->promotion_count; q++)
-		if (q->row == g->promoted) {
-			markup_put(p->m, "<p>");
-			put_promoted(p, q);
-			markup_put(p->m, "</p>");
-		}
+	if (q != NULL) {
+		markup_put(p->m, "<p>");
+		put_promoted(p, q);
+		markup_put(p->m, "</p>");
+	}
+	put_base(p, g);
 	if (r != NULL && *r->hypothesis != '\0') {
 		markup_put(p->m, "<p>What it tries: ");
 		words_text(p->m, r->hypothesis, TEXT);
@@ -310,6 +337,7 @@ answer_real(const struct page *p)
 	const struct pagedata *s = p->s;
 	const struct pagedata_group *g = s->main;
 	const struct pagedata_confirmation *c = crowning(s, g);
+	const struct pagedata_promotion *q = g == NULL ? NULL : last_promotion(s, g);
 
 	markup_put(p->m, "<article><h2>Is it real?</h2>\n");
 	if (s->replay.first != 0)
@@ -378,6 +406,11 @@ answer_real(const struct page *p)
 		    " sound run: a starting point, not an achievement. No confirmation has found it better than"
 		    " anything.</p>");
 	}
+	if (q != NULL && q->bar != 0)
+		markup_put(p->m,
+		    "<p class=\"no\">Its promotion was <b>revoked</b>: what row %llu says stands against it until"
+		    " somebody clears it.</p>",
+		    (unsigned long long)q->bar);
 	if (g != NULL && s->track != NULL && !s->track->calibrated)
 		markup_put(p->m,
 		    "<p>The noise of lane %s is <b>uncalibrated</b>: how far seeds lie apart is not"
@@ -580,7 +613,7 @@ answer_next(const struct page *p)
 	if (s->open == NULL)
 		put_seconds(p);
 	put_tried(p);
-	if (crowning(s, s->main) != NULL && s->main->promoted == 0 && s->open == NULL &&
+	if (crowning(s, s->main) != NULL && s->open == NULL && last_promotion(s, s->main) == NULL &&
 	    (r = pagedata_run(s, s->main->row)) != NULL) {
 		markup_put(p->m, "<p>The incumbent is confirmed but not <a href=\"#promotion\">promoted</a>:</p>");
 		put_promote(p, r->dir);
@@ -999,7 +1032,8 @@ put_promotion(const struct page *p)
 	const struct pagedata_run *r = s->main == NULL ? NULL : pagedata_run(s, s->main->row);
 	enum promote_holds worst = PROMOTE_YES;
 	int stands = s->promote.promoted != 0 || (s->main != NULL && s->main->promoted != 0);
-	const struct pagedata_promotion *q;
+	const struct pagedata_promotion *q = s->main == NULL ? NULL : last_promotion(s, s->main);
+	int revoked = q != NULL && q->bar != 0;
 	size_t i, n = 0;
 
 	for (i = 0; i < s->promote.count; i++)
@@ -1008,10 +1042,12 @@ put_promotion(const struct page *p)
 	markup_put(p->m,
 	    "<section id=\"promotion\" aria-labelledby=\"hp\"><h2 id=\"hp\">Promotion: <span"
 	    " class=\"%s\">%s</span></h2>\n",
-	    stands || (r != NULL && worst == PROMOTE_YES) ? "yes" :
-		worst == PROMOTE_NO                       ? "no" :
-							    "open",
-	    stands                   ? "promoted" :
+	    revoked                                           ? "no" :
+		stands || (r != NULL && worst == PROMOTE_YES) ? "yes" :
+		worst == PROMOTE_NO                           ? "no" :
+								"open",
+	    revoked                  ? "revoked" :
+		stands               ? "promoted" :
 		r == NULL            ? "nothing to promote" :
 		worst == PROMOTE_YES ? "may be asked for" :
 		worst == PROMOTE_NO  ? "refused" :
@@ -1041,7 +1077,7 @@ put_promotion(const struct page *p)
 	    "</ul><p class=\"note\">Whether all documents were scored, the files of all runs that the gain"
 	    " rests on are still those of their rows, every verdict follows from the rows, and the artifact scores the"
 	    " same again is asked when it is promoted.</p>");
-	if (!stands)
+	if (!stands && !revoked)
 		put_promote(p, r->dir);
 	markup_put(p->m, "</section>\n");
 }
