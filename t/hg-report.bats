@@ -266,6 +266,69 @@ text() {
 	[ "$(grep -o 'class="loss"' p.html | wc -l)" -eq 5 ]
 }
 
+@test "each of the last runs that trained has both losses at their last common step, what it set otherwise and its verdict" {
+	cp -a "$F/plain" both
+	# one that ended early, as the ledger would bind it
+	"$PYTHON" - both <<-'END'
+	import hashlib, json, os, subprocess, sys
+	rows = [json.loads(line) for line in open("both/ledger/ledger.jsonl")]
+	run = [r for r in rows if r["kind"] == "run" and os.path.exists(f"both/runs/{r['run']['run_id']}/metrics.jsonl")][-1]
+	where = f"both/runs/{run['run']['run_id']}"
+	kept = open(f"{where}/metrics.jsonl").read().splitlines(True)[:400]
+	report = json.load(open(f"{where}/training_report.json"))
+	was = hashlib.sha256(open(f"{where}/metrics.jsonl", "rb").read()).hexdigest()
+	text = json.dumps(report)
+	assert was in text
+	text = text.replace(was, hashlib.sha256("".join(kept).encode()).hexdigest())
+	open(f"{where}/metrics.jsonl", "w").writelines(kept)
+	open(f"{where}/training_report.json", "w").write(text)
+	sha = hashlib.sha256(text.encode()).hexdigest()
+	subprocess.run(["python3", os.environ["HG_TOP"] + "/t/tools/report_forge.py", "both/ledger", "set", str(run["row"]),
+	    f'run.training_report_sha256="{sha}"'], check=True)
+	END
+	hg-report -o p.html both/ledger
+	page form p.html
+	"$PYTHON" - p.html both <<-'END'
+	import json, re, sys
+	text, rows = open(sys.argv[1]).read(), [json.loads(line) for line in open(sys.argv[2] + "/ledger/ledger.jsonl")]
+	rows = {r["row"]: r for r in rows}
+	def points(row):
+	    lines = [json.loads(l) for l in open(f"{sys.argv[2]}/runs/{rows[row]['run']['run_id']}/metrics.jsonl")]
+	    lines = [(l["step"], l["train_loss"]) for l in lines if l.get("train_loss") is not None]
+	    per = -(-len(lines) // 240)
+	    parts = [lines[i:i + per] for i in range(0, len(lines), per)]
+	    return [tuple(sum(x) / len(part) for x in zip(*part)) for part in parts]
+	def at(p, step):
+	    for (a, x), (b, y) in zip(p, p[1:]):
+	        if a <= step <= b:
+	            return x + (y - x) * (step - a) / (b - a)
+	steps = set()
+	figures = re.findall(r'<figure id="l(\d+)">(.*?)</figure>', text, re.S)
+	assert len(figures) == 6
+	for row, body in figures:
+	    r = rows[int(row)]
+	    assert f'<a href="#l{row}">loss</a>' in text
+	    assert f'{r["verdict"]["class"]}: ' in body
+	    said = re.search(r"At step (\d+) ([0-9.]+) against ([0-9.]+)\.", body)
+	    other = re.search(r'incumbent [^ ]* <a class="row" href="#r(\d+)"', body)
+	    if "the incumbent's own" in body:
+	        assert not said
+	        continue
+	    own, under = points(int(row)), points(int(other.group(1)))
+	    step = min(own[-1][0], under[-1][0])
+	    steps.add(int(said.group(1)))
+	    assert abs(step - int(said.group(1))) <= 0.5
+	    assert abs(at(own, step) - float(said.group(2))) < 6e-5, (row, at(own, step), said.groups())
+	    assert abs(at(under, step) - float(said.group(3))) < 6e-5, (row, at(under, step), said.groups())
+	    # the two are told apart by more than their colour
+	    assert 'class="loss" d="' in body and 'class="under" d="' in body
+	assert len(steps) == 2, steps
+	style = re.search(r"<style>(.*?)</style>", text, re.S).group(1)
+	assert "stroke-dasharray" in re.search(r"\.under\{([^}]*)\}", style).group(1)
+	assert "stroke-dasharray" not in re.search(r"\.loss\{([^}]*)\}", style).group(1)
+	END
+}
+
 @test "a verdict that does not follow from its rows is said before all else, though the chain be whole" {
 	local row
 	cp -a "$F/plain" forged
@@ -623,7 +686,7 @@ text() {
 	[ "$(grep -o 'class="under"' p.html | wc -l)" -eq 5 ]
 	[ "$(grep -oE "incumbent ${name%.*}\.[0-9]+ #$row" t | wc -l)" -eq 5 ]
 	[ "$(grep -o "It is the incumbent's own" t | wc -l)" -eq 1 ]
-	[ "$(grep -o '>steps</text>' p.html | wc -l)" -eq 6 ]
+	[ "$(sed -n '/<div class="curves">/,/<\/section>/p' p.html | grep -o '>steps</text>' | wc -l)" -eq 6 ]
 	# one of another tokenizer is compared with nobody, and one whose incumbent's files are gone says so
 	cp -a "$F/plain" other
 	rm -r "other/runs/$(jq -r "select(.row == $row).run.run_id" other/ledger/ledger.jsonl)"

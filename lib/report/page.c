@@ -6,10 +6,10 @@
 #include "base/utf8.h"
 #include "report/chart.h"
 #include "report/cost.h"
-#include "report/curves.h"
 #include "report/imported.h"
 #include "report/page.h"
 #include "report/css.h"
+#include "report/trained.h"
 #include "report/tried.h"
 #include "report/words.h"
 #include "law/explain.h"
@@ -20,9 +20,7 @@ enum {
 	GROUPS = WORDS_GROUPS,
 	PARAGRAPHS = 12,
 	CONFIRMATIONS = WORDS_CONFIRMATIONS,
-	CURVES = 6,
 	OUT = 8,
-	CHANGES = 24,
 	TEXT = WORDS_TEXT
 };
 
@@ -752,62 +750,12 @@ put_history(const struct page *p)
 	markup_put(p->m, "</section>\n");
 }
 
-/* One key a piece, so that it is not torn at the arrow where a line ends. */
-static void
-put_changes(struct markup *m, const char *line)
-{
-	struct str part = STR_INIT;
-	size_t n, shown = 0;
-
-	for (; *line != '\0' && shown < CHANGES; line += n + (line[n] == '\n'), shown++) {
-		n = strcspn(line, "\n");
-		part.n = 0;
-		if (str_add(&part, line, n) == -1) {
-			m->failed = ENOMEM;
-			break;
-		}
-		markup_put(m, "<code>");
-		words_text(m, part.p, TEXT);
-		markup_put(m, "%s</code> ", line[n] == '\0' ? "" : ",");
-	}
-	if (*line != '\0')
-		markup_put(m, "and more");
-	str_free(&part);
-}
-
 /* The unit of a gain, where it is not that of the scores beside it. */
 static void
 put_unit(const struct page *p, double gain, int metric)
 {
 	if (isfinite(gain) && metric >= 0 && metric != (int)p->s->tracks.metric)
 		markup_put(p->m, "<div class=\"sub\">%s</div>", policy_metric_name((enum policy_metric)metric));
-}
-
-/* What was set otherwise than in the incumbent, key by key where both rows know; else as the verdict has it. */
-static void
-put_differs(const struct page *p, const struct pagedata_run *r)
-{
-	const char *name, *before = "";
-	unsigned i;
-
-	if (*r->differs == '\0' && r->changed == 0)
-		return;
-	markup_put(p->m, "<div class=\"sub differs\">");
-	if (r->against != 0) {
-		markup_put(p->m, "against ");
-		words_row(p, r->against);
-		markup_put(p->m, ": ");
-	} else
-		markup_put(p->m, "differs in ");
-	put_changes(p->m, r->differs);
-	if (*r->differs != '\0')
-		before = ", ";
-	for (i = 0; (name = verdict_changed_name(r->changed, i)) != NULL; i++)
-		if (*r->differs == '\0' || strcmp(name, "model") != 0) {
-			markup_put(p->m, "%s%s", before, name);
-			before = ", ";
-		}
-	markup_put(p->m, "</div>");
 }
 
 /* Which of its campaign's confirmations it was; of pairs, how many failures that campaign had spent with it. */
@@ -884,7 +832,7 @@ put_confirmation(const struct page *p, const struct chart_scale *scale, const st
 	    (unsigned long long)c->row, (unsigned long long)c->row, c->challenger);
 	if (r != NULL) {
 		words_text(p->m, r->hypothesis, TEXT);
-		put_differs(p, r);
+		words_differs(p, r);
 	}
 	markup_put(p->m,
 	    "<div class=\"sub\">against %s<span class=\"wide\">, lane %s</span></div></th><td"
@@ -1082,131 +1030,6 @@ put_promotion(const struct page *p)
 	markup_put(p->m, "</section>\n");
 }
 
-/* The run whose curve lies beneath another's: the incumbent's, if both may stand on one axis. */
-static const struct pagedata_run *
-beneath(const struct pagedata *s, const struct pagedata_run *r)
-{
-	const struct timeline *k = timeline_of(&s->tracks, r->row);
-	const struct pagedata_group *g = k == NULL ? NULL : pagedata_group(s, standings_tag(k->group));
-	const struct pagedata_run *other = g == NULL ? NULL : pagedata_run(s, g->row);
-
-	return (other != NULL && timeline_of(&s->tracks, other->row) == k ? other : NULL);
-}
-
-/* Widen the bounds to a curve, but for its first steps: they fall from far above, and would squash the rest. */
-static void
-bound_curve(const struct curve *c, double *low, double *high)
-{
-	double early = c->last_step / 10;
-	size_t j;
-
-	for (j = 0; j < c->count; j++)
-		if (isfinite(c->point[j].loss) && (c->point[j].step >= early || c->count < 8)) {
-			*low = fmin(*low, c->point[j].loss);
-			*high = fmax(*high, c->point[j].loss);
-		}
-	for (j = 0; j < c->vals; j++) {
-		*low = fmin(*low, c->val[j].loss);
-		*high = fmax(*high, c->val[j].loss);
-	}
-}
-
-struct pair {
-	const struct pagedata_run *run, *other; /* other: the incumbent's, or NULL */
-	struct curve own, under;
-};
-
-static void
-put_pair(const struct page *p, const struct pair *q, double low, double high)
-{
-	const struct pagedata_run *r = q->run;
-	int drawn = q->own.state == CURVES_READ,
-	    laid = q->other != NULL && q->other != r && q->under.state == CURVES_READ;
-
-	markup_put(p->m, "<figure>");
-	if (drawn)
-		chart_curve(p->m, &q->own, laid ? &q->under : NULL, low, high, r->name);
-	markup_put(p->m, "<figcaption>");
-	if (drawn)
-		chart_pen(p->m, 0);
-	markup_put(p->m, "<b>%s</b> ", r->name);
-	words_row(p, r->row);
-	if (*r->side != '\0')
-		markup_put(p->m, ", %s", r->side);
-	if (drawn) {
-		markup_put(p->m, "<br>loss %.4f at step %.0f, score ", q->own.last_loss, q->own.last_step);
-		markup_data(p->m, r->score, 5);
-	} else
-		markup_put(p->m, "<br>No curve: %s.", curves_why(q->own.state));
-	if (q->other == r)
-		markup_put(p->m, "<br>It is the incumbent's own.");
-	else if (drawn && q->other == NULL)
-		markup_put(p->m, "<br>No incumbent whose loss could be compared.");
-	else if (drawn) {
-		markup_put(p->m, "<br>");
-		if (laid)
-			chart_pen(p->m, 1);
-		markup_put(p->m, "incumbent %s ", q->other->name);
-		words_row(p, q->other->row);
-		if (!laid)
-			markup_put(p->m, ": no curve, %s", curves_why(q->under.state));
-	}
-	markup_put(p->m, "</figcaption></figure>\n");
-}
-
-static void
-put_curves(const struct page *p)
-{
-	const struct pagedata *s = p->s;
-	const struct pagedata_run *r;
-	struct pair *list;
-	double low = INFINITY, high = -INFINITY;
-	size_t n = 0, i, read = 0, per = 1;
-
-	if ((list = calloc(CURVES, sizeof(*list))) == NULL) {
-		p->m->failed = ENOMEM;
-		return;
-	}
-	for (r = s->run_count == 0 ? NULL : s->runs + s->run_count; r != NULL && r-- > s->runs && n < CURVES;)
-		if (*r->report != '\0')
-			list[n++].run = r;
-	for (i = 0; i < n; i++) {
-		list[i].other = beneath(s, list[i].run);
-		if (curves_read(s, list[i].run, &list[i].own) == -1 ||
-		    (list[i].other != NULL && curves_read(s, list[i].other, &list[i].under) == -1)) {
-			p->m->failed = errno;
-			break;
-		}
-		read += list[i].own.state == CURVES_READ;
-		per = list[i].own.per > per ? list[i].own.per : per;
-		bound_curve(&list[i].own, &low, &high);
-		if (list[i].own.state == CURVES_READ)
-			bound_curve(&list[i].under, &low, &high);
-	}
-	if (n == 0)
-		goto out;
-	markup_put(p->m, "<section aria-labelledby=\"hl\"><h2 id=\"hl\">Loss curves of the last runs</h2>\n");
-	if (read > 0) {
-		markup_put(p->m,
-		    "<p class=\"note\">Training loss in nats per token against steps, all between the same bounds;"
-		    " the first tenth may run out of them at the top. Circles are validation. Read from each run's own"
-		    " metrics, whose digest the ledger binds.");
-		if (per > 1)
-			markup_put(p->m, " A point is the mean of up to %zu logged steps.", per);
-		markup_put(p->m, "</p>\n");
-		if (!(high > low)) {
-			low -= 0.5;
-			high += 0.5;
-		}
-	}
-	markup_put(p->m, "<div class=\"curves\">\n");
-	for (i = 0; i < n; i++)
-		put_pair(p, &list[i], low, high);
-	markup_put(p->m, "</div></section>\n");
-out:
-	free(list);
-}
-
 static void
 put_said(const struct page *p)
 {
@@ -1230,7 +1053,7 @@ put_said(const struct page *p)
 		words_when(p->m, r->at_ms);
 		markup_put(p->m, "</span>");
 		words_text(p->m, r->text, 1500);
-		put_differs(p, r);
+		words_differs(p, r);
 		markup_put(p->m, "</li>\n");
 	}
 	markup_put(p->m, "</ul></section>\n");
@@ -1286,6 +1109,8 @@ put_run(const struct page *p, const struct pagedata_run *r, int groups)
 	markup_put(m, "<code>%-.8s</code>", r->config);
 	if (r->attempt > 1)
 		markup_put(m, " attempt %lld", (long long)r->attempt);
+	if (trained_has(p->s, r))
+		markup_put(m, " <a href=\"#l%llu\">loss</a>", (unsigned long long)r->row);
 	if (groups && g != NULL)
 		markup_put(m, " in %s <code>%-.8s</code>", g->data == NULL ? "group" : g->data, g->hex);
 	markup_put(m, "</div></th><td class=\"n wide\">");
@@ -1313,7 +1138,7 @@ put_run(const struct page *p, const struct pagedata_run *r, int groups)
 		r->pending ? "; pending" :
 			     "");
 	words_text(m, r->hypothesis, TEXT);
-	put_differs(p, r);
+	words_differs(p, r);
 	if (*r->findings != '\0') {
 		markup_put(m, "<div class=\"sub\">");
 		words_text(m, r->findings, TEXT);
@@ -1467,7 +1292,7 @@ page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t
 		put_stop(&p);
 		put_promotion(&p);
 		markup_put(m, "</div>\n");
-		put_curves(&p);
+		trained_write(&p);
 		put_said(&p);
 		put_runs(&p);
 	}

@@ -111,6 +111,55 @@ words_group(struct markup *m, const struct pagedata_group *g)
 		markup_put(m, "data <code>%-.8s</code>, eval law <code>%-.8s</code>", g->data_hex, g->eval_hex);
 }
 
+/* One key a piece, so that it is not torn at the arrow where a line ends. */
+static void
+put_changes(struct markup *m, const char *line)
+{
+	struct str part = STR_INIT;
+	size_t n, shown = 0;
+
+	for (; *line != '\0' && shown < WORDS_CHANGES; line += n + (line[n] == '\n'), shown++) {
+		n = strcspn(line, "\n");
+		part.n = 0;
+		if (str_add(&part, line, n) == -1) {
+			m->failed = ENOMEM;
+			break;
+		}
+		markup_put(m, "<code>");
+		words_text(m, part.p, WORDS_TEXT);
+		markup_put(m, "%s</code> ", line[n] == '\0' ? "" : ",");
+	}
+	if (*line != '\0')
+		markup_put(m, "and more");
+	str_free(&part);
+}
+
+void
+words_differs(const struct page *p, const struct pagedata_run *r)
+{
+	const char *name, *before = "";
+	unsigned i;
+
+	if (*r->differs == '\0' && r->changed == 0)
+		return;
+	markup_put(p->m, "<div class=\"sub differs\">");
+	if (r->against != 0) {
+		markup_put(p->m, "against ");
+		words_row(p, r->against);
+		markup_put(p->m, ": ");
+	} else
+		markup_put(p->m, "differs in ");
+	put_changes(p->m, r->differs);
+	if (*r->differs != '\0')
+		before = ", ";
+	for (i = 0; (name = verdict_changed_name(r->changed, i)) != NULL; i++)
+		if (*r->differs == '\0' || strcmp(name, "model") != 0) {
+			markup_put(p->m, "%s%s", before, name);
+			before = ", ";
+		}
+	markup_put(p->m, "</div>");
+}
+
 const char *
 words_fate(enum pagedata_fate fate)
 {

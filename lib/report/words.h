@@ -11,7 +11,7 @@
  */
 
 /* What a page holds at most; the sections say what they left out, and where that stands. */
-enum { WORDS_GROUPS = 24, WORDS_RUNS = 1000, WORDS_CONFIRMATIONS = 40, WORDS_TEXT = 400 };
+enum { WORDS_GROUPS = 24, WORDS_RUNS = 1000, WORDS_CONFIRMATIONS = 40, WORDS_TEXT = 400, WORDS_CHANGES = 24 };
 
 struct page {
 	struct markup *m;
@@ -41,6 +41,9 @@ void words_lane(struct markup *m, const char *backend, const char *lane, int64_t
 
 /* What a group is: data and eval law by the names that people have for them, or by digest where rows know none. */
 void words_group(struct markup *m, const struct pagedata_group *g);
+
+/* What was set otherwise than in the incumbent, key by key where both rows know; else as the verdict has it. */
+void words_differs(const struct page *p, const struct pagedata_run *r);
 
 /* What became of a configuration. */
 const char *words_fate(enum pagedata_fate fate);
