@@ -274,7 +274,7 @@ text() {
 	rows = [json.loads(line) for line in open("both/ledger/ledger.jsonl")]
 	run = [r for r in rows if r["kind"] == "run" and os.path.exists(f"both/runs/{r['run']['run_id']}/metrics.jsonl")][-1]
 	where = f"both/runs/{run['run']['run_id']}"
-	kept = open(f"{where}/metrics.jsonl").read().splitlines(True)[:400]
+	kept = open(f"{where}/metrics.jsonl").read().splitlines(True)[:403]
 	report = json.load(open(f"{where}/training_report.json"))
 	was = hashlib.sha256(open(f"{where}/metrics.jsonl", "rb").read()).hexdigest()
 	text = json.dumps(report)
