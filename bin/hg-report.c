@@ -14,6 +14,8 @@
 #include "base/say.h"
 #include "report/pagedata.h"
 
+enum { DAY_MS = 24 * 60 * 60 * 1000 };
+
 /* The time that the page bears: SOURCE_DATE_EPOCH where it is set, so that a page can be made again; else now. */
 static int
 made_at(int64_t *ms)
@@ -67,14 +69,15 @@ int
 main(int argc, char **argv)
 {
 	static const struct opt_tool tool = { "hg-report", "Make a page of a ledger, to be read in a browser.",
-		"hg-report [-o FILE] LEDGER" };
+		"hg-report [-o FILE] [-r SECONDS] LEDGER" };
 	static struct opt table[] = {
 		{ .letter = 'o', .arg = "FILE", .help = "write the page there, whole or not at all" },
+		{ .letter = 'r', .arg = "SECONDS", .help = "a browser loads the page again every so many seconds" },
 		{ .letter = '\0' }
 	};
 	struct markup m = { STR_INIT, 0 };
 	struct pagedata s;
-	int64_t made_ms;
+	int64_t made_ms, again_ms = 0;
 	const char *out;
 	int i, code;
 
@@ -83,11 +86,16 @@ main(int argc, char **argv)
 		return (i == OPT_EXIT ? exit_flush(HG_EXIT_DONE) : HG_EXIT_USAGE);
 	if (argc - i != 1)
 		return (opt_usage(&tool));
+	if (opt_row(table, 'r')->value != NULL &&
+	    num_duration_ms(opt_row(table, 'r')->value, DAY_MS, &again_ms) == -1) {
+		say_error("-r '%s' is not a time of up to a day", opt_row(table, 'r')->value);
+		return (opt_usage(&tool));
+	}
 	if (made_at(&made_ms) == -1)
 		return (HG_EXIT_USAGE);
 	if ((code = pagedata_read(&s, argv[i])) != HG_EXIT_DONE)
 		return (code);
-	page_write(&m, &s, name_of(s.l.real), made_ms);
+	page_write(&m, &s, name_of(s.l.real), made_ms, (unsigned)((again_ms + 999) / 1000));
 	pagedata_free(&s);
 	out = opt_row(table, 'o')->value;
 	if (m.failed) {

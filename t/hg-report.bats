@@ -16,14 +16,13 @@ scored() {
 	hg-ledger add "${1%/runs/*}/ledger" "$1" > "${1%/runs/*}/added"
 }
 
-# slot DIR RUN BPB LR [KEY=VALUE...]: a run as the open plan asks for it next, the challenger's matrix_lr being LR.
+# slot DIR RUN BPB [KEY=VALUE...]: a run as the open plan asks for it next, which takes its slot before it trains.
 slot() {
-	local line lr=0.04 dir=$1 run=$2 bpb=$3
+	local line dir=$1 run=$2 bpb=$3
 	line=$(hg-ledger next "$dir/ledger")
-	[ "$(echo "$line" | cut -f 3)" = incumbent ] || lr=$4
-	shift 4
-	hg-spec -b "$dir/runs/base1/spec.json" -s "train.matrix_lr=$lr" -s "train.seed=$(echo "$line" | cut -f 4)" \
-	    -s "train.data_offset=$(echo "$line" | cut -f 6)" "$dir/runs/$run"
+	shift 3
+	hg-spec -b "$dir/ledger/$(cut -f 5 <<< "$line")/spec.json" -s train.seed="$(cut -f 4 <<< "$line")" \
+	    -s train.data_offset="$(cut -f 6 <<< "$line")" "$dir/runs/$run" 2> "$dir/warned"
 	hg-ledger take "$dir/ledger" "$dir/runs/$run" > "$dir/taken"
 	scored "$dir/runs/$run" "$bpb" "$@"
 }
@@ -42,7 +41,7 @@ a_night() {
 	scored "$1/runs/good.2" 2.23 train.matrix_lr=0.02 seed=77
 	hg-ledger plan "$1/ledger" "$1/runs/good" > "$1/plan"
 	for i in 1 2 3; do
-		slot "$1" "good.p.$i" 2.23 0.02
+		slot "$1" "good.p.$i" 2.23
 	done
 	hg-ledger plan -x "$1/ledger" > "$1/given-up"
 }
@@ -267,6 +266,69 @@ text() {
 	[ "$(grep -o 'class="loss"' p.html | wc -l)" -eq 5 ]
 }
 
+@test "each of the last runs that trained has both losses at their last common step, what it set otherwise and its verdict" {
+	cp -a "$F/plain" both
+	# one that ended early, as the ledger would bind it
+	"$PYTHON" - both <<-'END'
+	import hashlib, json, os, subprocess, sys
+	rows = [json.loads(line) for line in open("both/ledger/ledger.jsonl")]
+	run = [r for r in rows if r["kind"] == "run" and os.path.exists(f"both/runs/{r['run']['run_id']}/metrics.jsonl")][-1]
+	where = f"both/runs/{run['run']['run_id']}"
+	kept = open(f"{where}/metrics.jsonl").read().splitlines(True)[:403]
+	report = json.load(open(f"{where}/training_report.json"))
+	was = hashlib.sha256(open(f"{where}/metrics.jsonl", "rb").read()).hexdigest()
+	text = json.dumps(report)
+	assert was in text
+	text = text.replace(was, hashlib.sha256("".join(kept).encode()).hexdigest())
+	open(f"{where}/metrics.jsonl", "w").writelines(kept)
+	open(f"{where}/training_report.json", "w").write(text)
+	sha = hashlib.sha256(text.encode()).hexdigest()
+	subprocess.run(["python3", os.environ["HG_TOP"] + "/t/tools/report_forge.py", "both/ledger", "set", str(run["row"]),
+	    f'run.training_report_sha256="{sha}"'], check=True)
+	END
+	hg-report -o p.html both/ledger
+	page form p.html
+	"$PYTHON" - p.html both <<-'END'
+	import json, re, sys
+	text, rows = open(sys.argv[1]).read(), [json.loads(line) for line in open(sys.argv[2] + "/ledger/ledger.jsonl")]
+	rows = {r["row"]: r for r in rows}
+	def points(row):
+	    lines = [json.loads(l) for l in open(f"{sys.argv[2]}/runs/{rows[row]['run']['run_id']}/metrics.jsonl")]
+	    lines = [(l["step"], l["train_loss"]) for l in lines if l.get("train_loss") is not None]
+	    per = -(-len(lines) // 240)
+	    parts = [lines[i:i + per] for i in range(0, len(lines), per)]
+	    return [tuple(sum(x) / len(part) for x in zip(*part)) for part in parts]
+	def at(p, step):
+	    for (a, x), (b, y) in zip(p, p[1:]):
+	        if a <= step <= b:
+	            return x + (y - x) * (step - a) / (b - a)
+	steps = set()
+	figures = re.findall(r'<figure id="l(\d+)">(.*?)</figure>', text, re.S)
+	assert len(figures) == 6
+	for row, body in figures:
+	    r = rows[int(row)]
+	    assert f'<a href="#l{row}">loss</a>' in text
+	    assert f'{r["verdict"]["class"]}: ' in body
+	    said = re.search(r"At step (\d+) ([0-9.]+) against ([0-9.]+)\.", body)
+	    other = re.search(r'incumbent [^ ]* <a class="row" href="#r(\d+)"', body)
+	    if "the incumbent's own" in body:
+	        assert not said
+	        continue
+	    own, under = points(int(row)), points(int(other.group(1)))
+	    step = min(own[-1][0], under[-1][0])
+	    steps.add(int(said.group(1)))
+	    assert abs(step - int(said.group(1))) <= 0.5
+	    assert abs(at(own, step) - float(said.group(2))) < 6e-5, (row, at(own, step), said.groups())
+	    assert abs(at(under, step) - float(said.group(3))) < 6e-5, (row, at(under, step), said.groups())
+	    # the two are told apart by more than their colour
+	    assert 'class="loss" d="' in body and 'class="under" d="' in body
+	assert len(steps) == 2, steps
+	style = re.search(r"<style>(.*?)</style>", text, re.S).group(1)
+	assert "stroke-dasharray" in re.search(r"\.under\{([^}]*)\}", style).group(1)
+	assert "stroke-dasharray" not in re.search(r"\.loss\{([^}]*)\}", style).group(1)
+	END
+}
+
 @test "a verdict that does not follow from its rows is said before all else, though the chain be whole" {
 	local row
 	cp -a "$F/plain" forged
@@ -487,16 +549,16 @@ text() {
 	run ! grep -qE 'wait[a-z]* for a second run' t
 	[ "$(grep -o '<div class="sub">mean of 2 runs</div>' p.html | wc -l)" -eq 2 ]
 	hg-ledger plan pairs/ledger pairs/runs/once.2 > plan
-	slot pairs p.1 2.31 0.01 refuse=train:out_of_memory
-	slot pairs p.2 2.302 0.01
-	slot pairs p.3 2.305 0.01
+	slot pairs p.1 2.31 refuse=train:out_of_memory
+	slot pairs p.2 2.302
+	slot pairs p.3 2.305
 	hg-report -o p.html pairs/ledger
 	text p.html | sed 's/\xc2\xa0/ /g' > t
 	grep -qE "Finish the confirmation The plan for once.2 against base[0-9] has 1 of at most 24 pairs of runs; the odds for a gain are [0-9.]+ to 1( against it)?; it is confirmed at [0-9,]+ to 1, and ends as soon as the odds decide" t
 	grep -qE 'has spent 1 of its [0-9]+ failures, the open one counted; .* The 2 campaigns of this ledger have spent levels of 0.00[0-9]+ in all' t
 	grep -qE 'once.2 against base[0-9]+, 2 of at most 48 runs are in' t
-	[ "$(hg-ledger next pairs/ledger | cut -f 3)" = challenger ] || slot pairs p.4 2.304 0.01
-	slot pairs p.5 2.31 0.01 refuse=train:loss_diverged
+	[ "$(hg-ledger next pairs/ledger | cut -f 3)" = challenger ] || slot pairs p.4 2.304
+	slot pairs p.5 2.31 refuse=train:loss_diverged
 	hg-report -o p.html pairs/ledger
 	page form p.html
 	text p.html > t
@@ -624,13 +686,74 @@ text() {
 	[ "$(grep -o 'class="under"' p.html | wc -l)" -eq 5 ]
 	[ "$(grep -oE "incumbent ${name%.*}\.[0-9]+ #$row" t | wc -l)" -eq 5 ]
 	[ "$(grep -o "It is the incumbent's own" t | wc -l)" -eq 1 ]
-	[ "$(grep -o '>steps</text>' p.html | wc -l)" -eq 6 ]
+	[ "$(sed -n '/<div class="curves">/,/<\/section>/p' p.html | grep -o '>steps</text>' | wc -l)" -eq 6 ]
 	# one of another tokenizer is compared with nobody, and one whose incumbent's files are gone says so
 	cp -a "$F/plain" other
 	rm -r "other/runs/$(jq -r "select(.row == $row).run.run_id" other/ledger/ledger.jsonl)"
 	hg-report -o p.html other/ledger
 	run ! grep -q 'class="under"' p.html
 	[ "$(grep -oE "incumbent ${name%.*}\.[0-9]+ #$row ?: no curve, its files are no longer there" <(text p.html) | wc -l)" -eq 5 ]
+}
+
+@test "what was tried stands by key with values, runs, best scores and what became of them, and is drawn where it belongs" {
+	local lr
+	hg-report -o p.html "$F/plain/ledger"
+	[ "$(page tried p.html "$F/plain/ledger" "$HG_TOP/contracts/spec.json")" -ge 8 ]
+	# values that span more than 30 times, a key with a unit, one that is no number; without any run's directory
+	mkdir wide
+	for lr in 0.04 0.001 0.01 0.02 0.2; do
+		scored "wide/runs/lr$lr" "2.3${lr#0.}" train.matrix_lr=$lr
+	done
+	scored wide/runs/iters 2.31 train.iterations=150
+	scored wide/runs/arith 2.32 train.arith=bf16
+	scored wide/runs/refused 2.1 train.matrix_lr=0.2 seed=5 refuse=train:loss_diverged
+	scored wide/runs/starved 1.9 train.matrix_lr=0.01 starved=yes train.schedule=wallclock train.warmdown_frac=0.4
+	rm -rf wide/runs
+	hg-report -o p.html wide/ledger
+	page form p.html
+	[ "$(page tried p.html wide/ledger "$HG_TOP/contracts/spec.json")" -eq 4 ]
+	[ "$(sed -n '/<b>train.matrix_lr</,/<table>/p' p.html | grep -o '>logarithmic<')" = '>logarithmic<' ]
+	[ "$(sed -n '/<b>train.iterations</,/<table>/p' p.html | grep -o '>steps<')" = '>steps<' ]
+	text p.html > t
+	grep -qE '0\.2 2 1 by this key alone 1 out' t
+	# one axis at a time: what differs between two groups is no key that was tried in either
+	hg-report -o p.html "$F/many/ledger"
+	page form p.html
+	[ "$(grep -o '<div class="keys">' p.html | wc -l)" -eq 3 ]
+	# nobody tried anything, or nobody knows what
+	mkdir one
+	scored one/runs/a 2.3
+	hg-report -o p.html one/ledger
+	run ! grep -qF 'key by key' p.html
+}
+
+@test "a page says what a campaign cost in runs and hours, what that went into, and what each find cost" {
+	local row
+	hg-report -o p.html "$F/plain/ledger"
+	[ "$(page cost p.html "$F/plain/ledger")" -ge 2 ]
+	hg-report -o p.html "$F/many/ledger"
+	[ "$(page cost p.html "$F/many/ledger")" -ge 3 ]
+	# runs that a plan asked for, one that was starved, and no find
+	hg-report -o p.html "$F/night/ledger"
+	[ "$(page cost p.html "$F/night/ledger")" -eq 0 ]
+	grep -qE 'Cost so far: 11 runs, .* None found yet\.' <(text p.html)
+	# unlike costs, and one that no row knows
+	cp -a "$F/plain" uneven
+	for row in $(jq 'select(.kind == "run").row' uneven/ledger/ledger.jsonl | sed -n '3p;9p;20p;41p'); do
+		forge uneven/ledger set $row "run.cost_ms=$((row * 1234567))"
+	done
+	hg-report -o p.html uneven/ledger
+	[ "$(page cost p.html uneven/ledger)" -ge 2 ]
+	hg-report -o one.html "$F/plain/ledger"
+	forge uneven/ledger set "$row" run.cost_ms=null
+	hg-report -o p.html uneven/ledger
+	[ "$(page cost p.html uneven/ledger)" -ge 2 ]
+	grep -qF ', the time of 1 not known' p.html
+	run ! cmp -s <(grep -o 'class="spent"[^>]*' p.html) <(grep -o 'class="spent"[^>]*' one.html)
+	mkdir none
+	"$HG_T/tools/campaign" -n 0 none/ledger
+	hg-report -o p.html none/ledger
+	run ! grep -qF 'id="cost"' p.html
 }
 
 @test "the same ledger at the same time is the same page, and -o replaces a page whole" {
@@ -647,6 +770,34 @@ text() {
 	[ "$status" -eq 100 ]
 	run bash -c 'hg-report "$1" > /dev/full' - "$F/plain/ledger"
 	[ "$status" -eq 111 ]
+}
+
+@test "a page is loaded again only where that was asked for, and then tells of what is open and what is left" {
+	local wrong
+	cp -a "$F/night" open
+	scored open/runs/next 2.22 train.matrix_lr=0.01
+	scored open/runs/next.2 2.22 train.matrix_lr=0.01 seed=78
+	hg-ledger plan open/ledger open/runs/next > plan
+	slot open next.p.1 2.22
+	hg-report open/ledger > still.html
+	run ! grep -qF 'http-equiv="refresh"' still.html
+	hg-report -r 45 -o p.html open/ledger
+	page form p.html
+	[ "$(grep -o '<meta http-equiv="refresh"[^>]*>' p.html)" = '<meta http-equiv="refresh" content="45">' ]
+	[ "$(hg-report -r 1.5m open/ledger | grep -o '<meta http-equiv="refresh"[^>]*>')" = '<meta http-equiv="refresh" content="90">' ]
+	# nothing else differs, but that it is said
+	diff <(sed '/http-equiv="refresh"/d; s/; loaded again every 45 seconds//' p.html) still.html
+	text p.html > t
+	grep -qF '2027-01-15 08:00 UTC ; loaded again every 45 seconds' t
+	grep -qE 'Finish the confirmation The plan for next against base[0-9] has 0 of at most 24 pairs of runs and one run of another' t
+	grep -qE 'One is open: next against base[0-9], 1 of at most 48 runs are in' t
+	grep -qE 'has spent 2 of its [0-9]+ failures, the open one counted' t
+	for wrong in 0 -1 soon 86401 25h ''; do
+		run --separate-stderr hg-report -r "$wrong" open/ledger
+		[ "$status" -eq 100 ]
+		[ -z "$output" ]
+		[[ "$stderr" == *"-r '$wrong' is not a time of up to a day"* ]]
+	done
 }
 
 @test "a page changes nothing in the ledger or the runs" {

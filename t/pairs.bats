@@ -292,6 +292,7 @@ altered() {
 	hg-ledger base "$L" runs/one > out
 	grep -q "screened against 'one.2' from here on, step 1 from the incumbent; nothing has confirmed it" out
 	[ "$(hg-ledger base "$L" runs/one)" = "it is the base already" ]
+	hg-report "$L" | grep -qE 'id="base">Challengers are screened against a <b>provisional</b> base, one.2 \('
 	# what is better than the incumbent and worse than the base is no gain
 	scored runs/less 2.26 train.matrix_lr=0.0430 seed=71
 	add runs/less

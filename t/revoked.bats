@@ -78,6 +78,11 @@ sound() {
 	grep -q 'It does not stand, for what #[0-9]* says' page.html
 	grep -q 'class="badge[^"]*">revoked' page.html
 	run ! grep -q 'class="badge[^"]*">promoted' page.html
+	# at its top, too, where nothing asks to promote it again
+	grep -q '<p class="big" id="best">.*<span class="badge">revoked</span></p>' page.html
+	grep -qE 'Its promotion was <b>revoked</b>: what row [0-9]+ says stands against it' page.html
+	grep -q '<h2 id="hp">Promotion: <span class="no">revoked</span>' page.html
+	run ! grep -q 'hg-ledger promote' page.html
 	run -0 hg-ledger note "$L" runs/good cleared "restored from a copy"
 	[[ "$output" == "row "*": good: cleared" ]]
 	sound
@@ -85,6 +90,9 @@ sound() {
 	[[ "$output" == "promoted already: row "* ]]
 	[[ "$(hg-ledger incumbent "$L")" != *"does not stand"* ]]
 	run -0 hg-ledger recheck "$L"
+	hg-report -o page.html "$L"
+	run ! grep -q revoked page.html
+	grep -q '<p class="big" id="best">.*<span class="badge">promoted</span></p>' page.html
 }
 
 # bats test_tags=b79

@@ -67,10 +67,11 @@ int
 base_drop(struct ledger *l, enum base *how, struct row *out)
 {
 	const struct standings *b = &l->book;
-	const struct standings_group *g = NULL;
+	const struct standings_group *g = standings_group(b, b->last_group);
 	struct row row;
 	size_t i;
 
+	/* That of the runs that came last, if it has one. */
 	for (i = 0; i < b->group_count && (g == NULL || g->base == 0); i++)
 		g = &b->groups[i];
 	if (g == NULL || g->base == 0) {

@@ -259,14 +259,6 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 		say_error("'%s' is of the incumbent's own configuration", path);
 		return (PLAN_NO);
 	}
-	if (g->base != 0 && g->base != f->config) {
-		say_error(
-		    "its group is built on a provisional base, and only the whole of it is confirmed: make '%s' the "
-		    "base, or drop that",
-		    path);
-		shell_next("hg-ledger base %s %s  # or hg-ledger base -x %s", l->path, path, l->path);
-		return (PLAN_NO);
-	}
 	if (calibrated(b, standings_lane(b, f->group, f->lane)) != 1) {
 		say_error("the lane of '%s' is not calibrated", path);
 		say_advice(l, path, f);
@@ -291,10 +283,18 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 		return (PLAN_SECOND);
 	}
 	now = classify_run(b, screening, VERDICT_REASONS);
-	if (screening->reason == VERDICT_SECOND || now.reason == VERDICT_SECOND) {
+	if (screening->reason == VERDICT_SECOND && now.reason == VERDICT_SECOND) {
 		say_error("'%s' looked better once: another run of it, with another seed, comes first", path);
 		next_run(l, path, f);
 		return (PLAN_SECOND);
+	}
+	if (g->base != 0 && g->base != f->config) {
+		say_error(
+		    "its group is built on a provisional base, and only the whole of it is confirmed: make '%s' the "
+		    "base, or drop that",
+		    path);
+		shell_next("hg-ledger base %s %s  # or hg-ledger base -x %s", l->path, path, l->path);
+		return (PLAN_NO);
 	}
 	if (now.klass == VERDICT_REGRESSION || now.reason == VERDICT_NOT_COMPARABLE ||
 	    ((screening->reason == VERDICT_PROMISING || b->policy.law >= 3) && now.reason != VERDICT_PROMISING)) {

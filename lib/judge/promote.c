@@ -314,6 +314,20 @@ gain_of(const struct case_for *c, const struct standings_fact *confirmation, str
 	return (NULL);
 }
 
+/* Did so many runs of a confirmation come to nothing that which ones did may be what was found? */
+static int
+many_tries(const struct case_for *c, const struct standings_fact *confirmation)
+{
+	struct row row;
+	int many;
+
+	if (ledger_read(c->l, confirmation, &row) == -1)
+		return (1);
+	many = isfinite(row.verdict.is.odds) && verdict_many_tries(&row.verdict.is);
+	row_free(&row);
+	return (many);
+}
+
 /*
  * The bound of the gain over what was promoted last.  Gains of confirmations add up, and, as these have no run in
  * common, so do the squares of how far their bounds lie below them: a distance that is the quantile of each one's own
@@ -342,6 +356,13 @@ gained(struct case_for *c)
 		if ((why = gain_of(c, confirmation, &one)) != NULL) {
 			condition(c, "margin", PROMOTE_NO, "the gain confirmed in row %zu can't be told in %s: %s",
 			    way.at + 1, policy_unit_name(p->promotion.unit), why);
+			return;
+		}
+		if (many_tries(c, confirmation)) {
+			condition(c, "margin", PROMOTE_NO,
+			    "more runs came to nothing than there are pairs that count in the confirmation of row %zu: which "
+			    "ones did may be the gain",
+			    way.at + 1);
 			return;
 		}
 		gain += one.gain;

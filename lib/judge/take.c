@@ -22,9 +22,9 @@ asking(const struct ledger *l, const struct standings_fact *run, unsigned *slot)
 	return (p != NULL && p->announced ? p : NULL);
 }
 
-/* Has the run's training left any trace? 1, 0, or -1 with errno, said. */
+/* Has the run's training left any trace, or this attempt of one that may be tried again? 1, 0, or -1, said. */
 static int
-has_begun(const char *path)
+has_begun(const char *path, int again)
 {
 	struct rundir r;
 	struct runlock_look look;
@@ -34,7 +34,7 @@ has_begun(const char *path)
 	if (rundir_open(&r, path) == -1)
 		return (-1);
 	if (rundir_load(&r) == 0 && state_look(&r, STAGE_TRAIN, &state, &look) == 0)
-		rc = state != STATE_ABSENT || rundir_attempt(&r, STAGE_TRAIN) > 1;
+		rc = state != STATE_ABSENT || (!again && rundir_attempt(&r, STAGE_TRAIN) > 1);
 	error = errno;
 	rundir_close(&r);
 	errno = error;
@@ -82,13 +82,13 @@ take_slot(struct ledger *l, const char *path, enum take *how, struct row *out)
 		goto err0;
 	}
 	slot = &p->slot[k];
-	if (slot->taken == f.run) {
+	if (slot->taken == f.run && !slot->released) {
 		*how = TAKE_THERE;
 		rc = ledger_read(l, standings_fact(&l->book, slot->take - 1), out);
 		goto err0;
 	}
 	*how = TAKE_NO;
-	if ((no = is_gone(l, slot, k, path)) != 0 || (no = has_begun(path)) == -1) {
+	if ((no = is_gone(l, slot, k, path)) != 0 || (no = has_begun(path, slot->taken == f.run)) == -1) {
 		rc = no == -1 ? -1 : 0;
 		goto err0;
 	}
@@ -107,9 +107,11 @@ take_slot(struct ledger *l, const char *path, enum take *how, struct row *out)
 		.run_id = row_text(out, row.run.run_id),
 		.run_uid = row_text(out, row.run.run_uid),
 		.dir = row_text(out, row.run.dir),
+		.lane = row_text(out, row.run.lane),
+		.cap_ms = row.run.cap_ms,
 		.slot = (int64_t)k + 1 };
 	if (out->take.plan == NULL || out->take.run_id == NULL || out->take.run_uid == NULL || out->take.dir == NULL ||
-	    ledger_start(l, out) == -1 || ledger_append_row(l, out, NULL) == -1)
+	    out->take.lane == NULL || ledger_start(l, out) == -1 || ledger_append_row(l, out, NULL) == -1)
 		goto err1;
 	*how = TAKE_TAKEN;
 	row_free(&row);

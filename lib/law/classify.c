@@ -287,6 +287,9 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 		one.n = 2;
 	}
 	pool = standings_pool(b, f->group, f->lane, f->config, other, (enum policy_metric)v.metric);
+	/* Held against one of its own kind, as is what was incumbent before, it knows of no other noise than theirs. */
+	if (p->law >= 3 && pool.n < 0.5)
+		pool = standings_pool(b, f->group, f->lane, 0, 0, (enum policy_metric)v.metric);
 	prior = noise_prior(&pool);
 	v.lane_sd = standings_lane_sd(b, f->group, f->lane, (enum policy_metric)v.metric);
 	v.prior_df = noise_prior_df(&prior);
@@ -317,6 +320,18 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	return (verdict_because(v, p->law >= 3 && !second ? VERDICT_SECOND : VERDICT_PROMISING));
 }
 
+/* Has a confirmation of the configuration come to an end, whichever? */
+static int
+decided(const struct standings *b, uint64_t group, uint64_t config)
+{
+	size_t i;
+
+	for (i = 0; i < b->plan_count; i++)
+		if (b->plans[i].closed && b->plans[i].group == group && b->plans[i].config == config)
+			return (1);
+	return (0);
+}
+
 const char *
 classify_no_base(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config)
 {
@@ -326,29 +341,20 @@ classify_no_base(const struct standings *b, uint64_t group, uint64_t lane, uint6
 	if (b->policy.law < 3)
 		return ("provisional bases are of law 3");
 	if (g == NULL || g->incumbent == 0)
-		return ("its group has no incumbent");
+		return ("it has no score that anything could be held against");
 	if (standings_open_plan(b, group) != NULL)
 		return ("a confirmation is open, and nothing is changed under it");
 	if (config == g->incumbent)
 		return ("it is the incumbent");
 	if (g->base != 0 && lane != g->base_lane)
 		return ("its group's base is on another lane");
+	if (decided(b, group, config))
+		return ("a confirmation has decided on it");
 	screening = standings_screening(b, group, lane, config);
 	if (screening == NULL || screening->reason != VERDICT_PROMISING ||
 	    classify_run(b, screening, VERDICT_REASONS).reason != VERDICT_PROMISING)
 		return ("it has not looked better twice, against what challengers are screened against now");
 	return (NULL);
-}
-
-static int
-decided(const struct standings *b, const struct standings_fact *f)
-{
-	size_t i;
-
-	for (i = 0; i < b->plan_count; i++)
-		if (b->plans[i].closed && b->plans[i].group == f->group && b->plans[i].config == f->config)
-			return (1);
-	return (0);
 }
 
 unsigned
@@ -364,7 +370,7 @@ classify_waiting(const struct standings *b, const struct standings_group *g, siz
 		f = standings_fact(b, i);
 		if (f->kind != STANDINGS_RUN || f->group != g->group || f->klass > VERDICT_REGRESSION ||
 		    f->reason != VERDICT_PROMISING || f->cap_ms != standings_fact(b, g->reference)->cap_ms ||
-		    decided(b, f) || classify_run(b, f, VERDICT_REASONS).reason != VERDICT_PROMISING)
+		    decided(b, f->group, f->config) || classify_run(b, f, VERDICT_REASONS).reason != VERDICT_PROMISING)
 			continue;
 		n++;
 		/* Of equals the first. */

@@ -37,6 +37,8 @@ explain_chance(struct str *s, double p)
 	double one_in = p > 0 ? 1 / p : INFINITY;
 	double round = pow(10, floor(log10(one_in)) - 1);
 
+	if (p >= 0.995)
+		return (str_puts(s, "100 %"));
 	if (p >= 0.001)
 		return (str_printf(s, "%.2g %%", 100 * p));
 	/* So far out the shape of the tails is anybody's guess. */
@@ -54,8 +56,9 @@ aside(struct str *s, const struct explain *t)
 
 	if (v->aside < 0)
 		return (0);
-	return (str_printf(s, " Its %s of %.0f against the incumbent's %.0f decides nothing: %s.",
-	    policy_metric_name(t->policy->guarded[v->aside].name), v->aside_value, v->aside_reference,
+	return (str_printf(s, " Its %s of %.0f against the %s %.0f decides nothing: %s.",
+	    policy_metric_name(t->policy->guarded[v->aside].name), v->aside_value,
+	    v->on_base ? "provisional base's" : "incumbent's", v->aside_reference,
 	    v->aside_clocked ? "it is within what the lane's times differ by" :
 			       "load changes it, and a time counts only where both scores depend on the clock"));
 }
@@ -137,6 +140,12 @@ findings(struct str *s, const struct explain *t)
 }
 
 static int
+against(struct str *s, const struct explain *t)
+{
+	return (str_puts(s, t->verdict->on_base ? "provisional base" : "incumbent"));
+}
+
+static int
 ineffective(struct str *s, const struct explain *t)
 {
 	return (str_puts(s, t->ineffective == NULL ? "?" : t->ineffective));
@@ -150,10 +159,9 @@ guard(struct str *s, const struct explain *t)
 
 	if (!isfinite(v->guard_value))
 		return (str_printf(s, "%s, by more than the policy tolerates", name));
-	return (
-	    str_printf(s, "%s: %.0f against the incumbent's %.0f, which is %.1f %% worse where %.3g %% is tolerated",
-		name, v->guard_value, v->guard_reference,
-		100 * fabs(v->guard_value - v->guard_reference) / fabs(v->guard_reference), 100 * v->guard_tolerance));
+	return (str_printf(s, "%s: %.0f against the %s %.0f, which is %.1f %% worse where %.3g %% is tolerated", name,
+	    v->guard_value, v->on_base ? "provisional base's" : "incumbent's", v->guard_reference,
+	    100 * fabs(v->guard_value - v->guard_reference) / fabs(v->guard_reference), 100 * v->guard_tolerance));
 }
 
 static int
@@ -319,9 +327,14 @@ tries(struct str *s, const struct explain *t)
 	if (v->tries[0] + v->tries[1] == 0)
 		rc = str_puts(s, " No run was made again.");
 	else
-		rc = str_puts(s, " Runs that came to nothing and were made again: ") |
+		rc = str_printf(s, " Runs that came to nothing%s: ",
+			 v->reason == VERDICT_DIVERGED ? "" : " and were made again") |
 		    side_tries(s, v->tries[1], v->starved[1], "challenger's") | str_puts(s, ", ") |
 		    side_tries(s, v->tries[0], v->starved[0], "incumbent's") | str_puts(s, ".");
+	if (v->klass == VERDICT_IMPROVEMENT && verdict_many_tries(v))
+		rc |= str_puts(s,
+		    " These are more than the pairs that count: the level holds only if none of them was ended for how"
+		    " it came out, and this is not promoted.");
 	if (t->campaigns > 1)
 		rc |= str_printf(s, " The %u campaigns of this ledger have spent levels of %.3g in all.", t->campaigns,
 		    t->levels);
@@ -501,6 +514,7 @@ static const struct {
 	{ "scored", scored },
 	{ "changed", changed },
 	{ "findings", findings },
+	{ "against", against },
 	{ "ineffective", ineffective },
 	{ "lane", lane },
 	{ "but", but },

@@ -449,6 +449,7 @@ standings_slots(const struct standings_fact *plan, struct standings_slot slot[2 
 		slot[i].challenger = (int)((i + pair + plan->nonce) & 1);
 		slot[i].taken = 0;
 		slot[i].taken_ms = 0;
+		slot[i].taken_lane = 0;
 		slot[i].take = 0;
 		slot[i].released = 0;
 		slot[i].fact = 0;
@@ -508,7 +509,7 @@ fits(const struct standings_plan *p, const struct standings_slot *slot, const st
 static int
 has_taken(const struct standings_slot *slot, const struct standings_fact *f)
 {
-	return (slot->taken == f->run && f->started_ms >= slot->taken_ms);
+	return (slot->taken == f->run && !slot->released && f->started_ms >= slot->taken_ms);
 }
 
 int
@@ -522,20 +523,43 @@ standings_names_lane(const struct standings_plan *p, uint64_t lane)
 	return (p->lane == lane);
 }
 
+/* On which lane the other run of a slot's pair is, or will be; 0: not said yet. */
+static uint64_t
+lane_of_pair(const struct standings *b, const struct standings_plan *p, unsigned slot)
+{
+	const struct standings_slot *other = &p->slot[slot ^ 1];
+
+	if (!p->paired)
+		return (0);
+	if (other->fact != 0)
+		return (standings_fact(b, other->fact - 1)->lane);
+	return (other->taken != 0 && !other->released ? other->taken_lane : 0);
+}
+
 int
 standings_open_to(const struct standings *b, const struct standings_plan *p, unsigned slot, uint64_t lane)
 {
-	size_t other = p->paired ? p->slot[slot ^ 1].fact : 0;
+	uint64_t pair = lane_of_pair(b, p, slot);
 
-	return (p->slot[slot].fact == 0 && standings_names_lane(p, lane) &&
-	    (other == 0 || standings_fact(b, other - 1)->lane == lane));
+	return (p->slot[slot].fact == 0 && standings_names_lane(p, lane) && (pair == 0 || pair == lane));
 }
 
-/* Lanes of one plan are of one machine class; what did not come so far as to train says nothing of its own. */
+/*
+ * Is a run on the machine that its slot wants? Lanes of one plan are of one machine class, and both runs of a pair are,
+ * too, but for programs, which are part of what is compared.  What did not come so far as to train says nothing of its
+ * machine.
+ */
 static int
-same_machine(const struct standings_plan *p, const struct standings_fact *f)
+same_machine(const struct standings *b, const struct standings_plan *p, unsigned slot, const struct standings_fact *f)
 {
-	return (f->lane == p->lane || f->machine == p->machine || f->system == 0);
+	const struct standings_slot *other = &p->slot[slot ^ 1];
+
+	if (f->system == 0 || f->trainer != 0)
+		return (1);
+	if (p->machine != 0 && f->machine != p->machine && (p->announced || f->lane != p->lane))
+		return (0);
+	return (!p->announced || !p->paired || other->fact == 0 ||
+	    standings_fact(b, other->fact - 1)->machine == f->machine);
 }
 
 /* The open plan that asks for a run wherever that ran, and the slot from ${k} on; NULL if none. */
@@ -566,7 +590,7 @@ slot_of(const struct standings *b, const struct standings_fact *f, int asked, un
 	unsigned k = 0;
 
 	for (; (p = asks_for(b, f, &i, &k)) != NULL; k++)
-		if (standings_open_to(b, p, k, f->lane) && same_machine(p, f) &&
+		if (standings_open_to(b, p, k, f->lane) && same_machine(b, p, k, f) &&
 		    (asked || !p->announced || has_taken(&p->slot[k], f))) {
 			*slot = k;
 			return (p);
@@ -600,7 +624,7 @@ standings_astray(const struct standings *b, const struct standings_fact *f)
 	k = 0;
 	if ((p = asks_for(b, f, &i, &k)) == NULL)
 		return (STANDINGS_FITS);
-	return (same_machine(p, f) ? STANDINGS_OTHER_LANE : STANDINGS_OTHER_MACHINE);
+	return (same_machine(b, p, k, f) ? STANDINGS_OTHER_LANE : STANDINGS_OTHER_MACHINE);
 }
 
 static struct standings_campaign *
@@ -771,7 +795,7 @@ release(struct standings *b, const struct standings_fact *f)
 		p = &b->plans[i];
 		for (k = 0; !p->closed && p->announced && k < 2 * p->n; k++)
 			if (p->slot[k].taken == f->run && p->slot[k].fact == 0 && !p->slot[k].released &&
-			    !same_machine(p, f)) {
+			    !same_machine(b, p, k, f)) {
 				p->slot[k].released = 1;
 				p->tries[p->slot[k].challenger]++;
 			}
@@ -1076,6 +1100,7 @@ apply_take(struct standings *b, const struct standings_fact *f, size_t index)
 	slot = &p->slot[f->n - 1];
 	slot->taken = f->run;
 	slot->taken_ms = f->at_ms;
+	slot->taken_lane = f->lane;
 	slot->take = index + 1;
 	slot->released = 0;
 }

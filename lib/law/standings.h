@@ -160,8 +160,9 @@ struct standings_slot {
 	/* Where runs are announced. */
 	uint64_t taken; /* run_uid of the one that it is for; 0: nobody's yet */
 	int64_t taken_ms;
-	size_t take;  /* index + 1 of the fact */
-	int released; /* that one failed, and has a row that says so */
+	uint64_t taken_lane; /* where it will run */
+	size_t take;         /* index + 1 of the fact */
+	int released;        /* that one failed, and has a row that says so */
 };
 
 struct standings_plan {

@@ -17,6 +17,12 @@ static const struct {
 #include "law/reasons.def"
 };
 
+int
+verdict_many_tries(const struct verdict *v)
+{
+	return (v->tries[0] + v->tries[1] > v->runs);
+}
+
 struct verdict
 verdict_none(void)
 {

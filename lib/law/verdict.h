@@ -66,6 +66,9 @@ struct verdict {
 	unsigned tries[2], starved[2]; /* runs of incumbent and challenger that filled no slot */
 };
 
+/* Did more runs come to nothing than there are pairs that count? Then which ones did may be what is judged. */
+int verdict_many_tries(const struct verdict *v);
+
 /* A verdict that says nothing yet: noise, all numbers NAN. */
 struct verdict verdict_none(void);
 

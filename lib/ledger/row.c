@@ -138,6 +138,8 @@ static const struct member take_members[] = {
 	AT(row_take, "run_id", NAME, run_id),
 	AT(row_take, "run_uid", TEXT, run_uid),
 	AT(row_take, "dir", TEXT, dir),
+	AT(row_take, "lane", NAME, lane),
+	AT(row_take, "cap_ms", CAP, cap_ms),
 	END,
 };
 
@@ -981,6 +983,7 @@ row_fact(const struct row *r, struct standings_fact *f)
 	case STANDINGS_TAKE:
 		f->plan = standings_tag(r->take.plan);
 		f->run = standings_tag(r->take.run_uid);
+		f->lane = lane_of(r->take.lane, r->take.cap_ms);
 		f->n = (uint32_t)r->take.slot;
 		break;
 	case STANDINGS_BASE:

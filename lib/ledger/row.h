@@ -63,8 +63,8 @@ struct row_promotion {
 };
 
 struct row_take {
-	const char *plan, *run_id, *run_uid, *dir;
-	int64_t slot; /* from 1 */
+	const char *plan, *run_id, *run_uid, *dir, *lane;
+	int64_t slot, cap_ms; /* a slot from 1 */
 };
 
 struct row_base {

@@ -51,9 +51,8 @@ chart_mark(struct markup *m, unsigned mark)
 	    mark, mark);
 }
 
-/* Ticks of an axis: the first at or above ${low}, and their distance; returns how many decimals tell them apart. */
-static int
-ticks(double low, double high, unsigned wanted, double *first, double *step)
+int
+chart_ticks(double low, double high, unsigned wanted, double *first, double *step)
 {
 	double raw = (high - low) / wanted, size = pow(10, floor(log10(raw))), times = raw / size;
 	int decimals;
@@ -142,7 +141,7 @@ draw_grid(struct plot *p)
 {
 	double first, step, at;
 
-	(void)ticks(p->low, p->high, 5, &first, &step);
+	(void)chart_ticks(p->low, p->high, 5, &first, &step);
 	for (at = first; at <= p->high + step * 1e-6; at += step)
 		markup_put(p->m, "<line class=\"grid\" x2=\"100%%\" y1=\"%.1f\" y2=\"%.1f\"/>", down(p, at),
 		    down(p, at));
@@ -152,7 +151,7 @@ static void
 draw_scores_axis(struct plot *p)
 {
 	double first, step, at;
-	int decimals = ticks(p->low, p->high, 5, &first, &step);
+	int decimals = chart_ticks(p->low, p->high, 5, &first, &step);
 
 	markup_put(p->m, "<svg class=\"scores\" width=\"58\" height=\"%d\" aria-hidden=\"true\">", HEIGHT);
 	for (at = first; at <= p->high + step * 1e-6; at += step)
@@ -558,7 +557,7 @@ void
 chart_gain_axis(struct markup *m, const struct chart_scale *x)
 {
 	double first, step, at;
-	int decimals = ticks(x->low, x->high, 4, &first, &step);
+	int decimals = chart_ticks(x->low, x->high, 4, &first, &step);
 
 	markup_put(m, "<svg class=\"gain\" width=\"100%%\" height=\"16\" aria-hidden=\"true\">");
 	for (at = first; at <= x->high; at += step)
@@ -576,7 +575,7 @@ chart_gain(struct markup *m, const struct chart_scale *x, const struct pagedata_
 {
 	double first, step, at;
 
-	(void)ticks(x->low, x->high, 4, &first, &step);
+	(void)chart_ticks(x->low, x->high, 4, &first, &step);
 	markup_put(m, "<svg class=\"gain\" width=\"100%%\" height=\"30\" role=\"img\" aria-label=\"gain %.5f",
 	    isfinite(c->gain) ? c->gain : 0.0);
 	if (isfinite(c->lower) && isfinite(c->upper))
@@ -647,7 +646,7 @@ chart_curve(struct markup *m, const struct curve *c, const struct curve *under, 
 {
 	struct frame f = { low, high, fmax(c->last_step, under == NULL ? 0 : under->last_step) };
 	double first, step, at;
-	int decimals = ticks(low, high, 3, &first, &step);
+	int decimals = chart_ticks(low, high, 3, &first, &step);
 	size_t i;
 
 	if (!(f.most > 0))

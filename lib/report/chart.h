@@ -24,6 +24,9 @@ void chart_mark(struct markup *m, unsigned mark);
 unsigned chart_mark_of(const struct pagedata_run *r);
 unsigned chart_mark_of_confirmation(enum verdict_class klass, enum verdict_reason reason);
 
+/* Ticks of an axis: the first at or above ${low}, and their distance; returns how many decimals tell them apart. */
+int chart_ticks(double low, double high, unsigned wanted, double *first, double *step);
+
 /* Whose scores a picture shows, and what its marks mean. */
 struct chart_source {
 	const void *arg;

@@ -2,67 +2,32 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/utf8.h"
 #include "report/chart.h"
-#include "report/curves.h"
+#include "report/cost.h"
 #include "report/imported.h"
 #include "report/page.h"
 #include "report/css.h"
+#include "report/trained.h"
+#include "report/tried.h"
+#include "report/words.h"
 #include "law/explain.h"
 
 /* What a page holds at most; beyond that it says what it left out, and where that stands. */
 enum {
 	PANELS = 8,
-	GROUPS = 24,
-	ROWS = 1000,
+	GROUPS = WORDS_GROUPS,
 	PARAGRAPHS = 12,
-	CONFIRMATIONS = 40,
-	CURVES = 6,
+	CONFIRMATIONS = WORDS_CONFIRMATIONS,
 	OUT = 8,
-	CHANGES = 24,
-	TEXT = 400
+	TEXT = WORDS_TEXT
 };
 
 #define DASH "\xe2\x80\x93"
 #define MINUS "\xe2\x88\x92"
 
-struct page {
-	struct markup *m;
-	const struct pagedata *s;
-	const char *name;
-	int64_t made_ms;
-};
-
 /* --- words ----------------------------------------------------------------- */
-
-static void
-put_when(struct markup *m, int64_t ms)
-{
-	time_t t = (time_t)(ms / 1000);
-	struct tm tm;
-	char machine[32], person[32];
-
-	if (gmtime_r(&t, &tm) == NULL || strftime(machine, sizeof(machine), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0 ||
-	    strftime(person, sizeof(person), "%Y-%m-%d %H:%M", &tm) == 0) {
-		markup_put(m, "at an unknown time");
-		return;
-	}
-	markup_put(m, "<time datetime=\"%s\">%s UTC</time>", machine, person);
-}
-
-static void
-put_time(struct markup *m, int64_t ms)
-{
-	struct str s = STR_INIT;
-
-	if (explain_time(&s, ms) != 0)
-		m->failed = ENOMEM;
-	else
-		markup_put(m, "%s", s.p);
-	str_free(&s);
-}
 
 static void
 put_chance(struct markup *m, double p)
@@ -110,38 +75,6 @@ put_levels(const struct page *p)
 		    p->s->levels);
 }
 
-/* Is a run's row on the page: a late one, somebody's incumbent, or one that is still open? */
-static int
-has_run(const struct pagedata *s, const struct pagedata_run *r)
-{
-	size_t i;
-
-	if ((size_t)(r - s->runs) + ROWS >= s->run_count || (r->pending && s->pending <= ROWS / 10))
-		return (1);
-	for (i = 0; i < s->group_count && i < GROUPS; i++)
-		if (s->groups[s->group_count - 1 - i].row == r->row)
-			return (1);
-	return (0);
-}
-
-/* A row's number, and the way to it if it is on the page. */
-static void
-put_row(const struct page *p, uint64_t row)
-{
-	const struct pagedata *s = p->s;
-	const struct pagedata_run *r = pagedata_run(s, row);
-	size_t i;
-	int here = r != NULL && has_run(s, r);
-
-	for (i = s->confirmation_count; !here && i > 0 && i + CONFIRMATIONS > s->confirmation_count; i--)
-		here = s->confirmations[i - 1].row == row;
-	if (here)
-		markup_put(p->m, "<a class=\"row\" href=\"#r%llu\">#%llu</a>", (unsigned long long)row,
-		    (unsigned long long)row);
-	else
-		markup_put(p->m, "<span class=\"row\">#%llu</span>", (unsigned long long)row);
-}
-
 /* A command to type. */
 static void
 put_command(struct markup *m, const char *command)
@@ -182,7 +115,7 @@ put_seconds(const struct page *p)
 		return;
 	markup_put(p->m, "<p>%zu configuration%s that looked good once wait%s for a second run, the last %s (", n,
 	    n == 1 ? "" : "s", n == 1 ? "s" : "", last->name);
-	put_row(p, last->row);
+	words_row(p, last->row);
 	markup_put(p->m, "):</p>");
 	if (pagedata_place(s, last->dir, &place) == -1)
 		p->m->failed = ENOMEM;
@@ -199,32 +132,6 @@ static void
 put_badge(struct markup *m, const char *word)
 {
 	markup_put(m, " <span class=\"badge\">%s</span>", word);
-}
-
-/* A text from outside, cut where it would drown the rest. */
-static void
-put_text(struct markup *m, const char *text, size_t most)
-{
-	size_t n = utf8_count(text, strlen(text));
-
-	if (n <= most)
-		markup_put(m, "%s", text);
-	else {
-		/* The precision stands in the format, so one for each length used. */
-		if (most == TEXT)
-			markup_put(m, "%.400s", text);
-		else
-			markup_put(m, "%.1500s", text);
-		markup_put(m, " <span class=\"sub\">(");
-		markup_count(m, (long long)n);
-		markup_put(m, " characters; cut here)</span>");
-	}
-}
-
-static const char *
-unit_of(const struct pagedata *s)
-{
-	return (s->tracks.metric == POLICY_VAL_LOSS ? "nats per token" : "bits per byte");
 }
 
 /* Whose configuration is incumbent. */
@@ -246,19 +153,19 @@ put_promoted(const struct page *p, const struct pagedata_promotion *q)
 	const struct pagedata_run *r = pagedata_run(s, q->run);
 
 	markup_put(p->m, "<b>%s</b> was promoted ", r == NULL ? q->id : r->name);
-	put_when(p->m, q->at_ms);
+	words_when(p->m, q->at_ms);
 	markup_put(p->m, " (#%llu) at ", (unsigned long long)q->row);
 	markup_data(p->m, q->score, 5);
 	if (r != NULL) {
 		markup_put(p->m, " of its run ");
-		put_row(p, r->row);
+		words_row(p, r->row);
 	}
 	markup_put(p->m, ", artifact <code>%-.8s</code>. It rests on ", q->artifact);
 	if (c == NULL)
 		markup_put(p->m, "a confirmation that this ledger does not have");
 	else {
 		markup_put(p->m, "confirmation ");
-		put_row(p, c->row);
+		words_row(p, c->row);
 		markup_put(p->m, ", a gain of ");
 		markup_data(p->m, c->gain, 5);
 		markup_put(p->m, " over %s", c->incumbent);
@@ -297,7 +204,7 @@ put_lures(const struct page *p)
 		markup_put(p->m, "<p>The %s single score, ", s->tracks.sign > 0 ? "lowest" : "highest");
 		markup_data(p->m, best->score, 5);
 		markup_put(p->m, " by %s (", r->name);
-		put_row(p, r->row);
+		words_row(p, r->row);
 		markup_put(p->m, "), is %s: of many runs some look this good.</p>",
 		    r->tag == g->tag ? "a lucky seed of this same configuration" : "one run and no evidence");
 	}
@@ -313,11 +220,37 @@ put_lures(const struct page *p)
 		    out == 1 ? "" : "s", out == 1 ? "es" : "");
 		markup_data(p->m, worst->score, 5);
 		markup_put(p->m, " by %s (", r->name);
-		put_row(p, r->row);
+		words_row(p, r->row);
 		markup_put(p->m, "), is %s: %s.</p>",
 		    verdict_reason_aside(r->reason) ? "set aside" : verdict_class_name(r->klass),
 		    verdict_reason_phrase(r->reason));
 	}
+}
+
+/* The last promotion of an incumbent's configuration, whether it stands or was revoked; NULL: there is none. */
+static const struct pagedata_promotion *
+last_promotion(const struct pagedata *s, const struct pagedata_group *g)
+{
+	const struct pagedata_promotion *q;
+
+	for (q = s->promotions; q < s->promotions + s->promotion_count; q++)
+		if (q->group == g->group && q->tag == g->tag && q->next == 0)
+			return (q);
+	return (NULL);
+}
+
+/* What challengers are screened against in the incumbent's place, where somebody asked for that. */
+static void
+put_base(const struct page *p, const struct pagedata_group *g)
+{
+	const struct standings_group *own = standings_group(&p->s->l.book, g->group);
+	const struct pagedata_run *r;
+
+	if (own == NULL || own->base == 0 || (r = pagedata_run(p->s, (uint64_t)own->base_run + 1)) == NULL)
+		return;
+	markup_put(p->m, "<p id=\"base\">Challengers are screened against a <b>provisional</b> base, %s (", r->name);
+	words_row(p, r->row);
+	markup_put(p->m, "), which no confirmation has found better than the incumbent.</p>");
 }
 
 static void
@@ -349,11 +282,12 @@ answer_best(const struct page *p)
 		return;
 	}
 	r = pagedata_run(s, g->row);
+	q = last_promotion(s, g);
 	markup_put(p->m, "<p class=\"big\" id=\"best\">");
 	markup_data(p->m, g->score, 5);
-	markup_put(p->m, " <small>%s</small>", unit_of(s));
-	if (g->promoted)
-		put_badge(p->m, "promoted");
+	markup_put(p->m, " <small>%s</small>", words_unit(s));
+	if (q != NULL)
+		put_badge(p->m, q->bar == 0 ? "promoted" : "revoked");
 	/* From law 3 on it is no plain mean: its confirmation's gain over the one before it counts, too. */
 	markup_put(p->m, "</p><p>The incumbent configuration, %s%u run%s; the last of them is <b>%s</b> (",
 	    s->l.book.policy.law >= 3 ? "estimated from " :
@@ -362,7 +296,7 @@ answer_best(const struct page *p)
 	    g->runs, g->runs == 1 ? "" : "s", incumbent_of(s, g));
 	if (r != NULL && *r->side != '\0')
 		markup_put(p->m, "%s, ", r->side);
-	put_row(p, g->row);
+	words_row(p, g->row);
 	markup_put(p->m, ").");
 	if (r != NULL && r->bytes >= 0) {
 		markup_put(p->m, " It takes ");
@@ -374,21 +308,21 @@ answer_best(const struct page *p)
 		markup_put(p->m, " bytes");
 		if (r->train_ms >= 0) {
 			markup_put(p->m, " and ");
-			put_time(p->m, r->train_ms);
+			words_time(p->m, r->train_ms);
 			markup_put(p->m, " of training");
 		}
 		markup_put(p->m, ".");
 	}
 	markup_put(p->m, "</p>");
-	for (q = s->promotions; q < s->promotions + s->promotion_count; q++)
-		if (q->row == g->promoted) {
-			markup_put(p->m, "<p>");
-			put_promoted(p, q);
-			markup_put(p->m, "</p>");
-		}
+	if (q != NULL) {
+		markup_put(p->m, "<p>");
+		put_promoted(p, q);
+		markup_put(p->m, "</p>");
+	}
+	put_base(p, g);
 	if (r != NULL && *r->hypothesis != '\0') {
 		markup_put(p->m, "<p>What it tries: ");
-		put_text(p->m, r->hypothesis, TEXT);
+		words_text(p->m, r->hypothesis, TEXT);
 		markup_put(p->m, "</p>");
 	}
 	put_lures(p);
@@ -401,6 +335,7 @@ answer_real(const struct page *p)
 	const struct pagedata *s = p->s;
 	const struct pagedata_group *g = s->main;
 	const struct pagedata_confirmation *c = crowning(s, g);
+	const struct pagedata_promotion *q = g == NULL ? NULL : last_promotion(s, g);
 
 	markup_put(p->m, "<article><h2>Is it real?</h2>\n");
 	if (s->replay.first != 0)
@@ -452,7 +387,7 @@ answer_real(const struct page *p)
 				markup_data(p->m, c->expected, 5);
 			}
 			markup_put(p->m, ". ");
-			put_row(p, c->row);
+			words_row(p, c->row);
 			markup_put(p->m, "</p>");
 		} else if (isfinite(c->p)) {
 			markup_put(p->m, "<p>Without a gain, a difference like this has a chance of ");
@@ -460,7 +395,7 @@ answer_real(const struct page *p)
 			markup_put(p->m, "; ");
 			put_chance(p->m, c->level);
 			markup_put(p->m, " was asked for. ");
-			put_row(p, c->row);
+			words_row(p, c->row);
 			markup_put(p->m, "</p>");
 		}
 	} else {
@@ -469,6 +404,11 @@ answer_real(const struct page *p)
 		    " sound run: a starting point, not an achievement. No confirmation has found it better than"
 		    " anything.</p>");
 	}
+	if (q != NULL && q->bar != 0)
+		markup_put(p->m,
+		    "<p class=\"no\">Its promotion was <b>revoked</b>: what row %llu says stands against it until"
+		    " somebody clears it.</p>",
+		    (unsigned long long)q->bar);
 	if (g != NULL && s->track != NULL && !s->track->calibrated)
 		markup_put(p->m,
 		    "<p>The noise of lane %s is <b>uncalibrated</b>: how far seeds lie apart is not"
@@ -547,8 +487,6 @@ put_plateau(const struct page *p)
 static void
 put_tried(const struct page *p)
 {
-	static const char *const words[PAGEDATA_FATES] = { "never counted", "not judged", "no better", "worse",
-		"waiting for a second run", "waiting", "confirmed better" };
 	size_t all = 0;
 	unsigned i, n = 0;
 
@@ -559,7 +497,7 @@ put_tried(const struct page *p)
 	markup_put(p->m, "<p id=\"tried\">Tried so far: %zu other configuration%s; ", all, all == 1 ? "" : "s");
 	for (i = PAGEDATA_FATES; i-- > 0;)
 		if (p->s->tried[i] > 0)
-			markup_put(p->m, "%s%zu %s", n++ == 0 ? "" : ", ", p->s->tried[i], words[i]);
+			markup_put(p->m, "%s%zu %s", n++ == 0 ? "" : ", ", p->s->tried[i], words_fate(i));
 	markup_put(p->m, ".</p>");
 }
 
@@ -592,7 +530,7 @@ put_stop_or_try(const struct page *p, const struct pagedata_run *r)
 	if (r != NULL && a->waiting > 0) {
 		markup_put(p->m, "<p>%u challenger%s passed the screen and wait%s; %s (", a->waiting,
 		    a->waiting == 1 ? "" : "s", a->waiting == 1 ? "s" : "", r->id);
-		put_row(p, r->row);
+		words_row(p, r->row);
 		markup_put(p->m, ") looks best at ");
 		markup_data(p->m, r->score, 5);
 		markup_put(p->m, ".</p>");
@@ -650,7 +588,7 @@ answer_next(const struct page *p)
 		markup_put(p->m, "<p class=\"big open\">Confirm %s</p><p>At ", r->id);
 		markup_data(p->m, r->score, 5);
 		markup_put(p->m, " (");
-		put_row(p, r->row);
+		words_row(p, r->row);
 		markup_put(p->m,
 		    policy->law >= 3 ? ") its second run passed the screen with the first" :
 				       ") its single run passed the screen");
@@ -673,7 +611,7 @@ answer_next(const struct page *p)
 	if (s->open == NULL)
 		put_seconds(p);
 	put_tried(p);
-	if (crowning(s, s->main) != NULL && s->main->promoted == 0 && s->open == NULL &&
+	if (crowning(s, s->main) != NULL && s->open == NULL && last_promotion(s, s->main) == NULL &&
 	    (r = pagedata_run(s, s->main->row)) != NULL) {
 		markup_put(p->m, "<p>The incumbent is confirmed but not <a href=\"#promotion\">promoted</a>:</p>");
 		put_promote(p, r->dir);
@@ -682,30 +620,6 @@ answer_next(const struct page *p)
 }
 
 /* --- evidence -------------------------------------------------------------- */
-
-static void
-put_lane(struct markup *m, const char *backend, const char *lane, int64_t cap_ms)
-{
-	if (backend != NULL && *backend != '\0')
-		markup_put(m, "backend %s, ", backend);
-	markup_put(m, "lane %s, ", lane);
-	if (cap_ms < 0)
-		markup_put(m, "no time cap");
-	else {
-		markup_put(m, "cap ");
-		put_time(m, cap_ms);
-	}
-}
-
-/* What a group is: data and eval law by the names that people have for them, or by digest where rows know none. */
-static void
-put_group(struct markup *m, const struct pagedata_group *g)
-{
-	if (g->data != NULL)
-		markup_put(m, "%s, %s", *g->data == '\0' ? "/" : g->data, g->law);
-	else
-		markup_put(m, "data <code>%-.8s</code>, eval law <code>%-.8s</code>", g->data_hex, g->eval_hex);
-}
 
 /* The groups, where there are several: each has an incumbent of its own. */
 static void
@@ -729,17 +643,17 @@ put_groups(const struct page *p)
 	for (i = s->group_count; i-- > from;) {
 		g = &s->groups[i];
 		markup_put(p->m, "<tr><th scope=\"row\">");
-		put_group(p->m, g);
+		words_group(p->m, g);
 		markup_put(p->m, "<div class=\"sub\"><code>%-.8s</code>%s</div></th><td>", g->hex,
 		    g == s->main ? ", judged last" : "");
 		if (g->last_row != 0)
-			put_lane(p->m, g->backend, g->lane_name == NULL ? "?" : g->lane_name, g->cap_ms);
+			words_lane(p->m, g->backend, g->lane_name == NULL ? "?" : g->lane_name, g->cap_ms);
 		if (g->last_row == 0) {
 			markup_put(p->m, "</td><td colspan=\"4\" class=\"nil\">none: no run of it counts</td></tr>\n");
 			continue;
 		}
 		markup_put(p->m, "</td><td>%s ", incumbent_of(s, g));
-		put_row(p, g->row);
+		words_row(p, g->row);
 		markup_put(p->m, "</td><td class=\"n\">");
 		markup_data(p->m, g->score, 5);
 		markup_put(p->m, "</td><td class=\"n\">%u</td><td>%s</td></tr>\n", g->runs,
@@ -771,7 +685,7 @@ put_out(const struct page *p, const struct timeline *k)
 			continue;
 		}
 		markup_put(p->m, n++ == 0 ? "<p class=\"note out\">Out: " : "; ");
-		put_row(p, q->row);
+		words_row(p, q->row);
 		if ((c = pagedata_confirmation(p->s, q->row)) != NULL)
 			markup_put(p->m, " the confirmation of %s, ", c->challenger);
 		else if ((r = pagedata_run(p->s, q->row)) != NULL)
@@ -792,19 +706,19 @@ put_panel(const struct page *p, const struct timeline *k, unsigned number)
 	if (p->s->tracks.count > 1) {
 		markup_put(p->m, "<h3>");
 		if (g != NULL)
-			put_group(p->m, g);
+			words_group(p->m, g);
 		else
 			markup_put(p->m, "Nothing scored");
 		markup_put(p->m,
 		    " <span class=\"sub\">group <code>%-.8s</code>, tokenizer <code>%-.8s</code>%s</span></h3>\n",
 		    *k->group == '\0' ? DASH : k->group, k->tokenizer, k == p->s->track ? ", judged last" : "");
 	}
-	markup_put(p->m, "<p class=\"unit\">%s, %s; ", policy_metric_name(p->s->tracks.metric), unit_of(p->s));
+	markup_put(p->m, "<p class=\"unit\">%s, %s; ", policy_metric_name(p->s->tracks.metric), words_unit(p->s));
 	if (p->s->tracks.count == 1 && g != NULL) {
-		put_group(p->m, g);
+		words_group(p->m, g);
 		markup_put(p->m, " (group <code>%-.8s</code>); ", g->hex);
 	}
-	put_lane(p->m, g == NULL ? NULL : g->backend, k->lane, k->cap_ms);
+	words_lane(p->m, g == NULL ? NULL : g->backend, k->lane, k->cap_ms);
 	markup_put(p->m, "</p>\n");
 	chart_history(p->m, p->s, k, number);
 	put_out(p, k);
@@ -836,62 +750,12 @@ put_history(const struct page *p)
 	markup_put(p->m, "</section>\n");
 }
 
-/* One key a piece, so that it is not torn at the arrow where a line ends. */
-static void
-put_changes(struct markup *m, const char *line)
-{
-	struct str part = STR_INIT;
-	size_t n, shown = 0;
-
-	for (; *line != '\0' && shown < CHANGES; line += n + (line[n] == '\n'), shown++) {
-		n = strcspn(line, "\n");
-		part.n = 0;
-		if (str_add(&part, line, n) == -1) {
-			m->failed = ENOMEM;
-			break;
-		}
-		markup_put(m, "<code>");
-		put_text(m, part.p, TEXT);
-		markup_put(m, "%s</code> ", line[n] == '\0' ? "" : ",");
-	}
-	if (*line != '\0')
-		markup_put(m, "and more");
-	str_free(&part);
-}
-
 /* The unit of a gain, where it is not that of the scores beside it. */
 static void
 put_unit(const struct page *p, double gain, int metric)
 {
 	if (isfinite(gain) && metric >= 0 && metric != (int)p->s->tracks.metric)
 		markup_put(p->m, "<div class=\"sub\">%s</div>", policy_metric_name((enum policy_metric)metric));
-}
-
-/* What was set otherwise than in the incumbent, key by key where both rows know; else as the verdict has it. */
-static void
-put_differs(const struct page *p, const struct pagedata_run *r)
-{
-	const char *name, *before = "";
-	unsigned i;
-
-	if (*r->differs == '\0' && r->changed == 0)
-		return;
-	markup_put(p->m, "<div class=\"sub differs\">");
-	if (r->against != 0) {
-		markup_put(p->m, "against ");
-		put_row(p, r->against);
-		markup_put(p->m, ": ");
-	} else
-		markup_put(p->m, "differs in ");
-	put_changes(p->m, r->differs);
-	if (*r->differs != '\0')
-		before = ", ";
-	for (i = 0; (name = verdict_changed_name(r->changed, i)) != NULL; i++)
-		if (*r->differs == '\0' || strcmp(name, "model") != 0) {
-			markup_put(p->m, "%s%s", before, name);
-			before = ", ";
-		}
-	markup_put(p->m, "</div>");
 }
 
 /* Which of its campaign's confirmations it was; of pairs, how many failures that campaign had spent with it. */
@@ -967,8 +831,8 @@ put_confirmation(const struct page *p, const struct chart_scale *scale, const st
 	markup_put(p->m, "<tr id=\"r%llu\"><td class=\"row wide\">#%llu</td><th scope=\"row\" class=\"why\"><b>%s</b> ",
 	    (unsigned long long)c->row, (unsigned long long)c->row, c->challenger);
 	if (r != NULL) {
-		put_text(p->m, r->hypothesis, TEXT);
-		put_differs(p, r);
+		words_text(p->m, r->hypothesis, TEXT);
+		words_differs(p, r);
 	}
 	markup_put(p->m,
 	    "<div class=\"sub\">against %s<span class=\"wide\">, lane %s</span></div></th><td"
@@ -981,7 +845,9 @@ put_confirmation(const struct page *p, const struct chart_scale *scale, const st
 	}
 	markup_put(p->m, " %s<div class=\"sub\">%s; ", verdict_class_name(c->klass), verdict_reason_phrase(c->reason));
 	put_number(p, c);
-	markup_put(p->m, "</div></td><td>");
+	markup_put(p->m, "</div>");
+	cost_find(p, c);
+	markup_put(p->m, "</td><td>");
 	chart_gain(p->m, scale, c);
 	markup_put(p->m, "</td><td class=\"n\">");
 	markup_signed(p->m, c->gain, 5);
@@ -1052,7 +918,7 @@ put_confirmations(const struct page *p)
 	    " tabindex=\"0\"><table><thead><tr><th scope=\"col\" class=\"wide\">Row</th><th"
 	    " scope=\"col\">Challenger</th><th scope=\"col\">Verdict</th><th scope=\"col\">Gain over the incumbent"
 	    "<br>with interval, %s",
-	    unit_of(s));
+	    words_unit(s));
 	chart_gain_axis(p->m, &scale);
 	markup_put(p->m,
 	    "</th><th scope=\"col\" class=\"n\">Gain</th><th scope=\"col\" class=\"n\">Between</th><th"
@@ -1069,9 +935,9 @@ put_confirmations(const struct page *p)
 	for (i = s->confirmation_count; i-- > from && i + PARAGRAPHS >= s->confirmation_count;) {
 		c = &s->confirmations[i];
 		markup_put(p->m, "<li><span class=\"sub\">#%llu, ", (unsigned long long)c->row);
-		put_when(p->m, c->at_ms);
+		words_when(p->m, c->at_ms);
 		markup_put(p->m, "</span>");
-		put_text(p->m, c->text, 1500);
+		words_text(p->m, c->text, 1500);
 		if (isfinite(c->documents_gain) && isfinite(c->documents_se))
 			markup_put(p->m, " By documents the gain is %.5f %s with a standard error of %.5f.",
 			    c->documents_gain, *c->documents_metric == '\0' ? "bits per raw byte" : c->documents_metric,
@@ -1114,7 +980,8 @@ put_promotion(const struct page *p)
 	const struct pagedata_run *r = s->main == NULL ? NULL : pagedata_run(s, s->main->row);
 	enum promote_holds worst = PROMOTE_YES;
 	int stands = s->promote.promoted != 0 || (s->main != NULL && s->main->promoted != 0);
-	const struct pagedata_promotion *q;
+	const struct pagedata_promotion *q = s->main == NULL ? NULL : last_promotion(s, s->main);
+	int revoked = q != NULL && q->bar != 0;
 	size_t i, n = 0;
 
 	for (i = 0; i < s->promote.count; i++)
@@ -1123,10 +990,12 @@ put_promotion(const struct page *p)
 	markup_put(p->m,
 	    "<section id=\"promotion\" aria-labelledby=\"hp\"><h2 id=\"hp\">Promotion: <span"
 	    " class=\"%s\">%s</span></h2>\n",
-	    stands || (r != NULL && worst == PROMOTE_YES) ? "yes" :
-		worst == PROMOTE_NO                       ? "no" :
-							    "open",
-	    stands                   ? "promoted" :
+	    revoked                                           ? "no" :
+		stands || (r != NULL && worst == PROMOTE_YES) ? "yes" :
+		worst == PROMOTE_NO                           ? "no" :
+								"open",
+	    revoked                  ? "revoked" :
+		stands               ? "promoted" :
 		r == NULL            ? "nothing to promote" :
 		worst == PROMOTE_YES ? "may be asked for" :
 		worst == PROMOTE_NO  ? "refused" :
@@ -1156,134 +1025,9 @@ put_promotion(const struct page *p)
 	    "</ul><p class=\"note\">Whether all documents were scored, the files of all runs that the gain"
 	    " rests on are still those of their rows, every verdict follows from the rows, and the artifact scores the"
 	    " same again is asked when it is promoted.</p>");
-	if (!stands)
+	if (!stands && !revoked)
 		put_promote(p, r->dir);
 	markup_put(p->m, "</section>\n");
-}
-
-/* The run whose curve lies beneath another's: the incumbent's, if both may stand on one axis. */
-static const struct pagedata_run *
-beneath(const struct pagedata *s, const struct pagedata_run *r)
-{
-	const struct timeline *k = timeline_of(&s->tracks, r->row);
-	const struct pagedata_group *g = k == NULL ? NULL : pagedata_group(s, standings_tag(k->group));
-	const struct pagedata_run *other = g == NULL ? NULL : pagedata_run(s, g->row);
-
-	return (other != NULL && timeline_of(&s->tracks, other->row) == k ? other : NULL);
-}
-
-/* Widen the bounds to a curve, but for its first steps: they fall from far above, and would squash the rest. */
-static void
-bound_curve(const struct curve *c, double *low, double *high)
-{
-	double early = c->last_step / 10;
-	size_t j;
-
-	for (j = 0; j < c->count; j++)
-		if (isfinite(c->point[j].loss) && (c->point[j].step >= early || c->count < 8)) {
-			*low = fmin(*low, c->point[j].loss);
-			*high = fmax(*high, c->point[j].loss);
-		}
-	for (j = 0; j < c->vals; j++) {
-		*low = fmin(*low, c->val[j].loss);
-		*high = fmax(*high, c->val[j].loss);
-	}
-}
-
-struct pair {
-	const struct pagedata_run *run, *other; /* other: the incumbent's, or NULL */
-	struct curve own, under;
-};
-
-static void
-put_pair(const struct page *p, const struct pair *q, double low, double high)
-{
-	const struct pagedata_run *r = q->run;
-	int drawn = q->own.state == CURVES_READ,
-	    laid = q->other != NULL && q->other != r && q->under.state == CURVES_READ;
-
-	markup_put(p->m, "<figure>");
-	if (drawn)
-		chart_curve(p->m, &q->own, laid ? &q->under : NULL, low, high, r->name);
-	markup_put(p->m, "<figcaption>");
-	if (drawn)
-		chart_pen(p->m, 0);
-	markup_put(p->m, "<b>%s</b> ", r->name);
-	put_row(p, r->row);
-	if (*r->side != '\0')
-		markup_put(p->m, ", %s", r->side);
-	if (drawn) {
-		markup_put(p->m, "<br>loss %.4f at step %.0f, score ", q->own.last_loss, q->own.last_step);
-		markup_data(p->m, r->score, 5);
-	} else
-		markup_put(p->m, "<br>No curve: %s.", curves_why(q->own.state));
-	if (q->other == r)
-		markup_put(p->m, "<br>It is the incumbent's own.");
-	else if (drawn && q->other == NULL)
-		markup_put(p->m, "<br>No incumbent whose loss could be compared.");
-	else if (drawn) {
-		markup_put(p->m, "<br>");
-		if (laid)
-			chart_pen(p->m, 1);
-		markup_put(p->m, "incumbent %s ", q->other->name);
-		put_row(p, q->other->row);
-		if (!laid)
-			markup_put(p->m, ": no curve, %s", curves_why(q->under.state));
-	}
-	markup_put(p->m, "</figcaption></figure>\n");
-}
-
-static void
-put_curves(const struct page *p)
-{
-	const struct pagedata *s = p->s;
-	const struct pagedata_run *r;
-	struct pair *list;
-	double low = INFINITY, high = -INFINITY;
-	size_t n = 0, i, read = 0, per = 1;
-
-	if ((list = calloc(CURVES, sizeof(*list))) == NULL) {
-		p->m->failed = ENOMEM;
-		return;
-	}
-	for (r = s->run_count == 0 ? NULL : s->runs + s->run_count; r != NULL && r-- > s->runs && n < CURVES;)
-		if (*r->report != '\0')
-			list[n++].run = r;
-	for (i = 0; i < n; i++) {
-		list[i].other = beneath(s, list[i].run);
-		if (curves_read(s, list[i].run, &list[i].own) == -1 ||
-		    (list[i].other != NULL && curves_read(s, list[i].other, &list[i].under) == -1)) {
-			p->m->failed = errno;
-			break;
-		}
-		read += list[i].own.state == CURVES_READ;
-		per = list[i].own.per > per ? list[i].own.per : per;
-		bound_curve(&list[i].own, &low, &high);
-		if (list[i].own.state == CURVES_READ)
-			bound_curve(&list[i].under, &low, &high);
-	}
-	if (n == 0)
-		goto out;
-	markup_put(p->m, "<section aria-labelledby=\"hl\"><h2 id=\"hl\">Loss curves of the last runs</h2>\n");
-	if (read > 0) {
-		markup_put(p->m,
-		    "<p class=\"note\">Training loss in nats per token against steps, all between the same bounds;"
-		    " the first tenth may run out of them at the top. Circles are validation. Read from each run's own"
-		    " metrics, whose digest the ledger binds.");
-		if (per > 1)
-			markup_put(p->m, " A point is the mean of up to %zu logged steps.", per);
-		markup_put(p->m, "</p>\n");
-		if (!(high > low)) {
-			low -= 0.5;
-			high += 0.5;
-		}
-	}
-	markup_put(p->m, "<div class=\"curves\">\n");
-	for (i = 0; i < n; i++)
-		put_pair(p, &list[i], low, high);
-	markup_put(p->m, "</div></section>\n");
-out:
-	free(list);
 }
 
 static void
@@ -1306,10 +1050,10 @@ put_said(const struct page *p)
 		markup_put(p->m, "<li><span class=\"sub\">");
 		chart_mark(p->m, chart_mark_of(r));
 		markup_put(p->m, " #%llu, ", (unsigned long long)r->row);
-		put_when(p->m, r->at_ms);
+		words_when(p->m, r->at_ms);
 		markup_put(p->m, "</span>");
-		put_text(p->m, r->text, 1500);
-		put_differs(p, r);
+		words_text(p->m, r->text, 1500);
+		words_differs(p, r);
 		markup_put(p->m, "</li>\n");
 	}
 	markup_put(p->m, "</ul></section>\n");
@@ -1365,6 +1109,8 @@ put_run(const struct page *p, const struct pagedata_run *r, int groups)
 	markup_put(m, "<code>%-.8s</code>", r->config);
 	if (r->attempt > 1)
 		markup_put(m, " attempt %lld", (long long)r->attempt);
+	if (trained_has(p->s, r))
+		markup_put(m, " <a href=\"#l%llu\">loss</a>", (unsigned long long)r->row);
 	if (groups && g != NULL)
 		markup_put(m, " in %s <code>%-.8s</code>", g->data == NULL ? "group" : g->data, g->hex);
 	markup_put(m, "</div></th><td class=\"n wide\">");
@@ -1391,11 +1137,11 @@ put_run(const struct page *p, const struct pagedata_run *r, int groups)
 	    r->second      ? "; waits for a second run" :
 		r->pending ? "; pending" :
 			     "");
-	put_text(m, r->hypothesis, TEXT);
-	put_differs(p, r);
+	words_text(m, r->hypothesis, TEXT);
+	words_differs(p, r);
 	if (*r->findings != '\0') {
 		markup_put(m, "<div class=\"sub\">");
-		put_text(m, r->findings, TEXT);
+		words_text(m, r->findings, TEXT);
 		markup_put(m, "</div>");
 	}
 	markup_put(m, "</td></tr>\n");
@@ -1425,7 +1171,7 @@ put_runs(const struct page *p)
 	    s->l.book.policy.law >= 3 ? ", and those of a confirmation have none but as pairs" : "",
 	    policy_metric_name(s->tracks.metric));
 	for (r = s->run_count == 0 ? NULL : s->runs + s->run_count; r != NULL && r-- > s->runs;) {
-		if (has_run(s, r))
+		if (words_has_run(s, r))
 			put_run(p, r, s->group_count > 1);
 		else
 			left++;
@@ -1467,9 +1213,9 @@ put_trust(const struct page *p)
 		markup_put(p->m, "<b class=\"no\">row %llu differs, or can't be derived again</b>",
 		    (unsigned long long)s->replay.first);
 	markup_put(p->m, "</dd><dt>Last row</dt><dd>");
-	put_when(p->m, s->last_ms);
+	words_when(p->m, s->last_ms);
 	markup_put(p->m, "</dd><dt>Page made</dt><dd>");
-	put_when(p->m, p->made_ms);
+	words_when(p->m, p->made_ms);
 	markup_put(p->m,
 	    " by hg-report " HG_VERSION "</dd></dl>\n<p>Check it yourself: the first command must print"
 	    " this head, the second derives every verdict again from the rows alone.</p><code class=\"cmd\">");
@@ -1482,14 +1228,14 @@ put_trust(const struct page *p)
 	    " best has lied to the ledger.</p>\n");
 	if (r != NULL && *r->boundary != '\0') {
 		markup_put(p->m, "<p>The incumbent's receipt says: ");
-		put_text(p->m, r->boundary, 1500);
+		words_text(p->m, r->boundary, 1500);
 		markup_put(p->m, "</p>\n");
 	}
 	markup_put(p->m, "</section>\n");
 }
 
 void
-page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t made_ms)
+page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t made_ms, unsigned again_s)
 {
 	struct page p = { m, s, name, made_ms };
 
@@ -1498,8 +1244,10 @@ page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t
 	    " http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<meta"
 	    " name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\""
 	    " content=\"light dark\">\n<meta name=\"referrer\" content=\"no-referrer\">\n<meta name=\"generator\""
-	    " content=\"hg-report " HG_VERSION "\">\n<title>%s: ",
-	    name);
+	    " content=\"hg-report " HG_VERSION "\">\n");
+	if (again_s > 0)
+		markup_put(m, "<meta http-equiv=\"refresh\" content=\"%u\">\n", again_s);
+	markup_put(m, "<title>%s: ", name);
 	if (s->main != NULL)
 		markup_put(m, "%.5f %s, ", s->main->score, policy_metric_name(s->tracks.metric));
 	markup_put(m, "%zu runs</title>\n<style>\n", s->run_count);
@@ -1514,9 +1262,11 @@ page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t
 	markup_count(m, (long long)s->verify.rows);
 	markup_put(m, " row%s, verified to head <code>%-.12s</code>; last row ", s->verify.rows == 1 ? "" : "s",
 	    s->verify.head);
-	put_when(m, s->last_ms);
+	words_when(m, s->last_ms);
 	markup_put(m, ", page made ");
-	put_when(m, made_ms);
+	words_when(m, made_ms);
+	if (again_s > 0)
+		markup_put(m, "; loaded again every %u seconds", again_s);
 	markup_put(m, "</p></header>\n<main>\n");
 	if (s->replay.first != 0) {
 		markup_put(m,
@@ -1531,16 +1281,18 @@ page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t
 	answer_real(&p);
 	answer_next(&p);
 	markup_put(m, "</div>\n");
+	cost_line(&p);
 	put_groups(&p);
 	/* A ledger that only took in other people's results has nothing of its own to show. */
 	if (s->run_count > 0 || s->imports == 0) {
 		put_history(&p);
+		tried_write(&p);
 		put_confirmations(&p);
 		markup_put(m, "<div class=\"two\">\n");
 		put_stop(&p);
 		put_promotion(&p);
 		markup_put(m, "</div>\n");
-		put_curves(&p);
+		trained_write(&p);
 		put_said(&p);
 		put_runs(&p);
 	}

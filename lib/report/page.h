@@ -7,12 +7,13 @@
 #include "report/pagedata.h"
 
 /**
- * page_write(m, s, name, made_ms):
+ * page_write(m, s, name, made_ms, again_s):
  * The whole page of a ledger called ${name}: first what the best run is,
  * whether it is real and what to do next; then the evidence.  The same survey
  * and time give the same bytes, as long as the runs' own files stay as they are.
+ * A browser loads it again every ${again_s} seconds; 0: it stays.
  * Errors: m->failed.
  */
-void page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t made_ms);
+void page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t made_ms, unsigned again_s);
 
 #endif

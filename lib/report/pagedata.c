@@ -195,6 +195,7 @@ take_run(struct pagedata *s, const struct row *row, const char *digest)
 	r->cap_bytes = run->cap_bytes;
 	r->train_ms = whole(run->metric.of[POLICY_TRAIN_MS]);
 	r->cap_ms = run->cap_ms;
+	r->cost_ms = run->cost_ms == RECORD_NONE ? -1 : run->cost_ms;
 	r->gain = row->verdict.is.gain;
 	r->gain_in = row->verdict.is.metric;
 	r->averaged = row->verdict.is.runs;
@@ -569,9 +570,8 @@ by_tag(const void *a, const void *b)
 	return ((x->fate > y->fate) - (x->fate < y->fate));
 }
 
-/* What a run says of its configuration; the greatest of what its runs say holds. */
-static enum pagedata_fate
-fate_of(const struct pagedata_run *r)
+enum pagedata_fate
+pagedata_fate(const struct pagedata_run *r)
 {
 	if (r->klass > VERDICT_REGRESSION)
 		return (PAGEDATA_OUT);
@@ -581,6 +581,14 @@ fate_of(const struct pagedata_run *r)
 		return (PAGEDATA_WORSE);
 	/* One that was promising is what its confirmation says; one that was given up says nothing. */
 	return (r->reason == VERDICT_WITHIN_NOISE ? PAGEDATA_NO_BETTER : PAGEDATA_UNKNOWN);
+}
+
+enum pagedata_fate
+pagedata_fate_confirmed(enum verdict_class klass)
+{
+	return (klass == VERDICT_IMPROVEMENT ? PAGEDATA_BETTER :
+		klass == VERDICT_REGRESSION  ? PAGEDATA_WORSE :
+					       PAGEDATA_NO_BETTER);
 }
 
 static int
@@ -600,14 +608,11 @@ count_tried(struct pagedata *s)
 		if (r->group == s->main->group && r->reason == VERDICT_FIRST)
 			first = r->tag;
 		if (r->group == s->main->group || (r->group == 0 && timeline_of(&s->tracks, r->row) == s->track))
-			list[n++] = (struct fate){ r->tag, fate_of(r) };
+			list[n++] = (struct fate){ r->tag, pagedata_fate(r) };
 	}
 	for (c = s->confirmations; c < s->confirmations + s->confirmation_count; c++)
 		if (c->group == s->main->group && !verdict_reason_aside(c->reason))
-			list[n++] = (struct fate){ c->tag,
-				c->klass == VERDICT_IMPROVEMENT    ? PAGEDATA_BETTER :
-				    c->klass == VERDICT_REGRESSION ? PAGEDATA_WORSE :
-								     PAGEDATA_NO_BETTER };
+			list[n++] = (struct fate){ c->tag, pagedata_fate_confirmed(c->klass) };
 	qsort(list, n, sizeof(*list), by_tag);
 	for (i = 0; i < n; i++)
 		if (list[i].tag != first && (i + 1 == n || list[i + 1].tag != list[i].tag))

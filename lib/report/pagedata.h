@@ -28,7 +28,7 @@ struct pagedata_run {
 	char *side; /* "incumbent's side, slot 3 of 10", or of pairs "incumbent's side, pair 2 of at most 24", or "" */
 	char config[SHA256_HEX_SIZE], report[SHA256_HEX_SIZE]; /* report: digest of the training report, or "" */
 	uint64_t group, tag;                                   /* tags of comparability group and configuration */
-	int64_t at_ms, seed, attempt, bytes, cap_bytes, train_ms, cap_ms; /* -1: not known, or none */
+	int64_t at_ms, seed, attempt, bytes, cap_bytes, train_ms, cap_ms, cost_ms; /* -1: not known, or none */
 	enum verdict_class klass;
 	enum verdict_reason reason;
 	int pending;        /* it waits for a confirmation or a second run, or belongs to a confirmation that is open */
@@ -93,7 +93,7 @@ struct pagedata_group {
 	uint64_t promoted;   /* row of the promotion that stands, or 0 */
 };
 
-/* What became of the configurations that were tried against the first of their group, each counted once. */
+/* What becomes of the configurations that are tried against the first of their group; each is counted once. */
 enum pagedata_fate {
 	PAGEDATA_OUT,
 	PAGEDATA_UNKNOWN,
@@ -160,6 +160,10 @@ const struct pagedata_group *pagedata_group(const struct pagedata *s, uint64_t t
 /* The plan of a row, or NULL; and the confirmation. */
 const struct pagedata_plan *pagedata_plan(const struct pagedata *s, uint64_t row);
 const struct pagedata_confirmation *pagedata_confirmation(const struct pagedata *s, uint64_t row);
+
+/* What a run says of its configuration, and what a confirmation that counts; the greatest of what is said holds. */
+enum pagedata_fate pagedata_fate(const struct pagedata_run *r);
+enum pagedata_fate pagedata_fate_confirmed(enum verdict_class klass);
 
 /* A run's directory as somebody would type it where hg-report was called. -1 with errno ENOMEM. */
 int pagedata_place(const struct pagedata *s, const char *dir, struct str *out);

@@ -2,11 +2,14 @@
 
 usage: report_page.py form PAGE             well-formed, self-contained, accessible; prints its size
        report_page.py numbers PAGE LEDGER   its numbers are those of ledger.jsonl, computed again
+       report_page.py tried PAGE LEDGER SPEC  what was tried by key is that of ledger.jsonl, and drawn where it belongs
+       report_page.py cost PAGE LEDGER      what was spent, on what, and for each find, is the sum of its rows
        report_page.py colours PAGE          contrast of every text colour on every ground, light and dark; marks told apart
        report_page.py text PAGE             all text that a reader sees, a line a piece
 """
 import html.parser
 import json
+import math
 import re
 import sys
 import xml.etree.ElementTree
@@ -215,6 +218,131 @@ def numbers(text, path):
     print(compared)
 
 
+def tried(text, path, defaults):
+    """Prints how many keys of the axis judged last were compared."""
+    rows = [json.loads(line) for line in open(f"{path}/ledger.jsonl", encoding="utf-8")]
+    defaults = json.load(open(defaults, encoding="utf-8"))["properties"]
+    default = lambda key: defaults[key.split(".")[0]]["properties"][key.split(".")[1]].get("default")
+    unit = lambda key: defaults[key.split(".")[0]]["properties"][key.split(".")[1]].get("x-unit")
+    metric = [r for r in rows if r["kind"] == "policy"][-1]["policy"]["metric"]["name"]
+    # No score that the law sets aside is anybody's best.
+    aside = {"starved"}
+    runs = [r for r in rows if r["kind"] == "run" and r["run"].get("settings") is not None]
+    keys = {k for r in runs for k in r["run"]["settings"]}
+    of = {key: [(r["run"]["settings"].get(key, default(key)), r) for r in runs] for key in keys}
+    of = {key: list_ for key, list_ in of.items() if len({json.dumps(v) for v, _ in list_}) > 1}
+    section = text[text.index('<section aria-labelledby="hk">'):]
+    section = section[:section.index("</section>")]
+    figures = dict(re.findall(r'<figure class="key"><figcaption><b>([^<]*)</b>(.*?)</figure>', section, re.S))
+    assert figures.keys() == of.keys(), (figures.keys(), of.keys())
+    for key, list_ in of.items():
+        body = figures[key]
+        shown = {}
+        for value, _, count, best, what in re.findall(r'<tr><th scope="row"><code>([^<]*)</code>(.*?)</th><td class="n">(\d+)(.*?)</td>'
+                                                      r'<td>([^<]*)</td></tr>', body, re.S):
+            shown[value] = (int(count), best, what)
+        name = lambda v: v if isinstance(v, str) else json.dumps(v)
+        assert shown.keys() == {name(v) for v, _ in list_}, (key, shown.keys())
+        for value, (count, best, what) in shown.items():
+            own = [r for v, r in list_ if name(v) == value]
+            assert count == len(own), (key, value, count, len(own))
+            counts = [r for r in own if r["verdict"]["class"] not in ("blocked", "invalid") and
+                      r["verdict"]["reason"] not in aside and r["run"]["metrics"][metric] is not None]
+            out = re.search(r'class="sub">(\d+) out<', best)
+            assert (int(out.group(1)) if out else 0) == len(own) - len(counts), (key, value, best)
+            have = re.search(r'<data value="([^"]*)">', best)
+            assert bool(have) == bool(counts)
+            if counts:
+                assert float(have.group(1)) == min(r["run"]["metrics"][metric] for r in counts), (key, value, best)
+            # Each configuration once, the first as such.
+            first = [r for r in own if r["verdict"]["reason"] == "first"]
+            others = {r["run"]["config_sha256"] for r in own} - {r["run"]["config_sha256"] for r in rows
+                                                                 if r.get("verdict", {}).get("reason") == "first"}
+            assert ("the first" in what) == bool(first), (key, value, what)
+            assert sum(int(n) for n in re.findall(r"(\d+) [a-z]", what)) == len(others), (key, value, what, len(others))
+            better = {r["confirmation"]["challenger_sha256"] for r in rows if r["kind"] == "confirmation" and
+                      r["verdict"]["class"] == "improvement"} & others
+            said = re.search(r"(\d+) confirmed better", what)
+            assert (int(said.group(1)) if said else 0) == len(better), (key, value, what)
+        # Marks stand where their value is, down as the axis has it.
+        axis = [(float(y), float(v)) for y, v in re.findall(r'<text x="50" y="([0-9.]+)" dy=".35em">([0-9.]+)<', body)]
+        (y0, v0), (y1, v1) = axis[0], axis[-1]
+        by_row = {r["row"]: (v, r) for v, r in list_}
+        numbers = all(isinstance(v, (int, float)) and not isinstance(v, bool) for v, _ in list_)
+        low, high = (min(v for v, _ in list_), max(v for v, _ in list_)) if numbers else (0, 0)
+        logs = numbers and low > 0 and high / low > 30
+        assert ("logarithmic" in body) == logs, (key, low, high)
+        marks = re.findall(r'<use href="#m(\d)" class="k\1" x="([0-9.]+)%" y="([0-9.]+)"><title>#(\d+) ', body)
+        assert len(marks) >= 0.8 * sum(r["verdict"]["class"] not in ("blocked", "invalid") for _, r in list_), (key, len(marks))
+        for _, x, y, row in marks:
+            value, r = by_row[int(row)]
+            approx(v0 + (float(y) - y0) * (v1 - v0) / (y1 - y0), r["run"]["metrics"][metric], 0.2 * abs((v1 - v0) / (y1 - y0)))
+            if numbers:
+                at = math.log(value / low) / math.log(high / low) if logs else (value - low) / (high - low)
+                approx(float(x), 4 + 92 * at, 0.02)
+        for a in marks:
+            for b in marks:
+                assert (a[1] == b[1]) == (by_row[int(a[3])][0] == by_row[int(b[3])][0]), (key, a, b)
+        assert unit(key) is None or re.search(f">{unit(key)}(, logarithmic)?</text>", body), key
+        assert re.search(r'<text class="over" y="12">(bits per byte|nats per token)<', body)
+    print(len(figures))
+
+
+def cost(text, path):
+    """Prints how many finds were compared."""
+    rows = [json.loads(line) for line in open(f"{path}/ledger.jsonl", encoding="utf-8")]
+    runs = [r for r in rows if r["kind"] == "run"]
+    finds = [r for r in rows if r["kind"] == "confirmation" and r["verdict"]["class"] == "improvement"]
+
+    def purpose(r):
+        v = r["verdict"]
+        if v["plan_sha256"] is not None:
+            return "confirmation"
+        if v["class"] in ("blocked", "invalid") and v["reason"] != "outrun" or v["reason"] == "starved":
+            return "nothing that counts"
+        return "calibration" if v["reason"] in ("first", "replicate") else "screening"
+
+    def spent(of):
+        known = [r["run"]["cost_ms"] for r in of if r["run"]["cost_ms"] is not None]
+        return len(of), sum(known)
+
+    line = re.search(r'<p class="cost" id="cost">(.*?)</p>', text, re.S).group(1)
+    spans = r'<span class="spent" data-runs="(\d+)" data-ms="(\d+)">([^<]*)</span>'
+    have = [(int(n), int(ms)) for n, ms, _ in re.findall(spans, line)]
+    assert have[0] == spent(runs), (have, spent(runs))
+    went = {k: (int(n), int(ms)) for k, n, ms, _ in re.findall(r"([a-z][a-z ]*): " + spans, line.replace("It went into ", ""))}
+    kinds = {purpose(r) for r in runs}
+    assert went == {k: spent([r for r in runs if purpose(r) == k]) for k in kinds}, went
+    for n, ms, said in re.findall(spans, text):
+        assert re.match(r"[0-9,]+ runs?", said) and int(said.split()[0].replace(",", "")) == int(n)
+        amount = re.search(r"([0-9.]+) (s|min|h)\b", said)
+        if amount:
+            off = {"s": 1000, "min": 60000, "h": 360000}[amount.group(2)]
+            approx(float(amount.group(1)) * {"s": 1, "min": 60, "h": 3600}[amount.group(2)] * 1000, int(ms), off)
+        else:
+            assert "not known" in said and any(r["run"]["cost_ms"] is None for r in runs), said
+    if not finds:
+        assert "None found yet." in line and len(have) == 1 + len(kinds)
+    else:
+        each = len(runs) / len(finds)
+        assert f"{len(finds)} confirmed improvement" in line and f"one for every {each:.1f} runs" in line, line
+        assert have[-1] == spent([r for r in runs if r["row"] > finds[-1]["row"]])
+    # Each find: the runs on its axis since the one before it.
+    of = lambda r: (r[r["kind"]]["lane"], r[r["kind"]]["cap_ms"], r[r["kind"]]["group_sha256"])
+    compared = 0
+    for find in finds:
+        row = re.search(rf'<tr id="r{find["row"]}">(.*?)</tr>', text, re.S)
+        if not row:
+            continue
+        n, ms, _ = re.search(r'<div class="sub cost">cost ' + spans, row.group(1)).groups()
+        before = max([f["row"] for f in finds if f["row"] < find["row"] and of(f) == of(find)], default=0)
+        own = [r for r in runs if before < r["row"] < find["row"] and
+               (of(r) == of(find) or r["run"]["group_sha256"] is None and of(r)[:2] == of(find)[:2])]
+        assert (int(n), int(ms)) == spent(own), (find["row"], n, ms, spent(own))
+        compared += 1
+    print(compared)
+
+
 def parts_of(colour):
     if len(colour) == 4:
         colour = "#" + "".join(2 * c for c in colour[1:])
@@ -286,6 +414,10 @@ if __name__ == "__main__":
         form(page)
     elif sys.argv[1] == "numbers":
         numbers(page, sys.argv[3])
+    elif sys.argv[1] == "cost":
+        cost(page, sys.argv[3])
+    elif sys.argv[1] == "tried":
+        tried(page, sys.argv[3], sys.argv[4])
     elif sys.argv[1] == "colours":
         colours(page)
     else:
