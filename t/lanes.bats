@@ -278,3 +278,31 @@ traced() {
 	[ -e runs/r.abcd.3/cancelled ]
 	[ "$(cat rows)" = "$(printf 'row runs/r.abcd.1\nrow runs/r.abcd.2')" ]
 }
+
+@test "a pair whose first run is on its way on one lane is asked of no other lane, and both its runs are on one machine" {
+	calibrated
+	pretend
+	promising runs/good 0.0460
+	hg-ledger plan -L b "$L" runs/good > plan
+	line=$(hg-ledger next -L b "$L" | head -n 1)
+	made() {
+		hg-spec -b "$L/$(cut -f 5 <<< "$1")/spec.json" -s train.seed="$(cut -f 4 <<< "$1")" \
+		    -s train.data_offset="$(cut -f 6 <<< "$1")" -s system.lane="$3" "$2" 2> /dev/null
+	}
+	made "$line" runs/first b
+	hg-ledger take "$L" runs/first > /dev/null
+	made "$(hg-ledger next -L b "$L" | sed -n 2p)" runs/second default
+	run -1 hg-ledger take "$L" runs/second
+	[[ "$output" == *"no open plan asks for 'runs/second'"* ]]
+	hg-ledger plan -x "$L" > /dev/null
+	# without other lanes, too: a pair on two machines tells of the machines
+	promising runs/fine 0.0465
+	hg-ledger plan "$L" runs/fine > plan
+	slot_on default 1 cpu=fast
+	run -0 slot_on default 2
+	[[ "$output" == *"on another machine"* ]]
+	[ "$(hg-ledger next "$L" | cut -f 2)" = 2 ]
+	slot_on default 2 cpu=fast
+	[ "$(hg-ledger next "$L" | cut -f 2)" = 3 ]
+	hg-ledger replay "$L"
+}

@@ -333,6 +333,90 @@ altered() {
 	run -1 hg-ledger replay "$L"
 }
 
+@test "what did not look better when it was screened gets no second run, whatever it would look like now" {
+	calibrated
+	pretend
+	scored runs/near 2.2935 train.matrix_lr=0.0405 seed=71
+	add runs/near
+	[ "$(field near .verdict.reason)" = within_noise ]
+	for i in 6 7 8 9; do
+		scored "runs/base$i" 2.307$i seed="$i"
+		add "runs/base$i"
+	done
+	run -0 hg-classify "$L" runs/near
+	[[ "$output" == *second_wanted* ]]
+	[[ "$output" != *"next: hg-confirm"* ]]
+	rows=$(wc -l < "$L/ledger.jsonl")
+	run -1 hg-confirm "$L" runs/near
+	[ "$(wc -l < "$L/ledger.jsonl")" -eq "$rows" ]
+}
+
+@test "a former incumbent's run is probably worse where it is, by the noise of its own kind" {
+	calibrated
+	pretend
+	promising runs/good 0.0460
+	hg-confirm "$L" runs/good > out 2> err
+	scored runs/old 2.31 seed=77
+	add runs/old
+	[ "$(field old '[.verdict.reason, (.verdict.p_loss < 0.01), (.verdict.se > 0)] | tostring')" = '["worse",true,true]' ]
+	[[ "$(field old .verdict.text)" != *"e+"* ]]
+}
+
+# bats test_tags=b89
+@test "a gain for which more runs came to nothing than there are pairs is told so, and is not promoted" {
+	SET=train.schedule=wallclock calibrated
+	pretend
+	scored runs/good 2.23 train.matrix_lr=0.0460 train.schedule=wallclock seed=71
+	scored runs/good.2 2.231 train.matrix_lr=0.0460 train.schedule=wallclock seed=72
+	add runs/good runs/good.2
+	hg-ledger plan "$L" runs/good > plan
+	while hg-ledger next "$L" > /dev/null 2>&1; do
+		slot refuse=score:out_of_memory || :
+		slot refuse=score:out_of_memory || :
+		slot
+	done
+	hg-ledger show "$L" | jq -e '.verdict | .reason == "confirmed" and .tries + .incumbent_tries > .runs'
+	hg-ledger show "$L" | jq -r .verdict.text | grep -q "more than the pairs that count"
+	run hg-ledger promote "$L" runs/good.2
+	[ "$status" -ne 0 ]
+	[[ "$output" == *"more runs came to nothing than there are pairs that count"* ]]
+	hg-ledger replay "$L"
+}
+
+# bats test_tags=b89
+@test "a run that failed and is tried again takes its slot anew, and no other one beside it" {
+	SET=train.schedule=wallclock calibrated
+	pretend
+	scored runs/good 2.23 train.matrix_lr=0.0460 train.schedule=wallclock seed=71
+	scored runs/good.2 2.231 train.matrix_lr=0.0460 train.schedule=wallclock seed=72
+	add runs/good runs/good.2
+	hg-ledger plan "$L" runs/good > plan
+	line=$(hg-ledger next "$L")
+	for r in a b; do
+		hg-spec -b "$L/$(cut -f 5 <<< "$line")/spec.json" -s train.seed="$(cut -f 4 <<< "$line")" \
+		    -s train.data_offset="$(cut -f 6 <<< "$line")" "runs/$r" 2> /dev/null
+	done
+	hg-ledger take "$L" runs/a > /dev/null
+	"$PYTHON" "$HG_TOP/t/tools/judged_run.py" runs/a 2.3 refuse=train:out_of_memory
+	hg-ledger add "$L" runs/a > added || :
+	hg-retry train runs/a
+	# not taken again: how it comes out now is its own affair
+	"$PYTHON" "$HG_TOP/t/tools/judged_run.py" runs/a 2.2
+	run ! hg-ledger add "$L" runs/a
+	[[ "$output" == *"did not take it before it trained"* ]]
+	[ "$(hg-ledger take "$L" runs/b | cut -f 2,3)" = "1	b" ]
+	"$PYTHON" "$HG_TOP/t/tools/judged_run.py" runs/b 2.3 refuse=train:out_of_memory
+	hg-ledger add "$L" runs/b > added || :
+	hg-retry train runs/b
+	[ "$(hg-ledger take "$L" runs/b | cut -f 2,3)" = "1	b" ]
+	hg-spec -b runs/b/spec.json runs/c 2> /dev/null
+	run -1 hg-ledger take "$L" runs/c
+	"$PYTHON" "$HG_TOP/t/tools/judged_run.py" runs/b 2.3
+	add runs/b
+	[ "$(field b .verdict.reason | tail -n 1)" = slot ]
+	hg-ledger replay "$L"
+}
+
 @test "a second lane on which the incumbent is calibrated has a deviation of its own, whichever lane came first" {
 	local i=0 bpb
 	calibrated

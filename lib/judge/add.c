@@ -243,9 +243,8 @@ is_astray(const struct ledger *l, const char *path, const struct standings_fact 
 		    l->path);
 		return (1);
 	case STANDINGS_OTHER_MACHINE:
-		say_note(
-		    "'%s' ran on a lane that the open plan names, but on another machine, backend, instruction set or "
-		    "number of threads than its challenger did: it fills no slot, and another run of that seed may",
+		say_note("'%s' ran on another machine, backend, instruction set or number of threads than the plan's "
+			 "challenger or the other run of its pair: it fills no slot, and another run of that seed may",
 		    path);
 		break;
 	case STANDINGS_OTHER_LANE:

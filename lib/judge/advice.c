@@ -252,6 +252,9 @@ advice_run(const struct ledger *l, const char *path, const struct standings_fact
 			    path, f->init != 0 ? "data_offset" : "seed", (unsigned long long)f->run >> 33, path,
 			    l->path, path) |
 		    say(a, ADVICE_AGAIN, "the lane was not calibrated when it was added: one more run screens it"));
+	if (f->reason == VERDICT_SECOND && (row = standings_run(b, f->run, f->attempt)) != NULL &&
+	    row->reason != VERDICT_SECOND && row->reason != VERDICT_PROMISING)
+		return (say(a, ADVICE_TRY, "its configuration was screened when it did not look so, once and for all"));
 	if (f->reason == VERDICT_SECOND)
 		return (shell_command(&a->command, "hg-confirm %s %s", l->path, path) |
 		    say(a, ADVICE_AGAIN, "makes the second run, and the confirmation if that is worth one"));

@@ -283,7 +283,8 @@ allowed(const struct ledger *l, const char *path, const struct standings_fact *f
 		return (PLAN_SECOND);
 	}
 	now = classify_run(b, screening, VERDICT_REASONS);
-	if (screening->reason == VERDICT_SECOND && now.reason == VERDICT_SECOND) {
+	if (now.reason == VERDICT_SECOND &&
+	    (screening->reason == VERDICT_SECOND || screening->reason == VERDICT_PROMISING)) {
 		say_error("'%s' looked better once: another run of it, with another seed, comes first", path);
 		next_run(l, path, f);
 		return (PLAN_SECOND);

@@ -360,8 +360,8 @@ gained(struct case_for *c)
 		}
 		if (many_tries(c, confirmation)) {
 			condition(c, "margin", PROMOTE_NO,
-			    "more runs came to nothing than there are pairs that count in the confirmation of row %zu: which "
-			    "ones did may be the gain",
+			    "more runs came to nothing than there are pairs that count in the confirmation of row %zu: "
+			    "which ones did may be the gain",
 			    way.at + 1);
 			return;
 		}

@@ -380,7 +380,8 @@ draw_columns(const struct axis *a, const struct cell *cells, size_t n)
 			continue;
 		qsort(x, count, sizeof(*x), by_number);
 		markup_put(m,
-		    "<line class=\"range\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"%.1f\" y2=\"%.1f\"/><circle class=\"median\""
+		    "<line class=\"range\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"%.1f\" y2=\"%.1f\"/>"
+		    "<circle class=\"median\""
 		    " r=\"2.5\" cx=\"%.2f%%\" cy=\"%.1f\"/>",
 		    cells[i].at, cells[i].at, down(a, x[count - 1]), down(a, x[0]), cells[i].at, down(a, x[count / 2]));
 	}
@@ -538,11 +539,12 @@ static void
 put_head(const struct page *p)
 {
 	markup_put(p->m,
-	    "<section aria-labelledby=\"hk\"><h2 id=\"hk\">What was tried, key by key</h2>\n<p class=\"note\">Each setting"
-	    " that runs do not all share, the most tried first. Shapes mean what they do above; what does not count or has"
-	    " no score is \xe2\x80\x9cout\xe2\x80\x9d and not drawn. The best is a single run's score and no evidence; what"
-	    " became of the configurations is what their verdicts say. Where runs changed other keys, too, the picture"
-	    " cannot tell which of them did it.</p>\n");
+	    "<section aria-labelledby=\"hk\"><h2 id=\"hk\">What was tried, key by key</h2>\n"
+	    "<p class=\"note\">Each setting"
+	    " that runs do not all share, the most tried first. Shapes mean what they do above; what does not count or"
+	    " has no score is \xe2\x80\x9cout\xe2\x80\x9d and not drawn. The best is a single run's score and no"
+	    " evidence; what became of the configurations is what their verdicts say. Where runs changed other keys, too,"
+	    " the picture cannot tell which of them did it.</p>\n");
 }
 
 static void
@@ -576,8 +578,8 @@ put_axis(const struct page *p, const struct timeline *k, size_t *shown)
 			markup_put(p->m, "<p class=\"note\">%zu more keys, each tried less.</p>\n", count - KEYS);
 		if (a.count > MARKS)
 			markup_put(p->m,
-			    "<p class=\"note\">Too many runs to draw each: a line goes from the lowest to the highest score"
-			    " of a value, with a dot at the median.</p>\n");
+			    "<p class=\"note\">Too many runs to draw each: a line goes from the lowest to the"
+			    " highest score of a value, with a dot at the median.</p>\n");
 		if (a.unknown > 0)
 			markup_put(p->m,
 			    "<p class=\"note\">%zu runs are left out, whose rows do not know their settings.</p>\n",
