@@ -543,8 +543,8 @@ put_head(const struct page *p)
 	    "<p class=\"note\">Each setting"
 	    " that runs do not all share, the most tried first. Shapes mean what they do above; what does not count or"
 	    " has no score is \xe2\x80\x9cout\xe2\x80\x9d and not drawn. The best is a single run's score and no"
-	    " evidence; what became of the configurations is what their verdicts say. Where runs changed other keys, too,"
-	    " the picture cannot tell which of them did it.</p>\n");
+	    " evidence; what became of the configurations is what their verdicts say. Where runs changed other keys,"
+	    " too, the picture cannot tell which of them did it.</p>\n");
 }
 
 static void
