@@ -288,7 +288,7 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	}
 	pool = standings_pool(b, f->group, f->lane, f->config, other, (enum policy_metric)v.metric);
 	/* Held against one of its own kind, as is what was incumbent before, it knows of no other noise than theirs. */
-	if (p->law >= 3 && pool.n < 0.5)
+	if (p->law >= 3 && pool.n < 0.5 && arm.df < 1)
 		pool = standings_pool(b, f->group, f->lane, 0, 0, (enum policy_metric)v.metric);
 	prior = noise_prior(&pool);
 	v.lane_sd = standings_lane_sd(b, f->group, f->lane, (enum policy_metric)v.metric);
