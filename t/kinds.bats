@@ -133,7 +133,7 @@ ends() {
 	hg-data -B -n 2 -f lines -o d text 2> /dev/null
 	for line in "hg-data -B -n 2 -o new dir" "hg-data -B -n 2 -o new -T dir" "hg-data -t dir -n 2 -f lines -o new text" \
 	    "hg-data -a -B -o new dir -- dir" "hg-data -a -t dir -o new text -- text" "hg-shard -t dir -o new" \
-	    "hg-spec -b dir new" "hg-spec -s data.dir=d -s train.init_from=dir new" \
+	    "hg-spec -s data.dir=d -s train.init_from=dir new" \
 	    "hg-spec -s data.dir=d -s train.replay=dir new"; do
 		# shellcheck disable=SC2086
 		run $line < /dev/null
@@ -141,6 +141,10 @@ ends() {
 		[[ "$output" == *"cannot read 'dir': it is a directory; name a file"* ]] || { echo "$line: $output" >&2; false; }
 		[ ! -e new ]
 	done
+	# A run's directory may stand for its spec; this is none.
+	run hg-spec -b dir new
+	[ "$status" -ge 100 ]
+	[[ "$output" == *"'dir' is not a run: there is no 'spec.json' in it"* ]]
 }
 
 @test "directories with backslashes and line feeds in their names work in every tool, and no line is broken by them" {

@@ -31,6 +31,14 @@ load helper
 	hg-status -w runs/good
 	hg-status -j runs/good runs/refused > printed/state.jsonl
 	hg-reap runs > printed/reap.jsonl
+	# Seen from outside: two runs, a watched one, where one comes from, a further evaluation, and one that was pruned.
+	hg-diff -j runs/good runs/refused > printed/diff.jsonl
+	hg-watch -j -t 5 runs/good > printed/watch.jsonl
+	hg-lineage -j -l ledger runs/good > printed/lineage.jsonl
+	hg-score -e short -s eval.docs=5 runs/good
+	hg-spec -b "$HG_TOP/examples/specs/tiny.json" -s data.dir=data -s train.matrix_lr=0.03 runs/other
+	hg-run -l ledger runs/other > printed.other
+	hg-prune -l ledger runs/other
 	printf 'commit\tval_bpb\tstatus\tdescription\nbaseline\t0.9979\tkeep\tbaseline\n' > results.tsv
 	hg-ledger import ledger results.tsv
 	hg-ledger replay -j ledger > printed/import_verdicts.jsonl
