@@ -727,6 +727,37 @@ text() {
 	run ! grep -qF 'key by key' p.html
 }
 
+@test "a search with as many values as runs makes no absurd page: columns in the pictures, and the best values in the tables" {
+	mkdir search
+	"$HG_T/tools/campaign" -n 400 search/ledger
+	hg-report -o before.html search/ledger
+	forge search/ledger search 3
+	hg-report -o p.html search/ledger 2> differs
+	page form p.html
+	run ! grep -qE '="-?(nan|inf)' p.html
+	[ "$(stat -c %s p.html)" -lt "$((2 * $(stat -c %s before.html)))" ]
+	"$PYTHON" - p.html search/ledger/ledger.jsonl <<-'END'
+	import json, re, sys
+	text = open(sys.argv[1]).read()
+	runs = [r for r in map(json.loads, open(sys.argv[2])) if r["kind"] == "run"]
+	figures = dict(re.findall(r'<figure class="key"><figcaption><b>([^<]*)</b>(.*?)</figure>', text, re.S))
+	for key, logs in (("train.matrix_lr", True), ("train.muon_momentum", False), ("train.iterations", True)):
+	    body = figures[key]
+	    values = {r["run"]["settings"].get(key) for r in runs[5:]}
+	    rows = re.findall(r'<th scope="row"><code>([^<]*)</code>', body)
+	    assert len(rows) == 16 and f"{len(values) + 1 - 16} more values, none with a better score." in body, (key, len(rows))
+	    assert "<use " not in body and 1 < body.count('class="median"') <= 100, key
+	    assert ("logarithmic" in body) == logs
+	    have = [float(x) for x in re.findall(r'<data value="([^"]*)">', body)]
+	    scores = sorted(r["run"]["metrics"]["val_bpb"] for r in runs if r["verdict"]["class"] not in ("blocked", "invalid"))
+	    assert min(have) == scores[0] and set(scores[:11]) <= set(have), (key, have)
+	# from one end of the numbers to the other
+	for key in ("model.rope_base", "train.scalar_lr"):
+	    xs = {float(x) for x in re.findall(r'class="median" r="[0-9.]*" cx="([0-9.]+)%"', figures[key])}
+	    assert {4, 96} <= xs and len(xs) in (3, 4), (key, xs)
+	END
+}
+
 @test "a page says what a campaign cost in runs and hours, what that went into, and what each find cost" {
 	local row
 	hg-report -o p.html "$F/plain/ledger"

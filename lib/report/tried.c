@@ -287,17 +287,18 @@ static int
 place(struct cell *cells, size_t n, size_t count)
 {
 	double low = cells[0].x, high = cells[n - 1].x;
-	int numbers = !isnan(high), logs = numbers && low > 0 && high / low > wide;
+	int numbers = !isnan(high), logs = numbers && low > 0 && high / wide > low;
 	size_t i, at = 0;
 
+	/* Halves and logarithms, so that the ends of all numbers have a finite distance. */
 	for (i = 0; i < n; i++) {
 		at += i > 0 && by_value(&cells[i - 1], &cells[i]) != 0;
-		cells[i].at = left +
-		    width *
-			(logs             ? log(cells[i].x / low) / log(high / low) :
-				numbers   ? (cells[i].x - low) / (high - low) :
-				count < 2 ? 0.5 :
-					    (double)at / (double)(count - 1));
+		cells[i].at = logs ? (log(cells[i].x) - log(low)) / (log(high) - log(low)) :
+		    numbers        ? (cells[i].x / 2 - low / 2) / (high / 2 - low / 2) :
+				     (double)at / (double)(count - 1);
+		if (!isfinite(cells[i].at))
+			cells[i].at = 0.5;
+		cells[i].at = left + width * cells[i].at;
 	}
 	return (logs);
 }

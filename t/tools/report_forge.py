@@ -3,6 +3,7 @@
 usage: report_forge.py LEDGER hostile          every text in every row but the last becomes something to choke on
        report_forge.py LEDGER random SEED      a few values anywhere but in the last row become others, of any type
        report_forge.py LEDGER set ROW KEY=JSON...   members of one row by dotted path
+       report_forge.py LEDGER search SEED      settings of every run but the first few become its own, as of a random search
        report_forge.py LEDGER promote RUN_ROW       the run's artifact is promoted, on the confirmation before
 """
 import hashlib
@@ -54,6 +55,12 @@ def main():
                 at = at[key]
             if key not in ("schema", "prev", "row"):
                 at[key] = rng.choice(ODD)
+    elif sys.argv[2] == "search":
+        rng = random.Random(int(sys.argv[3]))
+        for row in [r for r in rows if r["kind"] == "run"][5:]:
+            row["run"]["settings"] = {"train.matrix_lr": 10 ** rng.uniform(-3, 0), "train.muon_momentum": rng.uniform(0.8, 0.99),
+                                      "train.iterations": rng.randrange(100, 5000), "model.rope_base": rng.choice([5e-324, 1.0, 1e308]),
+                                      "train.scalar_lr": rng.choice([-1e308, 0.04, 1e308])}
     elif sys.argv[2] == "promote":
         run = rows[int(sys.argv[3]) - 1]
         digest = lambda row: hashlib.sha256(lines[row["row"] - 1]).hexdigest()
