@@ -519,3 +519,16 @@ altered() {
 	run hg-ledger add "$L" runs/good
 	[ "$status" -eq 103 ]
 }
+
+@test "a machine that starves every seed ends a calibration after five, and not after two hundred" {
+	SET=train.schedule=wallclock
+	scored runs/base1 2.3 seed=1 $SET
+	add runs/base1
+	pretend
+	PRETEND=starved=yes run -1 hg-confirm -c "$L" runs/base1
+	[[ "$output" == *"5 runs in a row, the last 'runs/base1.cal.5', brought no seed that counts"* ]]
+	[ "$(ls -d runs/base1.cal.* | wc -l)" -eq 5 ]
+	# and quiet again it goes on with others
+	hg-confirm -c "$L" runs/base1 > out
+	[ "$(hg-ledger show "$L" | jq -r .kind)" = calibration ]
+}
