@@ -465,6 +465,7 @@ on_terminal() {
 
 # bats test_tags=b76
 @test "hg-watch opens nothing for writing and changes nothing, on a terminal, in a pipe, once, and beside a ledger" {
+	[ -z "$HG_SAN" ] || skip "sanitizers and strace exclude each other"
 	tiny_data words
 	DATA=$PWD/words
 	tiny_spec runs/a 2>> log
@@ -504,6 +505,7 @@ reads_only() {
 }
 
 @test "of many runs only those are looked into that have changed or are alive" {
+	[ -z "$HG_SAN" ] || skip "sanitizers and strace exclude each other"
 	rm -r runs/r
 	for i in $(seq 40); do new_run "runs/r$i"; done
 	fakestage train runs/r7 progress=1 hang 3>&- &

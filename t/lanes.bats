@@ -102,7 +102,7 @@ decided() {
 	[ "$(wc -l < "$L/ledger.jsonl")" -eq "$rows" ]
 	# one that took its slot and ran on a machine of another kind leaves it to the next, and that is counted
 	run -0 slot_on b 2 cpu=other
-	[[ "$output" == *"on another machine, backend, instruction set or number of threads than its challenger did"* ]]
+	[[ "$output" == *"on another machine, backend, instruction set or number of threads than the plan's challenger"* ]]
 	[ "$(hg-ledger next "$L" | cut -f 2,7)" = "2	b" ]
 	slot_on b 2
 	[ "$(hg-ledger next "$L" | cut -f 2)" = 3 ]
