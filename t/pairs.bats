@@ -532,3 +532,24 @@ altered() {
 	hg-confirm -c "$L" runs/base1 > out
 	[ "$(hg-ledger show "$L" | jq -r .kind)" = calibration ]
 }
+
+# bats test_tags=b89
+@test "a run of a slot that was interrupted and made again is told of, though no row was" {
+	calibrated
+	pretend
+	promising runs/good 0.0460
+	hg-ledger plan "$L" runs/good > plan
+	line=$(hg-ledger next "$L")
+	hg-spec -b "$L/$(cut -f 5 <<< "$line")/spec.json" -s train.seed="$(cut -f 4 <<< "$line")" \
+	    -s train.data_offset="$(cut -f 6 <<< "$line")" runs/cut 2> /dev/null
+	hg-ledger take "$L" runs/cut > /dev/null
+	"$PYTHON" "$HG_TOP/t/tools/judged_run.py" runs/cut 2.3 refuse=train:cancelled
+	hg-retry train runs/cut
+	"$PYTHON" "$HG_TOP/t/tools/judged_run.py" runs/cut 2.3
+	add runs/cut
+	[ "$(field cut .verdict.reason)" = slot ]
+	hg-confirm "$L" runs/good > out 2> err
+	hg-ledger show "$L" | jq -e '.verdict | .tries + .incumbent_tries == 1'
+	hg-ledger show "$L" | jq -r .verdict.text | grep -q "were made again: "
+	hg-ledger replay "$L"
+}

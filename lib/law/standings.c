@@ -802,6 +802,18 @@ release(struct standings *b, const struct standings_fact *f)
 	}
 }
 
+/* Attempts of a run before this one that no row told of: whoever interrupts a run may have seen how it went. */
+static unsigned
+untold(const struct standings *b, const struct standings_fact *f, size_t index)
+{
+	unsigned n = f->attempt > 1 ? f->attempt - 1 : 0;
+	size_t i;
+
+	for (i = 0; n > 0 && i < index; i++)
+		n -= standings_fact(b, i)->kind == STANDINGS_RUN && standings_fact(b, i)->run == f->run;
+	return (n);
+}
+
 static int
 apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 {
@@ -875,6 +887,8 @@ apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 		p->slot[k].fact = index + 1;
 		p->last = k;
 		p->filled++;
+		if (p->announced)
+			p->tries[p->slot[k].challenger] += untold(b, f, index);
 	}
 	return (0);
 }
