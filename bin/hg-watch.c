@@ -80,7 +80,7 @@ struct watch {
 	struct str shown;
 	unsigned lines;
 	int64_t word_ms; /* since when the word is what it is */
-	const char *word;
+	char word[32];
 	int quiet, kept_stderr;
 };
 
@@ -243,8 +243,9 @@ look(struct watch *x)
 	}
 	hush(x, 0);
 	listen(x);
-	if (x->word == NULL || strcmp(x->word, x->w.word) != 0) {
-		x->word = x->w.word;
+	/* Of the look before, whose state is gone. */
+	if (strcmp(x->word, x->w.word) != 0) {
+		snprintf(x->word, sizeof(x->word), "%s", x->w.word);
 		x->word_ms = clock_mono_ms();
 	}
 	return (0);
