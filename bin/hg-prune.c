@@ -1,7 +1,10 @@
 /* hg-prune: remove from runs what nothing rests on, and say so in the run. */
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/atomfile.h"
@@ -52,6 +55,10 @@ struct prune {
 	struct str why; /* it is kept */
 	int known;      /* a ledger has its row */
 };
+
+/* From which weights runs start, a line "DIGEST NAME" each: those named, and those of the directory asked last. */
+static struct str started_named = STR_INIT, started_beside = STR_INIT;
+static struct stat beside;
 
 /* Bytes and files of all runs. */
 static uint64_t total_bytes, total_files;
@@ -259,6 +266,79 @@ ask_ledgers(struct prune *p, const char *checkpoint)
 	return (code);
 }
 
+/* What the run starts from, if it is one and can be read. 0, or -1 with errno ENOMEM. */
+static int
+note_start(int dirfd, const char *run, struct str *started)
+{
+	struct str spec = STR_INIT;
+	json_t *v = NULL;
+	const char *init;
+	int rc = 0;
+
+	if (str_printf(&spec, "%s/" RUNDIR_SPEC, run) == -1)
+		return (-1);
+	if (faccessat(dirfd, spec.p, F_OK, 0) == 0 && jsonio_read(dirfd, spec.p, JSONIO_MAX_BYTES, NULL, &v) == 0) {
+		init = jsonio_text(v, "digests.init_sha256", "none");
+		if (strcmp(init, "none") != 0)
+			rc = str_printf(started, "%s %s\n", init, run);
+		json_decref(v);
+	}
+	str_free(&spec);
+	return (rc);
+}
+
+/* Those beside the run, read once for each directory. 0, or -1 with errno. */
+static int
+note_beside(const struct prune *p)
+{
+	struct stat st;
+	struct dirent *e;
+	DIR *d = NULL;
+	int fd, rc = -1;
+
+	if ((fd = openat(p->r.fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 || fstat(fd, &st) == -1)
+		goto err0;
+	if (st.st_dev == beside.st_dev && st.st_ino == beside.st_ino) {
+		close(fd);
+		return (0);
+	}
+	if ((d = fdopendir(fd)) == NULL)
+		goto err0;
+	beside = st;
+	started_beside.n = 0;
+	while ((errno = 0, e = readdir(d)) != NULL)
+		if (str_is_name(e->d_name) && note_start(dirfd(d), e->d_name, &started_beside) == -1)
+			goto err1;
+	rc = errno == 0 ? 0 : -1;
+err1:
+	closedir(d);
+	return (rc);
+err0:
+	if (fd != -1)
+		close(fd);
+	return (rc);
+}
+
+/* Does a run that no ledger may know yet, named or beside this one, start from its weights?  The answer is p->why's. */
+static int
+ask_runs(struct prune *p, const char *checkpoint)
+{
+	const struct str *const lists[] = { &started_named, &started_beside };
+	const char *at;
+	size_t i;
+
+	if (note_beside(p) == -1) {
+		say_errno("cannot tell which runs beside '%s' start from its weights", p->r.path);
+		return (HG_EXIT_SYSTEM);
+	}
+	for (i = 0; i < 2 && p->why.n == 0; i++)
+		if (lists[i]->n != 0 && (at = strstr(lists[i]->p, checkpoint)) != NULL &&
+		    str_printf(&p->why, "'%.*s' starts from its weights", (int)strcspn(at + SHA256_HEX_SIZE, "\n"),
+			at + SHA256_HEX_SIZE) == -1)
+			return (HG_EXIT_SYSTEM);
+	return (HG_EXIT_DONE);
+}
+
 /* What receipts name: all that they name must be there and whole before some of it goes. */
 static int
 named(struct prune *p)
@@ -286,6 +366,8 @@ named(struct prune *p)
 	}
 	checkpoint = jsonio_text(e.receipt[STAGE_TRAIN], "checkpoint.sha256", NULL);
 	if ((code = ask_ledgers(p, checkpoint)) != HG_EXIT_DONE || p->why.n != 0)
+		goto out;
+	if (checkpoint != NULL && ((code = ask_runs(p, checkpoint)) != HG_EXIT_DONE || p->why.n != 0))
 		goto out;
 	if (checkpoint != NULL)
 		code = may_go(p, RUNDIR_CHECKPOINT, checkpoint);
@@ -415,11 +497,16 @@ main(int argc, char **argv)
 		return (exit_flush(i == OPT_EXIT ? HG_EXIT_DONE : HG_EXIT_USAGE));
 	if (i == argc)
 		return (opt_usage(&tool));
+	for (one = i; one < argc; one++)
+		if (note_start(AT_FDCWD, argv[one], &started_named) == -1)
+			return (HG_EXIT_SYSTEM);
 	/* One run that can't be pruned does not hold up the others. */
 	for (; i < argc; i++)
 		if ((one = prune(argv[i], argc, argv)) != HG_EXIT_DONE)
 			code = one;
 	out_put("%s %llu bytes in %llu files\n", opt_row(table, 'n')->value != NULL ? "would free" : "freed",
 	    (unsigned long long)total_bytes, (unsigned long long)total_files);
+	str_free(&started_named);
+	str_free(&started_beside);
 	return (exit_flush(code));
 }

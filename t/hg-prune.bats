@@ -123,6 +123,21 @@ beaten() {
 	hg-prune runs/from | grep -q "^pruned runs/from/checkpoint.safetensors"
 }
 
+@test "weights that a run starts from which no ledger knows yet are kept, be it beside or named on the line" {
+	beaten
+	hg-spec -b runs/worse/spec.json -s train.init_from="$PWD/runs/worse/checkpoint.safetensors" runs/next 2> /dev/null
+	run -0 hg-prune runs/worse
+	[ "${lines[0]}" = "kept runs/worse: 'next' starts from its weights" ]
+	[ -e runs/worse/checkpoint.safetensors ]
+	mkdir away
+	mv runs/next away/next
+	run -0 hg-prune -n runs/worse
+	[[ "${lines[0]}" == "would prune runs/worse/checkpoint.safetensors "* ]]
+	run -0 hg-prune runs/worse away/next
+	[ "${lines[0]}" = "kept runs/worse: 'away/next' starts from its weights" ]
+	[ -e runs/worse/checkpoint.safetensors ]
+}
+
 @test "a run in a ledger that is gone, or is another one now, is kept until -l tells where that lies" {
 	local run
 	beaten
@@ -223,8 +238,12 @@ beaten() {
 	hg-train a
 	hg-export a
 	tiny_spec b train.init_from="$PWD/a/checkpoint.safetensors"
+	# One that lay elsewhere: beside it the weights would be kept.
+	mkdir away
+	mv b away/b
 	hg-prune a > out
 	grep -q '^pruned a/checkpoint.safetensors' out
+	mv away/b b
 	run -1 --separate-stderr hg-train b
 	[[ "$stderr" == *"'$PWD/a/checkpoint.safetensors' was pruned at 20"*"another run of its spec makes it again"* ]]
 	[ "$(jq -r .kind b/train_refusal.json)" = input_missing ]

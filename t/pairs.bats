@@ -8,21 +8,34 @@ setup() {
 	L=$PWD/ledger
 }
 
+# slot_spec LINE RUN: the spec of the run that a line of `hg-ledger next` asks for
+slot_spec() {
+	hg-spec -b "$L/$(cut -f 5 <<< "$1")/spec.json" -s train.seed="$(cut -f 4 <<< "$1")" \
+	    -s train.data_offset="$(cut -f 6 <<< "$1")" "$2" 2> /dev/null
+}
+
+# A lane whose scores depend on the clock, and a plan for what is better there.
+planned_by_the_clock() {
+	SET=train.schedule=wallclock calibrated
+	pretend
+	promising runs/good 0.0460 train.schedule=wallclock
+	hg-ledger plan "$L" runs/good > plan
+}
+
 # slot [KEY=VALUE...]: the run that the open plan waits for, by the pretended trainer, with what a receipt may say besides
 slot() {
 	local line new
 	line=$(hg-ledger next "$L")
 	new=runs/s$(wc -l < "$L/ledger.jsonl")
-	hg-spec -b "$L/$(cut -f 5 <<< "$line")/spec.json" -s train.seed="$(cut -f 4 <<< "$line")" \
-	    -s train.data_offset="$(cut -f 6 <<< "$line")" "$new" 2> /dev/null
+	slot_spec "$line" "$new"
 	PRETEND=$* hg-run -l "$L" "$new"
 	[ "$(cut -f 3 <<< "$line")" = "${side:=$(cut -f 3 <<< "$line")}" ] || :
 }
 
-# promising RUN RATE: a configuration that both its runs say is better
+# promising RUN RATE [KEY=VALUE...]: a configuration that both its runs say is better
 promising() {
-	scored "$1" 2.23 train.matrix_lr="$2" seed=71
-	scored "$1.2" 2.231 train.matrix_lr="$2" seed=72
+	scored "$1" 2.23 train.matrix_lr="$2" seed=71 "${@:3}"
+	scored "$1.2" 2.231 train.matrix_lr="$2" seed=72 "${@:3}"
 	add "$1" "$1.2"
 	[ "$(field "$(basename "$1").2" .verdict.reason)" = promising ]
 }
@@ -180,12 +193,7 @@ altered() {
 
 # bats test_tags=b89
 @test "a challenger that diverges once ends its plan, and what was made again is counted on its side and told" {
-	SET=train.schedule=wallclock calibrated
-	pretend
-	scored runs/good 2.23 train.matrix_lr=0.0460 train.schedule=wallclock seed=71
-	scored runs/good.2 2.231 train.matrix_lr=0.0460 train.schedule=wallclock seed=72
-	add runs/good runs/good.2
-	hg-ledger plan "$L" runs/good > plan
+	planned_by_the_clock
 	# each side's first slot is starved once
 	slot starved=yes
 	slot
@@ -212,20 +220,11 @@ altered() {
 
 # bats test_tags=b89
 @test "of several runs of one planned seed only that counts which took its slot before it trained" {
-	SET=train.schedule=wallclock calibrated
-	pretend
-	scored runs/good 2.23 train.matrix_lr=0.0460 train.schedule=wallclock seed=71
-	scored runs/good.2 2.231 train.matrix_lr=0.0460 train.schedule=wallclock seed=72
-	add runs/good runs/good.2
-	hg-ledger plan "$L" runs/good > plan
+	planned_by_the_clock
 	line=$(hg-ledger next "$L")
-	spec() {
-		hg-spec -b "$L/$(cut -f 5 <<< "$line")/spec.json" -s train.seed="$(cut -f 4 <<< "$line")" \
-		    -s train.data_offset="$(cut -f 6 <<< "$line")" "$1" 2> /dev/null
-	}
 	# two that trained, and were looked at, without a word
 	for i in 1 2; do
-		spec "runs/try$i"
+		slot_spec "$line" "runs/try$i"
 		"$PYTHON" "$HG_TOP/t/tools/judged_run.py" "runs/try$i" "2.2$i"
 		run hg-ledger add "$L" "runs/try$i"
 		[ "$status" -ne 0 ]
@@ -235,8 +234,8 @@ altered() {
 	done
 	[ "$(wc -l < "$L/ledger.jsonl")" -eq 10 ]
 	# one that took it, twice the same, and one that comes after it
-	spec runs/mine
-	spec runs/late
+	slot_spec "$line" runs/mine
+	slot_spec "$line" runs/late
 	[ "$(hg-ledger take "$L" runs/mine | cut -f 2,3)" = "1	mine" ]
 	[ "$(hg-ledger take -p "$L" runs/mine | cut -f 2,3)" = "1	mine" ]
 	[ "$(wc -l < "$L/ledger.jsonl")" -eq 11 ]
@@ -364,12 +363,7 @@ altered() {
 
 # bats test_tags=b89
 @test "a gain for which more runs came to nothing than there are pairs is told so, and is not promoted" {
-	SET=train.schedule=wallclock calibrated
-	pretend
-	scored runs/good 2.23 train.matrix_lr=0.0460 train.schedule=wallclock seed=71
-	scored runs/good.2 2.231 train.matrix_lr=0.0460 train.schedule=wallclock seed=72
-	add runs/good runs/good.2
-	hg-ledger plan "$L" runs/good > plan
+	planned_by_the_clock
 	while hg-ledger next "$L" > /dev/null 2>&1; do
 		slot refuse=score:out_of_memory || :
 		slot refuse=score:out_of_memory || :
@@ -385,16 +379,10 @@ altered() {
 
 # bats test_tags=b89
 @test "a run that failed and is tried again takes its slot anew, and no other one beside it" {
-	SET=train.schedule=wallclock calibrated
-	pretend
-	scored runs/good 2.23 train.matrix_lr=0.0460 train.schedule=wallclock seed=71
-	scored runs/good.2 2.231 train.matrix_lr=0.0460 train.schedule=wallclock seed=72
-	add runs/good runs/good.2
-	hg-ledger plan "$L" runs/good > plan
+	planned_by_the_clock
 	line=$(hg-ledger next "$L")
 	for r in a b; do
-		hg-spec -b "$L/$(cut -f 5 <<< "$line")/spec.json" -s train.seed="$(cut -f 4 <<< "$line")" \
-		    -s train.data_offset="$(cut -f 6 <<< "$line")" "runs/$r" 2> /dev/null
+		slot_spec "$line" "runs/$r"
 	done
 	hg-ledger take "$L" runs/a > /dev/null
 	"$PYTHON" "$HG_TOP/t/tools/judged_run.py" runs/a 2.3 refuse=train:out_of_memory
@@ -540,8 +528,7 @@ altered() {
 	promising runs/good 0.0460
 	hg-ledger plan "$L" runs/good > plan
 	line=$(hg-ledger next "$L")
-	hg-spec -b "$L/$(cut -f 5 <<< "$line")/spec.json" -s train.seed="$(cut -f 4 <<< "$line")" \
-	    -s train.data_offset="$(cut -f 6 <<< "$line")" runs/cut 2> /dev/null
+	slot_spec "$line" runs/cut
 	hg-ledger take "$L" runs/cut > /dev/null
 	"$PYTHON" "$HG_TOP/t/tools/judged_run.py" runs/cut 2.3 refuse=train:cancelled
 	hg-retry train runs/cut

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <unistd.h>
 
 #include "base/exit.h"
 #include "base/out.h"
@@ -16,16 +15,12 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	struct ledger l;
 	struct row row;
 	enum base how;
-	int rows, code, drop = command_given(options, 'x');
+	int code, drop = command_given(options, 'x');
 
 	if (n != (drop ? 0 : 1)) {
 		say_error("base takes a RUN, or -x and none");
 		return (HG_EXIT_USAGE);
 	}
-	/* There is nothing to build on in a ledger that this would have to make. */
-	if ((rows = ledger_rows(ledger)) == -1)
-		return (ledger_exit(errno));
-	close(rows);
 	if ((code = command_open_whole(&l, ledger, LEDGER_WRITE)) != HG_EXIT_DONE)
 		return (code);
 	if ((drop ? base_drop(&l, &how, &row) : base_set(&l, arg[0], &how, &row)) == -1)

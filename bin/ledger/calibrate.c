@@ -15,15 +15,11 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	enum plan how;
 	struct row row;
 	const struct row_calibration *c = &row.calibration;
-	int rows, code, seeds = command_seeds(options, 1000);
+	int code, seeds = command_seeds(options, 1000);
 
 	(void)n;
 	if (seeds == -1)
 		return (HG_EXIT_USAGE);
-	/* There is nothing to plan in a ledger that this would have to make. */
-	if ((rows = ledger_rows(ledger)) == -1)
-		return (ledger_exit(errno));
-	close(rows);
 	if ((code = command_open_whole(&l, ledger, LEDGER_WRITE)) != HG_EXIT_DONE)
 		return (code);
 	if (plan_calibration(&l, arg[0], (unsigned)seeds, &how, &row) == -1)

@@ -22,8 +22,12 @@ int
 command_open_whole(struct ledger *l, const char *ledger, enum ledger_mode mode)
 {
 	struct verify found;
-	int code;
+	int rows, code;
 
+	/* There is nothing to plan in a ledger that this would have to make. */
+	if ((rows = ledger_rows(ledger)) == -1)
+		return (ledger_exit(errno));
+	close(rows);
 	if (ledger_open_whole(l, ledger, mode) == -1)
 		return (ledger_exit(errno));
 	if (mode != LEDGER_WRITE || (code = verify_ledger(ledger, NULL, 0, &found)) == HG_EXIT_DONE)

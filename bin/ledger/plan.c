@@ -103,8 +103,8 @@ static int
 answer(struct opt *options, const char *ledger, char **arg, int n)
 {
 	struct ledger l;
-	int rows, code, seeds = command_seeds(options, STANDINGS_SEEDS), drop = command_given(options, 'x'),
-			dry = command_given(options, 'p');
+	int code, seeds = command_seeds(options, STANDINGS_SEEDS), drop = command_given(options, 'x'),
+		  dry = command_given(options, 'p');
 
 	if (seeds == -1)
 		return (HG_EXIT_USAGE);
@@ -112,10 +112,6 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 		say_error("plan takes a RUN, or -x and none");
 		return (HG_EXIT_USAGE);
 	}
-	/* There is nothing to plan in a ledger that this would have to make. */
-	if ((rows = ledger_rows(ledger)) == -1)
-		return (ledger_exit(errno));
-	close(rows);
 	if ((code = command_open_whole(&l, ledger, dry ? LEDGER_PREVIEW : LEDGER_WRITE)) != HG_EXIT_DONE)
 		return (code);
 	code = drop ? give_up(&l) : make(&l, arg[0], (unsigned)seeds, opt_row(options, 'L')->value, dry);

@@ -32,17 +32,10 @@ base_set(struct ledger *l, const char *path, enum base *how, struct row *out)
 		goto err0;
 	}
 	screening = standings_screening(b, f->group, f->lane, f->config);
-	row_init(out, STANDINGS_BASE);
-	if (ledger_digest(l, screening, digest) == -1)
-		goto err1;
-	/* Its texts are borrowed. */
-	if (row_hold(out, json_incref(row.held)) == NULL)
-		goto err1;
 	row_free(&row);
-	if (ledger_read(l, screening, &row) == -1) {
-		row_free(out);
+	if (ledger_digest(l, screening, digest) == -1 || ledger_read(l, screening, &row) == -1)
 		return (-1);
-	}
+	row_init(out, STANDINGS_BASE);
 	out->base = (struct row_base){ .group = row_text(out, row.run.group),
 		.lane = row_text(out, row.run.lane),
 		.config = row_text(out, row.run.config),
@@ -52,12 +45,11 @@ base_set(struct ledger *l, const char *path, enum base *how, struct row *out)
 		.steps = (int64_t)g->base_steps + 1 };
 	if (out->base.group == NULL || out->base.lane == NULL || out->base.config == NULL || out->base.run_id == NULL ||
 	    out->base.run == NULL || ledger_start(l, out) == -1 || ledger_append_row(l, out, NULL) == -1)
-		goto err1;
-	*how = BASE_SET;
-	row_free(&row);
-	return (0);
-err1:
-	row_free(out);
+		row_free(out);
+	else {
+		*how = BASE_SET;
+		rc = 0;
+	}
 err0:
 	row_free(&row);
 	return (rc);

@@ -23,7 +23,7 @@ enum base {
  */
 int base_set(struct ledger *l, const char *path, enum base *how, struct row *row);
 
-/* From here on the incumbent again, in the group of the last base. As base_set. */
+/* From here on the incumbent again: in the last run's group if that has a base, else in the first that has. */
 int base_drop(struct ledger *l, enum base *how, struct row *row);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/say.h"
 #include "base/shell.h"
+#include "base/str.h"
 #include "judge/runrecord.h"
 #include "judge/take.h"
 #include "law/standings.h"
@@ -45,6 +46,7 @@ has_begun(const char *path, int again)
 static int
 is_gone(const struct ledger *l, const struct standings_slot *slot, unsigned number, const char *path)
 {
+	struct str place = STR_INIT;
 	struct row taker;
 
 	if (slot->taken == 0 || slot->released)
@@ -55,8 +57,10 @@ is_gone(const struct ledger *l, const struct standings_slot *slot, unsigned numb
 	    "'%s' comes too late: '%s' has taken slot %u of the plan, and no other run fills it unless that one is "
 	    "added as failed",
 	    path, taker.take.run_id, number + 1);
-	shell_next("hg-run -i -l %s %s/%s  # or hg-ledger plan -x %s, which gives the plan up", l->path, l->path,
-	    taker.take.dir, l->path);
+	if (ledger_place(l, taker.take.dir, &place) == 0)
+		shell_next("hg-run -i -l %s %s  # or hg-ledger plan -x %s, which gives the plan up", l->path, place.p,
+		    l->path);
+	str_free(&place);
 	row_free(&taker);
 	return (1);
 }

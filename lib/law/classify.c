@@ -320,14 +320,15 @@ classify_run(const struct standings *b, const struct standings_fact *f, enum ver
 	return (verdict_because(v, p->law >= 3 && !second ? VERDICT_SECOND : VERDICT_PROMISING));
 }
 
-/* Has a confirmation of the configuration come to an end, whichever? */
+/* Has a confirmation of the configuration come to an end: any, or, with ${looked}, by what its pairs say? */
 static int
-decided(const struct standings *b, uint64_t group, uint64_t config)
+decided(const struct standings *b, uint64_t group, uint64_t config, int looked)
 {
 	size_t i;
 
 	for (i = 0; i < b->plan_count; i++)
-		if (b->plans[i].closed && b->plans[i].group == group && b->plans[i].config == config)
+		if (b->plans[i].closed && b->plans[i].group == group && b->plans[i].config == config &&
+		    (!looked || b->plans[i].looked))
 			return (1);
 	return (0);
 }
@@ -348,7 +349,7 @@ classify_no_base(const struct standings *b, uint64_t group, uint64_t lane, uint6
 		return ("it is the incumbent");
 	if (g->base != 0 && lane != g->base_lane)
 		return ("its group's base is on another lane");
-	if (decided(b, group, config))
+	if (decided(b, group, config, 1))
 		return ("a confirmation has decided on it");
 	screening = standings_screening(b, group, lane, config);
 	if (screening == NULL || screening->reason != VERDICT_PROMISING ||
@@ -370,7 +371,8 @@ classify_waiting(const struct standings *b, const struct standings_group *g, siz
 		f = standings_fact(b, i);
 		if (f->kind != STANDINGS_RUN || f->group != g->group || f->klass > VERDICT_REGRESSION ||
 		    f->reason != VERDICT_PROMISING || f->cap_ms != standings_fact(b, g->reference)->cap_ms ||
-		    decided(b, f->group, f->config) || classify_run(b, f, VERDICT_REASONS).reason != VERDICT_PROMISING)
+		    decided(b, f->group, f->config, 0) ||
+		    classify_run(b, f, VERDICT_REASONS).reason != VERDICT_PROMISING)
 			continue;
 		n++;
 		/* Of equals the first. */
