@@ -145,12 +145,14 @@ checkpoint ok metrics ok export ok artifact ok prompt ok score ok score_report o
 # bats test_tags=b78
 @test "hg-lineage tells a pruned file from a lost one, in the run itself and where another run began with it" {
 	cp -a "$(jq -r .data.dir runs/a/spec.json)" own
-	hg-spec -b runs/a -s data.dir=own -s train.init_from=runs/a/checkpoint.safetensors runs/c
+	# weights that a run beside it starts from are kept
+	mkdir elsewhere
+	hg-spec -b runs/a -s data.dir=own -s train.init_from=runs/a/checkpoint.safetensors elsewhere/c
 	rm runs/a/ledger_witness.json
 	hg-prune runs/a > said 2>&1 || cat said >&2
 	[ ! -e runs/a/checkpoint.safetensors ] || { cat said >&2; false; }
 	link checkpoint pruned 0
-	run --separate-stderr hg-lineage -j runs/c
+	run --separate-stderr hg-lineage -j elsewhere/c
 	[ "$status" -eq 0 ] || { echo "$output$stderr" >&2; false; }
 	states | grep -qx 'initial_weights pruned'
 	# what another run's list says is nothing to this one

@@ -122,32 +122,18 @@ put_incumbent(const struct ledger *l, struct row *row, const struct standings_fa
 	const struct standings *b = &l->book;
 	const struct standings_group *g = f->group == 0 ? NULL : standings_group(b, f->group);
 	enum policy_metric m = b->policy.metric.name;
-	const struct standings_stats *s;
 	struct noise_arm arm;
-	struct stats_sample loose;
 	int takes_part = f->klass <= VERDICT_REGRESSION;
 
 	if (takes_part && f->reason == VERDICT_FIRST)
 		return (confirmation_incumbent(row, row, f->metric[m], 1));
 	if (g == NULL || g->incumbent == 0)
 		return (0);
-	s = standings_stats(b, standings_config(b, g->group, g->lane, g->incumbent));
-	arm = standings_standing(b, standings_config(b, g->group, g->lane, g->incumbent), m);
 	if (takes_part && f->reason == VERDICT_REPLICATE && f->config == g->incumbent) {
-		if (f->lane != g->lane) {
-			s = standings_stats(b, standings_config(b, g->group, f->lane, g->incumbent));
-			arm = standings_standing(b, standings_config(b, g->group, f->lane, g->incumbent), m);
-		}
-		if ((s == NULL || s->recent[m].n < 2) && isfinite(f->metric[m])) {
-			memset(&loose, 0, sizeof(loose));
-			if (s != NULL)
-				loose = s->loose[m];
-			stats_sample_add(&loose, f->metric[m]);
-			arm.n = loose.n;
-			arm.mean = loose.mean;
-		}
+		arm = standings_standing_with(b, standings_config(b, g->group, f->lane, g->incumbent), m, f->metric[m]);
 		return (confirmation_incumbent(row, row, arm.mean, (unsigned)arm.n));
 	}
+	arm = standings_standing(b, standings_config(b, g->group, g->lane, g->incumbent), m);
 	return (confirmation_incumbent_stays(l, row, g, &arm));
 }
 

@@ -1258,22 +1258,27 @@ standings_apply(struct standings *b, const struct standings_fact *f)
 	return (fold(b, f, b->bases + b->mores - 1));
 }
 
+static struct noise_arm
+of_sample(const struct stats_sample *s)
+{
+	return ((struct noise_arm){ s->n, s->mean, s->n > 1 ? s->n - 1 : 0, s->ss });
+}
+
 /* A configuration's runs outside of plans, those that screened it excepted. */
 static struct noise_arm
 loose_runs(const struct standings *b, const struct standings_config *c, enum policy_metric metric)
 {
-	const struct stats_sample *s = &standings_stats(b, c)->loose[metric];
-
-	return ((struct noise_arm){ s->n, s->mean, s->n > 1 ? s->n - 1 : 0, s->ss });
+	return (of_sample(&standings_stats(b, c)->loose[metric]));
 }
 
-/* Where an incumbent stands under law 3. */
+/* Where an incumbent stands under law 3, whose runs outside of plans are those. */
 static struct noise_arm
-incumbent_standing(const struct standings *b, const struct standings_config *c, enum policy_metric metric)
+incumbent_standing(const struct standings *b, const struct standings_config *c, enum policy_metric metric,
+    const struct stats_sample *outside)
 {
 	const struct standings_stats *s = standings_stats(b, c);
 	const struct standings_lane *l = standings_lane(b, c->group, c->lane);
-	struct noise_arm at = loose_runs(b, c, metric);
+	struct noise_arm at = of_sample(outside);
 	double sd, v, shared = 0, loose, arm = 0;
 
 	if (l == NULL || s->arm[metric].n < 1)
@@ -1439,13 +1444,30 @@ standings_standing(const struct standings *b, const struct standings_config *c, 
 	if (s == NULL)
 		return (arm);
 	if (b->policy.law >= 3)
-		return (incumbent_standing(b, c, metric));
+		return (incumbent_standing(b, c, metric, &s->loose[metric]));
 	at = s->recent[metric].n >= 2 ? &s->recent[metric] : &s->loose[metric];
 	arm.n = at->n;
 	arm.mean = at->mean;
 	arm.df = s->df[metric] + (s->loose[metric].n > 1 ? s->loose[metric].n - 1 : 0);
 	arm.ss = s->ss[metric] + s->loose[metric].ss;
 	return (arm);
+}
+
+struct noise_arm
+standings_standing_with(const struct standings *b, const struct standings_config *c, enum policy_metric metric,
+    double score)
+{
+	const struct standings_stats *s = standings_stats(b, c);
+	struct stats_sample outside;
+
+	memset(&outside, 0, sizeof(outside));
+	if (s != NULL)
+		outside = s->loose[metric];
+	if (isfinite(score))
+		stats_sample_add(&outside, score);
+	if (s != NULL && b->policy.law >= 3)
+		return (incumbent_standing(b, c, metric, &outside));
+	return (s != NULL && s->recent[metric].n >= 2 ? standings_standing(b, c, metric) : of_sample(&outside));
 }
 
 struct noise_pool

@@ -334,6 +334,10 @@ struct noise_arm standings_arm(const struct standings *b, const struct standings
 struct noise_arm
 standings_standing(const struct standings *b, const struct standings_config *c, enum policy_metric metric);
 
+/* Where it will stand with one more run outside of plans, of that score. ${c} may be NULL: it has none yet. */
+struct noise_arm standings_standing_with(const struct standings *b, const struct standings_config *c,
+    enum policy_metric metric, double score);
+
 /*
  * A plan's pairs, in order, up to the first that is not whole, or as many as its verdict rests on: differences of
  * scores, better being positive.  And the first so many of them.
