@@ -151,8 +151,8 @@ slowly() {
 	#!/bin/sh
 	for run; do :; done
 	lane=\$(jq -r .system.lane "\$run/spec.json")
-	echo "begin \$lane \$run" >> $PWD/trace
-	sleep "\${SLOWLY:-0.3}"
+	# told by the command itself: what comes while a shell starts one may be lost between the two
+	sh -c 'echo "begin \$1 \$2" >> $PWD/trace; exec sleep \${SLOWLY:-0.3}' - "\$lane" "\$run"
 	$PWD/bin/hg-run.pretended "\$@"
 	code=\$?
 	echo "end \$lane \$run" >> $PWD/trace
