@@ -121,6 +121,24 @@ print_ledger(const json_t *v, const char *side)
 		out_put("%s: no row\n", jsonio_text(v, path, ""));
 }
 
+/* Which of the two has no score, if one has none; else NULL. */
+static const char *
+unscored(const json_t *v)
+{
+	static const char *const sides[] = { "from", "to" };
+	char path[64];
+	json_t *pair;
+	size_t i, s;
+
+	json_array_foreach(json_object_get(v, "scores"), i, pair)
+		for (s = 0; s < 2 && strcmp(jsonio_text(pair, "key", ""), "val_bpb") == 0; s++)
+			if (!json_is_number(json_object_get(pair, sides[s]))) {
+				snprintf(path, sizeof(path), "%s.run_id", sides[s]);
+				return (jsonio_text(v, path, "?"));
+			}
+	return (NULL);
+}
+
 /* Why there is no curve of a run, if there is none. */
 static void
 print_lack(const json_t *v, const char *side)
@@ -160,7 +178,9 @@ print(const json_t *v)
 	if (json_array_size(json_object_get(v, "scores")) != 0) {
 		out_put("\n%-18s  %*.*s  %*.*s\n", "results", width, width, from, width, width, to);
 		print_pairs(v, "scores", width);
-		if (!jsonio_true(v, "comparable"))
+		if (unscored(v) != NULL)
+			out_put("'%s' is not scored\n", unscored(v));
+		else if (!jsonio_true(v, "comparable"))
 			out_put("scores are of other texts or laws of scoring: they can't be compared\n");
 	}
 	if (!jsonio_true(v, "same_tokenizer"))

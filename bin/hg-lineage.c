@@ -1,4 +1,5 @@
 /* hg-lineage: where a run, a file or a digest comes from, and what is deployable now. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,9 @@ static struct opt table[] = { { .letter = 'j', .help = "one JSON object a run" }
 	{ .letter = 'l', .arg = "LEDGER", .help = "the ledger to look into; else the one that a run remembers" },
 	{ .letter = 'd', .arg = "LEDGER", .help = "what is promoted, not revoked, and there as it was" },
 	{ .letter = '\0' } };
+
+/* Digits of a digest that are shown, and taken. */
+enum { SHOWN_DIGITS = 12 };
 
 static void
 print_links(const struct lineage *l)
@@ -72,19 +76,6 @@ print(const char *name, const char *sha256, const char *as, const struct lineage
 	return (lineage_exit(l->worst));
 }
 
-/* The worst of two exit codes: a failure of the system or a contract over all answers, altered over missing. */
-static int
-worse(int a, int b)
-{
-	static const int order[] = { HG_EXIT_SYSTEM, HG_EXIT_CONTRACT, HG_EXIT_USAGE, HG_EXIT_NO, HG_EXIT_PENDING };
-	size_t i;
-
-	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++)
-		if (a == order[i] || b == order[i])
-			return (order[i]);
-	return (HG_EXIT_DONE);
-}
-
 static int
 of_run(const char *path, const char *ledger, const char *sha256, const char *as, int json)
 {
@@ -117,10 +108,18 @@ of_match(const struct find_match *m, const char *ledger, const char *sha256, int
 	return (code);
 }
 
+/* A digest, or as much of it as is shown; in small letters in ${hex}. */
 static int
-is_digest(const char *text)
+is_digest(const char *text, char hex[SHA256_HEX_SIZE])
 {
-	return (strlen(text) == SHA256_HEX_SIZE - 1 && strspn(text, "0123456789abcdef") == SHA256_HEX_SIZE - 1);
+	const size_t n = strlen(text);
+	size_t i;
+
+	if (n < SHOWN_DIGITS || n >= SHA256_HEX_SIZE || strspn(text, "0123456789abcdefABCDEF") != n)
+		return (0);
+	for (i = 0; i <= n; i++)
+		hex[i] = (char)tolower((unsigned char)text[i]);
+	return (1);
 }
 
 /* A file or a digest, by the runs that know it. */
@@ -130,13 +129,15 @@ of_digest(const char *what, const char *ledger, char *const *runs, int n, int js
 	char sha256[SHA256_HEX_SIZE];
 	struct find f;
 	struct stat st;
-	const int file = stat(what, &st) == 0 || !is_digest(what);
+	const int file = stat(what, &st) == 0 || !is_digest(what, sha256);
 	int fd, rc, code = HG_EXIT_DONE;
 	size_t i;
 
-	if (!file)
-		strcpy(sha256, what);
-	else {
+	if (file && stat(what, &st) == 0 && !S_ISREG(st.st_mode)) {
+		say_error("'%s' is no file that could have been kept", what);
+		return (HG_EXIT_USAGE);
+	}
+	if (file) {
 		if ((fd = file_open_given(what)) == -1 || (rc = sha256_fd(fd, sha256, NULL)) == -1) {
 			say_errno("cannot read '%s'", what);
 			return (errno == ENOENT || errno == ENOTDIR ? HG_EXIT_USAGE : HG_EXIT_SYSTEM);
@@ -146,7 +147,7 @@ of_digest(const char *what, const char *ledger, char *const *runs, int n, int js
 	if (find_runs(sha256, file ? what : NULL, ledger, runs, n, &f) == -1)
 		code = ledger_exit(errno);
 	for (i = 0; i < f.count && code != HG_EXIT_SYSTEM; i++)
-		code = worse(code, of_match(&f.list[i], ledger, sha256, json));
+		code = exit_worse(code, of_match(&f.list[i], ledger, sha256, json));
 	if (f.count == 0 && code == HG_EXIT_DONE) {
 		say_error("no run that was looked at knows '%s'%s%s%s; name more of them, or a ledger by -l", what,
 		    file ? " (" : "", file ? sha256 : "", file ? ")" : "");
@@ -162,8 +163,8 @@ any(void *arg, const struct rows_row *row)
 	const char *kind = jsonio_text(row->json, "kind", "");
 
 	(void)arg;
-	return (strcmp(kind, "run") == 0 || strcmp(kind, "promotion") == 0 || strcmp(kind, "revocation") == 0 ||
-	    strcmp(kind, "note") == 0);
+	return (strcmp(kind, "run") == 0 || strcmp(kind, "promotion") == 0 || strcmp(kind, "confirmation") == 0 ||
+	    strcmp(kind, "revocation") == 0 || strcmp(kind, "note") == 0);
 }
 
 static int
@@ -182,7 +183,7 @@ deployable(const char *ledger, int json)
 		    !lineage_stands(&rows, &rows.list[i]))
 			continue;
 		count++;
-		code = worse(code,
+		code = exit_worse(code,
 		    lineage_promoted(ledger, &rows, &rows.list[i], &l) == -1 ?
 			HG_EXIT_SYSTEM :
 			print(jsonio_text(rows.list[i].json, "promotion.run_id", "?"), NULL, "deployable", &l, json));

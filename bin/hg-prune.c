@@ -71,7 +71,7 @@ look(struct prune *p)
 
 	for (s = 0; s < STAGE_COUNT; s++) {
 		if (state_look(&p->r, (enum stage)s, &p->states[s], NULL) == -1)
-			return (HG_EXIT_SYSTEM);
+			return (rundir_exit(errno));
 		switch (p->states[s]) {
 		case STATE_ABSENT:
 		case STATE_CLOSED_OUT:
@@ -502,8 +502,7 @@ main(int argc, char **argv)
 			return (HG_EXIT_SYSTEM);
 	/* One run that can't be pruned does not hold up the others. */
 	for (; i < argc; i++)
-		if ((one = prune(argv[i], argc, argv)) != HG_EXIT_DONE)
-			code = one;
+		code = exit_worse(code, prune(argv[i], argc, argv));
 	out_put("%s %llu bytes in %llu files\n", opt_row(table, 'n')->value != NULL ? "would free" : "freed",
 	    (unsigned long long)total_bytes, (unsigned long long)total_files);
 	str_free(&started_named);

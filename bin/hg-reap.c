@@ -42,7 +42,8 @@ struct reap {
 	const char *path;
 	int fd;
 	int64_t now_ms;
-	unsigned runs, strangers, alive, future, failed;
+	unsigned runs, strangers, alive, future;
+	int failed; /* the worst code of those that can't be looked at */
 	struct dead *dead;
 	size_t n, cap;
 };
@@ -82,7 +83,7 @@ look(struct reap *p, const char *name)
 	int s, dying, rc = 0;
 
 	if (rundir_open_at(&r, p->fd, p->path, name) == -1) {
-		p->failed++;
+		p->failed = exit_worse(p->failed, rundir_exit(errno));
 		return (0);
 	}
 	if (fstatat(r.fd, RUNDIR_SPEC, &st, AT_SYMLINK_NOFOLLOW) == -1 || !S_ISREG(st.st_mode)) {
@@ -95,7 +96,7 @@ look(struct reap *p, const char *name)
 		from_the_future(p, name, RUNDIR_SPEC, (int64_t)st.st_mtime * 1000);
 	for (s = 0; s < STAGE_COUNT && rc == 0; s++) {
 		if (state_look(&r, (enum stage)s, &state, &lock) == -1) {
-			p->failed++;
+			p->failed = exit_worse(p->failed, rundir_exit(errno));
 			continue;
 		}
 		if (lock.text == RUNLOCK_GOOD && lock.lock.started_ms > p->now_ms + SKEW_MS)
@@ -193,8 +194,8 @@ reap(struct reap *p)
 	}
 	if (look_at_all(p) == -1)
 		return (HG_EXIT_SYSTEM);
-	if (p->runs == 0 && p->failed != 0)
-		return (HG_EXIT_SYSTEM);
+	if (p->runs == 0 && p->failed != HG_EXIT_DONE)
+		return (p->failed);
 	if (p->runs == 0 && p->strangers != 0) {
 		say_error("'%s' is not a directory of runs", p->path);
 		return (HG_EXIT_USAGE);
@@ -208,7 +209,7 @@ reap(struct reap *p)
 		if ((one = close_out(p, &p->dead[i])) != HG_EXIT_DONE)
 			code = one;
 	say_note("%u runs, %zu stages dead, %u alive", p->runs, p->n, p->alive);
-	return (p->failed != 0 && code == HG_EXIT_DONE ? HG_EXIT_SYSTEM : code);
+	return (code == HG_EXIT_DONE ? p->failed : code);
 }
 
 int

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/atomfile.h"
@@ -43,6 +44,18 @@ name_of(const char *path)
 	while (base != NULL && base > path && base[-1] != '/')
 		base--;
 	return (base == NULL ? path : base);
+}
+
+/* Nothing is there, or a file: a page put in the place of a device would take that from everybody. Said. */
+static int
+may_publish(const char *path)
+{
+	struct stat there;
+
+	if (stat(path, &there) == -1 || S_ISREG(there.st_mode))
+		return (1);
+	say_error("-o '%s' is no file: without -o the page goes to standard output", path);
+	return (0);
 }
 
 /* Readers of ${path} see the page before or this one, never a part. */
@@ -91,13 +104,13 @@ main(int argc, char **argv)
 		say_error("-r '%s' is not a time of up to a day", opt_row(table, 'r')->value);
 		return (opt_usage(&tool));
 	}
-	if (made_at(&made_ms) == -1)
+	out = opt_row(table, 'o')->value;
+	if (made_at(&made_ms) == -1 || (out != NULL && !may_publish(out)))
 		return (HG_EXIT_USAGE);
 	if ((code = pagedata_read(&s, argv[i])) != HG_EXIT_DONE)
 		return (code);
 	page_write(&m, &s, name_of(s.l.real), made_ms, (unsigned)((again_ms + 999) / 1000));
 	pagedata_free(&s);
-	out = opt_row(table, 'o')->value;
 	if (m.failed) {
 		errno = m.failed;
 		say_errno("cannot make the page");

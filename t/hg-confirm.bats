@@ -15,7 +15,7 @@ fake() {
 
 @test "hg-confirm says what is wrong with its command line, in one line and the usage" {
 	local args
-	for args in "" ledger "ledger r s" "-x ledger r" "-c -c ledger r" "-n 2 -n 2 ledger r" "-n" "-L" "-L a -L b ledger r" "-c -L a ledger r" "-- -c"; do
+	for args in "" ledger "ledger r s" "-x ledger r" "-c -c ledger r" "-n 2 -n 2 ledger r" "-n" "-L" "-L a -L b ledger r" "-L a/b ledger r" "-L a,,b ledger r" "-L , ledger r" "-L .a ledger r" "-c -L a ledger r" "-- -c"; do
 		# shellcheck disable=SC2086
 		run -100 --separate-stderr hg-confirm $args
 		[ -z "$output" ]

@@ -76,6 +76,16 @@ cosmetic about.parent_uid null -> $(jq -r .run_uid runs/one/spec.json)" ]
 	[[ $output == *"losses are per token and can't be compared"* ]]
 }
 
+@test "hg-diff says which run has no score, and not that scores are of other texts" {
+	scored runs/one 2.3
+	hg-spec -b runs/one runs/new
+	run --separate-stderr hg-diff -j runs/one runs/new
+	[ "$(jq .comparable <<< "$output")" = true ]
+	run hg-diff runs/new runs/one
+	[[ $output == *"'new' is not scored"* ]]
+	[[ $output != *"other texts"* ]]
+}
+
 # bats test_tags=b77
 @test "hg-diff compares losses at the same step and at the same training time, up to where the shorter run ends" {
 	scored base 2.3

@@ -182,6 +182,10 @@ export_report.json: artifact.sha256" ]
 	[[ ${lines[0]} == "runs/a: "*" is training_report.json: checkpoint.sha256" ]]
 	run --separate-stderr hg-lineage "$sha" runs/b runs/a
 	[[ ${lines[0]} == "runs/a: "* ]]
+	# as much of it as is shown is enough, in letters of either kind
+	run --separate-stderr hg-lineage "$(tr a-f A-F <<< "${sha:0:12}")" runs
+	[ "${lines[0]}" = "runs/a: ${sha:0:12} is export_report.json: artifact.sha256" ]
+	run -100 hg-lineage "${sha:0:11}" runs
 	run --separate-stderr hg-lineage -l ledger "$(sha_of_row 2)"
 	[ "${lines[0]}" = "$PWD/runs/a: $(sha_of_row 2 | cut -c1-12) is row 2" ]
 	# what the runs of a folder share is said of each, and followed of none
@@ -192,6 +196,40 @@ export_report.json: artifact.sha256" ]
 	run -100 hg-lineage nothing
 	run -100 hg-lineage
 	run -100 hg-lineage runs/none
+	# what never ends, or ends when another process says so, is not read
+	mkfifo never
+	run -100 timeout 20 hg-lineage never
+	run -100 timeout 20 hg-lineage /dev/zero
+}
+
+@test "what stands in the place of a receipt, a refusal or a witness is altered, and never missing or ok" {
+	local file kind
+	for file in training_report.json artifact_score_summary.json export_refusal.json; do
+		for kind in fifo link directory; do
+			cp -a runs/a kept
+			rm -f "runs/a/$file"
+			case $kind in
+			fifo) mkfifo "runs/a/$file" ;;
+			link) ln -s spec.json "runs/a/$file" ;;
+			directory) mkdir "runs/a/$file" ;;
+			esac
+			run -1 --separate-stderr hg-lineage -j runs/a
+			jq -es '.[0].state == "altered"' <<< "$output"
+			# the tools that ask for the run's state agree
+			for tool in "hg-status" "hg-gate last" "hg-prune -n" "hg-ledger add ledger" "hg-ledger missing ledger"; do
+				# shellcheck disable=SC2086
+				run -103 --separate-stderr $tool runs/a
+			done
+			run -103 --separate-stderr hg-reap runs
+			rm -r runs/a
+			mv kept runs/a
+		done
+	done
+	mv runs/a/ledger_witness.json witness
+	ln -s ../../witness runs/a/ledger_witness.json
+	link row ok 0
+	run -1 --separate-stderr hg-lineage -j runs/a
+	states | grep -qx 'row altered'
 }
 
 @test "a run whose directory is gone is told of by its row" {

@@ -52,6 +52,20 @@ setup() {
 	F=$BATS_FILE_TMPDIR
 }
 
+@test "a page takes the place of a file and of nothing else" {
+	local there
+	mkfifo pipe
+	mkdir dir
+	mknod null c 1 3 || :
+	for there in pipe dir null /dev/full; do
+		[ -e "$there" ] || continue
+		run -100 --separate-stderr hg-report -o "$there" "$F/plain/ledger"
+		[ "$stderr" = "hg-report: -o '$there' is no file: without -o the page goes to standard output" ]
+	done
+	[ -p pipe ]
+	[ -c /dev/full ]
+}
+
 page() {
 	"$PYTHON" "$HG_TOP/t/tools/report_page.py" "$@"
 }

@@ -326,11 +326,11 @@ changing() {
 # bats test_tags=b85
 @test "a shard that is rewritten or removed while it is read is refused by name, even if it is as it was in the end" {
 	local name
-	changing other 'printf "A\0B\0" | dd of="$shard" bs=1 seek=3000 conv=notrunc 2> /dev/null' 1000
+	changing other 'printf "A\0B\0" | dd of="$shard" bs=1 seek=3000 conv=notrunc 2> /dev/null' 2000
 	changing back 'cp "$shard" same; printf "A\0B\0" | dd of="$shard" bs=1 seek=3000 conv=notrunc 2> /dev/null
-		cat same > "$shard"' 1000
-	changing gone 'mv "$shard" elsewhere' 1000
-	changing val 'printf "A\0" | dd of="${shard/train/val}" bs=1 seek=1100 conv=notrunc 2> /dev/null' 1000 \
+		cat same > "$shard"' 2000
+	changing gone 'mv "$shard" elsewhere' 2000
+	changing val 'printf "A\0" | dd of="${shard/train/val}" bs=1 seek=1100 conv=notrunc 2> /dev/null' 2000 \
 		train.val_every=1000000
 	for name in other back gone val; do
 		[ "$(jq -r .kind "$R-$name/train_refusal.json")" = input_changed ]

@@ -31,7 +31,7 @@ sound() {
 	promoted
 	cp "$L/ledger.jsonl" before
 	run -0 hg-ledger recheck "$L"
-	[[ "$output" == "holds    'runs/good': it is what row "*" says, and hg-score -c got the same" ]]
+	[[ "$output" == "holds    'runs/good': it is what row "*" says, and hg-score -c got the same; all "*" that the gain rests on are what their rows say" ]]
 	run -0 hg-ledger recheck "$L" runs/good
 	cmp before "$L/ledger.jsonl"
 	# What can't be looked at now is no failure: no data, no artifact, no scorer.
@@ -95,6 +95,44 @@ sound() {
 	grep -q '<p class="big" id="best">.*<span class="badge">promoted</span></p>' page.html
 }
 
+# slot NAME: one of the runs that the confirmation of runs/good counts, by its row's digest.
+slot() {
+	local digest row
+	digest=$(jq -rs "map(select(.kind == \"confirmation\"))[0].confirmation.$1[0]" "$L/ledger.jsonl")
+	while read -r row; do
+		[ "$(printf '%s\n' "$row" | sha256sum | cut -d ' ' -f 1)" != "$digest" ] || jq -r .run.run_id <<< "$row"
+	done < "$L/ledger.jsonl"
+}
+
+# bats test_tags=b51,b79
+@test "a promotion falls with a run that its gain rests on: one that is altered, or that a person notes to be" {
+	local run side
+	promoted
+	for side in challenger_runs incumbent_runs; do
+		run=$(slot $side)
+		cp -r "runs/$run" kept
+		rm "runs/$run/artifact.hgz"
+		run -2 --separate-stderr hg-ledger recheck "$L"
+		[[ "$output" == "pending  'runs/good': 1 of the "*" that the gain rests on must be put back as they were: "*"$run"* ]]
+		[[ "$stderr" != *"hg-score"* ]]
+		echo more > "runs/$run/artifact.hgz"
+		run -1 hg-ledger recheck "$L"
+		[[ "$output" == "revoked  'runs/good': row "*": 1 of the "*" that the gain rests on: "*"$run"*" is not what its row says"* ]]
+		rm -r "runs/$run"
+		mv kept "runs/$run"
+		run -1 hg-lineage -d "$L"
+		hg-ledger note "$L" runs/good cleared > said
+		run -0 hg-lineage -d "$L"
+		[[ "$output" == *"ok       runs "* ]]
+	done
+	hg-ledger note "$L" "$run" altered > said
+	run -1 --separate-stderr hg-lineage -d "$L"
+	[[ "$output" == *"good: not deployable"*"altered  runs "*"row "*": altered"* ]]
+	run -1 hg-ledger recheck "$L"
+	[[ "$output" == "revoked "*"$run"*": altered"* ]]
+	sound
+}
+
 # bats test_tags=b79
 @test "the word altered bars a run, and every promotion that rests on it, until cleared; any other word bars nothing" {
 	confirmed
@@ -142,4 +180,12 @@ sound() {
 	run -100 hg-ledger missing "$L" nowhere
 	run -0 --separate-stderr hg-ledger missing "$L" "$L"
 	[ -z "$output" ]
+	# A run that is named stands for itself; of several answers the worst is the answer.
+	run -0 --separate-stderr hg-ledger missing "$L" runs/new
+	[ "$output" = "$(printf 'runs/new\tnew')" ]
+	scored runs/0 2.4 train.matrix_lr=0.04
+	mv runs/new/spec.json runs/new/was
+	mkfifo runs/new/spec.json
+	run -103 --separate-stderr hg-ledger missing "$L" runs
+	[ "$output" = "$(printf 'runs/0\tcomplete')" ]
 }

@@ -31,7 +31,7 @@ state_of_run(const struct rundir *r, enum state_run *run)
 	return (0);
 }
 
-/* One that may be a run: DONE if it is in the ledger, or need not be yet. */
+/* One that may be a run, by its path if ${dir} is NULL: DONE if it is in the ledger, or need not be yet. */
 static int
 look(const struct ledger *l, int dirfd, const char *dir, const char *name)
 {
@@ -39,7 +39,7 @@ look(const struct ledger *l, int dirfd, const char *dir, const char *name)
 	enum state_run run;
 	int code = HG_EXIT_DONE;
 
-	if (rundir_open_at(&r, dirfd, dir, name) == -1)
+	if ((dir == NULL ? rundir_open(&r, name) : rundir_open_at(&r, dirfd, dir, name)) == -1)
 		return (rundir_exit(errno));
 	if (rundir_load(&r) == -1 || state_of_run(&r, &run) == -1)
 		code = rundir_exit(errno);
@@ -64,7 +64,7 @@ look_in(const struct ledger *l, const char *dir)
 {
 	struct dirent **list = NULL;
 	struct str spec = STR_INIT;
-	int fd, i, n, one, code = HG_EXIT_DONE;
+	int fd, i, n, code = HG_EXIT_DONE;
 
 	if ((fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 ||
 	    (n = scandir(dir, &list, NULL, by_name)) == -1) {
@@ -73,11 +73,14 @@ look_in(const struct ledger *l, const char *dir)
 			close(fd);
 		return (errno == ENOENT || errno == ENOTDIR ? HG_EXIT_USAGE : HG_EXIT_SYSTEM);
 	}
+	/* One that is a run itself stands for itself. */
+	if (faccessat(fd, RUNDIR_SPEC, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		code = look(l, AT_FDCWD, NULL, dir);
 	for (i = 0; i < n; i++) {
 		spec.n = 0;
 		if (str_is_name(list[i]->d_name) && str_printf(&spec, "%s/" RUNDIR_SPEC, list[i]->d_name) == 0 &&
-		    faccessat(fd, spec.p, F_OK, 0) == 0 && (one = look(l, fd, dir, list[i]->d_name)) != HG_EXIT_DONE)
-			code = one;
+		    faccessat(fd, spec.p, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			code = exit_worse(code, look(l, fd, dir, list[i]->d_name));
 		free(list[i]);
 	}
 	free(list);
@@ -90,14 +93,13 @@ static int
 answer(struct opt *options, const char *ledger, char **arg, int n)
 {
 	struct ledger l;
-	int i, one, code = HG_EXIT_DONE;
+	int i, code = HG_EXIT_DONE;
 
 	(void)options;
 	if (ledger_open(&l, ledger, LEDGER_READ) == -1)
 		return (ledger_exit(errno));
 	for (i = 0; i < n; i++)
-		if ((one = look_in(&l, arg[i])) != HG_EXIT_DONE)
-			code = one;
+		code = exit_worse(code, look_in(&l, arg[i]));
 	ledger_close(&l);
 	return (code);
 }

@@ -45,6 +45,19 @@ exit_init(const char *tool)
 }
 
 int
+exit_worse(int a, int b)
+{
+	static const int order[] = { HG_EXIT_SYSTEM, HG_EXIT_BUG, HG_EXIT_CONTRACT, HG_EXIT_USAGE, HG_EXIT_RETRY,
+		HG_EXIT_NOT_YET, HG_EXIT_NO, HG_EXIT_PENDING };
+	size_t i;
+
+	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+		if (a == order[i] || b == order[i])
+			return (order[i]);
+	return (HG_EXIT_DONE);
+}
+
+int
 exit_flush(int code)
 {
 	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };

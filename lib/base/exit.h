@@ -24,6 +24,9 @@ enum {
  */
 void exit_init(const char *tool);
 
+/* Of two codes the one that says more: a failure over all answers, no over pending, pending over done. */
+int exit_worse(int a, int b);
+
 /**
  * exit_flush(code):
  * Flush stdout and check it: return ${code}, or HG_EXIT_SYSTEM after saying

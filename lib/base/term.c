@@ -19,10 +19,10 @@ term_columns(int fd)
 	struct winsize size;
 	uint64_t n;
 
-	if (text != NULL && num_u64(text, 20, 1000, &n) == 0)
-		return ((unsigned)n);
-	if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
-		return (size.ws_col);
+	if (text != NULL && num_u64(text, 1, 1000, &n) == 0)
+		return (n < TERM_COLUMNS_LEAST ? TERM_COLUMNS_LEAST : (unsigned)n);
+	if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+		return (size.ws_col < TERM_COLUMNS_LEAST ? TERM_COLUMNS_LEAST : size.ws_col);
 	return (0);
 }
 

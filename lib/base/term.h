@@ -7,7 +7,12 @@
  * What a text may look like where it is going to be read.
  */
 
-/* Columns of the terminal at ${fd}, or $COLUMNS where that is a number from 20 to 1000; 0 if neither is known. */
+enum { TERM_COLUMNS_LEAST = 20 };
+
+/*
+ * Columns of the terminal at ${fd}, or $COLUMNS where that is a number up to 1000; 0 if neither is known.  Fewer than
+ * TERM_COLUMNS_LEAST are as many as that.
+ */
 unsigned term_columns(int fd);
 
 /* 1 if the locale that the environment asks for writes UTF-8. */

@@ -7,13 +7,13 @@
 #include <string.h>
 
 #include "judge/add.h"
-#include "base/array.h"
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "base/out.h"
 #include "law/classify.h"
 #include "ledger/ledger.h"
 #include "judge/evidence.h"
+#include "judge/gain.h"
 #include "judge/note.h"
 #include "judge/promote.h"
 #include "judge/replay.h"
@@ -199,119 +199,20 @@ is_full(struct case_for *c)
 	rundir_close(&r);
 }
 
-/*
- * The way back along the incumbents, from the run's configuration to the one that was promoted before it, or else to
- * the first: ${config} stands where ${at} rows were in.
- */
-struct way {
-	uint64_t config;
-	size_t at;
-	unsigned steps;
-};
-
-/*
- * The confirmation that made the way's configuration incumbent, NULL at its end; then ${at} is the row of the promotion
- * that it ends at, or 0.  A promotion of the present incumbent's is passed over: another artifact of it takes its
- * place.
- */
-static const struct standings_fact *
-way_back(const struct case_for *c, struct way *way)
-{
-	const struct standings_fact *f;
-
-	for (; way->at > 0; way->at--) {
-		f = standings_fact(&c->l->book, way->at - 1);
-		if (f->group != c->fact->group || f->config != way->config)
-			continue;
-		if (f->kind == STANDINGS_PROMOTION && way->steps > 0)
-			return (NULL);
-		if (f->kind == STANDINGS_VERDICT && f->klass == VERDICT_IMPROVEMENT) {
-			way->config = f->other;
-			way->at--;
-			way->steps++;
-			return (f);
-		}
-	}
-	return (NULL);
-}
-
-static struct way
+static struct gain_way
 way_from(const struct case_for *c)
 {
-	return ((struct way){ c->fact->config, standings_count(&c->l->book), 0 });
+	return (gain_way_from(c->fact, standings_count(&c->l->book)));
 }
 
 /* The last confirmation that made this configuration incumbent. */
 static void
 find_confirmation(struct case_for *c)
 {
-	struct way way = way_from(c);
+	struct gain_way way = way_from(c);
 
-	if ((c->confirmation = way_back(c, &way)) != NULL)
+	if ((c->confirmation = gain_back(&c->l->book, &way)) != NULL)
 		c->confirmed_row = way.at + 1;
-}
-
-/* A confirmation's gain and the bound below it in the margin's unit, and from how many runs a side. */
-struct gain {
-	double gain, lower;
-	unsigned n;
-};
-
-/* As the verdict told it, from the fresh runs: NULL, or why that can't be told in the margin's unit. */
-static const char *
-gain_of(const struct case_for *c, const struct standings_fact *confirmation, struct gain *out)
-{
-	const struct standings *b = &c->l->book;
-	const struct policy *p = &b->policy;
-	const struct standings_plan *plan = standings_plan(b, confirmation->plan);
-	const struct standings_fact *mine = NULL, *theirs = NULL, *f;
-	struct noise_before known;
-	struct noise_spread spread;
-	struct noise_pairs pairs;
-	struct noise_arm arm[2];
-	struct noise_pool pool;
-	struct noise_test t;
-	enum policy_metric m;
-	double upper, scale;
-	unsigned k;
-
-	for (k = 0; plan != NULL && k < 2 * (plan->pairs != 0 ? plan->pairs : plan->n); k++) {
-		/* A forged verdict may stand over a plan that was never filled. */
-		if (plan->slot[k].fact == 0)
-			continue;
-		f = standings_fact(b, plan->slot[k].fact - 1);
-		*(plan->slot[k].challenger ? &mine : &theirs) = f;
-	}
-	if (plan == NULL || mine == NULL || theirs == NULL)
-		return ("its plan was never filled");
-	if (p->promotion.unit == POLICY_NATS_PER_TOKEN && mine->tokenizer != theirs->tokenizer)
-		return ("tokenizers differ");
-	m = classify_metric(plan->paired ? &plan->policy : p, theirs, mine);
-	scale = 1 / policy_convert(1, p->promotion.unit, m, mine->metric[POLICY_VAL_LOSS], mine->metric[m]);
-	if (!isfinite(scale))
-		return ("it was confirmed in another measure");
-	if (plan->paired) {
-		known = standings_planned(plan);
-		pairs = standings_pairs(b, plan, m);
-		if (pairs.n < 1 || noise_spread(&known, &spread) == -1)
-			return ("it is not known of any pair");
-		noise_bounds(&spread, &pairs, p->promotion.confidence, &out->lower, &upper);
-		out->gain = pairs.mean;
-		out->n = (unsigned)pairs.n;
-	} else {
-		arm[0] = standings_arm(b, plan, 0, m, 0);
-		arm[1] = standings_arm(b, plan, 1, m, 0);
-		if (arm[0].n < plan->n || arm[1].n < plan->n)
-			return ("it is not known of all runs");
-		pool = standings_pool(b, plan->group, plan->lane, plan->config, plan->other, m);
-		t = noise_compare(&arm[0], &arm[1], &pool, p->metric.sign, 0, p->promotion.confidence);
-		out->gain = t.gain;
-		out->lower = t.lower;
-		out->n = plan->n;
-	}
-	out->gain *= scale;
-	out->lower *= scale;
-	return (NULL);
 }
 
 /* Did so many runs of a confirmation come to nothing that which ones did may be what was found? */
@@ -338,7 +239,7 @@ gained(struct case_for *c)
 {
 	const struct policy *p = &c->l->book.policy;
 	const struct standings_fact *confirmation;
-	struct way way = way_from(c);
+	struct gain_way way = way_from(c);
 	struct gain one = { 0, 0, 0 };
 	double gain = 0, width = 0;
 	const char *why;
@@ -352,8 +253,8 @@ gained(struct case_for *c)
 		return;
 	}
 	condition(c, "confirmed_gain", PROMOTE_YES, "confirmed in row %zu", c->confirmed_row);
-	while ((confirmation = way_back(c, &way)) != NULL) {
-		if ((why = gain_of(c, confirmation, &one)) != NULL) {
+	while ((confirmation = gain_back(&c->l->book, &way)) != NULL) {
+		if ((why = gain_of(&c->l->book, confirmation, &one)) != NULL) {
 			condition(c, "margin", PROMOTE_NO, "the gain confirmed in row %zu can't be told in %s: %s",
 			    way.at + 1, policy_unit_name(p->promotion.unit), why);
 			return;
@@ -381,131 +282,20 @@ gained(struct case_for *c)
 	    gain - width, p->promotion.margin, policy_unit_name(p->promotion.unit), gain, runs, since);
 }
 
-/* Facts, each once. */
-struct facts {
-	const struct standings_fact **list;
-	size_t n, cap;
-};
-
-static int
-facts_add(struct facts *facts, const struct standings_fact *f)
-{
-	const struct standings_fact **grown;
-	size_t i;
-
-	for (i = 0; i < facts->n; i++)
-		if (facts->list[i] == f)
-			return (0);
-	if ((grown = array_room(facts->list, facts->n, &facts->cap, sizeof(*grown))) == NULL)
-		return (-1);
-	facts->list = grown;
-	grown[facts->n++] = f;
-	return (0);
-}
-
-/* The runs that a calibration counted. */
-static int
-facts_calibration(const struct case_for *c, const struct standings_fact *f, struct facts *facts)
-{
-	const struct standings_fact *run;
-	const json_t *digest;
-	struct row row;
-	size_t i;
-	int rc = 0;
-
-	if (ledger_read(c->l, f, &row) == -1)
-		return (-1);
-	json_array_foreach(row.calibration.runs, i, digest)
-		if ((run = standings_row(&c->l->book, standings_tag(json_string_value(digest)))) != NULL &&
-		    run->kind == STANDINGS_RUN && (rc = facts_add(facts, run)) == -1)
-			break;
-	row_free(&row);
-	return (rc);
-}
-
-/* The runs that the confirmations of the gain rest on: their own, and those that calibrated their lanes before. */
-static int
-facts_of_gain(const struct case_for *c, struct facts *facts)
-{
-	const struct standings *b = &c->l->book;
-	const struct standings_plan *plan;
-	const struct standings_fact *confirmation, *f;
-	struct way way = way_from(c);
-	unsigned k;
-	size_t i;
-
-	while ((confirmation = way_back(c, &way)) != NULL) {
-		if ((plan = standings_plan(b, confirmation->plan)) == NULL)
-			continue;
-		for (k = 0; k < 2 * plan->n; k++)
-			if (plan->slot[k].fact != 0 &&
-			    facts_add(facts, standings_fact(b, plan->slot[k].fact - 1)) == -1)
-				return (-1);
-		for (i = 0; i < way.at; i++) {
-			f = standings_fact(b, i);
-			if (f->kind == STANDINGS_CALIBRATION && f->group == plan->group && f->lane == plan->lane &&
-			    facts_calibration(c, f, facts) == -1)
-				return (-1);
-		}
-	}
-	return (0);
-}
-
-/* One of them; what was found is put, with the run's name, behind what was said of others. */
-static enum evidence
-look_at(const struct case_for *c, const struct standings_fact *f, struct str said[])
-{
-	const struct standings_fact *bar;
-	struct str found = STR_INIT, place = STR_INIT;
-	enum evidence is = EVIDENCE_GONE;
-	struct row row;
-
-	if (ledger_read(c->l, f, &row) == -1)
-		return (is);
-	if (row.run.dir != NULL && ledger_place(c->l, row.run.dir, &place) == 0) {
-		if ((bar = note_bar(&c->l->book, f, NULL)) != NULL) {
-			is = EVIDENCE_DIFFERS;
-			(void)note_tell(c->l, bar, &found);
-		} else
-			is = evidence_look(c->l, place.p, &row.run, &found);
-		(void)str_printf(&said[is], "%s'%s' (row %lld): %s", said[is].n == 0 ? "" : "; ", place.p,
-		    (long long)row.number, found.p == NULL ? "?" : found.p);
-	}
-	str_free(&place);
-	str_free(&found);
-	row_free(&row);
-	return (is);
-}
-
 /* Every run that the gain rests on is looked at again, as the run itself is. */
 static void
 rests_on_runs(struct case_for *c)
 {
-	struct str said[] = { STR_INIT, STR_INIT, STR_INIT };
-	struct facts facts = { NULL, 0, 0 };
-	size_t i, count[] = { 0, 0, 0 };
+	struct gain_runs runs;
 
 	if (c->confirmation == NULL)
 		condition(c, "runs", PROMOTE_PENDING, "no gain is known, so none rests on them");
-	else if (facts_of_gain(c, &facts) == -1)
+	else if (gain_look(c->l, way_from(c), &runs) == -1)
 		condition(c, "runs", PROMOTE_PENDING, "the rows of the runs that the gain rests on can't be read");
 	else {
-		for (i = 0; i < facts.n; i++)
-			count[look_at(c, facts.list[i], said)]++;
-		if (count[EVIDENCE_DIFFERS] != 0)
-			condition(c, "runs", PROMOTE_NO, "%zu of the %zu that the gain rests on: %s",
-			    count[EVIDENCE_DIFFERS], facts.n, said[EVIDENCE_DIFFERS].p);
-		else if (count[EVIDENCE_GONE] != 0)
-			condition(c, "runs", PROMOTE_PENDING,
-			    "%zu of the %zu that the gain rests on must be put back as they were: %s",
-			    count[EVIDENCE_GONE], facts.n, said[EVIDENCE_GONE].p == NULL ? "?" : said[EVIDENCE_GONE].p);
-		else
-			condition(c, "runs", PROMOTE_YES, "all %zu that the gain rests on are what their rows say",
-			    facts.n);
+		condition(c, "runs", holds_of[runs.worst], "%s", runs.found.p);
+		str_free(&runs.found);
 	}
-	for (i = 0; i < sizeof(said) / sizeof(said[0]); i++)
-		str_free(&said[i]);
-	free(facts.list);
 }
 
 /* What is said of rows that were forged is no evidence, however well they are chained. */

@@ -7,13 +7,15 @@
 #include "base/shell.h"
 #include "base/str.h"
 #include "judge/evidence.h"
+#include "judge/gain.h"
 #include "judge/note.h"
 #include "judge/recheck.h"
 #include "judge/rescore.h"
 #include "ledger/ledger.h"
 
-/* What stands promoted: the promotion, and the run's row. */
+/* What stands promoted: the promotion, after so many rows, and the run's row. */
 struct standing {
+	size_t before;
 	const struct standings_fact *promotion, *run;
 	char promotion_sha256[SHA256_HEX_SIZE];
 };
@@ -44,6 +46,7 @@ stands(const struct ledger *l, size_t index, struct standing *out)
 		return (0);
 	if (ledger_read(l, f, &row) == -1 || ledger_digest(l, f, out->promotion_sha256) == -1)
 		return (-1);
+	out->before = index;
 	out->promotion = f;
 	out->run = standings_row(&l->book, standings_tag(row.promotion.run));
 	row_free(&row);
@@ -80,6 +83,35 @@ err0:
 	return (code);
 }
 
+/*
+ * What is found of one that stands at ${path}, in words: its files, then those of the runs that its gain rests on,
+ * then its score.  *alone: what is missing is the run's own.
+ */
+static enum evidence
+find(const struct ledger *l, const struct standing *s, const char *path, const struct row *row, char *scorer,
+    struct str *found, int *alone)
+{
+	struct gain_runs runs;
+	enum evidence is = evidence_look(l, path, &row->run, found);
+	enum rescore again;
+
+	*alone = 1;
+	if (is != EVIDENCE_SAME)
+		return (is);
+	str_free(found);
+	if (gain_look(l, gain_way_from(s->run, s->before), &runs) == -1)
+		return (EVIDENCE_GONE);
+	if (runs.worst != EVIDENCE_SAME) {
+		*alone = 0;
+		*found = runs.found;
+		return (runs.worst);
+	}
+	if ((again = rescore_run(path, scorer, found)) == RESCORE_SAME)
+		(void)str_printf(found, "; %s", runs.found.p);
+	str_free(&runs.found);
+	return (again == RESCORE_SAME ? EVIDENCE_SAME : again == RESCORE_DIFFERS ? EVIDENCE_DIFFERS : EVIDENCE_GONE);
+}
+
 /* One that stands, at ${path}. The exit code. */
 static int
 look(const struct ledger *l, const struct standing *s, const char *path)
@@ -87,28 +119,25 @@ look(const struct ledger *l, const struct standing *s, const char *path)
 	char scorer[SHA256_HEX_SIZE] = "";
 	struct str found = STR_INIT;
 	enum evidence is;
-	enum rescore again = RESCORE_UNKNOWN;
 	struct row row;
-	int code = HG_EXIT_PENDING;
+	int alone, code = HG_EXIT_PENDING;
 
 	if (ledger_read(l, s->run, &row) == -1)
 		return (ledger_exit(errno));
-	if ((is = evidence_look(l, path, &row.run, &found)) == EVIDENCE_SAME) {
-		str_free(&found);
-		again = rescore_run(path, scorer, &found);
-	}
+	is = find(l, s, path, &row, scorer, &found, &alone);
 	if (found.p == NULL) {
 		errno = ENOMEM;
 		say_errno("cannot look at '%s'", path);
 		code = HG_EXIT_SYSTEM;
-	} else if (is == EVIDENCE_DIFFERS || again == RESCORE_DIFFERS)
+	} else if (is == EVIDENCE_DIFFERS)
 		code = revoke(l->path, s, found.p, scorer, path);
-	else if (again == RESCORE_SAME) {
+	else if (is == EVIDENCE_SAME) {
 		out_put("holds    '%s': it is what row %lld says, and %s\n", path, (long long)row.number, found.p);
 		code = HG_EXIT_DONE;
 	} else {
 		out_put("pending  '%s': %s\n", path, found.p);
-		shell_next("hg-gate last %s; hg-score -c %s", path, path);
+		if (alone)
+			shell_next("hg-gate last %s; hg-score -c %s", path, path);
 	}
 	row_free(&row);
 	str_free(&found);
@@ -146,20 +175,6 @@ err0:
 	return (code);
 }
 
-/* What is false stays so, whatever else is pending. */
-static int
-worse(int a, int b)
-{
-	static const int order[] = { HG_EXIT_DONE, HG_EXIT_PENDING, HG_EXIT_NO };
-	size_t i, x = 3, y = 3;
-
-	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-		x = order[i] == a ? i : x;
-		y = order[i] == b ? i : y;
-	}
-	return (x >= y ? a : b);
-}
-
 /* The run at ${path}, if it stands promoted. */
 static int
 recheck_given(const struct ledger *l, const char *path)
@@ -192,7 +207,7 @@ recheck_ledger(const char *ledger, char *const *runs, int n)
 	if (ledger_open_whole(&l, ledger, LEDGER_READ) == -1)
 		return (ledger_exit(errno));
 	for (k = 0; k < n; k++)
-		code = worse(code, recheck_given(&l, runs[k]));
+		code = exit_worse(code, recheck_given(&l, runs[k]));
 	for (i = 0; n == 0 && i < standings_count(&l.book); i++) {
 		if ((rc = stands(&l, i, &s)) == -1) {
 			code = ledger_exit(errno);
@@ -200,7 +215,7 @@ recheck_ledger(const char *ledger, char *const *runs, int n)
 		}
 		if (rc == 1) {
 			looked++;
-			code = worse(code, recheck_one(&l, &s, NULL));
+			code = exit_worse(code, recheck_one(&l, &s, NULL));
 		}
 	}
 	if (n == 0 && looked == 0)

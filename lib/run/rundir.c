@@ -316,7 +316,6 @@ rundir_exit(int error)
 	case EINVAL:
 	case ENOENT:
 	case ENOTDIR:
-	case ELOOP:
 		return (HG_EXIT_USAGE);
 	case EBADMSG:
 		return (HG_EXIT_CONTRACT);
@@ -333,7 +332,7 @@ rundir_has(const struct rundir *r, const char *name)
 	if (fstatat(r->fd, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return (errno == ENOENT ? 0 : -1);
 	if (!S_ISREG(st.st_mode)) {
-		errno = EINVAL;
+		errno = S_ISDIR(st.st_mode) ? EISDIR : S_ISLNK(st.st_mode) ? ELOOP : EMEDIUMTYPE;
 		return (-1);
 	}
 	return (1);

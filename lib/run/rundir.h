@@ -153,7 +153,7 @@ void rundir_spend(const struct rundir *r, enum stage s);
 /* The exit code for an errno of rundir_open or rundir_load: usage, contract or system. */
 int rundir_exit(int error);
 
-/* Whether a regular file of that name is there: 1, 0, or -1 with errno (something else in its place is EINVAL). */
+/* Whether a regular file of that name is there: 1, 0, or -1 with errno (something else in its place: as file_open). */
 int rundir_has(const struct rundir *r, const char *name);
 
 /**

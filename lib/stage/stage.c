@@ -366,7 +366,7 @@ answer(struct rundir *r, enum stage s)
 	int code;
 
 	if (closeout_dead(r, s, &state, NULL) == -1 || state_look(r, s, &state, &look) == -1)
-		return (errno == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
+		return (rundir_exit(errno));
 	switch (state) {
 	case STATE_ABSENT:
 		return (-1);
@@ -400,7 +400,7 @@ lacks(struct rundir *r, enum stage s)
 	if (need == -1)
 		return (-1);
 	if (state_look(r, (enum stage)need, &state, NULL) == -1)
-		return (HG_EXIT_SYSTEM);
+		return (rundir_exit(errno));
 	if (state == STATE_CLOSED_OUT)
 		return (-1);
 	if (state == STATE_ABSENT) {

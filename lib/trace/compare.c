@@ -134,12 +134,14 @@ static int
 comparable(const struct side s[SIDES])
 {
 	const json_t *a = s[FROM].run.spec.json, *b = s[TO].run.spec.json;
-	const char *raw = jsonio_text(s[FROM].report, "val_raw_sha256", NULL);
+	const char *raw = jsonio_text(s[FROM].report, "val_raw_sha256", NULL),
+		   *other = jsonio_text(s[TO].report, "val_raw_sha256", NULL);
 
 	if (strcmp(jsonio_text(a, "digests.eval_sha256", ""), jsonio_text(b, "digests.eval_sha256", "")) != 0)
 		return (0);
-	if (raw != NULL)
-		return (strcmp(raw, jsonio_text(s[TO].report, "val_raw_sha256", "")) == 0);
+	/* Of one that is not scored yet the spec says what it will be scored on. */
+	if (raw != NULL && other != NULL)
+		return (strcmp(raw, other) == 0);
 	return (strcmp(jsonio_text(a, "data.val_sha256", ""), jsonio_text(b, "data.val_sha256", "")) == 0 &&
 	    strcmp(jsonio_text(a, "data.tokenizer_sha256", ""), jsonio_text(b, "data.tokenizer_sha256", "")) == 0);
 }

@@ -21,6 +21,14 @@
 static const char *const named_in[] = { RUNDIR_SPEC, "training_report.json", "export_report.json", "prompt_report.json",
 	RUNDIR_SCORE_REPORT, "artifact_score_summary.json", RUNDIR_PRUNED };
 
+/* Is it that digest, of which the first digits may be given alone? */
+static int
+is_meant(const char *text, const char *sha256)
+{
+	return (strncmp(text, sha256, strlen(sha256)) == 0 && strlen(text) == SHA256_HEX_SIZE - 1 &&
+	    strspn(text, "0123456789abcdef") == SHA256_HEX_SIZE - 1);
+}
+
 /* Where a digest stands in a value: 1 and its path in ${where}; 0; -1 with errno ENOMEM. */
 static int
 mentioned(const json_t *v, const char *sha256, struct str *where)
@@ -32,7 +40,7 @@ mentioned(const json_t *v, const char *sha256, struct str *where)
 	int rc = 0;
 
 	if (json_is_string(v))
-		return (strcmp(json_string_value(v), sha256) == 0);
+		return (is_meant(json_string_value(v), sha256));
 	json_object_foreach((json_t *)(uintptr_t)v, key, member) {
 		rc = str_printf(where, "%s%s", n == 0 || where->p[n - 1] == ' ' ? "" : ".", key) == -1 ?
 		    -1 :
@@ -61,7 +69,7 @@ in_file(int dirfd, const char *name, const char *sha256, struct str *where)
 	where->n = 0;
 	if (str_printf(where, "%s", name) == -1)
 		return (-1);
-	if (sha256_at(dirfd, name, hex, NULL) == 0 && strcmp(hex, sha256) == 0)
+	if (sha256_at(dirfd, name, hex, NULL) == 0 && is_meant(hex, sha256))
 		return (1);
 	if (faccessat(dirfd, name, R_OK, 0) == -1 || jsonio_read(dirfd, name, JSONIO_MAX_BYTES, NULL, &v) == -1)
 		return (0);
@@ -251,7 +259,7 @@ is_wanted(void *arg, const struct rows_row *row)
 
 	if (run == NULL)
 		return (0);
-	is = strcmp(row->sha256, w->sha256) == 0 || mentioned(run, w->sha256, &where) != 0;
+	is = is_meant(row->sha256, w->sha256) || mentioned(run, w->sha256, &where) != 0;
 	str_free(&where);
 	if (is || (dir = lineage_place(w->ledger, jsonio_text(run, "dir", ""))) == NULL)
 		return (1);
@@ -268,14 +276,13 @@ look_up_row(struct find *f, const char *ledger, const struct rows_row *row, cons
 	struct str where = STR_INIT;
 	int rc = dir == NULL ? -1 : 0;
 
-	if (rc == 0 && strcmp(row->sha256, sha256) == 0) {
+	if (rc == 0 && is_meant(row->sha256, sha256)) {
 		if ((rc = str_printf(&where, "row %lld", (long long)row->number)) == 0)
 			rc = note(f, is_run(dir) ? dir : NULL, where.p, 0, row);
 	} else if (rc == 0 && is_run(dir))
 		rc = look_at(f, dir, sha256);
 	else if (rc == 0 && (rc = str_printf(&where, "row %lld: ", (long long)row->number)) == 0) {
-		rc = strcmp(row->sha256, sha256) == 0 ? 1 :
-							mentioned(json_object_get(row->json, "run"), sha256, &where);
+		rc = is_meant(row->sha256, sha256) ? 1 : mentioned(json_object_get(row->json, "run"), sha256, &where);
 		if (rc == 1)
 			rc = note(f, NULL, where.p, 0, row);
 	}

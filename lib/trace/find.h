@@ -29,6 +29,7 @@ struct find {
 
 /**
  * find_runs(sha256, file, ledger, runs, n, f):
+ * ${sha256} may be the first digits alone.
  * ${file} (or NULL) is the file whose digest it is, ${ledger} may be NULL, and ${runs} are more places to look at.
  * Owns:   the caller calls find_free, even after a failure.
  * Errors: -1 with errno, said: the ledger can't be read; the system failed.  A run that can't be read is said and

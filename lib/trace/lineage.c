@@ -16,6 +16,7 @@
 #include "base/str.h"
 #include "base/utf8.h"
 #include "data/locate.h"
+#include "ledger/ledger.h"
 #include "run/program.h"
 #include "run/pruned.h"
 #include "run/rundir.h"
@@ -74,9 +75,30 @@ struct trace {
 	json_t *receipt[STAGE_COUNT]; /* those that are there */
 	char receipt_sha256[STAGE_COUNT][SHA256_HEX_SIZE];
 	char report_sha256[SHA256_HEX_SIZE];
+	int broken[STAGE_COUNT];        /* something else is there in a receipt's place */
 	const char *named[STAGE_COUNT]; /* the digest that something else names a receipt by, or NULL */
 	json_t *row;                    /* its last row in a ledger */
 };
+
+/*
+ * The digest of a file that should be of that size, unless that is -1; of another size it is not read, and has none.
+ * Errors: -1 with errno.
+ */
+static int
+digest_of(int dirfd, const char *name, int64_t bytes, char hex[SHA256_HEX_SIZE], uint64_t *size)
+{
+	int fd, rc = 0, error;
+
+	*hex = '\0';
+	if ((fd = file_open(dirfd, name, size)) == -1)
+		return (-1);
+	if (bytes == -1 || *size == (uint64_t)bytes)
+		rc = sha256_fd(fd, hex, size);
+	error = errno;
+	close(fd);
+	errno = error;
+	return (rc);
+}
 
 /* A file that should have that digest, and size unless that is -1, below ${dirfd}; ${path} is what it is called. */
 static int
@@ -87,7 +109,7 @@ put_file(struct trace *t, int dirfd, const char *link, const char *name, const c
 	const json_t *entry;
 	uint64_t size;
 
-	if (sha256_at(dirfd, name, hex, &size) == -1) {
+	if (digest_of(dirfd, name, bytes, hex, &size) == -1) {
 		if (errno == ENOENT || errno == ENOTDIR) {
 			if ((entry = pruned_find(t->pruned, name, sha256)) != NULL)
 				return (put(t->l, link, LINEAGE_PRUNED, path, sha256, "removed on purpose, %s",
@@ -102,12 +124,12 @@ put_file(struct trace *t, int dirfd, const char *link, const char *name, const c
 		say_errno("cannot read '%s'", path);
 		return (-1);
 	}
+	if (*hex == '\0')
+		return (put(t->l, link, LINEAGE_ALTERED, path, sha256, "it has %llu bytes and should have %lld",
+		    (unsigned long long)size, (long long)bytes));
 	if (strcmp(hex, sha256) != 0)
 		return (put(t->l, link, LINEAGE_ALTERED, path, sha256, "it is %s, of %llu bytes", hex,
 		    (unsigned long long)size));
-	if (bytes != -1 && size != (uint64_t)bytes)
-		return (
-		    put(t->l, link, LINEAGE_ALTERED, path, sha256, "its size is said to be %lld", (long long)bytes));
 	return (put(t->l, link, LINEAGE_OK, path, sha256, "%llu bytes", (unsigned long long)size));
 }
 
@@ -310,10 +332,8 @@ read_receipts(struct trace *t)
 			t->receipt[s] = NULL;
 			if (errno != ENOENT && errno != EBADMSG && !file_at_fault(errno))
 				return (-1);
-			/* One that is there and broken has nothing but a digest. */
-			if (errno == ENOENT ||
-			    sha256_at(t->run.fd, rundir_stages[s].receipt, t->receipt_sha256[s], NULL) == -1)
-				*t->receipt_sha256[s] = '\0';
+			t->broken[s] = errno != ENOENT;
+			*t->receipt_sha256[s] = '\0';
 		}
 	for (s = 0; s < STAGE_COUNT; s++) {
 		if (key[s] == NULL)
@@ -363,10 +383,10 @@ put_receipt(struct trace *t, enum stage s)
 
 	if (str_printf(&path, "%s/%s", t->run.path, st->receipt) == -1)
 		say_errno("cannot look at '%s'", st->receipt);
+	else if (t->broken[s])
+		rc = put(t->l, st->name, LINEAGE_ALTERED, path.p, named, "it breaks its contract");
 	else if (*hex == '\0')
 		rc = named == NULL ? 0 : put(t->l, st->name, LINEAGE_MISSING, path.p, named, "it is not there");
-	else if (t->receipt[s] == NULL)
-		rc = put(t->l, st->name, LINEAGE_ALTERED, path.p, named, "it breaks its contract");
 	else if (named != NULL && strcmp(named, hex) != 0)
 		rc = put(t->l, st->name, LINEAGE_ALTERED, path.p, named, "it is %s", hex);
 	else if ((key = unbound(t, s, t->receipt[s])) != NULL)
@@ -686,13 +706,27 @@ read_ledger(struct trace *t, const char **ledger, char **found, struct rows *row
 	return (rc);
 }
 
+/* Can what the run remembers of ledgers be read, if there is something? Else said. */
+static int
+witness_is_sound(const struct trace *t)
+{
+	json_t *v;
+
+	if (contract_read(t->run.fd, LEDGER_WITNESS, "ledger_witness", NULL, &v) == -1)
+		return (errno == ENOENT);
+	json_decref(v);
+	return (1);
+}
+
 /* What is said of the ledger where it has no row. */
 static int
 put_no_row(struct trace *t, const char *ledger, int known)
 {
 	if (known)
 		return (put(t->l, "row", LINEAGE_UNKNOWN, ledger, NULL, "no row of the run is in it"));
-	if (ledger == NULL && rundir_has(&t->run, "ledger_witness.json") == 1)
+	if (ledger == NULL && !witness_is_sound(t))
+		return (put(t->l, "row", LINEAGE_ALTERED, t->run.path, NULL, "%s", say_last()));
+	if (ledger == NULL && rundir_has(&t->run, LEDGER_WITNESS) == 1)
 		return (put(t->l, "row", LINEAGE_UNKNOWN, NULL, NULL,
 		    "the run remembers a ledger that is not where it was: name it by -l"));
 	return (0);
@@ -791,24 +825,79 @@ bars(const json_t *row, const char *run, const char *artifact)
 	return (strcmp(word, "altered") == 0 ? 1 : strcmp(word, "cleared") == 0 ? 0 : -1);
 }
 
+/* The row that bars a run or its artifact and that none after it clears, or NULL. */
+static const struct rows_row *
+barring(const struct rows *all, const char *run, const char *artifact)
+{
+	size_t i;
+	int is;
+
+	for (i = all->count; i-- > 0;)
+		if ((is = bars(all->list[i].json, run, artifact)) != -1)
+			return (is == 1 ? &all->list[i] : NULL);
+	return (NULL);
+}
+
+static const struct rows_row *
+by_digest(const struct rows *all, const char *sha256)
+{
+	size_t i;
+
+	for (i = 0; i < all->count; i++)
+		if (strcmp(all->list[i].sha256, sha256) == 0)
+			return (&all->list[i]);
+	return (NULL);
+}
+
+/* The runs that the promotion's confirmation counts: is something noted against one? */
+static int
+put_counted(struct lineage *l, const char *ledger, const struct rows *all, const json_t *promotion)
+{
+	static const char *const sides[] = { "confirmation.challenger_runs", "confirmation.incumbent_runs" };
+	const char *confirmation = jsonio_text(promotion, "promotion.confirmation_sha256", "");
+	const struct rows_row *row = by_digest(all, confirmation), *run, *bar;
+	size_t s, i, count = 0, barred = 0;
+	json_t *v;
+	int rc = 0;
+
+	if (row == NULL)
+		return (0);
+	for (s = 0; s < 2; s++)
+		json_array_foreach(jsonio_get(row->json, sides[s]), i, v) {
+			count++;
+			if (rc == -1 || (run = by_digest(all, json_string_value(v))) == NULL ||
+			    (bar = barring(all, run->sha256, jsonio_text(run->json, "run.artifact_sha256", "?"))) ==
+				NULL)
+				continue;
+			barred++;
+			rc = put(l, "runs", LINEAGE_ALTERED, jsonio_text(run->json, "run.run_id", "?"), run->sha256,
+			    "the gain rests on it, and row %lld says: %s%s%s", (long long)bar->number,
+			    strcmp(jsonio_text(bar->json, "kind", ""), "note") == 0 ? "altered" : "revoked",
+			    *jsonio_text(content(bar->json), "text", "") == '\0' ? "" : ": ",
+			    jsonio_text(content(bar->json), "text", ""));
+		}
+	return (rc == -1 || barred != 0 ?
+		rc :
+		put(l, "runs", LINEAGE_OK, ledger, row->sha256,
+		    "nothing is noted against the %zu of row %lld; hg-ledger recheck reads their files", count,
+		    (long long)row->number));
+}
+
 int
 lineage_stands(const struct rows *all, const struct rows_row *promotion)
 {
 	const char *group = jsonio_text(promotion->json, "promotion.group_sha256", "");
 	const json_t *row;
 	size_t i;
-	int barred = -1;
 
 	for (i = all->count; i-- > 0;) {
 		row = all->list[i].json;
 		if (all->list[i].number > promotion->number && strcmp(jsonio_text(row, "kind", ""), "promotion") == 0 &&
 		    strcmp(jsonio_text(row, "promotion.group_sha256", ""), group) == 0)
 			return (0);
-		if (barred == -1)
-			barred = bars(row, jsonio_text(promotion->json, "promotion.run_sha256", ""),
-			    jsonio_text(promotion->json, "promotion.artifact_sha256", ""));
 	}
-	return (barred != 1);
+	return (barring(all, jsonio_text(promotion->json, "promotion.run_sha256", ""),
+		    jsonio_text(promotion->json, "promotion.artifact_sha256", "")) == NULL);
 }
 
 int
@@ -816,25 +905,26 @@ lineage_promoted(const char *ledger, const struct rows *all, const struct rows_r
 {
 	const char *sha256 = jsonio_text(promotion->json, "promotion.artifact_sha256", NULL),
 		   *run = jsonio_text(promotion->json, "promotion.run_sha256", "");
+	const struct rows_row *row = by_digest(all, run);
 	struct trace t = { .l = l };
 	struct str path = STR_INIT;
 	const char *evidence = "";
 	char *dir = NULL;
-	size_t i;
 	int rc = put_row(l, ledger, promotion, LINEAGE_OK, jsonio_text(promotion->json, "promotion.run_id", ""));
 
-	for (i = 0; i < all->count && dir == NULL; i++)
-		if (strcmp(all->list[i].sha256, run) == 0) {
-			if ((dir = lineage_place(ledger, jsonio_text(all->list[i].json, "run.dir", ""))) == NULL)
-				return (-1);
-			evidence = jsonio_text(all->list[i].json, "run.evidence", "checkpoint");
-		}
+	if (row != NULL) {
+		if ((dir = lineage_place(ledger, jsonio_text(row->json, "run.dir", ""))) == NULL)
+			return (-1);
+		evidence = jsonio_text(row->json, "run.evidence", "checkpoint");
+	}
 	if (rc == 0 && dir == NULL)
 		rc = put(l, "row", LINEAGE_UNKNOWN, ledger, run, "it names no run of the ledger");
 	else if (rc == 0 && (sha256 == NULL || strcmp(evidence, "checkpoint") != 0))
 		rc = put(l, "artifact", LINEAGE_UNKNOWN, dir, sha256, "it is no file of its own: look at the run");
 	else if (rc == 0 && (rc = str_printf(&path, "%s/" RUNDIR_ARTIFACT, dir)) == 0)
 		rc = put_file(&t, AT_FDCWD, "artifact", path.p, path.p, -1, sha256);
+	if (rc == 0)
+		rc = put_counted(l, ledger, all, promotion->json);
 	str_free(&path);
 	free(dir);
 	return (rc);
