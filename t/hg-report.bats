@@ -772,6 +772,27 @@ text() {
 	END
 }
 
+@test "a page says which run is at work where the ledger's runs lie, as hg-active does, and nothing where none is" {
+	local pid
+	export DATA=$PWD/data HOMEGOLF_LANES=$PWD/lanes
+	tiny_data data 2> said
+	mkdir runs
+	tiny_spec runs/a
+	hg-run -l ledger runs/a 2> said
+	hg-report -o p.html ledger
+	! grep -q "Running now" p.html || false
+	tiny_spec runs/b train.iterations=1000000
+	hg-train runs/b 2> said 3>&- &
+	pid=$!
+	until_true 30 grep -qs '"phase": "train"' runs/b/train_status.json
+	hg-report -o p.html ledger
+	kill "$pid"
+	wait "$pid" || :
+	grep -qE 'Running now: [^ ]* [^ ]*runs/b training train, [0-9]+ of 1000000' <(text p.html) || { text p.html | grep -o 'Running.*' >&2; cat said >&2; false; }
+	hg-report -o p.html ledger
+	! grep -q "Running now" p.html || false
+}
+
 @test "a page says what a campaign cost in runs and hours, what that went into, and what each find cost" {
 	local row
 	hg-report -o p.html "$F/plain/ledger"

@@ -51,6 +51,9 @@ ago() {
 	done=$(jq -r '"\(100 * .step / .steps_expected | floor) %  \(.step) of \(.steps_expected) steps"' runs/r/train_status.json)
 	grep -q "^\[.*\]  $done$" panel
 	grep -q "28,145 tokens/s  ETA 51 s  deadline in " panel
+	posted train runs/r '.phase = "warmup" | .step = 1 | .steps_expected = 1'
+	says 99 training runs/r
+	grep -q 'warmup 1 of 1 steps' panel
 	posted train runs/r '.phase = "validate"'
 	says 99 validating runs/r
 	posted train runs/r ".updated_at = $(ago 5) | .progressed_at = $(ago 5)"

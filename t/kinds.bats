@@ -56,7 +56,7 @@ ends() {
 			ends hg-await -t 1 score runs/a
 			ends hg-reap runs
 			ends hg-score -c runs/a
-			ends hg-report -o page.html -c runs ledger
+			ends hg-report -o page.html ledger
 			ends hg-diff runs/a runs/a
 			ends hg-lineage -l ledger runs/a
 			ends hg-ledger add other runs/a

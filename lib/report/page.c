@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
+#include "report/now.h"
 #include "report/chart.h"
 #include "report/cost.h"
 #include "report/imported.h"
@@ -1281,6 +1282,7 @@ page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t
 	answer_real(&p);
 	answer_next(&p);
 	markup_put(m, "</div>\n");
+	now_line(&p);
 	cost_line(&p);
 	put_groups(&p);
 	/* A ledger that only took in other people's results has nothing of its own to show. */

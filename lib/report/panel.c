@@ -247,6 +247,15 @@ draw_why(struct flow *f, const struct watched *w, const char *operand)
 		flow_text(f, 3, "as far as can be known: %s", jsonio_text(v, "unseen", ""));
 }
 
+/* What it does before the work whose steps are counted, with a blank; else "". */
+static const char *
+before_work(const json_t *progress)
+{
+	const char *phase = jsonio_text(progress, "phase", "");
+
+	return (strcmp(phase, "warmup") == 0 ? "warmup " : strcmp(phase, "load") == 0 ? "load " : "");
+}
+
 /* How far it is, as a bar and in numbers. */
 static void
 draw_progress(struct flow *f, const struct watched *w, int utf8)
@@ -274,7 +283,7 @@ draw_progress(struct flow *f, const struct watched *w, int utf8)
 		}
 		flow_add(f, "]", 1);
 		flow_item(f, "%.0f %%", floor(100 * part));
-		flow_item(f, "%s of %s %s", count(a, done), count(b, expected), unit[w->stage]);
+		flow_item(f, "%s%s of %s %s", before_work(p), count(a, done), count(b, expected), unit[w->stage]);
 	} else
 		flow_item(f, "%s %s", count(a, done), unit[w->stage]);
 	flow_end(f);
@@ -599,7 +608,7 @@ panel_line(struct str *out, const struct watched *w, const char *operand)
 	if (w->stage != STAGE_COUNT)
 		rc |= str_printf(out, " %s", rundir_stages[w->stage].name);
 	if (json_is_integer(jsonio_get(p, "done")))
-		rc |= str_printf(out, ", %lld", (long long)jsonio_i64(p, "done", 0));
+		rc |= str_printf(out, ", %s%lld", before_work(p), (long long)jsonio_i64(p, "done", 0));
 	if (json_is_integer(jsonio_get(p, "expected")))
 		rc |= str_printf(out, " of %lld", (long long)jsonio_i64(p, "expected", 0));
 	if (json_is_number(jsonio_get(p, "loss")))
