@@ -41,7 +41,7 @@ APT := gcc g++ libc6-dev libjansson-dev zlib1g-dev libssl-dev \
 # --- what there is ----------------------------------------------------------
 
 # Each folder of lib/ lists its sources; dependencies point to the right.
-MODULES := trace report import judge ledger law work stage gpt data run schema base
+MODULES := campaign trace report import judge ledger law work stage gpt data run schema base
 # (Fragments have rules of their own.)
 .DEFAULT_GOAL := all
 include $(MODULES:%=lib/%/module.mk)
@@ -68,12 +68,14 @@ hg-classify_USES := judge ledger law run schema base
 hg-ledger_USES := import judge ledger law run schema base
 hg-diff_USES := trace ledger law run schema base
 hg-lineage_USES := trace ledger law data run schema base
+hg-triage_USES := campaign judge ledger law gpt data run schema base
 hg-report_USES := report import judge ledger law run schema base
 # hg-ledger has a file for each subcommand; a folder called hg-ledger would stand where the program goes.
 hg-ledger_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard bin/ledger/*.c))
 TOOLS := hg-data hg-shard hg-spec hg-pace hg-train hg-export hg-prompt hg-score hg-await hg-cancel hg-status hg-active \
-	hg-watch hg-gate hg-retry hg-reap hg-prune hg-classify hg-ledger hg-report hg-diff hg-lineage
-SCRIPTS := hg-run hg-confirm
+	hg-watch hg-gate hg-retry hg-reap hg-prune hg-classify hg-ledger hg-report hg-diff hg-lineage \
+	hg-triage
+SCRIPTS := hg-run hg-confirm hg-campaign
 
 # Unit programs print TAP; check programs are used by tests and by hand.
 UNITS := $(basename $(notdir $(wildcard t/unit/*.c)))

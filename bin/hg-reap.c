@@ -212,10 +212,29 @@ reap(struct reap *p)
 	return (code == HG_EXIT_DONE ? p->failed : code);
 }
 
+/* Of a campaign its runs are meant; ${path} keeps what they are called. 0, or -1 with errno. */
+static int
+enter_campaign(struct reap *p, struct str *path)
+{
+	int fd;
+
+	if (faccessat(p->fd, "campaign.json", F_OK, AT_SYMLINK_NOFOLLOW) == -1)
+		return (0);
+	if (str_printf(path, "%s/runs", p->path) == -1)
+		return (-1);
+	if ((fd = openat(p->fd, "runs", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return (errno == ENOENT ? 0 : -1);
+	close(p->fd);
+	p->fd = fd;
+	p->path = path->p;
+	return (0);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct reap p = { .now_ms = clock_wall_ms() };
+	struct str runs = STR_INIT;
 	struct proc_id here;
 	int i, code;
 
@@ -232,12 +251,13 @@ main(int argc, char **argv)
 		}
 		runlock_host_gone(opt_row(table, 'x')->value);
 	}
-	if ((p.fd = open(p.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1) {
+	if ((p.fd = open(p.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1 || enter_campaign(&p, &runs) == -1) {
 		say_errno("cannot open '%s'", p.path);
 		return (errno == ENOENT || errno == ENOTDIR ? HG_EXIT_USAGE : HG_EXIT_SYSTEM);
 	}
 	code = reap(&p);
 	close(p.fd);
 	free(p.dead);
+	str_free(&runs);
 	return (exit_flush(code));
 }

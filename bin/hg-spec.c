@@ -15,11 +15,11 @@
 #include "data/dataset.h"
 #include "gpt/artifact.h"
 #include "gpt/checkpoint.h"
+#include "gpt/speccheck.h"
 #include "gpt/trainer_bytes.h"
 #include "gpt/trainspec.h"
 #include "run/mint.h"
 #include "run/specdiff.h"
-#include "run/specisa.h"
 #include "run/specrequest.h"
 #include "schema/contract.h"
 
@@ -98,83 +98,6 @@ warn_of_weights(const struct trainspec *r)
 	close(fd);
 }
 
-/* How many documents, from the first, fill a window of ${need} tokens; 0 if all of them do not. */
-static uint64_t
-documents_that_fill(const struct dataset_doc *docs, uint64_t count, uint64_t need)
-{
-	uint64_t tokens = 0, i;
-
-	for (i = 0; i < count; i++)
-		if ((tokens += docs[i].tokens) >= need)
-			return (i + 1);
-	return (0);
-}
-
-/* The first eval.docs documents must fill a window.  Where their table is not there, the stages say so. */
-static int
-check_documents(const struct trainspec *r, const char *dir, uint64_t need)
-{
-	struct dataset_doc *docs = NULL;
-	struct inputerror f = { .kind = REFUSAL_NONE };
-	struct dataset *d;
-	uint64_t fill;
-	int code = HG_EXIT_DONE;
-
-	if ((d = dataset_open(dir, &f)) == NULL || (docs = dataset_docs(d, &f)) == NULL) {
-		code = inputerror_exit(f.kind);
-		goto done;
-	}
-	fill = documents_that_fill(docs, d->val.documents, need);
-	if (fill > r->eval_docs) {
-		say_error("eval.docs=%llu: the first documents of validation in '%s' do not fill one window of "
-			  "eval.seq_len=%zu; %llu would",
-		    (unsigned long long)r->eval_docs, dir, r->eval_seq_len, (unsigned long long)fill);
-		code = HG_EXIT_USAGE;
-	}
-done:
-	free(docs);
-	dataset_free(d);
-	return (code);
-}
-
-/* What can't be scored whatever is trained: documents that are not there or too short are refused, all of them said. */
-static int
-check_validation(const struct trainspec *r, const json_t *spec)
-{
-	const uint64_t need = r->eval_stride == 0 ? r->eval_seq_len + 1 : 2;
-	const char *dir = jsonio_text(spec, "data.dir", "");
-	struct str file = STR_INIT, docs = STR_INIT;
-	json_t *dataset = NULL;
-	int64_t documents, tokens;
-	int code = HG_EXIT_DONE;
-
-	if (str_printf(&file, "%s/" DATASET_FILE, dir) == -1 ||
-	    contract_read(AT_FDCWD, file.p, "dataset", NULL, &dataset) == -1 ||
-	    str_printf(&docs, "%s/%s", dir, jsonio_text(dataset, "val.docs_file", "")) == -1) {
-		say_errno("cannot read '%s'", dir);
-		code = mint_exit(errno);
-		goto done;
-	}
-	documents = jsonio_i64(dataset, "val.documents", 0);
-	tokens = jsonio_i64(dataset, "val.tokens", 0);
-	if (r->eval_docs > (uint64_t)documents) {
-		say_error("eval.docs=%llu: '%s' has %lld validation documents", (unsigned long long)r->eval_docs, dir,
-		    (long long)documents);
-		code = HG_EXIT_USAGE;
-	} else if ((uint64_t)tokens < need)
-		/* A spec of 0.1 may ask for it, and keeps its digests. */
-		say_note("the run can't be scored: the %lld tokens of validation in '%s' do not fill one window of "
-			 "eval.seq_len=%zu",
-		    (long long)tokens, dir, r->eval_seq_len);
-	else if (r->eval_docs != 0 && access(docs.p, F_OK) == 0)
-		code = check_documents(r, dir, need);
-done:
-	json_decref(dataset);
-	str_free(&docs);
-	str_free(&file);
-	return (code);
-}
-
 /* The keys in which two specs differ, a line each. The exit code. */
 static int
 print_diff(const char *a, const char *b)
@@ -228,9 +151,7 @@ main(int argc, char **argv)
 		code = mint_exit(errno);
 		goto done;
 	}
-	if (specisa_check(spec) == -1 || trainspec_read(&recipe, spec) == -1)
-		goto done;
-	if ((code = check_validation(&recipe, spec)) != HG_EXIT_DONE)
+	if ((code = speccheck(spec, &recipe)) != HG_EXIT_DONE)
 		goto done;
 	/* What a program makes of schedule and memory only it knows, and only weights of the family are compressed. */
 	if (strcmp(recipe.backend, "external") != 0) {

@@ -516,19 +516,6 @@ pasted() {
 	[[ "$stderr" == *"judged by law 2"* ]]
 }
 
-@test "one more run of a confirmed incumbent moves where it stands as one run more than its confirmation's does" {
-	local before after
-	confirmed
-	before=$(hg-ledger incumbent -j "$L")
-	scored runs/more 2.28 train.matrix_lr=0.0460 seed=99
-	add runs/more
-	[ "$(field more .verdict.reason)" = replicate ]
-	after=$(hg-ledger incumbent -j "$L")
-	jq -en --argjson b "$before" --argjson a "$after" '$a.runs == $b.runs + 1 and $b.runs > 1
-	    and $b.score < $a.score and $a.score < 2.28'
-	hg-ledger replay "$L"
-}
-
 # bats test_tags=b26
 @test "the incumbent's own configuration with another seed, or its artifact again, is never an improvement" {
 	calibrated

@@ -332,6 +332,19 @@ altered() {
 	run -1 hg-ledger replay "$L"
 }
 
+@test "one more run of a confirmed incumbent moves where it stands as one run more than its confirmation's does" {
+	local before after
+	confirmed
+	before=$(hg-ledger incumbent -j "$L")
+	scored runs/more 2.28 train.matrix_lr=0.0460 seed=99
+	add runs/more
+	[ "$(field more .verdict.reason)" = replicate ]
+	after=$(hg-ledger incumbent -j "$L")
+	jq -en --argjson b "$before" --argjson a "$after" '$a.runs == $b.runs + 1 and $b.runs > 1
+	    and $a.score > 2.22 and $a.score < 2.28'
+	hg-ledger replay "$L"
+}
+
 @test "what did not look better when it was screened gets no second run, whatever it would look like now" {
 	calibrated
 	pretend

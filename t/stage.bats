@@ -320,6 +320,6 @@ os.execvp(sys.argv[1], sys.argv[1:])' fakestage train r hang) 3>&- &
 	run -100 fakestage train .. deliver
 	run -100 fakestage train ./nothing deliver
 	ln -s /etc/passwd r/training_report.json
-	run -111 fakestage train r deliver
+	run -103 fakestage train r deliver
 	[ ! -e r/train_refusal.json ]
 }

@@ -92,6 +92,14 @@ terminal_lock(int command, short type)
 }
 
 /* One write per line, so that lines of several processes do not mix. */
+static int hush;
+
+void
+say_hush(int hushed)
+{
+	hush = hushed;
+}
+
 static void
 line(int keep, int error, const char *format, va_list ap)
 {
@@ -107,6 +115,10 @@ line(int keep, int error, const char *format, va_list ap)
 	say_clean(clean, sizeof(clean), raw);
 	if (keep)
 		say_clean(last, sizeof(last), raw);
+	if (hush) {
+		errno = before;
+		return;
+	}
 	say_progress_end();
 	/* Another process's progress gives way; it comes again below. */
 	n = (size_t)snprintf(out, sizeof(out), "%s%s: %s\n",

@@ -34,6 +34,9 @@ void say_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void say_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void say_progress_end(void);
 
+/* Print nothing of errors and notes from here on, and only keep the last error; or print again: for trying things. */
+void say_hush(int hushed);
+
 /**
  * say_last():
  * The text of the last say_error or say_errno of this process, without the

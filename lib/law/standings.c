@@ -288,7 +288,7 @@ config_of(struct standings *b, uint64_t group, uint64_t lane, uint64_t config)
 	return (c);
 }
 
-const struct standings_stats *
+static const struct standings_stats *
 standings_stats(const struct standings *b, const struct standings_config *c)
 {
 	return (c == NULL || c->stats == 0 ? NULL : &b->stats[c->stats - 1]);

@@ -278,7 +278,6 @@ const struct standings_fact *standings_row(const struct standings *b, uint64_t r
 struct standings_group *standings_group(const struct standings *b, uint64_t group);
 const struct standings_config *
 standings_config(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config);
-const struct standings_stats *standings_stats(const struct standings *b, const struct standings_config *c);
 const struct standings_lane *standings_lane(const struct standings *b, uint64_t group, uint64_t lane);
 
 /* Confirmations that the policy's campaign has spent, and those that it has left. */

@@ -1,0 +1,328 @@
+/* hg-triage: what each request of a campaign is waiting for. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/exit.h"
+#include "base/jsonio.h"
+#include "base/num.h"
+#include "base/opt.h"
+#include "base/out.h"
+#include "base/say.h"
+#include "base/shell.h"
+#include "campaign/triage.h"
+#include "judge/promote.h"
+#include "run/rundir.h"
+
+static const struct opt_tool tool = { "hg-triage", "What each request of a campaign is waiting for.",
+	"hg-triage [-j] [-s STATE] CAMPAIGN\n"
+	"hg-triage -m NAME CAMPAIGN\n"
+	"hg-triage -F | -w | -g KEY | -L [-t SECONDS] CAMPAIGN\n"
+	"hg-triage -T" };
+static struct opt table[] = { { .letter = 'j', .help = "one JSON object" },
+	{ .letter = 's', .arg = "STATE", .help = "only requests in this state" },
+	{ .letter = 't', .arg = "SECONDS", .help = "what would not end within so many seconds waits" },
+	{ .letter = 'm', .arg = "NAME", .help = "make the run of this request, which is ready, and print its path" },
+	{ .letter = 'F', .help = "the conditions for a promotion without a hand, each yes, no or pending" },
+	{ .letter = 'w', .help = "the campaign in a word" },
+	{ .letter = 'g', .arg = "KEY", .help = "what campaign.json, or else its contract, says of this key" },
+	{ .letter = 'L', .help = "the lanes that no run has" },
+	{ .letter = 'T', .help = "the table by which a request's state is told" },
+	{ .letter = '\0' } };
+
+enum { MOST_MS = 30 * 24 * 3600 * 1000LL };
+
+/* The table, as the page has it. */
+static void
+print_table(void)
+{
+	static const char *const columns[TRIAGE_REQUESTS] = { "sound", "reasons", "other bytes" };
+	struct triage_cell cell;
+	char text[64];
+	int r, q;
+
+	out_put("%-10s", "run");
+	for (q = 0; q < TRIAGE_REQUESTS; q++)
+		out_put(" %-20s", columns[q]);
+	out_put("\n");
+	for (r = 0; r < TRIAGE_RUNS; r++) {
+		out_put("%-10s", triage_run_name((enum triage_run)r));
+		for (q = 0; q < TRIAGE_REQUESTS; q++) {
+			cell = triage_cell((enum triage_run)r, (enum triage_request)q);
+			snprintf(text, sizeof(text), "%s%s%s", triage_state_name(cell.state),
+			    cell.reason != NULL && *cell.reason == '\0' ? "" : ":",
+			    cell.reason == NULL ? "REASONS" : cell.reason);
+			out_put(" %-20s", text);
+		}
+		out_put("\n");
+	}
+}
+
+/* One line a request: name, state, lane, reason, what to type. */
+static void
+print(const struct triage *t, int only)
+{
+	const struct triage_line *line;
+
+	for (line = t->list; line < t->list + t->count; line++)
+		if (only == -1 || (int)line->state == only)
+			out_put("%s\t%s\t%s\t%s\t%s\n", line->request.name, triage_state_name(line->state),
+			    *line->request.lane == '\0' ? "-" : line->request.lane, *line->reason == '\0' ? "-" : line->reason,
+			    line->next.p != NULL ? line->next.p :
+				*line->request.why != '\0' && line->state == TRIAGE_ESCALATED ? line->request.why : "-");
+}
+
+static json_t *
+text_or_null(const char *text)
+{
+	return (text == NULL || *text == '\0' ? json_null() : json_string(text));
+}
+
+static json_t *
+time_or_null(int64_t ms)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	return (ms > 0 ? json_string(clock_text(text, ms)) : json_null());
+}
+
+static int
+print_json(const struct triage *t, int only)
+{
+	const struct triage_line *line;
+	json_t *list = json_array(), *counts = json_object(), *v;
+	char now[CLOCK_TEXT_SIZE], *text;
+	int s;
+
+	for (s = 0; s < TRIAGE_STATES; s++)
+		json_object_set_new(counts, triage_state_name((enum triage_state)s), json_integer((json_int_t)t->counts[s]));
+	for (line = t->list; line < t->list + t->count; line++)
+		if (only == -1 || (int)line->state == only)
+			json_array_append_new(list,
+			    json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:I, s:o, s:o}", "name", line->request.name,
+				"state", triage_state_name(line->state), "lane", text_or_null(line->request.lane), "reason",
+				text_or_null(line->reason), "request_sha256", text_or_null(line->request.sha256), "kind",
+				text_or_null(line->run == NULL ? "" : line->run->kind), "has_run", line->run != NULL,
+				"age_ms", (json_int_t)line->age_ms, "why", text_or_null(line->request.why), "next",
+				text_or_null(line->next.p)));
+	v = json_pack("{s:s, s:s, s:s, s:s, s:o, s:I, s:o, s:o, s:I, s:o}", "schema", "homegolf.triage.v1", "campaign",
+	    t->c->path, "at", clock_text(now, t->now_ms), "word", t->word, "why", text_or_null(t->why.p),
+	    "oldest_ready_ms", (json_int_t)t->oldest_ready_ms, "progressed_at", time_or_null(t->stamp_ms), "counts", counts,
+	    "others", (json_int_t)t->others, "requests", list);
+	if (v == NULL || (text = jsonio_line(v)) == NULL) {
+		json_decref(v);
+		errno = ENOMEM;
+		say_errno("cannot print");
+		return (HG_EXIT_SYSTEM);
+	}
+	out_json(text, strlen(text));
+	free(text);
+	json_decref(v);
+	return (HG_EXIT_DONE);
+}
+
+/* What is at work or may be begun is not yet; what its owner must mend, or nobody gets on with, is a no. */
+static int
+code_of(const struct triage *t)
+{
+	if (strcmp(t->word, "drained") == 0 || strcmp(t->word, "empty") == 0)
+		return (HG_EXIT_DONE);
+	if (strcmp(t->word, "escalated") == 0)
+		return (HG_EXIT_PENDING);
+	return (strcmp(t->word, "wedged") == 0 || strcmp(t->word, "halted") == 0 || strcmp(t->word, "waiting") == 0 ?
+		HG_EXIT_NO :
+		HG_EXIT_NOT_YET);
+}
+
+/* --- promotion without a hand ------------------------------------------------ */
+
+static int
+condition(const char *name, enum promote_holds holds, const char *evidence)
+{
+	out_put("%-8s %-18s %s\n", promote_word(holds), name, evidence);
+	return (holds == PROMOTE_YES ? HG_EXIT_DONE : holds == PROMOTE_NO ? HG_EXIT_NO : HG_EXIT_PENDING);
+}
+
+/* Was the run made of a request of this campaign that is no trial of it? */
+static int
+is_asked_for(const struct campaign *c, const struct ledger *l, const struct run_record *run)
+{
+	struct str place = STR_INIT;
+	struct rundir r;
+	int code;
+
+	(void)c;
+	if (run->dir == NULL || ledger_place(l, run->dir, &place) == -1 || rundir_open(&r, place.p) == -1)
+		code = condition("not_synthetic", PROMOTE_PENDING, "its run is not there");
+	else {
+		if (rundir_load(&r) == -1)
+			code = condition("not_synthetic", PROMOTE_PENDING, "its spec can't be read");
+		else
+			code = jsonio_true(r.spec.json, "about.synthetic") ?
+			    condition("not_synthetic", PROMOTE_NO, "about.synthetic: it was made to try the campaign") :
+			    condition("not_synthetic", PROMOTE_YES, "about.synthetic is false");
+		rundir_close(&r);
+	}
+	str_free(&place);
+	return (code);
+}
+
+/* What to promote as of which head, for hg-ledger promote. */
+static int
+print_promotion(const struct triage *t, const struct row *row)
+{
+	struct str place = STR_INIT;
+
+	if (row->run.dir == NULL || ledger_place(&t->l, row->run.dir, &place) == -1)
+		return (HG_EXIT_SYSTEM);
+	out_put("promote\t%s\t%s\n", place.p, t->l.head);
+	str_free(&place);
+	return (HG_EXIT_DONE);
+}
+
+static int
+print_key(const struct campaign *c, const char *key)
+{
+	const json_t *v = campaign_get(c, key);
+	char *line;
+
+	if (v == NULL) {
+		say_error("'%s' is no key of " CAMPAIGN_FILE ", or has no value there", key);
+		return (HG_EXIT_USAGE);
+	}
+	if (json_is_string(v))
+		out_put("%s\n", json_string_value(v));
+	else if ((line = json_dumps(v, JSON_ENCODE_ANY)) != NULL) {
+		out_put("%s\n", line);
+		free(line);
+	}
+	return (HG_EXIT_DONE);
+}
+
+static int
+print_lanes(const struct triage *t)
+{
+	const char *name;
+	json_t *v;
+	size_t i;
+
+	json_array_foreach(campaign_get(t->c, "lanes"), i, v) {
+		name = jsonio_text(v, "name", "");
+		if (triage_lane_is_free(t, name))
+			out_put("%s\n", name);
+	}
+	return (HG_EXIT_DONE);
+}
+
+static int
+print_conditions(struct campaign *c)
+{
+	const struct standings_group *g;
+	const struct standings_fact *f;
+	struct promote_view view;
+	struct triage t;
+	struct row row;
+	size_t i;
+	int code;
+
+	if (triage_read(c, &t) == -1)
+		return (ledger_exit(errno));
+	code = condition("asked_for", strcmp(campaign_word(c, "promote"), "when_all_hold") == 0 ? PROMOTE_YES : PROMOTE_NO,
+	    "promote in " CAMPAIGN_FILE);
+	code = exit_worse(code,
+	    condition("not_halted", campaign_halted(c) ? PROMOTE_NO : PROMOTE_YES, "'" CAMPAIGN_HALT "'"));
+	g = !t.has_ledger || t.l.book.last_group == 0 ? NULL : standings_group(&t.l.book, t.l.book.last_group);
+	if (g == NULL || g->incumbent == 0) {
+		code = exit_worse(code, condition("incumbent", PROMOTE_PENDING, "the ledger has none yet"));
+		goto done;
+	}
+	f = standings_fact(&t.l.book, g->reference);
+	if (ledger_read(&t.l, f, &row) == -1 || promote_look(&t.l, f, &view) == -1) {
+		code = HG_EXIT_SYSTEM;
+		goto done;
+	}
+	code = exit_worse(code, is_asked_for(c, &t.l, &row.run));
+	for (i = 0; i < view.count; i++)
+		code = exit_worse(code, condition(view.list[i].name, view.list[i].holds, view.list[i].evidence));
+	if (view.promoted != 0)
+		code = exit_worse(code, condition("not_yet", PROMOTE_NO, "it stands promoted already"));
+	else if (code == HG_EXIT_DONE)
+		code = print_promotion(&t, &row);
+	row_free(&row);
+done:
+	triage_free(&t);
+	return (code);
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *state, *minted, *key, *within;
+	int64_t within_ms = 0;
+	struct campaign c;
+	struct triage t;
+	int i, only = -1, json, others, code = HG_EXIT_SYSTEM;
+
+	exit_init(tool.name);
+	if ((i = opt_parse(&tool, table, argc, argv)) < 0)
+		return (i == OPT_EXIT ? exit_flush(HG_EXIT_DONE) : HG_EXIT_USAGE);
+	state = opt_row(table, 's')->value;
+	minted = opt_row(table, 'm')->value;
+	key = opt_row(table, 'g')->value;
+	within = opt_row(table, 't')->value;
+	others = (minted != NULL) + (key != NULL) + (opt_row(table, 'F')->value != NULL) +
+	    (opt_row(table, 'w')->value != NULL) + (opt_row(table, 'L')->value != NULL);
+	json = opt_row(table, 'j')->value != NULL;
+	if (opt_row(table, 'T')->value != NULL) {
+		if (argc != i)
+			return (opt_usage(&tool));
+		print_table();
+		return (exit_flush(HG_EXIT_DONE));
+	}
+	if (argc - i != 1 || others + (json || state != NULL) > 1)
+		return (opt_usage(&tool));
+	if (within != NULL && num_duration_ms(within, MOST_MS, &within_ms) == -1) {
+		say_error("-t '%s' is no time in seconds", within);
+		return (HG_EXIT_USAGE);
+	}
+	if (state != NULL && (only = triage_state_of(state)) == -1) {
+		say_error("'%s' is no state of a request; hg-triage -T shows them", state);
+		return (HG_EXIT_USAGE);
+	}
+	if (campaign_open(&c, argv[i]) == -1)
+		return (rundir_exit(errno));
+	c.within_ms = within_ms;
+	if (minted != NULL)
+		code = triage_mint(&c, minted);
+	else if (key != NULL)
+		code = print_key(&c, key);
+	else if (opt_row(table, 'F')->value != NULL)
+		code = print_conditions(&c);
+	else if (triage_read(&c, &t) == -1)
+		code = ledger_exit(errno);
+	else if (opt_row(table, 'w')->value != NULL || opt_row(table, 'L')->value != NULL) {
+		code = HG_EXIT_DONE;
+		if (opt_row(table, 'L')->value != NULL)
+			code = print_lanes(&t);
+		else
+			out_put("%s\n", t.word);
+		triage_free(&t);
+	} else {
+		if (!json)
+			print(&t, only);
+		else if (print_json(&t, only) != HG_EXIT_DONE)
+			goto done;
+		code = code_of(&t);
+		if (!json && t.why.n != 0)
+			say_note("%s: %s", t.word, t.why.p);
+done:
+		triage_free(&t);
+	}
+	campaign_close(&c);
+	return (exit_flush(code));
+}

@@ -1,0 +1,677 @@
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/array.h"
+#include "base/clock.h"
+#include "base/exit.h"
+#include "base/file.h"
+#include "base/jsonio.h"
+#include "base/proc.h"
+#include "base/say.h"
+#include "base/shell.h"
+#include "campaign/triage.h"
+#include "judge/plateau.h"
+#include "law/classify.h"
+#include "law/verdict.h"
+#include "run/mint.h"
+
+/* A driver needs moments between two stages, and to begin: a run that got on so lately has one. */
+enum { BETWEEN_MS = 10000, LOCK_WAIT_MS = 30000, TURNS = 3, USUAL_RUNS = 20, DAY_MS = 86400000, HALF_HOUR_MS = 1800000 };
+
+#define RE TRIAGE_READY
+#define RU TRIAGE_RUNNING
+#define DE TRIAGE_DEAD
+#define UN TRIAGE_UNJUDGED
+#define DO TRIAGE_DONE
+#define ES TRIAGE_ESCALATED
+
+/* [run][sound, reasons stand against it, made of other bytes]; what runs is let run. */
+static const struct triage_cell table[TRIAGE_RUNS][TRIAGE_REQUESTS] = {
+	[TRIAGE_RUN_NONE] = { { RE, "new" }, { ES, NULL }, { ES, NULL } },
+	[TRIAGE_RUN_NEW] = { { RE, "begin" }, { ES, NULL }, { ES, "edited" } },
+	[TRIAGE_RUN_WAITING] = { { RE, "go_on" }, { ES, NULL }, { ES, "edited" } },
+	[TRIAGE_RUN_RUNNING] = { { RU, "" }, { RU, "" }, { RU, "edited" } },
+	[TRIAGE_RUN_DEAD] = { { DE, "" }, { DE, "" }, { DE, "edited" } },
+	[TRIAGE_RUN_RETRY] = { { RE, "retry" }, { ES, NULL }, { ES, "edited" } },
+	[TRIAGE_RUN_ATTEMPTS] = { { ES, "attempts" }, { ES, "attempts" }, { ES, "edited" } },
+	[TRIAGE_RUN_SAME_KIND] = { { ES, "same_kind" }, { ES, "same_kind" }, { ES, "edited" } },
+	[TRIAGE_RUN_REFUSED] = { { UN, "refused" }, { UN, "refused" }, { UN, "edited" } },
+	[TRIAGE_RUN_COMPLETE] = { { UN, "complete" }, { UN, "complete" }, { UN, "edited" } },
+	[TRIAGE_RUN_JUDGED] = { { DO, "" }, { DO, "" }, { ES, "edited" } },
+	[TRIAGE_RUN_CORRUPT] = { { ES, "corrupt" }, { ES, "corrupt" }, { ES, "corrupt" } },
+};
+
+static const char *const states[TRIAGE_STATES] = { "ready", "waiting", "running", "dead", "unjudged", "done",
+	"escalated" };
+
+static const char *const runs[TRIAGE_RUNS] = { "none", "new", "waiting", "running", "dead", "retry", "attempts",
+	"same_kind", "refused", "complete", "judged", "corrupt" };
+
+const char *
+triage_state_name(enum triage_state s)
+{
+	return (states[s]);
+}
+
+int
+triage_state_of(const char *name)
+{
+	int s;
+
+	for (s = 0; s < TRIAGE_STATES; s++)
+		if (strcmp(states[s], name) == 0)
+			return (s);
+	return (-1);
+}
+
+const char *
+triage_run_name(enum triage_run r)
+{
+	return (runs[r]);
+}
+
+struct triage_cell
+triage_cell(enum triage_run run, enum triage_request request)
+{
+	return (table[run][request]);
+}
+
+/* --- one request ------------------------------------------------------------- */
+
+static enum triage_run
+row_of(const struct triage *t, const struct request *q, const struct campaign_run *run)
+{
+	const int64_t most = (q->cleared & 1u << REASON_ATTEMPTS) != 0 && q->attempts > 0 ? q->attempts :
+											      campaign_count(t->c, "attempts");
+
+	if (run == NULL)
+		return (TRIAGE_RUN_NONE);
+	switch (run->state) {
+	case STATE_RUN_NEW:
+	case STATE_RUN_WAITING:
+		if (t->now_ms - run->stamp_ms < BETWEEN_MS)
+			return (TRIAGE_RUN_RUNNING);
+		return (run->state == STATE_RUN_NEW ? TRIAGE_RUN_NEW : TRIAGE_RUN_WAITING);
+	case STATE_RUN_RUNNING:
+		return (TRIAGE_RUN_RUNNING);
+	case STATE_RUN_DEAD:
+		return (TRIAGE_RUN_DEAD);
+	case STATE_RUN_REFUSED:
+		if (!run->retryable)
+			return (run->row == NULL ? TRIAGE_RUN_REFUSED : TRIAGE_RUN_JUDGED);
+		if (run->attempt >= most)
+			return (TRIAGE_RUN_ATTEMPTS);
+		return (run->same && (q->cleared & 1u << REASON_SAME_KIND) == 0 ? TRIAGE_RUN_SAME_KIND : TRIAGE_RUN_RETRY);
+	case STATE_RUN_COMPLETE:
+		return (run->row == NULL ? TRIAGE_RUN_COMPLETE : TRIAGE_RUN_JUDGED);
+	default:
+		return (TRIAGE_RUN_CORRUPT);
+	}
+}
+
+/* The same configuration and seed: a run of another name, or a request before this one that has none yet. */
+static void
+look_for_twins(const struct triage *t, struct request *q)
+{
+	const uint64_t config = standings_tag(jsonio_text(q->spec, "digests.config_sha256", ""));
+	const int64_t seed = jsonio_i64(q->spec, "train.seed", 0);
+	const struct standings_fact *f;
+	const struct request *before;
+	size_t i;
+
+	for (i = 0; i < t->runs.count; i++)
+		if (t->runs.list[i].config == config && t->runs.list[i].seed == seed) {
+			request_because(q, REASON_DUPLICATE, "run '%s' has its configuration and seed",
+			    t->runs.list[i].name);
+			return;
+		}
+	for (i = 0; i < t->count; i++) {
+		before = &t->list[i].request;
+		if (before->spec != NULL && before->reasons == 0 && jsonio_i64(before->spec, "train.seed", 0) == seed &&
+		    standings_tag(jsonio_text(before->spec, "digests.config_sha256", "")) == config) {
+			request_because(q, REASON_DUPLICATE, "request '%s' has its configuration and seed", before->name);
+			return;
+		}
+	}
+	for (i = 0; t->has_ledger && i < standings_count(&t->l.book); i++) {
+		f = standings_fact(&t->l.book, i);
+		if (f->kind == STANDINGS_RUN && f->config == config && f->seed == seed) {
+			request_because(q, REASON_DUPLICATE, "the run of row %zu had its configuration and seed", i + 1);
+			return;
+		}
+	}
+}
+
+/* The group that was judged last, if a lane's noise is known in it. */
+static const struct standings_group *
+judged(const struct triage *t, uint64_t lane)
+{
+	const struct standings_group *g = !t->has_ledger || t->l.book.last_group == 0 ?
+	    NULL :
+	    standings_group(&t->l.book, t->l.book.last_group);
+
+	return (g == NULL || g->incumbent == 0 || standings_lane(&t->l.book, g->group, lane) == NULL ? NULL : g);
+}
+
+/* Could a confirmation find what is expected, more often than not? */
+static void
+look_at_gain(const struct triage *t, struct request *q)
+{
+	const struct standings *b = &t->l.book;
+	const int64_t cap_ms = json_is_integer(jsonio_get(q->spec, "budget.max_wallclock_ms")) ?
+	    jsonio_i64(q->spec, "budget.max_wallclock_ms", -1) :
+	    -1;
+	const uint64_t lane = standings_lane_tag(q->lane, cap_ms);
+	const struct standings_group *g = judged(t, lane);
+	double gain = jsonio_f64(q->spec, "about.expected_gain", NAN), sd, power;
+
+	if (g == NULL || !isfinite(gain))
+		return;
+	sd = standings_lane_sd(b, g->group, lane, b->policy.metric.name);
+	if (!isfinite(sd) || sd <= 0)
+		return;
+	power = classify_power(b, g->group, lane, g->incumbent, b->policy.law >= 3 ? b->policy.confirm.pairs :
+											 b->policy.confirm.seeds,
+	    gain / sd);
+	if (isfinite(power) && power < 0.5)
+		request_because(q, REASON_UNDETECTABLE,
+		    "a gain of %g is %.1f deviations of its lane: a confirmation finds that with a chance of %.0f %%", gain,
+		    gain / sd, 100 * power);
+}
+
+/* --- lanes ------------------------------------------------------------------- */
+
+/* Is a run on the lane that has not come to its end?  Not that one itself. */
+static const struct campaign_run *
+on_lane(const struct triage *t, const char *lane, const struct campaign_run *itself, int at_work)
+{
+	const struct campaign_run *r;
+
+	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++) {
+		if (r == itself || strcmp(r->lane, lane) != 0)
+			continue;
+		if (r->state == STATE_RUN_RUNNING || r->state == STATE_RUN_DEAD)
+			return (r);
+		/* Begun, or about to be: nobody else has the lane until its score is in. */
+		if ((r->state == STATE_RUN_NEW || r->state == STATE_RUN_WAITING) &&
+		    (!at_work || t->now_ms - r->stamp_ms < BETWEEN_MS))
+			return (r);
+	}
+	return (NULL);
+}
+
+/*
+ * How long a run takes: the longest of the last that are known, on that lane if it is not 0; -1 if none is.  A run is
+ * promised no more time than another took.
+ */
+static int64_t
+usual_ms(const struct triage *t, uint64_t lane)
+{
+	const struct standings_fact *f;
+	int64_t most = -1;
+	unsigned seen = 0;
+	size_t i;
+
+	for (i = t->has_ledger ? standings_count(&t->l.book) : 0; i-- > 0 && seen < USUAL_RUNS;) {
+		f = standings_fact(&t->l.book, i);
+		if (f->kind != STANDINGS_RUN || f->cost_ms <= 0 || (lane != 0 && f->lane != lane))
+			continue;
+		seen++;
+		if (f->cost_ms > most)
+			most = f->cost_ms;
+	}
+	return (most);
+}
+
+/* Twice the cap and half an hour, or a day, where no run is known: the deadlines that a spec has by itself. */
+static int
+would_end(const struct triage *t, const struct request *q)
+{
+	const int64_t cap_ms = jsonio_i64(q->spec, "budget.max_wallclock_ms", -1);
+	int64_t ms = usual_ms(t, standings_lane_tag(q->lane, cap_ms));
+
+	if (ms == -1)
+		ms = cap_ms == -1 ? DAY_MS : 2 * cap_ms + HALF_HOUR_MS;
+	return (t->c->within_ms == 0 || ms <= t->c->within_ms);
+}
+
+int
+triage_lane_is_free(const struct triage *t, const char *name)
+{
+	const int64_t ms = usual_ms(t, 0);
+
+	return (on_lane(t, name, NULL, 1) == NULL && (t->c->within_ms == 0 || (ms != -1 && ms <= t->c->within_ms)));
+}
+
+/* One whose turn it is already. */
+static const struct triage_line *
+ready_on(const struct triage *t, const char *lane)
+{
+	size_t i;
+
+	for (i = 0; i < t->count; i++)
+		if (t->list[i].settled && t->list[i].state == TRIAGE_READY &&
+		    strcmp(t->list[i].request.lane, lane) == 0)
+			return (&t->list[i]);
+	return (NULL);
+}
+
+static void
+wait_for(struct triage_line *line, const char *reason, const char *what)
+{
+	line->state = TRIAGE_WAITING;
+	snprintf(line->reason, sizeof(line->reason), "%s%s%s", reason, *what == '\0' ? "" : ":", what);
+}
+
+/* What has begun goes first, then what is tried again, then what is new. */
+static int
+turn(const struct triage_line *line)
+{
+	return (strcmp(line->reason, "new") == 0 ? 2 : strcmp(line->reason, "retry") == 0);
+}
+
+/* What is not the request's own: halt, the stop rule, who has its lane. */
+static void
+hold_back(const struct triage *t, struct triage_line *line, const struct plateau_view *rule)
+{
+	const int is_new = turn(line) == 2, retry = turn(line) == 1;
+	const struct campaign_run *r;
+	const struct triage_line *first;
+
+	if (campaign_halted(t->c))
+		wait_for(line, "halt", "");
+	else if (is_new && t->has_ledger && (rule->what == PLATEAU_STOP || rule->what == PLATEAU_PAUSE))
+		wait_for(line, plateau_name(rule->what), "");
+	else if ((r = on_lane(t, line->request.lane, line->run, !is_new && !retry)) != NULL)
+		wait_for(line, "lane", r->name);
+	else if ((first = ready_on(t, line->request.lane)) != NULL)
+		wait_for(line, "lane", first->request.name);
+	else if (is_new && !would_end(t, &line->request))
+		wait_for(line, "time", "");
+	line->settled = 1;
+}
+
+/* --- what to type ------------------------------------------------------------ */
+
+static void
+suggest(const struct triage *t, struct triage_line *line)
+{
+	struct str run = STR_INIT, ledger = STR_INIT;
+	char name[REQUEST_NAME + sizeof(CAMPAIGN_RUNS) + 1];
+	int rc = 0;
+
+	snprintf(name, sizeof(name), CAMPAIGN_RUNS "/%s", line->request.name);
+	if (campaign_place(t->c, name, &run) == -1 || campaign_place(t->c, CAMPAIGN_LEDGER, &ledger) == -1)
+		goto done;
+	switch (line->state) {
+	case TRIAGE_READY:
+		rc = line->run == NULL ?
+		    shell_command(&line->next, "hg-triage -m %s %s && hg-run -l %s %s", line->request.name, t->c->path,
+			ledger.p, run.p) :
+		    shell_command(&line->next, strcmp(line->reason, "retry") == 0 ? "hg-run -r -l %s %s" : "hg-run -i -l %s %s",
+			ledger.p, run.p);
+		break;
+	case TRIAGE_DEAD:
+		rc = shell_command(&line->next, "hg-reap %s", t->c->path);
+		break;
+	case TRIAGE_UNJUDGED:
+		rc = shell_command(&line->next, "hg-ledger add %s %s", ledger.p, run.p);
+		break;
+	case TRIAGE_RUNNING:
+		rc = shell_command(&line->next, "hg-watch %s", run.p);
+		break;
+	default:
+		break;
+	}
+	(void)rc;
+done:
+	str_free(&run);
+	str_free(&ledger);
+}
+
+/* What keeps an escalated request, in words. */
+static const char *
+mend(const char *reason)
+{
+	static const char *const words[][2] = {
+		{ "edited", "its run was made of other bytes: put them back, or name the request anew" },
+		{ "attempts", "it was tried as often as it may be: an answer in admit/ may allow more" },
+		{ "same_kind", "it was refused for the same kind twice: mend that, then an answer in admit/" },
+		{ "corrupt", "its run can't be read, or both has a receipt and was refused: hg-status says what" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i][0], reason) == 0)
+			return (words[i][1]);
+	return ("");
+}
+
+/* --- all of them ------------------------------------------------------------- */
+
+static int
+judge(struct triage *t, struct triage_line *line)
+{
+	struct request *q = &line->request;
+	const struct campaign_run *run = runs_find(&t->runs, q->name);
+	const enum triage_run row = row_of(t, q, run);
+	enum triage_request column;
+	struct triage_cell cell;
+	unsigned i;
+
+	line->run = run;
+	if (run == NULL) {
+		if (request_build(t->c, q) == -1)
+			return (-1);
+		if (q->spec != NULL) {
+			look_for_twins(t, q);
+			if (q->reasons == 0)
+				look_at_gain(t, q);
+		}
+	} else
+		snprintf(q->lane, sizeof(q->lane), "%s", run->lane);
+	column = run != NULL && strcmp(run->request, q->sha256) != 0 ? TRIAGE_OTHER :
+	    q->reasons != 0                                          ? TRIAGE_REASONS :
+								       TRIAGE_SOUND;
+	cell = triage_cell(row, column);
+	line->state = cell.state;
+	if (cell.reason != NULL)
+		snprintf(line->reason, sizeof(line->reason), "%s", cell.reason);
+	else
+		for (i = 0; i < REASONS; i++)
+			if ((q->reasons & 1u << i) != 0)
+				snprintf(line->reason + strlen(line->reason), sizeof(line->reason) - strlen(line->reason),
+				    "%s%s", *line->reason == '\0' ? "" : ",", reason_name((enum reason)i));
+	if (line->state == TRIAGE_ESCALATED && *q->why == '\0')
+		snprintf(q->why, sizeof(q->why), "%s", mend(line->reason));
+	if (row == TRIAGE_RUN_JUDGED && line->state == TRIAGE_DONE)
+		snprintf(line->reason, sizeof(line->reason), "%s:%s", verdict_class_name((enum verdict_class)run->row->klass),
+		    verdict_reason_name((enum verdict_reason)run->row->reason));
+	return (0);
+}
+
+static int
+by_name(const struct dirent **a, const struct dirent **b)
+{
+	return (strcmp((*a)->d_name, (*b)->d_name));
+}
+
+/* in/NAME.json; hidden files are those that somebody is about to move into place. */
+static int
+is_request(const struct dirent *e)
+{
+	const size_t n = strlen(e->d_name);
+
+	return (e->d_name[0] != '.' && n > 5 && strcmp(e->d_name + n - 5, ".json") == 0);
+}
+
+static int
+take(struct triage *t, const char *file)
+{
+	const size_t n = strlen(file) - 5;
+	struct triage_line *grown;
+	char name[300];
+	int64_t at_ms = 0;
+	struct stat st;
+	char path[300 + sizeof(CAMPAIGN_REQUESTS)];
+
+	if ((grown = array_room(t->list, t->count, &t->cap, sizeof(*grown))) == NULL) {
+		say_errno("cannot look at the requests of '%s'", t->c->path);
+		return (-1);
+	}
+	t->list = grown;
+	grown += t->count;
+	memset(grown, 0, sizeof(*grown));
+	snprintf(name, sizeof(name), "%.*s", (int)n, file);
+	if (!str_is_name(name)) {
+		snprintf(grown->request.name, sizeof(grown->request.name), "%.64s", name);
+		request_because(&grown->request, REASON_SPEC_REFUSED,
+		    "'%.64s' can be no run's name: letters, digits, '.', '_' and '-', 64 at most", name);
+		grown->state = TRIAGE_ESCALATED;
+		snprintf(grown->reason, sizeof(grown->reason), "%s", reason_name(REASON_SPEC_REFUSED));
+		t->count++;
+		return (0);
+	}
+	if (request_read(t->c, CAMPAIGN_REQUESTS, file, name, &grown->request) == -1)
+		return (-1);
+	if (judge(t, grown) == -1) {
+		request_free(&grown->request);
+		return (-1);
+	}
+	snprintf(path, sizeof(path), CAMPAIGN_REQUESTS "/%s", file);
+	if (fstatat(t->c->fd, path, &st, 0) == 0)
+		at_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+	if (grown->run != NULL && grown->run->stamp_ms > at_ms)
+		at_ms = grown->run->stamp_ms;
+	grown->age_ms = t->now_ms > at_ms ? t->now_ms - at_ms : 0;
+	t->count++;
+	return (0);
+}
+
+static int
+take_all(struct triage *t)
+{
+	struct dirent **names = NULL;
+	struct str path = STR_INIT;
+	int n, i, rc = 0;
+
+	if (campaign_place(t->c, CAMPAIGN_REQUESTS, &path) == -1)
+		return (-1);
+	if ((n = scandir(path.p, &names, is_request, by_name)) == -1 && errno != ENOENT) {
+		say_errno("cannot read '%s'", path.p);
+		rc = -1;
+	}
+	for (i = 0; i < n; i++) {
+		rc = rc == 0 ? take(t, names[i]->d_name) : rc;
+		free(names[i]);
+	}
+	free(names);
+	str_free(&path);
+	return (rc);
+}
+
+/* Runs that are at work, or about to be, for no request. */
+static size_t
+others(const struct triage *t)
+{
+	const struct campaign_run *r;
+	size_t n = 0;
+
+	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++)
+		n += triage_find(t, r->name) == NULL &&
+		    (r->state == STATE_RUN_RUNNING || r->state == STATE_RUN_DEAD || r->state == STATE_RUN_NEW ||
+			r->state == STATE_RUN_WAITING);
+	return (n);
+}
+
+/* Would the request that is known good be dispatched, were its lane free?  Else why not, appended. */
+static int
+ask_canary(struct triage *t)
+{
+	const char *file = campaign_word(t->c, "canary");
+	struct request q;
+	int rc;
+
+	if (file == NULL)
+		return (0);
+	if (request_read(t->c, "", file, "canary", &q) == -1)
+		return (-1);
+	if ((rc = request_build(t->c, &q)) == 0 && q.reasons != 0)
+		rc = str_printf(&t->why, "%sthe canary could not be dispatched: %s", t->why.n == 0 ? "" : "; ", q.why);
+	request_free(&q);
+	return (rc);
+}
+
+/* The campaign in a word, and why nothing runs where nothing does. */
+static int
+sum_up(struct triage *t, const struct plateau_view *rule)
+{
+	const size_t work = t->counts[TRIAGE_READY] + t->counts[TRIAGE_WAITING] + t->counts[TRIAGE_RUNNING] +
+	    t->counts[TRIAGE_DEAD] + t->counts[TRIAGE_UNJUDGED] + t->others;
+	const int64_t oldest = t->counts[TRIAGE_READY] != 0 ? t->now_ms - t->oldest_ready_ms : 0,
+		      since = t->stamp_ms > oldest ? t->stamp_ms : oldest;
+	int rc = 0;
+
+	if (campaign_halted(t->c)) {
+		t->word = "halted";
+		rc = str_puts(&t->why, "'" CAMPAIGN_HALT "' is there");
+	} else if (work != 0 && since != 0 && t->now_ms - since > campaign_count(t->c, "window_ms")) {
+		t->word = "wedged";
+		rc = str_printf(&t->why, "there is work, and nothing got on for %lld s",
+		    (long long)((t->now_ms - since) / 1000));
+	} else if (t->counts[TRIAGE_RUNNING] + t->counts[TRIAGE_DEAD] + t->others != 0)
+		t->word = "running";
+	else if (t->counts[TRIAGE_READY] + t->counts[TRIAGE_UNJUDGED] != 0) {
+		t->word = "ready";
+		rc = str_puts(&t->why, "no pass of hg-campaign has begun what is ready");
+	} else if (t->counts[TRIAGE_WAITING] != 0) {
+		t->word = "waiting";
+		rc = str_printf(&t->why, "the ledger says %s: hg-ledger stop tells why", plateau_name(rule->what));
+	} else if (t->counts[TRIAGE_ESCALATED] != 0) {
+		t->word = "escalated";
+		rc = str_puts(&t->why, "all that is left waits for its owner");
+	} else
+		t->word = t->count == 0 ? "empty" : "drained";
+	if (rc == 0 && t->counts[TRIAGE_RUNNING] == 0)
+		rc = ask_canary(t);
+	return (rc);
+}
+
+int
+triage_read(struct campaign *c, struct triage *t)
+{
+	struct plateau_view rule = { .what = PLATEAU_UNKNOWN };
+	struct str path = STR_INIT, rows = STR_INIT;
+	struct triage_line *line;
+	const struct campaign_run *r;
+	int k;
+
+	*t = (struct triage){ .c = c, .now_ms = clock_wall_ms() };
+	if (campaign_place(c, CAMPAIGN_LEDGER, &path) == -1 || str_printf(&rows, "%s/" LEDGER_ROWS, path.p) == -1)
+		goto err0;
+	if (access(rows.p, F_OK) == 0) {
+		if (ledger_open(&t->l, path.p, LEDGER_READ) == -1)
+			goto err0;
+		t->has_ledger = 1;
+		rule = plateau_look(&t->l.book);
+	}
+	if (runs_read(c, t->has_ledger ? &t->l.book : NULL, &t->runs) == -1 || take_all(t) == -1)
+		goto err0;
+	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++)
+		if (r->stamp_ms > t->stamp_ms)
+			t->stamp_ms = r->stamp_ms;
+	for (k = 0; k < TURNS; k++)
+		for (line = t->list; line < t->list + t->count; line++)
+			if (line->state == TRIAGE_READY && !line->settled && turn(line) == k)
+				hold_back(t, line, &rule);
+	t->others = others(t);
+	for (line = t->list; line < t->list + t->count; line++) {
+		suggest(t, line);
+		t->counts[line->state]++;
+		if (line->state == TRIAGE_READY && line->age_ms > t->oldest_ready_ms)
+			t->oldest_ready_ms = line->age_ms;
+	}
+	if (sum_up(t, &rule) == -1)
+		goto err0;
+	str_free(&path);
+	str_free(&rows);
+	return (0);
+err0:
+	str_free(&path);
+	str_free(&rows);
+	triage_free(t);
+	return (-1);
+}
+
+void
+triage_free(struct triage *t)
+{
+	size_t i;
+	int error = errno;
+
+	for (i = 0; i < t->count; i++) {
+		request_free(&t->list[i].request);
+		str_free(&t->list[i].next);
+	}
+	free(t->list);
+	runs_free(&t->runs);
+	if (t->has_ledger)
+		ledger_close(&t->l);
+	str_free(&t->why);
+	*t = (struct triage){ .c = NULL };
+	errno = error;
+}
+
+const struct triage_line *
+triage_find(const struct triage *t, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < t->count; i++)
+		if (strcmp(t->list[i].request.name, name) == 0)
+			return (&t->list[i]);
+	return (NULL);
+}
+
+/* --- a run ------------------------------------------------------------------- */
+
+static int
+mint(const struct triage *t, const struct triage_line *line)
+{
+	char name[REQUEST_NAME + sizeof(CAMPAIGN_RUNS) + 1];
+	struct mint_place place;
+	struct str path = STR_INIT;
+	int code = HG_EXIT_SYSTEM;
+
+	snprintf(name, sizeof(name), CAMPAIGN_RUNS "/%s", line->request.name);
+	if (campaign_place(t->c, name, &path) == -1)
+		return (code);
+	if (mkdirat(t->c->fd, CAMPAIGN_RUNS, 0777) == -1 && errno != EEXIST)
+		say_errno("cannot make '%s/" CAMPAIGN_RUNS "'", t->c->path);
+	else if (mint_place(&place, path.p) == -1)
+		code = HG_EXIT_USAGE;
+	else
+		code = mint_run(&place, path.p, line->request.spec);
+	str_free(&path);
+	return (code);
+}
+
+int
+triage_mint(struct campaign *c, const char *name)
+{
+	const struct triage_line *line;
+	struct triage t;
+	int lock, code = HG_EXIT_SYSTEM;
+
+	if ((lock = file_open_change(c->fd, CAMPAIGN_LOCK, O_RDWR | O_CREAT, 0666)) == -1 ||
+	    proc_lock_wait(lock, LOCK_WAIT_MS) == -1) {
+		say_errno("cannot lock '%s/" CAMPAIGN_LOCK "'", c->path);
+		if (lock != -1)
+			close(lock);
+		return (code);
+	}
+	if (triage_read(c, &t) == -1) {
+		close(lock);
+		return (ledger_exit(errno));
+	}
+	if ((line = triage_find(&t, name)) == NULL) {
+		say_error("'%s' has no request '" CAMPAIGN_REQUESTS "/%s.json'", c->path, name);
+		code = HG_EXIT_USAGE;
+	} else if (line->state != TRIAGE_READY || line->run != NULL) {
+		say_error("request '%s' is %s%s%s%s%s", name, states[line->state], *line->reason == '\0' ? "" : ": ",
+		    line->reason, *line->request.why == '\0' ? "" : ": ", line->request.why);
+		code = HG_EXIT_NO;
+	} else
+		code = mint(&t, line);
+	triage_free(&t);
+	close(lock);
+	return (code);
+}
