@@ -32,8 +32,7 @@ static struct opt table[] = { { .letter = 'j', .help = "one JSON object" },
 	{ .letter = 'w', .help = "the campaign in a word" },
 	{ .letter = 'g', .arg = "KEY", .help = "what campaign.json, or else its contract, says of this key" },
 	{ .letter = 'L', .help = "the lanes that no run has" },
-	{ .letter = 'T', .help = "the table by which a request's state is told" },
-	{ .letter = '\0' } };
+	{ .letter = 'T', .help = "the table by which a request's state is told" }, { .letter = '\0' } };
 
 enum { MOST_MS = 30 * 24 * 3600 * 1000LL };
 
@@ -72,9 +71,11 @@ print(const struct triage *t, int only)
 	for (line = t->list; line < t->list + t->count; line++)
 		if (only == -1 || (int)line->state == only)
 			out_put("%s\t%s\t%s\t%s\t%s\n", line->request.name, triage_state_name(line->state),
-			    *line->request.lane == '\0' ? "-" : line->request.lane, *line->reason == '\0' ? "-" : line->reason,
-			    line->next.p != NULL ? line->next.p :
-				*line->request.why != '\0' && line->state == TRIAGE_ESCALATED ? line->request.why : "-");
+			    *line->request.lane == '\0' ? "-" : line->request.lane,
+			    *line->reason == '\0' ? "-" : line->reason,
+			    line->next.p != NULL                                              ? line->next.p :
+				*line->request.why != '\0' && line->state == TRIAGE_ESCALATED ? line->request.why :
+												"-");
 }
 
 static json_t *
@@ -100,20 +101,22 @@ print_json(const struct triage *t, int only)
 	int s;
 
 	for (s = 0; s < TRIAGE_STATES; s++)
-		json_object_set_new(counts, triage_state_name((enum triage_state)s), json_integer((json_int_t)t->counts[s]));
+		json_object_set_new(counts, triage_state_name((enum triage_state)s),
+		    json_integer((json_int_t)t->counts[s]));
 	for (line = t->list; line < t->list + t->count; line++)
 		if (only == -1 || (int)line->state == only)
 			json_array_append_new(list,
 			    json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:I, s:o, s:o}", "name", line->request.name,
-				"state", triage_state_name(line->state), "lane", text_or_null(line->request.lane), "reason",
-				text_or_null(line->reason), "request_sha256", text_or_null(line->request.sha256), "kind",
+				"state", triage_state_name(line->state), "lane", text_or_null(line->request.lane),
+				"reason", text_or_null(line->reason), "request_sha256",
+				text_or_null(line->request.sha256), "kind",
 				text_or_null(line->run == NULL ? "" : line->run->kind), "has_run", line->run != NULL,
 				"age_ms", (json_int_t)line->age_ms, "why", text_or_null(line->request.why), "next",
 				text_or_null(line->next.p)));
 	v = json_pack("{s:s, s:s, s:s, s:s, s:o, s:I, s:o, s:o, s:I, s:o}", "schema", "homegolf.triage.v1", "campaign",
 	    t->c->path, "at", clock_text(now, t->now_ms), "word", t->word, "why", text_or_null(t->why.p),
-	    "oldest_ready_ms", (json_int_t)t->oldest_ready_ms, "progressed_at", time_or_null(t->stamp_ms), "counts", counts,
-	    "others", (json_int_t)t->others, "requests", list);
+	    "oldest_ready_ms", (json_int_t)t->oldest_ready_ms, "progressed_at", time_or_null(t->stamp_ms), "counts",
+	    counts, "others", (json_int_t)t->others, "requests", list);
 	if (v == NULL || (text = jsonio_line(v)) == NULL) {
 		json_decref(v);
 		errno = ENOMEM;
@@ -232,7 +235,8 @@ print_conditions(struct campaign *c)
 
 	if (triage_read(c, &t) == -1)
 		return (ledger_exit(errno));
-	code = condition("asked_for", strcmp(campaign_word(c, "promote"), "when_all_hold") == 0 ? PROMOTE_YES : PROMOTE_NO,
+	code = condition("asked_for",
+	    strcmp(campaign_word(c, "promote"), "when_all_hold") == 0 ? PROMOTE_YES : PROMOTE_NO,
 	    "promote in " CAMPAIGN_FILE);
 	code = exit_worse(code,
 	    condition("not_halted", campaign_halted(c) ? PROMOTE_NO : PROMOTE_YES, "'" CAMPAIGN_HALT "'"));

@@ -58,7 +58,8 @@ check(const struct campaign *c)
 	json_array_foreach(json_object_get(c->json, "routes"), i, v) {
 		name = jsonio_text(v, "lane", "");
 		if (campaign_lane(c, name) == NULL) {
-			say_error("a route of '%s/" CAMPAIGN_FILE "' leads to '%s', which is no lane of it", c->path, name);
+			say_error("a route of '%s/" CAMPAIGN_FILE "' leads to '%s', which is no lane of it", c->path,
+			    name);
 			return (-1);
 		}
 		json_object_foreach(json_object_get(v, "when"), key, value)
@@ -80,7 +81,9 @@ campaign_open(struct campaign *c, const char *path)
 	}
 	if (contract_read(c->fd, CAMPAIGN_FILE, "campaign", NULL, &c->json) == -1) {
 		if (errno == ENOENT)
-			say_error("'%s' is no campaign: it has no " CAMPAIGN_FILE "; hg-campaign(5) says what is in one", path);
+			say_error("'%s' is no campaign: it has no " CAMPAIGN_FILE
+				  "; hg-campaign(5) says what is in one",
+			    path);
 		goto err0;
 	}
 	if (check(c) == -1) {
@@ -145,7 +148,7 @@ campaign_place(const struct campaign *c, const char *name, struct str *out)
 	const size_t n = strlen(c->path);
 
 	out->n = 0;
-	if ((*name == '/'                   ? str_puts(out, name) :
+	if ((*name == '/'                          ? str_puts(out, name) :
 		    n > 0 && c->path[n - 1] == '/' ? str_printf(out, "%s%s", c->path, name) :
 						     str_printf(out, "%s/%s", c->path, name)) == 0)
 		return (0);

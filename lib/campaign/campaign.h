@@ -20,9 +20,9 @@
 #define CAMPAIGN_LOCK ".lock" /* held while a run is minted */
 
 struct campaign {
-	char *path;   /* as it was given */
-	int fd;       /* the directory */
-	json_t *json; /* campaign.json */
+	char *path;        /* as it was given */
+	int fd;            /* the directory */
+	json_t *json;      /* campaign.json */
 	int64_t within_ms; /* what would not end within that time waits; 0: it need not */
 };
 

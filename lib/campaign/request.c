@@ -21,8 +21,9 @@ enum { MOST_BYTES = 1 << 20 };
 const char *
 reason_name(enum reason r)
 {
-	static const char *const names[REASONS] = { "not_json", "spec_refused", "edited", "thin", "unrouted", "ambiguous",
-		"out_of_scope", "reserved", "duplicate", "undetectable", "attempts", "same_kind", "corrupt" };
+	static const char *const names[REASONS] = { "not_json", "spec_refused", "edited", "thin", "unrouted",
+		"ambiguous", "out_of_scope", "reserved", "duplicate", "undetectable", "attempts", "same_kind",
+		"corrupt" };
 
 	return (names[r]);
 }
@@ -194,7 +195,8 @@ build(const struct campaign *c, const struct request *r, const json_t *lane, jso
 	value = json_string(r->sha256);
 	rc = set(request, "about.request_sha256", value);
 	json_decref(value);
-	if (rc == 0 && (rc = specrequest_build(request, out)) == 0 && (code = speccheck(*out, &recipe)) != HG_EXIT_DONE) {
+	if (rc == 0 && (rc = specrequest_build(request, out)) == 0 &&
+	    (code = speccheck(*out, &recipe)) != HG_EXIT_DONE) {
 		json_decref(*out);
 		*out = NULL;
 	}
@@ -238,9 +240,11 @@ find_lane(const struct campaign *c, struct request *r)
 	if (named != NULL && campaign_lane(c, named) == NULL)
 		request_because(r, REASON_UNROUTED, "system.lane '%s' is no lane of the campaign", named);
 	else if (named == NULL && lane == NULL)
-		request_because(r, REASON_UNROUTED, "it names no system.lane, and no route of " CAMPAIGN_FILE " fits it");
+		request_because(r, REASON_UNROUTED,
+		    "it names no system.lane, and no route of " CAMPAIGN_FILE " fits it");
 	else if (other != NULL)
-		request_because(r, REASON_AMBIGUOUS, "routes lead to '%s' and to '%s': system.lane would decide", lane, other);
+		request_because(r, REASON_AMBIGUOUS, "routes lead to '%s' and to '%s': system.lane would decide", lane,
+		    other);
 	else
 		snprintf(r->lane, sizeof(r->lane), "%s", named != NULL ? named : lane);
 }
@@ -260,7 +264,8 @@ look_at_key(void *arg, const char *key, const json_t *value)
 	if (strncmp(key, "about.", 6) == 0 || strcmp(key, "system.lane") == 0)
 		return (0);
 	if (json_is_array(s->scope) && !campaign_fits(s->scope, key))
-		request_because(s->r, REASON_OUT_OF_SCOPE, "it changes %s, and the campaign's scope does not name it", key);
+		request_because(s->r, REASON_OUT_OF_SCOPE, "it changes %s, and the campaign's scope does not name it",
+		    key);
 	if (campaign_fits(s->reserved, key))
 		request_because(s->r, REASON_RESERVED, "it changes %s, which the owner keeps", key);
 	return (0);

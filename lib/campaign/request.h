@@ -37,11 +37,11 @@ struct request {
 	char sha256[SHA256_HEX_SIZE]; /* "" where its bytes can't be read */
 	char lane[REQUEST_NAME];      /* "" while none is found */
 	json_t *json;                 /* NULL: it is no JSON */
-	json_t *spec;                 /* the whole spec, not identified; NULL unless request_build was called and it is one */
-	unsigned reasons;             /* a bit each */
-	unsigned cleared;             /* those that the owner's answer clears */
-	int64_t attempts;             /* by the owner's answer; 0: it says nothing of them */
-	char why[REQUEST_WHY];        /* of the reason that a person must mend, or "" */
+	json_t *spec;          /* the whole spec, not identified; NULL unless request_build was called and it is one */
+	unsigned reasons;      /* a bit each */
+	unsigned cleared;      /* those that the owner's answer clears */
+	int64_t attempts;      /* by the owner's answer; 0: it says nothing of them */
+	char why[REQUEST_WHY]; /* of the reason that a person must mend, or "" */
 };
 
 /* Read in/FILE, or what lies at another path in the campaign, and the owner's answer. 0, or -1 with errno, said. */

@@ -24,7 +24,14 @@
 #include "run/mint.h"
 
 /* A driver needs moments between two stages, and to begin: a run that got on so lately has one. */
-enum { BETWEEN_MS = 10000, LOCK_WAIT_MS = 30000, TURNS = 3, USUAL_RUNS = 20, DAY_MS = 86400000, HALF_HOUR_MS = 1800000 };
+enum {
+	BETWEEN_MS = 10000,
+	LOCK_WAIT_MS = 30000,
+	TURNS = 3,
+	USUAL_RUNS = 20,
+	DAY_MS = 86400000,
+	HALF_HOUR_MS = 1800000
+};
 
 #define RE TRIAGE_READY
 #define RU TRIAGE_RUNNING
@@ -89,8 +96,9 @@ triage_cell(enum triage_run run, enum triage_request request)
 static enum triage_run
 row_of(const struct triage *t, const struct request *q, const struct campaign_run *run)
 {
-	const int64_t most = (q->cleared & 1u << REASON_ATTEMPTS) != 0 && q->attempts > 0 ? q->attempts :
-											      campaign_count(t->c, "attempts");
+	const int64_t most = (q->cleared & 1u << REASON_ATTEMPTS) != 0 && q->attempts > 0 ?
+	    q->attempts :
+	    campaign_count(t->c, "attempts");
 
 	if (run == NULL)
 		return (TRIAGE_RUN_NONE);
@@ -109,7 +117,8 @@ row_of(const struct triage *t, const struct request *q, const struct campaign_ru
 			return (run->row == NULL ? TRIAGE_RUN_REFUSED : TRIAGE_RUN_JUDGED);
 		if (run->attempt >= most)
 			return (TRIAGE_RUN_ATTEMPTS);
-		return (run->same && (q->cleared & 1u << REASON_SAME_KIND) == 0 ? TRIAGE_RUN_SAME_KIND : TRIAGE_RUN_RETRY);
+		return (
+		    run->same && (q->cleared & 1u << REASON_SAME_KIND) == 0 ? TRIAGE_RUN_SAME_KIND : TRIAGE_RUN_RETRY);
 	case STATE_RUN_COMPLETE:
 		return (run->row == NULL ? TRIAGE_RUN_COMPLETE : TRIAGE_RUN_JUDGED);
 	default:
@@ -137,14 +146,16 @@ look_for_twins(const struct triage *t, struct request *q)
 		before = &t->list[i].request;
 		if (before->spec != NULL && before->reasons == 0 && jsonio_i64(before->spec, "train.seed", 0) == seed &&
 		    standings_tag(jsonio_text(before->spec, "digests.config_sha256", "")) == config) {
-			request_because(q, REASON_DUPLICATE, "request '%s' has its configuration and seed", before->name);
+			request_because(q, REASON_DUPLICATE, "request '%s' has its configuration and seed",
+			    before->name);
 			return;
 		}
 	}
 	for (i = 0; t->has_ledger && i < standings_count(&t->l.book); i++) {
 		f = standings_fact(&t->l.book, i);
 		if (f->kind == STANDINGS_RUN && f->config == config && f->seed == seed) {
-			request_because(q, REASON_DUPLICATE, "the run of row %zu had its configuration and seed", i + 1);
+			request_because(q, REASON_DUPLICATE, "the run of row %zu had its configuration and seed",
+			    i + 1);
 			return;
 		}
 	}
@@ -178,13 +189,12 @@ look_at_gain(const struct triage *t, struct request *q)
 	sd = standings_lane_sd(b, g->group, lane, b->policy.metric.name);
 	if (!isfinite(sd) || sd <= 0)
 		return;
-	power = classify_power(b, g->group, lane, g->incumbent, b->policy.law >= 3 ? b->policy.confirm.pairs :
-											 b->policy.confirm.seeds,
-	    gain / sd);
+	power = classify_power(b, g->group, lane, g->incumbent,
+	    b->policy.law >= 3 ? b->policy.confirm.pairs : b->policy.confirm.seeds, gain / sd);
 	if (isfinite(power) && power < 0.5)
 		request_because(q, REASON_UNDETECTABLE,
-		    "a gain of %g is %.1f deviations of its lane: a confirmation finds that with a chance of %.0f %%", gain,
-		    gain / sd, 100 * power);
+		    "a gain of %g is %.1f deviations of its lane: a confirmation finds that with a chance of %.0f %%",
+		    gain, gain / sd, 100 * power);
 }
 
 /* --- lanes ------------------------------------------------------------------- */
@@ -316,8 +326,9 @@ suggest(const struct triage *t, struct triage_line *line)
 		rc = line->run == NULL ?
 		    shell_command(&line->next, "hg-triage -m %s %s && hg-run -l %s %s", line->request.name, t->c->path,
 			ledger.p, run.p) :
-		    shell_command(&line->next, strcmp(line->reason, "retry") == 0 ? "hg-run -r -l %s %s" : "hg-run -i -l %s %s",
-			ledger.p, run.p);
+		    shell_command(&line->next,
+			strcmp(line->reason, "retry") == 0 ? "hg-run -r -l %s %s" : "hg-run -i -l %s %s", ledger.p,
+			run.p);
 		break;
 	case TRIAGE_DEAD:
 		rc = shell_command(&line->next, "hg-reap %s", t->c->path);
@@ -388,12 +399,14 @@ judge(struct triage *t, struct triage_line *line)
 	else
 		for (i = 0; i < REASONS; i++)
 			if ((q->reasons & 1u << i) != 0)
-				snprintf(line->reason + strlen(line->reason), sizeof(line->reason) - strlen(line->reason),
-				    "%s%s", *line->reason == '\0' ? "" : ",", reason_name((enum reason)i));
+				snprintf(line->reason + strlen(line->reason),
+				    sizeof(line->reason) - strlen(line->reason), "%s%s",
+				    *line->reason == '\0' ? "" : ",", reason_name((enum reason)i));
 	if (line->state == TRIAGE_ESCALATED && *q->why == '\0')
 		snprintf(q->why, sizeof(q->why), "%s", mend(line->reason));
 	if (row == TRIAGE_RUN_JUDGED && line->state == TRIAGE_DONE)
-		snprintf(line->reason, sizeof(line->reason), "%s:%s", verdict_class_name((enum verdict_class)run->row->klass),
+		snprintf(line->reason, sizeof(line->reason), "%s:%s",
+		    verdict_class_name((enum verdict_class)run->row->klass),
 		    verdict_reason_name((enum verdict_reason)run->row->reason));
 	return (0);
 }
@@ -478,6 +491,17 @@ take_all(struct triage *t)
 	return (rc);
 }
 
+static const struct triage_line *
+find_line(const struct triage *t, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < t->count; i++)
+		if (strcmp(t->list[i].request.name, name) == 0)
+			return (&t->list[i]);
+	return (NULL);
+}
+
 /* Runs that are at work, or about to be, for no request. */
 static size_t
 others(const struct triage *t)
@@ -486,7 +510,7 @@ others(const struct triage *t)
 	size_t n = 0;
 
 	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++)
-		n += triage_find(t, r->name) == NULL &&
+		n += find_line(t, r->name) == NULL &&
 		    (r->state == STATE_RUN_RUNNING || r->state == STATE_RUN_DEAD || r->state == STATE_RUN_NEW ||
 			r->state == STATE_RUN_WAITING);
 	return (n);
@@ -610,17 +634,6 @@ triage_free(struct triage *t)
 	errno = error;
 }
 
-const struct triage_line *
-triage_find(const struct triage *t, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < t->count; i++)
-		if (strcmp(t->list[i].request.name, name) == 0)
-			return (&t->list[i]);
-	return (NULL);
-}
-
 /* --- a run ------------------------------------------------------------------- */
 
 static int
@@ -662,7 +675,7 @@ triage_mint(struct campaign *c, const char *name)
 		close(lock);
 		return (ledger_exit(errno));
 	}
-	if ((line = triage_find(&t, name)) == NULL) {
+	if ((line = find_line(&t, name)) == NULL) {
 		say_error("'%s' has no request '" CAMPAIGN_REQUESTS "/%s.json'", c->path, name);
 		code = HG_EXIT_USAGE;
 	} else if (line->state != TRIAGE_READY || line->run != NULL) {

@@ -72,11 +72,11 @@ struct triage {
 	struct triage_line *list; /* by name */
 	size_t count, cap;
 	size_t counts[TRIAGE_STATES];
-	size_t others;       /* runs that are at work for no request: calibrations, confirmations */
+	size_t others;                   /* runs that are at work for no request: calibrations, confirmations */
 	int64_t now_ms, oldest_ready_ms; /* 0: none is ready */
-	int64_t stamp_ms;    /* when a run got on last; 0: never */
-	const char *word;    /* "halted", "wedged", "running", "ready", "waiting", "escalated", "drained" or "empty" */
-	struct str why;      /* why nothing is running, where nothing is though something could */
+	int64_t stamp_ms;                /* when a run got on last; 0: never */
+	const char *word; /* "halted", "wedged", "running", "ready", "waiting", "escalated", "drained" or "empty" */
+	struct str why;   /* why nothing is running, where nothing is though something could */
 };
 
 /**
@@ -89,8 +89,6 @@ void triage_free(struct triage *t);
 
 /* Has no run that lane, and could one of a usual length end in the time that is left? */
 int triage_lane_is_free(const struct triage *t, const char *name);
-
-const struct triage_line *triage_find(const struct triage *t, const char *name);
 
 /**
  * triage_mint(c, name):
