@@ -49,7 +49,7 @@ include $(MODULES:%=lib/%/module.mk)
 # Tools in C, and the modules each may use.
 hg-data_USES := data run schema base
 hg-shard_USES := data base
-hg-spec_USES := gpt data run schema base
+hg-spec_USES := work stage gpt data run schema base
 hg-pace_USES := stage gpt data run schema base
 hg-train_USES := work stage gpt data run schema base
 hg-export_USES := work stage gpt data run schema base
@@ -68,7 +68,7 @@ hg-classify_USES := judge ledger law run schema base
 hg-ledger_USES := import judge ledger law run schema base
 hg-diff_USES := trace ledger law run schema base
 hg-lineage_USES := trace ledger law data run schema base
-hg-triage_USES := campaign judge ledger law gpt data run schema base
+hg-triage_USES := campaign judge ledger law work stage gpt data run schema base
 hg-report_USES := report import judge ledger law run schema base
 # hg-ledger has a file for each subcommand; a folder called hg-ledger would stand where the program goes.
 hg-ledger_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard bin/ledger/*.c))

@@ -15,7 +15,7 @@
 #include "data/dataset.h"
 #include "gpt/artifact.h"
 #include "gpt/checkpoint.h"
-#include "gpt/speccheck.h"
+#include "work/speccheck.h"
 #include "gpt/trainer_bytes.h"
 #include "gpt/trainspec.h"
 #include "run/mint.h"

@@ -20,9 +20,10 @@
 #include "run/rundir.h"
 
 static const struct opt_tool tool = { "hg-triage", "What each request of a campaign is waiting for.",
-	"hg-triage [-j] [-s STATE] CAMPAIGN\n"
+	"hg-triage [-j] [-s STATE] [-t SECONDS] CAMPAIGN\n"
 	"hg-triage -m NAME CAMPAIGN\n"
-	"hg-triage -F | -w | -g KEY | -L [-t SECONDS] CAMPAIGN\n"
+	"hg-triage -F | -w | -g KEY CAMPAIGN\n"
+	"hg-triage -L [-t SECONDS] CAMPAIGN\n"
 	"hg-triage -T" };
 static struct opt table[] = { { .letter = 'j', .help = "one JSON object" },
 	{ .letter = 's', .arg = "STATE", .help = "only requests in this state" },

@@ -40,7 +40,7 @@ every_tool() {
 		# shellcheck disable=SC2154
 		case $way,$status in
 		*,"$code" | closed,111) ;;
-		out,111) [[ $stderr == *"cannot write standard output"* ]] || [[ $1 == hg-run || $1 == hg-confirm ]] ;;
+		out,111) [[ $stderr == *"cannot write standard output"* ]] || [[ $1 == hg-run || $1 == hg-confirm || $1 == hg-campaign ]] ;;
 		*) echo "$way: $*: $status, not $code: $stderr" >&2; return 1 ;;
 		esac
 	}
@@ -71,6 +71,10 @@ every_tool() {
 	t 0 hg-lineage -l l s
 	t 0 hg-prune -n r
 	t 0 hg-confirm -h
+	mkdir -p c
+	echo '{"schema": "homegolf.campaign.v1", "lanes": [{"name": "a"}], "routes": []}' > c/campaign.json
+	t 0 hg-triage c
+	t 0 hg-campaign -1 c
 }
 
 sound() {
@@ -155,6 +159,10 @@ tabled() {
 	local limit tool line gone=0
 	tiny_spec whole
 	hg-run -l led whole > /dev/null 2>&1
+	mkdir -p c/in
+	echo '{"schema": "homegolf.campaign.v1", "lanes": [{"name": "a"}], "routes": [{"when": {}, "lane": "a"}]}' > c/campaign.json
+	jq 'del(.digests, .run_id, .run_uid, .created_at, .system.lane) | .about.hypothesis = "h" | .about.expected_gain = 1' \
+	    whole/spec.json > c/in/a.json
 	for limit in 0 8; do
 		mkdir at$limit
 		for line in "hg-data -B -n 20 -f lines -o at$limit/d $DATA.txt" "hg-shard -t bytes -o at$limit/shard.bin" \
@@ -163,7 +171,8 @@ tabled() {
 		    "hg-status -w whole" "hg-active -a ." "hg-watch whole" "hg-cancel train at$limit/run" "hg-reap ." "hg-run -l at$limit/l at$limit/run" \
 		    "hg-classify led whole" "hg-ledger add at$limit/l2 whole" "hg-report -o at$limit/page.html led" \
 		    "hg-diff whole whole" "hg-lineage -l led whole" \
-		    "hg-retry train at$limit/train" "hg-prune score" "hg-confirm -c led whole"; do
+		    "hg-retry train at$limit/train" "hg-prune score" "hg-confirm -c led whole" "hg-triage c" \
+		    "hg-triage -m a c" "hg-campaign -1 c"; do
 			# shellcheck disable=SC2086
 			set -- $line
 			case ${*: -1} in
@@ -197,7 +206,7 @@ tabled() {
 		for tool in "hg-status whole" "hg-status -j whole" "hg-active ." "hg-watch whole" "hg-watch -j whole" \
 		    "hg-ledger list led" "hg-ledger show led" "hg-report led" "hg-diff whole whole" "hg-lineage whole" \
 		    "hg-prompt whole" "hg-gate score whole" "hg-classify led whole" "hg-pace -t 0.1 whole" "hg-reap ." \
-		    "hg-prune -n whole" "hg-await -t 5 score whole" "hg-run whole"; do
+		    "hg-prune -n whole" "hg-await -t 5 score whole" "hg-run whole" "hg-triage -T" "hg-campaign -h"; do
 			# shellcheck disable=SC2086
 			run timeout -s KILL 60 "$PYTHON" -c '
 import os, signal as s, sys

@@ -99,6 +99,7 @@ only_uses() {
 	only_uses judge ledger law run schema base
 	only_uses import judge ledger law schema base
 	only_uses trace ledger law data run schema base
+	only_uses campaign judge ledger law work gpt data run schema base
 	only_uses report import judge ledger law run schema base
 }
 

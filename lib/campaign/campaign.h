@@ -46,7 +46,7 @@ const json_t *campaign_lane(const struct campaign *c, const char *name);
 /* Does a key fit one of the patterns of a list? */
 int campaign_fits(const json_t *patterns, const char *key);
 
-/* A path in the campaign, or from its directory; as a person where the tool was called would type it. 0, or -1, said. */
+/* A path from the campaign's directory on, as a person where the tool was called would type it. 0, or -1, said. */
 int campaign_place(const struct campaign *c, const char *name, struct str *out);
 
 /* Is somebody's word that nothing is to be begun there? */

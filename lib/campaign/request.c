@@ -11,7 +11,7 @@
 #include "base/jsonio.h"
 #include "base/say.h"
 #include "campaign/request.h"
-#include "gpt/speccheck.h"
+#include "work/speccheck.h"
 #include "run/specrequest.h"
 #include "schema/contract.h"
 
@@ -19,7 +19,7 @@
 enum { MOST_BYTES = 1 << 20 };
 
 const char *
-reason_name(enum reason r)
+request_reason(enum reason r)
 {
 	static const char *const names[REASONS] = { "not_json", "spec_refused", "edited", "thin", "unrouted",
 		"ambiguous", "out_of_scope", "reserved", "duplicate", "undetectable", "attempts", "same_kind",
@@ -59,7 +59,7 @@ read_answer(const struct campaign *c, struct request *r)
 	if (strcmp(jsonio_text(answer, "request_sha256", ""), r->sha256) == 0) {
 		json_array_foreach(json_object_get(answer, "reasons"), i, v)
 			for (reason = 0; reason < REASONS; reason++)
-				if (strcmp(json_string_value(v), reason_name((enum reason)reason)) == 0)
+				if (strcmp(json_string_value(v), request_reason((enum reason)reason)) == 0)
 					r->cleared |= 1u << reason;
 		r->attempts = jsonio_i64(answer, "attempts", 0);
 	}

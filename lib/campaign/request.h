@@ -30,7 +30,7 @@ enum reason {
 	REASON_CORRUPT,
 	REASONS
 };
-const char *reason_name(enum reason r);
+const char *request_reason(enum reason r);
 
 struct request {
 	char name[REQUEST_NAME];

@@ -14,6 +14,7 @@
 #include "base/exit.h"
 #include "base/file.h"
 #include "base/jsonio.h"
+#include "base/out.h"
 #include "base/proc.h"
 #include "base/say.h"
 #include "base/shell.h"
@@ -401,7 +402,7 @@ judge(struct triage *t, struct triage_line *line)
 			if ((q->reasons & 1u << i) != 0)
 				snprintf(line->reason + strlen(line->reason),
 				    sizeof(line->reason) - strlen(line->reason), "%s%s",
-				    *line->reason == '\0' ? "" : ",", reason_name((enum reason)i));
+				    *line->reason == '\0' ? "" : ",", request_reason((enum reason)i));
 	if (line->state == TRIAGE_ESCALATED && *q->why == '\0')
 		snprintf(q->why, sizeof(q->why), "%s", mend(line->reason));
 	if (row == TRIAGE_RUN_JUDGED && line->state == TRIAGE_DONE)
@@ -449,7 +450,7 @@ take(struct triage *t, const char *file)
 		request_because(&grown->request, REASON_SPEC_REFUSED,
 		    "'%.64s' can be no run's name: letters, digits, '.', '_' and '-', 64 at most", name);
 		grown->state = TRIAGE_ESCALATED;
-		snprintf(grown->reason, sizeof(grown->reason), "%s", reason_name(REASON_SPEC_REFUSED));
+		snprintf(grown->reason, sizeof(grown->reason), "%s", request_reason(REASON_SPEC_REFUSED));
 		t->count++;
 		return (0);
 	}
@@ -651,8 +652,8 @@ mint(const struct triage *t, const struct triage_line *line)
 		say_errno("cannot make '%s/" CAMPAIGN_RUNS "'", t->c->path);
 	else if (mint_place(&place, path.p) == -1)
 		code = HG_EXIT_USAGE;
-	else
-		code = mint_run(&place, path.p, line->request.spec);
+	else if ((code = mint_run(&place, path.p, line->request.spec)) == HG_EXIT_DONE)
+		out_put("%s\n", path.p);
 	str_free(&path);
 	return (code);
 }

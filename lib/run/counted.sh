@@ -13,8 +13,7 @@ roots='lib/work/solo.c'
 # resume          saves and loads a training that is interrupted
 # numerics        tells machines' arithmetic apart, for the receipts
 # schedule_read   reads the metrics that a replay follows
-# speccheck       refuses what could not be scored before a run is made
-without='generate numerics resume schedule_read speccheck'
+without='generate numerics resume schedule_read'
 
 # All sources there are, then the closure in one awk.
 printf "%s\n" lib/*/*.[ch] lib/*/*.def "$@" | awk -v roots="$roots" -v without="$without" '

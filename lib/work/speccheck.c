@@ -8,7 +8,7 @@
 #include "base/say.h"
 #include "base/str.h"
 #include "data/dataset.h"
-#include "gpt/speccheck.h"
+#include "work/speccheck.h"
 #include "run/mint.h"
 #include "run/specisa.h"
 #include "schema/contract.h"

@@ -1,0 +1,386 @@
+# What each request of a campaign waits for: by its bytes, its run, the ledger and the owner's words, and by nothing else.
+load helper
+load fakerun
+
+# A base, two lanes and a ledger-less campaign; the runs are made without a model.
+setup() {
+	fakerun_setup
+	mkdir -p c/in c/admit
+	cat > base.json <<-END
+		{"data": {"dir": "$PWD/data"}, "model": {"num_layers": 2}}
+	END
+	campaign
+}
+
+# campaign [JQ]: campaign.json, with what JQ makes of it.
+campaign() {
+	jq -n '{schema: "homegolf.campaign.v1", base: "../base.json", lanes: [{name: "left"}, {name: "right",
+	    set: {"system.threads": 1}}], routes: [{when: {"model.num_layers": 2}, lane: "left"},
+	    {when: {"train.seed": 8}, lane: "right"}, {when: {"model.num_layers": 3}, lane: "right"}]}' |
+		jq "${1:-.}" > c/campaign.json
+}
+
+# request NAME [JQ]: a good one, with what JQ makes of it.
+request() {
+	jq -n '{about: {hypothesis: "half the rate", expected_gain: 0.01}}' | jq "${2:-.}" > "c/in/$1.json"
+}
+
+# told NAME: its state, lane and reason.
+told() {
+	hg-triage c 2> why | awk -F '\t' -v n="$1" '$1 == n { print $2, $3, $4 }'
+}
+
+# is NAME WORDS...
+is() {
+	local name=$1
+	shift
+	[ "$(told "$name")" = "$*" ] || { echo "$name: $(told "$name"), not $*" >&2; hg-triage c >&2; false; }
+}
+
+# minted NAME: its run, begun so long ago that nobody is about to go on with it.
+minted() {
+	hg-triage -m "$1" c > path
+	[ "$(cat path)" = "c/runs/$1" ]
+	older "$1"
+}
+
+older() {
+	find "c/runs/$1" -maxdepth 1 -type f -exec touch -d '1 minute ago' {} +
+}
+
+answer() {
+	jq -n --arg d "$(sha256sum < "c/in/$1.json" | cut -d ' ' -f 1)" --argjson r "$2" \
+	    '{schema: "homegolf.admission.v1", request_sha256: $d, reasons: $r, why: "so it shall be"} + ('"${3:-{\}}"')' \
+	    > "c/admit/$1.json"
+	"$HG_T/tools/contract" admission "c/admit/$1.json"
+}
+
+@test "the table that hg-triage prints is the one of its page, with every cell filled" {
+	hg-triage -T > table
+	sed -n '/^\.Bd -literal/,/^\.Ed/p' "$HG_TOP/man/hg-triage.1" | sed '1d;$d' | head -n 13 > page
+	diff <(sed 's/ *$//' table) page
+	[ "$(awk 'NR > 1 && NF >= 4' table | wc -l)" -eq 12 ]
+	# and each state and reason of it is told of by the pages
+	for word in $(sed 1d table | tr -s ' :' '\n\n' | grep -E '^[a-z_]+$' | sort -u); do
+		grep -qw -- "$word" "$HG_TOP/man/hg-triage.1" "$HG_TOP/man/hg-campaign.5" || { echo "$word" >&2; false; }
+	done
+}
+
+# bats test_tags=b61
+@test "what is thin, unrouted, ambiguous, out of scope, reserved, a duplicate or no spec is escalated by name, and never routed to a default" {
+	request good
+	request thin '.about.hypothesis = ""'
+	request vague 'del(.about.expected_gain)'
+	request lost '.model.num_layers = 4'
+	request nowhere '.system.lane = "none"'
+	request both '.train.seed = 8'
+	request wide '.eval.docs = 3'
+	request twin '.about.hypothesis = "the same again"'
+	request odd '.train.matrix_lrr = 1'
+	request bad '.train.matrix_lr = -1'
+	echo '{"train": ' > c/in/half.json
+	echo '[]' > c/in/list.json
+	mkdir c/in/folder.json
+	mkfifo c/in/pipe.json
+	printf '{}' > "c/in/a b.json"
+	is good ready left new
+	is thin escalated left thin,duplicate
+	is vague escalated left thin,duplicate
+	is lost escalated - unrouted
+	is nowhere escalated - unrouted,duplicate
+	is both escalated - ambiguous
+	is wide escalated left reserved
+	is twin escalated left duplicate
+	is odd escalated - spec_refused
+	is bad escalated - spec_refused
+	is half escalated - not_json
+	is list escalated - not_json
+	is folder escalated - not_json
+	is pipe escalated - not_json
+	is "a b" escalated - spec_refused
+	hg-triage -s escalated c > said 2> why || [ $? -eq 99 ]
+	grep -qE "^odd	.*unknown key 'train.matrix_lrr'; the nearest is 'train.matrix_lr'$" said
+	grep -qE "^both	.*routes lead to 'left' and to 'right'" said
+	grep -qE "^wide	.*it changes eval.docs, which the owner keeps$" said
+	[ "$(wc -l < said)" -eq 14 ]
+	# None of them is made, whatever is asked for.
+	for name in thin lost both wide twin half nowhere; do
+		run -1 hg-triage -m "$name" c
+		[ ! -e "c/runs/$name" ]
+	done
+	run -100 hg-triage -m nobody c
+	campaign '.scope = ["model.*"]'
+	request scoped '.train.matrix_lr = 0.02'
+	is scoped escalated left out_of_scope
+	request inside '.model.num_layers = 3'
+	is inside ready right new
+}
+
+@test "a lane gives a run its settings, unless its request sets them, and the run keeps its request's digest" {
+	request a '.model.num_layers = 3'
+	request b '.model.num_layers = 3 | .train.seed = 9 | .system.threads = 2'
+	hg-triage -m a c
+	[ "$(jq -c '[.system.lane, .system.threads]' c/runs/a/spec.json)" = '["right",1]' ]
+	[ "$(jq -r .about.request_sha256 c/runs/a/spec.json)" = "$(sha256sum < c/in/a.json | cut -d ' ' -f 1)" ]
+	rm -r c/runs/a
+	mv c/in/a.json .
+	hg-triage -m b c
+	[ "$(jq -c '[.system.lane, .system.threads]' c/runs/b/spec.json)" = '["right",2]' ]
+}
+
+@test "the owner's answer clears its reasons for these very bytes, and what only another request mends is never cleared" {
+	request wide '.eval.docs = 3'
+	is wide escalated left reserved
+	answer wide '["thin"]'
+	is wide escalated left reserved
+	answer wide '["reserved"]'
+	is wide ready left new
+	request wide '.eval.docs = 4'
+	is wide escalated left reserved
+	jq '.reasons = ["unrouted"]' c/admit/wide.json > new
+	mv new c/admit/wide.json
+	is wide escalated left reserved
+}
+
+# bats test_tags=b81
+@test "a request that is edited after it has its run is judged again, and its run is never gone on with as what it was" {
+	request a
+	minted a
+	is a ready left begin
+	cp c/in/a.json was
+	request a '.train.matrix_lr = 0.02'
+	is a escalated left edited
+	run -1 hg-triage -m a c
+	cp was c/in/a.json
+	is a ready left begin
+	# what runs is let run, and then told
+	fakestage train c/runs/a hang 3>&- &
+	pid=$!
+	until_true 10 running train c/runs/a
+	is a running left -
+	request a '.train.matrix_lr = 0.02'
+	is a running left edited
+	kill "$pid"
+	wait "$pid" || :
+	is a escalated left edited
+}
+
+@test "a lane has one run until its score is in: what has begun goes first, then what is tried again, then what is new, by name" {
+	request a
+	request b '.train.seed = 9'
+	request c '.train.seed = 10 | .model.num_layers = 3'
+	is a ready left new
+	is b waiting left lane:a
+	is c ready right new
+	minted b 2> said && false
+	minted a
+	is a ready left begin
+	is b waiting left lane:a
+	fakestage train c/runs/a hang 3>&- &
+	pid=$!
+	until_true 10 running train c/runs/a
+	is a running left -
+	is b waiting left lane:a
+	[ "$(hg-triage -L c)" = right ]
+	kill -KILL "$pid" "$(worker_of train c/runs/a)"
+	wait "$pid" || :
+	until_true 10 eval '[ "$(told a)" = "dead left -" ]'
+	is b waiting left lane:a
+	run hg-reap c
+	[[ "$output" == *'"run": "c/runs/a"'* ]]
+	is a ready left retry
+	is b waiting left lane:a
+	# a run that no request asked for has its lane, too
+	hg-spec -b base.json -s train.seed=99 -s system.lane=right c/runs/slot 2> said
+	is c waiting right lane:slot
+	hg-triage -j c 2> why | jq -e '.others == 1'
+}
+
+# bats test_tags=b58
+@test "work whose worker died is ready again up to a bound, and escalated then, or when it was refused for the same kind twice" {
+	campaign '.attempts = 3'
+	request a
+	minted a
+	fakestage train c/runs/a refuse=out_of_memory || :
+	older a
+	is a ready left retry
+	hg-retry train c/runs/a
+	fakestage train c/runs/a refuse=out_of_memory || :
+	is a escalated left same_kind
+	answer a '["same_kind"]'
+	is a ready left retry
+	hg-retry train c/runs/a
+	fakestage train c/runs/a refuse=disk_full || :
+	is a escalated left attempts
+	answer a '["attempts"]' '{attempts: 4}'
+	is a ready left retry
+	# What no retry helps is judged, and done.
+	hg-retry train c/runs/a
+	fakestage train c/runs/a refuse=loss_diverged || :
+	is a unjudged left refused
+	hg-ledger add c/ledger c/runs/a > said 2>&1
+	is a done left blocked:refused
+	[ "$(hg-triage -w c)" = drained ]
+	run -0 hg-triage c
+}
+
+@test "nothing is ready while halt is there, whatever lies under that name" {
+	request a
+	for what in "touch" "mkdir" "mkfifo" "ln -s nowhere"; do
+		$what c/halt
+		is a waiting left halt
+		[ "$(hg-triage -w c)" = halted ]
+		run -1 --separate-stderr hg-triage c
+		[[ "$stderr" == *"halted: 'halt' is there" ]]
+		run -1 hg-triage -m a c
+		rm -rf c/halt
+	done
+	is a ready left new
+}
+
+# bats test_tags=b82
+@test "a campaign without progress over its window is wedged, whatever processes exist, and one whose work has just come is not" {
+	campaign '.window_ms = 20000'
+	request a
+	[ "$(hg-triage -w c)" = ready ]
+	touch -d '1 hour ago' c/in/a.json
+	[ "$(hg-triage -w c)" = wedged ]
+	run -1 --separate-stderr hg-triage c
+	[[ "$stderr" =~ wedged:\ there\ is\ work,\ and\ nothing\ got\ on\ for\ 3[0-9]{3}\ s ]]
+	minted a
+	fakestage train c/runs/a progress=3 hang 3>&- &
+	pid=$!
+	until_true 10 test -e c/runs/a/train_status.json
+	[ "$(hg-triage -w c)" = running ]
+	# It lives, and says so; it does not get on.
+	jq -c '.progressed_at = "2020-01-01T00:00:00.000Z" | .updated_at = (now | strftime("%Y-%m-%dT%H:%M:%S.000Z"))' \
+	    c/runs/a/train_status.json > new
+	cp new c/runs/a/train_status.json
+	touch -d '1 hour ago' c/runs/a/train.lock c/runs/a/spec.json
+	[ "$(hg-triage -w c)" = wedged ]
+	[ "$(hg-triage -j c 2> why | jq -c '[.word, .counts.running]')" = '["wedged",1]' ]
+	kill "$pid"
+	wait "$pid" || :
+}
+
+@test "while nothing runs the canary tells whether anything could, and why not" {
+	campaign '.canary = "canary.json"'
+	request canary
+	mv c/in/canary.json c/canary.json
+	request a 'del(.about)'
+	run -2 --separate-stderr hg-triage c
+	[ "$stderr" = "hg-triage: escalated: all that is left waits for its owner" ]
+	campaign '.canary = "canary.json" | .routes = []'
+	run -2 --separate-stderr hg-triage c
+	[[ "$stderr" == *"the canary could not be dispatched: it names no system.lane, and no route"* ]]
+	rm base.json
+	run -2 --separate-stderr hg-triage c
+	[[ "$stderr" == *"the canary could not be dispatched: "*"base.json"* ]]
+	rm c/canary.json
+	run -2 --separate-stderr hg-triage c
+	[[ "$stderr" == *"the canary could not be dispatched: 'canary.json' can't be read"* ]]
+}
+
+@test "hg-triage -j keeps its contract in every state, and hg-triage changes nothing" {
+	request a
+	request b '.train.seed = 9'
+	request thin 'del(.about)'
+	minted a
+	find c -printf '%p %T@ %s\n' | sort > before
+	run -99 --separate-stderr hg-triage -j c
+	echo "$output" > triage.json
+	"$HG_T/tools/contract" triage triage.json
+	jq -e '.counts.ready == 1 and .counts.waiting == 1 and .counts.escalated == 1 and (.requests | length) == 3' triage.json
+	jq -e '.requests[0] | .name == "a" and .has_run and .next == "hg-run -i -l c/ledger c/runs/a"' triage.json
+	hg-triage -F c > said || :
+	hg-triage -L c > said
+	run -99 hg-triage -s ready c
+	[ "${#lines[@]}" -eq 2 ]
+	find c -printf '%p %T@ %s\n' | sort | diff before -
+	run -100 hg-triage -s nothing c
+	run -100 hg-triage data
+	[[ "$output" == *"'data' is no campaign: it has no campaign.json"* ]]
+	run -100 hg-triage nowhere
+}
+
+@test "campaign.json that breaks its contract, or names what is none, is refused by name" {
+	request a
+	for wrong in '.lanes = []' '.default_lane = "left"' '.routes[0].lane = "middle"' '.lanes[1].name = "left"' \
+	    '.routes[0].when = {"model.layers": 2}' '.lanes[0].set = {"train.seed": 1}' '.attempts = 0'; do
+		campaign "$wrong"
+		run -103 --separate-stderr hg-triage c
+		[ -n "$stderr" ]
+		run -103 hg-campaign -1 c
+		[ ! -e c/runs ]
+	done
+	[ "$(hg-triage -g attempts c 2> /dev/null)" = "" ]
+	campaign '.attempts = 7'
+	[ "$(hg-triage -g attempts c)" = 7 ]
+	[ "$(hg-triage -g confirm c)" = never ]
+	run -100 hg-triage -g nothing c
+}
+
+@test "of many who ask at once for a request's run one makes it" {
+	request a
+	for i in 1 2 3 4 5 6 7 8; do
+		hg-triage -m a c > "made.$i" 2> "said.$i" 3>&- &
+	done
+	wait
+	[ "$(cat made.* | wc -l)" -eq 1 ]
+	[ "$(cat said.* | grep -c "request 'a' is running")" -eq 7 ]
+}
+
+@test "what would not end in the time that is left waits, by the runs before it, or else by its deadlines" {
+	request a '.budget.max_wallclock_ms = 60000'
+	answer a '["reserved"]'
+	run hg-triage -t 3600 c
+	[[ "$output" == *"a	ready	left	new"* ]]
+	run hg-triage -t 600 c
+	[[ "$output" == *"a	waiting	left	time"* ]]
+	run -100 hg-triage -t never c
+}
+
+# bats test_tags=b84
+@test "promotion without a hand has its conditions printed, each yes, no or pending, and is none while one does not hold" {
+	request a
+	run -1 hg-triage -F c
+	grep -qE '^no +asked_for ' <<< "$output"
+	grep -qE '^pending +incumbent ' <<< "$output"
+	campaign '.promote = "when_all_hold"'
+	run -2 hg-triage -F c
+	grep -qE '^yes +asked_for ' <<< "$output"
+	touch c/halt
+	run -1 hg-triage -F c
+	grep -qE '^no +not_halted ' <<< "$output"
+	! grep -q '^promote' <<< "$output"
+}
+
+# bats test_tags=b84
+@test "a run that only tries the campaign out is promoted by nobody but a person, though all else holds" {
+	load judged
+	export JUDGED_DATA=$PWD
+	L=c/ledger SET=
+	mkdir c/runs
+	ln -s c/runs runs
+	campaign '.promote = "when_all_hold"'
+	for synthetic in false true; do
+		rm -rf c/ledger c/runs/*
+		calibrated
+		pretend
+		scored runs/good 2.23 train.matrix_lr=0.0460 about.synthetic=$synthetic
+		add runs/good
+		hg-confirm "$L" runs/good > out 2> err
+		run hg-triage -F c
+		if [ $synthetic = false ]; then
+			[ "$status" -eq 0 ] || { echo "$output" >&2; false; }
+			[ "$(tail -n 1 <<< "$output" | cut -f 1)" = promote ]
+			[ -e "$(tail -n 1 <<< "$output" | cut -f 2)/spec.json" ]
+			[ "$(tail -n 1 <<< "$output" | cut -f 3)" = "$(tail -n 1 c/ledger/ledger.jsonl | sha256sum | cut -d ' ' -f 1)" ]
+		else
+			[ "$status" -eq 1 ]
+			grep -qE '^no +not_synthetic ' <<< "$output"
+			[ "$(grep -c '^no ' <<< "$output")" -eq 1 ]
+			! grep -q '^promote' <<< "$output" || false
+		fi
+	done
+}
