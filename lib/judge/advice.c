@@ -192,6 +192,14 @@ confirm(const struct ledger *l, const char *path, const struct standings_fact *f
 		rc | advice_power(b, f, g->incumbent, p->law >= 3 ? p->confirm.pairs : p->confirm.seeds, &a->why));
 }
 
+/* What looked better once. */
+static int
+again(const struct ledger *l, const char *path, struct advice *a)
+{
+	return (shell_command(&a->command, "hg-confirm %s %s", l->path, path) |
+	    say(a, ADVICE_SECOND, "makes the second run, and the confirmation if that is worth one"));
+}
+
 int
 advice_run(const struct ledger *l, const char *path, const struct standings_fact *f, struct advice *a)
 {
@@ -256,8 +264,7 @@ advice_run(const struct ledger *l, const char *path, const struct standings_fact
 	    row->reason != VERDICT_SECOND && row->reason != VERDICT_PROMISING)
 		return (say(a, ADVICE_TRY, "its configuration was screened when it did not look so, once and for all"));
 	if (f->reason == VERDICT_SECOND)
-		return (shell_command(&a->command, "hg-confirm %s %s", l->path, path) |
-		    say(a, ADVICE_AGAIN, "makes the second run, and the confirmation if that is worth one"));
+		return (again(l, path, a));
 	if (f->reason == VERDICT_PROMISING ||
 	    (f->reason == VERDICT_REPEAT && screening != NULL && screening->reason == VERDICT_PROMISING &&
 		classify_run(b, screening, VERDICT_REASONS).reason == VERDICT_PROMISING))
@@ -338,11 +345,18 @@ advice_ledger(const struct ledger *l, struct advice *a)
 	}
 	if (standings_lane(b, g->group, g->lane) == NULL)
 		return (calibrate_incumbent(l, g, "", standings_fact(b, g->reference), a));
-	a->waiting = classify_waiting(b, g, &best);
+	a->waiting = classify_waiting(b, g, VERDICT_PROMISING, &best);
 	a->subject = best;
 	if (a->waiting > 0 && standings_left(b) > 0) {
 		if ((rc = place(l, standings_fact(b, a->subject - 1), &path)) == 0)
 			rc = confirm(l, path.p, standings_fact(b, a->subject - 1), a);
+		str_free(&path);
+		return (rc);
+	}
+	if (standings_left(b) > 0 && classify_waiting(b, g, VERDICT_SECOND, &best) > 0) {
+		a->subject = best;
+		if ((rc = place(l, standings_fact(b, best - 1), &path)) == 0)
+			rc = again(l, path.p, a);
 		str_free(&path);
 		return (rc);
 	}

@@ -22,6 +22,7 @@ enum advice_kind {
 	ADVICE_PAUSE,     /* too many failures in a row: look first */
 	ADVICE_CALIBRATE, /* the lane's noise is not known */
 	ADVICE_CONFIRM,   /* a challenger passed the screen */
+	ADVICE_SECOND,    /* one looked better once */
 	ADVICE_CAMPAIGN,  /* one did, or may, but the campaign has spent its confirmations */
 	ADVICE_STOP,      /* the stop rule says so */
 	ADVICE_TRY        /* another change */

@@ -85,7 +85,7 @@ plateau_look(const struct standings *b)
 
 	if (g != NULL) {
 		v.resolved = g->resolved;
-		v.waiting = classify_waiting(b, g, &best);
+		v.waiting = classify_waiting(b, g, VERDICT_PROMISING, &best);
 		v.screen = classify_screen_power(b, g->group, g->lane, g->incumbent, p->confirm.gain_sd);
 		v.confirm = classify_power(b, g->group, g->lane, g->incumbent,
 		    p->law >= 3 ? p->confirm.pairs : p->confirm.seeds, p->confirm.gain_sd);

@@ -359,7 +359,7 @@ classify_no_base(const struct standings *b, uint64_t group, uint64_t lane, uint6
 }
 
 unsigned
-classify_waiting(const struct standings *b, const struct standings_group *g, size_t *best)
+classify_waiting(const struct standings *b, const struct standings_group *g, enum verdict_reason reason, size_t *best)
 {
 	enum policy_metric m = b->policy.metric.name;
 	const struct standings_fact *f;
@@ -370,9 +370,11 @@ classify_waiting(const struct standings *b, const struct standings_group *g, siz
 	for (i = standings_count(b); i-- > 0;) {
 		f = standings_fact(b, i);
 		if (f->kind != STANDINGS_RUN || f->group != g->group || f->klass > VERDICT_REGRESSION ||
-		    f->reason != VERDICT_PROMISING || f->cap_ms != standings_fact(b, g->reference)->cap_ms ||
-		    decided(b, f->group, f->config, 0) ||
-		    classify_run(b, f, VERDICT_REASONS).reason != VERDICT_PROMISING)
+		    f->reason != reason || f->cap_ms != standings_fact(b, g->reference)->cap_ms ||
+		    decided(b, f->group, f->config, 0) || classify_run(b, f, VERDICT_REASONS).reason != reason)
+			continue;
+		/* The second run decides, whatever the first would look like now. */
+		if (reason == VERDICT_SECOND && standings_history(b, f, 0).screenings > 1)
 			continue;
 		n++;
 		/* Of equals the first. */

@@ -603,13 +603,18 @@ answer_next(const struct page *p)
 		put_command(p->m, a->command.p);
 		put_plateau(p);
 		break;
+	case ADVICE_SECOND:
+		markup_put(p->m, "<p class=\"big open\">Run %s once more</p>", r->name);
+		put_seconds(p);
+		put_plateau(p);
+		break;
 	case ADVICE_CAMPAIGN:
 	case ADVICE_STOP:
 	case ADVICE_TRY:
 		put_stop_or_try(p, r);
 		break;
 	}
-	if (s->open == NULL)
+	if (s->open == NULL && a->kind != ADVICE_SECOND)
 		put_seconds(p);
 	put_tried(p);
 	if (crowning(s, s->main) != NULL && s->open == NULL && last_promotion(s, s->main) == NULL &&
