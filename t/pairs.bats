@@ -418,6 +418,53 @@ altered() {
 	hg-ledger replay "$L"
 }
 
+# bats test_tags=b89
+@test "a run that has a slot and is gone is called lost by a row, counts as one that came to nothing, and another takes the slot" {
+	planned_by_the_clock
+	line=$(hg-ledger next "$L")
+	for r in a b; do
+		slot_spec "$line" "runs/$r"
+	done
+	hg-ledger take "$L" runs/a > /dev/null
+	# not while it is there, nor of one that has no slot
+	run -1 --separate-stderr hg-ledger take -x "$L" runs/a
+	[[ "$stderr" == *"/runs/a' is there, and not lost"* ]]
+	run -1 --separate-stderr hg-ledger take -x "$L" runs/b
+	[[ "$stderr" == *"no run called 'b' has a slot of an open plan"* ]]
+	mv runs/a away
+	run -1 --separate-stderr hg-ledger take "$L" runs/b
+	[[ "$stderr" == *"hg-ledger take -x $L "*"runs/a"* ]]
+	[ "$(hg-ledger take -x "$L" runs/a | cut -f 2-4)" = "1	a	lost" ]
+	run -1 hg-ledger take -x "$L" runs/a
+	# back again it is none of the plan's
+	mv away runs/a
+	"$PYTHON" "$HG_TOP/t/tools/judged_run.py" runs/a 2.0
+	run ! hg-ledger add "$L" runs/a
+	# a row that calls lost what has no slot any more is found, however well it is chained
+	cp -r "$L" forged
+	"$PYTHON" - forged/ledger.jsonl <<-'END'
+	import hashlib, json, sys
+	lines = open(sys.argv[1], "rb").read().splitlines(True)
+	row = json.loads(lines[-1])
+	row.update(row=len(lines) + 1, prev=hashlib.sha256(lines[-1]).hexdigest())
+	open(sys.argv[1], "ab").write(json.dumps(row).encode() + b"\n")
+	END
+	rm -f forged/index forged/head
+	run -1 hg-ledger replay forged
+	[[ "$output" == *"the run that it calls lost had not the slot"* ]] || { echo "$output" >&2; false; }
+	[ "$(hg-ledger take "$L" runs/b | cut -f 2,3)" = "1	b" ]
+	"$PYTHON" "$HG_TOP/t/tools/judged_run.py" runs/b 2.3
+	add runs/b
+	[ "$(field b .verdict.reason)" = slot ]
+	while hg-ledger next "$L" > /dev/null 2>&1; do
+		slot
+	done
+	hg-ledger show "$L" | jq -e '.verdict | .tries + .incumbent_tries == 1'
+	hg-ledger replay "$L"
+	rm -f "$L/index"
+	hg-ledger replay "$L"
+}
+
 @test "a second lane on which the incumbent is calibrated has a deviation of its own, whichever lane came first" {
 	local i=0 bpb
 	calibrated

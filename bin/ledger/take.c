@@ -24,6 +24,19 @@ unwanted(const char *ledger, const char *path)
 }
 
 static int
+lost(struct ledger *l, const char *path)
+{
+	struct row row;
+	int rc = take_lost(l, path, &row);
+
+	if (rc != 0)
+		return (rc == 1 ? HG_EXIT_NO : ledger_exit(errno));
+	out_put("%.8s\t%lld\t%s\tlost\n", row.take.plan, (long long)row.take.slot, row.take.run_id);
+	row_free(&row);
+	return (HG_EXIT_DONE);
+}
+
+static int
 answer(struct opt *options, const char *ledger, char **arg, int n)
 {
 	struct ledger l;
@@ -39,7 +52,9 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 		return (none == 1 ? HG_EXIT_DONE : rundir_exit(errno));
 	if (ledger_open(&l, ledger, LEDGER_WRITE) == -1)
 		return (ledger_exit(errno));
-	if (take_slot(&l, arg[0], &how, &row) == -1)
+	if (command_given(options, 'x'))
+		code = lost(&l, arg[0]);
+	else if (take_slot(&l, arg[0], &how, &row) == -1)
 		code = errno == EBADMSG ? HG_EXIT_CONTRACT : rundir_exit(errno);
 	else if (how == TAKE_NO)
 		code = HG_EXIT_NO;
@@ -58,12 +73,13 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 }
 
 static struct opt options[] = { { .letter = 'p', .help = "only if an open plan asks for it; else say nothing" },
+	{ .letter = 'x', .help = "RUN, which has a slot, is gone: count it as one that came to nothing" },
 	{ .letter = '\0' } };
 
 const struct command take_command = {
 	.word = "take",
 	.summary = "Say, before RUN trains, that it is for a slot of the open plan: no other run fills it then.",
-	.synopsis = "hg-ledger take [-p] LEDGER RUN",
+	.synopsis = "hg-ledger take [-p | -x] LEDGER RUN",
 	.options = options,
 	.least = 1,
 	.most = 1,

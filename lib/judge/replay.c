@@ -180,7 +180,10 @@ replay_take(struct replay *r, const struct standings_fact *f)
 
 	if (p == NULL || p->closed || !p->announced || f->n < 1 || f->n > 2 * p->n)
 		differs(r, "no open plan has the slot that it takes");
-	else if (p->slot[f->n - 1].fact != 0 || (p->slot[f->n - 1].taken != 0 && !p->slot[f->n - 1].released))
+	else if (f->interrupted) {
+		if (p->slot[f->n - 1].fact != 0 || p->slot[f->n - 1].taken != f->run || p->slot[f->n - 1].released)
+			differs(r, "the run that it calls lost had not the slot");
+	} else if (p->slot[f->n - 1].fact != 0 || (p->slot[f->n - 1].taken != 0 && !p->slot[f->n - 1].released))
 		differs(r, "another run had taken the slot");
 }
 

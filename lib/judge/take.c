@@ -1,4 +1,6 @@
 #include <errno.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/say.h"
 #include "base/shell.h"
@@ -58,8 +60,8 @@ is_gone(const struct ledger *l, const struct standings_slot *slot, unsigned numb
 	    "added as failed",
 	    path, taker.take.run_id, number + 1);
 	if (ledger_place(l, taker.take.dir, &place) == 0)
-		shell_next("hg-run -i -l %s %s  # or hg-ledger plan -x %s, which gives the plan up", l->path, place.p,
-		    l->path);
+		shell_next("hg-run -i -l %s %s  # or, if it is gone, hg-ledger take -x %s %s", l->path, place.p,
+		    l->path, place.p);
 	str_free(&place);
 	row_free(&taker);
 	return (1);
@@ -124,6 +126,69 @@ err1:
 	row_free(out);
 err0:
 	row_free(&row);
+	return (rc);
+}
+
+/* Is the run that took a slot where it said that it lay?  1, 0, or -1, said. */
+static int
+is_there(const struct ledger *l, const struct row_take *take)
+{
+	struct str place = STR_INIT;
+	struct rundir r;
+	int there = 0;
+
+	if (ledger_place(l, take->dir, &place) == -1)
+		return (-1);
+	if (access(place.p, F_OK) == 0) {
+		/* What can't be read may be it. */
+		there = 1;
+		if (rundir_open(&r, place.p) == 0) {
+			there = rundir_load(&r) == -1 || strcmp(r.spec.run_uid, take->run_uid) == 0;
+			rundir_close(&r);
+		}
+	}
+	if (there) {
+		say_error("'%s' is there, and not lost", place.p);
+		shell_next("hg-run -i -l %s %s", l->path, place.p);
+	}
+	str_free(&place);
+	return (there);
+}
+
+int
+take_lost(struct ledger *l, const char *path, struct row *out)
+{
+	const char *name = strrchr(path, '/') == NULL ? path : strrchr(path, '/') + 1;
+	const struct standings_plan *p = standings_open_plan(&l->book, 0);
+	struct row taker;
+	unsigned k;
+	int rc;
+
+	for (k = 0; p != NULL && k < 2 * p->n; k++) {
+		if (p->slot[k].taken == 0 || p->slot[k].released || p->slot[k].fact != 0)
+			continue;
+		if (ledger_read(l, standings_fact(&l->book, p->slot[k].take - 1), &taker) == -1)
+			return (-1);
+		if (strcmp(taker.take.run_id, name) == 0)
+			break;
+		row_free(&taker);
+	}
+	if (p == NULL || k == 2 * p->n) {
+		say_error("no run called '%s' has a slot of an open plan", name);
+		return (1);
+	}
+	if ((rc = is_there(l, &taker.take)) == 0) {
+		row_init(out, STANDINGS_TAKE);
+		out->take = taker.take;
+		out->take.lost = 1;
+		/* Its texts are borrowed. */
+		if (row_hold(out, json_incref(taker.held)) == NULL || ledger_start(l, out) == -1 ||
+		    ledger_append_row(l, out, NULL) == -1) {
+			row_free(out);
+			rc = -1;
+		}
+	}
+	row_free(&taker);
 	return (rc);
 }
 

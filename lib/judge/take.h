@@ -23,6 +23,15 @@ enum take {
  */
 int take_slot(struct ledger *l, const char *path, enum take *how, struct row *row);
 
+/**
+ * take_lost(l, path, row):
+ * ${l} is open for writing.  The run that has a slot of an open plan, called ${path}, is gone: say so in a row, which
+ * counts it among those that came to nothing and lets another take the slot.
+ * Owns:   the caller frees *row.
+ * Errors: 1, said, if no such run has a slot, or it is there; -1 with errno, said.
+ */
+int take_lost(struct ledger *l, const char *path, struct row *row);
+
 /* Does an open plan wait to be told of the run at a path? 1, 0, or -1 with errno, said. Reading suffices. */
 int take_wanted(const struct ledger *l, const char *path);
 

@@ -1112,6 +1112,14 @@ apply_take(struct standings *b, const struct standings_fact *f, size_t index)
 	if (p == NULL || p->closed || f->n < 1 || f->n > 2 * p->n)
 		return;
 	slot = &p->slot[f->n - 1];
+	/* One that is gone came to nothing, as far as anybody can tell. */
+	if (f->interrupted) {
+		if (slot->taken == f->run && !slot->released && slot->fact == 0) {
+			slot->released = 1;
+			p->tries[slot->challenger]++;
+		}
+		return;
+	}
 	slot->taken = f->run;
 	slot->taken_ms = f->at_ms;
 	slot->taken_lane = f->lane;

@@ -93,6 +93,7 @@ struct standings_fact {
 	int8_t clocked;         /* its score depends on the clock */
 	int8_t diverged;        /* its loss did */
 	int8_t interrupted;     /* that is all that stands against it: nothing was found out about its configuration */
+				/* (of a take: the run that had the slot is lost) */
 	int8_t announced;       /* of a plan: its runs take their slots before they train */
 	int16_t none;           /* so that the bytes between are known */
 	int64_t cap_ms;         /* of the training clock; -1: none */

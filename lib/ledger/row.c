@@ -140,6 +140,7 @@ static const struct member take_members[] = {
 	AT(row_take, "dir", TEXT, dir),
 	AT(row_take, "lane", NAME, lane),
 	AT(row_take, "cap_ms", CAP, cap_ms),
+	AT_LATER(row_take, "lost", FLAG, lost),
 	END,
 };
 
@@ -985,6 +986,7 @@ row_fact(const struct row *r, struct standings_fact *f)
 		f->run = standings_tag(r->take.run_uid);
 		f->lane = lane_of(r->take.lane, r->take.cap_ms);
 		f->n = (uint32_t)r->take.slot;
+		f->interrupted = (int8_t)(r->take.lost == 1);
 		break;
 	case STANDINGS_BASE:
 		f->group = standings_tag(r->base.group);

@@ -65,6 +65,7 @@ struct row_promotion {
 struct row_take {
 	const char *plan, *run_id, *run_uid, *dir, *lane;
 	int64_t slot, cap_ms; /* a slot from 1 */
+	int lost;             /* 1: the run that had the slot is gone, and another may take it */
 };
 
 struct row_base {
