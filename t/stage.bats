@@ -323,3 +323,24 @@ os.execvp(sys.argv[1], sys.argv[1:])' fakestage train r hang) 3>&- &
 	run -103 fakestage train r deliver
 	[ ! -e r/train_refusal.json ]
 }
+
+@test "a stage and all that it starts run on the processors of system.cpus alone, and not at all where one is not there" {
+	local one
+	one=$("$PYTHON" -c 'import os; print(max(os.sched_getaffinity(0)))')
+	new_run on system.cpus="$one"
+	fakestage train on hang 3>&- &
+	pid=$!
+	until_true 10 running train on
+	[ "$(sed -n 's/^Cpus_allowed_list:.//p' "/proc/$(worker_of train on)/status")" = "$one" ]
+	# its owner, which must be able to end it, is not held back
+	[ "$(sed -n 's/^Cpus_allowed_list:.//p' "/proc/$pid/status")" = "$(sed -n 's/^Cpus_allowed_list:.//p' /proc/self/status)" ]
+	hg-cancel train on
+	wait "$pid" || :
+	new_run off system.cpus="$one,9999"
+	run -102 fakestage train off deliver
+	[ "$(key off/train_refusal.json .kind)" = device_unavailable ]
+	[[ "$(key off/train_refusal.json .detail)" == "system.cpus=$one,9999: not all of these processors are there"* ]]
+	for wrong in a 1- -1 1,,2 1,; do
+		run -100 new_run wrong system.cpus="$wrong"
+	done
+}

@@ -841,6 +841,40 @@ proc_cpus(void)
 	return (1);
 }
 
+int
+proc_use_cpus(const char *list)
+{
+	cpu_set_t have, want;
+	const char *p = list;
+	char *end;
+	long from, to;
+
+	CPU_ZERO(&want);
+	if (sched_getaffinity(0, sizeof(have), &have) == -1)
+		return (-1);
+	do {
+		from = to = strtol(p, &end, 10);
+		if (end == p || (*end == '-' && (to = strtol(p = end + 1, &end, 10), end == p)) || from < 0 ||
+		    to < from) {
+			errno = EINVAL;
+			return (-1);
+		}
+		for (; from <= to; from++) {
+			if (from >= CPU_SETSIZE || !CPU_ISSET(from, &have)) {
+				errno = ENXIO;
+				return (-1);
+			}
+			CPU_SET(from, &want);
+		}
+		p = end + 1;
+	} while (*end == ',');
+	if (*end != '\0') {
+		errno = EINVAL;
+		return (-1);
+	}
+	return (sched_setaffinity(0, sizeof(want), &want));
+}
+
 void
 proc_cpu_model(char *out, size_t size)
 {

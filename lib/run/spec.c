@@ -26,6 +26,7 @@ const struct bind spec_keys[] = {
 	BIND(struct spec_limits, "budget.stall_ms", stall_ms),
 	BIND(struct spec_limits, "budget.overhead_ms", overhead_ms),
 	BIND(struct spec_limits, "system.lane", lane),
+	BIND(struct spec_limits, "system.cpus", cpus),
 	BIND_END,
 };
 

@@ -24,7 +24,7 @@ struct spec_limits {
 	int64_t cap_ms, artifact_cap_bytes;
 	int64_t train_deadline_ms, export_deadline_ms, prompt_deadline_ms, score_deadline_ms;
 	int64_t lane_wait_ms, stall_ms, overhead_ms;
-	const char *lane;
+	const char *lane, *cpus; /* cpus NULL: any */
 };
 
 /* The rows that bind them; a NULL path ends them. Exported for tests. */

@@ -284,7 +284,12 @@ worker(struct stage_work *w, pid_t parent, const sigset_t *mask)
 	    (w->posts && setenv(RUNDIR_MARK, mark + sizeof(RUNDIR_MARK "=") - 1, 1) == -1))
 		_exit(HG_EXIT_SYSTEM);
 	errno = 0;
-	rc = w->job->work(w, w->job->arg);
+	if (w->run->spec.limits.cpus != NULL && proc_use_cpus(w->run->spec.limits.cpus) == -1)
+		rc = stage_refuse(w, REFUSAL_DEVICE_UNAVAILABLE, json_integer((json_int_t)proc_cpus()),
+		    json_string(w->run->spec.limits.cpus),
+		    "system.cpus=%s: not all of these processors are there to be used", w->run->spec.limits.cpus);
+	else
+		rc = w->job->work(w, w->job->arg);
 	error = errno;
 	say_progress_end();
 	(void)exit_flush(HG_EXIT_DONE);
