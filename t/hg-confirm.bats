@@ -20,7 +20,7 @@ fake() {
 		run -100 --separate-stderr hg-confirm $args
 		[ -z "$output" ]
 		[[ ${stderr_lines[0]} == "hg-confirm: "* ]]
-		[ "${stderr_lines[1]}" = "usage: hg-confirm [-c] [-n SEEDS] [-L LANES] LEDGER RUN" ]
+		[ "${stderr_lines[1]}" = "usage: hg-confirm [-1] [-c] [-n SEEDS] [-L LANES] LEDGER RUN" ]
 		[ "${#stderr_lines[@]}" -eq 2 ]
 	done
 }
@@ -104,4 +104,35 @@ fake() {
 	fake hg-ledger 'exit 1'
 	run -1 hg-confirm -- -l -r
 	[ "$(cat calls)" = "$(printf '%s\n' "hg-ledger plan -p ./-l ./-r" "hg-ledger plan ./-l ./-r")" ]
+}
+
+@test "hg-confirm -1 makes the next run and names it, starts nothing, and ends where so many came to nothing" {
+	mkdir -p runs
+	fake hg-ledger 'case $1 in plan) exit 0 ;; next) printf "abcd\t1\tincumbent\t7\truns/base\n" ;; show) [ -e "$3/row" ] || [ -e "runs/$3/row" ] ;; esac'
+	fake hg-spec 'shift 4; mkdir -p "$1"; : > "$1/spec.json"'
+	fake hg-run ''
+	for n in "" .2 .3; do
+		run -99 --separate-stderr hg-confirm -1 ledger runs/r
+		[ "$output" = "runs/r.abcd.1$n" ]
+		[ -e "runs/r.abcd.1$n/spec.json" ]
+		# asked again before it has a row it is the same one
+		run -99 --separate-stderr hg-confirm -1 ledger runs/r
+		[ "$output" = "runs/r.abcd.1$n" ]
+		: > "runs/r.abcd.1$n/row"
+	done
+	run -1 --separate-stderr hg-confirm -1 ledger runs/r
+	[[ "$stderr" == *"slot 1 of the plan stays open after 3 runs"* ]]
+	[ ! -e runs/r.abcd.1.4 ]
+	! grep -q '^hg-run' calls || false
+	# Seeds to calibrate with: one is there, and none that is made counts.
+	fake hg-ledger 'case $1 in calibrate) echo "hg-ledger: 1 of the 5 seeds is there" >&2; exit 2 ;; next) echo 7 ;; show) [ -e "$3/row" ] || [ -e "runs/$3/row" ] ;; esac'
+	for n in 1 2 3 4 5 6; do
+		run -99 --separate-stderr hg-confirm -1 -c ledger runs/r
+		[ "$output" = "runs/r.cal.$n" ]
+		: > "runs/r.cal.$n/row"
+	done
+	run -1 --separate-stderr hg-confirm -1 -c ledger runs/r.cal.6
+	[[ "$stderr" == *"5 runs brought no seed that counts"* ]]
+	[ ! -e runs/r.cal.7 ]
+	! grep -q '^hg-run' calls || false
 }
