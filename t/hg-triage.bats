@@ -384,3 +384,52 @@ answer() {
 		fi
 	done
 }
+
+# bats test_tags=b61
+@test "a gain that a confirmation on the calibrated lane would rather not find is escalated as undetectable, and a larger one is not" {
+	load judged
+	export JUDGED_DATA=$PWD
+	L=c/ledger SET="system.lane=left budget.max_wallclock_ms=none"
+	mkdir c/old
+	ln -s c/old runs
+	jq '.budget.max_wallclock_ms = "none"' base.json > new
+	mv new base.json
+	request small '.about.expected_gain = 0.002'
+	request large '.about.expected_gain = 0.05 | .train.seed = 9'
+	# nothing is known of the lane's noise yet
+	is small waiting left lane:large
+	calibrated
+	sd=$(jq -s '[.[] | select(.kind == "calibration")][0].calibration.sd' c/ledger/ledger.jsonl)
+	jq -en --argjson sd "$sd" '$sd > 0.004 and $sd < 0.02'
+	is small escalated left undetectable
+	is large ready left new
+	hg-triage -s escalated c > said 2> why || :
+	grep -qE "^small	.*a gain of 0.002 is 0\.[0-9] deviations of its lane: a confirmation finds that with a chance of [0-9]+ %$" said
+	answer small '["undetectable"]'
+	is small waiting left lane:large
+}
+
+@test "the ledger's stop rule holds back what is new, and nothing that has begun" {
+	load judged
+	export JUDGED_DATA=$PWD
+	L=c/ledger SET="system.lane=left budget.max_wallclock_ms=none"
+	mkdir c/old
+	ln -s c/old runs
+	request a
+	request b '.train.seed = 9 | .model.num_layers = 3'
+	minted b
+	calibrated
+	for i in 1 2 3 4 5; do
+		scored runs/x$i 2.4 train.matrix_lr=0.05$i system.lane=left budget.max_wallclock_ms=none refuse=train:loss_diverged
+		add runs/x$i || :
+	done
+	run hg-ledger stop c/ledger
+	[[ "$output" == pause:* ]] || { echo "$output" >&2; false; }
+	is a waiting left pause
+	is b ready right begin
+	rm -r c/runs/b c/in/b.json
+	[ "$(hg-triage -w c)" = waiting ]
+	run -1 --separate-stderr hg-triage c
+	[[ "$stderr" == *"waiting: the ledger says pause: hg-ledger stop tells why" ]]
+	run -1 hg-triage -m a c
+}
