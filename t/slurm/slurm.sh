@@ -1,0 +1,440 @@
+#!/bin/sh
+# slurm.sh: examples/slurm.sh on a Slurm of two nodes that is made for it on this machine, and ended with it.
+#
+# Everything lies in one temporary directory: key, state, logs, sockets.  Both nodes are this machine under two names;
+# the tools of a job see the name of its node, so that each has lanes of its own.  Every wait has an end.
+usage() {
+	echo 'usage: slurm.sh [-k]'
+	echo
+	echo 'run a campaign on two nodes of a Slurm made for it; as root, with slurm-wlm and munge installed'
+	echo
+	echo '  -k           keep the directory of logs and runs'
+}
+
+top=$(cd "$(dirname "$0")/../.." && pwd)
+: "${HG_BIN:=$top/bin}"
+: "${HG_T:=$top/t}"
+keep=''
+while getopts kh letter; do
+	case $letter in
+	k) keep=y ;;
+	h) usage && exit 0 ;;
+	*) usage >&2 && exit 100 ;;
+	esac
+done
+
+skipped() {
+	echo "skipped: $1"
+	exit 0
+}
+
+PATH=$PATH:/usr/sbin:/sbin
+LC_ALL=C
+export PATH LC_ALL
+[ "$(id -u)" = 0 ] || skipped 'not root, as who Slurm and munge are started'
+for program in munged slurmctld slurmd sbatch squeue scontrol scancel setpriv cc; do
+	command -v "$program" > /dev/null || skipped "no $program here (slurm-wlm, munge)"
+done
+getent passwd munge > /dev/null || skipped 'no user munge here'
+
+D=$(mktemp -d "${TMPDIR:-/tmp}/hg-slurm.XXXXXX") || exit 111
+chmod 755 "$D"
+
+# ours: every process that this started or that its jobs left, by what it was started with, stands in or has open.
+ours() {
+	for proc in /proc/[0-9]*; do
+		[ "${proc#/proc/}" != $$ ] || continue
+		{ grep -qsF "$D/" "$proc/environ" "$proc/cmdline" ||
+			find "$proc/cwd" "$proc/fd" -maxdepth 1 -lname "$D/*" 2> /dev/null | grep -q .; } && echo "${proc#/proc/}"
+	done > "$D/ours"
+	# Those that looked are gone by now.
+	while read -r pid; do
+		[ ! -d "/proc/$pid" ] || echo "$pid"
+	done < "$D/ours"
+}
+
+# signal SIGNAL PID...
+signal() {
+	sig=$1
+	shift
+	for pid; do
+		kill -"$sig" "$pid" 2> /dev/null
+	done
+}
+
+none_ours() {
+	[ -z "$(ours)" ]
+}
+
+# poll SECONDS COMMAND...: until it is true, or the time is over.
+poll() {
+	end=$(($(date +%s) + $1))
+	shift
+	until "$@"; do
+		[ "$(date +%s)" -lt "$end" ] || return 1
+		sleep 0.3
+	done
+}
+
+# Jobs first, or a node would report them; then the daemons, and what is left.
+stop_all() {
+	[ -z "$controller" ] || timeout 20 scancel --user=root 2> /dev/null
+	[ -z "$controller" ] || poll 30 drained
+	# shellcheck disable=SC2086 # empty ones are none
+	signal TERM $node1 $node2 $controller $munged
+	controller=''
+	poll 20 none_ours && return
+	# shellcheck disable=SC2046 # process numbers
+	signal KILL $(ours)
+	poll 20 none_ours
+}
+
+controller='' node1='' node2='' munged='' failures=0 number=0 ended=''
+finish() {
+	code=$?
+	trap '' INT TERM HUP EXIT
+	[ -n "$ended" ] || stop_all
+	left=$(ours)
+	[ -z "$left" ] || echo "# left: $left" && [ -z "$left" ] || code=1
+	if [ -n "$keep" ]; then
+		echo "# kept: $D"
+	else
+		rm -rf "$D"
+	fi
+	exit "$code"
+}
+trap finish EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# --- a Slurm of two nodes ---------------------------------------------------
+
+taken() {
+	grep -qi "^ *[0-9]*: [0-9A-F]*:$(printf %04X "$1") " /proc/net/tcp /proc/net/tcp6 2> /dev/null
+}
+
+port=16800
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+	port=$((port + 10))
+	! taken "$port" && ! taken $((port + 1)) && ! taken $((port + 2)) && break
+done
+
+mkdir "$D/munge" "$D/state" "$D/log" "$D/bin" "$D/blind" "$D/lanes"
+head -c 1024 /dev/urandom > "$D/munge/key"
+chmod 700 "$D/munge" && chmod 400 "$D/munge/key" && chown -R munge: "$D/munge" && chmod 711 "$D/munge"
+
+cat > "$D/slurm.conf" <<-END
+	ClusterName=homegolf
+	SlurmctldHost=$(hostname -s)(127.0.0.1)
+	SlurmctldPort=$port
+	SlurmUser=root
+	SlurmdUser=root
+	AuthType=auth/munge
+	AuthInfo=socket=$D/munge/socket,cred_expire=5
+	CredType=cred/munge
+	StateSaveLocation=$D/state
+	SlurmdSpoolDir=$D/spool.%n
+	SlurmctldPidFile=$D/slurmctld.pid
+	SlurmdPidFile=$D/slurmd.%n.pid
+	SlurmctldLogFile=$D/log/slurmctld
+	SlurmdLogFile=$D/log/slurmd.%n
+	ProctrackType=proctrack/linuxproc
+	TaskPlugin=task/none
+	JobAcctGatherType=jobacct_gather/none
+	SelectType=select/cons_tres
+	SelectTypeParameters=CR_CPU
+	SchedulerParameters=sched_interval=2,bf_interval=2
+	SlurmdParameters=config_overrides
+	ReturnToService=2
+	SlurmdTimeout=10
+	MpiDefault=none
+	NodeName=n1 NodeHostname=localhost NodeAddr=127.0.0.1 Port=$((port + 1)) CPUs=1
+	NodeName=n2 NodeHostname=localhost NodeAddr=127.0.0.1 Port=$((port + 2)) CPUs=1
+	PartitionName=all Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
+END
+SLURM_CONF=$D/slurm.conf
+export SLURM_CONF
+
+# node N: start its daemon, whose process is $!.
+node() {
+	slurmd -D -N "n$1" -f "$SLURM_CONF" > "$D/log/slurmd.n$1.out" 2>&1 < /dev/null &
+}
+
+idle() {
+	[ "$(timeout 20 sinfo -h -N -t idle -o %N 2> /dev/null | sort | xargs)" = 'n1 n2' ]
+}
+
+drained() {
+	jobs=$(timeout 20 squeue -h -o %i) && [ -z "$jobs" ]
+}
+
+setpriv --reuid=munge --regid=munge --clear-groups munged --foreground --key-file="$D/munge/key" \
+	--socket="$D/munge/socket" --pid-file="$D/munge/pid" --log-file="$D/munge/log" --seed-file="$D/munge/seed" \
+	> "$D/log/munged.out" 2>&1 < /dev/null &
+munged=$!
+poll 20 test -S "$D/munge/socket" || skipped "munged does not start: $(tail -n 1 "$D/log/munged.out" "$D/munge/log")"
+slurmctld -D -c -f "$SLURM_CONF" > "$D/log/slurmctld.out" 2>&1 < /dev/null &
+controller=$!
+node 1
+node1=$!
+node 2
+node2=$!
+poll 60 idle || skipped "Slurm does not start: $(grep -hi 'error\|fatal' "$D"/log/* | tail -n 1)"
+
+# --- what a campaign needs --------------------------------------------------
+
+cc -shared -fPIC -o "$D/hostname.so" "$HG_T/preload/hostname.c" || exit 111
+cat > "$D/bin/on-node" <<-END
+	#!/bin/sh
+	# A tool on the node of its job has that node's name.
+	if [ -n "\$SLURMD_NODENAME" ]; then
+		HOST_NAME=\$SLURMD_NODENAME LD_PRELOAD=$D/hostname.so
+		export HOST_NAME LD_PRELOAD
+	fi
+	exec "$HG_BIN/\${0##*/}" "\$@"
+END
+for tool in "$HG_BIN"/hg-*; do
+	case $tool in
+	*.c) ;;
+	*) ln -s on-node "$D/bin/${tool##*/}" ;;
+	esac
+done
+rm -f "$D/bin/hg-triage"
+# The little of hg-triage that is needed here: its first two columns, and -m.
+cat > "$D/bin/hg-triage" <<-'END'
+	#!/bin/sh
+	if [ "$1" = -m ]; then
+		[ -e "$3/in/$2.json" ] || exit 1
+		hg-spec -b "$3/in/$2.json" "$3/runs/$2" > /dev/null 2>&1 || exit
+		[ "$(hg-status -n "$3/runs/$2")" != judge ] || exit 1
+		echo "$3/runs/$2"
+		exit
+	fi
+	for request in "$1"/in/*.json; do
+		name=${request##*/} name=${name%.json} state=ready
+		[ ! -e "$1/runs/$name/spec.json" ] || case $(hg-status -n "$1/runs/$name") in
+		judge) state=done ;;
+		await-*) state=running ;;
+		esac
+		printf '%s\t%s\t%s\t-\t-\n' "$name" "$state" default
+	done
+END
+# A queue that shows no job, as to one who looks at the same moment.
+printf '#!/bin/sh\n' > "$D/blind/squeue"
+chmod 755 "$D"/bin/on-node "$D/bin/hg-triage" "$D/blind/squeue"
+PATH=$D/bin:$PATH
+HOMEGOLF_LANES=$D/lanes
+export PATH HOMEGOLF_LANES
+
+C=$D/night
+mkdir -p "$C/in" "$C/runs"
+bash -c 'bats_require_minimum_version() { :; }; . "$1/t/helper.bash"; tiny_data "$2"' - "$top" "$D/data" 2> "$D/log/data" ||
+	{ cat "$D/log/data" >&2; exit 111; }
+
+# ask NAME JQ: a request for three steps of the smallest model, changed by a filter.
+ask() {
+	jq -n --arg data "$D/data" '{
+		model: {vocab_size: 260, num_layers: 2, model_dim: 32, num_heads: 4, num_kv_heads: 2},
+		train: {seq_len: 64, batch_tokens: 256, micro_batch_tokens: 128, iterations: 3, warmup_steps: 1,
+			warmdown_frac: 0.4},
+		prompt: {text: "Document", tokens: 8}, budget: {max_wallclock_ms: "none"},
+		system: {backend: "ref", threads: 1}, data: {dir: $data}} | '"$2" > "$C/in/$1.json"
+}
+
+# ask_long NAME SECONDS: one that trains by the clock.
+ask_long() {
+	ask "$1" '.train += {schedule: "wallclock", iterations: 1000000} | .budget.max_wallclock_ms = 1000 * '"$2"
+}
+
+# pass [SBATCH-OPTION...]: one pass over the campaign.
+pass() {
+	timeout 120 sh "$top/examples/slurm.sh" "$C" "$@" 2>> "$D/log/passes"
+}
+
+of() {
+	jq -r "$1" "$C/runs/$2" 2> /dev/null
+}
+
+# job_of NAME: the number of its job.
+job_of() {
+	timeout 20 squeue -h --name="hg.$(of .run_uid "$1/spec.json")" -o %i
+}
+
+# trains NAME: its training is some steps along.
+trains() {
+	[ -e "$C/runs/$1/metrics.jsonl" ] && [ "$(wc -l < "$C/runs/$1/metrics.jsonl")" -gt 5 ] &&
+		[ "$(hg-status -n "$C/runs/$1")" = await-train ]
+}
+
+refused() {
+	[ "$(of .kind "$1/train_refusal.json")" = "$2" ]
+}
+
+complete() {
+	[ "$(hg-status -j "$C/runs/$1" | jq -r .state)" = complete ]
+}
+
+rows() {
+	hg-ledger list -j "$C/ledger" 2> /dev/null | jq -r --arg name "$1" 'select(.run.run_id == $name) | .row' | wc -l
+}
+
+# promise SENTENCE COMMAND...: one line of the outcome.
+promise() {
+	number=$((number + 1)) what=$1
+	shift
+	if "$@"; then
+		echo "ok $number $what"
+	else
+		echo "not ok $number $what"
+		failures=$((failures + 1))
+		timeout 20 squeue 2>&1 | sed 's/^/# /'
+		tail -n 4 "$D/log/passes" "$C"/slurm/*.log 2> /dev/null | sed 's/^/# /'
+	fi
+}
+
+# --- promises ---------------------------------------------------------------
+
+halted() {
+	touch "$C/halt"
+	submitted=$(pass) || return
+	rm "$C/halt"
+	[ -z "$submitted" ] && drained
+}
+
+# Two passes at once that do not see each other's jobs.
+twice() {
+	for n in a b; do
+		PATH=$D/blind:$PATH pass > "$D/submitted.$n" &
+		eval "pass_$n=\$!"
+	done
+	# shellcheck disable=SC2154 # set by eval
+	wait "$pass_a" && wait "$pass_b" &&
+		[ "$(cat "$D"/submitted.? | cut -f 1 | sort | uniq -c | awk '$1 == 2' | wc -l)" -eq 8 ]
+}
+
+again() {
+	submitted=$(pass) && [ -z "$submitted" ]
+}
+
+# Each stage once, and two nodes at it.
+once() {
+	poll 300 drained || return
+	for n in 1 2 3 4 5 6 7 8; do
+		complete "r$n" && [ ! -e "$C/runs/r$n/attempts" ] || return
+	done
+	timeout 20 scontrol show job | sed -n 's/^ *BatchHost=//p' | sort -u | xargs > "$D/nodes"
+	[ "$(cat "$D/nodes")" = 'n1 n2' ]
+}
+
+recorded() {
+	again || return
+	for n in 1 2 3 4 5 6 7 8; do
+		[ "$(rows "r$n")" -eq 1 ] || return
+	done
+}
+
+# What Slurm ends at its limit is closed out before: resume point saved, a refusal that says so, no row.
+overtime() {
+	[ "$(pass --time=1 | cut -f 1)" = over ] && poll 150 refused over cancelled && poll 60 drained &&
+		[ -e "$C/runs/over/resume.safetensors" ] && [ "$(rows over)" -eq 0 ]
+}
+
+goes_on() {
+	[ "$(pass | cut -f 1)" = over ] && [ "$(rows over)" -eq 0 ] && poll 240 drained && complete over &&
+		[ "$(of .resumes over/training_report.json)" -eq 1 ] && [ "$(of .kind over/attempts/train.1/train_refusal.json)" = cancelled ]
+}
+
+cancelled() {
+	[ "$(pass | cut -f 1)" = scan ] && poll 60 trains scan || return
+	timeout 20 scancel "$(job_of scan)"
+	poll 60 refused scan cancelled && poll 60 drained
+}
+
+by_hand() {
+	timeout 240 hg-run -r "$C/runs/scan" > "$D/log/by-hand" 2>&1 && complete scan
+}
+
+# The machine n1 or n2 loses power, as far as one machine can.
+node_dies() {
+	[ "$(pass | cut -f 1)" = dies ] && poll 60 trains dies || return
+	job=$(job_of dies)
+	dead=$(timeout 20 squeue -h -j "$job" -o %N)
+	eval "signal KILL \$node${dead#n}"
+	for pid in $(ours); do
+		grep -qsz "^SLURMD_NODENAME=$dead\$" "/proc/$pid/environ" && signal KILL "$pid"
+		grep -qs "^slurmstepd: \[$job\." "/proc/$pid/cmdline" && signal KILL "$pid"
+	done
+	poll 240 drained && complete dies && [ "$(of .kind dies/attempts/train.1/train_refusal.json)" = owner_died ]
+}
+
+node_returns() {
+	node "${dead#n}"
+	eval "node${dead#n}=\$!"
+	poll 60 idle
+}
+
+# A stage that a host which cannot be seen has begun: its lock is free here, and names another machine.
+unseen() {
+	hg-triage -m far "$C" > /dev/null || return
+	hg-train "$C/runs/far" > /dev/null 2>&1 &
+	trainer=$!
+	poll 60 trains far || return
+	# shellcheck disable=SC2046 # owner and worker
+	signal KILL $(sed 's/.* pid=\([0-9]*\) .* worker=\([0-9]*\) .*/\1 \2/' "$C/runs/far/train.lock")
+	wait "$trainer"
+	sed -i 's/boot=[^ ]* host=[^ ]*/boot=00000000-0000-4000-8000-000000000000 host=n9/' "$C/runs/far/train.lock"
+	submitted=$(pass) && [ -z "$submitted" ] && grep -q "'$C/runs/far' has no job; train was begun by .* 'n9'" "$D/log/passes" &&
+		grep -q "next: hg-reap -x HOST '$C/runs'" "$D/log/passes"
+}
+
+# Neither does a job wait for it with a node in its hand.
+unseen_leaves() {
+	timeout 60 sbatch --parsable --output="$D/log/far" --wait "$top/examples/slurm.sh" -r "$C/runs/far" > /dev/null
+	[ $? -eq 99 ]
+}
+
+unseen_goes_on() {
+	hg-reap -x n9 "$C/runs" > /dev/null 2>&1 && [ "$(pass | cut -f 1)" = far ] && poll 240 drained && complete far
+}
+
+everything() {
+	again && again && drained && hg-ledger verify "$C/ledger" > /dev/null 2>&1 || return
+	for request in "$C"/in/*.json; do
+		name=${request##*/} name=${name%.json}
+		complete "$name" && [ "$(rows "$name")" -eq 1 ] || return
+	done
+	[ "$(find "$C/runs" -name artifact_score_summary.json | wc -l)" -eq "$(find "$C/in" -name '*.json' | wc -l)" ]
+}
+
+nothing_left() {
+	stop_all
+	ended=y
+	[ -z "$(ours)" ] && ! taken "$port" && ! taken $((port + 1)) && ! taken $((port + 2))
+}
+
+for n in 1 2 3 4 5 6 7 8; do
+	ask "r$n" ".train.seed = $n"
+done
+promise 'nothing is submitted while the campaign has a file halt' halted
+promise 'two passes at once submit, and of two jobs of a run one waits for the other' twice
+promise 'a pass while jobs are queued submits none of them again' again
+promise 'eight runs submitted twice are done once each, every stage at its first attempt, on two nodes' once
+promise 'the pass after that, on the head node, adds one row for each and submits nothing' recorded
+ask_long over 60
+promise 'a job that exceeds its time limit leaves a refusal and a resume point, and no row' overtime
+promise 'the next pass submits that run again, and it goes on from where it was' goes_on
+ask_long scan 30
+promise 'a job that is cancelled closes its stage out with a refusal' cancelled
+promise 'hg-run -r goes on with that run by hand' by_hand
+ask_long dies 30
+promise 'a run whose node is killed is started again by Slurm on the other node and ends' node_dies
+promise 'a node that comes back is used again' node_returns
+ask_long far 20
+promise 'a run that was begun on a host which cannot be seen is named with what to type, and not submitted' unseen
+promise 'a job of such a run ends at once and leaves the node to others' unseen_leaves
+promise 'once hg-reap -x has said that nothing runs there, the next pass goes on with it' unseen_goes_on
+promise 'with the queue drained every request has one complete score and one row, and the ledger verifies' everything
+promise 'nothing that was started is left, no process and no port' nothing_left
+echo "1..$number"
+[ "$failures" -eq 0 ]
