@@ -30,8 +30,10 @@
 # no job of such a run any more, this says so and what to type.
 set -u
 
-# Slurm may send it up to a minute before; a stage takes some fifteen seconds to close out.
+# Slurm may send it up to a minute before.
 TERM_S=${TERM_S:-90}
+# A stage that was told to end has closed out by then.
+CLOSE_S=15
 
 say() {
 	printf 'slurm.sh: %s\n' "$1" >&2
@@ -42,27 +44,33 @@ usage() {
 	exit 100
 }
 
-# TERM comes to this shell alone, or with a limit's end to all of the job: either way the stage that runs is stopped by
-# name, a stage that begins meanwhile too, and awaited, since what still runs when this ends is killed.
+# TERM may come to this shell alone, or to all of the job.  A stage that has it closes out by itself, and a second one
+# would end the time that it has to save; so it is asked by name only if it goes on.  What runs when this ends is killed.
+# shellcheck disable=SC2317 # called by the trap
 terminate() {
 	trap : TERM
+	[ -n "$driver" ] || driver=${!:-}
+	[ -n "$driver" ] || exit 102
 	say "'$run' is to end"
 	while next=$(hg-status -n "$run"); do
 		case $next in
-		await-*) hg-cancel "${next#await-}" "$run" >&2 && continue ;;
+		await-*)
+			stage=${next#await-}
+			hg-await -t "$CLOSE_S" "$stage" "$run" > /dev/null 2>&1
+			[ $? -ne 99 ] || hg-cancel "$stage" "$run" >&2
+			;;
+		*) kill -0 "$driver" 2> /dev/null || break ;;
 		esac
-		[ -n "$driver" ] && kill -0 "$driver" 2> /dev/null || break
-		sleep 1
+		sleep 0.2
 	done
-	[ -n "$driver" ] || exit 102
 	wait "$driver"
-	exit
+	# Without its argument exit would say what was before the trap.
+	exit $?
 }
 
 # What a job does on its node, `slurm.sh -r RUN`.
 job() {
-	run=$1 driver=''
-	trap terminate TERM
+	run=$1
 	next=$(hg-status -n "$run") || exit
 	case $next in
 	await-*)
@@ -71,6 +79,8 @@ job() {
 		[ $? -ne 99 ] || exit 99
 		;;
 	esac
+	driver=''
+	trap terminate TERM
 	hg-run -i "$run" &
 	driver=$!
 	wait "$driver"

@@ -13,7 +13,6 @@ usage() {
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 : "${HG_BIN:=$top/bin}"
-: "${HG_T:=$top/t}"
 keep=''
 while getopts kh letter; do
 	case $letter in
@@ -42,15 +41,16 @@ chmod 755 "$D"
 
 # ours: every process that this started or that its jobs left, by what it was started with, stands in or has open.
 ours() {
-	for proc in /proc/[0-9]*; do
-		[ "${proc#/proc/}" != $$ ] || continue
-		{ grep -qsF "$D/" "$proc/environ" "$proc/cmdline" ||
-			find "$proc/cwd" "$proc/fd" -maxdepth 1 -lname "$D/*" 2> /dev/null | grep -q .; } && echo "${proc#/proc/}"
-	done > "$D/ours"
+	found=$(for proc in /proc/[0-9]*; do
+		if grep -qsF "$D/" "$proc/environ" "$proc/cmdline" ||
+			find "$proc/cwd" "$proc/fd" -maxdepth 1 -lname "$D/*" 2> /dev/null | grep -q .; then
+			echo "${proc#/proc/}"
+		fi
+	done)
 	# Those that looked are gone by now.
-	while read -r pid; do
+	for pid in $found; do
 		[ ! -d "/proc/$pid" ] || echo "$pid"
-	done < "$D/ours"
+	done
 }
 
 # signal SIGNAL PID...
@@ -95,7 +95,7 @@ finish() {
 	trap '' INT TERM HUP EXIT
 	[ -n "$ended" ] || stop_all
 	left=$(ours)
-	[ -z "$left" ] || echo "# left: $left" && [ -z "$left" ] || code=1
+	[ -z "$left" ] || { echo "# left: $left"; code=1; }
 	if [ -n "$keep" ]; then
 		echo "# kept: $D"
 	else
@@ -184,7 +184,7 @@ poll 60 idle || skipped "Slurm does not start: $(grep -hi 'error\|fatal' "$D"/lo
 
 # --- what a campaign needs --------------------------------------------------
 
-cc -shared -fPIC -o "$D/hostname.so" "$HG_T/preload/hostname.c" || exit 111
+cc -shared -fPIC -o "$D/hostname.so" "$top/t/preload/hostname.c" || exit 111
 cat > "$D/bin/on-node" <<-END
 	#!/bin/sh
 	# A tool on the node of its job has that node's name.
@@ -271,7 +271,7 @@ refused() {
 	[ "$(of .kind "$1/train_refusal.json")" = "$2" ]
 }
 
-complete() {
+finished() {
 	[ "$(hg-status -j "$C/runs/$1" | jq -r .state)" = complete ]
 }
 
@@ -289,7 +289,8 @@ promise() {
 		echo "not ok $number $what"
 		failures=$((failures + 1))
 		timeout 20 squeue 2>&1 | sed 's/^/# /'
-		tail -n 4 "$D/log/passes" "$C"/slurm/*.log 2> /dev/null | sed 's/^/# /'
+		tail -n 8 "$D/log/passes" | sed 's/^/# /'
+		echo "# -k keeps the logs"
 	fi
 }
 
@@ -321,7 +322,7 @@ again() {
 once() {
 	poll 300 drained || return
 	for n in 1 2 3 4 5 6 7 8; do
-		complete "r$n" && [ ! -e "$C/runs/r$n/attempts" ] || return
+		finished "r$n" && [ ! -e "$C/runs/r$n/attempts" ] || return
 	done
 	timeout 20 scontrol show job | sed -n 's/^ *BatchHost=//p' | sort -u | xargs > "$D/nodes"
 	[ "$(cat "$D/nodes")" = 'n1 n2' ]
@@ -341,7 +342,7 @@ overtime() {
 }
 
 goes_on() {
-	[ "$(pass | cut -f 1)" = over ] && [ "$(rows over)" -eq 0 ] && poll 240 drained && complete over &&
+	[ "$(pass | cut -f 1)" = over ] && [ "$(rows over)" -eq 0 ] && poll 240 drained && finished over &&
 		[ "$(of .resumes over/training_report.json)" -eq 1 ] && [ "$(of .kind over/attempts/train.1/train_refusal.json)" = cancelled ]
 }
 
@@ -352,20 +353,38 @@ cancelled() {
 }
 
 by_hand() {
-	timeout 240 hg-run -r "$C/runs/scan" > "$D/log/by-hand" 2>&1 && complete scan
+	timeout 240 hg-run -r "$C/runs/scan" > "$D/log/by-hand" 2>&1 && finished scan
 }
 
-# The machine n1 or n2 loses power, as far as one machine can.
+# Node n1 or n2 loses power, as far as a part of a machine can.
 node_dies() {
 	[ "$(pass | cut -f 1)" = dies ] && poll 60 trains dies || return
 	job=$(job_of dies)
 	dead=$(timeout 20 squeue -h -j "$job" -o %N)
-	eval "signal KILL \$node${dead#n}"
+	daemon=$node1
+	[ "$dead" = n1 ] || daemon=$node2
+	signal KILL "$daemon"
 	for pid in $(ours); do
-		grep -qsz "^SLURMD_NODENAME=$dead\$" "/proc/$pid/environ" && signal KILL "$pid"
-		grep -qs "^slurmstepd: \[$job\." "/proc/$pid/cmdline" && signal KILL "$pid"
+		if grep -qsz "^SLURMD_NODENAME=$dead\$" "/proc/$pid/environ" || grep -qs "^slurmstepd: \[$job\." "/proc/$pid/cmdline"
+		then
+			signal KILL "$pid"
+		fi
 	done
-	poll 240 drained && complete dies && [ "$(of .kind dies/attempts/train.1/train_refusal.json)" = owner_died ]
+	wait "$daemon" 2> /dev/null
+	# Slurm starts the job again, and it ends: nobody there can know what the other node does.
+	poll 240 drained && [ "$(timeout 20 scontrol show job "$job" | sed -n 's/^ *BatchHost=//p')" != "$dead" ] &&
+		grep -q "hg-await: train of '$C/runs/dies' was begun by .* of host '$dead'" "$C/slurm/dies.log" &&
+		! refused dies owner_died
+}
+
+named() {
+	again && grep -q "'$C/runs/dies' has no job; train was begun by .* of host '$dead'" "$D/log/passes" &&
+		grep -q "next: hg-reap -x HOST '$C/runs'" "$D/log/passes"
+}
+
+resumed() {
+	hg-reap -x "$dead" "$C/runs" > /dev/null 2>&1 && refused dies owner_died && [ "$(pass | cut -f 1)" = dies ] &&
+		poll 240 drained && finished dies && [ "$(of .host dies/training_report.json)" != "$dead" ]
 }
 
 node_returns() {
@@ -374,35 +393,11 @@ node_returns() {
 	poll 60 idle
 }
 
-# A stage that a host which cannot be seen has begun: its lock is free here, and names another machine.
-unseen() {
-	hg-triage -m far "$C" > /dev/null || return
-	hg-train "$C/runs/far" > /dev/null 2>&1 &
-	trainer=$!
-	poll 60 trains far || return
-	# shellcheck disable=SC2046 # owner and worker
-	signal KILL $(sed 's/.* pid=\([0-9]*\) .* worker=\([0-9]*\) .*/\1 \2/' "$C/runs/far/train.lock")
-	wait "$trainer"
-	sed -i 's/boot=[^ ]* host=[^ ]*/boot=00000000-0000-4000-8000-000000000000 host=n9/' "$C/runs/far/train.lock"
-	submitted=$(pass) && [ -z "$submitted" ] && grep -q "'$C/runs/far' has no job; train was begun by .* 'n9'" "$D/log/passes" &&
-		grep -q "next: hg-reap -x HOST '$C/runs'" "$D/log/passes"
-}
-
-# Neither does a job wait for it with a node in its hand.
-unseen_leaves() {
-	timeout 60 sbatch --parsable --output="$D/log/far" --wait "$top/examples/slurm.sh" -r "$C/runs/far" > /dev/null
-	[ $? -eq 99 ]
-}
-
-unseen_goes_on() {
-	hg-reap -x n9 "$C/runs" > /dev/null 2>&1 && [ "$(pass | cut -f 1)" = far ] && poll 240 drained && complete far
-}
-
 everything() {
 	again && again && drained && hg-ledger verify "$C/ledger" > /dev/null 2>&1 || return
 	for request in "$C"/in/*.json; do
 		name=${request##*/} name=${name%.json}
-		complete "$name" && [ "$(rows "$name")" -eq 1 ] || return
+		finished "$name" && [ "$(rows "$name")" -eq 1 ] || return
 	done
 	[ "$(find "$C/runs" -name artifact_score_summary.json | wc -l)" -eq "$(find "$C/in" -name '*.json' | wc -l)" ]
 }
@@ -428,12 +423,10 @@ ask_long scan 30
 promise 'a job that is cancelled closes its stage out with a refusal' cancelled
 promise 'hg-run -r goes on with that run by hand' by_hand
 ask_long dies 30
-promise 'a run whose node is killed is started again by Slurm on the other node and ends' node_dies
+promise 'a job whose node is killed is started again on the other node, and does not wait there' node_dies
+promise 'a pass names that run, the host that began it and what to type, and submits nothing' named
+promise 'once hg-reap -x has said that nothing runs there, the next pass goes on with it' resumed
 promise 'a node that comes back is used again' node_returns
-ask_long far 20
-promise 'a run that was begun on a host which cannot be seen is named with what to type, and not submitted' unseen
-promise 'a job of such a run ends at once and leaves the node to others' unseen_leaves
-promise 'once hg-reap -x has said that nothing runs there, the next pass goes on with it' unseen_goes_on
 promise 'with the queue drained every request has one complete score and one row, and the ledger verifies' everything
 promise 'nothing that was started is left, no process and no port' nothing_left
 echo "1..$number"
