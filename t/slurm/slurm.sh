@@ -319,12 +319,27 @@ again() {
 	[ -z "$submitted" ]
 }
 
+# As far as hg-triage knows, nobody is about to begin these.
+older() {
+	find "$C/runs" -type f -exec touch -d '1 minute ago' {} +
+	[ "$(hg-triage -s ready "$C" 2> /dev/null | wc -l)" -eq 2 ]
+}
+
+queued_again() {
+	older && again && [ "$(timeout 20 squeue -h -o %i | wc -l)" -eq 2 ]
+}
+
+depend() {
+	[ "$(timeout 20 squeue -h --state=PENDING -o %r | grep -c '^Dependency$')" -eq 2 ]
+}
+
 # One that does not see the queue, as one that looked at the same moment.
 twice() {
-	find "$C/runs" -type f -exec touch -d '1 minute ago' {} +
+	older || return
 	submitted=$(PATH=$D/blind:$PATH pass | cut -f 1 | sort | xargs)
 	[ "$submitted" = 'r1 r2' ] &&
-		[ "$(timeout 20 squeue -h --state=PENDING -o %j | sort | uniq -c | awk '$1 == 2' | wc -l)" -eq 2 ]
+		[ "$(timeout 20 squeue -h --state=PENDING -o %j | sort | uniq -c | awk '$1 == 2' | wc -l)" -eq 2 ] &&
+		poll 20 depend
 }
 
 done_all() {
@@ -437,7 +452,7 @@ for n in 1 3 5 7; do
 done
 promise 'nothing is submitted while the campaign has a file halt' halted
 promise 'of two passes at once one submits each run' at_once
-promise 'a pass while jobs are queued submits none of them again' again
+promise 'a pass while jobs are queued submits none of them again' queued_again
 promise 'a pass that could not see them submits them twice, and of two jobs of a run one waits for the other' twice
 promise 'eight runs, two submitted twice, are done once each, every stage at its first attempt, on two nodes' once
 promise 'each of them has one row, written on the head node, and a further pass submits nothing' recorded
