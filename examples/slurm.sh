@@ -18,19 +18,19 @@
 #
 # A job's time limit is the sum of the deadlines of its run's stages and five minutes.  TERM_S seconds before the end
 # what still runs is stopped, as by scancel, too: the stage saves what it has and closes out as cancelled, and the job
-# of a later pass goes on from there.  One that is cut off twice in a row waits for its owner's answer (same_kind), so let
-# --time, if it is among SBATCH-OPTION, be long enough.  A job whose node fails is started again by Slurm.  A run that had
-# MOST_JOBS jobs and is still to be done is named, and gets no more.
+# of a later pass goes on from there.  One that is cut off twice in a row waits for its owner's answer (same_kind), so
+# let --time, if it is among SBATCH-OPTION, be long enough.  A job whose node fails is started again by Slurm.  A run
+# that had MOST_JOBS jobs and is still to be done is named, and gets no more.
 #
-# Lanes and nodes.  A campaign has as many jobs at a time as campaign.json has lanes: name one for each node.  A job has
-# its node to itself (--exclusive), as timed runs want, so two lanes never share one.  The noise of a lane is that of its
-# machine: where nodes are not alike, tie each lane to its own by a pass for each, -L LANE and --nodelist or
+# Lanes and nodes.  A campaign has as many jobs at a time as campaign.json has lanes: name one for each node.  A job
+# has its node to itself (--exclusive), as timed runs want, so two lanes never share one.  The noise of a lane is that
+# of its machine: where nodes are not alike, tie each lane to its own by a pass for each, -L LANE and --nodelist or
 # --constraint.  With --oversubscribe several jobs fit on a node that has room; their lanes then need system.cpus or
 # cards of their own, as on one machine.
 #
-# CAMPAIGN, data and tools have one path on all nodes.  Their file system need not have locks: a stage that was begun on
-# another host counts as alive until its deadline, or until hg-reap -x HOST says that nothing runs there any more.  Slurm
-# can't know that of a node that it lost, so where a run is held up by this, it is named here with what to type.
+# CAMPAIGN, data and tools have one path on all nodes.  Their file system need not have locks: a stage that was begun
+# on another host counts as alive until its deadline, or until hg-reap -x HOST says that nothing runs there any more.
+# Slurm can't know that of a node that it lost, so where a run is held up by this, it is named here with what to type.
 set -u
 
 # Slurm may send it up to a minute before.
@@ -50,7 +50,8 @@ usage() {
 }
 
 # TERM may come to this shell alone, or to all of the job.  A stage that has it closes out by itself, and a second one
-# would end the time that it has to save; so it is asked by name only if it goes on.  What runs when this ends is killed.
+# would end the time that it has to save; so it is asked by name only if it goes on.  What runs when this ends
+# is killed.
 # shellcheck disable=SC2317 # called by the trap
 terminate() {
 	trap : TERM

@@ -209,13 +209,14 @@ export PATH HOMEGOLF_LANES
 
 C=$D/night
 mkdir -p "$C/in" "$C/runs"
-bash -c 'bats_require_minimum_version() { :; }; . "$1/t/helper.bash"; tiny_data "$2"' - "$top" "$D/data" 2> "$D/log/data" ||
-	{ cat "$D/log/data" >&2; exit 111; }
+bash -c 'bats_require_minimum_version() { :; }; . "$1/t/helper.bash"; tiny_data "$2"' - "$top" "$D/data" \
+	2> "$D/log/data" || { cat "$D/log/data" >&2; exit 111; }
 
 # A lane for each node; the smallest model, three steps.
 jq -n --arg data "$D/data" '{
 	model: {vocab_size: 260, num_layers: 2, model_dim: 32, num_heads: 4, num_kv_heads: 2},
-	train: {seq_len: 64, batch_tokens: 256, micro_batch_tokens: 128, iterations: 3, warmup_steps: 1, warmdown_frac: 0.4},
+	train: {seq_len: 64, batch_tokens: 256, micro_batch_tokens: 128, iterations: 3, warmup_steps: 1,
+		warmdown_frac: 0.4},
 	prompt: {text: "Document", tokens: 8}, budget: {max_wallclock_ms: "none"},
 	system: {backend: "ref", threads: 1}, data: {dir: $data}}' > "$D/base.json"
 jq -n '{schema: "homegolf.campaign.v1", base: "../base.json", lanes: [{name: "one"}, {name: "two"}],
@@ -224,12 +225,14 @@ jq -n '{schema: "homegolf.campaign.v1", base: "../base.json", lanes: [{name: "on
 # ask NAME SEED LANE [JQ]: a request.
 ask() {
 	jq -n --argjson seed "$2" --arg lane "$3" '{about: {hypothesis: "another seed", expected_gain: 0.1},
-		train: {seed: $seed}, system: {lane: $lane}} | '"${4:-.}" > "$C/in/.$1" && mv "$C/in/.$1" "$C/in/$1.json"
+		train: {seed: $seed}, system: {lane: $lane}} | '"${4:-.}" > "$C/in/.$1" &&
+		mv "$C/in/.$1" "$C/in/$1.json"
 }
 
 # ask_long NAME SEED SECONDS: one that trains by the clock.
 ask_long() {
-	ask "$1" "$2" one '.train += {schedule: "wallclock", iterations: 1000000} | .budget.max_wallclock_ms = 1000 * '"$3"
+	ask "$1" "$2" one '.train += {schedule: "wallclock", iterations: 1000000} |
+		.budget.max_wallclock_ms = 1000 * '"$3"
 }
 
 # pass [SBATCH-OPTION...]: one pass over the campaign.
@@ -395,8 +398,8 @@ node_dies() {
 	[ "$dead" = n1 ] || daemon=$node2
 	signal KILL "$daemon"
 	for pid in $(ours); do
-		if grep -qsz "^SLURMD_NODENAME=$dead\$" "/proc/$pid/environ" || grep -qs "^slurmstepd: \[$job\." "/proc/$pid/cmdline"
-		then
+		if grep -qsz "^SLURMD_NODENAME=$dead\$" "/proc/$pid/environ" ||
+			grep -qs "^slurmstepd: \[$job\." "/proc/$pid/cmdline"; then
 			signal KILL "$pid"
 		fi
 	done
@@ -428,7 +431,8 @@ useless() {
 	submits lost --export=NONE && poll 60 drained || return
 	find "$C/runs/lost" -type f -exec touch -d '1 minute ago' {} +
 	submitted=$(MOST_JOBS=1 pass)
-	[ -z "$submitted" ] && grep -q "'$C/runs/lost' had 1 jobs: see '$C/slurm/lost.log'" "$D/log/passes" && submits lost
+	[ -z "$submitted" ] && grep -q "'$C/runs/lost' had 1 jobs: see '$C/slurm/lost.log'" "$D/log/passes" &&
+		submits lost
 }
 
 everything() {
