@@ -444,6 +444,16 @@ everything() {
 	[ "$(find "$C/runs" -name artifact_score_summary.json | wc -l)" -eq "$(find "$C/in" -name '*.json' | wc -l)" ]
 }
 
+calibrates() {
+	jq '.calibrate = true' "$C/campaign.json" > "$D/campaign" && mv "$D/campaign" "$C/campaign.json"
+	pass > "$D/submitted"
+	asked=$(cut -f 1 "$D/submitted")
+	case $asked in
+	*.cal.*) poll 120 drained && finished "$asked" ;;
+	*) return 1 ;;
+	esac
+}
+
 nothing_left() {
 	stop_all
 	ended=y
@@ -471,9 +481,10 @@ promise 'a job whose node is killed is started again on the other node, and does
 promise 'a pass names that run, the host that began it and what to type, and submits nothing' named
 promise 'once hg-reap -x has said that nothing runs there, the next pass goes on with it' resumed
 promise 'a node that comes back is used again' node_returns
-ask lost 24 two
+ask lost 24 two '.train.iterations = 4'
 promise 'a run whose jobs do nothing is named after a number of them, and not submitted without end' useless
 promise 'with the queue drained every request has one complete score and one row, and the ledger verifies' everything
+promise 'a run that the ledger asks for, to calibrate, is submitted where campaign.json wants that' calibrates
 promise 'nothing that was started is left, no process and no port' nothing_left
 echo "1..$number"
 [ "$failures" -eq 0 ]
