@@ -91,7 +91,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 .SECONDARY:
 .SUFFIXES:
 .PHONY: all help demo check quick slowest tools units fuzzers lint headers format format-check analyze coverage bench sim torture \
-	fuzz behaviours deps install uninstall installcheck dist clean
+	fuzz check-slurm behaviours deps install uninstall installcheck dist clean
 
 # What a rule does, in a word; V=1 shows the commands.
 Q := $(if $(V),,@)
@@ -188,6 +188,7 @@ make bench           speed beside the machine's own product rate, memory, tools
 make sim             simulated campaigns through the law of judgement
 make torture         a fault at every system call (FAULTS=n, SECONDS=n, SEED=n, CHAOS=n bound or vary it)
 make fuzz            libFuzzer on every parser (FUZZ_SECONDS=n each, FUZZ_TARGETS=name)
+make check-slurm     eight runs and their mishaps on a Slurm of two nodes, made for it on this machine; as root
 make behaviours      numbered promises that no test carries
 make install         to PREFIX=/usr/local under DESTDIR; make uninstall takes it away again
 make installcheck    installs into build/, and does the main thing with what is there
@@ -305,6 +306,15 @@ fuzz: APT += clang libclang-rt-14-dev
 fuzz: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) CC=clang FUZZ=1 fuzzers
 	t/fuzz/fuzz.sh -b build/clang-fuzz/fuzz -t $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
+# A campaign on a Slurm of two nodes, made for it on this machine; where that can't be, it says why.
+check-slurm: APT += slurm-wlm munge
+check-slurm:
+	@if $(MAKE) --no-print-directory deps APT='$(APT)'; then \
+		$(MAKE) --no-print-directory -j$(JOBS) all && HG_BIN="$(CURDIR)/$(BIN)" t/slurm/slurm.sh; \
+	else \
+		echo 'skipped: slurm-wlm and munge cannot be installed'; \
+	fi
 
 demo: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all
