@@ -143,7 +143,7 @@ uint64_t proc_peak_memory(int children);
 /* Processors this process may run on. */
 unsigned proc_cpus(void);
 
-/* Run on these alone, "0-3,8", from now on, with all that is started. -1 with errno EINVAL: no list; ENXIO: one is none. */
+/* Run on these alone, "0-3,8", with all that is started. -1 with errno EINVAL: no list; ENXIO: one is not there. */
 int proc_use_cpus(const char *list);
 
 /* "AMD EPYC ...", or "unknown". */

@@ -31,9 +31,9 @@ struct verdict classify_run(const struct standings *b, const struct standings_fa
 const char *classify_no_base(const struct standings *b, uint64_t group, uint64_t lane, uint64_t config);
 
 /*
- * Of a group's challengers that passed the screen (PROMISING), or that want a second run for that (SECOND), those that no
- * confirmation decided on, that have the incumbent's cap and that would be judged so now: how many, and in *best the best
- * one's fact as index + 1, 0 if there is none.
+ * Of a group's challengers that passed the screen (PROMISING), or that want a second run for that (SECOND), those that
+ * no confirmation decided on, that have the incumbent's cap and that would be judged so now: how many, and in *best the
+ * best one's fact as index + 1, 0 if there is none.
  */
 unsigned
 classify_waiting(const struct standings *b, const struct standings_group *g, enum verdict_reason reason, size_t *best);
