@@ -308,7 +308,8 @@ kill_driver() {
 	run --separate-stderr timeout 20 hg-campaign -1 -t '10 minutes' c
 	[ ! -e c/runs/one ]
 	run --separate-stderr timeout 20 hg-campaign -t '10 minutes' c
-	[ "$status" -eq 99 ] || [ "$status" -eq 2 ]
+	[ "$status" -eq 1 ]
+	run -1 --separate-stderr hg-triage -t 600 c
 	[[ "$stderr" == *"would end in time"* ]]
 	[ ! -e c/runs/one ]
 	# A run without a cap has a day until one is known, then what that took.
