@@ -148,9 +148,9 @@ states() {
 @test "passes of two machines over one campaign at once begin each request once, and both see it through" {
 	need_machines
 	shared a b c d
-	on one hg-campaign c > out.one 2> err.one 3>&- &
+	on one timeout 60 hg-campaign c > out.one 2> err.one 3>&- &
 	one=$!
-	on two hg-campaign c > out.two 2> err.two 3>&- &
+	on two timeout 60 hg-campaign c > out.two 2> err.two 3>&- &
 	two=$!
 	wait $one && wait $two
 	[ "$(states)" = "a=done b=done c=done d=done " ]
@@ -201,7 +201,7 @@ trains() {
 	[ ! -e c/runs/a/train_refusal.json ]
 	on two hg-reap -x one c > reaped 2> err
 	[ "$(jq -r '.run + " " + .stage' reaped)" = "c/runs/a train" ] || { cat reaped err >&2; false; }
-	on two hg-campaign c > out.two 2>&1 || :
+	on two timeout 60 hg-campaign c > out.two 2>&1 || :
 	grep -q '^begun' out.two
 	[ "$(states)" = "a=done " ] || { states >&2; cat out.two c/campaign.log >&2; false; }
 	[ "$(wc -l < c/ledger/ledger.jsonl)" -eq 2 ]
@@ -222,7 +222,7 @@ trains() {
 	run ! grep -E '^(begun|reaped|judged)' out.two
 	# As an hour and five minutes later: the lock's text has its deadline by the wall clock.
 	sed -i "s/deadline_at=[^ ]*/deadline_at=$(date -u -d '6 minutes ago' +%Y-%m-%dT%H:%M:%S.000Z)/" c/runs/a/train.lock
-	on two hg-campaign c > out.two 2>&1 || :
+	on two timeout 60 hg-campaign c > out.two 2>&1 || :
 	grep -q '^reaped.*runs/a' out.two || { cat out.two >&2; false; }
 	[ "$(states)" = "a=done " ] || { states >&2; cat out.two c/campaign.log >&2; false; }
 }
