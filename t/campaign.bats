@@ -135,7 +135,8 @@ long='.train.iterations = 100000'
 	[ "$(states c)" = "6 done" ]
 	[ "$(logged trained)" = 1x6 ]
 	[ "$(logged begun)" = 1x6 ]
-	[ "$(hg-ledger list -a -j c/ledger | jq -r 'select(.run != null).run.run_id' | sort | xargs)" = "five four one six three two" ]
+	[ "$(hg-ledger list -a -j c/ledger | jq -r 'select(.run != null).run.run_id' | sort | xargs)" = \
+		"five four one six three two" ]
 	[ "$(jq -s -c 'map(.attempt) | unique' c/runs/*/training_report.json)" = "[1]" ]
 	hg-ledger verify c/ledger
 	[ -z "$(find c -name '.tmp.*')" ]
@@ -254,7 +255,7 @@ kill_driver() {
 }
 
 # bats test_tags=b56
-@test "hg-campaign -k ends all that runs, whether its driver lives or was killed, leaves no process and begins nothing more" {
+@test "hg-campaign -k ends all that runs, its driver alive or killed, leaves no process and begins nothing more" {
 	campaign a b
 	ask one a "$long"
 	ask two b "$long"
@@ -285,8 +286,12 @@ kill_driver() {
 	run -99 --separate-stderr hg-campaign -n c
 	printed=$output
 	diff before <(digests)
-	[ "$printed" = "$(printf 'hg-triage -m one c\nhg-run -i -l c/ledger c/runs/one\nhg-triage -m two c\nhg-run -i -l c/ledger c/runs/two')" ] ||
-		{ echo "$printed" >&2; false; }
+	diff <(echo "$printed") - <<-'END'
+		hg-triage -m one c
+		hg-run -i -l c/ledger c/runs/one
+		hg-triage -m two c
+		hg-run -i -l c/ledger c/runs/two
+	END
 	hg-campaign -1 c > out 2>&1 3>&- || :
 	until_true 60 eval '! is_word running'
 	ask three a

@@ -99,7 +99,8 @@ trained_once() {
 @test "systemd-run's unit sees a campaign through" {
 	systemd-run --user --wait true 2> /dev/null || skip "no systemd of the user's here"
 	evening
-	sh -c "$(recipe 'systemd-run --user --unit' | sed "s/07:30/'12 hours'/; s/--unit=night/--wait --unit=hg-night-$$/; s/-E PATH/-E PATH -E HOMEGOLF_LANES/")" || :
+	sh -c "$(recipe 'systemd-run --user --unit' | sed "s/07:30/'12 hours'/
+		s/--unit=night/--wait --unit=hg-night-$$/; s/-E PATH/-E PATH -E HOMEGOLF_LANES/")" || :
 	[ "$(names_done)" = "base long " ]
 	trained_once
 }
