@@ -28,6 +28,11 @@ recipe() {
 	sed -n "s/^    \($1.*\)/\1/p" "$HG_TOP/examples/night.md" | head -n 1
 }
 
+# calibrated: whichever of the two came first is the incumbent, and has its seeds.
+calibrated() {
+	[ -n "$(find night/runs -path '*.cal.4/artifact_score_summary.json')" ]
+}
+
 names_done() {
 	hg-triage night 2> /dev/null | awk -F '\t' '$2 == "done" { printf "%s ", $1 }'
 }
@@ -45,7 +50,7 @@ trained_once() {
 	diff shown <(echo "$output")
 	[ -z "$stderr" ] || { echo "$stderr" >&2; false; }
 	# Calibrated by itself, on a page that says so.
-	[ -e night/runs/base.cal.4/artifact_score_summary.json ]
+	calibrated
 	grep -q '<title>' night/page.html
 	hg-ledger verify night/ledger
 	trained_once
@@ -62,7 +67,7 @@ trained_once() {
 	for n in 1 2 3 4 5 6 7 8 9 10 11 12; do
 		env -i HOME="$PWD/.." PATH=/usr/bin:/bin SHELL=/bin/sh LOGNAME=me /bin/sh -c "$line" 3>&- || :
 		until_true 60 eval '[ "$(hg-triage -w night)" != running ]'
-		[ ! -e night/runs/base.cal.4/artifact_score_summary.json ] || break
+		! calibrated || break
 	done
 	[ "$(names_done)" = "base long " ]
 	trained_once
