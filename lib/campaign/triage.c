@@ -559,7 +559,9 @@ sum_up(struct triage *t, const struct plateau_view *rule)
 		rc = str_puts(&t->why, "no pass of hg-campaign has begun what is ready");
 	} else if (t->counts[TRIAGE_WAITING] != 0) {
 		t->word = "waiting";
-		rc = str_printf(&t->why, "the ledger says %s: hg-ledger stop tells why", plateau_name(rule->what));
+		rc = rule->what == PLATEAU_STOP || rule->what == PLATEAU_PAUSE ?
+		    str_printf(&t->why, "the ledger says %s: hg-ledger stop tells why", plateau_name(rule->what)) :
+		    str_puts(&t->why, "nothing that is left would end in time");
 	} else if (t->counts[TRIAGE_ESCALATED] != 0) {
 		t->word = "escalated";
 		rc = str_puts(&t->why, "all that is left waits for its owner");
