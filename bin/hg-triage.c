@@ -22,13 +22,14 @@
 static const struct opt_tool tool = { "hg-triage", "What each request of a campaign is waiting for.",
 	"hg-triage [-j] [-s STATE] [-t SECONDS] CAMPAIGN\n"
 	"hg-triage -m NAME CAMPAIGN\n"
-	"hg-triage -F | -w | -g KEY CAMPAIGN\n"
+	"hg-triage -c | -F | -w | -g KEY CAMPAIGN\n"
 	"hg-triage -L [-t SECONDS] CAMPAIGN\n"
 	"hg-triage -T" };
 static struct opt table[] = { { .letter = 'j', .help = "one JSON object" },
 	{ .letter = 's', .arg = "STATE", .help = "only requests in this state" },
 	{ .letter = 't', .arg = "SECONDS", .help = "what would not end within so many seconds waits" },
 	{ .letter = 'm', .arg = "NAME", .help = "make the run of this request, which is ready, and print its path" },
+	{ .letter = 'c', .help = "the lanes that requests use and whose noise is not known" },
 	{ .letter = 'F', .help = "the conditions for a promotion without a hand, each yes, no or pending" },
 	{ .letter = 'w', .help = "the campaign in a word" },
 	{ .letter = 'g', .arg = "KEY", .help = "what campaign.json, or else its contract, says of this key" },
@@ -223,6 +224,51 @@ print_lanes(const struct triage *t)
 	return (HG_EXIT_DONE);
 }
 
+/* A lane, the run of the incumbent's to make seeds of, and "-" or, if it never ran there, what a run there sets. */
+static int
+print_uncalibrated(const struct triage *t)
+{
+	const struct standings_group *g;
+	const char *name, *key;
+	struct str place = STR_INIT;
+	const json_t *v;
+	json_t *value;
+	struct row row;
+	size_t i, run;
+	char *text;
+
+	json_array_foreach((json_t *)(uintptr_t)campaign_get(t->c, "lanes"), i, v) {
+		name = jsonio_text(v, "name", "");
+		if ((g = triage_uncalibrated(t, name, &run)) == NULL)
+			continue;
+		place.n = 0;
+		if (ledger_read(&t->l, standings_fact(&t->l.book, run == 0 ? g->reference : run - 1), &row) == -1)
+			goto err0;
+		if (row.run.dir == NULL || ledger_place(&t->l, row.run.dir, &place) == -1) {
+			row_free(&row);
+			goto err0;
+		}
+		row_free(&row);
+		out_put("%s\t%s\t%s", name, place.p, run != 0 ? "-" : "system.lane=");
+		if (run == 0) {
+			out_put("%s", name);
+			json_object_foreach(json_object_get(v, "set"), key, value)
+				if (json_is_string(value))
+					out_put(" %s=%s", key, json_string_value(value));
+				else if ((text = json_dumps(value, JSON_ENCODE_ANY)) != NULL) {
+					out_put(" %s=%s", key, text);
+					free(text);
+				}
+		}
+		out_put("\n");
+	}
+	str_free(&place);
+	return (HG_EXIT_DONE);
+err0:
+	str_free(&place);
+	return (HG_EXIT_SYSTEM);
+}
+
 static int
 print_conditions(struct campaign *c)
 {
@@ -280,8 +326,9 @@ main(int argc, char **argv)
 	minted = opt_row(table, 'm')->value;
 	key = opt_row(table, 'g')->value;
 	within = opt_row(table, 't')->value;
-	others = (minted != NULL) + (key != NULL) + (opt_row(table, 'F')->value != NULL) +
-	    (opt_row(table, 'w')->value != NULL) + (opt_row(table, 'L')->value != NULL);
+	others = (minted != NULL) + (key != NULL) + (opt_row(table, 'c')->value != NULL) +
+	    (opt_row(table, 'F')->value != NULL) + (opt_row(table, 'w')->value != NULL) +
+	    (opt_row(table, 'L')->value != NULL);
 	json = opt_row(table, 'j')->value != NULL;
 	if (opt_row(table, 'T')->value != NULL) {
 		if (argc != i)
@@ -310,9 +357,12 @@ main(int argc, char **argv)
 		code = print_conditions(&c);
 	else if (triage_read(&c, &t) == -1)
 		code = ledger_exit(errno);
-	else if (opt_row(table, 'w')->value != NULL || opt_row(table, 'L')->value != NULL) {
+	else if (opt_row(table, 'w')->value != NULL || opt_row(table, 'L')->value != NULL ||
+	    opt_row(table, 'c')->value != NULL) {
 		code = HG_EXIT_DONE;
-		if (opt_row(table, 'L')->value != NULL)
+		if (opt_row(table, 'c')->value != NULL)
+			code = print_uncalibrated(&t);
+		else if (opt_row(table, 'L')->value != NULL)
 			code = print_lanes(&t);
 		else
 			out_put("%s\n", t.word);

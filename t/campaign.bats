@@ -348,3 +348,24 @@ kill_driver() {
 	[ "$(states c)" = "2 done" ]
 	[ "$(logged trained)" = 1x2 ]
 }
+
+@test "each lane that requests use is calibrated with seeds of the first run before anything new is screened there" {
+	campaign left right spare
+	jq 'del(.calibrate)' c/campaign.json > new
+	mv new c/campaign.json
+	ask a right
+	ask b left '.train.matrix_lr = 0.01 | .about.expected_gain = 5'
+	ask c right '.train.matrix_lr = 0.02 | .about.expected_gain = 5'
+	hg-triage c > said 2> why || :
+	[ "$(cut -f 1-4 said | tr '\t\n' ' ;')" = "a ready right new;b waiting left calibration;c waiting right lane:a;" ]
+	hg-campaign c > said 2> why
+	[ "$(hg-triage -w c)" = drained ]
+	jq -es '[.[] | select(.kind == "calibration") | .calibration.lane] | sort == ["left", "right"]' c/ledger/ledger.jsonl
+	! jq -r 'select(.kind == "run") | .verdict.reason' c/ledger/ledger.jsonl | grep -q uncalibrated || false
+	[ "$(jq -r 'select(.kind == "run" and .verdict.reason == "first").run.run_id' c/ledger/ledger.jsonl)" = a ]
+	[ -e c/runs/a.on.left.cal.4/artifact_score_summary.json ]
+	[ "$(hg-triage -c c)" = "" ]
+	# none was made on a lane that nobody asks for, and none for nothing: five of each lane, and the two others
+	[ "$(find c/runs -mindepth 1 -maxdepth 1 | wc -l)" -eq 12 ]
+	hg-ledger replay c/ledger
+}

@@ -15,7 +15,7 @@ setup() {
 # campaign [JQ]: campaign.json, with what JQ makes of it.
 campaign() {
 	jq -n '{schema: "homegolf.campaign.v1", base: "../base.json", lanes: [{name: "left"}, {name: "right",
-	    set: {"system.threads": 1}}], routes: [{when: {"model.num_layers": 2}, lane: "left"},
+	    set: {"system.threads": 1}}], calibrate: false, routes: [{when: {"model.num_layers": 2}, lane: "left"},
 	    {when: {"train.seed": 8}, lane: "right"}, {when: {"model.num_layers": 3}, lane: "right"}]}' |
 		jq "${1:-.}" > c/campaign.json
 }

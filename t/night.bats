@@ -33,6 +33,12 @@ calibrated() {
 	[ -n "$(find night/runs -path '*.cal.4/artifact_score_summary.json')" ]
 }
 
+# uncalibrated: what is new does not wait for the noise of its lane.
+uncalibrated() {
+	jq '.calibrate = false' night/campaign.json > new
+	mv new night/campaign.json
+}
+
 names_done() {
 	hg-triage night 2> /dev/null | awk -F '\t' '$2 == "done" { printf "%s ", $1 }'
 }
@@ -64,11 +70,12 @@ trained_once() {
 	ln -s "$HG_TOP/bin" home/.local/bin
 	cd home/golf
 	evening
-	for n in 1 2 3 4 5 6 7 8 9 10 11 12; do
+	for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 		env -i HOME="$PWD/.." PATH=/usr/bin:/bin SHELL=/bin/sh LOGNAME=me /bin/sh -c "$line" 3>&- || :
 		until_true 60 eval '[ "$(hg-triage -w night)" != running ]'
-		! calibrated || break
+		[ "$(names_done)" != "base long " ] || break
 	done
+	calibrated
 	[ "$(names_done)" = "base long " ]
 	trained_once
 }
@@ -76,6 +83,7 @@ trained_once() {
 @test "make's round begins what is ready, once, and another does nothing" {
 	ln -s "$HG_TOP/examples" examples
 	evening
+	uncalibrated
 	sh -c "$(recipe 'make ')" > out 2>&1
 	[ "$(names_done)" = "base long " ]
 	trained_once
@@ -86,6 +94,7 @@ trained_once() {
 @test "GNU parallel's round begins what is ready, once" {
 	command -v parallel > /dev/null || skip "no parallel here"
 	evening
+	uncalibrated
 	sh -c "$(recipe 'hg-triage -s ready night | cut -f 5 | parallel')" > out 2>&1
 	[ "$(names_done)" = "base long " ]
 	trained_once
@@ -94,6 +103,7 @@ trained_once() {
 @test "nq's queue begins what is ready, once" {
 	command -v nq > /dev/null || skip "no nq here"
 	evening
+	uncalibrated
 	sh -c "$(recipe 'hg-triage -s ready night | cut -f 5 | while')" > out 2>&1 3>&-
 	fq -q > /dev/null 2>&1 || :
 	nq -w

@@ -198,6 +198,27 @@ look_at_gain(const struct triage *t, struct request *q)
 		    gain, gain / sd, 100 * power);
 }
 
+const struct standings_group *
+triage_uncalibrated(const struct triage *t, const char *lane, size_t *run)
+{
+	const struct standings *b = &t->l.book;
+	const struct standings_group *g;
+	const struct triage_line *line;
+	uint64_t tag;
+
+	if (!t->has_ledger || b->last_group == 0 || (g = standings_group(b, b->last_group)) == NULL ||
+	    g->incumbent == 0)
+		return (NULL);
+	tag = standings_lane_tag(lane, standings_fact(b, g->reference)->cap_ms);
+	if (standings_lane(b, g->group, tag) != NULL)
+		return (NULL);
+	for (line = t->list; line < t->list + t->count; line++)
+		if (line->state != TRIAGE_ESCALATED && strcmp(line->request.lane, lane) == 0)
+			break;
+	*run = standings_incumbent(b, g, tag);
+	return (line == t->list + t->count ? NULL : g);
+}
+
 /* --- lanes ------------------------------------------------------------------- */
 
 /* Is a run on the lane that has not come to its end?  Not that one itself. */
@@ -289,6 +310,29 @@ turn(const struct triage_line *line)
 	return (strcmp(line->reason, "new") == 0 ? 2 : strcmp(line->reason, "retry") == 0);
 }
 
+/*
+ * Does its lane have to be calibrated first?  What is run before that is screened by nothing.  The first run of all is
+ * made of one request alone, for whose turn it is the others wait, too.
+ */
+static int
+calibrates_first(const struct triage *t, const struct triage_line *line)
+{
+	const struct campaign_run *r;
+	size_t i, run;
+
+	if (!json_is_true(campaign_get(t->c, "calibrate")))
+		return (0);
+	if (t->has_ledger && t->l.book.last_group != 0)
+		return (triage_uncalibrated(t, line->request.lane, &run) != NULL);
+	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++)
+		if (r->state != STATE_RUN_REFUSED && r->state != STATE_RUN_CORRUPT)
+			return (1);
+	for (i = 0; i < t->count; i++)
+		if (t->list[i].settled && t->list[i].state == TRIAGE_READY)
+			return (1);
+	return (0);
+}
+
 /* What is not the request's own: halt, the stop rule, who has its lane. */
 static void
 hold_back(const struct triage *t, struct triage_line *line, const struct plateau_view *rule)
@@ -305,6 +349,8 @@ hold_back(const struct triage *t, struct triage_line *line, const struct plateau
 		wait_for(line, "lane", r->name);
 	else if ((first = ready_on(t, line->request.lane)) != NULL)
 		wait_for(line, "lane", first->request.name);
+	else if (is_new && calibrates_first(t, line))
+		wait_for(line, "calibration", "");
 	else if (is_new && !would_end(t, &line->request))
 		wait_for(line, "time", "");
 	line->settled = 1;
@@ -535,6 +581,17 @@ ask_canary(struct triage *t)
 	return (rc);
 }
 
+static int
+waits_for(const struct triage *t, const char *reason)
+{
+	const struct triage_line *line;
+
+	for (line = t->list; line < t->list + t->count; line++)
+		if (line->state == TRIAGE_WAITING && strcmp(line->reason, reason) == 0)
+			return (1);
+	return (0);
+}
+
 /* The campaign in a word, and why nothing runs where nothing does. */
 static int
 sum_up(struct triage *t, const struct plateau_view *rule)
@@ -561,7 +618,10 @@ sum_up(struct triage *t, const struct plateau_view *rule)
 		t->word = "waiting";
 		rc = rule->what == PLATEAU_STOP || rule->what == PLATEAU_PAUSE ?
 		    str_printf(&t->why, "the ledger says %s: hg-ledger stop tells why", plateau_name(rule->what)) :
-		    str_puts(&t->why, "nothing that is left would end in time");
+		    str_puts(&t->why,
+			waits_for(t, "calibration") ?
+			    "a lane's noise is not known, and no pass of hg-campaign has calibrated it" :
+			    "nothing that is left would end in time");
 	} else if (t->counts[TRIAGE_ESCALATED] != 0) {
 		t->word = "escalated";
 		rc = str_puts(&t->why, "all that is left waits for its owner");

@@ -87,6 +87,12 @@ struct triage {
 int triage_read(struct campaign *c, struct triage *t);
 void triage_free(struct triage *t);
 
+/*
+ * The group that was judged last, if it has an incumbent and requests use that lane, whose noise is not known in it;
+ * else NULL.  *run is a run of the incumbent's there, as index + 1 of its row; 0: none is.
+ */
+const struct standings_group *triage_uncalibrated(const struct triage *t, const char *lane, size_t *run);
+
 /* Has no run that lane, and could one of a usual length end in the time that is left? */
 int triage_lane_is_free(const struct triage *t, const char *name);
 
