@@ -50,6 +50,10 @@ print(const char *name, const char *sha256, const char *as, const struct lineage
 	json_t *found, *v;
 	char *line;
 
+	/* Of what is asked for whole nothing may be gone. */
+	const int code = sha256 == NULL && as != NULL && l->worst == LINEAGE_PRUNED ? HG_EXIT_PENDING :
+										      lineage_exit(l->worst);
+
 	if (!json) {
 		if (sha256 != NULL)
 			out_put("%s: %.12s is %s\n", name, sha256, as);
@@ -58,7 +62,7 @@ print(const char *name, const char *sha256, const char *as, const struct lineage
 		else
 			out_put("%s: %s\n", name, lineage_word(l->worst));
 		print_links(l);
-		return (lineage_exit(l->worst));
+		return (code);
 	}
 	found = sha256 == NULL ? json_null() : json_pack("{s:s, s:s}", "sha256", sha256, "as", as);
 	v = json_pack("{s:s, s:s, s:o, s:s, s:O?}", "schema", "homegolf.lineage.v1", "run", name, "found", found,
@@ -73,7 +77,7 @@ print(const char *name, const char *sha256, const char *as, const struct lineage
 	out_json(line, strlen(line));
 	free(line);
 	json_decref(v);
-	return (lineage_exit(l->worst));
+	return (code);
 }
 
 static int
@@ -164,7 +168,7 @@ any(void *arg, const struct rows_row *row)
 
 	(void)arg;
 	return (strcmp(kind, "run") == 0 || strcmp(kind, "promotion") == 0 || strcmp(kind, "confirmation") == 0 ||
-	    strcmp(kind, "revocation") == 0 || strcmp(kind, "note") == 0);
+	    strcmp(kind, "calibration") == 0 || strcmp(kind, "revocation") == 0 || strcmp(kind, "note") == 0);
 }
 
 static int

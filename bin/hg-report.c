@@ -9,6 +9,7 @@
 #include "base/atomfile.h"
 #include "base/clock.h"
 #include "base/exit.h"
+#include "base/file.h"
 #include "base/num.h"
 #include "base/opt.h"
 #include "report/page.h"
@@ -46,15 +47,38 @@ name_of(const char *path)
 	return (base == NULL ? path : base);
 }
 
-/* Nothing is there, or a file: a page put in the place of a device would take that from everybody. Said. */
+/* Does a file begin as a page of ours does? */
+static int
+is_page(const char *path)
+{
+	char text[sizeof(PAGE_BEGIN)] = "";
+	int fd = file_open_given(path), is;
+
+	if (fd == -1)
+		return (0);
+	is = file_read_at(fd, text, sizeof(PAGE_BEGIN) - 1, 0) == 0 && strcmp(text, PAGE_BEGIN) == 0;
+	close(fd);
+	return (is);
+}
+
+/*
+ * Nothing is there, or a page: one put in the place of a device would take that from everybody, and a ledger is gone
+ * by one slip. Said.
+ */
 static int
 may_publish(const char *path)
 {
 	struct stat there;
 
-	if (stat(path, &there) == -1 || S_ISREG(there.st_mode))
+	if (stat(path, &there) == -1)
 		return (1);
-	say_error("-o '%s' is no file: without -o the page goes to standard output", path);
+	if (!S_ISREG(there.st_mode)) {
+		say_error("-o '%s' is no file: without -o the page goes to standard output", path);
+		return (0);
+	}
+	if (there.st_size == 0 || is_page(path))
+		return (1);
+	say_error("-o '%s' is there and is no page: nothing else is replaced", path);
 	return (0);
 }
 

@@ -163,20 +163,14 @@ request() {
 	esac
 }
 
-# asked [SBATCH-OPTION...]: the next run that the ledger asks for, to calibrate or to confirm, if the owner wants it.
+# asked [SBATCH-OPTION...]: the runs that the ledger asks for, to calibrate or to confirm, if the owner wants them.
 asked() {
-	[ -e "$ledger/ledger.jsonl" ] && [ ! -e "$campaign/halt" ] || return 0
-	next=$(hg-ledger stop "$ledger" 2> /dev/null | sed -n 's/^next: //p' | head -n 1)
-	case $next in
-	'hg-confirm -c '*) [ "$(hg-triage -g calibrate "$campaign")" = true ] || return 0 ;;
-	'hg-confirm '*) [ "$(hg-triage -g confirm "$campaign")" = promising ] || return 0 ;;
-	*) return 0 ;;
-	esac
-	# It is quoted for a shell, and 99 says that there is a run to be done.
-	made=$(eval "hg-confirm -1 ${next#hg-confirm }" 2> /dev/null)
-	[ $? -eq 99 ] && [ -n "$made" ] || return 0
-	[ -z "$lane" ] || [ "$(jq -r .system.lane "$made/spec.json")" = "$lane" ] || return 0
-	submit -i "$made" "$@"
+	hg-campaign -a "$campaign" > "$campaign/.asked.$$" || return 111
+	while IFS= read -r made; do
+		[ -z "$lane" ] || [ "$(jq -r .system.lane "$made/spec.json")" = "$lane" ] || continue
+		submit -i "$made" "$@" < /dev/null || return
+	done < "$campaign/.asked.$$"
+	rm -f "$campaign/.asked.$$"
 }
 
 # lost RUN: one that counts as running, if it has no job and another host began it.

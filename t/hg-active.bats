@@ -34,6 +34,36 @@ active_is() {
 }
 
 # bats test_tags=b39
+@test "one that waits for its lane comes after one that is on it, though it began later" {
+	new_run runs/first
+	new_run runs/second
+	fakestage -l train runs/first hang 3>&- &
+	on=$!
+	until_true 10 running train runs/first
+	fakestage -l train runs/second hang 3>&- &
+	waits=$!
+	until_true 10 grep -qs 'lane_ahead=' runs/second/train.lock
+	[ "$(hg-active runs)" = runs/first ]
+	kill "$on"
+	wait "$on" || :
+	until_true 10 eval '[ "$(hg-active runs)" = runs/second ]'
+	kill "$waits"
+	wait "$waits" || :
+}
+
+@test "a run whose spec was taken from it while it trains is corrupt, and not passed over" {
+	new_run runs/it
+	fakestage train runs/it hang 3>&- &
+	pid=$!
+	until_true 10 running train runs/it
+	mv runs/it/spec.json away
+	run -2 --separate-stderr hg-active -a runs
+	[[ "$output" == *"runs/it	corrupt"* ]] || [[ "$(hg-active -a runs 2> /dev/null)" == *"runs/it	corrupt"* ]]
+	mv away runs/it/spec.json
+	kill "$pid"
+	wait "$pid" || :
+}
+
 @test "the newest run that is running is the active one, else the newest that is complete, and neither dead nor refused ones" {
 	for run in done old young dead refused new between bad; do
 		new_run runs/$run

@@ -64,6 +64,18 @@ setup() {
 	done
 	[ -p pipe ]
 	[ -c /dev/full ]
+	# A slip costs neither the ledger nor anything else that is no page.
+	cp -r "$F/plain/ledger" mine
+	for there in ledger.jsonl policy.json; do
+		run -100 --separate-stderr hg-report -o "mine/$there" mine
+		[ "$stderr" = "hg-report: -o 'mine/$there' is there and is no page: nothing else is replaced" ]
+	done
+	hg-ledger replay mine
+	: > page.html
+	hg-report -o page.html mine
+	hg-report -o page.html mine
+	ln -s page.html link.html
+	hg-report -o link.html mine
 }
 
 page() {

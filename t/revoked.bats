@@ -125,9 +125,22 @@ slot() {
 		run -0 hg-lineage -d "$L"
 		[[ "$output" == *"ok       runs "* ]]
 	done
+	# a note against one of a slot, or of its lane's calibration, is told everywhere before anybody looks again
+	for noted in "$run" base3; do
+		hg-ledger note "$L" "$noted" altered > said
+		run -1 --separate-stderr hg-lineage -d "$L"
+		[[ "$output" == *"good: not deployable"*"altered  runs "*"row "*": altered"* ]]
+		[[ "$(hg-ledger incumbent "$L")" == *"its promotion does not stand: row "*": altered"* ]]
+		run -1 hg-ledger promote "$L" runs/good
+		[[ "$output" != *"promoted already"* ]]
+		hg-report -o page.html "$L"
+		grep -q 'It does not stand, for what #[0-9]* says' page.html
+		hg-ledger note "$L" "$noted" cleared > said
+		run -0 hg-lineage -d "$L"
+		hg-report -o page.html "$L"
+		run ! grep -q 'It does not stand' page.html
+	done
 	hg-ledger note "$L" "$run" altered > said
-	run -1 --separate-stderr hg-lineage -d "$L"
-	[[ "$output" == *"good: not deployable"*"altered  runs "*"row "*": altered"* ]]
 	run -1 hg-ledger recheck "$L"
 	[[ "$output" == "revoked "*"$run"*": altered"* ]]
 	sound
@@ -162,6 +175,18 @@ slot() {
 	run ! hg-ledger note none runs/good odd
 	[ ! -e none ]
 	sound
+}
+
+# bats test_tags=b78
+@test "an artifact that is gone is deployable by no list of pruned files, whoever wrote it" {
+	promoted
+	jq -n --arg uid "$(jq -r .run_uid runs/good/spec.json)" --arg d "$(sha256sum < runs/good/artifact.hgz | cut -d ' ' -f 1)" \
+	    '{schema: "homegolf.pruned.v1", run_uid: $uid, pruned_at: "2026-11-28T12:00:00.000Z",
+	    files: [{file: "artifact.hgz", bytes: 1, sha256: $d, pruned_at: "2026-11-28T12:00:00.000Z"}]}' > runs/good/pruned.json
+	rm runs/good/artifact.hgz
+	run -2 --separate-stderr hg-lineage -d "$L"
+	[[ "$output" == *"good: not deployable"*"missing  artifact"* ]]
+	run -2 --separate-stderr hg-ledger recheck "$L"
 }
 
 @test "missing lists the runs of directories that have no row, and says no where one is done" {

@@ -9,6 +9,7 @@
 #include "base/say.h"
 #include "bin/ledger/command.h"
 #include "bin/ledger/listing.h"
+#include "judge/gain.h"
 #include "judge/note.h"
 #include "ledger/ledger.h"
 
@@ -28,7 +29,7 @@ bar_of(const struct ledger *l, uint64_t group, uint64_t config)
 			return (NULL);
 		run = standings_row(&l->book, standings_tag(row.promotion.run));
 		row_free(&row);
-		return (run == NULL ? NULL : note_bar(&l->book, run, NULL));
+		return (run == NULL ? NULL : gain_bar(l, run, i));
 	}
 	return (NULL);
 }

@@ -189,6 +189,20 @@ look_at(const struct ledger *l, const struct standings_fact *f, struct str said[
 	return (is);
 }
 
+const struct standings_fact *
+gain_bar(const struct ledger *l, const struct standings_fact *run, size_t rows)
+{
+	const struct standings_fact *bar = note_bar(&l->book, run, NULL);
+	struct facts facts = { NULL, 0, 0 };
+	size_t i;
+
+	if (bar == NULL && facts_of_gain(l, gain_way_from(run, rows), &facts) == 0)
+		for (i = 0; i < facts.n && bar == NULL; i++)
+			bar = note_bar(&l->book, facts.list[i], NULL);
+	free(facts.list);
+	return (bar);
+}
+
 int
 gain_look(const struct ledger *l, struct gain_way way, struct gain_runs *out)
 {

@@ -39,6 +39,12 @@ struct gain {
 /* As the verdict told it, from the fresh runs: NULL, or why that can't be told in the margin's unit. */
 const char *gain_of(const struct standings *b, const struct standings_fact *confirmation, struct gain *out);
 
+/*
+ * What bars a promotion of that run, made after so many rows: said of the run itself or its artifact, or of one that its
+ * gain rests on.  A fact, or NULL; also where memory or a row can't be had.
+ */
+const struct standings_fact *gain_bar(const struct ledger *l, const struct standings_fact *run, size_t rows);
+
 /* What was found of the runs that the confirmations of a way rest on, theirs and those of their calibrations. */
 struct gain_runs {
 	enum evidence worst;

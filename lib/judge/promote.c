@@ -357,7 +357,7 @@ promoted(const struct case_for *c)
 		f = standings_fact(&c->l->book, i);
 		if (f->kind == STANDINGS_PROMOTION && f->group == c->fact->group)
 			return (f->config == c->fact->config && f->artifact == c->fact->artifact &&
-				    note_bar(&c->l->book, c->fact, NULL) == NULL ?
+				    gain_bar(c->l, c->fact, i) == NULL ?
 				(uint64_t)i + 1 :
 				0);
 	}

@@ -252,7 +252,7 @@ check_one(const struct ledger *l, const char *mine, const struct witness_rows *r
 		error = errno;
 		close(fd);
 		errno = error;
-		return (is_absent(error) || error == EBADMSG ? 0 : -1);
+		return (is_absent(error) || error == EBADMSG || file_at_fault(error) ? 0 : -1);
 	}
 	json_array_foreach(json_object_get(file, "witnesses"), i, w) {
 		if (strcmp(jsonio_text(w, "ledger_sha256", ""), mine) != 0) {

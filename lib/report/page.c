@@ -1246,7 +1246,8 @@ page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t
 	struct page p = { m, s, name, made_ms };
 
 	markup_put(m,
-	    "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta"
+	    PAGE_BEGIN
+	    "\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta"
 	    " http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<meta"
 	    " name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\""
 	    " content=\"light dark\">\n<meta name=\"referrer\" content=\"no-referrer\">\n<meta name=\"generator\""

@@ -6,6 +6,9 @@
 #include "report/markup.h"
 #include "report/pagedata.h"
 
+/* How every page begins. */
+#define PAGE_BEGIN "<!doctype html>"
+
 /**
  * page_write(m, s, name, made_ms, again_s):
  * The whole page of a ledger called ${name}: first what the best run is,

@@ -8,6 +8,7 @@
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "base/say.h"
+#include "judge/gain.h"
 #include "law/classify.h"
 #include "ledger/settings.h"
 #include "report/pagedata.h"
@@ -621,6 +622,24 @@ count_tried(struct pagedata *s)
 	return (0);
 }
 
+/* A promotion that stands falls with a run that its gain rests on, too. */
+static void
+settle_bar(struct pagedata *s, struct pagedata_promotion *p)
+{
+	const struct standings *b = &s->l.book;
+	const struct standings_fact *run = standings_row(b, p->run), *bar;
+	size_t i;
+
+	if (p->bar != 0 || p->next != 0 || run == NULL || (bar = gain_bar(&s->l, run, (size_t)p->row - 1)) == NULL)
+		return;
+	for (i = 0; i < standings_count(b) && standings_fact(b, i) != bar; i++)
+		;
+	p->bar = (uint64_t)i + 1;
+	for (i = 0; i < s->group_count; i++)
+		if (s->groups[i].group == p->group && s->groups[i].tag == p->tag)
+			s->groups[i].promoted = 0;
+}
+
 /* From digests to the rows that have them. */
 static void
 settle_promotions(struct pagedata *s)
@@ -631,6 +650,7 @@ settle_promotions(struct pagedata *s)
 
 	for (p = s->promotions; p < s->promotions + s->promotion_count; p++) {
 		run = confirmation = 0;
+		settle_bar(s, p);
 		for (i = 0; i < s->run_count; i++)
 			if (s->runs[i].digest == p->run) {
 				run = s->runs[i].row;

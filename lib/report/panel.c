@@ -180,14 +180,16 @@ count(char text[COUNT_SIZE], int64_t n)
 	return (text);
 }
 
-/* A moment by the clock on the wall here. */
+/* A moment by the clock on the wall here, with the date if that is not today's. */
 static const char *
-moment(char text[COUNT_SIZE], int64_t ms)
+moment(char text[COUNT_SIZE], int64_t ms, int64_t now_ms)
 {
-	const time_t t = (time_t)(ms / 1000);
-	struct tm here;
+	const time_t t = (time_t)(ms / 1000), now = (time_t)(now_ms / 1000);
+	struct tm here, today;
 
-	if (localtime_r(&t, &here) == NULL || strftime(text, COUNT_SIZE, "%H:%M:%S", &here) == 0)
+	if (localtime_r(&t, &here) == NULL || localtime_r(&now, &today) == NULL ||
+	    strftime(text, COUNT_SIZE,
+		here.tm_yday == today.tm_yday && here.tm_year == today.tm_year ? "%H:%M:%S" : "%F %H:%M", &here) == 0)
 		strcpy(text, "?");
 	return (text);
 }
@@ -224,15 +226,15 @@ draw_why(struct flow *f, const struct watched *w, const char *operand)
 	else if (is_word(w, "waiting") && json_is_object(jsonio_get(v, "lane"))) {
 		if (*w->lane_holder != '\0')
 			flow_text(f, 4, "for its lane, which %s has since %s (%s)%s%s; %lld before it", w->lane_holder,
-			    moment(a, w->lane_since_ms), span(c, w->now_ms - w->lane_since_ms),
+			    moment(a, w->lane_since_ms, w->now_ms), span(c, w->now_ms - w->lane_since_ms),
 			    w->lane_until_ms > 0 ? ", until at the latest " : "",
-			    w->lane_until_ms > 0 ? moment(b, w->lane_until_ms) : "",
+			    w->lane_until_ms > 0 ? moment(b, w->lane_until_ms, w->now_ms) : "",
 			    (long long)jsonio_i64(v, "lane.ahead", 0));
 		else
 			flow_text(f, 4, "for its lane, which process %lld has; %lld before it",
 			    (long long)jsonio_i64(v, "lane.pid", 0), (long long)jsonio_i64(v, "lane.ahead", 0));
 		if (clock_parse(jsonio_text(v, "started_at", ""), &ms) == 0)
-			flow_text(f, 2, "it waits since %s (%s)", moment(a, ms), span(c, w->now_ms - ms));
+			flow_text(f, 2, "it waits since %s (%s)", moment(a, ms, w->now_ms), span(c, w->now_ms - ms));
 	} else if (is_word(w, "waiting"))
 		flow_text(f, 2, "for somebody to start %s: nobody is at work on it", stage);
 	else if (is_word(w, "wedged") || is_word(w, "stale")) {
@@ -287,9 +289,10 @@ draw_progress(struct flow *f, const struct watched *w, int utf8)
 	} else
 		flow_item(f, "%s %s", count(a, done), unit[w->stage]);
 	flow_end(f);
-	if (json_is_number(jsonio_get(p, "tokens_per_s")))
+	/* Of one that does not get on neither means anything. */
+	if (!is_word(w, "stale") && !is_word(w, "wedged") && json_is_number(jsonio_get(p, "tokens_per_s")))
 		flow_item(f, "%s tokens/s", count(a, (int64_t)jsonio_f64(p, "tokens_per_s", 0)));
-	if ((ms = jsonio_i64(p, "eta_ms", -1)) >= 0)
+	if (!is_word(w, "stale") && !is_word(w, "wedged") && (ms = jsonio_i64(p, "eta_ms", -1)) >= 0)
 		flow_item(f, "ETA %s", span(c, ms));
 	if (json_is_integer(jsonio_get(v, "left_ms"))) {
 		ms = jsonio_i64(v, "left_ms", 0);

@@ -68,12 +68,14 @@ look_into(struct rundir *r, struct active_run *x)
 	if (rundir_load(r) == -1)
 		return (-1);
 	x->at_ms = 0;
+	x->waits = 0;
 	for (s = 0; s < STAGE_COUNT; s++) {
 		owed |= (unsigned)rundir_owes(r, (enum stage)s) << s;
 		if (state_look(r, (enum stage)s, &states[s], &lock) == -1)
 			return (-1);
 		if (lock.text == RUNLOCK_GOOD && lock.lock.started_ms > x->at_ms)
 			x->at_ms = lock.lock.started_ms;
+		x->waits |= states[s] == STATE_RUNNING && lock.text == RUNLOCK_GOOD && lock.lock.waits;
 	}
 	x->state = state_next(states, owed).run;
 	return (0);
@@ -154,6 +156,19 @@ meet(struct active *a, size_t from, const char *name, const struct stat *st)
 	return (look_at(x));
 }
 
+/* A run whose spec was taken from it is one still. */
+static int
+has_lock(int dir, const char *name)
+{
+	struct str path = STR_INIT;
+	struct stat st;
+	int has = str_printf(&path, "%s/%s", name, rundir_stages[STAGE_TRAIN].lock) == 0 &&
+	    fstatat(dir, path.p, &st, AT_SYMLINK_NOFOLLOW) == 0;
+
+	str_free(&path);
+	return (has);
+}
+
 static int
 look_at_place(struct active *a, size_t from)
 {
@@ -183,7 +198,8 @@ look_at_place(struct active *a, size_t from)
 		name.n = 0;
 		if (str_printf(&name, "%s/" RUNDIR_SPEC, e->d_name) == -1)
 			rc = -1;
-		else if (fstatat(fd, name.p, &spec, AT_SYMLINK_NOFOLLOW) == 0 || errno == EACCES)
+		else if (fstatat(fd, name.p, &spec, AT_SYMLINK_NOFOLLOW) == 0 || errno == EACCES ||
+		    has_lock(fd, e->d_name))
 			rc = meet(a, from, e->d_name, &st);
 	}
 	if (rc == 0 && e == NULL && errno != 0) {
@@ -240,6 +256,8 @@ by_rank(const void *p, const void *q)
 	const struct active_run *a = p, *b = q;
 	int c = worth(a->state) - worth(b->state);
 
+	if (c == 0 && a->state == STATE_RUN_RUNNING)
+		c = a->waits - b->waits;
 	if (c == 0)
 		c = (a->at_ms < b->at_ms) - (a->at_ms > b->at_ms);
 	/* However the place was named, the run's own name decides. */

@@ -9,7 +9,7 @@
 
 /**
  * Which run of many is the active one, decided here alone: the newest that is
- * running, else the newest that is complete, else none.  A run is as old as the
+ * running, one that waits for its lane after all that do not, else the newest that is complete, else none.  A run is as old as the
  * start of its last stage, as the stage's lock tells, which a copy of the
  * directory keeps; of two of the same age the one whose name is last, byte by
  * byte, and then whose path is.  Nothing is changed.
@@ -20,6 +20,7 @@ struct active_run {
 	char *path;           /* of the run, as a person where the tool was called would type it */
 	const char *name;     /* its end */
 	enum state_run state; /* CORRUPT, too, of one that can't be read */
+	int waits;            /* running, and waits for its lane */
 	int spoilt;           /* it can't be read, for that errno */
 	int64_t at_ms;        /* start of its last stage; 0 if none has begun */
 	size_t from;          /* which place it was found in */

@@ -31,6 +31,20 @@ pruned_read(const struct rundir *r, json_t **files)
 	return (0);
 }
 
+/* What hg-prune removes, and nothing else, may be told to be gone on purpose. */
+static int
+may_be_pruned(const char *file)
+{
+	const char *const *name;
+	int s;
+
+	for (s = 0; s < STAGE_COUNT; s++)
+		for (name = rundir_stages[s].spent; *name != NULL; name++)
+			if (strcmp(*name, file) == 0)
+				return (1);
+	return (strcmp(file, RUNDIR_CHECKPOINT) == 0 || strcmp(file, RUNDIR_SCORE_DOCS) == 0);
+}
+
 const json_t *
 pruned_find(const json_t *files, const char *file, const char *sha256)
 {
@@ -38,7 +52,7 @@ pruned_find(const json_t *files, const char *file, const char *sha256)
 	size_t i;
 
 	json_array_foreach((json_t *)(uintptr_t)files, i, v)
-		if (strcmp(jsonio_text(v, "file", ""), file) == 0 &&
+		if (strcmp(jsonio_text(v, "file", ""), file) == 0 && may_be_pruned(file) &&
 		    (sha256 == NULL || strcmp(jsonio_text(v, "sha256", ""), sha256) == 0))
 			return (v);
 	return (NULL);

@@ -849,38 +849,61 @@ by_digest(const struct rows *all, const char *sha256)
 	return (NULL);
 }
 
-/* The runs that the promotion's confirmation counts: is something noted against one? */
+/* Runs that a gain rests on, and how many of them something is noted against. */
+struct counted {
+	size_t count, barred;
+};
+
+/* Those of a list of digests. 0, or -1 with errno, said. */
+static int
+put_runs(struct lineage *l, const struct rows *all, const json_t *list, struct counted *c)
+{
+	const struct rows_row *run, *bar;
+	json_t *v;
+	size_t i;
+	int rc = 0;
+
+	json_array_foreach((json_t *)(uintptr_t)list, i, v) {
+		c->count++;
+		if (rc == -1 || (run = by_digest(all, json_string_value(v))) == NULL ||
+		    (bar = barring(all, run->sha256, jsonio_text(run->json, "run.artifact_sha256", "?"))) == NULL)
+			continue;
+		c->barred++;
+		rc = put(l, "runs", LINEAGE_ALTERED, jsonio_text(run->json, "run.run_id", "?"), run->sha256,
+		    "the gain rests on it, and row %lld says: %s%s%s", (long long)bar->number,
+		    strcmp(jsonio_text(bar->json, "kind", ""), "note") == 0 ? "altered" : "revoked",
+		    *jsonio_text(content(bar->json), "text", "") == '\0' ? "" : ": ",
+		    jsonio_text(content(bar->json), "text", ""));
+	}
+	return (rc);
+}
+
+/* Those of the promotion's confirmation, and those that calibrated its lane before. */
 static int
 put_counted(struct lineage *l, const char *ledger, const struct rows *all, const json_t *promotion)
 {
-	static const char *const sides[] = { "confirmation.challenger_runs", "confirmation.incumbent_runs" };
-	const char *confirmation = jsonio_text(promotion, "promotion.confirmation_sha256", "");
-	const struct rows_row *row = by_digest(all, confirmation), *run, *bar;
-	size_t s, i, count = 0, barred = 0;
-	json_t *v;
-	int rc = 0;
+	const struct rows_row *row = by_digest(all, jsonio_text(promotion, "promotion.confirmation_sha256", "")), *r;
+	struct counted c = { 0, 0 };
+	int rc;
 
 	if (row == NULL)
 		return (0);
-	for (s = 0; s < 2; s++)
-		json_array_foreach(jsonio_get(row->json, sides[s]), i, v) {
-			count++;
-			if (rc == -1 || (run = by_digest(all, json_string_value(v))) == NULL ||
-			    (bar = barring(all, run->sha256, jsonio_text(run->json, "run.artifact_sha256", "?"))) ==
-				NULL)
-				continue;
-			barred++;
-			rc = put(l, "runs", LINEAGE_ALTERED, jsonio_text(run->json, "run.run_id", "?"), run->sha256,
-			    "the gain rests on it, and row %lld says: %s%s%s", (long long)bar->number,
-			    strcmp(jsonio_text(bar->json, "kind", ""), "note") == 0 ? "altered" : "revoked",
-			    *jsonio_text(content(bar->json), "text", "") == '\0' ? "" : ": ",
-			    jsonio_text(content(bar->json), "text", ""));
-		}
-	return (rc == -1 || barred != 0 ?
+	rc = put_runs(l, all, jsonio_get(row->json, "confirmation.challenger_runs"), &c);
+	if (rc == 0)
+		rc = put_runs(l, all, jsonio_get(row->json, "confirmation.incumbent_runs"), &c);
+	for (r = all->list; r < row && rc == 0; r++)
+		if (strcmp(jsonio_text(r->json, "kind", ""), "calibration") == 0 &&
+		    strcmp(jsonio_text(r->json, "calibration.group_sha256", ""),
+			jsonio_text(row->json, "confirmation.group_sha256", "?")) == 0 &&
+		    strcmp(jsonio_text(r->json, "calibration.lane", ""),
+			jsonio_text(row->json, "confirmation.lane", "?")) == 0)
+			rc = put_runs(l, all, jsonio_get(r->json, "calibration.runs"), &c);
+	return (rc == -1 || c.barred != 0 ?
 		rc :
 		put(l, "runs", LINEAGE_OK, ledger, row->sha256,
-		    "nothing is noted against the %zu of row %lld; hg-ledger recheck reads their files", count,
-		    (long long)row->number));
+		    "nothing is noted against the %zu of row %lld and its lane's calibration; "
+		    "hg-ledger recheck reads their files",
+		    c.count, (long long)row->number));
 }
 
 int
