@@ -22,15 +22,15 @@ def judge(events):
         before = [f for f in faults if f["t"] <= r["t"]]
         full = any(f["what"] == "full" and f["t"] >= r["t"] - 60 for f in before)
         mine = {f["what"] for f in before if f.get("run") == r["run"] and f.get("turn") == r.get("turn")}
-        allowed = {"owner_died": {"kill-owner"}, "owner_stopped": {"stop"}, "stalled": {"stop"}}
-        may = allowed.get(r["did"], {"kill-owner", "stop"})
+        allowed = {"owner_died": {"kill-owner", "kill-all"}, "owner_stopped": {"stop"}, "stalled": {"stop"}}
+        may = allowed.get(r["did"], {"kill-owner", "kill-all", "stop"})
         if r["did"] not in ("nothing", "held", "elsewhere") and not mine & may and not full:
             wrong.append("%s %s %s" % (r["run"], r["stage"], r["did"]))
     out.append((not wrong, "wrong reaps: %d of %d %s" % (len(wrong), len(reaps), "; ".join(wrong[:5]))))
     if final is None:
         out.append((None, "the log has no end"))
     else:
-        for key in ("survivors", "temporaries", "unanswered"):
+        for key in ("survivors", "temporaries", "unanswered", "rows"):
             out.append((not final[key], "%s: %d %s" % (key, len(final[key]), "; ".join(map(str, final[key][:5])))))
         for key in ("verify", "replay", "drain"):
             out.append((final[key] == 0, "%s ends with %d" % (key, final[key])))
@@ -94,6 +94,8 @@ class Soak:
         self.env = dict(os.environ, HOMEGOLF_LANES=self.top + "/lanes", HOMEGOLF_SOAK=self.mark.split("=")[1])
         self.log = open("soak.jsonl", "w")
         self.events, self.turn, self.number = [], dict.fromkeys(NAMES, 0), seed * 100000 % 1000000000
+        # Which victim there is depends on the machine: it is drawn apart, so that the order of faults is the seed's alone.
+        self.pick = random.Random(seed + 1)
         self.mounted, self.children, self.stopped, self.hot = False, {}, {}, None
 
     def say(self, ev, **what):
@@ -203,7 +205,8 @@ class Soak:
                 pass
 
     def fault(self):
-        what = self.random.choice(["kill-owner", "kill-worker", "kill-driver", "kill-campaign", "stop", "full", "corrupt"])
+        what = self.random.choice(["kill-owner", "kill-owner", "kill-worker", "kill-driver", "kill-campaign",
+                                   "kill-all", "stop", "stop", "full", "corrupt"])
         if what == "full":
             if self.mounted and self.hot is None:
                 self.say("fault", what=what)
@@ -216,12 +219,12 @@ class Soak:
                         pass
             return
         if what == "corrupt":
-            name = self.random.choice(NAMES)
+            name = self.pick.choice(NAMES)
             path = "c/in/%s.json" % name
             try:
                 with open(path) as f:
                     text = f.read()
-                self.put(path, text[:len(text) // 2] if self.random.random() < 0.5 else text + "\n")
+                self.put(path, text[:len(text) // 2] if self.pick.random() < 0.5 else text + "\n")
                 self.say("fault", what=what, run=name, turn=self.turn[name])
             except OSError:
                 pass
@@ -237,17 +240,27 @@ class Soak:
             run = next((os.path.basename(a) for a in argv if os.path.basename(a) in NAMES), None)
             stage = kind in ("hg-train", "hg-export", "hg-prompt", "hg-score")
             owner = stage and any("\"%d\"" % pid in t or re.search(r"\b%d\b" % pid, t) for t in self.locks(run))
-            if {"kill-owner": owner, "kill-worker": stage and not owner or kind == "stub.sh",
+            if {"kill-owner": owner, "kill-all": owner, "kill-worker": stage and not owner or kind == "stub.sh",
                     "kill-driver": kind == "hg-run", "kill-campaign": kind == "hg-campaign", "stop": stage}[what]:
                 victims.append((pid, run, kind, parent))
         if not victims:
             return
-        pid, run, kind, _ = self.random.choice(victims)
+        pid, run, kind, _ = self.pick.choice(victims)
         self.say("fault", what=what, pid=pid, run=run, kind=kind, turn=self.turn.get(run))
+        # Without its driver an owner that died is the reapers'.
+        if what == "kill-all":
+            for other, (name, _, _) in self.processes().items():
+                try:
+                    with open("/proc/%d/cmdline" % other, "rb") as f:
+                        argv = [os.path.basename(a) for a in f.read().decode("utf-8", "replace").split("\0")]
+                    if name == "hg-run" and run in argv:
+                        os.kill(other, signal.SIGKILL)
+                except OSError:
+                    pass
         try:
             os.kill(pid, signal.SIGSTOP if what == "stop" else signal.SIGKILL)
             if what == "stop":
-                self.stopped[pid] = time.monotonic() + self.random.choice([1, 8])
+                self.stopped[pid] = time.monotonic() + self.pick.choice([1, 8])
         except ProcessLookupError:
             pass
 
@@ -345,15 +358,32 @@ class Soak:
         unanswered += [n for n in NAMES if os.path.exists("c/in/%s.json" % n) and n not in names]
         temporaries = [p for p in glob.glob("c/**/*", recursive=True) + glob.glob("c/**/.*", recursive=True)
                        if ".tmp" in os.path.basename(p) or p.endswith(".new")]
+        rows = self.rows()
         verify = self.tool("hg-ledger", "verify", "c/ledger")
         replay = self.tool("hg-ledger", "replay", "c/ledger")
         for t in (verify, replay):
             if t.returncode:
                 print("# " + (t.stderr or t.stdout).strip()[-400:].replace("\n", "\n# "))
         self.say("final", survivors=["%d %s" % (p, k[0]) for p, k in left.items()], temporaries=temporaries,
-                 unanswered=unanswered, verify=verify.returncode, replay=replay.returncode, drain=drain or stop)
+                 unanswered=unanswered, rows=rows, verify=verify.returncode, replay=replay.returncode, drain=drain or stop)
         for pid in left:
             os.kill(pid, signal.SIGKILL)
+
+    def rows(self):
+        """Runs whose request is done and that have not exactly one row; and rows of the same run."""
+        count = collections.Counter()
+        with open("c/ledger/ledger.jsonl") as f:
+            for line in f:
+                row = json.loads(line)
+                if row["kind"] == "run":
+                    count[row["run"]["run_uid"]] += 1
+        wrong = ["%s has %d rows" % i for i in count.items() if i[1] != 1]
+        done = {"%s.%d" % (e["name"], e["turn"]) for e in self.events if e["ev"] == "end" and e["state"] == "done"}
+        for name in sorted(done):
+            with open("archive/%s/spec.json" % name) as f:
+                if count[json.load(f)["run_uid"]] != 1:
+                    wrong.append(name)
+        return wrong
 
     def close(self):
         for pid in self.processes():
