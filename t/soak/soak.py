@@ -204,9 +204,12 @@ class Soak:
             except OSError:
                 pass
 
-    def fault(self):
-        what = self.random.choice(["kill-owner", "kill-owner", "kill-worker", "kill-driver", "kill-campaign",
+    def draw(self):
+        return self.random.choice(["kill-owner", "kill-owner", "kill-worker", "kill-driver", "kill-campaign",
                                    "kill-all", "stop", "stop", "full", "corrupt"])
+
+    def fault(self, what):
+        """Whether there was anything that it could befall."""
         if what == "full":
             if self.mounted and self.hot is None:
                 self.say("fault", what=what)
@@ -217,7 +220,7 @@ class Soak:
                             f.write(bytes(1 << 16))
                     except OSError:
                         pass
-            return
+            return True
         if what == "corrupt":
             name = self.pick.choice(NAMES)
             path = "c/in/%s.json" % name
@@ -227,8 +230,8 @@ class Soak:
                 self.put(path, text[:len(text) // 2] if self.pick.random() < 0.5 else text + "\n")
                 self.say("fault", what=what, run=name, turn=self.turn[name])
             except OSError:
-                pass
-            return
+                return False
+            return True
         victims = []
         for pid, (kind, _, _) in sorted(self.processes().items()):
             try:
@@ -239,12 +242,12 @@ class Soak:
                 continue
             run = next((os.path.basename(a) for a in argv if os.path.basename(a) in NAMES), None)
             stage = kind in ("hg-train", "hg-export", "hg-prompt", "hg-score")
-            owner = stage and any("\"%d\"" % pid in t or re.search(r"\b%d\b" % pid, t) for t in self.locks(run))
+            owner = stage and any(re.search(r"\bpid=%d\b" % pid, t) for t in self.locks(run))
             if {"kill-owner": owner, "kill-all": owner, "kill-worker": stage and not owner or kind == "stub.sh",
                     "kill-driver": kind == "hg-run", "kill-campaign": kind == "hg-campaign", "stop": stage}[what]:
                 victims.append((pid, run, kind, parent))
         if not victims:
-            return
+            return False
         pid, run, kind, _ = self.pick.choice(victims)
         self.say("fault", what=what, pid=pid, run=run, kind=kind, turn=self.turn.get(run))
         # Without its driver an owner that died is the reapers'.
@@ -263,6 +266,7 @@ class Soak:
                 self.stopped[pid] = time.monotonic() + self.pick.choice([1, 8])
         except ProcessLookupError:
             pass
+        return True
 
     def locks(self, run):
         for path in glob.glob("c/runs/%s/*.lock" % run):
@@ -315,6 +319,7 @@ class Soak:
         self.say("begin", window=max(30, min(120, self.seconds)), seconds=self.seconds)
         end = time.monotonic() + self.seconds
         faults = renew = 0.0
+        what = self.draw()
         while time.monotonic() < end:
             now = time.monotonic()
             self.tend("campaign", 0.5, ["hg-campaign", "-1", "c"])
@@ -323,8 +328,8 @@ class Soak:
             if now >= renew and self.hot is None:
                 self.renew()
                 renew = now + 1
-            if now >= faults:
-                self.fault()
+            if now >= faults and (self.fault(what) or now >= faults + 5):
+                what = self.draw()
                 faults = now + self.random.uniform(0.5, 3)
             kinds = {}
             for kind, kb, fds in self.processes().values():
@@ -370,18 +375,19 @@ class Soak:
             os.kill(pid, signal.SIGKILL)
 
     def rows(self):
-        """Runs whose request is done and that have not exactly one row; and rows of the same run."""
+        """Attempts with more than one row, and runs without one whose request is done."""
         count = collections.Counter()
         with open("c/ledger/ledger.jsonl") as f:
             for line in f:
                 row = json.loads(line)
                 if row["kind"] == "run":
-                    count[row["run"]["run_uid"]] += 1
-        wrong = ["%s has %d rows" % i for i in count.items() if i[1] != 1]
+                    count[row["run"]["run_uid"], row["run"]["attempt"]] += 1
+        wrong = ["attempt %d of %s has %d rows" % (i[1], i[0], n) for i, n in count.items() if n != 1]
+        judged = {uid for uid, _ in count}
         done = {"%s.%d" % (e["name"], e["turn"]) for e in self.events if e["ev"] == "end" and e["state"] == "done"}
         for name in sorted(done):
             with open("archive/%s/spec.json" % name) as f:
-                if count[json.load(f)["run_uid"]] != 1:
+                if json.load(f)["run_uid"] not in judged:
                     wrong.append(name)
         return wrong
 
