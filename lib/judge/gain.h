@@ -40,8 +40,8 @@ struct gain {
 const char *gain_of(const struct standings *b, const struct standings_fact *confirmation, struct gain *out);
 
 /*
- * What bars a promotion of that run, made after so many rows: said of the run itself or its artifact, or of one that its
- * gain rests on.  A fact, or NULL; also where memory or a row can't be had.
+ * What bars a promotion of that run, made after so many rows: said of the run itself or its artifact, or of one that
+ * its gain rests on.  A fact, or NULL; also where memory or a row can't be had.
  */
 const struct standings_fact *gain_bar(const struct ledger *l, const struct standings_fact *run, size_t rows);
 

@@ -9,10 +9,11 @@
 
 /**
  * Which run of many is the active one, decided here alone: the newest that is
- * running, one that waits for its lane after all that do not, else the newest that is complete, else none.  A run is as old as the
- * start of its last stage, as the stage's lock tells, which a copy of the
- * directory keeps; of two of the same age the one whose name is last, byte by
- * byte, and then whose path is.  Nothing is changed.
+ * running, one that waits for its lane after all that do not, else the newest
+ * that is complete, else none.  A run is as old as the start of its last stage,
+ * as the stage's lock tells, which a copy of the directory keeps; of two of the
+ * same age the one whose name is last, byte by byte, and then whose path is.
+ * Nothing is changed.
  * Checked: t/hg-active.bats.
  */
 
