@@ -126,6 +126,32 @@ is_digest(const char *text, char hex[SHA256_HEX_SIZE])
 	return (1);
 }
 
+static int
+is_called(void *name, const struct rows_row *row)
+{
+	return (strcmp(jsonio_text(row->json, "kind", ""), "run") == 0 &&
+	    strcmp(jsonio_text(row->json, "run.run_id", ""), name) == 0);
+}
+
+/* A run that is not there, by the last row of its name: the exit code, or -1 if there is none. */
+static int
+of_row(const char *path, const char *ledger, int json)
+{
+	const char *name = strrchr(path, '/') == NULL ? path : strrchr(path, '/') + 1;
+	struct lineage l = { .links = NULL };
+	struct rows rows;
+	int code = -1;
+
+	if (rows_read(ledger, is_called, (void *)(uintptr_t)name, &rows) == -1)
+		return (ledger_exit(errno));
+	if (rows.count > 0)
+		code = lineage_row(ledger, &rows.list[rows.count - 1], &l) == -1 ? HG_EXIT_SYSTEM :
+										   print(path, NULL, NULL, &l, json);
+	json_decref(l.links);
+	rows_free(&rows);
+	return (code);
+}
+
 /* A file or a digest, by the runs that know it. */
 static int
 of_digest(const char *what, const char *ledger, char *const *runs, int n, int json)
@@ -137,6 +163,10 @@ of_digest(const char *what, const char *ledger, char *const *runs, int n, int js
 	int fd, rc, code = HG_EXIT_DONE;
 	size_t i;
 
+	if (file && ledger != NULL && stat(what, &st) == -1 && errno == ENOENT &&
+	    (code = of_row(what, ledger, json)) != -1)
+		return (code);
+	code = HG_EXIT_DONE;
 	if (file && stat(what, &st) == 0 && !S_ISREG(st.st_mode)) {
 		say_error("'%s' is no file that could have been kept", what);
 		return (HG_EXIT_USAGE);

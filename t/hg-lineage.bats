@@ -241,6 +241,13 @@ export_report.json: artifact.sha256" ]
 	[ "$(jq -r .found.as <<< "$output")" = "row 2: artifact_sha256" ]
 	states | grep -qx 'artifact missing'
 	states | grep -qx 'row ok'
+	# by its name, too
+	run --separate-stderr hg-lineage -j -l ledger runs/a
+	[ "$status" -eq 2 ] || { echo "$output$stderr" >&2; false; }
+	[ "$(jq -r .run <<< "$output")" = runs/a ]
+	states | grep -qx 'artifact missing'
+	run -100 --separate-stderr hg-lineage -l ledger runs/nobody
+	run -100 --separate-stderr hg-lineage runs/a
 }
 
 @test "a row that is of other files, no row, and a ledger that is not to be found are told apart" {
