@@ -136,12 +136,12 @@ text() {
 @test "a ledger that does not verify makes no page: 103, and which row" {
 	cp -a "$F/plain" bad
 	sed -i '9s/"seed": /"seed": 7/' bad/ledger/ledger.jsonl
-	echo before > p.html
+	echo '<!doctype html>before' > p.html
 	run --separate-stderr hg-report -o p.html bad/ledger
 	[ "$status" -eq 103 ]
 	[ -z "$output" ]
 	[[ "$stderr" == *"row 9 was altered"* ]]
-	[ "$(cat p.html)" = before ]
+	[ "$(cat p.html)" = '<!doctype html>before' ]
 	run --separate-stderr hg-report bad/ledger
 	[ "$status" -eq 103 ]
 	[ -z "$output" ]
