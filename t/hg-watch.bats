@@ -98,12 +98,15 @@ ago() {
 	says 99 waiting runs/r
 	tr '\n' ' ' < panel > line
 	holder="process $(owner_of train runs/first), run 'runs/first'"
-	time='[0-9:]{8}'
+	# midnight may pass meanwhile
+	time='([0-9-]{10} )?[0-9:]{5,8}'
 	grep -qE "for its lane, which $holder has since $time \([0-9]+ s\), until at the latest $time; 0 before it" line
 	grep -qE "it waits since $time \([0-9]+ s\)" line
 	hg-watch -j -t 0.1 runs/r > json || [ $? -eq 99 ]
 	"$HG_T/tools/contract" -1 watch json
 	[ "$(jq -r '.lane.holder' json)" = "$holder" ]
+	# that is another day, which is said
+	grep -q "until at the latest $(date -d "$(jq -r .lane.until json)" '+%F %H:%M'); 0" line
 	[ "$(jq -r '.lane.since <= .at and .lane.until > .at' json)" = true ]
 	# Nothing is made where there is no lane.
 	run -99 env HOMEGOLF_LANES="$PWD/nolanes" hg-watch -1 runs/r
