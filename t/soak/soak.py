@@ -155,9 +155,15 @@ class Soak:
             "reserved": [], "calibrate": False, "window_ms": 60000}))
 
     def put(self, path, text):
-        with open(path + ".new", "w") as f:
-            f.write(text)
-        os.rename(path + ".new", path)
+        try:
+            with open(path + ".new", "w") as f:
+                f.write(text)
+            os.rename(path + ".new", path)
+        except OSError:
+            # The disk is full now and then; what was not put into place is nobody's.
+            if os.path.exists(path + ".new"):
+                os.unlink(path + ".new")
+            raise
 
     def request(self, name):
         self.number += 1
