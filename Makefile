@@ -334,7 +334,7 @@ bench: all
 
 behaviours:
 	@for n in $$(seq 1 99); do \
-		grep -qE "test_tags=.*\\bb$$n\\b" t/*.bats t/unit/*.c || echo b$$n; \
+		grep -qE "test_tags=.*\\bb$$n\\b" t/*.bats t/*/*.sh t/unit/*.c || echo b$$n; \
 	done
 
 PREFIX ?= /usr/local

@@ -95,19 +95,19 @@ of_run(const char *path, const char *ledger, const char *sha256, const char *as,
 }
 
 static int
-of_match(const struct find_match *m, const char *ledger, const char *sha256, int json)
+of_match(const struct find_match *m, const char *ledger, int json)
 {
 	struct lineage l = { .links = NULL };
 	int code;
 
 	/* Of what many runs have in common each is named; its lineage is asked for by name. */
 	if (m->shared)
-		return (print(m->run, sha256, m->as, &l, json));
+		return (print(m->run, m->sha256, m->as, &l, json));
 	if (m->run != NULL)
-		return (of_run(m->run, ledger, sha256, m->as, json));
+		return (of_run(m->run, ledger, m->sha256, m->as, json));
 	code = lineage_row(ledger, &m->row, &l) == -1 ?
 	    HG_EXIT_SYSTEM :
-	    print(jsonio_text(m->row.json, "run.run_id", "?"), sha256, m->as, &l, json);
+	    print(jsonio_text(m->row.json, "run.run_id", "?"), m->sha256, m->as, &l, json);
 	json_decref(l.links);
 	return (code);
 }
@@ -181,7 +181,7 @@ of_digest(const char *what, const char *ledger, char *const *runs, int n, int js
 	if (find_runs(sha256, file ? what : NULL, ledger, runs, n, &f) == -1)
 		code = ledger_exit(errno);
 	for (i = 0; i < f.count && code != HG_EXIT_SYSTEM; i++)
-		code = exit_worse(code, of_match(&f.list[i], ledger, sha256, json));
+		code = exit_worse(code, of_match(&f.list[i], ledger, json));
 	if (f.count == 0 && code == HG_EXIT_DONE) {
 		say_error("no run that was looked at knows '%s'%s%s%s; name more of them, or a ledger by -l", what,
 		    file ? " (" : "", file ? sha256 : "", file ? ")" : "");

@@ -11,17 +11,14 @@
 #include "base/opt.h"
 #include "base/proc.h"
 #include "base/say.h"
-#include "base/str.h"
-#include "data/dataset.h"
 #include "gpt/artifact.h"
 #include "gpt/checkpoint.h"
-#include "work/speccheck.h"
 #include "gpt/trainer_bytes.h"
 #include "gpt/trainspec.h"
 #include "run/mint.h"
 #include "run/specdiff.h"
 #include "run/specrequest.h"
-#include "schema/contract.h"
+#include "work/speccheck.h"
 
 static const struct opt_tool tool = {
 	"hg-spec",

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/exit.h"
 #include "base/jsonio.h"
+#include "base/jsonnull.h"
 #include "base/num.h"
 #include "base/opt.h"
 #include "base/out.h"
@@ -80,20 +81,6 @@ print(const struct triage *t, int only)
 												"-");
 }
 
-static json_t *
-text_or_null(const char *text)
-{
-	return (text == NULL || *text == '\0' ? json_null() : json_string(text));
-}
-
-static json_t *
-time_or_null(int64_t ms)
-{
-	char text[CLOCK_TEXT_SIZE];
-
-	return (ms > 0 ? json_string(clock_text(text, ms)) : json_null());
-}
-
 static int
 print_json(const struct triage *t, int only)
 {
@@ -109,15 +96,15 @@ print_json(const struct triage *t, int only)
 		if (only == -1 || (int)line->state == only)
 			json_array_append_new(list,
 			    json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:I, s:o, s:o}", "name", line->request.name,
-				"state", triage_state_name(line->state), "lane", text_or_null(line->request.lane),
-				"reason", text_or_null(line->reason), "request_sha256",
-				text_or_null(line->request.sha256), "kind",
-				text_or_null(line->run == NULL ? "" : line->run->kind), "has_run", line->run != NULL,
-				"age_ms", (json_int_t)line->age_ms, "why", text_or_null(line->request.why), "next",
-				text_or_null(line->next.p)));
+				"state", triage_state_name(line->state), "lane", jsonnull_text(line->request.lane),
+				"reason", jsonnull_text(line->reason), "request_sha256",
+				jsonnull_text(line->request.sha256), "kind",
+				jsonnull_text(line->run == NULL ? "" : line->run->kind), "has_run", line->run != NULL,
+				"age_ms", (json_int_t)line->age_ms, "why", jsonnull_text(line->request.why), "next",
+				jsonnull_text(line->next.p)));
 	v = json_pack("{s:s, s:s, s:s, s:s, s:o, s:I, s:o, s:o, s:I, s:o}", "schema", "homegolf.triage.v1", "campaign",
-	    t->c->path, "at", clock_text(now, t->now_ms), "word", t->word, "why", text_or_null(t->why.p),
-	    "oldest_ready_ms", (json_int_t)t->oldest_ready_ms, "progressed_at", time_or_null(t->stamp_ms), "counts",
+	    t->c->path, "at", clock_text(now, t->now_ms), "word", t->word, "why", jsonnull_text(t->why.p),
+	    "oldest_ready_ms", (json_int_t)t->oldest_ready_ms, "progressed_at", jsonnull_time(t->stamp_ms), "counts",
 	    counts, "others", (json_int_t)t->others, "requests", list);
 	if (v == NULL || (text = jsonio_line(v)) == NULL) {
 		json_decref(v);
@@ -153,15 +140,14 @@ condition(const char *name, enum promote_holds holds, const char *evidence)
 	return (holds == PROMOTE_YES ? HG_EXIT_DONE : holds == PROMOTE_NO ? HG_EXIT_NO : HG_EXIT_PENDING);
 }
 
-/* Was the run made of a request of this campaign that is no trial of it? */
+/* What was made to try the campaign out counts for none. */
 static int
-is_asked_for(const struct campaign *c, const struct ledger *l, const struct run_record *run)
+is_no_trial(const struct ledger *l, const struct run_record *run)
 {
 	struct str place = STR_INIT;
 	struct rundir r;
 	int code;
 
-	(void)c;
 	if (run->dir == NULL || ledger_place(l, run->dir, &place) == -1 || rundir_open(&r, place.p) == -1)
 		code = condition("not_synthetic", PROMOTE_PENDING, "its run is not there");
 	else {
@@ -293,11 +279,11 @@ print_conditions(struct campaign *c)
 		goto done;
 	}
 	f = standings_fact(&t.l.book, g->reference);
-	if (ledger_read(&t.l, f, &row) == -1 || promote_look(&t.l, f, &view) == -1) {
+	if (promote_look(&t.l, f, &view) == -1 || ledger_read(&t.l, f, &row) == -1) {
 		code = HG_EXIT_SYSTEM;
 		goto done;
 	}
-	code = exit_worse(code, is_asked_for(c, &t.l, &row.run));
+	code = exit_worse(code, is_no_trial(&t.l, &row.run));
 	for (i = 0; i < view.count; i++)
 		code = exit_worse(code, condition(view.list[i].name, view.list[i].holds, view.list[i].evidence));
 	if (view.promoted != 0)

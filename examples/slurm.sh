@@ -165,12 +165,14 @@ request() {
 
 # asked [SBATCH-OPTION...]: the runs that the ledger asks for, to calibrate or to confirm, if the owner wants them.
 asked() {
-	hg-campaign -a "$campaign" > "$campaign/.asked.$$" || return 111
+	runs=$(hg-campaign -a "$campaign") || return 111
 	while IFS= read -r made; do
+		[ -n "$made" ] || continue
 		[ -z "$lane" ] || [ "$(jq -r .system.lane "$made/spec.json")" = "$lane" ] || continue
 		submit -i "$made" "$@" < /dev/null || return
-	done < "$campaign/.asked.$$"
-	rm -f "$campaign/.asked.$$"
+	done <<-END
+		$runs
+	END
 }
 
 # lost RUN: one that counts as running, if it has no job and another host began it.

@@ -55,6 +55,15 @@ answer() {
 	"$HG_T/tools/contract" admission "c/admit/$1.json"
 }
 
+# judged_on_left: runs that were never trained may be put into the campaign's ledger, on lane left.
+judged_on_left() {
+	load judged
+	export JUDGED_DATA=$PWD
+	L=c/ledger SET="system.lane=left budget.max_wallclock_ms=none"
+	mkdir c/old
+	ln -s c/old runs
+}
+
 @test "the table that hg-triage prints is the one of its page, with every cell filled" {
 	hg-triage -T > table
 	sed -n '/^\.Bd -literal/,/^\.Ed/p' "$HG_TOP/man/hg-triage.1" | sed '1d;$d' | head -n 13 > page
@@ -387,11 +396,7 @@ answer() {
 
 # bats test_tags=b61
 @test "a gain that a confirmation on the calibrated lane would rather not find is escalated as undetectable, and a larger one is not" {
-	load judged
-	export JUDGED_DATA=$PWD
-	L=c/ledger SET="system.lane=left budget.max_wallclock_ms=none"
-	mkdir c/old
-	ln -s c/old runs
+	judged_on_left
 	jq '.budget.max_wallclock_ms = "none"' base.json > new
 	mv new base.json
 	request small '.about.expected_gain = 0.002'
@@ -410,11 +415,7 @@ answer() {
 }
 
 @test "the ledger's stop rule holds back what is new, and nothing that has begun" {
-	load judged
-	export JUDGED_DATA=$PWD
-	L=c/ledger SET="system.lane=left budget.max_wallclock_ms=none"
-	mkdir c/old
-	ln -s c/old runs
+	judged_on_left
 	request a
 	request b '.train.seed = 9 | .model.num_layers = 3'
 	minted b
@@ -432,4 +433,51 @@ answer() {
 	run -1 --separate-stderr hg-triage c
 	[[ "$stderr" == *"waiting: the ledger says pause: hg-ledger stop tells why" ]]
 	run -1 hg-triage -m a c
+}
+
+# bats test_tags=b57
+@test "a run that somebody was killed at making is none, and jams no name: its request makes it" {
+	local left
+	request a
+	for left in "mkdir -p c/runs/a" "mkdir -p c/runs/a/program" "mkdir -p c/runs/a/program && : > c/runs/a/program/stub.sh" \
+	    "mkdir -p c/runs/a && : > c/runs/a/.tmp.spec.json.1.0"; do
+		eval "$left"
+		is a ready left new
+		[ "$(hg-triage -m a c)" = c/runs/a ]
+		is a running left -
+		rm -r c/runs/a
+	done
+	mkdir -p c/runs/a
+	: > c/runs/a/metrics.jsonl
+	is a escalated - corrupt
+	run -1 hg-triage -m a c
+}
+
+@test "a disk that is full while a request's run is made leaves the name to be taken once there is room" {
+	[ "$(id -u)" -eq 0 ] || skip "only root mounts"
+	mkdir small
+	mount -t tmpfs -o size=256k none small || skip "no tmpfs here"
+	cp -r c base.json small/
+	cp -r data small/
+	cd small
+	printf '#!/bin/sh\n# %01000d\n' 0 > stub.sh
+	chmod +x stub.sh
+	jq -n --arg stub "$PWD/stub.sh" '{system: {backend: "external"}, trainer: {command: [$stub], files: [$stub], gives: "claim",
+	    reads: {val_bpb: "val_bpb ([0-9.]+)"}}, about: {hypothesis: "h", expected_gain: 1}}' > c/in/prog.json
+	answer prog '["reserved"]'
+	hg-triage c > said 2> why || :
+	grep -q "^prog	ready	left	new" said || { cat said why >&2; cd ..; umount small; false; }
+	dd if=/dev/zero of=fill bs=1k > filled 2>&1 || :
+	run hg-triage -m prog c
+	code=$status
+	rm fill
+	after=$(hg-triage c 2> /dev/null | grep '^prog' | cut -f 2,4)
+	made=$(hg-triage -m prog c 2>&1 || :)
+	cmp stub.sh c/runs/prog/program/stub.sh && same=1 || same=0
+	cd ..
+	umount small
+	[ "$code" -eq 111 ]
+	[ "$after" = "ready	new" ] || { echo "$after" >&2; false; }
+	[ "$made" = c/runs/prog ]
+	[ "$same" -eq 1 ]
 }

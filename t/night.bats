@@ -1,5 +1,6 @@
 # A night by examples/night.md, by hand and by other tools' queues; and two machines over one directory.
 load helper
+load requests
 
 setup_file() {
 	export DATA=$BATS_FILE_TMPDIR/data
@@ -136,24 +137,12 @@ need_machines() {
 	[ "$(id -u)" -eq 0 ] && on probe true 2> /dev/null || skip "no namespaces to make machines of here"
 }
 
-# shared LANE...: a campaign whose requests are one a lane, of so many steps.
+# shared LANE...: a campaign whose requests are one a lane, called as that is.
 shared() {
-	local n=0 lane
-	mkdir -p c/in
-	cat > c/base.json <<-END
-		{"data": {"dir": "$DATA"},
-		 "model": {"vocab_size": 260, "num_layers": 2, "model_dim": 16, "num_heads": 2, "num_kv_heads": 1},
-		 "train": {"seq_len": 64, "batch_tokens": 128, "micro_batch_tokens": 128, "iterations": 3, "warmup_steps": 1,
-			"warmdown_frac": 0.4},
-		 "prompt": {"text": "Document", "tokens": 8}, "budget": {"max_wallclock_ms": "none"},
-		 "system": {"backend": "ref", "threads": 1}}
-	END
-	printf '%s\n' "$@" | jq -R '{name: .}' | jq -s \
-		'{schema: "homegolf.campaign.v1", base: "base.json", calibrate: false, lanes: ., routes: []}' > c/campaign.json
+	local lane
+	campaign "$@"
 	for lane; do
-		n=$((n + 1))
-		jq -n --arg lane "$lane" --argjson n $n '{train: {seed: $n}, system: {lane: $lane},
-			about: {hypothesis: "another seed", expected_gain: 0.1}}' > "c/in/$lane.json"
+		ask "$lane" "$lane"
 	done
 }
 

@@ -374,6 +374,17 @@ altered() {
 	[[ "$(field old .verdict.text)" != *"e+"* ]]
 }
 
+# taken_by_a: a and b are for the first slot of a plan, and a has taken it.
+taken_by_a() {
+	local r line
+	planned_by_the_clock
+	line=$(hg-ledger next "$L")
+	for r in a b; do
+		slot_spec "$line" "runs/$r"
+	done
+	hg-ledger take "$L" runs/a > /dev/null
+}
+
 # bats test_tags=b89
 @test "a gain for which more runs came to nothing than there are pairs is told so, and is not promoted" {
 	planned_by_the_clock
@@ -392,12 +403,7 @@ altered() {
 
 # bats test_tags=b89
 @test "a run that failed and is tried again takes its slot anew, and no other one beside it" {
-	planned_by_the_clock
-	line=$(hg-ledger next "$L")
-	for r in a b; do
-		slot_spec "$line" "runs/$r"
-	done
-	hg-ledger take "$L" runs/a > /dev/null
+	taken_by_a
 	"$PYTHON" "$HG_TOP/t/tools/judged_run.py" runs/a 2.3 refuse=train:out_of_memory
 	hg-ledger add "$L" runs/a > added || :
 	hg-retry train runs/a
@@ -420,12 +426,7 @@ altered() {
 
 # bats test_tags=b89
 @test "a run that has a slot and is gone is called lost by a row, counts as one that came to nothing, and another takes the slot" {
-	planned_by_the_clock
-	line=$(hg-ledger next "$L")
-	for r in a b; do
-		slot_spec "$line" "runs/$r"
-	done
-	hg-ledger take "$L" runs/a > /dev/null
+	taken_by_a
 	# not while it is there, nor of one that has no slot
 	run -1 --separate-stderr hg-ledger take -x "$L" runs/a
 	[[ "$stderr" == *"/runs/a' is there, and not lost"* ]]

@@ -13,6 +13,7 @@ setup() {
 	[ "$status" -ne 1 ]
 	[[ $output != *"not ok"* ]]
 	[[ $output == *"survivors: 0"* ]]
+	[[ $output == *"names that jammed: 0"* ]]
 	[[ $output == *"unanswered: 0"* ]]
 }
 
@@ -29,7 +30,8 @@ log() {
 		    if t % 10 == 0 and ("stuck" not in o or t < 50):
 		        say("fault", t, what="kill-owner", run="alpha", turn=t)
 		        say("reap", t, run="beta" if "wrong" in o else "alpha", turn=t, stage="train", did="owner_died")
-		        say("end", t, name="alpha", turn=t, state="done", reason="noise")
+		        say("end", t, name="alpha", turn=t, state="escalated" if "jammed" in o else "done",
+		            reason="corrupt" if "jammed" in o else "noise")
 		left = {k: ["7 hg-train"] if k in o else [] for k in ("survivors", "temporaries", "unanswered", "rows")}
 		say("final", 201, verify=int("verify" in o), replay=0, drain=0, **left)
 	END
@@ -41,7 +43,7 @@ log() {
 	log
 	[ "$status" -eq 0 ]
 	local bad
-	for bad in survivors temporaries unanswered rows verify wrong grows descriptors stuck; do
+	for bad in survivors temporaries unanswered rows verify wrong grows descriptors stuck jammed; do
 		log $bad=1
 		echo "$bad: $output"
 		[ "$status" -eq 1 ]

@@ -291,6 +291,26 @@ os.execvp(sys.argv[1], sys.argv[1:])' fakestage train r hang) 3>&- &
 	exits 102 $pid
 }
 
+# bats test_tags=b59
+@test "work that never gets its lane and work that has it too long time out apart, each by a limit of its own" {
+	new_run s budget.lane_wait_ms=400 budget.train_deadline_ms=60000
+	new_run t budget.lane_wait_ms=60000 budget.train_deadline_ms=1500
+	fakestage -l train t hang 3>&- &
+	pid=$!
+	until_true 10 running train t
+	run -102 fakestage -l train s deliver
+	[ "$(key s/train_refusal.json .kind)" = lane_busy_timeout ]
+	exits 102 $pid
+	[ "$(key t/train_refusal.json .kind)" = deadline_exceeded ]
+	# Waiting is no part of what the deadline bounds.
+	new_run u budget.lane_wait_ms=60000 budget.train_deadline_ms=1000
+	fakestage -l train r nap=1800 deliver 3>&- &
+	pid=$!
+	until_true 10 running train r
+	run -0 fakestage -l train u deliver
+	exits 0 $pid
+}
+
 @test "a rehearsal changes nothing in the run" {
 	fakestage train r deliver
 	fakestage export r deliver

@@ -12,6 +12,7 @@
 #include "base/jsonio.h"
 #include "base/say.h"
 #include "campaign/runs.h"
+#include "run/mint.h"
 #include "run/refusal.h"
 #include "schema/contract.h"
 
@@ -125,6 +126,11 @@ add(struct campaign_runs *runs, int dir, const char *prefix, const char *name, c
 	if (!str_is_name(name) || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1 || !S_ISDIR(st.st_mode) ||
 	    rundir_open_at(&r, dir, prefix, name) == -1)
 		return (0);
+	/* Whoever was about to make it came to no end: there is no run yet. */
+	if (mint_is_fresh(r.fd) == 1) {
+		rundir_close(&r);
+		return (0);
+	}
 	if ((grown = array_room(runs->list, runs->count, &runs->cap, sizeof(*grown))) == NULL) {
 		rundir_close(&r);
 		return (-1);

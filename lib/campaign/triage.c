@@ -358,7 +358,8 @@ hold_back(const struct triage *t, struct triage_line *line, const struct plateau
 
 /* --- what to type ------------------------------------------------------------ */
 
-static void
+/* 0, or -1 with errno, said. */
+static int
 suggest(const struct triage *t, struct triage_line *line)
 {
 	struct str run = STR_INIT, ledger = STR_INIT;
@@ -366,8 +367,10 @@ suggest(const struct triage *t, struct triage_line *line)
 	int rc = 0;
 
 	snprintf(name, sizeof(name), CAMPAIGN_RUNS "/%s", line->request.name);
-	if (campaign_place(t->c, name, &run) == -1 || campaign_place(t->c, CAMPAIGN_LEDGER, &ledger) == -1)
+	if (campaign_place(t->c, name, &run) == -1 || campaign_place(t->c, CAMPAIGN_LEDGER, &ledger) == -1) {
+		rc = -1;
 		goto done;
+	}
 	switch (line->state) {
 	case TRIAGE_READY:
 		rc = line->run == NULL ?
@@ -389,10 +392,10 @@ suggest(const struct triage *t, struct triage_line *line)
 	default:
 		break;
 	}
-	(void)rc;
 done:
 	str_free(&run);
 	str_free(&ledger);
+	return (rc);
 }
 
 /* What keeps an escalated request, in words. */
@@ -661,7 +664,8 @@ triage_read(struct campaign *c, struct triage *t)
 				hold_back(t, line, &rule);
 	t->others = others(t);
 	for (line = t->list; line < t->list + t->count; line++) {
-		suggest(t, line);
+		if (suggest(t, line) == -1)
+			goto err0;
 		t->counts[line->state]++;
 		if (line->state == TRIAGE_READY && line->age_ms > t->oldest_ready_ms)
 			t->oldest_ready_ms = line->age_ms;

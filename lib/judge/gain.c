@@ -101,9 +101,10 @@ struct facts {
 };
 
 static int
-facts_add(struct facts *facts, const struct standings_fact *f)
+facts_add(void *arg, const struct standings_fact *f)
 {
 	const struct standings_fact **grown;
+	struct facts *facts = arg;
 	size_t i;
 
 	for (i = 0; i < facts->n; i++)
@@ -116,9 +117,8 @@ facts_add(struct facts *facts, const struct standings_fact *f)
 	return (0);
 }
 
-/* The runs that a calibration counted. */
-static int
-facts_calibration(const struct ledger *l, const struct standings_fact *f, struct facts *facts)
+int
+gain_calibrated(const struct ledger *l, const struct standings_fact *calibration, gain_each *each, void *arg)
 {
 	const struct standings_fact *run;
 	const json_t *digest;
@@ -126,11 +126,11 @@ facts_calibration(const struct ledger *l, const struct standings_fact *f, struct
 	size_t i;
 	int rc = 0;
 
-	if (ledger_read(l, f, &row) == -1)
+	if (ledger_read(l, calibration, &row) == -1)
 		return (-1);
 	json_array_foreach(row.calibration.runs, i, digest)
 		if ((run = standings_row(&l->book, standings_tag(json_string_value(digest)))) != NULL &&
-		    run->kind == STANDINGS_RUN && (rc = facts_add(facts, run)) == -1)
+		    run->kind == STANDINGS_RUN && (rc = each(arg, run)) != 0)
 			break;
 	row_free(&row);
 	return (rc);
@@ -156,7 +156,7 @@ facts_of_gain(const struct ledger *l, struct gain_way way, struct facts *facts)
 		for (i = 0; i < way.at; i++) {
 			f = standings_fact(b, i);
 			if (f->kind == STANDINGS_CALIBRATION && f->group == plan->group && f->lane == plan->lane &&
-			    facts_calibration(l, f, facts) == -1)
+			    gain_calibrated(l, f, facts_add, facts) == -1)
 				return (-1);
 		}
 	}

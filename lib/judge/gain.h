@@ -45,6 +45,10 @@ const char *gain_of(const struct standings *b, const struct standings_fact *conf
  */
 const struct standings_fact *gain_bar(const struct ledger *l, const struct standings_fact *run, size_t rows);
 
+/* The runs that a calibration counts, handed to ${each} until that says something else than 0, which is returned. */
+typedef int gain_each(void *arg, const struct standings_fact *run);
+int gain_calibrated(const struct ledger *l, const struct standings_fact *calibration, gain_each *each, void *arg);
+
 /* What was found of the runs that the confirmations of a way rest on, theirs and those of their calibrations. */
 struct gain_runs {
 	enum evidence worst;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/say.h"
+#include "judge/gain.h"
 #include "judge/rests.h"
 #include "law/verdict.h"
 
@@ -56,27 +57,19 @@ by_slot(const struct standings *b, uint64_t run, struct str *why)
 	return (0);
 }
 
+static int
+is_it(void *run, const struct standings_fact *counted)
+{
+	return (counted->run == *(const uint64_t *)run);
+}
+
 /* By a calibration, whose runs its row lists. */
 static int
 by_calibration(const struct ledger *l, const struct standings_fact *f, size_t number, uint64_t run, struct str *why)
 {
-	const struct standings_fact *counted;
-	const json_t *digest;
-	struct row row;
-	size_t i;
-	int rc = 0;
+	int rc = gain_calibrated(l, f, is_it, &run);
 
-	if (ledger_read(l, f, &row) == -1)
-		return (-1);
-	json_array_foreach(row.calibration.runs, i, digest) {
-		counted = standings_row(&l->book, standings_tag(json_string_value(digest)));
-		if (counted != NULL && counted->run == run) {
-			rc = str_printf(why, "the calibration in row %zu counts it", number) == -1 ? -1 : 1;
-			break;
-		}
-	}
-	row_free(&row);
-	return (rc);
+	return (rc == 1 && str_printf(why, "the calibration in row %zu counts it", number) == -1 ? -1 : rc);
 }
 
 /* By the standing of its configuration: incumbent now, or promoted once. */

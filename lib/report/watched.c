@@ -9,6 +9,7 @@
 #include "base/exit.h"
 #include "base/file.h"
 #include "base/jsonio.h"
+#include "base/jsonnull.h"
 #include "base/say.h"
 #include "report/watched.h"
 #include "run/runlock.h"
@@ -208,20 +209,6 @@ watched_look(struct watched *w, const char *path)
 /* --- for programs ------------------------------------------------------------ */
 
 static json_t *
-text_or_null(const char *text)
-{
-	return (text == NULL || *text == '\0' ? json_null() : json_string(text));
-}
-
-static json_t *
-time_or_null(int64_t ms)
-{
-	char text[CLOCK_TEXT_SIZE];
-
-	return (ms > 0 ? json_string(clock_text(text, ms)) : json_null());
-}
-
-static json_t *
 member(const json_t *from, const char *path)
 {
 	json_t *v = jsonio_get(from, path);
@@ -241,7 +228,7 @@ target_json(const struct watched *w)
 	    jsonio_real(t->score), "runs", (json_int_t)t->runs, "itself", t->itself, "loss_at_step",
 	    jsonio_real(losses_at_step(&t->losses, last.step)), "loss_at_ms",
 	    jsonio_real(losses_at_ms(&t->losses, last.ms)), "mean_loss",
-	    jsonio_real(losses_at_step(&w->losses, last.step)), "why", text_or_null(t->why)));
+	    jsonio_real(losses_at_step(&w->losses, last.step)), "why", jsonnull_text(t->why)));
 }
 
 json_t *
@@ -256,17 +243,17 @@ watched_json(const struct watched *w, const char *operand)
 	    "{s:s, s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
 	    "s:o, s:o}",
 	    "schema", "homegolf.watch.v1", "at", clock_text(now, w->now_ms), "watched", operand, "run",
-	    text_or_null(w->path), "run_uid", member(w->state, "run_uid"), "word", w->word, "done",
+	    jsonnull_text(w->path), "run_uid", member(w->state, "run_uid"), "word", w->word, "done",
 	    member(stage, "progress.done"), "expected", member(stage, "progress.expected"), "tokens_per_s",
 	    member(stage, "progress.tokens_per_s"), "eta_ms", member(stage, "progress.eta_ms"), "left_ms",
 	    member(stage, "left_ms"), "loss", member(stage, "progress.loss"), "best_loss",
 	    jsonio_real(l->count == 0 ? NAN : l->best_loss), "val_loss",
 	    jsonio_real(l->vals == 0 ? NAN : l->val[l->vals - 1].loss), "best_val_loss",
 	    jsonio_real(l->vals == 0 ? NAN : l->best_val_loss), "val_bpb", member(w->state, "val_bpb"), "resume_at",
-	    time_or_null(w->resume_ms), "lane",
+	    jsonnull_time(w->resume_ms), "lane",
 	    *w->lane_holder == '\0' ? json_null() :
 				      json_pack("{s:s, s:o, s:o}", "holder", w->lane_holder, "since",
-					  time_or_null(w->lane_since_ms), "until", time_or_null(w->lane_until_ms)),
+					  jsonnull_time(w->lane_since_ms), "until", jsonnull_time(w->lane_until_ms)),
 	    "target", target_json(w), "kind", member(stage, "kind"), "detail",
 	    *w->why != '\0' ? json_string(w->why) : member(stage, "detail"), "next", member(stage, "next"));
 	if (v != NULL && w->stage != STAGE_COUNT &&

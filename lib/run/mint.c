@@ -90,9 +90,8 @@ list_dir(int dirfd)
 	return (d);
 }
 
-/* 1 if nothing is there but what a killed hg-spec may leave, else 0; -1 with errno. */
-static int
-is_fresh(int rundir)
+int
+mint_is_fresh(int rundir)
 {
 	static const char mine[] = ".tmp." SPEC_FILE ".";
 	struct dirent *e;
@@ -148,7 +147,7 @@ publish(int rundir, const char *path, const char *name, json_t *spec)
 			(void)atomfile_sweep(rundir, SPEC_FILE);
 		return (code);
 	}
-	if ((fresh = is_fresh(rundir)) != 1) {
+	if ((fresh = mint_is_fresh(rundir)) != 1) {
 		/* Another hg-spec may have been first, since we looked. */
 		if (fresh == 0 && (code = compare(rundir, path, spec)) != -1)
 			return (code);

@@ -32,6 +32,12 @@ int mint_run(const struct mint_place *p, const char *path, json_t *spec);
 /* As mint_run, at DIR/PREFIX-N for a free N that no two callers get; prints the path. */
 int mint_next(const struct mint_place *p, json_t *spec);
 
+/*
+ * 1 if nothing is in the directory but what whoever makes a run, and was killed or met a full disk, may leave: mint_run
+ * makes the run there.  Else 0; -1 with errno.
+ */
+int mint_is_fresh(int rundir);
+
 /* The exit code for an errno of specrequest and its like. */
 int mint_exit(int error);
 

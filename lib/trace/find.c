@@ -21,17 +21,25 @@
 static const char *const named_in[] = { RUNDIR_SPEC, "training_report.json", "export_report.json", "prompt_report.json",
 	RUNDIR_SCORE_REPORT, "artifact_score_summary.json", RUNDIR_PRUNED };
 
-/* Is it that digest, of which the first digits may be given alone? */
+/* The digits of a digest, all or the first of them, and the whole one that was met last. */
+struct sought {
+	const char *digits;
+	char sha256[SHA256_HEX_SIZE];
+};
+
 static int
-is_meant(const char *text, const char *sha256)
+is_meant(const char *text, struct sought *d)
 {
-	return (strncmp(text, sha256, strlen(sha256)) == 0 && strlen(text) == SHA256_HEX_SIZE - 1 &&
-	    strspn(text, "0123456789abcdef") == SHA256_HEX_SIZE - 1);
+	if (strncmp(text, d->digits, strlen(d->digits)) != 0 || strlen(text) != SHA256_HEX_SIZE - 1 ||
+	    strspn(text, "0123456789abcdef") != SHA256_HEX_SIZE - 1)
+		return (0);
+	strcpy(d->sha256, text);
+	return (1);
 }
 
 /* Where a digest stands in a value: 1 and its path in ${where}; 0; -1 with errno ENOMEM. */
 static int
-mentioned(const json_t *v, const char *sha256, struct str *where)
+mentioned(const json_t *v, struct sought *sought, struct str *where)
 {
 	const size_t n = where->n;
 	const char *key;
@@ -40,17 +48,17 @@ mentioned(const json_t *v, const char *sha256, struct str *where)
 	int rc = 0;
 
 	if (json_is_string(v))
-		return (is_meant(json_string_value(v), sha256));
+		return (is_meant(json_string_value(v), sought));
 	json_object_foreach((json_t *)(uintptr_t)v, key, member) {
 		rc = str_printf(where, "%s%s", n == 0 || where->p[n - 1] == ' ' ? "" : ".", key) == -1 ?
 		    -1 :
-		    mentioned(member, sha256, where);
+		    mentioned(member, sought, where);
 		if (rc != 0)
 			return (rc);
 		where->p[where->n = n] = '\0';
 	}
 	json_array_foreach((json_t *)(uintptr_t)v, i, member) {
-		rc = str_printf(where, "[%zu]", i) == -1 ? -1 : mentioned(member, sha256, where);
+		rc = str_printf(where, "[%zu]", i) == -1 ? -1 : mentioned(member, sought, where);
 		if (rc != 0)
 			return (rc);
 		where->p[where->n = n] = '\0';
@@ -60,7 +68,7 @@ mentioned(const json_t *v, const char *sha256, struct str *where)
 
 /* A file of JSON that is that digest, or names it. As mentioned. */
 static int
-in_file(int dirfd, const char *name, const char *sha256, struct str *where)
+in_file(int dirfd, const char *name, struct sought *sought, struct str *where)
 {
 	char hex[SHA256_HEX_SIZE];
 	json_t *v;
@@ -69,25 +77,29 @@ in_file(int dirfd, const char *name, const char *sha256, struct str *where)
 	where->n = 0;
 	if (str_printf(where, "%s", name) == -1)
 		return (-1);
-	if (sha256_at(dirfd, name, hex, NULL) == 0 && is_meant(hex, sha256))
+	if (sha256_at(dirfd, name, hex, NULL) == 0 && is_meant(hex, sought))
 		return (1);
 	if (faccessat(dirfd, name, R_OK, 0) == -1 || jsonio_read(dirfd, name, JSONIO_MAX_BYTES, NULL, &v) == -1)
 		return (0);
 	if ((rc = str_puts(where, ": ")) == 0)
-		rc = mentioned(v, sha256, where);
+		rc = mentioned(v, sought, where);
 	json_decref(v);
 	return (rc);
 }
 
 static int
-note(struct find *f, const char *run, const char *as, int shared, const struct rows_row *row)
+note(struct find *f, const struct sought *sought, const char *run, const char *as, int shared,
+    const struct rows_row *row)
 {
 	struct find_match *list;
 
 	if ((list = array_room(f->list, f->count, &f->cap, sizeof(*list))) == NULL)
 		return (-1);
 	f->list = list;
-	list[f->count] = (struct find_match){ run == NULL ? NULL : strdup(run), strdup(as), shared, { NULL, 0, "" } };
+	list[f->count] = (struct find_match){ .run = run == NULL ? NULL : strdup(run),
+		.as = strdup(as),
+		.shared = shared };
+	strcpy(list[f->count].sha256, sought->sha256);
 	if (row != NULL)
 		list[f->count].row = *row;
 	f->count++;
@@ -120,7 +132,7 @@ again(struct find *f, const char *path)
 
 /* The data of a run, where it is what the spec means: all that dataset.json names. As mentioned. */
 static int
-in_data(const json_t *spec, const char *sha256, struct str *where)
+in_data(const json_t *spec, struct sought *sought, struct str *where)
 {
 	char hex[SHA256_HEX_SIZE];
 	int fd, rc = 0;
@@ -129,14 +141,14 @@ in_data(const json_t *spec, const char *sha256, struct str *where)
 		return (0);
 	if (sha256_at(fd, "dataset.json", hex, NULL) == 0 &&
 	    strcmp(hex, jsonio_text(spec, "data.dataset_sha256", "")) == 0)
-		rc = in_file(fd, "dataset.json", sha256, where);
+		rc = in_file(fd, "dataset.json", sought, where);
 	close(fd);
 	return (rc);
 }
 
 /* One run. 0, or -1 with errno. */
 static int
-look_at(struct find *f, const char *path, const char *sha256)
+look_at(struct find *f, const char *path, struct sought *sought)
 {
 	struct rundir r;
 	struct str where = STR_INIT;
@@ -150,13 +162,13 @@ look_at(struct find *f, const char *path, const char *sha256)
 		return (0);
 	if (rundir_load(&r) == 0) {
 		for (i = 0; i < sizeof(named_in) / sizeof(named_in[0]) && rc == 0; i++)
-			if ((rc = in_file(r.fd, named_in[i], sha256, &where)) == 1)
+			if ((rc = in_file(r.fd, named_in[i], sought, &where)) == 1)
 				shared = strstr(where.p, RUNDIR_SPEC ": data.") == where.p ||
 				    strstr(where.p, RUNDIR_SPEC ": digests.") == where.p;
-		if (rc == 0 && (rc = in_data(r.spec.json, sha256, &where)) == 1)
+		if (rc == 0 && (rc = in_data(r.spec.json, sought, &where)) == 1)
 			shared = 1;
 		if (rc == 1)
-			rc = note(f, path, where.p, shared, NULL);
+			rc = note(f, sought, path, where.p, shared, NULL);
 	}
 	str_free(&where);
 	rundir_close(&r);
@@ -183,7 +195,7 @@ by_name(const void *a, const void *b)
 
 /* A directory that is a run, and the runs directly in it, by name. */
 static int
-look_in(struct find *f, const char *dir, const char *sha256)
+look_in(struct find *f, const char *dir, struct sought *sought)
 {
 	char **names = NULL, **grown;
 	struct dirent *e;
@@ -192,7 +204,7 @@ look_in(struct find *f, const char *dir, const char *sha256)
 	int rc = 0;
 	DIR *d;
 
-	if (is_run(dir) && look_at(f, dir, sha256) == -1)
+	if (is_run(dir) && look_at(f, dir, sought) == -1)
 		return (-1);
 	if ((d = opendir(dir)) == NULL)
 		return (0);
@@ -210,7 +222,7 @@ look_in(struct find *f, const char *dir, const char *sha256)
 	if (n > 0)
 		qsort(names, n, sizeof(*names), by_name);
 	for (i = 0; i < n; i++) {
-		rc = rc == 0 ? look_at(f, names[i], sha256) : rc;
+		rc = rc == 0 ? look_at(f, names[i], sought) : rc;
 		free(names[i]);
 	}
 	free(names);
@@ -220,7 +232,7 @@ look_in(struct find *f, const char *dir, const char *sha256)
 
 /* Beside a file: the directory that it lies in, and the one above. */
 static int
-look_beside(struct find *f, const char *file, const char *sha256)
+look_beside(struct find *f, const char *file, struct sought *sought)
 {
 	const char *slash = strrchr(file, '/');
 	char dir[PATH_MAX], above[PATH_MAX];
@@ -230,7 +242,7 @@ look_beside(struct find *f, const char *file, const char *sha256)
 		snprintf(dir, sizeof(dir), ".");
 	else
 		snprintf(dir, sizeof(dir), "%.*s", n == 0 ? 1 : n, file);
-	if (look_in(f, dir, sha256) == -1)
+	if (look_in(f, dir, sought) == -1)
 		return (-1);
 	if (realpath(dir, above) == NULL || (slash = strrchr(above, '/')) == NULL || slash == above)
 		return (0);
@@ -240,18 +252,19 @@ look_beside(struct find *f, const char *file, const char *sha256)
 		*strrchr(dir, '/') = '\0';
 	else
 		snprintf(dir, sizeof(dir), "%s", strcmp(dir, ".") == 0 || strstr(dir, "..") != NULL ? ".." : ".");
-	return (*dir == '\0' ? 0 : look_in(f, dir, sha256));
+	return (*dir == '\0' ? 0 : look_in(f, dir, sought));
 }
 
 struct wanted {
-	const char *ledger, *sha256;
+	const char *ledger;
+	struct sought *sought;
 };
 
 /* Of a large ledger only what may be an answer is kept: runs that are there still, and rows that name the digest. */
 static int
 is_wanted(void *arg, const struct rows_row *row)
 {
-	const struct wanted *w = arg;
+	struct wanted *w = arg;
 	const json_t *run = json_object_get(row->json, "run");
 	struct str where = STR_INIT;
 	char *dir;
@@ -259,7 +272,7 @@ is_wanted(void *arg, const struct rows_row *row)
 
 	if (run == NULL)
 		return (0);
-	is = is_meant(row->sha256, w->sha256) || mentioned(run, w->sha256, &where) != 0;
+	is = is_meant(row->sha256, w->sought) || mentioned(run, w->sought, &where) != 0;
 	str_free(&where);
 	if (is || (dir = lineage_place(w->ledger, jsonio_text(run, "dir", ""))) == NULL)
 		return (1);
@@ -270,21 +283,21 @@ is_wanted(void *arg, const struct rows_row *row)
 
 /* A run by its last row: its directory says more, if it is there still. 0, or -1 with errno. */
 static int
-look_up_row(struct find *f, const char *ledger, const struct rows_row *row, const char *sha256)
+look_up_row(struct find *f, const char *ledger, const struct rows_row *row, struct sought *sought)
 {
 	char *dir = lineage_place(ledger, jsonio_text(row->json, "run.dir", ""));
 	struct str where = STR_INIT;
 	int rc = dir == NULL ? -1 : 0;
 
-	if (rc == 0 && is_meant(row->sha256, sha256)) {
+	if (rc == 0 && is_meant(row->sha256, sought)) {
 		if ((rc = str_printf(&where, "row %lld", (long long)row->number)) == 0)
-			rc = note(f, is_run(dir) ? dir : NULL, where.p, 0, row);
+			rc = note(f, sought, is_run(dir) ? dir : NULL, where.p, 0, row);
 	} else if (rc == 0 && is_run(dir))
-		rc = look_at(f, dir, sha256);
+		rc = look_at(f, dir, sought);
 	else if (rc == 0 && (rc = str_printf(&where, "row %lld: ", (long long)row->number)) == 0) {
-		rc = is_meant(row->sha256, sha256) ? 1 : mentioned(json_object_get(row->json, "run"), sha256, &where);
+		rc = mentioned(json_object_get(row->json, "run"), sought, &where);
 		if (rc == 1)
-			rc = note(f, NULL, where.p, 0, row);
+			rc = note(f, sought, NULL, where.p, 0, row);
 	}
 	str_free(&where);
 	free(dir);
@@ -293,7 +306,7 @@ look_up_row(struct find *f, const char *ledger, const struct rows_row *row, cons
 
 /* The runs of a ledger, by the last row of each. */
 static int
-look_up(struct find *f, const char *ledger, const char *sha256)
+look_up(struct find *f, const char *ledger, struct sought *sought)
 {
 	struct hash runs = { NULL, 0, 0 };
 	const struct rows_row *row;
@@ -308,7 +321,7 @@ look_up(struct find *f, const char *ledger, const char *sha256)
 		if (hash_find(&runs, tag, &at) != NULL)
 			continue;
 		if ((rc = hash_add(&runs, tag, i + 1)) == 0)
-			rc = look_up_row(f, ledger, row, sha256);
+			rc = look_up_row(f, ledger, row, sought);
 	}
 	hash_free(&runs);
 	return (rc);
@@ -317,18 +330,19 @@ look_up(struct find *f, const char *ledger, const char *sha256)
 int
 find_runs(const char *sha256, const char *file, const char *ledger, char *const *runs, int n, struct find *f)
 {
-	struct wanted w = { ledger, sha256 };
+	struct sought sought = { sha256, "" };
+	struct wanted w = { ledger, &sought };
 	int i, rc = 0;
 
 	memset(f, 0, sizeof(*f));
 	if (ledger != NULL && rows_read(ledger, is_wanted, &w, &f->rows) == -1)
 		return (-1);
 	for (i = 0; i < n && rc == 0; i++)
-		rc = look_in(f, runs[i], sha256);
+		rc = look_in(f, runs[i], &sought);
 	if (rc == 0 && file != NULL)
-		rc = look_beside(f, file, sha256);
+		rc = look_beside(f, file, &sought);
 	if (rc == 0 && ledger != NULL)
-		rc = look_up(f, ledger, sha256);
+		rc = look_up(f, ledger, &sought);
 	if (rc == -1)
 		say_errno("cannot look for '%s'", sha256);
 	return (rc);

@@ -12,10 +12,11 @@
  */
 
 struct find_match {
-	char *run;           /* path of its directory; NULL where that is gone */
-	char *as;            /* where the digest stands: "export_report.json: artifact.sha256" */
-	int shared;          /* as what many runs have in common: data, tokenizer */
-	struct rows_row row; /* of a run whose directory is gone; json is borrowed */
+	char *run;                    /* path of its directory; NULL where that is gone */
+	char *as;                     /* where the digest stands: "export_report.json: artifact.sha256" */
+	char sha256[SHA256_HEX_SIZE]; /* the whole digest */
+	int shared;                   /* as what many runs have in common: data, tokenizer */
+	struct rows_row row;          /* of a run whose directory is gone; json is borrowed */
 };
 
 struct find {

@@ -706,14 +706,14 @@ read_ledger(struct trace *t, const char **ledger, char **found, struct rows *row
 	return (rc);
 }
 
-/* Can what the run remembers of ledgers be read, if there is something? Else said. */
+/* Does the run remember ledgers? 1, 0, or -1, said, if what it remembers can't be read. */
 static int
-witness_is_sound(const struct trace *t)
+remembers(const struct trace *t)
 {
 	json_t *v;
 
 	if (contract_read(t->run.fd, LEDGER_WITNESS, "ledger_witness", NULL, &v) == -1)
-		return (errno == ENOENT);
+		return (errno == ENOENT ? 0 : -1);
 	json_decref(v);
 	return (1);
 }
@@ -724,12 +724,15 @@ put_no_row(struct trace *t, const char *ledger, int known)
 {
 	if (known)
 		return (put(t->l, "row", LINEAGE_UNKNOWN, ledger, NULL, "no row of the run is in it"));
-	if (ledger == NULL && !witness_is_sound(t))
+	switch (ledger == NULL ? remembers(t) : 0) {
+	case -1:
 		return (put(t->l, "row", LINEAGE_ALTERED, t->run.path, NULL, "%s", say_last()));
-	if (ledger == NULL && rundir_has(&t->run, LEDGER_WITNESS) == 1)
+	case 1:
 		return (put(t->l, "row", LINEAGE_UNKNOWN, NULL, NULL,
 		    "the run remembers a ledger that is not where it was: name it by -l"));
-	return (0);
+	default:
+		return (0);
+	}
 }
 
 int
@@ -878,32 +881,54 @@ put_runs(struct lineage *l, const struct rows *all, const json_t *list, struct c
 	return (rc);
 }
 
-/* Those of the promotion's confirmation, and those that calibrated its lane before. */
+/* Those of a confirmation, and those that calibrated its lane before. 0, or -1 with errno, said. */
 static int
-put_counted(struct lineage *l, const char *ledger, const struct rows *all, const json_t *promotion)
+put_confirmation(struct lineage *l, const struct rows *all, const struct rows_row *row, struct counted *c)
 {
-	const struct rows_row *row = by_digest(all, jsonio_text(promotion, "promotion.confirmation_sha256", "")), *r;
-	struct counted c = { 0, 0 };
-	int rc;
+	const struct rows_row *r;
+	int rc = put_runs(l, all, jsonio_get(row->json, "confirmation.challenger_runs"), c);
 
-	if (row == NULL)
-		return (0);
-	rc = put_runs(l, all, jsonio_get(row->json, "confirmation.challenger_runs"), &c);
 	if (rc == 0)
-		rc = put_runs(l, all, jsonio_get(row->json, "confirmation.incumbent_runs"), &c);
+		rc = put_runs(l, all, jsonio_get(row->json, "confirmation.incumbent_runs"), c);
 	for (r = all->list; r < row && rc == 0; r++)
-		if (strcmp(jsonio_text(r->json, "kind", ""), "calibration") == 0 &&
-		    strcmp(jsonio_text(r->json, "calibration.group_sha256", ""),
+		if (strcmp(jsonio_text(r->json, "calibration.group_sha256", ""),
 			jsonio_text(row->json, "confirmation.group_sha256", "?")) == 0 &&
 		    strcmp(jsonio_text(r->json, "calibration.lane", ""),
 			jsonio_text(row->json, "confirmation.lane", "?")) == 0)
-			rc = put_runs(l, all, jsonio_get(r->json, "calibration.runs"), &c);
-	return (rc == -1 || c.barred != 0 ?
+			rc = put_runs(l, all, jsonio_get(r->json, "calibration.runs"), c);
+	return (rc);
+}
+
+/*
+ * The runs that the promotion's gain rests on, along the incumbents back to the one that was promoted before it, as
+ * gain_back goes.
+ */
+static int
+put_counted(struct lineage *l, const char *ledger, const struct rows *all, const struct rows_row *promotion)
+{
+	const char *group = jsonio_text(promotion->json, "promotion.group_sha256", ""),
+		   *config = jsonio_text(promotion->json, "promotion.config_sha256", "");
+	struct counted c = { 0, 0 };
+	const struct rows_row *r;
+	int rc = 0, steps = 0;
+
+	for (r = promotion; rc == 0 && r-- > all->list;) {
+		if (steps > 0 && strcmp(jsonio_text(r->json, "promotion.group_sha256", ""), group) == 0 &&
+		    strcmp(jsonio_text(r->json, "promotion.config_sha256", ""), config) == 0)
+			break;
+		if (strcmp(jsonio_text(r->json, "confirmation.group_sha256", ""), group) != 0 ||
+		    strcmp(jsonio_text(r->json, "confirmation.challenger_sha256", ""), config) != 0 ||
+		    strcmp(jsonio_text(r->json, "verdict.class", ""), "improvement") != 0)
+			continue;
+		rc = put_confirmation(l, all, r, &c);
+		config = jsonio_text(r->json, "confirmation.incumbent_sha256", "");
+		steps++;
+	}
+	return (rc == -1 || c.barred != 0 || steps == 0 ?
 		rc :
-		put(l, "runs", LINEAGE_OK, ledger, row->sha256,
-		    "nothing is noted against the %zu of row %lld and its lane's calibration; "
-		    "hg-ledger recheck reads their files",
-		    c.count, (long long)row->number));
+		put(l, "runs", LINEAGE_OK, ledger, NULL,
+		    "nothing is noted against the %zu that its gain rests on; hg-ledger recheck reads their files",
+		    c.count));
 }
 
 int
@@ -947,7 +972,7 @@ lineage_promoted(const char *ledger, const struct rows *all, const struct rows_r
 	else if (rc == 0 && (rc = str_printf(&path, "%s/" RUNDIR_ARTIFACT, dir)) == 0)
 		rc = put_file(&t, AT_FDCWD, "artifact", path.p, path.p, -1, sha256);
 	if (rc == 0)
-		rc = put_counted(l, ledger, all, promotion->json);
+		rc = put_counted(l, ledger, all, promotion);
 	str_free(&path);
 	free(dir);
 	return (rc);

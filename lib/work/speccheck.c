@@ -8,10 +8,10 @@
 #include "base/say.h"
 #include "base/str.h"
 #include "data/dataset.h"
-#include "work/speccheck.h"
 #include "run/mint.h"
 #include "run/specisa.h"
 #include "schema/contract.h"
+#include "work/speccheck.h"
 
 /* How many documents, from the first, fill a window of ${need} tokens; 0 if all of them do not. */
 static uint64_t

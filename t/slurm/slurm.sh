@@ -469,9 +469,11 @@ promise 'nothing is submitted while the campaign has a file halt' halted
 promise 'of two passes at once one submits each run' at_once
 promise 'a pass while jobs are queued submits none of them again' queued_again
 promise 'a pass that could not see them submits them twice, and of two jobs of a run one waits for the other' twice
+# bats test_tags=b83
 promise 'eight runs, two submitted twice, are done once each, every stage at its first attempt, on two nodes' once
 promise 'each of them has one row, written on the head node, and a further pass submits nothing' recorded
 ask_long over 21 60
+# bats test_tags=b83
 promise 'a job that exceeds its time limit leaves a refusal and a resume point, and no row' overtime
 promise 'the next pass submits that run again, and it goes on from where it was' goes_on
 ask_long scan 22 30

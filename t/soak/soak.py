@@ -27,6 +27,9 @@ def judge(events):
         if r["did"] not in ("nothing", "held", "elsewhere") and not mine & may and not full:
             wrong.append("%s %s %s" % (r["run"], r["stage"], r["did"]))
     out.append((not wrong, "wrong reaps: %d of %d %s" % (len(wrong), len(reaps), "; ".join(wrong[:5]))))
+    # No fault of ours alters a run: one that can't be read has been left so by a tool.
+    jammed = ["%s.%s" % (e["name"], e["turn"]) for e in ends if "corrupt" in str(e["reason"]).split(",")]
+    out.append((not jammed, "names that jammed: %d %s" % (len(jammed), " ".join(jammed[:5]))))
     if final is None:
         out.append((None, "the log has no end"))
     else:
@@ -38,13 +41,14 @@ def judge(events):
     for s in samples:
         for kind, (_, kb, fds) in s["kinds"].items():
             kinds[kind].append((s["t"], kb, fds))
-    told = 0
+    told, untold = 0, []
     if len(samples) >= FEW:
         middle = (samples[0]["t"] + samples[-1]["t"]) / 2
         for kind, rows in sorted(kinds.items()):
             a = [r for r in rows if r[0] <= middle]
             b = [r for r in rows if r[0] > middle]
             if min(len(a), len(b)) < FEW // 2:
+                untold.append(kind)
                 continue
             told += 1
             drift = statistics.median(r[1] for r in b) - statistics.median(r[1] for r in a)
@@ -54,6 +58,8 @@ def judge(events):
                         "memory of %s: second half %+d KB, and %+d KB within it" % (kind, drift, grows)))
             more = statistics.median(r[2] for r in late) - statistics.median(r[2] for r in a)
             out.append((more <= 2, "descriptors of %s: %+g" % (kind, more)))
+    if told and untold:
+        out.append((True, "memory of these was seen too rarely to tell: " + " ".join(untold)))
     if not told:
         out.append((None, "memory and descriptors: %d samples are too few" % len(samples)))
     begin = (of("begin") or [{"t": 0, "window": 30}])[0]
