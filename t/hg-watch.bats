@@ -36,6 +36,19 @@ posted() {
 	cp "$BATS_TEST_TMPDIR/posted" "$2/$1_status.json"
 }
 
+# zone_where HOUR: the time zone in which it is now some minutes before HOUR's end.
+zone_where() {
+	local minutes=$(((10#$(date -u +%H) * 60 + 10#$(date -u +%M) - $1 * 60 - 50 + 2880) % 1440))
+	printf 'LOC+%02d:%02d' $((minutes / 60)) $((minutes % 60))
+}
+
+# until_is FORMAT: how the time is shown at which run r's lane is free at the latest.
+until_is() {
+	export TZ
+	says 99 waiting runs/r
+	tr '\n' ' ' < panel | grep -q "until at the latest $(date -d "$(jq -r .lane.until json)" "+$1"); 0"
+}
+
 ago() {
 	echo "(now - $1 | strftime(\"%Y-%m-%dT%H:%M:%S.000Z\"))"
 }
@@ -98,15 +111,16 @@ ago() {
 	says 99 waiting runs/r
 	tr '\n' ' ' < panel > line
 	holder="process $(owner_of train runs/first), run 'runs/first'"
-	# midnight may pass meanwhile
 	time='([0-9-]{10} )?[0-9:]{5,8}'
 	grep -qE "for its lane, which $holder has since $time \([0-9]+ s\), until at the latest $time; 0 before it" line
 	grep -qE "it waits since $time \([0-9]+ s\)" line
 	hg-watch -j -t 0.1 runs/r > json || [ $? -eq 99 ]
 	"$HG_T/tools/contract" -1 watch json
 	[ "$(jq -r '.lane.holder' json)" = "$holder" ]
-	# that is another day, which is said
-	grep -q "until at the latest $(date -d "$(jq -r .lane.until json)" '+%F %H:%M'); 0" line
+	# Where that is another day it is said; where it is today it is not.
+	[ "$(jq -r '.left_ms < 10 * 3600 * 1000' json)" = true ]
+	TZ=$(zone_where 12) until_is %T
+	TZ=$(zone_where 23) until_is '%F %H:%M'
 	[ "$(jq -r '.lane.since <= .at and .lane.until > .at' json)" = true ]
 	# Nothing is made where there is no lane.
 	run -99 env HOMEGOLF_LANES="$PWD/nolanes" hg-watch -1 runs/r
