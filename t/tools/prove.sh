@@ -1,5 +1,6 @@
 #!/bin/sh
-# prove.sh JOBS TEST...: run tests by prove, keep what they said in $HG_BUILD/tap, and name what was skipped.
+# prove.sh JOBS TEST...: run tests by prove, keep what they said in $HG_BUILD/tap, and name what was skipped; last of all,
+# where a log that was cut keeps it, what failed and what it said.
 # prove.sh -s BUILD: the slowest tests and the skipped ones, as they were the last time.
 set -u
 
@@ -9,6 +10,12 @@ skipped() {
 	[ -s "$1/tap/skipped" ] || return 0
 	echo "$(wc -l < "$1/tap/skipped") skipped:"
 	sed 's/^/  /' "$1/tap/skipped"
+}
+
+failed() {
+	for tap in "$1"/tap/*.tap; do
+		awk -v name="${tap##*/}" '/^not ok/ { print name ": " $0 } !/^#/ { of = /^not ok/ } of && /^#/' "$tap"
+	done
 }
 
 if [ "$1" = -s ]; then
@@ -26,4 +33,5 @@ mkdir -p "$HG_BUILD/tap"
 prove -j "$jobs" --timer --exec t/run "$@"
 code=$?
 skipped "$HG_BUILD"
+failed "$HG_BUILD"
 exit $code
