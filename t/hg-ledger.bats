@@ -1161,6 +1161,26 @@ follow() {
 	[[ "$output" == "stop: 4 challengers in a row"* ]]
 }
 
+@test "a run that fails each time that it is tried is one failure to the stop rule, and three runs are three" {
+	local i
+	calibrated
+	scored runs/bad1 2.3 train.matrix_lr=0.053 refuse=train:loss_diverged
+	scored runs/bad2 2.3 train.matrix_lr=0.054 refuse=train:loss_diverged
+	add runs/bad1 runs/bad2
+	for i in 1 2; do
+		hg-retry train runs/bad$i
+		scored runs/bad$i 2.3 refuse=train:loss_diverged
+		add runs/bad$i
+	done
+	[ "$(hg-ledger list -j "$L" | jq -r .verdict.class | tail -n 4 | sort -u)" = blocked ]
+	run hg-ledger stop "$L"
+	[[ "$output" != pause:* ]] || { echo "$output" >&2; false; }
+	scored runs/bad3 2.3 train.matrix_lr=0.055 refuse=train:loss_diverged
+	add runs/bad3
+	run -2 hg-ledger stop "$L"
+	[[ "$output" == "pause: the last 3 runs"* ]]
+}
+
 # bats test_tags=b31
 @test "the stop rule counts no challenger whose confirmation was given up, and counts it once when one finds it no better" {
 	calibrated

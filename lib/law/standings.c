@@ -814,6 +814,21 @@ untold(const struct standings *b, const struct standings_fact *f, size_t index)
 	return (n);
 }
 
+/* Is it a run of the row of failures that goes on, tried again? It is still one run that failed. */
+static int
+failed_before(const struct standings *b, const struct standings_fact *f, size_t index)
+{
+	const struct standings_fact *e;
+	size_t i;
+
+	for (i = f->attempt > 1 ? b->failing_since : index; i < index; i++) {
+		e = standings_fact(b, i);
+		if (e->kind == STANDINGS_RUN && e->run == f->run && !(e->klass == VERDICT_BLOCKED && e->interrupted))
+			return (1);
+	}
+	return (0);
+}
+
 static int
 apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 {
@@ -838,7 +853,9 @@ apply_run(struct standings *b, const struct standings_fact *f, size_t index)
 		return (0);
 	}
 	if (f->klass == VERDICT_BLOCKED || f->klass == VERDICT_INVALID) {
-		b->failures++;
+		if (b->failures == 0)
+			b->failing_since = index;
+		b->failures += !failed_before(b, f, index);
 		if (f->klass == VERDICT_INVALID && f->group != 0 && (p = standings_slot(b, f, &k)) != NULL) {
 			p->slot[k].invalid = 1;
 			p->invalid = 1;
