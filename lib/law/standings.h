@@ -217,10 +217,10 @@ struct standings {
 	size_t plan_count;
 	struct standings_campaign *campaigns;
 	size_t campaign_count;
-	unsigned failures;   /* blocked and invalid runs in a row, each once, however often it was tried */
+	unsigned failures;    /* blocked and invalid runs in a row, each once, however often it was tried */
 	size_t failing_since; /* the first of them */
-	uint64_t last_group; /* of the last row that had one */
-	int broken;          /* memory ran out: nothing may be judged */
+	uint64_t last_group;  /* of the last row that had one */
+	int broken;           /* memory ran out: nothing may be judged */
 };
 
 void standings_init(struct standings *b);

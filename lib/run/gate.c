@@ -162,9 +162,6 @@ gone(struct gate *e, enum stage s, const char *file, const char *sha256)
 	return (rc);
 }
 
-/* The largest file that is bound by its digest alone, the table of documents. */
-#define DIGEST_ONLY_MAX_BYTES ((uint64_t)1 << 30)
-
 /* A file that a receipt binds by size and digest; ${bytes} -1 means by digest alone. */
 static int
 file_is(struct gate *e, enum stage s, const char *file, int64_t bytes, const char *sha256)
@@ -173,7 +170,8 @@ file_is(struct gate *e, enum stage s, const char *file, int64_t bytes, const cha
 	uint64_t size;
 	int fd, rc;
 
-	if ((fd = file_open_most(e->run->fd, file, bytes == -1 ? DIGEST_ONLY_MAX_BYTES : UINT64_MAX, &size)) == -1) {
+	if ((fd = file_open_most(e->run->fd, file, bytes == -1 ? RUNDIR_DIGEST_ONLY_MAX_BYTES : UINT64_MAX, &size)) ==
+	    -1) {
 		if (errno == ENOENT)
 			return (gone(e, s, file, sha256));
 		if (!gate_at_fault(errno)) {

@@ -15,6 +15,8 @@
 #define RUNDIR_CHECKPOINT "checkpoint.safetensors"
 #define RUNDIR_ARTIFACT "artifact.hgz"
 #define RUNDIR_SCORE_DOCS "score_docs.tsv"
+/* The largest file that is bound by its digest alone, the table of documents. */
+#define RUNDIR_DIGEST_ONLY_MAX_BYTES ((uint64_t)1 << 30)
 #define RUNDIR_SCORE_REPORT "artifact_score_report.json"
 #define RUNDIR_SCORE_RESUME "score_resume.tsv"
 #define RUNDIR_SCORE_LOG "score.log"

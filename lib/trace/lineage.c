@@ -82,7 +82,7 @@ struct trace {
 
 /*
  * The digest of a file that should be of that size, unless that is -1; of another size it is not read, and has none.
- * Errors: -1 with errno.
+ * Errors: -1 with errno, EFBIG: a run's own file of no stated size is larger than any.
  */
 static int
 digest_of(int dirfd, const char *name, int64_t bytes, char hex[SHA256_HEX_SIZE], uint64_t *size)
@@ -90,7 +90,8 @@ digest_of(int dirfd, const char *name, int64_t bytes, char hex[SHA256_HEX_SIZE],
 	int fd, rc = 0, error;
 
 	*hex = '\0';
-	if ((fd = file_open(dirfd, name, size)) == -1)
+	if ((fd = file_open_most(dirfd, name,
+		 bytes == -1 && dirfd != AT_FDCWD ? RUNDIR_DIGEST_ONLY_MAX_BYTES : UINT64_MAX, size)) == -1)
 		return (-1);
 	if (bytes == -1 || *size == (uint64_t)bytes)
 		rc = sha256_fd(fd, hex, size);

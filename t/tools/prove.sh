@@ -1,6 +1,6 @@
 #!/bin/sh
-# prove.sh JOBS TEST...: run tests by prove, keep what they said in $HG_BUILD/tap, and name what was skipped; last of all,
-# where a log that was cut keeps it, what failed and what it said.
+# prove.sh JOBS TEST...: run tests by prove, keep what they said in $HG_BUILD/tap, and name what was skipped; last of
+# all, where a log that was cut keeps it, what failed and what it said.
 # prove.sh -s BUILD: the slowest tests and the skipped ones, as they were the last time.
 set -u
 
