@@ -54,7 +54,7 @@ trained_once() {
 	sed -n -e '/^    \$/,/^$/{/^    [$>] /d;s/^    //p;}' "$HG_TOP/examples/night.md" > shown
 	# A code says where the campaign stands: 99 is no failure.
 	run --separate-stderr sh script
-	diff shown <(echo "$output")
+	diff shown <(echo "$output") || { hg-triage -s escalated night; tail -n 30 night.txt; false; } >&2
 	[ -z "$stderr" ] || { echo "$stderr" >&2; false; }
 	# Calibrated by itself, on a page that says so.
 	calibrated
