@@ -81,7 +81,13 @@ json() {
 	json bytes <<< '{"val_bpb": 1.1, "bytes_total": 16777000, "bytes_code": 1, "bytes_model": 2, "artifact_mb": 16.0}'
 	json ambiguous <<< '{"val_bpb": 5.0, "seed_results": {"1": 1.1, "2": 1.3}}'
 	json unmatched <<< '{"val_bpb": 1.2, "seeds": [1, 2, 3], "seed_scores": [1.1, 1.3]}'
+	json twice_counted <<< '{"val_bpb": 1.03967403, "val_loss": 3.16104735}'
+	json low <<< '{"val_bpb": 0.57}'
+	json long <<< '{"val_bpb": 1.1, "train_time_seconds": 660}'
 	# Against logs
+	json part <<< '{"val_bpb": 1.1, "model_params": 17059912}'
+	printf 'model_params:26993756\nval_loader:shards pattern=x tokens:9662464\nfinal_int8_zlib_roundtrip %s\n' \
+	    'val_loss:1.85729943 val_bpb:1.10000000' > part/train.log
 	json logs <<< '{"val_bpb": 1.2, "seed_results": {"1": {"val_bpb": 1.5}, "2": {"val_bpb": 2.5}, "3": {"val_bpb": 1.4},
 	    "4": {"val_bpb": 1.2}}}'
 	printf 'seed:1\nfinal_int8_zlib_roundtrip val_loss:2.0 val_bpb:1.10000000\n' > logs/train_seed1.log
@@ -150,6 +156,8 @@ json() {
 		{"name": "x", "results": {"val_bpb": 1.2, "seed_results": {"42": {"val_bpb": 1.1}, "7": {"val_bpb": 1.3}}}}
 		{"name": "x", "val_bpb": 1.2, "results": {"seed42": {"val_bpb": 1.1}, "seed7": {"val_bpb": 1.3}}}
 		{"name": "x", "val_bpb": 1.2, "seed_results": {"42": 1.1, "7": 1.3}}
+		{"name": "x", "mean_bpb": 1.2, "val_bpb": {"42": 1.1, "7": 1.3}, "val_loss": {"42": 1.9, "7": 2.2}}
+		{"name": "x", "mean_bpb": 1.2, "val_bpb": {"seed_42": 1.1, "seed_7": 1.3, "mean": 1.2, "std": 0.1}}
 		{"name": "x", "val_bpb": 1.2, "per_seed": {"42": {"final_val_bpb": 1.1, "val_bpb_exact": 1.1000}, "7": {"val_bpb": 1.3}},}
 	END
 	take .
@@ -157,6 +165,45 @@ json() {
 	[ "$(rows | jq -c '[.score, ([.runs[] | [.seed, .score]] | sort)]' |
 	    sort -u)" = '[1.2,[[7,1.3],[42,1.1]]]' ] ||
 	    { rows | jq -c '[.file, .score, [.runs[] | [.seed, .score]]]' >&2; false; }
+}
+
+@test "what made or showed a JSON may stand around it, and each line keeps its number" {
+	json here <<- 'END'
+		cat > records/x/submission.json <<'EOF'
+		{
+		  "name": "here",
+		  "val_bpb": 1.2
+		}
+		EOF
+	END
+	json bare <<< 'json{
+		  "name": "bare", "val_bpb": 1.2}'
+	json fence <<- 'END'
+
+		```json
+		{"name": "fence",
+		"val_bpb": 1.2}
+		```
+	END
+	# Text that only looks so is no end, and what follows an end is no JSON.
+	json inside <<- 'END'
+		cat > x <<-"EOF"
+		{"name": "EOF <<EOF",
+		"val_bpb": 1.2,
+		"blurb": "```"}
+		EOF
+	END
+	json more <<- 'END'
+		cat > x << EOF
+		{"name": "more", "val_bpb": 1.2}
+		EOF
+		git add x
+	END
+	take .
+	[ "$(rows | jq -r '[.title, .score, (.values[] | select(.name == "val_bpb").line)] | join(" ")' | sort)" = "$(printf '%s\n' 'EOF <<EOF 1.2 3' 'bare 1.2 2' 'fence 1.2 4' 'here 1.2 4' 'more  2' | sort)" ] ||
+	    { rows | jq -c '[.title, .score, .flags]' >&2; false; }
+	[ "$(rows | jq -r 'select(.title != "more").flags[].flag' | sort | uniq -c | tr -s ' ')" = " 4 lax_json" ]
+	[ "$(rows | jq 'select(.title == "more") | any(.flags[]; .flag == "not_json")')" = true ]
 }
 
 @test "a table in every form and order of columns gives the same lines" {
@@ -516,6 +563,132 @@ for line in sys.stdin:
 	[ "$(hg-ledger replay -j "$L" | jq -r 'select(.title == "a" or .title == "tokenizer").text' | sort -u |
 	    wc -l)" -eq 1 ]
 	[ "$(hg-ledger replay -j "$L" | jq -r '.text' | sort -u | wc -l)" -eq 3 ]
+}
+
+# game NAME JSON LOG-LINE...: a claim of 1.1 with a log of so many lines.
+game() {
+	local name=$1 more=$2
+	shift 2
+	json "$name" <<< '{"name": "'"$name"'", "val_bpb": 1.1, '"$more"'}'
+	printf '%s\n' 'final_int8_zlib_roundtrip val_loss:1.85729937 val_bpb:1.10000000' "$@" > "$name/train.log"
+}
+
+# found NAME FLAG: its detail in that claim, or nothing.
+found() {
+	rows | jq -r --arg n "$1" --arg f "$2" 'select(.title == $n or .file == $n).flags[] | select(.flag == $f).detail'
+}
+
+@test "training over the game's time is found, its last step granted, and compared with nothing" {
+	game within '"track": "10min_16mb"' 'step:7000/20000 train_time:600137ms'
+	game slow_step '"x": 1' 'step:100/20000 train_time:605999ms'
+	game over '"x": 1' 'step:7000/20000 train_time:601153ms'
+	game said '"train_time_seconds": 601.2'
+	game rounded '"train_time_seconds": 601'
+	game summed '"seeds": [1, 2, 3], "seed_scores": [1.1, 1.1, 1.1], "train_time_seconds": 1799'
+	game allowed '"track": "non-record-unlimited-compute-16mb"' 'step:7000/20000 train_time:14400000ms'
+	mkdir alone
+	for limit in 600.000 4800.000; do
+		printf '%s\n' "settings max_wallclock_seconds:$limit" 'step:7000/20000 train_time:4700000ms' \
+		    'final_int8_zlib_roundtrip val_loss:1.85729937 val_bpb:1.10000000' > "alone/$limit.log"
+	done
+	take .
+	for name in within slow_step rounded summed alone/4800.000.log; do
+		[ -z "$(found $name over_time)" ] || { found $name over_time >&2; false; }
+	done
+	found over over_time | grep -q '^train_time is 601153: 601.153 s of training, and the limit is 600 s'
+	found said over_time | grep -q '601.200 s'
+	found allowed over_time | grep -q '; its track allows that$'
+	found alone/600.000.log over_time | grep -q '4700.000 s'
+	[ "$(verdict over)" = "not comparable: over_time" ]
+	[ "$(verdict allowed)" = "not comparable: over_time" ]
+	verdict within | grep -qE '^(first|not enough seeds: single run)$'
+}
+
+@test "a score on a part of the validation text is a subset, whatever the vocabulary" {
+	game whole '"x": 1' 'val_loader:shards pattern=x tokens:62021632'
+	game tail '"x": 1' 'val_tokens: 62019584'
+	# 9,662,464 tokens of 2.4359 bytes; three million that nobody says the bytes of; as many bytes by larger pieces.
+	game part '"x": 1' 'val_loader:shards pattern=x tokens:9662464'
+	json unsaid <<< '{"name": "unsaid", "val_bpb": 1.1, "val_tokens": 3000000}'
+	json counted_apart <<< '{"name": "counted_apart", "val_bpb": 1.10000, "val_loss": 1.83000, "val_tokens": 61000000}'
+	json large <<< '{"name": "large", "val_bpb": 1.1, "val_loss": 2.9, "val_tokens": 39700000}'
+	take .
+	[ "$(rows | jq -r 'select(.flags[].flag == "subset").title' | sort | tr '\n' ' ')" = "part unsaid " ]
+	found part subset | grep -qE '^9662464 tokens are 235[0-9]{5} bytes; the whole split has 151080363$'
+	found unsaid subset | grep -q '^3000000 tokens are at most 24000000 bytes'
+}
+
+@test "parameters that the claim or a log has otherwise are found, and rounded ones agree" {
+	game same '"model_params": 17059912' model_params:17059912
+	game rounded '"params": 17000000, "total_params": "17.1M"' model_params:17059912
+	game millions '"params": 17.1, "model_params": "about 17M"' model_params:26993756
+	game source '"model_params": 26993756' 'model_params:{n_params}' 'total model_params:26,993,757'
+	game claimed '"model_params": 26993756' model_params:17059912
+	game one_of_two '"model_params": 26993752, "seed_results": {"1": {"val_bpb": 1.1}, "2": {"val_bpb": 1.1}}'
+	game two '"seed_results": {"1": {"val_bpb": 1.1}, "2": {"val_bpb": 1.1}}' model_params:17059912
+	for seed in 1 2; do
+		printf 'seed:%s\nmodel_params:%s\nfinal_int8_zlib_roundtrip val_loss:1.85729937 val_bpb:1.10000000\n' \
+		    $seed 2699375$seed > two/train_seed$seed.log
+		cp two/train_seed$seed.log one_of_two/
+	done
+	take .
+	# One_of_two has the number of one log: that the two are apart is said, and that of the claim is not.
+	[ "$(rows | jq -r 'select(.flags[].flag == "params_disagree").title' | sort | tr '\n' ' ')" = \
+	    "claimed one_of_two two " ] ||
+	    { rows | jq -c '[.title, .flags]' >&2; false; }
+	[ "$(found claimed params_disagree)" = \
+	    "model_params is 26993756, and 'claimed/train.log' has 17059912 on line 2" ]
+	[ -z "$(rows | jq '.values[] | select(.text == "26")')" ]
+	found two params_disagree | grep -q "^model_params is 26993752, and 'two/train_seed1.log' has 26993751"
+}
+
+@test "bytes per token that are known for a fault are named, and such a claim is compared with nothing" {
+	json twice <<< '{"name": "twice", "val_bpb": 1.03967403, "val_loss": 3.16104735, "eval_method": "roundtrip"}'
+	json assumed <<< '{"name": "assumed", "val_bpb": 1.0955, "val_loss": 2.1910, "eval_method": "roundtrip"}'
+	json folded <<< '{"name": "folded", "val_bpb": 1.06507576, "val_loss": 3.07375351, "eval_method": "roundtrip"}'
+	# One digit less, and half of all vocabularies would do.
+	json vague <<< '{"name": "vague", "val_bpb": 1.1, "val_loss": 2.2, "eval_method": "roundtrip"}'
+	json sound <<< '{"name": "sound", "val_bpb": 1.08563123, "val_loss": 2.80428123, "eval_method": "roundtrip"}'
+	json other <<< '{"name": "other", "val_bpb": 1.08563123, "val_loss": 2.50428123, "eval_method": "roundtrip"}'
+	take .
+	[ "$(rows | jq -r 'select(.flags[].flag == "known_denominator").title' | sort | tr '\n' ' ')" = \
+	    "assumed folded twice " ]
+	found twice known_denominator | grep -q '4.3864 bytes per token, as V8192 with leading spaces counted twice, x 1.177$'
+	found assumed known_denominator | grep -q '2.8854 bytes per token, as 2 / ln 2'
+	found folded known_denominator | grep -q '4.1635 bytes per token, as V8192 of casefolded text'
+	for name in twice assumed folded; do
+		[ "$(verdict $name)" = "not comparable: known_denominator" ]
+	done
+	[ "$(hg-ledger replay "$L" | awk '$1 ~ /^[A-Z]$/ && $2 ~ /^3.72/ { print $NF }')" = V8192 ]
+	[ "$(hg-ledger replay "$L" | awk '$1 ~ /^[A-Z]$/ && $2 ~ /^3.32/ { print $NF }')" = - ]
+}
+
+@test "scores and bytes that nobody has measured are implausible, but not those of scorers of their own" {
+	json low <<< '{"name": "low", "val_bpb": 0.51, "eval_method": "roundtrip"}'
+	json ngram <<< '{"name": "n-gram cache", "val_bpb": 0.51}'
+	json folder_ppm <<< '{"name": "in its folder", "val_bpb": 0.51}'
+	json long <<< '{"name": "long", "val_bpb": 1.09220592, "val_loss": 5.63793804}'
+	game adapted '"x": 1'
+	sed -i 's/1\.1,/0.8,/' adapted/submission.json
+	sed -i 's/final_int8_zlib_roundtrip/legal_ttt/; s/1\.10000000/0.80000000/' adapted/train.log
+	json tiny <<< '{"name": "tiny", "val_bpb": 1.1, "bytes_total": 16}'
+	take .
+	[ "$(rows | jq -r 'select(.flags[].flag == "implausible").title' | sort | tr '\n' ' ')" = "long low tiny " ]
+	found low implausible | grep -q '^val_bpb is 0.51, below 0.85'
+	found long implausible | grep -q 'imply 7.45 bytes per token'
+	found tiny implausible | grep -q '^bytes_total is 16: '
+	[ "$(verdict low)" = "not comparable: implausible" ]
+}
+
+@test "the public claims of the fixtures are under the game's time, whole, and of known vocabularies" {
+	need_shared
+	hg-ledger import "$L" "$SHARED/fixtures/parameter-golf" > found
+	[ "$(rows | wc -l)" -eq 16 ]
+	run jq -c 'select(.kind == "import").import.flags[] | select(.flag | IN("over_time", "subset", "params_disagree",
+	    "implausible", "known_denominator"))' "$L/ledger.jsonl"
+	[ "$output" = "" ]
+	[ "$(hg-ledger replay "$L" | awk '/known as$/ { on = 1; next } on && NF == 0 { exit } on { print $NF }' |
+	    sort | uniq -c | tr -s ' ' | tr '\n' ';')" = " 1 -; 1 V1024; 2 V4096; 2 V8192;" ]
 }
 
 @test "what is over the cap, contradicted by its log or without a score is invalid, and is nobody's incumbent" {

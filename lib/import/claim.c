@@ -92,6 +92,7 @@ static const struct {
 	{ "training_steps", CLAIM_STEPS },
 	{ "steps_completed", CLAIM_STEPS },
 	{ "train_time_ms", CLAIM_TRAIN_MS },
+	{ "training_time_ms", CLAIM_TRAIN_MS },
 	{ "train_wallclock_ms", CLAIM_TRAIN_MS },
 	{ "train_time_s", CLAIM_TRAIN_S },
 	{ "train_time_seconds", CLAIM_TRAIN_S },

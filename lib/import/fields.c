@@ -33,7 +33,11 @@ static const struct {
 	{ "artifact_bytes", CLAIM_ARTIFACT_BYTES },
 	{ "artifact_size_bytes", CLAIM_ARTIFACT_BYTES },
 	{ "steps", CLAIM_STEPS },
+	{ "training_steps", CLAIM_STEPS },
 	{ "train_time_seconds", CLAIM_TRAIN_S },
+	{ "train_time_ms", CLAIM_TRAIN_MS },
+	{ "training_time_ms", CLAIM_TRAIN_MS },
+	{ "training_time_seconds", CLAIM_TRAIN_S },
 	/* A number for a seed, of what nobody says: taken only if the score of the whole vouches for it. */
 	{ "seed_results", CLAIM_WHATS },
 	{ "seeds", CLAIM_WHATS },

@@ -19,6 +19,19 @@ log_value(struct claim *c, enum claim_what what, const struct logtext_figure *f,
 	return (value);
 }
 
+/* A setting that has no name of ours, under its own. */
+static void
+log_setting(struct claim *c, const struct logtext_figure *f, const char *file, const char *name, int run)
+{
+	int value;
+
+	if (f->text == NULL)
+		return;
+	value = claim_value(c, CLAIM_OWN, name, f->text, f->n, NUMBER_ANY, file, f->line, name);
+	if (value >= 0)
+		c->values[value].run = run;
+}
+
 /* What a log says besides scores, for a run. */
 static void
 log_rest(struct claim *c, const struct logcheck *log, int run)
@@ -53,6 +66,9 @@ log_rest(struct claim *c, const struct logcheck *log, int run)
 		/* What was measured stands before what was said. */
 		*at = (unsigned)value + 1;
 	}
+	if (log->text.models == 1)
+		log_setting(c, &log->text.params, log->from->name, "model_params", run);
+	log_setting(c, &log->text.time_cap, log->from->name, "max_wallclock_seconds", run);
 	if (log->text.other_total.text != NULL && log->text.total_bytes.text == NULL)
 		log_value(c, CLAIM_OWN, &log->text.other_total, log->from->name, "Total submission size", 21);
 }

@@ -283,6 +283,25 @@ token_line(struct logtext *log, const struct textfile_piece *piece)
 		log->tokens = f;
 }
 
+/* "model_params:17059912", and "max_wallclock_seconds:600.000" among the settings. */
+static void
+setting_line(struct logtext *log, const struct textfile_piece *piece)
+{
+	struct logtext_figure f;
+	const char *end = piece->p + piece->n;
+
+	/* What a comma ends may be the thousands of something. */
+	if (valued(piece, "model_params", &f, NUMBER_COUNT, NULL) && f.figure.number >= 1 && f.text + f.n != log->end &&
+	    (f.text + f.n == end || f.text[f.n] != ',')) {
+		if (log->params.text == NULL || log->params.figure.number != f.figure.number)
+			log->models++;
+		if (log->params.text == NULL)
+			log->params = f;
+	}
+	if (valued(piece, "max_wallclock_seconds", &f, NUMBER_ANY, NULL) && f.figure.number > 0)
+		log->time_cap = f;
+}
+
 static int
 says(const struct textfile_piece *piece, const char *words)
 {
@@ -313,6 +332,8 @@ logtext_read(struct logtext *log, const char *text, size_t n)
 			step_line(log, &piece);
 		if (says(&piece, "tokens"))
 			token_line(log, &piece);
+		if (says(&piece, "model_params") || says(&piece, "max_wallclock"))
+			setting_line(log, &piece);
 		/* Source says a great deal that was never done. */
 		quoted = memchr(piece.p, '"', piece.n) != NULL || memchr(piece.p, '#', piece.n) != NULL;
 		if (!quoted && (says(&piece, "sliding_eval [") || says(&piece, "sliding window eval")))

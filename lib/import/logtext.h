@@ -45,10 +45,12 @@ struct logtext {
 	size_t score_total;
 	struct logtext_score progress; /* the last validation during training; label NULL: none */
 	struct logtext_figure seed, tokens, step, train_ms, code_bytes, total_bytes;
-	struct logtext_figure other_total; /* a total without the name of a compression: before it, as a rule */
-	struct logtext_figure template;    /* the first place where source stands for a value */
+	struct logtext_figure params, time_cap; /* number of parameters, if all lines agree on it; seconds */
+	struct logtext_figure other_total;      /* a total without the name of a compression: before it, as a rule */
+	struct logtext_figure template;         /* the first place where source stands for a value */
 	unsigned templates;
 	int seeds;  /* different seeds that lines of its form name */
+	int models; /* different numbers of parameters that it names */
 	int slides; /* it says that windows slide */
 	unsigned stride;
 	const char *end;  /* of the text */

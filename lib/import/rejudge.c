@@ -52,12 +52,18 @@ invalid(const struct claimrow *e)
 static const char *
 incomparable(const struct claimrow *e)
 {
+	static const enum defect apart[] = { DEFECT_OVER_TIME, DEFECT_KNOWN_DENOMINATOR, DEFECT_IMPLAUSIBLE };
+	size_t i;
+
 	if (e->form == CLAIM_TABLE)
 		return (NULL);
 	if (strcmp(e->scoring, "unknown") == 0)
 		return ("scoring unknown");
 	if (strcmp(e->scoring, "other") == 0)
 		return ("own scoring");
+	for (i = 0; i < sizeof(apart) / sizeof(apart[0]); i++)
+		if ((e->flags & DEFECT_BIT(apart[i])) != 0)
+			return (defect_name(apart[i]));
 	if (e->unclear)
 		return ("text unclear");
 	return (e->cluster == -1 ? "bytes unknown" : NULL);

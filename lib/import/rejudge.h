@@ -11,10 +11,12 @@
 /**
  * What our rule says of other people's results.  Rows are comparable if they
  * were scored alike (plain, sliding with the same stride, adapting) on the
- * same text; a table's lines, which do not tell, among themselves.  In each
- * group and in order of time the first sound row is incumbent, and only a
- * significant one takes its place: noise does not ratchet.  A single run
- * only screens.  A table's lines are told against what its author had kept.
+ * same text, within the game's time, and none of what gamecheck.h knows is
+ * behind their bytes or scores; a table's lines, which do not tell, among
+ * themselves.  In each group and in order of time the first sound row is
+ * incumbent, and only a significant one takes its place: noise does not
+ * ratchet.  A single run only screens.  A table's lines are told against what
+ * its author had kept.
  *
  * p is that of noise_compare, the variances being moderated by the group's
  * other rows with two runs or more; there is no prior from elsewhere.  A row

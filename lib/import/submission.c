@@ -1,9 +1,12 @@
+#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "import/fields.h"
+#include "import/gamecheck.h"
 #include "import/logcheck.h"
 #include "import/selfcheck.h"
 #include "import/submission.h"
@@ -139,19 +142,106 @@ judge_scores(struct fields *t, struct logcheck *logs, size_t n)
 	}
 }
 
+/* Blanks for all but the ends of lines, so that every line keeps its number. */
+static void
+blank(char *p, const char *end)
+{
+	for (; p < end; p++)
+		if (*p != '\n' && *p != '\r')
+			*p = ' ';
+}
+
+/* The word that ends a shell's here-document, which a line begins: its length in *n, or NULL. */
+static const char *
+here_word(const struct textfile_piece *piece, size_t *n)
+{
+	const char *p, *end = piece->p + piece->n;
+
+	for (p = piece->p; p + 2 < end && (p[0] != '<' || p[1] != '<'); p++)
+		;
+	if (p + 2 >= end)
+		return (NULL);
+	for (p += 2; p < end && strchr("- \t'\"\\", *p) != NULL; p++)
+		;
+	for (*n = 0; p + *n < end && (isalnum((unsigned char)p[*n]) || p[*n] == '_'); (*n)++)
+		;
+	return (*n == 0 ? NULL : p);
+}
+
+/*
+ * JSON in what made it, or in what showed it: the shell's "cat > FILE <<'EOF'", a page's fence of three backquotes, the
+ * bare word json.  1 if something was blanked, in *copy, with the line where it stood; 0 if nothing is around it; -1
+ * with errno ENOMEM.  Owns: the caller frees copy->text.
+ */
+static int
+unwrap(const struct textfile *json, struct textfile *copy, unsigned *line)
+{
+	static const char fence[] = "```";
+	struct textfile_piece piece;
+	const char *word = NULL, *last;
+	size_t n = 0, k;
+	char *p;
+
+	if (json->text == NULL)
+		return (0);
+	textfile_pieces(&piece, json->text, json->n);
+	do
+		if (!textfile_next(&piece))
+			return (0);
+	while (piece.n == strspn(piece.p, " \t"));
+	k = strspn(piece.p, " \t");
+	if (piece.n - k >= 3 && memcmp(piece.p + k, fence, 3) == 0) {
+		word = fence;
+		n = 3;
+	} else if (piece.n - k > 4 && strncasecmp(piece.p + k, "json", 4) == 0 && piece.p[k + 4] == '{')
+		piece.n = k + 4;
+	else if (strchr("{[", piece.p[k]) != NULL || (word = here_word(&piece, &n)) == NULL)
+		return (0);
+	if ((p = malloc(json->n + 1)) == NULL)
+		return (-1);
+	memcpy(p, json->text, json->n + 1);
+	blank(p + (piece.p - json->text), p + (piece.p - json->text) + piece.n);
+	*line = piece.line;
+	/* Only where nothing but blanks follows is the word the end of it. */
+	for (last = NULL; word != NULL && textfile_next(&piece);) {
+		k = strspn(piece.p, " \t");
+		if (k >= piece.n)
+			continue;
+		last = piece.n - k >= n && memcmp(piece.p + k, word, n) == 0 &&
+			strspn(piece.p + k + n, " \t") >= piece.n - k - n ?
+		    piece.p + k :
+		    NULL;
+	}
+	if (last != NULL)
+		blank(p + (last - json->text), p + (last - json->text) + n);
+	*copy = *json;
+	copy->text = p;
+	return (1);
+}
+
 struct claim *
 submission_claim(const char *name, const char *folder, const struct textfile *json, const struct logtext_file *from,
     size_t count)
 {
 	struct fields t = { .c = NULL };
 	struct logcheck *logs = NULL;
+	struct textfile bare = *json;
+	unsigned line = 0;
 	size_t i, n;
+	int wrapped;
 
 	if ((t.c = claim_new(CLAIM_SUBMISSION, name)) == NULL)
 		return (NULL);
 	t.file = name;
 	claim_file(t.c, name, json);
-	fields_read(&t, json);
+	if ((wrapped = unwrap(json, &bare, &line)) == 1)
+		claim_note(t.c, DEFECT_LAX_JSON, name, line,
+		    "what made or showed it stands around it, such as a shell's here-document");
+	fields_read(&t, &bare);
+	if (wrapped == 1)
+		free(bare.text);
+	if (wrapped == -1)
+		goto err0;
 	if ((logs = calloc(count + 1, sizeof(*logs))) == NULL || t.broken)
 		goto err0;
 	n = logcheck_sort(t.c, from, count, logs);
@@ -167,6 +257,7 @@ submission_claim(const char *name, const char *folder, const struct textfile *js
 	selfcheck_values(t.c);
 	judge_scores(&t, logs, n);
 	selfcheck_claim(&t);
+	gamecheck_claim(t.c);
 	if (t.c->score == 0 && t.c->run_count == 1)
 		t.c->score = t.c->runs[0].score;
 	if (t.c->score == 0 && claim_scored(t.c) == 0)
@@ -204,6 +295,7 @@ submission_log_claim(const char *name, const char *folder, const struct textfile
 		for (i = 0; i < t.c->value_count; i++)
 			if (t.c->values[i].what == CLAIM_TOTAL_BYTES)
 				selfcheck_cap(t.c, &t.c->values[i]);
+		gamecheck_claim(t.c);
 	}
 	settle_scoring(t.c);
 	if (t.c->run_count == 1)

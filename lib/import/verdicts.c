@@ -8,6 +8,7 @@
 #include "base/jsonio.h"
 #include "base/out.h"
 #include "base/say.h"
+#include "import/gamecheck.h"
 #include "import/verdicts.h"
 
 static void
@@ -80,8 +81,10 @@ static int
 print_audit(const struct denominator *a)
 {
 	struct denominator_cluster **sorted;
+	const char *known;
 	char name[8];
 	size_t i;
+	int fault;
 
 	if (a->count == 0)
 		return (0);
@@ -90,7 +93,7 @@ print_audit(const struct denominator *a)
 	for (i = 0; i < a->count; i++)
 		sorted[i] = &a->cluster[i];
 	qsort(sorted, a->count, sizeof(*sorted), by_first);
-	out_put("\ntext  bytes/token      +-         tokens        bytes     +-   rows  first row\n");
+	out_put("\ntext  bytes/token      +-         tokens        bytes     +-   rows  first row  known as\n");
 	for (i = 0; i < a->count; i++) {
 		out_put("%-4s", verdicts_text(name, sorted[i]->text));
 		number(sorted[i]->ratio, 12, 7);
@@ -98,7 +101,9 @@ print_audit(const struct denominator *a)
 		number(sorted[i]->tokens > 0 ? sorted[i]->tokens : NAN, 12, 0);
 		number(sorted[i]->bytes, 12, 0);
 		number(isnan(sorted[i]->bytes) ? NAN : sorted[i]->bytes_error, 6, 0);
-		out_put(" %6zu %10llu\n", sorted[i]->rows, (unsigned long long)sorted[i]->first);
+		known = gamecheck_denominator(sorted[i]->ratio, sorted[i]->error, &fault);
+		out_put(" %6zu %10llu  %s\n", sorted[i]->rows, (unsigned long long)sorted[i]->first,
+		    known == NULL ? "-" : known);
 	}
 	free(sorted);
 	return (0);
