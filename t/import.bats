@@ -116,7 +116,8 @@ json() {
 	printf 'aaaaaa4\t1.2\tkeep\te\t1\t2\t3\naaaaaa5\\t1.3\\tkeep\\tf\\t1\\t2\naaaaaa2\t1.2\tmaybe\td\t1\t2\n' \
 	    >> results.tsv
 	printf '1.1\t2.2\t3.3\n' > nameless.tsv
-	timeout 60 hg-ledger import "$L" . nameless.tsv > found 2> said
+	timeout 60 hg-ledger import "$L" . > found 2> said
+	timeout 60 hg-ledger import -m 1 "$L" nameless.tsv > found 2> said
 	rows | jq -r '.flags[].flag, .values[].flags[]' | sort -u > flags
 	for name in $(sed -n 's/^\t\[DEFECT_[A-Z0-9_]*\] = { *"*\([a-z0-9_]*\)".*/\1/p; s/^\t    "\([a-z0-9_]*\)", .*/\1/p' \
 	    "$HG_TOP/lib/import/defect.c"); do

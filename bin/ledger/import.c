@@ -39,7 +39,7 @@ static int
 answer(struct opt *options, const char *ledger, char **arg, int n)
 {
 	struct ingest in;
-	struct discover h = { .each = ingest_claims, .arg = &in };
+	struct discover h = { .each = ingest_claims, .arg = &in, .ledger = ledger };
 	struct ledger l;
 	size_t rows;
 	int i, rc = 0, code = HG_EXIT_DONE;
@@ -52,6 +52,9 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 		code = ledger_exit(errno);
 		goto out;
 	}
+	in.asked = h.want.metric != NULL;
+	h.want.known = ingest_metric;
+	h.want.arg = &in;
 	ledger_hold(&l);
 	for (i = 0; i < n; i++) {
 		if ((rc = discover_source(&h, arg[i])) == -1)

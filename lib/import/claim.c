@@ -491,6 +491,30 @@ run_json(const struct claim *c, const struct claim_run *r)
 	    "train_ms", count_or_null(round(train))));
 }
 
+/* Seconds or milliseconds since 1970, as programs write them, from 2001 to 2286. */
+static int
+stamp(const char *date, int64_t *ms)
+{
+	size_t n = strspn(date, "0123456789");
+	const char *end = date + n;
+
+	if (*end == '.')
+		end += 1 + strspn(end + 1, "0123456789");
+	if (*end != '\0' || (n != 10 && n != 13) || (n == 13 && date[n] != '\0'))
+		return (-1);
+	*ms = strtoll(date, NULL, 10) * (n == 10 ? 1000 : 1);
+	return (0);
+}
+
+/* What stands behind the seconds: a fraction, and UTC or nothing; other zones are not ours to convert. */
+static int
+is_utc(const char *p)
+{
+	if (*p == '.' || *p == ',')
+		p += 1 + strspn(p + 1, "0123456789");
+	return (*p == '\0' || strcmp(p, "Z") == 0 || strcmp(p, "+00:00") == 0 || strcmp(p, " UTC") == 0);
+}
+
 /* A date that is one, whole: a day, or a time in UTC. */
 static json_t *
 dated(const char *date)
@@ -499,12 +523,14 @@ dated(const char *date)
 	int64_t ms;
 	size_t n = date == NULL ? 0 : strlen(date);
 
-	if (n == 10)
+	if (n == 10 && strchr(date, '-') != NULL)
 		snprintf(text, sizeof(text), "%.10sT00:00:00.000Z", date);
-	else if (n == 20 && date[19] == 'Z')
-		snprintf(text, sizeof(text), "%.19s.000Z", date);
-	else if (n == 24)
+	else if (n == 24 && date[10] == 'T' && date[23] == 'Z')
 		snprintf(text, sizeof(text), "%s", date);
+	else if (n >= 19 && (date[10] == 'T' || date[10] == ' ') && is_utc(date + 19))
+		snprintf(text, sizeof(text), "%.10sT%.8s.000Z", date, date + 11);
+	else if (n > 0 && stamp(date, &ms) == 0)
+		clock_text(text, ms);
 	else
 		return (json_null());
 	if (clock_parse(text, &ms) == -1 || strcmp(clock_text(back, ms), text) != 0)

@@ -11,7 +11,9 @@
 
 #include "base/array.h"
 #include "base/utf8.h"
+#include "base/shell.h"
 #include "import/discover.h"
+#include "import/grid.h"
 #include "base/say.h"
 #include "base/str.h"
 #include "import/submission.h"
@@ -26,6 +28,7 @@ struct walk {
 	struct discover *h;
 	const char *root;
 	size_t claims;
+	int empty, asked; /* a table without lines, one without a metric */
 };
 
 enum kind { NOTHING, SUBMISSION, LOG, TABLE };
@@ -38,14 +41,40 @@ ends(const char *name, const char *with)
 	return (n >= k && strcasecmp(name + n - k, with) == 0);
 }
 
+/* Arrays of runs stand in files that are called so. */
+static int
+begins_as_runs(const char *name)
+{
+	static const char *const words[] = { "results", "experiments", "leaderboard", "runs", "history", "trials",
+		NULL };
+	size_t i;
+
+	for (i = 0; words[i] != NULL && strncasecmp(name, words[i], strlen(words[i])) != 0; i++)
+		;
+	return (words[i] != NULL);
+}
+
+/* Hidden folders that loops keep their log in. */
+static int
+is_hidden_home(const char *name)
+{
+	static const char *const homes[] = { ".auto", ".autoresearch", ".research", ".experiments", ".pi", NULL };
+	size_t i;
+
+	for (i = 0; homes[i] != NULL && strcmp(homes[i], name) != 0; i++)
+		;
+	return (homes[i] != NULL);
+}
+
 static enum kind
 kind_of(const char *name)
 {
 	if (ends(name, ".json"))
-		return (strncasecmp(name, "submission", 10) == 0 ? SUBMISSION : NOTHING);
+		return (strncasecmp(name, "submission", 10) == 0 ? SUBMISSION : begins_as_runs(name) ? TABLE : NOTHING);
 	if (ends(name, ".log") || ends(name, ".txt"))
 		return (LOG);
-	if (ends(name, ".tsv") || ends(name, ".csv") || (ends(name, ".md") && strncasecmp(name, "results", 7) == 0))
+	if (ends(name, ".tsv") || ends(name, ".csv") || ends(name, ".jsonl") || ends(name, ".ndjson") ||
+	    (ends(name, ".md") && strncasecmp(name, "results", 7) == 0))
 		return (TABLE);
 	return (NOTHING);
 }
@@ -114,6 +143,35 @@ read_one(struct walk *w, struct textfile *t, int dir, const char *name, const ch
 	return (1);
 }
 
+/* What a table's author decided by, what was left out of it, or what is missing before it can be taken. */
+static void
+say_table(struct walk *w, const struct table *s, const char *label, int named)
+{
+	if (s->said.p != NULL)
+		say_note("'%s': %s", label, s->said.p);
+	if (s->workspace)
+		say_note("'%s': the line of the workspace is no run of its own, and was left out", label);
+	if (s->empty && s->count == 0) {
+		if (named)
+			say_note("'%s' is a table without lines yet", label);
+		w->empty = 1;
+	}
+	if (s->asked.p == NULL)
+		return;
+	w->asked = 1;
+	if (named)
+		say_error("'%s' was not taken: %s", label, s->asked.p);
+	else
+		say_note("'%s' was passed by: %s", label, s->asked.p);
+	if (w->h->ledger == NULL)
+		return;
+	if (s->column.p != NULL && s->higher != -1 && named)
+		shell_next(s->higher ? "hg-ledger import -M %s %s %s" : "hg-ledger import -m %s %s %s", s->column.p,
+		    w->h->ledger, w->root);
+	else if (named)
+		shell_next("hg-ledger import -m NAME %s %s", w->h->ledger, w->root);
+}
+
 static int
 take_table(struct walk *w, int dir, const char *name, const char *label, int loose)
 {
@@ -125,8 +183,10 @@ take_table(struct walk *w, int dir, const char *name, const char *label, int loo
 		return (rc == -1 ? -1 : 0);
 	if ((rc = table_read(&s, label, &t, &w->h->want, loose)) == -1)
 		say_errno("cannot read '%s'", label);
-	else
+	else {
+		say_table(w, &s, label, loose);
 		rc = hand_over(w, s.claims, s.count);
+	}
 	table_free(&s);
 	textfile_free(&t);
 	return (rc);
@@ -242,7 +302,7 @@ list(int dir, struct names *n)
 		return (-1);
 	}
 	while (errno = 0, (e = readdir(d)) != NULL) {
-		if (e->d_name[0] == '.')
+		if (e->d_name[0] == '.' && !is_hidden_home(e->d_name))
 			continue;
 		if ((grown = array_few(n->name, n->count, sizeof(*grown))) == NULL)
 			goto err0;
@@ -389,10 +449,24 @@ called(const char *path, int is_folder)
 	return (legible("", end == NULL ? real : end + 1));
 }
 
+/* Is a file that was named one of JSON objects, one a line or in an array? */
+static int
+is_rows(const char *path)
+{
+	struct textfile t;
+	int is;
+
+	if (textfile_read(&t, AT_FDCWD, path, DISCOVER_TABLE_BYTES) == -1)
+		return (0);
+	is = grid_is_json(&t);
+	textfile_free(&t);
+	return (is);
+}
+
 int
 discover_source(struct discover *h, const char *path)
 {
-	struct walk w = { h, path, 0 };
+	struct walk w = { .h = h, .root = path };
 	struct stat st;
 	const char *base;
 	char *label = NULL, *name = NULL;
@@ -411,15 +485,17 @@ discover_source(struct discover *h, const char *path)
 	}
 	if (S_ISDIR(st.st_mode))
 		rc = folder(&w, AT_FDCWD, path, "", name, 0, NULL);
-	else if (ends(base, ".json"))
+	else if (ends(base, ".json") && !is_rows(path))
 		rc = take_submission(&w, AT_FDCWD, path, label, name, NULL);
-	else if (kind_of(base) == TABLE || ends(base, ".md"))
+	else if (kind_of(base) == TABLE || ends(base, ".md") || is_rows(path))
 		rc = take_table(&w, AT_FDCWD, path, label, 1);
 	else
 		rc = take_log(&w, AT_FDCWD, path, label, name, 1);
 	say_progress_end();
+	if (rc == 0 && w.claims == 0 && w.empty && !w.asked)
+		goto err0;
 	if (rc == 0 && w.claims == 0) {
-		if (h->unreadable == before)
+		if (h->unreadable == before && !w.asked)
 			say_error("nothing in '%s' is a submission, a log with scores or a table of runs", path);
 		rc = 1;
 	}

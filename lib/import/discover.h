@@ -9,9 +9,11 @@
 /**
  * From the files and folders that somebody names to claims.  In a folder are
  * read: submission*.json, with all logs at it and below it that lie nearer to
- * no other; other logs that hold scores; tables (tsv, csv, results*.md) with a
- * column for the metric and one that tells lines apart.  A file that is named
- * itself is read whatever it is called.
+ * no other; other logs that hold scores; tables (tsv, csv, results*.md, jsonl,
+ * and arrays in experiments*.json and the like) with a column for the metric
+ * and one that tells lines apart, in the hidden folders that loops keep theirs
+ * in, too.  A file that is named itself is read whatever it is called.  What
+ * tells of runs and has no metric that is known is passed by, and named.
  *
  * Symbolic links below a folder are not followed; what is no regular file is
  * never opened for long.  Order is by name, so that it is always the same.
@@ -31,11 +33,12 @@ struct discover {
 	 */
 	int (*each)(void *arg, struct claim *const *claims, size_t n);
 	void *arg;
+	const char *ledger; /* its path, for what to type next; NULL: nothing is said */
 	/* Results */
 	size_t files, unreadable;
 };
 
-/* All claims of a source; 0; 1 if there is none in it, said; -1 with errno, said. */
+/* All claims of a source; 0; 1 if there is none in it, or none whose metric is known, said; -1 with errno, said. */
 int discover_source(struct discover *h, const char *path);
 
 #endif

@@ -16,7 +16,9 @@ enum by { BY_CONTENT, BY_KEY, BY_SERIES, BY_CELLS, BYS };
 struct ingest_seen {
 	char by[BYS][SHA256_HEX_SIZE];
 	char row[SHA256_HEX_SIZE]; /* its own digest */
-	size_t next[BYS];          /* index + 1 of the one before in its chain */
+	const char *metric;        /* of a table's line; one of names */
+	int higher;
+	size_t next[BYS]; /* index + 1 of the one before in its chain */
 };
 
 enum { HOLD_BYTES = 8 << 20 };
@@ -24,10 +26,30 @@ enum { HOLD_BYTES = 8 << 20 };
 /* Chains of rows whose digests begin alike: index + 1 of the last. */
 struct ingest_chains {
 	struct hash last[BYS];
+	char **name; /* of metrics, each once */
+	size_t names;
 };
 
+/* A metric's name, once for all rows. NULL with errno ENOMEM. */
+static const char *
+name_of(struct ingest_chains *c, const char *name)
+{
+	char **grown;
+	size_t i;
+
+	for (i = 0; i < c->names; i++)
+		if (strcmp(c->name[i], name) == 0)
+			return (c->name[i]);
+	if ((grown = array_few(c->name, c->names, sizeof(*grown))) == NULL)
+		return (NULL);
+	c->name = grown;
+	if ((c->name[c->names] = strdup(name)) == NULL)
+		return (NULL);
+	return (c->name[c->names++]);
+}
+
 static int
-remember(struct ingest *in, const char *const by[BYS], const char *row)
+remember(struct ingest *in, const char *const by[BYS], const char *row, const char *metric, int higher)
 {
 	struct ingest_seen *grown, *s;
 	size_t *last, at;
@@ -38,6 +60,9 @@ remember(struct ingest *in, const char *const by[BYS], const char *row)
 	in->seen = grown;
 	s = &in->seen[in->seen_count++];
 	strcpy(s->row, row);
+	s->higher = higher;
+	if ((s->metric = name_of(in->chains, metric)) == NULL)
+		goto err0;
 	for (k = 0; k < BYS; k++) {
 		strcpy(s->by[k], by[k]);
 		at = 0;
@@ -130,7 +155,8 @@ ingest_begin(struct ingest *in, struct ledger *l, int json)
 		if (cells_of(cells, row) == 0 && ledger_digest(l, f, digest) == 0)
 			rc = fits(by[BY_CONTENT]) && fits(by[BY_KEY]) &&
 				(by[BY_SERIES][0] == '\0' || fits(by[BY_SERIES])) ?
-			    remember(in, by, digest) :
+			    remember(in, by, digest, jsonio_text(row, "import.metric", ""),
+				strcmp(jsonio_text(row, "import.direction", ""), "higher") == 0) :
 			    0;
 		json_decref(row);
 		if (rc == -1)
@@ -261,11 +287,16 @@ append(struct ingest *in, struct claim *c, const char *cells)
 	json_t *row = NULL, *import;
 	int rc = -1;
 
-	if (find(in, BY_CONTENT, c->content, NULL) != NULL) {
+	before = find(in, BY_CONTENT, c->content, NULL);
+	if (before != NULL &&
+	    (c->form != CLAIM_TABLE || !in->asked ||
+		(strcmp(before->metric, c->metric) == 0 && before->higher == c->higher))) {
 		in->known++;
 		return (0);
 	}
-	before = find(in, BY_KEY, c->key, NULL);
+	/* The same line by another metric stands in the place of what it was by the one before. */
+	if (before == NULL)
+		before = find(in, BY_KEY, c->key, NULL);
 	if ((import = claim_json(c)) == NULL || (row = ledger_begin(in->l, STANDINGS_IMPORT)) == NULL) {
 		json_decref(import);
 		errno = ENOMEM;
@@ -280,7 +311,8 @@ append(struct ingest *in, struct claim *c, const char *cells)
 	in->added[c->form]++;
 	in->revised += before != NULL;
 	in->findings += c->note_count;
-	if (remember(in, by, in->l->head) == -1 || print_findings(in, row) == -1)
+	if (remember(in, by, in->l->head, c->metric, c->higher) == -1 ||
+	    ((in->json || c->form != CLAIM_TABLE) && print_findings(in, row) == -1))
 		goto err0;
 	rc = 0;
 	if (in->l->held.n > HOLD_BYTES) {
@@ -292,17 +324,65 @@ err0:
 	return (rc);
 }
 
+/* What is wrong with a table's new lines: one finding a kind, with how often and, of statuses, which. */
+static void
+print_kinds(const struct claim *const *added, size_t n)
+{
+	enum { WORDS = 32 };
+	const struct claim_note *note, *first;
+	struct {
+		const char *text;
+		size_t count;
+	} word[WORDS];
+	size_t i, k, w, words, count;
+	int flag;
+
+	for (flag = 0; flag < FLAGS; flag++) {
+		first = NULL;
+		count = words = 0;
+		for (i = 0; i < n; i++) {
+			for (k = 0; k < added[i]->note_count; k++) {
+				note = &added[i]->notes[k];
+				if ((int)note->flag != flag)
+					continue;
+				if (first == NULL)
+					first = note;
+				count++;
+				for (w = 0; w < words && strcmp(word[w].text, note->detail) != 0; w++)
+					;
+				if (w == words && w < WORDS) {
+					word[words].text = note->detail;
+					word[words++].count = 0;
+				}
+				if (w < words)
+					word[w].count++;
+			}
+		}
+		if (first == NULL)
+			continue;
+		out_put("%s:%u: %s: %s", first->file, first->line, defect_name((enum defect)flag), first->detail);
+		if (flag == DEFECT_UNKNOWN_STATUS && words > 1)
+			for (w = 1; w < words; w++)
+				out_put(", %s",
+				    strchr(word[w].text, '"') == NULL ? word[w].text : strchr(word[w].text, '"'));
+		if (count > 1)
+			out_put(" (%zu lines)", count);
+		out_put("\n");
+	}
+}
+
 /* One table's lines: their series, then their digests in it. */
 static int
 take_lines(struct ingest *in, struct claim *const *claims, size_t n)
 {
 	char series[SHA256_HEX_SIZE], hex[SHA256_HEX_SIZE], cells[SHA256_HEX_SIZE];
-	size_t i, *nth, *nth_key;
+	const struct claim **added = calloc(n, sizeof(const struct claim *));
+	size_t i, before, count = 0, *nth, *nth_key;
 	int rc = -1;
 
 	nth = calloc(n, sizeof(*nth));
 	nth_key = calloc(n, sizeof(*nth_key));
-	if (nth == NULL || nth_key == NULL || count_twins(claims, n, 0, nth) == -1 ||
+	if (added == NULL || nth == NULL || nth_key == NULL || count_twins(claims, n, 0, nth) == -1 ||
 	    count_twins(claims, n, 1, nth_key) == -1)
 		goto err0;
 	find_series(in, claims, n, series);
@@ -315,16 +395,33 @@ take_lines(struct ingest *in, struct claim *const *claims, size_t n)
 			goto err0;
 		strcpy(claims[i]->key, hex);
 		strcpy(claims[i]->series, series);
+		before = in->added[CLAIM_TABLE];
 		rc = append(in, claims[i], cells);
+		if (rc == 0 && in->added[CLAIM_TABLE] > before)
+			added[count++] = claims[i];
 	}
+	if (rc == 0 && !in->json)
+		print_kinds(added, count);
 	goto out;
 err0:
 	rc = -1;
 	say_errno("cannot import '%s'", claims[0]->file);
 out:
+	free(added);
 	free(nth);
 	free(nth_key);
 	return (rc);
+}
+
+const char *
+ingest_metric(void *arg, const char *series, int *higher)
+{
+	const struct ingest_seen *s = find(arg, BY_SERIES, series, NULL);
+
+	if (s == NULL)
+		return (NULL);
+	*higher = s->higher;
+	return (s->metric);
 }
 
 int
@@ -358,11 +455,16 @@ ingest_end(struct ingest *in)
 void
 ingest_free(struct ingest *in)
 {
+	size_t i;
 	int k;
 
 	free(in->seen);
 	for (k = 0; in->chains != NULL && k < BYS; k++)
 		hash_free(&in->chains->last[k]);
+	for (i = 0; in->chains != NULL && i < in->chains->names; i++)
+		free(in->chains->name[i]);
+	if (in->chains != NULL)
+		free(in->chains->name);
 	free(in->chains);
 	in->seen = NULL;
 	in->chains = NULL;

@@ -8,22 +8,33 @@
 
 #include "base/array.h"
 #include "import/csv.h"
+#include "import/grid.h"
+#include "import/metric.h"
 #include "import/table.h"
 
 /* A table's header, understood. */
 struct header {
-	struct csv cells;
+	const struct csv *cells;
 	enum claim_what what[CSV_MOST];
 	int commit;         /* columns, or -1 */
 	int commit_is_hash; /* it is called commit, not merely run */
-	int metric, status, title;
-	int twice[CSV_MOST]; /* another column has the same name */
+	int metric, status, title, date, kept, error;
+	int twice[CSV_MOST];   /* another column has the same name */
+	int percent[CSV_MOST]; /* all of its cells end in a percent sign */
+	int zero_is_none;      /* in the column of the metric */
+	int nameless;          /* columns are called by their places */
+	const char *called;    /* the metric */
+	int higher, usual;     /* usual: bits per byte, by their own name */
 };
 
 static const char *const commits[] = { "commit", "sha", "hash", "git_commit", "commit_hash", NULL };
 static const char *const runs[] = { "run_id", "exp_id", "id", "run", "experiment", "exp", "iteration", "iter", "name",
 	"run_name", "slug", "label", NULL };
-static const char *const statuses[] = { "status", "decision", "verdict", "outcome", NULL };
+static const char *const statuses[] = { "status", "decision", "verdict", "outcome", "state", NULL };
+static const char *const kepts[] = { "kept", "keep", "accepted", "is_kept", NULL };
+static const char *const errors[] = { "error", "exception", "crash_reason", NULL };
+static const char *const dates[] = { "timestamp", "date", "created", "created_at", "start_time", "started_at",
+	"datetime", "time_utc", NULL };
 static const char *const titles[] = { "description", "desc", "notes", "note", "hypothesis", "change", "comment", "idea",
 	"experiment", "name", NULL };
 
@@ -48,14 +59,33 @@ static const struct {
 	{ "error", "crash" },
 	{ "oom", "crash" },
 	{ "timeout", "crash" },
+	{ "killed", "crash" },
+	{ "failure", "crash" },
+	{ "aborted", "crash" },
+	{ "canceled", "crash" },
+	{ "cancelled", "crash" },
+	{ "diverged", "crash" },
+	{ "baseline", "keep" },
+	/* Sound, and nothing was decided. */
+	{ "ok", "" },
+	{ "success", "" },
+	{ "succeeded", "" },
+	{ "successful", "" },
+	{ "finished", "" },
+	{ "complete", "" },
+	{ "completed", "" },
+	{ "done", "" },
+	{ "passed", "" },
 };
 
-/* The status that a cell is, NULL if it is none. */
+/* The status that a cell is, "" if it says that the run is sound and no more, NULL if it is none. */
 static const char *
 status_of(const char *cell)
 {
 	size_t i, n;
 
+	if (strcasecmp(cell, "checks_failed") == 0)
+		return ("checks_failed");
 	for (n = 0; isalpha((unsigned char)cell[n]); n++)
 		;
 	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
@@ -76,67 +106,109 @@ column(const struct csv *header, const char *const *among)
 	return (-1);
 }
 
-/* "Val BPB" is val_bpb. */
-static void
-simplify(char *cell)
+/* A column of that name, or the one that a dotted name ends in, where it is the only one. */
+static int
+column_called(const struct csv *header, const char *name)
 {
-	char *p;
+	char copy[CLAIM_TEXT + 1];
+	int found = -1;
+	size_t i, n, k;
 
-	for (p = cell; *p == '#' || *p == ' '; p++)
-		;
-	memmove(cell, p, strlen(p) + 1);
-	for (p = cell; *p != '\0'; p++)
-		*p = *p == ' ' || *p == '-' ? '_' : (char)tolower((unsigned char)*p);
+	if (strlen(name) >= sizeof(copy))
+		return (-1);
+	strcpy(copy, name);
+	grid_simplify(copy);
+	for (i = 0; i < header->count; i++)
+		if (strcmp(header->cell[i], copy) == 0)
+			return ((int)i);
+	for (i = 0, k = strlen(copy); i < header->count; i++) {
+		n = strlen(header->cell[i]);
+		if (n > k && strcmp(header->cell[i] + n - k, copy) == 0 && header->cell[i][n - k - 1] == '.' &&
+		    !isdigit((unsigned char)header->cell[i][0])) {
+			if (found != -1)
+				return (-1);
+			found = (int)i;
+		}
+	}
+	return (found);
 }
 
-/* 1 if the cells are a header with a column for the metric; 2 if with one that tells lines apart as well. */
-static int
-understand(struct header *h, const struct table_want *want)
+static void
+no_columns(struct header *h, const struct csv *cells)
 {
-	const char *const wanted[] = { want->metric == NULL ? "val_bpb" : want->metric, NULL };
-	size_t i, k;
-	int known = 0;
+	memset(h, 0, sizeof(*h));
+	h->cells = cells;
+	h->commit = h->metric = h->status = h->title = h->date = h->kept = h->error = -1;
+}
 
-	for (i = 0; i < h->cells.count; i++)
-		simplify(h->cells.cell[i]);
-	memset(h->twice, 0, sizeof(h->twice));
-	for (i = 0; i < h->cells.count; i++) {
-		h->what[i] = claim_what_of(h->cells.cell[i]);
+/* What columns mean by their names, but for the metric. */
+static void
+understand(struct header *h, const struct csv *cells)
+{
+	size_t i, k;
+
+	no_columns(h, cells);
+	for (i = 0; i < cells->count; i++) {
+		h->what[i] = claim_what_of(cells->cell[i]);
 		/* Only what a line is judged by has a meaning here; everything else keeps its own name. */
 		if (h->what[i] != CLAIM_VAL_LOSS && h->what[i] != CLAIM_SEED && h->what[i] != CLAIM_STEPS &&
 		    h->what[i] != CLAIM_TOTAL_BYTES && h->what[i] != CLAIM_TRAIN_MS && h->what[i] != CLAIM_TRAIN_S)
 			h->what[i] = CLAIM_OWN;
 		for (k = 0; k < i; k++)
-			if (h->cells.cell[i][0] != '\0' && strcmp(h->cells.cell[i], h->cells.cell[k]) == 0)
+			if (cells->cell[i][0] != '\0' && strcmp(cells->cell[i], cells->cell[k]) == 0)
 				h->twice[i] = h->twice[k] = 1;
 	}
-	if ((h->commit = column(&h->cells, commits)) != -1)
+	if ((h->commit = column(cells, commits)) != -1)
 		h->commit_is_hash = 1;
-	else {
-		h->commit = column(&h->cells, runs);
-		h->commit_is_hash = 0;
-	}
-	h->status = column(&h->cells, statuses);
-	h->title = column(&h->cells, titles);
-	h->metric = column(&h->cells, wanted);
-	/* Another name for bits per byte will do where it is the only one. */
-	if (h->metric == -1 && want->metric == NULL)
-		for (i = 0; i < h->cells.count; i++)
-			if (claim_what_of(h->cells.cell[i]) == CLAIM_VAL_BPB) {
-				h->metric = (int)i;
-				known++;
-			}
-	if (known > 1)
-		h->metric = -1;
+	else
+		h->commit = column(cells, runs);
+	h->status = column(cells, statuses);
+	h->title = column(cells, titles);
+	h->date = column(cells, dates);
+	h->kept = column(cells, kepts);
+	h->error = column(cells, errors);
 	if (h->commit != -1)
 		h->what[h->commit] = CLAIM_COMMIT;
 	if (h->status != -1)
 		h->what[h->status] = CLAIM_STATUS;
 	if (h->title != -1 && h->title != h->commit)
 		h->what[h->title] = CLAIM_TITLE;
-	if (h->metric != -1)
-		h->what[h->metric] = want->metric == NULL ? CLAIM_VAL_BPB : CLAIM_METRIC;
-	return (h->metric == -1 ? 0 : h->commit == -1 && h->status == -1 && h->title == -1 ? 1 : 2);
+}
+
+/* Bits per byte by its own name, or by another where that is the only one; -1: neither. */
+static int
+usual_column(const struct csv *cells)
+{
+	int found = column_called(cells, "val_bpb"), known = 0;
+	size_t i;
+
+	for (i = 0; found == -1 && i < cells->count; i++)
+		known += claim_what_of(cells->cell[i]) == CLAIM_VAL_BPB;
+	for (i = 0; found == -1 && known == 1 && i < cells->count; i++)
+		if (claim_what_of(cells->cell[i]) == CLAIM_VAL_BPB)
+			return ((int)i);
+	return (found);
+}
+
+/* A header as text has it: 1 if it has the usual metric or the one wanted; 2 if it tells lines apart as well. */
+static int
+is_header(const struct csv *cells, const struct table_want *want)
+{
+	struct header h;
+	int metric = want->metric == NULL ? usual_column(cells) : column_called(cells, want->metric);
+
+	understand(&h, cells);
+	return (metric == -1 ? 0 : h.commit == -1 && h.status == -1 && h.title == -1 ? 1 : 2);
+}
+
+/* A table of runs whose metric has a name of its own: what was decided, and a run or what was tried. */
+static int
+tells_runs(const struct csv *cells)
+{
+	struct header h;
+
+	understand(&h, cells);
+	return ((h.status != -1 || h.kept != -1) && (h.commit != -1 || h.title != -1) && cells->count > 2);
 }
 
 static int
@@ -150,19 +222,67 @@ digest_cells(char hex[SHA256_HEX_SIZE], const struct csv *a, const struct csv *b
 	for (i = 0; a != NULL && i < a->count; i++)
 		sha256_add(h, a->cell[i], strlen(a->cell[i]) + 1);
 	for (i = 0; i < b->count; i++)
-		sha256_add(h, b->cell[i], strlen(b->cell[i]) + 1);
+		if (b->cell[i] != NULL)
+			sha256_add(h, b->cell[i], strlen(b->cell[i]) + 1);
 	sha256_end(h, hex);
 	return (0);
+}
+
+/* A table begins with its header and first line; JSON has no header, but a segment has what began it. */
+static int
+digest_series(char hex[SHA256_HEX_SIZE], const struct grid *g, int nameless)
+{
+	struct csv salt = { .cell = { g->salt }, .count = 1 };
+
+	if (g->form == CSV_NONE)
+		return (digest_cells(hex, g->salt == NULL ? NULL : &salt, &g->line[0]));
+	return (digest_cells(hex, nameless ? NULL : &g->names, &g->line[0]));
+}
+
+static const char *
+cell_of(const struct csv *row, int column)
+{
+	return (column < 0 || (size_t)column >= row->count ? NULL : row->cell[column]);
+}
+
+/* A number, in percent where all of its column is. */
+static struct number
+figure_of(const char *cell, int percent, enum number_kind kind)
+{
+	size_t n = strlen(cell);
+
+	while (percent && n > 0 && (cell[n - 1] == '%' || cell[n - 1] == ' '))
+		n--;
+	return (number_read(cell, n, kind));
+}
+
+/* What was decided of a line: k, d, c for crash, f for failed checks, 0. */
+static char
+decision(const struct header *h, const struct csv *row)
+{
+	const char *cell = cell_of(row, h->status), *kept = cell_of(row, h->kept), *means;
+
+	means = cell == NULL ? NULL : status_of(cell);
+	if (means != NULL && *means != '\0')
+		return (strcmp(means, "checks_failed") == 0 ? 'f' : *means);
+	if (kept != NULL) {
+		if (strcasecmp(kept, "true") == 0 || strcasecmp(kept, "yes") == 0 || strcmp(kept, "1") == 0)
+			return ('k');
+		if (strcasecmp(kept, "false") == 0 || strcasecmp(kept, "no") == 0 || strcmp(kept, "0") == 0)
+			return ('d');
+	}
+	return ('\0');
 }
 
 /* What names a line: its commit if it is one, else commit and description. */
 static int
 digest_key(char hex[SHA256_HEX_SIZE], const struct header *h, const struct csv *row)
 {
-	const char *commit = h->commit != -1 && (size_t)h->commit < row->count ? row->cell[h->commit] : "";
-	const char *title = h->title != -1 && (size_t)h->title < row->count ? row->cell[h->title] : "";
+	const char *commit = cell_of(row, h->commit), *title = cell_of(row, h->title);
 	struct sha256 *d;
 
+	commit = commit == NULL ? "" : commit;
+	title = title == NULL ? "" : title;
 	if ((d = sha256_begin()) == NULL)
 		return (-1);
 	sha256_add(d, commit, strlen(commit) + 1);
@@ -173,7 +293,8 @@ digest_key(char hex[SHA256_HEX_SIZE], const struct header *h, const struct csv *
 		size_t i;
 
 		for (i = 0; i < row->count; i++)
-			sha256_add(d, row->cell[i], strlen(row->cell[i]) + 1);
+			if (row->cell[i] != NULL)
+				sha256_add(d, row->cell[i], strlen(row->cell[i]) + 1);
 	}
 	sha256_end(d, hex);
 	return (0);
@@ -182,22 +303,42 @@ digest_key(char hex[SHA256_HEX_SIZE], const struct header *h, const struct csv *
 static void
 check_status(struct claim *c, const struct header *h, const struct csv *row, const char *name)
 {
-	const char *cell;
+	const char *cell = cell_of(row, h->status), *error = cell_of(row, h->error);
 
-	if (h->status == -1 || (size_t)h->status >= row->count || *(cell = row->cell[h->status]) == '\0')
-		return;
-	if ((c->status = status_of(cell)) == NULL)
-		claim_note(c, DEFECT_UNKNOWN_STATUS, name, row->line, "status is \"%.100s\"", cell);
+	switch (decision(h, row)) {
+	case 'k':
+		c->status = "keep";
+		break;
+	case 'd':
+		c->status = "discard";
+		break;
+	case 'c':
+		c->status = "crash";
+		break;
+	case 'f':
+		c->status = "checks_failed";
+		break;
+	default:
+		if (cell != NULL && *cell != '\0' && status_of(cell) == NULL)
+			claim_note(c, DEFECT_UNKNOWN_STATUS, name, row->line, "status is \"%.100s\"", cell);
+	}
+	/* An error in place of a score is a crash, whatever was decided of it. */
+	if (error != NULL && *error != '\0' && strcasecmp(error, "false") != 0 && strcasecmp(error, "none") != 0 &&
+	    (cell_of(row, h->metric) == NULL || *cell_of(row, h->metric) == '\0'))
+		c->status = "crash";
 }
 
-/* Zero stands for no score at all, unless its author kept it: then nobody knows what it is. */
+/* Zero stands for no score at all where a run crashed, and where its column tells so; see metric_zero_is_none. */
 static void
-check_zero(struct claim *c, int value)
+check_zero(struct claim *c, const struct header *h, int value)
 {
 	struct claim_value *v = &c->values[value];
 	struct number f = number_read(v->text, strlen(v->text), NUMBER_ANY);
+	int crash = c->status != NULL && strcmp(c->status, "crash") == 0;
 
-	if (f.number != 0 || c->status == NULL || strcmp(c->status, "keep") == 0)
+	if (f.number != 0)
+		return;
+	if (v->what == CLAIM_VAL_BPB ? c->status == NULL || strcmp(c->status, "keep") == 0 : !crash && !h->zero_is_none)
 		return;
 	v->flags &= ~DEFECT_BIT(DEFECT_OUT_OF_RANGE);
 	claim_doubt(c, value, DEFECT_ZERO_FOR_CRASH);
@@ -213,7 +354,7 @@ is_empty(const struct csv *row)
 static int
 aligned(const struct header *h, const struct csv *row)
 {
-	if (row->count == h->cells.count && !row->more)
+	if (row->form == CSV_NONE || (row->count == h->cells->count && !row->more))
 		return (1);
 	return (h->status != -1 && (size_t)h->status < row->count && h->metric < h->status &&
 	    status_of(row->cell[h->status]) != NULL);
@@ -222,8 +363,8 @@ aligned(const struct header *h, const struct csv *row)
 static void
 take_cell(struct claim *c, const struct header *h, const struct csv *row, size_t i, const char *name, int believed)
 {
-	enum claim_what what = i < h->cells.count ? h->what[i] : CLAIM_OWN;
-	const char *column_name = i < h->cells.count ? h->cells.cell[i] : "";
+	enum claim_what what = i < h->cells->count ? h->what[i] : CLAIM_OWN;
+	const char *column_name = i < h->cells->count ? h->cells->cell[i] : "";
 	struct claim_run *r = &c->runs[0];
 	enum number_kind kind = claim_what_kind(what);
 	char path[32];
@@ -233,18 +374,26 @@ take_cell(struct claim *c, const struct header *h, const struct csv *row, size_t
 
 	snprintf(path, sizeof(path), "column %zu", i + 1);
 	value = claim_value(c, what,
-	    what == CLAIM_OWN || what == CLAIM_METRIC ? (column_name[0] == '\0' ? path : column_name) : "",
+	    what == CLAIM_METRIC  ? h->called :
+		what == CLAIM_OWN ? (column_name[0] == '\0' ? path : column_name) :
+				    "",
 	    row->cell[i], strlen(row->cell[i]), kind, name, row->line, column_name[0] == '\0' ? path : column_name);
 	if (value < 0)
 		return;
 	c->values[value].run = 0;
-	if (i < h->cells.count && h->twice[i])
+	if (i < h->cells->count && h->percent[i]) {
+		c->values[value].figure = figure_of(row->cell[i], 1, kind);
+		if (what != CLAIM_OWN)
+			c->values[value].flags = c->values[value].figure.flags;
+	}
+	if (i < h->cells->count && h->twice[i])
 		claim_doubt(c, value, DEFECT_DUPLICATE_COLUMN);
 	else if (!believed && what != CLAIM_OWN)
-		claim_doubt(c, value, row->count > h->cells.count ? DEFECT_CELLS_EXTRA : DEFECT_CELLS_MISSING);
+		claim_doubt(c, value, row->count > h->cells->count ? DEFECT_CELLS_EXTRA : DEFECT_CELLS_MISSING);
 	if ((int)i == h->metric)
-		check_zero(c, value);
-	if (what != CLAIM_OWN)
+		check_zero(c, h, value);
+	/* A crash has no score, and says so. */
+	if (what != CLAIM_OWN && !((int)i == h->metric && c->status != NULL && strcmp(c->status, "crash") == 0))
 		for (f = c->values[value].flags, k = 0; k < FLAGS; k++)
 			if ((f & DEFECT_BIT(k)) != 0 && k != DEFECT_CELLS_EXTRA && k != DEFECT_CELLS_MISSING &&
 			    (k != DEFECT_MISSING || (int)i == h->metric))
@@ -316,39 +465,38 @@ check_line(struct claim *c, const char *name, unsigned line)
 }
 
 static struct claim *
-line_claim(const struct header *h, const struct csv *row, const char *name, const struct textfile *file,
-    const struct table_want *want, const char *series)
+line_claim(const struct header *h, const struct csv *row, const struct grid *g, const char *name,
+    const struct textfile *file, const char *series)
 {
 	struct claim *c;
 	int believed = aligned(h, row);
+	const char *text;
 	size_t i;
 
 	if ((c = claim_new(CLAIM_TABLE, name)) == NULL)
 		return (NULL);
 	claim_file(c, name, file);
-	if (want->metric != NULL) {
-		c->metric = want->metric;
-		c->higher = want->higher;
-	}
+	(void)g;
+	c->metric = h->called;
+	c->higher = h->higher;
 	claim_run(c);
 	if (c->run_count == 1) {
 		check_status(c, h, row, name);
 		if (row->form == CSV_LITERAL_TAB)
 			claim_note(c, DEFECT_LITERAL_TAB, name, row->line, "cells are parted by a backslash and a t");
-		if (h->cells.count == 0)
-			claim_note(c, DEFECT_NO_HEADER, name, row->line, "nothing says which of %zu cells is the score",
-			    row->count);
-		else if (row->count != h->cells.count)
-			claim_note(c, row->count > h->cells.count ? DEFECT_CELLS_EXTRA : DEFECT_CELLS_MISSING, name,
-			    row->line, "%zu cells under %zu names%s", row->count, h->cells.count,
+		if (row->form != CSV_NONE && row->count != h->cells->count)
+			claim_note(c, row->count > h->cells->count ? DEFECT_CELLS_EXTRA : DEFECT_CELLS_MISSING, name,
+			    row->line, "%zu cells under %zu names%s", row->count, h->cells->count,
 			    believed ? "; the status stands where it should" : "");
 		for (i = 0; i < row->count; i++)
-			take_cell(c, h, row, i, name, believed);
-		if (h->commit_is_hash && (size_t)h->commit < row->count && !claim_is_commit(row->cell[h->commit]))
-			claim_note(c, DEFECT_PSEUDO_COMMIT, name, row->line, "commit is \"%.100s\"",
-			    row->cell[h->commit]);
-		if (h->title != -1 && (size_t)h->title < row->count && row->cell[h->title][0] != '\0')
-			c->title = claim_copy(c, row->cell[h->title], strlen(row->cell[h->title]));
+			if (row->cell[i] != NULL)
+				take_cell(c, h, row, i, name, believed);
+		if (h->commit_is_hash && (text = cell_of(row, h->commit)) != NULL && !claim_is_commit(text))
+			claim_note(c, DEFECT_PSEUDO_COMMIT, name, row->line, "commit is \"%.100s\"", text);
+		if ((text = cell_of(row, h->title)) != NULL && *text != '\0')
+			c->title = claim_copy(c, text, strlen(text));
+		if ((text = cell_of(row, h->date)) != NULL && *text != '\0')
+			c->date = claim_copy(c, text, strlen(text));
 		check_line(c, name, row->line);
 		c->score = c->runs[0].score;
 		/* A crash has none, and says so. */
@@ -384,48 +532,6 @@ err0:
 	return (-1);
 }
 
-/* Lines from *at on that belong to the header. */
-static int
-body(struct table *s, const struct header *h, enum csv_form form, const char *name, const struct textfile *file,
-    size_t *at, unsigned *line, const struct table_want *want)
-{
-	char series[SHA256_HEX_SIZE] = "";
-	struct csv row;
-	size_t before, first = s->count;
-	unsigned line_before;
-	int rc, got;
-
-	for (;;) {
-		before = *at;
-		line_before = *line;
-		if ((got = csv_next(&row, form, file->text, file->n, at, line)) != 1)
-			return (got);
-		rc = 0;
-		if (form == CSV_BAR && csv_form_of(file->text + before, *at - before) != CSV_BAR) {
-			/* A Markdown table ends where a line is none of it. */
-			*at = before;
-			*line = line_before;
-			csv_free(&row);
-			return (0);
-		}
-		if (!is_empty(&row) && row.cell[0][0] != '#' && !csv_is_rule(&row)) {
-			if (s->count - first >= TABLE_ROWS) {
-				claim_note(s->claims[s->count - 1], DEFECT_TOO_MANY, name, row.line,
-				    "more than %d lines; the rest is left out", TABLE_ROWS);
-				*at = file->n;
-			} else {
-				if (series[0] == '\0')
-					rc = digest_cells(series, &h->cells, &row);
-				if (rc == 0)
-					rc = add(s, line_claim(h, &row, name, file, want, series));
-			}
-		}
-		csv_free(&row);
-		if (rc == -1)
-			return (-1);
-	}
-}
-
 static void
 note_twins(struct table *s, size_t from)
 {
@@ -443,55 +549,638 @@ note_twins(struct table *s, size_t from)
 			}
 }
 
+/* The numbers of a column, a line each. */
+static void
+numbers_of(const struct grid *g, const struct header *h, int column, double *out, int *fractions)
+{
+	const char *cell;
+	size_t i;
+
+	for (*fractions = 0, i = 0; i < g->count; i++) {
+		out[i] = NAN;
+		if ((cell = cell_of(&g->line[i], column)) == NULL)
+			continue;
+		out[i] = figure_of(cell, h->percent[column], NUMBER_ANY).number;
+		*fractions |= !isnan(out[i]) && strpbrk(cell, ".eE") != NULL;
+	}
+}
+
+/* Numbers that name or place a line, and say nothing of how good it is. */
+static int
+is_place(const char *name)
+{
+	static const char *const places[] = { "run", "id", "run_id", "exp_id", "exp", "iter", "iteration", "step",
+		"steps", "seed", "rank", "segment", "timestamp", "date", "index", "epoch", "created", "experiment",
+		"number", "no", "round", "trial", NULL };
+	size_t i, n = strlen(name);
+
+	for (i = 0; places[i] != NULL; i++)
+		if (strcasecmp(name, places[i]) == 0)
+			return (1);
+	return (n > 5 && (strcmp(name + n - 5, ".seed") == 0));
+}
+
+/* A column of numbers, or of nothing, with at least one number. */
+static int
+has_numbers(const struct grid *g, const struct header *h, int column, double *score)
+{
+	int fractions;
+	size_t i, some = 0, texts = 0;
+	const char *cell;
+
+	if (h->twice[column] || column == h->commit || column == h->status || column == h->date || column == h->kept)
+		return (0);
+	numbers_of(g, h, column, score, &fractions);
+	for (i = 0; i < g->count; i++) {
+		cell = cell_of(&g->line[i], column);
+		some += !isnan(score[i]);
+		texts += cell != NULL && isnan(score[i]) &&
+		    (number_read(cell, strlen(cell), NUMBER_ANY).flags & DEFECT_BIT(DEFECT_NOT_A_NUMBER)) != 0;
+	}
+	return (some > 0 && 4 * texts <= some);
+}
+
+/* What the author's decisions fit, in words, and the column that they are sure of, or that alone fits all; -1. */
+static int
+ask_decisions(struct str *say, const struct grid *g, const struct header *h, int *higher, int *sure)
+{
+	struct metric_fit f, best = { 0 };
+	double *score;
+	char *status;
+	int found = -1, alike = 0, way, bad = 0;
+	size_t i;
+
+	*sure = 0;
+	score = calloc(g->count + 1, sizeof(*score));
+	status = calloc(g->count + 1, 1);
+	for (i = 0; status != NULL && i < g->count; i++)
+		status[i] = decision(h, &g->line[i]);
+	for (i = 0; score != NULL && status != NULL && i < h->cells->count; i++) {
+		if (is_place(h->cells->cell[i]) || !has_numbers(g, h, (int)i, score))
+			continue;
+		for (way = 0; way < 2; way++) {
+			f = metric_fit(score, status, g->count, way);
+			if (f.kept == 0 || f.decisions < 3 || f.fits != f.decisions)
+				continue;
+			/* Costs that nobody changed fit when nothing was kept for them. */
+			if (f.decisions < best.decisions)
+				continue;
+			alike = f.decisions == best.decisions;
+			if (alike && say != NULL)
+				bad |= str_printf(say, "; they fit %s, %s, as well", h->cells->cell[i],
+				    way ? "higher" : "lower");
+			else if (say != NULL)
+				bad |= str_printf(say, "; its author's %zu decisions fit %s, %s", f.decisions,
+				    h->cells->cell[i], way ? "higher" : "lower");
+			if (!alike) {
+				best = f;
+				found = (int)i;
+				*higher = way;
+			} else
+				found = -2;
+		}
+	}
+	*sure = found >= 0 && metric_fit_is_sure(&best);
+	if (score == NULL || status == NULL || bad)
+		found = -3;
+	free(score);
+	free(status);
+	return (found);
+}
+
+static int
+number_columns(struct str *say, const struct grid *g, const struct header *h)
+{
+	double *score = calloc(g->count + 1, sizeof(*score));
+	size_t i, n = 0;
+	int bad = score == NULL;
+
+	for (i = 0; score != NULL && i < h->cells->count && n < 24; i++)
+		if (has_numbers(g, h, (int)i, score))
+			bad |= str_printf(say, "%s%s", n++ == 0 ? "number columns: " : ", ", h->cells->cell[i]);
+	if (n == 0 && !bad)
+		bad |= str_printf(say, "no column of numbers");
+	free(score);
+	return (bad ? -1 : 0);
+}
+
+/* Text that was broken: one cell, no number, in a table of several columns. */
+static int
+join_lines(struct grid *g, size_t *joined, unsigned *first)
+{
+	size_t i, k = 0;
+	struct csv *row;
+
+	*joined = 0;
+	for (i = 0; i < g->count; i++) {
+		row = &g->line[i];
+		if (g->form != CSV_NONE && k > 0 && row->count == 1 && g->names.count > 2 && row->cell[0][0] != '\0' &&
+		    isnan(number_read(row->cell[0], strlen(row->cell[0]), NUMBER_ANY).number) &&
+		    !claim_is_commit(row->cell[0])) {
+			if ((*joined)++ == 0)
+				*first = row->line;
+			csv_free(row);
+			continue;
+		}
+		if (k != i)
+			g->line[k] = *row;
+		k++;
+	}
+	g->count = k;
+	return (0);
+}
+
+/* DVC's line for what is not committed: no run of its own. */
+static int
+drop_workspace(struct grid *g)
+{
+	int rev = column_called(&g->names, "rev");
+	const char *cell;
+	size_t i, k = 0, dropped;
+
+	for (i = 0; i < g->count; i++) {
+		cell = cell_of(&g->line[i], rev);
+		if (cell != NULL && strcmp(cell, "workspace") == 0) {
+			csv_free(&g->line[i]);
+			continue;
+		}
+		if (k != i)
+			g->line[k] = g->line[i];
+		k++;
+	}
+	dropped = g->count - k;
+	g->count = k;
+	return (dropped > 0);
+}
+
+static void
+look_for_percents(const struct grid *g, struct header *h)
+{
+	const char *cell;
+	size_t i, k, n, some, all;
+
+	for (i = 0; i < h->cells->count; i++) {
+		for (some = all = k = 0; k < g->count; k++) {
+			if ((cell = cell_of(&g->line[k], (int)i)) == NULL || (n = strlen(cell)) == 0 ||
+			    (number_read(cell, n, NUMBER_ANY).flags & DEFECT_BIT(DEFECT_MISSING)) != 0)
+				continue;
+			all++;
+			some += n > 1 && cell[n - 1] == '%' && !isnan(number_read(cell, n - 1, NUMBER_ANY).number);
+		}
+		h->percent[i] = some > 0 && some == all;
+	}
+}
+
+/* Columns without names: what they look like, in words, and commit, status and text for their lines. */
+static int
+guess_columns(struct str *say, const struct grid *g, struct header *h)
+{
+	size_t i, k, n, commit, number, status, text;
+	const char *cell;
+	int bad = 0, taken = 0;
+
+	bad |= str_puts(say, "no header; looks like ");
+	for (i = 0; i < h->cells->count; i++) {
+		for (n = commit = number = status = text = k = 0; k < g->count; k++) {
+			if ((cell = cell_of(&g->line[k], (int)i)) == NULL || *cell == '\0')
+				continue;
+			n++;
+			commit += claim_is_commit(cell);
+			number += !isnan(number_read(cell, strlen(cell), NUMBER_ANY).number);
+			status += status_of(cell) != NULL;
+		}
+		if (n > 0 && commit == n && h->commit == -1 && i == 0) {
+			h->commit = (int)i;
+			h->commit_is_hash = 1;
+			h->what[i] = CLAIM_COMMIT;
+		} else if (n > 0 && status == n && h->status == -1) {
+			h->status = (int)i;
+			h->what[i] = CLAIM_STATUS;
+		} else if (n > 0 && number < n)
+			h->title = (int)i;
+		else if (number > 0 && number == n && taken == 0)
+			taken = (int)i + 1;
+		if (i < 16)
+			bad |= str_printf(say, "%s%s", i == 0 ? "" : ", ",
+			    h->commit == (int)i      ? "commit" :
+				h->status == (int)i  ? "status" :
+				n > 0 && number == n ? "number" :
+						       "text");
+	}
+	if (h->title != -1)
+		h->what[h->title] = CLAIM_TITLE;
+	bad |= str_printf(say, ": name the column, -m %d or -M %d", taken == 0 ? 1 : taken, taken == 0 ? 1 : taken);
+	return (bad ? -1 : 0);
+}
+
+/* A metric that lines name themselves: 1 and the columns, if it is one for all of them. */
+static int
+named_in_rows(const struct grid *g, struct header *h, const char **called, int *higher)
+{
+	int name = column_called(h->cells, "metric_name"), value = column_called(h->cells, "metric_value");
+	int way = column_called(h->cells, "metric_direction");
+	const char *a, *b;
+	size_t i;
+
+	if (value == -1)
+		value = column_called(h->cells, "value");
+	if (way == -1)
+		way = column_called(h->cells, "direction");
+	if (name == -1 || value == -1 || g->count == 0)
+		return (0);
+	for (i = 1; i < g->count; i++) {
+		a = cell_of(&g->line[i], name);
+		b = cell_of(&g->line[0], name);
+		if (a == NULL || b == NULL || strcmp(a, b) != 0)
+			return (0);
+	}
+	*called = cell_of(&g->line[0], name);
+	a = way == -1 ? NULL : cell_of(&g->line[0], way);
+	if (*called == NULL || **called == '\0' || a == NULL)
+		return (0);
+	*higher = strncasecmp(a, "max", 3) == 0 || strncasecmp(a, "high", 4) == 0;
+	if (!*higher && strncasecmp(a, "min", 3) != 0 && strncasecmp(a, "low", 3) != 0)
+		return (0);
+	h->metric = value;
+	return (1);
+}
+
+/* Hold the direction against what was decided, and say both. */
+static int
+say_decisions(struct str *say, const struct grid *g, const struct header *h, const char *how)
+{
+	struct metric_fit f, other;
+	double *score = calloc(g->count + 1, sizeof(*score));
+	char *status = calloc(g->count + 1, 1);
+	int fractions, bad = score == NULL || status == NULL;
+	size_t i;
+
+	if (!bad) {
+		for (i = 0; i < g->count; i++)
+			status[i] = decision(h, &g->line[i]);
+		numbers_of(g, h, h->metric, score, &fractions);
+		if (h->zero_is_none)
+			for (i = 0; i < g->count; i++)
+				if (score[i] == 0)
+					score[i] = NAN;
+		f = metric_fit(score, status, g->count, h->higher);
+		other = metric_fit(score, status, g->count, !h->higher);
+		bad |= str_printf(say, "metric %s, %s is better%s", h->called, h->higher ? "higher" : "lower", how);
+		if (h->percent[h->metric])
+			bad |= str_puts(say, ", in percent");
+		if (f.decisions > 1)
+			bad |= str_printf(say, ": %zu of %zu decisions of its author fit", f.fits, f.decisions);
+		if (f.kept > 0 && f.kept_worse == f.kept && other.fits > f.fits)
+			bad |= str_printf(say,
+			    "; the author kept %zu of %zu changes that are worse in this direction: -%c?", f.kept_worse,
+			    f.kept, h->higher ? 'm' : 'M');
+	}
+	free(score);
+	free(status);
+	return (bad ? -1 : 0);
+}
+
+/* A copy of a name that lives as long as the claims. */
+static const char *
+hold(struct table *s, const char *name)
+{
+	char **grown, *copy;
+
+	if ((grown = array_few(s->held, s->held_count, sizeof(*grown))) == NULL)
+		return (NULL);
+	s->held = grown;
+	if ((copy = strdup(name)) == NULL)
+		return (NULL);
+	return (s->held[s->held_count++] = copy);
+}
+
+/*
+ * Which column counts: the one that was asked for, the one that the table names itself, the one it has in the ledger,
+ * bits per byte, or the only one that its author's decisions are sure of.  1 if that is known, 0 after saying why not.
+ */
+static int
+choose(struct table *s, struct grid *g, struct header *h, const struct table_want *want, const char *series, int loose)
+{
+	const char *called = NULL, *how = "", *known;
+	struct str ask = STR_INIT;
+	double *score;
+	int higher = 0, sure = 0, found, rc = -1, fractions;
+	char *end;
+	long place;
+
+	h->higher = want->higher;
+	if (want->metric != NULL) {
+		h->called = want->metric;
+		h->metric = column_called(h->cells, want->metric);
+		if (h->metric == -1 && g->metric != NULL && strcasecmp(g->metric, want->metric) == 0)
+			h->metric = column_called(h->cells, "metric");
+		if (h->metric == -1 && named_in_rows(g, h, &called, &higher) && strcasecmp(called, want->metric) != 0)
+			h->metric = -1;
+		if (h->metric == -1 && h->nameless) {
+			place = strtol(want->metric, &end, 10);
+			if (*end == '\0' && place >= 1 && (size_t)place <= h->cells->count) {
+				h->metric = (int)place - 1;
+				h->called = h->cells->cell[h->metric];
+			}
+		}
+	} else if (g->metric != NULL && g->higher != -1 && (found = column_called(h->cells, "metric")) != -1) {
+		h->metric = found;
+		h->called = g->metric;
+		h->higher = g->higher;
+		how = ", as it says itself";
+	} else if (named_in_rows(g, h, &called, &higher)) {
+		h->called = called;
+		h->higher = higher;
+		how = ", as it says itself";
+	} else if (want->known != NULL && (known = want->known(want->arg, series, &higher)) != NULL &&
+	    (found = column_called(h->cells, known)) != -1) {
+		h->metric = found;
+		h->called = known;
+		h->higher = higher;
+		h->usual = strcmp(known, "val_bpb") == 0 && !higher;
+		how = ", as in the ledger";
+	} else if ((found = usual_column(h->cells)) != -1) {
+		h->metric = found;
+		h->called = "val_bpb";
+		h->higher = 0;
+		h->usual = 1;
+	}
+	if (h->metric == -1) {
+		if (h->nameless) {
+			if (str_puts(&ask, s->guess.p) == -1)
+				goto out;
+		} else if (str_printf(&ask, "no column %s; ", want->metric == NULL ? "val_bpb" : want->metric) == -1 ||
+		    number_columns(&ask, g, h) == -1)
+			goto out;
+		if ((found = ask_decisions(h->nameless ? NULL : &ask, g, h, &higher, &sure)) == -3)
+			goto out;
+		if (found >= 0 && sure && want->metric == NULL && !h->nameless) {
+			h->metric = found;
+			h->called = h->cells->cell[found];
+			h->higher = higher;
+			how = ", as nothing else fits what its author decided";
+		} else {
+			if (!h->nameless &&
+			    str_printf(&ask, "%s",
+				found >= 0 ? ": " :
+					     "; name one, -m NAME where lower is better, -M NAME where "
+					     "higher is") == -1)
+				goto out;
+			if (found >= 0 && !h->nameless &&
+			    str_printf(&ask, "-%c %s", higher ? 'M' : 'm', h->cells->cell[found]) == -1)
+				goto out;
+			rc = 0;
+			if (!loose && !tells_runs(h->cells))
+				goto out;
+			if (s->asked.p == NULL) {
+				s->asked = ask;
+				ask = (struct str)STR_INIT;
+				if (found >= 0) {
+					s->higher = higher;
+					if (str_puts(&s->column, h->cells->cell[found]) == -1)
+						rc = -1;
+				}
+			}
+			goto out;
+		}
+	}
+	if ((score = calloc(g->count + 1, sizeof(*score))) == NULL)
+		goto out;
+	numbers_of(g, h, h->metric, score, &fractions);
+	h->zero_is_none = metric_zero_is_none(score, g->count, fractions, h->higher);
+	free(score);
+	/* What is known by the usual name is what it was before. */
+	h->what[h->metric] = h->usual ? CLAIM_VAL_BPB : CLAIM_METRIC;
+	if (h->status == h->metric)
+		h->status = -1;
+	if (h->title == h->metric)
+		h->title = -1;
+	if (h->commit == h->metric)
+		h->commit = -1;
+	if ((h->called = hold(s, h->called)) == NULL)
+		goto out;
+	if (s->said.p != NULL && str_puts(&s->said, "; then ") == -1)
+		goto out;
+	rc = say_decisions(&s->said, g, h, how) == -1 ? -1 : 1;
+out:
+	str_free(&ask);
+	return (rc);
+}
+
+/* All lines of a table become claims, once its metric is known. */
+static int
+settle(struct table *s, struct grid *g, const char *name, const struct textfile *file, const struct table_want *want,
+    int loose, int nameless)
+{
+	char series[SHA256_HEX_SIZE];
+	struct header h;
+	size_t i, joined, from = s->count;
+	unsigned joined_at = 0;
+	int rc;
+
+	if (join_lines(g, &joined, &joined_at) == -1)
+		return (-1);
+	if (drop_workspace(g))
+		s->workspace = 1;
+	if (nameless) {
+		no_columns(&h, &g->names);
+		h.nameless = 1;
+		str_free(&s->guess);
+		if (guess_columns(&s->guess, g, &h) == -1)
+			return (-1);
+	} else
+		understand(&h, &g->names);
+	if (g->count == 0) {
+		s->empty = 1;
+		return (0);
+	}
+	look_for_percents(g, &h);
+	if (digest_series(series, g, nameless) == -1)
+		return (-1);
+	if ((rc = choose(s, g, &h, want, series, loose)) != 1)
+		return (rc);
+	s->tables++;
+	for (i = 0; i < g->count; i++)
+		if (add(s, line_claim(&h, &g->line[i], g, name, file, series)) == -1)
+			return (-1);
+	if (joined > 0 && s->count > from)
+		claim_note(s->claims[from], DEFECT_CELLS_MISSING, name, joined_at,
+		    "%zu line%s with one cell and no number: taken for the rest of the text above", joined,
+		    joined == 1 ? "" : "s");
+	if (nameless && s->count > from)
+		claim_note(s->claims[from], DEFECT_NO_HEADER, name, g->line[0].line,
+		    "columns have no names; %s was named", h.called);
+	if (g->more && s->count > from)
+		claim_note(s->claims[s->count - 1], DEFECT_TOO_MANY, name, g->line[g->count - 1].line,
+		    "more than %d lines; the rest is left out", TABLE_ROWS);
+	note_twins(s, from);
+	return (0);
+}
+
+/* Lines from *at on that belong to the header. */
+static int
+body(struct grid *g, enum csv_form form, const struct textfile *file, size_t *at, unsigned *line)
+{
+	struct csv row, *into;
+	size_t before;
+	unsigned line_before;
+	int got;
+
+	for (;;) {
+		before = *at;
+		line_before = *line;
+		if ((got = csv_next(&row, form, file->text, file->n, at, line)) != 1)
+			return (got);
+		if (form == CSV_BAR && csv_form_of(file->text + before, *at - before) != CSV_BAR) {
+			/* A Markdown table ends where a line is none of it. */
+			*at = before;
+			*line = line_before;
+			csv_free(&row);
+			return (0);
+		}
+		if (is_empty(&row) || row.cell[0][0] == '#' || csv_is_rule(&row)) {
+			csv_free(&row);
+			continue;
+		}
+		if (g->count >= TABLE_ROWS) {
+			csv_free(&row);
+			g->more = 1;
+			*at = file->n;
+			return (0);
+		}
+		if ((into = grid_add(g, row.line)) == NULL) {
+			csv_free(&row);
+			return (-1);
+		}
+		*into = row;
+	}
+}
+
+/* JSON: every object is a line. */
+static int
+read_json(struct table *s, const char *name, const struct textfile *file, const struct table_want *want, int loose)
+{
+	struct grid *all, *g;
+	size_t bad;
+	int rc = 0;
+
+	if ((all = grid_json(file, &bad)) == NULL)
+		return (errno == ENOMEM ? -1 : 0);
+	for (g = all; g != NULL && rc == 0; g = g->next) {
+		struct header h;
+
+		understand(&h, &g->names);
+		/* A file of something else is passed by, unless it was named. */
+		if (!loose && g->metric == NULL && !tells_runs(&g->names))
+			continue;
+		if (g->count == 0 && g->metric == NULL)
+			continue;
+		rc = settle(s, g, name, file, want, loose, 0);
+	}
+	if (rc == 0 && bad > 0 && s->count > 0)
+		claim_note(s->claims[0], DEFECT_NOT_JSON, name, 0, "%zu line%s no JSON", bad,
+		    bad == 1 ? " is" : "s are");
+	grid_free(all);
+	return (rc);
+}
+
+/* A first line that is a line like the others, and no header. */
+static int
+is_line(const struct csv *cells)
+{
+	size_t i, numbers = 0;
+
+	for (i = 0; i < cells->count; i++)
+		numbers += !isnan(number_read(cells->cell[i], strlen(cells->cell[i]), NUMBER_ANY).number);
+	return (numbers > 0);
+}
+
+static int
+name_by_place(struct grid *g, size_t n)
+{
+	char text[32];
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		snprintf(text, sizeof(text), "column %zu", i + 1);
+		if ((g->names.cell[i] = strdup(text)) == NULL)
+			return (-1);
+		g->names.count++;
+	}
+	return (0);
+}
+
 int
 table_read(struct table *s, const char *name, const struct textfile *file, const struct table_want *want, int loose)
 {
-	struct header h;
+	struct grid *g = NULL;
 	enum csv_form form;
 	const char *end;
-	size_t at = 0, before, from, size;
+	size_t at = 0, before, size;
 	unsigned line = 1, line_before;
-	int got, rc = 0, tables = 0;
+	int got, rc = 0, is, tables = 0, nameless;
 
 	memset(s, 0, sizeof(*s));
+	s->higher = -1;
 	if (file->text == NULL)
 		return (0);
+	if (grid_is_json(file)) {
+		rc = read_json(s, name, file, want, loose);
+		goto out;
+	}
 	while (at < file->n && rc == 0) {
 		end = memchr(file->text + at, '\n', file->n - at);
 		size = end == NULL ? file->n - at : (size_t)(end - (file->text + at));
 		form = csv_form_of(file->text + at, size);
 		before = at;
 		line_before = line;
-		memset(&h, 0, sizeof(h));
-		if ((got = csv_next(&h.cells, form, file->text, file->n, &at, &line)) != 1) {
+		if ((g = grid_new(form)) == NULL) {
+			rc = -1;
+			break;
+		}
+		if ((got = csv_next(&g->names, form, file->text, file->n, &at, &line)) != 1) {
 			rc = got;
 			break;
 		}
-		from = s->count;
-		/* A column of scores by step is a curve, unless somebody says that it is a table of runs. */
-		if (form != CSV_NONE && understand(&h, want) > !loose) {
-			tables++;
-			rc = body(s, &h, form, name, file, &at, &line, want);
-			note_twins(s, from);
-		} else if (form != CSV_NONE && form != CSV_BAR && h.cells.cell[0][0] != '#' && loose && tables == 0) {
-			/* Something with columns that nobody names. */
-			csv_free(&h.cells);
-			memset(&h, 0, sizeof(h));
-			h.commit = h.metric = h.status = h.title = -1;
+		nameless = 0;
+		is = 0;
+		if (form != CSV_NONE) {
+			nameless = loose && tables == 0 && form != CSV_BAR && is_line(&g->names);
+			for (size_t i = 0; i < g->names.count; i++)
+				grid_simplify(g->names.cell[i]);
+			is = is_header(&g->names, want) > !loose;
+			/* Decisions, too, tell that it is a table of runs; and whatever was named itself may be one. */
+			is |= tells_runs(&g->names);
+			is |= loose && tables == 0 && form != CSV_BAR && g->names.cell[0][0] != '#' &&
+			    g->names.count > 1;
+		}
+		if (is && nameless && is_header(&g->names, want) == 0) {
+			size_t n = g->names.count;
+
+			csv_free(&g->names);
 			at = before;
 			line = line_before;
+			rc = name_by_place(g, n);
+		} else
+			nameless = 0;
+		if (is && rc == 0) {
 			tables++;
-			rc = body(s, &h, form, name, file, &at, &line, want);
-			note_twins(s, from);
-		} else {
+			if ((rc = body(g, form, file, &at, &line)) == 0 && (rc = grid_chart(g)) != -1)
+				rc = settle(s, g, name, file, want, loose, nameless);
+		} else if (rc == 0) {
 			/* One line on: a quoted cell must not swallow what follows. */
 			at = before + size + (end != NULL);
 			line = line_before + (end != NULL);
 		}
-		csv_free(&h.cells);
+		grid_free(g);
+		g = NULL;
 	}
-	if (rc == -1)
+	grid_free(g);
+out:
+	if (rc == -1) {
 		table_free(s);
+		errno = ENOMEM;
+	}
 	return (rc);
 }
 
@@ -503,5 +1192,12 @@ table_free(struct table *s)
 	for (i = 0; i < s->count; i++)
 		claim_free(s->claims[i]);
 	free(s->claims);
+	for (i = 0; i < s->held_count; i++)
+		free(s->held[i]);
+	free(s->held);
+	str_free(&s->asked);
+	str_free(&s->said);
+	str_free(&s->column);
+	str_free(&s->guess);
 	memset(s, 0, sizeof(*s));
 }

@@ -1,0 +1,57 @@
+#include <math.h>
+
+#include "import/metric.h"
+
+struct metric_fit
+metric_fit(const double *score, const char *status, size_t n, int higher)
+{
+	struct metric_fit f = { 0 };
+	double best = NAN, last = NAN;
+	int better;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (isnan(score[i]) || (status[i] != 'k' && status[i] != 'd'))
+			continue;
+		f.decisions++;
+		better = isnan(best) || (higher ? score[i] > best : score[i] < best);
+		if (status[i] == 'd') {
+			f.discarded++;
+			f.fits += isnan(best) || !better;
+			continue;
+		}
+		f.fits += better;
+		if (!isnan(last)) {
+			f.kept++;
+			f.kept_worse += higher ? score[i] < last : score[i] > last;
+		}
+		last = score[i];
+		if (better)
+			best = score[i];
+	}
+	return (f);
+}
+
+int
+metric_fit_is_sure(const struct metric_fit *f)
+{
+	return (f->decisions >= 8 && f->fits == f->decisions && f->kept >= 2 && f->discarded >= 3);
+}
+
+int
+metric_zero_is_none(const double *score, size_t n, int fractions, int higher)
+{
+	double least = INFINITY, most = 0, x;
+	size_t i;
+
+	if (higher || !fractions)
+		return (0);
+	for (i = 0; i < n; i++) {
+		x = fabs(score[i]);
+		if (isnan(x) || x == 0)
+			continue;
+		least = fmin(least, x);
+		most = fmax(most, x);
+	}
+	return (most > 0 && least > 0.05 * most);
+}
