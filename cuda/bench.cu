@@ -21,14 +21,28 @@ extern "C" {
 
 static const struct shape {
 	const char *name;
-	struct config config;
+	size_t V, L, C, H, K;
 	size_t B, T;
 	int micro, steps;
 } shapes[] = {
-	{ "tiny", { 64, 2, 32, 4, 2, 2, 1, 10000, 30, 1.5, 0.005 }, 2, 32, 1, 2 },
-	{ "small", { 1024, 4, 256, 4, 2, 2, 1, 10000, 30, 1.5, 0.005 }, 64, 512, 2, 20 },
-	{ "baseline", { 1024, 9, 512, 8, 4, 2, 1, 10000, 30, 1.5, 0.005 }, 64, 1024, 8, 5 },
+	{ "tiny", 64, 2, 32, 4, 2, 2, 32, 1, 2 },
+	{ "small", 1024, 4, 256, 4, 2, 64, 512, 2, 20 },
+	{ "baseline", 1024, 9, 512, 8, 4, 64, 1024, 8, 5 },
 };
+
+static struct config
+config_of(const struct shape *s)
+{
+	struct config c;
+
+	config_default(&c);
+	c.vocab_size = s->V;
+	c.num_layers = s->L;
+	c.model_dim = s->C;
+	c.num_heads = s->H;
+	c.num_kv_heads = s->K;
+	return (c);
+}
 
 /* Rate of a large bf16 product, in FLOP/s; the best of some. */
 static double
@@ -40,7 +54,12 @@ measure_products(size_t n)
 	float *result;
 	double best = 0;
 
-	args.geometry = { 64, 64, 1, 1, 64, 64, 64, 10000, 30, 1e-7 };
+	args.geometry.vocab_size = args.geometry.model_dim = args.geometry.mlp_dim = 64;
+	args.geometry.num_heads = args.geometry.num_kv_heads = 1;
+	args.geometry.max_rows = args.geometry.max_positions = 64;
+	args.geometry.rope_base = 10000;
+	args.geometry.logit_softcap = 30;
+	args.geometry.norm_eps = 1e-7;
 	args.arith = OPS_BF16;
 	args.isa = "auto";
 	args.threads = 1;
@@ -91,13 +110,14 @@ step_flops(const struct shape *s, const struct params *p)
 		if (p->tensors[i].group == PARAMS_MATRIX)
 			flops += 5 * 2 * (2 * rows * cols * side + side * side * side);
 	}
-	return (flops + 6.0 * (double)s->config.num_layers * (double)s->config.model_dim * (double)s->T * tokens);
+	return (flops + 6.0 * (double)s->L * (double)s->C * (double)s->T * tokens);
 }
 
 static struct model *
 open_model(const struct shape *s, enum model_use use)
 {
-	const struct model_args args = { &s->config, use, "cuda", "auto", OPS_BF16, 1, s->B, s->T, (size_t)s->micro };
+	const struct config config = config_of(s);
+	const struct model_args args = { &config, use, "cuda", "auto", OPS_BF16, 1, s->B, s->T, (size_t)s->micro };
 	struct model *m = model_open(&args);
 	float *w;
 
@@ -137,7 +157,7 @@ time_training(const struct shape *s, struct model *m, int steps)
 		for (int pass = 0; pass < s->micro; pass++) {
 			const struct model_batch batch = { ids, ids + 1, s->B, s->T };
 
-			fill_ids(ids, n + 1, s->config.vocab_size);
+			fill_ids(ids, n + 1, s->V);
 			model_grad(m, &batch, (size_t)pass, 1.0f / (float)(n * (size_t)s->micro));
 		}
 		optimizer_step(o, &law, (uint64_t)(step + 2), 1, 0);
@@ -161,7 +181,7 @@ time_scoring(const struct shape *s, struct model *m, int passes)
 	float *nats = (float *)malloc(n * sizeof(*nats));
 	int64_t start = 0;
 
-	fill_ids(ids, n + 1, s->config.vocab_size);
+	fill_ids(ids, n + 1, s->V);
 	for (int pass = -2; pass < passes; pass++) {
 		const struct model_batch batch = { ids, ids + 1, s->B, s->T };
 

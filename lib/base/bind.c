@@ -18,6 +18,8 @@ whole(const struct bind *row, const void *at)
 		return (*(const long *)at);
 	case BIND_LLONG:
 		return (*(const long long *)at);
+	case BIND_WORD:
+		return (*(const int *)at);
 	default:
 		assert(row->type == BIND_FLAG);
 		return (*(const int *)at);
@@ -42,6 +44,9 @@ put_whole(const struct bind *row, void *at, int64_t value)
 		break;
 	case BIND_LLONG:
 		*(long long *)at = (long long)value;
+		break;
+	case BIND_WORD:
+		*(int *)at = (int)value;
 		break;
 	default:
 		assert(row->type == BIND_FLAG);

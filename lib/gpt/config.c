@@ -19,6 +19,7 @@ const struct bind config_keys[] = {
 	BIND(struct config, "logit_softcap", logit_softcap),
 	BIND(struct config, "qk_gain_init", qk_gain_init),
 	BIND(struct config, "tied_embed_init_std", tied_embed_init_std),
+	BIND(struct config, "encoder_layers", encoder_layers),
 	BIND_END,
 };
 
@@ -44,13 +45,20 @@ config_default(struct config *c)
 		bind_put(row, c, rule_of(row)->value);
 }
 
+/* May the key be null, which is then its default? */
+static int
+is_none(const struct embedded_key *k)
+{
+	return (k->later && k->value == -1 && k->min > -1);
+}
+
 /* NaN compares false, so it is outside every bound. */
 static int
 within(const struct bind *row, double value)
 {
 	const struct embedded_key *k = rule_of(row);
 
-	if (value >= k->min && value <= k->max)
+	if ((value >= k->min && value <= k->max) || (value == -1 && is_none(k)))
 		return (1);
 	say_error("model key '%s' is %g; it must lie between %g and %g", k->name, value, k->min, k->max);
 	return (0);
@@ -85,6 +93,13 @@ config_check(const struct config *c)
 		    c->num_heads, c->model_dim, head_dim(c));
 		return (-1);
 	}
+	if (c->encoder_layers != CONFIG_NONE && c->encoder_layers > c->num_layers / 2) {
+		say_error(
+		    "model key 'encoder_layers' is %zu; it must be at most half of num_layers %zu, so that each has "
+		    "a later layer to be read by",
+		    c->encoder_layers, c->num_layers);
+		return (-1);
+	}
 	return (0);
 }
 
@@ -103,7 +118,7 @@ config_mlp_dim(const struct config *c)
 size_t
 config_skips(const struct config *c)
 {
-	return (c->num_layers / 2);
+	return (c->encoder_layers != CONFIG_NONE ? c->encoder_layers : c->num_layers / 2);
 }
 
 json_t *
@@ -134,6 +149,10 @@ take(const struct bind *row, struct config *c, const json_t *v)
 	    row->type == BIND_REAL                  ? "a number" :
 						      "an integer";
 
+	if (json_is_null(v) && is_none(rule_of(row))) {
+		bind_put(row, c, -1);
+		return (0);
+	}
 	if (json_is_null(v) || json_is_string(v) || bind_set(row, c, v) == -1) {
 		say_error("model key '%s' must be %s", row->path, wanted);
 		return (-1);

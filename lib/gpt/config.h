@@ -24,7 +24,13 @@ struct config {
 	double logit_softcap;
 	double qk_gain_init;        /* of use at initialisation only */
 	double tied_embed_init_std; /* likewise */
+	size_t encoder_layers;      /* CONFIG_NONE: half of them */
 };
+
+#define CONFIG_NONE SIZE_MAX /* a later key that is null */
+
+/* In an initialiser: the later keys whose default is not 0. */
+#define CONFIG_LATER .encoder_layers = CONFIG_NONE
 
 #define CONFIG_NORM_EPS 1.1920928955078125e-07 /* of every RMS norm: 2^-23 */
 
@@ -42,7 +48,7 @@ void config_default(struct config *c);
  */
 int config_check(const struct config *c);
 
-/* Width of all key/value heads together, of the MLP; number of skips. */
+/* Width of all key/value heads together, of the MLP; number of skips, which is that of layers whose output is kept. */
 size_t config_kv_dim(const struct config *c);
 size_t config_mlp_dim(const struct config *c);
 size_t config_skips(const struct config *c);
@@ -52,7 +58,7 @@ size_t config_skips(const struct config *c);
  * The JSON object with the fields above under their names; keys that came after
  * 0.1 (x-since in the contract) stand in it only where they deviate from their
  * default, and have it where they are absent.  from_json refuses unknown keys,
- * other missing keys and wrong types, then applies config_check.
+ * other missing keys and wrong types (null is one but where it is a later key's default), then applies config_check.
  * Owns:   the caller of to_json holds the one reference.
  * Errors: NULL with errno ENOMEM; -1 after saying why.
  */

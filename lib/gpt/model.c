@@ -366,13 +366,13 @@ struct block {
 static struct block
 block_of(const struct model *m, size_t l)
 {
-	const size_t encoders = m->params->config.num_layers / 2, skips = config_skips(&m->params->config);
+	const size_t encoders = config_skips(&m->params->config);
 	const struct layer *a = &m->layers[l];
 	struct ops_buf *skip = NULL;
 	size_t skip_row = 0;
 
 	/* Layer encoders + i adds what layer encoders - 1 - i put out, which is that layer's successor's input. */
-	if (l >= encoders && l - encoders < skips) {
+	if (l >= encoders && l - encoders < encoders) {
 		skip_row = l - encoders;
 		skip = m->layers[encoders - skip_row].x;
 	}
@@ -434,7 +434,7 @@ static void
 backward(struct model *m, struct ops_rows rows)
 {
 	const struct ops *ops = m->ops;
-	const size_t encoders = m->params->config.num_layers / 2;
+	const size_t encoders = config_skips(&m->params->config);
 
 	ops->zero(m->ctx, &m->dx0, 1);
 	for (size_t l = m->params->config.num_layers; l-- > 0;) {

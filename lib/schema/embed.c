@@ -265,13 +265,26 @@ bound(const json_t *rule, const char *included, const char *excluded, double tow
 	return (0);
 }
 
+/* Where the default stands among the words of a key, whose last place is given, too. */
+static double
+place(const json_t *words, const json_t *value, double *last)
+{
+	size_t i;
+
+	for (i = 0; i < json_array_size(words) && !json_equal(json_array_get(words, i), value); i++)
+		;
+	*last = (double)json_array_size(words) - 1;
+	return ((double)i);
+}
+
 static int
 model(const char *file)
 {
 	const json_t *rule, *value;
-	double min = 0, max = 1;
+	double min = 0, max = 1, number;
 	const char *key;
 	json_t *v, *member;
+	int later;
 
 	if (jsonio_read(AT_FDCWD, file, JSONIO_MAX_BYTES, NULL, &v) == -1)
 		return (-1);
@@ -279,9 +292,13 @@ model(const char *file)
 	json_object_foreach(jsonio_get(v, "properties.model.properties"), key, member) {
 		rule = member;
 		value = json_object_get(rule, "default");
+		later = json_object_get(rule, "x-since") != NULL;
+		number = json_is_true(value) ? 1 : json_is_null(value) && later ? -1 : json_number_value(value);
 		min = 0;
 		max = 1;
-		if (!json_is_boolean(value) &&
+		if (json_is_string(value))
+			number = place(json_object_get(rule, "enum"), value, &max);
+		else if (!json_is_boolean(value) &&
 		    (bound(rule, "minimum", "exclusiveMinimum", INFINITY, &min) == -1 ||
 			bound(rule, "maximum", "exclusiveMaximum", -INFINITY, &max) == -1 ||
 			!(json_is_number(value) || json_is_null(value)))) {
@@ -290,8 +307,7 @@ model(const char *file)
 			json_decref(v);
 			return (-1);
 		}
-		printf("\t{ \"%s\", %.17g, %.17g, %.17g, %d },\n", key, min, max,
-		    json_is_true(value) ? 1.0 : json_number_value(value), json_object_get(rule, "x-since") != NULL);
+		printf("\t{ \"%s\", %.17g, %.17g, %.17g, %d },\n", key, min, max, number, later);
 	}
 	printf("\t{ 0, 0, 0, 0, 0 }\n};\n");
 	json_decref(v);

@@ -29,12 +29,13 @@ static const struct shape {
 	const char *what;
 	struct config config;
 } shapes[] = {
-	{ "groups of two, tied, four layers", { 29, 4, 32, 4, 2, 2, 1, 10000, 30, 1.5, 0.3 } },
-	{ "one key/value head in groups of three, untied, odd layers", { 23, 3, 24, 3, 1, 2, 0, 10000, 30, 1.5, 0.3 } },
+	{ "groups of two, tied, four layers", { 29, 4, 32, 4, 2, 2, 1, 10000, 30, 1.5, 0.3, CONFIG_LATER } },
+	{ "one key/value head in groups of three, untied, odd layers",
+	    { 23, 3, 24, 3, 1, 2, 0, 10000, 30, 1.5, 0.3, CONFIG_LATER } },
 };
 
 /* For what depends on the order of steps and passes, not on shapes. */
-static const struct shape little = { "two small layers", { 11, 2, 16, 2, 1, 2, 0, 10000, 30, 1.5, 0.3 } };
+static const struct shape little = { "two small layers", { 11, 2, 16, 2, 1, 2, 0, 10000, 30, 1.5, 0.3, CONFIG_LATER } };
 
 static struct model *
 open_model(const struct config *config, enum model_use use, const char *backend, enum ops_arith arith)
@@ -380,7 +381,7 @@ test_odd_models(void)
 		const size_t kv = 1 + rng_below(&rng, widths[i] < 20 ? 2 : 1), heads = kv * (1 + rng_below(&rng, 3));
 		const struct config config = { vocabularies[i % 4], 1 + rng_below(&rng, widths[i] < 20 ? 4 : 1),
 			heads * widths[i], heads, kv, 1 + rng_below(&rng, 3), rng_below(&rng, 2) != 0, 10000, 30, 1.5,
-			0.3 };
+			0.3, CONFIG_LATER };
 		const size_t batch = 1 + rng_below(&rng, 3), seq = 1 + rng_below(&rng, i % 2 == 0 ? 12 : 90);
 		const size_t passes = 1 + rng_below(&rng, 3);
 		double most = 0, error = 0, size = 0;
@@ -634,8 +635,8 @@ test_no_capture(const struct shape *shape)
 static void
 test_auto(void)
 {
-	static const struct config deep = { 300, 6, 64, 4, 2, 2, 1, 10000, 30, 1.5, 0.3 };
-	static const struct config flat = { 8192, 1, 128, 4, 4, 4, 0, 10000, 30, 1.5, 0.3 };
+	static const struct config deep = { 300, 6, 64, 4, 2, 2, 1, 10000, 30, 1.5, 0.3, CONFIG_LATER };
+	static const struct config flat = { 8192, 1, 128, 4, 4, 4, 0, 10000, 30, 1.5, 0.3, CONFIG_LATER };
 	const struct config *const configs[] = { &deep, &flat };
 	size_t wrong = 0, last[2] = { 0, 0 }, grown = 0;
 

@@ -16,23 +16,54 @@ enum { B = 2, T = 7 };
 static const struct shape {
 	const char *what;
 	struct config config;
+	const char *levers; /* keys besides, as JSON; NULL: none */
 } shapes[] = {
-#define SHAPE(what, V, L, C, H, K, M, tied) \
+#define SHAPE(what, V, L, C, H, K, M, tied) SHAPE_WITH(NULL, what, V, L, C, H, K, M, tied)
+#define SHAPE_WITH(levers, what, V, L, C, H, K, M, tied) \
 	{ \
 		what, \
-		{ \
-			.vocab_size = V, .num_layers = L, .model_dim = C, .num_heads = H, .num_kv_heads = K, \
-			.mlp_mult = M, .tie_embeddings = tied, .rope_base = 10000, .logit_softcap = 30, \
-			.qk_gain_init = 1.5, .tied_embed_init_std = 0.005 \
-		} \
+		    { .vocab_size = V, \
+			    .num_layers = L, \
+			    .model_dim = C, \
+			    .num_heads = H, \
+			    .num_kv_heads = K, \
+			    .mlp_mult = M, \
+			    .tie_embeddings = tied, \
+			    .rope_base = 10000, \
+			    .logit_softcap = 30, \
+			    .qk_gain_init = 1.5, \
+			    .tied_embed_init_std = 0.005, \
+			    CONFIG_LATER }, \
+		    levers \
 	}
 	SHAPE("grouped heads, tied", 17, 4, 16, 4, 2, 2, 1),
 	SHAPE("one key/value head, untied, odd layers", 19, 3, 16, 4, 1, 2, 0),
 	SHAPE("head groups of three, five layers", 13, 5, 24, 6, 2, 3, 1),
 	SHAPE("a single layer, untied", 11, 1, 8, 2, 2, 1, 0),
 	SHAPE("two layers, one head", 11, 2, 8, 1, 1, 4, 1),
+	SHAPE_WITH("{\"encoder_layers\": 1}", "one layer kept of five", 13, 5, 16, 4, 2, 2, 1),
+#undef SHAPE_WITH
 #undef SHAPE
 };
+
+/* The configuration of a shape. */
+static int
+configure(struct config *c, const struct shape *shape)
+{
+	json_t *object, *over;
+	int rc;
+
+	*c = shape->config;
+	if (shape->levers == NULL)
+		return (config_check(c));
+	object = config_to_json(c);
+	over = json_loads(shape->levers, 0, NULL);
+	json_object_update(object, over);
+	rc = config_from_json(c, object);
+	json_decref(object);
+	json_decref(over);
+	return (rc);
+}
 
 /* Weights large enough that every path carries a gradient, and a softcap that bends. */
 static void
@@ -101,8 +132,9 @@ error_along(struct model *m, const struct model_batch *batch, float *w, const fl
 static void
 check_shape(const struct shape *shape)
 {
+	struct config config;
 	const struct model_args args = {
-		.config = &shape->config,
+		.config = &config,
 		.use = MODEL_TRAIN,
 		.backend = "ref",
 		.isa = "auto",
@@ -121,7 +153,7 @@ check_shape(const struct shape *shape)
 	double worst = 0;
 	const char *where = "";
 
-	if (!tap_ok(config_check(&shape->config) == 0 && (m = model_open(&args)) != NULL, "%s: opens", shape->what))
+	if (!tap_ok(configure(&config, shape) == 0 && (m = model_open(&args)) != NULL, "%s: opens", shape->what))
 		return;
 	p = model_params(m);
 	w = calloc(p->n, sizeof(*w));

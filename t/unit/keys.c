@@ -2,6 +2,7 @@
  * Keys of spec.json: all are bound, to fields that hold them, and later ones mean their default.  Prints TAP.
  * test_tags=b65
  */
+#include <math.h>
 #include <string.h>
 
 #include "base/bind.h"
@@ -249,6 +250,19 @@ number(const json_t *rule, const char *word, double otherwise)
 	return (json_is_number(v) ? json_number_value(v) : json_is_true(v) ? 1 : otherwise);
 }
 
+/* The default as the build writes it: a word's place, and -1 for what may be null. */
+static double
+usual(const json_t *rule)
+{
+	const json_t *words = json_object_get(rule, "enum"), *v = json_object_get(rule, "default");
+	size_t i;
+
+	for (i = 0; i < json_array_size(words); i++)
+		if (json_equal(json_array_get(words, i), v))
+			return ((double)i);
+	return (number(rule, "default", later_is(rule) && json_is_null(v) ? -1 : 0));
+}
+
 static void
 generated(void)
 {
@@ -260,8 +274,9 @@ generated(void)
 	for (k = embedded_model; k->name != NULL; k++, n++) {
 		rule = json_object_get(keys, k->name);
 		same = same && rule != NULL && k->min == number(rule, "minimum", 0) &&
-		    k->max == number(rule, "maximum", 1) && k->value == number(rule, "default", 0) &&
-		    k->later == later_is(rule);
+		    k->max ==
+			number(rule, "maximum", fmax(1, (double)json_array_size(json_object_get(rule, "enum")) - 1)) &&
+		    k->value == usual(rule) && k->later == later_is(rule);
 	}
 	tap_ok(same && n == json_object_size(keys), "the model's bounds and defaults are the contract's, to the bit");
 }

@@ -20,6 +20,7 @@ const struct embedded_key embedded_model[] = {
 	{ "logit_softcap", 0.001, 1000000, 30, 0 },
 	{ "qk_gain_init", -1000, 1000, 1.5, 1 },
 	{ "tied_embed_init_std", 0, 1000, 0.005, 0 },
+	{ "encoder_layers", 0, 512, -1, 1 },
 	{ 0, 0, 0, 0, 0 },
 };
 

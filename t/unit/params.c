@@ -20,6 +20,7 @@ static const struct config small = {
 	.logit_softcap = 30,
 	.qk_gain_init = 1.5,
 	.tied_embed_init_std = 0.005,
+	CONFIG_LATER,
 };
 
 static struct config

@@ -33,6 +33,7 @@ static const struct config config = {
 	.logit_softcap = 30,
 	.qk_gain_init = 1.5,
 	.tied_embed_init_std = 0.005,
+	CONFIG_LATER,
 };
 
 static int32_t stream[STREAM];

@@ -1,0 +1,266 @@
+/*
+ * Levers of the model, a row each: what holds for every one of them, on ref and on every instruction set of cpu that
+ * runs here, in both arithmetics.  Their arithmetic is held to golden vectors by t/golden.bats, and their gradients to
+ * slopes by t/unit/gradient.c.  Prints TAP.
+ * test_tags=b64,b66
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/jsonio.h"
+#include "base/rng.h"
+#include "base/say.h"
+#include "gpt/model.h"
+#include "gpt/optimizer.h"
+#include "gpt/trainspec.h"
+#include "t/unit/tap.h"
+
+enum { B = 3, T = 11, V = 37, STEPS = 3 };
+
+static const struct lever {
+	const char *what, *keys;
+} levers[] = {
+	{ "encoder_layers 1", "{\"encoder_layers\": 1}" },
+	{ "encoder_layers 0", "{\"encoder_layers\": 0}" },
+};
+
+#define LEVERS (sizeof(levers) / sizeof(levers[0]))
+
+/* What runs: one backend, instruction set and arithmetic. */
+static struct {
+	const char *backend, *isa;
+	enum ops_arith arith;
+	struct config config;
+} now;
+
+static int
+configure(struct config *c, const char *keys)
+{
+	json_t *over = jsonio_parse(keys, strlen(keys), "a lever"), *object;
+	int rc;
+
+	config_default(c);
+	c->vocab_size = V;
+	c->num_layers = 5;
+	c->model_dim = 40;
+	c->num_heads = 4;
+	c->num_kv_heads = 2;
+	object = config_to_json(c);
+	json_object_update(object, over);
+	rc = config_from_json(c, object);
+	json_decref(object);
+	json_decref(over);
+	return (rc);
+}
+
+static struct model *
+open_model(enum model_use use, unsigned threads)
+{
+	const struct model_args args = {
+		.config = &now.config,
+		.use = use,
+		.backend = now.backend,
+		.isa = now.isa,
+		.arith = now.arith,
+		.threads = threads,
+		.max_batch = use == MODEL_GENERATE ? 1 : B,
+		.max_seq = T,
+		.max_passes = 1,
+	};
+
+	return (model_open(&args));
+}
+
+/* First values with something in every tensor that starts at zero. */
+static float *
+weights(const struct params *p, int everywhere)
+{
+	float *w = calloc(p->n, sizeof(*w));
+	struct rng rng;
+
+	params_init(p, 3, w);
+	rng_seed(&rng, 4, 0);
+	for (size_t i = 0; everywhere && i < p->n; i++)
+		w[i] += (float)(0.1 * rng_normal(&rng));
+	return (w);
+}
+
+static void
+draw_ids(int32_t *ids, size_t n, uint64_t seed)
+{
+	struct rng rng;
+
+	rng_seed(&rng, 5, seed);
+	for (size_t i = 0; i < n; i++)
+		ids[i] = (int32_t)rng_below(&rng, V);
+	/* BOS inside, twice on end, and first. */
+	ids[0] = ids[5] = ids[6] = 1;
+}
+
+/* A sequence scores the same bits alone as among others, and when all are scored again. */
+static int
+packed(struct model *m)
+{
+	int32_t ids[B * T + 1];
+	float together[B * T], alone[B * T];
+	const struct model_batch all = { ids, ids + 1, B, T };
+
+	draw_ids(ids, B * T + 1, 1);
+	model_begin(m);
+	model_loss(m, &all, 0);
+	model_nats(m, 0, B * T, together);
+	for (size_t b = B; b-- > 0;) {
+		const struct model_batch one = { ids + b * T, ids + b * T + 1, 1, T };
+
+		model_loss(m, &one, 0);
+		model_nats(m, 0, T, alone + b * T);
+	}
+	model_end(m);
+	return (memcmp(together, alone, sizeof(alone)) == 0);
+}
+
+/* With a cache, in pieces of any size: the logits of a full pass, up to rounding. */
+static double
+cached(struct model *score, struct model *generate)
+{
+	int32_t ids[T + 1];
+	float full[T * V], piece[V];
+	const struct model_batch one = { ids, ids + 1, 1, T };
+	double worst = 0;
+
+	draw_ids(ids, T + 1, 2);
+	model_begin(score);
+	model_logits(score, &one, full);
+	model_end(score);
+	for (size_t first = 1; first <= T; first += 3) {
+		model_rewind(generate);
+		for (size_t t = 0; t < T;) {
+			const size_t n = t == 0 ? first : 1;
+
+			if (model_extend(generate, ids + t, n, piece) != 0)
+				return (INFINITY);
+			t += n;
+			for (size_t v = 0; v < V; v++)
+				worst = fmax(worst, fabs(piece[v] - full[(t - 1) * V + v]));
+		}
+	}
+	return (worst);
+}
+
+/* Steps of training from the public first values; the names of tensors without a gradient in the last go to stdout. */
+static float *
+trained(struct model *m, size_t *idle)
+{
+	const struct params *p = model_params(m);
+	float *w = weights(p, 0), *g = calloc(p->n, sizeof(*g));
+	struct optimizer_law law;
+	struct optimizer *o;
+	int32_t ids[B * T + 1];
+	const struct model_batch all = { ids, ids + 1, B, T };
+
+	trainspec_law(&law);
+	model_set(m, w);
+	if ((o = optimizer_open(m)) == NULL)
+		abort();
+	*idle = 0;
+	for (uint64_t step = 0; step < STEPS; step++) {
+		draw_ids(ids, B * T + 1, step);
+		model_begin(m);
+		model_grad(m, &all, 0, 1.0f / (B * T));
+		optimizer_step(o, &law, step, 1, optimizer_norm(o));
+		model_end(m);
+		model_get_grad(m, g);
+	}
+	for (size_t i = 0; i < p->count; i++) {
+		size_t zeros = 0;
+
+		for (size_t j = 0; j < p->tensors[i].n; j++)
+			zeros += g[p->tensors[i].offset + j] == 0;
+		if (zeros == p->tensors[i].n) {
+			printf("# %s has no gradient\n", p->tensors[i].name);
+			++*idle;
+		}
+	}
+	model_get(m, w);
+	optimizer_close(o);
+	free(g);
+	return (w);
+}
+
+static void
+check(const struct lever *lever)
+{
+	struct model *score, *generate, *one, *three;
+	float *w, *w1, *w3;
+	size_t idle, again;
+	double error;
+
+	if (configure(&now.config, lever->keys) != 0) {
+		tap_ok(0, "%s: is a model", lever->what);
+		return;
+	}
+	score = open_model(MODEL_SCORE, 2);
+	generate = open_model(MODEL_GENERATE, 2);
+	one = open_model(MODEL_TRAIN, 1);
+	three = open_model(MODEL_TRAIN, 3);
+	if (score == NULL || generate == NULL || one == NULL || three == NULL) {
+		tap_ok(0, "%s: opens", lever->what);
+		return;
+	}
+	w = weights(model_params(score), 1);
+	model_set(score, w);
+	model_set(generate, w);
+	model_set(one, w);
+	tap_ok(packed(score) && packed(one), "%s: a sequence scores the same bits alone and among others",
+	    lever->what);
+	error = cached(score, generate);
+	tap_ok(error < (now.arith == OPS_BF16 ? 0.1 : 2e-4), "%s: with a cache the same logits (%.2g)", lever->what,
+	    error);
+	w1 = trained(one, &idle);
+	w3 = trained(three, &again);
+	tap_ok(memcmp(w1, w3, model_params(one)->n * sizeof(*w1)) == 0, "%s: the same bits with any threads",
+	    lever->what);
+	tap_ok(idle == 0 && again == 0, "%s: every tensor learns from the third step at the latest", lever->what);
+	free(w);
+	free(w1);
+	free(w3);
+	model_close(score);
+	model_close(generate);
+	model_close(one);
+	model_close(three);
+}
+
+static void
+check_all(const char *backend, const char *isa, enum ops_arith arith)
+{
+	struct model *m;
+
+	now.backend = backend;
+	now.isa = isa;
+	now.arith = arith;
+	configure(&now.config, "{}");
+	if ((m = open_model(MODEL_SCORE, 1)) == NULL) {
+		tap_ok(errno == ENODEV, "%s %s # SKIP this machine cannot run it", backend, isa);
+		return;
+	}
+	printf("# %s %s %s\n", backend, model_isa(m), arith == OPS_BF16 ? "bf16" : "fp32");
+	model_close(m);
+	for (size_t i = 0; i < LEVERS; i++)
+		check(&levers[i]);
+}
+
+int
+main(void)
+{
+	const char *const *isa;
+
+	say_init("levers");
+	check_all("ref", "auto", OPS_FP32);
+	for (isa = ops_find("cpu")->isa_names; *isa != NULL; isa++) {
+		check_all("cpu", *isa, OPS_FP32);
+		check_all("cpu", *isa, OPS_BF16);
+	}
+	return (tap_done());
+}
