@@ -34,7 +34,12 @@ golden() {
 
 @test "the learning-rate scales of a warmdown that stops early are met" {
 	golden levers/tables
+	[[ "$output" != *skipped:*schedule* ]]
 	[[ "$output" == *"schedule: step 1499 of 1500"* ]]
+}
+
+@test "ref meets the golden vectors of a warmdown of another shape" {
+	golden levers/schedule -b ref
 }
 
 @test "golden says no, by name, when a vector differs" {
