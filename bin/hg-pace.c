@@ -101,12 +101,12 @@ measure(struct pace *x, int64_t ms)
 	int64_t end, start;
 
 	/* The first step touches all memory for the first time. */
-	if (trainer_step(x->t, 1.0, &result) != 0)
+	if (trainer_step(x->t, &schedule_full_rates, &result) != 0)
 		return (-1);
 	end = clock_mono_ms() + ms;
 	do {
 		start = clock_mono_ns();
-		if (trainer_step(x->t, 1.0, &result) != 0)
+		if (trainer_step(x->t, &schedule_full_rates, &result) != 0)
 			return (-1);
 		x->ms[x->steps++] = (double)(clock_mono_ns() - start) / 1e6;
 		say_progress("%d steps, %.1f ms each", x->steps, x->ms[x->steps - 1]);

@@ -160,7 +160,7 @@ time_training(const struct shape *s, struct model *m, int steps)
 			fill_ids(ids, n + 1, s->V);
 			model_grad(m, &batch, (size_t)pass, 1.0f / (float)(n * (size_t)s->micro));
 		}
-		optimizer_step(o, &law, (uint64_t)(step + 2), 1, 0);
+		optimizer_step(o, &law, (uint64_t)(step + 2), &schedule_full_rates, 0);
 		model_end(m);
 		for (int pass = 0; pass < s->micro; pass++)	/* as a trainer that logs the loss */
 			model_nats(m, (size_t)pass, n, nats);

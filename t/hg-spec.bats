@@ -247,6 +247,24 @@ dc54a4c1b5481dfb70022728aa15d8fb29e7de41e5c46f9f8e8f2ebe45748fb1 \
 	[[ "$stderr" == *"was edited"* ]]
 }
 
+# bats test_tags=b95
+@test "two warm-ups of the momentum at once, a share over 1 and an unknown shape are refused with the key and the fix" {
+	run --separate-stderr spec -s train.muon_momentum_warmup_frac=0.2 -s train.muon_momentum_warmup_steps=40 runs/a
+	[ "$status" -eq 100 ]
+	[[ "$stderr" == *"train.muon_momentum_warmup_frac=0.2 excludes train.muon_momentum_warmup_steps=40"*"at 500"* ]]
+	run --separate-stderr spec -s train.muon_momentum_warmup_frac=1.5 runs/a
+	[ "$status" -eq 100 ]
+	[[ "$stderr" == *"train.muon_momentum_warmup_frac"*"1.5"* ]]
+	run --separate-stderr spec -s train.adam_warmdown_frac=0 runs/a
+	[ "$status" -eq 100 ]
+	[[ "$stderr" == *"train.adam_warmdown_frac"* ]]
+	run --separate-stderr spec -s train.warmdown_shape=step runs/a
+	[ "$status" -eq 100 ]
+	[[ "$stderr" == *"train.warmdown_shape"*linear*cosine*sqrt* ]]
+	spec -s train.muon_momentum_warmup_frac=0.2 runs/b
+	[ "$(jq '.train.muon_momentum_warmup_frac' runs/b/spec.json)" = 0.2 ]
+}
+
 @test "the eval digest is of the law: a window given or taken from training is the same law" {
 	spec runs/a
 	spec -s eval.seq_len=1024 runs/b

@@ -163,6 +163,45 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 	[ "$(jq -s 'map(.lr_scale) | (min == 0.7) and (last == 0.7)' "$R-clock/metrics.jsonl")" = true ]
 }
 
+# bats test_tags=b64,b95
+@test "a shape, Adam's own warmdown and a momentum that rises by shares are applied, logged and replayed to the same bits" {
+	local backend key one
+	for backend in ref cpu; do
+		tiny_spec "$R-$backend" train.iterations=8 train.warmdown_frac=0.5 train.warmdown_shape=sqrt \
+		    train.adam_warmdown_frac=1 train.muon_momentum_warmup_frac=0.5 system.backend=$backend
+		hg-train "$R-$backend"
+		[ "$(jq -s -c 'map(.lr_scale * 100 | round)' "$R-$backend/metrics.jsonl")" = '[100,100,100,100,100,50,29,13]' ]
+		[ "$(jq -s -c 'map(.adam_lr_scale * 100 | round)' "$R-$backend/metrics.jsonl")" = '[100,65,50,39,29,21,13,6]' ]
+		[ "$(jq -s -c 'map(.momentum_rise)' "$R-$backend/metrics.jsonl")" = '[0,0.25,0.5,0.75,1,1,1,1]' ]
+		tiny_spec "$R-$backend-off" train.iterations=8 train.warmdown_frac=0.5 system.backend=$backend
+		hg-train "$R-$backend-off"
+		for key in warmdown_shape=sqrt adam_warmdown_frac=1 muon_momentum_warmup_frac=0.5; do
+			one=$R-$backend-${key%=*}
+			tiny_spec "$one" train.iterations=8 train.warmdown_frac=0.5 "train.$key" system.backend=$backend
+			hg-train "$one"
+			run cmp -s "$one/checkpoint.safetensors" "$R-$backend-off/checkpoint.safetensors"
+			[ "$status" -eq 1 ]
+		done
+	done
+	tiny_spec "$R-again" "train.replay=$PWD/$R-ref/metrics.jsonl" train.iterations=8
+	hg-train "$R-again"
+	cmp "$R-ref/checkpoint.safetensors" "$R-again/checkpoint.safetensors"
+	[ "$(jq -c '[.lr_scale, .adam_lr_scale, .momentum_rise]' "$R-again/metrics.jsonl")" = \
+	    "$(jq -c '[.lr_scale, .adam_lr_scale, .momentum_rise]' "$R-ref/metrics.jsonl")" ]
+}
+
+# bats test_tags=b95
+@test "by the clock Adam's scales and the momentum replay to the same bits, and the run ends warmed down" {
+	tiny_spec "$R" train.schedule=wallclock budget.max_wallclock_ms=300 train.iterations=100000 \
+	    train.warmdown_frac=0.5 train.adam_warmdown_frac=0.9 train.muon_momentum_warmup_frac=0.4
+	hg-train "$R"
+	[ "$(jq -s '(.[0] | .lr_scale == 1 and .momentum_rise == 0) and (last | .momentum_rise == 1) and
+	    (last | .adam_lr_scale <= .lr_scale)' "$R/metrics.jsonl")" = true ]
+	tiny_spec "$R-again" "train.replay=$PWD/$R/metrics.jsonl"
+	hg-train "$R-again"
+	cmp "$R/checkpoint.safetensors" "$R-again/checkpoint.safetensors"
+}
+
 @test "a run that stops at its wall-clock cap can be replayed to the same bits" {
 	tiny_spec "$R" train.schedule=wallclock budget.max_wallclock_ms=300 train.iterations=100000
 	hg-train "$R"

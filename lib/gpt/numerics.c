@@ -74,7 +74,7 @@ numerics_digest(const char *backend, const char *isa, enum ops_arith arith, unsi
 	if ((h = sha256_begin()) == NULL)
 		goto err2;
 	for (i = 0; i < STEPS; i++) {
-		if (trainer_step(t, 1.0, &result) != 0) {
+		if (trainer_step(t, &schedule_full_rates, &result) != 0) {
 			errno = EPROTO;
 			goto err3;
 		}

@@ -19,11 +19,13 @@ struct optimizer {
 };
 
 double
-optimizer_momentum(const struct optimizer_law *law, uint64_t step)
+optimizer_momentum(const struct optimizer_law *law, uint64_t step, double rise)
 {
 	double done = 1;
 
-	if (step < law->muon_momentum_warmup_steps)
+	if (!isnan(rise))
+		done = rise;
+	else if (step < law->muon_momentum_warmup_steps)
 		done = (double)step / (double)law->muon_momentum_warmup_steps;
 	return ((1 - done) * law->muon_momentum_warmup_start + done * law->muon_momentum);
 }
@@ -141,13 +143,14 @@ rate(const struct optimizer *o, const struct optimizer_law *law, enum params_gro
 }
 
 void
-optimizer_step(struct optimizer *o, const struct optimizer_law *law, uint64_t step, double lr_scale, double grad_norm)
+optimizer_step(struct optimizer *o, const struct optimizer_law *law, uint64_t step, const struct schedule_rates *rates,
+    double grad_norm)
 {
 	const double clip = law->grad_clip_norm > 0 ? law->grad_clip_norm / (grad_norm + 1e-6) : 1;
 	const float grad_scale = (float)(clip < 1 ? clip : 1);
 	const struct ops_muon_law muon = {
-		.lr = (float)(law->matrix_lr * lr_scale),
-		.momentum = (float)optimizer_momentum(law, step),
+		.lr = (float)(law->matrix_lr * rates->lr_scale),
+		.momentum = (float)optimizer_momentum(law, step, rates->momentum_rise),
 		.nesterov = 1,
 		.ns_steps = (int)law->muon_backend_steps,
 		.grad_scale = grad_scale,
@@ -161,7 +164,7 @@ optimizer_step(struct optimizer *o, const struct optimizer_law *law, uint64_t st
 	};
 
 	for (size_t i = 0; i < o->adam_count; i++)
-		o->adam[i].lr = (float)(rate(o, law, o->adam_group[i]) * lr_scale);
+		o->adam[i].lr = (float)(rate(o, law, o->adam_group[i]) * rates->adam_lr_scale);
 	model_ops(o->m)->adam(model_ctx(o->m), o->adam, o->adam_count, &adam);
 	model_ops(o->m)->muon(model_ctx(o->m), o->muon, o->muon_count, &muon);
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "gpt/model.h"
+#include "gpt/schedule.h"
 
 /**
  * The public optimizers: Muon for the matrices of the blocks, Adam (no weight
@@ -24,8 +25,8 @@ struct optimizer_law {
 	double grad_clip_norm; /* 0: gradients are not clipped */
 };
 
-/* Muon's momentum at a step, counted from 0. */
-double optimizer_momentum(const struct optimizer_law *law, uint64_t step);
+/* Muon's momentum at a step (from 0), with this share of its warm-up over; NAN: by muon_momentum_warmup_steps. */
+double optimizer_momentum(const struct optimizer_law *law, uint64_t step, double rise);
 
 /* Momenta and moments of every tensor of a model opened with MODEL_TRAIN. */
 struct optimizer;
@@ -41,13 +42,13 @@ void optimizer_close(struct optimizer *o);
 double optimizer_norm(const struct optimizer *o);
 
 /**
- * optimizer_step(o, law, step, lr_scale, grad_norm):
+ * optimizer_step(o, law, step, rates, grad_norm):
  * Update every parameter from its gradient, as step ${step} (from 0) of
- * training.  ${grad_norm} is optimizer_norm's answer, of use only when
+ * training, at the rates that a schedule sets.  ${grad_norm} is optimizer_norm's answer, of use only when
  * clipping: gradients are then scaled by min(1, grad_clip_norm / (grad_norm + 1e-6)).
  */
-void
-optimizer_step(struct optimizer *o, const struct optimizer_law *law, uint64_t step, double lr_scale, double grad_norm);
+void optimizer_step(struct optimizer *o, const struct optimizer_law *law, uint64_t step,
+    const struct schedule_rates *rates, double grad_norm);
 
 /* What is kept of tensor i between steps: a VECTOR of its shape, NULL where the table of states has none for it. */
 struct ops_buf *optimizer_buffer(const struct optimizer *o, size_t i, enum params_state state);

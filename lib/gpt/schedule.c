@@ -7,11 +7,16 @@
 #define LOOK_MS 10000
 #define OVER 1.1
 
+#define PI 3.14159265358979323846
+
+const struct schedule_rates schedule_full_rates = { 1, 1, NAN };
+
+/* Share of the warmdown that is left; the warmdown is the given share, or if that is 0 warmdown_iters. */
 static double
-by_steps(const struct schedule *s, uint64_t step)
+by_steps(const struct schedule *s, double frac, uint64_t step)
 {
 	const double total = (double)s->iterations;
-	const double warmdown = s->warmdown_frac > 0 ? s->warmdown_frac * total : s->warmdown_iters;
+	const double warmdown = frac > 0 ? frac * total : s->warmdown_iters;
 	const double left = total - (double)step;
 
 	if (warmdown <= 0 || left > warmdown)
@@ -20,15 +25,15 @@ by_steps(const struct schedule *s, uint64_t step)
 }
 
 static double
-by_clock(const struct schedule *s, uint64_t step, double elapsed_ms)
+by_clock(const struct schedule *s, double frac, uint64_t step, double elapsed_ms)
 {
 	const double left = s->cap_ms > elapsed_ms ? s->cap_ms - elapsed_ms : 0;
 	double warmdown_ms;
 
 	if (step == 0)
 		return (1);
-	if (s->warmdown_frac > 0)
-		warmdown_ms = s->warmdown_frac * s->cap_ms;
+	if (frac > 0)
+		warmdown_ms = frac * s->cap_ms;
 	else
 		warmdown_ms = s->warmdown_iters * (elapsed_ms / (double)step);
 	if (warmdown_ms <= 0 || left > warmdown_ms)
@@ -36,17 +41,61 @@ by_clock(const struct schedule *s, uint64_t step, double elapsed_ms)
 	return (left / warmdown_ms);
 }
 
+static double
+shaped(enum schedule_shape shape, double left)
+{
+	switch (shape) {
+	case SCHEDULE_COSINE:
+		return ((1 - cos(PI * left)) / 2);
+	case SCHEDULE_SQRT:
+		return (1 - sqrt(1 - left));
+	default:
+		return (left);
+	}
+}
+
+/* The scale of a warmdown over a share of the run; not of a replay. */
+static double
+scale(const struct schedule *s, double frac, uint64_t step, double elapsed_ms)
+{
+	const double left = s->law == SCHEDULE_WALLCLOCK ? by_clock(s, frac, step, elapsed_ms) :
+							   by_steps(s, frac, step);
+
+	return (fmax(shaped(s->shape, left), s->min_lr_frac));
+}
+
 double
 schedule_scale(const struct schedule *s, uint64_t step, double elapsed_ms)
 {
-	switch (s->law) {
-	case SCHEDULE_WALLCLOCK:
-		return (fmax(by_clock(s, step, elapsed_ms), s->min_lr_frac));
-	case SCHEDULE_REPLAY:
-		return (step < s->iterations ? s->scales[step] : 0);
-	default:
-		return (fmax(by_steps(s, step), s->min_lr_frac));
-	}
+	if (s->law != SCHEDULE_REPLAY)
+		return (scale(s, s->warmdown_frac, step, elapsed_ms));
+	return (step < s->iterations ? s->scales[step] : 0);
+}
+
+static double
+rise(const struct schedule *s, uint64_t step, double elapsed_ms)
+{
+	if (s->law == SCHEDULE_REPLAY && s->rises != NULL)
+		return (step < s->iterations ? s->rises[step] : 1);
+	if (s->momentum_rise_frac <= 0)
+		return (NAN);
+	if (s->law == SCHEDULE_WALLCLOCK)
+		return (fmin(1, elapsed_ms / (s->momentum_rise_frac * s->cap_ms)));
+	return (fmin(1, (double)step / (s->momentum_rise_frac * (double)s->iterations)));
+}
+
+struct schedule_rates
+schedule_rates(const struct schedule *s, uint64_t step, double elapsed_ms)
+{
+	struct schedule_rates r = { .lr_scale = schedule_scale(s, step, elapsed_ms),
+		.momentum_rise = rise(s, step, elapsed_ms) };
+
+	r.adam_lr_scale = r.lr_scale;
+	if (s->law == SCHEDULE_REPLAY && s->adam_scales != NULL)
+		r.adam_lr_scale = step < s->iterations ? s->adam_scales[step] : 0;
+	else if (s->law != SCHEDULE_REPLAY && s->adam_warmdown_frac > 0)
+		r.adam_lr_scale = scale(s, s->adam_warmdown_frac, step, elapsed_ms);
+	return (r);
 }
 
 int

@@ -11,26 +11,52 @@
  */
 enum schedule_law { SCHEDULE_ITERATIONS, SCHEDULE_WALLCLOCK, SCHEDULE_REPLAY };
 
+/* How the rates fall, by the share r of the warmdown that is left: r, (1 - cos(pi r)) / 2, 1 - sqrt(1 - r). */
+enum schedule_shape { SCHEDULE_LINEAR, SCHEDULE_COSINE, SCHEDULE_SQRT };
+
+/* What a schedule sets at one step. */
+struct schedule_rates {
+	double lr_scale;      /* factor on Muon's learning rates */
+	double adam_lr_scale; /* on Adam's */
+	double momentum_rise; /* share of the momentum's warm-up that is over; NAN: it goes by steps of its own */
+};
+
+/* Of a step outside a schedule: full rates. */
+extern const struct schedule_rates schedule_full_rates;
+
 struct schedule {
 	enum schedule_law law;
 	uint64_t iterations;   /* steps at most, under every law; a replay must have as many scales */
 	double warmdown_iters; /* steps of the final fall; 0: none */
 	double warmdown_frac;  /* instead, unless 0: the share of the iterations, or of the cap, that the fall takes */
 	double min_lr_frac;    /* the fall stops at this scale; a replay has it in its scales */
-	double cap_ms;         /* no step starts after it; 0: none */
-	const double *scales;  /* SCHEDULE_REPLAY only */
+	enum schedule_shape shape;
+	double adam_warmdown_frac; /* share that the fall of Adam's rates takes; 0: they fall as Muon's */
+	double momentum_rise_frac; /* share over which the momentum rises; 0: by steps of its own */
+	double cap_ms;             /* no step starts after it; 0: none */
+	/* SCHEDULE_REPLAY only, iterations of each; NULL: Adam's are the same, the rise goes by these iterations. */
+	const double *scales, *adam_scales, *rises;
 };
 
 /**
  * schedule_scale(s, step, elapsed_ms):
  * The factor on every learning rate at ${step} (counted from 0), in [0, 1] but
  * for a replay.  ${elapsed_ms} is the training clock before the step.
- *   ITERATIONS: (iterations - step) / warmdown once step >= iterations - warmdown
- *   WALLCLOCK:  remaining_ms / (warmdown_iters * mean step ms) once that is below 1; 1 at step 0
- * and by both no less than min_lr_frac.
+ *   ITERATIONS: r = (iterations - step) / warmdown once step >= iterations - warmdown
+ *   WALLCLOCK:  r = remaining_ms / (warmdown_iters * mean step ms) once that is below 1; 1 at step 0
+ * The scale is shape(r), and no less than min_lr_frac.
  * Checked: t/unit/schedule.c, t/tools/golden.c.
  */
 double schedule_scale(const struct schedule *s, uint64_t step, double elapsed_ms);
+
+/**
+ * schedule_rates(s, step, elapsed_ms):
+ * All that the schedule sets at ${step}: the scale above; Adam's, which is the same unless adam_warmdown_frac gives it
+ * a warmdown of its own; and the momentum's rise, min(1, step / (momentum_rise_frac * iterations)), or by the clock
+ * min(1, elapsed_ms / (momentum_rise_frac * cap_ms)), or NAN without momentum_rise_frac.
+ * Checked: t/unit/schedule.c.
+ */
+struct schedule_rates schedule_rates(const struct schedule *s, uint64_t step, double elapsed_ms);
 
 /* Nonzero when no further step starts. The step during which the cap passes is the last. */
 int schedule_done(const struct schedule *s, uint64_t step, double elapsed_ms);

@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -5,74 +6,129 @@
 #include "base/say.h"
 #include "gpt/schedule_read.h"
 
-/* Take the scale of one metrics line; 0, or -1 after saying why. */
+enum { COLUMNS = 3 };
+
+/* The members of a line that are taken, the first of them by necessity. */
+static const char *const members[COLUMNS] = { "lr_scale", "adam_lr_scale", "momentum_rise" };
+
+struct table {
+	double *columns[COLUMNS]; /* NAN where a line has none */
+	uint64_t count, room;
+};
+
 static int
-take(const char *line, size_t n, double **scales, uint64_t *count, uint64_t *room)
+same(double a, double b)
+{
+	return (a == b || (isnan(a) && isnan(b)));
+}
+
+static int
+grow(struct table *t)
+{
+	const uint64_t more = t->room ? t->room * 2 : 1024;
+
+	for (size_t c = 0; c < COLUMNS; c++) {
+		double *p = realloc(t->columns[c], more * sizeof(*p));
+
+		if (p == NULL) {
+			say_error("cannot keep %ju scales: out of memory", (uintmax_t)more);
+			return (-1);
+		}
+		t->columns[c] = p;
+	}
+	t->room = more;
+	return (0);
+}
+
+/* Take one metrics line; 0, or -1 after saying why. */
+static int
+take(const char *line, size_t n, struct table *t)
 {
 	json_t *row = jsonio_parse(line, n, "metrics line");
 	const int64_t step = jsonio_i64(row, "step", -1);
-	json_t *scale = jsonio_get(row, "lr_scale");
-	const double value = json_number_value(scale);
+	double values[COLUMNS];
 	int rc = -1;
 
 	if (row == NULL)
 		return (-1);
-	if (step < 0 || !json_is_number(scale)) {
+	for (size_t c = 0; c < COLUMNS; c++) {
+		const json_t *v = jsonio_get(row, members[c]);
+
+		values[c] = json_is_number(v) ? json_number_value(v) : NAN;
+	}
+	if (step < 0 || isnan(values[0])) {
 		say_error("a metrics line has no step or no lr_scale");
 		goto out;
 	}
-	if ((uint64_t)step < *count) {
-		if ((*scales)[step] != value) {
+	if ((uint64_t)step > t->count) {
+		say_error("metrics lack step %ju, so they cannot be replayed (train.log_every must be 1)",
+		    (uintmax_t)t->count);
+		goto out;
+	}
+	if ((uint64_t)step == t->count && t->count == t->room && grow(t) != 0)
+		goto out;
+	for (size_t c = 0; c < COLUMNS; c++) {
+		if ((uint64_t)step == t->count) {
+			t->columns[c][t->count] = values[c];
+		} else if (!same(t->columns[c][step], values[c])) {
 			say_error("metrics give two scales for step %jd", (intmax_t)step);
 			goto out;
 		}
-		rc = 0;
-		goto out;
 	}
-	if ((uint64_t)step > *count) {
-		say_error("metrics lack step %ju, so they cannot be replayed (train.log_every must be 1)",
-		    (uintmax_t)*count);
-		goto out;
-	}
-	if (*count == *room) {
-		const uint64_t more = *room ? *room * 2 : 1024;
-		double *p = realloc(*scales, more * sizeof(*p));
-
-		if (p == NULL) {
-			say_error("cannot keep %ju scales: out of memory", (uintmax_t)more);
-			goto out;
-		}
-		*scales = p;
-		*room = more;
-	}
-	(*scales)[(*count)++] = value;
+	t->count += (uint64_t)step == t->count;
 	rc = 0;
 out:
 	json_decref(row);
 	return (rc);
 }
 
+/* Drop the columns that no line has; those that only some have are an error. */
+static int
+settle(struct table *t)
+{
+	for (size_t c = 1; c < COLUMNS; c++) {
+		uint64_t given = 0;
+
+		for (uint64_t i = 0; i < t->count; i++)
+			given += !isnan(t->columns[c][i]);
+		if (given != 0 && given != t->count) {
+			say_error("metrics have %s at %ju of %ju steps, so they cannot be replayed", members[c],
+			    (uintmax_t)given, (uintmax_t)t->count);
+			return (-1);
+		}
+		if (given == 0) {
+			free(t->columns[c]);
+			t->columns[c] = NULL;
+		}
+	}
+	return (0);
+}
+
 int
-schedule_read_scales(const char *text, size_t n, double **scales, uint64_t *count)
+schedule_read(const char *text, size_t n, struct schedule_recorded *recorded)
 {
 	const char *end = text + n;
-	uint64_t room = 0;
+	struct table t = { { NULL }, 0, 0 };
 
-	*scales = NULL;
-	*count = 0;
+	memset(recorded, 0, sizeof(*recorded));
 	while (text < end) {
 		const char *newline = memchr(text, '\n', (size_t)(end - text));
 		const char *stop = newline != NULL ? newline : end;
 
-		if (take(text, (size_t)(stop - text), scales, count, &room) != 0)
+		if (take(text, (size_t)(stop - text), &t) != 0)
 			goto err;
 		text = stop + 1;
 	}
-	if (*count > 0)
-		return (0);
-	say_error("metrics hold no step to replay");
+	if (t.count == 0) {
+		say_error("metrics hold no step to replay");
+		goto err;
+	}
+	if (settle(&t) != 0)
+		goto err;
+	*recorded = (struct schedule_recorded){ t.columns[0], t.columns[1], t.columns[2], t.count };
+	return (0);
 err:
-	free(*scales);
-	*scales = NULL;
+	for (size_t c = 0; c < COLUMNS; c++)
+		free(t.columns[c]);
 	return (-1);
 }

@@ -119,7 +119,7 @@ mean_loss(struct trainer *t)
 }
 
 int
-trainer_step(struct trainer *t, double lr_scale, struct trainer_result *result)
+trainer_step(struct trainer *t, const struct schedule_rates *rates, struct trainer_result *result)
 {
 	const int clipping = t->law.grad_clip_norm > 0;
 	struct model *m = t->args.model;
@@ -131,7 +131,7 @@ trainer_step(struct trainer *t, double lr_scale, struct trainer_result *result)
 	}
 	result->grad_norm = clipping ? optimizer_norm(t->optimizer) : NAN;
 	if (!clipping || isfinite(result->grad_norm))
-		optimizer_step(t->optimizer, &t->law, t->step, lr_scale, result->grad_norm);
+		optimizer_step(t->optimizer, &t->law, t->step, rates, result->grad_norm);
 	model_end(m);
 	/* A device has its whole step by now, and is waited for once: the clock of a step ends when the step does. */
 	result->loss = mean_loss(t);

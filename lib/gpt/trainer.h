@@ -11,7 +11,7 @@
 /**
  * The training loop's pure core: parameters, optimizer state and two counters.
  * It knows neither clocks nor run directories; whoever drives it decides the
- * learning-rate scale of each step.  State, scale and data decide the next
+ * rates of each step.  State, rates and data decide the next
  * state to the last bit.
  */
 
@@ -46,14 +46,14 @@ struct trainer_result {
 };
 
 /**
- * trainer_step(t, lr_scale, result):
+ * trainer_step(t, rates, result):
  * One step over batch_tokens tokens: forward, backward, update.
  * Returns TRAINER_DIVERGED if the loss (or the norm, when clipping) is not
  * finite, said; the parameters were then not touched (ops.h: begin), although
  * nobody waits for the losses before the update is asked for.
  * Errors: -1 after saying why: the source failed, or gave an id out of range.
  */
-int trainer_step(struct trainer *t, double lr_scale, struct trainer_result *result);
+int trainer_step(struct trainer *t, const struct schedule_rates *rates, struct trainer_result *result);
 
 uint64_t trainer_steps(const struct trainer *t); /* steps done */
 uint64_t trainer_spans(const struct trainer *t); /* micro-batches taken from the source */

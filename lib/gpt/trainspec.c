@@ -10,6 +10,8 @@ static const char sliding[] = "sliding:";
 
 static const char *const ariths[] = { [OPS_FP32] = "fp32", [OPS_BF16] = "bf16", NULL };
 static const char *const laws[] = { [SCHEDULE_ITERATIONS] = "iterations", [SCHEDULE_WALLCLOCK] = "wallclock", NULL };
+static const char
+    *const shapes[] = { [SCHEDULE_LINEAR] = "linear", [SCHEDULE_COSINE] = "cosine", [SCHEDULE_SQRT] = "sqrt", NULL };
 
 /* Defaults and ranges are the contract's; the section model has its rows in config.c, what no model sees in spec.c. */
 const struct bind trainspec_keys[] = {
@@ -24,6 +26,8 @@ const struct bind trainspec_keys[] = {
 	BIND(struct trainspec, "train.warmdown_iters", schedule.warmdown_iters),
 	BIND(struct trainspec, "train.warmdown_frac", schedule.warmdown_frac),
 	BIND(struct trainspec, "train.min_lr_frac", schedule.min_lr_frac),
+	BIND_ENUM(struct trainspec, "train.warmdown_shape", schedule.shape, shapes),
+	BIND(struct trainspec, "train.adam_warmdown_frac", schedule.adam_warmdown_frac),
 	BIND(struct trainspec, "train.min_steps", min_steps),
 	BIND(struct trainspec, "train.init_from", init_from),
 	BIND(struct trainspec, "train.replay", replay),
@@ -39,6 +43,7 @@ const struct bind trainspec_keys[] = {
 	BIND(struct trainspec, "train.muon_momentum", law.muon_momentum),
 	BIND(struct trainspec, "train.muon_momentum_warmup_start", law.muon_momentum_warmup_start),
 	BIND(struct trainspec, "train.muon_momentum_warmup_steps", law.muon_momentum_warmup_steps),
+	BIND(struct trainspec, "train.muon_momentum_warmup_frac", schedule.momentum_rise_frac),
 	BIND(struct trainspec, "train.muon_backend_steps", law.muon_backend_steps),
 	BIND(struct trainspec, "train.beta1", law.beta1),
 	BIND(struct trainspec, "train.beta2", law.beta2),
@@ -114,7 +119,16 @@ static int
 check_schedule(struct trainspec *r)
 {
 	struct schedule *s = &r->schedule;
+	struct optimizer_law published;
 
+	trainspec_law(&published);
+	if (s->momentum_rise_frac > 0 && r->law.muon_momentum_warmup_steps != published.muon_momentum_warmup_steps) {
+		say_error("train.muon_momentum_warmup_frac=%g excludes train.muon_momentum_warmup_steps=%llu: leave "
+			  "one out (steps at %llu, frac at null)",
+		    s->momentum_rise_frac, (unsigned long long)r->law.muon_momentum_warmup_steps,
+		    (unsigned long long)published.muon_momentum_warmup_steps);
+		return (-1);
+	}
 	if (r->replay != NULL)
 		s->law = SCHEDULE_REPLAY;
 	if (s->law == SCHEDULE_WALLCLOCK && s->cap_ms <= 0) {

@@ -50,13 +50,20 @@ falls_by_share(const struct run_record *run)
 static int
 never_falls(const struct run_record *run)
 {
-	return (!falls_by_share(run) && !(value(run, "train.warmdown_iters") > 0));
+	return (!falls_by_share(run) && !(value(run, "train.warmdown_iters") > 0) &&
+	    !(value(run, "train.adam_warmdown_frac") > 0));
+}
+
+static int
+rises_by_share(const struct run_record *run)
+{
+	return (value(run, "train.muon_momentum_warmup_frac") > 0);
 }
 
 static int
 never_rises(const struct run_record *run)
 {
-	return (!(value(run, "train.muon_momentum_warmup_steps") > 0));
+	return (!rises_by_share(run) && !(value(run, "train.muon_momentum_warmup_steps") > 0));
 }
 
 static int
@@ -78,6 +85,8 @@ static const struct {
 	{ "model.qk_gain_init", is_given, "the initial weights are given" },
 	{ "train.warmdown_iters", falls_by_share, "train.warmdown_frac stands in its place" },
 	{ "train.min_lr_frac", never_falls, "there is no warmdown" },
+	{ "train.warmdown_shape", never_falls, "there is no warmdown" },
+	{ "train.muon_momentum_warmup_steps", rises_by_share, "train.muon_momentum_warmup_frac stands in its place" },
 	{ "train.muon_momentum_warmup_start", never_rises, "the momentum has no warm-up" },
 	{ "train.warmup_steps", by_steps, "these steps are rolled back before the first one that counts" },
 	{ "budget.artifact_cap_bytes", always, "it only bounds what counts" },

@@ -95,19 +95,21 @@ steps(struct trainer *t, const struct trainspec *r, double *loss)
 {
 	const struct schedule *s = &r->schedule;
 	struct trainer_result result;
+	struct schedule_rates rates;
 	double ms = 0, began_ms;
 
 	if (r->warmup_steps != 0) {
 		if (trainer_mark(t) == -1)
 			return (-1);
 		for (uint64_t i = 0; i < r->warmup_steps; i++)
-			if (trainer_step(t, 1.0, &result) != 0)
+			if (trainer_step(t, &schedule_full_rates, &result) != 0)
 				return (-1);
 		trainer_rollback(t);
 	}
 	while (!schedule_done(s, trainer_steps(t), ms) && (s->cap_ms <= 0 || ms < s->cap_ms)) {
 		began_ms = now_ms();
-		if (trainer_step(t, schedule_scale(s, trainer_steps(t), ms), &result) != 0)
+		rates = schedule_rates(s, trainer_steps(t), ms);
+		if (trainer_step(t, &rates, &result) != 0)
 			return (-1);
 		ms += now_ms() - began_ms;
 		*loss = result.loss;

@@ -135,14 +135,19 @@ post_steps(struct train *x, const char *phase)
 
 /* One row for the step just done. */
 static int
-log_step(struct train *x, double scale, double grad_norm)
+log_step(struct train *x, const struct schedule_rates *rates, double grad_norm)
 {
+	const struct schedule *s = &x->recipe.schedule;
 	uint64_t steps = trainer_steps(x->t);
 	json_t *row;
 
 	row = json_pack("{s:I, s:I, s:o, s:o, s:o, s:I}", "step", (json_int_t)(steps - 1), "tokens",
 	    (json_int_t)(steps * x->recipe.batch_tokens), "train_loss", jsonio_real(x->loss), "lr_scale",
-	    jsonio_real(scale), "grad_norm", jsonio_real(grad_norm), "wallclock_ms", (json_int_t)clock_ms(x));
+	    jsonio_real(rates->lr_scale), "grad_norm", jsonio_real(grad_norm), "wallclock_ms", (json_int_t)clock_ms(x));
+	if (row != NULL && (s->law == SCHEDULE_REPLAY ? s->adam_scales != NULL : s->adam_warmdown_frac > 0))
+		json_object_set_new(row, "adam_lr_scale", jsonio_real(rates->adam_lr_scale));
+	if (row != NULL && !isnan(rates->momentum_rise))
+		json_object_set_new(row, "momentum_rise", jsonio_real(rates->momentum_rise));
 	if (row != NULL && x->validated == steps && !isnan(x->val_loss)) {
 		json_object_set_new(row, "val_loss", jsonio_real(x->val_loss));
 		json_object_set_new(row, "val_bpb", jsonio_real(x->val_bpb));
@@ -340,7 +345,7 @@ warm_up(struct train *x)
 	for (i = 0; i < x->recipe.warmup_steps; i++) {
 		if (stage_stopping(x->w))
 			return (-1);
-		if (trainer_step(x->t, 1.0, &result) == -1)
+		if (trainer_step(x->t, &schedule_full_rates, &result) == -1)
 			return (dependencies_fault(x->w, &x->fault));
 		post(x, "warmup", i + 1, x->recipe.warmup_steps, 0);
 	}
@@ -408,13 +413,13 @@ err0:
 
 /* One step on the clock. */
 static int
-step(struct train *x, double scale, double *grad_norm)
+step(struct train *x, const struct schedule_rates *rates, double *grad_norm)
 {
 	struct trainer_result result;
 	int64_t ns = clock_mono_ns(), cpu = proc_cpu_ms(0);
 	int rc;
 
-	rc = trainer_step(x->t, scale, &result);
+	rc = trainer_step(x->t, rates, &result);
 	ns = clock_mono_ns() - ns;
 	x->clock_ns += ns;
 	x->cpu_ms += proc_cpu_ms(0) - cpu;
@@ -494,7 +499,8 @@ run_steps(struct train *x)
 {
 	const struct trainspec *c = &x->recipe;
 	uint64_t n = trainer_steps(x->t);
-	double scale, grad_norm = NAN;
+	double grad_norm = NAN;
+	struct schedule_rates rates;
 
 	for (; !schedule_done(&c->schedule, n, clock_ms(x)); n++) {
 		/* No step starts after the cap, whatever the schedule; one that there was no time to look at is now. */
@@ -507,13 +513,13 @@ run_steps(struct train *x)
 			save(x);
 			return (-1);
 		}
-		scale = schedule_scale(&c->schedule, n, clock_ms(x));
-		if (step(x, scale, &grad_norm) == -1 ||
+		rates = schedule_rates(&c->schedule, n, clock_ms(x));
+		if (step(x, &rates, &grad_norm) == -1 ||
 		    (schedule_look_due(&c->schedule, &x->pace, clock_ms(x)) && check_pace(x) == -1))
 			return (-1);
 		if (c->val_every != 0 && (n + 1) % c->val_every == 0 && validate(x) == -1)
 			return (-1);
-		if ((n % c->log_every == 0 || x->validated == n + 1) && log_step(x, scale, grad_norm) == -1)
+		if ((n % c->log_every == 0 || x->validated == n + 1) && log_step(x, &rates, grad_norm) == -1)
 			return (-1);
 		if (check_outrun(x, n + 1) == -1)
 			return (-1);
@@ -651,8 +657,7 @@ static int
 read_replay(struct train *x)
 {
 	struct schedule *s = &x->recipe.schedule;
-	uint64_t count;
-	double *scales;
+	struct schedule_recorded recorded;
 	char *text;
 	size_t n;
 	int fd;
@@ -667,11 +672,13 @@ read_replay(struct train *x)
 		return (-1);
 	}
 	close(fd);
-	if (schedule_read_scales(text, n, &scales, &count) == -1)
+	if (schedule_read(text, n, &recorded) == -1)
 		return (stage_refuse(x->w, REFUSAL_INPUT_INVALID, NULL, NULL, "%s", say_last()));
 	free(text);
-	s->scales = scales;
-	s->iterations = count;
+	s->scales = recorded.scales;
+	s->adam_scales = recorded.adam_scales;
+	s->rises = recorded.rises;
+	s->iterations = recorded.count;
 	return (0);
 }
 
@@ -711,7 +718,7 @@ dry_run(struct train *x)
 	if (open_model(x) == -1)
 		return (-1);
 	ns = clock_mono_ns();
-	if (trainer_step(x->t, 1.0, &result) == -1)
+	if (trainer_step(x->t, &schedule_full_rates, &result) == -1)
 		return (dependencies_fault(x->w, &x->fault));
 	ns = clock_mono_ns() - ns;
 	return (stage_deliver(x->w,

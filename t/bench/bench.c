@@ -250,7 +250,7 @@ train(struct model *m, struct optimizer *o, double *times, double *phases)
 
 			model_grad(m, &b, i, 1.0f / (float)tokens);
 		}
-		optimizer_step(o, &law, step, 1, 0);
+		optimizer_step(o, &law, step, &schedule_full_rates, 0);
 		model_end(m);
 		model_nats(m, 0, run.batch * run.seq, nats);
 		if (step >= WARM_STEPS)

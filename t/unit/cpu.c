@@ -55,7 +55,7 @@ train(const char *isa, enum ops_arith arith, unsigned threads, float *w, const s
 				tokens[i] = (int32_t)rng_below(&rng, config->vocab_size);
 			model_grad(m, &b, pass, 1.0f / (2 * 3 * 97));
 		}
-		optimizer_step(o, &law, step, 1, 0);
+		optimizer_step(o, &law, step, &schedule_full_rates, 0);
 		model_end(m);
 	}
 	model_get(m, w);

@@ -94,7 +94,7 @@ train(const struct config *config, const char *backend, enum ops_arith arith, do
 				return (-1);
 		}
 		norm = optimizer_norm(o);
-		optimizer_step(o, &law, (uint64_t)step, 0.2, norm);
+		optimizer_step(o, &law, (uint64_t)step, &(struct schedule_rates){ 0.2, 0.2, NAN }, norm);
 		for (size_t pass = 0; pass < MICRO; pass++) {
 			model_nats(m, pass, B * T, nats);
 			for (int i = 0; i < B * T; i++)
@@ -299,7 +299,7 @@ run_rig(struct rig *r)
 	struct trainer_result result;
 
 	for (int i = 0; i < LONG_STEPS; i++) {
-		if (trainer_step(r->t, 0.5 - 0.05 * i, &result) != 0)
+		if (trainer_step(r->t, &(struct schedule_rates){ 0.5 - 0.05 * i, 0.5 - 0.05 * i, NAN }, &result) != 0)
 			return (-1);
 		r->losses[i] = result.loss;
 	}
@@ -464,15 +464,15 @@ test_held(const struct shape *shape, const char *backend)
 	if (open_rig(&r, &shape->config, backend, 2, 0) != 0)
 		exit(1);
 	for (int i = 0; i < 3; i++)
-		trainer_step(r.t, 1, &result);
+		trainer_step(r.t, &schedule_full_rates, &result);
 	model_ops(r.m)->upload(model_ctx(r.m), model_weight(r.m, params_at(model_params(r.m), 1, PARAMS_C_V)), 3,
 	    &poison, 1);
 	model_get(r.m, r.w);
 	n = model_params(r.m)->n;
 	before = malloc(n * sizeof(*before));
 	memcpy(before, r.w, n * sizeof(*before));
-	tap_ok(trainer_step(r.t, 1, &result) == TRAINER_DIVERGED && !isfinite(result.loss), "%s: a NaN is noticed",
-	    backend);
+	tap_ok(trainer_step(r.t, &schedule_full_rates, &result) == TRAINER_DIVERGED && !isfinite(result.loss),
+	    "%s: a NaN is noticed", backend);
 	model_get(r.m, r.w);
 	for (size_t i = 0; i < n; i++)
 		changed += memcmp(&before[i], &r.w[i], sizeof(float)) != 0;
@@ -480,7 +480,8 @@ test_held(const struct shape *shape, const char *backend)
 	for (size_t i = 0; i < n; i++)
 		r.w[i] = isnan(r.w[i]) ? 0.1f : r.w[i];
 	model_set(r.m, r.w);
-	tap_ok(trainer_step(r.t, 1, &result) == 0 && isfinite(result.loss), "%s: with a number in its place", backend);
+	tap_ok(trainer_step(r.t, &schedule_full_rates, &result) == 0 && isfinite(result.loss),
+	    "%s: with a number in its place", backend);
 	model_get(r.m, r.w);
 	for (size_t i = 0; i < n; i++)
 		changed += before[i] != r.w[i];
@@ -590,7 +591,7 @@ test_step_never_waits(const struct shape *shape)
 	if (open_rig(&r, &shape->config, "cuda", 12, 0) != 0)
 		exit(1);
 	for (int i = 0; i < 3; i++)
-		trainer_step(r.t, 1, &result);
+		trainer_step(r.t, &schedule_full_rates, &result);
 	before = emu_count();
 	model_begin(r.m);
 	for (size_t pass = 0; pass < 12; pass++) {
@@ -605,7 +606,7 @@ test_step_never_waits(const struct shape *shape)
 	    "twelve passes are submitted without waiting for the device");
 	model_ops(r.m)->sync(model_ctx(r.m));
 	within = emu_count();
-	trainer_step(r.t, 1, &result);
+	trainer_step(r.t, &schedule_full_rates, &result);
 	after = emu_count();
 	tap_ok(after.waits - within.waits <= 3, "a step waits for its losses and its end alone (%d)",
 	    (int)(after.waits - within.waits));

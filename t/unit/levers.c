@@ -169,7 +169,7 @@ trained(struct model *m, size_t *idle)
 		draw_ids(ids, B * T + 1, step);
 		model_begin(m);
 		model_grad(m, &all, 0, 1.0f / (B * T));
-		optimizer_step(o, &law, step, 1, optimizer_norm(o));
+		optimizer_step(o, &law, step, &(struct schedule_rates){ 1, 1, NAN }, optimizer_norm(o));
 		model_end(m);
 		model_get_grad(m, g);
 	}
@@ -213,8 +213,7 @@ check(const struct lever *lever)
 	model_set(score, w);
 	model_set(generate, w);
 	model_set(one, w);
-	tap_ok(packed(score) && packed(one), "%s: a sequence scores the same bits alone and among others",
-	    lever->what);
+	tap_ok(packed(score) && packed(one), "%s: a sequence scores the same bits alone and among others", lever->what);
 	error = cached(score, generate);
 	tap_ok(error < (now.arith == OPS_BF16 ? 0.1 : 2e-4), "%s: with a cache the same logits (%.2g)", lever->what,
 	    error);

@@ -88,14 +88,107 @@ lowest(void)
 	tap_ok(schedule_scale(&again, 1, 0) == 0.125, "a replay keeps the scales that it was given");
 }
 
+static void
+shapes(void)
+{
+	struct schedule s = { .law = SCHEDULE_ITERATIONS, .iterations = 200, .warmdown_iters = 80 };
+	struct schedule_rates r;
+
+	s.shape = SCHEDULE_COSINE;
+	tap_ok(schedule_scale(&s, 119, 0) == 1 && schedule_scale(&s, 120, 0) == 1 &&
+		near(schedule_scale(&s, 140, 0), (1 + sqrt(0.5)) / 2) && near(schedule_scale(&s, 160, 0), 0.5) &&
+		near(schedule_scale(&s, 180, 0), (1 - sqrt(0.5)) / 2),
+	    "a cosine falls slowly, fast and slowly");
+	s.shape = SCHEDULE_SQRT;
+	tap_ok(schedule_scale(&s, 119, 0) == 1 && schedule_scale(&s, 120, 0) == 1 &&
+		near(schedule_scale(&s, 140, 0), 0.5) && near(schedule_scale(&s, 165, 0), 1 - 0.75),
+	    "a 1 - sqrt falls fast and then ever slower");
+	s.min_lr_frac = 0.3;
+	tap_ok(near(schedule_scale(&s, 140, 0), 0.5) && schedule_scale(&s, 165, 0) == 0.3,
+	    "the floor holds whatever the shape");
+	s = (struct schedule){ .law = SCHEDULE_WALLCLOCK,
+		.iterations = 20000,
+		.warmdown_frac = 0.5,
+		.adam_warmdown_frac = 1,
+		.shape = SCHEDULE_COSINE,
+		.cap_ms = 600000 };
+	r = schedule_rates(&s, 7, 300000);
+	tap_ok(r.lr_scale == 1 && near(r.adam_lr_scale, 0.5) && isnan(r.momentum_rise),
+	    "Adam's warmdown is a share of the cap by the clock");
+	r = schedule_rates(&s, 7, 450000);
+	tap_ok(near(r.lr_scale, 0.5) && near(r.adam_lr_scale, (1 - sqrt(0.5)) / 2), "and has the shape of Muon's");
+	s = (struct schedule){ .law = SCHEDULE_ITERATIONS,
+		.iterations = 200,
+		.warmdown_iters = 80,
+		.adam_warmdown_frac = 0.8,
+		.min_lr_frac = 0.25 };
+	r = schedule_rates(&s, 120, 0);
+	tap_ok(r.lr_scale == 1 && near(r.adam_lr_scale, 0.5), "by steps it is a share of the iterations");
+	r = schedule_rates(&s, 190, 0);
+	tap_ok(r.lr_scale == 0.25 && r.adam_lr_scale == 0.25, "and has the floor of Muon's");
+	s.adam_warmdown_frac = 0;
+	r = schedule_rates(&s, 170, 0);
+	tap_ok(r.lr_scale == 0.375 && r.adam_lr_scale == 0.375,
+	    "without a warmdown of their own Adam's fall as Muon's");
+}
+
+/* One recipe on a machine, and on one four times slower: whole by the clock, whatever a step takes. */
+static void
+speeds(void)
+{
+	const struct schedule s = { .law = SCHEDULE_WALLCLOCK,
+		.iterations = 100000,
+		.warmdown_frac = 0.4,
+		.momentum_rise_frac = 0.2,
+		.cap_ms = 60000 };
+	struct optimizer_law law;
+	int good = 1;
+
+	trainspec_law(&law);
+	for (double ms = 100; ms <= 400; ms *= 4) {
+		struct schedule_rates r = { 0, 0, 0 };
+		double most = 0, first_full = INFINITY, risen = INFINITY, t = 0;
+		uint64_t step = 0;
+
+		for (; !schedule_done(&s, step, t); t += ms, step++) {
+			r = schedule_rates(&s, step, t);
+			most = fmax(most, r.lr_scale);
+			if (optimizer_momentum(&law, step, r.momentum_rise) > law.muon_momentum - 1e-12)
+				risen = fmin(risen, t);
+			if (r.lr_scale < 1)
+				first_full = fmin(first_full, t);
+		}
+		good = good && most == 1 && r.lr_scale <= ms / 24000 + 1e-12 && near(risen, 12000) &&
+		    near(first_full, 36000 + ms);
+	}
+	tap_ok(good, "at a quarter of the speed a recipe by shares reaches full rate and momentum, and is warmed down");
+}
+
+static void
+rises(void)
+{
+	struct schedule s = { .law = SCHEDULE_ITERATIONS, .iterations = 200, .momentum_rise_frac = 0.25 };
+	struct optimizer_law law;
+
+	trainspec_law(&law);
+	tap_ok(schedule_rates(&s, 0, 0).momentum_rise == 0 && near(schedule_rates(&s, 25, 0).momentum_rise, 0.5) &&
+		schedule_rates(&s, 50, 0).momentum_rise == 1 && schedule_rates(&s, 199, 0).momentum_rise == 1,
+	    "by steps the momentum rises over a share of the iterations");
+	tap_ok(near(optimizer_momentum(&law, 1, 0.5), 0.90) && near(optimizer_momentum(&law, 1, 1), 0.95),
+	    "and the steps of the published warm-up do not count then");
+	s.momentum_rise_frac = 0;
+	tap_ok(isnan(schedule_rates(&s, 25, 0).momentum_rise), "without a share it rises by those steps");
+}
+
 static int
 reads(const char *text, uint64_t count)
 {
-	double *scales;
-	uint64_t n;
-	const int ok = schedule_read_scales(text, strlen(text), &scales, &n) == 0 && n == count;
+	struct schedule_recorded r;
+	const int ok = schedule_read(text, strlen(text), &r) == 0 && r.count == count;
 
-	free(scales);
+	free(r.scales);
+	free(r.adam_scales);
+	free(r.rises);
 	return (ok);
 }
 
@@ -104,18 +197,44 @@ replay(void)
 {
 	const char *text = "{\"step\": 0, \"lr_scale\": 1}\n{\"step\": 1, \"lr_scale\": 0.14285714285714285}\n"
 			   "{\"step\": 1, \"lr_scale\": 0.14285714285714285}\n{\"step\": 2, \"lr_scale\": 0.5}\n";
-	double *scales;
-	uint64_t n;
+	const char *more = "{\"step\": 0, \"lr_scale\": 1, \"adam_lr_scale\": 0.75, \"momentum_rise\": 0.125}\n"
+			   "{\"step\": 1, \"lr_scale\": 0.5, \"adam_lr_scale\": 0.25, \"momentum_rise\": 0.5}\n";
+	struct schedule_recorded r;
 
-	if (tap_ok(schedule_read_scales(text, strlen(text), &scales, &n) == 0 && n == 3,
+	if (tap_ok(schedule_read(text, strlen(text), &r) == 0 && r.count == 3 && r.adam_scales == NULL &&
+		    r.rises == NULL,
 		"metrics give the scales of each step")) {
-		const struct schedule s = { .law = SCHEDULE_REPLAY, .iterations = n, .scales = scales };
+		const struct schedule s = { .law = SCHEDULE_REPLAY, .iterations = r.count, .scales = r.scales };
 
 		tap_ok(schedule_scale(&s, 1, 5) == 1.0 / 7 && schedule_scale(&s, 2, 5) == 0.5 &&
-			schedule_done(&s, 3, 0),
+			schedule_done(&s, 3, 0) && schedule_rates(&s, 2, 5).adam_lr_scale == 0.5 &&
+			isnan(schedule_rates(&s, 2, 5).momentum_rise),
 		    "a replay applies them to the same bits and ends with them");
-		free(scales);
+		free(r.scales);
 	}
+	if (tap_ok(schedule_read(more, strlen(more), &r) == 0 && r.count == 2,
+		"and Adam's own, and the momentum's rise")) {
+		const struct schedule s = { .law = SCHEDULE_REPLAY,
+			.iterations = r.count,
+			.scales = r.scales,
+			.adam_scales = r.adam_scales,
+			.rises = r.rises,
+			.adam_warmdown_frac = 0.5,
+			.momentum_rise_frac = 0.5 };
+		const struct schedule_rates at = schedule_rates(&s, 1, 1e9);
+
+		tap_ok(at.lr_scale == 0.5 && at.adam_lr_scale == 0.25 && at.momentum_rise == 0.5,
+		    "which a replay applies in place of its own");
+		free(r.scales);
+		free(r.adam_scales);
+		free(r.rises);
+	}
+	tap_ok(!reads("{\"step\": 0, \"lr_scale\": 1, \"adam_lr_scale\": 1}\n{\"step\": 1, \"lr_scale\": 1}\n", 2),
+	    "scales of Adam that only some steps have are refused");
+	tap_ok(!reads("{\"step\": 0, \"lr_scale\": 1, \"momentum_rise\": 0.5}\n"
+		      "{\"step\": 0, \"lr_scale\": 1, \"momentum_rise\": 0.25}\n",
+		   1),
+	    "two rises for one step are refused");
 	tap_ok(!reads("{\"step\": 0, \"lr_scale\": 1}\n{\"step\": 2, \"lr_scale\": 1}\n", 2),
 	    "a missing step is refused");
 	tap_ok(!reads("{\"step\": 0, \"lr_scale\": 1}\n{\"step\": 0, \"lr_scale\": 0.5}\n", 1),
@@ -130,8 +249,8 @@ laws(void)
 	struct optimizer_law law;
 
 	trainspec_law(&law);
-	tap_ok(near(optimizer_momentum(&law, 0), 0.85) && near(optimizer_momentum(&law, 250), 0.90) &&
-		near(optimizer_momentum(&law, 500), 0.95) && near(optimizer_momentum(&law, 9999), 0.95),
+	tap_ok(near(optimizer_momentum(&law, 0, NAN), 0.85) && near(optimizer_momentum(&law, 250, NAN), 0.90) &&
+		near(optimizer_momentum(&law, 500, NAN), 0.95) && near(optimizer_momentum(&law, 9999, NAN), 0.95),
 	    "momentum rises from 0.85 to 0.95 over 500 steps");
 	tap_ok(law.matrix_lr == 0.04 && law.scalar_lr == 0.04 && law.tied_embed_lr == 0.05 && law.embed_lr == 0.6 &&
 		law.head_lr == 0.008 && law.beta1 == 0.9 && law.beta2 == 0.95 && law.adam_eps == 1e-8 &&
@@ -206,6 +325,9 @@ main(void)
 	by_steps();
 	by_clock();
 	lowest();
+	shapes();
+	rises();
+	speeds();
 	replay();
 	fit();
 	laws();

@@ -167,9 +167,12 @@ steps(struct rig *r, int n)
 {
 	struct trainer_result result = { 0, 0 };
 
-	for (int i = 0; i < n; i++)
-		if (trainer_step(r->t, 1 - 0.1 * (double)trainer_steps(r->t), &result) != 0)
+	for (int i = 0; i < n; i++) {
+		const double scale = 1 - 0.1 * (double)trainer_steps(r->t);
+
+		if (trainer_step(r->t, &(struct schedule_rates){ scale, scale, NAN }, &result) != 0)
 			return (NAN);
+	}
 	return (result.loss);
 }
 
@@ -282,14 +285,16 @@ diverging(void)
 	const float nan = NAN;
 	float kept;
 
-	tap_ok(trainer_step(clipped.t, 1, &result) == 0 && result.grad_norm > 1e-3,
+	tap_ok(trainer_step(clipped.t, &schedule_full_rates, &result) == 0 && result.grad_norm > 1e-3,
 	    "clipping reports the norm before it");
-	tap_ok(trainer_step(plain.t, 1, &result) == 0 && isnan(result.grad_norm), "without clipping there is no norm");
+	tap_ok(trainer_step(plain.t, &schedule_full_rates, &result) == 0 && isnan(result.grad_norm),
+	    "without clipping there is no norm");
 	model_get(r.m, r.w);
 	kept = r.w[7];
 	model_ops(r.m)->upload(model_ctx(r.m), model_weight(r.m, params_at(model_params(r.m), 0, PARAMS_C_V)), 3, &nan,
 	    1);
-	tap_ok(trainer_step(r.t, 1, &result) == TRAINER_DIVERGED && !isfinite(result.loss), "a NaN is noticed at once");
+	tap_ok(trainer_step(r.t, &schedule_full_rates, &result) == TRAINER_DIVERGED && !isfinite(result.loss),
+	    "a NaN is noticed at once");
 	model_get(r.m, r.w);
 	tap_ok(r.w[7] == kept && trainer_steps(r.t) == 0 && !trainer_finite(r.t) && trainer_finite(plain.t),
 	    "and nothing was updated");
@@ -335,7 +340,7 @@ rates(int tied)
 	model_set(m, before);
 	model_begin(m);
 	model_grad(m, &batch, 0, 1);
-	optimizer_step(o, &law, 0, 0.5, 0);
+	optimizer_step(o, &law, 0, &(struct schedule_rates){ 0.5, 0.5, NAN }, 0);
 	model_end(m);
 	model_get(m, after);
 	for (size_t i = 0; i < p->count; i++) {
