@@ -38,7 +38,6 @@ golden() {
 	[[ "$output" == *"schedule: step 1499 of 1500"* ]]
 }
 
-<<<<<<< HEAD
 # lever NAME: a stem of levers, on ref, and on every instruction set of cpu that runs here in both arithmetics.
 lever() {
 	golden "levers/$1" -b ref
@@ -56,10 +55,10 @@ lever() {
 # bats test_tags=b64
 @test "a model that keeps fewer layers for its skips meets the golden vectors" {
 	lever encoder_layers
-=======
+}
+
 @test "ref meets the golden vectors of a warmdown of another shape" {
 	golden levers/schedule -b ref
->>>>>>> w-opt
 }
 
 @test "golden says no, by name, when a vector differs" {

@@ -20,6 +20,6 @@ asked=0
 ask() {
 	asked=$((asked + 1))
 	jq -n --arg lane "$2" --argjson seed "$asked" '{train: {seed: $seed}, system: {lane: $lane},
-		about: {hypothesis: "another seed", expected_gain: 0.1}} | '"${3:-.}" > "c/in/.$1"
+		about: {hypothesis: "another seed", expected_gain: 5}} | '"${3:-.}" > "c/in/.$1"
 	mv "c/in/.$1" "c/in/$1.json"
 }
