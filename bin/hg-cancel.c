@@ -100,8 +100,11 @@ cancel(struct rundir *r, enum stage s)
 	if (proc_signal(&look.lock.owner, SIGTERM) == -1 && errno != ESRCH) {
 		say_errno("cannot signal process %ld", (long)look.lock.owner.pid);
 		rc = HG_EXIT_SYSTEM;
-	} else
+	} else {
+		/* One that was stopped hears it only once it goes on. */
+		(void)proc_signal(&look.lock.owner, SIGCONT);
 		rc = settle(r, s, pidfd, &state) == -1 ? rundir_exit(errno) : report(r, s, state);
+	}
 	if (pidfd != -1)
 		close(pidfd);
 	return (rc);

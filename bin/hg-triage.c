@@ -17,6 +17,7 @@
 #include "base/say.h"
 #include "base/shell.h"
 #include "campaign/triage.h"
+#include "judge/gain.h"
 #include "judge/promote.h"
 #include "run/rundir.h"
 
@@ -255,6 +256,21 @@ err0:
 	return (HG_EXIT_SYSTEM);
 }
 
+/* A promotion of the run's configuration that stands, by whichever of its runs: its row's number, or 0. */
+static size_t
+stands(const struct ledger *l, const struct standings_fact *run)
+{
+	const struct standings_fact *f;
+	size_t i;
+
+	for (i = standings_count(&l->book); i-- > 0;) {
+		f = standings_fact(&l->book, i);
+		if (f->kind == STANDINGS_PROMOTION && f->group == run->group)
+			return (f->config == run->config && gain_bar(l, run, i) == NULL ? i + 1 : 0);
+	}
+	return (0);
+}
+
 static int
 print_conditions(struct campaign *c)
 {
@@ -263,7 +279,8 @@ print_conditions(struct campaign *c)
 	struct promote_view view;
 	struct triage t;
 	struct row row;
-	size_t i;
+	size_t i, promoted;
+	char evidence[64];
 	int code;
 
 	if (triage_read(c, &t) == -1)
@@ -286,9 +303,11 @@ print_conditions(struct campaign *c)
 	code = exit_worse(code, is_no_trial(&t.l, &row.run));
 	for (i = 0; i < view.count; i++)
 		code = exit_worse(code, condition(view.list[i].name, view.list[i].holds, view.list[i].evidence));
-	if (view.promoted != 0)
-		code = exit_worse(code, condition("not_yet", PROMOTE_NO, "it stands promoted already"));
-	else if (code == HG_EXIT_DONE)
+	if ((promoted = stands(&t.l, f)) != 0) {
+		snprintf(evidence, sizeof(evidence), "row %zu promoted its configuration", promoted);
+		code = exit_worse(code, condition("not_yet", PROMOTE_NO, evidence));
+	}
+	if (code == HG_EXIT_DONE)
 		code = print_promotion(&t, &row);
 	row_free(&row);
 done:

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/exit.h"
@@ -158,6 +159,11 @@ each(const struct request *r, each_key *f, void *arg)
 			return (-1);
 		}
 		json_object_foreach(keys, key, value) {
+			if (strchr(section, '=') != NULL || strchr(key, '=') != NULL) {
+				say_error("'%.60s.%.60s' is no key of a spec", section, key);
+				errno = EINVAL;
+				return (-1);
+			}
 			snprintf(path, sizeof(path), "%.60s.%.60s", section, key);
 			if (f(arg, path, value) == -1)
 				return (-1);
@@ -172,6 +178,19 @@ set_key(void *arg, const char *key, const json_t *value)
 	return (set(arg, key, value));
 }
 
+/* A pipe would be waited for, and is another one each time. */
+static int
+is_base(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == -1 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))
+		return (1);
+	say_error("'%s' is neither a file nor a run", path);
+	errno = EINVAL;
+	return (0);
+}
+
 /* The whole spec, on a lane if one is named: *out, or NULL with what stands against it said. -1: the system failed. */
 static int
 build(const struct campaign *c, const struct request *r, const json_t *lane, json_t **out)
@@ -184,7 +203,8 @@ build(const struct campaign *c, const struct request *r, const json_t *lane, jso
 
 	*out = NULL;
 	if (request == NULL || (base != NULL && campaign_place(c, base, &path) == -1) ||
-	    (base != NULL && specrequest_base(request, path.p) == -1) || each(r, set_key, request) == -1)
+	    (base != NULL && (!is_base(path.p) || specrequest_base(request, path.p) == -1)) ||
+	    each(r, set_key, request) == -1)
 		goto done;
 	json_object_foreach(json_object_get(lane, "set"), key, value)
 		if (jsonio_get(r->json, key) == NULL && set(request, key, value) == -1)

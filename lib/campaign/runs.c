@@ -123,8 +123,19 @@ add(struct campaign_runs *runs, int dir, const char *prefix, const char *name, c
 	struct rundir r;
 	struct stat st;
 
-	if (!str_is_name(name) || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1 || !S_ISDIR(st.st_mode) ||
-	    rundir_open_at(&r, dir, prefix, name) == -1)
+	if (!str_is_name(name) || fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
+		return (0);
+	/* No run can be made where something else is. */
+	if (!S_ISDIR(st.st_mode)) {
+		if ((grown = array_room(runs->list, runs->count, &runs->cap, sizeof(*grown))) == NULL)
+			return (-1);
+		runs->list = grown;
+		grown += runs->count++;
+		*grown = (struct campaign_run){ .state = STATE_RUN_CORRUPT, .stage = STAGE_COUNT };
+		snprintf(grown->name, sizeof(grown->name), "%s", name);
+		return (0);
+	}
+	if (rundir_open_at(&r, dir, prefix, name) == -1)
 		return (0);
 	/* Whoever was about to make it came to no end: there is no run yet. */
 	if (mint_is_fresh(r.fd) == 1) {

@@ -94,6 +94,16 @@ triage_cell(enum triage_run run, enum triage_request request)
 
 /* --- one request ------------------------------------------------------------- */
 
+/* Did a run that has not come to its end get on just now, so that its driver may be between two stages? */
+static int
+fresh(const struct triage *t, const struct campaign_run *run)
+{
+	const int64_t age_ms = t->now_ms - run->stamp_ms;
+
+	/* Clocks differ somewhat, also between machines; what is of a far future says nothing. */
+	return (age_ms > -BETWEEN_MS && age_ms < BETWEEN_MS);
+}
+
 static enum triage_run
 row_of(const struct triage *t, const struct request *q, const struct campaign_run *run)
 {
@@ -106,7 +116,7 @@ row_of(const struct triage *t, const struct request *q, const struct campaign_ru
 	switch (run->state) {
 	case STATE_RUN_NEW:
 	case STATE_RUN_WAITING:
-		if (t->now_ms - run->stamp_ms < BETWEEN_MS)
+		if (fresh(t, run))
 			return (TRIAGE_RUN_RUNNING);
 		return (run->state == STATE_RUN_NEW ? TRIAGE_RUN_NEW : TRIAGE_RUN_WAITING);
 	case STATE_RUN_RUNNING:
@@ -198,32 +208,50 @@ look_at_gain(const struct triage *t, struct request *q)
 		    gain, gain / sd, 100 * power);
 }
 
+/* Does the owner want what is promising confirmed? */
+static int
+confirms(const struct triage *t)
+{
+	return (strcmp(campaign_word(t->c, "confirm"), "promising") == 0);
+}
+
 const struct standings_group *
 triage_uncalibrated(const struct triage *t, const char *lane, size_t *run)
 {
 	const struct standings *b = &t->l.book;
 	const struct standings_group *g;
 	const struct triage_line *line;
+	size_t best;
 	uint64_t tag;
+	int known;
 
 	if (!t->has_ledger || b->last_group == 0 || (g = standings_group(b, b->last_group)) == NULL ||
 	    g->incumbent == 0)
 		return (NULL);
 	tag = standings_lane_tag(lane, standings_fact(b, g->reference)->cap_ms);
-	if (standings_lane(b, g->group, tag) != NULL)
-		return (NULL);
-	for (line = t->list; line < t->list + t->count; line++)
-		if (line->state != TRIAGE_ESCALATED && strcmp(line->request.lane, lane) == 0)
-			break;
+	known = standings_lane(b, g->group, tag) != NULL;
 	*run = standings_incumbent(b, g, tag);
-	return (line == t->list + t->count ? NULL : g);
+	if (known && *run != 0)
+		return (NULL);
+	/* Where the noise is known, but of an incumbent before, this one is wanted for what is judged there yet. */
+	for (line = t->list; line < t->list + t->count; line++)
+		if (line->state != TRIAGE_ESCALATED && (!known || line->state != TRIAGE_DONE) &&
+		    strcmp(line->request.lane, lane) == 0)
+			return (g);
+	if (known && confirms(t) && classify_waiting(b, g, VERDICT_PROMISING, &best) != 0 && best != 0 &&
+	    standings_fact(b, best - 1)->lane == tag)
+		return (g);
+	return (NULL);
 }
 
 /* --- lanes ------------------------------------------------------------------- */
 
-/* Is a run on the lane that has not come to its end?  Not that one itself. */
+/*
+ * Is a run at work on the lane, or just about to be?  Not that one itself.  What was begun and left has it no more: its
+ * request's turn comes first, if nothing stands against that, and the ledger's own runs before all requests'.
+ */
 static const struct campaign_run *
-on_lane(const struct triage *t, const char *lane, const struct campaign_run *itself, int at_work)
+on_lane(const struct triage *t, const char *lane, const struct campaign_run *itself)
 {
 	const struct campaign_run *r;
 
@@ -232,9 +260,7 @@ on_lane(const struct triage *t, const char *lane, const struct campaign_run *its
 			continue;
 		if (r->state == STATE_RUN_RUNNING || r->state == STATE_RUN_DEAD)
 			return (r);
-		/* Begun, or about to be: nobody else has the lane until its score is in. */
-		if ((r->state == STATE_RUN_NEW || r->state == STATE_RUN_WAITING) &&
-		    (!at_work || t->now_ms - r->stamp_ms < BETWEEN_MS))
+		if ((r->state == STATE_RUN_NEW || r->state == STATE_RUN_WAITING) && fresh(t, r))
 			return (r);
 	}
 	return (NULL);
@@ -280,7 +306,7 @@ triage_lane_is_free(const struct triage *t, const char *name)
 {
 	const int64_t ms = usual_ms(t, 0);
 
-	return (on_lane(t, name, NULL, 1) == NULL && (t->c->within_ms == 0 || (ms != -1 && ms <= t->c->within_ms)));
+	return (on_lane(t, name, NULL) == NULL && (t->c->within_ms == 0 || (ms != -1 && ms <= t->c->within_ms)));
 }
 
 /* One whose turn it is already. */
@@ -325,7 +351,8 @@ calibrates_first(const struct triage *t, const struct triage_line *line)
 	if (t->has_ledger && t->l.book.last_group != 0)
 		return (triage_uncalibrated(t, line->request.lane, &run) != NULL);
 	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++)
-		if (r->state != STATE_RUN_REFUSED && r->state != STATE_RUN_CORRUPT)
+		if (r->state != STATE_RUN_REFUSED && r->state != STATE_RUN_CORRUPT &&
+		    ((r->state != STATE_RUN_NEW && r->state != STATE_RUN_WAITING) || fresh(t, r)))
 			return (1);
 	for (i = 0; i < t->count; i++)
 		if (t->list[i].settled && t->list[i].state == TRIAGE_READY)
@@ -337,7 +364,7 @@ calibrates_first(const struct triage *t, const struct triage_line *line)
 static void
 hold_back(const struct triage *t, struct triage_line *line, const struct plateau_view *rule)
 {
-	const int is_new = turn(line) == 2, retry = turn(line) == 1;
+	const int is_new = turn(line) == 2;
 	const struct campaign_run *r;
 	const struct triage_line *first;
 
@@ -345,7 +372,7 @@ hold_back(const struct triage *t, struct triage_line *line, const struct plateau
 		wait_for(line, "halt", "");
 	else if (is_new && t->has_ledger && (rule->what == PLATEAU_STOP || rule->what == PLATEAU_PAUSE))
 		wait_for(line, plateau_name(rule->what), "");
-	else if ((r = on_lane(t, line->request.lane, line->run, !is_new && !retry)) != NULL)
+	else if ((r = on_lane(t, line->request.lane, line->run)) != NULL)
 		wait_for(line, "lane", r->name);
 	else if ((first = ready_on(t, line->request.lane)) != NULL)
 		wait_for(line, "lane", first->request.name);
@@ -561,8 +588,8 @@ others(const struct triage *t)
 
 	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++)
 		n += find_line(t, r->name) == NULL &&
-		    (r->state == STATE_RUN_RUNNING || r->state == STATE_RUN_DEAD || r->state == STATE_RUN_NEW ||
-			r->state == STATE_RUN_WAITING);
+		    (r->state == STATE_RUN_RUNNING || r->state == STATE_RUN_DEAD ||
+			((r->state == STATE_RUN_NEW || r->state == STATE_RUN_WAITING) && fresh(t, r)));
 	return (n);
 }
 
@@ -595,12 +622,31 @@ waits_for(const struct triage *t, const char *reason)
 	return (0);
 }
 
+/* Does the ledger ask for a run that no request is for: of a confirmation that is open, or that could be? */
+static int
+asks(const struct triage *t, const struct plateau_view *rule)
+{
+	const struct standings *b = &t->l.book;
+	const struct standings_group *g;
+	size_t best;
+
+	if (!t->has_ledger || !confirms(t))
+		return (0);
+	if (standings_open_plan(b, 0) != NULL)
+		return (1);
+	g = b->last_group == 0 ? NULL : standings_group(b, b->last_group);
+	return (g != NULL && g->incumbent != 0 && rule->what != PLATEAU_PAUSE && standings_left(b) != 0 &&
+	    standings_lane(b, g->group, g->lane) != NULL && classify_waiting(b, g, VERDICT_PROMISING, &best) != 0);
+}
+
 /* The campaign in a word, and why nothing runs where nothing does. */
 static int
 sum_up(struct triage *t, const struct plateau_view *rule)
 {
-	const size_t work = t->counts[TRIAGE_READY] + t->counts[TRIAGE_WAITING] + t->counts[TRIAGE_RUNNING] +
-	    t->counts[TRIAGE_DEAD] + t->counts[TRIAGE_UNJUDGED] + t->others;
+	const int asked = asks(t, rule);
+	/* What waits, for its owner or a time, is no work that anybody should get on with. */
+	const size_t work = t->counts[TRIAGE_READY] + t->counts[TRIAGE_RUNNING] + t->counts[TRIAGE_DEAD] +
+	    t->counts[TRIAGE_UNJUDGED] + t->others + (size_t)asked;
 	const int64_t oldest = t->counts[TRIAGE_READY] != 0 ? t->now_ms - t->oldest_ready_ms : 0,
 		      since = t->stamp_ms > oldest ? t->stamp_ms : oldest;
 	int rc = 0;
@@ -617,6 +663,9 @@ sum_up(struct triage *t, const struct plateau_view *rule)
 	else if (t->counts[TRIAGE_READY] + t->counts[TRIAGE_UNJUDGED] != 0) {
 		t->word = "ready";
 		rc = str_puts(&t->why, "no pass of hg-campaign has begun what is ready");
+	} else if (asked && t->c->within_ms == 0) {
+		t->word = "ready";
+		rc = str_puts(&t->why, "no pass of hg-campaign has begun the confirmation's next run");
 	} else if (t->counts[TRIAGE_WAITING] != 0) {
 		t->word = "waiting";
 		rc = rule->what == PLATEAU_STOP || rule->what == PLATEAU_PAUSE ?
@@ -624,7 +673,9 @@ sum_up(struct triage *t, const struct plateau_view *rule)
 		    str_puts(&t->why,
 			waits_for(t, "calibration") ?
 			    "a lane's noise is not known, and no pass of hg-campaign has calibrated it" :
-			    "nothing that is left would end in time");
+			    t->c->within_ms != 0 ?
+			    "nothing that is left would end in time, as far as runs before tell" :
+			    "what is left waits for a lane");
 	} else if (t->counts[TRIAGE_ESCALATED] != 0) {
 		t->word = "escalated";
 		rc = str_puts(&t->why, "all that is left waits for its owner");

@@ -43,32 +43,73 @@ passes(const struct policy *p, double gain_sd, double sd, double bias)
 	return (sum / (POINTS * POINTS));
 }
 
+/* What is every challenger's alike is looked at far out, too: a chance to miss many in a row is made there. */
+enum { FAR = 13 };
+
+static double
+far(int i, double *weight)
+{
+	const double z = (i - FAR / 2) / 2.0;
+
+	*weight = stats_normal_cdf(z + 0.25) - stats_normal_cdf(z - 0.25);
+	return (z);
+}
+
+/*
+ * Chances to confirm the gain that confirmations are made for where one of its deviations is a quarter, a half and the
+ * whole of a known one.
+ */
+struct confirming {
+	double quarter, half, whole;
+};
+
+static double
+confirms(const struct confirming *c, double sd)
+{
+	if (sd <= 0.25)
+		return (c->quarter * sd / 0.25);
+	if (sd <= 0.5)
+		return (c->quarter + (c->half - c->quarter) * (sd - 0.25) / 0.25);
+	return (sd >= 1 ? c->whole : c->half + (c->whole - c->half) * (sd - 0.5) / 0.5);
+}
+
 /*
  * How many challengers in a row may be missed by one of a campaign's chances alike, where the lane's deviation and the
  * incumbent's place are known from few runs: one error in them is every challenger's.  In *power what one is found
  * with.
  */
 static unsigned
-patience_in_doubt(const struct policy *p, double doubt, double runs, double confirm, double *power)
+patience_in_doubt(const struct policy *p, double doubt, double runs, const struct confirming *confirming, double *power)
 {
-	double w[POINTS * POINTS], sd, miss;
+	double w[FAR * FAR], weight[FAR * FAR], at, other, sd, miss, sum = 0;
 	unsigned m, lo = 0, hi = 1 << 20, n = 0, k;
 	int i, j;
 
 	*power = 0;
-	for (i = 0; i < POINTS; i++)
-		for (j = 0; j < POINTS; j++) {
-			sd = exp(sqrt(doubt) / 2 * point(i));
-			w[n] = confirm * passes(p, p->confirm.gain_sd, sd, sd * point(j) / sqrt(runs));
-			*power += w[n++] / (POINTS * POINTS);
+	for (i = 0; i < FAR; i++)
+		for (j = 0; j < FAR; j++, n++) {
+			sd = exp(sqrt(doubt) / 2 * far(i, &at));
+			w[n] = confirms(confirming, sd) *
+			    passes(p, p->confirm.gain_sd, sd, sd * far(j, &other) / sqrt(runs));
+			sum += weight[n] = at * other;
+			*power += w[n] * weight[n];
 		}
+	*power /= sum;
 	while (hi - lo > 1) {
 		m = lo + (hi - lo) / 2;
 		for (k = 0, miss = 0; k < n; k++)
-			miss += pow(1 - p->plateau.success_rate * w[k], m) / n;
+			miss += pow(1 - p->plateau.success_rate * w[k], m) * weight[k] / sum;
 		*(miss > p->plateau.miss ? &lo : &hi) = m;
 	}
 	return (hi);
+}
+
+/* Chance to confirm, from law 3 on, where a deviation is that share of a known one. */
+static double
+confirms_at(const struct standings *b, const struct standings_group *g, double sd)
+{
+	return (classify_power(b, g->group, g->lane, g->incumbent, b->policy.confirm.pairs,
+	    sd * b->policy.confirm.gain_sd));
 }
 
 struct plateau_view
@@ -80,6 +121,7 @@ plateau_look(const struct standings *b)
 		.confirm = NAN,
 		.power = NAN };
 	const struct policy *p = &b->policy;
+	struct confirming confirming;
 	const struct standings_group *g = b->last_group == 0 ? NULL : standings_group(b, b->last_group);
 	size_t best;
 
@@ -94,10 +136,11 @@ plateau_look(const struct standings *b)
 	if (isfinite(v.power)) {
 		v.m = patience(p->plateau.miss, p->plateau.success_rate, v.power);
 		if (p->law >= 3) {
+			confirming = (struct confirming){ confirms_at(b, g, 0.25), confirms_at(b, g, 0.5), v.confirm };
 			v.m = patience_in_doubt(p, standings_lane_doubt(b, g->group, g->lane, p->metric.name),
 			    standings_standing(b, standings_config(b, g->group, g->lane, g->incumbent), p->metric.name)
 				.n,
-			    v.confirm, &v.power);
+			    &confirming, &v.power);
 			v.screen = v.power / v.confirm;
 		}
 		v.what = v.resolved >= v.m ? PLATEAU_STOP : PLATEAU_GO_ON;

@@ -545,7 +545,9 @@ receipt(struct work *x)
 	    "peak_memory_bytes", (json_int_t)l->peak_bytes);
 	if (v == NULL)
 		return (NULL);
-	if (json_object_update_new(v,
+	if (json_object_set_new(v, "data_offset", json_integer((json_int_t)jsonio_i64(spec, "train.data_offset", 0))) ==
+		-1 ||
+	    json_object_update_new(v,
 		json_pack("{s:s, s:I, s:s, s:s, s:s, s:I, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:s}", "backend",
 		    "external", "threads", (json_int_t)l->threads, "lane", x->r->spec.limits.lane, "cpu_model", cpu,
 		    "code_sha256", code, "code_bytes", (json_int_t)code_bytes, "resumes", (json_int_t)l->kept,
