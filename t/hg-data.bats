@@ -179,6 +179,30 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 	# Shards that were adopted have no text to compare with.
 	hg-data -a -t out/tokenizer.model -o adopted out/corpus_train_*.bin -- out/corpus_val_*.bin
 	jq -e '.val | .lost_bytes == null and .lost_documents == null and .kept_sha256 == null' adopted/dataset.json
+	[ "$(jq -c '.tokenizer | [.normalizer, .lossless]' adopted/dataset.json)" = '["nmt_nfkc",null]' ]
+}
+
+@test "a dataset names its normaliser and whether it loses anything, by decoding and not by the name" {
+	"$PYTHON" -c 'for d in range(200): print("the file number %d is of the office" % d)' > plain.txt
+	sed '7s/file/\xef\xac\x81le/' plain.txt > ligature.txt
+	hg-data -f lines -S none -v 300 -n 20 -o plain plain.txt
+	# Nothing in this text is normalised, whatever the rules could do; a ligature in one document, and they did.
+	[ "$(jq -c '.tokenizer | [.normalizer, .lossless]' plain/dataset.json)" = '["nmt_nfkc",true]' ]
+	hg-data -f lines -S none -t plain/tokenizer.model -n 20 -o ligature ligature.txt
+	[ "$(jq -c '[.tokenizer.normalizer, .tokenizer.lossless, .val.lost_documents]' ligature/dataset.json)" = \
+	    '["nmt_nfkc",false,1]' ]
+	# Lost in training alone it is lost, and the score of validation stands by its own count.
+	sed '77s/file/\xef\xac\x81le/' plain.txt > train.txt
+	hg-data -f lines -S none -t plain/tokenizer.model -n 20 -o train train.txt
+	[ "$(jq -c '[.tokenizer.lossless, .train.lost_documents, .val.lost_documents]' train/dataset.json)" = '[false,1,0]' ]
+	hg-data -L -f lines -v 300 -n 20 -o lines plain.txt
+	[ "$(jq -c '.tokenizer | [.normalizer, .lossless]' lines/dataset.json)" = '["identity",true]' ]
+	hg-data -B -f lines -n 20 -o bytes ligature.txt
+	[ "$(jq -c '.tokenizer | [.normalizer, .lossless]' bytes/dataset.json)" = '["identity",true]' ]
+	# What is said twice must agree.
+	jq '.tokenizer.lossless = true' ligature/dataset.json > forged && cp forged ligature/dataset.json
+	run -103 hg-data -f lines -S none -t plain/tokenizer.model -n 20 -o ligature ligature.txt
+	[[ $output == *"counts of lost text and a tokenizer.lossless that disagree"* ]]
 }
 
 # bats test_tags=b92

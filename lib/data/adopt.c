@@ -234,9 +234,7 @@ adopt_dataset(const struct adopt *a, int dirfd, struct inputerror *f)
 	    check_overlap(a, &d, train, f) == -1)
 		goto done;
 	d.train_overlap = train->same;
-	memcpy(d.tokenizer_sha256, vocab_sha256(v), SHA256_HEX_SIZE);
-	d.vocab_size = vocab_size(v);
-	d.bos_id = vocab_bos(v);
+	dataset_take_vocab(&d, v);
 	if ((d.docs_path = strdup(DATASET_DOCS_FILE)) == NULL ||
 	    (a->model != NULL && (d.tokenizer_path = strdup(TOKENIZER_FILE)) == NULL) ||
 	    sha256_hex(docs.p, docs.n, d.docs_sha256) == -1 ||
