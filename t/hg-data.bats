@@ -464,6 +464,33 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 	[ "$(jq .train.overlap_documents apart/dataset.json)" -eq 0 ]
 }
 
+@test "hg-data -a tells of documents of BOS alone, and of a side where a single BOS or none says where documents begin" {
+	shard() { # NAME ID...
+		"$PYTHON" -c 'import struct, sys
+n = sys.argv[2:]
+open(sys.argv[1], "wb").write(struct.pack("<256i", 20240520, 1, len(n), *[0] * 253) + struct.pack("<%dH" % len(n), *map(int, n)))' "$@"
+	}
+	# Two in a row and one behind the last; in training one in the middle of two shards.
+	shard val.bin 1 70 71 1 1 1 72 73 1
+	shard train0.bin 1 80 81 1
+	shard train1.bin 1 82 83 84
+	run -0 --separate-stderr hg-data -a -B -o out train0.bin train1.bin -- val.bin
+	[[ "$stderr" == *"3 of 5 documents of val are BOS alone, without text; the last begins at token 8 of '$PWD/val.bin' and ends it"* ]]
+	[[ "$stderr" == *"1 of 3 documents of train are BOS alone, without text; the last begins at token 3 of '$PWD/train0.bin'"* ]]
+	[[ "$stderr" != *"train0.bin' and ends it"* && "$stderr" != *"a single BOS"* ]]
+	[ "$(jq -c '[.val.documents, .val.empty_documents, .train.empty_documents, .val.bytes]' out/dataset.json)" = '[5,3,1,4]' ]
+	[ "$(awk '!/^#/ && $2 == 1 && $3 == 0' out/val_docs.tsv | wc -l)" -eq 3 ]
+	# What has none does not say so, and a stream that nobody parted is told.
+	shard one.bin 1 70 71 72 73
+	shard none.bin 80 81 82 83 84
+	run -0 --separate-stderr hg-data -a -B -o single none.bin -- one.bin
+	[[ "$stderr" == *"val holds a single BOS (id 1) in 5 tokens"* ]]
+	[[ "$stderr" == *"train holds no BOS (id 1) in 5 tokens"* ]]
+	jq -e '(.val | has("empty_documents") | not) and (.train | has("empty_documents") | not)' single/dataset.json
+	run -0 --separate-stderr hg-data -a -B -o plain train1.bin train0.bin -- one.bin
+	[[ "$stderr" == *"1 of 3 documents of train are BOS alone"*"train0.bin' and ends it"* ]]
+}
+
 @test "training text that only its tokenizer makes a copy of a validation document is dropped, and its number said" {
 	corpus | awk 'NF' > c.txt
 	{ cat c.txt; head -n 20 c.txt | sed 's/ /   /g'; } > twice.txt

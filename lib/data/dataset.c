@@ -104,7 +104,7 @@ static json_t *
 part_json(const struct dataset_part *part)
 {
 	const struct dataset_shard *s;
-	json_t *files;
+	json_t *files, *v;
 	size_t i;
 
 	if ((files = json_array()) == NULL)
@@ -118,10 +118,16 @@ part_json(const struct dataset_part *part)
 			return (NULL);
 		}
 	}
-	return (json_pack("{s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:s}", "files", files, "documents",
+	v = json_pack("{s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:s}", "files", files, "documents",
 	    (json_int_t)part->documents, "tokens", (json_int_t)part->tokens, "bytes", (json_int_t)part->bytes,
 	    "raw_bytes", count_json(part->raw_bytes), "lost_bytes", count_json(part->lost_bytes), "lost_documents",
-	    count_json(part->lost_documents), "sha256", part->sha256));
+	    count_json(part->lost_documents), "sha256", part->sha256);
+	if (v != NULL && part->empty_documents > 0 &&
+	    json_object_set_new(v, "empty_documents", json_integer((json_int_t)part->empty_documents)) == -1) {
+		json_decref(v);
+		v = NULL;
+	}
+	return (v);
 }
 
 void
@@ -212,6 +218,7 @@ read_part(const struct dataset *d, const json_t *v, struct dataset_part *part)
 
 	part->documents = get_count(v, "documents");
 	part->tokens = get_count(v, "tokens");
+	part->empty_documents = get_count(v, "empty_documents");
 	part->bytes = get_count(v, "bytes");
 	part->raw_bytes = get_count_or_unknown(v, "raw_bytes");
 	part->lost_bytes = get_count_or_unknown(v, "lost_bytes");
@@ -233,7 +240,7 @@ read_part(const struct dataset *d, const json_t *v, struct dataset_part *part)
 			return ("");
 		sum += s->tokens;
 	}
-	if (sum != part->tokens || part->documents > part->tokens)
+	if (sum != part->tokens || part->documents > part->tokens || part->empty_documents > part->documents)
 		return ("a part whose counts disagree");
 	return (NULL);
 }
