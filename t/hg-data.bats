@@ -179,6 +179,30 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 	# Shards that were adopted have no text to compare with.
 	hg-data -a -t out/tokenizer.model -o adopted out/corpus_train_*.bin -- out/corpus_val_*.bin
 	jq -e '.val | .lost_bytes == null and .lost_documents == null and .kept_sha256 == null' adopted/dataset.json
+	[ "$(jq -c '.tokenizer | [.normalizer, .lossless]' adopted/dataset.json)" = '["nmt_nfkc",null]' ]
+}
+
+@test "a dataset names its normaliser and whether it loses anything, by decoding and not by the name" {
+	"$PYTHON" -c 'for d in range(200): print("the file number %d is of the office" % d)' > plain.txt
+	sed '7s/file/\xef\xac\x81le/' plain.txt > ligature.txt
+	hg-data -f lines -S none -v 300 -n 20 -o plain plain.txt
+	# Nothing in this text is normalised, whatever the rules could do; a ligature in one document, and they did.
+	[ "$(jq -c '.tokenizer | [.normalizer, .lossless]' plain/dataset.json)" = '["nmt_nfkc",true]' ]
+	hg-data -f lines -S none -t plain/tokenizer.model -n 20 -o ligature ligature.txt
+	[ "$(jq -c '[.tokenizer.normalizer, .tokenizer.lossless, .val.lost_documents]' ligature/dataset.json)" = \
+	    '["nmt_nfkc",false,1]' ]
+	# Lost in training alone it is lost, and the score of validation stands by its own count.
+	sed '77s/file/\xef\xac\x81le/' plain.txt > train.txt
+	hg-data -f lines -S none -t plain/tokenizer.model -n 20 -o train train.txt
+	[ "$(jq -c '[.tokenizer.lossless, .train.lost_documents, .val.lost_documents]' train/dataset.json)" = '[false,1,0]' ]
+	hg-data -L -f lines -v 300 -n 20 -o lines plain.txt
+	[ "$(jq -c '.tokenizer | [.normalizer, .lossless]' lines/dataset.json)" = '["identity",true]' ]
+	hg-data -B -f lines -n 20 -o bytes ligature.txt
+	[ "$(jq -c '.tokenizer | [.normalizer, .lossless]' bytes/dataset.json)" = '["identity",true]' ]
+	# What is said twice must agree.
+	jq '.tokenizer.lossless = true' ligature/dataset.json > forged && cp forged ligature/dataset.json
+	run -103 hg-data -f lines -S none -t plain/tokenizer.model -n 20 -o ligature ligature.txt
+	[[ $output == *"counts of lost text and a tokenizer.lossless that disagree"* ]]
 }
 
 # bats test_tags=b92
@@ -438,6 +462,33 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 	[ "$(jq .train.overlap_documents out/dataset.json)" -eq 3 ]
 	hg-data -a -B -o apart made/corpus_train_000000.bin -- made/corpus_val_000000.bin
 	[ "$(jq .train.overlap_documents apart/dataset.json)" -eq 0 ]
+}
+
+@test "hg-data -a tells of documents of BOS alone, and of a side where a single BOS or none says where documents begin" {
+	shard() { # NAME ID...
+		"$PYTHON" -c 'import struct, sys
+n = sys.argv[2:]
+open(sys.argv[1], "wb").write(struct.pack("<256i", 20240520, 1, len(n), *[0] * 253) + struct.pack("<%dH" % len(n), *map(int, n)))' "$@"
+	}
+	# Two in a row and one behind the last; in training one in the middle of two shards.
+	shard val.bin 1 70 71 1 1 1 72 73 1
+	shard train0.bin 1 80 81 1
+	shard train1.bin 1 82 83 84
+	run -0 --separate-stderr hg-data -a -B -o out train0.bin train1.bin -- val.bin
+	[[ "$stderr" == *"3 of 5 documents of val are BOS alone, without text; the last begins at token 8 of '$PWD/val.bin' and ends it"* ]]
+	[[ "$stderr" == *"1 of 3 documents of train are BOS alone, without text; the last begins at token 3 of '$PWD/train0.bin'"* ]]
+	[[ "$stderr" != *"train0.bin' and ends it"* && "$stderr" != *"a single BOS"* ]]
+	[ "$(jq -c '[.val.documents, .val.empty_documents, .train.empty_documents, .val.bytes]' out/dataset.json)" = '[5,3,1,4]' ]
+	[ "$(awk '!/^#/ && $2 == 1 && $3 == 0' out/val_docs.tsv | wc -l)" -eq 3 ]
+	# What has none does not say so, and a stream that nobody parted is told.
+	shard one.bin 1 70 71 72 73
+	shard none.bin 80 81 82 83 84
+	run -0 --separate-stderr hg-data -a -B -o single none.bin -- one.bin
+	[[ "$stderr" == *"val holds a single BOS (id 1) in 5 tokens"* ]]
+	[[ "$stderr" == *"train holds no BOS (id 1) in 5 tokens"* ]]
+	jq -e '(.val | has("empty_documents") | not) and (.train | has("empty_documents") | not)' single/dataset.json
+	run -0 --separate-stderr hg-data -a -B -o plain train1.bin train0.bin -- one.bin
+	[[ "$stderr" == *"1 of 3 documents of train are BOS alone"*"train0.bin' and ends it"* ]]
 }
 
 @test "training text that only its tokenizer makes a copy of a validation document is dropped, and its number said" {

@@ -446,6 +446,9 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 	hg-train "$R/run"
 	hg-export "$R/run"
 	hg-score "$R/run"
+	# Bits per raw byte would reward it, and do not stand; what they would have been divided by is told all the same.
+	jq -e '.val_bpb_raw == null and .raw_bytes > .bytes and .val_bpb > 0' "$R/run/artifact_score_report.json"
+	[ "$(jq .val_bpb_raw "$R/run/artifact_score_summary.json")" = null ]
 	jq -e --slurpfile d "$R/data/dataset.json" '.val_lost_frac == $d[0].val.lost_bytes / $d[0].val.raw_bytes and .val_lost_frac > 0' \
 		"$R/run/artifact_score_report.json"
 	jq -r .claim_boundary "$R/run/artifact_score_report.json" | grep -qE 'but not this one: this tokenizer loses [0-9]+ of [0-9]+ bytes'
@@ -552,6 +555,10 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 	forge raw_bytes null
 	run -1 hg-gate score "$R"
 	[ "${lines[0]}" = "score: $r: differs: val_bpb_raw is not val_loss / ln 2 * tokens / raw_bytes" ]
+	# Left out it is found, too, where nothing is lost of the text.
+	forge raw_bytes "$(jq .raw_bytes runs/whole/$r)" val_bpb_raw null
+	run -1 hg-gate score "$R"
+	[[ "$output" == *"score: $r: differs: val_bpb_raw is not val_loss / ln 2 * tokens / raw_bytes"* ]] || { echo "$output" >&2; false; }
 }
 
 # bats test_tags=b15

@@ -55,6 +55,46 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 	run ! cmp -s "$R/checkpoint.safetensors" runs/plain/checkpoint.safetensors
 }
 
+@test "a training report says how many tokens were seen at all, and how often the data was gone through" {
+	local total
+	total=$(jq '.train.tokens' "$DATA/dataset.json")
+	[ "$(report runs/plain '.unique_tokens == .tokens and .epochs == .tokens / .stream_tokens and .epochs < 1')" = true ]
+	# More than all of it: no token more is there than the shards hold.
+	head -c 3000 "$DATA.txt" > "$R.txt"
+	hg-data -B -f lines -n 2 -o "$R-data" "$R.txt"
+	total=$(jq '.train.tokens' "$R-data/dataset.json")
+	DATA=$R-data tiny_spec "$R" train.iterations=60
+	hg-train "$R"
+	[ "$(report "$R" "[.unique_tokens, .epochs == .tokens / $total, .epochs > 1] | @csv")" = "$total,true,true" ]
+}
+
+@test "a run that was too short says for what: momentum, tokens a parameter, steps; and a long one says nothing" {
+	tiny_spec "$R"
+	run --separate-stderr hg-train "$R"
+	[ "$status" -eq 0 ]
+	local steps
+	steps=$(report "$R" .steps)
+	[[ "$stderr" == *"Muon's momentum never reached its full value: train.muon_momentum_warmup_steps 500, and $steps steps"* ]]
+	[[ "$stderr" == *" tokens a parameter: under 5, "* ]]
+	[[ "$stderr" == *"hg-train: $steps steps: under 500, "* ]]
+	# One step fewer and the momentum is full in the last; none is asked for where both ends are the same.
+	tiny_spec "$R-full" train.muon_momentum_warmup_steps=$((steps - 1))
+	tiny_spec "$R-last" train.muon_momentum_warmup_steps="$steps"
+	tiny_spec "$R-same" train.muon_momentum_warmup_start=0.95
+	run --separate-stderr hg-train "$R-full"
+	[[ "$stderr" != *momentum* ]]
+	run --separate-stderr hg-train "$R-last"
+	[[ "$stderr" == *momentum* ]]
+	run --separate-stderr hg-train "$R-same"
+	[[ "$stderr" != *momentum* ]]
+	tiny_spec "$R-long" train.iterations=500 train.batch_tokens=1024 train.micro_batch_tokens=1024 \
+	    train.muon_momentum_warmup_steps=10 train.warmup_steps=0
+	run --separate-stderr hg-train "$R-long"
+	[ "$status" -eq 0 ]
+	[[ "$stderr" != *momentum* && "$stderr" != *"a parameter"* && "$stderr" != *"under 500"* ]] || {
+		echo "$stderr" >&2; report "$R-long" '.tokens / .model.params' >&2; false; }
+}
+
 # bats test_tags=b91
 @test "train.data_offset is where the batches begin: whole rounds of the shards and 0 change no bit, anything else does" {
 	local backend total

@@ -32,6 +32,10 @@ struct walk {
 	/* Where the document under way begins; training documents that are in validation, and where the first does. */
 	const char *shard, *path, *same_path;
 	uint64_t token, same, same_document, same_token;
+	/* Documents of BOS alone, where the last of them begins, and whether nothing follows it. */
+	const char *empty_path;
+	uint64_t empty_token;
+	int empty_last;
 };
 
 static int
@@ -41,6 +45,12 @@ end_document(struct walk *w)
 
 	if (w->tokens == 0)
 		return (0);
+	w->empty_last = w->tokens == 1 && w->part->documents > 0;
+	if (w->empty_last) {
+		w->part->empty_documents++;
+		w->empty_path = w->path;
+		w->empty_token = w->token;
+	}
 	overlap_ids(w->overlap, w->ids, w->held);
 	w->held = 0;
 	if ((same = overlap_end(w->overlap, w->docs != NULL)) == -1)
@@ -197,6 +207,23 @@ check_overlap(const struct adopt *a, const struct dataset *d, const struct walk 
 	return (inputerror_set(f, REFUSAL_INPUT_INVALID, train->same_path, observed, ""));
 }
 
+/* What documents by their BOS come to, where that is not what anybody means by them. */
+static void
+tell_documents(const struct walk *w, uint32_t bos)
+{
+	const struct dataset_part *part = w->part;
+
+	if (part->documents <= 1)
+		say_note("%s holds %s BOS (id %u) in %" PRIu64 " tokens, so that nobody knows where documents begin: "
+			 "eval.docs and what is told by document mean nothing",
+		    part->name, part->documents == 0 ? "no" : "a single", bos, part->tokens);
+	if (part->empty_documents > 0)
+		say_note("%" PRIu64 " of %" PRIu64
+			 " documents of %s are BOS alone, without text; the last begins at token %" PRIu64 " of '%s'%s",
+		    part->empty_documents, part->documents, part->name, w->empty_token, w->empty_path,
+		    w->empty_last ? " and ends it" : "");
+}
+
 static json_t *
 source_json(const struct dataset *d)
 {
@@ -233,10 +260,10 @@ adopt_dataset(const struct adopt *a, int dirfd, struct inputerror *f)
 	if (walk_part(val, a->val, a->val_count, f) == -1 || walk_part(train, a->train, a->train_count, f) == -1 ||
 	    check_overlap(a, &d, train, f) == -1)
 		goto done;
+	tell_documents(train, vocab_bos(v));
+	tell_documents(val, vocab_bos(v));
 	d.train_overlap = train->same;
-	memcpy(d.tokenizer_sha256, vocab_sha256(v), SHA256_HEX_SIZE);
-	d.vocab_size = vocab_size(v);
-	d.bos_id = vocab_bos(v);
+	dataset_take_vocab(&d, v);
 	if ((d.docs_path = strdup(DATASET_DOCS_FILE)) == NULL ||
 	    (a->model != NULL && (d.tokenizer_path = strdup(TOKENIZER_FILE)) == NULL) ||
 	    sha256_hex(docs.p, docs.n, d.docs_sha256) == -1 ||

@@ -104,7 +104,7 @@ static json_t *
 part_json(const struct dataset_part *part)
 {
 	const struct dataset_shard *s;
-	json_t *files;
+	json_t *files, *v;
 	size_t i;
 
 	if ((files = json_array()) == NULL)
@@ -118,16 +118,50 @@ part_json(const struct dataset_part *part)
 			return (NULL);
 		}
 	}
-	return (json_pack("{s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:s}", "files", files, "documents",
+	v = json_pack("{s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:s}", "files", files, "documents",
 	    (json_int_t)part->documents, "tokens", (json_int_t)part->tokens, "bytes", (json_int_t)part->bytes,
 	    "raw_bytes", count_json(part->raw_bytes), "lost_bytes", count_json(part->lost_bytes), "lost_documents",
-	    count_json(part->lost_documents), "sha256", part->sha256));
+	    count_json(part->lost_documents), "sha256", part->sha256);
+	if (v != NULL && part->empty_documents > 0 &&
+	    json_object_set_new(v, "empty_documents", json_integer((json_int_t)part->empty_documents)) == -1) {
+		json_decref(v);
+		v = NULL;
+	}
+	return (v);
+}
+
+void
+dataset_take_vocab(struct dataset *d, const struct vocab *v)
+{
+	size_t n, i;
+	const char *name = vocab_normalizer(v, &n);
+
+	memcpy(d->tokenizer_sha256, vocab_sha256(v), SHA256_HEX_SIZE);
+	d->vocab_size = vocab_size(v);
+	d->bos_id = vocab_bos(v);
+	if (vocab_is_bytes(v)) {
+		name = "identity";
+		n = strlen(name);
+	}
+	for (i = 0; i < n && i < sizeof(d->normalizer) - 1; i++)
+		d->normalizer[i] = (char)(name[i] > ' ' && name[i] < 0x7f ? name[i] : '?');
+	d->normalizer[i] = '\0';
+}
+
+/* Does every document come back? 1, 0, or -1 if it was not measured. */
+static int
+is_lossless(const struct dataset *d)
+{
+	if (d->train.lost_documents == DATASET_UNKNOWN || d->val.lost_documents == DATASET_UNKNOWN)
+		return (-1);
+	return (d->train.lost_documents == 0 && d->val.lost_documents == 0);
 }
 
 json_t *
 dataset_json(struct dataset *d, json_t *source)
 {
 	json_t *v = NULL, *train, *val;
+	int lossless = is_lossless(d);
 
 	if (digest_all(d) == -1)
 		goto done;
@@ -139,10 +173,13 @@ dataset_json(struct dataset *d, json_t *source)
 			"docs_sha256", d->docs_sha256));
 	if ((train = part_json(&d->train)) != NULL)
 		json_object_set_new(train, "overlap_documents", json_integer((json_int_t)d->train_overlap));
-	v = json_pack("{s:s, s:O, s:{s:s, s:s?, s:s, s:I, s:I}, s:o, s:o, s:s}", "schema", "homegolf.dataset.v1",
-	    "source", source, "tokenizer", "kind", d->tokenizer_path == NULL ? "bytes" : "sentencepiece", "file",
-	    d->tokenizer_path, "sha256", d->tokenizer_sha256, "vocab_size", (json_int_t)d->vocab_size, "bos_id",
-	    (json_int_t)d->bos_id, "train", train, "val", val, "content_sha256", d->content_sha256);
+	v = json_pack("{s:s, s:O, s:{s:s, s:s?, s:s, s:I, s:I, s:s?, s:o}, s:o, s:o, s:s}", "schema",
+	    "homegolf.dataset.v1", "source", source, "tokenizer", "kind",
+	    d->tokenizer_path == NULL ? "bytes" : "sentencepiece", "file", d->tokenizer_path, "sha256",
+	    d->tokenizer_sha256, "vocab_size", (json_int_t)d->vocab_size, "bos_id", (json_int_t)d->bos_id, "normalizer",
+	    *d->normalizer == '\0' ? NULL : d->normalizer, "lossless",
+	    lossless == -1 ? json_null() : json_boolean(lossless), "train", train, "val", val, "content_sha256",
+	    d->content_sha256);
 done:
 	json_decref(source);
 	if (v == NULL)
@@ -181,6 +218,7 @@ read_part(const struct dataset *d, const json_t *v, struct dataset_part *part)
 
 	part->documents = get_count(v, "documents");
 	part->tokens = get_count(v, "tokens");
+	part->empty_documents = get_count(v, "empty_documents");
 	part->bytes = get_count(v, "bytes");
 	part->raw_bytes = get_count_or_unknown(v, "raw_bytes");
 	part->lost_bytes = get_count_or_unknown(v, "lost_bytes");
@@ -202,7 +240,7 @@ read_part(const struct dataset *d, const json_t *v, struct dataset_part *part)
 			return ("");
 		sum += s->tokens;
 	}
-	if (sum != part->tokens || part->documents > part->tokens)
+	if (sum != part->tokens || part->documents > part->tokens || part->empty_documents > part->documents)
 		return ("a part whose counts disagree");
 	return (NULL);
 }
@@ -212,6 +250,7 @@ static const char *
 read_members(struct dataset *d, const json_t *v)
 {
 	const char *docs = jsonio_text(v, "val.docs_file", ""), *model = jsonio_text(v, "tokenizer.file", "");
+	const json_t *lossless;
 	const char *wrong;
 
 	if ((wrong = read_part(d, jsonio_get(v, "train"), &d->train)) != NULL ||
@@ -234,6 +273,11 @@ read_members(struct dataset *d, const json_t *v)
 	    (d->val.lost_bytes == DATASET_UNKNOWN) != (d->val.lost_documents == DATASET_UNKNOWN) ||
 	    (d->val.lost_documents == 0 && strcmp(d->val_kept_sha256, d->val_raw_sha256) != 0))
 		return ("a count of lost text and a kept_sha256 that disagree");
+	/* Said once more for whoever reads: it must be what the counts say. */
+	lossless = jsonio_get(v, "tokenizer.lossless");
+	if (json_is_boolean(lossless) && json_is_true(lossless) != (is_lossless(d) == 1))
+		return ("counts of lost text and a tokenizer.lossless that disagree");
+	snprintf(d->normalizer, sizeof(d->normalizer), "%s", jsonio_text(v, "tokenizer.normalizer", ""));
 	get_hex(v, "val.docs_sha256", d->docs_sha256);
 	d->train_overlap = get_count(v, "train.overlap_documents");
 	d->keep_lines = jsonio_true(v, "source.keep_lines");

@@ -32,6 +32,7 @@ struct dataset {
 	char docs_sha256[SHA256_HEX_SIZE];
 	char *tokenizer_path; /* NULL for bytes */
 	char tokenizer_sha256[SHA256_HEX_SIZE];
+	char normalizer[65]; /* the model's name for it, or "" if it gives none */
 	uint32_t vocab_size, bos_id;
 	int keep_lines; /* line breaks inside documents are tokens */
 };
@@ -47,6 +48,11 @@ void dataset_free(struct dataset *d);
 
 /* Release what *d holds, but not d itself: for one that a builder fills. */
 void dataset_clear(struct dataset *d);
+
+struct vocab;
+
+/* What dataset.json says of the vocabulary, but for its file; its normaliser's name printable and cut to 64 bytes. */
+void dataset_take_vocab(struct dataset *d, const struct vocab *v);
 
 /**
  * dataset_json(d, source):
@@ -81,8 +87,6 @@ struct dataset_doc *dataset_docs(const struct dataset *d, struct inputerror *f);
 
 /* Append a row of that table; raw_bytes may be DATASET_UNKNOWN. 0, or -1 with errno ENOMEM. */
 int dataset_docs_row(struct str *out, uint64_t doc, uint64_t tokens, uint64_t bytes, uint64_t raw_bytes);
-
-struct vocab;
 
 /* The vocabulary, its digest compared. Owns: the caller calls vocab_free. NULL, said. */
 struct vocab *dataset_vocab(const struct dataset *d, struct inputerror *f);

@@ -21,6 +21,7 @@ struct dataset_part {
 	struct dataset_shard *shards;
 	size_t count;
 	uint64_t documents, tokens;
+	uint64_t empty_documents;     /* of the documents those of BOS alone */
 	uint64_t bytes;               /* counted by the tokenizer's rule */
 	uint64_t raw_bytes;           /* UTF-8 bytes of the documents, or DATASET_UNKNOWN */
 	uint64_t lost_bytes;          /* of them not given back by the tokenizer, or DATASET_UNKNOWN */

@@ -257,9 +257,7 @@ finish(struct work *w)
 	struct dataset *d = &w->dataset;
 	json_t *source, *v;
 
-	memcpy(d->tokenizer_sha256, vocab_sha256(w->vocab), SHA256_HEX_SIZE);
-	d->vocab_size = vocab_size(w->vocab);
-	d->bos_id = vocab_bos(w->vocab);
+	dataset_take_vocab(d, w->vocab);
 	if ((d->docs_path = strdup(DATASET_DOCS_FILE)) == NULL ||
 	    sha256_hex(w->docs.p, w->docs.n, d->docs_sha256) == -1 ||
 	    atomfile_replace(w->dirfd, DATASET_DOCS_FILE, w->docs.p, w->docs.n) == -1) {
@@ -285,7 +283,9 @@ tell_loss(const struct work *w)
 		 " of %" PRIu64 " documents%s%s; -B loses nothing",
 	    part->lost_bytes, part->raw_bytes, 100 * (double)part->lost_bytes / (double)part->raw_bytes,
 	    part == &w->dataset.val ? "validation" : "training", part->lost_documents, part->documents,
-	    part == &w->dataset.val ? ", so bits per raw byte compare with no other tokenizer" : "",
+	    part == &w->dataset.val ?
+		", so its scores have no bits per raw byte and compare with no other tokenizer's" :
+		"",
 	    w->p->keep_lines ? "" : "; -L keeps line breaks, and blanks where the model does");
 }
 

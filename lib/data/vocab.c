@@ -30,6 +30,11 @@ struct piece {
 	uint8_t byte; /* of a byte piece */
 };
 
+/* A length-delimited stretch of the file that is being read, as protobuf lays it. */
+struct wire {
+	const unsigned char *p, *end;
+};
+
 struct vocab {
 	char *file; /* the model's bytes, into which the pieces point; NULL for the byte vocabulary */
 	char *path;
@@ -37,13 +42,9 @@ struct vocab {
 	uint32_t size, bos;
 	int is_bytes, adds_blank;
 	int keeps_lines;
-	int maps_own; /* its normaliser's rules are not among those known by name */
+	struct wire rules; /* what the model calls them, in the file; NULL if it does not say */
+	int maps_own;      /* its normaliser's rules are not among those known by name */
 	char sha256[SHA256_HEX_SIZE];
-};
-
-/* A length-delimited stretch of the file that is being read, as protobuf lays it. */
-struct wire {
-	const unsigned char *p, *end;
 };
 
 struct field {
@@ -199,9 +200,10 @@ read_normalizer(struct wire w, struct vocab *v)
 	int rc;
 
 	while ((rc = read_field(&w, &field)) == 1)
-		if (field.number == 1 && field.type == 2)
+		if (field.number == 1 && field.type == 2) {
 			v->maps_own = !names_known_rules(field.body);
-		else if (field.number == 3 && field.type == 0)
+			v->rules = field.body;
+		} else if (field.number == 3 && field.type == 0)
 			v->adds_blank = field.varint != 0;
 	return (rc == -1 ? "normaliser settings that are cut off" : NULL);
 }
@@ -320,6 +322,13 @@ uint32_t
 vocab_size(const struct vocab *v)
 {
 	return (v->size);
+}
+
+const char *
+vocab_normalizer(const struct vocab *v, size_t *n)
+{
+	*n = (size_t)(v->rules.end - v->rules.p);
+	return ((const char *)v->rules.p);
 }
 
 uint32_t

@@ -49,6 +49,9 @@ const char *vocab_sha256(const struct vocab *v);
 /* Does the model put a blank in front of each text (the dummy prefix), which is none of the text's? Bytes: 0. */
 int vocab_adds_blank(const struct vocab *v);
 
+/* What the model calls its rules for normalising text, of any n bytes; NULL for bytes and if it does not say. */
+const char *vocab_normalizer(const struct vocab *v, size_t *n);
+
 /* May text be encoded apart on both sides of a blank between ASCII letters or digits? No piece goes on after one. */
 int vocab_cuts(const struct vocab *v);
 

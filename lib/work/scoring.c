@@ -411,12 +411,14 @@ results(struct work *x)
 	struct docsums_sum sum = x->sum;
 	json_t *report, *receipt;
 	double loss, bpb, raw;
-	int raw_known, partial, before;
+	int raw_known, raw_stands, partial, before;
 
 	loss = sum.nats / (double)sum.tokens;
 	bpb = bpb_of_sum(sum.nats, (double)sum.bytes);
 	raw_known = sum.raw_bytes != DATASET_UNKNOWN && sum.raw_bytes != 0;
-	raw = raw_known ? bpb_of_sum(sum.nats, (double)sum.raw_bytes) : 0;
+	/* Of text that the tokenizer loses nothing was predicted, and its bytes would make the score better. */
+	raw_stands = raw_known && x->data->val.lost_documents == 0;
+	raw = raw_stands ? bpb_of_sum(sum.nats, (double)sum.raw_bytes) : 0;
 	partial = sum.tokens != x->targets || sum.documents != expected;
 	/* The trainer's own last validation is the score before quantisation if it followed the same law. */
 	before = strcmp(jsonio_text(x->training, "arith", ""), trainspec_arith_name(x->recipe.eval_arith)) == 0;
@@ -429,7 +431,7 @@ results(struct work *x)
 	    trainspec_arith_name(x->recipe.eval_arith), "eval_sha256", jsonio_text(spec, "digests.eval_sha256", ""),
 	    "val_raw_sha256", digest_or_null(x->data->val_raw_sha256), "val_kept_sha256",
 	    digest_or_null(x->data->val_kept_sha256), "val_lost_frac", lost_frac(&x->data->val), "val_loss",
-	    jsonio_real(loss), "val_bpb", jsonio_real(bpb), "val_bpb_raw", real_or_null(raw_known, raw),
+	    jsonio_real(loss), "val_bpb", jsonio_real(bpb), "val_bpb_raw", real_or_null(raw_stands, raw),
 	    "prequant_val_loss", real_or_null(before, jsonio_f64(x->training, "val_loss", NAN)), "prequant_val_bpb",
 	    real_or_null(before, jsonio_f64(x->training, "val_bpb", NAN)));
 	if (report == NULL ||
@@ -445,7 +447,7 @@ results(struct work *x)
 		-1)
 		return (NULL);
 	receipt = json_pack("{s:o, s:o, s:o, s:b, s:I, s:O, s:O, s:O}", "val_loss", jsonio_real(loss), "val_bpb",
-	    jsonio_real(bpb), "val_bpb_raw", real_or_null(raw_known, raw), "partial", partial, "documents",
+	    jsonio_real(bpb), "val_bpb_raw", real_or_null(raw_stands, raw), "partial", partial, "documents",
 	    (json_int_t)sum.documents, "artifact_bytes", jsonio_get(x->export, "artifact.bytes"), "total_bytes",
 	    jsonio_get(x->export, "total_bytes"), "within_cap", jsonio_get(x->export, "within_cap"));
 	return (json_pack("{s:o, s:o}", "report", report, "receipt", receipt));

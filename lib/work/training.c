@@ -40,6 +40,10 @@
 /* A checkpoint may cost this share of the time between two of them. */
 #define SAVE_SHARE 64
 
+/* Under these a run is short, and says so: some twenty tokens a parameter are what compute is best spent on. */
+#define SHORT_TOKENS_PER_PARAM 5
+#define SHORT_STEPS 500
+
 /* The worker's state; its process ends with it, and frees. */
 struct train {
 	struct stage_work *w;
@@ -579,12 +583,32 @@ suspended_ms(const struct train *x)
 	return (ms < 1000 ? 0 : ms);
 }
 
+/* What a run is too short for, whichever way it ended; the spec says nothing of steps where a cap ends it. */
+static void
+tell_short_run(const struct train *x, uint64_t steps, uint64_t tokens)
+{
+	const struct optimizer_law *law = &x->recipe.law;
+	const double per = (double)tokens / (double)model_params(x->m)->n;
+
+	if (law->muon_momentum_warmup_steps >= steps && law->muon_momentum_warmup_start != law->muon_momentum)
+		say_note("Muon's momentum never reached its full value: train.muon_momentum_warmup_steps %llu, and %llu"
+			 " steps",
+		    (unsigned long long)law->muon_momentum_warmup_steps, (unsigned long long)steps);
+	if (per < SHORT_TOKENS_PER_PARAM)
+		say_note("%.2g tokens a parameter: under %d, and a smaller model may do better in this time", per,
+		    SHORT_TOKENS_PER_PARAM);
+	if (steps < SHORT_STEPS)
+		say_note("%llu steps: under %d, what helps here need not help a longer run", (unsigned long long)steps,
+		    SHORT_STEPS);
+}
+
 static json_t *
 receipt(struct train *x)
 {
 	static const char *const laws[] = { "iterations", "wallclock", "replay" };
 	const struct schedule *s = &x->recipe.schedule;
 	uint64_t steps = trainer_steps(x->t), code_bytes;
+	const uint64_t tokens = steps * x->recipe.batch_tokens, stream = x->data->train.tokens;
 	double ms = clock_ms(x), over = s->cap_ms > 0 && ms > s->cap_ms ? ms - s->cap_ms : 0;
 	const char *code_sha256;
 	json_t *v, *model, *metrics, *spec = x->r->spec.json;
@@ -602,12 +626,11 @@ receipt(struct train *x)
 	v = json_pack("{s:s, s:s, s:s, s:o, s:I, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}",
 	    "dataset_sha256", x->data->sha256, "tokenizer_sha256", x->data->tokenizer_sha256, "config_sha256",
 	    jsonio_text(spec, "digests.config_sha256", ""), "model", model, "seed", (json_int_t)x->recipe.seed,
-	    "schedule", laws[s->law], "steps", (json_int_t)steps, "tokens",
-	    (json_int_t)(steps * x->recipe.batch_tokens), "batch_tokens", (json_int_t)x->recipe.batch_tokens,
-	    "micro_batch_tokens", (json_int_t)x->micro_batch, "seq_len", (json_int_t)x->recipe.seq_len, "warmup_steps",
-	    (json_int_t)x->recipe.warmup_steps, "train_ms", (json_int_t)ms, "wallclock_ms",
-	    (json_int_t)(x->before_ms + (clock_mono_ns() - x->began_ns) / 1000000), "lost_ms", (json_int_t)x->lost_ms,
-	    "overshoot_ms", (json_int_t)ceil(over), "cap_ms",
+	    "schedule", laws[s->law], "steps", (json_int_t)steps, "tokens", (json_int_t)tokens, "batch_tokens",
+	    (json_int_t)x->recipe.batch_tokens, "micro_batch_tokens", (json_int_t)x->micro_batch, "seq_len",
+	    (json_int_t)x->recipe.seq_len, "warmup_steps", (json_int_t)x->recipe.warmup_steps, "train_ms",
+	    (json_int_t)ms, "wallclock_ms", (json_int_t)(x->before_ms + (clock_mono_ns() - x->began_ns) / 1000000),
+	    "lost_ms", (json_int_t)x->lost_ms, "overshoot_ms", (json_int_t)ceil(over), "cap_ms",
 	    s->cap_ms > 0 ? json_integer((json_int_t)s->cap_ms) : json_string("none"));
 	if (v == NULL)
 		return (NULL);
@@ -626,12 +649,14 @@ receipt(struct train *x)
 		    "suspended_ms", (json_int_t)suspended_ms(x), "checkpoint",
 		    provenance_file(stage_outputs(x->w), RUNDIR_CHECKPOINT), "metrics", metrics)) == -1 ||
 	    json_object_update_new(v,
-		json_pack("{s:I, s:I}", "data_offset", (json_int_t)x->recipe.data_offset, "stream_tokens",
-		    (json_int_t)x->data->train.tokens)) == -1 ||
+		json_pack("{s:I, s:I, s:I, s:o}", "data_offset", (json_int_t)x->recipe.data_offset, "stream_tokens",
+		    (json_int_t)stream, "unique_tokens", (json_int_t)(tokens < stream ? tokens : stream), "epochs",
+		    jsonio_real((double)tokens / (double)stream))) == -1 ||
 	    (x->limits.checks > 0 && json_object_set_new(v, "pace_sha256", json_string(x->limits.sha256)) == -1)) {
 		json_decref(v);
 		return (NULL);
 	}
+	tell_short_run(x, steps, tokens);
 	return (v);
 }
 
