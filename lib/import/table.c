@@ -883,7 +883,8 @@ choose(struct table *s, struct grid *g, struct header *h, const struct table_wan
 				h->called = h->cells->cell[h->metric];
 			}
 		}
-	} else if (g->metric != NULL && g->higher != -1 && (found = column_called(h->cells, "metric")) != -1) {
+	} else if (g->metric != NULL && g->higher != -1 &&
+	    ((found = column_called(h->cells, "metric")) != -1 || (found = column_called(h->cells, g->metric)) != -1)) {
 		h->metric = found;
 		h->called = g->metric;
 		h->higher = g->higher;
@@ -1182,6 +1183,20 @@ out:
 		errno = ENOMEM;
 	}
 	return (rc);
+}
+
+int
+table_grid(struct table *s, const char *name, struct grid *g, const struct table_want *want)
+{
+	static const struct textfile nothing = { .text = NULL };
+
+	memset(s, 0, sizeof(*s));
+	s->higher = -1;
+	if (settle(s, g, name, &nothing, want, 1, 0) == 0)
+		return (0);
+	table_free(s);
+	errno = ENOMEM;
+	return (-1);
 }
 
 void

@@ -8,6 +8,7 @@
 #include "base/jsonio.h"
 #include "base/out.h"
 #include "base/say.h"
+#include "import/looptext.h"
 #include "import/verdicts.h"
 
 static void
@@ -38,7 +39,7 @@ verdicts_text(char out[8], int text)
 static const char *
 what(const struct claimrow *e)
 {
-	return (e->title[0] != '\0' ? e->title : e->file);
+	return (e->title[0] != '\0' ? e->title : e->form == CLAIM_TABLE && e->id[0] != '\0' ? e->id : e->file);
 }
 
 static void
@@ -104,12 +105,27 @@ print_audit(const struct denominator *a)
 	return (0);
 }
 
+/* Sentences, each on a line of its own, set in. */
 static void
+print_lines(const struct str *text)
+{
+	char *p, *end;
+
+	for (p = text->p; p != NULL && *p != '\0'; p = end + 1) {
+		end = strchr(p, '\n');
+		*end = '\0';
+		out_put("  %s\n", p);
+	}
+}
+
+static int
 print_group(const struct rejudge *r, int i)
 {
 	const struct rejudge_group *g = &r->group[i];
 	const struct rejudge_row *inc = g->incumbent == -1 ? NULL : &r->row[g->incumbent];
+	struct str text = STR_INIT;
 	char name[8];
+	int rc = 0;
 
 	out_put("group %d: ", i + 1);
 	if (g->series != NULL)
@@ -117,25 +133,28 @@ print_group(const struct rejudge *r, int i)
 	else
 		out_put("%s, %s, text %s", g->metric, g->scoring, verdicts_text(name, g->text));
 	out_put(": %zu rows, %zu significant", g->rows, g->significant);
-	if (inc != NULL) {
+	if (inc != NULL && g->series == NULL) {
 		out_put("; incumbent row %llu with ", (unsigned long long)inc->entry->row);
 		out_put("%.6f", inc->score);
 	}
 	putchar('\n');
-	if (g->series == NULL || g->kept == 0)
-		return;
-	if (g->repeat_df > 0)
-		out_put("  %zu kept change%s, %zu of them gained less than two runs of one configuration differ by"
-			" (%.6f, from %.0f"
-			" repeated line%s)",
-		    g->kept, g->kept == 1 ? "" : "s", g->kept_below, sqrt(2) * g->repeat_sd, g->repeat_df,
-		    g->repeat_df == 1 ? "" : "s");
-	else
-		out_put("  %zu kept change%s; no line repeats another, so nobody knows what noise alone would give",
-		    g->kept, g->kept == 1 ? "" : "s");
-	if (g->kept_seed > 0)
-		out_put("; %zu changed the seed alone", g->kept_seed);
-	putchar('\n');
+	if (g->series != NULL) {
+		rc = looptext_headline(&text, g) | looptext_findings(&text, r, g) | looptext_test(&text, g);
+		print_lines(&text);
+	}
+	str_free(&text);
+	return (rc);
+}
+
+void
+verdicts_rows(const struct rejudge *r)
+{
+	size_t i;
+
+	out_put("%4s  %-10s %8s %4s %8s %9s %9s %4s %3s  %-31s  %s\n", "row", "date", "score", "runs", "sd", "gain",
+	    "above", "rec", "grp", "verdict", "what");
+	for (i = 0; i < r->count; i++)
+		print_row(&r->row[i]);
 }
 
 void
@@ -145,15 +164,13 @@ verdicts_print(const struct rejudge *r)
 
 	if (r->count == 0)
 		return;
-	out_put("%4s  %-10s %8s %4s %8s %9s %9s %4s %3s  %-31s  %s\n", "row", "date", "score", "runs", "sd", "gain",
-	    "above", "rec", "grp", "verdict", "what");
-	for (i = 0; i < r->count; i++)
-		print_row(&r->row[i]);
+	verdicts_rows(r);
 	if (print_audit(&r->audit) == -1)
 		say_error("cannot print what they were scored on: out of memory");
 	putchar('\n');
 	for (i = 0; i < r->group_count; i++)
-		print_group(r, (int)i);
+		if (print_group(r, (int)i) != 0)
+			say_error("cannot print what a table tells: out of memory");
 	out_put("gain: better than the incumbent of its group; above: the true gain is, with %g %%; rec: above"
 		" reaches %g %s\n",
 	    100 * r->policy.promotion.confidence, r->policy.promotion.margin,
