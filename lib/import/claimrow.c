@@ -206,7 +206,8 @@ take_line(struct claimrow *e, const json_t *import, const struct claimrow_look *
 			e->line = (unsigned)jsonio_i64(v, "line", 0);
 		if (*path == '\0')
 			path = name;
-		if (json_is_number(json_object_get(v, "number")))
+		if (json_is_number(json_object_get(v, "number")) && strcmp(name, "commit") != 0 &&
+		    strcmp(name, "status") != 0)
 			bad |= str_printf(&columns, "%s%s", columns.n == 0 ? "" : ", ", path);
 		if (look->metric != NULL && !e->looked &&
 		    (strcasecmp(name, look->metric) == 0 || strcasecmp(path, look->metric) == 0)) {

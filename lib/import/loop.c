@@ -52,7 +52,7 @@ named_line(const struct loop *l, size_t at, const char *word, int numbers)
 		return (-1);
 	for (i = at; i-- > 0;) {
 		id = l->line[i].entry->id;
-		if (*id != '\0' &&
+		if (l->line[i].counts && *id != '\0' &&
 		    (strcasecmp(id, word) == 0 ||
 			(is_index(word) && n >= 3 && strncmp(id, word, n) == 0 && (id[n] == '_' || id[n] == '-')))) {
 			if (is_index(word) && !numbers && strcasecmp(id, word) == 0 && n < 4)
@@ -63,7 +63,7 @@ named_line(const struct loop *l, size_t at, const char *word, int numbers)
 	/* A commit names a configuration only where it is that of one alone. */
 	if (claim_is_commit(word) && n >= 7 && strpbrk(word, "0123456789") != NULL)
 		for (i = at; i-- > 0;)
-			if (strncasecmp(l->line[i].entry->commit, word, n) == 0) {
+			if (l->line[i].counts && strncasecmp(l->line[i].entry->commit, word, n) == 0) {
 				if (found != -1 && l->line[found].config != l->line[i].config)
 					return (-1);
 				if (l->line[i].config != -1)

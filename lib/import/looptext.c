@@ -194,7 +194,7 @@ looptext_findings(struct str *out, const struct rejudge *r, const struct rejudge
 	return (bad);
 }
 
-/* Does the commit of a line stand for its state? Not where an earlier line has it, too: it is the one before. */
+/* Does the commit of a line stand for its state? Not where an earlier line has it, too. */
 static int
 has_state(const struct loop *l, int line)
 {
@@ -204,7 +204,7 @@ has_state(const struct loop *l, int line)
 	if (!claim_is_commit(commit))
 		return (0);
 	for (i = 0; i < line; i++)
-		if (strcmp(l->line[i].entry->commit, commit) == 0 && l->line[i].config != l->line[line].config)
+		if (l->line[i].counts && strcmp(l->line[i].entry->commit, commit) == 0 && l->line[i].config != l->line[line].config)
 			return (0);
 	return (1);
 }
