@@ -177,6 +177,9 @@ table() {
 	says 'Real: line 5, 0.1 better than line 2'
 	says 'Best: line 8 with 1.2985, not reproduced by its 2 reruns: 1.3004 to 1.3011.'
 	[ "$(hg-ledger replay -j "$L" | jq -r 'select(.verdict == "significant").title')" = wider ]
+	[ "$(hg-ledger replay -j "$L" | jq -r 'select(.keep) | .title + ": " + .keep' | tr '\n' ';')" = \
+	    "baseline: start;wider: real;cap 20: within noise;" ]
+	[ "$(hg-ledger replay -j "$L" | jq -c '[.row, .repeats_row]' | tail -n 2 | tr '\n' ' ')" = "[9,8] [10,9] " ]
 }
 
 # bats test_tags=b98

@@ -462,7 +462,7 @@ is_rows(const char *path)
 
 	if (textfile_read(&t, AT_FDCWD, path, DISCOVER_TABLE_BYTES) == -1)
 		return (0);
-	is = grid_is_json(&t);
+	is = grid_is_json(&t, 2);
 	textfile_free(&t);
 	return (is);
 }

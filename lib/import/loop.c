@@ -78,7 +78,7 @@ read_text(struct said *s, const struct loop *l, size_t at, const char *text)
 	static const char *const again[] = { "rerun", "reruns", "repeat", "repeats", "repeated", "replicate",
 		"replicates", "replication", "confirm", "confirms", "confirmed", "confirming", "confirmation", "again",
 		"variance", "noise", "reproduce", "reproduces", "reproduced", "reproduction", "retest", "remeasure",
-		"same", "duplicate", "identical", "rebaseline", NULL };
+		"same", "identical", "rebaseline", NULL };
 	static const char *const neutral[] = { "run", "runs", "of", "the", "a", "an", "check", "test", "nothing",
 		"changed", "change", "changes", "no", "code", "unchanged", "number", "with", "for", "at", "on", "to",
 		"new", "best", "state", "config", "configuration", "current", "previous", "last", "another",
@@ -152,7 +152,7 @@ read_text(struct said *s, const struct loop *l, size_t at, const char *text)
 			else if (strcmp(part, "baseline") == 0) {
 				s->baseline = 1;
 				after_seed = 0;
-			} else if (is_among(part, again)) {
+			} else if (!after_no && is_among(part, again)) {
 				s->again = 1;
 				after_seed = 0;
 			} else if (is_among(part, neutral)) {
@@ -242,6 +242,21 @@ same_text(const struct loop *l, const struct said *all, size_t at, int ids)
 	return (-1);
 }
 
+/* Does an id say more than a letter and a number? */
+static int
+has_words(const char *text)
+{
+	size_t n;
+
+	for (; *text != '\0'; text += n == 0 ? 1 : n) {
+		for (n = 0; isalpha((unsigned char)text[n]); n++)
+			;
+		if (n >= 3)
+			return (1);
+	}
+	return (0);
+}
+
 static int
 repeated_by(const struct loop *l, const struct said *text, const struct said *id, size_t at)
 {
@@ -260,7 +275,8 @@ repeated_by(const struct loop *l, const struct said *text, const struct said *id
 		for (i = at; i-- > 0;) {
 			f = l->line[i].entry;
 			if (l->line[i].counts && strcmp(f->settings, e->settings) == 0 && f->seed[0] != '\0' &&
-			    strcmp(f->seed, e->seed) != 0 && strcmp(text[i].rest, s->rest) == 0)
+			    strcmp(f->seed, e->seed) != 0 && strcmp(text[i].rest, s->rest) == 0 &&
+			    (!has_words(id[at].rest) || strcmp(id[i].rest, id[at].rest) == 0))
 				return ((int)i);
 		}
 	}

@@ -204,7 +204,8 @@ has_state(const struct loop *l, int line)
 	if (!claim_is_commit(commit))
 		return (0);
 	for (i = 0; i < line; i++)
-		if (l->line[i].counts && strcmp(l->line[i].entry->commit, commit) == 0 && l->line[i].config != l->line[line].config)
+		if (l->line[i].counts && strcmp(l->line[i].entry->commit, commit) == 0 &&
+		    l->line[i].config != l->line[line].config)
 			return (0);
 	return (1);
 }

@@ -1111,6 +1111,14 @@ name_by_place(struct grid *g, size_t n)
 	return (0);
 }
 
+static int
+is_lines_of_json(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return (dot != NULL && (strcasecmp(dot, ".jsonl") == 0 || strcasecmp(dot, ".ndjson") == 0));
+}
+
 int
 table_read(struct table *s, const char *name, const struct textfile *file, const struct table_want *want, int loose)
 {
@@ -1125,7 +1133,7 @@ table_read(struct table *s, const char *name, const struct textfile *file, const
 	s->higher = -1;
 	if (file->text == NULL)
 		return (0);
-	if (grid_is_json(file)) {
+	if (grid_is_json(file, is_lines_of_json(name) ? 1 : 2)) {
 		rc = read_json(s, name, file, want, loose);
 		goto out;
 	}

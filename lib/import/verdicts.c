@@ -217,11 +217,18 @@ static json_t *
 row_json(const struct rejudge *r, const struct rejudge_row *w)
 {
 	const struct denominator_cluster *c = w->entry->cluster == -1 ? NULL : &r->audit.cluster[w->entry->cluster];
+	static const char *const keeps[LOOP_KEEPS] = { [LOOP_START] = "start",
+		[LOOP_REPEAT] = "repeats",
+		[LOOP_REAL] = "real",
+		[LOOP_NOISE] = "within noise",
+		[LOOP_UNKNOWN] = "cannot tell",
+		[LOOP_NO_GAIN] = "gained nothing" };
 	char when[CLOCK_TEXT_SIZE], name[8];
+	json_t *row;
 
-	return (json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-			  " s:o, s:o,"
-			  " s:s, s:o, s:o, s:o, s:o}",
+	row = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
+			" s:o, s:o,"
+			" s:s, s:o, s:o, s:o, s:o}",
 	    "schema", "homegolf.import_verdict.v1", "row", (json_int_t)w->entry->row, "row_sha256", w->entry->digest,
 	    "file", w->entry->file, "title", w->entry->title, "verdict", rejudge_verdict_name(w->verdict), "reason",
 	    w->reason[0] == '\0' ? json_null() : json_string(w->reason), "dated_at",
@@ -233,7 +240,14 @@ row_json(const struct rejudge *r, const struct rejudge_row *w)
 	    jsonio_real(w->p), "p_loss", jsonio_real(w->p_loss), "margin", jsonio_real(w->margin), "scoring",
 	    w->entry->scoring, "record", w->record == -1 ? json_null() : json_boolean(w->record), "text",
 	    c == NULL ? json_null() : json_string(verdicts_text(name, c->text)), "bytes_per_token",
-	    jsonio_real(w->entry->ratio), "flags", flags_of(w->entry)));
+	    jsonio_real(w->entry->ratio), "flags", flags_of(w->entry));
+	/* Only a table's lines have them. */
+	if (row != NULL && w->line != NULL && keeps[w->line->keep] != NULL)
+		json_object_set_new(row, "keep", json_string(keeps[w->line->keep]));
+	if (row != NULL && w->line != NULL && w->line->repeats != -1)
+		json_object_set_new(row, "repeats_row",
+		    json_integer((json_int_t)r->group[w->group].loop.line[w->line->repeats].entry->row));
+	return (row);
 }
 
 int
