@@ -145,6 +145,10 @@ table() {
 	    '4444444;1.380;discard;rerun of 1111111 with twice the batch' '5555555;1.390;discard;confirm deeper layers help'
 	told results.tsv
 	says 'Noise unknown: no line repeats another'
+	# The baseline is the first line, or what was kept since.
+	table '1111111;5.000;keep;baseline' '2222222;4.000;keep;cache' '3333333;3.900;keep;re-run baseline to estimate noise'
+	told results.tsv
+	says 'Noise unknown: no line repeats another'
 }
 
 # bats test_tags=b98

@@ -287,6 +287,11 @@ repeated_by(const struct loop *l, const struct said *text, const struct said *id
 		if (s->refs > 1)
 			return (-1);
 		if (s->baseline) {
+			/* Once others were kept it may mean the state that is the baseline now. */
+			if (kept != -1 && l->line[kept].config != l->line[l->start].config &&
+			    fabs(l->line[at].score - l->line[kept].score) <
+				fabs(l->line[at].score - l->line[l->start].score))
+				return (-1);
 			for (i = at; i-- > 0;)
 				if (l->line[i].counts && text[i].baseline && text[i].rest[0] == '\0' && !text[i].again)
 					return ((int)i);

@@ -656,7 +656,7 @@ number_columns(struct str *say, const struct grid *g, const struct header *h)
 	int bad = score == NULL;
 
 	for (i = 0; score != NULL && i < h->cells->count && n < 24; i++)
-		if (has_numbers(g, h, (int)i, score))
+		if (h->cells->cell[i][0] != '\0' && has_numbers(g, h, (int)i, score))
 			bad |= str_printf(say, "%s%s", n++ == 0 ? "number columns: " : ", ", h->cells->cell[i]);
 	if (n == 0 && !bad)
 		bad |= str_printf(say, "no column of numbers");

@@ -138,7 +138,7 @@ print_group(const struct rejudge *r, int i)
 		out_put("%.6f", inc->score);
 	}
 	putchar('\n');
-	if (g->series != NULL) {
+	if (g->series != NULL && g->counts[REJUDGE_REVISED] < g->rows) {
 		rc = looptext_headline(&text, g) | looptext_findings(&text, r, g) | looptext_test(&text, g);
 		print_lines(&text);
 	}

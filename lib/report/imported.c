@@ -236,7 +236,7 @@ put_group(struct markup *m, const struct rejudge *r, const size_t *at, int i, co
 	}
 	markup_put(m, ".");
 	markup_put(m, "</p>\n");
-	if (g->series != NULL)
+	if (g->series != NULL && g->counts[REJUDGE_REVISED] < g->rows)
 		put_loop(m, r, g);
 	if (g->rows >= FEW && *number > 0) {
 		put_picture(m, r, at, i, *number);
