@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/array.h"
+#include "base/utf8.h"
 #include "import/csv.h"
 #include "import/grid.h"
 #include "import/metric.h"
@@ -844,13 +845,20 @@ say_decisions(struct str *say, const struct grid *g, const struct header *h, con
 static const char *
 hold(struct table *s, const char *name)
 {
+	enum { LONGEST = 256 };
+	size_t n = strlen(name), i, k;
 	char **grown, *copy;
 
 	if ((grown = array_few(s->held, s->held_count, sizeof(*grown))) == NULL)
 		return (NULL);
 	s->held = grown;
-	if ((copy = strdup(name)) == NULL)
+	if ((copy = strndup(name, n > LONGEST ? utf8_cut(name, LONGEST) : n)) == NULL)
 		return (NULL);
+	for (i = 0, n = strlen(copy); i < n; i += k)
+		if ((k = utf8_read(copy + i, n - i, NULL)) == 0) {
+			copy[i] = '?';
+			k = 1;
+		}
 	return (s->held[s->held_count++] = copy);
 }
 

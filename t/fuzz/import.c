@@ -42,7 +42,7 @@ check(struct claim *c)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct table_want plain = { NULL, 0 }, named = { "score", 1 };
+	const struct table_want plain = { .metric = NULL }, named = { .metric = "score", .higher = 1 };
 	struct logtext_file log = { "f/train_seed42.log", { .text = NULL } };
 	struct textfile file, half;
 	struct table s;
