@@ -204,6 +204,7 @@ table() {
 	printf 'r3\t2.9690075\tkeep\ttree\nr4\t2.9690075\tdiscard\trerun of r3\n' >> results.tsv
 	told results.tsv
 	says '2 repeats agree to the last digit: deterministic, or one run logged twice'
+	says_not "a run's deviation is"
 	says 'Of 1 keep 0 are real, 0 within noise, 1 cannot be told.'
 }
 
