@@ -106,13 +106,18 @@ int
 main(int argc, char **argv)
 {
 	static const struct opt_tool tool = { "hg-report", "Make a page of a ledger, to be read in a browser.",
-		"hg-report [-o FILE] [-r SECONDS] LEDGER" };
+		"hg-report [-m COLUMN | -M COLUMN] [-o FILE] [-r SECONDS] LEDGER" };
 	static struct opt table[] = {
+		{ .letter = 'm', .arg = "COLUMN", .help = "imported tables by this column, lower values being better" },
+		{ .letter = 'M',
+		    .arg = "COLUMN",
+		    .help = "imported tables by this column, higher values being better" },
 		{ .letter = 'o', .arg = "FILE", .help = "write the page there, whole or not at all" },
 		{ .letter = 'r', .arg = "SECONDS", .help = "a browser loads the page again every so many seconds" },
 		{ .letter = '\0' }
 	};
 	struct markup m = { STR_INIT, 0 };
+	struct claimrow_look look = { NULL, 0 };
 	struct pagedata s;
 	int64_t made_ms, again_ms = 0;
 	const char *out;
@@ -128,10 +133,16 @@ main(int argc, char **argv)
 		say_error("-r '%s' is not a time of up to a day", opt_row(table, 'r')->value);
 		return (opt_usage(&tool));
 	}
+	if (opt_row(table, 'm')->value != NULL && opt_row(table, 'M')->value != NULL) {
+		say_error("-m and -M exclude each other: a column is better low or high");
+		return (HG_EXIT_USAGE);
+	}
+	look.higher = opt_row(table, 'M')->value != NULL;
+	look.metric = opt_row(table, look.higher ? 'M' : 'm')->value;
 	out = opt_row(table, 'o')->value;
 	if (made_at(&made_ms) == -1 || (out != NULL && !may_publish(out)))
 		return (HG_EXIT_USAGE);
-	if ((code = pagedata_read(&s, argv[i])) != HG_EXIT_DONE)
+	if ((code = pagedata_read(&s, argv[i], &look)) != HG_EXIT_DONE)
 		return (code);
 	page_write(&m, &s, name_of(s.l.real), made_ms, (unsigned)((again_ms + 999) / 1000));
 	pagedata_free(&s);

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/exit.h"
@@ -8,6 +9,7 @@
 #include "base/num.h"
 #include "base/out.h"
 #include "base/say.h"
+#include "base/utf8.h"
 #include "bin/ledger/command.h"
 #include "ledger/ledger.h"
 #include "ledger/verify.h"
@@ -16,6 +18,29 @@ int
 command_given(struct opt *options, char letter)
 {
 	return (opt_row(options, letter)->value != NULL);
+}
+
+int
+command_look(struct opt *options, struct claimrow_look *look)
+{
+	size_t i, k, n;
+
+	look->metric = NULL;
+	look->higher = command_given(options, 'M');
+	if (command_given(options, 'm') && command_given(options, 'M')) {
+		say_error("-m and -M exclude each other: a column is better low or high");
+		return (-1);
+	}
+	if (!command_given(options, 'm') && !command_given(options, 'M'))
+		return (0);
+	look->metric = opt_row(options, look->higher ? 'M' : 'm')->value;
+	n = strlen(look->metric);
+	for (i = 0; i < n && (k = utf8_read(look->metric + i, n - i, NULL)) != 0; i += k)
+		;
+	if (i == n && n > 0 && n <= CLAIM_TEXT)
+		return (0);
+	say_error("'%s' is no name of a column", look->metric);
+	return (-1);
 }
 
 int

@@ -2,6 +2,7 @@
 #define HG_COMMAND_H
 
 #include "base/opt.h"
+#include "import/claimrow.h"
 #include "judge/plan.h"
 #include "ledger/ledger.h"
 #include "ledger/row.h"
@@ -32,6 +33,9 @@ int command_given(struct opt *options, char letter);
  * that it names remembers a row that it lacks.  The exit code, said if it is not DONE; then nothing is open.
  */
 int command_open_whole(struct ledger *l, const char *ledger, enum ledger_mode mode);
+
+/* The column of -m or -M, metric being NULL without either. 0, or -1 after saying what is wrong. */
+int command_look(struct opt *options, struct claimrow_look *look);
 
 /* The number of -n, or 0; -1 after saying what is wrong with it. */
 int command_seeds(struct opt *options, uint64_t most);

@@ -6,6 +6,8 @@
 #include "base/term.h"
 #include "bin/ledger/command.h"
 #include "bin/ledger/listing.h"
+#include "import/rejudge.h"
+#include "import/verdicts.h"
 #include "ledger/ledger.h"
 
 static int
@@ -14,10 +16,34 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	struct listing how = { .all = command_given(options, 'a'),
 		.json = command_given(options, 'j'),
 		.drawn = command_given(options, 's') };
+	struct claimrow_look look;
+	struct rejudge r;
+	struct ledger l;
 	int rows, code;
 
 	(void)arg;
 	(void)n;
+	if (command_look(options, &look) == -1)
+		return (HG_EXIT_USAGE);
+	if (look.metric != NULL) {
+		/* Imported rows by their column, which no row of ours has. */
+		if (ledger_open(&l, ledger, LEDGER_READ) == -1)
+			return (ledger_exit(errno));
+		code = HG_EXIT_DONE;
+		if (rejudge_ledger(&r, &l, &look) == -1)
+			code = ledger_exit(errno);
+		else {
+			if (rejudge_misses(&r, &look))
+				code = HG_EXIT_CONTRACT;
+			else if (how.json)
+				code = verdicts_json(&r) == -1 ? HG_EXIT_SYSTEM : HG_EXIT_DONE;
+			else
+				verdicts_rows(&r);
+			rejudge_free(&r);
+		}
+		ledger_close(&l);
+		return (code);
+	}
 	if (how.json && how.drawn) {
 		say_error("list takes -j or -s, not both");
 		return (HG_EXIT_USAGE);
@@ -35,12 +61,14 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 
 static struct opt options[] = { { .letter = 'a', .help = "rows of every kind" },
 	{ .letter = 'j', .help = "print JSON, one object a line" },
+	{ .letter = 'm', .arg = "COLUMN", .help = "imported tables by this column, lower values being better" },
+	{ .letter = 'M', .arg = "COLUMN", .help = "imported tables by this column, higher values being better" },
 	{ .letter = 's', .help = "fit the terminal's width, mark incumbents, draw sparklines" }, { .letter = '\0' } };
 
 const struct command list_command = {
 	.word = "list",
 	.summary = "List runs and confirmations, a line each.",
-	.synopsis = "hg-ledger list [-a] [-j | -s] LEDGER",
+	.synopsis = "hg-ledger list [-a] [-j | -s] [-m COLUMN | -M COLUMN] LEDGER",
 	.options = options,
 	.answer = answer,
 };

@@ -14,12 +14,15 @@ static int
 answer(struct opt *options, const char *ledger, char **arg, int n)
 {
 	struct replay_view view;
+	struct claimrow_look look;
 	struct rejudge r;
 	struct ledger l;
 	int code = HG_EXIT_DONE;
 
 	(void)arg;
 	(void)n;
+	if (command_look(options, &look) == -1)
+		return (HG_EXIT_USAGE);
 	if (!command_given(options, 'j')) {
 		if ((code = replay_ledger(ledger, &view)) != HG_EXIT_DONE && code != HG_EXIT_NO)
 			return (code);
@@ -29,10 +32,12 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	}
 	if (ledger_open(&l, ledger, LEDGER_READ) == -1)
 		return (ledger_exit(errno));
-	if (rejudge_ledger(&r, &l) == -1)
+	if (rejudge_ledger(&r, &l, &look) == -1)
 		code = ledger_exit(errno);
 	else {
-		if (command_given(options, 'j'))
+		if (rejudge_misses(&r, &look))
+			code = HG_EXIT_CONTRACT;
+		else if (command_given(options, 'j'))
 			code = verdicts_json(&r) == -1 ? HG_EXIT_SYSTEM : code;
 		else
 			verdicts_print(&r);
@@ -43,12 +48,14 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 }
 
 static struct opt options[] = { { .letter = 'j', .help = "print only what is said of imports, one object a line" },
+	{ .letter = 'm', .arg = "COLUMN", .help = "imported tables by this column, lower values being better" },
+	{ .letter = 'M', .arg = "COLUMN", .help = "imported tables by this column, higher values being better" },
 	{ .letter = '\0' } };
 
 const struct command replay_command = {
 	.word = "replay",
 	.summary = "Derive every verdict again, from the rows alone.",
-	.synopsis = "hg-ledger replay [-j] LEDGER",
+	.synopsis = "hg-ledger replay [-j] [-m COLUMN | -M COLUMN] LEDGER",
 	.options = options,
 	.answer = answer,
 };

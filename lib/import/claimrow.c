@@ -12,6 +12,7 @@
 #include "import/number.h"
 #include "base/jsonio.h"
 #include "base/say.h"
+#include "base/str.h"
 
 /* Does a description speak of the seed and of nothing else? */
 static int
@@ -113,8 +114,139 @@ copy(const json_t *v, const char *key)
 	return (strdup(jsonio_text(v, key, "")));
 }
 
+/* --- a table's line --------------------------------------------------------- */
+
 static int
-take(struct claimrow *e, const json_t *row)
+is_word_of(const char *name, const char *const *among)
+{
+	for (; *among != NULL && strcasecmp(*among, name) != 0; among++)
+		;
+	return (*among != NULL);
+}
+
+/* Is any of them in the name? */
+static int
+has_any(const char *name, const char *const *among)
+{
+	for (; *among != NULL && strstr(name, *among) == NULL; among++)
+		;
+	return (*among != NULL);
+}
+
+static int
+is_seed_column(const char *name)
+{
+	size_t n = strlen(name);
+
+	return (strcasecmp(name, "seed") == 0 || strcasecmp(name, "random_seed") == 0 ||
+	    strcasecmp(name, "rng_seed") == 0 || (n > 5 && strcasecmp(name + n - 5, ".seed") == 0));
+}
+
+/* What a run yields, when it ran, what it is called: anything that two runs of one configuration may differ in. */
+static int
+is_outcome(const char *name)
+{
+	static const char *const parts[] = { "val_", "valid", "test_", "train_loss", "loss", "acc", "bpb", "ppl",
+		"perplex", "mem", "time", "durat", "elapsed", "_sec", "hours", "date", "created", "score", "metric",
+		"best", "auc", "error", "mfu", "tok_", "tokens_per", "per_s", "/s", "step_avg", "confidence", "gpu",
+		"vram", "throughput", NULL };
+	static const char *const settings[] = { "frac", "size", "limit", "every", "weight", "type", "ratio", "smooth",
+		"interval", "max_", "cap", "split", "lr", NULL };
+	static const char *const names[] = { "run", "id", "run_id", "exp_id", "exp", "iter", "iteration", "index",
+		"rank", "name", "run_name", "slug", "label", "experiment", "user", "status", "state", "decision",
+		"verdict", "outcome", "kept", "keep", "notes", "note", "executor", "rev", "_step", "step", "sps",
+		NULL };
+
+	if (is_word_of(name, names))
+		return (1);
+	return (has_any(name, parts) && !has_any(name, settings));
+}
+
+static unsigned
+digits_of(const char *text)
+{
+	unsigned n = 0;
+	int begun = 0;
+
+	for (; *text != '\0' && *text != 'e' && *text != 'E'; text++)
+		if (isdigit((unsigned char)*text)) {
+			begun |= *text != '0';
+			n += begun;
+		}
+	return (n);
+}
+
+static char *
+dup_of(char **into, const char *text)
+{
+	free(*into);
+	return (*into = strdup(text));
+}
+
+static int
+take_line(struct claimrow *e, const json_t *import, const struct claimrow_look *look)
+{
+	static const char *const ids[] = { "run_id", "exp_id", "id", "run", "exp", "experiment", "iteration", "iter",
+		"name", "run_name", "slug", "label", "trial", "round", NULL };
+	static const char *const hashes[] = { "config_hash", "cfg_hash", "config_sha", "config_sha256", "config_digest",
+		"config_id", "params_hash", "hparams_hash", "arm", NULL };
+	static const char *const parents[] = { "parent", "parent_id", "base_id", "parent_run", NULL };
+	static const char *const titles[] = { "name", "run_name", "slug", "label", NULL };
+	struct str settings = STR_INIT, columns = STR_INIT;
+	size_t i, rank = sizeof(ids) / sizeof(ids[0]), k;
+	const char *name, *path, *text, *title_path = "";
+	const json_t *v;
+	int bad = 0;
+
+	json_array_foreach(json_object_get(import, "values"), i, v) {
+		name = jsonio_text(v, "name", "");
+		path = jsonio_text(v, "path", "");
+		text = jsonio_text(v, "text", "");
+		if (e->line == 0)
+			e->line = (unsigned)jsonio_i64(v, "line", 0);
+		if (*path == '\0')
+			path = name;
+		if (json_is_number(json_object_get(v, "number")) && strcmp(name, "commit") != 0 &&
+		    strcmp(name, "status") != 0)
+			bad |= str_printf(&columns, "%s%s", columns.n == 0 ? "" : ", ", path);
+		if (look->metric != NULL && !e->looked &&
+		    (strcasecmp(name, look->metric) == 0 || strcasecmp(path, look->metric) == 0)) {
+			e->looked = 1;
+			e->claimed = jsonio_f64(v, "number", NAN);
+			e->runs = isnan(e->claimed) ? 0 : 1;
+			e->score[0] = e->claimed;
+			e->digits = digits_of(text);
+		} else if (look->metric == NULL && strcmp(name, e->metric) == 0)
+			e->digits = digits_of(text);
+		if (strcmp(name, "title") == 0 || strcmp(name, "name") == 0)
+			title_path = path;
+		for (k = 0; ids[k] != NULL && strcasecmp(ids[k], path) != 0; k++)
+			;
+		if (ids[k] != NULL && k < rank && *text != '\0' && strpbrk(text, " \t\n") == NULL) {
+			rank = k;
+			bad |= dup_of(&e->id, text) == NULL;
+		}
+		if (is_word_of(path, hashes))
+			bad |= dup_of(&e->hash, text) == NULL;
+		else if (is_word_of(path, parents))
+			bad |= dup_of(&e->parent, text) == NULL;
+		else if (is_seed_column(path))
+			bad |= dup_of(&e->seed, text) == NULL;
+		else if (strcmp(name, e->metric) != 0 && strcmp(text, e->title) != 0 && !is_outcome(path))
+			bad |= str_printf(&settings, "%s=%s\n", path, text);
+	}
+	e->named_by_id = is_word_of(title_path, titles) || (*e->id != '\0' && strcmp(e->id, e->title) == 0);
+	if (settings.p != NULL)
+		bad |= dup_of(&e->settings, settings.p) == NULL;
+	if (columns.p != NULL)
+		bad |= dup_of(&e->columns, columns.p) == NULL;
+	str_free(&settings);
+	str_free(&columns);
+	return (bad ? -1 : 0);
+}
+
+static int
+take(struct claimrow *e, const json_t *row, const struct claimrow_look *look)
 {
 	const json_t *import = json_object_get(row, "import"), *f;
 	const char *form = jsonio_text(import, "form", "");
@@ -147,9 +279,22 @@ take(struct claimrow *e, const json_t *row)
 			e->flags |= DEFECT_BIT(k);
 	}
 	take_runs(e, json_object_get(import, "runs"), json_object_get(import, "values"));
+	e->id = strdup("");
+	e->parent = strdup("");
+	e->hash = strdup("");
+	e->seed = strdup("");
+	e->settings = strdup("");
+	e->columns = strdup("");
+	if (e->id == NULL || e->parent == NULL || e->hash == NULL || e->seed == NULL || e->settings == NULL ||
+	    e->columns == NULL)
+		return (-1);
 	if (e->file == NULL || e->title == NULL || e->author == NULL || e->metric == NULL || e->scoring == NULL ||
 	    e->commit == NULL)
 		return (-1);
+	if (e->form == CLAIM_TABLE && take_line(e, import, look) == -1)
+		return (-1);
+	if (strcmp(jsonio_text(import, "status", ""), "checks_failed") == 0)
+		e->status = 'f';
 	e->seed_only = e->form == CLAIM_TABLE && is_seed_change(e->title);
 	return (0);
 }
@@ -183,8 +328,53 @@ mark_revised(struct entries *all)
 	return (0);
 }
 
+/* All lines of a table whose lines have the column are looked at by it. */
+static int
+look_at(struct entries *all, const struct claimrow_look *look)
+{
+	const char **series = NULL, **grown;
+	struct claimrow *e;
+	size_t i, k, n = 0;
+	char *copy;
+	int rc = -1;
+
+	for (i = 0; look->metric != NULL && i < all->count; i++) {
+		if (!all->entry[i].looked)
+			continue;
+		for (k = n; k > 0 && strcmp(series[k - 1], all->entry[i].series) != 0; k--)
+			;
+		if (k > 0)
+			continue;
+		if ((grown = array_few(series, n, sizeof(*grown))) == NULL)
+			goto out;
+		series = grown;
+		series[n++] = all->entry[i].series;
+	}
+	for (i = 0; n > 0 && i < all->count; i++) {
+		e = &all->entry[i];
+		for (k = n; k > 0 && strcmp(series[k - 1], e->series) != 0; k--)
+			;
+		if (k == 0)
+			continue;
+		if (!e->looked) {
+			e->claimed = NAN;
+			e->runs = 0;
+		}
+		if ((copy = strdup(look->metric)) == NULL)
+			goto out;
+		free(e->metric);
+		e->metric = copy;
+		e->higher = look->higher;
+		e->looked = 1;
+	}
+	rc = 0;
+out:
+	free(series);
+	return (rc);
+}
+
 int
-claimrow_read(struct entries *all, const struct ledger *l)
+claimrow_read(struct entries *all, const struct ledger *l, const struct claimrow_look *look)
 {
 	const struct standings_fact *f;
 	struct claimrow *grown;
@@ -202,7 +392,7 @@ claimrow_read(struct entries *all, const struct ledger *l)
 		all->entry = grown;
 		if ((row = ledger_row(l, f)) == NULL)
 			goto err0;
-		rc = take(&all->entry[all->count], row);
+		rc = take(&all->entry[all->count], row, look);
 		json_decref(row);
 		all->count++;
 		if (rc == -1)
@@ -210,7 +400,7 @@ claimrow_read(struct entries *all, const struct ledger *l)
 		if (ledger_digest(l, f, all->entry[all->count - 1].digest) == -1)
 			goto err0;
 	}
-	if (mark_revised(all) == -1)
+	if (mark_revised(all) == -1 || look_at(all, look) == -1)
 		goto err1;
 	return (0);
 err1:
@@ -233,6 +423,12 @@ claimrow_free(struct entries *all)
 		free(all->entry[i].metric);
 		free(all->entry[i].scoring);
 		free(all->entry[i].commit);
+		free(all->entry[i].id);
+		free(all->entry[i].parent);
+		free(all->entry[i].hash);
+		free(all->entry[i].seed);
+		free(all->entry[i].settings);
+		free(all->entry[i].columns);
 	}
 	free(all->entry);
 	memset(all, 0, sizeof(*all));

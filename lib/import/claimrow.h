@@ -20,11 +20,18 @@ struct claimrow {
 	enum claim_form form;
 	char *file, *title, *author, *metric, *scoring, *commit;
 	int higher;
-	int dated;
+	int dated, unordered; /* unordered: its table is not in order of its dates */
 	int64_t at_ms;
-	char status;    /* k, d, c or 0 */
-	int seed_only;  /* its title says that nothing but the seed was changed */
-	double claimed; /* the score of the whole, or NAN */
+	char status;   /* k, d, c or 0 */
+	int seed_only; /* its title says that nothing but the seed was changed */
+	/* Of a table's line; "" where it says nothing */
+	char *id, *parent, *hash; /* what names it, what it was made from, the hash of its configuration */
+	char *seed, *settings;    /* the seed, and all columns that are neither results nor names, as one text */
+	char *columns;            /* of a first line: names of columns with numbers */
+	int named_by_id;          /* its title is a name, no description */
+	unsigned line, digits;    /* where it stands; significant digits of its score */
+	int looked;               /* its score is that of the metric asked for */
+	double claimed;           /* the score of the whole, or NAN */
 	double score[CLAIMROW_RUNS];
 	size_t runs;  /* with a score */
 	size_t named; /* seeds that are named, with or without one */
@@ -43,8 +50,14 @@ struct entries {
 	size_t count, cap;
 };
 
-/* All imported rows of a ledger, in order. Owns: entries_free releases them. 0, or -1 with errno, said. */
-int claimrow_read(struct entries *all, const struct ledger *l);
+/* What tables are looked at by, in place of the metric that they were imported with. */
+struct claimrow_look {
+	const char *metric; /* a column; NULL: as imported */
+	int higher;
+};
+
+/* All imported rows of a ledger, in order. Owns: claimrow_free releases them. 0, or -1 with errno, said. */
+int claimrow_read(struct entries *all, const struct ledger *l, const struct claimrow_look *look);
 void claimrow_free(struct entries *all);
 
 #endif

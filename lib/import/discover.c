@@ -14,6 +14,7 @@
 #include "base/shell.h"
 #include "import/discover.h"
 #include "import/grid.h"
+#include "import/steplog.h"
 #include "base/say.h"
 #include "base/str.h"
 #include "import/submission.h"
@@ -28,7 +29,8 @@ struct walk {
 	struct discover *h;
 	const char *root;
 	size_t claims;
-	int empty, asked; /* a table without lines, one without a metric */
+	int empty, asked;   /* a table without lines, one without a metric */
+	struct grid *steps; /* logs of speed runs */
 };
 
 enum kind { NOTHING, SUBMISSION, LOG, TABLE };
@@ -200,7 +202,9 @@ take_log(struct walk *w, int dir, const char *name, const char *label, const cha
 
 	if ((rc = read_one(w, &t, dir, name, label, DISCOVER_LOG_BYTES)) != 0)
 		return (rc == -1 ? -1 : 0);
-	if ((is = submission_is_log(&t)) == -1) {
+	if ((is = steplog_take(w->steps, label, &t)) == 1)
+		rc = 0;
+	else if (is == -1 || (is = submission_is_log(&t)) == -1) {
 		say_errno("cannot read '%s'", label);
 		rc = -1;
 	} else if (is || loose)
@@ -458,9 +462,28 @@ is_rows(const char *path)
 
 	if (textfile_read(&t, AT_FDCWD, path, DISCOVER_TABLE_BYTES) == -1)
 		return (0);
-	is = grid_is_json(&t);
+	is = grid_is_json(&t, 2);
 	textfile_free(&t);
 	return (is);
+}
+
+/* Logs of speed runs are one table, in which each is a line. */
+static int
+take_steps(struct walk *w, const char *label)
+{
+	struct table s;
+	int rc;
+
+	if (w->steps->count == 0)
+		return (0);
+	if ((rc = table_grid(&s, label, w->steps, &w->h->want)) == -1)
+		say_errno("cannot read '%s'", label);
+	else {
+		say_table(w, &s, label, 1);
+		rc = hand_over(w, s.claims, s.count);
+	}
+	table_free(&s);
+	return (rc);
 }
 
 int
@@ -483,6 +506,11 @@ discover_source(struct discover *h, const char *path)
 		say_errno("cannot read '%s'", path);
 		goto err0;
 	}
+	if ((w.steps = grid_new(CSV_NONE)) == NULL || (w.steps->metric = strdup("val_loss")) == NULL) {
+		say_errno("cannot read '%s'", path);
+		goto err0;
+	}
+	w.steps->higher = 0;
 	if (S_ISDIR(st.st_mode))
 		rc = folder(&w, AT_FDCWD, path, "", name, 0, NULL);
 	else if (ends(base, ".json") && !is_rows(path))
@@ -492,6 +520,8 @@ discover_source(struct discover *h, const char *path)
 	else
 		rc = take_log(&w, AT_FDCWD, path, label, name, 1);
 	say_progress_end();
+	if (rc == 0)
+		rc = take_steps(&w, label);
 	if (rc == 0 && w.claims == 0 && w.empty && !w.asked)
 		goto err0;
 	if (rc == 0 && w.claims == 0) {
@@ -500,6 +530,7 @@ discover_source(struct discover *h, const char *path)
 		rc = 1;
 	}
 err0:
+	grid_free(w.steps);
 	free(label);
 	free(name);
 	return (rc);

@@ -189,7 +189,7 @@ is_blank(const char *p, size_t n)
 }
 
 int
-grid_is_json(const struct textfile *file)
+grid_is_json(const struct textfile *file, unsigned least)
 {
 	static const struct jsontext_reader nothing = { NULL, NULL, NULL };
 	const char *p = file->text, *end, *feed;
@@ -222,7 +222,10 @@ grid_is_json(const struct textfile *file)
 	reader.arg = &r;
 	is = jsontext_read(p, (size_t)(feed - p), &reader, &how) == 0 && how.ok && r.g->count == 1;
 	grid_free(r.g);
-	return (is);
+	/* One object on one line may be anything; the next one shows that there are several. */
+	for (p = feed; least > 1 && p < end && isspace((unsigned char)*p); p++)
+		;
+	return (is && (least <= 1 || (p < end && *p == '{')));
 }
 
 /* A config line's own words become those of the table that it begins. */

@@ -46,8 +46,8 @@ int grid_put(struct csv *line, int column, const char *text, size_t n);
 /* "Val BPB" is val_bpb. */
 void grid_simplify(char *name);
 
-/* Does a text begin as JSON with one object a line, or as an array of objects? */
-int grid_is_json(const struct textfile *file);
+/* Does a text begin as JSON with one object a line, in ${least} lines or more, or as an array of objects? */
+int grid_is_json(const struct textfile *file, unsigned least);
 
 /* Its tables, in order; NULL if there are none, or with errno ENOMEM. ${bad} counts lines that are no JSON. */
 struct grid *grid_json(const struct textfile *file, size_t *bad);

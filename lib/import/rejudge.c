@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/array.h"
+#include "import/metric.h"
 #include "import/rejudge.h"
 #include "base/say.h"
 
@@ -106,9 +107,11 @@ by_time(const void *a, const void *b)
 {
 	const struct claimrow *x = ((const struct rejudge_row *)a)->entry, *y = ((const struct rejudge_row *)b)->entry;
 
-	if (x->dated != y->dated)
-		return (y->dated - x->dated);
-	if (x->dated && x->at_ms != y->at_ms)
+	int first = x->dated && !x->unordered, second = y->dated && !y->unordered;
+
+	if (first != second)
+		return (second - first);
+	if (first && x->at_ms != y->at_ms)
 		return (x->at_ms < y->at_ms ? -1 : 1);
 	return (x->row < y->row ? -1 : x->row > y->row);
 }
@@ -181,56 +184,188 @@ compare(struct rejudge *r, struct rejudge_row *w, const struct rejudge_row *inc)
 
 /* --- tables ---------------------------------------------------------------- */
 
-/*
- * The noise of a table, from lines that repeat another: one whose description speaks of the seed alone repeats what
- * was kept before it, one with the same commit repeats that commit.
- */
-static void
-table_noise(struct rejudge *r, int group)
+static int
+by_line(const void *a, const void *b)
+{
+	const struct rejudge_row *x = *(struct rejudge_row *const *)a, *y = *(struct rejudge_row *const *)b;
+
+	if (x->entry->unordered && x->entry->line != y->entry->line)
+		return (x->entry->line < y->entry->line ? -1 : 1);
+	return (x < y ? -1 : x > y);
+}
+
+static int
+lines_of(struct rejudge *r, int group)
 {
 	struct rejudge_group *g = &r->group[group];
-	const struct rejudge_row *w, *v, *kept = NULL;
-	double ss = 0, df = 0;
-	size_t i, k;
+	struct loop *l = &g->loop;
+	struct rejudge_row *w;
+	struct rejudge_row **row;
+	double *score;
+	size_t i, n = 0;
+	int fractions = 0, none;
 
-	for (i = g->first; i != 0; i = w->next) {
-		w = &r->row[i - 1];
-		if (!counts(w) || isnan(w->score))
-			continue;
-		if (w->entry->seed_only && kept != NULL) {
-			ss += pow(w->score - kept->score, 2) / 2;
-			df++;
-		} else if (claim_is_commit(w->entry->commit)) {
-			for (k = g->first; k != i; k = v->next) {
-				v = &r->row[k - 1];
-				if (!counts(v) || isnan(v->score) || strcmp(v->entry->commit, w->entry->commit) != 0)
-					continue;
-				ss += pow(w->score - v->score, 2) / 2;
-				df++;
-				break;
-			}
-		}
-		if (w->entry->status == 'k')
-			kept = w;
+	l->line = calloc(g->rows + 1, sizeof(*l->line));
+	score = calloc(g->rows + 1, sizeof(*score));
+	row = calloc(g->rows + 1, sizeof(*row));
+	if (l->line == NULL || score == NULL || row == NULL) {
+		free(score);
+		free(row);
+		return (-1);
 	}
-	g->repeat_df = df;
-	g->repeat_sd = df > 0 ? sqrt(ss / df) : NAN;
-	/* The author's own staircase: what was kept against what was kept before. */
-	for (kept = NULL, i = g->first; i != 0; i = w->next) {
-		w = &r->row[i - 1];
-		if (!counts(w) || isnan(w->score) || w->entry->status != 'k')
-			continue;
-		if (kept != NULL) {
-			g->kept++;
-			g->kept_seed += w->entry->seed_only;
-			if (df > 0 && (w->entry->higher ? -1 : 1) * (kept->score - w->score) < sqrt(2) * g->repeat_sd)
-				g->kept_below++;
-		}
-		kept = w;
+	for (i = g->first; i != 0; i = w->next, n++) {
+		w = row[n] = &r->row[i - 1];
+		score[n] = w->verdict == REJUDGE_REVISED ? NAN : w->score;
+		fractions |= !isnan(w->score) && w->score != floor(w->score);
+		l->higher = w->entry->higher;
 	}
+	none = metric_zero_is_none(score, n, fractions, l->higher);
+	free(score);
+	/* A line that was changed since is a later row, and stands where it stood. */
+	qsort(row, n, sizeof(const struct rejudge_row *), by_line);
+	for (i = 0; i < n; i++) {
+		w = row[i];
+		if (none && w->score == 0 && w->verdict != REJUDGE_REVISED) {
+			w->score = NAN;
+			w->verdict = REJUDGE_INVALID;
+			w->reason = defect_name(DEFECT_ZERO_FOR_CRASH);
+		}
+		l->line[i].entry = w->entry;
+		l->line[i].counts = counts(w) && !isnan(w->score) && w->runs > 0 && w->entry->status != 'f';
+		l->line[i].score = l->line[i].counts ? w->score : NAN;
+		w->line = &l->line[i];
+	}
+	l->count = n;
+	free(row);
+	return (loop_judge(l, r->policy.noise.ln_sigma_sd, r->policy.noise.floor, 1 - r->policy.promotion.confidence));
+}
+
+/* A table that nothing was decided of: its configurations against the best that is shown to be. */
+static void
+judge_undecided(struct rejudge *r, struct rejudge_row *w, const struct rejudge_row *inc)
+{
+	const struct loop *l = &r->group[w->group].loop;
+	const struct loop_config *c = &l->config[w->line->config], *d = &l->config[inc->line->config], *o;
+	struct noise_arm a = { (double)d->runs, d->mean, (double)d->runs - 1, d->ss };
+	struct noise_arm b = { (double)c->runs, c->mean, (double)c->runs - 1, c->ss };
+	struct noise_pool pool = noise_pool(r->policy.noise.ln_sigma_sd, r->policy.noise.floor);
+	double level = (1 - r->policy.promotion.confidence) / (double)(l->tries < 1 ? 1 : l->tries);
+	struct noise_test t;
+	size_t i;
+
+	w->gain = (l->higher ? 1 : -1) * (c->mean - d->mean);
+	w->verdict = REJUDGE_FEW;
+	w->reason = c->runs < 2 ? "single run" : "";
+	if (l->df < 1)
+		return;
+	for (i = 0; i < l->config_count; i++) {
+		o = &l->config[i];
+		if (o != c && o != d && o->runs > 1)
+			noise_pool_add(&pool, (double)o->runs - 1, o->ss);
+	}
+	t = noise_compare(&a, &b, &pool, l->higher ? -1 : 1, 0, 1 - level);
+	w->p = t.p;
+	w->p_loss = t.p_loss;
+	w->lower = t.lower;
+	w->upper = t.upper;
+	if (c->runs < 2)
+		return;
+	w->verdict = t.p <= level ? REJUDGE_SIGNIFICANT : t.p_loss <= level ? REJUDGE_WORSE : REJUDGE_NOISE;
+}
+
+static void
+judge_line(struct rejudge *r, size_t i)
+{
+	static const enum rejudge_verdict of[LOOP_KEEPS] = { [LOOP_NONE] = REJUDGE_FEW,
+		[LOOP_START] = REJUDGE_FIRST,
+		[LOOP_REPEAT] = REJUDGE_NOISE,
+		[LOOP_REAL] = REJUDGE_SIGNIFICANT,
+		[LOOP_NOISE] = REJUDGE_NOISE,
+		[LOOP_UNKNOWN] = REJUDGE_FEW,
+		[LOOP_NO_GAIN] = REJUDGE_WORSE };
+	struct rejudge_row *w = &r->row[i], *inc;
+	struct rejudge_group *g = &r->group[w->group];
+	const struct loop *l = &g->loop;
+	const struct loop_line *line = w->line;
+
+	if (w->entry->status == 'f') {
+		w->verdict = REJUDGE_INVALID;
+		w->reason = "checks failed";
+		return;
+	}
+	if (w->runs == 0) {
+		w->verdict = REJUDGE_FEW;
+		w->reason = "no seeds";
+		return;
+	}
+	if (g->incumbent == -1) {
+		g->incumbent = (int)i;
+		w->verdict = REJUDGE_FIRST;
+		return;
+	}
+	inc = &r->row[g->incumbent];
+	w->incumbent = inc->entry;
+	w->gain = (l->higher ? -1 : 1) * (inc->score - w->score);
+	if (line->repeats != -1 || line->twin != -1) {
+		w->verdict = REJUDGE_NOISE;
+		w->reason = line->twin != -1 ? "logged twice?" : w->entry->seed_only ? "seed alone" : "run again";
+	} else if (l->decided == 0)
+		judge_undecided(r, w, inc);
+	else {
+		w->verdict = of[line->keep];
+		if (line->keep == LOOP_REAL || line->keep == LOOP_NOISE || line->keep == LOOP_UNKNOWN ||
+		    line->keep == LOOP_NO_GAIN) {
+			w->gain = line->gain;
+			w->lower = line->lower;
+			w->p = line->p;
+		}
+		/* Without known noise a loss, too, is only a single run's. */
+		if (line->keep == LOOP_NO_GAIN && l->df < 1)
+			w->verdict = REJUDGE_FEW;
+		if (w->verdict == REJUDGE_FEW)
+			w->reason = l->config[line->config].runs < 2 ? "single run" : line->why;
+	}
+	if (w->verdict == REJUDGE_SIGNIFICANT)
+		g->significant++;
+	/* A table's author builds on what was kept; a gain is over that, and no claim. */
+	if (l->decided > 0 ? w->entry->status == 'k' : w->verdict == REJUDGE_SIGNIFICANT)
+		g->incumbent = (int)i;
 }
 
 /* --------------------------------------------------------------------------- */
+
+/* A table stands as it is written, unless all of its lines are dated. */
+static int
+settle_order(struct rejudge *r)
+{
+	const char **series = NULL, **grown;
+	struct claimrow *e;
+	size_t i, k, n = 0;
+
+	for (i = 0; i < r->entries.count; i++) {
+		e = &r->entries.entry[i];
+		if (e->form != CLAIM_TABLE || e->dated)
+			continue;
+		for (k = n; k > 0 && strcmp(series[k - 1], e->series) != 0; k--)
+			;
+		if (k > 0)
+			continue;
+		if ((grown = array_few(series, n, sizeof(*grown))) == NULL) {
+			free(series);
+			return (-1);
+		}
+		series = grown;
+		series[n++] = e->series;
+	}
+	for (i = 0; n > 0 && i < r->entries.count; i++) {
+		e = &r->entries.entry[i];
+		for (k = n; k > 0 && strcmp(series[k - 1], e->series) != 0; k--)
+			;
+		e->unordered = e->form == CLAIM_TABLE && k > 0;
+	}
+	free(series);
+	return (0);
+}
 
 static int
 prepare(struct rejudge *r)
@@ -266,6 +401,8 @@ prepare(struct rejudge *r)
 			w->verdict = REJUDGE_FIRST;
 		}
 	}
+	if (settle_order(r) == -1)
+		return (-1);
 	qsort(r->row, r->count, sizeof(*r->row), by_time);
 	for (i = 0; i < r->count; i++) {
 		w = &r->row[i];
@@ -285,23 +422,48 @@ prepare(struct rejudge *r)
 }
 
 int
-rejudge_ledger(struct rejudge *r, const struct ledger *l)
+rejudge_misses(const struct rejudge *r, const struct claimrow_look *look)
 {
+	const char *columns = "";
+	size_t i;
+
+	if (look->metric == NULL || r->looked > 0)
+		return (0);
+	for (i = 0; i < r->count && *columns == '\0'; i++)
+		if (r->row[i].entry->form == CLAIM_TABLE)
+			columns = r->row[i].entry->columns;
+	if (*columns == '\0')
+		say_error("no imported table has a column '%s'", look->metric);
+	else
+		say_error("no imported table has a column '%s'; columns with numbers: %s", look->metric, columns);
+	return (1);
+}
+
+int
+rejudge_ledger(struct rejudge *r, const struct ledger *l, const struct claimrow_look *look)
+{
+	static const struct claimrow_look as_imported = { NULL, 0 };
 	struct rejudge_group *g;
 	struct rejudge_row *w;
 	size_t i;
 
 	memset(r, 0, sizeof(*r));
 	r->policy = l->book.policy;
-	if (claimrow_read(&r->entries, l) == -1)
+	if (claimrow_read(&r->entries, l, look == NULL ? &as_imported : look) == -1)
 		return (-1);
 	if (denominator_entries(&r->audit, &r->entries) == -1 || prepare(r) == -1)
 		goto err0;
+	for (i = 0; i < r->group_count; i++)
+		if (r->group[i].series != NULL && lines_of(r, (int)i) == -1)
+			goto err0;
 	for (i = 0; i < r->count; i++) {
 		w = &r->row[i];
+		r->looked += w->entry->looked;
 		if (counts(w)) {
 			g = &r->group[w->group];
-			if (w->runs == 0) {
+			if (g->series != NULL)
+				judge_line(r, i);
+			else if (w->runs == 0) {
 				w->verdict = REJUDGE_FEW;
 				w->reason = "no seeds";
 			} else if (g->incumbent == -1)
@@ -312,9 +474,6 @@ rejudge_ledger(struct rejudge *r, const struct ledger *l)
 					g->incumbent = (int)i;
 					g->significant++;
 				}
-				/* A table's author builds on what was kept; a gain is over that, and no claim. */
-				if (g->series != NULL && w->entry->status == 'k')
-					g->incumbent = (int)i;
 			}
 		}
 		r->counts[w->verdict]++;
@@ -322,9 +481,6 @@ rejudge_ledger(struct rejudge *r, const struct ledger *l)
 		if (w->group >= 0)
 			r->group[w->group].counts[w->verdict]++;
 	}
-	for (i = 0; i < r->group_count; i++)
-		if (r->group[i].series != NULL)
-			table_noise(r, (int)i);
 	return (0);
 err0:
 	rejudge_free(r);
@@ -336,6 +492,10 @@ err0:
 void
 rejudge_free(struct rejudge *r)
 {
+	size_t i;
+
+	for (i = 0; i < r->group_count; i++)
+		loop_free(&r->group[i].loop);
 	denominator_free(&r->audit);
 	claimrow_free(&r->entries);
 	free(r->row);

@@ -5,6 +5,7 @@
 
 #include "import/denominator.h"
 #include "import/claimrow.h"
+#include "import/loop.h"
 #include "ledger/ledger.h"
 #include "law/noise.h"
 
@@ -16,7 +17,8 @@
  * themselves.  In each group and in order of time the first sound row is
  * incumbent, and only a significant one takes its place: noise does not
  * ratchet.  A single run only screens.  A table's lines are told against what
- * its author had kept.
+ * its author had kept, and loop.h says which of them gained more than its own
+ * repeats differ by.
  *
  * p is that of noise_compare, the variances being moderated by the group's
  * other rows with two runs or more; there is no prior from elsewhere.  A row
@@ -50,6 +52,7 @@ struct rejudge_row {
 	double gain, lower, upper, p, p_loss; /* better is positive; NAN: not computed */
 	double margin;                        /* of the record rule, in the metric; NAN if it can't be converted */
 	int record;                           /* 1, 0, or -1 if it can't be said */
+	const struct loop_line *line;         /* of a table */
 };
 
 struct rejudge_group {
@@ -61,9 +64,7 @@ struct rejudge_group {
 	size_t rows, counts[REJUDGE_VERDICTS];
 	int incumbent; /* index of a row, or -1 */
 	size_t significant;
-	/* Of a table whose author keeps and discards */
-	size_t kept, kept_below, kept_seed;
-	double repeat_sd, repeat_df; /* of one run, from lines that repeat another; df 0: there are none */
+	struct loop loop; /* of a table: its lines as they stand; without lines for anything else */
 };
 
 struct rejudge {
@@ -75,10 +76,17 @@ struct rejudge {
 	size_t group_count;
 	size_t counts[REJUDGE_VERDICTS], records;
 	struct policy policy;
+	size_t looked; /* rows that are looked at by the metric asked for */
 };
 
-/* Judge all imported rows. ${l} is open. Owns: rejudge_free releases it. 0, or -1 with errno, said. */
-int rejudge_ledger(struct rejudge *r, const struct ledger *l);
+/*
+ * Judge all imported rows, tables by what ${look} names where they have it. ${l} is open.
+ * Owns: rejudge_free releases it. 0, or -1 with errno, said.
+ */
+int rejudge_ledger(struct rejudge *r, const struct ledger *l, const struct claimrow_look *look);
+
+/* Where a metric was asked for that no table has: said, with the columns that there are, and 1; else 0. */
+int rejudge_misses(const struct rejudge *r, const struct claimrow_look *look);
 void rejudge_free(struct rejudge *r);
 
 const char *rejudge_verdict_name(enum rejudge_verdict v);

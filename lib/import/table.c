@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/array.h"
+#include "base/utf8.h"
 #include "import/csv.h"
 #include "import/grid.h"
 #include "import/metric.h"
@@ -656,7 +657,7 @@ number_columns(struct str *say, const struct grid *g, const struct header *h)
 	int bad = score == NULL;
 
 	for (i = 0; score != NULL && i < h->cells->count && n < 24; i++)
-		if (has_numbers(g, h, (int)i, score))
+		if (h->cells->cell[i][0] != '\0' && has_numbers(g, h, (int)i, score))
 			bad |= str_printf(say, "%s%s", n++ == 0 ? "number columns: " : ", ", h->cells->cell[i]);
 	if (n == 0 && !bad)
 		bad |= str_printf(say, "no column of numbers");
@@ -844,13 +845,20 @@ say_decisions(struct str *say, const struct grid *g, const struct header *h, con
 static const char *
 hold(struct table *s, const char *name)
 {
+	enum { LONGEST = 256 };
+	size_t n = strlen(name), i, k;
 	char **grown, *copy;
 
 	if ((grown = array_few(s->held, s->held_count, sizeof(*grown))) == NULL)
 		return (NULL);
 	s->held = grown;
-	if ((copy = strdup(name)) == NULL)
+	if ((copy = strndup(name, n > LONGEST ? utf8_cut(name, LONGEST) : n)) == NULL)
 		return (NULL);
+	for (i = 0, n = strlen(copy); i < n; i += k)
+		if ((k = utf8_read(copy + i, n - i, NULL)) == 0) {
+			copy[i] = '?';
+			k = 1;
+		}
 	return (s->held[s->held_count++] = copy);
 }
 
@@ -883,7 +891,8 @@ choose(struct table *s, struct grid *g, struct header *h, const struct table_wan
 				h->called = h->cells->cell[h->metric];
 			}
 		}
-	} else if (g->metric != NULL && g->higher != -1 && (found = column_called(h->cells, "metric")) != -1) {
+	} else if (g->metric != NULL && g->higher != -1 &&
+	    ((found = column_called(h->cells, "metric")) != -1 || (found = column_called(h->cells, g->metric)) != -1)) {
 		h->metric = found;
 		h->called = g->metric;
 		h->higher = g->higher;
@@ -1110,6 +1119,14 @@ name_by_place(struct grid *g, size_t n)
 	return (0);
 }
 
+static int
+is_lines_of_json(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	return (dot != NULL && (strcasecmp(dot, ".jsonl") == 0 || strcasecmp(dot, ".ndjson") == 0));
+}
+
 int
 table_read(struct table *s, const char *name, const struct textfile *file, const struct table_want *want, int loose)
 {
@@ -1124,7 +1141,7 @@ table_read(struct table *s, const char *name, const struct textfile *file, const
 	s->higher = -1;
 	if (file->text == NULL)
 		return (0);
-	if (grid_is_json(file)) {
+	if (grid_is_json(file, is_lines_of_json(name) ? 1 : 2)) {
 		rc = read_json(s, name, file, want, loose);
 		goto out;
 	}
@@ -1182,6 +1199,20 @@ out:
 		errno = ENOMEM;
 	}
 	return (rc);
+}
+
+int
+table_grid(struct table *s, const char *name, struct grid *g, const struct table_want *want)
+{
+	static const struct textfile nothing = { .text = NULL };
+
+	memset(s, 0, sizeof(*s));
+	s->higher = -1;
+	if (settle(s, g, name, &nothing, want, 1, 0) == 0)
+		return (0);
+	table_free(s);
+	errno = ENOMEM;
+	return (-1);
 }
 
 void

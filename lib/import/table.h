@@ -52,6 +52,10 @@ struct table {
  */
 int
 table_read(struct table *s, const char *name, const struct textfile *file, const struct table_want *want, int loose);
+
+/* The same of a table that is there already, as ${name}; its metric is its own. */
+struct grid;
+int table_grid(struct table *s, const char *name, struct grid *g, const struct table_want *want);
 void table_free(struct table *s);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/out.h"
 #include "base/say.h"
 #include "import/gamecheck.h"
+#include "import/looptext.h"
 #include "import/verdicts.h"
 
 static void
@@ -39,7 +40,7 @@ verdicts_text(char out[8], int text)
 static const char *
 what(const struct claimrow *e)
 {
-	return (e->title[0] != '\0' ? e->title : e->file);
+	return (e->title[0] != '\0' ? e->title : e->form == CLAIM_TABLE && e->id[0] != '\0' ? e->id : e->file);
 }
 
 static void
@@ -109,12 +110,27 @@ print_audit(const struct denominator *a)
 	return (0);
 }
 
+/* Sentences, each on a line of its own, set in. */
 static void
+print_lines(const struct str *text)
+{
+	char *p, *end;
+
+	for (p = text->p; p != NULL && *p != '\0'; p = end + 1) {
+		end = strchr(p, '\n');
+		*end = '\0';
+		out_put("  %s\n", p);
+	}
+}
+
+static int
 print_group(const struct rejudge *r, int i)
 {
 	const struct rejudge_group *g = &r->group[i];
 	const struct rejudge_row *inc = g->incumbent == -1 ? NULL : &r->row[g->incumbent];
+	struct str text = STR_INIT;
 	char name[8];
+	int rc = 0;
 
 	out_put("group %d: ", i + 1);
 	if (g->series != NULL)
@@ -122,25 +138,28 @@ print_group(const struct rejudge *r, int i)
 	else
 		out_put("%s, %s, text %s", g->metric, g->scoring, verdicts_text(name, g->text));
 	out_put(": %zu rows, %zu significant", g->rows, g->significant);
-	if (inc != NULL) {
+	if (inc != NULL && g->series == NULL) {
 		out_put("; incumbent row %llu with ", (unsigned long long)inc->entry->row);
 		out_put("%.6f", inc->score);
 	}
 	putchar('\n');
-	if (g->series == NULL || g->kept == 0)
-		return;
-	if (g->repeat_df > 0)
-		out_put("  %zu kept change%s, %zu of them gained less than two runs of one configuration differ by"
-			" (%.6f, from %.0f"
-			" repeated line%s)",
-		    g->kept, g->kept == 1 ? "" : "s", g->kept_below, sqrt(2) * g->repeat_sd, g->repeat_df,
-		    g->repeat_df == 1 ? "" : "s");
-	else
-		out_put("  %zu kept change%s; no line repeats another, so nobody knows what noise alone would give",
-		    g->kept, g->kept == 1 ? "" : "s");
-	if (g->kept_seed > 0)
-		out_put("; %zu changed the seed alone", g->kept_seed);
-	putchar('\n');
+	if (g->series != NULL && g->counts[REJUDGE_REVISED] < g->rows) {
+		rc = looptext_headline(&text, g) | looptext_findings(&text, r, g) | looptext_test(&text, g);
+		print_lines(&text);
+	}
+	str_free(&text);
+	return (rc);
+}
+
+void
+verdicts_rows(const struct rejudge *r)
+{
+	size_t i;
+
+	out_put("%4s  %-10s %8s %4s %8s %9s %9s %4s %3s  %-31s  %s\n", "row", "date", "score", "runs", "sd", "gain",
+	    "above", "rec", "grp", "verdict", "what");
+	for (i = 0; i < r->count; i++)
+		print_row(&r->row[i]);
 }
 
 void
@@ -150,15 +169,13 @@ verdicts_print(const struct rejudge *r)
 
 	if (r->count == 0)
 		return;
-	out_put("%4s  %-10s %8s %4s %8s %9s %9s %4s %3s  %-31s  %s\n", "row", "date", "score", "runs", "sd", "gain",
-	    "above", "rec", "grp", "verdict", "what");
-	for (i = 0; i < r->count; i++)
-		print_row(&r->row[i]);
+	verdicts_rows(r);
 	if (print_audit(&r->audit) == -1)
 		say_error("cannot print what they were scored on: out of memory");
 	putchar('\n');
 	for (i = 0; i < r->group_count; i++)
-		print_group(r, (int)i);
+		if (print_group(r, (int)i) != 0)
+			say_error("cannot print what a table tells: out of memory");
 	out_put("gain: better than the incumbent of its group; above: the true gain is, with %g %%; rec: above"
 		" reaches %g %s\n",
 	    100 * r->policy.promotion.confidence, r->policy.promotion.margin,
@@ -205,11 +222,18 @@ static json_t *
 row_json(const struct rejudge *r, const struct rejudge_row *w)
 {
 	const struct denominator_cluster *c = w->entry->cluster == -1 ? NULL : &r->audit.cluster[w->entry->cluster];
+	static const char *const keeps[LOOP_KEEPS] = { [LOOP_START] = "start",
+		[LOOP_REPEAT] = "repeats",
+		[LOOP_REAL] = "real",
+		[LOOP_NOISE] = "within noise",
+		[LOOP_UNKNOWN] = "cannot tell",
+		[LOOP_NO_GAIN] = "gained nothing" };
 	char when[CLOCK_TEXT_SIZE], name[8];
+	json_t *row;
 
-	return (json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
-			  " s:o, s:o,"
-			  " s:s, s:o, s:o, s:o, s:o}",
+	row = json_pack("{s:s, s:I, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o,"
+			" s:o, s:o,"
+			" s:s, s:o, s:o, s:o, s:o}",
 	    "schema", "homegolf.import_verdict.v1", "row", (json_int_t)w->entry->row, "row_sha256", w->entry->digest,
 	    "file", w->entry->file, "title", w->entry->title, "verdict", rejudge_verdict_name(w->verdict), "reason",
 	    w->reason[0] == '\0' ? json_null() : json_string(w->reason), "dated_at",
@@ -221,7 +245,14 @@ row_json(const struct rejudge *r, const struct rejudge_row *w)
 	    jsonio_real(w->p), "p_loss", jsonio_real(w->p_loss), "margin", jsonio_real(w->margin), "scoring",
 	    w->entry->scoring, "record", w->record == -1 ? json_null() : json_boolean(w->record), "text",
 	    c == NULL ? json_null() : json_string(verdicts_text(name, c->text)), "bytes_per_token",
-	    jsonio_real(w->entry->ratio), "flags", flags_of(w->entry)));
+	    jsonio_real(w->entry->ratio), "flags", flags_of(w->entry));
+	/* Only a table's lines have them. */
+	if (row != NULL && w->line != NULL && keeps[w->line->keep] != NULL)
+		json_object_set_new(row, "keep", json_string(keeps[w->line->keep]));
+	if (row != NULL && w->line != NULL && w->line->repeats != -1)
+		json_object_set_new(row, "repeats_row",
+		    json_integer((json_int_t)r->group[w->group].loop.line[w->line->repeats].entry->row));
+	return (row);
 }
 
 int

@@ -9,6 +9,9 @@
  * Errors: verdicts_json -1 with errno ENOMEM.
  */
 void verdicts_print(const struct rejudge *r);
+
+/* Its rows alone, with a heading. */
+void verdicts_rows(const struct rejudge *r);
 int verdicts_json(const struct rejudge *r);
 
 /* The name of a validation text: A, B, ... Z, AA, ... Returns ${out}. */

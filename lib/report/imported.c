@@ -7,6 +7,7 @@
 #include "report/chart.h"
 #include "import/defect.h"
 #include "report/imported.h"
+#include "import/looptext.h"
 #include "import/verdicts.h"
 
 /* What is shown at most: pictures, rows of a group, flags of a row, and when a group is too small for a picture. */
@@ -34,7 +35,7 @@ mark(const void *rejudge, const struct timeline_point *q)
 static const char *
 title_of(const struct claimrow *e)
 {
-	return (*e->title != '\0' ? e->title : e->file);
+	return (*e->title != '\0' ? e->title : e->form == CLAIM_TABLE && *e->id != '\0' ? e->id : e->file);
 }
 
 static void
@@ -190,6 +191,29 @@ put_claims(struct markup *m, const struct rejudge *r, int group, const char *lab
 	}
 }
 
+/* Which keeps are real, what else is known, and what to test again. */
+static void
+put_loop(struct markup *m, const struct rejudge *r, const struct rejudge_group *g)
+{
+	struct str text[3] = { STR_INIT, STR_INIT, STR_INIT };
+	char *p, *end;
+	size_t i;
+
+	if ((looptext_headline(&text[0], g) | looptext_findings(&text[1], r, g) | looptext_test(&text[2], g)) != 0)
+		m->failed = ENOMEM;
+	for (i = 0; i < 3; i++) {
+		for (p = text[i].p; p != NULL && *p != '\0'; p = end + 1) {
+			end = strchr(p, '\n');
+			*end = '\0';
+			if (*p == ' ')
+				markup_put(m, "<p><code>%s</code></p>\n", p + 2);
+			else
+				markup_put(m, i == 0 ? "<p><strong>%s</strong></p>\n" : "<p>%s</p>\n", p);
+		}
+		str_free(&text[i]);
+	}
+}
+
 static void
 put_group(struct markup *m, const struct rejudge *r, const size_t *at, int i, const char *ledger, unsigned *number)
 {
@@ -211,16 +235,9 @@ put_group(struct markup *m, const struct rejudge *r, const size_t *at, int i, co
 		markup_data(m, r->row[g->incumbent].score, 6);
 	}
 	markup_put(m, ".");
-	if (g->series != NULL && g->kept > 0) {
-		markup_put(m, " Its author kept %zu changes", g->kept);
-		if (g->repeat_df > 0)
-			markup_put(m, "; %zu of them gained less than two runs of one configuration differ by (%.6f)",
-			    g->kept_below, sqrt(2) * g->repeat_sd);
-		if (g->kept_seed > 0)
-			markup_put(m, "; %zu changed nothing but the seed", g->kept_seed);
-		markup_put(m, ".");
-	}
 	markup_put(m, "</p>\n");
+	if (g->series != NULL && g->counts[REJUDGE_REVISED] < g->rows)
+		put_loop(m, r, g);
 	if (g->rows >= FEW && *number > 0) {
 		put_picture(m, r, at, i, *number);
 		++*number;

@@ -753,8 +753,10 @@ read_once(struct pagedata *s, const char *path)
 		return (code);
 	if (s->replay.rows > s->verify.rows)
 		return (HG_EXIT_NOT_YET);
-	if (s->imports > 0 && rejudge_ledger(&s->others, &s->l) == -1)
+	if (s->imports > 0 && rejudge_ledger(&s->others, &s->l, &s->look) == -1)
 		return (ledger_exit(errno));
+	if (rejudge_misses(&s->others, &s->look))
+		return (HG_EXIT_CONTRACT);
 	if (settle(s) == -1) {
 		say_errno("cannot gather what '%s' says", path);
 		return (HG_EXIT_SYSTEM);
@@ -763,13 +765,14 @@ read_once(struct pagedata *s, const char *path)
 }
 
 int
-pagedata_read(struct pagedata *s, const char *path)
+pagedata_read(struct pagedata *s, const char *path, const struct claimrow_look *look)
 {
 	int i, code;
 
 	memset(s, 0, sizeof(*s));
 	s->l.dir = s->l.lock = s->l.rows = -1;
 	for (i = 0; i < TRIES; i++) {
+		s->look = *look;
 		if ((code = read_once(s, path)) == HG_EXIT_DONE)
 			return (code);
 		pagedata_free(s);

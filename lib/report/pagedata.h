@@ -137,18 +137,20 @@ struct pagedata {
 	double levels;
 	size_t tried[PAGEDATA_FATES]; /* in main, with what never had a score on its axis */
 	size_t imports;
+	struct claimrow_look look; /* what imported tables are looked at by; as pagedata_read is given it */
 	struct rejudge others;     /* what our rule says of imported rows */
 	struct replay_view replay; /* all verdicts, derived again */
 };
 
 /**
- * pagedata_read(s, path):
- * Verify the ledger and gather.  Returns the exit code: DONE; CONTRACT if a
+ * pagedata_read(s, path, look):
+ * Verify the ledger and gather; imported tables stand by what ${look} names.
+ * Returns the exit code: DONE; CONTRACT if a
  * row was altered or lost, NOT_YET if rows come faster than they can be read,
  * others, all said; *s is empty then.
  * Owns: pagedata_free.
  */
-int pagedata_read(struct pagedata *s, const char *path);
+int pagedata_read(struct pagedata *s, const char *path, const struct claimrow_look *look);
 void pagedata_free(struct pagedata *s);
 
 /* The run of a row, or NULL. */

@@ -1,0 +1,428 @@
+# The ledgers that people already have: which of their keeps are real.
+load helper
+
+setup() {
+	cd "$BATS_TEST_TMPDIR"
+	L=$PWD/ledger
+}
+
+F=$HG_TOP/../shared/fixtures/loops
+
+need_fixtures() {
+	[ -d "$F" ] || skip "no ../shared/fixtures/loops here"
+}
+
+rows() {
+	jq -c 'select(.kind == "import").import' "$L/ledger.jsonl"
+}
+
+# told [SOURCE] [OPTION...]: import a source with the options into a fresh ledger, and replay it into ./out.
+told() {
+	local source=$1
+	shift
+	rm -rf "$L"
+	hg-ledger import "$@" "$L" "$source" > found 2> said
+	hg-ledger replay "$L" > out
+}
+
+says() {
+	grep -qF -- "$1" "${2:-out}" || { echo "nowhere: $1" >&2; cat "${2:-out}" >&2; false; }
+}
+
+says_not() {
+	! grep -qF -- "$1" "${2:-out}" || { echo "there: $1" >&2; false; }
+}
+
+# table LINE...: ./results.tsv of commit, val_bpb, status and description, whose cells are parted by semicolons here.
+table() {
+	printf 'commit\tval_bpb\tstatus\tdescription\n' > results.tsv
+	printf '%s\n' "$@" | tr ';' '\t' >> results.tsv
+}
+
+# --- the metric -----------------------------------------------------------------
+
+# bats test_tags=b97
+@test "an import without a metric adds nothing, says the columns and the command, and the right one still works" {
+	printf 'commit\tval_acc\tmemory_gb\tstatus\tdescription\n1111111\t0.710\t3.1\tkeep\tbaseline\n' > results.tsv
+	printf '2222222\t0.742\t3.1\tkeep\twider\n2222222\t0.731\t3.1\tdiscard\tdropout\n' >> results.tsv
+	run --separate-stderr hg-ledger import "$L" results.tsv
+	[ "$status" -eq 103 ]
+	[[ "$stderr" == *"no column val_bpb; number columns: val_acc, memory_gb; its author's 3 decisions fit val_acc, higher: -M val_acc"* ]]
+	[[ "$stderr" == *"next: hg-ledger import -M val_acc $L results.tsv"* ]]
+	[ "$(rows | wc -l)" -eq 0 ]
+	hg-ledger import -M val_acc "$L" results.tsv > found 2> said
+	[ "$(rows | jq -r '.metric + .direction' | sort | uniq -c | tr -s ' ')" = " 3 val_acchigher" ]
+	# The table keeps its metric when it grows.
+	printf '4444444\t0.760\t3.1\tkeep\tdeeper\n' >> results.tsv
+	hg-ledger import "$L" results.tsv > found 2> said
+	says '1 row added' found
+	hg-ledger import -M val_acc "$L" results.tsv > found 2> said
+	says '0 rows added' found
+	hg-ledger replay "$L" > out
+	says 'Best: line 5 with 0.76.'
+}
+
+# bats test_tags=b97
+@test "an import by the wrong column is taken back by the right one, whichever comes first" {
+	table '1111111;1.40;keep;baseline' '2222222;1.38;keep;x' '3333333;1.39;discard;y'
+	sed -i 's/description/description\tmemory_gb/; 2,$s/$/\t9.0/' results.tsv
+	hg-ledger import -m memory_gb "$L" results.tsv > found 2> said
+	hg-ledger import -m val_bpb "$L" results.tsv > found 2> said
+	says '3 rows added' found
+	[ "$(hg-ledger replay -j "$L" | jq -r .verdict | sort | uniq -c | awk '$2 == "revised" { print $1 }')" -eq 3 ]
+	hg-ledger replay "$L" > out
+	says 'Best: line 3 with 1.38.'
+}
+
+# bats test_tags=b97
+@test "another column is looked at without importing again, by replay, list and hg-report" {
+	table '1111111;1.40;keep;baseline' '2222222;1.38;keep;x'
+	sed -i 's/description/description\ttokens_s/; 2s/$/\t500/; 3s/$/\t400/' results.tsv
+	told results.tsv
+	sha256sum < "$L/ledger.jsonl" > before
+	hg-ledger replay -M tokens_s "$L" > out
+	says 'tokens_s of table results.tsv'
+	says 'Best: line 2 with 500'
+	hg-ledger list -M tokens_s "$L" > out
+	says '400.000000'
+	hg-report -M tokens_s -o page.html "$L"
+	says 'tokens_s of the table' page.html
+	for tool in "hg-ledger replay" "hg-ledger list" "hg-report"; do
+		run --separate-stderr $tool -M nothing "$L"
+		[ "$status" -eq 103 ]
+		[[ "$stderr" == *"no imported table has a column 'nothing'; columns with numbers: val_bpb"* ]]
+		run $tool -M a -m b "$L"
+		[ "$status" -eq 100 ]
+	done
+	sha256sum < "$L/ledger.jsonl" | cmp - before
+}
+
+# bats test_tags=b99
+@test "a metric is taken from many decisions that fit one column alone, aloud; from few, or where two fit, it is asked for" {
+	local i
+	printf 'commit\troc_auc\tseconds\tstatus\tdescription\n' > results.tsv
+	for i in 0.50:9:keep 0.49:7:discard 0.55:8:keep 0.54:9:discard 0.53:6:discard 0.60:9:keep 0.58:7:discard 0.61:9:keep; do
+		printf 'aaaaaa%s\t%s\t%s\t%s\tx%s\n' "$((n += 1))" ${i//:/ } "$n" | tr ' ' '\t' >> results.tsv
+	done
+	told results.tsv
+	says "metric roc_auc, higher is better, as nothing else fits what its author decided: 8 of 8 decisions of its author fit" said
+	# A twin column fits as well: nobody knows which is meant.
+	awk -F'\t' -v OFS='\t' 'NR == 1 { print $0, "f1"; next } { print $0, $2 / 2 }' results.tsv > twin.tsv
+	run --separate-stderr hg-ledger import "$PWD/twin" twin.tsv
+	[ "$status" -eq 103 ]
+	[[ "$stderr" == *"they fit f1, higher, as well"* ]]
+	# One decision that does not fit leaves it open.
+	printf 'bbbbbbb\t0.40\t9\tkeep\tsimpler\n' >> results.tsv
+	run --separate-stderr hg-ledger import "$PWD/open" results.tsv
+	[ "$status" -eq 103 ]
+}
+
+# bats test_tags=b99
+@test "a direction that all kept changes contradict is questioned, and one that fits is told with its count" {
+	printf 'commit\tval_acc\tstatus\n1111111\t0.710\tkeep\n2222222\t0.742\tkeep\n3333333\t0.73\tdiscard\n' > results.tsv
+	hg-ledger import -m val_acc "$L" results.tsv > found 2> said
+	says "the author kept 1 of 1 changes that are worse in this direction: -M?" said
+	hg-ledger import -M val_acc "$L" results.tsv > found 2> said
+	says "3 of 3 decisions of its author fit" said
+	says_not "worse in this direction" said
+}
+
+# --- what repeats what --------------------------------------------------------------
+
+# bats test_tags=b98
+@test "a commit alone repeats nothing, and a line with the commit and digits of another is no second run" {
+	table '1111111;1.400;keep;baseline' '1111111;1.460;discard;half the width' '1111111;1.430;discard;no warmup' \
+	    '2222222;1.390;keep;higher rate' '2222222;1.390;discard;higher rate (same idea, longer note)'
+	told results.tsv
+	says 'Noise unknown: no line repeats another'
+	says '1 line has the score and the commit of an earlier one'
+	says 'Of 1 keep 0 are real, 0 within noise, 1 cannot be told.'
+}
+
+# bats test_tags=b98
+@test "a rerun that changes something else is no repeat, nor is one that may mean two lines" {
+	table '1111111;1.400;keep;baseline' '2222222;1.430;discard;wider' '3333333;1.434;discard;rerun' \
+	    '4444444;1.380;discard;rerun of 1111111 with twice the batch' '5555555;1.390;discard;confirm deeper layers help'
+	told results.tsv
+	says 'Noise unknown: no line repeats another'
+	# The baseline is the first line, or what was kept since.
+	table '1111111;5.000;keep;baseline' '2222222;4.000;keep;cache' '3333333;3.900;keep;re-run baseline to estimate noise'
+	told results.tsv
+	says 'Noise unknown: no line repeats another'
+}
+
+# bats test_tags=b98
+@test "what is run again is known by hash, by seed and settings, by text, by id and by words, and by nothing less" {
+	printf 'run_id\tconfig_hash\tval_bpb\nr1\taa\t1.71\nr2\taa\t1.72\nr3\tbb\t1.65\n' > results.tsv
+	told results.tsv
+	says 'from 1 repeat of 1 configuration'
+	printf 'run_id,seed,wd,val_bpb\na,1,0.0,1.484\nb,2,0.0,1.487\nc,1,0.1,1.461\nd,1,0.2,1.455\n' > results.csv
+	told results.csv
+	says 'from 1 repeat of 1 configuration'
+	table '1111111;1.400;keep;baseline seed=0' '2222222;1.406;discard;baseline seed=1' '3333333;1.37;keep;cap 20' \
+	    '4444444;1.376;discard;cap 20 (seed 7)' '5555555;1.372;discard;cap 30 (seed 7)'
+	told results.tsv
+	says 'from 2 repeats of 2 configurations'
+	printf 'id\tval_bpb\tstatus\tdescription\n0001_base\t2.52\tkeep\tbaseline\n0002_wide\t2.40\tkeep\twide\n' > results.tsv
+	printf '0003_wide_seed42\t2.405\tdiscard\tseed 42\n0004\t2.41\tdiscard\tSEED=7 confirms 0002\n' >> results.tsv
+	told results.tsv
+	says 'from 2 repeats of 1 configuration'
+}
+
+# --- verdicts -------------------------------------------------------------------------
+
+# bats test_tags=b98
+@test "a large gain that was run again is real, a small one within noise, and the best that was not reproduced is named" {
+	table '1111111;1.4000;keep;baseline' '1111111;1.4010;discard;baseline seed=1' '1111111;1.3995;discard;baseline seed=2' \
+	    '2222222;1.3000;keep;wider' '2222222;1.3008;discard;wider seed=1' '2222222;1.2996;discard;wider seed=2' \
+	    '3333333;1.2985;keep;cap 20' '3333333;1.3004;discard;cap 20 seed=1' '3333333;1.3011;discard;cap 20 seed=2'
+	told results.tsv
+	says 'Of 2 keeps 1 is real, 1 within noise, 0 cannot be told.'
+	says 'Real: line 5, 0.1 better than line 2'
+	says 'Best: line 8 with 1.2985, not reproduced by its 2 reruns: 1.3004 to 1.3011.'
+	[ "$(hg-ledger replay -j "$L" | jq -r 'select(.verdict == "significant").title')" = wider ]
+	[ "$(hg-ledger replay -j "$L" | jq -r 'select(.keep) | .title + ": " + .keep' | tr '\n' ';')" = \
+	    "baseline: start;wider: real;cap 20: within noise;" ]
+	[ "$(hg-ledger replay -j "$L" | jq -c '[.row, .repeats_row]' | tail -n 2 | tr '\n' ' ')" = "[9,8] [10,9] " ]
+}
+
+# bats test_tags=b98
+@test "a single run far beyond the noise is real only if what was tried from it on bears it out" {
+	table '1111111;1.4000;keep;baseline' '1111111;1.4010;discard;baseline seed=1' '1111111;1.3995;discard;baseline seed=2' \
+	    '1111111;1.4004;discard;baseline seed=3' '1111111;1.3998;discard;baseline seed=4' \
+	    '2222222;1.2000;keep;wider' '3333333;1.2010;discard;a' '4444444;1.2100;discard;b' '5555555;1.2050;discard;c'
+	told results.tsv
+	says 'Of 1 keep 1 is real'
+	sed -i 's/1\.2010/1.4010/; s/1\.2100/1.3990/; s/1\.2050/1.4020/' results.tsv
+	told results.tsv
+	says 'Of 1 keep 0 are real, 0 within noise, 1 cannot be told.'
+}
+
+# bats test_tags=b98
+@test "repeats that agree to the last digit are deterministic or logged twice, and are no noise of zero" {
+	printf 'id\tval_bpb\tstatus\tdescription\nr1\t2.9690188\tkeep\tgate\nr2\t2.9690188\tdiscard\trerun of r1\n' > results.tsv
+	printf 'r3\t2.9690075\tkeep\ttree\nr4\t2.9690075\tdiscard\trerun of r3\n' >> results.tsv
+	told results.tsv
+	says '2 repeats agree to the last digit: deterministic, or one run logged twice'
+	says_not "a run's deviation is"
+	says 'Of 1 keep 0 are real, 0 within noise, 1 cannot be told.'
+}
+
+# Tables of nothing but noise, as loops of many habits write them; 1 % of them may have a line that is called real.
+# bats test_tags=b98
+@test "of 150 tables of pure noise no more have a keep that is called real than the stated error allows" {
+	"$PYTHON" - <<-'END'
+	import math, os, random
+	r = random.Random(18)
+	os.mkdir("noise")
+	for t in range(150):
+	    kind = t % 3
+	    draw = lambda: 1.3 + 0.002 * (r.gauss(0, 1) if kind == 0 else r.expovariate(1) * r.choice((-1, 1)) if kind == 1
+	        else r.gauss(0, 1) / math.sqrt(sum(r.gauss(0, 1) ** 2 for _ in range(4)) / 4))
+	    habit, again = r.choice(("greedy", "all", "random")), r.choice((0.1, 0.3))
+	    lines, best, kept, seed = ["commit\tval_bpb\tstatus\tdescription"], None, None, 0
+	    for i in range(r.choice((10, 20, 40))):
+	        commit, v = "%07x" % (r.getrandbits(27) | 1 << 27), draw()
+	        if i and r.random() < again:
+	            seed += 1
+	            lines.append(f"{commit}\t{v:.6f}\tdiscard\trerun of {kept} seed={seed}")
+	            continue
+	        keep = best is None or habit == "all" or (r.random() < 0.3 if habit == "random" else v < best)
+	        if keep:
+	            best, kept = v, commit
+	        lines.append(f"{commit}\t{v:.6f}\t{'keep' if keep else 'discard'}\tchange {i}")
+	    open(f"noise/t{t}.tsv", "w").write("\n".join(lines) + "\n")
+	END
+	told noise
+	[ "$(grep -c '^group' out)" -eq 150 ]
+	[ "$(grep -c "a run's deviation is" out)" -ge 100 ]
+	# 1.5 are allowed on average; six or more have a chance of 0.4 % then.
+	[ "$(grep -cE 'keeps? [1-9][0-9]* (is|are) real' out || :)" -le 5 ]
+	# And it is no silence that keeps them so: most are told to be noise.
+	[ "$(grep -oE '[0-9]+ within noise' out | awk '{ n += $1 } END { print n + 0 }')" -ge 300 ]
+}
+
+@test "what would settle the most promising line is said, and a line that is added so closes it" {
+	table '1111111;1.400;keep;baseline' '2222222;1.390;keep;higher rate'
+	told results.tsv
+	says 'To settle line 3 (0.01 better than line 2): begin with 3 more runs a side'
+	says 'git checkout 1111111; ./measure; git checkout 2222222; ./measure'
+	says '"rerun of 1111111 seed=1" or "rerun of 2222222 seed=1"'
+	printf '1111111\t1.4%s\tdiscard\trerun of 1111111 seed=%s\n' 001 1 002 2 003 3 004 4 >> results.tsv
+	printf '2222222\t1.39%s\tdiscard\trerun of 2222222 seed=%s\n' 01 1 02 2 03 3 04 4 >> results.tsv
+	hg-ledger import "$L" results.tsv > found 2> said
+	hg-ledger replay "$L" > out
+	says 'Of 1 keep 1 is real'
+	says_not 'To settle'
+}
+
+@test "best and last kept are told apart, zero is a count and no loss, and groups bear their path" {
+	table '1111111;1.400;keep;baseline' '2222222;1.300;keep;gain' '3333333;1.350;keep;smaller'
+	told results.tsv
+	says 'Best: line 3 with 1.3; last kept: line 4 with 1.35.'
+	says '1 gained nothing'
+	printf 'commit\tfailing\tstatus\n1111111\t4\tkeep\n2222222\t0\tkeep\n3333333\t0\tdiscard\n' > count.tsv
+	told count.tsv -m failing
+	says 'Best: line 3 with 0.'
+	printf 'commit\tfid\tstatus\n1111111\t0.000\tkeep\n2222222\t42.1\tkeep\n3333333\t41.5\tkeep\n' > zero.tsv
+	told zero.tsv -m fid
+	says 'Best: line 4 with 41.5.'
+	printf 'commit\tscore\tstatus\n1111111\t68.6%%\tkeep\n2222222\t92.0%%\tkeep\n' > percent.tsv
+	told percent.tsv -M score
+	says 'Best: line 3 with 92.'
+	mkdir -p d/a d/b
+	cp results.tsv d/a
+	sed 's/1\.3/1.2/; s/1111111;/7777777/; s/baseline/start/' results.tsv > d/b/results.tsv
+	told d
+	says 'table a/results.tsv'
+	says 'table b/results.tsv'
+}
+
+@test "a log of JSON lines is read by its segments, and a page says which keeps are real and what to run again" {
+	mkdir -p d/.auto
+	printf '%s\n' '{"type": "config", "name": "s", "metricName": "req_s", "bestDirection": "higher"}' \
+	    '{"run": 1, "commit": "aaaaaa1", "metric": 100, "metrics": {"mem": 5}, "status": "keep", "description": "baseline", "timestamp": 1760000000000}' \
+	    '{"run": 2, "commit": "aaaaaa1", "metric": 97, "status": "discard", "description": "x", "timestamp": 1760000060000, "confidence": 1.5}' \
+	    '{"run": 3, "commit": "aaaaaa1", "metric": 0, "status": "crash", "description": "y", "timestamp": 1760000120000}' \
+	    '{"run": 4, "commit": "bbbbbb2", "metric": 99999, "status": "checks_failed", "description": "z", "timestamp": 1760000180000}' \
+	    '{"run": 5, "commit": "bbbbbb2", "metric": 112, "status": "keep", "description": "pool", "timestamp": 1760000240000}' \
+	    'no JSON' '{"type": "config", "name": "k", "metricName": "kb", "bestDirection": "lower"}' \
+	    '{"run": 6, "commit": "ccccccc", "metric": 8, "status": "keep", "description": "baseline"}' > d/.auto/log.jsonl
+	told d
+	[ "$(rows | jq -r '[.metric, .direction, .status] | join(" ")' | sort | uniq -c | tr -s ' ' | tr '\n' ';')" = \
+	    " 1 kb lower keep; 1 req_s higher checks_failed; 1 req_s higher crash; 1 req_s higher discard; 2 req_s higher keep;" ]
+	[ "$(rows | jq -r '.dated_at // empty' | head -n 1)" = 2025-10-09T08:53:20.000Z ]
+	says 'Best: run 5 with 112'
+	says 'about 6 min'
+	hg-report -o page.html "$L"
+	says 'Of 1 keep 0 are real, 0 within noise, 1 cannot be told.' page.html
+	says 'Best: run 5 with 112' page.html
+	says 'git checkout' page.html
+}
+
+# --- the minimal inputs -----------------------------------------------------------------
+
+@test "01, 02, 32: the log of an extension is read with its segments, states, dates and repeats" {
+	need_fixtures
+	for source in "$F/01_pi.jsonl" "$F/02_pi_folder"; do
+		told "$source"
+		[ "$(rows | jq -r '[.metric, .direction, .status] | join(" ")' | sort | uniq -c | tr -s ' ' | tr '\n' ';')" = \
+		    " 2 binary_kb lower keep; 1 req_s higher checks_failed; 1 req_s higher crash; 1 req_s higher discard; 3 req_s higher keep;" ]
+		[ "$(rows | jq -r 'select(.dated_at).row // 1' | wc -l)" -eq 8 ]
+		rows | jq -r '.values[] | select(.name == "confidence").text' | grep -qx 1.9
+		says 'Best: run 4 with 112; run again 1 time: 110'
+		says 'from 1 repeat of 1 configuration'
+	done
+	told "$F/32_pure_noise_confident.jsonl"
+	says 'No change was kept after the first line; 9 kept lines run an earlier one again'
+	says 'Best: run 8 with 146.2, the best of 10 runs of one configuration'
+	says 'about what the best of 10 draws is'
+}
+
+@test "03, 13, 14, 17, 20, 28: what is missing is said, and nothing is added until it is known" {
+	need_fixtures
+	run --separate-stderr hg-ledger import "$L" "$F/03_other_metric.tsv"
+	[ "$status" -eq 103 ]
+	[[ "$stderr" == *"number columns: val_acc, memory_gb; its author's 3 decisions fit val_acc, higher: -M val_acc"* ]]
+	hg-ledger import -M val_acc "$L" "$F/03_other_metric.tsv" > found 2> said
+	[ "$(rows | wc -l)" -eq 4 ]
+	hg-ledger import -m val_acc other "$F/03_other_metric.tsv" > found 2> said
+	says 'the author kept 1 of 1 changes that are worse in this direction: -M?' said
+	told "$F/13_percent.tsv" -M score
+	[ "$(rows | jq -c '.score * 10 | round' | tr '\n' ' ')" = "686 920 815 " ]
+	run --separate-stderr hg-ledger import empty "$F/14_header_only.tsv"
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"a table without lines yet"* ]]
+	told "$F/17_one_read_one_skipped"
+	says "'accuracy.tsv' was passed by: no column val_bpb; number columns: val_acc" said
+	[ "$(rows | wc -l)" -eq 2 ]
+	run --separate-stderr hg-ledger import board "$F/20_leaderboard.json"
+	[ "$status" -eq 103 ]
+	told "$F/20_leaderboard.json" -m score
+	[ "$(rows | jq -c .score | tr '\n' ' ')" = "1.11 1.12 " ]
+	run --separate-stderr hg-ledger import bare "$F/28_no_header_usual_order.tsv"
+	[ "$status" -eq 103 ]
+	[[ "$stderr" == *"no header; looks like commit, number, number, status, text: name the column, -m 2"* ]]
+	told "$F/28_no_header_usual_order.tsv" -m 2
+	says 'Best: line 2 with 1.39.'
+}
+
+@test "04, 05, 06, 07, 08, 26, 29, 30, 31: what repeats what is what the loops wrote down" {
+	need_fixtures
+	told "$F/04_same_commit_other_config.tsv"
+	says 'Noise unknown'
+	told "$F/05_line_logged_twice.tsv"
+	says 'Noise unknown'
+	says 'one run logged twice'
+	told "$F/06_seed_in_text.tsv"
+	says "a run's deviation is 0.0041"
+	says 'from 4 repeats of 3 configurations'
+	says 'Of 2 keeps 0 are real, 1 within noise, 1 cannot be told; 1 kept line runs an earlier one again'
+	says 'To settle line 7'
+	told "$F/07_reruns_in_words.tsv"
+	says 'from 3 repeats of 2 configurations'
+	says 'Of 1 keep 0 are real, 1 within noise, 0 cannot be told'
+	told "$F/08_seed_column.csv"
+	says 'mean 1.4855 of 3 runs'
+	says 'mean 1.4625 of 3 runs; gain over a0 0.023'
+	says 'significant.'
+	told "$F/26_sentinel_and_ids.tsv"
+	says 'from 2 repeats of 2 configurations'
+	says '1 within noise'
+	told "$F/29_config_hash.tsv"
+	says "a run's deviation is 0.00335"
+	says 'r3 and its repeats'
+	told "$F/30_best_was_rerun.tsv" -m val_fid
+	says 'Best: line 3 with 52.9, not reproduced by its 4 reruns: 61.2 to 63.4.'
+	told "$F/31_deterministic.tsv" -m bits_per_symbol
+	says '2 repeats agree to the last digit: deterministic'
+	says 'differences are real for this data, and nothing is known of other data or seeds'
+}
+
+@test "09, 10, 11, 12, 15, 27: best is said, zero is what it is, words are counted and groups bear their path" {
+	need_fixtures
+	told "$F/09_status_ok.tsv"
+	says 'Best: run 2 with 1.36.'
+	says_not unknown_status found
+	told "$F/10_last_keep_is_not_best.tsv"
+	says 'Best: line 3 with 1.3; last kept: line 4 with 1.35.'
+	told "$F/11_zero_kept.tsv" -m best_val_bpb
+	says 'Best: line 4 with 1.25.'
+	told "$F/12_zero_is_best.tsv" -m failing_checks
+	says 'Best: line 4 with 0.'
+	[ "$(hg-ledger replay -j "$L" | jq -c 'select(.title | startswith("rename")).score == 0')" = true ]
+	told "$F/15_two_places"
+	says 'table a/results.tsv'
+	says 'table b/results.tsv'
+	told "$F/27_words_for_status.tsv"
+	[ "$(grep -c unknown_status found)" -eq 1 ]
+	says '"BEST", "infra_retry", "improved" (3 lines)' found
+}
+
+@test "16, 18, 19, 21, 22, 23, 24, 25: other people's exports and logs are read as they are" {
+	need_fixtures
+	told "$F/16_speedrun"
+	[ "$(rows | jq -c .score | tr '\n' ' ')" = "3.279 3.28 3.2782 3.274 3.275 3.2732 " ]
+	says 'from 4 repeats of 2 configurations'
+	hg-ledger replay -m train_time_ms "$L" > out
+	says '86694'
+	told "$F/18_metric_named_in_row.tsv"
+	says 'separation of table'
+	says 'Best: r2 with 0.94'
+	told "$F/19_experiments.jsonl"
+	[ "$(rows | jq -r .status | tr '\n' ' ')" = "keep keep discard crash " ]
+	told "$F/21_dvc.csv"
+	says 'the line of the workspace is no run of its own' said
+	says 'Best: exp-a with 1.31'
+	told "$F/22_mlflow.csv" -m val_loss
+	[ "$(rows | jq -r '.dated_at' | head -n 1)" = 2026-03-01T10:00:00.000Z ]
+	[ "$(rows | jq -r '.status // "sound"' | tr '\n' ' ')" = "sound sound crash " ]
+	told "$F/23_wandb_chart.csv" -m val_loss
+	[ "$(rows | jq -c .score | tr '\n' ' ')" = "3.25 3.2 " ]
+	told "$F/24_wandb_table.csv"
+	says 'Best: run-b with 1.31'
+	[ "$(rows | jq -r '.status // "sound"' | tr '\n' ' ')" = "sound sound crash " ]
+	told "$F/25_line_feed_in_text.tsv"
+	[ "$(rows | wc -l)" -eq 3 ]
+	[ "$(grep -c '25_line_feed' found)" -eq 1 ]
+}
