@@ -22,6 +22,8 @@ VEC_FN void
 symmetric(act *out, const act *left, size_t ld_left, const float *panels, size_t units, size_t m, size_t ld,
     const act *square, const double *abc, float *f)
 {
+	const vf b = vf_set((float)abc[1]), c = vf_set((float)abc[2]);
+
 	for (size_t i0 = 0; i0 < m; i0 += ROW_BLOCK) {
 		const size_t n = least(ROW_BLOCK, m - i0);
 
@@ -29,8 +31,7 @@ symmetric(act *out, const act *left, size_t ld_left, const float *panels, size_t
 		for (size_t i = 0; square != NULL && i < n; i++) {
 			for (size_t j = 0; j < cpu_pad(i0 + n); j += VL)
 				vf_store(f + i * ld + j,
-				    vf_fma(vf_set((float)abc[1]), act_load(square + (i0 + i) * ld + j),
-					vf_set((float)abc[2]) * vf_load(f + i * ld + j)));
+				    vf_fma(b, act_load(square + (i0 + i) * ld + j), c * vf_load(f + i * ld + j)));
 		}
 		mirror(out, ld, f, ld, i0, n);
 	}
@@ -137,6 +138,7 @@ VEC_FN void
 muon_step(struct newton_schulz *ns, const double *abc)
 {
 	const size_t m = ns->m, n = ns->n, ldx = ns->ldx, lda = ns->lda;
+	const vf a = vf_set((float)abc[0]);
 
 	pack_all_rows(ns->panels, units_of(n), ns->x, 0, ldx, m, n);
 	symmetric(ns->square, ns->x, ldx, ns->panels, units_of(n), m, lda, NULL, abc, ns->f);
@@ -150,7 +152,7 @@ muon_step(struct newton_schulz *ns, const double *abc)
 		gemm(rows, n, units_of(m), as_units(ns->cubic + i0 * lda), lda / PER_UNIT, ns->panels, units_of(m),
 		    ns->f, ldx, 0);
 		for (size_t i = 0; i < rows * ldx; i += VL) {
-			const vf x = vf_fma(vf_set((float)abc[0]), vf_load(exact + i), vf_load(ns->f + i));
+			const vf x = vf_fma(a, vf_load(exact + i), vf_load(ns->f + i));
 
 			vf_store(exact + i, x);
 			if (BF16)
@@ -218,7 +220,7 @@ muon_decay(const struct ops_muon_law *law, vf w, vf u)
 	return (vf_less(vf_zero(), u * w, all, vf_zero()));
 }
 
-/* w -= rate * X, turned back; before, each row of X has its factor if given, and w decays. */
+/* w -= rate * X, turned back; before, each row of X has its factor if given, and w decays by the law if given. */
 VEC_FN void
 muon_end(const struct newton_schulz *ns, const struct ops_muon *p, const struct ops_muon_law *law, const float *factors,
     float rate)
@@ -240,7 +242,7 @@ muon_end(const struct newton_schulz *ns, const struct ops_muon *p, const struct 
 
 				if (factors != NULL)
 					u = vf_set(factors[row]) * u;
-				if (law->decay != 0)
+				if (law != NULL)
 					old = old - muon_decay(law, old, u);
 				vf_store(w, old - u);
 			}
@@ -279,15 +281,19 @@ block_muon(const struct ops_muon *p, const struct ops_muon_law *law, struct cpu_
 	memset(ns.square, 0, high * ns.lda * sizeof(*ns.square));
 	memset(ns.cubic, 0, high * ns.lda * sizeof(*ns.cubic));
 
-	if (powered)
-		muon_begin(&ns, p, law, 1, before, muon_momentum(p, law, 1, before));
+	/* Without a lever the compiler sees none, so that it costs nothing. */
+	if (powered || before != NULL)
+		muon_begin(&ns, p, law, powered, before, muon_momentum(p, law, powered, before));
 	else
-		muon_begin(&ns, p, law, 0, before, muon_momentum(p, law, 0, before));
+		muon_begin(&ns, p, law, 0, NULL, muon_momentum(p, law, 0, NULL));
 	for (size_t i = 0; BF16 && i < ns.m * ns.ldx; i += VL)
 		act_store(ns.x + i, vf_load(ns.exact + i));
 	for (int step = 0; step < law->ns_steps; step++)
 		muon_step(&ns, ops_muon_triple(law->coefficients, step));
 	if (after != NULL)
 		muon_neurons(&ns, p, after);
-	muon_end(&ns, p, law, after, rate);
+	if (after != NULL || law->decay != 0)
+		muon_end(&ns, p, law, after, rate);
+	else
+		muon_end(&ns, p, NULL, NULL, rate);
 }
