@@ -140,7 +140,7 @@ fill_ids(int32_t *ids, size_t n, size_t below)
 static double
 time_training(const struct shape *s, struct model *m, int steps)
 {
-	struct optimizer *o = optimizer_open(m);
+	struct optimizer *o = optimizer_open(m, NULL);
 	struct optimizer_law law;
 	const size_t n = s->B * s->T;
 	int32_t *ids = (int32_t *)malloc((n + 1) * sizeof(*ids));

@@ -83,6 +83,7 @@ struct ops_ctx {
 	void *muon[2];		/* act (MUON_BATCH, C * max(C, F)): the matrices and their successors */
 	void *gram[2];		/* act (MUON_BATCH, C, C) */
 	double *sums;		/* (SUM_BLOCKS + 1), and more for Muon */
+	float *factors;		/* (MUON_BATCH, max(C, F)): of a matrix's rows */
 	float *staging;		/* device: conversion between host float32 and act */
 	int *held;		/* device: a loss since begin was not finite, so nothing is updated */
 

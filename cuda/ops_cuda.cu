@@ -89,6 +89,7 @@ make_scratch(struct ops_ctx *ctx)
 		ctx->muon[i] = context_scratch(ctx, MUON_BATCH * matrix * act);
 		ctx->gram[i] = context_scratch(ctx, MUON_BATCH * C * C * act);
 	}
+	ctx->factors = (float *)context_scratch(ctx, MUON_BATCH * largest(C, F) * wide);
 	ctx->sums = (double *)context_scratch(ctx, largest(SUM_BLOCKS + 1, MUON_BATCH * 32) * sizeof(double));
 }
 

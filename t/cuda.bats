@@ -125,6 +125,14 @@ survives_kill() {
 	golden real_init bf16
 }
 
+@test "emulated CUDA meets the golden vectors of the optimizer's levers, in fp32 and bf16" {
+	local stem
+	for stem in schedule muon_decay muon_decay_cautious muon_row muon_neuron muon_polar muon_power; do
+		golden levers/$stem fp32
+		golden levers/$stem bf16
+	done
+}
+
 @test "barriers removed, bounds moved and strides mistaken in the kernels turn the emulated tests red" {
 	[ -z "$HG_SAN" ] || skip "without sanitizers only: they would find some of it first"
 	cd "$HG_TOP"

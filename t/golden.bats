@@ -61,6 +61,27 @@ lever() {
 	golden levers/schedule -b ref
 }
 
+@test "ref and cpu meet the golden vectors of Muon's decay, plain and cautious, in fp32 and bf16" {
+	local arith stem
+	for stem in muon_decay muon_decay_cautious; do
+		golden levers/$stem -b ref
+		for arith in fp32 bf16; do
+			golden levers/$stem -b cpu -a $arith
+		done
+	done
+}
+
+@test "ref and cpu meet the golden vectors of Muon's norms, coefficients and power, in fp32 and bf16" {
+	local arith stem
+	for stem in muon_row muon_neuron muon_polar muon_power; do
+		golden levers/$stem -b ref
+		for arith in fp32 bf16; do
+			golden levers/$stem -b cpu -a $arith
+		done
+		[[ $stem != muon_neuron || "$output" == *rows/blocks.2.mlp.proj.weight*ok* ]]
+	done
+}
+
 @test "golden says no, by name, when a vector differs" {
 	need_shared
 	cp "$SHARED"/golden/tiny_tied.* "$BATS_TEST_TMPDIR"

@@ -261,6 +261,11 @@ dc54a4c1b5481dfb70022728aa15d8fb29e7de41e5c46f9f8e8f2ebe45748fb1 \
 	run --separate-stderr spec -s train.warmdown_shape=step runs/a
 	[ "$status" -eq 100 ]
 	[[ "$stderr" == *"train.warmdown_shape"*linear*cosine*sqrt* ]]
+	for key in muon_weight_decay=-1 muon_decay_mode=bold muon_norm=column muon_coefficients=6 muon_grad_power=0; do
+		run --separate-stderr spec -s "train.$key" runs/a
+		[ "$status" -eq 100 ]
+		[[ "$stderr" == *"train.${key%=*}"* ]]
+	done
 	spec -s train.muon_momentum_warmup_frac=0.2 runs/b
 	[ "$(jq '.train.muon_momentum_warmup_frac' runs/b/spec.json)" = 0.2 ]
 }

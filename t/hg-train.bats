@@ -203,6 +203,25 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 	[ "$(jq -s 'map(.lr_scale) | (min == 0.7) and (last == 0.7)' "$R-clock/metrics.jsonl")" = true ]
 }
 
+# bats test_tags=b94
+@test "each lever of the optimizer is executed and in the receipt, and off leaves the bits" {
+	local key one
+	tiny_spec "$R-off" train.muon_weight_decay=0 train.muon_norm=none train.muon_grad_power=1
+	tiny_spec "$R-never"
+	hg-train "$R-off"
+	hg-train "$R-never"
+	cmp "$R-off/checkpoint.safetensors" "$R-never/checkpoint.safetensors"
+	[ "$(report "$R-off" .levers)" = null ]
+	for key in muon_weight_decay=0.5 muon_norm=row muon_norm=neuron muon_coefficients=polar muon_grad_power=0.9; do
+		one=$R-${key/=/-}
+		tiny_spec "$one" "train.$key"
+		hg-train "$one"
+		run cmp -s "$R-off/checkpoint.safetensors" "$one/checkpoint.safetensors"
+		[ "$status" -eq 1 ]
+		[ "$(jq -r '.levers | to_entries[] | "\(.key)=\(.value)"' "$one/training_report.json")" = "$key" ]
+	done
+}
+
 # bats test_tags=b64,b95
 @test "a shape, Adam's own warmdown and a momentum that rises by shares are applied, logged and replayed to the same bits" {
 	local backend key one

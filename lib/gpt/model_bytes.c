@@ -14,7 +14,7 @@ parameter_elements(const struct config *c, int training)
 		if (g != PARAMS_SCALAR)
 			times += 1 + training;
 		for (enum params_state s = 0; training && s < PARAMS_STATES; s++)
-			times += params_state(g, s) != NULL;
+			times += s != PARAMS_NEURON && params_state(g, s) != NULL; /* a number a row: nothing */
 		sum += times * sizes.of_group[g];
 	}
 	return (sum);

@@ -194,15 +194,44 @@ struct ops_muon {
 	const struct ops_buf *g;  /* its gradient */
 	struct ops_buf *momentum; /* VECTOR, WEIGHT-shaped */
 	size_t rows, cols;
+	struct ops_buf
+	    *neuron; /* VECTOR (1, rows): running mean squares of the rows; of use with OPS_MUON_NEURON only */
 };
 
+enum ops_muon_norm { OPS_MUON_PLAIN, OPS_MUON_ROW, OPS_MUON_NEURON };
+
+/* What Newton-Schulz multiplies with: at each step the same, or Polar Express (arXiv:2505.16932). */
+enum ops_muon_coefficients { OPS_MUON_FIXED, OPS_MUON_POLAR };
+
+/**
+ * Muon, for each matrix (rows, cols), in this order:
+ *   g *= grad_scale;  g = sign(g) |g|^grad_power
+ *   buf = momentum buf + g;  u = g + momentum buf
+ *   ROW:    u_i /= max(|u_i|, 1e-7), by rows
+ *   X = u / (|u| + 1e-7), then ns_steps times X = a X + (b A + c A A) X with A = X X^T, turned where X is tall
+ *   NEURON: s_i = .95 s_i + .05 mean_j X_ij^2;  o_ij = X_ij / (sqrt(s_i) + 1e-5);  X = o |X| / max(|o|, 1e-7)
+ *   w -= decay w, with cautious only elements where X_ij w_ij > 0
+ *   w -= lr sqrt(max(1, rows / cols)) X
+ */
 struct ops_muon_law {
 	float lr; /* learning rate with the schedule's scale applied */
 	float momentum;
-	int nesterov; /* u = g + momentum * buf, else u = buf */
+	int nesterov; /* u as above, else u = buf */
 	int ns_steps;
 	float grad_scale; /* every gradient is multiplied by this first (clipping) */
+	float grad_power; /* 0: 1 */
+	enum ops_muon_norm norm;
+	enum ops_muon_coefficients coefficients;
+	float decay; /* learning rate times weight decay */
+	int cautious;
 };
+
+/* Of NEURON: how fast the mean squares follow, and what is added to their roots. */
+#define OPS_NEURON_BETA 0.95
+#define OPS_NEURON_EPS 1e-5
+
+/* The (a, b, c) of a step, counted from 0. */
+const double *ops_muon_triple(enum ops_muon_coefficients coefficients, int step);
 
 struct ops_adam {
 	struct ops_buf *w; /* WEIGHT or VECTOR */

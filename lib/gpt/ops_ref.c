@@ -737,7 +737,7 @@ gram(double *out, const double *x, size_t m, size_t n)
 
 /* Newton-Schulz: drive the singular values of x (m, n), m <= n, towards 1. Returns where the result stands. */
 static double *
-orthogonalise(struct ops_ctx *ctx, size_t m, size_t n, int steps)
+orthogonalise(struct ops_ctx *ctx, size_t m, size_t n, const struct ops_muon_law *law)
 {
 	double *x = ctx->ns_x, *y = ctx->ns_y, *A = ctx->ns_a, *B = ctx->ns_b;
 	double sum = 0;
@@ -748,16 +748,17 @@ orthogonalise(struct ops_ctx *ctx, size_t m, size_t n, int steps)
 	scale = 1.0 / (sqrt(sum) + 1e-7f);
 	for (size_t i = 0; i < m * n; i++)
 		x[i] *= scale;
-	for (int s = 0; s < steps; s++) {
+	for (int s = 0; s < law->ns_steps; s++) {
+		const double *abc = ops_muon_triple(law->coefficients, s);
 		double *swap = x;
 
 		gram(A, x, m, n);
 		gram(B, A, m, m); /* A is symmetric: A A^T is A A */
 		for (size_t i = 0; i < m * m; i++)
-			B[i] = -4.7750 * A[i] + 2.0315 * B[i];
+			B[i] = abc[1] * A[i] + abc[2] * B[i];
 		for (size_t i = 0; i < m; i++) {
 			for (size_t j = 0; j < n; j++)
-				y[i * n + j] = 3.4445 * x[i * n + j];
+				y[i * n + j] = abc[0] * x[i * n + j];
 			for (size_t k = 0; k < m; k++)
 				axpy(y + i * n, B[i * m + k], x + k * n, n);
 		}
@@ -767,34 +768,89 @@ orthogonalise(struct ops_ctx *ctx, size_t m, size_t n, int steps)
 	return (x);
 }
 
+/* Where element (row, col) of a matrix (rows, cols) stands that may be turned. */
+static size_t
+turned(const struct ops_muon *p, size_t row, size_t col)
+{
+	return (p->rows > p->cols ? col * p->rows + row : row * p->cols + col);
+}
+
+static double
+row_norm(const struct ops_muon *p, const double *u, size_t row)
+{
+	double sum = 0;
+
+	for (size_t c = 0; c < p->cols; c++)
+		sum += u[turned(p, row, c)] * u[turned(p, row, c)];
+	return (sqrt(sum));
+}
+
+static void
+scale_row(const struct ops_muon *p, double *u, size_t row, double by)
+{
+	for (size_t c = 0; c < p->cols; c++)
+		u[turned(p, row, c)] *= by;
+}
+
+/* Divide each row by its running root mean square, and keep the norm of the whole. */
+static void
+normalise_neurons(const struct ops_muon *p, double *u)
+{
+	double before = 0, after = 0, factor;
+
+	for (size_t r = 0; r < p->rows; r++) {
+		const double norm = row_norm(p, u, r), square = norm * norm / (double)p->cols;
+		double *s = &p->neuron->f[r];
+
+		*s = (float)(OPS_NEURON_BETA * *s + (1 - OPS_NEURON_BETA) * square);
+		factor = 1 / (sqrt(*s) + OPS_NEURON_EPS);
+		scale_row(p, u, r, factor);
+		before += norm * norm;
+		after += norm * norm * factor * factor;
+	}
+	factor = sqrt(before) / fmax(sqrt(after), 1e-7);
+	for (size_t r = 0; r < p->rows; r++)
+		scale_row(p, u, r, factor);
+}
+
 static void
 ref_muon(struct ops_ctx *ctx, const struct ops_muon *p, size_t count, const struct ops_muon_law *law)
 {
 	for (size_t i = 0; i < count && !ctx->held; i++, p++) {
 		const size_t rows = p->rows, cols = p->cols;
 		const int tall = rows > cols;
+		const int powered = law->grad_power != 0 && law->grad_power != 1;
 		const double lr = law->lr * sqrt(tall ? (double)rows / (double)cols : 1.0);
-		const double *update;
+		double *update;
 
 		assert(ctx->ns_x != NULL);
 		assert(rows * cols <= ctx->g.model_dim * largest(ctx->g.model_dim, ctx->g.mlp_dim));
 		for (size_t r = 0; r < rows; r++) {
 			for (size_t c = 0; c < cols; c++) {
-				const double g = law->grad_scale * p->g->f[r * cols + c];
+				double g = law->grad_scale * p->g->f[r * cols + c];
 				double *momentum = &p->momentum->f[r * cols + c];
 
+				if (powered)
+					g = copysign(pow(fabs(g), law->grad_power), g);
+
 				*momentum = (float)(law->momentum * *momentum + g);
-				ctx->ns_x[tall ? c * rows + r : r * cols + c] = law->nesterov ?
-				    g + law->momentum * *momentum :
-				    *momentum;
+				ctx->ns_x[turned(p, r, c)] = law->nesterov ? g + law->momentum * *momentum : *momentum;
 			}
 		}
-		update = tall ? orthogonalise(ctx, cols, rows, law->ns_steps) :
-				orthogonalise(ctx, rows, cols, law->ns_steps);
-		for (size_t r = 0; r < rows; r++)
-			for (size_t c = 0; c < cols; c++)
-				p->w->f[r * cols + c] = (float)(p->w->f[r * cols + c] -
-				    lr * update[tall ? c * rows + r : r * cols + c]);
+		for (size_t r = 0; law->norm == OPS_MUON_ROW && r < rows; r++)
+			scale_row(p, ctx->ns_x, r, 1 / fmax(row_norm(p, ctx->ns_x, r), 1e-7));
+		update = tall ? orthogonalise(ctx, cols, rows, law) : orthogonalise(ctx, rows, cols, law);
+		if (law->norm == OPS_MUON_NEURON)
+			normalise_neurons(p, update);
+		for (size_t r = 0; r < rows; r++) {
+			for (size_t c = 0; c < cols; c++) {
+				double *w = &p->w->f[r * cols + c];
+				const double u = update[turned(p, r, c)];
+				const double decay = !law->cautious || u * *w > 0 ? law->decay * *w : 0;
+
+				*w = (float)(*w - decay - lr * u);
+			}
+		}
 	}
 }
 

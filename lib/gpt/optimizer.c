@@ -31,14 +31,21 @@ optimizer_momentum(const struct optimizer_law *law, uint64_t step, double rise)
 }
 
 static int
-make_state(struct optimizer *o, size_t i)
+make_state(struct optimizer *o, const struct optimizer_law *law, size_t i)
 {
 	const struct params_tensor *t = &o->params->tensors[i];
+	const int wanted[PARAMS_STATES] = { [PARAMS_MOMENTUM] = 1,
+		[PARAMS_ADAM_M] = 1,
+		[PARAMS_ADAM_V] = 1,
+		[PARAMS_NEURON] = law != NULL && law->muon_norm == OPS_MUON_NEURON };
 
 	for (enum params_state s = 0; s < PARAMS_STATES; s++) {
-		if (params_state(t->group, s) == NULL)
+		const size_t n = params_state_n(t, s);
+
+		if (params_state(t->group, s) == NULL || !wanted[s])
 			continue;
-		o->state[i][s] = model_ops(o->m)->alloc(model_ctx(o->m), OPS_VECTOR, t->rows, t->cols);
+		o->state[i][s] = model_ops(o->m)->alloc(model_ctx(o->m), OPS_VECTOR, n == t->n ? t->rows : 1,
+		    n == t->n ? t->cols : n);
 		if (o->state[i][s] == NULL)
 			return (-1);
 	}
@@ -46,7 +53,7 @@ make_state(struct optimizer *o, size_t i)
 }
 
 struct optimizer *
-optimizer_open(struct model *m)
+optimizer_open(struct model *m, const struct optimizer_law *law)
 {
 	const struct ops *ops = model_ops(m);
 	const struct params *params = model_params(m);
@@ -71,7 +78,7 @@ optimizer_open(struct model *m)
 
 		o->grads[i] = model_gradient(m, i);
 		o->grad_n[i] = t->n;
-		if (make_state(o, i) != 0)
+		if (make_state(o, law, i) != 0)
 			goto err1;
 		/* Who keeps a momentum is Muon's. */
 		if (o->state[i][PARAMS_MOMENTUM] != NULL) {
@@ -81,6 +88,7 @@ optimizer_open(struct model *m)
 				.momentum = o->state[i][PARAMS_MOMENTUM],
 				.rows = t->rows,
 				.cols = t->cols,
+				.neuron = o->state[i][PARAMS_NEURON],
 			};
 			continue;
 		}
@@ -154,6 +162,11 @@ optimizer_step(struct optimizer *o, const struct optimizer_law *law, uint64_t st
 		.nesterov = 1,
 		.ns_steps = (int)law->muon_backend_steps,
 		.grad_scale = grad_scale,
+		.grad_power = (float)law->muon_grad_power,
+		.norm = law->muon_norm,
+		.coefficients = law->muon_coefficients,
+		.decay = (float)(law->matrix_lr * rates->lr_scale * law->muon_weight_decay),
+		.cautious = law->muon_decay_mode == OPTIMIZER_DECAY_CAUTIOUS,
 	};
 	const struct ops_adam_law adam = {
 		.beta1 = (float)law->beta1,

@@ -12,6 +12,8 @@
  * decay) for embedding, head and control tensors.  Hyper-parameters bear their
  * public names.
  */
+enum optimizer_decay { OPTIMIZER_DECAY_PLAIN, OPTIMIZER_DECAY_CAUTIOUS };
+
 struct optimizer_law {
 	double matrix_lr;         /* Muon */
 	double scalar_lr;         /* Adam: control tensors */
@@ -21,6 +23,11 @@ struct optimizer_law {
 	double muon_momentum_warmup_start;
 	uint64_t muon_momentum_warmup_steps;
 	unsigned muon_backend_steps; /* of Newton-Schulz */
+	double muon_weight_decay;
+	enum optimizer_decay muon_decay_mode;
+	enum ops_muon_norm muon_norm;
+	enum ops_muon_coefficients muon_coefficients;
+	double muon_grad_power;
 	double beta1, beta2, adam_eps;
 	double grad_clip_norm; /* 0: gradients are not clipped */
 };
@@ -31,8 +38,12 @@ double optimizer_momentum(const struct optimizer_law *law, uint64_t step, double
 /* Momenta and moments of every tensor of a model opened with MODEL_TRAIN. */
 struct optimizer;
 
-/* Owns: the caller closes, before the model. Errors: NULL after saying why; errno ENOMEM. */
-struct optimizer *optimizer_open(struct model *m);
+/*
+ * The law, which need not outlive the call, says what is kept (NULL: what no lever asks for); the steps must follow
+ * one that needs no more.
+ * Owns: the caller closes, before the model. Errors: NULL after saying why; errno ENOMEM.
+ */
+struct optimizer *optimizer_open(struct model *m, const struct optimizer_law *law);
 void optimizer_close(struct optimizer *o);
 
 /**
@@ -50,7 +61,7 @@ double optimizer_norm(const struct optimizer *o);
 void optimizer_step(struct optimizer *o, const struct optimizer_law *law, uint64_t step,
     const struct schedule_rates *rates, double grad_norm);
 
-/* What is kept of tensor i between steps: a VECTOR of its shape, NULL where the table of states has none for it. */
+/* What is kept of tensor i between steps: a VECTOR of params_state_n elements, NULL where nothing is. */
 struct ops_buf *optimizer_buffer(const struct optimizer *o, size_t i, enum params_state state);
 
 /* As opened. */

@@ -21,9 +21,16 @@ params_state(enum params_group group, enum params_state state)
 		[PARAMS_MOMENTUM] = { ".momentum", is_muon },
 		[PARAMS_ADAM_M] = { ".adam_m", !is_muon },
 		[PARAMS_ADAM_V] = { ".adam_v", !is_muon },
+		[PARAMS_NEURON] = { ".neuron", is_muon },
 	};
 
 	return (states[state].kept ? states[state].suffix : NULL);
+}
+
+size_t
+params_state_n(const struct params_tensor *t, enum params_state state)
+{
+	return (state == PARAMS_NEURON ? t->rows : t->n);
 }
 
 /* Element i of a tensor at first. */

@@ -35,12 +35,15 @@ enum params_storage {
 	PARAMS_CONTROL    /* float32 */
 };
 
-/* What the optimizer keeps of a tensor between steps: float32 arrays of its shape, in the order of resume files. */
-enum params_state { PARAMS_MOMENTUM, PARAMS_ADAM_M, PARAMS_ADAM_V, PARAMS_STATES };
+/*
+ * What the optimizer keeps of a tensor between steps: float32 arrays of its shape, or of a number for each row, in the
+ * order of resume files.
+ */
+enum params_state { PARAMS_MOMENTUM, PARAMS_ADAM_M, PARAMS_ADAM_V, PARAMS_NEURON, PARAMS_STATES };
 
 #define PARAMS_STATE_SIZE 16
 
-/* What follows the tensor's name in a resume file; NULL if the group keeps no such array. */
+/* What follows the tensor's name in a resume file; NULL if the group never keeps such an array. */
 const char *params_state(enum params_group group, enum params_state state);
 
 #define PARAMS_NAME_SIZE 48
@@ -54,6 +57,9 @@ struct params_tensor {
 	enum params_storage storage;
 	size_t offset, n; /* place and number of elements in the flat array */
 };
+
+/* Elements of such an array. */
+size_t params_state_n(const struct params_tensor *t, enum params_state state);
 
 struct params {
 	struct config config;

@@ -56,17 +56,19 @@ contents_make(const struct trainer *t, struct contents *c)
 		const size_t i = at / (1 + PARAMS_STATES), s = at % (1 + PARAMS_STATES);
 		const struct params_tensor *mine = &p->tensors[i];
 		const char *suffix = s == 0 ? "" : params_state(mine->group, s - 1);
+		const size_t n = s == 0 ? mine->n : params_state_n(mine, s - 1);
+		const size_t dims = n == mine->n ? (size_t)mine->dims : 1;
 
-		if (suffix == NULL)
+		if (suffix == NULL || (s > 0 && optimizer_buffer(t->optimizer, i, s - 1) == NULL))
 			continue;
 		snprintf(c->names[c->count], sizeof(c->names[c->count]), "%s%s", mine->name, suffix);
 		c->bufs[c->count] = s == 0 ? model_weight(t->args.model, i) : optimizer_buffer(t->optimizer, i, s - 1);
 		c->entries[c->count] = (struct safetensors_tensor){
 			.name = c->names[c->count],
 			.dtype = SAFETENSORS_F32,
-			.dims = (size_t)mine->dims,
-			.shape = { mine->dims == 2 ? mine->rows : mine->cols, mine->cols },
-			.n = mine->n,
+			.dims = dims,
+			.shape = { dims == 2 ? mine->rows : n, mine->cols },
+			.n = n,
 		};
 		c->count++;
 	}

@@ -45,7 +45,7 @@ trainer_open(const struct trainer_args *args)
 	t->staging = calloc(most, sizeof(*t->staging));
 	if (t->ids == NULL || t->nats == NULL || t->staging == NULL)
 		goto err1;
-	if ((t->optimizer = optimizer_open(args->model)) == NULL) {
+	if ((t->optimizer = optimizer_open(args->model, args->law)) == NULL) {
 		trainer_close(t);
 		return (NULL);
 	}

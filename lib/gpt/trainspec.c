@@ -13,6 +13,12 @@ static const char *const laws[] = { [SCHEDULE_ITERATIONS] = "iterations", [SCHED
 static const char
     *const shapes[] = { [SCHEDULE_LINEAR] = "linear", [SCHEDULE_COSINE] = "cosine", [SCHEDULE_SQRT] = "sqrt", NULL };
 
+static const char
+    *const decays[] = { [OPTIMIZER_DECAY_PLAIN] = "plain", [OPTIMIZER_DECAY_CAUTIOUS] = "cautious", NULL };
+static const char
+    *const norms[] = { [OPS_MUON_PLAIN] = "none", [OPS_MUON_ROW] = "row", [OPS_MUON_NEURON] = "neuron", NULL };
+static const char *const coefficients[] = { [OPS_MUON_FIXED] = "fixed", [OPS_MUON_POLAR] = "polar", NULL };
+
 /* Defaults and ranges are the contract's; the section model has its rows in config.c, what no model sees in spec.c. */
 const struct bind trainspec_keys[] = {
 	BIND(struct trainspec, "train.seed", seed),
@@ -45,6 +51,11 @@ const struct bind trainspec_keys[] = {
 	BIND(struct trainspec, "train.muon_momentum_warmup_steps", law.muon_momentum_warmup_steps),
 	BIND(struct trainspec, "train.muon_momentum_warmup_frac", schedule.momentum_rise_frac),
 	BIND(struct trainspec, "train.muon_backend_steps", law.muon_backend_steps),
+	BIND(struct trainspec, "train.muon_weight_decay", law.muon_weight_decay),
+	BIND_ENUM(struct trainspec, "train.muon_decay_mode", law.muon_decay_mode, decays),
+	BIND_ENUM(struct trainspec, "train.muon_norm", law.muon_norm, norms),
+	BIND_ENUM(struct trainspec, "train.muon_coefficients", law.muon_coefficients, coefficients),
+	BIND(struct trainspec, "train.muon_grad_power", law.muon_grad_power),
 	BIND(struct trainspec, "train.beta1", law.beta1),
 	BIND(struct trainspec, "train.beta2", law.beta2),
 	BIND(struct trainspec, "train.adam_eps", law.adam_eps),
@@ -94,6 +105,29 @@ trainspec_law(struct optimizer_law *law)
 	for (row = trainspec_keys; row->path != NULL; row++)
 		(void)bind_set(row, &r, default_of(row->path, 1));
 	*law = r.law;
+}
+
+json_t *
+trainspec_levers(const struct trainspec *r)
+{
+	static const char section[] = "train.";
+	json_t *levers = json_object(), *mine, *published;
+	const struct bind *row;
+	struct trainspec defaults;
+
+	memset(&defaults, 0, sizeof(defaults));
+	for (row = trainspec_keys; levers != NULL && row->path != NULL; row++) {
+		if (strncmp(row->path, section, sizeof(section) - 1) != 0 || default_of(row->path, 0) == NULL)
+			continue;
+		(void)bind_set(row, &defaults, default_of(row->path, 0));
+		mine = bind_get(row, r);
+		published = bind_get(row, &defaults);
+		if (mine != NULL && published != NULL && !json_equal(mine, published))
+			json_object_set(levers, row->path + sizeof(section) - 1, mine);
+		json_decref(mine);
+		json_decref(published);
+	}
+	return (levers);
 }
 
 static int

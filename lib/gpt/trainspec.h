@@ -62,6 +62,13 @@ void trainspec_law(struct optimizer_law *law);
  */
 int trainspec_read(struct trainspec *r, const json_t *spec);
 
+/**
+ * trainspec_levers(r):
+ * The keys of section train that came after 0.1 and deviate from their default, by their names there, for receipts.
+ * Owns:   the caller decrefs.  Errors: NULL when out of memory.
+ */
+json_t *trainspec_levers(const struct trainspec *r);
+
 /* "fp32" or "bf16". */
 const char *trainspec_arith_name(enum ops_arith arith);
 

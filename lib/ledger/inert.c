@@ -67,6 +67,12 @@ never_rises(const struct run_record *run)
 }
 
 static int
+never_decays(const struct run_record *run)
+{
+	return (!(value(run, "train.muon_weight_decay") > 0));
+}
+
+static int
 by_steps(const struct run_record *run)
 {
 	return (strcmp(run->schedule, "iterations") == 0);
@@ -88,6 +94,7 @@ static const struct {
 	{ "train.warmdown_shape", never_falls, "there is no warmdown" },
 	{ "train.muon_momentum_warmup_steps", rises_by_share, "train.muon_momentum_warmup_frac stands in its place" },
 	{ "train.muon_momentum_warmup_start", never_rises, "the momentum has no warm-up" },
+	{ "train.muon_decay_mode", never_decays, "there is no weight decay" },
 	{ "train.warmup_steps", by_steps, "these steps are rolled back before the first one that counts" },
 	{ "budget.artifact_cap_bytes", always, "it only bounds what counts" },
 };

@@ -611,7 +611,7 @@ receipt(struct train *x)
 	const uint64_t tokens = steps * x->recipe.batch_tokens, stream = x->data->train.tokens;
 	double ms = clock_ms(x), over = s->cap_ms > 0 && ms > s->cap_ms ? ms - s->cap_ms : 0;
 	const char *code_sha256;
-	json_t *v, *model, *metrics, *spec = x->r->spec.json;
+	json_t *v, *model, *metrics, *levers = trainspec_levers(&x->recipe), *spec = x->r->spec.json;
 
 	if (write_checkpoint(x) == -1)
 		return (NULL);
@@ -632,9 +632,10 @@ receipt(struct train *x)
 	    (json_int_t)ms, "wallclock_ms", (json_int_t)(x->before_ms + (clock_mono_ns() - x->began_ns) / 1000000),
 	    "lost_ms", (json_int_t)x->lost_ms, "overshoot_ms", (json_int_t)ceil(over), "cap_ms",
 	    s->cap_ms > 0 ? json_integer((json_int_t)s->cap_ms) : json_string("none"));
-	if (v == NULL)
+	if (v == NULL || levers == NULL)
 		return (NULL);
-	if (json_object_update_new(v,
+	if ((json_object_size(levers) > 0 && json_object_set(v, "levers", levers) == -1) ||
+	    json_object_update_new(v,
 		json_pack("{s:o, s:o, s:I, s:b, s:o, s:o, s:o, s:o, s:I}", "step_ms_mean",
 		    jsonio_real(ms / (double)steps), "tokens_per_s",
 		    jsonio_real((double)steps * (double)x->recipe.batch_tokens / ms * 1e3), "cpu_ms",
@@ -654,9 +655,11 @@ receipt(struct train *x)
 		    jsonio_real((double)tokens / (double)stream))) == -1 ||
 	    (x->limits.checks > 0 && json_object_set_new(v, "pace_sha256", json_string(x->limits.sha256)) == -1)) {
 		json_decref(v);
-		return (NULL);
+		v = NULL;
 	}
-	tell_short_run(x, steps, tokens);
+	json_decref(levers);
+	if (v != NULL)
+		tell_short_run(x, steps, tokens);
 	return (v);
 }
 

@@ -310,7 +310,7 @@ main(int argc, char **argv)
 		double loss;
 
 		m = open_model(MODEL_TRAIN, p);
-		if ((o = optimizer_open(m)) == NULL)
+		if ((o = optimizer_open(m, NULL)) == NULL)
 			exit(HG_EXIT_SYSTEM);
 		if (strcmp(run.backend, "cpu") == 0)
 			ceiling = measure_ceiling(model_ctx(m), 0.2);

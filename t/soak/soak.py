@@ -9,6 +9,8 @@ import argparse, collections, glob, json, os, random, re, secrets, shutil, signa
 NAMES = ["alpha", "beta", "gamma", "delta", "omega"]
 MEMORY_KB = 8192
 FEW = 20
+# Of a kind of short life each look meets another moment; below so many a half, medians say nothing.
+RARE = 30
 
 
 def judge(events):
@@ -47,7 +49,7 @@ def judge(events):
         for kind, rows in sorted(kinds.items()):
             a = [r for r in rows if r[0] <= middle]
             b = [r for r in rows if r[0] > middle]
-            if min(len(a), len(b)) < FEW // 2:
+            if min(len(a), len(b)) < RARE:
                 untold.append(kind)
                 continue
             told += 1

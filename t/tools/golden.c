@@ -465,6 +465,23 @@ compare_after(struct golden *g, size_t step)
 	}
 }
 
+/* The mean squares that the optimizer keeps of rows, after the last step. */
+static void
+compare_rows(const struct golden *g)
+{
+	for (size_t i = 0; i < g->p->count && prefix_present(g, "rows/"); i++) {
+		const struct params_tensor *t = &g->p->tensors[i];
+		const struct ops_buf *kept = optimizer_buffer(g->o, i, PARAMS_NEURON);
+		float *ours = room(t->rows, sizeof(*ours));
+
+		if (kept != NULL) {
+			model_ops(g->m)->download(model_ctx(g->m), kept, 0, ours, t->rows);
+			compare(g, "rows/", t->name, ours, t->rows, AFTER_MUON);
+		}
+		free(ours);
+	}
+}
+
 /* Names of all tensors that the comparison does not know. */
 static void
 name_unknown(const struct golden *g)
@@ -472,7 +489,7 @@ name_unknown(const struct golden *g)
 	for (size_t i = 0; i < safetensors_count(g->s); i++) {
 		const char *name = safetensors_at(g->s, i)->name, *slash = strrchr(name, '/');
 		const char *const known[] = { "init/", "after", "step0/grad/", "step0/grad_clipped/", "int8/q/",
-			"int8/scale/" };
+			"int8/scale/", "rows/" };
 		int found = strcmp(name, "ids") == 0 || strcmp(name, "step0/logits") == 0 ||
 		    strcmp(name, "step0/nll") == 0;
 
@@ -643,6 +660,7 @@ train_and_compare(struct golden *g)
 		compare_after(g, step + 1);
 	}
 	compare_int8(g);
+	compare_rows(g);
 	compare_list(g, "losses", losses, g->steps, tolerance(LOSS));
 	compare_list(g, "grad_norms", norms, g->steps, tolerance(GRADIENT));
 	compare_list(g, "lr_scales", scales, g->steps, 1e-6);
@@ -669,11 +687,11 @@ model_case(const json_t *root, const struct safetensors *s)
 	g.m = open_model(&g, MODEL_TRAIN, 0);
 	if (run.arith == OPS_BF16) {
 		g.shadow = open_model(&g, MODEL_TRAIN, 1);
-		if ((g.shadow_o = optimizer_open(g.shadow)) == NULL)
+		if ((g.shadow_o = optimizer_open(g.shadow, &g.law)) == NULL)
 			exit(HG_EXIT_SYSTEM);
 	}
 	g.p = model_params(g.m);
-	if ((g.o = optimizer_open(g.m)) == NULL)
+	if ((g.o = optimizer_open(g.m, &g.law)) == NULL)
 		exit(HG_EXIT_SYSTEM);
 	printf("backend %s, isa %s, %s\n", model_backend(g.m), model_isa(g.m), run.arith == OPS_BF16 ? "bf16" : "fp32");
 	name_unknown(&g);

@@ -35,7 +35,7 @@ train(const char *isa, enum ops_arith arith, unsigned threads, float *w, const s
 		.max_seq = 97,
 		.max_passes = 2 };
 	struct model *m = model_open(&args);
-	struct optimizer *o = m != NULL ? optimizer_open(m) : NULL;
+	struct optimizer *o = m != NULL ? optimizer_open(m, NULL) : NULL;
 	struct optimizer_law law;
 	struct rng rng;
 	int32_t tokens[3 * 97 + 1];

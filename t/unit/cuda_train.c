@@ -65,7 +65,7 @@ train(const struct config *config, const char *backend, enum ops_arith arith, do
 	struct rng rng;
 	float *init, nats[B * T];
 
-	if (m == NULL || (o = optimizer_open(m)) == NULL)
+	if (m == NULL || (o = optimizer_open(m, NULL)) == NULL)
 		return (-1);
 	init = calloc(model_params(m)->n, sizeof(*init));
 	params_init(model_params(m), 3, init);
@@ -669,7 +669,7 @@ test_auto(void)
 			args.max_batch = tokens / 64;
 			args.max_passes = recipe.batch_tokens / tokens;
 			m = model_open(&args);
-			o = m != NULL ? optimizer_open(m) : NULL;
+			o = m != NULL ? optimizer_open(m, &recipe.law) : NULL;
 			wrong += m == NULL || o == NULL;
 			grown += i < 2 && tokens > last[i];
 			if (i < 2)

@@ -674,13 +674,22 @@ adam_logits(void)
 	expect("z", z);
 }
 
-/* Matrices of several shapes, more of one shape than a batch holds. */
+/* Matrices of several shapes, more of one shape than a batch holds; with a ${lever} on top of the published law. */
 static void
-muon_of(int want_weights)
+muon_of(int want_weights, const struct ops_muon_law *lever)
 {
-	const struct ops_muon_law law = { 0.04f, 0.85f, now.s->C % 3 == 0, want_weights ? 5 : 1, 0.9f };
+	const struct ops_muon_law law = { .lr = 0.04f,
+		.momentum = 0.85f,
+		.nesterov = now.s->C % 3 == 0,
+		.ns_steps = want_weights ? 5 : 1,
+		.grad_scale = 0.9f,
+		.grad_power = lever->grad_power,
+		.norm = lever->norm,
+		.coefficients = lever->coefficients,
+		.decay = lever->decay,
+		.cautious = lever->cautious };
 	const size_t C = now.s->C, F = now.s->F, KD = now.KD, many = now.s->C <= 20 ? 22 : 1, count = many + 3;
-	struct twin *w[32], *g[32], *m[32], *fc, *down;
+	struct twin *w[32], *g[32], *m[32], *s[32], *fc, *down;
 	struct twin *x1 = stream(), *r = make(OPS_ACT, now.N, F, 0, 1), *x2 = stream();
 	struct twin *scale = make(OPS_VECTOR, 1, C, 0.5f, 0.5f);
 
@@ -690,12 +699,15 @@ muon_of(int want_weights)
 		w[i] = make(OPS_WEIGHT, rows, cols, 0, 0.2f);
 		g[i] = make(OPS_VECTOR, rows, cols, 0, 1);
 		m[i] = make(OPS_VECTOR, rows, cols, 0, 1);
+		s[i] = law.norm == OPS_MUON_NEURON ? make(OPS_VECTOR, 1, rows, 0.02f, 0.003f) : NULL;
 	}
 	BOTH(struct ops_muon p[32]; for (size_t i = 0; i < count; i++) p[i] = (struct ops_muon){ IT(w[i]), IT(g[i]),
-					IT(m[i]), w[i]->rows, w[i]->cols };
+					IT(m[i]), w[i]->rows, w[i]->cols, s[i] != NULL ? IT(s[i]) : NULL };
 	     ops->muon(ctx, p, count, &law));
 	for (size_t i = 0; i < count; i++)
 		expect(want_weights ? "w" : "momentum", want_weights ? w[i] : m[i]);
+	for (size_t i = 0; want_weights && law.norm == OPS_MUON_NEURON && i < count; i++)
+		expect("mean squares of the rows", s[i]);
 	if (!want_weights)
 		return;
 	/* The products read the new weights, on each side those that it wrote. */
@@ -706,16 +718,60 @@ muon_of(int want_weights)
 	expect("r of the new weights", r);
 }
 
+static const struct ops_muon_law published,
+    powered = { .grad_power = 0.8f }, rows_normed = { .norm = OPS_MUON_ROW, .decay = 0.07f },
+    neurons = { .norm = OPS_MUON_NEURON, .decay = 0.07f, .cautious = 1 }, polar = { .coefficients = OPS_MUON_POLAR };
+
 static void
 muon(void)
 {
-	muon_of(1);
+	muon_of(1, &published);
 }
 
 static void
 momentum(void)
 {
-	muon_of(0);
+	muon_of(0, &published);
+}
+
+/* Without drawing from what the rows of other shapes draw from. */
+static void
+muon_lever(int want_weights, const struct ops_muon_law *lever)
+{
+	const struct rng before = now.rng;
+
+	muon_of(want_weights, lever);
+	now.rng = before;
+}
+
+static void
+muon_powered(void)
+{
+	muon_lever(1, &powered);
+}
+
+static void
+momentum_powered(void)
+{
+	muon_lever(0, &powered);
+}
+
+static void
+muon_rows(void)
+{
+	muon_lever(1, &rows_normed);
+}
+
+static void
+muon_neurons(void)
+{
+	muon_lever(1, &neurons);
+}
+
+static void
+muon_polar(void)
+{
+	muon_lever(1, &polar);
 }
 
 /* A NaN in a weight reaches the losses.  No update follows such a loss: last, for the context is not what it was. */
@@ -768,6 +824,11 @@ static const struct row rows[] = {
 	{ "logits after adam", ENTRY(adam), adam_logits, 1e-10, 2e-4, SUMS },
 	{ "muon", ENTRY(muon), muon, 1e-8, 2e-3, NEWTON },
 	{ "momentum of muon", ENTRY(muon), momentum, 1e-10, 1e-10, EACH },
+	{ "muon of a power", ENTRY(muon), muon_powered, 1e-8, 2e-3, NEWTON },
+	{ "momentum of a power", ENTRY(muon), momentum_powered, 1e-10, 1e-10, EACH },
+	{ "muon of normed rows, which decays", ENTRY(muon), muon_rows, 1e-8, 2e-3, NEWTON },
+	{ "muon of neurons, which decays cautiously", ENTRY(muon), muon_neurons, 1e-7, 1e-2, NEWTON },
+	{ "muon with Polar Express", ENTRY(muon), muon_polar, 1e-7, 5e-3, NEWTON },
 	{ "NaN", ENTRY(head), nan_travels, 1e-300, 1e-300, "a NaN stays one" },
 };
 

@@ -131,27 +131,34 @@ struct rig {
 };
 
 static struct rig
-open_rig(double clip)
+open_rig_with(const struct optimizer_law *law)
 {
-	struct optimizer_law law;
 	struct rig r = { open_model(MODEL_TRAIN, MICRO / T, T), NULL, NULL };
 	const struct trainer_args args = {
 		.model = r.m,
-		.law = &law,
+		.law = law,
 		.seq_len = T,
 		.batch_tokens = BATCH,
 		.micro_batch_tokens = MICRO,
 		.source = spans,
 	};
 
-	trainspec_law(&law);
-	law.grad_clip_norm = clip;
 	r.w = calloc(model_params(r.m)->n, sizeof(*r.w));
 	params_init(model_params(r.m), 42, r.w);
 	model_set(r.m, r.w);
 	if ((r.t = trainer_open(&args)) == NULL)
 		exit(1);
 	return (r);
+}
+
+static struct rig
+open_rig(double clip)
+{
+	struct optimizer_law law;
+
+	trainspec_law(&law);
+	law.grad_clip_norm = clip;
+	return (open_rig_with(&law));
 }
 
 static void
@@ -231,6 +238,40 @@ resuming(void)
 	close_rig(&first);
 	close_rig(&second);
 	close_rig(&other);
+}
+
+/* The mean squares of neurons go along; a state without them is none for a run that needs them. */
+static void
+resuming_neurons(void)
+{
+	struct optimizer_law law;
+	struct rig whole, first, second, plain = open_rig(0);
+	const int fd = temporary(), bare = temporary();
+	double loss;
+
+	trainspec_law(&law);
+	law.muon_norm = OPS_MUON_NEURON;
+	law.muon_weight_decay = 0.5;
+	law.muon_decay_mode = OPTIMIZER_DECAY_CAUTIOUS;
+	whole = open_rig_with(&law);
+	first = open_rig_with(&law);
+	second = open_rig_with(&law);
+	loss = steps(&whole, 6);
+	steps(&first, 4);
+	tap_ok(resume_save(first.t, fd, NULL) == 0 && resume_load(second.t, fd, "state", NULL) == 0 &&
+		steps(&second, 2) == loss && same_weights(&whole, &second),
+	    "with neurons, training on gives the bits of an undisturbed run");
+	steps(&plain, 4);
+	tap_ok(resume_save(plain.t, bare, NULL) == 0 && resume_load(first.t, bare, "state", NULL) == -1 &&
+		errno == EBADMSG,
+	    "a state without the neurons is refused: %s", say_last());
+	tap_ok(!same_weights(&plain, &second), "and the lever had an effect");
+	close(fd);
+	close(bare);
+	close_rig(&whole);
+	close_rig(&first);
+	close_rig(&second);
+	close_rig(&plain);
 }
 
 /* The names in a resume file, of the whole model and of its first block, in the order of version 0.1. */
@@ -330,7 +371,7 @@ rates(int tied)
 	c.tie_embeddings = tied;
 	m = model_open(&args);
 	p = model_params(m);
-	o = optimizer_open(m);
+	o = optimizer_open(m, NULL);
 	before = calloc(p->n, sizeof(*before));
 	after = calloc(p->n, sizeof(*after));
 	trainspec_law(&law);
@@ -662,6 +703,7 @@ main(void)
 	opening();
 	initialising();
 	resuming();
+	resuming_neurons();
 	resume_names();
 	rolling_back();
 	diverging();

@@ -75,7 +75,7 @@ scratch_bytes(const struct ops_ctx *c)
 		training = most(training,
 		    8 * T * D + 2 * T + 16 * D + /* attention_grad */
 			CPU_BACK_KEYS * (3 * CPU_BACK_QUERIES + 2 * CPU_PAD + D));
-		training = most(training, (C + CPU_PAD) * (2 * long_side + 2 * C) + R * long_side); /* muon */
+		training = most(training, (C + CPU_PAD) * (2 * long_side + 2 * C) + (R + 1) * long_side); /* muon */
 		training = most(training, CEILING_ROWS * CEILING_UNITS + CEILING_COLS * (CEILING_UNITS + CEILING_ROWS));
 		floats = most(floats, training);
 	}
