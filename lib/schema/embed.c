@@ -296,7 +296,9 @@ model(const char *file)
 		number = json_is_true(value) ? 1 : json_is_null(value) && later ? -1 : json_number_value(value);
 		min = 0;
 		max = 1;
-		if (json_is_string(value))
+		if (json_is_array(value))
+			max = json_number_value(json_object_get(rule, "maxItems"));
+		else if (json_is_string(value))
 			number = place(json_object_get(rule, "enum"), value, &max);
 		else if (!json_is_boolean(value) &&
 		    (bound(rule, "minimum", "exclusiveMinimum", INFINITY, &min) == -1 ||
