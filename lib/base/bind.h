@@ -61,7 +61,10 @@ int bind_set(const struct bind *row, void *to, const json_t *v);
 /* The field as a JSON value. Owns: the caller decrefs. NULL when out of memory. */
 json_t *bind_get(const struct bind *row, const void *from);
 
-/* A field of BIND_UNSIGNED to BIND_FLAG, the place of a word or the size of a set, as a number; and from one that it can hold, 0 for a set. */
+/*
+ * A field of BIND_UNSIGNED to BIND_FLAG, the place of a word or the size of a set, as a number; and from one that it
+ * can hold, 0 for a set.
+ */
 double bind_number(const struct bind *row, const void *from);
 void bind_put(const struct bind *row, void *to, double value);
 

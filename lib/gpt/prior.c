@@ -12,8 +12,8 @@
 
 struct prior {
 	size_t vocab_size;
-	uint64_t *pairs;           /* (V, V) */
-	uint64_t *first, *second;  /* (V): pairs by each of their two */
+	uint64_t *pairs;          /* (V, V) */
+	uint64_t *first, *second; /* (V): pairs by each of their two */
 	uint64_t n;
 	int32_t last; /* -1 before the first */
 };

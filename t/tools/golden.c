@@ -41,7 +41,10 @@ static struct {
 	double step, after; /* its own tolerances, if not 0 */
 } run = { "ref", "auto", OPS_FP32, 1, 0, 0, 0, 0, 0, 0 };
 
-/* Tolerances of golden/README.md, and of golden/levers/DEFINITIONS.md; Adam under bf16 is fed the reference's gradients and then stays in float32. */
+/*
+ * Tolerances of golden/README.md, and of golden/levers/DEFINITIONS.md; Adam under bf16 is fed the reference's
+ * gradients and then stays in float32.
+ */
 #define SCALE_FLOOR (1.0 / 127) /* of the vectors */
 
 enum quantity { LOSS, LOGITS, GRADIENT, AFTER_ADAM, AFTER_MUON, EXACT };

@@ -294,8 +294,8 @@ refusals(void)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		snprintf(quoted, sizeof(quoted), "'%s'", cases[i].key);
-		tap_ok(configure(&c, cases[i].keys) == -1 && strstr(say_last(), quoted) != NULL, "%s is refused by name",
-		    cases[i].keys);
+		tap_ok(configure(&c, cases[i].keys) == -1 && strstr(say_last(), quoted) != NULL,
+		    "%s is refused by name", cases[i].keys);
 	}
 }
 

@@ -313,7 +313,7 @@ norm_row(const struct ops_ctx *c, const struct ops_buf *x, size_t row, float sca
 	return (r);
 }
 
-/* What scale * the norm of x (reciprocal r) returns to x for dh: scale * (r * dh - x * (r^3 <dh, x> / n)), as factors. */
+/* What scale * norm of x (reciprocal r) returns to x for dh: scale * (r * dh - x * (r^3 <dh, x> / n)), as factors. */
 struct norm_back {
 	vf r, along;
 };

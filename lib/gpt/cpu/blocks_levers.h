@@ -65,8 +65,8 @@ block_context_embed(const struct ops_ctx *c, struct ops_rows rows, const struct 
 		float *e = float_row(a->e, rows.pos0 + r0 + i);
 
 		for (size_t j = 0; j < ld; j += VL)
-			vf_store(e + j, f != NULL ? vf_fma(scale, vf_load(f + i * ld + j), vf_load(from + j)) :
-						    vf_load(from + j));
+			vf_store(e + j,
+			    f != NULL ? vf_fma(scale, vf_load(f + i * ld + j), vf_load(from + j)) : vf_load(from + j));
 	}
 }
 
@@ -114,8 +114,8 @@ block_context_norm(const struct ops_ctx *c, struct ops_rows rows, const struct o
  * argument; sums that of lambda and of the gate's weights.
  */
 static void
-block_context_back(const struct ops_ctx *c, const struct ops_context *a, const struct ops_context_grad *d,
-    float *rates, float *sums, size_t r0, size_t n, struct cpu_scratch s)
+block_context_back(const struct ops_ctx *c, const struct ops_context *a, const struct ops_context_grad *d, float *rates,
+    float *sums, size_t r0, size_t n, struct cpu_scratch s)
 {
 	const size_t ld = a->e->ld, columns = a->smeared != NULL ? a->gate->cols : 0;
 	float *row_s = cpu_take(&s, ld * sizeof(*row_s));
@@ -394,7 +394,8 @@ block_output_grad(const struct ops_ctx *c, const struct ops_output *a, const str
 
 				for (size_t j = 0; j < D; j += VL)
 					along = vf_fma(act_loadn(dy + j, D - j),
-					    vf_fma(vf_set(-own.share), act_loadn(v + j, D - j), act_loadn(y + j, D - j)),
+					    vf_fma(vf_set(-own.share), act_loadn(v + j, D - j),
+						act_loadn(y + j, D - j)),
 					    along);
 				slope = vf_sum(along) * 2 * g * (1 - g);
 				gate = 2 * g;
@@ -440,8 +441,8 @@ block_skip(const struct ops_skip *a, size_t r0, size_t n)
 		for (size_t j = 0; j < a->x->ld; j += VL) {
 			const vf g = sigmoid(vf_load(gates + j));
 
-			vf_store(out + j, vf_fma(g, vf_load(x + j),
-				(vf_set(1) - g) * vf_load(w + j) * vf_load(kept + j)));
+			vf_store(out + j,
+			    vf_fma(g, vf_load(x + j), (vf_set(1) - g) * vf_load(w + j) * vf_load(kept + j)));
 		}
 	}
 }
