@@ -71,7 +71,7 @@ struct ops_ctx {
 	void *d;		/* act (N, C): a stream's gradient, rounded */
 	float *dh;		/* (N, C): gradient of h */
 	void *square;		/* act (N, F): relu^2 */
-	void *dr;		/* act (N, F) */
+	void *dr, *dgate;	/* act (N, F); the second for a gated MLP */
 	float *r, *mean;	/* (N): reciprocal rms, and mean of dh * h */
 	float *delta;		/* (N, H): rows of attention's backward */
 	float *partial;		/* (strips, 3 C): column sums by strip */
@@ -127,7 +127,7 @@ void cuda_mlp(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a
 void cuda_mlp_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a, const struct ops_mlp_grad *d);
 void cuda_head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a);
 void cuda_logits(struct ops_ctx *ctx, struct ops_buf *out, const struct ops_buf *x, size_t first, size_t count,
-    const struct ops_buf *w);
+    const struct ops_buf *w, const struct ops_prior *prior);
 double cuda_sumsq(struct ops_ctx *ctx, const struct ops_buf *const *bufs, const size_t *n, size_t count);
 void cuda_muon(struct ops_ctx *ctx, const struct ops_muon *p, size_t count, const struct ops_muon_law *law);
 void cuda_adam(struct ops_ctx *ctx, const struct ops_adam *p, size_t count, const struct ops_adam_law *law);

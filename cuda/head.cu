@@ -101,12 +101,12 @@ cuda_head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a)
 
 void
 cuda_logits(struct ops_ctx *ctx, struct ops_buf *out, const struct ops_buf *x, size_t first, size_t count,
-    const struct ops_buf *w)
+    const struct ops_buf *w, const struct ops_prior *prior)
 {
 	const size_t C = ctx->C, V = ctx->V;
 	float *z = rows_of<float>(out, 0, count, V);
 
-	assert(count <= ctx->g.max_rows);
+	assert(count <= ctx->g.max_rows && prior == NULL);
 	transfer_forget(ctx, out);
 	norm_rows(ctx, ctx->h, rows_of<float>(x, first, count, C), count);
 	product_onto(ctx, z, NULL, ctx->h, ctx->arith == OPS_BF16 ? (const void *)w->low : w->data, count, V, C);

@@ -17,6 +17,10 @@
 #include "convert.cuh"
 #include "transfer.cuh"
 
+/* Levers of the model that have no kernels yet. */
+static const char *const lacks[] = { "value_residual", "value_embed_layers", "attn_gate", "smear", "bigram_buckets",
+	"bigram_prior", "xsa_layers", "ln_scale", "rope_dims", "skip_gate", NULL };
+
 static const char *const isa_names[] = { "sm_120", "sm_100", "sm_90", "sm_89", "sm_86", "sm_80", NULL };
 
 static size_t
@@ -79,6 +83,8 @@ make_scratch(struct ops_ctx *ctx)
 	ctx->d = context_scratch(ctx, N * C * act);
 	ctx->dh = (float *)context_scratch(ctx, N * C * wide);
 	ctx->dr = context_scratch(ctx, N * F * act);
+	if (ctx->g.mlp_gated)
+		ctx->dgate = context_scratch(ctx, N * F * act);
 	ctx->r = (float *)context_scratch(ctx, N * wide);
 	ctx->mean = (float *)context_scratch(ctx, N * wide);
 	ctx->delta = (float *)context_scratch(ctx, N * H * wide);
@@ -414,6 +420,7 @@ cuda_sync(struct ops_ctx *ctx)
 extern "C" const struct ops ops_cuda = {
 	.name = "cuda",
 	.isa_names = isa_names,
+	.lacks = lacks,
 	.open = cuda_open,
 	.close = cuda_close,
 	.isa = cuda_isa,
@@ -440,6 +447,14 @@ extern "C" const struct ops ops_cuda = {
 	.head = cuda_head,
 	.logits = cuda_logits,
 	.add = cuda_add,
+	.context = NULL,
+	.context_grad = NULL,
+	.values = NULL,
+	.values_grad = NULL,
+	.output = NULL,
+	.output_grad = NULL,
+	.skip = NULL,
+	.skip_grad = NULL,
 	.sumsq = cuda_sumsq,
 	.muon = cuda_muon,
 	.adam = cuda_adam,

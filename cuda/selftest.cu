@@ -126,6 +126,8 @@ trial_run(struct trial *t, const struct ops *ops, struct ops_ctx *(*open)(const 
 	struct ops_proj_grad proj_grad = {};
 	struct ops_mlp_grad mlp_grad = {};
 
+	qkv.norm_scale = mlp.norm_scale = 1;
+
 	struct ops_buf *y = make(t, OPS_ACT, ROWS, DIM, 0), *dy = make(t, OPS_ACT, ROWS, DIM, 0);
 	struct ops_buf *dq = make(t, OPS_ACT, ROWS, DIM, 0);
 	struct ops_buf *dk = make(t, OPS_ACT, ROWS, KV_DIM, 0), *dv = make(t, OPS_ACT, ROWS, KV_DIM, 0);

@@ -82,6 +82,47 @@ lever() {
 	done
 }
 
+# bats test_tags=b64
+@test "the activations leaky relu^2 and swiglu meet the golden vectors" {
+	lever leaky_relu2
+	lever swiglu
+}
+
+# bats test_tags=b64
+@test "mixed and embedded values, gated attention and removed own values meet the golden vectors" {
+	lever value_residual
+	lever value_embed
+	lever attn_gate
+	lever xsa
+}
+
+# bats test_tags=b64
+@test "hashed pairs, smeared embeddings and the prior from counts meet the golden vectors" {
+	lever bigram_hash
+	lever smear
+	lever bigram_prior
+}
+
+# bats test_tags=b64
+@test "norms by depth, heads that turn in part and gated skips meet the golden vectors" {
+	lever ln_scale
+	lever rope_dims
+	lever skip_gate
+}
+
+# bats test_tags=b64,b66
+@test "all levers at once from public first values meet the golden vectors, the gradients of four steps with them" {
+	need_shared
+	golden levers/start -b ref
+	for isa in portable avx2 avx512; do
+		run "$HG_T/tools/golden" "$SHARED/golden/levers/start" -b cpu -i "$isa"
+		[[ "$output" != *"cannot run isa"* ]] || continue
+		grep FAILED <<<"$output" >&2 || :
+		[ "$status" -eq 0 ]
+		[[ "$output" == *"step3/grad/"* ]]
+	done
+}
+
 @test "golden says no, by name, when a vector differs" {
 	need_shared
 	cp "$SHARED"/golden/tiny_tied.* "$BATS_TEST_TMPDIR"

@@ -68,6 +68,54 @@ set_word(const struct bind *row, void *at, const char *word)
 }
 
 int
+bind_set_has(const struct bind_set *set, size_t number)
+{
+	return (set->bits[number / 8] >> number % 8 & 1);
+}
+
+static int64_t
+size_of_set(const struct bind_set *set)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < BIND_SET_END; i++)
+		n += bind_set_has(set, i);
+	return (n);
+}
+
+static int
+put_list(struct bind_set *set, const json_t *list)
+{
+	struct bind_set new = { { 0 } };
+	json_int_t last = -1, number;
+	const json_t *v;
+	size_t i;
+
+	if (!json_is_array(list))
+		return (-1);
+	json_array_foreach((json_t *)(uintptr_t)list, i, v) {
+		number = json_integer_value(v);
+		if (!json_is_integer(v) || number <= last || number >= BIND_SET_END)
+			return (-1);
+		new.bits[number / 8] |= (unsigned char)(1 << number % 8);
+		last = number;
+	}
+	*set = new;
+	return (0);
+}
+
+static json_t *
+list_of(const struct bind_set *set)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < BIND_SET_END; i++)
+		if (bind_set_has(set, i))
+			json_array_append_new(list, json_integer((json_int_t)i));
+	return (list);
+}
+
+int
 bind_set(const struct bind *row, void *to, const json_t *v)
 {
 	void *at = (char *)to + row->offset;
@@ -82,6 +130,8 @@ bind_set(const struct bind *row, void *to, const json_t *v)
 	case BIND_VALUE:
 		*(const json_t **)at = v;
 		return (v == NULL ? -1 : 0);
+	case BIND_SET:
+		return (put_list(at, v));
 	case BIND_WORD:
 		return (set_word(row, at, json_string_value(v)));
 	case BIND_FLAG:
@@ -115,6 +165,8 @@ bind_get(const struct bind *row, const void *from)
 		return (text == NULL ? json_null() : json_string(text));
 	case BIND_VALUE:
 		return (*(json_t *const *)at == NULL ? json_null() : json_incref(*(json_t *const *)at));
+	case BIND_SET:
+		return (list_of(at));
 	case BIND_WORD:
 		memcpy(&word, at, sizeof(word));
 		return (json_string(row->words[word]));
@@ -132,6 +184,8 @@ bind_number(const struct bind *row, const void *from)
 {
 	const void *at = (const char *)from + row->offset;
 
+	if (row->type == BIND_SET)
+		return ((double)size_of_set(at));
 	return (row->type == BIND_REAL ? *(const double *)at : (double)whole(row, at));
 }
 
@@ -140,7 +194,9 @@ bind_put(const struct bind *row, void *to, double value)
 {
 	void *at = (char *)to + row->offset;
 
-	if (row->type == BIND_REAL)
+	if (row->type == BIND_SET)
+		memset(at, 0, sizeof(struct bind_set));
+	else if (row->type == BIND_REAL)
 		*(double *)at = value;
 	else
 		put_whole(row, at, (int64_t)value);

@@ -19,8 +19,18 @@ enum bind_type {
 	BIND_FLAG,  /* int, 0 or 1 */
 	BIND_TEXT,  /* const char *, into the JSON value; NULL for null */
 	BIND_VALUE, /* const json_t *, the JSON value itself, borrowed */
-	BIND_WORD   /* an enum, by place in words */
+	BIND_WORD,  /* an enum, by place in words */
+	BIND_SET    /* struct bind_set: a list of whole numbers that grow strictly */
 };
+
+#define BIND_SET_END 1024 /* numbers of a set are below this */
+
+struct bind_set {
+	unsigned char bits[BIND_SET_END / 8];
+};
+
+/* Whether a number below BIND_SET_END is in the set. */
+int bind_set_has(const struct bind_set *set, size_t number);
 
 struct bind {
 	const char *path; /* dotted; NULL ends a table */
@@ -32,7 +42,8 @@ struct bind {
 /* clang-format off */
 #define BIND_TYPE(lvalue) _Generic((lvalue), unsigned: BIND_UNSIGNED, unsigned long: BIND_ULONG, \
 	unsigned long long: BIND_ULLONG, long: BIND_LONG, long long: BIND_LLONG, double: BIND_REAL, int: BIND_FLAG, \
-	const char *: BIND_TEXT, const json_t *: BIND_VALUE)
+	const char *: BIND_TEXT, const json_t *: BIND_VALUE, \
+	struct bind_set: BIND_SET)
 
 /* A row for a field of ${type}; one for an enum, whose value is a place in ${words}; the end of a table. */
 #define BIND(type, path, field) { path, offsetof(type, field), BIND_TYPE(((type *)0)->field), NULL }
@@ -50,7 +61,10 @@ int bind_set(const struct bind *row, void *to, const json_t *v);
 /* The field as a JSON value. Owns: the caller decrefs. NULL when out of memory. */
 json_t *bind_get(const struct bind *row, const void *from);
 
-/* A field of BIND_UNSIGNED to BIND_FLAG, or the place of a word, as a number; and from one that it can hold. */
+/*
+ * A field of BIND_UNSIGNED to BIND_FLAG, the place of a word or the size of a set, as a number; and from one that it
+ * can hold, 0 for a set.
+ */
 double bind_number(const struct bind *row, const void *from);
 void bind_put(const struct bind *row, void *to, double value);
 

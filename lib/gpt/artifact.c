@@ -22,6 +22,8 @@
 static enum safetensors_dtype
 stored_as(const struct params_tensor *t)
 {
+	if (t->storage == PARAMS_EXACT)
+		return (SAFETENSORS_F32);
 	if (t->dims == 2 && t->n > QUANTIZE_MIN_ELEMENTS)
 		return (SAFETENSORS_I8);
 	return (t->storage == PARAMS_CONTROL ? SAFETENSORS_F32 : SAFETENSORS_F16);

@@ -6,6 +6,11 @@
 #include "gpt/embedded_model.h"
 #include "base/say.h"
 
+static const char *const activations
+    [] = { [CONFIG_RELU2] = "relu2", [CONFIG_LEAKY_RELU2] = "leaky_relu2", [CONFIG_SWIGLU] = "swiglu", NULL };
+
+static const char *const priors[] = { [CONFIG_NO_PRIOR] = "none", [CONFIG_COUNTS] = "counts", NULL };
+
 /* Every key that there is; bounds and defaults are the contract's.  The order is that of the JSON object. */
 const struct bind config_keys[] = {
 	BIND(struct config, "vocab_size", vocab_size),
@@ -20,6 +25,19 @@ const struct bind config_keys[] = {
 	BIND(struct config, "qk_gain_init", qk_gain_init),
 	BIND(struct config, "tied_embed_init_std", tied_embed_init_std),
 	BIND(struct config, "encoder_layers", encoder_layers),
+	BIND_ENUM(struct config, "mlp_activation", mlp_activation, activations),
+	BIND(struct config, "value_residual", value_residual),
+	BIND(struct config, "value_embed_layers", value_embed_layers),
+	BIND(struct config, "attn_gate", attn_gate),
+	BIND(struct config, "smear", smear),
+	BIND(struct config, "bigram_buckets", bigram_buckets),
+	BIND(struct config, "bigram_dim", bigram_dim),
+	BIND_ENUM(struct config, "bigram_prior", bigram_prior, priors),
+	BIND(struct config, "bigram_prior_tokens", bigram_prior_tokens),
+	BIND(struct config, "xsa_layers", xsa_layers),
+	BIND(struct config, "ln_scale", ln_scale),
+	BIND(struct config, "rope_dims", rope_dims),
+	BIND(struct config, "skip_gate", skip_gate),
 	BIND_END,
 };
 
@@ -70,6 +88,55 @@ head_dim(const struct config *c)
 	return (c->model_dim / c->num_heads);
 }
 
+/* Rules between levers and the rest. */
+static int
+check_levers(const struct config *c)
+{
+	size_t last = 0;
+
+	for (size_t i = 0; i < BIND_SET_END; i++)
+		if (bind_set_has(&c->value_embed_layers, i))
+			last = i;
+	if (last >= c->num_layers) {
+		say_error("model key 'value_embed_layers' names layer %zu; layers of num_layers %zu are 0 to %zu", last,
+		    c->num_layers, c->num_layers - 1);
+		return (-1);
+	}
+	if (c->value_residual && c->num_layers == 1) {
+		say_error("model key 'value_residual' is true; with num_layers 1 there is no later layer to take the "
+			  "first one's values: set it to false");
+		return (-1);
+	}
+	if (c->bigram_buckets == 1) {
+		say_error("model key 'bigram_buckets' is 1; it must be 0 for none, or at least 2, as the last one is "
+			  "for tokens without one before");
+		return (-1);
+	}
+	if (c->bigram_prior != CONFIG_NO_PRIOR && c->vocab_size > CONFIG_PRIOR_VOCAB) {
+		say_error("model key 'bigram_prior' is counts; its table is square, so vocab_size must be at most %d, "
+			  "and it is %zu: set it to none",
+		    CONFIG_PRIOR_VOCAB, c->vocab_size);
+		return (-1);
+	}
+	if (c->xsa_layers > c->num_layers) {
+		say_error("model key 'xsa_layers' is %zu; it must be at most num_layers %zu", c->xsa_layers,
+		    c->num_layers);
+		return (-1);
+	}
+	if (c->rope_dims != CONFIG_NONE && (c->rope_dims % 2 != 0 || c->rope_dims > head_dim(c))) {
+		say_error("model key 'rope_dims' is %zu; it must be even and at most %zu, the width of a head",
+		    c->rope_dims, head_dim(c));
+		return (-1);
+	}
+	if (c->skip_gate && config_skips(c) == 0) {
+		say_error("model key 'skip_gate' is true; there are no skips with num_layers %zu and these "
+			  "encoder_layers: set it to false",
+		    c->num_layers);
+		return (-1);
+	}
+	return (0);
+}
+
 int
 config_check(const struct config *c)
 {
@@ -100,7 +167,7 @@ config_check(const struct config *c)
 		    c->encoder_layers, c->num_layers);
 		return (-1);
 	}
-	return (0);
+	return (check_levers(c));
 }
 
 size_t
@@ -112,13 +179,23 @@ config_kv_dim(const struct config *c)
 size_t
 config_mlp_dim(const struct config *c)
 {
-	return (c->model_dim * c->mlp_mult);
+	const size_t two_thirds = c->model_dim * c->mlp_mult / 12 * 8;
+
+	if (c->mlp_activation != CONFIG_SWIGLU)
+		return (c->model_dim * c->mlp_mult);
+	return (two_thirds > 8 ? two_thirds : 8);
 }
 
 size_t
 config_skips(const struct config *c)
 {
 	return (c->encoder_layers != CONFIG_NONE ? c->encoder_layers : c->num_layers / 2);
+}
+
+size_t
+config_turning(const struct config *c)
+{
+	return (c->rope_dims != CONFIG_NONE ? c->rope_dims : head_dim(c));
 }
 
 json_t *
@@ -147,18 +224,23 @@ take(const struct bind *row, struct config *c, const json_t *v)
 {
 	const char *wanted = row->type == BIND_FLAG ? "true or false" :
 	    row->type == BIND_REAL                  ? "a number" :
+	    row->type == BIND_SET                   ? "a list of layers, each above the one before" :
+	    row->type == BIND_WORD                  ? "one of the words that hg-spec(5) lists" :
 						      "an integer";
 
 	if (json_is_null(v) && is_none(rule_of(row))) {
 		bind_put(row, c, -1);
 		return (0);
 	}
-	if (json_is_null(v) || json_is_string(v) || bind_set(row, c, v) == -1) {
+	if (json_is_null(v) || json_is_string(v) != (row->type == BIND_WORD) || bind_set(row, c, v) == -1) {
 		say_error("model key '%s' must be %s", row->path, wanted);
 		return (-1);
 	}
 	/* Before a large number is cut to fit its field. */
-	return (row->type == BIND_FLAG || within(row, json_number_value(v)) ? 0 : -1);
+	return (row->type == BIND_FLAG || row->type == BIND_WORD || row->type == BIND_SET ||
+		    within(row, json_number_value(v)) ?
+		0 :
+		-1);
 }
 
 int

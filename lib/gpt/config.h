@@ -12,6 +12,10 @@
  * bear their public names.  A struct config is plain data; compare and copy it
  * field by field.
  */
+enum config_activation { CONFIG_RELU2, CONFIG_LEAKY_RELU2, CONFIG_SWIGLU };
+
+enum config_prior { CONFIG_NO_PRIOR, CONFIG_COUNTS };
+
 struct config {
 	size_t vocab_size;
 	size_t num_layers;
@@ -25,12 +29,25 @@ struct config {
 	double qk_gain_init;        /* of use at initialisation only */
 	double tied_embed_init_std; /* likewise */
 	size_t encoder_layers;      /* CONFIG_NONE: half of them */
+	enum config_activation mlp_activation;
+	int value_residual;
+	struct bind_set value_embed_layers;
+	int attn_gate;
+	int smear;
+	size_t bigram_buckets, bigram_dim; /* no buckets: no table of pairs */
+	enum config_prior bigram_prior;
+	uint64_t bigram_prior_tokens; /* of the training data, counted at most */
+	size_t xsa_layers;            /* the last ones */
+	int ln_scale;
+	size_t rope_dims; /* CONFIG_NONE: all of a head */
+	int skip_gate;
 };
 
 #define CONFIG_NONE SIZE_MAX /* a later key that is null */
 
 /* In an initialiser: the later keys whose default is not 0. */
-#define CONFIG_LATER .encoder_layers = CONFIG_NONE
+#define CONFIG_LATER \
+	.encoder_layers = CONFIG_NONE, .bigram_dim = 64, .bigram_prior_tokens = 10000000, .rope_dims = CONFIG_NONE
 
 #define CONFIG_NORM_EPS 1.1920928955078125e-07 /* of every RMS norm: 2^-23 */
 
@@ -52,6 +69,19 @@ int config_check(const struct config *c);
 size_t config_kv_dim(const struct config *c);
 size_t config_mlp_dim(const struct config *c);
 size_t config_skips(const struct config *c);
+
+/* Elements of a head that turn. */
+size_t config_turning(const struct config *c);
+
+/* Columns of its input that a gate looks at, of attention's output and of an embedding of values. */
+#define CONFIG_GATE_COLUMNS 12
+#define CONFIG_VALUE_COLUMNS 32
+
+/* Largest vocabulary with a prior from counts, whose table is square. */
+#define CONFIG_PRIOR_VOCAB 2048
+
+/* The token that begins a document. */
+#define CONFIG_BOS 1
 
 /**
  * config_to_json(c) / config_from_json(c, object):

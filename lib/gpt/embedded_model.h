@@ -5,7 +5,7 @@
 struct embedded_key {
 	const char *name;
 	double min, max; /* both allowed */
-	double value;    /* the default: a word's place; null is 0, and of a later key -1 */
+	double value;    /* the default: a word's place, a list's size; null is 0, and of a later key -1 */
 	int later;       /* came after 0.1: absent means default */
 };
 extern const struct embedded_key embedded_model[];

@@ -1,5 +1,6 @@
 #include <assert.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,9 @@ struct layer {
 	struct ops_buf *x;             /* its input; x[0] is x0 */
 	struct ops_buf *x1;            /* after attention */
 	struct ops_buf *q, *k, *v, *y; /* k and v are the cache when generating */
-	struct ops_buf *r;
+	struct ops_buf *r, *gate;      /* gate NULL without one */
+	struct ops_buf *raw;           /* values before they are mixed; v where they need not be kept */
+	struct ops_buf *cut, *dcut;    /* what gates look at, or NULL; dcut is of one layer at a time */
 	struct ops_buf *rq, *rk, *lse; /* NULL when no backward follows */
 };
 
@@ -30,13 +33,21 @@ struct model {
 	size_t made_count, made_room;
 	int starved; /* some buffer could not be made */
 
-	struct ops_buf **w, **g; /* by place in the tensor table; g only for training */
-	struct layer *layers;    /* num_layers + 1: the last holds only x, the final stream */
+	struct ops_buf **w,
+	    **gradients;    /* by place in the tensor table; gradients only for training, of what is trained */
+	struct ops_buf **g; /* those that there are */
+	size_t g_count;
+	struct layer *layers; /* num_layers + 1: the last holds only x, the final stream */
 	struct ops_buf *xm;
+	struct ops_buf *e;               /* context: embeddings by position */
+	struct ops_buf *pairs, *smeared; /* context: what stands before each token */
+	struct ops_buf *joined, *out; /* stream with a gated skip, gated output of attention: of one layer at a time */
+	int32_t *before, last;        /* on the host: room for pairs and smeared; the last id of the sequence */
 	struct ops_buf *inputs, *targets, *nats, *logits;
 	/* Backward */
 	struct ops_buf *dx, *dx0;
 	struct ops_buf *dq, *dk, *dv, *dy;
+	struct ops_buf *de, *down, *dfirst; /* of levers */
 };
 
 /* Buffers are made one by one, and a failure is noticed once, at the end. */
@@ -59,11 +70,52 @@ rows_of(const struct model *m)
 	return (m->max_batch * m->max_seq);
 }
 
-/* Products read all parameters but control tensors. */
+/* Products read all parameters but control tensors and tables that are looked up. */
 static enum ops_role
-role_of(enum params_group group)
+role_of(const struct params_tensor *t)
 {
-	return (group == PARAMS_SCALAR ? OPS_VECTOR : OPS_WEIGHT);
+	const int is_table = t->id == PARAMS_BIGRAM_EMBED || t->id == PARAMS_VALUE_EMBED || t->id == PARAMS_PRIOR;
+
+	return (is_table || t->group == PARAMS_SCALAR ? OPS_VECTOR : OPS_WEIGHT);
+}
+
+/* Which levers the model has, of a layer. */
+static int
+has_context(const struct config *c)
+{
+	return (c->bigram_buckets > 0 || c->smear);
+}
+
+static int
+has_value_table(const struct model *m, size_t layer)
+{
+	return (bind_set_has(&m->params->config.value_embed_layers, layer));
+}
+
+static int
+has_mixed_values(const struct model *m, size_t layer)
+{
+	return (m->params->config.value_residual && layer > 0);
+}
+
+static int
+has_own_removed(const struct model *m, size_t layer)
+{
+	const struct config *c = &m->params->config;
+
+	return (layer >= c->num_layers - c->xsa_layers);
+}
+
+/* Columns of its input that the gates of a layer look at. */
+static size_t
+cut_columns(const struct model *m, size_t layer)
+{
+	const struct config *c = &m->params->config;
+	const size_t columns = has_value_table(m, layer) ? CONFIG_VALUE_COLUMNS :
+	    c->attn_gate                                 ? CONFIG_GATE_COLUMNS :
+							   0;
+
+	return (columns < c->model_dim ? columns : c->model_dim);
 }
 
 static void
@@ -72,9 +124,9 @@ make_params(struct model *m)
 	for (size_t i = 0; i < m->params->count; i++) {
 		const struct params_tensor *t = &m->params->tensors[i];
 
-		m->w[i] = make(m, role_of(t->group), t->rows, t->cols);
-		if (m->use == MODEL_TRAIN)
-			m->g[i] = make(m, OPS_VECTOR, t->rows, t->cols);
+		m->w[i] = make(m, role_of(t), t->rows, t->cols);
+		if (m->use == MODEL_TRAIN && t->group != PARAMS_FROZEN)
+			m->g[m->g_count++] = m->gradients[i] = make(m, OPS_VECTOR, t->rows, t->cols);
 	}
 }
 
@@ -105,13 +157,24 @@ make_layers(struct model *m)
 			a->v = make(m, OPS_ACT, N, KD);
 			a->y = make(m, OPS_ACT, N, C);
 			a->r = make(m, OPS_ACT, N, F);
+			if (c->mlp_activation == CONFIG_SWIGLU)
+				a->gate = make(m, OPS_ACT, N, F);
+			if (cut_columns(m, l) > 0)
+				a->cut = make(m, OPS_STAT, N, cut_columns(m, l));
 		} else {
 			a->q = all[0].q;
 			a->k = m->use == MODEL_GENERATE ? make(m, OPS_ACT, N, KD) : all[0].k;
 			a->v = m->use == MODEL_GENERATE ? make(m, OPS_ACT, N, KD) : all[0].v;
 			a->y = all[0].y;
 			a->r = all[0].r;
+			a->gate = all[0].gate;
+			/* A layer's own number of columns, and values beside the first layer's, which stay. */
+			if (cut_columns(m, l) > 0)
+				a->cut = make(m, OPS_STAT, N, cut_columns(m, l));
+			if (m->use == MODEL_SCORE && has_mixed_values(m, l))
+				a->v = l == 1 ? make(m, OPS_ACT, N, KD) : all[1].v;
 		}
+		a->raw = m->use == MODEL_TRAIN && has_mixed_values(m, l) ? make(m, OPS_ACT, N, KD) : a->v;
 		if (m->use == MODEL_TRAIN) {
 			a->x1 = make(m, OPS_STREAM, N, C);
 			a->rq = make(m, OPS_STAT, N, H);
@@ -126,10 +189,30 @@ make_layers(struct model *m)
 				all[l + 1].x = stream != NULL ? stream : (stream = make(m, OPS_STREAM, N, C));
 		}
 	}
+	if (has_context(c))
+		m->e = make(m, OPS_STREAM, N, C);
+	if (c->bigram_buckets > 0)
+		m->pairs = make(m, OPS_IDS, N, 1);
+	if (c->smear)
+		m->smeared = make(m, OPS_IDS, N, 1);
+	if (c->skip_gate)
+		m->joined = make(m, OPS_STREAM, N, C);
+	if (c->attn_gate || c->xsa_layers > 0)
+		m->out = make(m, OPS_ACT, N, C);
 	m->inputs = make(m, OPS_IDS, N, 1);
 	m->targets = make(m, OPS_IDS, N, 1);
 	m->nats = make(m, OPS_STAT, N * m->max_passes, 1);
 	m->logits = make(m, OPS_STAT, 1, c->vocab_size);
+}
+
+/* A gradient of what the gates of a layer look at: that of an earlier layer of as many columns, or a new one. */
+static struct ops_buf *
+same_columns(struct model *m, size_t layer)
+{
+	for (size_t l = 0; l < layer; l++)
+		if (cut_columns(m, l) == cut_columns(m, layer))
+			return (m->layers[l].dcut);
+	return (make(m, OPS_STAT, rows_of(m), cut_columns(m, layer)));
 }
 
 static void
@@ -144,6 +227,35 @@ make_backward(struct model *m)
 	m->dk = make(m, OPS_ACT, N, KD);
 	m->dv = make(m, OPS_ACT, N, KD);
 	m->dy = make(m, OPS_ACT, N, C);
+	if (has_context(c))
+		m->de = make(m, OPS_STREAM, N, C);
+	if (c->xsa_layers > 0)
+		m->down = make(m, OPS_STREAM, N, KD);
+	if (c->value_residual)
+		m->dfirst = make(m, OPS_STREAM, N, KD);
+	for (size_t l = 0; l < c->num_layers; l++)
+		if (cut_columns(m, l) > 0)
+			m->layers[l].dcut = same_columns(m, l);
+}
+
+/* A lever that a backend has no operation for is refused here, and never left out. */
+static int
+check_backend(const struct ops *ops, const struct config *c)
+{
+	struct config usual;
+
+	config_default(&usual);
+	for (const char *const *key = ops->lacks; *key != NULL; key++) {
+		const struct bind *row = bind_find(config_keys, *key);
+
+		if (bind_number(row, c) == bind_number(row, &usual))
+			continue;
+		say_error("backend '%s' cannot compute model.%s: leave that key out, or set system.backend=cpu",
+		    ops->name, *key);
+		errno = EINVAL;
+		return (-1);
+	}
+	return (0);
 }
 
 struct model *
@@ -157,6 +269,9 @@ model_open(const struct model_args *args)
 			.num_heads = c->num_heads,
 			.num_kv_heads = c->num_kv_heads,
 			.mlp_dim = config_mlp_dim(c),
+			.mlp_gated = c->mlp_activation == CONFIG_SWIGLU,
+			.bigram_dim = c->bigram_buckets > 0 ? c->bigram_dim : 0,
+			.rope_dims = config_turning(c),
 			.max_rows = args->max_batch * args->max_seq,
 			.max_positions = args->max_seq,
 			.rope_base = c->rope_base,
@@ -192,15 +307,20 @@ model_open(const struct model_args *args)
 		errno = EINVAL;
 		goto err1;
 	}
+	if (check_backend(m->ops, c) != 0)
+		goto err1;
 	if ((m->params = params_new(c)) == NULL)
 		goto err1;
-	/* Two buffers a tensor, ten a layer, and the single ones. */
-	m->made_room = 2 * m->params->count + 10 * (c->num_layers + 1) + 16;
+	/* Two buffers a tensor, at most 16 a layer, and the single ones. */
+	m->made_room = 2 * m->params->count + 16 * (c->num_layers + 1) + 32;
 	m->made = calloc(m->made_room, sizeof(struct ops_buf *));
 	m->w = calloc(m->params->count, sizeof(struct ops_buf *));
 	m->g = calloc(m->params->count, sizeof(struct ops_buf *));
+	m->gradients = calloc(m->params->count, sizeof(struct ops_buf *));
+	m->before = calloc(args->max_batch * args->max_seq, sizeof(*m->before));
 	m->layers = calloc(c->num_layers + 1, sizeof(*m->layers));
-	if (m->made == NULL || m->w == NULL || m->g == NULL || m->layers == NULL)
+	if (m->made == NULL || m->w == NULL || m->g == NULL || m->gradients == NULL || m->before == NULL ||
+	    m->layers == NULL)
 		goto err2;
 	if ((m->ctx = m->ops->open(&open_args)) == NULL)
 		goto err1;
@@ -238,6 +358,8 @@ model_close(struct model *m)
 	if (m->ctx != NULL)
 		m->ops->close(m->ctx);
 	free(m->layers);
+	free(m->before);
+	free(m->gradients);
 	free(m->g);
 	free(m->w);
 	free(m->made);
@@ -299,7 +421,7 @@ struct ops_buf *
 model_gradient(const struct model *m, size_t i)
 {
 	assert(m->use == MODEL_TRAIN && i < m->params->count);
-	return (m->g[i]);
+	return (m->gradients[i]);
 }
 
 void
@@ -320,8 +442,14 @@ void
 model_get_grad(const struct model *m, float *g)
 {
 	assert(m->use == MODEL_TRAIN);
-	for (size_t i = 0; i < m->params->count; i++)
-		m->ops->download(m->ctx, m->g[i], 0, g + m->params->tensors[i].offset, m->params->tensors[i].n);
+	for (size_t i = 0; i < m->params->count; i++) {
+		const struct params_tensor *t = &m->params->tensors[i];
+
+		if (m->gradients[i] != NULL)
+			m->ops->download(m->ctx, m->gradients[i], 0, g + t->offset, t->n);
+		else
+			memset(g + t->offset, 0, t->n * sizeof(*g));
+	}
 }
 
 void
@@ -329,7 +457,7 @@ model_begin(struct model *m)
 {
 	m->ops->begin(m->ctx);
 	if (m->use == MODEL_TRAIN)
-		m->ops->zero(m->ctx, m->g, m->params->count);
+		m->ops->zero(m->ctx, m->g, m->g_count);
 }
 
 void
@@ -352,22 +480,35 @@ gradient(const struct model *m, size_t layer, enum params_id id)
 {
 	const size_t i = params_at(m->params, layer, id);
 
-	return (i != PARAMS_NONE ? m->g[i] : NULL);
+	return (i != PARAMS_NONE ? m->gradients[i] : NULL);
 }
 
-/* The four operations of a block, on the buffers of its layer. */
+/* The operations of a block, on the buffers of its layer; those of levers where there are any. */
 struct block {
+	int has_skip, has_values, has_output;
+	struct ops_skip skip;
+	struct ops_values values;
+	struct ops_output output;
 	struct ops_qkv qkv;
 	struct ops_attention attention;
 	struct ops_proj proj;
 	struct ops_mlp mlp;
 };
 
+static const enum ops_activation activations[] = {
+	[CONFIG_RELU2] = OPS_RELU2,
+	[CONFIG_LEAKY_RELU2] = OPS_LEAKY_RELU2,
+	[CONFIG_SWIGLU] = OPS_SWIGLU,
+};
+
 static struct block
 block_of(const struct model *m, size_t l)
 {
 	const size_t encoders = config_skips(&m->params->config);
+	const struct config *c = &m->params->config;
 	const struct layer *a = &m->layers[l];
+	const int has_output = c->attn_gate || has_own_removed(m, l);
+	const float norm_scale = c->ln_scale ? (float)(1 / sqrt((double)l + 1)) : 1;
 	struct ops_buf *skip = NULL;
 	size_t skip_row = 0;
 
@@ -377,26 +518,66 @@ block_of(const struct model *m, size_t l)
 		skip = m->layers[encoders - skip_row].x;
 	}
 	return ((struct block) {
-		.qkv = {
+		.has_skip = skip != NULL && c->skip_gate,
+		.has_values = has_value_table(m, l) || has_mixed_values(m, l),
+		.has_output = has_output,
+		.skip = {
 			.x = a->x, .skip = skip, .skip_row = skip_row,
-			.skip_w = skip != NULL ? weight(m, 0, PARAMS_SKIP_WEIGHTS) : NULL,
+			.w = weight(m, 0, PARAMS_SKIP_WEIGHTS), .gates = weight(m, 0, PARAMS_SKIP_GATES),
+			.out = m->joined,
+		},
+		.values = {
+			.raw = a->raw, .v = a->v, .ids = m->inputs, .cut = a->cut,
+			.table = weight(m, l, PARAMS_VALUE_EMBED), .gate = weight(m, l, PARAMS_VALUE_GATE),
+			.mix = weight(m, l, PARAMS_VALUE_MIX), .first = m->layers[0].v,
+		},
+		.output = {
+			.y = a->y, .v = has_own_removed(m, l) ? a->v : NULL, .gate = weight(m, l, PARAMS_ATTN_GATE),
+			.cut = a->cut, .out = m->out,
+		},
+		.qkv = {
+			.x = skip != NULL && c->skip_gate ? m->joined : a->x,
+			.skip = c->skip_gate ? NULL : skip, .skip_row = skip_row,
+			.skip_w = skip != NULL && !c->skip_gate ? weight(m, 0, PARAMS_SKIP_WEIGHTS) : NULL,
 			.x0 = m->layers[0].x, .mix = weight(m, l, PARAMS_RESID_MIX),
 			.wq = weight(m, l, PARAMS_C_Q), .wk = weight(m, l, PARAMS_C_K),
 			.wv = weight(m, l, PARAMS_C_V),
-			.xm = m->xm, .q = a->q, .k = a->k, .v = a->v, .rq = a->rq, .rk = a->rk,
+			.xm = m->xm, .q = a->q, .k = a->k, .v = a->raw, .rq = a->rq, .rk = a->rk,
+			.norm_scale = norm_scale, .cut = a->cut,
 		},
 		.attention = {
 			.q = a->q, .k = a->k, .v = a->v, .gain = weight(m, l, PARAMS_Q_GAIN),
 			.y = a->y, .lse = a->lse,
 		},
 		.proj = {
-			.xm = m->xm, .y = a->y, .wo = weight(m, l, PARAMS_PROJ),
+			.xm = m->xm, .y = has_output ? m->out : a->y, .wo = weight(m, l, PARAMS_PROJ),
 			.scale = weight(m, l, PARAMS_ATTN_SCALE), .x1 = a->x1,
 		},
 		.mlp = {
 			.x1 = a->x1, .wfc = weight(m, l, PARAMS_FC), .wproj = weight(m, l, PARAMS_MLP_PROJ),
 			.scale = weight(m, l, PARAMS_MLP_SCALE), .r = a->r, .x2 = m->layers[l + 1].x,
+			.activation = activations[m->params->config.mlp_activation],
+			.norm_scale = norm_scale, .wgate = weight(m, l, PARAMS_MLP_GATE), .gate = a->gate,
 		},
+	});
+}
+
+/* The embedding with what stands before. */
+static struct ops_context
+context_of(const struct model *m)
+{
+	return ((struct ops_context){
+	    .ids = m->inputs,
+	    .emb = weight(m, 0, PARAMS_TOK_EMB),
+	    .pairs = m->pairs,
+	    .table = weight(m, 0, PARAMS_BIGRAM_EMBED),
+	    .proj = weight(m, 0, PARAMS_BIGRAM_PROJ),
+	    .scale = weight(m, 0, PARAMS_BIGRAM_SCALE),
+	    .smeared = m->smeared,
+	    .gate = weight(m, 0, PARAMS_SMEAR_GATE),
+	    .lambda = weight(m, 0, PARAMS_SMEAR_LAMBDA),
+	    .e = m->e,
+	    .x0 = m->layers[0].x,
 	});
 }
 
@@ -406,12 +587,23 @@ forward(struct model *m, struct ops_rows rows)
 {
 	const struct ops *ops = m->ops;
 
-	ops->embed(m->ctx, rows, m->layers[0].x, m->inputs, weight(m, 0, PARAMS_TOK_EMB));
+	if (m->e != NULL) {
+		const struct ops_context context = context_of(m);
+
+		ops->context(m->ctx, rows, &context);
+	} else
+		ops->embed(m->ctx, rows, m->layers[0].x, m->inputs, weight(m, 0, PARAMS_TOK_EMB));
 	for (size_t l = 0; l < m->params->config.num_layers; l++) {
 		const struct block b = block_of(m, l);
 
+		if (b.has_skip)
+			ops->skip(m->ctx, rows, &b.skip);
 		ops->qkv(m->ctx, rows, &b.qkv);
+		if (b.has_values)
+			ops->values(m->ctx, rows, &b.values);
 		ops->attention(m->ctx, rows, &b.attention);
+		if (b.has_output)
+			ops->output(m->ctx, rows, &b.output);
 		ops->proj(m->ctx, rows, &b.proj);
 		ops->mlp(m->ctx, rows, &b.mlp);
 		progress_tick();
@@ -429,6 +621,69 @@ skip_gradient(const struct model *m, size_t layer)
 	return (m->layers[layer + 1].x);
 }
 
+static void
+output_grad(struct model *m, struct ops_rows rows, size_t l, const struct block *b)
+{
+	const struct ops_output_grad d = {
+		.dy = m->dy,
+		.dv = b->output.v != NULL ? m->down : NULL,
+		.dgate = gradient(m, l, PARAMS_ATTN_GATE),
+		.dcut = m->layers[l].dcut,
+	};
+
+	m->ops->output_grad(m->ctx, rows, &b->output, &d);
+}
+
+/* What reached a layer's values otherwise than by attention is added to it, and it passes back through the levers. */
+static void
+values_grad(struct model *m, struct ops_rows rows, size_t l, const struct block *b)
+{
+	const struct ops_values_grad d = {
+		.dv = m->dv,
+		.own = b->output.v != NULL ? m->down : NULL,
+		.later = l == 0 ? m->dfirst : NULL,
+		.dfirst = m->dfirst,
+		.dtable = gradient(m, l, PARAMS_VALUE_EMBED),
+		.dgate = gradient(m, l, PARAMS_VALUE_GATE),
+		.dcut = m->layers[l].dcut,
+		.dmix = gradient(m, l, PARAMS_VALUE_MIX),
+	};
+
+	if (b->has_values || d.own != NULL || d.later != NULL)
+		m->ops->values_grad(m->ctx, rows, &b->values, &d);
+}
+
+static void
+skip_grad(struct model *m, struct ops_rows rows, size_t l, const struct block *b)
+{
+	const struct ops_skip_grad d = {
+		.dx = m->dx,
+		.dskip = skip_gradient(m, l),
+		.dw = gradient(m, 0, PARAMS_SKIP_WEIGHTS),
+		.dgates = gradient(m, 0, PARAMS_SKIP_GATES),
+	};
+
+	m->ops->skip_grad(m->ctx, rows, &b->skip, &d);
+}
+
+static void
+context_grad(struct model *m, struct ops_rows rows)
+{
+	const struct ops_context a = context_of(m);
+	const struct ops_context_grad d = {
+		.dx0 = m->dx0,
+		.de = m->de,
+		.demb = gradient(m, 0, PARAMS_TOK_EMB),
+		.dtable = gradient(m, 0, PARAMS_BIGRAM_EMBED),
+		.dproj = gradient(m, 0, PARAMS_BIGRAM_PROJ),
+		.dscale = gradient(m, 0, PARAMS_BIGRAM_SCALE),
+		.dgate = gradient(m, 0, PARAMS_SMEAR_GATE),
+		.dlambda = gradient(m, 0, PARAMS_SMEAR_LAMBDA),
+	};
+
+	m->ops->context_grad(m->ctx, rows, &a, &d);
+}
+
 /* From the gradient of the final stream in m->dx to the gradients of all parameters. */
 static void
 backward(struct model *m, struct ops_rows rows)
@@ -437,6 +692,8 @@ backward(struct model *m, struct ops_rows rows)
 	const size_t encoders = config_skips(&m->params->config);
 
 	ops->zero(m->ctx, &m->dx0, 1);
+	if (m->dfirst != NULL)
+		ops->zero(m->ctx, &m->dfirst, 1);
 	for (size_t l = m->params->config.num_layers; l-- > 0;) {
 		const struct block b = block_of(m, l);
 		const struct ops_mlp_grad mlp = {
@@ -445,6 +702,7 @@ backward(struct model *m, struct ops_rows rows)
 			.dwfc = gradient(m, l, PARAMS_FC),
 			.dwproj = gradient(m, l, PARAMS_MLP_PROJ),
 			.dscale = gradient(m, l, PARAMS_MLP_SCALE),
+			.dwgate = gradient(m, l, PARAMS_MLP_GATE),
 		};
 		const struct ops_proj_grad proj = {
 			.dx1 = m->dx,
@@ -466,6 +724,7 @@ backward(struct model *m, struct ops_rows rows)
 			.dv = m->dv,
 			.dx = m->dx,
 			.dx0 = m->dx0,
+			.dcut = m->layers[l].dcut,
 			.dskip = b.qkv.skip != NULL ? skip_gradient(m, l) : NULL,
 			.dskip_w = b.qkv.skip != NULL ? gradient(m, 0, PARAMS_SKIP_WEIGHTS) : NULL,
 			.dmix = gradient(m, l, PARAMS_RESID_MIX),
@@ -478,13 +737,29 @@ backward(struct model *m, struct ops_rows rows)
 		if (is_pushed(m, l))
 			ops->add(m->ctx, rows, m->dx, skip_gradient(m, 2 * encoders - 1 - l));
 		ops->mlp_grad(m->ctx, rows, &b.mlp, &mlp);
+		if (m->layers[l].dcut != NULL)
+			ops->zero(m->ctx, &m->layers[l].dcut, 1);
+		/* What one layer at a time has room for is made again. */
+		if (b.has_output)
+			ops->output(m->ctx, rows, &b.output);
 		ops->proj_grad(m->ctx, rows, &b.proj, &proj);
+		if (b.has_output)
+			output_grad(m, rows, l, &b);
 		ops->attention_grad(m->ctx, rows, &b.attention, &attention);
+		values_grad(m, rows, l, &b);
+		if (b.has_skip)
+			ops->skip(m->ctx, rows, &b.skip);
 		ops->qkv_grad(m->ctx, rows, &b.qkv, &qkv);
+		if (b.has_skip)
+			skip_grad(m, rows, l, &b);
 		progress_tick();
 	}
 	/* The first layer's input is x0 itself. */
 	ops->add(m->ctx, rows, m->dx0, m->dx);
+	if (m->e != NULL) {
+		context_grad(m, rows);
+		return;
+	}
 	ops->embed_grad(m->ctx, rows, gradient(m, 0, PARAMS_TOK_EMB), m->dx0, m->inputs, weight(m, 0, PARAMS_TOK_EMB));
 }
 
@@ -503,6 +778,37 @@ check_ids(const struct model *m, const int32_t *ids, size_t n)
 	return (0);
 }
 
+/* The row of the table of pairs for a token and the one before it. */
+static int32_t
+pair_of(const struct config *c, int32_t id, int32_t before)
+{
+	const uint32_t hash = (UINT32_C(36313) * (uint32_t)id) ^ (UINT32_C(27191) * (uint32_t)before);
+
+	return ((int32_t)(hash % (uint32_t)(c->bigram_buckets - 1)));
+}
+
+/* Upload inputs, n of them in rows of T, and what levers want to know of the ids before them. */
+static void
+load_inputs(struct model *m, const int32_t *ids, size_t n, size_t T)
+{
+	const struct config *c = &m->params->config;
+
+	m->ops->upload(m->ctx, m->inputs, 0, ids, n);
+	for (size_t i = 0; m->pairs != NULL && i < n; i++) {
+		const int is_first = ids[i] == CONFIG_BOS || (i % T == 0 && m->position == 0);
+
+		m->before[i] = is_first ? (int32_t)c->bigram_buckets - 1 :
+					  pair_of(c, ids[i], i % T == 0 ? m->last : ids[i - 1]);
+	}
+	if (m->pairs != NULL)
+		m->ops->upload(m->ctx, m->pairs, 0, m->before, n);
+	for (size_t i = 0; m->smeared != NULL && i < n; i++)
+		m->before[i] = ids[i] != CONFIG_BOS && !(i % T == 0 && m->position == 0);
+	if (m->smeared != NULL)
+		m->ops->upload(m->ctx, m->smeared, 0, m->before, n);
+	m->last = ids[n - 1];
+}
+
 /* Check and upload a batch. */
 static int
 load(struct model *m, const struct model_batch *b, int with_targets)
@@ -512,10 +818,20 @@ load(struct model *m, const struct model_batch *b, int with_targets)
 	assert(b->B > 0 && b->T > 0 && n <= rows_of(m) && b->T <= m->max_seq && m->use != MODEL_GENERATE);
 	if (check_ids(m, b->inputs, n) != 0 || (with_targets && check_ids(m, b->targets, n) != 0))
 		return (-1);
-	m->ops->upload(m->ctx, m->inputs, 0, b->inputs, n);
+	load_inputs(m, b->inputs, n, b->T);
 	if (with_targets)
 		m->ops->upload(m->ctx, m->targets, 0, b->targets, n);
 	return (0);
+}
+
+static struct ops_prior
+prior_of(const struct model *m)
+{
+	return ((struct ops_prior){
+	    .table = weight(m, 0, PARAMS_PRIOR),
+	    .alpha = weight(m, 0, PARAMS_PRIOR_ALPHA),
+	    .ids = m->inputs,
+	});
 }
 
 static int
@@ -523,6 +839,7 @@ pass_over(struct model *m, const struct model_batch *batch, size_t pass, int wit
 {
 	const struct ops_rows rows = { batch->B, batch->T, 0 };
 	const size_t head = params_head(m->params);
+	const struct ops_prior prior = prior_of(m);
 	const struct ops_head a = {
 		.x = m->layers[m->params->config.num_layers].x,
 		.w = m->w[head],
@@ -530,8 +847,10 @@ pass_over(struct model *m, const struct model_batch *batch, size_t pass, int wit
 		.nats = m->nats,
 		.nats_at = pass * rows_of(m),
 		.dx = with_backward ? m->dx : NULL,
-		.dw = with_backward ? m->g[head] : NULL,
+		.dw = with_backward ? m->gradients[head] : NULL,
 		.grad_scale = grad_scale,
+		.prior = prior.table != NULL ? &prior : NULL,
+		.dalpha = with_backward ? gradient(m, 0, PARAMS_PRIOR_ALPHA) : NULL,
 	};
 
 	assert(pass < m->max_passes);
@@ -570,8 +889,10 @@ row_logits(struct model *m, size_t n, float *logits)
 {
 	const size_t V = m->params->config.vocab_size;
 	const struct ops_buf *final = m->layers[m->params->config.num_layers].x;
+	const struct ops_prior prior = prior_of(m);
 
-	m->ops->logits(m->ctx, m->logits, final, n, 1, m->w[params_head(m->params)]);
+	m->ops->logits(m->ctx, m->logits, final, n, 1, m->w[params_head(m->params)],
+	    prior.table != NULL ? &prior : NULL);
 	m->ops->download(m->ctx, m->logits, 0, logits, V);
 }
 
@@ -601,7 +922,7 @@ model_extend(struct model *m, const int32_t *ids, size_t n, float *logits)
 	}
 	if (check_ids(m, ids, n) != 0)
 		return (-1);
-	m->ops->upload(m->ctx, m->inputs, 0, ids, n);
+	load_inputs(m, ids, n, n);
 	m->ops->begin(m->ctx);
 	forward(m, rows);
 	row_logits(m, n - 1, logits);

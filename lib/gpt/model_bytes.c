@@ -9,9 +9,10 @@ parameter_elements(const struct config *c, int training)
 	uint64_t sum = 0;
 
 	for (enum params_group g = 0; g < PARAMS_GROUPS; g++) {
-		uint64_t times = 1 + training;
+		const uint64_t trained = training && g != PARAMS_FROZEN;
+		uint64_t times = 1 + trained;
 
-		if (g != PARAMS_SCALAR)
+		if (g == PARAMS_MATRIX || g == PARAMS_EMBED || g == PARAMS_HEAD)
 			times += 1 + training;
 		for (enum params_state s = 0; training && s < PARAMS_STATES; s++)
 			times += s != PARAMS_NEURON && params_state(g, s) != NULL; /* a number a row: nothing */
@@ -20,25 +21,39 @@ parameter_elements(const struct config *c, int training)
 	return (sum);
 }
 
+static int
+has_values(const struct config *c)
+{
+	for (size_t l = 0; l < c->num_layers; l++)
+		if (bind_set_has(&c->value_embed_layers, l))
+			return (1);
+	return (0);
+}
+
 uint64_t
 model_bytes(const struct model_args *args)
 {
 	const struct config *c = args->config;
 	const uint64_t C = c->model_dim, H = c->num_heads, K = c->num_kv_heads, L = c->num_layers;
 	const uint64_t KD = config_kv_dim(c), F = config_mlp_dim(c), S = config_skips(c);
-	const uint64_t attention = 2 * C + 2 * KD + F; /* q, y, k, v, r */
+	const uint64_t gates = c->mlp_activation == CONFIG_SWIGLU ? F : 0;
+	const uint64_t attention = 2 * C + 2 * KD + F + gates; /* q, y, k, v, r and its gate */
+	/* Values before they are mixed and the gates' inputs, and streams that single levers need. */
+	const uint64_t kept = (c->value_residual ? KD : 0) + (c->attn_gate || has_values(c) ? 32 : 0);
+	const uint64_t streams = (c->bigram_buckets > 0 || c->smear ? 2 * C : 0) + (c->skip_gate ? C : 0) +
+	    (c->attn_gate || c->xsa_layers > 0 ? C : 0) + (c->value_residual || c->xsa_layers > 0 ? 2 * KD : 0);
 	uint64_t row, state = parameter_elements(c, args->use == MODEL_TRAIN);
 
 	switch (args->use) {
 	case MODEL_TRAIN:
-		row = L * (2 * C + attention + 2 * H + K) + 4 * C + 2 * (C + KD) + args->max_passes;
+		row = L * (2 * C + attention + 2 * H + K + kept) + 4 * C + 2 * (C + KD) + streams + args->max_passes;
 		state += 4 * C * F; /* Newton-Schulz */
 		break;
 	case MODEL_GENERATE:
-		row = (3 + S) * C + attention + L * 2 * KD;
+		row = (3 + S) * C + attention + L * 2 * KD + kept + streams;
 		break;
 	default:
-		row = (3 + S) * C + attention;
+		row = (3 + S) * C + attention + kept + streams;
 		break;
 	}
 	return (4 * (state + row * args->max_batch * args->max_seq + 16 * c->vocab_size));

@@ -11,7 +11,7 @@
  * float64) is the specification: every other backend is compared with it.
  *
  * Letters: B sequences, T positions, N = B*T rows, C model_dim, H query heads,
- * K key/value heads, D = C/H head width, F = mlp_mult*C, V vocabulary.
+ * K key/value heads, D = C/H head width, F width of the MLP, V vocabulary.
  * A weight (out, in) maps a row x of `in` to x * w^T, as in the public model.
  * All matrices are row-major.  This header names no type of any device.
  *
@@ -47,6 +47,9 @@ struct ops_geometry {
 	size_t num_heads;     /* H */
 	size_t num_kv_heads;  /* K; divides H */
 	size_t mlp_dim;       /* F */
+	int mlp_gated;        /* some mlp is OPS_SWIGLU */
+	size_t bigram_dim;    /* width of the table of pairs, 0 without one */
+	size_t rope_dims;     /* elements of a head that turn, from the first on; 0: all */
 	size_t max_rows;      /* largest N of any call */
 	size_t max_positions; /* largest position + 1: length of the RoPE tables */
 	double rope_base;
@@ -78,7 +81,7 @@ struct ops_rows {
  * One block's first half: mix, norm, products, head norm, RoPE.
  *   u  = x + skip_w * skip          (skip == NULL: u = x)
  *   xm = mix[0] * u + mix[1] * x0
- *   h  = rms(xm)
+ *   h  = norm_scale * rms(xm)
  *   q  = rope(rms_head(h wq^T)), k = rope(rms_head(h wk^T)), v = h wv^T
  * The q gain is not applied here; attention applies it.  rq and rk are NULL
  * when no backward follows.
@@ -95,6 +98,8 @@ struct ops_qkv {
 	struct ops_buf *q;       /* ACT (N, C) */
 	struct ops_buf *k, *v;   /* ACT (N, K*D), or (max_positions, K*D) as a cache */
 	struct ops_buf *rq, *rk; /* STAT (N, H), (N, K): reciprocal rms of each head before rotation; or NULL */
+	float norm_scale;
+	struct ops_buf *cut; /* STAT (N, any number up to C), out: the first columns of h; or NULL */
 };
 
 /**
@@ -109,6 +114,105 @@ struct ops_qkv_grad {
 	struct ops_buf *dx, *dskip, *dx0; /* STREAM (N, C) */
 	struct ops_buf *dskip_w, *dmix;   /* VECTOR */
 	struct ops_buf *dwq, *dwk, *dwv;  /* WEIGHT-shaped gradients, role VECTOR */
+	const struct ops_buf *dcut;       /* STAT, as cut: the gradient that reaches h there; or NULL */
+};
+
+/**
+ * What attention reads for values, in place of raw = h wv^T:
+ *   u = raw + 2 sigmoid(<gate[kv head], cut>) * table[ids]   (table NULL: u = raw)
+ *   v = mix[0] * u + mix[1] * first                          (mix NULL: v = u)
+ * gate reads as many columns of cut as it has.  Rows of raw, v and first are by position, as in qkv.
+ */
+struct ops_values {
+	const struct ops_buf *raw;   /* ACT (N, K*D); may be v's buffer where mix is NULL or no backward follows */
+	const struct ops_buf *ids;   /* IDS (N) */
+	const struct ops_buf *table; /* VECTOR (V, K*D) or NULL */
+	const struct ops_buf *gate;  /* VECTOR (K, columns) */
+	const struct ops_buf *cut;   /* STAT (N, columns or more) */
+	const struct ops_buf *mix;   /* VECTOR (2) or NULL */
+	const struct ops_buf *first; /* ACT (N, K*D): v of the first layer */
+	struct ops_buf *v;           /* ACT (N, K*D) */
+};
+
+/* In: dv, to which own and later are added first.  Out: dv becomes the gradient of raw; the others accumulated. */
+struct ops_values_grad {
+	struct ops_buf *dv;                /* ACT (N, K*D) */
+	const struct ops_buf *own, *later; /* STREAM (N, K*D) or NULL: what else reached v */
+	struct ops_buf *dfirst;            /* STREAM (N, K*D) */
+	struct ops_buf *dtable, *dgate;    /* VECTOR */
+	struct ops_buf *dcut;              /* STAT */
+	struct ops_buf *dmix;              /* VECTOR (2) */
+};
+
+/**
+ * What proj reads, in place of attention's y, head by head:
+ *   z   = y - (<y, v> / max(<v, v>, 1e-12)) v                (v NULL: z = y), v the row's own of its kv head
+ *   out = 2 sigmoid(<gate[head], cut>) * z                   (gate NULL: out = z)
+ */
+struct ops_output {
+	const struct ops_buf *y;    /* ACT (N, C) */
+	const struct ops_buf *v;    /* ACT (N, K*D), rows by position; or NULL */
+	const struct ops_buf *gate; /* VECTOR (H, columns) or NULL */
+	const struct ops_buf *cut;  /* STAT (N, columns or more) */
+	struct ops_buf *out;        /* ACT (N, C) */
+};
+
+/* In: dy, the gradient of out.  Out: dy becomes that of y; dv overwritten; dgate and dcut accumulated. */
+struct ops_output_grad {
+	struct ops_buf *dy;    /* ACT (N, C) */
+	struct ops_buf *dv;    /* STREAM (N, K*D) */
+	struct ops_buf *dgate; /* VECTOR */
+	struct ops_buf *dcut;  /* STAT */
+};
+
+/**
+ * The embedding with what the tokens before add:
+ *   e[n] = emb[ids[n]] + scale * table[pairs[n]] proj^T             (table NULL: no second term)
+ *   s[n] = e[n] + smeared[n] * lambda * sigmoid(<gate, e[n]>) * e[n-1]  (smeared NULL: s = e)
+ *   x0   = rms(s)
+ * gate reads as many columns of e as it has.  Rows of e are by position: with pos0 > 0 row pos0-1 stands there.
+ */
+struct ops_context {
+	const struct ops_buf *ids;     /* IDS (N) */
+	const struct ops_buf *emb;     /* WEIGHT (V, C) */
+	const struct ops_buf *pairs;   /* IDS (N), below the rows of table */
+	const struct ops_buf *table;   /* VECTOR (any, bigram_dim) or NULL */
+	const struct ops_buf *proj;    /* WEIGHT (C, bigram_dim) */
+	const struct ops_buf *scale;   /* VECTOR (1) */
+	const struct ops_buf *smeared; /* IDS (N), 0 or 1, 0 where a sequence begins; or NULL */
+	const struct ops_buf *gate;    /* VECTOR (columns) */
+	const struct ops_buf *lambda;  /* VECTOR (1) */
+	struct ops_buf *e;             /* STREAM (N, C): kept for backward */
+	struct ops_buf *x0;            /* STREAM (N, C) */
+};
+
+/* In: dx0, which is used as scratch.  Out: de overwritten; the others accumulated. */
+struct ops_context_grad {
+	struct ops_buf *dx0, *de;                /* STREAM (N, C) */
+	struct ops_buf *demb;                    /* VECTOR, WEIGHT-shaped */
+	struct ops_buf *dtable, *dproj, *dscale; /* VECTOR */
+	struct ops_buf *dgate, *dlambda;         /* VECTOR */
+};
+
+/* out = g x + (1 - g) w skip by columns, where w and g = sigmoid of gates are their rows skip_row. */
+struct ops_skip {
+	const struct ops_buf *x, *skip;  /* STREAM (N, C) */
+	const struct ops_buf *w, *gates; /* VECTOR (S, C) */
+	size_t skip_row;
+	struct ops_buf *out; /* STREAM (N, C) */
+};
+
+/* In: dx, the gradient of out.  Out: dx becomes that of x; dskip overwritten; dw, dgates accumulated. */
+struct ops_skip_grad {
+	struct ops_buf *dx, *dskip;  /* STREAM (N, C) */
+	struct ops_buf *dw, *dgates; /* VECTOR (S, C) */
+};
+
+/* What is added to logits before the softcap: alpha * table[ids]. */
+struct ops_prior {
+	const struct ops_buf *table; /* VECTOR (V, V) */
+	const struct ops_buf *alpha; /* VECTOR (1) */
+	const struct ops_buf *ids;   /* IDS, by the rows of x */
 };
 
 /**
@@ -152,7 +256,16 @@ struct ops_proj_grad {
 	struct ops_buf *dscale;    /* VECTOR (C) */
 };
 
-/* r = max(0, rms(x1) wfc^T);  x2 = x1 + scale * (r^2 wproj^T). */
+enum ops_activation {
+	OPS_RELU2,       /* max(0, r)^2 */
+	OPS_LEAKY_RELU2, /* (r > 0 ? r : r / 2)^2 */
+	OPS_SWIGLU       /* silu(gate) * r, where silu(z) = z / (1 + exp(-z)) */
+};
+
+/*
+ * h = norm_scale * rms(x1), r = h wfc^T, gate = h wgate^T;  x2 = x1 + scale * (activation(r, gate) wproj^T).
+ * What is kept for backward of OPS_RELU2 is max(0, r), and of the others r itself.
+ */
 struct ops_mlp {
 	const struct ops_buf *x1;    /* STREAM (N, C) */
 	const struct ops_buf *wfc;   /* WEIGHT (F, C) */
@@ -160,6 +273,10 @@ struct ops_mlp {
 	const struct ops_buf *scale; /* VECTOR (C) */
 	struct ops_buf *r;           /* ACT (N, F): kept for backward */
 	struct ops_buf *x2;          /* STREAM (N, C) */
+	enum ops_activation activation;
+	float norm_scale;
+	const struct ops_buf *wgate; /* OPS_SWIGLU: WEIGHT (F, C) */
+	struct ops_buf *gate;        /* OPS_SWIGLU: ACT (N, F), kept for backward */
 };
 
 /* In: dx2. Out: dx1 overwritten (residual included; may be dx2's buffer); dwfc, dwproj, dscale accumulated. */
@@ -168,10 +285,11 @@ struct ops_mlp_grad {
 	struct ops_buf *dx1;           /* STREAM (N, C) */
 	struct ops_buf *dwfc, *dwproj; /* VECTOR, WEIGHT-shaped */
 	struct ops_buf *dscale;        /* VECTOR (C) */
+	struct ops_buf *dwgate;        /* OPS_SWIGLU: VECTOR, WEIGHT-shaped; accumulated */
 };
 
 /**
- * Head and loss: z = softcap * tanh(rms(x) w^T / softcap);
+ * Head and loss: z = softcap * tanh((rms(x) w^T + prior) / softcap), prior NULL: none;
  * nats[n] = -log softmax(z[n])[targets[n]].
  * With dx: dx is overwritten with the gradient of grad_scale * sum(nats) with
  * respect to x, and dw is accumulated; without, only nats is written.
@@ -186,6 +304,8 @@ struct ops_head {
 	struct ops_buf *dx; /* STREAM (N, C) or NULL */
 	struct ops_buf *dw; /* VECTOR, WEIGHT-shaped, or NULL */
 	float grad_scale;
+	const struct ops_prior *prior;
+	struct ops_buf *dalpha; /* VECTOR (1), accumulated */
 };
 
 /* One parameter as Muon updates it. */
@@ -255,6 +375,7 @@ struct ops_adam_law {
 struct ops {
 	const char *name;             /* "ref", "cpu", "cuda" */
 	const char *const *isa_names; /* NULL-terminated; fastest first; "auto" picks the first that runs here */
+	const char *const *lacks;     /* keys of the model that it can compute at their default only; ends with NULL */
 
 	/**
 	 * open(args): Owns: the caller closes.  Errors: NULL after saying why; errno ENOMEM, ENODEV (a device or
@@ -315,11 +436,25 @@ struct ops {
 	void (*mlp_grad)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a,
 	    const struct ops_mlp_grad *d);
 	void (*head)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a);
-	/* Capped logits of rows first..first+count-1 of x: STAT (count, V). */
+	/* Capped logits of rows first..first+count-1 of x, with their prior or NULL: STAT (count, V). */
 	void (*logits)(struct ops_ctx *ctx, struct ops_buf *out, const struct ops_buf *x, size_t first, size_t count,
-	    const struct ops_buf *w);
+	    const struct ops_buf *w, const struct ops_prior *prior);
 	/* dst += src, STREAM (N, C): gradients that meet at a skip. */
 	void (*add)(struct ops_ctx *ctx, struct ops_rows rows, struct ops_buf *dst, const struct ops_buf *src);
+
+	/* For single levers of the model. */
+	void (*context)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_context *a);
+	void (*context_grad)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_context *a,
+	    const struct ops_context_grad *d);
+	void (*values)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_values *a);
+	void (*values_grad)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_values *a,
+	    const struct ops_values_grad *d);
+	void (*output)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_output *a);
+	void (*output_grad)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_output *a,
+	    const struct ops_output_grad *d);
+	void (*skip)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_skip *a);
+	void (*skip_grad)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_skip *a,
+	    const struct ops_skip_grad *d);
 
 	/* Sum of squares over gradients, in a fixed order; waits. */
 	double (*sumsq)(struct ops_ctx *ctx, const struct ops_buf *const *bufs, const size_t *n, size_t count);

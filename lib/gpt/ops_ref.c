@@ -28,12 +28,12 @@ struct ops_buf {
 
 struct ops_ctx {
 	struct ops_geometry g;
-	size_t head_dim;
-	double *cosine, *sine; /* (max_positions, head_dim / 2) */
-	double *row[6];        /* scratch rows, each as long as the longest row of the model or of attention scores */
-	double *ns_x, *ns_y;   /* Newton-Schulz: the matrix and its successor */
-	double *ns_a, *ns_b;   /* Newton-Schulz: square, of the shorter side */
-	int held;              /* a loss since begin was not finite: no updates */
+	size_t head_dim, turning; /* of which so many elements turn */
+	double *cosine, *sine;    /* (max_positions, turning / 2) */
+	double *row[8];      /* scratch rows, each as long as the longest row of the model or of attention scores */
+	double *ns_x, *ns_y; /* Newton-Schulz: the matrix and its successor */
+	double *ns_a, *ns_b; /* Newton-Schulz: square, of the shorter side */
+	int held;            /* a loss since begin was not finite: no updates */
 };
 
 static const double *
@@ -94,6 +94,19 @@ matvec_dw(double *dw, const double *dout, const double *x, size_t rows, size_t c
 	progress_tick();
 }
 
+static double
+sigmoid(double z)
+{
+	return (1 / (1 + exp(-z)));
+}
+
+static void
+scale_row(double *x, double s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		x[i] *= s;
+}
+
 /* out = x / rms(x); returns the reciprocal rms.  out may be x. */
 static double
 rms(double *out, const double *x, size_t n, double eps)
@@ -119,7 +132,7 @@ rms_dx(double *dx, const double *dy, const double *y, double r, size_t n)
 static void
 rotate(const struct ops_ctx *ctx, double *x, size_t position, int back)
 {
-	const size_t half = ctx->head_dim / 2;
+	const size_t half = ctx->turning / 2;
 	const double *c = ctx->cosine + position * half;
 	const double *s = ctx->sine + position * half;
 
@@ -206,8 +219,9 @@ static struct ops_ctx *
 ref_open(const struct ops_open_args *args)
 {
 	const struct ops_geometry *g = &args->geometry;
-	const size_t half = g->model_dim / g->num_heads / 2;
-	const size_t longest = largest(largest(g->model_dim, g->mlp_dim), largest(g->vocab_size, g->max_positions));
+	const size_t head_dim = g->model_dim / g->num_heads, half = (g->rope_dims != 0 ? g->rope_dims : head_dim) / 2;
+	const size_t side = largest(largest(g->model_dim, g->mlp_dim), g->bigram_dim);
+	const size_t longest = largest(side, largest(g->vocab_size, g->max_positions));
 	struct ops_ctx *ctx;
 	int failed = 0;
 
@@ -224,14 +238,15 @@ ref_open(const struct ops_open_args *args)
 	if ((ctx = calloc(1, sizeof(*ctx))) == NULL)
 		goto err0;
 	ctx->g = *g;
-	ctx->head_dim = 2 * half;
+	ctx->head_dim = head_dim;
+	ctx->turning = 2 * half;
 	ctx->cosine = doubles(g->max_positions * half, &failed);
 	ctx->sine = doubles(g->max_positions * half, &failed);
 	for (size_t i = 0; i < sizeof(ctx->row) / sizeof(ctx->row[0]); i++)
 		ctx->row[i] = doubles(longest, &failed);
 	if (args->training) {
-		ctx->ns_x = doubles(g->model_dim * largest(g->model_dim, g->mlp_dim), &failed);
-		ctx->ns_y = doubles(g->model_dim * largest(g->model_dim, g->mlp_dim), &failed);
+		ctx->ns_x = doubles(g->model_dim * side, &failed);
+		ctx->ns_y = doubles(g->model_dim * side, &failed);
 		ctx->ns_a = doubles(g->model_dim * g->model_dim, &failed);
 		ctx->ns_b = doubles(g->model_dim * g->model_dim, &failed);
 	}
@@ -384,6 +399,9 @@ ref_qkv(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a)
 
 		mix_row(ctx, a, n, u, xm);
 		rms(h, xm, C, ctx->g.norm_eps);
+		scale_row(h, a->norm_scale, C);
+		for (size_t c = 0; a->cut != NULL && c < a->cut->cols; c++)
+			at_out(a->cut, n, a->cut->cols)[c] = h[c];
 		matvec(q, at(a->wq, 0, C), h, C, C);
 		matvec(k, at(a->wk, 0, C), h, KD, C);
 		matvec(v, at(a->wv, 0, C), h, KD, C);
@@ -427,6 +445,7 @@ ref_qkv_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a,
 
 		mix_row(ctx, a, n, u, h);
 		r = rms(h, h, C, ctx->g.norm_eps);
+		scale_row(h, a->norm_scale, C);
 		memset(dh, 0, C * sizeof(*dh));
 
 		heads_dx(ctx, dproduct, at(d->dq, n, C), at(a->q, n, C), H, position, at(a->rq, n, H));
@@ -440,6 +459,10 @@ ref_qkv_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a,
 		matvec_dw(at_out(d->dwv, 0, C), at(d->dv, n, KD), h, KD, C);
 		matvec_dx(dh, at(a->wv, 0, C), at(d->dv, n, KD), KD, C);
 
+		for (size_t c = 0; d->dcut != NULL && c < d->dcut->cols; c++)
+			dh[c] += at(d->dcut, n, d->dcut->cols)[c];
+		scale_row(dh, a->norm_scale, C);
+		scale_row(h, 1 / (double)a->norm_scale, C);
 		rms_dx(dxm, dh, h, r, C);
 		for (size_t c = 0; c < C; c++) {
 			const double g = dxm[c];
@@ -591,6 +614,40 @@ ref_proj_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_proj *
 	}
 }
 
+/* What the activation makes of a product and its gate. */
+static double
+activate(enum ops_activation activation, double r, double gate)
+{
+	switch (activation) {
+	case OPS_RELU2:
+		return (r < 0 ? 0 : r * r); /* a NaN stays one */
+	case OPS_LEAKY_RELU2:
+		return (r < 0 ? r * r / 4 : r * r);
+	default:
+		return (gate * sigmoid(gate) * r);
+	}
+}
+
+/* And its slopes along both. */
+static void
+slopes(enum ops_activation activation, double r, double gate, double *along_r, double *along_gate)
+{
+	const double s = sigmoid(gate);
+
+	*along_gate = 0;
+	switch (activation) {
+	case OPS_RELU2:
+		*along_r = r < 0 ? 0 : 2 * r;
+		break;
+	case OPS_LEAKY_RELU2:
+		*along_r = r < 0 ? r / 2 : 2 * r;
+		break;
+	default:
+		*along_r = gate * s;
+		*along_gate = r * s * (1 + gate * (1 - s));
+	}
+}
+
 static void
 ref_mlp(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a)
 {
@@ -603,10 +660,15 @@ ref_mlp(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a)
 		double *r = at_out(a->r, n, F), *x2 = at_out(a->x2, n, C);
 
 		rms(h, x1, C, ctx->g.norm_eps);
+		scale_row(h, a->norm_scale, C);
 		matvec(r, at(a->wfc, 0, C), h, F, C);
+		if (a->activation == OPS_SWIGLU)
+			matvec(at_out(a->gate, n, F), at(a->wgate, 0, C), h, F, C);
 		for (size_t f = 0; f < F; f++) {
-			r[f] = r[f] < 0 ? 0 : r[f]; /* a NaN stays one */
-			squared[f] = r[f] * r[f];
+			squared[f] = activate(a->activation, r[f],
+			    a->activation == OPS_SWIGLU ? at(a->gate, n, F)[f] : 0);
+			if (a->activation == OPS_RELU2)
+				r[f] = r[f] < 0 ? 0 : r[f];
 		}
 		matvec(out, at(a->wproj, 0, F), squared, C, F);
 		for (size_t c = 0; c < C; c++)
@@ -620,15 +682,17 @@ ref_mlp_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a,
 	const size_t C = ctx->g.model_dim, F = ctx->g.mlp_dim;
 	const double *scale = at(a->scale, 0, C);
 	double *h = ctx->row[0], *squared = ctx->row[1], *out = ctx->row[2];
-	double *dout = ctx->row[3], *dr = ctx->row[4], *dh = ctx->row[5];
+	double *dout = ctx->row[3], *dr = ctx->row[4], *dh = ctx->row[5], *dgate = ctx->row[6];
 
 	for (size_t n = 0; n < rows.B * rows.T; n++) {
 		const double *dx2 = at(d->dx2, n, C), *r = at(a->r, n, F);
+		const double *gate = a->activation == OPS_SWIGLU ? at(a->gate, n, F) : NULL;
 		double *dx1 = at_out(d->dx1, n, C);
 		const double reciprocal = rms(h, at(a->x1, n, C), C, ctx->g.norm_eps);
 
+		scale_row(h, a->norm_scale, C);
 		for (size_t f = 0; f < F; f++)
-			squared[f] = r[f] * r[f];
+			squared[f] = activate(a->activation, r[f], gate != NULL ? gate[f] : 0);
 		matvec(out, at(a->wproj, 0, F), squared, C, F);
 		for (size_t c = 0; c < C; c++) {
 			dout[c] = dx2[c] * scale[c];
@@ -637,25 +701,40 @@ ref_mlp_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a,
 		matvec_dw(at_out(d->dwproj, 0, F), dout, squared, C, F);
 		memset(dr, 0, F * sizeof(*dr));
 		matvec_dx(dr, at(a->wproj, 0, F), dout, C, F);
-		for (size_t f = 0; f < F; f++)
-			dr[f] *= 2 * r[f];
+		for (size_t f = 0; f < F; f++) {
+			const double da = dr[f];
+			double along_r, along_gate;
+
+			slopes(a->activation, r[f], gate != NULL ? gate[f] : 0, &along_r, &along_gate);
+			dr[f] = da * along_r;
+			dgate[f] = da * along_gate;
+		}
 		matvec_dw(at_out(d->dwfc, 0, C), dr, h, F, C);
 		memset(dh, 0, C * sizeof(*dh));
 		matvec_dx(dh, at(a->wfc, 0, C), dr, F, C);
+		if (gate != NULL) {
+			matvec_dw(at_out(d->dwgate, 0, C), dgate, h, F, C);
+			matvec_dx(dh, at(a->wgate, 0, C), dgate, F, C);
+		}
 		memmove(dx1, dx2, C * sizeof(*dx1));
+		scale_row(dh, a->norm_scale, C);
+		scale_row(h, 1 / (double)a->norm_scale, C);
 		rms_dx(dx1, dh, h, reciprocal, C);
 	}
 }
 
-/* Capped logits of one row: h is its norm, z (V); returns the reciprocal rms. */
+/* Capped logits of row n: h is its norm, z (V); returns the reciprocal rms. */
 static double
-logits_row(const struct ops_ctx *ctx, const double *x, const double *w, double *h, double *z)
+logits_row(const struct ops_ctx *ctx, const double *x, const double *w, const struct ops_prior *prior, size_t n,
+    double *h, double *z)
 {
 	const size_t C = ctx->g.model_dim, V = ctx->g.vocab_size;
 	const double cap = ctx->g.logit_softcap;
 	const double r = rms(h, x, C, ctx->g.norm_eps);
 
 	matvec(z, w, h, V, C);
+	if (prior != NULL)
+		axpy(z, prior->alpha->f[0], at(prior->table, (size_t)prior->ids->i[n], V), V);
 	for (size_t v = 0; v < V; v++)
 		z[v] = cap * tanh(z[v] / cap);
 	return (r);
@@ -663,12 +742,12 @@ logits_row(const struct ops_ctx *ctx, const double *x, const double *w, double *
 
 static void
 ref_logits(struct ops_ctx *ctx, struct ops_buf *out, const struct ops_buf *x, size_t first, size_t count,
-    const struct ops_buf *w)
+    const struct ops_buf *w, const struct ops_prior *prior)
 {
 	const size_t C = ctx->g.model_dim, V = ctx->g.vocab_size;
 
 	for (size_t i = 0; i < count; i++)
-		logits_row(ctx, at(x, first + i, C), at(w, 0, C), ctx->row[0], at_out(out, i, V));
+		logits_row(ctx, at(x, first + i, C), at(w, 0, C), prior, first + i, ctx->row[0], at_out(out, i, V));
 }
 
 static void
@@ -681,7 +760,7 @@ ref_head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a)
 
 	for (size_t n = 0; n < rows.B * rows.T; n++) {
 		const size_t target = (size_t)a->targets->i[n];
-		const double r = logits_row(ctx, at(a->x, n, C), w, h, z);
+		const double r = logits_row(ctx, at(a->x, n, C), w, a->prior, n, h, z);
 		double max = -INFINITY, sum = 0, lse;
 
 		assert(target < V);
@@ -699,6 +778,8 @@ ref_head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a)
 
 			dz[v] = a->grad_scale * p * (1.0 - z[v] / cap * (z[v] / cap));
 		}
+		if (a->prior != NULL)
+			a->dalpha->f[0] += dot(dz, at(a->prior->table, (size_t)a->prior->ids->i[n], V), V);
 		matvec_dw(at_out(a->dw, 0, C), dz, h, V, C);
 		memset(dh, 0, C * sizeof(*dh));
 		matvec_dx(dh, w, dz, V, C);
@@ -713,6 +794,248 @@ ref_add(struct ops_ctx *ctx, struct ops_rows rows, struct ops_buf *dst, const st
 	const size_t C = ctx->g.model_dim, N = rows.B * rows.T;
 
 	axpy(at_out(dst, 0, C), 1.0, at(src, 0, C), N * C);
+}
+
+/* s (C) of row n, from e by position. */
+static void
+context_row(const struct ops_ctx *ctx, size_t pos0, const struct ops_context *a, size_t n, double *s)
+{
+	const size_t C = ctx->g.model_dim;
+	const double *e = at(a->e, pos0 + n, C);
+
+	memcpy(s, e, C * sizeof(*s));
+	if (a->smeared != NULL && a->smeared->i[n])
+		axpy(s, a->lambda->f[0] * sigmoid(dot(a->gate->f, e, a->gate->cols)), at(a->e, pos0 + n - 1, C), C);
+}
+
+static void
+ref_context(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_context *a)
+{
+	const size_t C = ctx->g.model_dim, N = rows.B * rows.T, d = ctx->g.bigram_dim;
+	double *made = ctx->row[0];
+
+	for (size_t n = 0; n < N; n++) {
+		double *e = at_out(a->e, rows.pos0 + n, C);
+
+		memcpy(e, at(a->emb, (size_t)a->ids->i[n], C), C * sizeof(*e));
+		if (a->table == NULL)
+			continue;
+		matvec(made, at(a->proj, 0, d), at(a->table, (size_t)a->pairs->i[n], d), C, d);
+		axpy(e, a->scale->f[0], made, C);
+	}
+	for (size_t n = 0; n < N; n++) {
+		context_row(ctx, rows.pos0, a, n, made);
+		rms(at_out(a->x0, n, C), made, C, ctx->g.norm_eps);
+	}
+}
+
+static void
+ref_context_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_context *a,
+    const struct ops_context_grad *d)
+{
+	const size_t C = ctx->g.model_dim, N = rows.B * rows.T, wide = ctx->g.bigram_dim;
+	double *s = ctx->row[0], *ds = ctx->row[1], *made = ctx->row[2], *scaled = ctx->row[3];
+
+	assert(rows.pos0 == 0);
+	memset(at_out(d->de, 0, C), 0, N * C * sizeof(double));
+	for (size_t n = 0; n < N; n++) {
+		const double *e = at(a->e, n, C);
+		double *de = at_out(d->de, n, C), r, g, along, dlogit;
+
+		context_row(ctx, 0, a, n, s);
+		r = rms(s, s, C, ctx->g.norm_eps);
+		memset(ds, 0, C * sizeof(*ds));
+		rms_dx(ds, at(d->dx0, n, C), s, r, C);
+		axpy(de, 1, ds, C);
+		if (a->smeared == NULL || !a->smeared->i[n])
+			continue;
+		g = sigmoid(dot(a->gate->f, e, a->gate->cols));
+		along = dot(ds, at(a->e, n - 1, C), C);
+		dlogit = a->lambda->f[0] * along * g * (1 - g);
+		d->dlambda->f[0] += along * g;
+		axpy(d->dgate->f, dlogit, e, a->gate->cols);
+		axpy(de, dlogit, a->gate->f, a->gate->cols);
+		axpy(at_out(d->de, n - 1, C), a->lambda->f[0] * g, ds, C);
+	}
+	for (size_t n = 0; n < N; n++) {
+		const double *de = at(d->de, n, C), *row;
+
+		axpy(at_out(d->demb, (size_t)a->ids->i[n], C), 1, de, C);
+		if (a->table == NULL)
+			continue;
+		row = at(a->table, (size_t)a->pairs->i[n], wide);
+		matvec(made, at(a->proj, 0, wide), row, C, wide);
+		d->dscale->f[0] += dot(de, made, C);
+		memcpy(scaled, de, C * sizeof(*scaled));
+		scale_row(scaled, a->scale->f[0], C);
+		matvec_dw(at_out(d->dproj, 0, wide), scaled, row, C, wide);
+		matvec_dx(at_out(d->dtable, (size_t)a->pairs->i[n], wide), at(a->proj, 0, wide), scaled, C, wide);
+	}
+}
+
+/* The logistic function of a gate's weights (cols) and the first columns of what it looks at. */
+static double
+gate_of(const struct ops_buf *gate, size_t row, const struct ops_buf *cut, size_t n)
+{
+	return (sigmoid(dot(at(gate, row, gate->cols), at(cut, n, cut->cols), gate->cols)));
+}
+
+static void
+ref_values(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_values *a)
+{
+	const size_t K = ctx->g.num_kv_heads, D = ctx->head_dim, KD = K * D;
+
+	for (size_t n = 0; n < rows.B * rows.T; n++) {
+		const size_t p = rows.pos0 + n;
+		double *v = at_out(a->v, p, KD);
+
+		memmove(v, at(a->raw, p, KD), KD * sizeof(*v));
+		for (size_t k = 0; a->table != NULL && k < K; k++)
+			axpy(v + k * D, 2 * gate_of(a->gate, k, a->cut, n),
+			    at(a->table, (size_t)a->ids->i[n], KD) + k * D, D);
+		for (size_t i = 0; a->mix != NULL && i < KD; i++)
+			v[i] = a->mix->f[0] * v[i] + a->mix->f[1] * at(a->first, p, KD)[i];
+	}
+}
+
+static void
+ref_values_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_values *a, const struct ops_values_grad *d)
+{
+	const size_t K = ctx->g.num_kv_heads, D = ctx->head_dim, KD = K * D;
+
+	assert(rows.pos0 == 0);
+	for (size_t n = 0; n < rows.B * rows.T; n++) {
+		double *dv = at_out(d->dv, n, KD);
+
+		if (d->own != NULL)
+			axpy(dv, 1, at(d->own, n, KD), KD);
+		if (d->later != NULL)
+			axpy(dv, 1, at(d->later, n, KD), KD);
+		for (size_t k = 0; k < K; k++) {
+			const double g = a->table != NULL ? gate_of(a->gate, k, a->cut, n) : 0;
+			const double *row = a->table != NULL ? at(a->table, (size_t)a->ids->i[n], KD) + k * D : NULL;
+			double along = 0;
+
+			for (size_t i = k * D; a->mix != NULL && i < (k + 1) * D; i++) {
+				const double first = at(a->first, n, KD)[i];
+				const double u = at(a->raw, n, KD)[i] + (row != NULL ? 2 * g * row[i - k * D] : 0);
+
+				d->dmix->f[0] += dv[i] * u;
+				d->dmix->f[1] += dv[i] * first;
+				at_out(d->dfirst, n, KD)[i] += dv[i] * a->mix->f[1];
+				dv[i] *= a->mix->f[0];
+			}
+			if (row == NULL)
+				continue;
+			along = dot(dv + k * D, row, D) * 2 * g * (1 - g);
+			axpy(at_out(d->dtable, (size_t)a->ids->i[n], KD) + k * D, 2 * g, dv + k * D, D);
+			axpy(at_out(d->dgate, k, a->gate->cols), along, at(a->cut, n, a->cut->cols), a->gate->cols);
+			axpy(at_out(d->dcut, n, a->cut->cols), along, at(a->gate, k, a->gate->cols), a->gate->cols);
+		}
+	}
+}
+
+/* The least square of the length of a value vector that is divided by. */
+#define OWN_FLOOR 1e-12
+
+static void
+ref_output(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_output *a)
+{
+	const size_t C = ctx->g.model_dim, H = ctx->g.num_heads, K = ctx->g.num_kv_heads, D = ctx->head_dim;
+
+	for (size_t n = 0; n < rows.B * rows.T; n++) {
+		for (size_t h = 0; h < H; h++) {
+			const double *y = at(a->y, n, C) + h * D;
+			double *out = at_out(a->out, n, C) + h * D;
+
+			memmove(out, y, D * sizeof(*out));
+			if (a->v != NULL) {
+				const double *v = at(a->v, rows.pos0 + n, K * D) + h / (H / K) * D;
+
+				axpy(out, -dot(out, v, D) / fmax(dot(v, v, D), OWN_FLOOR), v, D);
+			}
+			if (a->gate != NULL)
+				scale_row(out, 2 * gate_of(a->gate, h, a->cut, n), D);
+		}
+	}
+}
+
+static void
+ref_output_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_output *a, const struct ops_output_grad *d)
+{
+	const size_t C = ctx->g.model_dim, H = ctx->g.num_heads, K = ctx->g.num_kv_heads, D = ctx->head_dim;
+	double *z = ctx->row[0];
+
+	assert(rows.pos0 == 0);
+	if (a->v != NULL)
+		memset(at_out(d->dv, 0, K * D), 0, rows.B * rows.T * K * D * sizeof(double));
+	for (size_t n = 0; n < rows.B * rows.T; n++) {
+		for (size_t h = 0; h < H; h++) {
+			const size_t kv = h / (H / K) * D;
+			const double *y = at(a->y, n, C) + h * D, *v = a->v != NULL ? at(a->v, n, K * D) + kv : NULL;
+			const double square = v != NULL ? fmax(dot(v, v, D), OWN_FLOOR) : 1;
+			const double share = v != NULL ? dot(y, v, D) / square : 0;
+			double *dy = at_out(d->dy, n, C) + h * D;
+
+			if (a->gate != NULL) {
+				const double g = gate_of(a->gate, h, a->cut, n);
+				double along;
+
+				memcpy(z, y, D * sizeof(*z));
+				if (v != NULL)
+					axpy(z, -share, v, D);
+				along = dot(dy, z, D) * 2 * g * (1 - g);
+				axpy(at_out(d->dgate, h, a->gate->cols), along, at(a->cut, n, a->cut->cols),
+				    a->gate->cols);
+				axpy(at_out(d->dcut, n, a->cut->cols), along, at(a->gate, h, a->gate->cols),
+				    a->gate->cols);
+				scale_row(dy, 2 * g, D);
+			}
+			if (v != NULL) {
+				const double dshare = -dot(dy, v, D) / square;
+				double *dv = at_out(d->dv, n, K * D) + kv;
+
+				axpy(dv, -share, dy, D);
+				axpy(dv, dshare, y, D);
+				if (square > OWN_FLOOR)
+					axpy(dv, -2 * dshare * share, v, D);
+				axpy(dy, dshare, v, D);
+			}
+		}
+	}
+}
+
+static void
+ref_skip(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_skip *a)
+{
+	const size_t C = ctx->g.model_dim;
+	const double *w = at(a->w, a->skip_row, C), *gates = at(a->gates, a->skip_row, C);
+
+	for (size_t n = 0; n < rows.B * rows.T; n++)
+		for (size_t c = 0; c < C; c++) {
+			const double g = sigmoid(gates[c]);
+
+			at_out(a->out, n, C)[c] = g * at(a->x, n, C)[c] + (1 - g) * w[c] * at(a->skip, n, C)[c];
+		}
+}
+
+static void
+ref_skip_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_skip *a, const struct ops_skip_grad *d)
+{
+	const size_t C = ctx->g.model_dim;
+	const double *w = at(a->w, a->skip_row, C), *gates = at(a->gates, a->skip_row, C);
+	double *dw = at_out(d->dw, a->skip_row, C), *dgates = at_out(d->dgates, a->skip_row, C);
+
+	for (size_t n = 0; n < rows.B * rows.T; n++)
+		for (size_t c = 0; c < C; c++) {
+			const double g = sigmoid(gates[c]), x = at(a->x, n, C)[c], kept = at(a->skip, n, C)[c];
+			double *dx = at_out(d->dx, n, C) + c;
+
+			dw[c] += *dx * (1 - g) * kept;
+			dgates[c] += *dx * (x - w[c] * kept) * g * (1 - g);
+			at_out(d->dskip, n, C)[c] = *dx * (1 - g) * w[c];
+			*dx *= g;
+		}
 }
 
 static double
@@ -786,7 +1109,7 @@ row_norm(const struct ops_muon *p, const double *u, size_t row)
 }
 
 static void
-scale_row(const struct ops_muon *p, double *u, size_t row, double by)
+scale_turned(const struct ops_muon *p, double *u, size_t row, double by)
 {
 	for (size_t c = 0; c < p->cols; c++)
 		u[turned(p, row, c)] *= by;
@@ -804,13 +1127,13 @@ normalise_neurons(const struct ops_muon *p, double *u)
 
 		*s = (float)(OPS_NEURON_BETA * *s + (1 - OPS_NEURON_BETA) * square);
 		factor = 1 / (sqrt(*s) + OPS_NEURON_EPS);
-		scale_row(p, u, r, factor);
+		scale_turned(p, u, r, factor);
 		before += norm * norm;
 		after += norm * norm * factor * factor;
 	}
 	factor = sqrt(before) / fmax(sqrt(after), 1e-7);
 	for (size_t r = 0; r < p->rows; r++)
-		scale_row(p, u, r, factor);
+		scale_turned(p, u, r, factor);
 }
 
 static void
@@ -824,7 +1147,8 @@ ref_muon(struct ops_ctx *ctx, const struct ops_muon *p, size_t count, const stru
 		double *update;
 
 		assert(ctx->ns_x != NULL);
-		assert(rows * cols <= ctx->g.model_dim * largest(ctx->g.model_dim, ctx->g.mlp_dim));
+		assert(rows * cols <=
+		    ctx->g.model_dim * largest(largest(ctx->g.model_dim, ctx->g.mlp_dim), ctx->g.bigram_dim));
 		for (size_t r = 0; r < rows; r++) {
 			for (size_t c = 0; c < cols; c++) {
 				double g = law->grad_scale * p->g->f[r * cols + c];
@@ -838,7 +1162,7 @@ ref_muon(struct ops_ctx *ctx, const struct ops_muon *p, size_t count, const stru
 			}
 		}
 		for (size_t r = 0; law->norm == OPS_MUON_ROW && r < rows; r++)
-			scale_row(p, ctx->ns_x, r, 1 / fmax(row_norm(p, ctx->ns_x, r), 1e-7));
+			scale_turned(p, ctx->ns_x, r, 1 / fmax(row_norm(p, ctx->ns_x, r), 1e-7));
 		update = tall ? orthogonalise(ctx, cols, rows, law) : orthogonalise(ctx, rows, cols, law);
 		if (law->norm == OPS_MUON_NEURON)
 			normalise_neurons(p, update);
@@ -873,10 +1197,12 @@ ref_adam(struct ops_ctx *ctx, const struct ops_adam *p, size_t count, const stru
 }
 
 static const char *const ref_isa_names[] = { "scalar", NULL };
+static const char *const ref_lacks[] = { NULL };
 
 const struct ops ops_ref = {
 	.name = "ref",
 	.isa_names = ref_isa_names,
+	.lacks = ref_lacks,
 	.open = ref_open,
 	.close = ref_close,
 	.isa = ref_isa,
@@ -902,6 +1228,14 @@ const struct ops ops_ref = {
 	.head = ref_head,
 	.logits = ref_logits,
 	.add = ref_add,
+	.context = ref_context,
+	.context_grad = ref_context_grad,
+	.values = ref_values,
+	.values_grad = ref_values_grad,
+	.output = ref_output,
+	.output_grad = ref_output_grad,
+	.skip = ref_skip,
+	.skip_grad = ref_skip_grad,
 	.sumsq = ref_sumsq,
 	.muon = ref_muon,
 	.adam = ref_adam,

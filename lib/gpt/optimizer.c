@@ -15,7 +15,7 @@ struct optimizer {
 	size_t muon_count, adam_count;
 	enum params_group *adam_group; /* of each entry of adam[] */
 	const struct ops_buf **grads;  /* of all tensors, for the norm */
-	size_t *grad_n;
+	size_t *grad_n, grad_count;
 };
 
 double
@@ -76,8 +76,10 @@ optimizer_open(struct model *m, const struct optimizer_law *law)
 	for (size_t i = 0; i < count; i++) {
 		const struct params_tensor *t = &params->tensors[i];
 
-		o->grads[i] = model_gradient(m, i);
-		o->grad_n[i] = t->n;
+		if (t->group == PARAMS_FROZEN)
+			continue;
+		o->grads[o->grad_count] = model_gradient(m, i);
+		o->grad_n[o->grad_count++] = t->n;
 		if (make_state(o, law, i) != 0)
 			goto err1;
 		/* Who keeps a momentum is Muon's. */
@@ -133,7 +135,7 @@ optimizer_close(struct optimizer *o)
 double
 optimizer_norm(const struct optimizer *o)
 {
-	return (sqrt(model_ops(o->m)->sumsq(model_ctx(o->m), o->grads, o->grad_n, o->params->count)));
+	return (sqrt(model_ops(o->m)->sumsq(model_ctx(o->m), o->grads, o->grad_n, o->grad_count)));
 }
 
 /* Of a group under Adam. */
@@ -141,6 +143,10 @@ static double
 rate(const struct optimizer *o, const struct optimizer_law *law, enum params_group group)
 {
 	switch (group) {
+	case PARAMS_VALUE:
+		if (law->value_embed_lr > 0)
+			return (law->value_embed_lr);
+		/* FALLTHROUGH */
 	case PARAMS_EMBED:
 		return (o->params->config.tie_embeddings ? law->tied_embed_lr : law->embed_lr);
 	case PARAMS_HEAD:

@@ -19,6 +19,7 @@ struct optimizer_law {
 	double scalar_lr;         /* Adam: control tensors */
 	double tied_embed_lr;     /* Adam: embedding that is also the head */
 	double embed_lr, head_lr; /* Adam: embedding and head when untied */
+	double value_embed_lr;    /* Adam: embeddings of values; 0: the embedding's */
 	double muon_momentum;     /* reached after muon_momentum_warmup_steps, linearly from _start */
 	double muon_momentum_warmup_start;
 	uint64_t muon_momentum_warmup_steps;

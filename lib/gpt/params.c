@@ -13,14 +13,14 @@
 const char *
 params_state(enum params_group group, enum params_state state)
 {
-	const int is_muon = group == PARAMS_MATRIX;
+	const int is_muon = group == PARAMS_MATRIX, is_adam = !is_muon && group != PARAMS_FROZEN;
 	const struct {
 		const char *suffix;
 		int kept;
 	} states[] = {
 		[PARAMS_MOMENTUM] = { ".momentum", is_muon },
-		[PARAMS_ADAM_M] = { ".adam_m", !is_muon },
-		[PARAMS_ADAM_V] = { ".adam_v", !is_muon },
+		[PARAMS_ADAM_M] = { ".adam_m", is_adam },
+		[PARAMS_ADAM_V] = { ".adam_v", is_adam },
 		[PARAMS_NEURON] = { ".neuron", is_muon },
 	};
 
@@ -56,6 +56,20 @@ init_one(struct draw *d)
 	return (1);
 }
 
+static double
+init_twentieth(struct draw *d)
+{
+	(void)d;
+	return (0.05);
+}
+
+/* One, then zeros. */
+static double
+init_first(struct draw *d)
+{
+	return (d->i == 0);
+}
+
 /* All of the stream, nothing of x0. */
 static double
 init_mix(struct draw *d)
@@ -83,7 +97,7 @@ init_uniform(struct draw *d)
 
 struct row {
 	const char *name;
-	enum { FIRST, BLOCK, LAST } where;
+	enum { FIRST, BLOCK, TABLE, LAST } where;
 	int when, dims;
 	size_t rows, cols;
 	enum params_group group;
@@ -91,13 +105,26 @@ struct row {
 	enum params_storage storage;
 };
 
+static size_t
+least(size_t a, size_t b)
+{
+	return (a < b ? a : b);
+}
+
+static int
+is_layers(const struct row *row)
+{
+	return (row->where == BLOCK || row->where == TABLE);
+}
+
 /* The row that stands at a place: the table comes again for each layer. */
 static struct row
 row_at(const struct config *c, size_t at)
 {
 	const size_t layer = at / PARAMS_ROWS;
 	const size_t V = c->vocab_size, C = c->model_dim, H = c->num_heads, KD = config_kv_dim(c);
-	const size_t F = config_mlp_dim(c), S = config_skips(c);
+	const size_t F = config_mlp_dim(c), S = config_skips(c), K = c->num_kv_heads;
+	const size_t G = least(CONFIG_GATE_COLUMNS, C), W = least(CONFIG_VALUE_COLUMNS, C);
 	const struct row rows[] = {
 #define VECTOR(n) 1, 1, n
 #define MATRIX(rows, cols) 2, rows, cols
@@ -109,7 +136,7 @@ row_at(const struct config *c, size_t at)
 	struct row row = rows[at % PARAMS_ROWS];
 
 	/* What stands once goes with the first layer or the last. */
-	row.when = row.when && (row.where == BLOCK || layer == (row.where == FIRST ? 0 : c->num_layers - 1));
+	row.when = row.when && (is_layers(&row) || layer == (row.where == FIRST ? 0 : c->num_layers - 1));
 	return (row);
 }
 
@@ -138,6 +165,8 @@ append(struct params *p, const struct row *row, size_t at)
 
 	if (row->where == BLOCK)
 		snprintf(t->name, sizeof(t->name), "blocks.%zu.%s", at / PARAMS_ROWS, row->name);
+	else if (row->where == TABLE)
+		snprintf(t->name, sizeof(t->name), "%s.%zu.weight", row->name, at / PARAMS_ROWS);
 	else
 		snprintf(t->name, sizeof(t->name), "%s", row->name);
 	t->id = (enum params_id)(at % PARAMS_ROWS);
@@ -149,7 +178,7 @@ append(struct params *p, const struct row *row, size_t at)
 	t->offset = p->n;
 	t->n = t->rows * t->cols;
 	p->n += t->n;
-	p->places[row->where == BLOCK ? at : t->id] = p->count++;
+	p->places[is_layers(row) ? at : t->id] = p->count++;
 }
 
 struct params *

@@ -26,13 +26,16 @@ enum params_group {
 	PARAMS_EMBED,  /* Adam, tied_embed_lr or embed_lr */
 	PARAMS_HEAD,   /* Adam, head_lr */
 	PARAMS_SCALAR, /* Adam, scalar_lr: control tensors */
+	PARAMS_VALUE,  /* Adam, value_embed_lr, or as EMBED */
+	PARAMS_FROZEN, /* not trained, nor in the gradient's norm */
 	PARAMS_GROUPS
 };
 
 /* In the artifact, unless so large a matrix that it is int8 in any case (QUANTIZE_MIN_ELEMENTS). */
 enum params_storage {
 	PARAMS_QUANTIZED, /* binary16 */
-	PARAMS_CONTROL    /* float32 */
+	PARAMS_CONTROL,   /* float32 */
+	PARAMS_EXACT      /* float32, however large */
 };
 
 /*

@@ -44,6 +44,7 @@ const struct bind trainspec_keys[] = {
 	BIND(struct trainspec, "train.tied_embed_lr", law.tied_embed_lr),
 	BIND(struct trainspec, "train.embed_lr", law.embed_lr),
 	BIND(struct trainspec, "train.head_lr", law.head_lr),
+	BIND(struct trainspec, "train.value_embed_lr", law.value_embed_lr),
 	BIND(struct trainspec, "train.matrix_lr", law.matrix_lr),
 	BIND(struct trainspec, "train.scalar_lr", law.scalar_lr),
 	BIND(struct trainspec, "train.muon_momentum", law.muon_momentum),

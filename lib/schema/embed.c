@@ -7,11 +7,14 @@
  *   embed model SPEC.json                bounds and defaults of its section model, for embedded_model
  *   embed defaults SPEC.json             defaults of its other sections, for embedded_spec
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <zlib.h>
 
 #include "base/exit.h"
 #include "base/file.h"
@@ -175,9 +178,12 @@ listed(const char *file)
 	return (gen != NULL ? gen + 1 : file);
 }
 
-/* One list of files up to "--" or the end; returns how many operands it took, or -1. */
+/*
+ * One list of files up to "--" or the end; returns how many operands it took, or -1. ${bundle} gets what is handed in:
+ * of each file a line with its path and size, and then its code.
+ */
 static int
-list(const char *name, int n, char **files, uint64_t *sum_bytes, struct str *sums)
+list(const char *name, int n, char **files, struct str *bundle, struct str *sums)
 {
 	struct str code = STR_INIT;
 	char hex[SHA256_HEX_SIZE];
@@ -189,8 +195,9 @@ list(const char *name, int n, char **files, uint64_t *sum_bytes, struct str *sum
 		if (strip_file(files[i], &code) == -1 || sha256_hex(code.n == 0 ? "" : code.p, code.n, hex) == -1)
 			goto err0;
 		printf("\t{ \"%s\", \"%s\", %zu },\n", listed(files[i]), hex, code.n);
-		*sum_bytes += code.n;
-		if (str_printf(sums, "%s  %s\n", hex, listed(files[i])) == -1)
+		if (str_printf(sums, "%s  %s\n", hex, listed(files[i])) == -1 ||
+		    str_printf(bundle, "%s %zu\n", listed(files[i]), code.n) == -1 ||
+		    str_add(bundle, code.n == 0 ? "" : code.p, code.n) == -1)
 			goto err0;
 	}
 	printf("\t{ 0, 0, 0 }\n};\n");
@@ -200,15 +207,30 @@ err0:
 	return (rc);
 }
 
+/* The size of a text as one zlib stream at its best, or 0 with errno. */
+static uint64_t
+deflated(const struct str *s)
+{
+	uLongf n = compressBound(s->n);
+	Bytef *out = malloc(n);
+
+	if (out != NULL && compress2(out, &n, (const Bytef *)s->p, s->n, Z_BEST_COMPRESSION) != Z_OK) {
+		errno = ENOMEM;
+		n = 0;
+	}
+	free(out);
+	return (out == NULL ? 0 : n);
+}
+
 static int
 code(int n, char **files)
 {
-	struct str sums = STR_INIT, ignored = STR_INIT;
+	struct str sums = STR_INIT, ignored = STR_INIT, bundle = STR_INIT, others = STR_INIT;
 	char hex[SHA256_HEX_SIZE];
-	uint64_t bytes = 0, others = 0;
+	uint64_t bytes;
 	int used, rc = -1;
 
-	if ((used = list("embedded_code", n, files, &bytes, &sums)) == -1)
+	if ((used = list("embedded_code", n, files, &bundle, &sums)) == -1 || (bytes = deflated(&bundle)) == 0)
 		goto err0;
 	if (sha256_hex(sums.p == NULL ? "" : sums.p, sums.n, hex) == -1)
 		goto err0;
@@ -221,6 +243,8 @@ code(int n, char **files)
 err0:
 	str_free(&sums);
 	str_free(&ignored);
+	str_free(&bundle);
+	str_free(&others);
 	return (rc);
 }
 
@@ -296,7 +320,9 @@ model(const char *file)
 		number = json_is_true(value) ? 1 : json_is_null(value) && later ? -1 : json_number_value(value);
 		min = 0;
 		max = 1;
-		if (json_is_string(value))
+		if (json_is_array(value))
+			max = json_number_value(json_object_get(rule, "maxItems"));
+		else if (json_is_string(value))
 			number = place(json_object_get(rule, "enum"), value, &max);
 		else if (!json_is_boolean(value) &&
 		    (bound(rule, "minimum", "exclusiveMinimum", INFINITY, &min) == -1 ||

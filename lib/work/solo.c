@@ -27,6 +27,7 @@
 #include "data/vocab.h"
 #include "gpt/artifact.h"
 #include "gpt/checkpoint.h"
+#include "gpt/prior.h"
 #include "gpt/quantize.h"
 #include "gpt/score.h"
 #include "gpt/trainer_open.h"
@@ -78,6 +79,28 @@ read_stream(void *cookie, uint64_t at, int32_t *ids, size_t n)
 
 	memcpy(ids, s->ids + at, n * sizeof(*ids));
 	return (0);
+}
+
+static int
+read_training(void *cookie, uint64_t at, int32_t *ids, size_t n)
+{
+	return (tokens_read(cookie, at, n, ids, NULL));
+}
+
+/* What the model begins with that is counted; weights from elsewhere bring theirs. */
+static int
+count_prior(struct model *m, const struct trainspec *r, const struct dataset_part *part, const struct vocab *v)
+{
+	struct tokens *t;
+	int rc;
+
+	if (r->init_from != NULL)
+		return (0);
+	if ((t = tokens_open(part, vocab_size(v), NULL)) == NULL)
+		return (-1);
+	rc = prior_fill(m, tokens_count(t), read_training, t);
+	tokens_close(t);
+	return (rc);
 }
 
 static double
@@ -147,7 +170,8 @@ train(const struct trainspec *r, const struct vocab *v, const struct dataset_par
 
 	if (micro_batch == 0 ||
 	    (loader = loader_open(part, vocab_size(v), micro_batch, r->data_offset, NULL)) == NULL ||
-	    trainer_open_spec(r, micro_batch, take_span, loader, &m, &t) == -1 || steps(t, r, loss) == -1)
+	    trainer_open_spec(r, micro_batch, take_span, loader, &m, &t) == -1 || count_prior(m, r, part, v) == -1 ||
+	    steps(t, r, loss) == -1)
 		return (-1);
 	p = model_params(m);
 	if ((w = malloc(p->n * sizeof(*w))) == NULL)

@@ -22,6 +22,7 @@
 #include "data/loader.h"
 #include "work/dependencies.h"
 #include "gpt/model.h"
+#include "gpt/prior.h"
 #include "base/num.h"
 #include "base/out.h"
 #include "base/proc.h"
@@ -33,6 +34,7 @@
 #include "schema/contract.h"
 #include "gpt/trainer_open.h"
 #include "data/docsums.h"
+#include "data/tokens.h"
 #include "gpt/resume.h"
 #include "gpt/trainer.h"
 #include "work/training.h"
@@ -54,6 +56,7 @@ struct train {
 	json_t *recorded; /* the receipt of what is trained again, or NULL */
 	struct dataset *data;
 	struct loader *loader;
+	struct tokens *tokens; /* of the training part, while it is counted */
 	struct model *m;
 	struct trainer *t;
 	struct inputerror fault;
@@ -333,6 +336,33 @@ open_model(struct train *x)
 	if (trainer_open_spec(c, x->micro_batch, take_span, x, &x->m, &x->t) == -1)
 		return (dependencies_model(x->w, c->backend));
 	return (0);
+}
+
+static int
+read_training(void *cookie, uint64_t at, int32_t *ids, size_t n)
+{
+	struct train *x = cookie;
+
+	return (tokens_read(x->tokens, at, n, ids, &x->fault));
+}
+
+/* Counts that the model begins with are taken on the training clock; weights from elsewhere bring theirs. */
+static int
+count_prior(struct train *x)
+{
+	const int64_t since = clock_mono_ns(), cpu = proc_cpu_ms(0);
+	int rc;
+
+	if (x->recipe.config.bigram_prior == CONFIG_NO_PRIOR || x->recipe.init_from != NULL)
+		return (0);
+	if ((x->tokens = tokens_open(&x->data->train, (uint32_t)x->recipe.config.vocab_size, &x->fault)) == NULL)
+		return (dependencies_fault(x->w, &x->fault));
+	if ((rc = prior_fill(x->m, tokens_count(x->tokens), read_training, x)) == -1)
+		rc = dependencies_fault(x->w, &x->fault);
+	tokens_close(x->tokens);
+	x->clock_ns += clock_mono_ns() - since;
+	x->cpu_ms += proc_cpu_ms(0) - cpu;
+	return (rc);
 }
 
 /* Steps that are run and rolled back, so that the clock starts on a warm machine. */
@@ -794,7 +824,7 @@ training_work(struct stage_work *w, void *arg)
 		return (-1);
 	if (going_on)
 		say_note("going on from step %llu of '%s'", (unsigned long long)trainer_steps(x.t), x.r->path);
-	else if (warm_up(&x) == -1)
+	else if (count_prior(&x) == -1 || warm_up(&x) == -1)
 		return (-1);
 	if (metrics_cut(&x.metrics) == -1)
 		return (errno != ENODATA ?

@@ -24,6 +24,7 @@
 #include "gpt/trainspec.h"
 #include "base/num.h"
 #include "gpt/optimizer.h"
+#include "gpt/prior.h"
 #include "gpt/quantize.h"
 #include "gpt/safetensors.h"
 #include "base/say.h"
@@ -400,10 +401,14 @@ compare_forward(struct golden *g, const struct model_batch *first)
 }
 
 static void
-compare_gradients(struct golden *g, double clip)
+compare_gradients(struct golden *g, size_t step, double clip)
 {
-	const char *const kinds[] = { "step0/grad/", "step0/grad_clipped/" };
+	char kinds[2][40];
 
+	snprintf(kinds[0], sizeof(kinds[0]), "step%zu/grad/", step);
+	snprintf(kinds[1], sizeof(kinds[1]), "step%zu/grad_clipped/", step);
+	if (step > 0 && !prefix_present(g, kinds[0]))
+		return;
 	model_get_grad(g->m, g->w);
 	for (size_t k = 0; k < 2; k++) {
 		if (!prefix_present(g, kinds[k])) {
@@ -415,6 +420,8 @@ compare_gradients(struct golden *g, double clip)
 		for (size_t i = 0; i < g->p->count; i++) {
 			const struct params_tensor *t = &g->p->tensors[i];
 
+			if (t->group == PARAMS_FROZEN)
+				continue;
 			compare(g, kinds[k], t->name, g->w + t->offset, t->n, GRADIENT);
 		}
 	}
@@ -436,7 +443,7 @@ feed_adam(struct golden *g, size_t step, double clip)
 		const struct params_tensor *t = &g->p->tensors[i];
 		float *theirs = NULL;
 
-		if (t->group == PARAMS_MATRIX)
+		if (t->group == PARAMS_MATRIX || t->group == PARAMS_FROZEN)
 			continue;
 		if (step == 0 && (theirs = fetch(g->s, "step0/grad/", t->name, t->n)) == NULL &&
 		    (theirs = fetch(g->s, "step0/grad_clipped/", t->name, t->n)) != NULL)
@@ -460,6 +467,8 @@ compare_after(struct golden *g, size_t step)
 	for (size_t i = 0; i < g->p->count; i++) {
 		const struct params_tensor *t = &g->p->tensors[i];
 
+		if (t->group == PARAMS_FROZEN)
+			continue;
 		compare(g, prefix, t->name, g->w + t->offset, t->n,
 		    t->group == PARAMS_MATRIX ? AFTER_MUON : AFTER_ADAM);
 	}
@@ -490,9 +499,11 @@ name_unknown(const struct golden *g)
 		const char *name = safetensors_at(g->s, i)->name, *slash = strrchr(name, '/');
 		const char *const known[] = { "init/", "after", "step0/grad/", "step0/grad_clipped/", "int8/q/",
 			"int8/scale/", "rows/" };
-		int found = strcmp(name, "ids") == 0 || strcmp(name, "step0/logits") == 0 ||
-		    strcmp(name, "step0/nll") == 0;
+		int found = strcmp(name, "ids") == 0 || strcmp(name, "prior/tokens") == 0 ||
+		    strcmp(name, "step0/logits") == 0 || strcmp(name, "step0/nll") == 0;
 
+		if (slash != NULL && strncmp(name, "step", 4) == 0 && strstr(name, "/grad/") != NULL)
+			found |= params_find(g->p, slash + 1) != NULL;
 		for (size_t k = 0; k < sizeof(known) / sizeof(known[0]) && slash != NULL; k++)
 			found |= strncmp(name, known[k], strlen(known[k])) == 0 && params_find(g->p, slash + 1) != NULL;
 		if (!found)
@@ -641,8 +652,7 @@ train_and_compare(struct golden *g)
 		norms[step] = (float)optimizer_norm(g->o);
 		if (g->law.grad_clip_norm > 0)
 			clip = fmin(1, g->law.grad_clip_norm / (norms[step] + 1e-6));
-		if (step == 0)
-			compare_gradients(g, clip);
+		compare_gradients(g, step, clip);
 		feed_adam(g, step, clip);
 		if (given) {
 			g->law.muon_momentum = json_number_value(json_array_get(momenta, step));
@@ -676,6 +686,29 @@ train_and_compare(struct golden *g)
 	free(momentum);
 }
 
+/* The table of the counted stream, if the file has one. */
+static void
+compare_prior(struct golden *g)
+{
+	const struct safetensors_tensor *t = safetensors_find(g->s, "prior/tokens");
+	const struct params_tensor *table = params_find(g->p, "bigram_prior.weight");
+	int32_t *ids;
+	struct prior *prior;
+
+	if (t == NULL || table == NULL)
+		return;
+	ids = room(t->n, sizeof(*ids));
+	if (safetensors_get(g->s, t, ids) != 0 || (prior = prior_new(g->config.vocab_size)) == NULL)
+		exit(HG_EXIT_SYSTEM);
+	/* In pieces, as the trainer reads it. */
+	for (size_t i = 0; i < t->n; i += 100)
+		prior_add(prior, ids + i, t->n - i < 100 ? t->n - i : 100);
+	prior_table(prior, g->w);
+	compare(g, "init/", table->name, g->w, table->n, LOSS);
+	prior_free(prior);
+	free(ids);
+}
+
 static void
 model_case(const json_t *root, const struct safetensors *s)
 {
@@ -697,6 +730,7 @@ model_case(const json_t *root, const struct safetensors *s)
 	name_unknown(&g);
 	read_init(&g);
 	train_and_compare(&g);
+	compare_prior(&g);
 	optimizer_close(g.o);
 	model_close(g.m);
 	if (g.shadow != NULL) {

@@ -42,6 +42,23 @@ static const struct shape {
 	SHAPE("a single layer, untied", 11, 1, 8, 2, 2, 1, 0),
 	SHAPE("two layers, one head", 11, 2, 8, 1, 1, 4, 1),
 	SHAPE_WITH("{\"encoder_layers\": 1}", "one layer kept of five", 13, 5, 16, 4, 2, 2, 1),
+	SHAPE_WITH("{\"mlp_activation\": \"leaky_relu2\"}", "leaky relu^2", 13, 2, 16, 4, 2, 2, 1),
+	SHAPE_WITH("{\"mlp_activation\": \"swiglu\"}", "swiglu", 13, 2, 16, 4, 2, 3, 0),
+	SHAPE_WITH("{\"value_residual\": true}", "value_residual", 13, 3, 16, 4, 2, 2, 1),
+	SHAPE_WITH("{\"value_embed_layers\": [0, 2], \"value_residual\": true}", "embedded values", 13, 3, 16, 4, 2, 2,
+	    1),
+	SHAPE_WITH("{\"attn_gate\": true}", "gated attention", 13, 2, 16, 4, 1, 2, 1),
+	SHAPE_WITH("{\"smear\": true}", "smear", 13, 2, 16, 4, 2, 2, 1),
+	SHAPE_WITH("{\"bigram_buckets\": 11, \"bigram_dim\": 6}", "hashed pairs", 13, 2, 16, 4, 2, 2, 1),
+	SHAPE_WITH("{\"bigram_buckets\": 7, \"bigram_dim\": 20, \"smear\": true}",
+	    "hashed pairs as wide as the stream, smeared", 13, 2, 8, 2, 2, 2, 0),
+	SHAPE_WITH("{\"bigram_prior\": \"counts\"}", "a prior", 13, 2, 16, 4, 2, 2, 1),
+	SHAPE_WITH("{\"xsa_layers\": 2}", "own values removed", 13, 3, 16, 4, 2, 2, 1),
+	SHAPE_WITH("{\"xsa_layers\": 3, \"attn_gate\": true, \"value_residual\": true, \"value_embed_layers\": [1]}",
+	    "own values removed, gated, mixed and embedded", 13, 3, 24, 6, 2, 2, 1),
+	SHAPE_WITH("{\"ln_scale\": true, \"attn_gate\": true}", "norms by depth", 13, 3, 16, 4, 2, 2, 1),
+	SHAPE_WITH("{\"rope_dims\": 2}", "heads that turn in part", 13, 2, 16, 2, 1, 2, 1),
+	SHAPE_WITH("{\"skip_gate\": true}", "gated skips", 13, 5, 16, 4, 2, 2, 1),
 #undef SHAPE_WITH
 #undef SHAPE
 };
@@ -170,6 +187,8 @@ check_shape(const struct shape *shape)
 	for (size_t i = 0; i < p->count; i++) {
 		const struct params_tensor *t = &p->tensors[i];
 
+		if (t->group == PARAMS_FROZEN)
+			continue;
 		for (int turn = 0; turn < 3; turn++) {
 			const double error = error_along(m, &batch, w + t->offset, g + t->offset, t->n, w, &rng, turn);
 

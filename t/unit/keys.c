@@ -106,6 +106,8 @@ fits(const struct bind *row, const json_t *rule)
 		return (contract_has_type(rule, "boolean"));
 	case BIND_TEXT:
 		return (contract_has_type(rule, "string") || json_object_get(rule, "enum") != NULL);
+	case BIND_SET:
+		return (contract_has_type(rule, "array"));
 	case BIND_VALUE:
 		return (contract_has_type(rule, "array") || contract_has_type(rule, "object"));
 	case BIND_WORD:
@@ -128,6 +130,8 @@ sample(const struct bind *row, const json_t *rule)
 		return (json_true());
 	case BIND_TEXT:
 		return (json_string("x"));
+	case BIND_SET:
+		return (json_pack("[i, i]", 2, BIND_SET_END - 1));
 	case BIND_VALUE:
 		return (json_pack("[s]", "x"));
 	case BIND_WORD:
@@ -275,7 +279,8 @@ generated(void)
 		rule = json_object_get(keys, k->name);
 		same = same && rule != NULL && k->min == number(rule, "minimum", 0) &&
 		    k->max ==
-			number(rule, "maximum", fmax(1, (double)json_array_size(json_object_get(rule, "enum")) - 1)) &&
+			number(rule, json_object_get(rule, "items") != NULL ? "maxItems" : "maximum",
+			    fmax(1, (double)json_array_size(json_object_get(rule, "enum")) - 1)) &&
 		    k->value == usual(rule) && k->later == later_is(rule);
 	}
 	tap_ok(same && n == json_object_size(keys), "the model's bounds and defaults are the contract's, to the bit");

@@ -24,6 +24,20 @@ static const struct lever {
 } levers[] = {
 	{ "encoder_layers 1", "{\"encoder_layers\": 1}" },
 	{ "encoder_layers 0", "{\"encoder_layers\": 0}" },
+	{ "leaky relu^2", "{\"mlp_activation\": \"leaky_relu2\"}" },
+	{ "value_residual", "{\"value_residual\": true}" },
+	{ "embedded values", "{\"value_embed_layers\": [0, 2], \"value_residual\": true}" },
+	{ "gated attention", "{\"attn_gate\": true}" },
+	{ "smear", "{\"smear\": true}" },
+	{ "hashed pairs", "{\"bigram_buckets\": 11, \"bigram_dim\": 6}" },
+	{ "a prior", "{\"bigram_prior\": \"counts\"}" },
+	{ "own values removed", "{\"xsa_layers\": 2}" },
+	{ "own values removed, gated, mixed and embedded",
+	    "{\"xsa_layers\": 3, \"attn_gate\": true, \"value_residual\": true, \"value_embed_layers\": [1]}" },
+	{ "norms by depth", "{\"ln_scale\": true, \"attn_gate\": true}" },
+	{ "heads that turn in part", "{\"rope_dims\": 2}" },
+	{ "gated skips", "{\"skip_gate\": true}" },
+	{ "swiglu", "{\"mlp_activation\": \"swiglu\", \"mlp_mult\": 3}" },
 };
 
 #define LEVERS (sizeof(levers) / sizeof(levers[0]))
@@ -82,6 +96,9 @@ weights(const struct params *p, int everywhere)
 
 	params_init(p, 3, w);
 	rng_seed(&rng, 4, 0);
+	for (size_t i = 0; i < p->count; i++)
+		for (size_t j = 0; p->tensors[i].group == PARAMS_FROZEN && j < p->tensors[i].n; j++)
+			w[p->tensors[i].offset + j] = (float)rng_normal(&rng);
 	for (size_t i = 0; everywhere && i < p->n; i++)
 		w[i] += (float)(0.1 * rng_normal(&rng));
 	return (w);
@@ -162,7 +179,7 @@ trained(struct model *m, size_t *idle)
 
 	trainspec_law(&law);
 	model_set(m, w);
-	if ((o = optimizer_open(m)) == NULL)
+	if ((o = optimizer_open(m, NULL)) == NULL)
 		abort();
 	*idle = 0;
 	for (uint64_t step = 0; step < STEPS; step++) {
@@ -178,7 +195,7 @@ trained(struct model *m, size_t *idle)
 
 		for (size_t j = 0; j < p->tensors[i].n; j++)
 			zeros += g[p->tensors[i].offset + j] == 0;
-		if (zeros == p->tensors[i].n) {
+		if (zeros == p->tensors[i].n && p->tensors[i].group != PARAMS_FROZEN) {
 			printf("# %s has no gradient\n", p->tensors[i].name);
 			++*idle;
 		}
@@ -250,12 +267,45 @@ check_all(const char *backend, const char *isa, enum ops_arith arith)
 		check(&levers[i]);
 }
 
+/* What no model can be, by the key that says so. */
+static void
+refusals(void)
+{
+	static const struct {
+		const char *key, *keys;
+	} cases[] = {
+		{ "encoder_layers", "{\"encoder_layers\": 3}" },
+		{ "mlp_activation", "{\"mlp_activation\": \"gelu\"}" },
+		{ "value_residual", "{\"value_residual\": true, \"num_layers\": 1}" },
+		{ "value_embed_layers", "{\"value_embed_layers\": [5]}" },
+		{ "value_embed_layers", "{\"value_embed_layers\": [2, 2]}" },
+		{ "bigram_buckets", "{\"bigram_buckets\": 1}" },
+		{ "bigram_dim", "{\"bigram_dim\": 0}" },
+		{ "bigram_prior", "{\"bigram_prior\": \"counts\", \"vocab_size\": 2049}" },
+		{ "xsa_layers", "{\"xsa_layers\": 6}" },
+		{ "rope_dims", "{\"rope_dims\": 3}" },
+		{ "rope_dims", "{\"rope_dims\": 12}" },
+		{ "skip_gate", "{\"skip_gate\": true, \"encoder_layers\": 0}" },
+		{ "smear", "{\"smear\": 1}" },
+		{ "ln_scale", "{\"ln_scale\": null}" },
+	};
+	struct config c;
+	char quoted[64];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		snprintf(quoted, sizeof(quoted), "'%s'", cases[i].key);
+		tap_ok(configure(&c, cases[i].keys) == -1 && strstr(say_last(), quoted) != NULL,
+		    "%s is refused by name", cases[i].keys);
+	}
+}
+
 int
 main(void)
 {
 	const char *const *isa;
 
 	say_init("levers");
+	refusals();
 	check_all("ref", "auto", OPS_FP32);
 	for (isa = ops_find("cpu")->isa_names; *isa != NULL; isa++) {
 		check_all("cpu", *isa, OPS_FP32);

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "gpt/ops.h"
+#include "base/hash.h"
 #include "base/rng.h"
 #include "base/say.h"
 #include "t/unit/tap.h"
@@ -53,6 +54,7 @@ static const struct shape {
 
 #define LARGE 3
 #define SHAPES (sizeof(shapes) / sizeof(shapes[0]))
+#define BIGRAM_DIM 20
 #define SENTINEL 1232.0f /* exact in bfloat16 */
 
 /* One entry of the table, and what its results may differ by. */
@@ -87,7 +89,7 @@ struct twin {
 	size_t rows, cols, guards; /* elements behind them */
 };
 
-static struct twin twins[128];
+static struct twin twins[256];
 static size_t twin_count;
 
 static float
@@ -338,6 +340,7 @@ qkv_args(const struct first_half *h, int side, int with_skip, int with_backward)
 	    .v = IT(h->v),
 	    .rq = with_backward ? IT(h->rq) : NULL,
 	    .rk = with_backward ? IT(h->rk) : NULL,
+	    .norm_scale = 1,
 	});
 }
 
@@ -532,43 +535,75 @@ proj_grad(void)
 
 /* The second half, with weights of its own. */
 static void
-mlp_of(int with_backward, int in_place)
+mlp_of(enum ops_activation activation, int with_backward, int in_place)
 {
 	const size_t C = now.s->C, F = now.s->F;
 	struct twin *x1 = stream(), *wfc = make(OPS_WEIGHT, F, C, 0, 0.2f), *wproj = make(OPS_WEIGHT, C, F, 0, 0.2f);
 	struct twin *scale = make(OPS_VECTOR, 1, C, 0.5f, 0.5f), *r = make(OPS_ACT, now.N, F, 0, 1), *x2 = stream();
 	struct twin *dx2 = stream(), *dx1 = in_place ? dx2 : stream(), *dwfc = make(OPS_VECTOR, F, C, 0, 1);
 	struct twin *dwproj = make(OPS_VECTOR, C, F, 0, 1), *dscale = make(OPS_VECTOR, 1, C, 0, 1);
+	struct twin *wgate = make(OPS_WEIGHT, F, C, 0, 0.2f), *gate = make(OPS_ACT, now.N, F, 0, 1);
+	struct twin *dwgate = make(OPS_VECTOR, F, C, 0, 1);
 	struct ops_mlp a[2];
 
-	BOTH(a[side] = ((struct ops_mlp){ IT(x1), IT(wfc), IT(wproj), IT(scale), IT(r), IT(x2) });
+	BOTH(a[side] = ((struct ops_mlp){ .x1 = IT(x1),
+		 .wfc = IT(wfc),
+		 .wproj = IT(wproj),
+		 .scale = IT(scale),
+		 .r = IT(r),
+		 .x2 = IT(x2),
+		 .activation = activation,
+		 .norm_scale = 1,
+		 .wgate = activation == OPS_SWIGLU ? IT(wgate) : NULL,
+		 .gate = activation == OPS_SWIGLU ? IT(gate) : NULL });
 	     ops->mlp(ctx, all_rows(), &a[side]));
 	if (!with_backward) {
 		expect("r", r);
+		expect("gate", gate);
 		expect("x2", x2);
 		return;
 	}
 	share(r);
-	BOTH(
-	    const struct ops_mlp_grad d = ((struct ops_mlp_grad){ IT(dx2), IT(dx1), IT(dwfc), IT(dwproj), IT(dscale) });
-	    ops->mlp_grad(ctx, all_rows(), &a[side], &d));
+	share(gate);
+	BOTH(const struct ops_mlp_grad d = ((struct ops_mlp_grad){ .dx2 = IT(dx2),
+		 .dx1 = IT(dx1),
+		 .dwfc = IT(dwfc),
+		 .dwproj = IT(dwproj),
+		 .dscale = IT(dscale),
+		 .dwgate = IT(dwgate) });
+	     ops->mlp_grad(ctx, all_rows(), &a[side], &d));
 	expect(in_place ? "dx1 in place of dx2" : "dx1", dx1);
 	expect("dwfc", dwfc);
 	expect("dwproj", dwproj);
 	expect("dscale", dscale);
+	expect("dwgate", dwgate);
 }
 
 static void
 mlp(void)
 {
-	mlp_of(0, 0);
+	mlp_of(OPS_RELU2, 0, 0);
+}
+
+static void
+mlp_leaky(void)
+{
+	mlp_of(OPS_LEAKY_RELU2, 0, 0);
+	mlp_of(OPS_LEAKY_RELU2, 1, 1);
+}
+
+static void
+mlp_swiglu(void)
+{
+	mlp_of(OPS_SWIGLU, 0, 0);
+	mlp_of(OPS_SWIGLU, 1, 1);
 }
 
 static void
 mlp_grad(void)
 {
-	mlp_of(1, 0);
-	mlp_of(1, 1);
+	mlp_of(OPS_RELU2, 1, 0);
+	mlp_of(OPS_RELU2, 1, 1);
 }
 
 static void
@@ -600,7 +635,7 @@ logits(void)
 	const size_t C = now.s->C, V = now.s->V, first = now.N / 2, count = now.N - first;
 	struct twin *x = stream(), *w = make(OPS_WEIGHT, V, C, 0, 0.3f), *z = make(OPS_STAT, count, V, 0, 1);
 
-	BOTH(ops->logits(ctx, IT(z), IT(x), first, count, IT(w)));
+	BOTH(ops->logits(ctx, IT(z), IT(x), first, count, IT(w), NULL));
 	expect("z", z);
 }
 
@@ -670,7 +705,7 @@ adam_logits(void)
 	struct twin *x = stream(), *z = make(OPS_STAT, now.N, V, 0, 1);
 
 	BOTH(const struct ops_adam p = ((struct ops_adam){ IT(w), IT(g), IT(m), IT(v), V * C, 0.05f });
-	     ops->adam(ctx, &p, 1, &law); ops->logits(ctx, IT(z), IT(x), 0, now.N, IT(w)));
+	     ops->adam(ctx, &p, 1, &law); ops->logits(ctx, IT(z), IT(x), 0, now.N, IT(w), NULL));
 	expect("z", z);
 }
 
@@ -713,7 +748,13 @@ muon_of(int want_weights, const struct ops_muon_law *lever)
 	/* The products read the new weights, on each side those that it wrote. */
 	fc = w[many];
 	down = w[many + 1];
-	BOTH(const struct ops_mlp a = ((struct ops_mlp){ IT(x1), IT(fc), IT(down), IT(scale), IT(r), IT(x2) });
+	BOTH(const struct ops_mlp a = ((struct ops_mlp){ .x1 = IT(x1),
+		 .wfc = IT(fc),
+		 .wproj = IT(down),
+		 .scale = IT(scale),
+		 .r = IT(r),
+		 .x2 = IT(x2),
+		 .norm_scale = 1 });
 	     ops->mlp(ctx, all_rows(), &a));
 	expect("r of the new weights", r);
 }
@@ -774,6 +815,159 @@ muon_polar(void)
 	muon_lever(1, &polar);
 }
 
+/* Tables that are looked up, gates, and what stands before a token; shapes of each lever. */
+static void
+context(void)
+{
+	const size_t C = now.s->C, V = now.s->V, W = C < 12 ? C : 12, d = BIGRAM_DIM, rows = 11;
+	struct twin *ids = make_ids(now.N, V), *pairs = make_ids(now.N, rows), *smeared = make_ids(now.N, 2);
+	struct twin *emb = make(OPS_WEIGHT, V, C, 0, 0.5f), *table = make(OPS_VECTOR, rows, d, 0, 0.5f);
+	struct twin *proj = make(OPS_WEIGHT, C, d, 0, 0.3f), *scale = make(OPS_VECTOR, 1, 1, 0.7f, 0);
+	struct twin *gate = make(OPS_VECTOR, 1, W, 0, 0.5f), *lambda = make(OPS_VECTOR, 1, 1, 0.6f, 0);
+	struct twin *e = stream(), *x0 = stream(), *dx0 = stream(), *de = stream();
+	struct twin *demb = make(OPS_VECTOR, V, C, 0, 1), *dtable = make(OPS_VECTOR, rows, d, 0, 1);
+	struct twin *dproj = make(OPS_VECTOR, C, d, 0, 1), *dscale = make(OPS_VECTOR, 1, 1, 2000, 1);
+	struct twin *dgate = make(OPS_VECTOR, 1, W, 300, 1), *dlambda = make(OPS_VECTOR, 1, 1, 2000, 1);
+	int32_t zero = 0;
+
+	for (size_t b = 0; b < now.s->B; b++)
+		BOTH(ops->upload(ctx, IT(smeared), b * now.s->T, &zero, 1));
+	for (int way = 1; way < 4; way++) {
+		const int with_table = way & 1, with_smear = way & 2;
+
+		BOTH(const struct ops_context a = ((struct ops_context){ .ids = IT(ids),
+			 .emb = IT(emb),
+			 .pairs = IT(pairs),
+			 .table = with_table ? IT(table) : NULL,
+			 .proj = IT(proj),
+			 .scale = IT(scale),
+			 .smeared = with_smear ? IT(smeared) : NULL,
+			 .gate = IT(gate),
+			 .lambda = IT(lambda),
+			 .e = IT(e),
+			 .x0 = IT(x0) });
+		     const struct ops_context_grad g = ((struct ops_context_grad){ .dx0 = IT(dx0),
+			 .de = IT(de),
+			 .demb = IT(demb),
+			 .dtable = IT(dtable),
+			 .dproj = IT(dproj),
+			 .dscale = IT(dscale),
+			 .dgate = IT(dgate),
+			 .dlambda = IT(dlambda) });
+		     ops->context(ctx, all_rows(), &a); ops->context_grad(ctx, all_rows(), &a, &g));
+		expect("e", e);
+		expect("x0", x0);
+		expect("de", de);
+		expect("demb", demb);
+		expect("dtable", dtable);
+		expect("dproj", dproj);
+		expect("dscale", dscale);
+		expect("dgate", dgate);
+		expect("dlambda", dlambda);
+		share(dx0);
+	}
+}
+
+static void
+values(void)
+{
+	const size_t V = now.s->V, K = now.s->K, W = now.s->C < 32 ? now.s->C : 32, KD = now.KD;
+	struct twin *ids = make_ids(now.N, V), *table = make(OPS_VECTOR, V, KD, 0, 1),
+		    *raw = make(OPS_ACT, now.N, KD, 0, 1);
+	struct twin *gate = make(OPS_VECTOR, K, W, 0, 0.3f), *cut = make(OPS_STAT, now.N, W, 0, 1);
+	struct twin *mix = make(OPS_VECTOR, 1, 2, 0.6f, 0.2f), *first = make(OPS_ACT, now.N, KD, 0, 1);
+	struct twin *v = make(OPS_ACT, now.N, KD, 0, 1), *dv = make(OPS_ACT, now.N, KD, 0, 1);
+	struct twin *own = make(OPS_STREAM, now.N, KD, 0, 1), *later = make(OPS_STREAM, now.N, KD, 0, 1);
+	struct twin *dfirst = make(OPS_STREAM, now.N, KD, 0, 1), *dtable = make(OPS_VECTOR, V, KD, 0, 1);
+	struct twin *dgate = make(OPS_VECTOR, K, W, 5, 1), *dcut = make(OPS_STAT, now.N, W, 0, 1);
+	struct twin *dmix = make(OPS_VECTOR, 1, 2, 20, 1);
+
+	for (int way = 0; way < 4; way++) {
+		const int with_table = way & 1, with_mix = way & 2;
+
+		BOTH(const struct ops_values a = ((struct ops_values){ .raw = IT(raw),
+			 .ids = IT(ids),
+			 .table = with_table ? IT(table) : NULL,
+			 .gate = IT(gate),
+			 .cut = IT(cut),
+			 .mix = with_mix ? IT(mix) : NULL,
+			 .first = IT(first),
+			 .v = IT(v) });
+		     const struct ops_values_grad d = ((struct ops_values_grad){ .dv = IT(dv),
+			 .own = way != 1 ? IT(own) : NULL,
+			 .later = way != 2 ? IT(later) : NULL,
+			 .dfirst = IT(dfirst),
+			 .dtable = IT(dtable),
+			 .dgate = IT(dgate),
+			 .dcut = IT(dcut),
+			 .dmix = IT(dmix) });
+		     ops->values(ctx, all_rows(), &a); ops->values_grad(ctx, all_rows(), &a, &d));
+		expect("v", v);
+		expect("dv", dv);
+		expect("dfirst", dfirst);
+		expect("dtable", dtable);
+		expect("dgate", dgate);
+		expect("dcut", dcut);
+		expect("dmix", dmix);
+		share(dv);
+	}
+}
+
+static void
+output(void)
+{
+	const size_t C = now.s->C, H = now.s->H, W = C < 12 ? C : 12, KD = now.KD;
+	struct twin *y = make(OPS_ACT, now.N, C, 0, 1), *v = make(OPS_ACT, now.N, KD, 0, 1);
+	struct twin *gate = make(OPS_VECTOR, H, W, 0, 0.5f), *cut = make(OPS_STAT, now.N, W, 0, 1);
+	struct twin *out = make(OPS_ACT, now.N, C, 0, 1), *dy = make(OPS_ACT, now.N, C, 0, 1);
+	struct twin *dv = make(OPS_STREAM, now.N, KD, 0, 1), *dgate = make(OPS_VECTOR, H, W, 5, 1);
+	struct twin *dcut = make(OPS_STAT, now.N, W, 0, 1);
+
+	for (int way = 1; way < 4; way++) {
+		const int with_v = way & 1, with_gate = way & 2;
+
+		BOTH(const struct ops_output a = ((struct ops_output){ .y = IT(y),
+			 .v = with_v ? IT(v) : NULL,
+			 .gate = with_gate ? IT(gate) : NULL,
+			 .cut = IT(cut),
+			 .out = IT(out) });
+		     const struct ops_output_grad d = ((struct ops_output_grad){ .dy = IT(dy),
+			 .dv = with_v ? IT(dv) : NULL,
+			 .dgate = IT(dgate),
+			 .dcut = IT(dcut) });
+		     ops->output(ctx, all_rows(), &a); ops->output_grad(ctx, all_rows(), &a, &d));
+		expect("out", out);
+		expect("dy", dy);
+		expect("dv", dv);
+		expect("dgate", dgate);
+		expect("dcut", dcut);
+		share(dy);
+	}
+}
+
+static void
+skip(void)
+{
+	struct twin *x = stream(), *kept = stream(), *out = stream(), *dx = stream(), *dskip = stream();
+	struct twin *w = make(OPS_VECTOR, 3, now.s->C, 1, 0.3f), *gates = make(OPS_VECTOR, 3, now.s->C, 0, 1);
+	struct twin *dw = make(OPS_VECTOR, 3, now.s->C, 0, 1), *dgates = make(OPS_VECTOR, 3, now.s->C, 0, 1);
+
+	BOTH(const struct ops_skip a = ((struct ops_skip){ .x = IT(x),
+		 .skip = IT(kept),
+		 .w = IT(w),
+		 .gates = IT(gates),
+		 .skip_row = 1,
+		 .out = IT(out) });
+	     const struct ops_skip_grad d = ((
+		 struct ops_skip_grad){ .dx = IT(dx), .dskip = IT(dskip), .dw = IT(dw), .dgates = IT(dgates) });
+	     ops->skip(ctx, all_rows(), &a); ops->skip_grad(ctx, all_rows(), &a, &d));
+	expect("out", out);
+	expect("dx", dx);
+	expect("dskip", dskip);
+	expect("dw", dw);
+	expect("dgates", dgates);
+}
+
 /* A NaN in a weight reaches the losses.  No update follows such a loss: last, for the context is not what it was. */
 static void
 nan_travels(void)
@@ -785,8 +979,15 @@ nan_travels(void)
 	struct twin *nats = make(OPS_STAT, now.N, 1, 0, 1);
 	float loss[2], bad = NAN;
 
-	BOTH(const struct ops_mlp m = ((struct ops_mlp){ IT(x1), IT(wfc), IT(wproj), IT(scale), IT(r), IT(x2) });
-	     const struct ops_head h = ((struct ops_head){ IT(x2), IT(w), IT(targets), IT(nats), 0, NULL, NULL, 0 });
+	BOTH(const struct ops_mlp m = ((struct ops_mlp){ .x1 = IT(x1),
+		 .wfc = IT(wfc),
+		 .wproj = IT(wproj),
+		 .scale = IT(scale),
+		 .r = IT(r),
+		 .x2 = IT(x2),
+		 .norm_scale = 1 });
+	     const struct ops_head h = ((
+		 struct ops_head){ .x = IT(x2), .w = IT(w), .targets = IT(targets), .nats = IT(nats) });
 	     ops->upload(ctx, IT(wfc), 1, &bad, 1); ops->mlp(ctx, all_rows(), &m); ops->head(ctx, all_rows(), &h);
 	     ops->download(ctx, IT(nats), now.N - 1, &loss[side], 1));
 	expect_number("losses that are numbers", !isnan(loss[REF]) + !isnan(loss[OURS]), 0);
@@ -815,6 +1016,8 @@ static const struct row rows[] = {
 	{ "proj_grad", ENTRY(proj_grad), proj_grad, 1e-10, 2e-4, SUMS },
 	{ "mlp", ENTRY(mlp), mlp, 1e-10, 2e-4, SUMS },
 	{ "mlp_grad", ENTRY(mlp_grad), mlp_grad, 1e-10, 2e-4, SUMS },
+	{ "leaky relu^2", ENTRY(mlp), mlp_leaky, 1e-10, 2e-4, SUMS },
+	{ "swiglu", ENTRY(mlp), mlp_swiglu, 1e-10, 2e-4, SUMS },
 	{ "head", ENTRY(head), head, 1e-10, 2e-4, SUMS },
 	{ "logits", ENTRY(logits), logits, 1e-10, 2e-4, SUMS },
 	{ "add", ENTRY(add), add, 1e-10, 2e-4, SUMS },
@@ -829,6 +1032,14 @@ static const struct row rows[] = {
 	{ "muon of normed rows, which decays", ENTRY(muon), muon_rows, 1e-8, 2e-3, NEWTON },
 	{ "muon of neurons, which decays cautiously", ENTRY(muon), muon_neurons, 1e-7, 1e-2, NEWTON },
 	{ "muon with Polar Express", ENTRY(muon), muon_polar, 1e-7, 5e-3, NEWTON },
+	{ "context", ENTRY(context), context, 1e-9, 4e-4, SUMS },
+	{ "context_grad", ENTRY(context_grad), context, 1e-9, 4e-4, SUMS },
+	{ "values", ENTRY(values), values, 1e-9, 4e-4, SUMS },
+	{ "values_grad", ENTRY(values_grad), values, 1e-9, 4e-4, SUMS },
+	{ "output", ENTRY(output), output, 1e-9, 4e-4, SUMS },
+	{ "output_grad", ENTRY(output_grad), output, 1e-9, 4e-4, SUMS },
+	{ "skip", ENTRY(skip), skip, 1e-10, 1e-10, EACH },
+	{ "skip_grad", ENTRY(skip_grad), skip, 1e-10, 1e-10, EACH },
 	{ "NaN", ENTRY(head), nan_travels, 1e-300, 1e-300, "a NaN stays one" },
 };
 
@@ -852,6 +1063,16 @@ all_have_rows(void)
 	tap_ok(missing == 0, "every operation has a row");
 }
 
+/* A backend may lack the operation of a lever, which model_open then refuses by name. */
+static int
+is_there(size_t entry)
+{
+	void (*function)(void);
+
+	memcpy(&function, (const char *)now.ops[OURS] + entry, sizeof(function));
+	return (function != NULL);
+}
+
 /* Both backends, or 0 with errno. */
 static int
 open_both(const struct shape *s, const char *isa, unsigned threads)
@@ -859,6 +1080,7 @@ open_both(const struct shape *s, const char *isa, unsigned threads)
 	struct ops_open_args args = {
 		.geometry = {
 			.vocab_size = s->V, .model_dim = s->C, .num_heads = s->H, .num_kv_heads = s->K, .mlp_dim = s->F,
+			.mlp_gated = 1, .bigram_dim = BIGRAM_DIM,
 			.max_rows = s->B * s->T, .max_positions = s->T, .rope_base = 10000, .logit_softcap = 5,
 			    .norm_eps = 1.2e-7,
 		},
@@ -912,7 +1134,6 @@ run_shapes(const char *isa, const struct order *order, size_t first, size_t end)
 {
 	now.hash = 14695981039346656037u;
 	now.order = order->name;
-	rng_seed(&now.rng, 11, now.arith);
 #ifdef HG_EMU
 	emu_set_order((enum emu_order)order->emulated, first + 7);
 #endif
@@ -923,7 +1144,9 @@ run_shapes(const char *isa, const struct order *order, size_t first, size_t end)
 		}
 		for (size_t r = 0; r < ROWS; r++) {
 			now.row = &rows[r];
-			if (allowed(now.row) > 0) {
+			/* Each draws numbers of its own, whatever rows stand before it. */
+			rng_seed(&now.rng, 40 + now.arith, hash_text(rows[r].name) + i);
+			if (allowed(now.row) > 0 && is_there(rows[r].entry)) {
 				rows[r].call();
 				release();
 			}

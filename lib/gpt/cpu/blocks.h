@@ -294,9 +294,9 @@ reciprocal_rms(float sumsq, size_t n, double eps)
 	return (1.0f / sqrtf(sumsq / (float)n + (float)eps));
 }
 
-/* h = x / rms(x); returns the reciprocal. */
+/* h = scale * x / rms(x); returns the reciprocal of the rms. */
 VEC_FN float
-norm_row(const struct ops_ctx *c, const struct ops_buf *x, size_t row, act *h)
+norm_row(const struct ops_ctx *c, const struct ops_buf *x, size_t row, float scale, act *h)
 {
 	const float *p = float_row(x, row);
 	vf sum = vf_zero();
@@ -309,19 +309,19 @@ norm_row(const struct ops_ctx *c, const struct ops_buf *x, size_t row, act *h)
 	}
 	r = reciprocal_rms(vf_sum(sum), x->cols, c->g.norm_eps);
 	for (size_t i = 0; i < x->ld; i += VL)
-		act_store(h + i, vf_load(p + i) * vf_set(r));
+		act_store(h + i, vf_load(p + i) * vf_set(r * scale));
 	return (r);
 }
 
-/* What the norm of x (reciprocal r) returns to x for dh: r * dh - x * (r^3 <dh, x> / n), as its two factors. */
+/* What scale * norm of x (reciprocal r) returns to x for dh: scale * (r * dh - x * (r^3 <dh, x> / n)), as factors. */
 struct norm_back {
 	vf r, along;
 };
 
 VEC_FN struct norm_back
-norm_back(float r, float dot, size_t n)
+norm_back(float r, float dot, size_t n, float scale)
 {
-	return ((struct norm_back){ vf_set(r), vf_set(-(r * r * r * dot / (float)n)) });
+	return ((struct norm_back){ vf_set(r * scale), vf_set(-(r * r * r * dot / (float)n) * scale) });
 }
 
 VEC_FN vf
@@ -437,7 +437,7 @@ mix_row(const struct ops_ctx *c, const struct mixer *m, size_t ld, float *xm)
 VEC_FN float
 head_out(const struct ops_ctx *c, const float *x, act *out, size_t position)
 {
-	const size_t half = c->head_dim / 2;
+	const size_t half = c->turning / 2, D = c->head_dim;
 	const float *cosine = c->cosine + position * half, *sine = c->sine + position * half;
 	vf sum = vf_zero();
 	float r;
@@ -447,6 +447,8 @@ head_out(const struct ops_ctx *c, const float *x, act *out, size_t position)
 
 		sum = vf_fma(a, a, vf_fma(b, b, sum));
 	}
+	for (size_t i = 2 * half; i < D; i += VL)
+		sum = vf_fma(vf_loadn(x + i, D - i), vf_loadn(x + i, D - i), sum);
 	r = reciprocal_rms(vf_sum(sum), c->head_dim, c->g.norm_eps);
 	for (size_t i = 0; i < half; i += VL) {
 		const vf a = vf_loadn(x + i, half - i) * vf_set(r), b = vf_loadn(x + half + i, half - i) * vf_set(r);
@@ -455,6 +457,8 @@ head_out(const struct ops_ctx *c, const float *x, act *out, size_t position)
 		act_storen(out + i, vf_fma(a, co, b * si), half - i);
 		act_storen(out + half + i, b * co - a * si, half - i);
 	}
+	for (size_t i = 2 * half; i < D; i += VL)
+		act_storen(out + i, vf_loadn(x + i, D - i) * vf_set(r), D - i);
 	return (r);
 }
 
@@ -465,7 +469,7 @@ head_out(const struct ops_ctx *c, const float *x, act *out, size_t position)
 VEC_FN void
 head_back(const struct ops_ctx *c, act *dy, const act *y, float r, size_t position)
 {
-	const size_t D = c->head_dim, half = D / 2;
+	const size_t D = c->head_dim, half = c->turning / 2;
 	const float *cosine = c->cosine + position * half, *sine = c->sine + position * half;
 	vf sum = vf_zero(), mean;
 
@@ -481,6 +485,8 @@ head_back(const struct ops_ctx *c, act *dy, const act *y, float r, size_t positi
 		act_storen(dy + i, a * co - b * si, n);
 		act_storen(dy + half + i, vf_fma(b, co, a * si), n);
 	}
+	for (size_t i = 2 * half; i < D; i += VL)
+		act_storen(dy + i, vf_fma(mean, act_loadn(y + i, D - i), act_loadn(dy + i, D - i)) * vf_set(r), D - i);
 }
 
 /* All heads of n rows, from products f to rows out0.. of out; rows r0.. of r, if given. */
@@ -514,11 +520,13 @@ block_qkv(const struct ops_ctx *c, struct ops_rows rows, const struct ops_qkv *a
 	for (size_t i = 0; i < n; i++) {
 		const struct mixer m = mixer_of(a, r0 + i);
 		float *xm = float_row(a->xm, r0 + i);
-		const vf r = vf_set(mix_row(c, &m, ld, f));
+		const vf r = vf_set(mix_row(c, &m, ld, f) * a->norm_scale);
 
 		for (size_t j = 0; j < ld; j += VL) {
 			vf_store(xm + j, vf_load(f + j));
 			act_store(h + i * ld + j, vf_load(f + j) * r);
+			if (a->cut != NULL && j < a->cut->cols)
+				vf_storen(float_row(a->cut, r0 + i) + j, vf_load(f + j) * r, a->cut->cols - j);
 		}
 	}
 	by_row(n, h, ld, a->wq, 0, H * D, f, ld);
@@ -581,16 +589,18 @@ block_qkv_grad(const struct ops_ctx *c, struct ops_rows rows, const struct ops_q
 		struct norm_back back;
 		vf dot = vf_zero();
 
+		for (size_t j = 0; d->dcut != NULL && j < d->dcut->cols; j++)
+			dh[i * ld + j] += float_row(d->dcut, r0 + i)[j];
 		for (size_t j = 0; j < ld; j += VL)
 			dot = vf_fma(vf_load(dh + i * ld + j), vf_load(xm + j), dot);
-		back = norm_back(r, vf_sum(dot), C);
+		back = norm_back(r, vf_sum(dot), C, a->norm_scale);
 		for (size_t j = 0; j < ld; j += VL) {
 			const vf x = vf_load(xm + j);
 			const vf g = vf_load(dxm + j) + norm_back_at(back, vf_load(dh + i * ld + j), x);
 			const vf du = g * vf_load(m.mix0 + j);
 			float *mix0 = sums + j, *mix1 = sums + ld + j, *skip_w = sums + 2 * ld + j;
 
-			act_store(h + i * ld + j, x * vf_set(r));
+			act_store(h + i * ld + j, x * vf_set(r * a->norm_scale));
 			vf_store(mix0, vf_fma(g, mixer_u(&m, j), vf_load(mix0)));
 			vf_store(mix1, vf_fma(g, vf_load(m.x0 + j), vf_load(mix1)));
 			vf_store(dx0 + j, vf_fma(g, vf_load(m.mix1 + j), vf_load(dx0 + j)));
@@ -649,6 +659,90 @@ block_proj_grad(const struct ops_ctx *c, const struct ops_proj *a, const struct 
 	pack_cols(right_at(c, 0, r0), c->chunk.depth, deep_units(n), act_row(a->y, r0), 0, a->y->ld, n, C);
 }
 
+VEC_FN vf
+sigmoid(vf z)
+{
+	const vf half = vf_set(0.5f);
+
+	return (vf_fma(half, vf_tanh(z * half), half));
+}
+
+/* The activations but relu^2: what they make of a product r and, OPS_SWIGLU, its gate. */
+VEC_FN vf
+activated(enum ops_activation activation, vf r, vf gate)
+{
+	if (activation == OPS_LEAKY_RELU2) {
+		const vf y = vf_max(r * vf_set(0.5f), r);
+
+		return (y * y);
+	}
+	return (gate * sigmoid(gate) * r);
+}
+
+/* Their gradients, from that of what they made. */
+VEC_FN vf
+activated_dr(enum ops_activation activation, vf r, vf gate, vf d)
+{
+	if (activation == OPS_LEAKY_RELU2) {
+		const vf y = vf_max(r * vf_set(0.5f), r);
+
+		return ((y + vf_max(vf_zero(), y)) * d);
+	}
+	return (gate * sigmoid(gate) * d);
+}
+VEC_FN vf
+activated_dgate(vf r, vf gate, vf d)
+{
+	const vf s = sigmoid(gate);
+
+	return (r * d * s * vf_fma(gate, vf_set(1) - s, vf_set(1)));
+}
+
+/* Columns j0.. of the products of n rows, and what an activation other than relu^2 makes of them. */
+VEC_FN void
+mlp_columns(const struct ops_mlp *a, size_t r0, size_t n, const act *h, size_t ld, size_t j0, size_t cols, float *f,
+    float *gates, act *made, size_t ldm)
+{
+	by_row(n, h, ld, a->wfc, j0, cols, f, CPU_COLS);
+	if (a->activation == OPS_SWIGLU)
+		by_row(n, h, ld, a->wgate, j0, cols, gates, CPU_COLS);
+	for (size_t i = 0; i < n; i++) {
+		act *r = act_row(a->r, r0 + i) + j0;
+		act *gate = a->activation == OPS_SWIGLU ? act_row(a->gate, r0 + i) + j0 : NULL;
+
+		for (size_t j = 0; j < cpu_pad(cols); j += VL) {
+			const vf v = vf_load(f + i * CPU_COLS + j);
+			const vf g = gate != NULL ? vf_load(gates + i * CPU_COLS + j) : vf_zero();
+
+			act_store(r + j, v);
+			if (gate != NULL)
+				act_store(gate + j, g);
+			act_store(made + i * ldm + j0 + j, activated(a->activation, v, g));
+		}
+	}
+}
+
+/* Columns j0.. of what came back through the second product, f, through such an activation; what it made again. */
+VEC_FN void
+mlp_columns_back(const struct ops_mlp *a, size_t r0, size_t n, size_t j0, size_t cols, const float *f, act *made,
+    act *dr, act *dgate, size_t ldm)
+{
+	for (size_t i = 0; i < n; i++) {
+		const act *r = act_row(a->r, r0 + i) + j0;
+		const act *gate = a->activation == OPS_SWIGLU ? act_row(a->gate, r0 + i) + j0 : NULL;
+
+		for (size_t j = 0; j < cpu_pad(cols); j += VL) {
+			const vf v = act_load(r + j), g = gate != NULL ? act_load(gate + j) : vf_zero();
+			const vf d = vf_load(f + i * CPU_COLS + j);
+
+			act_store(made + i * ldm + j0 + j, activated(a->activation, v, g));
+			act_store(dr + i * ldm + j0 + j, activated_dr(a->activation, v, g, d));
+			if (gate != NULL)
+				act_store(dgate + i * ldm + j0 + j, activated_dgate(v, g, d));
+		}
+	}
+}
+
 static void
 block_mlp(const struct ops_ctx *c, const struct ops_mlp *a, size_t r0, size_t n, struct cpu_scratch s)
 {
@@ -656,12 +750,17 @@ block_mlp(const struct ops_ctx *c, const struct ops_mlp *a, size_t r0, size_t n,
 	const float *scale = float_row(a->scale, 0);
 	act *h = cpu_take(&s, n * ld * sizeof(*h)), *squares = cpu_take(&s, n * ldr * sizeof(*squares));
 	float *f = cpu_take(&s, n * CPU_COLS * sizeof(*f));
+	float *gates = a->activation == OPS_SWIGLU ? cpu_take(&s, n * CPU_COLS * sizeof(*gates)) : NULL;
 
 	for (size_t i = 0; i < n; i++)
-		norm_row(c, a->x1, r0 + i, h + i * ld);
+		norm_row(c, a->x1, r0 + i, a->norm_scale, h + i * ld);
 	for (size_t j0 = 0; j0 < F; j0 += CPU_COLS) {
 		const size_t cols = least(CPU_COLS, F - j0);
 
+		if (a->activation != OPS_RELU2) {
+			mlp_columns(a, r0, n, h, ld, j0, cols, f, gates, squares, ldr);
+			continue;
+		}
 		by_row(n, h, ld, a->wfc, j0, cols, f, CPU_COLS);
 		for (size_t i = 0; i < n; i++) {
 			act *r = act_row(a->r, r0 + i) + j0;
@@ -698,14 +797,19 @@ block_mlp_grad(const struct ops_ctx *c, const struct ops_mlp *a, const struct op
 	act *dr = cpu_take(&s, n * ldr * sizeof(*dr)), *squares = cpu_take(&s, n * ldr * sizeof(*squares));
 	float *f = cpu_take(&s, n * (ld > CPU_COLS ? ld : CPU_COLS) * sizeof(*f));
 	float *reciprocal = cpu_take(&s, n * sizeof(*reciprocal));
+	act *dgate = a->activation == OPS_SWIGLU ? cpu_take(&s, n * ldr * sizeof(*dgate)) : NULL;
 
 	for (size_t i = 0; i < n; i++)
-		reciprocal[i] = norm_row(c, a->x1, r0 + i, h + i * ld);
+		reciprocal[i] = norm_row(c, a->x1, r0 + i, a->norm_scale, h + i * ld);
 	scale_rows(t, d->dx2, a->scale, r0, n);
 	for (size_t j0 = 0; j0 < F; j0 += CPU_COLS) {
 		const size_t cols = least(CPU_COLS, F - j0);
 
 		by_col(n, t, ld, a->wproj, j0, cols, f, CPU_COLS, 0);
+		if (a->activation != OPS_RELU2) {
+			mlp_columns_back(a, r0, n, j0, cols, f, squares, dr, dgate, ldr);
+			continue;
+		}
 		for (size_t i = 0; i < n; i++) {
 			const act *r = act_row(a->r, r0 + i) + j0;
 
@@ -723,6 +827,10 @@ block_mlp_grad(const struct ops_ctx *c, const struct ops_mlp *a, const struct op
 	pack_cols(right_at(c, 1, r0), c->chunk.depth, deep, squares, 0, ldr, n, F);
 
 	by_col(n, dr, ldr, a->wfc, 0, C, f, ld, 0);
+	if (dgate != NULL) {
+		turn(left_at(c, 2, 0, r0), c->chunk.ld, dgate, 0, ldr, n, F);
+		by_col(n, dgate, ldr, a->wgate, 0, C, f, ld, 1);
+	}
 	for (size_t i = 0; i < n; i++) {
 		const float *x1 = float_row(a->x1, r0 + i), *dx2 = float_row(d->dx2, r0 + i);
 		float *dx1 = float_row(d->dx1, r0 + i);
@@ -731,20 +839,33 @@ block_mlp_grad(const struct ops_ctx *c, const struct ops_mlp *a, const struct op
 
 		for (size_t j = 0; j < ld; j += VL)
 			dot = vf_fma(vf_load(f + i * ld + j), vf_load(x1 + j), dot);
-		back = norm_back(reciprocal[i], vf_sum(dot), C);
+		back = norm_back(reciprocal[i], vf_sum(dot), C, a->norm_scale);
 		for (size_t j = 0; j < ld; j += VL)
 			vf_store(dx1 + j,
 			    vf_load(dx2 + j) + norm_back_at(back, vf_load(f + i * ld + j), vf_load(x1 + j)));
 	}
 }
 
-/* Capped logits of n normed rows. */
+/* Row ${row}'s addition to its logits, without alpha. */
+VEC_FN const float *
+prior_row(const struct ops_prior *p, size_t row)
+{
+	return (float_row(p->table, (size_t)ids_of(p->ids)[row]));
+}
+
+/* Capped logits of n normed rows, the first of which is row r0 of the prior's. */
 VEC_FN void
-capped(const struct ops_ctx *c, size_t n, const act *h, size_t ld, const struct ops_buf *w, float *z, size_t ldz)
+capped(const struct ops_ctx *c, size_t n, const act *h, size_t ld, const struct ops_buf *w,
+    const struct ops_prior *prior, size_t r0, float *z, size_t ldz)
 {
 	const vf cap = vf_set((float)c->g.logit_softcap), inverse = vf_set((float)(1 / c->g.logit_softcap));
 
 	by_row(n, h, ld, w, 0, w->rows, z, ldz);
+	for (size_t i = 0; prior != NULL && i < n; i++)
+		for (size_t j = 0; j < ldz; j += VL)
+			vf_store(z + i * ldz + j,
+			    vf_fma(vf_set(float_row(prior->alpha, 0)[0]), vf_load(prior_row(prior, r0 + i) + j),
+				vf_load(z + i * ldz + j)));
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < ldz; j += VL)
 			vf_store(z + i * ldz + j, cap * vf_tanh(vf_load(z + i * ldz + j) * inverse));
@@ -780,8 +901,8 @@ block_head(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t 
 	float *dh;
 
 	for (size_t i = 0; i < n; i++)
-		reciprocal[i] = norm_row(c, a->x, r0 + i, h + i * ld);
-	capped(c, n, h, ld, a->w, z, ldz);
+		reciprocal[i] = norm_row(c, a->x, r0 + i, 1, h + i * ld);
+	capped(c, n, h, ld, a->w, a->prior, r0, z, ldz);
 	if (a->dx == NULL) {
 		for (size_t i = 0; i < n; i++)
 			nats[i] = log_sum_exp(z + i * ldz, V) - z[i * ldz + (size_t)targets[r0 + i]];
@@ -805,6 +926,14 @@ block_head(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t 
 			act_store(dz + i * ldz + j, vf_split(g, vf_zero(), j < V ? V - j : 0));
 		}
 		block_narrow(dz + i * ldz + target, &correct, 1);
+		if (a->prior != NULL) {
+			const float *row = prior_row(a->prior, r0 + i);
+			vf dot = vf_zero();
+
+			for (size_t j = 0; j < ldz; j += VL)
+				dot = vf_fma(act_load(dz + i * ldz + j), vf_load(row + j), dot);
+			c->partial[r0 - c->chunk.row0 + i] = vf_sum(dot);
+		}
 	}
 	by_col(n, dz, ldz, a->w, 0, C, dh, ld, 0);
 	turn(left_at(c, 0, 0, r0), c->chunk.ld, dz, 0, ldz, n, V);
@@ -817,7 +946,7 @@ block_head(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t 
 
 		for (size_t j = 0; j < ld; j += VL)
 			dot = vf_fma(vf_load(dh + i * ld + j), vf_load(x + j), dot);
-		back = norm_back(reciprocal[i], vf_sum(dot), C);
+		back = norm_back(reciprocal[i], vf_sum(dot), C, 1);
 		for (size_t j = 0; j < ld; j += VL)
 			vf_store(dx + j, norm_back_at(back, vf_load(dh + i * ld + j), vf_load(x + j)));
 	}
@@ -825,15 +954,15 @@ block_head(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t 
 
 static void
 block_logits(const struct ops_ctx *c, struct ops_buf *out, size_t out0, const struct ops_buf *x, size_t r0, size_t n,
-    const struct ops_buf *w, struct cpu_scratch s)
+    const struct ops_buf *w, const struct ops_prior *prior, struct cpu_scratch s)
 {
 	const size_t ld = x->ld, ldz = cpu_pad(c->g.vocab_size);
 	act *h = cpu_take(&s, n * ld * sizeof(*h));
 	float *z = cpu_take(&s, n * ldz * sizeof(*z));
 
 	for (size_t i = 0; i < n; i++)
-		norm_row(c, x, r0 + i, h + i * ld);
-	capped(c, n, h, ld, w, z, ldz);
+		norm_row(c, x, r0 + i, 1, h + i * ld);
+	capped(c, n, h, ld, w, prior, r0, z, ldz);
 	for (size_t i = 0; i < n; i++)
 		memcpy(float_row(out, out0 + i), z + i * ldz, c->g.vocab_size * sizeof(float));
 }
@@ -911,6 +1040,7 @@ block_adam(const struct ops_adam *p, const struct ops_adam_law *law, size_t firs
 }
 
 #include "gpt/cpu/attention.h"
+#include "gpt/cpu/blocks_levers.h"
 #include "gpt/cpu/muon.h"
 
 const struct cpu_kernels KERNELS = {
@@ -938,6 +1068,19 @@ const struct cpu_kernels KERNELS = {
 	.logits = block_logits,
 	.product = block_product,
 	.add = block_add,
+	.context_embed = block_context_embed,
+	.context_norm = block_context_norm,
+	.context_back = block_context_back,
+	.context_de = block_context_de,
+	.scatter = block_scatter,
+	.pairs_back = block_pairs_back,
+	.values = block_values,
+	.values_grad = block_values_grad,
+	.values_scatter = block_values_scatter,
+	.output = block_output,
+	.output_grad = block_output_grad,
+	.skip = block_skip,
+	.skip_grad = block_skip_grad,
 	.sumsq = block_sumsq,
 	.muon = block_muon,
 	.adam = block_adam,

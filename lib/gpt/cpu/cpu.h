@@ -68,7 +68,7 @@ struct cpu_chunk {
 	size_t row0, rows;
 	size_t ld;       /* units from row to row of left */
 	size_t depth;    /* units of a panel of right */
-	float *left[2];  /* (outputs, rows) */
+	float *left[3];  /* (outputs, rows); the third for a gated MLP */
 	float *right[2]; /* panels (rows, inputs) */
 };
 
@@ -93,7 +93,8 @@ struct ops_ctx {
 	int training;
 	int held;             /* a loss since begin was not finite: no updates */
 	size_t head_dim;      /* D */
-	float *cosine, *sine; /* (max_positions, D / 2) */
+	size_t turning;       /* elements of a head that turn */
+	float *cosine, *sine; /* (max_positions, turning / 2) */
 
 	char *scratch;        /* one piece per thread */
 	size_t scratch_bytes; /* of a piece */
@@ -103,6 +104,7 @@ struct ops_ctx {
 	float *longest;               /* the norm of the longest key, likewise */
 	size_t group;                 /* sequences whose keys and values are packed at a time */
 	float *partial;               /* sums of single tasks, added in task order */
+	float *found;                 /* (chunk_rows, bigram_dim padded): gradients of rows of the table of pairs */
 	double seconds[OPS_CPU_PHASES];
 };
 
@@ -146,10 +148,32 @@ struct cpu_kernels {
 	    size_t n, struct cpu_scratch s);
 	void (*head)(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t n, struct cpu_scratch s);
 	void (*logits)(const struct ops_ctx *c, struct ops_buf *out, size_t out0, const struct ops_buf *x, size_t r0,
-	    size_t n, const struct ops_buf *w, struct cpu_scratch s);
+	    size_t n, const struct ops_buf *w, const struct ops_prior *prior, struct cpu_scratch s);
 	/* Tile (row0, col0) of a weight gradient: row_block rows, CPU_COLS columns. */
 	void (*product)(const struct cpu_product *p, size_t row0, size_t col0, struct cpu_scratch s);
 	void (*add)(struct ops_buf *dst, const struct ops_buf *src, size_t r0, size_t n);
+	void (*context_embed)(const struct ops_ctx *c, struct ops_rows rows, const struct ops_context *a, size_t r0,
+	    size_t n, struct cpu_scratch s);
+	void (*context_norm)(const struct ops_ctx *c, struct ops_rows rows, const struct ops_context *a, size_t r0,
+	    size_t n);
+	void (*context_back)(const struct ops_ctx *c, const struct ops_context *a, const struct ops_context_grad *d,
+	    float *rates, float *sums, size_t r0, size_t n, struct cpu_scratch s);
+	void (*context_de)(const struct ops_context *a, const struct ops_context_grad *d, const float *rates,
+	    size_t all, size_t r0, size_t n);
+	void (*scatter)(struct ops_buf *dst, const struct ops_buf *ids, const float *src, float scale, size_t row0,
+	    size_t n, size_t col0);
+	void (*pairs_back)(const struct ops_ctx *c, const struct ops_context *a, const struct ops_context_grad *d,
+	    float *found, float *dots, size_t r0, size_t n, struct cpu_scratch s);
+	void (*values)(const struct ops_ctx *c, struct ops_rows rows, const struct ops_values *a, size_t r0, size_t n);
+	void (*values_grad)(const struct ops_ctx *c, const struct ops_values *a, const struct ops_values_grad *d,
+	    float *rates, float *sums, size_t r0, size_t n);
+	void (*values_scatter)(const struct ops_ctx *c, const struct ops_values *a, const struct ops_values_grad *d,
+	    const float *rates, size_t rows, size_t col0);
+	void (*output)(const struct ops_ctx *c, struct ops_rows rows, const struct ops_output *a, size_t r0, size_t n);
+	void (*output_grad)(const struct ops_ctx *c, const struct ops_output *a, const struct ops_output_grad *d,
+	    float *sums, size_t r0, size_t n);
+	void (*skip)(const struct ops_skip *a, size_t r0, size_t n);
+	void (*skip_grad)(const struct ops_skip *a, const struct ops_skip_grad *d, float *sums, size_t r0, size_t n);
 	double (*sumsq)(const float *x, size_t n);
 	void (*muon)(const struct ops_muon *p, const struct ops_muon_law *law, struct cpu_scratch s);
 	void (*adam)(const struct ops_adam *p, const struct ops_adam_law *law, size_t first, size_t n);

@@ -90,6 +90,56 @@ run_rows(struct job *j, pool_task *task)
 	pool_run(j->c->pool, blocks(j->end - j->row0, j->k->row_block), task, j);
 }
 
+/* Weight gradients, a chunk of rows at a time. */
+
+/* Cut N rows into chunks of equal size: rows of one chunk. */
+static inline size_t
+chunk_size(const struct job *j, size_t rows_at_most)
+{
+	const size_t R = j->k->row_block, chunks = blocks(j->N, rows_at_most);
+
+	return (blocks(blocks(j->N, chunks), R) * R);
+}
+
+static inline void
+begin_chunk(struct job *j, size_t row0, size_t size)
+{
+	struct cpu_chunk *chunk = &j->c->chunk;
+
+	j->row0 = row0;
+	j->end = least(j->N, row0 + size);
+	chunk->row0 = row0;
+	chunk->rows = j->end - row0;
+	chunk->depth = cpu_pad(size) / j->k->per_unit;
+	chunk->ld = chunk->depth + 16;
+	j->product_count = 0;
+}
+
+static inline struct cpu_product *
+want(struct job *j, const float *left, const float *right, struct ops_buf *dw)
+{
+	const struct cpu_chunk *chunk = &j->c->chunk;
+	struct cpu_product *p = &j->products[j->product_count++];
+
+	*p = (struct cpu_product){
+		.left = left,
+		.right = right,
+		.ld = chunk->ld,
+		.depth = chunk->depth,
+		.units = cpu_units(j->k, chunk->rows),
+		.out = dw->rows,
+		.in = dw->cols,
+		.dw = dw,
+	};
+	return (p);
+}
+
+static inline size_t
+tiles(const struct cpu_product *p, size_t row_block)
+{
+	return (blocks(p->out, row_block) * blocks(p->in, CPU_COLS));
+}
+
 /* Time of an operation goes to its phase. */
 static inline double
 begin_phase(void)

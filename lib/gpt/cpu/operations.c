@@ -101,54 +101,6 @@ operations_embed_grad(struct ops_ctx *c, struct ops_rows rows, struct ops_buf *d
 
 /* --- weight gradients, a chunk of rows at a time ----------------------------- */
 
-/* Cut N rows into chunks of equal size: rows of one chunk. */
-static size_t
-chunk_size(const struct job *j, size_t rows_at_most)
-{
-	const size_t R = j->k->row_block, chunks = blocks(j->N, rows_at_most);
-
-	return (blocks(blocks(j->N, chunks), R) * R);
-}
-
-static void
-begin_chunk(struct job *j, size_t row0, size_t size)
-{
-	struct cpu_chunk *chunk = &j->c->chunk;
-
-	j->row0 = row0;
-	j->end = least(j->N, row0 + size);
-	chunk->row0 = row0;
-	chunk->rows = j->end - row0;
-	chunk->depth = cpu_pad(size) / j->k->per_unit;
-	chunk->ld = chunk->depth + 16;
-	j->product_count = 0;
-}
-
-static struct cpu_product *
-want(struct job *j, const float *left, const float *right, struct ops_buf *dw)
-{
-	const struct cpu_chunk *chunk = &j->c->chunk;
-	struct cpu_product *p = &j->products[j->product_count++];
-
-	*p = (struct cpu_product){
-		.left = left,
-		.right = right,
-		.ld = chunk->ld,
-		.depth = chunk->depth,
-		.units = cpu_units(j->k, chunk->rows),
-		.out = dw->rows,
-		.in = dw->cols,
-		.dw = dw,
-	};
-	return (p);
-}
-
-static size_t
-tiles(const struct cpu_product *p, size_t row_block)
-{
-	return (blocks(p->out, row_block) * blocks(p->in, CPU_COLS));
-}
-
 static void
 product_task(void *arg, size_t task, unsigned thread)
 {
@@ -163,8 +115,8 @@ product_task(void *arg, size_t task, unsigned thread)
 	j->k->product(p, task / across * R, task % across * CPU_COLS, scratch_of(j->c, thread));
 }
 
-static void
-run_products(struct job *j)
+void
+operations_run_products(struct job *j)
 {
 	size_t count = 0;
 
@@ -242,7 +194,7 @@ operations_qkv_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_qk
 		want(&j, c->chunk.left[0], c->chunk.right[0], d->dwq);
 		want(&j, c->chunk.left[0] + C * c->chunk.ld, c->chunk.right[0], d->dwk);
 		want(&j, c->chunk.left[0] + (C + KD) * c->chunk.ld, c->chunk.right[0], d->dwv);
-		run_products(&j);
+		operations_run_products(&j);
 	}
 	for (size_t r0 = 0; r0 < j.N; r0 += j.k->row_block) {
 		const float *sums = qkv_sums(&j, r0);
@@ -354,7 +306,7 @@ operations_proj_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_p
 		begin_chunk(&j, r0, size);
 		run_rows(&j, proj_grad_task);
 		want_scaled(&j, c->chunk.left[0], c->chunk.right[0], d->dwo, a->scale, a->wo, d->dscale);
-		run_products(&j);
+		operations_run_products(&j);
 	}
 	end_phase(c, OPS_CPU_PROJ_GRAD, since);
 }
@@ -394,8 +346,10 @@ operations_mlp_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_ml
 		begin_chunk(&j, r0, size);
 		run_rows(&j, mlp_grad_task);
 		want(&j, c->chunk.left[0], c->chunk.right[0], d->dwfc);
+		if (a->activation == OPS_SWIGLU)
+			want(&j, c->chunk.left[2], c->chunk.right[0], d->dwgate);
 		want_scaled(&j, c->chunk.left[1], c->chunk.right[1], d->dwproj, a->scale, a->wproj, d->dscale);
-		run_products(&j);
+		operations_run_products(&j);
 	}
 	end_phase(c, OPS_CPU_MLP_GRAD, since);
 }
@@ -424,8 +378,10 @@ operations_head(struct ops_ctx *c, struct ops_rows rows, const struct ops_head *
 			begin_chunk(&j, r0, size);
 		run_rows(&j, head_task);
 		if (a->dx != NULL) {
+			for (size_t i = 0; a->prior != NULL && i < c->chunk.rows; i++)
+				*(float *)a->dalpha->data += c->partial[i];
 			want(&j, c->chunk.left[0], c->chunk.right[0], a->dw);
-			run_products(&j);
+			operations_run_products(&j);
 		}
 	}
 	for (size_t n = 0; n < j.N; n++)
@@ -436,6 +392,7 @@ operations_head(struct ops_ctx *c, struct ops_rows rows, const struct ops_head *
 struct logits {
 	struct ops_buf *out;
 	const struct ops_buf *x, *w;
+	const struct ops_prior *prior;
 	size_t first;
 };
 
@@ -446,15 +403,15 @@ logits_task(void *arg, size_t task, unsigned thread)
 	const struct logits *l = j->a;
 	const struct span s = span_of(j, task);
 
-	j->k->logits(j->c, l->out, s.r0, l->x, l->first + s.r0, s.n, l->w, scratch_of(j->c, thread));
+	j->k->logits(j->c, l->out, s.r0, l->x, l->first + s.r0, s.n, l->w, l->prior, scratch_of(j->c, thread));
 }
 
 void
 operations_logits(struct ops_ctx *c, struct ops_buf *out, const struct ops_buf *x, size_t first, size_t count,
-    const struct ops_buf *w)
+    const struct ops_buf *w, const struct ops_prior *prior)
 {
 	const double since = begin_phase();
-	const struct logits l = { out, x, w, first };
+	const struct logits l = { out, x, w, prior, first };
 	struct job j = { .c = c, .k = c->kernels, .row0 = 0, .end = count, .a = &l };
 
 	assert(first + count <= x->rows && count <= out->rows);

@@ -3,6 +3,11 @@
 
 #include "gpt/cpu/cpu.h"
 
+struct job; /* job.h */
+
+/* The products that a job wants of its chunk. */
+void operations_run_products(struct job *j);
+
 /* What ops.h says of each, on contexts and buffers of the cpu backend. */
 void operations_embed(struct ops_ctx *c, struct ops_rows rows, struct ops_buf *x0, const struct ops_buf *ids,
     const struct ops_buf *emb);
@@ -22,7 +27,7 @@ void
 operations_mlp_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_mlp *a, const struct ops_mlp_grad *d);
 void operations_head(struct ops_ctx *c, struct ops_rows rows, const struct ops_head *a);
 void operations_logits(struct ops_ctx *c, struct ops_buf *out, const struct ops_buf *x, size_t first, size_t count,
-    const struct ops_buf *w);
+    const struct ops_buf *w, const struct ops_prior *prior);
 void operations_add(struct ops_ctx *c, struct ops_rows rows, struct ops_buf *dst, const struct ops_buf *src);
 double operations_sumsq(struct ops_ctx *c, const struct ops_buf *const *bufs, const size_t *n, size_t count);
 void operations_muon(struct ops_ctx *c, const struct ops_muon *p, size_t count, const struct ops_muon_law *law);

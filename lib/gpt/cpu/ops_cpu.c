@@ -15,6 +15,7 @@
 #include "gpt/cpu/cpu.h"
 #include "gpt/cpu/isa.h"
 #include "gpt/cpu/job.h"
+#include "gpt/cpu/levers.h"
 #include "gpt/cpu/operations.h"
 #include "gpt/cpu/pool.h"
 #include "base/say.h"
@@ -63,15 +64,17 @@ scratch_bytes(const struct ops_ctx *c)
 	const size_t R = c->kernels->row_block, V = cpu_pad(g->vocab_size);
 	const size_t C = cpu_pad(g->model_dim), F = cpu_pad(g->mlp_dim);
 	const size_t D = cpu_pad(c->head_dim), T = cpu_pad(g->max_positions) + CPU_PAD;
-	const size_t wide = most(C, CPU_COLS), long_side = most(C, F);
+	const size_t pairs = cpu_pad(g->bigram_dim), wide = most(C, CPU_COLS), long_side = most(most(C, F), pairs);
+	const size_t gated = g->mlp_gated != 0;
 	size_t floats, training;
 
-	floats = R * (C + F + wide);                                       /* qkv, proj, mlp */
+	floats = R * (C + F + (1 + gated) * wide);                         /* qkv, proj, mlp */
+	floats = most(floats, R * (C + pairs) + C);                        /* context */
 	floats = most(floats, R * (2 * C + 2 * V + 1));                    /* head, logits */
 	floats = most(floats, R * (CPU_PAD + CPU_KEYS + D + 1 + CPU_PAD)); /* attention */
 	if (c->training) {
-		training = R * (2 * C + 2 * F + wide + 1) + C; /* mlp_grad, qkv_grad */
-		training = most(training, R * CPU_COLS);       /* product */
+		training = R * (2 * C + (2 + gated) * F + wide + 1) + C; /* mlp_grad, qkv_grad */
+		training = most(training, R * CPU_COLS);                 /* product */
 		training = most(training,
 		    8 * T * D + 2 * T + 16 * D + /* attention_grad */
 			CPU_BACK_KEYS * (3 * CPU_BACK_QUERIES + 2 * CPU_PAD + D));
@@ -93,19 +96,21 @@ cpu_close(struct ops_ctx *c)
 	free(c->scratch);
 	free(c->chunk.left[0]);
 	free(c->chunk.left[1]);
+	free(c->chunk.left[2]);
 	free(c->chunk.right[0]);
 	free(c->chunk.right[1]);
 	free(c->keys);
 	free(c->values);
 	free(c->longest);
 	free(c->partial);
+	free(c->found);
 	free(c);
 }
 
 static void
 rope_tables(struct ops_ctx *c)
 {
-	const size_t half = c->head_dim / 2;
+	const size_t half = c->turning / 2;
 
 	for (size_t p = 0; p < c->g.max_positions; p++) {
 		for (size_t i = 0; i < half; i++) {
@@ -142,15 +147,27 @@ take_memory(struct ops_ctx *c, unsigned threads)
 		const size_t depth = cpu_pad(c->chunk_rows) / v->per_unit, ld = depth + 16;
 		const size_t head = V * (cpu_pad(c->head_rows) / v->per_unit + 16);
 
-		/* qkv_grad's sums; dots of the wider weight; embed_grad's rates; dgain. */
+		/*
+		 * qkv_grad's sums; dots of the wider weight; embed_grad's rates; dgain; rates by row and gates' sums by
+		 * block.
+		 */
 		partial = 3 * C * blocks(N, v->row_block);
 		partial = most(partial, most(blocks(F, CPU_COLS), blocks(C, CPU_COLS)) * most(C, F));
 		partial = most(partial, most(2 * N, N * g->num_heads));
+		partial = most(partial,
+		    N * most(2, g->num_kv_heads) + blocks(N, v->row_block) * (2 + CPU_PAD * g->num_heads));
+		partial = most(partial, c->chunk_rows);
 		if ((c->chunk.left[0] = buffers_zeroed(most(most(C + 2 * KD, F) * ld, head) * sizeof(float))) == NULL ||
 		    (c->chunk.left[1] = buffers_zeroed(C * ld * sizeof(float))) == NULL ||
-		    (c->chunk.right[0] = buffers_zeroed(C * depth * sizeof(float))) == NULL ||
+		    (c->chunk.right[0] = buffers_zeroed(most(C, cpu_pad(g->bigram_dim)) * depth * sizeof(float))) ==
+			NULL ||
 		    (c->chunk.right[1] = buffers_zeroed(F * depth * sizeof(float))) == NULL ||
 		    (c->partial = buffers_zeroed(partial * sizeof(float))) == NULL)
+			return (-1);
+		if (g->bigram_dim != 0 &&
+		    (c->found = buffers_zeroed(c->chunk_rows * cpu_pad(g->bigram_dim) * sizeof(float))) == NULL)
+			return (-1);
+		if (g->mlp_gated && (c->chunk.left[2] = buffers_zeroed(F * ld * sizeof(float))) == NULL)
 			return (-1);
 	}
 	rope_tables(c);
@@ -195,6 +212,7 @@ open_variant(const struct ops_open_args *args, const struct variant *v)
 	c->arith = args->arith;
 	c->training = args->training;
 	c->head_dim = c->g.model_dim / c->g.num_heads;
+	c->turning = c->g.rope_dims != 0 ? c->g.rope_dims : c->head_dim;
 	c->kernels = args->arith == OPS_BF16 ? v->bf16 : v->fp32;
 	c->isa = args->arith == OPS_FP32 && v->fp32_name != NULL ? v->fp32_name : v->name;
 	if ((c->pool = pool_open(args->threads)) == NULL || take_memory(c, args->threads) != 0)
@@ -256,6 +274,8 @@ cpu_library(const struct ops_ctx *c)
 	return ("");
 }
 
+static const char *const cpu_lacks[] = { NULL };
+
 static void
 cpu_nothing(struct ops_ctx *c)
 {
@@ -271,6 +291,7 @@ cpu_begin(struct ops_ctx *c)
 const struct ops ops_cpu = {
 	.name = "cpu",
 	.isa_names = isa_names,
+	.lacks = cpu_lacks,
 	.open = cpu_open,
 	.close = cpu_close,
 	.isa = cpu_isa,
@@ -296,6 +317,14 @@ const struct ops ops_cpu = {
 	.head = operations_head,
 	.logits = operations_logits,
 	.add = operations_add,
+	.context = levers_context,
+	.context_grad = levers_context_grad,
+	.values = levers_values,
+	.values_grad = levers_values_grad,
+	.output = levers_output,
+	.output_grad = levers_output_grad,
+	.skip = levers_skip,
+	.skip_grad = levers_skip_grad,
 	.sumsq = operations_sumsq,
 	.muon = operations_muon,
 	.adam = operations_adam,

@@ -117,6 +117,7 @@ compute(struct side *s, float *out)
 	struct ops_buf *dx0 = make(s, OPS_STREAM, N, C), *dy = make(s, OPS_ACT, N, C);
 	struct ops_buf *wk = known(s, OPS_WEIGHT, KD, C, 0.125f, 0);
 	const struct ops_qkv qkv = {
+		.norm_scale = 1,
 		.x = x0,
 		.skip = skip,
 		.skip_w = known(s, OPS_VECTOR, 2, C, 0.5f, 1),
@@ -176,6 +177,7 @@ compute(struct side *s, float *out)
 		.dscale = make(s, OPS_VECTOR, 1, C),
 	};
 	const struct ops_mlp mlp = {
+		.norm_scale = 1,
 		.x1 = proj.x1,
 		.wfc = known(s, OPS_WEIGHT, F, C, 0.125f, 0),
 		.wproj = known(s, OPS_WEIGHT, C, F, 0.125f, 0),
