@@ -781,7 +781,7 @@ int8_case(const struct safetensors *s)
 	free(as_float);
 }
 
-/* Rows of step, warmdown_iters or _frac, warmdown_shape, min_lr_frac, scale; with iterations, or cap_ms and elapsed_ms. */
+/* Rows of step, warmdown_iters or _frac, _shape, min_lr_frac, scale; with iterations, or cap_ms and elapsed_ms. */
 static void
 schedule_table(const json_t *table)
 {
