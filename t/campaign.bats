@@ -255,6 +255,20 @@ kill_driver() {
 	run -0 hg-campaign -k c
 }
 
+@test "hg-campaign -k ends what runs also where it is stopped and campaign.json is broken, and says what is broken" {
+	campaign a
+	ask one a "$long"
+	hg-campaign -1 c > out 2>&1 3>&- || :
+	until_true 60 trains one
+	kill -STOP "$(sed -n 's/.* pid=\([0-9]*\) .*/\1/p' c/runs/one/train.lock)"
+	echo '{' > c/campaign.json
+	run -103 --separate-stderr timeout 60 hg-campaign -k c
+	[[ "$stderr" == *campaign.json* ]]
+	until_true 10 no_process
+	[ "$(jq -r .kind c/runs/one/train_refusal.json)" = cancelled ]
+	[ -e c/halt ]
+}
+
 @test "hg-campaign -n changes nothing, whatever there is to do, and a pass then does what it printed" {
 	campaign a b
 	ask one a

@@ -40,6 +40,19 @@ of() {
 	jq -r "$1" "runs/$2"
 }
 
+@test "a confirmation of programs that give their word fills its slots, and is decided" {
+	sed -i 's/1.\$SEED/$(printf 2.%03d $((SEED * 7919 % 1000)))/' claim.sh
+	hg-spec -b claim.json -s train.seed=1 runs/a
+	hg-run -l ledger runs/a > said 2>&1
+	hg-confirm -c ledger runs/a > said 2>&1
+	sed -i 's/2\.%03d/1.%03d/' claim.sh
+	hg-spec -b claim.json -s train.seed=9 runs/b
+	hg-run -l ledger runs/b > said 2>&1
+	run -0 hg-confirm ledger runs/b
+	[[ "$output" == *"improvement: confirmed"* ]]
+	[ "$(jq -c 'select(.kind == "run" and .verdict.reason == "slot") | .run.data_offset > 0' ledger/ledger.jsonl | sort -u)" = true ]
+}
+
 # bats test_tags=b73,b75
 @test "files that a program leaves are counted as they are and scored by its scorer, and the sum is right by hand" {
 	hg-spec -b files.json runs/a

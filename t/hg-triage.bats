@@ -453,6 +453,55 @@ judged_on_left() {
 	run -1 hg-triage -m a c
 }
 
+# bats test_tags=b57
+@test "a lane is free of a run that was made and that nobody goes on with, its request edited, gone or of the future" {
+	request a
+	request b '.train.seed = 9'
+	minted a
+	is b waiting left lane:a
+	cp c/in/a.json kept
+	echo ' ' >> c/in/a.json
+	is a escalated left edited
+	is b ready left new
+	rm c/in/a.json
+	is b ready left new
+	[ "$(hg-triage -w c)" = ready ]
+	cp kept c/in/a.json
+	touch -d '1 hour' c/runs/a/spec.json
+	is a ready left begin
+}
+
+# bats test_tags=b57
+@test "what stands in the place of a run is corrupt, and takes no lane" {
+	local put
+	request a
+	request b '.train.seed = 9'
+	mkdir c/runs
+	for put in "touch" "ln -s nowhere" "mkfifo"; do
+		$put c/runs/a
+		is a escalated - corrupt
+		is b ready left new
+		run -1 hg-triage -m a c
+		rm c/runs/a
+	done
+	is a ready left new
+}
+
+@test "a base that is a pipe is nobody's to wait for" {
+	request a
+	rm base.json
+	mkfifo base.json
+	[ "$(timeout 10 hg-triage -w c)" = escalated ]
+	is a escalated - spec_refused
+	hg-triage -s escalated c 2> /dev/null | grep -q "is neither a file nor a run"
+}
+
+# bats test_tags=b61
+@test "a key with an equals sign in it is no key, and sets no reserved one" {
+	request a '.data["dir='"$PWD"'/data"] = "y"'
+	is a escalated - spec_refused
+}
+
 @test "a disk that is full while a request's run is made leaves the name to be taken once there is room" {
 	[ "$(id -u)" -eq 0 ] || skip "only root mounts"
 	mkdir small
