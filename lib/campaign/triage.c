@@ -362,7 +362,7 @@ calibrates_first(const struct triage *t, const struct triage_line *line)
 
 /* What is not the request's own: halt, the stop rule, who has its lane. */
 static void
-hold_back(const struct triage *t, struct triage_line *line, const struct plateau_view *rule)
+hold_back(const struct triage *t, struct triage_line *line, enum plateau rule)
 {
 	const int is_new = turn(line) == 2;
 	const struct campaign_run *r;
@@ -370,8 +370,8 @@ hold_back(const struct triage *t, struct triage_line *line, const struct plateau
 
 	if (campaign_halted(t->c))
 		wait_for(line, "halt", "");
-	else if (is_new && t->has_ledger && (rule->what == PLATEAU_STOP || rule->what == PLATEAU_PAUSE))
-		wait_for(line, plateau_name(rule->what), "");
+	else if (is_new && t->has_ledger && (rule == PLATEAU_STOP || rule == PLATEAU_PAUSE))
+		wait_for(line, plateau_name(rule), "");
 	else if ((r = on_lane(t, line->request.lane, line->run)) != NULL)
 		wait_for(line, "lane", r->name);
 	else if ((first = ready_on(t, line->request.lane)) != NULL)
@@ -624,7 +624,7 @@ waits_for(const struct triage *t, const char *reason)
 
 /* Does the ledger ask for a run that no request is for: of a confirmation that is open, or that could be? */
 static int
-asks(const struct triage *t, const struct plateau_view *rule)
+asks(const struct triage *t, enum plateau rule)
 {
 	const struct standings *b = &t->l.book;
 	const struct standings_group *g;
@@ -635,13 +635,13 @@ asks(const struct triage *t, const struct plateau_view *rule)
 	if (standings_open_plan(b, 0) != NULL)
 		return (1);
 	g = b->last_group == 0 ? NULL : standings_group(b, b->last_group);
-	return (g != NULL && g->incumbent != 0 && rule->what != PLATEAU_PAUSE && standings_left(b) != 0 &&
+	return (g != NULL && g->incumbent != 0 && rule != PLATEAU_PAUSE && standings_left(b) != 0 &&
 	    standings_lane(b, g->group, g->lane) != NULL && classify_waiting(b, g, VERDICT_PROMISING, &best) != 0);
 }
 
 /* The campaign in a word, and why nothing runs where nothing does. */
 static int
-sum_up(struct triage *t, const struct plateau_view *rule)
+sum_up(struct triage *t, enum plateau rule)
 {
 	const int asked = asks(t, rule);
 	/* What waits, for its owner or a time, is no work that anybody should get on with. */
@@ -668,8 +668,8 @@ sum_up(struct triage *t, const struct plateau_view *rule)
 		rc = str_puts(&t->why, "no pass of hg-campaign has begun the confirmation's next run");
 	} else if (t->counts[TRIAGE_WAITING] != 0) {
 		t->word = "waiting";
-		rc = rule->what == PLATEAU_STOP || rule->what == PLATEAU_PAUSE ?
-		    str_printf(&t->why, "the ledger says %s: hg-ledger stop tells why", plateau_name(rule->what)) :
+		rc = rule == PLATEAU_STOP || rule == PLATEAU_PAUSE ?
+		    str_printf(&t->why, "the ledger says %s: hg-ledger stop tells why", plateau_name(rule)) :
 		    str_puts(&t->why,
 			waits_for(t, "calibration") ?
 			    "a lane's noise is not known, and no pass of hg-campaign has calibrated it" :
@@ -689,7 +689,7 @@ sum_up(struct triage *t, const struct plateau_view *rule)
 int
 triage_read(struct campaign *c, struct triage *t)
 {
-	struct plateau_view rule = { .what = PLATEAU_UNKNOWN };
+	enum plateau rule = PLATEAU_UNKNOWN;
 	struct str path = STR_INIT, rows = STR_INIT;
 	struct triage_line *line;
 	const struct campaign_run *r;
@@ -702,7 +702,7 @@ triage_read(struct campaign *c, struct triage *t)
 		if (ledger_open(&t->l, path.p, LEDGER_READ) == -1)
 			goto err0;
 		t->has_ledger = 1;
-		rule = plateau_look(&t->l.book);
+		rule = plateau_word(&t->l.book);
 	}
 	if (runs_read(c, t->has_ledger ? &t->l.book : NULL, &t->runs) == -1 || take_all(t) == -1)
 		goto err0;
@@ -712,7 +712,7 @@ triage_read(struct campaign *c, struct triage *t)
 	for (k = 0; k < TURNS; k++)
 		for (line = t->list; line < t->list + t->count; line++)
 			if (line->state == TRIAGE_READY && !line->settled && turn(line) == k)
-				hold_back(t, line, &rule);
+				hold_back(t, line, rule);
 	t->others = others(t);
 	for (line = t->list; line < t->list + t->count; line++) {
 		if (suggest(t, line) == -1)
@@ -721,7 +721,7 @@ triage_read(struct campaign *c, struct triage *t)
 		if (line->state == TRIAGE_READY && line->age_ms > t->oldest_ready_ms)
 			t->oldest_ready_ms = line->age_ms;
 	}
-	if (sum_up(t, &rule) == -1)
+	if (sum_up(t, rule) == -1)
 		goto err0;
 	str_free(&path);
 	str_free(&rows);

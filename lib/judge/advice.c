@@ -321,7 +321,7 @@ advice_ledger(const struct ledger *l, struct advice *a)
 	const struct standings_group *g = b->last_group == 0 ? NULL : standings_group(b, b->last_group);
 	size_t last = last_run(b), best;
 	const struct standings_plan *plan = standings_open_plan(b, 0);
-	struct plateau_view v = plateau_look(b);
+	const enum plateau rule = plateau_word(b);
 	struct str path = STR_INIT;
 	int rc;
 
@@ -331,7 +331,7 @@ advice_ledger(const struct ledger *l, struct advice *a)
 		    say(a, ADVICE_RUN, "the first sound run becomes the incumbent"));
 	if (plan != NULL)
 		return (finish(l, plan, a));
-	if (v.what == PLATEAU_PAUSE) {
+	if (rule == PLATEAU_PAUSE) {
 		a->subject = last;
 		return (shell_command(&a->command, "hg-ledger list %s", l->path) |
 		    say(a, ADVICE_PAUSE, "mend what the last runs share before running more"));
@@ -360,11 +360,11 @@ advice_ledger(const struct ledger *l, struct advice *a)
 		str_free(&path);
 		return (rc);
 	}
-	if (v.spent)
+	if (standings_left(b) == 0)
 		return (spent(l, a));
-	if (v.what == PLATEAU_STOP)
+	if (rule == PLATEAU_STOP)
 		return (say(a, ADVICE_STOP, "the stop rule says so"));
-	return (standings_left(b) == 0 ? spent(l, a) : say(a, ADVICE_TRY, "try another change"));
+	return (say(a, ADVICE_TRY, "try another change"));
 }
 
 void

@@ -112,6 +112,13 @@ confirms_at(const struct standings *b, const struct standings_group *g, double s
 	    sd * b->policy.confirm.gain_sd));
 }
 
+/* Without a confirmation to spend nothing can be found, however many are tried. */
+static int
+is_spent(const struct standings *b)
+{
+	return (standings_left(b) == 0 && standings_open_plan(b, 0) == NULL);
+}
+
 struct plateau_view
 plateau_look(const struct standings *b)
 {
@@ -145,13 +152,28 @@ plateau_look(const struct standings *b)
 		}
 		v.what = v.resolved >= v.m ? PLATEAU_STOP : PLATEAU_GO_ON;
 	}
-	/* Without a confirmation to spend nothing can be found, however many are tried. */
-	v.spent = standings_left(b) == 0 && standings_open_plan(b, 0) == NULL;
+	v.spent = is_spent(b);
 	if (v.spent)
 		v.what = PLATEAU_STOP;
 	if (v.failures >= p->plateau.pause_after_failures)
 		v.what = PLATEAU_PAUSE;
 	return (v);
+}
+
+enum plateau
+plateau_word(const struct standings *b)
+{
+	const struct policy *p = &b->policy;
+	const struct standings_group *g = b->last_group == 0 ? NULL : standings_group(b, b->last_group);
+
+	if (b->failures >= p->plateau.pause_after_failures)
+		return (PLATEAU_PAUSE);
+	if (is_spent(b))
+		return (PLATEAU_STOP);
+	/* However well all of them are found. */
+	if (g == NULL || g->resolved < patience(p->plateau.miss, p->plateau.success_rate, 1))
+		return (PLATEAU_GO_ON);
+	return (plateau_look(b).what);
 }
 
 const char *

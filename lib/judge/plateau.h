@@ -23,6 +23,9 @@ struct plateau_view {
 /* For the group that was judged last. */
 struct plateau_view plateau_look(const struct standings *b);
 
+/* The word alone, for who does not tell why: at once where that can't be to stop. */
+enum plateau plateau_word(const struct standings *b);
+
 /* "stop", "go on", "pause", "unknown". */
 const char *plateau_name(enum plateau what);
 

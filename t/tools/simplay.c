@@ -329,16 +329,6 @@ begin(struct simplay_campaign *c, const struct simplay_way *way, const struct si
 		calibrate(c);
 }
 
-/* Does the plateau say stop? It cannot before the least patience that there is, and takes long to ask. */
-static int
-says_stop(const struct standings *b)
-{
-	const struct policy *p = &b->policy;
-
-	return (standings_group(b, GROUP)->resolved >= log(p->plateau.miss) / log1p(-p->plateau.success_rate) &&
-	    plateau_look(b).what == PLATEAU_STOP);
-}
-
 static void
 play(const struct simplay_way *way, const struct simworld *w, uint64_t seed, uint64_t number, struct simplay_tally *t)
 {
@@ -362,7 +352,7 @@ play(const struct simplay_way *way, const struct simworld *w, uint64_t seed, uin
 			c.held = *kept;
 		}
 		if (w->stops && way->law != 0 && found == 0 && !stopped)
-			stopped = says_stop(&c.book);
+			stopped = plateau_word(&c.book) == PLATEAU_STOP;
 	}
 	stats_sample_add(&t->falsehoods, bad);
 	stats_sample_add(&t->any, bad != 0);
