@@ -131,6 +131,9 @@ judged_on_left() {
 	hg-triage -m a c
 	[ "$(jq -c '[.system.lane, .system.threads]' c/runs/a/spec.json)" = '["right",1]' ]
 	[ "$(jq -r .about.request_sha256 c/runs/a/spec.json)" = "$(sha256sum < c/in/a.json | cut -d ' ' -f 1)" ]
+	# What is made of that run is not what was asked for.
+	hg-spec -b c/runs/a/spec.json derived > made
+	[ "$(jq -r .about.request_sha256 derived/spec.json)" = null ]
 	rm -r c/runs/a
 	mv c/in/a.json .
 	hg-triage -m b c

@@ -240,6 +240,8 @@ specrequest_base(json_t *request, const char *path)
 		between = "";
 	if (run && derive(v) == -1)
 		goto err0;
+	/* What a campaign's request asked for was that run, and no other. */
+	json_object_del(json_object_get(v, "about"), "request_sha256");
 	/* Only what people fill in is taken over. */
 	json_object_foreach_safe(v, next, section, members)
 		if (section_keys(section) == NULL)
