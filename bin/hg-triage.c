@@ -17,7 +17,6 @@
 #include "base/say.h"
 #include "base/shell.h"
 #include "campaign/triage.h"
-#include "judge/gain.h"
 #include "judge/promote.h"
 #include "run/rundir.h"
 
@@ -31,7 +30,7 @@ static struct opt table[] = { { .letter = 'j', .help = "one JSON object" },
 	{ .letter = 's', .arg = "STATE", .help = "only requests in this state" },
 	{ .letter = 't', .arg = "SECONDS", .help = "what would not end within so many seconds waits" },
 	{ .letter = 'm', .arg = "NAME", .help = "make the run of this request, which is ready, and print its path" },
-	{ .letter = 'c', .help = "the lanes that requests use and whose noise is not known" },
+	{ .letter = 'c', .help = "the lanes that wait for a run of the incumbent or for their noise" },
 	{ .letter = 'F', .help = "the conditions for a promotion without a hand, each yes, no or pending" },
 	{ .letter = 'w', .help = "the campaign in a word" },
 	{ .letter = 'g', .arg = "KEY", .help = "what campaign.json, or else its contract, says of this key" },
@@ -256,21 +255,6 @@ err0:
 	return (HG_EXIT_SYSTEM);
 }
 
-/* A promotion of the run's configuration that stands, by whichever of its runs: its row's number, or 0. */
-static size_t
-stands(const struct ledger *l, const struct standings_fact *run)
-{
-	const struct standings_fact *f;
-	size_t i;
-
-	for (i = standings_count(&l->book); i-- > 0;) {
-		f = standings_fact(&l->book, i);
-		if (f->kind == STANDINGS_PROMOTION && f->group == run->group)
-			return (f->config == run->config && gain_bar(l, run, i) == NULL ? i + 1 : 0);
-	}
-	return (0);
-}
-
 static int
 print_conditions(struct campaign *c)
 {
@@ -279,7 +263,7 @@ print_conditions(struct campaign *c)
 	struct promote_view view;
 	struct triage t;
 	struct row row;
-	size_t i, promoted;
+	size_t i;
 	char evidence[64];
 	int code;
 
@@ -303,8 +287,9 @@ print_conditions(struct campaign *c)
 	code = exit_worse(code, is_no_trial(&t.l, &row.run));
 	for (i = 0; i < view.count; i++)
 		code = exit_worse(code, condition(view.list[i].name, view.list[i].holds, view.list[i].evidence));
-	if ((promoted = stands(&t.l, f)) != 0) {
-		snprintf(evidence, sizeof(evidence), "row %zu promoted its configuration", promoted);
+	if (view.standing != 0) {
+		snprintf(evidence, sizeof(evidence), "row %llu promoted its configuration",
+		    (unsigned long long)view.standing);
 		code = exit_worse(code, condition("not_yet", PROMOTE_NO, evidence));
 	}
 	if (code == HG_EXIT_DONE)

@@ -438,6 +438,41 @@ judged_on_left() {
 	run -1 hg-triage -m a c
 }
 
+# wanted: the lanes on which the incumbent is wanted, with what its run there sets.
+wanted() {
+	hg-triage -c c 2> /dev/null | cut -f 1,3 | tr '\t' ' '
+}
+
+@test "what is promising where the incumbent never ran has it run there first, and the campaign has not come to its end" {
+	local i bpb right="system.lane=right budget.max_wallclock_ms=none"
+	judged_on_left
+	calibrated
+	i=20
+	for bpb in 2.300 2.310 2.295 2.305 2.301; do
+		i=$((i + 1))
+		scored runs/there$i $bpb seed=$i $right
+		add runs/there$i
+	done
+	hg-ledger calibrate c/ledger runs/there21 > calibration
+	campaign '.confirm = "promising"'
+	[ -z "$(wanted)" ]
+	# Another incumbent, found on the first lane.
+	pretend
+	scored runs/good 2.23 train.matrix_lr=0.0460 $SET
+	add runs/good
+	hg-confirm c/ledger runs/good > out 2> err
+	[ "$(hg-ledger show c/ledger | jq -r .verdict.reason)" = confirmed ]
+	[ -z "$(wanted)" ]
+	[ "$(hg-triage -w c)" = empty ]
+	for i in 31 32; do
+		scored runs/better$i 2.0 seed=$i train.matrix_lr=0.07 $right
+		add runs/better$i
+	done
+	[ "$(hg-ledger show c/ledger | jq -r .verdict.reason)" = promising ]
+	[ "$(wanted)" = "right system.lane=right system.threads=1" ]
+	[ "$(hg-triage -w c)" = ready ]
+}
+
 # bats test_tags=b57
 @test "a run that somebody was killed at making is none, and jams no name: its request makes it" {
 	local left

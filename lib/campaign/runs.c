@@ -115,6 +115,20 @@ by_name(const struct dirent **a, const struct dirent **b)
 	return (strcmp((*a)->d_name, (*b)->d_name));
 }
 
+/* Room for one more, all zeros; NULL with errno ENOMEM. */
+static struct campaign_run *
+one_more(struct campaign_runs *runs)
+{
+	struct campaign_run *grown = array_room(runs->list, runs->count, &runs->cap, sizeof(*grown));
+
+	if (grown == NULL)
+		return (NULL);
+	runs->list = grown;
+	grown += runs->count++;
+	memset(grown, 0, sizeof(*grown));
+	return (grown);
+}
+
 /* One entry of the directory; what is no run is passed over. 0, or -1 with errno. */
 static int
 add(struct campaign_runs *runs, int dir, const char *prefix, const char *name, const struct standings *book)
@@ -127,11 +141,10 @@ add(struct campaign_runs *runs, int dir, const char *prefix, const char *name, c
 		return (0);
 	/* No run can be made where something else is. */
 	if (!S_ISDIR(st.st_mode)) {
-		if ((grown = array_room(runs->list, runs->count, &runs->cap, sizeof(*grown))) == NULL)
+		if ((grown = one_more(runs)) == NULL)
 			return (-1);
-		runs->list = grown;
-		grown += runs->count++;
-		*grown = (struct campaign_run){ .state = STATE_RUN_CORRUPT, .stage = STAGE_COUNT };
+		grown->state = STATE_RUN_CORRUPT;
+		grown->stage = STAGE_COUNT;
 		snprintf(grown->name, sizeof(grown->name), "%s", name);
 		return (0);
 	}
@@ -142,13 +155,10 @@ add(struct campaign_runs *runs, int dir, const char *prefix, const char *name, c
 		rundir_close(&r);
 		return (0);
 	}
-	if ((grown = array_room(runs->list, runs->count, &runs->cap, sizeof(*grown))) == NULL) {
+	if ((grown = one_more(runs)) == NULL) {
 		rundir_close(&r);
 		return (-1);
 	}
-	runs->list = grown;
-	grown += runs->count++;
-	memset(grown, 0, sizeof(*grown));
 	snprintf(grown->name, sizeof(grown->name), "%s", name);
 	look_at(&r, book, grown);
 	rundir_close(&r);

@@ -104,6 +104,19 @@ fresh(const struct triage *t, const struct campaign_run *run)
 	return (age_ms > -BETWEEN_MS && age_ms < BETWEEN_MS);
 }
 
+/* Is it at work, dead as it may be, or just about to be? */
+static int
+at_work(const struct triage *t, const struct campaign_run *run)
+{
+	switch (run->state) {
+	case STATE_RUN_NEW:
+	case STATE_RUN_WAITING:
+		return (fresh(t, run));
+	default:
+		return (run->state == STATE_RUN_RUNNING || run->state == STATE_RUN_DEAD);
+	}
+}
+
 static enum triage_run
 row_of(const struct triage *t, const struct request *q, const struct campaign_run *run)
 {
@@ -221,6 +234,7 @@ triage_uncalibrated(const struct triage *t, const char *lane, size_t *run)
 	const struct standings *b = &t->l.book;
 	const struct standings_group *g;
 	const struct triage_line *line;
+	const int calibrates = json_is_true(campaign_get(t->c, "calibrate"));
 	size_t best;
 	uint64_t tag;
 	int known;
@@ -234,11 +248,11 @@ triage_uncalibrated(const struct triage *t, const char *lane, size_t *run)
 	if (known && *run != 0)
 		return (NULL);
 	/* Where the noise is known, but of an incumbent before, this one is wanted for what is judged there yet. */
-	for (line = t->list; line < t->list + t->count; line++)
+	for (line = t->list; calibrates && line < t->list + t->count; line++)
 		if (line->state != TRIAGE_ESCALATED && (!known || line->state != TRIAGE_DONE) &&
 		    strcmp(line->request.lane, lane) == 0)
 			return (g);
-	if (known && confirms(t) && classify_waiting(b, g, VERDICT_PROMISING, &best) != 0 && best != 0 &&
+	if (known && confirms(t) && classify_waiting(b, g, VERDICT_PROMISING, &best) != 0 &&
 	    standings_fact(b, best - 1)->lane == tag)
 		return (g);
 	return (NULL);
@@ -255,14 +269,9 @@ on_lane(const struct triage *t, const char *lane, const struct campaign_run *its
 {
 	const struct campaign_run *r;
 
-	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++) {
-		if (r == itself || strcmp(r->lane, lane) != 0)
-			continue;
-		if (r->state == STATE_RUN_RUNNING || r->state == STATE_RUN_DEAD)
+	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++)
+		if (r != itself && strcmp(r->lane, lane) == 0 && at_work(t, r))
 			return (r);
-		if ((r->state == STATE_RUN_NEW || r->state == STATE_RUN_WAITING) && fresh(t, r))
-			return (r);
-	}
 	return (NULL);
 }
 
@@ -301,12 +310,19 @@ would_end(const struct triage *t, const struct request *q)
 	return (t->c->within_ms == 0 || ms <= t->c->within_ms);
 }
 
-int
-triage_lane_is_free(const struct triage *t, const char *name)
+/* And one that the ledger asks for, which is like those that it has. */
+static int
+asked_would_end(const struct triage *t)
 {
 	const int64_t ms = usual_ms(t, 0);
 
-	return (on_lane(t, name, NULL) == NULL && (t->c->within_ms == 0 || (ms != -1 && ms <= t->c->within_ms)));
+	return (t->c->within_ms == 0 || (ms != -1 && ms <= t->c->within_ms));
+}
+
+int
+triage_lane_is_free(const struct triage *t, const char *name)
+{
+	return (on_lane(t, name, NULL) == NULL && asked_would_end(t));
 }
 
 /* One whose turn it is already. */
@@ -351,8 +367,7 @@ calibrates_first(const struct triage *t, const struct triage_line *line)
 	if (t->has_ledger && t->l.book.last_group != 0)
 		return (triage_uncalibrated(t, line->request.lane, &run) != NULL);
 	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++)
-		if (r->state != STATE_RUN_REFUSED && r->state != STATE_RUN_CORRUPT &&
-		    ((r->state != STATE_RUN_NEW && r->state != STATE_RUN_WAITING) || fresh(t, r)))
+		if (r->state == STATE_RUN_COMPLETE || at_work(t, r))
 			return (1);
 	for (i = 0; i < t->count; i++)
 		if (t->list[i].settled && t->list[i].state == TRIAGE_READY)
@@ -587,9 +602,7 @@ others(const struct triage *t)
 	size_t n = 0;
 
 	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++)
-		n += find_line(t, r->name) == NULL &&
-		    (r->state == STATE_RUN_RUNNING || r->state == STATE_RUN_DEAD ||
-			((r->state == STATE_RUN_NEW || r->state == STATE_RUN_WAITING) && fresh(t, r)));
+		n += find_line(t, r->name) == NULL && at_work(t, r);
 	return (n);
 }
 
@@ -663,10 +676,10 @@ sum_up(struct triage *t, enum plateau rule)
 	else if (t->counts[TRIAGE_READY] + t->counts[TRIAGE_UNJUDGED] != 0) {
 		t->word = "ready";
 		rc = str_puts(&t->why, "no pass of hg-campaign has begun what is ready");
-	} else if (asked && t->c->within_ms == 0) {
+	} else if (asked && asked_would_end(t)) {
 		t->word = "ready";
 		rc = str_puts(&t->why, "no pass of hg-campaign has begun the confirmation's next run");
-	} else if (t->counts[TRIAGE_WAITING] != 0) {
+	} else if (t->counts[TRIAGE_WAITING] != 0 || asked) {
 		t->word = "waiting";
 		rc = rule == PLATEAU_STOP || rule == PLATEAU_PAUSE ?
 		    str_printf(&t->why, "the ledger says %s: hg-ledger stop tells why", plateau_name(rule)) :

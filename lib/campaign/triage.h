@@ -88,8 +88,9 @@ int triage_read(struct campaign *c, struct triage *t);
 void triage_free(struct triage *t);
 
 /*
- * The group that was judged last, if it has an incumbent and requests use that lane, whose noise is not known in it;
- * else NULL.  *run is a run of the incumbent's there, as index + 1 of its row; 0: none is.
+ * The group that was judged last, if it has an incumbent that is wanted on that lane; else NULL.  It is where requests
+ * use the lane, whose noise is not known or was that of another incumbent, if the owner has lanes calibrated; and where
+ * what is to be confirmed ran.  *run is a run of the incumbent's there, as index + 1 of its row; 0: none is.
  */
 const struct standings_group *triage_uncalibrated(const struct triage *t, const char *lane, size_t *run);
 

@@ -346,22 +346,23 @@ scores_again(struct case_for *c)
 	str_free(&found);
 }
 
-/* A promotion of this very artifact that stands: its row's number, or 0. */
-static uint64_t
-promoted(const struct case_for *c)
+/* The promotion of its configuration that stands, and whether it is of this very artifact. */
+static void
+look_for_promotion(const struct case_for *c)
 {
 	const struct standings_fact *f;
 	size_t i;
 
 	for (i = standings_count(&c->l->book); i-- > 0;) {
 		f = standings_fact(&c->l->book, i);
-		if (f->kind == STANDINGS_PROMOTION && f->group == c->fact->group)
-			return (f->config == c->fact->config && f->artifact == c->fact->artifact &&
-				    gain_bar(c->l, c->fact, i) == NULL ?
-				(uint64_t)i + 1 :
-				0);
+		if (f->kind != STANDINGS_PROMOTION || f->group != c->fact->group)
+			continue;
+		if (f->config == c->fact->config && gain_bar(c->l, c->fact, i) == NULL) {
+			c->view->standing = (uint64_t)i + 1;
+			c->view->promoted = f->artifact == c->fact->artifact ? c->view->standing : 0;
+		}
+		return;
 	}
-	return (0);
 }
 
 static int
@@ -415,7 +416,7 @@ promote_look(struct ledger *l, const struct standings_fact *fact, struct promote
 	}
 	c.row = &row;
 	c.number = (uint64_t)row.number;
-	view->promoted = promoted(&c);
+	look_for_promotion(&c);
 	find_confirmation(&c);
 	is_incumbent(&c);
 	is_sound(&c);
@@ -457,7 +458,8 @@ promote_run(const char *ledger, const char *path, const char *head)
 		goto err1;
 	}
 	c.row = &there;
-	if ((view.promoted = promoted(&c)) != 0) {
+	look_for_promotion(&c);
+	if (view.promoted != 0) {
 		code = stands(&c);
 		goto err2;
 	}

@@ -17,6 +17,7 @@ struct promote_view {
 	} list[16];
 	size_t count;
 	uint64_t promoted; /* row of the promotion that stands for this very artifact; 0: none */
+	uint64_t standing; /* of the one that stands for its configuration, by whichever of its runs; 0: none */
 };
 
 /**

@@ -40,8 +40,9 @@ struct fingerprint_file {
  * fingerprint_code(bytes, sha256):
  * Counted code: the portable sources (ref backend) that a stranger needs to
  * train, restore and score, closed under what they include (counted.sh), without
- * comments and needless blanks.  ${bytes} is their sum; ${sha256} (lasting) the
- * digest of the lines that `sha256sum` prints for them, in the list's order.
+ * comments and needless blanks.  ${bytes} is the size of them as one zlib stream,
+ * each after a line with its path and size; ${sha256} (lasting) the digest of the
+ * lines that `sha256sum` prints for them, in the list's order.
  * Checked: t/counted.bats.
  */
 void fingerprint_code(uint64_t *bytes, const char **sha256);

@@ -9,7 +9,8 @@ import argparse, collections, glob, json, os, random, re, secrets, shutil, signa
 NAMES = ["alpha", "beta", "gamma", "delta", "omega"]
 MEMORY_KB = 8192
 FEW = 20
-# Of a kind of short life each look meets another moment; below so many a half, medians say nothing.
+# Of a kind of short life each look meets another moment: below so many a half, the most files that it had open say
+# more than their median.
 RARE = 30
 
 
@@ -49,7 +50,7 @@ def judge(events):
         for kind, rows in sorted(kinds.items()):
             a = [r for r in rows if r[0] <= middle]
             b = [r for r in rows if r[0] > middle]
-            if min(len(a), len(b)) < RARE:
+            if min(len(a), len(b)) < FEW // 2:
                 untold.append(kind)
                 continue
             told += 1
@@ -58,7 +59,8 @@ def judge(events):
             grows = statistics.median(r[1] for r in late) - statistics.median(r[1] for r in b[:len(b) // 2])
             out.append((drift <= MEMORY_KB and grows <= MEMORY_KB,
                         "memory of %s: second half %+d KB, and %+d KB within it" % (kind, drift, grows)))
-            more = statistics.median(r[2] for r in late) - statistics.median(r[2] for r in a)
+            middle_of = statistics.median if min(len(a), len(b)) >= RARE else max
+            more = middle_of([r[2] for r in late]) - middle_of([r[2] for r in a])
             out.append((more <= 2, "descriptors of %s: %+g" % (kind, more)))
     if told and untold:
         out.append((True, "memory of these was seen too rarely to tell: " + " ".join(untold)))
