@@ -388,6 +388,15 @@ judged_on_left() {
 			[ "$(tail -n 1 <<< "$output" | cut -f 1)" = promote ]
 			[ -e "$(tail -n 1 <<< "$output" | cut -f 2)/spec.json" ]
 			[ "$(tail -n 1 <<< "$output" | cut -f 3)" = "$(tail -n 1 c/ledger/ledger.jsonl | sha256sum | cut -d ' ' -f 1)" ]
+			# Once done it is done, whichever of its runs is the last.
+			scorer 'exit 0'
+			hg-ledger promote "$L" "$(tail -n 1 <<< "$output" | cut -f 2)" > promoted
+			run -1 hg-triage -F c
+			grep -qE '^no +not_yet +row [0-9]+ promoted its configuration' <<< "$output"
+			scored runs/more 2.231 seed=77 train.matrix_lr=0.0460
+			add runs/more
+			run -1 hg-triage -F c
+			grep -qE '^no +not_yet +row [0-9]+ promoted its configuration' <<< "$output"
 		else
 			[ "$status" -eq 1 ]
 			grep -qE '^no +not_synthetic ' <<< "$output"
