@@ -207,19 +207,20 @@ err0:
 	return (rc);
 }
 
-/* The size of a text as one zlib stream at its best, or 0 with errno. */
+/* The size of a text as one zlib stream at its best, or 0, said. */
 static uint64_t
 deflated(const struct str *s)
 {
 	uLongf n = compressBound(s->n);
 	Bytef *out = malloc(n);
 
-	if (out != NULL && compress2(out, &n, (const Bytef *)s->p, s->n, Z_BEST_COMPRESSION) != Z_OK) {
+	if (out == NULL || compress2(out, &n, (const Bytef *)s->p, s->n, Z_BEST_COMPRESSION) != Z_OK) {
 		errno = ENOMEM;
+		say_errno("cannot compress the counted code");
 		n = 0;
 	}
 	free(out);
-	return (out == NULL ? 0 : n);
+	return (n);
 }
 
 static int
