@@ -1,0 +1,16 @@
+#ifndef HG_REPEATS_H
+#define HG_REPEATS_H
+
+#include "import/loop.h"
+
+/**
+ * repeats_find(l):
+ * Which lines of a table run an earlier one again, by what the loop wrote
+ * down; loop.h says by what evidence.  Sets of each line config, repeats and
+ * twin, and of the loop config_count, start and twins; what is judged later is
+ * unknown then.
+ * 0, or -1: no memory.
+ */
+int repeats_find(struct loop *l);
+
+#endif
