@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/hash.h"
 #include "import/repeats.h"
 
 /* --- what a text says ------------------------------------------------------- */
@@ -37,40 +38,131 @@ is_index(const char *text)
 	return (*text != '\0' && strspn(text, "0123456789") == strlen(text));
 }
 
-/* The line before ${at} with that id, or whose id begins with it as its number ("0004_deep"); or with that commit. */
-static int
-named_line(const struct loop *l, size_t at, const char *word, int numbers)
+/* What an earlier line is found by. */
+enum by { BY_ID, BY_NUMBER, BY_COMMIT, BY_HASH, BY_SETTINGS, BY_TEXT, BY_ID_TEXT, BYS };
+
+/* The lines up to here that count, each in the chains of all that it is found by; by index + 1, 0 ends them. */
+struct search {
+	const struct loop *l;
+	struct said *text, *id; /* of each line */
+	struct hash last[BYS];
+	size_t (*before)[BYS];
+};
+
+static size_t
+last_by(const struct search *s, enum by by, uint64_t hash)
 {
-	const char *id;
-	size_t i, n = strlen(word);
+	size_t at = 0, *last = hash_find(&s->last[by], hash, &at);
+
+	return (last == NULL ? 0 : *last);
+}
+
+static size_t
+before(const struct search *s, enum by by, size_t line)
+{
+	return (s->before[line - 1][by]);
+}
+
+/* Of ${n} bytes, whatever their case. */
+static uint64_t
+hash_lower(const char *text, size_t n)
+{
+	uint64_t hash = HASH_START;
+	size_t i;
+	char c;
+
+	for (i = 0; i < n; i++) {
+		c = (char)tolower((unsigned char)text[i]);
+		hash = hash_bytes(hash, &c, 1);
+	}
+	return (hash);
+}
+
+enum { COMMIT_LEAST = 6, NUMBER_LEAST = 3 };
+
+/* "0004" of "0004_deep": its length; 0: it has none. */
+static size_t
+number_before(const char *id)
+{
+	size_t n = strspn(id, "0123456789");
+
+	return (n > 0 && (id[n] == '_' || id[n] == '-') ? n : 0);
+}
+
+static int
+remember(struct search *s, enum by by, size_t line, uint64_t hash)
+{
+	size_t at = 0, *last = hash_find(&s->last[by], hash, &at);
+
+	if (last == NULL)
+		return (hash_add(&s->last[by], hash, line));
+	s->before[line - 1][by] = *last;
+	*last = line;
+	return (0);
+}
+
+/* From now on a line is found by what it has. */
+static int
+remember_line(struct search *s, size_t i)
+{
+	const struct claimrow *e = s->l->line[i].entry;
+	const struct said *text = &s->text[i], *id = &s->id[i];
+	size_t line = i + 1, n = number_before(e->id);
+	int bad = 0;
+
+	if (*e->id != '\0')
+		bad |= remember(s, BY_ID, line, hash_lower(e->id, strlen(e->id)));
+	if (n >= NUMBER_LEAST)
+		bad |= remember(s, BY_NUMBER, line, hash_lower(e->id, n));
+	if (strlen(e->commit) >= COMMIT_LEAST)
+		bad |= remember(s, BY_COMMIT, line, hash_lower(e->commit, COMMIT_LEAST));
+	if (*e->hash != '\0')
+		bad |= remember(s, BY_HASH, line, hash_text(e->hash));
+	if (*e->seed != '\0')
+		bad |= remember(s, BY_SETTINGS, line, hash_text(e->settings));
+	if (text->plain)
+		bad |= remember(s, BY_TEXT, line, hash_text(text->rest));
+	if (id->plain)
+		bad |= remember(s, BY_ID_TEXT, line, hash_text(id->rest));
+	return (bad);
+}
+
+/* The last line with that id, or whose id begins with it as its number ("0004_deep"); or with that commit. */
+static int
+named_line(const struct search *s, const char *word, int numbers)
+{
+	const struct loop_line *line = s->l->line;
+	size_t i = 0, k = 0, n = strlen(word);
 	int found = -1;
 
-	if (n == 0 || (is_index(word) && !numbers && n < 3))
+	if (n == 0 || (is_index(word) && !numbers && n < NUMBER_LEAST))
 		return (-1);
-	for (i = at; i-- > 0;) {
-		id = l->line[i].entry->id;
-		if (l->line[i].counts && *id != '\0' &&
-		    (strcasecmp(id, word) == 0 ||
-			(is_index(word) && n >= 3 && strncmp(id, word, n) == 0 && (id[n] == '_' || id[n] == '-')))) {
-			if (is_index(word) && !numbers && strcasecmp(id, word) == 0 && n < 4)
-				continue;
-			return ((int)i);
-		}
-	}
+	if (!is_index(word) || numbers || n > NUMBER_LEAST)
+		for (i = last_by(s, BY_ID, hash_lower(word, n)); i > 0; i = before(s, BY_ID, i))
+			if (strcasecmp(line[i - 1].entry->id, word) == 0)
+				break;
+	if (is_index(word) && n >= NUMBER_LEAST)
+		for (k = last_by(s, BY_NUMBER, hash_lower(word, n)); k > 0; k = before(s, BY_NUMBER, k))
+			if (strncmp(line[k - 1].entry->id, word, n) == 0 && number_before(line[k - 1].entry->id) == n)
+				break;
+	if (i > 0 || k > 0)
+		return ((int)(i > k ? i : k) - 1);
 	/* A commit names a configuration only where it is that of one alone. */
-	if (claim_is_commit(word) && n >= 7 && strpbrk(word, "0123456789") != NULL)
-		for (i = at; i-- > 0;)
-			if (l->line[i].counts && strncasecmp(l->line[i].entry->commit, word, n) == 0) {
-				if (found != -1 && l->line[found].config != l->line[i].config)
-					return (-1);
-				if (l->line[i].config != -1)
-					found = (int)i;
-			}
+	if (!claim_is_commit(word) || n <= COMMIT_LEAST || strpbrk(word, "0123456789") == NULL)
+		return (-1);
+	for (i = last_by(s, BY_COMMIT, hash_lower(word, COMMIT_LEAST)); i > 0; i = before(s, BY_COMMIT, i)) {
+		if (strncasecmp(line[i - 1].entry->commit, word, n) != 0)
+			continue;
+		if (found != -1 && line[found].config != line[i - 1].config)
+			return (-1);
+		found = (int)i - 1;
+	}
 	return (found);
 }
 
+/* ${search} finds the lines that it names; NULL: it names none. */
 static void
-read_text(struct said *s, const struct loop *l, size_t at, const char *text)
+read_text(struct said *s, const struct search *search, const char *text)
 {
 	static const char *const again[] = { "rerun", "reruns", "repeat", "repeats", "repeated", "replicate",
 		"replicates", "replication", "confirm", "confirms", "confirmed", "confirming", "confirmation", "again",
@@ -112,7 +204,7 @@ read_text(struct said *s, const struct loop *l, size_t at, const char *text)
 		word[n] = '\0';
 		while (n > 1 && (word[n - 1] == '.' || word[n - 1] == '!'))
 			word[--n] = '\0';
-		if (!after_seed && (ref = named_line(l, at, word, after_noun)) != -1) {
+		if (!after_seed && search != NULL && (ref = named_line(search, word, after_noun)) != -1) {
 			if (s->ref == -1 || s->ref != ref)
 				s->refs++;
 			s->ref = ref;
@@ -206,20 +298,22 @@ line_before(size_t at)
 	return (at == 0 ? -1 : (int)at - 1);
 }
 
-/* Of lines whose text is the same without seeds, the last; -1: none. */
+/* Of lines whose text, or id, is the same without seeds, the last; -1: none. */
 static int
-same_text(const struct loop *l, const struct said *all, size_t at, int ids)
+same_text(const struct search *find, size_t at, enum by by)
 {
+	const struct loop *l = find->l;
+	const struct said *all = by == BY_TEXT ? find->text : find->id, *s = &all[at], *t;
 	const struct claimrow *e = l->line[at].entry, *f;
-	const struct said *s = &all[at], *t;
-	size_t i;
+	size_t line, i;
 
 	if (s->rest[0] == '\0' || !s->plain || s->refs > 0)
 		return (-1);
-	for (i = at; i-- > 0;) {
+	for (line = last_by(find, by, hash_text(s->rest)); line > 0; line = before(find, by, line)) {
+		i = line - 1;
 		f = l->line[i].entry;
 		t = &all[i];
-		if (!l->line[i].counts || !t->plain || strcmp(t->rest, s->rest) != 0)
+		if (strcmp(t->rest, s->rest) != 0)
 			continue;
 		if (s->seed != -1 && s->seed == t->seed)
 			continue;
@@ -227,7 +321,7 @@ same_text(const struct loop *l, const struct said *all, size_t at, int ids)
 			continue;
 		/* One of them has to say that it is one of several. */
 		if (!s->seeded && !s->again && !t->seeded) {
-			if (ids || e->named_by_id || strcmp(e->commit, f->commit) != 0 ||
+			if (by == BY_ID_TEXT || e->named_by_id || strcmp(e->commit, f->commit) != 0 ||
 			    strcmp(e->settings, f->settings) != 0)
 				return (-1);
 			return (kept_between(l, i, at) ? -1 : (int)i);
@@ -255,24 +349,27 @@ has_words(const char *text)
 }
 
 static int
-repeated_by(const struct loop *l, const struct said *text, const struct said *id, size_t at)
+repeated_by(const struct search *find, size_t at)
 {
+	const struct loop *l = find->l;
+	const struct said *text = find->text, *id = find->id, *s = &text[at];
 	const struct claimrow *e = l->line[at].entry, *f;
-	const struct said *s = &text[at];
-	size_t i;
+	size_t line, i;
 	int found, kept;
 
 	if (e->hash[0] != '\0') {
-		for (i = at; i-- > 0;)
-			if (l->line[i].counts && strcmp(l->line[i].entry->hash, e->hash) == 0)
-				return ((int)i);
+		for (line = last_by(find, BY_HASH, hash_text(e->hash)); line > 0; line = before(find, BY_HASH, line))
+			if (strcmp(l->line[line - 1].entry->hash, e->hash) == 0)
+				return ((int)line - 1);
 		return (-1);
 	}
 	if (e->seed[0] != '\0' && e->settings[0] != '\0') {
-		for (i = at; i-- > 0;) {
+		for (line = last_by(find, BY_SETTINGS, hash_text(e->settings)); line > 0;
+		     line = before(find, BY_SETTINGS, line)) {
+			i = line - 1;
 			f = l->line[i].entry;
-			if (l->line[i].counts && strcmp(f->settings, e->settings) == 0 && f->seed[0] != '\0' &&
-			    strcmp(f->seed, e->seed) != 0 && strcmp(text[i].rest, s->rest) == 0 &&
+			if (strcmp(f->settings, e->settings) == 0 && strcmp(f->seed, e->seed) != 0 &&
+			    strcmp(text[i].rest, s->rest) == 0 &&
 			    (!has_words(id[at].rest) || strcmp(id[i].rest, id[at].rest) == 0))
 				return ((int)i);
 		}
@@ -294,11 +391,8 @@ repeated_by(const struct loop *l, const struct said *text, const struct said *id
 					return ((int)i);
 			return (l->start != -1 && (size_t)l->start < at ? l->start : -1);
 		}
-		if (e->parent[0] != '\0') {
-			if ((found = named_line(l, at, e->parent, 1)) != -1)
-				return (found);
-			return (-1);
-		}
+		if (e->parent[0] != '\0')
+			return (named_line(find, e->parent, 1));
 		found = line_before(at);
 		/* After a line that was discarded "rerun" may mean either; what changed nothing is what was kept. */
 		if (kept != -1 &&
@@ -307,35 +401,49 @@ repeated_by(const struct loop *l, const struct said *text, const struct said *id
 			return (kept);
 		return (-1);
 	}
-	if ((found = same_text(l, text, at, 0)) != -1)
+	if ((found = same_text(find, at, BY_TEXT)) != -1)
 		return (found);
-	return (id[at].seeded ? same_text(l, id, at, 1) : -1);
+	return (id[at].seeded ? same_text(find, at, BY_ID_TEXT) : -1);
 }
 
-/* The number before a name: "0003_wide" is wide. */
-static const char *
-behind_number(const char *id)
+/* An earlier line with the same commit and the same digits; -1: none. */
+static int
+twin_of(const struct search *s, size_t at)
 {
-	size_t n = strspn(id, "0123456789");
+	const struct loop_line *w = &s->l->line[at], *v;
+	const char *commit = w->entry->commit;
+	size_t i;
 
-	return (n > 0 && (id[n] == '_' || id[n] == '-') ? id + n + 1 : id);
+	if (!claim_is_commit(commit) || w->entry->digits < 3)
+		return (-1);
+	for (i = last_by(s, BY_COMMIT, hash_lower(commit, COMMIT_LEAST)); i > 0; i = before(s, BY_COMMIT, i)) {
+		v = &s->l->line[i - 1];
+		if (v->score == w->score && strcmp(v->entry->commit, commit) == 0)
+			return ((int)i - 1);
+	}
+	return (-1);
 }
 
 int
 repeats_find(struct loop *l)
 {
-	struct said *text = calloc(l->count + 1, sizeof(*text)), *id = calloc(l->count + 1, sizeof(*id));
-	struct loop_line *w, *v;
-	size_t i, k;
-	int rc = -1;
+	struct search s = { .l = l };
+	struct loop_line *w;
+	size_t i, n;
+	int by, rc = -1;
 
-	if (text == NULL || id == NULL)
+	s.text = calloc(l->count + 1, sizeof(*s.text));
+	s.id = calloc(l->count + 1, sizeof(*s.id));
+	s.before = calloc(l->count + 1, sizeof(*s.before));
+	if (s.text == NULL || s.id == NULL || s.before == NULL)
 		goto out;
 	l->config_count = 0;
 	for (i = 0; i < l->count; i++) {
 		w = &l->line[i];
-		read_text(&text[i], l, i, w->entry->title);
-		read_text(&id[i], l, 0, behind_number(w->entry->id));
+		read_text(&s.text[i], &s, w->entry->title);
+		/* "0003_wide" is wide. */
+		n = number_before(w->entry->id);
+		read_text(&s.id[i], NULL, w->entry->id + (n > 0 ? n + 1 : 0));
 		w->repeats = w->twin = w->before = -1;
 		w->config = -1;
 		w->why = "";
@@ -344,30 +452,24 @@ repeats_find(struct loop *l)
 			continue;
 		if (l->start == -1)
 			l->start = (int)i;
-		w->repeats = repeated_by(l, text, id, i);
-		if (w->repeats != -1 && !l->line[w->repeats].counts)
+		if ((w->repeats = repeated_by(&s, i)) != -1 && !l->line[w->repeats].counts)
 			w->repeats = -1;
-		if (w->repeats != -1) {
+		if (w->repeats != -1)
 			w->config = l->line[w->repeats].config;
-			continue;
-		}
-		/* The same commit with the same digits. */
-		for (k = i; k-- > 0 && w->twin == -1;) {
-			v = &l->line[k];
-			if (v->counts && v->score == w->score && claim_is_commit(w->entry->commit) &&
-			    strcmp(v->entry->commit, w->entry->commit) == 0 && w->entry->digits >= 3)
-				w->twin = (int)k;
-		}
-		if (w->twin != -1) {
+		else if ((w->twin = twin_of(&s, i)) != -1) {
 			w->config = l->line[w->twin].config;
 			l->twins++;
-			continue;
-		}
-		w->config = (int)l->config_count++;
+		} else
+			w->config = (int)l->config_count++;
+		if (remember_line(&s, i) == -1)
+			goto out;
 	}
 	rc = 0;
 out:
-	free(text);
-	free(id);
+	for (by = 0; by < BYS; by++)
+		hash_free(&s.last[by]);
+	free(s.before);
+	free(s.text);
+	free(s.id);
 	return (rc);
 }
