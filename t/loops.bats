@@ -256,6 +256,26 @@ table() {
 	says_not 'To settle'
 }
 
+@test "what to write of a run is what will be read of it, however long or odd the texts are" {
+	local long="this change has a description that goes on and on, beyond what anybody shows of it in one line"
+	table '1111111;1.400;keep;baseline' "1111111;1.390;keep;$long"
+	told results.tsv
+	says "\"baseline seed=1\" or \"$long seed=1\""
+	printf '1111111\t1.4%s\tdiscard\tbaseline seed=%s\n' 001 1 002 2 003 3 >> results.tsv
+	printf '1111111\t1.39%s\tdiscard\t%s seed=%s\n' 01 "$long" 1 02 "$long" 2 03 "$long" 3 >> results.tsv
+	told results.tsv
+	says 'Of 1 keep 1 is real'
+	# A commit that stands for two states names neither, nor does an id that two lines have.
+	printf 'id\tval_bpb\tstatus\tdescription\na\t1.400\tkeep\tbaseline\nb\t1.390\tkeep\twider\n' > results.tsv
+	printf 'b\t1.410\tdiscard\tdeeper\n' >> results.tsv
+	told results.tsv
+	says '"baseline seed=1" or "wider seed=1"'
+	table '1111111;1.400;keep;baseline' '1111111;1.390;keep;größer'
+	told results.tsv
+	says 'No text names both lines beyond doubt: give the table a column config_hash'
+	says_not 'seed=1'
+}
+
 @test "best and last kept are told apart, zero is a count and no loss, and groups bear their path" {
 	table '1111111;1.400;keep;baseline' '2222222;1.300;keep;gain' '3333333;1.350;keep;smaller'
 	told results.tsv

@@ -33,15 +33,19 @@
 
 enum loop_keep { LOOP_NONE, LOOP_START, LOOP_REPEAT, LOOP_REAL, LOOP_NOISE, LOOP_UNKNOWN, LOOP_NO_GAIN, LOOP_KEEPS };
 
+/* Texts that may say of another line that it runs this one again. */
+enum loop_rerun { LOOP_RERUN_ID, LOOP_RERUN_COMMIT, LOOP_RERUN_TEXT, LOOP_RERUNS };
+
 /* A line, in order. */
 struct loop_line {
 	const struct claimrow *entry;
 	double score; /* NAN: none that counts */
 	int counts;   /* sound, and with a score */
 	/* Results */
-	int config;  /* index */
-	int repeats; /* index of the line that it runs again, or -1 */
-	int twin;    /* index of one that it may be, logged twice; or -1 */
+	int config;      /* index */
+	int repeats;     /* index of the line that it runs again, or -1 */
+	int twin;        /* index of one that it may be, logged twice; or -1 */
+	unsigned reruns; /* of a kept line: bit 1 << loop_rerun where that text, added below, is taken for it alone */
 	enum loop_keep keep;
 	const char *why; /* of UNKNOWN, a few words; or "" */
 	int before;      /* index of the line with what was kept before it, or -1 */
@@ -59,7 +63,7 @@ struct loop_config {
 };
 
 struct loop {
-	struct loop_line *line;
+	struct loop_line *line; /* with room for one more */
 	size_t count;
 	struct loop_config *config;
 	size_t config_count;

@@ -425,6 +425,72 @@ twin_of(const struct search *s, size_t at)
 }
 
 int
+repeats_text(struct str *out, const struct claimrow *e, enum loop_rerun how)
+{
+	switch (how) {
+	case LOOP_RERUN_ID:
+		return (str_printf(out, "rerun of %s%s", is_index(e->id) ? "run " : "", e->id));
+	case LOOP_RERUN_COMMIT:
+		return (str_printf(out, "rerun of %s", e->commit));
+	default:
+		return (str_puts(out, e->title));
+	}
+}
+
+/* Is that text, in a line that is added below all others, taken for the configuration of this one? 1, 0 or -1. */
+static int
+is_taken_for(struct search *s, const struct loop_line *w, enum loop_rerun how)
+{
+	char none[] = "";
+	struct str text = STR_INIT;
+	struct claimrow added = { .id = none,
+		.parent = none,
+		.seed = none,
+		.settings = none,
+		.commit = none,
+		.hash = w->entry->hash };
+	size_t n = s->l->count;
+	int found = -1;
+
+	if (*(how == LOOP_RERUN_ID           ? w->entry->id :
+		    how == LOOP_RERUN_COMMIT ? w->entry->commit :
+					       w->entry->title) == '\0')
+		return (0);
+	if (repeats_text(&text, w->entry, how) == -1 || str_puts(&text, " seed=1") == -1) {
+		str_free(&text);
+		return (-1);
+	}
+	s->l->line[n].entry = &added;
+	s->l->line[n].score = w->score;
+	read_text(&s->text[n], s, text.p);
+	if (strpbrk(text.p, "\t\n\r\"") == NULL)
+		found = repeated_by(s, n);
+	s->l->line[n].entry = NULL;
+	str_free(&text);
+	return (found != -1 && s->l->line[found].counts && s->l->line[found].config == w->config);
+}
+
+/* How kept lines can be named. */
+static int
+find_reruns(struct search *s, struct loop *l)
+{
+	struct loop_line *w;
+	size_t i;
+	int how, is;
+
+	for (i = 0; i < l->count; i++) {
+		w = &l->line[i];
+		w->reruns = 0;
+		for (how = 0; how < LOOP_RERUNS && w->counts && w->entry->status == 'k'; how++) {
+			if ((is = is_taken_for(s, w, (enum loop_rerun)how)) == -1)
+				return (-1);
+			w->reruns |= (unsigned)is << how;
+		}
+	}
+	return (0);
+}
+
+int
 repeats_find(struct loop *l)
 {
 	struct search s = { .l = l };
@@ -464,7 +530,7 @@ repeats_find(struct loop *l)
 		if (remember_line(&s, i) == -1)
 			goto out;
 	}
-	rc = 0;
+	rc = find_reruns(&s, l);
 out:
 	for (by = 0; by < BYS; by++)
 		hash_free(&s.last[by]);
