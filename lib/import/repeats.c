@@ -452,9 +452,8 @@ is_taken_for(struct search *s, const struct loop_line *w, enum loop_rerun how)
 	size_t n = s->l->count;
 	int found = -1;
 
-	if (*(how == LOOP_RERUN_ID           ? w->entry->id :
-		    how == LOOP_RERUN_COMMIT ? w->entry->commit :
-					       w->entry->title) == '\0')
+	if (how == LOOP_RERUN_COMMIT ? !claim_is_commit(w->entry->commit) :
+				       *(how == LOOP_RERUN_ID ? w->entry->id : w->entry->title) == '\0')
 		return (0);
 	if (repeats_text(&text, w->entry, how) == -1 || str_puts(&text, " seed=1") == -1) {
 		str_free(&text);
