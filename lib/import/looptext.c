@@ -159,9 +159,9 @@ say_configs(struct str *out, const struct rejudge *r, const struct rejudge_group
 		bad |= str_printf(out, "%s and its repeats: mean %s of %zu runs", name_of(name, w->entry),
 		    number(a, c->mean), c->runs);
 		if (w->incumbent != NULL && !isnan(w->lower))
-			bad |= str_printf(out, "; gain over %s %s, at least %s with 99 %% for all %zu together: %s",
-			    name_of(other, w->incumbent), spread(b, w->gain), spread(d, w->lower), l->tries,
-			    rejudge_verdict_name(w->verdict));
+			bad |= str_printf(out, "; gain over %s %s, at least %s with %g %% for all %zu together: %s",
+			    name_of(other, w->incumbent), spread(b, w->gain), spread(d, w->lower),
+			    100 * r->policy.promotion.confidence, l->tries, rejudge_verdict_name(w->verdict));
 		bad |= str_puts(out, ".\n");
 	}
 	return (bad);
@@ -188,9 +188,9 @@ looptext_findings(struct str *out, const struct rejudge *r, const struct rejudge
 			continue;
 		shown++;
 		bad |= str_printf(out,
-		    "Real: %s, %s better than %s, at least %s with 99 %% for all %zu tries together.\n",
+		    "Real: %s, %s better than %s, at least %s with %g %% for all %zu tries together.\n",
 		    name_of(name, w->entry), spread(a, w->gain), name_of(before, l->line[w->before].entry),
-		    spread(b, w->lower), l->tries);
+		    spread(b, w->lower), 100 * r->policy.promotion.confidence, l->tries);
 	}
 	return (bad);
 }
