@@ -35,7 +35,6 @@ grid_free(struct grid *g)
 			csv_free(&g->line[i]);
 		free(g->line);
 		csv_free(&g->names);
-		free(g->title);
 		free(g->metric);
 		free(g->salt);
 		free(g);
@@ -234,7 +233,6 @@ begin_segment(struct grid *into, const struct grid *said)
 {
 	const struct csv *line = &said->line[0];
 	const char *metric = cell(said, line, "metricname"), *way = cell(said, line, "bestdirection");
-	const char *title = cell(said, line, "name");
 	size_t i, n = 0;
 
 	if (metric == NULL)
@@ -244,8 +242,6 @@ begin_segment(struct grid *into, const struct grid *said)
 	if (way == NULL)
 		way = cell(said, line, "direction");
 	if (metric != NULL && *metric != '\0' && (into->metric = strdup(metric)) == NULL)
-		return (-1);
-	if (title != NULL && (into->title = strdup(title)) == NULL)
 		return (-1);
 	if (way != NULL)
 		into->higher = strncasecmp(way, "high", 4) == 0 || strncasecmp(way, "max", 3) == 0 ? 1 :

@@ -24,7 +24,7 @@ struct grid {
 	size_t count, cap;
 	int more; /* lines were left out */
 	/* What a segment says of itself; NULL: nothing. */
-	char *title, *metric;
+	char *metric;
 	int higher; /* or -1: not said */
 	char *salt; /* what tells its segment from the next one */
 	struct grid *next;

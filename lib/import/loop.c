@@ -8,13 +8,19 @@
 #include "law/stats.h"
 
 static int
+better(const struct loop *l, double a, double b)
+{
+	return (l->higher ? a > b : a < b);
+}
+
+static int
 gather(struct loop *l)
 {
 	struct loop_config *c;
 	struct loop_line *w;
 	struct stats_sample *all, *fresh;
 	double ss = 0;
-	size_t i, k, different = 0;
+	size_t i, k;
 
 	l->config = calloc(l->config_count + 1, sizeof(*l->config));
 	all = calloc(l->config_count + 1, sizeof(*all));
@@ -51,7 +57,6 @@ gather(struct loop *l)
 				l->equal++;
 				continue;
 			}
-			different++;
 			stats_sample_add(&fresh[w->config], w->score);
 			c->low = fmin(c->low, w->score);
 			c->high = fmax(c->high, w->score);
@@ -71,8 +76,6 @@ gather(struct loop *l)
 		}
 	}
 	l->sd = l->df > 0 ? sqrt(ss / l->df) : NAN;
-	/* Where some repeats agree to the last digit and others do not, digits are coarse or runs were logged twice. */
-	(void)different;
 	free(all);
 	free(fresh);
 	return (0);
@@ -101,20 +104,19 @@ is_built_on(const struct loop *l, const struct loop_line *w, double quarter)
 {
 	enum { LEAST = 3 };
 	const struct loop_line *v;
-	size_t n = 0, better = 0;
+	size_t n = 0, more = 0;
 
 	for (v = w + 1; v < l->line + l->count; v++) {
 		if (!v->counts || v->config == w->config || v->repeats != -1 || v->twin != -1)
 			continue;
 		n++;
-		better += l->higher ? v->score > quarter : v->score < quarter;
+		more += better(l, v->score, quarter);
 	}
-	return (n >= LEAST && 3 * better >= 2 * n);
+	return (n >= LEAST && 3 * more >= 2 * n);
 }
 
-/* One configuration against another, with the repeats of all others. */
-static struct noise_test
-compare(const struct loop *l, int before, int after, double ln_sigma_sd, double floor, double level)
+struct noise_test
+loop_compare(const struct loop *l, int before, int after, double ln_sigma_sd, double floor, double level)
 {
 	struct noise_arm a = arm_of(l, before), b = arm_of(l, after);
 	struct noise_pool pool = noise_pool(ln_sigma_sd, floor);
@@ -141,7 +143,7 @@ best_kept(const struct loop *l, const struct loop_line *w)
 		if (!v->counts || v->entry->status != 'k' || v->config == w->config)
 			continue;
 		x = arm_of(l, v->config).mean;
-		if (best == -1 || (l->higher ? x > mean : x < mean)) {
+		if (best == -1 || better(l, x, mean)) {
 			best = v->config;
 			mean = x;
 		}
@@ -167,7 +169,7 @@ judge_keep(struct loop *l, struct loop_line *w, const struct loop_line *before, 
 					"no line repeats another";
 		return;
 	}
-	t = compare(l, before->config, w->config, ln_sigma_sd, floor, level / tries);
+	t = loop_compare(l, before->config, w->config, ln_sigma_sd, floor, level / tries);
 	w->p = fmin(1, t.p * tries);
 	w->lower = t.lower;
 	least = l->sd * sqrt(l->df / stats_chi2_isf(0.05, l->df));
@@ -179,7 +181,7 @@ judge_keep(struct loop *l, struct loop_line *w, const struct loop_line *before, 
 		w->keep = LOOP_UNKNOWN;
 		w->why = "a single run";
 	} else if (t.p * tries <= level && l->config[before->config].runs < 2 && best != before->config &&
-	    compare(l, best, w->config, ln_sigma_sd, floor, level / tries).p * tries > level) {
+	    loop_compare(l, best, w->config, ln_sigma_sd, floor, level / tries).p * tries > level) {
 		w->keep = LOOP_UNKNOWN;
 		w->why = "no more than before";
 	} else if (t.p * tries <= level)
@@ -192,12 +194,6 @@ judge_keep(struct loop *l, struct loop_line *w, const struct loop_line *before, 
 		w->keep = LOOP_UNKNOWN;
 		w->why = l->df < 3 ? "too few repeats" : "worth a test";
 	}
-}
-
-static int
-better(const struct loop *l, double a, double b)
-{
-	return (l->higher ? a > b : a < b);
 }
 
 /* The best line, of those kept where any was; and whether its own later runs bear it out. */

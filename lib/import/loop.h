@@ -86,4 +86,8 @@ struct loop {
 int loop_judge(struct loop *l, double ln_sigma_sd, double floor, double level);
 void loop_free(struct loop *l);
 
+/* One configuration, by its index, against another, with the repeats of all others. */
+struct noise_test
+loop_compare(const struct loop *l, int before, int after, double ln_sigma_sd, double floor, double level);
+
 #endif

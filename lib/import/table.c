@@ -466,8 +466,8 @@ check_line(struct claim *c, const char *name, unsigned line)
 }
 
 static struct claim *
-line_claim(const struct header *h, const struct csv *row, const struct grid *g, const char *name,
-    const struct textfile *file, const char *series)
+line_claim(const struct header *h, const struct csv *row, const char *name, const struct textfile *file,
+    const char *series)
 {
 	struct claim *c;
 	int believed = aligned(h, row);
@@ -477,7 +477,6 @@ line_claim(const struct header *h, const struct csv *row, const struct grid *g, 
 	if ((c = claim_new(CLAIM_TABLE, name)) == NULL)
 		return (NULL);
 	claim_file(c, name, file);
-	(void)g;
 	c->metric = h->called;
 	c->higher = h->higher;
 	claim_run(c);
@@ -528,7 +527,6 @@ add(struct table *s, struct claim *c)
 	s->claims[s->count++] = c;
 	return (0);
 err0:
-	s->broken = 1;
 	errno = ENOMEM;
 	return (-1);
 }
@@ -666,7 +664,7 @@ number_columns(struct str *say, const struct grid *g, const struct header *h)
 }
 
 /* Text that was broken: one cell, no number, in a table of several columns. */
-static int
+static void
 join_lines(struct grid *g, size_t *joined, unsigned *first)
 {
 	size_t i, k = 0;
@@ -688,7 +686,6 @@ join_lines(struct grid *g, size_t *joined, unsigned *first)
 		k++;
 	}
 	g->count = k;
-	return (0);
 }
 
 /* DVC's line for what is not committed: no run of its own. */
@@ -736,13 +733,13 @@ look_for_percents(const struct grid *g, struct header *h)
 static int
 guess_columns(struct str *say, const struct grid *g, struct header *h)
 {
-	size_t i, k, n, commit, number, status, text;
+	size_t i, k, n, commit, number, status;
 	const char *cell;
 	int bad = 0, taken = 0;
 
 	bad |= str_puts(say, "no header; looks like ");
 	for (i = 0; i < h->cells->count; i++) {
-		for (n = commit = number = status = text = k = 0; k < g->count; k++) {
+		for (n = commit = number = status = k = 0; k < g->count; k++) {
 			if ((cell = cell_of(&g->line[k], (int)i)) == NULL || *cell == '\0')
 				continue;
 			n++;
@@ -987,8 +984,7 @@ settle(struct table *s, struct grid *g, const char *name, const struct textfile 
 	unsigned joined_at = 0;
 	int rc;
 
-	if (join_lines(g, &joined, &joined_at) == -1)
-		return (-1);
+	join_lines(g, &joined, &joined_at);
 	if (drop_workspace(g))
 		s->workspace = 1;
 	if (nameless) {
@@ -1008,9 +1004,8 @@ settle(struct table *s, struct grid *g, const char *name, const struct textfile 
 		return (-1);
 	if ((rc = choose(s, g, &h, want, series, loose)) != 1)
 		return (rc);
-	s->tables++;
 	for (i = 0; i < g->count; i++)
-		if (add(s, line_claim(&h, &g->line[i], g, name, file, series)) == -1)
+		if (add(s, line_claim(&h, &g->line[i], name, file, series)) == -1)
 			return (-1);
 	if (joined > 0 && s->count > from)
 		claim_note(s->claims[from], DEFECT_CELLS_MISSING, name, joined_at,
@@ -1021,7 +1016,7 @@ settle(struct table *s, struct grid *g, const char *name, const struct textfile 
 		    "columns have no names; %s was named", h.called);
 	if (g->more && s->count > from)
 		claim_note(s->claims[s->count - 1], DEFECT_TOO_MANY, name, g->line[g->count - 1].line,
-		    "more than %d lines; the rest is left out", TABLE_ROWS);
+		    "more than %d lines; the rest is left out", GRID_LINES);
 	note_twins(s, from);
 	return (0);
 }
@@ -1051,7 +1046,7 @@ body(struct grid *g, enum csv_form form, const struct textfile *file, size_t *at
 			csv_free(&row);
 			continue;
 		}
-		if (g->count >= TABLE_ROWS) {
+		if (g->count >= GRID_LINES) {
 			csv_free(&row);
 			g->more = 1;
 			*at = file->n;
@@ -1076,9 +1071,6 @@ read_json(struct table *s, const char *name, const struct textfile *file, const 
 	if ((all = grid_json(file, &bad)) == NULL)
 		return (errno == ENOMEM ? -1 : 0);
 	for (g = all; g != NULL && rc == 0; g = g->next) {
-		struct header h;
-
-		understand(&h, &g->names);
 		/* A file of something else is passed by, unless it was named. */
 		if (!loose && g->metric == NULL && !tells_runs(&g->names))
 			continue;
