@@ -87,11 +87,26 @@ table() {
 	says '400.000000'
 	hg-report -M tokens_s -o page.html "$L"
 	says 'tokens_s of the table' page.html
+	# The column is meant as an import means it: however its name is written, by its last part, or by its place.
+	hg-ledger replay -M 'Tokens S' "$L" > out
+	says 'Best: line 2 with 500'
+	printf '{"run": %s, "val_bpb": 1.%s, "eval": {"acc": 0.%s}, "status": "keep"}\n' 1 5 7 2 4 8 > nested.jsonl
+	hg-ledger import nested nested.jsonl > found 2> said
+	hg-ledger replay -M acc nested > out
+	says 'Best: run 2 with 0.8'
+	printf '1111111\t1.4\t90\tkeep\n2222222\t1.3\t80\tkeep\n' > bare.tsv
+	hg-ledger import -m 2 bare bare.tsv > found 2> said
+	hg-ledger replay -M 3 bare > out
+	says 'Best: line 1 with 90'
 	for tool in "hg-ledger replay" "hg-ledger list" "hg-report"; do
 		run --separate-stderr $tool -M nothing "$L"
 		[ "$status" -eq 103 ]
 		[[ "$stderr" == *"no imported table has a column 'nothing'; columns with numbers: val_bpb"* ]]
 		run $tool -M a -m b "$L"
+		[ "$status" -eq 100 ]
+	done
+	for how in "-s -m val_bpb" "-a -m val_bpb" "-j -s -m val_bpb"; do
+		run hg-ledger list $how "$L"
 		[ "$status" -eq 100 ]
 	done
 	sha256sum < "$L/ledger.jsonl" | cmp - before

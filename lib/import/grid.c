@@ -103,6 +103,17 @@ grid_simplify(char *name)
 		*p = *p == ' ' || *p == '-' ? '_' : (char)tolower((unsigned char)*p);
 }
 
+int
+grid_called(const char *column, const char *name)
+{
+	size_t n = strlen(column), k = strlen(name);
+
+	if (strcmp(column, name) == 0)
+		return (2);
+	return (n > k && column[n - k - 1] == '.' && strcmp(column + n - k, name) == 0 &&
+	    !isdigit((unsigned char)column[0]));
+}
+
 /* --- JSON ------------------------------------------------------------------ */
 
 /* One object, or all of an array of them. */

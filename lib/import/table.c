@@ -112,26 +112,21 @@ static int
 column_called(const struct csv *header, const char *name)
 {
 	char copy[CLAIM_TEXT + 1];
-	int found = -1;
-	size_t i, n, k;
+	int found = -1, several = 0, is;
+	size_t i;
 
 	if (strlen(name) >= sizeof(copy))
 		return (-1);
 	strcpy(copy, name);
 	grid_simplify(copy);
-	for (i = 0; i < header->count; i++)
-		if (strcmp(header->cell[i], copy) == 0)
+	for (i = 0; i < header->count; i++) {
+		if ((is = grid_called(header->cell[i], copy)) == 2)
 			return ((int)i);
-	for (i = 0, k = strlen(copy); i < header->count; i++) {
-		n = strlen(header->cell[i]);
-		if (n > k && strcmp(header->cell[i] + n - k, copy) == 0 && header->cell[i][n - k - 1] == '.' &&
-		    !isdigit((unsigned char)header->cell[i][0])) {
-			if (found != -1)
-				return (-1);
+		several |= is && found != -1;
+		if (is)
 			found = (int)i;
-		}
 	}
-	return (found);
+	return (several ? -1 : found);
 }
 
 static void
