@@ -26,8 +26,8 @@
  * ${level}; within noise where even the smallest deviation that the repeats
  * allow (95 %) makes its gain no larger than 1.64 standard errors; else it
  * cannot be told.  A single run is real only if most of what was tried from it
- * on has a quarter of its gain, too.  In a table of nothing but normal noise any line is called
- * real with a chance of ${level} at most.
+ * on has a quarter of its gain, too.  In a table of nothing but normal noise
+ * any line is called real with a chance of ${level} at most.
  * Checked: t/loops.bats.
  */
 
