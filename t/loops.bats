@@ -184,6 +184,27 @@ table() {
 	says 'from 2 repeats of 1 configuration'
 }
 
+# bats test_tags=b98
+@test "logs of speed runs in folders whose long names begin alike are no runs of one configuration" {
+	local k long
+	long=$(printf '%0120d' 0 | tr 0 d)
+	for k in 1 2; do
+		mkdir -p "logs/${long}a" "logs/${long}b"
+		printf 'step:9/9 val_loss:3.27%s train_time:86ms\n' "$k" > "logs/${long}a/run$k.txt"
+		printf 'step:9/9 val_loss:3.57%s train_time:86ms\n' "$k" > "logs/${long}b/run$k.txt"
+	done
+	told logs
+	says 'from 2 repeats of 2 configurations'
+}
+
+@test "a line that stands twice is named, however many lines lie between" {
+	local i
+	table '1111111;1.4;keep;baseline' $(for i in $(seq 700); do echo "2222222;1.5;discard;x$i"; done) \
+	    '1111111;1.4;keep;baseline'
+	told results.tsv
+	says 'results.tsv:703: duplicate_row: the same cells as line 2' found
+}
+
 # --- verdicts -------------------------------------------------------------------------
 
 # bats test_tags=b98

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "base/array.h"
+#include "base/hash.h"
 #include "base/utf8.h"
 #include "import/csv.h"
 #include "import/grid.h"
@@ -526,21 +527,31 @@ err0:
 	return (-1);
 }
 
-static void
+/* The lines of one table that have the cells of one above. */
+static int
 note_twins(struct table *s, size_t from)
 {
-	size_t i, k;
+	struct hash seen = { 0 };
+	const struct claim *before;
+	struct claim *c;
+	size_t i, at, *last;
+	int rc = 0;
 
-	/* The lines of one table; identical ones are rare, and quadratic only among equal digests. */
-	for (i = from; i < s->count; i++)
-		for (k = i; k-- > from && i - k < 512;)
-			if (strcmp(s->claims[i]->content, s->claims[k]->content) == 0) {
-				claim_note(s->claims[i], DEFECT_DUPLICATE_ROW, s->claims[i]->file,
-				    s->claims[i]->value_count > 0 ? s->claims[i]->values[0].line : 0,
-				    "the same cells as line %u",
-				    s->claims[k]->value_count > 0 ? s->claims[k]->values[0].line : 0);
-				break;
-			}
+	for (i = from; i < s->count && rc == 0; i++) {
+		c = s->claims[i];
+		at = 0;
+		if ((last = hash_find(&seen, hash_text(c->content), &at)) == NULL) {
+			rc = hash_add(&seen, hash_text(c->content), i + 1);
+			continue;
+		}
+		before = s->claims[*last - 1];
+		*last = i + 1;
+		if (strcmp(before->content, c->content) == 0)
+			claim_note(c, DEFECT_DUPLICATE_ROW, c->file, c->value_count > 0 ? c->values[0].line : 0,
+			    "the same cells as line %u", before->value_count > 0 ? before->values[0].line : 0);
+	}
+	hash_free(&seen);
+	return (rc);
 }
 
 /* The numbers of a column, a line each. */
@@ -1012,8 +1023,7 @@ settle(struct table *s, struct grid *g, const char *name, const struct textfile 
 	if (g->more && s->count > from)
 		claim_note(s->claims[s->count - 1], DEFECT_TOO_MANY, name, g->line[g->count - 1].line,
 		    "more than %d lines; the rest is left out", GRID_LINES);
-	note_twins(s, from);
-	return (0);
+	return (note_twins(s, from));
 }
 
 /* Lines from *at on that belong to the header. */
