@@ -9,6 +9,7 @@
 #include "base/array.h"
 #include "import/grid.h"
 #include "import/jsontext.h"
+#include "import/metric.h"
 #include "import/number.h"
 
 struct grid *
@@ -255,9 +256,7 @@ begin_segment(struct grid *into, const struct grid *said)
 	if (metric != NULL && *metric != '\0' && (into->metric = strdup(metric)) == NULL)
 		return (-1);
 	if (way != NULL)
-		into->higher = strncasecmp(way, "high", 4) == 0 || strncasecmp(way, "max", 3) == 0 ? 1 :
-		    strncasecmp(way, "low", 3) == 0 || strncasecmp(way, "min", 3) == 0             ? 0 :
-												     -1;
+		into->higher = metric_direction(way);
 	for (i = 0; i < line->count; i++)
 		n += (line->cell[i] == NULL ? 0 : strlen(line->cell[i])) + 1;
 	if ((into->salt = calloc(n + 1, 1)) == NULL)

@@ -347,8 +347,7 @@ named_in_rows(const struct grid *g, struct header *h, const char **called, int *
 	a = way == -1 ? NULL : header_cell(&g->line[0], way);
 	if (*called == NULL || **called == '\0' || a == NULL)
 		return (0);
-	*higher = strncasecmp(a, "max", 3) == 0 || strncasecmp(a, "high", 4) == 0;
-	if (!*higher && strncasecmp(a, "min", 3) != 0 && strncasecmp(a, "low", 3) != 0)
+	if ((*higher = metric_direction(a)) == -1)
 		return (0);
 	h->metric = value;
 	return (1);
