@@ -87,11 +87,26 @@ table() {
 	says '400.000000'
 	hg-report -M tokens_s -o page.html "$L"
 	says 'tokens_s of the table' page.html
+	# The column is meant as an import means it: however its name is written, by its last part, or by its place.
+	hg-ledger replay -M 'Tokens S' "$L" > out
+	says 'Best: line 2 with 500'
+	printf '{"run": %s, "val_bpb": 1.%s, "eval": {"acc": 0.%s}, "status": "keep"}\n' 1 5 7 2 4 8 > nested.jsonl
+	hg-ledger import nested nested.jsonl > found 2> said
+	hg-ledger replay -M acc nested > out
+	says 'Best: run 2 with 0.8'
+	printf '1111111\t1.4\t90\tkeep\n2222222\t1.3\t80\tkeep\n' > bare.tsv
+	hg-ledger import -m 2 bare bare.tsv > found 2> said
+	hg-ledger replay -M 3 bare > out
+	says 'Best: line 1 with 90'
 	for tool in "hg-ledger replay" "hg-ledger list" "hg-report"; do
 		run --separate-stderr $tool -M nothing "$L"
 		[ "$status" -eq 103 ]
 		[[ "$stderr" == *"no imported table has a column 'nothing'; columns with numbers: val_bpb"* ]]
 		run $tool -M a -m b "$L"
+		[ "$status" -eq 100 ]
+	done
+	for how in "-s -m val_bpb" "-a -m val_bpb" "-j -s -m val_bpb"; do
+		run hg-ledger list $how "$L"
 		[ "$status" -eq 100 ]
 	done
 	sha256sum < "$L/ledger.jsonl" | cmp - before
@@ -167,6 +182,27 @@ table() {
 	printf '0003_wide_seed42\t2.405\tdiscard\tseed 42\n0004\t2.41\tdiscard\tSEED=7 confirms 0002\n' >> results.tsv
 	told results.tsv
 	says 'from 2 repeats of 1 configuration'
+}
+
+# bats test_tags=b98
+@test "logs of speed runs in folders whose long names begin alike are no runs of one configuration" {
+	local k long
+	long=$(printf '%0120d' 0 | tr 0 d)
+	for k in 1 2; do
+		mkdir -p "logs/${long}a" "logs/${long}b"
+		printf 'step:9/9 val_loss:3.27%s train_time:86ms\n' "$k" > "logs/${long}a/run$k.txt"
+		printf 'step:9/9 val_loss:3.57%s train_time:86ms\n' "$k" > "logs/${long}b/run$k.txt"
+	done
+	told logs
+	says 'from 2 repeats of 2 configurations'
+}
+
+@test "a line that stands twice is named, however many lines lie between" {
+	local i
+	table '1111111;1.4;keep;baseline' $(for i in $(seq 700); do echo "2222222;1.5;discard;x$i"; done) \
+	    '1111111;1.4;keep;baseline'
+	told results.tsv
+	says 'results.tsv:703: duplicate_row: the same cells as line 2' found
 }
 
 # --- verdicts -------------------------------------------------------------------------
@@ -254,6 +290,26 @@ table() {
 	hg-ledger replay "$L" > out
 	says 'Of 1 keep 1 is real'
 	says_not 'To settle'
+}
+
+@test "what to write of a run is what will be read of it, however long or odd the texts are" {
+	local long="this change has a description that goes on and on, beyond what anybody shows of it in one line"
+	table '1111111;1.400;keep;baseline' "1111111;1.390;keep;$long"
+	told results.tsv
+	says "\"baseline seed=1\" or \"$long seed=1\""
+	printf '1111111\t1.4%s\tdiscard\tbaseline seed=%s\n' 001 1 002 2 003 3 >> results.tsv
+	printf '1111111\t1.39%s\tdiscard\t%s seed=%s\n' 01 "$long" 1 02 "$long" 2 03 "$long" 3 >> results.tsv
+	told results.tsv
+	says 'Of 1 keep 1 is real'
+	# A commit that stands for two states names neither, nor does an id that two lines have.
+	printf 'id\tval_bpb\tstatus\tdescription\na\t1.400\tkeep\tbaseline\nb\t1.390\tkeep\twider\n' > results.tsv
+	printf 'b\t1.410\tdiscard\tdeeper\n' >> results.tsv
+	told results.tsv
+	says '"baseline seed=1" or "wider seed=1"'
+	table '1111111;1.400;keep;baseline' '1111111;1.390;keep;größer'
+	told results.tsv
+	says 'No text names both lines beyond doubt: give the table a column config_hash'
+	says_not 'seed=1'
 }
 
 @test "best and last kept are told apart, zero is a count and no loss, and groups bear their path" {

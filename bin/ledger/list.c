@@ -25,6 +25,15 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 	(void)n;
 	if (command_look(options, &look) == -1)
 		return (HG_EXIT_USAGE);
+	if (how.json && how.drawn) {
+		say_error("list takes -j or -s, not both");
+		return (HG_EXIT_USAGE);
+	}
+	if (look.metric != NULL && (how.all || how.drawn)) {
+		say_error(
+		    "list takes -m or -M without -a and -s: imported rows by their column have a form of their own");
+		return (HG_EXIT_USAGE);
+	}
 	if (look.metric != NULL) {
 		/* Imported rows by their column, which no row of ours has. */
 		if (ledger_open(&l, ledger, LEDGER_READ) == -1)
@@ -43,10 +52,6 @@ answer(struct opt *options, const char *ledger, char **arg, int n)
 		}
 		ledger_close(&l);
 		return (code);
-	}
-	if (how.json && how.drawn) {
-		say_error("list takes -j or -s, not both");
-		return (HG_EXIT_USAGE);
 	}
 	if (isatty(STDOUT_FILENO) && !how.json)
 		how.drawn = 1;

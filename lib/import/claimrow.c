@@ -9,6 +9,7 @@
 #include "base/bpb.h"
 #include "base/clock.h"
 #include "import/claimrow.h"
+#include "import/grid.h"
 #include "import/number.h"
 #include "base/jsonio.h"
 #include "base/say.h"
@@ -183,6 +184,37 @@ dup_of(char **into, const char *text)
 	return (*into = strdup(text));
 }
 
+/*
+ * The value that is looked at, by its column as an import would take it: called so, or by its place where columns have
+ * no names, or the only one that ends so; NULL: none is.
+ */
+static const json_t *
+looked_at(const json_t *values, const struct claimrow_look *look)
+{
+	char simple[CLAIM_TEXT + 1];
+	const json_t *v, *found = NULL;
+	const char *name, *path;
+	int several = 0, is;
+	size_t i;
+
+	if (look->metric == NULL || strlen(look->metric) >= sizeof(simple))
+		return (NULL);
+	strcpy(simple, look->metric);
+	grid_simplify(simple);
+	json_array_foreach(values, i, v) {
+		name = jsonio_text(v, "name", "");
+		path = jsonio_text(v, "path", "");
+		is = grid_called(*path == '\0' ? name : path, simple);
+		if (is == 2 || strcasecmp(name, look->metric) == 0 || strcasecmp(path, look->metric) == 0 ||
+		    (strncmp(path, "column ", 7) == 0 && strcmp(path + 7, look->metric) == 0))
+			return (v);
+		several |= is && found != NULL;
+		if (is)
+			found = v;
+	}
+	return (several ? NULL : found);
+}
+
 static int
 take_line(struct claimrow *e, const json_t *import, const struct claimrow_look *look)
 {
@@ -195,10 +227,10 @@ take_line(struct claimrow *e, const json_t *import, const struct claimrow_look *
 	struct str settings = STR_INIT, columns = STR_INIT;
 	size_t i, rank = sizeof(ids) / sizeof(ids[0]), k;
 	const char *name, *path, *text, *title_path = "";
-	const json_t *v;
+	const json_t *values = json_object_get(import, "values"), *looked = looked_at(values, look), *v;
 	int bad = 0;
 
-	json_array_foreach(json_object_get(import, "values"), i, v) {
+	json_array_foreach(values, i, v) {
 		name = jsonio_text(v, "name", "");
 		path = jsonio_text(v, "path", "");
 		text = jsonio_text(v, "text", "");
@@ -209,8 +241,7 @@ take_line(struct claimrow *e, const json_t *import, const struct claimrow_look *
 		if (json_is_number(json_object_get(v, "number")) && strcmp(name, "commit") != 0 &&
 		    strcmp(name, "status") != 0)
 			bad |= str_printf(&columns, "%s%s", columns.n == 0 ? "" : ", ", path);
-		if (look->metric != NULL && !e->looked &&
-		    (strcasecmp(name, look->metric) == 0 || strcasecmp(path, look->metric) == 0)) {
+		if (v == looked) {
 			e->looked = 1;
 			e->claimed = jsonio_f64(v, "number", NAN);
 			e->runs = isnan(e->claimed) ? 0 : 1;

@@ -40,7 +40,7 @@ struct claimrow {
 	double ratio, error, tokens;
 	defect_set flags;
 	int revised; /* a later row says something else in its place */
-	/* For audit.h */
+	/* For denominator.h */
 	int cluster; /* of denominators, or -1 */
 	int unclear; /* several would do */
 };

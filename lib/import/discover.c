@@ -513,10 +513,10 @@ discover_source(struct discover *h, const char *path)
 	w.steps->higher = 0;
 	if (S_ISDIR(st.st_mode))
 		rc = folder(&w, AT_FDCWD, path, "", name, 0, NULL);
-	else if (ends(base, ".json") && !is_rows(path))
-		rc = take_submission(&w, AT_FDCWD, path, label, name, NULL);
-	else if (kind_of(base) == TABLE || ends(base, ".md") || is_rows(path))
+	else if ((kind_of(base) == TABLE && !ends(base, ".json")) || ends(base, ".md") || is_rows(path))
 		rc = take_table(&w, AT_FDCWD, path, label, 1);
+	else if (ends(base, ".json"))
+		rc = take_submission(&w, AT_FDCWD, path, label, name, NULL);
 	else
 		rc = take_log(&w, AT_FDCWD, path, label, name, 1);
 	say_progress_end();

@@ -15,7 +15,7 @@
 #define GAMECHECK_TIME_MS 600000
 #define GAMECHECK_TEXT_BYTES 151080363 /* of the whole validation split, as V1024 counts them */
 
-/* All of it. A log alone is of the game where it says that it trains under the game's limit, and not held otherwise. */
+/* All of it; a log alone to known bytes per token, and to the time where it says that its limit is the game's. */
 void gamecheck_claim(struct claim *c);
 
 /**

@@ -9,6 +9,7 @@
 #include "base/array.h"
 #include "import/grid.h"
 #include "import/jsontext.h"
+#include "import/metric.h"
 #include "import/number.h"
 
 struct grid *
@@ -35,7 +36,6 @@ grid_free(struct grid *g)
 			csv_free(&g->line[i]);
 		free(g->line);
 		csv_free(&g->names);
-		free(g->title);
 		free(g->metric);
 		free(g->salt);
 		free(g);
@@ -102,6 +102,17 @@ grid_simplify(char *name)
 	memmove(name, p, strlen(p) + 1);
 	for (p = name; *p != '\0'; p++)
 		*p = *p == ' ' || *p == '-' ? '_' : (char)tolower((unsigned char)*p);
+}
+
+int
+grid_called(const char *column, const char *name)
+{
+	size_t n = strlen(column), k = strlen(name);
+
+	if (strcmp(column, name) == 0)
+		return (2);
+	return (n > k && column[n - k - 1] == '.' && strcmp(column + n - k, name) == 0 &&
+	    !isdigit((unsigned char)column[0]));
 }
 
 /* --- JSON ------------------------------------------------------------------ */
@@ -234,7 +245,6 @@ begin_segment(struct grid *into, const struct grid *said)
 {
 	const struct csv *line = &said->line[0];
 	const char *metric = cell(said, line, "metricname"), *way = cell(said, line, "bestdirection");
-	const char *title = cell(said, line, "name");
 	size_t i, n = 0;
 
 	if (metric == NULL)
@@ -245,12 +255,8 @@ begin_segment(struct grid *into, const struct grid *said)
 		way = cell(said, line, "direction");
 	if (metric != NULL && *metric != '\0' && (into->metric = strdup(metric)) == NULL)
 		return (-1);
-	if (title != NULL && (into->title = strdup(title)) == NULL)
-		return (-1);
 	if (way != NULL)
-		into->higher = strncasecmp(way, "high", 4) == 0 || strncasecmp(way, "max", 3) == 0 ? 1 :
-		    strncasecmp(way, "low", 3) == 0 || strncasecmp(way, "min", 3) == 0             ? 0 :
-												     -1;
+		into->higher = metric_direction(way);
 	for (i = 0; i < line->count; i++)
 		n += (line->cell[i] == NULL ? 0 : strlen(line->cell[i])) + 1;
 	if ((into->salt = calloc(n + 1, 1)) == NULL)

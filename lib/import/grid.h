@@ -24,7 +24,7 @@ struct grid {
 	size_t count, cap;
 	int more; /* lines were left out */
 	/* What a segment says of itself; NULL: nothing. */
-	char *title, *metric;
+	char *metric;
 	int higher; /* or -1: not said */
 	char *salt; /* what tells its segment from the next one */
 	struct grid *next;
@@ -45,6 +45,9 @@ int grid_put(struct csv *line, int column, const char *text, size_t n);
 
 /* "Val BPB" is val_bpb. */
 void grid_simplify(char *name);
+
+/* Is a column meant by a name, both simplified?  2: it is called so; 1: it ends in a dot and the name; 0. */
+int grid_called(const char *column, const char *name);
 
 /* Does a text begin as JSON with one object a line, in ${least} lines or more, or as an array of objects? */
 int grid_is_json(const struct textfile *file, unsigned least);

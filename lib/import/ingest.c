@@ -102,7 +102,7 @@ fits(const char *hex)
 	return (strlen(hex) == SHA256_HEX_SIZE - 1);
 }
 
-/* The digest of a table line's cells, as sheet.h has it, from its row. */
+/* The digest of a table line's cells, as table.h has it, from its row. */
 static int
 cells_of(char hex[SHA256_HEX_SIZE], const json_t *row)
 {
@@ -211,7 +211,7 @@ count_twins(struct claim *const *claims, size_t n, int keys, size_t *out)
 	return (0);
 }
 
-struct docsums {
+struct tally {
 	const char *series;
 	size_t shared;
 };
@@ -224,7 +224,7 @@ static void
 find_series(const struct ingest *in, struct claim *const *claims, size_t n, char series[SHA256_HEX_SIZE])
 {
 	enum { MOST = 64 };
-	struct docsums tally[MOST];
+	struct tally tally[MOST];
 	const struct ingest_seen *s;
 	size_t i, k, known, count = 0, best = 0;
 

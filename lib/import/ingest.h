@@ -35,7 +35,7 @@ int ingest_begin(struct ingest *in, struct ledger *l, int json);
 /* The metric of the table that begins so, as its last row has it, or NULL; for struct table_want. */
 const char *ingest_metric(void *intake, const char *series, int *higher);
 
-/* A claim, or all lines of a table; for harvest. */
+/* A claim, or all lines of a table; for discover.h. */
 int ingest_claims(void *intake, struct claim *const *claims, size_t n);
 
 /* Write what is held. */

@@ -26,12 +26,15 @@
  * ${level}; within noise where even the smallest deviation that the repeats
  * allow (95 %) makes its gain no larger than 1.64 standard errors; else it
  * cannot be told.  A single run is real only if most of what was tried from it
- * on has a quarter of its gain, too.  In a table of nothing but normal noise any line is called
- * real with a chance of ${level} at most.
+ * on has a quarter of its gain, too.  In a table of nothing but normal noise
+ * any line is called real with a chance of ${level} at most.
  * Checked: t/loops.bats.
  */
 
 enum loop_keep { LOOP_NONE, LOOP_START, LOOP_REPEAT, LOOP_REAL, LOOP_NOISE, LOOP_UNKNOWN, LOOP_NO_GAIN, LOOP_KEEPS };
+
+/* Texts that may say of another line that it runs this one again. */
+enum loop_rerun { LOOP_RERUN_ID, LOOP_RERUN_COMMIT, LOOP_RERUN_TEXT, LOOP_RERUNS };
 
 /* A line, in order. */
 struct loop_line {
@@ -39,9 +42,10 @@ struct loop_line {
 	double score; /* NAN: none that counts */
 	int counts;   /* sound, and with a score */
 	/* Results */
-	int config;  /* index */
-	int repeats; /* index of the line that it runs again, or -1 */
-	int twin;    /* index of one that it may be, logged twice; or -1 */
+	int config;      /* index */
+	int repeats;     /* index of the line that it runs again, or -1 */
+	int twin;        /* index of one that it may be, logged twice; or -1 */
+	unsigned reruns; /* of a kept line: bit 1 << loop_rerun where that text, added below, is taken for it alone */
 	enum loop_keep keep;
 	const char *why; /* of UNKNOWN, a few words; or "" */
 	int before;      /* index of the line with what was kept before it, or -1 */
@@ -59,7 +63,7 @@ struct loop_config {
 };
 
 struct loop {
-	struct loop_line *line;
+	struct loop_line *line; /* with room for one more */
 	size_t count;
 	struct loop_config *config;
 	size_t config_count;
@@ -81,5 +85,9 @@ struct loop {
 /* Lines have entry, score and counts. Owns: loop_free releases it. 0, or -1 with errno ENOMEM. */
 int loop_judge(struct loop *l, double ln_sigma_sd, double floor, double level);
 void loop_free(struct loop *l);
+
+/* One configuration, by its index, against another, with the repeats of all others. */
+struct noise_test
+loop_compare(const struct loop *l, int before, int after, double ln_sigma_sd, double floor, double level);
 
 #endif

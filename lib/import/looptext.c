@@ -6,6 +6,7 @@
 #include "base/shell.h"
 #include "law/stats.h"
 #include "import/looptext.h"
+#include "import/repeats.h"
 
 /* A line's name: its id, or else "line 7". */
 static const char *
@@ -158,9 +159,9 @@ say_configs(struct str *out, const struct rejudge *r, const struct rejudge_group
 		bad |= str_printf(out, "%s and its repeats: mean %s of %zu runs", name_of(name, w->entry),
 		    number(a, c->mean), c->runs);
 		if (w->incumbent != NULL && !isnan(w->lower))
-			bad |= str_printf(out, "; gain over %s %s, at least %s with 99 %% for all %zu together: %s",
-			    name_of(other, w->incumbent), spread(b, w->gain), spread(d, w->lower), l->tries,
-			    rejudge_verdict_name(w->verdict));
+			bad |= str_printf(out, "; gain over %s %s, at least %s with %g %% for all %zu together: %s",
+			    name_of(other, w->incumbent), spread(b, w->gain), spread(d, w->lower),
+			    100 * r->policy.promotion.confidence, l->tries, rejudge_verdict_name(w->verdict));
 		bad |= str_puts(out, ".\n");
 	}
 	return (bad);
@@ -187,9 +188,9 @@ looptext_findings(struct str *out, const struct rejudge *r, const struct rejudge
 			continue;
 		shown++;
 		bad |= str_printf(out,
-		    "Real: %s, %s better than %s, at least %s with 99 %% for all %zu tries together.\n",
+		    "Real: %s, %s better than %s, at least %s with %g %% for all %zu tries together.\n",
 		    name_of(name, w->entry), spread(a, w->gain), name_of(before, l->line[w->before].entry),
-		    spread(b, w->lower), l->tries);
+		    spread(b, w->lower), 100 * r->policy.promotion.confidence, l->tries);
 	}
 	return (bad);
 }
@@ -224,6 +225,25 @@ put_state(struct str *out, const struct loop *l, int line)
 	return (bad | str_printf(out, "(the state of %s); ./measure", name_of(name, l->line[line].entry)));
 }
 
+/* What to write of each run, by the first kind of text that is taken for either line. */
+static int
+put_reruns(struct str *out, const struct loop_line *before, const struct loop_line *after)
+{
+	int how, bad = 0;
+
+	for (how = 0; how < LOOP_RERUNS && (before->reruns & after->reruns & 1U << how) == 0; how++)
+		;
+	if (how == LOOP_RERUNS)
+		return (str_puts(out,
+		    "No text names both lines beyond doubt: give the table a column config_hash, equal for runs of one"
+		    " configuration, and import it into another ledger.\n"));
+	bad |= str_puts(out, "Add a line for each with the text \"");
+	bad |= repeats_text(out, before->entry, (enum loop_rerun)how);
+	bad |= str_puts(out, " seed=1\" or \"");
+	bad |= repeats_text(out, after->entry, (enum loop_rerun)how);
+	return (bad | str_puts(out, " seed=1\", its number and discard, and import the table again.\n"));
+}
+
 int
 looptext_test(struct str *out, const struct rejudge_group *g)
 {
@@ -255,17 +275,7 @@ looptext_test(struct str *out, const struct rejudge_group *g)
 	bad |= str_puts(out, "; ");
 	bad |= put_state(out, l, l->promising);
 	bad |= str_puts(out, "\n");
-	if (*w->entry->id != '\0')
-		bad |= str_printf(out,
-		    "Add a line for each with the text \"rerun of %s seed=1\" or \"rerun of %s seed=1\"", before, name);
-	else if (has_state(l, w->before) && has_state(l, l->promising))
-		bad |= str_printf(out,
-		    "Add a line for each with the text \"rerun of %s seed=1\" or \"rerun of %s seed=1\"",
-		    v->entry->commit, w->entry->commit);
-	else
-		bad |= str_printf(out, "Add a line for each with the text \"%.60s seed=1\" or \"%.60s seed=1\"",
-		    v->entry->title, w->entry->title);
-	bad |= str_puts(out, ", its number and discard, and import the table again.\n");
+	bad |= put_reruns(out, v, w);
 	bad |= str_puts(out,
 	    "Or let Homegolf do this from here on: hg-trainer(7) takes the loop's program as it is.\n");
 	return (bad);

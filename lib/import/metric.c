@@ -1,4 +1,5 @@
 #include <math.h>
+#include <strings.h>
 
 #include "import/metric.h"
 
@@ -54,4 +55,12 @@ metric_zero_is_none(const double *score, size_t n, int fractions, int higher)
 		most = fmax(most, x);
 	}
 	return (most > 0 && least > 0.05 * most);
+}
+
+int
+metric_direction(const char *text)
+{
+	if (strncasecmp(text, "high", 4) == 0 || strncasecmp(text, "max", 3) == 0)
+		return (1);
+	return (strncasecmp(text, "low", 3) == 0 || strncasecmp(text, "min", 3) == 0 ? 0 : -1);
 }

@@ -32,4 +32,7 @@ int metric_fit_is_sure(const struct metric_fit *f);
  */
 int metric_zero_is_none(const double *score, size_t n, int fractions, int higher);
 
+/* The direction that a text names: 1 for "higher", "maximize" and their like, 0 for lower; -1: neither. */
+int metric_direction(const char *text);
+
 #endif

@@ -245,25 +245,17 @@ static void
 judge_undecided(struct rejudge *r, struct rejudge_row *w, const struct rejudge_row *inc)
 {
 	const struct loop *l = &r->group[w->group].loop;
-	const struct loop_config *c = &l->config[w->line->config], *d = &l->config[inc->line->config], *o;
-	struct noise_arm a = { (double)d->runs, d->mean, (double)d->runs - 1, d->ss };
-	struct noise_arm b = { (double)c->runs, c->mean, (double)c->runs - 1, c->ss };
-	struct noise_pool pool = noise_pool(r->policy.noise.ln_sigma_sd, r->policy.noise.floor);
+	const struct loop_config *c = &l->config[w->line->config], *d = &l->config[inc->line->config];
 	double level = (1 - r->policy.promotion.confidence) / (double)(l->tries < 1 ? 1 : l->tries);
 	struct noise_test t;
-	size_t i;
 
 	w->gain = (l->higher ? 1 : -1) * (c->mean - d->mean);
 	w->verdict = REJUDGE_FEW;
 	w->reason = c->runs < 2 ? "single run" : "";
 	if (l->df < 1)
 		return;
-	for (i = 0; i < l->config_count; i++) {
-		o = &l->config[i];
-		if (o != c && o != d && o->runs > 1)
-			noise_pool_add(&pool, (double)o->runs - 1, o->ss);
-	}
-	t = noise_compare(&a, &b, &pool, l->higher ? -1 : 1, 0, 1 - level);
+	t = loop_compare(l, inc->line->config, w->line->config, r->policy.noise.ln_sigma_sd, r->policy.noise.floor,
+	    level);
 	w->p = t.p;
 	w->p_loss = t.p_loss;
 	w->lower = t.lower;

@@ -57,7 +57,7 @@ struct rejudge_row {
 
 struct rejudge_group {
 	const char *scoring, *metric;
-	int text;           /* of audit.h; -1 for a table */
+	int text;           /* of denominator.h; -1 for a table */
 	const char *series; /* of a table, or NULL */
 	const char *file;   /* where its first row stands */
 	size_t first, last; /* indices + 1 of its rows */

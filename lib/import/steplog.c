@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/sha256.h"
+#include "base/str.h"
 #include "import/steplog.h"
 
 /* The value of "key:value" in a piece: its bytes up to a blank. NULL: none. */
@@ -42,31 +43,29 @@ steps_of(const char *p, size_t n, unsigned long *step, unsigned long *of)
 }
 
 /* Folder and name without numbers, and the program's digest. */
-static void
-name_arm(char arm[256], const char *label, const char *program, size_t n)
+static int
+name_arm(struct str *arm, const char *label, const char *program, size_t n)
 {
 	char hex[SHA256_HEX_SIZE];
 	const char *base = strrchr(label, '/'), *dot, *p;
 	size_t k = base == NULL ? 0 : (size_t)(base - label), stem;
-	int hexed;
+	int hexed, bad = 0;
 
 	base = base == NULL ? label : base + 1;
-	if (k > 100)
-		k = 100;
-	memcpy(arm, label, k);
+	bad |= str_add(arm, label, k);
 	if ((dot = strrchr(base, '.')) == NULL)
 		dot = base + strlen(base);
 	/* A name that is nothing but an identifier says nothing. */
 	stem = (size_t)(dot - base);
 	hexed = stem >= 32 && strspn(base, "0123456789abcdefABCDEF-") >= stem;
 	if (k > 0 && !hexed)
-		arm[k++] = '/';
-	for (p = base; !hexed && p < dot && k < 200; p++)
+		bad |= str_puts(arm, "/");
+	for (p = base; !hexed && p < dot; p++)
 		if (!isdigit((unsigned char)*p))
-			arm[k++] = *p;
-	arm[k] = '\0';
-	if (program != NULL && sha256_hex(program, n, hex) == 0)
-		snprintf(arm + k, 256 - k, "@%.8s", hex);
+			bad |= str_add(arm, p, 1);
+	if (program != NULL)
+		bad |= sha256_hex(program, n, hex) == -1 || str_printf(arm, "@%.8s", hex) == -1 ? -1 : 0;
+	return (bad);
 }
 
 static int
@@ -97,8 +96,9 @@ steplog_take(struct grid *g, const char *label, const struct textfile *file)
 	const char *p, *loss, *program = NULL;
 	size_t n, loss_n, program_n = 0;
 	struct csv *line;
-	char arm[256], text[32];
-	int seen = 0;
+	struct str arm = STR_INIT;
+	char text[32];
+	int seen = 0, rc = 1;
 
 	if (file->text == NULL || strstr(file->text, "val_bpb") != NULL || strstr(file->text, "val_loss:") == NULL)
 		return (0);
@@ -119,17 +119,17 @@ steplog_take(struct grid *g, const char *label, const struct textfile *file)
 	p = value_of(&last, "step", &n);
 	(void)steps_of(p, n, &step, &of);
 	loss = value_of(&last, "val_loss", &loss_n);
-	name_arm(arm, label, program, program_n);
 	snprintf(text, sizeof(text), "%lu", step);
-	if ((line = grid_add(g, (unsigned)g->count + 1)) == NULL || put(g, line, "run", label, strlen(label)) == -1 ||
-	    put(g, line, "arm", arm, strlen(arm)) == -1 ||
+	if (name_arm(&arm, label, program, program_n) == -1 || (line = grid_add(g, (unsigned)g->count + 1)) == NULL ||
+	    put(g, line, "run", label, strlen(label)) == -1 || put(g, line, "arm", arm.p, arm.n) == -1 ||
 	    put(g, line, "status", step == of ? "finished" : "crashed", step == of ? 8 : 7) == -1 ||
 	    put(g, line, "val_loss", loss, step == of ? loss_n : 0) == -1 ||
 	    put(g, line, "steps", text, strlen(text)) == -1 ||
 	    put_ms(g, line, "train_time_ms", &last, "train_time") == -1 ||
 	    put_ms(g, line, "step_avg_ms", &last, "step_avg") == -1) {
 		errno = ENOMEM;
-		return (-1);
+		rc = -1;
 	}
-	return (1);
+	str_free(&arm);
+	return (rc);
 }

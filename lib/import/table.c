@@ -1,4 +1,3 @@
-#include <ctype.h>
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -7,198 +6,23 @@
 #include <strings.h>
 
 #include "base/array.h"
+#include "base/hash.h"
 #include "base/utf8.h"
 #include "import/csv.h"
 #include "import/grid.h"
+#include "import/header.h"
 #include "import/metric.h"
 #include "import/table.h"
-
-/* A table's header, understood. */
-struct header {
-	const struct csv *cells;
-	enum claim_what what[CSV_MOST];
-	int commit;         /* columns, or -1 */
-	int commit_is_hash; /* it is called commit, not merely run */
-	int metric, status, title, date, kept, error;
-	int twice[CSV_MOST];   /* another column has the same name */
-	int percent[CSV_MOST]; /* all of its cells end in a percent sign */
-	int zero_is_none;      /* in the column of the metric */
-	int nameless;          /* columns are called by their places */
-	const char *called;    /* the metric */
-	int higher, usual;     /* usual: bits per byte, by their own name */
-};
-
-static const char *const commits[] = { "commit", "sha", "hash", "git_commit", "commit_hash", NULL };
-static const char *const runs[] = { "run_id", "exp_id", "id", "run", "experiment", "exp", "iteration", "iter", "name",
-	"run_name", "slug", "label", NULL };
-static const char *const statuses[] = { "status", "decision", "verdict", "outcome", "state", NULL };
-static const char *const kepts[] = { "kept", "keep", "accepted", "is_kept", NULL };
-static const char *const errors[] = { "error", "exception", "crash_reason", NULL };
-static const char *const dates[] = { "timestamp", "date", "created", "created_at", "start_time", "started_at",
-	"datetime", "time_utc", NULL };
-static const char *const titles[] = { "description", "desc", "notes", "note", "hypothesis", "change", "comment", "idea",
-	"experiment", "name", NULL };
-
-static const struct {
-	const char *word, *means;
-} words[] = {
-	{ "keep", "keep" },
-	{ "kept", "keep" },
-	{ "accept", "keep" },
-	{ "accepted", "keep" },
-	{ "discard", "discard" },
-	{ "discarded", "discard" },
-	{ "revert", "discard" },
-	{ "reverted", "discard" },
-	{ "reject", "discard" },
-	{ "rejected", "discard" },
-	{ "drop", "discard" },
-	{ "crash", "crash" },
-	{ "crashed", "crash" },
-	{ "fail", "crash" },
-	{ "failed", "crash" },
-	{ "error", "crash" },
-	{ "oom", "crash" },
-	{ "timeout", "crash" },
-	{ "killed", "crash" },
-	{ "failure", "crash" },
-	{ "aborted", "crash" },
-	{ "canceled", "crash" },
-	{ "cancelled", "crash" },
-	{ "diverged", "crash" },
-	{ "baseline", "keep" },
-	/* Sound, and nothing was decided. */
-	{ "ok", "" },
-	{ "success", "" },
-	{ "succeeded", "" },
-	{ "successful", "" },
-	{ "finished", "" },
-	{ "complete", "" },
-	{ "completed", "" },
-	{ "done", "" },
-	{ "passed", "" },
-};
-
-/* The status that a cell is, "" if it says that the run is sound and no more, NULL if it is none. */
-static const char *
-status_of(const char *cell)
-{
-	size_t i, n;
-
-	if (strcasecmp(cell, "checks_failed") == 0)
-		return ("checks_failed");
-	for (n = 0; isalpha((unsigned char)cell[n]); n++)
-		;
-	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strlen(words[i].word) == n && strncasecmp(words[i].word, cell, n) == 0)
-			return (words[i].means);
-	return (NULL);
-}
-
-static int
-column(const struct csv *header, const char *const *among)
-{
-	size_t i;
-
-	for (; *among != NULL; among++)
-		for (i = 0; i < header->count; i++)
-			if (strcasecmp(header->cell[i], *among) == 0)
-				return ((int)i);
-	return (-1);
-}
-
-/* A column of that name, or the one that a dotted name ends in, where it is the only one. */
-static int
-column_called(const struct csv *header, const char *name)
-{
-	char copy[CLAIM_TEXT + 1];
-	int found = -1;
-	size_t i, n, k;
-
-	if (strlen(name) >= sizeof(copy))
-		return (-1);
-	strcpy(copy, name);
-	grid_simplify(copy);
-	for (i = 0; i < header->count; i++)
-		if (strcmp(header->cell[i], copy) == 0)
-			return ((int)i);
-	for (i = 0, k = strlen(copy); i < header->count; i++) {
-		n = strlen(header->cell[i]);
-		if (n > k && strcmp(header->cell[i] + n - k, copy) == 0 && header->cell[i][n - k - 1] == '.' &&
-		    !isdigit((unsigned char)header->cell[i][0])) {
-			if (found != -1)
-				return (-1);
-			found = (int)i;
-		}
-	}
-	return (found);
-}
-
-static void
-no_columns(struct header *h, const struct csv *cells)
-{
-	memset(h, 0, sizeof(*h));
-	h->cells = cells;
-	h->commit = h->metric = h->status = h->title = h->date = h->kept = h->error = -1;
-}
-
-/* What columns mean by their names, but for the metric. */
-static void
-understand(struct header *h, const struct csv *cells)
-{
-	size_t i, k;
-
-	no_columns(h, cells);
-	for (i = 0; i < cells->count; i++) {
-		h->what[i] = claim_what_of(cells->cell[i]);
-		/* Only what a line is judged by has a meaning here; everything else keeps its own name. */
-		if (h->what[i] != CLAIM_VAL_LOSS && h->what[i] != CLAIM_SEED && h->what[i] != CLAIM_STEPS &&
-		    h->what[i] != CLAIM_TOTAL_BYTES && h->what[i] != CLAIM_TRAIN_MS && h->what[i] != CLAIM_TRAIN_S)
-			h->what[i] = CLAIM_OWN;
-		for (k = 0; k < i; k++)
-			if (cells->cell[i][0] != '\0' && strcmp(cells->cell[i], cells->cell[k]) == 0)
-				h->twice[i] = h->twice[k] = 1;
-	}
-	if ((h->commit = column(cells, commits)) != -1)
-		h->commit_is_hash = 1;
-	else
-		h->commit = column(cells, runs);
-	h->status = column(cells, statuses);
-	h->title = column(cells, titles);
-	h->date = column(cells, dates);
-	h->kept = column(cells, kepts);
-	h->error = column(cells, errors);
-	if (h->commit != -1)
-		h->what[h->commit] = CLAIM_COMMIT;
-	if (h->status != -1)
-		h->what[h->status] = CLAIM_STATUS;
-	if (h->title != -1 && h->title != h->commit)
-		h->what[h->title] = CLAIM_TITLE;
-}
-
-/* Bits per byte by its own name, or by another where that is the only one; -1: neither. */
-static int
-usual_column(const struct csv *cells)
-{
-	int found = column_called(cells, "val_bpb"), known = 0;
-	size_t i;
-
-	for (i = 0; found == -1 && i < cells->count; i++)
-		known += claim_what_of(cells->cell[i]) == CLAIM_VAL_BPB;
-	for (i = 0; found == -1 && known == 1 && i < cells->count; i++)
-		if (claim_what_of(cells->cell[i]) == CLAIM_VAL_BPB)
-			return ((int)i);
-	return (found);
-}
+#include "import/tableline.h"
 
 /* A header as text has it: 1 if it has the usual metric or the one wanted; 2 if it tells lines apart as well. */
 static int
 is_header(const struct csv *cells, const struct table_want *want)
 {
 	struct header h;
-	int metric = want->metric == NULL ? usual_column(cells) : column_called(cells, want->metric);
+	int metric = want->metric == NULL ? header_usual(cells) : header_column(cells, want->metric);
 
-	understand(&h, cells);
+	header_read(&h, cells);
 	return (metric == -1 ? 0 : h.commit == -1 && h.status == -1 && h.title == -1 ? 1 : 2);
 }
 
@@ -208,25 +32,8 @@ tells_runs(const struct csv *cells)
 {
 	struct header h;
 
-	understand(&h, cells);
+	header_read(&h, cells);
 	return ((h.status != -1 || h.kept != -1) && (h.commit != -1 || h.title != -1) && cells->count > 2);
-}
-
-static int
-digest_cells(char hex[SHA256_HEX_SIZE], const struct csv *a, const struct csv *b)
-{
-	struct sha256 *h;
-	size_t i;
-
-	if ((h = sha256_begin()) == NULL)
-		return (-1);
-	for (i = 0; a != NULL && i < a->count; i++)
-		sha256_add(h, a->cell[i], strlen(a->cell[i]) + 1);
-	for (i = 0; i < b->count; i++)
-		if (b->cell[i] != NULL)
-			sha256_add(h, b->cell[i], strlen(b->cell[i]) + 1);
-	sha256_end(h, hex);
-	return (0);
 }
 
 /* A table begins with its header and first line; JSON has no header, but a segment has what began it. */
@@ -236,281 +43,14 @@ digest_series(char hex[SHA256_HEX_SIZE], const struct grid *g, int nameless)
 	struct csv salt = { .cell = { g->salt }, .count = 1 };
 
 	if (g->form == CSV_NONE)
-		return (digest_cells(hex, g->salt == NULL ? NULL : &salt, &g->line[0]));
-	return (digest_cells(hex, nameless ? NULL : &g->names, &g->line[0]));
-}
-
-static const char *
-cell_of(const struct csv *row, int column)
-{
-	return (column < 0 || (size_t)column >= row->count ? NULL : row->cell[column]);
-}
-
-/* A number, in percent where all of its column is. */
-static struct number
-figure_of(const char *cell, int percent, enum number_kind kind)
-{
-	size_t n = strlen(cell);
-
-	while (percent && n > 0 && (cell[n - 1] == '%' || cell[n - 1] == ' '))
-		n--;
-	return (number_read(cell, n, kind));
-}
-
-/* What was decided of a line: k, d, c for crash, f for failed checks, 0. */
-static char
-decision(const struct header *h, const struct csv *row)
-{
-	const char *cell = cell_of(row, h->status), *kept = cell_of(row, h->kept), *means;
-
-	means = cell == NULL ? NULL : status_of(cell);
-	if (means != NULL && *means != '\0')
-		return (strcmp(means, "checks_failed") == 0 ? 'f' : *means);
-	if (kept != NULL) {
-		if (strcasecmp(kept, "true") == 0 || strcasecmp(kept, "yes") == 0 || strcmp(kept, "1") == 0)
-			return ('k');
-		if (strcasecmp(kept, "false") == 0 || strcasecmp(kept, "no") == 0 || strcmp(kept, "0") == 0)
-			return ('d');
-	}
-	return ('\0');
-}
-
-/* What names a line: its commit if it is one, else commit and description. */
-static int
-digest_key(char hex[SHA256_HEX_SIZE], const struct header *h, const struct csv *row)
-{
-	const char *commit = cell_of(row, h->commit), *title = cell_of(row, h->title);
-	struct sha256 *d;
-
-	commit = commit == NULL ? "" : commit;
-	title = title == NULL ? "" : title;
-	if ((d = sha256_begin()) == NULL)
-		return (-1);
-	sha256_add(d, commit, strlen(commit) + 1);
-	if (!claim_is_commit(commit))
-		sha256_add(d, title, strlen(title) + 1);
-	/* Nothing names it: only all of it does. */
-	if (h->commit == -1 && h->title == -1) {
-		size_t i;
-
-		for (i = 0; i < row->count; i++)
-			if (row->cell[i] != NULL)
-				sha256_add(d, row->cell[i], strlen(row->cell[i]) + 1);
-	}
-	sha256_end(d, hex);
-	return (0);
-}
-
-static void
-check_status(struct claim *c, const struct header *h, const struct csv *row, const char *name)
-{
-	const char *cell = cell_of(row, h->status), *error = cell_of(row, h->error);
-
-	switch (decision(h, row)) {
-	case 'k':
-		c->status = "keep";
-		break;
-	case 'd':
-		c->status = "discard";
-		break;
-	case 'c':
-		c->status = "crash";
-		break;
-	case 'f':
-		c->status = "checks_failed";
-		break;
-	default:
-		if (cell != NULL && *cell != '\0' && status_of(cell) == NULL)
-			claim_note(c, DEFECT_UNKNOWN_STATUS, name, row->line, "status is \"%.100s\"", cell);
-	}
-	/* An error in place of a score is a crash, whatever was decided of it. */
-	if (error != NULL && *error != '\0' && strcasecmp(error, "false") != 0 && strcasecmp(error, "none") != 0 &&
-	    (cell_of(row, h->metric) == NULL || *cell_of(row, h->metric) == '\0'))
-		c->status = "crash";
-}
-
-/* Zero stands for no score at all where a run crashed, and where its column tells so; see metric_zero_is_none. */
-static void
-check_zero(struct claim *c, const struct header *h, int value)
-{
-	struct claim_value *v = &c->values[value];
-	struct number f = number_read(v->text, strlen(v->text), NUMBER_ANY);
-	int crash = c->status != NULL && strcmp(c->status, "crash") == 0;
-
-	if (f.number != 0)
-		return;
-	if (v->what == CLAIM_VAL_BPB ? c->status == NULL || strcmp(c->status, "keep") == 0 : !crash && !h->zero_is_none)
-		return;
-	v->flags &= ~DEFECT_BIT(DEFECT_OUT_OF_RANGE);
-	claim_doubt(c, value, DEFECT_ZERO_FOR_CRASH);
+		return (tableline_digest(hex, g->salt == NULL ? NULL : &salt, &g->line[0]));
+	return (tableline_digest(hex, nameless ? NULL : &g->names, &g->line[0]));
 }
 
 static int
 is_empty(const struct csv *row)
 {
 	return (row->count == 0 || (row->count == 1 && row->cell[0][0] == '\0'));
-}
-
-/* Are the cells before the status where the header has them? */
-static int
-aligned(const struct header *h, const struct csv *row)
-{
-	if (row->form == CSV_NONE || (row->count == h->cells->count && !row->more))
-		return (1);
-	return (h->status != -1 && (size_t)h->status < row->count && h->metric < h->status &&
-	    status_of(row->cell[h->status]) != NULL);
-}
-
-static void
-take_cell(struct claim *c, const struct header *h, const struct csv *row, size_t i, const char *name, int believed)
-{
-	enum claim_what what = i < h->cells->count ? h->what[i] : CLAIM_OWN;
-	const char *column_name = i < h->cells->count ? h->cells->cell[i] : "";
-	struct claim_run *r = &c->runs[0];
-	enum number_kind kind = claim_what_kind(what);
-	char path[32];
-	int value;
-	defect_set f;
-	int k;
-
-	snprintf(path, sizeof(path), "column %zu", i + 1);
-	value = claim_value(c, what,
-	    what == CLAIM_METRIC  ? h->called :
-		what == CLAIM_OWN ? (column_name[0] == '\0' ? path : column_name) :
-				    "",
-	    row->cell[i], strlen(row->cell[i]), kind, name, row->line, column_name[0] == '\0' ? path : column_name);
-	if (value < 0)
-		return;
-	c->values[value].run = 0;
-	if (i < h->cells->count && h->percent[i]) {
-		c->values[value].figure = figure_of(row->cell[i], 1, kind);
-		if (what != CLAIM_OWN)
-			c->values[value].flags = c->values[value].figure.flags;
-	}
-	if (i < h->cells->count && h->twice[i])
-		claim_doubt(c, value, DEFECT_DUPLICATE_COLUMN);
-	else if (!believed && what != CLAIM_OWN)
-		claim_doubt(c, value, row->count > h->cells->count ? DEFECT_CELLS_EXTRA : DEFECT_CELLS_MISSING);
-	if ((int)i == h->metric)
-		check_zero(c, h, value);
-	/* A crash has no score, and says so. */
-	if (what != CLAIM_OWN && !((int)i == h->metric && c->status != NULL && strcmp(c->status, "crash") == 0))
-		for (f = c->values[value].flags, k = 0; k < FLAGS; k++)
-			if ((f & DEFECT_BIT(k)) != 0 && k != DEFECT_CELLS_EXTRA && k != DEFECT_CELLS_MISSING &&
-			    (k != DEFECT_MISSING || (int)i == h->metric))
-				claim_note(c, (enum defect)k, name, row->line, "%s is \"%.200s\"", column_name,
-				    row->cell[i]);
-	if (isnan(c->values[value].figure.number))
-		return;
-	switch (what) {
-	case CLAIM_VAL_BPB:
-		r->val_bpb = r->score = (unsigned)value + 1;
-		break;
-	case CLAIM_METRIC:
-		r->score = (unsigned)value + 1;
-		break;
-	case CLAIM_VAL_LOSS:
-		r->val_loss = (unsigned)value + 1;
-		break;
-	case CLAIM_STEPS:
-		r->steps = (unsigned)value + 1;
-		break;
-	case CLAIM_TOTAL_BYTES:
-		r->total_bytes = (unsigned)value + 1;
-		break;
-	case CLAIM_TRAIN_MS:
-	case CLAIM_TRAIN_S:
-		r->train = (unsigned)value + 1;
-		break;
-	case CLAIM_SEED:
-		r->has_seed = 1;
-		r->seed = (int64_t)c->values[value].figure.number;
-		break;
-	default:
-		break;
-	}
-}
-
-/* Bytes that stand there in two units must be the same bytes; a loss is no bpb. */
-static void
-check_line(struct claim *c, const char *name, unsigned line)
-{
-	struct claim_run *r = &c->runs[0];
-	const struct claim_value *v, *mb = NULL, *bytes = NULL;
-	size_t i, n;
-
-	for (i = 0; i < c->value_count; i++) {
-		v = &c->values[i];
-		n = strlen(v->name);
-		if (isnan(v->figure.number))
-			continue;
-		if (v->what == CLAIM_OWN && n > 3 && strcmp(v->name + n - 3, "_mb") == 0 &&
-		    strstr(v->name, "mem") == NULL)
-			mb = v;
-		if (v->what == CLAIM_TOTAL_BYTES ||
-		    (v->what == CLAIM_OWN && strstr(v->name, "artifact") != NULL && n > 5 &&
-			strcmp(v->name + n - 5, "bytes") == 0))
-			bytes = v;
-	}
-	if (mb != NULL && bytes != NULL && mb->figure.unit < 0.2 &&
-	    !number_agree(mb->figure.number, mb->figure.unit, bytes->figure.number / 1e6, 0) &&
-	    number_agree(mb->figure.number, mb->figure.unit, bytes->figure.number / 1048576, 0))
-		claim_note(c, DEFECT_MIB_AS_MB, name, line, "%s is %s; %s bytes are %.3f MB and %.3f MiB", mb->name,
-		    mb->text, bytes->text, bytes->figure.number / 1e6, bytes->figure.number / 1048576);
-	if (r->val_loss != 0 && r->val_bpb != 0 && claim_number(c, r->val_loss) == claim_number(c, r->val_bpb)) {
-		claim_note(c, DEFECT_BPB_AS_LOSS, name, line, "val_loss and val_bpb are both %s",
-		    c->values[r->val_bpb - 1].text);
-		claim_doubt(c, (int)r->val_loss - 1, DEFECT_BPB_AS_LOSS);
-		r->val_loss = 0;
-	}
-}
-
-static struct claim *
-line_claim(const struct header *h, const struct csv *row, const struct grid *g, const char *name,
-    const struct textfile *file, const char *series)
-{
-	struct claim *c;
-	int believed = aligned(h, row);
-	const char *text;
-	size_t i;
-
-	if ((c = claim_new(CLAIM_TABLE, name)) == NULL)
-		return (NULL);
-	claim_file(c, name, file);
-	(void)g;
-	c->metric = h->called;
-	c->higher = h->higher;
-	claim_run(c);
-	if (c->run_count == 1) {
-		check_status(c, h, row, name);
-		if (row->form == CSV_LITERAL_TAB)
-			claim_note(c, DEFECT_LITERAL_TAB, name, row->line, "cells are parted by a backslash and a t");
-		if (row->form != CSV_NONE && row->count != h->cells->count)
-			claim_note(c, row->count > h->cells->count ? DEFECT_CELLS_EXTRA : DEFECT_CELLS_MISSING, name,
-			    row->line, "%zu cells under %zu names%s", row->count, h->cells->count,
-			    believed ? "; the status stands where it should" : "");
-		for (i = 0; i < row->count; i++)
-			if (row->cell[i] != NULL)
-				take_cell(c, h, row, i, name, believed);
-		if (h->commit_is_hash && (text = cell_of(row, h->commit)) != NULL && !claim_is_commit(text))
-			claim_note(c, DEFECT_PSEUDO_COMMIT, name, row->line, "commit is \"%.100s\"", text);
-		if ((text = cell_of(row, h->title)) != NULL && *text != '\0')
-			c->title = claim_copy(c, text, strlen(text));
-		if ((text = cell_of(row, h->date)) != NULL && *text != '\0')
-			c->date = claim_copy(c, text, strlen(text));
-		check_line(c, name, row->line);
-		c->score = c->runs[0].score;
-		/* A crash has none, and says so. */
-		if (c->score == 0 && (c->status == NULL || strcmp(c->status, "crash") != 0))
-			claim_note(c, DEFECT_NO_SCORE, name, row->line, "no %s that can be believed", c->metric);
-	}
-	memcpy(c->series, series, SHA256_HEX_SIZE);
-	if (digest_cells(c->content, NULL, row) == -1 || digest_key(c->key, h, row) == -1)
-		c->broken = 1;
-	if (!c->broken)
-		return (c);
-	claim_free(c);
-	return (NULL);
 }
 
 static int
@@ -528,26 +68,35 @@ add(struct table *s, struct claim *c)
 	s->claims[s->count++] = c;
 	return (0);
 err0:
-	s->broken = 1;
 	errno = ENOMEM;
 	return (-1);
 }
 
-static void
+/* The lines of one table that have the cells of one above. */
+static int
 note_twins(struct table *s, size_t from)
 {
-	size_t i, k;
+	struct hash seen = { 0 };
+	const struct claim *before;
+	struct claim *c;
+	size_t i, at, *last;
+	int rc = 0;
 
-	/* The lines of one table; identical ones are rare, and quadratic only among equal digests. */
-	for (i = from; i < s->count; i++)
-		for (k = i; k-- > from && i - k < 512;)
-			if (strcmp(s->claims[i]->content, s->claims[k]->content) == 0) {
-				claim_note(s->claims[i], DEFECT_DUPLICATE_ROW, s->claims[i]->file,
-				    s->claims[i]->value_count > 0 ? s->claims[i]->values[0].line : 0,
-				    "the same cells as line %u",
-				    s->claims[k]->value_count > 0 ? s->claims[k]->values[0].line : 0);
-				break;
-			}
+	for (i = from; i < s->count && rc == 0; i++) {
+		c = s->claims[i];
+		at = 0;
+		if ((last = hash_find(&seen, hash_text(c->content), &at)) == NULL) {
+			rc = hash_add(&seen, hash_text(c->content), i + 1);
+			continue;
+		}
+		before = s->claims[*last - 1];
+		*last = i + 1;
+		if (strcmp(before->content, c->content) == 0)
+			claim_note(c, DEFECT_DUPLICATE_ROW, c->file, c->value_count > 0 ? c->values[0].line : 0,
+			    "the same cells as line %u", before->value_count > 0 ? before->values[0].line : 0);
+	}
+	hash_free(&seen);
+	return (rc);
 }
 
 /* The numbers of a column, a line each. */
@@ -559,9 +108,9 @@ numbers_of(const struct grid *g, const struct header *h, int column, double *out
 
 	for (*fractions = 0, i = 0; i < g->count; i++) {
 		out[i] = NAN;
-		if ((cell = cell_of(&g->line[i], column)) == NULL)
+		if ((cell = header_cell(&g->line[i], column)) == NULL)
 			continue;
-		out[i] = figure_of(cell, h->percent[column], NUMBER_ANY).number;
+		out[i] = header_figure(cell, h->percent[column], NUMBER_ANY).number;
 		*fractions |= !isnan(out[i]) && strpbrk(cell, ".eE") != NULL;
 	}
 }
@@ -593,7 +142,7 @@ has_numbers(const struct grid *g, const struct header *h, int column, double *sc
 		return (0);
 	numbers_of(g, h, column, score, &fractions);
 	for (i = 0; i < g->count; i++) {
-		cell = cell_of(&g->line[i], column);
+		cell = header_cell(&g->line[i], column);
 		some += !isnan(score[i]);
 		texts += cell != NULL && isnan(score[i]) &&
 		    (number_read(cell, strlen(cell), NUMBER_ANY).flags & DEFECT_BIT(DEFECT_NOT_A_NUMBER)) != 0;
@@ -615,7 +164,7 @@ ask_decisions(struct str *say, const struct grid *g, const struct header *h, int
 	score = calloc(g->count + 1, sizeof(*score));
 	status = calloc(g->count + 1, 1);
 	for (i = 0; status != NULL && i < g->count; i++)
-		status[i] = decision(h, &g->line[i]);
+		status[i] = header_decision(h, &g->line[i]);
 	for (i = 0; score != NULL && status != NULL && i < h->cells->count; i++) {
 		if (is_place(h->cells->cell[i]) || !has_numbers(g, h, (int)i, score))
 			continue;
@@ -666,7 +215,7 @@ number_columns(struct str *say, const struct grid *g, const struct header *h)
 }
 
 /* Text that was broken: one cell, no number, in a table of several columns. */
-static int
+static void
 join_lines(struct grid *g, size_t *joined, unsigned *first)
 {
 	size_t i, k = 0;
@@ -688,19 +237,18 @@ join_lines(struct grid *g, size_t *joined, unsigned *first)
 		k++;
 	}
 	g->count = k;
-	return (0);
 }
 
 /* DVC's line for what is not committed: no run of its own. */
 static int
 drop_workspace(struct grid *g)
 {
-	int rev = column_called(&g->names, "rev");
+	int rev = header_column(&g->names, "rev");
 	const char *cell;
 	size_t i, k = 0, dropped;
 
 	for (i = 0; i < g->count; i++) {
-		cell = cell_of(&g->line[i], rev);
+		cell = header_cell(&g->line[i], rev);
 		if (cell != NULL && strcmp(cell, "workspace") == 0) {
 			csv_free(&g->line[i]);
 			continue;
@@ -722,7 +270,7 @@ look_for_percents(const struct grid *g, struct header *h)
 
 	for (i = 0; i < h->cells->count; i++) {
 		for (some = all = k = 0; k < g->count; k++) {
-			if ((cell = cell_of(&g->line[k], (int)i)) == NULL || (n = strlen(cell)) == 0 ||
+			if ((cell = header_cell(&g->line[k], (int)i)) == NULL || (n = strlen(cell)) == 0 ||
 			    (number_read(cell, n, NUMBER_ANY).flags & DEFECT_BIT(DEFECT_MISSING)) != 0)
 				continue;
 			all++;
@@ -736,19 +284,19 @@ look_for_percents(const struct grid *g, struct header *h)
 static int
 guess_columns(struct str *say, const struct grid *g, struct header *h)
 {
-	size_t i, k, n, commit, number, status, text;
+	size_t i, k, n, commit, number, status;
 	const char *cell;
 	int bad = 0, taken = 0;
 
 	bad |= str_puts(say, "no header; looks like ");
 	for (i = 0; i < h->cells->count; i++) {
-		for (n = commit = number = status = text = k = 0; k < g->count; k++) {
-			if ((cell = cell_of(&g->line[k], (int)i)) == NULL || *cell == '\0')
+		for (n = commit = number = status = k = 0; k < g->count; k++) {
+			if ((cell = header_cell(&g->line[k], (int)i)) == NULL || *cell == '\0')
 				continue;
 			n++;
 			commit += claim_is_commit(cell);
 			number += !isnan(number_read(cell, strlen(cell), NUMBER_ANY).number);
-			status += status_of(cell) != NULL;
+			status += header_status(cell) != NULL;
 		}
 		if (n > 0 && commit == n && h->commit == -1 && i == 0) {
 			h->commit = (int)i;
@@ -778,29 +326,28 @@ guess_columns(struct str *say, const struct grid *g, struct header *h)
 static int
 named_in_rows(const struct grid *g, struct header *h, const char **called, int *higher)
 {
-	int name = column_called(h->cells, "metric_name"), value = column_called(h->cells, "metric_value");
-	int way = column_called(h->cells, "metric_direction");
+	int name = header_column(h->cells, "metric_name"), value = header_column(h->cells, "metric_value");
+	int way = header_column(h->cells, "metric_direction");
 	const char *a, *b;
 	size_t i;
 
 	if (value == -1)
-		value = column_called(h->cells, "value");
+		value = header_column(h->cells, "value");
 	if (way == -1)
-		way = column_called(h->cells, "direction");
+		way = header_column(h->cells, "direction");
 	if (name == -1 || value == -1 || g->count == 0)
 		return (0);
 	for (i = 1; i < g->count; i++) {
-		a = cell_of(&g->line[i], name);
-		b = cell_of(&g->line[0], name);
+		a = header_cell(&g->line[i], name);
+		b = header_cell(&g->line[0], name);
 		if (a == NULL || b == NULL || strcmp(a, b) != 0)
 			return (0);
 	}
-	*called = cell_of(&g->line[0], name);
-	a = way == -1 ? NULL : cell_of(&g->line[0], way);
+	*called = header_cell(&g->line[0], name);
+	a = way == -1 ? NULL : header_cell(&g->line[0], way);
 	if (*called == NULL || **called == '\0' || a == NULL)
 		return (0);
-	*higher = strncasecmp(a, "max", 3) == 0 || strncasecmp(a, "high", 4) == 0;
-	if (!*higher && strncasecmp(a, "min", 3) != 0 && strncasecmp(a, "low", 3) != 0)
+	if ((*higher = metric_direction(a)) == -1)
 		return (0);
 	h->metric = value;
 	return (1);
@@ -818,7 +365,7 @@ say_decisions(struct str *say, const struct grid *g, const struct header *h, con
 
 	if (!bad) {
 		for (i = 0; i < g->count; i++)
-			status[i] = decision(h, &g->line[i]);
+			status[i] = header_decision(h, &g->line[i]);
 		numbers_of(g, h, h->metric, score, &fractions);
 		if (h->zero_is_none)
 			for (i = 0; i < g->count; i++)
@@ -879,9 +426,9 @@ choose(struct table *s, struct grid *g, struct header *h, const struct table_wan
 	h->higher = want->higher;
 	if (want->metric != NULL) {
 		h->called = want->metric;
-		h->metric = column_called(h->cells, want->metric);
+		h->metric = header_column(h->cells, want->metric);
 		if (h->metric == -1 && g->metric != NULL && strcasecmp(g->metric, want->metric) == 0)
-			h->metric = column_called(h->cells, "metric");
+			h->metric = header_column(h->cells, "metric");
 		if (h->metric == -1 && named_in_rows(g, h, &called, &higher) && strcasecmp(called, want->metric) != 0)
 			h->metric = -1;
 		if (h->metric == -1 && h->nameless) {
@@ -892,7 +439,7 @@ choose(struct table *s, struct grid *g, struct header *h, const struct table_wan
 			}
 		}
 	} else if (g->metric != NULL && g->higher != -1 &&
-	    ((found = column_called(h->cells, "metric")) != -1 || (found = column_called(h->cells, g->metric)) != -1)) {
+	    ((found = header_column(h->cells, "metric")) != -1 || (found = header_column(h->cells, g->metric)) != -1)) {
 		h->metric = found;
 		h->called = g->metric;
 		h->higher = g->higher;
@@ -902,13 +449,13 @@ choose(struct table *s, struct grid *g, struct header *h, const struct table_wan
 		h->higher = higher;
 		how = ", as it says itself";
 	} else if (want->known != NULL && (known = want->known(want->arg, series, &higher)) != NULL &&
-	    (found = column_called(h->cells, known)) != -1) {
+	    (found = header_column(h->cells, known)) != -1) {
 		h->metric = found;
 		h->called = known;
 		h->higher = higher;
 		h->usual = strcmp(known, "val_bpb") == 0 && !higher;
 		how = ", as in the ledger";
-	} else if ((found = usual_column(h->cells)) != -1) {
+	} else if ((found = header_usual(h->cells)) != -1) {
 		h->metric = found;
 		h->called = "val_bpb";
 		h->higher = 0;
@@ -987,18 +534,17 @@ settle(struct table *s, struct grid *g, const char *name, const struct textfile 
 	unsigned joined_at = 0;
 	int rc;
 
-	if (join_lines(g, &joined, &joined_at) == -1)
-		return (-1);
+	join_lines(g, &joined, &joined_at);
 	if (drop_workspace(g))
 		s->workspace = 1;
 	if (nameless) {
-		no_columns(&h, &g->names);
+		header_none(&h, &g->names);
 		h.nameless = 1;
 		str_free(&s->guess);
 		if (guess_columns(&s->guess, g, &h) == -1)
 			return (-1);
 	} else
-		understand(&h, &g->names);
+		header_read(&h, &g->names);
 	if (g->count == 0) {
 		s->empty = 1;
 		return (0);
@@ -1008,9 +554,8 @@ settle(struct table *s, struct grid *g, const char *name, const struct textfile 
 		return (-1);
 	if ((rc = choose(s, g, &h, want, series, loose)) != 1)
 		return (rc);
-	s->tables++;
 	for (i = 0; i < g->count; i++)
-		if (add(s, line_claim(&h, &g->line[i], g, name, file, series)) == -1)
+		if (add(s, tableline_claim(&h, &g->line[i], name, file, series)) == -1)
 			return (-1);
 	if (joined > 0 && s->count > from)
 		claim_note(s->claims[from], DEFECT_CELLS_MISSING, name, joined_at,
@@ -1021,9 +566,8 @@ settle(struct table *s, struct grid *g, const char *name, const struct textfile 
 		    "columns have no names; %s was named", h.called);
 	if (g->more && s->count > from)
 		claim_note(s->claims[s->count - 1], DEFECT_TOO_MANY, name, g->line[g->count - 1].line,
-		    "more than %d lines; the rest is left out", TABLE_ROWS);
-	note_twins(s, from);
-	return (0);
+		    "more than %d lines; the rest is left out", GRID_LINES);
+	return (note_twins(s, from));
 }
 
 /* Lines from *at on that belong to the header. */
@@ -1051,7 +595,7 @@ body(struct grid *g, enum csv_form form, const struct textfile *file, size_t *at
 			csv_free(&row);
 			continue;
 		}
-		if (g->count >= TABLE_ROWS) {
+		if (g->count >= GRID_LINES) {
 			csv_free(&row);
 			g->more = 1;
 			*at = file->n;
@@ -1076,9 +620,6 @@ read_json(struct table *s, const char *name, const struct textfile *file, const 
 	if ((all = grid_json(file, &bad)) == NULL)
 		return (errno == ENOMEM ? -1 : 0);
 	for (g = all; g != NULL && rc == 0; g = g->next) {
-		struct header h;
-
-		understand(&h, &g->names);
 		/* A file of something else is passed by, unless it was named. */
 		if (!loose && g->metric == NULL && !tells_runs(&g->names))
 			continue;

@@ -15,8 +15,6 @@
  * first line; whoever knows earlier imports makes the final ones of them.
  */
 
-enum { TABLE_ROWS = 20000 };
-
 struct table_want {
 	const char *metric; /* a column's name, or NULL: what the table says, or what it was before, or val_bpb */
 	int higher;
@@ -28,8 +26,6 @@ struct table_want {
 struct table {
 	struct claim **claims;
 	size_t count, cap;
-	int broken;
-	size_t tables;
 	int empty;         /* a header without lines stood there */
 	int workspace;     /* DVC's line for what is not committed was left out */
 	struct str said;   /* the last table's metric, and what its author's decisions say of it */

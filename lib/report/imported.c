@@ -278,8 +278,9 @@ imported_write(struct markup *m, const struct rejudge *r, const char *ledger, un
 	imported_sum(m, r);
 	markup_put(m,
 	    " They are claims and no runs of ours: compared only among those that were scored alike on the"
-	    " same text, in order of time, and never with our own. A gain counts if its lower bound with 99 %%"
-	    " confidence is above zero, which takes several seeds.</p>\n");
+	    " same text, in order of time, and never with our own. A gain counts if its lower bound with %g %%"
+	    " confidence is above zero, which takes several seeds.</p>\n",
+	    100 * r->policy.promotion.confidence);
 	for (i = 0; i < r->group_count; i++) {
 		if (i >= GROUPS) {
 			left++;
