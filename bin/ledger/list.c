@@ -73,7 +73,8 @@ static struct opt options[] = { { .letter = 'a', .help = "rows of every kind" },
 const struct command list_command = {
 	.word = "list",
 	.summary = "List runs and confirmations, a line each.",
-	.synopsis = "hg-ledger list [-a] [-j | -s] [-m COLUMN | -M COLUMN] LEDGER",
+	.synopsis = "hg-ledger list [-a] [-j | -s] LEDGER\n"
+		    "hg-ledger list [-j] -m COLUMN | -M COLUMN LEDGER",
 	.options = options,
 	.answer = answer,
 };
