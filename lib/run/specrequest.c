@@ -29,6 +29,8 @@
 #include "run/specrequest.h"
 #include "base/str.h"
 
+#define PATH_SIZE 160 /* of SECTION.KEY */
+
 /* --- what the contract says ----------------------------------------------- */
 
 static const json_t *
@@ -344,16 +346,16 @@ value_of(const char *path, const char *text, const json_t *rule)
 	return (v);
 }
 
-int
-specrequest_set(json_t *request, const char *text)
+/* Cut SECTION.KEY=VALUE, and take the value as the contract types it. Owns: the caller decrefs *value. -1, said. */
+static int
+parse(const char *text, char path[PATH_SIZE], json_t **value)
 {
 	const char *equals = strchr(text, '='), *dot;
 	struct str where = STR_INIT;
-	char path[160], set[170];
-	json_t *keys, *rule, *value = NULL;
 	char section[64] = "";
+	json_t *keys, *rule;
 
-	if (equals == NULL || equals == text || (size_t)(equals - text) >= sizeof(path)) {
+	if (equals == NULL || equals == text || (size_t)(equals - text) >= PATH_SIZE) {
 		say_error("'%s' is not SECTION.KEY=VALUE", text);
 		goto err0;
 	}
@@ -375,31 +377,82 @@ specrequest_set(json_t *request, const char *text)
 		say_error("'%s' is computed; it can't be set", path);
 		goto err0;
 	}
-	snprintf(set, sizeof(set), "set.%s", path);
-	if (jsonio_get(request, set) != NULL) {
-		say_error("'%s' is given twice", path);
+	if ((*value = value_of(path, equals + 1, rule)) == NULL)
 		goto err0;
-	}
-	if ((value = value_of(path, equals + 1, rule)) == NULL)
-		goto err0;
-	if (contract_check_key("spec", path, value, &where) == -1) {
-		if (is_time(path, rule) && json_is_string(value))
+	if (contract_check_key("spec", path, *value, &where) == -1) {
+		if (is_time(path, rule) && json_is_string(*value))
 			say_no_time(path, equals + 1, rule);
 		else
 			say_error("%s", where.p == NULL ? path : where.p);
 		goto err1;
 	}
-	if (jsonio_put(request, set, value) == 0)
+	return (0);
+err1:
+	str_free(&where);
+	json_decref(*value);
+err0:
+	errno = EINVAL;
+	return (-1);
+}
+
+/* Put a key's value beside what the request has from there, "set" or "base"; steals it. */
+static int
+put_value(json_t *request, const char *from, const char *path, json_t *value)
+{
+	char place[PATH_SIZE + 8];
+
+	snprintf(place, sizeof(place), "%s.%s", from, path);
+	if (jsonio_put(request, place, value) == 0)
 		return (0);
 	errno = ENOMEM;
 	say_errno("cannot set '%s'", path);
 	return (-1);
-err1:
-	str_free(&where);
+}
+
+const json_t *
+specrequest_given(const json_t *request, const char *path)
+{
+	static const char *const from[] = { "set", "base" };
+	char place[PATH_SIZE + 8];
+	const json_t *v;
+
+	for (size_t i = 0; i < sizeof(from) / sizeof(from[0]); i++) {
+		snprintf(place, sizeof(place), "%s.%s", from[i], path);
+		if ((v = jsonio_get(request, place)) != NULL)
+			return (v);
+	}
+	return (NULL);
+}
+
+int
+specrequest_set(json_t *request, const char *text)
+{
+	char path[PATH_SIZE], place[PATH_SIZE + 8];
+	json_t *value;
+
+	if (parse(text, path, &value) == -1)
+		return (-1);
+	snprintf(place, sizeof(place), "set.%s", path);
+	if (jsonio_get(request, place) == NULL)
+		return (put_value(request, "set", path, value));
+	say_error("'%s' is given twice", path);
 	json_decref(value);
-err0:
 	errno = EINVAL;
 	return (-1);
+}
+
+int
+specrequest_offer(json_t *request, const char *text)
+{
+	char path[PATH_SIZE];
+	json_t *value;
+
+	if (parse(text, path, &value) == -1)
+		return (-1);
+	if (specrequest_given(request, path) == NULL)
+		return (put_value(request, "base", path, value));
+	json_decref(value);
+	return (0);
 }
 
 /* --- building ------------------------------------------------------------- */

@@ -39,6 +39,12 @@ int specrequest_base(json_t *request, const char *path);
  */
 int specrequest_set(json_t *request, const char *text);
 
+/* What was set or the base has for a key; NULL where the default will fill it. Borrowed. */
+const json_t *specrequest_given(const json_t *request, const char *path);
+
+/* As specrequest_set, of a value that yields to what is given. */
+int specrequest_offer(json_t *request, const char *text);
+
 /**
  * specrequest_build(request, out):
  * Fill defaults, read what data.dir, train.init_from and train.replay name,

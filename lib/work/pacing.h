@@ -1,0 +1,33 @@
+#ifndef HG_PACING_H
+#define HG_PACING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "data/dataset.h"
+#include "gpt/trainspec.h"
+
+/**
+ * How long a step takes here: real training steps in memory, on real data, of
+ * which nothing is kept.
+ */
+struct pacing {
+	double median_ms, p90_ms; /* of a step; nine in ten take no longer than the latter */
+	size_t steps;             /* measured */
+	size_t micro_batch;       /* tokens of a pass */
+	double first_loss, loss;  /* nats a token: of the first step, and the mean over the last eighth */
+};
+
+/**
+ * pacing_measure(r, data, ms, steps, p):
+ * Train as ${r} asks at full rates, for about ${ms} after one step that is not counted, ${steps} at least and three.  Whoever asks
+ * holds the lane: a trainer beside us would make the figure a lie.  r->threads must be set.
+ * Returns an exit code, everything said.
+ * Checked: t/hg-pace.bats.
+ */
+int pacing_measure(const struct trainspec *r, const struct dataset *data, int64_t ms, size_t steps, struct pacing *p);
+
+/* Steps that fit in ${cap_ms} when each takes the mean of median and p90, less 2 %. */
+double pacing_fit(const struct pacing *p, int64_t cap_ms);
+
+#endif
