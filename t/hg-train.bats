@@ -87,8 +87,8 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 	[[ "$stderr" == *momentum* ]]
 	run --separate-stderr hg-train "$R-same"
 	[[ "$stderr" != *momentum* ]]
-	tiny_spec "$R-long" train.iterations=500 train.batch_tokens=1024 train.micro_batch_tokens=1024 \
-	    train.muon_momentum_warmup_steps=10 train.warmup_steps=0
+	tiny_spec "$R-long" system.backend=cpu train.iterations=500 train.batch_tokens=1024 \
+	    train.micro_batch_tokens=1024 train.muon_momentum_warmup_steps=10 train.warmup_steps=0
 	run --separate-stderr hg-train "$R-long"
 	[ "$status" -eq 0 ]
 	[[ "$stderr" != *momentum* && "$stderr" != *"a parameter"* && "$stderr" != *"under 500"* ]] || {
