@@ -218,8 +218,13 @@ deps:
 	fi
 
 # What is tested: everything, or what T names (T=hg-spec, T='spec noise'): bats files and unit programs.
-TESTS := $(if $(T),$(foreach t,$(T),$(wildcard t/$t.bats) $(if $(filter $t,$(UNITS)),$(B)/unit/$t)),$(sort \
-	$(wildcard t/*.bats)) $(UNITS:%=$(B)/unit/%))
+# The longest are begun first, so that none is left for one core alone at the end; all others by name.
+LONGEST := $(wildcard $(addprefix t/,hg-ledger.bats levers.bats hg-train.bats campaign.bats)) $(B)/unit/ops \
+	$(wildcard $(addprefix t/,torture.bats hg-triage.bats cuda.bats)) $(B)/unit/cuda_ops $(B)/unit/cuda_train \
+	$(B)/unit/levers t/soak.bats
+ALL_TESTS := $(sort $(wildcard t/*.bats)) $(UNITS:%=$(B)/unit/%)
+TESTS := $(if $(T),$(foreach t,$(T),$(wildcard t/$t.bats) $(if $(filter $t,$(UNITS)),$(B)/unit/$t)),$(filter \
+	$(ALL_TESTS),$(LONGEST)) $(filter-out $(LONGEST),$(ALL_TESTS)))
 # Those that together take seconds.
 QUICK := $(wildcard $(addprefix t/,style.bats hg-spec.bats hg-status.bats hg-gate.bats)) \
 	$(patsubst %,$(B)/unit/%,$(filter base contract data documents markup noise run safetensors schedule spec stats,$(UNITS)))
@@ -233,7 +238,7 @@ endif
 check: deps
 	@$(foreach t,$(T),[ -e t/$t.bats ] || [ -e t/unit/$t.c ] || { echo "T=$t: neither t/$t.bats nor t/unit/$t.c" >&2; exit 1; };) :
 	@$(MAKE) --no-print-directory -j$(JOBS) all units fuzzers
-	$(if $(T),,@$(MAKE) --no-print-directory lint)
+	$(if $(T)$(SAN),,@$(MAKE) --no-print-directory lint)
 	@$(PROVE) $(TESTS)
 
 quick: deps
