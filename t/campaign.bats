@@ -168,6 +168,33 @@ long='.train.iterations = 100000'
 	[ -z "$(find c -name '.tmp.*')" ]
 }
 
+# bats test_tags=b58
+@test "a pass that comes late to a retry leaves it: no stage is tried more often than campaign.json lets it be" {
+	campaign a
+	jq '.attempts = 2' c/campaign.json > new
+	mv new c/campaign.json
+	ask one a
+	mkdir fake
+	printf '#!/bin/sh\nexec "$HG_T/tools/fakestage" train "$1" signal=9\n' > fake/hg-train
+	chmod +x fake/hg-train
+	PATH=$PWD/fake:$PATH hg-campaign -1 c > out 2>&1 3>&- || :
+	until_true 60 [ -e c/runs/one/train_refusal.json ]
+	until_true 60 eval 'aged; [ "$(hg-triage c 2> /dev/null | cut -f 2,4)" = "$(printf "ready\tretry:train.1")" ]'
+	# Both passes have seen the first attempt refused; the driver of one of them comes when the second is, too.
+	wrapped hg-run 'echo >> drivers; until [ "$(wc -l < drivers)" -eq 2 ]; do sleep 0.1; done
+		mkdir first 2> /dev/null || until [ "$(jq .attempt c/runs/one/train_refusal.json 2> /dev/null)" = 2 ]; do
+		sleep 0.1; done' 'echo "$code" >> ended'
+	PATH=$PWD/fake:$PATH
+	hg-campaign -1 c > out.1 2>&1 3>&- || :
+	hg-campaign -1 c > out.2 2>&1 3>&- || :
+	[ "$(cat out.1 out.2 | grep -c '^begun')" -eq 2 ]
+	until_true 60 eval '[ "$(wc -l < ended)" -eq 2 ]'
+	[ "$(jq .attempt c/runs/one/train_refusal.json)" -eq 2 ]
+	[ "$(sort ended | xargs)" = "1 102" ]
+	[ "$(hg-triage c 2> /dev/null | cut -f 2,4)" = "$(printf 'escalated\tattempts')" ]
+	grep -q "train of 'c/runs/one' is refused in attempt 2, and not in 1 any more" c/campaign.log
+}
+
 # bats test_tags=b81
 @test "a request edited after it was judged is judged again, and never made of what it was" {
 	campaign a
@@ -280,9 +307,9 @@ kill_driver() {
 	diff before <(digests)
 	diff <(echo "$printed") - <<-'END'
 		hg-triage -m one c
-		hg-run -i -l c/ledger c/runs/one
+		hg-run -l c/ledger c/runs/one
 		hg-triage -m two c
-		hg-run -i -l c/ledger c/runs/two
+		hg-run -l c/ledger c/runs/two
 	END
 	hg-campaign -1 c > out 2>&1 3>&- || :
 	until_true 60 eval '! is_word running'

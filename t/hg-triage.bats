@@ -200,7 +200,7 @@ judged_on_left() {
 	is b waiting left lane:a
 	run hg-reap c
 	[[ "$output" == *'"run": "c/runs/a"'* ]]
-	is a ready left retry
+	is a ready left retry:train.1
 	is b waiting left lane:a
 	# a run that no request asked for has its lane, too
 	hg-spec -b base.json -s train.seed=99 -s system.lane=right c/runs/slot 2> said
@@ -215,17 +215,17 @@ judged_on_left() {
 	minted a
 	fakestage train c/runs/a refuse=out_of_memory || :
 	older a
-	is a ready left retry
+	is a ready left retry:train.1
 	hg-retry train c/runs/a
 	fakestage train c/runs/a refuse=out_of_memory || :
 	is a escalated left same_kind
 	answer a '["same_kind"]'
-	is a ready left retry
+	is a ready left retry:train.2
 	hg-retry train c/runs/a
 	fakestage train c/runs/a refuse=disk_full || :
 	is a escalated left attempts
 	answer a '["attempts"]' '{attempts: 4}'
-	is a ready left retry
+	is a ready left retry:train.3
 	# What no retry helps is judged, and done.
 	hg-retry train c/runs/a
 	fakestage train c/runs/a refuse=loss_diverged || :
@@ -303,7 +303,7 @@ judged_on_left() {
 	echo "$output" > triage.json
 	"$HG_T/tools/contract" triage triage.json
 	jq -e '.counts.ready == 1 and .counts.waiting == 1 and .counts.escalated == 1 and (.requests | length) == 3' triage.json
-	jq -e '.requests[0] | .name == "a" and .has_run and .next == "hg-run -i -l c/ledger c/runs/a"' triage.json
+	jq -e '.requests[0] | .name == "a" and .has_run and .next == "hg-run -l c/ledger c/runs/a"' triage.json
 	hg-triage -F c > said || :
 	hg-triage -L c > said
 	run -99 hg-triage -s ready c

@@ -34,6 +34,9 @@ enum {
 	HALF_HOUR_MS = 1800000
 };
 
+/* With the attempt after it. */
+#define RETRY "retry:"
+
 #define RE TRIAGE_READY
 #define RU TRIAGE_RUNNING
 #define DE TRIAGE_DEAD
@@ -349,7 +352,7 @@ wait_for(struct triage_line *line, const char *reason, const char *what)
 static int
 turn(const struct triage_line *line)
 {
-	return (strcmp(line->reason, "new") == 0 ? 2 : strcmp(line->reason, "retry") == 0);
+	return (strcmp(line->reason, "new") == 0 ? 2 : line->run != NULL && line->run->state == STATE_RUN_REFUSED);
 }
 
 /*
@@ -415,12 +418,12 @@ suggest(const struct triage *t, struct triage_line *line)
 	}
 	switch (line->state) {
 	case TRIAGE_READY:
-		rc = line->run == NULL ?
-		    shell_command(&line->next, "hg-triage -m %s %s && hg-run -l %s %s", line->request.name, t->c->path,
-			ledger.p, run.p) :
-		    shell_command(&line->next,
-			strcmp(line->reason, "retry") == 0 ? "hg-run -r -l %s %s" : "hg-run -i -l %s %s", ledger.p,
-			run.p);
+		rc = line->run == NULL ? shell_command(&line->next, "hg-triage -m %s %s && hg-run -l %s %s",
+					     line->request.name, t->c->path, ledger.p, run.p) :
+		    strncmp(line->reason, RETRY, sizeof(RETRY) - 1) == 0 ?
+					 shell_command(&line->next, "hg-run -a %s -l %s %s",
+					     line->reason + sizeof(RETRY) - 1, ledger.p, run.p) :
+					 shell_command(&line->next, "hg-run -l %s %s", ledger.p, run.p);
 		break;
 	case TRIAGE_DEAD:
 		rc = shell_command(&line->next, "hg-reap %s", t->c->path);
@@ -494,6 +497,10 @@ judge(struct triage *t, struct triage_line *line)
 				snprintf(line->reason + strlen(line->reason),
 				    sizeof(line->reason) - strlen(line->reason), "%s%s",
 				    *line->reason == '\0' ? "" : ",", request_reason((enum reason)i));
+	/* Which attempt that was: who begins the next one late finds another there, and does nothing. */
+	if (line->state == TRIAGE_READY && row == TRIAGE_RUN_RETRY)
+		snprintf(line->reason, sizeof(line->reason), RETRY "%s.%lld", rundir_stages[run->stage].name,
+		    (long long)run->attempt);
 	if (line->state == TRIAGE_ESCALATED && *q->why == '\0')
 		snprintf(q->why, sizeof(q->why), "%s", mend(line->reason));
 	if (row == TRIAGE_RUN_JUDGED && line->state == TRIAGE_DONE)
