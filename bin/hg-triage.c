@@ -19,6 +19,8 @@
 #include "campaign/triage.h"
 #include "judge/promote.h"
 #include "run/rundir.h"
+#include "run/specrequest.h"
+#include "schema/contract.h"
 
 static const struct opt_tool tool = { "hg-triage", "What each request of a campaign is waiting for.",
 	"hg-triage [-j] [-s STATE] [-t SECONDS] CAMPAIGN\n"
@@ -210,18 +212,60 @@ print_lanes(const struct triage *t)
 	return (HG_EXIT_DONE);
 }
 
+static void
+put_set(const char *key, const json_t *value)
+{
+	char *text;
+
+	if (json_is_string(value))
+		out_put(" %s=%s", key, json_string_value(value));
+	else if ((text = json_dumps(value, JSON_ENCODE_ANY)) != NULL) {
+		out_put(" %s=%s", key, text);
+		free(text);
+	}
+}
+
+/*
+ * What a run on a lane sets that is made of one on another: what that one's lane set is as it is without a lane. 0, or
+ * -1 with errno, said.
+ */
+static int
+put_move(const struct campaign *c, const json_t *lane, const char *from)
+{
+	const char *base = campaign_word(c, "base"), *key;
+	struct str path = STR_INIT;
+	json_t *spec = NULL, *set = json_object_get(lane, "set"), *value;
+	const json_t *without;
+
+	if (base != NULL && (campaign_place(c, base, &path) == -1 || (spec = specrequest_read(path.p)) == NULL)) {
+		str_free(&path);
+		return (-1);
+	}
+	out_put("system.lane=%s", jsonio_text(lane, "name", ""));
+	json_object_foreach(json_object_get(campaign_lane(c, from), "set"), key, value) {
+		if (json_object_get(set, key) != NULL)
+			continue;
+		without = jsonio_get(spec, key);
+		put_set(key, without != NULL ? without : json_object_get(contract_at("spec", key), "default"));
+	}
+	json_object_foreach(set, key, value)
+		put_set(key, value);
+	json_decref(spec);
+	str_free(&path);
+	return (0);
+}
+
 /* A lane, the run of the incumbent's to make seeds of, and "-" or, if it never ran there, what a run there sets. */
 static int
 print_uncalibrated(const struct triage *t)
 {
 	const struct standings_group *g;
-	const char *name, *key;
+	const char *name;
 	struct str place = STR_INIT;
 	const json_t *v;
-	json_t *value;
 	struct row row;
 	size_t i, run;
-	char *text;
+	int rc;
 
 	json_array_foreach((json_t *)(uintptr_t)campaign_get(t->c, "lanes"), i, v) {
 		name = jsonio_text(v, "name", "");
@@ -234,18 +278,11 @@ print_uncalibrated(const struct triage *t)
 			row_free(&row);
 			goto err0;
 		}
+		out_put("%s\t%s\t%s", name, place.p, run != 0 ? "-" : "");
+		rc = run != 0 ? 0 : put_move(t->c, v, row.run.lane);
 		row_free(&row);
-		out_put("%s\t%s\t%s", name, place.p, run != 0 ? "-" : "system.lane=");
-		if (run == 0) {
-			out_put("%s", name);
-			json_object_foreach(json_object_get(v, "set"), key, value)
-				if (json_is_string(value))
-					out_put(" %s=%s", key, json_string_value(value));
-				else if ((text = json_dumps(value, JSON_ENCODE_ANY)) != NULL) {
-					out_put(" %s=%s", key, text);
-					free(text);
-				}
-		}
+		if (rc == -1)
+			goto err0;
 		out_put("\n");
 	}
 	str_free(&place);

@@ -370,7 +370,8 @@ kill_driver() {
 
 @test "each lane that requests use is calibrated with seeds of the first run before anything new is screened there" {
 	campaign left right spare
-	jq 'del(.calibrate)' c/campaign.json > new
+	jq --arg cpu "$(taskset -cp $$ | sed 's/.*: \([0-9]*\).*/\1/')" \
+	    'del(.calibrate) | .lanes[1].set = {"system.cpus": $cpu}' c/campaign.json > new
 	mv new c/campaign.json
 	ask a right
 	ask b left '.train.matrix_lr = 0.01 | .about.expected_gain = 5'
@@ -383,6 +384,9 @@ kill_driver() {
 	! jq -r 'select(.kind == "run") | .verdict.reason' c/ledger/ledger.jsonl | grep -q uncalibrated || false
 	[ "$(jq -r 'select(.kind == "run" and .verdict.reason == "first").run.run_id' c/ledger/ledger.jsonl)" = a ]
 	[ -e c/runs/a.on.left.cal.4/artifact_score_summary.json ]
+	# a lane's processors are that lane's
+	[ "$(jq -r '.system.lane + " " + (.system.cpus | type)' c/runs/*/spec.json | sort | uniq | xargs)" = \
+		"left null right string" ]
 	[ "$(hg-triage -c c)" = "" ]
 	# none was made on a lane that nobody asks for, and none for nothing: five of each lane, and the two others
 	[ "$(find c/runs -mindepth 1 -maxdepth 1 | wc -l)" -eq 12 ]

@@ -480,6 +480,13 @@ wanted() {
 	[ "$(hg-ledger show c/ledger | jq -r .verdict.reason)" = promising ]
 	[ "$(wanted)" = "right system.lane=right system.threads=1" ]
 	[ "$(hg-triage -w c)" = ready ]
+	# What only the other lane sets is there as it is without a lane.
+	jq '.system.threads = 3' base.json > new
+	mv new base.json
+	campaign '.confirm = "promising" | .lanes[0].set = {"system.cpus": "0", "system.threads": 2}'
+	[ "$(wanted)" = "right system.lane=right system.cpus=null system.threads=1" ]
+	campaign '.confirm = "promising" | .lanes[0].set = {"system.threads": 2} | .lanes[1].set = {"system.isa": "auto"}'
+	[ "$(wanted)" = "right system.lane=right system.threads=3 system.isa=auto" ]
 }
 
 # bats test_tags=b57
