@@ -78,9 +78,11 @@ print(const struct triage *t, int only)
 			out_put("%s\t%s\t%s\t%s\t%s\n", line->request.name, triage_state_name(line->state),
 			    *line->request.lane == '\0' ? "-" : line->request.lane,
 			    *line->reason == '\0' ? "-" : line->reason,
-			    line->next.p != NULL                                              ? line->next.p :
-				*line->request.why != '\0' && line->state == TRIAGE_ESCALATED ? line->request.why :
-												"-");
+			    line->next.p != NULL ? line->next.p :
+				*line->request.why != '\0' &&
+				    (line->state == TRIAGE_ESCALATED || line->state == TRIAGE_WAITING) ?
+						   line->request.why :
+						   "-");
 }
 
 static int

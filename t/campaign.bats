@@ -195,6 +195,25 @@ long='.train.iterations = 100000'
 	grep -q "train of 'c/runs/one' is refused in attempt 2, and not in 1 any more" c/campaign.log
 }
 
+@test "what nobody gets begun, for whatever reason, is left after some passes and told, and is spun on by none" {
+	campaign a
+	ask one a
+	wrapped hg-triage '[ "$1" != -m ] || { echo "no making today" >&2; exit 111; }'
+	run -99 --separate-stderr timeout 60 hg-campaign c
+	[[ "$stderr" == *"10 passes in a row could neither begin nor judge what is ready: see 'c/campaign.log'"* ]]
+	[ "$(grep -c 'no making today' c/campaign.log)" -eq 10 ]
+	rm wrap/hg-triage
+	hg-triage -m one c
+	aged
+	wrapped hg-run 'echo >> drivers; exit 111'
+	run -99 --separate-stderr timeout 60 hg-campaign c
+	[[ "$stderr" == *"'c/runs/one' was begun 5 times and is as it was: see 'c/campaign.log'"* ]]
+	[ "$(wc -l < drivers)" -eq 5 ]
+	rm wrap/hg-run
+	hg-campaign c > out 2>&1 3>&- || :
+	[ "$(states c)" = "1 done" ]
+}
+
 # bats test_tags=b81
 @test "a request edited after it was judged is judged again, and never made of what it was" {
 	campaign a

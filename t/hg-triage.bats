@@ -12,6 +12,10 @@ setup() {
 	campaign
 }
 
+teardown() {
+	! mountpoint -q "$BATS_TEST_TMPDIR/small" || umount -l "$BATS_TEST_TMPDIR/small"
+}
+
 # campaign [JQ]: campaign.json, with what JQ makes of it.
 campaign() {
 	jq -n '{schema: "homegolf.campaign.v1", base: "../base.json", lanes: [{name: "left"}, {name: "right",
@@ -443,8 +447,98 @@ judged_on_left() {
 	rm -r c/runs/b c/in/b.json
 	[ "$(hg-triage -w c)" = waiting ]
 	run -1 --separate-stderr hg-triage c
-	[[ "$stderr" == *"waiting: the ledger says pause: hg-ledger stop tells why" ]]
+	head=$(tail -n 1 c/ledger/ledger.jsonl | sha256sum | cut -d ' ' -f 1)
+	[[ "$stderr" == *"waiting: the ledger says pause: hg-ledger stop tells why; to go on all the same, until its next row: echo $head > c/go_on" ]]
 	run -1 hg-triage -m a c
+}
+
+@test "the owner's answer to the stop rule holds for the very row that it was judged at, and the words say what to type" {
+	judged_on_left
+	request a
+	request c '.train.seed = 10'
+	calibrated
+	fails() {
+		scored runs/x$1 2.4 train.matrix_lr=0.05$1 system.lane=left budget.max_wallclock_ms=none refuse=train:loss_diverged
+		add runs/x$1 || :
+	}
+	for i in 1 2 3 4 5; do fails $i; done
+	is a waiting left pause
+	say=$(hg-triage c 2> /dev/null | awk -F '\t' '$1 == "a" { print $5 }')
+	[[ "$say" =~ ^echo\ [0-9a-f]{64}\ \>\ c/go_on$ ]]
+	# No answer to this: another row's, half of it, more than it, something that is no file.
+	for wrong in "$(printf '%064d' 0)" "${say:5:60}" "${say:5:64}0" ''; do
+		echo "$wrong" > c/go_on
+		is a waiting left pause
+		grep -q "'go_on' is about another row than its last; to go on all the same, until its next row: echo " why
+	done
+	rm c/go_on
+	mkdir c/go_on
+	is a waiting left pause
+	rmdir c/go_on
+	sh -c "$say"
+	is a ready left new
+	is c waiting left lane:a
+	[ "$(hg-triage -w c)" = ready ]
+	echo "${say:5:64} the disk was full" > c/go_on
+	is a ready left new
+	# One more failure is another state.
+	fails 6
+	is a waiting left pause
+	grep -q "'go_on' is about another row" why
+	# A sound run ends the pause by itself.
+	scored runs/sound 2.31 seed=41 $SET
+	add runs/sound || :
+	is a ready left new
+}
+
+@test "what can't be begun for a full disk or without permission waits with that reason, and the campaign is not ready" {
+	local name
+	[ "$(id -u)" -eq 0 ] || skip "only root mounts, and becomes somebody else"
+	mkdir small
+	mount -t tmpfs -o size=512k none small || skip "no tmpfs here"
+	cp -r c base.json data small/
+	jq '.canary = "canary.json"' c/campaign.json > small/c/campaign.json
+	cd small
+	request a
+	cp c/in/a.json c/canary.json
+	mkdir c/runs c/ledger
+	: > c/campaign.log
+	: > c/.lock
+	is a ready left new
+	dd if=/dev/zero of=fill bs=4k > filled 2>&1 || :
+	is a waiting left disk_full
+	hg-triage c 2> /dev/null | grep -q "^a	waiting	left	disk_full	the file system of 'c/runs' has no space left: make room there$"
+	[ "$(hg-triage -w c)" = waiting ]
+	run -1 --separate-stderr hg-triage c
+	[[ "$stderr" == *"waiting: the file system of 'c/runs' has no space left: make room there" ]]
+	run -1 hg-triage -m a c
+	[[ "$output" == *"request 'a' is waiting: disk_full: the file system of 'c/runs' has no space left"* ]]
+	[ "$(hg-triage -L c)" = "" ]
+	run -1 timeout 60 hg-campaign c
+	[ ! -e c/runs/a ]
+	rm fill filled
+	is a ready left new
+	# By permission, of whoever asks.
+	chmod -R a+rwX .
+	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
+	other() { setpriv --reuid=65534 --clear-groups "$@"; }
+	for name in c/runs c/ledger c/campaign.log c/.lock; do
+		chmod a-w $name
+		other hg-triage c > said 2> why || [ $? -eq 1 ] || { cat said why >&2; false; }
+		grep -q "^a	waiting	left	not_writable	'$name' can't be written: Permission denied$" said || { cat said why >&2; false; }
+		grep -q "waiting: '$name' can't be written: Permission denied$" why
+		chmod a+w $name
+	done
+	# A run of its own alone.
+	minted a
+	chmod a-w c/runs/a
+	other hg-triage c > said 2> why || [ $? -eq 1 ] || { cat said why >&2; false; }
+	grep -q "^a	waiting	left	not_writable	'c/runs/a' can't be written: Permission denied$" said
+	rm -r c/runs/a
+	mount -o remount,ro .
+	[ "$(hg-triage c 2> /dev/null | cut -f 2,4)" = "$(printf 'waiting\tnot_writable')" ]
+	run -1 timeout 60 hg-campaign c
+	[[ "$output" == *"Read-only file system"* ]]
 }
 
 # wanted: the lanes on which the incumbent is wanted, with what its run there sets.
@@ -563,14 +657,16 @@ wanted() {
 	cp -r c base.json small/
 	cp -r data small/
 	cd small
-	printf '#!/bin/sh\n# %01000d\n' 0 > stub.sh
+	printf '#!/bin/sh\n# %030000d\n' 0 > stub.sh
 	chmod +x stub.sh
 	jq -n --arg stub "$PWD/stub.sh" '{system: {backend: "external"}, trainer: {command: [$stub], files: [$stub], gives: "claim",
 	    reads: {val_bpb: "val_bpb ([0-9.]+)"}}, about: {hypothesis: "h", expected_gain: 1}}' > c/in/prog.json
 	answer prog '["reserved"]'
 	hg-triage c > said 2> why || :
 	grep -q "^prog	ready	left	new" said || { cat said why >&2; cd ..; umount small; false; }
+	# As much is left as a spec needs, and not its program.
 	dd if=/dev/zero of=fill bs=1k > filled 2>&1 || :
+	truncate -s -20480 fill
 	run hg-triage -m prog c
 	code=$status
 	rm fill

@@ -19,7 +19,6 @@
 #include "base/say.h"
 #include "base/shell.h"
 #include "campaign/triage.h"
-#include "judge/plateau.h"
 #include "law/classify.h"
 #include "law/verdict.h"
 #include "run/mint.h"
@@ -325,7 +324,7 @@ asked_would_end(const struct triage *t)
 int
 triage_lane_is_free(const struct triage *t, const char *name)
 {
-	return (on_lane(t, name, NULL) == NULL && asked_would_end(t));
+	return (t->room.reason == NULL && on_lane(t, name, NULL) == NULL && asked_would_end(t));
 }
 
 /* One whose turn it is already. */
@@ -378,9 +377,30 @@ calibrates_first(const struct triage *t, const struct triage_line *line)
 	return (0);
 }
 
+/* Does the ledger's stop rule hold back what is new? */
+static int
+is_stopped(const struct triage *t)
+{
+	return ((t->rule == PLATEAU_STOP || t->rule == PLATEAU_PAUSE) && t->answer != 1);
+}
+
+/* What keeps it from being begun, if anything does. */
+static int
+is_barred(const struct triage *t, struct triage_line *line)
+{
+	struct room room;
+
+	room_look(t->c, line->run == NULL ? NULL : line->request.name, &room);
+	if (room.reason == NULL)
+		return (0);
+	wait_for(line, room.reason, "");
+	snprintf(line->request.why, sizeof(line->request.why), "%s", room.why);
+	return (1);
+}
+
 /* What is not the request's own: halt, the stop rule, who has its lane. */
 static void
-hold_back(const struct triage *t, struct triage_line *line, enum plateau rule)
+hold_back(const struct triage *t, struct triage_line *line)
 {
 	const int is_new = turn(line) == 2;
 	const struct campaign_run *r;
@@ -388,8 +408,10 @@ hold_back(const struct triage *t, struct triage_line *line, enum plateau rule)
 
 	if (campaign_halted(t->c))
 		wait_for(line, "halt", "");
-	else if (is_new && t->has_ledger && (rule == PLATEAU_STOP || rule == PLATEAU_PAUSE))
-		wait_for(line, plateau_name(rule), "");
+	else if (is_barred(t, line))
+		;
+	else if (is_new && is_stopped(t))
+		wait_for(line, plateau_name(t->rule), "");
 	else if ((r = on_lane(t, line->request.lane, line->run)) != NULL)
 		wait_for(line, "lane", r->name);
 	else if ((first = ready_on(t, line->request.lane)) != NULL)
@@ -402,6 +424,19 @@ hold_back(const struct triage *t, struct triage_line *line, enum plateau rule)
 }
 
 /* --- what to type ------------------------------------------------------------ */
+
+/* How to go on in spite of the stop rule. 0, or -1 with errno, said. */
+static int
+put_answer(const struct triage *t, struct str *s)
+{
+	struct str path = STR_INIT;
+	int rc = campaign_place(t->c, CAMPAIGN_GO_ON, &path);
+
+	if (rc == 0)
+		rc = shell_command(s, "echo %s > %s", t->l.head, path.p);
+	str_free(&path);
+	return (rc);
+}
 
 /* 0, or -1 with errno, said. */
 static int
@@ -433,6 +468,10 @@ suggest(const struct triage *t, struct triage_line *line)
 		break;
 	case TRIAGE_RUNNING:
 		rc = shell_command(&line->next, "hg-watch %s", run.p);
+		break;
+	case TRIAGE_WAITING:
+		if (is_stopped(t) && strcmp(line->reason, plateau_name(t->rule)) == 0)
+			rc = put_answer(t, &line->next);
 		break;
 	default:
 		break;
@@ -642,9 +681,35 @@ waits_for(const struct triage *t, const char *reason)
 	return (0);
 }
 
+/* Why what waits does. 0, or -1 with errno. */
+static int
+tell_waiting(struct triage *t)
+{
+	const struct triage_line *line;
+
+	if (t->room.reason != NULL)
+		return (str_puts(&t->why, t->room.why));
+	if (is_stopped(t)) {
+		if (str_printf(&t->why, "the ledger says %s: hg-ledger stop tells why; ", plateau_name(t->rule)) ==
+			-1 ||
+		    (t->answer == -1 &&
+			str_puts(&t->why, "'" CAMPAIGN_GO_ON "' is about another row than its last; ") == -1) ||
+		    str_puts(&t->why, "to go on all the same, until its next row: ") == -1)
+			return (-1);
+		return (put_answer(t, &t->why));
+	}
+	for (line = t->list; line < t->list + t->count; line++)
+		if (line->state == TRIAGE_WAITING && *line->request.why != '\0')
+			return (str_puts(&t->why, line->request.why));
+	return (str_puts(&t->why,
+	    waits_for(t, "calibration") ? "a lane's noise is not known, and no pass of hg-campaign has calibrated it" :
+		t->c->within_ms != 0    ? "nothing that is left would end in time, as far as runs before tell" :
+					  "what is left waits for a lane"));
+}
+
 /* Does the ledger ask for a run that no request is for: of a confirmation that is open, or that could be? */
 static int
-asks(const struct triage *t, enum plateau rule)
+asks(const struct triage *t)
 {
 	const struct standings *b = &t->l.book;
 	const struct standings_group *g;
@@ -655,18 +720,21 @@ asks(const struct triage *t, enum plateau rule)
 	if (standings_open_plan(b, 0) != NULL)
 		return (1);
 	g = b->last_group == 0 ? NULL : standings_group(b, b->last_group);
-	return (g != NULL && g->incumbent != 0 && rule != PLATEAU_PAUSE && standings_left(b) != 0 &&
+	return (g != NULL && g->incumbent != 0 && t->rule != PLATEAU_PAUSE && standings_left(b) != 0 &&
 	    standings_lane(b, g->group, g->lane) != NULL && classify_waiting(b, g, VERDICT_PROMISING, &best) != 0);
 }
 
 /* The campaign in a word, and why nothing runs where nothing does. */
 static int
-sum_up(struct triage *t, enum plateau rule)
+sum_up(struct triage *t)
 {
-	const int asked = asks(t, rule);
+	const int asked = asks(t);
+	/* Where nothing can be written nobody closes out or judges. */
+	const size_t closing = t->counts[TRIAGE_DEAD] + t->counts[TRIAGE_UNJUDGED],
+		     barred = t->room.reason == NULL ? 0 : closing;
 	/* What waits, for its owner or a time, is no work that anybody should get on with. */
-	const size_t work = t->counts[TRIAGE_READY] + t->counts[TRIAGE_RUNNING] + t->counts[TRIAGE_DEAD] +
-	    t->counts[TRIAGE_UNJUDGED] + t->others + (size_t)asked;
+	const size_t work = t->counts[TRIAGE_READY] + t->counts[TRIAGE_RUNNING] + closing - barred + t->others +
+	    (size_t)asked;
 	const int64_t oldest = t->counts[TRIAGE_READY] != 0 ? t->now_ms - t->oldest_ready_ms : 0,
 		      since = t->stamp_ms > oldest ? t->stamp_ms : oldest;
 	int rc = 0;
@@ -678,24 +746,17 @@ sum_up(struct triage *t, enum plateau rule)
 		t->word = "wedged";
 		rc = str_printf(&t->why, "there is work, and nothing got on for %lld s",
 		    (long long)((t->now_ms - since) / 1000));
-	} else if (t->counts[TRIAGE_RUNNING] + t->counts[TRIAGE_DEAD] + t->others != 0)
+	} else if (t->counts[TRIAGE_RUNNING] + t->others != 0 || (barred == 0 && t->counts[TRIAGE_DEAD] != 0))
 		t->word = "running";
-	else if (t->counts[TRIAGE_READY] + t->counts[TRIAGE_UNJUDGED] != 0) {
+	else if (t->counts[TRIAGE_READY] + closing - barred != 0) {
 		t->word = "ready";
 		rc = str_puts(&t->why, "no pass of hg-campaign has begun what is ready");
-	} else if (asked && asked_would_end(t)) {
+	} else if (t->room.reason == NULL && asked && asked_would_end(t)) {
 		t->word = "ready";
 		rc = str_puts(&t->why, "no pass of hg-campaign has begun the confirmation's next run");
-	} else if (t->counts[TRIAGE_WAITING] != 0 || asked) {
+	} else if (t->counts[TRIAGE_WAITING] + barred != 0 || asked) {
 		t->word = "waiting";
-		rc = rule == PLATEAU_STOP || rule == PLATEAU_PAUSE ?
-		    str_printf(&t->why, "the ledger says %s: hg-ledger stop tells why", plateau_name(rule)) :
-		    str_puts(&t->why,
-			waits_for(t, "calibration") ?
-			    "a lane's noise is not known, and no pass of hg-campaign has calibrated it" :
-			    t->c->within_ms != 0 ?
-			    "nothing that is left would end in time, as far as runs before tell" :
-			    "what is left waits for a lane");
+		rc = tell_waiting(t);
 	} else if (t->counts[TRIAGE_ESCALATED] != 0) {
 		t->word = "escalated";
 		rc = str_puts(&t->why, "all that is left waits for its owner");
@@ -709,20 +770,21 @@ sum_up(struct triage *t, enum plateau rule)
 int
 triage_read(struct campaign *c, struct triage *t)
 {
-	enum plateau rule = PLATEAU_UNKNOWN;
 	struct str path = STR_INIT, rows = STR_INIT;
 	struct triage_line *line;
 	const struct campaign_run *r;
 	int k;
 
-	*t = (struct triage){ .c = c, .now_ms = clock_wall_ms() };
+	*t = (struct triage){ .c = c, .now_ms = clock_wall_ms(), .rule = PLATEAU_UNKNOWN };
+	room_look(c, NULL, &t->room);
 	if (campaign_place(c, CAMPAIGN_LEDGER, &path) == -1 || str_printf(&rows, "%s/" LEDGER_ROWS, path.p) == -1)
 		goto err0;
 	if (access(rows.p, F_OK) == 0) {
 		if (ledger_open(&t->l, path.p, LEDGER_READ) == -1)
 			goto err0;
 		t->has_ledger = 1;
-		rule = plateau_word(&t->l.book);
+		t->rule = plateau_word(&t->l.book);
+		t->answer = campaign_goes_on(c, t->l.head);
 	}
 	if (runs_read(c, t->has_ledger ? &t->l.book : NULL, &t->runs) == -1 || take_all(t) == -1)
 		goto err0;
@@ -732,7 +794,7 @@ triage_read(struct campaign *c, struct triage *t)
 	for (k = 0; k < TURNS; k++)
 		for (line = t->list; line < t->list + t->count; line++)
 			if (line->state == TRIAGE_READY && !line->settled && turn(line) == k)
-				hold_back(t, line, rule);
+				hold_back(t, line);
 	t->others = others(t);
 	for (line = t->list; line < t->list + t->count; line++) {
 		if (suggest(t, line) == -1)
@@ -741,7 +803,7 @@ triage_read(struct campaign *c, struct triage *t)
 		if (line->state == TRIAGE_READY && line->age_ms > t->oldest_ready_ms)
 			t->oldest_ready_ms = line->age_ms;
 	}
-	if (sum_up(t, rule) == -1)
+	if (sum_up(t) == -1)
 		goto err0;
 	str_free(&path);
 	str_free(&rows);
