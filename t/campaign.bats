@@ -315,6 +315,42 @@ kill_driver() {
 	[ -e c/halt ]
 }
 
+# bats test_tags=b56
+@test "hg-campaign -k ends drivers, too, that are stopped between two stages, with what they had begun there" {
+	campaign a b
+	ask one a
+	ask two b
+	# A driver is stopped for itself, and one with the tool that it waits for.
+	wrapped hg-export 'for run; do :; done
+		case $run in
+		*/one) kill -STOP $PPID; echo > one; exit 111 ;;
+		*) echo > two; kill -STOP $PPID $$ ;;
+		esac'
+	hg-campaign -1 c > out 2>&1 3>&- || :
+	until_true 60 [ -e one ]
+	until_true 60 [ -e two ]
+	# Of another campaign nothing is ended.
+	mkdir other
+	cp -r c/campaign.json other/
+	mkdir other/runs
+	hg-campaign -k other > out 2>&1
+	until_true 10 eval '[ "$(processes | grep -c "bin/hg-run")" -eq 2 ]'
+	run --separate-stderr hg-campaign -n -k c
+	[ "$(grep -c '^kill -KILL ' <<< "$output")" -eq 2 ]
+	run --separate-stderr timeout 60 hg-campaign -k c
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"the driver of 'c/runs/one' is ended"* ]]
+	[[ "$stderr" == *"the driver of 'c/runs/two' is ended"* ]]
+	until_true 10 no_process
+	[ ! -e c/runs/one/export_report.json ]
+	# And goes on once its owner lets it.
+	rm c/halt wrap/hg-export
+	aged
+	find c/runs -maxdepth 2 -name '*.json' -exec touch -d '1 minute ago' {} +
+	hg-campaign c > out 2>&1 3>&- || :
+	[ "$(states c)" = "2 done" ]
+}
+
 @test "hg-campaign -n changes nothing, whatever there is to do, and a pass then does what it printed" {
 	campaign a b
 	ask one a
