@@ -25,13 +25,15 @@
 static const struct opt_tool tool = { "hg-triage", "What each request of a campaign is waiting for.",
 	"hg-triage [-j] [-s STATE] [-t SECONDS] CAMPAIGN\n"
 	"hg-triage -m NAME CAMPAIGN\n"
-	"hg-triage -c | -F | -w | -g KEY CAMPAIGN\n"
+	"hg-triage -b | -c | -F | -w | -g KEY CAMPAIGN\n"
 	"hg-triage -L [-t SECONDS] CAMPAIGN\n"
 	"hg-triage -T" };
 static struct opt table[] = { { .letter = 'j', .help = "one JSON object" },
 	{ .letter = 's', .arg = "STATE", .help = "only requests in this state" },
 	{ .letter = 't', .arg = "SECONDS", .help = "what would not end within so many seconds waits" },
 	{ .letter = 'm', .arg = "NAME", .help = "make the run of this request, which is ready, and print its path" },
+	{ .letter = 'b',
+	    .help = "what keeps anything from being begun, closed out or judged, in a word, if anything does" },
 	{ .letter = 'c', .help = "the lanes that wait for a run of the incumbent or for their noise" },
 	{ .letter = 'F', .help = "the conditions for a promotion without a hand, each yes, no or pending" },
 	{ .letter = 'w', .help = "the campaign in a word" },
@@ -85,6 +87,19 @@ print(const struct triage *t, int only)
 						   "-");
 }
 
+/* Beside the lines: the owner's answers that are none, and why nothing runs. */
+static void
+print_notes(const struct triage *t)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(t->answers, i, v)
+		say_note("%s", json_string_value(v));
+	if (t->why.n != 0)
+		say_note("%s: %s", t->word, t->why.p);
+}
+
 static int
 print_json(const struct triage *t, int only)
 {
@@ -106,10 +121,10 @@ print_json(const struct triage *t, int only)
 				jsonnull_text(line->run == NULL ? "" : line->run->kind), "has_run", line->run != NULL,
 				"age_ms", (json_int_t)line->age_ms, "why", jsonnull_text(line->request.why), "next",
 				jsonnull_text(line->next.p)));
-	v = json_pack("{s:s, s:s, s:s, s:s, s:o, s:I, s:o, s:o, s:I, s:o}", "schema", "homegolf.triage.v1", "campaign",
-	    t->c->path, "at", clock_text(now, t->now_ms), "word", t->word, "why", jsonnull_text(t->why.p),
+	v = json_pack("{s:s, s:s, s:s, s:s, s:o, s:I, s:o, s:o, s:I, s:o, s:O}", "schema", "homegolf.triage.v1",
+	    "campaign", t->c->path, "at", clock_text(now, t->now_ms), "word", t->word, "why", jsonnull_text(t->why.p),
 	    "oldest_ready_ms", (json_int_t)t->oldest_ready_ms, "progressed_at", jsonnull_time(t->stamp_ms), "counts",
-	    counts, "others", (json_int_t)t->others, "requests", list);
+	    counts, "others", (json_int_t)t->others, "requests", list, "answers", t->answers);
 	if (v == NULL || (text = jsonio_line(v)) == NULL) {
 		json_decref(v);
 		errno = ENOMEM;
@@ -357,7 +372,7 @@ main(int argc, char **argv)
 	within = opt_row(table, 't')->value;
 	others = (minted != NULL) + (key != NULL) + (opt_row(table, 'c')->value != NULL) +
 	    (opt_row(table, 'F')->value != NULL) + (opt_row(table, 'w')->value != NULL) +
-	    (opt_row(table, 'L')->value != NULL);
+	    (opt_row(table, 'L')->value != NULL) + (opt_row(table, 'b')->value != NULL);
 	json = opt_row(table, 'j')->value != NULL;
 	if (opt_row(table, 'T')->value != NULL) {
 		if (argc != i)
@@ -387,12 +402,14 @@ main(int argc, char **argv)
 	else if (triage_read(&c, &t) == -1)
 		code = ledger_exit(errno);
 	else if (opt_row(table, 'w')->value != NULL || opt_row(table, 'L')->value != NULL ||
-	    opt_row(table, 'c')->value != NULL) {
+	    opt_row(table, 'b')->value != NULL || opt_row(table, 'c')->value != NULL) {
 		code = HG_EXIT_DONE;
 		if (opt_row(table, 'c')->value != NULL)
 			code = print_uncalibrated(&t);
 		else if (opt_row(table, 'L')->value != NULL)
 			code = print_lanes(&t);
+		else if (opt_row(table, 'b')->value != NULL)
+			out_put("%s%s", t.room.reason == NULL ? "" : t.room.reason, t.room.reason == NULL ? "" : "\n");
 		else
 			out_put("%s\n", t.word);
 		triage_free(&t);
@@ -402,8 +419,8 @@ main(int argc, char **argv)
 		else if (print_json(&t, only) != HG_EXIT_DONE)
 			goto done;
 		code = code_of(&t);
-		if (!json && t.why.n != 0)
-			say_note("%s: %s", t.word, t.why.p);
+		if (!json)
+			print_notes(&t);
 done:
 		triage_free(&t);
 	}

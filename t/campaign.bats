@@ -262,6 +262,37 @@ kill_driver() {
 	:
 }
 
+@test "a ledger that is gone is missed, also where a run has begun another, and nothing is judged anew until its owner says" {
+	campaign a
+	ask one a
+	hg-campaign c > out 2>&1 3>&- || :
+	[ "$(states c)" = "1 done" ]
+	ask two a
+	mv c/ledger kept
+	run -1 --separate-stderr timeout 60 hg-campaign c
+	[[ "$stderr" == *"waiting: run 'one' has its row in a ledger that was in 'c/ledger' and is not there: put that back, or remove the ledger_witness.json of what is to be judged anew" ]]
+	[ "$(hg-triage c 2> /dev/null | cut -f 1,2,4 | tr '\t\n' ' ;')" = "one waiting ledger_gone;two waiting ledger_gone;" ]
+	[ ! -e c/ledger ]
+	[ ! -e c/runs/two ]
+	# A driver that was at work then makes another.
+	mv kept c/ledger
+	hg-triage -m two c
+	mv c/ledger kept
+	hg-run -l c/ledger c/runs/two > out 2>&1
+	run -1 --separate-stderr timeout 60 hg-campaign c
+	[[ "$stderr" == *"run 'one' has its row in a ledger that was in 'c/ledger'"* ]]
+	[ "$(wc -l < c/ledger/ledger.jsonl)" -eq 2 ]
+	rm -r c/ledger c/runs/two/ledger_witness.json
+	mv kept c/ledger
+	hg-campaign c > out 2>&1 3>&- || :
+	[ "$(states c)" = "2 done" ]
+	[ "$(wc -l < c/ledger/ledger.jsonl)" -eq 3 ]
+	# Its owner wants all of it judged anew.
+	rm -r c/ledger c/runs/*/ledger_witness.json
+	hg-campaign c > out 2>&1 3>&- || :
+	[ "$(states c)" = "2 done" ]
+}
+
 # bats test_tags=b56
 @test "a driver that is killed stops no stage, and a later pass goes on with the run to its row" {
 	campaign a

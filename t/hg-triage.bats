@@ -158,6 +158,61 @@ judged_on_left() {
 	is wide escalated left reserved
 }
 
+@test "an answer that is none is told: no JSON, a reason that can't be cleared, other bytes, no request, no name" {
+	request wide '.eval.docs = 3'
+	answer wide '["reserved"]'
+	is wide ready left new
+	[ ! -s why ] || ! grep -q admit why
+	jq '.request_sha256 = "'"$(printf '%064d' 7)"'"' c/admit/wide.json > new
+	cp new c/admit/wide.json
+	is wide escalated left reserved
+	other="'admit/wide.json' answers other bytes than 'in/wide.json' has now: $(sha256sum < c/in/wide.json | cut -c 1-12), and not 000000000000"
+	grep -qxF "hg-triage: $other" why
+	hg-triage c 2> /dev/null | grep -q "it changes eval.docs, which the owner keeps; $other$"
+	jq '.reasons = ["unrouted"]' new > c/admit/wide.json
+	is wide escalated left reserved
+	grep -q "^hg-triage: 'admit/wide.json': reasons\[0\]: \"unrouted\" is none of " why
+	echo '{' > c/admit/wide.json
+	is wide escalated left reserved
+	grep -q "^hg-triage: 'admit/wide.json' is not JSON: " why
+	rm c/admit/wide.json
+	mkdir c/admit/wide.json
+	is wide escalated left reserved
+	grep -q "^hg-triage: cannot read 'admit/wide.json': it is a directory" why || { cat why >&2; false; }
+	rmdir c/admit/wide.json
+	cp new c/admit/nobody.json
+	cp new c/admit/wide
+	is wide escalated left reserved
+	grep -qxF "hg-triage: 'admit/nobody.json' answers no request: there is no 'in/nobody.json'" why
+	grep -qxF "hg-triage: 'admit/wide' is no answer: NAME.json is" why
+	hg-triage -j c 2> /dev/null > triage.json || [ $? -eq 2 ]
+	"$HG_T/tools/contract" triage triage.json
+	jq -e '.answers | length == 2 and (.[0] | startswith("\u0027admit/nobody.json\u0027 answers no request"))' triage.json
+	# The campaign tells them, too.
+	run -2 --separate-stderr hg-campaign c
+	[ "$(cut -d : -f 2- <<< "$stderr" | sort)" = "$(jq -r '" " + .answers[]' triage.json | sort)" ]
+}
+
+@test "a request that can't be read is told as that, its run made or not, and is not taken for an edited one" {
+	[ "$(id -u)" -eq 0 ] || skip "only root becomes somebody else"
+	request a
+	request b '.train.seed = 9 | .model.num_layers = 3'
+	minted a
+	chmod -R a+rwX .
+	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
+	chmod 600 c/in/a.json c/in/b.json
+	run -2 --separate-stderr setpriv --reuid=65534 --clear-groups hg-triage c
+	[ "${lines[0]}" = "a	escalated	left	unreadable	'in/a.json' can't be read: Permission denied" ]
+	[ "${lines[1]}" = "b	escalated	-	unreadable	'in/b.json' can't be read: Permission denied" ]
+	# What is no file is no request, whatever its run was made of.
+	mv c/in/a.json kept
+	mkdir c/in/a.json
+	is a escalated left not_json
+	rmdir c/in/a.json
+	mv kept c/in/a.json
+	is a ready left begin
+}
+
 # bats test_tags=b81
 @test "a request that is edited after it has its run is judged again, and its run is never gone on with as what it was" {
 	request a

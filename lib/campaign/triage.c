@@ -35,6 +35,7 @@ enum {
 
 /* With the attempt after it. */
 #define RETRY "retry:"
+#define LEDGER_GONE "ledger_gone"
 
 #define RE TRIAGE_READY
 #define RU TRIAGE_RUNNING
@@ -388,9 +389,10 @@ is_stopped(const struct triage *t)
 static int
 is_barred(const struct triage *t, struct triage_line *line)
 {
-	struct room room;
+	struct room room = t->room;
 
-	room_look(t->c, line->run == NULL ? NULL : line->request.name, &room);
+	if (room.reason == NULL && line->run != NULL)
+		room_look(t->c, line->request.name, &room);
 	if (room.reason == NULL)
 		return (0);
 	wait_for(line, room.reason, "");
@@ -523,9 +525,9 @@ judge(struct triage *t, struct triage_line *line)
 		}
 	} else
 		snprintf(q->lane, sizeof(q->lane), "%s", run->lane);
-	column = run != NULL && strcmp(run->request, q->sha256) != 0 ? TRIAGE_OTHER :
-	    q->reasons != 0                                          ? TRIAGE_REASONS :
-								       TRIAGE_SOUND;
+	column = run != NULL && *q->sha256 != '\0' && strcmp(run->request, q->sha256) != 0 ? TRIAGE_OTHER :
+	    q->reasons != 0                                                                ? TRIAGE_REASONS :
+											     TRIAGE_SOUND;
 	cell = triage_cell(row, column);
 	line->state = cell.state;
 	if (cell.reason != NULL)
@@ -542,6 +544,11 @@ judge(struct triage *t, struct triage_line *line)
 		    (long long)run->attempt);
 	if (line->state == TRIAGE_ESCALATED && *q->why == '\0')
 		snprintf(q->why, sizeof(q->why), "%s", mend(line->reason));
+	if (line->state == TRIAGE_ESCALATED && *q->answer != '\0')
+		snprintf(q->why + strlen(q->why), sizeof(q->why) - strlen(q->why), "; %s", q->answer);
+	/* What can't be judged is no work of anybody's. */
+	if (line->state == TRIAGE_UNJUDGED && t->room.reason != NULL && strcmp(t->room.reason, LEDGER_GONE) == 0)
+		wait_for(line, LEDGER_GONE, "");
 	if (row == TRIAGE_RUN_JUDGED && line->state == TRIAGE_DONE)
 		snprintf(line->reason, sizeof(line->reason), "%s:%s",
 		    verdict_class_name((enum verdict_class)run->row->klass),
@@ -767,6 +774,74 @@ sum_up(struct triage *t)
 	return (rc);
 }
 
+/* What was judged is not judged again in another ledger unless its owner wants that. */
+static void
+miss_ledger(struct triage *t, const struct campaign_run *run)
+{
+	t->room.reason = LEDGER_GONE;
+	snprintf(t->room.why, sizeof(t->room.why),
+	    "run '%s' has its row in a ledger that was in '%.60s/" CAMPAIGN_LEDGER
+	    "' and is not there: put that back, or"
+	    " remove the " LEDGER_WITNESS " of what is to be judged anew",
+	    run->name, t->c->path);
+}
+
+static int
+amiss(struct triage *t, const char *text)
+{
+	return (json_array_append_new(t->answers, json_string(text)));
+}
+
+/* One file in admit/. */
+static void
+look_at_answer(struct triage *t, const struct dirent *e)
+{
+	char text[REQUEST_WHY];
+
+	if (e->d_name[0] == '.')
+		return;
+	if (!is_request(e))
+		snprintf(text, sizeof(text), "'" CAMPAIGN_ANSWERS "/%.200s' is no answer: NAME.json is", e->d_name);
+	else {
+		snprintf(text, sizeof(text), "%.*s", (int)strlen(e->d_name) - 5, e->d_name);
+		if (find_line(t, text) != NULL)
+			return;
+		snprintf(text, sizeof(text),
+		    "'" CAMPAIGN_ANSWERS "/%.200s' answers no request: there is no '" CAMPAIGN_REQUESTS "/%.200s'",
+		    e->d_name, e->d_name);
+	}
+	(void)amiss(t, text);
+}
+
+/* Answers of the owner's that answer nothing. 0, or -1 with errno, said. */
+static int
+look_at_answers(struct triage *t)
+{
+	const struct triage_line *line;
+	struct dirent **names = NULL;
+	struct str path = STR_INIT;
+	char text[REQUEST_WHY];
+	int n, i;
+
+	t->answers = json_array();
+	if (campaign_place(t->c, CAMPAIGN_ANSWERS, &path) == -1)
+		return (-1);
+	for (line = t->list; line < t->list + t->count; line++)
+		if (*line->request.answer != '\0')
+			(void)amiss(t, line->request.answer);
+	if ((n = scandir(path.p, &names, NULL, by_name)) == -1 && errno != ENOENT) {
+		snprintf(text, sizeof(text), "'" CAMPAIGN_ANSWERS "' can't be read: %s", say_why(errno));
+		(void)amiss(t, text);
+	}
+	for (i = 0; i < n; i++) {
+		look_at_answer(t, names[i]);
+		free(names[i]);
+	}
+	free(names);
+	str_free(&path);
+	return (0);
+}
+
 int
 triage_read(struct campaign *c, struct triage *t)
 {
@@ -786,11 +861,16 @@ triage_read(struct campaign *c, struct triage *t)
 		t->rule = plateau_word(&t->l.book);
 		t->answer = campaign_goes_on(c, t->l.head);
 	}
-	if (runs_read(c, t->has_ledger ? &t->l.book : NULL, &t->runs) == -1 || take_all(t) == -1)
+	if (runs_read(c, t->has_ledger ? &t->l : NULL, &t->runs) == -1)
 		goto err0;
-	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++)
+	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++) {
 		if (r->stamp_ms > t->stamp_ms)
 			t->stamp_ms = r->stamp_ms;
+		if (r->elsewhere && t->room.reason == NULL)
+			miss_ledger(t, r);
+	}
+	if (take_all(t) == -1 || look_at_answers(t) == -1)
+		goto err0;
 	for (k = 0; k < TURNS; k++)
 		for (line = t->list; line < t->list + t->count; line++)
 			if (line->state == TRIAGE_READY && !line->settled && turn(line) == k)
@@ -829,6 +909,7 @@ triage_free(struct triage *t)
 	runs_free(&t->runs);
 	if (t->has_ledger)
 		ledger_close(&t->l);
+	json_decref(t->answers);
 	str_free(&t->why);
 	*t = (struct triage){ .c = NULL };
 	errno = error;

@@ -81,6 +81,7 @@ struct triage {
 	struct room room;  /* what keeps all of it from being begun */
 	enum plateau rule; /* the ledger's stop rule */
 	int answer;        /* the owner's to that, as campaign_goes_on */
+	json_t *answers;   /* what is wrong with the owner's answers, a text each */
 	struct str why;    /* why nothing is running, where nothing is though something could */
 };
 
