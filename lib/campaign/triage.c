@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/atomfile.h"
 #include "base/clock.h"
 #include "base/exit.h"
 #include "base/file.h"
@@ -928,7 +929,8 @@ mint(const struct triage *t, const struct triage_line *line)
 	snprintf(name, sizeof(name), CAMPAIGN_RUNS "/%s", line->request.name);
 	if (campaign_place(t->c, name, &path) == -1)
 		return (code);
-	if (mkdirat(t->c->fd, CAMPAIGN_RUNS, 0777) == -1 && errno != EEXIST)
+	/* Whoever made it may have been killed before it lasted. */
+	if ((mkdirat(t->c->fd, CAMPAIGN_RUNS, 0777) == -1 && errno != EEXIST) || atomfile_sync_dir(t->c->fd) == -1)
 		say_errno("cannot make '%s/" CAMPAIGN_RUNS "'", t->c->path);
 	else if (mint_place(&place, path.p) == -1)
 		code = HG_EXIT_USAGE;
