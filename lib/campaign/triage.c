@@ -496,10 +496,13 @@ judge(struct triage *t, struct triage_line *line)
 				    *line->reason == '\0' ? "" : ",", request_reason((enum reason)i));
 	if (line->state == TRIAGE_ESCALATED && *q->why == '\0')
 		snprintf(q->why, sizeof(q->why), "%s", mend(line->reason));
-	if (row == TRIAGE_RUN_JUDGED && line->state == TRIAGE_DONE)
-		snprintf(line->reason, sizeof(line->reason), "%s:%s",
+	if (row == TRIAGE_RUN_JUDGED && line->state == TRIAGE_DONE) {
+		line->outcome = outcome_of(&t->l, run->row);
+		snprintf(line->reason, sizeof(line->reason), "%s:%s%s%s",
 		    verdict_class_name((enum verdict_class)run->row->klass),
-		    verdict_reason_name((enum verdict_reason)run->row->reason));
+		    verdict_reason_name((enum verdict_reason)run->row->reason),
+		    line->outcome == OUTCOME_NONE ? "" : ",", outcome_name(line->outcome));
+	}
 	return (0);
 }
 
