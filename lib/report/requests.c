@@ -28,7 +28,7 @@ enum { NAMES = 6 };
 static const struct {
 	const char *state, *heading, *says;
 } parts[PARTS] = {
-	[PART_ESCALATED] = { "escalated", "Waits for you", "nothing is guessed: mend it, or answer by a file in admit/" },
+	[PART_ESCALATED] = { "escalated", "Waits for you", "nothing is guessed: mend it, or answer in admit/" },
 	[PART_DEAD] = { "dead", "Died", "a stage ended without a word: the next pass closes it out" },
 	[PART_RUNNING] = { "running", "Runs", "a stage is at work" },
 	[PART_UNJUDGED] = { "unjudged", "Ended", "the next pass adds its row" },
@@ -179,8 +179,9 @@ answer_real(const struct page *p)
 		put_names(p, PART_OPEN, 0);
 		markup_put(p->m, ".");
 		if (strcmp(campaign_word(p->t->c, "confirm"), "promising") != 0)
-			markup_put(p->m, " <code>confirm</code> in " CAMPAIGN_FILE
-					 " is <code>never</code>, so nothing is confirmed without a hand.");
+			markup_put(p->m,
+			    " <code>confirm</code> in " CAMPAIGN_FILE
+			    " is <code>never</code>, so nothing is confirmed without a hand.");
 		markup_put(p->m, "</p>");
 	}
 	markup_put(p->m, "</article>\n");
@@ -291,8 +292,8 @@ put_escalated(const struct page *p, const struct triage_line *line)
 	put_kind(p, line);
 	for (r = 0; r < REASONS; r++)
 		if ((set & 1u << r) != 0)
-			markup_put(p->m, "<div class=\"sub clears\"><b>%s</b>: %s</div>", request_reason((enum reason)r),
-			    clear_words((enum reason)r));
+			markup_put(p->m, "<div class=\"sub clears\"><b>%s</b>: %s</div>",
+			    request_reason((enum reason)r), clear_words((enum reason)r));
 	if (clear_command(p->t, line, &command) == -1)
 		p->m->failed = ENOMEM;
 	else if (command.n != 0)
@@ -381,8 +382,9 @@ requests_write(const struct page *p)
 
 	markup_put(p->m, "<section id=\"requests\" aria-labelledby=\"hq\"><h2 id=\"hq\">Requests</h2>\n");
 	if (t->count == 0) {
-		markup_put(p->m, "<p>None: a request is a file <code>NAME.json</code> in <code>%s/" CAMPAIGN_REQUESTS
-				 "</code>.</p></section>\n",
+		markup_put(p->m,
+		    "<p>None: a request is a file <code>NAME.json</code> in <code>%s/" CAMPAIGN_REQUESTS
+		    "</code>.</p></section>\n",
 		    t->c->path);
 		return;
 	}
@@ -392,7 +394,8 @@ requests_write(const struct page *p)
 	markup_command(p->m, "hg-triage %s", t->c->path);
 	markup_put(p->m,
 	    "</code> tells it. Time: when what is done got its row; of all else, when it was written or its run got on"
-	    " last.</caption><thead><tr><th scope=\"col\">Request, and what it is to find out</th><th scope=\"col\">Lane,"
+	    " last.</caption><thead><tr><th scope=\"col\">Request, and what it is to find out</th>"
+	    "<th scope=\"col\">Lane,"
 	    " time</th><th scope=\"col\">Why, and what to type</th></tr></thead>\n");
 	for (part = 0; part < PARTS; part++) {
 		if ((n = count(t, (enum part)part)) == 0)
