@@ -41,7 +41,7 @@ APT := gcc g++ libc6-dev libjansson-dev zlib1g-dev libssl-dev \
 # --- what there is ----------------------------------------------------------
 
 # Each folder of lib/ lists its sources; dependencies point to the right.
-MODULES := campaign trace report import judge ledger law work stage gpt data run schema base
+MODULES := trace report campaign import judge ledger law work stage gpt data run schema base
 # (Fragments have rules of their own.)
 .DEFAULT_GOAL := all
 include $(MODULES:%=lib/%/module.mk)
@@ -69,7 +69,7 @@ hg-ledger_USES := import judge ledger law run schema base
 hg-diff_USES := trace ledger law run schema base
 hg-lineage_USES := trace ledger law data run schema base
 hg-triage_USES := campaign judge ledger law work stage gpt data run schema base
-hg-report_USES := report import judge ledger law run schema base
+hg-report_USES := report campaign import judge ledger law work stage gpt data run schema base
 # hg-ledger has a file for each subcommand; a folder called hg-ledger would stand where the program goes.
 hg-ledger_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard bin/ledger/*.c))
 TOOLS := hg-data hg-shard hg-spec hg-pace hg-train hg-export hg-prompt hg-score hg-await hg-cancel hg-status hg-active \

@@ -114,13 +114,13 @@ print_json(const struct triage *t, int only)
 	for (line = t->list; line < t->list + t->count; line++)
 		if (only == -1 || (int)line->state == only)
 			json_array_append_new(list,
-			    json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:I, s:o, s:o}", "name", line->request.name,
-				"state", triage_state_name(line->state), "lane", jsonnull_text(line->request.lane),
-				"reason", jsonnull_text(line->reason), "request_sha256",
-				jsonnull_text(line->request.sha256), "kind",
+			    json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:I, s:o, s:o, s:o}", "name",
+				line->request.name, "state", triage_state_name(line->state), "lane",
+				jsonnull_text(line->request.lane), "reason", jsonnull_text(line->reason),
+				"request_sha256", jsonnull_text(line->request.sha256), "kind",
 				jsonnull_text(line->run == NULL ? "" : line->run->kind), "has_run", line->run != NULL,
 				"age_ms", (json_int_t)line->age_ms, "why", jsonnull_text(line->request.why), "next",
-				jsonnull_text(line->next.p)));
+				jsonnull_text(line->next.p), "standing", jsonnull_text(outcome_name(line->outcome))));
 	v = json_pack("{s:s, s:s, s:s, s:s, s:o, s:I, s:o, s:o, s:I, s:o, s:O}", "schema", "homegolf.triage.v1",
 	    "campaign", t->c->path, "at", clock_text(now, t->now_ms), "word", t->word, "why", jsonnull_text(t->why.p),
 	    "oldest_ready_ms", (json_int_t)t->oldest_ready_ms, "progressed_at", jsonnull_time(t->stamp_ms), "counts",

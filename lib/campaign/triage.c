@@ -550,10 +550,13 @@ judge(struct triage *t, struct triage_line *line)
 	/* What can't be judged is no work of anybody's. */
 	if (line->state == TRIAGE_UNJUDGED && t->room.reason != NULL && strcmp(t->room.reason, LEDGER_GONE) == 0)
 		wait_for(line, LEDGER_GONE, "");
-	if (row == TRIAGE_RUN_JUDGED && line->state == TRIAGE_DONE)
-		snprintf(line->reason, sizeof(line->reason), "%s:%s",
+	if (row == TRIAGE_RUN_JUDGED && line->state == TRIAGE_DONE) {
+		line->outcome = outcome_of(&t->l, run->row);
+		snprintf(line->reason, sizeof(line->reason), "%s:%s%s%s",
 		    verdict_class_name((enum verdict_class)run->row->klass),
-		    verdict_reason_name((enum verdict_reason)run->row->reason));
+		    verdict_reason_name((enum verdict_reason)run->row->reason),
+		    line->outcome == OUTCOME_NONE ? "" : ",", outcome_name(line->outcome));
+	}
 	return (0);
 }
 

@@ -3,6 +3,7 @@
 
 #include "campaign/room.h"
 #include "campaign/runs.h"
+#include "judge/outcome.h"
 #include "judge/plateau.h"
 #include "ledger/ledger.h"
 
@@ -60,9 +61,10 @@ struct triage_line {
 	const struct campaign_run *run; /* or NULL */
 	enum triage_state state;
 	char reason[256];
-	int settled;     /* whether it is its turn is known */
-	struct str next; /* what to type, or p NULL */
-	int64_t age_ms;  /* how long it has been ready: since its request was written, or its run got on last */
+	enum outcome outcome; /* of what is done: what has become of its configuration */
+	int settled;          /* whether it is its turn is known */
+	struct str next;      /* what to type, or p NULL */
+	int64_t age_ms;       /* how long it has been ready: since its request was written, or its run got on last */
 };
 
 /* All of it as of one look. */
