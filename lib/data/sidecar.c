@@ -156,8 +156,8 @@ end_document(const struct sidecar *s, const struct sidecar_text *text, struct in
 
 	if (s->sum > s->before || own_bytes(text) == s->own)
 		return (0);
-	snprintf(what, sizeof(what), "the first of document %" PRIu64 ", which has text and of which no byte is counted",
-	    s->documents - 1);
+	snprintf(what, sizeof(what),
+	    "the first of document %" PRIu64 ", which has text and of which no byte is counted", s->documents - 1);
 	return (wrong(s, s->begin, what, "the bytes of the original text", f));
 }
 

@@ -15,11 +15,13 @@ main(void)
 {
 	const uint64_t many = UINT64_C(1) << 52;
 
-	tap_ok(of(1000, 1000, 200000, 999, 1000000) == 0, "a run that is long enough, once over its text, is told nothing");
+	tap_ok(of(1000, 1000, 200000, 999, 1000000) == 0,
+	    "a run that is long enough, once over its text, is told nothing");
 	tap_ok(of(1000, 1000, 200001, 0, 0) == RUNSIZE_FEW_TOKENS, "a token less than 5 a parameter is few");
 	tap_ok(of(1000, 1000, 200000, 1000, 0) == RUNSIZE_MOMENTUM,
 	    "a momentum that would be full in the step after the last is never full");
-	tap_ok(of(500, 1000, 1, 0, 0) == 0 && of(499, 1000, 1, 0, 0) == RUNSIZE_FEW_STEPS, "499 steps are few, 500 are not");
+	tap_ok(of(500, 1000, 1, 0, 0) == 0 && of(499, 1000, 1, 0, 0) == RUNSIZE_FEW_STEPS,
+	    "499 steps are few, 500 are not");
 	tap_ok(of(1000, 1000, 1, 0, 999999) == RUNSIZE_AGAIN, "a token more than there are comes again");
 	tap_ok(of(3, 256, 30000, 500, 700) ==
 		(RUNSIZE_MOMENTUM | RUNSIZE_FEW_TOKENS | RUNSIZE_FEW_STEPS | RUNSIZE_AGAIN),
