@@ -237,7 +237,7 @@ build(const struct campaign *c, const struct request *r, const json_t *lane, jso
 	rc = set(request, "about.request_sha256", value);
 	json_decref(value);
 	if (rc == 0 && (rc = specrequest_build(request, out)) == 0 &&
-	    (code = speccheck(*out, &recipe)) != HG_EXIT_DONE) {
+	    (code = speccheck(*out, &recipe, NULL)) != HG_EXIT_DONE) {
 		json_decref(*out);
 		*out = NULL;
 	}
