@@ -41,7 +41,7 @@ APT := gcc g++ libc6-dev libjansson-dev zlib1g-dev libssl-dev \
 # --- what there is ----------------------------------------------------------
 
 # Each folder of lib/ lists its sources; dependencies point to the right.
-MODULES := campaign trace report import judge ledger law work stage gpt data run schema base
+MODULES := trace report campaign import judge ledger law work stage gpt data run schema base
 # (Fragments have rules of their own.)
 .DEFAULT_GOAL := all
 include $(MODULES:%=lib/%/module.mk)
@@ -69,7 +69,7 @@ hg-ledger_USES := import judge ledger law run schema base
 hg-diff_USES := trace ledger law run schema base
 hg-lineage_USES := trace ledger law data run schema base
 hg-triage_USES := campaign judge ledger law work stage gpt data run schema base
-hg-report_USES := report import judge ledger law run schema base
+hg-report_USES := report campaign import judge ledger law work stage gpt data run schema base
 # hg-ledger has a file for each subcommand; a folder called hg-ledger would stand where the program goes.
 hg-ledger_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard bin/ledger/*.c))
 TOOLS := hg-data hg-shard hg-spec hg-pace hg-train hg-export hg-prompt hg-score hg-await hg-cancel hg-status hg-active \
@@ -218,8 +218,13 @@ deps:
 	fi
 
 # What is tested: everything, or what T names (T=hg-spec, T='spec noise'): bats files and unit programs.
-TESTS := $(if $(T),$(foreach t,$(T),$(wildcard t/$t.bats) $(if $(filter $t,$(UNITS)),$(B)/unit/$t)),$(sort \
-	$(wildcard t/*.bats)) $(UNITS:%=$(B)/unit/%))
+# The longest are begun first, so that none is left for one core alone at the end; all others by name.
+LONGEST := $(wildcard $(addprefix t/,hg-ledger.bats levers.bats hg-train.bats campaign.bats)) $(B)/unit/ops \
+	$(wildcard $(addprefix t/,torture.bats hg-triage.bats cuda.bats)) $(B)/unit/cuda_ops $(B)/unit/cuda_train \
+	$(B)/unit/levers t/soak.bats
+ALL_TESTS := $(sort $(wildcard t/*.bats)) $(UNITS:%=$(B)/unit/%)
+TESTS := $(if $(T),$(foreach t,$(T),$(wildcard t/$t.bats) $(if $(filter $t,$(UNITS)),$(B)/unit/$t)),$(filter \
+	$(ALL_TESTS),$(LONGEST)) $(filter-out $(LONGEST),$(ALL_TESTS)))
 # Those that together take seconds.
 QUICK := $(wildcard $(addprefix t/,style.bats hg-spec.bats hg-status.bats hg-gate.bats)) \
 	$(patsubst %,$(B)/unit/%,$(filter base contract data documents markup noise run safetensors schedule spec stats,$(UNITS)))
@@ -233,7 +238,7 @@ endif
 check: deps
 	@$(foreach t,$(T),[ -e t/$t.bats ] || [ -e t/unit/$t.c ] || { echo "T=$t: neither t/$t.bats nor t/unit/$t.c" >&2; exit 1; };) :
 	@$(MAKE) --no-print-directory -j$(JOBS) all units fuzzers
-	$(if $(T),,@$(MAKE) --no-print-directory lint)
+	$(if $(T)$(SAN),,@$(MAKE) --no-print-directory lint)
 	@$(PROVE) $(TESTS)
 
 quick: deps

@@ -43,7 +43,7 @@ static const struct opt_tool tool = {
 	.summary = "Turn text into token shards with a tokenizer and dataset.json, or adopt shards that exist already.",
 	.synopsis = "hg-data [-t MODEL | -v VOCAB | -B] [-n VAL_DOCS] [-S SEED|none] [-f para|lines|jsonl|files] "
 		    "[-j KEY] [-kL] [-T LIST] -o DIR FILE... [-- VAL_FILE...]\n"
-		    "hg-data -a [-t MODEL | -B] [-k] -o DIR TRAIN.bin... -- VAL.bin...",
+		    "hg-data -a [-t MODEL | -B] [-k] [-b BYTES] -o DIR TRAIN.bin... -- VAL.bin... [-- BYTES.bin...]",
 };
 
 struct request {
@@ -188,22 +188,36 @@ read_files(struct request *q, struct opt *table, int argc, char **argv, int firs
 	return (p->count == 0 ? -1 : 0);
 }
 
-/* TRAIN.bin... -- VAL.bin... */
+/* TRAIN.bin... -- VAL.bin... [-- BYTES.bin...]: patterns of a shell name shards and byte counts alike. */
 static int
-read_shards(struct adopt *a, const char *model, int argc, char **argv, int first)
+read_shards(struct adopt *a, struct opt *table, int argc, char **argv, int first)
 {
-	int i = parting(argc, argv, first);
+	const char *value = opt_row(table, 'b')->value;
+	int i = parting(argc, argv, first), end = i;
 
-	a->model = model;
+	a->model = opt_row(table, 't')->value;
 	a->train = argv + first;
 	a->train_count = (size_t)(i - first);
 	if (i < argc) {
+		end = parting(argc, argv, i + 1);
 		a->val = argv + i + 1;
-		a->val_count = (size_t)(argc - i - 1);
+		a->val_count = (size_t)(end - i - 1);
 	}
-	if (a->train_count > 0 && a->val_count > 0)
+	if (end < argc) {
+		a->counts = argv + end + 1;
+		a->counts_count = (size_t)(argc - end - 1);
+	}
+	a->declared_bytes = DATASET_UNKNOWN;
+	if (a->train_count == 0 || a->val_count == 0)
+		say_error("-a needs shards on both sides: TRAIN.bin... -- VAL.bin...");
+	else if (end < argc && (a->counts_count == 0 || parting(argc, argv, end + 1) < argc))
+		say_error("behind a second '--' are the byte counts of VAL.bin..., and nothing else");
+	else if (value != NULL && a->counts_count == 0)
+		say_error("-b is what byte counts sum to, and none are given behind a second '--'");
+	else if (value != NULL && num_u64(value, 1, (UINT64_C(1) << 53) - 1, &a->declared_bytes) == -1)
+		wrong("-b is no number of bytes", value);
+	else
 		return (0);
-	say_error("-a needs shards on both sides: TRAIN.bin... -- VAL.bin...");
 	return (-1);
 }
 
@@ -223,6 +237,10 @@ read_request(struct request *q, struct opt *table, int argc, char **argv, int fi
 		say_error("only one of -t, -v and -B can be");
 		return (-1);
 	}
+	if (!q->adopt && opt_row(table, 'b')->count > 0) {
+		say_error("-b is what byte counts beside adopted shards sum to: it needs -a");
+		return (-1);
+	}
 	if (!q->adopt)
 		return (read_text_options(&q->text, table) == -1 ? -1 : read_files(q, table, argc, argv, first));
 	if (vocabularies == 0 || opt_row(table, 'v')->count > 0) {
@@ -235,7 +253,7 @@ read_request(struct request *q, struct opt *table, int argc, char **argv, int fi
 			return (-1);
 		}
 	q->shards.keep_overlap = opt_row(table, 'k')->count > 0;
-	return (read_shards(&q->shards, opt_row(table, 't')->value, argc, argv, first));
+	return (read_shards(&q->shards, table, argc, argv, first));
 }
 
 /* --- what is there already ------------------------------------------------------------- */
@@ -495,6 +513,9 @@ main(int argc, char **argv)
 		{ .letter = 'k',
 		    .help = "go on, counting: skip lines of jsonl without a document; -a: "
 			    "keep training documents that are in validation" },
+		{ .letter = 'b',
+		    .arg = "BYTES",
+		    .help = "-a: what BYTES.bin sum to, the bytes of the original validation text" },
 		{ .letter = 'j', .arg = "KEY", .help = "jsonl: the key of the text (default text)" },
 		{ .letter = 'L', .help = "keep line breaks, and with -v all blanks" },
 		{ .letter = 'T',

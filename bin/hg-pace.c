@@ -20,6 +20,7 @@
 #include "stage/lane.h"
 #include "work/pacing.h"
 #include "work/planner.h"
+#include "work/runsize.h"
 
 static const struct opt_tool tool = {
 	"hg-pace",
@@ -71,6 +72,13 @@ print(json_t *v)
 	return (code);
 }
 
+static void
+tell_starved(int starved)
+{
+	if (starved)
+		say_note("other work took the processors meanwhile: the figures are of a machine as busy");
+}
+
 /* --- a run ----------------------------------------------------------------- */
 
 static int
@@ -117,8 +125,10 @@ pace_run(const char *path, int64_t ms)
 		 jsonio_text(run.spec.json, "data.dataset_sha256", ""), run.path, &f)) == NULL)
 		return (inputerror_exit(f.kind));
 	if ((code = take_lane(run.spec.limits.lane, &lane)) == HG_EXIT_DONE &&
-	    (code = pacing_measure(&r, data, ms, 0, &p)) == HG_EXIT_DONE)
+	    (code = pacing_measure(&r, data, ms, 0, &p)) == HG_EXIT_DONE) {
+		tell_starved(p.starved);
 		code = print_pace(&run, &r, &p);
+	}
 	dataset_free(data);
 	return (code);
 }
@@ -150,8 +160,11 @@ base_json(const json_t *spec)
 static int
 outside(const struct losslaw_run *r)
 {
-	return (r->params < losslaw_least.params || r->params > losslaw_most.params || r->bytes < losslaw_least.bytes ||
-	    r->bytes > losslaw_most.bytes || r->steps < losslaw_least.steps || r->steps > losslaw_most.steps);
+	const struct losslaw_run *a = &losslaw_least, *z = &losslaw_most;
+
+	return (r->body < a->body || r->body > z->body || r->bytes < a->bytes || r->bytes > z->bytes ||
+	    r->steps < a->steps || r->steps > z->steps || r->seq_len < a->seq_len || r->seq_len > z->seq_len ||
+	    r->vocab_size < a->vocab_size || r->vocab_size > z->vocab_size);
 }
 
 static int
@@ -164,13 +177,14 @@ print_plan(const struct planner *p)
 
 	for (size_t i = 0; measured != NULL && i < p->measured_count; i++)
 		json_array_append_new(measured, shape_json(p, &p->measured[i]));
-	return (print(json_pack("{s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:b, s:I, s:o, s:o, s:I, s:I, s:o, s:o}", "choice",
-	    shape_json(p, c), "val_bpb", jsonio_real(c->val_bpb), "val_bpb_low", jsonio_real(c->val_bpb * (1 - 2 * sd)),
-	    "val_bpb_high", jsonio_real(c->val_bpb * (1 + 2 * sd)), "extrapolated", outside(&c->run), "probe_bpb",
-	    jsonio_real(p->probe_bpb), "text", jsonio_real(p->text), "settled", p->settled, "params",
-	    (json_int_t)c->params, "tokens_per_param", jsonio_real(tokens / (double)c->params), "epochs",
-	    jsonio_real(tokens / (double)p->train_tokens), "artifact_bytes", (json_int_t)p->artifact_bytes,
-	    "memory_bytes", (json_int_t)p->memory_bytes, "measured", measured, "spec", base_json(p->spec))));
+	return (print(json_pack("{s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:b, s:b, s:I, s:o, s:o, s:I, s:I, s:o, s:o}",
+	    "choice", shape_json(p, c), "val_bpb", jsonio_real(c->val_bpb), "val_bpb_low",
+	    jsonio_real(c->val_bpb * (1 - 2 * sd)), "val_bpb_high", jsonio_real(c->val_bpb * (1 + 2 * sd)),
+	    "extrapolated", outside(&c->run), "probe_bpb", jsonio_real(p->probe_bpb), "text", jsonio_real(p->text),
+	    "settled", p->settled, "starved", p->starved, "params", (json_int_t)c->params, "tokens_per_param",
+	    jsonio_real(tokens / (double)c->params), "epochs", jsonio_real(tokens / (double)p->train_tokens),
+	    "artifact_bytes", (json_int_t)p->artifact_bytes, "memory_bytes", (json_int_t)p->memory_bytes, "measured",
+	    measured, "spec", base_json(p->spec))));
 }
 
 static int
@@ -181,6 +195,7 @@ plan(int argc, char **argv, int first, int64_t ms)
 		.measure_ms = ms };
 	const char *value, *out = opt_row(options, 'o')->value;
 	struct mint_place place;
+	struct runsize size;
 	json_t *request;
 	int at = 1, code, lane = -1;
 
@@ -210,8 +225,12 @@ plan(int argc, char **argv, int first, int64_t ms)
 	if ((code = take_lane(value == NULL ? "default" : value, &lane)) != HG_EXIT_DONE ||
 	    (code = planner_propose(&p)) != HG_EXIT_DONE)
 		goto done;
-	if (out == NULL || (code = mint_run(&place, out, p.spec)) == HG_EXIT_DONE)
-		code = print_plan(&p);
+	if (out != NULL && (code = mint_run(&place, out, p.spec)) != HG_EXIT_DONE)
+		goto done;
+	tell_starved(p.starved);
+	runsize_of(&size, &p.recipe, p.train_tokens);
+	runsize_tell(&size, 0);
+	code = print_plan(&p);
 done:
 	json_decref(p.spec);
 	json_decref(request);

@@ -12,9 +12,11 @@
 #include "base/file.h"
 #include "base/num.h"
 #include "base/opt.h"
-#include "report/page.h"
 #include "base/say.h"
+#include "campaign/triage.h"
+#include "report/page.h"
 #include "report/pagedata.h"
+#include "run/rundir.h"
 
 enum { DAY_MS = 24 * 60 * 60 * 1000 };
 
@@ -45,6 +47,15 @@ name_of(const char *path)
 	while (base != NULL && base > path && base[-1] != '/')
 		base--;
 	return (base == NULL ? path : base);
+}
+
+/* A campaign has a name of its own. */
+static const char *
+last_of(const char *path)
+{
+	const char *base = strrchr(path, '/');
+
+	return (base == NULL || base[1] == '\0' ? path : base + 1);
 }
 
 /* Does a file begin as a page of ours does? */
@@ -102,11 +113,77 @@ publish(const char *path, const struct str *page)
 	return (rc);
 }
 
+/* A campaign is what has its owner's word, and no rows itself. */
+static int
+is_campaign(const char *path)
+{
+	struct str file = STR_INIT, rows = STR_INIT;
+	int is = str_printf(&file, "%s/" CAMPAIGN_FILE, path) == 0 && str_printf(&rows, "%s/" LEDGER_ROWS, path) == 0 &&
+	    access(file.p, F_OK) == 0 && access(rows.p, F_OK) == -1;
+
+	str_free(&file);
+	str_free(&rows);
+	return (is);
+}
+
+/* A ledger's page, with what its campaign's requests wait for where there is one (t). The exit code, all said. */
+static int
+write_ledger(struct markup *m, const char *path, const struct claimrow_look *look, const struct triage *t,
+    const char *name, int64_t made_ms, unsigned again_s)
+{
+	struct pagedata s;
+	int code = pagedata_read(&s, path, look);
+
+	if (code != HG_EXIT_DONE)
+		return (code);
+	page_write(m, &s, t, name == NULL ? name_of(s.l.real) : name, made_ms, again_s);
+	pagedata_free(&s);
+	return (code);
+}
+
+static int
+write_campaign(struct markup *m, const char *path, const struct claimrow_look *look, int64_t made_ms, unsigned again_s)
+{
+	struct str ledger = STR_INIT;
+	char *real = realpath(path, NULL);
+	struct campaign c;
+	struct triage t;
+	int code;
+
+	if (real == NULL) {
+		say_errno("cannot tell where '%s' is", path);
+		return (HG_EXIT_SYSTEM);
+	}
+	if (campaign_open(&c, path) == -1) {
+		code = rundir_exit(errno);
+		goto err0;
+	}
+	if (triage_read(&c, &t) == -1) {
+		code = ledger_exit(errno);
+		goto err1;
+	}
+	code = HG_EXIT_DONE;
+	if (!t.has_ledger)
+		page_write(m, NULL, &t, last_of(real), made_ms, again_s);
+	else if (campaign_place(&c, CAMPAIGN_LEDGER, &ledger) == -1)
+		code = HG_EXIT_SYSTEM;
+	else
+		code = write_ledger(m, ledger.p, look, &t, last_of(real), made_ms, again_s);
+	triage_free(&t);
+err1:
+	campaign_close(&c);
+err0:
+	str_free(&ledger);
+	free(real);
+	return (code);
+}
+
 int
 main(int argc, char **argv)
 {
-	static const struct opt_tool tool = { "hg-report", "Make a page of a ledger, to be read in a browser.",
-		"hg-report [-m COLUMN | -M COLUMN] [-o FILE] [-r SECONDS] LEDGER" };
+	static const struct opt_tool tool = { "hg-report",
+		"Make a page of a ledger or a campaign, to be read in a browser.",
+		"hg-report [-m COLUMN | -M COLUMN] [-o FILE] [-r SECONDS] LEDGER | CAMPAIGN" };
 	static struct opt table[] = {
 		{ .letter = 'm', .arg = "COLUMN", .help = "imported tables by this column, lower values being better" },
 		{ .letter = 'M',
@@ -118,8 +195,8 @@ main(int argc, char **argv)
 	};
 	struct markup m = { STR_INIT, 0 };
 	struct claimrow_look look = { NULL, 0 };
-	struct pagedata s;
 	int64_t made_ms, again_ms = 0;
+	unsigned again_s;
 	const char *out;
 	int i, code;
 
@@ -142,10 +219,11 @@ main(int argc, char **argv)
 	out = opt_row(table, 'o')->value;
 	if (made_at(&made_ms) == -1 || (out != NULL && !may_publish(out)))
 		return (HG_EXIT_USAGE);
-	if ((code = pagedata_read(&s, argv[i], &look)) != HG_EXIT_DONE)
-		return (code);
-	page_write(&m, &s, name_of(s.l.real), made_ms, (unsigned)((again_ms + 999) / 1000));
-	pagedata_free(&s);
+	again_s = (unsigned)((again_ms + 999) / 1000);
+	code = is_campaign(argv[i]) ? write_campaign(&m, argv[i], &look, made_ms, again_s) :
+				      write_ledger(&m, argv[i], &look, NULL, NULL, made_ms, again_s);
+	if (code != HG_EXIT_DONE)
+		goto done;
 	if (m.failed) {
 		errno = m.failed;
 		say_errno("cannot make the page");
@@ -154,6 +232,7 @@ main(int argc, char **argv)
 		code = publish(out, &m.out) == -1 ? HG_EXIT_SYSTEM : HG_EXIT_DONE;
 	else
 		fwrite(m.out.p, 1, m.out.n, stdout);
+done:
 	str_free(&m.out);
 	return (exit_flush(code));
 }

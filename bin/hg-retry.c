@@ -6,6 +6,7 @@
 #include "stage/stagecmd.h"
 #include "base/exit.h"
 #include "base/jsonio.h"
+#include "base/num.h"
 #include "run/refusal.h"
 #include "run/retry.h"
 #include "schema/interrupted.h"
@@ -15,7 +16,10 @@
 #include "base/say.h"
 
 static struct opt options[] = { { .letter = 'i', .help = "only what was interrupted, so that nothing was found out" },
+	{ .letter = 'a', .arg = "N", .help = "only attempt N: where another is the last one nothing is done" },
 	{ .letter = '\0' } };
+
+enum { MOST_ATTEMPTS = 1000000000 };
 
 /* 1 if the refused stage was only interrupted, 0 if not, -1 with errno, said. */
 static int
@@ -64,9 +68,15 @@ static int
 retry(struct rundir *r, enum stage s)
 {
 	const char *name = rundir_stages[s].name;
+	const char *asked = opt_row(options, 'a')->value;
 	enum state state;
 	int attempt;
+	int64_t only = 0;
 
+	if (asked != NULL && num_i64(asked, 1, MOST_ATTEMPTS, &only) == -1) {
+		say_error("-a '%s' is the number of no attempt", asked);
+		return (HG_EXIT_USAGE);
+	}
 	if (rundir_load(r) == -1 || closeout_dead(r, s, &state, NULL) == -1)
 		return (rundir_exit(errno));
 	switch (state) {
@@ -83,7 +93,7 @@ retry(struct rundir *r, enum stage s)
 		default:
 			break;
 		}
-		if (options[0].value == NULL)
+		if (opt_row(options, 'i')->value == NULL)
 			break;
 		switch (interrupted(r, s)) {
 		case 1:
@@ -107,7 +117,7 @@ retry(struct rundir *r, enum stage s)
 		say_error("%s of '%s' is %s", name, r->path, state_name(state));
 		return (HG_EXIT_NOT_YET);
 	}
-	switch (retry_stage(r, s, &attempt)) {
+	switch (retry_stage(r, s, (int)only, &attempt)) {
 	case 0:
 		(void)summary_publish(r);
 		out_put("%s/%s/%s.%d\n", r->path, RUNDIR_ATTEMPTS, name, attempt);
@@ -115,6 +125,9 @@ retry(struct rundir *r, enum stage s)
 	case 1:
 		say_note("%s of '%s' was retried by somebody else", name, r->path);
 		return (done_before(r));
+	case 2:
+		say_note("%s of '%s' is refused in attempt %d, and not in %s any more", name, r->path, attempt, asked);
+		return (HG_EXIT_NO);
 	default:
 		return (errno == EAGAIN ? HG_EXIT_NOT_YET : errno == EBADMSG ? HG_EXIT_CONTRACT : HG_EXIT_SYSTEM);
 	}
@@ -124,7 +137,8 @@ int
 main(int argc, char **argv)
 {
 	static const struct opt_tool tool = { "hg-retry",
-		"Move a refused attempt aside, so that its stage may be tried again.", "hg-retry [-i] STAGE RUN" };
+		"Move a refused attempt aside, so that its stage may be tried again.",
+		"hg-retry [-i] [-a N] STAGE RUN" };
 
 	return (stagecmd_main(&tool, options, argc, argv, retry));
 }

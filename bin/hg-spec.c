@@ -18,6 +18,7 @@
 #include "run/mint.h"
 #include "run/specdiff.h"
 #include "run/specrequest.h"
+#include "work/runsize.h"
 #include "work/speccheck.h"
 
 static const struct opt_tool tool = {
@@ -77,6 +78,16 @@ warn_of_artifact(const struct trainspec *r, const json_t *spec)
 		    (unsigned long long)payload, likely, (long long)cap);
 }
 
+/* What the data hold is known where they can be read, which the check has done. */
+static void
+warn_of_size(const struct trainspec *r, uint64_t train_tokens)
+{
+	struct runsize z;
+
+	runsize_of(&z, r, train_tokens);
+	runsize_tell(&z, 0);
+}
+
 /* Weights of another model, or none, would be found out by training. */
 static void
 warn_of_weights(const struct trainspec *r)
@@ -121,6 +132,7 @@ main(int argc, char **argv)
 	json_t *request, *spec = NULL;
 	struct trainspec recipe;
 	struct mint_place place;
+	uint64_t train_tokens = 0;
 	int first, at = 1, code = HG_EXIT_USAGE;
 
 	exit_init("hg-spec");
@@ -148,7 +160,7 @@ main(int argc, char **argv)
 		code = mint_exit(errno);
 		goto done;
 	}
-	if ((code = speccheck(spec, &recipe)) != HG_EXIT_DONE)
+	if ((code = speccheck(spec, &recipe, &train_tokens)) != HG_EXIT_DONE)
 		goto done;
 	/* What a program makes of schedule and memory only it knows, and only weights of the family are compressed. */
 	if (strcmp(recipe.backend, "external") != 0) {
@@ -160,6 +172,9 @@ main(int argc, char **argv)
 	    strcmp(jsonio_text(spec, "trainer.gives", "checkpoint"), "checkpoint") == 0)
 		warn_of_artifact(&recipe, spec);
 	code = minted == NULL ? mint_run(&place, argv[first], spec) : mint_next(&place, spec);
+	/* Of a run that is not made nobody asks how long it would be. */
+	if (code == HG_EXIT_DONE && strcmp(recipe.backend, "external") != 0)
+		warn_of_size(&recipe, train_tokens);
 done:
 	json_decref(spec);
 	json_decref(request);

@@ -19,17 +19,21 @@
 #include "campaign/triage.h"
 #include "judge/promote.h"
 #include "run/rundir.h"
+#include "run/specrequest.h"
+#include "schema/contract.h"
 
 static const struct opt_tool tool = { "hg-triage", "What each request of a campaign is waiting for.",
 	"hg-triage [-j] [-s STATE] [-t SECONDS] CAMPAIGN\n"
 	"hg-triage -m NAME CAMPAIGN\n"
-	"hg-triage -c | -F | -w | -g KEY CAMPAIGN\n"
+	"hg-triage -b | -c | -F | -w | -g KEY CAMPAIGN\n"
 	"hg-triage -L [-t SECONDS] CAMPAIGN\n"
 	"hg-triage -T" };
 static struct opt table[] = { { .letter = 'j', .help = "one JSON object" },
 	{ .letter = 's', .arg = "STATE", .help = "only requests in this state" },
 	{ .letter = 't', .arg = "SECONDS", .help = "what would not end within so many seconds waits" },
 	{ .letter = 'm', .arg = "NAME", .help = "make the run of this request, which is ready, and print its path" },
+	{ .letter = 'b',
+	    .help = "what keeps anything from being begun, closed out or judged, in a word, if anything does" },
 	{ .letter = 'c', .help = "the lanes that wait for a run of the incumbent or for their noise" },
 	{ .letter = 'F', .help = "the conditions for a promotion without a hand, each yes, no or pending" },
 	{ .letter = 'w', .help = "the campaign in a word" },
@@ -76,9 +80,24 @@ print(const struct triage *t, int only)
 			out_put("%s\t%s\t%s\t%s\t%s\n", line->request.name, triage_state_name(line->state),
 			    *line->request.lane == '\0' ? "-" : line->request.lane,
 			    *line->reason == '\0' ? "-" : line->reason,
-			    line->next.p != NULL                                              ? line->next.p :
-				*line->request.why != '\0' && line->state == TRIAGE_ESCALATED ? line->request.why :
-												"-");
+			    line->next.p != NULL ? line->next.p :
+				*line->request.why != '\0' &&
+				    (line->state == TRIAGE_ESCALATED || line->state == TRIAGE_WAITING) ?
+						   line->request.why :
+						   "-");
+}
+
+/* Beside the lines: the owner's answers that are none, and why nothing runs. */
+static void
+print_notes(const struct triage *t)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach(t->answers, i, v)
+		say_note("%s", json_string_value(v));
+	if (t->why.n != 0)
+		say_note("%s: %s", t->word, t->why.p);
 }
 
 static int
@@ -95,17 +114,17 @@ print_json(const struct triage *t, int only)
 	for (line = t->list; line < t->list + t->count; line++)
 		if (only == -1 || (int)line->state == only)
 			json_array_append_new(list,
-			    json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:I, s:o, s:o}", "name", line->request.name,
-				"state", triage_state_name(line->state), "lane", jsonnull_text(line->request.lane),
-				"reason", jsonnull_text(line->reason), "request_sha256",
-				jsonnull_text(line->request.sha256), "kind",
+			    json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:b, s:I, s:o, s:o, s:o}", "name",
+				line->request.name, "state", triage_state_name(line->state), "lane",
+				jsonnull_text(line->request.lane), "reason", jsonnull_text(line->reason),
+				"request_sha256", jsonnull_text(line->request.sha256), "kind",
 				jsonnull_text(line->run == NULL ? "" : line->run->kind), "has_run", line->run != NULL,
 				"age_ms", (json_int_t)line->age_ms, "why", jsonnull_text(line->request.why), "next",
-				jsonnull_text(line->next.p)));
-	v = json_pack("{s:s, s:s, s:s, s:s, s:o, s:I, s:o, s:o, s:I, s:o}", "schema", "homegolf.triage.v1", "campaign",
-	    t->c->path, "at", clock_text(now, t->now_ms), "word", t->word, "why", jsonnull_text(t->why.p),
+				jsonnull_text(line->next.p), "standing", jsonnull_text(outcome_name(line->outcome))));
+	v = json_pack("{s:s, s:s, s:s, s:s, s:o, s:I, s:o, s:o, s:I, s:o, s:O}", "schema", "homegolf.triage.v1",
+	    "campaign", t->c->path, "at", clock_text(now, t->now_ms), "word", t->word, "why", jsonnull_text(t->why.p),
 	    "oldest_ready_ms", (json_int_t)t->oldest_ready_ms, "progressed_at", jsonnull_time(t->stamp_ms), "counts",
-	    counts, "others", (json_int_t)t->others, "requests", list);
+	    counts, "others", (json_int_t)t->others, "requests", list, "answers", t->answers);
 	if (v == NULL || (text = jsonio_line(v)) == NULL) {
 		json_decref(v);
 		errno = ENOMEM;
@@ -210,18 +229,60 @@ print_lanes(const struct triage *t)
 	return (HG_EXIT_DONE);
 }
 
+static void
+put_set(const char *key, const json_t *value)
+{
+	char *text;
+
+	if (json_is_string(value))
+		out_put(" %s=%s", key, json_string_value(value));
+	else if ((text = json_dumps(value, JSON_ENCODE_ANY)) != NULL) {
+		out_put(" %s=%s", key, text);
+		free(text);
+	}
+}
+
+/*
+ * What a run on a lane sets that is made of one on another: what that one's lane set is as it is without a lane. 0, or
+ * -1 with errno, said.
+ */
+static int
+put_move(const struct campaign *c, const json_t *lane, const char *from)
+{
+	const char *base = campaign_word(c, "base"), *key;
+	struct str path = STR_INIT;
+	json_t *spec = NULL, *set = json_object_get(lane, "set"), *value;
+	const json_t *without;
+
+	if (base != NULL && (campaign_place(c, base, &path) == -1 || (spec = specrequest_read(path.p)) == NULL)) {
+		str_free(&path);
+		return (-1);
+	}
+	out_put("system.lane=%s", jsonio_text(lane, "name", ""));
+	json_object_foreach(json_object_get(campaign_lane(c, from), "set"), key, value) {
+		if (json_object_get(set, key) != NULL)
+			continue;
+		without = jsonio_get(spec, key);
+		put_set(key, without != NULL ? without : json_object_get(contract_at("spec", key), "default"));
+	}
+	json_object_foreach(set, key, value)
+		put_set(key, value);
+	json_decref(spec);
+	str_free(&path);
+	return (0);
+}
+
 /* A lane, the run of the incumbent's to make seeds of, and "-" or, if it never ran there, what a run there sets. */
 static int
 print_uncalibrated(const struct triage *t)
 {
 	const struct standings_group *g;
-	const char *name, *key;
+	const char *name;
 	struct str place = STR_INIT;
 	const json_t *v;
-	json_t *value;
 	struct row row;
 	size_t i, run;
-	char *text;
+	int rc;
 
 	json_array_foreach((json_t *)(uintptr_t)campaign_get(t->c, "lanes"), i, v) {
 		name = jsonio_text(v, "name", "");
@@ -234,18 +295,11 @@ print_uncalibrated(const struct triage *t)
 			row_free(&row);
 			goto err0;
 		}
+		out_put("%s\t%s\t%s", name, place.p, run != 0 ? "-" : "");
+		rc = run != 0 ? 0 : put_move(t->c, v, row.run.lane);
 		row_free(&row);
-		out_put("%s\t%s\t%s", name, place.p, run != 0 ? "-" : "system.lane=");
-		if (run == 0) {
-			out_put("%s", name);
-			json_object_foreach(json_object_get(v, "set"), key, value)
-				if (json_is_string(value))
-					out_put(" %s=%s", key, json_string_value(value));
-				else if ((text = json_dumps(value, JSON_ENCODE_ANY)) != NULL) {
-					out_put(" %s=%s", key, text);
-					free(text);
-				}
-		}
+		if (rc == -1)
+			goto err0;
 		out_put("\n");
 	}
 	str_free(&place);
@@ -318,7 +372,7 @@ main(int argc, char **argv)
 	within = opt_row(table, 't')->value;
 	others = (minted != NULL) + (key != NULL) + (opt_row(table, 'c')->value != NULL) +
 	    (opt_row(table, 'F')->value != NULL) + (opt_row(table, 'w')->value != NULL) +
-	    (opt_row(table, 'L')->value != NULL);
+	    (opt_row(table, 'L')->value != NULL) + (opt_row(table, 'b')->value != NULL);
 	json = opt_row(table, 'j')->value != NULL;
 	if (opt_row(table, 'T')->value != NULL) {
 		if (argc != i)
@@ -348,12 +402,14 @@ main(int argc, char **argv)
 	else if (triage_read(&c, &t) == -1)
 		code = ledger_exit(errno);
 	else if (opt_row(table, 'w')->value != NULL || opt_row(table, 'L')->value != NULL ||
-	    opt_row(table, 'c')->value != NULL) {
+	    opt_row(table, 'b')->value != NULL || opt_row(table, 'c')->value != NULL) {
 		code = HG_EXIT_DONE;
 		if (opt_row(table, 'c')->value != NULL)
 			code = print_uncalibrated(&t);
 		else if (opt_row(table, 'L')->value != NULL)
 			code = print_lanes(&t);
+		else if (opt_row(table, 'b')->value != NULL)
+			out_put("%s%s", t.room.reason == NULL ? "" : t.room.reason, t.room.reason == NULL ? "" : "\n");
 		else
 			out_put("%s\n", t.word);
 		triage_free(&t);
@@ -363,8 +419,8 @@ main(int argc, char **argv)
 		else if (print_json(&t, only) != HG_EXIT_DONE)
 			goto done;
 		code = code_of(&t);
-		if (!json && t.why.n != 0)
-			say_note("%s: %s", t.word, t.why.p);
+		if (!json)
+			print_notes(&t);
 done:
 		triage_free(&t);
 	}

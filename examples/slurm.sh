@@ -158,7 +158,7 @@ request() {
 		hg-triage -m "$name" "$campaign" > /dev/null || { [ $? -eq 1 ] && return 0; return 111; }
 		submit -i "$campaign/runs/$name" "$@"
 		;;
-	retry) submit -r "$campaign/runs/$name" "$@" ;;
+	retry:*) submit "-a${reason#retry:}" "$campaign/runs/$name" "$@" ;;
 	*) submit -i "$campaign/runs/$name" "$@" ;;
 	esac
 }

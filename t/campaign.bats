@@ -168,6 +168,52 @@ long='.train.iterations = 100000'
 	[ -z "$(find c -name '.tmp.*')" ]
 }
 
+# bats test_tags=b58
+@test "a pass that comes late to a retry leaves it: no stage is tried more often than campaign.json lets it be" {
+	campaign a
+	jq '.attempts = 2' c/campaign.json > new
+	mv new c/campaign.json
+	ask one a
+	mkdir fake
+	printf '#!/bin/sh\nexec "$HG_T/tools/fakestage" train "$1" signal=9\n' > fake/hg-train
+	chmod +x fake/hg-train
+	PATH=$PWD/fake:$PATH hg-campaign -1 c > out 2>&1 3>&- || :
+	until_true 60 [ -e c/runs/one/train_refusal.json ]
+	until_true 60 eval 'aged; [ "$(hg-triage c 2> /dev/null | cut -f 2,4)" = "$(printf "ready\tretry:train.1")" ]'
+	# Both passes have seen the first attempt refused; the driver of one of them comes when the second is, too.
+	wrapped hg-run 'echo >> drivers; until [ "$(wc -l < drivers)" -eq 2 ]; do sleep 0.1; done
+		mkdir first 2> /dev/null || until [ "$(jq .attempt c/runs/one/train_refusal.json 2> /dev/null)" = 2 ]; do
+		sleep 0.1; done' 'echo "$code" >> ended'
+	PATH=$PWD/fake:$PATH
+	hg-campaign -1 c > out.1 2>&1 3>&- || :
+	hg-campaign -1 c > out.2 2>&1 3>&- || :
+	[ "$(cat out.1 out.2 | grep -c '^begun')" -eq 2 ]
+	until_true 60 eval '[ "$(wc -l < ended)" -eq 2 ]'
+	[ "$(jq .attempt c/runs/one/train_refusal.json)" -eq 2 ]
+	[ "$(sort ended | xargs)" = "1 102" ]
+	[ "$(hg-triage c 2> /dev/null | cut -f 2,4)" = "$(printf 'escalated\tattempts')" ]
+	grep -q "train of 'c/runs/one' is refused in attempt 2, and not in 1 any more" c/campaign.log
+}
+
+@test "what nobody gets begun, for whatever reason, is left after some passes and told, and is spun on by none" {
+	campaign a
+	ask one a
+	wrapped hg-triage '[ "$1" != -m ] || { echo "no making today" >&2; exit 111; }'
+	run -99 --separate-stderr timeout 60 hg-campaign c
+	[[ "$stderr" == *"10 passes in a row could neither begin nor judge what is ready: see 'c/campaign.log'"* ]]
+	[ "$(grep -c 'no making today' c/campaign.log)" -eq 10 ]
+	rm wrap/hg-triage
+	hg-triage -m one c
+	aged
+	wrapped hg-run 'echo >> drivers; exit 111'
+	run -99 --separate-stderr timeout 60 hg-campaign c
+	[[ "$stderr" == *"'c/runs/one' was begun 5 times and is as it was: see 'c/campaign.log'"* ]]
+	[ "$(wc -l < drivers)" -eq 5 ]
+	rm wrap/hg-run
+	hg-campaign c > out 2>&1 3>&- || :
+	[ "$(states c)" = "1 done" ]
+}
+
 # bats test_tags=b81
 @test "a request edited after it was judged is judged again, and never made of what it was" {
 	campaign a
@@ -214,6 +260,37 @@ kill_driver() {
 		tr '\0' ' ' < "$p/cmdline" 2> /dev/null | grep -qE "hg-run .*/$1 " && kill -KILL "${p#/proc/}"
 	done
 	:
+}
+
+@test "a ledger that is gone is missed, also where a run has begun another, and nothing is judged anew until its owner says" {
+	campaign a
+	ask one a
+	hg-campaign c > out 2>&1 3>&- || :
+	[ "$(states c)" = "1 done" ]
+	ask two a
+	mv c/ledger kept
+	run -1 --separate-stderr timeout 60 hg-campaign c
+	[[ "$stderr" == *"waiting: run 'one' has its row in a ledger that was in 'c/ledger' and is not there: put that back, or remove the ledger_witness.json of what is to be judged anew" ]]
+	[ "$(hg-triage c 2> /dev/null | cut -f 1,2,4 | tr '\t\n' ' ;')" = "one waiting ledger_gone;two waiting ledger_gone;" ]
+	[ ! -e c/ledger ]
+	[ ! -e c/runs/two ]
+	# A driver that was at work then makes another.
+	mv kept c/ledger
+	hg-triage -m two c
+	mv c/ledger kept
+	hg-run -l c/ledger c/runs/two > out 2>&1
+	run -1 --separate-stderr timeout 60 hg-campaign c
+	[[ "$stderr" == *"run 'one' has its row in a ledger that was in 'c/ledger'"* ]]
+	[ "$(wc -l < c/ledger/ledger.jsonl)" -eq 2 ]
+	rm -r c/ledger c/runs/two/ledger_witness.json
+	mv kept c/ledger
+	hg-campaign c > out 2>&1 3>&- || :
+	[ "$(states c)" = "2 done" ]
+	[ "$(wc -l < c/ledger/ledger.jsonl)" -eq 3 ]
+	# Its owner wants all of it judged anew.
+	rm -r c/ledger c/runs/*/ledger_witness.json
+	hg-campaign c > out 2>&1 3>&- || :
+	[ "$(states c)" = "2 done" ]
 }
 
 # bats test_tags=b56
@@ -269,6 +346,42 @@ kill_driver() {
 	[ -e c/halt ]
 }
 
+# bats test_tags=b56
+@test "hg-campaign -k ends drivers, too, that are stopped between two stages, with what they had begun there" {
+	campaign a b
+	ask one a
+	ask two b
+	# A driver is stopped for itself, and one with the tool that it waits for.
+	wrapped hg-export 'for run; do :; done
+		case $run in
+		*/one) kill -STOP $PPID; echo > one; exit 111 ;;
+		*) echo > two; kill -STOP $PPID $$ ;;
+		esac'
+	hg-campaign -1 c > out 2>&1 3>&- || :
+	until_true 60 [ -e one ]
+	until_true 60 [ -e two ]
+	# Of another campaign nothing is ended.
+	mkdir other
+	cp -r c/campaign.json other/
+	mkdir other/runs
+	hg-campaign -k other > out 2>&1
+	until_true 10 eval '[ "$(processes | grep -c "bin/hg-run")" -eq 2 ]'
+	run --separate-stderr hg-campaign -n -k c
+	[ "$(grep -c '^kill -KILL ' <<< "$output")" -eq 2 ]
+	run --separate-stderr timeout 60 hg-campaign -k c
+	[ "$status" -eq 0 ]
+	[[ "$stderr" == *"the driver of 'c/runs/one' is ended"* ]]
+	[[ "$stderr" == *"the driver of 'c/runs/two' is ended"* ]]
+	until_true 10 no_process
+	[ ! -e c/runs/one/export_report.json ]
+	# And goes on once its owner lets it.
+	rm c/halt wrap/hg-export
+	aged
+	find c/runs -maxdepth 2 -name '*.json' -exec touch -d '1 minute ago' {} +
+	hg-campaign c > out 2>&1 3>&- || :
+	[ "$(states c)" = "2 done" ]
+}
+
 @test "hg-campaign -n changes nothing, whatever there is to do, and a pass then does what it printed" {
 	campaign a b
 	ask one a
@@ -280,9 +393,9 @@ kill_driver() {
 	diff before <(digests)
 	diff <(echo "$printed") - <<-'END'
 		hg-triage -m one c
-		hg-run -i -l c/ledger c/runs/one
+		hg-run -l c/ledger c/runs/one
 		hg-triage -m two c
-		hg-run -i -l c/ledger c/runs/two
+		hg-run -l c/ledger c/runs/two
 	END
 	hg-campaign -1 c > out 2>&1 3>&- || :
 	until_true 60 eval '! is_word running'
@@ -343,7 +456,8 @@ kill_driver() {
 
 @test "each lane that requests use is calibrated with seeds of the first run before anything new is screened there" {
 	campaign left right spare
-	jq 'del(.calibrate)' c/campaign.json > new
+	jq --arg cpu "$(taskset -cp $$ | sed 's/.*: \([0-9]*\).*/\1/')" \
+	    'del(.calibrate) | .lanes[1].set = {"system.cpus": $cpu}' c/campaign.json > new
 	mv new c/campaign.json
 	ask a right
 	ask b left '.train.matrix_lr = 0.01 | .about.expected_gain = 5'
@@ -356,6 +470,9 @@ kill_driver() {
 	! jq -r 'select(.kind == "run") | .verdict.reason' c/ledger/ledger.jsonl | grep -q uncalibrated || false
 	[ "$(jq -r 'select(.kind == "run" and .verdict.reason == "first").run.run_id' c/ledger/ledger.jsonl)" = a ]
 	[ -e c/runs/a.on.left.cal.4/artifact_score_summary.json ]
+	# a lane's processors are that lane's
+	[ "$(jq -r '.system.lane + " " + (.system.cpus | type)' c/runs/*/spec.json | sort | uniq | xargs)" = \
+		"left null right string" ]
 	[ "$(hg-triage -c c)" = "" ]
 	# none was made on a lane that nobody asks for, and none for nothing: five of each lane, and the two others
 	[ "$(find c/runs -mindepth 1 -maxdepth 1 | wc -l)" -eq 12 ]

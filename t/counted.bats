@@ -66,6 +66,27 @@ shards() {
 }
 
 # bats test_tags=b67
+@test "what is counted scores over byte counts that came with shards, too" {
+	local train val
+	[ -x solo ] || link solo bundle/*.o
+	train=$(shards train) val=$(shards val)
+	# Two bytes for each, as nobody's text has, so that it shows who counts.
+	"$PYTHON" -c 'import struct, sys
+b = open(sys.argv[1], "rb").read()
+ids = struct.unpack("<%dH" % ((len(b) - 1024) // 2), b[1024:])
+open("counts.bin", "wb").write(b[:1024] + struct.pack("<%dH" % len(ids), *[0 if i == 1 else 2 for i in ids]))' "$val"
+	hg-data -a -B -b $(($(jq .val.bytes "$DATA/dataset.json") * 2)) -o doubled $train -- $val -- counts.bin
+	[ -d runs/doubled ] || DATA=$PWD/doubled tiny_spec runs/doubled
+	hg-run runs/doubled
+	mkdir -p by-hand/doubled
+	# shellcheck disable=SC2086
+	(cd by-hand/doubled && ../../solo ../../runs/doubled/spec.json bytes $train -- $val -- ../../counts.bin > said)
+	[ "$(jq '.val_loss, .val_bpb, .tokens, .bytes' by-hand/doubled/said)" = \
+		"$(jq '.val_loss, .val_bpb, .tokens, .bytes' runs/doubled/artifact_score_report.json)" ]
+	jq -e '.bytes > 1.9 * .tokens' by-hand/doubled/said
+}
+
+# bats test_tags=b67
 @test "the export report has the size of those files as one zlib stream, and their digest as sha256sum prints it" {
 	(cd bundle && sed 's,^build/[^/]*/,,' "$HG_BUILD/gen/counted" | while read -r file; do
 		printf '%s %s\n' "$file" "$(stat -c %s "$file")"

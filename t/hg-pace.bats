@@ -1,20 +1,24 @@
 # hg-pace: the pace of a run, and a plan of what to train in a given time.
 load helper
 
+# plan ARGUMENT...: a plan in little time, of shapes that a sanitised build can measure.
+plan() {
+	hg-pace -t 0.2 -s system.threads=1 -s model.num_layers=1 -s model.model_dim=64 -s train.seq_len=128 "$@" "$DATA" > plan.json 2> plan.err
+}
+
 setup_file() {
 	tiny_data "$BATS_FILE_TMPDIR/data" 2> /dev/null
-	export DATA=$BATS_FILE_TMPDIR/data
+	export DATA=$BATS_FILE_TMPDIR/data PLANNED=$BATS_FILE_TMPDIR/planned
+	cd "$BATS_FILE_TMPDIR"
+	export HOMEGOLF_LANES=$BATS_FILE_TMPDIR/lanes
+	plan -w 20 -o planned
+	mv plan.json planned.json
 }
 
 setup() {
 	mkdir "$BATS_TEST_TMPDIR/here"
 	cd "$BATS_TEST_TMPDIR/here"
 	export HOMEGOLF_LANES=$PWD/lanes
-}
-
-# plan ARGUMENT...: a plan in little time, of shapes that a sanitised build can measure.
-plan() {
-	hg-pace -t 0.2 -s system.threads=1 -s model.num_layers=1 -s model.model_dim=64 -s train.seq_len=128 "$@" "$DATA" > plan.json
 }
 
 # refuses CODE PATTERN ARGUMENT...: says one line and makes nothing.
@@ -46,7 +50,7 @@ refuses() {
 }
 
 @test "what is planned has been measured, and no measured shape is expected to do better" {
-	plan -w 20
+	cp "$PLANNED.json" plan.json
 	jq -e '. as $p | (.measured | length) > 1 and ([.measured[] | select(. == $p.choice)] | length) == 1
 	    and all(.measured[1:][]; .val_bpb >= $p.val_bpb)' plan.json
 	jq -e '.choice.iterations * .choice.step_ms <= 20000 and .choice.iterations * .choice.step_ms > 18000' plan.json
@@ -55,7 +59,8 @@ refuses() {
 }
 
 @test "-o makes the run that was planned, and its figures are those of the plan" {
-	plan -w 20 -o run
+	cp "$PLANNED.json" plan.json
+	cp -r "$PLANNED" run
 	[ "$(jq -c '[.choice | .num_layers, .model_dim, .batch_tokens, .seq_len, .iterations]' plan.json)" = \
 	    "$(jq -c '[.model.num_layers, .model.model_dim, .train.batch_tokens, .train.seq_len, .train.iterations]' run/spec.json)" ]
 	[ "$(jq .budget.max_wallclock_ms run/spec.json)" = 20000 ]
@@ -101,4 +106,9 @@ refuses() {
 	run hg-pace -t 0.1 -w 20 -s system.threads=1 -s model.num_layers=1 -s model.model_dim=64 -s train.seq_len=128 -o run "$DATA"
 	[ "$status" -ne 0 ]
 	[ "$(sha256sum run/spec.json)" = "$before" ]
+}
+
+@test "the law that plans rest on is the fit of the runs that are kept beside it" {
+	"$PYTHON" "$HG_TOP/t/tools/fitlaw.py" "$HG_TOP/examples/campaigns/law" > law.def
+	diff law.def "$HG_TOP/lib/work/losslaw.def"
 }

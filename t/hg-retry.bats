@@ -65,6 +65,27 @@ setup() {
 	[ -e r/training_report.json ]
 }
 
+@test "hg-retry -a moves that attempt alone aside, and of many who ask at once for it one makes the next" {
+	local n
+	run -102 fakestage train r signal=9
+	run -1 hg-retry -a 2 train r
+	[[ $output == *"train of 'r' is refused in attempt 1, and not in 2 any more"* ]]
+	[ -e r/train_refusal.json ] && [ ! -e r/attempts ]
+	run -0 hg-retry -a 1 train r
+	[ "$output" = "r/attempts/train.1" ]
+	run -102 fakestage train r signal=9
+	for n in 1 2 3 4 5 6; do
+		{ hg-retry -a 1 train r || echo "$?" > "said.$n"; } > /dev/null 2>&1 3>&- &
+	done
+	wait
+	[ "$(cat said.* | xargs)" = "1 1 1 1 1 1" ]
+	[ "$(key r/train_refusal.json .attempt)" = 2 ]
+	for n in 0 x 1x -1 ''; do
+		run -100 hg-retry -a "$n" train r
+		[[ $output == *"-a '$n' is the number of no attempt"* ]]
+	done
+}
+
 # bats test_tags=b5
 @test "hg-retry killed at any system call leaves the stage refused or absent, and can be asked again" {
 	local n=0 state

@@ -65,6 +65,30 @@ ledger add ledger r" ]
 	[ "$(key r/export_report.json .attempt)" = 3 ]
 }
 
+@test "hg-run -a tries that attempt again and no other, and with -i only what was interrupted" {
+	printf 'signal=9\nsignal=9\nrefuse=out_of_memory\n' > r/train.words
+	run -102 hg-run r
+	run -102 hg-run -a train.1 r
+	[ "$(key r/train_refusal.json .attempt)" = 2 ]
+	run -1 hg-run -a train.1 r
+	[[ $output == *"train of 'r' is refused in attempt 2, and not in 1 any more"* ]]
+	[ "$(key r/train_refusal.json .attempt)" = 2 ]
+	run -102 hg-run -a train.2 r
+	run -102 hg-run -i -a train.3 r
+	[[ $output == *"was refused for more than an interruption"* ]]
+	[ "$(key r/train_refusal.json .attempt)" = 3 ]
+	# What is refused later in the same run is for another look, and what is not refused is gone on with.
+	printf 'signal=9\n' > r/score.words
+	run -102 hg-run -a train.3 r
+	[ "$(key r/score_refusal.json .attempt)" = 1 ]
+	run -0 hg-run -a score.1 r
+	run -0 hg-run -a score.1 r
+	for a in train train. .1 train.0 train.x ''; do
+		run -100 hg-run -a "$a" r
+	done
+	run -100 hg-run -r -a train.1 r
+}
+
 @test "hg-run -r tries a refused prompt again" {
 	echo exit=3 > r/prompt.words
 	run -0 hg-run r

@@ -68,6 +68,21 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 	[ "$(report "$R" "[.unique_tokens, .epochs == .tokens / $total, .epochs > 1] | @csv")" = "$total,true,true" ]
 }
 
+@test "a dry run says beforehand what the run would be too short or too long for, and its exit code stays" {
+	tiny_spec "$R" 2> minted
+	run -0 --separate-stderr hg-train -n "$R"
+	[ "$(jq -r .result <<< "$output")" = dry_run ]
+	[ "${#stderr_lines[@]}" -eq 3 ]
+	[ "$(sed 's/^hg-train/hg-spec/' <<< "$stderr")" = "$(cat minted)" ]
+	[[ "${stderr_lines[0]}" == "hg-train: Muon's momentum never reaches"*", and 3 steps"* ]]
+	# The text that tiny_data makes is gone through once in some steps.
+	tiny_spec "$R-again" train.iterations=500
+	run -0 --separate-stderr hg-train -n "$R-again"
+	[[ "$stderr" == *" epochs: 128000 tokens of training, and the data hold $(jq .train.tokens "$DATA/dataset.json"), so that text comes again"* ]]
+	run -0 --separate-stderr hg-train "$R-again"
+	[[ "$stderr" == *" epochs: "*"so that text came again"* ]]
+}
+
 @test "a run that was too short says for what: momentum, tokens a parameter, steps; and a long one says nothing" {
 	tiny_spec "$R"
 	run --separate-stderr hg-train "$R"
@@ -87,8 +102,12 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 	[[ "$stderr" == *momentum* ]]
 	run --separate-stderr hg-train "$R-same"
 	[[ "$stderr" != *momentum* ]]
-	tiny_spec "$R-long" train.iterations=500 train.batch_tokens=1024 train.micro_batch_tokens=1024 \
-	    train.muon_momentum_warmup_steps=10 train.warmup_steps=0
+	# Of a momentum that rises over a share of the run, steps of its own say nothing.
+	tiny_spec "$R-share" train.muon_momentum_warmup_frac=0.5
+	run --separate-stderr hg-train "$R-share"
+	[[ "$stderr" == *"under 500"* && "$stderr" != *momentum* ]]
+	tiny_spec "$R-long" system.backend=cpu train.iterations=500 train.batch_tokens=1024 \
+	    train.micro_batch_tokens=1024 train.muon_momentum_warmup_steps=10 train.warmup_steps=0
 	run --separate-stderr hg-train "$R-long"
 	[ "$status" -eq 0 ]
 	[[ "$stderr" != *momentum* && "$stderr" != *"a parameter"* && "$stderr" != *"under 500"* ]] || {

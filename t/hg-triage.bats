@@ -12,6 +12,10 @@ setup() {
 	campaign
 }
 
+teardown() {
+	! mountpoint -q "$BATS_TEST_TMPDIR/small" || umount -l "$BATS_TEST_TMPDIR/small"
+}
+
 # campaign [JQ]: campaign.json, with what JQ makes of it.
 campaign() {
 	jq -n '{schema: "homegolf.campaign.v1", base: "../base.json", lanes: [{name: "left"}, {name: "right",
@@ -154,6 +158,61 @@ judged_on_left() {
 	is wide escalated left reserved
 }
 
+@test "an answer that is none is told: no JSON, a reason that can't be cleared, other bytes, no request, no name" {
+	request wide '.eval.docs = 3'
+	answer wide '["reserved"]'
+	is wide ready left new
+	[ ! -s why ] || ! grep -q admit why
+	jq '.request_sha256 = "'"$(printf '%064d' 7)"'"' c/admit/wide.json > new
+	cp new c/admit/wide.json
+	is wide escalated left reserved
+	other="'admit/wide.json' answers other bytes than 'in/wide.json' has now: $(sha256sum < c/in/wide.json | cut -c 1-12), and not 000000000000"
+	grep -qxF "hg-triage: $other" why
+	hg-triage c 2> /dev/null | grep -q "it changes eval.docs, which the owner keeps; $other$"
+	jq '.reasons = ["unrouted"]' new > c/admit/wide.json
+	is wide escalated left reserved
+	grep -q "^hg-triage: 'admit/wide.json': reasons\[0\]: \"unrouted\" is none of " why
+	echo '{' > c/admit/wide.json
+	is wide escalated left reserved
+	grep -q "^hg-triage: 'admit/wide.json' is not JSON: " why
+	rm c/admit/wide.json
+	mkdir c/admit/wide.json
+	is wide escalated left reserved
+	grep -q "^hg-triage: cannot read 'admit/wide.json': it is a directory" why || { cat why >&2; false; }
+	rmdir c/admit/wide.json
+	cp new c/admit/nobody.json
+	cp new c/admit/wide
+	is wide escalated left reserved
+	grep -qxF "hg-triage: 'admit/nobody.json' answers no request: there is no 'in/nobody.json'" why
+	grep -qxF "hg-triage: 'admit/wide' is no answer: NAME.json is" why
+	hg-triage -j c 2> /dev/null > triage.json || [ $? -eq 2 ]
+	"$HG_T/tools/contract" triage triage.json
+	jq -e '.answers | length == 2 and (.[0] | startswith("\u0027admit/nobody.json\u0027 answers no request"))' triage.json
+	# The campaign tells them, too.
+	run -2 --separate-stderr hg-campaign c
+	[ "$(cut -d : -f 2- <<< "$stderr" | sort)" = "$(jq -r '" " + .answers[]' triage.json | sort)" ]
+}
+
+@test "a request that can't be read is told as that, its run made or not, and is not taken for an edited one" {
+	[ "$(id -u)" -eq 0 ] || skip "only root becomes somebody else"
+	request a
+	request b '.train.seed = 9 | .model.num_layers = 3'
+	minted a
+	chmod -R a+rwX .
+	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
+	chmod 600 c/in/a.json c/in/b.json
+	run -2 --separate-stderr setpriv --reuid=65534 --clear-groups hg-triage c
+	[ "${lines[0]}" = "a	escalated	left	unreadable	'in/a.json' can't be read: Permission denied" ]
+	[ "${lines[1]}" = "b	escalated	-	unreadable	'in/b.json' can't be read: Permission denied" ]
+	# What is no file is no request, whatever its run was made of.
+	mv c/in/a.json kept
+	mkdir c/in/a.json
+	is a escalated left not_json
+	rmdir c/in/a.json
+	mv kept c/in/a.json
+	is a ready left begin
+}
+
 # bats test_tags=b81
 @test "a request that is edited after it has its run is judged again, and its run is never gone on with as what it was" {
 	request a
@@ -200,7 +259,7 @@ judged_on_left() {
 	is b waiting left lane:a
 	run hg-reap c
 	[[ "$output" == *'"run": "c/runs/a"'* ]]
-	is a ready left retry
+	is a ready left retry:train.1
 	is b waiting left lane:a
 	# a run that no request asked for has its lane, too
 	hg-spec -b base.json -s train.seed=99 -s system.lane=right c/runs/slot 2> said
@@ -215,17 +274,17 @@ judged_on_left() {
 	minted a
 	fakestage train c/runs/a refuse=out_of_memory || :
 	older a
-	is a ready left retry
+	is a ready left retry:train.1
 	hg-retry train c/runs/a
 	fakestage train c/runs/a refuse=out_of_memory || :
 	is a escalated left same_kind
 	answer a '["same_kind"]'
-	is a ready left retry
+	is a ready left retry:train.2
 	hg-retry train c/runs/a
 	fakestage train c/runs/a refuse=disk_full || :
 	is a escalated left attempts
 	answer a '["attempts"]' '{attempts: 4}'
-	is a ready left retry
+	is a ready left retry:train.3
 	# What no retry helps is judged, and done.
 	hg-retry train c/runs/a
 	fakestage train c/runs/a refuse=loss_diverged || :
@@ -303,7 +362,7 @@ judged_on_left() {
 	echo "$output" > triage.json
 	"$HG_T/tools/contract" triage triage.json
 	jq -e '.counts.ready == 1 and .counts.waiting == 1 and .counts.escalated == 1 and (.requests | length) == 3' triage.json
-	jq -e '.requests[0] | .name == "a" and .has_run and .next == "hg-run -i -l c/ledger c/runs/a"' triage.json
+	jq -e '.requests[0] | .name == "a" and .has_run and .next == "hg-run -l c/ledger c/runs/a"' triage.json
 	hg-triage -F c > said || :
 	hg-triage -L c > said
 	run -99 hg-triage -s ready c
@@ -443,8 +502,98 @@ judged_on_left() {
 	rm -r c/runs/b c/in/b.json
 	[ "$(hg-triage -w c)" = waiting ]
 	run -1 --separate-stderr hg-triage c
-	[[ "$stderr" == *"waiting: the ledger says pause: hg-ledger stop tells why" ]]
+	head=$(tail -n 1 c/ledger/ledger.jsonl | sha256sum | cut -d ' ' -f 1)
+	[[ "$stderr" == *"waiting: the ledger says pause: hg-ledger stop tells why; to go on all the same, until its next row: echo $head > c/go_on" ]]
 	run -1 hg-triage -m a c
+}
+
+@test "the owner's answer to the stop rule holds for the very row that it was judged at, and the words say what to type" {
+	judged_on_left
+	request a
+	request c '.train.seed = 10'
+	calibrated
+	fails() {
+		scored runs/x$1 2.4 train.matrix_lr=0.05$1 system.lane=left budget.max_wallclock_ms=none refuse=train:loss_diverged
+		add runs/x$1 || :
+	}
+	for i in 1 2 3 4 5; do fails $i; done
+	is a waiting left pause
+	say=$(hg-triage c 2> /dev/null | awk -F '\t' '$1 == "a" { print $5 }')
+	[[ "$say" =~ ^echo\ [0-9a-f]{64}\ \>\ c/go_on$ ]]
+	# No answer to this: another row's, half of it, more than it, something that is no file.
+	for wrong in "$(printf '%064d' 0)" "${say:5:60}" "${say:5:64}0" ''; do
+		echo "$wrong" > c/go_on
+		is a waiting left pause
+		grep -q "'go_on' is about another row than its last; to go on all the same, until its next row: echo " why
+	done
+	rm c/go_on
+	mkdir c/go_on
+	is a waiting left pause
+	rmdir c/go_on
+	sh -c "$say"
+	is a ready left new
+	is c waiting left lane:a
+	[ "$(hg-triage -w c)" = ready ]
+	echo "${say:5:64} the disk was full" > c/go_on
+	is a ready left new
+	# One more failure is another state.
+	fails 6
+	is a waiting left pause
+	grep -q "'go_on' is about another row" why
+	# A sound run ends the pause by itself.
+	scored runs/sound 2.31 seed=41 $SET
+	add runs/sound || :
+	is a ready left new
+}
+
+@test "what can't be begun for a full disk or without permission waits with that reason, and the campaign is not ready" {
+	local name
+	[ "$(id -u)" -eq 0 ] || skip "only root mounts, and becomes somebody else"
+	mkdir small
+	mount -t tmpfs -o size=512k none small || skip "no tmpfs here"
+	cp -r c base.json data small/
+	jq '.canary = "canary.json"' c/campaign.json > small/c/campaign.json
+	cd small
+	request a
+	cp c/in/a.json c/canary.json
+	mkdir c/runs c/ledger
+	: > c/campaign.log
+	: > c/.lock
+	is a ready left new
+	dd if=/dev/zero of=fill bs=4k > filled 2>&1 || :
+	is a waiting left disk_full
+	hg-triage c 2> /dev/null | grep -q "^a	waiting	left	disk_full	the file system of 'c/runs' has no space left: make room there$"
+	[ "$(hg-triage -w c)" = waiting ]
+	run -1 --separate-stderr hg-triage c
+	[[ "$stderr" == *"waiting: the file system of 'c/runs' has no space left: make room there" ]]
+	run -1 hg-triage -m a c
+	[[ "$output" == *"request 'a' is waiting: disk_full: the file system of 'c/runs' has no space left"* ]]
+	[ "$(hg-triage -L c)" = "" ]
+	run -1 timeout 60 hg-campaign c
+	[ ! -e c/runs/a ]
+	rm fill filled
+	is a ready left new
+	# By permission, of whoever asks.
+	chmod -R a+rwX .
+	chmod a+x "$BATS_RUN_TMPDIR" "$BATS_RUN_TMPDIR/test" "$BATS_TEST_TMPDIR"
+	other() { setpriv --reuid=65534 --clear-groups "$@"; }
+	for name in c/runs c/ledger c/campaign.log c/.lock; do
+		chmod a-w $name
+		other hg-triage c > said 2> why || [ $? -eq 1 ] || { cat said why >&2; false; }
+		grep -q "^a	waiting	left	not_writable	'$name' can't be written: Permission denied$" said || { cat said why >&2; false; }
+		grep -q "waiting: '$name' can't be written: Permission denied$" why
+		chmod a+w $name
+	done
+	# A run of its own alone.
+	minted a
+	chmod a-w c/runs/a
+	other hg-triage c > said 2> why || [ $? -eq 1 ] || { cat said why >&2; false; }
+	grep -q "^a	waiting	left	not_writable	'c/runs/a' can't be written: Permission denied$" said
+	rm -r c/runs/a
+	mount -o remount,ro .
+	[ "$(hg-triage c 2> /dev/null | cut -f 2,4)" = "$(printf 'waiting\tnot_writable')" ]
+	run -1 timeout 60 hg-campaign c
+	[[ "$output" == *"Read-only file system"* ]]
 }
 
 # wanted: the lanes on which the incumbent is wanted, with what its run there sets.
@@ -480,6 +629,13 @@ wanted() {
 	[ "$(hg-ledger show c/ledger | jq -r .verdict.reason)" = promising ]
 	[ "$(wanted)" = "right system.lane=right system.threads=1" ]
 	[ "$(hg-triage -w c)" = ready ]
+	# What only the other lane sets is there as it is without a lane.
+	jq '.system.threads = 3' base.json > new
+	mv new base.json
+	campaign '.confirm = "promising" | .lanes[0].set = {"system.cpus": "0", "system.threads": 2}'
+	[ "$(wanted)" = "right system.lane=right system.cpus=null system.threads=1" ]
+	campaign '.confirm = "promising" | .lanes[0].set = {"system.threads": 2} | .lanes[1].set = {"system.isa": "auto"}'
+	[ "$(wanted)" = "right system.lane=right system.threads=3 system.isa=auto" ]
 }
 
 # bats test_tags=b57
@@ -556,14 +712,16 @@ wanted() {
 	cp -r c base.json small/
 	cp -r data small/
 	cd small
-	printf '#!/bin/sh\n# %01000d\n' 0 > stub.sh
+	printf '#!/bin/sh\n# %030000d\n' 0 > stub.sh
 	chmod +x stub.sh
 	jq -n --arg stub "$PWD/stub.sh" '{system: {backend: "external"}, trainer: {command: [$stub], files: [$stub], gives: "claim",
 	    reads: {val_bpb: "val_bpb ([0-9.]+)"}}, about: {hypothesis: "h", expected_gain: 1}}' > c/in/prog.json
 	answer prog '["reserved"]'
 	hg-triage c > said 2> why || :
 	grep -q "^prog	ready	left	new" said || { cat said why >&2; cd ..; umount small; false; }
+	# As much is left as a spec needs, and not its program.
 	dd if=/dev/zero of=fill bs=1k > filled 2>&1 || :
+	truncate -s -20480 fill
 	run hg-triage -m prog c
 	code=$status
 	rm fill

@@ -100,7 +100,7 @@ only_uses() {
 	only_uses import judge ledger law schema base
 	only_uses trace ledger law data run schema base
 	only_uses campaign judge ledger law work gpt data run schema base
-	only_uses report import judge ledger law run schema base
+	only_uses report campaign import judge ledger law run schema base
 }
 
 @test "every folder of lib/ is held to its dependencies" {

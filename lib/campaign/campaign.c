@@ -6,10 +6,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/jsonio.h"
 #include "base/say.h"
 #include "campaign/campaign.h"
 #include "schema/contract.h"
+
+/* A digest, and why. */
+enum { MOST_ANSWER_BYTES = 65536 };
 
 const json_t *
 campaign_lane(const struct campaign *c, const char *name)
@@ -163,4 +167,19 @@ campaign_halted(const struct campaign *c)
 
 	/* What can't be looked at may be there. */
 	return (fstatat(c->fd, CAMPAIGN_HALT, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT);
+}
+
+int
+campaign_goes_on(const struct campaign *c, const char *head)
+{
+	const size_t digits = strlen(head);
+	size_t n;
+	char *text = file_read(c->fd, CAMPAIGN_GO_ON, MOST_ANSWER_BYTES, &n);
+	int is;
+
+	if (text == NULL)
+		return (errno == ENOENT ? 0 : -1);
+	is = strncmp(text, head, digits) == 0 && strchr(" \t\r\n", text[digits]) != NULL;
+	free(text);
+	return (is ? 1 : -1);
 }

@@ -17,6 +17,8 @@
 #define CAMPAIGN_RUNS "runs"
 #define CAMPAIGN_LEDGER "ledger"
 #define CAMPAIGN_HALT "halt"
+#define CAMPAIGN_GO_ON "go_on"
+#define CAMPAIGN_LOG "campaign.log"
 #define CAMPAIGN_LOCK ".lock" /* held while a run is minted */
 
 struct campaign {
@@ -51,5 +53,11 @@ int campaign_place(const struct campaign *c, const char *name, struct str *out);
 
 /* Is somebody's word that nothing is to be begun there? */
 int campaign_halted(const struct campaign *c);
+
+/*
+ * Does the owner's answer, the first word of go_on, say to go on in spite of the stop rule, which was judged at the
+ * ledger's last row, whose digest is ${head}?  1; 0: there is none; -1: it is about another row.
+ */
+int campaign_goes_on(const struct campaign *c, const char *head);
 
 #endif

@@ -22,9 +22,9 @@ enum { MOST_BYTES = 1 << 20 };
 const char *
 request_reason(enum reason r)
 {
-	static const char *const names[REASONS] = { "not_json", "spec_refused", "edited", "thin", "unrouted",
-		"ambiguous", "out_of_scope", "reserved", "duplicate", "undetectable", "attempts", "same_kind",
-		"corrupt" };
+	static const char *const names[REASONS] = { "not_json", "unreadable", "spec_refused", "edited", "thin",
+		"unrouted", "ambiguous", "out_of_scope", "reserved", "duplicate", "undetectable", "attempts",
+		"same_kind", "corrupt" };
 
 	return (names[r]);
 }
@@ -44,7 +44,14 @@ request_because(struct request *r, enum reason reason, const char *why, ...)
 	r->reasons |= 1u << reason;
 }
 
-/* The owner's answer to these very bytes. 0, or -1 with errno, said. */
+/* Is that the system's failure, which says nothing of the file that was to be read? */
+static int
+is_system(int error)
+{
+	return (error == ENOMEM || error == EMFILE || error == ENFILE);
+}
+
+/* The owner's answer to these very bytes; of one that is none to them, why. 0, or -1 with errno, said. */
 static int
 read_answer(const struct campaign *c, struct request *r)
 {
@@ -52,18 +59,31 @@ read_answer(const struct campaign *c, struct request *r)
 	json_t *answer, *v;
 	unsigned reason;
 	size_t i;
+	int rc;
 
 	snprintf(file, sizeof(file), CAMPAIGN_ANSWERS "/%s.json", r->name);
-	if (contract_read(c->fd, file, "admission", NULL, &answer) == -1)
-		/* One that breaks its contract answers nothing, and was said. */
-		return (errno == ENOENT || errno == ENOTDIR || errno == EBADMSG || file_at_fault(errno) ? 0 : -1);
+	say_hush(1);
+	rc = contract_read(c->fd, file, "admission", NULL, &answer);
+	say_hush(0);
+	if (rc == -1) {
+		if (is_system(errno)) {
+			say_errno("cannot read '%s/%s'", c->path, file);
+			return (-1);
+		}
+		if (errno != ENOENT && errno != ENOTDIR)
+			snprintf(r->answer, sizeof(r->answer), "%s", say_last());
+		return (0);
+	}
 	if (strcmp(jsonio_text(answer, "request_sha256", ""), r->sha256) == 0) {
 		json_array_foreach(json_object_get(answer, "reasons"), i, v)
 			for (reason = 0; reason < REASONS; reason++)
 				if (strcmp(json_string_value(v), request_reason((enum reason)reason)) == 0)
 					r->cleared |= 1u << reason;
 		r->attempts = jsonio_i64(answer, "attempts", 0);
-	}
+	} else
+		snprintf(r->answer, sizeof(r->answer),
+		    "'%s' answers other bytes than '" CAMPAIGN_REQUESTS "/%s.json' has now: %.12s, and not %.12s", file,
+		    r->name, r->sha256, jsonio_text(answer, "request_sha256", ""));
 	json_decref(answer);
 	return (0);
 }
@@ -84,8 +104,9 @@ request_read(const struct campaign *c, const char *dir, const char *file, const 
 	}
 	if ((text = file_read(c->fd, path.p, MOST_BYTES, &n)) == NULL) {
 		error = errno;
-		if (file_at_fault(error) || error == EACCES || error == ENOENT) {
-			request_because(r, REASON_NOT_JSON, "'%s' can't be read: %s", path.p, say_why(error));
+		if (!is_system(error)) {
+			request_because(r, file_at_fault(error) ? REASON_NOT_JSON : REASON_UNREADABLE,
+			    "'%s' can't be read: %s", path.p, say_why(error));
 			rc = 0;
 		} else
 			say_errno("cannot read '%s/%s'", c->path, path.p);
@@ -216,7 +237,7 @@ build(const struct campaign *c, const struct request *r, const json_t *lane, jso
 	rc = set(request, "about.request_sha256", value);
 	json_decref(value);
 	if (rc == 0 && (rc = specrequest_build(request, out)) == 0 &&
-	    (code = speccheck(*out, &recipe)) != HG_EXIT_DONE) {
+	    (code = speccheck(*out, &recipe, NULL)) != HG_EXIT_DONE) {
 		json_decref(*out);
 		*out = NULL;
 	}

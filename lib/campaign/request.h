@@ -16,6 +16,7 @@ enum { REQUEST_NAME = 65, REQUEST_WHY = 512 };
 /* Why a request is escalated; what the owner may clear is for hg-campaign(5) to say. */
 enum reason {
 	REASON_NOT_JSON,
+	REASON_UNREADABLE,
 	REASON_SPEC_REFUSED,
 	REASON_EDITED,
 	REASON_THIN,
@@ -42,6 +43,7 @@ struct request {
 	unsigned cleared;      /* those that the owner's answer clears */
 	int64_t attempts;      /* by the owner's answer; 0: it says nothing of them */
 	char why[REQUEST_WHY]; /* of the reason that a person must mend, or "" */
+	char answer[REQUEST_WHY]; /* why the file of an owner's answer is none to this request, or "" */
 };
 
 /* Read in/FILE, or what lies at another path in the campaign, and the owner's answer. 0, or -1 with errno, said. */

@@ -12,6 +12,7 @@
 #include "base/jsonio.h"
 #include "base/say.h"
 #include "campaign/runs.h"
+#include "ledger/witness.h"
 #include "run/mint.h"
 #include "run/refusal.h"
 #include "schema/contract.h"
@@ -71,7 +72,7 @@ look_at_refusal(const struct rundir *r, enum stage s, struct campaign_run *run)
 
 /* What can be told of it; one that can't be read is corrupt. */
 static void
-look_at(struct rundir *r, const struct standings *book, struct campaign_run *run)
+look_at(struct rundir *r, const struct ledger *l, const char *real, struct campaign_run *run)
 {
 	enum state states[STAGE_COUNT];
 	struct state_next next;
@@ -86,8 +87,9 @@ look_at(struct rundir *r, const struct standings *book, struct campaign_run *run
 	snprintf(run->request, sizeof(run->request), "%s", jsonio_text(r->spec.json, "about.request_sha256", ""));
 	run->config = standings_tag(jsonio_text(r->spec.json, "digests.config_sha256", NULL));
 	run->seed = jsonio_i64(r->spec.json, "train.seed", 0);
-	if (book != NULL)
-		run->row = standings_run(book, standings_tag(r->spec.run_uid), 0);
+	if (l != NULL)
+		run->row = standings_run(&l->book, standings_tag(r->spec.run_uid), 0);
+	run->elsewhere = witness_of_another(r->fd, real, l);
 	stamp_file(r, RUNDIR_SPEC, &run->stamp_ms);
 	for (s = 0; s < STAGE_COUNT; s++) {
 		owed |= (unsigned)rundir_owes(r, (enum stage)s) << s;
@@ -131,7 +133,7 @@ one_more(struct campaign_runs *runs)
 
 /* One entry of the directory; what is no run is passed over. 0, or -1 with errno. */
 static int
-add(struct campaign_runs *runs, int dir, const char *prefix, const char *name, const struct standings *book)
+add(struct campaign_runs *runs, int dir, const char *prefix, const char *name, const struct ledger *l, const char *real)
 {
 	struct campaign_run *grown;
 	struct rundir r;
@@ -145,7 +147,7 @@ add(struct campaign_runs *runs, int dir, const char *prefix, const char *name, c
 			return (-1);
 		grown->state = STATE_RUN_CORRUPT;
 		grown->stage = STAGE_COUNT;
-		snprintf(grown->name, sizeof(grown->name), "%s", name);
+		snprintf(grown->name, sizeof(grown->name), "%.64s", name);
 		return (0);
 	}
 	if (rundir_open_at(&r, dir, prefix, name) == -1)
@@ -159,22 +161,32 @@ add(struct campaign_runs *runs, int dir, const char *prefix, const char *name, c
 		rundir_close(&r);
 		return (-1);
 	}
-	snprintf(grown->name, sizeof(grown->name), "%s", name);
-	look_at(&r, book, grown);
+	snprintf(grown->name, sizeof(grown->name), "%.64s", name);
+	look_at(&r, l, real, grown);
 	rundir_close(&r);
 	return (0);
 }
 
 int
-runs_read(const struct campaign *c, const struct standings *book, struct campaign_runs *runs)
+runs_read(const struct campaign *c, const struct ledger *l, struct campaign_runs *runs)
 {
 	struct dirent **names = NULL;
-	struct str path = STR_INIT;
+	struct str path = STR_INIT, real = STR_INIT;
+	char *here;
 	int dir, n, i, rc = 0;
 
 	*runs = (struct campaign_runs){ NULL, 0, 0 };
 	if (campaign_place(c, CAMPAIGN_RUNS, &path) == -1)
 		return (-1);
+	/* Where the ledger is, or was. */
+	here = l == NULL ? realpath(c->path, NULL) : NULL;
+	if ((l == NULL && here == NULL) ||
+	    (l == NULL ? str_printf(&real, "%s/" CAMPAIGN_LEDGER, here) : str_puts(&real, l->real)) == -1) {
+		say_errno("cannot tell where '%s' is", c->path);
+		str_free(&path);
+		return (-1);
+	}
+	free(here);
 	if ((dir = openat(c->fd, CAMPAIGN_RUNS, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1) {
 		if ((rc = errno == ENOENT ? 0 : -1) == -1)
 			say_errno("cannot open '%s'", path.p);
@@ -185,7 +197,7 @@ runs_read(const struct campaign *c, const struct standings *book, struct campaig
 		rc = -1;
 	}
 	for (i = 0; i < n; i++) {
-		if (rc == 0 && (rc = add(runs, dir, path.p, names[i]->d_name, book)) == -1)
+		if (rc == 0 && (rc = add(runs, dir, path.p, names[i]->d_name, l, real.p)) == -1)
 			say_errno("cannot look at '%s'", path.p);
 		free(names[i]);
 	}
@@ -193,6 +205,7 @@ runs_read(const struct campaign *c, const struct standings *book, struct campaig
 	close(dir);
 done:
 	str_free(&path);
+	str_free(&real);
 	if (rc == -1)
 		runs_free(runs);
 	return (rc);

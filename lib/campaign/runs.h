@@ -2,7 +2,7 @@
 #define HG_RUNS_H
 
 #include "campaign/request.h"
-#include "law/standings.h"
+#include "ledger/ledger.h"
 #include "run/state.h"
 
 /* A run of the campaign, as it is found: of a request, or of a confirmation or a calibration. */
@@ -16,6 +16,7 @@ struct campaign_run {
 	int64_t attempt;     /* of a refused stage: which one it was */
 	char kind[64];       /* and why it was refused */
 	int retryable, same; /* may a retry help; was it refused for the same kind the time before */
+	int elsewhere;       /* it has a row in a ledger that was here, and is not */
 	int64_t stamp_ms;    /* when it got on last */
 	const struct standings_fact *row;
 };
@@ -26,12 +27,12 @@ struct campaign_runs {
 };
 
 /**
- * runs_read(c, book, runs):
- * All runs of the campaign; ${book} (or NULL) tells of their rows.
+ * runs_read(c, l, runs):
+ * All runs of the campaign; its ledger ${l} (or NULL) tells of their rows.
  * Owns:   runs_free releases *runs.
  * Errors: -1 with errno, said.
  */
-int runs_read(const struct campaign *c, const struct standings *book, struct campaign_runs *runs);
+int runs_read(const struct campaign *c, const struct ledger *l, struct campaign_runs *runs);
 void runs_free(struct campaign_runs *runs);
 
 const struct campaign_run *runs_find(const struct campaign_runs *runs, const char *name);

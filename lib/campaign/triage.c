@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/atomfile.h"
 #include "base/clock.h"
 #include "base/exit.h"
 #include "base/file.h"
@@ -19,7 +20,6 @@
 #include "base/say.h"
 #include "base/shell.h"
 #include "campaign/triage.h"
-#include "judge/plateau.h"
 #include "law/classify.h"
 #include "law/verdict.h"
 #include "run/mint.h"
@@ -33,6 +33,10 @@ enum {
 	DAY_MS = 86400000,
 	HALF_HOUR_MS = 1800000
 };
+
+/* With the attempt after it. */
+#define RETRY "retry:"
+#define LEDGER_GONE "ledger_gone"
 
 #define RE TRIAGE_READY
 #define RU TRIAGE_RUNNING
@@ -322,7 +326,7 @@ asked_would_end(const struct triage *t)
 int
 triage_lane_is_free(const struct triage *t, const char *name)
 {
-	return (on_lane(t, name, NULL) == NULL && asked_would_end(t));
+	return (t->room.reason == NULL && on_lane(t, name, NULL) == NULL && asked_would_end(t));
 }
 
 /* One whose turn it is already. */
@@ -349,7 +353,7 @@ wait_for(struct triage_line *line, const char *reason, const char *what)
 static int
 turn(const struct triage_line *line)
 {
-	return (strcmp(line->reason, "new") == 0 ? 2 : strcmp(line->reason, "retry") == 0);
+	return (strcmp(line->reason, "new") == 0 ? 2 : line->run != NULL && line->run->state == STATE_RUN_REFUSED);
 }
 
 /*
@@ -375,9 +379,31 @@ calibrates_first(const struct triage *t, const struct triage_line *line)
 	return (0);
 }
 
+/* Does the ledger's stop rule hold back what is new? */
+static int
+is_stopped(const struct triage *t)
+{
+	return ((t->rule == PLATEAU_STOP || t->rule == PLATEAU_PAUSE) && t->answer != 1);
+}
+
+/* What keeps it from being begun, if anything does. */
+static int
+is_barred(const struct triage *t, struct triage_line *line)
+{
+	struct room room = t->room;
+
+	if (room.reason == NULL && line->run != NULL)
+		room_look(t->c, line->request.name, &room);
+	if (room.reason == NULL)
+		return (0);
+	wait_for(line, room.reason, "");
+	snprintf(line->request.why, sizeof(line->request.why), "%s", room.why);
+	return (1);
+}
+
 /* What is not the request's own: halt, the stop rule, who has its lane. */
 static void
-hold_back(const struct triage *t, struct triage_line *line, enum plateau rule)
+hold_back(const struct triage *t, struct triage_line *line)
 {
 	const int is_new = turn(line) == 2;
 	const struct campaign_run *r;
@@ -385,8 +411,10 @@ hold_back(const struct triage *t, struct triage_line *line, enum plateau rule)
 
 	if (campaign_halted(t->c))
 		wait_for(line, "halt", "");
-	else if (is_new && t->has_ledger && (rule == PLATEAU_STOP || rule == PLATEAU_PAUSE))
-		wait_for(line, plateau_name(rule), "");
+	else if (is_barred(t, line))
+		;
+	else if (is_new && is_stopped(t))
+		wait_for(line, plateau_name(t->rule), "");
 	else if ((r = on_lane(t, line->request.lane, line->run)) != NULL)
 		wait_for(line, "lane", r->name);
 	else if ((first = ready_on(t, line->request.lane)) != NULL)
@@ -399,6 +427,19 @@ hold_back(const struct triage *t, struct triage_line *line, enum plateau rule)
 }
 
 /* --- what to type ------------------------------------------------------------ */
+
+/* How to go on in spite of the stop rule. 0, or -1 with errno, said. */
+static int
+put_answer(const struct triage *t, struct str *s)
+{
+	struct str path = STR_INIT;
+	int rc = campaign_place(t->c, CAMPAIGN_GO_ON, &path);
+
+	if (rc == 0)
+		rc = shell_command(s, "echo %s > %s", t->l.head, path.p);
+	str_free(&path);
+	return (rc);
+}
 
 /* 0, or -1 with errno, said. */
 static int
@@ -415,12 +456,12 @@ suggest(const struct triage *t, struct triage_line *line)
 	}
 	switch (line->state) {
 	case TRIAGE_READY:
-		rc = line->run == NULL ?
-		    shell_command(&line->next, "hg-triage -m %s %s && hg-run -l %s %s", line->request.name, t->c->path,
-			ledger.p, run.p) :
-		    shell_command(&line->next,
-			strcmp(line->reason, "retry") == 0 ? "hg-run -r -l %s %s" : "hg-run -i -l %s %s", ledger.p,
-			run.p);
+		rc = line->run == NULL ? shell_command(&line->next, "hg-triage -m %s %s && hg-run -l %s %s",
+					     line->request.name, t->c->path, ledger.p, run.p) :
+		    strncmp(line->reason, RETRY, sizeof(RETRY) - 1) == 0 ?
+					 shell_command(&line->next, "hg-run -a %s -l %s %s",
+					     line->reason + sizeof(RETRY) - 1, ledger.p, run.p) :
+					 shell_command(&line->next, "hg-run -l %s %s", ledger.p, run.p);
 		break;
 	case TRIAGE_DEAD:
 		rc = shell_command(&line->next, "hg-reap %s", t->c->path);
@@ -430,6 +471,10 @@ suggest(const struct triage *t, struct triage_line *line)
 		break;
 	case TRIAGE_RUNNING:
 		rc = shell_command(&line->next, "hg-watch %s", run.p);
+		break;
+	case TRIAGE_WAITING:
+		if (is_stopped(t) && strcmp(line->reason, plateau_name(t->rule)) == 0)
+			rc = put_answer(t, &line->next);
 		break;
 	default:
 		break;
@@ -481,9 +526,9 @@ judge(struct triage *t, struct triage_line *line)
 		}
 	} else
 		snprintf(q->lane, sizeof(q->lane), "%s", run->lane);
-	column = run != NULL && strcmp(run->request, q->sha256) != 0 ? TRIAGE_OTHER :
-	    q->reasons != 0                                          ? TRIAGE_REASONS :
-								       TRIAGE_SOUND;
+	column = run != NULL && *q->sha256 != '\0' && strcmp(run->request, q->sha256) != 0 ? TRIAGE_OTHER :
+	    q->reasons != 0                                                                ? TRIAGE_REASONS :
+											     TRIAGE_SOUND;
 	cell = triage_cell(row, column);
 	line->state = cell.state;
 	if (cell.reason != NULL)
@@ -494,12 +539,24 @@ judge(struct triage *t, struct triage_line *line)
 				snprintf(line->reason + strlen(line->reason),
 				    sizeof(line->reason) - strlen(line->reason), "%s%s",
 				    *line->reason == '\0' ? "" : ",", request_reason((enum reason)i));
+	/* Which attempt that was: who begins the next one late finds another there, and does nothing. */
+	if (line->state == TRIAGE_READY && row == TRIAGE_RUN_RETRY)
+		snprintf(line->reason, sizeof(line->reason), RETRY "%s.%lld", rundir_stages[run->stage].name,
+		    (long long)run->attempt);
 	if (line->state == TRIAGE_ESCALATED && *q->why == '\0')
 		snprintf(q->why, sizeof(q->why), "%s", mend(line->reason));
-	if (row == TRIAGE_RUN_JUDGED && line->state == TRIAGE_DONE)
-		snprintf(line->reason, sizeof(line->reason), "%s:%s",
+	if (line->state == TRIAGE_ESCALATED && *q->answer != '\0')
+		snprintf(q->why + strlen(q->why), sizeof(q->why) - strlen(q->why), "; %s", q->answer);
+	/* What can't be judged is no work of anybody's. */
+	if (line->state == TRIAGE_UNJUDGED && t->room.reason != NULL && strcmp(t->room.reason, LEDGER_GONE) == 0)
+		wait_for(line, LEDGER_GONE, "");
+	if (row == TRIAGE_RUN_JUDGED && line->state == TRIAGE_DONE) {
+		line->outcome = outcome_of(&t->l, run->row);
+		snprintf(line->reason, sizeof(line->reason), "%s:%s%s%s",
 		    verdict_class_name((enum verdict_class)run->row->klass),
-		    verdict_reason_name((enum verdict_reason)run->row->reason));
+		    verdict_reason_name((enum verdict_reason)run->row->reason),
+		    line->outcome == OUTCOME_NONE ? "" : ",", outcome_name(line->outcome));
+	}
 	return (0);
 }
 
@@ -635,9 +692,35 @@ waits_for(const struct triage *t, const char *reason)
 	return (0);
 }
 
+/* Why what waits does. 0, or -1 with errno. */
+static int
+tell_waiting(struct triage *t)
+{
+	const struct triage_line *line;
+
+	if (t->room.reason != NULL)
+		return (str_puts(&t->why, t->room.why));
+	if (is_stopped(t)) {
+		if (str_printf(&t->why, "the ledger says %s: hg-ledger stop tells why; ", plateau_name(t->rule)) ==
+			-1 ||
+		    (t->answer == -1 &&
+			str_puts(&t->why, "'" CAMPAIGN_GO_ON "' is about another row than its last; ") == -1) ||
+		    str_puts(&t->why, "to go on all the same, until its next row: ") == -1)
+			return (-1);
+		return (put_answer(t, &t->why));
+	}
+	for (line = t->list; line < t->list + t->count; line++)
+		if (line->state == TRIAGE_WAITING && *line->request.why != '\0')
+			return (str_puts(&t->why, line->request.why));
+	return (str_puts(&t->why,
+	    waits_for(t, "calibration") ? "a lane's noise is not known, and no pass of hg-campaign has calibrated it" :
+		t->c->within_ms != 0    ? "nothing that is left would end in time, as far as runs before tell" :
+					  "what is left waits for a lane"));
+}
+
 /* Does the ledger ask for a run that no request is for: of a confirmation that is open, or that could be? */
 static int
-asks(const struct triage *t, enum plateau rule)
+asks(const struct triage *t)
 {
 	const struct standings *b = &t->l.book;
 	const struct standings_group *g;
@@ -648,18 +731,21 @@ asks(const struct triage *t, enum plateau rule)
 	if (standings_open_plan(b, 0) != NULL)
 		return (1);
 	g = b->last_group == 0 ? NULL : standings_group(b, b->last_group);
-	return (g != NULL && g->incumbent != 0 && rule != PLATEAU_PAUSE && standings_left(b) != 0 &&
+	return (g != NULL && g->incumbent != 0 && t->rule != PLATEAU_PAUSE && standings_left(b) != 0 &&
 	    standings_lane(b, g->group, g->lane) != NULL && classify_waiting(b, g, VERDICT_PROMISING, &best) != 0);
 }
 
 /* The campaign in a word, and why nothing runs where nothing does. */
 static int
-sum_up(struct triage *t, enum plateau rule)
+sum_up(struct triage *t)
 {
-	const int asked = asks(t, rule);
+	const int asked = asks(t);
+	/* Where nothing can be written nobody closes out or judges. */
+	const size_t closing = t->counts[TRIAGE_DEAD] + t->counts[TRIAGE_UNJUDGED],
+		     barred = t->room.reason == NULL ? 0 : closing;
 	/* What waits, for its owner or a time, is no work that anybody should get on with. */
-	const size_t work = t->counts[TRIAGE_READY] + t->counts[TRIAGE_RUNNING] + t->counts[TRIAGE_DEAD] +
-	    t->counts[TRIAGE_UNJUDGED] + t->others + (size_t)asked;
+	const size_t work = t->counts[TRIAGE_READY] + t->counts[TRIAGE_RUNNING] + closing - barred + t->others +
+	    (size_t)asked;
 	const int64_t oldest = t->counts[TRIAGE_READY] != 0 ? t->now_ms - t->oldest_ready_ms : 0,
 		      since = t->stamp_ms > oldest ? t->stamp_ms : oldest;
 	int rc = 0;
@@ -671,24 +757,17 @@ sum_up(struct triage *t, enum plateau rule)
 		t->word = "wedged";
 		rc = str_printf(&t->why, "there is work, and nothing got on for %lld s",
 		    (long long)((t->now_ms - since) / 1000));
-	} else if (t->counts[TRIAGE_RUNNING] + t->counts[TRIAGE_DEAD] + t->others != 0)
+	} else if (t->counts[TRIAGE_RUNNING] + t->others != 0 || (barred == 0 && t->counts[TRIAGE_DEAD] != 0))
 		t->word = "running";
-	else if (t->counts[TRIAGE_READY] + t->counts[TRIAGE_UNJUDGED] != 0) {
+	else if (t->counts[TRIAGE_READY] + closing - barred != 0) {
 		t->word = "ready";
 		rc = str_puts(&t->why, "no pass of hg-campaign has begun what is ready");
-	} else if (asked && asked_would_end(t)) {
+	} else if (t->room.reason == NULL && asked && asked_would_end(t)) {
 		t->word = "ready";
 		rc = str_puts(&t->why, "no pass of hg-campaign has begun the confirmation's next run");
-	} else if (t->counts[TRIAGE_WAITING] != 0 || asked) {
+	} else if (t->counts[TRIAGE_WAITING] + barred != 0 || asked) {
 		t->word = "waiting";
-		rc = rule == PLATEAU_STOP || rule == PLATEAU_PAUSE ?
-		    str_printf(&t->why, "the ledger says %s: hg-ledger stop tells why", plateau_name(rule)) :
-		    str_puts(&t->why,
-			waits_for(t, "calibration") ?
-			    "a lane's noise is not known, and no pass of hg-campaign has calibrated it" :
-			    t->c->within_ms != 0 ?
-			    "nothing that is left would end in time, as far as runs before tell" :
-			    "what is left waits for a lane");
+		rc = tell_waiting(t);
 	} else if (t->counts[TRIAGE_ESCALATED] != 0) {
 		t->word = "escalated";
 		rc = str_puts(&t->why, "all that is left waits for its owner");
@@ -699,33 +778,107 @@ sum_up(struct triage *t, enum plateau rule)
 	return (rc);
 }
 
+/* What was judged is not judged again in another ledger unless its owner wants that. */
+static void
+miss_ledger(struct triage *t, const struct campaign_run *run)
+{
+	t->room.reason = LEDGER_GONE;
+	snprintf(t->room.why, sizeof(t->room.why),
+	    "run '%s' has its row in a ledger that was in '%.60s/" CAMPAIGN_LEDGER
+	    "' and is not there: put that back, or"
+	    " remove the " LEDGER_WITNESS " of what is to be judged anew",
+	    run->name, t->c->path);
+}
+
+static int
+amiss(struct triage *t, const char *text)
+{
+	return (json_array_append_new(t->answers, json_string(text)));
+}
+
+/* One file in admit/. */
+static void
+look_at_answer(struct triage *t, const struct dirent *e)
+{
+	char text[REQUEST_WHY];
+
+	if (e->d_name[0] == '.')
+		return;
+	if (!is_request(e))
+		snprintf(text, sizeof(text), "'" CAMPAIGN_ANSWERS "/%.200s' is no answer: NAME.json is", e->d_name);
+	else {
+		snprintf(text, sizeof(text), "%.*s", (int)strlen(e->d_name) - 5, e->d_name);
+		if (find_line(t, text) != NULL)
+			return;
+		snprintf(text, sizeof(text),
+		    "'" CAMPAIGN_ANSWERS "/%.200s' answers no request: there is no '" CAMPAIGN_REQUESTS "/%.200s'",
+		    e->d_name, e->d_name);
+	}
+	(void)amiss(t, text);
+}
+
+/* Answers of the owner's that answer nothing. 0, or -1 with errno, said. */
+static int
+look_at_answers(struct triage *t)
+{
+	const struct triage_line *line;
+	struct dirent **names = NULL;
+	struct str path = STR_INIT;
+	char text[REQUEST_WHY];
+	int n, i;
+
+	t->answers = json_array();
+	if (campaign_place(t->c, CAMPAIGN_ANSWERS, &path) == -1)
+		return (-1);
+	for (line = t->list; line < t->list + t->count; line++)
+		if (*line->request.answer != '\0')
+			(void)amiss(t, line->request.answer);
+	if ((n = scandir(path.p, &names, NULL, by_name)) == -1 && errno != ENOENT) {
+		snprintf(text, sizeof(text), "'" CAMPAIGN_ANSWERS "' can't be read: %s", say_why(errno));
+		(void)amiss(t, text);
+	}
+	for (i = 0; i < n; i++) {
+		look_at_answer(t, names[i]);
+		free(names[i]);
+	}
+	free(names);
+	str_free(&path);
+	return (0);
+}
+
 int
 triage_read(struct campaign *c, struct triage *t)
 {
-	enum plateau rule = PLATEAU_UNKNOWN;
 	struct str path = STR_INIT, rows = STR_INIT;
 	struct triage_line *line;
 	const struct campaign_run *r;
 	int k;
 
-	*t = (struct triage){ .c = c, .now_ms = clock_wall_ms() };
+	*t = (struct triage){ .c = c, .now_ms = clock_wall_ms(), .rule = PLATEAU_UNKNOWN };
+	room_look(c, NULL, &t->room);
 	if (campaign_place(c, CAMPAIGN_LEDGER, &path) == -1 || str_printf(&rows, "%s/" LEDGER_ROWS, path.p) == -1)
 		goto err0;
 	if (access(rows.p, F_OK) == 0) {
 		if (ledger_open(&t->l, path.p, LEDGER_READ) == -1)
 			goto err0;
 		t->has_ledger = 1;
-		rule = plateau_word(&t->l.book);
+		t->rule = plateau_word(&t->l.book);
+		t->answer = campaign_goes_on(c, t->l.head);
 	}
-	if (runs_read(c, t->has_ledger ? &t->l.book : NULL, &t->runs) == -1 || take_all(t) == -1)
+	if (runs_read(c, t->has_ledger ? &t->l : NULL, &t->runs) == -1)
 		goto err0;
-	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++)
+	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++) {
 		if (r->stamp_ms > t->stamp_ms)
 			t->stamp_ms = r->stamp_ms;
+		if (r->elsewhere && t->room.reason == NULL)
+			miss_ledger(t, r);
+	}
+	if (take_all(t) == -1 || look_at_answers(t) == -1)
+		goto err0;
 	for (k = 0; k < TURNS; k++)
 		for (line = t->list; line < t->list + t->count; line++)
 			if (line->state == TRIAGE_READY && !line->settled && turn(line) == k)
-				hold_back(t, line, rule);
+				hold_back(t, line);
 	t->others = others(t);
 	for (line = t->list; line < t->list + t->count; line++) {
 		if (suggest(t, line) == -1)
@@ -734,7 +887,7 @@ triage_read(struct campaign *c, struct triage *t)
 		if (line->state == TRIAGE_READY && line->age_ms > t->oldest_ready_ms)
 			t->oldest_ready_ms = line->age_ms;
 	}
-	if (sum_up(t, rule) == -1)
+	if (sum_up(t) == -1)
 		goto err0;
 	str_free(&path);
 	str_free(&rows);
@@ -760,6 +913,7 @@ triage_free(struct triage *t)
 	runs_free(&t->runs);
 	if (t->has_ledger)
 		ledger_close(&t->l);
+	json_decref(t->answers);
 	str_free(&t->why);
 	*t = (struct triage){ .c = NULL };
 	errno = error;
@@ -778,7 +932,8 @@ mint(const struct triage *t, const struct triage_line *line)
 	snprintf(name, sizeof(name), CAMPAIGN_RUNS "/%s", line->request.name);
 	if (campaign_place(t->c, name, &path) == -1)
 		return (code);
-	if (mkdirat(t->c->fd, CAMPAIGN_RUNS, 0777) == -1 && errno != EEXIST)
+	/* Whoever made it may have been killed before it lasted. */
+	if ((mkdirat(t->c->fd, CAMPAIGN_RUNS, 0777) == -1 && errno != EEXIST) || atomfile_sync_dir(t->c->fd) == -1)
 		say_errno("cannot make '%s/" CAMPAIGN_RUNS "'", t->c->path);
 	else if (mint_place(&place, path.p) == -1)
 		code = HG_EXIT_USAGE;

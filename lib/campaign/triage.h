@@ -1,7 +1,10 @@
 #ifndef HG_TRIAGE_H
 #define HG_TRIAGE_H
 
+#include "campaign/room.h"
 #include "campaign/runs.h"
+#include "judge/outcome.h"
+#include "judge/plateau.h"
 #include "ledger/ledger.h"
 
 /**
@@ -58,9 +61,10 @@ struct triage_line {
 	const struct campaign_run *run; /* or NULL */
 	enum triage_state state;
 	char reason[256];
-	int settled;     /* whether it is its turn is known */
-	struct str next; /* what to type, or p NULL */
-	int64_t age_ms;  /* how long it has been ready: since its request was written, or its run got on last */
+	enum outcome outcome; /* of what is done: what has become of its configuration */
+	int settled;          /* whether it is its turn is known */
+	struct str next;      /* what to type, or p NULL */
+	int64_t age_ms;       /* how long it has been ready: since its request was written, or its run got on last */
 };
 
 /* All of it as of one look. */
@@ -75,8 +79,12 @@ struct triage {
 	size_t others;                   /* runs that are at work for no request: calibrations, confirmations */
 	int64_t now_ms, oldest_ready_ms; /* 0: none is ready */
 	int64_t stamp_ms;                /* when a run got on last; 0: never */
-	const char *word; /* "halted", "wedged", "running", "ready", "waiting", "escalated", "drained" or "empty" */
-	struct str why;   /* why nothing is running, where nothing is though something could */
+	const char *word;  /* "halted", "wedged", "running", "ready", "waiting", "escalated", "drained" or "empty" */
+	struct room room;  /* what keeps all of it from being begun */
+	enum plateau rule; /* the ledger's stop rule */
+	int answer;        /* the owner's to that, as campaign_goes_on */
+	json_t *answers;   /* what is wrong with the owner's answers, a text each */
+	struct str why;    /* why nothing is running, where nothing is though something could */
 };
 
 /**
@@ -94,7 +102,7 @@ void triage_free(struct triage *t);
  */
 const struct standings_group *triage_uncalibrated(const struct triage *t, const char *lane, size_t *run);
 
-/* Has no run that lane, and could one of a usual length end in the time that is left? */
+/* Has no run that lane, and could one be begun, and one of a usual length end in the time that is left? */
 int triage_lane_is_free(const struct triage *t, const char *name);
 
 /**

@@ -13,11 +13,18 @@
 #include "base/say.h"
 #include "data/overlap.h"
 #include "data/shard.h"
+#include "data/sidecar.h"
 #include "data/tokenizer.h"
 #include "base/str.h"
 #include "data/vocab.h"
 
 #define CHUNK_IDS 65536
+
+/* What the public game puts into the names of byte counts, which a pattern for its shards matches, too. */
+#define COUNTS_NAME "_val_bytes_"
+
+/* Texts that were not transformed hardly have so large a share of private-use characters. */
+#define TRANSFORMED 200
 
 /* Where a walk over a part's ids stands. */
 struct walk {
@@ -27,7 +34,9 @@ struct walk {
 	uint64_t tokens, bytes; /* of the document under way */
 	uint32_t previous;
 	struct overlap *overlap;
-	uint16_t ids[4096]; /* of the document under way, not yet given to the overlap */
+	struct sidecar *counts;   /* or NULL: the vocabulary tells bytes */
+	struct sidecar_text text; /* of all tokens so far */
+	uint16_t ids[4096];       /* of the document under way, not yet given to the overlap */
 	size_t held;
 	/* Where the document under way begins; training documents that are in validation, and where the first does. */
 	const char *shard, *path, *same_path;
@@ -63,17 +72,17 @@ end_document(struct walk *w)
 	if (w->docs == NULL)
 		return (0);
 	return (dataset_docs_row(w->docs, w->part->documents - 1, w->tokens, w->bytes,
-	    vocab_is_bytes(w->vocab) ? w->bytes : DATASET_UNKNOWN));
+	    vocab_is_bytes(w->vocab) && w->counts == NULL ? w->bytes : DATASET_UNKNOWN));
 }
 
 static int
-take_id(struct walk *w, uint32_t id, uint64_t at)
+take_id(struct walk *w, uint32_t id, uint64_t at, struct inputerror *f)
 {
 	uint32_t bytes;
 
 	if (id == vocab_bos(w->vocab)) {
 		if (end_document(w) == -1)
-			return (-1);
+			return (inputerror_errno(f, "count", w->shard));
 		w->part->documents++;
 		w->tokens = w->bytes = 0;
 		w->path = w->shard;
@@ -85,12 +94,33 @@ take_id(struct walk *w, uint32_t id, uint64_t at)
 	}
 	w->ids[w->held++] = (uint16_t)id;
 	bytes = w->part->tokens == 0 ? 0 : vocab_target_bytes(w->vocab, w->previous, id);
+	if (w->docs != NULL)
+		sidecar_text_add(&w->text, w->vocab, id, bytes);
+	if (w->counts != NULL && sidecar_next(w->counts, w->vocab, id, &w->text, &bytes, f) == -1)
+		return (-1);
 	w->previous = id;
 	w->tokens++;
 	w->bytes += bytes;
 	w->part->tokens++;
 	w->part->bytes += bytes;
 	return (0);
+}
+
+/* What is recorded of a shard that is read elsewhere. */
+static int
+digest_shard(struct dataset_shard *shard, struct inputerror *f)
+{
+	struct shard s;
+	int rc = 0;
+
+	if (shard_open(&s, AT_FDCWD, shard->path, f) == -1)
+		return (-1);
+	shard->tokens = s.tokens;
+	shard->bytes = s.size_bytes;
+	if (sha256_fd(s.fd, shard->sha256, NULL) == -1)
+		rc = inputerror_errno(f, "read", shard->path);
+	shard_close(&s);
+	return (rc);
 }
 
 /* Every id of one shard. */
@@ -116,10 +146,8 @@ walk_shard(struct walk *w, struct dataset_shard *shard, struct inputerror *f)
 			goto err0;
 		}
 		for (i = 0; i < n; i++)
-			if (take_id(w, (uint32_t)ids[i], at + i) == -1) {
-				inputerror_errno(f, "count", shard->path);
+			if (take_id(w, (uint32_t)ids[i], at + i, f) == -1)
 				goto err0;
-			}
 		say_progress("reading %s: %" PRIu64 " tokens", w->part->name, w->part->tokens);
 	}
 	if (sha256_fd(s.fd, shard->sha256, NULL) == -1) {
@@ -137,6 +165,7 @@ static int
 walk_part(struct walk *w, char *const *paths, size_t count, struct inputerror *f)
 {
 	struct dataset_part *part = w->part;
+	int is_raw;
 
 	if ((part->shards = calloc(count, sizeof(part->shards[0]))) == NULL)
 		return (inputerror_errno(f, "adopt", part->name));
@@ -144,6 +173,12 @@ walk_part(struct walk *w, char *const *paths, size_t count, struct inputerror *f
 		/* Links are resolved now: later nobody follows one. */
 		if ((part->shards[part->count].path = file_given(paths[part->count])) == NULL)
 			return (inputerror_errno(f, "read", paths[part->count]));
+		if (strstr(strrchr(part->shards[part->count].path, '/'), COUNTS_NAME) != NULL) {
+			inputerror_set(f, REFUSAL_INPUT_INVALID, part->shards[part->count].path,
+			    "by its name it has byte counts and no tokens; it belongs behind a second '--'", "");
+			free(part->shards[part->count].path);
+			return (-1);
+		}
 		if (walk_shard(w, &part->shards[part->count], f) == -1) {
 			free(part->shards[part->count].path);
 			return (-1);
@@ -151,9 +186,45 @@ walk_part(struct walk *w, char *const *paths, size_t count, struct inputerror *f
 	}
 	if (end_document(w) == -1)
 		return (inputerror_errno(f, "adopt", part->name));
-	part->raw_bytes = vocab_is_bytes(w->vocab) ? part->bytes : DATASET_UNKNOWN;
-	part->lost_bytes = part->lost_documents = vocab_is_bytes(w->vocab) ? 0 : DATASET_UNKNOWN;
+	if (w->counts != NULL && sidecar_end(w->counts, &w->text, f) == -1)
+		return (-1);
+	/* Of a text that was transformed before, its tokens give nothing back as it was. */
+	is_raw = vocab_is_bytes(w->vocab) && w->counts == NULL;
+	part->raw_bytes = is_raw ? part->bytes : DATASET_UNKNOWN;
+	part->lost_bytes = part->lost_documents = is_raw ? 0 : DATASET_UNKNOWN;
 	return (0);
+}
+
+/* The files of byte counts; as many as there are tokens of validation. */
+static struct sidecar *
+open_counts(const struct adopt *a, struct dataset *d, struct inputerror *f)
+{
+	struct dataset_part *part = &d->val_counts;
+	uint64_t tokens = 0;
+	struct shard s;
+	size_t i;
+
+	for (i = 0; i < a->val_count; i++) {
+		if (shard_open(&s, AT_FDCWD, a->val[i], f) == -1)
+			return (NULL);
+		tokens += s.tokens;
+		shard_close(&s);
+	}
+	if ((part->shards = calloc(a->counts_count, sizeof(part->shards[0]))) == NULL) {
+		inputerror_errno(f, "adopt", part->name);
+		return (NULL);
+	}
+	for (; part->count < a->counts_count; part->count++) {
+		if ((part->shards[part->count].path = file_given(a->counts[part->count])) == NULL) {
+			inputerror_errno(f, "read", a->counts[part->count]);
+			return (NULL);
+		}
+		if (digest_shard(&part->shards[part->count], f) == -1) {
+			free(part->shards[part->count].path);
+			return (NULL);
+		}
+	}
+	return (sidecar_open(part, tokens, a->declared_bytes, f));
 }
 
 /* The vocabulary, and the model's bytes to copy. */
@@ -224,6 +295,24 @@ tell_documents(const struct walk *w, uint32_t bos)
 		    w->empty_last ? " and ends it" : "");
 }
 
+/* Whose bytes a score will be over. */
+static void
+tell_bytes(const struct dataset *d, const struct sidecar_text *text)
+{
+	const double share = 100.0 * (double)text->operators / (double)(text->bytes > 0 ? text->bytes : 1);
+
+	if (d->val_counts.count > 0)
+		say_note("val has %" PRIu64 " bytes by its byte counts, which %s; its tokens' text has %" PRIu64
+			 ", %" PRIu64 " of them in private-use characters",
+		    d->val.bytes, d->val_declared_bytes != DATASET_UNKNOWN ? "-b says" : "its text bears out",
+		    text->bytes, text->operators);
+	else if (text->operators > text->bytes / TRANSFORMED)
+		say_note("%.1f %% of the text of val are private-use characters, as where it was transformed before it "
+			 "became tokens: val_bpb would be over them, too; byte counts of the original go behind a "
+			 "second '--'",
+		    share);
+}
+
 static json_t *
 source_json(const struct dataset *d)
 {
@@ -236,10 +325,13 @@ source_json(const struct dataset *d)
 json_t *
 adopt_dataset(const struct adopt *a, int dirfd, struct inputerror *f)
 {
-	struct dataset d = { .train = { .name = "train" }, .val = { .name = "val" } };
+	struct dataset d = { .train = { .name = "train" },
+		.val = { .name = "val" },
+		.val_counts = { .name = "byte counts" } };
 	struct str docs = STR_INIT;
 	struct walk *train = calloc(1, sizeof(*train)), *val = calloc(1, sizeof(*val));
 	struct overlap *overlap = overlap_new();
+	struct sidecar *counts = NULL;
 	struct vocab *v = NULL;
 	json_t *out = NULL, *source;
 
@@ -252,6 +344,8 @@ adopt_dataset(const struct adopt *a, int dirfd, struct inputerror *f)
 		goto done;
 	*train = (struct walk){ .vocab = v, .part = &d.train, .overlap = overlap };
 	*val = (struct walk){ .vocab = v, .part = &d.val, .docs = &docs, .overlap = overlap };
+	if (a->counts_count > 0 && (val->counts = counts = open_counts(a, &d, f)) == NULL)
+		goto done;
 	if (str_puts(&docs, DATASET_DOCS_HEADER) == -1) {
 		inputerror_errno(f, "write", DATASET_DOCS_FILE);
 		goto done;
@@ -262,6 +356,10 @@ adopt_dataset(const struct adopt *a, int dirfd, struct inputerror *f)
 		goto done;
 	tell_documents(train, vocab_bos(v));
 	tell_documents(val, vocab_bos(v));
+	d.val_counts.tokens = d.val_counts.count > 0 ? d.val.tokens : 0;
+	d.val_piece_bytes = val->text.bytes;
+	d.val_declared_bytes = a->declared_bytes;
+	tell_bytes(&d, &val->text);
 	d.train_overlap = train->same;
 	dataset_take_vocab(&d, v);
 	if ((d.docs_path = strdup(DATASET_DOCS_FILE)) == NULL ||
@@ -279,6 +377,7 @@ done:
 	str_free(&docs);
 	vocab_free(v);
 	overlap_free(overlap);
+	sidecar_close(counts);
 	free(train);
 	free(val);
 	return (out);

@@ -61,9 +61,9 @@ hex_is_sound(const char *hex)
 	return (strlen(hex) == SHA256_HEX_SIZE - 1 && strspn(hex, "0123456789abcdef") == SHA256_HEX_SIZE - 1);
 }
 
-/* The digest of a part: of the lines "DIGEST TOKENS" of its shards. */
+/* The digest of a part: of the lines "DIGEST TOKENS" of its shards, and "DIGEST TOKENS bytes" of its byte counts. */
 static int
-part_digest(const struct dataset_part *part, char hex[SHA256_HEX_SIZE])
+part_digest(const struct dataset_part *part, const struct dataset_part *counts, char hex[SHA256_HEX_SIZE])
 {
 	struct str s = STR_INIT;
 	size_t i;
@@ -71,6 +71,8 @@ part_digest(const struct dataset_part *part, char hex[SHA256_HEX_SIZE])
 
 	for (i = 0; i < part->count && rc == 0; i++)
 		rc = str_printf(&s, "%s %" PRIu64 "\n", part->shards[i].sha256, part->shards[i].tokens);
+	for (i = 0; counts != NULL && i < counts->count && rc == 0; i++)
+		rc = str_printf(&s, "%s %" PRIu64 " bytes\n", counts->shards[i].sha256, counts->shards[i].tokens);
 	if (rc == 0)
 		rc = sha256_hex(s.p, s.n, hex);
 	str_free(&s);
@@ -84,7 +86,9 @@ digest_all(struct dataset *d)
 	struct str s = STR_INIT;
 	int rc;
 
-	if (part_digest(&d->train, d->train.sha256) == -1 || part_digest(&d->val, d->val.sha256) == -1)
+	if (part_digest(&d->train, NULL, d->train.sha256) == -1 ||
+	    part_digest(&d->val, &d->val_counts, d->val.sha256) == -1 ||
+	    part_digest(&d->val_counts, NULL, d->val_counts.sha256) == -1)
 		return (-1);
 	rc = str_printf(&s, "homegolf.dataset.v1\ntokenizer %s\ntrain %s\nval %s\nraw %s\n", d->tokenizer_sha256,
 	    d->train.sha256, d->val.sha256, *d->val_raw_sha256 == '\0' ? "-" : d->val_raw_sha256);
@@ -101,10 +105,10 @@ count_json(uint64_t n)
 }
 
 static json_t *
-part_json(const struct dataset_part *part)
+files_json(const struct dataset_part *part)
 {
 	const struct dataset_shard *s;
-	json_t *files, *v;
+	json_t *files;
 	size_t i;
 
 	if ((files = json_array()) == NULL)
@@ -118,7 +122,15 @@ part_json(const struct dataset_part *part)
 			return (NULL);
 		}
 	}
-	v = json_pack("{s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:s}", "files", files, "documents",
+	return (files);
+}
+
+static json_t *
+part_json(const struct dataset_part *part)
+{
+	json_t *v;
+
+	v = json_pack("{s:o, s:I, s:I, s:I, s:o, s:o, s:o, s:s}", "files", files_json(part), "documents",
 	    (json_int_t)part->documents, "tokens", (json_int_t)part->tokens, "bytes", (json_int_t)part->bytes,
 	    "raw_bytes", count_json(part->raw_bytes), "lost_bytes", count_json(part->lost_bytes), "lost_documents",
 	    count_json(part->lost_documents), "sha256", part->sha256);
@@ -128,6 +140,18 @@ part_json(const struct dataset_part *part)
 		v = NULL;
 	}
 	return (v);
+}
+
+/* What a sidecar adds to validation. */
+static int
+counts_json(const struct dataset *d, json_t *val)
+{
+	if (json_object_set_new(val, "byte_files", files_json(&d->val_counts)) == -1 ||
+	    json_object_set_new(val, "piece_bytes", count_json(d->val_piece_bytes)) == -1)
+		return (-1);
+	if (d->val_declared_bytes == DATASET_UNKNOWN)
+		return (0);
+	return (json_object_set_new(val, "declared_bytes", count_json(d->val_declared_bytes)));
 }
 
 void
@@ -171,6 +195,10 @@ dataset_json(struct dataset *d, json_t *source)
 			*d->val_raw_sha256 == '\0' ? NULL : d->val_raw_sha256, "kept_sha256",
 			*d->val_kept_sha256 == '\0' ? NULL : d->val_kept_sha256, "docs_file", d->docs_path,
 			"docs_sha256", d->docs_sha256));
+	if (val != NULL && d->val_counts.count > 0 && counts_json(d, val) == -1) {
+		json_decref(val);
+		val = NULL;
+	}
 	if ((train = part_json(&d->train)) != NULL)
 		json_object_set_new(train, "overlap_documents", json_integer((json_int_t)d->train_overlap));
 	v = json_pack("{s:s, s:O, s:{s:s, s:s?, s:s, s:I, s:I, s:s?, s:o}, s:o, s:o, s:s}", "schema",
@@ -207,22 +235,15 @@ get_count_or_unknown(const json_t *v, const char *path)
 	return (json_is_integer(jsonio_get(v, path)) ? get_count(v, path) : DATASET_UNKNOWN);
 }
 
-/* What no contract can say of a part, or NULL; "" with errno ENOMEM. */
+/* The shards of a part, and their tokens in *sum; what is wrong, as read_part. */
 static const char *
-read_part(const struct dataset *d, const json_t *v, struct dataset_part *part)
+read_files(const struct dataset *d, const json_t *files, struct dataset_part *part, uint64_t *sum)
 {
-	const json_t *files = jsonio_get(v, "files"), *file;
+	const json_t *file;
 	struct dataset_shard *s;
-	uint64_t sum = 0;
 	const char *name;
 
-	part->documents = get_count(v, "documents");
-	part->tokens = get_count(v, "tokens");
-	part->empty_documents = get_count(v, "empty_documents");
-	part->bytes = get_count(v, "bytes");
-	part->raw_bytes = get_count_or_unknown(v, "raw_bytes");
-	part->lost_bytes = get_count_or_unknown(v, "lost_bytes");
-	part->lost_documents = get_count_or_unknown(v, "lost_documents");
+	*sum = 0;
 	if ((part->shards = calloc(json_array_size(files), sizeof(*s))) == NULL)
 		return ("");
 	for (; part->count < json_array_size(files); part->count++) {
@@ -238,10 +259,50 @@ read_part(const struct dataset *d, const json_t *v, struct dataset_part *part)
 		get_hex(file, "sha256", s->sha256);
 		if ((s->path = path_in(d->dir, name)) == NULL)
 			return ("");
-		sum += s->tokens;
+		*sum += s->tokens;
 	}
+	return (NULL);
+}
+
+/* What no contract can say of a part, or NULL; "" with errno ENOMEM. */
+static const char *
+read_part(const struct dataset *d, const json_t *v, struct dataset_part *part)
+{
+	const char *wrong;
+	uint64_t sum;
+
+	part->documents = get_count(v, "documents");
+	part->tokens = get_count(v, "tokens");
+	part->empty_documents = get_count(v, "empty_documents");
+	part->bytes = get_count(v, "bytes");
+	part->raw_bytes = get_count_or_unknown(v, "raw_bytes");
+	part->lost_bytes = get_count_or_unknown(v, "lost_bytes");
+	part->lost_documents = get_count_or_unknown(v, "lost_documents");
+	if ((wrong = read_files(d, jsonio_get(v, "files"), part, &sum)) != NULL)
+		return (wrong);
 	if (sum != part->tokens || part->documents > part->tokens || part->empty_documents > part->documents)
 		return ("a part whose counts disagree");
+	return (NULL);
+}
+
+/* The byte counts beside validation, if there are any, as read_part. */
+static const char *
+read_counts(struct dataset *d, const json_t *val)
+{
+	const json_t *files = jsonio_get(val, "byte_files");
+	const char *wrong;
+
+	d->val_declared_bytes = get_count_or_unknown(val, "declared_bytes");
+	d->val_piece_bytes = get_count(val, "piece_bytes");
+	if (files == NULL)
+		return (NULL);
+	if ((wrong = read_files(d, files, &d->val_counts, &d->val_counts.tokens)) != NULL)
+		return (wrong);
+	if (d->val_counts.tokens != d->val.tokens)
+		return ("not a byte count for each token of validation");
+	d->val_counts.bytes = d->val.bytes;
+	if (d->val_declared_bytes != DATASET_UNKNOWN && d->val_declared_bytes != d->val.bytes)
+		return ("a declared_bytes that is not the sum of the byte counts");
 	return (NULL);
 }
 
@@ -254,7 +315,8 @@ read_members(struct dataset *d, const json_t *v)
 	const char *wrong;
 
 	if ((wrong = read_part(d, jsonio_get(v, "train"), &d->train)) != NULL ||
-	    (wrong = read_part(d, jsonio_get(v, "val"), &d->val)) != NULL)
+	    (wrong = read_part(d, jsonio_get(v, "val"), &d->val)) != NULL ||
+	    (wrong = read_counts(d, jsonio_get(v, "val"))) != NULL)
 		return (wrong);
 	if (strcmp(jsonio_text(v, "tokenizer.kind", ""), "bytes") != 0) {
 		if (!name_is_sound(model))
@@ -265,7 +327,7 @@ read_members(struct dataset *d, const json_t *v)
 	get_hex(v, "tokenizer.sha256", d->tokenizer_sha256);
 	get_hex(v, "val.raw_sha256", d->val_raw_sha256);
 	get_hex(v, "val.kept_sha256", d->val_kept_sha256);
-	if (d->tokenizer_path == NULL) {
+	if (d->tokenizer_path == NULL && d->val_counts.count == 0) {
 		/* Bytes lose nothing, also where an earlier version did not say so. */
 		memcpy(d->val_kept_sha256, d->val_raw_sha256, SHA256_HEX_SIZE);
 		d->train.lost_bytes = d->train.lost_documents = d->val.lost_bytes = d->val.lost_documents = 0;
@@ -309,6 +371,7 @@ dataset_open(const char *dir, struct inputerror *f)
 	}
 	d->train.name = "train";
 	d->val.name = "val";
+	d->val_counts.name = "byte counts";
 	if (jsonio_read(AT_FDCWD, path.p, JSONIO_MAX_BYTES, d->sha256, &v) == -1) {
 		if (errno == EBADMSG)
 			inputerror_set(f, REFUSAL_INPUT_INVALID, path.p, "not JSON", "");
@@ -350,6 +413,7 @@ dataset_clear(struct dataset *d)
 {
 	free_part(&d->train);
 	free_part(&d->val);
+	free_part(&d->val_counts);
 	free(d->dir);
 	free(d->docs_path);
 	free(d->tokenizer_path);
@@ -519,6 +583,8 @@ dataset_verify(const struct dataset *d, unsigned what, struct inputerror *f)
 		rc = verify_file(&g, d->docs_path, d->docs_sha256, DOCS_MAX_BYTES, REFUSAL_INPUT_MISSING, f);
 	if (rc == 0 && (what & DATASET_VAL) != 0)
 		rc = verify_part(&g, &d->val, f);
+	if (rc == 0 && (what & DATASET_VAL) != 0)
+		rc = verify_part(&g, &d->val_counts, f);
 	if (rc == 0 && (what & DATASET_TRAIN) != 0)
 		rc = verify_part(&g, &d->train, f);
 	digests_close(&g);

@@ -25,6 +25,9 @@ struct dataset {
 	char sha256[SHA256_HEX_SIZE];         /* of dataset.json's bytes */
 	char content_sha256[SHA256_HEX_SIZE]; /* tokenizer, train and val, wherever they lie */
 	struct dataset_part train, val;
+	struct dataset_part val_counts;        /* byte counts of each validation token (sidecar.h); no shards: none */
+	uint64_t val_piece_bytes;              /* with them: what the vocabulary's rule counts */
+	uint64_t val_declared_bytes;           /* and the sum that the owner gave, or DATASET_UNKNOWN */
 	uint64_t train_overlap;                /* training documents in validation too, as far as counted */
 	char val_raw_sha256[SHA256_HEX_SIZE];  /* of the raw validation text, or "" if unknown */
 	char val_kept_sha256[SHA256_HEX_SIZE]; /* of what the tokenizer gives back of it, or "" if unknown */

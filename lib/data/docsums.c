@@ -9,6 +9,7 @@
 #include "base/say.h"
 #include "base/sha256.h"
 #include "data/docsums.h"
+#include "data/shard.h"
 
 #define CHUNK 4096
 
@@ -19,6 +20,7 @@ struct row {
 
 struct docsums {
 	struct tokens *tokens;
+	struct tokens *counts; /* bytes of each token, where a sidecar tells them; or NULL */
 	struct vocab *vocab;
 	struct dataset_doc *docs;
 	struct row *rows;
@@ -47,7 +49,8 @@ docsums_open(const struct dataset *d, uint64_t documents, struct inputerror *f)
 	}
 	t->documents = documents != 0 ? documents : d->val.documents;
 	if ((t->docs = dataset_docs(d, f)) == NULL || (t->vocab = dataset_vocab(d, f)) == NULL ||
-	    (t->tokens = tokens_open(&d->val, d->vocab_size, f)) == NULL)
+	    (t->tokens = tokens_open(&d->val, d->vocab_size, f)) == NULL ||
+	    (d->val_counts.count > 0 && (t->counts = tokens_open(&d->val_counts, SHARD_MAX_VOCAB, f)) == NULL))
 		goto err0;
 	if ((t->rows = calloc(t->documents, sizeof(*t->rows))) == NULL) {
 		inputerror_errno(f, "read", d->dir);
@@ -69,6 +72,7 @@ docsums_close(struct docsums *t)
 	if (t == NULL)
 		return;
 	tokens_close(t->tokens);
+	tokens_close(t->counts);
 	vocab_free(t->vocab);
 	free(t->docs);
 	free(t->rows);
@@ -103,21 +107,24 @@ docsums_expected(const struct docsums *t, uint64_t targets)
 int
 docsums_add(struct docsums *t, uint64_t first, const float *nats, uint64_t n, struct inputerror *f)
 {
-	int32_t ids[CHUNK + 1];
+	int32_t ids[CHUNK + 1], counts[CHUNK];
 	uint64_t at, k, i;
 	struct row *row;
 
 	assert(first == t->next && first + n <= t->ids);
 	for (at = 0; at < n; at += k) {
 		k = n - at < CHUNK ? n - at : CHUNK;
-		if (tokens_read(t->tokens, first + at - 1, k + 1, ids, f) == -1)
+		if (tokens_read(t->tokens, first + at - 1, k + 1, ids, f) == -1 ||
+		    (t->counts != NULL && tokens_read(t->counts, first + at, k, counts, f) == -1))
 			return (-1);
 		for (i = 0; i < k; i++) {
 			while (t->next >= t->doc_end)
 				t->doc_end += t->docs[++t->doc].tokens;
 			row = &t->rows[t->doc];
 			row->tokens++;
-			row->bytes += vocab_target_bytes(t->vocab, (uint32_t)ids[i], (uint32_t)ids[i + 1]);
+			row->bytes += t->counts != NULL ?
+			    (uint32_t)counts[i] :
+			    vocab_target_bytes(t->vocab, (uint32_t)ids[i], (uint32_t)ids[i + 1]);
 			row->nats += (double)nats[at + i];
 			t->next++;
 		}

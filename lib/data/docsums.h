@@ -19,7 +19,7 @@
  * window) the raw bytes are taken in proportion to the bytes counted, rounded.
  */
 struct docsums_sum {
-	uint64_t tokens, bytes; /* targets, and the bytes that they count */
+	uint64_t tokens, bytes; /* targets, and the bytes that they count, or that a sidecar counts for them */
 	double nats;
 	uint64_t documents; /* with at least one target */
 	uint64_t raw_bytes; /* of the documents before the tokenizer; DATASET_UNKNOWN for adopted shards */

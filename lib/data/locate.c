@@ -107,7 +107,8 @@ locate_dataset(const char *recorded, const char *sha256, const char *rundir, str
 		inputerror_set(f, REFUSAL_INPUT_WRONG_DIGEST, d->dir, d->sha256, sha256);
 		goto err0;
 	}
-	if (find_shards(d, &d->train, f) == -1 || find_shards(d, &d->val, f) == -1)
+	if (find_shards(d, &d->train, f) == -1 || find_shards(d, &d->val, f) == -1 ||
+	    find_shards(d, &d->val_counts, f) == -1)
 		goto err0;
 done:
 	str_free(&dir);

@@ -68,20 +68,46 @@ axpy(double *y, double s, const double *x, size_t n)
 		y[i] += s * x[i];
 }
 
-/* out = w x, for w (rows, cols) */
+/* out = w x, for w (rows, cols).  Four rows at a time, whose sums need not wait for one another. */
 static void
 matvec(double *out, const double *w, const double *x, size_t rows, size_t cols)
 {
-	for (size_t r = 0; r < rows; r++)
+	size_t r = 0;
+
+	for (; r + 4 <= rows; r += 4) {
+		const double *w0 = w + r * cols, *w1 = w0 + cols, *w2 = w1 + cols, *w3 = w2 + cols;
+		double sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
+
+		for (size_t i = 0; i < cols; i++) {
+			sum0 += w0[i] * x[i];
+			sum1 += w1[i] * x[i];
+			sum2 += w2[i] * x[i];
+			sum3 += w3[i] * x[i];
+		}
+		out[r] = sum0;
+		out[r + 1] = sum1;
+		out[r + 2] = sum2;
+		out[r + 3] = sum3;
+	}
+	for (; r < rows; r++)
 		out[r] = dot(w + r * cols, x, cols);
 	progress_tick();
 }
 
-/* dx += w^T dout, the gradient of matvec with respect to x */
+/* dx += w^T dout, the gradient of matvec with respect to x.  Each sum takes its rows in order, four in one go. */
 static void
 matvec_dx(double *dx, const double *w, const double *dout, size_t rows, size_t cols)
 {
-	for (size_t r = 0; r < rows; r++)
+	size_t r = 0;
+
+	for (; r + 4 <= rows; r += 4) {
+		const double *w0 = w + r * cols, *w1 = w0 + cols, *w2 = w1 + cols, *w3 = w2 + cols;
+		const double s0 = dout[r], s1 = dout[r + 1], s2 = dout[r + 2], s3 = dout[r + 3];
+
+		for (size_t i = 0; i < cols; i++)
+			dx[i] = dx[i] + s0 * w0[i] + s1 * w1[i] + s2 * w2[i] + s3 * w3[i];
+	}
+	for (; r < rows; r++)
 		axpy(dx, dout[r], w + r * cols, cols);
 }
 
@@ -1050,12 +1076,15 @@ ref_sumsq(struct ops_ctx *ctx, const struct ops_buf *const *bufs, const size_t *
 	return (sum);
 }
 
-/* out = x x^T for x (m, n); the result is symmetric. */
+/* out = x x^T for x (m, n); the result is symmetric, to the bit. */
 static void
 gram(double *out, const double *x, size_t m, size_t n)
 {
-	for (size_t i = 0; i < m; i++)
-		matvec(out + i * m, x, x + i * n, m, n);
+	for (size_t i = 0; i < m; i++) {
+		matvec(out + i * m, x, x + i * n, i + 1, n);
+		for (size_t j = 0; j < i; j++)
+			out[j * m + i] = out[i * m + j];
+	}
 }
 
 /* Newton-Schulz: drive the singular values of x (m, n), m <= n, towards 1. Returns where the result stands. */
@@ -1082,8 +1111,7 @@ orthogonalise(struct ops_ctx *ctx, size_t m, size_t n, const struct ops_muon_law
 		for (size_t i = 0; i < m; i++) {
 			for (size_t j = 0; j < n; j++)
 				y[i * n + j] = abc[0] * x[i * n + j];
-			for (size_t k = 0; k < m; k++)
-				axpy(y + i * n, B[i * m + k], x + k * n, n);
+			matvec_dx(y + i * n, x, B + i * m, m, n);
 		}
 		x = y;
 		y = swap;

@@ -89,6 +89,31 @@ witness_agrees(const struct ledger *l, const char *path)
 	return (has == 1 ? 0 : -1);
 }
 
+int
+witness_of_another(int dir, const char *real, const struct ledger *l)
+{
+	char mine[SHA256_HEX_SIZE] = "", *text;
+	json_t *file, *w;
+	size_t i, n;
+	int another = 0;
+
+	if ((text = file_read(dir, LEDGER_WITNESS, CONTRACT_MAX_BYTES, &n)) == NULL)
+		return (0);
+	if (l != NULL)
+		(void)genesis(l, mine);
+	file = json_loadb(text, n, 0, NULL);
+	free(text);
+	json_array_foreach(json_object_get(file, "witnesses"), i, w) {
+		if (strcmp(jsonio_text(w, "ledger_sha256", ""), mine) == 0) {
+			another = 0;
+			break;
+		}
+		another |= strcmp(jsonio_text(w, "ledger", ""), real) == 0;
+	}
+	json_decref(file);
+	return (another);
+}
+
 /* Two ledgers may take one run at once: whoever changes its witness holds this. The descriptor, or -1 with errno. */
 static int
 lock_witness(int dir)

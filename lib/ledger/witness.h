@@ -28,6 +28,15 @@ int witness_agrees(const struct ledger *l, const char *path);
  */
 int witness_keep(const struct ledger *l, const char *path, const struct row *row, const char *digest);
 
+/**
+ * witness_of_another(dir, real, l):
+ * Does the run open as ${dir} remember a ledger at the place ${real}, and not
+ * the one that is open there (NULL: there is none)?  1 or 0; a run without a
+ * witness that can be read remembers none.
+ * Checked: t/hg-triage.bats.
+ */
+int witness_of_another(int dir, const char *real, const struct ledger *l);
+
 /* A run's uid in hexadecimal, and its end. */
 #define WITNESS_UID_SIZE 33
 

@@ -1,6 +1,6 @@
 # A ledger as a page: gathered (pagedata, curves), then drawn (chart, page) through markup.  A run that is watched:
 # gathered (watched, losses, target), then drawn (panel).
-report_SRC := markup words pagedata curves losses target watched chart imported cost tried trained now page panel
+report_SRC := markup words pagedata curves losses target watched chart imported cost tried trained now requests page panel
 
 # Its style is a file of its own.
 report_OBJ = $(B)/lib/report/embedded_css.o

@@ -9,6 +9,7 @@
 #include "report/cost.h"
 #include "report/imported.h"
 #include "report/page.h"
+#include "report/requests.h"
 #include "report/css.h"
 #include "report/trained.h"
 #include "report/tried.h"
@@ -1240,10 +1241,81 @@ put_trust(const struct page *p)
 	markup_put(p->m, "</section>\n");
 }
 
-void
-page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t made_ms, unsigned again_s)
+/* What the page is of and when it was made: a ledger's state by its head, a campaign's by a word. */
+static void
+put_header(const struct page *p, unsigned again_s)
 {
-	struct page p = { m, s, name, made_ms };
+	struct markup *m = p->m;
+
+	markup_put(m, "<header><p class=\"kicker\">Homegolf %s</p><h1>%s</h1><p class=\"meta\">",
+	    p->t == NULL ? "ledger" : "campaign", p->name);
+	if (p->t != NULL)
+		markup_put(m, "It is <b id=\"word\">%s</b>. ", p->t->word);
+	if (p->s != NULL) {
+		markup_count(m, (long long)p->s->run_count);
+		markup_put(m, " run%s in ", p->s->run_count == 1 ? "" : "s");
+		markup_count(m, (long long)p->s->verify.rows);
+		markup_put(m, " row%s, verified to head <code>%-.12s</code>; last row ",
+		    p->s->verify.rows == 1 ? "" : "s", p->s->verify.head);
+		words_when(m, p->s->last_ms);
+	} else
+		markup_put(m, "There is no ledger yet");
+	markup_put(m, ", page made ");
+	words_when(m, p->made_ms);
+	if (again_s > 0)
+		markup_put(m, "; loaded again every %u seconds", again_s);
+	markup_put(m, "</p></header>\n");
+}
+
+static void
+put_banner(const struct page *p)
+{
+	if (p->s->replay.first == 0)
+		return;
+	markup_put(p->m,
+	    "<p class=\"banner\" role=\"note\"><b>Do not believe this ledger.</b> Its chain is"
+	    " unbroken, but what row %llu says does not follow from the rows before it: <code>",
+	    (unsigned long long)p->s->replay.first);
+	markup_command(p->m, "hg-ledger replay %s", p->s->l.path);
+	markup_put(p->m, "</code></p>\n");
+}
+
+static void
+put_ledger(const struct page *p)
+{
+	const struct pagedata *s = p->s;
+
+	markup_put(p->m, "<div class=\"answers\">\n");
+	answer_best(p);
+	answer_real(p);
+	answer_next(p);
+	markup_put(p->m, "</div>\n");
+	now_line(p);
+	cost_line(p);
+	put_groups(p);
+	/* A ledger that only took in other people's results has nothing of its own to show. */
+	if (s->run_count > 0 || s->imports == 0) {
+		put_history(p);
+		tried_write(p);
+		put_confirmations(p);
+		markup_put(p->m, "<div class=\"two\">\n");
+		put_stop(p);
+		put_promotion(p);
+		markup_put(p->m, "</div>\n");
+		trained_write(p);
+		put_said(p);
+		put_runs(p);
+	}
+	if (s->imports > 0)
+		imported_write(p->m, &s->others, s->l.path, PANELS + 1);
+	put_trust(p);
+}
+
+void
+page_write(struct markup *m, const struct pagedata *s, const struct triage *t, const char *name, int64_t made_ms,
+    unsigned again_s)
+{
+	struct page p = { m, s, t, name, made_ms };
 
 	markup_put(m,
 	    PAGE_BEGIN
@@ -1255,58 +1327,26 @@ page_write(struct markup *m, const struct pagedata *s, const char *name, int64_t
 	if (again_s > 0)
 		markup_put(m, "<meta http-equiv=\"refresh\" content=\"%u\">\n", again_s);
 	markup_put(m, "<title>%s: ", name);
-	if (s->main != NULL)
+	if (t != NULL)
+		markup_put(m, "%zu of %zu requests done, ", t->counts[TRIAGE_DONE], t->count);
+	if (s != NULL && s->main != NULL)
 		markup_put(m, "%.5f %s, ", s->main->score, policy_metric_name(s->tracks.metric));
-	markup_put(m, "%zu runs</title>\n<style>\n", s->run_count);
+	markup_put(m, "%zu runs</title>\n<style>\n", s == NULL ? (size_t)0 : s->run_count);
 	/* Ours, and no data: the one text that goes in as it is. */
 	if (!m->failed && str_puts(&m->out, embedded_css) == -1)
 		m->failed = ENOMEM;
 	markup_put(m, "</style>\n</head>\n<body>\n");
 	chart_shapes(m);
-	markup_put(m, "<header><p class=\"kicker\">Homegolf ledger</p><h1>%s</h1><p class=\"meta\">", name);
-	markup_count(m, (long long)s->run_count);
-	markup_put(m, " run%s in ", s->run_count == 1 ? "" : "s");
-	markup_count(m, (long long)s->verify.rows);
-	markup_put(m, " row%s, verified to head <code>%-.12s</code>; last row ", s->verify.rows == 1 ? "" : "s",
-	    s->verify.head);
-	words_when(m, s->last_ms);
-	markup_put(m, ", page made ");
-	words_when(m, made_ms);
-	if (again_s > 0)
-		markup_put(m, "; loaded again every %u seconds", again_s);
-	markup_put(m, "</p></header>\n<main>\n");
-	if (s->replay.first != 0) {
-		markup_put(m,
-		    "<p class=\"banner\" role=\"note\"><b>Do not believe this ledger.</b> Its chain is"
-		    " unbroken, but what row %llu says does not follow from the rows before it: <code>",
-		    (unsigned long long)s->replay.first);
-		markup_command(m, "hg-ledger replay %s", s->l.path);
-		markup_put(m, "</code></p>\n");
+	put_header(&p, again_s);
+	markup_put(m, "<main>\n");
+	if (s != NULL)
+		put_banner(&p);
+	if (t != NULL) {
+		requests_answers(&p);
+		requests_write(&p);
 	}
-	markup_put(m, "<div class=\"answers\">\n");
-	answer_best(&p);
-	answer_real(&p);
-	answer_next(&p);
-	markup_put(m, "</div>\n");
-	now_line(&p);
-	cost_line(&p);
-	put_groups(&p);
-	/* A ledger that only took in other people's results has nothing of its own to show. */
-	if (s->run_count > 0 || s->imports == 0) {
-		put_history(&p);
-		tried_write(&p);
-		put_confirmations(&p);
-		markup_put(m, "<div class=\"two\">\n");
-		put_stop(&p);
-		put_promotion(&p);
-		markup_put(m, "</div>\n");
-		trained_write(&p);
-		put_said(&p);
-		put_runs(&p);
-	}
-	if (s->imports > 0)
-		imported_write(m, &s->others, s->l.path, PANELS + 1);
-	put_trust(&p);
+	if (s != NULL)
+		put_ledger(&p);
 	markup_put(m,
 	    "</main>\n<footer>One file without script or network: it can be kept, mailed and printed. The"
 	    " ledger says more: <code>hg-ledger show</code>.</footer>\n</body>\n</html>\n");

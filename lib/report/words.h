@@ -1,6 +1,7 @@
 #ifndef HG_WORDS_H
 #define HG_WORDS_H
 
+#include "campaign/triage.h"
 #include "report/markup.h"
 #include "report/pagedata.h"
 
@@ -15,7 +16,8 @@ enum { WORDS_GROUPS = 24, WORDS_RUNS = 1000, WORDS_CONFIRMATIONS = 40, WORDS_TEX
 
 struct page {
 	struct markup *m;
-	const struct pagedata *s;
+	const struct pagedata *s; /* NULL: there is no ledger yet */
+	const struct triage *t;   /* the campaign whose ledger it is, or NULL */
 	const char *name;
 	int64_t made_ms;
 };

@@ -11,7 +11,7 @@
 
 /* With the lock in hand. */
 static int
-retire(struct rundir *r, enum stage s, int fd, int *attempt)
+retire(struct rundir *r, enum stage s, int fd, int only, int *attempt)
 {
 	const struct rundir_stage *st = &rundir_stages[s];
 	json_t *refusal;
@@ -23,6 +23,8 @@ retire(struct rundir *r, enum stage s, int fd, int *attempt)
 		return (-1);
 	*attempt = (int)jsonio_i64(refusal, "attempt", 1);
 	json_decref(refusal);
+	if (only != 0 && *attempt != only)
+		return (2);
 	/* Its number becomes a folder's, and the next attempt's follows from that. */
 	if ((fits = rundir_refusal_fits(r, s, *attempt)) == -1) {
 		say_errno("cannot look into '%s/%s'", r->path, RUNDIR_ATTEMPTS);
@@ -45,7 +47,7 @@ retire(struct rundir *r, enum stage s, int fd, int *attempt)
 }
 
 int
-retry_stage(struct rundir *r, enum stage s, int *attempt)
+retry_stage(struct rundir *r, enum stage s, int only, int *attempt)
 {
 	int fd, rc, error;
 
@@ -56,7 +58,7 @@ retry_stage(struct rundir *r, enum stage s, int *attempt)
 			say_error("%s of '%s' is held by another process", rundir_stages[s].name, r->path);
 		return (-1);
 	}
-	rc = retire(r, s, fd, attempt);
+	rc = retire(r, s, fd, only, attempt);
 	error = errno;
 	close(fd);
 	errno = error;

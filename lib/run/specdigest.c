@@ -10,10 +10,11 @@
 #include "run/specdigest.h"
 #include "base/str.h"
 
-/* The digest of a list of shards: of the lines "DIGEST TOKENS", as dataset.json itself has it. */
+/* The digest of a part, as dataset.json itself has it: of a line for each shard, and for each file of byte counts. */
 static json_t *
-shards_digest(const json_t *files)
+shards_digest(const json_t *part)
 {
+	const json_t *files = json_object_get(part, "files"), *counts = json_object_get(part, "byte_files");
 	char hex[SHA256_HEX_SIZE];
 	struct str s = STR_INIT;
 	size_t i;
@@ -23,6 +24,12 @@ shards_digest(const json_t *files)
 		const json_t *f = json_array_get(files, i);
 
 		rc = str_printf(&s, "%s %lld\n", jsonio_text(f, "sha256", ""), (long long)jsonio_i64(f, "tokens", 0));
+	}
+	for (i = 0; i < json_array_size(counts) && rc == 0; i++) {
+		const json_t *f = json_array_get(counts, i);
+
+		rc = str_printf(&s, "%s %lld bytes\n", jsonio_text(f, "sha256", ""),
+		    (long long)jsonio_i64(f, "tokens", 0));
 	}
 	if (rc == 0)
 		rc = sha256_hex(s.p, s.n, hex);
@@ -97,8 +104,8 @@ specdigest_data(const char *path, json_t **out, char data_sha256[SHA256_HEX_SIZE
 		goto err1;
 	if (jsonio_put(data, "dir", json_string(path)) == -1 ||
 	    jsonio_put(data, "dataset_sha256", json_string(text_sha256)) == -1 ||
-	    jsonio_put(data, "train_sha256", shards_digest(jsonio_get(dataset, "train.files"))) == -1 ||
-	    jsonio_put(data, "val_sha256", shards_digest(jsonio_get(dataset, "val.files"))) == -1 ||
+	    jsonio_put(data, "train_sha256", shards_digest(jsonio_get(dataset, "train"))) == -1 ||
+	    jsonio_put(data, "val_sha256", shards_digest(jsonio_get(dataset, "val"))) == -1 ||
 	    json_object_set(data, "tokenizer_sha256", jsonio_get(dataset, "tokenizer.sha256")) == -1 ||
 	    json_object_set(data, "vocab_size", jsonio_get(dataset, "tokenizer.vocab_size")) == -1 ||
 	    data_digest(dataset, data, data_sha256) == -1)

@@ -225,6 +225,7 @@ put_data(struct trace *t)
 	rc = rc == 0 ? put(t->l, "data", LINEAGE_OK, path.p, sha256, "%u tokens in the vocabulary", d->vocab_size) : rc;
 	rc = rc == 0 ? put_shards(t, "train_shards", &d->train) : rc;
 	rc = rc == 0 ? put_shards(t, "val_shards", &d->val) : rc;
+	rc = rc == 0 && d->val_counts.count > 0 ? put_shards(t, "val_bytes", &d->val_counts) : rc;
 	if (rc == 0)
 		rc = put_file(t, AT_FDCWD, "val_docs", d->docs_path, d->docs_path, -1, d->docs_sha256);
 	if (rc == 0 && strcmp(d->tokenizer_sha256, tokenizer) != 0)

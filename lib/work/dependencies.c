@@ -62,7 +62,8 @@ bind_data(struct stage_work *w, const struct dataset *d, unsigned parts)
 	    inputs_bind(w, AT_FDCWD, d->tokenizer_path, d->tokenizer_sha256) == -1)
 		return (-1);
 	if ((parts & DATASET_VAL) != 0 &&
-	    (inputs_bind(w, AT_FDCWD, d->docs_path, d->docs_sha256) == -1 || bind_part(w, &d->val) == -1))
+	    (inputs_bind(w, AT_FDCWD, d->docs_path, d->docs_sha256) == -1 || bind_part(w, &d->val) == -1 ||
+		bind_part(w, &d->val_counts) == -1))
 		return (-1);
 	return ((parts & DATASET_TRAIN) != 0 ? bind_part(w, &d->train) : 0);
 }

@@ -17,8 +17,9 @@ static const struct {
 double
 losslaw_expect(const struct losslaw_run *r)
 {
-	return (LOSSLAW_E + LOSSLAW_A / pow(r->params, LOSSLAW_PARAMS_POWER) +
-	    LOSSLAW_B / pow(r->bytes, LOSSLAW_BYTES_POWER) + LOSSLAW_C / pow(r->steps, LOSSLAW_STEPS_POWER));
+	return (LOSSLAW_E + LOSSLAW_A / pow(r->body, LOSSLAW_BODY_POWER) +
+	    LOSSLAW_B / pow(r->bytes, LOSSLAW_BYTES_POWER) + LOSSLAW_C / pow(r->steps, LOSSLAW_STEPS_POWER) +
+	    LOSSLAW_D / r->seq_len + LOSSLAW_F / sqrt(r->vocab_size));
 }
 
 double

@@ -6,15 +6,19 @@
 /**
  * What a run of the planner's recipe may be expected to score, from a small law
  * fitted to runs of this project:
- *   val_bpb = text * (E + A / params^a + B / bytes^b + C / steps^c)
+ *   val_bpb = text * (E + A / body^a + B / bytes^b + C / steps^c + D / seq_len +
+ *                    F / sqrt(vocab_size))
  * Its constants stand in losslaw.def, made from the runs in examples/campaigns/law by t/tools/fitlaw.py.
- * Source: the form is that of the published scaling laws (Kaplan 2020, Hoffmann 2022), with a term for the steps.
+ * Source: the form is that of the published scaling laws (Kaplan 2020, Hoffmann 2022), with terms for the steps and
+ *         for the context.
  * Checked: t/unit/losslaw.c.
  */
 struct losslaw_run {
-	double params; /* all of the model's */
-	double bytes;  /* of text that its steps read, documents read twice counted twice */
+	double body;  /* parameters but for embedding and head */
+	double bytes; /* of text that its steps read; what is read twice counts twice */
 	double steps;
+	double seq_len; /* of training and scoring */
+	double vocab_size;
 };
 
 /* Bits per byte on a text as hard as that of the law's runs. */

@@ -11,6 +11,7 @@
 #include "gpt/trainer.h"
 #include "gpt/trainer_open.h"
 #include "work/pacing.h"
+#include "work/provenance.h"
 
 #define MAX_STEPS 10000
 #define MIN_STEPS 3
@@ -37,7 +38,8 @@ by_size(const void *a, const void *b)
 
 /* The steps themselves, ${least} at least. 0, or -1, said. */
 static int
-measure(struct trainer *t, int64_t ms, size_t least, double step_ms[MAX_STEPS], double loss[MAX_STEPS], struct pacing *p)
+measure(struct trainer *t, int64_t ms, size_t least, double step_ms[MAX_STEPS], double loss[MAX_STEPS],
+    struct pacing *p)
 {
 	struct trainer_result result;
 	int64_t end, start;
@@ -73,17 +75,17 @@ summarize(double *step_ms, const double *loss, struct pacing *p)
 }
 
 int
-pacing_measure(const struct trainspec *r, const struct dataset *data, int64_t ms, size_t steps,
-    struct pacing *p)
+pacing_measure(const struct trainspec *r, const struct dataset *data, int64_t ms, size_t steps, struct pacing *p)
 {
 	double *figures = malloc(2 * MAX_STEPS * sizeof(*figures));
 	struct inputerror f = { .kind = REFUSAL_NONE };
 	struct loader *loader = NULL;
 	struct trainer *t = NULL;
 	struct model *m = NULL;
+	int64_t since, cpu;
 	int code = HG_EXIT_SYSTEM;
 
-	*p = (struct pacing) { 0 };
+	*p = (struct pacing){ 0 };
 	if (figures == NULL) {
 		say_errno("cannot measure");
 		goto done;
@@ -95,9 +97,13 @@ pacing_measure(const struct trainspec *r, const struct dataset *data, int64_t ms
 		code = inputerror_exit(f.kind);
 		goto done;
 	}
-	if (trainer_open_spec(r, p->micro_batch, take_span, loader, &m, &t) == -1 ||
-	    measure(t, ms, steps > MIN_STEPS ? steps : MIN_STEPS, figures, figures + MAX_STEPS, p) == -1)
+	if (trainer_open_spec(r, p->micro_batch, take_span, loader, &m, &t) == -1)
 		goto done;
+	since = clock_mono_ms();
+	cpu = proc_cpu_ms(0);
+	if (measure(t, ms, steps > MIN_STEPS ? steps : MIN_STEPS, figures, figures + MAX_STEPS, p) == -1)
+		goto done;
+	p->starved = provenance_starved(m, r->threads, proc_cpu_ms(0) - cpu, (double)(clock_mono_ms() - since));
 	summarize(figures, figures + MAX_STEPS, p);
 	code = HG_EXIT_DONE;
 done:

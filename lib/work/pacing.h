@@ -15,6 +15,7 @@ struct pacing {
 	double median_ms, p90_ms; /* of a step; nine in ten take no longer than the latter */
 	size_t steps;             /* measured */
 	size_t micro_batch;       /* tokens of a pass */
+	int starved;              /* other work took processors meanwhile */
 	double first_loss, loss;  /* nats a token: of the first step, and the mean over the last eighth */
 };
 

@@ -36,13 +36,17 @@ static const char *const recipe[] = {
 };
 
 /* The shape that every data directory is measured with first: how fast this machine is, and how hard the text. */
-static const struct planner_shape probe = { .layers = 2, .dim = 64, .heads = 1, .kv_heads = 1, .batch_tokens = 1024,
+static const struct planner_shape probe = { .layers = 2,
+	.dim = 64,
+	.heads = 1,
+	.kv_heads = 1,
+	.batch_tokens = 1024,
 	.seq_len = 128 };
 
 #define HEAD_DIM 64
-#define MEASURE_MS 4000  /* of a shape, at most */
-#define PROBE_STEPS 128  /* of the probe; losslaw_text's constants are for so many */
-#define CAP_SHARE 0.97   /* of the budget, for steps; the rest is for those that a busy moment makes slower */
+#define MEASURE_MS 4000 /* of a shape, at most */
+#define PROBE_STEPS 128 /* of the probe; losslaw_text's constants are for so many */
+#define CAP_SHARE 0.97  /* of the budget, for steps; the rest is for those that a busy moment makes slower */
 #define MIN_ITERATIONS 50
 
 struct search {
@@ -52,8 +56,8 @@ struct search {
 	double probe_bpb[PLANNER_DATA], text[PLANNER_DATA];
 	int64_t end_ms;
 	uint64_t cap_bytes;
-	json_t *bare; /* a request of nothing but the machine's settings, for the probe */
-	struct config model; /* with all that the owner fixed; the shape's keys are put over it */
+	json_t *bare;               /* a request of nothing but the machine's settings, for the probe */
+	struct config model;        /* with all that the owner fixed; the shape's keys are put over it */
 	struct planner_choice best; /* of one look over the grid */
 };
 
@@ -89,8 +93,7 @@ given_or(const json_t *request, const char *key, size_t other)
 
 /* --- a shape's spec ------------------------------------------------------------ */
 
-static int
-offer(json_t *request, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int offer(json_t *request, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static int
 offer(json_t *request, const char *format, ...)
@@ -133,7 +136,7 @@ build(const struct search *x, const struct planner_choice *c, const json_t *aske
 		code = mint_exit(errno);
 		goto done;
 	}
-	if ((code = speccheck(*spec, r)) == HG_EXIT_DONE && r->threads == 0)
+	if ((code = speccheck(*spec, r, NULL)) == HG_EXIT_DONE && r->threads == 0)
 		r->threads = proc_cpus();
 done:
 	json_decref(request);
@@ -212,9 +215,11 @@ expect(const struct search *x, struct planner_choice *c)
 	n = params_sizes(&model);
 	c->params = n.n - n.of_group[PARAMS_FROZEN];
 	c->iterations = given_or(x->p->request, "train.iterations", fit < 1 ? 1 : (size_t)fit);
-	c->run = (struct losslaw_run) { .params = (double)c->params,
+	c->run = (struct losslaw_run){ .body = (double)(c->params - n.of_group[PARAMS_EMBED] - n.of_group[PARAMS_HEAD]),
 		.bytes = (double)c->iterations * (double)c->shape.batch_tokens * x->bytes_per_token[d],
-		.steps = (double)c->iterations };
+		.steps = (double)c->iterations,
+		.seq_len = (double)c->shape.seq_len,
+		.vocab_size = (double)model.vocab_size };
 	c->val_bpb = x->text[d] * losslaw_expect(&c->run);
 }
 
@@ -254,7 +259,7 @@ look(struct search *x)
 	values_of(q, "train.batch_tokens", TRIED(batches_tried), &batches);
 	values_of(q, "train.seq_len", TRIED(seqs_tried), &seqs);
 #undef TRIED
-	x->best = (struct planner_choice) { 0 };
+	x->best = (struct planner_choice){ 0 };
 	memset(&s, 0, sizeof(s));
 	for (s.data = 0; s.data < x->p->data_count; s.data++)
 		for (size_t l = 0; l < layers.n; l++)
@@ -263,7 +268,8 @@ look(struct search *x)
 					for (size_t t = 0; t < seqs.n; t++) {
 						s.layers = layers.v[l];
 						s.dim = dims.v[d];
-						s.heads = given_or(q, "model.num_heads", (s.dim + HEAD_DIM - 1) / HEAD_DIM);
+						s.heads = given_or(q, "model.num_heads",
+						    (s.dim + HEAD_DIM - 1) / HEAD_DIM);
 						s.kv_heads = given_or(q, "model.num_kv_heads",
 						    s.heads % 2 == 0 ? s.heads / 2 : 1);
 						s.batch_tokens = batches.v[b];
@@ -290,6 +296,7 @@ measure(struct search *x, struct planner_choice *c, const json_t *asked, int64_t
 	c->measured = 1;
 	c->step_ms = (c->pace.median_ms + c->pace.p90_ms) / 2;
 	c->micro_batch = c->pace.micro_batch;
+	x->p->starved |= c->pace.starved;
 	return (HG_EXIT_DONE);
 }
 
@@ -443,7 +450,8 @@ conclude(struct search *x)
 				p->choice = *c;
 		}
 		if (p->choice.iterations == 0) {
-			say_error("no shape makes %d steps in %.0f s here; give it more time, or a smaller shape with -s",
+			say_error(
+			    "no shape makes %d steps in %.0f s here; give it more time, or a smaller shape with -s",
 			    MIN_ITERATIONS, (double)p->budget_ms / 1e3);
 			return (HG_EXIT_NO);
 		}

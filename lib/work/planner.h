@@ -52,6 +52,7 @@ struct planner {
 	const char *arith;       /* the faster of fp32 and bf16, unless given */
 	double probe_bpb;        /* of the probe's last steps on that data */
 	double text;             /* how hard it is by that, 1: as the text of the law's runs */
+	int starved;             /* other work took processors meanwhile: the plan is for a machine as busy */
 	int settled;             /* 0: time ran out before the best shape by reckoning was measured */
 	json_t *spec;            /* of the choice, built; the caller decrefs */
 	struct trainspec recipe; /* of that spec, whose strings point into it */

@@ -378,6 +378,10 @@ claim_boundary(const json_t *spec, const struct dataset *d, int by_program)
 		    d->val.lost_bytes, d->val.raw_bytes, d->val.lost_documents, d->val.documents);
 	if (rc == 0 && d->train_overlap > 0)
 		rc = str_printf(&s, ". %" PRIu64 " training documents are in validation too", d->train_overlap);
+	if (rc == 0 && d->val_counts.count > 0)
+		rc = str_puts(&s,
+		    ". How many bytes of the original text a token stands for is the word of the byte counts "
+		    "that came with the shards");
 	if (rc == 0)
 		rc = str_puts(&s, ". Not with published FineWeb figures unless val_raw_sha256 is theirs.");
 	if (rc == 0 && strcmp(init, "none") != 0)

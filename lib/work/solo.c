@@ -3,7 +3,7 @@
  * contracts and receipts.  It is built from the counted files alone:
  *   cc -std=c11 -ffp-contract=off -D_XOPEN_SOURCE=700 -DHG_PORTABLE -Ilib $(find lib -name "*.c") -ljansson -lz \
  *       -lcrypto -lm
- *   solo SPEC.json MODEL|bytes TRAIN_SHARD... -- VAL_SHARD...
+ *   solo SPEC.json MODEL|bytes TRAIN_SHARD... -- VAL_SHARD... [-- BYTE_COUNTS...]
  * leaves checkpoint.safetensors and artifact.hgz, and prints their digests and the score of the latter.
  * Checked: t/counted.bats compares all of it with what hg-train, hg-export and hg-score say.
  */
@@ -206,10 +206,27 @@ read_part(const struct dataset_part *part, const struct vocab *v, uint64_t docum
 	return (0);
 }
 
+/* The bytes of the ids of a stream, where a sidecar counts them; NULL where the vocabulary does. */
+static int
+read_counts(const struct dataset_part *part, const struct stream *text, int32_t **counts)
+{
+	struct tokens *t;
+
+	*counts = NULL;
+	if (part->count == 0)
+		return (0);
+	if ((t = tokens_open(part, SHARD_MAX_VOCAB, NULL)) == NULL ||
+	    (*counts = malloc(text->n * sizeof(**counts))) == NULL || tokens_count(t) < text->n ||
+	    tokens_read(t, 0, text->n, *counts, NULL) == -1)
+		return (-1);
+	tokens_close(t);
+	return (0);
+}
+
 /* The artifact's score; documents are added up one by one, as docsums.h has it. */
 static int
-score(const struct trainspec *r, const struct vocab *v, struct stream *text, double *nats, uint64_t *tokens,
-    uint64_t *bytes)
+score(const struct trainspec *r, const struct vocab *v, struct stream *text, const int32_t *counts, double *nats,
+    uint64_t *tokens, uint64_t *bytes)
 {
 	struct model_args args = { .use = MODEL_SCORE,
 		.backend = r->backend,
@@ -248,7 +265,9 @@ score(const struct trainspec *r, const struct vocab *v, struct stream *text, dou
 				document = 0;
 			}
 			document += (double)part[at - first];
-			*bytes += vocab_target_bytes(v, (uint32_t)text->ids[at - 1], (uint32_t)text->ids[at]);
+			*bytes += counts != NULL ?
+			    (uint32_t)counts[at] :
+			    vocab_target_bytes(v, (uint32_t)text->ids[at - 1], (uint32_t)text->ids[at]);
 		}
 		*tokens += n;
 	}
@@ -261,10 +280,11 @@ score(const struct trainspec *r, const struct vocab *v, struct stream *text, dou
 }
 
 static int
-run(int train_shards, int val_shards, char **argv)
+run(int train_shards, int val_shards, int count_files, char **argv)
 {
 	char checkpoint[SHA256_HEX_SIZE], artifact[SHA256_HEX_SIZE], text[3][JSONIO_NUMBER_SIZE];
-	struct dataset_part part[2];
+	struct dataset_part part[3];
+	int32_t *counts;
 	uint64_t tokens, bytes, size;
 	struct str said = STR_INIT;
 	struct stream stream;
@@ -285,8 +305,10 @@ run(int train_shards, int val_shards, char **argv)
 	v = strcmp(argv[2], "bytes") == 0 ? vocab_bytes() : vocab_open(argv[2], NULL);
 	if (v == NULL || open_part(&part[0], "train", train_shards, argv + 3) == -1 ||
 	    open_part(&part[1], "val", val_shards, argv + 4 + train_shards) == -1 ||
+	    open_part(&part[2], "byte counts", count_files, argv + 5 + train_shards + val_shards) == -1 ||
 	    train(&r, v, &part[0], r.scale_floor, &loss) == -1 || read_part(&part[1], v, r.eval_docs, &stream) == -1 ||
-	    score(&r, v, &stream, &nats, &tokens, &bytes) == -1 ||
+	    read_counts(&part[2], &stream, &counts) == -1 ||
+	    score(&r, v, &stream, counts, &nats, &tokens, &bytes) == -1 ||
 	    sha256_at(AT_FDCWD, CHECKPOINT, checkpoint, NULL) == -1 ||
 	    sha256_at(AT_FDCWD, ARTIFACT, artifact, &size) == -1)
 		return (-1);
@@ -302,6 +324,8 @@ run(int train_shards, int val_shards, char **argv)
 	free(stream.ids);
 	free(part[0].shards);
 	free(part[1].shards);
+	free(part[2].shards);
+	free(counts);
 	vocab_free(v);
 	json_decref(spec);
 	return (0);
@@ -310,14 +334,17 @@ run(int train_shards, int val_shards, char **argv)
 int
 main(int argc, char **argv)
 {
-	int cut;
+	int cut, end;
 
 	exit_init("solo");
 	for (cut = 3; cut < argc && strcmp(argv[cut], "--") != 0; cut++)
 		continue;
-	if (cut == 3 || cut + 1 >= argc) {
-		say_error("usage: solo SPEC.json MODEL|bytes TRAIN_SHARD... -- VAL_SHARD...");
+	for (end = cut + 1; end < argc && strcmp(argv[end], "--") != 0; end++)
+		continue;
+	if (cut == 3 || end <= cut + 1 || end > argc) {
+		say_error("usage: solo SPEC.json MODEL|bytes TRAIN_SHARD... -- VAL_SHARD... [-- BYTE_COUNTS...]");
 		return (HG_EXIT_USAGE);
 	}
-	return (exit_flush(run(cut - 3, argc - cut - 1, argv) == 0 ? HG_EXIT_DONE : HG_EXIT_SYSTEM));
+	return (exit_flush(
+	    run(cut - 3, end - cut - 1, end < argc ? argc - end - 1 : 0, argv) == 0 ? HG_EXIT_DONE : HG_EXIT_SYSTEM));
 }

@@ -54,7 +54,7 @@ done:
 
 /* What can't be scored whatever is trained: documents that are not there or too short are refused, all of them said. */
 static int
-check_validation(const struct trainspec *r, const json_t *spec)
+check_validation(const struct trainspec *r, const json_t *spec, uint64_t *train_tokens)
 {
 	const uint64_t need = r->eval_stride == 0 ? r->eval_seq_len + 1 : 2;
 	const char *dir = jsonio_text(spec, "data.dir", "");
@@ -70,6 +70,8 @@ check_validation(const struct trainspec *r, const json_t *spec)
 		code = mint_exit(errno);
 		goto done;
 	}
+	if (train_tokens != NULL)
+		*train_tokens = (uint64_t)jsonio_i64(dataset, "train.tokens", 0);
 	documents = jsonio_i64(dataset, "val.documents", 0);
 	tokens = jsonio_i64(dataset, "val.tokens", 0);
 	if (r->eval_docs > (uint64_t)documents) {
@@ -91,9 +93,9 @@ done:
 }
 
 int
-speccheck(const json_t *spec, struct trainspec *recipe)
+speccheck(const json_t *spec, struct trainspec *recipe, uint64_t *train_tokens)
 {
 	if (specisa_check(spec) == -1 || trainspec_read(recipe, spec) == -1)
 		return (HG_EXIT_USAGE);
-	return (check_validation(recipe, spec));
+	return (check_validation(recipe, spec, train_tokens));
 }

@@ -37,14 +37,11 @@
 #include "data/tokens.h"
 #include "gpt/resume.h"
 #include "gpt/trainer.h"
+#include "work/runsize.h"
 #include "work/training.h"
 
 /* A checkpoint may cost this share of the time between two of them. */
 #define SAVE_SHARE 64
-
-/* Under these a run is short, and says so: some twenty tokens a parameter are what compute is best spent on. */
-#define SHORT_TOKENS_PER_PARAM 5
-#define SHORT_STEPS 500
 
 /* The worker's state; its process ends with it, and frees. */
 struct train {
@@ -613,23 +610,16 @@ suspended_ms(const struct train *x)
 	return (ms < 1000 ? 0 : ms);
 }
 
-/* What a run is too short for, whichever way it ended; the spec says nothing of steps where a cap ends it. */
+/* What the run was too short or too long for; the spec says nothing of steps where a cap ends it. */
 static void
-tell_short_run(const struct train *x, uint64_t steps, uint64_t tokens)
+tell_size(const struct train *x, uint64_t steps)
 {
-	const struct optimizer_law *law = &x->recipe.law;
-	const double per = (double)tokens / (double)model_params(x->m)->n;
+	struct runsize z;
 
-	if (law->muon_momentum_warmup_steps >= steps && law->muon_momentum_warmup_start != law->muon_momentum)
-		say_note("Muon's momentum never reached its full value: train.muon_momentum_warmup_steps %llu, and %llu"
-			 " steps",
-		    (unsigned long long)law->muon_momentum_warmup_steps, (unsigned long long)steps);
-	if (per < SHORT_TOKENS_PER_PARAM)
-		say_note("%.2g tokens a parameter: under %d, and a smaller model may do better in this time", per,
-		    SHORT_TOKENS_PER_PARAM);
-	if (steps < SHORT_STEPS)
-		say_note("%llu steps: under %d, what helps here need not help a longer run", (unsigned long long)steps,
-		    SHORT_STEPS);
+	runsize_of(&z, &x->recipe, x->data->train.tokens);
+	z.steps = steps;
+	z.train_tokens = x->data->train.tokens;
+	runsize_tell(&z, 1);
 }
 
 static json_t *
@@ -689,7 +679,7 @@ receipt(struct train *x)
 	}
 	json_decref(levers);
 	if (v != NULL)
-		tell_short_run(x, steps, tokens);
+		tell_size(x, steps);
 	return (v);
 }
 
@@ -769,8 +759,11 @@ static int
 dry_run(struct train *x)
 {
 	struct trainer_result result;
+	struct runsize z;
 	int64_t ns;
 
+	runsize_of(&z, &x->recipe, x->data->train.tokens);
+	runsize_tell(&z, 0);
 	/* A step of one micro-batch, of which a real one has several. */
 	x->recipe.batch_tokens = x->micro_batch;
 	if (open_model(x) == -1)

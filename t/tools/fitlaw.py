@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Fit the planner's law of loss to runs: fitlaw.py examples/campaigns/law > lib/work/losslaw.def
 
-val_bpb = E + A / params^a + B / bytes^b + C / steps^c, least squares of the relative error. The coefficients are linear
-once the exponents are chosen, and no less than 0; exponents are searched on a grid. Standard library only, and no
+val_bpb = E + A / body^a + B / bytes^b + C / steps^c + D / seq_len + F / sqrt(vocab_size), least squares of the relative
+error, where the body are the parameters but for embedding and head. The coefficients are linear once the exponents are chosen, and no less
+than 0; exponents are searched on a grid. Standard library only, and no
 random numbers: the same runs give the same text. With -v each run beside what the law expects of it, on stderr.
 """
 import itertools
@@ -54,10 +55,15 @@ def fit_linear(columns, y):
     return best
 
 
+def body(r):
+    return r["params"] - r["vocab_size"] * r["model_dim"]
+
+
 def columns(runs, powers):
     a, b, c = powers
-    return [[1.0] * len(runs), [r["params"] ** -a for r in runs], [r["bytes"] ** -b for r in runs],
-            [r["steps"] ** -c for r in runs]]
+    return [[1.0] * len(runs), [body(r) ** -a for r in runs], [r["bytes"] ** -b for r in runs],
+            [r["steps"] ** -c for r in runs], [1 / r["seq_len"] for r in runs],
+            [r["vocab_size"] ** -0.5 for r in runs]]
 
 
 def fit(runs, grid):
@@ -71,8 +77,8 @@ def fit(runs, grid):
 
 
 def expect(law, r):
-    (a, b, c), (E, A, B, C) = law
-    return E + A / r["params"] ** a + B / r["bytes"] ** b + C / r["steps"] ** c
+    (a, b, c), w = law
+    return sum(k * c[0] for k, c in zip(w, columns([r], (a, b, c))))
 
 
 def text_factor(probes, text, vocab):
@@ -85,7 +91,7 @@ def main():
     folder = sys.argv[1]
     runs, probes = read(folder + "/runs.tsv"), read(folder + "/probes.tsv")
     own = [r for r in runs if r["text"] == OWN and r["levers"] == "-"]
-    powers_tried = [0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0]
+    powers_tried = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0]
     _, powers, w = fit(own, list(itertools.product(powers_tried, repeat=3)))
     # Each left out once, its score foretold by the others.
     left = []
@@ -95,15 +101,16 @@ def main():
     sd = math.sqrt(sum(x * x for x in left) / (len(left) - len(w)))
     other = [r["val_bpb"] / expect((powers, w), r) / text_factor(probes, r["text"], r["vocab_size"]) - 1
              for r in runs if r["text"] != OWN and r["levers"] == "-"]
-    defines = list(zip(("E", "A", "B", "C"), w)) + list(zip(("PARAMS_POWER", "BYTES_POWER", "STEPS_POWER"), powers))
+    defines = list(zip(("E", "A", "B", "C", "D", "F"), w)) + list(zip(("BODY_POWER", "BYTES_POWER", "STEPS_POWER"), powers))
     defines += [("SD", sd), ("TEXT_SD", math.sqrt(sum(x * x for x in other) / len(other))),
                 ("ARTIFACT_BYTES", sum(r["artifact_bytes"] for r in own) / sum(r["params"] for r in own))]
     print("/* Made by t/tools/fitlaw.py from %d runs in examples/campaigns/law; do not edit. */" % len(own))
     for name, v in defines:
         print("#define LOSSLAW_%s %.6g" % (name, v))
     for name, f in (("LEAST", min), ("MOST", max)):
-        print("#define LOSSLAW_%s { %s }" % (name, ", ".join("%.0f" % f(r[k] for r in own) for k in (
-            "params", "bytes", "steps"))))
+        print("#define LOSSLAW_%s { %s }" % (name, ", ".join("%.0f" % f(of(r) for r in own) for of in (
+            body, lambda r: r["bytes"], lambda r: r["steps"], lambda r: r["seq_len"],
+            lambda r: r["vocab_size"]))))
     print("#define LOSSLAW_PROBES { %s }" % ", ".join(
         "{ %.0f, %.6g }" % (p["vocab_size"], p["probe_bpb"]) for p in probes if p["text"] == OWN))
     if sys.argv[2:] == ["-v"]:

@@ -5,6 +5,8 @@ usage: report_page.py form PAGE             well-formed, self-contained, accessi
        report_page.py tried PAGE LEDGER SPEC  what was tried by key is that of ledger.jsonl, and drawn where it belongs
        report_page.py cost PAGE LEDGER      what was spent, on what, and for each find, is the sum of its rows
        report_page.py colours PAGE          contrast of every text colour on every ground, light and dark; marks told apart
+       report_page.py requests PAGE         name, state and lane of each request on a campaign's page, a line each
+       report_page.py admits PAGE NAME      the command that the page has for admitting a request
        report_page.py text PAGE             all text that a reader sees, a line a piece
 """
 import html.parser
@@ -104,7 +106,7 @@ def form(text):
         elif t == "svg" and "width" in a and "viewbox" not in a:
             assert a.get("aria-hidden") == "true", a
         if t == "th":
-            assert a.get("scope") in ("row", "col"), a
+            assert a.get("scope") in ("row", "col", "rowgroup"), a
         if a.get("role") == "region":
             assert a.get("aria-labelledby") in p.ids and a.get("tabindex") == "0", a
     depth, start = 0, 0
@@ -408,6 +410,25 @@ def colours(text):
     print("ok")
 
 
+def request_rows(text):
+    """By heading; each of them counts its rows."""
+    root = xml.etree.ElementTree.fromstring(f"<r>{re.search('<table class=.requests.*?</table>', text, re.S)[0]}</r>")
+    for body in root.iter("tbody"):
+        rows = list(body.iter("tr"))
+        assert int(re.search(r": ([0-9]+)", "".join(rows[0].itertext()))[1]) == len(rows) - 1, rows[0]
+        yield from rows[1:]
+
+
+def requests(text):
+    for row in request_rows(text):
+        print(row.find("th/span").text, row.get("data-state"), row.find("td[@class='lane']").text, sep="\t")
+
+
+def admits(text, name):
+    row, = (r for r in request_rows(text) if r.find("th/span").text == name)
+    print(row.find(".//details/code").text)
+
+
 if __name__ == "__main__":
     page = open(sys.argv[2], encoding="utf-8").read()
     if sys.argv[1] == "form":
@@ -418,6 +439,10 @@ if __name__ == "__main__":
         cost(page, sys.argv[3])
     elif sys.argv[1] == "tried":
         tried(page, sys.argv[3], sys.argv[4])
+    elif sys.argv[1] == "requests":
+        requests(page)
+    elif sys.argv[1] == "admits":
+        admits(page, sys.argv[3])
     elif sys.argv[1] == "colours":
         colours(page)
     else:

@@ -4,7 +4,7 @@
 # by the ref backend, on one thread.
 
 scenarios='verbs spec mint data shard train export prompt score detached await retry reap leftover gate status first'
-scenarios="$scenarios prune ledger import classify report chain program scorer"
+scenarios="$scenarios prune ledger import classify report chain program scorer request seed"
 
 # --- what several need --------------------------------------------------------
 
@@ -305,4 +305,28 @@ chain_again() { timeout 100 hg-run -r -l L r; }
 chain_bits() {
 	train_bits && export_bits && prompt_bits && score_bits && verified &&
 		jq -c '[.class, .reason]' L/ledger.jsonl | tail -n 1
+}
+
+# --- a campaign -----------------------------------------------------------------------
+
+# The run of a request, of the bytes that are judged.
+request_make() {
+	mkdir -p c/in && echo '{"about": {"hypothesis": "h", "expected_gain": 1}}' >c/in/r.json &&
+		jq -n --arg base "$base/base.json" '{schema: "homegolf.campaign.v1", base: $base, calibrate: false,
+		    lanes: [{name: "a"}], routes: [{when: {}, lane: "a"}]}' >c/campaign.json
+}
+request_run() { under hg-triage -m r c; }
+request_again() { [ -e c/runs/r/spec.json ] || hg-triage -m r c; }
+request_bits() { jq -S 'del(.run_uid, .created_at, .digests.content_sha256)' c/runs/r/spec.json; }
+
+# The next seed of a calibration: made once, and named again by who asks again.
+seed_make() { two_runs L; }
+seed_run() { under hg-confirm -1 -c L a; }
+seed_again() {
+	hg-confirm -1 -c L a
+	[ $? -eq 99 ]
+}
+seed_bits() {
+	# Which seed is drawn is chance's.
+	ls -d a.cal.* && jq -S 'del(.run_uid, .created_at, .digests, .train.seed, .train.data_offset)' a.cal.1/spec.json
 }
