@@ -18,7 +18,7 @@
 #include "work/speccheck.h"
 
 /* What is tried of each key that the owner leaves open. */
-static const size_t layers_tried[] = { 1, 2, 3, 4, 5, 6, 8, 9, 11, 12 };
+static const size_t layers_tried[] = { 2, 3, 4, 5, 6, 8, 9, 11, 12 };
 static const size_t dims_tried[] = { 64, 128, 192, 256, 320, 384, 448, 512, 640, 768 };
 static const size_t batches_tried[] = { 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072 };
 static const size_t seqs_tried[] = { 128, 256, 512, 1024 };
@@ -44,6 +44,7 @@ static const struct planner_shape probe = { .layers = 2,
 	.seq_len = 128 };
 
 #define HEAD_DIM 64
+#define LEAST_ASPECT 24 /* width for a layer: deeper and narrower is nowhere near what the law was fitted on */
 #define MEASURE_MS 4000 /* of a shape, at most */
 #define PROBE_STEPS 128 /* of the probe; losslaw_text's constants are for so many */
 #define CAP_SHARE 0.97  /* of the budget, for steps; the rest is for those that a busy moment makes slower */
@@ -56,6 +57,7 @@ struct search {
 	double probe_bpb[PLANNER_DATA], text[PLANNER_DATA];
 	int64_t end_ms;
 	uint64_t cap_bytes;
+	int aspect_given;           /* layers or width are the owner's to choose */
 	json_t *bare;               /* a request of nothing but the machine's settings, for the probe */
 	struct config model;        /* with all that the owner fixed; the shape's keys are put over it */
 	struct planner_choice best; /* of one look over the grid */
@@ -231,6 +233,8 @@ consider(struct search *x, const struct planner_shape *s)
 	struct planner_choice c = { .shape = *s };
 	struct config model;
 
+	if (!x->aspect_given && s->layers * LEAST_ASPECT > s->dim)
+		return;
 	if (s->heads == 0 || s->dim % s->heads != 0 || (s->dim / s->heads) % 2 != 0 || s->kv_heads == 0 ||
 	    s->heads % s->kv_heads != 0 || s->batch_tokens % s->seq_len != 0)
 		return;
@@ -259,6 +263,7 @@ look(struct search *x)
 	values_of(q, "train.batch_tokens", TRIED(batches_tried), &batches);
 	values_of(q, "train.seq_len", TRIED(seqs_tried), &seqs);
 #undef TRIED
+	x->aspect_given = layers.v == &layers.given || dims.v == &dims.given;
 	x->best = (struct planner_choice){ 0 };
 	memset(&s, 0, sizeof(s));
 	for (s.data = 0; s.data < x->p->data_count; s.data++)
