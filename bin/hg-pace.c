@@ -38,8 +38,12 @@ struct pace {
 	struct trainer *t;
 	size_t micro_batch;
 	int lane;
-	double ms[MAX_STEPS];
-	int steps;
+	struct measured {
+		double ms[MAX_STEPS], median, p90;
+		int steps;
+	} * phases; /* of the schedule, in its order */
+	struct schedule_phase phase[SCHEDULE_PHASES];
+	size_t count;
 };
 
 static int
@@ -94,23 +98,28 @@ begin(struct pace *x, const char *path, int *code)
 	return (trainer_open_spec(&x->recipe, x->micro_batch, take_span, x, &x->m, &x->t));
 }
 
+/* Steps of one kind for so long. */
 static int
-measure(struct pace *x, int64_t ms)
+measure(struct pace *x, size_t phase, int64_t ms)
 {
+	struct schedule_rates rates = schedule_full_rates;
+	struct measured *p = &x->phases[phase];
 	struct trainer_result result;
 	int64_t end, start;
 
+	rates.batch_tokens = x->phase[phase].batch_tokens;
+	rates.seq_len = x->phase[phase].seq_len;
 	/* The first step touches all memory for the first time. */
-	if (trainer_step(x->t, &schedule_full_rates, &result) != 0)
+	if (trainer_step(x->t, &rates, &result) != 0)
 		return (-1);
 	end = clock_mono_ms() + ms;
 	do {
 		start = clock_mono_ns();
-		if (trainer_step(x->t, &schedule_full_rates, &result) != 0)
+		if (trainer_step(x->t, &rates, &result) != 0)
 			return (-1);
-		x->ms[x->steps++] = (double)(clock_mono_ns() - start) / 1e6;
-		say_progress("%d steps, %.1f ms each", x->steps, x->ms[x->steps - 1]);
-	} while (x->steps < MAX_STEPS && (clock_mono_ms() < end || x->steps < 3));
+		p->ms[p->steps++] = (double)(clock_mono_ns() - start) / 1e6;
+		say_progress("%d steps, %.1f ms each", p->steps, p->ms[p->steps - 1]);
+	} while (p->steps < MAX_STEPS && (clock_mono_ms() < end || p->steps < 3));
 	say_progress_end();
 	return (0);
 }
@@ -123,22 +132,45 @@ by_size(const void *a, const void *b)
 	return ((x > y) - (x < y));
 }
 
+/* Share of the run that a phase is. */
+static double
+share(const struct pace *x, size_t phase)
+{
+	return ((phase + 1 < x->count ? x->phase[phase + 1].from : 1) - x->phase[phase].from);
+}
+
 static int
 print(struct pace *x)
 {
+	const int by_clock = x->recipe.schedule.law == SCHEDULE_WALLCLOCK;
 	int64_t cap = x->run.spec.limits.cap_ms;
-	double median, p90, fit = 0;
+	double median = 0, p90 = 0, fit = 0, tokens = 0, steps = 0, weight, sum = 0;
 	json_t *out;
 	char *line;
+	int n = 0;
 
-	qsort(x->ms, (size_t)x->steps, sizeof(x->ms[0]), by_size);
-	median = x->ms[x->steps / 2];
-	p90 = x->ms[x->steps * 9 / 10];
+	for (size_t i = 0; i < x->count; i++) {
+		struct measured *p = &x->phases[i];
+
+		qsort(p->ms, (size_t)p->steps, sizeof(p->ms[0]), by_size);
+		p->median = p->ms[p->steps / 2];
+		p->p90 = p->ms[p->steps * 9 / 10];
+		/* By the clock a phase is a share of the time, and steps are as many as it has room for. */
+		weight = by_clock ? share(x, i) / ((p->median + p->p90) / 2) : share(x, i);
+		steps += weight;
+		median += weight * p->median;
+		p90 += weight * p->p90;
+		tokens += weight * (double)x->phase[i].batch_tokens;
+		sum += by_clock ? share(x, i) : weight * (p->median + p->p90) / 2;
+		n += p->steps;
+	}
+	median /= steps;
+	p90 /= steps;
+	tokens /= steps;
 	if (cap > 0)
-		fit = floor(MARGIN * (double)cap / ((median + p90) / 2));
+		fit = floor(MARGIN * (double)cap / (sum / steps));
 	out = json_pack("{s:o, s:o, s:i, s:o, s:o, s:o, s:I}", "step_ms", jsonio_real(median), "step_ms_p90",
-	    jsonio_real(p90), "steps", x->steps, "tokens_per_s",
-	    jsonio_real((double)x->recipe.batch_tokens * 1e3 / median), "cap_ms",
+	    jsonio_real(p90), "steps", n, "tokens_per_s", jsonio_real(tokens * 1e3 / median), "cap_ms",
 	    cap > 0 ? json_integer(cap) : json_string("none"), "iterations",
 	    cap > 0 ? json_integer((json_int_t)fit) : json_null(), "micro_batch_tokens", (json_int_t)x->micro_batch);
 	if (out == NULL || (line = jsonio_line(out)) == NULL) {
@@ -178,7 +210,13 @@ main(int argc, char **argv)
 		return (opt_usage(&tool));
 	if (begin(&x, argv[i], &code) == -1)
 		return (exit_flush(code));
-	if (measure(&x, ms) == -1)
+	x.count = schedule_phases(&x.recipe.schedule, x.phase);
+	if ((x.phases = calloc(x.count, sizeof(*x.phases))) == NULL) {
+		say_errno("cannot keep times");
 		return (exit_flush(HG_EXIT_SYSTEM));
+	}
+	for (size_t phase = 0; phase < x.count; phase++)
+		if (measure(&x, phase, ms / (int64_t)x.count) == -1)
+			return (exit_flush(HG_EXIT_SYSTEM));
 	return (exit_flush(print(&x)));
 }

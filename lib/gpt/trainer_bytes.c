@@ -13,7 +13,7 @@ trainer_bytes_model(const struct trainspec *r, size_t micro_batch)
 		.threads = r->threads,
 		.max_batch = micro_batch / r->seq_len,
 		.max_seq = r->seq_len,
-		.max_passes = r->batch_tokens / micro_batch };
+		.max_passes = trainspec_batch_most(r) / micro_batch };
 
 	if (r->val_every != 0 && r->eval_seq_len > r->seq_len) {
 		args.max_batch = (micro_batch + r->eval_seq_len - 1) / r->eval_seq_len;

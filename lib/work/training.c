@@ -104,18 +104,16 @@ static void
 post(struct train *x, const char *phase, uint64_t step, uint64_t of, double ms)
 {
 	int64_t now = clock_mono_ns();
-	double speed = ms > 0 ? (double)x->recipe.batch_tokens * 1e3 / ms : NAN, left = NAN;
-	uint64_t tokens = ms > 0 ? step * x->recipe.batch_tokens : 0;
-	const struct schedule *s = &x->recipe.schedule;
+	size_t batch = x->pace.batch_tokens != 0 ? x->pace.batch_tokens : x->recipe.batch_tokens;
+	double speed = ms > 0 ? (double)batch * 1e3 / ms : NAN, left = NAN;
+	uint64_t tokens = ms > 0 ? trainer_tokens(x->t) : 0;
 	char loss[32] = "", pace[64] = "";
 
 	if (x->posted_ns != 0 && now - x->posted_ns < 900000000)
 		return;
 	x->posted_ns = now;
 	if (ms > 0) {
-		left = (double)(s->iterations - step) * ms;
-		if (s->cap_ms > 0)
-			left = fmax(0, fmin(left, s->cap_ms - clock_ms(x)));
+		schedule_reach(&x->recipe.schedule, step, clock_ms(x), &x->pace, ms, &left);
 		snprintf(pace, sizeof(pace), ", %.0f tokens/s, %.0f s left", speed, left / 1e3);
 	}
 	if (isfinite(x->loss))
@@ -137,7 +135,7 @@ post_steps(struct train *x, const char *phase)
 	uint64_t n = trainer_steps(x->t);
 	double ms = step_ms(x);
 
-	post(x, phase, n, schedule_reach(&x->recipe.schedule, n, clock_ms(x), ms), ms);
+	post(x, phase, n, schedule_reach(&x->recipe.schedule, n, clock_ms(x), &x->pace, ms, NULL), ms);
 }
 
 /* One row for the step just done. */
@@ -149,12 +147,16 @@ log_step(struct train *x, const struct schedule_rates *rates, double grad_norm)
 	json_t *row;
 
 	row = json_pack("{s:I, s:I, s:o, s:o, s:o, s:I}", "step", (json_int_t)(steps - 1), "tokens",
-	    (json_int_t)(steps * x->recipe.batch_tokens), "train_loss", jsonio_real(x->loss), "lr_scale",
+	    (json_int_t)trainer_tokens(x->t), "train_loss", jsonio_real(x->loss), "lr_scale",
 	    jsonio_real(rates->lr_scale), "grad_norm", jsonio_real(grad_norm), "wallclock_ms", (json_int_t)clock_ms(x));
 	if (row != NULL && (s->law == SCHEDULE_REPLAY ? s->adam_scales != NULL : s->adam_warmdown_frac > 0))
 		json_object_set_new(row, "adam_lr_scale", jsonio_real(rates->adam_lr_scale));
 	if (row != NULL && !isnan(rates->momentum_rise))
 		json_object_set_new(row, "momentum_rise", jsonio_real(rates->momentum_rise));
+	if (row != NULL && rates->batch_tokens != 0)
+		json_object_set_new(row, "batch_tokens", json_integer((json_int_t)rates->batch_tokens));
+	if (row != NULL && rates->seq_len != 0)
+		json_object_set_new(row, "seq_len", json_integer((json_int_t)rates->seq_len));
 	if (row != NULL && x->validated == steps && !isnan(x->val_loss)) {
 		json_object_set_new(row, "val_loss", jsonio_real(x->val_loss));
 		json_object_set_new(row, "val_bpb", jsonio_real(x->val_bpb));
@@ -463,7 +465,7 @@ step(struct train *x, const struct schedule_rates *rates, double *grad_norm)
 			"step %llu: the loss or the gradient is not finite", (unsigned long long)trainer_steps(x->t)));
 	if (rc == -1)
 		return (dependencies_fault(x->w, &x->fault));
-	schedule_measure(&x->pace, (double)ns / 1e6);
+	schedule_measure(&x->pace, rates, (double)ns / 1e6);
 	x->loss = result.loss;
 	if (result.loss < x->best)
 		x->best = result.loss;
@@ -477,11 +479,11 @@ check_pace(struct train *x)
 {
 	const struct schedule *s = &x->recipe.schedule;
 	uint64_t n = trainer_steps(x->t), min = x->recipe.min_steps, reach;
-	enum schedule_fit fit = schedule_fit(s, min, n, clock_ms(x), x->pace.best_ms);
+	enum schedule_fit fit = schedule_fit(s, min, n, clock_ms(x), &x->pace);
 
 	if (fit == SCHEDULE_FITS)
 		return (0);
-	reach = schedule_reach(s, n, clock_ms(x), x->pace.best_ms);
+	reach = schedule_reach(s, n, clock_ms(x), &x->pace, x->pace.best_ms, NULL);
 	if (fit == SCHEDULE_MISSES_MIN_STEPS)
 		return (stage_refuse(x->w, REFUSAL_MIN_STEPS_UNREACHABLE, json_integer((json_int_t)reach),
 		    json_integer((json_int_t)min),
@@ -638,7 +640,7 @@ receipt(struct train *x)
 	static const char *const laws[] = { "iterations", "wallclock", "replay" };
 	const struct schedule *s = &x->recipe.schedule;
 	uint64_t steps = trainer_steps(x->t), code_bytes;
-	const uint64_t tokens = steps * x->recipe.batch_tokens, stream = x->data->train.tokens;
+	const uint64_t tokens = trainer_tokens(x->t), stream = x->data->train.tokens;
 	double ms = clock_ms(x), over = s->cap_ms > 0 && ms > s->cap_ms ? ms - s->cap_ms : 0;
 	const char *code_sha256;
 	json_t *v, *model, *metrics, *levers = trainspec_levers(&x->recipe), *spec = x->r->spec.json;
@@ -667,8 +669,7 @@ receipt(struct train *x)
 	if ((json_object_size(levers) > 0 && json_object_set(v, "levers", levers) == -1) ||
 	    json_object_update_new(v,
 		json_pack("{s:o, s:o, s:I, s:b, s:o, s:o, s:o, s:o, s:I}", "step_ms_mean",
-		    jsonio_real(ms / (double)steps), "tokens_per_s",
-		    jsonio_real((double)steps * (double)x->recipe.batch_tokens / ms * 1e3), "cpu_ms",
+		    jsonio_real(ms / (double)steps), "tokens_per_s", jsonio_real((double)tokens / ms * 1e3), "cpu_ms",
 		    (json_int_t)x->cpu_ms, "starved", provenance_starved(x->m, x->recipe.threads, x->cpu_ms, ms),
 		    "final_train_loss", jsonio_real(x->loss), "best_train_loss", jsonio_real(x->best), "val_loss",
 		    jsonio_real(x->val_loss), "val_bpb", jsonio_real(x->val_bpb), "peak_memory_bytes",
@@ -714,7 +715,6 @@ bind_weights(struct train *x)
 static int
 read_replay(struct train *x)
 {
-	struct schedule *s = &x->recipe.schedule;
 	struct schedule_recorded recorded;
 	char *text;
 	size_t n;
@@ -730,13 +730,9 @@ read_replay(struct train *x)
 		return (-1);
 	}
 	close(fd);
-	if (schedule_read(text, n, &recorded) == -1)
+	if (schedule_read(text, n, &recorded) == -1 || schedule_follow(&x->recipe.schedule, &recorded) == -1)
 		return (stage_refuse(x->w, REFUSAL_INPUT_INVALID, NULL, NULL, "%s", say_last()));
 	free(text);
-	s->scales = recorded.scales;
-	s->adam_scales = recorded.adam_scales;
-	s->rises = recorded.rises;
-	s->iterations = recorded.count;
 	return (0);
 }
 

@@ -308,7 +308,7 @@ trained(struct model *m, size_t *idle)
 		draw_ids(ids, B * T + 1, step);
 		model_begin(m);
 		model_grad(m, &all, 0, 1.0f / (B * T));
-		optimizer_step(o, &law, step, &(struct schedule_rates){ 1, 1, NAN }, optimizer_norm(o));
+		optimizer_step(o, &law, step, &(struct schedule_rates){ 1, 1, NAN, 0, 0 }, optimizer_norm(o));
 		model_end(m);
 		model_get_grad(m, g);
 	}
