@@ -117,6 +117,8 @@ measure(struct pace *x, size_t phase, int64_t ms)
 		start = clock_mono_ns();
 		if (trainer_step(x->t, &rates, &result) != 0)
 			return (-1);
+		if (x->recipe.law.average != OPTIMIZER_NO_AVERAGE)
+			trainer_average(x->t, 0.5);
 		p->ms[p->steps++] = (double)(clock_mono_ns() - start) / 1e6;
 		say_progress("%d steps, %.1f ms each", p->steps, p->ms[p->steps - 1]);
 	} while (p->steps < MAX_STEPS && (clock_mono_ms() < end || p->steps < 3));

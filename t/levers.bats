@@ -319,3 +319,75 @@ reach() {
 	jq -s '[range(2; length) as $i | select((.[$i].train_loss + .[$i - 1].train_loss + .[$i - 2].train_loss) / 3 < 3) |
 	    .[$i].tokens][0]' "$name/metrics.jsonl" > "$name.tokens"
 }
+
+# bats test_tags=b64,b95
+@test "an average over the tail is what the checkpoint holds, validated beside the last weights, on every backend" {
+	local backend tail='train.average=tail train.average_from=0.5 train.average_horizon=0.25'
+	PATH=$HG_BUILD/emu/bin:$PATH
+	for backend in ref cpu cuda; do
+		changed $backend $backend $tail train.val_every=4
+		[ "$(jq -s -c 'map(.average_keep * 1000 | round)' $backend/metrics.jsonl)" = '[1000,1000,1000,0,607,607,607,607]' ]
+		jq -e '.averaged_steps == 5 and .val_loss != .last_val_loss and .val_bpb != .last_val_bpb and
+		    .levers == {"average": "tail", "average_horizon": 0.25}' $backend/training_report.json
+		jq -se '.[7].val_loss == $r[0].val_loss and .[7].last_val_loss == $r[0].last_val_loss' \
+		    --slurpfile r $backend/training_report.json $backend/metrics.jsonl
+		# Where it begins it is the weights.
+		jq -se '.[3].val_loss == .[3].last_val_loss' $backend/metrics.jsonl
+		# The weights are those of a run without it, whatever is scored on the way.
+		changed $backend $backend-off train.val_every=8
+		[ "$(jq .last_val_loss $backend/training_report.json)" = "$(jq .val_loss $backend-off/training_report.json)" ]
+		[ "$(jq .final_train_loss $backend/training_report.json)" = "$(jq .final_train_loss $backend-off/training_report.json)" ]
+		jq -e 'has("averaged_steps") or has("last_val_loss") | not' $backend-off/training_report.json
+		hg-export $backend 2> /dev/null
+		hg-score $backend 2> /dev/null
+		jq -ne --slurpfile s $backend/artifact_score_report.json --slurpfile r $backend/training_report.json \
+		    '$s[0].prequant_val_loss == $r[0].val_loss'
+	done
+	jq -ne --slurpfile a ref/training_report.json --slurpfile b cpu/training_report.json \
+	    '($a[0].val_loss - $b[0].val_loss) | fabs < 1e-4'
+	jq -ne --slurpfile a ref/training_report.json --slurpfile b cuda/training_report.json \
+	    '($a[0].val_loss - $b[0].val_loss) | fabs < 1e-4'
+	changed cpu three $tail train.val_every=4 system.threads=3
+	cmp cpu/checkpoint.safetensors three/checkpoint.safetensors
+	# A run that ends before it begins says so, and keeps its weights.
+	tiny_spec early train.iterations=8 train.average=tail train.average_from=1 train.schedule=wallclock \
+	    budget.max_wallclock_ms=600000
+	tiny_spec plain train.iterations=8 train.schedule=wallclock budget.max_wallclock_ms=600000
+	hg-train early 2> said
+	grep -q "before train.average_from" said
+	jq -e '.averaged_steps == 0' early/training_report.json
+}
+
+# bats test_tags=b64,b95
+@test "an average goes on after a kill, is replayed and is trained again to the same bits, by steps and by the clock" {
+	goes_on_with train.average=tail train.average_from=0.05
+	tiny_spec again "train.replay=$PWD/killed/metrics.jsonl" model.num_layers=4 train.average=tail train.average_from=0.9
+	hg-train again 2> /dev/null
+	cmp again/checkpoint.safetensors calm/checkpoint.safetensors
+	hg-train -c calm | jq -e .same
+	tiny_spec clock train.schedule=wallclock budget.max_wallclock_ms=300 train.iterations=100000 train.average=tail
+	hg-train clock 2> /dev/null
+	jq -se 'map(.average_keep) | .[0] == 1 and index(0) > 0 and last < 1 and last > 0' clock/metrics.jsonl
+	# By the clock it has forgotten as much as its share of the run, whatever a step took.
+	jq -se 'map(.average_keep) | .[index(0) + 1:] | map(log) | add | . > -6 and . < -3.5' clock/metrics.jsonl
+	tiny_spec clock-again "train.replay=$PWD/clock/metrics.jsonl" train.average=tail
+	hg-train clock-again 2> /dev/null
+	cmp clock/checkpoint.safetensors clock-again/checkpoint.safetensors
+}
+
+# bats test_tags=b64
+@test "where the rate never falls and gradients are noisy, the average over the tail ends lower than the last weights" {
+	markov_data
+	DATA=$PWD/markov tiny_spec noisy system.backend=cpu train.iterations=80 train.batch_tokens=128 train.warmdown_frac=null \
+	    train.warmdown_iters=0 train.matrix_lr=0.06 train.val_every=80 train.average=tail
+	hg-train noisy 2> /dev/null
+	jq .val_loss,.last_val_loss noisy/training_report.json >&2
+	jq -e '.val_loss < .last_val_loss - 0.05' noisy/training_report.json
+}
+
+# bats test_tags=b95
+@test "averages that cannot be are refused by their key" {
+	refused train.average train.average=ema
+	refused train.average_horizon train.average=tail train.average_horizon=0
+	refused train.average_from train.average=tail train.average_from=1.5
+}

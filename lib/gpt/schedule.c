@@ -142,6 +142,23 @@ schedule_rates(const struct schedule *s, uint64_t step, double elapsed_ms)
 	return (r);
 }
 
+double
+schedule_average(const struct schedule *s, uint64_t step, double before_ms, double after_ms)
+{
+	const double n = (double)s->iterations, from_ms = s->average_from * s->cap_ms;
+	const double update = (double)step + 1, first = fmax(1, ceil(s->average_from * n));
+
+	if (s->law == SCHEDULE_REPLAY && s->keeps != NULL)
+		return (step < s->iterations ? s->keeps[step] : 1);
+	if (s->law != SCHEDULE_WALLCLOCK)
+		return (update < first ? 1 : update == first ? 0 : exp(-1 / (s->average_horizon * n)));
+	if (after_ms < from_ms)
+		return (1);
+	if (step == 0 || before_ms < from_ms)
+		return (0);
+	return (exp(-((after_ms - before_ms) / s->cap_ms) / s->average_horizon));
+}
+
 size_t
 schedule_phases(const struct schedule *s, struct schedule_phase phases[SCHEDULE_PHASES])
 {

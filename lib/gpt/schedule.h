@@ -41,12 +41,14 @@ struct schedule {
 	double adam_warmdown_frac; /* share that the fall of Adam's rates takes; 0: they fall as Muon's */
 	double momentum_rise_frac; /* share over which the momentum rises; 0: by steps of its own */
 	double cap_ms;             /* no step starts after it; 0: none */
+	double average_horizon;    /* share of the run over which an average of the weights forgets */
+	double average_from;       /* where it begins */
 	/* What holds before the first change, and what from a share of the iterations, or of the cap, on. */
 	size_t batch_tokens, seq_len;
 	struct bind_pairs batches, seqs;
 	enum schedule_batch_lr batch_lr;
 	/* SCHEDULE_REPLAY only, iterations of each; NULL: Adam's are the same, the others go by these iterations. */
-	const double *scales, *adam_scales, *rises, *batch_sizes, *seq_lens;
+	const double *scales, *adam_scales, *rises, *batch_sizes, *seq_lens, *keeps;
 };
 
 /**
@@ -70,6 +72,18 @@ double schedule_scale(const struct schedule *s, uint64_t step, double elapsed_ms
  * Checked: t/unit/schedule.c.
  */
 struct schedule_rates schedule_rates(const struct schedule *s, uint64_t step, double elapsed_ms);
+
+/**
+ * schedule_average(s, step, before_ms, after_ms):
+ * The share that an average of the weights keeps of itself when it takes them
+ * after ${step} (from 0): 1, so nothing, before it begins; 0, so that it is the weights, where it
+ * begins; then exp(-(share of the run since the update before) / average_horizon).
+ * ${before_ms} and ${after_ms} are the training clock after that update and after this one.
+ *   by steps:  begins with update max(1, ceil(average_from * iterations)); a step is 1 / iterations of the run
+ *   WALLCLOCK: begins when the clock reaches average_from * cap_ms, and goes by shares of the cap
+ * Checked: t/unit/schedule.c, t/tools/golden.c.
+ */
+double schedule_average(const struct schedule *s, uint64_t step, double before_ms, double after_ms);
 
 /* Nonzero when no further step starts. The step during which the cap passes is the last. */
 int schedule_done(const struct schedule *s, uint64_t step, double elapsed_ms);

@@ -6,10 +6,11 @@
 #include "base/say.h"
 #include "gpt/schedule_read.h"
 
-enum { COLUMNS = 5 };
+enum { COLUMNS = 6 };
 
 /* The members of a line that are taken, the first of them by necessity. */
-static const char *const members[COLUMNS] = { "lr_scale", "adam_lr_scale", "momentum_rise", "batch_tokens", "seq_len" };
+static const char *const members[COLUMNS] = { "lr_scale", "adam_lr_scale", "momentum_rise", "batch_tokens", "seq_len",
+	"average_keep" };
 
 struct table {
 	double *columns[COLUMNS]; /* NAN where a line has none */
@@ -126,7 +127,7 @@ schedule_read(const char *text, size_t n, struct schedule_recorded *recorded)
 	if (settle(&t) != 0)
 		goto err;
 	*recorded = (struct schedule_recorded){ t.columns[0], t.columns[1], t.columns[2], t.columns[3], t.columns[4],
-		t.count };
+		t.columns[5], t.count };
 	return (0);
 err:
 	for (size_t c = 0; c < COLUMNS; c++)
@@ -167,6 +168,7 @@ schedule_follow(struct schedule *s, const struct schedule_recorded *recorded)
 	s->rises = recorded->rises;
 	s->batch_sizes = recorded->batch_sizes;
 	s->seq_lens = recorded->seq_lens;
+	s->keeps = recorded->keeps;
 	s->iterations = recorded->count;
 	return (0);
 }

@@ -6,10 +6,11 @@
 
 #include "gpt/schedule.h"
 
-/* What metrics hold for a replay: of each step the scales, the momentum's rise, the batch and the sequences; NULL where
+/* What metrics hold for a replay: of each step the scales, the momentum's rise, the batch, the sequences and what an
+ * average kept; NULL where
  * no line has them. */
 struct schedule_recorded {
-	double *scales, *adam_scales, *rises, *batch_sizes, *seq_lens;
+	double *scales, *adam_scales, *rises, *batch_sizes, *seq_lens, *keeps;
 	uint64_t count;
 };
 
@@ -17,7 +18,7 @@ struct schedule_recorded {
  * schedule_read(text, n, recorded):
  * The `lr_scale` of each line of a metrics.jsonl, which must hold every step
  * from 0 on (log_every 1), and its `adam_lr_scale`, `momentum_rise`,
- * `batch_tokens` and `seq_len`, which all lines have or none; a resumed step stands twice and must agree.
+ * `batch_tokens`, `seq_len` and `average_keep`, which all lines have or none; a resumed step stands twice and must agree.
  * Owns:   the caller frees the arrays.
  * Errors: -1 after saying why.
  */

@@ -42,6 +42,8 @@ trainer_open(const struct trainer_args *args)
 	t->ids = calloc(args->micro_batch_tokens + 1, sizeof(*t->ids));
 	t->nats = calloc(args->micro_batch_tokens, sizeof(*t->nats));
 	t->staging = calloc(most, sizeof(*t->staging));
+	if (args->law->average != OPTIMIZER_NO_AVERAGE && (t->other = calloc(most, sizeof(*t->other))) == NULL)
+		goto err1;
 	if (t->ids == NULL || t->nats == NULL || t->staging == NULL)
 		goto err1;
 	if ((t->optimizer = optimizer_open(args->model, args->law)) == NULL) {
@@ -69,6 +71,7 @@ trainer_close(struct trainer *t)
 	free(t->ids);
 	free(t->nats);
 	free(t->staging);
+	free(t->other);
 	free(t->marked);
 	free(t);
 	errno = error;
@@ -161,6 +164,40 @@ trainer_stage(const struct trainer *t, const struct ops_buf *buf, size_t n)
 	model_ops(m)->download(model_ctx(m), buf, 0, t->staging, n);
 }
 
+void
+trainer_average(struct trainer *t, double keep)
+{
+	if (keep >= 1)
+		return;
+	optimizer_average(t->optimizer, t->averaged == 0 ? 0 : keep);
+	t->averaged++;
+}
+
+uint64_t
+trainer_averaged(const struct trainer *t)
+{
+	return (t->averaged);
+}
+
+int
+trainer_exchange(struct trainer *t)
+{
+	struct model *m = t->args.model;
+	const struct params *p = model_params(m);
+
+	for (size_t i = 0; t->averaged > 0 && i < p->count; i++) {
+		struct ops_buf *average = optimizer_buffer(t->optimizer, i, PARAMS_AVERAGE), *w = model_weight(m, i);
+
+		if (average == NULL)
+			continue;
+		trainer_stage(t, w, p->tensors[i].n);
+		model_ops(m)->download(model_ctx(m), average, 0, t->other, p->tensors[i].n);
+		model_ops(m)->upload(model_ctx(m), w, 0, t->other, p->tensors[i].n);
+		model_ops(m)->upload(model_ctx(m), average, 0, t->staging, p->tensors[i].n);
+	}
+	return (t->averaged > 0);
+}
+
 int
 trainer_finite(const struct trainer *t)
 {
@@ -193,7 +230,7 @@ trainer_rollback(struct trainer *t)
 	assert(t->marked != NULL);
 	model_set(t->args.model, t->marked);
 	optimizer_clear(t->optimizer);
-	t->step = t->spans = 0;
+	t->step = t->spans = t->averaged = 0;
 	free(t->marked);
 	t->marked = NULL;
 }

@@ -60,6 +60,17 @@ uint64_t trainer_steps(const struct trainer *t);  /* steps done */
 uint64_t trainer_spans(const struct trainer *t);  /* micro-batches taken from the source */
 uint64_t trainer_tokens(const struct trainer *t); /* trained on */
 
+/**
+ * trainer_average(t, keep):
+ * Between steps, where the law has an average: take the weights into it, of which a share of ${keep} stays; 1 does
+ * nothing, and what is taken first is the average.  trainer_averaged: how many updates are in it.
+ * trainer_exchange(t): have weights and average change places, for a score or a checkpoint; once more, and all is as it
+ * was to the bit.  Returns whether there was an average to exchange.  No step, average or state meanwhile.
+ */
+void trainer_average(struct trainer *t, double keep);
+uint64_t trainer_averaged(const struct trainer *t);
+int trainer_exchange(struct trainer *t);
+
 /* Nonzero if every weight is finite: look before publishing the last step's. */
 int trainer_finite(const struct trainer *t);
 

@@ -26,6 +26,8 @@ uint64_t
 trainer_bytes(const struct trainspec *r, size_t micro_batch, int host)
 {
 	const struct model_args args = trainer_bytes_model(r, micro_batch);
+	const struct params_sizes sizes = params_sizes(&r->config);
+	const uint64_t averaged = r->law.average == OPTIMIZER_NO_AVERAGE ? 0 : sizes.n - sizes.of_group[PARAMS_FROZEN];
 
-	return (model_bytes(&args) + (host ? sizeof(float) * params_sizes(&r->config).n : 0));
+	return (model_bytes(&args) + sizeof(float) * (averaged + (host ? sizes.n : 0)));
 }

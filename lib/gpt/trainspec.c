@@ -18,6 +18,7 @@ static const char
     *const decays[] = { [OPTIMIZER_DECAY_PLAIN] = "plain", [OPTIMIZER_DECAY_CAUTIOUS] = "cautious", NULL };
 static const char
     *const norms[] = { [OPS_MUON_PLAIN] = "none", [OPS_MUON_ROW] = "row", [OPS_MUON_NEURON] = "neuron", NULL };
+static const char *const averages[] = { [OPTIMIZER_NO_AVERAGE] = "none", [OPTIMIZER_AVERAGE_TAIL] = "tail", NULL };
 static const char *const coefficients[] = { [OPS_MUON_FIXED] = "fixed", [OPS_MUON_POLAR] = "polar", NULL };
 
 /* Defaults and ranges are the contract's; the section model has its rows in config.c, what no model sees in spec.c. */
@@ -38,6 +39,9 @@ const struct bind trainspec_keys[] = {
 	BIND(struct trainspec, "train.batch_schedule", schedule.batches),
 	BIND_ENUM(struct trainspec, "train.batch_schedule_lr", schedule.batch_lr, batch_lrs),
 	BIND(struct trainspec, "train.seq_schedule", schedule.seqs),
+	BIND_ENUM(struct trainspec, "train.average", law.average, averages),
+	BIND(struct trainspec, "train.average_horizon", schedule.average_horizon),
+	BIND(struct trainspec, "train.average_from", schedule.average_from),
 	BIND(struct trainspec, "train.min_steps", min_steps),
 	BIND(struct trainspec, "train.init_from", init_from),
 	BIND(struct trainspec, "train.replay", replay),

@@ -79,6 +79,14 @@ has_one_batch(const struct run_record *run)
 }
 
 static int
+never_averages(const struct run_record *run)
+{
+	const json_t *v = settings_value(run->settings, "train.average");
+
+	return (v != NULL && strcmp(json_string_value(v), "none") == 0);
+}
+
+static int
 by_steps(const struct run_record *run)
 {
 	return (strcmp(run->schedule, "iterations") == 0);
@@ -102,6 +110,8 @@ static const struct {
 	{ "train.muon_momentum_warmup_start", never_rises, "the momentum has no warm-up" },
 	{ "train.muon_decay_mode", never_decays, "there is no weight decay" },
 	{ "train.batch_schedule_lr", has_one_batch, "the batch never changes" },
+	{ "train.average_horizon", never_averages, "nothing is averaged" },
+	{ "train.average_from", never_averages, "nothing is averaged" },
 	{ "train.warmup_steps", by_steps, "these steps are rolled back before the first one that counts" },
 	{ "budget.artifact_cap_bytes", always, "it only bounds what counts" },
 };

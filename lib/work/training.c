@@ -66,6 +66,7 @@ struct train {
 	int64_t slept_ms;          /* how long the machine had slept when it began */
 	int64_t before_ms;         /* wall-clock of the attempts that this one resumes */
 	int64_t clock_ns;          /* training clock */
+	int64_t updated_ns;        /* its stand after the last update, before that was averaged */
 	int64_t cpu_ms;            /* CPU time of the steps on that clock */
 	int64_t lost_ms;           /* training time of steps that did not survive */
 	int64_t saved_ns, save_ns; /* when the last resume point was saved, and what it cost */
@@ -76,7 +77,9 @@ struct train {
 
 	struct metrics metrics;
 	double loss, best;
-	double val_loss, val_bpb; /* NAN until measured */
+	struct validated {
+		double loss, bpb; /* NAN until measured */
+	} val, last;              /* of what a checkpoint would hold; of the weights, where that is their average */
 	uint64_t validated;       /* at this step */
 };
 
@@ -140,7 +143,7 @@ post_steps(struct train *x, const char *phase)
 
 /* One row for the step just done. */
 static int
-log_step(struct train *x, const struct schedule_rates *rates, double grad_norm)
+log_step(struct train *x, const struct schedule_rates *rates, double keep, double grad_norm)
 {
 	const struct schedule *s = &x->recipe.schedule;
 	uint64_t steps = trainer_steps(x->t);
@@ -157,9 +160,15 @@ log_step(struct train *x, const struct schedule_rates *rates, double grad_norm)
 		json_object_set_new(row, "batch_tokens", json_integer((json_int_t)rates->batch_tokens));
 	if (row != NULL && rates->seq_len != 0)
 		json_object_set_new(row, "seq_len", json_integer((json_int_t)rates->seq_len));
-	if (row != NULL && x->validated == steps && !isnan(x->val_loss)) {
-		json_object_set_new(row, "val_loss", jsonio_real(x->val_loss));
-		json_object_set_new(row, "val_bpb", jsonio_real(x->val_bpb));
+	if (row != NULL && x->recipe.law.average != OPTIMIZER_NO_AVERAGE)
+		json_object_set_new(row, "average_keep", jsonio_real(keep));
+	if (row != NULL && x->validated == steps && !isnan(x->val.loss)) {
+		json_object_set_new(row, "val_loss", jsonio_real(x->val.loss));
+		json_object_set_new(row, "val_bpb", jsonio_real(x->val.bpb));
+	}
+	if (row != NULL && x->validated == steps && !isnan(x->last.loss)) {
+		json_object_set_new(row, "last_val_loss", jsonio_real(x->last.loss));
+		json_object_set_new(row, "last_val_bpb", jsonio_real(x->last.bpb));
 	}
 	return (metrics_add(&x->metrics, row));
 }
@@ -209,6 +218,8 @@ save(struct train *x)
 	    NULL)
 		return (-1);
 	put_number(extra, "clock_ns", x->clock_ns);
+	if (x->recipe.law.average != OPTIMIZER_NO_AVERAGE)
+		put_number(extra, "updated_ns", x->updated_ns);
 	put_number(extra, "cpu_ms", x->cpu_ms);
 	put_number(extra, "lost_ms", x->lost_ms);
 	put_number(extra, "wallclock_ms", x->before_ms + (now - x->began_ns) / 1000000);
@@ -301,6 +312,7 @@ resume(struct train *x, json_t **extra)
 		    json_string(x->r->spec.run_uid), "'%s' is of another run or spec: remove it to begin anew",
 		    RUNDIR_RESUME));
 	x->clock_ns = get_number(*extra, "clock_ns");
+	x->updated_ns = get_number(*extra, "updated_ns");
 	x->cpu_ms = get_number(*extra, "cpu_ms");
 	x->before_ms = get_number(*extra, "wallclock_ms");
 	x->resumes = get_number(*extra, "resumes") + 1;
@@ -399,7 +411,7 @@ read_stream(void *cookie, uint64_t at, int32_t *ids, size_t n)
 
 /* The loss of the weights as they are, under the spec's eval law in the arithmetic of training; the clock stands. */
 static int
-validate(struct train *x)
+measure(struct train *x, struct validated *of)
 {
 	struct score_args args = { .model = x->m, .source = read_stream };
 	struct score *s = NULL;
@@ -435,9 +447,8 @@ validate(struct train *x)
 		post_steps(x, "validate");
 	}
 	docsums_total(y, &sum);
-	x->val_loss = sum.nats / (double)sum.tokens;
-	x->val_bpb = bpb_of_sum(sum.nats, (double)sum.bytes);
-	x->validated = trainer_steps(x->t);
+	of->loss = sum.nats / (double)sum.tokens;
+	of->bpb = bpb_of_sum(sum.nats, (double)sum.bytes);
 	rc = 0;
 err0:
 	score_close(s);
@@ -445,12 +456,29 @@ err0:
 	return (rc);
 }
 
+/* What a checkpoint would hold now, and the last weights where that is their average. */
+static int
+validate(struct train *x)
+{
+	int rc, exchanged = trainer_exchange(x->t);
+
+	rc = measure(x, &x->val);
+	if (exchanged) {
+		trainer_exchange(x->t);
+		if (rc == 0)
+			rc = measure(x, &x->last);
+	}
+	x->validated = trainer_steps(x->t);
+	return (rc);
+}
+
 /* --- the steps ------------------------------------------------------------------- */
 
 /* One step on the clock. */
 static int
-step(struct train *x, const struct schedule_rates *rates, double *grad_norm)
+step(struct train *x, const struct schedule_rates *rates, double *keep, double *grad_norm)
 {
+	const struct trainspec *c = &x->recipe;
 	struct trainer_result result;
 	int64_t ns = clock_mono_ns(), cpu = proc_cpu_ms(0);
 	int rc;
@@ -470,6 +498,16 @@ step(struct train *x, const struct schedule_rates *rates, double *grad_norm)
 	if (result.loss < x->best)
 		x->best = result.loss;
 	*grad_norm = result.grad_norm;
+	if (c->law.average != OPTIMIZER_NO_AVERAGE) {
+		*keep = schedule_average(&c->schedule, trainer_steps(x->t) - 1, (double)x->updated_ns / 1e6,
+		    clock_ms(x));
+		x->updated_ns = x->clock_ns;
+		ns = clock_mono_ns();
+		cpu = proc_cpu_ms(0);
+		trainer_average(x->t, *keep);
+		x->clock_ns += clock_mono_ns() - ns;
+		x->cpu_ms += proc_cpu_ms(0) - cpu;
+	}
 	return (0);
 }
 
@@ -535,7 +573,7 @@ run_steps(struct train *x)
 {
 	const struct trainspec *c = &x->recipe;
 	uint64_t n = trainer_steps(x->t);
-	double grad_norm = NAN;
+	double grad_norm = NAN, keep = 1;
 	struct schedule_rates rates;
 
 	for (; !schedule_done(&c->schedule, n, clock_ms(x)); n++) {
@@ -550,12 +588,12 @@ run_steps(struct train *x)
 			return (-1);
 		}
 		rates = schedule_rates(&c->schedule, n, clock_ms(x));
-		if (step(x, &rates, &grad_norm) == -1 ||
+		if (step(x, &rates, &keep, &grad_norm) == -1 ||
 		    (schedule_look_due(&c->schedule, &x->pace, clock_ms(x)) && check_pace(x) == -1))
 			return (-1);
 		if (c->val_every != 0 && (n + 1) % c->val_every == 0 && validate(x) == -1)
 			return (-1);
-		if ((n % c->log_every == 0 || x->validated == n + 1) && log_step(x, &rates, grad_norm) == -1)
+		if ((n % c->log_every == 0 || x->validated == n + 1) && log_step(x, &rates, keep, grad_norm) == -1)
 			return (-1);
 		if (check_outrun(x, n + 1) == -1)
 			return (-1);
@@ -586,11 +624,15 @@ write_checkpoint(struct train *x)
 {
 	const struct params *p = model_params(x->m);
 	struct atomfile *out;
+	int exchanged;
 	float *w;
 
 	if ((w = malloc(p->n * sizeof(*w))) == NULL)
 		return (-1);
+	exchanged = trainer_exchange(x->t);
 	model_get(x->m, w);
+	if (exchanged)
+		trainer_exchange(x->t);
 	if ((out = atomfile_begin(stage_outputs(x->w), RUNDIR_CHECKPOINT)) == NULL)
 		goto err0;
 	if (checkpoint_write(atomfile_fd(out), p, w, NULL) == -1) {
@@ -626,6 +668,8 @@ tell_short_run(const struct train *x, uint64_t steps, uint64_t tokens)
 		say_note("Muon's momentum never reached its full value: train.muon_momentum_warmup_steps %llu, and %llu"
 			 " steps",
 		    (unsigned long long)law->muon_momentum_warmup_steps, (unsigned long long)steps);
+	if (law->average != OPTIMIZER_NO_AVERAGE && trainer_averaged(x->t) == 0)
+		say_note("the run ended before train.average_from: its checkpoint is the last weights, and no average");
 	if (per < SHORT_TOKENS_PER_PARAM)
 		say_note("%.2g tokens a parameter: under %d, and a smaller model may do better in this time", per,
 		    SHORT_TOKENS_PER_PARAM);
@@ -672,7 +716,7 @@ receipt(struct train *x)
 		    jsonio_real(ms / (double)steps), "tokens_per_s", jsonio_real((double)tokens / ms * 1e3), "cpu_ms",
 		    (json_int_t)x->cpu_ms, "starved", provenance_starved(x->m, x->recipe.threads, x->cpu_ms, ms),
 		    "final_train_loss", jsonio_real(x->loss), "best_train_loss", jsonio_real(x->best), "val_loss",
-		    jsonio_real(x->val_loss), "val_bpb", jsonio_real(x->val_bpb), "peak_memory_bytes",
+		    jsonio_real(x->val.loss), "val_bpb", jsonio_real(x->val.bpb), "peak_memory_bytes",
 		    (json_int_t)proc_peak_memory(0))) == -1 ||
 	    provenance_system(x->m, x->recipe.threads, x->r->spec.limits.lane, v) == -1 ||
 	    json_object_update_new(v,
@@ -684,6 +728,12 @@ receipt(struct train *x)
 		json_pack("{s:I, s:I, s:I, s:o}", "data_offset", (json_int_t)x->recipe.data_offset, "stream_tokens",
 		    (json_int_t)stream, "unique_tokens", (json_int_t)(tokens < stream ? tokens : stream), "epochs",
 		    jsonio_real((double)tokens / (double)stream))) == -1 ||
+	    (x->recipe.law.average != OPTIMIZER_NO_AVERAGE &&
+		json_object_set_new(v, "averaged_steps", json_integer((json_int_t)trainer_averaged(x->t))) == -1) ||
+	    (!isnan(x->last.loss) &&
+		json_object_update_new(v,
+		    json_pack("{s:o, s:o}", "last_val_loss", jsonio_real(x->last.loss), "last_val_bpb",
+			jsonio_real(x->last.bpb))) == -1) ||
 	    (x->limits.checks > 0 && json_object_set_new(v, "pace_sha256", json_string(x->limits.sha256)) == -1)) {
 		json_decref(v);
 		v = NULL;
@@ -794,8 +844,8 @@ training_work(struct stage_work *w, void *arg)
 		.slept_ms = clock_slept_ms(),
 		.loss = NAN,
 		.best = INFINITY,
-		.val_loss = NAN,
-		.val_bpb = NAN };
+		.val = { NAN, NAN },
+		.last = { NAN, NAN } };
 	json_t *extra = NULL;
 	unsigned parts = DATASET_TRAIN;
 	int going_on;

@@ -423,6 +423,38 @@ changes(void)
 	    "where nothing changes the trainer's own batch is meant");
 }
 
+/* What an average keeps of itself. */
+static void
+averages(void)
+{
+	struct schedule s = { .law = SCHEDULE_ITERATIONS,
+		.iterations = 10,
+		.cap_ms = 1000,
+		.average_horizon = 0.2,
+		.average_from = 0.45 };
+	const double kept[] = { 1, 0, 0.25 };
+	double all = 1;
+
+	tap_ok(schedule_average(&s, 3, 0, 0) == 1 && schedule_average(&s, 4, 0, 0) == 0 &&
+		near(schedule_average(&s, 5, 0, 0), exp(-0.5)) && near(schedule_average(&s, 9, 0, 0), exp(-0.5)),
+	    "an average begins with the first update at or past its share of the iterations, and forgets by its horizon");
+	s.average_from = 0;
+	tap_ok(schedule_average(&s, 0, 0, 0) == 0, "from the beginning on it begins with the first update");
+	s.law = SCHEDULE_WALLCLOCK;
+	s.average_from = 0.5;
+	tap_ok(schedule_average(&s, 7, 300, 499) == 1 && schedule_average(&s, 8, 499, 510) == 0 &&
+		near(schedule_average(&s, 9, 510, 560), exp(-0.25)),
+	    "by the clock it begins when the cap's share is over, and forgets by the time since the update before");
+	tap_ok(schedule_average(&s, 0, 0, 600) == 0, "also where the first step is past it");
+	for (int i = 0; i < 10; i++)
+		all *= schedule_average(&s, 20, 500 + 10 * i, 510 + 10 * i);
+	tap_ok(near(all, schedule_average(&s, 20, 500, 600)), "and slow steps forget as much in a time as fast ones");
+	s = (struct schedule){ .law = SCHEDULE_REPLAY, .iterations = 3, .keeps = kept, .average_horizon = 0.1 };
+	tap_ok(schedule_average(&s, 0, 0, 0) == 1 && schedule_average(&s, 1, 0, 0) == 0 &&
+		schedule_average(&s, 2, 9, 9) == 0.25,
+	    "a replay keeps what was recorded");
+}
+
 int
 main(void)
 {
@@ -439,5 +471,6 @@ main(void)
 	fit();
 	laws();
 	changes();
+	averages();
 	return (tap_done());
 }

@@ -356,6 +356,87 @@ resuming_changes(void)
 	close_rig(&usual);
 }
 
+/* Steps, of which those from the fourth on are averaged, each new one to a half. */
+static double
+averaged_steps(struct rig *r, int n)
+{
+	double loss = 0;
+
+	for (int i = 0; i < n; i++) {
+		loss = steps(r, 1);
+		trainer_average(r->t, trainer_steps(r->t) < 4 ? 1 : 0.5);
+	}
+	return (loss);
+}
+
+static void
+averaging(const char *on, enum ops_arith with)
+{
+	struct optimizer_law law;
+	struct rig whole, first, second, warm, plain;
+	const int fd = temporary(), bare = temporary();
+	float *w[3], *average;
+	size_t n, wrong = 0;
+	double loss;
+
+	backend = on;
+	arith = with;
+	trainspec_law(&law);
+	plain = open_rig_with(&law);
+	law.average = OPTIMIZER_AVERAGE_TAIL;
+	whole = open_rig_with(&law);
+	first = open_rig_with(&law);
+	second = open_rig_with(&law);
+	warm = open_rig_with(&law);
+	n = model_params(whole.m)->n;
+	average = calloc(n, sizeof(*average));
+	averaged_steps(&whole, 3);
+	tap_ok(trainer_averaged(whole.t) == 0 && trainer_exchange(whole.t) == 0,
+	    "%s: before an average begins there is none to exchange", on);
+	for (int i = 0; i < 3; i++) {
+		w[i] = calloc(n, sizeof(*w[i]));
+		loss = averaged_steps(&whole, 1);
+		model_get(whole.m, w[i]);
+	}
+	tap_ok(loss == steps(&plain, 6) && same_weights(&whole, &plain), "%s: averaging changes nothing of training",
+	    on);
+	tap_ok(trainer_averaged(whole.t) == 3 && trainer_exchange(whole.t), "%s: three updates are in it", on);
+	model_get(whole.m, average);
+	for (size_t i = 0; i < n; i++)
+		wrong += !(fabs(average[i] - (w[0][i] / 4 + w[1][i] / 4 + w[2][i] / 2)) <= 1e-6 * fabs(w[2][i]) + 1e-9);
+	tap_ok(wrong == 0 && memcmp(average, w[2], n * sizeof(*average)) != 0,
+	    "%s: and it is that of the last three weights, the first of them whole", on);
+	tap_ok(trainer_exchange(whole.t) && same_weights(&whole, &plain) && steps(&whole, 1) == steps(&plain, 1) &&
+		same_weights(&whole, &plain),
+	    "%s: exchanged again, training goes on to the same bits", on);
+	averaged_steps(&first, 5);
+	tap_ok(resume_save(first.t, fd, NULL) == 0 && resume_load(second.t, fd, "state", NULL) == 0 &&
+		averaged_steps(&second, 1) == loss && trainer_averaged(second.t) == 3 && trainer_exchange(second.t),
+	    "%s: a state has the average", on);
+	model_get(second.m, second.w);
+	tap_ok(memcmp(second.w, average, n * sizeof(*average)) == 0, "%s: which goes on to the same bits", on);
+	tap_ok(trainer_mark(warm.t) == 0 && averaged_steps(&warm, 5) > 0, "%s: a warm-up that averages", on);
+	trainer_rollback(warm.t);
+	tap_ok(trainer_averaged(warm.t) == 0 && averaged_steps(&warm, 6) == loss && trainer_exchange(warm.t),
+	    "%s: leaves no average behind", on);
+	model_get(warm.m, warm.w);
+	tap_ok(memcmp(warm.w, average, n * sizeof(*average)) == 0, "%s: nor a bit in the later one", on);
+	tap_ok(resume_save(plain.t, bare, NULL) == 0 && resume_load(first.t, bare, "state", NULL) == -1,
+	    "%s: a state without one is none for a run that has one", on);
+	close(fd);
+	close(bare);
+	close_rig(&whole);
+	close_rig(&first);
+	close_rig(&second);
+	close_rig(&warm);
+	close_rig(&plain);
+	for (int i = 0; i < 3; i++)
+		free(w[i]);
+	free(average);
+	backend = "ref";
+	arith = OPS_FP32;
+}
+
 /* The names in a resume file, of the whole model and of its first block, in the order of version 0.1. */
 static void
 resume_names(void)
@@ -752,6 +833,10 @@ fitting(void)
 
 	tap_ok(one > trainer_bytes(&r, 16, 0) && all > one,
 	    "weights stand on a host once more, and tokens take memory");
+	r.law.average = OPTIMIZER_AVERAGE_TAIL;
+	tap_ok(trainer_bytes(&r, 16, 1) == one + 4 * params_sizes(&config).n,
+	    "an average takes the weights' memory once more");
+	r.law.average = OPTIMIZER_NO_AVERAGE;
 	r.schedule.batches = (struct bind_pairs){ 2, { 0, 0.5 }, { 768, 1792 } };
 	tap_ok(trainer_open_micro_batch(&r, 2 * all, 2 * all) == 256,
 	    "an automatic micro-batch divides every batch of a schedule");
@@ -800,6 +885,9 @@ main(void)
 	resuming();
 	resuming_neurons();
 	resuming_changes();
+	averaging("ref", OPS_FP32);
+	averaging("cpu", OPS_FP32);
+	averaging("cpu", OPS_BF16);
 	resume_names();
 	rolling_back();
 	diverging();
