@@ -82,7 +82,7 @@ tell_starved(int starved)
 /* --- a run ----------------------------------------------------------------- */
 
 static int
-print_pace(const struct rundir *run, const struct trainspec *r, const struct pacing *p)
+print_pace(const struct rundir *run, const struct pacing *p)
 {
 	const int64_t cap = run->spec.limits.cap_ms;
 	const double fit = cap > 0 ? pacing_fit(p, cap) : 0;
@@ -90,7 +90,7 @@ print_pace(const struct rundir *run, const struct trainspec *r, const struct pac
 
 	code = print(json_pack("{s:o, s:o, s:I, s:o, s:o, s:o, s:I}", "step_ms", jsonio_real(p->median_ms),
 	    "step_ms_p90", jsonio_real(p->p90_ms), "steps", (json_int_t)p->steps, "tokens_per_s",
-	    jsonio_real((double)r->batch_tokens * 1e3 / p->median_ms), "cap_ms",
+	    jsonio_real(p->batch_tokens * 1e3 / p->median_ms), "cap_ms",
 	    cap > 0 ? json_integer(cap) : json_string("none"), "iterations",
 	    cap > 0 ? json_integer((json_int_t)fit) : json_null(), "micro_batch_tokens", (json_int_t)p->micro_batch));
 	if (code == HG_EXIT_DONE && cap > 0 && fit < 1) {
@@ -127,7 +127,7 @@ pace_run(const char *path, int64_t ms)
 	if ((code = take_lane(run.spec.limits.lane, &lane)) == HG_EXIT_DONE &&
 	    (code = pacing_measure(&r, data, ms, 0, &p)) == HG_EXIT_DONE) {
 		tell_starved(p.starved);
-		code = print_pace(&run, &r, &p);
+		code = print_pace(&run, &p);
 	}
 	dataset_free(data);
 	return (code);

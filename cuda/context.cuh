@@ -131,6 +131,7 @@ void cuda_logits(struct ops_ctx *ctx, struct ops_buf *out, const struct ops_buf 
 double cuda_sumsq(struct ops_ctx *ctx, const struct ops_buf *const *bufs, const size_t *n, size_t count);
 void cuda_muon(struct ops_ctx *ctx, const struct ops_muon *p, size_t count, const struct ops_muon_law *law);
 void cuda_adam(struct ops_ctx *ctx, const struct ops_adam *p, size_t count, const struct ops_adam_law *law);
+void cuda_average(struct ops_ctx *ctx, const struct ops_average *p, size_t count, float keep);
 
 /* Wait for the device. */
 void cuda_sync(struct ops_ctx *ctx);

@@ -1,7 +1,7 @@
 # The CUDA backend, twice: emulated on the host, for `make check` everywhere;
 # and by nvcc, with CUDA=1.  Included by the Makefile, which defines B and Q.
 
-CUDA_SRC := adam attention attention_grad branch columns convert embed head transfer mlp muon norm ops_cuda product profile qkv \
+CUDA_SRC := adam average attention attention_grad branch columns convert embed head transfer mlp muon norm ops_cuda product profile qkv \
 	selftest stream sumsq graph
 CUDA_HOME ?= /usr/local/cuda
 

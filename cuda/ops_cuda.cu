@@ -458,4 +458,5 @@ extern "C" const struct ops ops_cuda = {
 	.sumsq = cuda_sumsq,
 	.muon = cuda_muon,
 	.adam = cuda_adam,
+	.average = cuda_average,
 };

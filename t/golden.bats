@@ -123,6 +123,15 @@ lever() {
 	done
 }
 
+# bats test_tags=b64
+@test "an average over the tail of the run meets the golden vectors, and the tables of where it begins" {
+	lever average
+	golden levers/average
+	[[ "$output" == *"average/blocks.0.mlp.fc.weight"* ]]
+	golden levers/tables
+	[[ "$output" == *"average: from update 84 of 333"*ok* ]]
+}
+
 @test "golden says no, by name, when a vector differs" {
 	need_shared
 	cp "$SHARED"/golden/tiny_tied.* "$BATS_TEST_TMPDIR"

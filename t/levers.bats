@@ -38,8 +38,14 @@ on() {
 
 # goes_on SETTING...: a run that was killed goes on from what it saved, and ends in the bits of one that was not.
 goes_on() {
-	local setting settings=() pid
+	local setting settings=()
 	for setting in "$@"; do settings+=("model.${setting#model.}"); done
+	goes_on_with "${settings[@]}"
+}
+
+# goes_on_with KEY=VALUE...: likewise, for keys of any section.
+goes_on_with() {
+	local settings=("$@") pid
 	tiny_spec killed model.num_layers=4 train.iterations=100 train.checkpoint_every_ms=1 "${few[@]}" "${settings[@]}"
 	tiny_spec calm model.num_layers=4 train.iterations=100 "${few[@]}" "${settings[@]}"
 	hg-train killed 2> /dev/null 3>&- &
@@ -194,4 +200,201 @@ loss() {
 		hg-train card 2> /dev/null
 		[ "$(jq -c ".model.${lever%%=*}" card/training_report.json)" = "$(jq -c ".model.${lever%%=*}" card/spec.json)" ]
 	done
+}
+
+# changed BACKEND NAME SETTING...: the lines of metrics of a run of eight steps in which these change something.
+changed() {
+	local backend=$1 name=$2
+	shift 2
+	tiny_spec "$name" system.backend=$backend train.iterations=8 "$@"
+	hg-train "$name" 2> /dev/null
+}
+
+# bats test_tags=b64,b95
+@test "batches that grow and sequences that lengthen: as asked, in tokens, metrics and receipts, on every backend and any threads" {
+	local backend schedules='train.batch_schedule=[[0,128],[0.25,256],[0.5,512]]'
+	PATH=$HG_BUILD/emu/bin:$PATH
+	for backend in ref cpu cuda; do
+		changed $backend $backend "$schedules" 'train.seq_schedule=[[0,16],[0.5,32],[0.9,64]]'
+		[ "$(jq -s -c 'map(.batch_tokens)' $backend/metrics.jsonl)" = '[128,128,256,256,512,512,512,512]' ]
+		[ "$(jq -s -c 'map(.seq_len)' $backend/metrics.jsonl)" = '[16,16,16,16,32,32,32,32]' ]
+		[ "$(jq -s -c 'map(.tokens)' $backend/metrics.jsonl)" = '[128,256,512,768,1280,1792,2304,2816]' ]
+		[ "$(jq -s -c 'map(.lr_scale * 100 | round)' $backend/metrics.jsonl)" = '[50,50,71,71,100,94,63,31]' ]
+		jq -e '.tokens == 2816 and .batch_tokens == 256 and
+		    .levers.batch_schedule == [[0, 128], [0.25, 256], [0.5, 512]]' $backend/training_report.json
+		hg-gate train $backend
+	done
+	jq -ne --slurpfile a ref/training_report.json --slurpfile b cpu/training_report.json \
+	    '($a[0].final_train_loss - $b[0].final_train_loss) | fabs < 1e-4'
+	jq -ne --slurpfile a ref/training_report.json --slurpfile b cuda/training_report.json \
+	    '($a[0].final_train_loss - $b[0].final_train_loss) | fabs < 1e-4'
+	changed cpu three "$schedules" 'train.seq_schedule=[[0,16],[0.5,32],[0.9,64]]' system.threads=3
+	cmp cpu/checkpoint.safetensors three/checkpoint.safetensors
+	# The same tokens in the same order: without a change of the batch, and none of the rate, only the cuts differ.
+	changed ref same 'train.batch_schedule=[[0.5,256]]' 'train.seq_schedule=[[0.5,64]]'
+	changed ref plain
+	cmp same/checkpoint.safetensors plain/checkpoint.safetensors
+	changed ref rate "$schedules" train.batch_schedule_lr=none
+	[ "$(jq -s -c 'map(.lr_scale * 100 | round)' rate/metrics.jsonl)" = '[100,100,100,100,100,94,63,31]' ]
+}
+
+# bats test_tags=b64,b95
+@test "a run whose batches change goes on, is replayed and is trained again to the same bits, by steps and by the clock" {
+	goes_on_with 'train.batch_schedule=[[0,128],[0.3,512],[0.6,256]]' 'train.seq_schedule=[[0,16],[0.7,64]]'
+	tiny_spec again "train.replay=$PWD/killed/metrics.jsonl" model.num_layers=4 train.iterations=100 \
+	    'train.batch_schedule=[[0,128],[0.3,512],[0.6,256]]' 'train.seq_schedule=[[0,16],[0.7,64]]'
+	hg-train again 2> /dev/null
+	cmp again/checkpoint.safetensors calm/checkpoint.safetensors
+	hg-train -c calm | jq -e .same
+	tiny_spec clock train.schedule=wallclock budget.max_wallclock_ms=300 train.iterations=100000 \
+	    'train.batch_schedule=[[0,128],[0.5,256]]' 'train.seq_schedule=[[0,16],[0.5,64]]'
+	hg-train clock 2> /dev/null
+	[ "$(jq -s -c 'map([.batch_tokens, .seq_len]) | unique' clock/metrics.jsonl)" = '[[128,16],[256,64]]' ]
+	# A step is of the second kind where half of the cap was over before it.
+	jq -se '[range(1; length) as $i | (.[$i].batch_tokens == 256) == (.[$i - 1].wallclock_ms >= 150)] | all' \
+	    clock/metrics.jsonl
+	tiny_spec clock-again "train.replay=$PWD/clock/metrics.jsonl" 'train.batch_schedule=[[0,128],[0.5,256]]' \
+	    'train.seq_schedule=[[0,16],[0.5,64]]'
+	hg-train clock-again 2> /dev/null
+	cmp clock/checkpoint.safetensors clock-again/checkpoint.safetensors
+	[ "$(jq .tokens clock/training_report.json)" = "$(jq .tokens clock-again/training_report.json)" ]
+	# Without the keys it would be another run, and is none.
+	tiny_spec bare "train.replay=$PWD/clock/metrics.jsonl"
+	run ! hg-train bare
+	jq -e '.detail | contains("train.batch_schedule")' bare/train_refusal.json
+}
+
+# bats test_tags=b95
+@test "schedules that cannot be are refused when the run is made, with the key, the value and the rule" {
+	refused "train.batch_schedule has 96 tokens, which is not a multiple of train.seq_len=64" 'train.batch_schedule=[[0,96]]'
+	refused "multiple of train.micro_batch_tokens=128" 'train.batch_schedule=[[0,192]]'
+	refused "train.seq_schedule has 24 tokens, which does not divide train.seq_len=64" 'train.seq_schedule=[[0.5,24]]'
+	refused "train.seq_schedule has 128 tokens" 'train.seq_schedule=[[0.5,128]]'
+	refused "shares that grow, from 0 to below 1" 'train.batch_schedule=[[0.5,128],[0.5,256]]'
+	refused "shares that grow, from 0 to below 1" 'train.batch_schedule=[[1,128]]'
+	refused "whole numbers of tokens from 1 on" 'train.seq_schedule=[[0,0]]'
+	refused "whole numbers of tokens from 1 on" 'train.seq_schedule=[[0,32.5]]'
+	refused "train.seq_schedule" 'train.seq_schedule=[[0]]'
+	refused "train.batch_schedule" 'train.batch_schedule=128'
+	refused "train.batch_schedule_lr" train.batch_schedule_lr=linear
+}
+
+# bats test_tags=b64
+@test "a receipt whose tokens are not those of its changing batches is found out" {
+	changed ref run 'train.batch_schedule=[[0,128],[0.5,512]]'
+	hg-gate train run
+	chmod u+w run run/training_report.json
+	jq '.tokens = 8 * 512 + 128' run/training_report.json > edited
+	cat edited > run/training_report.json
+	run ! hg-gate train run
+	[[ "$output" == *"tokens is not what steps of its batch_schedule make"* ]]
+}
+
+# iterations NAME SETTING...: how many fit into 10 s by hg-pace.
+iterations() {
+	tiny_spec "pace-$1" budget.max_wallclock_ms=10000 train.batch_tokens=2048 "${@:2}"
+	hg-pace -t 0.4 "pace-$1" | jq .iterations
+}
+
+@test "hg-pace counts every kind of step by its share of the run, of steps or of time" {
+	small=$(iterations small 'train.batch_schedule=[[0,128]]')
+	large=$(iterations large)
+	steps=$(iterations steps 'train.batch_schedule=[[0,128],[0.5,2048]]')
+	clock=$(iterations clock 'train.batch_schedule=[[0,128],[0.5,2048]]' train.schedule=wallclock)
+	echo "small $small large $large, half of the steps $steps, half of the time $clock" >&2
+	# A sixteenth of the work: 16 and 1 to 1.9 by steps and 8.5 by time.
+	jq -ne "$steps > 1.2 * $large and $steps < 4 * $large"
+	jq -ne "$clock > 4 * $large and $clock < 0.8 * $small"
+}
+
+# bats test_tags=b64
+@test "batches that grow reach a loss with fewer tokens than the last batch does from the start" {
+	markov_data
+	reach grown 'train.batch_schedule=[[0,256],[0.6,1024]]'
+	reach whole
+	echo "tokens until a loss of 3: grown $(cat grown.tokens) whole $(cat whole.tokens)" >&2
+	jq -ne "$(cat grown.tokens) < 0.7 * $(cat whole.tokens)"
+}
+
+# reach NAME SETTING...: how many tokens a training on that text takes until its loss, of three steps, is below 3.
+reach() {
+	local name=$1
+	shift
+	DATA=$PWD/markov tiny_spec "$name" system.backend=cpu train.iterations=60 train.batch_tokens=1024 \
+	    train.micro_batch_tokens=256 train.matrix_lr=0.02 train.warmdown_frac=0.2 "$@"
+	hg-train "$name" 2> /dev/null
+	jq -s '[range(2; length) as $i | select((.[$i].train_loss + .[$i - 1].train_loss + .[$i - 2].train_loss) / 3 < 3) |
+	    .[$i].tokens][0]' "$name/metrics.jsonl" > "$name.tokens"
+}
+
+# bats test_tags=b64,b95
+@test "an average over the tail is what the checkpoint holds, validated beside the last weights, on every backend" {
+	local backend tail='train.average=tail train.average_from=0.5 train.average_horizon=0.25'
+	PATH=$HG_BUILD/emu/bin:$PATH
+	for backend in ref cpu cuda; do
+		changed $backend $backend $tail train.val_every=4
+		[ "$(jq -s -c 'map(.average_keep * 1000 | round)' $backend/metrics.jsonl)" = '[1000,1000,1000,0,607,607,607,607]' ]
+		jq -e '.averaged_steps == 5 and .val_loss != .last_val_loss and .val_bpb != .last_val_bpb and
+		    .levers == {"average": "tail", "average_horizon": 0.25}' $backend/training_report.json
+		jq -se '.[7].val_loss == $r[0].val_loss and .[7].last_val_loss == $r[0].last_val_loss' \
+		    --slurpfile r $backend/training_report.json $backend/metrics.jsonl
+		# Where it begins it is the weights.
+		jq -se '.[3].val_loss == .[3].last_val_loss' $backend/metrics.jsonl
+		# The weights are those of a run without it, whatever is scored on the way.
+		changed $backend $backend-off train.val_every=8
+		[ "$(jq .last_val_loss $backend/training_report.json)" = "$(jq .val_loss $backend-off/training_report.json)" ]
+		[ "$(jq .final_train_loss $backend/training_report.json)" = "$(jq .final_train_loss $backend-off/training_report.json)" ]
+		jq -e 'has("averaged_steps") or has("last_val_loss") | not' $backend-off/training_report.json
+		hg-export $backend 2> /dev/null
+		hg-score $backend 2> /dev/null
+		jq -ne --slurpfile s $backend/artifact_score_report.json --slurpfile r $backend/training_report.json \
+		    '$s[0].prequant_val_loss == $r[0].val_loss'
+	done
+	jq -ne --slurpfile a ref/training_report.json --slurpfile b cpu/training_report.json \
+	    '($a[0].val_loss - $b[0].val_loss) | fabs < 1e-4'
+	jq -ne --slurpfile a ref/training_report.json --slurpfile b cuda/training_report.json \
+	    '($a[0].val_loss - $b[0].val_loss) | fabs < 1e-4'
+	changed cpu three $tail train.val_every=4 system.threads=3
+	cmp cpu/checkpoint.safetensors three/checkpoint.safetensors
+	# A run that ends before it begins says so, and keeps its weights.
+	tiny_spec early train.iterations=8 train.average=tail train.average_from=1 train.schedule=wallclock \
+	    budget.max_wallclock_ms=600000
+	tiny_spec plain train.iterations=8 train.schedule=wallclock budget.max_wallclock_ms=600000
+	hg-train early 2> said
+	grep -q "before train.average_from" said
+	jq -e '.averaged_steps == 0' early/training_report.json
+}
+
+# bats test_tags=b64,b95
+@test "an average goes on after a kill, is replayed and is trained again to the same bits, by steps and by the clock" {
+	goes_on_with train.average=tail train.average_from=0.05
+	tiny_spec again "train.replay=$PWD/killed/metrics.jsonl" model.num_layers=4 train.average=tail train.average_from=0.9
+	hg-train again 2> /dev/null
+	cmp again/checkpoint.safetensors calm/checkpoint.safetensors
+	hg-train -c calm | jq -e .same
+	tiny_spec clock train.schedule=wallclock budget.max_wallclock_ms=300 train.iterations=100000 train.average=tail
+	hg-train clock 2> /dev/null
+	jq -se 'map(.average_keep) | .[0] == 1 and index(0) > 0 and last < 1 and last > 0' clock/metrics.jsonl
+	# By the clock it has forgotten as much as its share of the run, whatever a step took.
+	jq -se 'map(.average_keep) | .[index(0) + 1:] | map(log) | add | . > -6 and . < -3.5' clock/metrics.jsonl
+	tiny_spec clock-again "train.replay=$PWD/clock/metrics.jsonl" train.average=tail
+	hg-train clock-again 2> /dev/null
+	cmp clock/checkpoint.safetensors clock-again/checkpoint.safetensors
+}
+
+# bats test_tags=b64
+@test "where the rate never falls and gradients are noisy, the average over the tail ends lower than the last weights" {
+	markov_data
+	DATA=$PWD/markov tiny_spec noisy system.backend=cpu train.iterations=80 train.batch_tokens=128 train.warmdown_frac=null \
+	    train.warmdown_iters=0 train.matrix_lr=0.06 train.val_every=80 train.average=tail
+	hg-train noisy 2> /dev/null
+	jq .val_loss,.last_val_loss noisy/training_report.json >&2
+	jq -e '.val_loss < .last_val_loss - 0.05' noisy/training_report.json
+}
+
+# bats test_tags=b95
+@test "averages that cannot be are refused by their key" {
+	refused train.average train.average=ema
+	refused train.average_horizon train.average=tail train.average_horizon=0
+	refused train.average_from train.average=tail train.average_from=1.5
 }

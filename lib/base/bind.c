@@ -115,6 +115,43 @@ list_of(const struct bind_set *set)
 	return (list);
 }
 
+static int
+put_pairs(struct bind_pairs *pairs, const json_t *list)
+{
+	struct bind_pairs new = { 0, { 0 }, { 0 } };
+	const json_t *v;
+	size_t i;
+
+	if (!json_is_array(list) || json_array_size(list) > BIND_PAIRS_MOST)
+		return (-1);
+	json_array_foreach((json_t *)(uintptr_t)list, i, v) {
+		const json_t *share = json_array_get(v, 0), *number = json_array_get(v, 1);
+
+		if (json_array_size(v) != 2 || !json_is_number(share) || !json_is_integer(number) ||
+		    json_integer_value(number) < 1)
+			return (-1);
+		new.share[i] = json_number_value(share);
+		new.number[i] = (uint64_t)json_integer_value(number);
+		if (!(new.share[i] >= 0 && new.share[i] < 1) || (i > 0 && !(new.share[i] > new.share[i - 1])))
+			return (-1);
+	}
+	new.count = i;
+	*pairs = new;
+	return (0);
+}
+
+static json_t *
+list_of_pairs(const struct bind_pairs *pairs)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < pairs->count; i++)
+		json_array_append_new(list,
+		    json_pack("[o, I]", pairs->share[i] == 0 ? json_integer(0) : json_real(pairs->share[i]),
+			(json_int_t)pairs->number[i]));
+	return (list);
+}
+
 int
 bind_set(const struct bind *row, void *to, const json_t *v)
 {
@@ -132,6 +169,8 @@ bind_set(const struct bind *row, void *to, const json_t *v)
 		return (v == NULL ? -1 : 0);
 	case BIND_SET:
 		return (put_list(at, v));
+	case BIND_PAIRS:
+		return (put_pairs(at, v));
 	case BIND_WORD:
 		return (set_word(row, at, json_string_value(v)));
 	case BIND_FLAG:
@@ -167,6 +206,8 @@ bind_get(const struct bind *row, const void *from)
 		return (*(json_t *const *)at == NULL ? json_null() : json_incref(*(json_t *const *)at));
 	case BIND_SET:
 		return (list_of(at));
+	case BIND_PAIRS:
+		return (list_of_pairs(at));
 	case BIND_WORD:
 		memcpy(&word, at, sizeof(word));
 		return (json_string(row->words[word]));
@@ -186,6 +227,8 @@ bind_number(const struct bind *row, const void *from)
 
 	if (row->type == BIND_SET)
 		return ((double)size_of_set(at));
+	if (row->type == BIND_PAIRS)
+		return ((double)((const struct bind_pairs *)at)->count);
 	return (row->type == BIND_REAL ? *(const double *)at : (double)whole(row, at));
 }
 
@@ -196,6 +239,8 @@ bind_put(const struct bind *row, void *to, double value)
 
 	if (row->type == BIND_SET)
 		memset(at, 0, sizeof(struct bind_set));
+	else if (row->type == BIND_PAIRS)
+		memset(at, 0, sizeof(struct bind_pairs));
 	else if (row->type == BIND_REAL)
 		*(double *)at = value;
 	else

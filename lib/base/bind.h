@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /**
  * Members of a JSON object bound to fields of a struct, a row each: what is
@@ -20,13 +21,22 @@ enum bind_type {
 	BIND_TEXT,  /* const char *, into the JSON value; NULL for null */
 	BIND_VALUE, /* const json_t *, the JSON value itself, borrowed */
 	BIND_WORD,  /* an enum, by place in words */
-	BIND_SET    /* struct bind_set: a list of whole numbers that grow strictly */
+	BIND_SET,   /* struct bind_set: a list of whole numbers that grow strictly */
+	BIND_PAIRS  /* struct bind_pairs: a list of [share, whole number], shares growing strictly from 0 to below 1 */
 };
 
 #define BIND_SET_END 1024 /* numbers of a set are below this */
 
 struct bind_set {
 	unsigned char bits[BIND_SET_END / 8];
+};
+
+#define BIND_PAIRS_MOST 16
+
+struct bind_pairs {
+	size_t count;
+	double share[BIND_PAIRS_MOST];
+	uint64_t number[BIND_PAIRS_MOST]; /* from 1 on */
 };
 
 /* Whether a number below BIND_SET_END is in the set. */
@@ -43,7 +53,7 @@ struct bind {
 #define BIND_TYPE(lvalue) _Generic((lvalue), unsigned: BIND_UNSIGNED, unsigned long: BIND_ULONG, \
 	unsigned long long: BIND_ULLONG, long: BIND_LONG, long long: BIND_LLONG, double: BIND_REAL, int: BIND_FLAG, \
 	const char *: BIND_TEXT, const json_t *: BIND_VALUE, \
-	struct bind_set: BIND_SET)
+	struct bind_set: BIND_SET, struct bind_pairs: BIND_PAIRS)
 
 /* A row for a field of ${type}; one for an enum, whose value is a place in ${words}; the end of a table. */
 #define BIND(type, path, field) { path, offsetof(type, field), BIND_TYPE(((type *)0)->field), NULL }
@@ -62,8 +72,8 @@ int bind_set(const struct bind *row, void *to, const json_t *v);
 json_t *bind_get(const struct bind *row, const void *from);
 
 /*
- * A field of BIND_UNSIGNED to BIND_FLAG, the place of a word or the size of a set, as a number; and from one that it
- * can hold, 0 for a set.
+ * A field of BIND_UNSIGNED to BIND_FLAG, the place of a word or the size of a list, as a number; and from one that it
+ * can hold, 0 for a list.
  */
 double bind_number(const struct bind *row, const void *from);
 void bind_put(const struct bind *row, void *to, double value);

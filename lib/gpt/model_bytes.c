@@ -15,7 +15,8 @@ parameter_elements(const struct config *c, int training)
 		if (g == PARAMS_MATRIX || g == PARAMS_EMBED || g == PARAMS_HEAD)
 			times += 1 + training;
 		for (enum params_state s = 0; training && s < PARAMS_STATES; s++)
-			times += s != PARAMS_NEURON && params_state(g, s) != NULL; /* a number a row: nothing */
+			/* A number a row is nothing; averages are trainer_bytes' to add, where there are any. */
+			times += s != PARAMS_NEURON && s != PARAMS_AVERAGE && params_state(g, s) != NULL;
 		sum += times * sizes.of_group[g];
 	}
 	return (sum);

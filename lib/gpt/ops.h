@@ -367,6 +367,13 @@ struct ops_adam_law {
 	float grad_scale;
 };
 
+/* A parameter and its running average. */
+struct ops_average {
+	struct ops_buf *average; /* VECTOR, of the shape of w */
+	const struct ops_buf *w; /* WEIGHT or VECTOR */
+	size_t n;                /* elements */
+};
+
 /**
  * Functions return 0, or -1 after saying why (say_error), unless they return void;
  * void entries cannot fail on good arguments, and bad ones are asserted.
@@ -461,6 +468,8 @@ struct ops {
 	/* All matrices of the model in one call, so that equal shapes can be batched. */
 	void (*muon)(struct ops_ctx *ctx, const struct ops_muon *p, size_t count, const struct ops_muon_law *law);
 	void (*adam)(struct ops_ctx *ctx, const struct ops_adam *p, size_t count, const struct ops_adam_law *law);
+	/* average = w + keep (average - w): w itself where keep is 0.  Between steps. */
+	void (*average)(struct ops_ctx *ctx, const struct ops_average *p, size_t count, float keep);
 };
 
 /**

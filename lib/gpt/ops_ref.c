@@ -1224,6 +1224,15 @@ ref_adam(struct ops_ctx *ctx, const struct ops_adam *p, size_t count, const stru
 	}
 }
 
+static void
+ref_average(struct ops_ctx *ctx, const struct ops_average *p, size_t count, float keep)
+{
+	(void)ctx;
+	for (size_t i = 0; i < count; i++, p++)
+		for (size_t j = 0; j < p->n; j++)
+			p->average->f[j] = (float)(p->w->f[j] + keep * (p->average->f[j] - p->w->f[j]));
+}
+
 static const char *const ref_isa_names[] = { "scalar", NULL };
 static const char *const ref_lacks[] = { NULL };
 
@@ -1267,4 +1276,5 @@ const struct ops ops_ref = {
 	.sumsq = ref_sumsq,
 	.muon = ref_muon,
 	.adam = ref_adam,
+	.average = ref_average,
 };

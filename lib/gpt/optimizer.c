@@ -16,6 +16,8 @@ struct optimizer {
 	enum params_group *adam_group; /* of each entry of adam[] */
 	const struct ops_buf **grads;  /* of all tensors, for the norm */
 	size_t *grad_n, grad_count;
+	struct ops_average *average;
+	size_t average_count;
 };
 
 double
@@ -37,7 +39,8 @@ make_state(struct optimizer *o, const struct optimizer_law *law, size_t i)
 	const int wanted[PARAMS_STATES] = { [PARAMS_MOMENTUM] = 1,
 		[PARAMS_ADAM_M] = 1,
 		[PARAMS_ADAM_V] = 1,
-		[PARAMS_NEURON] = law != NULL && law->muon_norm == OPS_MUON_NEURON };
+		[PARAMS_NEURON] = law != NULL && law->muon_norm == OPS_MUON_NEURON,
+		[PARAMS_AVERAGE] = law != NULL && law->average != OPTIMIZER_NO_AVERAGE };
 
 	for (enum params_state s = 0; s < PARAMS_STATES; s++) {
 		const size_t n = params_state_n(t, s);
@@ -70,8 +73,9 @@ optimizer_open(struct model *m, const struct optimizer_law *law)
 	o->adam_group = calloc(count, sizeof(*o->adam_group));
 	o->grads = calloc(count, sizeof(struct ops_buf *));
 	o->grad_n = calloc(count, sizeof(*o->grad_n));
+	o->average = calloc(count, sizeof(*o->average));
 	if (o->state == NULL || o->muon == NULL || o->adam == NULL || o->adam_group == NULL || o->grads == NULL ||
-	    o->grad_n == NULL)
+	    o->grad_n == NULL || o->average == NULL)
 		goto err1;
 	for (size_t i = 0; i < count; i++) {
 		const struct params_tensor *t = &params->tensors[i];
@@ -82,6 +86,9 @@ optimizer_open(struct model *m, const struct optimizer_law *law)
 		o->grad_n[o->grad_count++] = t->n;
 		if (make_state(o, law, i) != 0)
 			goto err1;
+		if (o->state[i][PARAMS_AVERAGE] != NULL)
+			o->average[o->average_count++] = (struct ops_average){ o->state[i][PARAMS_AVERAGE],
+				model_weight(m, i), t->n };
 		/* Who keeps a momentum is Muon's. */
 		if (o->state[i][PARAMS_MOMENTUM] != NULL) {
 			o->muon[o->muon_count++] = (struct ops_muon){
@@ -129,6 +136,7 @@ optimizer_close(struct optimizer *o)
 	free(o->adam_group);
 	free(o->grads);
 	free(o->grad_n);
+	free(o->average);
 	free(o);
 }
 
@@ -186,6 +194,13 @@ optimizer_step(struct optimizer *o, const struct optimizer_law *law, uint64_t st
 		o->adam[i].lr = (float)(rate(o, law, o->adam_group[i]) * rates->adam_lr_scale);
 	model_ops(o->m)->adam(model_ctx(o->m), o->adam, o->adam_count, &adam);
 	model_ops(o->m)->muon(model_ctx(o->m), o->muon, o->muon_count, &muon);
+}
+
+void
+optimizer_average(struct optimizer *o, double keep)
+{
+	assert(o->average_count > 0);
+	model_ops(o->m)->average(model_ctx(o->m), o->average, o->average_count, (float)keep);
 }
 
 struct ops_buf *

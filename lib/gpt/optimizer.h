@@ -14,6 +14,9 @@
  */
 enum optimizer_decay { OPTIMIZER_DECAY_PLAIN, OPTIMIZER_DECAY_CAUTIOUS };
 
+/* A running average of the weights, over the tail of the run, beside them. */
+enum optimizer_average { OPTIMIZER_NO_AVERAGE, OPTIMIZER_AVERAGE_TAIL };
+
 struct optimizer_law {
 	double matrix_lr;         /* Muon */
 	double scalar_lr;         /* Adam: control tensors */
@@ -29,6 +32,7 @@ struct optimizer_law {
 	enum ops_muon_norm muon_norm;
 	enum ops_muon_coefficients muon_coefficients;
 	double muon_grad_power;
+	enum optimizer_average average;
 	double beta1, beta2, adam_eps;
 	double grad_clip_norm; /* 0: gradients are not clipped */
 };
@@ -61,6 +65,9 @@ double optimizer_norm(const struct optimizer *o);
  */
 void optimizer_step(struct optimizer *o, const struct optimizer_law *law, uint64_t step,
     const struct schedule_rates *rates, double grad_norm);
+
+/* Take the weights into their average, of which a share of ${keep} stays. Only where the law has one. */
+void optimizer_average(struct optimizer *o, double keep);
 
 /* What is kept of tensor i between steps: a VECTOR of params_state_n elements, NULL where nothing is. */
 struct ops_buf *optimizer_buffer(const struct optimizer *o, size_t i, enum params_state state);

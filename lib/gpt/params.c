@@ -22,6 +22,7 @@ params_state(enum params_group group, enum params_state state)
 		[PARAMS_ADAM_M] = { ".adam_m", is_adam },
 		[PARAMS_ADAM_V] = { ".adam_v", is_adam },
 		[PARAMS_NEURON] = { ".neuron", is_muon },
+		[PARAMS_AVERAGE] = { ".average", is_muon || is_adam },
 	};
 
 	return (states[state].kept ? states[state].suffix : NULL);

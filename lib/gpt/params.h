@@ -42,7 +42,7 @@ enum params_storage {
  * What the optimizer keeps of a tensor between steps: float32 arrays of its shape, or of a number for each row, in the
  * order of resume files.
  */
-enum params_state { PARAMS_MOMENTUM, PARAMS_ADAM_M, PARAMS_ADAM_V, PARAMS_NEURON, PARAMS_STATES };
+enum params_state { PARAMS_MOMENTUM, PARAMS_ADAM_M, PARAMS_ADAM_V, PARAMS_NEURON, PARAMS_AVERAGE, PARAMS_STATES };
 
 #define PARAMS_STATE_SIZE 16
 

@@ -75,13 +75,20 @@ contents_make(const struct trainer *t, struct contents *c)
 	return (0);
 }
 
-/* What must agree for a state to go on: the model and how a batch is taken. */
+/* Micro-batches of so many steps, if each was as the trainer was opened. */
+static uint64_t
+usual_spans(const struct trainer *t, uint64_t step)
+{
+	return (step * (t->args.batch_tokens / t->args.micro_batch_tokens));
+}
+
+/* What must agree for a state to go on: the model and how a batch is taken; and how far it has come. */
 static json_t *
 identity(const struct trainer *t)
 {
 	json_t *config = config_to_json(&model_params(t->args.model)->config), *identity = NULL;
 	char *text = config != NULL ? jsonio_line(config) : NULL;
-	char seq_len[24], batch[24], micro[24], step[24];
+	char seq_len[24], batch[24], micro[24], step[24], spans[24], averaged[24];
 
 	snprintf(seq_len, sizeof(seq_len), "%zu", t->args.seq_len);
 	snprintf(batch, sizeof(batch), "%zu", t->args.batch_tokens);
@@ -90,6 +97,12 @@ identity(const struct trainer *t)
 	if (text != NULL)
 		identity = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "format", RESUME_FORMAT, "config", text,
 		    "seq_len", seq_len, "batch_tokens", batch, "micro_batch_tokens", micro, "step", step);
+	snprintf(spans, sizeof(spans), "%" PRIu64, t->spans);
+	if (identity != NULL && t->spans != usual_spans(t, t->step))
+		json_object_set_new(identity, "spans", json_string(spans));
+	snprintf(averaged, sizeof(averaged), "%" PRIu64, t->averaged);
+	if (identity != NULL && t->averaged != 0)
+		json_object_set_new(identity, "averaged", json_string(averaged));
 	free(text);
 	json_decref(config);
 	return (identity);
@@ -200,7 +213,7 @@ out:
 	return (rc);
 }
 
-/* Everything that identity() says, but the step, must stand in the file too. */
+/* Everything that identity() says, but how far it has come, must stand in the file too. */
 static int
 same_identity(const struct trainer *t, const struct safetensors *s, const char *what)
 {
@@ -211,7 +224,7 @@ same_identity(const struct trainer *t, const struct safetensors *s, const char *
 	json_object_foreach(mine, key, value) {
 		const char *theirs = safetensors_metadata(s, key);
 
-		if (strcmp(key, "step") == 0)
+		if (strcmp(key, "step") == 0 || strcmp(key, "spans") == 0 || strcmp(key, "averaged") == 0)
 			continue;
 		if (theirs == NULL || strcmp(theirs, json_string_value(value)) != 0) {
 			say_error("'%s' cannot be resumed here: its %s is %s, this run's is %s", what, key,
@@ -225,6 +238,15 @@ same_identity(const struct trainer *t, const struct safetensors *s, const char *
 	return (same);
 }
 
+/* A count that not every state has. */
+static int
+get_count(const struct safetensors *s, const char *key, uint64_t *count)
+{
+	const char *text = safetensors_metadata(s, key);
+
+	return (text == NULL ? 0 : num_u64(text, 0, INT64_MAX, count));
+}
+
 int
 resume_load(struct trainer *t, int fd, const char *what, json_t **extra)
 {
@@ -232,7 +254,7 @@ resume_load(struct trainer *t, int fd, const char *what, json_t **extra)
 	const struct safetensors_tensor *found;
 	struct safetensors *s = NULL;
 	struct contents c;
-	uint64_t step;
+	uint64_t step, spans = 0, averaged = 0;
 	int rc = -1;
 
 	if (contents_make(t, &c) != 0) {
@@ -242,7 +264,8 @@ resume_load(struct trainer *t, int fd, const char *what, json_t **extra)
 	if ((s = safetensors_read(fd, what)) == NULL || !same_identity(t, s, what))
 		goto out;
 	if (safetensors_metadata(s, "step") == NULL || safetensors_count(s) != c.count ||
-	    num_u64(safetensors_metadata(s, "step"), 0, INT64_MAX, &step) != 0) {
+	    get_count(s, "step", &step) != 0 || get_count(s, "spans", &spans) != 0 ||
+	    get_count(s, "averaged", &averaged) != 0) {
 		say_error("'%s' is not a whole state of training", what);
 		errno = EBADMSG;
 		goto out;
@@ -264,6 +287,8 @@ resume_load(struct trainer *t, int fd, const char *what, json_t **extra)
 		model_ops(m)->upload(model_ctx(m), c.bufs[e], 0, t->staging, c.entries[e].n);
 	}
 	t->step = step;
+	t->spans = safetensors_metadata(s, "spans") != NULL ? spans : usual_spans(t, step);
+	t->averaged = averaged;
 	if (extra != NULL)
 		*extra = safetensors_all_metadata(s);
 	rc = 0;

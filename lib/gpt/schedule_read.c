@@ -6,10 +6,11 @@
 #include "base/say.h"
 #include "gpt/schedule_read.h"
 
-enum { COLUMNS = 3 };
+enum { COLUMNS = 6 };
 
 /* The members of a line that are taken, the first of them by necessity. */
-static const char *const members[COLUMNS] = { "lr_scale", "adam_lr_scale", "momentum_rise" };
+static const char *const members[COLUMNS] = { "lr_scale", "adam_lr_scale", "momentum_rise", "batch_tokens", "seq_len",
+	"average_keep" };
 
 struct table {
 	double *columns[COLUMNS]; /* NAN where a line has none */
@@ -125,10 +126,49 @@ schedule_read(const char *text, size_t n, struct schedule_recorded *recorded)
 	}
 	if (settle(&t) != 0)
 		goto err;
-	*recorded = (struct schedule_recorded){ t.columns[0], t.columns[1], t.columns[2], t.count };
+	*recorded = (struct schedule_recorded){ t.columns[0], t.columns[1], t.columns[2], t.columns[3], t.columns[4],
+		t.columns[5], t.count };
 	return (0);
 err:
 	for (size_t c = 0; c < COLUMNS; c++)
 		free(t.columns[c]);
 	return (-1);
+}
+
+static int
+is_among(const struct bind_pairs *changes, size_t first, double number)
+{
+	int found = number == (double)first;
+
+	for (size_t i = 0; i < changes->count; i++)
+		found = found || number == (double)changes->number[i];
+	return (found);
+}
+
+int
+schedule_follow(struct schedule *s, const struct schedule_recorded *recorded)
+{
+	for (uint64_t i = 0; i < recorded->count; i++) {
+		const int batch = recorded->batch_sizes == NULL ||
+		    is_among(&s->batches, s->batch_tokens, recorded->batch_sizes[i]);
+		const int seq = recorded->seq_lens == NULL || is_among(&s->seqs, s->seq_len, recorded->seq_lens[i]);
+
+		if (batch && seq)
+			continue;
+		say_error(
+		    "step %llu of train.replay has %s of %.0f tokens, which the spec's %s has not: take the replayed "
+		    "run's own keys",
+		    (unsigned long long)i, batch ? "sequences" : "a batch",
+		    batch ? recorded->seq_lens[i] : recorded->batch_sizes[i],
+		    batch ? "train.seq_schedule" : "train.batch_schedule");
+		return (-1);
+	}
+	s->scales = recorded->scales;
+	s->adam_scales = recorded->adam_scales;
+	s->rises = recorded->rises;
+	s->batch_sizes = recorded->batch_sizes;
+	s->seq_lens = recorded->seq_lens;
+	s->keeps = recorded->keeps;
+	s->iterations = recorded->count;
+	return (0);
 }

@@ -25,9 +25,9 @@ typedef int trainer_source(void *cookie, uint64_t span, int32_t *ids, size_t n);
 struct trainer_args {
 	struct model *model;             /* MODEL_TRAIN; max_passes at least micro-batches per step */
 	const struct optimizer_law *law; /* copied */
-	size_t seq_len;
-	size_t batch_tokens;       /* per step: a multiple of micro_batch_tokens */
-	size_t micro_batch_tokens; /* a multiple of seq_len; decides the order of data */
+	size_t seq_len;                  /* of a step whose rates name none; others must divide it */
+	size_t batch_tokens;             /* likewise: a multiple of micro_batch_tokens, as others must be */
+	size_t micro_batch_tokens;       /* a multiple of seq_len; decides the order of data */
 	trainer_source *source;
 	void *cookie;
 };
@@ -47,7 +47,8 @@ struct trainer_result {
 
 /**
  * trainer_step(t, rates, result):
- * One step over batch_tokens tokens: forward, backward, update.
+ * One step over as many tokens as ${rates} have, else batch_tokens: forward,
+ * backward, update.  Sequences of other lengths are cut from the same spans.
  * Returns TRAINER_DIVERGED if the loss (or the norm, when clipping) is not
  * finite, said; the parameters were then not touched (ops.h: begin), although
  * nobody waits for the losses before the update is asked for.
@@ -55,8 +56,20 @@ struct trainer_result {
  */
 int trainer_step(struct trainer *t, const struct schedule_rates *rates, struct trainer_result *result);
 
-uint64_t trainer_steps(const struct trainer *t); /* steps done */
-uint64_t trainer_spans(const struct trainer *t); /* micro-batches taken from the source */
+uint64_t trainer_steps(const struct trainer *t);  /* steps done */
+uint64_t trainer_spans(const struct trainer *t);  /* micro-batches taken from the source */
+uint64_t trainer_tokens(const struct trainer *t); /* trained on */
+
+/**
+ * trainer_average(t, keep):
+ * Between steps, where the law has an average: take the weights into it, of which a share of ${keep} stays; 1 does
+ * nothing, and what is taken first is the average.  trainer_averaged: how many updates are in it.
+ * trainer_exchange(t): have weights and average change places, for a score or a checkpoint; once more, and all is as it
+ * was to the bit.  Returns whether there was an average to exchange.  No step, average or state meanwhile.
+ */
+void trainer_average(struct trainer *t, double keep);
+uint64_t trainer_averaged(const struct trainer *t);
+int trainer_exchange(struct trainer *t);
 
 /* Nonzero if every weight is finite: look before publishing the last step's. */
 int trainer_finite(const struct trainer *t);

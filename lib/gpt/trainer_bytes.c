@@ -13,7 +13,7 @@ trainer_bytes_model(const struct trainspec *r, size_t micro_batch)
 		.threads = r->threads,
 		.max_batch = micro_batch / r->seq_len,
 		.max_seq = r->seq_len,
-		.max_passes = r->batch_tokens / micro_batch };
+		.max_passes = trainspec_batch_most(r) / micro_batch };
 
 	if (r->val_every != 0 && r->eval_seq_len > r->seq_len) {
 		args.max_batch = (micro_batch + r->eval_seq_len - 1) / r->eval_seq_len;
@@ -26,6 +26,8 @@ uint64_t
 trainer_bytes(const struct trainspec *r, size_t micro_batch, int host)
 {
 	const struct model_args args = trainer_bytes_model(r, micro_batch);
+	const struct params_sizes sizes = params_sizes(&r->config);
+	const uint64_t averaged = r->law.average == OPTIMIZER_NO_AVERAGE ? 0 : sizes.n - sizes.of_group[PARAMS_FROZEN];
 
-	return (model_bytes(&args) + (host ? sizeof(float) * params_sizes(&r->config).n : 0));
+	return (model_bytes(&args) + sizeof(float) * (averaged + (host ? sizes.n : 0)));
 }

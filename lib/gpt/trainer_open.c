@@ -14,7 +14,7 @@ trainer_open_micro_batch(const struct trainspec *r, uint64_t free_bytes, uint64_
 {
 	const struct ops *ops = ops_find(r->backend);
 	const int host = ops == NULL || ops->memory == NULL;
-	size_t sequences = r->batch_tokens / r->seq_len, batch, micro_batch = r->micro_batch_tokens;
+	size_t sequences = trainspec_batch_common(r) / r->seq_len, batch, micro_batch = r->micro_batch_tokens;
 	uint64_t need;
 
 	if (!host)

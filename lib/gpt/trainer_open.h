@@ -15,7 +15,7 @@
 /**
  * trainer_open_micro_batch(r, free_bytes, all_bytes):
  * The micro-batch to train with: the one asked for, or for "auto" the largest
- * that divides batch_tokens, holds whole sequences and fits in 60 % of the
+ * that divides every batch, holds whole sequences and fits in 60 % of the
  * memory that is free: the backend's, or ${free_bytes} of ${all_bytes} if it has
  * none of its own; 0 is not known.
  * Errors: 0 after saying what to lower; errno ENOMEM: more than is free, EFBIG: more than there is.

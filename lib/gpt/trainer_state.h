@@ -8,12 +8,14 @@ struct trainer {
 	struct trainer_args args;
 	struct optimizer_law law;
 	struct optimizer *optimizer;
-	uint64_t step; /* steps done; each took micro_batches spans */
-	size_t micro_batches;
-	int32_t *ids;   /* one span: micro_batch_tokens + 1 */
-	float *nats;    /* one micro-batch */
-	float *staging; /* one tensor */
-	float *marked;  /* weights of trainer_mark, or NULL */
+	uint64_t step;     /* steps done */
+	uint64_t spans;    /* micro-batches that they took */
+	int32_t *ids;      /* one span: micro_batch_tokens + 1 */
+	float *nats;       /* one micro-batch */
+	float *staging;    /* one tensor */
+	float *marked;     /* weights of trainer_mark, or NULL */
+	uint64_t averaged; /* updates in the average of the weights */
+	float *other;      /* one tensor more, where there is an average */
 };
 
 /* Download a buffer of one tensor's size, ${n} elements, to ${t}->staging. */

@@ -12,11 +12,13 @@ static const char *const ariths[] = { [OPS_FP32] = "fp32", [OPS_BF16] = "bf16", 
 static const char *const laws[] = { [SCHEDULE_ITERATIONS] = "iterations", [SCHEDULE_WALLCLOCK] = "wallclock", NULL };
 static const char
     *const shapes[] = { [SCHEDULE_LINEAR] = "linear", [SCHEDULE_COSINE] = "cosine", [SCHEDULE_SQRT] = "sqrt", NULL };
+static const char *const batch_lrs[] = { [SCHEDULE_BATCH_SQRT] = "sqrt", [SCHEDULE_BATCH_NONE] = "none", NULL };
 
 static const char
     *const decays[] = { [OPTIMIZER_DECAY_PLAIN] = "plain", [OPTIMIZER_DECAY_CAUTIOUS] = "cautious", NULL };
 static const char
     *const norms[] = { [OPS_MUON_PLAIN] = "none", [OPS_MUON_ROW] = "row", [OPS_MUON_NEURON] = "neuron", NULL };
+static const char *const averages[] = { [OPTIMIZER_NO_AVERAGE] = "none", [OPTIMIZER_AVERAGE_TAIL] = "tail", NULL };
 static const char *const coefficients[] = { [OPS_MUON_FIXED] = "fixed", [OPS_MUON_POLAR] = "polar", NULL };
 
 /* Defaults and ranges are the contract's; the section model has its rows in config.c, what no model sees in spec.c. */
@@ -34,6 +36,12 @@ const struct bind trainspec_keys[] = {
 	BIND(struct trainspec, "train.min_lr_frac", schedule.min_lr_frac),
 	BIND_ENUM(struct trainspec, "train.warmdown_shape", schedule.shape, shapes),
 	BIND(struct trainspec, "train.adam_warmdown_frac", schedule.adam_warmdown_frac),
+	BIND(struct trainspec, "train.batch_schedule", schedule.batches),
+	BIND_ENUM(struct trainspec, "train.batch_schedule_lr", schedule.batch_lr, batch_lrs),
+	BIND(struct trainspec, "train.seq_schedule", schedule.seqs),
+	BIND_ENUM(struct trainspec, "train.average", law.average, averages),
+	BIND(struct trainspec, "train.average_horizon", schedule.average_horizon),
+	BIND(struct trainspec, "train.average_from", schedule.average_from),
 	BIND(struct trainspec, "train.min_steps", min_steps),
 	BIND(struct trainspec, "train.init_from", init_from),
 	BIND(struct trainspec, "train.replay", replay),
@@ -143,7 +151,13 @@ read_keys(struct trainspec *r, const json_t *spec)
 	for (row = trainspec_keys; row->path != NULL; row++) {
 		v = jsonio_get(spec, row->path);
 		if (bind_set(row, r, v != NULL ? v : default_of(row->path, 0)) == -1) {
-			say_error("%s is missing, or of another type than its contract has it", row->path);
+			if (row->type == BIND_PAIRS)
+				say_error(
+				    "%s must be a list of pairs [share of the run, tokens]: shares that grow, from 0 to "
+				    "below 1, and whole numbers of tokens from 1 on; at most %d",
+				    row->path, BIND_PAIRS_MOST);
+			else
+				say_error("%s is missing, or of another type than its contract has it", row->path);
 			return (-1);
 		}
 	}
@@ -189,10 +203,69 @@ read_stride(struct trainspec *r)
 	return (0);
 }
 
+/* Batches are whole sequences and whole micro-batches, as train.batch_tokens is; sequences are cut from whole ones. */
+static int
+check_changes(struct trainspec *r)
+{
+	struct schedule *s = &r->schedule;
+
+	s->batch_tokens = r->batch_tokens;
+	s->seq_len = r->seq_len;
+	for (size_t i = 0; i < s->batches.count; i++) {
+		const unsigned long long tokens = s->batches.number[i];
+
+		if (tokens % r->seq_len != 0) {
+			say_error("train.batch_schedule has %llu tokens, which is not a multiple of train.seq_len=%zu",
+			    tokens, r->seq_len);
+			return (-1);
+		}
+		if (r->micro_batch_tokens != 0 && tokens % r->micro_batch_tokens != 0) {
+			say_error("train.batch_schedule has %llu tokens, which is not a multiple of "
+				  "train.micro_batch_tokens=%zu",
+			    tokens, r->micro_batch_tokens);
+			return (-1);
+		}
+	}
+	for (size_t i = 0; i < s->seqs.count; i++) {
+		if (r->seq_len % s->seqs.number[i] != 0) {
+			say_error(
+			    "train.seq_schedule has %llu tokens, which does not divide train.seq_len=%zu: rows of that "
+			    "length are cut into shorter ones",
+			    (unsigned long long)s->seqs.number[i], r->seq_len);
+			return (-1);
+		}
+	}
+	return (0);
+}
+
+size_t
+trainspec_batch_most(const struct trainspec *r)
+{
+	size_t most = r->batch_tokens;
+
+	for (size_t i = 0; i < r->schedule.batches.count; i++)
+		if (r->schedule.batches.number[i] > most)
+			most = (size_t)r->schedule.batches.number[i];
+	return (most);
+}
+
+size_t
+trainspec_batch_common(const struct trainspec *r)
+{
+	size_t common = r->batch_tokens;
+
+	for (size_t i = 0; i < r->schedule.batches.count; i++)
+		for (size_t rest = (size_t)r->schedule.batches.number[i], next; rest != 0; rest = next) {
+			next = common % rest;
+			common = rest;
+		}
+	return (common);
+}
+
 int
 trainspec_read(struct trainspec *r, const json_t *spec)
 {
-	if (read_keys(r, spec) == -1 || check_schedule(r) == -1 || read_stride(r) == -1)
+	if (read_keys(r, spec) == -1 || check_schedule(r) == -1 || read_stride(r) == -1 || check_changes(r) == -1)
 		return (-1);
 
 	if (r->batch_tokens % r->seq_len != 0) {

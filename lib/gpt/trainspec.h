@@ -69,6 +69,10 @@ int trainspec_read(struct trainspec *r, const json_t *spec);
  */
 json_t *trainspec_levers(const struct trainspec *r);
 
+/* The largest batch of a step, and what divides all of them. */
+size_t trainspec_batch_most(const struct trainspec *r);
+size_t trainspec_batch_common(const struct trainspec *r);
+
 /* "fp32" or "bf16". */
 const char *trainspec_arith_name(enum ops_arith arith);
 

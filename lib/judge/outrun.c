@@ -23,7 +23,9 @@ enum { LEAST_RUNS = 3, MOST_RUNS = 12 };
 /* What must be the same for losses at the same step to mean the same; all else may be the change that is tried. */
 static const char *const matched[] = { "train.schedule", "train.iterations", "train.batch_tokens",
 	"train.micro_batch_tokens", "train.seq_len", "train.warmdown_iters", "train.warmdown_frac", "train.min_lr_frac",
-	"train.warmdown_shape", "train.adam_warmdown_frac", "train.replay", "train.init_from" };
+	"train.warmdown_shape", "train.adam_warmdown_frac", "train.batch_schedule", "train.batch_schedule_lr",
+	"train.seq_schedule", "train.average", "train.average_horizon", "train.average_from", "train.replay",
+	"train.init_from" };
 
 /*
  * Where to look, in percent of the steps, never below half; and what a prediction made there is off by at least, each

@@ -73,6 +73,20 @@ never_decays(const struct run_record *run)
 }
 
 static int
+has_one_batch(const struct run_record *run)
+{
+	return (json_array_size(settings_value(run->settings, "train.batch_schedule")) == 0);
+}
+
+static int
+never_averages(const struct run_record *run)
+{
+	const json_t *v = settings_value(run->settings, "train.average");
+
+	return (v != NULL && strcmp(json_string_value(v), "none") == 0);
+}
+
+static int
 by_steps(const struct run_record *run)
 {
 	return (strcmp(run->schedule, "iterations") == 0);
@@ -95,6 +109,9 @@ static const struct {
 	{ "train.muon_momentum_warmup_steps", rises_by_share, "train.muon_momentum_warmup_frac stands in its place" },
 	{ "train.muon_momentum_warmup_start", never_rises, "the momentum has no warm-up" },
 	{ "train.muon_decay_mode", never_decays, "there is no weight decay" },
+	{ "train.batch_schedule_lr", has_one_batch, "the batch never changes" },
+	{ "train.average_horizon", never_averages, "nothing is averaged" },
+	{ "train.average_from", never_averages, "nothing is averaged" },
 	{ "train.warmup_steps", by_steps, "these steps are rolled back before the first one that counts" },
 	{ "budget.artifact_cap_bytes", always, "it only bounds what counts" },
 };

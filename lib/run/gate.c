@@ -347,6 +347,23 @@ check_program(struct gate *e)
 	return (evidence == RUNDIR_CLAIMS ? check_claims(e) : 0);
 }
 
+/* Tokens of steps whose batches change: whole micro-batches, and no fewer or more than the least or largest of them. */
+static int
+add_up_by_schedule(const json_t *v)
+{
+	const double steps = jsonio_f64(v, "steps", 0), tokens = jsonio_f64(v, "tokens", -1);
+	const double micro = jsonio_f64(v, "micro_batch_tokens", 0);
+	double least = jsonio_f64(v, "batch_tokens", 0), most = least;
+	const json_t *pair;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)jsonio_get(v, "levers.batch_schedule"), i, pair) {
+		least = fmin(least, json_number_value(json_array_get(pair, 1)));
+		most = fmax(most, json_number_value(json_array_get(pair, 1)));
+	}
+	return (tokens >= steps * least && tokens <= steps * most && fmod(tokens, micro) == 0);
+}
+
 /* What a training must add up to. */
 static int
 check_train(struct gate *e)
@@ -357,8 +374,11 @@ check_train(struct gate *e)
 		return (check_program(e));
 	if (jsonio_f64(v, "tokens", -1) == jsonio_f64(v, "steps", 0) * jsonio_f64(v, "batch_tokens", 0))
 		return (0);
+	if (jsonio_get(v, "levers.batch_schedule") != NULL && add_up_by_schedule(v))
+		return (0);
 	return (find(e, STAGE_TRAIN, rundir_stages[STAGE_TRAIN].receipt, GATE_DIFFERS, NULL, NULL,
-	    "tokens is not steps * batch_tokens"));
+	    jsonio_get(v, "levers.batch_schedule") != NULL ? "tokens is not what steps of its batch_schedule make" :
+							     "tokens is not steps * batch_tokens"));
 }
 
 /* What an export must add up to. */

@@ -36,42 +36,88 @@ by_size(const void *a, const void *b)
 	return ((x > y) - (x < y));
 }
 
-/* The steps themselves, ${least} at least. 0, or -1, said. */
+/* What is measured of the steps of one kind, of which a schedule may have several. */
+struct phase {
+	double *step_ms, *loss; /* MAX_STEPS of each */
+	size_t steps;
+	double first_loss, median_ms, p90_ms;
+};
+
+/* Steps of one kind, ${least} at least. 0, or -1, said. */
 static int
-measure(struct trainer *t, int64_t ms, size_t least, double step_ms[MAX_STEPS], double loss[MAX_STEPS],
-    struct pacing *p)
+measure(struct trainer *t, const struct trainspec *r, const struct schedule_phase *kind, int64_t ms, size_t least,
+    struct phase *p)
 {
+	struct schedule_rates rates = schedule_full_rates;
 	struct trainer_result result;
 	int64_t end, start;
 
+	rates.batch_tokens = kind->batch_tokens;
+	rates.seq_len = kind->seq_len;
+	p->steps = 0;
 	/* The first step touches all memory for the first time. */
-	if (trainer_step(t, &schedule_full_rates, &result) != 0)
+	if (trainer_step(t, &rates, &result) != 0)
 		return (-1);
 	p->first_loss = result.loss;
 	end = clock_mono_ms() + ms;
 	do {
 		start = clock_mono_ns();
-		if (trainer_step(t, &schedule_full_rates, &result) != 0)
+		if (trainer_step(t, &rates, &result) != 0)
 			return (-1);
-		step_ms[p->steps] = (double)(clock_mono_ns() - start) / 1e6;
-		loss[p->steps++] = result.loss;
-		say_progress("%zu steps, %.1f ms each", p->steps, step_ms[p->steps - 1]);
+		if (r->law.average != OPTIMIZER_NO_AVERAGE)
+			trainer_average(t, 0.5);
+		p->step_ms[p->steps] = (double)(clock_mono_ns() - start) / 1e6;
+		p->loss[p->steps++] = result.loss;
+		say_progress("%zu steps, %.1f ms each", p->steps, p->step_ms[p->steps - 1]);
 	} while (p->steps < MAX_STEPS && (clock_mono_ms() < end || p->steps < least));
 	say_progress_end();
+	qsort(p->step_ms, p->steps, sizeof(*p->step_ms), by_size);
+	p->median_ms = p->step_ms[p->steps / 2];
+	p->p90_ms = p->step_ms[p->steps * 9 / 10];
 	return (0);
 }
 
+/* Take a phase that is ${share} of the run into the means over all of it; *parts: what these are means over. */
 static void
-summarize(double *step_ms, const double *loss, struct pacing *p)
+take(struct pacing *p, const struct phase *m, const struct schedule_phase *kind, double share, int by_clock,
+    double *parts)
 {
-	const size_t last = p->steps / 8 > 0 ? p->steps / 8 : 1;
+	const double ms = (m->median_ms + m->p90_ms) / 2;
+	/* By the clock a phase is a share of the time, and steps are as many as it has room for. */
+	const double weight = by_clock ? share / ms : share;
+	const size_t last = m->steps / 8 > 0 ? m->steps / 8 : 1;
 
-	qsort(step_ms, p->steps, sizeof(*step_ms), by_size);
-	p->median_ms = step_ms[p->steps / 2];
-	p->p90_ms = step_ms[p->steps * 9 / 10];
+	p->steps += m->steps;
+	p->median_ms += weight * m->median_ms;
+	p->p90_ms += weight * m->p90_ms;
+	p->batch_tokens += weight * (double)kind->batch_tokens;
+	*parts += weight;
+	if (*parts == weight)
+		p->first_loss = m->first_loss;
 	p->loss = 0;
-	for (size_t i = p->steps - last; i < p->steps; i++)
-		p->loss += loss[i] / (double)last;
+	for (size_t i = m->steps - last; i < m->steps; i++)
+		p->loss += m->loss[i] / (double)last;
+}
+
+static int
+measure_phases(struct trainer *t, const struct trainspec *r, int64_t ms, size_t least, double *figures,
+    struct pacing *p)
+{
+	struct schedule_phase kinds[SCHEDULE_PHASES];
+	struct phase m = { .step_ms = figures, .loss = figures + MAX_STEPS };
+	const size_t n = schedule_phases(&r->schedule, kinds);
+	double parts = 0, to;
+
+	for (size_t i = 0; i < n; i++) {
+		if (measure(t, r, &kinds[i], ms / (int64_t)n, least, &m) == -1)
+			return (-1);
+		to = i + 1 < n ? kinds[i + 1].from : 1;
+		take(p, &m, &kinds[i], to - kinds[i].from, r->schedule.law == SCHEDULE_WALLCLOCK, &parts);
+	}
+	p->median_ms /= parts;
+	p->p90_ms /= parts;
+	p->batch_tokens /= parts;
+	return (0);
 }
 
 int
@@ -101,10 +147,9 @@ pacing_measure(const struct trainspec *r, const struct dataset *data, int64_t ms
 		goto done;
 	since = clock_mono_ms();
 	cpu = proc_cpu_ms(0);
-	if (measure(t, ms, steps > MIN_STEPS ? steps : MIN_STEPS, figures, figures + MAX_STEPS, p) == -1)
+	if (measure_phases(t, r, ms, steps > MIN_STEPS ? steps : MIN_STEPS, figures, p) == -1)
 		goto done;
 	p->starved = provenance_starved(m, r->threads, proc_cpu_ms(0) - cpu, (double)(clock_mono_ms() - since));
-	summarize(figures, figures + MAX_STEPS, p);
 	code = HG_EXIT_DONE;
 done:
 	trainer_close(t);

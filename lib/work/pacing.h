@@ -9,11 +9,14 @@
 
 /**
  * How long a step takes here: real training steps in memory, on real data, of
- * which nothing is kept.
+ * which nothing is kept.  Where the schedule changes batches or sequences on the
+ * way, each kind of steps is measured for its share of the time, and the figures
+ * are those of the mix that the whole run is.
  */
 struct pacing {
 	double median_ms, p90_ms; /* of a step; nine in ten take no longer than the latter */
 	size_t steps;             /* measured */
+	double batch_tokens;      /* of a step */
 	size_t micro_batch;       /* tokens of a pass */
 	int starved;              /* other work took processors meanwhile */
 	double first_loss, loss;  /* nats a token: of the first step, and the mean over the last eighth */

@@ -119,7 +119,7 @@ steps(struct trainer *t, const struct trainspec *r, double *loss)
 	const struct schedule *s = &r->schedule;
 	struct trainer_result result;
 	struct schedule_rates rates;
-	double ms = 0, began_ms;
+	double ms = 0, began_ms, updated_ms = 0, last_ms;
 
 	if (r->warmup_steps != 0) {
 		if (trainer_mark(t) == -1)
@@ -134,6 +134,10 @@ steps(struct trainer *t, const struct trainspec *r, double *loss)
 		rates = schedule_rates(s, trainer_steps(t), ms);
 		if (trainer_step(t, &rates, &result) != 0)
 			return (-1);
+		last_ms = updated_ms;
+		updated_ms = ms + now_ms() - began_ms;
+		if (r->law.average != OPTIMIZER_NO_AVERAGE)
+			trainer_average(t, schedule_average(s, trainer_steps(t) - 1, last_ms, updated_ms));
 		ms += now_ms() - began_ms;
 		*loss = result.loss;
 	}
@@ -176,6 +180,7 @@ train(const struct trainspec *r, const struct vocab *v, const struct dataset_par
 	p = model_params(m);
 	if ((w = malloc(p->n * sizeof(*w))) == NULL)
 		return (-1);
+	(void)trainer_exchange(t);
 	model_get(m, w);
 	if ((fd = create(CHECKPOINT)) == -1 || checkpoint_write(fd, p, w, NULL) == -1 || close(fd) == -1 ||
 	    (fd = create(ARTIFACT)) == -1 || artifact_write(fd, p, w, vocab_sha256(v), scale_floor, &report) == -1 ||

@@ -63,6 +63,7 @@ struct train {
 	int64_t slept_ms;          /* how long the machine had slept when it began */
 	int64_t before_ms;         /* wall-clock of the attempts that this one resumes */
 	int64_t clock_ns;          /* training clock */
+	int64_t updated_ns;        /* its stand after the last update, before that was averaged */
 	int64_t cpu_ms;            /* CPU time of the steps on that clock */
 	int64_t lost_ms;           /* training time of steps that did not survive */
 	int64_t saved_ns, save_ns; /* when the last resume point was saved, and what it cost */
@@ -73,7 +74,9 @@ struct train {
 
 	struct metrics metrics;
 	double loss, best;
-	double val_loss, val_bpb; /* NAN until measured */
+	struct validated {
+		double loss, bpb; /* NAN until measured */
+	} val, last;              /* of what a checkpoint would hold; of the weights, where that is their average */
 	uint64_t validated;       /* at this step */
 };
 
@@ -101,18 +104,16 @@ static void
 post(struct train *x, const char *phase, uint64_t step, uint64_t of, double ms)
 {
 	int64_t now = clock_mono_ns();
-	double speed = ms > 0 ? (double)x->recipe.batch_tokens * 1e3 / ms : NAN, left = NAN;
-	uint64_t tokens = ms > 0 ? step * x->recipe.batch_tokens : 0;
-	const struct schedule *s = &x->recipe.schedule;
+	size_t batch = x->pace.batch_tokens != 0 ? x->pace.batch_tokens : x->recipe.batch_tokens;
+	double speed = ms > 0 ? (double)batch * 1e3 / ms : NAN, left = NAN;
+	uint64_t tokens = ms > 0 ? trainer_tokens(x->t) : 0;
 	char loss[32] = "", pace[64] = "";
 
 	if (x->posted_ns != 0 && now - x->posted_ns < 900000000)
 		return;
 	x->posted_ns = now;
 	if (ms > 0) {
-		left = (double)(s->iterations - step) * ms;
-		if (s->cap_ms > 0)
-			left = fmax(0, fmin(left, s->cap_ms - clock_ms(x)));
+		schedule_reach(&x->recipe.schedule, step, clock_ms(x), &x->pace, ms, &left);
 		snprintf(pace, sizeof(pace), ", %.0f tokens/s, %.0f s left", speed, left / 1e3);
 	}
 	if (isfinite(x->loss))
@@ -134,27 +135,37 @@ post_steps(struct train *x, const char *phase)
 	uint64_t n = trainer_steps(x->t);
 	double ms = step_ms(x);
 
-	post(x, phase, n, schedule_reach(&x->recipe.schedule, n, clock_ms(x), ms), ms);
+	post(x, phase, n, schedule_reach(&x->recipe.schedule, n, clock_ms(x), &x->pace, ms, NULL), ms);
 }
 
 /* One row for the step just done. */
 static int
-log_step(struct train *x, const struct schedule_rates *rates, double grad_norm)
+log_step(struct train *x, const struct schedule_rates *rates, double keep, double grad_norm)
 {
 	const struct schedule *s = &x->recipe.schedule;
 	uint64_t steps = trainer_steps(x->t);
 	json_t *row;
 
 	row = json_pack("{s:I, s:I, s:o, s:o, s:o, s:I}", "step", (json_int_t)(steps - 1), "tokens",
-	    (json_int_t)(steps * x->recipe.batch_tokens), "train_loss", jsonio_real(x->loss), "lr_scale",
+	    (json_int_t)trainer_tokens(x->t), "train_loss", jsonio_real(x->loss), "lr_scale",
 	    jsonio_real(rates->lr_scale), "grad_norm", jsonio_real(grad_norm), "wallclock_ms", (json_int_t)clock_ms(x));
 	if (row != NULL && (s->law == SCHEDULE_REPLAY ? s->adam_scales != NULL : s->adam_warmdown_frac > 0))
 		json_object_set_new(row, "adam_lr_scale", jsonio_real(rates->adam_lr_scale));
 	if (row != NULL && !isnan(rates->momentum_rise))
 		json_object_set_new(row, "momentum_rise", jsonio_real(rates->momentum_rise));
-	if (row != NULL && x->validated == steps && !isnan(x->val_loss)) {
-		json_object_set_new(row, "val_loss", jsonio_real(x->val_loss));
-		json_object_set_new(row, "val_bpb", jsonio_real(x->val_bpb));
+	if (row != NULL && rates->batch_tokens != 0)
+		json_object_set_new(row, "batch_tokens", json_integer((json_int_t)rates->batch_tokens));
+	if (row != NULL && rates->seq_len != 0)
+		json_object_set_new(row, "seq_len", json_integer((json_int_t)rates->seq_len));
+	if (row != NULL && x->recipe.law.average != OPTIMIZER_NO_AVERAGE)
+		json_object_set_new(row, "average_keep", jsonio_real(keep));
+	if (row != NULL && x->validated == steps && !isnan(x->val.loss)) {
+		json_object_set_new(row, "val_loss", jsonio_real(x->val.loss));
+		json_object_set_new(row, "val_bpb", jsonio_real(x->val.bpb));
+	}
+	if (row != NULL && x->validated == steps && !isnan(x->last.loss)) {
+		json_object_set_new(row, "last_val_loss", jsonio_real(x->last.loss));
+		json_object_set_new(row, "last_val_bpb", jsonio_real(x->last.bpb));
 	}
 	return (metrics_add(&x->metrics, row));
 }
@@ -204,6 +215,8 @@ save(struct train *x)
 	    NULL)
 		return (-1);
 	put_number(extra, "clock_ns", x->clock_ns);
+	if (x->recipe.law.average != OPTIMIZER_NO_AVERAGE)
+		put_number(extra, "updated_ns", x->updated_ns);
 	put_number(extra, "cpu_ms", x->cpu_ms);
 	put_number(extra, "lost_ms", x->lost_ms);
 	put_number(extra, "wallclock_ms", x->before_ms + (now - x->began_ns) / 1000000);
@@ -296,6 +309,7 @@ resume(struct train *x, json_t **extra)
 		    json_string(x->r->spec.run_uid), "'%s' is of another run or spec: remove it to begin anew",
 		    RUNDIR_RESUME));
 	x->clock_ns = get_number(*extra, "clock_ns");
+	x->updated_ns = get_number(*extra, "updated_ns");
 	x->cpu_ms = get_number(*extra, "cpu_ms");
 	x->before_ms = get_number(*extra, "wallclock_ms");
 	x->resumes = get_number(*extra, "resumes") + 1;
@@ -394,7 +408,7 @@ read_stream(void *cookie, uint64_t at, int32_t *ids, size_t n)
 
 /* The loss of the weights as they are, under the spec's eval law in the arithmetic of training; the clock stands. */
 static int
-validate(struct train *x)
+measure(struct train *x, struct validated *of)
 {
 	struct score_args args = { .model = x->m, .source = read_stream };
 	struct score *s = NULL;
@@ -430,9 +444,8 @@ validate(struct train *x)
 		post_steps(x, "validate");
 	}
 	docsums_total(y, &sum);
-	x->val_loss = sum.nats / (double)sum.tokens;
-	x->val_bpb = bpb_of_sum(sum.nats, (double)sum.bytes);
-	x->validated = trainer_steps(x->t);
+	of->loss = sum.nats / (double)sum.tokens;
+	of->bpb = bpb_of_sum(sum.nats, (double)sum.bytes);
 	rc = 0;
 err0:
 	score_close(s);
@@ -440,12 +453,29 @@ err0:
 	return (rc);
 }
 
+/* What a checkpoint would hold now, and the last weights where that is their average. */
+static int
+validate(struct train *x)
+{
+	int rc, exchanged = trainer_exchange(x->t);
+
+	rc = measure(x, &x->val);
+	if (exchanged) {
+		trainer_exchange(x->t);
+		if (rc == 0)
+			rc = measure(x, &x->last);
+	}
+	x->validated = trainer_steps(x->t);
+	return (rc);
+}
+
 /* --- the steps ------------------------------------------------------------------- */
 
 /* One step on the clock. */
 static int
-step(struct train *x, const struct schedule_rates *rates, double *grad_norm)
+step(struct train *x, const struct schedule_rates *rates, double *keep, double *grad_norm)
 {
+	const struct trainspec *c = &x->recipe;
 	struct trainer_result result;
 	int64_t ns = clock_mono_ns(), cpu = proc_cpu_ms(0);
 	int rc;
@@ -460,11 +490,21 @@ step(struct train *x, const struct schedule_rates *rates, double *grad_norm)
 			"step %llu: the loss or the gradient is not finite", (unsigned long long)trainer_steps(x->t)));
 	if (rc == -1)
 		return (dependencies_fault(x->w, &x->fault));
-	schedule_measure(&x->pace, (double)ns / 1e6);
+	schedule_measure(&x->pace, rates, (double)ns / 1e6);
 	x->loss = result.loss;
 	if (result.loss < x->best)
 		x->best = result.loss;
 	*grad_norm = result.grad_norm;
+	if (c->law.average != OPTIMIZER_NO_AVERAGE) {
+		*keep = schedule_average(&c->schedule, trainer_steps(x->t) - 1, (double)x->updated_ns / 1e6,
+		    clock_ms(x));
+		x->updated_ns = x->clock_ns;
+		ns = clock_mono_ns();
+		cpu = proc_cpu_ms(0);
+		trainer_average(x->t, *keep);
+		x->clock_ns += clock_mono_ns() - ns;
+		x->cpu_ms += proc_cpu_ms(0) - cpu;
+	}
 	return (0);
 }
 
@@ -474,11 +514,11 @@ check_pace(struct train *x)
 {
 	const struct schedule *s = &x->recipe.schedule;
 	uint64_t n = trainer_steps(x->t), min = x->recipe.min_steps, reach;
-	enum schedule_fit fit = schedule_fit(s, min, n, clock_ms(x), x->pace.best_ms);
+	enum schedule_fit fit = schedule_fit(s, min, n, clock_ms(x), &x->pace);
 
 	if (fit == SCHEDULE_FITS)
 		return (0);
-	reach = schedule_reach(s, n, clock_ms(x), x->pace.best_ms);
+	reach = schedule_reach(s, n, clock_ms(x), &x->pace, x->pace.best_ms, NULL);
 	if (fit == SCHEDULE_MISSES_MIN_STEPS)
 		return (stage_refuse(x->w, REFUSAL_MIN_STEPS_UNREACHABLE, json_integer((json_int_t)reach),
 		    json_integer((json_int_t)min),
@@ -530,7 +570,7 @@ run_steps(struct train *x)
 {
 	const struct trainspec *c = &x->recipe;
 	uint64_t n = trainer_steps(x->t);
-	double grad_norm = NAN;
+	double grad_norm = NAN, keep = 1;
 	struct schedule_rates rates;
 
 	for (; !schedule_done(&c->schedule, n, clock_ms(x)); n++) {
@@ -545,12 +585,12 @@ run_steps(struct train *x)
 			return (-1);
 		}
 		rates = schedule_rates(&c->schedule, n, clock_ms(x));
-		if (step(x, &rates, &grad_norm) == -1 ||
+		if (step(x, &rates, &keep, &grad_norm) == -1 ||
 		    (schedule_look_due(&c->schedule, &x->pace, clock_ms(x)) && check_pace(x) == -1))
 			return (-1);
 		if (c->val_every != 0 && (n + 1) % c->val_every == 0 && validate(x) == -1)
 			return (-1);
-		if ((n % c->log_every == 0 || x->validated == n + 1) && log_step(x, &rates, grad_norm) == -1)
+		if ((n % c->log_every == 0 || x->validated == n + 1) && log_step(x, &rates, keep, grad_norm) == -1)
 			return (-1);
 		if (check_outrun(x, n + 1) == -1)
 			return (-1);
@@ -581,11 +621,15 @@ write_checkpoint(struct train *x)
 {
 	const struct params *p = model_params(x->m);
 	struct atomfile *out;
+	int exchanged;
 	float *w;
 
 	if ((w = malloc(p->n * sizeof(*w))) == NULL)
 		return (-1);
+	exchanged = trainer_exchange(x->t);
 	model_get(x->m, w);
+	if (exchanged)
+		trainer_exchange(x->t);
 	if ((out = atomfile_begin(stage_outputs(x->w), RUNDIR_CHECKPOINT)) == NULL)
 		goto err0;
 	if (checkpoint_write(atomfile_fd(out), p, w, NULL) == -1) {
@@ -620,6 +664,8 @@ tell_size(const struct train *x, uint64_t steps)
 	z.steps = steps;
 	z.train_tokens = x->data->train.tokens;
 	runsize_tell(&z, 1);
+	if (x->recipe.law.average != OPTIMIZER_NO_AVERAGE && trainer_averaged(x->t) == 0)
+		say_note("the run ended before train.average_from: its checkpoint is the last weights, and no average");
 }
 
 static json_t *
@@ -628,7 +674,7 @@ receipt(struct train *x)
 	static const char *const laws[] = { "iterations", "wallclock", "replay" };
 	const struct schedule *s = &x->recipe.schedule;
 	uint64_t steps = trainer_steps(x->t), code_bytes;
-	const uint64_t tokens = steps * x->recipe.batch_tokens, stream = x->data->train.tokens;
+	const uint64_t tokens = trainer_tokens(x->t), stream = x->data->train.tokens;
 	double ms = clock_ms(x), over = s->cap_ms > 0 && ms > s->cap_ms ? ms - s->cap_ms : 0;
 	const char *code_sha256;
 	json_t *v, *model, *metrics, *levers = trainspec_levers(&x->recipe), *spec = x->r->spec.json;
@@ -657,11 +703,10 @@ receipt(struct train *x)
 	if ((json_object_size(levers) > 0 && json_object_set(v, "levers", levers) == -1) ||
 	    json_object_update_new(v,
 		json_pack("{s:o, s:o, s:I, s:b, s:o, s:o, s:o, s:o, s:I}", "step_ms_mean",
-		    jsonio_real(ms / (double)steps), "tokens_per_s",
-		    jsonio_real((double)steps * (double)x->recipe.batch_tokens / ms * 1e3), "cpu_ms",
+		    jsonio_real(ms / (double)steps), "tokens_per_s", jsonio_real((double)tokens / ms * 1e3), "cpu_ms",
 		    (json_int_t)x->cpu_ms, "starved", provenance_starved(x->m, x->recipe.threads, x->cpu_ms, ms),
 		    "final_train_loss", jsonio_real(x->loss), "best_train_loss", jsonio_real(x->best), "val_loss",
-		    jsonio_real(x->val_loss), "val_bpb", jsonio_real(x->val_bpb), "peak_memory_bytes",
+		    jsonio_real(x->val.loss), "val_bpb", jsonio_real(x->val.bpb), "peak_memory_bytes",
 		    (json_int_t)proc_peak_memory(0))) == -1 ||
 	    provenance_system(x->m, x->recipe.threads, x->r->spec.limits.lane, v) == -1 ||
 	    json_object_update_new(v,
@@ -673,6 +718,12 @@ receipt(struct train *x)
 		json_pack("{s:I, s:I, s:I, s:o}", "data_offset", (json_int_t)x->recipe.data_offset, "stream_tokens",
 		    (json_int_t)stream, "unique_tokens", (json_int_t)(tokens < stream ? tokens : stream), "epochs",
 		    jsonio_real((double)tokens / (double)stream))) == -1 ||
+	    (x->recipe.law.average != OPTIMIZER_NO_AVERAGE &&
+		json_object_set_new(v, "averaged_steps", json_integer((json_int_t)trainer_averaged(x->t))) == -1) ||
+	    (!isnan(x->last.loss) &&
+		json_object_update_new(v,
+		    json_pack("{s:o, s:o}", "last_val_loss", jsonio_real(x->last.loss), "last_val_bpb",
+			jsonio_real(x->last.bpb))) == -1) ||
 	    (x->limits.checks > 0 && json_object_set_new(v, "pace_sha256", json_string(x->limits.sha256)) == -1)) {
 		json_decref(v);
 		v = NULL;
@@ -704,7 +755,6 @@ bind_weights(struct train *x)
 static int
 read_replay(struct train *x)
 {
-	struct schedule *s = &x->recipe.schedule;
 	struct schedule_recorded recorded;
 	char *text;
 	size_t n;
@@ -720,13 +770,9 @@ read_replay(struct train *x)
 		return (-1);
 	}
 	close(fd);
-	if (schedule_read(text, n, &recorded) == -1)
+	if (schedule_read(text, n, &recorded) == -1 || schedule_follow(&x->recipe.schedule, &recorded) == -1)
 		return (stage_refuse(x->w, REFUSAL_INPUT_INVALID, NULL, NULL, "%s", say_last()));
 	free(text);
-	s->scales = recorded.scales;
-	s->adam_scales = recorded.adam_scales;
-	s->rises = recorded.rises;
-	s->iterations = recorded.count;
 	return (0);
 }
 
@@ -791,8 +837,8 @@ training_work(struct stage_work *w, void *arg)
 		.slept_ms = clock_slept_ms(),
 		.loss = NAN,
 		.best = INFINITY,
-		.val_loss = NAN,
-		.val_bpb = NAN };
+		.val = { NAN, NAN },
+		.last = { NAN, NAN } };
 	json_t *extra = NULL;
 	unsigned parts = DATASET_TRAIN;
 	int going_on;

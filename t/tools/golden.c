@@ -474,6 +474,25 @@ compare_after(struct golden *g, size_t step)
 	}
 }
 
+/* The average of all that is trained, after the last step. */
+static void
+compare_average(const struct golden *g)
+{
+	for (size_t i = 0; i < g->p->count && prefix_present(g, "average/"); i++) {
+		const struct params_tensor *t = &g->p->tensors[i];
+		const struct ops_buf *kept = optimizer_buffer(g->o, i, PARAMS_AVERAGE);
+		float *ours = room(t->n, sizeof(*ours));
+
+		if (kept != NULL) {
+			model_ops(g->m)->download(model_ctx(g->m), kept, 0, ours, t->n);
+			compare(g, "average/", t->name, ours, t->n,
+			    t->group == PARAMS_MATRIX ? AFTER_MUON : AFTER_ADAM);
+		} else if (t->group != PARAMS_FROZEN)
+			verdict(t->name, NAN, 0);
+		free(ours);
+	}
+}
+
 /* The mean squares that the optimizer keeps of rows, after the last step. */
 static void
 compare_rows(const struct golden *g)
@@ -498,7 +517,7 @@ name_unknown(const struct golden *g)
 	for (size_t i = 0; i < safetensors_count(g->s); i++) {
 		const char *name = safetensors_at(g->s, i)->name, *slash = strrchr(name, '/');
 		const char *const known[] = { "init/", "after", "step0/grad/", "step0/grad_clipped/", "int8/q/",
-			"int8/scale/", "rows/" };
+			"int8/scale/", "rows/", "average/" };
 		int found = strcmp(name, "ids") == 0 || strcmp(name, "prior/tokens") == 0 ||
 		    strcmp(name, "step0/logits") == 0 || strcmp(name, "step0/nll") == 0;
 
@@ -638,6 +657,7 @@ train_and_compare(struct golden *g)
 	compare_forward(g, &batch);
 	for (size_t step = 0; step < g->steps; step++) {
 		const struct schedule_rates rates = schedule_rates(&g->schedule, step, 0);
+		const double keep = schedule_average(&g->schedule, step, 0, 0);
 		double sum = 0, clip = 1;
 
 		accumulate(g, g->m, step, inputs, targets);
@@ -668,8 +688,11 @@ train_and_compare(struct golden *g)
 			model_end(g->shadow);
 		}
 		compare_after(g, step + 1);
+		if (g->law.average != OPTIMIZER_NO_AVERAGE && keep < 1)
+			optimizer_average(g->o, keep);
 	}
 	compare_int8(g);
+	compare_average(g);
 	compare_rows(g);
 	compare_list(g, "losses", losses, g->steps, tolerance(LOSS));
 	compare_list(g, "grad_norms", norms, g->steps, tolerance(GRADIENT));
@@ -717,6 +740,9 @@ model_case(const json_t *root, const struct safetensors *s)
 	read_config(&g);
 	read_laws(&g);
 	read_ids(&g);
+	/* An average goes by shares of the run, which is these steps. */
+	if (g.law.average != OPTIMIZER_NO_AVERAGE && g.schedule.iterations == 1 << 30)
+		g.schedule.iterations = g.steps;
 	g.m = open_model(&g, MODEL_TRAIN, 0);
 	if (run.arith == OPS_BF16) {
 		g.shadow = open_model(&g, MODEL_TRAIN, 1);
@@ -953,6 +979,33 @@ parse(int argc, char **argv)
 	return (stem);
 }
 
+/* Rows of {iterations, average_horizon, average_from, decay, first_update}. */
+static void
+average_table(const json_t *table)
+{
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)table, i, row) {
+		const struct schedule s = {
+			.law = SCHEDULE_ITERATIONS,
+			.iterations = (uint64_t)jsonio_i64(row, "iterations", 0),
+			.average_horizon = jsonio_f64(row, "average_horizon", 0),
+			.average_from = jsonio_f64(row, "average_from", 0),
+		};
+		const uint64_t first = (uint64_t)jsonio_i64(row, "first_update", 0);
+		char name[128];
+
+		snprintf(name, sizeof(name), "average: from update %ju of %ju", (uintmax_t)first,
+		    (uintmax_t)s.iterations);
+		verdict(name,
+		    fabs(schedule_average(&s, first - 1, 0, 0)) +
+			(first > 1 ? fabs(schedule_average(&s, first - 2, 0, 0) - 1) : 0) +
+			fabs(schedule_average(&s, first, 0, 0) - jsonio_f64(row, "decay", NAN)),
+		    1e-12);
+	}
+}
+
 /* What stands in more.json: its tables, and each case whose vectors lie beside it. */
 static void
 tables(const json_t *root, const char *directory)
@@ -962,6 +1015,8 @@ tables(const json_t *root, const char *directory)
 
 	if (jsonio_get(root, "schedule") != NULL)
 		schedule_table(jsonio_get(root, "schedule"));
+	if (jsonio_get(root, "average") != NULL)
+		average_table(jsonio_get(root, "average"));
 	if (jsonio_get(root, "loader") != NULL)
 		loader_table(jsonio_get(root, "loader"));
 	json_object_foreach((json_t *)(uintptr_t)root, key, value) {

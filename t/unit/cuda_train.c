@@ -94,7 +94,7 @@ train(const struct config *config, const char *backend, enum ops_arith arith, do
 				return (-1);
 		}
 		norm = optimizer_norm(o);
-		optimizer_step(o, &law, (uint64_t)step, &(struct schedule_rates){ 0.2, 0.2, NAN }, norm);
+		optimizer_step(o, &law, (uint64_t)step, &(struct schedule_rates){ 0.2, 0.2, NAN, 0, 0 }, norm);
 		for (size_t pass = 0; pass < MICRO; pass++) {
 			model_nats(m, pass, B * T, nats);
 			for (int i = 0; i < B * T; i++)
@@ -246,8 +246,8 @@ source(void *cookie, uint64_t span, int32_t *ids, size_t n)
 }
 
 static int
-open_rig_of(struct rig *r, const struct config *config, const char *backend, size_t batch, size_t seq, size_t passes,
-    double clip)
+open_rig_with(struct rig *r, const struct config *config, const char *backend, size_t batch, size_t seq, size_t passes,
+    double clip, enum optimizer_average average)
 {
 	const struct model_args args = {
 		.config = config,
@@ -271,12 +271,26 @@ open_rig_of(struct rig *r, const struct config *config, const char *backend, siz
 
 	trainspec_law(&r->law);
 	r->law.grad_clip_norm = clip;
+	r->law.average = average;
 	if ((r->m = model_open(&args)) == NULL)
 		return (-1);
 	job.model = r->m;
 	params_init(model_params(r->m), 3, r->w);
 	model_set(r->m, r->w);
 	return ((r->t = trainer_open(&job)) != NULL ? 0 : -1);
+}
+
+static int
+open_rig_of(struct rig *r, const struct config *config, const char *backend, size_t batch, size_t seq, size_t passes,
+    double clip)
+{
+	return (open_rig_with(r, config, backend, batch, seq, passes, clip, OPTIMIZER_NO_AVERAGE));
+}
+
+static int
+open_rig_averaged(struct rig *r, const struct config *config, const char *backend, size_t passes, double clip)
+{
+	return (open_rig_with(r, config, backend, 1, PASS, passes, clip, OPTIMIZER_AVERAGE_TAIL));
 }
 
 static int
@@ -299,7 +313,8 @@ run_rig(struct rig *r)
 	struct trainer_result result;
 
 	for (int i = 0; i < LONG_STEPS; i++) {
-		if (trainer_step(r->t, &(struct schedule_rates){ 0.5 - 0.05 * i, 0.5 - 0.05 * i, NAN }, &result) != 0)
+		if (trainer_step(r->t, &(struct schedule_rates){ 0.5 - 0.05 * i, 0.5 - 0.05 * i, NAN, 0, 0 },
+			&result) != 0)
 			return (-1);
 		r->losses[i] = result.loss;
 	}
@@ -365,6 +380,58 @@ test_graphs(const struct shape *shape)
 		tap_ok(same_rig(&plain, &graphs), "the same bits by graphs");
 #endif
 	}
+}
+
+/* An average beside the weights, through graphs: the reference's, the same bits again, and no trace where exchanged. */
+static void
+test_average(const struct shape *shape)
+{
+	static struct rig rigs[3], plain;
+	static float average[3][1 << 19];
+	struct trainer_result result;
+	double most = 0, exact;
+	size_t n = 0;
+
+	train_rig(&plain, &shape->config, "cuda", MANY, 1);
+	for (int side = 0; side < 3; side++) {
+		struct rig *r = &rigs[side];
+
+#ifdef HG_EMU
+		emu_set_order(side == 2 ? EMU_RANDOM : EMU_FORWARD, 5);
+#endif
+		if (open_rig_averaged(r, &shape->config, side == 0 ? "ref" : "cuda", MANY, 1) != 0)
+			exit(1);
+		for (int i = 0; i < LONG_STEPS; i++) {
+			const double rate = 0.5 - 0.05 * i;
+
+			if (trainer_step(r->t, &(struct schedule_rates){ rate, rate, NAN, 0, 0 }, &result) != 0)
+				exit(1);
+			r->losses[i] = result.loss;
+			trainer_average(r->t, i == 0 ? 1 : 1 - 0.2 * i);
+			if (i == 2)
+				trainer_exchange(r->t);
+			if (i == 2)
+				trainer_exchange(r->t);
+		}
+		model_get(r->m, r->w);
+		trainer_exchange(r->t);
+		model_get(r->m, average[side]);
+		n = model_params(r->m)->n;
+		close_rig(r);
+	}
+#ifdef HG_EMU
+	emu_set_order(EMU_FORWARD, 0);
+#endif
+	for (size_t i = 0; i < n; i++) {
+		exact = average[0][i];
+		most = fmax(most, fabs(average[1][i] - exact));
+	}
+	tap_ok(most < 1e-4 && memcmp(average[1], rigs[1].w, n * sizeof(float)) != 0,
+	    "%s: the average of the weights is the reference's (%.2g apart), and none of the last ones", shape->what,
+	    most);
+	tap_ok(memcmp(average[1], average[2], n * sizeof(float)) == 0, "%s: a second run gives its bits again",
+	    shape->what);
+	tap_ok(same_rig(&rigs[1], &plain), "%s: and training has the bits that it has without", shape->what);
 }
 
 /* Models and batches as nobody would choose them, through the whole of training. */
@@ -742,6 +809,7 @@ main(int argc, char **argv)
 	test_nan(&shapes[0], OPS_FP32);
 	test_nan(&shapes[0], OPS_BF16);
 	test_graphs(&little);
+	test_average(&little);
 	test_odd_models();
 	test_shapes(&shapes[0]);
 	test_held(&little, "ref");

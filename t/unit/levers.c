@@ -2,7 +2,7 @@
  * Levers of the model, a row each: what holds for every one of them, on ref and on every instruction set of cpu that
  * runs here, in both arithmetics.  Their arithmetic is held to golden vectors by t/golden.bats, and their gradients to
  * slopes by t/unit/gradient.c.  Prints TAP.
- * test_tags=b64,b66
+ * test_tags=b64,b66,b96
  */
 #include <errno.h>
 #include <math.h>
@@ -14,14 +14,16 @@
 #include "base/say.h"
 #include "gpt/model.h"
 #include "gpt/optimizer.h"
+#include "gpt/score.h"
 #include "gpt/trainspec.h"
 #include "t/unit/tap.h"
 
-enum { B = 3, T = 11, V = 37, STEPS = 3 };
+enum { B = 3, T = 11, V = 37, STEPS = 3, STREAM = 2 * T + 5 };
 
 static const struct lever {
 	const char *what, *keys;
 } levers[] = {
+	{ "no lever", "{}" },
 	{ "encoder_layers 1", "{\"encoder_layers\": 1}" },
 	{ "encoder_layers 0", "{\"encoder_layers\": 0}" },
 	{ "leaky relu^2", "{\"mlp_activation\": \"leaky_relu2\"}" },
@@ -38,6 +40,11 @@ static const struct lever {
 	{ "heads that turn in part", "{\"rope_dims\": 2}" },
 	{ "gated skips", "{\"skip_gate\": true}" },
 	{ "swiglu", "{\"mlp_activation\": \"swiglu\", \"mlp_mult\": 3}" },
+	{ "all of them",
+	    "{\"encoder_layers\": 1, \"mlp_activation\": \"swiglu\", \"value_residual\": true, "
+	    "\"value_embed_layers\": [0, 2], \"attn_gate\": true, \"smear\": true, \"bigram_buckets\": 11, "
+	    "\"bigram_dim\": 6, \"bigram_prior\": \"counts\", \"xsa_layers\": 2, \"ln_scale\": true, "
+	    "\"rope_dims\": 2, \"skip_gate\": true}" },
 };
 
 #define LEVERS (sizeof(levers) / sizeof(levers[0]))
@@ -138,6 +145,121 @@ packed(struct model *m)
 	return (memcmp(together, alone, sizeof(alone)) == 0);
 }
 
+static int
+read_stream(void *cookie, uint64_t at, int32_t *ids, size_t n)
+{
+	memcpy(ids, (const int32_t *)cookie + at, n * sizeof(*ids));
+	return (0);
+}
+
+/* Losses of a stream by the place of their targets. */
+static void
+score_stream(struct model *m, const char *law, int32_t *stream, float *at)
+{
+	struct score_args args = { .model = m,
+		.windows = B,
+		.tokens = STREAM,
+		.source = read_stream,
+		.cookie = stream };
+	struct score *s = score_law_parse(law, T, &args.law) == 0 ? score_open(&args) : NULL;
+	uint64_t first, end;
+	const float *nats;
+	size_t n;
+
+	if (s == NULL)
+		abort();
+	for (uint64_t part = 0; part < score_parts(s); part++) {
+		score_span(s, part, &first, &end);
+		if (score_part(s, part, &nats, &n) != 0)
+			abort();
+		memcpy(at + first, nats, n * sizeof(*nats));
+	}
+	score_close(s);
+}
+
+/*
+ * Every token of a stream in turn, or every ${each}th, becomes another: how far losses before it move at most, and at how many places none
+ * does from it on.
+ */
+static double
+moved(struct model *m, const char *law, size_t each, size_t *unseen)
+{
+	int32_t stream[STREAM];
+	float before[STREAM] = { 0 }, after[STREAM] = { 0 };
+	double worst = 0;
+
+	draw_ids(stream, STREAM, 3);
+	score_stream(m, law, stream, before);
+	*unseen = 0;
+	for (size_t p = 1; p < STREAM; p += each) {
+		const int32_t was = stream[p];
+		size_t i;
+
+		/* What follows a window that nothing follows is not scored. */
+		if (before[p] == 0)
+			continue;
+		stream[p] = was == 1 ? V - 1 : 1;
+		score_stream(m, law, stream, after);
+		stream[p] = was;
+		for (i = 1; i < p; i++)
+			worst = fmax(worst, fabs((double)after[i] - before[i]));
+		while (i < STREAM && after[i] == before[i])
+			i++;
+		*unseen += i == STREAM;
+	}
+	return (worst);
+}
+
+/*
+ * What is read, and not what is predicted, becomes another: how far losses move at most at positions before it, the
+ * last of which has the unchanged token for its target.
+ */
+static double
+foreseen(struct model *m)
+{
+	int32_t ids[B * T + 1], inputs[B * T];
+	float before[B * T], after[B * T];
+	const struct model_batch all = { ids, ids + 1, B, T }, other = { inputs, ids + 1, B, T };
+	double worst = 0;
+
+	draw_ids(ids, B * T + 1, 4);
+	model_begin(m);
+	model_loss(m, &all, 0);
+	model_nats(m, 0, B * T, before);
+	for (size_t t = 1; t < T; t++) {
+		memcpy(inputs, ids, sizeof(inputs));
+		for (size_t b = 0; b < B; b++)
+			inputs[b * T + t] = ids[b * T + t] == 1 ? V - 1 : 1;
+		model_loss(m, &other, 0);
+		model_nats(m, 0, B * T, after);
+		for (size_t i = 0; i < B * T; i++)
+			if (i % T < t)
+				worst = fmax(worst, fabs((double)after[i] - before[i]));
+	}
+	model_end(m);
+	return (worst);
+}
+
+/* The attention's powers count from the longest key of the whole window, so that cpu may round an earlier row anew. */
+static void
+check_later(const struct lever *lever, struct model *score)
+{
+	static const char *const laws[] = { "non_overlapping", "sliding:1", "sliding:4" };
+	const int exact = strcmp(now.backend, "ref") == 0;
+	const double allowed = exact ? 0 : now.arith == OPS_BF16 ? 0.03 : 4e-6, ahead = foreseen(score);
+
+	tap_ok(ahead <= allowed, "%s: no loss depends on the token that it predicts but as its target%s (%.2g)",
+	    lever->what, exact ? "" : ", beyond rounding", ahead);
+	for (size_t i = 0; i < sizeof(laws) / sizeof(laws[0]); i++) {
+		size_t unseen;
+		const double worst = moved(score, laws[i], exact ? 1 : 3, &unseen);
+
+		tap_ok(worst <= allowed && unseen == 0,
+		    "%s, %s: a later token never changes an earlier loss%s (%.2g), and is seen from its place on",
+		    lever->what, laws[i], exact ? "" : ", beyond rounding", worst);
+	}
+}
+
 /* With a cache, in pieces of any size: the logits of a full pass, up to rounding. */
 static double
 cached(struct model *score, struct model *generate)
@@ -186,7 +308,7 @@ trained(struct model *m, size_t *idle)
 		draw_ids(ids, B * T + 1, step);
 		model_begin(m);
 		model_grad(m, &all, 0, 1.0f / (B * T));
-		optimizer_step(o, &law, step, &(struct schedule_rates){ 1, 1, NAN }, optimizer_norm(o));
+		optimizer_step(o, &law, step, &(struct schedule_rates){ 1, 1, NAN, 0, 0 }, optimizer_norm(o));
 		model_end(m);
 		model_get_grad(m, g);
 	}
@@ -231,6 +353,7 @@ check(const struct lever *lever)
 	model_set(generate, w);
 	model_set(one, w);
 	tap_ok(packed(score) && packed(one), "%s: a sequence scores the same bits alone and among others", lever->what);
+	check_later(lever, score);
 	error = cached(score, generate);
 	tap_ok(error < (now.arith == OPS_BF16 ? 0.1 : 2e-4), "%s: with a cache the same logits (%.2g)", lever->what,
 	    error);

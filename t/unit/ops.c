@@ -758,6 +758,24 @@ adam(void)
 	}
 }
 
+static void
+average(void)
+{
+	const size_t C = now.s->C, V = now.s->V;
+	struct twin *w[2] = { make(OPS_WEIGHT, V, C, 0, 1), make(OPS_VECTOR, 1, C, 0, 1) };
+	struct twin *a[2] = { make(OPS_VECTOR, V, C, 0, 1), make(OPS_VECTOR, 1, C, 0, 1) };
+	static const float keeps[] = { 0.9f, 0.5f, 0 };
+
+	for (size_t k = 0; k < sizeof(keeps) / sizeof(keeps[0]); k++) {
+		BOTH(const struct ops_average p[] = { { IT(a[0]), IT(w[0]), V * C }, { IT(a[1]), IT(w[1]), C } };
+		     ops->average(ctx, p, 2, keeps[k]));
+		for (int i = 0; i < 2; i++) {
+			expect("average", a[i]);
+			expect("w, which stays", w[i]);
+		}
+	}
+}
+
 /* The products read the weights that an update wrote. */
 static void
 adam_logits(void)
@@ -1088,6 +1106,7 @@ static const struct row rows[] = {
 	{ "sumsq", ENTRY(sumsq), sumsq, SUMSQ_ERROR, SUMSQ_ERROR, "as the backend says of its partial sums" },
 	{ "zero", ENTRY(zero), zero, 1e-300, 1e-300, "nothing may be left" },
 	{ "adam", ENTRY(adam), adam, 1e-10, 1e-10, EACH },
+	{ "average", ENTRY(average), average, 1e-10, 1e-10, EACH },
 	{ "logits after adam", ENTRY(adam), adam_logits, 1e-10, 2e-4, SUMS },
 	{ "muon", ENTRY(muon), muon, 1e-8, 2e-3, NEWTON },
 	{ "momentum of muon", ENTRY(muon), momentum, 1e-10, 1e-10, EACH },

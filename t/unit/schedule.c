@@ -16,6 +16,19 @@ near(double a, double b)
 	return (fabs(a - b) <= 1e-12);
 }
 
+static enum schedule_fit
+fits(const struct schedule *s, uint64_t min_steps, uint64_t step, double elapsed_ms, double best_ms)
+{
+	return (
+	    schedule_fit(s, min_steps, step, elapsed_ms, &(struct schedule_pace){ .steps = 1, .best_ms = best_ms }));
+}
+
+static uint64_t
+reaches(const struct schedule *s, uint64_t step, double elapsed_ms, double step_ms)
+{
+	return (schedule_reach(s, step, elapsed_ms, &(struct schedule_pace){ 0 }, step_ms, NULL));
+}
+
 static void
 by_steps(void)
 {
@@ -146,7 +159,7 @@ speeds(void)
 
 	trainspec_law(&law);
 	for (double ms = 100; ms <= 400; ms *= 4) {
-		struct schedule_rates r = { 0, 0, 0 };
+		struct schedule_rates r = { 0, 0, 0, 0, 0 };
 		double most = 0, first_full = INFINITY, risen = INFINITY, t = 0;
 		uint64_t step = 0;
 
@@ -266,7 +279,7 @@ looks(const struct schedule *s, double ms, unsigned n)
 	unsigned due = 0;
 
 	for (unsigned i = 1; i <= n; i++) {
-		schedule_measure(&p, ms);
+		schedule_measure(&p, &schedule_full_rates, ms);
 		if (schedule_look_due(s, &p, p.total_ms))
 			due |= 1U << i;
 	}
@@ -279,30 +292,28 @@ fit(void)
 	struct schedule s = { .law = SCHEDULE_ITERATIONS, .iterations = 1101, .cap_ms = 10000 };
 	struct schedule_pace p = { 0 };
 
-	schedule_measure(&p, 100);
-	schedule_measure(&p, 10);
-	schedule_measure(&p, 20);
+	schedule_measure(&p, &schedule_full_rates, 100);
+	schedule_measure(&p, &schedule_full_rates, 10);
+	schedule_measure(&p, &schedule_full_rates, 20);
 	tap_ok(p.steps == 3 && p.best_ms == 10 && p.total_ms == 130, "a pace is steps, their time and the fastest");
-	tap_ok(schedule_fit(&s, 0, 1, 10, 10) == SCHEDULE_FITS && schedule_fit(&s, 0, 1, 11, 10) == SCHEDULE_MISSES_END,
+	tap_ok(fits(&s, 0, 1, 10, 10) == SCHEDULE_FITS && fits(&s, 0, 1, 11, 10) == SCHEDULE_MISSES_END,
 	    "by steps the last one must start before the cap and a tenth, at the best pace");
-	tap_ok(schedule_fit(&s, 1101, 1, 11, 10) == SCHEDULE_MISSES_MIN_STEPS &&
-		schedule_fit(&s, 1100, 1, 11, 10) == SCHEDULE_MISSES_END &&
-		schedule_fit(&s, 1100, 1100, 20000, 10) == SCHEDULE_MISSES_END &&
-		schedule_fit(&s, 1100, 1101, 20000, 10) == SCHEDULE_FITS,
+	tap_ok(fits(&s, 1101, 1, 11, 10) == SCHEDULE_MISSES_MIN_STEPS &&
+		fits(&s, 1100, 1, 11, 10) == SCHEDULE_MISSES_END &&
+		fits(&s, 1100, 1100, 20000, 10) == SCHEDULE_MISSES_END &&
+		fits(&s, 1100, 1101, 20000, 10) == SCHEDULE_FITS,
 	    "min_steps are named first, and what is done needs no time");
-	tap_ok(schedule_fit(&s, 0, 5, 5000, 1000) == SCHEDULE_MISSES_END &&
-		schedule_fit(&s, 0, 5, 5000, 1) == SCHEDULE_FITS,
+	tap_ok(fits(&s, 0, 5, 5000, 1000) == SCHEDULE_MISSES_END && fits(&s, 0, 5, 5000, 1) == SCHEDULE_FITS,
 	    "one slow step refuses nothing that the fastest allows");
 	s.law = SCHEDULE_REPLAY;
-	tap_ok(schedule_fit(&s, 0, 1, 11, 10) == SCHEDULE_MISSES_END, "a replay is a schedule by steps");
+	tap_ok(fits(&s, 0, 1, 11, 10) == SCHEDULE_MISSES_END, "a replay is a schedule by steps");
 	s.law = SCHEDULE_WALLCLOCK;
-	tap_ok(schedule_fit(&s, 0, 1, 11, 1000) == SCHEDULE_FITS &&
-		schedule_fit(&s, 11, 1, 2000, 1000) == SCHEDULE_FITS &&
-		schedule_fit(&s, 11, 1, 2001, 1000) == SCHEDULE_MISSES_MIN_STEPS,
+	tap_ok(fits(&s, 0, 1, 11, 1000) == SCHEDULE_FITS && fits(&s, 11, 1, 2000, 1000) == SCHEDULE_FITS &&
+		fits(&s, 11, 1, 2001, 1000) == SCHEDULE_MISSES_MIN_STEPS,
 	    "by the clock only min_steps must fit");
 	s.law = SCHEDULE_ITERATIONS;
-	tap_ok(schedule_reach(&s, 1, 10, 10) == 1000 && schedule_reach(&s, 1, 10, 9990) == 2 &&
-		schedule_reach(&s, 1, 10, 9) == 1101 && schedule_reach(&s, 7, 10000, 10) == 7,
+	tap_ok(reaches(&s, 1, 10, 10) == 1000 && reaches(&s, 1, 10, 9990) == 2 && reaches(&s, 1, 10, 9) == 1101 &&
+		reaches(&s, 7, 10000, 10) == 7,
 	    "the cap ends a run with the step that passes it");
 	tap_ok(looks(&s, 10, 4) == 0 && looks(&s, 10, 19) == 1U << 10 && looks(&s, 10, 30) == (1U << 10 | 1U << 20),
 	    "the pace is looked at after a hundredth of the cap, and of a fiftieth");
@@ -311,9 +322,137 @@ fit(void)
 	s.cap_ms = 1e9;
 	tap_ok(looks(&s, 1000, 30) == 1U << 10, "ten seconds of steps are enough, however long the cap");
 	s.cap_ms = 0;
-	tap_ok(looks(&s, 1000, 30) == 0 && schedule_fit(&s, 1101, 1, 1e12, 1e12) == SCHEDULE_FITS &&
-		schedule_reach(&s, 1, 10, 10) == 1101,
+	tap_ok(looks(&s, 1000, 30) == 0 && fits(&s, 1101, 1, 1e12, 1e12) == SCHEDULE_FITS &&
+		reaches(&s, 1, 10, 10) == 1101,
 	    "without a cap everything fits");
+}
+
+/* Batches and sequences that change on the way. */
+static void
+changes(void)
+{
+	struct schedule s = { .law = SCHEDULE_ITERATIONS,
+		.iterations = 10,
+		.batch_tokens = 64,
+		.seq_len = 32,
+		.batches = { 2, { 0.3, 0.75 }, { 128, 256 } },
+		.seqs = { 2, { 0, 0.3 }, { 8, 16 } },
+		.warmdown_frac = 0.2 };
+	struct schedule_phase phases[SCHEDULE_PHASES];
+	struct schedule_pace p = { 0 };
+	struct schedule_rates r;
+	const double recorded[] = { 64, 32 };
+	double left;
+	size_t n;
+
+	r = schedule_rates(&s, 2, 0);
+	tap_ok(r.batch_tokens == 64 && r.seq_len == 8 && near(r.lr_scale, 0.5) && near(r.adam_lr_scale, 0.5),
+	    "before the first change the batch is batch_tokens, at half the rate for a quarter of the last one");
+	r = schedule_rates(&s, 3, 0);
+	tap_ok(r.batch_tokens == 128 && r.seq_len == 16 && near(r.lr_scale, sqrt(0.5)),
+	    "the first step at or after a share of the iterations is of the next batch and length");
+	tap_ok(schedule_rates(&s, 7, 0).batch_tokens == 128 && schedule_rates(&s, 8, 0).batch_tokens == 256,
+	    "a share between two steps holds from the later one on");
+	tap_ok(near(schedule_rates(&s, 9, 0).lr_scale, 0.5) && near(schedule_rates(&s, 7, 0).lr_scale, sqrt(0.5)),
+	    "the last batch has the schedule's own rate");
+	s.batch_lr = SCHEDULE_BATCH_NONE;
+	tap_ok(schedule_rates(&s, 2, 0).lr_scale == 1, "unless the rates are to be the same for every batch");
+	s.batch_lr = SCHEDULE_BATCH_SQRT;
+	n = schedule_phases(&s, phases);
+	tap_ok(n == 3 && phases[0].from == 0 && phases[0].batch_tokens == 64 && phases[0].seq_len == 8 &&
+		phases[1].from == 0.3 && phases[1].batch_tokens == 128 && phases[1].seq_len == 16 &&
+		phases[2].from == 0.75 && phases[2].batch_tokens == 256 && phases[2].seq_len == 16,
+	    "its phases are where either changes");
+	/* Two steps of 64 at 10 ms; then one more, five of 128 and two of 256. */
+	r = schedule_rates(&s, 0, 0);
+	schedule_measure(&p, &r, 10);
+	tap_ok(schedule_reach(&s, 2, 20, &p, 10, &left) == 10 && near(left, 10 + 5 * 20 + 2 * 40),
+	    "what is left is told by the batches that are to come");
+	s.cap_ms = 110;
+	tap_ok(schedule_reach(&s, 2, 20, &p, 10, &left) == 7 && near(left, 90), "as far as the cap allows");
+	/* From 20 ms on eight steps less the last one, each at 10 ms or more. */
+	s.cap_ms = 80;
+	tap_ok(schedule_fit(&s, 0, 2, 20, &p) == SCHEDULE_MISSES_END,
+	    "more than fits at the pace of small batches is refused");
+	s.cap_ms = 82;
+	tap_ok(schedule_fit(&s, 0, 2, 20, &p) == SCHEDULE_FITS, "what may fit is not, however large batches become");
+	p = (struct schedule_pace){ 0 };
+	r.batch_tokens = 256;
+	r.seq_len = 16;
+	schedule_measure(&p, &r, 40);
+	s.cap_ms = 110;
+	s.batches = (struct bind_pairs){ 1, { 0.3 }, { 64 } };
+	s.batch_tokens = 256;
+	/* Step 2 has sequences half as long, and then come six of a quarter of the batch, before the last. */
+	tap_ok(schedule_fit(&s, 0, 2, 40, &p) == SCHEDULE_FITS,
+	    "smaller batches to come count as the less that they are");
+	s.cap_ms = 109;
+	tap_ok(schedule_fit(&s, 0, 2, 40, &p) == SCHEDULE_MISSES_END, "but not as nothing");
+	p.looks = 3;
+	r.batch_tokens = 64;
+	schedule_measure(&p, &r, 9);
+	tap_ok(p.steps == 1 && p.best_ms == 9 && p.looks == 2,
+	    "another kind of step is measured anew, and looked at once more");
+
+	s = (struct schedule){ .law = SCHEDULE_WALLCLOCK,
+		.iterations = 1000,
+		.cap_ms = 1000,
+		.batch_tokens = 64,
+		.seq_len = 32,
+		.batches = { 1, { 0.5 }, { 128 } },
+		.seqs = { 1, { 0.25 }, { 16 } } };
+	tap_ok(schedule_rates(&s, 3, 499).batch_tokens == 64 && schedule_rates(&s, 900, 500).batch_tokens == 128 &&
+		schedule_rates(&s, 3, 249).seq_len == 32 && schedule_rates(&s, 3, 250).seq_len == 16,
+	    "by the clock both change at a share of the cap");
+	p = (struct schedule_pace){ .steps = 1, .batch_tokens = 64, .seq_len = 32 };
+	tap_ok(schedule_reach(&s, 0, 0, &p, 10, &left) == 75 && near(left, 1000),
+	    "and steps that the cap has time for are counted by their batches");
+	s = (struct schedule){ .law = SCHEDULE_REPLAY,
+		.iterations = 2,
+		.batch_tokens = 64,
+		.seq_len = 32,
+		.scales = recorded,
+		.batches = { 1, { 0.5 }, { 32 } },
+		.batch_sizes = recorded };
+	tap_ok(schedule_rates(&s, 0, 0).batch_tokens == 64 && schedule_rates(&s, 1, 0).batch_tokens == 32 &&
+		schedule_rates(&s, 1, 0).lr_scale == 32,
+	    "a replay takes the batches that were recorded, and its scales as they stand");
+	s.batches.count = 0;
+	s.batch_sizes = NULL;
+	tap_ok(schedule_rates(&s, 1, 0).batch_tokens == 0 && schedule_rates(&s, 1, 0).seq_len == 0,
+	    "where nothing changes the trainer's own batch is meant");
+}
+
+/* What an average keeps of itself. */
+static void
+averages(void)
+{
+	struct schedule s = { .law = SCHEDULE_ITERATIONS,
+		.iterations = 10,
+		.cap_ms = 1000,
+		.average_horizon = 0.2,
+		.average_from = 0.45 };
+	const double kept[] = { 1, 0, 0.25 };
+	double all = 1;
+
+	tap_ok(schedule_average(&s, 3, 0, 0) == 1 && schedule_average(&s, 4, 0, 0) == 0 &&
+		near(schedule_average(&s, 5, 0, 0), exp(-0.5)) && near(schedule_average(&s, 9, 0, 0), exp(-0.5)),
+	    "an average begins with the first update at or past its share of the iterations, and forgets by its horizon");
+	s.average_from = 0;
+	tap_ok(schedule_average(&s, 0, 0, 0) == 0, "from the beginning on it begins with the first update");
+	s.law = SCHEDULE_WALLCLOCK;
+	s.average_from = 0.5;
+	tap_ok(schedule_average(&s, 7, 300, 499) == 1 && schedule_average(&s, 8, 499, 510) == 0 &&
+		near(schedule_average(&s, 9, 510, 560), exp(-0.25)),
+	    "by the clock it begins when the cap's share is over, and forgets by the time since the update before");
+	tap_ok(schedule_average(&s, 0, 0, 600) == 0, "also where the first step is past it");
+	for (int i = 0; i < 10; i++)
+		all *= schedule_average(&s, 20, 500 + 10 * i, 510 + 10 * i);
+	tap_ok(near(all, schedule_average(&s, 20, 500, 600)), "and slow steps forget as much in a time as fast ones");
+	s = (struct schedule){ .law = SCHEDULE_REPLAY, .iterations = 3, .keeps = kept, .average_horizon = 0.1 };
+	tap_ok(schedule_average(&s, 0, 0, 0) == 1 && schedule_average(&s, 1, 0, 0) == 0 &&
+		schedule_average(&s, 2, 9, 9) == 0.25,
+	    "a replay keeps what was recorded");
 }
 
 int
@@ -331,5 +470,7 @@ main(void)
 	replay();
 	fit();
 	laws();
+	changes();
+	averages();
 	return (tap_done());
 }

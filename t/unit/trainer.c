@@ -177,7 +177,7 @@ steps(struct rig *r, int n)
 	for (int i = 0; i < n; i++) {
 		const double scale = 1 - 0.1 * (double)trainer_steps(r->t);
 
-		if (trainer_step(r->t, &(struct schedule_rates){ scale, scale, NAN }, &result) != 0)
+		if (trainer_step(r->t, &(struct schedule_rates){ scale, scale, NAN, 0, 0 }, &result) != 0)
 			return (NAN);
 	}
 	return (result.loss);
@@ -272,6 +272,169 @@ resuming_neurons(void)
 	close_rig(&first);
 	close_rig(&second);
 	close_rig(&plain);
+}
+
+/* Steps of batches and sequences that change: ${n} more. */
+static double
+changing_steps(struct rig *r, int n)
+{
+	struct trainer_result result = { 0, 0 };
+
+	for (int i = 0; i < n; i++) {
+		const uint64_t step = trainer_steps(r->t);
+		const struct schedule_rates rates = { 0.5, 0.5, NAN, step < 3 ? MICRO : 0, step < 4 ? T / 2 : T };
+
+		if (trainer_step(r->t, &rates, &result) != 0)
+			return (NAN);
+	}
+	return (result.loss);
+}
+
+/* The loss of the next span by hand, in sequences of a length of their own: the same ids, cut anew. */
+static double
+by_hand(struct rig *r, size_t seq_len)
+{
+	int32_t ids[MICRO + 1];
+	float nats[MICRO];
+	double sum = 0;
+
+	spans(NULL, trainer_spans(r->t), ids, MICRO + 1);
+	model_begin(r->m);
+	model_loss(r->m, &(struct model_batch){ ids, ids + 1, MICRO / seq_len, seq_len }, 0);
+	model_nats(r->m, 0, MICRO, nats);
+	model_end(r->m);
+	for (size_t i = 0; i < MICRO; i++)
+		sum += nats[i];
+	return (sum / MICRO);
+}
+
+static void
+resuming_changes(void)
+{
+	struct rig whole = open_rig(1), first = open_rig(1), second = open_rig(1), warm = open_rig(1),
+		   usual = open_rig(1);
+	const int fd = temporary(), other = temporary();
+	struct trainer_result result;
+	struct safetensors *s;
+	double loss, shorter;
+
+	/* Projections start at zero, and with them no token sees another. */
+	steps(&usual, 2);
+	shorter = by_hand(&usual, T / 2);
+	tap_ok(shorter != by_hand(&usual, T) &&
+		trainer_step(usual.t, &(struct schedule_rates){ 0, 0, NAN, MICRO, T / 2 }, &result) == 0 &&
+		result.loss == shorter,
+	    "shorter sequences are cut from the same tokens");
+	loss = changing_steps(&whole, 6);
+	tap_ok(asked == 8 && trainer_spans(whole.t) == 9 && trainer_tokens(whole.t) == 9 * MICRO,
+	    "three steps of one micro-batch and three of two take the spans 0 to 8, and are nine of them in tokens");
+	changing_steps(&first, 2);
+	tap_ok(resume_save(first.t, fd, NULL) == 0 && resume_load(second.t, fd, "state", NULL) == 0 &&
+		trainer_steps(second.t) == 2 && trainer_spans(second.t) == 2,
+	    "a state saved amid small batches tells how many spans were taken");
+	tap_ok(changing_steps(&second, 4) == loss && same_weights(&whole, &second),
+	    "training on from there gives the bits of an undisturbed run");
+	tap_ok(trainer_mark(warm.t) == 0 && changing_steps(&warm, 4) > 0, "with a warm-up of other batches");
+	trainer_rollback(warm.t);
+	tap_ok(trainer_spans(warm.t) == 0 && changing_steps(&warm, 6) == loss && same_weights(&whole, &warm),
+	    "rolled back, the bits are the same");
+	close_rig(&usual);
+	usual = open_rig(1);
+	tap_ok(trainer_step(usual.t, &(struct schedule_rates){ 0, 0, NAN, 2 * MICRO, T }, &result) == 0 &&
+		trainer_spans(usual.t) == 2 && resume_save(usual.t, other, NULL) == 0,
+	    "naming the batch that the trainer has changes nothing");
+	if ((s = safetensors_read(other, "state")) == NULL)
+		exit(1);
+	tap_ok(safetensors_metadata(s, "spans") == NULL, "nor what a state says");
+	safetensors_free(s);
+	close(fd);
+	close(other);
+	close_rig(&whole);
+	close_rig(&first);
+	close_rig(&second);
+	close_rig(&warm);
+	close_rig(&usual);
+}
+
+/* Steps, of which those from the fourth on are averaged, each new one to a half. */
+static double
+averaged_steps(struct rig *r, int n)
+{
+	double loss = 0;
+
+	for (int i = 0; i < n; i++) {
+		loss = steps(r, 1);
+		trainer_average(r->t, trainer_steps(r->t) < 4 ? 1 : 0.5);
+	}
+	return (loss);
+}
+
+static void
+averaging(const char *on, enum ops_arith with)
+{
+	struct optimizer_law law;
+	struct rig whole, first, second, warm, plain;
+	const int fd = temporary(), bare = temporary();
+	float *w[3], *average;
+	size_t n, wrong = 0;
+	double loss;
+
+	backend = on;
+	arith = with;
+	trainspec_law(&law);
+	plain = open_rig_with(&law);
+	law.average = OPTIMIZER_AVERAGE_TAIL;
+	whole = open_rig_with(&law);
+	first = open_rig_with(&law);
+	second = open_rig_with(&law);
+	warm = open_rig_with(&law);
+	n = model_params(whole.m)->n;
+	average = calloc(n, sizeof(*average));
+	averaged_steps(&whole, 3);
+	tap_ok(trainer_averaged(whole.t) == 0 && trainer_exchange(whole.t) == 0,
+	    "%s: before an average begins there is none to exchange", on);
+	for (int i = 0; i < 3; i++) {
+		w[i] = calloc(n, sizeof(*w[i]));
+		loss = averaged_steps(&whole, 1);
+		model_get(whole.m, w[i]);
+	}
+	tap_ok(loss == steps(&plain, 6) && same_weights(&whole, &plain), "%s: averaging changes nothing of training",
+	    on);
+	tap_ok(trainer_averaged(whole.t) == 3 && trainer_exchange(whole.t), "%s: three updates are in it", on);
+	model_get(whole.m, average);
+	for (size_t i = 0; i < n; i++)
+		wrong += !(fabs(average[i] - (w[0][i] / 4 + w[1][i] / 4 + w[2][i] / 2)) <= 1e-6 * fabs(w[2][i]) + 1e-9);
+	tap_ok(wrong == 0 && memcmp(average, w[2], n * sizeof(*average)) != 0,
+	    "%s: and it is that of the last three weights, the first of them whole", on);
+	tap_ok(trainer_exchange(whole.t) && same_weights(&whole, &plain) && steps(&whole, 1) == steps(&plain, 1) &&
+		same_weights(&whole, &plain),
+	    "%s: exchanged again, training goes on to the same bits", on);
+	averaged_steps(&first, 5);
+	tap_ok(resume_save(first.t, fd, NULL) == 0 && resume_load(second.t, fd, "state", NULL) == 0 &&
+		averaged_steps(&second, 1) == loss && trainer_averaged(second.t) == 3 && trainer_exchange(second.t),
+	    "%s: a state has the average", on);
+	model_get(second.m, second.w);
+	tap_ok(memcmp(second.w, average, n * sizeof(*average)) == 0, "%s: which goes on to the same bits", on);
+	tap_ok(trainer_mark(warm.t) == 0 && averaged_steps(&warm, 5) > 0, "%s: a warm-up that averages", on);
+	trainer_rollback(warm.t);
+	tap_ok(trainer_averaged(warm.t) == 0 && averaged_steps(&warm, 6) == loss && trainer_exchange(warm.t),
+	    "%s: leaves no average behind", on);
+	model_get(warm.m, warm.w);
+	tap_ok(memcmp(warm.w, average, n * sizeof(*average)) == 0, "%s: nor a bit in the later one", on);
+	tap_ok(resume_save(plain.t, bare, NULL) == 0 && resume_load(first.t, bare, "state", NULL) == -1,
+	    "%s: a state without one is none for a run that has one", on);
+	close(fd);
+	close(bare);
+	close_rig(&whole);
+	close_rig(&first);
+	close_rig(&second);
+	close_rig(&warm);
+	close_rig(&plain);
+	for (int i = 0; i < 3; i++)
+		free(w[i]);
+	free(average);
+	backend = "ref";
+	arith = OPS_FP32;
 }
 
 /* The names in a resume file, of the whole model and of its first block, in the order of version 0.1. */
@@ -381,7 +544,7 @@ rates(int tied)
 	model_set(m, before);
 	model_begin(m);
 	model_grad(m, &batch, 0, 1);
-	optimizer_step(o, &law, 0, &(struct schedule_rates){ 0.5, 0.5, NAN }, 0);
+	optimizer_step(o, &law, 0, &(struct schedule_rates){ 0.5, 0.5, NAN, 0, 0 }, 0);
 	model_end(m);
 	model_get(m, after);
 	for (size_t i = 0; i < p->count; i++) {
@@ -670,6 +833,23 @@ fitting(void)
 
 	tap_ok(one > trainer_bytes(&r, 16, 0) && all > one,
 	    "weights stand on a host once more, and tokens take memory");
+	r.law.average = OPTIMIZER_AVERAGE_TAIL;
+	tap_ok(trainer_bytes(&r, 16, 1) == one + 4 * params_sizes(&config).n,
+	    "an average takes the weights' memory once more");
+	r.law.average = OPTIMIZER_NO_AVERAGE;
+	r.schedule.batches = (struct bind_pairs){ 2, { 0, 0.5 }, { 768, 1792 } };
+	tap_ok(trainer_open_micro_batch(&r, 2 * all, 2 * all) == 256,
+	    "an automatic micro-batch divides every batch of a schedule");
+	tap_ok(trainer_bytes(&r, 256, 1) > trainer_bytes(&(struct trainspec){ .config = config,
+							     .seq_len = 16,
+							     .batch_tokens = 1024,
+							     .eval_seq_len = 256,
+							     .backend = "ref",
+							     .isa = "auto",
+							     .threads = 1 },
+					       256, 1),
+	    "and losses of the largest are kept");
+	r.schedule.batches.count = 0;
 	r.val_every = 1;
 	tap_ok(trainer_bytes(&r, 16, 1) > one && trainer_bytes(&r, 1024, 1) == all,
 	    "validation in longer windows than training's takes more, unless the micro-batch holds them");
@@ -704,6 +884,10 @@ main(void)
 	initialising();
 	resuming();
 	resuming_neurons();
+	resuming_changes();
+	averaging("ref", OPS_FP32);
+	averaging("cpu", OPS_FP32);
+	averaging("cpu", OPS_BF16);
 	resume_names();
 	rolling_back();
 	diverging();

@@ -1039,6 +1039,16 @@ block_adam(const struct ops_adam *p, const struct ops_adam_law *law, size_t firs
 	}
 }
 
+static void
+block_average(const struct ops_average *p, float keep, size_t first, size_t n)
+{
+	const float *w = (const float *)p->w->data + first;
+	float *average = (float *)p->average->data + first;
+
+	for (size_t i = 0; i < n; i += VL)
+		vf_store(average + i, vf_fma(vf_set(keep), vf_load(average + i) - vf_load(w + i), vf_load(w + i)));
+}
+
 #include "gpt/cpu/attention.h"
 #include "gpt/cpu/blocks_levers.h"
 #include "gpt/cpu/muon.h"
@@ -1084,4 +1094,5 @@ const struct cpu_kernels KERNELS = {
 	.sumsq = block_sumsq,
 	.muon = block_muon,
 	.adam = block_adam,
+	.average = block_average,
 };

@@ -177,6 +177,7 @@ struct cpu_kernels {
 	double (*sumsq)(const float *x, size_t n);
 	void (*muon)(const struct ops_muon *p, const struct ops_muon_law *law, struct cpu_scratch s);
 	void (*adam)(const struct ops_adam *p, const struct ops_adam_law *law, size_t first, size_t n);
+	void (*average)(const struct ops_average *p, float keep, size_t first, size_t n);
 };
 
 /* Units in k elements, padded as this variant wants them. */

@@ -522,3 +522,33 @@ operations_adam(struct ops_ctx *c, const struct ops_adam *p, size_t count, const
 	}
 	end_phase(c, OPS_CPU_ADAM, since);
 }
+
+struct average {
+	struct ops_ctx *c;
+	const struct ops_average *p;
+	float keep;
+};
+
+static void
+average_task(void *arg, size_t task, unsigned thread)
+{
+	const struct average *a = arg;
+	const size_t n = a->p->w->rows * a->p->w->ld, first = task * STREAM_ELEMENTS;
+
+	(void)thread;
+	a->c->kernels->average(a->p, a->keep, first, least(STREAM_ELEMENTS, n - first));
+}
+
+void
+operations_average(struct ops_ctx *c, const struct ops_average *p, size_t count, float keep)
+{
+	const double since = begin_phase();
+
+	for (size_t i = 0; i < count; i++, p++) {
+		struct average a = { c, p, keep };
+
+		assert(p->n == p->w->rows * p->w->cols && p->average->ld == p->w->ld);
+		pool_run(c->pool, blocks(p->w->rows * p->w->ld, STREAM_ELEMENTS), average_task, &a);
+	}
+	end_phase(c, OPS_CPU_ADAM, since);
+}

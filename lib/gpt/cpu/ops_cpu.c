@@ -328,4 +328,5 @@ const struct ops ops_cpu = {
 	.sumsq = operations_sumsq,
 	.muon = operations_muon,
 	.adam = operations_adam,
+	.average = operations_average,
 };
