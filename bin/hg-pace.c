@@ -1,4 +1,4 @@
-/* hg-pace: how many iterations of a spec fit its wall-clock cap on this machine, and which spec to train in a given time. */
+/* hg-pace: how many steps of a spec fit its cap on this machine, and which spec to train in a given time. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>

@@ -152,7 +152,7 @@ drivers() {
 	for tool in $(make -s -C "$HG_TOP" tools); do
 		while read -r option arg; do
 			case "$tool $option" in
-			"hg-spec -s" | "hg-report -c" | "hg-prune -l" | "hg-score -s") continue ;;
+			"hg-spec -s" | "hg-pace -s" | "hg-report -c" | "hg-prune -l" | "hg-score -s") continue ;;
 			esac
 			run --separate-stderr "$tool" "$option" ${arg:+1} "$option" ${arg:+1} nothing nothing
 			[ "$status" -eq 100 ]

@@ -31,7 +31,7 @@ extern const double losslaw_sd, losslaw_text_sd;
 extern const struct losslaw_run losslaw_least, losslaw_most;
 
 /*
- * How hard a text is: the loss of the planner's probe on it, in bits per byte, beside that on the text of the law's runs
+ * How hard a text is: the loss of the planner's probe on it, in bits per byte, beside that on the law's own text
  * with a vocabulary of this size.
  */
 double losslaw_text(double probe_bpb, size_t vocab_size);

@@ -24,8 +24,8 @@ struct pacing {
 
 /**
  * pacing_measure(r, data, ms, steps, p):
- * Train as ${r} asks at full rates, for about ${ms} after one step that is not counted, ${steps} at least and three.  Whoever asks
- * holds the lane: a trainer beside us would make the figure a lie.  r->threads must be set.
+ * Train as ${r} asks at full rates, for about ${ms} after one step that is not counted, ${steps} at least and three.
+ * Whoever asks holds the lane: a trainer beside us would make the figure a lie.  r->threads must be set.
  * Returns an exit code, everything said.
  * Checked: t/hg-pace.bats.
  */

@@ -24,7 +24,7 @@ more_never_costs(void)
 	for (m = 0; m < sizeof(names) / sizeof(names[0]); m++)
 		for (b = 0; b < 2; b++)
 			tap_ok(with(bases[b], m, 2) <= with(bases[b], m, 1),
-			    "at equal else, twice the %s is expected to score no worse, from the %s run that was fitted",
+			    "all else equal, twice the %s is expected to score no worse, from the %s run fitted",
 			    names[m], b == 0 ? "smallest" : "largest");
 }
 
