@@ -147,7 +147,7 @@ done:
 
 /* --- what a step takes --------------------------------------------------------- */
 
-/* Operations of a step: multiplications and additions of products and attention, Muon's products, the passes of Adam. */
+/* Operations of a step: multiplications and additions of products and attention, Muon's products, passes of Adam. */
 static double
 operations(const struct planner_shape *s, const struct params_sizes *n, size_t vocab)
 {
