@@ -292,6 +292,30 @@ table() {
 	says_not 'To settle'
 }
 
+@test "a run that would settle a line is the loop's own command, and a state without a commit is told in words" {
+	local name='{"type": "config", "name": "s", "metricName": "ms", "bestDirection": "lower", "command": "COMMAND"}'
+	printf '%s\n' "${name/COMMAND/./bench.sh --n 5}" \
+	    '{"run": 1, "commit": "aaaaaa1", "metric": 100, "status": "keep", "description": "baseline"}' \
+	    '{"run": 2, "commit": "bbbbbb2", "metric": 90, "status": "keep", "description": "pool"}' > log.jsonl
+	told log.jsonl
+	says '  git checkout aaaaaa1; ./bench.sh --n 5; git checkout bbbbbb2; ./bench.sh --n 5'
+	says_not ./measure
+	# Whatever stands in it, sh is given what the loop gave it.
+	sed -i "s#[.]/bench.sh --n 5#./bench.sh 'a b' | tail -n 1; exit#; s/bbbbbb2/-/" log.jsonl
+	told log.jsonl
+	says_not '(the state of'
+	says 'A run of run 2, whose state no commit alone stands for; bring it back by hand:'
+	says 'A run of run 1:'
+	grep -F -A 1 'bring it back by hand' out | tail -n 1 > command
+	printf '#!/bin/sh\necho "$#" "$1"\n' > bench.sh
+	chmod +x bench.sh
+	[ "$(sh command)" = "1 a b" ]
+	# A column says it of each line.
+	printf 'commit\tval_bpb\tstatus\tcmd\n1111111\t1.4\tkeep\tmake a\n2222222\t1.3\tkeep\tmake b\n' > results.tsv
+	told results.tsv
+	says '  git checkout 1111111; make a; git checkout 2222222; make b'
+}
+
 @test "what to write of a run is what will be read of it, however long or odd the texts are" {
 	local long="this change has a description that goes on and on, beyond what anybody shows of it in one line"
 	table '1111111;1.400;keep;baseline' "1111111;1.390;keep;$long"

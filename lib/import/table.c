@@ -554,9 +554,13 @@ settle(struct table *s, struct grid *g, const char *name, const struct textfile 
 		return (-1);
 	if ((rc = choose(s, g, &h, want, series, loose)) != 1)
 		return (rc);
-	for (i = 0; i < g->count; i++)
+	for (i = 0; i < g->count; i++) {
 		if (add(s, tableline_claim(&h, &g->line[i], name, file, series)) == -1)
 			return (-1);
+		if (g->command != NULL)
+			claim_value(s->claims[s->count - 1], CLAIM_OWN, "command", g->command, strlen(g->command),
+			    NUMBER_ANY, name, g->said_at, CLAIM_CONFIG);
+	}
 	if (joined > 0 && s->count > from)
 		claim_note(s->claims[from], DEFECT_CELLS_MISSING, name, joined_at,
 		    "%zu line%s with one cell and no number: taken for the rest of the text above", joined,
