@@ -292,6 +292,19 @@ table() {
 	says_not 'To settle'
 }
 
+@test "what is to be settled is the best that cannot be told, and not the largest gain, which is over a bad start" {
+	table '1111111;2.400;keep;baseline' '2222222;1.400;keep;rate' '3333333;1.390;keep;wider' '4444444;1.395;keep;simpler'
+	told results.tsv
+	says 'Best: line 4 with 1.39; last kept: line 5 with 1.395.'
+	says 'To settle line 4 (0.01 better than line 3)'
+	# Where the best is within the noise, it is the last one before it that can be told by a test.
+	table '1111111;2.400;keep;baseline' '2222222;1.400;keep;rate' '3333333;1.300;keep;wider' '4444444;1.2999;keep;cap' \
+	    '4444444;1.29;discard;rerun of 4444444 seed=1' '4444444;1.31;discard;rerun of 4444444 seed=2'
+	told results.tsv
+	says '1 within noise'
+	says 'To settle line 4 (0.1 better than line 3)'
+}
+
 @test "a run that would settle a line is the loop's own command, and a state without a commit is told in words" {
 	local name='{"type": "config", "name": "s", "metricName": "ms", "bestDirection": "lower", "command": "COMMAND"}'
 	printf '%s\n' "${name/COMMAND/./bench.sh --n 5}" \
