@@ -329,6 +329,40 @@ table() {
 	says '  git checkout 1111111; make a; git checkout 2222222; make b'
 }
 
+# adopted: what replay said to paste, pasted.
+adopted() {
+	sed -n '/Or let Homegolf/,/stands for data/s/^    //p' out > commands
+	[ "$(wc -l < commands)" -eq 3 ] || return 1
+	rm -rf own.*
+	HOMEGOLF_LANES=$PWD/lanes sh -e commands > pasted 2>&1 || { cat pasted >&2; return 1; }
+}
+
+# bats test_tags=b29
+@test "the commands that put a loop under Homegolf run as they are pasted, and end in a row with the program's score" {
+	local name='{"type": "config", "name": "s", "metricName": "req_s", "bestDirection": "higher", "command": "./measure"}'
+	printf '#!/bin/sh\necho baseline_val_bpb: 9\necho "val_bpb: 1.3$SEED"\necho "METRIC req_s=1.5e+02"\n' > measure
+	chmod +x measure
+	table '1111111;1.400;keep;baseline' '2222222;1.390;keep;higher rate'
+	told results.tsv
+	adopted
+	[ "$(hg-ledger list -j own.ledger | jq -r 'select(.kind == "run").run | .evidence + " " + (.metrics.val_bpb | tostring)')" = \
+	    "claim 1.3$(jq .train.seed own.1/spec.json)" ]
+	# A metric of its own, of which more is better; and a ledger whose path sh would take for words.
+	printf '%s\n' "$name" '{"run": 1, "commit": "aaaaaa1", "metric": 100, "status": "keep", "description": "baseline"}' \
+	    '{"run": 2, "commit": "bbbbbb2", "metric": 112, "status": "keep", "description": "pool"}' > log.jsonl
+	L="$PWD/my ledger"
+	told log.jsonl
+	adopted
+	[ "$(hg-ledger list -j own.ledger | jq -r 'select(.kind == "run") | [.run.metrics.value, .verdict.reason] | join(" ")')" = \
+	    "150 first" ]
+	[ "$(jq -r '.metric | .name + " " + .direction' own.ledger/policy.json)" = "value higher" ]
+	# What only a shell understands is given to one.
+	sed -i 's#[.]/measure#x=2; echo req_s ${x}00#' log.jsonl
+	told log.jsonl
+	adopted
+	[ "$(hg-ledger list -j own.ledger | jq -r 'select(.kind == "run").run.metrics.value')" -eq 200 ]
+}
+
 @test "what to write of a run is what will be read of it, however long or odd the texts are" {
 	local long="this change has a description that goes on and on, beyond what anybody shows of it in one line"
 	table '1111111;1.400;keep;baseline' "1111111;1.390;keep;$long"

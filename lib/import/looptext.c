@@ -311,7 +311,5 @@ looptext_test(struct str *out, const struct rejudge_group *g)
 	bad |= str_puts(out, ". In turn, each run with another seed:\n");
 	bad |= put_turn(out, l);
 	bad |= put_reruns(out, v, w);
-	bad |= str_puts(out,
-	    "Or let Homegolf do this from here on: hg-trainer(7) takes the loop's program as it is.\n");
 	return (bad);
 }

@@ -443,6 +443,8 @@ rejudge_ledger(struct rejudge *r, const struct ledger *l, const struct claimrow_
 	r->policy = l->book.policy;
 	if (claimrow_read(&r->entries, l, look == NULL ? &as_imported : look) == -1)
 		return (-1);
+	if ((r->ledger = strdup(l->path)) == NULL)
+		goto err0;
 	if (denominator_entries(&r->audit, &r->entries) == -1 || prepare(r) == -1)
 		goto err0;
 	for (i = 0; i < r->group_count; i++)
@@ -492,5 +494,6 @@ rejudge_free(struct rejudge *r)
 	claimrow_free(&r->entries);
 	free(r->row);
 	free(r->group);
+	free(r->ledger);
 	memset(r, 0, sizeof(*r));
 }

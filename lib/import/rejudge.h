@@ -76,6 +76,7 @@ struct rejudge {
 	size_t group_count;
 	size_t counts[REJUDGE_VERDICTS], records;
 	struct policy policy;
+	char *ledger;  /* the path that it was opened by */
 	size_t looked; /* rows that are looked at by the metric asked for */
 };
 

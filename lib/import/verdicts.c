@@ -9,6 +9,7 @@
 #include "base/out.h"
 #include "base/say.h"
 #include "import/gamecheck.h"
+#include "import/loopadopt.h"
 #include "import/looptext.h"
 #include "import/verdicts.h"
 
@@ -144,7 +145,8 @@ print_group(const struct rejudge *r, int i)
 	}
 	putchar('\n');
 	if (g->series != NULL && g->counts[REJUDGE_REVISED] < g->rows) {
-		rc = looptext_headline(&text, g) | looptext_findings(&text, r, g) | looptext_test(&text, g);
+		rc = looptext_headline(&text, g) | looptext_findings(&text, r, g) | looptext_test(&text, g) |
+		    loopadopt_text(&text, r, g);
 		print_lines(&text);
 	}
 	str_free(&text);

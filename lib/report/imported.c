@@ -7,6 +7,7 @@
 #include "report/chart.h"
 #include "import/defect.h"
 #include "report/imported.h"
+#include "import/loopadopt.h"
 #include "import/looptext.h"
 #include "import/verdicts.h"
 
@@ -199,7 +200,8 @@ put_loop(struct markup *m, const struct rejudge *r, const struct rejudge_group *
 	char *p, *end;
 	size_t i;
 
-	if ((looptext_headline(&text[0], g) | looptext_findings(&text[1], r, g) | looptext_test(&text[2], g)) != 0)
+	if ((looptext_headline(&text[0], g) | looptext_findings(&text[1], r, g) | looptext_test(&text[2], g) |
+		loopadopt_text(&text[2], r, g)) != 0)
 		m->failed = ENOMEM;
 	for (i = 0; i < 3; i++) {
 		for (p = text[i].p; p != NULL && *p != '\0'; p = end + 1) {
