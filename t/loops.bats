@@ -132,6 +132,39 @@ table() {
 	[ "$status" -eq 103 ]
 }
 
+# bats test_tags=b97
+@test "what stood before, settings and counters are no candidates for the metric where there are others" {
+	printf 'iteration\tnumber\tacc\tbaseline_acc\tbest_acc\tconfig.lr\tstatus\tdescription\n' > results.tsv
+	printf '1\t1\t0.71\t0.70\t0.71\t0.1\tkeep\ta\n2\t2\t0.74\t0.71\t0.74\t0.2\tkeep\tb\n' >> results.tsv
+	printf '3\t3\t0.73\t0.74\t0.74\t0.3\tdiscard\tc\n' >> results.tsv
+	run --separate-stderr hg-ledger import "$L" results.tsv
+	[ "$status" -eq 103 ]
+	[[ "$stderr" == *"number columns: acc; its author's 3 decisions fit acc, higher: -M acc"* ]]
+	[[ "$stderr" != *"as well"* ]]
+	# They can be named all the same, and are listed where there is nothing else.
+	hg-ledger import -M best_acc other results.tsv > found 2> said
+	says '3 rows added' found
+	cut -f 1,2,7,8 results.tsv > bare.tsv
+	run --separate-stderr hg-ledger import bare bare.tsv
+	[ "$status" -eq 103 ]
+	[[ "$stderr" == *"number columns: number; name one"* ]]
+}
+
+@test "tables that would print alike are told apart by where they stand" {
+	local name='{"type": "config", "name": "s", "metricName": "ms", "bestDirection": "lower"}'
+	printf '%s\n' "$name" '{"run": 1, "metric": 100, "status": "keep", "description": "a"}' \
+	    "${name/\"s\"/\"t\"}" '{"run": 1, "metric": 90, "status": "keep", "description": "b"}' > log.jsonl
+	told log.jsonl
+	says 'group 1: ms of table log.jsonl from line 2: 1 rows'
+	says 'group 2: ms of table log.jsonl from line 4: 1 rows'
+	hg-report -o page.html "$L"
+	says 'ms of the table log.jsonl from line 2' page.html
+	says 'ms of the table log.jsonl from line 4' page.html
+	sed -i 3,4d log.jsonl
+	told log.jsonl
+	says 'group 1: ms of table log.jsonl: 1 rows'
+}
+
 # bats test_tags=b99
 @test "a direction that all kept changes contradict is questioned, and one that fits is told with its count" {
 	printf 'commit\tval_acc\tstatus\n1111111\t0.710\tkeep\n2222222\t0.742\tkeep\n3333333\t0.73\tdiscard\n' > results.tsv

@@ -134,9 +134,11 @@ print_group(const struct rejudge *r, int i)
 	int rc = 0;
 
 	out_put("group %d: ", i + 1);
-	if (g->series != NULL)
+	if (g->series != NULL) {
 		out_put("%s of table %.60s", g->metric, g->file);
-	else
+		if (g->from > 0)
+			out_put(" from line %u", g->from);
+	} else
 		out_put("%s, %s, text %s", g->metric, g->scoring, verdicts_text(name, g->text));
 	out_put(": %zu rows, %zu significant", g->rows, g->significant);
 	if (inc != NULL && g->series == NULL) {

@@ -224,9 +224,11 @@ put_group(struct markup *m, const struct rejudge *r, const size_t *at, int i, co
 
 	snprintf(label, sizeof(label), "f%d", i + 1);
 	markup_put(m, "<h3 id=\"%s\">", label);
-	if (g->series != NULL)
+	if (g->series != NULL) {
 		markup_put(m, "%s of the table %s", g->metric, g->file);
-	else
+		if (g->from > 0)
+			markup_put(m, " from line %u", g->from);
+	} else
 		markup_put(m, "%s, scored %s, validation text %s", g->metric, g->scoring, verdicts_text(text, g->text));
 	markup_put(m, "</h3>\n<p>%zu claim%s, %zu of them significant", g->rows, g->rows == 1 ? "" : "s",
 	    g->significant);
