@@ -362,6 +362,58 @@ table() {
 	says '  git checkout 1111111; make a; git checkout 2222222; make b'
 }
 
+# bats test_tags=b98
+@test "lines that are added in the advised form move a keep from cannot be told to within noise, too" {
+	local before after i
+	table '1111111;1.4000;keep;baseline' '2222222;1.3990;keep;higher rate'
+	told results.tsv
+	says 'Of 1 keep 0 are real, 0 within noise, 1 cannot be told.'
+	before=$(sed -n 's/.*with the text "\(.*\) seed=1" or ".* seed=1".*/\1/p' out)
+	after=$(sed -n 's/.*with the text ".* seed=1" or "\(.*\) seed=1".*/\1/p' out)
+	for i in 1 2 3; do
+		printf '1111111\t1.400%s\tdiscard\t%s seed=%s\n' $((9 - 4 * i / 2)) "$before" "$i" >> results.tsv
+		printf '2222222\t1.400%s\tdiscard\t%s seed=%s\n' $((2 * i)) "$after" "$i" >> results.tsv
+	done
+	hg-ledger import "$L" results.tsv > found 2> said
+	says '6 rows added' found
+	hg-ledger replay "$L" > out
+	says 'Of 1 keep 0 are real, 1 within noise, 0 cannot be told.'
+	says_not 'To settle'
+}
+
+# bats test_tags=b98
+@test "a loop's own confidence is kept as it stands and changes no verdict" {
+	table '1111111;1.400;keep;baseline' '2222222;1.399;keep;x' '2222222;1.401;discard;x seed=1' \
+	    '2222222;1.398;discard;x seed=2'
+	told results.tsv
+	grep -E 'keep|Best|Noise' out > plain
+	awk -F'\t' -v OFS='\t' '{ print $0, NR == 1 ? "confidence" : NR == 3 ? "99.5" : "" }' results.tsv > sure.tsv
+	told sure.tsv
+	says 'Of 1 keep 0 are real, 1 within noise'
+	grep -E 'keep|Best|Noise' out | cmp - plain
+	[ "$(rows | jq -r '.values[] | select(.name == "confidence").text' | tr -d '\n')" = 99.5 ]
+}
+
+# bats test_tags=b98
+@test "what is real depends on the confidence that the ledger's policy asks for, which is said" {
+	local confidence
+	table '1111111;1.4000;keep;baseline' '1111111;1.4040;discard;baseline seed=1' '1111111;1.3970;discard;baseline seed=2' \
+	    '2222222;1.3900;keep;wider' '2222222;1.3905;discard;wider seed=1' '2222222;1.3890;discard;wider seed=2'
+	told results.tsv
+	for confidence in 0.9 0.9999; do
+		jq ".promotion.confidence = $confidence" "$L/policy.json" > "policy$confidence"
+		mkdir "of$confidence"
+		mv "policy$confidence" "of$confidence/policy.json"
+		hg-ledger import "of$confidence" results.tsv > found 2> said
+	done
+	hg-ledger replay of0.9 > out
+	says 'Of 1 keep 1 is real'
+	says 'with 90 % for all 1 tries together'
+	hg-ledger replay of0.9999 > out
+	says 'Of 1 keep 0 are real'
+	says_not '90 % for'
+}
+
 # adopted: what replay said to paste, pasted.
 adopted() {
 	sed -n '/Or let Homegolf/,/stands for data/s/^    //p' out > commands
