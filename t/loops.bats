@@ -372,7 +372,7 @@ table() {
 	after=$(sed -n 's/.*with the text ".* seed=1" or "\(.*\) seed=1".*/\1/p' out)
 	for i in 1 2 3; do
 		printf '1111111\t1.400%s\tdiscard\t%s seed=%s\n' $((9 - 4 * i / 2)) "$before" "$i" >> results.tsv
-		printf '2222222\t1.400%s\tdiscard\t%s seed=%s\n' $((2 * i)) "$after" "$i" >> results.tsv
+		printf '2222222\t1.400%s\tdiscard\t%s seed=%s\n' $((2 * i - 2)) "$after" "$i" >> results.tsv
 	done
 	hg-ledger import "$L" results.tsv > found 2> said
 	says '6 rows added' found
