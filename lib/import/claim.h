@@ -22,6 +22,9 @@
 enum { CLAIM_TEXT = 4096, CLAIM_VALUES = 4096, CLAIM_RUNS = 1024, CLAIM_NOTES = 1024, CLAIM_FILES = 1024 };
 #define CLAIM_CAP_BYTES 16000000
 
+/* The path of what the line says that begins a segment of a log. */
+#define CLAIM_CONFIG "config"
+
 enum claim_form { CLAIM_SUBMISSION, CLAIM_LOG, CLAIM_TABLE };
 
 /* How a score was made, from the least to the most particular. */

@@ -224,6 +224,7 @@ take_line(struct claimrow *e, const json_t *import, const struct claimrow_look *
 		"config_id", "params_hash", "hparams_hash", "arm", NULL };
 	static const char *const parents[] = { "parent", "parent_id", "base_id", "parent_run", NULL };
 	static const char *const titles[] = { "name", "run_name", "slug", "label", NULL };
+	static const char *const commands[] = { "command", "cmd", "run_command", NULL };
 	struct str settings = STR_INIT, columns = STR_INIT;
 	size_t i, rank = sizeof(ids) / sizeof(ids[0]), k;
 	const char *name, *path, *text, *title_path = "";
@@ -257,6 +258,10 @@ take_line(struct claimrow *e, const json_t *import, const struct claimrow_look *
 			rank = k;
 			bad |= dup_of(&e->id, text) == NULL;
 		}
+		if (*e->command == '\0' && is_word_of(name, commands))
+			bad |= dup_of(&e->command, text) == NULL;
+		if (strcmp(path, CLAIM_CONFIG) == 0 && is_word_of(name, commands))
+			continue; /* of all lines, and no setting of this one */
 		if (is_word_of(path, hashes))
 			bad |= dup_of(&e->hash, text) == NULL;
 		else if (is_word_of(path, parents))
@@ -316,8 +321,9 @@ take(struct claimrow *e, const json_t *row, const struct claimrow_look *look)
 	e->seed = strdup("");
 	e->settings = strdup("");
 	e->columns = strdup("");
+	e->command = strdup("");
 	if (e->id == NULL || e->parent == NULL || e->hash == NULL || e->seed == NULL || e->settings == NULL ||
-	    e->columns == NULL)
+	    e->columns == NULL || e->command == NULL)
 		return (-1);
 	if (e->file == NULL || e->title == NULL || e->author == NULL || e->metric == NULL || e->scoring == NULL ||
 	    e->commit == NULL)
@@ -460,6 +466,7 @@ claimrow_free(struct entries *all)
 		free(all->entry[i].seed);
 		free(all->entry[i].settings);
 		free(all->entry[i].columns);
+		free(all->entry[i].command);
 	}
 	free(all->entry);
 	memset(all, 0, sizeof(*all));

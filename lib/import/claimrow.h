@@ -27,6 +27,7 @@ struct claimrow {
 	/* Of a table's line; "" where it says nothing */
 	char *id, *parent, *hash; /* what names it, what it was made from, the hash of its configuration */
 	char *seed, *settings;    /* the seed, and all columns that are neither results nor names, as one text */
+	char *command;            /* what measured it */
 	char *columns;            /* of a first line: names of columns with numbers */
 	int named_by_id;          /* its title is a name, no description */
 	unsigned line, digits;    /* where it stands; significant digits of its score */

@@ -38,6 +38,7 @@ grid_free(struct grid *g)
 		csv_free(&g->names);
 		free(g->metric);
 		free(g->salt);
+		free(g->command);
 		free(g);
 	}
 }
@@ -245,8 +246,14 @@ begin_segment(struct grid *into, const struct grid *said)
 {
 	const struct csv *line = &said->line[0];
 	const char *metric = cell(said, line, "metricname"), *way = cell(said, line, "bestdirection");
+	const char *command = cell(said, line, "command");
 	size_t i, n = 0;
 
+	if (command == NULL)
+		command = cell(said, line, "cmd");
+	if (command != NULL && *command != '\0' && (into->command = strdup(command)) == NULL)
+		return (-1);
+	into->said_at = line->line;
 	if (metric == NULL)
 		metric = cell(said, line, "metric_name");
 	if (way == NULL)

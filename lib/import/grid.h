@@ -25,8 +25,10 @@ struct grid {
 	int more; /* lines were left out */
 	/* What a segment says of itself; NULL: nothing. */
 	char *metric;
-	int higher; /* or -1: not said */
-	char *salt; /* what tells its segment from the next one */
+	int higher;    /* or -1: not said */
+	char *salt;    /* what tells its segment from the next one */
+	char *command; /* what measures, or NULL */
+	unsigned said_at;
 	struct grid *next;
 };
 

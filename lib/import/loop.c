@@ -255,22 +255,31 @@ find_pace(struct loop *l)
 	return (0);
 }
 
-/* The kept line that a test would tell most of, and how many runs a side it takes. */
+/*
+ * The kept line that its owner would want told, and how many runs a side it takes: the last that was the best when it
+ * was kept, since that is what the loop stands on; a leap over a bad start is larger, and asks nothing.
+ */
 static void
 find_promising(struct loop *l, double ln_sigma_sd, double floor, double level)
 {
 	struct noise_pool pool = noise_pool(ln_sigma_sd, floor);
 	const struct loop_line *w;
-	double power;
+	double power, best = NAN;
+	int leads, led = 0;
 	unsigned n;
 	size_t i;
 
 	for (i = 0; i < l->count; i++) {
 		w = &l->line[i];
+		if (!w->counts || w->entry->status != 'k')
+			continue;
+		if ((leads = isnan(best) || better(l, w->score, best)))
+			best = w->score;
 		if (w->keep != LOOP_UNKNOWN || !(w->gain > 0))
 			continue;
-		if (l->promising == -1 || w->gain > l->line[l->promising].gain)
+		if (leads || (!led && (l->promising == -1 || w->gain > l->line[l->promising].gain)))
 			l->promising = (int)i;
+		led |= leads;
 	}
 	if (l->promising == -1 || l->df < 1)
 		return;

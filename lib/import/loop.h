@@ -78,7 +78,7 @@ struct loop {
 	int best, last_keep, start; /* lines, or -1 */
 	int best_not_reproduced;
 	double pace_ms;     /* median time between lines, or NAN */
-	int promising;      /* kept line that is worth a test, or -1 */
+	int promising;      /* kept line that is worth a test, or -1: the last that was best when it was kept */
 	unsigned test_runs; /* runs a side that would tell with a chance of 80 %, if its gain is as seen; 0: unknown */
 };
 

@@ -211,18 +211,56 @@ has_state(const struct loop *l, int line)
 	return (1);
 }
 
-/* A command for the state of a line, or what it is. It begins with a blank, or follows one. */
+/* What measures a line: its loop's own command, which is shell already, or one that its owner has to know. */
 static int
-put_state(struct str *out, const struct loop *l, int line)
+put_measure(struct str *out, const char *command)
 {
-	char name[80];
+	/* As it stands where sh takes it for nothing but words; else as the one word that it was given to sh as. */
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+=:,@% ";
+
+	if (*command == '\0' || *command == '-' || *command == ' ')
+		return (str_puts(out, "./measure"));
+	if (strspn(command, plain) == strlen(command))
+		return (str_puts(out, command));
+	return (shell_command(out, "sh -c %s", command));
+}
+
+/* One run of a line's state, to be pasted. */
+static int
+put_run(struct str *out, const struct loop *l, int line)
+{
+	const struct claimrow *e = l->line[line].entry;
 	int bad = 0;
 
-	if (line != l->promising)
-		bad |= str_puts(out, "  ");
 	if (has_state(l, line))
-		return (bad | shell_command(out, "git checkout %s; ./measure", l->line[line].entry->commit));
-	return (bad | str_printf(out, "(the state of %s); ./measure", name_of(name, l->line[line].entry)));
+		bad |= shell_command(out, "git checkout %s; ", e->commit);
+	return (bad | put_measure(out, e->command));
+}
+
+/* Both sides in turn, on lines that begin with a blank; what no command brings back is said in words. */
+static int
+put_turn(struct str *out, const struct loop *l)
+{
+	int side[2] = { l->line[l->promising].before, l->promising }, i, bad = 0;
+	char name[80];
+
+	if (has_state(l, side[0]) && has_state(l, side[1])) {
+		bad |= str_puts(out, "  ");
+		bad |= put_run(out, l, side[0]);
+		bad |= str_puts(out, "; ");
+		bad |= put_run(out, l, side[1]);
+		return (bad | str_puts(out, "\n"));
+	}
+	for (i = 0; i < 2; i++) {
+		name_of(name, l->line[side[i]].entry);
+		bad |= has_state(l, side[i]) ?
+		    str_printf(out, "A run of %s:\n  ", name) :
+		    str_printf(out, "A run of %s, whose state no commit alone stands for; bring it back by hand:\n  ",
+			name);
+		bad |= put_run(out, l, side[i]);
+		bad |= str_puts(out, "\n");
+	}
+	return (bad);
 }
 
 /* What to write of each run, by the first kind of text that is taken for either line. */
@@ -271,12 +309,7 @@ looptext_test(struct str *out, const struct rejudge_group *g)
 		bad |= minutes < 120 ? str_printf(out, "; about %.0f min at this loop's pace", ceil(minutes)) :
 				       str_printf(out, "; about %.1f h at this loop's pace", minutes / 60);
 	bad |= str_puts(out, ". In turn, each run with another seed:\n");
-	bad |= put_state(out, l, w->before);
-	bad |= str_puts(out, "; ");
-	bad |= put_state(out, l, l->promising);
-	bad |= str_puts(out, "\n");
+	bad |= put_turn(out, l);
 	bad |= put_reruns(out, v, w);
-	bad |= str_puts(out,
-	    "Or let Homegolf do this from here on: hg-trainer(7) takes the loop's program as it is.\n");
 	return (bad);
 }

@@ -413,6 +413,21 @@ prepare(struct rejudge *r)
 	return (0);
 }
 
+/* Tables that would print alike, such as segments of a log, are told apart by their first lines. */
+static void
+tell_apart(struct rejudge *r)
+{
+	struct rejudge_group *g, *other;
+
+	for (g = r->group; g < r->group + r->group_count; g++)
+		for (other = r->group; other < g; other++)
+			if (g->series != NULL && other->series != NULL && strcmp(g->metric, other->metric) == 0 &&
+			    strcmp(g->file, other->file) == 0) {
+				g->from = r->row[g->first - 1].entry->line;
+				other->from = r->row[other->first - 1].entry->line;
+			}
+}
+
 int
 rejudge_misses(const struct rejudge *r, const struct claimrow_look *look)
 {
@@ -443,8 +458,11 @@ rejudge_ledger(struct rejudge *r, const struct ledger *l, const struct claimrow_
 	r->policy = l->book.policy;
 	if (claimrow_read(&r->entries, l, look == NULL ? &as_imported : look) == -1)
 		return (-1);
+	if ((r->ledger = strdup(l->path)) == NULL)
+		goto err0;
 	if (denominator_entries(&r->audit, &r->entries) == -1 || prepare(r) == -1)
 		goto err0;
+	tell_apart(r);
 	for (i = 0; i < r->group_count; i++)
 		if (r->group[i].series != NULL && lines_of(r, (int)i) == -1)
 			goto err0;
@@ -492,5 +510,6 @@ rejudge_free(struct rejudge *r)
 	claimrow_free(&r->entries);
 	free(r->row);
 	free(r->group);
+	free(r->ledger);
 	memset(r, 0, sizeof(*r));
 }

@@ -60,6 +60,7 @@ struct rejudge_group {
 	int text;           /* of denominator.h; -1 for a table */
 	const char *series; /* of a table, or NULL */
 	const char *file;   /* where its first row stands */
+	unsigned from;      /* line of that, where another table of that file has the same metric; else 0 */
 	size_t first, last; /* indices + 1 of its rows */
 	size_t rows, counts[REJUDGE_VERDICTS];
 	int incumbent; /* index of a row, or -1 */
@@ -76,6 +77,7 @@ struct rejudge {
 	size_t group_count;
 	size_t counts[REJUDGE_VERDICTS], records;
 	struct policy policy;
+	char *ledger;  /* the path that it was opened by */
 	size_t looked; /* rows that are looked at by the metric asked for */
 };
 

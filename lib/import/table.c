@@ -121,13 +121,44 @@ is_place(const char *name)
 {
 	static const char *const places[] = { "run", "id", "run_id", "exp_id", "exp", "iter", "iteration", "step",
 		"steps", "seed", "rank", "segment", "timestamp", "date", "index", "epoch", "created", "experiment",
-		"number", "no", "round", "trial", NULL };
+		"number", "no", "round", "trial", "iterations", "global_step", "_step", "n_steps", "num_steps",
+		"step_count", "epochs", "line", "row", "#", NULL };
 	size_t i, n = strlen(name);
+
+	if (strncmp(name, "config.", 7) == 0)
+		return (1);
 
 	for (i = 0; places[i] != NULL; i++)
 		if (strcasecmp(name, places[i]) == 0)
 			return (1);
 	return (n > 5 && (strcmp(name + n - 5, ".seed") == 0));
+}
+
+/* What stood there before, or the best so far, of another column: "baseline_acc" beside "acc". */
+static int
+is_shadow(const struct header *h, size_t column)
+{
+	static const char *const befores[] = { "baseline_", "base_", "prev_", "previous_", "old_", "last_", "best_",
+		"best_so_far_", "running_best_", NULL };
+	const char *name = h->cells->cell[column];
+	size_t i, k, n;
+
+	for (i = 0; befores[i] != NULL; i++) {
+		n = strlen(befores[i]);
+		if (strncmp(name, befores[i], n) != 0)
+			continue;
+		for (k = 0; k < h->cells->count; k++)
+			if (strcmp(h->cells->cell[k], name + n) == 0)
+				return (1);
+	}
+	return (0);
+}
+
+/* Is it what a loop may be about? */
+static int
+is_candidate(const struct header *h, size_t column)
+{
+	return (!is_place(h->cells->cell[column]) && !is_shadow(h, column));
 }
 
 /* A column of numbers, or of nothing, with at least one number. */
@@ -166,7 +197,7 @@ ask_decisions(struct str *say, const struct grid *g, const struct header *h, int
 	for (i = 0; status != NULL && i < g->count; i++)
 		status[i] = header_decision(h, &g->line[i]);
 	for (i = 0; score != NULL && status != NULL && i < h->cells->count; i++) {
-		if (is_place(h->cells->cell[i]) || !has_numbers(g, h, (int)i, score))
+		if (!is_candidate(h, i) || !has_numbers(g, h, (int)i, score))
 			continue;
 		for (way = 0; way < 2; way++) {
 			f = metric_fit(score, status, g->count, way);
@@ -203,11 +234,14 @@ number_columns(struct str *say, const struct grid *g, const struct header *h)
 {
 	double *score = calloc(g->count + 1, sizeof(*score));
 	size_t i, n = 0;
-	int bad = score == NULL;
+	int bad = score == NULL, all;
 
-	for (i = 0; score != NULL && i < h->cells->count && n < 24; i++)
-		if (h->cells->cell[i][0] != '\0' && has_numbers(g, h, (int)i, score))
-			bad |= str_printf(say, "%s%s", n++ == 0 ? "number columns: " : ", ", h->cells->cell[i]);
+	/* Those that it may be about; all of them where none is. */
+	for (all = 0; all < 2 && n == 0; all++)
+		for (i = 0; score != NULL && i < h->cells->count && n < 24; i++)
+			if (h->cells->cell[i][0] != '\0' && (all || is_candidate(h, i)) &&
+			    has_numbers(g, h, (int)i, score))
+				bad |= str_printf(say, "%s%s", n++ == 0 ? "number columns: " : ", ", h->cells->cell[i]);
 	if (n == 0 && !bad)
 		bad |= str_printf(say, "no column of numbers");
 	free(score);
@@ -554,9 +588,13 @@ settle(struct table *s, struct grid *g, const char *name, const struct textfile 
 		return (-1);
 	if ((rc = choose(s, g, &h, want, series, loose)) != 1)
 		return (rc);
-	for (i = 0; i < g->count; i++)
+	for (i = 0; i < g->count; i++) {
 		if (add(s, tableline_claim(&h, &g->line[i], name, file, series)) == -1)
 			return (-1);
+		if (g->command != NULL)
+			claim_value(s->claims[s->count - 1], CLAIM_OWN, "command", g->command, strlen(g->command),
+			    NUMBER_ANY, name, g->said_at, CLAIM_CONFIG);
+	}
 	if (joined > 0 && s->count > from)
 		claim_note(s->claims[from], DEFECT_CELLS_MISSING, name, joined_at,
 		    "%zu line%s with one cell and no number: taken for the rest of the text above", joined,

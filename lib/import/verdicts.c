@@ -9,6 +9,7 @@
 #include "base/out.h"
 #include "base/say.h"
 #include "import/gamecheck.h"
+#include "import/loopadopt.h"
 #include "import/looptext.h"
 #include "import/verdicts.h"
 
@@ -133,9 +134,11 @@ print_group(const struct rejudge *r, int i)
 	int rc = 0;
 
 	out_put("group %d: ", i + 1);
-	if (g->series != NULL)
+	if (g->series != NULL) {
 		out_put("%s of table %.60s", g->metric, g->file);
-	else
+		if (g->from > 0)
+			out_put(" from line %u", g->from);
+	} else
 		out_put("%s, %s, text %s", g->metric, g->scoring, verdicts_text(name, g->text));
 	out_put(": %zu rows, %zu significant", g->rows, g->significant);
 	if (inc != NULL && g->series == NULL) {
@@ -144,7 +147,8 @@ print_group(const struct rejudge *r, int i)
 	}
 	putchar('\n');
 	if (g->series != NULL && g->counts[REJUDGE_REVISED] < g->rows) {
-		rc = looptext_headline(&text, g) | looptext_findings(&text, r, g) | looptext_test(&text, g);
+		rc = looptext_headline(&text, g) | looptext_findings(&text, r, g) | looptext_test(&text, g) |
+		    loopadopt_text(&text, r, g);
 		print_lines(&text);
 	}
 	str_free(&text);

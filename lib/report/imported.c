@@ -7,6 +7,7 @@
 #include "report/chart.h"
 #include "import/defect.h"
 #include "report/imported.h"
+#include "import/loopadopt.h"
 #include "import/looptext.h"
 #include "import/verdicts.h"
 
@@ -199,7 +200,8 @@ put_loop(struct markup *m, const struct rejudge *r, const struct rejudge_group *
 	char *p, *end;
 	size_t i;
 
-	if ((looptext_headline(&text[0], g) | looptext_findings(&text[1], r, g) | looptext_test(&text[2], g)) != 0)
+	if ((looptext_headline(&text[0], g) | looptext_findings(&text[1], r, g) | looptext_test(&text[2], g) |
+		loopadopt_text(&text[2], r, g)) != 0)
 		m->failed = ENOMEM;
 	for (i = 0; i < 3; i++) {
 		for (p = text[i].p; p != NULL && *p != '\0'; p = end + 1) {
@@ -222,9 +224,11 @@ put_group(struct markup *m, const struct rejudge *r, const size_t *at, int i, co
 
 	snprintf(label, sizeof(label), "f%d", i + 1);
 	markup_put(m, "<h3 id=\"%s\">", label);
-	if (g->series != NULL)
+	if (g->series != NULL) {
 		markup_put(m, "%s of the table %s", g->metric, g->file);
-	else
+		if (g->from > 0)
+			markup_put(m, " from line %u", g->from);
+	} else
 		markup_put(m, "%s, scored %s, validation text %s", g->metric, g->scoring, verdicts_text(text, g->text));
 	markup_put(m, "</h3>\n<p>%zu claim%s, %zu of them significant", g->rows, g->rows == 1 ? "" : "s",
 	    g->significant);
