@@ -114,8 +114,8 @@ void schedule_measure(struct schedule_pace *p, const struct schedule_rates *rate
 
 /**
  * schedule_reach(s, step, elapsed_ms, pace, step_ms, left_ms):
- * Steps made when the iterations or the cap end the run, and the time until then unless NULL, if a step of the kind that
- * ${pace} measured takes ${step_ms} from ${step} on, and one of another batch in proportion to it.
+ * Steps made when the iterations or the cap end the run, and the time until then unless NULL, if a step of the kind
+ * that ${pace} measured takes ${step_ms} from ${step} on, and one of another batch in proportion to it.
  */
 uint64_t schedule_reach(const struct schedule *s, uint64_t step, double elapsed_ms, const struct schedule_pace *pace,
     double step_ms, double *left_ms);

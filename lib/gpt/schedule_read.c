@@ -146,7 +146,7 @@ is_among(const struct bind_pairs *changes, size_t first, double number)
 }
 
 int
-schedule_follow(struct schedule *s, const struct schedule_recorded *recorded)
+schedule_read_follow(struct schedule *s, const struct schedule_recorded *recorded)
 {
 	for (uint64_t i = 0; i < recorded->count; i++) {
 		const int batch = recorded->batch_sizes == NULL ||

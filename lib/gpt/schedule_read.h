@@ -18,18 +18,19 @@ struct schedule_recorded {
  * schedule_read(text, n, recorded):
  * The `lr_scale` of each line of a metrics.jsonl, which must hold every step
  * from 0 on (log_every 1), and its `adam_lr_scale`, `momentum_rise`,
- * `batch_tokens`, `seq_len` and `average_keep`, which all lines have or none; a resumed step stands twice and must agree.
+ * `batch_tokens`, `seq_len` and `average_keep`, which all lines have or none; a resumed
+ * step stands twice and must agree.
  * Owns:   the caller frees the arrays.
  * Errors: -1 after saying why.
  */
 int schedule_read(const char *text, size_t n, struct schedule_recorded *recorded);
 
 /**
- * schedule_follow(s, recorded):
+ * schedule_read_follow(s, recorded):
  * Have a schedule, which is a replay, do what was recorded.
  * Owns:   the arrays stay the caller's, and must live as long.
  * Errors: -1 after naming the step whose batch or sequences are none of the schedule's; nothing is then set.
  */
-int schedule_follow(struct schedule *s, const struct schedule_recorded *recorded);
+int schedule_read_follow(struct schedule *s, const struct schedule_recorded *recorded);
 
 #endif

@@ -153,8 +153,8 @@ read_keys(struct trainspec *r, const json_t *spec)
 		if (bind_set(row, r, v != NULL ? v : default_of(row->path, 0)) == -1) {
 			if (row->type == BIND_PAIRS)
 				say_error(
-				    "%s must be a list of pairs [share of the run, tokens]: shares that grow, from 0 to "
-				    "below 1, and whole numbers of tokens from 1 on; at most %d",
+				    "%s must be a list of pairs [share of the run, tokens]: shares that grow, from 0 "
+				    "to below 1, and whole numbers of tokens from 1 on; at most %d",
 				    row->path, BIND_PAIRS_MOST);
 			else
 				say_error("%s is missing, or of another type than its contract has it", row->path);

@@ -780,7 +780,7 @@ read_replay(struct train *x)
 		return (-1);
 	}
 	close(fd);
-	if (schedule_read(text, n, &recorded) == -1 || schedule_follow(&x->recipe.schedule, &recorded) == -1)
+	if (schedule_read(text, n, &recorded) == -1 || schedule_read_follow(&x->recipe.schedule, &recorded) == -1)
 		return (stage_refuse(x->w, REFUSAL_INPUT_INVALID, NULL, NULL, "%s", say_last()));
 	free(text);
 	return (0);

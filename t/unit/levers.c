@@ -178,8 +178,8 @@ score_stream(struct model *m, const char *law, int32_t *stream, float *at)
 }
 
 /*
- * Every token of a stream in turn, or every ${each}th, becomes another: how far losses before it move at most, and at how many places none
- * does from it on.
+ * Every token of a stream in turn, or every ${each}th, becomes another: how far losses before it move at most, and at
+ * how many places none does from it on.
  */
 static double
 moved(struct model *m, const char *law, size_t each, size_t *unseen)

@@ -437,7 +437,7 @@ averages(void)
 
 	tap_ok(schedule_average(&s, 3, 0, 0) == 1 && schedule_average(&s, 4, 0, 0) == 0 &&
 		near(schedule_average(&s, 5, 0, 0), exp(-0.5)) && near(schedule_average(&s, 9, 0, 0), exp(-0.5)),
-	    "an average begins with the first update at or past its share of the iterations, and forgets by its horizon");
+	    "an average begins with the first update at or past its share of the run, and forgets by its horizon");
 	s.average_from = 0;
 	tap_ok(schedule_average(&s, 0, 0, 0) == 0, "from the beginning on it begins with the first update");
 	s.law = SCHEDULE_WALLCLOCK;
