@@ -32,7 +32,7 @@ own_removed(A *out, const A *y, const A *v, const struct own o)
 		store(&out[d], to_float(y[d]) - share * to_float(v[d]));
 }
 
-/* dy becomes the gradient of y; dv is written, the sum over a value's heads in their order.  One warp for each value. */
+/* dy becomes the gradient of y; dv is written: the sum over a value's heads, in order.  One warp for each value. */
 template <typename A>
 __global__ void __launch_bounds__(ROW_THREADS)
 own_removed_grad(A *dy, float *dv, const A *y, const A *v, const struct own o)
