@@ -65,7 +65,7 @@ struct ops_ctx {
 	struct plan *plans;
 	size_t plan_count;
 
-	float *cosine, *sine;	/* (max_positions, D/2) */
+	float *cosine, *sine;	/* (max_positions, context_half) */
 	/* Scratch, N = max_rows */
 	void *h;		/* act (N, C): a normed input */
 	void *d;		/* act (N, C): a stream's gradient, rounded */
@@ -93,6 +93,13 @@ struct ops_ctx {
 
 	struct profile *profile;	/* NULL unless asked for */
 };
+
+/* Half of the elements of a head that turn. */
+static inline int
+context_half(const struct ops_ctx *ctx)
+{
+	return ((ctx->g.rope_dims != 0 ? (int)ctx->g.rope_dims : ctx->D) / 2);
+}
 
 /* product.cu */
 int product_open(struct ops_ctx *ctx);
@@ -128,6 +135,14 @@ void cuda_mlp_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_m
 void cuda_head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a);
 void cuda_logits(struct ops_ctx *ctx, struct ops_buf *out, const struct ops_buf *x, size_t first, size_t count,
     const struct ops_buf *w, const struct ops_prior *prior);
+void cuda_values(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_values *a);
+void cuda_values_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_values *a,
+    const struct ops_values_grad *d);
+void cuda_output(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_output *a);
+void cuda_output_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_output *a,
+    const struct ops_output_grad *d);
+void cuda_skip(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_skip *a);
+void cuda_skip_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_skip *a, const struct ops_skip_grad *d);
 double cuda_sumsq(struct ops_ctx *ctx, const struct ops_buf *const *bufs, const size_t *n, size_t count);
 void cuda_muon(struct ops_ctx *ctx, const struct ops_muon *p, size_t count, const struct ops_muon_law *law);
 void cuda_adam(struct ops_ctx *ctx, const struct ops_adam *p, size_t count, const struct ops_adam_law *law);

@@ -68,7 +68,7 @@ head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a)
 
 	float *nats = rows_of<float>(a->nats, a->nats_at, N, 1) - a->nats_at;
 
-	norm_rows(ctx, ctx->h, x, N);
+	norm_rows(ctx, ctx->h, x, N, 1);
 	for (size_t first = 0; first < N; first += ctx->head_rows) {
 		const size_t some = at_most(N - first, ctx->head_rows);
 		A *dz = a->dx != NULL ? (A *)ctx->dz : NULL;
@@ -86,7 +86,7 @@ head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a)
 		product_dx_wide(ctx, ctx->dh + first * C, false, dz, w, some, V, C);
 	}
 	if (a->dx != NULL)
-		norm_rows_grad(ctx, rows_of<float>(a->dx, 0, N, C), NULL, ctx->dh, x, N);
+		norm_rows_grad(ctx, rows_of<float>(a->dx, 0, N, C), NULL, ctx->dh, x, N, 1);
 	transfer_losses(ctx, a->nats, a->nats_at, N);
 }
 
@@ -108,7 +108,7 @@ cuda_logits(struct ops_ctx *ctx, struct ops_buf *out, const struct ops_buf *x, s
 
 	assert(count <= ctx->g.max_rows && prior == NULL);
 	transfer_forget(ctx, out);
-	norm_rows(ctx, ctx->h, rows_of<float>(x, first, count, C), count);
+	norm_rows(ctx, ctx->h, rows_of<float>(x, first, count, C), count, 1);
 	product_onto(ctx, z, NULL, ctx->h, ctx->arith == OPS_BF16 ? (const void *)w->low : w->data, count, V, C);
 	launch(ctx, "softcap", softcap, blocks_of(count * V, ROW_THREADS), ROW_THREADS, 0, z,
 	    (float)ctx->g.logit_softcap, count * V);

@@ -109,7 +109,7 @@ mlp(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a)
 	const float *x1 = rows_of<float>(a->x1, 0, N, C);
 	A *r = rows_of<A>(a->r, 0, N, F), *square = (A *)ctx->square;
 
-	norm_rows(ctx, ctx->h, x1, N);
+	norm_rows(ctx, ctx->h, x1, N, a->norm_scale);
 	product_forward(ctx, r, ctx->h, low<A>(a->wfc), N, F, C);
 	if (a->activation == OPS_SWIGLU) {
 		A *gate = rows_of<A>(a->gate, 0, N, F);
@@ -146,14 +146,15 @@ mlp_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a, con
 		launch(ctx, "relu_square_grad", relu_square_grad<A>, blocks_of(N * F, ROW_THREADS), ROW_THREADS, 0, dr,
 		    square, rows_of<A>(a->r, 0, N, F), N * F);
 	branch_dw<A>(ctx, N, d->dwproj, d->dscale, rounded, square, a->wproj, a->scale, F);
-	norm_rows(ctx, ctx->h, x1, N);
+	norm_rows(ctx, ctx->h, x1, N, a->norm_scale);
 	product_dw(ctx, rows_of<float>(d->dwfc, 0, F, C), true, dr, ctx->h, N, F, C);
 	product_dx_wide(ctx, ctx->dh, false, dr, low<A>(a->wfc), N, F, C);
 	if (a->activation == OPS_SWIGLU) {
 		product_dw(ctx, rows_of<float>(d->dwgate, 0, F, C), true, dgate, ctx->h, N, F, C);
 		product_dx_wide(ctx, ctx->dh, true, dgate, low<A>(a->wgate), N, F, C);
 	}
-	norm_rows_grad(ctx, rows_of<float>(d->dx1, 0, N, C), dx2, ctx->dh, x1, N);
+	norm_rows_grad(ctx, rows_of<float>(d->dx1, 0, N, C), dx2, ctx->dh, x1, N,
+	    a->norm_scale);
 }
 
 void

@@ -91,6 +91,11 @@ mutate attention_grad.cu attention_grad "shared memory over 48 KB that nobody as
 mutate attention.cuh attention_grad "heads counted before tiles" 's/blockIdx.x \/ tiles;/blockIdx.x \/ heads;/'
 mutate muon.cu muon "momentum of the wrong matrix" '0,/batch.p\[blockIdx.y\].momentum;/s//batch.p[0].momentum;/'
 mutate head.cu head "the slope of the cap left out" 's/scale \* p \* (1.0f - part \* part)/scale * p/'
+mutate skip.cu skip "a gate's slope left out" 's/ \* g \* (1 - g);/;/'
+mutate values.cu values "what later layers add left out" 's/dv += d.later\[i\];/;/'
+mutate output.cu output "one value for all heads of a row" '0,/(i \/ o.group)/s//(i \/ o.group \/ o.K * o.K)/'
+mutate qkv.cu qkv "a scaled norm's gradient not scaled" 's/d.r\[n\] \* scale;/d.r[n];/'
+mutate average.cu average "what is kept and what is new exchanged" 's/fmaf(\*keep, /fmaf(1 - *keep, /'
 
 program=cuda_train
 mutate adam.cu adam "the bias correction as an argument, so that no step is like another" \

@@ -18,8 +18,8 @@
 #include "transfer.cuh"
 
 /* Levers of the model that have no kernels yet. */
-static const char *const lacks[] = { "value_residual", "value_embed_layers", "attn_gate", "smear", "bigram_buckets",
-	"bigram_prior", "xsa_layers", "ln_scale", "rope_dims", "skip_gate", NULL };
+static const char *const lacks[] = { "value_embed_layers", "attn_gate", "smear", "bigram_buckets", "bigram_prior",
+	NULL };
 
 static const char *const isa_names[] = { "sm_120", "sm_100", "sm_90", "sm_89", "sm_86", "sm_80", NULL };
 
@@ -66,7 +66,7 @@ make_scratch(struct ops_ctx *ctx)
 	const size_t N = ctx->g.max_rows, C = ctx->C, F = ctx->F, V = ctx->V, H = ctx->H;
 	const size_t act = ctx->arith == OPS_BF16 ? sizeof(bf16) : sizeof(float), wide = sizeof(float);
 	const size_t matrix = C * largest(C, F), strips = (N + STRIP_ROWS - 1) / STRIP_ROWS;
-	const size_t angles = ctx->g.max_positions * (ctx->D / 2);
+	const size_t angles = ctx->g.max_positions * (size_t)context_half(ctx);
 
 	ctx->head_rows = largest(128, LOGITS / V);
 	ctx->head_rows = at_most(ctx->head_rows, N);
@@ -103,7 +103,7 @@ make_scratch(struct ops_ctx *ctx)
 static int
 upload_angles(struct ops_ctx *ctx)
 {
-	const size_t half = ctx->D / 2, n = ctx->g.max_positions * half;
+	const size_t half = (size_t)context_half(ctx), n = ctx->g.max_positions * half;
 	float *cosine = (float *)malloc(2 * n * sizeof(float)), *sine = cosine + n;
 
 	if (cosine == NULL)
@@ -449,12 +449,12 @@ extern "C" const struct ops ops_cuda = {
 	.add = cuda_add,
 	.context = NULL,
 	.context_grad = NULL,
-	.values = NULL,
-	.values_grad = NULL,
-	.output = NULL,
-	.output_grad = NULL,
-	.skip = NULL,
-	.skip_grad = NULL,
+	.values = cuda_values,
+	.values_grad = cuda_values_grad,
+	.output = cuda_output,
+	.output_grad = cuda_output_grad,
+	.skip = cuda_skip,
+	.skip_grad = cuda_skip_grad,
 	.sumsq = cuda_sumsq,
 	.muon = cuda_muon,
 	.adam = cuda_adam,

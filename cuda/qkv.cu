@@ -1,7 +1,7 @@
 /*
  * A block's first half: mix of streams, norm, three products, head norm and
  * rotation; and back.  Letters as in ops.h: u = x + skip_w * skip,
- * xm = mix0 * u + mix1 * x0, h = xm * r.  Neither xm nor h is kept for
+ * xm = mix0 * u + mix1 * x0, h = scale * xm * r.  Neither xm nor h is kept for
  * backward: both are made again from the streams.
  */
 
@@ -29,11 +29,11 @@ mix_xm(const struct mix &m, size_t at, int c)
 /* xm and h (N, C), r (N); xm and r may be NULL.  One warp for each row. */
 template <typename A>
 __global__ void __launch_bounds__(ROW_THREADS)
-mix_norm(float *xm, A *h, float *r, const struct mix m, float eps)
+mix_norm(float *xm, A *h, float *r, const struct mix m, float eps, float scale)
 {
 	const int n = (int)blockIdx.x * (ROW_THREADS / 32) + warp_id();
 	const size_t row = (size_t)n * m.C;
-	float sum = 0, reciprocal;
+	float sum = 0, reciprocal, scaled;
 
 	if (n >= m.N)
 		return;
@@ -45,13 +45,14 @@ mix_norm(float *xm, A *h, float *r, const struct mix m, float eps)
 		sum += value * value;
 	}
 	reciprocal = 1.0f / sqrtf(warp_sum(sum) / m.C + eps);
+	scaled = reciprocal * scale;
 	for (int c = lane_id(); c < m.C; c += 32)
-		store(&h[row + c], mix_xm(m, row + c, c) * reciprocal);
+		store(&h[row + c], mix_xm(m, row + c, c) * scaled);
 	if (r != NULL && lane_id() == 0)
 		r[n] = reciprocal;
 }
 
-/* mean (N) = mean over a row of dh * h.  One warp for each row. */
+/* mean (N) = mean over a row of dh * xm * r.  One warp for each row. */
 __global__ void __launch_bounds__(ROW_THREADS)
 mix_norm_mean(float *mean, const float *dh, const float *r, const struct mix m)
 {
@@ -77,7 +78,7 @@ struct mix_grad {
 
 /* Gradients of the streams, and column sums of a strip.  Block: 32 columns (x) of STRIP_ROWS rows (y). */
 __global__ void __launch_bounds__(COLUMN_THREADS)
-mix_backward(const struct mix_grad d, const struct mix m)
+mix_backward(const struct mix_grad d, const struct mix m, float scale)
 {
 	const int c = (int)blockIdx.x * 32 + lane_id(), first = (int)blockIdx.y * STRIP_ROWS;
 	const int end = first + STRIP_ROWS < m.N ? first + STRIP_ROWS : m.N;
@@ -88,7 +89,8 @@ mix_backward(const struct mix_grad d, const struct mix m)
 		const size_t at = (size_t)n * m.C + c;
 		const float u = mix_u(m, at, c), x0 = m.x0[at];
 		const float h = (m.mix[c] * u + m.mix[m.C + c] * x0) * d.r[n];
-		const float g = d.dxm[at] + d.r[n] * (d.dh[at] - h * d.mean[n]);
+		const float scaled = d.r[n] * scale;
+		const float g = d.dxm[at] + scaled * (d.dh[at] - h * d.mean[n]);
 		const float du = g * m.mix[c];
 
 		sum[0] += g * u;
@@ -110,8 +112,8 @@ mix_backward(const struct mix_grad d, const struct mix m)
 
 /* Where rows stand, and the angles of their positions. */
 struct rope {
-	const float *cosine, *sine;	/* (positions, D / 2) */
-	int D, half, heads, rows;	/* width of a head, and half of it; number of heads; rows in all */
+	const float *cosine, *sine;	/* (positions, half) */
+	int D, half, heads, rows;	/* width of a head, and half of what turns; number of heads; rows in all */
 	int T, pos0;
 };
 
@@ -140,6 +142,8 @@ rope_forward(A *y, float *r, const struct rope p, float eps)
 		store(&y[d], a * cosine + b * sine);
 		store(&y[d + half], b * cosine - a * sine);
 	}
+	for (int d = 2 * half + lane_id(); d < p.D; d += 32)
+		store(&y[d], to_float(y[d]) * reciprocal);
 	if (r != NULL && lane_id() == 0)
 		r[i] = reciprocal;
 }
@@ -168,6 +172,8 @@ rope_backward(A *dy, const A *y, const float *r, const struct rope p)
 		store(&dy[d], r[i] * (a * cosine - b * sine));
 		store(&dy[d + half], r[i] * (b * cosine + a * sine));
 	}
+	for (int d = 2 * half + lane_id(); d < p.D; d += 32)
+		store(&dy[d], r[i] * (to_float(dy[d]) - to_float(y[d]) * mean));
 }
 
 static struct mix
@@ -190,7 +196,8 @@ static struct rope
 rope_of(const struct ops_ctx *ctx, struct ops_rows rows, int heads)
 {
 	const struct rope p = {
-		ctx->cosine, ctx->sine, ctx->D, ctx->D / 2, heads, (int)(rows.B * rows.T), (int)rows.T, (int)rows.pos0
+		ctx->cosine, ctx->sine, ctx->D, context_half(ctx), heads, (int)(rows.B * rows.T), (int)rows.T,
+		(int)rows.pos0
 	};
 
 	assert(rows.pos0 + rows.T <= ctx->g.max_positions);
@@ -217,7 +224,8 @@ qkv(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a)
 	A *k = rows_of<A>(a->k, rows.pos0, N, KD), *v = rows_of<A>(a->v, rows.pos0, N, KD);
 
 	launch(ctx, "mix_norm", mix_norm<A>, blocks_of(N, ROW_THREADS / 32), ROW_THREADS, 0,
-	    rows_of<float>(a->xm, 0, N, C), h, (float *)NULL, mix_of(ctx, rows, a), ctx->eps);
+	    rows_of<float>(a->xm, 0, N, C), h, (float *)NULL, mix_of(ctx, rows, a), ctx->eps,
+	    a->norm_scale);
 	product_forward(ctx, q, h, low<A>(a->wq), N, C, C);
 	product_forward(ctx, k, h, low<A>(a->wk), N, KD, C);
 	product_forward(ctx, v, h, low<A>(a->wv), N, KD, C);
@@ -248,7 +256,8 @@ qkv_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a, con
 	assert(rows.pos0 == 0);
 	rope_grad_run(ctx, rows, ctx->H, dq, rows_of<A>(a->q, 0, N, C), a->rq);
 	rope_grad_run(ctx, rows, ctx->K, dk, rows_of<A>(a->k, 0, N, KD), a->rk);
-	launch(ctx, "mix_norm", mix_norm<A>, row_blocks, ROW_THREADS, 0, (float *)NULL, h, ctx->r, m, ctx->eps);
+	launch(ctx, "mix_norm", mix_norm<A>, row_blocks, ROW_THREADS, 0, (float *)NULL, h, ctx->r, m, ctx->eps,
+	    a->norm_scale);
 	product_dw(ctx, rows_of<float>(d->dwq, 0, C, C), true, dq, h, N, C, C);
 	product_dw(ctx, rows_of<float>(d->dwk, 0, KD, C), true, dk, h, N, KD, C);
 	product_dw(ctx, rows_of<float>(d->dwv, 0, KD, C), true, dv, h, N, KD, C);
@@ -265,7 +274,7 @@ qkv_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a, con
 	};
 
 	launch(ctx, "mix_backward", mix_backward, dim3(blocks_of(C, 32), strips), COLUMN_THREADS,
-	    COLUMN_THREADS * sizeof(float), grad, m);
+	    COLUMN_THREADS * sizeof(float), grad, m, a->norm_scale);
 	columns_add(ctx, rows_of<float>(d->dmix, 0, 2, C), ctx->partial, strips, 2 * C, 3 * C);
 	if (a->skip != NULL)
 		columns_add(ctx, row_of<float>(d->dskip_w, a->skip_row, C), ctx->partial + 2 * C, strips, C, 3 * C);

@@ -153,6 +153,19 @@ test_training(const struct shape *shape)
 	tap_ok(difference > 1e-6 && difference < 2e-2, "%s: bf16 stays near (%.2g apart)", shape->what, difference);
 }
 
+/* A model with all the levers that the backend has kernels for. */
+static struct shape
+with_levers(void)
+{
+	struct shape s = shapes[0];
+
+	s.what = "levers that there are kernels for";
+	s.config.value_residual = s.config.ln_scale = s.config.skip_gate = 1;
+	s.config.xsa_layers = 3;
+	s.config.rope_dims = 4;
+	return (s);
+}
+
 /* One pass over all tokens, and token after token behind a cache, give one distribution. */
 static void
 test_generation(const struct shape *shape)
@@ -800,12 +813,16 @@ first_fault(void)
 int
 main(int argc, char **argv)
 {
+	const struct shape levers = with_levers();
+
 	if (argc == 2 && strcmp(argv[1], "-1") == 0)
 		return (first_fault());
 	for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
 		test_training(&shapes[i]);
 		test_generation(&shapes[i]);
 	}
+	test_training(&levers);
+	test_generation(&levers);
 	test_nan(&shapes[0], OPS_FP32);
 	test_nan(&shapes[0], OPS_BF16);
 	test_graphs(&little);

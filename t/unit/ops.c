@@ -404,7 +404,7 @@ qkv_args(const struct first_half *h, int side, int with_skip, int with_backward)
 	    .v = IT(h->v),
 	    .rq = with_backward ? IT(h->rq) : NULL,
 	    .rk = with_backward ? IT(h->rk) : NULL,
-	    .norm_scale = 1,
+	    .norm_scale = now.s->C % 3 == 0 ? 1 : 0.7f,
 	});
 }
 
@@ -617,7 +617,7 @@ mlp_of(enum ops_activation activation, int with_backward, int in_place)
 		 .r = IT(r),
 		 .x2 = IT(x2),
 		 .activation = activation,
-		 .norm_scale = 1,
+		 .norm_scale = activation == OPS_RELU2 ? 1 : 0.6f,
 		 .wgate = activation == OPS_SWIGLU ? IT(wgate) : NULL,
 		 .gate = activation == OPS_SWIGLU ? IT(gate) : NULL });
 	     ops->mlp(ctx, all_rows(), &a[side]));
@@ -950,6 +950,16 @@ context(void)
 	}
 }
 
+/* Is a lever one of those that the backend says that it has not? */
+static int
+is_lacking(const char *key)
+{
+	for (const char *const *lacks = now.ops[OURS]->lacks; *lacks != NULL; lacks++)
+		if (strcmp(*lacks, key) == 0)
+			return (1);
+	return (0);
+}
+
 static void
 values(void)
 {
@@ -967,6 +977,8 @@ values(void)
 	for (int way = 0; way < 4; way++) {
 		const int with_table = way & 1, with_mix = way & 2;
 
+		if (with_table && is_lacking("value_embed_layers"))
+			continue;
 		BOTH(const struct ops_values a = ((struct ops_values){ .raw = IT(raw),
 			 .ids = IT(ids),
 			 .table = with_table ? IT(table) : NULL,
@@ -1008,6 +1020,8 @@ output(void)
 	for (int way = 1; way < 4; way++) {
 		const int with_v = way & 1, with_gate = way & 2;
 
+		if (with_gate && is_lacking("attn_gate"))
+			continue;
 		BOTH(const struct ops_output a = ((struct ops_output){ .y = IT(y),
 			 .v = with_v ? IT(v) : NULL,
 			 .gate = with_gate ? IT(gate) : NULL,
