@@ -271,3 +271,17 @@ judged() {
 	[ "$status" -eq 0 ]
 	[ "$(wc -l < c/ledger/ledger.jsonl)" -eq "$rows" ]
 }
+
+@test "the kept campaign of a minute replays to the last digit, and its table tells what the ledger has" {
+	local run score
+	cp -R "$HG_TOP/examples/campaigns/minute/ledger" minute
+	run -0 --separate-stderr hg-ledger replay minute
+	[[ $output == "14 rows, 12 verdicts derived again, 0 differ" ]]
+	for run in 01-encoder0 02-warmdown 03-heads 04-decay 05-smear 06-bigram 07-values; do
+		score=$(jq -r --arg run "$run" 'select(.run.run_id? == $run) | .verdict.score' minute/ledger.jsonl)
+		grep -q "^| $run | $(printf %.3f "$score") |" "$HG_TOP/examples/campaigns/minute/README.md"
+		[ "$(sha256sum < "$HG_TOP/examples/campaigns/minute/in/$run.json" | cut -d ' ' -f 1)" = \
+		    "$(jq -r .request_sha256 "$HG_TOP/examples/campaigns/minute/admit/$run.json")" ]
+	done
+	run ! grep -rnE '/(work|root|home|tmp)/|localhost' "$HG_TOP/examples/campaigns/minute"
+}

@@ -40,14 +40,14 @@ on() {
 goes_on() {
 	local setting settings=()
 	for setting in "$@"; do settings+=("model.${setting#model.}"); done
-	goes_on_with "${settings[@]}"
+	goes_on_with "${few[@]}" "${settings[@]}"
 }
 
 # goes_on_with KEY=VALUE...: likewise, for keys of any section.
 goes_on_with() {
 	local settings=("$@") pid
-	tiny_spec killed model.num_layers=4 train.iterations=100 train.checkpoint_every_ms=1 "${few[@]}" "${settings[@]}"
-	tiny_spec calm model.num_layers=4 train.iterations=100 "${few[@]}" "${settings[@]}"
+	tiny_spec killed model.num_layers=4 train.iterations=100 train.checkpoint_every_ms=1 "${settings[@]}"
+	tiny_spec calm model.num_layers=4 train.iterations=100 "${settings[@]}"
 	hg-train killed 2> /dev/null 3>&- &
 	until_true 60 test -e killed/resume.safetensors
 	pid=$(sed -n 's/.* pid=\([0-9]*\) .*/\1/p' killed/train.lock)
