@@ -454,6 +454,23 @@ kill_driver() {
 	[ "$(logged trained)" = 1x2 ]
 }
 
+@test "lanes whose names differ in their last letter alone are each calibrated with runs of their own" {
+	local one=the-left-half-of-the-machine-in-the-attic-1 two=the-left-half-of-the-machine-in-the-attic-2
+	campaign right $one $two
+	jq 'del(.calibrate)' c/campaign.json > new
+	mv new c/campaign.json
+	ask first-of-all-with-a-name-of-its-own right
+	ask b $one '.train.matrix_lr = 0.01 | .about.expected_gain = 5'
+	ask c $two '.train.matrix_lr = 0.02 | .about.expected_gain = 5'
+	hg-campaign c > said 2> why
+	[ "$(hg-triage -w c)" = drained ]
+	[ "$(jq -r 'select(.kind == "calibration") | .calibration.lane' c/ledger/ledger.jsonl | sort | xargs)" = "right $one $two" ]
+	[ "$(find c/runs -mindepth 1 -maxdepth 1 | wc -l)" -eq 17 ]
+	[ "$(jq -r .system.lane c/runs/*/spec.json | sort | uniq -c | xargs)" = "6 right 5 $one 6 $two" ]
+	[ "$(find c/runs -name '*.on.*' | wc -l)" -eq 10 ]
+	hg-ledger replay c/ledger
+}
+
 @test "each lane that requests use is calibrated with seeds of the first run before anything new is screened there" {
 	campaign left right spare
 	jq --arg cpu "$(taskset -cp $$ | sed 's/.*: \([0-9]*\).*/\1/')" \
