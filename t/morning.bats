@@ -146,6 +146,8 @@ everything() {
 	hg-report -o p.html "$C"
 	text p.html > t
 	for reason in $(sed -n '/^\.Ss Reasons to escalate/,/^\.El/s/^\.It Cm \([a-z_]*\).*/\1/p' "$HG_TOP/man/hg-campaign.5"); do
+		# Root reads everything, so hg-triage.bats makes that one as somebody else.
+		[ "$reason" != unreadable ] || continue
 		grep -qE "<b>$reason</b>: [a-z]{3,} .{10,}</div>" p.html || { echo "$reason" >&2; false; }
 	done
 	[ "$(grep -c 'class="sub clears"' p.html)" -eq 13 ]
