@@ -166,8 +166,8 @@ loopadopt_text(struct str *out, const struct rejudge *r, const struct rejudge_gr
 	}
 	bad |= str_puts(out, "hg-run -l own.ledger own.1\n");
 	bad |= str_puts(out,
-	    "There own.data stands for data that the program finds itself, and the program is taken to heed SEED, to need"
-	    " no file but trainer.files and to print its score as trainer.reads has it: hg-trainer(7).\n");
+	    "There own.data stands for data that the program finds itself, and the program is taken to heed SEED, to"
+	    " need no file but trainer.files and to print its score as trainer.reads has it: hg-trainer(7).\n");
 	if (bad) {
 		errno = ENOMEM;
 		return (-1);
