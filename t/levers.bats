@@ -297,14 +297,18 @@ iterations() {
 }
 
 @test "hg-pace counts every kind of step by its share of the run, of steps or of time" {
-	small=$(iterations small 'train.batch_schedule=[[0,128]]')
-	large=$(iterations large)
-	steps=$(iterations steps 'train.batch_schedule=[[0,128],[0.5,2048]]')
-	clock=$(iterations clock 'train.batch_schedule=[[0,128],[0.5,2048]]' train.schedule=wallclock)
-	echo "small $small large $large, half of the steps $steps, half of the time $clock" >&2
-	# A sixteenth of the work: 16 and 1 to 1.9 by steps and 8.5 by time.
-	jq -ne "$steps > 1.2 * $large and $steps < 4 * $large"
-	jq -ne "$clock > 4 * $large and $clock < 0.8 * $small"
+	local small large steps clock try
+	# A sixteenth of the work: 16 and 1 to 1.9 by steps and 8.5 by time.  What else the machine does may spoil a look.
+	for try in 1 2 3 4; do
+		small=$(iterations small$try 'train.batch_schedule=[[0,128]]')
+		large=$(iterations large$try)
+		steps=$(iterations steps$try 'train.batch_schedule=[[0,128],[0.5,2048]]')
+		clock=$(iterations clock$try 'train.batch_schedule=[[0,128],[0.5,2048]]' train.schedule=wallclock)
+		echo "small $small large $large, half of the steps $steps, half of the time $clock" >&2
+		! jq -ne "$steps > 1.2 * $large and $steps < 4 * $large and $clock > 4 * $large and $clock < 0.8 * $small" ||
+		    return 0
+	done
+	return 1
 }
 
 # bats test_tags=b64
