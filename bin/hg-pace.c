@@ -172,7 +172,7 @@ print_plan(const struct planner *p)
 {
 	const struct planner_choice *c = &p->choice;
 	const double tokens = (double)c->iterations * (double)c->shape.batch_tokens;
-	const double sd = hypot(losslaw_sd, p->text == 1 ? 0 : losslaw_text_sd);
+	const double sd = hypot(losslaw_sd, losslaw_text_sd);
 	json_t *measured = json_array();
 
 	for (size_t i = 0; measured != NULL && i < p->measured_count; i++)

@@ -77,6 +77,13 @@ refuses() {
 	jq -e 'all(.measured[1:][]; .batch_tokens == 2048)' plan.json
 }
 
+@test "a shape that is the probe's own is measured again, with what the owner fixed" {
+	hg-pace -t 0.1 -w 20 -s system.threads=1 -s model.num_layers=2 -s model.model_dim=64 -s train.seq_len=128 \
+	    -s train.batch_tokens=1024 -s model.mlp_mult=4 "$DATA" > plan.json 2> plan.err
+	jq -e '(.measured | length) == 2 and .choice == .measured[1] and .settled
+	    and .choice.step_ms != .measured[0].step_ms' plan.json
+}
+
 @test "more time is never expected to score worse" {
 	plan -w 5 -s train.batch_tokens=1024
 	short=$(jq .val_bpb plan.json)
@@ -95,6 +102,11 @@ refuses() {
 	refuses 100 "usage: hg-pace" -w 10 -o run
 	refuses 100 "usage: hg-pace" -o run "$DATA"
 	refuses 100 "unknown key 'model.depth'" -w 10 -s model.depth=3 -o run "$DATA"
+	printf '#!/bin/sh\n' > program
+	chmod +x program
+	refuses 100 "there is no plan for system.backend=external" -w 10 -s system.backend=external \
+	    -s 'trainer.command=["./program"]' -s 'trainer.files=["./program"]' -s trainer.gives=claim \
+	    -s 'trainer.reads={"val_bpb":"^bpb (.*)$"}' -o run "$DATA"
 	refuses 111 "nowhere" -w 10 -o run nowhere
 	refuses 1 "no shape makes 50 steps in 0 s" -t 0.1 -w 0.001 -s system.threads=1 -s model.num_layers=1 -s model.model_dim=64 \
 	    -s train.batch_tokens=1024 -s train.seq_len=128 -o run "$DATA"

@@ -31,6 +31,12 @@ put(const struct format *f, const char *text)
 	f->add(f->arg, text, strlen(text));
 }
 
+int
+shell_is_plain(const char *text)
+{
+	return (strspn(text, PLAIN " ") == strlen(text));
+}
+
 /* Can a terminal show all of it? */
 static int
 can_show(const char *text)

@@ -22,6 +22,9 @@
 int shell_command(struct str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int shell_vcommand(struct str *s, const char *format, va_list ap);
 
+/* Is a text plain words with blanks between, which sh takes as they stand? */
+int shell_is_plain(const char *text);
+
 /* What to type next, below a message: `tool:   next: command`; the format as shell_command has it. */
 void shell_next(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -7,8 +7,6 @@
 #include "base/shell.h"
 #include "import/loopadopt.h"
 
-#define PLAIN "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+=:,@% "
-
 /* Would they be said of that group?  Where nothing differs, running again tells nothing. */
 static int
 is_asked(const struct rejudge_group *g)
@@ -128,7 +126,7 @@ put_spec(struct str *out, const struct rejudge_group *g, const char *as)
 	if (*command == '\0' || *command == '-')
 		command = "./measure";
 	if (!bad)
-		bad |= strspn(command, PLAIN) == strlen(command) && strcspn(command, "=") >= strcspn(command, " ") ?
+		bad |= shell_is_plain(command) && strcspn(command, "=") >= strcspn(command, " ") ?
 		    take_words(words, files, command) :
 		    take_script(words, command);
 	bad |= str_puts(out, "  hg-spec -s data.dir=own.data -s system.backend=external -s trainer.gives=claim");

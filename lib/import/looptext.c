@@ -216,11 +216,9 @@ static int
 put_measure(struct str *out, const char *command)
 {
 	/* As it stands where sh takes it for nothing but words; else as the one word that it was given to sh as. */
-	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+=:,@% ";
-
 	if (*command == '\0' || *command == '-' || *command == ' ')
 		return (str_puts(out, "./measure"));
-	if (strspn(command, plain) == strlen(command))
+	if (shell_is_plain(command))
 		return (str_puts(out, command));
 	return (shell_command(out, "sh -c %s", command));
 }

@@ -193,7 +193,8 @@ reckon(const struct search *x, const struct planner_shape *s)
 	ops = operations(s, &n, c.vocab_size);
 	for (size_t i = 0; i < x->p->measured_count; i++) {
 		m = &x->p->measured[i];
-		if (memcmp(&m->shape, s, sizeof(*s)) == 0)
+		/* A probe was of nothing that the owner fixed. */
+		if (i >= x->p->data_count && memcmp(&m->shape, s, sizeof(*s)) == 0)
 			return (m->step_ms);
 		model_of(x, &m->shape, &other);
 		n = params_sizes(&other);
@@ -298,9 +299,7 @@ measure(struct search *x, struct planner_choice *c, const json_t *asked, int64_t
 	json_decref(spec);
 	if (code != HG_EXIT_DONE)
 		return (code);
-	c->measured = 1;
 	c->step_ms = (c->pace.median_ms + c->pace.p90_ms) / 2;
-	c->micro_batch = c->pace.micro_batch;
 	x->p->starved |= c->pace.starved;
 	return (HG_EXIT_DONE);
 }
@@ -372,7 +371,7 @@ settle(struct search *x)
 		look(x);
 		if (x->best.iterations == 0)
 			break;
-		for (size_t i = 0; i < p->measured_count; i++)
+		for (size_t i = p->data_count; i < p->measured_count; i++)
 			if (memcmp(&p->measured[i].shape, &x->best.shape, sizeof(x->best.shape)) == 0) {
 				p->choice = p->measured[i];
 				expect(x, &p->choice);
@@ -431,7 +430,11 @@ read_request(struct search *x)
 		    jsonio_put(x->bare, i == 0 ? "base.system" : "set.system", json_deep_copy(system)) == -1)
 			return (HG_EXIT_SYSTEM);
 	x->p->arith = "fp32";
-	if ((code = build(x, &c, request, &spec, &r)) == HG_EXIT_DONE) {
+	if ((code = build(x, &c, request, &spec, &r)) == HG_EXIT_DONE && strcmp(r.backend, "external") == 0) {
+		say_error("what a program takes only it knows: there is no plan for system.backend=external");
+		code = HG_EXIT_USAGE;
+	}
+	if (code == HG_EXIT_DONE) {
 		x->model = r.config;
 		x->cap_bytes = (uint64_t)jsonio_i64(spec, "budget.artifact_cap_bytes", INT64_MAX);
 	}
@@ -466,7 +469,7 @@ conclude(struct search *x)
 	p->train_tokens = x->data[p->choice.shape.data]->train.tokens;
 	p->artifact_bytes = (uint64_t)(losslaw_artifact_bytes * (double)p->choice.params);
 	if ((code = build(x, &p->choice, p->request, &p->spec, &p->recipe)) == HG_EXIT_DONE)
-		p->memory_bytes = trainer_bytes(&p->recipe, p->choice.micro_batch, 1);
+		p->memory_bytes = trainer_bytes(&p->recipe, p->choice.pace.micro_batch, 1);
 	return (code);
 }
 

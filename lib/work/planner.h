@@ -26,9 +26,7 @@ struct planner_shape {
 
 struct planner_choice {
 	struct planner_shape shape;
-	int measured; /* else step_ms is reckoned, and the micro-batch not known */
 	double step_ms;
-	size_t micro_batch;
 	uint64_t params, iterations;
 	struct losslaw_run run;
 	double val_bpb;     /* expected */

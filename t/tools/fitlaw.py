@@ -2,10 +2,10 @@
 """Fit the planner's law of loss to runs: fitlaw.py examples/campaigns/law > lib/work/losslaw.def
 
 val_bpb = E + A / body^a + B / bytes^b + C / steps^c + D / seq_len + F / sqrt(vocab_size), least squares of the relative
-error, where the body are the parameters but for embedding and head. The coefficients are linear once the exponents are chosen, and no less
-than 0; exponents are searched on a grid. Runs with levers, and those of one layer, which the form does not fit and the
-planner does not propose, are left out. Standard library only, and no
-random numbers: the same runs give the same text. With -v each run beside what the law expects of it, on stderr.
+error, where the body are the parameters but for embedding and head. The coefficients are linear once the exponents are
+chosen, and no less than 0; exponents are searched on a grid. Runs with levers, and those of one layer, which the form
+does not fit and the planner does not propose, are left out. Standard library only, and no random numbers: the same runs
+give the same text. With -v each run beside what the law expects of it, on stderr.
 """
 import itertools
 import math
