@@ -446,10 +446,13 @@ changing() {
 	changing other 'printf "A\0B\0" | dd of="$shard" bs=1 seek=3000 conv=notrunc 2> /dev/null' 2000
 	changing back 'cp "$shard" same; printf "A\0B\0" | dd of="$shard" bs=1 seek=3000 conv=notrunc 2> /dev/null
 		cat same > "$shard"' 2000
+	# The reader comes upon the file while it is empty, and it's the change that is told all the same.
+	changing refilled 'cp "$shard" same; : > "$shard"; until_true 20 test -e "$R-refilled/train_refusal.json"
+		cat same > "$shard"' 2000
 	changing gone 'mv "$shard" elsewhere' 2000
 	changing val 'printf "A\0" | dd of="${shard/train/val}" bs=1 seek=1100 conv=notrunc 2> /dev/null' 2000 \
 		train.val_every=1000000
-	for name in other back gone val; do
+	for name in other back refilled gone val; do
 		[ "$(jq -r .kind "$R-$name/train_refusal.json")" = input_changed ]
 		[[ $(jq -r .detail "$R-$name/train_refusal.json") == *"$R.d/$name/"*"_000000.bin' was "* ]]
 		[ ! -e "$R-$name/training_report.json" ]

@@ -32,15 +32,6 @@ struct inputs {
 };
 
 int
-inputs_broken(struct stage_work *w)
-{
-	if (errno != EBADMSG && errno != ENODATA && errno != ERANGE && errno != EINVAL && !file_at_fault(errno))
-		return (-1);
-	return (stage_refuse(w, errno == ENODATA ? REFUSAL_INPUT_TRUNCATED : REFUSAL_INPUT_INVALID, NULL, NULL, "%s",
-	    say_last()));
-}
-
-int
 inputs_receipt(struct stage_work *w, enum stage s, json_t **receipt, char sha256[SHA256_HEX_SIZE])
 {
 	const struct rundir *r = stage_rundir(w);
@@ -163,6 +154,40 @@ inputs_still(struct stage_work *w)
 	return (0);
 }
 
+/* Refused: a noted file is another than it was, by what a look at it says.  0: none is. */
+static int
+touched(struct stage_work *w)
+{
+	struct inputs *all = *stage_inputs(w);
+	struct stat now;
+	size_t i;
+
+	for (i = 0; all != NULL && i < all->count; i++) {
+		struct input *b = &all->of[i];
+
+		if (b->st.st_ino == 0)
+			continue;
+		if (fstatat(b->dirfd, b->path, &now, AT_SYMLINK_NOFOLLOW) == -1 || !same_file(&b->st, &now) ||
+		    b->st.st_size != now.st_size || !same_time(b->st.st_mtim, now.st_mtim))
+			return (still(w, b));
+	}
+	return (0);
+}
+
+int
+inputs_broken(struct stage_work *w)
+{
+	const int error = errno;
+
+	if (error != EBADMSG && error != ENODATA && error != ERANGE && error != EINVAL && !file_at_fault(error))
+		return (-1);
+	/* A reader that came upon a file in the middle of a change saw a short or a senseless one: the change is told. */
+	if (touched(w) == -1)
+		return (-1);
+	return (stage_refuse(w, error == ENODATA ? REFUSAL_INPUT_TRUNCATED : REFUSAL_INPUT_INVALID, NULL, NULL, "%s",
+	    say_last()));
+}
+
 int
 inputs_done(struct stage_work *w, int dirfd)
 {
@@ -253,5 +278,7 @@ text(const char *s)
 int
 inputs_fault(struct stage_work *w, enum refusal_kind kind, const char *observed, const char *expected)
 {
+	if (touched(w) == -1)
+		return (-1);
 	return (stage_refuse(w, kind, text(observed), text(expected), "%s", say_last()));
 }

@@ -56,13 +56,16 @@ int inputs_still(struct stage_work *w);
 /* Those noted of a directory that was the worker's own are as they were, and are looked at no more. Errors as above. */
 int inputs_done(struct stage_work *w, int dirfd);
 
-/* -1 for a file that was not understood: input_invalid with what was said last, unless errno tells of the system. */
+/*
+ * -1 for a file that was not understood: input_invalid or input_truncated with what was said last, unless errno tells
+ * of the system; input_changed where a noted file was written to, moved or removed since.
+ */
 int inputs_broken(struct stage_work *w);
 
 /**
  * inputs_fault(w, kind, observed, expected):
  * A refusal for what another library found; texts that are "" are null.  The
- * detail is what was said last.  Returns -1.
+ * detail is what was said last; input_changed as above.  Returns -1.
  */
 int inputs_fault(struct stage_work *w, enum refusal_kind kind, const char *observed, const char *expected);
 
