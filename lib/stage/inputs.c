@@ -181,7 +181,7 @@ inputs_broken(struct stage_work *w)
 
 	if (error != EBADMSG && error != ENODATA && error != ERANGE && error != EINVAL && !file_at_fault(error))
 		return (-1);
-	/* A reader that came upon a file in the middle of a change saw a short or a senseless one: the change is told. */
+	/* A reader in the middle of a change saw a short or a senseless file: it is the change that is told. */
 	if (touched(w) == -1)
 		return (-1);
 	return (stage_refuse(w, error == ENODATA ? REFUSAL_INPUT_TRUNCATED : REFUSAL_INPUT_INVALID, NULL, NULL, "%s",
