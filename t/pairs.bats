@@ -484,8 +484,16 @@ taken_by_a() {
 	[[ "$(field there .verdict.text)" != *" inf "* ]]
 }
 
+@test "bytes below the cap are not held against a gain where nobody asked for that" {
+	calibrated
+	scored runs/fat 2.0 train.matrix_lr=0.05 total_bytes=400000
+	add runs/fat
+	[ "$(field fat '.verdict.reason + " " + (.verdict.guarded_metric // "-")')" = "second_wanted -" ]
+}
+
 @test "a gain that a loss in a guarded metric spoils names the runs that were made again, like any other verdict" {
 	SET=train.schedule=wallclock calibrated
+	guard_bytes
 	pretend
 	scored runs/fat 2.23 train.matrix_lr=0.0460 train.schedule=wallclock seed=71
 	scored runs/fat.2 2.231 train.matrix_lr=0.0460 train.schedule=wallclock seed=72

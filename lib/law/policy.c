@@ -31,18 +31,16 @@ static const char *const units[] = {
 json_t *
 policy_default(void)
 {
-	return (
-	    json_pack("{s:s, s:i, s:{s:s, s:f, s:i}, s:{s:s, s:s, s:s}, s:{s:f, s:s}, s:{s:f, s:f, s:i},"
-		      " s:{s:f, s:f, s:f}, s:{s:i, s:f, s:f}, s:[{s:s, s:s, s:f}, {s:s, s:s, s:f}], s:{s:f, s:f, s:i},"
-		      " s:{s:f, s:s, s:f}}",
-		"schema", "homegolf.policy.v1", "law", POLICY_LAW, "campaign", "name", "first", "alpha", 0.008,
-		"confirmations", 8, "metric", "name", "val_bpb", "direction", "lower", "across_tokenizers",
-		"val_bpb_raw", "minimum_effect", "value", 0.0, "unit", "bits_per_byte", "noise", "ln_sigma_sd", 0.42,
-		"floor", 0.0001, "calibration_seeds", 5, "screen", "gain_sd", 1.5, "second_sd", 1.5, "regression_level",
-		0.01, "confirm", "pairs", PAIRS, "gain_sd", 3.5, "power", 0.8, "guarded", "name", "total_bytes",
-		"direction", "lower", "tolerance", 0.02, "name", "train_ms", "direction", "lower", "tolerance", 0.05,
-		"plateau", "miss", 0.05, "success_rate", 0.1, "pause_after_failures", 3, "promotion", "margin", 0.005,
-		"unit", "nats_per_token", "confidence", 0.99));
+	return (json_pack("{s:s, s:i, s:{s:s, s:f, s:i}, s:{s:s, s:s, s:s}, s:{s:f, s:s}, s:{s:f, s:f, s:i},"
+			  " s:{s:f, s:f, s:f}, s:{s:i, s:f, s:f}, s:[{s:s, s:s, s:f}], s:{s:f, s:f, s:i},"
+			  " s:{s:f, s:s, s:f}}",
+	    "schema", "homegolf.policy.v1", "law", POLICY_LAW, "campaign", "name", "first", "alpha", 0.008,
+	    "confirmations", 8, "metric", "name", "val_bpb", "direction", "lower", "across_tokenizers", "val_bpb_raw",
+	    "minimum_effect", "value", 0.0, "unit", "bits_per_byte", "noise", "ln_sigma_sd", 0.42, "floor", 0.0001,
+	    "calibration_seeds", 5, "screen", "gain_sd", 1.5, "second_sd", 1.5, "regression_level", 0.01, "confirm",
+	    "pairs", PAIRS, "gain_sd", 3.5, "power", 0.8, "guarded", "name", "train_ms", "direction", "lower",
+	    "tolerance", 0.05, "plateau", "miss", 0.05, "success_rate", 0.1, "pause_after_failures", 3, "promotion",
+	    "margin", 0.005, "unit", "nats_per_token", "confidence", 0.99));
 }
 
 const char *
