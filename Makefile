@@ -91,7 +91,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 .SECONDARY:
 .SUFFIXES:
 .PHONY: all help demo check quick slowest tools units fuzzers lint headers format format-check analyze coverage bench sim torture \
-	soak fuzz check-slurm behaviours deps install uninstall installcheck dist clean
+	soak mutants fuzz check-slurm behaviours deps install uninstall installcheck dist clean
 
 # What a rule does, in a word; V=1 shows the commands.
 Q := $(if $(V),,@)
@@ -188,6 +188,7 @@ make bench           speed beside the machine's own product rate, memory, tools
 make sim             simulated campaigns through the law of judgement
 make torture         a fault at every system call (FAULTS=n, SECONDS=n, SEED=n, CHAOS=n bound or vary it)
 make soak            a campaign under faults, and a verdict (SECONDS=n, SEED=n)
+make mutants         bugs planted into the CUDA kernels, one after the other, each to be noticed
 make fuzz            libFuzzer on every parser (FUZZ_SECONDS=n each, FUZZ_TARGETS=name)
 make check-slurm     eight runs and their mishaps on a Slurm of two nodes, made for it on this machine; as root
 make behaviours      numbered promises that no test carries
@@ -311,6 +312,11 @@ soak: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all
 	d=$$(mktemp -d) && PATH="$(CURDIR)/$(BIN):$(CURDIR)/bin:$$PATH" \
 		/usr/bin/python3 t/soak/soak.py -t $(or $(SECONDS),300) -s $(or $(SEED),1) "$$d/soak"
+
+# Every bug that is planted into the CUDA kernels must be noticed without a card.
+mutants: deps
+	@$(MAKE) --no-print-directory -j$(JOBS) units
+	$(B)/mutate
 
 # Each parser fed by libFuzzer for FUZZ_SECONDS; findings are kept in build/found/.
 FUZZ_SECONDS ?= 60

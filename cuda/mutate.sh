@@ -1,15 +1,24 @@
 #!/bin/sh
-# mutate.sh BUILD [FILE]: put one bug after the other into a copy of the kernels,
-# and see that the emulated tests notice.  A row names the file, the unit that
+# mutate.sh BUILD [-e K] [FILE]: put one bug after the other into a copy of the
+# kernels, and see that the emulated tests notice.  With -e K each K-th of them
+# only, from a place that changes with the kernels.  A row names the file, the unit that
 # is compiled, what is planted, and a sed script that must change one line, or
 # up to three; before it, the program that must notice.
 # Prints TAP.  CXX, CXXFLAGS and LINK (archives and libraries) come from cuda.mk.
 
 build=$1
-only=$2
+shift
+every=1 turn=0
+if [ "$1" = -e ]; then
+	every=$2
+	turn=$(cat cuda/*.cu cuda/*.cuh cuda/mutate.sh | cksum | awk -v k="$every" '{ print $1 % k }')
+	shift 2
+fi
+only=$1
 work=$(mktemp -d) || exit 111
 trap 'rm -rf "$work"' EXIT
 n=0
+rows=0
 failed=0
 
 report() {
@@ -24,7 +33,14 @@ link() {
 	    "$build/emu/libhg-cuda.a" $LINK
 }
 
+# Is it this row's turn?
+picked() {
+	rows=$((rows + 1))
+	[ $((rows % every)) -eq "$turn" ]
+}
+
 mutate() {
+	picked || return 0
 	file=$1 unit=$2 what=$3 script=$4
 	[ -z "$only" ] || [ "$only" = "$file" ] || return 0
 	n=$((n + 1))
@@ -47,6 +63,7 @@ mutate() {
 
 # The other way round: a change that must not matter passes; so what turns red is the planted bug.
 sound() {
+	picked || return 0
 	file=$1 unit=$2 what=$3 script=$4 flag=$5
 	[ -z "$only" ] || [ "$only" = sound ] || return 0
 	n=$((n + 1))
