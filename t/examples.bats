@@ -285,3 +285,16 @@ judged() {
 	done
 	run ! grep -rnE '/(work|root|home|tmp)/|localhost' "$HG_TOP/examples/campaigns/minute"
 }
+
+@test "the recipe of a minute is what its five seeds were measured with, and its mean and deviation are theirs" {
+	local keys
+	keys=$(jq -r '.model | [.value_embed_layers, .num_heads, .num_kv_heads, .encoder_layers] | "model.value_embed_layers=\(.[0]
+	    | tojson) model.num_heads=\(.[1]) model.num_kv_heads=\(.[2]) model.encoder_layers=\(.[3])"' "$HG_TOP/examples/specs/cpu-1min.json")
+	awk -F '\t' -v keys="$keys" -v steps="$(jq .train.iterations "$HG_TOP/examples/specs/cpu-1min.json")" '
+	    $1 == steps && $3 == keys { n++; sum += $8; squares += $8 * $8; seeds[$2] }
+	    END { mean = sum / n; for (s in seeds) different++
+		printf "%d seeds: %.3f bpb, standard deviation %.3f\n", different, mean, sqrt((squares - n * mean * mean) / (n - 1)) }' \
+	    "$HG_TOP/examples/campaigns/seeds/runs.tsv" > found
+	[ "$(cat found)" = "5 seeds: 1.529 bpb, standard deviation 0.007" ]
+	grep -q "1,210 steps of 4,096 tokens: 1.529 bpb, standard deviation 0.007 over 5 seeds" "$HG_TOP/README.md"
+}
