@@ -334,6 +334,40 @@ judged_on_left() {
 	wait "$pid" || :
 }
 
+# bats test_tags=b54,b57
+@test "what is dead while a clock is wrong waits with that reason, nobody waits for it without end, and what to type clears it" {
+	campaign '.window_ms = 20000'
+	request a
+	request b '.train.seed = 9'
+	request c '.train.seed = 10 | .model.num_layers = 3'
+	minted a
+	fakestage train c/runs/a hang 3>&- &
+	pid=$!
+	until_true 10 running train c/runs/a
+	minted c
+	touch -d '2 days' c/runs/c/spec.json
+	is a running left -
+	kill -KILL "$pid" "$(worker_of train c/runs/a)"
+	wait "$pid" || :
+	until_true 10 eval '[ "$(told a)" = "waiting left wrong_clock" ]'
+	is b waiting left lane:a
+	# What is not dead goes on.
+	is c ready right begin
+	rm c/in/c.json
+	# Of no request, it is no less dead.
+	mv c/in/a.json kept
+	[ "$(hg-triage -w c)" = waiting ]
+	mv kept c/in/a.json
+	run -1 --separate-stderr hg-campaign c
+	[[ "$stderr" == *"'runs/c/spec.json' is of a time that is still to come"* ]]
+	eval "$(hg-triage c 2> why | awk -F '\t' '$1 == "a" { print $5 }')" || :
+	is a ready left retry:train.1
+	# Nor does its stamp say that somebody got on.
+	find c/in c/runs/a -type f -exec touch -d '1 hour ago' {} +
+	[ "$(hg-triage -w c)" = wedged ]
+	[ "$(hg-triage -j c 2> why | jq '(.progressed_at | sub("[.].*"; "Z") | fromdate) < now')" = true ]
+}
+
 @test "while nothing runs the canary tells whether anything could, and why not" {
 	campaign '.canary = "canary.json"'
 	request canary

@@ -18,6 +18,7 @@ struct campaign_run {
 	int retryable, same; /* may a retry help; was it refused for the same kind the time before */
 	int elsewhere;       /* it has a row in a ledger that was here, and is not */
 	int64_t stamp_ms;    /* when it got on last */
+	const char *future;  /* its file that is of a time still to come, for which hg-reap does nothing; NULL: none */
 	const struct standings_fact *row;
 };
 

@@ -37,6 +37,7 @@ enum {
 /* With the attempt after it. */
 #define RETRY "retry:"
 #define LEDGER_GONE "ledger_gone"
+#define WRONG_CLOCK "wrong_clock"
 
 #define RE TRIAGE_READY
 #define RU TRIAGE_RUNNING
@@ -475,6 +476,9 @@ suggest(const struct triage *t, struct triage_line *line)
 	case TRIAGE_WAITING:
 		if (is_stopped(t) && strcmp(line->reason, plateau_name(t->rule)) == 0)
 			rc = put_answer(t, &line->next);
+		else if (strcmp(line->reason, WRONG_CLOCK) == 0)
+			rc = shell_command(&line->next, "hg-await -t 10 %s %s", rundir_stages[line->run->stage].name,
+			    run.p);
 		break;
 	default:
 		break;
@@ -550,6 +554,8 @@ judge(struct triage *t, struct triage_line *line)
 	/* What can't be judged is no work of anybody's. */
 	if (line->state == TRIAGE_UNJUDGED && t->room.reason != NULL && strcmp(t->room.reason, LEDGER_GONE) == 0)
 		wait_for(line, LEDGER_GONE, "");
+	if (line->state == TRIAGE_DEAD && t->future != NULL)
+		wait_for(line, WRONG_CLOCK, "");
 	if (row == TRIAGE_RUN_JUDGED && line->state == TRIAGE_DONE) {
 		line->outcome = outcome_of(&t->l, run->row);
 		snprintf(line->reason, sizeof(line->reason), "%s:%s%s%s",
@@ -651,16 +657,20 @@ find_line(const struct triage *t, const char *name)
 	return (NULL);
 }
 
-/* Runs that are at work, or about to be, for no request. */
-static size_t
-others(const struct triage *t)
+/* Runs that are at work, or about to be, for no request; what is dead and can't be closed out is not. */
+static void
+count_others(struct triage *t)
 {
 	const struct campaign_run *r;
-	size_t n = 0;
 
-	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++)
-		n += find_line(t, r->name) == NULL && at_work(t, r);
-	return (n);
+	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++) {
+		if (find_line(t, r->name) != NULL || !at_work(t, r))
+			continue;
+		if (r->state == STATE_RUN_DEAD && t->future != NULL)
+			t->stuck++;
+		else
+			t->others++;
+	}
 }
 
 /* Would the request that is known good be dispatched, were its lane free?  Else why not, appended. */
@@ -692,6 +702,16 @@ waits_for(const struct triage *t, const char *reason)
 	return (0);
 }
 
+/* Why hg-reap closes nothing out. 0, or -1 with errno. */
+static int
+tell_clock(struct triage *t)
+{
+	return (str_printf(&t->why,
+	    "'" CAMPAIGN_RUNS "/%s/%s' is of a time that is still to come, so a clock is wrong, and hg-reap closes out "
+	    "nothing that is dead: set that clock, or let hg-await close out what is dead",
+	    t->future->name, t->future->future));
+}
+
 /* Why what waits does. 0, or -1 with errno. */
 static int
 tell_waiting(struct triage *t)
@@ -700,6 +720,8 @@ tell_waiting(struct triage *t)
 
 	if (t->room.reason != NULL)
 		return (str_puts(&t->why, t->room.why));
+	if (t->stuck != 0 || waits_for(t, WRONG_CLOCK))
+		return (tell_clock(t));
 	if (is_stopped(t)) {
 		if (str_printf(&t->why, "the ledger says %s: hg-ledger stop tells why; ", plateau_name(t->rule)) ==
 			-1 ||
@@ -765,7 +787,7 @@ sum_up(struct triage *t)
 	} else if (t->room.reason == NULL && asked && asked_would_end(t)) {
 		t->word = "ready";
 		rc = str_puts(&t->why, "no pass of hg-campaign has begun the confirmation's next run");
-	} else if (t->counts[TRIAGE_WAITING] + barred != 0 || asked) {
+	} else if (t->counts[TRIAGE_WAITING] + t->stuck + barred != 0 || asked) {
 		t->word = "waiting";
 		rc = tell_waiting(t);
 	} else if (t->counts[TRIAGE_ESCALATED] != 0) {
@@ -868,8 +890,11 @@ triage_read(struct campaign *c, struct triage *t)
 	if (runs_read(c, t->has_ledger ? &t->l : NULL, &t->runs) == -1)
 		goto err0;
 	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++) {
-		if (r->stamp_ms > t->stamp_ms)
+		/* A stamp that is still to come says nothing of now. */
+		if (r->stamp_ms > t->stamp_ms && !runlock_is_future(r->stamp_ms, t->now_ms))
 			t->stamp_ms = r->stamp_ms;
+		if (r->future != NULL && t->future == NULL)
+			t->future = r;
 		if (r->elsewhere && t->room.reason == NULL)
 			miss_ledger(t, r);
 	}
@@ -879,7 +904,7 @@ triage_read(struct campaign *c, struct triage *t)
 		for (line = t->list; line < t->list + t->count; line++)
 			if (line->state == TRIAGE_READY && !line->settled && turn(line) == k)
 				hold_back(t, line);
-	t->others = others(t);
+	count_others(t);
 	for (line = t->list; line < t->list + t->count; line++) {
 		if (suggest(t, line) == -1)
 			goto err0;

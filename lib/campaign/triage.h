@@ -76,9 +76,11 @@ struct triage {
 	struct triage_line *list; /* by name */
 	size_t count, cap;
 	size_t counts[TRIAGE_STATES];
-	size_t others;                   /* runs that are at work for no request: calibrations, confirmations */
-	int64_t now_ms, oldest_ready_ms; /* 0: none is ready */
-	int64_t stamp_ms;                /* when a run got on last; 0: never */
+	size_t others;                     /* runs that are at work for no request: calibrations, confirmations */
+	size_t stuck;                      /* those that are dead, while ${future} is there */
+	int64_t now_ms, oldest_ready_ms;   /* 0: none is ready */
+	int64_t stamp_ms;                  /* when a run got on last; 0: never */
+	const struct campaign_run *future; /* a run that keeps hg-reap from closing out what is dead, or NULL */
 	const char *word;  /* "halted", "wedged", "running", "ready", "waiting", "escalated", "drained" or "empty" */
 	struct room room;  /* what keeps all of it from being begun */
 	enum plateau rule; /* the ledger's stop rule */

@@ -264,6 +264,7 @@ words_of(const char *reason)
 		{ "disk_full", "the disk is full" },
 		{ "not_writable", "its directory can't be written to" },
 		{ "ledger_gone", "the ledger that its runs are in is gone" },
+		{ "wrong_clock", "it is dead, and is not closed out: a run is of a time that is still to come" },
 	};
 	const size_t n = strcspn(reason, ":");
 	size_t i;
