@@ -382,6 +382,24 @@ kill_driver() {
 	[ "$(states c)" = "2 done" ]
 }
 
+# bats test_tags=b57
+@test "hg-campaign goes on while another pass begins and ends runs between its looks, until there is nothing to do" {
+	campaign left
+	jq '.calibrate = true' c/campaign.json > new
+	mv new c/campaign.json
+	ask one left
+	ask two left
+	# Whatever is to calibrate is begun by another one, and has its row before this one asks where it all stands.
+	wrapped hg-triage 'case "$INNER $1" in
+		" -c") INNER=1 hg-campaign -1 c >> inner 2>&1 ;;
+		" -w") while [ "$(INNER=1 hg-triage -w c 2> /dev/null)" = running ] ||
+			[ -n "$(hg-ledger missing c/ledger c/runs 2> /dev/null)" ]; do sleep 0.1; done ;;
+		esac'
+	run -0 timeout 120 hg-campaign c
+	[ "$(grep -c "^begun	c/runs/one.cal" inner)" -ge 3 ]
+	[ "$(states c)" = "2 done" ]
+}
+
 @test "hg-campaign -n changes nothing, whatever there is to do, and a pass then does what it printed" {
 	campaign a b
 	ask one a
