@@ -144,6 +144,19 @@ judged_on_left() {
 	[ "$(jq -c '[.system.lane, .system.threads]' c/runs/b/spec.json)" = '["right",2]' ]
 }
 
+# bats test_tags=b61
+@test "a lane that a request names by a number is the one that its run has, or none of the campaign's" {
+	request odd '.system.lane = 3'
+	is odd escalated - unrouted
+	[[ "$(hg-triage c 2> why)" == *"system.lane '3' is no lane of the campaign" ]]
+	campaign '.lanes += [{name: "3", set: {"system.threads": 1}}]'
+	is odd ready 3 new
+	minted odd
+	is odd ready 3 begin
+	[ "$(jq -c '[.system.lane, .system.threads]' c/runs/odd/spec.json)" = '["3",1]' ]
+}
+
+# bats test_tags=b61
 @test "the owner's answer clears its reasons for these very bytes, and what only another request mends is never cleared" {
 	request wide '.eval.docs = 3'
 	is wide escalated left reserved
@@ -628,6 +641,33 @@ judged_on_left() {
 	[ "$(hg-triage c 2> /dev/null | cut -f 2,4)" = "$(printf 'waiting\tnot_writable')" ]
 	run -1 timeout 60 hg-campaign c
 	[[ "$output" == *"Read-only file system"* ]]
+}
+
+# bats test_tags=b57
+@test "a request that waits for a calibration which was tried as often as it may be says which run that is, and what to type" {
+	judged_on_left
+	mkdir c/runs
+	scored runs/first 2.4 seed=1 $SET
+	add runs/first
+	campaign '.calibrate = true | .attempts = 2'
+	request a '.train.seed = 5'
+	is a waiting left calibration
+	[ "$(hg-triage -j c 2> why | jq '.requests[0].next')" = null ]
+	hg-spec -b runs/first -s train.seed=7 c/runs/first.cal.1 2> said
+	fakestage train c/runs/first.cal.1 refuse=out_of_memory || :
+	is a waiting left calibration
+	[ "$(hg-triage -j c 2> why | jq '.requests[0].next')" = null ]
+	hg-retry train c/runs/first.cal.1
+	fakestage train c/runs/first.cal.1 refuse=out_of_memory || :
+	is a waiting left calibration
+	[ "$(hg-triage -j c 2> why | jq -r '.requests[0].next')" = "hg-run -r -l c/ledger c/runs/first.cal.1" ]
+	is a waiting left calibration
+	grep -q "waiting: run 'first.cal.1', which is to tell that lane's noise, was refused (out_of_memory)" why
+	hg-report -o page.html c 2> said
+	grep -q 'first.cal.1&#39;, which is to tell that lane&#39;s noise, was refused (out_of_memory)' page.html
+	# Once it is gone on with it is nobody's to wait for.
+	hg-retry train c/runs/first.cal.1
+	[ "$(hg-triage -j c 2> why | jq '.requests[0].next')" = null ]
 }
 
 # wanted: the lanes on which the incumbent is wanted, with what its run there sets.

@@ -263,6 +263,17 @@ triage_uncalibrated(const struct triage *t, const char *lane, size_t *run)
 	return (NULL);
 }
 
+static const struct triage_line *
+find_line(const struct triage *t, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < t->count; i++)
+		if (strcmp(t->list[i].request.name, name) == 0)
+			return (&t->list[i]);
+	return (NULL);
+}
+
 /* --- lanes ------------------------------------------------------------------- */
 
 /*
@@ -380,6 +391,32 @@ calibrates_first(const struct triage *t, const struct triage_line *line)
 	return (0);
 }
 
+/* A run that the ledger asked for, for no request, which hg-campaign goes on with no more; or NULL. */
+static const struct campaign_run *
+given_up(const struct triage *t, const char *lane)
+{
+	const struct campaign_run *r;
+
+	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++)
+		if (r->state == STATE_RUN_REFUSED && r->retryable && r->row == NULL && strcmp(r->lane, lane) == 0 &&
+		    r->attempt >= campaign_count(t->c, "attempts") && find_line(t, r->name) == NULL)
+			return (r);
+	return (NULL);
+}
+
+/* What calibrates a lane, if that was tried as often as it may be. */
+static void
+tell_given_up(const struct triage *t, struct triage_line *line)
+{
+	const struct campaign_run *r = given_up(t, line->request.lane);
+
+	if (r != NULL)
+		snprintf(line->request.why, sizeof(line->request.why),
+		    "run '%s', which is to tell that lane's noise, was refused (%s), and was tried as often as "
+		    "'attempts' allows: mend that, and go on with it",
+		    r->name, r->kind);
+}
+
 /* Does the ledger's stop rule hold back what is new? */
 static int
 is_stopped(const struct triage *t)
@@ -420,9 +457,10 @@ hold_back(const struct triage *t, struct triage_line *line)
 		wait_for(line, "lane", r->name);
 	else if ((first = ready_on(t, line->request.lane)) != NULL)
 		wait_for(line, "lane", first->request.name);
-	else if (is_new && calibrates_first(t, line))
+	else if (is_new && calibrates_first(t, line)) {
 		wait_for(line, "calibration", "");
-	else if (is_new && !would_end(t, &line->request))
+		tell_given_up(t, line);
+	} else if (is_new && !would_end(t, &line->request))
 		wait_for(line, "time", "");
 	line->settled = 1;
 }
@@ -442,10 +480,27 @@ put_answer(const struct triage *t, struct str *s)
 	return (rc);
 }
 
+/* How to go on with a run that the ledger asked for. 0, or -1 with errno, said. */
+static int
+put_asked(const struct triage *t, const struct campaign_run *run, struct str *s)
+{
+	char name[REQUEST_NAME + sizeof(CAMPAIGN_RUNS) + 1];
+	struct str path = STR_INIT, ledger = STR_INIT;
+	int rc = -1;
+
+	snprintf(name, sizeof(name), CAMPAIGN_RUNS "/%s", run->name);
+	if (campaign_place(t->c, name, &path) == 0 && campaign_place(t->c, CAMPAIGN_LEDGER, &ledger) == 0)
+		rc = shell_command(s, "hg-run -r -l %s %s", ledger.p, path.p);
+	str_free(&path);
+	str_free(&ledger);
+	return (rc);
+}
+
 /* 0, or -1 with errno, said. */
 static int
 suggest(const struct triage *t, struct triage_line *line)
 {
+	const struct campaign_run *asked;
 	struct str run = STR_INIT, ledger = STR_INIT;
 	char name[REQUEST_NAME + sizeof(CAMPAIGN_RUNS) + 1];
 	int rc = 0;
@@ -476,6 +531,8 @@ suggest(const struct triage *t, struct triage_line *line)
 	case TRIAGE_WAITING:
 		if (is_stopped(t) && strcmp(line->reason, plateau_name(t->rule)) == 0)
 			rc = put_answer(t, &line->next);
+		else if (strcmp(line->reason, "calibration") == 0 && (asked = given_up(t, line->request.lane)) != NULL)
+			rc = put_asked(t, asked, &line->next);
 		else if (strcmp(line->reason, WRONG_CLOCK) == 0)
 			rc = shell_command(&line->next, "hg-await -t 10 %s %s", rundir_stages[line->run->stage].name,
 			    run.p);
@@ -644,17 +701,6 @@ take_all(struct triage *t)
 	free(names);
 	str_free(&path);
 	return (rc);
-}
-
-static const struct triage_line *
-find_line(const struct triage *t, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < t->count; i++)
-		if (strcmp(t->list[i].request.name, name) == 0)
-			return (&t->list[i]);
-	return (NULL);
 }
 
 /* Runs that are at work, or about to be, for no request; what is dead and can't be closed out is not. */

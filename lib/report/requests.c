@@ -348,6 +348,11 @@ put_pending(const struct page *p, const struct triage_line *line)
 		markup_put(p->m, "<div>%s has its lane, or comes first there</div>", line->reason + 5);
 	else if (words != NULL || *line->reason != '\0')
 		markup_put(p->m, "<div>%s</div>", words != NULL ? words : line->reason);
+	if (line->state == TRIAGE_WAITING && *line->request.why != '\0') {
+		markup_put(p->m, "<div class=\"sub\">");
+		words_text(p->m, line->request.why, WORDS_TEXT);
+		markup_put(p->m, "</div>");
+	}
 	put_kind(p, line);
 	if (line->next.n != 0)
 		markup_put(p->m, "<code class=\"cmd\">%s</code>", line->next.p);
