@@ -644,6 +644,25 @@ judged_on_left() {
 }
 
 # bats test_tags=b57
+@test "a run that was tried again since it got its row is judged again, and is neither done nor in the ledger before" {
+	request a
+	minted a
+	fakestage train c/runs/a refuse=out_of_memory || :
+	hg-ledger add c/ledger c/runs/a > said 2>&1
+	[ -z "$(hg-ledger missing c/ledger c/runs)" ]
+	is a ready left retry:train.1
+	hg-retry train c/runs/a
+	fakestage train c/runs/a refuse=loss_diverged || :
+	is a unjudged left refused
+	run -1 hg-ledger missing c/ledger c/runs
+	[ "$output" = "c/runs/a	refused" ]
+	hg-ledger add c/ledger c/runs/a > said 2>&1
+	is a done left blocked:refused
+	run -0 hg-ledger missing c/ledger c/runs
+	[ "$(jq -c 'select(.kind == "run").run.attempt' c/ledger/ledger.jsonl | tr '\n' ' ')" = "1 2 " ]
+}
+
+# bats test_tags=b57
 @test "a request that waits for a calibration which was tried as often as it may be says which run that is, and what to type" {
 	judged_on_left
 	mkdir c/runs

@@ -12,6 +12,7 @@
 #include "base/jsonio.h"
 #include "base/say.h"
 #include "campaign/runs.h"
+#include "judge/runrecord.h"
 #include "ledger/witness.h"
 #include "run/mint.h"
 #include "run/refusal.h"
@@ -101,8 +102,8 @@ look_at(struct rundir *r, const struct ledger *l, const char *real, struct campa
 	snprintf(run->request, sizeof(run->request), "%s", jsonio_text(r->spec.json, "about.request_sha256", ""));
 	run->config = standings_tag(jsonio_text(r->spec.json, "digests.config_sha256", NULL));
 	run->seed = jsonio_i64(r->spec.json, "train.seed", 0);
-	if (l != NULL)
-		run->row = standings_run(&l->book, standings_tag(r->spec.run_uid), 0);
+	if (l != NULL && runrecord_row(&l->book, r, &run->row) == -1)
+		return;
 	run->elsewhere = witness_of_another(r->fd, real, l);
 	stamp_file(r, RUNDIR_SPEC, &run->stamp_ms);
 	for (s = 0; s < STAGE_COUNT; s++) {
