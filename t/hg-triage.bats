@@ -644,6 +644,28 @@ judged_on_left() {
 }
 
 # bats test_tags=b57
+@test "what stands in the place of the log, the lock or the ledger waits with that reason, and hg-campaign waits for no pipe" {
+	local what name
+	request a
+	for name in campaign.log .lock ledger; do
+		for what in mkfifo mkdir; do
+			[ "$name:$what" != ledger:mkdir ] || continue
+			$what "c/$name"
+			is a waiting left not_writable
+			run -1 timeout 60 hg-campaign c
+			[[ "$output" == *"waiting: 'c/$name' can't be written: it is no "*": move it away" ]]
+			[ -s c/page.html ]
+			rm -r c/page.html "c/$name"
+		done
+	done
+	ln -s -f /dev/null c/campaign.log
+	is a ready left new
+	ln -s nowhere c/halt
+	run -0 hg-campaign -k c
+	[ "$output" = "" ]
+}
+
+# bats test_tags=b57
 @test "a run that was tried again since it got its row is judged again, and is neither done nor in the ledger before" {
 	request a
 	minted a
