@@ -685,7 +685,7 @@ judged_on_left() {
 }
 
 # bats test_tags=b57
-@test "a request that waits for a calibration which was tried as often as it may be says which run that is, and what to type" {
+@test "a request that waits for a calibration that can't be made says which run keeps it from that, and what to do" {
 	judged_on_left
 	mkdir c/runs
 	scored runs/first 2.4 seed=1 $SET
@@ -708,7 +708,14 @@ judged_on_left() {
 	grep -q 'first.cal.1&#39;, which is to tell that lane&#39;s noise, was refused (out_of_memory)' page.html
 	# Once it is gone on with it is nobody's to wait for.
 	hg-retry train c/runs/first.cal.1
-	[ "$(hg-triage -j c 2> why | jq '.requests[0].next')" = null ]
+	[ "$(hg-triage -j c 2> why | jq '.requests[0].why')" = null ]
+	# Without the run that seeds are made of there are none.
+	older first.cal.1
+	mv c/old/first kept
+	is a waiting left calibration
+	grep -q "waiting: the incumbent's run 'c/old/first', which .*, is not there: put it back" why
+	mv kept c/old/first
+	[ "$(hg-triage -j c 2> why | jq '.requests[0].why')" = null ]
 }
 
 # wanted: the lanes on which the incumbent is wanted, with what its run there sets.

@@ -404,17 +404,41 @@ given_up(const struct triage *t, const char *lane)
 	return (NULL);
 }
 
-/* What calibrates a lane, if that was tried as often as it may be. */
+/* Is the run there that a lane's calibration is made of?  What can't be told is taken for that. */
+static int
+is_there(const struct triage *t, const char *lane, struct str *place)
+{
+	size_t run;
+	const struct standings_group *g = triage_uncalibrated(t, lane, &run);
+	struct row row;
+	int there = 1;
+
+	if (g == NULL || ledger_read(&t->l, standings_fact(&t->l.book, run == 0 ? g->reference : run - 1), &row) == -1)
+		return (1);
+	if (row.run.dir != NULL && ledger_place(&t->l, row.run.dir, place) == 0)
+		there = access(place->p, F_OK) == 0 || errno != ENOENT;
+	row_free(&row);
+	return (there);
+}
+
+/* What keeps a lane from being calibrated, if its owner has to see to that. */
 static void
-tell_given_up(const struct triage *t, struct triage_line *line)
+tell_calibration(const struct triage *t, struct triage_line *line)
 {
 	const struct campaign_run *r = given_up(t, line->request.lane);
+	struct str place = STR_INIT;
 
 	if (r != NULL)
 		snprintf(line->request.why, sizeof(line->request.why),
 		    "run '%s', which is to tell that lane's noise, was refused (%s), and was tried as often as "
 		    "'attempts' allows: mend that, and go on with it",
 		    r->name, r->kind);
+	else if (!is_there(t, line->request.lane, &place))
+		snprintf(line->request.why, sizeof(line->request.why),
+		    "the incumbent's run '%.150s', which more seeds would be made of to tell that lane's noise, is not "
+		    "there: put it back",
+		    place.p);
+	str_free(&place);
 }
 
 /* Does the ledger's stop rule hold back what is new? */
@@ -459,7 +483,7 @@ hold_back(const struct triage *t, struct triage_line *line)
 		wait_for(line, "lane", first->request.name);
 	else if (is_new && calibrates_first(t, line)) {
 		wait_for(line, "calibration", "");
-		tell_given_up(t, line);
+		tell_calibration(t, line);
 	} else if (is_new && !would_end(t, &line->request))
 		wait_for(line, "time", "");
 	line->settled = 1;
