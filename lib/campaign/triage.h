@@ -97,15 +97,8 @@ struct triage {
 int triage_read(struct campaign *c, struct triage *t);
 void triage_free(struct triage *t);
 
-/*
- * The group that was judged last, if it has an incumbent that is wanted on that lane; else NULL.  It is where requests
- * use the lane, whose noise is not known or was that of another incumbent, if the owner has lanes calibrated; and where
- * what is to be confirmed ran.  *run is a run of the incumbent's there, as index + 1 of its row; 0: none is.
- */
-const struct standings_group *triage_uncalibrated(const struct triage *t, const char *lane, size_t *run);
-
-/* Has no run that lane, and could one be begun, and one of a usual length end in the time that is left? */
-int triage_lane_is_free(const struct triage *t, const char *name);
+/* The line of a request, or NULL. */
+const struct triage_line *triage_find(const struct triage *t, const char *name);
 
 /**
  * triage_mint(c, name):
