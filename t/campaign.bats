@@ -365,7 +365,7 @@ kill_driver() {
 	cp -r c/campaign.json other/
 	mkdir other/runs
 	hg-campaign -k other > out 2>&1
-	until_true 10 eval '[ "$(processes | grep -c "bin/hg-run")" -eq 2 ]'
+	until_true 10 eval '[ "$(processes | grep -c "[b]in/hg-run")" -eq 2 ]'
 	run --separate-stderr hg-campaign -n -k c
 	[ "$(grep -c '^kill -KILL ' <<< "$output")" -eq 2 ]
 	run --separate-stderr timeout 60 hg-campaign -k c
