@@ -20,9 +20,6 @@
 #include "base/str.h"
 #include "run/spec.h"
 
-/* Clocks of machines that share a file system differ; by more than this they are wrong. */
-#define SKEW_MS (5 * 60 * 1000)
-
 static const struct opt_tool tool = { "hg-reap",
 	"Close out all dead stages of the runs in a directory; touch nothing alive.", "hg-reap [-x HOST] DIR" };
 static struct opt table[] = {
@@ -92,14 +89,14 @@ look(struct reap *p, const char *name)
 		return (0);
 	}
 	p->runs++;
-	if ((int64_t)st.st_mtime * 1000 > p->now_ms + SKEW_MS)
+	if (runlock_is_future((int64_t)st.st_mtime * 1000, p->now_ms))
 		from_the_future(p, name, RUNDIR_SPEC, (int64_t)st.st_mtime * 1000);
 	for (s = 0; s < STAGE_COUNT && rc == 0; s++) {
 		if (state_look(&r, (enum stage)s, &state, &lock) == -1) {
 			p->failed = exit_worse(p->failed, rundir_exit(errno));
 			continue;
 		}
-		if (lock.text == RUNLOCK_GOOD && lock.lock.started_ms > p->now_ms + SKEW_MS)
+		if (lock.text == RUNLOCK_GOOD && runlock_is_future(lock.lock.started_ms, p->now_ms))
 			from_the_future(p, name, rundir_stages[s].lock, lock.lock.started_ms);
 		/* With its owner dead, a worker is about to be. */
 		(void)state_say_unseen(&r, (enum stage)s, &lock);

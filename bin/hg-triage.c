@@ -16,7 +16,7 @@
 #include "base/out.h"
 #include "base/say.h"
 #include "base/shell.h"
-#include "campaign/triage.h"
+#include "campaign/turns.h"
 #include "judge/promote.h"
 #include "run/rundir.h"
 #include "run/specrequest.h"
@@ -223,7 +223,7 @@ print_lanes(const struct triage *t)
 
 	json_array_foreach(campaign_get(t->c, "lanes"), i, v) {
 		name = jsonio_text(v, "name", "");
-		if (triage_lane_is_free(t, name))
+		if (turns_lane_is_free(t, name))
 			out_put("%s\n", name);
 	}
 	return (HG_EXIT_DONE);
@@ -286,7 +286,7 @@ print_uncalibrated(const struct triage *t)
 
 	json_array_foreach((json_t *)(uintptr_t)campaign_get(t->c, "lanes"), i, v) {
 		name = jsonio_text(v, "name", "");
-		if ((g = triage_uncalibrated(t, name, &run)) == NULL)
+		if ((g = turns_uncalibrated(t, name, &run)) == NULL)
 			continue;
 		place.n = 0;
 		if (ledger_read(&t->l, standings_fact(&t->l.book, run == 0 ? g->reference : run - 1), &row) == -1)

@@ -144,6 +144,19 @@ judged_on_left() {
 	[ "$(jq -c '[.system.lane, .system.threads]' c/runs/b/spec.json)" = '["right",2]' ]
 }
 
+# bats test_tags=b61
+@test "a lane that a request names by a number is the one that its run has, or none of the campaign's" {
+	request odd '.system.lane = 3'
+	is odd escalated - unrouted
+	[[ "$(hg-triage c 2> why)" == *"system.lane '3' is no lane of the campaign" ]]
+	campaign '.lanes += [{name: "3", set: {"system.threads": 1}}]'
+	is odd ready 3 new
+	minted odd
+	is odd ready 3 begin
+	[ "$(jq -c '[.system.lane, .system.threads]' c/runs/odd/spec.json)" = '["3",1]' ]
+}
+
+# bats test_tags=b61
 @test "the owner's answer clears its reasons for these very bytes, and what only another request mends is never cleared" {
 	request wide '.eval.docs = 3'
 	is wide escalated left reserved
@@ -332,6 +345,40 @@ judged_on_left() {
 	[ "$(hg-triage -j c 2> why | jq -c '[.word, .counts.running]')" = '["wedged",1]' ]
 	kill "$pid"
 	wait "$pid" || :
+}
+
+# bats test_tags=b54,b57
+@test "what is dead while a clock is wrong waits with that reason, nobody waits for it without end, and what to type clears it" {
+	campaign '.window_ms = 20000'
+	request a
+	request b '.train.seed = 9'
+	request c '.train.seed = 10 | .model.num_layers = 3'
+	minted a
+	fakestage train c/runs/a hang 3>&- &
+	pid=$!
+	until_true 10 running train c/runs/a
+	minted c
+	touch -d '2 days' c/runs/c/spec.json
+	is a running left -
+	kill -KILL "$pid" "$(worker_of train c/runs/a)"
+	wait "$pid" || :
+	until_true 10 eval '[ "$(told a)" = "waiting left wrong_clock" ]'
+	is b waiting left lane:a
+	# What is not dead goes on.
+	is c ready right begin
+	rm c/in/c.json
+	# Of no request, it is no less dead.
+	mv c/in/a.json kept
+	[ "$(hg-triage -w c)" = waiting ]
+	mv kept c/in/a.json
+	run -1 --separate-stderr hg-campaign c
+	[[ "$stderr" == *"'runs/c/spec.json' is of a time that is still to come"* ]]
+	eval "$(hg-triage c 2> why | awk -F '\t' '$1 == "a" { print $5 }')" || :
+	is a ready left retry:train.1
+	# Nor does its stamp say that somebody got on.
+	find c/in c/runs/a -type f -exec touch -d '1 hour ago' {} +
+	[ "$(hg-triage -w c)" = wedged ]
+	[ "$(hg-triage -j c 2> why | jq '(.progressed_at | sub("[.].*"; "Z") | fromdate) < now')" = true ]
 }
 
 @test "while nothing runs the canary tells whether anything could, and why not" {
@@ -594,6 +641,81 @@ judged_on_left() {
 	[ "$(hg-triage c 2> /dev/null | cut -f 2,4)" = "$(printf 'waiting\tnot_writable')" ]
 	run -1 timeout 60 hg-campaign c
 	[[ "$output" == *"Read-only file system"* ]]
+}
+
+# bats test_tags=b57
+@test "what stands in the place of the log, the lock or the ledger waits with that reason, and hg-campaign waits for no pipe" {
+	local what name
+	request a
+	for name in campaign.log .lock ledger; do
+		for what in mkfifo mkdir; do
+			[ "$name:$what" != ledger:mkdir ] || continue
+			$what "c/$name"
+			is a waiting left not_writable
+			run -1 timeout 60 hg-campaign c
+			[[ "$output" == *"waiting: 'c/$name' can't be written: it is no "*": move it away" ]]
+			[ -s c/page.html ]
+			rm -r c/page.html "c/$name"
+		done
+	done
+	ln -s -f /dev/null c/campaign.log
+	is a ready left new
+	ln -s nowhere c/halt
+	run -0 hg-campaign -k c
+	[ "$output" = "" ]
+}
+
+# bats test_tags=b57
+@test "a run that was tried again since it got its row is judged again, and is neither done nor in the ledger before" {
+	request a
+	minted a
+	fakestage train c/runs/a refuse=out_of_memory || :
+	hg-ledger add c/ledger c/runs/a > said 2>&1
+	[ -z "$(hg-ledger missing c/ledger c/runs)" ]
+	is a ready left retry:train.1
+	hg-retry train c/runs/a
+	fakestage train c/runs/a refuse=loss_diverged || :
+	is a unjudged left refused
+	run -1 hg-ledger missing c/ledger c/runs
+	[ "$output" = "c/runs/a	refused" ]
+	hg-ledger add c/ledger c/runs/a > said 2>&1
+	is a done left blocked:refused
+	run -0 hg-ledger missing c/ledger c/runs
+	[ "$(jq -c 'select(.kind == "run").run.attempt' c/ledger/ledger.jsonl | tr '\n' ' ')" = "1 2 " ]
+}
+
+# bats test_tags=b57
+@test "a request that waits for a calibration that can't be made says which run keeps it from that, and what to do" {
+	judged_on_left
+	mkdir c/runs
+	scored runs/first 2.4 seed=1 $SET
+	add runs/first
+	campaign '.calibrate = true | .attempts = 2'
+	request a '.train.seed = 5'
+	is a waiting left calibration
+	[ "$(hg-triage -j c 2> why | jq '.requests[0].next')" = null ]
+	hg-spec -b runs/first -s train.seed=7 c/runs/first.cal.1 2> said
+	fakestage train c/runs/first.cal.1 refuse=out_of_memory || :
+	is a waiting left calibration
+	[ "$(hg-triage -j c 2> why | jq '.requests[0].next')" = null ]
+	hg-retry train c/runs/first.cal.1
+	fakestage train c/runs/first.cal.1 refuse=out_of_memory || :
+	is a waiting left calibration
+	[ "$(hg-triage -j c 2> why | jq -r '.requests[0].next')" = "hg-run -r -l c/ledger c/runs/first.cal.1" ]
+	is a waiting left calibration
+	grep -q "waiting: run 'first.cal.1', which is to tell that lane's noise, was refused (out_of_memory)" why
+	hg-report -o page.html c 2> said
+	grep -q 'first.cal.1&#39;, which is to tell that lane&#39;s noise, was refused (out_of_memory)' page.html
+	# Once it is gone on with it is nobody's to wait for.
+	hg-retry train c/runs/first.cal.1
+	[ "$(hg-triage -j c 2> why | jq '.requests[0].why')" = null ]
+	# Without the run that seeds are made of there are none.
+	older first.cal.1
+	mv c/old/first kept
+	is a waiting left calibration
+	grep -q "waiting: the incumbent's run 'c/old/first', which .*, is not there: put it back" why
+	mv kept c/old/first
+	[ "$(hg-triage -j c 2> why | jq '.requests[0].why')" = null ]
 }
 
 # wanted: the lanes on which the incumbent is wanted, with what its run there sets.

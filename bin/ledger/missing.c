@@ -10,6 +10,7 @@
 #include "base/say.h"
 #include "base/str.h"
 #include "bin/ledger/command.h"
+#include "judge/runrecord.h"
 #include "ledger/ledger.h"
 #include "run/rundir.h"
 #include "run/state.h"
@@ -35,15 +36,16 @@ state_of_run(const struct rundir *r, enum state_run *run)
 static int
 look(const struct ledger *l, int dirfd, const char *dir, const char *name)
 {
+	const struct standings_fact *row;
 	struct rundir r;
 	enum state_run run;
 	int code = HG_EXIT_DONE;
 
 	if ((dir == NULL ? rundir_open(&r, name) : rundir_open_at(&r, dirfd, dir, name)) == -1)
 		return (rundir_exit(errno));
-	if (rundir_load(&r) == -1 || state_of_run(&r, &run) == -1)
+	if (rundir_load(&r) == -1 || state_of_run(&r, &run) == -1 || runrecord_row(&l->book, &r, &row) == -1)
 		code = rundir_exit(errno);
-	else if (standings_run(&l->book, standings_tag(r.spec.run_uid), 0) == NULL) {
+	else if (row == NULL) {
 		out_put("%s\t%s\n", r.path, state_run_name(run));
 		if (run == STATE_RUN_COMPLETE || run == STATE_RUN_REFUSED)
 			code = HG_EXIT_NO;

@@ -262,11 +262,18 @@ fits(const json_t *spec, const json_t *when)
 	return (1);
 }
 
+/* The lane that the request names, as its spec has it: 3 is "3" there. */
+static const char *
+named_lane(const struct request *r)
+{
+	return (jsonio_get(r->json, "system.lane") == NULL ? NULL : jsonio_text(r->spec, "system.lane", NULL));
+}
+
 /* The lane that the request names, or else the one that its routes lead to. */
 static void
 find_lane(const struct campaign *c, struct request *r)
 {
-	const char *named = jsonio_text(r->json, "system.lane", NULL), *lane = NULL, *other = NULL;
+	const char *named = named_lane(r), *lane = NULL, *other = NULL;
 	json_t *route;
 	size_t i;
 

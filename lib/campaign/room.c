@@ -22,12 +22,25 @@ stands(const struct campaign *c, const char *name)
 	return (fstatat(c->fd, name, &st, 0) == -1 && errno == ENOENT ? "." : name);
 }
 
+/* A pipe would be waited for, and a directory is no log. */
 static int
-is_writable(const struct campaign *c, const char *name, struct room *room)
+is_what(const struct stat *st, int directory)
+{
+	return (directory ? S_ISDIR(st->st_mode) : S_ISREG(st->st_mode) || S_ISCHR(st->st_mode));
+}
+
+static int
+is_writable(const struct campaign *c, const char *name, int directory, struct room *room)
 {
 	struct stat st;
 	int mode = W_OK;
 
+	if (fstatat(c->fd, name, &st, 0) == 0 && !is_what(&st, directory)) {
+		room->reason = "not_writable";
+		snprintf(room->why, sizeof(room->why), "'%.80s/%.80s' can't be written: it is no %s: move it away",
+		    c->path, name, directory ? "directory" : "file");
+		return (0);
+	}
 	name = stands(c, name);
 	if (fstatat(c->fd, name, &st, 0) == 0 && S_ISDIR(st.st_mode))
 		mode |= X_OK;
@@ -72,10 +85,10 @@ room_look(const struct campaign *c, const char *run, struct room *room)
 
 	room->reason = NULL;
 	room->why[0] = '\0';
-	if (!is_writable(c, CAMPAIGN_LOCK, room) || !is_writable(c, CAMPAIGN_LOG, room) ||
-	    !is_writable(c, CAMPAIGN_RUNS, room) || !is_writable(c, CAMPAIGN_LEDGER, room) ||
+	if (!is_writable(c, CAMPAIGN_LOCK, 0, room) || !is_writable(c, CAMPAIGN_LOG, 0, room) ||
+	    !is_writable(c, CAMPAIGN_RUNS, 1, room) || !is_writable(c, CAMPAIGN_LEDGER, 1, room) ||
 	    !has_room(c, CAMPAIGN_RUNS, room) || !has_room(c, CAMPAIGN_LEDGER, room) || run == NULL)
 		return;
 	snprintf(name, sizeof(name), CAMPAIGN_RUNS "/%s", run);
-	(void)is_writable(c, name, room);
+	(void)is_writable(c, name, 1, room);
 }

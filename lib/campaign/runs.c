@@ -12,6 +12,7 @@
 #include "base/jsonio.h"
 #include "base/say.h"
 #include "campaign/runs.h"
+#include "judge/runrecord.h"
 #include "ledger/witness.h"
 #include "run/mint.h"
 #include "run/refusal.h"
@@ -49,6 +50,17 @@ stamp_progress(const struct rundir *r, enum stage s, int64_t *stamp_ms)
 	json_decref(v);
 }
 
+/* What hg-reap looks at, too: when the run was made, and below when its stages were begun. */
+static void
+look_for_future(const struct rundir *r, int64_t now_ms, struct campaign_run *run)
+{
+	struct stat st;
+
+	if (fstatat(r->fd, RUNDIR_SPEC, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	    runlock_is_future((int64_t)st.st_mtime * 1000, now_ms))
+		run->future = RUNDIR_SPEC;
+}
+
 /* Why a stage was refused, and whether it was for the same kind the time before. */
 static void
 look_at_refusal(const struct rundir *r, enum stage s, struct campaign_run *run)
@@ -74,27 +86,32 @@ look_at_refusal(const struct rundir *r, enum stage s, struct campaign_run *run)
 static void
 look_at(struct rundir *r, const struct ledger *l, const char *real, struct campaign_run *run)
 {
+	const int64_t now_ms = clock_wall_ms();
 	enum state states[STAGE_COUNT];
+	struct runlock_look lock;
 	struct state_next next;
 	unsigned owed = 0;
 	int s;
 
 	run->state = STATE_RUN_CORRUPT;
 	run->stage = STAGE_COUNT;
+	look_for_future(r, now_ms, run);
 	if (rundir_load(r) == -1)
 		return;
 	snprintf(run->lane, sizeof(run->lane), "%s", r->spec.limits.lane);
 	snprintf(run->request, sizeof(run->request), "%s", jsonio_text(r->spec.json, "about.request_sha256", ""));
 	run->config = standings_tag(jsonio_text(r->spec.json, "digests.config_sha256", NULL));
 	run->seed = jsonio_i64(r->spec.json, "train.seed", 0);
-	if (l != NULL)
-		run->row = standings_run(&l->book, standings_tag(r->spec.run_uid), 0);
+	if (l != NULL && runrecord_row(&l->book, r, &run->row) == -1)
+		return;
 	run->elsewhere = witness_of_another(r->fd, real, l);
 	stamp_file(r, RUNDIR_SPEC, &run->stamp_ms);
 	for (s = 0; s < STAGE_COUNT; s++) {
 		owed |= (unsigned)rundir_owes(r, (enum stage)s) << s;
-		if (state_look(r, (enum stage)s, &states[s], NULL) == -1)
+		if (state_look(r, (enum stage)s, &states[s], &lock) == -1)
 			return;
+		if (lock.text == RUNLOCK_GOOD && runlock_is_future(lock.lock.started_ms, now_ms))
+			run->future = rundir_stages[s].lock;
 		stamp_file(r, rundir_stages[s].receipt, &run->stamp_ms);
 		stamp_file(r, rundir_stages[s].refusal, &run->stamp_ms);
 		if (states[s] == STATE_RUNNING || states[s] == STATE_OVERDUE) {

@@ -18,7 +18,8 @@ struct campaign_run {
 	int retryable, same; /* may a retry help; was it refused for the same kind the time before */
 	int elsewhere;       /* it has a row in a ledger that was here, and is not */
 	int64_t stamp_ms;    /* when it got on last */
-	const struct standings_fact *row;
+	const char *future;  /* its file that is of a time still to come, for which hg-reap does nothing; NULL: none */
+	const struct standings_fact *row; /* of its attempt; NULL: it has none yet */
 };
 
 struct campaign_runs {

@@ -20,23 +20,17 @@
 #include "base/say.h"
 #include "base/shell.h"
 #include "campaign/triage.h"
+#include "campaign/turns.h"
 #include "law/classify.h"
 #include "law/verdict.h"
 #include "run/mint.h"
 
-/* A driver needs moments between two stages, and to begin: a run that got on so lately has one. */
-enum {
-	BETWEEN_MS = 10000,
-	LOCK_WAIT_MS = 30000,
-	TURNS = 3,
-	USUAL_RUNS = 20,
-	DAY_MS = 86400000,
-	HALF_HOUR_MS = 1800000
-};
+enum { LOCK_WAIT_MS = 30000 };
 
 /* With the attempt after it. */
 #define RETRY "retry:"
 #define LEDGER_GONE "ledger_gone"
+#define WRONG_CLOCK "wrong_clock"
 
 #define RE TRIAGE_READY
 #define RU TRIAGE_RUNNING
@@ -98,29 +92,6 @@ triage_cell(enum triage_run run, enum triage_request request)
 
 /* --- one request ------------------------------------------------------------- */
 
-/* Did a run that has not come to its end get on just now, so that its driver may be between two stages? */
-static int
-fresh(const struct triage *t, const struct campaign_run *run)
-{
-	const int64_t age_ms = t->now_ms - run->stamp_ms;
-
-	/* Clocks differ somewhat, also between machines; what is of a far future says nothing. */
-	return (age_ms > -BETWEEN_MS && age_ms < BETWEEN_MS);
-}
-
-/* Is it at work, dead as it may be, or just about to be? */
-static int
-at_work(const struct triage *t, const struct campaign_run *run)
-{
-	switch (run->state) {
-	case STATE_RUN_NEW:
-	case STATE_RUN_WAITING:
-		return (fresh(t, run));
-	default:
-		return (run->state == STATE_RUN_RUNNING || run->state == STATE_RUN_DEAD);
-	}
-}
-
 static enum triage_run
 row_of(const struct triage *t, const struct request *q, const struct campaign_run *run)
 {
@@ -133,7 +104,7 @@ row_of(const struct triage *t, const struct request *q, const struct campaign_ru
 	switch (run->state) {
 	case STATE_RUN_NEW:
 	case STATE_RUN_WAITING:
-		if (fresh(t, run))
+		if (turns_fresh(t, run))
 			return (TRIAGE_RUN_RUNNING);
 		return (run->state == STATE_RUN_NEW ? TRIAGE_RUN_NEW : TRIAGE_RUN_WAITING);
 	case STATE_RUN_RUNNING:
@@ -225,205 +196,15 @@ look_at_gain(const struct triage *t, struct request *q)
 		    gain, gain / sd, 100 * power);
 }
 
-/* Does the owner want what is promising confirmed? */
-static int
-confirms(const struct triage *t)
-{
-	return (strcmp(campaign_word(t->c, "confirm"), "promising") == 0);
-}
-
-const struct standings_group *
-triage_uncalibrated(const struct triage *t, const char *lane, size_t *run)
-{
-	const struct standings *b = &t->l.book;
-	const struct standings_group *g;
-	const struct triage_line *line;
-	const int calibrates = json_is_true(campaign_get(t->c, "calibrate"));
-	size_t best;
-	uint64_t tag;
-	int known;
-
-	if (!t->has_ledger || b->last_group == 0 || (g = standings_group(b, b->last_group)) == NULL ||
-	    g->incumbent == 0)
-		return (NULL);
-	tag = standings_lane_tag(lane, standings_fact(b, g->reference)->cap_ms);
-	known = standings_lane(b, g->group, tag) != NULL;
-	*run = standings_incumbent(b, g, tag);
-	if (known && *run != 0)
-		return (NULL);
-	/* Where the noise is known, but of an incumbent before, this one is wanted for what is judged there yet. */
-	for (line = t->list; calibrates && line < t->list + t->count; line++)
-		if (line->state != TRIAGE_ESCALATED && (!known || line->state != TRIAGE_DONE) &&
-		    strcmp(line->request.lane, lane) == 0)
-			return (g);
-	if (known && confirms(t) && classify_waiting(b, g, VERDICT_PROMISING, &best) != 0 &&
-	    standings_fact(b, best - 1)->lane == tag)
-		return (g);
-	return (NULL);
-}
-
-/* --- lanes ------------------------------------------------------------------- */
-
-/*
- * Is a run at work on the lane, or just about to be?  Not that one itself.  What was begun and left has it no more: its
- * request's turn comes first, if nothing stands against that, and the ledger's own runs before all requests'.
- */
-static const struct campaign_run *
-on_lane(const struct triage *t, const char *lane, const struct campaign_run *itself)
-{
-	const struct campaign_run *r;
-
-	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++)
-		if (r != itself && strcmp(r->lane, lane) == 0 && at_work(t, r))
-			return (r);
-	return (NULL);
-}
-
-/*
- * How long a run takes: the longest of the last that are known, on that lane if it is not 0; -1 if none is.  A run is
- * promised no more time than another took.
- */
-static int64_t
-usual_ms(const struct triage *t, uint64_t lane)
-{
-	const struct standings_fact *f;
-	int64_t most = -1;
-	unsigned seen = 0;
-	size_t i;
-
-	for (i = t->has_ledger ? standings_count(&t->l.book) : 0; i-- > 0 && seen < USUAL_RUNS;) {
-		f = standings_fact(&t->l.book, i);
-		if (f->kind != STANDINGS_RUN || f->cost_ms <= 0 || (lane != 0 && f->lane != lane))
-			continue;
-		seen++;
-		if (f->cost_ms > most)
-			most = f->cost_ms;
-	}
-	return (most);
-}
-
-/* Twice the cap and half an hour, or a day, where no run is known: the deadlines that a spec has by itself. */
-static int
-would_end(const struct triage *t, const struct request *q)
-{
-	const int64_t cap_ms = jsonio_i64(q->spec, "budget.max_wallclock_ms", -1);
-	int64_t ms = usual_ms(t, standings_lane_tag(q->lane, cap_ms));
-
-	if (ms == -1)
-		ms = cap_ms == -1 ? DAY_MS : 2 * cap_ms + HALF_HOUR_MS;
-	return (t->c->within_ms == 0 || ms <= t->c->within_ms);
-}
-
-/* And one that the ledger asks for, which is like those that it has. */
-static int
-asked_would_end(const struct triage *t)
-{
-	const int64_t ms = usual_ms(t, 0);
-
-	return (t->c->within_ms == 0 || (ms != -1 && ms <= t->c->within_ms));
-}
-
-int
-triage_lane_is_free(const struct triage *t, const char *name)
-{
-	return (t->room.reason == NULL && on_lane(t, name, NULL) == NULL && asked_would_end(t));
-}
-
-/* One whose turn it is already. */
-static const struct triage_line *
-ready_on(const struct triage *t, const char *lane)
+const struct triage_line *
+triage_find(const struct triage *t, const char *name)
 {
 	size_t i;
 
 	for (i = 0; i < t->count; i++)
-		if (t->list[i].settled && t->list[i].state == TRIAGE_READY &&
-		    strcmp(t->list[i].request.lane, lane) == 0)
+		if (strcmp(t->list[i].request.name, name) == 0)
 			return (&t->list[i]);
 	return (NULL);
-}
-
-static void
-wait_for(struct triage_line *line, const char *reason, const char *what)
-{
-	line->state = TRIAGE_WAITING;
-	snprintf(line->reason, sizeof(line->reason), "%s%s%s", reason, *what == '\0' ? "" : ":", what);
-}
-
-/* What has begun goes first, then what is tried again, then what is new. */
-static int
-turn(const struct triage_line *line)
-{
-	return (strcmp(line->reason, "new") == 0 ? 2 : line->run != NULL && line->run->state == STATE_RUN_REFUSED);
-}
-
-/*
- * Does its lane have to be calibrated first?  What is run before that is screened by nothing.  The first run of all is
- * made of one request alone, for whose turn it is the others wait, too.
- */
-static int
-calibrates_first(const struct triage *t, const struct triage_line *line)
-{
-	const struct campaign_run *r;
-	size_t i, run;
-
-	if (!json_is_true(campaign_get(t->c, "calibrate")))
-		return (0);
-	if (t->has_ledger && t->l.book.last_group != 0)
-		return (triage_uncalibrated(t, line->request.lane, &run) != NULL);
-	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++)
-		if (r->state == STATE_RUN_COMPLETE || at_work(t, r))
-			return (1);
-	for (i = 0; i < t->count; i++)
-		if (t->list[i].settled && t->list[i].state == TRIAGE_READY)
-			return (1);
-	return (0);
-}
-
-/* Does the ledger's stop rule hold back what is new? */
-static int
-is_stopped(const struct triage *t)
-{
-	return ((t->rule == PLATEAU_STOP || t->rule == PLATEAU_PAUSE) && t->answer != 1);
-}
-
-/* What keeps it from being begun, if anything does. */
-static int
-is_barred(const struct triage *t, struct triage_line *line)
-{
-	struct room room = t->room;
-
-	if (room.reason == NULL && line->run != NULL)
-		room_look(t->c, line->request.name, &room);
-	if (room.reason == NULL)
-		return (0);
-	wait_for(line, room.reason, "");
-	snprintf(line->request.why, sizeof(line->request.why), "%s", room.why);
-	return (1);
-}
-
-/* What is not the request's own: halt, the stop rule, who has its lane. */
-static void
-hold_back(const struct triage *t, struct triage_line *line)
-{
-	const int is_new = turn(line) == 2;
-	const struct campaign_run *r;
-	const struct triage_line *first;
-
-	if (campaign_halted(t->c))
-		wait_for(line, "halt", "");
-	else if (is_barred(t, line))
-		;
-	else if (is_new && is_stopped(t))
-		wait_for(line, plateau_name(t->rule), "");
-	else if ((r = on_lane(t, line->request.lane, line->run)) != NULL)
-		wait_for(line, "lane", r->name);
-	else if ((first = ready_on(t, line->request.lane)) != NULL)
-		wait_for(line, "lane", first->request.name);
-	else if (is_new && calibrates_first(t, line))
-		wait_for(line, "calibration", "");
-	else if (is_new && !would_end(t, &line->request))
-		wait_for(line, "time", "");
-	line->settled = 1;
 }
 
 /* --- what to type ------------------------------------------------------------ */
@@ -441,10 +222,27 @@ put_answer(const struct triage *t, struct str *s)
 	return (rc);
 }
 
+/* How to go on with a run that the ledger asked for. 0, or -1 with errno, said. */
+static int
+put_asked(const struct triage *t, const struct campaign_run *run, struct str *s)
+{
+	char name[REQUEST_NAME + sizeof(CAMPAIGN_RUNS) + 1];
+	struct str path = STR_INIT, ledger = STR_INIT;
+	int rc = -1;
+
+	snprintf(name, sizeof(name), CAMPAIGN_RUNS "/%s", run->name);
+	if (campaign_place(t->c, name, &path) == 0 && campaign_place(t->c, CAMPAIGN_LEDGER, &ledger) == 0)
+		rc = shell_command(s, "hg-run -r -l %s %s", ledger.p, path.p);
+	str_free(&path);
+	str_free(&ledger);
+	return (rc);
+}
+
 /* 0, or -1 with errno, said. */
 static int
 suggest(const struct triage *t, struct triage_line *line)
 {
+	const struct campaign_run *asked;
 	struct str run = STR_INIT, ledger = STR_INIT;
 	char name[REQUEST_NAME + sizeof(CAMPAIGN_RUNS) + 1];
 	int rc = 0;
@@ -473,8 +271,14 @@ suggest(const struct triage *t, struct triage_line *line)
 		rc = shell_command(&line->next, "hg-watch %s", run.p);
 		break;
 	case TRIAGE_WAITING:
-		if (is_stopped(t) && strcmp(line->reason, plateau_name(t->rule)) == 0)
+		if (turns_stopped(t) && strcmp(line->reason, plateau_name(t->rule)) == 0)
 			rc = put_answer(t, &line->next);
+		else if (strcmp(line->reason, "calibration") == 0 &&
+		    (asked = turns_given_up(t, line->request.lane)) != NULL)
+			rc = put_asked(t, asked, &line->next);
+		else if (strcmp(line->reason, WRONG_CLOCK) == 0)
+			rc = shell_command(&line->next, "hg-await -t 10 %s %s", rundir_stages[line->run->stage].name,
+			    run.p);
 		break;
 	default:
 		break;
@@ -549,7 +353,9 @@ judge(struct triage *t, struct triage_line *line)
 		snprintf(q->why + strlen(q->why), sizeof(q->why) - strlen(q->why), "; %s", q->answer);
 	/* What can't be judged is no work of anybody's. */
 	if (line->state == TRIAGE_UNJUDGED && t->room.reason != NULL && strcmp(t->room.reason, LEDGER_GONE) == 0)
-		wait_for(line, LEDGER_GONE, "");
+		turns_wait_for(line, LEDGER_GONE, "");
+	if (line->state == TRIAGE_DEAD && t->future != NULL)
+		turns_wait_for(line, WRONG_CLOCK, "");
 	if (row == TRIAGE_RUN_JUDGED && line->state == TRIAGE_DONE) {
 		line->outcome = outcome_of(&t->l, run->row);
 		snprintf(line->reason, sizeof(line->reason), "%s:%s%s%s",
@@ -640,27 +446,20 @@ take_all(struct triage *t)
 	return (rc);
 }
 
-static const struct triage_line *
-find_line(const struct triage *t, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < t->count; i++)
-		if (strcmp(t->list[i].request.name, name) == 0)
-			return (&t->list[i]);
-	return (NULL);
-}
-
-/* Runs that are at work, or about to be, for no request. */
-static size_t
-others(const struct triage *t)
+/* Runs that are at work, or about to be, for no request; what is dead and can't be closed out is not. */
+static void
+count_others(struct triage *t)
 {
 	const struct campaign_run *r;
-	size_t n = 0;
 
-	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++)
-		n += find_line(t, r->name) == NULL && at_work(t, r);
-	return (n);
+	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++) {
+		if (triage_find(t, r->name) != NULL || !turns_at_work(t, r))
+			continue;
+		if (r->state == STATE_RUN_DEAD && t->future != NULL)
+			t->stuck++;
+		else
+			t->others++;
+	}
 }
 
 /* Would the request that is known good be dispatched, were its lane free?  Else why not, appended. */
@@ -692,6 +491,16 @@ waits_for(const struct triage *t, const char *reason)
 	return (0);
 }
 
+/* Why hg-reap closes nothing out. 0, or -1 with errno. */
+static int
+tell_clock(struct triage *t)
+{
+	return (str_printf(&t->why,
+	    "'" CAMPAIGN_RUNS "/%s/%s' is of a time that is still to come, so a clock is wrong, and hg-reap closes out "
+	    "nothing that is dead: set that clock, or let hg-await close out what is dead",
+	    t->future->name, t->future->future));
+}
+
 /* Why what waits does. 0, or -1 with errno. */
 static int
 tell_waiting(struct triage *t)
@@ -700,7 +509,9 @@ tell_waiting(struct triage *t)
 
 	if (t->room.reason != NULL)
 		return (str_puts(&t->why, t->room.why));
-	if (is_stopped(t)) {
+	if (t->stuck != 0 || waits_for(t, WRONG_CLOCK))
+		return (tell_clock(t));
+	if (turns_stopped(t)) {
 		if (str_printf(&t->why, "the ledger says %s: hg-ledger stop tells why; ", plateau_name(t->rule)) ==
 			-1 ||
 		    (t->answer == -1 &&
@@ -726,7 +537,7 @@ asks(const struct triage *t)
 	const struct standings_group *g;
 	size_t best;
 
-	if (!t->has_ledger || !confirms(t))
+	if (!t->has_ledger || !turns_confirms(t))
 		return (0);
 	if (standings_open_plan(b, 0) != NULL)
 		return (1);
@@ -762,10 +573,10 @@ sum_up(struct triage *t)
 	else if (t->counts[TRIAGE_READY] + closing - barred != 0) {
 		t->word = "ready";
 		rc = str_puts(&t->why, "no pass of hg-campaign has begun what is ready");
-	} else if (t->room.reason == NULL && asked && asked_would_end(t)) {
+	} else if (t->room.reason == NULL && asked && turns_would_end(t)) {
 		t->word = "ready";
 		rc = str_puts(&t->why, "no pass of hg-campaign has begun the confirmation's next run");
-	} else if (t->counts[TRIAGE_WAITING] + barred != 0 || asked) {
+	} else if (t->counts[TRIAGE_WAITING] + t->stuck + barred != 0 || asked) {
 		t->word = "waiting";
 		rc = tell_waiting(t);
 	} else if (t->counts[TRIAGE_ESCALATED] != 0) {
@@ -808,7 +619,7 @@ look_at_answer(struct triage *t, const struct dirent *e)
 		snprintf(text, sizeof(text), "'" CAMPAIGN_ANSWERS "/%.200s' is no answer: NAME.json is", e->d_name);
 	else {
 		snprintf(text, sizeof(text), "%.*s", (int)strlen(e->d_name) - 5, e->d_name);
-		if (find_line(t, text) != NULL)
+		if (triage_find(t, text) != NULL)
 			return;
 		snprintf(text, sizeof(text),
 		    "'" CAMPAIGN_ANSWERS "/%.200s' answers no request: there is no '" CAMPAIGN_REQUESTS "/%.200s'",
@@ -852,7 +663,6 @@ triage_read(struct campaign *c, struct triage *t)
 	struct str path = STR_INIT, rows = STR_INIT;
 	struct triage_line *line;
 	const struct campaign_run *r;
-	int k;
 
 	*t = (struct triage){ .c = c, .now_ms = clock_wall_ms(), .rule = PLATEAU_UNKNOWN };
 	room_look(c, NULL, &t->room);
@@ -868,18 +678,18 @@ triage_read(struct campaign *c, struct triage *t)
 	if (runs_read(c, t->has_ledger ? &t->l : NULL, &t->runs) == -1)
 		goto err0;
 	for (r = t->runs.list; r < t->runs.list + t->runs.count; r++) {
-		if (r->stamp_ms > t->stamp_ms)
+		/* A stamp that is still to come says nothing of now. */
+		if (r->stamp_ms > t->stamp_ms && !runlock_is_future(r->stamp_ms, t->now_ms))
 			t->stamp_ms = r->stamp_ms;
+		if (r->future != NULL && t->future == NULL)
+			t->future = r;
 		if (r->elsewhere && t->room.reason == NULL)
 			miss_ledger(t, r);
 	}
 	if (take_all(t) == -1 || look_at_answers(t) == -1)
 		goto err0;
-	for (k = 0; k < TURNS; k++)
-		for (line = t->list; line < t->list + t->count; line++)
-			if (line->state == TRIAGE_READY && !line->settled && turn(line) == k)
-				hold_back(t, line);
-	t->others = others(t);
+	turns_take(t);
+	count_others(t);
 	for (line = t->list; line < t->list + t->count; line++) {
 		if (suggest(t, line) == -1)
 			goto err0;
@@ -961,7 +771,7 @@ triage_mint(struct campaign *c, const char *name)
 		close(lock);
 		return (ledger_exit(errno));
 	}
-	if ((line = find_line(&t, name)) == NULL) {
+	if ((line = triage_find(&t, name)) == NULL) {
 		say_error("'%s' has no request '" CAMPAIGN_REQUESTS "/%s.json'", c->path, name);
 		code = HG_EXIT_USAGE;
 	} else if (line->state != TRIAGE_READY || line->run != NULL) {

@@ -76,9 +76,11 @@ struct triage {
 	struct triage_line *list; /* by name */
 	size_t count, cap;
 	size_t counts[TRIAGE_STATES];
-	size_t others;                   /* runs that are at work for no request: calibrations, confirmations */
-	int64_t now_ms, oldest_ready_ms; /* 0: none is ready */
-	int64_t stamp_ms;                /* when a run got on last; 0: never */
+	size_t others;                     /* runs that are at work for no request: calibrations, confirmations */
+	size_t stuck;                      /* those that are dead, while ${future} is there */
+	int64_t now_ms, oldest_ready_ms;   /* 0: none is ready */
+	int64_t stamp_ms;                  /* when a run got on last; 0: never */
+	const struct campaign_run *future; /* a run that keeps hg-reap from closing out what is dead, or NULL */
 	const char *word;  /* "halted", "wedged", "running", "ready", "waiting", "escalated", "drained" or "empty" */
 	struct room room;  /* what keeps all of it from being begun */
 	enum plateau rule; /* the ledger's stop rule */
@@ -95,15 +97,8 @@ struct triage {
 int triage_read(struct campaign *c, struct triage *t);
 void triage_free(struct triage *t);
 
-/*
- * The group that was judged last, if it has an incumbent that is wanted on that lane; else NULL.  It is where requests
- * use the lane, whose noise is not known or was that of another incumbent, if the owner has lanes calibrated; and where
- * what is to be confirmed ran.  *run is a run of the incumbent's there, as index + 1 of its row; 0: none is.
- */
-const struct standings_group *triage_uncalibrated(const struct triage *t, const char *lane, size_t *run);
-
-/* Has no run that lane, and could one be begun, and one of a usual length end in the time that is left? */
-int triage_lane_is_free(const struct triage *t, const char *name);
+/* The line of a request, or NULL. */
+const struct triage_line *triage_find(const struct triage *t, const char *name);
 
 /**
  * triage_mint(c, name):

@@ -265,6 +265,16 @@ attempt_of(const struct rundir *r, json_t *const refusal[STAGE_COUNT])
 	return (n);
 }
 
+int
+runrecord_row(const struct standings *b, const struct rundir *r, const struct standings_fact **row)
+{
+	const struct standings_fact *f = standings_run(b, standings_tag(r->spec.run_uid), 0);
+	int64_t attempt = f == NULL ? 0 : attempt_of(r, NULL);
+
+	*row = f == NULL || (int64_t)f->attempt < attempt ? NULL : f;
+	return (attempt == -1 ? -1 : 0);
+}
+
 /* The group whose incumbent's pace ended training, if all that stands against the run is that; else NULL. */
 static const char *
 outrun_by(struct row *row, const struct rundir *r, const struct case_file *c)

@@ -25,4 +25,12 @@ enum runrecord {
  */
 int runrecord_run(const char *path, const char *ledger, enum runrecord *how, struct row *row);
 
+/**
+ * runrecord_row(b, r, row):
+ * The last row of a loaded run, if it tells of the attempt that the run has come to: one that was tried again since
+ * has none yet, *row NULL.
+ * Errors: -1 with errno, said.
+ */
+int runrecord_row(const struct standings *b, const struct rundir *r, const struct standings_fact **row);
+
 #endif

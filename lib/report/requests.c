@@ -264,6 +264,7 @@ words_of(const char *reason)
 		{ "disk_full", "the disk is full" },
 		{ "not_writable", "its directory can't be written to" },
 		{ "ledger_gone", "the ledger that its runs are in is gone" },
+		{ "wrong_clock", "it is dead, and is not closed out: a run is of a time that is still to come" },
 	};
 	const size_t n = strcspn(reason, ":");
 	size_t i;
@@ -347,6 +348,11 @@ put_pending(const struct page *p, const struct triage_line *line)
 		markup_put(p->m, "<div>%s has its lane, or comes first there</div>", line->reason + 5);
 	else if (words != NULL || *line->reason != '\0')
 		markup_put(p->m, "<div>%s</div>", words != NULL ? words : line->reason);
+	if (line->state == TRIAGE_WAITING && *line->request.why != '\0') {
+		markup_put(p->m, "<div class=\"sub\">");
+		words_text(p->m, line->request.why, WORDS_TEXT);
+		markup_put(p->m, "</div>");
+	}
 	put_kind(p, line);
 	if (line->next.n != 0)
 		markup_put(p->m, "<code class=\"cmd\">%s</code>", line->next.p);

@@ -226,6 +226,12 @@ runlock_overdue(const struct runlock *lock)
 	return (runlock_late_ms(lock) > RUNLOCK_GRACE_MS || is_silent(lock));
 }
 
+int
+runlock_is_future(int64_t wall_ms, int64_t now_ms)
+{
+	return (wall_ms > now_ms + RUNLOCK_SKEW_MS);
+}
+
 static const char *gone_host;
 
 void

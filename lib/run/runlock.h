@@ -91,6 +91,9 @@ int runlock_overdue(const struct runlock *lock);
 /* How long after its deadline another machine's stage, whose clock may differ, counts as alive unless it is seen. */
 #define RUNLOCK_SKEW_MS ((int64_t)5 * 60 * 1000)
 
+/* Is that a time still to come, so that a clock is wrong?  Those of machines that share files differ by less. */
+int runlock_is_future(int64_t wall_ms, int64_t now_ms);
+
 /* Whose is the free lock of a stage with that text? */
 enum runlock_whose runlock_whose(const struct rundir *r, enum stage s, const struct runlock *lock);
 
