@@ -410,7 +410,7 @@ read_stream(void *cookie, uint64_t at, int32_t *ids, size_t n)
 static int
 measure(struct train *x, struct validated *of)
 {
-	struct score_args args = { .model = x->m, .source = read_stream };
+	struct score_args args = { .model = x->m, .bos = (int32_t)x->data->bos_id, .source = read_stream };
 	struct score *s = NULL;
 	struct docsums_sum sum;
 	uint64_t part, first, end;
@@ -446,7 +446,10 @@ measure(struct train *x, struct validated *of)
 	docsums_total(y, &sum);
 	of->loss = sum.nats / (double)sum.tokens;
 	of->bpb = bpb_of_sum(sum.nats, (double)sum.bytes);
-	rc = 0;
+	/* Weights that are finite may be trained apart by a law that trains. */
+	rc = isfinite(of->loss) ? 0 :
+				  stage_refuse(x->w, REFUSAL_LOSS_DIVERGED, jsonio_real(of->loss),
+				      json_string("a finite loss"), "the loss on validation is not finite");
 err0:
 	score_close(s);
 	docsums_close(y);
