@@ -18,8 +18,7 @@ struct ttt {
 static int
 moves(enum params_id id)
 {
-	return (
-	    id == PARAMS_ATTN_SCALE || id == PARAMS_MLP_SCALE || id == PARAMS_RESID_MIX || id == PARAMS_Q_GAIN);
+	return (id == PARAMS_ATTN_SCALE || id == PARAMS_MLP_SCALE || id == PARAMS_RESID_MIX || id == PARAMS_Q_GAIN);
 }
 
 struct ttt *

@@ -1,5 +1,6 @@
 /*
- * Evaluation by documents, and with test-time training: what no law may do, and what each says that it does.  Prints TAP.
+ * Evaluation by documents, and with test-time training: what no law may do, and what each says that it does.
+ * Prints TAP.
  * test_tags=b96
  */
 #include <math.h>
@@ -180,7 +181,7 @@ apart(struct model *m)
 			right &= memcmp(nats, at + starts[d] + k + 1, n * sizeof(*nats)) == 0;
 		}
 	}
-	tap_ok(right, "%s: from its own BOS on, by windows side by side, as a pass of its own scores each", backend.name);
+	tap_ok(right, "%s: from its own BOS on, each window as a pass of its own scores it", backend.name);
 }
 
 /* The last document stays in its place, as its end is no target. */
@@ -222,8 +223,9 @@ later(struct model *m, const char *mode)
 		most = fmax(most, farthest(at + 1, again + 1, p - 1));
 		seen += at[p] != again[p];
 	}
-	tap_ok(most <= backend.rounding && seen == STREAM - 1, "%s, %s: a later token never changes an earlier loss%s (%.2g)",
-	    backend.name, mode, backend.rounding > 0 ? ", beyond rounding" : "", most);
+	tap_ok(most <= backend.rounding && seen == STREAM - 1,
+	    "%s, %s: a later token never changes an earlier loss%s (%.2g)", backend.name, mode,
+	    backend.rounding > 0 ? ", beyond rounding" : "", most);
 }
 
 /* Whatever stands at a place, its loss is that of one distribution, made before anybody looked. */
@@ -390,8 +392,8 @@ moving(struct model *train)
 static void
 words(void)
 {
-	static const char *const wrong[] = { "documents:4", "document", "ttt", "ttt:4", "ttt:0:1", "ttt:13:1", "ttt:4:",
-		"ttt:4:-1", "ttt:4:10001", "ttt:4:x", "ttt::1", "ttt:99999999999999999999999999:1" };
+	static const char *const wrong[] = { "documents:4", "document", "ttt", "ttt:4", "ttt:0:1", "ttt:13:1",
+		"ttt:4:", "ttt:4:-1", "ttt:4:10001", "ttt:4:x", "ttt::1", "ttt:99999999999999999999999999:1" };
 	struct score_law law;
 	int refused = 1;
 
