@@ -20,8 +20,9 @@ setup_file() {
 	tiny_spec runs/a train.iterations=5
 	tiny_spec runs/b train.iterations=4 model.tie_embeddings=false eval.mode=sliding:16 eval.docs=7 train.warmup_steps=2 train.warmdown_frac=1 \
 		train.grad_clip_norm=1 export.scale_floor=0.002
+	tiny_spec runs/c train.iterations=2 eval.mode=ttt:16:0.5 eval.seq_len=48 eval.docs=9
 	local r
-	for r in runs/a runs/b; do
+	for r in runs/a runs/b runs/c; do
 		hg-train "$r"
 		hg-export "$r"
 		hg-score "$r"
@@ -51,7 +52,7 @@ shards() {
 @test "what is counted, alone in an empty directory, trains, restores and scores to the last bit" {
 	local r
 	link solo bundle/*.o
-	for r in a b; do
+	for r in a b c; do
 		mkdir -p "by-hand/$r"
 		# shellcheck disable=SC2046
 		(cd "by-hand/$r" && ../../solo "../../runs/$r/spec.json" bytes $(shards train) -- $(shards val) > said)

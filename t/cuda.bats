@@ -30,12 +30,18 @@ both_ways() {
 		hg-export "runs/$backend"
 		hg-prompt "runs/$backend" > "$backend.text"
 		hg-score "runs/$backend"
+		hg-score -e documents -s eval.mode=documents "runs/$backend"
+		hg-score -e still -s eval.mode=ttt:16:0 "runs/$backend"
+		hg-score -e ttt -s eval.mode=ttt:16:1 "runs/$backend"
 	done
 	[ "$(jq -r .backend runs/cuda/training_report.json)" = cuda ]
 	[ "$(jq -r .backend runs/cuda/artifact_score_report.json)" = cuda ]
 	[[ "$(jq -r .libraries.backend runs/cuda/training_report.json)" == *", cuda "*" driver "*" cublas "* ]]
 	near runs/{ref,cuda}/training_report.json .final_train_loss
 	near runs/{ref,cuda}/artifact_score_summary.json .val_loss
+	for evaluation in documents still ttt; do near runs/{ref,cuda}/evals/$evaluation.json .val_loss; done
+	near runs/cuda/evals/{documents,still}.json .val_loss
+	run ! near runs/cuda/evals/{documents,ttt}.json .val_loss
 	[ -s cuda.text ]
 }
 

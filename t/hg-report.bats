@@ -640,6 +640,23 @@ text() {
 	grep -qE "1 better-looking score does not count; the best of them, 1.90000 by starved \( ?#$row ?\), is set aside: the machine was busy" t
 }
 
+# bats test_tags=b11
+@test "each eval law has a group of its own, with its incumbent, and says how the text is cut" {
+	local mode n=0
+	mkdir laws
+	for mode in sliding:32 documents ttt:32:0.5 ttt:32:1 non_overlapping; do
+		scored laws/runs/m$((n += 1)) 2.$((9 - n)) "eval.mode=$mode"
+	done
+	[ "$(jq -s 'map(select(.run).run.group_sha256) | unique | length' laws/ledger/ledger.jsonl)" = 5 ]
+	[ "$(jq -s 'map(select(.verdict.reason == "first")) | length' laws/ledger/ledger.jsonl)" = 5 ]
+	hg-report -o p.html laws/ledger
+	text p.html > t
+	grep -qF "windows moved by 32 of 64 tokens, all documents" t
+	grep -qF "each document by itself, windows of 64 tokens, all documents" t
+	grep -qF "each document by itself, trained on chunks of 32 at 0.5, windows of 64 tokens, all documents" t
+	grep -qF "each document by itself, trained on chunks of 32 at 1, windows of 64 tokens, all documents" t
+}
+
 @test "a group is named by its data, eval law, backend, lane and cap, its digest beside that" {
 	local run group
 	mkdir groups

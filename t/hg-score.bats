@@ -242,6 +242,47 @@ END
 	[ "$(jq -c '[.bytes, .raw_bytes]' "$R/artifact_score_report.json")" = "$(jq -c '[.val.bytes, .val.raw_bytes]' "$DATA/dataset.json")" ]
 }
 
+# bats test_tags=b11,b96
+@test "each document by itself, and test-time training on it, are laws of their own; at rate 0 the latter scores the former's bits" {
+	local mode n=0 e=$R/whole/evals
+	copy_of whole
+	for mode in documents ttt:16:0 ttt:16:0.5 ttt:16:1 ttt:32:0.5; do
+		hg-score -e "e$((n += 1))" -s "eval.mode=$mode" -s eval.docs=5 "$R" > said
+		[ "$(jq -r .eval.mode said)" = "$mode" ]
+	done
+	# Each token but the first, whatever the law.
+	[ "$(jq -s 'map(.tokens) | unique | .[]' "$e"/*.json)" = \
+		"$(awk -F '\t' '!/^#/ && n++ < 5 { s += $2 } END { print s - 1 }' "$DATA/val_docs.tsv")" ]
+	[ "$(jq -c -s 'map([.documents, .partial]) | unique' "$e"/*.json)" = '[[5,false]]' ]
+	[ "$(jq -s 'map(.eval_sha256) | unique | length' "$e"/*.json "$R/artifact_score_report.json")" = 6 ]
+	[ "$(jq -r .docs_sha256 "$e/e1.json")" = "$(jq -r .docs_sha256 "$e/e2.json")" ]
+	[ "$(jq -s 'map(.docs_sha256) | unique | length' "$e"/*.json)" = 4 ]
+	[ "$(jq -r '.claim_boundary | test("Test-time training")' "$e/e1.json" "$e/e3.json" | tr '\n' ' ')" = "false true " ]
+	# The artifact is as it was.
+	hg-score -c "$R"
+}
+
+# bats test_tags=b96
+@test "test-time training scores a checkpoint while it trains, and changes neither it, nor artifact, nor prompt" {
+	tiny_spec "$R" train.iterations=6 train.val_every=3 model.model_dim=192 model.mlp_mult=4 model.num_layers=1 \
+	    eval.mode=ttt:16:0.5 eval.docs=4
+	hg-train "$R"
+	cmp "$R/checkpoint.safetensors" runs/whole/checkpoint.safetensors
+	hg-export "$R"
+	cmp "$R/artifact.hgz" runs/whole/artifact.hgz
+	hg-prompt "$R" > said
+	cmp said text
+	hg-score -j 2 "$R"
+	hg-score -c "$R"
+	hg-gate score "$R"
+	jq -e '(.val_loss - .prequant_val_loss) | fabs > 0 and fabs < 0.05' "$R/artifact_score_report.json"
+	# It is what hg-score -e says of the other run.
+	copy_of whole
+	hg-score -e same -s eval.mode=ttt:16:0.5 -s eval.docs=4 "$R"
+	[ "$(jq -c '[.val_bpb, .docs_sha256]' "$R/evals/same.json")" = \
+		"$(jq -c '[.val_bpb, .docs_sha256]' "${R%/whole}/artifact_score_report.json")" ]
+}
+
 # bats test_tags=b11
 @test "the first N documents are a law of their own, complete in itself" {
 	tiny_spec "$R" eval.docs=5
@@ -628,6 +669,27 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 	done
 	hg-score "$R"
 	[ "$(jq .resumes "$R/artifact_score_report.json")" = 2 ]
+	hg-score -c "$R" > again
+	[ "$(jq .same again)" = true ]
+}
+
+# bats test_tags=b85,b96
+@test "test-time training that was interrupted goes on at a document's beginning, with the bits of one that was not" {
+	local pid
+	[ -z "$HG_SAN" ] || skip "sanitizers want to be loaded first"
+	tiny_spec "$R" train.iterations=1 train.warmup_steps=0 eval.mode=ttt:8:0.5 eval.seq_len=32 budget.score_deadline_ms=100h
+	hg-train "$R"
+	hg-export "$R"
+	cc -shared -fPIC -o slower.so "$HG_T/preload/slowclock.c"
+	SLOW=5000 SLOW_AT=$PWD/slower.so LD_PRELOAD=$PWD/slower.so hg-score "$R" 2> said 3>&- &
+	pid=$!
+	until_true 60 grep -q ^part "$R/score_resume.tsv" 2> /dev/null
+	hg-cancel score "$R"
+	wait "$pid" || :
+	hg-retry score "$R"
+	hg-score "$R" 2> said
+	grep -q "going on from part [0-9]* of $(jq .val.documents "$DATA/dataset.json")" said
+	[ "$(jq .resumes "$R/artifact_score_report.json")" = 1 ]
 	hg-score -c "$R" > again
 	[ "$(jq .same again)" = true ]
 }

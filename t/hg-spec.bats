@@ -123,6 +123,7 @@ jsonschema.Draft202012Validator(json.load(open(sys.argv[1]))).validate(json.load
 	refuse 100 "train.min_steps=9 is more than train.iterations=8" $d -s train.min_steps=9 -s train.iterations=8 runs/a
 	refuse 100 'train.schedule=wallclock needs' $d -s train.schedule=wallclock -s budget.max_wallclock_ms=none runs/a
 	refuse 100 'eval.mode=sliding:65: the stride' $d -s eval.mode=sliding:65 -s eval.seq_len=64 runs/a
+	refuse 100 'eval.mode=ttt:65:0.1: the chunk' $d -s eval.mode=ttt:65:0.1 -s eval.seq_len=64 runs/a
 }
 
 @test "a key given twice and a computed key are refused" {
@@ -577,6 +578,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
 	hg-spec -s data.dir=own -s eval.docs=3 -s eval.seq_len=$row runs/three
 	hg-spec -s data.dir=own -s eval.docs=2 -s eval.seq_len=$((row - 1)) runs/two
 	hg-spec -s data.dir=own -s eval.docs=1 -s eval.seq_len=$row -s eval.mode=sliding:4 runs/sliding
+	hg-spec -s data.dir=own -s eval.docs=1 -s eval.seq_len=$row -s eval.mode=documents runs/documents
 	# of a table that is not the one that dataset.json counts nothing is believed
 	sed -i '$d' own/val_docs.tsv
 	run -103 hg-spec -s data.dir=own -s eval.docs=2 -s eval.seq_len=8 runs/b

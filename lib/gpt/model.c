@@ -834,8 +834,22 @@ prior_of(const struct model *m)
 	});
 }
 
+/* The first n rows of the final stream's gradient become zero. */
+static void
+forget_first(struct model *m, size_t n)
+{
+	static const float zeros[4096];
+	const size_t all = n * m->params->config.model_dim;
+
+	for (size_t at = 0, part; at < all; at += part) {
+		part = all - at < sizeof(zeros) / sizeof(zeros[0]) ? all - at : sizeof(zeros) / sizeof(zeros[0]);
+		m->ops->upload(m->ctx, m->dx, at, zeros, part);
+	}
+}
+
+/* Backward follows with the gradient of the last ${last} losses of each sequence, 0: of none. */
 static int
-pass_over(struct model *m, const struct model_batch *batch, size_t pass, int with_backward, float grad_scale)
+pass_over(struct model *m, const struct model_batch *batch, size_t pass, size_t last, float grad_scale)
 {
 	const struct ops_rows rows = { batch->B, batch->T, 0 };
 	const size_t head = params_head(m->params);
@@ -846,20 +860,22 @@ pass_over(struct model *m, const struct model_batch *batch, size_t pass, int wit
 		.targets = m->targets,
 		.nats = m->nats,
 		.nats_at = pass * rows_of(m),
-		.dx = with_backward ? m->dx : NULL,
-		.dw = with_backward ? m->gradients[head] : NULL,
+		.dx = last > 0 ? m->dx : NULL,
+		.dw = last > 0 ? m->gradients[head] : NULL,
 		.grad_scale = grad_scale,
 		.prior = prior.table != NULL ? &prior : NULL,
-		.dalpha = with_backward ? gradient(m, 0, PARAMS_PRIOR_ALPHA) : NULL,
+		.dalpha = last > 0 ? gradient(m, 0, PARAMS_PRIOR_ALPHA) : NULL,
 	};
 
-	assert(pass < m->max_passes);
+	assert(pass < m->max_passes && last <= batch->T && (last == 0 || last == batch->T || batch->B == 1));
 	if (load(m, batch, 1) != 0)
 		return (-1);
 	forward(m, rows);
 	m->ops->head(m->ctx, rows, &a);
-	if (with_backward)
-		backward(m, rows);
+	if (last == 0)
+		return (0);
+	forget_first(m, batch->T - last);
+	backward(m, rows);
 	return (0);
 }
 
@@ -873,7 +889,14 @@ int
 model_grad(struct model *m, const struct model_batch *batch, size_t pass, float grad_scale)
 {
 	assert(m->use == MODEL_TRAIN);
-	return (pass_over(m, batch, pass, 1, grad_scale));
+	return (pass_over(m, batch, pass, batch->T, grad_scale));
+}
+
+int
+model_grad_last(struct model *m, const struct model_batch *batch, size_t last, float grad_scale)
+{
+	assert(m->use == MODEL_TRAIN && last > 0);
+	return (pass_over(m, batch, 0, last, grad_scale));
 }
 
 void

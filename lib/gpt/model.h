@@ -75,6 +75,13 @@ void model_end(struct model *m);
 int model_loss(struct model *m, const struct model_batch *batch, size_t pass);
 int model_grad(struct model *m, const struct model_batch *batch, size_t pass, float grad_scale);
 
+/**
+ * model_grad_last(m, batch, last, grad_scale):
+ * As model_grad under pass 0, of one sequence, but the gradient is that of its last ${last} losses alone; to the head's
+ * own parameters, its matrix and bigram_prior.alpha, it adds that of all.
+ */
+int model_grad_last(struct model *m, const struct model_batch *batch, size_t last, float grad_scale);
+
 /* The first n losses of a pass, per token in order, in nats. */
 void model_nats(struct model *m, size_t pass, size_t n, float *nats);
 

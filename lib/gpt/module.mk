@@ -1,6 +1,6 @@
 # The model family: geometry, tensors, operations, training, artifact.
 gpt_SRC := artifact checkpoint config f16 generate model model_bytes numerics ops ops_ref optimizer params prior quantize resume \
-	safetensors schedule schedule_read score trainer trainer_bytes trainer_open trainspec
+	safetensors schedule schedule_read score score_law trainer trainer_bytes trainer_open trainspec ttt
 include lib/gpt/cpu/cpu.mk
 
 # Bounds and defaults of the model's keys, defaults of the others, of their contract: code that counts towards the cap, unlike the engine.

@@ -5,35 +5,20 @@
 #include <stdint.h>
 
 #include "gpt/model.h"
+#include "gpt/score_law.h"
 
 /**
- * Losses of a token stream under an evaluation law, part by part.
- *   non_overlapping  windows of seq_len tokens side by side; the tail that fills
- *                    no window is dropped, as in the public scorer
- *   sliding:STRIDE   every token once; all but the first window's score their
- *                    last STRIDE tokens; the last window ends with the stream
- * A target is named by its place in the stream; the first id is never a target.
+ * Losses of a token stream under an evaluation law, part by part.  A target is
+ * named by its place in the stream; the first id is never a target.
  */
-enum score_mode { SCORE_NON_OVERLAPPING, SCORE_SLIDING };
-
-struct score_law {
-	enum score_mode mode;
-	size_t seq_len;
-	size_t stride; /* sliding only: 1..seq_len */
-};
-
-/* Read "non_overlapping" or "sliding:STRIDE"; -1 after saying why. */
-int score_law_parse(const char *text, size_t seq_len, struct score_law *law);
-
-/* How many targets of a stream of so many ids the law scores; 0 if it fills no window. */
-uint64_t score_law_targets(const struct score_law *law, uint64_t ids);
 
 /* Fill ids with the n ids of the stream from place at on; 0, or -1 after saying why. */
 typedef int score_source(void *cookie, uint64_t at, int32_t *ids, size_t n);
 
 struct score_args {
-	struct model *model; /* MODEL_SCORE, or MODEL_TRAIN between steps; max_seq at least law.seq_len */
+	struct model *model; /* of score_use, or MODEL_TRAIN between steps; max_seq at least law.seq_len */
 	struct score_law law;
+	int32_t bos;     /* the id that opens a document */
 	size_t windows;  /* of a part: at most the model's max_batch */
 	uint64_t tokens; /* ids in the stream */
 	score_source *source;
@@ -42,7 +27,14 @@ struct score_args {
 
 struct score;
 
-/* Owns: the caller closes. Errors: NULL after saying why: errno ENOMEM, or EINVAL (the stream fills no window). */
+/* What a model must be opened for to be scored under a law. */
+enum model_use score_use(const struct score_law *law);
+
+/**
+ * score_open(args): The model has its weights already.  A law by documents reads the stream once.
+ * Owns:   the caller closes.
+ * Errors: NULL after saying why: errno ENOMEM, EINVAL (the stream fills no window), or what the source left there.
+ */
 struct score *score_open(const struct score_args *args);
 void score_close(struct score *s);
 
@@ -56,7 +48,7 @@ void score_span(const struct score *s, uint64_t part, uint64_t *first, uint64_t 
 /**
  * score_part(s, part, nats, n):
  * The losses of one part, in order of place; they do not depend on which parts
- * were scored before, so scoring can stop and go on anywhere.
+ * were scored before, so scoring can stop and go on anywhere.  The model has its weights again after each.
  * Owns:   nothing: *nats stays valid until the next call.
  * Errors: -1 after saying why.
  */

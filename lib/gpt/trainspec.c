@@ -1,12 +1,9 @@
 #include <string.h>
 
 #include "base/jsonio.h"
-#include "base/num.h"
 #include "gpt/embedded_spec.h"
 #include "gpt/trainspec.h"
 #include "base/say.h"
-
-static const char sliding[] = "sliding:";
 
 static const char *const ariths[] = { [OPS_FP32] = "fp32", [OPS_BF16] = "bf16", NULL };
 static const char *const laws[] = { [SCHEDULE_ITERATIONS] = "iterations", [SCHEDULE_WALLCLOCK] = "wallclock", NULL };
@@ -187,22 +184,6 @@ check_schedule(struct trainspec *r)
 	return (0);
 }
 
-static int
-read_stride(struct trainspec *r)
-{
-	uint64_t stride;
-
-	if (strncmp(r->eval_mode, sliding, sizeof(sliding) - 1) != 0)
-		return (0);
-	if (num_u64(r->eval_mode + sizeof(sliding) - 1, 1, r->eval_seq_len, &stride) == -1) {
-		say_error("eval.mode=%s: the stride must be between 1 and eval.seq_len, which is %zu", r->eval_mode,
-		    r->eval_seq_len);
-		return (-1);
-	}
-	r->eval_stride = (size_t)stride;
-	return (0);
-}
-
 /* Batches are whole sequences and whole micro-batches, as train.batch_tokens is; sequences are cut from whole ones. */
 static int
 check_changes(struct trainspec *r)
@@ -265,7 +246,8 @@ trainspec_batch_common(const struct trainspec *r)
 int
 trainspec_read(struct trainspec *r, const json_t *spec)
 {
-	if (read_keys(r, spec) == -1 || check_schedule(r) == -1 || read_stride(r) == -1 || check_changes(r) == -1)
+	if (read_keys(r, spec) == -1 || check_schedule(r) == -1 ||
+	    score_law_parse(r->eval_mode, r->eval_seq_len, &r->eval_law) == -1 || check_changes(r) == -1)
 		return (-1);
 
 	if (r->batch_tokens % r->seq_len != 0) {

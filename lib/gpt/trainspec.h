@@ -10,6 +10,7 @@
 #include "gpt/ops.h"
 #include "gpt/optimizer.h"
 #include "gpt/schedule.h"
+#include "gpt/score_law.h"
 
 /**
  * What a spec asks of the model and its training, as plain data: the sections
@@ -34,10 +35,10 @@ struct trainspec {
 	const char *init_from; /* safetensors path, or NULL */
 	enum ops_arith arith;  /* of training */
 
-	const char *eval_mode; /* "non_overlapping" or "sliding:STRIDE" */
-	size_t eval_stride;    /* 0: windows do not overlap */
+	const char *eval_mode;
 	size_t eval_seq_len;
-	uint64_t eval_docs; /* 0: all */
+	struct score_law eval_law; /* of both */
+	uint64_t eval_docs;        /* 0: all */
 	enum ops_arith eval_arith;
 
 	double scale_floor; /* of the artifact's rows */

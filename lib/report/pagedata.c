@@ -318,6 +318,20 @@ group_of(struct pagedata *s, const char *hex)
 	return (g);
 }
 
+/* How the text is cut, up to the length of windows. */
+static int
+mode_words(const char *mode, struct str *out)
+{
+	if (strncmp(mode, "sliding:", 8) == 0)
+		return (str_printf(out, "windows moved by %s of ", mode + 8));
+	if (strcmp(mode, "documents") == 0)
+		return (str_puts(out, "each document by itself, windows of "));
+	if (strncmp(mode, "ttt:", 4) == 0)
+		return (str_printf(out, "each document by itself, trained on chunks of %.*s at %s, windows of ",
+		    (int)strcspn(mode + 4, ":"), mode + 4, mode + 4 + strcspn(mode + 4, ":") + 1));
+	return (str_puts(out, "windows of "));
+}
+
 /* "windows of 64 tokens, first 50 documents": the keys of the eval law as people say them. */
 static int
 law_words(const json_t *settings, struct str *out)
@@ -325,12 +339,9 @@ law_words(const json_t *settings, struct str *out)
 	const char *mode = json_string_value(settings_value(settings, "eval.mode")),
 		   *arith = json_string_value(settings_value(settings, "eval.arith"));
 	const json_t *docs = settings_value(settings, "eval.docs");
-	int rc = 0;
+	int rc;
 
-	if (mode != NULL && strncmp(mode, "sliding:", 8) == 0)
-		rc |= str_printf(out, "windows moved by %s of ", mode + 8);
-	else
-		rc |= str_puts(out, "windows of ");
+	rc = mode_words(mode != NULL ? mode : "", out);
 	rc |= settings_text(settings, "eval.seq_len", out) | str_puts(out, " tokens, ");
 	if (json_is_integer(docs) && json_integer_value(docs) > 0)
 		rc |= str_printf(out, "first %lld documents", (long long)json_integer_value(docs));

@@ -101,27 +101,33 @@ open_score(struct work *x)
 {
 	struct trainspec *c = &x->recipe;
 	struct model_args margs = { .config = &x->artifact.config,
-		.use = MODEL_SCORE,
+		.use = score_use(&c->eval_law),
 		.backend = c->backend,
 		.isa = c->isa,
 		.arith = c->eval_arith,
+		.max_batch = 1,
 		.max_seq = c->eval_seq_len,
 		.max_passes = 1 };
-	struct score_args args = { .source = read_stream, .cookie = x };
+	struct score_args args = { .bos = (int32_t)x->data->bos_id, .source = read_stream, .cookie = x };
 
 	if (score_law_parse(c->eval_mode, c->eval_seq_len, &args.law) == -1)
 		return (stage_refuse(x->w, REFUSAL_EVAL_LAW_UNSUPPORTED, json_string(c->eval_mode), NULL, "%s",
 		    say_last()));
 	margs.threads = c->threads;
-	margs.max_batch = PART_IDS / c->eval_seq_len > 1 ? PART_IDS / c->eval_seq_len : 1;
+	/* What trains sees one sequence at a time. */
+	if (margs.use == MODEL_SCORE && PART_IDS / c->eval_seq_len > 1)
+		margs.max_batch = PART_IDS / c->eval_seq_len;
 	if ((x->m = model_open(&margs)) == NULL)
 		return (dependencies_model(x->w, c->backend));
 	model_set(x->m, x->artifact.w);
 	args.model = x->m;
 	args.windows = margs.max_batch;
 	args.tokens = docsums_ids(x->y);
-	if ((x->s = score_open(&args)) == NULL)
-		return (errno == ENOMEM ? -1 : stage_refuse(x->w, REFUSAL_INPUT_INVALID, NULL, NULL, "%s", say_last()));
+	if ((x->s = score_open(&args)) == NULL) {
+		if (errno == ENOMEM || x->fault.kind != REFUSAL_NONE)
+			return (dependencies_fault(x->w, &x->fault));
+		return (stage_refuse(x->w, REFUSAL_INPUT_INVALID, NULL, NULL, "%s", say_last()));
+	}
 	x->targets = score_targets(x->s);
 	x->backend = model_backend(x->m);
 	x->isa = model_isa(x->m);
@@ -359,7 +365,7 @@ real_or_null(int known, double v)
  * which steps and clock of this run know nothing.
  */
 static json_t *
-claim_boundary(const json_t *spec, const struct dataset *d, int by_program)
+claim_boundary(const json_t *spec, const struct trainspec *recipe, const struct dataset *d, int by_program)
 {
 	const char *init = jsonio_text(spec, "digests.init_sha256", "none");
 	struct str s = STR_INIT;
@@ -387,6 +393,10 @@ claim_boundary(const json_t *spec, const struct dataset *d, int by_program)
 	if (rc == 0 && strcmp(init, "none") != 0)
 		rc = str_printf(&s, " Trained from the given weights %s, whose own training is not counted here.",
 		    init);
+	if (rc == 0 && recipe->eval_law.mode == SCORE_TTT && !by_program)
+		rc = str_puts(&s,
+		    " Test-time training: the artifact's weights were trained further within each document, on what "
+		    "had been scored.");
 	if (rc == 0 && by_program)
 		rc = str_puts(&s,
 		    " Documents, tokens and bytes are the data's; the losses are those of the program's own "
@@ -446,7 +456,7 @@ results(struct work *x)
 		    (json_int_t)sum.documents, "documents_expected", (json_int_t)expected, "partial", partial,
 		    "backend", x->backend, "isa", x->isa, "arith", x->arith, "threads", (json_int_t)x->threads,
 		    "resumes", (json_int_t)x->resumes, "claim_boundary",
-		    claim_boundary(spec, x->data, rundir_evidence(x->r) == RUNDIR_ARTIFACTS), "score_ms",
+		    claim_boundary(spec, &x->recipe, x->data, rundir_evidence(x->r) == RUNDIR_ARTIFACTS), "score_ms",
 		    (json_int_t)ms, "tokens_per_s", jsonio_real((double)x->here / (double)(ms > 0 ? ms : 1) * 1e3))) ==
 		-1)
 		return (NULL);

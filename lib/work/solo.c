@@ -233,7 +233,7 @@ static int
 score(const struct trainspec *r, const struct vocab *v, struct stream *text, const int32_t *counts, double *nats,
     uint64_t *tokens, uint64_t *bytes)
 {
-	struct model_args args = { .use = MODEL_SCORE,
+	struct model_args args = { .use = score_use(&r->eval_law),
 		.backend = r->backend,
 		.isa = r->isa,
 		.arith = r->eval_arith,
@@ -241,7 +241,12 @@ score(const struct trainspec *r, const struct vocab *v, struct stream *text, con
 		.max_batch = 1,
 		.max_seq = r->eval_seq_len,
 		.max_passes = 1 };
-	struct score_args job = { .windows = 1, .tokens = text->n, .source = read_stream, .cookie = text };
+	struct score_args job = { .law = r->eval_law,
+		.bos = (int32_t)vocab_bos(v),
+		.windows = 1,
+		.tokens = text->n,
+		.source = read_stream,
+		.cookie = text };
 	uint64_t first, end;
 	struct artifact a;
 	const float *part;
@@ -254,10 +259,11 @@ score(const struct trainspec *r, const struct vocab *v, struct stream *text, con
 	    artifact_read(data, n, ARTIFACT, &a) == -1)
 		return (-1);
 	args.config = &a.config;
-	if ((job.model = model_open(&args)) == NULL || score_law_parse(r->eval_mode, r->eval_seq_len, &job.law) == -1 ||
-	    (s = score_open(&job)) == NULL)
+	if ((job.model = model_open(&args)) == NULL)
 		return (-1);
 	model_set(job.model, a.w);
+	if ((s = score_open(&job)) == NULL)
+		return (-1);
 	*nats = 0;
 	*tokens = *bytes = 0;
 	for (uint64_t i = 0; i < score_parts(s); i++) {

@@ -56,7 +56,7 @@ done:
 static int
 check_validation(const struct trainspec *r, const json_t *spec, uint64_t *train_tokens)
 {
-	const uint64_t need = r->eval_stride == 0 ? r->eval_seq_len + 1 : 2;
+	const uint64_t need = r->eval_law.mode == SCORE_NON_OVERLAPPING ? r->eval_seq_len + 1 : 2;
 	const char *dir = jsonio_text(spec, "data.dir", "");
 	struct str file = STR_INIT, docs = STR_INIT;
 	json_t *dataset = NULL;

@@ -410,7 +410,7 @@ read_stream(void *cookie, uint64_t at, int32_t *ids, size_t n)
 static int
 measure(struct train *x, struct validated *of)
 {
-	struct score_args args = { .model = x->m, .source = read_stream };
+	struct score_args args = { .model = x->m, .bos = (int32_t)x->data->bos_id, .source = read_stream };
 	struct score *s = NULL;
 	struct docsums_sum sum;
 	uint64_t part, first, end;

@@ -157,6 +157,7 @@ static void
 score_stream(struct model *m, const char *law, int32_t *stream, float *at)
 {
 	struct score_args args = { .model = m,
+		.bos = 1,
 		.windows = B,
 		.tokens = STREAM,
 		.source = read_stream,
@@ -244,7 +245,7 @@ foreseen(struct model *m)
 static void
 check_later(const struct lever *lever, struct model *score)
 {
-	static const char *const laws[] = { "non_overlapping", "sliding:1", "sliding:4" };
+	static const char *const laws[] = { "non_overlapping", "sliding:1", "sliding:4", "documents" };
 	const int exact = strcmp(now.backend, "ref") == 0;
 	const double allowed = exact ? 0 : now.arith == OPS_BF16 ? 0.03 : 4e-6, ahead = foreseen(score);
 
