@@ -95,6 +95,9 @@ mutate skip.cu skip "a gate's slope left out" 's/ \* g \* (1 - g);/;/'
 mutate values.cu values "what later layers add left out" 's/dv += d.later\[i\];/;/'
 mutate output.cu output "one value for all heads of a row" '0,/(i \/ o.group)/s//(i \/ o.group \/ o.K * o.K)/'
 mutate qkv.cu qkv "a scaled norm's gradient not scaled" 's/d.r\[n\] \* scale;/d.r[n];/'
+mutate head.cu head "a prior's gradient without the slope of the cap" 's/along += gradient \* /along += scale * p * /'
+mutate head.cu head "one row of a prior for all tokens" 's/prior.ids\[i \/ V\]/prior.ids[0]/'
+mutate columns.cu columns "a total without its last number" 's/i < n; i += TOTAL/i + 1 < n; i += TOTAL/'
 mutate average.cu average "what is kept and what is new exchanged" 's/fmaf(\*keep, /fmaf(1 - *keep, /'
 
 program=cuda_train

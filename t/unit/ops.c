@@ -670,37 +670,90 @@ mlp_grad(void)
 	mlp_of(OPS_RELU2, 1, 1);
 }
 
+/* What is added to logits, and the gradient of its scale, which is far from 0: it is a sum of terms that cancel. */
+struct prior_twins {
+	struct twin *table, *alpha, *ids, *dalpha;
+};
+
+static struct prior_twins
+make_prior(void)
+{
+	return ((struct prior_twins){
+	    .table = make(OPS_VECTOR, now.s->V, now.s->V, 0, 1),
+	    .alpha = make(OPS_VECTOR, 1, 1, 0.8f, 0),
+	    .ids = make_ids(now.N, now.s->V),
+	    .dalpha = make(OPS_VECTOR, 1, 1, 20, 1),
+	});
+}
+
+static struct ops_prior
+prior_args(const struct prior_twins *p, int side)
+{
+	return ((struct ops_prior){ .table = IT(p->table), .alpha = IT(p->alpha), .ids = IT(p->ids) });
+}
+
 static void
-head(void)
+head_of(int with_prior)
 {
 	const size_t C = now.s->C, V = now.s->V;
 	struct twin *x = stream(), *w = make(OPS_WEIGHT, V, C, 0, 0.3f), *targets = make_ids(now.N, V);
 	struct twin *nats = make(OPS_STAT, 2 * now.N, 1, 0, 1), *dx = stream(), *dw = make(OPS_VECTOR, V, C, 0, 0.1f);
+	struct prior_twins p = make_prior();
 
 	for (int training = 1; training >= 0; training--) {
-		BOTH(const struct ops_head a = ((struct ops_head){ .x = IT(x),
+		BOTH(const struct ops_prior prior = prior_args(&p, side);
+		     const struct ops_head a = ((struct ops_head){ .x = IT(x),
 			 .w = IT(w),
 			 .targets = IT(targets),
 			 .nats = IT(nats),
 			 .nats_at = training ? now.N : 0,
 			 .dx = training ? IT(dx) : NULL,
 			 .dw = training ? IT(dw) : NULL,
-			 .grad_scale = 0.1f });
+			 .grad_scale = 0.1f,
+			 .prior = with_prior ? &prior : NULL,
+			 .dalpha = with_prior && training ? IT(p.dalpha) : NULL });
 		     ops->head(ctx, all_rows(), &a));
 		expect("nats", nats);
 		expect("dx", dx);
 		expect("dw", dw);
+		expect("dalpha", p.dalpha);
 	}
+}
+
+static void
+head(void)
+{
+	head_of(0);
+}
+
+static void
+head_prior(void)
+{
+	head_of(1);
+}
+
+static void
+logits_of(int with_prior)
+{
+	const size_t C = now.s->C, V = now.s->V, first = now.N / 2, count = now.N - first;
+	struct twin *x = stream(), *w = make(OPS_WEIGHT, V, C, 0, 0.3f), *z = make(OPS_STAT, count, V, 0, 1);
+	struct prior_twins p = make_prior();
+
+	BOTH(const struct ops_prior prior = prior_args(&p, side);
+	     ops->logits(ctx, IT(z), IT(x), first, count, IT(w), with_prior ? &prior : NULL));
+	expect("z", z);
 }
 
 static void
 logits(void)
 {
-	const size_t C = now.s->C, V = now.s->V, first = now.N / 2, count = now.N - first;
-	struct twin *x = stream(), *w = make(OPS_WEIGHT, V, C, 0, 0.3f), *z = make(OPS_STAT, count, V, 0, 1);
+	logits_of(0);
+}
 
-	BOTH(ops->logits(ctx, IT(z), IT(x), first, count, IT(w), NULL));
-	expect("z", z);
+static void
+logits_prior(void)
+{
+	logits_of(1);
 }
 
 static void
@@ -1116,6 +1169,8 @@ static const struct row rows[] = {
 	{ "swiglu", ENTRY(mlp), mlp_swiglu, 1e-10, 2e-4, SUMS },
 	{ "head", ENTRY(head), head, 1e-10, 2e-4, SUMS },
 	{ "logits", ENTRY(logits), logits, 1e-10, 2e-4, SUMS },
+	{ "head with a prior", ENTRY(head), head_prior, 1e-10, 2e-4, SUMS },
+	{ "logits with a prior", ENTRY(logits), logits_prior, 1e-10, 2e-4, SUMS },
 	{ "add", ENTRY(add), add, 1e-10, 2e-4, SUMS },
 	{ "sumsq", ENTRY(sumsq), sumsq, SUMSQ_ERROR, SUMSQ_ERROR, "as the backend says of its partial sums" },
 	{ "zero", ENTRY(zero), zero, 1e-300, 1e-300, "nothing may be left" },
