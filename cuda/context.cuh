@@ -74,7 +74,7 @@ struct ops_ctx {
 	void *dr, *dgate;	/* act (N, F); the second for a gated MLP */
 	float *r, *mean;	/* (N): reciprocal rms, and mean of dh * h */
 	float *delta;		/* (N, H): rows of attention's backward */
-	float *partial;		/* (strips, 3 C): column sums by strip */
+	float *partial;		/* (strips, 3 C), or more for many heads: sums by strip */
 	void *scaled;		/* act: a weight whose rows are scaled, at most C * max(C, F) */
 	float *dw;		/* as large: the gradient of such a weight */
 	float *z;		/* (head_rows, V): logits */

@@ -98,6 +98,11 @@ mutate qkv.cu qkv "a scaled norm's gradient not scaled" 's/d.r\[n\] \* scale;/d.
 mutate head.cu head "a prior's gradient without the slope of the cap" 's/along += gradient \* /along += scale * p * /'
 mutate head.cu head "one row of a prior for all tokens" 's/prior.ids\[i \/ V\]/prior.ids[0]/'
 mutate columns.cu columns "a total without its last number" 's/i < n; i += TOTAL/i + 1 < n; i += TOTAL/'
+mutate gates.cu gates "a strip of a gate's sums that ends a row early" \
+    's/first + STRIP_ROWS : s.rows;/first + STRIP_ROWS : s.rows - 1;/'
+mutate gates.cu gates "what gates look at moved by the first of them alone" 's/g < s.count; g++/g < 1; g++/'
+mutate qkv.cu qkv "no gradient through what gates look at" 's/+= dcut\[i\];/+= 0 * dcut[i];/'
+mutate output.cu output "a gate left out along the own value" '/dshare \*= gate;/d'
 mutate average.cu average "what is kept and what is new exchanged" 's/fmaf(\*keep, /fmaf(1 - *keep, /'
 
 program=cuda_train

@@ -18,7 +18,7 @@
 #include "transfer.cuh"
 
 /* Levers of the model that have no kernels yet. */
-static const char *const lacks[] = { "value_embed_layers", "attn_gate", "smear", "bigram_buckets", NULL };
+static const char *const lacks[] = { "value_embed_layers", "smear", "bigram_buckets", NULL };
 
 static const char *const isa_names[] = { "sm_120", "sm_100", "sm_90", "sm_89", "sm_86", "sm_80", NULL };
 
@@ -87,7 +87,7 @@ make_scratch(struct ops_ctx *ctx)
 	ctx->r = (float *)context_scratch(ctx, N * wide);
 	ctx->mean = (float *)context_scratch(ctx, N * wide);
 	ctx->delta = (float *)context_scratch(ctx, N * H * wide);
-	ctx->partial = (float *)context_scratch(ctx, largest(strips * 3 * C, N * H) * wide);
+	ctx->partial = (float *)context_scratch(ctx, strips * largest(3 * C, STRIP_ROWS * H) * wide);
 	ctx->dw = (float *)context_scratch(ctx, matrix * wide);
 	ctx->dz = context_scratch(ctx, ctx->head_rows * V * act);
 	for (int i = 0; i < 2; i++) {
