@@ -72,7 +72,7 @@ mutate attention_grad.cu attention_grad "no barrier before the next queries are 
     "/int q0 = /,/load_tile/ { $barrier; }"
 mutate attention_grad.cu attention_grad "no barrier after the next keys are loaded" \
     "/load_tile.*vs, a.v + keys_at, KD, k0/,/scores_of/ { $barrier; }"
-mutate embed.cu embed "no barrier between counting rows and listing them" "/count\[warp_id/,/for (int w/ { $barrier; }"
+mutate lookup.cuh embed "no barrier between counting rows and listing them" "/count\[warp_id/,/for (int w/ { $barrier; }"
 mutate columns.cuh qkv "no barrier before the warps' sums are added" "/scratch\[warp_id/,/if (warp_id/ { $barrier; }"
 mutate device.cuh embed "no barrier before a sum's scratch is used again" \
     "/sum += scratch/,/return (sum)/ { $barrier; }"
@@ -103,6 +103,8 @@ mutate gates.cu gates "a strip of a gate's sums that ends a row early" \
 mutate gates.cu gates "what gates look at moved by the first of them alone" 's/g < s.count; g++/g < 1; g++/'
 mutate qkv.cu qkv "no gradient through what gates look at" 's/+= dcut\[i\];/+= 0 * dcut[i];/'
 mutate output.cu output "a gate left out along the own value" '/dshare \*= gate;/d'
+mutate values.cu values "a table's row left out of what is mixed" 's/ + 2 \* g \* row\[j\]);/);/'
+mutate lookup.cu lookup "one head's rate for all heads of a row" 's/ + c \/ l.group\] : x/] : x/'
 mutate average.cu average "what is kept and what is new exchanged" 's/fmaf(\*keep, /fmaf(1 - *keep, /'
 
 program=cuda_train

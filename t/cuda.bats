@@ -136,7 +136,7 @@ survives_kill() {
 # bats test_tags=b64
 @test "emulated CUDA meets the golden vectors of those levers of the model that it has kernels for, in fp32 and bf16" {
 	local stem
-	for stem in encoder_layers leaky_relu2 swiglu value_residual attn_gate bigram_prior xsa ln_scale rope_dims skip_gate; do
+	for stem in encoder_layers leaky_relu2 swiglu value_residual value_embed attn_gate bigram_prior xsa ln_scale rope_dims skip_gate; do
 		golden levers/$stem fp32
 		golden levers/$stem bf16
 	done
@@ -148,7 +148,7 @@ survives_kill() {
 	run "$HG_BUILD/mutate"
 	echo "$output" >&2
 	[ "$status" -eq 0 ]
-	[ "$(grep -c '^ok' <<<"$output")" -eq 47 ]
+	[ "$(grep -c '^ok' <<<"$output")" -eq 49 ]
 }
 
 @test "the benchmark runs on the emulated card and prints where the time goes" {

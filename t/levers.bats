@@ -185,7 +185,7 @@ loss() {
 @test "a lever that the emulated card has no kernels for is refused by its name before training, not left out" {
 	local lever
 	PATH=$HG_BUILD/emu/bin:$PATH
-	for lever in 'value_embed_layers=[1]' smear=true bigram_buckets=50; do
+	for lever in smear=true bigram_buckets=50; do
 		rm -rf card
 		tiny_spec card system.backend=cuda "model.$lever"
 		run ! hg-train card
@@ -194,7 +194,7 @@ loss() {
 		[ ! -e card/checkpoint.safetensors ]
 	done
 	for lever in encoder_layers=0 mlp_activation=swiglu mlp_activation=leaky_relu2 value_residual=true xsa_layers=1 \
-	    ln_scale=true rope_dims=2 skip_gate=true attn_gate=true bigram_prior=counts; do
+	    ln_scale=true rope_dims=2 skip_gate=true 'value_embed_layers=[1]' attn_gate=true bigram_prior=counts; do
 		rm -rf card
 		tiny_spec card system.backend=cuda "model.$lever"
 		hg-train card 2> /dev/null
