@@ -105,6 +105,9 @@ mutate qkv.cu qkv "no gradient through what gates look at" 's/+= dcut\[i\];/+= 0
 mutate output.cu output "a gate left out along the own value" '/dshare \*= gate;/d'
 mutate values.cu values "a table's row left out of what is mixed" 's/ + 2 \* g \* row\[j\]);/);/'
 mutate lookup.cu lookup "one head's rate for all heads of a row" 's/ + c \/ l.group\] : x/] : x/'
+mutate before.cu before "what the next row took left out" 's/d += shares\[n + 1\] \* ds\[i + C\];/;/'
+mutate before.cu before "the norm of a row before it was smeared" 's/smear_at(e, share, c, m.C) \* r \* mean/e[c] * r * mean/'
+mutate before.cu before "pairs' scale left out of their projection's gradient" 's/+= \*scale \* G/+= G/'
 mutate average.cu average "what is kept and what is new exchanged" 's/fmaf(\*keep, /fmaf(1 - *keep, /'
 
 program=cuda_train
