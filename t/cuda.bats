@@ -162,6 +162,11 @@ survives_kill() {
 	[[ "$output" == *"tiny: step of 64 tokens"* ]]
 	[[ "$output" == *"tiny: 2 graphs captured, "*"tiny: without graphs "*"tiny: scoring "* ]]
 	[[ "$output" == *"attention_backward_keys"* ]]
+	run "$HG_BUILD/emu/bench" tiny-levers
+	[ "$status" -eq 0 ]
+	for kernel in gate_sums table_values_grad output_backward smear_backward lookup_backward skip_backward; do
+		[[ "$output" == *"$kernel"* ]]
+	done
 }
 
 @test "a build without CUDA names no backend cuda" {
