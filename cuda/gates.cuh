@@ -27,7 +27,7 @@ gate_at(const struct gates &s, int g, int n)
 /* ${w} NULL: none. */
 struct gates gates_of(const struct ops_buf *w, const struct ops_buf *cut, size_t rows);
 
-/* From slopes (rows, count), the gradients of the gates' arguments: onto dw (count, columns), and onto dcut if given. */
+/* From slopes (rows, count), the gradients of gates' arguments: onto dw (count, columns), and onto dcut if given. */
 void gates_grad(struct ops_ctx *ctx, const struct gates &s, const float *slopes, float *dw, float *dcut);
 
 #endif

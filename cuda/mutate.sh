@@ -72,7 +72,8 @@ mutate attention_grad.cu attention_grad "no barrier before the next queries are 
     "/int q0 = /,/load_tile/ { $barrier; }"
 mutate attention_grad.cu attention_grad "no barrier after the next keys are loaded" \
     "/load_tile.*vs, a.v + keys_at, KD, k0/,/scores_of/ { $barrier; }"
-mutate lookup.cuh embed "no barrier between counting rows and listing them" "/count\[warp_id/,/for (int w/ { $barrier; }"
+mutate lookup.cuh embed "no barrier between counting rows and listing them" \
+    "/count\[warp_id/,/for (int w/ { $barrier; }"
 mutate columns.cuh qkv "no barrier before the warps' sums are added" "/scratch\[warp_id/,/if (warp_id/ { $barrier; }"
 mutate device.cuh embed "no barrier before a sum's scratch is used again" \
     "/sum += scratch/,/return (sum)/ { $barrier; }"
@@ -106,7 +107,8 @@ mutate output.cu output "a gate left out along the own value" '/dshare \*= gate;
 mutate values.cu values "a table's row left out of what is mixed" 's/ + 2 \* g \* row\[j\]);/);/'
 mutate lookup.cu lookup "one head's rate for all heads of a row" 's/ + c \/ l.group\] : x/] : x/'
 mutate before.cu before "what the next row took left out" 's/d += shares\[n + 1\] \* ds\[i + C\];/;/'
-mutate before.cu before "the norm of a row before it was smeared" 's/smear_at(e, share, c, m.C) \* r \* mean/e[c] * r * mean/'
+mutate before.cu before "the norm of a row before it was smeared" \
+    's/smear_at(e, share, c, m.C) \* r \* mean/e[c] * r * mean/'
 mutate before.cu before "pairs' scale left out of their projection's gradient" 's/+= \*scale \* G/+= G/'
 mutate average.cu average "what is kept and what is new exchanged" 's/fmaf(\*keep, /fmaf(1 - *keep, /'
 
