@@ -1,7 +1,8 @@
 /*
  * bench [SHAPE...]: what this card makes of the model, against its own measured
  * rate of bf16 products.  Prints everything that a person with a card needs to
- * send back.  Shapes: tiny, small, baseline; without any, small and baseline.
+ * send back.  Shapes: tiny, tiny-levers, small, baseline, levers (the baseline
+ * with all levers that add kernels); without any, the last three.
  */
 
 #include <math.h>
@@ -24,10 +25,13 @@ static const struct shape {
 	size_t V, L, C, H, K;
 	size_t B, T;
 	int micro, steps;
+	bool levers;
 } shapes[] = {
-	{ "tiny", 64, 2, 32, 4, 2, 2, 32, 1, 2 },
-	{ "small", 1024, 4, 256, 4, 2, 64, 512, 2, 20 },
-	{ "baseline", 1024, 9, 512, 8, 4, 64, 1024, 8, 5 },
+	{ "tiny", 64, 2, 32, 4, 2, 2, 32, 1, 2, false },
+	{ "tiny-levers", 64, 2, 32, 4, 2, 2, 32, 1, 2, true },
+	{ "small", 1024, 4, 256, 4, 2, 64, 512, 2, 20, false },
+	{ "baseline", 1024, 9, 512, 8, 4, 64, 1024, 8, 5, false },
+	{ "levers", 1024, 9, 512, 8, 4, 64, 1024, 8, 5, true },
 };
 
 static struct config
@@ -41,6 +45,13 @@ config_of(const struct shape *s)
 	c.model_dim = s->C;
 	c.num_heads = s->H;
 	c.num_kv_heads = s->K;
+	if (s->levers) {
+		c.value_residual = c.attn_gate = c.smear = c.skip_gate = 1;
+		c.value_embed_layers.bits[0] = 1 << 1;
+		c.bigram_buckets = 4096;
+		c.bigram_prior = CONFIG_COUNTS;
+		c.xsa_layers = 1;
+	}
 	return (c);
 }
 
@@ -93,6 +104,13 @@ measure_products(size_t n)
 	return (best);
 }
 
+/* Tables of levers, which no product reads. */
+static bool
+is_looked_up(enum params_id id)
+{
+	return (id == PARAMS_BIGRAM_EMBED || id == PARAMS_VALUE_EMBED || id == PARAMS_PRIOR);
+}
+
 /* Operations of a step: 6 for each matrix parameter and token, causal attention, Muon; nothing made again counted. */
 static double
 step_flops(const struct shape *s, const struct params *p)
@@ -104,7 +122,7 @@ step_flops(const struct shape *s, const struct params *p)
 		const double rows = (double)p->tensors[i].rows, cols = (double)p->tensors[i].cols;
 		const double side = rows < cols ? rows : cols;
 
-		if (p->tensors[i].group == PARAMS_SCALAR)
+		if (p->tensors[i].group == PARAMS_SCALAR || is_looked_up(p->tensors[i].id))
 			continue;
 		flops += 6 * rows * cols * tokens;
 		if (p->tensors[i].group == PARAMS_MATRIX)
@@ -240,13 +258,13 @@ int
 main(int argc, char **argv)
 {
 	const size_t count = sizeof(shapes) / sizeof(shapes[0]);
-	const int tiny = argc == 2 && strcmp(argv[1], "tiny") == 0;
+	const int tiny = argc == 2 && strncmp(argv[1], "tiny", 4) == 0;
 	double rate;
 
 	exit_init("bench");
 	rate = measure_products(tiny ? 64 : 8192);
 	for (size_t i = 0; i < count; i++) {
-		int wanted = argc == 1 && i > 0;
+		int wanted = argc == 1 && i > 1;
 
 		for (int a = 1; a < argc; a++)
 			wanted = wanted || strcmp(argv[a], shapes[i].name) == 0;

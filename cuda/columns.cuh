@@ -28,4 +28,7 @@ column_sum(float x, float *scratch)
 /* out[i] += the sum of part[s * stride + i] over s < strips, for i < width. */
 void columns_add(struct ops_ctx *ctx, float *out, const float *part, size_t strips, size_t width, size_t stride);
 
+/* *out += the sum of x (n). */
+void columns_total(struct ops_ctx *ctx, float *out, const float *x, size_t n);
+
 #endif

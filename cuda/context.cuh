@@ -72,15 +72,17 @@ struct ops_ctx {
 	float *dh;		/* (N, C): gradient of h */
 	void *square;		/* act (N, F): relu^2 */
 	void *dr, *dgate;	/* act (N, F); the second for a gated MLP */
+	void *pairs;		/* act (N, bigram_dim): rows of the table of pairs, where there is one */
+	float *dpairs;		/* (N, bigram_dim): gradient of such rows */
 	float *r, *mean;	/* (N): reciprocal rms, and mean of dh * h */
 	float *delta;		/* (N, H): rows of attention's backward */
-	float *partial;		/* (strips, 3 C): column sums by strip */
-	void *scaled;		/* act: a weight whose rows are scaled, at most C * max(C, F) */
+	float *partial;		/* (strips, 3 C), or more for many heads: sums by strip */
+	void *scaled;		/* act: a weight whose rows are scaled, at most context_matrix */
 	float *dw;		/* as large: the gradient of such a weight */
 	float *z;		/* (head_rows, V): logits */
 	void *dz;		/* act (head_rows, V) */
 	size_t head_rows;
-	void *muon[2];		/* act (MUON_BATCH, C * max(C, F)): the matrices and their successors */
+	void *muon[2];		/* act (MUON_BATCH, context_matrix): the matrices and their successors */
 	void *gram[2];		/* act (MUON_BATCH, C, C) */
 	double *sums;		/* (SUM_BLOCKS + 1), and more for Muon */
 	float *factors;		/* (MUON_BATCH, max(C, F)): of a matrix's rows */
@@ -99,6 +101,15 @@ static inline int
 context_half(const struct ops_ctx *ctx)
 {
 	return ((ctx->g.rope_dims != 0 ? (int)ctx->g.rope_dims : ctx->D) / 2);
+}
+
+/* Elements of the largest matrix that products read a scaled copy of, or Muon updates. */
+static inline size_t
+context_matrix(const struct ops_ctx *ctx)
+{
+	const size_t side = ctx->F > ctx->C ? (size_t)ctx->F : (size_t)ctx->C;
+
+	return ((size_t)ctx->C * (ctx->g.bigram_dim > side ? ctx->g.bigram_dim : side));
 }
 
 /* product.cu */
@@ -135,6 +146,9 @@ void cuda_mlp_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_m
 void cuda_head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a);
 void cuda_logits(struct ops_ctx *ctx, struct ops_buf *out, const struct ops_buf *x, size_t first, size_t count,
     const struct ops_buf *w, const struct ops_prior *prior);
+void cuda_context(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_context *a);
+void cuda_context_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_context *a,
+    const struct ops_context_grad *d);
 void cuda_values(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_values *a);
 void cuda_values_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_values *a,
     const struct ops_values_grad *d);

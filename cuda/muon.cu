@@ -237,7 +237,7 @@ muon_some(struct ops_ctx *ctx, const struct muon_batch *batch, size_t rows, size
 	const float *before = law->norm == OPS_MUON_ROW ? ctx->factors : NULL;
 	const float *after = law->norm == OPS_MUON_NEURON ? ctx->factors : NULL;
 
-	assert(rows * cols <= (size_t)ctx->C * (ctx->F > ctx->C ? ctx->F : ctx->C));
+	assert(rows * cols <= context_matrix(ctx));
 	assert(rows <= (size_t)(ctx->F > ctx->C ? ctx->F : ctx->C));
 	assert(5 * (sizeof(struct call) + sizeof(struct muon_batch) + 64) +
 	    3 * (size_t)law->ns_steps * (sizeof(struct call) + sizeof(struct product)) <= MAIL_ROOM);

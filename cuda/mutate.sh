@@ -53,7 +53,7 @@ mutate() {
 	# shellcheck disable=SC2086
 	if ! { $CXX $CXXFLAGS -x c++ -c -o "$work/unit.o" "$work/$unit.cu" && link; }; then
 		report "not ok" "$what: does not build"
-	elif timeout 120 "$work/test" -1 >"$work/out" 2>&1; then
+	elif timeout 900 "$work/test" -1 >"$work/out" 2>&1; then
 		report "not ok" "$what: nothing is noticed"
 	else
 		report ok "$what: $({ grep '^not ok' "$work/out" || tail -n 1 "$work/out"; } | head -n 1 |
@@ -89,7 +89,8 @@ mutate attention_grad.cu attention_grad "no barrier before the next queries are 
     "/int q0 = /,/load_tile/ { $barrier; }"
 mutate attention_grad.cu attention_grad "no barrier after the next keys are loaded" \
     "/load_tile.*vs, a.v + keys_at, KD, k0/,/scores_of/ { $barrier; }"
-mutate embed.cu embed "no barrier between counting rows and listing them" "/count\[warp_id/,/for (int w/ { $barrier; }"
+mutate lookup.cuh embed "no barrier between counting rows and listing them" \
+    "/count\[warp_id/,/for (int w/ { $barrier; }"
 mutate columns.cuh qkv "no barrier before the warps' sums are added" "/scratch\[warp_id/,/if (warp_id/ { $barrier; }"
 mutate device.cuh embed "no barrier before a sum's scratch is used again" \
     "/sum += scratch/,/return (sum)/ { $barrier; }"
@@ -112,6 +113,20 @@ mutate skip.cu skip "a gate's slope left out" 's/ \* g \* (1 - g);/;/'
 mutate values.cu values "what later layers add left out" 's/dv += d.later\[i\];/;/'
 mutate output.cu output "one value for all heads of a row" '0,/(i \/ o.group)/s//(i \/ o.group \/ o.K * o.K)/'
 mutate qkv.cu qkv "a scaled norm's gradient not scaled" 's/d.r\[n\] \* scale;/d.r[n];/'
+mutate head.cu head "a prior's gradient without the slope of the cap" 's/along += gradient \* /along += scale * p * /'
+mutate head.cu head "one row of a prior for all tokens" 's/prior.ids\[i \/ V\]/prior.ids[0]/'
+mutate columns.cu columns "a total without its last number" 's/i < n; i += TOTAL/i + 1 < n; i += TOTAL/'
+mutate gates.cu gates "a strip of a gate's sums that ends a row early" \
+    's/first + STRIP_ROWS : s.rows;/first + STRIP_ROWS : s.rows - 1;/'
+mutate gates.cu gates "what gates look at moved by the first of them alone" 's/g < s.count; g++/g < 1; g++/'
+mutate qkv.cu qkv "no gradient through what gates look at" 's/+= dcut\[i\];/+= 0 * dcut[i];/'
+mutate output.cu output "a gate left out along the own value" '/dshare \*= gate;/d'
+mutate values.cu values "a table's row left out of what is mixed" 's/ + 2 \* g \* row\[j\]);/);/'
+mutate lookup.cu lookup "one head's rate for all heads of a row" 's/ + c \/ l.group\] : x/] : x/'
+mutate before.cu before "what the next row took left out" 's/d += shares\[n + 1\] \* ds\[i + C\];/;/'
+mutate before.cu before "the norm of a row before it was smeared" \
+    's/smear_at(e, share, c, m.C) \* r \* mean/e[c] * r * mean/'
+mutate before.cu before "pairs' scale left out of their projection's gradient" 's/+= \*scale \* G/+= G/'
 mutate average.cu average "what is kept and what is new exchanged" 's/fmaf(\*keep, /fmaf(1 - *keep, /'
 
 program=cuda_train

@@ -17,9 +17,8 @@
 #include "convert.cuh"
 #include "transfer.cuh"
 
-/* Levers of the model that have no kernels yet. */
-static const char *const lacks[] = { "value_embed_layers", "attn_gate", "smear", "bigram_buckets", "bigram_prior",
-	NULL };
+/* Levers of the model that have no kernels yet: none. */
+static const char *const lacks[] = { NULL };
 
 static const char *const isa_names[] = { "sm_120", "sm_100", "sm_90", "sm_89", "sm_86", "sm_80", NULL };
 
@@ -65,7 +64,7 @@ make_scratch(struct ops_ctx *ctx)
 {
 	const size_t N = ctx->g.max_rows, C = ctx->C, F = ctx->F, V = ctx->V, H = ctx->H;
 	const size_t act = ctx->arith == OPS_BF16 ? sizeof(bf16) : sizeof(float), wide = sizeof(float);
-	const size_t matrix = C * largest(C, F), strips = (N + STRIP_ROWS - 1) / STRIP_ROWS;
+	const size_t matrix = context_matrix(ctx), strips = (N + STRIP_ROWS - 1) / STRIP_ROWS;
 	const size_t angles = ctx->g.max_positions * (size_t)context_half(ctx);
 
 	ctx->head_rows = largest(128, LOGITS / V);
@@ -77,6 +76,8 @@ make_scratch(struct ops_ctx *ctx)
 	ctx->scaled = context_scratch(ctx, matrix * act);
 	ctx->z = (float *)context_scratch(ctx, ctx->head_rows * V * wide);
 	ctx->staging = (float *)context_scratch(ctx, STAGING * wide);
+	if (ctx->g.bigram_dim > 0)
+		ctx->pairs = context_scratch(ctx, N * ctx->g.bigram_dim * act);
 	ctx->held = (int *)context_scratch(ctx, sizeof(*ctx->held));
 	if (!ctx->training)
 		return;
@@ -85,10 +86,12 @@ make_scratch(struct ops_ctx *ctx)
 	ctx->dr = context_scratch(ctx, N * F * act);
 	if (ctx->g.mlp_gated)
 		ctx->dgate = context_scratch(ctx, N * F * act);
+	if (ctx->g.bigram_dim > 0)
+		ctx->dpairs = (float *)context_scratch(ctx, N * ctx->g.bigram_dim * wide);
 	ctx->r = (float *)context_scratch(ctx, N * wide);
 	ctx->mean = (float *)context_scratch(ctx, N * wide);
 	ctx->delta = (float *)context_scratch(ctx, N * H * wide);
-	ctx->partial = (float *)context_scratch(ctx, largest(strips * 3 * C, N * H) * wide);
+	ctx->partial = (float *)context_scratch(ctx, strips * largest(3 * C, STRIP_ROWS * H) * wide);
 	ctx->dw = (float *)context_scratch(ctx, matrix * wide);
 	ctx->dz = context_scratch(ctx, ctx->head_rows * V * act);
 	for (int i = 0; i < 2; i++) {
@@ -206,6 +209,10 @@ check_geometry(const struct ops_geometry *g)
 	if (D % 2 != 0 || D > 128 || g->model_dim > 8192 || g->vocab_size > 1 << 20) {
 		say_error("backend 'cuda' has no kernels for model_dim %zu with heads of %zu: model_dim is at most "
 		    "8192, heads are even and at most 128", g->model_dim, D);
+		return (-1);
+	}
+	if (g->bigram_dim > 8192) {
+		say_error("backend 'cuda' has no kernels for model.bigram_dim=%zu: it is at most 8192", g->bigram_dim);
 		return (-1);
 	}
 	/* Strips of rows lie along a grid's second dimension; heads of rows are counted by int. */
@@ -447,8 +454,8 @@ extern "C" const struct ops ops_cuda = {
 	.head = cuda_head,
 	.logits = cuda_logits,
 	.add = cuda_add,
-	.context = NULL,
-	.context_grad = NULL,
+	.context = cuda_context,
+	.context_grad = cuda_context_grad,
 	.values = cuda_values,
 	.values_grad = cuda_values_grad,
 	.output = cuda_output,

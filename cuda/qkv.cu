@@ -26,10 +26,13 @@ mix_xm(const struct mix &m, size_t at, int c)
 	return (m.mix[c] * mix_u(m, at, c) + m.mix[m.C + c] * m.x0[at]);
 }
 
-/* xm and h (N, C), r (N); xm and r may be NULL.  One warp for each row. */
+/*
+ * xm and h (N, C), r (N), cut (N, columns): the first columns of h, not rounded.  xm, r and cut may be NULL.
+ * One warp for each row.
+ */
 template <typename A>
 __global__ void __launch_bounds__(ROW_THREADS)
-mix_norm(float *xm, A *h, float *r, const struct mix m, float eps, float scale)
+mix_norm(float *xm, A *h, float *r, const struct mix m, float eps, float scale, float *cut, int columns)
 {
 	const int n = (int)blockIdx.x * (ROW_THREADS / 32) + warp_id();
 	const size_t row = (size_t)n * m.C;
@@ -46,10 +49,25 @@ mix_norm(float *xm, A *h, float *r, const struct mix m, float eps, float scale)
 	}
 	reciprocal = 1.0f / sqrtf(warp_sum(sum) / m.C + eps);
 	scaled = reciprocal * scale;
-	for (int c = lane_id(); c < m.C; c += 32)
-		store(&h[row + c], mix_xm(m, row + c, c) * scaled);
+	for (int c = lane_id(); c < m.C; c += 32) {
+		const float value = mix_xm(m, row + c, c) * scaled;
+
+		store(&h[row + c], value);
+		if (cut != NULL && c < columns)
+			cut[(size_t)n * columns + c] = value;
+	}
 	if (r != NULL && lane_id() == 0)
 		r[n] = reciprocal;
+}
+
+/* dh (N, C), added to: dcut (N, columns), n elements in all. */
+__global__ void __launch_bounds__(ROW_THREADS)
+add_cut(float *dh, const float *dcut, int columns, int C, size_t n)
+{
+	const size_t i = (size_t)blockIdx.x * blockDim.x + threadIdx.x;
+
+	if (i < n)
+		dh[i / columns * C + i % columns] += dcut[i];
 }
 
 /* mean (N) = mean over a row of dh * xm * r.  One warp for each row. */
@@ -224,8 +242,9 @@ qkv(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a)
 	A *k = rows_of<A>(a->k, rows.pos0, N, KD), *v = rows_of<A>(a->v, rows.pos0, N, KD);
 
 	launch(ctx, "mix_norm", mix_norm<A>, blocks_of(N, ROW_THREADS / 32), ROW_THREADS, 0,
-	    rows_of<float>(a->xm, 0, N, C), h, (float *)NULL, mix_of(ctx, rows, a), ctx->eps,
-	    a->norm_scale);
+	    rows_of<float>(a->xm, 0, N, C), h, (float *)NULL, mix_of(ctx, rows, a), ctx->eps, a->norm_scale,
+	    a->cut != NULL ? rows_of<float>(a->cut, 0, N, a->cut->cols) : NULL,
+	    a->cut != NULL ? (int)a->cut->cols : 0);
 	product_forward(ctx, q, h, low<A>(a->wq), N, C, C);
 	product_forward(ctx, k, h, low<A>(a->wk), N, KD, C);
 	product_forward(ctx, v, h, low<A>(a->wv), N, KD, C);
@@ -257,13 +276,16 @@ qkv_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a, con
 	rope_grad_run(ctx, rows, ctx->H, dq, rows_of<A>(a->q, 0, N, C), a->rq);
 	rope_grad_run(ctx, rows, ctx->K, dk, rows_of<A>(a->k, 0, N, KD), a->rk);
 	launch(ctx, "mix_norm", mix_norm<A>, row_blocks, ROW_THREADS, 0, (float *)NULL, h, ctx->r, m, ctx->eps,
-	    a->norm_scale);
+	    a->norm_scale, (float *)NULL, 0);
 	product_dw(ctx, rows_of<float>(d->dwq, 0, C, C), true, dq, h, N, C, C);
 	product_dw(ctx, rows_of<float>(d->dwk, 0, KD, C), true, dk, h, N, KD, C);
 	product_dw(ctx, rows_of<float>(d->dwv, 0, KD, C), true, dv, h, N, KD, C);
 	product_dx_wide(ctx, ctx->dh, false, dq, low<A>(a->wq), N, C, C);
 	product_dx_wide(ctx, ctx->dh, true, dk, low<A>(a->wk), N, KD, C);
 	product_dx_wide(ctx, ctx->dh, true, dv, low<A>(a->wv), N, KD, C);
+	if (d->dcut != NULL)
+		launch(ctx, "add_cut", add_cut, blocks_of(N * d->dcut->cols, ROW_THREADS), ROW_THREADS, 0, ctx->dh,
+		    rows_of<float>(d->dcut, 0, N, d->dcut->cols), (int)d->dcut->cols, (int)C, N * d->dcut->cols);
 	launch(ctx, "mix_norm_mean", mix_norm_mean, row_blocks, ROW_THREADS, 0, ctx->mean, (const float *)ctx->dh,
 	    (const float *)ctx->r, m);
 

@@ -5,6 +5,9 @@ need_card() {
 	[ -n "$HG_GPU" ] || skip "needs a card: make check-gpu"
 }
 
+model_levers="encoder_layers leaky_relu2 swiglu value_residual value_embed attn_gate smear bigram_hash bigram_prior
+    xsa ln_scale rope_dims skip_gate"
+
 golden() {
 	need_shared
 	run "$HG_BUILD/emu/golden" "$SHARED/golden/$1" -b cuda -a "$2"
@@ -140,12 +143,14 @@ survives_kill() {
 }
 
 # bats test_tags=b64
-@test "emulated CUDA meets the golden vectors of those levers of the model that it has kernels for, in fp32 and bf16" {
+@test "emulated CUDA meets the golden vectors of the model's levers, in fp32 and bf16, and of all of them in fp32" {
 	local stem
-	for stem in encoder_layers leaky_relu2 swiglu value_residual xsa ln_scale rope_dims skip_gate; do
+	for stem in $model_levers; do
 		golden levers/$stem fp32
 		golden levers/$stem bf16
 	done
+	golden levers/start fp32
+	golden levers/combination fp32
 }
 
 @test "barriers removed, bounds moved and strides mistaken in the kernels turn the emulated tests red, an eighth of them" {
@@ -154,7 +159,7 @@ survives_kill() {
 	run "$HG_BUILD/mutate" -e 8
 	echo "$output" >&2
 	[ "$status" -eq 0 ]
-	[ "$(grep -c '^ok' <<<"$output")" -ge 4 ]
+	[ "$(grep -c '^ok' <<<"$output")" -ge 6 ]
 }
 
 @test "the benchmark runs on the emulated card and prints where the time goes" {
@@ -163,6 +168,11 @@ survives_kill() {
 	[[ "$output" == *"tiny: step of 64 tokens"* ]]
 	[[ "$output" == *"tiny: 2 graphs captured, "*"tiny: without graphs "*"tiny: scoring "* ]]
 	[[ "$output" == *"attention_backward_keys"* ]]
+	run "$HG_BUILD/emu/bench" tiny-levers
+	[ "$status" -eq 0 ]
+	for kernel in gate_sums table_values_grad output_backward smear_backward lookup_backward skip_backward; do
+		[[ "$output" == *"$kernel"* ]]
+	done
 }
 
 @test "a build without CUDA names no backend cuda" {
@@ -209,7 +219,7 @@ survives_kill() {
 @test "on a card, both arithmetics meet the golden vectors" {
 	need_card
 	need_shared
-	for stem in tiny_tied odd_layers_mha real_init; do
+	for stem in tiny_tied odd_layers_mha real_init $(printf 'levers/%s ' $model_levers); do
 		"$HG_T/tools/golden" "$SHARED/golden/$stem" -b cuda -a fp32
 		"$HG_T/tools/golden" "$SHARED/golden/$stem" -b cuda -a bf16
 	done

@@ -182,19 +182,12 @@ loss() {
 }
 
 # bats test_tags=b64
-@test "a lever that the emulated card has no kernels for is refused by its name before training, not left out" {
+@test "every lever of the model trains on the emulated card, and the report says that it was executed" {
 	local lever
 	PATH=$HG_BUILD/emu/bin:$PATH
-	for lever in 'value_embed_layers=[1]' attn_gate=true smear=true bigram_buckets=50 bigram_prior=counts; do
-		rm -rf card
-		tiny_spec card system.backend=cuda "model.$lever"
-		run ! hg-train card
-		[ "$(jq -r .kind card/train_refusal.json)" = spec_invalid ]
-		[[ "$(jq -r .detail card/train_refusal.json)" == *"model.${lever%%=*}"*"system.backend=cpu"* ]]
-		[ ! -e card/checkpoint.safetensors ]
-	done
 	for lever in encoder_layers=0 mlp_activation=swiglu mlp_activation=leaky_relu2 value_residual=true xsa_layers=1 \
-	    ln_scale=true rope_dims=2 skip_gate=true; do
+	    ln_scale=true rope_dims=2 skip_gate=true 'value_embed_layers=[1]' attn_gate=true smear=true bigram_buckets=50 \
+	    bigram_prior=counts; do
 		rm -rf card
 		tiny_spec card system.backend=cuda "model.$lever"
 		hg-train card 2> /dev/null

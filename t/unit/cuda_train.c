@@ -153,16 +153,21 @@ test_training(const struct shape *shape)
 	tap_ok(difference > 1e-6 && difference < 2e-2, "%s: bf16 stays near (%.2g apart)", shape->what, difference);
 }
 
-/* A model with all the levers that the backend has kernels for. */
+/* A shape with all the levers that add operations to it. */
 static struct shape
-with_levers(void)
+with_levers(const struct shape *plain, const char *what)
 {
-	struct shape s = shapes[0];
+	struct shape s = *plain;
 
-	s.what = "levers that there are kernels for";
+	s.what = what;
 	s.config.value_residual = s.config.ln_scale = s.config.skip_gate = 1;
-	s.config.xsa_layers = 3;
+	s.config.xsa_layers = s.config.num_layers - 1;
 	s.config.rope_dims = 4;
+	s.config.attn_gate = s.config.smear = 1;
+	s.config.value_embed_layers.bits[0] = 1 << 1;
+	s.config.bigram_buckets = 19;
+	s.config.bigram_dim = 6;
+	s.config.bigram_prior = CONFIG_COUNTS;
 	return (s);
 }
 
@@ -766,7 +771,14 @@ static void
 test_failures(const struct shape *shape)
 {
 	const uint64_t live = emu_count().live_bytes;
+	struct config wide = shape->config;
 
+	wide.bigram_buckets = 2;
+	wide.bigram_dim = 8193;
+	errno = 0;
+	tap_ok(open_model(&wide, MODEL_SCORE, "cuda", OPS_FP32) == NULL && errno == EINVAL &&
+		strstr(say_last(), "model.bigram_dim=8193") != NULL,
+	    "a table of pairs too wide for shared memory is refused by its key");
 	emu_set_devices(0);
 	errno = 0;
 	tap_ok(open_model(&shape->config, MODEL_SCORE, "cuda", OPS_FP32) == NULL && errno == ENODEV,
@@ -813,7 +825,8 @@ first_fault(void)
 int
 main(int argc, char **argv)
 {
-	const struct shape levers = with_levers();
+	const struct shape levers = with_levers(&shapes[0], "all levers");
+	const struct shape little_levers = with_levers(&little, "two small layers with all levers");
 
 	if (argc == 2 && strcmp(argv[1], "-1") == 0)
 		return (first_fault());
@@ -825,7 +838,9 @@ main(int argc, char **argv)
 	test_generation(&levers);
 	test_nan(&shapes[0], OPS_FP32);
 	test_nan(&shapes[0], OPS_BF16);
+	test_nan(&levers, OPS_FP32);
 	test_graphs(&little);
+	test_graphs(&little_levers);
 	test_average(&little);
 	test_odd_models();
 	test_shapes(&shapes[0]);
