@@ -68,7 +68,7 @@ static void
 warn_of_artifact(const struct trainspec *r, const json_t *spec)
 {
 	const int64_t cap = jsonio_i64(spec, "budget.artifact_cap_bytes", 0);
-	const uint64_t payload = artifact_payload(&r->config);
+	const uint64_t payload = artifact_payload(&r->config, &r->artifact);
 	const double likely = 0.92 * (double)payload;
 
 	if (cap > 0 && likely > (double)cap)
