@@ -151,6 +151,41 @@ artifact_payload(const struct config *c, const struct artifact_law *law)
 	return (bytes);
 }
 
+#define PACKED 0.92
+
+/* Bits that a level likely takes in the stream. */
+static double
+level_bits(const struct quantize_law *rows)
+{
+	const double most = PACKED * rows->bits;
+
+	if (rows->clip == QUANTIZE_MINMAX)
+		return (most);
+	/* A normal distribution's entropy, in levels: half of log2(2 pi e), and log2 of its deviation. */
+	return (fmin(most, fmax(0.4, 2.0471 + log2(quantize_top(rows->bits) / rows->sdclip_k) + 0.4)));
+}
+
+uint64_t
+artifact_likely(const struct config *c, const struct artifact_law *law)
+{
+	double bytes = 0;
+	struct params *p;
+
+	if ((p = params_new(c)) == NULL)
+		return (0);
+	for (size_t i = 0; i < p->count; i++) {
+		const struct params_tensor *t = &p->tensors[i];
+		const struct stored s = stored_as(t, law);
+
+		if (s.dtype == SAFETENSORS_I8)
+			bytes += (double)t->n * level_bits(&s.rows) / 8 + PACKED * 2 * (double)t->rows;
+		else
+			bytes += PACKED * (double)t->n * s.bits / 8;
+	}
+	params_free(p);
+	return ((uint64_t)bytes);
+}
+
 /* The stored tensors of data (laid out by l) as float32. */
 static void
 restore(const struct layout *l, const struct params *p, const unsigned char *data, float *w)

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -343,6 +344,49 @@ laws(void)
 	    "fewer bits are fewer bytes, of matrices and of the embedding");
 }
 
+/* Two runs of this project under many laws, as measured: examples/campaigns/bits. And the public baseline's size. */
+static void
+foretold(void)
+{
+	const char *top = getenv("HG_TOP");
+	char path[4096], line[256], quantizer[16], model[16];
+	size_t lines = 0, far = 0;
+	struct artifact_law by;
+	unsigned long long bytes;
+	struct config c;
+	double off;
+	FILE *f;
+
+	config_default(&c);
+	c.vocab_size = 1024;
+	tap_ok(fabs((double)artifact_likely(&c, &law) / 15816000 - 1) < 0.01,
+	    "an artifact of the public baseline's shape is expected to have its size");
+	snprintf(path, sizeof(path), "%s/examples/campaigns/bits/table.tsv", top != NULL ? top : ".");
+	if ((f = fopen(path, "r")) == NULL)
+		exit(1);
+	while (fgets(line, sizeof(line), f) != NULL) {
+		if (sscanf(line, "%15s %u %u %15s %lf %llu", model, &by.bits, &by.embed_bits, quantizer,
+			&by.scale_floor, &bytes) != 6 ||
+		    by.scale_floor > 1e-3)
+			continue;
+		by.quantizer = strcmp(quantizer, "sdclip") == 0 ? QUANTIZE_SDCLIP : QUANTIZE_MINMAX;
+		by.sdclip_k = 12.85;
+		by.sdclip_embed_k = 20;
+		c.num_layers = 2;
+		c.model_dim = strcmp(model, "wide") == 0 ? 320 : 128;
+		c.num_heads = c.model_dim / 64;
+		c.num_kv_heads = 1;
+		off = (double)artifact_likely(&c, &by) / (double)bytes - 1;
+		far += fabs(off) > 0.1;
+		lines++;
+	}
+	fclose(f);
+	tap_ok(far == 0 && lines >= 16,
+	    "the size of an artifact is foretold within a tenth, at all bits and by both quantizers "
+	    "(%zu of %zu farther off)",
+	    far, lines);
+}
+
 /* Is the sample's file read with ${from} in its header replaced by ${to}, of the same length? */
 static int
 reads_as(const struct sample *s, const char *from, const char *to)
@@ -431,6 +475,7 @@ main(void)
 	unstorable(&s);
 	free_sample(&s);
 	laws();
+	foretold();
 	lies();
 	return (tap_done());
 }
