@@ -19,7 +19,7 @@ setup_file() {
 	mkdir runs bundle
 	tiny_spec runs/a train.iterations=5
 	tiny_spec runs/b train.iterations=4 model.tie_embeddings=false eval.mode=sliding:16 eval.docs=7 train.warmup_steps=2 train.warmdown_frac=1 \
-		train.grad_clip_norm=1 export.scale_floor=0.002
+		train.grad_clip_norm=1 export.scale_floor=0.002 export.coder=xz
 	local r
 	for r in runs/a runs/b; do
 		hg-train "$r"
@@ -39,7 +39,7 @@ setup() {
 }
 
 link() {
-	cc -o "$1" "${@:2}" -ljansson -lz -lcrypto -lm
+	cc -o "$1" "${@:2}" -ljansson -lz -llzma -lcrypto -lm
 }
 
 # shards PART: absolute paths.

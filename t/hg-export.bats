@@ -85,7 +85,7 @@ tensor() {
 # bats test_tags=b64
 @test "at their defaults the export's keys change no digest and no bit; at others the configuration's digest, and no trained bit" {
 	local key
-	wide same export.bits=8 export.embed_bits=8 export.quantizer=minmax export.sdclip_k=12.85 export.sdclip_embed_k=20
+	wide same export.bits=8 export.embed_bits=8 export.quantizer=minmax export.sdclip_k=12.85 export.sdclip_embed_k=20 export.coder=zlib
 	[ "$(jq -c '.digests | .config_sha256, .model_sha256, .eval_sha256' same/spec.json)" = \
 		"$(jq -c '.digests | .config_sha256, .model_sha256, .eval_sha256' plain/spec.json)" ]
 	[ "$(jq -c .export same/spec.json)" = '{"scale_floor":0.007874015748031496}' ]
@@ -98,6 +98,27 @@ sys.stdout.buffer.write(zlib.decompress(open("plain/artifact.hgz", "rb").read())
 	done
 	under b6 export.bits=6 export.embed_bits=8 export.scale_floor=0.0001
 	[ "$(jq .checkpoint.sha256 b6/training_report.json)" = "$(jq .checkpoint.sha256 plain/training_report.json)" ]
+}
+
+# bats test_tags=b64,b66
+@test "xz packs the same weights in fewer bytes, in a stream that says so and that anybody's xz opens" {
+	under xz export.coder=xz
+	"$PYTHON" - plain/artifact.hgz xz/artifact.hgz <<-'END'
+		import json, lzma, struct, sys, zlib
+		a = zlib.decompress(open(sys.argv[1], "rb").read())
+		b = lzma.decompress(open(sys.argv[2], "rb").read())
+		def parts(raw):
+		    n = struct.unpack("<Q", raw[:8])[0]
+		    return json.loads(raw[8:8 + n]), raw[8 + n:]
+		(ha, da), (hb, db) = parts(a), parts(b)
+		assert da == db and "export" not in ha["__metadata__"]
+		assert json.loads(hb["__metadata__"].pop("export")) == {"coder": "xz"} and ha == hb
+	END
+	[ "$(jq .val_loss xz/artifact_score_report.json)" = "$(jq .val_loss plain/artifact_score_report.json)" ]
+	jq -se '.[1].artifact.bytes < .[0].artifact.bytes * 0.98 and .[1].levers == {"coder": "xz"}' \
+	    plain/export_report.json xz/export_report.json
+	hg-gate score xz
+	[ "$(jq .digests.config_sha256 xz/spec.json)" != "$(jq .digests.config_sha256 plain/spec.json)" ]
 }
 
 # bats test_tags=b15,b66

@@ -4,20 +4,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gpt/coder.h"
 #include "gpt/config.h"
 #include "gpt/params.h"
 #include "gpt/quantize.h"
 #include "base/sha256.h"
 
 /**
- * The artifact: one zlib stream (level 9) of a safetensors file.  Two-dimensional
+ * The artifact: one zlib stream (level 9), or one of xz, of a safetensors file.  Two-dimensional
  * tensors over 65,536 elements are I8 with F16 scales under NAME.scale; control
  * tensors are F32; all others F16.  __metadata__ holds
  *   format      "homegolf.artifact.v1"
  *   config      the model configuration as JSON text
  *   export      how it was quantised, as JSON text: what in the law is not its default; absent where all is
  *   tokenizer_sha256
- * It opens with anybody's zlib and safetensors reader.
+ * It opens with anybody's zlib or xz, and safetensors reader.
  */
 
 #define ARTIFACT_FORMAT "homegolf.artifact.v1"
@@ -29,6 +30,7 @@ struct artifact_law {
 	enum quantize_clip quantizer;
 	double sdclip_k, sdclip_embed_k;
 	double scale_floor;
+	enum coder coder;
 };
 
 /* What became of one tensor of the table. */
@@ -83,7 +85,7 @@ struct artifact {
  * artifact_read(data, n, what, a):
  * Restore an artifact from memory.  Nothing is believed: configuration and law
  * stand in the header, from them follow all names, types and sizes, and no more
- * is inflated than that; the stream must end there, its checksum hold, and no
+ * is unpacked than that; the stream must end there, its checksum hold, and no
  * level be beyond its bits.
  * Owns:   the caller calls artifact_free.
  * Errors: -1 after saying why; errno EBADMSG (altered or malformed), ENODATA (cut short), ENOMEM.

@@ -1,5 +1,5 @@
 # The model family: geometry, tensors, operations, training, artifact.
-gpt_SRC := artifact checkpoint config f16 generate model model_bytes numerics ops ops_ref optimizer params prior quantize resume \
+gpt_SRC := artifact checkpoint coder config f16 generate model model_bytes numerics ops ops_ref optimizer params prior quantize resume \
 	safetensors schedule schedule_read score trainer trainer_bytes trainer_open trainspec
 include lib/gpt/cpu/cpu.mk
 

@@ -20,6 +20,7 @@ static const char
     *const norms[] = { [OPS_MUON_PLAIN] = "none", [OPS_MUON_ROW] = "row", [OPS_MUON_NEURON] = "neuron", NULL };
 static const char *const averages[] = { [OPTIMIZER_NO_AVERAGE] = "none", [OPTIMIZER_AVERAGE_TAIL] = "tail", NULL };
 static const char *const quantizers[] = { [QUANTIZE_MINMAX] = "minmax", [QUANTIZE_SDCLIP] = "sdclip", NULL };
+static const char *const coders[] = { [CODER_ZLIB] = "zlib", [CODER_XZ] = "xz", NULL };
 static const char *const coefficients[] = { [OPS_MUON_FIXED] = "fixed", [OPS_MUON_POLAR] = "polar", NULL };
 
 /* Defaults and ranges are the contract's; the section model has its rows in config.c, what no model sees in spec.c. */
@@ -80,6 +81,7 @@ const struct bind trainspec_keys[] = {
 	BIND_ENUM(struct trainspec, "export.quantizer", artifact.quantizer, quantizers),
 	BIND(struct trainspec, "export.sdclip_k", artifact.sdclip_k),
 	BIND(struct trainspec, "export.sdclip_embed_k", artifact.sdclip_embed_k),
+	BIND_ENUM(struct trainspec, "export.coder", artifact.coder, coders),
 	BIND(struct trainspec, "prompt.text", prompt_text),
 	BIND(struct trainspec, "prompt.tokens", prompt_tokens),
 	BIND(struct trainspec, "prompt.temperature", prompt_temperature),

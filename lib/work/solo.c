@@ -2,7 +2,7 @@
  * The counted code's own program: trains, restores and scores with nothing but what counts, without run directory,
  * contracts and receipts.  It is built from the counted files alone:
  *   cc -std=c11 -ffp-contract=off -D_XOPEN_SOURCE=700 -DHG_PORTABLE -Ilib $(find lib -name "*.c") -ljansson -lz \
- *       -lcrypto -lm
+ *       -llzma -lcrypto -lm
  *   solo SPEC.json MODEL|bytes TRAIN_SHARD... -- VAL_SHARD... [-- BYTE_COUNTS...]
  * leaves checkpoint.safetensors and artifact.hgz, and prints their digests and the score of the latter.
  * Checked: t/counted.bats compares all of it with what hg-train, hg-export and hg-score say.

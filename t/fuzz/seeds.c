@@ -139,11 +139,14 @@ artifact_of(const struct config *c, const struct artifact_law *law, const char *
 		exit(HG_EXIT_SYSTEM);
 	artifact_report_free(&report);
 	lseek(fd, 0, SEEK_SET);
-	if ((stream = file_read_fd(fd, 1 << 20, &stream_n)) == NULL ||
-	    uncompress(inside, &n, (const Bytef *)stream, stream_n) != Z_OK)
+	if ((stream = file_read_fd(fd, 1 << 20, &stream_n)) == NULL)
 		exit(HG_EXIT_SYSTEM);
 	close(fd);
-	bytes("artifact", plain, inside, n);
+	if (plain != NULL) {
+		if (uncompress(inside, &n, (const Bytef *)stream, stream_n) != Z_OK)
+			exit(HG_EXIT_SYSTEM);
+		bytes("artifact", plain, inside, n);
+	}
 	free(stream);
 	params_free(p);
 	free(w);
@@ -152,7 +155,7 @@ artifact_of(const struct config *c, const struct artifact_law *law, const char *
 static void
 artifact(void)
 {
-	struct artifact_law law = { 8, 8, QUANTIZE_MINMAX, 12.85, 20, 1.0 / 127 };
+	struct artifact_law law = { 8, 8, QUANTIZE_MINMAX, 12.85, 20, 1.0 / 127, CODER_ZLIB };
 	struct config c;
 
 	config_default(&c);
@@ -165,8 +168,10 @@ artifact(void)
 	artifact_of(&c, &law, "tiny.hgz", "tiny.inside");
 	/* One table large enough for levels, and a law that is not the default. */
 	c.vocab_size = 8200;
-	law = (struct artifact_law){ 7, 6, QUANTIZE_SDCLIP, 12.85, 8, 1e-4 };
+	law = (struct artifact_law){ 7, 6, QUANTIZE_SDCLIP, 12.85, 8, 1e-4, CODER_ZLIB };
 	artifact_of(&c, &law, "six.hgz", "six.inside");
+	law.coder = CODER_XZ;
+	artifact_of(&c, &law, "six.xz", NULL);
 }
 
 static void

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <lzma.h>
 #include <zlib.h>
 
 #include "gpt/artifact.h"
@@ -23,7 +24,8 @@
 #define SCALE_FLOOR (1.0 / 127)
 static const struct quantize_law published = { 8, QUANTIZE_MINMAX, 0, SCALE_FLOOR };
 static const struct quantize_law floorless = { 8, QUANTIZE_MINMAX, 0, 0 };
-static const struct artifact_law law = { 8, 8, QUANTIZE_MINMAX, 12.85, 20, SCALE_FLOOR };
+static const struct artifact_law law = { 8, 8, QUANTIZE_MINMAX, 12.85, 20, SCALE_FLOOR, CODER_ZLIB };
+static const struct artifact_law xz = { 8, 8, QUANTIZE_MINMAX, 12.85, 20, SCALE_FLOOR, CODER_XZ };
 
 #define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -173,7 +175,7 @@ round_trip(const struct sample *s)
 }
 
 static void
-damage(const struct sample *s)
+damage(const struct sample *s, const char *coder)
 {
 	unsigned char *copy = malloc(s->n + 1);
 	size_t found = 0, tried = 0;
@@ -184,7 +186,7 @@ damage(const struct sample *s)
 		tried++;
 		found += !reads(copy, s->n);
 	}
-	tap_ok(found == tried, "a byte flipped anywhere is found (%zu of %zu)", found, tried);
+	tap_ok(found == tried, "a byte flipped anywhere in %s is found (%zu of %zu)", coder, found, tried);
 	tap_ok(!reads(s->bytes, s->n - 1) && errno == ENODATA, "one byte less is named as cut short");
 	tap_ok(!reads(s->bytes, s->n / 2) && errno == ENODATA, "so is half of it");
 	tap_ok(!reads(s->bytes, 0) && errno == ENODATA, "so is nothing at all");
@@ -261,12 +263,21 @@ unstorable(struct sample *s)
 static unsigned char *
 inside(const struct sample *s, uLongf *n)
 {
+	struct coder_stream *z = coder_open(s->bytes, s->n, "sample");
 	unsigned char *plain;
+	size_t length = 0;
 
-	*n = 1 << 24;
+	*n = s->report.payload_bytes + 8;
 	plain = malloc(*n);
-	if (uncompress(plain, n, (const Bytef *)s->bytes, s->n) != Z_OK)
+	if (coder_take(z, plain, 8) != 0)
 		exit(1);
+	for (int i = 7; i >= 0; i--)
+		length = length << 8 | plain[i];
+	*n += length;
+	plain = realloc(plain, *n);
+	if (coder_take(z, plain + 8, *n - 8) != 0 || coder_end(z) != 0)
+		exit(1);
+	coder_close(z);
 	return (plain);
 }
 
@@ -309,7 +320,8 @@ laws(void)
 	for (size_t b = 0; b < 4; b++)
 		for (size_t e = 0; e < 4; e++) {
 			const struct artifact_law by = { bits[b], bits[e],
-				(b + e) % 2 ? QUANTIZE_SDCLIP : QUANTIZE_MINMAX, 9, 6, 1e-5 };
+				(b + e) % 2 ? QUANTIZE_SDCLIP : QUANTIZE_MINMAX, 9, 6, 1e-5,
+				e % 2 ? CODER_XZ : CODER_ZLIB };
 			struct sample s;
 			struct artifact a;
 			unsigned char *plain;
@@ -331,7 +343,7 @@ laws(void)
 				wrong += !stored_by(&s, &a, &by, i);
 			forgotten += a.law.bits != by.bits || a.law.embed_bits != by.embed_bits ||
 			    a.law.quantizer != by.quantizer || a.law.sdclip_k != by.sdclip_k ||
-			    a.law.sdclip_embed_k != by.sdclip_embed_k;
+			    a.law.sdclip_embed_k != by.sdclip_embed_k || a.law.coder != by.coder;
 			artifact_free(&a);
 			free_sample(&s);
 		}
@@ -349,7 +361,7 @@ static void
 foretold(void)
 {
 	const char *top = getenv("HG_TOP");
-	char path[4096], line[256], quantizer[16], model[16];
+	char path[4096], line[256], quantizer[16], model[16], coder[16];
 	size_t lines = 0, far = 0;
 	struct artifact_law by;
 	unsigned long long bytes;
@@ -365,11 +377,12 @@ foretold(void)
 	if ((f = fopen(path, "r")) == NULL)
 		exit(1);
 	while (fgets(line, sizeof(line), f) != NULL) {
-		if (sscanf(line, "%15s %u %u %15s %lf %llu", model, &by.bits, &by.embed_bits, quantizer,
-			&by.scale_floor, &bytes) != 6 ||
+		if (sscanf(line, "%15s %u %u %15s %lf %15s %llu", model, &by.bits, &by.embed_bits, quantizer,
+			&by.scale_floor, coder, &bytes) != 7 ||
 		    by.scale_floor > 1e-3)
 			continue;
 		by.quantizer = strcmp(quantizer, "sdclip") == 0 ? QUANTIZE_SDCLIP : QUANTIZE_MINMAX;
+		by.coder = strcmp(coder, "xz") == 0 ? CODER_XZ : CODER_ZLIB;
 		by.sdclip_k = 12.85;
 		by.sdclip_embed_k = 20;
 		c.num_layers = 2;
@@ -381,7 +394,7 @@ foretold(void)
 		lines++;
 	}
 	fclose(f);
-	tap_ok(far == 0 && lines >= 16,
+	tap_ok(far == 0 && lines >= 24,
 	    "the size of an artifact is foretold within a tenth, at all bits and by both quantizers "
 	    "(%zu of %zu farther off)",
 	    far, lines);
@@ -426,10 +439,76 @@ reads_with(const struct sample *s, int level)
 
 #define SAID "{\\\"bits\\\": 6, \\\"embed_bits\\\": 16}"
 
+/* Is an xz artifact read whose window, in its block's header, is as large as windows can be? */
+static int
+reads_with_window(const struct sample *s)
+{
+	unsigned char *copy = malloc(s->n);
+	const size_t header = 12, size = ((size_t)(unsigned char)s->bytes[12] + 1) * 4, window = header + 4;
+	uint32_t sum;
+	int ok;
+
+	memcpy(copy, s->bytes, s->n);
+	if (copy[header + 2] != 0x21 || copy[header + 3] != 1)
+		exit(1);
+	copy[window] = 40;
+	sum = lzma_crc32(copy + header, size - 4, 0);
+	for (size_t i = 0; i < 4; i++)
+		copy[header + size - 4 + i] = (unsigned char)(sum >> (8 * i) & 0xff);
+	ok = reads(copy, s->n);
+	free(copy);
+	return (ok);
+}
+
+/* Or one that has no checksum? */
+static int
+reads_unchecked(const struct sample *s)
+{
+	uLongf n;
+	unsigned char *plain = inside(s, &n), *packed = malloc(lzma_stream_buffer_bound(n));
+	size_t packed_n = 0;
+	int ok;
+
+	if (lzma_easy_buffer_encode(1, LZMA_CHECK_NONE, NULL, plain, n, packed, &packed_n,
+		lzma_stream_buffer_bound(n)) != LZMA_OK)
+		exit(1);
+	ok = reads(packed, packed_n);
+	free(plain);
+	free(packed);
+	return (ok);
+}
+
+static void
+coders(void)
+{
+	struct sample s, packed;
+	struct artifact a, b;
+
+	make_sample(&s, 300, &law);
+	make_sample(&packed, 300, &xz);
+	tap_ok(packed.n < s.n, "xz makes the smaller artifact");
+	damage(&packed, "xz");
+	if (tap_ok(artifact_read(s.bytes, s.n, "sample", &a) == 0 &&
+		    artifact_read(packed.bytes, packed.n, "sample", &b) == 0,
+		"both are read, told by their first bytes")) {
+		tap_ok(memcmp(a.w, b.w, a.params->n * sizeof(*a.w)) == 0, "and are the same weights");
+		artifact_free(&a);
+		artifact_free(&b);
+	}
+	tap_ok(!reads_as(&packed, "coder", "coder") && errno == EBADMSG && strstr(say_last(), "another coder") != NULL,
+	    "an artifact that is packed by another coder than it says is refused");
+	tap_ok(!reads_with_window(&packed) && errno == EBADMSG && strstr(say_last(), "memory") != NULL,
+	    "a stream that asks for gigabytes to be unpacked is refused, and gets none");
+	tap_ok(!reads_unchecked(&packed) && errno == EBADMSG && strstr(say_last(), "no checksum") != NULL,
+	    "so is one without a checksum");
+	free_sample(&s);
+	free_sample(&packed);
+}
+
 static void
 lies(void)
 {
-	const struct artifact_law by = { 6, 16, QUANTIZE_MINMAX, 12.85, 20, SCALE_FLOOR };
+	const struct artifact_law by = { 6, 16, QUANTIZE_MINMAX, 12.85, 20, SCALE_FLOOR, CODER_ZLIB };
 	struct sample s, plain;
 
 	make_sample(&s, 400, &by);
@@ -470,11 +549,12 @@ main(void)
 	fewer_bits();
 	make_sample(&s, 300, &law);
 	round_trip(&s);
-	damage(&s);
+	damage(&s, "zlib");
 	forgeries();
 	unstorable(&s);
 	free_sample(&s);
 	laws();
+	coders();
 	foretold();
 	lies();
 	return (tap_done());
