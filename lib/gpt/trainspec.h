@@ -73,8 +73,8 @@ json_t *trainspec_levers(const struct trainspec *r, const char *section);
 
 /**
  * trainspec_take(r, section, levers):
- * Set such keys of a section: to what an object has, and where it has none to the default.  Others stay.  Ranges are the
- * caller's to check.
+ * Set such keys of a section: to what an object has, and where it has none to the default.  Others stay.  Ranges are
+ * the caller's to check.
  * Errors: -1 after naming a key that there is not, or whose value is of another type or too large.
  */
 int trainspec_take(struct trainspec *r, const char *section, const json_t *levers);

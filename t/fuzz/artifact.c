@@ -1,6 +1,6 @@
 /*
- * Artifacts.  What is no stream of zlib or xz is taken for the contents of one and compressed first, so that the fuzzer gets
- * behind the checksum.
+ * Artifacts.  What is no stream of zlib or xz is taken for the contents of one and compressed first, so that the
+ * fuzzer gets behind the checksum.
  */
 #include <stdlib.h>
 #include <zlib.h>
