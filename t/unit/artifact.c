@@ -348,7 +348,7 @@ laws(void)
 			free_sample(&s);
 		}
 	tap_ok(wrong == 0 && tried == 16,
-	    "bits are the matrices', embed_bits the embedding's, with the quantizer's reach of each, by the law of rows");
+	    "bits are matrices', embed_bits the embedding's, with the quantizer's reach of each, by the rows' law");
 	tap_ok(forgotten == 0 && said == 16, "an artifact says by which law it was made");
 	tap_ok(sizes == 16, "and has the payload that was foretold");
 	tap_ok(bytes[0][1] > bytes[1][1] && bytes[1][1] > bytes[3][1] && bytes[1][0] > bytes[1][1] &&
