@@ -31,10 +31,10 @@ ifdef COV
 HG_CFLAGS += --coverage
 LDFLAGS += --coverage
 endif
-LDLIBS := -Wl,--as-needed -ljansson -lz -lcrypto -lm
+LDLIBS := -Wl,--as-needed -ljansson -lz -llzma -lcrypto -lm
 
 # The one list of packages: build, run, demo and tests.
-APT := gcc g++ libc6-dev libjansson-dev zlib1g-dev libssl-dev \
+APT := gcc g++ libc6-dev libjansson-dev zlib1g-dev liblzma-dev libssl-dev \
 	sentencepiece jq bats perl shellcheck clang-format mandoc man-db strace python3 python3-jsonschema \
 	libtest-json-schema-acceptance-perl procps
 

@@ -45,9 +45,9 @@ tensor_table(const struct params *p, const struct artifact_report *report)
 		shape = t->dims == 1 ? json_pack("[I]", (json_int_t)t->cols) :
 				       json_pack("[I, I]", (json_int_t)t->rows, (json_int_t)t->cols);
 		json_array_append_new(table,
-		    json_pack("{s:s, s:s, s:o, s:I, s:o, s:o}", "name", t->name, "dtype", t->dtype, "shape", shape,
-			"bytes", (json_int_t)t->bytes, "max_error", jsonio_real(t->max_error), "rms_error",
-			jsonio_real(t->rms_error)));
+		    json_pack("{s:s, s:s, s:i, s:o, s:I, s:o, s:o}", "name", t->name, "dtype", t->dtype, "bits",
+			(int)t->bits, "shape", shape, "bytes", (json_int_t)t->bytes, "max_error",
+			jsonio_real(t->max_error), "rms_error", jsonio_real(t->rms_error)));
 	}
 	return (table);
 }
@@ -78,7 +78,7 @@ work(struct stage_work *w, void *arg)
 	struct trainspec recipe;
 	struct atomfile *out;
 	struct params *p;
-	json_t *training;
+	json_t *training, *levers;
 	float *weights;
 	int fd;
 
@@ -101,7 +101,7 @@ work(struct stage_work *w, void *arg)
 	if ((out = atomfile_begin(stage_outputs(w), RUNDIR_ARTIFACT)) == NULL)
 		goto err0;
 	if (artifact_write(atomfile_fd(out), p, weights, jsonio_text(spec, "data.tokenizer_sha256", ""),
-		recipe.scale_floor, &report) == -1) {
+		&recipe.artifact, &report) == -1) {
 		atomfile_abort(out);
 		return (errno == ERANGE ? inputs_broken(w) : -1);
 	}
@@ -112,15 +112,17 @@ work(struct stage_work *w, void *arg)
 		goto err0;
 	if (code_of(spec, &code_bytes, code_sha256) == -1)
 		return (-1);
+	if ((levers = trainspec_levers(&recipe, "export.")) == NULL)
+		return (-1);
 	return (stage_deliver(w,
-	    json_pack("{s:s, s:s, s:{s:s, s:I, s:s}, s:I, s:I, s:I, s:s, s:I, s:I, s:b, s:o, s:o}",
+	    json_pack("{s:s, s:s, s:{s:s, s:I, s:s}, s:I, s:I, s:I, s:s, s:I, s:I, s:b, s:o*, s:o, s:o}",
 		"training_report_sha256", training_sha256, "checkpoint_sha256", checkpoint_sha256, "artifact", "file",
 		RUNDIR_ARTIFACT, "bytes", (json_int_t)bytes, "sha256", sha256, "payload_bytes",
 		(json_int_t)report.payload_bytes, "code_bytes", (json_int_t)code_bytes, "variants_bytes",
 		(json_int_t)variants_bytes(), "code_sha256", code_sha256, "total_bytes",
 		(json_int_t)(code_bytes + bytes), "cap_bytes", (json_int_t)cap, "within_cap",
-		code_bytes + bytes <= (uint64_t)cap, "tensors", tensor_table(p, &report), "roundtrip_max_error",
-		jsonio_real(report.max_error))));
+		code_bytes + bytes <= (uint64_t)cap, "levers", json_object_size(levers) > 0 ? levers : NULL, "tensors",
+		tensor_table(p, &report), "roundtrip_max_error", jsonio_real(report.max_error))));
 err0:
 	say_errno("cannot write '%s'", RUNDIR_ARTIFACT);
 	return (-1);

@@ -63,19 +63,18 @@ warn_of_memory(const struct trainspec *r)
 		    (double)need / 1e9, pass, (double)have / 1e9);
 }
 
-/* Trained int8 weights hardly compress: the public baseline, of 17 million parameters, to 0.92 of its payload. */
 static void
 warn_of_artifact(const struct trainspec *r, const json_t *spec)
 {
 	const int64_t cap = jsonio_i64(spec, "budget.artifact_cap_bytes", 0);
-	const uint64_t payload = artifact_payload(&r->config);
-	const double likely = 0.92 * (double)payload;
+	const uint64_t likely = artifact_likely(&r->config, &r->artifact);
 
-	if (cap > 0 && likely > (double)cap)
+	if (cap > 0 && likely > (uint64_t)cap)
 		say_note(
-		    "the artifact will likely be over its cap: %llu bytes before compression, some %.0f after, and "
+		    "the artifact will likely be over its cap: %llu bytes before compression, some %llu after, and "
 		    "budget.artifact_cap_bytes=%lld",
-		    (unsigned long long)payload, likely, (long long)cap);
+		    (unsigned long long)artifact_payload(&r->config, &r->artifact), (unsigned long long)likely,
+		    (long long)cap);
 }
 
 /* What the data hold is known where they can be read, which the check has done. */

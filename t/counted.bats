@@ -19,7 +19,7 @@ setup_file() {
 	mkdir runs bundle
 	tiny_spec runs/a train.iterations=5
 	tiny_spec runs/b train.iterations=4 model.tie_embeddings=false eval.mode=sliding:16 eval.docs=7 train.warmup_steps=2 train.warmdown_frac=1 \
-		train.grad_clip_norm=1 export.scale_floor=0.002
+		train.grad_clip_norm=1 export.scale_floor=0.002 export.coder=xz
 	tiny_spec runs/c train.iterations=2 eval.mode=ttt:16:0.5 eval.seq_len=48 eval.docs=9
 	local r
 	for r in runs/a runs/b runs/c; do
@@ -40,7 +40,7 @@ setup() {
 }
 
 link() {
-	cc -o "$1" "${@:2}" -ljansson -lz -lcrypto -lm
+	cc -o "$1" "${@:2}" -ljansson -lz -llzma -lcrypto -lm
 }
 
 # shards PART: absolute paths.

@@ -26,6 +26,12 @@ golden() {
 	[[ "$output" != *skipped:* ]]
 }
 
+@test "rows of 8, 7 and 6 bits by both quantizers, and binary16, are met exactly" {
+	golden levers/quant
+	[[ "$output" != *skipped:* ]]
+	[[ "${lines[-1]}" == "26 compared, "* ]]
+}
+
 @test "the learning-rate scales and the loader's spans are met" {
 	golden more
 	[[ "$output" == *"loader: span 13"* ]]

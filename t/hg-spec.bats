@@ -596,6 +596,15 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
 	run ! grep memory said
 	spec -s budget.artifact_cap_bytes=15000000 runs/tight 2> said
 	grep -q 'budget.artifact_cap_bytes=15000000' said
+	# What is stored in fewer bits is smaller, in more larger, and by deviations smaller still.
+	spec -s budget.artifact_cap_bytes=15000000 -s export.bits=6 runs/six 2> said
+	run ! grep -q 'artifact will likely' said
+	spec -s budget.artifact_cap_bytes=10000000 -s export.bits=6 runs/tighter 2> said
+	grep -q 'budget.artifact_cap_bytes=10000000' said
+	spec -s budget.artifact_cap_bytes=10000000 -s export.bits=6 -s export.quantizer=sdclip runs/deviations 2> said
+	run ! grep -q 'artifact will likely' said
+	spec -s export.bits=16 runs/halves 2> said
+	grep -q 'budget.artifact_cap_bytes=16000000' said
 	run --separate-stderr spec runs/published
 	[ -z "$stderr" ]
 }

@@ -3,30 +3,47 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "gpt/artifact.h"
+#include "gpt/coder.h"
 #include "gpt/f16.h"
-#include "base/file.h"
 #include "base/jsonio.h"
-#include "base/progress.h"
 #include "gpt/quantize.h"
 #include "gpt/safetensors.h"
+#include "gpt/trainspec.h"
 #include "base/say.h"
 
-/* Deflate never expands more than this; a header that promises more is a lie. */
-#define MAX_EXPANSION 1032
 #define MAX_HEADER ((size_t)4 << 20)
 
 /* How a tensor of the table is stored. */
-static enum safetensors_dtype
-stored_as(const struct params_tensor *t)
+struct stored {
+	enum safetensors_dtype dtype;
+	unsigned bits;
+	struct quantize_law rows; /* of I8 */
+};
+
+static struct stored
+stored_as(const struct params_tensor *t, const struct artifact_law *law)
 {
+	const int embeds = t->group == PARAMS_EMBED || t->group == PARAMS_HEAD || t->group == PARAMS_VALUE;
+	struct stored s = { SAFETENSORS_F32, 32, { 8, QUANTIZE_MINMAX, 0, law->scale_floor } };
+
 	if (t->storage == PARAMS_EXACT)
-		return (SAFETENSORS_F32);
-	if (t->dims == 2 && t->n > QUANTIZE_MIN_ELEMENTS)
-		return (SAFETENSORS_I8);
-	return (t->storage == PARAMS_CONTROL ? SAFETENSORS_F32 : SAFETENSORS_F16);
+		return (s);
+	if (t->dims == 2 && t->n > QUANTIZE_MIN_ELEMENTS) {
+		/* Control tensors of that size are int8 by the public rule, and no matter of the law's. */
+		if (t->group != PARAMS_SCALAR) {
+			s.rows.bits = embeds ? law->embed_bits : law->bits;
+			s.rows.clip = law->quantizer;
+			s.rows.sdclip_k = embeds ? law->sdclip_embed_k : law->sdclip_k;
+		}
+		s.bits = s.rows.bits;
+		s.dtype = s.bits == 16 ? SAFETENSORS_F16 : SAFETENSORS_I8;
+	} else if (t->storage != PARAMS_CONTROL) {
+		s.bits = 16;
+		s.dtype = SAFETENSORS_F16;
+	}
+	return (s);
 }
 
 /* The entries of the file: first all F32, then F16 (scales too), then I8, so that each is aligned. */
@@ -46,6 +63,17 @@ layout_free(struct layout *l)
 	free(l->scale_names);
 	free(l->tensor);
 	free(l->is_scale);
+}
+
+/* Where in a file's data the scales of an I8 entry stand. */
+static uint64_t
+scales_of(const struct layout *l, size_t entry)
+{
+	size_t s = 0;
+
+	while (!l->is_scale[s] || l->tensor[s] != l->tensor[entry])
+		s++;
+	return (l->entries[s].offset);
 }
 
 static void
@@ -69,7 +97,7 @@ layout_add(struct layout *l, const struct params *p, size_t i, enum safetensors_
 }
 
 static int
-layout_make(struct layout *l, const struct params *p)
+layout_make(struct layout *l, const struct params *p, const struct artifact_law *law)
 {
 	*l = (struct layout){
 		.entries = calloc(2 * p->count, sizeof(*l->entries)),
@@ -88,23 +116,22 @@ layout_make(struct layout *l, const struct params *p)
 		strcat(l->scale_names[i], ".scale");
 	}
 	for (size_t i = 0; i < p->count; i++)
-		if (stored_as(&p->tensors[i]) == SAFETENSORS_F32)
+		if (stored_as(&p->tensors[i], law).dtype == SAFETENSORS_F32)
 			layout_add(l, p, i, SAFETENSORS_F32, 0);
 	for (size_t i = 0; i < p->count; i++) {
-		if (stored_as(&p->tensors[i]) == SAFETENSORS_F16)
+		if (stored_as(&p->tensors[i], law).dtype == SAFETENSORS_F16)
 			layout_add(l, p, i, SAFETENSORS_F16, 0);
-		else if (stored_as(&p->tensors[i]) == SAFETENSORS_I8)
+		else if (stored_as(&p->tensors[i], law).dtype == SAFETENSORS_I8)
 			layout_add(l, p, i, SAFETENSORS_F16, 1);
 	}
 	for (size_t i = 0; i < p->count; i++)
-		if (stored_as(&p->tensors[i]) == SAFETENSORS_I8)
+		if (stored_as(&p->tensors[i], law).dtype == SAFETENSORS_I8)
 			layout_add(l, p, i, SAFETENSORS_I8, 0);
 	return (0);
 }
 
-/* The stored tensors of data (laid out by l) as float32. */
 uint64_t
-artifact_payload(const struct config *c)
+artifact_payload(const struct config *c, const struct artifact_law *law)
 {
 	uint64_t bytes = 0;
 	struct params *p;
@@ -112,7 +139,7 @@ artifact_payload(const struct config *c)
 
 	if ((p = params_new(c)) == NULL)
 		return (0);
-	if (layout_make(&l, p) == 0) {
+	if (layout_make(&l, p, law) == 0) {
 		bytes = l.bytes;
 		layout_free(&l);
 	}
@@ -120,11 +147,47 @@ artifact_payload(const struct config *c)
 	return (bytes);
 }
 
+#define PACKED 0.92
+
+/* Bits that a level likely takes in the stream. */
+static double
+level_bits(const struct quantize_law *rows)
+{
+	const double most = PACKED * rows->bits;
+
+	if (rows->clip == QUANTIZE_MINMAX)
+		return (most);
+	/* A normal distribution's entropy, in levels: half of log2(2 pi e), and log2 of its deviation. */
+	return (fmin(most, fmax(0.4, 2.0471 + log2(quantize_top(rows->bits) / rows->sdclip_k) + 0.4)));
+}
+
+uint64_t
+artifact_likely(const struct config *c, const struct artifact_law *law)
+{
+	/* The least that xz made of a difference: 2.85 %, where most are levels of 8 bits. */
+	const double share = law->coder == CODER_XZ ? 0.97 : 1;
+	double bytes = 0;
+	struct params *p;
+
+	if ((p = params_new(c)) == NULL)
+		return (0);
+	for (size_t i = 0; i < p->count; i++) {
+		const struct params_tensor *t = &p->tensors[i];
+		const struct stored s = stored_as(t, law);
+
+		if (s.dtype == SAFETENSORS_I8)
+			bytes += (double)t->n * level_bits(&s.rows) / 8 + PACKED * 2 * (double)t->rows;
+		else
+			bytes += PACKED * (double)t->n * s.bits / 8;
+	}
+	params_free(p);
+	return ((uint64_t)(share * bytes));
+}
+
+/* The stored tensors of data (laid out by l) as float32. */
 static void
 restore(const struct layout *l, const struct params *p, const unsigned char *data, float *w)
 {
-	const uint16_t *scales = NULL;
-
 	for (size_t e = 0; e < l->count; e++) {
 		const struct params_tensor *t = &p->tensors[l->tensor[e]];
 		const unsigned char *at = data + l->entries[e].offset;
@@ -141,10 +204,8 @@ restore(const struct layout *l, const struct params *p, const unsigned char *dat
 				out[i] = f16_to(((const uint16_t *)(const void *)at)[i]);
 			break;
 		default:
-			for (size_t s = 0; s < e; s++)
-				if (l->is_scale[s] && l->tensor[s] == l->tensor[e])
-					scales = (const uint16_t *)(const void *)(data + l->entries[s].offset);
-			quantize_restore((const int8_t *)at, scales, t->rows, t->cols, out);
+			quantize_restore((const int8_t *)at, (const uint16_t *)(const void *)(data + scales_of(l, e)),
+			    t->rows, t->cols, out);
 			break;
 		}
 	}
@@ -152,13 +213,14 @@ restore(const struct layout *l, const struct params *p, const unsigned char *dat
 
 /* Fill data from the weights; -1 after naming a tensor that cannot be stored. */
 static int
-store(const struct layout *l, const struct params *p, const float *w, double scale_floor, unsigned char *data,
-    float *scratch)
+store(const struct layout *l, const struct params *p, const float *w, const struct artifact_law *law,
+    unsigned char *data, float *scratch)
 {
 	for (size_t e = 0; e < l->count; e++) {
 		const struct params_tensor *t = &p->tensors[l->tensor[e]];
 		const float *in = w + t->offset;
 		uint16_t *half = (uint16_t *)(void *)(data + l->entries[e].offset);
+		struct stored s;
 
 		if (l->is_scale[e])
 			continue;
@@ -179,75 +241,44 @@ store(const struct layout *l, const struct params *p, const float *w, double sca
 				half[i] = f16_from(in[i]);
 			break;
 		default:
-			for (size_t s = 0; s < e; s++)
-				if (l->is_scale[s] && l->tensor[s] == l->tensor[e])
-					half = (uint16_t *)(void *)(data + l->entries[s].offset);
-			quantize_rows(in, t->rows, t->cols, scale_floor, (int8_t *)data + l->entries[e].offset, half,
+			s = stored_as(t, law);
+			half = (uint16_t *)(void *)(data + scales_of(l, e));
+			quantize_rows(&s.rows, in, t->rows, t->cols, (int8_t *)data + l->entries[e].offset, half,
 			    scratch);
+			for (size_t r = 0; r < t->rows; r++)
+				if (!isfinite(f16_to(half[r]))) {
+					say_error("row %zu of tensor '%s' needs a scale that the artifact cannot store",
+					    r, t->name);
+					errno = ERANGE;
+					return (-1);
+				}
 			break;
 		}
 	}
 	return (0);
 }
 
-/* Deflate pieces into fd, as one stream. */
-static int
-deflate_to(int fd, const void *const *pieces, const size_t *sizes, size_t count, uint64_t *written)
-{
-	unsigned char out[1 << 16];
-	z_stream z;
-	int rc;
-
-	memset(&z, 0, sizeof(z));
-	*written = 0;
-	if (deflateInit(&z, 9) != Z_OK) {
-		errno = ENOMEM;
-		return (-1);
-	}
-	for (size_t i = 0; i < count; i++) {
-		const unsigned char *in = pieces[i];
-		size_t left = sizes[i];
-
-		do {
-			z.next_in = (unsigned char *)(uintptr_t)in;
-			z.avail_in = left > 1 << 30 ? 1 << 30 : (uInt)left;
-			in += z.avail_in;
-			left -= z.avail_in;
-			do {
-				z.next_out = out;
-				z.avail_out = sizeof(out);
-				rc = deflate(&z, i + 1 == count && left == 0 ? Z_FINISH : Z_NO_FLUSH);
-				assert(rc != Z_STREAM_ERROR);
-				if (file_write_all(fd, out, sizeof(out) - z.avail_out) != 0) {
-					deflateEnd(&z);
-					return (-1);
-				}
-				*written += sizeof(out) - z.avail_out;
-				progress_tick();
-			} while (z.avail_out == 0);
-		} while (left > 0);
-	}
-	deflateEnd(&z);
-	return (0);
-}
-
 static json_t *
-metadata_of(const struct params *p, const char *tokenizer_sha256)
+metadata_of(const struct params *p, const struct artifact_law *law, const char *tokenizer_sha256)
 {
-	json_t *config = config_to_json(&p->config), *metadata = NULL;
+	const struct trainspec r = { .artifact = *law };
+	json_t *config = config_to_json(&p->config), *levers = trainspec_levers(&r, "export."), *metadata = NULL;
 	char *text = config != NULL ? jsonio_line(config) : NULL;
+	char *quantised = levers != NULL ? jsonio_line(levers) : NULL;
 
-	if (text != NULL)
-		metadata = json_pack("{s:s, s:s, s:s}", "format", ARTIFACT_FORMAT, "config", text, "tokenizer_sha256",
-		    tokenizer_sha256);
+	if (text != NULL && quantised != NULL)
+		metadata = json_pack("{s:s, s:s, s:s*, s:s}", "format", ARTIFACT_FORMAT, "config", text, "export",
+		    json_object_size(levers) > 0 ? quantised : NULL, "tokenizer_sha256", tokenizer_sha256);
+	free(quantised);
 	free(text);
+	json_decref(levers);
 	json_decref(config);
 	return (metadata);
 }
 
 static int
-fill_report(struct artifact_report *r, const struct layout *l, const struct params *p, const float *w,
-    const float *restored)
+fill_report(struct artifact_report *r, const struct layout *l, const struct params *p, const struct artifact_law *law,
+    const float *w, const float *restored)
 {
 	if ((r->tensors = calloc(p->count, sizeof(*r->tensors))) == NULL)
 		return (-1);
@@ -256,6 +287,7 @@ fill_report(struct artifact_report *r, const struct layout *l, const struct para
 		r->tensors[l->tensor[e]].bytes += l->entries[e].bytes;
 	for (size_t i = 0; i < p->count; i++) {
 		const struct params_tensor *t = &p->tensors[i];
+		const struct stored s = stored_as(t, law);
 		struct artifact_tensor *out = &r->tensors[i];
 		double sum = 0;
 
@@ -267,7 +299,8 @@ fill_report(struct artifact_report *r, const struct layout *l, const struct para
 		}
 		out->rms_error = sqrt(sum / (double)t->n);
 		out->name = t->name;
-		out->dtype = safetensors_dtype_name(stored_as(t));
+		out->dtype = safetensors_dtype_name(s.dtype);
+		out->bits = s.bits;
 		out->dims = t->dims;
 		out->rows = t->rows;
 		out->cols = t->cols;
@@ -287,8 +320,8 @@ widest(const struct params *p)
 }
 
 int
-artifact_write(int fd, const struct params *p, const float *w, const char *tokenizer_sha256, double scale_floor,
-    struct artifact_report *report)
+artifact_write(int fd, const struct params *p, const float *w, const char *tokenizer_sha256,
+    const struct artifact_law *law, struct artifact_report *report)
 {
 	struct artifact_report r = { NULL, 0, 0, 0 };
 	unsigned char *data = NULL;
@@ -299,24 +332,25 @@ artifact_write(int fd, const struct params *p, const float *w, const char *token
 	size_t header_n;
 	int rc = -1;
 
-	if (layout_make(&l, p) != 0)
+	if (layout_make(&l, p, law) != 0)
 		goto err0;
 	data = calloc(1, l.bytes);
 	scratch = calloc(widest(p), sizeof(*scratch));
 	restored = calloc(p->n, sizeof(*restored));
-	metadata = metadata_of(p, tokenizer_sha256);
+	metadata = metadata_of(p, law, tokenizer_sha256);
 	if (metadata != NULL)
 		header = safetensors_header(l.entries, l.count, metadata, &header_n);
 	if (data == NULL || scratch == NULL || restored == NULL || header == NULL) {
 		errno = ENOMEM;
 		goto err1;
 	}
-	if (store(&l, p, w, scale_floor, data, scratch) != 0)
+	if (store(&l, p, w, law, data, scratch) != 0)
 		goto out;
 	restore(&l, p, data, restored);
-	if (fill_report(&r, &l, p, w, restored) != 0)
+	if (fill_report(&r, &l, p, law, w, restored) != 0)
 		goto err1;
-	if (deflate_to(fd, (const void *[]){ header, data }, (const size_t[]){ header_n, l.bytes }, 2, &r.bytes) != 0)
+	if (coder_pack(law->coder, fd, (const void *[]){ header, data }, (const size_t[]){ header_n, l.bytes }, 2,
+		&r.bytes) != 0)
 		goto err1;
 	*report = r;
 	r.tensors = NULL;
@@ -345,69 +379,6 @@ artifact_report_free(struct artifact_report *report)
 	report->tensors = NULL;
 }
 
-/* Inflate exactly n bytes; -1 after saying why. */
-static int
-inflate_exactly(z_stream *z, void *out, size_t n, const char *what)
-{
-	unsigned char *at = out;
-
-	while (n > 0) {
-		const uInt room = n > 1 << 30 ? 1 << 30 : (uInt)n;
-		int rc;
-
-		z->next_out = at;
-		z->avail_out = room;
-		rc = inflate(z, Z_NO_FLUSH);
-		at += room - z->avail_out;
-		n -= room - z->avail_out;
-		if (n == 0)
-			break;
-		if (rc == Z_STREAM_END || rc == Z_BUF_ERROR) {
-			say_error("'%s' is cut short: %zu more bytes were expected", what, n);
-			errno = ENODATA;
-			return (-1);
-		}
-		if (rc == Z_MEM_ERROR) {
-			errno = ENOMEM;
-			say_errno("cannot read '%s'", what);
-			return (-1);
-		}
-		if (rc != Z_OK) {
-			say_error("'%s' is damaged: %s", what, z->msg != NULL ? z->msg : "not a zlib stream");
-			errno = EBADMSG;
-			return (-1);
-		}
-	}
-	return (0);
-}
-
-/* After the last byte: the checksum holds and nothing follows. */
-static int
-inflate_end(z_stream *z, const char *what)
-{
-	unsigned char more;
-	int rc;
-
-	z->next_out = &more;
-	z->avail_out = 1;
-	rc = inflate(z, Z_FINISH);
-	if (rc == Z_STREAM_END && z->avail_out == 1 && z->avail_in == 0)
-		return (0);
-	if (rc == Z_DATA_ERROR)
-		say_error("'%s' is damaged: %s", what, z->msg != NULL ? z->msg : "bad data");
-	else if (z->avail_out == 0)
-		say_error("'%s' holds more than its header declares", what);
-	else if (rc == Z_STREAM_END)
-		say_error("'%s' has bytes after its end", what);
-	else {
-		say_error("'%s' is cut short: its checksum is missing", what);
-		errno = ENODATA;
-		return (-1);
-	}
-	errno = EBADMSG;
-	return (-1);
-}
-
 static int
 bad(const char *what, const char *why)
 {
@@ -416,7 +387,39 @@ bad(const char *what, const char *why)
 	return (-1);
 }
 
-/* The configuration that a header declares. */
+static int
+is_bits(unsigned bits)
+{
+	return (bits == 16 || (bits >= 6 && bits <= 8));
+}
+
+/* How a header says that the weights were stored; without a word, by the defaults. */
+static int
+read_law(const json_t *said, const char *what, struct artifact_law *law)
+{
+	const char *text = said != NULL ? json_string_value(said) : "{}";
+	struct trainspec r = { .artifact = { 0 } };
+	json_t *levers;
+	int rc;
+
+	if (text == NULL)
+		return (bad(what, "its metadata 'export' is no text"));
+	if ((levers = jsonio_parse(text, strlen(text), what)) == NULL)
+		return (-1);
+	rc = json_is_object(levers) ? trainspec_take(&r, "export.", levers) :
+				      bad(what, "its metadata 'export' holds no object");
+	json_decref(levers);
+	if (rc != 0) {
+		errno = EBADMSG;
+		return (-1);
+	}
+	if (!is_bits(r.artifact.bits) || !is_bits(r.artifact.embed_bits))
+		return (bad(what, "its export.bits or export.embed_bits is none of 16, 8, 7 and 6"));
+	*law = r.artifact;
+	return (0);
+}
+
+/* The configuration that a header declares, and how weights are stored. */
 static int
 read_metadata(const json_t *header, const char *what, struct artifact *a)
 {
@@ -435,6 +438,8 @@ read_metadata(const json_t *header, const char *what, struct artifact *a)
 	if (text == NULL)
 		return (bad(what, "it has no model configuration"));
 	strcpy(a->tokenizer_sha256, tokenizer);
+	if (read_law(json_object_get(metadata, "export"), what, &a->law) == -1)
+		return (-1);
 	if ((config = jsonio_parse(text, strlen(text), what)) == NULL)
 		return (-1);
 	rc = config_from_json(&a->config, config);
@@ -468,44 +473,74 @@ fetch_entries(const struct safetensors *s, const struct layout *l, const char *w
 	return (0);
 }
 
+/* No level is beyond what its bits have: such a weight would be none that was stored. */
+static int
+check_levels(const struct layout *l, const struct artifact *a, const unsigned char *data, const char *what)
+{
+	for (size_t e = 0; e < l->count; e++) {
+		const struct params_tensor *t = &a->params->tensors[l->tensor[e]];
+		const int8_t *q = (const int8_t *)data + l->entries[e].offset;
+		struct stored s;
+		int top;
+
+		if (l->entries[e].dtype != SAFETENSORS_I8)
+			continue;
+		s = stored_as(t, &a->law);
+		top = quantize_top(s.bits);
+		for (size_t i = 0; i < t->n; i++) {
+			if (q[i] >= -top && q[i] <= top)
+				continue;
+			say_error("'%s': tensor '%s' holds the level %d, and %u bits have none beyond %d", what,
+			    t->name, q[i], s.bits, top);
+			errno = EBADMSG;
+			return (-1);
+		}
+	}
+	return (0);
+}
+
 /*
- * Inflate a whole file, whose size follows from its header alone: length,
+ * Unpack a whole file, whose size follows from its header alone: length,
  * then configuration, then tensors.  Fills a's configuration and table, and
  * the layout.  NULL after saying why; the caller frees the file's bytes.
  */
 static unsigned char *
-inflate_file(z_stream *z, size_t n, const char *what, struct artifact *a, struct layout *l, size_t *file_n)
+unpack_file(struct coder_stream *z, size_t n, const char *what, struct artifact *a, struct layout *l, size_t *file_n)
 {
 	unsigned char first[8], *file = NULL, *more;
 	json_t *header = NULL;
 	uint64_t length = 0;
 
-	if (inflate_exactly(z, first, sizeof(first), what) != 0)
+	if (coder_take(z, first, sizeof(first)) != 0)
 		return (NULL);
 	for (int i = 7; i >= 0; i--)
 		length = length << 8 | first[i];
-	if (length > MAX_HEADER || length > (uint64_t)n * MAX_EXPANSION) {
+	if (length > MAX_HEADER || length > (uint64_t)n * CODER_MAX_EXPANSION) {
 		bad(what, "its header is too long");
 		return (NULL);
 	}
 	if ((file = malloc(8 + length)) == NULL)
 		goto nomem;
 	memcpy(file, first, sizeof(first));
-	if (inflate_exactly(z, file + 8, length, what) != 0)
+	if (coder_take(z, file + 8, length) != 0)
 		goto err;
 	if ((header = jsonio_parse((char *)file + 8, length, what)) == NULL || read_metadata(header, what, a) != 0)
 		goto err;
-	if (params_sizes(&a->config).n > (uint64_t)n * MAX_EXPANSION) {
+	if (a->law.coder != coder_of(z)) {
+		bad(what, "it is packed by another coder than it says");
+		goto err;
+	}
+	if (params_sizes(&a->config).n > (uint64_t)n * CODER_MAX_EXPANSION) {
 		bad(what, "it is too small to hold the model that it declares");
 		goto err;
 	}
-	if ((a->params = params_new(&a->config)) == NULL || layout_make(l, a->params) != 0)
+	if ((a->params = params_new(&a->config)) == NULL || layout_make(l, a->params, &a->law) != 0)
 		goto nomem;
 	*file_n = 8 + length + l->bytes;
 	if ((more = realloc(file, *file_n)) == NULL)
 		goto nomem;
 	file = more;
-	if (inflate_exactly(z, file + 8 + length, l->bytes, what) != 0 || inflate_end(z, what) != 0)
+	if (coder_take(z, file + 8 + length, l->bytes) != 0 || coder_end(z) != 0)
 		goto err;
 	json_decref(header);
 	return (file);
@@ -525,25 +560,21 @@ artifact_read(const void *data, size_t n, const char *what, struct artifact *a)
 	struct layout l = { NULL, NULL, NULL, NULL, 0, 0 };
 	unsigned char *file = NULL, *tensors = NULL;
 	struct safetensors *s = NULL;
+	struct coder_stream *z;
 	size_t file_n;
-	z_stream z;
 	int rc = -1;
 
 	memset(a, 0, sizeof(*a));
-	memset(&z, 0, sizeof(z));
-	if (n > UINT32_MAX)
-		return (bad(what, "it is larger than any artifact"));
-	z.next_in = (unsigned char *)(uintptr_t)data;
-	z.avail_in = (uInt)n;
-	if (inflateInit(&z) != Z_OK)
-		goto nomem;
-	if ((file = inflate_file(&z, n, what, a, &l, &file_n)) == NULL)
+	if ((z = coder_open(data, n, what)) == NULL)
+		return (-1);
+	if ((file = unpack_file(z, n, what, a, &l, &file_n)) == NULL)
 		goto out;
 	tensors = malloc(l.bytes);
 	a->w = calloc(a->params->n, sizeof(*a->w));
 	if (tensors == NULL || a->w == NULL)
 		goto nomem;
-	if ((s = safetensors_parse(file, file_n, what)) == NULL || fetch_entries(s, &l, what, tensors) != 0)
+	if ((s = safetensors_parse(file, file_n, what)) == NULL || fetch_entries(s, &l, what, tensors) != 0 ||
+	    check_levels(&l, a, tensors, what) != 0)
 		goto out;
 	restore(&l, a->params, tensors, a->w);
 	for (size_t i = 0; i < a->params->n; i++) {
@@ -558,7 +589,7 @@ nomem:
 	errno = ENOMEM;
 	say_errno("cannot read '%s'", what);
 out:
-	inflateEnd(&z);
+	coder_close(z);
 	safetensors_free(s);
 	layout_free(&l);
 	free(tensors);

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -31,14 +32,40 @@ quantile(const float *w, size_t n, float *top)
 	return ((float)(low + (high - low) * (double)(rank - (float)below)));
 }
 
-void
-quantize_rows(const float *w, size_t rows, size_t cols, double scale_floor, int8_t *q, uint16_t *scale, float *scratch)
+/* A row of one has no deviation, and is clipped at its own. */
+static float
+deviations(const float *w, size_t n, double k)
 {
+	double mean = 0, sum = 0;
+
+	if (n == 1)
+		return (fabsf(w[0]));
+	for (size_t i = 0; i < n; i++)
+		mean += w[i];
+	mean /= (double)n;
+	for (size_t i = 0; i < n; i++)
+		sum += (w[i] - mean) * (w[i] - mean);
+	return ((float)(k * sqrt(sum / (double)(n - 1))));
+}
+
+int
+quantize_top(unsigned bits)
+{
+	assert(bits >= QUANTIZE_MIN_BITS && bits <= QUANTIZE_MAX_BITS);
+	return ((1 << (bits - 1)) - 1);
+}
+
+void
+quantize_rows(const struct quantize_law *law, const float *w, size_t rows, size_t cols, int8_t *q, uint16_t *scale,
+    float *scratch)
+{
+	const float top = (float)quantize_top(law->bits);
+
 	for (size_t r = 0; r < rows; r++, w += cols, q += cols) {
 		float clip, s;
 
-		clip = quantile(w, cols, scratch);
-		s = fmaxf(clip / 127.0f, (float)scale_floor);
+		clip = law->clip == QUANTIZE_SDCLIP ? deviations(w, cols, law->sdclip_k) : quantile(w, cols, scratch);
+		s = fmaxf(clip / top, (float)law->scale_floor);
 		scale[r] = f16_from(s);
 		if (s == 0) {
 			memset(q, 0, cols);
@@ -47,7 +74,7 @@ quantize_rows(const float *w, size_t rows, size_t cols, double scale_floor, int8
 		for (size_t c = 0; c < cols; c++) {
 			const float clamped = fminf(fmaxf(w[c], -clip), clip);
 
-			q[c] = (int8_t)fminf(fmaxf(nearbyintf(clamped / s), -127.0f), 127.0f);
+			q[c] = (int8_t)fminf(fmaxf(nearbyintf(clamped / s), -top), top);
 		}
 	}
 }

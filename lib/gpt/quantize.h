@@ -5,19 +5,36 @@
 #include <stdint.h>
 
 /**
- * The public int8 law, one scale a row:
- *   clip  = quantile(|w|, 0.9999984), linear between neighbours, rank in float32
- *   scale = max(clip / 127, scale_floor), stored as binary16
- *   q     = round half to even(clamp(w, -clip, clip) / scale) within +-127
+ * Symmetric levels, one scale a row; at 8 bits with QUANTIZE_MINMAX the public int8 law:
+ *   top   = 2^(bits - 1) - 1
+ *   clip  = quantile(|w|, 0.9999984), linear between neighbours, rank in float32; or by QUANTIZE_SDCLIP
+ *           k * the row's standard deviation (divisor cols - 1; summed in double), which |w| does not limit
+ *   scale = max(clip / top, scale_floor), stored as binary16
+ *   q     = round half to even(clamp(w, -clip, clip) / scale) within +-top
  * The division is by the float32 scale; restoring multiplies by the stored one.
- * Checked: t/tools/golden.c, case int8x (exactly), t/unit/artifact.c.
+ * Source: FACTS of the public rule; k * deviation: the public records' "SDClip".
+ * Checked: t/tools/golden.c, cases int8x and levers/quant (exactly), t/unit/artifact.c.
  */
 
 #define QUANTIZE_MIN_ELEMENTS 65536 /* 2-D tensors over this many elements are quantised */
+#define QUANTIZE_MIN_BITS 2
+#define QUANTIZE_MAX_BITS 8
+
+enum quantize_clip { QUANTIZE_MINMAX, QUANTIZE_SDCLIP };
+
+struct quantize_law {
+	unsigned bits;
+	enum quantize_clip clip;
+	double sdclip_k;
+	double scale_floor;
+};
+
+/* The largest level. */
+int quantize_top(unsigned bits);
 
 /* Shapes: w, q (rows, cols); scale (rows), binary16; scratch (cols). w must be finite. */
-void
-quantize_rows(const float *w, size_t rows, size_t cols, double scale_floor, int8_t *q, uint16_t *scale, float *scratch);
+void quantize_rows(const struct quantize_law *law, const float *w, size_t rows, size_t cols, int8_t *q, uint16_t *scale,
+    float *scratch);
 
 /* w = q * scale, by rows. */
 void quantize_restore(const int8_t *q, const uint16_t *scale, size_t rows, size_t cols, float *w);

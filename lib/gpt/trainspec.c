@@ -16,6 +16,8 @@ static const char
 static const char
     *const norms[] = { [OPS_MUON_PLAIN] = "none", [OPS_MUON_ROW] = "row", [OPS_MUON_NEURON] = "neuron", NULL };
 static const char *const averages[] = { [OPTIMIZER_NO_AVERAGE] = "none", [OPTIMIZER_AVERAGE_TAIL] = "tail", NULL };
+static const char *const quantizers[] = { [QUANTIZE_MINMAX] = "minmax", [QUANTIZE_SDCLIP] = "sdclip", NULL };
+static const char *const coders[] = { [CODER_ZLIB] = "zlib", [CODER_XZ] = "xz", NULL };
 static const char *const coefficients[] = { [OPS_MUON_FIXED] = "fixed", [OPS_MUON_POLAR] = "polar", NULL };
 
 /* Defaults and ranges are the contract's; the section model has its rows in config.c, what no model sees in spec.c. */
@@ -70,7 +72,13 @@ const struct bind trainspec_keys[] = {
 	BIND(struct trainspec, "eval.seq_len", eval_seq_len),
 	BIND(struct trainspec, "eval.docs", eval_docs),
 	BIND_ENUM(struct trainspec, "eval.arith", eval_arith, ariths),
-	BIND(struct trainspec, "export.scale_floor", scale_floor),
+	BIND(struct trainspec, "export.scale_floor", artifact.scale_floor),
+	BIND(struct trainspec, "export.bits", artifact.bits),
+	BIND(struct trainspec, "export.embed_bits", artifact.embed_bits),
+	BIND_ENUM(struct trainspec, "export.quantizer", artifact.quantizer, quantizers),
+	BIND(struct trainspec, "export.sdclip_k", artifact.sdclip_k),
+	BIND(struct trainspec, "export.sdclip_embed_k", artifact.sdclip_embed_k),
+	BIND_ENUM(struct trainspec, "export.coder", artifact.coder, coders),
 	BIND(struct trainspec, "prompt.text", prompt_text),
 	BIND(struct trainspec, "prompt.tokens", prompt_tokens),
 	BIND(struct trainspec, "prompt.temperature", prompt_temperature),
@@ -114,26 +122,60 @@ trainspec_law(struct optimizer_law *law)
 }
 
 json_t *
-trainspec_levers(const struct trainspec *r)
+trainspec_levers(const struct trainspec *r, const char *section)
 {
-	static const char section[] = "train.";
+	const size_t n = strlen(section);
 	json_t *levers = json_object(), *mine, *published;
 	const struct bind *row;
 	struct trainspec defaults;
 
 	memset(&defaults, 0, sizeof(defaults));
 	for (row = trainspec_keys; levers != NULL && row->path != NULL; row++) {
-		if (strncmp(row->path, section, sizeof(section) - 1) != 0 || default_of(row->path, 0) == NULL)
+		if (strncmp(row->path, section, n) != 0 || default_of(row->path, 0) == NULL)
 			continue;
 		(void)bind_set(row, &defaults, default_of(row->path, 0));
 		mine = bind_get(row, r);
 		published = bind_get(row, &defaults);
 		if (mine != NULL && published != NULL && !json_equal(mine, published))
-			json_object_set(levers, row->path + sizeof(section) - 1, mine);
+			json_object_set(levers, row->path + n, mine);
 		json_decref(mine);
 		json_decref(published);
 	}
 	return (levers);
+}
+
+int
+trainspec_take(struct trainspec *r, const char *section, const json_t *levers)
+{
+	const size_t n = strlen(section);
+	const struct bind *row;
+	size_t taken = 0;
+	const char *key;
+	json_t *v;
+
+	for (row = trainspec_keys; row->path != NULL; row++) {
+		if (strncmp(row->path, section, n) != 0 || default_of(row->path, 0) == NULL)
+			continue;
+		v = json_object_get(levers, row->path + n);
+		taken += v != NULL;
+		if (bind_set(row, r, v != NULL ? v : default_of(row->path, 0)) == -1 ||
+		    (json_is_number(v) && bind_number(row, r) != json_number_value(v))) {
+			say_error("%s is of another type than its contract has it, or too large", row->path);
+			return (-1);
+		}
+	}
+	if (taken == json_object_size(levers))
+		return (0);
+	json_object_foreach((json_t *)(uintptr_t)levers, key, v) {
+		for (row = trainspec_keys; row->path != NULL; row++)
+			if (strncmp(row->path, section, n) == 0 && strcmp(row->path + n, key) == 0 &&
+			    default_of(row->path, 0) != NULL)
+				break;
+		if (row->path == NULL)
+			break;
+	}
+	say_error("%s%s is no key that this program knows", section, key);
+	return (-1);
 }
 
 static int

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/bind.h"
+#include "gpt/artifact.h"
 #include "gpt/config.h"
 #include "gpt/ops.h"
 #include "gpt/optimizer.h"
@@ -41,7 +42,7 @@ struct trainspec {
 	uint64_t eval_docs;        /* 0: all */
 	enum ops_arith eval_arith;
 
-	double scale_floor; /* of the artifact's rows */
+	struct artifact_law artifact;
 
 	const char *prompt_text;
 	uint64_t prompt_tokens, prompt_seed;
@@ -64,11 +65,20 @@ void trainspec_law(struct optimizer_law *law);
 int trainspec_read(struct trainspec *r, const json_t *spec);
 
 /**
- * trainspec_levers(r):
- * The keys of section train that came after 0.1 and deviate from their default, by their names there, for receipts.
+ * trainspec_levers(r, section):
+ * The keys of a section ("train.", "export.") that came after 0.1 and deviate from their default, by their names there,
+ * for receipts and the artifact.
  * Owns:   the caller decrefs.  Errors: NULL when out of memory.
  */
-json_t *trainspec_levers(const struct trainspec *r);
+json_t *trainspec_levers(const struct trainspec *r, const char *section);
+
+/**
+ * trainspec_take(r, section, levers):
+ * Set such keys of a section: to what an object has, and where it has none to the default.  Others stay.  Ranges are
+ * the caller's to check.
+ * Errors: -1 after naming a key that there is not, or whose value is of another type or too large.
+ */
+int trainspec_take(struct trainspec *r, const char *section, const json_t *levers);
 
 /* The largest batch of a step, and what divides all of them. */
 size_t trainspec_batch_most(const struct trainspec *r);

@@ -9,6 +9,7 @@
 #include "base/bpb.h"
 #include "run/closeout.h"
 #include "schema/contract.h"
+#include "schema/later.h"
 #include "run/gate.h"
 #include "base/exit.h"
 #include "base/file.h"
@@ -381,6 +382,40 @@ check_train(struct gate *e)
 							     "tokens is not steps * batch_tokens"));
 }
 
+/* Is a member of the spec's section export that came later other than the export had it? */
+static int
+other_lever(const json_t *rule, const json_t *asked, const json_t *had)
+{
+	if (!later_is(rule))
+		return (had != NULL);
+	if (had == NULL)
+		return (later_deviates(rule, asked) != 0);
+	if (json_is_number(had) && json_is_number(asked))
+		return (json_number_value(had) != json_number_value(asked));
+	return (!json_equal(had, asked));
+}
+
+/* The artifact's law is the spec's: no lever was left out, and none put in. */
+static int
+check_levers(struct gate *e, const char *file)
+{
+	const json_t *had = json_object_get(e->receipt[STAGE_EXPORT], "levers");
+	json_t *rules = json_object_get(contract_at("spec", "export"), "properties"), *rule;
+	const json_t *asked = json_object_get(e->run->spec.json, "export");
+	const char *key;
+	size_t known = 0;
+
+	json_object_foreach(rules, key, rule) {
+		known += json_object_get(had, key) != NULL;
+		if (other_lever(rule, json_object_get(asked, key), json_object_get(had, key)))
+			return (
+			    find(e, STAGE_EXPORT, file, GATE_DIFFERS, NULL, NULL, "levers.%s is not the spec's", key));
+	}
+	if (known != json_object_size(had))
+		return (find(e, STAGE_EXPORT, file, GATE_DIFFERS, NULL, NULL, "levers names keys that no spec has"));
+	return (0);
+}
+
 /* What an export must add up to. */
 static int
 check_export(struct gate *e)
@@ -399,6 +434,8 @@ check_export(struct gate *e)
 	    !json_equal(json_object_get(v, "files"), json_object_get(e->receipt[STAGE_TRAIN], "files")) &&
 	    find(e, STAGE_EXPORT, file, GATE_UNBOUND, NULL, NULL, "its files are not those of the training report") ==
 		-1)
+		return (-1);
+	if (rundir_evidence(e->run) != RUNDIR_ARTIFACTS && check_levers(e, file) == -1)
 		return (-1);
 	if (jsonio_i64(v, "cap_bytes", -1) != e->run->spec.limits.artifact_cap_bytes)
 		return (find(e, STAGE_EXPORT, file, GATE_DIFFERS, NULL, NULL, "its cap is not the spec's"));

@@ -4,7 +4,6 @@
 #include "work/losslaw.h"
 
 const double losslaw_sd = LOSSLAW_SD, losslaw_text_sd = LOSSLAW_TEXT_SD;
-const double losslaw_artifact_bytes = LOSSLAW_ARTIFACT_BYTES;
 const struct losslaw_run losslaw_least = LOSSLAW_LEAST, losslaw_most = LOSSLAW_MOST;
 
 /* By vocabulary, rising. */

@@ -36,7 +36,4 @@ extern const struct losslaw_run losslaw_least, losslaw_most;
  */
 double losslaw_text(double probe_bpb, size_t vocab_size);
 
-/* Bytes of an artifact for a parameter, as those runs had it: int8, small tensors binary16, compressed. */
-extern const double losslaw_artifact_bytes;
-
 #endif

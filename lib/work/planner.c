@@ -57,6 +57,7 @@ struct search {
 	double probe_bpb[PLANNER_DATA], text[PLANNER_DATA];
 	int64_t end_ms;
 	uint64_t cap_bytes;
+	struct artifact_law artifact;
 	int aspect_given;           /* layers or width are the owner's to choose */
 	json_t *bare;               /* a request of nothing but the machine's settings, for the probe */
 	struct config model;        /* with all that the owner fixed; the shape's keys are put over it */
@@ -240,7 +241,8 @@ consider(struct search *x, const struct planner_shape *s)
 	    s->heads % s->kv_heads != 0 || s->batch_tokens % s->seq_len != 0)
 		return;
 	model_of(x, s, &model);
-	if (losslaw_artifact_bytes * (double)params_sizes(&model).n > (double)x->cap_bytes)
+	/* No float in it has more than four bytes, so that most shapes need no look at their tensors. */
+	if (4 * params_sizes(&model).n > x->cap_bytes && artifact_likely(&model, &x->artifact) > x->cap_bytes)
 		return;
 	c.step_ms = reckon(x, s);
 	expect(x, &c);
@@ -436,6 +438,7 @@ read_request(struct search *x)
 	}
 	if (code == HG_EXIT_DONE) {
 		x->model = r.config;
+		x->artifact = r.artifact;
 		x->cap_bytes = (uint64_t)jsonio_i64(spec, "budget.artifact_cap_bytes", INT64_MAX);
 	}
 	json_decref(spec);
@@ -467,9 +470,10 @@ conclude(struct search *x)
 	p->probe_bpb = x->probe_bpb[p->choice.shape.data];
 	p->text = x->text[p->choice.shape.data];
 	p->train_tokens = x->data[p->choice.shape.data]->train.tokens;
-	p->artifact_bytes = (uint64_t)(losslaw_artifact_bytes * (double)p->choice.params);
-	if ((code = build(x, &p->choice, p->request, &p->spec, &p->recipe)) == HG_EXIT_DONE)
+	if ((code = build(x, &p->choice, p->request, &p->spec, &p->recipe)) == HG_EXIT_DONE) {
 		p->memory_bytes = trainer_bytes(&p->recipe, p->choice.pace.micro_batch, 1);
+		p->artifact_bytes = artifact_likely(&p->recipe.config, &p->recipe.artifact);
+	}
 	return (code);
 }
 

@@ -2,7 +2,7 @@
  * The counted code's own program: trains, restores and scores with nothing but what counts, without run directory,
  * contracts and receipts.  It is built from the counted files alone:
  *   cc -std=c11 -ffp-contract=off -D_XOPEN_SOURCE=700 -DHG_PORTABLE -Ilib $(find lib -name "*.c") -ljansson -lz \
- *       -lcrypto -lm
+ *       -llzma -lcrypto -lm
  *   solo SPEC.json MODEL|bytes TRAIN_SHARD... -- VAL_SHARD... [-- BYTE_COUNTS...]
  * leaves checkpoint.safetensors and artifact.hgz, and prints their digests and the score of the latter.
  * Checked: t/counted.bats compares all of it with what hg-train, hg-export and hg-score say.
@@ -28,7 +28,6 @@
 #include "gpt/artifact.h"
 #include "gpt/checkpoint.h"
 #include "gpt/prior.h"
-#include "gpt/quantize.h"
 #include "gpt/score.h"
 #include "gpt/trainer_open.h"
 
@@ -160,8 +159,7 @@ create(const char *name)
 
 /* From data to checkpoint and artifact. The program ends soon where it fails, and frees nothing then. */
 static int
-train(const struct trainspec *r, const struct vocab *v, const struct dataset_part *part, double scale_floor,
-    double *loss)
+train(const struct trainspec *r, const struct vocab *v, const struct dataset_part *part, double *loss)
 {
 	const size_t micro_batch = trainer_open_micro_batch(r, UINT64_MAX, UINT64_MAX);
 	struct artifact_report report;
@@ -183,7 +181,7 @@ train(const struct trainspec *r, const struct vocab *v, const struct dataset_par
 	(void)trainer_exchange(t);
 	model_get(m, w);
 	if ((fd = create(CHECKPOINT)) == -1 || checkpoint_write(fd, p, w, NULL) == -1 || close(fd) == -1 ||
-	    (fd = create(ARTIFACT)) == -1 || artifact_write(fd, p, w, vocab_sha256(v), scale_floor, &report) == -1 ||
+	    (fd = create(ARTIFACT)) == -1 || artifact_write(fd, p, w, vocab_sha256(v), &r->artifact, &report) == -1 ||
 	    close(fd) == -1)
 		return (-1);
 	artifact_report_free(&report);
@@ -317,7 +315,7 @@ run(int train_shards, int val_shards, int count_files, char **argv)
 	if (v == NULL || open_part(&part[0], "train", train_shards, argv + 3) == -1 ||
 	    open_part(&part[1], "val", val_shards, argv + 4 + train_shards) == -1 ||
 	    open_part(&part[2], "byte counts", count_files, argv + 5 + train_shards + val_shards) == -1 ||
-	    train(&r, v, &part[0], r.scale_floor, &loss) == -1 || read_part(&part[1], v, r.eval_docs, &stream) == -1 ||
+	    train(&r, v, &part[0], &loss) == -1 || read_part(&part[1], v, r.eval_docs, &stream) == -1 ||
 	    read_counts(&part[2], &stream, &counts) == -1 ||
 	    score(&r, v, &stream, counts, &nats, &tokens, &bytes) == -1 ||
 	    sha256_at(AT_FDCWD, CHECKPOINT, checkpoint, NULL) == -1 ||

@@ -677,7 +677,7 @@ receipt(struct train *x)
 	const uint64_t tokens = trainer_tokens(x->t), stream = x->data->train.tokens;
 	double ms = clock_ms(x), over = s->cap_ms > 0 && ms > s->cap_ms ? ms - s->cap_ms : 0;
 	const char *code_sha256;
-	json_t *v, *model, *metrics, *levers = trainspec_levers(&x->recipe), *spec = x->r->spec.json;
+	json_t *v, *model, *metrics, *levers = trainspec_levers(&x->recipe, "train."), *spec = x->r->spec.json;
 
 	if (write_checkpoint(x) == -1)
 		return (NULL);

@@ -103,8 +103,7 @@ def main():
     other = [r["val_bpb"] / expect((powers, w), r) / text_factor(probes, r["text"], r["vocab_size"]) - 1
              for r in runs if r["text"] != OWN and r["levers"] == "-"]
     defines = list(zip(("E", "A", "B", "C", "D", "F"), w)) + list(zip(("BODY_POWER", "BYTES_POWER", "STEPS_POWER"), powers))
-    defines += [("SD", sd), ("TEXT_SD", math.sqrt(sum(x * x for x in other) / len(other))),
-                ("ARTIFACT_BYTES", sum(r["artifact_bytes"] for r in own) / sum(r["params"] for r in own))]
+    defines += [("SD", sd), ("TEXT_SD", math.sqrt(sum(x * x for x in other) / len(other)))]
     print("/* Made by t/tools/fitlaw.py from %d runs in examples/campaigns/law; do not edit. */" % len(own))
     for name, v in defines:
         print("#define LOSSLAW_%s %.6g" % (name, v))

@@ -45,7 +45,8 @@ static struct {
  * Tolerances of golden/README.md, and of golden/levers/DEFINITIONS.md; Adam under bf16 is fed the reference's gradients
  * and then stays in float32.
  */
-#define SCALE_FLOOR (1.0 / 127) /* of the vectors */
+/* The public rule of rows. */
+static const struct quantize_law published_rows = { .bits = 8, .clip = QUANTIZE_MINMAX, .scale_floor = 1.0 / 127 };
 
 enum quantity { LOSS, LOGITS, GRADIENT, AFTER_ADAM, AFTER_MUON, EXACT };
 
@@ -580,7 +581,7 @@ compare_int8(struct golden *g)
 				skip("int8 of the reference's weights", "no weights in the file");
 				continue;
 			}
-			quantize_rows(from, t->rows, t->cols, SCALE_FLOOR, mine, mine_scale, scratch);
+			quantize_rows(&published_rows, from, t->rows, t->cols, mine, mine_scale, scratch);
 			snprintf(name, sizeof(name), "%sint8/q/%s", own ? "own weights: " : "", t->name);
 			/* In levels: a weight near the middle between two may fall to either side. */
 			verdict(name, levels(mine, q, t->n), own ? 1 + floor(127 * tolerance(AFTER_MUON)) : 0);
@@ -767,44 +768,85 @@ model_case(const json_t *root, const struct safetensors *s)
 	free(g.w);
 }
 
-/* w, q, scale and restored: the int8 law alone, bit for bit. */
+/* Compare with PREFIX/NAME, to the bit; what is not there is skipped, aloud. */
 static void
-int8_case(const struct safetensors *s)
+compare_exactly(const struct safetensors *s, const char *prefix, const char *name, const float *ours, size_t n)
+{
+	float *theirs = fetch(s, prefix, name, n);
+	char full[256];
+
+	snprintf(full, sizeof(full), "%s%s", prefix, name);
+	if (theirs == NULL)
+		skip(full, "not in the file");
+	else
+		verdict(full, difference_f32(ours, theirs, n), 0);
+	free(theirs);
+}
+
+/* w, and under a prefix q, scale and restored: a law of rows alone, bit for bit. */
+static void
+rows_case(const struct safetensors *s, const char *prefix, const struct quantize_law *law)
 {
 	const struct safetensors_tensor *t = safetensors_find(s, "w");
 	const size_t rows = t->shape[0], cols = t->shape[1];
-	float *w = fetch(s, "", "w", 0), *q = fetch(s, "", "q", t->n), *scale = fetch(s, "", "scale", rows);
-	float *restored = fetch(s, "", "restored", t->n);
+	float *w = fetch(s, "", "w", 0);
 	int8_t *mine = room(t->n, 1);
 	uint16_t *mine_scale = room(rows, sizeof(*mine_scale));
 	float *scratch = room(cols, sizeof(*scratch)), *as_float = room(t->n, sizeof(*as_float));
 
-	quantize_rows(w, rows, cols, SCALE_FLOOR, mine, mine_scale, scratch);
+	quantize_rows(law, w, rows, cols, mine, mine_scale, scratch);
 	for (size_t i = 0; i < t->n; i++)
 		as_float[i] = mine[i];
-	if (q != NULL)
-		verdict("q", difference_f32(as_float, q, t->n), 0);
-	else
-		skip("q", "not in the file");
+	compare_exactly(s, prefix, "q", as_float, t->n);
 	for (size_t i = 0; i < rows; i++)
 		as_float[i] = f16_to(mine_scale[i]);
-	if (scale != NULL)
-		verdict("scale", difference_f32(as_float, scale, rows), 0);
-	else
-		skip("scale", "not in the file");
+	compare_exactly(s, prefix, "scale", as_float, rows);
 	quantize_restore(mine, mine_scale, rows, cols, as_float);
-	if (restored != NULL)
-		verdict("restored", difference_f32(as_float, restored, t->n), 0);
-	else
-		skip("restored", "not in the file");
+	compare_exactly(s, prefix, "restored", as_float, t->n);
 	free(w);
-	free(q);
-	free(scale);
-	free(restored);
 	free(mine);
 	free(mine_scale);
 	free(scratch);
 	free(as_float);
+}
+
+/* 16 bits: stored, as binary16, and restored. */
+static void
+halves_case(const struct safetensors *s, const char *prefix)
+{
+	const size_t n = safetensors_find(s, "w")->n;
+	float *w = fetch(s, "", "w", 0);
+
+	for (size_t i = 0; i < n; i++)
+		w[i] = f16_to(f16_from(w[i]));
+	compare_exactly(s, prefix, "stored", w, n);
+	compare_exactly(s, prefix, "restored", w, n);
+	free(w);
+}
+
+/* Rows of {name, bits, quantizer, sdclip_k, scale_floor}, whose tensors stand under the name. */
+static void
+quantized_cases(const json_t *cases, const struct safetensors *s)
+{
+	const json_t *row;
+	char prefix[64];
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)cases, i, row) {
+		const struct quantize_law law = {
+			.bits = (unsigned)jsonio_i64(row, "bits", 0),
+			.clip = strcmp(jsonio_text(row, "quantizer", ""), "sdclip") == 0 ? QUANTIZE_SDCLIP :
+											   QUANTIZE_MINMAX,
+			.sdclip_k = jsonio_f64(row, "sdclip_k", 0),
+			.scale_floor = jsonio_f64(row, "scale_floor", 0),
+		};
+
+		snprintf(prefix, sizeof(prefix), "%s/", jsonio_text(row, "name", ""));
+		if (law.bits == 16)
+			halves_case(s, prefix);
+		else
+			rows_case(s, prefix, &law);
+	}
 }
 
 /* Rows of step, warmdown_iters or _frac, _shape, min_lr_frac, scale; with iterations, or cap_ms and elapsed_ms. */
@@ -1061,9 +1103,13 @@ main(int argc, char **argv)
 
 	if (s != NULL && root != NULL)
 		model_case(root, s);
-	else if (s != NULL && safetensors_find(s, "w") != NULL)
-		int8_case(s);
-	else if (s == NULL && own != NULL && (jsonio_get(own, "schedule") != NULL || jsonio_get(own, "loader") != NULL))
+	else if (s != NULL && safetensors_find(s, "w") != NULL) {
+		if (jsonio_get(own, "cases") != NULL)
+			quantized_cases(jsonio_get(own, "cases"), s);
+		else
+			rows_case(s, "", &published_rows);
+	} else if (s == NULL && own != NULL &&
+	    (jsonio_get(own, "schedule") != NULL || jsonio_get(own, "loader") != NULL))
 		tables(own, directory);
 	else {
 		say_error("'%s': no vectors with a configuration, no int8 case and no tables", stem);
