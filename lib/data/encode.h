@@ -17,6 +17,7 @@ struct encode {
 	struct corpus *corpus; /* each of its buckets is forgotten once it was read */
 	const struct vocab *vocab;
 	uint64_t documents, val_docs; /* in all; for validation */
+	uint64_t text_bytes;          /* of all documents */
 	uint64_t val_given;           /* so many documents, the first, are validation, whatever val_docs */
 	int keep_lines;               /* line breaks are a token, that of their byte */
 	/* Made. */
@@ -31,7 +32,7 @@ struct encode {
  * encode_corpus(e, f):
  * Split the corpus and write ids of its documents into shards in e->dirfd, which
  * must hold the vocabulary's TOKENIZER_FILE unless it is bytes.  As many
- * encoders run as there are processors; the shards do not depend on it.
+ * threads or spm_encode run as there are processors; the shards do not depend on it.
  * Owns:   the caller releases e->train, e->val (as of a struct dataset) and
  *         e->docs, whatever is returned.
  * Errors: -1, said, *f filled.

@@ -194,6 +194,7 @@ encode(struct work *w)
 		.corpus = w->corpus,
 		.vocab = w->vocab,
 		.documents = w->counts.documents,
+		.text_bytes = w->counts.text_bytes,
 		.val_docs = w->val_docs,
 		.val_given = w->val_given,
 		.keep_lines = w->p->keep_lines,
