@@ -778,6 +778,40 @@ for _ in range(60000): print(" ".join(r.choices(w, k=14)))' > c.txt
 	[ -z "$(find . -name '.tmp*' -o -name out)" ]
 }
 
+# bats test_tags=b5
+@test "hg-data that ends with shards complete keeps them, says so, and the next one goes on in the same directory" {
+	corpus > c.txt
+	hg-data -B -n 30 -o want c.txt
+	mkdir fake
+	printf '#!/bin/sh\n: > %s/started\nexec sleep 1000\n' "$PWD" > fake/spm_train
+	chmod +x fake/spm_train
+	# Notes that it did not write: whether they are any use is another test's (t/unit/resume.c).
+	PATH="$PWD/fake:$PATH" hg-data -v 320 -n 30 -o out c.txt 2> said 3>&- &
+	local owner=$! rc=0 left
+	until_true 20 test -e started
+	left=$(echo .tmp.out.????????????????)
+	: > "$left/.resume"
+	kill -TERM "$owner"
+	wait "$owner" || rc=$?
+	[ "$rc" -eq 143 ]
+	grep -q "what is complete of 'out' is kept: the same command goes on behind it" said
+	[ -e "$left/sample.txt" ]
+	local inode
+	inode=$(stat -c %i "$left")
+	hg-data -B -n 30 -o out c.txt
+	[ "$(stat -c %i out)" -eq "$inode" ]
+	[ "$(find . -name '.tmp*' | wc -l)" -eq 0 ]
+	# Of what was of no use nothing is left.
+	[ "$(ls -A out)" = "$(ls -A want)" ]
+	cmp out/dataset.json want/dataset.json
+	# Who adopts shards goes on in nothing.
+	mkdir .tmp.adopted.0123456789abcdef
+	: > .tmp.adopted.0123456789abcdef/.resume
+	: > .tmp.adopted.0123456789abcdef.lock
+	hg-data -a -B -o adopted want/corpus_train_*.bin -- want/corpus_val_*.bin
+	[ "$(find . -name '.tmp*' -o -name '.resume' | wc -l)" -eq 0 ]
+}
+
 @test "hg-data on a full disk says so, exits 111 and leaves nothing" {
 	unshare -rm true 2> /dev/null || skip "no mount namespaces here"
 	corpus > c.txt

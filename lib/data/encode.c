@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,6 +24,8 @@ struct work {
 	struct textloss val_text; /* a validation document as it comes back */
 	struct overlap *overlap;
 	uint64_t overlapping; /* training documents that only their text tells from one of validation: dropped */
+	uint64_t number;      /* of the next document in the order */
+	uint64_t first;       /* of the first that is training, which is not 0: there is validation */
 };
 
 /* The digest of validation text: each document, then a NUL, which none of them holds. */
@@ -49,21 +52,72 @@ add_val(struct work *w, const struct corpus_doc *doc, const struct encoded *d, s
 	return (0);
 }
 
+/* Note that the shards before the last are complete: they hold the documents before ${number}. */
+static int
+note(const struct work *w, const struct dataset_part *before, uint64_t number, struct inputerror *f)
+{
+	const struct encode *e = w->e;
+	struct resume now = *e->resume;
+
+	now.next = number;
+	now.first = w->first;
+	now.dropped = w->split.dropped;
+	now.overlapping = w->overlapping;
+	now.train = *before;
+	now.train.shards = e->train.shards;
+	snprintf(now.tokenizer, sizeof(now.tokenizer), "%s",
+	    vocab_is_bytes(e->vocab) ? RESUME_BYTES : vocab_sha256(e->vocab));
+	return (resume_note(&now, e->dirfd) == -1 ? inputerror_errno(f, "write", RESUME_FILE) : 0);
+}
+
+static int
+add_train(struct work *w, uint64_t number, const struct corpus_doc *doc, const struct encoded *d, struct inputerror *f)
+{
+	struct dataset_part *part = &w->e->train;
+	const struct dataset_part before = *part;
+
+	if (shardset_add(w->train, d->ids, d->n, d->bytes, doc->bytes, f) == -1)
+		return (-1);
+	part->lost_bytes += d->lost_bytes;
+	part->lost_documents += d->lost;
+	return (before.count > 0 && part->count > before.count ? note(w, &before, number, f) : 0);
+}
+
+/* Behind validation those documents were passed over that are in complete shards. */
+static void
+pass_over(struct work *w)
+{
+	const struct resume *r = w->e->resume;
+
+	if (r->next == 0 || w->number != r->first)
+		return;
+	w->number = r->next;
+	w->split.dropped = r->dropped;
+	w->overlapping = r->overlapping;
+}
+
 /* Decide on the next document, and add it to its side. */
 static int
 add_document(void *cookie, const struct corpus_doc *doc, const struct encoded *d, struct inputerror *f)
 {
 	struct work *w = cookie;
 	struct encode *e = w->e;
-	struct dataset_part *part;
+	uint64_t number;
 	int side, same;
 
+	pass_over(w);
+	number = w->number++;
+	if (number % 1024 == 0)
+		say_progress("encoding: %" PRIu64 " of %" PRIu64 " documents, %" PRIu64 " of %" PRIu64 " MB", number,
+		    e->documents, (e->train.raw_bytes + e->val.raw_bytes) / 1000000, e->text_bytes / 1000000);
 	if ((side = split_next(&w->split, doc)) == -1)
 		return (inputerror_errno(f, "split", "the corpus"));
 	if (side == SPLIT_DROP)
 		return (0);
 	if (d->n > SHARD_MAX_TOKENS)
 		return (inputerror_set(f, REFUSAL_INPUT_INVALID, "a document", "more ids than a shard may hold", ""));
+	if (side == SPLIT_TRAIN && w->first == 0)
+		w->first = number;
 	if (!vocab_is_bytes(e->vocab) && d->n > 1) {
 		if ((same = overlap_digest(w->overlap, d->digest, side == SPLIT_VAL)) == -1)
 			return (inputerror_errno(f, "split", "the corpus"));
@@ -72,16 +126,13 @@ add_document(void *cookie, const struct corpus_doc *doc, const struct encoded *d
 			return (0);
 		}
 	}
-	if (side == SPLIT_VAL && add_val(w, doc, d, f) == -1)
+	if (side == SPLIT_TRAIN)
+		return (add_train(w, number, doc, d, f));
+	if (add_val(w, doc, d, f) == -1)
 		return (-1);
-	if ((e->train.documents + e->val.documents) % 1024 == 0)
-		say_progress("encoding: %" PRIu64 " of %" PRIu64 " documents, %" PRIu64 " of %" PRIu64 " MB",
-		    e->train.documents + e->val.documents, e->documents,
-		    (e->train.raw_bytes + e->val.raw_bytes) / 1000000, e->text_bytes / 1000000);
-	part = side == SPLIT_VAL ? &e->val : &e->train;
-	part->lost_bytes += d->lost_bytes;
-	part->lost_documents += d->lost;
-	return (shardset_add(side == SPLIT_VAL ? w->val : w->train, d->ids, d->n, d->bytes, doc->bytes, f));
+	e->val.lost_bytes += d->lost_bytes;
+	e->val.lost_documents += d->lost;
+	return (shardset_add(w->val, d->ids, d->n, d->bytes, doc->bytes, f));
 }
 
 /* By our own encoder, or by spm_encode where the model is none for it. */
@@ -91,7 +142,9 @@ encode_all(struct work *w, struct inputerror *f)
 	const struct encoded_from from = { .dirfd = w->e->dirfd,
 		.corpus = w->e->corpus,
 		.vocab = w->e->vocab,
-		.keep_lines = w->e->keep_lines };
+		.keep_lines = w->e->keep_lines,
+		.skip = w->e->resume->first,
+		.skip_end = w->e->resume->next };
 	struct bpe *b = NULL;
 	int rc;
 
@@ -109,8 +162,11 @@ encode_corpus(struct encode *e, struct inputerror *f)
 	struct work w = { .e = e };
 	int rc = -1;
 
+	e->train = e->resume->train;
+	memset(&e->resume->train, 0, sizeof(e->resume->train));
 	e->train.name = "train";
 	e->val.name = "val";
+	w.first = e->resume->first;
 	if (e->keep_lines && !vocab_is_bytes(e->vocab) && vocab_byte_id(e->vocab, '\n') == -1) {
 		inputerror_set(f, REFUSAL_INPUT_INVALID, TOKENIZER_FILE,
 		    "it has no byte pieces, so line breaks can't be kept (-L)", "");
@@ -120,10 +176,10 @@ encode_corpus(struct encode *e, struct inputerror *f)
 		inputerror_errno(f, "split", "the corpus");
 		goto done;
 	}
-	if ((w.train = shardset_begin(e->dirfd, "corpus_train", &e->train)) == NULL ||
-	    (w.val = shardset_begin(e->dirfd, "corpus_val", &e->val)) == NULL || (w.val_raw = sha256_begin()) == NULL ||
-	    (w.val_kept = sha256_begin()) == NULL || (w.overlap = overlap_new()) == NULL ||
-	    str_puts(&e->docs, DATASET_DOCS_HEADER) == -1) {
+	if ((w.train = shardset_begin(e->dirfd, "corpus_train", e->shard_tokens, &e->train)) == NULL ||
+	    (w.val = shardset_begin(e->dirfd, "corpus_val", e->shard_tokens, &e->val)) == NULL ||
+	    (w.val_raw = sha256_begin()) == NULL || (w.val_kept = sha256_begin()) == NULL ||
+	    (w.overlap = overlap_new()) == NULL || str_puts(&e->docs, DATASET_DOCS_HEADER) == -1) {
 		inputerror_errno(f, "encode", "the corpus");
 		goto done;
 	}

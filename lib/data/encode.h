@@ -8,6 +8,7 @@
 #include "data/corpus.h"
 #include "data/dataset_part.h"
 #include "data/inputerror.h"
+#include "data/resume.h"
 #include "data/vocab.h"
 
 /* Documents on their way into shards. Zero what is not named here as given. */
@@ -20,6 +21,8 @@ struct encode {
 	uint64_t text_bytes;          /* of all documents */
 	uint64_t val_given;           /* so many documents, the first, are validation, whatever val_docs */
 	int keep_lines;               /* line breaks are a token, that of their byte */
+	uint64_t shard_tokens;        /* at most so many in a shard; 0: as many as it may hold */
+	struct resume *resume; /* what is complete already, which it is taken from; notes of what gets so are left */
 	/* Made. */
 	struct dataset_part train, val;
 	uint64_t dropped; /* copies of validation documents, by their bytes or by their ids */
