@@ -13,7 +13,8 @@ struct shardset_writer;
 
 /*
  * Shards NAME_%06d.bin in ${dirfd}, of at most ${most_tokens} (0: as many as a shard may hold) but for one that a
- * single document fills; ${part}, zeroed or with the shards that are complete, is filled on the way. NULL with errno ENOMEM.
+ * single document fills; ${part}, zeroed or with shards that are complete, is filled on the way. NULL with errno
+ * ENOMEM.
  */
 struct shardset_writer *shardset_begin(int dirfd, const char *name, uint64_t most_tokens, struct dataset_part *part);
 
