@@ -16,6 +16,9 @@ static const char space_mark[] = "\xe2\x96\x81"; /* U+2581 */
 
 #define TEXT_MAX_BYTES ((size_t)1 << 28)
 
+/* Longer pieces are not taken here: all ways to split each are looked at. */
+#define PIECE_BYTES 256
+
 /* Words that are remembered: so many, of so many bytes and ids, that one is a line of a processor's cache. */
 #define WORDS 65536
 #define WORD_BYTES 36
@@ -269,6 +272,20 @@ pair_pieces(struct bpe *b)
 	return (0);
 }
 
+static int
+has_long_piece(const struct vocab *v)
+{
+	uint32_t id;
+	size_t n;
+
+	for (id = 0; id < vocab_size(v); id++) {
+		vocab_piece(v, id, &n);
+		if (n > PIECE_BYTES)
+			return (1);
+	}
+	return (0);
+}
+
 struct bpe *
 bpe_open(const struct vocab *v)
 {
@@ -285,7 +302,7 @@ bpe_open(const struct vocab *v)
 	b->keeps_words = vocab_keeps_words(v);
 	bos = vocab_piece(v, vocab_bos(v), &n);
 	errno = ENOTSUP;
-	if (vocab_is_bytes(v) || !rules->is_bpe || rules->tests_itself || n != rules->bos_bytes ||
+	if (has_long_piece(v) || vocab_is_bytes(v) || !rules->is_bpe || rules->tests_itself || n != rules->bos_bytes ||
 	    memcmp(bos, rules->bos_piece, n) != 0)
 		goto err0;
 	if ((b->normalizer = normalizer_open(v)) == NULL || read_pieces(b) == -1 || rank_pieces(b) == -1 ||

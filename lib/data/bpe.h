@@ -22,8 +22,8 @@ struct bpe;
  * Immutable: threads share one.
  * Owns:   the caller calls bpe_free; v must stay valid.
  * Errors: NULL with errno ENOMEM, or ENOTSUP: a model that is not encoded here,
- *         but by spm_encode (of another kind than BPE, with unused pieces, or
- *         one that spm_encode might refuse).
+ *         but by spm_encode (of another kind than BPE, with pieces that are
+ *         unused or of more than 256 bytes, or one that spm_encode might refuse).
  * Checked: t/hg-data.bats and t/unit/bpe.c, against spm_encode.
  */
 struct bpe *bpe_open(const struct vocab *v);
