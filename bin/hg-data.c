@@ -1,7 +1,7 @@
 /*
  * hg-data: text, or shards that exist already, become a data directory.
- * A worker fills a temporary directory; its owner waits, and leaves nothing
- * behind however the worker ends.
+ * A worker fills a temporary directory; its owner waits, and however the worker
+ * ends leaves nothing behind but complete shards, with notes to go on by.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -28,6 +28,7 @@
 #include "base/opt.h"
 #include "data/prepare.h"
 #include "base/proc.h"
+#include "data/resume.h"
 #include "base/say.h"
 #include "data/shard.h"
 #include "data/staging.h"
@@ -469,7 +470,7 @@ make_dataset(const struct request *q)
 
 	signals_of_interest(&set);
 	sigprocmask(SIG_BLOCK, &set, &before);
-	if ((s = staging_begin(q->dir, &f)) == NULL)
+	if ((s = staging_begin(q->dir, q->adopt ? NULL : RESUME_FILE, &f)) == NULL)
 		return (inputerror_exit(f.kind));
 	if ((worker = fork()) == -1) {
 		say_errno("cannot start a worker");
@@ -483,6 +484,8 @@ make_dataset(const struct request *q)
 		exit(exit_flush(work(q, s)));
 	}
 	status = await_worker(worker, &set, &ended);
+	if ((!WIFEXITED(status) || WEXITSTATUS(status) != HG_EXIT_DONE) && staging_keep(s))
+		say_note("what is complete of '%s' is kept: the same command goes on behind it", q->dir);
 	staging_free(s);
 	if (ended != 0) {
 		/* End as the signal would have ended us. */

@@ -41,6 +41,12 @@ decoded() {
 	END
 }
 
+# A model of another kind than BPE, NAME.model, trained on a text.
+unigram() {
+	spm_train --model_type=unigram --vocab_size=400 --hard_vocab_limit=false --input="$2" --model_prefix="$1" \
+		--byte_fallback=true --pad_id=0 --bos_id=1 --eos_id=2 --unk_id=3 --minloglevel=2
+}
+
 # One line on stderr that matches, this exit code, nothing on stdout.
 says() {
 	[ "$status" -eq "$1" ] || { echo "exit $status: $stderr" >&2; false; }
@@ -335,15 +341,17 @@ print(hashlib.sha256(b"".join(json.loads(l).encode() + b"\0" for l in sys.stdin)
 	run --separate-stderr env PATH="$PWD/fake:$PATH" hg-data -v 320 -o out c.txt
 	leaves_nothing 111 "'spm_train' can't be used: it exited with 9: disk quota of the moon"
 	rm fake/spm_train
+	# It is asked for ids of models that are not BPE.
+	unigram uni c.txt
 	printf '#!/bin/sh\nexec head -n 3\n' > fake/spm_encode
 	chmod +x fake/spm_encode
-	run --separate-stderr env PATH="$PWD/fake:$PATH" hg-data -v 320 -o out c.txt
+	run --separate-stderr env PATH="$PWD/fake:$PATH" hg-data -t uni.model -o out c.txt
 	leaves_nothing 103 "'spm_encode' is invalid: line 1: byte 0x"
 	printf '#!/bin/sh\ncat > /dev/null; echo 1 5; echo 1 6\n' > fake/spm_encode
-	run --separate-stderr env PATH="$PWD/fake:$PATH" hg-data -v 320 -o out c.txt
+	run --separate-stderr env PATH="$PWD/fake:$PATH" hg-data -t uni.model -o out c.txt
 	leaves_nothing 103 "it printed another number of documents"
 	printf '#!/bin/sh\nkill -9 $$\n' > fake/spm_encode
-	run --separate-stderr env PATH="$PWD/fake:$PATH" hg-data -v 320 -o out c.txt
+	run --separate-stderr env PATH="$PWD/fake:$PATH" hg-data -t uni.model -o out c.txt
 	leaves_nothing 111 "it died of signal 9"
 }
 
@@ -652,24 +660,56 @@ open(sys.argv[1], "wb").write(struct.pack("<256i", 20240520, 1, len(n), *[0] * 2
 	says 1 "'out' holds another dataset"
 }
 
-@test "long lines are encoded in parts to the very ids of the whole" {
-	"$PYTHON" -c 'import random
-r = random.Random(5)
-w = ["%x" % r.getrandbits(20) for _ in range(900)] + ["na\u00efve", "\u4e2d\u6587", "a\u0301", "--", "\u00a0x", "x  y", "x"]
-for _ in range(12): print(" ".join(r.choices(w, k=9000)))' > c.txt
-	hg-data -v 320 -f lines -S none -n 3 -o out c.txt
-	spm_encode --model=out/tokenizer.model --output_format=id --extra_options=bos < c.txt > want
-	"$PYTHON" - > got <<-'END'
-		import struct
+# Ids of a data directory, a document a line.
+ids_of() {
+	"$PYTHON" - "$1" <<-'END'
+		import struct, sys
 		ids = []
 		for part in ("val", "train"):
-		    b = open("out/corpus_%s_000000.bin" % part, "rb").read()
+		    b = open("%s/corpus_%s_000000.bin" % (sys.argv[1], part), "rb").read()
 		    for i in struct.unpack("<%dH" % ((len(b) - 1024) // 2), b[1024:]):
 		        ids.append([]) if i == 1 else None
 		        ids[-1].append(str(i))
 		print("\n".join(map(" ".join, ids)))
 	END
+}
+
+@test "long lines are encoded to the very ids of spm_encode, and by it in parts where hg-data does not" {
+	"$PYTHON" -c 'import random
+r = random.Random(5)
+w = ["%x" % r.getrandbits(20) for _ in range(900)] + ["na\u00efve", "\u4e2d\u6587", "a\u0301", "--", "\u00a0x", "x  y", "x"]
+for _ in range(12): print(" ".join(r.choices(w, k=9000)))' > c.txt
+	hg-data -v 320 -f lines -S none -n 3 -o bpe c.txt
+	spm_encode --model=bpe/tokenizer.model --output_format=id --extra_options=bos < c.txt > want
+	ids_of bpe > got
 	cmp want got
+	# A model with tests of its own, of which there are none, is the same model, and spm_encode's.
+	{ cat bpe/tokenizer.model; printf '"\0'; } > tested.model
+	mkdir fake
+	printf '#!/bin/sh\n: > %s/asked\nexec %s "$@"\n' "$PWD" "$(command -v spm_encode)" > fake/spm_encode
+	chmod +x fake/spm_encode
+	PATH="$PWD/fake:$PATH" hg-data -t tested.model -f lines -S none -n 3 -o spm c.txt
+	[ -e asked ]
+	ids_of spm > got
+	cmp want got
+}
+
+@test "hg-data gives the same bytes on one processor as on all of them, by its own encoder and by spm_encode" {
+	[ "$(nproc)" -gt 1 ] || skip "a single processor"
+	"$PYTHON" -c 'import random
+r = random.Random(7)
+w = ["%x" % r.getrandbits(20) for _ in range(3000)]
+for _ in range(60000): print(" ".join(r.choices(w, k=14)))' > c.txt
+	head -n 3000 c.txt > some.txt
+	unigram uni some.txt
+	hg-data -v 320 -f lines -n 30 -o trained some.txt
+	local how
+	for how in "-t uni.model" "-t trained/tokenizer.model" -B; do
+		rm -rf one all
+		taskset -c "$(taskset -cp $$ | sed 's/.*[ ,-]//')" hg-data $how -f lines -n 50 -o one c.txt
+		hg-data $how -f lines -n 50 -o all c.txt
+		cmp one/dataset.json all/dataset.json
+	done
 }
 
 @test "hg-data -a without what made the shards says what is missing" {
@@ -736,6 +776,40 @@ for _ in range(12): print(" ".join(r.choices(w, k=9000)))' > c.txt
 	wait "$owner" || rc=$?
 	[ "$rc" -eq 143 ]
 	[ -z "$(find . -name '.tmp*' -o -name out)" ]
+}
+
+# bats test_tags=b5
+@test "hg-data that ends with shards complete keeps them, says so, and the next one goes on in the same directory" {
+	corpus > c.txt
+	hg-data -B -n 30 -o want c.txt
+	mkdir fake
+	printf '#!/bin/sh\n: > %s/started\nexec sleep 1000\n' "$PWD" > fake/spm_train
+	chmod +x fake/spm_train
+	# Notes that it did not write: whether they are any use is another test's (t/unit/resume.c).
+	PATH="$PWD/fake:$PATH" hg-data -v 320 -n 30 -o out c.txt 2> said 3>&- &
+	local owner=$! rc=0 left
+	until_true 20 test -e started
+	left=$(echo .tmp.out.????????????????)
+	: > "$left/.resume"
+	kill -TERM "$owner"
+	wait "$owner" || rc=$?
+	[ "$rc" -eq 143 ]
+	grep -q "what is complete of 'out' is kept: the same command goes on behind it" said
+	[ -e "$left/sample.txt" ]
+	local inode
+	inode=$(stat -c %i "$left")
+	hg-data -B -n 30 -o out c.txt
+	[ "$(stat -c %i out)" -eq "$inode" ]
+	[ "$(find . -name '.tmp*' | wc -l)" -eq 0 ]
+	# Of what was of no use nothing is left.
+	[ "$(ls -A out)" = "$(ls -A want)" ]
+	cmp out/dataset.json want/dataset.json
+	# Who adopts shards goes on in nothing.
+	mkdir .tmp.adopted.0123456789abcdef
+	: > .tmp.adopted.0123456789abcdef/.resume
+	: > .tmp.adopted.0123456789abcdef.lock
+	hg-data -a -B -o adopted want/corpus_train_*.bin -- want/corpus_val_*.bin
+	[ "$(find . -name '.tmp*' -o -name '.resume' | wc -l)" -eq 0 ]
 }
 
 @test "hg-data on a full disk says so, exits 111 and leaves nothing" {

@@ -8,6 +8,7 @@
 #include "data/corpus.h"
 #include "data/dataset_part.h"
 #include "data/inputerror.h"
+#include "data/resume.h"
 #include "data/vocab.h"
 
 /* Documents on their way into shards. Zero what is not named here as given. */
@@ -17,8 +18,11 @@ struct encode {
 	struct corpus *corpus; /* each of its buckets is forgotten once it was read */
 	const struct vocab *vocab;
 	uint64_t documents, val_docs; /* in all; for validation */
+	uint64_t text_bytes;          /* of all documents */
 	uint64_t val_given;           /* so many documents, the first, are validation, whatever val_docs */
 	int keep_lines;               /* line breaks are a token, that of their byte */
+	uint64_t shard_tokens;        /* at most so many in a shard; 0: as many as it may hold */
+	struct resume *resume; /* what is complete already, which it is taken from; notes of what gets so are left */
 	/* Made. */
 	struct dataset_part train, val;
 	uint64_t dropped; /* copies of validation documents, by their bytes or by their ids */
@@ -31,7 +35,7 @@ struct encode {
  * encode_corpus(e, f):
  * Split the corpus and write ids of its documents into shards in e->dirfd, which
  * must hold the vocabulary's TOKENIZER_FILE unless it is bytes.  As many
- * encoders run as there are processors; the shards do not depend on it.
+ * threads or spm_encode run as there are processors; the shards do not depend on it.
  * Owns:   the caller releases e->train, e->val (as of a struct dataset) and
  *         e->docs, whatever is returned.
  * Errors: -1, said, *f filled.

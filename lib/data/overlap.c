@@ -1,7 +1,6 @@
 #include <stdlib.h>
 
 #include "base/sha256.h"
-#include "data/corpus.h"
 #include "data/overlap.h"
 
 struct overlap {
@@ -53,6 +52,12 @@ overlap_end(struct overlap *o, int is_val)
 	if (ids <= 1)
 		return (0);
 	corpus_digest(hex, digest);
+	return (overlap_digest(o, digest, is_val));
+}
+
+int
+overlap_digest(struct overlap *o, const unsigned char digest[CORPUS_DIGEST_BYTES], int is_val)
+{
 	if (is_val)
 		return (corpus_set_add(o->val, digest) == -1 ? -1 : 0);
 	return (corpus_set_has(o->val, digest));

@@ -17,6 +17,7 @@
 #include "data/documents.h"
 #include "data/encode.h"
 #include "data/prepare.h"
+#include "data/resume.h"
 #include "data/tokenizer.h"
 #include "data/vocab.h"
 
@@ -35,6 +36,7 @@ struct work {
 	struct str file_digests;
 	uint64_t expected_bytes, read_bytes, duplicates, val_docs, val_given, dropped;
 	struct vocab *vocab;
+	struct resume resume;
 	struct dataset dataset;
 	struct str docs; /* val_docs.tsv */
 };
@@ -164,6 +166,44 @@ read_corpus(struct work *w)
 
 /* --- ids ----------------------------------------------------------------------------- */
 
+/* What decides the shards, in the order of docs and ids: what is there already must be of just that. */
+static int
+request_digest(const struct work *w, char hex[SHA256_HEX_SIZE])
+{
+	const struct prepare *p = w->p;
+	struct str text = STR_INIT;
+	char files[SHA256_HEX_SIZE];
+	int rc = -1;
+
+	if (sha256_hex(w->file_digests.p, w->file_digests.n, files) == 0 &&
+	    str_printf(&text,
+		"%s\n%s %s\n%s\n%d %d %d\n%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu32 "\n%s\n",
+		HG_VERSION, files, documents_format_name(p->how.format), p->how.key == NULL ? "" : p->how.key,
+		p->how.skip, p->keep_lines, p->keep_order, p->seed, w->val_docs, w->val_given, p->shard_tokens,
+		p->vocab_size, p->model == NULL ? "" : vocab_sha256(w->vocab)) == 0)
+		rc = sha256_hex(text.p, text.n, hex);
+	str_free(&text);
+	return (rc);
+}
+
+/* See what is there. A model that is given is copied before that, for its digest is part of the request. */
+static int
+take_up(struct work *w)
+{
+	char request[SHA256_HEX_SIZE];
+
+	if (w->p->model != NULL && (w->vocab = tokenizer_copy(w->dirfd, w->p->model, w->f)) == NULL)
+		return (-1);
+	if (request_digest(w, request) == -1)
+		return (inputerror_errno(w->f, "read", "the corpus"));
+	if (resume_begin(&w->resume, w->dirfd, request, w->p->model != NULL, w->f) == -1)
+		return (-1);
+	if (w->resume.next > 0)
+		say_note("%zu shards with %" PRIu64 " training documents are complete already", w->resume.train.count,
+		    w->resume.train.documents);
+	return (0);
+}
+
 static int
 get_vocab(struct work *w)
 {
@@ -173,8 +213,9 @@ get_vocab(struct work *w)
 
 	if (p->model == NULL && p->vocab_size == 0)
 		return ((w->vocab = vocab_bytes()) == NULL ? inputerror_errno(w->f, "open", "bytes") : 0);
-	w->vocab = p->model != NULL ? tokenizer_copy(w->dirfd, p->model, w->f) :
-				      tokenizer_train(w->dirfd, &sample, p->vocab_size, w->f);
+	if (w->vocab == NULL)
+		w->vocab = w->resume.next > 0 ? tokenizer_open(w->dirfd, w->f) :
+						tokenizer_train(w->dirfd, &sample, p->vocab_size, w->f);
 	if (w->vocab == NULL)
 		return (-1);
 	w->dataset.tokenizer_path = strdup(TOKENIZER_FILE);
@@ -194,9 +235,12 @@ encode(struct work *w)
 		.corpus = w->corpus,
 		.vocab = w->vocab,
 		.documents = w->counts.documents,
+		.text_bytes = w->counts.text_bytes,
 		.val_docs = w->val_docs,
 		.val_given = w->val_given,
 		.keep_lines = w->p->keep_lines,
+		.shard_tokens = w->p->shard_tokens,
+		.resume = &w->resume,
 	};
 	int rc = encode_corpus(&e, w->f);
 
@@ -264,6 +308,10 @@ finish(struct work *w)
 		inputerror_errno(w->f, "write", DATASET_DOCS_FILE);
 		return (NULL);
 	}
+	if (atomfile_remove(w->dirfd, RESUME_FILE) == -1) {
+		inputerror_errno(w->f, "remove", RESUME_FILE);
+		return (NULL);
+	}
 	if ((source = source_json(w)) == NULL || (v = dataset_json(d, source)) == NULL) {
 		inputerror_errno(w->f, "write", DATASET_FILE);
 		return (NULL);
@@ -294,6 +342,7 @@ work_clear(struct work *w)
 {
 	corpus_free(w->corpus);
 	vocab_free(w->vocab);
+	resume_clear(&w->resume);
 	json_decref(w->files);
 	str_free(&w->file_digests);
 	str_free(&w->docs);
@@ -307,7 +356,7 @@ prepare_dataset(const struct prepare *p, int dirfd, struct inputerror *f)
 	json_t *v = NULL;
 
 	w.expected_bytes = source_bytes(p);
-	if (read_corpus(&w) == 0 && get_vocab(&w) == 0 && encode(&w) == 0)
+	if (read_corpus(&w) == 0 && take_up(&w) == 0 && get_vocab(&w) == 0 && encode(&w) == 0)
 		v = finish(&w);
 	say_progress_end();
 	if (v != NULL && w.dropped > 0)

@@ -24,13 +24,15 @@ struct prepare {
 	uint32_t vocab_size; /* with model NULL: train one of this size; 0: bytes */
 	uint64_t val_docs;   /* 0: 5000, but at most a tenth of the documents */
 	uint64_t seed;
-	int keep_order; /* the seed is not used */
+	int keep_order;        /* the seed is not used */
+	uint64_t shard_tokens; /* at most so many in a shard; 0: as many as it may hold */
 };
 
 /**
  * prepare_dataset(p, dirfd, f):
- * Fill the empty directory ${dirfd} with tokenizer, shards and val_docs.tsv, all
- * durable, and return the value for dataset.json.  Temporary files need about as
+ * Fill the directory ${dirfd} with tokenizer, shards and val_docs.tsv, all
+ * durable, and return the value for dataset.json.  What is there is taken up if
+ * it was left by the same request (resume.h), and removed otherwise.  Temporary files need about as
  * much space there as the corpus; memory does not depend on it.
  * Owns:   the caller decrefs.
  * Errors: NULL, said, *f filled.

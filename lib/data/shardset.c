@@ -12,12 +12,13 @@
 struct shardset_writer {
 	int dirfd;
 	const char *name;
+	uint64_t most_tokens;
 	struct dataset_part *part;
 	struct shard_writer *shard; /* NULL between shards */
 };
 
 struct shardset_writer *
-shardset_begin(int dirfd, const char *name, struct dataset_part *part)
+shardset_begin(int dirfd, const char *name, uint64_t most_tokens, struct dataset_part *part)
 {
 	struct shardset_writer *w;
 
@@ -25,6 +26,7 @@ shardset_begin(int dirfd, const char *name, struct dataset_part *part)
 		return (NULL);
 	w->dirfd = dirfd;
 	w->name = name;
+	w->most_tokens = most_tokens == 0 ? SHARD_MAX_TOKENS : most_tokens;
 	w->part = part;
 	return (w);
 }
@@ -68,7 +70,7 @@ int
 shardset_add(struct shardset_writer *w, const uint16_t *ids, uint64_t n, uint64_t bytes, uint64_t raw_bytes,
     struct inputerror *f)
 {
-	if (w->shard != NULL && n > SHARD_MAX_TOKENS - shard_writer_tokens(w->shard) && end_shard(w, f) == -1)
+	if (w->shard != NULL && shard_writer_tokens(w->shard) + n > w->most_tokens && end_shard(w, f) == -1)
 		return (-1);
 	if (w->shard == NULL && begin_shard(w, f) == -1)
 		return (-1);

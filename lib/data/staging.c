@@ -22,7 +22,8 @@ struct staging {
 	char *path; /* our copy of the directory's, cut behind the parent */
 	const char *name;
 	int parent_fd, fd, lock_fd;
-	int committed;
+	const char *notes; /* the file that tells a directory to go on in; NULL: none is */
+	int committed, kept;
 	char temp[LONGEST_NAME + 1], lock[LONGEST_NAME + 1];
 };
 
@@ -47,33 +48,56 @@ remove_flat(int parent_fd, const char *name)
 	unlinkat(parent_fd, name, AT_REMOVEDIR);
 }
 
-/* The writer of this lock file is dead: remove what it left. */
+/* Go on in a dead writer's directory, whose lock is ours now, if it has notes: 1 or 0. */
+static int
+take_over(struct staging *s, const char *temp, const char *lock, int lock_fd)
+{
+	struct stat st;
+	int fd;
+
+	if (s->notes == NULL || s->fd != -1 || fstat(lock_fd, &st) == -1 || st.st_nlink != 1 ||
+	    (fd = openat(s->parent_fd, temp, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)) == -1)
+		return (0);
+	if (faccessat(fd, s->notes, F_OK, AT_SYMLINK_NOFOLLOW) == -1) {
+		close(fd);
+		return (0);
+	}
+	snprintf(s->temp, sizeof(s->temp), "%s", temp);
+	snprintf(s->lock, sizeof(s->lock), "%s", lock);
+	s->fd = fd;
+	s->lock_fd = lock_fd;
+	return (1);
+}
+
+/* The writer of this lock file is dead: go on in what it left, or remove that. */
 static void
-sweep_one(int parent_fd, const char *lock)
+sweep_one(struct staging *s, const char *lock)
 {
 	char temp[LONGEST_NAME + 1];
 	int fd;
 
-	if ((fd = file_open_change(parent_fd, lock, O_RDWR, 0)) == -1)
+	if ((fd = file_open_change(s->parent_fd, lock, O_RDWR, 0)) == -1)
 		return;
 	if (proc_lock(fd) == 0) {
 		snprintf(temp, sizeof(temp), "%.*s", (int)(strlen(lock) - strlen(LOCK)), lock);
-		remove_flat(parent_fd, temp);
-		unlinkat(parent_fd, lock, 0);
+		if (take_over(s, temp, lock, fd))
+			return;
+		remove_flat(s->parent_fd, temp);
+		unlinkat(s->parent_fd, lock, 0);
 	}
 	close(fd);
 }
 
 static void
-sweep(int parent_fd, const char *name)
+sweep(struct staging *s)
 {
 	char prefix[LONGEST_NAME + 1];
-	size_t n = (size_t)snprintf(prefix, sizeof(prefix), PREFIX "%s.", name), length;
+	size_t n = (size_t)snprintf(prefix, sizeof(prefix), PREFIX "%s.", s->name), length;
 	struct dirent *e;
 	DIR *d;
 	int fd;
 
-	if ((fd = openat(parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+	if ((fd = openat(s->parent_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
 		return;
 	if ((d = fdopendir(fd)) == NULL) {
 		close(fd);
@@ -83,7 +107,7 @@ sweep(int parent_fd, const char *name)
 		length = strlen(e->d_name);
 		if (length == n + 2 * RANDOM_BYTES + strlen(LOCK) && strncmp(e->d_name, prefix, n) == 0 &&
 		    strcmp(e->d_name + length - strlen(LOCK), LOCK) == 0)
-			sweep_one(parent_fd, e->d_name);
+			sweep_one(s, e->d_name);
 	}
 	closedir(d);
 }
@@ -142,12 +166,12 @@ staging_sweep(const char *dir)
 		return;
 	s->parent_fd = s->fd = s->lock_fd = -1;
 	if (split_path(s, dir) == 0)
-		sweep(s->parent_fd, s->name);
+		sweep(s);
 	staging_free(s);
 }
 
 struct staging *
-staging_begin(const char *dir, struct inputerror *f)
+staging_begin(const char *dir, const char *notes, struct inputerror *f)
 {
 	char random[2 * RANDOM_BYTES + 1];
 	struct staging *s;
@@ -157,9 +181,12 @@ staging_begin(const char *dir, struct inputerror *f)
 		return (NULL);
 	}
 	s->parent_fd = s->fd = s->lock_fd = -1;
+	s->notes = notes;
 	if (split_path(s, dir) == -1)
 		goto err0;
-	sweep(s->parent_fd, s->name);
+	sweep(s);
+	if (s->fd != -1)
+		return (s);
 	if (proc_random_hex(random, RANDOM_BYTES) == -1)
 		goto err0;
 	snprintf(s->temp, sizeof(s->temp), PREFIX "%.*s.%s", NAME_BYTES, s->name, random);
@@ -197,13 +224,20 @@ staging_commit(struct staging *s, struct inputerror *f)
 	return (0);
 }
 
+int
+staging_keep(struct staging *s)
+{
+	s->kept = s->notes != NULL && faccessat(s->fd, s->notes, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	return (s->kept);
+}
+
 void
 staging_free(struct staging *s)
 {
 	/* First the descriptor: removing needs one, and there may be no other. */
 	if (s->fd != -1)
 		close(s->fd);
-	if (s->parent_fd != -1 && !s->committed && s->temp[0] != '\0')
+	if (s->parent_fd != -1 && !s->committed && !s->kept && s->temp[0] != '\0')
 		remove_flat(s->parent_fd, s->temp);
 	if (s->lock_fd != -1) {
 		/* What could not be removed is left to the next writer's sweep, which goes by the lock file. */

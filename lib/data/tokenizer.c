@@ -184,6 +184,12 @@ open_model(int dirfd, const char *what, struct inputerror *f)
 }
 
 struct vocab *
+tokenizer_open(int dirfd, struct inputerror *f)
+{
+	return (open_model(dirfd, TOKENIZER_FILE, f));
+}
+
+struct vocab *
 tokenizer_train(int dirfd, const struct tokenizer_sample *from, uint32_t vocab_size_asked, struct inputerror *f)
 {
 	struct vocab *v = NULL;
@@ -210,7 +216,7 @@ tokenizer_train(int dirfd, const struct tokenizer_sample *from, uint32_t vocab_s
 	if (put_model(dirfd, text, n, f) == -1 || atomfile_remove(dirfd, "sample.txt") == -1 ||
 	    atomfile_remove(dirfd, "spm.model") == -1 || atomfile_remove(dirfd, "spm.vocab") == -1)
 		goto done;
-	v = open_model(dirfd, TOKENIZER_FILE, f);
+	v = tokenizer_open(dirfd, f);
 done:
 	if (fd != -1)
 		close(fd);

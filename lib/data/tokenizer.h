@@ -19,6 +19,9 @@
 
 struct vocab *tokenizer_copy(int dirfd, const char *model, struct inputerror *f);
 
+/* The one that stands in the directory already. */
+struct vocab *tokenizer_open(int dirfd, struct inputerror *f);
+
 struct tokenizer_sample {
 	struct corpus *corpus;
 	uint64_t text_bytes;          /* of all its documents */

@@ -28,6 +28,7 @@ struct piece {
 	uint8_t counts_mark; /* 1 unless control, unknown or unused: a mark after it counts */
 	uint8_t type;
 	uint8_t byte; /* of a byte piece */
+	float score;
 };
 
 /* A length-delimited stretch of the file that is being read, as protobuf lays it. */
@@ -40,8 +41,9 @@ struct vocab {
 	char *path;
 	struct piece *pieces;
 	uint32_t size, bos;
-	int is_bytes, adds_blank;
+	int is_bytes;
 	int keeps_lines;
+	struct vocab_rules encoding;
 	struct wire rules; /* what the model calls them, in the file; NULL if it does not say */
 	int maps_own;      /* its normaliser's rules are not among those known by name */
 	char sha256[SHA256_HEX_SIZE];
@@ -141,6 +143,16 @@ finish_piece(struct piece *p)
 	return (0);
 }
 
+static float
+read_float(const unsigned char *p)
+{
+	uint32_t bits = (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+	float x;
+
+	memcpy(&x, &bits, sizeof(x));
+	return (x);
+}
+
 static const char *
 read_piece(struct wire w, struct piece *p)
 {
@@ -159,7 +171,8 @@ read_piece(struct wire w, struct piece *p)
 			if (field.varint < VOCAB_NORMAL || field.varint > VOCAB_BYTE)
 				return ("a piece of unknown type");
 			p->type = (uint8_t)field.varint;
-		}
+		} else if (field.number == 2 && field.type == 5)
+			p->score = read_float(field.body.p);
 	}
 	if (rc == -1)
 		return ("a piece that is cut off");
@@ -168,9 +181,9 @@ read_piece(struct wire w, struct piece *p)
 	return (finish_piece(p) == -1 ? "a byte piece that names no byte" : NULL);
 }
 
-/* Trainer settings: the id that begins documents. */
+/* Trainer settings: the id that begins documents, and what was trained. */
 static const char *
-read_trainer(struct wire w, uint64_t *bos)
+read_trainer(struct wire w, struct vocab_rules *rules, uint64_t *bos)
 {
 	struct field field;
 	int rc;
@@ -178,6 +191,16 @@ read_trainer(struct wire w, uint64_t *bos)
 	while ((rc = read_field(&w, &field)) == 1)
 		if (field.number == 41 && field.type == 0)
 			*bos = field.varint;
+		else if (field.number == 3 && field.type == 0)
+			rules->is_bpe = field.varint == 2;
+		else if (field.number == 24 && field.type == 0)
+			rules->blank_behind = field.varint != 0;
+		else if (field.number == 35 && field.type == 0)
+			rules->byte_fallback = field.varint != 0;
+		else if (field.number == 46 && field.type == 2) {
+			rules->bos_piece = (const char *)field.body.p;
+			rules->bos_bytes = (size_t)(field.body.end - field.body.p);
+		}
 	return (rc == -1 ? "trainer settings that are cut off" : NULL);
 }
 
@@ -203,8 +226,15 @@ read_normalizer(struct wire w, struct vocab *v)
 		if (field.number == 1 && field.type == 2) {
 			v->maps_own = !names_known_rules(field.body);
 			v->rules = field.body;
+		} else if (field.number == 2 && field.type == 2) {
+			v->encoding.charsmap = field.body.p;
+			v->encoding.charsmap_bytes = (size_t)(field.body.end - field.body.p);
 		} else if (field.number == 3 && field.type == 0)
-			v->adds_blank = field.varint != 0;
+			v->encoding.adds_blank = field.varint != 0;
+		else if (field.number == 4 && field.type == 0)
+			v->encoding.joins_blanks = field.varint != 0;
+		else if (field.number == 5 && field.type == 0)
+			v->encoding.marks_blanks = field.varint != 0;
 	return (rc == -1 ? "normaliser settings that are cut off" : NULL);
 }
 
@@ -218,7 +248,10 @@ read_model(struct vocab *v, size_t bytes)
 	uint64_t bos = 1;
 	int rc;
 
-	v->adds_blank = 1; /* unless the normaliser's settings say no */
+	/* Unless the settings say otherwise. */
+	v->encoding.adds_blank = v->encoding.joins_blanks = v->encoding.marks_blanks = 1;
+	v->encoding.bos_piece = "<s>";
+	v->encoding.bos_bytes = 3;
 	if ((v->pieces = calloc(SHARD_MAX_VOCAB, sizeof(v->pieces[0]))) == NULL)
 		return ("too large for memory");
 	while ((rc = read_field(&w, &field)) == 1) {
@@ -229,9 +262,11 @@ read_model(struct vocab *v, size_t bytes)
 				return ("more than 65536 pieces, whose ids don't fit into a shard");
 			wrong = read_piece(field.body, &v->pieces[v->size++]);
 		} else if (field.number == 2)
-			wrong = read_trainer(field.body, &bos);
+			wrong = read_trainer(field.body, &v->encoding, &bos);
 		else if (field.number == 3)
 			wrong = read_normalizer(field.body, v);
+		else if (field.number == 4)
+			v->encoding.tests_itself = 1;
 		if (wrong != NULL)
 			return (wrong);
 	}
@@ -358,7 +393,7 @@ vocab_sha256(const struct vocab *v)
 int
 vocab_adds_blank(const struct vocab *v)
 {
-	return (v->adds_blank);
+	return (v->encoding.adds_blank);
 }
 
 /* Does a space mark stand in the piece behind something else? */
@@ -375,17 +410,27 @@ goes_on_after_blank(const struct piece *p)
 	return (0);
 }
 
+const struct vocab_rules *
+vocab_rules(const struct vocab *v)
+{
+	return (&v->encoding);
+}
+
 int
-vocab_cuts(const struct vocab *v)
+vocab_keeps_words(const struct vocab *v)
 {
 	uint32_t id;
 
-	if (v->is_bytes || v->maps_own)
-		return (0);
 	for (id = 0; id < v->size; id++)
 		if (goes_on_after_blank(&v->pieces[id]))
 			return (0);
 	return (1);
+}
+
+int
+vocab_cuts(const struct vocab *v)
+{
+	return (!v->is_bytes && !v->maps_own && vocab_keeps_words(v));
 }
 
 void
@@ -416,6 +461,13 @@ vocab_type(const struct vocab *v, uint32_t id)
 {
 	assert(id < v->size);
 	return ((enum vocab_type)v->pieces[id].type);
+}
+
+float
+vocab_score(const struct vocab *v, uint32_t id)
+{
+	assert(id < v->size);
+	return (v->pieces[id].score);
 }
 
 const char *

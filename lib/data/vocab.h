@@ -52,6 +52,23 @@ int vocab_adds_blank(const struct vocab *v);
 /* What the model calls its rules for normalising text, of any n bytes; NULL for bytes and if it does not say. */
 const char *vocab_normalizer(const struct vocab *v, size_t *n);
 
+/* How a SentencePiece model turns text into pieces. Pointers are into the model, and valid as long as it is. */
+struct vocab_rules {
+	int is_bpe;                     /* and not one of the other kinds */
+	int byte_fallback;              /* what no piece spells is the pieces of its bytes, not the unknown */
+	int adds_blank, blank_behind;   /* the dummy prefix is there; it is a suffix, as the blanks of words are */
+	int joins_blanks, marks_blanks; /* runs of blanks are one, and none at an end; U+2581 stands for a blank */
+	int tests_itself;               /* the model has examples that whoever loads it must reproduce */
+	const unsigned char *charsmap;  /* rules that rewrite characters, compiled; NULL: none */
+	size_t charsmap_bytes;
+	const char *bos_piece; /* what spells BOS */
+	size_t bos_bytes;
+};
+const struct vocab_rules *vocab_rules(const struct vocab *v);
+
+/* No piece goes on after a blank: words are encoded apart. */
+int vocab_keeps_words(const struct vocab *v);
+
 /* May text be encoded apart on both sides of a blank between ASCII letters or digits? No piece goes on after one. */
 int vocab_cuts(const struct vocab *v);
 
@@ -65,6 +82,7 @@ int32_t vocab_byte_id(const struct vocab *v, uint8_t byte);
 /* Type of an id, and its piece as the model spells it (not NUL-terminated). id < vocab_size (asserted). */
 enum vocab_type vocab_type(const struct vocab *v, uint32_t id);
 const char *vocab_piece(const struct vocab *v, uint32_t id, size_t *n);
+float vocab_score(const struct vocab *v, uint32_t id); /* what BPE merges by, the highest first */
 
 /**
  * vocab_target_bytes(v, previous, id):

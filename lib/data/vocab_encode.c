@@ -1,11 +1,14 @@
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/file.h"
 #include "base/str.h"
+#include "data/bpe.h"
 #include "data/child.h"
 #include "data/shard.h"
 #include "data/vocab_encode.h"
@@ -46,6 +49,22 @@ parse_ids(const struct vocab *v, const char *text, size_t bytes, int32_t *ids, u
 	return (*count > 0 && (uint32_t)ids[0] == vocab_bos(v) ? 0 : -1);
 }
 
+/* A text as whoever encodes it gets it, with a line break behind it. Owns: the caller frees. */
+static char *
+plain(const struct vocab *v, const char *text, size_t n)
+{
+	char *line;
+	size_t i;
+
+	if ((line = malloc(n + 1)) == NULL)
+		return (NULL);
+	for (i = 0; i < n; i++)
+		line[i] = (text[i] == '\n' && !vocab_keeps_lines(v)) || text[i] == '\r' || text[i] == '\0' ? ' ' :
+													     text[i];
+	line[n] = '\n';
+	return (line);
+}
+
 /* Through unnamed files: a pipe in and a pipe out could wait for each other. */
 static int
 encode_model(const struct vocab *v, const char *text, size_t n, int64_t wait_ms, int32_t **ids, uint64_t *count,
@@ -56,20 +75,16 @@ encode_model(const struct vocab *v, const char *text, size_t n, int64_t wait_ms,
 	FILE *in = tmpfile(), *out = tmpfile(), *err = tmpfile();
 	struct child c;
 	char *line = NULL, *said = NULL;
-	size_t i, bytes;
+	size_t bytes;
 	int rc = -1;
 
 	*ids = NULL;
 	if (in == NULL || out == NULL || err == NULL || str_printf(&model, "--model=%s", vocab_path(v)) == -1 ||
-	    (line = malloc(n + 1)) == NULL) {
+	    (line = plain(v, text, n)) == NULL) {
 		inputerror_errno(f, "encode with", vocab_path(v));
 		goto done;
 	}
 	argv[1] = model.p;
-	for (i = 0; i < n; i++)
-		line[i] = (text[i] == '\n' && !vocab_keeps_lines(v)) || text[i] == '\r' || text[i] == '\0' ? ' ' :
-													     text[i];
-	line[n] = '\n';
 	if (file_write_all(fileno(in), line, n + 1) == -1 || lseek(fileno(in), 0, SEEK_SET) == -1) {
 		inputerror_errno(f, "encode with", vocab_path(v));
 		goto done;
@@ -106,17 +121,64 @@ done:
 	return (rc);
 }
 
+/* By our own encoder: lines apart where they are kept. */
+static int
+encode_here(const struct bpe *b, const struct vocab *v, const char *text, size_t n, struct bpe_ids *ids)
+{
+	const uint16_t bos = (uint16_t)vocab_bos(v), newline = (uint16_t)vocab_byte_id(v, '\n');
+	struct bpe_encoder *e = bpe_encoder_new(b);
+	const char *end = text + n, *p;
+	int rc;
+
+	rc = e == NULL ? -1 : bpe_ids_add(ids, &bos, 1);
+	for (; rc == 0; text = p + 1) {
+		if ((p = memchr(text, '\n', (size_t)(end - text))) == NULL)
+			p = end;
+		if ((rc = bpe_encode(e, text, (size_t)(p - text), ids)) == -1 || p == end)
+			break;
+		rc = bpe_ids_add(ids, &newline, 1);
+	}
+	bpe_encoder_free(e);
+	return (rc);
+}
+
+static int
+encode_bpe(const struct bpe *b, const struct vocab *v, const char *text, size_t n, int32_t **ids, uint64_t *count,
+    struct inputerror *f)
+{
+	struct bpe_ids found = { NULL, 0, 0 };
+	char *line = plain(v, text, n);
+	size_t i;
+
+	*ids = NULL;
+	if (line != NULL && encode_here(b, v, line, n, &found) == 0 && (*ids = malloc(found.n * sizeof(**ids))) != NULL)
+		for (i = 0; i < found.n; i++)
+			(*ids)[i] = found.p[i];
+	*count = found.n;
+	free(found.p);
+	free(line);
+	return (*ids == NULL ? inputerror_errno(f, "encode with", vocab_path(v)) : 0);
+}
+
 int
 vocab_encode(const struct vocab *v, const char *text, size_t n, int64_t wait_ms, int32_t **ids, uint64_t *count,
     struct inputerror *f)
 {
+	struct bpe *b;
 	size_t i;
+	int rc;
 
 	assert(wait_ms > 0);
 	if (n > PROMPT_MAX_BYTES)
 		return (inputerror_set(f, REFUSAL_INPUT_INVALID, "text", "more than 1 MiB", "a prompt"));
-	if (!vocab_is_bytes(v))
-		return (encode_model(v, text, n, wait_ms, ids, count, f));
+	if (!vocab_is_bytes(v)) {
+		if ((b = bpe_open(v)) == NULL)
+			return (errno == ENOTSUP ? encode_model(v, text, n, wait_ms, ids, count, f) :
+						   inputerror_errno(f, "encode with", vocab_path(v)));
+		rc = encode_bpe(b, v, text, n, ids, count, f);
+		bpe_free(b);
+		return (rc);
+	}
 	if ((*ids = malloc((n + 1) * sizeof((*ids)[0]))) == NULL)
 		return (inputerror_errno(f, "encode", "text"));
 	(*ids)[0] = (int32_t)vocab_bos(v);

@@ -8,9 +8,10 @@
 
 /**
  * vocab_encode(v, text, n, wait_ms, ids, count, f):
- * Ids of one text, BOS first.  With a model this runs spm_encode as a child
- * that dies with us and is killed after ${wait_ms} (positive, asserted); line
- * breaks become spaces, unless the vocabulary keeps them, and NUL bytes too.
+ * Ids of one text, BOS first.  With a model that bpe_open does not take this
+ * runs spm_encode as a child that dies with us and is killed after ${wait_ms}
+ * (positive, asserted); line breaks become spaces, unless the vocabulary keeps
+ * them, and NUL bytes too.
  * Owns:   the caller frees *ids.
  * Errors: -1, said, *f filled: tokenizer_missing, deadline, invalid, memory, io.
  */

@@ -228,6 +228,42 @@ vocab(void)
 	bytes("vocab", "eleven.model", m, n);
 }
 
+/* One that is BPE, with a rule that makes U+0001 a blank: so is text encoded by lib/data/bpe. */
+static void
+bpe(void)
+{
+	static const char *const pieces[] = { "<s>", "<unk>", "t", "h", "e", "th", "the", "\xe2\x96\x81",
+		"\xe2\x96\x81the", "he" };
+	/* A trie of eight units: the root leads to 2 ^ 1, whose value is at 3 ^ 4, and that is 0, the first text. */
+	static const uint32_t trie[8] = { [0] = 2 << 10, [3] = 4 << 10 | 1 << 8 | 1, [7] = 1u << 31 };
+	unsigned char m[1024];
+	size_t n = 0, i, k;
+
+	for (i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+		k = strlen(pieces[i]);
+		m[n++] = 0x0a; /* pieces */
+		m[n++] = (unsigned char)(k + 9);
+		m[n++] = 0x0a; /* piece */
+		m[n++] = (unsigned char)k;
+		memcpy(m + n, pieces[i], k);
+		n += k;
+		memcpy(m + n, "\x15\0\0\x80\xbf\x18", 6); /* score, type */
+		m[n + 3] = (unsigned char)(128 + i);
+		n += 6;
+		m[n++] = i == 0 ? 3 : i == 1 ? 2 : 1;
+	}
+	memcpy(m + n, "\x12\x05\x18\x02\xc8\x02\x00", 7); /* trainer: field 3, BPE; field 41, bos_id 0 */
+	n += 7;
+	memcpy(m + n, "\x1a\x28\x12\x26\x20\0\0\0", 8); /* normaliser: its rules, of 32 bytes and the texts */
+	n += 8;
+	for (i = 0; i < 8; i++)
+		for (k = 0; k < 4; k++)
+			m[n++] = (unsigned char)(trie[i] >> 8 * k);
+	memcpy(m + n, " ", 2);
+	n += 2;
+	bytes("vocab", "bpe.model", m, n);
+}
+
 static void
 dataset(void)
 {
@@ -305,6 +341,7 @@ main(int argc, char **argv)
 	artifact();
 	shard();
 	vocab();
+	bpe();
 	dataset();
 	texts();
 	return (exit_flush(HG_EXIT_DONE));

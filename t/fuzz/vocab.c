@@ -1,10 +1,34 @@
-/* SentencePiece models: every piece of what opens can be looked at, counted and decoded. */
+/* SentencePiece models: every piece of what opens can be looked at, counted and decoded, and text be encoded. */
 #include <stdlib.h>
 
 #include "t/fuzz/fuzz.h"
 #include "base/str.h"
+#include "data/bpe.h"
 #include "data/vocab.h"
 #include "data/vocab_decode.h"
+
+#define TEXT_BYTES ((size_t)4096)
+
+/* The model's own bytes are the text. */
+static void
+encode(const struct vocab *v, const uint8_t *data, size_t size)
+{
+	struct bpe_ids ids = { NULL, 0, 0 };
+	struct bpe_encoder *e;
+	struct bpe *b;
+	size_t i;
+
+	if ((b = bpe_open(v)) == NULL)
+		return;
+	if ((e = bpe_encoder_new(b)) == NULL ||
+	    bpe_encode(e, (const char *)data, size < TEXT_BYTES ? size : TEXT_BYTES, &ids) == -1)
+		abort();
+	for (i = 0; i < ids.n; i++)
+		fuzz_must(ids.p[i] < vocab_size(v));
+	bpe_encoder_free(e);
+	bpe_free(b);
+	free(ids.p);
+}
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -27,6 +51,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (vocab_decode(v, ids, 2, &out) == -1)
 			break;
 	}
+	encode(v, data, size);
 	str_free(&out);
 	vocab_free(v);
 	return (0);
