@@ -446,10 +446,14 @@ static int
 await_worker(pid_t worker, const sigset_t *set, int *ended)
 {
 	int status = 0, sig;
+	pid_t got;
 
 	*ended = 0;
 	for (;;) {
-		if (waitpid(worker, &status, WNOHANG) == worker)
+		/* Its SIGCHLD comes once: a look that was cut off is taken again before another is waited for. */
+		while ((got = waitpid(worker, &status, WNOHANG)) == -1 && errno == EINTR)
+			;
+		if (got == worker)
 			return (status);
 		if (sigwait(set, &sig) == 0 && sig != SIGCHLD) {
 			*ended = sig;

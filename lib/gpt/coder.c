@@ -242,9 +242,9 @@ fail(const struct coder_stream *s, enum came came)
 		return (-1);
 	}
 	say_error("'%s' is damaged: %s", s->what,
-	    s->coder == CODER_XZ   ? "its xz stream is broken, has no checksum, or wants more memory than any of ours" :
+	    s->coder == CODER_XZ ? "its xz stream is broken, has no checksum, or wants more memory than any of ours" :
 		s->z.msg != NULL ? s->z.msg :
-				     "not a zlib stream");
+				   "not a zlib stream");
 	errno = EBADMSG;
 	return (-1);
 }

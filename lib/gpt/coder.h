@@ -22,8 +22,8 @@ enum coder { CODER_ZLIB, CODER_XZ };
  * Units:  sizes, written in bytes.
  * Errors: -1 with errno, which is the caller's to say.
  */
-int coder_pack(enum coder coder, int fd, const void *const *pieces, const size_t *sizes, size_t count,
-    uint64_t *written);
+int
+coder_pack(enum coder coder, int fd, const void *const *pieces, const size_t *sizes, size_t count, uint64_t *written);
 
 struct coder_stream;
 
