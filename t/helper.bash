@@ -67,6 +67,19 @@ train_slowing() {
 	rm slow
 }
 
+# by_clock RUN STEPS [SECTION.KEY=VALUE]...: train by the clock, and for longer where a busy machine made fewer steps.
+by_clock() {
+	local run=$1 steps=$2
+	shift 2
+	for CAP_MS in 300 1500 8000; do
+		rm -rf "$run"
+		tiny_spec "$run" train.schedule=wallclock budget.max_wallclock_ms="$CAP_MS" train.iterations=100000 "$@"
+		hg-train "$run" 2> /dev/null
+		[ "$(jq .steps "$run/training_report.json")" -lt "$steps" ] || return 0
+	done
+	return 1
+}
+
 # law2 LEDGER: the ledger that is to be there is judged by law 2, as all new ones of its time were.
 law2() {
 	mkdir -p "$1"

@@ -216,9 +216,7 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 	tiny_spec "$R-again" "train.replay=$PWD/$R-ref/metrics.jsonl" train.iterations=8 train.warmdown_frac=0.5
 	hg-train "$R-again"
 	cmp "$R-ref/checkpoint.safetensors" "$R-again/checkpoint.safetensors"
-	tiny_spec "$R-clock" train.schedule=wallclock budget.max_wallclock_ms=300 train.iterations=100000 \
-	    train.warmdown_frac=1 train.min_lr_frac=0.7
-	hg-train "$R-clock"
+	by_clock "$R-clock" 10 train.warmdown_frac=1 train.min_lr_frac=0.7
 	[ "$(jq -s 'map(.lr_scale) | (min == 0.7) and (last == 0.7)' "$R-clock/metrics.jsonl")" = true ]
 }
 
@@ -270,9 +268,7 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 
 # bats test_tags=b95
 @test "by the clock Adam's scales and the momentum replay to the same bits, and the run ends warmed down" {
-	tiny_spec "$R" train.schedule=wallclock budget.max_wallclock_ms=300 train.iterations=100000 \
-	    train.warmdown_frac=0.5 train.adam_warmdown_frac=0.9 train.muon_momentum_warmup_frac=0.4
-	hg-train "$R"
+	by_clock "$R" 10 train.warmdown_frac=0.5 train.adam_warmdown_frac=0.9 train.muon_momentum_warmup_frac=0.4
 	[ "$(jq -s '(.[0] | .lr_scale == 1 and .momentum_rise == 0) and (last | .momentum_rise == 1) and
 	    (last | .adam_lr_scale <= .lr_scale)' "$R/metrics.jsonl")" = true ]
 	tiny_spec "$R-again" "train.replay=$PWD/$R/metrics.jsonl"
@@ -281,10 +277,9 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 }
 
 @test "a run that stops at its wall-clock cap can be replayed to the same bits" {
-	tiny_spec "$R" train.schedule=wallclock budget.max_wallclock_ms=300 train.iterations=100000
-	hg-train "$R"
+	by_clock "$R" 10
 	[ "$(report "$R" .stop_reason)" = wallclock ]
-	[ "$(report "$R" '.train_ms >= 300 and .overshoot_ms == .train_ms - 300 or .overshoot_ms >= 0')" = true ]
+	[ "$(report "$R" ".train_ms >= $CAP_MS and .overshoot_ms == .train_ms - $CAP_MS or .overshoot_ms >= 0")" = true ]
 	[ "$(jq -s 'last.lr_scale < 0.9' "$R/metrics.jsonl")" = true ]
 	tiny_spec "$R-again" "train.replay=$PWD/$R/metrics.jsonl" train.schedule=iterations train.iterations=100000
 	hg-train "$R-again"

@@ -239,12 +239,10 @@ changed() {
 	hg-train again 2> /dev/null
 	cmp again/checkpoint.safetensors calm/checkpoint.safetensors
 	hg-train -c calm | jq -e .same
-	tiny_spec clock train.schedule=wallclock budget.max_wallclock_ms=300 train.iterations=100000 \
-	    'train.batch_schedule=[[0,128],[0.5,256]]' 'train.seq_schedule=[[0,16],[0.5,64]]'
-	hg-train clock 2> /dev/null
+	by_clock clock 10 'train.batch_schedule=[[0,128],[0.5,256]]' 'train.seq_schedule=[[0,16],[0.5,64]]'
 	[ "$(jq -s -c 'map([.batch_tokens, .seq_len]) | unique' clock/metrics.jsonl)" = '[[128,16],[256,64]]' ]
 	# A step is of the second kind where half of the cap was over before it.
-	jq -se '[range(1; length) as $i | (.[$i].batch_tokens == 256) == (.[$i - 1].wallclock_ms >= 150)] | all' \
+	jq -se '[range(1; length) as $i | (.[$i].batch_tokens == 256) == (.[$i - 1].wallclock_ms >= '$((CAP_MS / 2))')] | all' \
 	    clock/metrics.jsonl
 	tiny_spec clock-again "train.replay=$PWD/clock/metrics.jsonl" 'train.batch_schedule=[[0,128],[0.5,256]]' \
 	    'train.seq_schedule=[[0,16],[0.5,64]]'
@@ -369,8 +367,7 @@ reach() {
 	hg-train again 2> /dev/null
 	cmp again/checkpoint.safetensors calm/checkpoint.safetensors
 	hg-train -c calm | jq -e .same
-	tiny_spec clock train.schedule=wallclock budget.max_wallclock_ms=300 train.iterations=100000 train.average=tail
-	hg-train clock 2> /dev/null
+	by_clock clock 50 train.average=tail
 	jq -se 'map(.average_keep) | .[0] == 1 and index(0) > 0 and last < 1 and last > 0' clock/metrics.jsonl
 	# By the clock it has forgotten as much as its share of the run, whatever a step took.
 	jq -se 'map(.average_keep) | .[index(0) + 1:] | map(log) | add | . > -6 and . < -3.5' clock/metrics.jsonl
