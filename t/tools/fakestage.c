@@ -228,6 +228,7 @@ body(struct stage_work *w)
 	/* What must add up besides. */
 	switch (s) {
 	case STAGE_EXPORT:
+		json_object_del(v, "levers");
 		jsonio_put(v, "total_bytes",
 		    json_integer(jsonio_i64(v, "code_bytes", 0) + jsonio_i64(v, "artifact.bytes", 0)));
 		break;

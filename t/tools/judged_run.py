@@ -148,6 +148,7 @@ def make(run, bpb, settings, base=None):
         return
     artifact = own.get("artifact", blob.decode()).encode()
     x = begin("export_report", "export")
+    x.pop("levers", None)
     code = x["code_bytes"]
     total = int(own.get("total_bytes", code + len(artifact)))
     x["code_bytes"] = code = total - len(artifact)
