@@ -55,6 +55,19 @@ setup() {
 	[ "$(field 2 .run.backend)" = ref ]
 }
 
+@test "a key whose value is a list, or a list of pairs, is kept in the row, and whoever shows rows shows it" {
+	scored runs/a 2.3 'train.batch_schedule=[[0, 8192], [0.3, 16384]]' 'model.value_embed_layers=[0, 1]'
+	add runs/a
+	[ "$(field 2 '.run.settings | "\(.["train.batch_schedule"]) \(.["model.value_embed_layers"])"')" = "[[0,8192],[0.3,16384]] [0,1]" ]
+	scored runs/b 2.2 'train.batch_schedule=[[0, 16384]]'
+	add runs/b
+	hg-ledger verify "$L"
+	hg-diff runs/a runs/b > told
+	grep -F 'train.batch_schedule' told | grep -F "[[0,16384]]"
+	hg-report -o page.html "$L"
+	grep -F 'batch_schedule' page.html
+}
+
 @test "two adds at once lose no row and double none" {
 	local i
 	for i in 1 2 3 4 5 6; do
