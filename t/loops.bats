@@ -150,6 +150,44 @@ table() {
 	[[ "$stderr" == *"number columns: number; name one"* ]]
 }
 
+# bats test_tags=b99
+@test "where one decision in ten has another reason the column is still named with its count, luck in few lines is not" {
+	local i
+	# Three of 20 were kept or discarded for something else; the cost fits nothing.
+	printf 'commit\ttok_s\tvram\tstatus\tdescription\n' > results.tsv
+	for i in 5.0:30:keep 4.8:31:discard 5.4:32:keep 5.1:30:discard 5.3:33:keep 5.2:29:discard 5.9:31:keep 6.2:35:discard \
+	    5.5:30:discard 5.7:31:discard 6.4:36:keep 6.1:32:discard 6.0:31:discard 6.3:30:discard 6.8:33:keep 6.5:31:discard; do
+		printf 'aaaaaa%s\t%s\t%s\t%s\tx%s\n' "$((n += 1))" ${i//:/ } "$n" | tr ' ' '\t' >> results.tsv
+	done
+	run --separate-stderr hg-ledger import "$L" results.tsv
+	[ "$status" -eq 103 ]
+	[[ "$stderr" == *"number columns: tok_s, vram; 14 of its author's 16 decisions fit tok_s, higher: -M tok_s"* ]]
+	[[ "$stderr" == *"next: hg-ledger import -M tok_s $L results.tsv"* ]]
+	[ "$(rows | wc -l)" -eq 0 ]
+	# Columns without names are called by their places, and what is the same in all lines is no metric.
+	awk -F'\t' -v OFS='\t' 'NR > 1 { print $1, 397, $2, $3, $4, $5 }' results.tsv > bare.tsv
+	run --separate-stderr hg-ledger import "$L" bare.tsv
+	[[ "$stderr" == *"text: name the column, -M 3; 14 of its author's 16 decisions fit column 3, higher"* ]]
+	[[ "$stderr" == *"next: hg-ledger import -M 3 $L bare.tsv"* ]]
+	awk -F'\t' -v OFS='\t' '{ print $1, $2, $3, "noted", $6 }' bare.tsv > bare2.tsv
+	run --separate-stderr hg-ledger import "$L" bare2.tsv
+	[[ "$stderr" == *"text: name the column, -m 3 or -M 3"* ]]
+	# A number that all of few decisions fit by luck is not put forward where another fits all but one.
+	printf 'commit\tscore\thumanoid\tstatus\n' > few.tsv
+	for i in 0.03:1.39:discard 0.06:1.81:discard 0.09:1.40:keep 0.01:1.42:discard 0.11:1.17:keep 0.10:1.89:discard \
+	    0.13:1.33:discard; do
+		printf 'aaaaaa%s\t%s\n' "$((n += 1))" "${i//:/	}" >> few.tsv
+	done
+	run --separate-stderr hg-ledger import "$L" few.tsv
+	[[ "$stderr" == *"its author's 7 decisions fit humanoid, lower; 6 of 7 fit score, higher; name one"* ]]
+	[[ "$stderr" != *"-m humanoid"* ]]
+	# What stood before stands beside what has its unit; settings are none.
+	printf 'iteration\tscore_ns\tbaseline_ns\tparams_lr\tstatus\n1\t90\t99\t3\tkeep\n2\t80\t90\t2\tkeep\n' > before.tsv
+	printf '3\t85\t80\t2\tdiscard\n' >> before.tsv
+	run --separate-stderr hg-ledger import "$L" before.tsv
+	[[ "$stderr" == *"number columns: score_ns; its author's 3 decisions fit score_ns, lower: -m score_ns"* ]]
+}
+
 @test "tables that would print alike are told apart by where they stand" {
 	local name='{"type": "config", "name": "s", "metricName": "ms", "bestDirection": "lower"}'
 	printf '%s\n' "$name" '{"run": 1, "metric": 100, "status": "keep", "description": "a"}' \
