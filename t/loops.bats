@@ -188,6 +188,38 @@ table() {
 	[[ "$stderr" == *"number columns: score_ns; its author's 3 decisions fit score_ns, lower: -m score_ns"* ]]
 }
 
+@test "a line is called by what tells it from the others: its name, or what stands for a commit and is none" {
+	local i
+	printf 'commit\tval_bpb\tstatus\tdescription\nexp0_base\t1.400\tkeep\tplain\nexp1_rate\t1.390\tkeep\thigher rate\n' > results.tsv
+	printf 'exp2_wide\t1.395\tdiscard\twider\nnone\t1.41\tdiscard\tsmaller\n1111111\t1.42\tdiscard\tdeeper\n' >> results.tsv
+	told results.tsv
+	says 'Best: exp1_rate with 1.39.'
+	says 'To settle exp1_rate (0.01 better than exp0_base)'
+	says '"rerun of exp0_base seed=1" or "rerun of exp1_rate seed=1"'
+	# The name still stands when its reruns, which have it too, outnumber the lines.
+	for i in 1 2 3 4; do
+		printf 'exp0_base\t1.40%s\tdiscard\trerun of exp0_base seed=%s\nexp1_rate\t1.390%s\tdiscard\trerun of exp1_rate seed=%s\n' \
+		    "$i" "$i" "$i" "$i"
+	done >> results.tsv
+	hg-ledger import "$L" results.tsv > found 2> said
+	hg-ledger replay "$L" > out
+	says 'Of 1 keep 1 is real'
+	says 'Real: exp1_rate'
+	# A word that most lines share is no name, and neither is the last step of equally long runs.
+	sed '2,$s/^[^\t]*/run_7/' results.tsv > same.tsv
+	told same.tsv
+	says 'Best: line 3 with 1.39'
+	printf 'Name,State,seed,n_layer,iter,val_bpb\n' > table.csv
+	for i in 1 2 3; do
+		printf 'deep,finished,%s,8,5000,1.40%s\nflat,finished,%s,2,5000,1.30%s\n' "$i" "$i" "$i" "$i"
+	done >> table.csv
+	told table.csv
+	says 'Best: flat with 1.301'
+	says 'deep and its repeats: mean 1.402 of 3 runs.'
+	says 'flat and its repeats: mean 1.302 of 3 runs; gain over deep 0.1'
+	says_not 'run 5000'
+}
+
 @test "tables that would print alike are told apart by where they stand" {
 	local name='{"type": "config", "name": "s", "metricName": "ms", "bestDirection": "lower"}'
 	printf '%s\n' "$name" '{"run": 1, "metric": 100, "status": "keep", "description": "a"}' \

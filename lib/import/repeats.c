@@ -505,7 +505,8 @@ repeats_find(struct loop *l)
 	l->config_count = 0;
 	for (i = 0; i < l->count; i++) {
 		w = &l->line[i];
-		read_text(&s.text[i], &s, w->entry->title);
+		/* A line's own name speaks of no other, though another may have it. */
+		read_text(&s.text[i], strcasecmp(w->entry->title, w->entry->id) == 0 ? NULL : &s, w->entry->title);
 		/* "0003_wide" is wide. */
 		n = number_before(w->entry->id);
 		read_text(&s.id[i], NULL, w->entry->id + (n > 0 ? n + 1 : 0));
