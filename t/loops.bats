@@ -188,6 +188,24 @@ table() {
 	[[ "$stderr" == *"number columns: score_ns; its author's 3 decisions fit score_ns, lower: -m score_ns"* ]]
 }
 
+@test "what still runs or was stopped early has no result yet, and what was promoted was kept" {
+	printf 'number,val_acc,state\n0,0.71,COMPLETE\n1,0.99,PRUNED\n2,0.74,COMPLETE\n3,0.98,RUNNING\n4,,WAITING\n' > trials.csv
+	told trials.csv -M val_acc
+	says 'Best: line 4 with 0.74.'
+	[ "$(hg-ledger replay -j "$L" | jq -r 'select(.verdict == "invalid").reason' | uniq -c | tr -s ' ')" = ' 3 unfinished' ]
+	[ ! -s found ] || says_not 'unknown_status' found
+	says_not 'no_score' found
+	# Nor has it in another column.
+	awk '{ print (NR == 1 ? "f1" : NR) "," $0 }' trials.csv > more.csv
+	told more.csv -M val_acc
+	hg-ledger replay -M f1 "$L" > out
+	says 'Best: line 4 with 4.'
+	table '1111111;1.400;promote;a' '2222222;1.390;APPROVED;b' '3333333;1.395;rejected;c'
+	told results.tsv
+	says 'Of 1 keep 0 are real'
+	says '3 of 3 decisions of its author fit' said
+}
+
 @test "a line is called by what tells it from the others: its name, or what stands for a commit and is none" {
 	local i
 	printf 'commit\tval_bpb\tstatus\tdescription\nexp0_base\t1.400\tkeep\tplain\nexp1_rate\t1.390\tkeep\thigher rate\n' > results.tsv
@@ -285,6 +303,19 @@ table() {
 	printf '0003_wide_seed42\t2.405\tdiscard\tseed 42\n0004\t2.41\tdiscard\tSEED=7 confirms 0002\n' >> results.tsv
 	told results.tsv
 	says 'from 2 repeats of 1 configuration'
+}
+
+# bats test_tags=b98
+@test "words are told apart by dashes and quotes of any alphabet, and letters of any alphabet are words" {
+	table '1111111;1.400;keep;baseline — untouched' '2222222;1.406;discard;baseline — untouched, seed=1' \
+	    '3333333;1.37;keep;maior taxa — “cosseno”' '4444444;1.376;discard;maior taxa “cosseno” – seed 7' \
+	    '5555555;1.372;discard;更大的批次 seed=1' '6666666;1.371;discard;更大的批次 seed=2' \
+	    '7777777;1.38;discard;taxa 0.1→0.2 seed=1' '8888888;1.39;discard;taxa 0.1→0.3 seed=2' \
+	    '9999999;1.373;discard;maior taxa cosseno — re-run'
+	told results.tsv
+	says 'from 4 repeats of 3 configurations'
+	[ "$(hg-ledger replay -j "$L" | jq -c 'select(.repeats_row) | [.row, .repeats_row]' | tr '\n' ' ')" = \
+	    '[3,2] [5,4] [7,6] [10,5] ' ]
 }
 
 # bats test_tags=b98

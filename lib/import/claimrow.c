@@ -15,6 +15,7 @@
 #include "base/jsonio.h"
 #include "base/say.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 /* Does a description speak of the seed and of nothing else? */
 static int
@@ -29,10 +30,11 @@ is_seed_change(const char *title)
 
 	while (*title != '\0') {
 		if (!isalpha((unsigned char)*title)) {
-			/* Numbers, arrows and brackets; what is not ASCII may mean anything. */
-			if ((unsigned char)*title >= 0x80)
+			/* Numbers, dashes and brackets; what else is not ASCII may mean anything. */
+			n = utf8_punctuation(title);
+			if (n == 0 && (unsigned char)*title >= 0x80)
 				return (0);
-			title++;
+			title += n == 0 ? 1 : n;
 			continue;
 		}
 		for (n = 0; isalpha((unsigned char)title[n]); n++)

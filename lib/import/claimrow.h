@@ -22,7 +22,7 @@ struct claimrow {
 	int higher;
 	int dated, unordered; /* unordered: its table is not in order of its dates */
 	int64_t at_ms;
-	char status;   /* k, d, c or 0 */
+	char status;   /* k, d, c, f, u (unfinished) or 0 */
 	int seed_only; /* its title says that nothing but the seed was changed */
 	/* Of a table's line; "" where it says nothing */
 	char *id, *parent, *hash; /* what names it, what it was made from, the hash of its configuration */

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "base/hash.h"
+#include "base/utf8.h"
 #include "import/repeats.h"
 
 /* --- what a text says ------------------------------------------------------- */
@@ -160,6 +161,17 @@ named_line(const struct search *s, const char *word, int numbers)
 	return (found);
 }
 
+/* Bytes up to what parts words. */
+static size_t
+word_length(const char *text)
+{
+	size_t n = 0;
+
+	while (text[n] != '\0' && strchr(" \t\n,;:()[]{}\"'=#/", text[n]) == NULL && utf8_punctuation(text + n) == 0)
+		n++;
+	return (n);
+}
+
 /* ${search} finds the lines that it names; NULL: it names none. */
 static void
 read_text(struct said *s, const struct search *search, const char *text)
@@ -185,34 +197,30 @@ read_text(struct said *s, const struct search *search, const char *text)
 	s->plain = 1;
 	while (*text != '\0') {
 		/* Words for names of lines keep their joints. */
-		n = strcspn(text, " \t\n,;:()[]{}\"'=#/");
+		n = word_length(text);
 		if (n == 0) {
 			if (*text == '#')
 				after_noun = 1;
-			text++;
+			text += (k = utf8_punctuation(text)) > 0 ? k : 1;
 			continue;
 		}
 		if (n >= sizeof(word)) {
 			s->plain = 0;
 			return;
 		}
-		for (k = 0; k < n; k++) {
+		for (k = 0; k < n; k++)
 			word[k] = (char)tolower((unsigned char)text[k]);
-			if ((unsigned char)text[k] >= 0x80)
-				s->plain = 0;
-		}
 		word[n] = '\0';
+		text += n;
 		while (n > 1 && (word[n - 1] == '.' || word[n - 1] == '!'))
 			word[--n] = '\0';
 		if (!after_seed && search != NULL && (ref = named_line(search, word, after_noun)) != -1) {
 			if (s->ref == -1 || s->ref != ref)
 				s->refs++;
 			s->ref = ref;
-			text += strcspn(text, " \t\n,;:()[]{}\"'=#/");
 			after_seed = after_noun = 0;
 			continue;
 		}
-		text += strcspn(text, " \t\n,;:()[]{}\"'=#/");
 		/* Its parts: "seed_42", "re-run", "0003_wide_seed42". */
 		for (p = word; *p != '\0';) {
 			char part[64];
