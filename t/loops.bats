@@ -306,6 +306,30 @@ table() {
 }
 
 # bats test_tags=b98
+@test "runs whose texts say what came out are not grouped by it, since noise would be what is left of it" {
+	local v n=0
+	# Fifty draws of one state, each written down with its own score, rounded.
+	printf '{"type": "config", "name": "s", "metricName": "ops", "bestDirection": "higher"}\n' > log.jsonl
+	for v in 139139 137907 138116 137688 141872 141758 136426 140034 140189 143902 141069 140969 139833 140615 139787 \
+	    143330 144557 140479 142426 139691 141665 139431 142477 139360 142106 137668 139485 143883 142051 142620; do
+		printf '{"run": %s, "commit": "%07x", "metric": %s, "status": "keep", "description": "%s"}\n' "$((n += 1))" \
+		    "$((n + 0x1000000))" "$v" "$([ "$n" -eq 1 ] && echo baseline ||
+			echo "Confirmation run: $(((v + 500) / 1000))K cmd/s — within noise range")"
+	done >> log.jsonl
+	told log.jsonl
+	# They run one state again, and lie as far apart as they do.
+	says 'from 28 repeats of 1 configuration'
+	[ "$(grep -o "a run's deviation is [0-9.e+]*" out)" = "a run's deviation is 2.06e+03" ]
+	[ "$(grep -cE '[1-9][0-9]* (is|are) real' out || :)" -eq 0 ]
+	# Where something else was kept between, that is what was run again; a text that only tells the score repeats nothing.
+	table '1111111;1.4000;keep;baseline' '2222222;1.3000;keep;wider' '3333333;1.3011;discard;rerun: 1.301' \
+	    '4444444;1.3521;discard;deeper 1.352 seed 1' '5555555;1.3611;discard;deeper 1.361 seed 2'
+	told results.tsv
+	says 'from 1 repeat of 1 configuration'
+	[ "$(hg-ledger replay -j "$L" | jq -c 'select(.repeats_row) | [.row, .repeats_row]')" = '[4,3]' ]
+}
+
+# bats test_tags=b98
 @test "words are told apart by dashes and quotes of any alphabet, and letters of any alphabet are words" {
 	table '1111111;1.400;keep;baseline — untouched' '2222222;1.406;discard;baseline — untouched, seed=1' \
 	    '3333333;1.37;keep;maior taxa — “cosseno”' '4444444;1.376;discard;maior taxa “cosseno” – seed 7' \
@@ -595,7 +619,7 @@ adopted() {
 	printf 'b\t1.410\tdiscard\tdeeper\n' >> results.tsv
 	told results.tsv
 	says '"baseline seed=1" or "wider seed=1"'
-	table '1111111;1.400;keep;baseline' '1111111;1.390;keep;größer'
+	table '1111111;1.400;keep;baseline' '1111111;1.390;keep;the "wider" one'
 	told results.tsv
 	says 'No text names both lines beyond doubt: give the table a column config_hash'
 	says_not 'seed=1'
