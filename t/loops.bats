@@ -188,6 +188,31 @@ table() {
 	[[ "$stderr" == *"number columns: score_ns; its author's 3 decisions fit score_ns, lower: -m score_ns"* ]]
 }
 
+# bats test_tags=b99
+@test "a metric that the author's decisions do not bear out is doubted, where several tasks stand in one table too" {
+	local i=0 v
+	printf 'commit\ttask\tval_acc\tstatus\n' > results.tsv
+	for v in a:0.90:keep b:0.50:keep c:0.70:keep a:0.89:discard b:0.55:keep c:0.72:keep a:0.91:keep b:0.54:discard \
+	    c:0.71:discard a:0.92:keep b:0.60:keep c:0.73:keep; do
+		printf '%07x\t%s\n' "$((i += 1))" "${v//:/	}" >> results.tsv
+	done
+	told results.tsv -M val_acc
+	says 'Only 6 of 12 decisions of its author fit val_acc, higher is better: something else was decided by, too'
+	hg-report -o page.html "$L"
+	says 'Only 6 of 12 decisions' page.html
+	# Cut by its tasks, each fits.
+	for v in a b c; do
+		awk -v t="$v" 'NR == 1 || $2 == t' results.tsv > "$v.tsv"
+		told "$v.tsv" -M val_acc
+		says_not 'something else'
+	done
+	# A loop that keeps records and throws away the rest is not doubted, for one kept for another reason.
+	table $(for i in 1 2 3 4 5 6 7 8; do echo "000000$i;1.$((9 - i))0;keep;k$i 000001$i;1.95;discard;d$i"; done) \
+	    '0000021;1.5;keep;simpler'
+	told results.tsv
+	says_not 'something else'
+}
+
 @test "what still runs or was stopped early has no result yet, and what was promoted was kept" {
 	printf 'number,val_acc,state\n0,0.71,COMPLETE\n1,0.99,PRUNED\n2,0.74,COMPLETE\n3,0.98,RUNNING\n4,,WAITING\n' > trials.csv
 	told trials.csv -M val_acc
