@@ -380,6 +380,14 @@ table() {
 	says 'from 2 repeats of 2 configurations'
 }
 
+@test "a header that stands again between lines is none of them" {
+	printf 'Commit\tval-bpb\tstatus\n1111111\t1.40\tkeep\nCommit\tval-bpb\tstatus\n2222222\t1.39\tkeep\n' > results.tsv
+	told results.tsv
+	[ "$(rows | wc -l)" -eq 2 ]
+	says '; 0 findings' found
+	says 'Best: line 4 with 1.39.'
+}
+
 @test "a line that stands twice is named, however many lines lie between" {
 	local i
 	table '1111111;1.4;keep;baseline' $(for i in $(seq 700); do echo "2222222;1.5;discard;x$i"; done) \

@@ -100,6 +100,26 @@ note_twins(struct table *s, size_t from)
 	return (rc);
 }
 
+/* The header once more, as where tables were put one behind the other. */
+static int
+is_header_again(const struct grid *g, const struct csv *row)
+{
+	char cell[CLAIM_TEXT + 1];
+	size_t i;
+
+	if (g->form == CSV_NONE || row->count != g->names.count || row->count < 2)
+		return (0);
+	for (i = 0; i < row->count; i++) {
+		if (strlen(row->cell[i]) >= sizeof(cell))
+			return (0);
+		strcpy(cell, row->cell[i]);
+		grid_simplify(cell);
+		if (strcmp(cell, g->names.cell[i]) != 0)
+			return (0);
+	}
+	return (1);
+}
+
 /* Text that was broken: one cell, no number, in a table of several columns. */
 static void
 join_lines(struct grid *g, size_t *joined, unsigned *first)
@@ -110,6 +130,10 @@ join_lines(struct grid *g, size_t *joined, unsigned *first)
 	*joined = 0;
 	for (i = 0; i < g->count; i++) {
 		row = &g->line[i];
+		if (is_header_again(g, row)) {
+			csv_free(row);
+			continue;
+		}
 		if (g->form != CSV_NONE && k > 0 && row->count == 1 && g->names.count > 2 && row->cell[0][0] != '\0' &&
 		    isnan(number_read(row->cell[0], strlen(row->cell[0]), NUMBER_ANY).number) &&
 		    !claim_is_commit(row->cell[0])) {
