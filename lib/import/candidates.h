@@ -15,7 +15,7 @@
 /* The numbers of a column, a line each, in ${out}; NAN: none. ${fractions}: do any have a fraction? */
 void candidates_numbers(const struct grid *g, const struct header *h, int column, double *out, int *fractions);
 
-/* Add to ${say} the columns with numbers that a loop may be about, or all of them where none is. 0, or -1 for ENOMEM. */
+/* Add to ${say} the columns with numbers that a loop may be about; all where none is. 0, or -1 for ENOMEM. */
 int candidates_list(struct str *say, const struct grid *g, const struct header *h);
 
 /*

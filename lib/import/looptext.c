@@ -178,8 +178,8 @@ say_misfit(struct str *out, const struct rejudge_group *g)
 	if (f->decisions < DECISIONS || f->kept < KEPT || metric_fit_share(f) >= poor)
 		return (0);
 	return (str_printf(out,
-	    "Only %zu of %zu decisions of its author fit %s, %s is better: something else was decided by, too, or lines of"
-	    " several tasks stand in one table; then cut it by them.\n",
+	    "Only %zu of %zu decisions of its author fit %s, %s is better: something else was decided by, too, or"
+	    " lines of several tasks stand in one table; then cut it by them.\n",
 	    f->fits, f->decisions, g->metric, g->loop.higher ? "higher" : "lower"));
 }
 
