@@ -150,6 +150,119 @@ table() {
 	[[ "$stderr" == *"number columns: number; name one"* ]]
 }
 
+# bats test_tags=b99
+@test "where one decision in ten has another reason the column is still named with its count, luck in few lines is not" {
+	local i
+	# Three of 20 were kept or discarded for something else; the cost fits nothing.
+	printf 'commit\ttok_s\tvram\tstatus\tdescription\n' > results.tsv
+	for i in 5.0:30:keep 4.8:31:discard 5.4:32:keep 5.1:30:discard 5.3:33:keep 5.2:29:discard 5.9:31:keep 6.2:35:discard \
+	    5.5:30:discard 5.7:31:discard 6.4:36:keep 6.1:32:discard 6.0:31:discard 6.3:30:discard 6.8:33:keep 6.5:31:discard; do
+		printf 'aaaaaa%s\t%s\t%s\t%s\tx%s\n' "$((n += 1))" ${i//:/ } "$n" | tr ' ' '\t' >> results.tsv
+	done
+	run --separate-stderr hg-ledger import "$L" results.tsv
+	[ "$status" -eq 103 ]
+	[[ "$stderr" == *"number columns: tok_s, vram; 14 of its author's 16 decisions fit tok_s, higher: -M tok_s"* ]]
+	[[ "$stderr" == *"next: hg-ledger import -M tok_s $L results.tsv"* ]]
+	[ "$(rows | wc -l)" -eq 0 ]
+	# Columns without names are called by their places, and what is the same in all lines is no metric.
+	awk -F'\t' -v OFS='\t' 'NR > 1 { print $1, 397, $2, $3, $4, $5 }' results.tsv > bare.tsv
+	run --separate-stderr hg-ledger import "$L" bare.tsv
+	[[ "$stderr" == *"text: name the column, -M 3; 14 of its author's 16 decisions fit column 3, higher"* ]]
+	[[ "$stderr" == *"next: hg-ledger import -M 3 $L bare.tsv"* ]]
+	awk -F'\t' -v OFS='\t' '{ print $1, $2, $3, "noted", $6 }' bare.tsv > bare2.tsv
+	run --separate-stderr hg-ledger import "$L" bare2.tsv
+	[[ "$stderr" == *"text: name the column, -m 3 or -M 3"* ]]
+	# A number that all of few decisions fit by luck is not put forward where another fits all but one.
+	printf 'commit\tscore\thumanoid\tstatus\n' > few.tsv
+	for i in 0.03:1.39:discard 0.06:1.81:discard 0.09:1.40:keep 0.01:1.42:discard 0.11:1.17:keep 0.10:1.89:discard \
+	    0.13:1.33:discard; do
+		printf 'aaaaaa%s\t%s\n' "$((n += 1))" "${i//:/	}" >> few.tsv
+	done
+	run --separate-stderr hg-ledger import "$L" few.tsv
+	[[ "$stderr" == *"its author's 7 decisions fit humanoid, lower; 6 of 7 fit score, higher; name one"* ]]
+	[[ "$stderr" != *"-m humanoid"* ]]
+	# What stood before stands beside what has its unit; settings are none.
+	printf 'iteration\tscore_ns\tbaseline_ns\tparams_lr\tstatus\n1\t90\t99\t3\tkeep\n2\t80\t90\t2\tkeep\n' > before.tsv
+	printf '3\t85\t80\t2\tdiscard\n' >> before.tsv
+	run --separate-stderr hg-ledger import "$L" before.tsv
+	[[ "$stderr" == *"number columns: score_ns; its author's 3 decisions fit score_ns, lower: -m score_ns"* ]]
+}
+
+# bats test_tags=b99
+@test "a metric that the author's decisions do not bear out is doubted, where several tasks stand in one table too" {
+	local i=0 v
+	printf 'commit\ttask\tval_acc\tstatus\n' > results.tsv
+	for v in a:0.90:keep b:0.50:keep c:0.70:keep a:0.89:discard b:0.55:keep c:0.72:keep a:0.91:keep b:0.54:discard \
+	    c:0.71:discard a:0.92:keep b:0.60:keep c:0.73:keep; do
+		printf '%07x\t%s\n' "$((i += 1))" "${v//:/	}" >> results.tsv
+	done
+	told results.tsv -M val_acc
+	says 'Only 6 of 12 decisions of its author fit val_acc, higher is better: something else was decided by, too'
+	hg-report -o page.html "$L"
+	says 'Only 6 of 12 decisions' page.html
+	# Cut by its tasks, each fits.
+	for v in a b c; do
+		awk -v t="$v" 'NR == 1 || $2 == t' results.tsv > "$v.tsv"
+		told "$v.tsv" -M val_acc
+		says_not 'something else'
+	done
+	# A loop that keeps records and throws away the rest is not doubted, for one kept for another reason.
+	table $(for i in 1 2 3 4 5 6 7 8; do echo "000000$i;1.$((9 - i))0;keep;k$i 000001$i;1.95;discard;d$i"; done) \
+	    '0000021;1.5;keep;simpler'
+	told results.tsv
+	says_not 'something else'
+}
+
+@test "what still runs or was stopped early has no result yet, and what was promoted was kept" {
+	printf 'number,val_acc,state\n0,0.71,COMPLETE\n1,0.99,PRUNED\n2,0.74,COMPLETE\n3,0.98,RUNNING\n4,,WAITING\n' > trials.csv
+	told trials.csv -M val_acc
+	says 'Best: line 4 with 0.74.'
+	[ "$(hg-ledger replay -j "$L" | jq -r 'select(.verdict == "invalid").reason' | uniq -c | tr -s ' ')" = ' 3 unfinished' ]
+	[ ! -s found ] || says_not 'unknown_status' found
+	says_not 'no_score' found
+	# Nor has it in another column.
+	awk '{ print (NR == 1 ? "f1" : NR) "," $0 }' trials.csv > more.csv
+	told more.csv -M val_acc
+	hg-ledger replay -M f1 "$L" > out
+	says 'Best: line 4 with 4.'
+	table '1111111;1.400;promote;a' '2222222;1.390;APPROVED;b' '3333333;1.395;rejected;c'
+	told results.tsv
+	says 'Of 1 keep 0 are real'
+	says '3 of 3 decisions of its author fit' said
+}
+
+@test "a line is called by what tells it from the others: its name, or what stands for a commit and is none" {
+	local i
+	printf 'commit\tval_bpb\tstatus\tdescription\nexp0_base\t1.400\tkeep\tplain\nexp1_rate\t1.390\tkeep\thigher rate\n' > results.tsv
+	printf 'exp2_wide\t1.395\tdiscard\twider\nnone\t1.41\tdiscard\tsmaller\n1111111\t1.42\tdiscard\tdeeper\n' >> results.tsv
+	told results.tsv
+	says 'Best: exp1_rate with 1.39.'
+	says 'To settle exp1_rate (0.01 better than exp0_base)'
+	says '"rerun of exp0_base seed=1" or "rerun of exp1_rate seed=1"'
+	# The name still stands when its reruns, which have it too, outnumber the lines.
+	for i in 1 2 3 4; do
+		printf 'exp0_base\t1.40%s\tdiscard\trerun of exp0_base seed=%s\nexp1_rate\t1.390%s\tdiscard\trerun of exp1_rate seed=%s\n' \
+		    "$i" "$i" "$i" "$i"
+	done >> results.tsv
+	hg-ledger import "$L" results.tsv > found 2> said
+	hg-ledger replay "$L" > out
+	says 'Of 1 keep 1 is real'
+	says 'Real: exp1_rate'
+	# A word that most lines share is no name, and neither is the last step of equally long runs.
+	sed '2,$s/^[^\t]*/run_7/' results.tsv > same.tsv
+	told same.tsv
+	says 'Best: line 3 with 1.39'
+	printf 'Name,State,seed,n_layer,iter,val_bpb\n' > table.csv
+	for i in 1 2 3; do
+		printf 'deep,finished,%s,8,5000,1.40%s\nflat,finished,%s,2,5000,1.30%s\n' "$i" "$i" "$i" "$i"
+	done >> table.csv
+	told table.csv
+	says 'Best: flat with 1.301'
+	says 'deep and its repeats: mean 1.402 of 3 runs.'
+	says 'flat and its repeats: mean 1.302 of 3 runs; gain over deep 0.1'
+	says_not 'run 5000'
+}
+
 @test "tables that would print alike are told apart by where they stand" {
 	local name='{"type": "config", "name": "s", "metricName": "ms", "bestDirection": "lower"}'
 	printf '%s\n' "$name" '{"run": 1, "metric": 100, "status": "keep", "description": "a"}' \
@@ -218,6 +331,43 @@ table() {
 }
 
 # bats test_tags=b98
+@test "runs whose texts say what came out are not grouped by it, since noise would be what is left of it" {
+	local v n=0
+	# Fifty draws of one state, each written down with its own score, rounded.
+	printf '{"type": "config", "name": "s", "metricName": "ops", "bestDirection": "higher"}\n' > log.jsonl
+	for v in 139139 137907 138116 137688 141872 141758 136426 140034 140189 143902 141069 140969 139833 140615 139787 \
+	    143330 144557 140479 142426 139691 141665 139431 142477 139360 142106 137668 139485 143883 142051 142620; do
+		printf '{"run": %s, "commit": "%07x", "metric": %s, "status": "keep", "description": "%s"}\n' "$((n += 1))" \
+		    "$((n + 0x1000000))" "$v" "$([ "$n" -eq 1 ] && echo baseline ||
+			echo "Confirmation run: $(((v + 500) / 1000))K cmd/s — within noise range")"
+	done >> log.jsonl
+	told log.jsonl
+	# They run one state again, and lie as far apart as they do.
+	says 'from 28 repeats of 1 configuration'
+	[ "$(grep -o "a run's deviation is [0-9.e+]*" out)" = "a run's deviation is 2.06e+03" ]
+	[ "$(grep -cE '[1-9][0-9]* (is|are) real' out || :)" -eq 0 ]
+	# Where something else was kept between, that is what was run again; a text that only tells the score repeats nothing.
+	table '1111111;1.4000;keep;baseline' '2222222;1.3000;keep;wider' '3333333;1.3011;discard;rerun: 1.301' \
+	    '4444444;1.3521;discard;deeper 1.352 seed 1' '5555555;1.3611;discard;deeper 1.361 seed 2'
+	told results.tsv
+	says 'from 1 repeat of 1 configuration'
+	[ "$(hg-ledger replay -j "$L" | jq -c 'select(.repeats_row) | [.row, .repeats_row]')" = '[4,3]' ]
+}
+
+# bats test_tags=b98
+@test "words are told apart by dashes and quotes of any alphabet, and letters of any alphabet are words" {
+	table '1111111;1.400;keep;baseline — untouched' '2222222;1.406;discard;baseline — untouched, seed=1' \
+	    '3333333;1.37;keep;maior taxa — “cosseno”' '4444444;1.376;discard;maior taxa “cosseno” – seed 7' \
+	    '5555555;1.372;discard;更大的批次 seed=1' '6666666;1.371;discard;更大的批次 seed=2' \
+	    '7777777;1.38;discard;taxa 0.1→0.2 seed=1' '8888888;1.39;discard;taxa 0.1→0.3 seed=2' \
+	    '9999999;1.373;discard;maior taxa cosseno — re-run'
+	told results.tsv
+	says 'from 4 repeats of 3 configurations'
+	[ "$(hg-ledger replay -j "$L" | jq -c 'select(.repeats_row) | [.row, .repeats_row]' | tr '\n' ' ')" = \
+	    '[3,2] [5,4] [7,6] [10,5] ' ]
+}
+
+# bats test_tags=b98
 @test "logs of speed runs in folders whose long names begin alike are no runs of one configuration" {
 	local k long
 	long=$(printf '%0120d' 0 | tr 0 d)
@@ -228,6 +378,14 @@ table() {
 	done
 	told logs
 	says 'from 2 repeats of 2 configurations'
+}
+
+@test "a header that stands again between lines is none of them" {
+	printf 'Commit\tval-bpb\tstatus\n1111111\t1.40\tkeep\nCommit\tval-bpb\tstatus\n2222222\t1.39\tkeep\n' > results.tsv
+	told results.tsv
+	[ "$(rows | wc -l)" -eq 2 ]
+	says '; 0 findings' found
+	says 'Best: line 4 with 1.39.'
 }
 
 @test "a line that stands twice is named, however many lines lie between" {
@@ -494,7 +652,7 @@ adopted() {
 	printf 'b\t1.410\tdiscard\tdeeper\n' >> results.tsv
 	told results.tsv
 	says '"baseline seed=1" or "wider seed=1"'
-	table '1111111;1.400;keep;baseline' '1111111;1.390;keep;größer'
+	table '1111111;1.400;keep;baseline' '1111111;1.390;keep;the "wider" one'
 	told results.tsv
 	says 'No text names both lines beyond doubt: give the table a column config_hash'
 	says_not 'seed=1'

@@ -54,6 +54,21 @@ utf8_hidden(uint32_t c)
 }
 
 size_t
+utf8_punctuation(const char *text)
+{
+	uint32_t c = 0;
+	size_t n;
+
+	if (((unsigned char)*text & 0x80) == 0 || (n = utf8_read(text, UTF8_MAX_BYTES, &c)) == 0)
+		return (0);
+	/* No-break space, middle dot, general punctuation; and what parts words of Chinese and Japanese. */
+	return (c == 0xa0 || c == 0xb7 || (c >= 0x2000 && c <= 0x206f) || (c >= 0x3000 && c <= 0x3002) || c == 0xff08 ||
+		    c == 0xff09 || c == 0xff0c || c == 0xff1a || c == 0xff1b ?
+		n :
+		0);
+}
+
+size_t
 utf8_write(char out[UTF8_MAX_BYTES], uint32_t c)
 {
 	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4, i;

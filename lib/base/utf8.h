@@ -26,6 +26,9 @@ size_t utf8_read(const void *p, size_t n, uint32_t *c);
 /* A character that can't be seen, or changes how others look: controls, marks that reorder or join, noncharacters. */
 int utf8_hidden(uint32_t c);
 
+/* Bytes of the dash, quotation mark, ellipsis, bullet, or blank beyond ASCII that a text begins with; 0: it doesn't. */
+size_t utf8_punctuation(const char *text);
+
 /* The bytes of a character, not a surrogate and at most U+10FFFF (asserted); how many. */
 size_t utf8_write(char out[UTF8_MAX_BYTES], uint32_t c);
 

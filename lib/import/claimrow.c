@@ -10,10 +10,12 @@
 #include "base/clock.h"
 #include "import/claimrow.h"
 #include "import/grid.h"
+#include "import/lineid.h"
 #include "import/number.h"
 #include "base/jsonio.h"
 #include "base/say.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 /* Does a description speak of the seed and of nothing else? */
 static int
@@ -28,10 +30,11 @@ is_seed_change(const char *title)
 
 	while (*title != '\0') {
 		if (!isalpha((unsigned char)*title)) {
-			/* Numbers, arrows and brackets; what is not ASCII may mean anything. */
-			if ((unsigned char)*title >= 0x80)
+			/* Numbers, dashes and brackets; what else is not ASCII may mean anything. */
+			n = utf8_punctuation(title);
+			if (n == 0 && (unsigned char)*title >= 0x80)
 				return (0);
-			title++;
+			title += n == 0 ? 1 : n;
 			continue;
 		}
 		for (n = 0; isalpha((unsigned char)title[n]); n++)
@@ -258,6 +261,8 @@ take_line(struct claimrow *e, const json_t *import, const struct claimrow_look *
 			rank = k;
 			bad |= dup_of(&e->id, text) == NULL;
 		}
+		if (*e->name == '\0' && is_word_of(path, titles) && strpbrk(text, " \t\n") == NULL)
+			bad |= dup_of(&e->name, text) == NULL;
 		if (*e->command == '\0' && is_word_of(name, commands))
 			bad |= dup_of(&e->command, text) == NULL;
 		if (strcmp(path, CLAIM_CONFIG) == 0 && is_word_of(name, commands))
@@ -316,14 +321,15 @@ take(struct claimrow *e, const json_t *row, const struct claimrow_look *look)
 	}
 	take_runs(e, json_object_get(import, "runs"), json_object_get(import, "values"));
 	e->id = strdup("");
+	e->name = strdup("");
 	e->parent = strdup("");
 	e->hash = strdup("");
 	e->seed = strdup("");
 	e->settings = strdup("");
 	e->columns = strdup("");
 	e->command = strdup("");
-	if (e->id == NULL || e->parent == NULL || e->hash == NULL || e->seed == NULL || e->settings == NULL ||
-	    e->columns == NULL || e->command == NULL)
+	if (e->id == NULL || e->name == NULL || e->parent == NULL || e->hash == NULL || e->seed == NULL ||
+	    e->settings == NULL || e->columns == NULL || e->command == NULL)
 		return (-1);
 	if (e->file == NULL || e->title == NULL || e->author == NULL || e->metric == NULL || e->scoring == NULL ||
 	    e->commit == NULL)
@@ -437,7 +443,7 @@ claimrow_read(struct entries *all, const struct ledger *l, const struct claimrow
 		if (ledger_digest(l, f, all->entry[all->count - 1].digest) == -1)
 			goto err0;
 	}
-	if (mark_revised(all) == -1 || look_at(all, look) == -1)
+	if (mark_revised(all) == -1 || look_at(all, look) == -1 || lineid_settle(all) == -1)
 		goto err1;
 	return (0);
 err1:
@@ -461,6 +467,7 @@ claimrow_free(struct entries *all)
 		free(all->entry[i].scoring);
 		free(all->entry[i].commit);
 		free(all->entry[i].id);
+		free(all->entry[i].name);
 		free(all->entry[i].parent);
 		free(all->entry[i].hash);
 		free(all->entry[i].seed);

@@ -22,17 +22,18 @@ struct claimrow {
 	int higher;
 	int dated, unordered; /* unordered: its table is not in order of its dates */
 	int64_t at_ms;
-	char status;   /* k, d, c or 0 */
+	char status;   /* k, d, c, f, u (unfinished) or 0 */
 	int seed_only; /* its title says that nothing but the seed was changed */
 	/* Of a table's line; "" where it says nothing */
 	char *id, *parent, *hash; /* what names it, what it was made from, the hash of its configuration */
-	char *seed, *settings;    /* the seed, and all columns that are neither results nor names, as one text */
-	char *command;            /* what measured it */
-	char *columns;            /* of a first line: names of columns with numbers */
-	int named_by_id;          /* its title is a name, no description */
-	unsigned line, digits;    /* where it stands; significant digits of its score */
-	int looked;               /* its score is that of the metric asked for */
-	double claimed;           /* the score of the whole, or NAN */
+	char *name;            /* what else may name it, if that tells lines apart and the id does not: see lineid.h */
+	char *seed, *settings; /* the seed, and all columns that are neither results nor names, as one text */
+	char *command;         /* what measured it */
+	char *columns;         /* of a first line: names of columns with numbers */
+	int named_by_id;       /* its title is a name, no description */
+	unsigned line, digits; /* where it stands; significant digits of its score */
+	int looked;            /* its score is that of the metric asked for */
+	double claimed;        /* the score of the whole, or NAN */
 	double score[CLAIMROW_RUNS];
 	size_t runs;  /* with a score */
 	size_t named; /* seeds that are named, with or without one */

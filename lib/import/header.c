@@ -44,6 +44,18 @@ static const struct {
 	{ "cancelled", "crash" },
 	{ "diverged", "crash" },
 	{ "baseline", "keep" },
+	{ "promote", "keep" },
+	{ "promoted", "keep" },
+	{ "approve", "keep" },
+	{ "approved", "keep" },
+	{ "merged", "keep" },
+	/* What stands there so far is no result. */
+	{ "running", "unfinished" },
+	{ "pruned", "unfinished" },
+	{ "queued", "unfinished" },
+	{ "scheduled", "unfinished" },
+	{ "waiting", "unfinished" },
+	{ "pending", "unfinished" },
 	/* Sound, and nothing was decided. */
 	{ "ok", "" },
 	{ "success", "" },
@@ -180,7 +192,7 @@ header_figure(const char *cell, int percent, enum number_kind kind)
 	return (number_read(cell, n, kind));
 }
 
-/* What was decided of a line: k, d, c for crash, f for failed checks, 0. */
+/* What was decided of a line: k, d, c for crash, f for failed checks, u for unfinished, 0. */
 char
 header_decision(const struct header *h, const struct csv *row)
 {

@@ -46,7 +46,7 @@ const char *header_cell(const struct csv *row, int column);
 /* A number, in percent where all of its column is. */
 struct number header_figure(const char *cell, int percent, enum number_kind kind);
 
-/* What was decided of a line: k, d, c for crash, f for failed checks, 0. */
+/* What was decided of a line: k, d, c for crash, f for failed checks, u for unfinished, 0. */
 char header_decision(const struct header *h, const struct csv *row);
 
 #endif

@@ -81,6 +81,26 @@ gather(struct loop *l)
 	return (0);
 }
 
+/* What was decided, held against the scores. */
+static int
+hold_decisions(struct loop *l)
+{
+	double *score = calloc(l->count + 1, sizeof(*score));
+	char *status = calloc(l->count + 1, 1);
+	size_t i;
+	int rc = score == NULL || status == NULL ? -1 : 0;
+
+	for (i = 0; rc == 0 && i < l->count; i++) {
+		score[i] = l->line[i].score;
+		status[i] = l->line[i].entry->status;
+	}
+	if (rc == 0)
+		l->fit = metric_fit(score, status, l->count, l->higher);
+	free(score);
+	free(status);
+	return (rc);
+}
+
 /* One side: a line that was run again stands with what came afterwards, but for where the loop began. */
 static struct noise_arm
 arm_of(const struct loop *l, int config)
@@ -301,7 +321,7 @@ loop_judge(struct loop *l, double ln_sigma_sd, double floor, double level)
 	size_t i;
 
 	l->start = l->best = l->last_keep = l->promising = -1;
-	if (repeats_find(l) == -1 || gather(l) == -1 || find_pace(l) == -1) {
+	if (repeats_find(l) == -1 || gather(l) == -1 || find_pace(l) == -1 || hold_decisions(l) == -1) {
 		loop_free(l);
 		errno = ENOMEM;
 		return (-1);

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "import/claimrow.h"
+#include "import/metric.h"
 #include "law/noise.h"
 
 /**
@@ -69,7 +70,8 @@ struct loop {
 	size_t config_count;
 	int higher;
 	/* Results */
-	size_t decided; /* lines that were kept or discarded */
+	size_t decided;        /* lines that were kept or discarded */
+	struct metric_fit fit; /* these, held against the metric */
 	size_t keeps[LOOP_KEEPS];
 	size_t tries;  /* configurations after the first */
 	double df, sd; /* pooled repeats; df 0: there are none */

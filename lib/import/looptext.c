@@ -167,6 +167,22 @@ say_configs(struct str *out, const struct rejudge *r, const struct rejudge_group
 	return (bad);
 }
 
+/* Decisions that the metric does not bear out were made by something else, and what is told by it alone is not all. */
+static int
+say_misfit(struct str *out, const struct rejudge_group *g)
+{
+	enum { DECISIONS = 8, KEPT = 3 };
+	static const double poor = 0.65;
+	const struct metric_fit *f = &g->loop.fit;
+
+	if (f->decisions < DECISIONS || f->kept < KEPT || metric_fit_share(f) >= poor)
+		return (0);
+	return (str_printf(out,
+	    "Only %zu of %zu decisions of its author fit %s, %s is better: something else was decided by, too, or"
+	    " lines of several tasks stand in one table; then cut it by them.\n",
+	    f->fits, f->decisions, g->metric, g->loop.higher ? "higher" : "lower"));
+}
+
 int
 looptext_findings(struct str *out, const struct rejudge *r, const struct rejudge_group *g)
 {
@@ -177,6 +193,7 @@ looptext_findings(struct str *out, const struct rejudge *r, const struct rejudge
 
 	if (l->best != -1)
 		bad |= say_best(out, l);
+	bad |= say_misfit(out, g);
 	if (l->count > 1)
 		bad |= say_noise(out, l);
 	if (l->decided == 0)

@@ -18,12 +18,14 @@ metric_fit(const double *score, const char *status, size_t n, int higher)
 		better = isnan(best) || (higher ? score[i] > best : score[i] < best);
 		if (status[i] == 'd') {
 			f.discarded++;
+			f.discarded_fit += isnan(best) || !better;
 			f.fits += isnan(best) || !better;
 			continue;
 		}
 		f.fits += better;
 		if (!isnan(last)) {
 			f.kept++;
+			f.kept_fit += better;
 			f.kept_worse += higher ? score[i] < last : score[i] > last;
 		}
 		last = score[i];
@@ -37,6 +39,14 @@ int
 metric_fit_is_sure(const struct metric_fit *f)
 {
 	return (f->decisions >= 8 && f->fits == f->decisions && f->kept >= 2 && f->discarded >= 3);
+}
+
+double
+metric_fit_share(const struct metric_fit *f)
+{
+	double kept = f->kept == 0 ? 0 : (double)f->kept_fit / (double)f->kept;
+
+	return (f->discarded == 0 ? kept : (kept + (double)f->discarded_fit / (double)f->discarded) / 2);
 }
 
 int

@@ -12,7 +12,8 @@
 struct metric_fit {
 	size_t decisions, fits;  /* kept and discarded lines with a number, the first kept one among them */
 	size_t kept, kept_worse; /* kept after the first; of these, worse than the one kept before */
-	size_t discarded;
+	size_t kept_fit;         /* of these, better than all kept before */
+	size_t discarded, discarded_fit;
 };
 
 /**
@@ -24,6 +25,12 @@ struct metric_fit metric_fit(const double *score, const char *status, size_t n, 
 
 /* Do all decisions fit, and are there enough of both kinds that chance alone would hardly do that? */
 int metric_fit_is_sure(const struct metric_fit *f);
+
+/*
+ * How well they fit, both kinds of decision weighing alike: 1 where all do.  A number that has nothing to do with what
+ * was decided has a half.
+ */
+double metric_fit_share(const struct metric_fit *f);
 
 /**
  * metric_zero_is_none(score, n, fractions, higher):

@@ -40,6 +40,8 @@ invalid(const struct claimrow *e)
 
 	if (e->status == 'c')
 		return ("crash");
+	if (e->status == 'u')
+		return ("unfinished");
 	for (i = 0; i < sizeof(voids) / sizeof(voids[0]); i++)
 		/* Two logs of a seed are no fault where one of them has the score that is claimed. */
 		if ((e->flags & DEFECT_BIT(voids[i])) != 0 && (voids[i] != DEFECT_SEED_TWICE || e->runs == 0))

@@ -5,6 +5,8 @@
 #include <strings.h>
 
 #include "base/hash.h"
+#include "base/utf8.h"
+#include "import/number.h"
 #include "import/repeats.h"
 
 /* --- what a text says ------------------------------------------------------- */
@@ -19,9 +21,10 @@ struct said {
 	int again;       /* it says that something is run again */
 	int unchanged;   /* that nothing was changed */
 	int baseline;
-	int ref;   /* index of an earlier line that it names, or -1 */
-	int refs;  /* how many different ones */
-	int plain; /* all of it was ASCII, and fitted */
+	int ref;    /* index of an earlier line that it names, or -1 */
+	int refs;   /* how many different ones */
+	int stated; /* it says what came out, which is left out of the rest */
+	int plain;  /* it fitted, and what came out is not what tells it from others */
 };
 
 static int
@@ -160,9 +163,47 @@ named_line(const struct search *s, const char *word, int numbers)
 	return (found);
 }
 
-/* ${search} finds the lines that it names; NULL: it names none. */
+/* Bytes up to what parts words. */
+static size_t
+word_length(const char *text)
+{
+	size_t n = 0;
+
+	while (text[n] != '\0' && strchr(" \t\n,;:()[]{}\"'=#/", text[n]) == NULL && utf8_punctuation(text + n) == 0)
+		n++;
+	return (n);
+}
+
+/* Is a word a line's own score, as people write it: "~142K", "956ms" of microseconds, "93.4%"? */
+static int
+is_score(const char *word, double score)
+{
+	static const double thousands[] = { 1e-9, 1e-6, 1e-3, 1, 1e3, 1e6, 1e9 };
+	size_t n, digits, i;
+	struct number f;
+	double x;
+
+	word += strspn(word, "~+<>=");
+	n = strspn(word, "0123456789.");
+	if (isnan(score) || n == 0 || isnan((f = number_read(word, n, NUMBER_ANY)).number) || f.number == 0)
+		return (0);
+	for (digits = 0, i = strspn(word, "0."); i < n; i++)
+		digits += word[i] != '.';
+	if (digits < 3)
+		return (0);
+	/* What follows the digits may be a thousand, or a unit that is one. */
+	for (i = 0; i < sizeof(thousands) / sizeof(thousands[0]); i++) {
+		x = thousands[i];
+		if ((x == 1 || isalpha((unsigned char)word[n])) &&
+		    fabs(f.number * x - fabs(score)) <= 0.51 * f.unit * x)
+			return (1);
+	}
+	return (word[n] == '%' && fabs(f.number - 100 * fabs(score)) <= 0.51 * f.unit);
+}
+
+/* ${search} finds the lines that it names; NULL: it names none.  ${score} is the line's own. */
 static void
-read_text(struct said *s, const struct search *search, const char *text)
+read_text(struct said *s, const struct search *search, const char *text, double score)
 {
 	static const char *const again[] = { "rerun", "reruns", "repeat", "repeats", "repeated", "replicate",
 		"replicates", "replication", "confirm", "confirms", "confirmed", "confirming", "confirmation", "again",
@@ -185,34 +226,30 @@ read_text(struct said *s, const struct search *search, const char *text)
 	s->plain = 1;
 	while (*text != '\0') {
 		/* Words for names of lines keep their joints. */
-		n = strcspn(text, " \t\n,;:()[]{}\"'=#/");
+		n = word_length(text);
 		if (n == 0) {
 			if (*text == '#')
 				after_noun = 1;
-			text++;
+			text += (k = utf8_punctuation(text)) > 0 ? k : 1;
 			continue;
 		}
 		if (n >= sizeof(word)) {
 			s->plain = 0;
 			return;
 		}
-		for (k = 0; k < n; k++) {
+		for (k = 0; k < n; k++)
 			word[k] = (char)tolower((unsigned char)text[k]);
-			if ((unsigned char)text[k] >= 0x80)
-				s->plain = 0;
-		}
 		word[n] = '\0';
+		text += n;
 		while (n > 1 && (word[n - 1] == '.' || word[n - 1] == '!'))
 			word[--n] = '\0';
 		if (!after_seed && search != NULL && (ref = named_line(search, word, after_noun)) != -1) {
 			if (s->ref == -1 || s->ref != ref)
 				s->refs++;
 			s->ref = ref;
-			text += strcspn(text, " \t\n,;:()[]{}\"'=#/");
 			after_seed = after_noun = 0;
 			continue;
 		}
-		text += strcspn(text, " \t\n,;:()[]{}\"'=#/");
 		/* Its parts: "seed_42", "re-run", "0003_wide_seed42". */
 		for (p = word; *p != '\0';) {
 			char part[64];
@@ -227,6 +264,11 @@ read_text(struct said *s, const struct search *search, const char *text)
 			part[k] = '\0';
 			p += k;
 			digits = is_index(part);
+			if (after_seed == 0 && !(after_noun && digits) && is_score(part, score)) {
+				/* Texts that agree in what came out agree by that, and not in what was run. */
+				s->stated = 1;
+				continue;
+			}
 			if (strncmp(part, "seed", 4) == 0 &&
 			    (part[4] == '\0' || (part[4] == 's' && part[5] == '\0') || is_index(part + 4))) {
 				s->seeded = 1;
@@ -267,6 +309,8 @@ read_text(struct said *s, const struct search *search, const char *text)
 			after_noun = is_among(part, nouns);
 		}
 	}
+	if (s->stated && !s->again)
+		s->plain = 0;
 }
 
 /* --- what repeats what ------------------------------------------------------ */
@@ -317,8 +361,10 @@ same_text(const struct search *find, size_t at, enum by by)
 			continue;
 		if (s->seed != -1 && s->seed == t->seed)
 			continue;
-		if (strcmp(f->hash, e->hash) != 0)
+		if (strcmp(f->hash, e->hash) != 0 || s->stated != t->stated)
 			continue;
+		if (s->stated && kept_between(l, i, at))
+			return (-1);
 		/* One of them has to say that it is one of several. */
 		if (!s->seeded && !s->again && !t->seeded) {
 			if (by == BY_ID_TEXT || e->named_by_id || strcmp(e->commit, f->commit) != 0 ||
@@ -461,7 +507,7 @@ is_taken_for(struct search *s, const struct loop_line *w, enum loop_rerun how)
 	}
 	s->l->line[n].entry = &added;
 	s->l->line[n].score = w->score;
-	read_text(&s->text[n], s, text.p);
+	read_text(&s->text[n], s, text.p, w->score);
 	if (strpbrk(text.p, "\t\n\r\"") == NULL)
 		found = repeated_by(s, n);
 	s->l->line[n].entry = NULL;
@@ -505,10 +551,12 @@ repeats_find(struct loop *l)
 	l->config_count = 0;
 	for (i = 0; i < l->count; i++) {
 		w = &l->line[i];
-		read_text(&s.text[i], &s, w->entry->title);
+		/* A line's own name speaks of no other, though another may have it. */
+		read_text(&s.text[i], strcasecmp(w->entry->title, w->entry->id) == 0 ? NULL : &s, w->entry->title,
+		    w->score);
 		/* "0003_wide" is wide. */
 		n = number_before(w->entry->id);
-		read_text(&s.id[i], NULL, w->entry->id + (n > 0 ? n + 1 : 0));
+		read_text(&s.id[i], NULL, w->entry->id + (n > 0 ? n + 1 : 0), NAN);
 		w->repeats = w->twin = w->before = -1;
 		w->config = -1;
 		w->why = "";

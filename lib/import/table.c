@@ -8,6 +8,7 @@
 #include "base/array.h"
 #include "base/hash.h"
 #include "base/utf8.h"
+#include "import/candidates.h"
 #include "import/csv.h"
 #include "import/grid.h"
 #include "import/header.h"
@@ -99,153 +100,24 @@ note_twins(struct table *s, size_t from)
 	return (rc);
 }
 
-/* The numbers of a column, a line each. */
-static void
-numbers_of(const struct grid *g, const struct header *h, int column, double *out, int *fractions)
+/* The header once more, as where tables were put one behind the other. */
+static int
+is_header_again(const struct grid *g, const struct csv *row)
 {
-	const char *cell;
+	char cell[CLAIM_TEXT + 1];
 	size_t i;
 
-	for (*fractions = 0, i = 0; i < g->count; i++) {
-		out[i] = NAN;
-		if ((cell = header_cell(&g->line[i], column)) == NULL)
-			continue;
-		out[i] = header_figure(cell, h->percent[column], NUMBER_ANY).number;
-		*fractions |= !isnan(out[i]) && strpbrk(cell, ".eE") != NULL;
-	}
-}
-
-/* Numbers that name or place a line, and say nothing of how good it is. */
-static int
-is_place(const char *name)
-{
-	static const char *const places[] = { "run", "id", "run_id", "exp_id", "exp", "iter", "iteration", "step",
-		"steps", "seed", "rank", "segment", "timestamp", "date", "index", "epoch", "created", "experiment",
-		"number", "no", "round", "trial", "iterations", "global_step", "_step", "n_steps", "num_steps",
-		"step_count", "epochs", "line", "row", "#", NULL };
-	size_t i, n = strlen(name);
-
-	if (strncmp(name, "config.", 7) == 0)
-		return (1);
-
-	for (i = 0; places[i] != NULL; i++)
-		if (strcasecmp(name, places[i]) == 0)
-			return (1);
-	return (n > 5 && (strcmp(name + n - 5, ".seed") == 0));
-}
-
-/* What stood there before, or the best so far, of another column: "baseline_acc" beside "acc". */
-static int
-is_shadow(const struct header *h, size_t column)
-{
-	static const char *const befores[] = { "baseline_", "base_", "prev_", "previous_", "old_", "last_", "best_",
-		"best_so_far_", "running_best_", NULL };
-	const char *name = h->cells->cell[column];
-	size_t i, k, n;
-
-	for (i = 0; befores[i] != NULL; i++) {
-		n = strlen(befores[i]);
-		if (strncmp(name, befores[i], n) != 0)
-			continue;
-		for (k = 0; k < h->cells->count; k++)
-			if (strcmp(h->cells->cell[k], name + n) == 0)
-				return (1);
-	}
-	return (0);
-}
-
-/* Is it what a loop may be about? */
-static int
-is_candidate(const struct header *h, size_t column)
-{
-	return (!is_place(h->cells->cell[column]) && !is_shadow(h, column));
-}
-
-/* A column of numbers, or of nothing, with at least one number. */
-static int
-has_numbers(const struct grid *g, const struct header *h, int column, double *score)
-{
-	int fractions;
-	size_t i, some = 0, texts = 0;
-	const char *cell;
-
-	if (h->twice[column] || column == h->commit || column == h->status || column == h->date || column == h->kept)
+	if (g->form == CSV_NONE || row->count != g->names.count || row->count < 2)
 		return (0);
-	numbers_of(g, h, column, score, &fractions);
-	for (i = 0; i < g->count; i++) {
-		cell = header_cell(&g->line[i], column);
-		some += !isnan(score[i]);
-		texts += cell != NULL && isnan(score[i]) &&
-		    (number_read(cell, strlen(cell), NUMBER_ANY).flags & DEFECT_BIT(DEFECT_NOT_A_NUMBER)) != 0;
+	for (i = 0; i < row->count; i++) {
+		if (strlen(row->cell[i]) >= sizeof(cell))
+			return (0);
+		strcpy(cell, row->cell[i]);
+		grid_simplify(cell);
+		if (strcmp(cell, g->names.cell[i]) != 0)
+			return (0);
 	}
-	return (some > 0 && 4 * texts <= some);
-}
-
-/* What the author's decisions fit, in words, and the column that they are sure of, or that alone fits all; -1. */
-static int
-ask_decisions(struct str *say, const struct grid *g, const struct header *h, int *higher, int *sure)
-{
-	struct metric_fit f, best = { 0 };
-	double *score;
-	char *status;
-	int found = -1, alike = 0, way, bad = 0;
-	size_t i;
-
-	*sure = 0;
-	score = calloc(g->count + 1, sizeof(*score));
-	status = calloc(g->count + 1, 1);
-	for (i = 0; status != NULL && i < g->count; i++)
-		status[i] = header_decision(h, &g->line[i]);
-	for (i = 0; score != NULL && status != NULL && i < h->cells->count; i++) {
-		if (!is_candidate(h, i) || !has_numbers(g, h, (int)i, score))
-			continue;
-		for (way = 0; way < 2; way++) {
-			f = metric_fit(score, status, g->count, way);
-			if (f.kept == 0 || f.decisions < 3 || f.fits != f.decisions)
-				continue;
-			/* Costs that nobody changed fit when nothing was kept for them. */
-			if (f.decisions < best.decisions)
-				continue;
-			alike = f.decisions == best.decisions;
-			if (alike && say != NULL)
-				bad |= str_printf(say, "; they fit %s, %s, as well", h->cells->cell[i],
-				    way ? "higher" : "lower");
-			else if (say != NULL)
-				bad |= str_printf(say, "; its author's %zu decisions fit %s, %s", f.decisions,
-				    h->cells->cell[i], way ? "higher" : "lower");
-			if (!alike) {
-				best = f;
-				found = (int)i;
-				*higher = way;
-			} else
-				found = -2;
-		}
-	}
-	*sure = found >= 0 && metric_fit_is_sure(&best);
-	if (score == NULL || status == NULL || bad)
-		found = -3;
-	free(score);
-	free(status);
-	return (found);
-}
-
-static int
-number_columns(struct str *say, const struct grid *g, const struct header *h)
-{
-	double *score = calloc(g->count + 1, sizeof(*score));
-	size_t i, n = 0;
-	int bad = score == NULL, all;
-
-	/* Those that it may be about; all of them where none is. */
-	for (all = 0; all < 2 && n == 0; all++)
-		for (i = 0; score != NULL && i < h->cells->count && n < 24; i++)
-			if (h->cells->cell[i][0] != '\0' && (all || is_candidate(h, i)) &&
-			    has_numbers(g, h, (int)i, score))
-				bad |= str_printf(say, "%s%s", n++ == 0 ? "number columns: " : ", ", h->cells->cell[i]);
-	if (n == 0 && !bad)
-		bad |= str_printf(say, "no column of numbers");
-	free(score);
-	return (bad ? -1 : 0);
+	return (1);
 }
 
 /* Text that was broken: one cell, no number, in a table of several columns. */
@@ -258,6 +130,10 @@ join_lines(struct grid *g, size_t *joined, unsigned *first)
 	*joined = 0;
 	for (i = 0; i < g->count; i++) {
 		row = &g->line[i];
+		if (is_header_again(g, row)) {
+			csv_free(row);
+			continue;
+		}
 		if (g->form != CSV_NONE && k > 0 && row->count == 1 && g->names.count > 2 && row->cell[0][0] != '\0' &&
 		    isnan(number_read(row->cell[0], strlen(row->cell[0]), NUMBER_ANY).number) &&
 		    !claim_is_commit(row->cell[0])) {
@@ -320,7 +196,7 @@ guess_columns(struct str *say, const struct grid *g, struct header *h)
 {
 	size_t i, k, n, commit, number, status;
 	const char *cell;
-	int bad = 0, taken = 0;
+	int bad = 0;
 
 	bad |= str_puts(say, "no header; looks like ");
 	for (i = 0; i < h->cells->count; i++) {
@@ -341,8 +217,6 @@ guess_columns(struct str *say, const struct grid *g, struct header *h)
 			h->what[i] = CLAIM_STATUS;
 		} else if (n > 0 && number < n)
 			h->title = (int)i;
-		else if (number > 0 && number == n && taken == 0)
-			taken = (int)i + 1;
 		if (i < 16)
 			bad |= str_printf(say, "%s%s", i == 0 ? "" : ", ",
 			    h->commit == (int)i      ? "commit" :
@@ -352,7 +226,6 @@ guess_columns(struct str *say, const struct grid *g, struct header *h)
 	}
 	if (h->title != -1)
 		h->what[h->title] = CLAIM_TITLE;
-	bad |= str_printf(say, ": name the column, -m %d or -M %d", taken == 0 ? 1 : taken, taken == 0 ? 1 : taken);
 	return (bad ? -1 : 0);
 }
 
@@ -400,7 +273,7 @@ say_decisions(struct str *say, const struct grid *g, const struct header *h, con
 	if (!bad) {
 		for (i = 0; i < g->count; i++)
 			status[i] = header_decision(h, &g->line[i]);
-		numbers_of(g, h, h->metric, score, &fractions);
+		candidates_numbers(g, h, h->metric, score, &fractions);
 		if (h->zero_is_none)
 			for (i = 0; i < g->count; i++)
 				if (score[i] == 0)
@@ -441,6 +314,49 @@ hold(struct table *s, const char *name)
 			k = 1;
 		}
 	return (s->held[s->held_count++] = copy);
+}
+
+/* What -m and -M take for a column: its name, or its place where it has none. */
+static int
+column_of(struct str *out, const struct header *h, int column)
+{
+	return (h->nameless ? str_printf(out, "%d", column + 1) : str_puts(out, h->cells->cell[column]));
+}
+
+/* What is to be said of a table whose metric is not known, and the column that its author's decisions speak for. */
+static int
+ask_for(struct table *s, struct str *ask, const struct grid *g, const struct header *h, const struct table_want *want,
+    int *higher, int *sure)
+{
+	struct str fits = STR_INIT;
+	int found, first, bad = 0;
+
+	if ((found = candidates_ask(&fits, g, h, higher, sure)) == -3)
+		goto out;
+	if (h->nameless) {
+		if ((first = found >= 0 ? found : candidates_varying(g, h)) == -3) {
+			found = -3;
+			goto out;
+		}
+		first = first < 0 ? 1 : first + 1;
+		bad |= str_puts(ask, s->guess.p);
+		bad |= found >= 0 ?
+		    str_printf(ask, ": name the column, -%c %d%s", *higher ? 'M' : 'm', first, fits.p) :
+		    str_printf(ask, ": name the column, -m %d or -M %d%s", first, first, fits.p == NULL ? "" : fits.p);
+	} else {
+		bad |= str_printf(ask, "no column %s; ", want->metric == NULL ? "val_bpb" : want->metric);
+		bad |= candidates_list(ask, g, h);
+		bad |= str_puts(ask, fits.p == NULL ? "" : fits.p);
+		if (found >= 0)
+			bad |= str_printf(ask, ": -%c %s", *higher ? 'M' : 'm', h->cells->cell[found]);
+		else
+			bad |= str_puts(ask, "; name one, -m NAME where lower is better, -M NAME where higher is");
+	}
+	if (bad)
+		found = -3;
+out:
+	str_free(&fits);
+	return (found);
 }
 
 /*
@@ -496,13 +412,7 @@ choose(struct table *s, struct grid *g, struct header *h, const struct table_wan
 		h->usual = 1;
 	}
 	if (h->metric == -1) {
-		if (h->nameless) {
-			if (str_puts(&ask, s->guess.p) == -1)
-				goto out;
-		} else if (str_printf(&ask, "no column %s; ", want->metric == NULL ? "val_bpb" : want->metric) == -1 ||
-		    number_columns(&ask, g, h) == -1)
-			goto out;
-		if ((found = ask_decisions(h->nameless ? NULL : &ask, g, h, &higher, &sure)) == -3)
+		if ((found = ask_for(s, &ask, g, h, want, &higher, &sure)) == -3)
 			goto out;
 		if (found >= 0 && sure && want->metric == NULL && !h->nameless) {
 			h->metric = found;
@@ -510,15 +420,6 @@ choose(struct table *s, struct grid *g, struct header *h, const struct table_wan
 			h->higher = higher;
 			how = ", as nothing else fits what its author decided";
 		} else {
-			if (!h->nameless &&
-			    str_printf(&ask, "%s",
-				found >= 0 ? ": " :
-					     "; name one, -m NAME where lower is better, -M NAME where "
-					     "higher is") == -1)
-				goto out;
-			if (found >= 0 && !h->nameless &&
-			    str_printf(&ask, "-%c %s", higher ? 'M' : 'm', h->cells->cell[found]) == -1)
-				goto out;
 			rc = 0;
 			if (!loose && !tells_runs(h->cells))
 				goto out;
@@ -527,7 +428,7 @@ choose(struct table *s, struct grid *g, struct header *h, const struct table_wan
 				ask = (struct str)STR_INIT;
 				if (found >= 0) {
 					s->higher = higher;
-					if (str_puts(&s->column, h->cells->cell[found]) == -1)
+					if (column_of(&s->column, h, found) == -1)
 						rc = -1;
 				}
 			}
@@ -536,7 +437,7 @@ choose(struct table *s, struct grid *g, struct header *h, const struct table_wan
 	}
 	if ((score = calloc(g->count + 1, sizeof(*score))) == NULL)
 		goto out;
-	numbers_of(g, h, h->metric, score, &fractions);
+	candidates_numbers(g, h, h->metric, score, &fractions);
 	h->zero_is_none = metric_zero_is_none(score, g->count, fractions, h->higher);
 	free(score);
 	/* What is known by the usual name is what it was before. */

@@ -48,6 +48,13 @@ digest_key(char hex[SHA256_HEX_SIZE], const struct header *h, const struct csv *
 	return (0);
 }
 
+/* A run that crashed, or goes on, has no score, and says so. */
+static int
+owes_score(const struct claim *c)
+{
+	return (c->status == NULL || (strcmp(c->status, "crash") != 0 && strcmp(c->status, "unfinished") != 0));
+}
+
 static void
 check_status(struct claim *c, const struct header *h, const struct csv *row, const char *name)
 {
@@ -65,6 +72,9 @@ check_status(struct claim *c, const struct header *h, const struct csv *row, con
 		break;
 	case 'f':
 		c->status = "checks_failed";
+		break;
+	case 'u':
+		c->status = "unfinished";
 		break;
 	default:
 		if (cell != NULL && *cell != '\0' && header_status(cell) == NULL)
@@ -134,8 +144,7 @@ take_cell(struct claim *c, const struct header *h, const struct csv *row, size_t
 		claim_doubt(c, value, row->count > h->cells->count ? DEFECT_CELLS_EXTRA : DEFECT_CELLS_MISSING);
 	if ((int)i == h->metric)
 		check_zero(c, h, value);
-	/* A crash has no score, and says so. */
-	if (what != CLAIM_OWN && !((int)i == h->metric && c->status != NULL && strcmp(c->status, "crash") == 0))
+	if (what != CLAIM_OWN && ((int)i != h->metric || owes_score(c)))
 		for (f = c->values[value].flags, k = 0; k < FLAGS; k++)
 			if ((f & DEFECT_BIT(k)) != 0 && k != DEFECT_CELLS_EXTRA && k != DEFECT_CELLS_MISSING &&
 			    (k != DEFECT_MISSING || (int)i == h->metric))
@@ -240,8 +249,7 @@ tableline_claim(const struct header *h, const struct csv *row, const char *name,
 			c->date = claim_copy(c, text, strlen(text));
 		check_line(c, name, row->line);
 		c->score = c->runs[0].score;
-		/* A crash has none, and says so. */
-		if (c->score == 0 && (c->status == NULL || strcmp(c->status, "crash") != 0))
+		if (c->score == 0 && owes_score(c))
 			claim_note(c, DEFECT_NO_SCORE, name, row->line, "no %s that can be believed", c->metric);
 	}
 	memcpy(c->series, series, SHA256_HEX_SIZE);

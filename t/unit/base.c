@@ -253,6 +253,11 @@ letters(void)
 	tap_ok(utf8_cut("a\xe2\x82\xacz", 1) == 1 && utf8_cut("a\xe2\x82\xacz", 2) == 1 &&
 		utf8_cut("a\xe2\x82\xacz", 3) == 1 && utf8_cut("a\xe2\x82\xacz", 4) == 4,
 	    "a text is cut between characters");
+	tap_ok(utf8_punctuation("\xe2\x80\x94 x") == 3 && utf8_punctuation("\xc2\xa0") == 2 &&
+		utf8_punctuation("\xef\xbc\x9a") == 3 && utf8_punctuation("- x") == 0 && utf8_punctuation("") == 0 &&
+		utf8_punctuation("\xe2\x80") == 0 && utf8_punctuation("\xe2\x86\x92") == 0 &&
+		utf8_punctuation("\xc3\xa9") == 0,
+	    "a dash, a blank and a colon beyond ASCII part words, an arrow, a letter and a cut character do not");
 	tap_ok(utf8_cut("\x80\x80\x80\x80\x80\x80\x80", 6) == 2 && utf8_cut("\x80\x80", 1) == 0,
 	    "what is no text loses four bytes at most");
 }
