@@ -137,6 +137,27 @@ refused() {
 	refused skip_gate model.num_layers=1 model.skip_gate=true
 }
 
+# bats test_tags=b64,b66
+@test "a loop of layers: trained, kept and scored, from the beginning of the run or from a share of it on, and refused without sense" {
+	on 'loop=[1,2,2]'
+	on 'loop=[0,0,3]' skip_gate=true value_residual=true encoder_layers=2
+	goes_on_with "${few[@]}" 'model.loop=[0,2,2]' train.loop_from=0.5
+	[ "$(jq -s -c '[.[:50], .[50:]] | map(map(.visits) | unique)' calm/metrics.jsonl)" = '[[4],[7]]' ]
+	tiny_spec again "train.replay=$PWD/killed/metrics.jsonl" model.num_layers=4 train.iterations=100 "${few[@]}" \
+	    'model.loop=[0,2,2]' train.loop_from=0.5
+	hg-train again 2> /dev/null
+	cmp again/checkpoint.safetensors calm/checkpoint.safetensors
+	hg-gate train calm
+	# A replay that may not do what was done is refused, and so is what is no loop.
+	tiny_spec bare "train.replay=$PWD/killed/metrics.jsonl" model.num_layers=4 "${few[@]}" 'model.loop=[0,2,2]'
+	run ! hg-train bare
+	jq -e '.detail | contains("7 visits of layers") or contains("4 visits of layers")' bare/train_refusal.json
+	refused loop model.num_layers=4 'model.loop=[2,4,2]'
+	refused loop model.num_layers=4 'model.loop=[1,2,1]'
+	refused "train.loop_from=0.5 without a loop" train.loop_from=0.5
+	refused loop_from 'model.loop=[0,0,2]' train.loop_from=1
+}
+
 # A text in which only the last word tells the next: each of 40 words has four that follow it.
 markov_data() {
 	awk 'BEGIN { s = 11; for (d = 0; d < 300; d++) { w = d % 40; line = "";
@@ -187,7 +208,7 @@ loss() {
 	PATH=$HG_BUILD/emu/bin:$PATH
 	for lever in encoder_layers=0 mlp_activation=swiglu mlp_activation=leaky_relu2 value_residual=true xsa_layers=1 \
 	    ln_scale=true rope_dims=2 skip_gate=true 'value_embed_layers=[1]' attn_gate=true smear=true bigram_buckets=50 \
-	    bigram_prior=counts; do
+	    bigram_prior=counts 'loop=[0,1,2]'; do
 		rm -rf card
 		tiny_spec card system.backend=cuda "model.$lever"
 		hg-train card 2> /dev/null

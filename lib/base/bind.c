@@ -84,7 +84,7 @@ size_of_set(const struct bind_set *set)
 }
 
 static int
-put_list(struct bind_set *set, const json_t *list)
+put_set(struct bind_set *set, const json_t *list)
 {
 	struct bind_set new = { { 0 } };
 	json_int_t last = -1, number;
@@ -105,13 +105,42 @@ put_list(struct bind_set *set, const json_t *list)
 }
 
 static json_t *
-list_of(const struct bind_set *set)
+list_of_set(const struct bind_set *set)
 {
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < BIND_SET_END; i++)
 		if (bind_set_has(set, i))
 			json_array_append_new(list, json_integer((json_int_t)i));
+	return (list);
+}
+
+static int
+put_list(struct bind_list *to, const json_t *list)
+{
+	struct bind_list new = { 0, { 0 } };
+	const json_t *v;
+	size_t i;
+
+	if (!json_is_array(list) || json_array_size(list) > BIND_LIST_MOST)
+		return (-1);
+	json_array_foreach((json_t *)(uintptr_t)list, i, v) {
+		if (!json_is_integer(v) || json_integer_value(v) < 0)
+			return (-1);
+		new.number[i] = (uint64_t)json_integer_value(v);
+	}
+	new.count = i;
+	*to = new;
+	return (0);
+}
+
+static json_t *
+list_of(const struct bind_list *from)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < from->count; i++)
+		json_array_append_new(list, json_integer((json_int_t)from->number[i]));
 	return (list);
 }
 
@@ -168,6 +197,8 @@ bind_set(const struct bind *row, void *to, const json_t *v)
 		*(const json_t **)at = v;
 		return (v == NULL ? -1 : 0);
 	case BIND_SET:
+		return (put_set(at, v));
+	case BIND_LIST:
 		return (put_list(at, v));
 	case BIND_PAIRS:
 		return (put_pairs(at, v));
@@ -205,6 +236,8 @@ bind_get(const struct bind *row, const void *from)
 	case BIND_VALUE:
 		return (*(json_t *const *)at == NULL ? json_null() : json_incref(*(json_t *const *)at));
 	case BIND_SET:
+		return (list_of_set(at));
+	case BIND_LIST:
 		return (list_of(at));
 	case BIND_PAIRS:
 		return (list_of_pairs(at));
@@ -227,6 +260,8 @@ bind_number(const struct bind *row, const void *from)
 
 	if (row->type == BIND_SET)
 		return ((double)size_of_set(at));
+	if (row->type == BIND_LIST)
+		return ((double)((const struct bind_list *)at)->count);
 	if (row->type == BIND_PAIRS)
 		return ((double)((const struct bind_pairs *)at)->count);
 	return (row->type == BIND_REAL ? *(const double *)at : (double)whole(row, at));
@@ -239,6 +274,8 @@ bind_put(const struct bind *row, void *to, double value)
 
 	if (row->type == BIND_SET)
 		memset(at, 0, sizeof(struct bind_set));
+	else if (row->type == BIND_LIST)
+		memset(at, 0, sizeof(struct bind_list));
 	else if (row->type == BIND_PAIRS)
 		memset(at, 0, sizeof(struct bind_pairs));
 	else if (row->type == BIND_REAL)

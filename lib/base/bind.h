@@ -22,6 +22,7 @@ enum bind_type {
 	BIND_VALUE, /* const json_t *, the JSON value itself, borrowed */
 	BIND_WORD,  /* an enum, by place in words */
 	BIND_SET,   /* struct bind_set: a list of whole numbers that grow strictly */
+	BIND_LIST,  /* struct bind_list: whole numbers from 0 on */
 	BIND_PAIRS  /* struct bind_pairs: a list of [share, whole number], shares growing strictly from 0 to below 1 */
 };
 
@@ -29,6 +30,13 @@ enum bind_type {
 
 struct bind_set {
 	unsigned char bits[BIND_SET_END / 8];
+};
+
+#define BIND_LIST_MOST 8
+
+struct bind_list {
+	size_t count;
+	uint64_t number[BIND_LIST_MOST];
 };
 
 #define BIND_PAIRS_MOST 16
@@ -53,7 +61,7 @@ struct bind {
 #define BIND_TYPE(lvalue) _Generic((lvalue), unsigned: BIND_UNSIGNED, unsigned long: BIND_ULONG, \
 	unsigned long long: BIND_ULLONG, long: BIND_LONG, long long: BIND_LLONG, double: BIND_REAL, int: BIND_FLAG, \
 	const char *: BIND_TEXT, const json_t *: BIND_VALUE, \
-	struct bind_set: BIND_SET, struct bind_pairs: BIND_PAIRS)
+	struct bind_set: BIND_SET, struct bind_list: BIND_LIST, struct bind_pairs: BIND_PAIRS)
 
 /* A row for a field of ${type}; one for an enum, whose value is a place in ${words}; the end of a table. */
 #define BIND(type, path, field) { path, offsetof(type, field), BIND_TYPE(((type *)0)->field), NULL }

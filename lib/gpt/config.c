@@ -25,6 +25,7 @@ const struct bind config_keys[] = {
 	BIND(struct config, "qk_gain_init", qk_gain_init),
 	BIND(struct config, "tied_embed_init_std", tied_embed_init_std),
 	BIND(struct config, "encoder_layers", encoder_layers),
+	BIND(struct config, "loop", loop),
 	BIND_ENUM(struct config, "mlp_activation", mlp_activation, activations),
 	BIND(struct config, "value_residual", value_residual),
 	BIND(struct config, "value_embed_layers", value_embed_layers),
@@ -86,6 +87,33 @@ static size_t
 head_dim(const struct config *c)
 {
 	return (c->model_dim / c->num_heads);
+}
+
+#define MOST_PASSES 64
+
+static int
+check_loop(const struct config *c)
+{
+	const uint64_t *loop = c->loop.number;
+
+	if (c->loop.count == 0)
+		return (0);
+	if (c->loop.count != 3) {
+		say_error("model key 'loop' has %zu numbers; it must be [], or [first, last, passes]", c->loop.count);
+		return (-1);
+	}
+	if (loop[0] > loop[1] || loop[1] >= c->num_layers) {
+		say_error("model key 'loop' goes from layer %ju to layer %ju; layers of num_layers %zu are 0 to %zu, "
+			  "and the first must not be behind the last",
+		    (uintmax_t)loop[0], (uintmax_t)loop[1], c->num_layers, c->num_layers - 1);
+		return (-1);
+	}
+	if (loop[2] < 2 || loop[2] > MOST_PASSES) {
+		say_error("model key 'loop' has %ju passes; there must be 2 to %d of them, and [] is for no loop",
+		    (uintmax_t)loop[2], MOST_PASSES);
+		return (-1);
+	}
+	return (0);
 }
 
 /* Rules between levers and the rest. */
@@ -160,11 +188,12 @@ config_check(const struct config *c)
 		    c->num_heads, c->model_dim, head_dim(c));
 		return (-1);
 	}
-	if (c->encoder_layers != CONFIG_NONE && c->encoder_layers > c->num_layers / 2) {
-		say_error(
-		    "model key 'encoder_layers' is %zu; it must be at most half of num_layers %zu, so that each has "
-		    "a later layer to be read by",
-		    c->encoder_layers, c->num_layers);
+	if (check_loop(c) == -1)
+		return (-1);
+	if (c->encoder_layers != CONFIG_NONE && c->encoder_layers > config_visits(c) / 2) {
+		say_error("model key 'encoder_layers' is %zu; it must be at most half of %s %zu, so that each has "
+			  "a later layer to be read by",
+		    c->encoder_layers, c->loop.count == 0 ? "num_layers" : "the visits of layers,", config_visits(c));
 		return (-1);
 	}
 	return (check_levers(c));
@@ -189,7 +218,31 @@ config_mlp_dim(const struct config *c)
 size_t
 config_skips(const struct config *c)
 {
-	return (c->encoder_layers != CONFIG_NONE ? c->encoder_layers : c->num_layers / 2);
+	return (c->encoder_layers != CONFIG_NONE ? c->encoder_layers : config_visits(c) / 2);
+}
+
+static size_t
+stretch(const struct config *c)
+{
+	return ((size_t)(c->loop.number[1] - c->loop.number[0] + 1));
+}
+
+size_t
+config_visits(const struct config *c)
+{
+	return (c->loop.count == 0 ? c->num_layers : c->num_layers + stretch(c) * (size_t)(c->loop.number[2] - 1));
+}
+
+size_t
+config_visited(const struct config *c, size_t visit)
+{
+	const size_t again = config_visits(c) - c->num_layers;
+
+	if (c->loop.count == 0 || visit <= c->loop.number[1])
+		return (visit);
+	if (visit > c->loop.number[1] + again)
+		return (visit - again);
+	return ((size_t)c->loop.number[0] + (visit - (size_t)c->loop.number[0]) % stretch(c));
 }
 
 size_t
@@ -225,6 +278,7 @@ take(const struct bind *row, struct config *c, const json_t *v)
 	const char *wanted = row->type == BIND_FLAG ? "true or false" :
 	    row->type == BIND_REAL                  ? "a number" :
 	    row->type == BIND_SET                   ? "a list of layers, each above the one before" :
+	    row->type == BIND_LIST                  ? "a list of whole numbers" :
 	    row->type == BIND_WORD                  ? "one of the words that hg-spec(5) lists" :
 						      "an integer";
 
@@ -237,7 +291,7 @@ take(const struct bind *row, struct config *c, const json_t *v)
 		return (-1);
 	}
 	/* Before a large number is cut to fit its field. */
-	return (row->type == BIND_FLAG || row->type == BIND_WORD || row->type == BIND_SET ||
+	return (row->type == BIND_FLAG || row->type == BIND_WORD || row->type == BIND_SET || row->type == BIND_LIST ||
 		    within(row, json_number_value(v)) ?
 		0 :
 		-1);

@@ -28,7 +28,8 @@ struct config {
 	double logit_softcap;
 	double qk_gain_init;        /* of use at initialisation only */
 	double tied_embed_init_std; /* likewise */
-	size_t encoder_layers;      /* CONFIG_NONE: half of them */
+	size_t encoder_layers;      /* CONFIG_NONE: half of the visits */
+	struct bind_list loop;      /* first and last layer of a stretch, how often it is passed; or nothing */
 	enum config_activation mlp_activation;
 	int value_residual;
 	struct bind_set value_embed_layers;
@@ -69,6 +70,13 @@ int config_check(const struct config *c);
 size_t config_kv_dim(const struct config *c);
 size_t config_mlp_dim(const struct config *c);
 size_t config_skips(const struct config *c);
+
+/*
+ * What a pass goes through: each visit is of one layer.  Without a loop they are
+ * the layers in order; with one [a, z, n] 0..z, then a..z for n - 1 times, and the rest.
+ */
+size_t config_visits(const struct config *c);
+size_t config_visited(const struct config *c, size_t visit);
 
 /* Elements of a head that turn. */
 size_t config_turning(const struct config *c);

@@ -9,9 +9,10 @@
 #include "base/progress.h"
 #include "base/say.h"
 
-/* What one layer leaves behind. When no backward follows, all layers share one set. */
-struct layer {
-	struct ops_buf *x;             /* its input; x[0] is x0 */
+/* What one visit of a layer leaves behind. When no backward follows, all visits share one set. */
+struct visit {
+	size_t layer;
+	struct ops_buf *x;             /* its input; that of the first is x0 */
 	struct ops_buf *x1;            /* after attention */
 	struct ops_buf *q, *k, *v, *y; /* k and v are the cache when generating */
 	struct ops_buf *r, *gate;      /* gate NULL without one */
@@ -37,7 +38,11 @@ struct model {
 	    **gradients;    /* by place in the tensor table; gradients only for training, of what is trained */
 	struct ops_buf **g; /* those that there are */
 	size_t g_count;
-	struct layer *layers; /* num_layers + 1: the last holds only x, the final stream */
+	struct visit *visits; /* all that a pass may have, and one more, which holds only x, the final stream */
+	size_t visit_count;
+	size_t *path;       /* of the pass in force: the place in visits of each visit, and of the final stream */
+	size_t path_length; /* without that */
+	size_t skips;       /* of the pass in force */
 	struct ops_buf *xm;
 	struct ops_buf *e;               /* context: embeddings by position */
 	struct ops_buf *pairs, *smeared; /* context: what stands before each token */
@@ -130,63 +135,77 @@ make_params(struct model *m)
 	}
 }
 
-/* The output of this layer is kept for a later layer's skip. */
-static int
-is_pushed(const struct model *m, size_t layer)
+/* What a visit leaves behind where no backward follows: what the first has, but for what is its own. */
+static void
+share_visit(struct model *m, size_t i)
 {
-	return (layer < config_skips(&m->params->config));
+	const struct config *c = &m->params->config;
+	const size_t N = rows_of(m), KD = config_kv_dim(c);
+	struct visit *all = m->visits, *a = &all[i];
+
+	a->q = all[0].q;
+	a->k = m->use == MODEL_GENERATE ? make(m, OPS_ACT, N, KD) : all[0].k;
+	a->v = m->use == MODEL_GENERATE ? make(m, OPS_ACT, N, KD) : all[0].v;
+	a->y = all[0].y;
+	a->r = all[0].r;
+	a->gate = all[0].gate;
+	/* Values beside the first ones, which stay where layers mix them in. */
+	if (m->use == MODEL_SCORE && c->value_residual)
+		a->v = i == 1 ? make(m, OPS_ACT, N, KD) : all[1].v;
 }
 
 static void
-make_layers(struct model *m)
+make_visit(struct model *m, struct visit *a)
 {
 	const struct config *c = &m->params->config;
-	const size_t N = rows_of(m), C = c->model_dim, H = c->num_heads, K = c->num_kv_heads, L = c->num_layers;
-	const size_t KD = config_kv_dim(c), F = config_mlp_dim(c);
-	struct layer *all = m->layers;
+	const size_t N = rows_of(m), C = c->model_dim, KD = config_kv_dim(c), F = config_mlp_dim(c);
+
+	a->q = make(m, OPS_ACT, N, C);
+	a->k = make(m, OPS_ACT, N, KD);
+	a->v = make(m, OPS_ACT, N, KD);
+	a->y = make(m, OPS_ACT, N, C);
+	a->r = make(m, OPS_ACT, N, F);
+	if (c->mlp_activation == CONFIG_SWIGLU)
+		a->gate = make(m, OPS_ACT, N, F);
+}
+
+static void
+make_visits(struct model *m)
+{
+	const struct config *c = &m->params->config;
+	const size_t N = rows_of(m), C = c->model_dim, H = c->num_heads, K = c->num_kv_heads;
+	struct visit *all = m->visits;
 	struct ops_buf *stream = NULL;
 
 	m->xm = make(m, OPS_STREAM, N, C);
 	all[0].x = make(m, OPS_STREAM, N, C);
-	for (size_t l = 0; l < L; l++) {
-		struct layer *a = &all[l];
+	for (size_t i = 0; i < m->visit_count; i++) {
+		struct visit *a = &all[i];
 
-		if (m->use == MODEL_TRAIN || l == 0) {
-			a->q = make(m, OPS_ACT, N, C);
-			a->k = make(m, OPS_ACT, N, KD);
-			a->v = make(m, OPS_ACT, N, KD);
-			a->y = make(m, OPS_ACT, N, C);
-			a->r = make(m, OPS_ACT, N, F);
-			if (c->mlp_activation == CONFIG_SWIGLU)
-				a->gate = make(m, OPS_ACT, N, F);
-			if (cut_columns(m, l) > 0)
-				a->cut = make(m, OPS_STAT, N, cut_columns(m, l));
-		} else {
-			a->q = all[0].q;
-			a->k = m->use == MODEL_GENERATE ? make(m, OPS_ACT, N, KD) : all[0].k;
-			a->v = m->use == MODEL_GENERATE ? make(m, OPS_ACT, N, KD) : all[0].v;
-			a->y = all[0].y;
-			a->r = all[0].r;
-			a->gate = all[0].gate;
-			/* A layer's own number of columns, and values beside the first layer's, which stay. */
-			if (cut_columns(m, l) > 0)
-				a->cut = make(m, OPS_STAT, N, cut_columns(m, l));
-			if (m->use == MODEL_SCORE && has_mixed_values(m, l))
-				a->v = l == 1 ? make(m, OPS_ACT, N, KD) : all[1].v;
-		}
-		a->raw = m->use == MODEL_TRAIN && has_mixed_values(m, l) ? make(m, OPS_ACT, N, KD) : a->v;
+		a->layer = config_visited(c, i);
+		if (m->use == MODEL_TRAIN || i == 0)
+			make_visit(m, a);
+		else
+			share_visit(m, i);
+		/* A layer's own number of columns. */
+		if (cut_columns(m, a->layer) > 0)
+			a->cut = make(m, OPS_STAT, N, cut_columns(m, a->layer));
+		a->raw = m->use == MODEL_TRAIN && has_mixed_values(m, a->layer) ?
+		    make(m, OPS_ACT, N, config_kv_dim(c)) :
+		    a->v;
 		if (m->use == MODEL_TRAIN) {
 			a->x1 = make(m, OPS_STREAM, N, C);
 			a->rq = make(m, OPS_STAT, N, H);
 			a->rk = make(m, OPS_STAT, N, K);
 			a->lse = make(m, OPS_STAT, N, H);
-			all[l + 1].x = make(m, OPS_STREAM, N, C);
+			all[i + 1].x = make(m, OPS_STREAM, N, C);
 		} else {
 			a->x1 = m->xm;
-			if (is_pushed(m, l))
-				all[l + 1].x = make(m, OPS_STREAM, N, C);
+			/* What a later visit's skip reads is kept. */
+			if (i < config_skips(c))
+				all[i + 1].x = make(m, OPS_STREAM, N, C);
 			else
-				all[l + 1].x = stream != NULL ? stream : (stream = make(m, OPS_STREAM, N, C));
+				all[i + 1].x = stream != NULL ? stream : (stream = make(m, OPS_STREAM, N, C));
 		}
 	}
 	if (has_context(c))
@@ -205,14 +224,16 @@ make_layers(struct model *m)
 	m->logits = make(m, OPS_STAT, 1, c->vocab_size);
 }
 
-/* A gradient of what the gates of a layer look at: that of an earlier layer of as many columns, or a new one. */
+/* A gradient of what the gates of a visit look at: that of an earlier one of as many columns, or a new one. */
 static struct ops_buf *
-same_columns(struct model *m, size_t layer)
+same_columns(struct model *m, size_t visit)
 {
-	for (size_t l = 0; l < layer; l++)
-		if (cut_columns(m, l) == cut_columns(m, layer))
-			return (m->layers[l].dcut);
-	return (make(m, OPS_STAT, rows_of(m), cut_columns(m, layer)));
+	const size_t columns = cut_columns(m, m->visits[visit].layer);
+
+	for (size_t i = 0; i < visit; i++)
+		if (cut_columns(m, m->visits[i].layer) == columns)
+			return (m->visits[i].dcut);
+	return (make(m, OPS_STAT, rows_of(m), columns));
 }
 
 static void
@@ -233,9 +254,9 @@ make_backward(struct model *m)
 		m->down = make(m, OPS_STREAM, N, KD);
 	if (c->value_residual)
 		m->dfirst = make(m, OPS_STREAM, N, KD);
-	for (size_t l = 0; l < c->num_layers; l++)
-		if (cut_columns(m, l) > 0)
-			m->layers[l].dcut = same_columns(m, l);
+	for (size_t i = 0; i < m->visit_count; i++)
+		if (cut_columns(m, m->visits[i].layer) > 0)
+			m->visits[i].dcut = same_columns(m, i);
 }
 
 /* A lever that a backend has no operation for is refused here, and never left out. */
@@ -311,25 +332,28 @@ model_open(const struct model_args *args)
 		goto err1;
 	if ((m->params = params_new(c)) == NULL)
 		goto err1;
-	/* Two buffers a tensor, at most 16 a layer, and the single ones. */
-	m->made_room = 2 * m->params->count + 16 * (c->num_layers + 1) + 32;
+	m->visit_count = config_visits(c);
+	/* Two buffers a tensor, at most 16 a visit, and the single ones. */
+	m->made_room = 2 * m->params->count + 16 * (m->visit_count + 1) + 32;
 	m->made = calloc(m->made_room, sizeof(struct ops_buf *));
 	m->w = calloc(m->params->count, sizeof(struct ops_buf *));
 	m->g = calloc(m->params->count, sizeof(struct ops_buf *));
 	m->gradients = calloc(m->params->count, sizeof(struct ops_buf *));
 	m->before = calloc(args->max_batch * args->max_seq, sizeof(*m->before));
-	m->layers = calloc(c->num_layers + 1, sizeof(*m->layers));
+	m->visits = calloc(m->visit_count + 1, sizeof(*m->visits));
+	m->path = calloc(m->visit_count + 1, sizeof(*m->path));
 	if (m->made == NULL || m->w == NULL || m->g == NULL || m->gradients == NULL || m->before == NULL ||
-	    m->layers == NULL)
+	    m->visits == NULL || m->path == NULL)
 		goto err2;
 	if ((m->ctx = m->ops->open(&open_args)) == NULL)
 		goto err1;
 	make_params(m);
-	make_layers(m);
+	make_visits(m);
 	if (m->use == MODEL_TRAIN)
 		make_backward(m);
 	if (m->starved)
 		goto err2;
+	model_loop(m, 1);
 	return (m);
 
 err2:
@@ -357,7 +381,8 @@ model_close(struct model *m)
 		m->ops->free(m->ctx, m->made[i]);
 	if (m->ctx != NULL)
 		m->ops->close(m->ctx);
-	free(m->layers);
+	free(m->path);
+	free(m->visits);
 	free(m->before);
 	free(m->gradients);
 	free(m->g);
@@ -422,6 +447,29 @@ model_gradient(const struct model *m, size_t i)
 {
 	assert(m->use == MODEL_TRAIN && i < m->params->count);
 	return (m->gradients[i]);
+}
+
+void
+model_loop(struct model *m, int looping)
+{
+	const struct config *c = &m->params->config;
+	const size_t half = c->num_layers / 2;
+
+	m->path_length = 0;
+	for (size_t i = 0; i < m->visit_count; i++)
+		if (looping || c->loop.count == 0 || i <= c->loop.number[1] || m->visits[i].layer > c->loop.number[1])
+			m->path[m->path_length++] = i;
+	m->path[m->path_length] = m->visit_count;
+	m->skips = config_skips(c);
+	if (!looping && m->skips > half)
+		m->skips = half;
+}
+
+/* A visit of the pass in force; the one after the last is the final stream's. */
+static struct visit *
+visit_at(const struct model *m, size_t i)
+{
+	return (&m->visits[m->path[i]]);
 }
 
 void
@@ -502,20 +550,21 @@ static const enum ops_activation activations[] = {
 };
 
 static struct block
-block_of(const struct model *m, size_t l)
+block_of(const struct model *m, size_t i)
 {
-	const size_t encoders = config_skips(&m->params->config);
+	const size_t encoders = m->skips;
 	const struct config *c = &m->params->config;
-	const struct layer *a = &m->layers[l];
+	const struct visit *a = visit_at(m, i);
+	const size_t l = a->layer;
 	const int has_output = c->attn_gate || has_own_removed(m, l);
 	const float norm_scale = c->ln_scale ? (float)(1 / sqrt((double)l + 1)) : 1;
 	struct ops_buf *skip = NULL;
 	size_t skip_row = 0;
 
-	/* Layer encoders + i adds what layer encoders - 1 - i put out, which is that layer's successor's input. */
-	if (l >= encoders && l - encoders < encoders) {
-		skip_row = l - encoders;
-		skip = m->layers[encoders - skip_row].x;
+	/* Visit encoders + i adds what visit encoders - 1 - i put out, which is that visit's successor's input. */
+	if (i >= encoders && i - encoders < encoders) {
+		skip_row = i - encoders;
+		skip = visit_at(m, encoders - skip_row)->x;
 	}
 	return ((struct block) {
 		.has_skip = skip != NULL && c->skip_gate,
@@ -529,7 +578,7 @@ block_of(const struct model *m, size_t l)
 		.values = {
 			.raw = a->raw, .v = a->v, .ids = m->inputs, .cut = a->cut,
 			.table = weight(m, l, PARAMS_VALUE_EMBED), .gate = weight(m, l, PARAMS_VALUE_GATE),
-			.mix = weight(m, l, PARAMS_VALUE_MIX), .first = m->layers[0].v,
+			.mix = weight(m, l, PARAMS_VALUE_MIX), .first = m->visits[0].v,
 		},
 		.output = {
 			.y = a->y, .v = has_own_removed(m, l) ? a->v : NULL, .gate = weight(m, l, PARAMS_ATTN_GATE),
@@ -539,7 +588,7 @@ block_of(const struct model *m, size_t l)
 			.x = skip != NULL && c->skip_gate ? m->joined : a->x,
 			.skip = c->skip_gate ? NULL : skip, .skip_row = skip_row,
 			.skip_w = skip != NULL && !c->skip_gate ? weight(m, 0, PARAMS_SKIP_WEIGHTS) : NULL,
-			.x0 = m->layers[0].x, .mix = weight(m, l, PARAMS_RESID_MIX),
+			.x0 = m->visits[0].x, .mix = weight(m, l, PARAMS_RESID_MIX),
 			.wq = weight(m, l, PARAMS_C_Q), .wk = weight(m, l, PARAMS_C_K),
 			.wv = weight(m, l, PARAMS_C_V),
 			.xm = m->xm, .q = a->q, .k = a->k, .v = a->raw, .rq = a->rq, .rk = a->rk,
@@ -555,7 +604,7 @@ block_of(const struct model *m, size_t l)
 		},
 		.mlp = {
 			.x1 = a->x1, .wfc = weight(m, l, PARAMS_FC), .wproj = weight(m, l, PARAMS_MLP_PROJ),
-			.scale = weight(m, l, PARAMS_MLP_SCALE), .r = a->r, .x2 = m->layers[l + 1].x,
+			.scale = weight(m, l, PARAMS_MLP_SCALE), .r = a->r, .x2 = visit_at(m, i + 1)->x,
 			.activation = activations[m->params->config.mlp_activation],
 			.norm_scale = norm_scale, .wgate = weight(m, l, PARAMS_MLP_GATE), .gate = a->gate,
 		},
@@ -577,7 +626,7 @@ context_of(const struct model *m)
 	    .gate = weight(m, 0, PARAMS_SMEAR_GATE),
 	    .lambda = weight(m, 0, PARAMS_SMEAR_LAMBDA),
 	    .e = m->e,
-	    .x0 = m->layers[0].x,
+	    .x0 = m->visits[0].x,
 	});
 }
 
@@ -592,9 +641,9 @@ forward(struct model *m, struct ops_rows rows)
 
 		ops->context(m->ctx, rows, &context);
 	} else
-		ops->embed(m->ctx, rows, m->layers[0].x, m->inputs, weight(m, 0, PARAMS_TOK_EMB));
-	for (size_t l = 0; l < m->params->config.num_layers; l++) {
-		const struct block b = block_of(m, l);
+		ops->embed(m->ctx, rows, m->visits[0].x, m->inputs, weight(m, 0, PARAMS_TOK_EMB));
+	for (size_t i = 0; i < m->path_length; i++) {
+		const struct block b = block_of(m, i);
 
 		if (b.has_skip)
 			ops->skip(m->ctx, rows, &b.skip);
@@ -611,24 +660,23 @@ forward(struct model *m, struct ops_rows rows)
 }
 
 /*
- * The gradient of what a skip brought to a layer waits, until the layer that
- * it came from is reached, where that layer's output stood: backward has no
- * more use for it.
+ * The gradient of what a skip brought to a visit waits, until the visit that it
+ * came from is reached, where that visit's output stood: backward has no more use for it.
  */
 static struct ops_buf *
-skip_gradient(const struct model *m, size_t layer)
+skip_gradient(const struct model *m, size_t i)
 {
-	return (m->layers[layer + 1].x);
+	return (visit_at(m, i + 1)->x);
 }
 
 static void
-output_grad(struct model *m, struct ops_rows rows, size_t l, const struct block *b)
+output_grad(struct model *m, struct ops_rows rows, const struct visit *a, const struct block *b)
 {
 	const struct ops_output_grad d = {
 		.dy = m->dy,
 		.dv = b->output.v != NULL ? m->down : NULL,
-		.dgate = gradient(m, l, PARAMS_ATTN_GATE),
-		.dcut = m->layers[l].dcut,
+		.dgate = gradient(m, a->layer, PARAMS_ATTN_GATE),
+		.dcut = a->dcut,
 	};
 
 	m->ops->output_grad(m->ctx, rows, &b->output, &d);
@@ -636,17 +684,17 @@ output_grad(struct model *m, struct ops_rows rows, size_t l, const struct block 
 
 /* What reached a layer's values otherwise than by attention is added to it, and it passes back through the levers. */
 static void
-values_grad(struct model *m, struct ops_rows rows, size_t l, const struct block *b)
+values_grad(struct model *m, struct ops_rows rows, const struct visit *a, const struct block *b)
 {
 	const struct ops_values_grad d = {
 		.dv = m->dv,
 		.own = b->output.v != NULL ? m->down : NULL,
-		.later = l == 0 ? m->dfirst : NULL,
+		.later = a == m->visits ? m->dfirst : NULL,
 		.dfirst = m->dfirst,
-		.dtable = gradient(m, l, PARAMS_VALUE_EMBED),
-		.dgate = gradient(m, l, PARAMS_VALUE_GATE),
-		.dcut = m->layers[l].dcut,
-		.dmix = gradient(m, l, PARAMS_VALUE_MIX),
+		.dtable = gradient(m, a->layer, PARAMS_VALUE_EMBED),
+		.dgate = gradient(m, a->layer, PARAMS_VALUE_GATE),
+		.dcut = a->dcut,
+		.dmix = gradient(m, a->layer, PARAMS_VALUE_MIX),
 	};
 
 	if (b->has_values || d.own != NULL || d.later != NULL)
@@ -654,11 +702,11 @@ values_grad(struct model *m, struct ops_rows rows, size_t l, const struct block 
 }
 
 static void
-skip_grad(struct model *m, struct ops_rows rows, size_t l, const struct block *b)
+skip_grad(struct model *m, struct ops_rows rows, size_t i, const struct block *b)
 {
 	const struct ops_skip_grad d = {
 		.dx = m->dx,
-		.dskip = skip_gradient(m, l),
+		.dskip = skip_gradient(m, i),
 		.dw = gradient(m, 0, PARAMS_SKIP_WEIGHTS),
 		.dgates = gradient(m, 0, PARAMS_SKIP_GATES),
 	};
@@ -689,13 +737,15 @@ static void
 backward(struct model *m, struct ops_rows rows)
 {
 	const struct ops *ops = m->ops;
-	const size_t encoders = config_skips(&m->params->config);
+	const size_t encoders = m->skips;
 
 	ops->zero(m->ctx, &m->dx0, 1);
 	if (m->dfirst != NULL)
 		ops->zero(m->ctx, &m->dfirst, 1);
-	for (size_t l = m->params->config.num_layers; l-- > 0;) {
-		const struct block b = block_of(m, l);
+	for (size_t i = m->path_length; i-- > 0;) {
+		const struct visit *a = visit_at(m, i);
+		const size_t l = a->layer;
+		const struct block b = block_of(m, i);
 		const struct ops_mlp_grad mlp = {
 			.dx2 = m->dx,
 			.dx1 = m->dx,
@@ -724,8 +774,8 @@ backward(struct model *m, struct ops_rows rows)
 			.dv = m->dv,
 			.dx = m->dx,
 			.dx0 = m->dx0,
-			.dcut = m->layers[l].dcut,
-			.dskip = b.qkv.skip != NULL ? skip_gradient(m, l) : NULL,
+			.dcut = a->dcut,
+			.dskip = b.qkv.skip != NULL ? skip_gradient(m, i) : NULL,
 			.dskip_w = b.qkv.skip != NULL ? gradient(m, 0, PARAMS_SKIP_WEIGHTS) : NULL,
 			.dmix = gradient(m, l, PARAMS_RESID_MIX),
 			.dwq = gradient(m, l, PARAMS_C_Q),
@@ -733,25 +783,25 @@ backward(struct model *m, struct ops_rows rows)
 			.dwv = gradient(m, l, PARAMS_C_V),
 		};
 
-		/* What this layer put out was also taken by a skip, to layer encoders + (encoders - 1 - l). */
-		if (is_pushed(m, l))
-			ops->add(m->ctx, rows, m->dx, skip_gradient(m, 2 * encoders - 1 - l));
+		/* What this visit put out was also taken by a skip, to visit encoders + (encoders - 1 - i). */
+		if (i < encoders)
+			ops->add(m->ctx, rows, m->dx, skip_gradient(m, 2 * encoders - 1 - i));
 		ops->mlp_grad(m->ctx, rows, &b.mlp, &mlp);
-		if (m->layers[l].dcut != NULL)
-			ops->zero(m->ctx, &m->layers[l].dcut, 1);
+		if (a->dcut != NULL)
+			ops->zero(m->ctx, (struct ops_buf *const *)&a->dcut, 1);
 		/* What one layer at a time has room for is made again. */
 		if (b.has_output)
 			ops->output(m->ctx, rows, &b.output);
 		ops->proj_grad(m->ctx, rows, &b.proj, &proj);
 		if (b.has_output)
-			output_grad(m, rows, l, &b);
+			output_grad(m, rows, a, &b);
 		ops->attention_grad(m->ctx, rows, &b.attention, &attention);
-		values_grad(m, rows, l, &b);
+		values_grad(m, rows, a, &b);
 		if (b.has_skip)
 			ops->skip(m->ctx, rows, &b.skip);
 		ops->qkv_grad(m->ctx, rows, &b.qkv, &qkv);
 		if (b.has_skip)
-			skip_grad(m, rows, l, &b);
+			skip_grad(m, rows, i, &b);
 		progress_tick();
 	}
 	/* The first layer's input is x0 itself. */
@@ -855,7 +905,7 @@ pass_over(struct model *m, const struct model_batch *batch, size_t pass, size_t 
 	const size_t head = params_head(m->params);
 	const struct ops_prior prior = prior_of(m);
 	const struct ops_head a = {
-		.x = m->layers[m->params->config.num_layers].x,
+		.x = m->visits[m->visit_count].x,
 		.w = m->w[head],
 		.targets = m->targets,
 		.nats = m->nats,
@@ -911,7 +961,7 @@ static void
 row_logits(struct model *m, size_t n, float *logits)
 {
 	const size_t V = m->params->config.vocab_size;
-	const struct ops_buf *final = m->layers[m->params->config.num_layers].x;
+	const struct ops_buf *final = m->visits[m->visit_count].x;
 	const struct ops_prior prior = prior_of(m);
 
 	m->ops->logits(m->ctx, m->logits, final, n, 1, m->w[params_head(m->params)],

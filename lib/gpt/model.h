@@ -56,6 +56,12 @@ const char *model_isa(const struct model *m);
 const char *model_library(const struct model *m);
 enum ops_arith model_arith(const struct model *m);
 
+/*
+ * Whether passes go through the loop of a configuration that has one, as they do from model_open on; without it each
+ * layer is visited once, and skips are the first of them, at most half of the layers.
+ */
+void model_loop(struct model *m, int looping);
+
 /* All parameters from and to host memory; gradients to it. Shapes: (params->n), in table order. */
 void model_set(struct model *m, const float *w);
 void model_get(const struct model *m, float *w);

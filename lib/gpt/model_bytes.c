@@ -35,7 +35,7 @@ uint64_t
 model_bytes(const struct model_args *args)
 {
 	const struct config *c = args->config;
-	const uint64_t C = c->model_dim, H = c->num_heads, K = c->num_kv_heads, L = c->num_layers;
+	const uint64_t C = c->model_dim, H = c->num_heads, K = c->num_kv_heads, L = config_visits(c);
 	const uint64_t KD = config_kv_dim(c), F = config_mlp_dim(c), S = config_skips(c);
 	const uint64_t gates = c->mlp_activation == CONFIG_SWIGLU ? F : 0;
 	const uint64_t attention = 2 * C + 2 * KD + F + gates; /* q, y, k, v, r and its gate */

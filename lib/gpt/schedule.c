@@ -10,7 +10,7 @@
 
 #define PI 3.14159265358979323846
 
-const struct schedule_rates schedule_full_rates = { 1, 1, NAN, 0, 0 };
+const struct schedule_rates schedule_full_rates = { 1, 1, NAN, 0, 0, 0 };
 
 /* Share of the warmdown that is left; the warmdown is the given share, or if that is 0 warmdown_iters. */
 static double
@@ -112,6 +112,7 @@ kind_of(const struct schedule *s, uint64_t step, double elapsed_ms)
 
 	r.batch_tokens = in_force(s, &s->batches, s->batch_tokens, s->batch_sizes, step, elapsed_ms);
 	r.seq_len = in_force(s, &s->seqs, s->seq_len, s->seq_lens, step, elapsed_ms);
+	r.visits = in_force(s, &s->visits, s->visits_first, s->visit_counts, step, elapsed_ms);
 	return (r);
 }
 
@@ -159,22 +160,29 @@ schedule_average(const struct schedule *s, uint64_t step, double before_ms, doub
 	return (exp(-((after_ms - before_ms) / s->cap_ms) / s->average_horizon));
 }
 
+static double
+next_share(const struct bind_pairs *changes, size_t i)
+{
+	return (i < changes->count ? changes->share[i] : 1);
+}
+
 size_t
 schedule_phases(const struct schedule *s, struct schedule_phase phases[SCHEDULE_PHASES])
 {
-	struct schedule_phase now = { 0, s->batch_tokens, s->seq_len };
-	size_t n = 0, b = 0, q = 0;
+	struct schedule_phase now = { 0, s->batch_tokens, s->seq_len, s->visits.count > 0 ? s->visits_first : 0 };
+	size_t n = 0, b = 0, q = 0, v = 0;
 
 	for (;;) {
 		if (b < s->batches.count && s->batches.share[b] <= now.from)
 			now.batch_tokens = (size_t)s->batches.number[b++];
 		if (q < s->seqs.count && s->seqs.share[q] <= now.from)
 			now.seq_len = (size_t)s->seqs.number[q++];
+		if (v < s->visits.count && s->visits.share[v] <= now.from)
+			now.visits = (size_t)s->visits.number[v++];
 		phases[n++] = now;
-		if (b == s->batches.count && q == s->seqs.count)
+		if (b == s->batches.count && q == s->seqs.count && v == s->visits.count)
 			return (n);
-		now.from = fmin(b < s->batches.count ? s->batches.share[b] : 1,
-		    q < s->seqs.count ? s->seqs.share[q] : 1);
+		now.from = fmin(next_share(&s->batches, b), fmin(next_share(&s->seqs, q), next_share(&s->visits, v)));
 	}
 }
 
@@ -189,10 +197,11 @@ schedule_done(const struct schedule *s, uint64_t step, double elapsed_ms)
 void
 schedule_measure(struct schedule_pace *p, const struct schedule_rates *rates, double step_ms)
 {
-	if (p->batch_tokens != rates->batch_tokens || p->seq_len != rates->seq_len)
+	if (p->batch_tokens != rates->batch_tokens || p->seq_len != rates->seq_len || p->visits != rates->visits)
 		*p = (struct schedule_pace){ .looks = p->looks < LOOKS ? p->looks : LOOKS - 1,
 			.batch_tokens = rates->batch_tokens,
-			.seq_len = rates->seq_len };
+			.seq_len = rates->seq_len,
+			.visits = rates->visits };
 	p->best_ms = p->steps == 0 ? step_ms : fmin(p->best_ms, step_ms);
 	p->total_ms += step_ms;
 	p->steps++;
@@ -209,8 +218,9 @@ static double
 cost(const struct schedule_rates *r, const struct schedule_pace *p, int least)
 {
 	const double batch = ratio(r->batch_tokens, p->batch_tokens), seq = ratio(r->seq_len, p->seq_len);
+	const double visits = ratio(r->visits, p->visits);
 
-	return (least ? fmin(1, batch) * fmin(1, seq) : batch);
+	return (least ? fmin(1, batch) * fmin(1, seq) * fmin(1, visits) : batch * visits);
 }
 
 /* How many steps from ${step} on are of one kind, given the time that one takes. */
@@ -222,7 +232,7 @@ alike(const struct schedule *s, uint64_t step, double elapsed_ms, double step_ms
 	const uint64_t left = step < s->iterations ? s->iterations - step : 1;
 	double n;
 
-	if (s->law == SCHEDULE_REPLAY && (s->batch_sizes != NULL || s->seq_lens != NULL))
+	if (s->law == SCHEDULE_REPLAY && (s->batch_sizes != NULL || s->seq_lens != NULL || s->visit_counts != NULL))
 		return (1);
 	for (size_t i = 0, count = schedule_phases(s, phases); i < count; i++) {
 		n = by_clock ? ceil((phases[i].from * s->cap_ms - elapsed_ms) / step_ms) :

@@ -26,6 +26,7 @@ struct schedule_rates {
 	double momentum_rise; /* share of the momentum's warm-up that is over; NAN: it goes by steps of its own */
 	size_t batch_tokens;  /* 0: as the trainer was opened */
 	size_t seq_len;       /* likewise */
+	size_t visits;        /* of layers in a pass; 0: all that the model has */
 };
 
 /* Of a step outside a schedule: full rates. */
@@ -44,11 +45,11 @@ struct schedule {
 	double average_horizon;    /* share of the run over which an average of the weights forgets */
 	double average_from;       /* where it begins */
 	/* What holds before the first change, and what from a share of the iterations, or of the cap, on. */
-	size_t batch_tokens, seq_len;
-	struct bind_pairs batches, seqs;
+	size_t batch_tokens, seq_len, visits_first;
+	struct bind_pairs batches, seqs, visits;
 	enum schedule_batch_lr batch_lr;
 	/* SCHEDULE_REPLAY only, iterations of each; NULL: Adam's are the same, the others go by these iterations. */
-	const double *scales, *adam_scales, *rises, *batch_sizes, *seq_lens, *keeps;
+	const double *scales, *adam_scales, *rises, *batch_sizes, *seq_lens, *visit_counts, *keeps;
 };
 
 /**
@@ -66,8 +67,8 @@ double schedule_scale(const struct schedule *s, uint64_t step, double elapsed_ms
  * schedule_rates(s, step, elapsed_ms):
  * All that the schedule sets at ${step}: the scale above; Adam's, which is the same unless adam_warmdown_frac gives it
  * a warmdown of its own; and the momentum's rise, min(1, step / (momentum_rise_frac * iterations)), or by the clock
- * min(1, elapsed_ms / (momentum_rise_frac * cap_ms)), or NAN without momentum_rise_frac; batch and sequence, which
- * change at the first step with step >= share * iterations, or by the clock elapsed_ms >= share * cap_ms.  Both scales
+ * min(1, elapsed_ms / (momentum_rise_frac * cap_ms)), or NAN without momentum_rise_frac; batch, sequence and visits,
+ * which change at the first step with step >= share * iterations, or by the clock elapsed_ms >= share * cap_ms.  Both scales
  * carry the factor that batch_lr asks for; a replay has it in its scales.
  * Checked: t/unit/schedule.c.
  */
@@ -91,11 +92,11 @@ int schedule_done(const struct schedule *s, uint64_t step, double elapsed_ms);
 /* From ${from} of the run on, steps are of one kind. */
 struct schedule_phase {
 	double from;
-	size_t batch_tokens, seq_len;
+	size_t batch_tokens, seq_len, visits; /* visits 0: as in schedule_rates */
 };
 
 /* The phases of a run that is no replay, in order, the first from 0 on: how many. */
-enum { SCHEDULE_PHASES = 2 * BIND_PAIRS_MOST + 1 };
+enum { SCHEDULE_PHASES = 3 * BIND_PAIRS_MOST + 1 };
 size_t schedule_phases(const struct schedule *s, struct schedule_phase phases[SCHEDULE_PHASES]);
 
 /**
@@ -103,13 +104,13 @@ size_t schedule_phases(const struct schedule *s, struct schedule_phase phases[SC
  * the first of them.
  */
 struct schedule_pace {
-	uint64_t steps;               /* measured */
-	double total_ms, best_ms;     /* of them all, and of the fastest */
-	unsigned looks;               /* taken by schedule_look_due */
-	size_t batch_tokens, seq_len; /* of each of them, as in schedule_rates */
+	uint64_t steps;                       /* measured */
+	double total_ms, best_ms;             /* of them all, and of the fastest */
+	unsigned looks;                       /* taken by schedule_look_due */
+	size_t batch_tokens, seq_len, visits; /* of each of them, as in schedule_rates */
 };
 
-/* A step at these rates took so long; where its batch or its sequences are others, what was measured is forgotten. */
+/* A step at these rates took so long; where its batch, sequences or visits are others, what was measured is forgotten. */
 void schedule_measure(struct schedule_pace *p, const struct schedule_rates *rates, double step_ms);
 
 /**

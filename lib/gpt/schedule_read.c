@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -6,11 +7,11 @@
 #include "base/say.h"
 #include "gpt/schedule_read.h"
 
-enum { COLUMNS = 6 };
+enum { COLUMNS = 7 };
 
 /* The members of a line that are taken, the first of them by necessity. */
 static const char *const members[COLUMNS] = { "lr_scale", "adam_lr_scale", "momentum_rise", "batch_tokens", "seq_len",
-	"average_keep" };
+	"visits", "average_keep" };
 
 struct table {
 	double *columns[COLUMNS]; /* NAN where a line has none */
@@ -127,7 +128,7 @@ schedule_read(const char *text, size_t n, struct schedule_recorded *recorded)
 	if (settle(&t) != 0)
 		goto err;
 	*recorded = (struct schedule_recorded){ t.columns[0], t.columns[1], t.columns[2], t.columns[3], t.columns[4],
-		t.columns[5], t.count };
+		t.columns[5], t.columns[6], t.count };
 	return (0);
 err:
 	for (size_t c = 0; c < COLUMNS; c++)
@@ -149,25 +150,38 @@ int
 schedule_read_follow(struct schedule *s, const struct schedule_recorded *recorded)
 {
 	for (uint64_t i = 0; i < recorded->count; i++) {
-		const int batch = recorded->batch_sizes == NULL ||
-		    is_among(&s->batches, s->batch_tokens, recorded->batch_sizes[i]);
-		const int seq = recorded->seq_lens == NULL || is_among(&s->seqs, s->seq_len, recorded->seq_lens[i]);
+		const struct {
+			const char *what, *key;
+			const struct bind_pairs *changes;
+			size_t first;
+			const double *recorded;
+		} kinds[] = {
+			{ "a batch of %.0f tokens", "train.batch_schedule", &s->batches, s->batch_tokens,
+			    recorded->batch_sizes },
+			{ "sequences of %.0f tokens", "train.seq_schedule", &s->seqs, s->seq_len, recorded->seq_lens },
+			{ "%.0f visits of layers", "train.loop_from", &s->visits, s->visits_first,
+			    recorded->visit_counts },
+		};
 
-		if (batch && seq)
-			continue;
-		say_error(
-		    "step %llu of train.replay has %s of %.0f tokens, which the spec's %s has not: take the replayed "
-		    "run's own keys",
-		    (unsigned long long)i, batch ? "sequences" : "a batch",
-		    batch ? recorded->seq_lens[i] : recorded->batch_sizes[i],
-		    batch ? "train.seq_schedule" : "train.batch_schedule");
-		return (-1);
+		for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+			char what[64];
+
+			if (kinds[k].recorded == NULL ||
+			    is_among(kinds[k].changes, kinds[k].first, kinds[k].recorded[i]))
+				continue;
+			snprintf(what, sizeof(what), kinds[k].what, kinds[k].recorded[i]);
+			say_error("step %llu of train.replay has %s, which the spec's %s has not: take the replayed "
+				  "run's own keys",
+			    (unsigned long long)i, what, kinds[k].key);
+			return (-1);
+		}
 	}
 	s->scales = recorded->scales;
 	s->adam_scales = recorded->adam_scales;
 	s->rises = recorded->rises;
 	s->batch_sizes = recorded->batch_sizes;
 	s->seq_lens = recorded->seq_lens;
+	s->visit_counts = recorded->visit_counts;
 	s->keeps = recorded->keeps;
 	s->iterations = recorded->count;
 	return (0);

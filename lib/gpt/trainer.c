@@ -135,6 +135,7 @@ trainer_step(struct trainer *t, const struct schedule_rates *rates, struct train
 	struct model *m = t->args.model;
 
 	assert(batch % t->args.micro_batch_tokens == 0 && t->args.seq_len % seq_len == 0);
+	model_loop(m, rates->visits == 0 || rates->visits == config_visits(&model_params(m)->config));
 	model_begin(m);
 	if (accumulate(t, batch, seq_len) != 0) {
 		model_end(m);

@@ -38,6 +38,7 @@ const struct bind trainspec_keys[] = {
 	BIND(struct trainspec, "train.batch_schedule", schedule.batches),
 	BIND_ENUM(struct trainspec, "train.batch_schedule_lr", schedule.batch_lr, batch_lrs),
 	BIND(struct trainspec, "train.seq_schedule", schedule.seqs),
+	BIND(struct trainspec, "train.loop_from", loop_from),
 	BIND_ENUM(struct trainspec, "train.average", law.average, averages),
 	BIND(struct trainspec, "train.average_horizon", schedule.average_horizon),
 	BIND(struct trainspec, "train.average_from", schedule.average_from),
@@ -234,6 +235,18 @@ check_changes(struct trainspec *r)
 
 	s->batch_tokens = r->batch_tokens;
 	s->seq_len = r->seq_len;
+	s->visits_first = r->config.num_layers;
+	if (r->loop_from > 0) {
+		if (r->config.loop.count == 0) {
+			say_error("train.loop_from=%g without a loop: set model.loop, or train.loop_from=0",
+			    r->loop_from);
+			return (-1);
+		}
+		/* From the end of the run on there is none to train with. */
+		s->visits.count = 1;
+		s->visits.share[0] = r->loop_from;
+		s->visits.number[0] = config_visits(&r->config);
+	}
 	for (size_t i = 0; i < s->batches.count; i++) {
 		const unsigned long long tokens = s->batches.number[i];
 

@@ -29,6 +29,7 @@ struct trainspec {
 	size_t seq_len;
 	size_t batch_tokens;       /* of one step */
 	size_t micro_batch_tokens; /* of one pass; 0: to be chosen from free memory */
+	double loop_from;          /* share of the run before which no layer is visited again */
 	uint64_t warmup_steps;     /* run, then rolled back */
 	uint64_t min_steps;
 	uint64_t log_every, val_every; /* val_every 0: never */

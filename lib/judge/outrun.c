@@ -24,7 +24,7 @@ enum { LEAST_RUNS = 3, MOST_RUNS = 12 };
 static const char *const matched[] = { "train.schedule", "train.iterations", "train.batch_tokens",
 	"train.micro_batch_tokens", "train.seq_len", "train.warmdown_iters", "train.warmdown_frac", "train.min_lr_frac",
 	"train.warmdown_shape", "train.adam_warmdown_frac", "train.batch_schedule", "train.batch_schedule_lr",
-	"train.seq_schedule", "train.average", "train.average_horizon", "train.average_from", "train.replay",
+	"train.seq_schedule", "train.loop_from", "train.average", "train.average_horizon", "train.average_from", "train.replay",
 	"train.init_from" };
 
 /*

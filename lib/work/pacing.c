@@ -54,6 +54,7 @@ measure(struct trainer *t, const struct trainspec *r, const struct schedule_phas
 
 	rates.batch_tokens = kind->batch_tokens;
 	rates.seq_len = kind->seq_len;
+	rates.visits = kind->visits;
 	p->steps = 0;
 	/* The first step touches all memory for the first time. */
 	if (trainer_step(t, &rates, &result) != 0)

@@ -150,12 +150,13 @@ done:
 
 /* Operations of a step: multiplications and additions of products and attention, Muon's products, passes of Adam. */
 static double
-operations(const struct planner_shape *s, const struct params_sizes *n, size_t vocab)
+operations(const struct planner_shape *s, const struct params_sizes *n, const struct config *c)
 {
-	const double C = (double)s->dim, rows = (double)s->batch_tokens;
-	const double matrices = (double)n->of_group[PARAMS_MATRIX], head = (double)vocab * C;
+	const double C = (double)s->dim, rows = (double)s->batch_tokens, visits = (double)config_visits(c);
+	const double matrices = (double)n->of_group[PARAMS_MATRIX], head = (double)c->vocab_size * C;
+	const double passed = matrices * visits / (double)c->num_layers;
 
-	return (rows * (6 * (matrices + head) + 6 * (double)(s->layers * s->seq_len) * C) + 5 * 6 * matrices * C +
+	return (rows * (6 * (passed + head) + 6 * visits * (double)s->seq_len * C) + 5 * 6 * matrices * C +
 	    100 * (double)n->n);
 }
 
@@ -191,7 +192,7 @@ reckon(const struct search *x, const struct planner_shape *s)
 
 	model_of(x, s, &c);
 	n = params_sizes(&c);
-	ops = operations(s, &n, c.vocab_size);
+	ops = operations(s, &n, &c);
 	for (size_t i = 0; i < x->p->measured_count; i++) {
 		m = &x->p->measured[i];
 		/* A probe was of nothing that the owner fixed. */
@@ -200,7 +201,7 @@ reckon(const struct search *x, const struct planner_shape *s)
 		model_of(x, &m->shape, &other);
 		n = params_sizes(&other);
 		near = 1 / (0.02 + distance(s, &m->shape));
-		rate += near * log(operations(&m->shape, &n, other.vocab_size) / m->step_ms);
+		rate += near * log(operations(&m->shape, &n, &other) / m->step_ms);
 		weights += near;
 	}
 	return (ops / exp(rate / weights));

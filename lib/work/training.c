@@ -157,6 +157,8 @@ log_step(struct train *x, const struct schedule_rates *rates, double keep, doubl
 		json_object_set_new(row, "batch_tokens", json_integer((json_int_t)rates->batch_tokens));
 	if (row != NULL && rates->seq_len != 0)
 		json_object_set_new(row, "seq_len", json_integer((json_int_t)rates->seq_len));
+	if (row != NULL && rates->visits != 0)
+		json_object_set_new(row, "visits", json_integer((json_int_t)rates->visits));
 	if (row != NULL && x->recipe.law.average != OPTIMIZER_NO_AVERAGE)
 		json_object_set_new(row, "average_keep", jsonio_real(keep));
 	if (row != NULL && x->validated == steps && !isnan(x->val.loss)) {

@@ -94,7 +94,7 @@ train(const struct config *config, const char *backend, enum ops_arith arith, do
 				return (-1);
 		}
 		norm = optimizer_norm(o);
-		optimizer_step(o, &law, (uint64_t)step, &(struct schedule_rates){ 0.2, 0.2, NAN, 0, 0 }, norm);
+		optimizer_step(o, &law, (uint64_t)step, &(struct schedule_rates){ 0.2, 0.2, NAN, 0, 0, 0 }, norm);
 		for (size_t pass = 0; pass < MICRO; pass++) {
 			model_nats(m, pass, B * T, nats);
 			for (int i = 0; i < B * T; i++)
@@ -331,7 +331,7 @@ run_rig(struct rig *r)
 	struct trainer_result result;
 
 	for (int i = 0; i < LONG_STEPS; i++) {
-		if (trainer_step(r->t, &(struct schedule_rates){ 0.5 - 0.05 * i, 0.5 - 0.05 * i, NAN, 0, 0 },
+		if (trainer_step(r->t, &(struct schedule_rates){ 0.5 - 0.05 * i, 0.5 - 0.05 * i, NAN, 0, 0, 0 },
 			&result) != 0)
 			return (-1);
 		r->losses[i] = result.loss;
@@ -422,7 +422,7 @@ test_average(const struct shape *shape)
 		for (int i = 0; i < LONG_STEPS; i++) {
 			const double rate = 0.5 - 0.05 * i;
 
-			if (trainer_step(r->t, &(struct schedule_rates){ rate, rate, NAN, 0, 0 }, &result) != 0)
+			if (trainer_step(r->t, &(struct schedule_rates){ rate, rate, NAN, 0, 0, 0 }, &result) != 0)
 				exit(1);
 			r->losses[i] = result.loss;
 			trainer_average(r->t, i == 0 ? 1 : 1 - 0.2 * i);

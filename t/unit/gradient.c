@@ -59,6 +59,11 @@ static const struct shape {
 	SHAPE_WITH("{\"ln_scale\": true, \"attn_gate\": true}", "norms by depth", 13, 3, 16, 4, 2, 2, 1),
 	SHAPE_WITH("{\"rope_dims\": 2}", "heads that turn in part", 13, 2, 16, 2, 1, 2, 1),
 	SHAPE_WITH("{\"skip_gate\": true}", "gated skips", 13, 5, 16, 4, 2, 2, 1),
+	SHAPE_WITH("{\"loop\": [1, 2, 2]}", "a loop of two layers of four", 13, 4, 16, 4, 2, 2, 1),
+	SHAPE_WITH("{\"loop\": [0, 0, 3], \"encoder_layers\": 2, \"value_residual\": true, \"xsa_layers\": 2}",
+	    "the first layer three times, mixed values", 13, 3, 16, 4, 2, 2, 1),
+	SHAPE_WITH("{\"loop\": [1, 2, 2], \"skip_gate\": true, \"attn_gate\": true, \"value_embed_layers\": [2]}",
+	    "a loop to the last layer, gated", 13, 3, 16, 4, 1, 2, 0),
 #undef SHAPE_WITH
 #undef SHAPE
 };

@@ -107,6 +107,7 @@ fits(const struct bind *row, const json_t *rule)
 	case BIND_TEXT:
 		return (contract_has_type(rule, "string") || json_object_get(rule, "enum") != NULL);
 	case BIND_SET:
+	case BIND_LIST:
 	case BIND_PAIRS:
 		return (contract_has_type(rule, "array"));
 	case BIND_VALUE:
@@ -133,6 +134,8 @@ sample(const struct bind *row, const json_t *rule)
 		return (json_string("x"));
 	case BIND_SET:
 		return (json_pack("[i, i]", 2, BIND_SET_END - 1));
+	case BIND_LIST:
+		return (json_pack("[i, i, i]", 2, 1, 3));
 	case BIND_PAIRS:
 		return (json_pack("[[i, i], [f, I]]", 0, 1, 0.5,
 		    json_integer_value(

@@ -21,6 +21,7 @@ const struct embedded_key embedded_model[] = {
 	{ "qk_gain_init", -1000, 1000, 1.5, 1 },
 	{ "tied_embed_init_std", 0, 1000, 0.005, 0 },
 	{ "encoder_layers", 0, 512, -1, 1 },
+	{ "loop", 0, 3, 0, 1 },
 	{ "mlp_activation", 0, 2, 0, 1 },
 	{ "value_residual", 0, 1, 0, 1 },
 	{ "value_embed_layers", 0, 1024, 0, 1 },

@@ -39,12 +39,13 @@ static const struct lever {
 	{ "norms by depth", "{\"ln_scale\": true, \"attn_gate\": true}" },
 	{ "heads that turn in part", "{\"rope_dims\": 2}" },
 	{ "gated skips", "{\"skip_gate\": true}" },
+	{ "a loop", "{\"loop\": [1, 2, 3]}" },
 	{ "swiglu", "{\"mlp_activation\": \"swiglu\", \"mlp_mult\": 3}" },
 	{ "all of them",
 	    "{\"encoder_layers\": 1, \"mlp_activation\": \"swiglu\", \"value_residual\": true, "
 	    "\"value_embed_layers\": [0, 2], \"attn_gate\": true, \"smear\": true, \"bigram_buckets\": 11, "
 	    "\"bigram_dim\": 6, \"bigram_prior\": \"counts\", \"xsa_layers\": 2, \"ln_scale\": true, "
-	    "\"rope_dims\": 2, \"skip_gate\": true}" },
+	    "\"rope_dims\": 2, \"skip_gate\": true, \"loop\": [0, 1, 2]}" },
 };
 
 #define LEVERS (sizeof(levers) / sizeof(levers[0]))
@@ -309,7 +310,7 @@ trained(struct model *m, size_t *idle)
 		draw_ids(ids, B * T + 1, step);
 		model_begin(m);
 		model_grad(m, &all, 0, 1.0f / (B * T));
-		optimizer_step(o, &law, step, &(struct schedule_rates){ 1, 1, NAN, 0, 0 }, optimizer_norm(o));
+		optimizer_step(o, &law, step, &(struct schedule_rates){ 1, 1, NAN, 0, 0, 0 }, optimizer_norm(o));
 		model_end(m);
 		model_get_grad(m, g);
 	}
@@ -399,6 +400,14 @@ refusals(void)
 		const char *key, *keys;
 	} cases[] = {
 		{ "encoder_layers", "{\"encoder_layers\": 3}" },
+		{ "encoder_layers", "{\"encoder_layers\": 5, \"loop\": [1, 2, 3]}" },
+		{ "loop", "{\"loop\": [1, 2]}" },
+		{ "loop", "{\"loop\": [2, 1, 2]}" },
+		{ "loop", "{\"loop\": [1, 5, 2]}" },
+		{ "loop", "{\"loop\": [1, 2, 1]}" },
+		{ "loop", "{\"loop\": [1, 2, 65]}" },
+		{ "loop", "{\"loop\": [1, 2, -1]}" },
+		{ "loop", "{\"loop\": 2}" },
 		{ "mlp_activation", "{\"mlp_activation\": \"gelu\"}" },
 		{ "value_residual", "{\"value_residual\": true, \"num_layers\": 1}" },
 		{ "value_embed_layers", "{\"value_embed_layers\": [5]}" },

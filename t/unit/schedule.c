@@ -159,7 +159,7 @@ speeds(void)
 
 	trainspec_law(&law);
 	for (double ms = 100; ms <= 400; ms *= 4) {
-		struct schedule_rates r = { 0, 0, 0, 0, 0 };
+		struct schedule_rates r = { 0, 0, 0, 0, 0, 0 };
 		double most = 0, first_full = INFINITY, risen = INFINITY, t = 0;
 		uint64_t step = 0;
 

@@ -177,7 +177,7 @@ steps(struct rig *r, int n)
 	for (int i = 0; i < n; i++) {
 		const double scale = 1 - 0.1 * (double)trainer_steps(r->t);
 
-		if (trainer_step(r->t, &(struct schedule_rates){ scale, scale, NAN, 0, 0 }, &result) != 0)
+		if (trainer_step(r->t, &(struct schedule_rates){ scale, scale, NAN, 0, 0, 0 }, &result) != 0)
 			return (NAN);
 	}
 	return (result.loss);
@@ -282,7 +282,7 @@ changing_steps(struct rig *r, int n)
 
 	for (int i = 0; i < n; i++) {
 		const uint64_t step = trainer_steps(r->t);
-		const struct schedule_rates rates = { 0.5, 0.5, NAN, step < 3 ? MICRO : 0, step < 4 ? T / 2 : T };
+		const struct schedule_rates rates = { 0.5, 0.5, NAN, step < 3 ? MICRO : 0, step < 4 ? T / 2 : T, 0 };
 
 		if (trainer_step(r->t, &rates, &result) != 0)
 			return (NAN);
@@ -322,7 +322,7 @@ resuming_changes(void)
 	steps(&usual, 2);
 	shorter = by_hand(&usual, T / 2);
 	tap_ok(shorter != by_hand(&usual, T) &&
-		trainer_step(usual.t, &(struct schedule_rates){ 0, 0, NAN, MICRO, T / 2 }, &result) == 0 &&
+		trainer_step(usual.t, &(struct schedule_rates){ 0, 0, NAN, MICRO, T / 2, 0 }, &result) == 0 &&
 		result.loss == shorter,
 	    "shorter sequences are cut from the same tokens");
 	loss = changing_steps(&whole, 6);
@@ -340,7 +340,7 @@ resuming_changes(void)
 	    "rolled back, the bits are the same");
 	close_rig(&usual);
 	usual = open_rig(1);
-	tap_ok(trainer_step(usual.t, &(struct schedule_rates){ 0, 0, NAN, 2 * MICRO, T }, &result) == 0 &&
+	tap_ok(trainer_step(usual.t, &(struct schedule_rates){ 0, 0, NAN, 2 * MICRO, T, 0 }, &result) == 0 &&
 		trainer_spans(usual.t) == 2 && resume_save(usual.t, other, NULL) == 0,
 	    "naming the batch that the trainer has changes nothing");
 	if ((s = safetensors_read(other, "state")) == NULL)
@@ -544,7 +544,7 @@ rates(int tied)
 	model_set(m, before);
 	model_begin(m);
 	model_grad(m, &batch, 0, 1);
-	optimizer_step(o, &law, 0, &(struct schedule_rates){ 0.5, 0.5, NAN, 0, 0 }, 0);
+	optimizer_step(o, &law, 0, &(struct schedule_rates){ 0.5, 0.5, NAN, 0, 0, 0 }, 0);
 	model_end(m);
 	model_get(m, after);
 	for (size_t i = 0; i < p->count; i++) {
