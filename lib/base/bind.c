@@ -73,6 +73,12 @@ bind_set_has(const struct bind_set *set, size_t number)
 	return (set->bits[number / 8] >> number % 8 & 1);
 }
 
+void
+bind_set_add(struct bind_set *set, size_t number)
+{
+	set->bits[number / 8] |= (unsigned char)(1 << number % 8);
+}
+
 static int64_t
 size_of_set(const struct bind_set *set)
 {
@@ -97,7 +103,7 @@ put_set(struct bind_set *set, const json_t *list)
 		number = json_integer_value(v);
 		if (!json_is_integer(v) || number <= last || number >= BIND_SET_END)
 			return (-1);
-		new.bits[number / 8] |= (unsigned char)(1 << number % 8);
+		bind_set_add(&new, number);
 		last = number;
 	}
 	*set = new;

@@ -47,8 +47,9 @@ struct bind_pairs {
 	uint64_t number[BIND_PAIRS_MOST]; /* from 1 on */
 };
 
-/* Whether a number below BIND_SET_END is in the set. */
+/* Whether a number below BIND_SET_END is in the set; and to put it there. */
 int bind_set_has(const struct bind_set *set, size_t number);
+void bind_set_add(struct bind_set *set, size_t number);
 
 struct bind {
 	const char *path; /* dotted; NULL ends a table */

@@ -24,8 +24,8 @@ enum { LEAST_RUNS = 3, MOST_RUNS = 12 };
 static const char *const matched[] = { "train.schedule", "train.iterations", "train.batch_tokens",
 	"train.micro_batch_tokens", "train.seq_len", "train.warmdown_iters", "train.warmdown_frac", "train.min_lr_frac",
 	"train.warmdown_shape", "train.adam_warmdown_frac", "train.batch_schedule", "train.batch_schedule_lr",
-	"train.seq_schedule", "train.loop_from", "train.average", "train.average_horizon", "train.average_from", "train.replay",
-	"train.init_from" };
+	"train.seq_schedule", "train.loop_from", "train.average", "train.average_horizon", "train.average_from",
+	"train.replay", "train.init_from" };
 
 /*
  * Where to look, in percent of the steps, never below half; and what a prediction made there is off by at least, each

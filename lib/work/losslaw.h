@@ -14,7 +14,7 @@
  * Checked: t/unit/losslaw.c.
  */
 struct losslaw_run {
-	double body;  /* parameters but for embedding and head */
+	double body;  /* parameters but for embedding, head and tables of values */
 	double bytes; /* of text that its steps read; what is read twice counts twice */
 	double steps;
 	double seq_len; /* of training and scoring */

@@ -27,23 +27,24 @@ static const size_t seqs_tried[] = { 128, 256, 512, 1024 };
 static const char *const recipe[] = {
 	"model.logit_softcap=15",
 	"model.qk_gain_init=3",
+	"model.encoder_layers=0",
 	"train.warmup_steps=2",
 	"train.warmdown_frac=0.6",
 	"train.muon_momentum_warmup_frac=0.15",
 	"train.grad_clip_norm=1",
 	"train.matrix_lr=0.02",
-	"train.tied_embed_lr=0.025",
+	"train.tied_embed_lr=0.05",
 };
 
 /* The shape that every data directory is measured with first: how fast this machine is, and how hard the text. */
 static const struct planner_shape probe = { .layers = 2,
 	.dim = 64,
-	.heads = 1,
-	.kv_heads = 1,
+	.heads = 2,
+	.kv_heads = 2,
 	.batch_tokens = 1024,
 	.seq_len = 128 };
 
-#define HEAD_DIM 64
+#define HEAD_DIM 32
 #define LEAST_ASPECT 24 /* width for a layer: deeper and narrower is nowhere near what the law was fitted on */
 #define MEASURE_MS 4000 /* of a shape, at most */
 #define PROBE_STEPS 128 /* of the probe; losslaw_text's constants are for so many */
@@ -59,6 +60,7 @@ struct search {
 	uint64_t cap_bytes;
 	struct artifact_law artifact;
 	int aspect_given;           /* layers or width are the owner's to choose */
+	int values_given;           /* likewise which layers have a table of values */
 	json_t *bare;               /* a request of nothing but the machine's settings, for the probe */
 	struct config model;        /* with all that the owner fixed; the shape's keys are put over it */
 	struct planner_choice best; /* of one look over the grid */
@@ -116,6 +118,7 @@ build(const struct search *x, const struct planner_choice *c, const json_t *aske
 {
 	const struct planner_shape *s = &c->shape;
 	const char *dir = x->p->data_dirs[s->data];
+	const size_t last = given_or(asked, "model.num_layers", s->layers) - 1;
 	json_t *request = json_deep_copy(asked);
 	size_t i, failed = request == NULL;
 	char quoted[4200];
@@ -130,6 +133,8 @@ build(const struct search *x, const struct planner_choice *c, const json_t *aske
 	    offer(request, "model.model_dim=%zu", s->dim) == -1 ||
 	    offer(request, "model.num_heads=%zu", s->heads) == -1 ||
 	    offer(request, "model.num_kv_heads=%zu", s->kv_heads) == -1 ||
+	    offer(request, last > 0 ? "model.value_embed_layers=[0,%zu]" : "model.value_embed_layers=[%zu]", last) ==
+		-1 ||
 	    offer(request, "train.batch_tokens=%zu", s->batch_tokens) == -1 ||
 	    offer(request, "train.seq_len=%zu", s->seq_len) == -1 ||
 	    offer(request, "train.iterations=%llu", (unsigned long long)c->iterations) == -1 ||
@@ -179,6 +184,12 @@ model_of(const struct search *x, const struct planner_shape *s, struct config *c
 	c->model_dim = s->dim;
 	c->num_heads = s->heads;
 	c->num_kv_heads = s->kv_heads;
+	if (x->values_given)
+		return;
+	/* The first and the last layer look values up. */
+	memset(&c->value_embed_layers, 0, sizeof(c->value_embed_layers));
+	bind_set_add(&c->value_embed_layers, 0);
+	bind_set_add(&c->value_embed_layers, s->layers - 1);
 }
 
 /* The time of a step: as measured, or by the operations, at the rate of what was measured and is alike. */
@@ -220,7 +231,8 @@ expect(const struct search *x, struct planner_choice *c)
 	n = params_sizes(&model);
 	c->params = n.n - n.of_group[PARAMS_FROZEN];
 	c->iterations = given_or(x->p->request, "train.iterations", fit < 1 ? 1 : (size_t)fit);
-	c->run = (struct losslaw_run){ .body = (double)(c->params - n.of_group[PARAMS_EMBED] - n.of_group[PARAMS_HEAD]),
+	c->run = (struct losslaw_run){ .body = (double)(c->params - n.of_group[PARAMS_EMBED] - n.of_group[PARAMS_HEAD] -
+					   n.of_group[PARAMS_VALUE]),
 		.bytes = (double)c->iterations * (double)c->shape.batch_tokens * x->bytes_per_token[d],
 		.steps = (double)c->iterations,
 		.seq_len = (double)c->shape.seq_len,
@@ -279,8 +291,7 @@ look(struct search *x)
 						s.dim = dims.v[d];
 						s.heads = given_or(q, "model.num_heads",
 						    (s.dim + HEAD_DIM - 1) / HEAD_DIM);
-						s.kv_heads = given_or(q, "model.num_kv_heads",
-						    s.heads % 2 == 0 ? s.heads / 2 : 1);
+						s.kv_heads = given_or(q, "model.num_kv_heads", s.heads);
 						s.batch_tokens = batches.v[b];
 						s.seq_len = seqs.v[t];
 						consider(x, &s);
@@ -439,6 +450,7 @@ read_request(struct search *x)
 	}
 	if (code == HG_EXIT_DONE) {
 		x->model = r.config;
+		x->values_given = specrequest_given(request, "model.value_embed_layers") != NULL;
 		x->artifact = r.artifact;
 		x->cap_bytes = (uint64_t)jsonio_i64(spec, "budget.artifact_cap_bytes", INT64_MAX);
 	}

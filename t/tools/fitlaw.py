@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Fit the planner's law of loss to runs: fitlaw.py examples/campaigns/law > lib/work/losslaw.def
 
-val_bpb = E + A / body^a + B / bytes^b + C / steps^c + D / seq_len + F / sqrt(vocab_size), least squares of the relative
-error, where the body are the parameters but for embedding and head. The coefficients are linear once the exponents are
+val_bpb = E + A / body^a + B / bytes^b + C / steps^c + D / seq_len + F / sqrt(vocab_size) (+ R for runs of the planner's
+first recipe), least squares of the relative error, where the body are the parameters that are not looked up or a head.
+The planner proposes its second recipe, for which R is left out. The coefficients are linear once the exponents are
 chosen, and no less than 0; exponents are searched on a grid. Runs with levers, and those of one layer, which the form
 does not fit and the planner does not propose, are left out. Standard library only, and no random numbers: the same runs
 give the same text. With -v each run beside what the law expects of it, on stderr.
@@ -57,14 +58,14 @@ def fit_linear(columns, y):
 
 
 def body(r):
-    return r["params"] - r["vocab_size"] * r["model_dim"]
+    return r["params"] - r["lookup"]
 
 
 def columns(runs, powers):
     a, b, c = powers
     return [[1.0] * len(runs), [body(r) ** -a for r in runs], [r["bytes"] ** -b for r in runs],
             [r["steps"] ** -c for r in runs], [1 / r["seq_len"] for r in runs],
-            [r["vocab_size"] ** -0.5 for r in runs]]
+            [r["vocab_size"] ** -0.5 for r in runs], [float(r["recipe"] == 1) for r in runs]]
 
 
 def fit(runs, grid):
@@ -102,7 +103,7 @@ def main():
     sd = math.sqrt(sum(x * x for x in left) / (len(left) - len(w)))
     other = [r["val_bpb"] / expect((powers, w), r) / text_factor(probes, r["text"], r["vocab_size"]) - 1
              for r in runs if r["text"] != OWN and r["levers"] == "-"]
-    defines = list(zip(("E", "A", "B", "C", "D", "F"), w)) + list(zip(("BODY_POWER", "BYTES_POWER", "STEPS_POWER"), powers))
+    defines = list(zip(("E", "A", "B", "C", "D", "F"), w[:6])) + list(zip(("BODY_POWER", "BYTES_POWER", "STEPS_POWER"), powers))
     defines += [("SD", sd), ("TEXT_SD", math.sqrt(sum(x * x for x in other) / len(other)))]
     print("/* Made by t/tools/fitlaw.py from %d runs in examples/campaigns/law; do not edit. */" % len(own))
     for name, v in defines:

@@ -143,7 +143,8 @@ check(const char *what, const char *loop_keys, const char *deep_keys, const size
 	}
 	pass(&loop);
 	pass(&deep);
-	tap_ok(memcmp(loop.nats, deep.nats, sizeof(loop.nats)) == 0, "%s: the same losses, bit by bit, as unrolled", what);
+	tap_ok(memcmp(loop.nats, deep.nats, sizeof(loop.nats)) == 0, "%s: the same losses, bit by bit, as unrolled",
+	    what);
 	worst = far(&loop, &deep, visited);
 	tap_ok(worst < 1e-6, "%s: its gradient is the sum over the visits of a layer (%.2g)", what, worst);
 	side_close(&loop);
@@ -206,7 +207,8 @@ main(void)
 	    (const size_t[]){ 0, 1, 2, 1, 2, 3 });
 	check("one layer three times, without skips", "{\"num_layers\": 2, \"loop\": [0, 0, 3], \"encoder_layers\": 0}",
 	    "{\"num_layers\": 4, \"encoder_layers\": 0}", (const size_t[]){ 0, 0, 0, 1 });
-	check("a loop to the end, gated", "{\"num_layers\": 3, \"loop\": [1, 2, 2], \"attn_gate\": true, \"skip_gate\": true}",
+	check("a loop to the end, gated",
+	    "{\"num_layers\": 3, \"loop\": [1, 2, 2], \"attn_gate\": true, \"skip_gate\": true}",
 	    "{\"num_layers\": 5, \"attn_gate\": true, \"skip_gate\": true}", (const size_t[]){ 0, 1, 2, 1, 2 });
 	check_without("{\"num_layers\": 5, \"loop\": [1, 3, 2]}", "{\"num_layers\": 5}");
 	return (tap_done());
