@@ -151,7 +151,7 @@ must_hold(const emu_layout &m, const void *p, const char *what)
 /* So many sums run side by side, each over its own terms in their order. */
 enum { TILE = 16 };
 
-/* op(X) of batch member b in tiles of so many of i, the last filled up: out[(i / TILE * depth + k) * TILE + i % TILE]. */
+/* op(X) of batch member b in tiles of i, the last filled up: out[(i / TILE * depth + k) * TILE + i % TILE]. */
 static void
 unfold(std::vector<float> &out, const emu_layout &m, const void *p, int64_t b, bool index_is_row, uint64_t n,
     uint64_t depth)

@@ -181,7 +181,7 @@ set(const struct twin *t, float *x)
 	upload_ref(t->buf[REF], 0, x, n);
 }
 
-/* Of mean 0 and deviation 1, by the sum of a draw's four parts: to draw from the normal law took half of all the time. */
+/* Of mean 0 and deviation 1: the sum of a draw's four parts, as drawing from the normal law took half of the time. */
 static float
 bell(void)
 {
