@@ -90,7 +90,7 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SUFFIXES:
-.PHONY: all help demo check quick slowest tools units fuzzers lint headers format format-check analyze coverage bench sim torture \
+.PHONY: all help demo check quick slowest suites tools units fuzzers lint headers format format-check analyze coverage bench sim torture \
 	soak mutants fuzz check-slurm behaviours deps install uninstall installcheck dist clean
 
 # What a rule does, in a word; V=1 shows the commands.
@@ -199,7 +199,7 @@ make check-gpu       on a machine with a card: all that can be proven there; mak
 make tags, make compile_commands.json   for editors
 
 CC=clang  SAN=1 (sanitizers)  COV=1  CUDA=1  DEV=1 (warnings are errors)  BROWSER=1 (install chromium, test the page)
-V=1 (show commands)  JOBS=n
+BRIEF=1 with SAN=1 (leave out what sanitizers gain nothing from)  V=1 (show commands)  JOBS=n
 endef
 export HELP
 help:
@@ -226,6 +226,15 @@ LONGEST := $(wildcard $(addprefix t/,hg-ledger.bats levers.bats hg-train.bats ca
 ALL_TESTS := $(sort $(wildcard t/*.bats)) $(UNITS:%=$(B)/unit/%)
 TESTS := $(if $(T),$(foreach t,$(T),$(wildcard t/$t.bats) $(if $(filter $t,$(UNITS)),$(B)/unit/$t)),$(filter \
 	$(ALL_TESTS),$(LONGEST)) $(filter-out $(LONGEST),$(ALL_TESTS)))
+# Where sanitizers find nothing that other suites don't run, too; `make check SAN=1` runs them, and leaves them out, and
+# says so, with BRIEF=1.  First texts, compared with texts or with what tools print; then drivers in sh, examples and
+# programs of others, whose tools have suites of their own; then the numbers of whole runs, whose operations, tensors
+# and files are run by t/unit (ops, levers, cpu, cuda_ops, cuda_train, artifact, resume).
+SANITIZED_ELSEWHERE := style man readme contracts written \
+	hg-run hg-confirm campaign night morning soak interrupted inherited examples trainers \
+	levers golden cpu cuda
+LEFT_OUT := $(if $(BRIEF),$(if $(SAN),$(if $(T),,$(SANITIZED_ELSEWHERE))))
+TESTS := $(filter-out $(LEFT_OUT:%=t/%.bats),$(TESTS))
 # Those that together take seconds.
 QUICK := $(wildcard $(addprefix t/,style.bats hg-spec.bats hg-status.bats hg-gate.bats)) \
 	$(patsubst %,$(B)/unit/%,$(filter base contract data documents markup noise run safetensors schedule spec stats,$(UNITS)))
@@ -240,7 +249,12 @@ check: deps
 	@$(foreach t,$(T),[ -e t/$t.bats ] || [ -e t/unit/$t.c ] || { echo "T=$t: neither t/$t.bats nor t/unit/$t.c" >&2; exit 1; };) :
 	@$(MAKE) --no-print-directory -j$(JOBS) all units fuzzers
 	$(if $(T)$(SAN),,@$(MAKE) --no-print-directory lint)
+	$(if $(LEFT_OUT),@echo 'left out by BRIEF=1: $(LEFT_OUT)')
 	@$(PROVE) $(TESTS)
+
+# What a check with these settings runs, by name.
+suites:
+	@printf '%s\n' $(basename $(notdir $(TESTS)))
 
 quick: deps
 	@$(MAKE) --no-print-directory -j$(JOBS) all units

@@ -248,16 +248,20 @@ emu_damaged_now(void)
 
 /* --- threads of a block ------------------------------------------------------- */
 
-enum { STACK = 256 << 10, SLOT = EMU_SLOT, WARP = 32 };
+enum { STACK = 256 << 10, COLOURS = 64, COLOUR = 448, SLOT = EMU_SLOT, WARP = 32 };
 
 #if defined(__x86_64__)
-/* Save what a call must preserve on this stack, continue on the other. */
+/*
+ * Save what a call must preserve on this stack, continue on the other.  A jump, not `ret`, goes there: a return that is
+ * not to its call is always mispredicted.
+ */
 extern "C" void emu_switch(void **save, void *stack);
 __asm__(
     ".text\n.globl emu_switch\n.type emu_switch,@function\nemu_switch:\n"
     "	pushq %rbp\n	pushq %rbx\n	pushq %r12\n	pushq %r13\n	pushq %r14\n	pushq %r15\n"
     "	movq %rsp, (%rdi)\n	movq %rsi, %rsp\n"
-    "	popq %r15\n	popq %r14\n	popq %r13\n	popq %r12\n	popq %rbx\n	popq %rbp\n	ret\n"
+    "	popq %r15\n	popq %r14\n	popq %r13\n	popq %r12\n	popq %rbx\n	popq %rbp\n"
+    "	popq %rcx\n	jmp *%rcx\n"
     ".size emu_switch,.-emu_switch\n");
 #endif
 
@@ -284,7 +288,7 @@ static struct {
 	const std::function<void()> *body;
 	const char *kernel;
 	unsigned threads, arrived, passed;	/* at __syncthreads */
-	unsigned current;
+	unsigned current, running;	/* the thread, and how many have not returned */
 	zone shared;
 	void *home;			/* the scheduler's stack */
 #if !defined(__x86_64__)
@@ -293,28 +297,69 @@ static struct {
 #ifdef HG_ASAN
 	const void *home_bottom;
 	size_t home_size;
+	bool from_home;			/* the last switch was from there */
 #endif
 } block;
 
-static void
-to_scheduler(bool for_good)
+/* The round of the warp that runs: each of its lanes that can move does so once, in this order. */
+static struct {
+	unsigned list[WARP], lanes, first, at;
+} lanes_round;
+
+/* The next lane of the round that can move, as the thread that runs; NULL: none is left. */
+static fiber *
+next_lane(void)
 {
-	fiber &f = block.fibers[block.current];
+	while (lanes_round.at < lanes_round.lanes) {
+		const unsigned thread = lanes_round.first + lanes_round.list[lanes_round.at++];
+		fiber &f = block.fibers[thread];
+
+		if (!f.running || (f.passed != NULL && *f.passed == f.until))
+			continue;
+		f.passed = NULL;
+		block.current = threadIdx.x = thread;
+		return (&f);
+	}
+	return (NULL);
+}
+
+#ifdef HG_ASAN
+static void
+arrived_on_stack(void *fake)
+{
+	const void *bottom;
+	size_t size;
+
+	__sanitizer_finish_switch_fiber(fake, &bottom, &size);
+	if (block.from_home) {
+		block.home_bottom = bottom;
+		block.home_size = size;
+	}
+	block.from_home = false;
+}
+#endif
+
+/* Let the round's next lane run, straight away, or else the scheduler. */
+static void
+give_way(bool for_good)
+{
+	fiber &f = block.fibers[block.current], *next = next_lane();
 
 #ifdef HG_ASAN
 	void *fake = NULL;
 
-	__sanitizer_start_switch_fiber(for_good ? NULL : &fake, block.home_bottom, block.home_size);
+	__sanitizer_start_switch_fiber(for_good ? NULL : &fake, next != NULL ? next->stack : block.home_bottom,
+	    next != NULL ? STACK : block.home_size);
 #else
 	(void)for_good;
 #endif
 #if defined(__x86_64__)
-	emu_switch(&f.sp, block.home);
+	emu_switch(&f.sp, next != NULL ? next->sp : block.home);
 #else
-	swapcontext(&f.context, &block.home_context);
+	swapcontext(&f.context, next != NULL ? &next->context : &block.home_context);
 #endif
 #ifdef HG_ASAN
-	__sanitizer_finish_switch_fiber(fake, &block.home_bottom, &block.home_size);
+	arrived_on_stack(fake);
 #endif
 }
 
@@ -322,11 +367,12 @@ static void
 fiber_main(void)
 {
 #ifdef HG_ASAN
-	__sanitizer_finish_switch_fiber(NULL, &block.home_bottom, &block.home_size);
+	arrived_on_stack(NULL);
 #endif
 	(*block.body)();
 	block.fibers[block.current].running = false;
-	to_scheduler(true);
+	block.running--;
+	give_way(true);
 	emu_die("a finished thread ran on");
 }
 
@@ -336,9 +382,10 @@ fiber_start(fiber &f)
 	if (f.stack == NULL && (f.stack = (char *)aligned_alloc(64, STACK)) == NULL)
 		emu_die("the host is out of memory");
 #if defined(__x86_64__)
-	void **top = (void **)(f.stack + STACK) - 1;
+	/* Tops a power of two apart would share one set of the cache: each stands some lines lower than the last. */
+	void **top = (void **)(f.stack + STACK - (&f - block.fibers) % COLOURS * COLOUR) - 1;
 
-	*--top = (void *)fiber_main;	/* where `ret` goes, with the stack as after a call */
+	*--top = (void *)fiber_main;	/* where the switch goes, with the stack as after a call */
 	for (int i = 0; i < 6; i++)
 		*--top = NULL;
 	f.sp = top;
@@ -354,16 +401,14 @@ fiber_start(fiber &f)
 	f.turns = 0;
 }
 
+/* Run a lane, and after it what is left of its round. */
 static void
-fiber_run(unsigned i)
+fiber_run(fiber &f)
 {
-	fiber &f = block.fibers[i];
-
-	block.current = i;
-	threadIdx.x = i;
 #ifdef HG_ASAN
 	void *fake = NULL;
 
+	block.from_home = true;
 	__sanitizer_start_switch_fiber(&fake, f.stack, STACK);
 #endif
 #if defined(__x86_64__)
@@ -384,7 +429,7 @@ wait_for(const unsigned &passed)
 
 	f.passed = &passed;
 	f.until = passed;
-	to_scheduler(false);
+	give_way(false);
 }
 
 void
@@ -398,8 +443,9 @@ emu_syncthreads(void)
 	wait_for(block.passed);
 }
 
-const char *
-emu_exchange(const void *mine, size_t n)
+/* Inline, so that a size which is known where it is called makes a copy of that size. */
+static inline const char *
+exchange(const void *mine, size_t n)
 {
 	const unsigned thread = block.current, lane = thread % WARP;
 	warp &w = block.warps[thread / WARP];
@@ -415,6 +461,12 @@ emu_exchange(const void *mine, size_t n)
 	return (slots);
 }
 
+const char *
+emu_exchange(const void *mine, size_t n)
+{
+	return (n == sizeof(float) ? exchange(mine, sizeof(float)) : exchange(mine, n));
+}
+
 void *
 emu_shared(void)
 {
@@ -423,25 +475,21 @@ emu_shared(void)
 
 /* Run the threads of a warp until none of them can move; in random order, sometimes only a little. Returns how far. */
 static bool
-run_warp(unsigned w, unsigned &running)
+run_warp(unsigned w)
 {
-	const unsigned lanes = block.warps[w].lanes;
 	bool any = false, moved = true;
-	unsigned list[WARP];
 
 	while (moved && !(any && order == EMU_RANDOM && random_below(2))) {
-		moved = false;
-		arrange(list, lanes);
-		for (unsigned i = 0; i < lanes; i++) {
-			fiber &f = block.fibers[w * WARP + list[i]];
+		fiber *f;
 
-			if (!f.running || (f.passed != NULL && *f.passed == f.until))
-				continue;
-			f.passed = NULL;
-			fiber_run(w * WARP + list[i]);
-			running -= !f.running;
-			any = moved = true;
-		}
+		lanes_round.lanes = block.warps[w].lanes;
+		lanes_round.first = w * WARP;
+		lanes_round.at = 0;
+		arrange(lanes_round.list, lanes_round.lanes);
+		f = next_lane();
+		if ((moved = f != NULL))
+			fiber_run(*f);
+		any = any || moved;
 	}
 	return (any);
 }
@@ -451,8 +499,9 @@ static void
 run_block(void)
 {
 	const unsigned warps = block.threads / WARP;
-	unsigned list[1024 / WARP], running = block.threads;
+	unsigned list[1024 / WARP];
 
+	block.running = block.threads;
 	for (unsigned i = 0; i < block.threads; i++)
 		fiber_start(block.fibers[i]);
 	for (unsigned w = 0; w < warps; w++)
@@ -461,12 +510,12 @@ run_block(void)
 		block.warps[i / WARP].lanes++;
 	block.arrived = block.passed = 0;
 	memset(emu_shared(), POISON, block.shared.n);
-	while (running > 0) {
+	while (block.running > 0) {
 		bool moved = false;
 
 		arrange(list, warps);
 		for (unsigned i = 0; i < warps; i++)
-			if (run_warp(list[i], running))
+			if (run_warp(list[i]))
 				moved = true;
 		if (!moved)
 			emu_die("kernel %s, block (%u, %u, %u): a barrier or exchange that not all threads reach",
@@ -512,7 +561,7 @@ pair_of(const uint16_t *low, const uint16_t *high)
 void
 emu_ldmatrix(uint32_t *out, int count, int transposed, const void *row)
 {
-	const char *rows = emu_exchange(&row, sizeof(row));
+	const char *rows = exchange(&row, sizeof(row));
 	const int lane = emu_lane();
 
 	for (int m = 0; m < count; m++) {
@@ -530,36 +579,42 @@ emu_ldmatrix(uint32_t *out, int count, int transposed, const void *row)
 	}
 }
 
-static float
-half_of(uint32_t pair, int high)
+static float2
+halves(uint32_t pair)
 {
-	return (__bfloat162float(__nv_bfloat16 { (uint16_t)(high ? pair >> 16 : pair) }));
+	return (float2 { __bfloat162float(__nv_bfloat16 { (uint16_t)pair }),
+	    __bfloat162float(__nv_bfloat16 { (uint16_t)(pair >> 16) }) });
 }
 
-static float
-half_of(float2 pair, int high)
+static float2
+halves(float2 pair)
 {
-	return (high ? pair.y : pair.x);
+	return (pair);
 }
 
-/* All lanes lend their pairs; each makes its four results of them. */
+/* All lanes lend their pairs; each makes its four results of them, side by side, each sum by rising k. */
 template <typename P>
 static void
 mma(float c[4], const P a[4], const P b[2])
 {
 	const P mine[6] = { a[0], a[1], a[2], a[3], b[0], b[1] };
-	const char *slots = emu_exchange(mine, sizeof(mine));
-	const int lane = emu_lane();
+	const char *slots = exchange(mine, sizeof(mine));
+	const int lane = emu_lane(), row = lane / 4, col = lane % 4 * 2;
 
-	for (int i = 0; i < 4; i++) {
-		const int row = lane / 4 + (i / 2) * 8, col = lane % 4 * 2 + i % 2;
+	for (int k = 0; k < 8; k++) { /* pairs of k */
+		const P *left = (const P *)(slots + (row * 4 + k % 4) * SLOT) + k / 4 * 2;
+		const P *right = (const P *)(slots + (col * 4 + k % 4) * SLOT) + 4 + k / 4;
+		const P *next = (const P *)((const char *)right + 4 * SLOT);
+		const float2 above = halves(left[0]), below = halves(left[1]), one = halves(*right), two = halves(*next);
 
-		for (int k = 0; k < 16; k++) {
-			const P *left = (const P *)(slots + (row % 8 * 4 + k % 8 / 2) * SLOT);
-			const P *right = (const P *)(slots + (col * 4 + k % 8 / 2) * SLOT);
-
-			c[i] += half_of(left[row / 8 + k / 8 * 2], k % 2) * half_of(right[4 + k / 8], k % 2);
-		}
+		c[0] += above.x * one.x;
+		c[1] += above.x * two.x;
+		c[2] += below.x * one.x;
+		c[3] += below.x * two.x;
+		c[0] += above.y * one.y;
+		c[1] += above.y * two.y;
+		c[2] += below.y * one.y;
+		c[3] += below.y * two.y;
 	}
 }
 

@@ -148,15 +148,29 @@ must_hold(const emu_layout &m, const void *p, const char *what)
 	emu_inside(p, (place(m, m.batch - 1, m.rows - 1, m.cols - 1) + 1) * (m.type == CUDA_R_32F ? 4 : 2), what);
 }
 
-/* op(X) of batch member b as rows of the sum's index: out[i * depth + k]. */
+/* So many sums run side by side, each over its own terms in their order. */
+enum { TILE = 16 };
+
+/* op(X) of batch member b in tiles of i, the last filled up: out[(i / TILE * depth + k) * TILE + i % TILE]. */
 static void
 unfold(std::vector<float> &out, const emu_layout &m, const void *p, int64_t b, bool index_is_row, uint64_t n,
     uint64_t depth)
 {
-	out.resize(n * depth);
+	out.assign((n + TILE - 1) / TILE * TILE * depth, 0);
 	for (uint64_t i = 0; i < n; i++)
 		for (uint64_t k = 0; k < depth; k++)
-			out[i * depth + k] = element(m, p, index_is_row ? place(m, b, i, k) : place(m, b, k, i));
+			out[(i / TILE * depth + k) * TILE + i % TILE] =
+			    element(m, p, index_is_row ? place(m, b, i, k) : place(m, b, k, i));
+}
+
+/* One result. */
+static void
+put(const emu_layout &d, void *D, size_t at, float result)
+{
+	if (d.type == CUDA_R_32F)
+		((float *)D)[at] = result;
+	else
+		((__nv_bfloat16 *)D)[at] = __float2bfloat16(result);
 }
 
 cublasStatus_t
@@ -187,20 +201,22 @@ cublasLtMatmul(cublasLtHandle_t, cublasLtMatmulDesc_t desc, const void *alpha_p,
 			unfold(left, a, A, i, !a_turned, m, depth);
 			unfold(right, b, B, i, b_turned, n, depth);
 			for (uint64_t col = 0; col < n; col++) {
-				for (uint64_t row = 0; row < m; row++) {
-					const float *l = &left[row * depth], *r = &right[col * depth];
-					const size_t at = place(d, i, row, col);
-					float sum = 0;
+				const float *r = &right[col / TILE * depth * TILE + col % TILE];
+
+				for (uint64_t row = 0; row < m; row += TILE) {
+					const float *l = &left[row * depth];
+					float sums[TILE] = { 0 };
 
 					for (uint64_t k = 0; k < depth; k++)
-						sum += l[k] * r[k];
-					sum *= alpha;
-					if (beta != 0)
-						sum += beta * element(c, C, place(c, i, row, col));
-					if (d.type == CUDA_R_32F)
-						((float *)D)[at] = sum;
-					else
-						((__nv_bfloat16 *)D)[at] = __float2bfloat16(sum);
+						for (int j = 0; j < TILE; j++)
+							sums[j] += l[k * TILE + j] * r[k * TILE];
+					for (uint64_t j = row; j < m && j < row + TILE; j++) {
+						float sum = sums[j - row] * alpha;
+
+						if (beta != 0)
+							sum += beta * element(c, C, place(c, i, j, col));
+						put(d, D, place(d, i, j, col), sum);
+					}
 				}
 			}
 		}

@@ -71,6 +71,11 @@ trains() {
 	[ -e "c/runs/$1/metrics.jsonl" ] && [ "$(wc -l < "c/runs/$1/metrics.jsonl")" -ge 3 ]
 }
 
+# held NAME WORD: its training stands still, or goes on, so that it is not over while it is looked at.
+held() {
+	kill "-$2" "$(sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "c/runs/$1/train.lock")"
+}
+
 # processes: all that were started from here and are no zombies.
 processes() {
 	local p
@@ -238,12 +243,14 @@ long='.train.iterations = 100000'
 # bats test_tags=b81
 @test "a request edited while its run goes on lets it end, is told as edited, and is not begun again" {
 	campaign a
-	ask one a '.train.iterations = 300'
+	ask one a '.train.iterations = 100'
 	log_training
 	hg-campaign -1 c > out 2>&1 3>&- || :
 	until_true 60 trains one
+	held one STOP
 	sed -i 's/another seed/a change of mind/' c/in/one.json
 	[ "$(hg-triage c 2> /dev/null | cut -f 2,4)" = "$(printf 'running\tedited')" ]
+	held one CONT
 	hg-campaign c > out 2>&1 3>&- || :
 	[ "$(hg-triage c 2> /dev/null | cut -f 2,4)" = "$(printf 'escalated\tedited')" ]
 	hg-campaign c > out 2>&1 3>&- || :
@@ -296,12 +303,14 @@ kill_driver() {
 # bats test_tags=b56
 @test "a driver that is killed stops no stage, and a later pass goes on with the run to its row" {
 	campaign a
-	ask one a '.train.iterations = 300'
+	ask one a '.train.iterations = 100'
 	log_training
 	hg-campaign -1 c > out 2>&1 3>&- || :
 	until_true 60 trains one
+	held one STOP
 	kill_driver one
 	[ "$(hg-triage c 2> /dev/null | cut -f 2)" = running ]
+	held one CONT
 	until_true 60 [ -e c/runs/one/training_report.json ]
 	until_true 60 eval 'touch -d "1 minute ago" c/runs/one/*.json; ! is_word running'
 	hg-campaign c > out 2>&1 3>&- || :

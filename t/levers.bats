@@ -210,42 +210,42 @@ loss() {
 	    ln_scale=true rope_dims=2 skip_gate=true 'value_embed_layers=[1]' attn_gate=true smear=true bigram_buckets=50 \
 	    bigram_prior=counts 'loop=[0,1,2]'; do
 		rm -rf card
-		tiny_spec card system.backend=cuda "model.$lever"
+		tiny_spec card system.backend=cuda "${few[@]}" "model.$lever"
 		hg-train card 2> /dev/null
 		[ "$(jq -c ".model.${lever%%=*}" card/training_report.json)" = "$(jq -c ".model.${lever%%=*}" card/spec.json)" ]
 	done
 }
 
-# changed BACKEND NAME SETTING...: the lines of metrics of a run of eight steps in which these change something.
+# changed BACKEND NAME SETTING...: a run of eight steps, of few tokens, in which these change something.
 changed() {
 	local backend=$1 name=$2
 	shift 2
-	tiny_spec "$name" system.backend=$backend train.iterations=8 "$@"
+	tiny_spec "$name" system.backend=$backend train.iterations=8 "${few[@]}" "$@"
 	hg-train "$name" 2> /dev/null
 }
 
 # bats test_tags=b64,b95
 @test "batches that grow and sequences that lengthen: as asked, in tokens, metrics and receipts, on every backend and any threads" {
-	local backend schedules='train.batch_schedule=[[0,128],[0.25,256],[0.5,512]]'
+	local backend schedules='train.batch_schedule=[[0,32],[0.25,64],[0.5,128]]'
 	PATH=$HG_BUILD/emu/bin:$PATH
 	for backend in ref cpu cuda; do
-		changed $backend $backend "$schedules" 'train.seq_schedule=[[0,16],[0.5,32],[0.9,64]]'
-		[ "$(jq -s -c 'map(.batch_tokens)' $backend/metrics.jsonl)" = '[128,128,256,256,512,512,512,512]' ]
-		[ "$(jq -s -c 'map(.seq_len)' $backend/metrics.jsonl)" = '[16,16,16,16,32,32,32,32]' ]
-		[ "$(jq -s -c 'map(.tokens)' $backend/metrics.jsonl)" = '[128,256,512,768,1280,1792,2304,2816]' ]
+		changed $backend $backend "$schedules" 'train.seq_schedule=[[0,4],[0.5,8],[0.9,16]]'
+		[ "$(jq -s -c 'map(.batch_tokens)' $backend/metrics.jsonl)" = '[32,32,64,64,128,128,128,128]' ]
+		[ "$(jq -s -c 'map(.seq_len)' $backend/metrics.jsonl)" = '[4,4,4,4,8,8,8,8]' ]
+		[ "$(jq -s -c 'map(.tokens)' $backend/metrics.jsonl)" = '[32,64,128,192,320,448,576,704]' ]
 		[ "$(jq -s -c 'map(.lr_scale * 100 | round)' $backend/metrics.jsonl)" = '[50,50,71,71,100,94,63,31]' ]
-		jq -e '.tokens == 2816 and .batch_tokens == 256 and
-		    .levers.batch_schedule == [[0, 128], [0.25, 256], [0.5, 512]]' $backend/training_report.json
+		jq -e '.tokens == 704 and .batch_tokens == 64 and
+		    .levers.batch_schedule == [[0, 32], [0.25, 64], [0.5, 128]]' $backend/training_report.json
 		hg-gate train $backend
 	done
 	jq -ne --slurpfile a ref/training_report.json --slurpfile b cpu/training_report.json \
 	    '($a[0].final_train_loss - $b[0].final_train_loss) | fabs < 1e-4'
 	jq -ne --slurpfile a ref/training_report.json --slurpfile b cuda/training_report.json \
 	    '($a[0].final_train_loss - $b[0].final_train_loss) | fabs < 1e-4'
-	changed cpu three "$schedules" 'train.seq_schedule=[[0,16],[0.5,32],[0.9,64]]' system.threads=3
+	changed cpu three "$schedules" 'train.seq_schedule=[[0,4],[0.5,8],[0.9,16]]' system.threads=3
 	cmp cpu/checkpoint.safetensors three/checkpoint.safetensors
 	# The same tokens in the same order: without a change of the batch, and none of the rate, only the cuts differ.
-	changed ref same 'train.batch_schedule=[[0.5,256]]' 'train.seq_schedule=[[0.5,64]]'
+	changed ref same 'train.batch_schedule=[[0.5,64]]' 'train.seq_schedule=[[0.5,16]]'
 	changed ref plain
 	cmp same/checkpoint.safetensors plain/checkpoint.safetensors
 	changed ref rate "$schedules" train.batch_schedule_lr=none
@@ -254,24 +254,24 @@ changed() {
 
 # bats test_tags=b64,b95
 @test "a run whose batches change goes on, is replayed and is trained again to the same bits, by steps and by the clock" {
-	goes_on_with 'train.batch_schedule=[[0,128],[0.3,512],[0.6,256]]' 'train.seq_schedule=[[0,16],[0.7,64]]'
-	tiny_spec again "train.replay=$PWD/killed/metrics.jsonl" model.num_layers=4 train.iterations=100 \
-	    'train.batch_schedule=[[0,128],[0.3,512],[0.6,256]]' 'train.seq_schedule=[[0,16],[0.7,64]]'
+	local growing=("${few[@]}" 'train.batch_schedule=[[0,32],[0.3,128],[0.6,64]]' 'train.seq_schedule=[[0,4],[0.7,16]]')
+	local timed=("${few[@]}" 'train.batch_schedule=[[0,32],[0.5,64]]' 'train.seq_schedule=[[0,4],[0.5,16]]')
+	goes_on_with "${growing[@]}"
+	tiny_spec again "train.replay=$PWD/killed/metrics.jsonl" model.num_layers=4 train.iterations=100 "${growing[@]}"
 	hg-train again 2> /dev/null
 	cmp again/checkpoint.safetensors calm/checkpoint.safetensors
 	hg-train -c calm | jq -e .same
-	by_clock clock 10 'train.batch_schedule=[[0,128],[0.5,256]]' 'train.seq_schedule=[[0,16],[0.5,64]]'
-	[ "$(jq -s -c 'map([.batch_tokens, .seq_len]) | unique' clock/metrics.jsonl)" = '[[128,16],[256,64]]' ]
+	by_clock clock 10 "${timed[@]}"
+	[ "$(jq -s -c 'map([.batch_tokens, .seq_len]) | unique' clock/metrics.jsonl)" = '[[32,4],[64,16]]' ]
 	# A step is of the second kind where half of the cap was over before it.
-	jq -se '[range(1; length) as $i | (.[$i].batch_tokens == 256) == (.[$i - 1].wallclock_ms >= '$((CAP_MS / 2))')] | all' \
+	jq -se '[range(1; length) as $i | (.[$i].batch_tokens == 64) == (.[$i - 1].wallclock_ms >= '$((CAP_MS / 2))')] | all' \
 	    clock/metrics.jsonl
-	tiny_spec clock-again "train.replay=$PWD/clock/metrics.jsonl" 'train.batch_schedule=[[0,128],[0.5,256]]' \
-	    'train.seq_schedule=[[0,16],[0.5,64]]'
+	tiny_spec clock-again "train.replay=$PWD/clock/metrics.jsonl" "${timed[@]}"
 	hg-train clock-again 2> /dev/null
 	cmp clock/checkpoint.safetensors clock-again/checkpoint.safetensors
 	[ "$(jq .tokens clock/training_report.json)" = "$(jq .tokens clock-again/training_report.json)" ]
 	# Without the keys it would be another run, and is none.
-	tiny_spec bare "train.replay=$PWD/clock/metrics.jsonl"
+	tiny_spec bare "train.replay=$PWD/clock/metrics.jsonl" "${few[@]}"
 	run ! hg-train bare
 	jq -e '.detail | contains("train.batch_schedule")' bare/train_refusal.json
 }
@@ -293,10 +293,10 @@ changed() {
 
 # bats test_tags=b64
 @test "a receipt whose tokens are not those of its changing batches is found out" {
-	changed ref run 'train.batch_schedule=[[0,128],[0.5,512]]'
+	changed ref run 'train.batch_schedule=[[0,32],[0.5,128]]'
 	hg-gate train run
 	chmod u+w run run/training_report.json
-	jq '.tokens = 8 * 512 + 128' run/training_report.json > edited
+	jq '.tokens = 8 * 128 + 32' run/training_report.json > edited
 	cat edited > run/training_report.json
 	run ! hg-gate train run
 	[[ "$output" == *"tokens is not what steps of its batch_schedule make"* ]]
@@ -383,16 +383,17 @@ reach() {
 
 # bats test_tags=b64,b95
 @test "an average goes on after a kill, is replayed and is trained again to the same bits, by steps and by the clock" {
-	goes_on_with train.average=tail train.average_from=0.05
-	tiny_spec again "train.replay=$PWD/killed/metrics.jsonl" model.num_layers=4 train.average=tail train.average_from=0.9
+	goes_on_with "${few[@]}" train.average=tail train.average_from=0.05
+	tiny_spec again "train.replay=$PWD/killed/metrics.jsonl" model.num_layers=4 "${few[@]}" train.average=tail \
+	    train.average_from=0.9
 	hg-train again 2> /dev/null
 	cmp again/checkpoint.safetensors calm/checkpoint.safetensors
 	hg-train -c calm | jq -e .same
-	by_clock clock 50 train.average=tail
+	by_clock clock 50 "${few[@]}" train.average=tail
 	jq -se 'map(.average_keep) | .[0] == 1 and index(0) > 0 and last < 1 and last > 0' clock/metrics.jsonl
 	# By the clock it has forgotten as much as its share of the run, whatever a step took.
 	jq -se 'map(.average_keep) | .[index(0) + 1:] | map(log) | add | . > -6 and . < -3.5' clock/metrics.jsonl
-	tiny_spec clock-again "train.replay=$PWD/clock/metrics.jsonl" train.average=tail
+	tiny_spec clock-again "train.replay=$PWD/clock/metrics.jsonl" "${few[@]}" train.average=tail
 	hg-train clock-again 2> /dev/null
 	cmp clock/checkpoint.safetensors clock-again/checkpoint.safetensors
 }

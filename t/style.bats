@@ -196,3 +196,20 @@ drivers() {
 		[ -z "$output" ]
 	done
 }
+
+@test "sanitizers run every suite, and with BRIEF=1 all but those that the Makefile names, of which each exists" {
+	local all brief out suite
+	all=$(make -s -C "$HG_TOP" suites SAN=1 | sort)
+	brief=$(make -s -C "$HG_TOP" suites SAN=1 BRIEF=1 | sort)
+	out=$(comm -23 <(echo "$all") <(echo "$brief"))
+	[ "$all" = "$(cd "$HG_TOP/t" && printf '%s\n' *.bats unit/*.c | sed 's/.*\///; s/\.[a-z]*$//' | sort)" ]
+	[ "$(make -s -C "$HG_TOP" suites BRIEF=1 | sort)" = "$all" ]
+	[ "$(make -s -C "$HG_TOP" suites SAN=1 BRIEF=1 T=style)" = style ]
+	[ -z "$(comm -13 <(echo "$all") <(echo "$brief"))" ]
+	[ "$out" = "$(sed -n '/^SANITIZED_ELSEWHERE/,/[^\\]$/p' "$HG_TOP/Makefile" | sed 's/.*:=//' | tr -s '\t \\' '\n' |
+		grep . | sort)" ]
+	# Whatever is memory's: each tool in C has its own suite among those that stay.
+	for suite in $(make -s -C "$HG_TOP" tools); do
+		[[ ! -e $HG_TOP/bin/$suite.c ]] || [[ ! -e $HG_TOP/t/$suite.bats ]] || grep -qx "$suite" <<< "$brief"
+	done
+}

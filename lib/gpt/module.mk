@@ -3,6 +3,9 @@ gpt_SRC := artifact checkpoint coder config f16 generate model model_bytes numer
 	safetensors schedule schedule_read score score_law trainer trainer_bytes trainer_open trainspec ttt
 include lib/gpt/cpu/cpu.mk
 
+# Most tests train by the reference; a third less time, and the same bits, as no flag here lets a sum change its order.
+$(B)/lib/gpt/ops_ref.o: private CFLAGS := $(CFLAGS:-O2=-O3)
+
 # Bounds and defaults of the model's keys, defaults of the others, of their contract: code that counts towards the cap, unlike the engine.
 gpt_OBJ = $(B)/lib/gpt/embedded_model.o $(B)/lib/gpt/embedded_spec.o
 

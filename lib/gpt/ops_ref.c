@@ -62,7 +62,7 @@ dot(const double *a, const double *b, size_t n)
 
 /* y += s * x */
 static void
-axpy(double *y, double s, const double *x, size_t n)
+axpy(double *restrict y, double s, const double *restrict x, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		y[i] += s * x[i];
@@ -96,7 +96,7 @@ matvec(double *out, const double *w, const double *x, size_t rows, size_t cols)
 
 /* dx += w^T dout, the gradient of matvec with respect to x.  Each sum takes its rows in order, four in one go. */
 static void
-matvec_dx(double *dx, const double *w, const double *dout, size_t rows, size_t cols)
+matvec_dx(double *restrict dx, const double *restrict w, const double *dout, size_t rows, size_t cols)
 {
 	size_t r = 0;
 

@@ -343,7 +343,7 @@ check(const struct lever *lever)
 		return;
 	}
 	score = open_model(MODEL_SCORE, 2);
-	generate = open_model(MODEL_GENERATE, 2);
+	generate = open_model(MODEL_GENERATE, 1);
 	one = open_model(MODEL_TRAIN, 1);
 	three = open_model(MODEL_TRAIN, 3);
 	if (score == NULL || generate == NULL || one == NULL || three == NULL) {
