@@ -222,8 +222,8 @@ check_binds(struct gate *e, enum stage s, const json_t *v, const char *file)
 		here = jsonio_text(v, b->key, "");
 		switch (b->how) {
 		case RUNDIR_BIND_FILE:
-			/* Where the contract lets it be null there may be no such file. */
-			if (json_is_null(json_object_get(v, b->key)))
+			/* Where the contract lets it be null, or be absent, there may be no such file. */
+			if (json_object_get(v, b->key) == NULL || json_is_null(json_object_get(v, b->key)))
 				break;
 			rc = file_member(e, s, v, b->key, b->to);
 			break;

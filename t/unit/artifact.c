@@ -111,7 +111,7 @@ make_sample(struct sample *s, size_t vocab_size, const struct artifact_law *by)
 	s->p = params_new(&c);
 	s->w = calloc(s->p->n, sizeof(*s->w));
 	params_init(s->p, 1, s->w);
-	if (artifact_write(fd, s->p, s->w, DIGEST, by, &s->report) != 0)
+	if (artifact_write(fd, s->p, s->w, DIGEST, by, NULL, &s->report) != 0)
 		exit(1);
 	lseek(fd, 0, SEEK_SET);
 	s->bytes = file_read_fd(fd, 1 << 24, &s->n);
@@ -249,10 +249,10 @@ unstorable(struct sample *s)
 	s->w[0] = NAN;
 	tap_ok(s->report.payload_bytes > 0 && artifact_payload(&s->p->config, &law) == s->report.payload_bytes,
 	    "the payload of an artifact is known before there is one");
-	tap_ok(artifact_write(fd, s->p, s->w, DIGEST, &law, &report) == -1 && errno == ERANGE,
+	tap_ok(artifact_write(fd, s->p, s->w, DIGEST, &law, NULL, &report) == -1 && errno == ERANGE,
 	    "a weight that is no number is refused");
 	s->w[0] = 1e6f;
-	tap_ok(artifact_write(fd, s->p, s->w, DIGEST, &law, &report) == -1 &&
+	tap_ok(artifact_write(fd, s->p, s->w, DIGEST, &law, NULL, &report) == -1 &&
 		strstr(say_last(), "tok_emb.weight") != NULL,
 	    "one too large for float16 is refused by name");
 	s->w[0] = kept;
