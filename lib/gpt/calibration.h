@@ -38,7 +38,7 @@ int calibration_write(int fd, const struct calibration *c, const struct params *
  *         reading, or ENOMEM.
  * Checked: t/unit/gptq.c.
  */
-struct calibration *calibration_read(int fd, const char *what, const struct params *p, model_watches *watches,
-    const void *law);
+struct calibration *
+calibration_read(int fd, const char *what, const struct params *p, model_watches *watches, const void *law);
 
 #endif

@@ -656,20 +656,23 @@ check_pace(struct train *x)
 	const struct schedule *s = &x->recipe.schedule;
 	uint64_t n = trainer_steps(x->t), min = x->recipe.min_steps, reach;
 	enum schedule_fit fit = schedule_fit(s, min, n, clock_ms(x), &x->pace);
+	char less[64] = "";
 
 	if (fit == SCHEDULE_FITS)
 		return (0);
 	reach = schedule_reach(s, n, clock_ms(x), &x->pace, x->pace.best_ms, NULL);
+	if (x->reserve_ms > 0)
+		snprintf(less, sizeof(less), " less %.0f ms for calibration", x->reserve_ms);
 	if (fit == SCHEDULE_MISSES_MIN_STEPS)
 		return (stage_refuse(x->w, REFUSAL_MIN_STEPS_UNREACHABLE, json_integer((json_int_t)reach),
 		    json_integer((json_int_t)min),
-		    "a step takes %.2f ms at best, so %llu steps fit in budget.max_wallclock_ms=%.0f, and "
+		    "a step takes %.2f ms at best, so %llu steps fit in budget.max_wallclock_ms=%.0f%s, and "
 		    "train.min_steps=%llu",
-		    x->pace.best_ms, (unsigned long long)reach, s->cap_ms, (unsigned long long)min));
+		    x->pace.best_ms, (unsigned long long)reach, cap_ms(x), less, (unsigned long long)min));
 	return (stage_refuse(x->w, REFUSAL_SCHEDULE_OVER_CAP, json_integer((json_int_t)reach),
 	    json_integer((json_int_t)s->iterations),
-	    "a step takes %.2f ms at best, so %llu steps fit in budget.max_wallclock_ms=%.0f, and %s %llu",
-	    x->pace.best_ms, (unsigned long long)reach, s->cap_ms,
+	    "a step takes %.2f ms at best, so %llu steps fit in budget.max_wallclock_ms=%.0f%s, and %s %llu",
+	    x->pace.best_ms, (unsigned long long)reach, cap_ms(x), less,
 	    s->law == SCHEDULE_REPLAY ? "train.replay has" : "train.iterations asks for",
 	    (unsigned long long)s->iterations));
 }

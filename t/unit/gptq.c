@@ -194,11 +194,12 @@ arithmetic(void)
 
 	correlate(&s, 400, N, 1);
 	by_rounding(&s, &plain);
-	tap_ok(by_gptq(&s, &mine) == 0 && by_gptq(&s, &again) == 0 && same(&mine, &again), "the same gives the same levels");
-	tap_ok(missed(&s, &mine) < 0.5 * missed(&s, &plain) &&
-		memcmp(mine.scale, plain.scale, sizeof(mine.scale)) == 0,
+	tap_ok(by_gptq(&s, &mine) == 0 && by_gptq(&s, &again) == 0 && same(&mine, &again),
+	    "the same gives the same levels");
+	tap_ok(missed(&s, &mine) < 0.5 * missed(&s, &plain) && memcmp(mine.scale, plain.scale, sizeof(mine.scale)) == 0,
 	    "on correlated inputs the outputs are off by less than half of what rounding makes, at the same scales "
-	    "(%.3g of %.3g)", missed(&s, &mine), missed(&s, &plain));
+	    "(%.3g of %.3g)",
+	    missed(&s, &mine), missed(&s, &plain));
 	for (size_t i = 0; i < ROWS * N; i++)
 		beyond += mine.q[i] > 31 || mine.q[i] < -31;
 	tap_ok(beyond == 0, "no level is beyond its bits");
@@ -237,7 +238,8 @@ edges(void)
 		off += mine.q[o * N + 17] != plain.q[o * N + 17];
 		others += memcmp(mine.q + o * N, plain.q + o * N, N) != 0;
 	}
-	tap_ok(off == 0 && others == ROWS, "a column that is never read is rounded plainly, while others make up for one another");
+	tap_ok(off == 0 && others == ROWS,
+	    "a column that is never read is rounded plainly, while others make up for one another");
 	correlate(&s, 1, N, 4);
 	by_rounding(&s, &plain);
 	off += by_gptq(&s, &mine) == -1;
@@ -375,7 +377,8 @@ reads(const char *keys, const char *backend)
 	const struct params *p = model_params(m);
 	const int32_t ids[B * T + 1] = { 5, 9, 1, 30, 7, 7, 2, 12, 1, 1, 8, 36, 20, 3, 4, 5, 9, 11, 6, 33, 28, 2 };
 	const struct model_batch one = { ids, ids + 1, 1, 1 };
-	float *grad = calloc(p->n, sizeof(*grad)), *g = calloc(4096 * 4, sizeof(*g)), *parts = calloc(4096 * 4, sizeof(*g));
+	float *grad = calloc(p->n, sizeof(*grad)), *g = calloc(4096 * 4, sizeof(*g)),
+	      *parts = calloc(4096 * 4, sizeof(*g));
 	size_t seen = 0, wrong = 0, apart = 0, norms = 0;
 
 	model_begin(m);
@@ -404,7 +407,8 @@ reads(const char *keys, const char *backend)
 			norms += !p->config.ln_scale && fabs(trace / (double)t->cols - 1) > 1e-3;
 	}
 	tap_ok(seen >= 5 * 4 + 1 && wrong == 0 && norms == 0,
-	    "%s, %s: of one token each of %zu matrices has x x^T of the x that its gradient shows, normed where it is", backend, keys, seen);
+	    "%s, %s: of one token each of %zu matrices has x x^T of the x that its gradient shows, normed where it is",
+	    backend, keys, seen);
 	/* Sequences are summed up, and forgotten. */
 	for (size_t i = 0, n; i < p->count; i++) {
 		double off = 0, all = 0;
@@ -555,7 +559,8 @@ files(void)
 	}
 	tap_ok(fed == 9 && off == 0 && plain <= 4,
 	    "its matrices and its tied embedding are rounded with an eye on what each reads (%zu of %zu; %zu, all zeros, "
-	    "are as by plain rounding)", fed - off, fed, plain);
+	    "are as by plain rounding)",
+	    fed - off, fed, plain);
 	artifact_report_free(&report);
 	artifact_free(&a);
 	calibration_free(c);
