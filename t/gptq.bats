@@ -124,11 +124,17 @@ print(*sorted(k for k in json.loads(raw[8:8 + struct.unpack("<Q", raw[:8])[0]]) 
 }
 
 # bats test_tags=b70
-@test "a calibration that takes all of the cap is refused before the first step, with what to lower" {
+@test "a calibration that takes all of the cap is refused before the first step, with what to lower, and reckoned with by hg-pace" {
 	wide full export.quantizer=gptq export.gptq_tokens=100000000 budget.max_wallclock_ms=2000
 	run ! hg-train full
 	[ "$(jq -r .kind full/train_refusal.json)" = schedule_over_cap ]
 	[[ "$(jq -r .detail full/train_refusal.json)" == *export.gptq_tokens=100000000*budget.max_wallclock_ms=2000* ]]
+	# The pace of such a run has room for no step; without it there is some.
+	wide none export.quantizer=gptq export.gptq_tokens=100000000 budget.max_wallclock_ms=1000s
+	run ! --separate-stderr hg-pace -t 1 none
+	[ "$(jq .iterations <<< "$output")" -eq 0 ]
+	wide some export.quantizer=gptq export.gptq_tokens=100 budget.max_wallclock_ms=1000s
+	[ "$(hg-pace -t 1 some 2> /dev/null | jq .iterations)" -gt 0 ]
 }
 
 # bats test_tags=b55

@@ -36,8 +36,8 @@ main(int argc, char **argv)
 
 	say_init("params");
 	for (int i = 1; i < argc; i++) {
-		if (jsonio_read(AT_FDCWD, argv[i], (size_t)1 << 20, NULL, &spec) == -1 || trainspec_read(&r, spec) == -1 ||
-		    (p = params_new(&r.config)) == NULL)
+		if (jsonio_read(AT_FDCWD, argv[i], (size_t)1 << 20, NULL, &spec) == -1 ||
+		    trainspec_read(&r, spec) == -1 || (p = params_new(&r.config)) == NULL)
 			return (HG_EXIT_SYSTEM);
 		printf("%zu %" PRIu64 " %zu\n", p->n, artifact_payload(&r.config, &r.artifact), levels(p, &r.artifact));
 		params_free(p);
