@@ -18,7 +18,7 @@ setup() {
 wide() {
 	tiny_spec "$1" system.backend=cpu system.isa="${ISA:-portable}" model.num_layers=1 model.model_dim="${WIDTH:-256}" train.seq_len=16 \
 		train.batch_tokens=64 train.micro_batch_tokens=64 train.iterations="${STEPS:-2}" eval.docs=3 \
-		export.bits=6 export.embed_bits=6 export.scale_floor=0.0001 export.sdclip_k=5 export.sdclip_embed_k=5 \
+		export.bits=6 export.embed_bits=6 export.scale_floor=0.0001 export.sdclip_k="${REACH:-5}" export.sdclip_embed_k=5 \
 		"${@:2}"
 }
 
@@ -40,6 +40,19 @@ print(*sorted(k for k in json.loads(raw[8:8 + struct.unpack("<Q", raw[:8])[0]]) 
 		'{"bits":6,"embed_bits":6,"quantizer":"gptq","sdclip_k":5,"sdclip_embed_k":5,"gptq_tokens":500}' ]
 	hg-gate score fed
 	[ "$(jq '.val_bpb | isnormal' fed/artifact_score_summary.json)" = true ]
+}
+
+# bats test_tags=b64
+@test "a trained model scores better by it than rounded under the same clip, in the same form" {
+	local law
+	for law in gptq sdclip; do
+		REACH=20 ISA=auto STEPS=60 wide "by-$law" export.quantizer=$law export.gptq_tokens=4000
+		hg-run "by-$law" 2> /dev/null
+	done
+	cmp by-gptq/checkpoint.safetensors by-sdclip/checkpoint.safetensors
+	jq -se 'map([.artifact.payload_bytes // .payload_bytes]) | .[0] == .[1]' by-gptq/export_report.json by-sdclip/export_report.json
+	jq -c .val_bpb by-gptq/artifact_score_summary.json by-sdclip/artifact_score_summary.json >&2
+	jq -se 'map(.val_bpb) | .[0] < .[1]' by-gptq/artifact_score_summary.json by-sdclip/artifact_score_summary.json
 }
 
 # bats test_tags=b64
