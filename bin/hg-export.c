@@ -79,7 +79,7 @@ read_calibration(struct stage_work *w, const struct trainspec *recipe, const str
 		return ((*inputs = calibration_new(p)) == NULL ? -1 : 0);
 	if (json_object_get(training, "calibration") == NULL)
 		return (stage_refuse(w, REFUSAL_INPUT_MISSING, NULL, json_string(RUNDIR_CALIBRATION),
-		    "export.quantizer=gptq needs '%s', which the training of this run did not leave: hg-train writes it "
+		    "export.quantizer=gptq needs '%s', which the training of this run did not leave: hg-train does "
 		    "where the spec asks for gptq, and a program's weights have none; ask for sdclip",
 		    RUNDIR_CALIBRATION));
 	if ((fd = inputs_open(w, RUNDIR_CALIBRATION, jsonio_i64(training, "calibration.bytes", -1),

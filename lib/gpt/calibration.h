@@ -20,8 +20,8 @@ struct calibration {
 /* One of nothing. Owns: calibration_free. Errors: NULL after saying why; errno ENOMEM. */
 struct calibration *calibration_new(const struct params *p);
 
-/* What a model has watched. Owns: calibration_free. Errors: NULL after saying why; errno ENOMEM, ERANGE (not finite). */
-struct calibration *calibration_of(struct model *m);
+/* What a model has watched. Owns: calibration_free. Errors: NULL, said; errno ENOMEM, ERANGE (not finite). */
+struct calibration *calibration_watched(struct model *m);
 void calibration_free(struct calibration *c);
 
 /* Packed; NULL if what that tensor reads was not watched. Lives as long as ${c}. */

@@ -24,7 +24,7 @@ pack(float *square, size_t n)
 }
 
 struct calibration *
-calibration_of(struct model *m)
+calibration_watched(struct model *m)
 {
 	const struct params *p = model_params(m);
 	struct calibration *c = calibration_new(p);

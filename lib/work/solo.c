@@ -157,7 +157,7 @@ calibrate(struct trainer *t, struct model *m, const struct trainspec *r, size_t 
 	for (uint64_t at = 0; at < all; at += micro_batch)
 		if (trainer_watch(t, at / micro_batch, all - at < micro_batch ? all - at : micro_batch) == -1)
 			return (-1);
-	if (r->artifact.quantizer == QUANTIZE_GPTQ && (*inputs = calibration_of(m)) == NULL)
+	if (r->artifact.quantizer == QUANTIZE_GPTQ && (*inputs = calibration_watched(m)) == NULL)
 		return (-1);
 	return (0);
 }

@@ -205,8 +205,8 @@ watch_pass(struct train *x, uint64_t nth, uint64_t all)
 }
 
 /*
- * How much of the cap calibration will take, by the second of two passes that are forgotten, and a fifth more: the first
- * touches its memory for the first time.
+ * How much of the cap calibration will take, by the second of two passes that are forgotten, and a fifth more: the
+ * first touches its memory for the first time.
  */
 static int
 measure_calibration(struct train *x)
@@ -270,7 +270,7 @@ calibrate(struct train *x)
 static int
 write_calibration(struct train *x)
 {
-	struct calibration *c = calibration_of(x->m);
+	struct calibration *c = calibration_watched(x->m);
 	struct atomfile *out;
 
 	if (c == NULL)

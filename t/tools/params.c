@@ -1,6 +1,6 @@
 /*
- * params SPEC...   of the model of each spec.json: its parameters, the bytes of its artifact before compression, and how
- *                  many tensors become levels
+ * params SPEC...   of the model of each spec.json: its parameters, the bytes of its artifact before compression, and
+ *                  how many tensors become levels
  */
 #include <fcntl.h>
 #include <inttypes.h>

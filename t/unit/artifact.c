@@ -381,9 +381,9 @@ foretold(void)
 			&by.scale_floor, coder, &bytes) != 7 ||
 		    by.scale_floor > 1e-3)
 			continue;
-		by.quantizer = strcmp(quantizer, "gptq") == 0   ? QUANTIZE_GPTQ :
-		    strcmp(quantizer, "sdclip") == 0 ? QUANTIZE_SDCLIP :
-							 QUANTIZE_MINMAX;
+		by.quantizer = strcmp(quantizer, "gptq") == 0 ? QUANTIZE_GPTQ :
+		    strcmp(quantizer, "sdclip") == 0          ? QUANTIZE_SDCLIP :
+								QUANTIZE_MINMAX;
 		by.coder = strcmp(coder, "xz") == 0 ? CODER_XZ : CODER_ZLIB;
 		by.sdclip_k = 12.85;
 		by.sdclip_embed_k = 20;

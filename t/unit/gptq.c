@@ -558,7 +558,7 @@ files(void)
 		free(q);
 	}
 	tap_ok(fed == 9 && off == 0 && plain <= 4,
-	    "its matrices and its tied embedding are rounded with an eye on what each reads (%zu of %zu; %zu, all zeros, "
+	    "matrices and the tied embedding are rounded with an eye on what they read (%zu of %zu; %zu, all zeros, "
 	    "are as by plain rounding)",
 	    fed - off, fed, plain);
 	artifact_report_free(&report);
