@@ -65,6 +65,31 @@ code_of(const json_t *spec, uint64_t *bytes, char hex[SHA256_HEX_SIZE])
 	return (0);
 }
 
+/* What matrices read, where the law wants to know it; *inputs stays NULL where not. 0, or -1, refused. */
+static int
+read_calibration(struct stage_work *w, const struct trainspec *recipe, const struct params *p, const json_t *training,
+    struct calibration **inputs)
+{
+	int fd;
+
+	*inputs = NULL;
+	if (recipe->artifact.quantizer != QUANTIZE_GPTQ)
+		return (0);
+	if (trainspec_calibration(recipe) == 0)
+		return ((*inputs = calibration_new(p)) == NULL ? -1 : 0);
+	if (json_object_get(training, "calibration") == NULL)
+		return (stage_refuse(w, REFUSAL_INPUT_MISSING, NULL, json_string(RUNDIR_CALIBRATION),
+		    "export.quantizer=gptq needs '%s', which the training of this run did not leave: hg-train does "
+		    "where the spec asks for gptq, and a program's weights have none; ask for sdclip",
+		    RUNDIR_CALIBRATION));
+	if ((fd = inputs_open(w, RUNDIR_CALIBRATION, jsonio_i64(training, "calibration.bytes", -1),
+		 jsonio_text(training, "calibration.sha256", ""))) == -1)
+		return (-1);
+	if ((*inputs = calibration_read(fd, RUNDIR_CALIBRATION, p, artifact_watches, &recipe->artifact)) == NULL)
+		return (errno == ENOMEM ? -1 : inputs_broken(w));
+	return (0);
+}
+
 /* The worker: checkpoint in, artifact and the keys of its receipt out. The process ends with it, and frees. */
 static int
 work(struct stage_work *w, void *arg)
@@ -74,6 +99,7 @@ work(struct stage_work *w, void *arg)
 	const char *checkpoint_sha256;
 	char training_sha256[SHA256_HEX_SIZE], sha256[SHA256_HEX_SIZE], code_sha256[SHA256_HEX_SIZE];
 	struct artifact_report report;
+	struct calibration *inputs;
 	uint64_t bytes, code_bytes;
 	struct trainspec recipe;
 	struct atomfile *out;
@@ -97,11 +123,13 @@ work(struct stage_work *w, void *arg)
 		return (-1);
 	if (checkpoint_read(fd, RUNDIR_CHECKPOINT, p, weights) == -1)
 		return (inputs_broken(w));
+	if (read_calibration(w, &recipe, p, training, &inputs) == -1)
+		return (-1);
 
 	if ((out = atomfile_begin(stage_outputs(w), RUNDIR_ARTIFACT)) == NULL)
 		goto err0;
 	if (artifact_write(atomfile_fd(out), p, weights, jsonio_text(spec, "data.tokenizer_sha256", ""),
-		&recipe.artifact, &report) == -1) {
+		&recipe.artifact, inputs, &report) == -1) {
 		atomfile_abort(out);
 		return (errno == ERANGE ? inputs_broken(w) : -1);
 	}

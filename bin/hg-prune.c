@@ -344,7 +344,7 @@ static int
 named(struct prune *p)
 {
 	const json_t *finding;
-	const char *checkpoint;
+	const char *checkpoint, *calibration;
 	enum stage s;
 	struct gate e;
 	int code;
@@ -371,6 +371,10 @@ named(struct prune *p)
 		goto out;
 	if (checkpoint != NULL)
 		code = may_go(p, RUNDIR_CHECKPOINT, checkpoint);
+	/* What the export made use of is of none without the weights that it is of. */
+	if (code == HG_EXIT_DONE &&
+	    (calibration = jsonio_text(e.receipt[STAGE_TRAIN], "calibration.sha256", NULL)) != NULL)
+		code = may_go(p, RUNDIR_CALIBRATION, calibration);
 	/* A ledger that takes the run later looks at its documents. */
 	if (code == HG_EXIT_DONE && s == STAGE_SCORE && p->known)
 		code = may_go(p, RUNDIR_SCORE_DOCS, jsonio_text(e.report, "docs_sha256", ""));

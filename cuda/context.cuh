@@ -142,6 +142,7 @@ void cuda_attention_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct
 void cuda_proj(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_proj *a);
 void cuda_proj_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_proj *a, const struct ops_proj_grad *d);
 void cuda_mlp(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a);
+void cuda_gram(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_gram *a);
 void cuda_mlp_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a, const struct ops_mlp_grad *d);
 void cuda_head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a);
 void cuda_logits(struct ops_ctx *ctx, struct ops_buf *out, const struct ops_buf *x, size_t first, size_t count,

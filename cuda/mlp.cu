@@ -2,6 +2,7 @@
 
 #include "branch.cuh"
 #include "convert.cuh"
+#include "mlp.cuh"
 #include "norm.cuh"
 #include "product.cuh"
 
@@ -102,6 +103,26 @@ relu_square_grad(A *dr, A *square, const A *r, size_t n)
 }
 
 template <typename A>
+void
+mlp_activate(struct ops_ctx *ctx, size_t N, enum ops_activation activation, A *r, const A *gate)
+{
+	const size_t n = N * (size_t)ctx->F;
+	A *made = (A *)ctx->square;
+
+	if (activation == OPS_SWIGLU)
+		launch(ctx, "swiglu", swiglu<A>, blocks_of(n, ROW_THREADS), ROW_THREADS, 0, (const A *)r, gate, made,
+		    n);
+	else if (activation == OPS_LEAKY_RELU2)
+		launch(ctx, "leaky_square", leaky_square<A>, blocks_of(n, ROW_THREADS), ROW_THREADS, 0, (const A *)r,
+		    made, n);
+	else
+		launch(ctx, "relu_square", relu_square<A>, blocks_of(n, ROW_THREADS), ROW_THREADS, 0, r, made, n);
+}
+
+template void mlp_activate<bf16>(struct ops_ctx *, size_t, enum ops_activation, bf16 *, const bf16 *);
+template void mlp_activate<float>(struct ops_ctx *, size_t, enum ops_activation, float *, const float *);
+
+template <typename A>
 static void
 mlp(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a)
 {
@@ -111,18 +132,9 @@ mlp(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a)
 
 	norm_rows(ctx, ctx->h, x1, N, a->norm_scale);
 	product_forward(ctx, r, ctx->h, low<A>(a->wfc), N, F, C);
-	if (a->activation == OPS_SWIGLU) {
-		A *gate = rows_of<A>(a->gate, 0, N, F);
-
-		product_forward(ctx, gate, ctx->h, low<A>(a->wgate), N, F, C);
-		launch(ctx, "swiglu", swiglu<A>, blocks_of(N * F, ROW_THREADS), ROW_THREADS, 0, (const A *)r,
-		    (const A *)gate, square, N * F);
-	} else if (a->activation == OPS_LEAKY_RELU2)
-		launch(ctx, "leaky_square", leaky_square<A>, blocks_of(N * F, ROW_THREADS), ROW_THREADS, 0,
-		    (const A *)r, square, N * F);
-	else
-		launch(ctx, "relu_square", relu_square<A>, blocks_of(N * F, ROW_THREADS), ROW_THREADS, 0, r, square,
-		    N * F);
+	if (a->activation == OPS_SWIGLU)
+		product_forward(ctx, rows_of<A>(a->gate, 0, N, F), ctx->h, low<A>(a->wgate), N, F, C);
+	mlp_activate<A>(ctx, N, a->activation, r, a->activation == OPS_SWIGLU ? rows_of<A>(a->gate, 0, N, F) : NULL);
 	branch_forward<A>(ctx, N, rows_of<float>(a->x2, 0, N, C), x1, square, a->wproj, a->scale, F);
 }
 

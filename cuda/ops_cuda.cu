@@ -454,6 +454,7 @@ extern "C" const struct ops ops_cuda = {
 	.head = cuda_head,
 	.logits = cuda_logits,
 	.add = cuda_add,
+	.gram = cuda_gram,
 	.context = cuda_context,
 	.context_grad = cuda_context_grad,
 	.values = cuda_values,

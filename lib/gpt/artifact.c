@@ -7,6 +7,7 @@
 #include "gpt/artifact.h"
 #include "gpt/coder.h"
 #include "gpt/f16.h"
+#include "gpt/gptq.h"
 #include "base/jsonio.h"
 #include "gpt/quantize.h"
 #include "gpt/safetensors.h"
@@ -44,6 +45,15 @@ stored_as(const struct params_tensor *t, const struct artifact_law *law)
 		s.dtype = SAFETENSORS_F16;
 	}
 	return (s);
+}
+
+int
+artifact_watches(const void *law, const struct params_tensor *t)
+{
+	const struct artifact_law *l = law;
+
+	return (l->quantizer == QUANTIZE_GPTQ && t->group != PARAMS_SCALAR && t->group != PARAMS_FROZEN &&
+	    stored_as(t, l).dtype == SAFETENSORS_I8);
 }
 
 /* The entries of the file: first all F32, then F16 (scales too), then I8, so that each is aligned. */
@@ -211,10 +221,43 @@ restore(const struct layout *l, const struct params *p, const unsigned char *dat
 	}
 }
 
+/* What matrices read, and how to make use of it: of the last one asked for, since some that follow read the same. */
+struct feedback {
+	const struct calibration *inputs;
+	const float *gram;
+	struct gptq *made;
+};
+
+/* Levels and scales of tensor i. */
+static int
+round_rows(struct feedback *f, const struct params *p, size_t i, const struct quantize_law *law, const float *w,
+    int8_t *q, uint16_t *scale, float *scratch)
+{
+	const struct params_tensor *t = &p->tensors[i];
+	const float *gram = law->clip == QUANTIZE_GPTQ ? calibration_gram(f->inputs, p, i) : NULL;
+
+	if (gram == NULL) {
+		quantize_rows(law, w, t->rows, t->cols, q, scale, scratch);
+		return (0);
+	}
+	if (gram != f->gram) {
+		gptq_free(f->made);
+		f->gram = gram;
+		if ((f->made = gptq_new(gram, t->cols)) == NULL) {
+			if (errno != ENOMEM) {
+				say_error("what tensor '%s' reads is no sum of squares", t->name);
+				errno = ERANGE;
+			}
+			return (-1);
+		}
+	}
+	return (gptq_rows(f->made, law, w, t->rows, q, scale, scratch));
+}
+
 /* Fill data from the weights; -1 after naming a tensor that cannot be stored. */
 static int
 store(const struct layout *l, const struct params *p, const float *w, const struct artifact_law *law,
-    unsigned char *data, float *scratch)
+    struct feedback *f, unsigned char *data, float *scratch)
 {
 	for (size_t e = 0; e < l->count; e++) {
 		const struct params_tensor *t = &p->tensors[l->tensor[e]];
@@ -243,8 +286,9 @@ store(const struct layout *l, const struct params *p, const float *w, const stru
 		default:
 			s = stored_as(t, law);
 			half = (uint16_t *)(void *)(data + scales_of(l, e));
-			quantize_rows(&s.rows, in, t->rows, t->cols, (int8_t *)data + l->entries[e].offset, half,
-			    scratch);
+			if (round_rows(f, p, l->tensor[e], &s.rows, in, (int8_t *)data + l->entries[e].offset, half,
+				scratch) != 0)
+				return (-1);
 			for (size_t r = 0; r < t->rows; r++)
 				if (!isfinite(f16_to(half[r]))) {
 					say_error("row %zu of tensor '%s' needs a scale that the artifact cannot store",
@@ -321,8 +365,9 @@ widest(const struct params *p)
 
 int
 artifact_write(int fd, const struct params *p, const float *w, const char *tokenizer_sha256,
-    const struct artifact_law *law, struct artifact_report *report)
+    const struct artifact_law *law, const struct calibration *inputs, struct artifact_report *report)
 {
+	struct feedback f = { inputs, NULL, NULL };
 	struct artifact_report r = { NULL, 0, 0, 0 };
 	unsigned char *data = NULL;
 	float *scratch = NULL, *restored = NULL;
@@ -332,6 +377,7 @@ artifact_write(int fd, const struct params *p, const float *w, const char *token
 	size_t header_n;
 	int rc = -1;
 
+	assert(law->quantizer != QUANTIZE_GPTQ || inputs != NULL);
 	if (layout_make(&l, p, law) != 0)
 		goto err0;
 	data = calloc(1, l.bytes);
@@ -344,7 +390,7 @@ artifact_write(int fd, const struct params *p, const float *w, const char *token
 		errno = ENOMEM;
 		goto err1;
 	}
-	if (store(&l, p, w, law, data, scratch) != 0)
+	if (store(&l, p, w, law, &f, data, scratch) != 0)
 		goto out;
 	restore(&l, p, data, restored);
 	if (fill_report(&r, &l, p, law, w, restored) != 0)
@@ -359,6 +405,7 @@ artifact_write(int fd, const struct params *p, const float *w, const char *token
 err1:
 	say_errno("cannot write the artifact");
 out:
+	gptq_free(f.made);
 	artifact_report_free(&r);
 	free(header);
 	json_decref(metadata);

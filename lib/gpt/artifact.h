@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gpt/calibration.h"
 #include "gpt/coder.h"
 #include "gpt/config.h"
 #include "gpt/params.h"
@@ -31,6 +32,7 @@ struct artifact_law {
 	double sdclip_k, sdclip_embed_k;
 	double scale_floor;
 	enum coder coder;
+	uint64_t gptq_tokens; /* QUANTIZE_GPTQ: of training text, on which what matrices read is watched */
 };
 
 /* What became of one tensor of the table. */
@@ -52,14 +54,22 @@ struct artifact_report {
 };
 
 /**
- * artifact_write(fd, p, w, tokenizer_sha256, law, report):
- * Write the artifact of weights ${w} to ${fd}; the same arguments give the same bytes.
+ * artifact_watches(law, t):
+ * Whether a law (a struct artifact_law) rounds that tensor with an eye on what it reads, so that a calibration must
+ * have it; of those that multiply nothing (params_input) the answer is of no use.
+ */
+model_watches artifact_watches;
+
+/**
+ * artifact_write(fd, p, w, tokenizer_sha256, law, inputs, report):
+ * Write the artifact of weights ${w} to ${fd}; the same arguments give the same bytes.  ${inputs} is of use with
+ * QUANTIZE_GPTQ alone, which must have it.
  * Owns:   the caller calls artifact_report_free; its names live as long as ${p}.
  * Errors: -1 after saying why; errno of write, ENOMEM, or ERANGE (a weight that is not finite, or it or a row's
- *         scale too large for binary16).
+ *         scale too large for binary16, or ${inputs} are no sums of squares).
  */
 int artifact_write(int fd, const struct params *p, const float *w, const char *tokenizer_sha256,
-    const struct artifact_law *law, struct artifact_report *report);
+    const struct artifact_law *law, const struct calibration *inputs, struct artifact_report *report);
 void artifact_report_free(struct artifact_report *report);
 
 /* The payload_bytes of a model's artifact, before there is one; 0 if memory is short. Checked: t/unit/artifact.c. */

@@ -38,6 +38,10 @@ struct model {
 	    **gradients;    /* by place in the tensor table; gradients only for training, of what is trained */
 	struct ops_buf **g; /* those that there are */
 	size_t g_count;
+	struct ops_buf **grams; /* by place: of what is watched; NULL elsewhere */
+	uint64_t *pairs_seen;   /* watched: how often each row of the table of pairs was read */
+	float *pair;            /* one of them */
+	int watching;
 	struct visit *visits; /* all that a pass may have, and one more, which holds only x, the final stream */
 	size_t visit_count;
 	size_t *path;       /* of the pass in force: the place in visits of each visit, and of the final stream */
@@ -132,6 +136,26 @@ make_params(struct model *m)
 		m->w[i] = make(m, role_of(t), t->rows, t->cols);
 		if (m->use == MODEL_TRAIN && t->group != PARAMS_FROZEN)
 			m->g[m->g_count++] = m->gradients[i] = make(m, OPS_VECTOR, t->rows, t->cols);
+	}
+}
+
+/* Room for what is watched, under the first tensor that reads it. The table of pairs is read by numbers alone. */
+static void
+make_grams(struct model *m, const struct model_args *args)
+{
+	const struct params *p = m->params;
+
+	for (size_t i = 0; args->watches != NULL && i < p->count; i++) {
+		const size_t input = params_input(p, i), n = p->tensors[i].cols;
+
+		if (input == PARAMS_NONE || m->grams[input] != NULL ||
+		    !args->watches(args->watches_law, &p->tensors[i]))
+			continue;
+		if (p->tensors[i].id != PARAMS_BIGRAM_PROJ)
+			m->grams[input] = make(m, OPS_VECTOR, n, n);
+		else if ((m->pairs_seen = calloc(p->config.bigram_buckets, sizeof(*m->pairs_seen))) == NULL ||
+		    (m->pair = calloc(n, sizeof(*m->pair))) == NULL)
+			m->starved = 1;
 	}
 }
 
@@ -333,24 +357,27 @@ model_open(const struct model_args *args)
 	if ((m->params = params_new(c)) == NULL)
 		goto err1;
 	m->visit_count = config_visits(c);
-	/* Two buffers a tensor, at most 16 a visit, and the single ones. */
-	m->made_room = 2 * m->params->count + 16 * (m->visit_count + 1) + 32;
+	/* Three buffers a tensor, at most 16 a visit, and the single ones. */
+	m->made_room = 3 * m->params->count + 16 * (m->visit_count + 1) + 32;
 	m->made = calloc(m->made_room, sizeof(struct ops_buf *));
 	m->w = calloc(m->params->count, sizeof(struct ops_buf *));
 	m->g = calloc(m->params->count, sizeof(struct ops_buf *));
 	m->gradients = calloc(m->params->count, sizeof(struct ops_buf *));
+	m->grams = calloc(m->params->count, sizeof(struct ops_buf *));
 	m->before = calloc(args->max_batch * args->max_seq, sizeof(*m->before));
 	m->visits = calloc(m->visit_count + 1, sizeof(*m->visits));
 	m->path = calloc(m->visit_count + 1, sizeof(*m->path));
-	if (m->made == NULL || m->w == NULL || m->g == NULL || m->gradients == NULL || m->before == NULL ||
-	    m->visits == NULL || m->path == NULL)
+	if (m->made == NULL || m->w == NULL || m->g == NULL || m->gradients == NULL || m->grams == NULL ||
+	    m->before == NULL || m->visits == NULL || m->path == NULL)
 		goto err2;
 	if ((m->ctx = m->ops->open(&open_args)) == NULL)
 		goto err1;
 	make_params(m);
 	make_visits(m);
-	if (m->use == MODEL_TRAIN)
+	if (m->use == MODEL_TRAIN) {
 		make_backward(m);
+		make_grams(m, args);
+	}
 	if (m->starved)
 		goto err2;
 	model_loop(m, 1);
@@ -384,6 +411,9 @@ model_close(struct model *m)
 	free(m->path);
 	free(m->visits);
 	free(m->before);
+	free(m->pairs_seen);
+	free(m->pair);
+	free(m->grams);
 	free(m->gradients);
 	free(m->g);
 	free(m->w);
@@ -630,6 +660,27 @@ context_of(const struct model *m)
 	});
 }
 
+/* What a tensor read joins its Gram matrix, if there is one. */
+static void
+watch(struct model *m, struct ops_rows rows, size_t l, enum params_id id, struct ops_gram a)
+{
+	const size_t i = params_at(m->params, l, id);
+
+	if (i != PARAMS_NONE && (a.g = m->grams[i]) != NULL)
+		m->ops->gram(m->ctx, rows, &a);
+}
+
+/* What the matrices of a layer have just read. */
+static void
+watch_block(struct model *m, struct ops_rows rows, size_t l, const struct block *b)
+{
+	watch(m, rows, l, PARAMS_C_Q, (struct ops_gram){ .x = b->qkv.xm, .norm_scale = b->qkv.norm_scale });
+	watch(m, rows, l, PARAMS_PROJ, (struct ops_gram){ .y = b->proj.y });
+	watch(m, rows, l, PARAMS_FC, (struct ops_gram){ .x = b->mlp.x1, .norm_scale = b->mlp.norm_scale });
+	watch(m, rows, l, PARAMS_MLP_PROJ,
+	    (struct ops_gram){ .r = b->mlp.r, .gate = b->mlp.gate, .activation = b->mlp.activation });
+}
+
 /* From the ids in m->inputs to the final stream. */
 static void
 forward(struct model *m, struct ops_rows rows)
@@ -655,6 +706,8 @@ forward(struct model *m, struct ops_rows rows)
 			ops->output(m->ctx, rows, &b.output);
 		ops->proj(m->ctx, rows, &b.proj);
 		ops->mlp(m->ctx, rows, &b.mlp);
+		if (m->watching)
+			watch_block(m, rows, visit_at(m, i)->layer, &b);
 		progress_tick();
 	}
 }
@@ -852,6 +905,8 @@ load_inputs(struct model *m, const int32_t *ids, size_t n, size_t T)
 	}
 	if (m->pairs != NULL)
 		m->ops->upload(m->ctx, m->pairs, 0, m->before, n);
+	for (size_t i = 0; m->watching && m->pairs_seen != NULL && i < n; i++)
+		m->pairs_seen[m->before[i]]++;
 	for (size_t i = 0; m->smeared != NULL && i < n; i++)
 		m->before[i] = ids[i] != CONFIG_BOS && !(i % T == 0 && m->position == 0);
 	if (m->smeared != NULL)
@@ -947,6 +1002,69 @@ model_grad_last(struct model *m, const struct model_batch *batch, size_t last, f
 {
 	assert(m->use == MODEL_TRAIN && last > 0);
 	return (pass_over(m, batch, 0, last, grad_scale));
+}
+
+int
+model_watch(struct model *m, const struct model_batch *batch)
+{
+	const struct ops_rows rows = { batch->B, batch->T, 0 };
+	const size_t head = params_head(m->params);
+	int rc;
+
+	assert(m->use == MODEL_TRAIN);
+	m->watching = 1;
+	if ((rc = load(m, batch, 0)) == 0) {
+		forward(m, rows);
+		watch(m, rows, 0, m->params->tensors[head].id,
+		    (struct ops_gram){ .x = m->visits[m->visit_count].x, .norm_scale = 1 });
+	}
+	m->watching = 0;
+	return (rc);
+}
+
+int
+model_watched(const struct model *m, size_t i)
+{
+	return (m->grams[i] != NULL || (m->pairs_seen != NULL && m->params->tensors[i].id == PARAMS_BIGRAM_PROJ));
+}
+
+/* Rows of the table of pairs, as often as each was read; g begins as zeros. */
+static void
+pairs_gram(struct model *m, float *g)
+{
+	const size_t i = params_at(m->params, 0, PARAMS_BIGRAM_EMBED), d = m->params->config.bigram_dim;
+
+	for (size_t b = 0; b < m->params->config.bigram_buckets; b++) {
+		if (m->pairs_seen[b] == 0)
+			continue;
+		m->ops->download(m->ctx, m->w[i], b * d, m->pair, d);
+		for (size_t j = 0; j < d; j++)
+			for (size_t k = 0; k < d; k++)
+				g[j * d + k] += (float)m->pairs_seen[b] * m->pair[j] * m->pair[k];
+	}
+}
+
+void
+model_get_gram(struct model *m, size_t i, float *g)
+{
+	const size_t n = m->params->tensors[i].cols;
+
+	assert(model_watched(m, i));
+	memset(g, 0, n * n * sizeof(*g));
+	if (m->grams[i] == NULL)
+		pairs_gram(m, g);
+	else
+		m->ops->download(m->ctx, m->grams[i], 0, g, n * n);
+}
+
+void
+model_forget(struct model *m)
+{
+	for (size_t i = 0; i < m->params->count; i++)
+		if (m->grams[i] != NULL)
+			m->ops->zero(m->ctx, &m->grams[i], 1);
+	if (m->pairs_seen != NULL)
+		memset(m->pairs_seen, 0, m->params->config.bigram_buckets * sizeof(*m->pairs_seen));
 }
 
 void

@@ -21,6 +21,9 @@ enum model_use {
 	MODEL_GENERATE /* one sequence, a few tokens at a time, with a KV cache */
 };
 
+/* Whether what a tensor reads is watched; ${law} is the caller's. */
+typedef int model_watches(const void *law, const struct params_tensor *t);
+
 struct model_args {
 	const struct config *config; /* checked */
 	enum model_use use;
@@ -31,6 +34,8 @@ struct model_args {
 	size_t max_batch;  /* most sequences of max_seq in one pass; of shorter ones as many as have no more rows */
 	size_t max_seq;    /* most positions of a sequence */
 	size_t max_passes; /* passes whose losses are kept apart: micro-batches of a step, else 1 */
+	model_watches *watches; /* MODEL_TRAIN: for model_watch; NULL: nothing is */
+	const void *watches_law;
 };
 
 /* B sequences of T tokens; a span of B*T+1 ids from a shard is { ids, ids + 1, B, T }. */
@@ -87,6 +92,18 @@ int model_grad(struct model *m, const struct model_batch *batch, size_t pass, fl
  * own parameters, its matrix and bigram_prior.alpha, it adds that of all.
  */
 int model_grad_last(struct model *m, const struct model_batch *batch, size_t last, float grad_scale);
+
+/**
+ * model_watch(m, batch):
+ * Forward alone, targets unused, and for each tensor that is watched the sum of x x^T over the rows x that it reads is
+ * added to its Gram matrix, in the arithmetic of the products.  Tensors that read the same share one, under the first
+ * of them (params_input); a tied embedding reads as a head does.
+ * Errors: as model_loss.
+ */
+int model_watch(struct model *m, const struct model_batch *batch);
+int model_watched(const struct model *m, size_t i);       /* whether tensor i has a Gram matrix under it */
+void model_get_gram(struct model *m, size_t i, float *g); /* Shapes: g (cols, cols) of tensor i, which has one. */
+void model_forget(struct model *m);                       /* all of them become zeros */
 
 /* The first n losses of a pass, per token in order, in nats. */
 void model_nats(struct model *m, size_t pass, size_t n, float *nats);

@@ -22,6 +22,28 @@ parameter_elements(const struct config *c, int training)
 	return (sum);
 }
 
+/* Of the Gram matrices that are watched; tensors that read the same share one. */
+static uint64_t
+gram_elements(const struct model_args *args)
+{
+	struct params *p;
+	uint64_t sum = 0;
+	size_t last = PARAMS_NONE;
+
+	if (args->watches == NULL || (p = params_new(args->config)) == NULL)
+		return (0);
+	for (size_t i = 0; i < p->count; i++) {
+		const size_t input = params_input(p, i);
+
+		if (input == PARAMS_NONE || input == last || !args->watches(args->watches_law, &p->tensors[i]))
+			continue;
+		sum += (uint64_t)p->tensors[i].cols * p->tensors[i].cols;
+		last = input;
+	}
+	params_free(p);
+	return (sum);
+}
+
 static int
 has_values(const struct config *c)
 {
@@ -48,7 +70,7 @@ model_bytes(const struct model_args *args)
 	switch (args->use) {
 	case MODEL_TRAIN:
 		row = L * (2 * C + attention + 2 * H + K + kept) + 4 * C + 2 * (C + KD) + streams + args->max_passes;
-		state += 4 * C * F; /* Newton-Schulz */
+		state += 4 * C * F + gram_elements(args); /* Newton-Schulz */
 		break;
 	case MODEL_GENERATE:
 		row = (3 + S) * C + attention + L * 2 * KD + kept + streams;

@@ -289,6 +289,23 @@ struct ops_mlp_grad {
 };
 
 /**
+ * g += h^T h, of the rows h that a product reads, which are one of
+ *   norm_scale * rms(x)    where x is given
+ *   y                      where y is given
+ *   activation(r, gate)    else; r and gate as ops_mlp kept them
+ * Both triangles are written.  In contexts for training only.
+ */
+struct ops_gram {
+	const struct ops_buf *x; /* STREAM (N, C) or NULL */
+	float norm_scale;
+	const struct ops_buf *y; /* ACT (N, C) or NULL */
+	const struct ops_buf *r; /* ACT (N, F) */
+	const struct ops_buf *gate;
+	enum ops_activation activation;
+	struct ops_buf *g; /* VECTOR, (C, C) or (F, F) */
+};
+
+/**
  * Head and loss: z = softcap * tanh((rms(x) w^T + prior) / softcap), prior NULL: none;
  * nats[n] = -log softmax(z[n])[targets[n]].
  * With dx: dx is overwritten with the gradient of grad_scale * sum(nats) with
@@ -448,6 +465,9 @@ struct ops {
 	    const struct ops_buf *w, const struct ops_prior *prior);
 	/* dst += src, STREAM (N, C): gradients that meet at a skip. */
 	void (*add)(struct ops_ctx *ctx, struct ops_rows rows, struct ops_buf *dst, const struct ops_buf *src);
+
+	/* For calibration. */
+	void (*gram)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_gram *a);
 
 	/* For single levers of the model. */
 	void (*context)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_context *a);

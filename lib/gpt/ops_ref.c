@@ -702,6 +702,27 @@ ref_mlp(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a)
 	}
 }
 
+/* The matrix is the gradient of a weight whose outputs have the gradients h. */
+static void
+ref_gram(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_gram *a)
+{
+	const size_t C = ctx->g.model_dim, F = ctx->g.mlp_dim;
+	double *h = ctx->row[0];
+
+	for (size_t n = 0; n < rows.B * rows.T; n++) {
+		if (a->x != NULL) {
+			rms(h, at(a->x, n, C), C, ctx->g.norm_eps);
+			scale_row(h, a->norm_scale, C);
+		} else if (a->y != NULL)
+			memcpy(h, at(a->y, n, C), C * sizeof(*h));
+		else
+			for (size_t f = 0; f < F; f++)
+				h[f] = activate(a->activation, at(a->r, n, F)[f],
+				    a->activation == OPS_SWIGLU ? at(a->gate, n, F)[f] : 0);
+		matvec_dw(at_out(a->g, 0, a->g->cols), h, h, a->g->rows, a->g->cols);
+	}
+}
+
 static void
 ref_mlp_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a, const struct ops_mlp_grad *d)
 {
@@ -1265,6 +1286,7 @@ const struct ops ops_ref = {
 	.head = ref_head,
 	.logits = ref_logits,
 	.add = ref_add,
+	.gram = ref_gram,
 	.context = ref_context,
 	.context_grad = ref_context_grad,
 	.values = ref_values,

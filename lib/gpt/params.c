@@ -237,6 +237,30 @@ params_head(const struct params *p)
 	return (head != PARAMS_NONE ? head : params_at(p, 0, PARAMS_TOK_EMB));
 }
 
+size_t
+params_input(const struct params *p, size_t i)
+{
+	/* In the order of the table. */
+	switch (p->tensors[i].id) {
+	case PARAMS_C_V:
+		return (i - 2);
+	case PARAMS_C_K:
+	case PARAMS_MLP_GATE:
+		return (i - 1);
+	case PARAMS_C_Q:
+	case PARAMS_PROJ:
+	case PARAMS_FC:
+	case PARAMS_MLP_PROJ:
+	case PARAMS_BIGRAM_PROJ:
+	case PARAMS_LM_HEAD:
+		return (i);
+	case PARAMS_TOK_EMB:
+		return (params_head(p) == i ? i : PARAMS_NONE);
+	default:
+		return (PARAMS_NONE);
+	}
+}
+
 const struct params_tensor *
 params_find(const struct params *p, const char *name)
 {

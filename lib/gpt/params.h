@@ -90,6 +90,12 @@ struct params_sizes params_sizes(const struct config *config);
 size_t params_at(const struct params *p, size_t layer, enum params_id id);
 size_t params_head(const struct params *p); /* the head in use: tok_emb if tied */
 
+/*
+ * The place of the first tensor that reads the same rows as tensor i, itself or another; PARAMS_NONE for one that
+ * multiplies none: a vector, or a table that is looked up.
+ */
+size_t params_input(const struct params *p, size_t i);
+
 /* By public name, NULL if there is none. */
 const struct params_tensor *params_find(const struct params *p, const char *name);
 

@@ -1,6 +1,5 @@
 #include <assert.h>
 #include <math.h>
-#include <string.h>
 
 #include "gpt/f16.h"
 #include "gpt/quantize.h"
@@ -55,27 +54,35 @@ quantize_top(unsigned bits)
 	return ((1 << (bits - 1)) - 1);
 }
 
+float
+quantize_scale(const struct quantize_law *law, const float *row, size_t cols, float *scratch, float *clip)
+{
+	*clip = law->clip == QUANTIZE_MINMAX ? quantile(row, cols, scratch) : deviations(row, cols, law->sdclip_k);
+	return (fmaxf(*clip / (float)quantize_top(law->bits), (float)law->scale_floor));
+}
+
+int8_t
+quantize_level(float w, float clip, float scale, int top)
+{
+	const float clamped = fminf(fmaxf(w, -clip), clip);
+
+	if (scale == 0)
+		return (0);
+	return ((int8_t)fminf(fmaxf(nearbyintf(clamped / scale), (float)-top), (float)top));
+}
+
 void
 quantize_rows(const struct quantize_law *law, const float *w, size_t rows, size_t cols, int8_t *q, uint16_t *scale,
     float *scratch)
 {
-	const float top = (float)quantize_top(law->bits);
+	const int top = quantize_top(law->bits);
 
 	for (size_t r = 0; r < rows; r++, w += cols, q += cols) {
-		float clip, s;
+		float clip, s = quantize_scale(law, w, cols, scratch, &clip);
 
-		clip = law->clip == QUANTIZE_SDCLIP ? deviations(w, cols, law->sdclip_k) : quantile(w, cols, scratch);
-		s = fmaxf(clip / top, (float)law->scale_floor);
 		scale[r] = f16_from(s);
-		if (s == 0) {
-			memset(q, 0, cols);
-			continue;
-		}
-		for (size_t c = 0; c < cols; c++) {
-			const float clamped = fminf(fmaxf(w[c], -clip), clip);
-
-			q[c] = (int8_t)fminf(fmaxf(nearbyintf(clamped / s), -top), top);
-		}
+		for (size_t c = 0; c < cols; c++)
+			q[c] = quantize_level(w[c], clip, s, top);
 	}
 }
 

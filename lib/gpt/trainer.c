@@ -200,6 +200,24 @@ trainer_exchange(struct trainer *t)
 }
 
 int
+trainer_watch(struct trainer *t, uint64_t nth, size_t tokens)
+{
+	const struct model_batch batch = { t->ids, t->ids + 1, tokens / t->args.seq_len, t->args.seq_len };
+	struct model *m = t->args.model;
+	int rc;
+
+	assert(tokens > 0 && tokens <= t->args.micro_batch_tokens && tokens % t->args.seq_len == 0);
+	if (t->args.source(t->args.cookie, t->spans + nth, t->ids, t->args.micro_batch_tokens + 1) != 0)
+		return (-1);
+	model_begin(m);
+	model_loop(m, 1);
+	rc = model_watch(m, &batch);
+	model_end(m);
+	model_ops(m)->sync(model_ctx(m));
+	return (rc);
+}
+
+int
 trainer_finite(const struct trainer *t)
 {
 	const struct params *p = model_params(t->args.model);

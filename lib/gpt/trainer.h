@@ -71,6 +71,14 @@ void trainer_average(struct trainer *t, double keep);
 uint64_t trainer_averaged(const struct trainer *t);
 int trainer_exchange(struct trainer *t);
 
+/**
+ * trainer_watch(t, nth, tokens):
+ * After the last step: one pass that only watches what matrices read (model_watch), over the first ${tokens} of the
+ * ${nth} micro-batch (from 0) of those that no step has taken; whole sequences of seq_len.  Done when it returns.
+ * Errors: -1 after saying why, as of a step.
+ */
+int trainer_watch(struct trainer *t, uint64_t nth, size_t tokens);
+
 /* Nonzero if every weight is finite: look before publishing the last step's. */
 int trainer_finite(const struct trainer *t);
 

@@ -13,6 +13,8 @@ trainer_bytes_model(const struct trainspec *r, size_t micro_batch)
 		.threads = r->threads,
 		.max_batch = micro_batch / r->seq_len,
 		.max_seq = r->seq_len,
+		.watches = trainspec_calibration(r) != 0 ? artifact_watches : NULL,
+		.watches_law = &r->artifact,
 		.max_passes = trainspec_batch_most(r) / micro_batch };
 
 	if (r->val_every != 0 && r->eval_seq_len > r->seq_len) {

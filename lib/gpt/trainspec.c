@@ -16,7 +16,8 @@ static const char
 static const char
     *const norms[] = { [OPS_MUON_PLAIN] = "none", [OPS_MUON_ROW] = "row", [OPS_MUON_NEURON] = "neuron", NULL };
 static const char *const averages[] = { [OPTIMIZER_NO_AVERAGE] = "none", [OPTIMIZER_AVERAGE_TAIL] = "tail", NULL };
-static const char *const quantizers[] = { [QUANTIZE_MINMAX] = "minmax", [QUANTIZE_SDCLIP] = "sdclip", NULL };
+static const char *const
+    quantizers[] = { [QUANTIZE_MINMAX] = "minmax", [QUANTIZE_SDCLIP] = "sdclip", [QUANTIZE_GPTQ] = "gptq", NULL };
 static const char *const coders[] = { [CODER_ZLIB] = "zlib", [CODER_XZ] = "xz", NULL };
 static const char *const coefficients[] = { [OPS_MUON_FIXED] = "fixed", [OPS_MUON_POLAR] = "polar", NULL };
 
@@ -79,6 +80,7 @@ const struct bind trainspec_keys[] = {
 	BIND_ENUM(struct trainspec, "export.quantizer", artifact.quantizer, quantizers),
 	BIND(struct trainspec, "export.sdclip_k", artifact.sdclip_k),
 	BIND(struct trainspec, "export.sdclip_embed_k", artifact.sdclip_embed_k),
+	BIND(struct trainspec, "export.gptq_tokens", artifact.gptq_tokens),
 	BIND_ENUM(struct trainspec, "export.coder", artifact.coder, coders),
 	BIND(struct trainspec, "prompt.text", prompt_text),
 	BIND(struct trainspec, "prompt.tokens", prompt_tokens),
@@ -272,6 +274,21 @@ check_changes(struct trainspec *r)
 		}
 	}
 	return (0);
+}
+
+uint64_t
+trainspec_calibration(const struct trainspec *r)
+{
+	uint64_t tokens = 0;
+	struct params *p;
+
+	if (r->artifact.quantizer != QUANTIZE_GPTQ || (p = params_new(&r->config)) == NULL)
+		return (0);
+	for (size_t i = 0; i < p->count && tokens == 0; i++)
+		if (params_input(p, i) != PARAMS_NONE && artifact_watches(&r->artifact, &p->tensors[i]))
+			tokens = (r->artifact.gptq_tokens + r->seq_len - 1) / r->seq_len * r->seq_len;
+	params_free(p);
+	return (tokens);
 }
 
 size_t

@@ -81,6 +81,12 @@ json_t *trainspec_levers(const struct trainspec *r, const char *section);
  */
 int trainspec_take(struct trainspec *r, const char *section, const json_t *levers);
 
+/*
+ * Tokens of training text on which the export's law wants it watched what matrices read, in whole sequences; 0: none,
+ * since no matrix of the model is rounded with an eye on that.
+ */
+uint64_t trainspec_calibration(const struct trainspec *r);
+
 /* The largest batch of a step, and what divides all of them. */
 size_t trainspec_batch_most(const struct trainspec *r);
 size_t trainspec_batch_common(const struct trainspec *r);

@@ -222,8 +222,8 @@ check_binds(struct gate *e, enum stage s, const json_t *v, const char *file)
 		here = jsonio_text(v, b->key, "");
 		switch (b->how) {
 		case RUNDIR_BIND_FILE:
-			/* Where the contract lets it be null there may be no such file. */
-			if (json_is_null(json_object_get(v, b->key)))
+			/* Where the contract lets it be null, or be absent, there may be no such file. */
+			if (json_object_get(v, b->key) == NULL || json_is_null(json_object_get(v, b->key)))
 				break;
 			rc = file_member(e, s, v, b->key, b->to);
 			break;
@@ -373,6 +373,10 @@ check_train(struct gate *e)
 
 	if (rundir_external(e->run))
 		return (check_program(e));
+	if (json_object_get(v, "calibration") != NULL &&
+	    strcmp(jsonio_text(e->run->spec.json, "export.quantizer", ""), "gptq") != 0)
+		return (find(e, STAGE_TRAIN, rundir_stages[STAGE_TRAIN].receipt, GATE_DIFFERS, NULL, NULL,
+		    "it names a calibration, and the spec's export asks for none"));
 	if (jsonio_f64(v, "tokens", -1) == jsonio_f64(v, "steps", 0) * jsonio_f64(v, "batch_tokens", 0))
 		return (0);
 	if (jsonio_get(v, "levers.batch_schedule") != NULL && add_up_by_schedule(v))

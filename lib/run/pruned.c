@@ -42,7 +42,8 @@ may_be_pruned(const char *file)
 		for (name = rundir_stages[s].spent; *name != NULL; name++)
 			if (strcmp(*name, file) == 0)
 				return (1);
-	return (strcmp(file, RUNDIR_CHECKPOINT) == 0 || strcmp(file, RUNDIR_SCORE_DOCS) == 0);
+	return (strcmp(file, RUNDIR_CHECKPOINT) == 0 || strcmp(file, RUNDIR_CALIBRATION) == 0 ||
+	    strcmp(file, RUNDIR_SCORE_DOCS) == 0);
 }
 
 const json_t *

@@ -33,7 +33,7 @@ const struct rundir_stage rundir_stages[STAGE_COUNT] = {
 		.status = "train_status.json",
 		.status_contract = "train_status",
 		.progress = { "step", "steps_expected", "train_loss" },
-		.outputs = { RUNDIR_CHECKPOINT },
+		.outputs = { RUNDIR_CHECKPOINT, RUNDIR_CALIBRATION },
 		.keeps = { RUNDIR_RESUME, RUNDIR_METRICS },
 		.spent = { RUNDIR_RESUME },
 		.log = RUNDIR_TRAIN_LOG,
@@ -53,6 +53,7 @@ const struct rundir_stage rundir_stages[STAGE_COUNT] = {
 		},
 		.binds = {
 			{ RUNDIR_BIND_FILE, "checkpoint", RUNDIR_CHECKPOINT, 0 },
+			{ RUNDIR_BIND_FILE, "calibration", RUNDIR_CALIBRATION, 0 },
 			{ RUNDIR_BIND_FILE, "metrics", RUNDIR_METRICS, 0 },
 			{ RUNDIR_BIND_SPEC, "config_sha256", "digests.config_sha256", 0 },
 			{ RUNDIR_BIND_SPEC, "dataset_sha256", "data.dataset_sha256", 0 },

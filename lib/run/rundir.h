@@ -13,6 +13,7 @@
 #define RUNDIR_METRICS "metrics.jsonl"
 #define RUNDIR_RESUME "resume.safetensors"
 #define RUNDIR_CHECKPOINT "checkpoint.safetensors"
+#define RUNDIR_CALIBRATION "calibration.safetensors"
 #define RUNDIR_ARTIFACT "artifact.hgz"
 #define RUNDIR_SCORE_DOCS "score_docs.tsv"
 /* The largest file that is bound by its digest alone, the table of documents. */
@@ -44,7 +45,7 @@ enum stage { STAGE_TRAIN, STAGE_EXPORT, STAGE_PROMPT, STAGE_SCORE, STAGE_COUNT }
 /* How a member of a receipt, or of the report where there is one, is bound to what it was made from. */
 enum rundir_bind_how {
 	RUNDIR_BIND_END,     /* no more */
-	RUNDIR_BIND_FILE,    /* it has the bytes and sha256 of file ${to} */
+	RUNDIR_BIND_FILE,    /* it has the bytes and sha256 of file ${to}; null or absent, by its contract: none */
 	RUNDIR_BIND_DIGEST,  /* it is the digest of file ${to} */
 	RUNDIR_BIND_SPEC,    /* it is member ${to} of the spec */
 	RUNDIR_BIND_RECEIPT, /* it is the digest of the receipt of ${stage} */

@@ -121,6 +121,23 @@ measure_phases(struct trainer *t, const struct trainspec *r, int64_t ms, size_t 
 	return (0);
 }
 
+/* Two passes, of which the first touches its memory for the first time. */
+static int
+measure_calibration(struct trainer *t, const struct trainspec *r, struct pacing *p)
+{
+	const uint64_t all = trainspec_calibration(r), passes = (all + p->micro_batch - 1) / p->micro_batch;
+	int64_t start = 0;
+
+	for (int i = 0; all != 0 && i < 2; i++) {
+		start = clock_mono_ns();
+		if (trainer_watch(t, 0, all < p->micro_batch ? (size_t)all : p->micro_batch) == -1)
+			return (-1);
+	}
+	if (all != 0)
+		p->calibration_ms = 1.2 * (double)(clock_mono_ns() - start) / 1e6 * (double)passes;
+	return (0);
+}
+
 int
 pacing_measure(const struct trainspec *r, const struct dataset *data, int64_t ms, size_t steps, struct pacing *p)
 {
@@ -148,7 +165,8 @@ pacing_measure(const struct trainspec *r, const struct dataset *data, int64_t ms
 		goto done;
 	since = clock_mono_ms();
 	cpu = proc_cpu_ms(0);
-	if (measure_phases(t, r, ms, steps > MIN_STEPS ? steps : MIN_STEPS, figures, p) == -1)
+	if (measure_phases(t, r, ms, steps > MIN_STEPS ? steps : MIN_STEPS, figures, p) == -1 ||
+	    measure_calibration(t, r, p) == -1)
 		goto done;
 	p->starved = provenance_starved(m, r->threads, proc_cpu_ms(0) - cpu, (double)(clock_mono_ms() - since));
 	code = HG_EXIT_DONE;
@@ -163,5 +181,7 @@ done:
 double
 pacing_fit(const struct pacing *p, int64_t cap_ms)
 {
-	return (floor(MARGIN * (double)cap_ms / ((p->median_ms + p->p90_ms) / 2)));
+	const double steps_ms = fmax(0, (double)cap_ms - p->calibration_ms);
+
+	return (floor(MARGIN * steps_ms / ((p->median_ms + p->p90_ms) / 2)));
 }

@@ -15,6 +15,7 @@
  */
 struct pacing {
 	double median_ms, p90_ms; /* of a step; nine in ten take no longer than the latter */
+	double calibration_ms;    /* what the end of training will take for export.quantizer=gptq, and a fifth more */
 	size_t steps;             /* measured */
 	double batch_tokens;      /* of a step */
 	size_t micro_batch;       /* tokens of a pass */
@@ -31,7 +32,7 @@ struct pacing {
  */
 int pacing_measure(const struct trainspec *r, const struct dataset *data, int64_t ms, size_t steps, struct pacing *p);
 
-/* Steps that fit in ${cap_ms} when each takes the mean of median and p90, less 2 %. */
+/* Steps that fit in ${cap_ms} beside calibration when each takes the mean of median and p90, less 2 %. */
 double pacing_fit(const struct pacing *p, int64_t cap_ms);
 
 #endif

@@ -147,6 +147,21 @@ steps(struct trainer *t, const struct trainspec *r, double *loss)
 	return (0);
 }
 
+/* What matrices read, where the export asks for it; here no cap ends it early. */
+static int
+calibrate(struct trainer *t, struct model *m, const struct trainspec *r, size_t micro_batch,
+    struct calibration **inputs)
+{
+	const uint64_t all = trainspec_calibration(r);
+
+	for (uint64_t at = 0; at < all; at += micro_batch)
+		if (trainer_watch(t, at / micro_batch, all - at < micro_batch ? all - at : micro_batch) == -1)
+			return (-1);
+	if (r->artifact.quantizer == QUANTIZE_GPTQ && (*inputs = calibration_watched(m)) == NULL)
+		return (-1);
+	return (0);
+}
+
 static int
 create(const char *name)
 {
@@ -163,6 +178,7 @@ train(const struct trainspec *r, const struct vocab *v, const struct dataset_par
 {
 	const size_t micro_batch = trainer_open_micro_batch(r, UINT64_MAX, UINT64_MAX);
 	struct artifact_report report;
+	struct calibration *inputs = NULL;
 	const struct params *p;
 	struct loader *loader;
 	struct trainer *t;
@@ -179,12 +195,15 @@ train(const struct trainspec *r, const struct vocab *v, const struct dataset_par
 	if ((w = malloc(p->n * sizeof(*w))) == NULL)
 		return (-1);
 	(void)trainer_exchange(t);
+	if (calibrate(t, m, r, micro_batch, &inputs) == -1)
+		return (-1);
 	model_get(m, w);
 	if ((fd = create(CHECKPOINT)) == -1 || checkpoint_write(fd, p, w, NULL) == -1 || close(fd) == -1 ||
-	    (fd = create(ARTIFACT)) == -1 || artifact_write(fd, p, w, vocab_sha256(v), &r->artifact, &report) == -1 ||
-	    close(fd) == -1)
+	    (fd = create(ARTIFACT)) == -1 ||
+	    artifact_write(fd, p, w, vocab_sha256(v), &r->artifact, inputs, &report) == -1 || close(fd) == -1)
 		return (-1);
 	artifact_report_free(&report);
+	calibration_free(inputs);
 	free(w);
 	trainer_close(t);
 	model_close(m);

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/exit.h"
@@ -97,5 +98,10 @@ speccheck(const json_t *spec, struct trainspec *recipe, uint64_t *train_tokens)
 {
 	if (specisa_check(spec) == -1 || trainspec_read(recipe, spec) == -1)
 		return (HG_EXIT_USAGE);
+	if (recipe->artifact.quantizer == QUANTIZE_GPTQ && strcmp(recipe->backend, "external") == 0) {
+		say_error("export.quantizer=gptq needs what matrices read at the end of training, which a program does "
+			  "not hand over: use sdclip");
+		return (HG_EXIT_USAGE);
+	}
 	return (check_validation(recipe, spec, train_tokens));
 }

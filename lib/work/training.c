@@ -8,6 +8,7 @@
 
 #include "base/bpb.h"
 #include "base/atomfile.h"
+#include "gpt/calibration.h"
 #include "gpt/checkpoint.h"
 #include "base/clock.h"
 #include "data/dataset.h"
@@ -69,6 +70,11 @@ struct train {
 	int64_t saved_ns, save_ns; /* when the last resume point was saved, and what it cost */
 	int64_t posted_ns;
 	int64_t resumes;
+
+	/* Calibration for the export, at the end. */
+	double reserve_ms;         /* what it is given of the cap, which the schedule has less */
+	uint64_t watched;          /* tokens */
+	int64_t watch_ns;          /* what it took of the training clock */
 	struct schedule_pace pace; /* of this attempt */
 	struct pace limits;        /* against those before it; no checks: it may end as it will */
 
@@ -172,6 +178,138 @@ log_step(struct train *x, const struct schedule_rates *rates, double keep, doubl
 	return (metrics_add(&x->metrics, row));
 }
 
+/* --- calibration -------------------------------------------------------------- */
+
+/* So much of the cap is not for steps. */
+static void
+reserve(struct train *x, double ms)
+{
+	x->reserve_ms = ms;
+	x->recipe.schedule.cap_ms -= ms;
+}
+
+/* The cap of the spec; 0: none. */
+static double
+cap_ms(const struct train *x)
+{
+	return (x->recipe.schedule.cap_ms > 0 ? x->recipe.schedule.cap_ms + x->reserve_ms : 0);
+}
+
+/* One pass over at most a micro-batch of what is left of ${all} tokens, on no clock. */
+static int
+watch_pass(struct train *x, uint64_t nth, uint64_t all)
+{
+	const uint64_t left = all - nth * x->micro_batch;
+
+	if (trainer_watch(x->t, nth, left < x->micro_batch ? (size_t)left : x->micro_batch) == -1)
+		return (dependencies_fault(x->w, &x->fault));
+	return (0);
+}
+
+/*
+ * How much of the cap calibration will take, by the second of two passes that are forgotten, and a fifth more: the
+ * first touches its memory for the first time.
+ */
+static int
+measure_calibration(struct train *x)
+{
+	const uint64_t all = trainspec_calibration(&x->recipe);
+	const uint64_t passes = (all + x->micro_batch - 1) / x->micro_batch;
+	const double cap = x->recipe.schedule.cap_ms;
+	int64_t ns = 0;
+	double ms;
+
+	if (all == 0 || cap <= 0 || x->o->again)
+		return (0);
+	for (int i = 0; i < 2; i++) {
+		ns = clock_mono_ns();
+		if (watch_pass(x, 0, all) == -1)
+			return (-1);
+		ns = clock_mono_ns() - ns;
+	}
+	model_forget(x->m);
+	ms = ceil(1.2 * (double)ns / 1e6 * (double)passes);
+	if (ms >= cap)
+		return (stage_refuse(x->w, REFUSAL_SCHEDULE_OVER_CAP, jsonio_real(ms), jsonio_real(cap),
+		    "calibration on export.gptq_tokens=%llu takes about %.0f ms, all of budget.max_wallclock_ms=%.0f",
+		    (unsigned long long)x->recipe.artifact.gptq_tokens, ms, cap));
+	reserve(x, ms);
+	return (0);
+}
+
+/* On the clock, with the weights that the checkpoint holds, until the tokens or the cap end it; one pass at least. */
+static int
+calibrate(struct train *x)
+{
+	const uint64_t recorded = (uint64_t)jsonio_i64(x->recorded, "calibration.tokens", 0);
+	const uint64_t all = x->recorded != NULL ? recorded : trainspec_calibration(&x->recipe);
+	const double cap = x->o->again ? 0 : cap_ms(x);
+	const int64_t cpu = proc_cpu_ms(0);
+	int64_t since;
+
+	for (uint64_t nth = 0; x->watched < all; nth++) {
+		if (x->watched > 0 && cap > 0 && clock_ms(x) >= cap) {
+			say_note("the cap ended calibration after %llu of %llu tokens", (unsigned long long)x->watched,
+			    (unsigned long long)all);
+			break;
+		}
+		if (stage_stopping(x->w))
+			return (-1);
+		since = clock_mono_ns();
+		if (watch_pass(x, nth, all) == -1)
+			return (-1);
+		since = clock_mono_ns() - since;
+		x->clock_ns += since;
+		x->watch_ns += since;
+		x->watched += all - x->watched < x->micro_batch ? all - x->watched : x->micro_batch;
+		post_steps(x, "checkpoint");
+	}
+	x->cpu_ms += proc_cpu_ms(0) - cpu;
+	return (0);
+}
+
+/* calibration.safetensors, by the same words as the checkpoint. */
+static int
+write_calibration(struct train *x)
+{
+	struct calibration *c = calibration_watched(x->m);
+	struct atomfile *out;
+
+	if (c == NULL)
+		return (errno != ERANGE ? -1 :
+					  stage_refuse(x->w, REFUSAL_LOSS_DIVERGED, NULL, json_string("finite inputs"),
+					      "%s", say_last()));
+	if ((out = atomfile_begin(stage_outputs(x->w), RUNDIR_CALIBRATION)) == NULL)
+		goto err0;
+	if (calibration_write(atomfile_fd(out), c, model_params(x->m), NULL) == -1) {
+		atomfile_abort(out);
+		return (-1);
+	}
+	if (atomfile_commit(out, ATOMFILE_CREATE) == -1)
+		goto err0;
+	calibration_free(c);
+	return (0);
+err0:
+	say_errno("cannot write '%s'", RUNDIR_CALIBRATION);
+	return (-1);
+}
+
+/* What the receipt says of it. */
+static json_t *
+calibration_receipt(const struct train *x)
+{
+	const uint64_t stream = x->data->train.tokens;
+	json_t *v = provenance_file(stage_outputs(x->w), RUNDIR_CALIBRATION);
+
+	if (v == NULL ||
+	    json_object_update_new(v,
+		json_pack("{s:I, s:I, s:o}", "tokens", (json_int_t)x->watched, "first_token",
+		    (json_int_t)((x->recipe.data_offset + trainer_tokens(x->t)) % stream), "ms",
+		    jsonio_real((double)x->watch_ns / 1e6))) == -1)
+		return (NULL);
+	return (v);
+}
+
 /* --- resuming ---------------------------------------------------------------- */
 
 static int
@@ -220,6 +358,8 @@ save(struct train *x)
 	if (x->recipe.law.average != OPTIMIZER_NO_AVERAGE)
 		put_number(extra, "updated_ns", x->updated_ns);
 	put_number(extra, "cpu_ms", x->cpu_ms);
+	if (x->reserve_ms > 0)
+		put_number(extra, "reserve_ms", (int64_t)x->reserve_ms);
 	put_number(extra, "lost_ms", x->lost_ms);
 	put_number(extra, "wallclock_ms", x->before_ms + (now - x->began_ns) / 1000000);
 	put_number(extra, "resumes", x->resumes);
@@ -313,6 +453,7 @@ resume(struct train *x, json_t **extra)
 	x->clock_ns = get_number(*extra, "clock_ns");
 	x->updated_ns = get_number(*extra, "updated_ns");
 	x->cpu_ms = get_number(*extra, "cpu_ms");
+	reserve(x, (double)get_number(*extra, "reserve_ms"));
 	x->before_ms = get_number(*extra, "wallclock_ms");
 	x->resumes = get_number(*extra, "resumes") + 1;
 	x->metrics.bytes = (uint64_t)get_number(*extra, "metrics_bytes");
@@ -433,6 +574,8 @@ measure(struct train *x, struct validated *of)
 		args.windows = 1;
 	args.tokens = docsums_ids(y);
 	args.cookie = y;
+	/* What is validated is what will be scored, whatever the steps so far went through. */
+	model_loop(x->m, 1);
 	if ((s = score_open(&args)) == NULL) {
 		inputs_broken(x->w);
 		goto err0;
@@ -517,20 +660,23 @@ check_pace(struct train *x)
 	const struct schedule *s = &x->recipe.schedule;
 	uint64_t n = trainer_steps(x->t), min = x->recipe.min_steps, reach;
 	enum schedule_fit fit = schedule_fit(s, min, n, clock_ms(x), &x->pace);
+	char less[64] = "";
 
 	if (fit == SCHEDULE_FITS)
 		return (0);
 	reach = schedule_reach(s, n, clock_ms(x), &x->pace, x->pace.best_ms, NULL);
+	if (x->reserve_ms > 0)
+		snprintf(less, sizeof(less), " less %.0f ms for calibration", x->reserve_ms);
 	if (fit == SCHEDULE_MISSES_MIN_STEPS)
 		return (stage_refuse(x->w, REFUSAL_MIN_STEPS_UNREACHABLE, json_integer((json_int_t)reach),
 		    json_integer((json_int_t)min),
-		    "a step takes %.2f ms at best, so %llu steps fit in budget.max_wallclock_ms=%.0f, and "
+		    "a step takes %.2f ms at best, so %llu steps fit in budget.max_wallclock_ms=%.0f%s, and "
 		    "train.min_steps=%llu",
-		    x->pace.best_ms, (unsigned long long)reach, s->cap_ms, (unsigned long long)min));
+		    x->pace.best_ms, (unsigned long long)reach, cap_ms(x), less, (unsigned long long)min));
 	return (stage_refuse(x->w, REFUSAL_SCHEDULE_OVER_CAP, json_integer((json_int_t)reach),
 	    json_integer((json_int_t)s->iterations),
-	    "a step takes %.2f ms at best, so %llu steps fit in budget.max_wallclock_ms=%.0f, and %s %llu",
-	    x->pace.best_ms, (unsigned long long)reach, s->cap_ms,
+	    "a step takes %.2f ms at best, so %llu steps fit in budget.max_wallclock_ms=%.0f%s, and %s %llu",
+	    x->pace.best_ms, (unsigned long long)reach, cap_ms(x), less,
 	    s->law == SCHEDULE_REPLAY ? "train.replay has" : "train.iterations asks for",
 	    (unsigned long long)s->iterations));
 }
@@ -623,15 +769,11 @@ write_checkpoint(struct train *x)
 {
 	const struct params *p = model_params(x->m);
 	struct atomfile *out;
-	int exchanged;
 	float *w;
 
 	if ((w = malloc(p->n * sizeof(*w))) == NULL)
 		return (-1);
-	exchanged = trainer_exchange(x->t);
 	model_get(x->m, w);
-	if (exchanged)
-		trainer_exchange(x->t);
 	if ((out = atomfile_begin(stage_outputs(x->w), RUNDIR_CHECKPOINT)) == NULL)
 		goto err0;
 	if (checkpoint_write(atomfile_fd(out), p, w, NULL) == -1) {
@@ -675,13 +817,14 @@ receipt(struct train *x)
 {
 	static const char *const laws[] = { "iterations", "wallclock", "replay" };
 	const struct schedule *s = &x->recipe.schedule;
+	const double cap = cap_ms(x), stepping_ms = clock_ms(x) - (double)x->watch_ns / 1e6;
 	uint64_t steps = trainer_steps(x->t), code_bytes;
 	const uint64_t tokens = trainer_tokens(x->t), stream = x->data->train.tokens;
-	double ms = clock_ms(x), over = s->cap_ms > 0 && ms > s->cap_ms ? ms - s->cap_ms : 0;
+	double ms = clock_ms(x), over = cap > 0 && ms > cap ? ms - cap : 0;
 	const char *code_sha256;
 	json_t *v, *model, *metrics, *levers = trainspec_levers(&x->recipe, "train."), *spec = x->r->spec.json;
 
-	if (write_checkpoint(x) == -1)
+	if (write_checkpoint(x) == -1 || (x->watched > 0 && write_calibration(x) == -1))
 		return (NULL);
 	if (metrics_sync(&x->metrics) == -1)
 		return (NULL);
@@ -699,17 +842,17 @@ receipt(struct train *x)
 	    (json_int_t)x->recipe.seq_len, "warmup_steps", (json_int_t)x->recipe.warmup_steps, "train_ms",
 	    (json_int_t)ms, "wallclock_ms", (json_int_t)(x->before_ms + (clock_mono_ns() - x->began_ns) / 1000000),
 	    "lost_ms", (json_int_t)x->lost_ms, "overshoot_ms", (json_int_t)ceil(over), "cap_ms",
-	    s->cap_ms > 0 ? json_integer((json_int_t)s->cap_ms) : json_string("none"));
+	    cap > 0 ? json_integer((json_int_t)cap) : json_string("none"));
 	if (v == NULL || levers == NULL)
 		return (NULL);
 	if ((json_object_size(levers) > 0 && json_object_set(v, "levers", levers) == -1) ||
 	    json_object_update_new(v,
 		json_pack("{s:o, s:o, s:I, s:b, s:o, s:o, s:o, s:o, s:I}", "step_ms_mean",
-		    jsonio_real(ms / (double)steps), "tokens_per_s", jsonio_real((double)tokens / ms * 1e3), "cpu_ms",
-		    (json_int_t)x->cpu_ms, "starved", provenance_starved(x->m, x->recipe.threads, x->cpu_ms, ms),
-		    "final_train_loss", jsonio_real(x->loss), "best_train_loss", jsonio_real(x->best), "val_loss",
-		    jsonio_real(x->val.loss), "val_bpb", jsonio_real(x->val.bpb), "peak_memory_bytes",
-		    (json_int_t)proc_peak_memory(0))) == -1 ||
+		    jsonio_real(stepping_ms / (double)steps), "tokens_per_s",
+		    jsonio_real((double)tokens / stepping_ms * 1e3), "cpu_ms", (json_int_t)x->cpu_ms, "starved",
+		    provenance_starved(x->m, x->recipe.threads, x->cpu_ms, ms), "final_train_loss",
+		    jsonio_real(x->loss), "best_train_loss", jsonio_real(x->best), "val_loss", jsonio_real(x->val.loss),
+		    "val_bpb", jsonio_real(x->val.bpb), "peak_memory_bytes", (json_int_t)proc_peak_memory(0))) == -1 ||
 	    provenance_system(x->m, x->recipe.threads, x->r->spec.limits.lane, v) == -1 ||
 	    json_object_update_new(v,
 		json_pack("{s:s, s:s, s:I, s:I, s:o, s:o}", "code_sha256", code_sha256, "stop_reason",
@@ -722,6 +865,7 @@ receipt(struct train *x)
 		    jsonio_real((double)tokens / (double)stream))) == -1 ||
 	    (x->recipe.law.average != OPTIMIZER_NO_AVERAGE &&
 		json_object_set_new(v, "averaged_steps", json_integer((json_int_t)trainer_averaged(x->t))) == -1) ||
+	    (x->watched > 0 && json_object_set_new(v, "calibration", calibration_receipt(x)) == -1) ||
 	    (!isnan(x->last.loss) &&
 		json_object_update_new(v,
 		    json_pack("{s:o, s:o}", "last_val_loss", jsonio_real(x->last.loss), "last_val_bpb",
@@ -865,7 +1009,7 @@ training_work(struct stage_work *w, void *arg)
 		return (-1);
 	if (going_on)
 		say_note("going on from step %llu of '%s'", (unsigned long long)trainer_steps(x.t), x.r->path);
-	else if (count_prior(&x) == -1 || warm_up(&x) == -1)
+	else if (count_prior(&x) == -1 || warm_up(&x) == -1 || measure_calibration(&x) == -1)
 		return (-1);
 	if (metrics_cut(&x.metrics) == -1)
 		return (errno != ENODATA ?
@@ -878,6 +1022,10 @@ training_work(struct stage_work *w, void *arg)
 	if (going_on && save(&x) == -1)
 		return (-1);
 	if (run_steps(&x) == -1)
+		return (-1);
+	/* From here on the weights are those that the checkpoint holds. */
+	(void)trainer_exchange(x.t);
+	if (calibrate(&x) == -1)
 		return (-1);
 	return (stage_deliver(w, receipt(&x)));
 }
@@ -915,8 +1063,8 @@ training_tell(void *arg, const struct rundir *r, int outputs, const json_t *deli
 int
 training_compare(void *arg, const struct rundir *r, int outputs, const json_t *delivered)
 {
-	static const char *const keys[] = { "checkpoint.sha256", "files", "claimed", "steps", "tokens",
-		"final_train_loss", "val_loss", "config_sha256", "dataset_sha256", "system_sha256" };
+	static const char *const keys[] = { "checkpoint.sha256", "calibration.sha256", "files", "claimed", "steps",
+		"tokens", "final_train_loss", "val_loss", "config_sha256", "dataset_sha256", "system_sha256" };
 	/* How far apart the scores are where the bits are not the same. */
 	static const char *const scores[] = { "val_bpb", "recorded_val_bpb" };
 	json_t *recorded, *differ = json_array(), *observed = json_object(), *expected = json_object(), *a, *b, *out;

@@ -135,7 +135,7 @@ artifact_of(const struct config *c, const struct artifact_law *law, const char *
 		for (size_t j = 1000; j < p->tensors[i].n; j++)
 			w[p->tensors[i].offset + j] = 0;
 	fd = file("artifact", packed);
-	if (artifact_write(fd, p, w, digest, law, &report) == -1)
+	if (artifact_write(fd, p, w, digest, law, NULL, &report) == -1)
 		exit(HG_EXIT_SYSTEM);
 	artifact_report_free(&report);
 	lseek(fd, 0, SEEK_SET);

@@ -45,6 +45,7 @@ static const struct {
 	{ "spec.json", MARKER },
 	{ "dataset.json", MARKER },
 	{ "checkpoint.safetensors", CREATED },
+	{ "calibration.safetensors", CREATED },
 	{ "artifact.hgz", CREATED },
 	{ "score_docs.tsv", CREATED },
 };

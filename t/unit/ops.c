@@ -685,6 +685,31 @@ mlp_grad(void)
 	mlp_of(OPS_RELU2, 1, 1);
 }
 
+/* What products read, with itself: of a stream, of what attention gives, and of what each activation makes. */
+static void
+gram(void)
+{
+	const size_t C = now.s->C, F = now.s->F;
+	struct twin *x = stream(), *y = make(OPS_ACT, now.N, C, 0, 1), *r = make(OPS_ACT, now.N, F, 0, 1);
+	struct twin *gate = make(OPS_ACT, now.N, F, 0, 1), *kept = make(OPS_ACT, now.N, F, 4, 0.5f);
+	struct twin *g = make(OPS_VECTOR, C, C, 0, 1), *wide = make(OPS_VECTOR, F, F, 0, 1);
+
+	BOTH(const struct ops_gram a = ((struct ops_gram){ .x = IT(x), .norm_scale = 0.6f, .g = IT(g) });
+	     ops->gram(ctx, all_rows(), &a));
+	expect("of a normed stream", g);
+	BOTH(const struct ops_gram a = ((struct ops_gram){ .y = IT(y), .g = IT(g) }); ops->gram(ctx, all_rows(), &a));
+	expect("and added to it, of rows as they are", g);
+	for (enum ops_activation activation = OPS_RELU2; activation <= OPS_SWIGLU; activation++) {
+		struct twin *of = activation == OPS_RELU2 ? kept : r;
+
+		BOTH(const struct ops_gram a = ((
+			 struct ops_gram){ .r = IT(of), .gate = IT(gate), .activation = activation, .g = IT(wide) });
+		     ops->gram(ctx, all_rows(), &a));
+		expect("of what an activation makes", wide);
+		expect("what it reads, which stays", of);
+	}
+}
+
 /* What is added to logits, and the gradient of its scale, which is far from 0: it is a sum of terms that cancel. */
 struct prior_twins {
 	struct twin *table, *alpha, *ids, *dalpha;
@@ -1168,6 +1193,7 @@ static const struct row rows[] = {
 	{ "mlp_grad", ENTRY(mlp_grad), mlp_grad, 1e-10, 2e-4, SUMS },
 	{ "leaky relu^2", ENTRY(mlp), mlp_leaky, 1e-10, 2e-4, SUMS },
 	{ "swiglu", ENTRY(mlp), mlp_swiglu, 1e-10, 2e-4, SUMS },
+	{ "gram", ENTRY(gram), gram, 1e-10, 2e-4, SUMS },
 	{ "head", ENTRY(head), head, 1e-10, 2e-4, SUMS },
 	{ "logits", ENTRY(logits), logits, 1e-10, 2e-4, SUMS },
 	{ "head with a prior", ENTRY(head), head_prior, 1e-10, 2e-4, SUMS },

@@ -788,6 +788,35 @@ block_mlp(const struct ops_ctx *c, const struct ops_mlp *a, size_t r0, size_t n,
 	}
 }
 
+/* Both sides of the product of such rows with themselves. */
+static void
+block_gram(const struct ops_ctx *c, const struct ops_gram *a, size_t r0, size_t n, struct cpu_scratch s)
+{
+	const size_t cols = a->g->cols, ld = a->x != NULL ? a->x->ld : a->y != NULL ? a->y->ld : a->r->ld;
+	const int side = a->x == NULL && a->y == NULL;
+	act *h = cpu_take(&s, n * ld * sizeof(*h));
+	const act *from = a->y != NULL ? act_row(a->y, r0) : h;
+
+	for (size_t i = 0; a->x != NULL && i < n; i++)
+		norm_row(c, a->x, r0 + i, a->norm_scale, h + i * ld);
+	for (size_t i = 0; side == 1 && i < n; i++) {
+		const act *r = act_row(a->r, r0 + i);
+		const act *gate = a->activation == OPS_SWIGLU ? act_row(a->gate, r0 + i) : NULL;
+
+		for (size_t j = 0; j < ld; j += VL) {
+			const vf v = act_load(r + j);
+
+			if (a->activation == OPS_RELU2)
+				act_store(h + i * ld + j, v * v);
+			else
+				act_store(h + i * ld + j,
+				    activated(a->activation, v, gate != NULL ? act_load(gate + j) : vf_zero()));
+		}
+	}
+	turn(left_at(c, 0, 0, r0), c->chunk.ld, from, 0, ld, n, cols);
+	pack_cols(right_at(c, side, r0), c->chunk.depth, deep_units(n), from, 0, ld, n, cols);
+}
+
 static void
 block_mlp_grad(const struct ops_ctx *c, const struct ops_mlp *a, const struct ops_mlp_grad *d, size_t r0, size_t n,
     struct cpu_scratch s)
@@ -1074,6 +1103,7 @@ const struct cpu_kernels KERNELS = {
 	.proj_grad = block_proj_grad,
 	.mlp = block_mlp,
 	.mlp_grad = block_mlp_grad,
+	.gram = block_gram,
 	.head = block_head,
 	.logits = block_logits,
 	.product = block_product,

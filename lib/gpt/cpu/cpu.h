@@ -146,6 +146,7 @@ struct cpu_kernels {
 	void (*mlp)(const struct ops_ctx *c, const struct ops_mlp *a, size_t r0, size_t n, struct cpu_scratch s);
 	void (*mlp_grad)(const struct ops_ctx *c, const struct ops_mlp *a, const struct ops_mlp_grad *d, size_t r0,
 	    size_t n, struct cpu_scratch s);
+	void (*gram)(const struct ops_ctx *c, const struct ops_gram *a, size_t r0, size_t n, struct cpu_scratch s);
 	void (*head)(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t n, struct cpu_scratch s);
 	void (*logits)(const struct ops_ctx *c, struct ops_buf *out, size_t out0, const struct ops_buf *x, size_t r0,
 	    size_t n, const struct ops_buf *w, const struct ops_prior *prior, struct cpu_scratch s);

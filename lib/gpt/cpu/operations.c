@@ -354,6 +354,32 @@ operations_mlp_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_ml
 	end_phase(c, OPS_CPU_MLP_GRAD, since);
 }
 
+static void
+gram_task(void *arg, size_t task, unsigned thread)
+{
+	const struct job *j = arg;
+	const struct span s = span_of(j, task);
+
+	j->k->gram(j->c, j->a, s.r0, s.n, scratch_of(j->c, thread));
+}
+
+void
+operations_gram(struct ops_ctx *c, struct ops_rows rows, const struct ops_gram *a)
+{
+	const double since = begin_phase();
+	struct job j = job_of(c, rows, a, NULL);
+	const size_t size = chunk_size(&j, c->chunk_rows);
+
+	assert(c->training);
+	for (size_t r0 = 0; r0 < j.N; r0 += size) {
+		begin_chunk(&j, r0, size);
+		run_rows(&j, gram_task);
+		want(&j, c->chunk.left[0], c->chunk.right[a->x == NULL && a->y == NULL], a->g);
+		operations_run_products(&j);
+	}
+	end_phase(c, OPS_CPU_OTHER, since);
+}
+
 /* --- head ------------------------------------------------------------------ */
 
 static void

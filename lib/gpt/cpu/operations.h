@@ -28,6 +28,7 @@ operations_mlp_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_ml
 void operations_head(struct ops_ctx *c, struct ops_rows rows, const struct ops_head *a);
 void operations_logits(struct ops_ctx *c, struct ops_buf *out, const struct ops_buf *x, size_t first, size_t count,
     const struct ops_buf *w, const struct ops_prior *prior);
+void operations_gram(struct ops_ctx *c, struct ops_rows rows, const struct ops_gram *a);
 void operations_add(struct ops_ctx *c, struct ops_rows rows, struct ops_buf *dst, const struct ops_buf *src);
 double operations_sumsq(struct ops_ctx *c, const struct ops_buf *const *bufs, const size_t *n, size_t count);
 void operations_muon(struct ops_ctx *c, const struct ops_muon *p, size_t count, const struct ops_muon_law *law);

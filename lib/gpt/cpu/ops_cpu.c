@@ -317,6 +317,7 @@ const struct ops ops_cpu = {
 	.head = operations_head,
 	.logits = operations_logits,
 	.add = operations_add,
+	.gram = operations_gram,
 	.context = levers_context,
 	.context_grad = levers_context_grad,
 	.values = levers_values,
