@@ -24,8 +24,8 @@
 #define SCALE_FLOOR (1.0 / 127)
 static const struct quantize_law published = { 8, QUANTIZE_MINMAX, 0, SCALE_FLOOR };
 static const struct quantize_law floorless = { 8, QUANTIZE_MINMAX, 0, 0 };
-static const struct artifact_law law = { 8, 8, QUANTIZE_MINMAX, 12.85, 20, SCALE_FLOOR, CODER_ZLIB, 0 };
-static const struct artifact_law xz = { 8, 8, QUANTIZE_MINMAX, 12.85, 20, SCALE_FLOOR, CODER_XZ, 0 };
+static const struct artifact_law law = { 8, 8, QUANTIZE_MINMAX, 12.85, 20, SCALE_FLOOR, CODER_ZLIB, 65536 };
+static const struct artifact_law xz = { 8, 8, QUANTIZE_MINMAX, 12.85, 20, SCALE_FLOOR, CODER_XZ, 65536 };
 
 #define DIGEST "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -321,7 +321,7 @@ laws(void)
 		for (size_t e = 0; e < 4; e++) {
 			const struct artifact_law by = { bits[b], bits[e],
 				(b + e) % 2 ? QUANTIZE_SDCLIP : QUANTIZE_MINMAX, 9, 6, 1e-5,
-				e % 2 ? CODER_XZ : CODER_ZLIB, 0 };
+				e % 2 ? CODER_XZ : CODER_ZLIB, 65536 };
 			struct sample s;
 			struct artifact a;
 			unsigned char *plain;
@@ -510,7 +510,7 @@ coders(void)
 static void
 lies(void)
 {
-	const struct artifact_law by = { 6, 16, QUANTIZE_MINMAX, 12.85, 20, SCALE_FLOOR, CODER_ZLIB, 0 };
+	const struct artifact_law by = { 6, 16, QUANTIZE_MINMAX, 12.85, 20, SCALE_FLOOR, CODER_ZLIB, 65536 };
 	struct sample s, plain;
 
 	make_sample(&s, 400, &by);
