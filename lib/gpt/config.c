@@ -38,6 +38,7 @@ const struct bind config_keys[] = {
 	BIND(struct config, "ln_scale", ln_scale),
 	BIND(struct config, "rope_dims", rope_dims),
 	BIND(struct config, "skip_gate", skip_gate),
+	BIND(struct config, "parallel_from", parallel_from),
 	BIND_END,
 };
 
@@ -88,6 +89,27 @@ head_dim(const struct config *c)
 	return (c->model_dim / c->num_heads);
 }
 
+/* A layer whose output a skip keeps has one stream to keep. */
+static int
+check_lanes(const struct config *c)
+{
+	if (c->parallel_from == CONFIG_NONE)
+		return (0);
+	if (c->parallel_from >= c->num_layers) {
+		say_error("model key 'parallel_from' is %zu; layers of num_layers %zu are 0 to %zu", c->parallel_from,
+		    c->num_layers, c->num_layers - 1);
+		return (-1);
+	}
+	if (c->parallel_from < config_skips(c)) {
+		say_error(
+		    "model key 'parallel_from' is %zu; it must be at least %zu, as the outputs of that many first "
+		    "layers are kept for skips: raise it, or lower encoder_layers",
+		    c->parallel_from, config_skips(c));
+		return (-1);
+	}
+	return (0);
+}
+
 /* Rules between levers and the rest. */
 static int
 check_levers(const struct config *c)
@@ -134,7 +156,7 @@ check_levers(const struct config *c)
 		    c->num_layers);
 		return (-1);
 	}
-	return (0);
+	return (check_lanes(c));
 }
 
 int

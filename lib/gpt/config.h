@@ -41,13 +41,15 @@ struct config {
 	int ln_scale;
 	size_t rope_dims; /* CONFIG_NONE: all of a head */
 	int skip_gate;
+	size_t parallel_from; /* CONFIG_NONE: no layer has two lanes */
 };
 
 #define CONFIG_NONE SIZE_MAX /* a later key that is null */
 
 /* In an initialiser: the later keys whose default is not 0. */
 #define CONFIG_LATER \
-	.encoder_layers = CONFIG_NONE, .bigram_dim = 64, .bigram_prior_tokens = 10000000, .rope_dims = CONFIG_NONE
+	.encoder_layers = CONFIG_NONE, .bigram_dim = 64, .bigram_prior_tokens = 10000000, .rope_dims = CONFIG_NONE, \
+	.parallel_from = CONFIG_NONE
 
 #define CONFIG_NORM_EPS 1.1920928955078125e-07 /* of every RMS norm: 2^-23 */
 

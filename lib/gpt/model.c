@@ -18,6 +18,7 @@ struct layer {
 	struct ops_buf *raw;           /* values before they are mixed; v where they need not be kept */
 	struct ops_buf *cut, *dcut;    /* what gates look at, or NULL; dcut is of one layer at a time */
 	struct ops_buf *rq, *rk, *lse; /* NULL when no backward follows */
+	struct ops_buf *lane, *x2;     /* of two lanes: the other one, x being attention's; and after the MLP on it */
 };
 
 struct model {
@@ -39,6 +40,7 @@ struct model {
 	size_t g_count;
 	struct layer *layers; /* num_layers + 1: the last holds only x, the final stream */
 	struct ops_buf *xm;
+	struct ops_buf *none;            /* zeros, for what attention adds to in a layer of two lanes */
 	struct ops_buf *e;               /* context: embeddings by position */
 	struct ops_buf *pairs, *smeared; /* context: what stands before each token */
 	struct ops_buf *joined, *out; /* stream with a gated skip, gated output of attention: of one layer at a time */
@@ -47,7 +49,8 @@ struct model {
 	/* Backward */
 	struct ops_buf *dx, *dx0;
 	struct ops_buf *dq, *dk, *dv, *dy;
-	struct ops_buf *de, *down, *dfirst; /* of levers */
+	struct ops_buf *de, *down, *dfirst;  /* of levers */
+	struct ops_buf *dlane, *datt, *dmlp; /* of two lanes; dx is attention's */
 };
 
 /* Buffers are made one by one, and a failure is noticed once, at the end. */
@@ -106,6 +109,12 @@ has_own_removed(const struct model *m, size_t layer)
 	return (layer >= c->num_layers - c->xsa_layers);
 }
 
+static int
+has_lanes(const struct config *c, size_t layer)
+{
+	return (layer >= c->parallel_from);
+}
+
 /* Columns of its input that the gates of a layer look at. */
 static size_t
 cut_columns(const struct model *m, size_t layer)
@@ -135,6 +144,31 @@ static int
 is_pushed(const struct model *m, size_t layer)
 {
 	return (layer < config_skips(&m->params->config));
+}
+
+/* Lanes begin as one stream: layer parallel_from's x, with its skip. The last layer puts out their mean alone. */
+static void
+make_lanes(struct model *m)
+{
+	const struct config *c = &m->params->config;
+	const size_t N = rows_of(m), C = c->model_dim, L = c->num_layers;
+	struct ops_buf *lane = NULL, *x2 = NULL;
+
+	if (c->parallel_from == CONFIG_NONE)
+		return;
+	m->none = make(m, OPS_STREAM, N, C);
+	for (size_t l = c->parallel_from; l < L; l++) {
+		const int is_own = m->use == MODEL_TRAIN;
+
+		m->layers[l].x2 = x2 = is_own || x2 == NULL ? make(m, OPS_STREAM, N, C) : x2;
+		if (l + 1 < L)
+			m->layers[l + 1].lane = lane = is_own || lane == NULL ? make(m, OPS_STREAM, N, C) : lane;
+	}
+	if (m->use != MODEL_TRAIN)
+		return;
+	m->dlane = make(m, OPS_STREAM, N, C);
+	m->datt = make(m, OPS_STREAM, N, C);
+	m->dmlp = make(m, OPS_STREAM, N, C);
 }
 
 static void
@@ -195,7 +229,7 @@ make_layers(struct model *m)
 		m->pairs = make(m, OPS_IDS, N, 1);
 	if (c->smear)
 		m->smeared = make(m, OPS_IDS, N, 1);
-	if (c->skip_gate)
+	if (c->skip_gate || (c->parallel_from != CONFIG_NONE && config_skips(c) > 0))
 		m->joined = make(m, OPS_STREAM, N, C);
 	if (c->attn_gate || c->xsa_layers > 0)
 		m->out = make(m, OPS_ACT, N, C);
@@ -311,8 +345,8 @@ model_open(const struct model_args *args)
 		goto err1;
 	if ((m->params = params_new(c)) == NULL)
 		goto err1;
-	/* Two buffers a tensor, at most 16 a layer, and the single ones. */
-	m->made_room = 2 * m->params->count + 16 * (c->num_layers + 1) + 32;
+	/* Two buffers a tensor, at most 18 a layer, and the single ones. */
+	m->made_room = 2 * m->params->count + 18 * (c->num_layers + 1) + 32;
 	m->made = calloc(m->made_room, sizeof(struct ops_buf *));
 	m->w = calloc(m->params->count, sizeof(struct ops_buf *));
 	m->g = calloc(m->params->count, sizeof(struct ops_buf *));
@@ -326,6 +360,7 @@ model_open(const struct model_args *args)
 		goto err1;
 	make_params(m);
 	make_layers(m);
+	make_lanes(m);
 	if (m->use == MODEL_TRAIN)
 		make_backward(m);
 	if (m->starved)
@@ -485,7 +520,7 @@ gradient(const struct model *m, size_t layer, enum params_id id)
 
 /* The operations of a block, on the buffers of its layer; those of levers where there are any. */
 struct block {
-	int has_skip, has_values, has_output;
+	int has_skip, has_values, has_output, has_lanes;
 	struct ops_skip skip;
 	struct ops_values values;
 	struct ops_output output;
@@ -493,6 +528,7 @@ struct block {
 	struct ops_attention attention;
 	struct ops_proj proj;
 	struct ops_mlp mlp;
+	struct ops_lanes lanes;
 };
 
 static const enum ops_activation activations[] = {
@@ -500,6 +536,32 @@ static const enum ops_activation activations[] = {
 	[CONFIG_LEAKY_RELU2] = OPS_LEAKY_RELU2,
 	[CONFIG_SWIGLU] = OPS_SWIGLU,
 };
+
+/* The two lanes of a layer in place of its one stream; its skip is then an operation of its own, and goes to x. */
+static void
+part_lanes(const struct model *m, size_t l, struct block *b)
+{
+	const struct config *c = &m->params->config;
+	const struct layer *a = &m->layers[l], *next = &m->layers[l + 1];
+
+	b->has_lanes = 1;
+	b->has_skip = b->skip.skip != NULL;
+	b->qkv.x = b->has_skip ? m->joined : a->x;
+	b->qkv.skip = b->qkv.skip_w = NULL;
+	b->proj.xm = m->none;
+	b->mlp.x1 = l == c->parallel_from ? b->qkv.x : a->lane;
+	b->mlp.x2 = a->x2;
+	b->lanes = (struct ops_lanes){
+		.a = b->qkv.x,
+		.b = b->mlp.x1,
+		.att = a->x1,
+		.x2 = a->x2,
+		.keep = weight(m, l, PARAMS_LANE_KEEP),
+		.add = weight(m, l, PARAMS_LANE_ADD),
+		.a1 = next->x,
+		.b1 = next->lane,
+	};
+}
 
 static struct block
 block_of(const struct model *m, size_t l)
@@ -511,13 +573,14 @@ block_of(const struct model *m, size_t l)
 	const float norm_scale = c->ln_scale ? (float)(1 / sqrt((double)l + 1)) : 1;
 	struct ops_buf *skip = NULL;
 	size_t skip_row = 0;
+	struct block b;
 
 	/* Layer encoders + i adds what layer encoders - 1 - i put out, which is that layer's successor's input. */
 	if (l >= encoders && l - encoders < encoders) {
 		skip_row = l - encoders;
 		skip = m->layers[encoders - skip_row].x;
 	}
-	return ((struct block) {
+	b = (struct block) {
 		.has_skip = skip != NULL && c->skip_gate,
 		.has_values = has_value_table(m, l) || has_mixed_values(m, l),
 		.has_output = has_output,
@@ -559,7 +622,10 @@ block_of(const struct model *m, size_t l)
 			.activation = activations[m->params->config.mlp_activation],
 			.norm_scale = norm_scale, .wgate = weight(m, l, PARAMS_MLP_GATE), .gate = a->gate,
 		},
-	});
+	};
+	if (has_lanes(c, l))
+		part_lanes(m, l, &b);
+	return (b);
 }
 
 /* The embedding with what stands before. */
@@ -606,6 +672,8 @@ forward(struct model *m, struct ops_rows rows)
 			ops->output(m->ctx, rows, &b.output);
 		ops->proj(m->ctx, rows, &b.proj);
 		ops->mlp(m->ctx, rows, &b.mlp);
+		if (b.has_lanes)
+			ops->lanes(m->ctx, rows, &b.lanes);
 		progress_tick();
 	}
 }
@@ -666,6 +734,37 @@ skip_grad(struct model *m, struct ops_rows rows, size_t l, const struct block *b
 	m->ops->skip_grad(m->ctx, rows, &b->skip, &d);
 }
 
+/*
+ * From the gradients of what a layer of two lanes puts out, in m->dx and m->dlane, to those of what its branches add, in
+ * m->datt and m->dmlp.
+ */
+static void
+lanes_grad(struct model *m, struct ops_rows rows, size_t l, const struct block *b)
+{
+	const struct ops_lanes_grad d = {
+		.da = m->dx,
+		.db = m->dlane,
+		.datt = m->datt,
+		.dmlp = m->dmlp,
+		.dkeep = gradient(m, l, PARAMS_LANE_KEEP),
+		.dadd = gradient(m, l, PARAMS_LANE_ADD),
+	};
+
+	/* Room for one layer at a time. */
+	if (b->has_skip)
+		m->ops->skip(m->ctx, rows, &b->skip);
+	m->ops->lanes_grad(m->ctx, rows, &b->lanes, &d);
+}
+
+/* What came back through attention, in m->datt, belongs to its lane; where the lanes begin both are one stream. */
+static void
+join_lanes(struct model *m, struct ops_rows rows, size_t l)
+{
+	m->ops->add(m->ctx, rows, m->dx, m->datt);
+	if (l == m->params->config.parallel_from)
+		m->ops->add(m->ctx, rows, m->dx, m->dlane);
+}
+
 static void
 context_grad(struct model *m, struct ops_rows rows)
 {
@@ -696,16 +795,18 @@ backward(struct model *m, struct ops_rows rows)
 		ops->zero(m->ctx, &m->dfirst, 1);
 	for (size_t l = m->params->config.num_layers; l-- > 0;) {
 		const struct block b = block_of(m, l);
+		/* The gradients of the two branches: of one stream, or of what each adds to two lanes. */
+		struct ops_buf *datt = b.has_lanes ? m->datt : m->dx, *dmlp = b.has_lanes ? m->dmlp : m->dx;
 		const struct ops_mlp_grad mlp = {
-			.dx2 = m->dx,
-			.dx1 = m->dx,
+			.dx2 = dmlp,
+			.dx1 = dmlp,
 			.dwfc = gradient(m, l, PARAMS_FC),
 			.dwproj = gradient(m, l, PARAMS_MLP_PROJ),
 			.dscale = gradient(m, l, PARAMS_MLP_SCALE),
 			.dwgate = gradient(m, l, PARAMS_MLP_GATE),
 		};
 		const struct ops_proj_grad proj = {
-			.dx1 = m->dx,
+			.dx1 = datt,
 			.dy = m->dy,
 			.dwo = gradient(m, l, PARAMS_PROJ),
 			.dscale = gradient(m, l, PARAMS_ATTN_SCALE),
@@ -718,11 +819,11 @@ backward(struct model *m, struct ops_rows rows)
 			.dgain = gradient(m, l, PARAMS_Q_GAIN),
 		};
 		const struct ops_qkv_grad qkv = {
-			.dxm = m->dx,
+			.dxm = datt,
 			.dq = m->dq,
 			.dk = m->dk,
 			.dv = m->dv,
-			.dx = m->dx,
+			.dx = datt,
 			.dx0 = m->dx0,
 			.dcut = m->layers[l].dcut,
 			.dskip = b.qkv.skip != NULL ? skip_gradient(m, l) : NULL,
@@ -736,7 +837,11 @@ backward(struct model *m, struct ops_rows rows)
 		/* What this layer put out was also taken by a skip, to layer encoders + (encoders - 1 - l). */
 		if (is_pushed(m, l))
 			ops->add(m->ctx, rows, m->dx, skip_gradient(m, 2 * encoders - 1 - l));
+		if (b.has_lanes)
+			lanes_grad(m, rows, l, &b);
 		ops->mlp_grad(m->ctx, rows, &b.mlp, &mlp);
+		if (b.has_lanes)
+			ops->add(m->ctx, rows, m->dlane, m->dmlp);
 		if (m->layers[l].dcut != NULL)
 			ops->zero(m->ctx, &m->layers[l].dcut, 1);
 		/* What one layer at a time has room for is made again. */
@@ -747,9 +852,14 @@ backward(struct model *m, struct ops_rows rows)
 			output_grad(m, rows, l, &b);
 		ops->attention_grad(m->ctx, rows, &b.attention, &attention);
 		values_grad(m, rows, l, &b);
-		if (b.has_skip)
+		if (b.has_lanes)
+			/* Attention's lane has a path of its own past it: nothing reaches xm but by the products. */
+			ops->zero(m->ctx, &m->datt, 1);
+		else if (b.has_skip)
 			ops->skip(m->ctx, rows, &b.skip);
 		ops->qkv_grad(m->ctx, rows, &b.qkv, &qkv);
+		if (b.has_lanes)
+			join_lanes(m, rows, l);
 		if (b.has_skip)
 			skip_grad(m, rows, l, &b);
 		progress_tick();

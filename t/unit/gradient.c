@@ -59,6 +59,14 @@ static const struct shape {
 	SHAPE_WITH("{\"ln_scale\": true, \"attn_gate\": true}", "norms by depth", 13, 3, 16, 4, 2, 2, 1),
 	SHAPE_WITH("{\"rope_dims\": 2}", "heads that turn in part", 13, 2, 16, 2, 1, 2, 1),
 	SHAPE_WITH("{\"skip_gate\": true}", "gated skips", 13, 5, 16, 4, 2, 2, 1),
+	SHAPE_WITH("{\"parallel_from\": 2}", "two lanes from the first layer with a skip", 13, 5, 16, 4, 2, 2, 1),
+	SHAPE_WITH("{\"parallel_from\": 3}", "two lanes from the last layer with a skip", 13, 5, 16, 4, 2, 2, 0),
+	SHAPE_WITH("{\"parallel_from\": 4}", "two lanes in the last layer", 13, 5, 16, 4, 2, 2, 1),
+	SHAPE_WITH("{\"parallel_from\": 0, \"encoder_layers\": 0}", "two lanes from the first layer on", 13, 3, 16, 4,
+	    2, 2, 1),
+	SHAPE_WITH("{\"parallel_from\": 2, \"skip_gate\": true, \"ln_scale\": true, \"attn_gate\": true, "
+		   "\"value_residual\": true, \"xsa_layers\": 2}",
+	    "two lanes with gated skips, gated attention, mixed values and removed own ones", 13, 5, 16, 4, 2, 2, 1),
 #undef SHAPE_WITH
 #undef SHAPE
 };
