@@ -138,7 +138,7 @@ refused() {
 }
 
 # bats test_tags=b64,b66
-@test "two residual lanes: trained, kept exactly and scored; refused beyond the last layer and where skips are kept" {
+@test "two residual lanes: trained, kept and scored; refused beyond the last layer and where skips are kept" {
 	on parallel_from=2
 	on parallel_from=0 encoder_layers=0 ln_scale=true
 	goes_on parallel_from=3

@@ -417,7 +417,6 @@ refusals(void)
 		{ "parallel_from", "{\"parallel_from\": 5}" },
 		{ "parallel_from", "{\"parallel_from\": 1}" },
 		{ "parallel_from", "{\"parallel_from\": 0, \"encoder_layers\": 1}" },
-		{ "parallel_from", "{\"parallel_from\": -1}" },
 		{ "smear", "{\"smear\": 1}" },
 		{ "ln_scale", "{\"ln_scale\": null}" },
 	};

@@ -257,8 +257,8 @@ check(const char *what, const struct config *over)
 		const struct params_tensor *t = &now.params->tensors[i];
 
 		for (size_t j = t->offset; j < t->offset + t->n; j++)
-			now.w[j] = w[j] =
-			    (float)(t->group == PARAMS_SCALAR ? 0.8 + 0.3 * rng_normal(&rng) : 0.5 * rng_normal(&rng));
+			now.w[j] = w[j] = (float)(t->group == PARAMS_SCALAR ? 0.8 + 0.3 * rng_normal(&rng) :
+									      0.5 * rng_normal(&rng));
 	}
 	for (size_t i = 0; i <= T; i++)
 		ids[i] = (int32_t)rng_below(&rng, V);
