@@ -735,8 +735,8 @@ skip_grad(struct model *m, struct ops_rows rows, size_t l, const struct block *b
 }
 
 /*
- * From the gradients of what a layer of two lanes puts out, in m->dx and m->dlane, to those of what its branches add, in
- * m->datt and m->dmlp.
+ * From the gradients of what a layer of two lanes puts out, in m->dx and m->dlane, to those of what its branches add,
+ * in m->datt and m->dmlp.
  */
 static void
 lanes_grad(struct model *m, struct ops_rows rows, size_t l, const struct block *b)
