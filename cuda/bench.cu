@@ -51,6 +51,7 @@ config_of(const struct shape *s)
 		c.bigram_buckets = 4096;
 		c.bigram_prior = CONFIG_COUNTS;
 		c.xsa_layers = 1;
+		c.parallel_from = c.num_layers - 1;
 	}
 	return (c);
 }

@@ -158,6 +158,9 @@ void cuda_output_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct op
     const struct ops_output_grad *d);
 void cuda_skip(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_skip *a);
 void cuda_skip_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_skip *a, const struct ops_skip_grad *d);
+void cuda_lanes(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_lanes *a);
+void cuda_lanes_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_lanes *a,
+    const struct ops_lanes_grad *d);
 double cuda_sumsq(struct ops_ctx *ctx, const struct ops_buf *const *bufs, const size_t *n, size_t count);
 void cuda_muon(struct ops_ctx *ctx, const struct ops_muon *p, size_t count, const struct ops_muon_law *law);
 void cuda_adam(struct ops_ctx *ctx, const struct ops_adam *p, size_t count, const struct ops_adam_law *law);

@@ -1,7 +1,7 @@
 # The CUDA backend, twice: emulated on the host, for `make check` everywhere;
 # and by nvcc, with CUDA=1.  Included by the Makefile, which defines B and Q.
 
-CUDA_SRC := adam attention attention_grad average before branch columns convert embed gates gram graph head lookup mlp muon norm ops_cuda output \
+CUDA_SRC := adam attention attention_grad average before branch columns convert embed gates gram graph head lanes lookup mlp muon norm ops_cuda output \
 	product profile qkv selftest skip stream sumsq transfer values
 CUDA_HOME ?= /usr/local/cuda
 

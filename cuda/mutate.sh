@@ -110,6 +110,9 @@ mutate attention.cuh attention_grad "heads counted before tiles" 's/blockIdx.x \
 mutate muon.cu muon "momentum of the wrong matrix" '0,/batch.p\[blockIdx.y\].momentum;/s//batch.p[0].momentum;/'
 mutate head.cu head "the slope of the cap left out" 's/scale \* p \* (1.0f - part \* part)/scale * p/'
 mutate skip.cu skip "a gate's slope left out" 's/ \* g \* (1 - g);/;/'
+mutate lanes.cu lanes "a lane in place of the mean" 's/0.5f \* (x + y)/x/'
+mutate lanes.cu lanes "what the MLP adds to one lane taken for what it adds to the other" \
+    's/l.add\[2\] \* x + l.add\[3\] \* y/l.add[3] * x + l.add[2] * y/'
 mutate values.cu values "what later layers add left out" 's/dv += d.later\[i\];/;/'
 mutate output.cu output "one value for all heads of a row" '0,/(i \/ o.group)/s//(i \/ o.group \/ o.K * o.K)/'
 mutate qkv.cu qkv "a scaled norm's gradient not scaled" 's/d.r\[n\] \* scale;/d.r[n];/'

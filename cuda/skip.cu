@@ -1,20 +1,20 @@
-/* A skip through a gate: a sum of two streams by columns, and back. */
+/* A skip, through a gate or without: a sum of two streams by columns, and back. */
 
 #include "columns.cuh"
 
 struct skip {
 	const float *x, *kept;		/* (N, C) */
-	const float *w, *gates;		/* (C) */
+	const float *w, *gates;		/* (C); gates NULL without one */
 	int N, C;
 };
 
 static __device__ __forceinline__ float
 gate_at(const struct skip &s, int c)
 {
-	return (1.0f / (1.0f + expf(-s.gates[c])));
+	return (s.gates != NULL ? 1.0f / (1.0f + expf(-s.gates[c])) : 0);
 }
 
-/* out (N, C) = g x + (1 - g) w kept */
+/* out (N, C) = g x + (1 - g) w kept, or x + w kept */
 __global__ void __launch_bounds__(ROW_THREADS)
 skip_forward(float *out, const struct skip s)
 {
@@ -25,7 +25,7 @@ skip_forward(float *out, const struct skip s)
 	if (i >= (size_t)s.N * s.C)
 		return;
 	g = gate_at(s, c);
-	out[i] = g * s.x[i] + (1 - g) * s.w[c] * s.kept[i];
+	out[i] = (s.gates != NULL ? g * s.x[i] : s.x[i]) + (1 - g) * s.w[c] * s.kept[i];
 }
 
 /*
@@ -48,7 +48,8 @@ skip_backward(float *dx, float *dkept, float *part, const struct skip s)
 		sum[0] += d * (1 - g) * kept;
 		sum[1] += d * (s.x[at] - s.w[c] * kept) * g * (1 - g);
 		dkept[at] = d * (1 - g) * s.w[c];
-		dx[at] = d * g;
+		if (s.gates != NULL)
+			dx[at] = d * g;
 	}
 	for (int i = 0; i < 2; i++) {
 		const float all = column_sum(sum[i], scratch);
@@ -64,7 +65,7 @@ skip_of(const struct ops_ctx *ctx, struct ops_rows rows, const struct ops_skip *
 	const size_t N = rows.B * rows.T, C = ctx->C;
 	const struct skip s = {
 		rows_of<float>(a->x, 0, N, C), rows_of<float>(a->skip, 0, N, C), row_of<float>(a->w, a->skip_row, C),
-		row_of<float>(a->gates, a->skip_row, C), (int)N, (int)C
+		a->gates != NULL ? row_of<float>(a->gates, a->skip_row, C) : NULL, (int)N, (int)C
 	};
 
 	return (s);
@@ -89,5 +90,6 @@ cuda_skip_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_skip 
 	    COLUMN_THREADS * sizeof(float), rows_of<float>(d->dx, 0, N, C), rows_of<float>(d->dskip, 0, N, C),
 	    ctx->partial, skip_of(ctx, rows, a));
 	columns_add(ctx, row_of<float>(d->dw, a->skip_row, C), ctx->partial, strips, C, 2 * C);
-	columns_add(ctx, row_of<float>(d->dgates, a->skip_row, C), ctx->partial + C, strips, C, 2 * C);
+	if (a->gates != NULL)
+		columns_add(ctx, row_of<float>(d->dgates, a->skip_row, C), ctx->partial + C, strips, C, 2 * C);
 }

@@ -158,6 +158,16 @@ refused() {
 	refused loop_from 'model.loop=[0,0,2]' train.loop_from=1
 }
 
+# bats test_tags=b64,b66
+@test "two residual lanes: trained, kept and scored; refused beyond the last layer and where skips are kept" {
+	on parallel_from=2
+	on parallel_from=0 encoder_layers=0 ln_scale=true
+	goes_on parallel_from=3
+	refused parallel_from model.num_layers=4 model.parallel_from=4
+	refused parallel_from model.num_layers=4 model.parallel_from=1
+	refused parallel_from model.num_layers=4 model.parallel_from=-1
+}
+
 # A text in which only the last word tells the next: each of 40 words has four that follow it.
 markov_data() {
 	awk 'BEGIN { s = 11; for (d = 0; d < 300; d++) { w = d % 40; line = "";
@@ -208,7 +218,7 @@ loss() {
 	PATH=$HG_BUILD/emu/bin:$PATH
 	for lever in encoder_layers=0 mlp_activation=swiglu mlp_activation=leaky_relu2 value_residual=true xsa_layers=1 \
 	    ln_scale=true rope_dims=2 skip_gate=true 'value_embed_layers=[1]' attn_gate=true smear=true bigram_buckets=50 \
-	    bigram_prior=counts 'loop=[0,1,2]'; do
+	    bigram_prior=counts 'loop=[0,1,2]' parallel_from=1; do
 		rm -rf card
 		tiny_spec card system.backend=cuda "${few[@]}" "model.$lever"
 		hg-train card 2> /dev/null

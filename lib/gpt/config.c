@@ -39,6 +39,7 @@ const struct bind config_keys[] = {
 	BIND(struct config, "ln_scale", ln_scale),
 	BIND(struct config, "rope_dims", rope_dims),
 	BIND(struct config, "skip_gate", skip_gate),
+	BIND(struct config, "parallel_from", parallel_from),
 	BIND_END,
 };
 
@@ -116,6 +117,36 @@ check_loop(const struct config *c)
 	return (0);
 }
 
+/* A layer whose output a skip keeps has one stream to keep. */
+static int
+check_lanes(const struct config *c)
+{
+	if (c->parallel_from == CONFIG_NONE)
+		return (0);
+	if (c->parallel_from >= c->num_layers) {
+		say_error("model key 'parallel_from' is %zu; layers of num_layers %zu are 0 to %zu", c->parallel_from,
+		    c->num_layers, c->num_layers - 1);
+		return (-1);
+	}
+	if (c->loop.count > 0 && c->parallel_from > c->loop.number[0] && c->parallel_from <= c->loop.number[1]) {
+		say_error(
+		    "model key 'parallel_from' is %zu; it must not lie inside of loop, whose layers %ju to %ju come "
+		    "again: the lanes would begin anew",
+		    c->parallel_from, (uintmax_t)c->loop.number[0], (uintmax_t)c->loop.number[1]);
+		return (-1);
+	}
+	/* Before train.loop_from there are half of the layers at most. */
+	if (config_first_visit(c, c->parallel_from) < config_skips(c) ||
+	    c->parallel_from < (config_skips(c) < c->num_layers / 2 ? config_skips(c) : c->num_layers / 2)) {
+		say_error(
+		    "model key 'parallel_from' is %zu; it must be at least %zu, as the outputs of that many first "
+		    "layers are kept for skips: raise it, or lower encoder_layers",
+		    c->parallel_from, config_skips(c));
+		return (-1);
+	}
+	return (0);
+}
+
 /* Rules between levers and the rest. */
 static int
 check_levers(const struct config *c)
@@ -162,7 +193,7 @@ check_levers(const struct config *c)
 		    c->num_layers);
 		return (-1);
 	}
-	return (0);
+	return (check_lanes(c));
 }
 
 int
@@ -243,6 +274,14 @@ config_visited(const struct config *c, size_t visit)
 	if (visit > c->loop.number[1] + again)
 		return (visit - again);
 	return ((size_t)c->loop.number[0] + (visit - (size_t)c->loop.number[0]) % stretch(c));
+}
+
+size_t
+config_first_visit(const struct config *c, size_t layer)
+{
+	const size_t again = config_visits(c) - c->num_layers;
+
+	return (c->loop.count > 0 && layer > c->loop.number[1] ? layer + again : layer);
 }
 
 size_t

@@ -42,13 +42,15 @@ struct config {
 	int ln_scale;
 	size_t rope_dims; /* CONFIG_NONE: all of a head */
 	int skip_gate;
+	size_t parallel_from; /* CONFIG_NONE: no layer has two lanes */
 };
 
 #define CONFIG_NONE SIZE_MAX /* a later key that is null */
 
 /* In an initialiser: the later keys whose default is not 0. */
 #define CONFIG_LATER \
-	.encoder_layers = CONFIG_NONE, .bigram_dim = 64, .bigram_prior_tokens = 10000000, .rope_dims = CONFIG_NONE
+	.encoder_layers = CONFIG_NONE, .bigram_dim = 64, .bigram_prior_tokens = 10000000, .rope_dims = CONFIG_NONE, \
+	.parallel_from = CONFIG_NONE
 
 #define CONFIG_NORM_EPS 1.1920928955078125e-07 /* of every RMS norm: 2^-23 */
 
@@ -77,6 +79,7 @@ size_t config_skips(const struct config *c);
  */
 size_t config_visits(const struct config *c);
 size_t config_visited(const struct config *c, size_t visit);
+size_t config_first_visit(const struct config *c, size_t layer);
 
 /* Elements of a head that turn. */
 size_t config_turning(const struct config *c);

@@ -19,6 +19,7 @@ struct visit {
 	struct ops_buf *raw;           /* values before they are mixed; v where they need not be kept */
 	struct ops_buf *cut, *dcut;    /* what gates look at, or NULL; dcut is of one layer at a time */
 	struct ops_buf *rq, *rk, *lse; /* NULL when no backward follows */
+	struct ops_buf *lane, *x2;     /* of two lanes: the other one, x being attention's; and after the MLP on it */
 };
 
 struct model {
@@ -48,6 +49,7 @@ struct model {
 	size_t path_length; /* without that */
 	size_t skips;       /* of the pass in force */
 	struct ops_buf *xm;
+	struct ops_buf *none;            /* zeros, for what attention adds to in a layer of two lanes */
 	struct ops_buf *e;               /* context: embeddings by position */
 	struct ops_buf *pairs, *smeared; /* context: what stands before each token */
 	struct ops_buf *joined, *out; /* stream with a gated skip, gated output of attention: of one layer at a time */
@@ -56,7 +58,8 @@ struct model {
 	/* Backward */
 	struct ops_buf *dx, *dx0;
 	struct ops_buf *dq, *dk, *dv, *dy;
-	struct ops_buf *de, *down, *dfirst; /* of levers */
+	struct ops_buf *de, *down, *dfirst;  /* of levers */
+	struct ops_buf *dlane, *datt, *dmlp; /* of two lanes; dx is attention's */
 };
 
 /* Buffers are made one by one, and a failure is noticed once, at the end. */
@@ -113,6 +116,12 @@ has_own_removed(const struct model *m, size_t layer)
 	const struct config *c = &m->params->config;
 
 	return (layer >= c->num_layers - c->xsa_layers);
+}
+
+static int
+has_lanes(const struct config *c, size_t layer)
+{
+	return (layer >= c->parallel_from);
 }
 
 /* Columns of its input that the gates of a layer look at. */
@@ -178,6 +187,33 @@ share_visit(struct model *m, size_t i)
 		a->v = i == 1 ? make(m, OPS_ACT, N, KD) : all[1].v;
 }
 
+/*
+ * Lanes begin as one stream, x of the first visit of layer parallel_from: that has no other lane.  The last visit puts
+ * out their mean alone.
+ */
+static void
+make_lanes(struct model *m)
+{
+	const struct config *c = &m->params->config;
+	const size_t N = rows_of(m), C = c->model_dim;
+	const int is_own = m->use == MODEL_TRAIN;
+	struct ops_buf *lane = NULL, *x2 = NULL;
+
+	if (c->parallel_from == CONFIG_NONE)
+		return;
+	m->none = make(m, OPS_STREAM, N, C);
+	for (size_t i = config_first_visit(c, c->parallel_from); i < m->visit_count; i++) {
+		m->visits[i].x2 = x2 = is_own || x2 == NULL ? make(m, OPS_STREAM, N, C) : x2;
+		if (i + 1 < m->visit_count)
+			m->visits[i + 1].lane = lane = is_own || lane == NULL ? make(m, OPS_STREAM, N, C) : lane;
+	}
+	if (m->use != MODEL_TRAIN)
+		return;
+	m->dlane = make(m, OPS_STREAM, N, C);
+	m->datt = make(m, OPS_STREAM, N, C);
+	m->dmlp = make(m, OPS_STREAM, N, C);
+}
+
 static void
 make_visit(struct model *m, struct visit *a)
 {
@@ -238,7 +274,7 @@ make_visits(struct model *m)
 		m->pairs = make(m, OPS_IDS, N, 1);
 	if (c->smear)
 		m->smeared = make(m, OPS_IDS, N, 1);
-	if (c->skip_gate)
+	if (c->skip_gate || (c->parallel_from != CONFIG_NONE && config_skips(c) > 0))
 		m->joined = make(m, OPS_STREAM, N, C);
 	if (c->attn_gate || c->xsa_layers > 0)
 		m->out = make(m, OPS_ACT, N, C);
@@ -357,8 +393,8 @@ model_open(const struct model_args *args)
 	if ((m->params = params_new(c)) == NULL)
 		goto err1;
 	m->visit_count = config_visits(c);
-	/* Three buffers a tensor, at most 16 a visit, and the single ones. */
-	m->made_room = 3 * m->params->count + 16 * (m->visit_count + 1) + 32;
+	/* Three buffers a tensor, at most 18 a visit, and the single ones. */
+	m->made_room = 3 * m->params->count + 18 * (m->visit_count + 1) + 32;
 	m->made = calloc(m->made_room, sizeof(struct ops_buf *));
 	m->w = calloc(m->params->count, sizeof(struct ops_buf *));
 	m->g = calloc(m->params->count, sizeof(struct ops_buf *));
@@ -374,6 +410,7 @@ model_open(const struct model_args *args)
 		goto err1;
 	make_params(m);
 	make_visits(m);
+	make_lanes(m);
 	if (m->use == MODEL_TRAIN) {
 		make_backward(m);
 		make_grams(m, args);
@@ -563,7 +600,7 @@ gradient(const struct model *m, size_t layer, enum params_id id)
 
 /* The operations of a block, on the buffers of its layer; those of levers where there are any. */
 struct block {
-	int has_skip, has_values, has_output;
+	int has_skip, has_values, has_output, has_lanes;
 	struct ops_skip skip;
 	struct ops_values values;
 	struct ops_output output;
@@ -571,6 +608,7 @@ struct block {
 	struct ops_attention attention;
 	struct ops_proj proj;
 	struct ops_mlp mlp;
+	struct ops_lanes lanes;
 };
 
 static const enum ops_activation activations[] = {
@@ -578,6 +616,34 @@ static const enum ops_activation activations[] = {
 	[CONFIG_LEAKY_RELU2] = OPS_LEAKY_RELU2,
 	[CONFIG_SWIGLU] = OPS_SWIGLU,
 };
+
+/*
+ * The two lanes of a visit in place of its one stream; its skip is then an operation of its own, and goes to
+ * attention's lane alone, also where they begin.
+ */
+static void
+part_lanes(const struct model *m, size_t i, struct block *b)
+{
+	const struct visit *a = visit_at(m, i), *next = visit_at(m, i + 1);
+
+	b->has_lanes = 1;
+	b->has_skip = b->skip.skip != NULL;
+	b->qkv.x = b->has_skip ? m->joined : a->x;
+	b->qkv.skip = b->qkv.skip_w = NULL;
+	b->proj.xm = m->none;
+	b->mlp.x1 = a->lane != NULL ? a->lane : a->x;
+	b->mlp.x2 = a->x2;
+	b->lanes = (struct ops_lanes){
+		.a = b->qkv.x,
+		.b = b->mlp.x1,
+		.att = a->x1,
+		.x2 = a->x2,
+		.keep = weight(m, a->layer, PARAMS_LANE_KEEP),
+		.add = weight(m, a->layer, PARAMS_LANE_ADD),
+		.a1 = next->x,
+		.b1 = next->lane,
+	};
+}
 
 static struct block
 block_of(const struct model *m, size_t i)
@@ -590,13 +656,14 @@ block_of(const struct model *m, size_t i)
 	const float norm_scale = c->ln_scale ? (float)(1 / sqrt((double)l + 1)) : 1;
 	struct ops_buf *skip = NULL;
 	size_t skip_row = 0;
+	struct block b;
 
 	/* Visit encoders + i adds what visit encoders - 1 - i put out, which is that visit's successor's input. */
 	if (i >= encoders && i - encoders < encoders) {
 		skip_row = i - encoders;
 		skip = visit_at(m, encoders - skip_row)->x;
 	}
-	return ((struct block) {
+	b = (struct block) {
 		.has_skip = skip != NULL && c->skip_gate,
 		.has_values = has_value_table(m, l) || has_mixed_values(m, l),
 		.has_output = has_output,
@@ -638,7 +705,10 @@ block_of(const struct model *m, size_t i)
 			.activation = activations[m->params->config.mlp_activation],
 			.norm_scale = norm_scale, .wgate = weight(m, l, PARAMS_MLP_GATE), .gate = a->gate,
 		},
-	});
+	};
+	if (has_lanes(c, l))
+		part_lanes(m, i, &b);
+	return (b);
 }
 
 /* The embedding with what stands before. */
@@ -706,6 +776,8 @@ forward(struct model *m, struct ops_rows rows)
 			ops->output(m->ctx, rows, &b.output);
 		ops->proj(m->ctx, rows, &b.proj);
 		ops->mlp(m->ctx, rows, &b.mlp);
+		if (b.has_lanes)
+			ops->lanes(m->ctx, rows, &b.lanes);
 		if (m->watching)
 			watch_block(m, rows, visit_at(m, i)->layer, &b);
 		progress_tick();
@@ -767,6 +839,28 @@ skip_grad(struct model *m, struct ops_rows rows, size_t i, const struct block *b
 	m->ops->skip_grad(m->ctx, rows, &b->skip, &d);
 }
 
+/*
+ * From the gradients of what a layer of two lanes puts out, in m->dx and m->dlane, to those of what its branches add,
+ * in m->datt and m->dmlp.
+ */
+static void
+lanes_grad(struct model *m, struct ops_rows rows, size_t l, const struct block *b)
+{
+	const struct ops_lanes_grad d = {
+		.da = m->dx,
+		.db = m->dlane,
+		.datt = m->datt,
+		.dmlp = m->dmlp,
+		.dkeep = gradient(m, l, PARAMS_LANE_KEEP),
+		.dadd = gradient(m, l, PARAMS_LANE_ADD),
+	};
+
+	/* Room for one layer at a time. */
+	if (b->has_skip)
+		m->ops->skip(m->ctx, rows, &b->skip);
+	m->ops->lanes_grad(m->ctx, rows, &b->lanes, &d);
+}
+
 static void
 context_grad(struct model *m, struct ops_rows rows)
 {
@@ -799,16 +893,18 @@ backward(struct model *m, struct ops_rows rows)
 		const struct visit *a = visit_at(m, i);
 		const size_t l = a->layer;
 		const struct block b = block_of(m, i);
+		/* The gradients of the two branches: of one stream, or of what each adds to two lanes. */
+		struct ops_buf *datt = b.has_lanes ? m->datt : m->dx, *dmlp = b.has_lanes ? m->dmlp : m->dx;
 		const struct ops_mlp_grad mlp = {
-			.dx2 = m->dx,
-			.dx1 = m->dx,
+			.dx2 = dmlp,
+			.dx1 = dmlp,
 			.dwfc = gradient(m, l, PARAMS_FC),
 			.dwproj = gradient(m, l, PARAMS_MLP_PROJ),
 			.dscale = gradient(m, l, PARAMS_MLP_SCALE),
 			.dwgate = gradient(m, l, PARAMS_MLP_GATE),
 		};
 		const struct ops_proj_grad proj = {
-			.dx1 = m->dx,
+			.dx1 = datt,
 			.dy = m->dy,
 			.dwo = gradient(m, l, PARAMS_PROJ),
 			.dscale = gradient(m, l, PARAMS_ATTN_SCALE),
@@ -821,11 +917,11 @@ backward(struct model *m, struct ops_rows rows)
 			.dgain = gradient(m, l, PARAMS_Q_GAIN),
 		};
 		const struct ops_qkv_grad qkv = {
-			.dxm = m->dx,
+			.dxm = datt,
 			.dq = m->dq,
 			.dk = m->dk,
 			.dv = m->dv,
-			.dx = m->dx,
+			.dx = datt,
 			.dx0 = m->dx0,
 			.dcut = a->dcut,
 			.dskip = b.qkv.skip != NULL ? skip_gradient(m, i) : NULL,
@@ -839,7 +935,11 @@ backward(struct model *m, struct ops_rows rows)
 		/* What this visit put out was also taken by a skip, to visit encoders + (encoders - 1 - i). */
 		if (i < encoders)
 			ops->add(m->ctx, rows, m->dx, skip_gradient(m, 2 * encoders - 1 - i));
+		if (b.has_lanes)
+			lanes_grad(m, rows, l, &b);
 		ops->mlp_grad(m->ctx, rows, &b.mlp, &mlp);
+		if (b.has_lanes)
+			ops->add(m->ctx, rows, m->dlane, m->dmlp);
 		if (a->dcut != NULL)
 			ops->zero(m->ctx, (struct ops_buf *const *)&a->dcut, 1);
 		/* What one layer at a time has room for is made again. */
@@ -850,11 +950,19 @@ backward(struct model *m, struct ops_rows rows)
 			output_grad(m, rows, a, &b);
 		ops->attention_grad(m->ctx, rows, &b.attention, &attention);
 		values_grad(m, rows, a, &b);
-		if (b.has_skip)
+		if (b.has_lanes)
+			/* Attention's lane has a path of its own past it: nothing reaches xm but by the products. */
+			ops->zero(m->ctx, &m->datt, 1);
+		else if (b.has_skip)
 			ops->skip(m->ctx, rows, &b.skip);
 		ops->qkv_grad(m->ctx, rows, &b.qkv, &qkv);
+		if (b.has_lanes)
+			ops->add(m->ctx, rows, m->dx, m->datt);
 		if (b.has_skip)
 			skip_grad(m, rows, i, &b);
+		/* Where the lanes begin both are one stream. */
+		if (b.has_lanes && a->lane == NULL)
+			ops->add(m->ctx, rows, m->dx, m->dlane);
 		progress_tick();
 	}
 	/* The first layer's input is x0 itself. */

@@ -65,18 +65,21 @@ model_bytes(const struct model_args *args)
 	const uint64_t kept = (c->value_residual ? KD : 0) + (c->attn_gate || has_values(c) ? 32 : 0);
 	const uint64_t streams = (c->bigram_buckets > 0 || c->smear ? 2 * C : 0) + (c->skip_gate ? C : 0) +
 	    (c->attn_gate || c->xsa_layers > 0 ? C : 0) + (c->value_residual || c->xsa_layers > 0 ? 2 * KD : 0);
+	const uint64_t parted = c->parallel_from != CONFIG_NONE ? L - config_first_visit(c, c->parallel_from) :
+								  0; /* visits of two lanes */
 	uint64_t row, state = parameter_elements(c, args->use == MODEL_TRAIN);
 
 	switch (args->use) {
 	case MODEL_TRAIN:
 		row = L * (2 * C + attention + 2 * H + K + kept) + 4 * C + 2 * (C + KD) + streams + args->max_passes;
+		row += parted > 0 ? (2 * parted + 4) * C : 0;
 		state += 4 * C * F + gram_elements(args); /* Newton-Schulz */
 		break;
 	case MODEL_GENERATE:
-		row = (3 + S) * C + attention + L * 2 * KD + kept + streams;
+		row = (3 + S) * C + attention + L * 2 * KD + kept + streams + (parted > 0 ? 4 * C : 0);
 		break;
 	default:
-		row = (3 + S) * C + attention + kept + streams;
+		row = (3 + S) * C + attention + kept + streams + (parted > 0 ? 4 * C : 0);
 		break;
 	}
 	return (4 * (state + row * args->max_batch * args->max_seq + 16 * c->vocab_size));

@@ -194,10 +194,13 @@ struct ops_context_grad {
 	struct ops_buf *dgate, *dlambda;         /* VECTOR */
 };
 
-/* out = g x + (1 - g) w skip by columns, where w and g = sigmoid of gates are their rows skip_row. */
+/*
+ * out = g x + (1 - g) w skip by columns, where w and g = sigmoid of gates are their rows skip_row; gates NULL:
+ * out = x + w skip.
+ */
 struct ops_skip {
 	const struct ops_buf *x, *skip;  /* STREAM (N, C) */
-	const struct ops_buf *w, *gates; /* VECTOR (S, C) */
+	const struct ops_buf *w, *gates; /* VECTOR (S, C); gates may be NULL */
 	size_t skip_row;
 	struct ops_buf *out; /* STREAM (N, C) */
 };
@@ -205,7 +208,33 @@ struct ops_skip {
 /* In: dx, the gradient of out.  Out: dx becomes that of x; dskip overwritten; dw, dgates accumulated. */
 struct ops_skip_grad {
 	struct ops_buf *dx, *dskip;  /* STREAM (N, C) */
-	struct ops_buf *dw, *dgates; /* VECTOR (S, C) */
+	struct ops_buf *dw, *dgates; /* VECTOR (S, C); dgates NULL without gates */
+};
+
+/**
+ * The end of a layer of two residual lanes A and B, whose attention read A and whose MLP read B, both before the layer:
+ *   a1 = keep[0] A + add[0][0] att + add[1][0] mlp,  b1 = keep[1] B + add[0][1] att + add[1][1] mlp
+ * where mlp = x2 - B is what ops_mlp added to its x1 = B, and att what ops_proj added to an xm of zeros.
+ * Of the last layer, whose b1 is NULL, a1 is the mean of both, (a1 + b1) / 2.
+ * a1 and b1 may be the buffers of A and B; A and B may be one buffer, as they are where the lanes begin.
+ */
+struct ops_lanes {
+	const struct ops_buf *a, *b;    /* STREAM (N, C): A, B */
+	const struct ops_buf *att, *x2; /* STREAM (N, C) */
+	const struct ops_buf *keep;     /* VECTOR (2) */
+	const struct ops_buf *add;      /* VECTOR (2, 2): rows from attention and MLP, columns to A and B */
+	struct ops_buf *a1, *b1;        /* STREAM (N, C); b1 may be NULL */
+};
+
+/**
+ * In: da, db, the gradients of a1 and b1; where b1 is NULL da alone, that of the mean.
+ * Out: da becomes keep[0] times that of a1; datt and dmlp, the gradients of att and mlp, overwritten; db becomes
+ * keep[1] times that of b1, less dmlp, so that what ops_mlp_grad makes of dx2 = dmlp, which has the residual's share
+ * in it, completes db when added; dkeep, dadd accumulated.
+ */
+struct ops_lanes_grad {
+	struct ops_buf *da, *db, *datt, *dmlp; /* STREAM (N, C) */
+	struct ops_buf *dkeep, *dadd;          /* VECTOR (2), (2, 2) */
 };
 
 /* What is added to logits before the softcap: alpha * table[ids]. */
@@ -482,6 +511,9 @@ struct ops {
 	void (*skip)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_skip *a);
 	void (*skip_grad)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_skip *a,
 	    const struct ops_skip_grad *d);
+	void (*lanes)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_lanes *a);
+	void (*lanes_grad)(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_lanes *a,
+	    const struct ops_lanes_grad *d);
 
 	/* Sum of squares over gradients, in a fixed order; waits. */
 	double (*sumsq)(struct ops_ctx *ctx, const struct ops_buf *const *bufs, const size_t *n, size_t count);

@@ -1056,13 +1056,13 @@ static void
 ref_skip(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_skip *a)
 {
 	const size_t C = ctx->g.model_dim;
-	const double *w = at(a->w, a->skip_row, C), *gates = at(a->gates, a->skip_row, C);
+	const double *w = at(a->w, a->skip_row, C), *gates = a->gates != NULL ? at(a->gates, a->skip_row, C) : NULL;
 
 	for (size_t n = 0; n < rows.B * rows.T; n++)
 		for (size_t c = 0; c < C; c++) {
-			const double g = sigmoid(gates[c]);
+			const double g = gates != NULL ? sigmoid(gates[c]) : 0, x = at(a->x, n, C)[c];
 
-			at_out(a->out, n, C)[c] = g * at(a->x, n, C)[c] + (1 - g) * w[c] * at(a->skip, n, C)[c];
+			at_out(a->out, n, C)[c] = (gates != NULL ? g * x : x) + (1 - g) * w[c] * at(a->skip, n, C)[c];
 		}
 }
 
@@ -1070,18 +1070,65 @@ static void
 ref_skip_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_skip *a, const struct ops_skip_grad *d)
 {
 	const size_t C = ctx->g.model_dim;
-	const double *w = at(a->w, a->skip_row, C), *gates = at(a->gates, a->skip_row, C);
-	double *dw = at_out(d->dw, a->skip_row, C), *dgates = at_out(d->dgates, a->skip_row, C);
+	const double *w = at(a->w, a->skip_row, C), *gates = a->gates != NULL ? at(a->gates, a->skip_row, C) : NULL;
+	double *dw = at_out(d->dw, a->skip_row, C), *dgates = gates != NULL ? at_out(d->dgates, a->skip_row, C) : NULL;
 
 	for (size_t n = 0; n < rows.B * rows.T; n++)
 		for (size_t c = 0; c < C; c++) {
-			const double g = sigmoid(gates[c]), x = at(a->x, n, C)[c], kept = at(a->skip, n, C)[c];
+			const double g = gates != NULL ? sigmoid(gates[c]) : 0, kept = at(a->skip, n, C)[c];
 			double *dx = at_out(d->dx, n, C) + c;
 
 			dw[c] += *dx * (1 - g) * kept;
-			dgates[c] += *dx * (x - w[c] * kept) * g * (1 - g);
 			at_out(d->dskip, n, C)[c] = *dx * (1 - g) * w[c];
+			if (gates == NULL)
+				continue;
+			dgates[c] += *dx * (at(a->x, n, C)[c] - w[c] * kept) * g * (1 - g);
 			*dx *= g;
+		}
+}
+
+static void
+ref_lanes(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_lanes *a)
+{
+	const size_t C = ctx->g.model_dim;
+	const double *keep = at(a->keep, 0, 2), *from_att = at(a->add, 0, 2), *from_mlp = at(a->add, 1, 2);
+
+	for (size_t n = 0; n < rows.B * rows.T; n++)
+		for (size_t c = 0; c < C; c++) {
+			const double b = at(a->b, n, C)[c], att = at(a->att, n, C)[c], mlp = at(a->x2, n, C)[c] - b;
+			const double a1 = keep[0] * at(a->a, n, C)[c] + from_att[0] * att + from_mlp[0] * mlp;
+			const double b1 = keep[1] * b + from_att[1] * att + from_mlp[1] * mlp;
+
+			at_out(a->a1, n, C)[c] = a->b1 != NULL ? a1 : (a1 + b1) / 2;
+			if (a->b1 != NULL)
+				at_out(a->b1, n, C)[c] = b1;
+		}
+}
+
+static void
+ref_lanes_grad(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_lanes *a, const struct ops_lanes_grad *d)
+{
+	const size_t C = ctx->g.model_dim;
+	const double *keep = at(a->keep, 0, 2), *add = at(a->add, 0, 4);
+	double *dkeep = at_out(d->dkeep, 0, 2), *dadd = at_out(d->dadd, 0, 4);
+
+	for (size_t n = 0; n < rows.B * rows.T; n++)
+		for (size_t c = 0; c < C; c++) {
+			const double b = at(a->b, n, C)[c], att = at(a->att, n, C)[c], mlp = at(a->x2, n, C)[c] - b;
+			double *da = at_out(d->da, n, C) + c, *db = at_out(d->db, n, C) + c;
+			const double da1 = a->b1 != NULL ? *da : *da / 2, db1 = a->b1 != NULL ? *db : *da / 2;
+			const double dmlp = add[2] * da1 + add[3] * db1;
+
+			dkeep[0] += da1 * at(a->a, n, C)[c];
+			dkeep[1] += db1 * b;
+			dadd[0] += da1 * att;
+			dadd[1] += db1 * att;
+			dadd[2] += da1 * mlp;
+			dadd[3] += db1 * mlp;
+			at_out(d->datt, n, C)[c] = add[0] * da1 + add[1] * db1;
+			at_out(d->dmlp, n, C)[c] = dmlp;
+			*da = keep[0] * da1;
+			*db = keep[1] * db1 - dmlp;
 		}
 }
 
@@ -1295,6 +1342,8 @@ const struct ops ops_ref = {
 	.output_grad = ref_output_grad,
 	.skip = ref_skip,
 	.skip_grad = ref_skip_grad,
+	.lanes = ref_lanes,
+	.lanes_grad = ref_lanes_grad,
 	.sumsq = ref_sumsq,
 	.muon = ref_muon,
 	.adam = ref_adam,

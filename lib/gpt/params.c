@@ -64,6 +64,14 @@ init_twentieth(struct draw *d)
 	return (0.05);
 }
 
+/* As published: 1.1 over the two branches of a layer. */
+static double
+init_keep(struct draw *d)
+{
+	(void)d;
+	return (1.1);
+}
+
 /* One, then zeros. */
 static double
 init_first(struct draw *d)

@@ -174,6 +174,52 @@ round_trip(const struct sample *s)
 	free_sample(&again);
 }
 
+/* Numbers of two lanes, which a rounding to binary16 would change. */
+static void
+lanes(void)
+{
+	const struct artifact_law least = { 6, 6, QUANTIZE_MINMAX, 12.85, 20, SCALE_FLOOR, CODER_ZLIB, 65536 };
+	struct artifact_report report;
+	struct config c;
+	struct params *p;
+	struct artifact a;
+	const int fd = temporary();
+	size_t n, numbers = 0, same = 0;
+	float *w;
+	char *bytes;
+
+	config_default(&c);
+	c.vocab_size = 300;
+	c.num_layers = 4;
+	c.model_dim = 16;
+	c.num_heads = 4;
+	c.num_kv_heads = 2;
+	c.parallel_from = 2;
+	p = params_new(&c);
+	w = calloc(p->n, sizeof(*w));
+	for (size_t i = 0; i < p->n; i++)
+		w[i] = 1 / (float)(i + 3);
+	if (!tap_ok(artifact_write(fd, p, w, DIGEST, &least, NULL, &report) == 0, "a model of two lanes is packed"))
+		return;
+	lseek(fd, 0, SEEK_SET);
+	bytes = file_read_fd(fd, 1 << 24, &n);
+	if (tap_ok(artifact_read(bytes, n, "sample", &a) == 0 && a.config.parallel_from == 2, "and restored as one")) {
+		for (size_t i = 0; i < p->count; i++)
+			for (size_t j = 0; j < p->tensors[i].n && strstr(p->tensors[i].name, ".lane_") != NULL; j++) {
+				numbers++;
+				same += a.w[p->tensors[i].offset + j] == w[p->tensors[i].offset + j];
+			}
+		tap_ok(numbers == 12 && same == 12, "its lanes' numbers come back to the bit (%zu of %zu)", same,
+		    numbers);
+		artifact_free(&a);
+	}
+	artifact_report_free(&report);
+	params_free(p);
+	free(bytes);
+	free(w);
+	close(fd);
+}
+
 static void
 damage(const struct sample *s, const char *coder)
 {
@@ -557,6 +603,7 @@ main(void)
 	forgeries();
 	unstorable(&s);
 	free_sample(&s);
+	lanes();
 	laws();
 	coders();
 	foretold();

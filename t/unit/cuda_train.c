@@ -163,6 +163,7 @@ with_levers(const struct shape *plain, const char *what)
 	s.config.value_residual = s.config.ln_scale = s.config.skip_gate = 1;
 	s.config.xsa_layers = s.config.num_layers - 1;
 	s.config.rope_dims = 4;
+	s.config.parallel_from = config_skips(&s.config);
 	s.config.attn_gate = s.config.smear = 1;
 	s.config.value_embed_layers.bits[0] = 1 << 1;
 	s.config.bigram_buckets = 19;

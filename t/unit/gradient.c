@@ -64,6 +64,17 @@ static const struct shape {
 	    "the first layer three times, mixed values", 13, 3, 16, 4, 2, 2, 1),
 	SHAPE_WITH("{\"loop\": [1, 2, 2], \"skip_gate\": true, \"attn_gate\": true, \"value_embed_layers\": [2]}",
 	    "a loop to the last layer, gated", 13, 3, 16, 4, 1, 2, 0),
+	SHAPE_WITH("{\"parallel_from\": 2}", "two lanes from the first layer with a skip", 13, 5, 16, 4, 2, 2, 1),
+	SHAPE_WITH("{\"parallel_from\": 3}", "two lanes from the last layer with a skip", 13, 5, 16, 4, 2, 2, 0),
+	SHAPE_WITH("{\"parallel_from\": 4}", "two lanes in the last layer", 13, 5, 16, 4, 2, 2, 1),
+	SHAPE_WITH("{\"parallel_from\": 0, \"encoder_layers\": 0}", "two lanes from the first layer on", 13, 3, 16, 4,
+	    2, 2, 1),
+	SHAPE_WITH("{\"parallel_from\": 2, \"skip_gate\": true, \"ln_scale\": true, \"attn_gate\": true, "
+		   "\"value_residual\": true, \"xsa_layers\": 2}",
+	    "two lanes with gated skips, gated attention, mixed values and removed own ones", 13, 5, 16, 4, 2, 2, 1),
+	SHAPE_WITH("{\"loop\": [1, 1, 2], \"parallel_from\": 2}", "two lanes behind a loop", 13, 4, 16, 4, 2, 2, 1),
+	SHAPE_WITH("{\"loop\": [1, 2, 2], \"parallel_from\": 1, \"encoder_layers\": 0, \"value_residual\": true}",
+	    "a loop of two lanes", 13, 3, 16, 4, 2, 2, 1),
 #undef SHAPE_WITH
 #undef SHAPE
 };

@@ -35,6 +35,7 @@ const struct embedded_key embedded_model[] = {
 	{ "ln_scale", 0, 1, 0, 1 },
 	{ "rope_dims", 2, 16384, -1, 1 },
 	{ "skip_gate", 0, 1, 0, 1 },
+	{ "parallel_from", 0, 1023, -1, 1 },
 	{ 0, 0, 0, 0, 0 },
 };
 

@@ -40,12 +40,16 @@ static const struct lever {
 	{ "heads that turn in part", "{\"rope_dims\": 2}" },
 	{ "gated skips", "{\"skip_gate\": true}" },
 	{ "a loop", "{\"loop\": [1, 2, 3]}" },
+	{ "two lanes", "{\"parallel_from\": 3}" },
+	{ "two lanes from where skips begin", "{\"parallel_from\": 2}" },
+	{ "two lanes from the first layer on", "{\"parallel_from\": 0, \"encoder_layers\": 0}" },
+	{ "two lanes in the last layer", "{\"parallel_from\": 4}" },
 	{ "swiglu", "{\"mlp_activation\": \"swiglu\", \"mlp_mult\": 3}" },
 	{ "all of them",
 	    "{\"encoder_layers\": 1, \"mlp_activation\": \"swiglu\", \"value_residual\": true, "
 	    "\"value_embed_layers\": [0, 2], \"attn_gate\": true, \"smear\": true, \"bigram_buckets\": 11, "
 	    "\"bigram_dim\": 6, \"bigram_prior\": \"counts\", \"xsa_layers\": 2, \"ln_scale\": true, "
-	    "\"rope_dims\": 2, \"skip_gate\": true, \"loop\": [0, 1, 2]}" },
+	    "\"rope_dims\": 2, \"skip_gate\": true, \"loop\": [0, 1, 2], \"parallel_from\": 4}" },
 };
 
 #define LEVERS (sizeof(levers) / sizeof(levers[0]))
@@ -408,6 +412,7 @@ refusals(void)
 		{ "loop", "{\"loop\": [1, 2, 65]}" },
 		{ "loop", "{\"loop\": [1, 2, -1]}" },
 		{ "loop", "{\"loop\": 2}" },
+		{ "parallel_from", "{\"loop\": [2, 3, 2], \"parallel_from\": 3}" },
 		{ "mlp_activation", "{\"mlp_activation\": \"gelu\"}" },
 		{ "value_residual", "{\"value_residual\": true, \"num_layers\": 1}" },
 		{ "value_embed_layers", "{\"value_embed_layers\": [5]}" },
@@ -419,6 +424,9 @@ refusals(void)
 		{ "rope_dims", "{\"rope_dims\": 3}" },
 		{ "rope_dims", "{\"rope_dims\": 12}" },
 		{ "skip_gate", "{\"skip_gate\": true, \"encoder_layers\": 0}" },
+		{ "parallel_from", "{\"parallel_from\": 5}" },
+		{ "parallel_from", "{\"parallel_from\": 1}" },
+		{ "parallel_from", "{\"parallel_from\": 0, \"encoder_layers\": 1}" },
 		{ "smear", "{\"smear\": 1}" },
 		{ "ln_scale", "{\"ln_scale\": null}" },
 	};

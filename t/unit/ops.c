@@ -1123,24 +1123,85 @@ output(void)
 static void
 skip(void)
 {
-	struct twin *x = stream(), *kept = stream(), *out = stream(), *dx = stream(), *dskip = stream();
-	struct twin *w = make(OPS_VECTOR, 3, now.s->C, 1, 0.3f), *gates = make(OPS_VECTOR, 3, now.s->C, 0, 1);
-	struct twin *dw = make(OPS_VECTOR, 3, now.s->C, 0, 1), *dgates = make(OPS_VECTOR, 3, now.s->C, 0, 1);
+	for (int with_gates = 1; with_gates >= 0; with_gates--) {
+		struct twin *x = stream(), *kept = stream(), *out = stream(), *dx = stream(), *dskip = stream();
+		struct twin *w = make(OPS_VECTOR, 3, now.s->C, 1, 0.3f);
+		struct twin *gates = make(OPS_VECTOR, 3, now.s->C, 0, 1), *dw = make(OPS_VECTOR, 3, now.s->C, 0, 1);
+		struct twin *dgates = make(OPS_VECTOR, 3, now.s->C, 0, 1);
 
-	BOTH(const struct ops_skip a = ((struct ops_skip){ .x = IT(x),
-		 .skip = IT(kept),
-		 .w = IT(w),
-		 .gates = IT(gates),
-		 .skip_row = 1,
-		 .out = IT(out) });
-	     const struct ops_skip_grad d = ((
-		 struct ops_skip_grad){ .dx = IT(dx), .dskip = IT(dskip), .dw = IT(dw), .dgates = IT(dgates) });
-	     ops->skip(ctx, all_rows(), &a); ops->skip_grad(ctx, all_rows(), &a, &d));
-	expect("out", out);
-	expect("dx", dx);
-	expect("dskip", dskip);
-	expect("dw", dw);
-	expect("dgates", dgates);
+		BOTH(const struct ops_skip a = ((struct ops_skip){ .x = IT(x),
+			 .skip = IT(kept),
+			 .w = IT(w),
+			 .gates = with_gates ? IT(gates) : NULL,
+			 .skip_row = 1,
+			 .out = IT(out) });
+		     const struct ops_skip_grad d = ((struct ops_skip_grad){ .dx = IT(dx),
+			 .dskip = IT(dskip),
+			 .dw = IT(dw),
+			 .dgates = with_gates ? IT(dgates) : NULL });
+		     ops->skip(ctx, all_rows(), &a); ops->skip_grad(ctx, all_rows(), &a, &d));
+		expect("out", out);
+		expect("dx", dx);
+		expect("dskip", dskip);
+		expect("dw", dw);
+		expect("dgates", dgates);
+	}
+}
+
+/* Lanes that part, lanes on their way, in place, and the mean of the last ones. */
+static void
+lanes(void)
+{
+	for (int way = 0; way < 4; way++) {
+		const int is_one = way == 0, in_place = way == 2, is_last = way == 3;
+		struct twin *a = stream(), *b = is_one ? a : stream(), *att = stream(), *x2 = stream();
+		struct twin *a1 = in_place ? a : stream(), *b1 = in_place ? b : stream();
+		struct twin *keep = make(OPS_VECTOR, 1, 2, 1, 0.3f), *adds = make(OPS_VECTOR, 2, 2, 1, 0.5f);
+
+		BOTH(const struct ops_lanes l = ((struct ops_lanes){ .a = IT(a),
+			 .b = IT(b),
+			 .att = IT(att),
+			 .x2 = IT(x2),
+			 .keep = IT(keep),
+			 .add = IT(adds),
+			 .a1 = IT(a1),
+			 .b1 = is_last ? NULL : IT(b1) });
+		     ops->lanes(ctx, all_rows(), &l));
+		expect("a1", a1);
+		expect("b1", b1);
+	}
+}
+
+static void
+lanes_grad(void)
+{
+	for (int way = 0; way < 3; way++) {
+		struct twin *a = stream(), *b = way == 0 ? a : stream(), *att = stream(), *x2 = stream();
+		struct twin *keep = make(OPS_VECTOR, 1, 2, 1, 0.3f), *adds = make(OPS_VECTOR, 2, 2, 1, 0.5f);
+		struct twin *da = stream(), *db = stream(), *datt = stream(), *dmlp = stream();
+		struct twin *dkeep = make(OPS_VECTOR, 1, 2, 0, 1), *dadd = make(OPS_VECTOR, 2, 2, 0, 1);
+
+		BOTH(const struct ops_lanes l = ((struct ops_lanes){ .a = IT(a),
+			 .b = IT(b),
+			 .att = IT(att),
+			 .x2 = IT(x2),
+			 .keep = IT(keep),
+			 .add = IT(adds),
+			 .b1 = way == 2 ? NULL : IT(x2) });
+		     const struct ops_lanes_grad d = ((struct ops_lanes_grad){ .da = IT(da),
+			 .db = IT(db),
+			 .datt = IT(datt),
+			 .dmlp = IT(dmlp),
+			 .dkeep = IT(dkeep),
+			 .dadd = IT(dadd) });
+		     ops->lanes_grad(ctx, all_rows(), &l, &d));
+		expect("da", da);
+		expect("db", db);
+		expect("datt", datt);
+		expect("dmlp", dmlp);
+		expect("dkeep", dkeep);
+		expect("dadd", dadd);
+	}
 }
 
 /* A NaN in a weight reaches the losses.  No update follows such a loss: last, for the context is not what it was. */
@@ -1219,6 +1280,8 @@ static const struct row rows[] = {
 	{ "output_grad", ENTRY(output_grad), output, 1e-9, 4e-4, SUMS },
 	{ "skip", ENTRY(skip), skip, 1e-10, 1e-10, EACH },
 	{ "skip_grad", ENTRY(skip_grad), skip, 1e-10, 1e-10, EACH },
+	{ "lanes", ENTRY(lanes), lanes, 1e-10, 1e-10, EACH },
+	{ "lanes_grad", ENTRY(lanes_grad), lanes_grad, 1e-10, 1e-10, EACH },
 	{ "NaN", ENTRY(head), nan_travels, 1e-300, 1e-300, "a NaN stays one" },
 };
 

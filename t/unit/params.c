@@ -1,4 +1,5 @@
 /* The table of tensors against literals: sizes counted by hand, public names in their order, first bits, memory. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,6 +65,10 @@ sizes(void)
 	tap_ok(measures(varied(0, 3, 2), 33, 6524), "untied, it has 464 more, in a tensor of their own");
 	tap_ok(measures(varied(1, 3, 1), 32, 5676), "with one key/value head 128 less a layer");
 	tap_ok(measures(varied(1, 1, 2), 11, 464 + 1860), "a single layer has no skips");
+	c = small;
+	c.parallel_from = 1;
+	tap_ok(measures(c, 32 + 2 * 2, 464 + 16 + 3 * 1860 + 2 * 6),
+	    "two lanes have six numbers in each of their layers");
 	config_default(&c);
 	c.vocab_size = 1024;
 	tap_ok(measures(c, 92, 17059912), "the baseline has 17,059,912 parameters");
@@ -204,6 +209,37 @@ initial(void)
 	}
 }
 
+/* As hg-train(1) says. */
+static void
+lanes(void)
+{
+	const float keep = 1.1f;
+	struct config c = small;
+	struct params *p;
+	const struct params_tensor *k, *a;
+	float *w;
+	int ok = 1;
+
+	c.parallel_from = 1;
+	p = params_new(&c);
+	w = calloc(p->n, sizeof(*w));
+	params_init(p, 42, w);
+	k = params_find(p, "blocks.2.lane_keep");
+	a = params_find(p, "blocks.2.lane_add");
+	ok &= k != NULL && k->dims == 1 && k->n == 2 && k->group == PARAMS_SCALAR && k->storage == PARAMS_EXACT;
+	ok &= a != NULL && a->dims == 2 && a->rows == 2 && a->n == 4 && a->group == PARAMS_SCALAR;
+	ok &= a != NULL && a->storage == PARAMS_EXACT;
+	for (size_t i = 0; ok && i < 2; i++)
+		ok &= w[k->offset + i] == keep;
+	for (size_t i = 0; ok && i < 4; i++)
+		ok &= w[a->offset + i] == 1;
+	tap_ok(ok, "lanes start by keeping 1.1 of themselves and adding all, and are float32 in the artifact");
+	tap_ok(params_find(p, "blocks.0.lane_keep") == NULL && params_find(p, "blocks.1.lane_add") != NULL,
+	    "the layers before have one stream");
+	free(w);
+	params_free(p);
+}
+
 static uint64_t
 bytes(struct config c, enum model_use use)
 {
@@ -242,6 +278,7 @@ main(void)
 	sizes();
 	order();
 	initial();
+	lanes();
 	memory();
 	return (tap_done());
 }

@@ -432,27 +432,32 @@ block_output_grad(const struct ops_ctx *c, const struct ops_output *a, const str
 static void
 block_skip(const struct ops_skip *a, size_t r0, size_t n)
 {
-	const float *w = float_row(a->w, a->skip_row), *gates = float_row(a->gates, a->skip_row);
+	const float *w = float_row(a->w, a->skip_row),
+		    *gates = a->gates != NULL ? float_row(a->gates, a->skip_row) : NULL;
 
 	for (size_t row = r0; row < r0 + n; row++) {
 		const float *x = float_row(a->x, row), *kept = float_row(a->skip, row);
 		float *out = float_row(a->out, row);
 
 		for (size_t j = 0; j < a->x->ld; j += VL) {
-			const vf g = sigmoid(vf_load(gates + j));
+			if (gates != NULL) {
+				const vf g = sigmoid(vf_load(gates + j));
 
-			vf_store(out + j,
-			    vf_fma(g, vf_load(x + j), (vf_set(1) - g) * vf_load(w + j) * vf_load(kept + j)));
+				vf_store(out + j,
+				    vf_fma(g, vf_load(x + j), (vf_set(1) - g) * vf_load(w + j) * vf_load(kept + j)));
+			} else
+				vf_store(out + j, vf_fma(vf_load(w + j), vf_load(kept + j), vf_load(x + j)));
 		}
 	}
 }
 
-/* sums (2, ld): of w and of gates. */
+/* sums (2, ld): of w and of gates, of w alone without gates. */
 static void
 block_skip_grad(const struct ops_skip *a, const struct ops_skip_grad *d, float *sums, size_t r0, size_t n)
 {
 	const size_t ld = a->x->ld;
-	const float *w = float_row(a->w, a->skip_row), *gates = float_row(a->gates, a->skip_row);
+	const float *w = float_row(a->w, a->skip_row),
+		    *gates = a->gates != NULL ? float_row(a->gates, a->skip_row) : NULL;
 
 	memset(sums, 0, 2 * ld * sizeof(*sums));
 	for (size_t row = r0; row < r0 + n; row++) {
@@ -460,14 +465,85 @@ block_skip_grad(const struct ops_skip *a, const struct ops_skip_grad *d, float *
 		float *dx = float_row(d->dx, row), *dskip = float_row(d->dskip, row);
 
 		for (size_t j = 0; j < ld; j += VL) {
-			const vf g = sigmoid(vf_load(gates + j)), rest = vf_set(1) - g, dout = vf_load(dx + j);
-			const vf weight = vf_load(w + j), k = vf_load(kept + j);
+			const vf dout = vf_load(dx + j), weight = vf_load(w + j), k = vf_load(kept + j);
 
-			vf_store(sums + j, vf_fma(dout * rest, k, vf_load(sums + j)));
-			vf_store(sums + ld + j,
-			    vf_fma(dout * g * rest, vf_load(x + j) - weight * k, vf_load(sums + ld + j)));
-			vf_store(dskip + j, dout * rest * weight);
-			vf_store(dx + j, dout * g);
+			if (gates != NULL) {
+				const vf g = sigmoid(vf_load(gates + j)), rest = vf_set(1) - g;
+
+				vf_store(sums + j, vf_fma(dout * rest, k, vf_load(sums + j)));
+				vf_store(sums + ld + j,
+				    vf_fma(dout * g * rest, vf_load(x + j) - weight * k, vf_load(sums + ld + j)));
+				vf_store(dskip + j, dout * rest * weight);
+				vf_store(dx + j, dout * g);
+			} else {
+				vf_store(sums + j, vf_fma(dout, k, vf_load(sums + j)));
+				vf_store(dskip + j, dout * weight);
+			}
 		}
+	}
+}
+
+/* --- lanes ----------------------------------------------------------------- */
+
+static void
+block_lanes(const struct ops_lanes *a, size_t r0, size_t n)
+{
+	const float *keep = float_row(a->keep, 0), *from_att = float_row(a->add, 0), *from_mlp = float_row(a->add, 1);
+
+	for (size_t row = r0; row < r0 + n; row++) {
+		const float *lane = float_row(a->a, row), *other = float_row(a->b, row);
+		float *a1 = float_row(a->a1, row), *b1 = a->b1 != NULL ? float_row(a->b1, row) : NULL;
+
+		for (size_t j = 0; j < a->a->ld; j += VL) {
+			const vf b = vf_load(other + j), att = vf_load(float_row(a->att, row) + j);
+			const vf mlp = vf_load(float_row(a->x2, row) + j) - b;
+			vf x = vf_set(keep[0]) * vf_load(lane + j), y = vf_set(keep[1]) * b;
+
+			x = vf_fma(vf_set(from_mlp[0]), mlp, vf_fma(vf_set(from_att[0]), att, x));
+			y = vf_fma(vf_set(from_mlp[1]), mlp, vf_fma(vf_set(from_att[1]), att, y));
+			if (b1 != NULL) {
+				vf_store(a1 + j, x);
+				vf_store(b1 + j, y);
+			} else
+				vf_store(a1 + j, vf_set(0.5f) * (x + y));
+		}
+	}
+}
+
+/* sums (6): those of keep, then of add. */
+static void
+block_lanes_grad(const struct ops_lanes *a, const struct ops_lanes_grad *d, float *sums, size_t r0, size_t n)
+{
+	const float *keep = float_row(a->keep, 0), *from_att = float_row(a->add, 0), *from_mlp = float_row(a->add, 1);
+	/* Of the mean both gradients are half of its own. */
+	const vf share = vf_set(a->b1 != NULL ? 1 : 0.5f);
+
+	memset(sums, 0, 6 * sizeof(*sums));
+	for (size_t row = r0; row < r0 + n; row++) {
+		const float *lane = float_row(a->a, row), *other = float_row(a->b, row);
+		float *da = float_row(d->da, row), *db = float_row(d->db, row);
+		vf sum[6];
+
+		for (size_t i = 0; i < 6; i++)
+			sum[i] = vf_zero();
+		for (size_t j = 0; j < a->a->ld; j += VL) {
+			const vf b = vf_load(other + j), att = vf_load(float_row(a->att, row) + j);
+			const vf mlp = vf_load(float_row(a->x2, row) + j) - b;
+			const vf x = share * vf_load(da + j), y = share * vf_load((a->b1 != NULL ? db : da) + j);
+			const vf dmlp = vf_fma(vf_set(from_mlp[0]), x, vf_set(from_mlp[1]) * y);
+
+			sum[0] = vf_fma(x, vf_load(lane + j), sum[0]);
+			sum[1] = vf_fma(y, b, sum[1]);
+			sum[2] = vf_fma(x, att, sum[2]);
+			sum[3] = vf_fma(y, att, sum[3]);
+			sum[4] = vf_fma(x, mlp, sum[4]);
+			sum[5] = vf_fma(y, mlp, sum[5]);
+			vf_store(float_row(d->datt, row) + j, vf_fma(vf_set(from_att[0]), x, vf_set(from_att[1]) * y));
+			vf_store(float_row(d->dmlp, row) + j, dmlp);
+			vf_store(da + j, vf_set(keep[0]) * x);
+			vf_store(db + j, vf_set(keep[1]) * y - dmlp);
+		}
+		for (size_t i = 0; i < 6; i++)
+			sums[i] += vf_sum(sum[i]);
 	}
 }

@@ -175,6 +175,8 @@ struct cpu_kernels {
 	    float *sums, size_t r0, size_t n);
 	void (*skip)(const struct ops_skip *a, size_t r0, size_t n);
 	void (*skip_grad)(const struct ops_skip *a, const struct ops_skip_grad *d, float *sums, size_t r0, size_t n);
+	void (*lanes)(const struct ops_lanes *a, size_t r0, size_t n);
+	void (*lanes_grad)(const struct ops_lanes *a, const struct ops_lanes_grad *d, float *sums, size_t r0, size_t n);
 	double (*sumsq)(const float *x, size_t n);
 	void (*muon)(const struct ops_muon *p, const struct ops_muon_law *law, struct cpu_scratch s);
 	void (*adam)(const struct ops_adam *p, const struct ops_adam_law *law, size_t first, size_t n);

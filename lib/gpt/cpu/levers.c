@@ -320,6 +320,55 @@ levers_skip_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_skip 
 
 	run_rows(&j, skip_grad_task);
 	add_sums(&j, 0, 2 * ld, 0, ld, (float *)d->dw->data + a->skip_row * ld);
-	add_sums(&j, 0, 2 * ld, ld, ld, (float *)d->dgates->data + a->skip_row * ld);
+	if (a->gates != NULL)
+		add_sums(&j, 0, 2 * ld, ld, ld, (float *)d->dgates->data + a->skip_row * ld);
 	end_phase(c, OPS_CPU_QKV_GRAD, since);
+}
+
+/* --- lanes ----------------------------------------------------------------- */
+
+static void
+lanes_task(void *arg, size_t task, unsigned thread)
+{
+	const struct job *j = arg;
+	const struct span s = span_of(j, task);
+
+	(void)thread;
+	j->k->lanes(j->a, s.r0, s.n);
+}
+
+void
+levers_lanes(struct ops_ctx *c, struct ops_rows rows, const struct ops_lanes *a)
+{
+	const double since = begin_phase();
+	struct job j = job_of(c, rows, a, NULL);
+
+	run_rows(&j, lanes_task);
+	end_phase(c, OPS_CPU_MLP, since);
+}
+
+enum { LANE_SUMS = 6 };
+
+static void
+lanes_grad_task(void *arg, size_t task, unsigned thread)
+{
+	const struct job *j = arg;
+	const struct span s = span_of(j, task);
+
+	(void)thread;
+	j->k->lanes_grad(j->a, j->d, sums_of(j, 0, LANE_SUMS, s.r0), s.r0, s.n);
+}
+
+void
+levers_lanes_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_lanes *a, const struct ops_lanes_grad *d)
+{
+	const double since = begin_phase();
+	struct job j = job_of(c, rows, a, d);
+
+	assert(rows.pos0 == 0);
+	run_rows(&j, lanes_grad_task);
+	add_sums(&j, 0, LANE_SUMS, 0, 2, d->dkeep->data);
+	add_sums(&j, 0, LANE_SUMS, 2, 2, d->dadd->data);
+	add_sums(&j, 0, LANE_SUMS, 4, 2, (float *)d->dadd->data + d->dadd->ld);
+	end_phase(c, OPS_CPU_MLP_GRAD, since);
 }

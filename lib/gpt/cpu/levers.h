@@ -15,5 +15,8 @@ void levers_output_grad(struct ops_ctx *c, struct ops_rows rows, const struct op
     const struct ops_output_grad *d);
 void levers_skip(struct ops_ctx *c, struct ops_rows rows, const struct ops_skip *a);
 void levers_skip_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_skip *a, const struct ops_skip_grad *d);
+void levers_lanes(struct ops_ctx *c, struct ops_rows rows, const struct ops_lanes *a);
+void
+levers_lanes_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_lanes *a, const struct ops_lanes_grad *d);
 
 #endif
