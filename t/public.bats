@@ -53,6 +53,8 @@ made() {
 		0) ;;
 		499) [[ "$words" == *499* ]] ;;
 		164342) [[ "$words" == *"164,342"* || "$words" == "the same"* ]] ;;
+		557059) [[ "$words" == *"557,059"* ]] ;;
+		48) [[ "$words" == *"48 fewer"* ]] ;;
 		*) echo "$name: $apart" >&2; false ;;
 		esac
 	done < <(rows)
@@ -64,11 +66,27 @@ made() {
 	# A gate of 512 channels for one of 12 and a scale.
 	[ $((512 - (12 + 1))) -eq 499 ]
 	[ $((1024 * 128 + 256 * 128 + 3)) -eq 163843 ]
+	[ $((4096 * 128 + 256 * 128 + 3)) -eq 557059 ]
 	made gptq-lite
 	made gptq-lite dry -s model.smear=false
 	with=$("$HG_T/tools/params" runs/gptq-lite/spec.json | cut -d' ' -f1)
 	without=$("$HG_T/tools/params" runs/dry/spec.json | cut -d' ' -f1)
 	[ $((with - without)) -eq 13 ]
+}
+
+@test "layers that come again do so in the order that the records' logs print, and as many are kept for skips" {
+	local logs=$SHARED/fixtures/parameter-golf name visits kept
+	need_shared
+	for name in vocab8192:2026-04-05_SP8192_GPTQ-Embeddings_SDClip_Loop45x2 \
+	    three-layer-loop:2026-04-09_SP8192_3LayerRecur_ParResid_QK525_LegalTTT; do
+		grep -h -m1 -o 'encoder:.*' "$logs/${name#*:}"/train*.log | sort -u > order
+		visits=$(grep -o '[0-9]*' order | wc -l)
+		kept=$(sed 's/decoder.*//' order | grep -o '[0-9]*' | wc -l)
+		made "${name%%:*}"
+		jq -e --argjson visits "$visits" --argjson kept "$kept" '.model | .loop as $l |
+		    .num_layers + ($l[1] - $l[0] + 1) * ($l[2] - 1) == $visits and ($visits / 2 | floor) == $kept' \
+			"runs/${name%%:*}/spec.json"
+	done
 }
 
 @test "the public counts are those of the records' logs, and the bytes before compression where the table says so" {
@@ -87,6 +105,11 @@ made() {
 		leaky 2026-03-23_LeakyReLU_LegalTTT_ParallelMuon
 		leaky-test-time 2026-03-23_LeakyReLU_LegalTTT_ParallelMuon
 		gptq 2026-03-25_ValCalib_GPTQ_XSA_BigramHash3072
+		row-norm-loop 2026-04-03_MuonEqR_DepthRecurrence_WD090_AllInt6
+		vocab8192 2026-04-05_SP8192_GPTQ-Embeddings_SDClip_Loop45x2
+		three-layer-loop 2026-04-09_SP8192_3LayerRecur_ParResid_QK525_LegalTTT
+		three-layer-loop-test-time 2026-04-09_SP8192_3LayerRecur_ParResid_QK525_LegalTTT
+		document-test-time 2026-04-14_MultiPhaseGlobalSGD_PhasedTTT
 	END
 	# No row claims a count that no log was compared with.
 	[ "$(rows | awk -F '\t' '$4 != "?"' | wc -l)" -eq "$n" ]
