@@ -17,9 +17,6 @@
 #include "convert.cuh"
 #include "transfer.cuh"
 
-/* Levers of the model that have no kernels yet: none. */
-static const char *const lacks[] = { NULL };
-
 static const char *const isa_names[] = { "sm_120", "sm_100", "sm_90", "sm_89", "sm_86", "sm_80", NULL };
 
 static size_t
@@ -427,7 +424,6 @@ cuda_sync(struct ops_ctx *ctx)
 extern "C" const struct ops ops_cuda = {
 	.name = "cuda",
 	.isa_names = isa_names,
-	.lacks = lacks,
 	.open = cuda_open,
 	.close = cuda_close,
 	.isa = cuda_isa,

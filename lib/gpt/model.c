@@ -319,26 +319,6 @@ make_backward(struct model *m)
 			m->visits[i].dcut = same_columns(m, i);
 }
 
-/* A lever that a backend has no operation for is refused here, and never left out. */
-static int
-check_backend(const struct ops *ops, const struct config *c)
-{
-	struct config usual;
-
-	config_default(&usual);
-	for (const char *const *key = ops->lacks; *key != NULL; key++) {
-		const struct bind *row = bind_find(config_keys, *key);
-
-		if (bind_number(row, c) == bind_number(row, &usual))
-			continue;
-		say_error("backend '%s' cannot compute model.%s: leave that key out, or set system.backend=cpu",
-		    ops->name, *key);
-		errno = EINVAL;
-		return (-1);
-	}
-	return (0);
-}
-
 struct model *
 model_open(const struct model_args *args)
 {
@@ -388,8 +368,6 @@ model_open(const struct model_args *args)
 		errno = EINVAL;
 		goto err1;
 	}
-	if (check_backend(m->ops, c) != 0)
-		goto err1;
 	if ((m->params = params_new(c)) == NULL)
 		goto err1;
 	m->visit_count = config_visits(c);

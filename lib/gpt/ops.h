@@ -428,7 +428,6 @@ struct ops_average {
 struct ops {
 	const char *name;             /* "ref", "cpu", "cuda" */
 	const char *const *isa_names; /* NULL-terminated; fastest first; "auto" picks the first that runs here */
-	const char *const *lacks;     /* keys of the model that it can compute at their default only; ends with NULL */
 
 	/**
 	 * open(args): Owns: the caller closes.  Errors: NULL after saying why; errno ENOMEM, ENODEV (a device or

@@ -1302,12 +1302,9 @@ ref_average(struct ops_ctx *ctx, const struct ops_average *p, size_t count, floa
 }
 
 static const char *const ref_isa_names[] = { "scalar", NULL };
-static const char *const ref_lacks[] = { NULL };
-
 const struct ops ops_ref = {
 	.name = "ref",
 	.isa_names = ref_isa_names,
-	.lacks = ref_lacks,
 	.open = ref_open,
 	.close = ref_close,
 	.isa = ref_isa,

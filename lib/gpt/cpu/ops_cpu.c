@@ -274,8 +274,6 @@ cpu_library(const struct ops_ctx *c)
 	return ("");
 }
 
-static const char *const cpu_lacks[] = { NULL };
-
 static void
 cpu_nothing(struct ops_ctx *c)
 {
@@ -291,7 +289,6 @@ cpu_begin(struct ops_ctx *c)
 const struct ops ops_cpu = {
 	.name = "cpu",
 	.isa_names = isa_names,
-	.lacks = cpu_lacks,
 	.open = cpu_open,
 	.close = cpu_close,
 	.isa = cpu_isa,
