@@ -349,7 +349,7 @@ give_way(bool for_good)
 	void *fake = NULL;
 
 	__sanitizer_start_switch_fiber(for_good ? NULL : &fake, next != NULL ? next->stack : block.home_bottom,
-	    next != NULL ? STACK : block.home_size);
+	    next != NULL ? (size_t)STACK : block.home_size);
 #else
 	(void)for_good;
 #endif

@@ -155,7 +155,7 @@ artifact_of(const struct config *c, const struct artifact_law *law, const char *
 static void
 artifact(void)
 {
-	struct artifact_law law = { 8, 8, QUANTIZE_MINMAX, 12.85, 20, 1.0 / 127, CODER_ZLIB };
+	struct artifact_law law = { 8, 8, QUANTIZE_MINMAX, 12.85, 20, 1.0 / 127, CODER_ZLIB, 65536 };
 	struct config c;
 
 	config_default(&c);
@@ -168,7 +168,7 @@ artifact(void)
 	artifact_of(&c, &law, "tiny.hgz", "tiny.inside");
 	/* One table large enough for levels, and a law that is not the default. */
 	c.vocab_size = 8200;
-	law = (struct artifact_law){ 7, 6, QUANTIZE_SDCLIP, 12.85, 8, 1e-4, CODER_ZLIB };
+	law = (struct artifact_law){ 7, 6, QUANTIZE_SDCLIP, 12.85, 8, 1e-4, CODER_ZLIB, 65536 };
 	artifact_of(&c, &law, "six.hgz", "six.inside");
 	law.coder = CODER_XZ;
 	artifact_of(&c, &law, "six.xz", NULL);
