@@ -286,6 +286,21 @@ judged() {
 	run ! grep -rnE '/(work|root|home|tmp)/|localhost' "$HG_TOP/examples/campaigns/minute"
 }
 
+@test "the kept campaign of ten minutes replays, and its tables and the README tell what its seeds scored" {
+	local ten=$HG_TOP/examples/campaigns/ten
+	cp -R "$ten/ledger" ten
+	run -0 --separate-stderr hg-ledger replay ten
+	[[ $output == "6 rows, 4 verdicts derived again, 0 differ" ]]
+	jq -r 'select(.run.run_id? | . != null and startswith("00-base")) | .verdict.score' ten/ledger.jsonl | awk '
+	    { n++; sum += $1; squares += $1 * $1 }
+	    END { mean = sum / n; printf "%d %.3f %.3f", n, mean, sqrt((squares - n * mean * mean) / (n - 1)) }' > found
+	read -r n mean sd < found || :
+	grep -q "2,533 steps of 4,096 tokens: $mean bpb, standard deviation $sd over $n seeds" "$HG_TOP/README.md"
+	grep -q "^| 01-values | $(jq -r 'select(.run.run_id? == "01-values") | .verdict.score' ten/ledger.jsonl |
+	    awk '{ printf "%.3f", $1 }') |" "$ten/README.md"
+	run ! grep -rnE '/(work|root|home|tmp)/|localhost' "$ten" "$HG_TOP/examples/campaigns/minute-2"
+}
+
 @test "the recipe of a minute is what its five seeds were measured with, and its mean and deviation are theirs" {
 	local keys
 	keys=$(jq -r '.model | [.value_embed_layers, .num_heads, .num_kv_heads, .encoder_layers] | "model.value_embed_layers=\(.[0]
