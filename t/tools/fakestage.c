@@ -227,6 +227,10 @@ body(struct stage_work *w)
 		return (NULL);
 	/* What must add up besides. */
 	switch (s) {
+	case STAGE_TRAIN:
+		/* Nothing asks for it. */
+		json_object_del(v, "calibration");
+		break;
 	case STAGE_EXPORT:
 		json_object_del(v, "levers");
 		jsonio_put(v, "total_bytes",
