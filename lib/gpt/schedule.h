@@ -68,8 +68,8 @@ double schedule_scale(const struct schedule *s, uint64_t step, double elapsed_ms
  * All that the schedule sets at ${step}: the scale above; Adam's, which is the same unless adam_warmdown_frac gives it
  * a warmdown of its own; and the momentum's rise, min(1, step / (momentum_rise_frac * iterations)), or by the clock
  * min(1, elapsed_ms / (momentum_rise_frac * cap_ms)), or NAN without momentum_rise_frac; batch, sequence and visits,
- * which change at the first step with step >= share * iterations, or by the clock elapsed_ms >= share * cap_ms.  Both scales
- * carry the factor that batch_lr asks for; a replay has it in its scales.
+ * which change at the first step with step >= share * iterations, or by the clock elapsed_ms >= share * cap_ms.  Both
+ * scales carry the factor that batch_lr asks for; a replay has it in its scales.
  * Checked: t/unit/schedule.c.
  */
 struct schedule_rates schedule_rates(const struct schedule *s, uint64_t step, double elapsed_ms);
@@ -110,7 +110,7 @@ struct schedule_pace {
 	size_t batch_tokens, seq_len, visits; /* of each of them, as in schedule_rates */
 };
 
-/* A step at these rates took so long; where its batch, sequences or visits are others, what was measured is forgotten. */
+/* A step at these rates took so long; where its batch, sequences or visits are others, the steps before are forgotten. */
 void schedule_measure(struct schedule_pace *p, const struct schedule_rates *rates, double step_ms);
 
 /**

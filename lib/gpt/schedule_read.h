@@ -17,7 +17,8 @@ struct schedule_recorded {
  * schedule_read(text, n, recorded):
  * The `lr_scale` of each line of a metrics.jsonl, which must hold every step
  * from 0 on (log_every 1), and its `adam_lr_scale`, `momentum_rise`,
- * `batch_tokens`, `seq_len`, `visits` and `average_keep`, which all lines have or none; a resumed step stands twice and agrees.
+ * `batch_tokens`, `seq_len`, `visits` and `average_keep`, which all lines have or none; a resumed step stands twice and
+ * agrees.
  * Owns:   the caller frees the arrays.
  * Errors: -1 after saying why.
  */
