@@ -267,8 +267,8 @@ static const char *const models[] = {
 	"{}",
 	"{\"mlp_activation\": \"leaky_relu2\", \"tie_embeddings\": false}",
 	"{\"mlp_activation\": \"swiglu\", \"mlp_mult\": 3, \"ln_scale\": true, \"skip_gate\": true}",
-	"{\"value_residual\": true, \"value_embed_layers\": [0, 2], \"attn_gate\": true, \"smear\": true, "
-	"\"bigram_buckets\": 11, \"bigram_dim\": 6, \"bigram_prior\": \"counts\"}",
+	("{\"value_residual\": true, \"value_embed_layers\": [0, 2], \"attn_gate\": true, \"smear\": true, "
+	 "\"bigram_buckets\": 11, \"bigram_dim\": 6, \"bigram_prior\": \"counts\"}"),
 };
 
 static int
