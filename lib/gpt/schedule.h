@@ -110,7 +110,7 @@ struct schedule_pace {
 	size_t batch_tokens, seq_len, visits; /* of each of them, as in schedule_rates */
 };
 
-/* A step at these rates took so long; where its batch, sequences or visits are others, the steps before are forgotten. */
+/* A step at these rates took so long; where its batch, sequences or visits are others, earlier ones are forgotten. */
 void schedule_measure(struct schedule_pace *p, const struct schedule_rates *rates, double step_ms);
 
 /**
