@@ -50,6 +50,8 @@ static const struct planner_shape probe = { .layers = 2,
 #define PROBE_STEPS 128 /* of the probe; losslaw_text's constants are for so many */
 #define CAP_SHARE 0.97  /* of the budget, for steps; the rest is for those that a busy moment makes slower */
 #define MIN_ITERATIONS 50
+#define LARGE_BATCH 8192 /* above it the law has one run, which it flatters: only where steps abound */
+#define ABUNDANT_STEPS 1000
 
 struct search {
 	struct planner *p;
@@ -59,7 +61,8 @@ struct search {
 	int64_t end_ms;
 	uint64_t cap_bytes;
 	struct artifact_law artifact;
-	int aspect_given;           /* layers or width are the owner's to choose */
+	int aspect_given; /* layers or width are the owner's to choose */
+	int batch_given;
 	int values_given;           /* likewise which layers have a table of values */
 	json_t *bare;               /* a request of nothing but the machine's settings, for the probe */
 	struct config model;        /* with all that the owner fixed; the shape's keys are put over it */
@@ -259,7 +262,8 @@ consider(struct search *x, const struct planner_shape *s)
 		return;
 	c.step_ms = reckon(x, s);
 	expect(x, &c);
-	if (c.iterations < MIN_ITERATIONS)
+	if (c.iterations < MIN_ITERATIONS ||
+	    (!x->batch_given && s->batch_tokens > LARGE_BATCH && c.iterations < ABUNDANT_STEPS))
 		return;
 	if (x->best.iterations == 0 || c.val_bpb < x->best.val_bpb)
 		x->best = c;
@@ -280,6 +284,7 @@ look(struct search *x)
 	values_of(q, "train.seq_len", TRIED(seqs_tried), &seqs);
 #undef TRIED
 	x->aspect_given = layers.v == &layers.given || dims.v == &dims.given;
+	x->batch_given = batches.v == &batches.given;
 	x->best = (struct planner_choice){ 0 };
 	memset(&s, 0, sizeof(s));
 	for (s.data = 0; s.data < x->p->data_count; s.data++)
