@@ -59,10 +59,9 @@ def judge(events):
             grows = statistics.median(r[1] for r in late) - statistics.median(r[1] for r in b[:len(b) // 2])
             out.append((drift <= MEMORY_KB and grows <= MEMORY_KB,
                         "memory of %s: second half %+d KB, and %+d KB within it" % (kind, drift, grows)))
-            # Of few samples the most, which may be of a shell amid a pipeline.
-            middle_of, spare = (statistics.median, 2) if min(len(a), len(b)) >= RARE else (max, 4)
+            middle_of = statistics.median if min(len(a), len(b)) >= RARE else max
             more = middle_of([r[2] for r in late]) - middle_of([r[2] for r in a])
-            out.append((more <= spare, "descriptors of %s: %+g" % (kind, more)))
+            out.append((more <= 2, "descriptors of %s: %+g" % (kind, more)))
     if told and untold:
         out.append((True, "memory of these was seen too rarely to tell: " + " ".join(untold)))
     if not told:
