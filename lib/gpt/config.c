@@ -117,10 +117,18 @@ check_loop(const struct config *c)
 	return (0);
 }
 
-/* A layer whose output a skip keeps has one stream to keep. */
+/* A visit whose output a skip keeps has one stream to keep, in a pass with the loop and in one without. */
+static int
+may_part(const struct config *c, size_t layer)
+{
+	return (config_first_visit(c, layer) >= config_skips(c) && layer >= config_skips_once(c));
+}
+
 static int
 check_lanes(const struct config *c)
 {
+	size_t least = 0;
+
 	if (c->parallel_from == CONFIG_NONE)
 		return (0);
 	if (c->parallel_from >= c->num_layers) {
@@ -135,13 +143,13 @@ check_lanes(const struct config *c)
 		    c->parallel_from, (uintmax_t)c->loop.number[0], (uintmax_t)c->loop.number[1]);
 		return (-1);
 	}
-	/* Before train.loop_from there are half of the layers at most. */
-	if (config_first_visit(c, c->parallel_from) < config_skips(c) ||
-	    c->parallel_from < (config_skips(c) < c->num_layers / 2 ? config_skips(c) : c->num_layers / 2)) {
+	while (least < c->num_layers && !may_part(c, least))
+		least++;
+	if (!may_part(c, c->parallel_from)) {
 		say_error(
-		    "model key 'parallel_from' is %zu; it must be at least %zu, as the outputs of that many first "
-		    "layers are kept for skips: raise it, or lower encoder_layers",
-		    c->parallel_from, config_skips(c));
+		    "model key 'parallel_from' is %zu; it must be at least %zu, as what the layers before put out is "
+		    "kept for skips: raise it, or lower encoder_layers",
+		    c->parallel_from, least);
 		return (-1);
 	}
 	return (0);
@@ -250,6 +258,14 @@ size_t
 config_skips(const struct config *c)
 {
 	return (c->encoder_layers != CONFIG_NONE ? c->encoder_layers : config_visits(c) / 2);
+}
+
+size_t
+config_skips_once(const struct config *c)
+{
+	const size_t skips = config_skips(c), half = c->num_layers / 2;
+
+	return (skips < half ? skips : half);
 }
 
 static size_t

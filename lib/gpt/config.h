@@ -81,6 +81,9 @@ size_t config_visits(const struct config *c);
 size_t config_visited(const struct config *c, size_t visit);
 size_t config_first_visit(const struct config *c, size_t layer);
 
+/* Skips of a pass that visits every layer once, loop or not: the first of them, at most half of the layers. */
+size_t config_skips_once(const struct config *c);
+
 /* Elements of a head that turn. */
 size_t config_turning(const struct config *c);
 

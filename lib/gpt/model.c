@@ -498,16 +498,13 @@ void
 model_loop(struct model *m, int looping)
 {
 	const struct config *c = &m->params->config;
-	const size_t half = c->num_layers / 2;
 
 	m->path_length = 0;
 	for (size_t i = 0; i < m->visit_count; i++)
 		if (looping || c->loop.count == 0 || i <= c->loop.number[1] || m->visits[i].layer > c->loop.number[1])
 			m->path[m->path_length++] = i;
 	m->path[m->path_length] = m->visit_count;
-	m->skips = config_skips(c);
-	if (!looping && m->skips > half)
-		m->skips = half;
+	m->skips = looping ? config_skips(c) : config_skips_once(c);
 }
 
 /* A visit of the pass in force; the one after the last is the final stream's. */
@@ -919,7 +916,7 @@ backward(struct model *m, struct ops_rows rows)
 		if (b.has_lanes)
 			ops->add(m->ctx, rows, m->dlane, m->dmlp);
 		if (a->dcut != NULL)
-			ops->zero(m->ctx, (struct ops_buf *const *)&a->dcut, 1);
+			ops->zero(m->ctx, &a->dcut, 1);
 		/* What one layer at a time has room for is made again. */
 		if (b.has_output)
 			ops->output(m->ctx, rows, &b.output);

@@ -244,7 +244,6 @@ check_changes(struct trainspec *r)
 			    r->loop_from);
 			return (-1);
 		}
-		/* From the end of the run on there is none to train with. */
 		s->visits.count = 1;
 		s->visits.share[0] = r->loop_from;
 		s->visits.number[0] = config_visits(&r->config);

@@ -23,7 +23,7 @@ static const size_t dims_tried[] = { 64, 128, 192, 256, 320, 384, 448, 512, 640,
 static const size_t batches_tried[] = { 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072 };
 static const size_t seqs_tried[] = { 128, 256, 512, 1024 };
 
-/* The rest of the recipe, for what the owner leaves open: it was used for the runs that the law was fitted on. */
+/* The rest of the recipe, for what the owner leaves open: that of the second kind of runs that the law was fitted on. */
 static const char *const recipe[] = {
 	"model.logit_softcap=15",
 	"model.qk_gain_init=3",
@@ -61,12 +61,11 @@ struct search {
 	int64_t end_ms;
 	uint64_t cap_bytes;
 	struct artifact_law artifact;
-	int aspect_given; /* layers or width are the owner's to choose */
-	int batch_given;
-	int values_given;           /* likewise which layers have a table of values */
-	json_t *bare;               /* a request of nothing but the machine's settings, for the probe */
-	struct config model;        /* with all that the owner fixed; the shape's keys are put over it */
-	struct planner_choice best; /* of one look over the grid */
+	int aspect_given, batch_given; /* layers or width, and the batch, are the owner's to choose */
+	int values_given;              /* likewise which layers have a table of values */
+	json_t *bare;                  /* a request of nothing but the machine's settings, for the probe */
+	struct config model;           /* with all that the owner fixed; the shape's keys are put over it */
+	struct planner_choice best;    /* of one look over the grid */
 };
 
 /* --- what the owner fixed ---------------------------------------------------- */
