@@ -23,7 +23,7 @@ static const size_t dims_tried[] = { 64, 128, 192, 256, 320, 384, 448, 512, 640,
 static const size_t batches_tried[] = { 1024, 2048, 4096, 8192, 16384, 32768, 65536, 131072 };
 static const size_t seqs_tried[] = { 128, 256, 512, 1024 };
 
-/* The rest of the recipe, for what the owner leaves open: that of the second kind of runs that the law was fitted on. */
+/* The rest of the recipe, for what the owner leaves open: that of the second kind of runs in the law. */
 static const char *const recipe[] = {
 	"model.logit_softcap=15",
 	"model.qk_gain_init=3",
