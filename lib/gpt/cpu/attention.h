@@ -12,8 +12,6 @@
  * then vary along the vectors, and only K^T has to be turned round, once.
  */
 
-#define LOG2_E 1.44269504f
-
 /* Keys packed as columns, and values, by sequence of the current group and kv head: floats of one. */
 VEC_FN size_t
 keys_size(const struct ops_ctx *c, size_t seen)
@@ -66,13 +64,19 @@ powers_row(const float *z, act *p, size_t valid, vf gain, float top, float *sum)
 	const vf from = vf_set(-top);
 	vf total = vf_load(sum);
 
-	for (size_t j = 0; j < CPU_PAD; j += VL) {
-		vf e = vf_exp2(vf_fma(vf_load(z + j), gain, from));
+	for (size_t j = 0; j < CPU_PAD; j += DEEP) {
+		vf e[PER_UNIT];
 
-		if (j + VL > valid)
-			e = vf_split(e, vf_zero(), valid > j ? valid - j : 0);
-		total = total + e;
-		act_store(p + j, e);
+#pragma GCC unroll 2
+		for (size_t i = 0; i < PER_UNIT; i++) {
+			const size_t at = j + i * VL;
+
+			e[i] = vf_exp2(vf_fma(vf_load(z + at), gain, from));
+			if (at + VL > valid)
+				e[i] = vf_split(e[i], vf_zero(), valid > at ? valid - at : 0);
+			total = total + e[i];
+		}
+		act_store_deep(p + j, e);
 	}
 	vf_store(sum, total);
 }
@@ -87,11 +91,19 @@ struct attention_rows {
 	float *z;   /* (n, CPU_PAD) */
 };
 
+/* The panel of keys from j0 on, by queries from row ${from} on. */
 VEC_FN void
-scores(const struct attention_rows *t, size_t j0)
+scores(const struct attention_rows *t, size_t j0, size_t from)
 {
-	gemm(t->n, CPU_PAD, t->depth, as_units(t->q), t->ldq / PER_UNIT, t->keys + j0 * t->depth, t->depth, t->z,
-	    CPU_PAD, 0);
+	gemm(t->n - from, CPU_PAD, t->depth, as_units(t->q + from * t->ldq), t->ldq / PER_UNIT, t->keys + j0 * t->depth,
+	    t->depth, t->z + from * CPU_PAD, CPU_PAD, 0);
+}
+
+/* The first query that sees key j, or one of its CPU_PAD neighbours that share their calls of gemm. */
+VEC_FN size_t
+first_to_see(const struct attention_rows *t, size_t j)
+{
+	return (j > t->pos ? (j - t->pos) / CPU_PAD * CPU_PAD : 0);
 }
 
 /* Keys from j0 on that query i sees. */
@@ -121,7 +133,7 @@ scores_top(const struct attention_rows *t, size_t D, float longest, float *top)
 	for (size_t i = 0; i < t->n; i++)
 		top[i] = -3e38f;
 	for (size_t j0 = 0; j0 < t->pos + t->n; j0 += CPU_PAD) {
-		scores(t, j0);
+		scores(t, j0, 0);
 		for (size_t i = 0; i < t->n; i++) {
 			const size_t valid = least(CPU_PAD, in_sight(t, i, j0));
 			vf high = vf_set(top[i]);
@@ -164,13 +176,32 @@ block_attention(const struct ops_ctx *c, struct ops_rows rows, const struct ops_
 		const size_t width = least(CPU_KEYS, limit - j0);
 
 		for (size_t j = 0; j < width; j += CPU_PAD) {
-			scores(&t, j0 + j);
-			for (size_t i = 0; i < n; i++)
+			const size_t from = first_to_see(&t, j0 + j);
+
+			scores(&t, j0 + j, from);
+			if (in_sight(&t, from, j0 + j) >= CPU_PAD) {
+				for (size_t i = from; i < n; i++)
+					powers_row(t.z + i * CPU_PAD, p + i * CPU_KEYS + j, CPU_PAD, gain, top[i],
+					    sum + i * VL);
+				continue;
+			}
+			for (size_t i = from; i < n; i++)
 				powers_row(t.z + i * CPU_PAD, p + i * CPU_KEYS + j, in_sight(&t, i, j0 + j), gain,
 				    top[i], sum + i * VL);
 		}
-		gemm(n, D, units_of(width), as_units(p), CPU_KEYS / PER_UNIT, values + j0 / PER_UNIT * NR,
-		    deep_units(seen), y, ldy, j0 > 0);
+		/* On the diagonal a few queries at a time, each by the panels that one of them sees. */
+		for (size_t i = 0, rows; i < n; i += rows) {
+			size_t keys = width;
+
+			rows = n - i;
+			if (first_to_see(&t, j0 + width - 1) > 0) {
+				rows = least(rows, CPU_PAD);
+				keys = least(width, (in_sight(&t, i + rows - 1, j0) + CPU_PAD - 1) / CPU_PAD * CPU_PAD);
+			}
+			if (keys > 0)
+				gemm(rows, D, units_of(keys), as_units(p + i * CPU_KEYS), CPU_KEYS / PER_UNIT,
+				    values + j0 / PER_UNIT * NR, deep_units(seen), y + i * ldy, ldy, j0 > 0);
+		}
 	}
 	for (size_t i = 0; i < n; i++) {
 		const float total = vf_sum(vf_load(sum + i * VL));
@@ -319,24 +350,56 @@ scores_back(const struct attention_back *t, size_t j0, size_t keys, size_t i0, s
 	}
 }
 
-/* One block: keys j0.., queries i0..; dv, dk_block and dq grow. */
+/* dv and dk_block of keys j.. (${rows} of the block at j0), from queries i0+from..i0+width-1. */
+VEC_FN void
+keys_back(const struct attention_back *t, size_t j0, size_t j, size_t rows, size_t i0, size_t from, size_t width)
+{
+	const size_t units = units_of(width - from), ldp = CPU_BACK_QUERIES / PER_UNIT;
+	const size_t queries = (i0 + from) / PER_UNIT * NR, at = j * CPU_BACK_QUERIES + from;
+
+	gemm(rows, t->D, units, as_units(t->p + at), ldp, t->dy_cols + queries, t->deep, t->dv + (j0 + j) * t->ldd,
+	    t->ldd, 1);
+	gemm(rows, t->D, units, as_units(t->ds + at), ldp, t->q_cols + queries, t->deep, t->dk_block + j * t->ldd,
+	    t->ldd, 1);
+}
+
+/* dq of queries i0+from.. (${count} of them), from the block's first keys. */
+VEC_FN void
+queries_back(const struct attention_back *t, size_t j0, size_t keys, size_t i0, size_t from, size_t count)
+{
+	const size_t across = units_of(CPU_BACK_KEYS);
+
+	gemm(t->D, count, units_of(keys), t->k_turned + j0 / PER_UNIT, t->ldt, t->ds_cols + from * across, across,
+	    t->dq + i0 + from, t->wide, 1);
+}
+
+/*
+ * One block: keys j0.., queries i0..; dv, dk_block and dq grow.  Where it begins
+ * on the diagonal, the first panels of queries meet only keys that they see, and
+ * the products leave out what nobody sees.
+ */
 VEC_FN void
 block_back(const struct attention_back *t, size_t j0, size_t keys, size_t i0, size_t width)
 {
-	const size_t down = units_of(width), across = units_of(CPU_BACK_KEYS);
-	const size_t ldk = t->ldk / PER_UNIT, ldp = CPU_BACK_QUERIES / PER_UNIT, queries = i0 / PER_UNIT * NR;
+	const size_t ldk = t->ldk / PER_UNIT, step = i0 == j0 ? CPU_PAD : keys;
+	size_t full = 0; /* from this query on all keys are seen */
 
 	for (size_t i = 0; i < width; i += CPU_PAD) {
-		gemm(keys, CPU_PAD, t->depth, as_units(t->k + j0 * t->ldk), ldk, t->q_rows + (i0 + i) * t->depth,
+		const size_t some = i0 == j0 ? least(keys, i + CPU_PAD) : keys;
+
+		gemm(some, CPU_PAD, t->depth, as_units(t->k + j0 * t->ldk), ldk, t->q_rows + (i0 + i) * t->depth,
 		    t->depth, t->z, CPU_PAD, 0);
-		gemm(keys, CPU_PAD, t->depth, as_units(t->v + j0 * t->ldk), ldk, t->dy_rows + (i0 + i) * t->depth,
+		gemm(some, CPU_PAD, t->depth, as_units(t->v + j0 * t->ldk), ldk, t->dy_rows + (i0 + i) * t->depth,
 		    t->depth, t->w, CPU_PAD, 0);
-		scores_back(t, j0, keys, i0 + i, i);
+		scores_back(t, j0, some, i0 + i, i);
+		if (some < keys) {
+			queries_back(t, j0, some, i0, i, CPU_PAD);
+			full = i + CPU_PAD;
+		}
 	}
-	gemm(keys, t->D, down, as_units(t->p), ldp, t->dy_cols + queries, t->deep, t->dv + j0 * t->ldd, t->ldd, 1);
-	gemm(keys, t->D, down, as_units(t->ds), ldp, t->q_cols + queries, t->deep, t->dk_block, t->ldd, 1);
-	gemm(t->D, width, units_of(keys), t->k_turned + j0 / PER_UNIT, t->ldt, t->ds_cols, across, t->dq + i0, t->wide,
-	    1);
+	queries_back(t, j0, keys, i0, full, width - full);
+	for (size_t j = 0; j < keys; j += step)
+		keys_back(t, j0, j, least(step, keys - j), i0, i0 == j0 ? j : 0, width);
 }
 
 /* dq of the head from its transpose; returns the gradient of the gain. */
