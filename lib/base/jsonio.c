@@ -7,8 +7,12 @@
 
 #include "base/file.h"
 #include "base/jsonio.h"
+#include "base/jsonscan.h"
 #include "base/say.h"
 #include "base/str.h"
+
+/* The tokens of larger files would stay in memory. */
+enum { SCANNED = 256 << 10 };
 
 enum form { PRETTY, LINE, CANONICAL };
 
@@ -25,6 +29,22 @@ noting_malloc(size_t n)
 	return (p);
 }
 
+static json_t *
+fast(const char *text, size_t n)
+{
+	static struct jsonscan scan = JSONSCAN_INIT;
+
+	return (n <= SCANNED && jsonscan_text(&scan, text, n) == 0 ? jsonscan_tree(&scan) : NULL);
+}
+
+json_t *
+jsonio_try(const char *text, size_t n)
+{
+	json_t *v = fast(text, n);
+
+	return (v != NULL ? v : json_loadb(text, n, 0, NULL));
+}
+
 json_t *
 jsonio_parse(const char *text, size_t n, const char *what)
 {
@@ -34,6 +54,9 @@ jsonio_parse(const char *text, size_t n, const char *what)
 	json_t *v;
 
 	json_set_alloc_funcs(noting_malloc, free);
+	/* Of what this declines the parser says what is wrong, if anything is. */
+	if ((v = fast(text, n)) != NULL)
+		return (v);
 	/* jansson scans past its text where memory runs out; what is freed here stays with the heap, and is found. */
 	room = malloc(n < ROOM / 16 ? 16 * n + 1 : ROOM);
 	starved = room == NULL;

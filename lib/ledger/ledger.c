@@ -324,7 +324,7 @@ is_of_row(const struct ledger *l, const struct standings_fact *f)
 
 	if ((line = line_of(l, f)) == NULL)
 		return (0);
-	json = json_loadb(line, f->length, 0, NULL);
+	json = jsonio_try(line, f->length);
 	if (json != NULL && sha256_hex(line, f->length, digest) == 0 && row_read(&row, json) == 0) {
 		if (row_fact(&row, &says) == 0) {
 			says.offset = f->offset;
