@@ -6,7 +6,7 @@
 #include "base/jsonscan.h"
 #include "base/utf8.h"
 
-enum { DEEPEST = 64, DIGITS = 19 };
+enum { DEEPEST = 64, DIGITS = 19, SEEN = 16, ROOM = 8 };
 
 struct scan {
 	struct jsonscan *s;
@@ -43,9 +43,10 @@ string_end(char *p, char *end, char **to)
 {
 	char *out = p;
 	uint64_t word;
+	unsigned char c = 0;
 	size_t n;
 
-	for (;;) {
+	while (p < end) {
 		for (; end - p >= 8; p += 8, out += 8) {
 			memcpy(&word, p, sizeof(word));
 			if (special(word))
@@ -53,23 +54,27 @@ string_end(char *p, char *end, char **to)
 			if (out != p)
 				memmove(out, p, sizeof(word));
 		}
-		if (p == end)
+		/* It is among the next eight, or they are the last ones. */
+		for (; p < end && (c = (unsigned char)*p) >= 0x20 && c < 0x80 && c != '"' && c != '\\'; p++)
+			*out++ = (char)c;
+		if (p == end || c < 0x20)
 			return (NULL);
-		if (*p == '"') {
+		if (c == '"') {
 			*to = out;
 			return (p);
 		}
-		if (*p == '\\') {
+		if (c == '\\') {
 			if (end - p < 2 || (*out++ = escaped(p[1])) == '\0')
 				return (NULL);
 			p += 2;
 			continue;
 		}
-		if ((unsigned char)*p < 0x20 || (n = utf8_read(p, (size_t)(end - p), NULL)) == 0)
+		if ((n = utf8_read(p, (size_t)(end - p), NULL)) == 0)
 			return (NULL);
 		for (; n > 0; n--)
 			*out++ = *p++;
 	}
+	return (NULL);
 }
 
 static char *
@@ -186,14 +191,20 @@ scan_word(struct scan *x, const char *word, enum jsonscan_type type)
 
 /* Is a key one of the n members before it? Few of those that differ have the same bit in ${seen}. */
 static int
-is_again(const struct jsonscan *s, uint32_t object, uint32_t n, const struct jsonscan_token *key, uint64_t seen[4])
+is_again(const struct jsonscan *s, uint32_t object, uint32_t n, const struct jsonscan_token *key,
+    uint64_t seen[SEEN])
 {
 	const struct jsonscan_token *t;
-	uint32_t i, k, mixed = key->n * 0x9e3779b1;
+	uint64_t first = 0, last = 0, mixed;
+	uint32_t i, k;
 
-	for (i = 0; i < key->n; i++)
-		mixed = (mixed ^ (unsigned char)key->text[i]) * 0x01000193;
-	mixed = mixed >> 24 & 255;
+	/* After every text there is room for a word. */
+	memcpy(&first, key->text, sizeof(first));
+	if (key->n < sizeof(first))
+		first <<= 64 - 8 * key->n - (key->n == 0);
+	else
+		memcpy(&last, key->text + key->n - sizeof(last), sizeof(last));
+	mixed = ((first ^ key->n) * 0x9e3779b97f4a7c15 ^ last) * 0x9e3779b97f4a7c15 >> 54;
 	if ((seen[mixed >> 6] >> (mixed & 63) & 1) == 0) {
 		seen[mixed >> 6] |= (uint64_t)1 << (mixed & 63);
 		return (0);
@@ -206,39 +217,21 @@ is_again(const struct jsonscan *s, uint32_t object, uint32_t n, const struct jso
 	return (0);
 }
 
+static int scan_value(struct scan *x, int depth);
+
 static int
-scan_value(struct scan *x, int depth)
+scan_list(struct scan *x, int depth, char close)
 {
-	uint64_t seen[4] = { 0 };
-	char open, close;
+	uint64_t seen[SEEN] = { 0 };
 	uint32_t n = 0;
 	int64_t at;
 
-	if ((x->p = blanks(x->p, x->end)) == x->end || depth == DEEPEST)
-		return (-1);
-	open = *x->p;
-	switch (open) {
-	case '"':
-		return (scan_string(x));
-	case 't':
-		return (scan_word(x, "true", JSONSCAN_TRUE));
-	case 'f':
-		return (scan_word(x, "false", JSONSCAN_FALSE));
-	case 'n':
-		return (scan_word(x, "null", JSONSCAN_NULL));
-	case '{':
-	case '[':
-		break;
-	default:
-		return (scan_number(x));
-	}
-	close = open == '{' ? '}' : ']';
-	if ((at = token(x->s, open == '{' ? JSONSCAN_OBJECT : JSONSCAN_ARRAY)) == -1)
+	if ((at = token(x->s, close == '}' ? JSONSCAN_OBJECT : JSONSCAN_ARRAY)) == -1)
 		return (-1);
 	if ((x->p = blanks(x->p + 1, x->end)) < x->end && *x->p == close)
 		goto done;
 	for (;; x->p++, n++) {
-		if (open == '{') {
+		if (close == '}') {
 			if ((x->p = blanks(x->p, x->end)) == x->end || *x->p != '"' || scan_string(x) == -1 ||
 			    is_again(x->s, (uint32_t)at, n, &x->s->tokens[x->s->count - 1], seen) ||
 			    (x->p = blanks(x->p, x->end)) == x->end || *x->p++ != ':')
@@ -261,6 +254,29 @@ done:
 	return (0);
 }
 
+static int
+scan_value(struct scan *x, int depth)
+{
+	if ((x->p = blanks(x->p, x->end)) == x->end || depth == DEEPEST)
+		return (-1);
+	switch (*x->p) {
+	case '"':
+		return (scan_string(x));
+	case '{':
+		return (scan_list(x, depth, '}'));
+	case '[':
+		return (scan_list(x, depth, ']'));
+	case 't':
+		return (scan_word(x, "true", JSONSCAN_TRUE));
+	case 'f':
+		return (scan_word(x, "false", JSONSCAN_FALSE));
+	case 'n':
+		return (scan_word(x, "null", JSONSCAN_NULL));
+	default:
+		return (scan_number(x));
+	}
+}
+
 int
 jsonscan_text(struct jsonscan *s, const char *text, size_t n)
 {
@@ -270,14 +286,14 @@ jsonscan_text(struct jsonscan *s, const char *text, size_t n)
 	s->count = 0;
 	if (n >= UINT32_MAX / 2)
 		return (-1);
-	if (n + 1 > s->text_cap) {
-		if ((grown = realloc(s->text, n + n / 2 + 64)) == NULL)
+	if (n + ROOM > s->text_cap) {
+		if ((grown = realloc(s->text, n + n / 2 + ROOM)) == NULL)
 			return (-1);
 		s->text = grown;
-		s->text_cap = n + n / 2 + 64;
+		s->text_cap = n + n / 2 + ROOM;
 	}
 	memcpy(s->text, text, n);
-	s->text[n] = '\0';
+	memset(s->text + n, 0, ROOM);
 	x.p = s->text;
 	x.end = s->text + n;
 	if (scan_value(&x, 0) == -1 || blanks(x.p, x.end) != x.end || s->tokens[0].type > JSONSCAN_ARRAY)

@@ -532,14 +532,37 @@ scan_member(const struct jsonscan *s, const struct member *m, void *base, const 
 	}
 }
 
-static int
-scan_members(const struct jsonscan *s, const struct member *m, void *base, const struct jsonscan_token *object)
+/* The table's row of a key, in its order from where the one before was found; or NULL. */
+static const struct member *
+member_of(const struct member *all, const struct member *from, const struct jsonscan_token *key)
 {
-	uint32_t next = 0;
+	const struct member *m;
+
+	for (m = from; m->key != NULL; m++)
+		if (m->key[0] == key->text[0] && strcmp(m->key, key->text) == 0)
+			return (m);
+	for (m = all; m != from; m++)
+		if (strcmp(m->key, key->text) == 0)
+			return (m);
+	return (NULL);
+}
+
+static int
+scan_members(const struct jsonscan *s, const struct member *all, void *base, const struct jsonscan_token *object)
+{
+	const struct jsonscan_token *t, *end = &s->tokens[object == NULL ? 0 : object->next];
+	const struct member *m, *from = all;
 	int rc = 0;
 
-	for (; m->key != NULL && rc == 0; m++)
-		rc = scan_member(s, m, base, jsonscan_member(s, object, m->key, &next));
+	for (m = all; m->key != NULL; m++)
+		(void)scan_member(s, m, base, NULL);
+	if (object == NULL || object->type != JSONSCAN_OBJECT)
+		return (0);
+	for (t = object + 1; t < end && rc == 0; t = &s->tokens[t[1].next])
+		if ((m = member_of(all, from, t)) != NULL) {
+			rc = scan_member(s, m, base, t + 1);
+			from = m + 1;
+		}
 	return (rc);
 }
 
