@@ -1,3 +1,5 @@
+#define _DEFAULT_SOURCE /* le64toh */
+#include <endian.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +17,20 @@ struct scan {
 
 static const uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
 
-/* Has one of eight bytes its highest bit, or is it a control, a quote or a backslash? Others may be reported, too. */
+/* Eight bytes, the first of them lowest. */
+static uint64_t
+word_at(const char *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return (le64toh(word));
+}
+
+/*
+ * The highest bit of each of eight bytes that has it, or is a control, a quote or a backslash; above the lowest of them
+ * others may be reported, too.
+ */
 static uint64_t
 special(uint64_t x)
 {
@@ -42,19 +57,23 @@ static char *
 string_end(char *p, char *end, char **to)
 {
 	char *out = p;
-	uint64_t word;
+	uint64_t bits;
 	unsigned char c = 0;
 	size_t n;
 
 	while (p < end) {
 		for (; end - p >= 8; p += 8, out += 8) {
-			memcpy(&word, p, sizeof(word));
-			if (special(word))
+			if ((bits = special(word_at(p))) != 0) {
+				n = (size_t)__builtin_ctzll(bits) / 8;
+				if (out != p)
+					memmove(out, p, n);
+				p += n;
+				out += n;
 				break;
+			}
 			if (out != p)
-				memmove(out, p, sizeof(word));
+				memmove(out, p, sizeof(bits));
 		}
-		/* It is among the next eight, or they are the last ones. */
 		for (; p < end && (c = (unsigned char)*p) >= 0x20 && c < 0x80 && c != '"' && c != '\\'; p++)
 			*out++ = (char)c;
 		if (p == end || c < 0x20)
@@ -195,15 +214,15 @@ is_again(const struct jsonscan *s, uint32_t object, uint32_t n, const struct jso
     uint64_t seen[SEEN])
 {
 	const struct jsonscan_token *t;
-	uint64_t first = 0, last = 0, mixed;
+	uint64_t first, last = 0, mixed;
 	uint32_t i, k;
 
 	/* After every text there is room for a word. */
-	memcpy(&first, key->text, sizeof(first));
+	first = word_at(key->text);
 	if (key->n < sizeof(first))
-		first <<= 64 - 8 * key->n - (key->n == 0);
+		first &= ((uint64_t)1 << 8 * key->n) - 1;
 	else
-		memcpy(&last, key->text + key->n - sizeof(last), sizeof(last));
+		last = word_at(key->text + key->n - sizeof(last));
 	mixed = ((first ^ key->n) * 0x9e3779b97f4a7c15 ^ last) * 0x9e3779b97f4a7c15 >> 54;
 	if ((seen[mixed >> 6] >> (mixed & 63) & 1) == 0) {
 		seen[mixed >> 6] |= (uint64_t)1 << (mixed & 63);
