@@ -118,6 +118,17 @@ next_decimal(char *digits)
 	return (-1);
 }
 
+/* The digits after the point of d.ddde[+-]dd that are not the zeros at its end. */
+static int
+fewest(const char *digits)
+{
+	const char *point = strchr(digits, '.'), *e = strchr(point, 'e');
+
+	while (e[-1] == '0')
+		e--;
+	return ((int)(e - point) - 1);
+}
+
 char *
 jsonio_number(char text[JSONIO_NUMBER_SIZE], double x)
 {
@@ -128,7 +139,16 @@ jsonio_number(char text[JSONIO_NUMBER_SIZE], double x)
 		strcpy(text, "0");
 		return (text);
 	}
-	for (precision = 0; precision < 17; precision++) {
+	/*
+	 * Where 15 digits tell a number they are the only ones that do, and without their last zeros the fewest; numbers
+	 * that are not normal have less than that to tell.
+	 */
+	precision = 0;
+	if (fabs(x) > 1e-290) {
+		snprintf(digits, sizeof(digits), "%.14e", x);
+		precision = strtod(digits, NULL) == x ? fewest(digits) : 15;
+	}
+	for (; precision < 17; precision++) {
 		snprintf(digits, sizeof(digits), "%.*e", precision, x);
 		if (strtod(digits, NULL) == x)
 			break;
@@ -174,10 +194,16 @@ jsonio_number(char text[JSONIO_NUMBER_SIZE], double x)
 static int
 put_string(struct str *s, const char *p, size_t n)
 {
-	size_t i;
+	size_t i, from;
 	int rc = str_puts(s, "\"");
 
 	for (i = 0; i < n && rc == 0; i++) {
+		for (from = i; i < n && (unsigned char)p[i] >= 0x20 && p[i] != '"' && p[i] != '\\'; i++)
+			;
+		if (i > from)
+			rc = str_add(s, p + from, i - from);
+		if (i == n || rc == -1)
+			break;
 		switch (p[i]) {
 		case '"':
 			rc = str_puts(s, "\\\"");
@@ -201,10 +227,7 @@ put_string(struct str *s, const char *p, size_t n)
 			rc = str_puts(s, "\\r");
 			break;
 		default:
-			if ((unsigned char)p[i] < 0x20)
-				rc = str_printf(s, "\\u%04x", (unsigned)p[i]);
-			else
-				rc = str_add(s, p + i, 1);
+			rc = str_printf(s, "\\u%04x", (unsigned)p[i]);
 		}
 	}
 	return (rc == 0 ? str_puts(s, "\"") : -1);
