@@ -210,8 +210,7 @@ scan_word(struct scan *x, const char *word, enum jsonscan_type type)
 
 /* Is a key one of the n members before it? Few of those that differ have the same bit in ${seen}. */
 static int
-is_again(const struct jsonscan *s, uint32_t object, uint32_t n, const struct jsonscan_token *key,
-    uint64_t seen[SEEN])
+is_again(const struct jsonscan *s, uint32_t object, uint32_t n, const struct jsonscan_token *key, uint64_t seen[SEEN])
 {
 	const struct jsonscan_token *t;
 	uint64_t first, last = 0, mixed;

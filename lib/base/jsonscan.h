@@ -63,8 +63,8 @@ void jsonscan_free(struct jsonscan *s);
  * The token of a member's value, or NULL.  *at, 0 at first, is where the one
  * before was found: members that are asked for in their order cost no search.
  */
-const struct jsonscan_token *jsonscan_member(const struct jsonscan *s, const struct jsonscan_token *object,
-    const char *key, uint32_t *at);
+const struct jsonscan_token *
+jsonscan_member(const struct jsonscan *s, const struct jsonscan_token *object, const char *key, uint32_t *at);
 
 /* The whole as json_t, which the caller decrefs. NULL where memory is short. */
 json_t *jsonscan_tree(const struct jsonscan *s);

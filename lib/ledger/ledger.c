@@ -244,8 +244,8 @@ load_row(void *arg, const char *line, size_t n, uint64_t offset, const char *dig
 
 	load->number++;
 	if (load->number == load->head_number && strcmp(digest, load->head_digest) != 0) {
-		say_error("row %llu was altered: '%s' remembers another digest of it",
-		    (unsigned long long)load->number, LEDGER_HEAD);
+		say_error("row %llu was altered: '%s' remembers another digest of it", (unsigned long long)load->number,
+		    LEDGER_HEAD);
 		return (1);
 	}
 	/*

@@ -36,7 +36,7 @@ struct active {
 	struct active_run *runs; /* by place and name, unless active_sort was called */
 	size_t count, cap;
 	int running_only; /* set to leave out, unread, what does not run */
-	size_t turn; /* whose directory is looked at though it looks unchanged */
+	size_t turn;      /* whose directory is looked at though it looks unchanged */
 };
 
 /**

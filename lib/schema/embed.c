@@ -48,8 +48,8 @@ print_literal(const char *s)
 static int
 is_for_people(const char *keyword, const json_t *v)
 {
-	return (json_is_string(v) && (strcmp(keyword, "description") == 0 || strcmp(keyword, "title") == 0 ||
-					 strcmp(keyword, "$schema") == 0));
+	return (json_is_string(v) &&
+	    (strcmp(keyword, "description") == 0 || strcmp(keyword, "title") == 0 || strcmp(keyword, "$schema") == 0));
 }
 
 /* A schema without that, at every depth: a member that is called so has a schema of its own, and no text. */

@@ -110,8 +110,9 @@ members(void)
 		jsonscan_member(&scan, b, "a", &in)->integer == 5,
 	    "a member is found, and those of a member");
 	tap_ok(strcmp(jsonscan_member(&scan, root, "c", &at)->text, "last") == 0 &&
-		jsonscan_member(&scan, root, "a", &at)->integer == 1 && jsonscan_member(&scan, root, "x", &at) == NULL &&
-		jsonscan_member(&scan, root, "", &at) == NULL && jsonscan_member(&scan, NULL, "a", &at) == NULL,
+		jsonscan_member(&scan, root, "a", &at)->integer == 1 &&
+		jsonscan_member(&scan, root, "x", &at) == NULL && jsonscan_member(&scan, root, "", &at) == NULL &&
+		jsonscan_member(&scan, NULL, "a", &at) == NULL,
 	    "in any order, and of others there is none");
 }
 

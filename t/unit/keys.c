@@ -323,7 +323,7 @@ instruction_sets(void)
 {
 	static const char *const names[] = { "cpu", "ref" };
 	static const char path[] = "properties.system.properties.isa.description";
-	const char *top = getenv("HG_TOP"), *text, *const *isa, *at;
+	const char *top = getenv("HG_TOP"), *text, *const * isa, *at;
 	size_t i, bad = 0, n = 0;
 	json_t *v, *spec, *contract;
 	char file[4096];

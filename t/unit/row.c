@@ -121,13 +121,13 @@ unknown(const json_t *row)
 	for (i = 0; i < 2; i++) {
 		changed = json_deep_copy(row);
 		json_object_set_new(json_object_get(changed, "verdict"), members[i][0], json_string(members[i][1]));
-		tap_ok(row_read(&r, json_incref(changed)) == 0 && r.verdict.unknown && r.verdict.is.klass < VERDICT_CLASSES &&
-			r.verdict.is.reason < VERDICT_REASONS && row_fact(&r, &f) == -1,
+		tap_ok(row_read(&r, json_incref(changed)) == 0 && r.verdict.unknown &&
+			r.verdict.is.klass < VERDICT_CLASSES && r.verdict.is.reason < VERDICT_REASONS &&
+			row_fact(&r, &f) == -1,
 		    "an unknown %s makes no fact", members[i][0]);
 		row_free(&r);
 		line = jsonio_line(changed);
-		tap_ok(jsonscan_text(&scan, line, strlen(line)) == 0 && row_scan(&r, &scan) == -1,
-		    "nor by its tokens");
+		tap_ok(jsonscan_text(&scan, line, strlen(line)) == 0 && row_scan(&r, &scan) == -1, "nor by its tokens");
 		free(line);
 		json_decref(changed);
 	}
