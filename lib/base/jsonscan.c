@@ -142,7 +142,8 @@ is_digit(char c)
 }
 
 /*
- * A number. Of a mantissa below 2^53 and a power of ten that a double holds the quotient is the nearest double; for others there is strtod, to which what follows a number, and is none, ends it.
+ * A number.  Of a mantissa below 2^53 and a power of ten that a double holds the quotient is the nearest double; for
+ * others there is strtod, which what follows a number, and is none, ends.
  */
 static int
 scan_number(struct scan *x)
