@@ -140,8 +140,8 @@ jsonio_number(char text[JSONIO_NUMBER_SIZE], double x)
 		return (text);
 	}
 	/*
-	 * Where 15 digits tell a number they are the only ones that do, and without their last zeros the fewest; numbers
-	 * that are not normal have less than that to tell.
+	 * Where 15 digits tell a number they are the only ones that do, and without their last zeros the fewest; less
+	 * than that is told by numbers that are not normal.
 	 */
 	precision = 0;
 	if (fabs(x) > 1e-290) {
