@@ -208,6 +208,59 @@ setup() {
 	hg-ledger replay "$L"
 }
 
+@test "an index that was added to is the one that the rows make, whatever was wrong with the one before" {
+	local how
+	scored runs/a 2.3
+	scored runs/b 2.4 seed=2
+	scored runs/c 2.25 train.matrix_lr=0.05
+	scored runs/d 2.25 refuse=train:out_of_memory
+	add runs/a
+	add runs/b
+	add runs/c
+	add runs/d
+	# What follows the header is facts alone; that has the sums of them and the digest of the last row.
+	tail -c +257 "$L/index" > kept
+	head -c 256 "$L/index" | tail -c +73 > sums
+	for how in version fact sum torn none; do
+		case $how in
+		version) printf '\006' | dd of="$L/index" bs=1 seek=9 conv=notrunc status=none ;;
+		fact) printf '\377' | dd of="$L/index" bs=1 seek=600 conv=notrunc status=none ;;
+		sum) printf '\377\376' | dd of="$L/index" bs=1 seek=82 conv=notrunc status=none ;;
+		torn) truncate -s -100 "$L/index" ;;
+		none) rm "$L/index" ;;
+		esac
+		hg-ledger add "$L" runs/a > out
+		grep -q "already: row 2" out
+		tail -c +257 "$L/index" > made
+		cmp kept made || { echo "$how" >&2; false; }
+		head -c 256 "$L/index" | tail -c +73 | cmp sums - || { echo "$how" >&2; false; }
+	done
+}
+
+instructions() {	# COMMAND...: how many it executes
+	valgrind --tool=none --log-file=/dev/null true 2> /dev/null || skip "no valgrind"
+	valgrind --tool=callgrind --callgrind-out-file=calls "$@" > /dev/null 2>&1
+	sed -n 's/^\(summary\|totals\): //p' calls | head -n 1
+}
+
+@test "adding a row costs about a thousand instructions for each row that is there, and making the index some hundred times that" {
+	local i small large made
+	nm "$(command -v hg-ledger)" 2> /dev/null | grep -q __asan_ && skip "instrumented"
+	for i in 1 2 3 4; do scored runs/r$i 2.$i seed=$i; done
+	"$PYTHON" "$HG_TOP/t/bench/big_ledger.py" few 200 runs/r1
+	"$PYTHON" "$HG_TOP/t/bench/big_ledger.py" many 2200 runs/r2
+	hg-ledger add few runs/r3
+	hg-ledger add many runs/r3
+	small=$(instructions hg-ledger add few runs/r4)
+	large=$(instructions hg-ledger add many runs/r4)
+	echo "$(((large - small) / 2000)) for a row" >&2
+	[ $((large - small)) -lt $((2000 * 1150)) ]
+	rm many/index
+	made=$(instructions hg-ledger add many runs/r4)
+	echo "$(((made - small) / 2200)) for a row of the index" >&2
+	[ $((made - small)) -lt $((2200 * 350000)) ]
+}
+
 # bats test_tags=b34
 @test "an index that was forged, checksum and all, gives no false score of the incumbent to the chain" {
 	scored runs/a 2.3

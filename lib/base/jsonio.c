@@ -7,8 +7,12 @@
 
 #include "base/file.h"
 #include "base/jsonio.h"
+#include "base/jsonscan.h"
 #include "base/say.h"
 #include "base/str.h"
+
+/* The tokens of larger files would stay in memory. */
+enum { SCANNED = 256 << 10 };
 
 enum form { PRETTY, LINE, CANONICAL };
 
@@ -25,6 +29,22 @@ noting_malloc(size_t n)
 	return (p);
 }
 
+static json_t *
+fast(const char *text, size_t n)
+{
+	static struct jsonscan scan = JSONSCAN_INIT;
+
+	return (n <= SCANNED && jsonscan_text(&scan, text, n) == 0 ? jsonscan_tree(&scan) : NULL);
+}
+
+json_t *
+jsonio_try(const char *text, size_t n)
+{
+	json_t *v = fast(text, n);
+
+	return (v != NULL ? v : json_loadb(text, n, 0, NULL));
+}
+
 json_t *
 jsonio_parse(const char *text, size_t n, const char *what)
 {
@@ -34,6 +54,9 @@ jsonio_parse(const char *text, size_t n, const char *what)
 	json_t *v;
 
 	json_set_alloc_funcs(noting_malloc, free);
+	/* Of what this declines the parser says what is wrong, if anything is. */
+	if ((v = fast(text, n)) != NULL)
+		return (v);
 	/* jansson scans past its text where memory runs out; what is freed here stays with the heap, and is found. */
 	room = malloc(n < ROOM / 16 ? 16 * n + 1 : ROOM);
 	starved = room == NULL;
@@ -95,6 +118,17 @@ next_decimal(char *digits)
 	return (-1);
 }
 
+/* The digits after the point of d.ddde[+-]dd that are not the zeros at its end. */
+static int
+fewest(const char *digits)
+{
+	const char *point = strchr(digits, '.'), *e = strchr(point, 'e');
+
+	while (e[-1] == '0')
+		e--;
+	return ((int)(e - point) - 1);
+}
+
 char *
 jsonio_number(char text[JSONIO_NUMBER_SIZE], double x)
 {
@@ -105,7 +139,16 @@ jsonio_number(char text[JSONIO_NUMBER_SIZE], double x)
 		strcpy(text, "0");
 		return (text);
 	}
-	for (precision = 0; precision < 17; precision++) {
+	/*
+	 * Where 15 digits tell a number they are the only ones that do, and without their last zeros the fewest; less
+	 * than that is told by numbers that are not normal.
+	 */
+	precision = 0;
+	if (fabs(x) > 1e-290) {
+		snprintf(digits, sizeof(digits), "%.14e", x);
+		precision = strtod(digits, NULL) == x ? fewest(digits) : 15;
+	}
+	for (; precision < 17; precision++) {
 		snprintf(digits, sizeof(digits), "%.*e", precision, x);
 		if (strtod(digits, NULL) == x)
 			break;
@@ -151,10 +194,16 @@ jsonio_number(char text[JSONIO_NUMBER_SIZE], double x)
 static int
 put_string(struct str *s, const char *p, size_t n)
 {
-	size_t i;
+	size_t i, from;
 	int rc = str_puts(s, "\"");
 
 	for (i = 0; i < n && rc == 0; i++) {
+		for (from = i; i < n && (unsigned char)p[i] >= 0x20 && p[i] != '"' && p[i] != '\\'; i++)
+			;
+		if (i > from)
+			rc = str_add(s, p + from, i - from);
+		if (i == n || rc == -1)
+			break;
 		switch (p[i]) {
 		case '"':
 			rc = str_puts(s, "\\\"");
@@ -178,10 +227,7 @@ put_string(struct str *s, const char *p, size_t n)
 			rc = str_puts(s, "\\r");
 			break;
 		default:
-			if ((unsigned char)p[i] < 0x20)
-				rc = str_printf(s, "\\u%04x", (unsigned)p[i]);
-			else
-				rc = str_add(s, p + i, 1);
+			rc = str_printf(s, "\\u%04x", (unsigned)p[i]);
 		}
 	}
 	return (rc == 0 ? str_puts(s, "\"") : -1);

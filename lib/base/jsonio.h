@@ -26,6 +26,9 @@ int jsonio_read(int dirfd, const char *name, size_t max_bytes, char *text_sha256
 /* Parse n bytes; NULL after saying why, naming ${what}; errno EBADMSG or ENOMEM. */
 json_t *jsonio_parse(const char *text, size_t n, const char *what);
 
+/* Parse n bytes that may well be none of ours: NULL in silence, and what has a key twice may pass. */
+json_t *jsonio_try(const char *text, size_t n);
+
 /* Indented by two spaces, insertion order, newline at the end. Owns: the caller frees. NULL with errno ENOMEM. */
 char *jsonio_pretty(const json_t *v);
 

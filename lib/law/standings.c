@@ -259,6 +259,12 @@ standings_config(const struct standings *b, uint64_t group, uint64_t lane, uint6
 	const size_t *found;
 	size_t at = 0;
 
+	/* Runs come in rows: mostly it is the one that was asked for last. */
+	if (b->last_config != 0) {
+		c = &b->configs[b->last_config - 1];
+		if (c->config == config && c->group == group && c->lane == lane)
+			return (c);
+	}
 	while ((found = hash_find(&b->table, key_of(group, lane, config), &at)) != NULL) {
 		c = &b->configs[*found - 1];
 		if (c->config == config && c->group == group && c->lane == lane)
@@ -270,11 +276,13 @@ standings_config(const struct standings *b, uint64_t group, uint64_t lane, uint6
 static struct standings_config *
 config_of(struct standings *b, uint64_t group, uint64_t lane, uint64_t config)
 {
-	const struct standings_config *known = standings_config(b, group, lane, config);
+	const struct standings_config *known;
 	struct standings_config *array, *c;
 
-	if (known != NULL)
+	if ((known = standings_config(b, group, lane, config)) != NULL) {
+		b->last_config = (size_t)(known - b->configs) + 1;
 		return (&b->configs[known - b->configs]);
+	}
 	if ((array = array_room(b->configs, b->config_count, &b->config_cap, sizeof(*array))) == NULL)
 		return (NULL);
 	b->configs = array;
@@ -486,7 +494,7 @@ standings_open_plan(const struct standings *b, uint64_t group)
 {
 	size_t i;
 
-	for (i = 0; i < b->plan_count; i++)
+	for (i = 0; b->open_plans > 0 && i < b->plan_count; i++)
 		if (!b->plans[i].closed && (group == 0 || b->plans[i].group == group))
 			return (&b->plans[i]);
 	return (NULL);
@@ -568,7 +576,7 @@ asks_for(const struct standings *b, const struct standings_fact *f, size_t *i, u
 {
 	struct standings_plan *p;
 
-	for (; *i < b->plan_count; ++*i, *k = 0) {
+	for (; b->open_plans > 0 && *i < b->plan_count; ++*i, *k = 0) {
 		p = &b->plans[*i];
 		/* A run begun before the plan was made could have been looked at. */
 		if (p->closed || (p->group != f->group && f->group != 0) || !standings_names_lane(p, f->lane) ||
@@ -678,6 +686,7 @@ apply_plan(struct standings *b, const struct standings_fact *f)
 		return (-1);
 	b->plans = plans;
 	p = &plans[b->plan_count++];
+	b->open_plans++;
 	memset(p, 0, sizeof(*p));
 	p->steps = base_steps(b, f);
 	p->announced = f->announced;
@@ -791,7 +800,7 @@ release(struct standings *b, const struct standings_fact *f)
 	size_t i;
 	unsigned k;
 
-	for (i = 0; i < b->plan_count; i++) {
+	for (i = 0; b->open_plans > 0 && i < b->plan_count; i++) {
 		p = &b->plans[i];
 		for (k = 0; !p->closed && p->announced && k < 2 * p->n; k++)
 			if (p->slot[k].taken == f->run && p->slot[k].fact == 0 && !p->slot[k].released &&
@@ -1017,6 +1026,7 @@ apply_verdict(struct standings *b, const struct standings_fact *f)
 	if ((p = standings_plan(b, f->plan)) == NULL || p->closed)
 		return (0);
 	p->closed = 1;
+	b->open_plans--;
 	p->pairs = p->paired ? f->n : 0;
 	if ((g = group_of(b, p->group)) == NULL)
 		return (-1);

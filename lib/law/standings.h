@@ -203,8 +203,9 @@ struct standings {
 	size_t mores, more_cap;
 	struct standings_config *configs;
 	size_t config_count, config_cap;
-	struct hash table; /* configs by key: index + 1 */
-	struct hash given; /* runs from given weights by their replicate: index + 1 */
+	struct hash table;  /* configs by key: index + 1 */
+	size_t last_config; /* the one that was asked for last: index + 1 */
+	struct hash given;  /* runs from given weights by their replicate: index + 1 */
 	struct standings_stats *stats;
 	size_t stats_count, stats_cap;
 	uint32_t *kept; /* indices of configs with stats, in order */
@@ -215,6 +216,7 @@ struct standings {
 	size_t lane_count;
 	struct standings_plan *plans;
 	size_t plan_count;
+	size_t open_plans; /* of them not closed */
 	struct standings_campaign *campaigns;
 	size_t campaign_count;
 	unsigned failures;    /* blocked and invalid runs in a row, each once, however often it was tried */

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* MAP_POPULATE */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "base/proc.h"
 
 /* Facts hold reasons by number: with another list of them an index is of another version. */
-enum { VERSION = 6 << 8 | VERDICT_REASONS };
+enum { VERSION = 7 << 8 | VERDICT_REASONS };
 
 /* No row is shorter: the digest of the one before stands in it. */
 enum { ROW_LEAST_BYTES = 64 };
@@ -52,20 +53,54 @@ fill(struct header *h, const struct stat *ledger, size_t count, const uint64_t s
 	memcpy(h->head, head, SHA256_HEX_SIZE);
 }
 
+/*
+ * One column of a fact into its sum.  Each step can be undone, so that no change of a single word is lost; turning it
+ * lets the highest bit count, too.
+ */
+static uint64_t
+mix(uint64_t sum, uint64_t word)
+{
+	sum = (sum ^ word) * 0x9e3779b97f4a7c15;
+	return (sum << 29 | sum >> 35);
+}
+
+static uint64_t
+word_at(const unsigned char *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return (word);
+}
+
+/* Before the first fact: zeros must count. */
+static void
+begin_sum(uint64_t sum[4])
+{
+	int k;
+
+	for (k = 0; k < 4; k++)
+		sum[k] = 0x632be59bd9b4e019 + (uint64_t)k;
+}
+
 /* Four columns, so that the processor's multiplications overlap. */
 static void
 add_up(uint64_t sum[4], const struct standings_fact *f)
 {
 	const unsigned char *p = (const unsigned char *)f;
-	uint64_t word[4];
+	uint64_t a = sum[0], b = sum[1], c = sum[2], d = sum[3];
 	size_t i;
-	int k;
 
-	for (i = 0; i < sizeof(*f); i += sizeof(word)) {
-		memcpy(word, p + i, sizeof(word));
-		for (k = 0; k < 4; k++)
-			sum[k] = (sum[k] ^ word[k]) * 0x9e3779b97f4a7c15 + 0x632be59bd9b4e019;
+	for (i = 0; i < sizeof(*f); i += 4 * sizeof(a)) {
+		a = mix(a, word_at(p + i));
+		b = mix(b, word_at(p + i + sizeof(a)));
+		c = mix(c, word_at(p + i + 2 * sizeof(a)));
+		d = mix(d, word_at(p + i + 3 * sizeof(a)));
 	}
+	sum[0] = a;
+	sum[1] = b;
+	sum[2] = c;
+	sum[3] = d;
 }
 
 /* Could a row that begins at ${at} have said this? */
@@ -80,11 +115,12 @@ int
 index_open(struct index *x, int dirfd, const struct stat *ledger)
 {
 	struct header want, have;
-	uint64_t size, at = 0, sum[4] = { 0 };
+	uint64_t size, at = 0, sum[4];
 	size_t i;
 	int fd;
 
 	memset(x, 0, sizeof(*x));
+	begin_sum(sum);
 	if ((fd = file_open(dirfd, INDEX_FILE, &size)) == -1)
 		return (-1);
 	if (size < sizeof(have) || file_read_at(fd, &have, sizeof(have), 0) == -1)
@@ -97,7 +133,7 @@ index_open(struct index *x, int dirfd, const struct stat *ledger)
 	    have.count > (size - sizeof(have)) / sizeof(struct standings_fact))
 		goto err0;
 	x->map_size = sizeof(have) + (size_t)have.count * sizeof(struct standings_fact);
-	if ((x->map = mmap(NULL, x->map_size, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED) {
+	if ((x->map = mmap(NULL, x->map_size, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0)) == MAP_FAILED) {
 		x->map = NULL;
 		goto err0;
 	}
@@ -134,9 +170,10 @@ index_write(int dirfd, const struct stat *ledger, const struct standings *b, con
 {
 	struct atomfile *a;
 	struct header h;
-	uint64_t sum[4] = { 0 };
+	uint64_t sum[4];
 	size_t i, n = standings_count(b);
 
+	begin_sum(sum);
 	for (i = 0; i < n; i++)
 		add_up(sum, standings_fact(b, i));
 	fill(&h, ledger, n, sum, head);

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/jsonio.h"
+#include "base/jsonscan.h"
 #include "base/say.h"
 #include "base/str.h"
 #include "ledger/row.h"
@@ -475,6 +476,120 @@ read_verdict(struct row_verdict *v, const json_t *from)
 		v->is.klass = v->is.klass == VERDICT_CLASSES ? VERDICT_INVALID : v->is.klass;
 		v->is.reason = v->is.reason == VERDICT_REASONS ? VERDICT_IMPOSSIBLE : v->is.reason;
 	}
+}
+
+/* --- the same from tokens, for facts: of a list only that it is empty ------------------------------------ */
+
+static double
+scanned_number(const struct jsonscan_token *t)
+{
+	if (t != NULL && t->type == JSONSCAN_INTEGER)
+		return ((double)t->integer);
+	return (t != NULL && t->type == JSONSCAN_REAL ? t->real : NAN);
+}
+
+/* 0, or -1: what is there is for row_read to say. */
+static int
+scan_member(const struct jsonscan *s, const struct member *m, void *base, const struct jsonscan_token *t)
+{
+	void *at = (char *)base + m->at;
+	const char *text = t != NULL && t->type == JSONSCAN_STRING ? t->text : NULL;
+	uint32_t next = 0;
+	size_t i;
+
+	switch (m->form) {
+	case NAME:
+		*(const char **)at = text;
+		return (text != NULL && !str_is_name(text) ? -1 : 0);
+	case TEXT:
+		*(const char **)at = text;
+		return (0);
+	case COUNT:
+	case CAP:
+		*(int64_t *)at = t != NULL && t->type == JSONSCAN_INTEGER ? t->integer : RECORD_NONE;
+		return (0);
+	case REAL:
+	case WHOLE:
+		*(double *)at = scanned_number(t);
+		return (0);
+	case FLAG:
+		*(int *)at = t != NULL && (t->type == JSONSCAN_TRUE || t->type == JSONSCAN_FALSE) ?
+		    t->type == JSONSCAN_TRUE :
+		    RECORD_NONE;
+		return (0);
+	case YES:
+		*(int *)at = t != NULL && t->type == JSONSCAN_TRUE;
+		return (0);
+	case LIST:
+		return (t != NULL && t->type == JSONSCAN_ARRAY && t->n != 0 ? -1 : 0);
+	case METRICS:
+		for (i = 0; i < sizeof(metrics) / sizeof(metrics[0]); i++)
+			((struct record_metrics *)at)->of[metrics[i].metric] = scanned_number(
+			    jsonscan_member(s, t, policy_metric_name(metrics[i].metric), &next));
+		return (0);
+	default:
+		return (-1);
+	}
+}
+
+/* The table's row of a key, in its order from where the one before was found; or NULL. */
+static const struct member *
+member_of(const struct member *all, const struct member *from, const struct jsonscan_token *key)
+{
+	const struct member *m;
+
+	for (m = from; m->key != NULL; m++)
+		if (m->key[0] == key->text[0] && strcmp(m->key, key->text) == 0)
+			return (m);
+	for (m = all; m != from; m++)
+		if (strcmp(m->key, key->text) == 0)
+			return (m);
+	return (NULL);
+}
+
+static int
+scan_members(const struct jsonscan *s, const struct member *all, void *base, const struct jsonscan_token *object)
+{
+	const struct jsonscan_token *t, *end = &s->tokens[object == NULL ? 0 : object->next];
+	const struct member *m, *from = all;
+	int rc = 0;
+
+	for (m = all; m->key != NULL; m++)
+		(void)scan_member(s, m, base, NULL);
+	if (object == NULL || object->type != JSONSCAN_OBJECT)
+		return (0);
+	for (t = object + 1; t < end && rc == 0; t = &s->tokens[t[1].next])
+		if ((m = member_of(all, from, t)) != NULL) {
+			rc = scan_member(s, m, base, t + 1);
+			from = m + 1;
+		}
+	return (rc);
+}
+
+int
+row_scan(struct row *r, const struct jsonscan *s)
+{
+	const struct jsonscan_token *own, *verdict, *klass, *reason, *kind, *row = &s->tokens[0];
+	uint32_t at = 0, in = 0;
+	int k, why;
+
+	row_init(r, STANDINGS_RUN);
+	if (scan_members(s, row_members, r, row) == -1)
+		return (-1);
+	kind = jsonscan_member(s, row, "kind", &at);
+	own = jsonscan_member(s, row, kinds[STANDINGS_RUN].name, &at);
+	verdict = jsonscan_member(s, row, "verdict", &at);
+	klass = jsonscan_member(s, verdict, "class", &in);
+	reason = jsonscan_member(s, verdict, "reason", &in);
+	if (kind == NULL || kind->type != JSONSCAN_STRING || strcmp(kind->text, kinds[STANDINGS_RUN].name) != 0 ||
+	    own == NULL || own->type != JSONSCAN_OBJECT || scan_members(s, run_members, &r->run, own) == -1 ||
+	    scan_members(s, incumbent_members, &r->after, jsonscan_member(s, row, "incumbent_after", &at)) == -1 ||
+	    klass == NULL || klass->type != JSONSCAN_STRING || (k = verdict_class_find(klass->text)) == -1 ||
+	    reason == NULL || reason->type != JSONSCAN_STRING || (why = verdict_reason_find(reason->text)) == -1)
+		return (-1);
+	r->verdict.is.klass = (enum verdict_class)k;
+	r->verdict.is.reason = (enum verdict_reason)why;
+	return (0);
 }
 
 void

@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 
+#include "base/jsonscan.h"
 #include "base/str.h"
 #include "law/policy.h"
 #include "law/record.h"
@@ -133,6 +134,15 @@ void row_free(struct row *r);
 
 /* Read a row, taking the reference. 0, or -1 with errno: ENOMEM; EBADMSG, said, a name in it is none. */
 int row_read(struct row *r, json_t *row);
+
+/**
+ * row_scan(r, s):
+ * What the fact of a run's row follows from, out of its tokens: its texts last
+ * as these do, and lists are not read.  0, or -1, silent: it is of another kind,
+ * something stands against the run, or it is not whole; row_read reads all.
+ * Checked: t/unit/row.c, t/hg-ledger.bats.
+ */
+int row_scan(struct row *r, const struct jsonscan *s);
 
 /* As JSON: the envelope alone, all of it, or its incumbent. Owns: the caller decrefs. NULL with errno ENOMEM. */
 json_t *row_envelope(const struct row *r);

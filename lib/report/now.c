@@ -52,7 +52,7 @@ void
 now_line(const struct page *p)
 {
 	const struct active_run *first;
-	struct active a = { .places = NULL };
+	struct active a = { .running_only = 1 };
 	size_t i;
 
 	for (i = p->s->run_count; i-- > 0 && p->s->run_count - i <= RUNS && a.place_count < PLACES;)

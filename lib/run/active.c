@@ -81,11 +81,33 @@ look_into(struct rundir *r, struct active_run *x)
 	return (0);
 }
 
+/* Has a stage begun and not ended? Of its spec nothing needs to be known for that. */
+static int
+may_run(const char *path)
+{
+	const struct rundir_stage *st;
+	struct runlock_look lock;
+	struct rundir r;
+	int s, may = 0;
+
+	if (rundir_open(&r, path) == -1)
+		return (1);
+	for (s = 0; s < STAGE_COUNT && !may; s++) {
+		st = &rundir_stages[s];
+		may = rundir_has(&r, st->lock) != 0 &&
+		    (runlock_look(&r, (enum stage)s, &lock) == -1 || lock.held ||
+			(rundir_has(&r, st->receipt) != 1 && rundir_has(&r, st->refusal) != 1));
+	}
+	rundir_close(&r);
+	return (may);
+}
+
 /* 0, or -1 with errno, said: the system failed. */
 static int
 look_at(struct active_run *x)
 {
 	struct rundir r;
+
 	x->spoilt = 0;
 	if (rundir_open(&r, x->path) == -1)
 		x->spoilt = errno;
@@ -145,6 +167,10 @@ meet(struct active *a, size_t from, const char *name, const struct stat *st)
 		say_errno("cannot list the runs of '%s'", a->places[from]);
 		str_free(&path);
 		return (-1);
+	}
+	if (a->running_only && !may_run(path.p)) {
+		str_free(&path);
+		return (0);
 	}
 	x = &a->runs[i];
 	memmove(x + 1, x, (a->count++ - i) * sizeof(*x));

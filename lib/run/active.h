@@ -35,7 +35,8 @@ struct active {
 	size_t place_count;
 	struct active_run *runs; /* by place and name, unless active_sort was called */
 	size_t count, cap;
-	size_t turn; /* whose directory is looked at though it looks unchanged */
+	int running_only; /* set to leave out, unread, what does not run */
+	size_t turn;      /* whose directory is looked at though it looks unchanged */
 };
 
 /**

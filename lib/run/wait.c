@@ -162,27 +162,71 @@ verdict(const struct item *items, int n)
 	return (HG_EXIT_DONE);
 }
 
+/* Watch the runs from now on; -1: there are no events here. */
 static int
-wait_items(struct item *items, int n, int any, int64_t wait_ms, int watch, struct pollfd *p)
+watch_all(const struct item *items, int n)
+{
+	int i, watch = proc_watch();
+
+	for (i = 0; watch != -1 && i < n; i++)
+		if (!items[i].settled)
+			(void)proc_watch_add(watch, items[i].run->fd);
+	return (watch);
+}
+
+/*
+ * Where every stage that is waited for has an owner, its end is event enough, and comes right after the file.  To take
+ * down a watch keeps the caller for 20 ms, so that is done before there is anything to tell.  1: look again, for what
+ * happened before the watch began.
+ */
+static int
+watch_what_needs_it(const struct item *items, int n, int *watch)
+{
+	int i, owned = 1;
+
+	for (i = 0; i < n && owned; i++)
+		owned = items[i].settled || items[i].pidfd != -1;
+	if (owned && *watch != -1) {
+		close(*watch);
+		*watch = -1;
+	} else if (!owned && *watch == -1)
+		return ((*watch = watch_all(items, n)) != -1);
+	return (0);
+}
+
+static int
+wait_items(struct item *items, int n, int any, int64_t wait_ms, struct pollfd *p)
 {
 	int64_t began = clock_boot_ms(), left;
-	int i, open;
+	int i, open, watch, code = -1;
+
+	/* Watch first, look then: what happens in between is an event. */
+	if ((watch = watch_all(items, n)) == -1)
+		say_note("no file events here: looking once a second");
 
 	for (;;) {
 		for (i = open = 0; i < n; i++) {
-			if (!items[i].settled && look(&items[i]) == -1)
-				return (rundir_exit(errno));
-			if (items[i].settled && any)
-				return (items[i].code);
+			if (!items[i].settled && look(&items[i]) == -1) {
+				code = rundir_exit(errno);
+				goto out;
+			}
+			if (items[i].settled && any) {
+				code = items[i].code;
+				goto out;
+			}
 			open += !items[i].settled;
 		}
 		left = began + wait_ms - clock_boot_ms();
-		if (open == 0)
-			return (verdict(items, n));
+		if (open == 0) {
+			code = verdict(items, n);
+			goto out;
+		}
 		if (left <= 0)
 			break;
-		rest(items, n, p, watch, left);
+		if (!watch_what_needs_it(items, n, &watch))
+			rest(items, n, p, watch, left);
 	}
+	code = HG_EXIT_NOT_YET;
 	for (i = 0; i < n; i++) {
 		if (items[i].settled)
 			continue;
@@ -192,7 +236,10 @@ wait_items(struct item *items, int n, int any, int64_t wait_ms, int watch, struc
 			say_error("%s of '%s' is still %s", rundir_stages[items[i].stage].name, items[i].run->path,
 			    state_name(items[i].state));
 	}
-	return (HG_EXIT_NOT_YET);
+out:
+	if (watch != -1)
+		close(watch);
+	return (code);
 }
 
 int
@@ -200,28 +247,20 @@ wait_stages(struct rundir *runs, int n_runs, unsigned stages, int any, int64_t w
 {
 	struct item *items = calloc((size_t)n_runs * STAGE_COUNT, sizeof(*items));
 	struct pollfd *p = calloc((size_t)n_runs * STAGE_COUNT + 1, sizeof(*p));
-	int i, s, n = 0, watch, code = HG_EXIT_SYSTEM;
+	int i, s, n = 0, code = HG_EXIT_SYSTEM;
 
 	if (items == NULL || p == NULL) {
 		say_errno("cannot wait");
 		goto out;
 	}
-	/* Watch first, look then: what happens in between is an event. */
-	if ((watch = proc_watch()) == -1)
-		say_note("no file events here: looking once a second");
-	for (i = 0; i < n_runs; i++) {
-		if (watch != -1)
-			(void)proc_watch_add(watch, runs[i].fd);
+	for (i = 0; i < n_runs; i++)
 		for (s = 0; s < STAGE_COUNT; s++)
 			if (stages & 1u << s)
 				items[n++] = (struct item){ .run = &runs[i], .stage = (enum stage)s, .pidfd = -1 };
-	}
-	code = wait_items(items, n, any, wait_ms, watch, p);
+	code = wait_items(items, n, any, wait_ms, p);
 	for (i = 0; i < n; i++)
 		if (items[i].pidfd != -1)
 			close(items[i].pidfd);
-	if (watch != -1)
-		close(watch);
 out:
 	free(items);
 	free(p);

@@ -10,8 +10,9 @@
  * Contracts: what each JSON file may hold.  contracts/NAME.json is a JSON
  * Schema (2020-12), embedded at build and interpreted here, so that the
  * writers, the readers, the man pages and other people's validators follow one
- * text.  Only this subset is understood; any other keyword is an error of the
- * contract, which lint_contract finds and a check trips over:
+ * text.  Programs carry it without its words for people ($schema, title,
+ * description).  Only this subset is understood; any other keyword is an error
+ * of the contract, which lint_contract finds and a check trips over:
  *
  *   type (one or several), const, enum, $ref "#/$defs/NAME", $defs,
  *   properties, required, additionalProperties (false or a schema),

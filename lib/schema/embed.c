@@ -1,6 +1,6 @@
 /*
  * Run by the build: prints the C source that puts files into programs.
- *   embed contracts FILE.json...         their text on one line each, for embedded_contracts
+ *   embed contracts FILE.json...         what a check goes by of each, on one line, for embedded_contracts
  *   embed code FILE... -- VARIANT...     sizes and digests of their code, for embedded_code
  *   embed strip FILE                     its code: no comments, no blank that is not needed
  *   embed text NAME FILE                 its bytes, for embedded_NAME
@@ -44,6 +44,33 @@ print_literal(const char *s)
 	putchar('"');
 }
 
+/* What is for people alone: every tool parses its contracts before it does anything else. */
+static int
+is_for_people(const char *keyword, const json_t *v)
+{
+	return (json_is_string(v) &&
+	    (strcmp(keyword, "description") == 0 || strcmp(keyword, "title") == 0 || strcmp(keyword, "$schema") == 0));
+}
+
+/* A schema without that, at every depth: a member that is called so has a schema of its own, and no text. */
+static void
+drop_words(json_t *v)
+{
+	const char *key;
+	json_t *member;
+	void *next;
+	size_t i;
+
+	json_object_foreach_safe(v, next, key, member) {
+		if (is_for_people(key, member))
+			json_object_del(v, key);
+		else
+			drop_words(member);
+	}
+	json_array_foreach(v, i, member)
+		drop_words(member);
+}
+
 static int
 contracts(int n, char **files)
 {
@@ -55,6 +82,7 @@ contracts(int n, char **files)
 	for (; n > 0; n--, files++) {
 		if (jsonio_read(AT_FDCWD, *files, JSONIO_MAX_BYTES, NULL, &v) == -1)
 			return (-1);
+		drop_words(v);
 		line = jsonio_line(v);
 		json_decref(v);
 		if (line == NULL)

@@ -283,14 +283,24 @@ print_kinds(void)
 	printf(".El\n");
 }
 
-static void
+/* Programs carry their contracts without the words for people: those are in the file. 0, or -1, said. */
+static int
 print_page(const char *name)
 {
+	const char *top = getenv("HG_TOP");
+	char path[4096];
+	json_t *whole;
+
+	snprintf(path, sizeof(path), "%s/contracts/%s.json", top == NULL ? "." : top, name);
+	if (jsonio_read(AT_FDCWD, path, CONTRACT_MAX_BYTES, NULL, &whole) == -1)
+		return (-1);
 	printf(".Sh KEYS\n.Bl -tag -width Ds\n");
-	print_members(contract_at(name, ""), contract_at(name, ""), "");
+	print_members(whole, whole, "");
+	json_decref(whole);
 	printf(".El\n");
 	if (strcmp(name, "refusal") == 0)
 		print_kinds();
+	return (0);
 }
 
 /* --- lists in contracts that the program has in a table ---------------------- */
@@ -400,10 +410,8 @@ main(int argc, char **argv)
 		print_keys(contract_at(argv[2], ""), contract_at(argv[2], ""), "");
 		return (exit_flush(HG_EXIT_DONE));
 	}
-	if (argc == 3 && strcmp(argv[1], "-m") == 0 && is_name(argv[2])) {
-		print_page(argv[2]);
-		return (exit_flush(HG_EXIT_DONE));
-	}
+	if (argc == 3 && strcmp(argv[1], "-m") == 0 && is_name(argv[2]))
+		return (exit_flush(print_page(argv[2]) == 0 ? HG_EXIT_DONE : HG_EXIT_SYSTEM));
 	if (argc == 4 && (strcmp(argv[1], "-1") == 0 || strcmp(argv[1], "-v") == 0) && is_name(argv[2]))
 		return (exit_flush(lines(argv[2], argv[3], argv[1][1] == 'v')));
 	if (argc == 3 && strcmp(argv[1], "-s") == 0)

@@ -22,10 +22,11 @@ def main():
     end = HEADER + count * fact_bytes
 
     def checksum():
-        sums = [0] * 4
+        sums = [0x632BE59BD9B4E019 + k for k in range(4)]
         for at in range(HEADER, end, 32):
             for k, word in enumerate(struct.unpack_from("<4Q", data, at)):
-                sums[k] = ((sums[k] ^ word) * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) & MASK
+                x = (sums[k] ^ word) * 0x9E3779B97F4A7C15 & MASK
+                sums[k] = (x << 29 | x >> 35) & MASK
         return tuple(sums)
 
     assert checksum() == struct.unpack_from("<4Q", data, SUM), "the index is laid out otherwise"

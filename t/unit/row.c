@@ -13,6 +13,7 @@
 #include "t/unit/tap.h"
 
 static unsigned seen; /* kinds, as a set */
+static unsigned scanned;
 
 static const char *
 top(void)
@@ -30,6 +31,27 @@ sample(int dir, const char *name)
 	return (jsonio_read(dir, name, JSONIO_MAX_BYTES, NULL, &v) == -1 ? NULL : v);
 }
 
+/* A fact from tokens is the fact; only a run's, and nothing may stand against that. */
+static void
+is_scanned(const char *name, const char *line, const struct row *r, const struct standings_fact *f)
+{
+	struct jsonscan scan = JSONSCAN_INIT;
+	struct standings_fact g;
+	struct row other;
+	int can = jsonscan_text(&scan, line, strlen(line)) == 0 && row_scan(&other, &scan) == 0;
+
+	memset(&g, 0, sizeof(g));
+	scanned += (unsigned)can;
+	if (can)
+		tap_ok(row_fact(&other, &g) == 0 && memcmp(f, &g, sizeof(g)) == 0, "%s says the same by its tokens",
+		    name);
+	else
+		tap_ok(r->kind != STANDINGS_RUN || json_array_size(r->run.refusals) != 0 ||
+			json_array_size(r->verdict.findings) != 0,
+		    "%s is read whole", name);
+	jsonscan_free(&scan);
+}
+
 /* The same bytes, and the same fact from both. */
 static void
 is_kept(const char *name, json_t *row)
@@ -42,6 +64,7 @@ is_kept(const char *name, json_t *row)
 	memset(&f, 0, sizeof(f));
 	memset(&g, 0, sizeof(g));
 	tap_ok(row_read(&r, json_incref(row)) == 0 && r.whole && row_fact(&r, &f) == 0, "%s is read", name);
+	is_scanned(name, a, &r, &f);
 	written = row_write(&r);
 	b = jsonio_line(written);
 	seen |= 1u << r.kind;
@@ -88,19 +111,27 @@ static void
 unknown(const json_t *row)
 {
 	static const char *const members[][2] = { { "class", "splendid" }, { "reason", "because" } };
+	struct jsonscan scan = JSONSCAN_INIT;
 	struct standings_fact f;
 	json_t *changed;
 	struct row r;
+	char *line;
 	size_t i;
 
 	for (i = 0; i < 2; i++) {
 		changed = json_deep_copy(row);
 		json_object_set_new(json_object_get(changed, "verdict"), members[i][0], json_string(members[i][1]));
-		tap_ok(row_read(&r, changed) == 0 && r.verdict.unknown && r.verdict.is.klass < VERDICT_CLASSES &&
-			r.verdict.is.reason < VERDICT_REASONS && row_fact(&r, &f) == -1,
+		tap_ok(row_read(&r, json_incref(changed)) == 0 && r.verdict.unknown &&
+			r.verdict.is.klass < VERDICT_CLASSES && r.verdict.is.reason < VERDICT_REASONS &&
+			row_fact(&r, &f) == -1,
 		    "an unknown %s makes no fact", members[i][0]);
 		row_free(&r);
+		line = jsonio_line(changed);
+		tap_ok(jsonscan_text(&scan, line, strlen(line)) == 0 && row_scan(&r, &scan) == -1, "nor by its tokens");
+		free(line);
+		json_decref(changed);
 	}
+	jsonscan_free(&scan);
 }
 
 /* What differs is named, and what is the same is not. */
@@ -157,5 +188,6 @@ main(void)
 	}
 	closedir(d);
 	tap_ok(seen == (((1u << STANDINGS_KINDS) - 1u) & ~(1u << STANDINGS_IMPORT)), "there is a sample of each kind");
+	tap_ok(scanned >= 5, "%u rows were read by their tokens", scanned);
 	return (tap_done());
 }
