@@ -726,12 +726,17 @@ watch_block(struct model *m, struct ops_rows rows, size_t l, const struct block 
 	    (struct ops_gram){ .r = b->mlp.r, .gate = b->mlp.gate, .activation = b->mlp.activation });
 }
 
-/* From the ids in m->inputs to the final stream. */
+/*
+ * From the ids in m->inputs to the final stream, the rows of it that are wanted.  All layers but the last are done for
+ * every row: of each the next one makes keys and values.
+ */
 static void
-forward(struct model *m, struct ops_rows rows)
+forward(struct model *m, struct ops_rows wanted)
 {
 	const struct ops *ops = m->ops;
+	struct ops_rows rows = wanted;
 
+	rows.from = 0;
 	if (m->e != NULL) {
 		const struct ops_context context = context_of(m);
 
@@ -741,6 +746,8 @@ forward(struct model *m, struct ops_rows rows)
 	for (size_t i = 0; i < m->path_length; i++) {
 		const struct block b = block_of(m, i);
 
+		if (i + 1 == m->path_length)
+			rows.from = wanted.from;
 		if (b.has_skip)
 			ops->skip(m->ctx, rows, &b.skip);
 		ops->qkv(m->ctx, rows, &b.qkv);
@@ -1035,11 +1042,14 @@ forget_first(struct model *m, size_t n)
 	}
 }
 
-/* Backward follows with the gradient of the last ${last} losses of each sequence, 0: of none. */
+/*
+ * Losses are made of the last ${scored} targets of each sequence.  Backward follows with the gradient of the last
+ * ${last} of them, 0: of none.
+ */
 static int
-pass_over(struct model *m, const struct model_batch *batch, size_t pass, size_t last, float grad_scale)
+pass_over(struct model *m, const struct model_batch *batch, size_t pass, size_t scored, size_t last, float grad_scale)
 {
-	const struct ops_rows rows = { batch->B, batch->T, 0 };
+	const struct ops_rows rows = { batch->B, batch->T, 0, batch->T - scored };
 	const size_t head = params_head(m->params);
 	const struct ops_prior prior = prior_of(m);
 	const struct ops_head a = {
@@ -1055,6 +1065,7 @@ pass_over(struct model *m, const struct model_batch *batch, size_t pass, size_t 
 		.dalpha = last > 0 ? gradient(m, 0, PARAMS_PRIOR_ALPHA) : NULL,
 	};
 
+	assert(scored > 0 && scored <= batch->T && (last == 0 || scored == batch->T));
 	assert(pass < m->max_passes && last <= batch->T && (last == 0 || last == batch->T || batch->B == 1));
 	if (load(m, batch, 1) != 0)
 		return (-1);
@@ -1070,27 +1081,33 @@ pass_over(struct model *m, const struct model_batch *batch, size_t pass, size_t 
 int
 model_loss(struct model *m, const struct model_batch *batch, size_t pass)
 {
-	return (pass_over(m, batch, pass, 0, 0));
+	return (pass_over(m, batch, pass, batch->T, 0, 0));
+}
+
+int
+model_loss_last(struct model *m, const struct model_batch *batch, size_t last)
+{
+	return (pass_over(m, batch, 0, last, 0, 0));
 }
 
 int
 model_grad(struct model *m, const struct model_batch *batch, size_t pass, float grad_scale)
 {
 	assert(m->use == MODEL_TRAIN);
-	return (pass_over(m, batch, pass, batch->T, grad_scale));
+	return (pass_over(m, batch, pass, batch->T, batch->T, grad_scale));
 }
 
 int
 model_grad_last(struct model *m, const struct model_batch *batch, size_t last, float grad_scale)
 {
 	assert(m->use == MODEL_TRAIN && last > 0);
-	return (pass_over(m, batch, 0, last, grad_scale));
+	return (pass_over(m, batch, 0, batch->T, last, grad_scale));
 }
 
 int
 model_watch(struct model *m, const struct model_batch *batch)
 {
-	const struct ops_rows rows = { batch->B, batch->T, 0 };
+	const struct ops_rows rows = { batch->B, batch->T, 0, 0 };
 	const size_t head = params_head(m->params);
 	int rc;
 
@@ -1173,7 +1190,7 @@ row_logits(struct model *m, size_t n, float *logits)
 int
 model_logits(struct model *m, const struct model_batch *batch, float *logits)
 {
-	const struct ops_rows rows = { batch->B, batch->T, 0 };
+	const struct ops_rows rows = { batch->B, batch->T, 0, 0 };
 
 	if (load(m, batch, 0) != 0)
 		return (-1);
@@ -1186,7 +1203,7 @@ model_logits(struct model *m, const struct model_batch *batch, float *logits)
 int
 model_extend(struct model *m, const int32_t *ids, size_t n, float *logits)
 {
-	const struct ops_rows rows = { 1, n, m->position };
+	const struct ops_rows rows = { 1, n, m->position, n - 1 };
 
 	assert(m->use == MODEL_GENERATE && n > 0);
 	if (n > m->max_seq - m->position) {

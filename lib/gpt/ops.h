@@ -72,9 +72,15 @@ struct ops_open_args {
  * rows are then indexed by position (the KV cache of generation): qkv writes
  * rows pos0..pos0+T-1 of k and v, attention reads rows 0..pos0+T-1.  Backward
  * entries see pos0 == 0 only.  Ids and targets are below V (asserted).
+ *
+ * Rows before ${from} of each sequence are wanted by nobody, but as keys and
+ * values: what qkv writes to xm and q, and all that attention, output, proj,
+ * mlp, lanes and head write, may be left out there, whatever stands in its
+ * place.  The other rows get the bits that they have with from == 0, as which
+ * the other entries see it.
  */
 struct ops_rows {
-	size_t B, T, pos0;
+	size_t B, T, pos0, from;
 };
 
 /**

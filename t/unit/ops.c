@@ -343,7 +343,7 @@ release(void)
 static struct ops_rows
 all_rows(void)
 {
-	return ((struct ops_rows){ now.s->B, now.s->T, 0 });
+	return ((struct ops_rows){ now.s->B, now.s->T, 0, 0 });
 }
 
 static void
@@ -554,7 +554,7 @@ cached(void)
 	struct twin *gain = make(OPS_VECTOR, 1, now.s->H, 1, 0.5f);
 
 	for (size_t i = 0; i + 1 < sizeof(cuts) / sizeof(cuts[0]); i++) {
-		const struct ops_rows rows = { 1, cuts[i + 1] - cuts[i], cuts[i] };
+		const struct ops_rows rows = { 1, cuts[i + 1] - cuts[i], cuts[i], 0 };
 		struct first_half h;
 		struct twin *y;
 

@@ -63,6 +63,13 @@ cpu_pad(size_t n)
 	return ((n + CPU_PAD - 1) / CPU_PAD * CPU_PAD);
 }
 
+/* Whether anybody wants some of the rows r0..r0+n-1. */
+static inline __attribute__((unused)) int
+cpu_wants(struct ops_rows rows, size_t r0, size_t n)
+{
+	return (r0 % rows.T >= rows.from || r0 % rows.T + n > rows.from);
+}
+
 /* Rows of one pass whose weight gradients are summed in one go: left sides transposed, right sides in panels. */
 struct cpu_chunk {
 	size_t row0, rows;
