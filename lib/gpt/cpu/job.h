@@ -94,6 +94,20 @@ is_wanted(const struct job *j, struct span s)
 	return (cpu_wants(j->rows, s.r0, s.n));
 }
 
+/*
+ * Tasks of a pass of few rows stay on the thread that asks: each is shorter than it takes to wake another, whose turn
+ * to sleep comes between any two, as the tasks that go by rows are no more than one.
+ */
+static inline void
+run_tasks(struct job *j, size_t count, pool_task *task)
+{
+	if (j->N > j->k->row_block)
+		pool_run(j->c->pool, count, task, j);
+	else
+		for (size_t i = 0; i < count; i++)
+			task(j, i, 0);
+}
+
 static inline void
 run_rows(struct job *j, pool_task *task)
 {

@@ -239,9 +239,8 @@ operations_attention(struct ops_ctx *c, struct ops_rows rows, const struct ops_a
 
 	for (j.b0 = 0; j.b0 < rows.B; j.b0 += c->group) {
 		j.sequences = least(c->group, rows.B - j.b0);
-		pool_run(c->pool, j.sequences * c->g.num_kv_heads, attention_pack_task, &j);
-		pool_run(c->pool, j.sequences * c->g.num_heads * blocks(rows.T, c->kernels->row_block), attention_task,
-		    &j);
+		run_tasks(&j, j.sequences * c->g.num_kv_heads, attention_pack_task);
+		run_tasks(&j, j.sequences * c->g.num_heads * blocks(rows.T, c->kernels->row_block), attention_task);
 	}
 	end_phase(c, OPS_CPU_ATTENTION, since);
 }
