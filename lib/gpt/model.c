@@ -177,8 +177,8 @@ share_visit(struct model *m, size_t i)
 	struct visit *all = m->visits, *a = &all[i];
 
 	a->q = all[0].q;
-	a->k = m->use == MODEL_GENERATE ? make(m, OPS_ACT, N, KD) : all[0].k;
-	a->v = m->use == MODEL_GENERATE ? make(m, OPS_ACT, N, KD) : all[0].v;
+	a->k = m->use == MODEL_GENERATE ? make(m, OPS_CACHE, N, KD) : all[0].k;
+	a->v = m->use == MODEL_GENERATE ? make(m, OPS_CACHE, N, KD) : all[0].v;
 	a->y = all[0].y;
 	a->r = all[0].r;
 	a->gate = all[0].gate;
@@ -219,10 +219,11 @@ make_visit(struct model *m, struct visit *a)
 {
 	const struct config *c = &m->params->config;
 	const size_t N = rows_of(m), C = c->model_dim, KD = config_kv_dim(c), F = config_mlp_dim(c);
+	const enum ops_role by_position = m->use == MODEL_GENERATE ? OPS_CACHE : OPS_ACT;
 
 	a->q = make(m, OPS_ACT, N, C);
-	a->k = make(m, OPS_ACT, N, KD);
-	a->v = make(m, OPS_ACT, N, KD);
+	a->k = make(m, by_position, N, KD);
+	a->v = make(m, by_position, N, KD);
 	a->y = make(m, OPS_ACT, N, C);
 	a->r = make(m, OPS_ACT, N, F);
 	if (c->mlp_activation == CONFIG_SWIGLU)

@@ -28,6 +28,8 @@ enum ops_role {
 	OPS_VECTOR, /* small parameter, gradient or optimizer state: float32 */
 	OPS_STREAM, /* residual stream and its gradient (rows, cols): float32 or lower */
 	OPS_ACT,    /* other activations (rows, cols): float32 or lower */
+	OPS_CACHE,  /* keys or values by position (max_positions, K*D): as OPS_ACT; attention has seen each row before
+		     * another follows, and sees none again that is written again, but from position 0 on */
 	OPS_STAT,   /* per-row statistics, losses, logits: float32 */
 	OPS_IDS     /* token ids: int32 */
 };
