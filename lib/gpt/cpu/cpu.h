@@ -38,8 +38,8 @@ struct ops_buf {
 	size_t rows, cols, ld; /* ld: elements from row to row */
 	void *data;
 	/*
-	 * OPS_WEIGHT: panels for the products, refreshed whenever data changes.  OPS_CACHE: by_row alone, what attention
-	 * packed of the rows that it has seen, by kv head; then of each head the norm of its longest key.
+	 * OPS_WEIGHT: panels for the products, refreshed whenever data changes.  OPS_CACHE: by_row alone, what
+	 * attention packed of the rows that it has seen, by kv head; then of each the norm of its longest key.
 	 */
 	float *by_row; /* for x w^T: panel columns are rows of w */
 	float *by_col; /* for dy w: panel columns are columns of w; training only */
