@@ -312,7 +312,7 @@ cuda_library(const struct ops_ctx *ctx)
 static int
 is_act_bf16(const struct ops_ctx *ctx, enum ops_role role)
 {
-	return (ctx->arith == OPS_BF16 && role == OPS_ACT);
+	return (ctx->arith == OPS_BF16 && (role == OPS_ACT || role == OPS_CACHE));
 }
 
 static void

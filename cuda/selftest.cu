@@ -90,7 +90,7 @@ static int
 trial_run(struct trial *t, const struct ops *ops, struct ops_ctx *(*open)(const struct ops_open_args *),
     enum ops_arith arith)
 {
-	const struct ops_rows rows = { SEQUENCES, POSITIONS, 0 };
+	const struct ops_rows rows = { SEQUENCES, POSITIONS, 0, 0 };
 	struct ops_open_args args = {};
 
 	args.geometry.vocab_size = VOCAB;

@@ -20,18 +20,18 @@ likeliest(const float *logits, size_t V)
 	return ((int32_t)best);
 }
 
-/* Draw from softmax(logits / temperature). */
+/* Draw from softmax(logits / temperature); weights has room for V. */
 static int32_t
-draw(const float *logits, size_t V, double temperature, struct rng *rng)
+draw(const float *logits, size_t V, double temperature, double *weights, struct rng *rng)
 {
 	const double max = logits[likeliest(logits, V)];
 	double sum = 0, at;
 
 	for (size_t v = 0; v < V; v++)
-		sum += exp((logits[v] - max) / temperature);
+		sum += weights[v] = exp((logits[v] - max) / temperature);
 	at = rng_uniform(rng) * sum;
 	for (size_t v = 0; v < V; v++) {
-		at -= exp((logits[v] - max) / temperature);
+		at -= weights[v];
 		if (at < 0)
 			return ((int32_t)v);
 	}
@@ -55,6 +55,7 @@ generate_run(struct model *m, const struct generate_law *law, const int32_t *pro
 {
 	const size_t V = model_params(m)->config.vocab_size, positions = model_max_seq(m);
 	float *logits = malloc(V * sizeof(*logits));
+	double *weights = malloc(V * sizeof(*weights));
 	int32_t *context = malloc(positions * sizeof(*context));
 	size_t n = prompt_n < positions ? prompt_n : positions; /* ids of context to feed next */
 	struct rng rng;
@@ -62,7 +63,7 @@ generate_run(struct model *m, const struct generate_law *law, const int32_t *pro
 
 	assert(prompt_n > 0);
 	*out_n = 0;
-	if (logits == NULL || context == NULL) {
+	if (logits == NULL || weights == NULL || context == NULL) {
 		say_errno("cannot generate");
 		goto out;
 	}
@@ -89,7 +90,7 @@ generate_run(struct model *m, const struct generate_law *law, const int32_t *pro
 			errno = EDOM;
 			break;
 		}
-		id = law->temperature > 0 ? draw(logits, V, law->temperature, &rng) : likeliest(logits, V);
+		id = law->temperature > 0 ? draw(logits, V, law->temperature, weights, &rng) : likeliest(logits, V);
 		if (id == law->stop) {
 			end = GENERATE_STOP;
 			break;
@@ -99,6 +100,7 @@ generate_run(struct model *m, const struct generate_law *law, const int32_t *pro
 	}
 out:
 	free(context);
+	free(weights);
 	free(logits);
 	return (end);
 }

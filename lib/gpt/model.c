@@ -177,8 +177,8 @@ share_visit(struct model *m, size_t i)
 	struct visit *all = m->visits, *a = &all[i];
 
 	a->q = all[0].q;
-	a->k = m->use == MODEL_GENERATE ? make(m, OPS_ACT, N, KD) : all[0].k;
-	a->v = m->use == MODEL_GENERATE ? make(m, OPS_ACT, N, KD) : all[0].v;
+	a->k = m->use == MODEL_GENERATE ? make(m, OPS_CACHE, N, KD) : all[0].k;
+	a->v = m->use == MODEL_GENERATE ? make(m, OPS_CACHE, N, KD) : all[0].v;
 	a->y = all[0].y;
 	a->r = all[0].r;
 	a->gate = all[0].gate;
@@ -219,10 +219,11 @@ make_visit(struct model *m, struct visit *a)
 {
 	const struct config *c = &m->params->config;
 	const size_t N = rows_of(m), C = c->model_dim, KD = config_kv_dim(c), F = config_mlp_dim(c);
+	const enum ops_role by_position = m->use == MODEL_GENERATE ? OPS_CACHE : OPS_ACT;
 
 	a->q = make(m, OPS_ACT, N, C);
-	a->k = make(m, OPS_ACT, N, KD);
-	a->v = make(m, OPS_ACT, N, KD);
+	a->k = make(m, by_position, N, KD);
+	a->v = make(m, by_position, N, KD);
 	a->y = make(m, OPS_ACT, N, C);
 	a->r = make(m, OPS_ACT, N, F);
 	if (c->mlp_activation == CONFIG_SWIGLU)
@@ -726,12 +727,17 @@ watch_block(struct model *m, struct ops_rows rows, size_t l, const struct block 
 	    (struct ops_gram){ .r = b->mlp.r, .gate = b->mlp.gate, .activation = b->mlp.activation });
 }
 
-/* From the ids in m->inputs to the final stream. */
+/*
+ * From the ids in m->inputs to the final stream, the rows of it that are wanted.  All layers but the last are done for
+ * every row: of each the next one makes keys and values.
+ */
 static void
-forward(struct model *m, struct ops_rows rows)
+forward(struct model *m, struct ops_rows wanted)
 {
 	const struct ops *ops = m->ops;
+	struct ops_rows rows = wanted;
 
+	rows.from = 0;
 	if (m->e != NULL) {
 		const struct ops_context context = context_of(m);
 
@@ -741,6 +747,8 @@ forward(struct model *m, struct ops_rows rows)
 	for (size_t i = 0; i < m->path_length; i++) {
 		const struct block b = block_of(m, i);
 
+		if (i + 1 == m->path_length)
+			rows.from = wanted.from;
 		if (b.has_skip)
 			ops->skip(m->ctx, rows, &b.skip);
 		ops->qkv(m->ctx, rows, &b.qkv);
@@ -1035,11 +1043,14 @@ forget_first(struct model *m, size_t n)
 	}
 }
 
-/* Backward follows with the gradient of the last ${last} losses of each sequence, 0: of none. */
+/*
+ * Losses are made of the last ${scored} targets of each sequence.  Backward follows with the gradient of the last
+ * ${last} of them, 0: of none.
+ */
 static int
-pass_over(struct model *m, const struct model_batch *batch, size_t pass, size_t last, float grad_scale)
+pass_over(struct model *m, const struct model_batch *batch, size_t pass, size_t scored, size_t last, float grad_scale)
 {
-	const struct ops_rows rows = { batch->B, batch->T, 0 };
+	const struct ops_rows rows = { batch->B, batch->T, 0, batch->T - scored };
 	const size_t head = params_head(m->params);
 	const struct ops_prior prior = prior_of(m);
 	const struct ops_head a = {
@@ -1055,6 +1066,7 @@ pass_over(struct model *m, const struct model_batch *batch, size_t pass, size_t 
 		.dalpha = last > 0 ? gradient(m, 0, PARAMS_PRIOR_ALPHA) : NULL,
 	};
 
+	assert(scored > 0 && scored <= batch->T && (last == 0 || scored == batch->T));
 	assert(pass < m->max_passes && last <= batch->T && (last == 0 || last == batch->T || batch->B == 1));
 	if (load(m, batch, 1) != 0)
 		return (-1);
@@ -1070,27 +1082,33 @@ pass_over(struct model *m, const struct model_batch *batch, size_t pass, size_t 
 int
 model_loss(struct model *m, const struct model_batch *batch, size_t pass)
 {
-	return (pass_over(m, batch, pass, 0, 0));
+	return (pass_over(m, batch, pass, batch->T, 0, 0));
+}
+
+int
+model_loss_last(struct model *m, const struct model_batch *batch, size_t last)
+{
+	return (pass_over(m, batch, 0, last, 0, 0));
 }
 
 int
 model_grad(struct model *m, const struct model_batch *batch, size_t pass, float grad_scale)
 {
 	assert(m->use == MODEL_TRAIN);
-	return (pass_over(m, batch, pass, batch->T, grad_scale));
+	return (pass_over(m, batch, pass, batch->T, batch->T, grad_scale));
 }
 
 int
 model_grad_last(struct model *m, const struct model_batch *batch, size_t last, float grad_scale)
 {
 	assert(m->use == MODEL_TRAIN && last > 0);
-	return (pass_over(m, batch, 0, last, grad_scale));
+	return (pass_over(m, batch, 0, batch->T, last, grad_scale));
 }
 
 int
 model_watch(struct model *m, const struct model_batch *batch)
 {
-	const struct ops_rows rows = { batch->B, batch->T, 0 };
+	const struct ops_rows rows = { batch->B, batch->T, 0, 0 };
 	const size_t head = params_head(m->params);
 	int rc;
 
@@ -1173,7 +1191,7 @@ row_logits(struct model *m, size_t n, float *logits)
 int
 model_logits(struct model *m, const struct model_batch *batch, float *logits)
 {
-	const struct ops_rows rows = { batch->B, batch->T, 0 };
+	const struct ops_rows rows = { batch->B, batch->T, 0, 0 };
 
 	if (load(m, batch, 0) != 0)
 		return (-1);
@@ -1186,7 +1204,7 @@ model_logits(struct model *m, const struct model_batch *batch, float *logits)
 int
 model_extend(struct model *m, const int32_t *ids, size_t n, float *logits)
 {
-	const struct ops_rows rows = { 1, n, m->position };
+	const struct ops_rows rows = { 1, n, m->position, n - 1 };
 
 	assert(m->use == MODEL_GENERATE && n > 0);
 	if (n > m->max_seq - m->position) {

@@ -87,6 +87,14 @@ int model_loss(struct model *m, const struct model_batch *batch, size_t pass);
 int model_grad(struct model *m, const struct model_batch *batch, size_t pass, float grad_scale);
 
 /**
+ * model_loss_last(m, batch, last):
+ * As model_loss under pass 0, but only the last ${last} losses of each sequence need come of it, with the bits that
+ * they have there; whatever stands in place of the others.  What nobody reads then, most of the last layer and of the
+ * head, a backend may leave out.
+ */
+int model_loss_last(struct model *m, const struct model_batch *batch, size_t last);
+
+/**
  * model_grad_last(m, batch, last, grad_scale):
  * As model_grad under pass 0, of one sequence, but the gradient is that of its last ${last} losses alone; to the head's
  * own parameters, its matrix and bigram_prior.alpha, it adds that of all.

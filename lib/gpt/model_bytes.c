@@ -76,7 +76,7 @@ model_bytes(const struct model_args *args)
 		state += 4 * C * F + gram_elements(args); /* Newton-Schulz */
 		break;
 	case MODEL_GENERATE:
-		row = (3 + S) * C + attention + L * 2 * KD + kept + streams + (parted > 0 ? 4 * C : 0);
+		row = (3 + S) * C + attention + L * 4 * KD + kept + streams + (parted > 0 ? 4 * C : 0);
 		break;
 	default:
 		row = (3 + S) * C + attention + kept + streams + (parted > 0 ? 4 * C : 0);

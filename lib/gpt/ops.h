@@ -28,6 +28,8 @@ enum ops_role {
 	OPS_VECTOR, /* small parameter, gradient or optimizer state: float32 */
 	OPS_STREAM, /* residual stream and its gradient (rows, cols): float32 or lower */
 	OPS_ACT,    /* other activations (rows, cols): float32 or lower */
+	OPS_CACHE,  /* keys or values by position (max_positions, K*D): as OPS_ACT; attention has seen each row before
+		     * another follows, and sees none again that is written again, but from position 0 on */
 	OPS_STAT,   /* per-row statistics, losses, logits: float32 */
 	OPS_IDS     /* token ids: int32 */
 };
@@ -72,9 +74,15 @@ struct ops_open_args {
  * rows are then indexed by position (the KV cache of generation): qkv writes
  * rows pos0..pos0+T-1 of k and v, attention reads rows 0..pos0+T-1.  Backward
  * entries see pos0 == 0 only.  Ids and targets are below V (asserted).
+ *
+ * Rows before ${from} of each sequence are wanted by nobody, but as keys and
+ * values: what qkv writes to xm and q, and all that attention, output, proj,
+ * mlp, lanes and head write, may be left out there, whatever stands in its
+ * place.  The other rows get the bits that they have with from == 0, as which
+ * the other entries see it.
  */
 struct ops_rows {
-	size_t B, T, pos0;
+	size_t B, T, pos0, from;
 };
 
 /**

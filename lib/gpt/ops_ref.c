@@ -354,6 +354,13 @@ ref_begin(struct ops_ctx *ctx)
 	ctx->held = 0;
 }
 
+/* The first row from n on that somebody wants; B * T: none. */
+static size_t
+wanted(struct ops_rows rows, size_t n)
+{
+	return (n % rows.T < rows.from ? n - n % rows.T + rows.from : n);
+}
+
 static void
 ref_embed(struct ops_ctx *ctx, struct ops_rows rows, struct ops_buf *x0, const struct ops_buf *ids,
     const struct ops_buf *emb)
@@ -428,11 +435,13 @@ ref_qkv(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_qkv *a)
 		scale_row(h, a->norm_scale, C);
 		for (size_t c = 0; a->cut != NULL && c < a->cut->cols; c++)
 			at_out(a->cut, n, a->cut->cols)[c] = h[c];
-		matvec(q, at(a->wq, 0, C), h, C, C);
 		matvec(k, at(a->wk, 0, C), h, KD, C);
 		matvec(v, at(a->wv, 0, C), h, KD, C);
-		heads(ctx, q, H, position, a->rq != NULL ? at_out(a->rq, n, H) : unused);
 		heads(ctx, k, K, position, a->rk != NULL ? at_out(a->rk, n, K) : unused);
+		if (n % rows.T < rows.from)
+			continue;
+		matvec(q, at(a->wq, 0, C), h, C, C);
+		heads(ctx, q, H, position, a->rq != NULL ? at_out(a->rq, n, H) : unused);
 	}
 }
 
@@ -532,7 +541,7 @@ ref_attention(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_attent
 
 	assert(rows.pos0 == 0 || rows.B == 1);
 	for (size_t b = 0; b < rows.B; b++) {
-		for (size_t t = 0; t < rows.T; t++) {
+		for (size_t t = rows.from; t < rows.T; t++) {
 			const size_t n = query_row(rows, b, t), seen = rows.pos0 + t + 1;
 
 			for (size_t h = 0; h < H; h++) {
@@ -608,7 +617,7 @@ ref_proj(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_proj *a)
 	const double *scale = at(a->scale, 0, C);
 	double *out = ctx->row[0];
 
-	for (size_t n = 0; n < rows.B * rows.T; n++) {
+	for (size_t n = rows.from; n < rows.B * rows.T; n = wanted(rows, n + 1)) {
 		const double *xm = at(a->xm, n, C);
 		double *x1 = at_out(a->x1, n, C);
 
@@ -681,7 +690,7 @@ ref_mlp(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_mlp *a)
 	const double *scale = at(a->scale, 0, C);
 	double *h = ctx->row[0], *squared = ctx->row[1], *out = ctx->row[2];
 
-	for (size_t n = 0; n < rows.B * rows.T; n++) {
+	for (size_t n = rows.from; n < rows.B * rows.T; n = wanted(rows, n + 1)) {
 		const double *x1 = at(a->x1, n, C);
 		double *r = at_out(a->r, n, F), *x2 = at_out(a->x2, n, C);
 
@@ -805,7 +814,7 @@ ref_head(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_head *a)
 	const double *w = at(a->w, 0, C);
 	double *h = ctx->row[0], *z = ctx->row[1], *dz = ctx->row[2], *dh = ctx->row[3];
 
-	for (size_t n = 0; n < rows.B * rows.T; n++) {
+	for (size_t n = rows.from; n < rows.B * rows.T; n = wanted(rows, n + 1)) {
 		const size_t target = (size_t)a->targets->i[n];
 		const double r = logits_row(ctx, at(a->x, n, C), w, a->prior, n, h, z);
 		double max = -INFINITY, sum = 0, lse;
@@ -990,7 +999,7 @@ ref_output(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_output *a
 {
 	const size_t C = ctx->g.model_dim, H = ctx->g.num_heads, K = ctx->g.num_kv_heads, D = ctx->head_dim;
 
-	for (size_t n = 0; n < rows.B * rows.T; n++) {
+	for (size_t n = rows.from; n < rows.B * rows.T; n = wanted(rows, n + 1)) {
 		for (size_t h = 0; h < H; h++) {
 			const double *y = at(a->y, n, C) + h * D;
 			double *out = at_out(a->out, n, C) + h * D;
@@ -1093,7 +1102,7 @@ ref_lanes(struct ops_ctx *ctx, struct ops_rows rows, const struct ops_lanes *a)
 	const size_t C = ctx->g.model_dim;
 	const double *keep = at(a->keep, 0, 2), *from_att = at(a->add, 0, 2), *from_mlp = at(a->add, 1, 2);
 
-	for (size_t n = 0; n < rows.B * rows.T; n++)
+	for (size_t n = rows.from; n < rows.B * rows.T; n = wanted(rows, n + 1))
 		for (size_t c = 0; c < C; c++) {
 			const double b = at(a->b, n, C)[c], att = at(a->att, n, C)[c], mlp = at(a->x2, n, C)[c] - b;
 			const double a1 = keep[0] * at(a->a, n, C)[c] + from_att[0] * att + from_mlp[0] * mlp;

@@ -245,11 +245,15 @@ score_span(const struct score *s, uint64_t part, uint64_t *first, uint64_t *end)
 	*end = place_of(s, window_of(s, part + 1));
 }
 
-/* One pass: windows from ${first} on that are as long as that one, and end before ${end}. How many, or 0, said. */
+/*
+ * One pass: windows from ${first} on that are as long as that one and score as many of their targets, and end before
+ * ${end}.  How many, or 0, said.
+ */
 static size_t
 pass(struct score *s, uint64_t first, uint64_t end, size_t *taken)
 {
-	struct window w = window_at(s, first);
+	const struct window all = window_at(s, first);
+	struct window w = all;
 	struct model_batch batch = { s->inputs, s->outputs, 0, w.T };
 	int rc;
 
@@ -259,17 +263,19 @@ pass(struct score *s, uint64_t first, uint64_t end, size_t *taken)
 		memcpy(s->inputs + batch.B * w.T, s->ids, w.T * sizeof(*s->ids));
 		memcpy(s->outputs + batch.B * w.T, s->ids + 1, w.T * sizeof(*s->ids));
 		batch.B++;
-	} while (first + batch.B < end && (w = window_at(s, first + batch.B)).T == batch.T);
+		if (first + batch.B == end)
+			break;
+		w = window_at(s, first + batch.B);
+	} while (w.T == all.T && w.scored == all.scored);
 	model_begin(s->args.model);
-	if ((rc = model_loss(s->args.model, &batch, 0)) == 0)
+	if ((rc = model_loss_last(s->args.model, &batch, all.scored)) == 0)
 		model_nats(s->args.model, 0, batch.B * batch.T, s->all);
 	model_end(s->args.model);
 	if (rc != 0)
 		return (0);
 	for (size_t i = 0; i < batch.B; i++) {
-		w = window_at(s, first + i);
-		memcpy(s->nats + *taken, s->all + (i + 1) * w.T - w.scored, w.scored * sizeof(*s->nats));
-		*taken += w.scored;
+		memcpy(s->nats + *taken, s->all + (i + 1) * all.T - all.scored, all.scored * sizeof(*s->nats));
+		*taken += all.scored;
 	}
 	return (batch.B);
 }

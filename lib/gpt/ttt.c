@@ -112,7 +112,7 @@ ttt_score(struct ttt *t, const int32_t *ids, size_t n, size_t chunk, int learn, 
 
 	assert(chunk > 0 && chunk <= n && n <= model_max_seq(t->m));
 	model_begin(t->m);
-	rc = learn ? model_grad_last(t->m, &batch, chunk, 1.0f / (float)chunk) : model_loss(t->m, &batch, 0);
+	rc = learn ? model_grad_last(t->m, &batch, chunk, 1.0f / (float)chunk) : model_loss_last(t->m, &batch, chunk);
 	if (rc == 0)
 		model_nats(t->m, 0, n, t->nats);
 	model_end(t->m);

@@ -1,11 +1,14 @@
 /*
  * bench [-c L,DIM,HEADS,KV,MLP,VOCAB,SEQ,BATCH] [-n MICRO_BATCHES] [-a fp32|bf16] [-b BACKEND] [-i ISA]
- *       [-j THREADS] [-s STEPS] [-f]:
+ *       [-j THREADS] [-s STEPS] [-f | -g | -w STRIDE]:
  * Train a model on random tokens for some steps, score with it, and print one
  * line of JSON: tokens per second (median step, optimizer included), the
  * share of this machine's own product rate measured in the same run, seconds
  * per phase and step, peak memory, and forward-only speed against training.
  * -f: score only.  `make bench` runs it beside its peer through t/bench/bench.sh.
+ * -g: generate only, as hg-prompt does, around a cache that is half full: tokens per second, those of the prompt apart,
+ * beside how often a second this core can read the weights and the cache, which each token does.
+ * -w: score by sliding windows only, at most BATCH of them in a pass; what is counted is the tokens that are scored.
  *
  * FLOPs of a step: 6 * matrix parameters * tokens, causal attention, and
  * Newton-Schulz, each as the formulas have them: nothing recomputed is
@@ -23,7 +26,9 @@
 #include "gpt/cpu/measure.h"
 #include "base/exit.h"
 #include "base/jsonio.h"
+#include "gpt/generate.h"
 #include "gpt/model.h"
+#include "gpt/score.h"
 #include "gpt/trainspec.h"
 #include "base/num.h"
 #include "gpt/optimizer.h"
@@ -32,6 +37,7 @@
 
 #define WARM_STEPS 2
 #define MAX_STEPS 1000
+#define GENERATED 128 /* tokens of a step of -g, at most half of the window */
 
 static struct {
 	struct config config;
@@ -40,7 +46,8 @@ static struct {
 	enum ops_arith arith;
 	unsigned threads;
 	size_t steps;
-	int forward_only;
+	size_t stride;
+	int forward_only, generate_only;
 } run;
 
 static int32_t *ids;
@@ -98,7 +105,7 @@ parse(int argc, char **argv)
 	run.threads = 2;
 	run.micro_batches = 1;
 	run.steps = 8;
-	while ((c = getopt(argc, argv, "c:n:a:b:i:j:s:f")) != -1) {
+	while ((c = getopt(argc, argv, "c:n:a:b:i:j:s:fgw:")) != -1) {
 		switch (c) {
 		case 'c':
 			parse_shape(optarg);
@@ -123,6 +130,12 @@ parse(int argc, char **argv)
 			break;
 		case 'f':
 			run.forward_only = 1;
+			break;
+		case 'g':
+			run.generate_only = 1;
+			break;
+		case 'w':
+			run.stride = number(optarg, 1 << 24);
 			break;
 		default:
 			exit(HG_EXIT_USAGE);
@@ -207,7 +220,7 @@ open_model(enum model_use use, const struct params *p)
 		.isa = run.isa,
 		.arith = run.arith,
 		.threads = run.threads,
-		.max_batch = run.batch,
+		.max_batch = use == MODEL_GENERATE ? 1 : run.batch,
 		.max_seq = run.seq,
 		.max_passes = run.micro_batches,
 	};
@@ -284,6 +297,126 @@ score(struct model *m, double *times)
 	return ((double)(run.batch * run.seq) / median(times, run.steps));
 }
 
+/* Seconds of a continuation by n tokens of a prompt of so many. */
+static double
+continued(struct model *m, size_t prompt, size_t n, int32_t *text)
+{
+	const struct generate_law law = { .temperature = 1, .seed = 1, .stop = -1 };
+	const double t0 = seconds();
+	size_t got;
+
+	if (generate_run(m, &law, ids, prompt, text, n, &got) != GENERATE_LENGTH || got != n)
+		exit(HG_EXIT_SYSTEM);
+	return (seconds() - t0);
+}
+
+/* How often a second a core can read so many bytes that it has just read. */
+static double
+reads_per_s(size_t size_bytes)
+{
+	char *buf = calloc(1, size_bytes);
+	double best = 0;
+
+	if (buf == NULL)
+		exit(HG_EXIT_SYSTEM);
+	memset(buf, 1, size_bytes);
+	for (int i = 0; i < 50; i++) {
+		const double t0 = seconds();
+
+		if (memchr(buf, 2, size_bytes) != NULL)
+			exit(HG_EXIT_SYSTEM);
+		best = best > 1 / (seconds() - t0) ? best : 1 / (seconds() - t0);
+	}
+	free(buf);
+	return (best);
+}
+
+static void
+generate(struct model *m, const struct params *p, double *times, json_t *out)
+{
+	static double prompts[MAX_STEPS];
+	static int32_t text[GENERATED + 1];
+	const struct config *c = &run.config;
+	const size_t n = run.seq / 2 < GENERATED ? run.seq / 2 : GENERATED, prompt = (run.seq - n) / 2;
+	const double size = run.arith == OPS_BF16 ? 2 : 4;
+	const double bytes = size *
+	    (matrix_parameters(p) + (double)(run.seq / 2 * 2 * c->num_layers * config_kv_dim(c)));
+
+	for (size_t step = 0; step < WARM_STEPS + run.steps; step++) {
+		const double before = continued(m, prompt, 1, text), all = continued(m, prompt, n + 1, text);
+
+		if (step < WARM_STEPS)
+			continue;
+		prompts[step - WARM_STEPS] = before;
+		times[step - WARM_STEPS] = all;
+	}
+	json_object_set_new(out, "isa", json_string(model_isa(m)));
+	/* Sorted by median; the best says what the machine can, however much else it does. */
+	json_object_set_new(out, "generate_tokens_per_s",
+	    json_real((double)n / (median(times, run.steps) - median(prompts, run.steps))));
+	json_object_set_new(out, "best_generate_tokens_per_s", json_real((double)n / (times[0] - prompts[0])));
+	json_object_set_new(out, "reads_per_s", json_real(reads_per_s((size_t)bytes)));
+	json_object_set_new(out, "prompt_tokens_per_s", json_real((double)prompt / median(prompts, run.steps)));
+}
+
+static int
+take_ids(void *cookie, uint64_t at, int32_t *to, size_t n)
+{
+	(void)cookie;
+	memcpy(to, ids + at, n * sizeof(*ids));
+	return (0);
+}
+
+/* All windows of the tokens that there are, as often as there are steps. */
+static void
+slide(struct model *m, double *times, json_t *out)
+{
+	const struct score_args args = {
+		.model = m,
+		.law = { .mode = SCORE_SLIDING, .seq_len = run.seq, .stride = run.stride },
+		.windows = run.batch,
+		.tokens = ids_n,
+		.source = take_ids,
+	};
+	struct score *s = score_open(&args);
+	double sum = 0;
+
+	if (s == NULL)
+		exit(HG_EXIT_SYSTEM);
+	for (size_t step = 0; step < run.steps; step++) {
+		const double t0 = seconds();
+
+		sum = 0;
+		for (uint64_t part = 0; part < score_parts(s); part++) {
+			const float *nats;
+			size_t n;
+
+			if (score_part(s, part, &nats, &n) != 0)
+				exit(HG_EXIT_SYSTEM);
+			for (size_t i = 0; i < n; i++)
+				sum += nats[i];
+		}
+		times[step] = seconds() - t0;
+	}
+	json_object_set_new(out, "isa", json_string(model_isa(m)));
+	json_object_set_new(out, "sliding_tokens_per_s",
+	    json_real((double)score_targets(s) / median(times, run.steps)));
+	json_object_set_new(out, "best_sliding_tokens_per_s", json_real((double)score_targets(s) / times[0]));
+	json_object_set_new(out, "nats", json_real(sum));
+	score_close(s);
+}
+
+static int
+print(json_t *out)
+{
+	char *line = jsonio_line(out);
+
+	puts(line);
+	free(line);
+	json_decref(out);
+	return (fflush(stdout) == 0 ? 0 : HG_EXIT_SYSTEM);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -292,7 +425,6 @@ main(int argc, char **argv)
 	struct model *m;
 	json_t *out = json_object(), *by_phase = json_object();
 	double tokens, flops, forward, rate = 0, ceiling = 0;
-	char *line;
 
 	say_init("bench");
 	parse(argc, argv);
@@ -305,6 +437,18 @@ main(int argc, char **argv)
 	tokens = (double)(run.batch * run.seq * run.micro_batches);
 	flops = 6 * matrix_parameters(p) * tokens + attention_flops((size_t)tokens) + muon_flops(p, 5);
 
+	if (run.generate_only || run.stride > 0) {
+		json_decref(by_phase);
+		m = open_model(run.generate_only ? MODEL_GENERATE : MODEL_SCORE, p);
+		if (run.generate_only)
+			generate(m, p, times, out);
+		else
+			slide(m, times, out);
+		model_close(m);
+		free(ids);
+		params_free(p);
+		return (print(out));
+	}
 	if (!run.forward_only) {
 		struct optimizer *o;
 		double loss;
@@ -342,11 +486,7 @@ main(int argc, char **argv)
 	json_object_set_new(out, "score_tokens_per_s", json_real(forward));
 	if (rate > 0)
 		json_object_set_new(out, "score_ratio", json_real(forward / rate));
-	line = jsonio_line(out);
-	puts(line);
-	free(line);
-	json_decref(out);
 	free(ids);
 	params_free(p);
-	return (fflush(stdout) == 0 ? 0 : HG_EXIT_SYSTEM);
+	return (print(out));
 }

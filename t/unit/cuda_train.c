@@ -583,7 +583,7 @@ test_mirror(const struct shape *shape)
 	struct model *m = open_model(&shape->config, MODEL_SCORE, "cuda", OPS_FP32);
 	const struct ops *ops = model_ops(m);
 	struct ops_ctx *ctx = model_ctx(m);
-	const struct ops_rows rows = { 1, 3, 0 };
+	const struct ops_rows rows = { 1, 3, 0, 0 };
 	const size_t C = shape->config.model_dim;
 	struct ops_buf *nats = ops->alloc(ctx, OPS_STAT, 9, 1), *x = ops->alloc(ctx, OPS_STREAM, 3, C);
 	struct ops_buf *targets = ops->alloc(ctx, OPS_IDS, 3, 1);
@@ -648,7 +648,7 @@ test_slots(const struct shape *shape)
 		const int32_t id = i / 3;
 
 		ops->upload(ctx, ids, 0, &id, 1);
-		ops->embed(ctx, (struct ops_rows){ 1, 1, 0 }, x[i], ids, emb);
+		ops->embed(ctx, (struct ops_rows){ 1, 1, 0, 0 }, x[i], ids, emb);
 	}
 	for (int i = 0; i < MANY; i++) {
 		ops->download(ctx, x[i], 0, &row, 1);

@@ -19,6 +19,8 @@
 #include "t/unit/tap.h"
 
 enum { B = 3, T = 11, V = 37, STEPS = 3, STREAM = 2 * T + 5 };
+/* Windows of several blocks of rows, the last of them not whole, and what slides over them. */
+enum { LONG = 150, STRIDE = 40, LONG_STREAM = LONG + 5 * STRIDE + 8 };
 
 static const struct lever {
 	const char *what, *keys;
@@ -82,7 +84,7 @@ configure(struct config *c, const char *keys)
 }
 
 static struct model *
-open_model(enum model_use use, unsigned threads)
+open_windows(enum model_use use, unsigned threads, size_t max_seq)
 {
 	const struct model_args args = {
 		.config = &now.config,
@@ -92,11 +94,17 @@ open_model(enum model_use use, unsigned threads)
 		.arith = now.arith,
 		.threads = threads,
 		.max_batch = use == MODEL_GENERATE ? 1 : B,
-		.max_seq = T,
+		.max_seq = max_seq,
 		.max_passes = 1,
 	};
 
 	return (model_open(&args));
+}
+
+static struct model *
+open_model(enum model_use use, unsigned threads)
+{
+	return (open_windows(use, threads, T));
 }
 
 /* First values with something in every tensor that starts at zero. */
@@ -266,6 +274,93 @@ check_later(const struct lever *lever, struct model *score)
 	}
 }
 
+/* Losses of B sequences, of which only the last ${last} of each are asked for; LONG: of all, as training does. */
+static void
+last_losses(struct model *m, const int32_t *ids, size_t last, float *nats)
+{
+	const struct model_batch batch = { ids, ids + 1, B, LONG };
+
+	model_begin(m);
+	if ((last == LONG ? model_loss(m, &batch, 0) : model_loss_last(m, &batch, last)) != 0)
+		abort();
+	model_nats(m, 0, B * LONG, nats);
+	model_end(m);
+}
+
+/* Whether the last losses alone have the bits that they have among all, and whether those before them are left out. */
+static int
+last_alone(struct model *m, int *left_out)
+{
+	static const size_t lasts[] = { 1, 64, 101 };
+	static int32_t ids[B * LONG + 1], others[B * LONG + 1];
+	static float all[B * LONG], before[B * LONG], nats[B * LONG];
+	int same = 1;
+
+	draw_ids(ids, B * LONG + 1, 7);
+	draw_ids(others, B * LONG + 1, 8);
+	last_losses(m, ids, LONG, all);
+	for (size_t i = 0; i < sizeof(lasts) / sizeof(lasts[0]); i++) {
+		const size_t skipped = LONG - lasts[i];
+
+		last_losses(m, others, LONG, before);
+		last_losses(m, ids, lasts[i], nats);
+		for (size_t b = 0; b < B; b++)
+			same &= memcmp(nats + b * LONG + skipped, all + b * LONG + skipped, lasts[i] * sizeof(*nats)) ==
+			    0;
+		if (lasts[i] == 1)
+			*left_out = memcmp(nats, before, LONG / 3 * sizeof(*nats)) == 0;
+	}
+	return (same);
+}
+
+/* Whether a stream scored by sliding windows gets the bits that it has when each window is passed over whole. */
+static int
+slid_whole(struct model *m)
+{
+	static int32_t stream[LONG_STREAM];
+	static float nats[LONG];
+	struct score_args args = { .model = m,
+		.bos = 1,
+		.windows = B,
+		.tokens = LONG_STREAM,
+		.source = read_stream,
+		.cookie = stream,
+		.law = { .mode = SCORE_SLIDING, .seq_len = LONG, .stride = STRIDE } };
+	struct score *s;
+	size_t end = 0;
+	int same = 1;
+
+	draw_ids(stream, LONG_STREAM, 9);
+	if ((s = score_open(&args)) == NULL)
+		abort();
+	for (uint64_t part = 0; part < score_parts(s); part++) {
+		const float *scored;
+		size_t n;
+
+		if (score_part(s, part, &scored, &n) != 0)
+			abort();
+		for (size_t i = 0, more; i < n; i += more) {
+			const size_t left = LONG_STREAM - 1 - end;
+			struct model_batch one = { .B = 1, .T = LONG };
+			float copy[LONG];
+
+			more = end == 0 ? LONG : left < STRIDE ? left : STRIDE;
+			end += more;
+			memcpy(copy, scored + i, more * sizeof(*copy));
+			one.inputs = stream + end - LONG;
+			one.targets = one.inputs + 1;
+			model_begin(m);
+			if (model_loss(m, &one, 0) != 0)
+				abort();
+			model_nats(m, 0, LONG, nats);
+			model_end(m);
+			same &= memcmp(copy, nats + LONG - more, more * sizeof(*nats)) == 0;
+		}
+	}
+	score_close(s);
+	return (same && end == LONG_STREAM - 1);
+}
+
 /* With a cache, in pieces of any size: the logits of a full pass, up to rounding. */
 static double
 cached(struct model *score, struct model *generate)
@@ -337,10 +432,11 @@ trained(struct model *m, size_t *idle)
 static void
 check(const struct lever *lever)
 {
-	struct model *score, *generate, *one, *three;
+	struct model *score, *generate, *one, *three, *windows;
 	float *w, *w1, *w3;
 	size_t idle, again;
 	double error;
+	int left_out = 0;
 
 	if (configure(&now.config, lever->keys) != 0) {
 		tap_ok(0, "%s: is a model", lever->what);
@@ -350,7 +446,8 @@ check(const struct lever *lever)
 	generate = open_model(MODEL_GENERATE, 1);
 	one = open_model(MODEL_TRAIN, 1);
 	three = open_model(MODEL_TRAIN, 3);
-	if (score == NULL || generate == NULL || one == NULL || three == NULL) {
+	windows = open_windows(MODEL_SCORE, 1, LONG);
+	if (score == NULL || generate == NULL || one == NULL || three == NULL || windows == NULL) {
 		tap_ok(0, "%s: opens", lever->what);
 		return;
 	}
@@ -358,6 +455,11 @@ check(const struct lever *lever)
 	model_set(score, w);
 	model_set(generate, w);
 	model_set(one, w);
+	model_set(windows, w);
+	tap_ok(last_alone(windows, &left_out), "%s: the last losses alone have the bits that they have among all",
+	    lever->what);
+	tap_ok(left_out, "%s: and those that nobody asked for are not made", lever->what);
+	tap_ok(slid_whole(windows), "%s: sliding windows give the bits of windows passed over whole", lever->what);
 	tap_ok(packed(score) && packed(one), "%s: a sequence scores the same bits alone and among others", lever->what);
 	check_later(lever, score);
 	error = cached(score, generate);
@@ -375,6 +477,7 @@ check(const struct lever *lever)
 	model_close(generate);
 	model_close(one);
 	model_close(three);
+	model_close(windows);
 }
 
 static void

@@ -38,23 +38,47 @@ head_squares(const act *x, size_t D)
 	return (vf_sum(sum));
 }
 
+/* What is packed of a kv head of a sequence: in a cache for all positions, else for those of the pass. */
+struct attention_packed {
+	float *keys, *values, *longest;
+	size_t deep; /* units of a panel of values */
+};
+
+VEC_FN struct attention_packed
+packed_of(const struct ops_ctx *c, struct ops_rows rows, const struct ops_attention *a, size_t b, size_t kv)
+{
+	const size_t K = c->g.num_kv_heads, slot = b % c->group * K + kv;
+	const int cached = a->k->role == OPS_CACHE;
+	const size_t positions = cached ? a->k->rows : rows.pos0 + rows.T, keys = keys_size(c, positions);
+
+	return (struct attention_packed){
+		(cached ? a->k->by_row : c->keys) + slot * keys,
+		(cached ? a->v->by_row : c->values) + slot * values_size(c, positions),
+		(cached ? a->k->by_row + K * keys : c->longest) + slot,
+		deep_units(positions),
+	};
+}
+
+/* In a cache what was packed before stays, but for blocks that have room for more. */
 static void
 block_attention_pack(const struct ops_ctx *c, struct ops_rows rows, const struct ops_attention *a, size_t b, size_t kv)
 {
-	const size_t K = c->g.num_kv_heads, D = c->head_dim, seen = rows.pos0 + rows.T;
-	const size_t slot = b % c->group * K + kv;
+	const size_t D = c->head_dim, seen = rows.pos0 + rows.T, first = a->k->role == OPS_CACHE ? rows.pos0 : 0;
+	const size_t key = first / CPU_PAD * CPU_PAD, value = first / DEEP * DEEP, unit0 = value / PER_UNIT;
+	const struct attention_packed to = packed_of(c, rows, a, b, kv);
 	float longest = 0;
 
-	pack_all_rows(c->keys + slot * keys_size(c, seen), units_of(D), act_row(a->k, b * rows.T) + kv * D, 0, a->k->ld,
-	    seen, D);
-	pack_cols(c->values + slot * values_size(c, seen), deep_units(seen), deep_units(seen),
-	    act_row(a->v, b * rows.T) + kv * D, 0, a->v->ld, seen, D);
-	for (size_t i = 0; i < seen; i++) {
+	pack_all_rows(to.keys + key * units_of(D), units_of(D), act_row(a->k, b * rows.T + key) + kv * D, 0, a->k->ld,
+	    seen - key, D);
+	pack_cols(to.values + unit0 * NR, to.deep, deep_units(seen) - unit0, act_row(a->v, b * rows.T + value) + kv * D,
+	    0, a->v->ld, seen - value, D);
+	for (size_t i = first; i < seen; i++) {
 		const float length = head_squares(act_row(a->k, b * rows.T + i) + kv * D, D);
 
 		longest = length > longest ? length : longest;
 	}
-	c->longest[slot] = sqrtf(longest);
+	longest = sqrtf(longest);
+	*to.longest = first > 0 && *to.longest > longest ? *to.longest : longest;
 }
 
 /* Row i of a panel's scores, ${valid} of them in sight: p gets 2^(gain z - top) and 0 for the others, sum their sum. */
@@ -152,8 +176,7 @@ block_attention(const struct ops_ctx *c, struct ops_rows rows, const struct ops_
     size_t t0, size_t n, struct cpu_scratch s)
 {
 	const size_t H = c->g.num_heads, K = c->g.num_kv_heads, D = c->head_dim, ldy = cpu_pad(D);
-	const size_t seen = rows.pos0 + rows.T, slot = b % c->group * K + h / (H / K);
-	const float *values = c->values + slot * values_size(c, seen);
+	const struct attention_packed packed = packed_of(c, rows, a, b, h / (H / K));
 	const size_t first = b * rows.T + t0, limit = rows.pos0 + t0 + n;
 	const struct attention_rows t = {
 		.q = act_row(a->q, first) + h * D,
@@ -161,7 +184,7 @@ block_attention(const struct ops_ctx *c, struct ops_rows rows, const struct ops_
 		.ldq = a->q->ld,
 		.depth = units_of(D),
 		.pos = rows.pos0 + t0,
-		.keys = c->keys + slot * keys_size(c, seen),
+		.keys = packed.keys,
 		.gain = float_row(a->gain, 0)[h] / sqrtf((float)D) * LOG2_E,
 		.z = cpu_take(&s, n * CPU_PAD * sizeof(float)),
 	};
@@ -170,7 +193,7 @@ block_attention(const struct ops_ctx *c, struct ops_rows rows, const struct ops_
 	act *p = cpu_take(&s, n * CPU_KEYS * sizeof(*p));
 	float *top = cpu_take(&s, n * sizeof(*top)), *sum = cpu_take(&s, n * VL * sizeof(*sum));
 
-	scores_top(&t, D, c->longest[slot], top);
+	scores_top(&t, D, *packed.longest, top);
 	memset(sum, 0, n * VL * sizeof(*sum));
 	for (size_t j0 = 0; j0 < limit; j0 += CPU_KEYS) {
 		const size_t width = least(CPU_KEYS, limit - j0);
@@ -200,7 +223,7 @@ block_attention(const struct ops_ctx *c, struct ops_rows rows, const struct ops_
 			}
 			if (keys > 0)
 				gemm(rows, D, units_of(keys), as_units(p + i * CPU_KEYS), CPU_KEYS / PER_UNIT,
-				    values + j0 / PER_UNIT * NR, deep_units(seen), y + i * ldy, ldy, j0 > 0);
+				    packed.values + j0 / PER_UNIT * NR, packed.deep, y + i * ldy, ldy, j0 > 0);
 		}
 	}
 	for (size_t i = 0; i < n; i++) {

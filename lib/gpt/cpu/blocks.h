@@ -542,8 +542,10 @@ block_qkv(const struct ops_ctx *c, struct ops_rows rows, const struct ops_qkv *a
 				vf_storen(float_row(a->cut, r0 + i) + j, vf_load(f + j) * r, a->cut->cols - j);
 		}
 	}
-	by_row(n, h, ld, a->wq, 0, H * D, f, ld);
-	heads_out(c, rows, a->q, r0, H, f, ld, a->rq, r0, n);
+	if (cpu_wants(rows, r0, n)) {
+		by_row(n, h, ld, a->wq, 0, H * D, f, ld);
+		heads_out(c, rows, a->q, r0, H, f, ld, a->rq, r0, n);
+	}
 	by_row(n, h, ld, a->wk, 0, K * D, f, ld);
 	heads_out(c, rows, a->k, rows.pos0 + r0, K, f, ld, a->rk, r0, n);
 	by_row(n, h, ld, a->wv, 0, K * D, f, ld);

@@ -55,10 +55,17 @@ buffers_alloc(struct ops_ctx *c, enum ops_role role, size_t rows, size_t cols)
 	buf->rows = rows;
 	buf->cols = cols;
 	buf->ld = is_dense(role) ? cols : cpu_pad(cols);
-	buf->bf16 = role == OPS_ACT && k->per_unit == 2;
+	buf->bf16 = (role == OPS_ACT || role == OPS_CACHE) && k->per_unit == 2;
 	size = buf->bf16 ? sizeof(uint16_t) : sizeof(float);
 	if ((buf->data = buffers_zeroed((rows * buf->ld + CPU_SLACK) * size)) == NULL)
 		goto err1;
+	if (role == OPS_CACHE) {
+		/* Panels of all heads, either way, and the longest keys. */
+		const size_t heads = c->g.num_kv_heads, panels = cpu_pad(rows) * cpu_pad(c->head_dim);
+
+		if ((buf->by_row = buffers_zeroed(heads * (panels + 1) * sizeof(float))) == NULL)
+			goto err1;
+	}
 	if (role == OPS_WEIGHT) {
 		buf->by_row = buffers_zeroed(cpu_pad(rows) * cpu_units(k, cols) * sizeof(float));
 		if (buf->by_row == NULL)

@@ -37,7 +37,10 @@ struct ops_buf {
 	int bf16;              /* elements of data are bfloat16, not float */
 	size_t rows, cols, ld; /* ld: elements from row to row */
 	void *data;
-	/* OPS_WEIGHT: panels for the products, refreshed whenever data changes. */
+	/*
+	 * OPS_WEIGHT: panels for the products, refreshed whenever data changes.  OPS_CACHE: by_row alone, what
+	 * attention packed of the rows that it has seen, by kv head; then of each the norm of its longest key.
+	 */
 	float *by_row; /* for x w^T: panel columns are rows of w */
 	float *by_col; /* for dy w: panel columns are columns of w; training only */
 };
@@ -61,6 +64,13 @@ static inline __attribute__((unused)) size_t
 cpu_pad(size_t n)
 {
 	return ((n + CPU_PAD - 1) / CPU_PAD * CPU_PAD);
+}
+
+/* Whether anybody wants some of the rows r0..r0+n-1. */
+static inline __attribute__((unused)) int
+cpu_wants(struct ops_rows rows, size_t r0, size_t n)
+{
+	return (r0 % rows.T >= rows.from || r0 % rows.T + n > rows.from);
 }
 
 /* Rows of one pass whose weight gradients are summed in one go: left sides transposed, right sides in panels. */

@@ -58,6 +58,9 @@ job_of(struct ops_ctx *c, struct ops_rows rows, const void *a, const void *d)
 {
 	const size_t N = rows.B * rows.T;
 
+	/* By whole tasks of attention, whose rows are rounded together. */
+	rows.from -= rows.from % c->kernels->row_block;
+	assert(rows.from < rows.T);
 	assert(N > 0 && N <= c->g.max_rows && rows.pos0 + rows.T <= c->g.max_positions);
 	assert(rows.pos0 == 0 || rows.B == 1);
 	return ((struct job){ .c = c, .k = c->kernels, .rows = rows, .N = N, .row0 = 0, .end = N, .a = a, .d = d });
@@ -82,6 +85,27 @@ span_of(const struct job *j, size_t task)
 	const size_t r0 = j->row0 + task * j->k->row_block;
 
 	return ((struct span){ r0, least(j->k->row_block, j->end - r0) });
+}
+
+/* Whether anybody wants some of these rows. */
+static inline int
+is_wanted(const struct job *j, struct span s)
+{
+	return (cpu_wants(j->rows, s.r0, s.n));
+}
+
+/*
+ * Tasks of a pass of few rows stay on the thread that asks: each is shorter than it takes to wake another, whose turn
+ * to sleep comes between any two, as the tasks that go by rows are no more than one.
+ */
+static inline void
+run_tasks(struct job *j, size_t count, pool_task *task)
+{
+	if (j->N > j->k->row_block)
+		pool_run(j->c->pool, count, task, j);
+	else
+		for (size_t i = 0; i < count; i++)
+			task(j, i, 0);
 }
 
 static inline void

@@ -233,7 +233,8 @@ output_task(void *arg, size_t task, unsigned thread)
 	const struct span s = span_of(j, task);
 
 	(void)thread;
-	j->k->output(j->c, j->rows, j->a, s.r0, s.n);
+	if (is_wanted(j, s))
+		j->k->output(j->c, j->rows, j->a, s.r0, s.n);
 }
 
 void
@@ -334,7 +335,8 @@ lanes_task(void *arg, size_t task, unsigned thread)
 	const struct span s = span_of(j, task);
 
 	(void)thread;
-	j->k->lanes(j->a, s.r0, s.n);
+	if (is_wanted(j, s))
+		j->k->lanes(j->a, s.r0, s.n);
 }
 
 void

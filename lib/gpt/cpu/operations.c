@@ -226,8 +226,9 @@ attention_task(void *arg, size_t task, unsigned thread)
 	const size_t heads = j->sequences * H;
 	const size_t t0 = (across - 1 - task / heads) * R, head = task % heads;
 
-	j->k->attention(j->c, j->rows, j->a, j->b0 + head / H, head % H, t0, least(R, j->rows.T - t0),
-	    scratch_of(j->c, thread));
+	if (t0 >= j->rows.from)
+		j->k->attention(j->c, j->rows, j->a, j->b0 + head / H, head % H, t0, least(R, j->rows.T - t0),
+		    scratch_of(j->c, thread));
 }
 
 void
@@ -238,9 +239,8 @@ operations_attention(struct ops_ctx *c, struct ops_rows rows, const struct ops_a
 
 	for (j.b0 = 0; j.b0 < rows.B; j.b0 += c->group) {
 		j.sequences = least(c->group, rows.B - j.b0);
-		pool_run(c->pool, j.sequences * c->g.num_kv_heads, attention_pack_task, &j);
-		pool_run(c->pool, j.sequences * c->g.num_heads * blocks(rows.T, c->kernels->row_block), attention_task,
-		    &j);
+		run_tasks(&j, j.sequences * c->g.num_kv_heads, attention_pack_task);
+		run_tasks(&j, j.sequences * c->g.num_heads * blocks(rows.T, c->kernels->row_block), attention_task);
 	}
 	end_phase(c, OPS_CPU_ATTENTION, since);
 }
@@ -277,7 +277,8 @@ proj_task(void *arg, size_t task, unsigned thread)
 	const struct job *j = arg;
 	const struct span s = span_of(j, task);
 
-	j->k->proj(j->c, j->a, s.r0, s.n, scratch_of(j->c, thread));
+	if (is_wanted(j, s))
+		j->k->proj(j->c, j->a, s.r0, s.n, scratch_of(j->c, thread));
 }
 
 void
@@ -317,7 +318,8 @@ mlp_task(void *arg, size_t task, unsigned thread)
 	const struct job *j = arg;
 	const struct span s = span_of(j, task);
 
-	j->k->mlp(j->c, j->a, s.r0, s.n, scratch_of(j->c, thread));
+	if (is_wanted(j, s))
+		j->k->mlp(j->c, j->a, s.r0, s.n, scratch_of(j->c, thread));
 }
 
 void
@@ -388,7 +390,8 @@ head_task(void *arg, size_t task, unsigned thread)
 	const struct job *j = arg;
 	const struct span s = span_of(j, task);
 
-	j->k->head(j->c, j->a, s.r0, s.n, scratch_of(j->c, thread));
+	if (is_wanted(j, s))
+		j->k->head(j->c, j->a, s.r0, s.n, scratch_of(j->c, thread));
 }
 
 void
@@ -411,7 +414,7 @@ operations_head(struct ops_ctx *c, struct ops_rows rows, const struct ops_head *
 		}
 	}
 	for (size_t n = 0; n < j.N; n++)
-		c->held |= !isfinite(((const float *)a->nats->data)[a->nats_at + n]);
+		c->held |= n % rows.T >= rows.from && !isfinite(((const float *)a->nats->data)[a->nats_at + n]);
 	end_phase(c, OPS_CPU_HEAD, since);
 }
 

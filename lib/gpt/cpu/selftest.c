@@ -110,7 +110,7 @@ compute(struct side *s, float *out)
 {
 	const struct ops *o = s->ops;
 	struct ops_ctx *c = s->ctx;
-	const struct ops_rows rows = { B, T, 0 };
+	const struct ops_rows rows = { B, T, 0, 0 };
 	struct ops_buf *emb = known(s, OPS_WEIGHT, V, C, 1, 0), *ids = known_ids(s), *targets = known_ids(s);
 	struct ops_buf *x0 = make(s, OPS_STREAM, N, C), *skip = known(s, OPS_STREAM, N, C, 1, 0);
 	struct ops_buf *demb = make(s, OPS_VECTOR, V, C), *dx = make(s, OPS_STREAM, N, C);
