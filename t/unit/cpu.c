@@ -20,9 +20,9 @@
 static const struct ops *const ref = &ops_ref;
 static const struct ops *const cpu = &ops_cpu;
 
-/* Two steps of training, into w. */
+/* Two steps of training, into w, of a model with room for so many sequences. */
 static void
-train(const char *isa, enum ops_arith arith, unsigned threads, float *w, const struct config *config,
+train(const char *isa, enum ops_arith arith, unsigned threads, size_t room, float *w, const struct config *config,
     const struct params *p)
 {
 	const struct model_args args = { .config = config,
@@ -31,7 +31,7 @@ train(const char *isa, enum ops_arith arith, unsigned threads, float *w, const s
 		.isa = isa,
 		.arith = arith,
 		.threads = threads,
-		.max_batch = 3,
+		.max_batch = room,
 		.max_seq = 97,
 		.max_passes = 2 };
 	struct model *m = model_open(&args);
@@ -63,12 +63,10 @@ train(const char *isa, enum ops_arith arith, unsigned threads, float *w, const s
 	model_close(m);
 }
 
-static void
-threads_agree(const char *isa, enum ops_arith arith)
+static struct config
+odd_config(void)
 {
 	struct config config;
-	struct params *p;
-	float *one, *more;
 
 	config_default(&config);
 	config.vocab_size = 130;
@@ -76,20 +74,57 @@ threads_agree(const char *isa, enum ops_arith arith)
 	config.model_dim = 144;
 	config.num_heads = 6;
 	config.num_kv_heads = 2;
+	return (config);
+}
+
+static void
+threads_agree(const char *isa, enum ops_arith arith)
+{
+	struct config config;
+	struct params *p;
+	float *one, *more;
+
+	config = odd_config();
 	p = params_new(&config);
 	one = calloc(p->n, sizeof(*one));
 	more = calloc(p->n, sizeof(*more));
 	if (one == NULL || more == NULL)
 		abort();
-	train(isa, arith, 1, one, &config, p);
+	train(isa, arith, 1, 3, one, &config, p);
 	for (unsigned threads = 1; threads <= 4; threads++) {
-		train(isa, arith, threads, more, &config, p);
+		train(isa, arith, threads, 3, more, &config, p);
 		tap_ok(memcmp(one, more, p->n * sizeof(*one)) == 0,
 		    "%s %s: two steps give the same bits with %u threads%s", isa, arith == OPS_BF16 ? "bf16" : "fp32",
 		    threads, threads == 1 ? ", again" : "");
 	}
 	free(one);
 	free(more);
+	params_free(p);
+}
+
+/* With room for larger passes panels of weights are packed for each operation, in the place of the last one's. */
+static void
+panels_agree(const char *isa, enum ops_arith arith)
+{
+	struct config config = odd_config();
+	struct params *p;
+	float *kept, *packed;
+
+	config.mlp_activation = CONFIG_SWIGLU;
+	config.bigram_buckets = 50;
+	config.bigram_dim = 40;
+	p = params_new(&config);
+	kept = calloc(p->n, sizeof(*kept));
+	packed = calloc(p->n, sizeof(*packed));
+	if (kept == NULL || packed == NULL)
+		abort();
+	train(isa, arith, 2, 3, kept, &config, p);
+	train(isa, arith, 2, 32, packed, &config, p);
+	tap_ok(memcmp(kept, packed, p->n * sizeof(*kept)) == 0,
+	    "%s %s: two steps give the same bits whether panels are kept or packed when needed", isa,
+	    arith == OPS_BF16 ? "bf16" : "fp32");
+	free(kept);
+	free(packed);
 	params_free(p);
 }
 
@@ -106,8 +141,10 @@ variant(const char *isa, enum ops_arith arith)
 		return;
 	if (!tap_ok(c != NULL, "%s opens", isa))
 		return;
-	if (strcmp(cpu->isa(c), isa) == 0)
+	if (strcmp(cpu->isa(c), isa) == 0) {
 		threads_agree(isa, arith);
+		panels_agree(isa, arith);
+	}
 	cpu->close(c);
 }
 

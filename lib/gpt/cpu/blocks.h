@@ -273,7 +273,7 @@ by_row(size_t n, const act *a, size_t ld, const struct ops_buf *w, size_t j0, si
 {
 	const size_t units = units_of(w->cols);
 
-	gemm(n, cols, units, as_units(a), ld / PER_UNIT, w->by_row + j0 * units, units, c, ldc, 0);
+	gemm(n, cols, units, as_units(a), ld / PER_UNIT, w->panels->by_row + j0 * units, units, c, ldc, 0);
 }
 
 VEC_FN void
@@ -282,7 +282,7 @@ by_col(size_t n, const act *a, size_t ld, const struct ops_buf *w, size_t j0, si
 {
 	const size_t units = units_of(w->rows);
 
-	gemm(n, cols, units, as_units(a), ld / PER_UNIT, w->by_col + j0 * units, units, c, ldc, add);
+	gemm(n, cols, units, as_units(a), ld / PER_UNIT, w->panels->by_col + j0 * units, units, c, ldc, add);
 }
 
 /*

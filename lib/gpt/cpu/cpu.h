@@ -23,7 +23,7 @@
 #include "gpt/ops.h"
 #include "gpt/cpu/measure.h"
 
-#define CPU_PAD 32
+#define CPU_PAD OPS_WHOLE
 #define CPU_SLACK 64
 #define CPU_COLS 256         /* columns of a product worked on at a time: their float32 block stays in L1 and L2 */
 #define CPU_KEYS 256         /* keys of an attention block */
@@ -37,7 +37,13 @@ struct ops_buf {
 	int bf16;              /* elements of data are bfloat16, not float */
 	size_t rows, cols, ld; /* ld: elements from row to row */
 	void *data;
-	/* OPS_WEIGHT: panels for the products, refreshed whenever data changes. */
+	int placed;                /* data is part of another buffer's */
+	struct cpu_panels *panels; /* OPS_WEIGHT */
+};
+
+/* A weight as products take it: kept, and refreshed whenever data changes, or packed for one operation at a time. */
+struct cpu_panels {
+	int kept;
 	float *by_row; /* for x w^T: panel columns are rows of w */
 	float *by_col; /* for dy w: panel columns are columns of w; training only */
 };
@@ -96,8 +102,10 @@ struct ops_ctx {
 	size_t turning;       /* elements of a head that turn */
 	float *cosine, *sine; /* (max_positions, turning / 2) */
 
-	char *scratch;        /* one piece per thread */
-	size_t scratch_bytes; /* of a piece */
+	char *block;          /* scratch, panels, chunk, keys and values; or Muon's */
+	size_t scratch_bytes; /* of a thread's piece of it */
+	size_t muon_bytes;    /* likewise, while Muon has it to itself */
+	float *panels;        /* of the weights of the operation at hand, unless they are kept */
 	struct cpu_chunk chunk;
 	size_t chunk_rows, head_rows; /* most rows of a chunk; in head */
 	float *keys, *values;         /* attention: packed for the products, by sequence of a group and kv head */
@@ -110,7 +118,7 @@ struct ops_ctx {
 
 /**
  * One variant.  Every function works on rows r0..r0+n-1, or on one numbered
- * task, on the calling thread.  Scratch sizes are in ops_cpu.c; cpu_take asserts.
+ * task, on the calling thread.  Scratch sizes are in sizes.c; cpu_take asserts.
  */
 struct cpu_kernels {
 	const char *name;

@@ -66,9 +66,18 @@ job_of(struct ops_ctx *c, struct ops_rows rows, const void *a, const void *d)
 static inline struct cpu_scratch
 scratch_of(const struct ops_ctx *c, unsigned thread)
 {
-	char *at = c->scratch + thread * c->scratch_bytes;
+	char *at = c->block + thread * c->scratch_bytes;
 
 	return ((struct cpu_scratch){ at, at + c->scratch_bytes });
+}
+
+/* All of the block is Muon's. */
+static inline struct cpu_scratch
+muon_scratch_of(const struct ops_ctx *c, unsigned thread)
+{
+	char *at = c->block + thread * c->muon_bytes;
+
+	return ((struct cpu_scratch){ at, at + c->muon_bytes });
 }
 
 /* The rows of task i of a round. */

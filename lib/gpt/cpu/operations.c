@@ -15,13 +15,30 @@
 /* Elements of a task that only streams. */
 #define STREAM_ELEMENTS ((size_t)64 << 10)
 
+/* What an operation multiplies with: NULL behind the last. */
+struct weights {
+	const struct ops_buf *w[3];
+};
+
+/* Their panels: forward, or for what comes back. */
+static void
+need(struct ops_ctx *c, const struct weights *w, int back)
+{
+	buffers_need(c,
+	    (const struct buffers_need[]){ { w->w[0], !back, back }, { w->w[1], !back, back },
+		{ w->w[2], !back, back } },
+	    3);
+}
+
 /* An operation whose tasks are blocks of rows, and nothing else. */
 static void
-by_rows(struct ops_ctx *c, struct ops_rows rows, const void *a, pool_task *task, enum ops_cpu_phase phase)
+by_rows(struct ops_ctx *c, struct ops_rows rows, const void *a, pool_task *task, enum ops_cpu_phase phase,
+    const struct weights *w)
 {
 	const double since = begin_phase();
 	struct job j = job_of(c, rows, a, NULL);
 
+	need(c, w, 0);
 	run_rows(&j, task);
 	end_phase(c, phase, since);
 }
@@ -159,7 +176,9 @@ qkv_task(void *arg, size_t task, unsigned thread)
 void
 operations_qkv(struct ops_ctx *c, struct ops_rows rows, const struct ops_qkv *a)
 {
-	by_rows(c, rows, a, qkv_task, OPS_CPU_QKV);
+	const struct weights w = { { a->wq, a->wk, a->wv } };
+
+	by_rows(c, rows, a, qkv_task, OPS_CPU_QKV, &w);
 }
 
 static float *
@@ -188,6 +207,7 @@ operations_qkv_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_qk
 	const size_t size = chunk_size(&j, c->chunk_rows);
 	float *dmix = d->dmix->data, *dskip_w = a->skip != NULL ? (float *)d->dskip_w->data + a->skip_row * ld : NULL;
 
+	need(c, &(const struct weights){ { a->wq, a->wk, a->wv } }, 1);
 	for (size_t r0 = 0; r0 < j.N; r0 += size) {
 		begin_chunk(&j, r0, size);
 		run_rows(&j, qkv_grad_task);
@@ -283,7 +303,9 @@ proj_task(void *arg, size_t task, unsigned thread)
 void
 operations_proj(struct ops_ctx *c, struct ops_rows rows, const struct ops_proj *a)
 {
-	by_rows(c, rows, a, proj_task, OPS_CPU_PROJ);
+	const struct weights w = { { a->wo, NULL, NULL } };
+
+	by_rows(c, rows, a, proj_task, OPS_CPU_PROJ, &w);
 }
 
 static void
@@ -302,6 +324,7 @@ operations_proj_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_p
 	struct job j = job_of(c, rows, a, d);
 	const size_t size = chunk_size(&j, c->chunk_rows);
 
+	need(c, &(const struct weights){ { a->wo } }, 1);
 	for (size_t r0 = 0; r0 < j.N; r0 += size) {
 		begin_chunk(&j, r0, size);
 		run_rows(&j, proj_grad_task);
@@ -323,7 +346,9 @@ mlp_task(void *arg, size_t task, unsigned thread)
 void
 operations_mlp(struct ops_ctx *c, struct ops_rows rows, const struct ops_mlp *a)
 {
-	by_rows(c, rows, a, mlp_task, OPS_CPU_MLP);
+	const struct weights w = { { a->wfc, a->wproj, a->activation == OPS_SWIGLU ? a->wgate : NULL } };
+
+	by_rows(c, rows, a, mlp_task, OPS_CPU_MLP, &w);
 }
 
 static void
@@ -342,6 +367,7 @@ operations_mlp_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_ml
 	struct job j = job_of(c, rows, a, d);
 	const size_t size = chunk_size(&j, c->chunk_rows);
 
+	need(c, &(const struct weights){ { a->wfc, a->wproj, a->activation == OPS_SWIGLU ? a->wgate : NULL } }, 1);
 	for (size_t r0 = 0; r0 < j.N; r0 += size) {
 		begin_chunk(&j, r0, size);
 		run_rows(&j, mlp_grad_task);
@@ -399,6 +425,7 @@ operations_head(struct ops_ctx *c, struct ops_rows rows, const struct ops_head *
 	const size_t size = a->dx != NULL ? chunk_size(&j, c->head_rows) : j.N;
 
 	check_ids(c, a->targets, j.N);
+	buffers_need(c, &(const struct buffers_need){ a->w, 1, a->dx != NULL }, 1);
 	for (size_t r0 = 0; r0 < j.N; r0 += size) {
 		if (a->dx != NULL)
 			begin_chunk(&j, r0, size);
@@ -441,6 +468,7 @@ operations_logits(struct ops_ctx *c, struct ops_buf *out, const struct ops_buf *
 	struct job j = { .c = c, .k = c->kernels, .row0 = 0, .end = count, .a = &l };
 
 	assert(first + count <= x->rows && count <= out->rows);
+	buffers_need(c, &(const struct buffers_need){ w, 1, 0 }, 1);
 	run_rows(&j, logits_task);
 	end_phase(c, OPS_CPU_HEAD, since);
 }
@@ -502,8 +530,8 @@ muon_task(void *arg, size_t task, unsigned thread)
 	const struct cpu_kernels *k = m->c->kernels;
 	const struct ops_muon *p = &m->p[task];
 
-	k->muon(p, m->law, scratch_of(m->c, thread));
-	for (size_t i = 0; i < buffers_parts(p->w); i++)
+	k->muon(p, m->law, muon_scratch_of(m->c, thread));
+	for (size_t i = 0; p->w->panels->kept && i < buffers_parts(p->w); i++)
 		buffers_pack_part(k, p->w, i);
 }
 
