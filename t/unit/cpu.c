@@ -5,13 +5,17 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/rng.h"
 #include "base/say.h"
 #include "gpt/cpu/selftest.h"
 #include "gpt/model.h"
+#include "gpt/model_bytes.h"
 #include "gpt/ops.h"
 #include "gpt/optimizer.h"
 #include "gpt/trainspec.h"
@@ -186,10 +190,108 @@ bad_arguments(void)
 	tap_ok(cpu->open(&args) == NULL && errno == EINVAL, "heads of an odd width give EINVAL");
 }
 
+/* Bytes of this process in memory. */
+static double
+resident(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	unsigned long whole, pages;
+
+	if (f == NULL || fscanf(f, "%lu %lu", &whole, &pages) != 2)
+		abort();
+	fclose(f);
+	return ((double)pages * (double)sysconf(_SC_PAGESIZE));
+}
+
+/* Opening touches all memory that training will: what a child takes for it, over what was reckoned. */
+static void
+reckoned(const char *what, size_t rows, size_t passes, enum ops_arith arith, void (*change)(struct config *))
+{
+	struct config config;
+	const struct model_args args = { .config = &config,
+		.use = MODEL_TRAIN,
+		.backend = "cpu",
+		.isa = "auto",
+		.arith = arith,
+		.threads = 2,
+		.max_batch = rows / 128,
+		.max_seq = 128,
+		.max_passes = passes };
+	int status = -1;
+	pid_t child;
+
+	config_default(&config);
+	config.vocab_size = 1000;
+	config.num_layers = 5;
+	config.model_dim = 256;
+	config.num_heads = 4;
+	config.num_kv_heads = 2;
+	if (change != NULL)
+		change(&config);
+	fflush(stdout);
+	if ((child = fork()) == 0) {
+		const double before = resident();
+		struct model *m = model_open(&args);
+		struct optimizer *o = m != NULL ? optimizer_open(m, NULL) : NULL;
+		const double share = (resident() - before) / (double)model_bytes(&args);
+
+		if (o == NULL)
+			_exit(2);
+		fprintf(stderr, "%s: %.3f of the bytes reckoned\n", what, share);
+		_exit(share < 0.98 || share > 1.04);
+	}
+	tap_ok(child != -1 && waitpid(child, &status, 0) == child && status == 0,
+	    "%s, %zu rows, %zu passes, %s: training takes the memory that is reckoned, to 4 %% more and 2 %% less",
+	    what, rows, passes, arith == OPS_BF16 ? "bf16" : "fp32");
+}
+
+static void
+gated(struct config *c)
+{
+	c->mlp_activation = CONFIG_SWIGLU;
+	c->bigram_buckets = 2000;
+	c->smear = c->attn_gate = 1;
+}
+
+static void
+lanes(struct config *c)
+{
+	c->parallel_from = 3;
+	c->value_residual = c->skip_gate = 1;
+	c->xsa_layers = 2;
+	c->tie_embeddings = 0;
+}
+
+static void
+padded(struct config *c)
+{
+	c->model_dim = 240;
+	c->num_heads = 6;
+}
+
+static void
+memory(void)
+{
+#ifndef __SANITIZE_ADDRESS__ /* which takes more for itself */
+	for (size_t i = 0; i < 2; i++) {
+		const enum ops_arith arith = i == 0 ? OPS_FP32 : OPS_BF16;
+
+		reckoned("no lever", 4096, 1, arith, NULL);
+		reckoned("no lever", 4096, 4, arith, NULL);
+		reckoned("no lever", 1024, 1, arith, NULL);
+		reckoned("gates and tables", 4096, 1, arith, gated);
+		reckoned("two lanes", 4096, 1, arith, lanes);
+		reckoned("rows with padding", 4096, 1, arith, padded);
+	}
+#endif
+}
+
 int
 main(void)
 {
 	say_init("cpu");
+	/* First, while there is no memory that was given back and would be taken again. */
+	memory();
 	selftest_refuses();
 	bad_arguments();
 	for (const char *const *isa = cpu->isa_names; *isa != NULL; isa++) {

@@ -2,7 +2,7 @@
 #define HG_BUFFERS_H
 
 #include "gpt/cpu/cpu.h"
-#include "gpt/cpu/sizes.h"
+#include "gpt/sizes.h"
 
 /**
  * Memory of the cpu backend, as ops.h says of alloc, free, upload, download

@@ -20,7 +20,7 @@
 #include "gpt/cpu/pool.h"
 #include "base/say.h"
 #include "gpt/cpu/selftest.h"
-#include "gpt/cpu/sizes.h"
+#include "gpt/sizes.h"
 
 struct variant {
 	const char *name;

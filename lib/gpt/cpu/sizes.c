@@ -1,6 +1,6 @@
 #include "gpt/cpu/cpu.h"
 #include "gpt/cpu/job.h"
-#include "gpt/cpu/sizes.h"
+#include "gpt/sizes.h"
 
 /* Rows whose weight gradients are summed in one product: long enough to write dw seldom, short enough for L3. */
 #define CHUNK_ROWS 1024

@@ -27,18 +27,18 @@ struct sizes {
 	size_t chunk_rows, head_rows; /* most rows of a chunk; in head */
 	size_t group;                 /* sequences whose keys and values are packed at a time */
 
-	size_t scratch;     /* of a thread, for all but Muon */
-	size_t muon;        /* of a thread, for Muon; 0 unless training */
-	size_t left[3];     /* of the chunk */
-	size_t right[2];    /* likewise */
-	size_t found;       /* gradients of rows of the table of pairs */
-	size_t keys;        /* packed, and values likewise; where the chunk is while there is none */
-	size_t panels;      /* of the weights of one operation, where they are packed when it needs them; else 0 */
-	size_t block;       /* all of these */
-	size_t table;       /* of cosines, and of sines */
-	size_t partial;     /* sums of single tasks */
-	size_t longest;     /* norms of keys */
-	size_t whole;       /* all that open takes */
+	size_t scratch;  /* of a thread, for all but Muon */
+	size_t muon;     /* of a thread, for Muon; 0 unless training */
+	size_t left[3];  /* of the chunk */
+	size_t right[2]; /* likewise */
+	size_t found;    /* gradients of rows of the table of pairs */
+	size_t keys;     /* packed, and values likewise; where the chunk is while there is none */
+	size_t panels;   /* of the weights of one operation, where they are packed when it needs them; else 0 */
+	size_t block;    /* all of these */
+	size_t table;    /* of cosines, and of sines */
+	size_t partial;  /* sums of single tasks */
+	size_t longest;  /* norms of keys */
+	size_t whole;    /* all that open takes */
 };
 
 struct sizes sizes_of(const struct ops_geometry *g, struct sizes_kernels k, int training, unsigned threads);
