@@ -240,7 +240,7 @@ make_grams(struct model *m, const struct model_args *args)
 			    (struct model_place){ .role = OPS_VECTOR, .rows = n, .cols = n, .is_parameter = 1 });
 		else if (!m->counting &&
 		    ((m->pairs_seen = calloc(p->config.bigram_buckets, sizeof(*m->pairs_seen))) == NULL ||
-		    (m->pair = calloc(n, sizeof(*m->pair))) == NULL))
+			(m->pair = calloc(n, sizeof(*m->pair))) == NULL))
 			m->starved = 1;
 	}
 }
@@ -520,8 +520,8 @@ model_buffers_count(const struct model_args *args, struct model_buffers_sum *sum
 		sum->activations = m.arena_bytes;
 		for (size_t i = 0; i < m.made_count; i++)
 			if (!m.places[i].shared)
-				*(m.places[i].is_parameter ? &sum->parameters : &sum->activations) +=
-				    m.places[i].item.bytes;
+				*(m.places[i].is_parameter ? &sum->parameters :
+							     &sum->activations) += m.places[i].item.bytes;
 		rc = 0;
 	}
 	model_buffers_forget(&m);

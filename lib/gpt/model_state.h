@@ -10,15 +10,15 @@
 /* What one visit of a layer leaves behind. When no backward follows, all visits share one set. */
 struct visit {
 	size_t layer;
-	struct ops_buf *x;             /* its input; that of the first is x0 */
-	struct ops_buf *x1;            /* after attention */
-	struct ops_buf *q, *k, *v, *y; /* k and v are the cache when generating */
-	struct ops_buf *r, *gate;      /* gate NULL without one */
-	struct ops_buf *raw;           /* values before they are mixed; v where they need not be kept */
-	struct ops_buf *cut, *dcut;    /* what gates look at, or NULL; dcut is of one layer at a time */
-	struct ops_buf *rq, *rk, *lse; /* NULL when no backward follows */
+	struct ops_buf *x;                 /* its input; that of the first is x0 */
+	struct ops_buf *x1;                /* after attention */
+	struct ops_buf *q, *k, *v, *y;     /* k and v are the cache when generating */
+	struct ops_buf *r, *gate;          /* gate NULL without one */
+	struct ops_buf *raw;               /* values before they are mixed; v where they need not be kept */
+	struct ops_buf *cut, *dcut;        /* what gates look at, or NULL; dcut is of one layer at a time */
+	struct ops_buf *rq, *rk, *lse;     /* NULL when no backward follows */
 	struct ops_buf *dy, *dq, *dk, *dv; /* in the place of what its backward needs no more; or every visit's */
-	struct ops_buf *lane, *x2;     /* of two lanes: the other one, x being attention's; and after the MLP on it */
+	struct ops_buf *lane, *x2; /* of two lanes: the other one, x being attention's; and after the MLP on it */
 };
 
 struct model {
@@ -32,18 +32,18 @@ struct model {
 
 	struct ops_buf **made; /* every buffer, for model_close */
 	size_t made_count, made_room;
-	int counting, shares; /* buffers are counted, not made; those of training lie in one piece of memory */
-	int starved;                 /* some buffer could not be made */
-	struct model_place *places;  /* by place in made: what model_buffers counted before any was made */
-	struct ops_buf *arena;       /* what those that share memory lie in, or NULL */
+	int counting, shares;       /* buffers are counted, not made; those of training lie in one piece of memory */
+	int starved;                /* some buffer could not be made */
+	struct model_place *places; /* by place in made: what model_buffers counted before any was made */
+	struct ops_buf *arena;      /* what those that share memory lie in, or NULL */
 	size_t arena_bytes;
 
 	struct ops_buf **w,
 	    **gradients;    /* by place in the tensor table; gradients only for training, of what is trained */
 	struct ops_buf **g; /* those that there are */
 	size_t g_count;
-	unsigned char *late; /* by place: gradients whose memory is another's until backward comes to their layer */
-	int backwards;       /* since model_begin */
+	unsigned char *late;    /* by place: gradients whose memory is another's until backward comes to their layer */
+	int backwards;          /* since model_begin */
 	struct ops_buf **grams; /* by place: of what is watched; NULL elsewhere */
 	uint64_t *pairs_seen;   /* watched: how often each row of the table of pairs was read */
 	float *pair;            /* one of them */

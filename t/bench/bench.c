@@ -1,10 +1,12 @@
 /*
  * bench [-c L,DIM,HEADS,KV,MLP,VOCAB,SEQ,BATCH] [-n MICRO_BATCHES] [-a fp32|bf16] [-b BACKEND] [-i ISA]
- *       [-j THREADS] [-s STEPS] [-f]:
+ *       [-j THREADS] [-s STEPS] [-f | -S]:
  * Train a model on random tokens for some steps, score with it, and print one
  * line of JSON: tokens per second (median step, optimizer included), the
  * share of this machine's own product rate measured in the same run, seconds
  * per phase and step, peak memory, and forward-only speed against training.
+ * -S (or --span): train on one thread, and print for 1, 2, 4 .. 64 threads a line of what the tasks, timed one by one,
+ * would come to: speed-up, idle share, and by phase its share of the step, efficiency and critical path.
  * -f: score only.  `make bench` runs it beside its peer through t/bench/bench.sh.
  *
  * FLOPs of a step: 6 * matrix parameters * tokens, causal attention, and
@@ -21,6 +23,7 @@
 
 #include "base/clock.h"
 #include "gpt/cpu/measure.h"
+#include "t/bench/span.h"
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "gpt/model.h"
@@ -40,7 +43,7 @@ static struct {
 	enum ops_arith arith;
 	unsigned threads;
 	size_t steps;
-	int forward_only;
+	int forward_only, span;
 } run;
 
 static int32_t *ids;
@@ -98,7 +101,10 @@ parse(int argc, char **argv)
 	run.threads = 2;
 	run.micro_batches = 1;
 	run.steps = 8;
-	while ((c = getopt(argc, argv, "c:n:a:b:i:j:s:f")) != -1) {
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--span") == 0)
+			argv[i][1] = 'S', argv[i][2] = '\0';
+	while ((c = getopt(argc, argv, "c:n:a:b:i:j:s:fS")) != -1) {
 		switch (c) {
 		case 'c':
 			parse_shape(optarg);
@@ -123,6 +129,10 @@ parse(int argc, char **argv)
 			break;
 		case 'f':
 			run.forward_only = 1;
+			break;
+		case 'S':
+			run.span = 1;
+			run.threads = 1;
 			break;
 		default:
 			exit(HG_EXIT_USAGE);
@@ -284,6 +294,39 @@ score(struct model *m, double *times)
 	return ((double)(run.batch * run.seq) / median(times, run.steps));
 }
 
+/* Steps after warm ones, on one thread, and what more would make of their tasks. */
+static void
+print_span(const struct params *p, double *times, double *phases)
+{
+	struct span span = { 0 };
+	struct model *m = open_model(MODEL_TRAIN, p);
+	struct optimizer *o = optimizer_open(m, NULL);
+	const size_t steps = run.steps;
+	double barrier;
+
+	if (o == NULL)
+		exit(HG_EXIT_SYSTEM);
+	run.steps = 0;
+	train(m, o, times, phases);
+	run.steps = steps;
+	measure_watch(model_ctx(m), span_task, span_ended, &span);
+	span.last = seconds();
+	train(m, o, times, phases);
+	optimizer_close(o);
+	model_close(m);
+	/* A barrier among more is a tree of such, as wide as this machine lets it be measured. */
+	barrier = measure_barrier(2);
+	for (unsigned threads = 1, depth = 0; threads <= SPAN_THREADS; threads *= 2, depth++) {
+		json_t *line = span_line(&span, threads, barrier * depth);
+		char *text = jsonio_line(line);
+
+		puts(text);
+		free(text);
+		json_decref(line);
+	}
+	free(span.tasks);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -305,6 +348,14 @@ main(int argc, char **argv)
 	tokens = (double)(run.batch * run.seq * run.micro_batches);
 	flops = 6 * matrix_parameters(p) * tokens + attention_flops((size_t)tokens) + muon_flops(p, 5);
 
+	if (run.span) {
+		print_span(p, times, phases);
+		free(ids);
+		params_free(p);
+		json_decref(out);
+		json_decref(by_phase);
+		return (fflush(stdout) == 0 ? 0 : HG_EXIT_SYSTEM);
+	}
 	if (!run.forward_only) {
 		struct optimizer *o;
 		double loss;

@@ -114,6 +114,8 @@ struct ops_ctx {
 	float *partial;               /* sums of single tasks, added in task order */
 	float *found;                 /* (chunk_rows, bigram_dim padded): gradients of rows of the table of pairs */
 	double seconds[OPS_CPU_PHASES];
+	measure_ended *ended; /* NULL: nobody watches */
+	void *cookie;
 };
 
 /**

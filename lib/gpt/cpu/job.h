@@ -159,7 +159,11 @@ begin_phase(void)
 static inline void
 end_phase(struct ops_ctx *c, enum ops_cpu_phase phase, double since)
 {
-	c->seconds[phase] += now() - since;
+	const double ended = now();
+
+	c->seconds[phase] += ended - since;
+	if (c->ended != NULL)
+		c->ended(c->cookie, phase, since, ended);
 }
 
 #endif

@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "gpt/cpu/job.h"
@@ -78,4 +79,49 @@ measure_ceiling(struct ops_ctx *c, double seconds)
 	for (size_t i = 0; i < least(threads, 64); i++)
 		total += rates[i];
 	return (total);
+}
+
+void
+measure_watch(struct ops_ctx *c, measure_task *task, measure_ended *ended, void *cookie)
+{
+	pool_watch(c->pool, task, cookie);
+	c->ended = ended;
+	c->cookie = cookie;
+}
+
+static void
+nothing(void *arg, size_t task, unsigned thread)
+{
+	(void)arg;
+	(void)task;
+	(void)thread;
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+	const double x = *(const double *)a, y = *(const double *)b;
+
+	return ((x > y) - (x < y));
+}
+
+double
+measure_barrier(unsigned threads)
+{
+	double times[1001];
+	const size_t n = sizeof(times) / sizeof(times[0]);
+	struct pool *pool;
+
+	if ((pool = pool_open(threads)) == NULL)
+		return (0);
+	for (size_t i = 0; i < n; i++) {
+		const double since = now();
+
+		pool_run(pool, threads, nothing, NULL);
+		times[i] = now() - since;
+	}
+	pool_close(pool);
+	qsort(times, n, sizeof(times[0]), by_size);
+	/* On a machine with other work the middle is the other's. */
+	return (times[n / 10]);
 }
