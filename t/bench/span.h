@@ -19,7 +19,7 @@
 
 struct span_task {
 	double began, lasted, seconds; /* lasted: by the clock; seconds: of its processor */
-	int is_first; /* of its round */
+	int is_first;                  /* of its round */
 	int phase;
 };
 
@@ -106,8 +106,7 @@ span_line(const struct span *s, unsigned threads, double barrier)
 		all += work[p];
 	}
 	for (int p = 0; p < SPAN_PHASES; p++)
-		json_object_set_new(phases,
-		    p == SPAN_BETWEEN ? "between" : measure_phase_name((enum ops_cpu_phase)p),
+		json_object_set_new(phases, p == SPAN_BETWEEN ? "between" : measure_phase_name((enum ops_cpu_phase)p),
 		    json_pack("{s:f, s:f, s:f, s:f}", "share", spent[p] / whole, "efficiency",
 			spent[p] > 0 ? work[p] / spent[p] / threads : 1, "critical_ms", 1e3 * critical[p], "serial_ms",
 			1e3 * s->serial[p]));

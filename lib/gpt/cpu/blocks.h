@@ -1000,7 +1000,7 @@ block_logits(const struct ops_ctx *c, struct ops_buf *out, size_t out0, const st
 static void
 block_product(const struct cpu_product *p, size_t row0, size_t col0, struct cpu_scratch s)
 {
-	const size_t rows = least(ROW_BLOCK, p->out - row0), cols = least(CPU_COLS, p->in - col0);
+	const size_t rows = least(p->tile_rows, p->out - row0), cols = least(CPU_COLS, p->in - col0);
 	float *f = cpu_take(&s, ROW_BLOCK * CPU_COLS * sizeof(*f));
 
 	gemm(rows, cols, p->units, p->left + row0 * p->ld, p->ld, p->right + col0 * p->depth, p->depth, f, CPU_COLS, 0);

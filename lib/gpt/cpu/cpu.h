@@ -83,6 +83,7 @@ struct cpu_product {
 	const float *left, *right;
 	size_t ld, depth, units; /* as in the chunk; units: inner length of this product */
 	size_t out, in;
+	size_t tile_rows; /* at most row_block; the same for all products of a round */
 	struct ops_buf *dw;
 	const float *scale;      /* NULL: ones */
 	const struct ops_buf *w; /* for dots */
@@ -112,6 +113,7 @@ struct ops_ctx {
 	float *longest;               /* the norm of the longest key, likewise */
 	size_t group;                 /* sequences whose keys and values are packed at a time */
 	float *partial;               /* sums of single tasks, added in task order */
+	size_t *order, order_room;    /* in which Muon's tasks are handed out */
 	float *found;                 /* (chunk_rows, bigram_dim padded): gradients of rows of the table of pairs */
 	double seconds[OPS_CPU_PHASES];
 	measure_ended *ended; /* NULL: nobody watches */
@@ -160,7 +162,7 @@ struct cpu_kernels {
 	void (*head)(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t n, struct cpu_scratch s);
 	void (*logits)(const struct ops_ctx *c, struct ops_buf *out, size_t out0, const struct ops_buf *x, size_t r0,
 	    size_t n, const struct ops_buf *w, const struct ops_prior *prior, struct cpu_scratch s);
-	/* Tile (row0, col0) of a weight gradient: row_block rows, CPU_COLS columns. */
+	/* Tile (row0, col0) of a weight gradient: tile_rows rows, CPU_COLS columns. */
 	void (*product)(const struct cpu_product *p, size_t row0, size_t col0, struct cpu_scratch s);
 	void (*add)(struct ops_buf *dst, const struct ops_buf *src, size_t r0, size_t n);
 	void (*context_embed)(const struct ops_ctx *c, struct ops_rows rows, const struct ops_context *a, size_t r0,

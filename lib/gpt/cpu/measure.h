@@ -51,7 +51,7 @@ typedef void measure_task(void *cookie, size_t i, size_t count, double began, do
 typedef void measure_ended(void *cookie, enum ops_cpu_phase phase, double began, double ended);
 void measure_watch(struct ops_ctx *ctx, measure_task *task, measure_ended *ended, void *cookie);
 
-/* Seconds of a round of nothing on so many threads: of many the tenth part from below; 0 if none could start. */
+/* Seconds of a round of nothing on so many threads: the least of many; 0 if none could start. */
 double measure_barrier(unsigned threads);
 
 #endif

@@ -12,6 +12,8 @@
 #include "gpt/cpu/job.h"
 #include "gpt/cpu/operations.h"
 
+/* Tiles of a round of weight gradients below which they are cut smaller. */
+#define FEW_TILES 64
 /* Elements of a task that only streams. */
 #define STREAM_ELEMENTS ((size_t)64 << 10)
 
@@ -123,7 +125,7 @@ product_task(void *arg, size_t task, unsigned thread)
 {
 	const struct job *j = arg;
 	const struct cpu_product *p = j->products;
-	const size_t R = j->k->row_block;
+	const size_t R = p->tile_rows;
 	size_t across;
 
 	for (; task >= tiles(p, R); p++)
@@ -137,8 +139,14 @@ operations_run_products(struct job *j)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < j->product_count; i++)
-		count += tiles(&j->products[i], j->k->row_block);
+	/* Where whole blocks are few, smaller ones keep more threads busy; a row's sums do not depend on its tile. */
+	for (size_t R = j->k->row_block; count < FEW_TILES && R >= 16; R /= 2) {
+		count = 0;
+		for (size_t i = 0; i < j->product_count; i++) {
+			j->products[i].tile_rows = R;
+			count += tiles(&j->products[i], R);
+		}
+	}
 	pool_run(j->c->pool, count, product_task, j);
 	for (size_t i = 0; i < j->product_count; i++) {
 		const struct cpu_product *p = &j->products[i];
@@ -519,8 +527,35 @@ operations_sumsq(struct ops_ctx *c, const struct ops_buf *const *bufs, const siz
 struct muon {
 	struct ops_ctx *c;
 	const struct ops_muon *p;
+	const size_t *order; /* of the tasks; NULL: as they stand */
 	const struct ops_muon_law *law;
 };
+
+/* Multiplications of a step of Newton-Schulz, by how they compare. */
+static double
+muon_work(const struct ops_muon *p)
+{
+	const double m = (double)least(p->rows, p->cols), n = (double)most(p->rows, p->cols);
+
+	return (m * m * (2 * n + m));
+}
+
+/* The largest first, so that the tasks left at the end are small; NULL where there is no memory to sort them in. */
+static const size_t *
+muon_order(struct ops_ctx *c, const struct ops_muon *p, size_t count)
+{
+	if (c->order_room < count) {
+		free(c->order);
+		c->order = calloc(count, sizeof(*c->order));
+		c->order_room = c->order != NULL ? count : 0;
+	}
+	for (size_t i = 0, at; c->order != NULL && i < count; i++) {
+		for (at = i; at > 0 && muon_work(&p[c->order[at - 1]]) < muon_work(&p[i]); at--)
+			c->order[at] = c->order[at - 1];
+		c->order[at] = i;
+	}
+	return (c->order);
+}
 
 /* One matrix, and its panels while they are warm. */
 static void
@@ -528,7 +563,7 @@ muon_task(void *arg, size_t task, unsigned thread)
 {
 	const struct muon *m = arg;
 	const struct cpu_kernels *k = m->c->kernels;
-	const struct ops_muon *p = &m->p[task];
+	const struct ops_muon *p = &m->p[m->order != NULL ? m->order[task] : task];
 
 	k->muon(p, m->law, muon_scratch_of(m->c, thread));
 	for (size_t i = 0; p->w->panels->kept && i < buffers_parts(p->w); i++)
@@ -539,7 +574,7 @@ void
 operations_muon(struct ops_ctx *c, const struct ops_muon *p, size_t count, const struct ops_muon_law *law)
 {
 	const double since = begin_phase();
-	struct muon m = { c, p, law };
+	struct muon m = { c, p, c->held ? NULL : muon_order(c, p, count), law };
 
 	if (!c->held)
 		pool_run(c->pool, count, muon_task, &m);

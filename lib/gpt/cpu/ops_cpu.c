@@ -63,6 +63,7 @@ cpu_close(struct ops_ctx *c)
 	free(c->block);
 	free(c->longest);
 	free(c->partial);
+	free(c->order);
 	free(c);
 }
 
