@@ -56,11 +56,14 @@ warn_of_memory(const struct trainspec *r)
 	const size_t pass = r->micro_batch_tokens != 0 ? r->micro_batch_tokens : r->seq_len;
 	const uint64_t need = trainer_bytes(r, pass, 1), have = proc_memory_total();
 
+	char text[512];
+
 	/* What a card has is asked where the run trains. */
-	if (strcmp(r->backend, "cuda") != 0 && have != 0 && need > have)
-		say_note("training needs %.1f GB of memory with %zu tokens in a pass, and this machine has %.1f GB: "
-			 "hg-train will refuse it here",
-		    (double)need / 1e9, pass, (double)have / 1e9);
+	if (strcmp(r->backend, "cuda") == 0 || have == 0 || need <= have)
+		return;
+	trainer_bytes_tell(r, pass, have, "all that this machine has, where hg-train will refuse it", text,
+	    sizeof(text));
+	say_note("%s", text);
 }
 
 static void

@@ -431,6 +431,7 @@ extern "C" const struct ops ops_cuda = {
 	.memory = cuda_memory,
 	.alloc = cuda_alloc,
 	.free = cuda_free,
+	.place = NULL,
 	.upload = cuda_upload,
 	.download = cuda_download,
 	.zero = cuda_zero,

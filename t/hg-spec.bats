@@ -590,7 +590,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)'
 @test "a model that cannot fit into memory or under its cap is warned about, with the figures, and nothing else is" {
 	local huge='-s model.model_dim=16384 -s model.num_layers=1000 -s train.micro_batch_tokens=1024'
 	spec $huge -s system.backend=cpu runs/huge 2> said
-	[[ "$(grep -c 'training needs [0-9.]* GB of memory with 1024 tokens in a pass, and this machine has [0-9.]* GB' said)" = 1 ]]
+	[[ "$(grep -c 'training needs [0-9.]* MB of memory with 1024 tokens in a pass (parameters and gradients [0-9.]*, activations [0-9.]*, optimizer [0-9.]*), and [0-9.]* MB are all that this machine has' said)" = 1 ]]
 	grep -q 'the artifact will likely be over its cap: [0-9]* bytes before compression.*budget.artifact_cap_bytes=16000000$' said
 	spec $huge -s system.backend=cuda runs/card 2> said
 	run ! grep memory said

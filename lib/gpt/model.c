@@ -4,342 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gpt/model.h"
+#include "gpt/model_buffers.h"
 #include "gpt/model_bytes.h"
 #include "base/progress.h"
 #include "base/say.h"
-
-/* What one visit of a layer leaves behind. When no backward follows, all visits share one set. */
-struct visit {
-	size_t layer;
-	struct ops_buf *x;             /* its input; that of the first is x0 */
-	struct ops_buf *x1;            /* after attention */
-	struct ops_buf *q, *k, *v, *y; /* k and v are the cache when generating */
-	struct ops_buf *r, *gate;      /* gate NULL without one */
-	struct ops_buf *raw;           /* values before they are mixed; v where they need not be kept */
-	struct ops_buf *cut, *dcut;    /* what gates look at, or NULL; dcut is of one layer at a time */
-	struct ops_buf *rq, *rk, *lse; /* NULL when no backward follows */
-	struct ops_buf *lane, *x2;     /* of two lanes: the other one, x being attention's; and after the MLP on it */
-};
-
-struct model {
-	const struct ops *ops;
-	struct ops_ctx *ctx;
-	struct params *params;
-	enum model_use use;
-	enum ops_arith arith;
-	size_t max_batch, max_seq, max_passes;
-	size_t position; /* tokens in the KV cache */
-
-	struct ops_buf **made; /* every buffer, for model_close */
-	size_t made_count, made_room;
-	int starved; /* some buffer could not be made */
-
-	struct ops_buf **w,
-	    **gradients;    /* by place in the tensor table; gradients only for training, of what is trained */
-	struct ops_buf **g; /* those that there are */
-	size_t g_count;
-	struct ops_buf **grams; /* by place: of what is watched; NULL elsewhere */
-	uint64_t *pairs_seen;   /* watched: how often each row of the table of pairs was read */
-	float *pair;            /* one of them */
-	int watching;
-	struct visit *visits; /* all that a pass may have, and one more, which holds only x, the final stream */
-	size_t visit_count;
-	size_t *path;       /* of the pass in force: the place in visits of each visit, and of the final stream */
-	size_t path_length; /* without that */
-	size_t skips;       /* of the pass in force */
-	struct ops_buf *xm;
-	struct ops_buf *none;            /* zeros, for what attention adds to in a layer of two lanes */
-	struct ops_buf *e;               /* context: embeddings by position */
-	struct ops_buf *pairs, *smeared; /* context: what stands before each token */
-	struct ops_buf *joined, *out; /* stream with a gated skip, gated output of attention: of one layer at a time */
-	int32_t *before, last;        /* on the host: room for pairs and smeared; the last id of the sequence */
-	struct ops_buf *inputs, *targets, *nats, *logits;
-	/* Backward */
-	struct ops_buf *dx, *dx0;
-	struct ops_buf *dq, *dk, *dv, *dy;
-	struct ops_buf *de, *down, *dfirst;  /* of levers */
-	struct ops_buf *dlane, *datt, *dmlp; /* of two lanes; dx is attention's */
-};
-
-/* Buffers are made one by one, and a failure is noticed once, at the end. */
-static struct ops_buf *
-make(struct model *m, enum ops_role role, size_t rows, size_t cols)
-{
-	struct ops_buf *buf;
-
-	assert(m->made_count < m->made_room);
-	if ((buf = m->ops->alloc(m->ctx, role, rows, cols)) != NULL)
-		m->made[m->made_count++] = buf;
-	else
-		m->starved = 1;
-	return (buf);
-}
-
-static size_t
-rows_of(const struct model *m)
-{
-	return (m->max_batch * m->max_seq);
-}
-
-/* Products read all parameters but control tensors and tables that are looked up. */
-static enum ops_role
-role_of(const struct params_tensor *t)
-{
-	const int is_table = t->id == PARAMS_BIGRAM_EMBED || t->id == PARAMS_VALUE_EMBED || t->id == PARAMS_PRIOR;
-
-	return (is_table || t->group == PARAMS_SCALAR ? OPS_VECTOR : OPS_WEIGHT);
-}
-
-/* Which levers the model has, of a layer. */
-static int
-has_context(const struct config *c)
-{
-	return (c->bigram_buckets > 0 || c->smear);
-}
-
-static int
-has_value_table(const struct model *m, size_t layer)
-{
-	return (bind_set_has(&m->params->config.value_embed_layers, layer));
-}
-
-static int
-has_mixed_values(const struct model *m, size_t layer)
-{
-	return (m->params->config.value_residual && layer > 0);
-}
-
-static int
-has_own_removed(const struct model *m, size_t layer)
-{
-	const struct config *c = &m->params->config;
-
-	return (layer >= c->num_layers - c->xsa_layers);
-}
-
-static int
-has_lanes(const struct config *c, size_t layer)
-{
-	return (layer >= c->parallel_from);
-}
-
-/* Columns of its input that the gates of a layer look at. */
-static size_t
-cut_columns(const struct model *m, size_t layer)
-{
-	const struct config *c = &m->params->config;
-	const size_t columns = has_value_table(m, layer) ? CONFIG_VALUE_COLUMNS :
-	    c->attn_gate                                 ? CONFIG_GATE_COLUMNS :
-							   0;
-
-	return (columns < c->model_dim ? columns : c->model_dim);
-}
-
-static void
-make_params(struct model *m)
-{
-	for (size_t i = 0; i < m->params->count; i++) {
-		const struct params_tensor *t = &m->params->tensors[i];
-
-		m->w[i] = make(m, role_of(t), t->rows, t->cols);
-		if (m->use == MODEL_TRAIN && t->group != PARAMS_FROZEN)
-			m->g[m->g_count++] = m->gradients[i] = make(m, OPS_VECTOR, t->rows, t->cols);
-	}
-}
-
-/* Room for what is watched, under the first tensor that reads it. The table of pairs is read by numbers alone. */
-static void
-make_grams(struct model *m, const struct model_args *args)
-{
-	const struct params *p = m->params;
-
-	for (size_t i = 0; args->watches != NULL && i < p->count; i++) {
-		const size_t input = params_input(p, i), n = p->tensors[i].cols;
-
-		if (input == PARAMS_NONE || m->grams[input] != NULL ||
-		    !args->watches(args->watches_law, &p->tensors[i]))
-			continue;
-		if (p->tensors[i].id != PARAMS_BIGRAM_PROJ)
-			m->grams[input] = make(m, OPS_VECTOR, n, n);
-		else if ((m->pairs_seen = calloc(p->config.bigram_buckets, sizeof(*m->pairs_seen))) == NULL ||
-		    (m->pair = calloc(n, sizeof(*m->pair))) == NULL)
-			m->starved = 1;
-	}
-}
-
-/* What a visit leaves behind where no backward follows: what the first has, but for what is its own. */
-static void
-share_visit(struct model *m, size_t i)
-{
-	const struct config *c = &m->params->config;
-	const size_t N = rows_of(m), KD = config_kv_dim(c);
-	struct visit *all = m->visits, *a = &all[i];
-
-	a->q = all[0].q;
-	a->k = m->use == MODEL_GENERATE ? make(m, OPS_CACHE, N, KD) : all[0].k;
-	a->v = m->use == MODEL_GENERATE ? make(m, OPS_CACHE, N, KD) : all[0].v;
-	a->y = all[0].y;
-	a->r = all[0].r;
-	a->gate = all[0].gate;
-	/* Values beside the first ones, which stay where layers mix them in. */
-	if (m->use == MODEL_SCORE && c->value_residual)
-		a->v = i == 1 ? make(m, OPS_ACT, N, KD) : all[1].v;
-}
-
-/*
- * Lanes begin as one stream, x of the first visit of layer parallel_from: that has no other lane.  The last visit puts
- * out their mean alone.
- */
-static void
-make_lanes(struct model *m)
-{
-	const struct config *c = &m->params->config;
-	const size_t N = rows_of(m), C = c->model_dim;
-	const int is_own = m->use == MODEL_TRAIN;
-	struct ops_buf *lane = NULL, *x2 = NULL;
-
-	if (c->parallel_from == CONFIG_NONE)
-		return;
-	m->none = make(m, OPS_STREAM, N, C);
-	for (size_t i = config_first_visit(c, c->parallel_from); i < m->visit_count; i++) {
-		m->visits[i].x2 = x2 = is_own || x2 == NULL ? make(m, OPS_STREAM, N, C) : x2;
-		if (i + 1 < m->visit_count)
-			m->visits[i + 1].lane = lane = is_own || lane == NULL ? make(m, OPS_STREAM, N, C) : lane;
-	}
-	if (m->use != MODEL_TRAIN)
-		return;
-	m->dlane = make(m, OPS_STREAM, N, C);
-	m->datt = make(m, OPS_STREAM, N, C);
-	m->dmlp = make(m, OPS_STREAM, N, C);
-}
-
-static void
-make_visit(struct model *m, struct visit *a)
-{
-	const struct config *c = &m->params->config;
-	const size_t N = rows_of(m), C = c->model_dim, KD = config_kv_dim(c), F = config_mlp_dim(c);
-	const enum ops_role by_position = m->use == MODEL_GENERATE ? OPS_CACHE : OPS_ACT;
-
-	a->q = make(m, OPS_ACT, N, C);
-	a->k = make(m, by_position, N, KD);
-	a->v = make(m, by_position, N, KD);
-	a->y = make(m, OPS_ACT, N, C);
-	a->r = make(m, OPS_ACT, N, F);
-	if (c->mlp_activation == CONFIG_SWIGLU)
-		a->gate = make(m, OPS_ACT, N, F);
-}
-
-static void
-make_visits(struct model *m)
-{
-	const struct config *c = &m->params->config;
-	const size_t N = rows_of(m), C = c->model_dim, H = c->num_heads, K = c->num_kv_heads;
-	struct visit *all = m->visits;
-	struct ops_buf *stream = NULL;
-
-	m->xm = make(m, OPS_STREAM, N, C);
-	all[0].x = make(m, OPS_STREAM, N, C);
-	for (size_t i = 0; i < m->visit_count; i++) {
-		struct visit *a = &all[i];
-
-		a->layer = config_visited(c, i);
-		if (m->use == MODEL_TRAIN || i == 0)
-			make_visit(m, a);
-		else
-			share_visit(m, i);
-		/* A layer's own number of columns. */
-		if (cut_columns(m, a->layer) > 0)
-			a->cut = make(m, OPS_STAT, N, cut_columns(m, a->layer));
-		a->raw = m->use == MODEL_TRAIN && has_mixed_values(m, a->layer) ?
-		    make(m, OPS_ACT, N, config_kv_dim(c)) :
-		    a->v;
-		if (m->use == MODEL_TRAIN) {
-			a->x1 = make(m, OPS_STREAM, N, C);
-			a->rq = make(m, OPS_STAT, N, H);
-			a->rk = make(m, OPS_STAT, N, K);
-			a->lse = make(m, OPS_STAT, N, H);
-			all[i + 1].x = make(m, OPS_STREAM, N, C);
-		} else {
-			a->x1 = m->xm;
-			/* What a later visit's skip reads is kept. */
-			if (i < config_skips(c))
-				all[i + 1].x = make(m, OPS_STREAM, N, C);
-			else
-				all[i + 1].x = stream != NULL ? stream : (stream = make(m, OPS_STREAM, N, C));
-		}
-	}
-	if (has_context(c))
-		m->e = make(m, OPS_STREAM, N, C);
-	if (c->bigram_buckets > 0)
-		m->pairs = make(m, OPS_IDS, N, 1);
-	if (c->smear)
-		m->smeared = make(m, OPS_IDS, N, 1);
-	if (c->skip_gate || (c->parallel_from != CONFIG_NONE && config_skips(c) > 0))
-		m->joined = make(m, OPS_STREAM, N, C);
-	if (c->attn_gate || c->xsa_layers > 0)
-		m->out = make(m, OPS_ACT, N, C);
-	m->inputs = make(m, OPS_IDS, N, 1);
-	m->targets = make(m, OPS_IDS, N, 1);
-	m->nats = make(m, OPS_STAT, N * m->max_passes, 1);
-	m->logits = make(m, OPS_STAT, 1, c->vocab_size);
-}
-
-/* A gradient of what the gates of a visit look at: that of an earlier one of as many columns, or a new one. */
-static struct ops_buf *
-same_columns(struct model *m, size_t visit)
-{
-	const size_t columns = cut_columns(m, m->visits[visit].layer);
-
-	for (size_t i = 0; i < visit; i++)
-		if (cut_columns(m, m->visits[i].layer) == columns)
-			return (m->visits[i].dcut);
-	return (make(m, OPS_STAT, rows_of(m), columns));
-}
-
-static void
-make_backward(struct model *m)
-{
-	const struct config *c = &m->params->config;
-	const size_t N = rows_of(m), C = c->model_dim, KD = config_kv_dim(c);
-
-	m->dx = make(m, OPS_STREAM, N, C);
-	m->dx0 = make(m, OPS_STREAM, N, C);
-	m->dq = make(m, OPS_ACT, N, C);
-	m->dk = make(m, OPS_ACT, N, KD);
-	m->dv = make(m, OPS_ACT, N, KD);
-	m->dy = make(m, OPS_ACT, N, C);
-	if (has_context(c))
-		m->de = make(m, OPS_STREAM, N, C);
-	if (c->xsa_layers > 0)
-		m->down = make(m, OPS_STREAM, N, KD);
-	if (c->value_residual)
-		m->dfirst = make(m, OPS_STREAM, N, KD);
-	for (size_t i = 0; i < m->visit_count; i++)
-		if (cut_columns(m, m->visits[i].layer) > 0)
-			m->visits[i].dcut = same_columns(m, i);
-}
 
 struct model *
 model_open(const struct model_args *args)
 {
 	const struct config *c = args->config;
 	const struct ops_open_args open_args = {
-		.geometry = {
-			.vocab_size = c->vocab_size,
-			.model_dim = c->model_dim,
-			.num_heads = c->num_heads,
-			.num_kv_heads = c->num_kv_heads,
-			.mlp_dim = config_mlp_dim(c),
-			.mlp_gated = c->mlp_activation == CONFIG_SWIGLU,
-			.bigram_dim = c->bigram_buckets > 0 ? c->bigram_dim : 0,
-			.rope_dims = config_turning(c),
-			.max_rows = args->max_batch * args->max_seq,
-			.max_positions = args->max_seq,
-			.rope_base = c->rope_base,
-			.logit_softcap = c->logit_softcap,
-			.norm_eps = CONFIG_NORM_EPS,
-		},
+		.geometry = model_buffers_geometry(args),
 		.arith = args->arith,
 		.isa = args->isa,
 		.threads = args->threads,
@@ -372,28 +47,12 @@ model_open(const struct model_args *args)
 	if ((m->params = params_new(c)) == NULL)
 		goto err1;
 	m->visit_count = config_visits(c);
-	/* Three buffers a tensor, at most 18 a visit, and the single ones. */
-	m->made_room = 3 * m->params->count + 18 * (m->visit_count + 1) + 32;
-	m->made = calloc(m->made_room, sizeof(struct ops_buf *));
-	m->w = calloc(m->params->count, sizeof(struct ops_buf *));
-	m->g = calloc(m->params->count, sizeof(struct ops_buf *));
-	m->gradients = calloc(m->params->count, sizeof(struct ops_buf *));
-	m->grams = calloc(m->params->count, sizeof(struct ops_buf *));
 	m->before = calloc(args->max_batch * args->max_seq, sizeof(*m->before));
-	m->visits = calloc(m->visit_count + 1, sizeof(*m->visits));
-	m->path = calloc(m->visit_count + 1, sizeof(*m->path));
-	if (m->made == NULL || m->w == NULL || m->g == NULL || m->gradients == NULL || m->grams == NULL ||
-	    m->before == NULL || m->visits == NULL || m->path == NULL)
+	if (model_buffers_room(m) != 0 || m->before == NULL)
 		goto err2;
 	if ((m->ctx = m->ops->open(&open_args)) == NULL)
 		goto err1;
-	make_params(m);
-	make_visits(m);
-	make_lanes(m);
-	if (m->use == MODEL_TRAIN) {
-		make_backward(m);
-		make_grams(m, args);
-	}
+	model_buffers_make(m, args);
 	if (m->starved)
 		goto err2;
 	model_loop(m, 1);
@@ -422,18 +81,14 @@ model_close(struct model *m)
 		return;
 	for (size_t i = 0; i < m->made_count; i++)
 		m->ops->free(m->ctx, m->made[i]);
+	if (m->arena != NULL)
+		m->ops->free(m->ctx, m->arena);
 	if (m->ctx != NULL)
 		m->ops->close(m->ctx);
-	free(m->path);
-	free(m->visits);
 	free(m->before);
 	free(m->pairs_seen);
 	free(m->pair);
-	free(m->grams);
-	free(m->gradients);
-	free(m->g);
-	free(m->w);
-	free(m->made);
+	model_buffers_forget(m);
 	params_free(m->params);
 	free(m);
 	errno = error;
@@ -546,6 +201,7 @@ model_get_grad(const struct model *m, float *g)
 void
 model_begin(struct model *m)
 {
+	m->backwards = 0;
 	m->ops->begin(m->ctx);
 	if (m->use == MODEL_TRAIN)
 		m->ops->zero(m->ctx, m->g, m->g_count);
@@ -554,6 +210,10 @@ model_begin(struct model *m)
 void
 model_end(struct model *m)
 {
+	/* Without backward nobody has made zeros of them. */
+	for (size_t i = 0; m->use == MODEL_TRAIN && m->backwards == 0 && i < m->params->count; i++)
+		if (m->late[i])
+			m->ops->zero(m->ctx, &m->gradients[i], 1);
 	m->ops->end(m->ctx);
 }
 
@@ -781,7 +441,7 @@ static void
 output_grad(struct model *m, struct ops_rows rows, const struct visit *a, const struct block *b)
 {
 	const struct ops_output_grad d = {
-		.dy = m->dy,
+		.dy = a->dy,
 		.dv = b->output.v != NULL ? m->down : NULL,
 		.dgate = gradient(m, a->layer, PARAMS_ATTN_GATE),
 		.dcut = a->dcut,
@@ -795,7 +455,7 @@ static void
 values_grad(struct model *m, struct ops_rows rows, const struct visit *a, const struct block *b)
 {
 	const struct ops_values_grad d = {
-		.dv = m->dv,
+		.dv = a->dv,
 		.own = b->output.v != NULL ? m->down : NULL,
 		.later = a == m->visits ? m->dfirst : NULL,
 		.dfirst = m->dfirst,
@@ -862,13 +522,41 @@ context_grad(struct model *m, struct ops_rows rows)
 	m->ops->context_grad(m->ctx, rows, &a, &d);
 }
 
+/*
+ * Make zeros of gradients of a layer that lie where something else did: where backward comes to it for the first time.
+ */
+static void
+begin_gradients(struct model *m, size_t i, const enum params_id *ids, size_t n)
+{
+	const size_t l = visit_at(m, i)->layer;
+	struct ops_buf *bufs[4];
+	size_t count = 0;
+
+	for (size_t k = i + 1; k < m->path_length; k++)
+		if (visit_at(m, k)->layer == l)
+			return;
+	for (size_t k = 0; k < n; k++) {
+		const size_t at = params_at(m->params, l, ids[k]);
+
+		if (at != PARAMS_NONE && m->late[at])
+			bufs[count++] = m->gradients[at];
+	}
+	if (count > 0)
+		m->ops->zero(m->ctx, bufs, count);
+}
+
 /* From the gradient of the final stream in m->dx to the gradients of all parameters. */
 static void
 backward(struct model *m, struct ops_rows rows)
 {
 	const struct ops *ops = m->ops;
 	const size_t encoders = m->skips;
+	static const enum params_id of_mlp[] = { PARAMS_FC, PARAMS_MLP_GATE, PARAMS_MLP_PROJ };
+	static const enum params_id of_proj[] = { PARAMS_PROJ }, of_qkv[] = { PARAMS_C_Q, PARAMS_C_K, PARAMS_C_V };
 
+	/* Gradients that lie where activations do can't be added to. */
+	assert(m->backwards < (int)m->max_passes || !m->shares || m->max_passes > 1);
+	m->backwards++;
 	ops->zero(m->ctx, &m->dx0, 1);
 	if (m->dfirst != NULL)
 		ops->zero(m->ctx, &m->dfirst, 1);
@@ -888,22 +576,22 @@ backward(struct model *m, struct ops_rows rows)
 		};
 		const struct ops_proj_grad proj = {
 			.dx1 = datt,
-			.dy = m->dy,
+			.dy = a->dy,
 			.dwo = gradient(m, l, PARAMS_PROJ),
 			.dscale = gradient(m, l, PARAMS_ATTN_SCALE),
 		};
 		const struct ops_attention_grad attention = {
-			.dy = m->dy,
-			.dq = m->dq,
-			.dk = m->dk,
-			.dv = m->dv,
+			.dy = a->dy,
+			.dq = a->dq,
+			.dk = a->dk,
+			.dv = a->dv,
 			.dgain = gradient(m, l, PARAMS_Q_GAIN),
 		};
 		const struct ops_qkv_grad qkv = {
 			.dxm = datt,
-			.dq = m->dq,
-			.dk = m->dk,
-			.dv = m->dv,
+			.dq = a->dq,
+			.dk = a->dk,
+			.dv = a->dv,
 			.dx = datt,
 			.dx0 = m->dx0,
 			.dcut = a->dcut,
@@ -920,6 +608,7 @@ backward(struct model *m, struct ops_rows rows)
 			ops->add(m->ctx, rows, m->dx, skip_gradient(m, 2 * encoders - 1 - i));
 		if (b.has_lanes)
 			lanes_grad(m, rows, l, &b);
+		begin_gradients(m, i, of_mlp, 3);
 		ops->mlp_grad(m->ctx, rows, &b.mlp, &mlp);
 		if (b.has_lanes)
 			ops->add(m->ctx, rows, m->dlane, m->dmlp);
@@ -928,6 +617,7 @@ backward(struct model *m, struct ops_rows rows)
 		/* What one layer at a time has room for is made again. */
 		if (b.has_output)
 			ops->output(m->ctx, rows, &b.output);
+		begin_gradients(m, i, of_proj, 1);
 		ops->proj_grad(m->ctx, rows, &b.proj, &proj);
 		if (b.has_output)
 			output_grad(m, rows, a, &b);
@@ -938,6 +628,7 @@ backward(struct model *m, struct ops_rows rows)
 			ops->zero(m->ctx, &m->datt, 1);
 		else if (b.has_skip)
 			ops->skip(m->ctx, rows, &b.skip);
+		begin_gradients(m, i, of_qkv, 3);
 		ops->qkv_grad(m->ctx, rows, &b.qkv, &qkv);
 		if (b.has_lanes)
 			ops->add(m->ctx, rows, m->dx, m->datt);

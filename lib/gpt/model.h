@@ -33,9 +33,10 @@ struct model_args {
 	unsigned threads;
 	size_t max_batch;  /* most sequences of max_seq in one pass; of shorter ones as many as have no more rows */
 	size_t max_seq;    /* most positions of a sequence */
-	size_t max_passes; /* passes whose losses are kept apart: micro-batches of a step, else 1 */
+	size_t max_passes; /* passes between begin and end whose gradients add up: micro-batches of a step, else 1 */
 	model_watches *watches; /* MODEL_TRAIN: for model_watch; NULL: nothing is */
 	const void *watches_law;
+	int apart; /* no two buffers of training share memory: for tests of those that do */
 };
 
 /* B sequences of T tokens; a span of B*T+1 ids from a shard is { ids, ids + 1, B, T }. */

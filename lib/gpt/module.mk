@@ -1,5 +1,5 @@
 # The model family: geometry, tensors, operations, training, artifact.
-gpt_SRC := artifact calibration calibration_watched checkpoint coder config f16 generate gptq model model_bytes numerics ops ops_ref optimizer params prior quantize resume \
+gpt_SRC := arena artifact calibration calibration_watched checkpoint coder config f16 generate gptq model model_buffers model_bytes numerics ops ops_ref optimizer params prior quantize resume \
 	safetensors schedule schedule_read score score_law trainer trainer_bytes trainer_open trainspec ttt
 include lib/gpt/cpu/cpu.mk
 

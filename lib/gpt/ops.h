@@ -34,6 +34,9 @@ enum ops_role {
 	OPS_IDS     /* token ids: int32 */
 };
 
+/* Columns of a buffer in multiples of this leave no padding behind rows. */
+#define OPS_WHOLE 32
+
 struct ops_buf; /* owned by the backend that made it */
 struct ops_ctx; /* one opened backend */
 
@@ -459,6 +462,14 @@ struct ops {
 	 */
 	struct ops_buf *(*alloc)(struct ops_ctx *ctx, enum ops_role role, size_t rows, size_t cols);
 	void (*free)(struct ops_ctx *ctx, struct ops_buf *buf);
+	/*
+	 * As alloc, any role but WEIGHT, in the memory of another buffer, ${at} bytes from its beginning, which must
+	 * outlive it.  What stands there is taken as it is: who writes a buffer writes all that others read of it,
+	 * provided that its columns fill whole multiples of OPS_WHOLE, so buffers that are never in use at the same
+	 * time may share a place.  NULL: the backend has none of this.
+	 */
+	struct ops_buf *(
+	    *place)(struct ops_ctx *ctx, enum ops_role role, size_t rows, size_t cols, struct ops_buf *in, size_t at);
 	/*
 	 * Convert from and to host float32 (int32 for OPS_IDS), n elements from element `at`.  upload of a WEIGHT
 	 * refreshes what the products need; download waits for what the buffer depends on.

@@ -24,4 +24,13 @@ struct model_args trainer_bytes_model(const struct trainspec *r, size_t micro_ba
  */
 uint64_t trainer_bytes(const struct trainspec *r, size_t micro_batch, int host);
 
+/**
+ * trainer_bytes_tell(r, micro_batch, there, what, text, size):
+ * One sentence for who is short of memory: what passes of ${micro_batch} tokens need by part, on the host, that
+ * ${there} bytes are ${what} ("free"), and the largest that would fit: a micro-batch, or else layers, or a width of the
+ * model.
+ */
+void trainer_bytes_tell(const struct trainspec *r, size_t micro_batch, uint64_t there, const char *what, char *text,
+    size_t size);
+
 #endif

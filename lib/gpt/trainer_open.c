@@ -16,6 +16,7 @@ trainer_open_micro_batch(const struct trainspec *r, uint64_t free_bytes, uint64_
 	const int host = ops == NULL || ops->memory == NULL;
 	size_t sequences = trainspec_batch_common(r) / r->seq_len, batch, micro_batch = r->micro_batch_tokens;
 	uint64_t need;
+	char text[512];
 
 	if (!host)
 		free_bytes = ops->memory();
@@ -32,12 +33,9 @@ trainer_open_micro_batch(const struct trainspec *r, uint64_t free_bytes, uint64_
 	/* A device says by itself what it has not, with the bytes. */
 	if (!host || free_bytes == 0 || need <= free_bytes)
 		return (micro_batch);
-	say_error("training needs %llu bytes of memory with %zu tokens in a pass, and %llu are %s: lower %s",
-	    (unsigned long long)need, micro_batch, (unsigned long long)(need > all_bytes ? all_bytes : free_bytes),
-	    need > all_bytes ? "all that there are" : "free",
-	    micro_batch > r->seq_len && trainer_bytes(r, r->seq_len, host) <= free_bytes ?
-		"train.micro_batch_tokens" :
-		"model.model_dim, model.num_layers or train.seq_len");
+	trainer_bytes_tell(r, micro_batch, need > all_bytes ? all_bytes : free_bytes,
+	    need > all_bytes ? "all that there are" : "free", text, sizeof(text));
+	say_error("%s", text);
 	errno = need > all_bytes ? EFBIG : ENOMEM;
 	return (0);
 }

@@ -1,10 +1,12 @@
 /*
  * bench [-c L,DIM,HEADS,KV,MLP,VOCAB,SEQ,BATCH] [-n MICRO_BATCHES] [-a fp32|bf16] [-b BACKEND] [-i ISA]
- *       [-j THREADS] [-s STEPS] [-f | -g | -w STRIDE]:
+ *       [-j THREADS] [-s STEPS] [-f | -g | -w STRIDE | -S]:
  * Train a model on random tokens for some steps, score with it, and print one
  * line of JSON: tokens per second (median step, optimizer included), the
  * share of this machine's own product rate measured in the same run, seconds
  * per phase and step, peak memory, and forward-only speed against training.
+ * -S (or --span): train on one thread, and print for 1, 2, 4 .. 64 threads a line of what the tasks, timed one by one,
+ * would come to: speed-up, idle share, and by phase its share of the step, efficiency and critical path.
  * -f: score only.  `make bench` runs it beside its peer through t/bench/bench.sh.
  * -g: generate only, as hg-prompt does, around a cache that is half full: tokens per second, those of the prompt apart,
  * beside how often a second this core can read the weights and the cache, which each token does.
@@ -24,6 +26,7 @@
 
 #include "base/clock.h"
 #include "gpt/cpu/measure.h"
+#include "t/bench/span.h"
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "gpt/generate.h"
@@ -47,7 +50,7 @@ static struct {
 	unsigned threads;
 	size_t steps;
 	size_t stride;
-	int forward_only, generate_only;
+	int forward_only, generate_only, span;
 } run;
 
 static int32_t *ids;
@@ -105,7 +108,10 @@ parse(int argc, char **argv)
 	run.threads = 2;
 	run.micro_batches = 1;
 	run.steps = 8;
-	while ((c = getopt(argc, argv, "c:n:a:b:i:j:s:fgw:")) != -1) {
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--span") == 0)
+			argv[i][1] = 'S', argv[i][2] = '\0';
+	while ((c = getopt(argc, argv, "c:n:a:b:i:j:s:fgw:S")) != -1) {
 		switch (c) {
 		case 'c':
 			parse_shape(optarg);
@@ -136,6 +142,10 @@ parse(int argc, char **argv)
 			break;
 		case 'w':
 			run.stride = number(optarg, 1 << 24);
+			break;
+		case 'S':
+			run.span = 1;
+			run.threads = 1;
 			break;
 		default:
 			exit(HG_EXIT_USAGE);
@@ -417,6 +427,39 @@ print(json_t *out)
 	return (fflush(stdout) == 0 ? 0 : HG_EXIT_SYSTEM);
 }
 
+/* Steps after warm ones, on one thread, and what more would make of their tasks. */
+static void
+print_span(const struct params *p, double *times, double *phases)
+{
+	struct span span = { 0 };
+	struct model *m = open_model(MODEL_TRAIN, p);
+	struct optimizer *o = optimizer_open(m, NULL);
+	const size_t steps = run.steps;
+	double barrier;
+
+	if (o == NULL)
+		exit(HG_EXIT_SYSTEM);
+	run.steps = 0;
+	train(m, o, times, phases);
+	run.steps = steps;
+	measure_watch(model_ctx(m), span_task, span_ended, &span);
+	span.last = seconds();
+	train(m, o, times, phases);
+	optimizer_close(o);
+	model_close(m);
+	/* A barrier among more is a tree of such, as wide as this machine lets it be measured. */
+	barrier = measure_barrier(2);
+	for (unsigned threads = 1, depth = 0; threads <= SPAN_THREADS; threads *= 2, depth++) {
+		json_t *line = span_line(&span, threads, barrier * depth);
+		char *text = jsonio_line(line);
+
+		puts(text);
+		free(text);
+		json_decref(line);
+	}
+	free(span.tasks);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -448,6 +491,14 @@ main(int argc, char **argv)
 		free(ids);
 		params_free(p);
 		return (print(out));
+	}
+	if (run.span) {
+		print_span(p, times, phases);
+		free(ids);
+		params_free(p);
+		json_decref(out);
+		json_decref(by_phase);
+		return (fflush(stdout) == 0 ? 0 : HG_EXIT_SYSTEM);
 	}
 	if (!run.forward_only) {
 		struct optimizer *o;

@@ -5,13 +5,17 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/rng.h"
 #include "base/say.h"
 #include "gpt/cpu/selftest.h"
 #include "gpt/model.h"
+#include "gpt/model_bytes.h"
 #include "gpt/ops.h"
 #include "gpt/optimizer.h"
 #include "gpt/trainspec.h"
@@ -20,9 +24,9 @@
 static const struct ops *const ref = &ops_ref;
 static const struct ops *const cpu = &ops_cpu;
 
-/* Two steps of training, into w. */
+/* Two steps of training, into w, of a model with room for so many sequences. */
 static void
-train(const char *isa, enum ops_arith arith, unsigned threads, float *w, const struct config *config,
+train(const char *isa, enum ops_arith arith, unsigned threads, size_t room, float *w, const struct config *config,
     const struct params *p)
 {
 	const struct model_args args = { .config = config,
@@ -31,7 +35,7 @@ train(const char *isa, enum ops_arith arith, unsigned threads, float *w, const s
 		.isa = isa,
 		.arith = arith,
 		.threads = threads,
-		.max_batch = 3,
+		.max_batch = room,
 		.max_seq = 97,
 		.max_passes = 2 };
 	struct model *m = model_open(&args);
@@ -63,12 +67,10 @@ train(const char *isa, enum ops_arith arith, unsigned threads, float *w, const s
 	model_close(m);
 }
 
-static void
-threads_agree(const char *isa, enum ops_arith arith)
+static struct config
+odd_config(void)
 {
 	struct config config;
-	struct params *p;
-	float *one, *more;
 
 	config_default(&config);
 	config.vocab_size = 130;
@@ -76,20 +78,57 @@ threads_agree(const char *isa, enum ops_arith arith)
 	config.model_dim = 144;
 	config.num_heads = 6;
 	config.num_kv_heads = 2;
+	return (config);
+}
+
+static void
+threads_agree(const char *isa, enum ops_arith arith)
+{
+	struct config config;
+	struct params *p;
+	float *one, *more;
+
+	config = odd_config();
 	p = params_new(&config);
 	one = calloc(p->n, sizeof(*one));
 	more = calloc(p->n, sizeof(*more));
 	if (one == NULL || more == NULL)
 		abort();
-	train(isa, arith, 1, one, &config, p);
+	train(isa, arith, 1, 3, one, &config, p);
 	for (unsigned threads = 1; threads <= 4; threads++) {
-		train(isa, arith, threads, more, &config, p);
+		train(isa, arith, threads, 3, more, &config, p);
 		tap_ok(memcmp(one, more, p->n * sizeof(*one)) == 0,
 		    "%s %s: two steps give the same bits with %u threads%s", isa, arith == OPS_BF16 ? "bf16" : "fp32",
 		    threads, threads == 1 ? ", again" : "");
 	}
 	free(one);
 	free(more);
+	params_free(p);
+}
+
+/* With room for larger passes panels of weights are packed for each operation, in the place of the last one's. */
+static void
+panels_agree(const char *isa, enum ops_arith arith)
+{
+	struct config config = odd_config();
+	struct params *p;
+	float *kept, *packed;
+
+	config.mlp_activation = CONFIG_SWIGLU;
+	config.bigram_buckets = 50;
+	config.bigram_dim = 40;
+	p = params_new(&config);
+	kept = calloc(p->n, sizeof(*kept));
+	packed = calloc(p->n, sizeof(*packed));
+	if (kept == NULL || packed == NULL)
+		abort();
+	train(isa, arith, 2, 3, kept, &config, p);
+	train(isa, arith, 2, 32, packed, &config, p);
+	tap_ok(memcmp(kept, packed, p->n * sizeof(*kept)) == 0,
+	    "%s %s: two steps give the same bits whether panels are kept or packed when needed", isa,
+	    arith == OPS_BF16 ? "bf16" : "fp32");
+	free(kept);
+	free(packed);
 	params_free(p);
 }
 
@@ -106,8 +145,10 @@ variant(const char *isa, enum ops_arith arith)
 		return;
 	if (!tap_ok(c != NULL, "%s opens", isa))
 		return;
-	if (strcmp(cpu->isa(c), isa) == 0)
+	if (strcmp(cpu->isa(c), isa) == 0) {
 		threads_agree(isa, arith);
+		panels_agree(isa, arith);
+	}
 	cpu->close(c);
 }
 
@@ -149,10 +190,108 @@ bad_arguments(void)
 	tap_ok(cpu->open(&args) == NULL && errno == EINVAL, "heads of an odd width give EINVAL");
 }
 
+/* Bytes of this process in memory. */
+static double
+resident(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	unsigned long whole, pages;
+
+	if (f == NULL || fscanf(f, "%lu %lu", &whole, &pages) != 2)
+		abort();
+	fclose(f);
+	return ((double)pages * (double)sysconf(_SC_PAGESIZE));
+}
+
+/* Opening touches all memory that training will: what a child takes for it, over what was reckoned. */
+static void
+reckoned(const char *what, size_t rows, size_t passes, enum ops_arith arith, void (*change)(struct config *))
+{
+	struct config config;
+	const struct model_args args = { .config = &config,
+		.use = MODEL_TRAIN,
+		.backend = "cpu",
+		.isa = "auto",
+		.arith = arith,
+		.threads = 2,
+		.max_batch = rows / 128,
+		.max_seq = 128,
+		.max_passes = passes };
+	int status = -1;
+	pid_t child;
+
+	config_default(&config);
+	config.vocab_size = 1000;
+	config.num_layers = 5;
+	config.model_dim = 256;
+	config.num_heads = 4;
+	config.num_kv_heads = 2;
+	if (change != NULL)
+		change(&config);
+	fflush(stdout);
+	if ((child = fork()) == 0) {
+		const double before = resident();
+		struct model *m = model_open(&args);
+		struct optimizer *o = m != NULL ? optimizer_open(m, NULL) : NULL;
+		const double share = (resident() - before) / (double)model_bytes(&args);
+
+		if (o == NULL)
+			_exit(2);
+		fprintf(stderr, "%s: %.3f of the bytes reckoned\n", what, share);
+		_exit(share < 0.98 || share > 1.04);
+	}
+	tap_ok(child != -1 && waitpid(child, &status, 0) == child && status == 0,
+	    "%s, %zu rows, %zu passes, %s: training takes the memory that is reckoned, to 4 %% more and 2 %% less",
+	    what, rows, passes, arith == OPS_BF16 ? "bf16" : "fp32");
+}
+
+static void
+gated(struct config *c)
+{
+	c->mlp_activation = CONFIG_SWIGLU;
+	c->bigram_buckets = 2000;
+	c->smear = c->attn_gate = 1;
+}
+
+static void
+lanes(struct config *c)
+{
+	c->parallel_from = 3;
+	c->value_residual = c->skip_gate = 1;
+	c->xsa_layers = 2;
+	c->tie_embeddings = 0;
+}
+
+static void
+padded(struct config *c)
+{
+	c->model_dim = 240;
+	c->num_heads = 6;
+}
+
+static void
+memory(void)
+{
+#ifndef __SANITIZE_ADDRESS__ /* which takes more for itself */
+	for (size_t i = 0; i < 2; i++) {
+		const enum ops_arith arith = i == 0 ? OPS_FP32 : OPS_BF16;
+
+		reckoned("no lever", 4096, 1, arith, NULL);
+		reckoned("no lever", 4096, 4, arith, NULL);
+		reckoned("no lever", 1024, 1, arith, NULL);
+		reckoned("gates and tables", 4096, 1, arith, gated);
+		reckoned("two lanes", 4096, 1, arith, lanes);
+		reckoned("rows with padding", 4096, 1, arith, padded);
+	}
+#endif
+}
+
 int
 main(void)
 {
 	say_init("cpu");
+	/* First, while there is no memory that was given back and would be taken again. */
+	memory();
 	selftest_refuses();
 	bad_arguments();
 	for (const char *const *isa = cpu->isa_names; *isa != NULL; isa++) {

@@ -52,9 +52,9 @@ packed_of(const struct ops_ctx *c, struct ops_rows rows, const struct ops_attent
 	const size_t positions = cached ? a->k->rows : rows.pos0 + rows.T, keys = keys_size(c, positions);
 
 	return (struct attention_packed){
-		(cached ? a->k->by_row : c->keys) + slot * keys,
-		(cached ? a->v->by_row : c->values) + slot * values_size(c, positions),
-		(cached ? a->k->by_row + K * keys : c->longest) + slot,
+		(cached ? a->k->panels->by_row : c->keys) + slot * keys,
+		(cached ? a->v->panels->by_row : c->values) + slot * values_size(c, positions),
+		(cached ? a->k->panels->by_row + K * keys : c->longest) + slot,
 		deep_units(positions),
 	};
 }

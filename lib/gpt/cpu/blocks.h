@@ -286,7 +286,7 @@ by_row(size_t n, const act *a, size_t ld, const struct ops_buf *w, size_t j0, si
 {
 	const size_t units = units_of(w->cols);
 
-	gemm(n, cols, units, as_units(a), ld / PER_UNIT, w->by_row + j0 * units, units, c, ldc, 0);
+	gemm(n, cols, units, as_units(a), ld / PER_UNIT, w->panels->by_row + j0 * units, units, c, ldc, 0);
 }
 
 VEC_FN void
@@ -295,7 +295,7 @@ by_col(size_t n, const act *a, size_t ld, const struct ops_buf *w, size_t j0, si
 {
 	const size_t units = units_of(w->rows);
 
-	gemm(n, cols, units, as_units(a), ld / PER_UNIT, w->by_col + j0 * units, units, c, ldc, add);
+	gemm(n, cols, units, as_units(a), ld / PER_UNIT, w->panels->by_col + j0 * units, units, c, ldc, add);
 }
 
 /*
@@ -1111,7 +1111,7 @@ block_logits(const struct ops_ctx *c, struct ops_buf *out, size_t out0, const st
 static void
 block_product(const struct cpu_product *p, size_t row0, size_t col0, struct cpu_scratch s)
 {
-	const size_t rows = least(ROW_BLOCK, p->out - row0), cols = least(CPU_COLS, p->in - col0);
+	const size_t rows = least(p->tile_rows, p->out - row0), cols = least(CPU_COLS, p->in - col0);
 	float *f = cpu_take(&s, ROW_BLOCK * CPU_COLS * sizeof(*f));
 
 	gemm(rows, cols, p->units, p->left + row0 * p->ld, p->ld, p->right + col0 * p->depth, p->depth, f, CPU_COLS, 0);

@@ -23,7 +23,7 @@
 #include "gpt/ops.h"
 #include "gpt/cpu/measure.h"
 
-#define CPU_PAD 32
+#define CPU_PAD OPS_WHOLE
 #define CPU_SLACK 64
 #define CPU_COLS 256         /* columns of a product worked on at a time: their float32 block stays in L1 and L2 */
 #define CPU_KEYS 256         /* keys of an attention block */
@@ -37,10 +37,17 @@ struct ops_buf {
 	int bf16;              /* elements of data are bfloat16, not float */
 	size_t rows, cols, ld; /* ld: elements from row to row */
 	void *data;
-	/*
-	 * OPS_WEIGHT: panels for the products, refreshed whenever data changes.  OPS_CACHE: by_row alone, what
-	 * attention packed of the rows that it has seen, by kv head; then of each the norm of its longest key.
-	 */
+	int placed;                /* data is part of another buffer's */
+	struct cpu_panels *panels; /* OPS_WEIGHT, OPS_CACHE */
+};
+
+/*
+ * A weight as products take it: kept, and refreshed whenever data changes, or packed for one operation at a time.  Of
+ * an OPS_CACHE by_row alone, what attention packed of the rows that it has seen, by kv head; then of each the norm of
+ * its longest key.
+ */
+struct cpu_panels {
+	int kept;
 	float *by_row; /* for x w^T: panel columns are rows of w */
 	float *by_col; /* for dy w: panel columns are columns of w; training only */
 };
@@ -87,6 +94,7 @@ struct cpu_product {
 	const float *left, *right;
 	size_t ld, depth, units; /* as in the chunk; units: inner length of this product */
 	size_t out, in;
+	size_t tile_rows; /* at most row_block; the same for all products of a round */
 	struct ops_buf *dw;
 	const float *scale;      /* NULL: ones */
 	const struct ops_buf *w; /* for dots */
@@ -106,21 +114,26 @@ struct ops_ctx {
 	size_t turning;       /* elements of a head that turn */
 	float *cosine, *sine; /* (max_positions, turning / 2) */
 
-	char *scratch;        /* one piece per thread */
-	size_t scratch_bytes; /* of a piece */
+	char *block;          /* scratch, panels, chunk, keys and values; or Muon's */
+	size_t scratch_bytes; /* of a thread's piece of it */
+	size_t muon_bytes;    /* likewise, while Muon has it to itself */
+	float *panels;        /* of the weights of the operation at hand, unless they are kept */
 	struct cpu_chunk chunk;
 	size_t chunk_rows, head_rows; /* most rows of a chunk; in head */
 	float *keys, *values;         /* attention: packed for the products, by sequence of a group and kv head */
 	float *longest;               /* the norm of the longest key, likewise */
 	size_t group;                 /* sequences whose keys and values are packed at a time */
 	float *partial;               /* sums of single tasks, added in task order */
+	size_t *order, order_room;    /* in which Muon's tasks are handed out */
 	float *found;                 /* (chunk_rows, bigram_dim padded): gradients of rows of the table of pairs */
 	double seconds[OPS_CPU_PHASES];
+	measure_ended *ended; /* NULL: nobody watches */
+	void *cookie;
 };
 
 /**
  * One variant.  Every function works on rows r0..r0+n-1, or on one numbered
- * task, on the calling thread.  Scratch sizes are in ops_cpu.c; cpu_take asserts.
+ * task, on the calling thread.  Scratch sizes are in sizes.c; cpu_take asserts.
  */
 struct cpu_kernels {
 	const char *name;
@@ -160,7 +173,7 @@ struct cpu_kernels {
 	void (*head)(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t n, struct cpu_scratch s);
 	void (*logits)(const struct ops_ctx *c, struct ops_buf *out, size_t out0, const struct ops_buf *x, size_t r0,
 	    size_t n, const struct ops_buf *w, const struct ops_prior *prior, struct cpu_scratch s);
-	/* Tile (row0, col0) of a weight gradient: row_block rows, CPU_COLS columns. */
+	/* Tile (row0, col0) of a weight gradient: tile_rows rows, CPU_COLS columns. */
 	void (*product)(const struct cpu_product *p, size_t row0, size_t col0, struct cpu_scratch s);
 	void (*add)(struct ops_buf *dst, const struct ops_buf *src, size_t r0, size_t n);
 	void (*context_embed)(const struct ops_ctx *c, struct ops_rows rows, const struct ops_context *a, size_t r0,

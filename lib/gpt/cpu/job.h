@@ -69,9 +69,18 @@ job_of(struct ops_ctx *c, struct ops_rows rows, const void *a, const void *d)
 static inline struct cpu_scratch
 scratch_of(const struct ops_ctx *c, unsigned thread)
 {
-	char *at = c->scratch + thread * c->scratch_bytes;
+	char *at = c->block + thread * c->scratch_bytes;
 
 	return ((struct cpu_scratch){ at, at + c->scratch_bytes });
+}
+
+/* All of the block is Muon's. */
+static inline struct cpu_scratch
+muon_scratch_of(const struct ops_ctx *c, unsigned thread)
+{
+	char *at = c->block + thread * c->muon_bytes;
+
+	return ((struct cpu_scratch){ at, at + c->muon_bytes });
 }
 
 /* The rows of task i of a round. */
@@ -174,7 +183,11 @@ begin_phase(void)
 static inline void
 end_phase(struct ops_ctx *c, enum ops_cpu_phase phase, double since)
 {
-	c->seconds[phase] += now() - since;
+	const double ended = now();
+
+	c->seconds[phase] += ended - since;
+	if (c->ended != NULL)
+		c->ended(c->cookie, phase, since, ended);
 }
 
 #endif

@@ -1,5 +1,6 @@
 /* The operations of single levers on the cpu backend, cut into tasks as in operations.c. */
 
+#include "gpt/cpu/buffers.h"
 #include "gpt/cpu/job.h"
 #include "gpt/cpu/levers.h"
 #include "gpt/cpu/operations.h"
@@ -47,6 +48,8 @@ levers_context(struct ops_ctx *c, struct ops_rows rows, const struct ops_context
 	const double since = begin_phase();
 	struct job j = job_of(c, rows, a, NULL);
 
+	if (a->table != NULL)
+		buffers_need(c, &(const struct buffers_need){ a->proj, 1, 0 }, 1);
 	run_rows(&j, embed_task);
 	run_rows(&j, norm_task);
 	end_phase(c, OPS_CPU_EMBED, since);
@@ -123,6 +126,7 @@ pairs_grad(struct job *j)
 	struct ops_ctx *c = j->c;
 	const size_t size = chunk_size(j, c->chunk_rows), all = j->N;
 
+	buffers_need(c, &(const struct buffers_need){ a->proj, 0, 1 }, 1);
 	for (size_t r0 = 0; r0 < all; r0 += size) {
 		begin_chunk(j, r0, size);
 		run_rows(j, pairs_back_task);

@@ -79,3 +79,46 @@ measure_ceiling(struct ops_ctx *c, double seconds)
 		total += rates[i];
 	return (total);
 }
+
+void
+measure_watch(struct ops_ctx *c, measure_task *task, measure_ended *ended, void *cookie)
+{
+	pool_watch(c->pool, task, cookie);
+	c->ended = ended;
+	c->cookie = cookie;
+}
+
+static void
+nothing(void *arg, size_t task, unsigned thread)
+{
+	(void)arg;
+	(void)task;
+	(void)thread;
+}
+
+/*
+ * On a machine with other work all but the least are the other's, and where the system keeps all threads on one core
+ * each round of a pool waits for its spins to end: hence many pools.
+ */
+double
+measure_barrier(unsigned threads)
+{
+	double least_of_all = 0;
+
+	for (int i = 0; i < 32; i++) {
+		struct pool *pool;
+
+		if ((pool = pool_open(threads)) == NULL)
+			return (least_of_all);
+		for (int round = 0; round < 64; round++) {
+			const double since = now();
+			double spent;
+
+			pool_run(pool, threads, nothing, NULL);
+			spent = now() - since;
+			least_of_all = least_of_all == 0 || spent < least_of_all ? spent : least_of_all;
+		}
+		pool_close(pool);
+	}
+	return (least_of_all);
+}

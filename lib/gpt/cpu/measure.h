@@ -42,4 +42,16 @@ double measure_seconds(const struct ops_ctx *ctx, enum ops_cpu_phase phase);
  */
 double measure_ceiling(struct ops_ctx *ctx, double seconds);
 
+/**
+ * measure_watch(ctx, task, ended, cookie):
+ * From now on tell ${task} of every task (pool_watch), and ${ended} of every operation after its tasks: its phase, and
+ * when it began and ended.  In contexts of one thread only.
+ */
+typedef void measure_task(void *cookie, size_t i, size_t count, double began, double ended, double worked);
+typedef void measure_ended(void *cookie, enum ops_cpu_phase phase, double began, double ended);
+void measure_watch(struct ops_ctx *ctx, measure_task *task, measure_ended *ended, void *cookie);
+
+/* Seconds of a round of nothing on so many threads: the least of many; 0 if none could start. */
+double measure_barrier(unsigned threads);
+
 #endif

@@ -12,16 +12,35 @@
 #include "gpt/cpu/job.h"
 #include "gpt/cpu/operations.h"
 
+/* Tiles of a round of weight gradients below which they are cut smaller. */
+#define FEW_TILES 64
 /* Elements of a task that only streams. */
 #define STREAM_ELEMENTS ((size_t)64 << 10)
 
+/* What an operation multiplies with: NULL behind the last. */
+struct weights {
+	const struct ops_buf *w[3];
+};
+
+/* Their panels: forward, or for what comes back. */
+static void
+need(struct ops_ctx *c, const struct weights *w, int back)
+{
+	buffers_need(c,
+	    (const struct buffers_need[]){ { w->w[0], !back, back }, { w->w[1], !back, back },
+		{ w->w[2], !back, back } },
+	    3);
+}
+
 /* An operation whose tasks are blocks of rows, and nothing else. */
 static void
-by_rows(struct ops_ctx *c, struct ops_rows rows, const void *a, pool_task *task, enum ops_cpu_phase phase)
+by_rows(struct ops_ctx *c, struct ops_rows rows, const void *a, pool_task *task, enum ops_cpu_phase phase,
+    const struct weights *w)
 {
 	const double since = begin_phase();
 	struct job j = job_of(c, rows, a, NULL);
 
+	need(c, w, 0);
 	run_rows(&j, task);
 	end_phase(c, phase, since);
 }
@@ -106,7 +125,7 @@ product_task(void *arg, size_t task, unsigned thread)
 {
 	const struct job *j = arg;
 	const struct cpu_product *p = j->products;
-	const size_t R = j->k->row_block;
+	const size_t R = p->tile_rows;
 	size_t across;
 
 	for (; task >= tiles(p, R); p++)
@@ -120,8 +139,14 @@ operations_run_products(struct job *j)
 {
 	size_t count = 0;
 
-	for (size_t i = 0; i < j->product_count; i++)
-		count += tiles(&j->products[i], j->k->row_block);
+	/* Where whole blocks are few, smaller ones keep more threads busy; a row's sums do not depend on its tile. */
+	for (size_t R = j->k->row_block; count < FEW_TILES && R >= 16; R /= 2) {
+		count = 0;
+		for (size_t i = 0; i < j->product_count; i++) {
+			j->products[i].tile_rows = R;
+			count += tiles(&j->products[i], R);
+		}
+	}
 	pool_run(j->c->pool, count, product_task, j);
 	for (size_t i = 0; i < j->product_count; i++) {
 		const struct cpu_product *p = &j->products[i];
@@ -159,7 +184,9 @@ qkv_task(void *arg, size_t task, unsigned thread)
 void
 operations_qkv(struct ops_ctx *c, struct ops_rows rows, const struct ops_qkv *a)
 {
-	by_rows(c, rows, a, qkv_task, OPS_CPU_QKV);
+	const struct weights w = { { a->wq, a->wk, a->wv } };
+
+	by_rows(c, rows, a, qkv_task, OPS_CPU_QKV, &w);
 }
 
 static float *
@@ -188,6 +215,7 @@ operations_qkv_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_qk
 	const size_t size = chunk_size(&j, c->chunk_rows);
 	float *dmix = d->dmix->data, *dskip_w = a->skip != NULL ? (float *)d->dskip_w->data + a->skip_row * ld : NULL;
 
+	need(c, &(const struct weights){ { a->wq, a->wk, a->wv } }, 1);
 	for (size_t r0 = 0; r0 < j.N; r0 += size) {
 		begin_chunk(&j, r0, size);
 		run_rows(&j, qkv_grad_task);
@@ -284,7 +312,9 @@ proj_task(void *arg, size_t task, unsigned thread)
 void
 operations_proj(struct ops_ctx *c, struct ops_rows rows, const struct ops_proj *a)
 {
-	by_rows(c, rows, a, proj_task, OPS_CPU_PROJ);
+	const struct weights w = { { a->wo, NULL, NULL } };
+
+	by_rows(c, rows, a, proj_task, OPS_CPU_PROJ, &w);
 }
 
 static void
@@ -303,6 +333,7 @@ operations_proj_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_p
 	struct job j = job_of(c, rows, a, d);
 	const size_t size = chunk_size(&j, c->chunk_rows);
 
+	need(c, &(const struct weights){ { a->wo } }, 1);
 	for (size_t r0 = 0; r0 < j.N; r0 += size) {
 		begin_chunk(&j, r0, size);
 		run_rows(&j, proj_grad_task);
@@ -325,7 +356,9 @@ mlp_task(void *arg, size_t task, unsigned thread)
 void
 operations_mlp(struct ops_ctx *c, struct ops_rows rows, const struct ops_mlp *a)
 {
-	by_rows(c, rows, a, mlp_task, OPS_CPU_MLP);
+	const struct weights w = { { a->wfc, a->wproj, a->activation == OPS_SWIGLU ? a->wgate : NULL } };
+
+	by_rows(c, rows, a, mlp_task, OPS_CPU_MLP, &w);
 }
 
 static void
@@ -344,6 +377,7 @@ operations_mlp_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_ml
 	struct job j = job_of(c, rows, a, d);
 	const size_t size = chunk_size(&j, c->chunk_rows);
 
+	need(c, &(const struct weights){ { a->wfc, a->wproj, a->activation == OPS_SWIGLU ? a->wgate : NULL } }, 1);
 	for (size_t r0 = 0; r0 < j.N; r0 += size) {
 		begin_chunk(&j, r0, size);
 		run_rows(&j, mlp_grad_task);
@@ -402,6 +436,7 @@ operations_head(struct ops_ctx *c, struct ops_rows rows, const struct ops_head *
 	const size_t size = a->dx != NULL ? chunk_size(&j, c->head_rows) : j.N;
 
 	check_ids(c, a->targets, j.N);
+	buffers_need(c, &(const struct buffers_need){ a->w, 1, a->dx != NULL }, 1);
 	for (size_t r0 = 0; r0 < j.N; r0 += size) {
 		if (a->dx != NULL)
 			begin_chunk(&j, r0, size);
@@ -444,6 +479,7 @@ operations_logits(struct ops_ctx *c, struct ops_buf *out, const struct ops_buf *
 	struct job j = { .c = c, .k = c->kernels, .row0 = 0, .end = count, .a = &l };
 
 	assert(first + count <= x->rows && count <= out->rows);
+	buffers_need(c, &(const struct buffers_need){ w, 1, 0 }, 1);
 	run_rows(&j, logits_task);
 	end_phase(c, OPS_CPU_HEAD, since);
 }
@@ -494,8 +530,35 @@ operations_sumsq(struct ops_ctx *c, const struct ops_buf *const *bufs, const siz
 struct muon {
 	struct ops_ctx *c;
 	const struct ops_muon *p;
+	const size_t *order; /* of the tasks; NULL: as they stand */
 	const struct ops_muon_law *law;
 };
+
+/* Multiplications of a step of Newton-Schulz, by how they compare. */
+static double
+muon_work(const struct ops_muon *p)
+{
+	const double m = (double)least(p->rows, p->cols), n = (double)most(p->rows, p->cols);
+
+	return (m * m * (2 * n + m));
+}
+
+/* The largest first, so that the tasks left at the end are small; NULL where there is no memory to sort them in. */
+static const size_t *
+muon_order(struct ops_ctx *c, const struct ops_muon *p, size_t count)
+{
+	if (c->order_room < count) {
+		free(c->order);
+		c->order = calloc(count, sizeof(*c->order));
+		c->order_room = c->order != NULL ? count : 0;
+	}
+	for (size_t i = 0, at; c->order != NULL && i < count; i++) {
+		for (at = i; at > 0 && muon_work(&p[c->order[at - 1]]) < muon_work(&p[i]); at--)
+			c->order[at] = c->order[at - 1];
+		c->order[at] = i;
+	}
+	return (c->order);
+}
 
 /* One matrix, and its panels while they are warm. */
 static void
@@ -503,10 +566,10 @@ muon_task(void *arg, size_t task, unsigned thread)
 {
 	const struct muon *m = arg;
 	const struct cpu_kernels *k = m->c->kernels;
-	const struct ops_muon *p = &m->p[task];
+	const struct ops_muon *p = &m->p[m->order != NULL ? m->order[task] : task];
 
-	k->muon(p, m->law, scratch_of(m->c, thread));
-	for (size_t i = 0; i < buffers_parts(p->w); i++)
+	k->muon(p, m->law, muon_scratch_of(m->c, thread));
+	for (size_t i = 0; p->w->panels->kept && i < buffers_parts(p->w); i++)
 		buffers_pack_part(k, p->w, i);
 }
 
@@ -514,7 +577,7 @@ void
 operations_muon(struct ops_ctx *c, const struct ops_muon *p, size_t count, const struct ops_muon_law *law)
 {
 	const double since = begin_phase();
-	struct muon m = { c, p, law };
+	struct muon m = { c, p, c->held ? NULL : muon_order(c, p, count), law };
 
 	if (!c->held)
 		pool_run(c->pool, count, muon_task, &m);

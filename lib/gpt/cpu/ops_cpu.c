@@ -20,11 +20,7 @@
 #include "gpt/cpu/pool.h"
 #include "base/say.h"
 #include "gpt/cpu/selftest.h"
-
-/* Rows whose weight gradients are summed in one product: long enough to write dw seldom, short enough for L3. */
-#define CHUNK_ROWS 1024
-/* Most elements of the head's gradient that stand at a time. */
-#define HEAD_ELEMENTS ((size_t)4 << 20)
+#include "gpt/sizes.h"
 
 struct variant {
 	const char *name;
@@ -56,35 +52,6 @@ static const char *const isa_names[] = { EACH_VARIANT(NAME) NULL };
 
 #define VARIANTS (sizeof(variants) / sizeof(variants[0]))
 
-/* What one thread needs at most, over all tasks of cpu.h; activations are counted as floats. */
-static size_t
-scratch_bytes(const struct ops_ctx *c)
-{
-	const struct ops_geometry *g = &c->g;
-	const size_t R = c->kernels->row_block, V = cpu_pad(g->vocab_size);
-	const size_t C = cpu_pad(g->model_dim), F = cpu_pad(g->mlp_dim);
-	const size_t D = cpu_pad(c->head_dim), T = cpu_pad(g->max_positions) + CPU_PAD;
-	const size_t pairs = cpu_pad(g->bigram_dim), wide = most(C, CPU_COLS), long_side = most(most(C, F), pairs);
-	const size_t gated = g->mlp_gated != 0;
-	size_t floats, training;
-
-	floats = R * (C + F + (1 + gated) * wide);                         /* qkv, proj, mlp */
-	floats = most(floats, R * (C + pairs) + C);                        /* context */
-	floats = most(floats, R * (2 * C + V + CPU_COLS + 2 * CPU_PAD));   /* head, logits */
-	floats = most(floats, R * (CPU_PAD + CPU_KEYS + D + 1 + CPU_PAD)); /* attention */
-	if (c->training) {
-		training = R * (2 * C + (2 + gated) * F + wide + 1) + C; /* mlp_grad, qkv_grad */
-		training = most(training, R * CPU_COLS);                 /* product */
-		training = most(training,
-		    8 * T * D + 2 * T + 16 * D + /* attention_grad */
-			CPU_BACK_KEYS * (3 * CPU_BACK_QUERIES + 2 * CPU_PAD + D));
-		training = most(training, (C + CPU_PAD) * (2 * long_side + 2 * C) + (R + 1) * long_side); /* muon */
-		training = most(training, CEILING_ROWS * CEILING_UNITS + CEILING_COLS * (CEILING_UNITS + CEILING_ROWS));
-		floats = most(floats, training);
-	}
-	return (floats * sizeof(float) + 32 * 64);
-}
-
 static void
 cpu_close(struct ops_ctx *c)
 {
@@ -93,17 +60,10 @@ cpu_close(struct ops_ctx *c)
 	pool_close(c->pool);
 	free(c->cosine);
 	free(c->sine);
-	free(c->scratch);
-	free(c->chunk.left[0]);
-	free(c->chunk.left[1]);
-	free(c->chunk.left[2]);
-	free(c->chunk.right[0]);
-	free(c->chunk.right[1]);
-	free(c->keys);
-	free(c->values);
+	free(c->block);
 	free(c->longest);
 	free(c->partial);
-	free(c->found);
+	free(c->order);
 	free(c);
 }
 
@@ -122,54 +82,41 @@ rope_tables(struct ops_ctx *c)
 	}
 }
 
+/* The next ${bytes} of the block; NULL for none. */
+static float *
+piece(char **at, size_t bytes)
+{
+	float *p = bytes != 0 ? (float *)(void *)*at : NULL;
+
+	*at += bytes;
+	return (p);
+}
+
 static int
 take_memory(struct ops_ctx *c, unsigned threads)
 {
-	const struct ops_geometry *g = &c->g;
-	const struct cpu_kernels *v = c->kernels;
-	const size_t C = cpu_pad(g->model_dim), KD = cpu_pad(g->num_kv_heads * c->head_dim), F = cpu_pad(g->mlp_dim);
-	const size_t V = cpu_pad(g->vocab_size), D = cpu_pad(c->head_dim), P = cpu_pad(g->max_positions);
-	const size_t tables = g->max_positions * c->head_dim / 2 * sizeof(float) + 64;
-	const size_t N = g->max_rows;
-	size_t partial;
+	const struct sizes s = sizes_of(&c->g, buffers_kernels(c->kernels), c->training, threads);
+	char *at;
 
-	c->chunk_rows = least(CHUNK_ROWS / v->row_block * v->row_block, blocks(N, v->row_block) * v->row_block);
-	c->head_rows = least(c->chunk_rows, most(1, HEAD_ELEMENTS / V / v->row_block) * v->row_block);
-	c->group = most(1, blocks(N, g->max_positions));
-	c->scratch_bytes = (scratch_bytes(c) + 4095) / 4096 * 4096;
-	if ((c->cosine = buffers_zeroed(tables)) == NULL || (c->sine = buffers_zeroed(tables)) == NULL ||
-	    (c->scratch = buffers_zeroed(c->scratch_bytes * threads)) == NULL ||
-	    (c->keys = buffers_zeroed(c->group * g->num_kv_heads * P * D * sizeof(float))) == NULL ||
-	    (c->values = buffers_zeroed(c->group * g->num_kv_heads * P * D * sizeof(float))) == NULL ||
-	    (c->longest = buffers_zeroed(c->group * g->num_kv_heads * sizeof(float))) == NULL)
+	c->chunk_rows = s.chunk_rows;
+	c->head_rows = s.head_rows;
+	c->group = s.group;
+	c->scratch_bytes = s.scratch;
+	c->muon_bytes = s.muon;
+	if ((c->cosine = buffers_zeroed(s.table)) == NULL || (c->sine = buffers_zeroed(s.table)) == NULL ||
+	    (c->block = buffers_zeroed(s.block)) == NULL || (c->longest = buffers_zeroed(s.longest)) == NULL ||
+	    (s.partial != 0 && (c->partial = buffers_zeroed(s.partial)) == NULL))
 		return (-1);
-	if (c->training) {
-		const size_t depth = cpu_pad(c->chunk_rows) / v->per_unit, ld = depth + 16;
-		const size_t head = V * (cpu_pad(c->head_rows) / v->per_unit + 16);
-
-		/*
-		 * qkv_grad's sums; dots of the wider weight; embed_grad's rates; dgain; rates by row and gates' sums by
-		 * block.
-		 */
-		partial = 3 * C * blocks(N, v->row_block);
-		partial = most(partial, most(blocks(F, CPU_COLS), blocks(C, CPU_COLS)) * most(C, F));
-		partial = most(partial, most(2 * N, N * g->num_heads));
-		partial = most(partial,
-		    N * most(2, g->num_kv_heads) + blocks(N, v->row_block) * (2 + CPU_PAD * g->num_heads));
-		partial = most(partial, c->chunk_rows);
-		if ((c->chunk.left[0] = buffers_zeroed(most(most(C + 2 * KD, F) * ld, head) * sizeof(float))) == NULL ||
-		    (c->chunk.left[1] = buffers_zeroed(C * ld * sizeof(float))) == NULL ||
-		    (c->chunk.right[0] = buffers_zeroed(most(C, cpu_pad(g->bigram_dim)) * depth * sizeof(float))) ==
-			NULL ||
-		    (c->chunk.right[1] = buffers_zeroed(F * depth * sizeof(float))) == NULL ||
-		    (c->partial = buffers_zeroed(partial * sizeof(float))) == NULL)
-			return (-1);
-		if (g->bigram_dim != 0 &&
-		    (c->found = buffers_zeroed(c->chunk_rows * cpu_pad(g->bigram_dim) * sizeof(float))) == NULL)
-			return (-1);
-		if (g->mlp_gated && (c->chunk.left[2] = buffers_zeroed(F * ld * sizeof(float))) == NULL)
-			return (-1);
-	}
+	at = c->block + threads * s.scratch;
+	c->panels = piece(&at, s.panels);
+	/* Backward's chunk, and forward's keys and values in the same place. */
+	c->keys = (float *)(void *)at;
+	c->values = (float *)(void *)(at + s.keys);
+	for (size_t i = 0; i < 3; i++)
+		c->chunk.left[i] = piece(&at, s.left[i]);
+	for (size_t i = 0; i < 2; i++)
+		c->chunk.right[i] = piece(&at, s.right[i]);
+	c->found = piece(&at, s.found);
 	rope_tables(c);
 	return (0);
 }
@@ -294,6 +241,7 @@ const struct ops ops_cpu = {
 	.isa = cpu_isa,
 	.library = cpu_library,
 	.alloc = buffers_alloc,
+	.place = buffers_place,
 	.free = buffers_free,
 	.upload = buffers_upload,
 	.download = buffers_download,

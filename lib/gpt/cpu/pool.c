@@ -5,16 +5,18 @@
  * the system takes away costs its own task's time and no more.
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/progress.h"
 #include "gpt/cpu/pool.h"
 
-/* About 20 us awake: longer than the gap between two operations of a step, shorter than anyone notices. */
+/* About 100 us awake (measured on Zen 5): longer than the gap between two operations, shorter than anyone notices. */
 #define SPINS 4000
 
 struct worker {
@@ -39,6 +41,9 @@ struct pool {
 	atomic_int parked;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
+
+	pool_record *record; /* NULL: rounds are not timed */
+	void *cookie;
 };
 
 static void
@@ -162,8 +167,42 @@ pool_threads(const struct pool *pool)
 }
 
 void
+pool_watch(struct pool *pool, pool_record *record, void *cookie)
+{
+	assert(pool->threads == 1);
+	pool->record = record;
+	pool->cookie = cookie;
+}
+
+static double
+seconds(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return ((double)t.tv_sec + 1e-9 * (double)t.tv_nsec);
+}
+
+static void
+run_timed(struct pool *pool, size_t count, pool_task *task, void *arg)
+{
+	for (size_t i = 0; i < count; i++) {
+		const double began = seconds(CLOCK_MONOTONIC), since = seconds(CLOCK_THREAD_CPUTIME_ID);
+		double worked;
+
+		task(arg, i, 0);
+		worked = seconds(CLOCK_THREAD_CPUTIME_ID) - since;
+		pool->record(pool->cookie, i, count, began, seconds(CLOCK_MONOTONIC), worked);
+	}
+}
+
+void
 pool_run(struct pool *pool, size_t count, pool_task *task, void *arg)
 {
+	if (pool->record != NULL) {
+		run_timed(pool, count, task, arg);
+		return;
+	}
 	if (count <= 1 || pool->threads == 1) {
 		for (size_t i = 0; i < count; i++)
 			task(arg, i, 0);
