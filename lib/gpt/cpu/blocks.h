@@ -913,52 +913,34 @@ logits_at(size_t n, const act *h, size_t ld, const struct ops_buf *w, const stru
 }
 
 /*
- * Powers of capped logits.  ${under} is how far a capped logit lies below what
- * its row's powers are counted from.  No logit is above the cap, and while twice
- * the cap leaves floats normal that is known before the first of them: then
- * under = cap (1 - tanh) = 2 cap / (e^(2z/cap) + 1), without tanh's care for
- * small numbers.  A larger cap counts from the row's largest logit.
+ * Powers of capped logits.  No logit is beyond the cap, and while powers of the
+ * cap and sums of them are far from where floats end, nothing need be counted
+ * off; with a larger cap it is the row's largest logit.
  */
-struct powers {
-	float cap;
-	int near; /* counted from the cap */
-};
+#define CAP_OF_POWERS 43.0
 
-VEC_FN struct powers
-powers_of(double cap)
-{
-	return ((struct powers){ (float)cap, cap <= 43 });
-}
-
-/* under of logits z, counted from top; and 1 - tanh^2, which their gradient goes through. */
+/* The capped logit of z, and 1 - tanh^2, which its gradient goes through. */
 VEC_FN vf
-under_top(const struct powers *p, vf z, float top, vf *slope)
+capped(vf z, vf cap, vf inverse, vf *slope)
 {
-	const vf most = vf_set(126.0f), x = z * vf_set(2 * LOG2_E / p->cap), one = vf_set(1);
-	vf w;
+	const vf t = vf_tanh(z * inverse);
 
-	if (!p->near) {
-		const vf t = vf_tanh(z * vf_set(1 / p->cap));
-
-		*slope = one - t * t;
-		return (vf_set(top) - vf_set(p->cap) * t);
-	}
-	w = vf_set(2) / (vf_exp2(vf_less(most, x, most, x)) + one);
-	*slope = w * (vf_set(2) - w);
-	return (vf_set(p->cap) * w);
+	*slope = vf_set(1) - t * t;
+	return (cap * t);
 }
 
-/* What each row's powers are counted from. */
+/* What is counted off from each row's logits. */
 VEC_FN void
-logits_top(const struct ops_ctx *c, const struct ops_head *a, const struct powers *p, size_t r0, size_t n, const act *h,
-    float *f, float *top)
+logits_top(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t n, const act *h, float *f, float *top)
 {
+	const int none = c->g.logit_softcap <= CAP_OF_POWERS;
+	const vf cap = vf_set((float)c->g.logit_softcap), inverse = vf_set((float)(1 / c->g.logit_softcap));
 	const size_t V = c->g.vocab_size;
 	vf slope;
 
 	for (size_t i = 0; i < n; i++)
-		top[i] = p->near ? p->cap : -3e38f;
-	for (size_t j0 = 0; !p->near && j0 < V; j0 += CPU_COLS) {
+		top[i] = none ? 0 : -3e38f;
+	for (size_t j0 = 0; !none && j0 < V; j0 += CPU_COLS) {
 		const size_t cols = least(CPU_COLS, V - j0);
 
 		logits_at(n, h, a->x->ld, a->w, a->prior, r0, j0, cols, f, CPU_COLS);
@@ -966,7 +948,7 @@ logits_top(const struct ops_ctx *c, const struct ops_head *a, const struct power
 			vf high = vf_set(top[i]);
 
 			for (size_t j = 0; j < cols; j += VL) {
-				const vf z = vf_zero() - under_top(p, vf_load(f + i * CPU_COLS + j), 0, &slope);
+				const vf z = capped(vf_load(f + i * CPU_COLS + j), cap, inverse, &slope);
 
 				high = vf_max(high, vf_split(z, high, cols - j));
 			}
@@ -975,57 +957,51 @@ logits_top(const struct ops_ctx *c, const struct ops_head *a, const struct power
 	}
 }
 
-/* A row's logits on their way: the sum of its powers, and those of its target. */
+/* A row's logits on their way: the sum of its powers; of its target, what is left of the logit, and its slope. */
 struct head_row {
-	float sum[VL], under, slope;
+	float sum[VL], z, slope;
 };
 
 /*
- * Columns j0.. of row i: their powers into the sum and, times their slope, into
- * u if that is given: the logit's gradient but for the row's own factor, which
- * is known when the sum is.
+ * All logits of n normed rows, a few columns at a time: their powers summed and,
+ * times their slope, into u (n, ldu) if that is given: the logit's gradient but
+ * for the row's own factor, which is known when the sum is.
  */
-VEC_FN void
-head_columns(const struct powers *p, const float *z, size_t cols, float top, act *u, vf *sum)
-{
-	for (size_t j = 0; j < cpu_pad(cols); j += VL) {
-		vf slope;
-		vf e = vf_exp2(under_top(p, vf_load(z + j), top, &slope) * vf_set(-LOG2_E));
-
-		if (j + VL > cols)
-			e = vf_split(e, vf_zero(), cols > j ? cols - j : 0);
-		*sum = *sum + e;
-		if (u != NULL)
-			act_store(u + j, e * slope);
-	}
-}
-
-/* All logits of n normed rows, a few columns at a time: nats, and u (n, ldu) if that is given. */
 VEC_FN void
 head_rows(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t n, const act *h, act *u, size_t ldu,
     struct head_row *rows, struct cpu_scratch s)
 {
-	const struct powers p = powers_of(c->g.logit_softcap);
+	const vf cap = vf_set((float)c->g.logit_softcap), inverse = vf_set((float)(1 / c->g.logit_softcap));
 	const size_t V = c->g.vocab_size;
 	const int32_t *targets = ids_of(a->targets) + r0;
 	float *f = cpu_take(&s, n * CPU_COLS * sizeof(*f)), *top = cpu_take(&s, n * sizeof(*top));
+	vf slope;
 
-	logits_top(c, a, &p, r0, n, h, f, top);
+	logits_top(c, a, r0, n, h, f, top);
 	memset(rows, 0, n * sizeof(*rows));
 	for (size_t j0 = 0; j0 < V; j0 += CPU_COLS) {
 		const size_t cols = least(CPU_COLS, V - j0);
 
 		logits_at(n, h, a->x->ld, a->w, a->prior, r0, j0, cols, f, CPU_COLS);
 		for (size_t i = 0; i < n; i++) {
+			const float *z = f + i * CPU_COLS;
 			const size_t target = (size_t)targets[i];
+			act *to = u != NULL ? u + i * ldu + j0 : NULL;
 			vf sum = vf_load(rows[i].sum);
 
-			head_columns(&p, f + i * CPU_COLS, cols, top[i], u != NULL ? u + i * ldu + j0 : NULL, &sum);
+			for (size_t j = 0; j < cpu_pad(cols); j += VL) {
+				vf e = vf_exp2(
+				    (capped(vf_load(z + j), cap, inverse, &slope) - vf_set(top[i])) * vf_set(LOG2_E));
+
+				if (j + VL > cols)
+					e = vf_split(e, vf_zero(), cols > j ? cols - j : 0);
+				sum = sum + e;
+				if (to != NULL)
+					act_store(to + j, e * slope);
+			}
 			vf_store(rows[i].sum, sum);
 			if (target >= j0 && target < j0 + cols) {
-				vf slope, under = under_top(&p, vf_set(f[i * CPU_COLS + target - j0]), top[i], &slope);
-
-				rows[i].under = vf_top(under);
+				rows[i].z = vf_top(capped(vf_set(z[target - j0]), cap, inverse, &slope)) - top[i];
 				rows[i].slope = vf_top(slope);
 			}
 		}
@@ -1051,11 +1027,11 @@ block_head(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t 
 		const float sum = vf_sum(vf_load(rows[i].sum));
 		float at_target;
 
-		nats[i] = logf(sum) + rows[i].under;
+		nats[i] = logf(sum) - rows[i].z;
 		if (u == NULL)
 			continue;
 		factor[i] = a->grad_scale / sum;
-		at_target = (expf(-rows[i].under) - sum) * rows[i].slope;
+		at_target = (expf(rows[i].z) - sum) * rows[i].slope;
 		block_narrow(u + i * ldu + (size_t)targets[i], &at_target, 1);
 		if (a->prior != NULL) {
 			const float *row = prior_row(a->prior, r0 + i);
@@ -1096,13 +1072,14 @@ block_logits(const struct ops_ctx *c, struct ops_buf *out, size_t out0, const st
 	const vf cap = vf_set((float)c->g.logit_softcap), inverse = vf_set((float)(1 / c->g.logit_softcap));
 	act *h = cpu_take(&s, n * ld * sizeof(*h));
 	float *z = cpu_take(&s, n * ldz * sizeof(*z));
+	vf slope;
 
 	for (size_t i = 0; i < n; i++)
 		norm_row(c, x, r0 + i, 1, h + i * ld);
 	logits_at(n, h, ld, w, prior, r0, 0, w->rows, z, ldz);
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < ldz; j += VL)
-			vf_store(z + i * ldz + j, cap * vf_tanh(vf_load(z + i * ldz + j) * inverse));
+			vf_store(z + i * ldz + j, capped(vf_load(z + i * ldz + j), cap, inverse, &slope));
 	for (size_t i = 0; i < n; i++)
 		memcpy(float_row(out, out0 + i), z + i * ldz, c->g.vocab_size * sizeof(float));
 }
