@@ -114,6 +114,29 @@ setup() {
 	exits 0 "$await"
 }
 
+@test "hg-await is woken by the owner's end, without a watch on files, and by a file where there is no owner yet" {
+	fakestage train r hang 3>&- &
+	pid=$!
+	until_true 10 running train r
+	# The leak checker can't run under a tracer.
+	export ASAN_OPTIONS=detect_leaks=0
+	strace -qq -e trace=poll -o owned hg-await -t 30 train r 2> /dev/null 3>&- &
+	await=$!
+	until_true 10 grep -q 'poll(' owned
+	hg-cancel train r
+	exits 102 "$pid"
+	exits 102 "$await"
+	# What it looked at once a second anyway would have timed out.
+	grep -qE 'poll\(\[\{fd=-1\}, \{fd=[0-9]+, .* = 1 ' owned || { cat owned >&2; false; }
+	new_run s
+	strace -qq -e trace=poll -o absent hg-await -t 30 train s 3>&- &
+	await=$!
+	until_true 10 grep -q 'poll(' absent
+	fakestage train s deliver
+	exits 0 "$await"
+	grep -qE 'poll\(\[\{fd=[0-9]+, .*\{fd=-1\}\], .* = 1 ' absent || { cat absent >&2; false; }
+}
+
 @test "hg-await uses no measurable processor time" {
 	fakestage train r nap=2000 deliver 3>&- &
 	pid=$!

@@ -221,9 +221,11 @@ setup() {
 	# What follows the header is facts alone; that has the sums of them and the digest of the last row.
 	tail -c +257 "$L/index" > kept
 	head -c 256 "$L/index" | tail -c +73 > sums
-	for how in version fact sum torn none; do
+	head -c 16 "$L/index" > version
+	for how in version layout fact sum torn none; do
 		case $how in
 		version) printf '\006' | dd of="$L/index" bs=1 seek=9 conv=notrunc status=none ;;
+		layout) printf '\377' | dd of="$L/index" bs=1 seek=12 conv=notrunc status=none ;;
 		fact) printf '\377' | dd of="$L/index" bs=1 seek=600 conv=notrunc status=none ;;
 		sum) printf '\377\376' | dd of="$L/index" bs=1 seek=82 conv=notrunc status=none ;;
 		torn) truncate -s -100 "$L/index" ;;
@@ -234,6 +236,7 @@ setup() {
 		tail -c +257 "$L/index" > made
 		cmp kept made || { echo "$how" >&2; false; }
 		head -c 256 "$L/index" | tail -c +73 | cmp sums - || { echo "$how" >&2; false; }
+		head -c 16 "$L/index" | cmp version - || { echo "$how" >&2; false; }
 	done
 }
 

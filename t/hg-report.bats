@@ -802,7 +802,7 @@ text() {
 }
 
 @test "a page says which run is at work where the ledger's runs lie, as hg-active does, and nothing where none is" {
-	local pid
+	local pid text
 	export DATA=$PWD/data HOMEGOLF_LANES=$PWD/lanes
 	tiny_data data 2> said
 	mkdir runs
@@ -820,6 +820,16 @@ text() {
 	grep -qE 'Running now: [^ ]* [^ ]*runs/b training train, [0-9]+ of 1000000' <(text p.html) || { text p.html | grep -o 'Running.*' >&2; cat said >&2; false; }
 	hg-report -o p.html ledger
 	! grep -q "Running now" p.html || false
+	# Of another host's process nobody here holds the lock, nor of one that is dead: that one has an hour yet.
+	tiny_spec runs/c
+	for text in "00000000-0000-0000-0000-000000000000 host=elsewhere" "$(cat /proc/sys/kernel/random/boot_id) host=$(uname -n)"; do
+		printf '%-511s\n' "homegolf.lock.v1 pid=4194304 start=1 worker=0 worker_start=0 boot=$text attempt=1 deadline_boot_ms=1 deadline_at=$(date -u -d '+1 hour' +%Y-%m-%dT%H:%M:%S.000Z) started_at=2026-01-01T00:00:00.000Z" > runs/c/train.lock
+		hg-report -o p.html ledger
+		case $text in
+		*elsewhere) grep -q 'Running now: .*runs/c ' <(text p.html) || { text p.html | grep -o 'Running.*' >&2; false; } ;;
+		*) ! grep -q "Running now" p.html || false ;;
+		esac
+	done
 }
 
 @test "a page says what a campaign cost in runs and hours, what that went into, and what each find cost" {

@@ -7,7 +7,8 @@
 
 /**
  * JSON as a list of tokens, in one pass and without a malloc for each value:
- * ten times as fast as a tree of json_t, for whoever needs few of many values.
+ * of a ledger's rows in a tenth of the time that a tree of json_t takes, and
+ * less, for whoever needs few of many values.
  * What is accepted is JSON by every rule that jsonio_parse goes by, duplicate
  * keys among them; but not all JSON is: a text with \u or integers
  * past 64 bits, nested past 64 or that is no object or list is declined, and

@@ -176,8 +176,8 @@ watch_all(const struct item *items, int n)
 
 /*
  * Where every stage that is waited for has an owner, its end is event enough, and comes right after the file.  To take
- * down a watch keeps the caller for 20 ms, so that is done before there is anything to tell.  1: look again, for what
- * happened before the watch began.
+ * down a watch may keep the caller for 15 to 20 ms, so that is done before there is anything to tell.  1: look again,
+ * for what happened before the watch began.
  */
 static int
 watch_what_needs_it(const struct item *items, int n, int *watch)

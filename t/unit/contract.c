@@ -84,6 +84,46 @@ integers(void)
 	json_decref(v);
 }
 
+/* A sample's digest as anything that is nearly one. */
+static void
+digests(void)
+{
+	static const struct {
+		const char *text;
+		size_t n;
+		int may;
+	} cases[] = {
+		{ "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", 64, 1 },
+		{ "0000000000000000000000000000000000000000000000000000000000000000", 64, 1 },
+		{ "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde", 63, 0 },
+		{ "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0", 65, 0 },
+		{ "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeF", 64, 0 },
+		{ "A123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", 64, 0 },
+		{ "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdeg", 64, 0 },
+		{ "/123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", 64, 0 },
+		{ "0123456789abcdef0123456789abcdef:123456789abcdef0123456789abcdef", 64, 0 },
+		{ "`123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", 64, 0 },
+		{ "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\n", 64, 0 },
+		{ "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n", 65, 0 },
+		{ "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde", 64, 0 },
+		{ "", 0, 0 },
+	};
+	json_t *v;
+	size_t i, wrong = 0;
+
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		v = json_stringn_nocheck(cases[i].text, cases[i].n);
+		if ((contract_check_key("admission", "request_sha256", v, NULL) == 0) != cases[i].may)
+			wrong += (size_t)printf("# %s\n", cases[i].text) > 0;
+		json_decref(v);
+	}
+	/* All hexadecimal and as long, where no digest is asked for. */
+	v = json_string(cases[0].text);
+	tap_ok(wrong == 0 && contract_check_key("ledger_row", "run.parent_uid", v, NULL) == -1,
+	    "a digest is 64 digits of 0-9a-f, and stands only where one is asked for");
+	json_decref(v);
+}
+
 static void
 writing(void)
 {
@@ -110,6 +150,7 @@ main(void)
 	keys();
 	parts();
 	integers();
+	digests();
 	writing();
 	return (tap_done());
 }

@@ -35,6 +35,8 @@ texts(void)
 	static const char *const accepted[] = { "{}", "[]", " [ ] ", "{\"a\": 1}\n", "[1,2.5,-3,-0,0,0.0,-0.0]",
 		"[1e3, 1E-3, 1.5e+300, 4.9e-324, 0.1, 1.7976931348623157e308]",
 		"[9223372036854775807, -9223372036854775807, 9007199254740993.0, 123456789012345678901234567890.5]",
+		/* Past 64 bits, and past the powers of ten that a double holds. */
+		"[18446744073709551617.5, 0.000000000000000000000000025, -0.00000000000000000000000000]",
 		"[1.4103000000000003, 2.431213735814008, 0.00027978199997543, 8.5, 0.30000000000000004]",
 		"[\"\", \"a\", \"exactly8\", \"exactly 9\", \"caf\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80 and more\"]",
 		"[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\", \"a\\\\.b and then more than a word\"]", "[true,false,null,[],{}]",
@@ -59,6 +61,16 @@ texts(void)
 	for (i = bad = 0; i < sizeof(left) / sizeof(left[0]); i++)
 		bad += agrees(left[i], strlen(left[i])) != 0;
 	tap_ok(bad == 0, "what is left to the parser is declined, too");
+}
+
+static int
+nested(size_t n)
+{
+	char text[256];
+
+	memset(text, '[', n);
+	memset(text + n, ']', n);
+	return (agrees(text, 2 * n));
 }
 
 /* Every valid sample whole, cut anywhere, and with any byte changed: never anything but what the parser says. */
@@ -120,6 +132,7 @@ int
 main(void)
 {
 	texts();
+	tap_ok(nested(64) == 1 && nested(65) == 0, "what is nested past 64 is left to the parser");
 	samples();
 	members();
 	jsonscan_free(&scan);

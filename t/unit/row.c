@@ -14,6 +14,7 @@
 
 static unsigned seen; /* kinds, as a set */
 static unsigned scanned;
+static unsigned said; /* with a member otherwise */
 
 static const char *
 top(void)
@@ -134,6 +135,75 @@ unknown(const json_t *row)
 	jsonscan_free(&scan);
 }
 
+/* What a text says by its tokens is what it says read whole; 1 if it is said, 0: it is left to that, or -1: otherwise. */
+static int
+agrees(const json_t *row)
+{
+	struct jsonscan scan = JSONSCAN_INIT;
+	struct standings_fact f, g;
+	struct row ours, theirs;
+	char *line = jsonio_line(row);
+	int rc = 0;
+
+	memset(&f, 0, sizeof(f));
+	memset(&g, 0, sizeof(g));
+	if (jsonscan_text(&scan, line, strlen(line)) == 0 && row_scan(&ours, &scan) == 0) {
+		rc = -1;
+		if (row_read(&theirs, json_loads(line, 0, NULL)) == 0) {
+			if (ours.kind == theirs.kind && row_fact(&ours, &f) == row_fact(&theirs, &g) &&
+			    memcmp(&f, &g, sizeof(f)) == 0)
+				rc = 1;
+			row_free(&theirs);
+		}
+	}
+	jsonscan_free(&scan);
+	free(line);
+	return (rc);
+}
+
+/* Each member of an object within a row: away, last, and of every other kind. Counts what agrees returns. */
+static void
+each_otherwise(json_t *row, json_t *object, unsigned count[3])
+{
+	static const char others[] = "[null, true, false, 3, 2.5, \"\", \"a\", \"../a\", \"none\", \"run\", \"note\","
+				     "\"claim\", [], {}, [1], [{\"kind\": \"loss_diverged\"}],"
+				     "[{\"kind\": \"interrupted\"}], {\"val_bpb\": 1.5, \"val_loss\": true}]";
+	json_t *values = json_loads(others, 0, NULL), *was, *copy = json_copy(object), *v;
+	const char *key;
+	size_t i;
+
+	json_object_foreach(copy, key, was) {
+		json_object_del(object, key);
+		count[agrees(row) + 1]++;
+		json_object_set(object, key, was);
+		count[agrees(row) + 1]++;
+		json_array_foreach(values, i, v) {
+			json_object_set(object, key, v);
+			count[agrees(row) + 1]++;
+		}
+		json_object_set(object, key, was);
+	}
+	json_decref(copy);
+	json_decref(values);
+}
+
+static void
+otherwise(const char *name, const json_t *row)
+{
+	static const char *const objects[] = { "run", "run.metrics", "verdict", "incumbent_after" };
+	json_t *changed = json_deep_copy(row), *object;
+	unsigned count[3] = { 0 };
+	size_t i;
+
+	each_otherwise(changed, changed, count);
+	for (i = 0; i < sizeof(objects) / sizeof(objects[0]); i++)
+		if (json_is_object(object = jsonio_get(changed, objects[i])))
+			each_otherwise(changed, object, count);
+	tap_ok(count[0] == 0, "%s with any member away, last or of another kind says by its tokens what it says", name);
+	said += count[2];
+	json_decref(changed);
+}
+
 /* What differs is named, and what is the same is not. */
 static void
 differences(json_t *row)
@@ -182,6 +252,7 @@ main(void)
 		if (strcmp(jsonio_text(row, "kind", ""), "run") == 0) {
 			nulls(e->d_name, row);
 			unknown(row);
+			otherwise(e->d_name, row);
 			differences(row);
 		}
 		json_decref(row);
@@ -189,5 +260,6 @@ main(void)
 	closedir(d);
 	tap_ok(seen == (((1u << STANDINGS_KINDS) - 1u) & ~(1u << STANDINGS_IMPORT)), "there is a sample of each kind");
 	tap_ok(scanned >= 5, "%u rows were read by their tokens", scanned);
+	tap_ok(said >= 3000, "and %u with a member otherwise", said);
 	return (tap_done());
 }
