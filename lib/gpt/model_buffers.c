@@ -396,20 +396,25 @@ same_columns(struct model *m, size_t visit)
 	return (make(m, OPS_STAT, rows_of(m), columns));
 }
 
-/* Gradients within a visit, in the place of what it needs no more; without sharing, those of the first for all. */
+/*
+ * Gradients within a visit, in the place of what it needs no more; where nothing is shared, or not what has so many
+ * columns, those of the first for all.
+ */
 static void
 make_visit_grad(struct model *m, size_t i)
 {
 	const struct config *c = &m->params->config;
 	const size_t C = c->model_dim, KD = config_kv_dim(c);
 	const unsigned proj = back_time(m, i, BACK_PROJ), attention = back_time(m, i, BACK_ATTENTION);
+	const unsigned qkv = back_time(m, i, BACK_QKV);
+	const int is_first = i == 0, own_q = m->shares && C % OPS_WHOLE == 0, own_k = m->shares && KD % OPS_WHOLE == 0;
+	const struct visit *first = &m->visits[0];
 	struct visit *a = &m->visits[i];
-	const int is_own = i == 0 || (m->shares && C % OPS_WHOLE == 0 && KD % OPS_WHOLE == 0);
 
-	a->dy = is_own ? share(m, OPS_ACT, C, proj, attention) : m->visits[0].dy;
-	a->dq = is_own ? share(m, OPS_ACT, C, attention, back_time(m, i, BACK_QKV)) : m->visits[0].dq;
-	a->dk = is_own ? share(m, OPS_ACT, KD, attention, back_time(m, i, BACK_QKV)) : m->visits[0].dk;
-	a->dv = is_own ? share(m, OPS_ACT, KD, attention, back_time(m, i, BACK_QKV)) : m->visits[0].dv;
+	a->dy = is_first || own_q ? share(m, OPS_ACT, C, proj, attention) : first->dy;
+	a->dq = is_first || own_q ? share(m, OPS_ACT, C, attention, qkv) : first->dq;
+	a->dk = is_first || own_k ? share(m, OPS_ACT, KD, attention, qkv) : first->dk;
+	a->dv = is_first || own_k ? share(m, OPS_ACT, KD, attention, qkv) : first->dv;
 }
 
 static void

@@ -543,7 +543,7 @@ refusals(void)
 	}
 }
 
-/* Weights after steps of training, all buffers apart or not, through loops or not. Heads fill whole vectors. */
+/* Weights after steps of training, all buffers apart or not, through loops or not. */
 static float *
 trained_sharing(int apart, int looping, size_t *n)
 {
@@ -573,8 +573,16 @@ trained_sharing(int apart, int looping, size_t *n)
 static void
 sharing(enum ops_arith arith)
 {
-	for (size_t i = 0; i < 2 * LEVERS; i++) {
-		const struct lever *lever = &levers[i / 2];
+	/*
+	 * Streams and heads that fill whole vectors, streams alone, or neither: what does not is shared otherwise.  Even and
+	 * odd numbers of layers: the last stream is where a skip's gradient waits, or is not.
+	 */
+	static const struct {
+		size_t dim, more_layers;
+	} shapes[] = { { 64, 0 }, { 64, 1 }, { 32, 0 }, { 40, 1 } };
+
+	for (size_t i = 0; i < 4 * LEVERS; i++) {
+		const struct lever *lever = &levers[i / 4];
 		float *apart, *shared;
 		size_t n;
 
@@ -583,14 +591,13 @@ sharing(enum ops_arith arith)
 		now.arith = arith;
 		if (configure(&now.config, lever->keys) != 0)
 			abort();
-		now.config.model_dim = 64;
-		/* Even and odd numbers of layers: the last stream is where a skip's gradient waits, or is not. */
-		now.config.num_layers += i % 2;
+		now.config.model_dim = shapes[i % 4].dim;
+		now.config.num_layers += shapes[i % 4].more_layers;
 		apart = trained_sharing(1, i % 2 == 0, &n);
 		shared = trained_sharing(0, i % 2 == 0, &n);
 		tap_ok(memcmp(apart, shared, n * sizeof(*apart)) == 0,
-		    "%s, %zu layers, %s: what is never in use at the same time shares memory, and every bit stays",
-		    lever->what, now.config.num_layers, arith == OPS_BF16 ? "bf16" : "fp32");
+		    "%s, %zu layers of %zu, %s: what is never in use at the same time shares memory, and every bit stays",
+		    lever->what, now.config.num_layers, now.config.model_dim, arith == OPS_BF16 ? "bf16" : "fp32");
 		free(apart);
 		free(shared);
 	}
