@@ -120,7 +120,7 @@ end_is_known() {
 	130 | 137 | 143) case $scenario:$mode in chain:kill:* | chain:TERM:* | chain:INT:*) return 0 ;; esac ;;
 	'') case $mode:$(field signal report) in kill:*:9 | TERM:*:15 | INT:*:2 | chaos:9) return 0 ;; esac
 		# A shell without memory may die of it; ours is not to say how.
-		case $scenario:$mode in chain:ENOMEM*) return 0 ;; esac ;;
+		case $scenario:$mode in chain:ENOMEM* | seed:ENOMEM*) return 0 ;; esac ;;
 	esac
 	return 1
 }
