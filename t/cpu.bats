@@ -69,7 +69,7 @@ all_stems() {
 @test "the tools' benchmark times every tool, ledgers of two sizes, waking up, and status" {
 	HG_BIN=$(dirname "$(command -v hg-spec)") run -0 sh "$HG_TOP/t/bench/tools.sh" -n 200
 	for what in 'hg-train -h' 'hg-ledger add, 2 rows' 'hg-ledger add, 200 rows' 'hg-ledger verify, 200 rows' \
-		'from the receipt in place to its exit' 'hg-status of 2 runs'; do
+		'from the receipt in place to its exit' 'hg-status of 40 runs'; do
 		grep -qE "$what +[0-9]+\.[0-9]  \([0-9.]+\.\.[0-9.]+ of [1-9]" <<< "$output"
 	done
 }

@@ -458,8 +458,10 @@ bytes_of(const struct model_args *args, const struct ops_geometry *g, const stru
 {
 	const int training = args->use == MODEL_TRAIN;
 
+#ifndef HG_PORTABLE /* which counts the reference alone */
 	if (strcmp(args->backend, "cpu") == 0)
 		return (sizes_buffer(g, sizes_usual(args->arith), training, place->role, place->rows, place->cols));
+#endif
 	return (4 * (uint64_t)place->rows * place->cols * (place->role == OPS_WEIGHT ? 2 + (uint64_t)training : 1));
 }
 

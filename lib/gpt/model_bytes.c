@@ -26,8 +26,10 @@ working_bytes(const struct model_args *args)
 	const struct ops_geometry g = model_buffers_geometry(args);
 	const int training = args->use == MODEL_TRAIN;
 
+#ifndef HG_PORTABLE /* which counts the reference alone */
 	if (strcmp(args->backend, "cpu") == 0)
 		return (sizes_of(&g, sizes_usual(args->arith), training, args->threads).whole);
+#endif
 	return (4 * (16 * (uint64_t)g.vocab_size + (training ? 4 * (uint64_t)g.model_dim * g.mlp_dim : 0)));
 }
 

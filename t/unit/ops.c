@@ -40,7 +40,7 @@
 static const struct shape {
 	const char *what;
 	size_t V, C, H, K, F, B, T;
-	double softcap; /* the cpu counts powers from it up to 43, from a row's largest logit above */
+	double softcap;
 } shapes[] = {
 	{ "whole and broken blocks", 260, 80, 2, 1, 160, 2, 131, 5 },
 	{ "heads of 88, rows longer than a block", 100, 264, 3, 3, 528, 1, 150, 5 },

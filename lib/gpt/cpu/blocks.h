@@ -897,158 +897,90 @@ prior_row(const struct ops_prior *p, size_t row)
 	return (float_row(p->table, (size_t)ids_of(p->ids)[row]));
 }
 
-/* Columns j0.. of the logits of n normed rows, the first of which is row r0 of the prior's. */
+/* Capped logits of n normed rows, the first of which is row r0 of the prior's. */
 VEC_FN void
-logits_at(size_t n, const act *h, size_t ld, const struct ops_buf *w, const struct ops_prior *prior, size_t r0,
-    size_t j0, size_t cols, float *z, size_t ldz)
+capped(const struct ops_ctx *c, size_t n, const act *h, size_t ld, const struct ops_buf *w,
+    const struct ops_prior *prior, size_t r0, float *z, size_t ldz)
 {
-	by_row(n, h, ld, w, j0, cols, z, ldz);
-	for (size_t i = 0; prior != NULL && i < n; i++) {
-		const float *row = prior_row(prior, r0 + i) + j0;
-		const vf alpha = vf_set(float_row(prior->alpha, 0)[0]);
-
-		for (size_t j = 0; j < cpu_pad(cols); j += VL)
-			vf_store(z + i * ldz + j, vf_fma(alpha, vf_load(row + j), vf_load(z + i * ldz + j)));
-	}
-}
-
-/*
- * Powers of capped logits.  No logit is beyond the cap, and while powers of the
- * cap and sums of them are far from where floats end, nothing need be counted
- * off; with a larger cap it is the row's largest logit.
- */
-#define CAP_OF_POWERS 43.0
-
-/* The capped logit of z, and 1 - tanh^2, which its gradient goes through. */
-VEC_FN vf
-capped(vf z, vf cap, vf inverse, vf *slope)
-{
-	const vf t = vf_tanh(z * inverse);
-
-	*slope = vf_set(1) - t * t;
-	return (cap * t);
-}
-
-/* What is counted off from each row's logits. */
-VEC_FN void
-logits_top(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t n, const act *h, float *f, float *top)
-{
-	const int none = c->g.logit_softcap <= CAP_OF_POWERS;
 	const vf cap = vf_set((float)c->g.logit_softcap), inverse = vf_set((float)(1 / c->g.logit_softcap));
-	const size_t V = c->g.vocab_size;
-	vf slope;
 
+	by_row(n, h, ld, w, 0, w->rows, z, ldz);
+	for (size_t i = 0; prior != NULL && i < n; i++)
+		for (size_t j = 0; j < ldz; j += VL)
+			vf_store(z + i * ldz + j,
+			    vf_fma(vf_set(float_row(prior->alpha, 0)[0]), vf_load(prior_row(prior, r0 + i) + j),
+				vf_load(z + i * ldz + j)));
 	for (size_t i = 0; i < n; i++)
-		top[i] = none ? 0 : -3e38f;
-	for (size_t j0 = 0; !none && j0 < V; j0 += CPU_COLS) {
-		const size_t cols = least(CPU_COLS, V - j0);
-
-		logits_at(n, h, a->x->ld, a->w, a->prior, r0, j0, cols, f, CPU_COLS);
-		for (size_t i = 0; i < n; i++) {
-			vf high = vf_set(top[i]);
-
-			for (size_t j = 0; j < cols; j += VL) {
-				const vf z = capped(vf_load(f + i * CPU_COLS + j), cap, inverse, &slope);
-
-				high = vf_max(high, vf_split(z, high, cols - j));
-			}
-			top[i] = vf_top(high);
-		}
-	}
+		for (size_t j = 0; j < ldz; j += VL)
+			vf_store(z + i * ldz + j, cap * vf_tanh(vf_load(z + i * ldz + j) * inverse));
 }
 
-/* A row's logits on their way: the sum of its powers; of its target, what is left of the logit, and its slope. */
-struct head_row {
-	float sum[VL], z, slope;
-};
-
-/*
- * All logits of n normed rows, a few columns at a time: their powers summed and,
- * times their slope, into u (n, ldu) if that is given: the logit's gradient but
- * for the row's own factor, which is known when the sum is.
- */
-VEC_FN void
-head_rows(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t n, const act *h, act *u, size_t ldu,
-    struct head_row *rows, struct cpu_scratch s)
+/* log of the sum of exponentials of V numbers */
+VEC_FN float
+log_sum_exp(const float *z, size_t V)
 {
-	const vf cap = vf_set((float)c->g.logit_softcap), inverse = vf_set((float)(1 / c->g.logit_softcap));
-	const size_t V = c->g.vocab_size;
-	const int32_t *targets = ids_of(a->targets) + r0;
-	float *f = cpu_take(&s, n * CPU_COLS * sizeof(*f)), *top = cpu_take(&s, n * sizeof(*top));
-	vf slope;
+	const vf low = vf_set(-3e38f);
+	vf top = low, sum = vf_zero();
+	float max;
 
-	logits_top(c, a, r0, n, h, f, top);
-	memset(rows, 0, n * sizeof(*rows));
-	for (size_t j0 = 0; j0 < V; j0 += CPU_COLS) {
-		const size_t cols = least(CPU_COLS, V - j0);
-
-		logits_at(n, h, a->x->ld, a->w, a->prior, r0, j0, cols, f, CPU_COLS);
-		for (size_t i = 0; i < n; i++) {
-			const float *z = f + i * CPU_COLS;
-			const size_t target = (size_t)targets[i];
-			act *to = u != NULL ? u + i * ldu + j0 : NULL;
-			vf sum = vf_load(rows[i].sum);
-
-			for (size_t j = 0; j < cpu_pad(cols); j += VL) {
-				vf e = vf_exp2(
-				    (capped(vf_load(z + j), cap, inverse, &slope) - vf_set(top[i])) * vf_set(LOG2_E));
-
-				if (j + VL > cols)
-					e = vf_split(e, vf_zero(), cols > j ? cols - j : 0);
-				sum = sum + e;
-				if (to != NULL)
-					act_store(to + j, e * slope);
-			}
-			vf_store(rows[i].sum, sum);
-			if (target >= j0 && target < j0 + cols) {
-				rows[i].z = vf_top(capped(vf_set(z[target - j0]), cap, inverse, &slope)) - top[i];
-				rows[i].slope = vf_top(slope);
-			}
-		}
-	}
+	for (size_t j = 0; j < V; j += VL)
+		top = vf_max(top, vf_split(vf_load(z + j), low, V - j));
+	max = vf_top(top);
+	for (size_t j = 0; j < V; j += VL)
+		sum = sum + vf_exp(vf_split(vf_load(z + j), low, V - j) - vf_set(max));
+	return (max + logf(vf_sum(sum)));
 }
 
 static void
 block_head(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t n, struct cpu_scratch s)
 {
-	const size_t C = c->g.model_dim, V = c->g.vocab_size, ld = a->x->ld, ldu = cpu_pad(V);
-	const int32_t *targets = ids_of(a->targets) + r0;
+	const size_t C = c->g.model_dim, V = c->g.vocab_size, ld = a->x->ld, ldz = cpu_pad(V);
+	const vf inverse = vf_set((float)(1 / c->g.logit_softcap)), scale = vf_set(a->grad_scale);
+	const int32_t *targets = ids_of(a->targets);
 	float *nats = (float *)a->nats->data + a->nats_at + r0;
 	act *h = cpu_take(&s, n * ld * sizeof(*h));
-	act *u = a->dx != NULL ? cpu_take(&s, n * ldu * sizeof(*u)) : NULL;
-	float *reciprocal = cpu_take(&s, n * sizeof(*reciprocal)), *factor = cpu_take(&s, n * sizeof(*factor));
-	struct head_row *rows = cpu_take(&s, n * sizeof(*rows));
+	float *z = cpu_take(&s, n * ldz * sizeof(*z));
+	float *reciprocal = cpu_take(&s, n * sizeof(*reciprocal));
+	act *dz;
 	float *dh;
 
 	for (size_t i = 0; i < n; i++)
 		reciprocal[i] = norm_row(c, a->x, r0 + i, 1, h + i * ld);
-	head_rows(c, a, r0, n, h, u, ldu, rows, s);
+	capped(c, n, h, ld, a->w, a->prior, r0, z, ldz);
+	if (a->dx == NULL) {
+		for (size_t i = 0; i < n; i++)
+			nats[i] = log_sum_exp(z + i * ldz, V) - z[i * ldz + (size_t)targets[r0 + i]];
+		return;
+	}
+	dz = cpu_take(&s, n * ldz * sizeof(*dz));
+	dh = cpu_take(&s, n * ld * sizeof(*dh));
 	for (size_t i = 0; i < n; i++) {
-		const float sum = vf_sum(vf_load(rows[i].sum));
-		float at_target;
+		const size_t target = (size_t)targets[r0 + i];
+		float *zi = z + i * ldz;
+		const float at_target = zi[target] / (float)c->g.logit_softcap;
+		const float lse = log_sum_exp(zi, V);
+		float correct;
 
-		nats[i] = logf(sum) - rows[i].z;
-		if (u == NULL)
-			continue;
-		factor[i] = a->grad_scale / sum;
-		at_target = (expf(rows[i].z) - sum) * rows[i].slope;
-		block_narrow(u + i * ldu + (size_t)targets[i], &at_target, 1);
+		nats[i] = lse - zi[target];
+		correct = a->grad_scale * (expf(zi[target] - lse) - 1) * (1 - at_target * at_target);
+		for (size_t j = 0; j < ldz; j += VL) {
+			const vf v = vf_load(zi + j), t = v * inverse, p = vf_exp(v - vf_set(lse));
+			const vf g = scale * p * (vf_set(1) - t * t);
+
+			act_store(dz + i * ldz + j, vf_split(g, vf_zero(), j < V ? V - j : 0));
+		}
+		block_narrow(dz + i * ldz + target, &correct, 1);
 		if (a->prior != NULL) {
 			const float *row = prior_row(a->prior, r0 + i);
 			vf dot = vf_zero();
 
-			for (size_t j = 0; j < ldu; j += VL)
-				dot = vf_fma(act_load(u + i * ldu + j), vf_load(row + j), dot);
-			c->partial[r0 - c->chunk.row0 + i] = factor[i] * vf_sum(dot);
+			for (size_t j = 0; j < ldz; j += VL)
+				dot = vf_fma(act_load(dz + i * ldz + j), vf_load(row + j), dot);
+			c->partial[r0 - c->chunk.row0 + i] = vf_sum(dot);
 		}
 	}
-	if (u == NULL)
-		return;
-	dh = cpu_take(&s, n * ld * sizeof(*dh));
-	by_col(n, u, ldu, a->w, 0, C, dh, ld, 0);
-	for (size_t i = 0; i < n; i++)
-		norm_row(c, a->x, r0 + i, factor[i], h + i * ld);
-	turn(left_at(c, 0, 0, r0), c->chunk.ld, u, 0, ldu, n, V);
+	by_col(n, dz, ldz, a->w, 0, C, dh, ld, 0);
+	turn(left_at(c, 0, 0, r0), c->chunk.ld, dz, 0, ldz, n, V);
 	pack_cols(right_at(c, 0, r0), c->chunk.depth, deep_units(n), h, 0, ld, n, C);
 	for (size_t i = 0; i < n; i++) {
 		const float *x = float_row(a->x, r0 + i);
@@ -1058,7 +990,7 @@ block_head(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t 
 
 		for (size_t j = 0; j < ld; j += VL)
 			dot = vf_fma(vf_load(dh + i * ld + j), vf_load(x + j), dot);
-		back = norm_back(reciprocal[i], vf_sum(dot), C, factor[i]);
+		back = norm_back(reciprocal[i], vf_sum(dot), C, 1);
 		for (size_t j = 0; j < ld; j += VL)
 			vf_store(dx + j, norm_back_at(back, vf_load(dh + i * ld + j), vf_load(x + j)));
 	}
@@ -1069,17 +1001,12 @@ block_logits(const struct ops_ctx *c, struct ops_buf *out, size_t out0, const st
     const struct ops_buf *w, const struct ops_prior *prior, struct cpu_scratch s)
 {
 	const size_t ld = x->ld, ldz = cpu_pad(c->g.vocab_size);
-	const vf cap = vf_set((float)c->g.logit_softcap), inverse = vf_set((float)(1 / c->g.logit_softcap));
 	act *h = cpu_take(&s, n * ld * sizeof(*h));
 	float *z = cpu_take(&s, n * ldz * sizeof(*z));
-	vf slope;
 
 	for (size_t i = 0; i < n; i++)
 		norm_row(c, x, r0 + i, 1, h + i * ld);
-	logits_at(n, h, ld, w, prior, r0, 0, w->rows, z, ldz);
-	for (size_t i = 0; i < n; i++)
-		for (size_t j = 0; j < ldz; j += VL)
-			vf_store(z + i * ldz + j, capped(vf_load(z + i * ldz + j), cap, inverse, &slope));
+	capped(c, n, h, ld, w, prior, r0, z, ldz);
 	for (size_t i = 0; i < n; i++)
 		memcpy(float_row(out, out0 + i), z + i * ldz, c->g.vocab_size * sizeof(float));
 }
