@@ -574,8 +574,8 @@ static void
 sharing(enum ops_arith arith)
 {
 	/*
-	 * Streams and heads that fill whole vectors, streams alone, or neither: what does not is shared otherwise.  Even and
-	 * odd numbers of layers: the last stream is where a skip's gradient waits, or is not.
+	 * Streams and heads that fill whole vectors, streams alone, or neither: what does not is shared otherwise.
+	 * Even and odd numbers of layers: the last stream is where a skip's gradient waits, or is not.
 	 */
 	static const struct {
 		size_t dim, more_layers;
@@ -596,7 +596,7 @@ sharing(enum ops_arith arith)
 		apart = trained_sharing(1, i % 2 == 0, &n);
 		shared = trained_sharing(0, i % 2 == 0, &n);
 		tap_ok(memcmp(apart, shared, n * sizeof(*apart)) == 0,
-		    "%s, %zu layers of %zu, %s: what is never in use at the same time shares memory, and every bit stays",
+		    "%s, %zu layers of %zu, %s: what is never in use at once shares memory, and every bit stays",
 		    lever->what, now.config.num_layers, now.config.model_dim, arith == OPS_BF16 ? "bf16" : "fp32");
 		free(apart);
 		free(shared);

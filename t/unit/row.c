@@ -135,7 +135,7 @@ unknown(const json_t *row)
 	jsonscan_free(&scan);
 }
 
-/* What a text says by its tokens is what it says read whole; 1 if it is said, 0: it is left to that, or -1: otherwise. */
+/* What a text says by its tokens is what it says read whole: 1 if it is said, 0: it is left to that, -1: otherwise. */
 static int
 agrees(const json_t *row)
 {
