@@ -497,7 +497,7 @@ find_rule(const char *keyword)
 	size_t i;
 
 	for (i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-		if (rules[i].keyword[1] == keyword[1] && strcmp(rules[i].keyword, keyword) == 0)
+		if (rules[i].keyword[0] == keyword[0] && strcmp(rules[i].keyword, keyword) == 0)
 			return (&rules[i]);
 	return (NULL);
 }

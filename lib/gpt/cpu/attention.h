@@ -12,6 +12,8 @@
  * then vary along the vectors, and only K^T has to be turned round, once.
  */
 
+#define LOG2_E 1.44269504f
+
 /* Keys packed as columns, and values, by sequence of the current group and kv head: floats of one. */
 VEC_FN size_t
 keys_size(const struct ops_ctx *c, size_t seen)
@@ -202,12 +204,6 @@ block_attention(const struct ops_ctx *c, struct ops_rows rows, const struct ops_
 			const size_t from = first_to_see(&t, j0 + j);
 
 			scores(&t, j0 + j, from);
-			if (in_sight(&t, from, j0 + j) >= CPU_PAD) {
-				for (size_t i = from; i < n; i++)
-					powers_row(t.z + i * CPU_PAD, p + i * CPU_KEYS + j, CPU_PAD, gain, top[i],
-					    sum + i * VL);
-				continue;
-			}
 			for (size_t i = from; i < n; i++)
 				powers_row(t.z + i * CPU_PAD, p + i * CPU_KEYS + j, in_sight(&t, i, j0 + j), gain,
 				    top[i], sum + i * VL);

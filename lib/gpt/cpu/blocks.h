@@ -22,8 +22,6 @@ typedef float act;
 /* Rows that a block of VL units spans. */
 #define DEEP (VL * PER_UNIT)
 
-#define LOG2_E 1.44269504f
-
 VEC_FN size_t
 least(size_t a, size_t b)
 {

@@ -173,9 +173,10 @@ vec_narrow(vf first, vf second)
 {
 #ifdef VEC_BF16_DOT
 	return ((vf)_mm512_cvtne2ps_pbh(second, first));
-#endif
+#else
 	return _mm512_castsi512_ps(
 	    _mm512_inserti64x4(_mm512_castsi256_si512(vec_to_bf16(first)), vec_to_bf16(second), 1));
+#endif
 }
 
 /* acc + a.lo * b.lo + a.hi * b.hi, lane by lane. */
