@@ -624,17 +624,35 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 	[ "$(jq -r .reason "$R-all/classification.json")" = first ]
 }
 
+# notes_data: text for which a score takes notes long before it ends.
+notes_data() {
+	awk '{ print; for (i = 0; i < 3; i++) print i, $0 }' "$DATA.txt" > notes.txt
+	hg-data -B -n 900 -f lines -o notes notes.txt 2> /dev/null
+	DATA=$PWD/notes
+}
+
+# score_noting RUN: score it in the background, with notes every tenth of a second (every few by a sanitized program,
+# which is slower and whose library wants to be loaded first), and stderr in `said`.
+score_noting() {
+	if [ -n "$HG_SAN" ]; then
+		hg-score "$1" 2> said 3>&- &
+	else
+		[ -e slow.so ] || cc -shared -fPIC -o slow.so "$HG_T/preload/slowclock.c"
+		SLOW=50 SLOW_AT=$PWD/slow.so LD_PRELOAD=$PWD/slow.so hg-score "$1" 2> said 3>&- &
+	fi
+	pid=$!
+}
+
 # bats test_tags=b85
 @test "a score goes on from notes that are whole, and begins anew from notes in which a digit changed" {
 	local pid said
-	awk '{ print; for (i = 0; i < 3; i++) print i, $0 }' "$DATA.txt" > notes.txt
-	hg-data -B -n 900 -f lines -o notes notes.txt 2> /dev/null
-	DATA=$PWD/notes tiny_spec "$R" train.iterations=1 train.warmup_steps=0 model.model_dim=64 model.num_layers=6
+	notes_data
+	tiny_spec "$R" train.iterations=1 train.warmup_steps=0 model.model_dim=64 model.num_layers=6 \
+		budget.score_deadline_ms=100h
 	hg-train "$R"
 	hg-export "$R"
 	for said in "" "going on from part" "'score_resume.tsv' is of another score, or was altered: scoring begins anew"; do
-		hg-score "$R" 2> said 3>&- &
-		pid=$!
+		score_noting "$R"
 		[ -z "$said" ] || until_true 60 grep -q "$said" said
 		[ -n "$said" ] || until_true 60 grep -q ^part "$R/score_resume.tsv"
 		hg-cancel score "$R"
@@ -649,16 +667,12 @@ bits() { jq -c '[.val_loss, .val_bpb, .docs_sha256, .dataset_sha256]' "$1/artifa
 @test "a score that was interrupted twice counts two resumes, though its notes were torn, and has the bits of one that was not" {
 	local pid n
 	[ -z "$HG_SAN" ] || skip "sanitizers want to be loaded first"
-	awk '{ print; for (i = 0; i < 3; i++) print i, $0 }' "$DATA.txt" > notes.txt
-	hg-data -B -n 900 -f lines -o notes notes.txt 2> /dev/null
-	DATA=$PWD/notes tiny_spec "$R" train.iterations=1 train.warmup_steps=0 model.model_dim=64 budget.score_deadline_ms=100h
+	notes_data
+	tiny_spec "$R" train.iterations=1 train.warmup_steps=0 model.model_dim=64 budget.score_deadline_ms=100h
 	hg-train "$R"
 	hg-export "$R"
-	# Notes every tenth of a second.
-	cc -shared -fPIC -o slow.so "$HG_T/preload/slowclock.c"
 	for n in 0 1; do
-		SLOW=50 SLOW_AT=$PWD/slow.so LD_PRELOAD=$PWD/slow.so hg-score "$R" 2> said 3>&- &
-		pid=$!
+		score_noting "$R"
 		until_true 60 awk -v n=$n '/^resume/ { r++ } /^part/ && r + 0 == n { found = 1 } END { exit !found }' "$R/score_resume.tsv" \
 		    2> /dev/null
 		hg-cancel score "$R"
