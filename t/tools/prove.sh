@@ -30,7 +30,8 @@ jobs=$1
 shift
 rm -rf "$HG_BUILD/tap"
 mkdir -p "$HG_BUILD/tap"
-prove -j "$jobs" --timer --exec t/run "$@"
+# Tests send INT, and what a shell runs in the background has been begun deaf to it.
+env --default-signal=INT,QUIT prove -j "$jobs" --timer --exec t/run "$@"
 code=$?
 skipped "$HG_BUILD"
 failed "$HG_BUILD"
