@@ -14,6 +14,7 @@
 #include "run/specdiff.h"
 #include "base/out.h"
 #include "base/say.h"
+#include "base/spread.h"
 #include "base/str.h"
 #include "run/status.h"
 #include "run/summary.h"
@@ -124,6 +125,7 @@ in_ledger(struct ledger *l, const char *path)
 /* What is asked of each run. */
 struct ask {
 	int json, next, write, several, width;
+	char **runs;
 	struct ledger *ledger; /* or NULL */
 };
 
@@ -154,14 +156,18 @@ show(const struct ask *q, struct rundir *r, const json_t *state)
 	return (code);
 }
 
-/* The exit code. */
+/* The i-th run, or nothing where there is none. The exit code. */
 static int
-look(const struct ask *q, const char *path)
+look(void *arg, size_t i)
 {
+	const struct ask *q = arg;
+	const char *path = q->runs[i];
 	struct rundir r;
 	json_t *state;
 	int code;
 
+	if (path == NULL)
+		return (HG_EXIT_DONE);
 	if (rundir_open(&r, path) == -1)
 		return (rundir_exit(errno));
 	if ((state = status_read(&r)) == NULL)
@@ -222,12 +228,16 @@ main(int argc, char **argv)
 			q.width = (int)strlen(runs[k]);
 	if (!q.json && !q.next && !q.write)
 		heading(q.width);
-	/* One run that can't be read does not hide the others. */
-	for (k = 0; k < n; k++) {
-		if (runs[k] != NULL && (one = look(&q, runs[k])) != HG_EXIT_DONE)
-			code = one;
+	q.runs = runs;
+	/* One run that can't be read does not hide the others. What is written, and a ledger, are looked at in turn. */
+	if (q.write || q.ledger != NULL) {
+		for (k = 0; k < n; k++)
+			if ((one = look(&q, (size_t)k)) != HG_EXIT_DONE)
+				code = one;
+	} else if ((one = spread((size_t)n, look, &q)) != HG_EXIT_DONE)
+		code = one;
+	for (k = 0; k < n; k++)
 		free(runs[k]);
-	}
 	free(runs);
 	if (q.ledger != NULL)
 		ledger_close(&l);

@@ -12,7 +12,7 @@ load helper
 		set --
 		[ ! -d "seeds/$target" ] || set -- "seeds/$target"
 		[ ! -d "$HG_TOP/t/fuzz/found/$target" ] || set -- "$@" "$HG_TOP/t/fuzz/found/$target"
-		case $target in json | scan) set -- "$@" samples/* ;; esac
+		case $target in json | scan | plan) set -- "$@" samples/* ;; esac
 		[ "$target" != ledger ] || set -- "$@" samples/ledger_row.valid
 		run "$HG_BUILD/fuzz/$target" -m "${FUZZ_ROUNDS:-300}" "$@"
 		echo "$target: $output"

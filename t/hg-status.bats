@@ -288,3 +288,24 @@ next_is() {
 	fakestage train r deliver
 	[ -z "$(find r -name '.tmp.*')" ] && [ ! -e r/summary.json ]
 }
+
+@test "hundreds of runs are shown as one after the other would be, whoever looked at them, and one that can't be read fails the whole" {
+	local i
+	for i in $(seq 300); do
+		hg-spec -b r/spec.json "many$i" 2> /dev/null
+		[ $((i % 7)) != 0 ] || fakestage train "many$i" deliver 2> /dev/null
+	done
+	for i in many*; do
+		hg-status -j "$i"
+	done | jq -c 'del(.at)' > by_one
+	run -0 hg-status -j many*
+	jq -c 'del(.at)' <<< "$output" | cmp by_one -
+	[ "$(hg-status many* | sed 1d | grep -c ' closed_out ')" = 42 ]
+	hg-status -n many* | cmp - <(jq -r '.run + "\t" + .next' by_one)
+	# Nothing is lost where the reader goes away.
+	[ "$(hg-status -n many* | head -1)" = "$(hg-status -n many* | sed -n 1p)" ]
+	sed -i 's/"num_layers": 9/"num_layers": 8/' many150/spec.json
+	run -103 hg-status -n many*
+	[ "$(grep -c '^many' <<< "$output")" = 299 ]
+	[[ $output == *"'many150/spec.json' was edited"* ]]
+}

@@ -96,21 +96,14 @@ file_at_fault(int error)
 	return (error == EISDIR || error == EISNAM || error == EMEDIUMTYPE || error == EFBIG || error == ELOOP);
 }
 
-char *
-file_read_fd(int fd, size_t max_bytes, size_t *n)
+/* All that there is to read. A regular file of ${size} bytes (else 0) ends there if a read for one more gave no more. */
+static char *
+read_all(int fd, size_t size, size_t max_bytes, size_t *n)
 {
-	struct stat st;
-	size_t cap = 4096, at = 0;
+	size_t cap = size == 0 ? 4096 : size + 1, at = 0;
 	char *p, *q;
 	ssize_t r;
 
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
-		if ((uint64_t)st.st_size > max_bytes) {
-			errno = EFBIG;
-			return (NULL);
-		}
-		cap = (size_t)st.st_size + 1;
-	}
 	if ((p = malloc(cap + 1)) == NULL)
 		return (NULL);
 	for (;;) {
@@ -125,13 +118,13 @@ file_read_fd(int fd, size_t max_bytes, size_t *n)
 			continue;
 		if (r == -1)
 			goto err0;
-		if (r == 0)
-			break;
 		at += (size_t)r;
 		if (at > max_bytes) {
 			errno = EFBIG;
 			goto err0;
 		}
+		if (r == 0 || (size != 0 && at == size))
+			break;
 	}
 	p[at] = '\0';
 	if (n != NULL)
@@ -143,14 +136,31 @@ err0:
 }
 
 char *
+file_read_fd(int fd, size_t max_bytes, size_t *n)
+{
+	struct stat st;
+	size_t size = 0;
+
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0) {
+		if ((uint64_t)st.st_size > max_bytes) {
+			errno = EFBIG;
+			return (NULL);
+		}
+		size = (size_t)st.st_size;
+	}
+	return (read_all(fd, size, max_bytes, n));
+}
+
+char *
 file_read(int dirfd, const char *name, size_t max_bytes, size_t *n)
 {
+	uint64_t size;
 	int fd, error;
 	char *p;
 
-	if ((fd = file_open_most(dirfd, name, max_bytes, NULL)) == -1)
+	if ((fd = file_open_most(dirfd, name, max_bytes, &size)) == -1)
 		return (NULL);
-	p = file_read_fd(fd, max_bytes, n);
+	p = read_all(fd, (size_t)size, max_bytes, n);
 	error = errno;
 	close(fd);
 	errno = error;

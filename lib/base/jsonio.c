@@ -129,6 +129,73 @@ fewest(const char *digits)
 	return ((int)(e - point) - 1);
 }
 
+/*
+ * A number of at most 15 digits, none of them beyond the 22nd place: its digits, which come back as it since both they
+ * and the power of ten are exact and one division rounds right, and how many stand behind the point.  -1 if it is none.
+ */
+static int
+few_digits(double x, int64_t *digits)
+{
+	static const double tens[] = { 1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14,
+		1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
+	size_t places;
+
+	for (places = 0; places < sizeof(tens) / sizeof(tens[0]) && x * tens[places] < 1e15; places++) {
+		*digits = (int64_t)(x * tens[places] + 0.5);
+		if ((double)*digits / tens[places] == x)
+			return ((int)places);
+	}
+	return (-1);
+}
+
+/* The digits of n, without a NUL; how many. */
+static int
+put_digits(char *text, uint64_t n)
+{
+	char back[20];
+	int count = 0, i;
+
+	do
+		back[count++] = (char)('0' + n % 10);
+	while ((n /= 10) != 0);
+	for (i = 0; i < count; i++)
+		text[i] = back[count - 1 - i];
+	return (count);
+}
+
+/* A number that few_digits knows and that is written without an exponent; 0 if it is none. */
+static int
+put_few(char *text, double x)
+{
+	char digits[20];
+	int64_t n;
+	int places, count, at = 0;
+
+	if (!(fabs(x) >= 1e-6) || (places = few_digits(fabs(x), &n)) == -1)
+		return (0);
+	if (x < 0)
+		text[at++] = '-';
+	count = put_digits(digits, (uint64_t)n);
+	if (count <= places) {
+		text[at++] = '0';
+		text[at++] = '.';
+		memset(text + at, '0', (size_t)(places - count));
+		at += places - count;
+		memcpy(text + at, digits, (size_t)count);
+		at += count;
+	} else {
+		memcpy(text + at, digits, (size_t)(count - places));
+		at += count - places;
+		if (places != 0) {
+			text[at++] = '.';
+			memcpy(text + at, digits + count - places, (size_t)places);
+			at += places;
+		}
+	}
+	text[at] = '\0';
+	return (1);
+}
+
 char *
 jsonio_number(char text[JSONIO_NUMBER_SIZE], double x)
 {
@@ -139,6 +206,8 @@ jsonio_number(char text[JSONIO_NUMBER_SIZE], double x)
 		strcpy(text, "0");
 		return (text);
 	}
+	if (put_few(text, x))
+		return (text);
 	/*
 	 * Where 15 digits tell a number they are the only ones that do, and without their last zeros the fewest; less
 	 * than that is told by numbers that are not normal.
@@ -233,11 +302,17 @@ put_string(struct str *s, const char *p, size_t n)
 	return (rc == 0 ? str_puts(s, "\"") : -1);
 }
 
+struct jsonio_member {
+	const char *key;
+	const json_t *value;
+};
+
 /* UTF-8 order is code point order; in UTF-16 what is above U+FFFF sorts below U+E000..U+FFFF. */
 static int
 utf16_order(const void *a, const void *b)
 {
-	const unsigned char *p = *(const unsigned char *const *)a, *q = *(const unsigned char *const *)b;
+	const struct jsonio_member *x = a, *y = b;
+	const unsigned char *p = (const unsigned char *)x->key, *q = (const unsigned char *)y->key;
 
 	while (*p != '\0' && *p == *q)
 		p++, q++;
@@ -262,19 +337,20 @@ static int
 put_object(struct str *s, const json_t *v, enum form form, int depth)
 {
 	size_t n = json_object_size(v), i = 0;
-	const char **keys, *key;
+	struct jsonio_member *members;
+	const char *key;
 	json_t *member;
 	int rc;
 
 	if (n == 0)
 		return (str_puts(s, "{}"));
-	if ((keys = malloc(n * sizeof(*keys))) == NULL)
+	if ((members = malloc(n * sizeof(*members))) == NULL)
 		return (-1);
 	/* jansson's iteration is in insertion order. */
 	json_object_foreach((json_t *)(uintptr_t)v, key, member)
-		keys[i++] = key;
+		members[i++] = (struct jsonio_member){ key, member };
 	if (form == CANONICAL)
-		qsort(keys, n, sizeof(*keys), utf16_order);
+		qsort(members, n, sizeof(*members), utf16_order);
 	rc = str_puts(s, "{");
 	for (i = 0; i < n && rc == 0; i++) {
 		if (i != 0)
@@ -282,13 +358,13 @@ put_object(struct str *s, const json_t *v, enum form form, int depth)
 		if (rc == 0)
 			rc = newline(s, form, depth + 1);
 		if (rc == 0)
-			rc = put_string(s, keys[i], strlen(keys[i]));
+			rc = put_string(s, members[i].key, strlen(members[i].key));
 		if (rc == 0)
 			rc = str_puts(s, form == CANONICAL ? ":" : ": ");
 		if (rc == 0)
-			rc = put(s, json_object_get(v, keys[i]), form, depth + 1);
+			rc = put(s, members[i].value, form, depth + 1);
 	}
-	free(keys);
+	free(members);
 	if (rc == 0)
 		rc = newline(s, form, depth);
 	return (rc == 0 ? str_puts(s, "}") : -1);
@@ -327,6 +403,16 @@ put_array(struct str *s, const json_t *v, enum form form, int depth)
 }
 
 static int
+put_integer(struct str *s, json_int_t n)
+{
+	char text[21] = "-";
+	const uint64_t size = n < 0 ? 0 - (uint64_t)n : (uint64_t)n;
+	const int sign = n < 0;
+
+	return (str_add(s, text, (size_t)(sign + put_digits(text + sign, size))));
+}
+
+static int
 put(struct str *s, const json_t *v, enum form form, int depth)
 {
 	char number[JSONIO_NUMBER_SIZE];
@@ -340,7 +426,7 @@ put(struct str *s, const json_t *v, enum form form, int depth)
 	case JSON_STRING:
 		return (put_string(s, json_string_value(v), json_string_length(v)));
 	case JSON_INTEGER:
-		return (str_printf(s, "%" JSON_INTEGER_FORMAT, json_integer_value(v)));
+		return (put_integer(s, json_integer_value(v)));
 	case JSON_REAL:
 		x = json_real_value(v);
 		jsonio_number(number, x);

@@ -150,18 +150,44 @@ result_keys(const json_t *spec, const char *section)
 	return (kept);
 }
 
-/* The digest of sections' result keys, but for one of the model's, and of digests that exist already. */
+static const char *const config_sections[] = { "model", "train", "eval", "export", "budget", NULL };
+static const char *const model_sections[] = { "model", "train", "export", "budget", NULL };
+
+/* The result keys of sections, by section; NULL without memory. */
 static json_t *
-digest_of(const json_t *spec, const json_t *digests, const char *const *sections, const char * not,
+results_of(const json_t *spec, const char *const *sections)
+{
+	json_t *v = json_object();
+
+	for (; *sections != NULL; sections++)
+		if (json_object_set_new(v, *sections, result_keys(spec, *sections)) == -1) {
+			json_decref(v);
+			return (NULL);
+		}
+	return (v);
+}
+
+/*
+ * The digest of sections of what results_of gave, and of digests that exist already.  The vocabulary is the
+ * tokenizer's: another one is a change of the tokenizer, not of the ${recipe} too.
+ */
+static json_t *
+digest_of(const json_t *results, const char *const *sections, int recipe, const json_t *digests,
     const char *const *others)
 {
 	char hex[SHA256_HEX_SIZE];
-	json_t *v = json_object(), *made = NULL, *other;
+	json_t *v = json_object(), *made = NULL, *other, *model;
 
 	for (; *sections != NULL; sections++)
-		if (json_object_set_new(v, *sections, result_keys(spec, *sections)) == -1)
+		if (json_object_set(v, *sections, json_object_get(results, *sections)) == -1)
 			goto out;
-	json_object_del(json_object_get(v, "model"), not );
+	if (recipe) {
+		if ((model = json_copy(json_object_get(v, "model"))) == NULL)
+			goto out;
+		json_object_del(model, "vocab_size");
+		if (json_object_set_new(v, "model", model) == -1)
+			goto out;
+	}
 	for (; *others != NULL; others++)
 		if ((other = json_object_get(digests, *others)) != NULL && json_object_set(v, *others, other) == -1)
 			goto out;
@@ -172,14 +198,14 @@ out:
 	return (made);
 }
 
-static const char *const model_sections[] = { "model", "train", "export", "budget", NULL };
-
 int
 specdigest_recipe(const json_t *spec, char hex[SHA256_HEX_SIZE])
 {
 	static const char *const too[] = { "replay_sha256", NULL };
-	json_t *digest = digest_of(spec, json_object_get(spec, "digests"), model_sections, "vocab_size", too);
+	json_t *results = results_of(spec, model_sections), *digest;
 
+	digest = results == NULL ? NULL : digest_of(results, model_sections, 1, json_object_get(spec, "digests"), too);
+	json_decref(results);
 	if (digest == NULL) {
 		errno = ENOMEM;
 		return (-1);
@@ -188,7 +214,24 @@ specdigest_recipe(const json_t *spec, char hex[SHA256_HEX_SIZE])
 	json_decref(digest);
 	return (0);
 }
-static const char *const config_sections[] = { "model", "train", "eval", "export", "budget", NULL };
+
+/* The digest of the programs of others, where there are any. */
+static int
+put_trainer(const json_t *spec, json_t *digests)
+{
+	static const char *const programs[] = { "trainer", "scorer", NULL };
+	static const char *const nothing[] = { NULL };
+	json_t *results;
+	int rc;
+
+	if (json_object_get(spec, "trainer") == NULL && json_object_get(spec, "scorer") == NULL)
+		return (0);
+	if ((results = results_of(spec, programs)) == NULL)
+		return (-1);
+	rc = json_object_set_new(digests, "trainer_sha256", digest_of(results, programs, 0, digests, nothing));
+	json_decref(results);
+	return (rc);
+}
 
 int
 specdigest_put(const json_t *spec, json_t *digests)
@@ -201,38 +244,49 @@ specdigest_put(const json_t *spec, json_t *digests)
 		"trainer_sha256",
 		NULL,
 	};
-	/* The vocabulary is the tokenizer's: another one is a change of the tokenizer, not of the model too. */
 	static const char *const model_too[] = { "init_sha256", "replay_sha256", NULL };
 	static const char *const eval[] = { "eval", NULL };
-	static const char *const trainer[] = { "trainer", "scorer", NULL };
 	static const char *const nothing[] = { NULL };
+	const struct {
+		const char *key;
+		const char *const *sections;
+		int recipe;
+		const char *const *others;
+	} made[] = {
+		{ "config_sha256", config_sections, 0, config_too },
+		{ "model_sha256", model_sections, 1, model_too },
+		{ "eval_sha256", eval, 0, nothing },
+	};
+	json_t *results = NULL;
+	size_t i;
 
-	if ((json_object_get(spec, "trainer") != NULL || json_object_get(spec, "scorer") != NULL) &&
-	    json_object_set_new(digests, "trainer_sha256", digest_of(spec, digests, trainer, "", nothing)) == -1) {
-		errno = ENOMEM;
-		return (-1);
-	}
-	if (json_object_set_new(digests, "config_sha256", digest_of(spec, digests, config_sections, "", config_too)) ==
-		-1 ||
-	    json_object_set_new(digests, "model_sha256",
-		digest_of(spec, digests, model_sections, "vocab_size", model_too)) == -1 ||
-	    json_object_set_new(digests, "eval_sha256", digest_of(spec, digests, eval, "", nothing)) == -1) {
-		errno = ENOMEM;
-		return (-1);
-	}
+	if (put_trainer(spec, digests) == -1 || (results = results_of(spec, config_sections)) == NULL)
+		goto err0;
+	for (i = 0; i < sizeof(made) / sizeof(made[0]); i++)
+		if (json_object_set_new(digests, made[i].key,
+			digest_of(results, made[i].sections, made[i].recipe, digests, made[i].others)) == -1)
+			goto err0;
+	json_decref(results);
 	return (0);
+err0:
+	json_decref(results);
+	errno = ENOMEM;
+	return (-1);
 }
 
 int
 specdigest_content(const json_t *spec, char hex[SHA256_HEX_SIZE])
 {
-	json_t *copy = json_deep_copy(spec);
+	json_t *copy = json_copy((json_t *)(uintptr_t)spec), *digests;
 	int rc = -1;
 
-	if (copy != NULL) {
-		json_object_del(json_object_get(copy, "digests"), "content_sha256");
+	if ((digests = json_object_get(copy, "digests")) != NULL && (digests = json_copy(digests)) != NULL) {
+		json_object_del(digests, "content_sha256");
+		rc = json_object_set_new(copy, "digests", digests);
+	} else if (copy != NULL && json_object_get(copy, "digests") == NULL)
+		rc = 0;
+	if (rc == 0)
 		rc = jsonio_digest(copy, hex);
-	}
 	json_decref(copy);
 	if (rc == -1)
 		errno = ENOMEM;

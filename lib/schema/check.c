@@ -147,9 +147,8 @@ check_nth_type(const json_t *arg, size_t n)
 	return (json_string_value(json_array_get(arg, n)));
 }
 
-/* Order of two numbers: integers exactly, others as doubles. */
-static int
-compare(const json_t *a, const json_t *b)
+int
+check_compare(const json_t *a, const json_t *b)
 {
 	json_int_t i, j;
 	double x, y;
@@ -164,12 +163,11 @@ compare(const json_t *a, const json_t *b)
 	return ((x > y) - (x < y));
 }
 
-/* Scalars only: 1 and 1.0 are the same number. */
-static int
-same(const json_t *a, const json_t *b)
+int
+check_same(const json_t *a, const json_t *b)
 {
 	if (json_is_number(a) && json_is_number(b))
-		return (compare(a, b) == 0);
+		return (check_compare(a, b) == 0);
 	return (json_equal(a, b));
 }
 
@@ -205,7 +203,7 @@ CHECK(const)
 	struct str want = STR_INIT;
 
 	(void)schema;
-	if (same(v, arg))
+	if (check_same(v, arg))
 		return (0);
 	put_value(&want, arg);
 	check_broken(w, at, v, "is not %s", want.p == NULL ? "" : want.p);
@@ -220,7 +218,7 @@ CHECK(enum)
 
 	(void)schema;
 	for (i = 0; i < json_array_size(arg); i++)
-		if (same(v, json_array_get(arg, i)))
+		if (check_same(v, json_array_get(arg, i)))
 			return (0);
 	for (i = 0; i < json_array_size(arg); i++) {
 		str_puts(&want, i == 0 ? "" : ", ");
@@ -352,25 +350,25 @@ bound(const struct check_walk *w, const json_t *arg, const json_t *v, const stru
 CHECK(minimum)
 {
 	(void)schema;
-	return (bound(w, arg, v, at, compare(v, arg) >= 0, "at least"));
+	return (bound(w, arg, v, at, check_compare(v, arg) >= 0, "at least"));
 }
 
 CHECK(maximum)
 {
 	(void)schema;
-	return (bound(w, arg, v, at, compare(v, arg) <= 0, "at most"));
+	return (bound(w, arg, v, at, check_compare(v, arg) <= 0, "at most"));
 }
 
 CHECK(above)
 {
 	(void)schema;
-	return (bound(w, arg, v, at, compare(v, arg) > 0, "above"));
+	return (bound(w, arg, v, at, check_compare(v, arg) > 0, "above"));
 }
 
 CHECK(below)
 {
 	(void)schema;
-	return (bound(w, arg, v, at, compare(v, arg) < 0, "below"));
+	return (bound(w, arg, v, at, check_compare(v, arg) < 0, "below"));
 }
 
 CHECK(min_length)
@@ -393,27 +391,31 @@ CHECK(max_length)
 const regex_t *
 check_compiled(const char *pattern)
 {
-	static struct {
+	static struct kept {
+		struct kept *next;
 		char *pattern;
 		regex_t regex;
 	} * kept;
-	static size_t n;
-	size_t i;
-	void *more;
+	struct kept *k;
 
-	for (i = 0; i < n; i++)
-		if (strcmp(kept[i].pattern, pattern) == 0)
-			return (&kept[i].regex);
-	if ((more = array_few(kept, n, sizeof(*kept))) == NULL)
-		return (NULL);
-	kept = more;
-	if ((kept[n].pattern = strdup(pattern)) == NULL)
-		return (NULL);
-	if (pattern_compile(&kept[n].regex, pattern, REG_NOSUB) != 0) {
-		free(kept[n].pattern);
-		return (NULL);
-	}
-	return (&kept[n++].regex);
+	for (k = kept; k != NULL; k = k->next)
+		if (strcmp(k->pattern, pattern) == 0)
+			return (&k->regex);
+	if ((k = malloc(sizeof(*k))) == NULL)
+		goto err0;
+	if ((k->pattern = strdup(pattern)) == NULL)
+		goto err1;
+	if (pattern_compile(&k->regex, pattern, REG_NOSUB) != 0)
+		goto err2;
+	k->next = kept;
+	kept = k;
+	return (&k->regex);
+err2:
+	free(k->pattern);
+err1:
+	free(k);
+err0:
+	return (NULL);
 }
 
 /* Digests are most of what is matched, and one look at each letter tells: 1 if it is one and that was asked for. */

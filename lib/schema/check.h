@@ -53,6 +53,12 @@ int check_is_type(const char *name);
 /* 1 if a value is an integer, however it is written. */
 int check_is_integral(const json_t *v);
 
+/* Order of two numbers: integers exactly, others as doubles. */
+int check_compare(const json_t *a, const json_t *b);
+
+/* Two scalars: 1 and 1.0 are the same number. */
+int check_same(const json_t *a, const json_t *b);
+
 /* A pattern compiled, kept for the life of the process; NULL if it does not compile or memory is short. */
 const regex_t *check_compiled(const char *pattern);
 

@@ -12,6 +12,7 @@
 #include "schema/check.h"
 #include "schema/contract.h"
 #include "schema/embedded.h"
+#include "schema/plan.h"
 
 static size_t
 count_contracts(void)
@@ -47,6 +48,20 @@ schema_of(const char *name)
 	if (parsed[i] == NULL)
 		parsed[i] = jsonio_parse(embedded_contracts[i].text, strlen(embedded_contracts[i].text), name);
 	return (parsed[i]);
+}
+
+/* And as a plan, kept, too. */
+static const struct plan *
+plan_of(const char *name)
+{
+	static struct plan **made;
+	size_t i = index_of(name);
+
+	if (made == NULL && (made = calloc(count_contracts(), sizeof(*made))) == NULL)
+		return (NULL);
+	if (made[i] == NULL && schema_of(name) != NULL)
+		made[i] = plan_make(schema_of(name));
+	return (made[i]);
 }
 
 const char *const *
@@ -122,26 +137,37 @@ contract_has_type(const json_t *schema, const char *name)
 	return (0);
 }
 
+/* By the plan, and where that does not say yes, by the contract itself, which says why; *reals as plan_keeps has it. */
 static int
-check(const char *name, const json_t *v, struct str *where, int part)
+check(const char *name, const json_t *v, struct str *where, int *reals)
 {
-	struct check_walk w = { schema_of(name), "", where, part, 0 };
+	struct check_walk w = { schema_of(name), "", where, 0, 0 };
+	const struct plan *plan;
 
-	if (w.root == NULL)
+	if (w.root == NULL || (plan = plan_of(name)) == NULL)
 		return (-1);
+	if (plan_keeps(plan, v, reals))
+		return (0);
+	*reals = 1;
 	return (check_value(&w, w.root, v, NULL));
 }
 
 int
 contract_check(const char *name, const json_t *v, struct str *where)
 {
-	return (check(name, v, where, 0));
+	int reals;
+
+	return (check(name, v, where, &reals));
 }
 
 int
 contract_check_part(const char *name, const json_t *v, struct str *where)
 {
-	return (check(name, v, where, 1));
+	struct check_walk w = { schema_of(name), "", where, 1, 0 };
+
+	if (w.root == NULL)
+		return (-1);
+	return (check_value(&w, w.root, v, NULL));
 }
 
 int
@@ -192,9 +218,11 @@ normal(const json_t *root, const json_t *schema, json_t *v)
 int
 contract_accept(const char *name, json_t *v, struct str *where)
 {
-	if (contract_check(name, v, where) == -1)
+	int reals;
+
+	if (check(name, v, where, &reals) == -1)
 		return (-1);
-	if (normal(schema_of(name), schema_of(name), v) == NULL) {
+	if (reals && normal(schema_of(name), schema_of(name), v) == NULL) {
 		errno = ENOMEM;
 		return (-1);
 	}

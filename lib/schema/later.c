@@ -29,13 +29,17 @@ later_value(const char *name, const json_t *v, const char *path)
 int
 later_deviates(const json_t *rule, const json_t *v)
 {
+	const json_t *usual = json_object_get(rule, "default");
 	char *a, *b;
 	int rc = -1;
 
 	if (v == NULL)
 		return (0);
+	/* What is equal reads equal; 1 and 1.0 are not equal, but read so. */
+	if (usual != NULL && json_equal(v, usual))
+		return (0);
 	a = jsonio_canonical(v);
-	b = jsonio_canonical(json_object_get(rule, "default"));
+	b = jsonio_canonical(usual);
 	if (a != NULL && b != NULL)
 		rc = strcmp(a, b) != 0;
 	free(a);
@@ -45,18 +49,25 @@ later_deviates(const json_t *rule, const json_t *v)
 	return (rc);
 }
 
+/* A default for whoever may change it: what has no parts never changes, and is shared. */
+static json_t *
+own(json_t *v)
+{
+	return (json_is_object(v) || json_is_array(v) ? json_deep_copy(v) : json_incref(v));
+}
+
 static int
 fill(const json_t *schema, json_t *v)
 {
 	const char *key;
-	json_t *rule, *member;
+	json_t *rule, *member, *usual;
 
 	json_object_foreach(json_object_get(schema, "properties"), key, rule) {
 		member = json_object_get(v, key);
 		if (json_is_object(member) ?
 			fill(rule, member) == -1 :
-			member == NULL && later_is(rule) && json_object_get(rule, "default") != NULL &&
-			    json_object_set_new(v, key, json_deep_copy(json_object_get(rule, "default"))) == -1) {
+			member == NULL && later_is(rule) && (usual = json_object_get(rule, "default")) != NULL &&
+			    json_object_set_new_nocheck(v, key, own(usual)) == -1) {
 			errno = ENOMEM;
 			return (-1);
 		}

@@ -1,5 +1,5 @@
 # Contracts: JSON Schema, as far as it is needed, and the files that follow it.
-schema_SRC := check contract later lint interrupted
+schema_SRC := check plan contract later lint interrupted
 
 # Contracts and lists of files become sources (lib/schema/embed.c prints them).
 schema_OBJ = $(B)/lib/schema/embedded_contracts.o

@@ -40,7 +40,7 @@ for target; do
 		[ ! -d "$dir" ] || set -- "$@" "$dir"
 	done
 	case $target in
-	json | scan) set -- "$@" "$build"/samples/* ;;
+	json | scan | plan) set -- "$@" "$build"/samples/* ;;
 	ledger) set -- "$@" "$build"/samples/ledger_row.* ;;
 	esac
 	# A target is asked about what it does with 64 KiB at most: larger files only repeat themselves.

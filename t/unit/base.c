@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,7 @@
 #include "base/rng.h"
 #include "base/say.h"
 #include "base/shell.h"
+#include "base/spread.h"
 #include "base/str.h"
 #include "base/utf8.h"
 #include "t/unit/tap.h"
@@ -354,6 +356,100 @@ json(void)
 	json_decref(v);
 }
 
+/* Is a number written with the fewest digits that read back as it, and with no more zeros than its place asks for? */
+static int
+is_shortest(double x)
+{
+	char text[JSONIO_NUMBER_SIZE], digits[40];
+	const char *p;
+	int n = 0, fewest, zeros = 0;
+
+	jsonio_number(text, x);
+	for (fewest = 0; fewest < 17; fewest++) {
+		snprintf(digits, sizeof(digits), "%.*e", fewest, x);
+		if (strtod(digits, NULL) == x)
+			break;
+	}
+	for (p = text; *p != '\0' && *p != 'e'; p++)
+		if (*p >= '0' && *p <= '9' && (n != 0 || *p != '0')) {
+			zeros = *p == '0' ? zeros + 1 : 0;
+			n++;
+		}
+	if (strtod(text, NULL) == x && n - zeros <= fewest + 1 && (strchr(text, '.') == NULL || p[-1] != '0') &&
+	    (strchr(text, 'e') != NULL) == (fabs(x) < 1e-6 || fabs(x) >= 1e21))
+		return (1);
+	printf("# %.17g is written %s\n", x, text);
+	return (0);
+}
+
+static void
+shortest(void)
+{
+	struct rng r;
+	unsigned i, wrong = 0;
+	char text[64];
+
+	rng_seed(&r, 1, 1);
+	for (i = 0; i < 20000; i++) {
+		uint64_t n = rng_u64(&r) >> (rng_u64(&r) & 63);
+		int place = (int)(rng_u64(&r) % 40) - 30;
+
+		snprintf(text, sizeof(text), "%s%llue%d", i & 1 ? "-" : "", (unsigned long long)(n == 0 ? 1 : n),
+		    place);
+		wrong += !is_shortest(strtod(text, NULL));
+		wrong += !is_shortest(nextafter(strtod(text, NULL), 1e300));
+	}
+	tap_ok(wrong == 0, "numbers are written with the fewest digits that read back as them");
+}
+
+/* --- calls dealt out to processes ------------------------------------------------ */
+
+static int
+tell(void *arg, size_t i)
+{
+	const size_t *dies = arg;
+
+	if (i == *dies)
+		raise(SIGKILL);
+	printf("%zu of some process\n", i);
+	return (i == 100 || i == 777 ? HG_EXIT_CONTRACT : i == 500 ? HG_EXIT_USAGE : HG_EXIT_DONE);
+}
+
+/* What is printed by n calls, of which one may die, into out; the exit code. */
+static int
+told(FILE *out, size_t n, size_t dies)
+{
+	pid_t pid;
+
+	fflush(stdout);
+	if ((pid = fork()) == 0) {
+		dup2(fileno(out), 1);
+		dies = (size_t)spread(n, tell, &dies);
+		fflush(stdout);
+		_exit((int)dies);
+	}
+	return (WEXITSTATUS(process_wait(pid)));
+}
+
+static void
+spreading(void)
+{
+	FILE *out = tmpfile();
+	size_t i, n, wrong = 0;
+	int code;
+
+	code = told(out, 5000, 5000);
+	rewind(out);
+	for (i = 0; fscanf(out, "%zu of some process\n", &n) == 1; i++)
+		wrong += n != i;
+	tap_ok(i == 5000 && wrong == 0, "what is dealt out to processes is printed in its order");
+	tap_ok(code == HG_EXIT_CONTRACT && told(out, 700, 700) == HG_EXIT_USAGE &&
+		told(out, 200, 200) == HG_EXIT_CONTRACT && told(out, 90, 90) == HG_EXIT_DONE,
+	    "and the last failure is the whole's");
+	tap_ok(proc_cpus() < 2 || told(out, 5000, 300) == HG_EXIT_SYSTEM, "one that dies is missed");
+	fclose(out);
+}
+
 static void
 clocks(void)
 {
@@ -548,6 +644,8 @@ main(void)
 	letters();
 	hashes();
 	json();
+	shortest();
+	spreading();
 	clocks();
 	identity();
 	files();

@@ -1,4 +1,5 @@
 /* lib/run/contract: what no sample file can show. Prints TAP. */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -6,7 +7,9 @@
 #include <unistd.h>
 
 #include "base/atomfile.h"
+#include "schema/check.h"
 #include "schema/contract.h"
+#include "schema/plan.h"
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "t/unit/tap.h"
@@ -142,10 +145,182 @@ writing(void)
 	json_decref(v);
 }
 
+/* --- a plan against the contract that it was made of --------------------------- */
+
+struct plans {
+	const json_t *root;
+	struct plan *plan;
+	json_t
+	    *bounds; /* every number of the contract, and a text of one letter more than the longest that it allows */
+	unsigned kept, broken, wrong;
+};
+
+static void
+find_bounds(struct plans *p, const json_t *schema)
+{
+	const char *key;
+	char text[2048];
+	json_t *v;
+	size_t i;
+
+	json_object_foreach((json_t *)(uintptr_t)schema, key, v) {
+		if (json_is_number(v))
+			json_array_append(p->bounds, v);
+		if (strcmp(key, "maxLength") == 0 && json_integer_value(v) < (json_int_t)sizeof(text)) {
+			memset(text, 'a', (size_t)json_integer_value(v) + 1);
+			json_array_append_new(p->bounds, json_stringn(text, (size_t)json_integer_value(v)));
+			json_array_append_new(p->bounds, json_stringn(text, (size_t)json_integer_value(v) + 1));
+		}
+		find_bounds(p, v);
+	}
+	json_array_foreach((json_t *)(uintptr_t)schema, i, v)
+		find_bounds(p, v);
+}
+
+static void
+agree(struct plans *p, const json_t *v)
+{
+	struct check_walk w = { p->root, "", NULL, 0, 0 };
+	int reals, kept = check_value(&w, p->root, v, NULL) == 0;
+
+	p->kept += (unsigned)kept;
+	p->broken += (unsigned)!kept;
+	if (plan_keeps(p->plan, v, &reals) != kept)
+		p->wrong += printf("# %s\n", jsonio_line(v)) > 0;
+}
+
+/* A list of one element, as often as a bound says and once more; or the bound itself where it is no such number. */
+static json_t *
+as_long(json_t *element, json_t *bound)
+{
+	const json_int_t n = json_integer_value(bound);
+	json_t *v;
+
+	if (!json_is_integer(bound) || n < 0 || n > 256)
+		return (json_incref(bound));
+	v = json_array();
+	while ((json_int_t)json_array_size(v) <= n)
+		json_array_append(v, element);
+	return (v);
+}
+
+/* The whole with a part in the place of ${at}, which is one of its parts: every odd value in turn. */
+static void
+odd(struct plans *p, const json_t *whole, json_t *parent, const char *key, size_t index, json_t *at)
+{
+	static const char *const values[] = { "null", "true", "-1", "0", "3", "3.0", "0.5", "1e300", "1e18", "\"\"",
+		"\"none\"", "\"auto\"", "\"a.b\"", "\"a\\u0000\"", "\"\\u00e9\"", "[]", "[1]", "{}", "{\"x\": 1}",
+		"\"0123456789abcdef0123456789abcdef\"", "\"2026-01-01T00:00:00.000Z\"", "\"0-1,3\"", "\"0-1,\"",
+		"\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"", "\"ttt:8:0.5\"",
+		"\"none\\u0000\"", "\"documents\\u0000\"" };
+	const size_t texts = sizeof(values) / sizeof(values[0]);
+	size_t i;
+	json_t *v;
+
+	json_incref(at);
+	for (i = 0; i < texts + json_array_size(p->bounds); i++) {
+		if (json_is_array(at) && json_array_size(at) != 0 && i >= texts)
+			v = as_long(json_array_get(at, 0), json_array_get(p->bounds, i - texts));
+		else if (i < texts)
+			v = json_loads(values[i], JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+		else
+			v = json_incref(json_array_get(p->bounds, i - texts));
+		if (v == NULL)
+			abort();
+		if (key != NULL)
+			json_object_set_new(parent, key, v);
+		else
+			json_array_set_new(parent, index, v);
+		agree(p, whole);
+	}
+	if (key == NULL) {
+		json_array_set_new(parent, index, at);
+		return;
+	}
+	json_object_del(parent, key);
+	agree(p, whole);
+	json_object_set_new(parent, key, at);
+	/* It stands last now, and once more with one that nobody knows. */
+	agree(p, whole);
+	json_object_set_new(parent, "unheard_of", json_integer(1));
+	agree(p, whole);
+	json_object_del(parent, "unheard_of");
+}
+
+static void
+everywhere(struct plans *p, const json_t *whole, json_t *v)
+{
+	const char **keys, *key;
+	size_t n = json_object_size(v), i = 0;
+	json_t *member;
+
+	for (i = 0; i < json_array_size(v); i++) {
+		everywhere(p, whole, json_array_get(v, i));
+		odd(p, whole, v, NULL, i, json_array_get(v, i));
+	}
+	keys = calloc(n + 1, sizeof(*keys));
+	i = 0;
+	json_object_foreach(v, key, member)
+		keys[i++] = strdup(key);
+	for (i = 0; i < n; i++) {
+		everywhere(p, whole, json_object_get(v, keys[i]));
+		odd(p, whole, v, keys[i], 0, json_object_get(v, keys[i]));
+		free((char *)(uintptr_t)keys[i]);
+	}
+	free(keys);
+}
+
+/* Every valid sample of a contract; how many. */
+static unsigned
+samples(struct plans *p, const char *name)
+{
+	const char *top = getenv("HG_TOP");
+	char path[4096];
+	struct dirent *e;
+	unsigned n = 0;
+	json_t *v;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/contracts/%s.valid", top == NULL ? "." : top, name);
+	d = opendir(path);
+	while (d != NULL && (e = readdir(d)) != NULL)
+		if (strstr(e->d_name, ".json") != NULL &&
+		    jsonio_read(dirfd(d), e->d_name, JSONIO_MAX_BYTES, NULL, &v) == 0) {
+			agree(p, v);
+			everywhere(p, v, v);
+			json_decref(v);
+			n++;
+		}
+	if (d != NULL)
+		closedir(d);
+	return (n);
+}
+
+static void
+plans(void)
+{
+	const char *const *name;
+	struct plans all = { 0 };
+	unsigned none = 0;
+
+	for (name = contract_names(); *name != NULL; name++) {
+		all.root = contract_at(*name, "");
+		all.plan = plan_make(all.root);
+		all.bounds = json_array();
+		find_bounds(&all, all.root);
+		none += samples(&all, *name) == 0;
+		json_decref(all.bounds);
+		plan_free(all.plan);
+	}
+	tap_ok(all.wrong == 0 && none == 0 && all.kept > 5000 && all.broken > 20000,
+	    "what a plan says, every contract says: of %u values kept and %u that break one", all.kept, all.broken);
+}
+
 int
 main(void)
 {
 	exit_init("contract");
+	plans();
 	paths();
 	keys();
 	parts();
