@@ -261,45 +261,44 @@ jsonio_number(char text[JSONIO_NUMBER_SIZE], double x)
 }
 
 static int
+put_char(struct str *s, char c)
+{
+	if (str_room(s, 1) == -1)
+		return (-1);
+	s->p[s->n++] = c;
+	s->p[s->n] = '\0';
+	return (0);
+}
+
+/* What is not plain in a string, after a backslash. */
+static int
+put_escape(struct str *s, char c)
+{
+	static const char letters
+	    [] = { ['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r' };
+	const char text[2] = { '\\', letters[(unsigned char)c] };
+
+	return (text[1] == '\0' ? str_printf(s, "\\u%04x", (unsigned)c) : str_add(s, text, sizeof(text)));
+}
+
+static int
 put_string(struct str *s, const char *p, size_t n)
 {
-	size_t i, from;
-	int rc = str_puts(s, "\"");
+	const char *end = p + n;
+	char *to;
 
-	for (i = 0; i < n && rc == 0; i++) {
-		for (from = i; i < n && (unsigned char)p[i] >= 0x20 && p[i] != '"' && p[i] != '\\'; i++)
-			;
-		if (i > from)
-			rc = str_add(s, p + from, i - from);
-		if (i == n || rc == -1)
-			break;
-		switch (p[i]) {
-		case '"':
-			rc = str_puts(s, "\\\"");
-			break;
-		case '\\':
-			rc = str_puts(s, "\\\\");
-			break;
-		case '\b':
-			rc = str_puts(s, "\\b");
-			break;
-		case '\t':
-			rc = str_puts(s, "\\t");
-			break;
-		case '\n':
-			rc = str_puts(s, "\\n");
-			break;
-		case '\f':
-			rc = str_puts(s, "\\f");
-			break;
-		case '\r':
-			rc = str_puts(s, "\\r");
-			break;
-		default:
-			rc = str_printf(s, "\\u%04x", (unsigned)p[i]);
-		}
+	if (str_room(s, n + 2) == -1)
+		return (-1);
+	s->p[s->n++] = '"';
+	for (;; p++) {
+		for (to = s->p + s->n; p < end && (unsigned char)*p >= 0x20 && *p != '"' && *p != '\\'; p++)
+			*to++ = *p;
+		s->n = (size_t)(to - s->p);
+		if (p == end)
+			return (put_char(s, '"'));
+		if (put_escape(s, *p) == -1 || str_room(s, (size_t)(end - p) + 1) == -1)
+			return (-1);
 	}
-	return (rc == 0 ? str_puts(s, "\"") : -1);
 }
 
 struct jsonio_member {
@@ -351,16 +350,16 @@ put_object(struct str *s, const json_t *v, enum form form, int depth)
 		members[i++] = (struct jsonio_member){ key, member };
 	if (form == CANONICAL)
 		qsort(members, n, sizeof(*members), utf16_order);
-	rc = str_puts(s, "{");
+	rc = put_char(s, '{');
 	for (i = 0; i < n && rc == 0; i++) {
 		if (i != 0)
-			rc = str_puts(s, form == LINE ? ", " : ",");
+			rc = form == LINE ? str_puts(s, ", ") : put_char(s, ',');
 		if (rc == 0)
 			rc = newline(s, form, depth + 1);
 		if (rc == 0)
 			rc = put_string(s, members[i].key, strlen(members[i].key));
 		if (rc == 0)
-			rc = str_puts(s, form == CANONICAL ? ":" : ": ");
+			rc = form == CANONICAL ? put_char(s, ':') : str_puts(s, ": ");
 		if (rc == 0)
 			rc = put(s, members[i].value, form, depth + 1);
 	}

@@ -7,12 +7,14 @@
 
 #include "base/str.h"
 
-static int
-room(struct str *s, size_t more)
+int
+str_room(struct str *s, size_t more)
 {
 	size_t cap = s->cap ? s->cap : 64;
 	char *p;
 
+	if (s->p != NULL && more < s->cap - s->n)
+		return (0);
 	if (more > SIZE_MAX / 4 - s->n) {
 		errno = ENOMEM;
 		return (-1);
@@ -31,7 +33,7 @@ room(struct str *s, size_t more)
 int
 str_add(struct str *s, const void *data, size_t n)
 {
-	if (room(s, n) == -1)
+	if (str_room(s, n) == -1)
 		return (-1);
 	if (n != 0)
 		memcpy(s->p + s->n, data, n);
@@ -59,7 +61,7 @@ str_printf(struct str *s, const char *format, ...)
 		errno = EINVAL;
 		return (-1);
 	}
-	if (room(s, (size_t)n) == -1)
+	if (str_room(s, (size_t)n) == -1)
 		return (-1);
 	va_start(ap, format);
 	vsnprintf(s->p + s->n, (size_t)n + 1, format, ap);

@@ -18,6 +18,9 @@ struct str {
 		NULL, 0, 0 \
 	}
 
+/* Make room for so many more bytes and a NUL, for who then writes at p + n himself. */
+int str_room(struct str *s, size_t more);
+
 int str_add(struct str *s, const void *data, size_t n);
 int str_puts(struct str *s, const char *text);
 int str_printf(struct str *s, const char *format, ...) __attribute__((format(printf, 2, 3)));

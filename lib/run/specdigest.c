@@ -133,14 +133,14 @@ err0:
 static json_t *
 result_keys(const json_t *spec, const char *section)
 {
-	json_t *keys = jsonio_get(contract_at("spec", section), "properties"), *kept = json_object(), *rule, *v;
+	json_t *rules = jsonio_get(contract_at("spec", section), "properties"), *kept = json_object(), *rule, *v;
 	const char *key;
 	int counts;
 
-	json_object_foreach(keys, key, rule) {
+	json_object_foreach(json_object_get(spec, section), key, v) {
+		rule = json_object_get(rules, key);
 		if (strcmp(contract_tag(rule), "result") != 0)
 			continue;
-		v = json_object_get(json_object_get(spec, section), key);
 		counts = later_is(rule) ? later_deviates(rule, v) : 1;
 		if (counts == -1 || (counts && json_object_set(kept, key, v) == -1)) {
 			json_decref(kept);
@@ -296,7 +296,7 @@ specdigest_content(const json_t *spec, char hex[SHA256_HEX_SIZE])
 json_t *
 specdigest_settings(const json_t *spec)
 {
-	json_t *settings = json_object(), *keys = NULL, *v;
+	json_t *settings = json_object(), *keys = NULL, *rule;
 	const char *const *section;
 	const char *key;
 	char path[128];
@@ -305,10 +305,11 @@ specdigest_settings(const json_t *spec)
 	for (section = config_sections; settings != NULL && *section != NULL; section++) {
 		if ((keys = result_keys(spec, *section)) == NULL)
 			goto err0;
-		json_object_foreach(keys, key, v) {
+		/* In the order of the contract, whatever that of the spec. */
+		json_object_foreach(jsonio_get(contract_at("spec", *section), "properties"), key, rule) {
 			snprintf(path, sizeof(path), "%s.%s", *section, key);
-			if ((differs = later_deviates(contract_at("spec", path), v)) == -1 ||
-			    (differs && json_object_set(settings, path, v) == -1))
+			if ((differs = later_deviates(rule, json_object_get(keys, key))) == -1 ||
+			    (differs && json_object_set(settings, path, json_object_get(keys, key)) == -1))
 				goto err0;
 		}
 		json_decref(keys);

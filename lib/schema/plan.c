@@ -402,8 +402,7 @@ keeps(const struct node *n, const json_t *v, int *reals)
 	size_t i;
 
 	if (n->unplanned || (n->types != 0 && (n->types & BIT(type)) == 0) ||
-	    (n->also != NULL && !keeps(n->also, v, reals)) ||
-	    (n->constant != NULL && !check_same(v, n->constant)) ||
+	    (n->also != NULL && !keeps(n->also, v, reals)) || (n->constant != NULL && !check_same(v, n->constant)) ||
 	    (n->choices != NULL && !is_one_of(n->choices, v)))
 		return (0);
 	switch (type) {

@@ -21,8 +21,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		w.root = contract_at(names[i], "");
 		if (plans[i] == NULL)
 			plans[i] = plan_make(w.root);
-		fuzz_must(plans[i] != NULL &&
-		    plan_keeps(plans[i], v, &reals) == (check_value(&w, w.root, v, NULL) == 0));
+		fuzz_must(
+		    plans[i] != NULL && plan_keeps(plans[i], v, &reals) == (check_value(&w, w.root, v, NULL) == 0));
 	}
 	json_decref(v);
 	return (0);
