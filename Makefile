@@ -228,13 +228,15 @@ TESTS := $(if $(T),$(foreach t,$(T),$(wildcard t/$t.bats) $(if $(filter $t,$(UNI
 	$(ALL_TESTS),$(LONGEST)) $(filter-out $(LONGEST),$(ALL_TESTS)))
 # Where sanitizers find nothing that other suites don't run, too; `make check SAN=1` runs them, and leaves them out, and
 # says so, with BRIEF=1.  First texts, compared with texts or with what tools print; then drivers in sh, examples and
-# programs of others, whose tools have suites of their own; then the numbers of whole runs, whose operations, tensors
-# and files are run by t/unit (ops, levers, cpu, cuda_ops, cuda_train, artifact, resume).
+# programs of others, whose tools have suites of their own; then what mostly waits for a stage that hangs or fails, as
+# stage and external do, and `make torture SAN=1`; then the numbers of whole runs and of each lever, whose operations,
+# tensors and files are run by t/unit (ops, cpu, cuda_ops, trainer, gptq, artifact, resume).
 SANITIZED_ELSEWHERE := style man readme contracts written \
 	hg-run hg-confirm campaign night morning soak interrupted inherited examples trainers \
-	levers golden cpu cuda
+	stall kinds torture \
+	levers golden cpu cuda gptq unit/levers unit/cuda_train
 LEFT_OUT := $(if $(BRIEF),$(if $(SAN),$(if $(T),,$(SANITIZED_ELSEWHERE))))
-TESTS := $(filter-out $(LEFT_OUT:%=t/%.bats),$(TESTS))
+TESTS := $(filter-out $(LEFT_OUT:%=t/%.bats) $(LEFT_OUT:%=$(B)/%),$(TESTS))
 # Those that together take seconds.
 QUICK := $(wildcard $(addprefix t/,style.bats hg-spec.bats hg-status.bats hg-gate.bats)) \
 	$(patsubst %,$(B)/unit/%,$(filter base contract data documents markup noise run safetensors schedule spec stats,$(UNITS)))
