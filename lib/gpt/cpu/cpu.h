@@ -80,25 +80,34 @@ cpu_wants(struct ops_rows rows, size_t r0, size_t n)
 	return (r0 % rows.T >= rows.from || r0 % rows.T + n > rows.from);
 }
 
-/* Rows of one pass whose weight gradients are summed in one go: left sides transposed, right sides in panels. */
+/*
+ * Rows of one pass whose weight gradients are summed in one go: left sides transposed, right sides in panels.  For many
+ * threads several chunks stand at a time, one behind the other; the sums of each remain its own.
+ */
 struct cpu_chunk {
-	size_t row0, rows;
-	size_t ld;       /* units from row to row of left */
-	size_t depth;    /* units of a panel of right */
-	float *left[3];  /* (outputs, rows); the third for a gated MLP */
-	float *right[2]; /* panels (rows, inputs) */
+	size_t row0, rows; /* of all that stand */
+	size_t size;       /* rows of one of them, the last of a pass may have fewer */
+	size_t ld;         /* units from row to row of left */
+	size_t depth;      /* units of a panel of right */
+	float *left[3];    /* of the first: (outputs, rows); the third for a gated MLP */
+	float *right[2];   /* panels (rows, inputs) */
+	size_t next_left[3], next_right[2]; /* floats from a chunk to the next */
 };
 
-/* dw += scale * left right, by rows; dots, if wanted, gets <w[row], (left right)[row]> of these columns. */
+/*
+ * For each chunk in turn dw += scale * left right, by rows; dots, if wanted, gets <w[row], (left right)[row]> of these
+ * columns.
+ */
 struct cpu_product {
-	const float *left, *right;
-	size_t ld, depth, units; /* as in the chunk; units: inner length of this product */
+	const struct cpu_chunk *chunk;
+	size_t left, right; /* which of its sides, */
+	size_t left_row;    /* and from which of the left's rows on */
 	size_t out, in;
 	size_t tile_rows; /* at most row_block; the same for all products of a round */
 	struct ops_buf *dw;
 	const float *scale;      /* NULL: ones */
 	const struct ops_buf *w; /* for dots */
-	float *dots;             /* (tile columns, out); NULL if not wanted */
+	float *dots;             /* (chunks, tile columns, out); NULL if not wanted */
 	float *dscale;           /* where dots are added */
 };
 
@@ -120,6 +129,7 @@ struct ops_ctx {
 	float *panels;        /* of the weights of the operation at hand, unless they are kept */
 	struct cpu_chunk chunk;
 	size_t chunk_rows, head_rows; /* most rows of a chunk; in head */
+	size_t chunks;                /* that stand at a time */
 	float *keys, *values;         /* attention: packed for the products, by sequence of a group and kv head */
 	float *longest;               /* the norm of the longest key, likewise */
 	size_t group;                 /* sequences whose keys and values are packed at a time */

@@ -134,32 +134,32 @@ chunk_size(const struct job *j, size_t rows_at_most)
 	return (blocks(blocks(j->N, chunks), R) * R);
 }
 
+/* Chunks of ${size} rows from row0 on, as many as stand at a time. */
 static inline void
-begin_chunk(struct job *j, size_t row0, size_t size)
+begin_chunks(struct job *j, size_t row0, size_t size)
 {
 	struct cpu_chunk *chunk = &j->c->chunk;
 
 	j->row0 = row0;
-	j->end = least(j->N, row0 + size);
+	j->end = least(j->N, row0 + j->c->chunks * size);
 	chunk->row0 = row0;
 	chunk->rows = j->end - row0;
+	chunk->size = size;
 	chunk->depth = cpu_pad(size) / j->k->per_unit;
 	chunk->ld = chunk->depth + 16;
 	j->product_count = 0;
 }
 
 static inline struct cpu_product *
-want(struct job *j, const float *left, const float *right, struct ops_buf *dw)
+want(struct job *j, size_t left, size_t left_row, size_t right, struct ops_buf *dw)
 {
-	const struct cpu_chunk *chunk = &j->c->chunk;
 	struct cpu_product *p = &j->products[j->product_count++];
 
 	*p = (struct cpu_product){
+		.chunk = &j->c->chunk,
 		.left = left,
+		.left_row = left_row,
 		.right = right,
-		.ld = chunk->ld,
-		.depth = chunk->depth,
-		.units = cpu_units(j->k, chunk->rows),
 		.out = dw->rows,
 		.in = dw->cols,
 		.dw = dw,

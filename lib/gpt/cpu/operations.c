@@ -137,6 +137,7 @@ product_task(void *arg, size_t task, unsigned thread)
 void
 operations_run_products(struct job *j)
 {
+	const struct cpu_chunk *chunk = &j->c->chunk;
 	size_t count = 0;
 
 	/* Where whole blocks are few, smaller ones keep more threads busy; a row's sums do not depend on its tile. */
@@ -151,7 +152,7 @@ operations_run_products(struct job *j)
 	for (size_t i = 0; i < j->product_count; i++) {
 		const struct cpu_product *p = &j->products[i];
 
-		for (size_t t = 0; p->dots != NULL && t < blocks(p->in, CPU_COLS); t++)
+		for (size_t t = 0; p->dots != NULL && t < blocks(chunk->rows, chunk->size) * blocks(p->in, CPU_COLS); t++)
 			for (size_t o = 0; o < p->out; o++)
 				p->dscale[o] += p->dots[t * p->out + o];
 	}
@@ -159,10 +160,10 @@ operations_run_products(struct job *j)
 
 /* The gradient of a weight whose product is scaled: dw and dscale. */
 static void
-want_scaled(struct job *j, const float *left, const float *right, struct ops_buf *dw, const struct ops_buf *scale,
+want_scaled(struct job *j, size_t left, size_t right, struct ops_buf *dw, const struct ops_buf *scale,
     const struct ops_buf *w, struct ops_buf *dscale)
 {
-	struct cpu_product *p = want(j, left, right, dw);
+	struct cpu_product *p = want(j, left, 0, right, dw);
 
 	p->scale = scale->data;
 	p->w = w;
@@ -216,12 +217,12 @@ operations_qkv_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_qk
 	float *dmix = d->dmix->data, *dskip_w = a->skip != NULL ? (float *)d->dskip_w->data + a->skip_row * ld : NULL;
 
 	need(c, &(const struct weights){ { a->wq, a->wk, a->wv } }, 1);
-	for (size_t r0 = 0; r0 < j.N; r0 += size) {
-		begin_chunk(&j, r0, size);
+	for (size_t r0 = 0; r0 < j.N; r0 += c->chunks * size) {
+		begin_chunks(&j, r0, size);
 		run_rows(&j, qkv_grad_task);
-		want(&j, c->chunk.left[0], c->chunk.right[0], d->dwq);
-		want(&j, c->chunk.left[0] + C * c->chunk.ld, c->chunk.right[0], d->dwk);
-		want(&j, c->chunk.left[0] + (C + KD) * c->chunk.ld, c->chunk.right[0], d->dwv);
+		want(&j, 0, 0, 0, d->dwq);
+		want(&j, 0, C, 0, d->dwk);
+		want(&j, 0, C + KD, 0, d->dwv);
 		operations_run_products(&j);
 	}
 	for (size_t r0 = 0; r0 < j.N; r0 += j.k->row_block) {
@@ -334,10 +335,10 @@ operations_proj_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_p
 	const size_t size = chunk_size(&j, c->chunk_rows);
 
 	need(c, &(const struct weights){ { a->wo } }, 1);
-	for (size_t r0 = 0; r0 < j.N; r0 += size) {
-		begin_chunk(&j, r0, size);
+	for (size_t r0 = 0; r0 < j.N; r0 += c->chunks * size) {
+		begin_chunks(&j, r0, size);
 		run_rows(&j, proj_grad_task);
-		want_scaled(&j, c->chunk.left[0], c->chunk.right[0], d->dwo, a->scale, a->wo, d->dscale);
+		want_scaled(&j, 0, 0, d->dwo, a->scale, a->wo, d->dscale);
 		operations_run_products(&j);
 	}
 	end_phase(c, OPS_CPU_PROJ_GRAD, since);
@@ -378,13 +379,13 @@ operations_mlp_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_ml
 	const size_t size = chunk_size(&j, c->chunk_rows);
 
 	need(c, &(const struct weights){ { a->wfc, a->wproj, a->activation == OPS_SWIGLU ? a->wgate : NULL } }, 1);
-	for (size_t r0 = 0; r0 < j.N; r0 += size) {
-		begin_chunk(&j, r0, size);
+	for (size_t r0 = 0; r0 < j.N; r0 += c->chunks * size) {
+		begin_chunks(&j, r0, size);
 		run_rows(&j, mlp_grad_task);
-		want(&j, c->chunk.left[0], c->chunk.right[0], d->dwfc);
+		want(&j, 0, 0, 0, d->dwfc);
 		if (a->activation == OPS_SWIGLU)
-			want(&j, c->chunk.left[2], c->chunk.right[0], d->dwgate);
-		want_scaled(&j, c->chunk.left[1], c->chunk.right[1], d->dwproj, a->scale, a->wproj, d->dscale);
+			want(&j, 2, 0, 0, d->dwgate);
+		want_scaled(&j, 1, 1, d->dwproj, a->scale, a->wproj, d->dscale);
 		operations_run_products(&j);
 	}
 	end_phase(c, OPS_CPU_MLP_GRAD, since);
@@ -407,10 +408,10 @@ operations_gram(struct ops_ctx *c, struct ops_rows rows, const struct ops_gram *
 	const size_t size = chunk_size(&j, c->chunk_rows);
 
 	assert(c->training);
-	for (size_t r0 = 0; r0 < j.N; r0 += size) {
-		begin_chunk(&j, r0, size);
+	for (size_t r0 = 0; r0 < j.N; r0 += c->chunks * size) {
+		begin_chunks(&j, r0, size);
 		run_rows(&j, gram_task);
-		want(&j, c->chunk.left[0], c->chunk.right[a->x == NULL && a->y == NULL], a->g);
+		want(&j, 0, 0, a->x == NULL && a->y == NULL, a->g);
 		operations_run_products(&j);
 	}
 	end_phase(c, OPS_CPU_OTHER, since);
@@ -437,14 +438,14 @@ operations_head(struct ops_ctx *c, struct ops_rows rows, const struct ops_head *
 
 	check_ids(c, a->targets, j.N);
 	buffers_need(c, &(const struct buffers_need){ a->w, 1, a->dx != NULL }, 1);
-	for (size_t r0 = 0; r0 < j.N; r0 += size) {
+	for (size_t r0 = 0; r0 < j.N; r0 += a->dx != NULL ? c->chunks * size : size) {
 		if (a->dx != NULL)
-			begin_chunk(&j, r0, size);
+			begin_chunks(&j, r0, size);
 		run_rows(&j, head_task);
 		if (a->dx != NULL) {
 			for (size_t i = 0; a->prior != NULL && i < c->chunk.rows; i++)
 				*(float *)a->dalpha->data += c->partial[i];
-			want(&j, c->chunk.left[0], c->chunk.right[0], a->dw);
+			want(&j, 0, 0, 0, a->dw);
 			operations_run_products(&j);
 		}
 	}

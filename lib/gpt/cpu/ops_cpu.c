@@ -100,6 +100,7 @@ take_memory(struct ops_ctx *c, unsigned threads)
 
 	c->chunk_rows = s.chunk_rows;
 	c->head_rows = s.head_rows;
+	c->chunks = s.chunks;
 	c->group = s.group;
 	c->scratch_bytes = s.scratch;
 	c->muon_bytes = s.muon;
@@ -112,10 +113,14 @@ take_memory(struct ops_ctx *c, unsigned threads)
 	/* Backward's chunk, and forward's keys and values in the same place. */
 	c->keys = (float *)(void *)at;
 	c->values = (float *)(void *)(at + s.keys);
-	for (size_t i = 0; i < 3; i++)
-		c->chunk.left[i] = piece(&at, s.left[i]);
-	for (size_t i = 0; i < 2; i++)
-		c->chunk.right[i] = piece(&at, s.right[i]);
+	for (size_t i = 0; i < 3; i++) {
+		c->chunk.left[i] = piece(&at, s.chunks * s.left[i]);
+		c->chunk.next_left[i] = s.left[i] / sizeof(float);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		c->chunk.right[i] = piece(&at, s.chunks * s.right[i]);
+		c->chunk.next_right[i] = s.right[i] / sizeof(float);
+	}
 	c->found = piece(&at, s.found);
 	rope_tables(c);
 	return (0);
