@@ -85,12 +85,12 @@ cpu_wants(struct ops_rows rows, size_t r0, size_t n)
  * threads several chunks stand at a time, one behind the other; the sums of each remain its own.
  */
 struct cpu_chunk {
-	size_t row0, rows; /* of all that stand */
-	size_t size;       /* rows of one of them, the last of a pass may have fewer */
-	size_t ld;         /* units from row to row of left */
-	size_t depth;      /* units of a panel of right */
-	float *left[3];    /* of the first: (outputs, rows); the third for a gated MLP */
-	float *right[2];   /* panels (rows, inputs) */
+	size_t row0, rows;                  /* of all that stand */
+	size_t size;                        /* rows of one of them, the last of a pass may have fewer */
+	size_t ld;                          /* units from row to row of left */
+	size_t depth;                       /* units of a panel of right */
+	float *left[3];                     /* of the first: (outputs, rows); the third for a gated MLP */
+	float *right[2];                    /* panels (rows, inputs) */
 	size_t next_left[3], next_right[2]; /* floats from a chunk to the next */
 };
 
@@ -109,6 +109,36 @@ struct cpu_product {
 	const struct ops_buf *w; /* for dots */
 	float *dots;             /* (chunks, tile columns, out); NULL if not wanted */
 	float *dscale;           /* where dots are added */
+};
+
+/*
+ * Muon on one matrix, stage by stage; the parts of a stage need only what stood before it and write what is their own,
+ * so that threads may share them.  Those from PACK to UPDATE make a step of Newton-Schulz and come again for the next.
+ */
+enum cpu_muon_stage {
+	CPU_MUON_MOMENTUM,
+	CPU_MUON_BEGIN,
+	CPU_MUON_PACK,
+	CPU_MUON_SQUARE,
+	CPU_MUON_PACK_SQUARE,
+	CPU_MUON_CUBIC,
+	CPU_MUON_PACK_COLS,
+	CPU_MUON_UPDATE,
+	CPU_MUON_NEURONS,
+	CPU_MUON_END
+};
+
+/* The matrix on its way, turned so that m <= n: rows ldx and lda elements apart. */
+struct cpu_muon {
+	const struct ops_muon *p;
+	const struct ops_muon_law *law;
+	size_t rows, piece; /* of a part that multiplies, of one that streams: multiples of CPU_PAD if there are more */
+	size_t m, n, ldx, lda;
+	float *exact;         /* (m, n) unrounded, for a X and the result */
+	void *x;              /* the same as the products take it */
+	void *square, *cubic; /* A and b A + c A^2 */
+	float *panels;
+	float *sums, *factors; /* by row of p */
 };
 
 struct ops_ctx {
@@ -134,8 +164,9 @@ struct ops_ctx {
 	float *longest;               /* the norm of the longest key, likewise */
 	size_t group;                 /* sequences whose keys and values are packed at a time */
 	float *partial;               /* sums of single tasks, added in task order */
-	size_t *order, order_room;    /* in which Muon's tasks are handed out */
-	float *found;                 /* (chunk_rows, bigram_dim padded): gradients of rows of the table of pairs */
+	struct muon_task *muon;       /* room for so many of them */
+	size_t muon_room;
+	float *found; /* (chunk_rows, bigram_dim padded): gradients of rows of the table of pairs */
 	double seconds[OPS_CPU_PHASES];
 	measure_ended *ended; /* NULL: nobody watches */
 	void *cookie;
@@ -211,7 +242,8 @@ struct cpu_kernels {
 	void (*lanes)(const struct ops_lanes *a, size_t r0, size_t n);
 	void (*lanes_grad)(const struct ops_lanes *a, const struct ops_lanes_grad *d, float *sums, size_t r0, size_t n);
 	double (*sumsq)(const float *x, size_t n);
-	void (*muon)(const struct ops_muon *p, const struct ops_muon_law *law, struct cpu_scratch s);
+	/* A part of a stage; step: of Newton-Schulz, from 0; s: ${rows} rows of a product. */
+	void (*muon)(const struct cpu_muon *m, enum cpu_muon_stage stage, int step, size_t part, struct cpu_scratch s);
 	void (*adam)(const struct ops_adam *p, const struct ops_adam_law *law, size_t first, size_t n);
 	void (*average)(const struct ops_average *p, float keep, size_t first, size_t n);
 };

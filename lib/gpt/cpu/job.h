@@ -74,15 +74,6 @@ scratch_of(const struct ops_ctx *c, unsigned thread)
 	return ((struct cpu_scratch){ at, at + c->scratch_bytes });
 }
 
-/* All of the block is Muon's. */
-static inline struct cpu_scratch
-muon_scratch_of(const struct ops_ctx *c, unsigned thread)
-{
-	char *at = c->block + thread * c->muon_bytes;
-
-	return ((struct cpu_scratch){ at, at + c->muon_bytes });
-}
-
 /* The rows of task i of a round. */
 struct span {
 	size_t r0, n;

@@ -152,7 +152,8 @@ operations_run_products(struct job *j)
 	for (size_t i = 0; i < j->product_count; i++) {
 		const struct cpu_product *p = &j->products[i];
 
-		for (size_t t = 0; p->dots != NULL && t < blocks(chunk->rows, chunk->size) * blocks(p->in, CPU_COLS); t++)
+		for (size_t t = 0; p->dots != NULL && t < blocks(chunk->rows, chunk->size) * blocks(p->in, CPU_COLS);
+		     t++)
 			for (size_t o = 0; o < p->out; o++)
 				p->dscale[o] += p->dots[t * p->out + o];
 	}
@@ -526,63 +527,6 @@ operations_sumsq(struct ops_ctx *c, const struct ops_buf *const *bufs, const siz
 	}
 	end_phase(c, OPS_CPU_OTHER, since);
 	return (total);
-}
-
-struct muon {
-	struct ops_ctx *c;
-	const struct ops_muon *p;
-	const size_t *order; /* of the tasks; NULL: as they stand */
-	const struct ops_muon_law *law;
-};
-
-/* Multiplications of a step of Newton-Schulz, by how they compare. */
-static double
-muon_work(const struct ops_muon *p)
-{
-	const double m = (double)least(p->rows, p->cols), n = (double)most(p->rows, p->cols);
-
-	return (m * m * (2 * n + m));
-}
-
-/* The largest first, so that the tasks left at the end are small; NULL where there is no memory to sort them in. */
-static const size_t *
-muon_order(struct ops_ctx *c, const struct ops_muon *p, size_t count)
-{
-	if (c->order_room < count) {
-		free(c->order);
-		c->order = calloc(count, sizeof(*c->order));
-		c->order_room = c->order != NULL ? count : 0;
-	}
-	for (size_t i = 0, at; c->order != NULL && i < count; i++) {
-		for (at = i; at > 0 && muon_work(&p[c->order[at - 1]]) < muon_work(&p[i]); at--)
-			c->order[at] = c->order[at - 1];
-		c->order[at] = i;
-	}
-	return (c->order);
-}
-
-/* One matrix, and its panels while they are warm. */
-static void
-muon_task(void *arg, size_t task, unsigned thread)
-{
-	const struct muon *m = arg;
-	const struct cpu_kernels *k = m->c->kernels;
-	const struct ops_muon *p = &m->p[m->order != NULL ? m->order[task] : task];
-
-	k->muon(p, m->law, muon_scratch_of(m->c, thread));
-	for (size_t i = 0; p->w->panels->kept && i < buffers_parts(p->w); i++)
-		buffers_pack_part(k, p->w, i);
-}
-
-void
-operations_muon(struct ops_ctx *c, const struct ops_muon *p, size_t count, const struct ops_muon_law *law)
-{
-	const double since = begin_phase();
-	struct muon m = { c, p, c->held ? NULL : muon_order(c, p, count), law };
-
-	if (!c->held)
-		pool_run(c->pool, count, muon_task, &m);
-	end_phase(c, OPS_CPU_MUON, since);
 }
 
 struct adam {

@@ -16,6 +16,7 @@
 #include "gpt/cpu/isa.h"
 #include "gpt/cpu/job.h"
 #include "gpt/cpu/levers.h"
+#include "gpt/cpu/muon_tasks.h"
 #include "gpt/cpu/operations.h"
 #include "gpt/cpu/pool.h"
 #include "base/say.h"
@@ -63,7 +64,7 @@ cpu_close(struct ops_ctx *c)
 	free(c->block);
 	free(c->longest);
 	free(c->partial);
-	free(c->order);
+	free(c->muon);
 	free(c);
 }
 
@@ -279,7 +280,7 @@ const struct ops ops_cpu = {
 	.lanes = levers_lanes,
 	.lanes_grad = levers_lanes_grad,
 	.sumsq = operations_sumsq,
-	.muon = operations_muon,
+	.muon = muon_tasks_run,
 	.adam = operations_adam,
 	.average = operations_average,
 };

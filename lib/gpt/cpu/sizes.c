@@ -71,7 +71,7 @@ muon_floats(const struct ops_geometry *g, size_t R)
 	const size_t C = cpu_pad(g->model_dim);
 	const size_t long_side = most(most(C, cpu_pad(g->mlp_dim)), cpu_pad(g->bigram_dim));
 
-	return ((C + CPU_PAD) * (2 * long_side + 2 * C) + (R + 1) * long_side);
+	return ((C + CPU_PAD) * (2 * long_side + 2 * C) + (R + 2) * long_side);
 }
 
 /*
