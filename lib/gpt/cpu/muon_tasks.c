@@ -309,7 +309,7 @@ run_shared(struct ops_ctx *c, const struct ops_muon_law *law, struct muon_task *
 		r = (struct round){ .c = c, .law = law, .tasks = tasks + done };
 		r.thread_bytes = blocks(rows * wide * sizeof(float), 64) * 64;
 		for (s.at = c->block + threads * r.thread_bytes; done + r.count < count && in_round * groups < all;
-		    r.count++) {
+		     r.count++) {
 			struct muon_task *t = &tasks[done + r.count];
 
 			if (matrix_bytes(c, t->p) > (size_t)(s.end - s.at))
