@@ -51,7 +51,8 @@ rounds(void)
 	    "equal tasks take as many turns as the fullest thread has");
 	tap_ok(is(until(late, 5, 1), 8) && is(until(late, 5, 2), 6) && is(until(late, 5, 3), 5),
 	    "a long task that comes last is waited for");
-	tap_ok(is(until(early, 5, 2), 4) && is(until(early, 5, 3), 4), "the same tasks with the long one first are not");
+	tap_ok(is(until(early, 5, 2), 4) && is(until(early, 5, 3), 4),
+	    "the same tasks with the long one first are not");
 	/* By turns two threads would have 3 + 1 + 3 and 1 + 1. */
 	tap_ok(is(until(uneven, 5, 2), 6) && is(until(uneven, 5, 3), 4),
 	    "whoever is free first takes the next task, not whose turn it is");
@@ -78,10 +79,11 @@ steps(void)
 	three = span_over(&c.span, 3, 0.25);
 	tap_ok(is(two.serial[OPS_CPU_MLP], 1.5) && is(two.serial[SPAN_BETWEEN], 5),
 	    "what is between rounds is one thread's, and what is between a round's tasks is the watcher's");
-	tap_ok(is(two.spent[OPS_CPU_MLP], 1.5 + 6 + 2 + 2 * 0.25) && is(three.spent[OPS_CPU_MLP], 1.5 + 4 + 2 + 2 * 0.25) &&
-		is(two.spent[SPAN_BETWEEN], 5 + 2 + 0.25),
+	tap_ok(is(two.spent[OPS_CPU_MLP], 1.5 + 6 + 2 + 2 * 0.25) &&
+		is(three.spent[OPS_CPU_MLP], 1.5 + 4 + 2 + 2 * 0.25) && is(two.spent[SPAN_BETWEEN], 5 + 2 + 0.25),
 	    "rounds end each with a barrier, and tasks go to the operation that they ran in");
-	tap_ok(is(span_over(&c.span, 1, 0.25).whole, 1.5 + 9 + 4 + 5 + 4) && is(two.all, 23.5) && is(span_work(&c.span), 23.5),
+	tap_ok(is(span_over(&c.span, 1, 0.25).whole, 1.5 + 9 + 4 + 5 + 4) && is(two.all, 23.5) &&
+		is(span_work(&c.span), 23.5),
 	    "one thread has no barrier, and work is the same for any number");
 	tap_ok(is(two.critical[OPS_CPU_MLP], 1.5 + 4.5 + 2) && is(three.critical[OPS_CPU_MLP], 1.5 + 3 + 2),
 	    "the critical path of a round is its longest task or its share, whichever is more");
