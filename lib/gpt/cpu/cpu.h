@@ -5,10 +5,10 @@
  * What the driver (operations.c, ops_cpu.c) and the variants (one per instruction set and
  * arithmetic) of the `cpu` backend share.
  *
- * The driver cuts every operation into tasks whose shape depends on the
- * operation's shapes alone, hands them to the pool, and adds partial sums in
- * task order.  A variant does one task on one thread.  Hence the same bits for
- * any number of threads.
+ * The driver cuts every operation into tasks, hands them to the pool, and adds
+ * partial sums in task order.  What is summed in one go depends on the
+ * operation's shapes alone, never on threads.  A variant does one task on one
+ * thread.  Hence the same bits for any number of threads.
  *
  * Rows of a buffer are padded with zeros to whole multiples of CPU_PAD
  * elements and stay so, which frees the inner loops from remainders: every

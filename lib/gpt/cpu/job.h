@@ -12,6 +12,9 @@
  * How an operation is cut into tasks: small inline parts that operations.c, buffers.c and measure.c share.
  */
 
+/* Tasks of a round that each thread is to find at least, where work can be cut or joined so that there are as many. */
+#define ROUND_TASKS 4
+
 static inline size_t
 most(size_t a, size_t b)
 {

@@ -11,10 +11,8 @@
 #include "gpt/cpu/job.h"
 #include "gpt/cpu/muon_tasks.h"
 
-/* Threads may idle for so much of the time that the work would take them, before they share matrices. */
+/* Threads may idle for so much of their time before they share matrices, which is a quarter more work (NOTES.md). */
 #define IDLE_SHARE 0.25
-/* Tasks that each thread is to find in a round of parts. */
-#define ROUND_TASKS 4
 
 struct muon_task {
 	const struct ops_muon *p;

@@ -1,7 +1,7 @@
 /*
- * The operations of the cpu backend, cut into tasks.  A task's shape depends on
- * the operation's shapes alone; a task writes only rows, tiles or partial sums
- * that are its own; partial sums are added in task order.
+ * The operations of the cpu backend, cut into tasks.  What is summed in one go
+ * depends on the operation's shapes alone; a task writes only rows, tiles or
+ * partial sums that are its own; partial sums are added in task order.
  */
 
 #include <assert.h>

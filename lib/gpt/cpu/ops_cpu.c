@@ -1,9 +1,11 @@
 /*
  * The `cpu` backend: which variant runs here, the memory that it needs, and its table.
  *
- * Invariants: a task's shape depends on the operation's shapes alone; a task
- * writes only rows, tiles or partial sums that are its own; partial sums are
- * added in task order.  All memory is taken by open and alloc.
+ * Invariants: what is summed in one go depends on the operation's shapes alone;
+ * a task writes only rows, tiles or partial sums that are its own; partial sums
+ * are added in task order.  How many chunks of rows stand at a time, and whether
+ * Muon's matrices are shared, depends on threads, too.  All memory is taken by
+ * open and alloc.
  */
 
 #include <errno.h>

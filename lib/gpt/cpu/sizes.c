@@ -4,8 +4,6 @@
 
 /* Rows whose weight gradients are summed in one product: long enough to write dw seldom, short enough for L3. */
 #define CHUNK_ROWS 1024
-/* Tasks by rows that each thread is to find in a round. */
-#define ROUND_TASKS 4
 /* Most elements of the head's gradient that stand in a chunk. */
 #define HEAD_ELEMENTS ((size_t)4 << 20)
 /* From so many rows of a pass on, packing all weights once for each way through is less than a percent of its time. */
