@@ -67,7 +67,7 @@ muon_row_factor(double norm)
 	return (1.0f / (float)(norm > 1e-7 ? norm : 1e-7));
 }
 
-/* momentum = mu * momentum + g in n rows. sums: of squares of the direction, by row; factors, if given, norm its rows. */
+/* momentum = mu momentum + g in n rows, and by row the direction's sum of squares, which factors, if given, norm. */
 VEC_FN void
 muon_momentum(const struct cpu_muon *m, int powered, float *factors, size_t r0, size_t n)
 {
