@@ -109,7 +109,7 @@ span_median(double *x, size_t n)
 	return (n % 2 != 0 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2);
 }
 
-/* One step of so many equal ones: each task and each gap lasts its median, so that what happened to one of them goes. */
+/* One step of so many equal ones: each task and each gap lasts its median, so that what befell one of them goes. */
 static struct span
 span_usual(const struct span *s, size_t steps)
 {
