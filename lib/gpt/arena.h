@@ -19,6 +19,7 @@ struct arena_item {
  * arena_plan(items, n):
  * Give every item its place, largest first, each in the lowest that is free all its time.
  * Returns the bytes that all take together, 0 if there are none, or SIZE_MAX with errno ENOMEM.
+ * Checked: t/unit/arena.c.
  */
 size_t arena_plan(struct arena_item *items, size_t n);
 

@@ -25,13 +25,14 @@ struct sizes_kernels sizes_usual(enum ops_arith arith);
  */
 struct sizes {
 	size_t chunk_rows, head_rows; /* most rows of a chunk; in head */
+	size_t chunks;                /* that stand at a time, so that many threads find work */
 	size_t group;                 /* sequences whose keys and values are packed at a time */
 
 	size_t scratch;  /* of a thread, for all but Muon */
 	size_t muon;     /* of a thread, for Muon; 0 unless training */
-	size_t left[3];  /* of the chunk */
+	size_t left[3];  /* of a chunk */
 	size_t right[2]; /* likewise */
-	size_t found;    /* gradients of rows of the table of pairs */
+	size_t found;    /* gradients of rows of the table of pairs, of all chunks */
 	size_t keys;     /* packed, and values likewise; where the chunk is while there is none */
 	size_t panels;   /* of the weights of one operation, where they are packed when it needs them; else 0 */
 	size_t block;    /* all of these */

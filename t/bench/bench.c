@@ -5,8 +5,10 @@
  * line of JSON: tokens per second (median step, optimizer included), the
  * share of this machine's own product rate measured in the same run, seconds
  * per phase and step, peak memory, and forward-only speed against training.
- * -S (or --span): train on one thread, and print for 1, 2, 4 .. 64 threads a line of what the tasks, timed one by one,
- * would come to: speed-up, idle share, and by phase its share of the step, efficiency and critical path.
+ * -S (or --span): for 1, 2, 4 .. 64 threads (with -j for 1 and that many) train with tasks cut for so many, all run by
+ * one, and print a line of what the tasks, timed one by one, would come to: speed-up over one thread, efficiency of
+ * the usual step (each task at its median over the steps) and of all as timed, how much more work the cut made, and by
+ * phase its share of the step, efficiency and critical path.
  * -f: score only.  `make bench` runs it beside its peer through t/bench/bench.sh.
  * -g: generate only, as hg-prompt does, around a cache that is half full: tokens per second, those of the prompt apart,
  * beside how often a second this core can read the weights and the cache, which each token does.
@@ -105,7 +107,6 @@ parse(int argc, char **argv)
 	run.backend = "cpu";
 	run.isa = "auto";
 	run.arith = OPS_BF16;
-	run.threads = 2;
 	run.micro_batches = 1;
 	run.steps = 8;
 	for (int i = 1; i < argc; i++)
@@ -145,12 +146,13 @@ parse(int argc, char **argv)
 			break;
 		case 'S':
 			run.span = 1;
-			run.threads = 1;
 			break;
 		default:
 			exit(HG_EXIT_USAGE);
 		}
 	}
+	if (run.threads == 0 && !run.span)
+		run.threads = 2;
 	if (config_check(&run.config) != 0)
 		exit(HG_EXIT_USAGE);
 }
@@ -427,17 +429,18 @@ print(json_t *out)
 	return (fflush(stdout) == 0 ? 0 : HG_EXIT_SYSTEM);
 }
 
-/* Steps after warm ones, on one thread, and what more would make of their tasks. */
-static void
-print_span(const struct params *p, double *times, double *phases)
+/* Steps after warm ones, cut for so many threads and run by one: their tasks, of WARM_STEPS + run.steps steps. */
+static struct span
+record(const struct params *p, unsigned threads, double *times, double *phases)
 {
-	struct span span = { 0 };
-	struct model *m = open_model(MODEL_TRAIN, p);
-	struct optimizer *o = optimizer_open(m, NULL);
 	const size_t steps = run.steps;
-	double barrier;
+	struct span span = { 0 };
+	struct optimizer *o;
+	struct model *m;
 
-	if (o == NULL)
+	run.threads = threads;
+	m = open_model(MODEL_TRAIN, p);
+	if ((o = optimizer_open(m, NULL)) == NULL)
 		exit(HG_EXIT_SYSTEM);
 	run.steps = 0;
 	train(m, o, times, phases);
@@ -447,17 +450,39 @@ print_span(const struct params *p, double *times, double *phases)
 	train(m, o, times, phases);
 	optimizer_close(o);
 	model_close(m);
-	/* A barrier among more is a tree of such, as wide as this machine lets it be measured. */
-	barrier = measure_barrier(2);
-	for (unsigned threads = 1, depth = 0; threads <= SPAN_THREADS; threads *= 2, depth++) {
-		json_t *line = span_line(&span, threads, barrier * depth);
-		char *text = jsonio_line(line);
+	return (span);
+}
 
+/* What P threads would make of a step cut for them: for all P, or for one that is asked for. */
+static void
+print_span(const struct params *p, double *times, double *phases)
+{
+	const size_t steps = WARM_STEPS + run.steps;
+	const unsigned only = run.threads;
+	/* A barrier among more is a tree of such, as wide as this machine lets it be measured. */
+	const double barrier = measure_barrier(2);
+	double alone = 0;
+
+	for (unsigned threads = 1, depth = 0; threads <= SPAN_THREADS; threads *= 2, depth++) {
+		struct span span, one;
+		json_t *line;
+		char *text;
+
+		if (threads != 1 && only != 0 && threads != only)
+			continue;
+		span = record(p, threads, times, phases);
+		if (threads == 1) {
+			one = span_usual(&span, steps);
+			alone = span_work(&one);
+			span_free(&one);
+		}
+		line = span_line(&span, steps, threads, barrier * depth, alone);
+		text = jsonio_line(line);
 		puts(text);
 		free(text);
 		json_decref(line);
+		span_free(&span);
 	}
-	free(span.tasks);
 }
 
 int

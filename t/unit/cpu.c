@@ -21,13 +21,15 @@
 #include "gpt/trainspec.h"
 #include "t/unit/tap.h"
 
+#define MANY 13 /* sequences of 97: more rows than a chunk's */
+
 static const struct ops *const ref = &ops_ref;
 static const struct ops *const cpu = &ops_cpu;
 
-/* Two steps of training, into w, of a model with room for so many sequences. */
+/* Two steps of training on so many sequences, into w, of a model with room for more. */
 static void
-train(const char *isa, enum ops_arith arith, unsigned threads, size_t room, float *w, const struct config *config,
-    const struct params *p)
+train(const char *isa, enum ops_arith arith, unsigned threads, size_t batch, size_t room, float *w,
+    const struct config *config, const struct params *p)
 {
 	const struct model_args args = { .config = config,
 		.use = MODEL_TRAIN,
@@ -42,7 +44,7 @@ train(const char *isa, enum ops_arith arith, unsigned threads, size_t room, floa
 	struct optimizer *o = m != NULL ? optimizer_open(m, NULL) : NULL;
 	struct optimizer_law law;
 	struct rng rng;
-	int32_t tokens[3 * 97 + 1];
+	static int32_t tokens[MANY * 97 + 1];
 
 	if (o == NULL)
 		abort();
@@ -53,11 +55,11 @@ train(const char *isa, enum ops_arith arith, unsigned threads, size_t room, floa
 	for (size_t step = 0; step < 2; step++) {
 		model_begin(m);
 		for (size_t pass = 0; pass < 2; pass++) {
-			const struct model_batch b = { tokens, tokens + 1, 3, 97 };
+			const struct model_batch b = { tokens, tokens + 1, batch, 97 };
 
-			for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++)
+			for (size_t i = 0; i <= batch * 97; i++)
 				tokens[i] = (int32_t)rng_below(&rng, config->vocab_size);
-			model_grad(m, &b, pass, 1.0f / (2 * 3 * 97));
+			model_grad(m, &b, pass, 1.0f / (float)(2 * batch * 97));
 		}
 		optimizer_step(o, &law, step, &schedule_full_rates, 0);
 		model_end(m);
@@ -94,15 +96,43 @@ threads_agree(const char *isa, enum ops_arith arith)
 	more = calloc(p->n, sizeof(*more));
 	if (one == NULL || more == NULL)
 		abort();
-	train(isa, arith, 1, 3, one, &config, p);
+	train(isa, arith, 1, 3, 3, one, &config, p);
 	for (unsigned threads = 1; threads <= 4; threads++) {
-		train(isa, arith, threads, 3, more, &config, p);
+		train(isa, arith, threads, 3, 3, more, &config, p);
 		tap_ok(memcmp(one, more, p->n * sizeof(*one)) == 0,
 		    "%s %s: two steps give the same bits with %u threads%s", isa, arith == OPS_BF16 ? "bf16" : "fp32",
 		    threads, threads == 1 ? ", again" : "");
 	}
 	free(one);
 	free(more);
+	params_free(p);
+}
+
+/*
+ * Sixteen threads find two layers too few matrices for Muon, and share them; and of rows that are more than a chunk's
+ * all chunks stand at a time, the last of which is smaller.
+ */
+static void
+many_agree(const char *isa, enum ops_arith arith)
+{
+	struct config config = odd_config();
+	struct params *p;
+	float *w[2];
+
+	config.num_layers = 2;
+	config.bigram_buckets = 50;
+	config.bigram_dim = 40;
+	p = params_new(&config);
+	for (size_t i = 0; i < 2; i++) {
+		if ((w[i] = calloc(p->n, sizeof(*w[i]))) == NULL)
+			abort();
+		train(isa, arith, i == 0 ? 1 : 16, MANY, MANY, w[i], &config, p);
+	}
+	tap_ok(memcmp(w[0], w[1], p->n * sizeof(*w[0])) == 0,
+	    "%s %s: sixteen threads, which share chunks and matrices, give the bits of one", isa,
+	    arith == OPS_BF16 ? "bf16" : "fp32");
+	free(w[0]);
+	free(w[1]);
 	params_free(p);
 }
 
@@ -122,8 +152,8 @@ panels_agree(const char *isa, enum ops_arith arith)
 	packed = calloc(p->n, sizeof(*packed));
 	if (kept == NULL || packed == NULL)
 		abort();
-	train(isa, arith, 2, 3, kept, &config, p);
-	train(isa, arith, 2, 32, packed, &config, p);
+	train(isa, arith, 2, 3, 3, kept, &config, p);
+	train(isa, arith, 2, 3, 32, packed, &config, p);
 	tap_ok(memcmp(kept, packed, p->n * sizeof(*kept)) == 0,
 	    "%s %s: two steps give the same bits whether panels are kept or packed when needed", isa,
 	    arith == OPS_BF16 ? "bf16" : "fp32");
@@ -148,6 +178,7 @@ variant(const char *isa, enum ops_arith arith)
 	if (strcmp(cpu->isa(c), isa) == 0) {
 		threads_agree(isa, arith);
 		panels_agree(isa, arith);
+		many_agree(isa, arith);
 	}
 	cpu->close(c);
 }

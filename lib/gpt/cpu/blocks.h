@@ -552,16 +552,21 @@ block_qkv(const struct ops_ctx *c, struct ops_rows rows, const struct ops_qkv *a
 			act_store(act_row(a->v, rows.pos0 + r0 + i) + j, vf_load(f + i * ld + j));
 }
 
-/* Where rows r0.. of the chunk's sides begin. */
+/* Where rows r0.. of the chunks' sides begin. */
 VEC_FN unit *
 left_at(const struct ops_ctx *c, int which, size_t out, size_t r0)
 {
-	return (c->chunk.left[which] + out * c->chunk.ld + (r0 - c->chunk.row0) / PER_UNIT);
+	const size_t in = r0 - c->chunk.row0, nth = in / c->chunk.size;
+
+	return (c->chunk.left[which] + nth * c->chunk.next_left[which] + out * c->chunk.ld +
+	    (in - nth * c->chunk.size) / PER_UNIT);
 }
 VEC_FN unit *
 right_at(const struct ops_ctx *c, int which, size_t r0)
 {
-	return (c->chunk.right[which] + (r0 - c->chunk.row0) / PER_UNIT * NR);
+	const size_t in = r0 - c->chunk.row0, nth = in / c->chunk.size;
+
+	return (c->chunk.right[which] + nth * c->chunk.next_right[which] + (in - nth * c->chunk.size) / PER_UNIT * NR);
 }
 
 /* sums (3, ld): of dxm * u, dxm * x0 and du * skip over these rows. */
@@ -1009,14 +1014,18 @@ block_logits(const struct ops_ctx *c, struct ops_buf *out, size_t out0, const st
 		memcpy(float_row(out, out0 + i), z + i * ldz, c->g.vocab_size * sizeof(float));
 }
 
-/* One tile of a weight gradient, from the chunk's sides. */
-static void
-block_product(const struct cpu_product *p, size_t row0, size_t col0, struct cpu_scratch s)
+/* What chunk ${nth} adds to a tile of a weight gradient; f: room for its product. */
+VEC_FN void
+chunk_product(const struct cpu_product *p, size_t nth, size_t row0, size_t col0, float *f)
 {
+	const struct cpu_chunk *chunk = p->chunk;
 	const size_t rows = least(p->tile_rows, p->out - row0), cols = least(CPU_COLS, p->in - col0);
-	float *f = cpu_take(&s, ROW_BLOCK * CPU_COLS * sizeof(*f));
+	const size_t across = (p->in + CPU_COLS - 1) / CPU_COLS;
+	const float *left = chunk->left[p->left] + nth * chunk->next_left[p->left] + (p->left_row + row0) * chunk->ld;
+	const float *right = chunk->right[p->right] + nth * chunk->next_right[p->right] + col0 * chunk->depth;
 
-	gemm(rows, cols, p->units, p->left + row0 * p->ld, p->ld, p->right + col0 * p->depth, p->depth, f, CPU_COLS, 0);
+	gemm(rows, cols, units_of(least(chunk->size, chunk->rows - nth * chunk->size)), left, chunk->ld, right,
+	    chunk->depth, f, CPU_COLS, 0);
 	for (size_t i = 0; i < rows; i++) {
 		float *dw = float_row(p->dw, row0 + i) + col0;
 		const float *g = f + i * CPU_COLS;
@@ -1030,8 +1039,18 @@ block_product(const struct cpu_product *p, size_t row0, size_t col0, struct cpu_
 			continue;
 		for (size_t j = 0; j < cpu_pad(cols); j += VL)
 			dot = vf_fma(vf_load(float_row(p->w, row0 + i) + col0 + j), vf_load(g + j), dot);
-		p->dots[col0 / CPU_COLS * p->out + row0 + i] = vf_sum(dot);
+		p->dots[(nth * across + col0 / CPU_COLS) * p->out + row0 + i] = vf_sum(dot);
 	}
+}
+
+/* One tile of a weight gradient, from the sides of all chunks that stand. */
+static void
+block_product(const struct cpu_product *p, size_t row0, size_t col0, struct cpu_scratch s)
+{
+	float *f = cpu_take(&s, ROW_BLOCK * CPU_COLS * sizeof(*f));
+
+	for (size_t nth = 0; nth * p->chunk->size < p->chunk->rows; nth++)
+		chunk_product(p, nth, row0, col0, f);
 }
 
 static void

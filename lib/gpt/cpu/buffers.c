@@ -260,24 +260,40 @@ buffers_download(struct ops_ctx *c, const struct ops_buf *buf, size_t at, void *
 	}
 }
 
+/* Bytes of a task that makes them zero. */
+#define ZERO_BYTES ((size_t)64 << 10)
+
 struct zero_job {
 	struct ops_buf *const *bufs;
 };
+
+static size_t
+zero_bytes(const struct ops_buf *buf)
+{
+	return (buf->rows * buf->ld * (buf->bf16 ? sizeof(uint16_t) : sizeof(float)));
+}
 
 static void
 zero_task(void *arg, size_t task, unsigned thread)
 {
 	const struct zero_job *z = arg;
-	struct ops_buf *buf = z->bufs[task];
+	struct ops_buf *const *buf = z->bufs;
+	size_t first;
 
 	(void)thread;
-	memset(buf->data, 0, buf->rows * buf->ld * (buf->bf16 ? sizeof(uint16_t) : sizeof(float)));
+	for (; task >= blocks(zero_bytes(*buf), ZERO_BYTES); buf++)
+		task -= blocks(zero_bytes(*buf), ZERO_BYTES);
+	first = task * ZERO_BYTES;
+	memset((char *)(*buf)->data + first, 0, least(ZERO_BYTES, zero_bytes(*buf) - first));
 }
 
 void
 buffers_zero(struct ops_ctx *c, struct ops_buf *const *bufs, size_t count)
 {
 	struct zero_job z = { bufs };
+	size_t tasks = 0;
 
-	pool_run(c->pool, count, zero_task, &z);
+	for (size_t i = 0; i < count; i++)
+		tasks += blocks(zero_bytes(bufs[i]), ZERO_BYTES);
+	pool_run(c->pool, tasks, zero_task, &z);
 }

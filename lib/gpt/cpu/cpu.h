@@ -5,10 +5,10 @@
  * What the driver (operations.c, ops_cpu.c) and the variants (one per instruction set and
  * arithmetic) of the `cpu` backend share.
  *
- * The driver cuts every operation into tasks whose shape depends on the
- * operation's shapes alone, hands them to the pool, and adds partial sums in
- * task order.  A variant does one task on one thread.  Hence the same bits for
- * any number of threads.
+ * The driver cuts every operation into tasks, hands them to the pool, and adds
+ * partial sums in task order.  What is summed in one go depends on the
+ * operation's shapes alone, never on threads.  A variant does one task on one
+ * thread.  Hence the same bits for any number of threads.
  *
  * Rows of a buffer are padded with zeros to whole multiples of CPU_PAD
  * elements and stay so, which frees the inner loops from remainders: every
@@ -80,26 +80,65 @@ cpu_wants(struct ops_rows rows, size_t r0, size_t n)
 	return (r0 % rows.T >= rows.from || r0 % rows.T + n > rows.from);
 }
 
-/* Rows of one pass whose weight gradients are summed in one go: left sides transposed, right sides in panels. */
+/*
+ * Rows of one pass whose weight gradients are summed in one go: left sides transposed, right sides in panels.  For many
+ * threads several chunks stand at a time, one behind the other; the sums of each remain its own.
+ */
 struct cpu_chunk {
-	size_t row0, rows;
-	size_t ld;       /* units from row to row of left */
-	size_t depth;    /* units of a panel of right */
-	float *left[3];  /* (outputs, rows); the third for a gated MLP */
-	float *right[2]; /* panels (rows, inputs) */
+	size_t row0, rows;                  /* of all that stand */
+	size_t size;                        /* rows of one of them, the last of a pass may have fewer */
+	size_t ld;                          /* units from row to row of left */
+	size_t depth;                       /* units of a panel of right */
+	float *left[3];                     /* of the first: (outputs, rows); the third for a gated MLP */
+	float *right[2];                    /* panels (rows, inputs) */
+	size_t next_left[3], next_right[2]; /* floats from a chunk to the next */
 };
 
-/* dw += scale * left right, by rows; dots, if wanted, gets <w[row], (left right)[row]> of these columns. */
+/*
+ * For each chunk in turn dw += scale * left right, by rows; dots, if wanted, gets <w[row], (left right)[row]> of these
+ * columns.
+ */
 struct cpu_product {
-	const float *left, *right;
-	size_t ld, depth, units; /* as in the chunk; units: inner length of this product */
+	const struct cpu_chunk *chunk;
+	size_t left, right; /* which of its sides, */
+	size_t left_row;    /* and from which of the left's rows on */
 	size_t out, in;
 	size_t tile_rows; /* at most row_block; the same for all products of a round */
 	struct ops_buf *dw;
 	const float *scale;      /* NULL: ones */
 	const struct ops_buf *w; /* for dots */
-	float *dots;             /* (tile columns, out); NULL if not wanted */
+	float *dots;             /* (chunks, tile columns, out); NULL if not wanted */
 	float *dscale;           /* where dots are added */
+};
+
+/*
+ * Muon on one matrix, stage by stage; the parts of a stage need only what stood before it and write what is their own,
+ * so that threads may share them.  Those from PACK to UPDATE make a step of Newton-Schulz and come again for the next.
+ */
+enum cpu_muon_stage {
+	CPU_MUON_MOMENTUM,
+	CPU_MUON_BEGIN,
+	CPU_MUON_PACK,
+	CPU_MUON_SQUARE,
+	CPU_MUON_PACK_SQUARE,
+	CPU_MUON_CUBIC,
+	CPU_MUON_PACK_COLS,
+	CPU_MUON_UPDATE,
+	CPU_MUON_NEURONS,
+	CPU_MUON_END
+};
+
+/* The matrix on its way, turned so that m <= n: rows ldx and lda elements apart. */
+struct cpu_muon {
+	const struct ops_muon *p;
+	const struct ops_muon_law *law;
+	size_t rows, piece; /* of a part that multiplies, of one that streams: multiples of CPU_PAD if there are more */
+	size_t m, n, ldx, lda;
+	float *exact;         /* (m, n) unrounded, for a X and the result */
+	void *x;              /* the same as the products take it */
+	void *square, *cubic; /* A and b A + c A^2 */
+	float *panels;
+	float *sums, *factors; /* by row of p */
 };
 
 struct ops_ctx {
@@ -120,12 +159,14 @@ struct ops_ctx {
 	float *panels;        /* of the weights of the operation at hand, unless they are kept */
 	struct cpu_chunk chunk;
 	size_t chunk_rows, head_rows; /* most rows of a chunk; in head */
+	size_t chunks;                /* that stand at a time */
 	float *keys, *values;         /* attention: packed for the products, by sequence of a group and kv head */
 	float *longest;               /* the norm of the longest key, likewise */
 	size_t group;                 /* sequences whose keys and values are packed at a time */
 	float *partial;               /* sums of single tasks, added in task order */
-	size_t *order, order_room;    /* in which Muon's tasks are handed out */
-	float *found;                 /* (chunk_rows, bigram_dim padded): gradients of rows of the table of pairs */
+	struct muon_task *muon;       /* room for so many of them */
+	size_t muon_room;
+	float *found; /* (chunk_rows, bigram_dim padded): gradients of rows of the table of pairs */
 	double seconds[OPS_CPU_PHASES];
 	measure_ended *ended; /* NULL: nobody watches */
 	void *cookie;
@@ -201,7 +242,8 @@ struct cpu_kernels {
 	void (*lanes)(const struct ops_lanes *a, size_t r0, size_t n);
 	void (*lanes_grad)(const struct ops_lanes *a, const struct ops_lanes_grad *d, float *sums, size_t r0, size_t n);
 	double (*sumsq)(const float *x, size_t n);
-	void (*muon)(const struct ops_muon *p, const struct ops_muon_law *law, struct cpu_scratch s);
+	/* A part of a stage; step: of Newton-Schulz, from 0; s: ${rows} rows of a product. */
+	void (*muon)(const struct cpu_muon *m, enum cpu_muon_stage stage, int step, size_t part, struct cpu_scratch s);
 	void (*adam)(const struct ops_adam *p, const struct ops_adam_law *law, size_t first, size_t n);
 	void (*average)(const struct ops_average *p, float keep, size_t first, size_t n);
 };

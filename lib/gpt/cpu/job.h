@@ -12,6 +12,9 @@
  * How an operation is cut into tasks: small inline parts that operations.c, buffers.c and measure.c share.
  */
 
+/* Tasks of a round that each thread is to find at least, where work can be cut or joined so that there are as many. */
+#define ROUND_TASKS 4
+
 static inline size_t
 most(size_t a, size_t b)
 {
@@ -74,15 +77,6 @@ scratch_of(const struct ops_ctx *c, unsigned thread)
 	return ((struct cpu_scratch){ at, at + c->scratch_bytes });
 }
 
-/* All of the block is Muon's. */
-static inline struct cpu_scratch
-muon_scratch_of(const struct ops_ctx *c, unsigned thread)
-{
-	char *at = c->block + thread * c->muon_bytes;
-
-	return ((struct cpu_scratch){ at, at + c->muon_bytes });
-}
-
 /* The rows of task i of a round. */
 struct span {
 	size_t r0, n;
@@ -134,32 +128,32 @@ chunk_size(const struct job *j, size_t rows_at_most)
 	return (blocks(blocks(j->N, chunks), R) * R);
 }
 
+/* Chunks of ${size} rows from row0 on, as many as stand at a time. */
 static inline void
-begin_chunk(struct job *j, size_t row0, size_t size)
+begin_chunks(struct job *j, size_t row0, size_t size)
 {
 	struct cpu_chunk *chunk = &j->c->chunk;
 
 	j->row0 = row0;
-	j->end = least(j->N, row0 + size);
+	j->end = least(j->N, row0 + j->c->chunks * size);
 	chunk->row0 = row0;
 	chunk->rows = j->end - row0;
+	chunk->size = size;
 	chunk->depth = cpu_pad(size) / j->k->per_unit;
 	chunk->ld = chunk->depth + 16;
 	j->product_count = 0;
 }
 
 static inline struct cpu_product *
-want(struct job *j, const float *left, const float *right, struct ops_buf *dw)
+want(struct job *j, size_t left, size_t left_row, size_t right, struct ops_buf *dw)
 {
-	const struct cpu_chunk *chunk = &j->c->chunk;
 	struct cpu_product *p = &j->products[j->product_count++];
 
 	*p = (struct cpu_product){
+		.chunk = &j->c->chunk,
 		.left = left,
+		.left_row = left_row,
 		.right = right,
-		.ld = chunk->ld,
-		.depth = chunk->depth,
-		.units = cpu_units(j->k, chunk->rows),
 		.out = dw->rows,
 		.in = dw->cols,
 		.dw = dw,

@@ -127,13 +127,13 @@ pairs_grad(struct job *j)
 	const size_t size = chunk_size(j, c->chunk_rows), all = j->N;
 
 	buffers_need(c, &(const struct buffers_need){ a->proj, 0, 1 }, 1);
-	for (size_t r0 = 0; r0 < all; r0 += size) {
-		begin_chunk(j, r0, size);
+	for (size_t r0 = 0; r0 < all; r0 += c->chunks * size) {
+		begin_chunks(j, r0, size);
 		run_rows(j, pairs_back_task);
 		for (size_t i = 0; i < c->chunk.rows; i++)
 			*(float *)d->dscale->data += c->partial[i];
 		pool_run(c->pool, a->table->ld / CPU_PAD, pairs_task, j);
-		want(j, c->chunk.left[0], c->chunk.right[0], d->dproj);
+		want(j, 0, 0, 0, d->dproj);
 		operations_run_products(j);
 	}
 }

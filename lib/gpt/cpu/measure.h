@@ -45,7 +45,7 @@ double measure_ceiling(struct ops_ctx *ctx, double seconds);
 /**
  * measure_watch(ctx, task, ended, cookie):
  * From now on tell ${task} of every task (pool_watch), and ${ended} of every operation after its tasks: its phase, and
- * when it began and ended.  In contexts of one thread only.
+ * when it began and ended.  All are run by the caller, cut as for the context's threads.
  */
 typedef void measure_task(void *cookie, size_t i, size_t count, double began, double ended, double worked);
 typedef void measure_ended(void *cookie, enum ops_cpu_phase phase, double began, double ended);

@@ -4,7 +4,9 @@
  * X (m, n) is the matrix or its transpose, m <= n, in the activations' type.
  * Each Newton-Schulz step is X = a X + (b A + c A^2) X with A = X X^T.  A and
  * b A + c A^2 are symmetric: only blocks on and below the diagonal are
- * multiplied, the others are their transposes.
+ * multiplied, the others are their transposes.  Which of two equal ones is
+ * taken, and from a block of which height, changes no bit: both sum the same
+ * products in the same order.
  */
 
 /* Write rows i0..i0+n-1, columns 0..i0+n-1 of a symmetric matrix, and their mirror image. f: the rows, float32. */
@@ -17,35 +19,22 @@ mirror(act *a, size_t ld, const float *f, size_t ldf, size_t i0, size_t n)
 	turn((unit *)(void *)(a + i0), ld / PER_UNIT, f, 1, ldf, n, i0 + n);
 }
 
-/* out = left left^T (square NULL), or b square + c square left^T: symmetric, (m, m). */
+/* Rows i0.. of out = left left^T (square NULL), or b square + c square left^T: symmetric, (m, m). */
 VEC_FN void
-symmetric(act *out, const act *left, size_t ld_left, const float *panels, size_t units, size_t m, size_t ld,
-    const act *square, const double *abc, float *f)
+symmetric(const struct cpu_muon *ns, act *out, const act *left, size_t ld_left, size_t units, const act *square,
+    const double *abc, size_t i0, float *f)
 {
 	const vf b = vf_set((float)abc[1]), c = vf_set((float)abc[2]);
+	const size_t n = least(ns->rows, ns->m - i0), ld = ns->lda;
 
-	for (size_t i0 = 0; i0 < m; i0 += ROW_BLOCK) {
-		const size_t n = least(ROW_BLOCK, m - i0);
-
-		gemm(n, i0 + n, units, as_units(left + i0 * ld_left), ld_left / PER_UNIT, panels, units, f, ld, 0);
-		for (size_t i = 0; square != NULL && i < n; i++) {
-			for (size_t j = 0; j < cpu_pad(i0 + n); j += VL)
-				vf_store(f + i * ld + j,
-				    vf_fma(b, act_load(square + (i0 + i) * ld + j), c * vf_load(f + i * ld + j)));
-		}
-		mirror(out, ld, f, ld, i0, n);
+	gemm(n, i0 + n, units, as_units(left + i0 * ld_left), ld_left / PER_UNIT, ns->panels, units, f, ld, 0);
+	for (size_t i = 0; square != NULL && i < n; i++) {
+		for (size_t j = 0; j < cpu_pad(i0 + n); j += VL)
+			vf_store(f + i * ld + j,
+			    vf_fma(b, act_load(square + (i0 + i) * ld + j), c * vf_load(f + i * ld + j)));
 	}
+	mirror(out, ld, f, ld, i0, n);
 }
-
-/* The matrix (m, n) on its way: m <= n, rows ldx and lda elements apart. */
-struct newton_schulz {
-	size_t m, n, ldx, lda;
-	act *x;              /* (m, n), as the products take it */
-	float *exact;        /* the same unrounded, for a X and the result */
-	act *square, *cubic; /* A and b A + c A^2 */
-	float *panels;
-	float *f; /* ROW_BLOCK rows of a product */
-};
 
 /* g as Muon takes it, with ${powered} to a power: VL elements of it. */
 VEC_FN vf
@@ -78,13 +67,14 @@ muon_row_factor(double norm)
 	return (1.0f / (float)(norm > 1e-7 ? norm : 1e-7));
 }
 
-/* momentum = mu * momentum + g. Returns the sum of squares of the direction, whose rows ${factors}, if given, norm. */
-VEC_FN double
-muon_momentum(const struct ops_muon *p, const struct ops_muon_law *law, int powered, float *factors)
+/* momentum = mu momentum + g in n rows, and by row the direction's sum of squares, which factors, if given, norm. */
+VEC_FN void
+muon_momentum(const struct cpu_muon *m, int powered, float *factors, size_t r0, size_t n)
 {
-	double total = 0, row;
+	const struct ops_muon *p = m->p;
+	const struct ops_muon_law *law = m->law;
 
-	for (size_t i = 0; i < p->rows; i++) {
+	for (size_t i = r0; i < r0 + n; i++) {
 		const float *g = float_row(p->g, i);
 		float *momentum = float_row(p->momentum, i);
 		vf sum = vf_zero();
@@ -97,74 +87,88 @@ muon_momentum(const struct ops_muon *p, const struct ops_muon_law *law, int powe
 			v = muon_direction(law, powered, g + j, momentum + j);
 			sum = vf_fma(v, v, sum);
 		}
-		row = vf_sum(sum);
-		if (factors != NULL) {
-			factors[i] = muon_row_factor(sqrt(row));
+		m->sums[i] = vf_sum(sum);
+		if (factors != NULL)
+			factors[i] = muon_row_factor(sqrt((double)m->sums[i]));
+	}
+}
+
+/* The sum of squares of the whole direction, whose rows ${factors}, if given, norm. */
+static inline double
+muon_sumsq(const struct cpu_muon *m, const float *factors)
+{
+	double total = 0;
+
+	for (size_t i = 0; i < m->p->rows; i++) {
+		double row = m->sums[i];
+
+		if (factors != NULL)
 			row *= (double)factors[i] * factors[i];
-		}
 		total += row;
 	}
 	return (total);
 }
 
-/* X = direction / its norm, turned if it is tall. */
+/* X = direction / its norm, turned if it is tall: what comes of n rows of it. */
 VEC_FN void
-muon_begin(struct newton_schulz *ns, const struct ops_muon *p, const struct ops_muon_law *law, int powered,
-    const float *factors, double sumsq)
+muon_begin(const struct cpu_muon *m, int powered, const float *factors, size_t r0, size_t n)
 {
-	const float inverse = 1.0f / ((float)sqrt(sumsq) + 1e-7f);
+	const struct ops_muon *p = m->p;
+	const float inverse = 1.0f / ((float)sqrt(muon_sumsq(m, factors)) + 1e-7f);
 	const int tall = p->rows > p->cols;
+	act *x = m->x;
 
-	for (size_t i0 = 0; i0 < p->rows; i0 += VL) {
+	for (size_t i0 = r0; i0 < r0 + n; i0 += VL) {
 		for (size_t j0 = 0; j0 < p->w->ld; j0 += VL) {
-			const size_t rows = least(VL, p->rows - i0);
+			const size_t rows = least(VL, r0 + n - i0);
 			vf r[VL];
 
 			for (size_t i = 0; i < VL; i++)
 				r[i] = vf_zero();
 			for (size_t i = 0; i < rows; i++)
 				r[i] = vf_set(factors != NULL ? inverse * factors[i0 + i] : inverse) *
-				    muon_direction(law, powered, float_row(p->g, i0 + i) + j0,
+				    muon_direction(m->law, powered, float_row(p->g, i0 + i) + j0,
 					float_row(p->momentum, i0 + i) + j0);
 			if (tall)
 				vec_transpose(r);
-			for (size_t i = 0; i < (tall ? least(VL, p->cols > j0 ? p->cols - j0 : 0) : rows); i++)
-				vf_store(ns->exact + (tall ? (j0 + i) * ns->ldx + i0 : (i0 + i) * ns->ldx + j0), r[i]);
+			for (size_t i = 0; i < (tall ? least(VL, p->cols > j0 ? p->cols - j0 : 0) : rows); i++) {
+				const size_t at = tall ? (j0 + i) * m->ldx + i0 : (i0 + i) * m->ldx + j0;
+
+				vf_store(m->exact + at, r[i]);
+				if (BF16)
+					act_store(x + at, r[i]);
+			}
 		}
 	}
 }
 
+/* X = a X + (b A + c A^2) X in rows i0... */
 VEC_FN void
-muon_step(struct newton_schulz *ns, const double *abc)
+muon_update(const struct cpu_muon *ns, const double *abc, size_t i0, float *f)
 {
-	const size_t m = ns->m, n = ns->n, ldx = ns->ldx, lda = ns->lda;
+	const size_t rows = least(ns->rows, ns->m - i0), ldx = ns->ldx;
 	const vf a = vf_set((float)abc[0]);
+	const act *cubic = ns->cubic;
+	float *exact = ns->exact + i0 * ldx;
+	act *x = ns->x;
 
-	pack_all_rows(ns->panels, units_of(n), ns->x, 0, ldx, m, n);
-	symmetric(ns->square, ns->x, ldx, ns->panels, units_of(n), m, lda, NULL, abc, ns->f);
-	pack_all_rows(ns->panels, units_of(m), ns->square, 0, lda, m, m);
-	symmetric(ns->cubic, ns->square, lda, ns->panels, units_of(m), m, lda, ns->square, abc, ns->f);
-	pack_cols(ns->panels, units_of(m), units_of(m), ns->x, 0, ldx, m, n);
-	for (size_t i0 = 0; i0 < m; i0 += ROW_BLOCK) {
-		const size_t rows = least(ROW_BLOCK, m - i0);
-		float *exact = ns->exact + i0 * ldx;
+	gemm(rows, ns->n, units_of(ns->m), as_units(cubic + i0 * ns->lda), ns->lda / PER_UNIT, ns->panels,
+	    units_of(ns->m), f, ldx, 0);
+	for (size_t i = 0; i < rows * ldx; i += VL) {
+		const vf v = vf_fma(a, vf_load(exact + i), vf_load(f + i));
 
-		gemm(rows, n, units_of(m), as_units(ns->cubic + i0 * lda), lda / PER_UNIT, ns->panels, units_of(m),
-		    ns->f, ldx, 0);
-		for (size_t i = 0; i < rows * ldx; i += VL) {
-			const vf x = vf_fma(a, vf_load(exact + i), vf_load(ns->f + i));
-
-			vf_store(exact + i, x);
-			if (BF16)
-				act_store(ns->x + i0 * ldx + i, x);
-		}
+		vf_store(exact + i, v);
+		if (BF16)
+			act_store(x + i0 * ldx + i, v);
 	}
 }
 
 /* squares[i] = the sum of squares of row i of the matrix as it is before it was turned. */
 VEC_FN void
-muon_row_squares(const struct newton_schulz *ns, const struct ops_muon *p, float *squares)
+muon_row_squares(const struct cpu_muon *ns, float *squares)
 {
+	const struct ops_muon *p = ns->p;
+
 	if (p->rows > p->cols) {
 		for (size_t j = 0; j < ns->ldx; j += VL)
 			vf_store(squares + j, vf_zero());
@@ -190,12 +194,13 @@ muon_row_squares(const struct newton_schulz *ns, const struct ops_muon *p, float
 
 /* factors[i]: what row i is multiplied by, so that its running root mean square goes and the whole keeps its norm. */
 VEC_FN void
-muon_neurons(const struct newton_schulz *ns, const struct ops_muon *p, float *factors)
+muon_neurons(const struct cpu_muon *ns, float *factors)
 {
+	const struct ops_muon *p = ns->p;
 	float *s = float_row(p->neuron, 0);
 	double before = 0, after = 0, whole;
 
-	muon_row_squares(ns, p, factors);
+	muon_row_squares(ns, factors);
 	for (size_t i = 0; i < p->rows; i++) {
 		const double square = factors[i];
 
@@ -222,12 +227,13 @@ muon_decay(const struct ops_muon_law *law, vf w, vf u)
 
 /* w -= rate * X, turned back; before, each row of X has its factor if given, and w decays by the law if given. */
 VEC_FN void
-muon_end(const struct newton_schulz *ns, const struct ops_muon *p, const struct ops_muon_law *law, const float *factors,
-    float rate)
+muon_end(const struct cpu_muon *ns, const struct ops_muon_law *law, const float *factors, size_t r0, size_t count)
 {
+	const struct ops_muon *p = ns->p;
 	const int tall = p->rows > p->cols;
+	const float rate = ns->law->lr * sqrtf(tall ? (float)p->rows / (float)p->cols : 1.0f);
 
-	for (size_t i0 = 0; i0 < ns->m; i0 += VL) {
+	for (size_t i0 = r0; i0 < r0 + count; i0 += VL) {
 		for (size_t j0 = 0; j0 < ns->n; j0 += VL) {
 			vf r[VL];
 
@@ -235,7 +241,7 @@ muon_end(const struct newton_schulz *ns, const struct ops_muon *p, const struct 
 				r[i] = vf_load(ns->exact + (i0 + i) * ns->ldx + j0) * vf_set(rate);
 			if (tall)
 				vec_transpose(r);
-			for (size_t i = 0; i < least(VL, tall ? ns->n - j0 : ns->m - i0); i++) {
+			for (size_t i = 0; i < least(VL, tall ? ns->n - j0 : r0 + count - i0); i++) {
 				const size_t row = (tall ? j0 : i0) + i;
 				float *w = float_row(p->w, row) + (tall ? i0 : j0);
 				vf old = vf_load(w), u = r[i];
@@ -251,49 +257,61 @@ muon_end(const struct newton_schulz *ns, const struct ops_muon *p, const struct 
 }
 
 static void
-block_muon(const struct ops_muon *p, const struct ops_muon_law *law, struct cpu_scratch s)
+block_muon(const struct cpu_muon *m, enum cpu_muon_stage stage, int step, size_t part, struct cpu_scratch s)
 {
-	const int tall = p->rows > p->cols;
-	const float rate = law->lr * sqrtf(tall ? (float)p->rows / (float)p->cols : 1.0f);
-	struct newton_schulz ns = { .m = tall ? p->cols : p->rows, .n = tall ? p->rows : p->cols };
+	const struct ops_muon_law *law = m->law;
+	const double *abc = ops_muon_triple(law->coefficients, step);
 	const int powered = law->grad_power != 0 && law->grad_power != 1;
-	float *rows, *before, *after;
-	size_t high;
-
-	ns.ldx = cpu_pad(ns.n);
-	ns.lda = cpu_pad(ns.m);
-	high = ns.lda + DEEP; /* rows that whole blocks reach to */
-	ns.exact = cpu_take(&s, high * ns.ldx * sizeof(*ns.exact));
-#if BF16
-	ns.x = cpu_take(&s, high * ns.ldx * sizeof(*ns.x));
-	memset(ns.x, 0, high * ns.ldx * sizeof(*ns.x));
-#else
-	ns.x = ns.exact;
-#endif
-	ns.square = cpu_take(&s, high * ns.lda * sizeof(*ns.square));
-	ns.cubic = cpu_take(&s, high * ns.lda * sizeof(*ns.cubic));
-	ns.panels = cpu_take(&s, ns.lda * ns.ldx * sizeof(act));
-	ns.f = cpu_take(&s, ROW_BLOCK * ns.ldx * sizeof(*ns.f));
-	rows = cpu_take(&s, ns.ldx * sizeof(*rows));
-	before = law->norm == OPS_MUON_ROW ? rows : NULL;
-	after = law->norm == OPS_MUON_NEURON ? rows : NULL;
-	memset(ns.exact, 0, high * ns.ldx * sizeof(*ns.exact));
-	memset(ns.square, 0, high * ns.lda * sizeof(*ns.square));
-	memset(ns.cubic, 0, high * ns.lda * sizeof(*ns.cubic));
+	const size_t ldx = m->ldx, lda = m->lda, r0 = part * m->piece, i0 = part * m->rows;
+	const size_t given = r0 < m->p->rows ? least(m->piece, m->p->rows - r0) : 0;
+	const size_t down = r0 < m->m ? least(m->piece, m->m - r0) : 0;
+	float *before = law->norm == OPS_MUON_ROW ? m->factors : NULL;
+	float *after = law->norm == OPS_MUON_NEURON ? m->factors : NULL;
+	float *f = cpu_take(&s, m->rows * ldx * sizeof(*f));
 
 	/* Without a lever the compiler sees none, so that it costs nothing. */
-	if (powered || before != NULL)
-		muon_begin(&ns, p, law, powered, before, muon_momentum(p, law, powered, before));
-	else
-		muon_begin(&ns, p, law, 0, NULL, muon_momentum(p, law, 0, NULL));
-	for (size_t i = 0; BF16 && i < ns.m * ns.ldx; i += VL)
-		act_store(ns.x + i, vf_load(ns.exact + i));
-	for (int step = 0; step < law->ns_steps; step++)
-		muon_step(&ns, ops_muon_triple(law->coefficients, step));
-	if (after != NULL)
-		muon_neurons(&ns, p, after);
-	if (after != NULL || law->decay != 0)
-		muon_end(&ns, p, law, after, rate);
-	else
-		muon_end(&ns, p, NULL, NULL, rate);
+	switch (stage) {
+	case CPU_MUON_MOMENTUM:
+		if (powered || before != NULL)
+			muon_momentum(m, powered, before, r0, given);
+		else
+			muon_momentum(m, 0, NULL, r0, given);
+		break;
+	case CPU_MUON_BEGIN:
+		if (powered || before != NULL)
+			muon_begin(m, powered, before, r0, given);
+		else
+			muon_begin(m, 0, NULL, r0, given);
+		break;
+	case CPU_MUON_PACK:
+		pack_all_rows(m->panels + r0 * units_of(m->n), units_of(m->n), (act *)m->x + r0 * ldx, 0, ldx, down,
+		    m->n);
+		break;
+	case CPU_MUON_SQUARE:
+		symmetric(m, m->square, m->x, ldx, units_of(m->n), NULL, abc, i0, f);
+		break;
+	case CPU_MUON_PACK_SQUARE:
+		pack_all_rows(m->panels + r0 * units_of(m->m), units_of(m->m), (act *)m->square + r0 * lda, 0, lda,
+		    down, m->m);
+		break;
+	case CPU_MUON_CUBIC:
+		symmetric(m, m->cubic, m->square, lda, units_of(m->m), m->square, abc, i0, f);
+		break;
+	case CPU_MUON_PACK_COLS:
+		pack_cols(m->panels + r0 * units_of(m->m), units_of(m->m), units_of(m->m), (act *)m->x + r0, 0, ldx,
+		    m->m, least(m->piece, m->n - r0));
+		break;
+	case CPU_MUON_UPDATE:
+		muon_update(m, abc, i0, f);
+		break;
+	case CPU_MUON_NEURONS:
+		muon_neurons(m, after);
+		break;
+	case CPU_MUON_END:
+		if (after != NULL || law->decay != 0)
+			muon_end(m, law, after, r0, down);
+		else
+			muon_end(m, NULL, NULL, r0, down);
+		break;
+	}
 }

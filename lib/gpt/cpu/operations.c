@@ -1,7 +1,7 @@
 /*
- * The operations of the cpu backend, cut into tasks.  A task's shape depends on
- * the operation's shapes alone; a task writes only rows, tiles or partial sums
- * that are its own; partial sums are added in task order.
+ * The operations of the cpu backend, cut into tasks.  What is summed in one go
+ * depends on the operation's shapes alone; a task writes only rows, tiles or
+ * partial sums that are its own; partial sums are added in task order.
  */
 
 #include <assert.h>
@@ -137,6 +137,7 @@ product_task(void *arg, size_t task, unsigned thread)
 void
 operations_run_products(struct job *j)
 {
+	const struct cpu_chunk *chunk = &j->c->chunk;
 	size_t count = 0;
 
 	/* Where whole blocks are few, smaller ones keep more threads busy; a row's sums do not depend on its tile. */
@@ -151,7 +152,8 @@ operations_run_products(struct job *j)
 	for (size_t i = 0; i < j->product_count; i++) {
 		const struct cpu_product *p = &j->products[i];
 
-		for (size_t t = 0; p->dots != NULL && t < blocks(p->in, CPU_COLS); t++)
+		for (size_t t = 0; p->dots != NULL && t < blocks(chunk->rows, chunk->size) * blocks(p->in, CPU_COLS);
+		     t++)
 			for (size_t o = 0; o < p->out; o++)
 				p->dscale[o] += p->dots[t * p->out + o];
 	}
@@ -159,10 +161,10 @@ operations_run_products(struct job *j)
 
 /* The gradient of a weight whose product is scaled: dw and dscale. */
 static void
-want_scaled(struct job *j, const float *left, const float *right, struct ops_buf *dw, const struct ops_buf *scale,
+want_scaled(struct job *j, size_t left, size_t right, struct ops_buf *dw, const struct ops_buf *scale,
     const struct ops_buf *w, struct ops_buf *dscale)
 {
-	struct cpu_product *p = want(j, left, right, dw);
+	struct cpu_product *p = want(j, left, 0, right, dw);
 
 	p->scale = scale->data;
 	p->w = w;
@@ -216,12 +218,12 @@ operations_qkv_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_qk
 	float *dmix = d->dmix->data, *dskip_w = a->skip != NULL ? (float *)d->dskip_w->data + a->skip_row * ld : NULL;
 
 	need(c, &(const struct weights){ { a->wq, a->wk, a->wv } }, 1);
-	for (size_t r0 = 0; r0 < j.N; r0 += size) {
-		begin_chunk(&j, r0, size);
+	for (size_t r0 = 0; r0 < j.N; r0 += c->chunks * size) {
+		begin_chunks(&j, r0, size);
 		run_rows(&j, qkv_grad_task);
-		want(&j, c->chunk.left[0], c->chunk.right[0], d->dwq);
-		want(&j, c->chunk.left[0] + C * c->chunk.ld, c->chunk.right[0], d->dwk);
-		want(&j, c->chunk.left[0] + (C + KD) * c->chunk.ld, c->chunk.right[0], d->dwv);
+		want(&j, 0, 0, 0, d->dwq);
+		want(&j, 0, C, 0, d->dwk);
+		want(&j, 0, C + KD, 0, d->dwv);
 		operations_run_products(&j);
 	}
 	for (size_t r0 = 0; r0 < j.N; r0 += j.k->row_block) {
@@ -334,10 +336,10 @@ operations_proj_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_p
 	const size_t size = chunk_size(&j, c->chunk_rows);
 
 	need(c, &(const struct weights){ { a->wo } }, 1);
-	for (size_t r0 = 0; r0 < j.N; r0 += size) {
-		begin_chunk(&j, r0, size);
+	for (size_t r0 = 0; r0 < j.N; r0 += c->chunks * size) {
+		begin_chunks(&j, r0, size);
 		run_rows(&j, proj_grad_task);
-		want_scaled(&j, c->chunk.left[0], c->chunk.right[0], d->dwo, a->scale, a->wo, d->dscale);
+		want_scaled(&j, 0, 0, d->dwo, a->scale, a->wo, d->dscale);
 		operations_run_products(&j);
 	}
 	end_phase(c, OPS_CPU_PROJ_GRAD, since);
@@ -378,13 +380,13 @@ operations_mlp_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_ml
 	const size_t size = chunk_size(&j, c->chunk_rows);
 
 	need(c, &(const struct weights){ { a->wfc, a->wproj, a->activation == OPS_SWIGLU ? a->wgate : NULL } }, 1);
-	for (size_t r0 = 0; r0 < j.N; r0 += size) {
-		begin_chunk(&j, r0, size);
+	for (size_t r0 = 0; r0 < j.N; r0 += c->chunks * size) {
+		begin_chunks(&j, r0, size);
 		run_rows(&j, mlp_grad_task);
-		want(&j, c->chunk.left[0], c->chunk.right[0], d->dwfc);
+		want(&j, 0, 0, 0, d->dwfc);
 		if (a->activation == OPS_SWIGLU)
-			want(&j, c->chunk.left[2], c->chunk.right[0], d->dwgate);
-		want_scaled(&j, c->chunk.left[1], c->chunk.right[1], d->dwproj, a->scale, a->wproj, d->dscale);
+			want(&j, 2, 0, 0, d->dwgate);
+		want_scaled(&j, 1, 1, d->dwproj, a->scale, a->wproj, d->dscale);
 		operations_run_products(&j);
 	}
 	end_phase(c, OPS_CPU_MLP_GRAD, since);
@@ -407,10 +409,10 @@ operations_gram(struct ops_ctx *c, struct ops_rows rows, const struct ops_gram *
 	const size_t size = chunk_size(&j, c->chunk_rows);
 
 	assert(c->training);
-	for (size_t r0 = 0; r0 < j.N; r0 += size) {
-		begin_chunk(&j, r0, size);
+	for (size_t r0 = 0; r0 < j.N; r0 += c->chunks * size) {
+		begin_chunks(&j, r0, size);
 		run_rows(&j, gram_task);
-		want(&j, c->chunk.left[0], c->chunk.right[a->x == NULL && a->y == NULL], a->g);
+		want(&j, 0, 0, a->x == NULL && a->y == NULL, a->g);
 		operations_run_products(&j);
 	}
 	end_phase(c, OPS_CPU_OTHER, since);
@@ -437,14 +439,14 @@ operations_head(struct ops_ctx *c, struct ops_rows rows, const struct ops_head *
 
 	check_ids(c, a->targets, j.N);
 	buffers_need(c, &(const struct buffers_need){ a->w, 1, a->dx != NULL }, 1);
-	for (size_t r0 = 0; r0 < j.N; r0 += size) {
+	for (size_t r0 = 0; r0 < j.N; r0 += a->dx != NULL ? c->chunks * size : size) {
 		if (a->dx != NULL)
-			begin_chunk(&j, r0, size);
+			begin_chunks(&j, r0, size);
 		run_rows(&j, head_task);
 		if (a->dx != NULL) {
 			for (size_t i = 0; a->prior != NULL && i < c->chunk.rows; i++)
 				*(float *)a->dalpha->data += c->partial[i];
-			want(&j, c->chunk.left[0], c->chunk.right[0], a->dw);
+			want(&j, 0, 0, 0, a->dw);
 			operations_run_products(&j);
 		}
 	}
@@ -525,63 +527,6 @@ operations_sumsq(struct ops_ctx *c, const struct ops_buf *const *bufs, const siz
 	}
 	end_phase(c, OPS_CPU_OTHER, since);
 	return (total);
-}
-
-struct muon {
-	struct ops_ctx *c;
-	const struct ops_muon *p;
-	const size_t *order; /* of the tasks; NULL: as they stand */
-	const struct ops_muon_law *law;
-};
-
-/* Multiplications of a step of Newton-Schulz, by how they compare. */
-static double
-muon_work(const struct ops_muon *p)
-{
-	const double m = (double)least(p->rows, p->cols), n = (double)most(p->rows, p->cols);
-
-	return (m * m * (2 * n + m));
-}
-
-/* The largest first, so that the tasks left at the end are small; NULL where there is no memory to sort them in. */
-static const size_t *
-muon_order(struct ops_ctx *c, const struct ops_muon *p, size_t count)
-{
-	if (c->order_room < count) {
-		free(c->order);
-		c->order = calloc(count, sizeof(*c->order));
-		c->order_room = c->order != NULL ? count : 0;
-	}
-	for (size_t i = 0, at; c->order != NULL && i < count; i++) {
-		for (at = i; at > 0 && muon_work(&p[c->order[at - 1]]) < muon_work(&p[i]); at--)
-			c->order[at] = c->order[at - 1];
-		c->order[at] = i;
-	}
-	return (c->order);
-}
-
-/* One matrix, and its panels while they are warm. */
-static void
-muon_task(void *arg, size_t task, unsigned thread)
-{
-	const struct muon *m = arg;
-	const struct cpu_kernels *k = m->c->kernels;
-	const struct ops_muon *p = &m->p[m->order != NULL ? m->order[task] : task];
-
-	k->muon(p, m->law, muon_scratch_of(m->c, thread));
-	for (size_t i = 0; p->w->panels->kept && i < buffers_parts(p->w); i++)
-		buffers_pack_part(k, p->w, i);
-}
-
-void
-operations_muon(struct ops_ctx *c, const struct ops_muon *p, size_t count, const struct ops_muon_law *law)
-{
-	const double since = begin_phase();
-	struct muon m = { c, p, c->held ? NULL : muon_order(c, p, count), law };
-
-	if (!c->held)
-		pool_run(c->pool, count, muon_task, &m);
-	end_phase(c, OPS_CPU_MUON, since);
 }
 
 struct adam {

@@ -31,7 +31,6 @@ void operations_logits(struct ops_ctx *c, struct ops_buf *out, const struct ops_
 void operations_gram(struct ops_ctx *c, struct ops_rows rows, const struct ops_gram *a);
 void operations_add(struct ops_ctx *c, struct ops_rows rows, struct ops_buf *dst, const struct ops_buf *src);
 double operations_sumsq(struct ops_ctx *c, const struct ops_buf *const *bufs, const size_t *n, size_t count);
-void operations_muon(struct ops_ctx *c, const struct ops_muon *p, size_t count, const struct ops_muon_law *law);
 void operations_adam(struct ops_ctx *c, const struct ops_adam *p, size_t count, const struct ops_adam_law *law);
 void operations_average(struct ops_ctx *c, const struct ops_average *p, size_t count, float keep);
 

@@ -1,9 +1,11 @@
 /*
  * The `cpu` backend: which variant runs here, the memory that it needs, and its table.
  *
- * Invariants: a task's shape depends on the operation's shapes alone; a task
- * writes only rows, tiles or partial sums that are its own; partial sums are
- * added in task order.  All memory is taken by open and alloc.
+ * Invariants: what is summed in one go depends on the operation's shapes alone;
+ * a task writes only rows, tiles or partial sums that are its own; partial sums
+ * are added in task order.  How many chunks of rows stand at a time, and whether
+ * Muon's matrices are shared, depends on threads, too.  All memory is taken by
+ * open and alloc.
  */
 
 #include <errno.h>
@@ -16,6 +18,7 @@
 #include "gpt/cpu/isa.h"
 #include "gpt/cpu/job.h"
 #include "gpt/cpu/levers.h"
+#include "gpt/cpu/muon_tasks.h"
 #include "gpt/cpu/operations.h"
 #include "gpt/cpu/pool.h"
 #include "base/say.h"
@@ -63,7 +66,7 @@ cpu_close(struct ops_ctx *c)
 	free(c->block);
 	free(c->longest);
 	free(c->partial);
-	free(c->order);
+	free(c->muon);
 	free(c);
 }
 
@@ -100,6 +103,7 @@ take_memory(struct ops_ctx *c, unsigned threads)
 
 	c->chunk_rows = s.chunk_rows;
 	c->head_rows = s.head_rows;
+	c->chunks = s.chunks;
 	c->group = s.group;
 	c->scratch_bytes = s.scratch;
 	c->muon_bytes = s.muon;
@@ -112,10 +116,14 @@ take_memory(struct ops_ctx *c, unsigned threads)
 	/* Backward's chunk, and forward's keys and values in the same place. */
 	c->keys = (float *)(void *)at;
 	c->values = (float *)(void *)(at + s.keys);
-	for (size_t i = 0; i < 3; i++)
-		c->chunk.left[i] = piece(&at, s.left[i]);
-	for (size_t i = 0; i < 2; i++)
-		c->chunk.right[i] = piece(&at, s.right[i]);
+	for (size_t i = 0; i < 3; i++) {
+		c->chunk.left[i] = piece(&at, s.chunks * s.left[i]);
+		c->chunk.next_left[i] = s.left[i] / sizeof(float);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		c->chunk.right[i] = piece(&at, s.chunks * s.right[i]);
+		c->chunk.next_right[i] = s.right[i] / sizeof(float);
+	}
 	c->found = piece(&at, s.found);
 	rope_tables(c);
 	return (0);
@@ -274,7 +282,7 @@ const struct ops ops_cpu = {
 	.lanes = levers_lanes,
 	.lanes_grad = levers_lanes_grad,
 	.sumsq = operations_sumsq,
-	.muon = operations_muon,
+	.muon = muon_tasks_run,
 	.adam = operations_adam,
 	.average = operations_average,
 };

@@ -28,8 +28,8 @@ void pool_run(struct pool *pool, size_t count, pool_task *task, void *arg);
 
 /*
  * Tell ${record} of every task from now on: task i of a round of ${count}, when it began and ended, in seconds of the
- * monotonic clock, and the processor time that it took, which others on the machine do not lengthen.  In pools of one
- * thread only; without it a round costs one comparison more.
+ * monotonic clock, and the processor time that it took, which others on the machine do not lengthen.  The caller runs
+ * them all, one after the other, while the other threads sleep; without it a round costs one comparison more.
  */
 typedef void pool_record(void *cookie, size_t i, size_t count, double began, double ended, double worked);
 void pool_watch(struct pool *pool, pool_record *record, void *cookie);

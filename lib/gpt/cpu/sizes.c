@@ -4,7 +4,7 @@
 
 /* Rows whose weight gradients are summed in one product: long enough to write dw seldom, short enough for L3. */
 #define CHUNK_ROWS 1024
-/* Most elements of the head's gradient that stand at a time. */
+/* Most elements of the head's gradient that stand in a chunk. */
 #define HEAD_ELEMENTS ((size_t)4 << 20)
 /* From so many rows of a pass on, packing all weights once for each way through is less than a percent of its time. */
 #define PANEL_ROWS 2048
@@ -69,22 +69,21 @@ muon_floats(const struct ops_geometry *g, size_t R)
 	const size_t C = cpu_pad(g->model_dim);
 	const size_t long_side = most(most(C, cpu_pad(g->mlp_dim)), cpu_pad(g->bigram_dim));
 
-	return ((C + CPU_PAD) * (2 * long_side + 2 * C) + (R + 1) * long_side);
+	return ((C + CPU_PAD) * (2 * long_side + 2 * C) + (R + 2) * long_side);
 }
 
 /*
  * qkv_grad's sums; dots of the wider weight; embed_grad's rates; dgain; rates by row and gates' sums by block.
  */
 static size_t
-partial_floats(const struct ops_geometry *g, size_t R, size_t chunk_rows)
+partial_floats(const struct ops_geometry *g, size_t R, size_t chunks)
 {
 	const size_t C = cpu_pad(g->model_dim), F = cpu_pad(g->mlp_dim), N = g->max_rows;
 	size_t partial = 3 * C * blocks(N, R);
 
-	partial = most(partial, most(blocks(F, CPU_COLS), blocks(C, CPU_COLS)) * most(C, F));
+	partial = most(partial, chunks * most(blocks(F, CPU_COLS), blocks(C, CPU_COLS)) * most(C, F));
 	partial = most(partial, most(2 * N, N * g->num_heads));
-	partial = most(partial, N * most(2, g->num_kv_heads) + blocks(N, R) * (2 + CPU_PAD * g->num_heads));
-	return (most(partial, chunk_rows));
+	return (most(partial, N * most(2, g->num_kv_heads) + blocks(N, R) * (2 + CPU_PAD * g->num_heads)));
 }
 
 /* Floats of the panels of (rows, cols), by row or by column. */
@@ -119,6 +118,7 @@ sizes_of(const struct ops_geometry *g, struct sizes_kernels k, int training, uns
 
 	s.chunk_rows = least(CHUNK_ROWS / R * R, blocks(N, R) * R);
 	s.head_rows = least(s.chunk_rows, most(1, HEAD_ELEMENTS / V / R) * R);
+	s.chunks = least(blocks(N, s.chunk_rows), blocks(ROUND_TASKS * threads * R, s.chunk_rows));
 	s.group = most(1, blocks(N, g->max_positions));
 	s.scratch = page(scratch_floats(g, R, training) * sizeof(float) + 32 * 64);
 	s.keys = line(s.group * g->num_kv_heads * cpu_pad(g->max_positions) * cpu_pad(head_dim) * sizeof(float));
@@ -131,8 +131,8 @@ sizes_of(const struct ops_geometry *g, struct sizes_kernels k, int training, uns
 		s.left[2] = g->mlp_gated ? F * ld : 0;
 		s.right[0] = most(C, pairs) * depth;
 		s.right[1] = F * depth;
-		s.found = s.chunk_rows * pairs;
-		s.partial = line(partial_floats(g, R, s.chunk_rows) * sizeof(float));
+		s.found = s.chunks * s.chunk_rows * pairs;
+		s.partial = line(partial_floats(g, R, s.chunks) * sizeof(float));
 	}
 	for (size_t i = 0; i < 3; i++)
 		s.left[i] = line(s.left[i] * sizeof(float));
@@ -141,7 +141,7 @@ sizes_of(const struct ops_geometry *g, struct sizes_kernels k, int training, uns
 	s.found = line(s.found * sizeof(float));
 	if (!sizes_keeps_panels(g, training))
 		s.panels = line(panel_floats(g, k) * sizeof(float));
-	chunk = s.left[0] + s.left[1] + s.left[2] + s.right[0] + s.right[1] + s.found;
+	chunk = s.chunks * (s.left[0] + s.left[1] + s.left[2] + s.right[0] + s.right[1]) + s.found;
 	keys = 2 * s.keys;
 	s.block = most(threads * s.muon, threads * s.scratch + s.panels + most(chunk, keys));
 	s.table = line(g->max_positions * head_dim / 2 * sizeof(float) + 64);
