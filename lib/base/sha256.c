@@ -3,66 +3,47 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <openssl/evp.h>
+/* To look SHA-256 up among OpenSSL's providers takes a tool longer than to digest all that most tools do. */
+#define OPENSSL_API_COMPAT 0x10101000L
+#include <openssl/sha.h>
 
 #include "base/file.h"
 #include "base/progress.h"
 #include "base/sha256.h"
 
 struct sha256 {
-	EVP_MD_CTX *ctx;
+	SHA256_CTX ctx;
 };
-
-/* Looked up among the library's providers once: that takes longer than to digest a small file. */
-static const EVP_MD *
-method(void)
-{
-	static const EVP_MD *fetched;
-
-	if (fetched == NULL && (fetched = EVP_MD_fetch(NULL, "SHA256", NULL)) == NULL)
-		return (EVP_sha256());
-	return (fetched);
-}
 
 struct sha256 *
 sha256_begin(void)
 {
 	struct sha256 *h;
 
-	if ((h = malloc(sizeof(*h))) == NULL)
-		return (NULL);
-	if ((h->ctx = EVP_MD_CTX_new()) == NULL)
-		goto err0;
-	if (EVP_DigestInit_ex(h->ctx, method(), NULL) != 1)
-		goto err1;
+	if ((h = malloc(sizeof(*h))) != NULL)
+		SHA256_Init(&h->ctx);
 	return (h);
-err1:
-	EVP_MD_CTX_free(h->ctx);
-err0:
-	free(h);
-	errno = ENOMEM;
-	return (NULL);
 }
 
 void
 sha256_add(struct sha256 *h, const void *data, size_t n)
 {
-	EVP_DigestUpdate(h->ctx, data, n);
+	SHA256_Update(&h->ctx, data, n);
 }
 
 static void
 final(struct sha256 *h, char hex[SHA256_HEX_SIZE])
 {
 	static const char digits[] = "0123456789abcdef";
-	unsigned char raw[EVP_MAX_MD_SIZE];
-	unsigned int n = 0, i;
+	unsigned char raw[SHA256_DIGEST_LENGTH];
+	size_t i;
 
-	EVP_DigestFinal_ex(h->ctx, raw, &n);
-	for (i = 0; i < n; i++) {
+	SHA256_Final(raw, &h->ctx);
+	for (i = 0; i < sizeof(raw); i++) {
 		hex[2 * i] = digits[raw[i] >> 4];
 		hex[2 * i + 1] = digits[raw[i] & 15];
 	}
-	hex[2 * n] = '\0';
+	hex[2 * sizeof(raw)] = '\0';
 }
 
 void
@@ -76,15 +57,12 @@ void
 sha256_next(struct sha256 *h, char hex[SHA256_HEX_SIZE])
 {
 	final(h, hex);
-	EVP_DigestInit_ex(h->ctx, NULL, NULL);
+	SHA256_Init(&h->ctx);
 }
 
 void
 sha256_free(struct sha256 *h)
 {
-	if (h == NULL)
-		return;
-	EVP_MD_CTX_free(h->ctx);
 	free(h);
 }
 

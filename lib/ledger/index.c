@@ -143,6 +143,8 @@ index_open(struct index *x, int dirfd, const struct stat *ledger)
 	for (i = 0; i < x->count && could_be(&x->facts[i], at); i++) {
 		add_up(sum, &x->facts[i]);
 		at += x->facts[i].length;
+		if (x->facts[i].kind == STANDINGS_POLICY)
+			x->policy = i + 1;
 	}
 	/* Line by line to the ledger's end. */
 	if (i < x->count || at != have.size || memcmp(sum, have.sum, sizeof(sum)) != 0) {

@@ -26,6 +26,7 @@ struct index {
 	size_t map_size;
 	const struct standings_fact *facts;
 	size_t count;
+	size_t policy; /* index + 1 of the last row that is one; 0: none */
 	uint64_t sum[4];
 	char head[SHA256_HEX_SIZE]; /* digest of the ledger's last row */
 };

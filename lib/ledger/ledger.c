@@ -360,20 +360,25 @@ index_agrees(const struct ledger *l)
 	size_t i, count = standings_count(&l->book);
 	unsigned left = READ_AGAIN;
 
-	for (i = count; i-- > 0;) {
-		f = standings_fact(&l->book, i);
-		if (f->kind == STANDINGS_IMPORT && i + 1 != count)
+	for (i = count; i > 0 && left > 0; i--) {
+		f = standings_fact(&l->book, i - 1);
+		if (f->kind == STANDINGS_IMPORT && i != count)
 			continue;
-		if (f->kind == STANDINGS_RUN && i + 1 != count) {
+		if (f->kind == STANDINGS_RUN && i != count) {
 			if (g == NULL || g->group != f->group)
 				g = f->group == 0 ? NULL : standings_group(&l->book, f->group);
-			if (g == NULL || (i != g->reference && (f->config != g->incumbent || left == 0)))
+			if (g == NULL || (i - 1 != g->reference && f->config != g->incumbent))
 				continue;
-		} else if (left == 0)
-			continue;
+		}
 		if (!is_of_row(l, f))
 			return (0);
-		left -= left > 0;
+		left--;
+	}
+	/* Before those only what challengers are held against. */
+	for (g = l->book.groups; g < l->book.groups + l->book.group_count; g++) {
+		f = g->reference < i ? standings_fact(&l->book, g->reference) : NULL;
+		if (f != NULL && f->kind == STANDINGS_RUN && f->group == g->group && !is_of_row(l, f))
+			return (0);
 	}
 	return (1);
 }
@@ -381,9 +386,7 @@ index_agrees(const struct ledger *l)
 static int
 load_index(struct ledger *l, const struct stat *st)
 {
-	const struct standings_fact *f;
 	struct row row;
-	size_t i;
 	int rc;
 
 	if (index_open(&l->index, l->dir, st) == -1)
@@ -391,19 +394,13 @@ load_index(struct ledger *l, const struct stat *st)
 	l->size_bytes = (uint64_t)st->st_size;
 	memcpy(l->head, l->index.head, sizeof(l->head));
 	/* The policy that counts is the last policy row's, and by its law all rows are counted. */
-	for (i = l->index.count; i-- > 0;) {
-		f = &l->index.facts[i];
-		if (f->kind != STANDINGS_POLICY)
-			continue;
-		if (ledger_read(l, f, &row) == -1)
-			goto err0;
-		rc = take_policy(l, row.policy);
-		row_free(&row);
-		if (rc == 0 && standings_adopt(&l->book, l->index.facts, l->index.count) == 0 && index_agrees(l) &&
-		    take_planned(l) == 0)
-			return (0);
-		break;
-	}
+	if (l->index.policy == 0 || ledger_read(l, &l->index.facts[l->index.policy - 1], &row) == -1)
+		goto err0;
+	rc = take_policy(l, row.policy);
+	row_free(&row);
+	if (rc == 0 && standings_adopt(&l->book, l->index.facts, l->index.count) == 0 && index_agrees(l) &&
+	    take_planned(l) == 0)
+		return (0);
 err0:
 	standings_free(&l->book);
 	index_close(&l->index);

@@ -1,5 +1,5 @@
 /*
- * A node for each schema, found again by its address, so that what is referred to many times has one node.  Members
+ * A node for each schema; what is referred to has one, found again by its address, however often that is.  Members
  * of a value mostly stand in the order of their contract: each is looked for from behind the one before.
  */
 #include <stdint.h>
@@ -152,6 +152,7 @@ read_pattern(struct node *n, const char *s)
 }
 
 static struct node *node_of(struct plan *p, const json_t *schema);
+static struct node *known_node(struct plan *p, const json_t *schema);
 
 static int
 read_members(struct plan *p, struct node *n, const json_t *properties, const json_t *required)
@@ -230,7 +231,7 @@ read_keyword(struct plan *p, struct node *n, const char *keyword, const json_t *
 	if (strcmp(keyword, "properties") == 0)
 		return (read_members(p, n, arg, json_object_get(n->schema, "required")));
 	if (strcmp(keyword, "$ref") == 0)
-		return ((n->also = node_of(p, check_referred(&w, arg))) == NULL ? -1 : 0);
+		return ((n->also = known_node(p, check_referred(&w, arg))) == NULL ? -1 : 0);
 	if (strcmp(keyword, "items") == 0)
 		return ((n->items = node_of(p, arg)) == NULL ? -1 : 0);
 	if (strcmp(keyword, "additionalProperties") == 0) {
@@ -251,18 +252,25 @@ read_keyword(struct plan *p, struct node *n, const char *keyword, const json_t *
 	return (0);
 }
 
-/* The node of a schema, made where there is none. */
+/* The node of a schema that may be referred to more than once: itself, too. */
+static struct node *
+known_node(struct plan *p, const json_t *schema)
+{
+	size_t i;
+
+	for (i = 0; i < p->count; i++)
+		if (p->nodes[i]->schema == schema)
+			return (p->nodes[i]);
+	return (node_of(p, schema));
+}
+
 static struct node *
 node_of(struct plan *p, const json_t *schema)
 {
 	struct node *n, **more;
 	const char *keyword;
 	json_t *arg;
-	size_t i;
 
-	for (i = 0; i < p->count; i++)
-		if (p->nodes[i]->schema == schema)
-			return (p->nodes[i]);
 	if ((more = array_few(p->nodes, p->count, sizeof(*more))) == NULL)
 		return (NULL);
 	p->nodes = more;
