@@ -309,3 +309,19 @@ next_is() {
 	[ "$(grep -c '^many' <<< "$output")" = 299 ]
 	[[ $output == *"'many150/spec.json' was edited"* ]]
 }
+
+@test "hundreds of runs are shown with as few descriptors as one is, and with any more, however many processes look" {
+	local n fits= runs
+	runs=$(yes r | head -300)
+	for n in $(seq 4 $((12 + $(nproc)))); do
+		# shellcheck disable=SC2086
+		if ! (exec 3>&- && ulimit -n "$n" && exec hg-status -n $runs) > "out.$n" 2> "err.$n"; then
+			[ -z "$fits" ] || { echo "well with $fits, and not with $n"; head -n 1 "err.$n"; return 1; } >&2
+		else
+			[ "$(grep -c '^r	train$' "out.$n")" = 300 ]
+			fits=${fits:-$n}
+		fi
+	done
+	[ -n "$fits" ]
+	run -0 bash -c "exec 3>&-; ulimit -n $fits; exec hg-status -n r"
+}

@@ -55,11 +55,13 @@ work(size_t mine, size_t workers, size_t n, int (*each)(void *, size_t), void *a
 	_exit(0);
 }
 
-/* Begin the ${mine}th of ${workers}. 0 or -1. */
+/* Begin the ${mine}th of ${count}. 0 or -1. */
 static int
-begin(struct worker *w, size_t mine, size_t workers, size_t n, int (*each)(void *, size_t), void *arg)
+begin(struct worker *workers, size_t mine, size_t count, size_t n, int (*each)(void *, size_t), void *arg)
 {
+	struct worker *w = &workers[mine];
 	const pid_t parent = getpid();
+	size_t i;
 	int fd[2];
 
 	if (process_pipe(fd) == -1)
@@ -71,7 +73,11 @@ begin(struct worker *w, size_t mine, size_t workers, size_t n, int (*each)(void 
 	if (w->pid == 0) {
 		if (proc_die_with_parent(parent) == -1 || dup2(fd[1], STDOUT_FILENO) == -1)
 			_exit(1);
-		work(mine, workers, n, each, arg);
+		/* Whoever limits descriptors has counted those of one that looks at all of them. */
+		for (i = 0; i <= mine; i++)
+			close(fileno(workers[i].from));
+		close(fd[1]);
+		work(mine, count, n, each, arg);
 	}
 	close(fd[1]);
 	return (0);
@@ -115,7 +121,7 @@ spread(size_t n, int (*each)(void *arg, size_t i), void *arg)
 	if (count > 1 && fflush(stdout) == EOF)
 		count = 1;
 	for (i = 0; count > 1 && i < count; i++)
-		if (begin(&workers[i], i, count, n, each, arg) == -1) {
+		if (begin(workers, i, count, n, each, arg) == -1) {
 			while (i-- > 0)
 				end(&workers[i]);
 			count = 1;
