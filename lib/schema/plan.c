@@ -148,7 +148,8 @@ read_pattern(struct node *n, const char *s)
 		    (p[1].least == 0 || ((p[0].set[0] & p[1].set[0]) | (p[0].set[1] & p[1].set[1])) != 0))
 			return (0);
 	}
-	return (s[1] == '\0');
+	/* Without pieces there would be nothing to go by. */
+	return (n->pieces_count != 0 && s[1] == '\0');
 }
 
 static struct node *node_of(struct plan *p, const json_t *schema);

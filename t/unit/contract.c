@@ -316,11 +316,28 @@ plans(void)
 	    "what a plan says, every contract says: of %u values kept and %u that break one", all.kept, all.broken);
 }
 
+static void
+empty_pattern(void)
+{
+	json_t *root = json_pack("{s:s, s:s}", "type", "string", "pattern", "^$");
+	json_t *empty = json_string(""), *letter = json_string("a");
+	struct plan *p = plan_make(root);
+	int reals;
+
+	tap_ok(plan_keeps(p, empty, &reals) && !plan_keeps(p, letter, &reals),
+	    "a pattern of no letter takes the empty text alone");
+	plan_free(p);
+	json_decref(letter);
+	json_decref(empty);
+	json_decref(root);
+}
+
 int
 main(void)
 {
 	exit_init("contract");
 	plans();
+	empty_pattern();
 	paths();
 	keys();
 	parts();
