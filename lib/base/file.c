@@ -96,7 +96,7 @@ file_at_fault(int error)
 	return (error == EISDIR || error == EISNAM || error == EMEDIUMTYPE || error == EFBIG || error == ELOOP);
 }
 
-/* All that there is to read. A regular file of ${size} bytes (else 0) ends there if a read for one more gave no more. */
+/* All that there is. A regular file of ${size} bytes (else 0) ends there if a read for one more gave no more. */
 static char *
 read_all(int fd, size_t size, size_t max_bytes, size_t *n)
 {
