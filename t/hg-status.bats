@@ -308,6 +308,7 @@ next_is() {
 	run -103 hg-status -n many*
 	[ "$(grep -c '^many' <<< "$output")" = 299 ]
 	[[ $output == *"'many150/spec.json' was edited"* ]]
+	[ "$(bash -c 'hg-status -j many* 2> /dev/null | true; echo "${PIPESTATUS[0]}"')" = 103 ]
 }
 
 @test "hundreds of runs are shown with as few descriptors as one is, and with any more, however many processes look" {

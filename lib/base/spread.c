@@ -55,14 +55,16 @@ work(size_t mine, size_t workers, size_t n, int (*each)(void *, size_t), void *a
 	_exit(0);
 }
 
-/* Begin the ${mine}th of ${count}. 0 or -1. */
+/* Begin the ${mine}th of ${count}, which waits for the end of ${go}. 0 or -1. */
 static int
-begin(struct worker *workers, size_t mine, size_t count, size_t n, int (*each)(void *, size_t), void *arg)
+begin(struct worker *workers, size_t mine, size_t count, const int go[2], size_t n, int (*each)(void *, size_t),
+    void *arg)
 {
 	struct worker *w = &workers[mine];
 	const pid_t parent = getpid();
 	size_t i;
 	int fd[2];
+	char c;
 
 	if (process_pipe(fd) == -1)
 		return (-1);
@@ -77,6 +79,10 @@ begin(struct worker *workers, size_t mine, size_t count, size_t n, int (*each)(v
 		for (i = 0; i <= mine; i++)
 			close(fileno(workers[i].from));
 		close(fd[1]);
+		close(go[1]);
+		if (read(go[0], &c, 1) != 0)
+			_exit(1);
+		close(go[0]);
 		work(mine, count, n, each, arg);
 	}
 	close(fd[1]);
@@ -110,6 +116,27 @@ copy(FILE *from)
 	return (c == EOF ? -1 : getc_unlocked(from));
 }
 
+/* All of them, or none, which has said nothing. 0 or -1. */
+static int
+begin_all(struct worker *workers, size_t count, size_t n, int (*each)(void *, size_t), void *arg)
+{
+	size_t i = 0;
+	int go[2];
+
+	if (fflush(stdout) == EOF || process_pipe(go) == -1)
+		return (-1);
+	while (i < count && begin(workers, i, count, go, n, each, arg) == 0)
+		i++;
+	if (i < count) {
+		while (i-- > 0)
+			end(&workers[i]);
+		count = 0;
+	}
+	close(go[0]);
+	close(go[1]);
+	return (count != 0 ? 0 : -1);
+}
+
 int
 spread(size_t n, int (*each)(void *arg, size_t i), void *arg)
 {
@@ -118,21 +145,14 @@ spread(size_t n, int (*each)(void *arg, size_t i), void *arg)
 	int one, code = HG_EXIT_DONE, lost = 0;
 
 	count = count > MOST_PROCESSES ? MOST_PROCESSES : count;
-	if (count > 1 && fflush(stdout) == EOF)
-		count = 1;
-	for (i = 0; count > 1 && i < count; i++)
-		if (begin(workers, i, count, n, each, arg) == -1) {
-			while (i-- > 0)
-				end(&workers[i]);
-			count = 1;
-		}
-	if (count == 1) {
+	if (count == 1 || begin_all(workers, count, n, each, arg) == -1) {
 		for (at = 0; at < n; at += PART)
 			if ((one = part(at, n, each, arg)) != HG_EXIT_DONE)
 				code = one;
 		return (code);
 	}
-	for (at = 0; at * PART < n && !ferror(stdout) && !lost; at++) {
+	/* Also where nobody reads any more: the exit code is that of all calls. */
+	for (at = 0; at * PART < n && !lost; at++) {
 		one = copy(workers[at % count].from);
 		lost = one == -1;
 		if (one != HG_EXIT_DONE)
