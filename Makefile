@@ -241,7 +241,7 @@ TESTS := $(filter-out $(LEFT_OUT:%=t/%.bats) $(LEFT_OUT:%=$(B)/%),$(TESTS))
 QUICK := $(wildcard $(addprefix t/,style.bats hg-spec.bats hg-status.bats hg-gate.bats)) \
 	$(patsubst %,$(B)/unit/%,$(filter base contract data documents markup noise run safetensors schedule spec stats,$(UNITS)))
 PROVE = PATH="$(CURDIR)/$(BIN):$$PATH" HG_TOP="$(CURDIR)" HG_BUILD="$(CURDIR)/$(B)" HG_T="$(CURDIR)/$(TDIR)" HG_SAN="$(SAN)" \
-	t/tools/prove.sh $(JOBS)
+	HG_BRIEF="$(BRIEF)" t/tools/prove.sh $(JOBS)
 
 # Dependencies come first, then a fresh make reads what they brought.
 ifdef BROWSER
