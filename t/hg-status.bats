@@ -302,7 +302,7 @@ next_is() {
 	jq -c 'del(.at)' <<< "$output" | cmp by_one -
 	[ "$(hg-status many* | sed 1d | grep -c ' closed_out ')" = 42 ]
 	hg-status -n many* | cmp - <(jq -r '.run + "\t" + .next' by_one)
-	# Nothing is lost where the reader goes away.
+	# Whoever reads no more than the first line has it.
 	[ "$(hg-status -n many* | head -1)" = "$(hg-status -n many* | sed -n 1p)" ]
 	sed -i 's/"num_layers": 9/"num_layers": 8/' many150/spec.json
 	run -103 hg-status -n many*

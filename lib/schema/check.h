@@ -53,6 +53,9 @@ int check_is_type(const char *name);
 /* 1 if a value is an integer, however it is written. */
 int check_is_integral(const json_t *v);
 
+/* 1 if a keyword is one of the subset that has no effect on the verdict. */
+int check_is_silent(const char *keyword);
+
 /* Order of two numbers: integers exactly, others as doubles. */
 int check_compare(const json_t *a, const json_t *b);
 

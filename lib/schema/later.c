@@ -61,13 +61,16 @@ fill(const json_t *schema, json_t *v)
 {
 	const char *key;
 	json_t *rule, *member, *usual;
+	int rc;
 
 	json_object_foreach(json_object_get(schema, "properties"), key, rule) {
-		member = json_object_get(v, key);
-		if (json_is_object(member) ?
-			fill(rule, member) == -1 :
-			member == NULL && later_is(rule) && (usual = json_object_get(rule, "default")) != NULL &&
-			    json_object_set_new_nocheck(v, key, own(usual)) == -1) {
+		rc = 0;
+		usual = later_is(rule) ? json_object_get(rule, "default") : NULL;
+		if (json_is_object(member = json_object_get(v, key)))
+			rc = fill(rule, member);
+		else if (member == NULL && usual != NULL)
+			rc = json_object_set_new_nocheck(v, key, own(usual));
+		if (rc == -1) {
 			errno = ENOMEM;
 			return (-1);
 		}

@@ -189,8 +189,6 @@ read_members(struct plan *p, struct node *n, const json_t *properties, const jso
 static int
 read_keyword(struct plan *p, struct node *n, const char *keyword, const json_t *arg)
 {
-	static const char *const silent[] = { "$schema", "title", "description", "default", "readOnly", "x-tag",
-		"x-unit", "x-since", "x-timing", "$defs", "required", NULL };
 	struct check_walk w = { p->root, "", NULL, 0, 0 };
 	const struct {
 		const char *keyword;
@@ -206,9 +204,9 @@ read_keyword(struct plan *p, struct node *n, const char *keyword, const json_t *
 	int integral = 0, number = 0, one, rc;
 	size_t i;
 
-	for (i = 0; silent[i] != NULL; i++)
-		if (strcmp(keyword, silent[i]) == 0)
-			return (0);
+	/* What is required goes with the properties. */
+	if (check_is_silent(keyword) || strcmp(keyword, "required") == 0)
+		return (0);
 	for (i = 0; i < sizeof(kept) / sizeof(kept[0]); i++)
 		if (strcmp(keyword, kept[i].keyword) == 0) {
 			*kept[i].at = arg;

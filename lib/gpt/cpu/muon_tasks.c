@@ -3,7 +3,7 @@
  * rows of a product, and behind them as many matrices as fit.
  */
 
-#include <math.h>
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -316,6 +316,8 @@ run_shared(struct ops_ctx *c, const struct ops_muon_law *law, struct muon_task *
 			t->m.rows = t->m.piece = rows;
 			in_round += parts(&t->m, CPU_MUON_UPDATE);
 		}
+		/* One fits: what each thread has for a whole matrix (sizes.c) is more than its rows of a product. */
+		assert(r.count > 0);
 		run_stages(&r);
 	}
 }
