@@ -113,6 +113,24 @@ decided() {
 	hg-ledger replay "$L"
 }
 
+@test "a challenger that tries another arithmetic is of its incumbent's machine class, and its pairs are filled" {
+	calibrated
+	pretend
+	promising runs/good 0.0460 train.arith=bf16
+	hg-ledger plan -L b "$L" runs/good > plan
+	slot_on default 1
+	slot_on default 2
+	[ "$(hg-ledger next -L default "$L" | cut -f 2 | head -n 1)" = 3 ]
+	slot_on b 3
+	slot_on b 4
+	[ "$(hg-ledger next -L b "$L" | cut -f 2 | head -n 1)" = 5 ]
+	[ "$(jq -s '[.[] | select(.run.machine_sha256 != null) | .run.machine_sha256] | unique | length' \
+		"$L/ledger.jsonl")" -eq 1 ]
+	[ "$(jq -s '[.[] | select(.run.system_sha256 != null) | .run.system_sha256] | unique | length' \
+		"$L/ledger.jsonl")" -ge 3 ]
+	hg-ledger replay "$L"
+}
+
 @test "where scores depend on the clock each lane of a plan must be calibrated; law 2 and what is no name are refused" {
 	SET=train.schedule=wallclock calibrated
 	pretend

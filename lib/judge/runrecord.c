@@ -372,7 +372,7 @@ build(struct row *row, const struct rundir *r, const struct case_file *c, const 
 		run->score_report = row_text(row, c->e.report_sha256);
 	run->group = group_of(row, c);
 	run->outrun = run->group == NULL ? outrun_by(row, r, c) : NULL;
-	if (c->train != NULL && fingerprint_machine(c->train, hex) == 0)
+	if (c->train != NULL && fingerprint_machine(c->spec, c->train, hex) == 0)
 		run->machine = row_text(row, hex);
 	run->recipe = specdigest_recipe(c->spec, hex) == 0 ? row_text(row, hex) : NULL;
 	/* Not measured what the tokenizer loses: no unit across tokenizers. Before 0.2 nobody asked. */

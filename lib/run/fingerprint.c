@@ -42,10 +42,9 @@ out:
 }
 
 int
-fingerprint_machine(const json_t *report, char hex[SHA256_HEX_SIZE])
+fingerprint_machine(const json_t *spec, const json_t *report, char hex[SHA256_HEX_SIZE])
 {
-	static const char *const keys[] = { "backend", "isa", "arith", "threads", "cpu_model", "libraries",
-		"numerics_sha256" };
+	static const char *const keys[] = { "backend", "threads", "cpu_model", "libraries" };
 	json_t *machine = json_object(), *member;
 	size_t i;
 	int rc = machine == NULL ? -1 : 0;
@@ -53,6 +52,8 @@ fingerprint_machine(const json_t *report, char hex[SHA256_HEX_SIZE])
 	for (i = 0; rc == 0 && i < sizeof(keys) / sizeof(keys[0]); i++)
 		if ((member = json_object_get(report, keys[i])) != NULL)
 			rc = json_object_set(machine, keys[i], member);
+	if (rc == 0 && (member = jsonio_get(spec, "system.isa")) != NULL)
+		rc = json_object_set(machine, "isa", member);
 	if (rc == 0 && (member = jsonio_get(report, "executable.sha256")) != NULL)
 		rc = json_object_set(machine, "executable", member);
 	if (rc == 0)

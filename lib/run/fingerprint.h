@@ -23,12 +23,15 @@
 int fingerprint_system(const json_t *report, char hex[SHA256_HEX_SIZE]);
 
 /**
- * fingerprint_machine(report, hex):
- * The same whatever the lane is called, by what of that ${report} says, of a
- * program also which one: lanes that agree are of one machine class.
+ * fingerprint_machine(spec, report, hex):
+ * What lanes of one machine class agree in, and both sides of a pair: backend,
+ * threads, cpu_model and libraries of ${report}, the instruction set that
+ * ${spec} asks for, and of a program also which one.  Neither the lane's name
+ * counts nor the arithmetic, which is a configuration's to try, and with it the
+ * instructions that execute it and their numerics.
  * Errors: -1 with errno ENOMEM.
  */
-int fingerprint_machine(const json_t *report, char hex[SHA256_HEX_SIZE]);
+int fingerprint_machine(const json_t *spec, const json_t *report, char hex[SHA256_HEX_SIZE]);
 
 /* A source file that is counted, or a variant that only changes speed and is not. */
 struct fingerprint_file {

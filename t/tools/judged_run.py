@@ -135,6 +135,8 @@ def make(run, bpb, settings, base=None):
               "checkpoint": {"file": "checkpoint.safetensors", "bytes": len(blob), "sha256": write(f"{run}/checkpoint.safetensors", blob)},
               "metrics": {"file": "metrics.jsonl", "bytes": len(metrics), "sha256": write(f"{run}/metrics.jsonl", metrics), "rows": len(rows)}})
     r["cpu_model"] = own.get("cpu", r["cpu_model"])
+    if r["arith"] != "fp32":
+        r["isa"], r["numerics_sha256"] = r["isa"] + "-" + r["arith"], sha(r["arith"].encode())
     r["system_sha256"] = system_digest(r)
     for k in ("seed", "batch_tokens", "backend", "lane"):
         if f"executed.{k}" in settings:
