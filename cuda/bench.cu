@@ -136,7 +136,7 @@ static struct model *
 open_model(const struct shape *s, enum model_use use)
 {
 	const struct config config = config_of(s);
-	const struct model_args args = { &config, use, "cuda", "auto", OPS_BF16, 1, s->B, s->T, (size_t)s->micro,
+	const struct model_args args = { &config, use, "cuda", "auto", OPS_BF16, 1, 1, s->B, s->T, (size_t)s->micro,
 		NULL, NULL, 0 };
 	struct model *m = model_open(&args);
 	float *w;

@@ -49,6 +49,29 @@ owner() { sed -n 's/.* pid=\([0-9]*\) .*/\1/p' "$1/train.lock"; }
 	cmp "$R-cpu/checkpoint.safetensors" "$R-cpu2/checkpoint.safetensors"
 }
 
+# bats test_tags=b64,b66
+@test "the second numerics are other last digits on cpu and the same on ref, in the receipt, and the same for any threads" {
+	local n
+	for n in 1 2; do
+		tiny_spec "$R-ref$n" train.iterations=3 train.numerics="$n"
+		tiny_spec "$R-cpu$n" train.iterations=3 train.numerics="$n" system.backend=cpu system.threads=1
+		hg-train "$R-ref$n"
+		hg-train "$R-cpu$n"
+	done
+	cmp "$R-ref1/checkpoint.safetensors" "$R-ref2/checkpoint.safetensors"
+	run ! cmp -s "$R-cpu1/checkpoint.safetensors" "$R-cpu2/checkpoint.safetensors"
+	jq -es '[.[].train_loss] | (.[2] - .[5] | fabs) < 1e-4' "$R-cpu1/metrics.jsonl" "$R-cpu2/metrics.jsonl"
+	[ "$(report "$R-cpu1" .numerics_sha256)" != "$(report "$R-cpu2" .numerics_sha256)" ]
+	[ "$(report "$R-cpu1" .levers.numerics)" = null ]
+	[ "$(report "$R-cpu2" .levers.numerics)" = 2 ]
+	[ "$(jq -r .digests.config_sha256 "$R-cpu1/spec.json")" != "$(jq -r .digests.config_sha256 "$R-cpu2/spec.json")" ]
+	tiny_spec "$R-three" train.iterations=3 train.numerics=2 system.backend=cpu system.threads=3
+	hg-train "$R-three"
+	cmp "$R-cpu2/checkpoint.safetensors" "$R-three/checkpoint.safetensors"
+	run -100 --separate-stderr hg-spec -b "$R-cpu2/spec.json" -s train.numerics=3 "$R-none"
+	[[ "$stderr" == *train.numerics* ]]
+}
+
 @test "another seed gives other bits" {
 	tiny_spec "$R" train.iterations=6 train.seed=4
 	hg-train "$R"

@@ -19,6 +19,7 @@ model_open(const struct model_args *args)
 		.isa = args->isa,
 		.threads = args->threads,
 		.training = args->use == MODEL_TRAIN,
+		.numerics = args->numerics,
 	};
 	struct model *m;
 
@@ -34,6 +35,7 @@ model_open(const struct model_args *args)
 		goto err0;
 	m->use = args->use;
 	m->arith = args->arith;
+	m->numerics = args->numerics;
 	m->max_batch = args->max_batch;
 	m->max_seq = args->max_seq;
 	m->max_passes = args->max_passes;
@@ -110,6 +112,12 @@ const char *
 model_isa(const struct model *m)
 {
 	return (m->ops->isa(m->ctx));
+}
+
+unsigned
+model_numerics(const struct model *m)
+{
+	return (m->numerics);
 }
 
 const char *

@@ -30,6 +30,7 @@ struct model_args {
 	const char *backend; /* as ops_find knows it */
 	const char *isa;     /* "auto" or one of the backend's */
 	enum ops_arith arith;
+	unsigned numerics; /* MODEL_TRAIN: see struct ops_open_args */
 	unsigned threads;
 	size_t max_batch;  /* most sequences of max_seq in one pass; of shorter ones as many as have no more rows */
 	size_t max_seq;    /* most positions of a sequence */
@@ -55,6 +56,8 @@ struct model *model_open(const struct model_args *args);
 void model_close(struct model *m);
 
 const struct params *model_params(const struct model *m);
+
+unsigned model_numerics(const struct model *m);
 
 /* What executes, as the backend measured it; all live as long as the model. */
 const char *model_backend(const struct model *m);

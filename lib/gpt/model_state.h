@@ -27,6 +27,7 @@ struct model {
 	struct params *params;
 	enum model_use use;
 	enum ops_arith arith;
+	unsigned numerics;
 	size_t max_batch, max_seq, max_passes;
 	size_t position; /* tokens in the KV cache */
 

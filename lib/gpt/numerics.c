@@ -27,7 +27,8 @@ fill(void *cookie, uint64_t span, int32_t *ids, size_t n)
 }
 
 int
-numerics_digest(const char *backend, const char *isa, enum ops_arith arith, unsigned threads, char hex[SHA256_HEX_SIZE])
+numerics_digest(const char *backend, const char *isa, enum ops_arith arith, unsigned numerics, unsigned threads,
+    char hex[SHA256_HEX_SIZE])
 {
 	struct config c;
 	struct optimizer_law law;
@@ -36,6 +37,7 @@ numerics_digest(const char *backend, const char *isa, enum ops_arith arith, unsi
 		.backend = backend,
 		.isa = isa,
 		.arith = arith,
+		.numerics = numerics,
 		.threads = threads,
 		.max_batch = BATCH,
 		.max_seq = SEQ_LEN,

@@ -68,6 +68,11 @@ struct ops_open_args {
 	const char *isa;  /* "auto", or a name that the backend's isa_names lists */
 	unsigned threads; /* at least 1 */
 	int training;     /* nonzero: backward and optimizer scratch too */
+	/*
+	 * Revision of how training rounds: what a backend adds up in another order than the version before, it does so
+	 * from a further one on, and below that to the old bits.  Forward alone is no part of it.  0 is 1.
+	 */
+	unsigned numerics;
 };
 
 /**

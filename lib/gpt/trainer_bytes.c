@@ -12,6 +12,7 @@ trainer_bytes_model(const struct trainspec *r, size_t micro_batch)
 		.backend = r->backend,
 		.isa = r->isa,
 		.arith = r->arith,
+		.numerics = r->numerics,
 		.threads = r->threads,
 		.max_batch = micro_batch / r->seq_len,
 		.max_seq = r->seq_len,

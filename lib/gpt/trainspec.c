@@ -50,6 +50,7 @@ const struct bind trainspec_keys[] = {
 	BIND(struct trainspec, "train.checkpoint_every_ms", checkpoint_every_ms),
 	BIND(struct trainspec, "train.val_every", val_every),
 	BIND_ENUM(struct trainspec, "train.arith", arith, ariths),
+	BIND(struct trainspec, "train.numerics", numerics),
 	BIND(struct trainspec, "train.tied_embed_lr", law.tied_embed_lr),
 	BIND(struct trainspec, "train.embed_lr", law.embed_lr),
 	BIND(struct trainspec, "train.head_lr", law.head_lr),

@@ -36,6 +36,7 @@ struct trainspec {
 	int64_t checkpoint_every_ms;
 	const char *init_from; /* safetensors path, or NULL */
 	enum ops_arith arith;  /* of training */
+	unsigned numerics;     /* likewise: see struct ops_open_args */
 
 	const char *eval_mode;
 	size_t eval_seq_len;

@@ -34,6 +34,7 @@ static const char *const recipe[] = {
 	"train.grad_clip_norm=1",
 	"train.matrix_lr=0.02",
 	"train.tied_embed_lr=0.05",
+	"train.numerics=2",
 };
 
 /* The shape that every data directory is measured with first: how fast this machine is, and how hard the text. */

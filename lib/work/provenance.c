@@ -22,7 +22,7 @@ provenance_system(const struct model *m, unsigned threads, const char *lane, jso
 	unsigned n = provenance_threads(m, threads);
 	json_t *libraries;
 
-	if (numerics_digest(model_backend(m), model_isa(m), model_arith(m), n, numerics) == -1)
+	if (numerics_digest(model_backend(m), model_isa(m), model_arith(m), model_numerics(m), n, numerics) == -1)
 		return (-1);
 	proc_cpu_model(cpu, sizeof(cpu));
 	/* Exponentials and the like are the C library's. */

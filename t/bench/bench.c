@@ -1,5 +1,5 @@
 /*
- * bench [-c L,DIM,HEADS,KV,MLP,VOCAB,SEQ,BATCH] [-n MICRO_BATCHES] [-a fp32|bf16] [-b BACKEND] [-i ISA]
+ * bench [-c L,DIM,HEADS,KV,MLP,VOCAB,SEQ,BATCH] [-n MICRO_BATCHES] [-a fp32|bf16] [-N NUMERICS] [-b BACKEND] [-i ISA]
  *       [-j THREADS] [-s STEPS] [-f | -g | -w STRIDE | -S]:
  * Train a model on random tokens for some steps, score with it, and print one
  * line of JSON: tokens per second (median step, optimizer included), the
@@ -49,7 +49,7 @@ static struct {
 	size_t seq, batch, micro_batches;
 	const char *backend, *isa;
 	enum ops_arith arith;
-	unsigned threads;
+	unsigned numerics, threads;
 	size_t steps;
 	size_t stride;
 	int forward_only, generate_only, span;
@@ -112,7 +112,7 @@ parse(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "--span") == 0)
 			argv[i][1] = 'S', argv[i][2] = '\0';
-	while ((c = getopt(argc, argv, "c:n:a:b:i:j:s:fgw:S")) != -1) {
+	while ((c = getopt(argc, argv, "c:n:a:N:b:i:j:s:fgw:S")) != -1) {
 		switch (c) {
 		case 'c':
 			parse_shape(optarg);
@@ -122,6 +122,9 @@ parse(int argc, char **argv)
 			break;
 		case 'a':
 			run.arith = strcmp(optarg, "fp32") == 0 ? OPS_FP32 : OPS_BF16;
+			break;
+		case 'N':
+			run.numerics = (unsigned)number(optarg, 2);
 			break;
 		case 'b':
 			run.backend = optarg;
@@ -231,6 +234,7 @@ open_model(enum model_use use, const struct params *p)
 		.backend = run.backend,
 		.isa = run.isa,
 		.arith = run.arith,
+		.numerics = run.numerics,
 		.threads = run.threads,
 		.max_batch = use == MODEL_GENERATE ? 1 : run.batch,
 		.max_seq = run.seq,

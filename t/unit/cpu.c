@@ -28,7 +28,7 @@ static const struct ops *const cpu = &ops_cpu;
 
 /* Two steps of training on so many sequences, into w, of a model with room for more. */
 static void
-train(const char *isa, enum ops_arith arith, unsigned threads, size_t batch, size_t room, float *w,
+train(const char *isa, enum ops_arith arith, unsigned numerics, unsigned threads, size_t batch, size_t room, float *w,
     const struct config *config, const struct params *p)
 {
 	const struct model_args args = { .config = config,
@@ -36,6 +36,7 @@ train(const char *isa, enum ops_arith arith, unsigned threads, size_t batch, siz
 		.backend = "cpu",
 		.isa = isa,
 		.arith = arith,
+		.numerics = numerics,
 		.threads = threads,
 		.max_batch = room,
 		.max_seq = 97,
@@ -84,7 +85,7 @@ odd_config(void)
 }
 
 static void
-threads_agree(const char *isa, enum ops_arith arith)
+threads_agree(const char *isa, enum ops_arith arith, unsigned numerics)
 {
 	struct config config;
 	struct params *p;
@@ -96,12 +97,17 @@ threads_agree(const char *isa, enum ops_arith arith)
 	more = calloc(p->n, sizeof(*more));
 	if (one == NULL || more == NULL)
 		abort();
-	train(isa, arith, 1, 3, 3, one, &config, p);
+	train(isa, arith, numerics, 1, 3, 3, one, &config, p);
 	for (unsigned threads = 1; threads <= 4; threads++) {
-		train(isa, arith, threads, 3, 3, more, &config, p);
+		train(isa, arith, numerics, threads, 3, 3, more, &config, p);
 		tap_ok(memcmp(one, more, p->n * sizeof(*one)) == 0,
-		    "%s %s: two steps give the same bits with %u threads%s", isa, arith == OPS_BF16 ? "bf16" : "fp32",
-		    threads, threads == 1 ? ", again" : "");
+		    "%s %s, numerics %u: two steps give the same bits with %u threads%s", isa,
+		    arith == OPS_BF16 ? "bf16" : "fp32", numerics, threads, threads == 1 ? ", again" : "");
+	}
+	if (numerics > 1) {
+		train(isa, arith, numerics - 1, 1, 3, 3, more, &config, p);
+		tap_ok(memcmp(one, more, p->n * sizeof(*one)) != 0, "%s %s: numerics %u are other bits than %u", isa,
+		    arith == OPS_BF16 ? "bf16" : "fp32", numerics, numerics - 1);
 	}
 	free(one);
 	free(more);
@@ -126,7 +132,7 @@ many_agree(const char *isa, enum ops_arith arith)
 	for (size_t i = 0; i < 2; i++) {
 		if ((w[i] = calloc(p->n, sizeof(*w[i]))) == NULL)
 			abort();
-		train(isa, arith, i == 0 ? 1 : 16, MANY, MANY, w[i], &config, p);
+		train(isa, arith, 1, i == 0 ? 1 : 16, MANY, MANY, w[i], &config, p);
 	}
 	tap_ok(memcmp(w[0], w[1], p->n * sizeof(*w[0])) == 0,
 	    "%s %s: sixteen threads, which share chunks and matrices, give the bits of one", isa,
@@ -152,8 +158,8 @@ panels_agree(const char *isa, enum ops_arith arith)
 	packed = calloc(p->n, sizeof(*packed));
 	if (kept == NULL || packed == NULL)
 		abort();
-	train(isa, arith, 2, 3, 3, kept, &config, p);
-	train(isa, arith, 2, 3, 32, packed, &config, p);
+	train(isa, arith, 1, 2, 3, 3, kept, &config, p);
+	train(isa, arith, 1, 2, 3, 32, packed, &config, p);
 	tap_ok(memcmp(kept, packed, p->n * sizeof(*kept)) == 0,
 	    "%s %s: two steps give the same bits whether panels are kept or packed when needed", isa,
 	    arith == OPS_BF16 ? "bf16" : "fp32");
@@ -176,7 +182,8 @@ variant(const char *isa, enum ops_arith arith)
 	if (!tap_ok(c != NULL, "%s opens", isa))
 		return;
 	if (strcmp(cpu->isa(c), isa) == 0) {
-		threads_agree(isa, arith);
+		threads_agree(isa, arith, 1);
+		threads_agree(isa, arith, 2);
 		panels_agree(isa, arith);
 		many_agree(isa, arith);
 	}

@@ -12,8 +12,6 @@
  * then vary along the vectors, and only K^T has to be turned round, once.
  */
 
-#define LOG2_E 1.44269504f
-
 /* Keys packed as columns, and values, by sequence of the current group and kv head: floats of one. */
 VEC_FN size_t
 keys_size(const struct ops_ctx *c, size_t seen)

@@ -900,66 +900,68 @@ prior_row(const struct ops_prior *p, size_t row)
 	return (float_row(p->table, (size_t)ids_of(p->ids)[row]));
 }
 
-/* Capped logits of n normed rows, the first of which is row r0 of the prior's. */
+/* Columns j0.. of the capped logits of n normed rows, the first of which is row r0 of the prior's. */
 VEC_FN void
 capped(const struct ops_ctx *c, size_t n, const act *h, size_t ld, const struct ops_buf *w,
-    const struct ops_prior *prior, size_t r0, float *z, size_t ldz)
+    const struct ops_prior *prior, size_t r0, size_t j0, size_t cols, float *z, size_t ldz)
 {
 	const vf cap = vf_set((float)c->g.logit_softcap), inverse = vf_set((float)(1 / c->g.logit_softcap));
 
-	by_row(n, h, ld, w, 0, w->rows, z, ldz);
+	by_row(n, h, ld, w, j0, cols, z, ldz);
 	for (size_t i = 0; prior != NULL && i < n; i++)
-		for (size_t j = 0; j < ldz; j += VL)
+		for (size_t j = 0; j < cpu_pad(cols); j += VL)
 			vf_store(z + i * ldz + j,
-			    vf_fma(vf_set(float_row(prior->alpha, 0)[0]), vf_load(prior_row(prior, r0 + i) + j),
+			    vf_fma(vf_set(float_row(prior->alpha, 0)[0]), vf_load(prior_row(prior, r0 + i) + j0 + j),
 				vf_load(z + i * ldz + j)));
 	for (size_t i = 0; i < n; i++)
-		for (size_t j = 0; j < ldz; j += VL)
+		for (size_t j = 0; j < cpu_pad(cols); j += VL)
 			vf_store(z + i * ldz + j, cap * vf_tanh(vf_load(z + i * ldz + j) * inverse));
+}
+
+/* The largest of V numbers. */
+VEC_FN float
+top_of(const float *z, size_t V)
+{
+	const vf low = vf_set(-3e38f);
+	vf top = low;
+
+	for (size_t j = 0; j < V; j += VL)
+		top = vf_max(top, vf_split(vf_load(z + j), low, V - j));
+	return (vf_top(top));
 }
 
 /* log of the sum of exponentials of V numbers */
 VEC_FN float
 log_sum_exp(const float *z, size_t V)
 {
-	const vf low = vf_set(-3e38f);
-	vf top = low, sum = vf_zero();
-	float max;
+	const float top = top_of(z, V);
+	vf sum = vf_zero();
 
 	for (size_t j = 0; j < V; j += VL)
-		top = vf_max(top, vf_split(vf_load(z + j), low, V - j));
-	max = vf_top(top);
-	for (size_t j = 0; j < V; j += VL)
-		sum = sum + vf_exp(vf_split(vf_load(z + j), low, V - j) - vf_set(max));
-	return (max + logf(vf_sum(sum)));
+		sum = sum + vf_exp(vf_split(vf_load(z + j), vf_set(-3e38f), V - j) - vf_set(top));
+	return (top + logf(vf_sum(sum)));
 }
 
-static void
-block_head(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t n, struct cpu_scratch s)
-{
-	const size_t C = c->g.model_dim, V = c->g.vocab_size, ld = a->x->ld, ldz = cpu_pad(V);
-	const vf inverse = vf_set((float)(1 / c->g.logit_softcap)), scale = vf_set(a->grad_scale);
-	const int32_t *targets = ids_of(a->targets);
-	float *nats = (float *)a->nats->data + a->nats_at + r0;
-	act *h = cpu_take(&s, n * ld * sizeof(*h));
-	float *z = cpu_take(&s, n * ldz * sizeof(*z));
-	float *reciprocal = cpu_take(&s, n * sizeof(*reciprocal));
-	act *dz;
-	float *dh;
+/* A row of the head's backward. */
+struct head_row {
+	float reciprocal; /* of the rms */
+	float factor;     /* what the gradients of its logits, as they stand, are still to be multiplied by */
+	float sum, top;   /* of powers, and what they count from */
+	float target;     /* the target's logit */
+};
 
-	for (size_t i = 0; i < n; i++)
-		reciprocal[i] = norm_row(c, a->x, r0 + i, 1, h + i * ld);
-	capped(c, n, h, ld, a->w, a->prior, r0, z, ldz);
-	if (a->dx == NULL) {
-		for (size_t i = 0; i < n; i++)
-			nats[i] = log_sum_exp(z + i * ldz, V) - z[i * ldz + (size_t)targets[r0 + i]];
-		return;
-	}
-	dz = cpu_take(&s, n * ldz * sizeof(*dz));
-	dh = cpu_take(&s, n * ld * sizeof(*dh));
+/* n rows from logits z to losses and the gradients dz of logits, both (n, ldz): the first numerics. */
+VEC_FN void
+head_rows(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t n, const float *z, act *dz, size_t ldz,
+    struct head_row *rows, float *nats)
+{
+	const size_t V = c->g.vocab_size;
+	const vf inverse = vf_set((float)(1 / c->g.logit_softcap)), scale = vf_set(a->grad_scale);
+	const int32_t *targets = ids_of(a->targets) + r0;
+
 	for (size_t i = 0; i < n; i++) {
-		const size_t target = (size_t)targets[r0 + i];
-		float *zi = z + i * ldz;
+		const size_t target = (size_t)targets[i];
+		const float *zi = z + i * ldz;
 		const float at_target = zi[target] / (float)c->g.logit_softcap;
 		const float lse = log_sum_exp(zi, V);
 		float correct;
@@ -973,14 +975,107 @@ block_head(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t 
 			act_store(dz + i * ldz + j, vf_split(g, vf_zero(), j < V ? V - j : 0));
 		}
 		block_narrow(dz + i * ldz + target, &correct, 1);
-		if (a->prior != NULL) {
-			const float *row = prior_row(a->prior, r0 + i);
-			vf dot = vf_zero();
+		rows[i].factor = 1;
+	}
+}
 
-			for (size_t j = 0; j < ldz; j += VL)
-				dot = vf_fma(act_load(dz + i * ldz + j), vf_load(row + j), dot);
-			c->partial[r0 - c->chunk.row0 + i] = vf_sum(dot);
+/* The sum of the powers of ${cols} logits of a row; each times 1 - tanh^2, its gradient but for the factor, into u. */
+VEC_FN float
+powers(const float *z, size_t cols, float top, vf inverse, act *u)
+{
+	vf sum = vf_zero();
+
+	for (size_t j = 0; j < cpu_pad(cols); j += VL) {
+		const vf v = vf_load(z + j), t = v * inverse;
+		vf e = vf_exp2((v - vf_set(top)) * vf_set(LOG2_E));
+
+		if (j + VL > cols)
+			e = vf_split(e, vf_zero(), cols > j ? cols - j : 0);
+		sum = sum + e;
+		act_store(u + j, e * (vf_set(1) - t * t));
+	}
+	return (vf_sum(sum));
+}
+
+/*
+ * The same from products on, the second numerics: in one pass over a few columns at a time each logit's power gives its
+ * part of the row's sum and, but for a factor that is known with the sum, its gradient.  That is two exponentials a
+ * logit in place of three, and no row of float32 logits; the factor goes to the other side of each product.
+ */
+VEC_FN void
+head_once(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t n, const act *h, act *u, size_t ldu,
+    struct head_row *rows, float *nats, float *z)
+{
+	const size_t V = c->g.vocab_size, wide = cpu_logits(&c->g);
+	const int32_t *targets = ids_of(a->targets) + r0;
+	const vf inverse = vf_set((float)(1 / c->g.logit_softcap));
+
+	for (size_t j0 = 0; j0 < V; j0 += wide) {
+		const size_t cols = least(wide, V - j0);
+
+		capped(c, n, h, a->x->ld, a->w, a->prior, r0, j0, cols, z, wide);
+		for (size_t i = 0; i < n; i++) {
+			const size_t target = (size_t)targets[i];
+			const float *zi = z + i * wide;
+			struct head_row *row = &rows[i];
+
+			if (j0 == 0) {
+				row->sum = 0;
+				row->top = c->g.logit_softcap > CPU_CAP_OF_POWERS ? top_of(zi, V) : 0;
+			}
+			row->sum += powers(zi, cols, row->top, inverse, u + i * ldu + j0);
+			if (target >= j0 && target - j0 < cols)
+				row->target = zi[target - j0];
 		}
+	}
+	for (size_t i = 0; i < n; i++) {
+		struct head_row *row = &rows[i];
+		const float t = row->target / (float)c->g.logit_softcap;
+		const float at_target = (expf(row->target - row->top) - row->sum) * (1 - t * t);
+
+		nats[i] = logf(row->sum) + row->top - row->target;
+		block_narrow(u + i * ldu + (size_t)targets[i], &at_target, 1);
+		row->factor = a->grad_scale / row->sum;
+	}
+}
+
+static void
+block_head(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t n, struct cpu_scratch s)
+{
+	const size_t C = c->g.model_dim, V = c->g.vocab_size, ld = a->x->ld, ldz = cpu_pad(V);
+	const int once = a->dx != NULL && c->numerics >= 2;
+	const int32_t *targets = ids_of(a->targets) + r0;
+	float *nats = (float *)a->nats->data + a->nats_at + r0;
+	act *h = cpu_take(&s, n * ld * sizeof(*h));
+	float *z = cpu_take(&s, n * (once ? cpu_logits(&c->g) : ldz) * sizeof(*z));
+	struct head_row *rows = cpu_take(&s, n * sizeof(*rows));
+	act *dz;
+	float *dh;
+
+	for (size_t i = 0; i < n; i++)
+		rows[i].reciprocal = norm_row(c, a->x, r0 + i, 1, h + i * ld);
+	if (!once)
+		capped(c, n, h, ld, a->w, a->prior, r0, 0, V, z, ldz);
+	if (a->dx == NULL) {
+		for (size_t i = 0; i < n; i++)
+			nats[i] = log_sum_exp(z + i * ldz, V) - z[i * ldz + (size_t)targets[i]];
+		return;
+	}
+	dz = cpu_take(&s, n * ldz * sizeof(*dz));
+	dh = cpu_take(&s, n * ld * sizeof(*dh));
+	if (once)
+		head_once(c, a, r0, n, h, dz, ldz, rows, nats, z);
+	else
+		head_rows(c, a, r0, n, z, dz, ldz, rows, nats);
+	for (size_t i = 0; once && i < n; i++)
+		norm_row(c, a->x, r0 + i, rows[i].factor, h + i * ld);
+	for (size_t i = 0; a->prior != NULL && i < n; i++) {
+		const float *of_id = prior_row(a->prior, r0 + i);
+		vf dot = vf_zero();
+
+		for (size_t j = 0; j < ldz; j += VL)
+			dot = vf_fma(act_load(dz + i * ldz + j), vf_load(of_id + j), dot);
+		c->partial[r0 - c->chunk.row0 + i] = rows[i].factor * vf_sum(dot);
 	}
 	by_col(n, dz, ldz, a->w, 0, C, dh, ld, 0);
 	turn(left_at(c, 0, 0, r0), c->chunk.ld, dz, 0, ldz, n, V);
@@ -993,7 +1088,7 @@ block_head(const struct ops_ctx *c, const struct ops_head *a, size_t r0, size_t 
 
 		for (size_t j = 0; j < ld; j += VL)
 			dot = vf_fma(vf_load(dh + i * ld + j), vf_load(x + j), dot);
-		back = norm_back(reciprocal[i], vf_sum(dot), C, 1);
+		back = norm_back(rows[i].reciprocal, vf_sum(dot), C, rows[i].factor);
 		for (size_t j = 0; j < ld; j += VL)
 			vf_store(dx + j, norm_back_at(back, vf_load(dh + i * ld + j), vf_load(x + j)));
 	}
@@ -1009,7 +1104,7 @@ block_logits(const struct ops_ctx *c, struct ops_buf *out, size_t out0, const st
 
 	for (size_t i = 0; i < n; i++)
 		norm_row(c, x, r0 + i, 1, h + i * ld);
-	capped(c, n, h, ld, w, prior, r0, z, ldz);
+	capped(c, n, h, ld, w, prior, r0, 0, w->rows, z, ldz);
 	for (size_t i = 0; i < n; i++)
 		memcpy(float_row(out, out0 + i), z + i * ldz, c->g.vocab_size * sizeof(float));
 }

@@ -73,6 +73,21 @@ cpu_pad(size_t n)
 	return ((n + CPU_PAD - 1) / CPU_PAD * CPU_PAD);
 }
 
+/*
+ * The head's backward in one pass.  No logit is beyond the cap; while powers of the cap and sums of them are far from
+ * where floats end, nothing need be counted off from them, and a few columns at a time do.  With a larger cap it is the
+ * row's largest logit, so that they are all of the row's.
+ */
+#define CPU_CAP_OF_POWERS 43.0
+
+static inline __attribute__((unused)) size_t
+cpu_logits(const struct ops_geometry *g)
+{
+	const size_t V = cpu_pad(g->vocab_size);
+
+	return (g->logit_softcap <= CPU_CAP_OF_POWERS && V > CPU_COLS ? CPU_COLS : V);
+}
+
 /* Whether anybody wants some of the rows r0..r0+n-1. */
 static inline __attribute__((unused)) int
 cpu_wants(struct ops_rows rows, size_t r0, size_t n)
@@ -144,6 +159,7 @@ struct cpu_muon {
 struct ops_ctx {
 	struct ops_geometry g;
 	enum ops_arith arith;
+	unsigned numerics; /* 2: the head's backward in one pass */
 	const struct cpu_kernels *kernels;
 	const char *isa;
 	struct pool *pool;

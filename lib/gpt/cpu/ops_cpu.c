@@ -165,6 +165,7 @@ open_variant(const struct ops_open_args *args, const struct variant *v)
 		goto err0;
 	c->g = args->geometry;
 	c->arith = args->arith;
+	c->numerics = args->numerics;
 	c->training = args->training;
 	c->head_dim = c->g.model_dim / c->g.num_heads;
 	c->turning = c->g.rope_dims != 0 ? c->g.rope_dims : c->head_dim;
@@ -184,13 +185,14 @@ err0:
 
 /* 0, or -1 after saying what disagrees. */
 static int
-test_variant(const struct variant *v, enum ops_arith arith)
+test_variant(const struct variant *v, enum ops_arith arith, unsigned numerics)
 {
-	const struct ops_open_args args = selftest_args(arith);
-	struct ops_ctx *c = open_variant(&args, v);
+	struct ops_open_args args = selftest_args(arith);
+	struct ops_ctx *c;
 	int result, error;
 
-	if (c == NULL)
+	args.numerics = numerics;
+	if ((c = open_variant(&args, v)) == NULL)
 		return (-1);
 	result = selftest_run(&ops_cpu, c, arith);
 	error = errno;
@@ -211,7 +213,7 @@ cpu_open(const struct ops_open_args *args)
 		errno = EINVAL;
 		return (NULL);
 	}
-	if ((v = choose(args->isa)) == NULL || test_variant(v, args->arith) != 0)
+	if ((v = choose(args->isa)) == NULL || test_variant(v, args->arith, args->numerics) != 0)
 		return (NULL);
 	return (open_variant(args, v));
 }

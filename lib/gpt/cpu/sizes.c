@@ -52,7 +52,7 @@ scratch_floats(const struct ops_geometry *g, size_t R, int training)
 
 	floats = R * (C + F + (1 + gated) * wide);                         /* qkv, proj, mlp */
 	floats = most(floats, R * (C + pairs) + C);                        /* context */
-	floats = most(floats, R * (2 * C + 2 * V + 1));                    /* head, logits */
+	floats = most(floats, R * (2 * C + 2 * V + 5));                    /* head, logits */
 	floats = most(floats, R * (CPU_PAD + CPU_KEYS + D + 1 + CPU_PAD)); /* attention */
 	if (!training)
 		return (floats);

@@ -640,13 +640,15 @@ vec_transpose(vf r[VL])
 
 #endif
 
+#define LOG2_E 1.44269504f
+
 /* exp(x): 2^n e^r with |r| <= ln 2 / 2; relative error under 2e-7.  0 below -87, where floats end. */
 VEC_FN vf
 vf_exp(vf x)
 {
 	vf top = vf_set(88.0f), low = vf_set(-87.0f);
 	vf y = vf_less(top, x, top, vf_max(low, x)); /* a NaN stays one */
-	vf n = vf_round(y * vf_set(1.44269504f));
+	vf n = vf_round(y * vf_set(LOG2_E));
 	vf r = vf_fma(n, vf_set(-0.693145752f), y);
 	vf p;
 
