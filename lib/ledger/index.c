@@ -7,11 +7,15 @@
 
 #include "base/atomfile.h"
 #include "base/file.h"
+#include "law/settled.h"
 #include "ledger/index.h"
 #include "base/proc.h"
 
 /* Facts hold reasons by number: with another list of them an index is of another version. */
 enum { VERSION = 7 << 8 | VERDICT_REASONS };
+
+/* To apply so many facts takes no longer than to read an image of what follows from them. */
+enum { SETTLE = 1024 };
 
 /* No row is shorter: the digest of the one before stands in it. */
 enum { ROW_LEAST_BYTES = 64 };
@@ -27,6 +31,19 @@ struct header {
 	char pad[32];
 };
 
+/* Before the image, whose bytes are summed as facts are. */
+struct settled_header {
+	char magic[8];
+	uint32_t version, image_bytes_least;
+	uint64_t dev, ino;
+	uint64_t count;    /* of facts, */
+	uint64_t facts[4]; /* and their sum */
+	uint64_t bytes;    /* of the image, */
+	uint64_t image[4]; /* and its sum */
+	char boot[40];
+};
+
+_Static_assert(sizeof(struct settled_header) == 152, "the image follows");
 _Static_assert(sizeof(struct header) == 256, "facts start at 256");
 _Static_assert(sizeof(struct standings_fact) % 32 == 0, "facts are summed in four columns");
 
@@ -83,15 +100,15 @@ begin_sum(uint64_t sum[4])
 		sum[k] = 0x632be59bd9b4e019 + (uint64_t)k;
 }
 
-/* Four columns, so that the processor's multiplications overlap. */
+/* Whole rows of four columns, so that the processor's multiplications overlap. */
 static void
-add_up(uint64_t sum[4], const struct standings_fact *f)
+add_bytes(uint64_t sum[4], const void *bytes, size_t n)
 {
-	const unsigned char *p = (const unsigned char *)f;
+	const unsigned char *p = bytes;
 	uint64_t a = sum[0], b = sum[1], c = sum[2], d = sum[3];
 	size_t i;
 
-	for (i = 0; i < sizeof(*f); i += 4 * sizeof(a)) {
+	for (i = 0; i + 4 * sizeof(a) <= n; i += 4 * sizeof(a)) {
 		a = mix(a, word_at(p + i));
 		b = mix(b, word_at(p + i + sizeof(a)));
 		c = mix(c, word_at(p + i + 2 * sizeof(a)));
@@ -101,6 +118,76 @@ add_up(uint64_t sum[4], const struct standings_fact *f)
 	sum[1] = b;
 	sum[2] = c;
 	sum[3] = d;
+}
+
+static void
+add_up(uint64_t sum[4], const struct standings_fact *f)
+{
+	add_bytes(sum, f, sizeof(*f));
+}
+
+/* An image, with zeros after its last word: its length is known besides. */
+static void
+sum_image(uint64_t sum[4], const char *image, size_t n)
+{
+	const size_t rows = n / 32 * 32;
+	char last[32] = { 0 };
+
+	begin_sum(sum);
+	add_bytes(sum, image, rows);
+	memcpy(last, image + rows, n - rows);
+	add_bytes(sum, last, sizeof(last));
+}
+
+static void
+fill_settled(struct settled_header *h, const struct stat *ledger)
+{
+	struct proc_id machine;
+
+	memset(h, 0, sizeof(*h));
+	memcpy(h->magic, "hgstand", 8);
+	h->version = VERSION;
+	h->image_bytes_least = sizeof(struct standings) + sizeof(struct standings_plan) +
+	    sizeof(struct standings_stats) + sizeof(struct standings_group) + sizeof(struct standings_lane);
+	h->dev = (uint64_t)ledger->st_dev;
+	h->ino = (uint64_t)ledger->st_ino;
+	if (proc_machine(&machine) == 0)
+		memcpy(h->boot, machine.boot_id, sizeof(machine.boot_id));
+}
+
+/* The image, if there is one that is whole, and what it says that it is of. NULL: none. */
+static char *
+read_settled(struct settled_header *have, int dirfd, const struct stat *ledger)
+{
+	struct settled_header want;
+	uint64_t size, sum[4];
+	char *image = NULL;
+	int fd;
+
+	if ((fd = file_open(dirfd, INDEX_STANDINGS, &size)) == -1)
+		return (NULL);
+	if (size < sizeof(*have) || file_read_at(fd, have, sizeof(*have), 0) == -1)
+		goto err0;
+	fill_settled(&want, ledger);
+	want.count = have->count;
+	want.bytes = have->bytes;
+	memcpy(want.facts, have->facts, sizeof(want.facts));
+	memcpy(want.image, have->image, sizeof(want.image));
+	if (memcmp(&want, have, sizeof(want)) != 0 || want.boot[0] == '\0' || have->bytes != size - sizeof(*have) ||
+	    have->bytes == 0 || (image = malloc((size_t)have->bytes)) == NULL)
+		goto err0;
+	if (file_read_at(fd, image, (size_t)have->bytes, sizeof(*have)) == -1)
+		goto err1;
+	sum_image(sum, image, (size_t)have->bytes);
+	if (memcmp(sum, have->image, sizeof(sum)) != 0)
+		goto err1;
+	close(fd);
+	return (image);
+err1:
+	free(image);
+err0:
+	close(fd);
+	return (NULL);
 }
 
 /* Could a row that begins at ${at} have said this? */
@@ -114,6 +201,7 @@ could_be(const struct standings_fact *f, uint64_t at)
 int
 index_open(struct index *x, int dirfd, const struct stat *ledger)
 {
+	struct settled_header settled = { .count = 0 };
 	struct header want, have;
 	uint64_t size, at = 0, sum[4];
 	size_t i;
@@ -140,8 +228,11 @@ index_open(struct index *x, int dirfd, const struct stat *ledger)
 	close(fd);
 	x->facts = (const struct standings_fact *)(const void *)((const char *)x->map + sizeof(have));
 	x->count = (size_t)have.count;
+	x->settled = x->count < SETTLE ? NULL : read_settled(&settled, dirfd, ledger);
 	for (i = 0; i < x->count && could_be(&x->facts[i], at); i++) {
 		add_up(sum, &x->facts[i]);
+		if (i + 1 == settled.count && memcmp(sum, settled.facts, sizeof(sum)) == 0)
+			x->settled_count = i + 1;
 		at += x->facts[i].length;
 		if (x->facts[i].kind == STANDINGS_POLICY)
 			x->policy = i + 1;
@@ -150,6 +241,11 @@ index_open(struct index *x, int dirfd, const struct stat *ledger)
 	if (i < x->count || at != have.size || memcmp(sum, have.sum, sizeof(sum)) != 0) {
 		index_close(x);
 		return (-1);
+	}
+	x->settled_bytes = (size_t)settled.bytes;
+	if (x->settled_count == 0) {
+		free(x->settled);
+		x->settled = NULL;
 	}
 	memcpy(x->sum, sum, sizeof(sum));
 	memcpy(x->head, have.head, SHA256_HEX_SIZE);
@@ -164,7 +260,32 @@ index_close(struct index *x)
 {
 	if (x->map != NULL)
 		munmap(x->map, x->map_size);
+	free(x->settled);
 	memset(x, 0, sizeof(*x));
+}
+
+void
+index_settle(const struct index *x, int dirfd, const struct stat *ledger, const struct standings *b)
+{
+	struct settled_header h;
+	struct atomfile *a;
+	char *image;
+	size_t n;
+
+	if (x->count < x->settled_count + SETTLE || (image = settled_image(b, &n)) == NULL)
+		return;
+	fill_settled(&h, ledger);
+	h.count = x->count;
+	h.bytes = n;
+	memcpy(h.facts, x->sum, sizeof(h.facts));
+	sum_image(h.image, image, n);
+	if ((a = atomfile_begin(dirfd, INDEX_STANDINGS)) != NULL) {
+		if (file_write_all(atomfile_fd(a), &h, sizeof(h)) == 0 && file_write_all(atomfile_fd(a), image, n) == 0)
+			(void)atomfile_commit(a, ATOMFILE_POST);
+		else
+			atomfile_abort(a);
+	}
+	free(image);
 }
 
 void

@@ -17,9 +17,15 @@
  * So it is where a fact that the next decision rests on differs from its row
  * (ledger.c reads those again): the checksum has no key.
  * It is never synced.
+ *
+ * LEDGER/standings: what follows from the first so many of those facts
+ * (law/settled.h), so that only those after them need be applied.  It counts
+ * only where the sum of the facts up to there is the one that it was made of,
+ * and has a checksum of its own.
  */
 
 #define INDEX_FILE "index"
+#define INDEX_STANDINGS "standings"
 
 struct index {
 	void *map;
@@ -29,11 +35,19 @@ struct index {
 	size_t policy; /* index + 1 of the last row that is one; 0: none */
 	uint64_t sum[4];
 	char head[SHA256_HEX_SIZE]; /* digest of the ledger's last row */
+	char *settled;              /* what follows from the first ${settled_count} facts; or NULL */
+	size_t settled_bytes, settled_count;
 };
 
 /* Open; 0, or -1 if there is none that vouches for that ledger file. Nothing is said. */
 int index_open(struct index *x, int dirfd, const struct stat *ledger);
 void index_close(struct index *x);
+
+/*
+ * Keep what follows from all facts, if that spares the next reader enough; ${b} is as standings_adopt left it.  Failing
+ * is no failure of the caller's. Only under the ledger's lock.
+ */
+void index_settle(const struct index *x, int dirfd, const struct stat *ledger, const struct standings *b);
 
 /* Write a new one for all facts of a book; failing is no failure of the caller's. Only under the ledger's lock. */
 void index_write(int dirfd, const struct stat *ledger, const struct standings *b, const char *head, struct index *x);

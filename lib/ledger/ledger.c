@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/jsonio.h"
 #include "ledger/ledger.h"
+#include "law/settled.h"
 #include "base/num.h"
 #include "base/proc.h"
 #include "ledger/row.h"
@@ -383,8 +384,19 @@ index_agrees(const struct ledger *l)
 	return (1);
 }
 
+/* What follows from all facts of the index: those that were settled once need not be applied. 0, or -1. */
 static int
-load_index(struct ledger *l, const struct stat *st)
+adopt(struct ledger *l)
+{
+	const struct index *x = &l->index;
+
+	if (x->settled != NULL)
+		(void)settled_take(&l->book, x->settled, x->settled_bytes, x->settled_count);
+	return (standings_adopt(&l->book, x->facts, x->count));
+}
+
+static int
+load_index(struct ledger *l, enum ledger_mode mode, const struct stat *st)
 {
 	struct row row;
 	int rc;
@@ -398,8 +410,11 @@ load_index(struct ledger *l, const struct stat *st)
 		goto err0;
 	rc = take_policy(l, row.policy);
 	row_free(&row);
-	if (rc == 0 && standings_adopt(&l->book, l->index.facts, l->index.count) == 0 && index_agrees(l) &&
-	    take_planned(l) == 0)
+	if (rc == -1 || adopt(l) == -1 || !index_agrees(l))
+		goto err0;
+	if (mode == LEDGER_WRITE)
+		index_settle(&l->index, l->dir, st, &l->book);
+	if (take_planned(l) == 0)
 		return (0);
 err0:
 	standings_free(&l->book);
@@ -433,7 +448,7 @@ load(struct ledger *l, enum ledger_mode mode, int whole)
 		say_errno("cannot look at '%s/%s'", l->path, LEDGER_ROWS);
 		return (-1);
 	}
-	if (!whole && load_index(l, &st) == 0)
+	if (!whole && load_index(l, mode, &st) == 0)
 		return (0);
 	standings_init(&l->book);
 	if (load_all(l) == -1)
@@ -697,7 +712,7 @@ tidy(const struct ledger *l)
 	int parent, rc;
 
 	if (atomfile_sweep(l->dir, LEDGER_POLICY) == -1 || atomfile_sweep(l->dir, LEDGER_HEAD) == -1 ||
-	    atomfile_sweep(l->dir, INDEX_FILE) == -1)
+	    atomfile_sweep(l->dir, INDEX_FILE) == -1 || atomfile_sweep(l->dir, INDEX_STANDINGS) == -1)
 		return (-1);
 	if (faccessat(l->dir, LEDGER_ROWS, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return (0);
