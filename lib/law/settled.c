@@ -74,6 +74,9 @@ settled_image(const struct standings *b, size_t *bytes)
 	/* Facts are not part of it, nor is what there is room for. */
 	head.base = NULL;
 	head.bases = standings_count(b);
+	head.unseen = NULL;
+	head.see = NULL;
+	head.see_arg = NULL;
 	head.more = NULL;
 	head.mores = head.more_cap = 0;
 	*bytes = whole(sizeof(head));
@@ -178,6 +181,9 @@ settled_take(struct standings *b, const void *image, size_t bytes, size_t n)
 	for (i = 0; i < PARTS; i++)
 		set_array(&made, &parts[i], NULL);
 	made.base = NULL;
+	made.unseen = b->unseen;
+	made.see = b->see;
+	made.see_arg = b->see_arg;
 	made.more = NULL;
 	made.mores = made.more_cap = 0;
 	/* By the law and the noise of this policy it was counted. */

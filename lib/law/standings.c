@@ -79,8 +79,16 @@ standings_count(const struct standings *b)
 const struct standings_fact *
 standings_fact(const struct standings *b, size_t i)
 {
+	const size_t block = i / STANDINGS_BLOCK;
+
 	assert(i < standings_count(b));
-	return (i < b->bases ? &b->base[i] : &b->more[i - b->bases]);
+	if (i >= b->bases)
+		return (&b->more[i - b->bases]);
+	if (b->unseen != NULL && (b->unseen[block / 64] >> block % 64 & 1) != 0) {
+		b->unseen[block / 64] &= ~((uint64_t)1 << block % 64);
+		b->see(b->see_arg, block);
+	}
+	return (&b->base[i]);
 }
 
 const struct standings_fact *
@@ -1326,6 +1334,9 @@ standings_policy(struct standings *b, const struct policy *p)
 	b->policy = *p;
 	b->base = was.base;
 	b->bases = was.bases;
+	b->unseen = was.unseen;
+	b->see = was.see;
+	b->see_arg = was.see_arg;
 	b->more = was.more;
 	b->mores = was.mores;
 	b->more_cap = was.more_cap;

@@ -204,11 +204,20 @@ struct standings_mark {
 	uint32_t again;  /* the same of runs that are one another again (standings_replicate) */
 };
 
+enum { STANDINGS_BLOCK = 64 }; /* facts that are looked at together */
+
 struct standings {
 	struct policy policy;
 	uint64_t policy_row;
 	const struct standings_fact *base; /* facts that lie in the index, */
 	size_t bases;
+	/*
+	 * Of those in the index the blocks that nobody has held against their sum yet, a bit each, or NULL: whoever
+	 * asks for a fact of one has it looked at first.
+	 */
+	uint64_t *unseen;
+	void (*see)(void *arg, size_t block);
+	void *see_arg;
 	struct standings_fact *more; /* and those applied since */
 	size_t mores, more_cap;
 	struct standings_mark *marks; /* of each fact */

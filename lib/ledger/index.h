@@ -21,7 +21,9 @@
  * LEDGER/standings: what follows from the first so many of those facts
  * (law/settled.h), so that only those after them need be applied.  It counts
  * only where the sum of the facts up to there is the one that it was made of,
- * and has a checksum of its own.
+ * and has a checksum of its own.  It knows the sums of every block of them,
+ * too: to a writer, who reads few facts, it vouches for all at once, and what
+ * is read of them is held against its block's sum before it is.
  */
 
 #define INDEX_FILE "index"
@@ -35,12 +37,31 @@ struct index {
 	size_t policy; /* index + 1 of the last row that is one; 0: none */
 	uint64_t sum[4];
 	char head[SHA256_HEX_SIZE]; /* digest of the ledger's last row */
-	char *settled;              /* what follows from the first ${settled_count} facts; or NULL */
-	size_t settled_bytes, settled_count;
+	char *settled;              /* the file, with what follows from the first ${settled_count} facts; or NULL */
+	const char *image;          /* where that is in it */
+	size_t image_bytes, settled_count;
+	struct index_block *blocks; /* where blocks of facts begin, and the last ends */
+	size_t block_count, block_cap;
+	uint64_t *unseen; /* of the blocks those that are still to be looked at; or NULL: none is */
 };
 
-/* Open; 0, or -1 if there is none that vouches for that ledger file. Nothing is said. */
-int index_open(struct index *x, int dirfd, const struct stat *ledger);
+/* Before a block: the sum of all facts so far, and where the next one's row stands. */
+struct index_block {
+	uint64_t sum[4];
+	uint64_t at;
+};
+
+/*
+ * Open; 0, or -1 if there is none that vouches for that ledger file. Nothing is said.  ${lazily}: facts that were
+ * settled may be left unseen.
+ */
+int index_open(struct index *x, int dirfd, const struct stat *ledger, int lazily);
+
+/* Look at a block of facts that is unseen: 0 if they are those that were summed. */
+int index_see(const struct index *x, size_t block);
+
+/* Put the facts of a block's rows in their place, in memory: 0 if they are those that were summed. */
+int index_mend(struct index *x, size_t block, const struct standings_fact facts[STANDINGS_BLOCK]);
 void index_close(struct index *x);
 
 /*

@@ -184,12 +184,14 @@ one_law(unsigned law)
 	plans = one.plan_count;
 	for (k = 0; k < plans; k++)
 		closed += (size_t)one.plans[k].closed;
-	tap_ok(plans > 20 && closed > 5 && one.group_count == GROUPS && one.kept_count > 10 && (law == 1 || one.given.count > 10),
-	    "law %u: of %zu plans %zu are closed, %zu configurations have a standing", law, plans, closed, one.kept_count);
+	tap_ok(plans > 20 && closed > 5 && one.group_count == GROUPS && one.kept_count > 10 &&
+		(law == 1 || one.given.count > 10),
+	    "law %u: of %zu plans %zu are closed, %zu configurations have a standing", law, plans, closed,
+	    one.kept_count);
 	whole = settled_image(&one, &bytes);
 	again = image_of(0, FACTS, &size);
-	tap_ok(size == bytes && memcmp(whole, again, bytes) == 0, "law %u: facts added one by one and found all there say the same",
-	    law);
+	tap_ok(size == bytes && memcmp(whole, again, bytes) == 0,
+	    "law %u: facts added one by one and found all there say the same", law);
 	free(again);
 	for (i = 0; i < sizeof(at) / sizeof(at[0]); i++) {
 		again = image_of(at[i], FACTS, &size);
