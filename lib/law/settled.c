@@ -19,7 +19,6 @@ struct part {
 #define NO_CAP SIZE_MAX
 
 static const struct part parts[] = {
-	PART(marks, mark_count, CAP(mark_cap), struct standings_mark),
 	PART(configs, config_count, CAP(config_cap), struct standings_config),
 	PART(stats, stats_count, CAP(stats_cap), struct standings_stats),
 	PART(kept, kept_count, CAP(kept_cap), uint32_t),
@@ -68,6 +67,7 @@ void *
 settled_image(const struct standings *b, size_t *bytes)
 {
 	struct standings head = *b;
+	const size_t late = b->mark_count - b->settled_count;
 	char *image, *to;
 	size_t i, n;
 
@@ -78,8 +78,10 @@ settled_image(const struct standings *b, size_t *bytes)
 	head.see = NULL;
 	head.see_arg = NULL;
 	head.more = NULL;
-	head.mores = head.more_cap = 0;
-	*bytes = whole(sizeof(head));
+	head.settled = NULL;
+	head.marks = NULL;
+	head.mores = head.more_cap = head.settled_count = head.mark_cap = 0;
+	*bytes = whole(sizeof(head)) + whole(b->mark_count * sizeof(*b->marks));
 	for (i = 0; i < PARTS; i++) {
 		*bytes += whole(number_at(b, parts[i].count) * parts[i].size);
 		set_array(&head, &parts[i], NULL);
@@ -96,6 +98,10 @@ settled_image(const struct standings *b, size_t *bytes)
 			memcpy(to, array_at(b, &parts[i]), n);
 		to += whole(n);
 	}
+	if (b->settled_count != 0)
+		memcpy(to, b->settled, b->settled_count * sizeof(*b->settled));
+	if (late != 0)
+		memcpy(to + b->settled_count * sizeof(*b->settled), b->marks, late * sizeof(*b->marks));
 	return (image);
 }
 
@@ -185,7 +191,9 @@ settled_take(struct standings *b, const void *image, size_t bytes, size_t n)
 	made.see = b->see;
 	made.see_arg = b->see_arg;
 	made.more = NULL;
-	made.mores = made.more_cap = 0;
+	made.settled = NULL;
+	made.marks = NULL;
+	made.mores = made.more_cap = made.mark_cap = 0;
 	/* By the law and the noise of this policy it was counted. */
 	if (memcmp(&made.policy, &b->policy, sizeof(made.policy)) != 0)
 		return (-1);
@@ -207,8 +215,12 @@ settled_take(struct standings *b, const void *image, size_t bytes, size_t n)
 		from += whole(count * parts[i].size);
 		left -= whole(count * parts[i].size);
 	}
-	if (left != 0 || !is_closed(&made, n))
+	/* Marks stay where they are. */
+	if (made.mark_count != n || left / sizeof(*made.settled) < n || left != whole(n * sizeof(*made.settled)) ||
+	    !is_closed(&made, n))
 		goto err0;
+	made.settled = (const struct standings_mark *)(const void *)from;
+	made.settled_count = n;
 	*b = made;
 	return (0);
 err0:

@@ -23,6 +23,7 @@ void *settled_image(const struct standings *b, size_t *bytes);
  * settled_take(b, image, bytes, n):
  * Into a book that has a policy and no facts: as if ${n} facts had been
  * applied, which standings_adopt must be given next.
+ * Owns:   nothing; the image, at whole words, outlives the book.
  * Errors: -1, and the book is as it was: it is no image of so many facts under
  *         that policy, or leads out of itself, or memory is short.
  * Checked: t/unit/settled.c.

@@ -91,6 +91,12 @@ standings_fact(const struct standings *b, size_t i)
 	return (&b->base[i]);
 }
 
+static const struct standings_mark *
+mark_at(const struct standings *b, size_t i)
+{
+	return (i < b->settled_count ? &b->settled[i] : &b->marks[i - b->settled_count]);
+}
+
 const struct standings_fact *
 standings_run(const struct standings *b, uint64_t run, unsigned attempt)
 {
@@ -98,7 +104,7 @@ standings_run(const struct standings *b, uint64_t run, unsigned attempt)
 	size_t i;
 
 	for (i = b->mark_count; i-- > 0;) {
-		if (b->marks[i].run != (uint32_t)run)
+		if (mark_at(b, i)->run != (uint32_t)run)
 			continue;
 		f = standings_fact(b, i);
 		if (f->run == run && f->kind == STANDINGS_RUN && (attempt == 0 || f->attempt == attempt))
@@ -157,7 +163,7 @@ standings_history(const struct standings *b, const struct standings_fact *f, uin
 
 	for (i = b->mark_count; i-- > 0;) {
 		/* Law 1 takes a seed for all that there is to a run. */
-		if (!may_tell(&b->marks[i], &mark, b->policy.law < 2))
+		if (!may_tell(mark_at(b, i), &mark, b->policy.law < 2))
 			continue;
 		x = standings_fact(b, i);
 		if (x->config != f->config && (x->artifact != f->artifact || f->artifact == 0))
@@ -203,7 +209,7 @@ standings_screening(const struct standings *b, uint64_t group, uint64_t lane, ui
 	size_t i;
 
 	for (i = b->mark_count; i-- > 0;) {
-		if (b->marks[i].config != ((uint32_t)config | 1))
+		if (mark_at(b, i)->config != ((uint32_t)config | 1))
 			continue;
 		x = standings_fact(b, i);
 		if (x->kind == STANDINGS_RUN && x->config == config && x->group == group && x->lane == lane &&
@@ -1249,12 +1255,14 @@ apply_base(struct standings *b, const struct standings_fact *f)
 static int
 put_mark(struct standings *b, const struct standings_fact *f)
 {
-	struct standings_mark *marks = array_room(b->marks, b->mark_count, &b->mark_cap, sizeof(*marks));
+	const size_t at = b->mark_count - b->settled_count;
+	struct standings_mark *marks = array_room(b->marks, at, &b->mark_cap, sizeof(*marks));
 
 	if (marks == NULL)
 		return (-1);
 	b->marks = marks;
-	marks[b->mark_count++] = mark_of(f);
+	marks[at] = mark_of(f);
+	b->mark_count++;
 	return (0);
 }
 

@@ -220,7 +220,9 @@ struct standings {
 	void *see_arg;
 	struct standings_fact *more; /* and those applied since */
 	size_t mores, more_cap;
-	struct standings_mark *marks; /* of each fact */
+	const struct standings_mark *settled; /* marks that lie in what was settled, */
+	size_t settled_count;
+	struct standings_mark *marks; /* and those of the facts after them; of all so many: */
 	size_t mark_count, mark_cap;
 	struct standings_config *configs;
 	size_t config_count, config_cap;

@@ -164,6 +164,20 @@ blocks_of(size_t facts)
 	return (facts / STANDINGS_BLOCK + 1);
 }
 
+static void
+forget_settled(struct index *x)
+{
+	if (x->settled != NULL)
+		munmap(x->settled, x->settled_bytes);
+	free(x->blocks);
+	free(x->unseen);
+	x->settled = NULL;
+	x->blocks = NULL;
+	x->unseen = NULL;
+	x->image = NULL;
+	x->settled_count = x->block_count = x->block_cap = x->policy = 0;
+}
+
 /* What was settled, if that is whole, into x->settled; and what it says that it is of, with a count of 0: nothing. */
 static void
 read_settled(struct index *x, struct settled_header *have, int dirfd, const struct stat *ledger)
@@ -187,21 +201,23 @@ read_settled(struct index *x, struct settled_header *have, int dirfd, const stru
 	    have->count == 0 || have->count > x->count || have->policy == 0 || have->policy > have->count)
 		goto err0;
 	blocks = blocks_of((size_t)have->count) * sizeof(*x->blocks);
-	if (have->bytes <= blocks || (x->settled = malloc((size_t)have->bytes)) == NULL)
+	if (have->bytes <= blocks)
 		goto err0;
-	if (file_read_at(fd, x->settled, (size_t)have->bytes, sizeof(*have)) == -1)
-		goto err1;
-	sum_bytes(sum, x->settled, (size_t)have->bytes);
-	if (memcmp(sum, have->rest, sizeof(sum)) != 0)
-		goto err1;
-	x->image = x->settled + blocks;
+	x->settled_bytes = (size_t)size;
+	x->settled = mmap(NULL, x->settled_bytes, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+	if (x->settled == MAP_FAILED) {
+		x->settled = NULL;
+		goto err0;
+	}
+	x->image = (const char *)x->settled + sizeof(*have) + blocks;
 	x->image_bytes = (size_t)(have->bytes - blocks);
+	sum_bytes(sum, (const char *)x->settled + sizeof(*have), (size_t)have->bytes);
+	if (memcmp(sum, have->rest, sizeof(sum)) != 0)
+		goto err0;
 	close(fd);
 	return;
-err1:
-	free(x->settled);
-	x->settled = NULL;
 err0:
+	forget_settled(x);
 	have->count = 0;
 	close(fd);
 }
@@ -261,19 +277,6 @@ walk(struct index *x, size_t block, const struct header *have, const struct sett
 	return (i == x->count && at == have->size && memcmp(sum, have->sum, sizeof(sum)) == 0 ? 0 : -1);
 }
 
-static void
-forget_settled(struct index *x)
-{
-	free(x->settled);
-	free(x->blocks);
-	free(x->unseen);
-	x->settled = NULL;
-	x->blocks = NULL;
-	x->unseen = NULL;
-	x->image = NULL;
-	x->settled_count = x->block_count = x->block_cap = x->policy = 0;
-}
-
 /* The facts that came after those that were settled; 0, or -1: all are to be looked at. */
 static int
 walk_rest(struct index *x, const struct header *have, const struct settled_header *settled)
@@ -285,7 +288,7 @@ walk_rest(struct index *x, const struct header *have, const struct settled_heade
 	    (x->unseen = calloc(words, sizeof(*x->unseen))) == NULL)
 		return (-1);
 	x->block_count = x->block_cap = seen + 1;
-	memcpy(x->blocks, x->settled, x->block_count * sizeof(*x->blocks));
+	memcpy(x->blocks, (const char *)x->settled + sizeof(*settled), x->block_count * sizeof(*x->blocks));
 	x->policy = (size_t)settled->policy;
 	for (i = 0; i < seen; i++)
 		x->unseen[i / 64] |= (uint64_t)1 << i % 64;

@@ -37,9 +37,9 @@ struct index {
 	size_t policy; /* index + 1 of the last row that is one; 0: none */
 	uint64_t sum[4];
 	char head[SHA256_HEX_SIZE]; /* digest of the ledger's last row */
-	char *settled;              /* the file, with what follows from the first ${settled_count} facts; or NULL */
+	void *settled;              /* the file, with what follows from the first ${settled_count} facts; or NULL */
 	const char *image;          /* where that is in it */
-	size_t image_bytes, settled_count;
+	size_t image_bytes, settled_bytes, settled_count;
 	struct index_block *blocks; /* where blocks of facts begin, and the last ends */
 	size_t block_count, block_cap;
 	uint64_t *unseen; /* of the blocks those that are still to be looked at; or NULL: none is */

@@ -350,9 +350,10 @@ scans(void)
 	static const char *const texts[] = { "{\"schema\": \"homegolf.policy.v1\"}", "{\"schema\": \"other\"}", "{", "",
 		"{\"schema\": \"homegolf.policy.v1\", \"unheard_of\": 1}" };
 	const struct jsonscan *scan;
-	const char *top = getenv("HG_TOP");
-	char path[4096];
+	const char *top = getenv("HG_TOP"), *tmp = getenv("TMPDIR");
+	char path[4096], dir[4096];
 	size_t i, refused = 0;
+	int fd;
 
 	snprintf(path, sizeof(path), "%s/contracts/policy.valid/full.json", top == NULL ? "." : top);
 	scan = contract_scan(AT_FDCWD, path, "policy");
@@ -360,11 +361,17 @@ scans(void)
 		jsonscan_get(scan, "metric.name.x") == NULL && jsonscan_get(scan, "metric") != NULL &&
 		jsonscan_get(scan, "nothing") == NULL && jsonscan_get(scan, "metric.nothing") == NULL,
 	    "a file that keeps its contract is read as tokens, by dotted path");
+	snprintf(dir, sizeof(dir), "%s/contract.XXXXXX", tmp == NULL ? "/tmp" : tmp);
+	if (mkdtemp(dir) == NULL || (fd = open(dir, O_RDONLY | O_DIRECTORY)) == -1)
+		abort();
 	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-		atomfile_replace(AT_FDCWD, "other.json", texts[i], strlen(texts[i]));
-		refused += contract_scan(AT_FDCWD, "other.json", "policy") == NULL;
+		atomfile_replace(fd, "other.json", texts[i], strlen(texts[i]));
+		refused += contract_scan(fd, "other.json", "policy") == NULL;
 	}
-	tap_ok(refused == i && contract_scan(AT_FDCWD, "none.json", "policy") == NULL, "and no other");
+	tap_ok(refused == i && contract_scan(fd, "none.json", "policy") == NULL, "and no other");
+	unlinkat(fd, "other.json", 0);
+	close(fd);
+	rmdir(dir);
 }
 
 int

@@ -142,7 +142,7 @@ static char *
 image_of(size_t n, size_t count, size_t *bytes)
 {
 	struct standings b;
-	char *half, *all;
+	char *half = NULL, *all;
 	size_t size;
 
 	begin(&b);
@@ -150,12 +150,12 @@ image_of(size_t n, size_t count, size_t *bytes)
 		half = image_of(0, n, &size);
 		if (settled_take(&b, half, size, n) == -1)
 			abort();
-		free(half);
 	}
 	if (standings_adopt(&b, facts, count) == -1)
 		abort();
 	all = settled_image(&b, bytes);
 	standings_free(&b);
+	free(half);
 	return (all);
 }
 
