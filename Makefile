@@ -31,7 +31,10 @@ ifdef COV
 HG_CFLAGS += --coverage
 LDFLAGS += --coverage
 endif
-LDLIBS := -Wl,--as-needed -ljansson -lz -llzma -lcrypto -lm
+# Of OpenSSL one digest is used: from its archive, where there is one, since to relocate all of the shared library takes
+# longer than what most tools do.
+CRYPTO := $(shell $(CC) -print-file-name=libcrypto.a)
+LDLIBS := -Wl,--as-needed -ljansson -lz -llzma $(if $(findstring /,$(CRYPTO)),$(CRYPTO),-lcrypto) -lm
 
 # The one list of packages: build, run, demo and tests.
 APT := gcc g++ libc6-dev libjansson-dev zlib1g-dev liblzma-dev libssl-dev \

@@ -8,6 +8,7 @@
 #include "base/opt.h"
 #include "base/out.h"
 #include "base/say.h"
+#include "base/spread.h"
 #include "run/active.h"
 #include "run/status.h"
 
@@ -44,19 +45,40 @@ print_json(const char *path)
 	return (code);
 }
 
+/* What is asked of those that were found. */
+struct ask {
+	const struct active *a;
+	int all, json;
+};
+
+/* The i-th run. The exit code. */
+static int
+show(void *arg, size_t i)
+{
+	const struct ask *q = arg;
+	const struct active_run *x = &q->a->runs[i];
+
+	/* Why one can't be read is said already. */
+	if (q->json)
+		return (x->spoilt != 0 ? HG_EXIT_DONE : print_json(x->path));
+	out_put(q->all ? "%s\t%s\n" : "%s\n", x->path, state_run_name(x->state));
+	return (HG_EXIT_DONE);
+}
+
 int
 main(int argc, char **argv)
 {
 	const struct active_run *first;
 	struct active a = { 0 };
-	int i, all, json, code = HG_EXIT_DONE, one;
+	struct ask q = { .a = &a };
+	int i, code = HG_EXIT_DONE, one;
 	size_t n;
 
 	exit_init(tool.name);
 	if ((i = opt_parse(&tool, table, argc, argv)) < 0)
 		return (i == OPT_EXIT ? exit_flush(HG_EXIT_DONE) : HG_EXIT_USAGE);
-	all = opt_row(table, 'a')->value != NULL;
-	json = opt_row(table, 'j')->value != NULL;
+	q.all = opt_row(table, 'a')->value != NULL;
+	q.json = opt_row(table, 'j')->value != NULL;
 	if (i == argc)
 		return (opt_usage(&tool));
 	for (; i < argc; i++)
@@ -69,22 +91,16 @@ main(int argc, char **argv)
 		active_free(&a);
 		return (code);
 	}
-	if (all)
+	if (q.all)
 		active_sort(&a);
 	if ((first = active_first(&a)) == NULL) {
-		for (n = 0; n < a.place_count && !all; n++)
+		for (n = 0; n < a.place_count && !q.all; n++)
 			active_say_none(a.places[n]);
 		code = HG_EXIT_PENDING;
 	}
-	for (n = 0; n < a.count; n++) {
-		if (!all && &a.runs[n] != first)
-			continue;
-		if (!json)
-			out_put(all ? "%s\t%s\n" : "%s\n", a.runs[n].path, state_run_name(a.runs[n].state));
-		/* Why one can't be read is said already. */
-		else if (a.runs[n].spoilt == 0 && (one = print_json(a.runs[n].path)) != HG_EXIT_DONE)
-			code = one;
-	}
+	one = q.all ? spread(a.count, show, &q) : first != NULL ? show(&q, (size_t)(first - a.runs)) : HG_EXIT_DONE;
+	if (one != HG_EXIT_DONE)
+		code = one;
 	active_free(&a);
 	return (exit_flush(code));
 }

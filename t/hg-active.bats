@@ -184,3 +184,28 @@ active_is() {
 	hg-cancel train runs/b
 	exits 102 "$pid"
 }
+
+@test "among hundreds of runs the active one is found, whoever looked at them, and what can't be read is said" {
+	local i
+	new_run runs/r0
+	for i in $(seq 300); do
+		hg-spec -b runs/r0/spec.json "runs/many$i" 2> /dev/null
+	done
+	fakestage train runs/many77 hang 3>&- 2>> log &
+	pid=$!
+	until_true 10 running train runs/many77
+	complete runs/many222
+	[ "$(hg-active runs)" = runs/many77 ]
+	[ "$(hg-status -j runs | jq -r .run)" = runs/many77 ]
+	[ "$(hg-active -a runs | sed -n '1,2p')" = $'runs/many77\trunning\nruns/many222\tcomplete' ]
+	[ "$(hg-active -a runs | sed 1,2d | cut -f 2 | sort | uniq -c | xargs)" = "299 new" ]
+	hg-active -a -j runs | jq -r '.run + "\t" + .state' | cmp - <(hg-active -a runs)
+	kill "$pid"
+	wait "$pid" || :
+	until_true 10 eval '[ "$(hg-active runs)" = runs/many222 ]'
+	sed -i 's/"num_layers": 9/"num_layers": 8/' runs/many150/spec.json
+	run -0 --separate-stderr hg-active -a runs
+	[ "$(grep -c '	corrupt$' <<< "$output")" = 1 ]
+	[[ $stderr == *"'runs/many150/spec.json' was edited"* ]]
+	[ "$(grep -c . <<< "$output")" = 301 ]
+}

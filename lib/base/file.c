@@ -96,41 +96,57 @@ file_at_fault(int error)
 	return (error == EISDIR || error == EISNAM || error == EMEDIUMTYPE || error == EFBIG || error == ELOOP);
 }
 
-/* All that there is. A regular file of ${size} bytes (else 0) ends there if a read for one more gave no more. */
-static char *
-read_all(int fd, size_t size, size_t max_bytes, size_t *n)
+/*
+ * All that there is, into *p of *cap bytes, which grows.  A regular file of ${size} bytes (else 0) ends there if a read
+ * for one more gave no more.  0 or -1.
+ */
+static int
+read_into(int fd, size_t size, size_t max_bytes, char **p, size_t *cap, size_t *n)
 {
-	size_t cap = size == 0 ? 4096 : size + 1, at = 0;
-	char *p, *q;
+	size_t want = size == 0 ? 4096 : size + 1, at = 0;
+	char *q;
 	ssize_t r;
 
-	if ((p = malloc(cap + 1)) == NULL)
-		return (NULL);
+	if (*cap < want + 1) {
+		if ((q = realloc(*p, want + 1)) == NULL)
+			return (-1);
+		*p = q;
+		*cap = want + 1;
+	}
 	for (;;) {
-		if (at == cap) {
-			if ((q = realloc(p, 2 * cap + 1)) == NULL)
-				goto err0;
-			p = q;
-			cap *= 2;
+		if (at + 1 == *cap) {
+			if ((q = realloc(*p, 2 * *cap)) == NULL)
+				return (-1);
+			*p = q;
+			*cap *= 2;
 		}
-		r = read(fd, p + at, cap - at);
+		r = read(fd, *p + at, *cap - 1 - at);
 		if (r == -1 && errno == EINTR)
 			continue;
 		if (r == -1)
-			goto err0;
+			return (-1);
 		at += (size_t)r;
 		if (at > max_bytes) {
 			errno = EFBIG;
-			goto err0;
+			return (-1);
 		}
 		if (r == 0 || (size != 0 && at == size))
 			break;
 	}
-	p[at] = '\0';
+	(*p)[at] = '\0';
 	if (n != NULL)
 		*n = at;
-	return (p);
-err0:
+	return (0);
+}
+
+static char *
+read_all(int fd, size_t size, size_t max_bytes, size_t *n)
+{
+	char *p = NULL;
+	size_t cap = 0;
+
+	if (read_into(fd, size, max_bytes, &p, &cap, n) == 0)
+		return (p);
 	free(p);
 	return (NULL);
 }
@@ -165,6 +181,21 @@ file_read(int dirfd, const char *name, size_t max_bytes, size_t *n)
 	close(fd);
 	errno = error;
 	return (p);
+}
+
+int
+file_read_again(int dirfd, const char *name, size_t max_bytes, char **p, size_t *cap, size_t *n)
+{
+	uint64_t size;
+	int fd, error, rc;
+
+	if ((fd = file_open_most(dirfd, name, max_bytes, &size)) == -1)
+		return (-1);
+	rc = read_into(fd, (size_t)size, max_bytes, p, cap, n);
+	error = errno;
+	close(fd);
+	errno = error;
+	return (rc);
 }
 
 int

@@ -37,6 +37,9 @@ int file_at_fault(int error);
 /* The whole file, NUL-terminated, at most max_bytes long. Owns: the caller frees. */
 char *file_read(int dirfd, const char *name, size_t max_bytes, size_t *n);
 
+/* As file_read, for who reads many: into *p of *cap bytes (at first NULL and 0), which grows. 0, or -1 with errno. */
+int file_read_again(int dirfd, const char *name, size_t max_bytes, char **p, size_t *cap, size_t *n);
+
 /* As file_read for a descriptor's remaining bytes. */
 char *file_read_fd(int fd, size_t max_bytes, size_t *n);
 

@@ -3,11 +3,6 @@
 
 #include "base/hash.h"
 
-struct hash_slot {
-	uint64_t hash;
-	size_t value; /* 0: an empty slot */
-};
-
 uint64_t
 hash_bytes(uint64_t hash, const void *bytes, size_t n)
 {

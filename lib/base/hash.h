@@ -15,6 +15,11 @@
 uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n);
 uint64_t hash_text(const char *text);
 
+struct hash_slot {
+	uint64_t hash;
+	size_t value; /* 0: an empty slot */
+};
+
 /**
  * Open addressing, at most half full.  The low bits of a hash choose the place:
  * they must be mixed well.  A table of zeros is empty.  Keys stay the caller's:

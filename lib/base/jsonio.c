@@ -307,11 +307,10 @@ struct jsonio_member {
 };
 
 /* UTF-8 order is code point order; in UTF-16 what is above U+FFFF sorts below U+E000..U+FFFF. */
-static int
-utf16_order(const void *a, const void *b)
+int
+jsonio_order(const char *a, const char *b)
 {
-	const struct jsonio_member *x = a, *y = b;
-	const unsigned char *p = (const unsigned char *)x->key, *q = (const unsigned char *)y->key;
+	const unsigned char *p = (const unsigned char *)a, *q = (const unsigned char *)b;
 
 	while (*p != '\0' && *p == *q)
 		p++, q++;
@@ -320,6 +319,12 @@ utf16_order(const void *a, const void *b)
 	if (*q >= 0xf0 && (*p == 0xee || *p == 0xef))
 		return (1);
 	return ((int)*p - (int)*q);
+}
+
+static int
+by_key(const void *a, const void *b)
+{
+	return (jsonio_order(((const struct jsonio_member *)a)->key, ((const struct jsonio_member *)b)->key));
 }
 
 static int put(struct str *s, const json_t *v, enum form form, int depth);
@@ -349,7 +354,7 @@ put_object(struct str *s, const json_t *v, enum form form, int depth)
 	json_object_foreach((json_t *)(uintptr_t)v, key, member)
 		members[i++] = (struct jsonio_member){ key, member };
 	if (form == CANONICAL)
-		qsort(members, n, sizeof(*members), utf16_order);
+		qsort(members, n, sizeof(*members), by_key);
 	rc = put_char(s, '{');
 	for (i = 0; i < n && rc == 0; i++) {
 		if (i != 0)
@@ -442,6 +447,18 @@ put(struct str *s, const json_t *v, enum form form, int depth)
 	}
 	errno = EINVAL;
 	return (-1);
+}
+
+int
+jsonio_put_key(struct str *s, const char *key)
+{
+	return (put_string(s, key, strlen(key)) == -1 ? -1 : put_char(s, ':'));
+}
+
+int
+jsonio_put_member(struct str *s, const char *key, const json_t *v)
+{
+	return (jsonio_put_key(s, key) == -1 ? -1 : put(s, v, CANONICAL, 0));
 }
 
 static char *

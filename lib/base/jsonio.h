@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/sha256.h"
+#include "base/str.h"
 
 /**
  * JSON values are jansson's (json_t, reference counted); this adds reading
@@ -37,6 +38,15 @@ char *jsonio_line(const json_t *v);
 
 /* RFC 8785: members sorted by UTF-16 code units, numbers as ECMAScript prints them. */
 char *jsonio_canonical(const json_t *v);
+
+/**
+ * Parts of that form, put at the end of ${s}, for who writes it bit by bit: a
+ * key with its colon, and a member.  order: which of two keys comes first, as
+ * strcmp.  Errors: -1 with errno ENOMEM.
+ */
+int jsonio_put_key(struct str *s, const char *key);
+int jsonio_put_member(struct str *s, const char *key, const json_t *v);
+int jsonio_order(const char *a, const char *b);
 
 /* sha256 of the RFC 8785 form; 0, or -1 with errno ENOMEM. */
 int jsonio_digest(const json_t *v, char hex[SHA256_HEX_SIZE]);

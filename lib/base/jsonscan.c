@@ -399,3 +399,33 @@ jsonscan_tree(const struct jsonscan *s)
 {
 	return (tree(s, 0));
 }
+
+const struct jsonscan_token *
+jsonscan_get(const struct jsonscan *s, const char *path)
+{
+	const struct jsonscan_token *t = s->tokens;
+	uint32_t i, end;
+	size_t n;
+
+	for (;;) {
+		if (t->type != JSONSCAN_OBJECT)
+			return (NULL);
+		n = strcspn(path, ".");
+		end = t->next;
+		for (i = (uint32_t)(t - s->tokens) + 1; i < end && !is_key(&s->tokens[i], path, n);
+		     i = s->tokens[i + 1].next)
+			;
+		if (i >= end)
+			return (NULL);
+		t = &s->tokens[i + 1];
+		if (path[n] == '\0')
+			return (t);
+		path += n + 1;
+	}
+}
+
+json_t *
+jsonscan_value(const struct jsonscan *s, const struct jsonscan_token *t)
+{
+	return (tree(s, (uint32_t)(t - s->tokens)));
+}

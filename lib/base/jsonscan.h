@@ -67,7 +67,11 @@ void jsonscan_free(struct jsonscan *s);
 const struct jsonscan_token *
 jsonscan_member(const struct jsonscan *s, const struct jsonscan_token *object, const char *key, uint32_t *at);
 
-/* The whole as json_t, which the caller decrefs. NULL where memory is short. */
+/* The same by dotted path, from the whole, as jsonio_get. */
+const struct jsonscan_token *jsonscan_get(const struct jsonscan *s, const char *path);
+
+/* The whole as json_t, or one value, which the caller decrefs. NULL where memory is short. */
 json_t *jsonscan_tree(const struct jsonscan *s);
+json_t *jsonscan_value(const struct jsonscan *s, const struct jsonscan_token *t);
 
 #endif

@@ -1,2 +1,2 @@
 # Statistics and verdicts, pure: rows in, verdicts out.
-law_SRC := stats noise policy verdict standings classify validity explain
+law_SRC := stats noise policy settled verdict standings classify validity explain

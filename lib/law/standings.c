@@ -19,6 +19,7 @@ standings_init(struct standings *b)
 static void
 forget(struct standings *b)
 {
+	free(b->marks);
 	free(b->configs);
 	free(b->kept);
 	hash_free(&b->table);
@@ -78,8 +79,22 @@ standings_count(const struct standings *b)
 const struct standings_fact *
 standings_fact(const struct standings *b, size_t i)
 {
+	const size_t block = i / STANDINGS_BLOCK;
+
 	assert(i < standings_count(b));
-	return (i < b->bases ? &b->base[i] : &b->more[i - b->bases]);
+	if (i >= b->bases)
+		return (&b->more[i - b->bases]);
+	if (b->unseen != NULL && (b->unseen[block / 64] >> block % 64 & 1) != 0) {
+		b->unseen[block / 64] &= ~((uint64_t)1 << block % 64);
+		b->see(b->see_arg, block);
+	}
+	return (&b->base[i]);
+}
+
+static const struct standings_mark *
+mark_at(const struct standings *b, size_t i)
+{
+	return (i < b->settled_count ? &b->settled[i] : &b->marks[i - b->settled_count]);
 }
 
 const struct standings_fact *
@@ -88,12 +103,42 @@ standings_run(const struct standings *b, uint64_t run, unsigned attempt)
 	const struct standings_fact *f;
 	size_t i;
 
-	for (i = standings_count(b); i-- > 0;) {
+	for (i = b->mark_count; i-- > 0;) {
+		if (mark_at(b, i)->run != (uint32_t)run)
+			continue;
 		f = standings_fact(b, i);
 		if (f->run == run && f->kind == STANDINGS_RUN && (attempt == 0 || f->attempt == attempt))
 			return (f);
 	}
 	return (NULL);
+}
+
+/* Does a run show, if it is sound, how good its configuration is? */
+static int
+screens(const struct standings_fact *f)
+{
+	return (f->kind == STANDINGS_RUN &&
+	    (f->reason == VERDICT_OUTRUN || verdict_reason_counts((enum verdict_reason)f->reason) == VERDICT_SCREEN));
+}
+
+static struct standings_mark
+mark_of(const struct standings_fact *f)
+{
+	const uint64_t again = (uint64_t)f->begins * 0x9e3779b97f4a7c15 ^ f->init ^
+	    (f->init != 0 ? 0 : (uint64_t)f->seed);
+
+	return ((struct standings_mark){ .run = (uint32_t)f->run,
+	    .artifact = (uint32_t)f->artifact,
+	    .config = ((uint32_t)f->config & ~1U) | (uint32_t)screens(f),
+	    .again = (uint32_t)again });
+}
+
+/* May a row be of the history of a run with the mark ${f}? Else it has none of what would make it so. */
+static int
+may_tell(const struct standings_mark *x, const struct standings_mark *f, int any)
+{
+	return (x->run == f->run || x->artifact == f->artifact ||
+	    ((x->config ^ f->config) < 2 && (any || (x->config & 1) != 0 || x->again == f->again)));
 }
 
 int
@@ -111,11 +156,15 @@ standings_starved(const struct standings *b, const struct standings_fact *f)
 struct standings_history
 standings_history(const struct standings *b, const struct standings_fact *f, uint64_t rival)
 {
+	const struct standings_mark mark = mark_of(f);
 	struct standings_history h = { .screening = NULL };
 	const struct standings_fact *x;
 	size_t i;
 
-	for (i = standings_count(b); i-- > 0;) {
+	for (i = b->mark_count; i-- > 0;) {
+		/* Law 1 takes a seed for all that there is to a run. */
+		if (!may_tell(mark_at(b, i), &mark, b->policy.law < 2))
+			continue;
 		x = standings_fact(b, i);
 		if (x->config != f->config && (x->artifact != f->artifact || f->artifact == 0))
 			continue;
@@ -159,7 +208,9 @@ standings_screening(const struct standings *b, uint64_t group, uint64_t lane, ui
 	const struct standings_fact *x;
 	size_t i;
 
-	for (i = standings_count(b); i-- > 0;) {
+	for (i = b->mark_count; i-- > 0;) {
+		if (mark_at(b, i)->config != ((uint32_t)config | 1))
+			continue;
 		x = standings_fact(b, i);
 		if (x->kind == STANDINGS_RUN && x->config == config && x->group == group && x->lane == lane &&
 		    x->klass <= VERDICT_REGRESSION &&
@@ -647,7 +698,9 @@ campaign_of(struct standings *b, uint64_t tag)
 	if ((campaigns = array_few(b->campaigns, i, sizeof(*campaigns))) == NULL)
 		return (NULL);
 	b->campaigns = campaigns;
-	campaigns[i] = (struct standings_campaign){ .campaign = tag, .declared = INFINITY };
+	memset(&campaigns[i], 0, sizeof(*campaigns));
+	campaigns[i].campaign = tag;
+	campaigns[i].declared = INFINITY;
 	b->campaign_count++;
 	return (&campaigns[i]);
 }
@@ -1181,7 +1234,8 @@ apply_base(struct standings *b, const struct standings_fact *f)
 		return (0);
 	}
 	memset(s, 0, sizeof(s));
-	for (i = 0; i < standings_count(b); i++) {
+	/* Of the rows before it alone, also where later ones are in memory already. */
+	for (i = 0; i < b->mark_count; i++) {
 		x = standings_fact(b, i);
 		if (x->kind != STANDINGS_RUN || x->group != f->group || x->lane != f->lane || x->config != f->config ||
 		    (x->reason != VERDICT_SECOND && x->reason != VERDICT_PROMISING))
@@ -1195,6 +1249,20 @@ apply_base(struct standings *b, const struct standings_fact *f)
 	g->base_runs = s[0].n;
 	for (m = 0; m < STANDINGS_SCORES; m++)
 		g->base_score[m] = s[m].mean;
+	return (0);
+}
+
+static int
+put_mark(struct standings *b, const struct standings_fact *f)
+{
+	const size_t at = b->mark_count - b->settled_count;
+	struct standings_mark *marks = array_room(b->marks, at, &b->mark_cap, sizeof(*marks));
+
+	if (marks == NULL)
+		return (-1);
+	b->marks = marks;
+	marks[at] = mark_of(f);
+	b->mark_count++;
 	return (0);
 }
 
@@ -1232,6 +1300,9 @@ fold(struct standings *b, const struct standings_fact *f, size_t index)
 	case STANDINGS_KINDS:
 		break;
 	}
+	/* A row is no history of its own. */
+	if (rc == 0)
+		rc = put_mark(b, f);
 	if (rc == -1) {
 		b->broken = 1;
 		errno = ENOMEM;
@@ -1242,12 +1313,12 @@ fold(struct standings *b, const struct standings_fact *f, size_t index)
 int
 standings_adopt(struct standings *b, const struct standings_fact *facts, size_t n)
 {
-	size_t i;
+	size_t i = b->bases;
 
-	assert(standings_count(b) == 0);
+	assert(b->mores == 0 && i <= n);
 	b->base = facts;
 	b->bases = n;
-	for (i = 0; i < n; i++)
+	for (; i < n; i++)
 		if (fold(b, &facts[i], i) == -1)
 			return (-1);
 	return (0);
@@ -1271,6 +1342,9 @@ standings_policy(struct standings *b, const struct policy *p)
 	b->policy = *p;
 	b->base = was.base;
 	b->bases = was.bases;
+	b->unseen = was.unseen;
+	b->see = was.see;
+	b->see_arg = was.see_arg;
 	b->more = was.more;
 	b->mores = was.mores;
 	b->more_cap = was.more_cap;

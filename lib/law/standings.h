@@ -194,13 +194,36 @@ struct standings_campaign {
 	double declared; /* the least alpha that a policy gave it */
 };
 
+/*
+ * Enough of a row to see whether it is to be looked at, so that a search through all of them need not read them all:
+ * low halves of tags.
+ */
+struct standings_mark {
+	uint32_t run, artifact;
+	uint32_t config; /* its lowest bit: a run that screens, or was outrun */
+	uint32_t again;  /* the same of runs that are one another again (standings_replicate) */
+};
+
+enum { STANDINGS_BLOCK = 64 }; /* facts that are looked at together */
+
 struct standings {
 	struct policy policy;
 	uint64_t policy_row;
 	const struct standings_fact *base; /* facts that lie in the index, */
 	size_t bases;
+	/*
+	 * Of those in the index the blocks that nobody has held against their sum yet, a bit each, or NULL: whoever
+	 * asks for a fact of one has it looked at first.
+	 */
+	uint64_t *unseen;
+	void (*see)(void *arg, size_t block);
+	void *see_arg;
 	struct standings_fact *more; /* and those applied since */
 	size_t mores, more_cap;
+	const struct standings_mark *settled; /* marks that lie in what was settled, */
+	size_t settled_count;
+	struct standings_mark *marks; /* and those of the facts after them; of all so many: */
+	size_t mark_count, mark_cap;
 	struct standings_config *configs;
 	size_t config_count, config_cap;
 	struct hash table;  /* configs by key: index + 1 */
@@ -228,7 +251,10 @@ struct standings {
 void standings_init(struct standings *b);
 void standings_free(struct standings *b);
 
-/* Facts that are in memory already and stay there: applied in place, not copied. 0, or -1 with errno ENOMEM. */
+/*
+ * Facts that are in memory already and stay there: applied in place, not copied; the first b->bases were applied by
+ * whoever left what follows from them (law/settled.h). 0, or -1 with errno ENOMEM.
+ */
 int standings_adopt(struct standings *b, const struct standings_fact *facts, size_t n);
 
 /* One more row; its class must be known. 0, or -1 with errno ENOMEM. */

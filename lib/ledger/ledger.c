@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/jsonio.h"
 #include "ledger/ledger.h"
+#include "law/settled.h"
 #include "base/num.h"
 #include "base/proc.h"
 #include "ledger/row.h"
@@ -321,29 +322,36 @@ line_of(const struct ledger *l, const struct standings_fact *f)
 	return (line);
 }
 
+/* The fact of a line, which stands at ${at}; 0 or -1. */
+static int
+fact_of_line(struct standings_fact *f, const char *line, size_t n, uint64_t at, char digest[SHA256_HEX_SIZE])
+{
+	struct row row;
+	json_t *json;
+	int rc;
+
+	if (sha256_hex(line, n, digest) == -1 || (json = jsonio_try(line, n)) == NULL || row_read(&row, json) == -1)
+		return (-1);
+	rc = row_fact(&row, f);
+	row_free(&row);
+	f->offset = at;
+	f->length = (uint32_t)n;
+	f->row = standings_tag(digest);
+	return (rc);
+}
+
 /* Is a fact of the index what its row says? */
 static int
 is_of_row(const struct ledger *l, const struct standings_fact *f)
 {
 	struct standings_fact says;
 	char digest[SHA256_HEX_SIZE], *line;
-	struct row row;
-	json_t *json;
-	int same = 0;
+	int same;
 
 	if ((line = line_of(l, f)) == NULL)
 		return (0);
-	json = jsonio_try(line, f->length);
-	if (json != NULL && sha256_hex(line, f->length, digest) == 0 && row_read(&row, json) == 0) {
-		if (row_fact(&row, &says) == 0) {
-			says.offset = f->offset;
-			says.length = f->length;
-			says.row = standings_tag(digest);
-			same = memcmp(&says, f, sizeof(says)) == 0 &&
-			    (f->offset + f->length != l->size_bytes || strcmp(digest, l->head) == 0);
-		}
-		row_free(&row);
-	}
+	same = fact_of_line(&says, line, f->length, f->offset, digest) == 0 && memcmp(&says, f, sizeof(says)) == 0 &&
+	    (f->offset + f->length != l->size_bytes || strcmp(digest, l->head) == 0);
 	free(line);
 	return (same);
 }
@@ -383,27 +391,102 @@ index_agrees(const struct ledger *l)
 	return (1);
 }
 
+/* A block of facts that the index no longer has as they were, from their rows. 0 or -1. */
 static int
-load_index(struct ledger *l, const struct stat *st)
+mend_block(struct ledger *l, size_t block)
+{
+	const struct index_block *b = &l->index.blocks[block];
+	const size_t n = (size_t)(b[1].at - b[0].at);
+	struct standings_fact facts[STANDINGS_BLOCK];
+	char digest[SHA256_HEX_SIZE], *text, *line, *end;
+	size_t i;
+	int rc = -1;
+
+	if ((text = malloc(n)) == NULL || file_read_at(l->rows, text, n, b->at) == -1)
+		goto out;
+	for (i = 0, line = text; i < STANDINGS_BLOCK; i++, line = end + 1)
+		if ((end = memchr(line, '\n', n - (size_t)(line - text))) == NULL ||
+		    fact_of_line(&facts[i], line, (size_t)(end + 1 - line), b->at + (uint64_t)(line - text), digest) ==
+			-1)
+			goto out;
+	rc = index_mend(&l->index, block, facts);
+out:
+	free(text);
+	return (rc);
+}
+
+/* A block of the index before it is read for the first time. What can't be made good judges nothing more. */
+static void
+see_block(void *arg, size_t block)
+{
+	struct ledger *l = arg;
+
+	if (index_see(&l->index, block) == 0)
+		return;
+	(void)unlinkat(l->dir, INDEX_FILE, 0);
+	l->index.count = 0;
+	l->spoilt |= mend_block(l, block) == -1;
+}
+
+/*
+ * What follows from all facts of the index: those that were settled once need not be applied, nor be seen until they
+ * are asked for. 0, or -1: what was seen is not what it was.
+ */
+static int
+adopt(struct ledger *l)
+{
+	const struct index *x = &l->index;
+	size_t i;
+
+	if (x->settled_count != 0 && settled_take(&l->book, x->image, x->image_bytes, x->settled_count) == 0) {
+		l->book.unseen = x->unseen;
+		l->book.see = see_block;
+		l->book.see_arg = l;
+	} else
+		for (i = 0; x->unseen != NULL && i < x->settled_count / STANDINGS_BLOCK; i++)
+			if (index_see(x, i) == -1)
+				return (-1);
+	return (standings_adopt(&l->book, x->facts, x->count));
+}
+
+/* The policy's row, by the index, which may have left it unseen; 0 or -1. */
+static int
+read_policy(struct ledger *l, struct row *row)
+{
+	const struct index *x = &l->index;
+	const size_t block = (x->policy - 1) / STANDINGS_BLOCK;
+
+	if (x->policy == 0 ||
+	    (x->unseen != NULL && block < x->settled_count / STANDINGS_BLOCK && index_see(x, block) == -1))
+		return (-1);
+	return (ledger_read(l, &x->facts[x->policy - 1], row));
+}
+
+static int
+load_index(struct ledger *l, enum ledger_mode mode, const struct stat *st)
 {
 	struct row row;
 	int rc;
 
-	if (index_open(&l->index, l->dir, st) == -1)
+	if (index_open(&l->index, l->dir, st, mode == LEDGER_WRITE) == -1)
 		return (-1);
 	l->size_bytes = (uint64_t)st->st_size;
 	memcpy(l->head, l->index.head, sizeof(l->head));
 	/* The policy that counts is the last policy row's, and by its law all rows are counted. */
-	if (l->index.policy == 0 || ledger_read(l, &l->index.facts[l->index.policy - 1], &row) == -1)
+	if (read_policy(l, &row) == -1)
 		goto err0;
 	rc = take_policy(l, row.policy);
 	row_free(&row);
-	if (rc == 0 && standings_adopt(&l->book, l->index.facts, l->index.count) == 0 && index_agrees(l) &&
-	    take_planned(l) == 0)
+	if (rc == -1 || adopt(l) == -1 || !index_agrees(l))
+		goto err0;
+	if (mode == LEDGER_WRITE)
+		index_settle(&l->index, l->dir, st, &l->book);
+	if (take_planned(l) == 0)
 		return (0);
 err0:
 	standings_free(&l->book);
 	index_close(&l->index);
+	l->spoilt = 0;
 	return (-1);
 }
 
@@ -433,7 +516,7 @@ load(struct ledger *l, enum ledger_mode mode, int whole)
 		say_errno("cannot look at '%s/%s'", l->path, LEDGER_ROWS);
 		return (-1);
 	}
-	if (!whole && load_index(l, &st) == 0)
+	if (!whole && load_index(l, mode, &st) == 0)
 		return (0);
 	standings_init(&l->book);
 	if (load_all(l) == -1)
@@ -697,7 +780,7 @@ tidy(const struct ledger *l)
 	int parent, rc;
 
 	if (atomfile_sweep(l->dir, LEDGER_POLICY) == -1 || atomfile_sweep(l->dir, LEDGER_HEAD) == -1 ||
-	    atomfile_sweep(l->dir, INDEX_FILE) == -1)
+	    atomfile_sweep(l->dir, INDEX_FILE) == -1 || atomfile_sweep(l->dir, INDEX_STANDINGS) == -1)
 		return (-1);
 	if (faccessat(l->dir, LEDGER_ROWS, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return (0);
@@ -862,11 +945,16 @@ remember(struct ledger *l, const struct standings_fact *f)
 {
 	char head[SHA256_HEX_SIZE + 32];
 	struct stat st;
+	size_t i;
 
 	if (fstat(l->rows, &st) == 0) {
-		if (f == NULL || l->index.count == 0)
-			index_write(l->dir, &st, &l->book, l->head, &l->index);
-		else
+		if (f == NULL || l->index.count == 0) {
+			/* All of it is written, so all of it is seen first. */
+			for (i = 0; i < standings_count(&l->book); i += STANDINGS_BLOCK)
+				(void)standings_fact(&l->book, i);
+			if (!l->spoilt)
+				index_write(l->dir, &st, &l->book, l->head, &l->index);
+		} else
 			index_add(&l->index, l->dir, &st, f, l->head);
 	}
 	snprintf(head, sizeof(head), "%llu %s\n", (unsigned long long)standings_count(&l->book), l->head);
@@ -904,6 +992,13 @@ append(struct ledger *l, const json_t *row, const struct row *parsed, struct sta
 	size_t n;
 	int rc = -1;
 
+	if (l->spoilt) {
+		say_error(
+		    "the index of '%s' was damaged, and its rows say otherwise: it is made again by the next who adds",
+		    l->path);
+		errno = EBADMSG;
+		goto err0;
+	}
 	if (contract_check("ledger_row", row, &where) == -1 || row_fact(parsed, &fact) == -1) {
 		say_error("the row to add breaks its contract: %s", where.p == NULL ? "a member is missing" : where.p);
 		errno = EBADMSG;

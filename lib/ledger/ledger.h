@@ -55,6 +55,7 @@ struct ledger {
 	json_t *policy;               /* of the last policy row */
 	struct ledger_recent *recent; /* NULL: none are kept */
 	int holding;                  /* see ledger_hold */
+	int spoilt;                   /* the index was damaged where it was read, and can't be made good */
 	struct str held;
 };
 

@@ -1,14 +1,18 @@
+#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/array.h"
+#include "base/exit.h"
 #include "base/file.h"
 #include "base/say.h"
 #include "base/shell.h"
+#include "base/spread.h"
 #include "base/str.h"
 #include "run/active.h"
 
@@ -40,11 +44,19 @@ by_name(const struct active_run *x, size_t from, const char *name)
 	return (x->from != from ? (x->from < from ? -1 : 1) : strcmp(x->name, name));
 }
 
-/* Where a run is in the list, or belongs. */
-static size_t
-place_of(const struct active *a, size_t from, const char *name)
+static int
+in_order(const void *a, const void *b)
 {
-	size_t low = 0, high = a->count, middle;
+	const struct active_run *x = a, *y = b;
+
+	return (by_name(x, y->from, y->name));
+}
+
+/* A run that the last look found, or NULL: the look that goes on adds behind those. */
+static struct active_run *
+known(const struct active *a, size_t from, const char *name)
+{
+	size_t low = 0, high = a->old, middle;
 
 	while (low < high) {
 		middle = low + (high - low) / 2;
@@ -53,7 +65,7 @@ place_of(const struct active *a, size_t from, const char *name)
 		else
 			high = middle;
 	}
-	return (low);
+	return (low < a->old && by_name(&a->runs[low], from, name) == 0 ? &a->runs[low] : NULL);
 }
 
 /* What a run's stages are at. 0, or -1 with errno, said. */
@@ -135,28 +147,26 @@ unchanged(const struct stat *a, const struct stat *b)
 static int
 is_old(struct active *a, size_t from, const char *name, const struct stat *st)
 {
-	size_t i = place_of(a, from, name);
+	struct active_run *x = known(a, from, name);
 
-	if (i == a->count || by_name(&a->runs[i], from, name) != 0 || a->runs[i].state == STATE_RUN_RUNNING ||
-	    i == a->turn || !unchanged(&a->runs[i].seen, st))
+	if (x == NULL || x->due || x->state == STATE_RUN_RUNNING || x == &a->runs[a->turn] || !unchanged(&x->seen, st))
 		return (0);
-	a->runs[i].met = 1;
+	x->met = 1;
 	return (1);
 }
 
-/* A run of that name is there: put it into the list, and look at it if need be. 0, or -1 with errno, said. */
+/* A run of that name is there and due to be looked at: put it into the list. 0, or -1 with errno, said. */
 static int
 meet(struct active *a, size_t from, const char *name, const struct stat *st)
 {
-	size_t i = place_of(a, from, name), n = strlen(a->places[from]);
-	struct active_run *more, *x;
+	struct active_run *more, *x = known(a, from, name);
+	size_t n = strlen(a->places[from]);
 	struct str path = STR_INIT;
 
-	if (i < a->count && by_name(&a->runs[i], from, name) == 0) {
-		x = &a->runs[i];
-		x->met = 1;
+	if (x != NULL) {
+		x->met = x->due = 1;
 		x->seen = *st;
-		return (look_at(x));
+		return (0);
 	}
 	while (n > 1 && a->places[from][n - 1] == '/')
 		n--;
@@ -172,14 +182,13 @@ meet(struct active *a, size_t from, const char *name, const struct stat *st)
 		str_free(&path);
 		return (0);
 	}
-	x = &a->runs[i];
-	memmove(x + 1, x, (a->count++ - i) * sizeof(*x));
-	*x = (struct active_run){ .path = path.p,
+	a->runs[a->count++] = (struct active_run){ .path = path.p,
 		.name = path.p + path.n - strlen(name),
 		.from = from,
 		.seen = *st,
-		.met = 1 };
-	return (look_at(x));
+		.met = 1,
+		.due = 1 };
+	return (0);
 }
 
 /* A run whose spec was taken from it is one still. */
@@ -240,25 +249,97 @@ out:
 	return (rc);
 }
 
+/* What a look at a run found, where the process that it was dealt to can leave it. */
+struct found {
+	enum state_run state;
+	int waits, spoilt, failed;
+	int64_t at_ms;
+};
+
+struct looks {
+	struct active_run **due;
+	struct found *found;
+};
+
+static int
+look_at_nth(void *arg, size_t i)
+{
+	const struct looks *looks = arg;
+	struct active_run *x = looks->due[i];
+	int failed = look_at(x) == -1 ? errno : 0;
+
+	looks->found[i] = (struct found){ x->state, x->waits, x->spoilt, failed, x->at_ms };
+	return (HG_EXIT_DONE);
+}
+
+/* Look at all that are due. 0, or -1 with errno, said. */
+static int
+look_at_due(struct active *a)
+{
+	struct looks looks = { NULL, MAP_FAILED };
+	const struct found *f;
+	size_t i, n = 0, size;
+	int error = 0;
+
+	for (i = 0; i < a->count; i++)
+		n += (size_t)a->runs[i].due;
+	if (n == 0)
+		return (0);
+	size = n * sizeof(*looks.found);
+	looks.found = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (looks.found == MAP_FAILED || (looks.due = calloc(n, sizeof(*looks.due))) == NULL) {
+		error = errno;
+		say_errno("cannot look at runs");
+		goto out;
+	}
+	for (i = n = 0; i < a->count; i++)
+		if (a->runs[i].due)
+			looks.due[n++] = &a->runs[i];
+	if (spread(n, look_at_nth, &looks) != HG_EXIT_DONE)
+		error = EIO;
+	for (i = 0; i < n && error == 0; i++) {
+		f = &looks.found[i];
+		error = f->failed;
+		looks.due[i]->state = f->state;
+		looks.due[i]->waits = f->waits;
+		looks.due[i]->spoilt = f->spoilt;
+		looks.due[i]->at_ms = f->at_ms;
+		looks.due[i]->due = 0;
+	}
+out:
+	free(looks.due);
+	if (looks.found != MAP_FAILED)
+		munmap(looks.found, size);
+	errno = error;
+	return (error == 0 ? 0 : -1);
+}
+
 int
 active_look(struct active *a)
 {
 	size_t i, n;
+	int rc = 0, error;
 
 	for (i = 0; i < a->count; i++)
 		a->runs[i].met = 0;
 	if (++a->turn >= a->count)
 		a->turn = 0;
-	for (i = 0; i < a->place_count; i++)
-		if (look_at_place(a, i) == -1)
-			return (-1);
+	a->old = a->count;
+	for (i = 0; i < a->place_count && rc == 0; i++)
+		rc = look_at_place(a, i);
+	if (rc == 0)
+		rc = look_at_due(a);
+	error = errno;
 	for (i = n = 0; i < a->count; i++)
-		if (a->runs[i].met)
+		if (a->runs[i].met || rc == -1)
 			a->runs[n++] = a->runs[i];
 		else
 			free(a->runs[i].path);
 	a->count = n;
-	return (0);
+	if (n != 0)
+		qsort(a->runs, n, sizeof(*a->runs), in_order);
+	errno = error;
+	return (rc);
 }
 
 /* What a state is worth: what may be active comes first. */
@@ -322,9 +403,15 @@ active_say_none(const char *path)
 static int
 stands_for_itself(const char *path)
 {
+	struct str spec = STR_INIT;
 	struct stat st;
 	int fd, alone;
 
+	/* Most are runs, which one look tells. */
+	alone = str_printf(&spec, "%s/" RUNDIR_SPEC, path) == 0 && lstat(spec.p, &st) == 0;
+	str_free(&spec);
+	if (alone)
+		return (1);
 	if ((fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
 		return (1);
 	alone = fstatat(fd, RUNDIR_SPEC, &st, AT_SYMLINK_NOFOLLOW) == 0;

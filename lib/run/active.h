@@ -26,7 +26,7 @@ struct active_run {
 	int64_t at_ms;        /* start of its last stage; 0 if none has begun */
 	size_t from;          /* which place it was found in */
 	struct stat seen;     /* its directory, before it was looked at */
-	int met;              /* by the look that goes on */
+	int met, due;         /* by the look that goes on; and to be looked at */
 };
 
 /* Places to look at, and what was found there by the last look. Start from zeros. Owns: active_free releases all. */
@@ -34,9 +34,9 @@ struct active {
 	char **places;
 	size_t place_count;
 	struct active_run *runs; /* by place and name, unless active_sort was called */
-	size_t count, cap;
-	int running_only; /* set to leave out, unread, what does not run */
-	size_t turn;      /* whose directory is looked at though it looks unchanged */
+	size_t count, cap, old;  /* the first ${old} are those of the look before, while one goes on */
+	int running_only;        /* set to leave out, unread, what does not run */
+	size_t turn;             /* whose directory is looked at though it looks unchanged */
 };
 
 /**

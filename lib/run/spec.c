@@ -41,7 +41,6 @@ static int
 verify(const json_t *spec, const char *what)
 {
 	json_t *digests = json_object_get(spec, "digests"), *again, *member;
-	char hex[SHA256_HEX_SIZE];
 	const char *key;
 	size_t i;
 	int rc = -1;
@@ -52,9 +51,7 @@ verify(const json_t *spec, const char *what)
 			errno = EBADMSG;
 			return (-1);
 		}
-	if ((again = json_copy(digests)) == NULL || specdigest_put(spec, again) == -1 ||
-	    specdigest_content(spec, hex) == -1 ||
-	    json_object_set_new(again, "content_sha256", json_string(hex)) == -1 ||
+	if ((again = json_copy(digests)) == NULL || specdigest_again(spec, again) == -1 ||
 	    json_object_set(again, "tokenizer_sha256", jsonio_get(spec, "data.tokenizer_sha256")) == -1) {
 		errno = ENOMEM;
 		say_errno("cannot verify '%s'", what);

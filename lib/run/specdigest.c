@@ -1,10 +1,13 @@
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "schema/contract.h"
 #include "schema/later.h"
+#include "base/array.h"
 #include "base/jsonio.h"
 #include "base/say.h"
 #include "run/specdigest.h"
@@ -125,112 +128,273 @@ err0:
 	return (-1);
 }
 
-/**
- * The result keys of a section, without those of a replicate: those of 0.1,
- * which the spec's check has seen, and of later ones those that deviate.  So
- * a digest never changes because a key came.
- */
-static json_t *
-result_keys(const json_t *spec, const char *section)
-{
-	json_t *rules = jsonio_get(contract_at("spec", section), "properties"), *kept = json_object(), *rule, *v;
+/* What the contract says of a key: is it a result's, and did it come after 0.1? */
+struct rule {
 	const char *key;
-	int counts;
+	const json_t *rule;
+	int result, later;
+};
 
-	json_object_foreach(json_object_get(spec, section), key, v) {
-		rule = json_object_get(rules, key);
-		if (strcmp(contract_tag(rule), "result") != 0)
-			continue;
-		counts = later_is(rule) ? later_deviates(rule, v) : 1;
-		if (counts == -1 || (counts && json_object_set(kept, key, v) == -1)) {
-			json_decref(kept);
-			return (NULL);
-		}
-	}
-	return (kept);
+/* A section and what the contract says of its keys, which is looked up once. */
+struct rules {
+	const char *section;
+	struct rule *of;
+	size_t count;
+};
+
+/* Sections whose result keys digests are of. */
+enum { MODEL, TRAIN, EVAL, EXPORT, BUDGET, TRAINER, SCORER, SECTIONS };
+
+static struct rules all_rules[SECTIONS] = {
+	[MODEL] = { .section = "model" },
+	[TRAIN] = { .section = "train" },
+	[EVAL] = { .section = "eval" },
+	[EXPORT] = { .section = "export" },
+	[BUDGET] = { .section = "budget" },
+	[TRAINER] = { .section = "trainer" },
+	[SCORER] = { .section = "scorer" },
+};
+
+/* In this order, which ends in SECTIONS. */
+static const int config_sections[] = { MODEL, TRAIN, EVAL, EXPORT, BUDGET, SECTIONS };
+static const int model_sections[] = { MODEL, TRAIN, EXPORT, BUDGET, SECTIONS };
+static const int eval_sections[] = { EVAL, SECTIONS };
+static const int program_sections[] = { TRAINER, SCORER, SECTIONS };
+
+/* The rules of a section; NULL without memory. */
+static const struct rules *
+rules_of(int section)
+{
+	struct rules *r = &all_rules[section];
+	const char *key;
+	json_t *properties, *rule;
+
+	if (r->of != NULL)
+		return (r);
+	properties = jsonio_get(contract_at("spec", r->section), "properties");
+	if ((r->of = calloc(json_object_size(properties) + 1, sizeof(*r->of))) == NULL)
+		return (NULL);
+	json_object_foreach(properties, key, rule)
+		r->of[r->count++] = (struct rule){ key, rule, strcmp(contract_tag(rule), "result") == 0,
+			later_is(rule) };
+	return (r);
 }
 
-static const char *const config_sections[] = { "model", "train", "eval", "export", "budget", NULL };
-static const char *const model_sections[] = { "model", "train", "export", "budget", NULL };
-
-/* The result keys of sections, by section; NULL without memory. */
-static json_t *
-results_of(const json_t *spec, const char *const *sections)
+/* The rule of a key, or NULL; *at is where the one before was, as specs have keys in the contract's order. */
+static const struct rule *
+rule_of(const struct rules *r, const char *key, size_t *at)
 {
-	json_t *v = json_object();
+	const struct rule *x;
+	size_t looked;
 
-	for (; *sections != NULL; sections++)
-		if (json_object_set_new(v, *sections, result_keys(spec, *sections)) == -1) {
-			json_decref(v);
-			return (NULL);
-		}
-	return (v);
+	for (looked = 0; looked < r->count; looked++) {
+		x = &r->of[*at];
+		if (++*at == r->count)
+			*at = 0;
+		if (strcmp(x->key, key) == 0)
+			return (x);
+	}
+	return (NULL);
 }
 
 /*
- * The digest of sections of what results_of gave, and of digests that exist already.  The vocabulary is the
- * tokenizer's: another one is a change of the tokenizer, not of the ${recipe} too.
+ * Is a key one that digests are of? Those of 0.1 are, which the spec's check has seen, and of later ones those that
+ * deviate: so a digest never changes because a key came.  1, 0, or -1 without memory.
  */
-static json_t *
-digest_of(const json_t *results, const char *const *sections, int recipe, const json_t *digests,
-    const char *const *others)
+static int
+counts(const struct rule *x, const json_t *v)
 {
-	char hex[SHA256_HEX_SIZE];
-	json_t *v = json_object(), *made = NULL, *other, *model;
-
-	for (; *sections != NULL; sections++)
-		if (json_object_set(v, *sections, json_object_get(results, *sections)) == -1)
-			goto out;
-	if (recipe) {
-		if ((model = json_copy(json_object_get(v, "model"))) == NULL)
-			goto out;
-		json_object_del(model, "vocab_size");
-		if (json_object_set_new(v, "model", model) == -1)
-			goto out;
-	}
-	for (; *others != NULL; others++)
-		if ((other = json_object_get(digests, *others)) != NULL && json_object_set(v, *others, other) == -1)
-			goto out;
-	if (jsonio_digest(v, hex) == 0)
-		made = json_string(hex);
-out:
-	json_decref(v);
-	return (made);
+	if (x == NULL || !x->result)
+		return (0);
+	return (x->later ? later_deviates(x->rule, v) : 1);
 }
+
+/* A member as its digest sees it: n bytes of text. */
+struct piece {
+	const char *key;
+	size_t at, n;
+	int counts;
+};
+
+/*
+ * A spec in the form that digests are of, each member of its sections by itself, in that form's order: what several
+ * digests are of is written once.  Its room is kept for the next one.
+ */
+struct written {
+	struct str text, joined;
+	struct piece *of;
+	size_t count, cap;
+	struct section {
+		size_t first, count;
+	} section[SECTIONS];
+};
+
+/* A member of what a digest is of: a section, all of it or its result keys, or any other value. */
+struct item {
+	const char *key;
+	int section; /* SECTIONS: a value */
+	int results;
+	const char *but; /* a key that is left out */
+	const json_t *value;
+};
+
+static int
+by_key(const void *a, const void *b)
+{
+	return (jsonio_order(((const struct piece *)a)->key, ((const struct piece *)b)->key));
+}
+
+static int
+items_by_key(const void *a, const void *b)
+{
+	return (jsonio_order(((const struct item *)a)->key, ((const struct item *)b)->key));
+}
+
+static int
+write_section(struct written *w, const json_t *spec, int section)
+{
+	const struct rules *rules = rules_of(section);
+	struct section *s = &w->section[section];
+	struct piece *more, *x;
+	const char *key;
+	size_t at = 0;
+	json_t *v;
+
+	s->first = w->count;
+	s->count = 0;
+	if (rules == NULL)
+		return (-1);
+	json_object_foreach(json_object_get(spec, rules->section), key, v) {
+		if ((more = array_room(w->of, w->count, &w->cap, sizeof(*more))) == NULL)
+			return (-1);
+		w->of = more;
+		x = &more[w->count++];
+		x->key = key;
+		x->at = w->text.n;
+		x->counts = counts(rule_of(rules, key, &at), v);
+		if (x->counts == -1 || jsonio_put_member(&w->text, key, v) == -1)
+			return (-1);
+		x->n = w->text.n - x->at;
+		s->count++;
+	}
+	if (s->count != 0)
+		qsort(w->of + s->first, s->count, sizeof(*w->of), by_key);
+	return (0);
+}
+
+static int
+write_sections(struct written *w, const json_t *spec, const int *sections)
+{
+	w->text.n = w->count = 0;
+	for (; *sections != SECTIONS; sections++)
+		if (write_section(w, spec, *sections) == -1)
+			return (-1);
+	return (0);
+}
+
+/* Begin an object's next member with what comes before its key. */
+static int
+put_comma(struct str *s, int *before)
+{
+	const char *comma = *before ? "," : "";
+
+	*before = 1;
+	return (str_puts(s, comma));
+}
+
+static int
+put_section(struct written *w, const struct item *item)
+{
+	const struct section *s = &w->section[item->section];
+	const struct piece *x;
+	int before = 0, rc = str_puts(&w->joined, "{");
+
+	for (x = w->of + s->first; x < w->of + s->first + s->count && rc == 0; x++) {
+		if ((item->results && !x->counts) || (item->but != NULL && strcmp(item->but, x->key) == 0))
+			continue;
+		rc = put_comma(&w->joined, &before);
+		if (rc == 0)
+			rc = str_add(&w->joined, w->text.p + x->at, x->n);
+	}
+	return (rc == 0 ? str_puts(&w->joined, "}") : -1);
+}
+
+/* The digest of an object of these members; 0, or -1 without memory. */
+static int
+digest_items(struct written *w, struct item *items, size_t n, char hex[SHA256_HEX_SIZE])
+{
+	struct str *out = &w->joined;
+	int before = 0, rc;
+	size_t i;
+
+	if (n != 0)
+		qsort(items, n, sizeof(*items), items_by_key);
+	out->n = 0;
+	rc = str_puts(out, "{");
+	for (i = 0; i < n && rc == 0; i++) {
+		rc = put_comma(out, &before);
+		if (rc == 0 && items[i].section == SECTIONS)
+			rc = jsonio_put_member(out, items[i].key, items[i].value);
+		else if (rc == 0 && (rc = jsonio_put_key(out, items[i].key)) == 0)
+			rc = put_section(w, &items[i]);
+	}
+	if (rc == 0)
+		rc = str_puts(out, "}");
+	return (rc == 0 ? sha256_hex(out->p, out->n, hex) : -1);
+}
+
+/*
+ * The digest of the result keys of sections that were written, and of digests that exist already.  The vocabulary is
+ * the tokenizer's: another one is a change of the tokenizer, not of the ${recipe} too.
+ */
+static int
+digest_of(struct written *w, const int *sections, int recipe, const json_t *digests, const char *const *others,
+    char hex[SHA256_HEX_SIZE])
+{
+	struct item items[16];
+	const json_t *other;
+	size_t n = 0;
+
+	for (; *sections != SECTIONS; sections++)
+		items[n++] = (struct item){ .key = all_rules[*sections].section,
+			.section = *sections,
+			.results = 1,
+			.but = recipe && *sections == MODEL ? "vocab_size" : NULL };
+	for (; *others != NULL; others++)
+		if ((other = json_object_get(digests, *others)) != NULL)
+			items[n++] = (struct item){ .key = *others, .section = SECTIONS, .value = other };
+	assert(n <= sizeof(items) / sizeof(items[0]));
+	return (digest_items(w, items, n, hex));
+}
+
+/* One after the other, as specs are read. */
+static struct written written = { .text = STR_INIT, .joined = STR_INIT };
 
 int
 specdigest_recipe(const json_t *spec, char hex[SHA256_HEX_SIZE])
 {
 	static const char *const too[] = { "replay_sha256", NULL };
-	json_t *results = results_of(spec, model_sections), *digest;
 
-	digest = results == NULL ? NULL : digest_of(results, model_sections, 1, json_object_get(spec, "digests"), too);
-	json_decref(results);
-	if (digest == NULL) {
-		errno = ENOMEM;
-		return (-1);
-	}
-	memcpy(hex, json_string_value(digest), SHA256_HEX_SIZE);
-	json_decref(digest);
-	return (0);
+	if (write_sections(&written, spec, model_sections) == 0 &&
+	    digest_of(&written, model_sections, 1, json_object_get(spec, "digests"), too, hex) == 0)
+		return (0);
+	errno = ENOMEM;
+	return (-1);
 }
 
 /* The digest of the programs of others, where there are any. */
 static int
-put_trainer(const json_t *spec, json_t *digests)
+put_trainer(struct written *w, const json_t *spec, json_t *digests)
 {
-	static const char *const programs[] = { "trainer", "scorer", NULL };
 	static const char *const nothing[] = { NULL };
-	json_t *results;
-	int rc;
+	char hex[SHA256_HEX_SIZE];
 
 	if (json_object_get(spec, "trainer") == NULL && json_object_get(spec, "scorer") == NULL)
 		return (0);
-	if ((results = results_of(spec, programs)) == NULL)
+	if (write_sections(w, spec, program_sections) == -1 ||
+	    digest_of(w, program_sections, 0, digests, nothing, hex) == -1)
 		return (-1);
-	rc = json_object_set_new(digests, "trainer_sha256", digest_of(results, programs, 0, digests, nothing));
-	json_decref(results);
-	return (rc);
+	return (json_object_set_new(digests, "trainer_sha256", json_string(hex)));
 }
 
 int
@@ -245,78 +409,112 @@ specdigest_put(const json_t *spec, json_t *digests)
 		NULL,
 	};
 	static const char *const model_too[] = { "init_sha256", "replay_sha256", NULL };
-	static const char *const eval[] = { "eval", NULL };
 	static const char *const nothing[] = { NULL };
 	const struct {
 		const char *key;
-		const char *const *sections;
+		const int *sections;
 		int recipe;
 		const char *const *others;
 	} made[] = {
 		{ "config_sha256", config_sections, 0, config_too },
 		{ "model_sha256", model_sections, 1, model_too },
-		{ "eval_sha256", eval, 0, nothing },
+		{ "eval_sha256", eval_sections, 0, nothing },
 	};
-	json_t *results = NULL;
+	char hex[SHA256_HEX_SIZE];
 	size_t i;
 
-	if (put_trainer(spec, digests) == -1 || (results = results_of(spec, config_sections)) == NULL)
+	if (put_trainer(&written, spec, digests) == -1 || write_sections(&written, spec, config_sections) == -1)
 		goto err0;
 	for (i = 0; i < sizeof(made) / sizeof(made[0]); i++)
-		if (json_object_set_new(digests, made[i].key,
-			digest_of(results, made[i].sections, made[i].recipe, digests, made[i].others)) == -1)
+		if (digest_of(&written, made[i].sections, made[i].recipe, digests, made[i].others, hex) == -1 ||
+		    json_object_set_new(digests, made[i].key, json_string(hex)) == -1)
 			goto err0;
-	json_decref(results);
 	return (0);
 err0:
-	json_decref(results);
 	errno = ENOMEM;
 	return (-1);
+}
+
+/* The digest of the whole but itself, of a spec whose config_sections are written. 0, or -1 without memory. */
+static int
+content_of(struct written *w, const json_t *spec, char hex[SHA256_HEX_SIZE])
+{
+	json_t *digests = NULL, *v;
+	struct item *items;
+	const int *section;
+	const char *key;
+	size_t n = 0;
+	int rc = -1;
+
+	if ((items = calloc(json_object_size(spec) + 1, sizeof(*items))) == NULL)
+		return (-1);
+	json_object_foreach((json_t *)(uintptr_t)spec, key, v) {
+		for (section = config_sections; *section != SECTIONS && strcmp(key, all_rules[*section].section) != 0;
+		     section++)
+			;
+		items[n++] = (struct item){ .key = key, .section = *section, .value = v };
+		if (strcmp(key, "digests") != 0)
+			continue;
+		if ((digests = json_copy(v)) == NULL)
+			goto out;
+		json_object_del(digests, "content_sha256");
+		items[n - 1].value = digests;
+	}
+	rc = digest_items(w, items, n, hex);
+out:
+	json_decref(digests);
+	free(items);
+	return (rc);
 }
 
 int
 specdigest_content(const json_t *spec, char hex[SHA256_HEX_SIZE])
 {
-	json_t *copy = json_copy((json_t *)(uintptr_t)spec), *digests;
-	int rc = -1;
+	if (write_sections(&written, spec, config_sections) == 0 && content_of(&written, spec, hex) == 0)
+		return (0);
+	errno = ENOMEM;
+	return (-1);
+}
 
-	if ((digests = json_object_get(copy, "digests")) != NULL && (digests = json_copy(digests)) != NULL) {
-		json_object_del(digests, "content_sha256");
-		rc = json_object_set_new(copy, "digests", digests);
-	} else if (copy != NULL && json_object_get(copy, "digests") == NULL)
-		rc = 0;
-	if (rc == 0)
-		rc = jsonio_digest(copy, hex);
-	json_decref(copy);
-	if (rc == -1)
-		errno = ENOMEM;
-	return (rc);
+int
+specdigest_again(const json_t *spec, json_t *digests)
+{
+	char hex[SHA256_HEX_SIZE];
+
+	/* Of the same spec: what the others wrote last serves for the content, too. */
+	if (specdigest_put(spec, digests) == 0 && content_of(&written, spec, hex) == 0 &&
+	    json_object_set_new(digests, "content_sha256", json_string(hex)) == 0)
+		return (0);
+	errno = ENOMEM;
+	return (-1);
 }
 
 json_t *
 specdigest_settings(const json_t *spec)
 {
-	json_t *settings = json_object(), *keys = NULL, *rule;
-	const char *const *section;
-	const char *key;
+	json_t *settings = json_object(), *v;
+	const struct rules *rules;
+	const int *section;
+	const struct rule *x;
 	char path[128];
 	int differs;
 
-	for (section = config_sections; settings != NULL && *section != NULL; section++) {
-		if ((keys = result_keys(spec, *section)) == NULL)
+	for (section = config_sections; settings != NULL && *section != SECTIONS; section++) {
+		if ((rules = rules_of(*section)) == NULL)
 			goto err0;
 		/* In the order of the contract, whatever that of the spec. */
-		json_object_foreach(jsonio_get(contract_at("spec", *section), "properties"), key, rule) {
-			snprintf(path, sizeof(path), "%s.%s", *section, key);
-			if ((differs = later_deviates(rule, json_object_get(keys, key))) == -1 ||
-			    (differs && json_object_set(settings, path, json_object_get(keys, key)) == -1))
+		for (x = rules->of; x < rules->of + rules->count; x++) {
+			if (!x->result)
+				continue;
+			v = json_object_get(json_object_get(spec, rules->section), x->key);
+			snprintf(path, sizeof(path), "%s.%s", rules->section, x->key);
+			if ((differs = later_deviates(x->rule, v)) == -1 ||
+			    (differs && json_object_set(settings, path, v) == -1))
 				goto err0;
 		}
-		json_decref(keys);
 	}
 	return (settings);
 err0:
-	json_decref(keys);
 	json_decref(settings);
 	errno = ENOMEM;
 	return (NULL);

@@ -30,6 +30,9 @@ int specdigest_recipe(const json_t *spec, char hex[SHA256_HEX_SIZE]);
 /* The digest of the whole but itself; 0, or -1 with errno ENOMEM. */
 int specdigest_content(const json_t *spec, char hex[SHA256_HEX_SIZE]);
 
+/* As specdigest_put, and the content's of a spec whose digests are in it, too. 0, or -1 with errno ENOMEM. */
+int specdigest_again(const json_t *spec, json_t *digests);
+
 /**
  * What the configuration's digest is of, for people: the result keys that
  * differ from their defaults, `train.matrix_lr`: 0.02, in the contract's order.

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/foreign.h"
+#include "base/jsonscan.h"
 #include "schema/contract.h"
 #include "base/jsonio.h"
 #include "run/refusal.h"
@@ -195,6 +196,40 @@ static const struct {
 /* And of its classification. */
 static const char *const judgement[] = { "class", "reason" };
 
+enum { TOLD = sizeof(told) / sizeof(told[0]), JUDGEMENT = sizeof(judgement) / sizeof(judgement[0]) };
+
+/* A file of this run, as one of both; neither, where it is no such file. */
+struct said {
+	const struct jsonscan *scan;
+	json_t *tree;
+};
+
+/* Such a file, which is there; as take, but its tokens, which last until the next file is read, will mostly do. */
+static struct said
+hear(const struct rundir *r, const char *file, const char *contract, int *error)
+{
+	struct said x = { .scan = contract_scan(r->fd, file, contract) };
+	const struct jsonscan_token *uid = x.scan == NULL ? NULL : jsonscan_get(x.scan, "run_uid");
+
+	if (x.scan == NULL)
+		x.tree = take(r, file, contract, error);
+	else if (uid == NULL || uid->type != JSONSCAN_STRING || strcmp(uid->text, r->spec.run_uid) != 0)
+		x.scan = NULL;
+	return (x);
+}
+
+/* What it says, or null. */
+static json_t *
+says(const struct said *x, const char *path)
+{
+	const struct jsonscan_token *t;
+
+	if (x->scan == NULL)
+		return (member(x->tree, path));
+	t = jsonscan_get(x->scan, path);
+	return (t == NULL ? json_null() : jsonscan_value(x->scan, t));
+}
+
 /* What hg-prune removed: the names of the files on its list that are not there; NULL if there are none. */
 static json_t *
 pruned(const struct rundir *r, int *error)
@@ -215,16 +250,28 @@ pruned(const struct rundir *r, int *error)
 	return (NULL);
 }
 
+/* Put a value that may be missing. 0 or -1. */
+static int
+put_or_null(json_t *v, const char *key, json_t **value)
+{
+	json_t *put = *value == NULL ? json_null() : *value;
+
+	*value = NULL;
+	return (json_object_set_new(v, key, put));
+}
+
 json_t *
 status_read(struct rundir *r)
 {
-	json_t *receipts[STAGE_COUNT] = { NULL }, *stages = json_object(), *judged = NULL, *gone = NULL, *out = NULL;
+	json_t *values[TOLD] = { NULL }, *judged[JUDGEMENT] = { NULL };
+	json_t *stages = json_object(), *gone = NULL, *out = NULL;
 	char now[CLOCK_TEXT_SIZE], word[STATE_WORD_SIZE];
 	enum state states[STAGE_COUNT];
 	const struct rundir_stage *st;
 	struct state_next next;
 	unsigned owed = 0;
 	int s, error = 0;
+	struct said x;
 	json_t *stage;
 	size_t i;
 
@@ -237,12 +284,21 @@ status_read(struct rundir *r)
 			goto err0;
 		if (jsonio_put(stages, st->name, stage) == -1)
 			goto err1;
-		if (states[s] == STATE_CLOSED_OUT)
-			receipts[s] = take(r, st->receipt, rundir_contract(r, (enum stage)s), &error);
+		if (states[s] != STATE_CLOSED_OUT)
+			continue;
+		x = hear(r, st->receipt, rundir_contract(r, (enum stage)s), &error);
+		for (i = 0; i < TOLD; i++)
+			if ((int)told[i].stage == s)
+				values[i] = says(&x, told[i].path);
+		json_decref(x.tree);
 	}
 	next = state_next(states, owed);
-	if (contract_text("classification") != NULL)
-		judged = take(r, RUNDIR_CLASSIFICATION, "classification", &error);
+	if (contract_text("classification") != NULL && rundir_has(r, RUNDIR_CLASSIFICATION) == 1) {
+		x = hear(r, RUNDIR_CLASSIFICATION, "classification", &error);
+		for (i = 0; i < JUDGEMENT; i++)
+			judged[i] = says(&x, judgement[i]);
+		json_decref(x.tree);
+	}
 	gone = pruned(r, &error);
 	if (error != 0) {
 		errno = error;
@@ -252,11 +308,11 @@ status_read(struct rundir *r)
 		 "run_id", r->spec.run_id, "run_uid", r->spec.run_uid, "at", clock_text(now, clock_wall_ms()), "state",
 		 state_run_name(next.run), "stages", stages)) == NULL)
 		goto err1;
-	for (i = 0; i < sizeof(told) / sizeof(told[0]); i++)
-		if (jsonio_put(out, told[i].key, member(receipts[told[i].stage], told[i].path)) == -1)
+	for (i = 0; i < TOLD; i++)
+		if (put_or_null(out, told[i].key, &values[i]) == -1)
 			goto err1;
-	for (i = 0; i < sizeof(judgement) / sizeof(judgement[0]); i++)
-		if (jsonio_put(out, judgement[i], member(judged, judgement[i])) == -1)
+	for (i = 0; i < JUDGEMENT; i++)
+		if (put_or_null(out, judgement[i], &judged[i]) == -1)
 			goto err1;
 	if ((gone == NULL || jsonio_put(out, "pruned", json_incref(gone)) == 0) &&
 	    jsonio_put(out, "next", json_string(state_word(word, &next))) == 0)
@@ -268,9 +324,10 @@ err1:
 	say_errno("cannot tell of '%s'", r->path);
 err0:
 	error = errno;
-	for (s = 0; s < STAGE_COUNT; s++)
-		json_decref(receipts[s]);
-	json_decref(judged);
+	for (i = 0; i < TOLD; i++)
+		json_decref(values[i]);
+	for (i = 0; i < JUDGEMENT; i++)
+		json_decref(judged[i]);
 	json_decref(gone);
 	json_decref(stages);
 	errno = error;

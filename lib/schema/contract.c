@@ -7,12 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "base/jsonio.h"
+#include "base/jsonscan.h"
 #include "base/say.h"
 #include "schema/check.h"
 #include "schema/contract.h"
 #include "schema/embedded.h"
 #include "schema/plan.h"
+
+/* Larger files are none of which many are read. */
+enum { SCANNED_BYTES = 256 << 10 };
 
 static size_t
 count_contracts(void)
@@ -264,6 +269,22 @@ contract_read(int dirfd, const char *file, const char *name, char *text_sha256, 
 		return (-1);
 	*out = v;
 	return (0);
+}
+
+const struct jsonscan *
+contract_scan(int dirfd, const char *file, const char *name)
+{
+	/* Room that is kept from one file to the next. */
+	static struct jsonscan scan = JSONSCAN_INIT;
+	static char *text;
+	static size_t cap;
+	const struct plan *plan = plan_of(name);
+	size_t n;
+
+	if (plan == NULL || file_read_again(dirfd, file, SCANNED_BYTES, &text, &cap, &n) == -1 ||
+	    jsonscan_text(&scan, text, n) == -1 || !plan_keeps_tokens(plan, &scan))
+		return (NULL);
+	return (&scan);
 }
 
 json_t *

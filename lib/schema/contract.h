@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
+#include "base/jsonscan.h"
 #include "base/str.h"
 
 /**
@@ -66,6 +67,16 @@ int contract_check_key(const char *name, const char *path, const json_t *value, 
  *         broken contract, and all others, said.
  */
 int contract_read(int dirfd, const char *file, const char *name, char *text_sha256, json_t **out);
+
+/**
+ * contract_scan(dirfd, file, name):
+ * As contract_read, for who needs few values of many files: its tokens, which
+ * last until the next scan, and no copy of them to free.
+ * Errors: NULL, of which nothing is said: contract_read is to be asked, which
+ *         says why, or reads what is declined here.
+ * Checked: t/unit/contract.c.
+ */
+const struct jsonscan *contract_scan(int dirfd, const char *file, const char *name);
 
 /* As contract_read for text in memory, such as a line of a ledger, called ${what} in messages. NULL with errno. */
 json_t *contract_parse(const char *text, size_t n, const char *what, const char *name);

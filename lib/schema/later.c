@@ -56,24 +56,65 @@ own(json_t *v)
 	return (json_is_object(v) || json_is_array(v) ? json_deep_copy(v) : json_incref(v));
 }
 
-static int
-fill(const json_t *schema, json_t *v)
-{
+/* The later keys of an object's schema, and those keys of it whose own schemas have some. */
+struct filler {
 	const char *key;
-	json_t *rule, *member, *usual;
-	int rc;
+	size_t n;
+	json_t *usual; /* of a later key; or NULL */
+	struct filler *of;
+	size_t count;
+};
 
-	json_object_foreach(json_object_get(schema, "properties"), key, rule) {
-		rc = 0;
-		usual = later_is(rule) ? json_object_get(rule, "default") : NULL;
-		if (json_is_object(member = json_object_get(v, key)))
-			rc = fill(rule, member);
-		else if (member == NULL && usual != NULL)
-			rc = json_object_set_new_nocheck(v, key, own(usual));
-		if (rc == -1) {
-			errno = ENOMEM;
+/* Those of a schema; 0, or -1 without memory. They are kept, as contracts are. */
+static int
+fillers_of(const json_t *schema, struct filler **of, size_t *count)
+{
+	json_t *properties = json_object_get(schema, "properties"), *rule;
+	struct filler *f;
+	const char *key;
+
+	*count = 0;
+	if ((*of = calloc(json_object_size(properties) + 1, sizeof(**of))) == NULL)
+		return (-1);
+	json_object_foreach(properties, key, rule) {
+		f = &(*of)[*count];
+		f->key = key;
+		f->n = strlen(key);
+		f->usual = later_is(rule) ? json_object_get(rule, "default") : NULL;
+		if (fillers_of(rule, &f->of, &f->count) == -1)
 			return (-1);
+		if (f->count == 0) {
+			free(f->of);
+			f->of = NULL;
 		}
+		*count += f->usual != NULL || f->count != 0;
+	}
+	return (0);
+}
+
+static void
+forget(struct filler *of, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		forget(of[i].of, of[i].count);
+	free(of);
+}
+
+static int
+fill(const struct filler *of, size_t count, json_t *v)
+{
+	const struct filler *f;
+	json_t *member;
+
+	for (f = of; f < of + count; f++) {
+		if (json_is_object(member = json_object_getn(v, f->key, f->n))) {
+			if (fill(f->of, f->count, member) == -1)
+				return (-1);
+		} else if (member == NULL && f->usual != NULL &&
+		    json_object_setn_new_nocheck(v, f->key, f->n, own(f->usual)) == -1)
+			return (-1);
 	}
 	return (0);
 }
@@ -81,5 +122,18 @@ fill(const json_t *schema, json_t *v)
 int
 later_fill(const char *name, json_t *v)
 {
-	return (fill(contract_at(name, ""), v));
+	static const json_t *last;
+	static struct filler *of;
+	static size_t count;
+	const json_t *schema = contract_at(name, "");
+
+	/* Hardly any process fills in values of two contracts. */
+	if (schema != last) {
+		forget(of, count);
+		last = fillers_of(schema, &of, &count) == 0 ? schema : NULL;
+	}
+	if (last != NULL && fill(of, count, v) == 0)
+		return (0);
+	errno = ENOMEM;
+	return (-1);
 }

@@ -2,6 +2,7 @@
  * A node for each schema; what is referred to has one, found again by its address, however often that is.  Members
  * of a value mostly stand in the order of their contract: each is looked for from behind the one before.
  */
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ struct piece {
 
 struct member {
 	const char *key;
+	size_t n; /* its bytes */
 	struct node *rule;
 	int required;
 };
@@ -168,6 +170,7 @@ read_members(struct plan *p, struct node *n, const json_t *properties, const jso
 	json_object_foreach((json_t *)(uintptr_t)properties, key, rule) {
 		m = &n->members[n->count++];
 		m->key = key;
+		m->n = strlen(key);
 		if ((m->rule = node_of(p, rule)) == NULL)
 			return (-1);
 	}
@@ -339,10 +342,9 @@ matches(const struct node *n, const char *s, size_t length)
 }
 
 static int
-is_string(const struct node *n, const json_t *v)
+is_string(const struct node *n, const char *s, size_t length)
 {
-	const char *s = json_string_value(v);
-	size_t length = json_string_length(v), points;
+	size_t points;
 
 	if (n->pieces_count != 0 && !matches(n, s, length))
 		return (0);
@@ -423,7 +425,7 @@ keeps(const struct node *n, const json_t *v, int *reals)
 				return (0);
 		return (1);
 	case JSON_STRING:
-		return (is_string(n, v));
+		return (is_string(n, json_string_value(v), json_string_length(v)));
 	case JSON_REAL:
 		*reals |= check_is_integral(v);
 		if (n->integral && !check_is_integral(v))
@@ -441,4 +443,132 @@ plan_keeps(const struct plan *p, const json_t *v, int *reals)
 {
 	*reals = 0;
 	return (keeps(p->nodes[0], v, reals));
+}
+
+/* --- and of tokens ------------------------------------------------------------ */
+
+/* Of lists and numbers nothing is said. */
+static int
+is_same(const struct jsonscan_token *t, const json_t *v)
+{
+	switch (t->type) {
+	case JSONSCAN_STRING:
+		return (json_is_string(v) && json_string_length(v) == t->n &&
+		    memcmp(json_string_value(v), t->text, t->n) == 0);
+	case JSONSCAN_TRUE:
+		return (json_is_true(v));
+	case JSONSCAN_FALSE:
+		return (json_is_false(v));
+	case JSONSCAN_NULL:
+		return (json_is_null(v));
+	default:
+		return (0);
+	}
+}
+
+static int
+is_one(const struct jsonscan_token *t, const json_t *choices)
+{
+	size_t i;
+
+	for (i = 0; i < json_array_size(choices); i++)
+		if (is_same(t, json_array_get(choices, i)))
+			return (1);
+	return (0);
+}
+
+/* As check_compare. */
+static int
+compare(const struct jsonscan_token *t, const json_t *v)
+{
+	int64_t i, j;
+	double x, y;
+
+	if (t->type == JSONSCAN_INTEGER && json_is_integer(v)) {
+		i = t->integer;
+		j = json_integer_value(v);
+		return ((i > j) - (i < j));
+	}
+	x = t->type == JSONSCAN_INTEGER ? (double)t->integer : t->real;
+	y = json_number_value(v);
+	return ((x > y) - (x < y));
+}
+
+static int keeps_tokens(const struct node *n, const struct jsonscan *s, uint32_t at);
+
+static int
+token_members_keep(const struct node *n, const struct jsonscan *s, uint32_t object)
+{
+	size_t at = 0, looked, required = 0;
+	const struct jsonscan_token *key;
+	const struct member *m;
+	uint32_t i;
+
+	for (i = object + 1; i < s->tokens[object].next; i = s->tokens[i + 1].next) {
+		key = &s->tokens[i];
+		for (looked = 0; looked < n->count; looked++) {
+			m = &n->members[at];
+			if (++at == n->count)
+				at = 0;
+			if (m->n == key->n && memcmp(m->key, key->text, key->n) == 0)
+				break;
+		}
+		if (looked < n->count) {
+			required += (size_t)m->required;
+			if (!keeps_tokens(m->rule, s, i + 1))
+				return (0);
+		} else if (n->closed || (n->extra != NULL && !keeps_tokens(n->extra, s, i + 1)))
+			return (0);
+	}
+	return (required == n->required);
+}
+
+static int
+keeps_tokens(const struct node *n, const struct jsonscan *s, uint32_t at)
+{
+	static const json_type types[] = { [JSONSCAN_OBJECT] = JSON_OBJECT,
+		[JSONSCAN_ARRAY] = JSON_ARRAY,
+		[JSONSCAN_STRING] = JSON_STRING,
+		[JSONSCAN_INTEGER] = JSON_INTEGER,
+		[JSONSCAN_REAL] = JSON_REAL,
+		[JSONSCAN_TRUE] = JSON_TRUE,
+		[JSONSCAN_FALSE] = JSON_FALSE,
+		[JSONSCAN_NULL] = JSON_NULL };
+	const struct jsonscan_token *t = &s->tokens[at];
+	uint32_t i;
+
+	if (n->unplanned || (n->types != 0 && (n->types & BIT(types[t->type])) == 0) ||
+	    (n->also != NULL && !keeps_tokens(n->also, s, at)) || (n->constant != NULL && !is_same(t, n->constant)) ||
+	    (n->choices != NULL && !is_one(t, n->choices)))
+		return (0);
+	switch (t->type) {
+	case JSONSCAN_OBJECT:
+		return (token_members_keep(n, s, at));
+	case JSONSCAN_ARRAY:
+		if (t->n < n->min_items || t->n > n->max_items)
+			return (0);
+		for (i = at + 1; n->items != NULL && i < t->next; i = s->tokens[i].next)
+			if (!keeps_tokens(n->items, s, i))
+				return (0);
+		return (1);
+	case JSONSCAN_STRING:
+		return (is_string(n, t->text, t->n));
+	case JSONSCAN_REAL:
+		/* Whoever reads 3.0 may want 3. */
+		if (n->integral || floor(t->real) == t->real)
+			return (0);
+		/* FALLTHROUGH */
+	case JSONSCAN_INTEGER:
+		return ((n->least == NULL || compare(t, n->least) >= 0) &&
+		    (n->most == NULL || compare(t, n->most) <= 0) && (n->above == NULL || compare(t, n->above) > 0) &&
+		    (n->below == NULL || compare(t, n->below) < 0));
+	default:
+		return (1);
+	}
+}
+
+int
+plan_keeps_tokens(const struct plan *p, const struct jsonscan *s)
+{
+	return (keeps_tokens(p->nodes[0], s, 0));
 }

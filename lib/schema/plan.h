@@ -3,6 +3,8 @@
 
 #include <jansson.h>
 
+#include "base/jsonscan.h"
+
 /**
  * A contract made ready for many values: its keywords are read once, and a
  * check of a value looks up no names.  It says "kept" or "look closer"; why
@@ -26,5 +28,8 @@ void plan_free(struct plan *p);
  * Checked: t/unit/contract.c, t/fuzz/plan.c, by check_value itself.
  */
 int plan_keeps(const struct plan *p, const json_t *v, int *reals);
+
+/* The same of what was scanned; 0 also where an integer may be written 3.0. */
+int plan_keeps_tokens(const struct plan *p, const struct jsonscan *s);
 
 #endif

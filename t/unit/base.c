@@ -515,9 +515,9 @@ files(void)
 	const struct timespec old[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
 	struct atomfile *a;
 	struct proc_id me;
-	char *p, text[64];
+	char *p, text[64], *again = NULL;
 	struct stat st;
-	size_t n;
+	size_t n, cap = 0, was;
 
 	proc_self(&me);
 	tap_ok(atomfile_create(AT_FDCWD, "made", "one", 3) == 0, "create makes a file");
@@ -532,6 +532,13 @@ files(void)
 		stat("log", &st) == 0 && st.st_size == 4,
 	    "append appends");
 	tap_ok(file_read(AT_FDCWD, "made", 4, &n) == NULL && errno == EFBIG, "a file over the bound is not read");
+	tap_ok(file_read_again(AT_FDCWD, "made", 99, &again, &cap, &n) == 0 && strcmp(again, "three") == 0 && n == 5,
+	    "a file is read into room that is kept");
+	was = cap;
+	tap_ok(file_read_again(AT_FDCWD, "log", 99, &again, &cap, &n) == 0 && strcmp(again, "a\nb\n") == 0 && n == 4 &&
+		cap == was && file_read_again(AT_FDCWD, "made", 4, &again, &cap, &n) == -1 && errno == EFBIG,
+	    "and the next one into the same, within its bound");
+	free(again);
 	if (symlink("made", "link") == 0)
 		tap_ok(file_read(AT_FDCWD, "link", 99, &n) == NULL && errno == ELOOP,
 		    "a symbolic link is not followed");

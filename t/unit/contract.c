@@ -10,6 +10,7 @@
 #include "schema/check.h"
 #include "schema/contract.h"
 #include "schema/plan.h"
+#include "base/jsonscan.h"
 #include "base/exit.h"
 #include "base/jsonio.h"
 #include "t/unit/tap.h"
@@ -152,7 +153,7 @@ struct plans {
 	struct plan *plan;
 	json_t
 	    *bounds; /* every number of the contract, and a text of one letter more than the longest that it allows */
-	unsigned kept, broken, wrong;
+	unsigned kept, broken, wrong, scanned;
 };
 
 static void
@@ -181,12 +182,22 @@ static void
 agree(struct plans *p, const json_t *v)
 {
 	struct check_walk w = { p->root, "", NULL, 0, 0 };
-	int reals, kept = check_value(&w, p->root, v, NULL) == 0;
+	static struct jsonscan scan = JSONSCAN_INIT;
+	int reals, kept = check_value(&w, p->root, v, NULL) == 0, tokens;
+	char *text = jsonio_line(v);
 
 	p->kept += (unsigned)kept;
 	p->broken += (unsigned)!kept;
 	if (plan_keeps(p->plan, v, &reals) != kept)
-		p->wrong += printf("# %s\n", jsonio_line(v)) > 0;
+		p->wrong += printf("# %s\n", text) > 0;
+	/* What is written with \u, or 3.0, is left to the parser. */
+	if (jsonscan_text(&scan, text, strlen(text)) == 0) {
+		p->scanned++;
+		tokens = plan_keeps_tokens(p->plan, &scan);
+		if (tokens != kept && (tokens || !reals))
+			p->wrong += printf("# tokens of %s\n", text) > 0;
+	}
+	free(text);
 }
 
 /* A list of one element, as often as a bound says and once more; or the bound itself where it is no such number. */
@@ -312,8 +323,9 @@ plans(void)
 		json_decref(all.bounds);
 		plan_free(all.plan);
 	}
-	tap_ok(all.wrong == 0 && none == 0 && all.kept > 5000 && all.broken > 20000,
-	    "what a plan says, every contract says: of %u values kept and %u that break one", all.kept, all.broken);
+	tap_ok(all.wrong == 0 && none == 0 && all.kept > 5000 && all.broken > 20000 && all.scanned > 20000,
+	    "what a plan says, every contract says: of %u values kept and %u that break one, %u of them as tokens too",
+	    all.kept, all.broken, all.scanned);
 }
 
 static void
@@ -332,11 +344,42 @@ empty_pattern(void)
 	json_decref(root);
 }
 
+static void
+scans(void)
+{
+	static const char *const texts[] = { "{\"schema\": \"homegolf.policy.v1\"}", "{\"schema\": \"other\"}", "{", "",
+		"{\"schema\": \"homegolf.policy.v1\", \"unheard_of\": 1}" };
+	const struct jsonscan *scan;
+	const char *top = getenv("HG_TOP"), *tmp = getenv("TMPDIR");
+	char path[4096], dir[4096];
+	size_t i, refused = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/contracts/policy.valid/full.json", top == NULL ? "." : top);
+	scan = contract_scan(AT_FDCWD, path, "policy");
+	tap_ok(scan != NULL && strcmp(jsonscan_get(scan, "metric.name")->text, "val_bpb") == 0 &&
+		jsonscan_get(scan, "metric.name.x") == NULL && jsonscan_get(scan, "metric") != NULL &&
+		jsonscan_get(scan, "nothing") == NULL && jsonscan_get(scan, "metric.nothing") == NULL,
+	    "a file that keeps its contract is read as tokens, by dotted path");
+	snprintf(dir, sizeof(dir), "%s/contract.XXXXXX", tmp == NULL ? "/tmp" : tmp);
+	if (mkdtemp(dir) == NULL || (fd = open(dir, O_RDONLY | O_DIRECTORY)) == -1)
+		abort();
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		atomfile_replace(fd, "other.json", texts[i], strlen(texts[i]));
+		refused += contract_scan(fd, "other.json", "policy") == NULL;
+	}
+	tap_ok(refused == i && contract_scan(fd, "none.json", "policy") == NULL, "and no other");
+	unlinkat(fd, "other.json", 0);
+	close(fd);
+	rmdir(dir);
+}
+
 int
 main(void)
 {
 	exit_init("contract");
 	plans();
+	scans();
 	empty_pattern();
 	paths();
 	keys();

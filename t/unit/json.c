@@ -114,6 +114,8 @@ members(void)
 	const struct jsonscan_token *root, *b;
 	uint32_t at = 0, in = 0;
 
+	json_t *v, *like = json_pack("{s:[i,i], s:i}", "x", 1, 2, "a", 5);
+
 	if (jsonscan_text(&scan, text, strlen(text)) == -1)
 		abort();
 	root = scan.tokens;
@@ -126,6 +128,12 @@ members(void)
 		jsonscan_member(&scan, root, "x", &at) == NULL && jsonscan_member(&scan, root, "", &at) == NULL &&
 		jsonscan_member(&scan, NULL, "a", &at) == NULL,
 	    "in any order, and of others there is none");
+	v = jsonscan_value(&scan, jsonscan_get(&scan, "b"));
+	tap_ok(json_equal(v, like) && jsonscan_get(&scan, "b.a")->integer == 5 && jsonscan_get(&scan, "b.c") == NULL &&
+		jsonscan_get(&scan, "c.a") == NULL && jsonscan_get(&scan, "") == NULL,
+	    "by dotted path, too, and as a value");
+	json_decref(v);
+	json_decref(like);
 }
 
 int
