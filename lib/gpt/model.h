@@ -37,6 +37,7 @@ struct model_args {
 	model_watches *watches; /* MODEL_TRAIN: for model_watch; NULL: nothing is */
 	const void *watches_law;
 	int apart; /* no two buffers of training share memory: for tests of those that do */
+	int dense; /* tables are vectors to the backend, so that every step updates all rows: likewise for tests */
 };
 
 /* B sequences of T tokens; a span of B*T+1 ids from a shard is { ids, ids + 1, B, T }. */
