@@ -152,7 +152,7 @@ share(struct model *m, enum ops_role role, size_t cols, unsigned from, unsigned 
 
 /* Whether all that reads a tensor are ids of its rows. The head reads a tied embedding, too. */
 static int
-is_table(const struct model *m, const struct params_tensor *t)
+is_looked_up(const struct model *m, const struct params_tensor *t)
 {
 	return (t->id == PARAMS_BIGRAM_EMBED || t->id == PARAMS_VALUE_EMBED ||
 	    (t->id == PARAMS_TOK_EMB && !m->params->config.tie_embeddings));
@@ -162,8 +162,10 @@ is_table(const struct model *m, const struct params_tensor *t)
 static enum ops_role
 role_of(const struct model *m, const struct params_tensor *t)
 {
-	if (is_table(m, t))
-		return (m->dense ? OPS_VECTOR : OPS_TABLE);
+	const int is_large = m->tables == 0 ? t->n >= OPS_TABLE_ELEMENTS : m->tables > 0;
+
+	if (is_looked_up(m, t))
+		return (is_large ? OPS_TABLE : OPS_VECTOR);
 	return (t->id == PARAMS_PRIOR || t->group == PARAMS_SCALAR ? OPS_VECTOR : OPS_WEIGHT);
 }
 
@@ -505,7 +507,7 @@ model_buffers_make(struct model *m, const struct model_args *args)
 	size_t tensors = m->params->count;
 
 	m->shares = m->use == MODEL_TRAIN && m->ops->place != NULL && !args->apart;
-	m->dense = args->dense;
+	m->tables = args->tables;
 	if (count(m, args) != 0 ||
 	    (m->arena_bytes != 0 &&
 		(m->arena = m->ops->alloc(m->ctx, OPS_STAT, 1, m->arena_bytes / sizeof(float))) == NULL)) {
@@ -527,7 +529,7 @@ model_buffers_count(const struct model_args *args, struct model_buffers_sum *sum
 		.max_seq = args->max_seq,
 		.max_passes = args->max_passes,
 		.shares = args->use == MODEL_TRAIN && strcmp(args->backend, "cpu") == 0 && !args->apart,
-		.dense = args->dense };
+		.tables = args->tables };
 	int rc = -1;
 
 	*sum = (struct model_buffers_sum){ 0, 0 };

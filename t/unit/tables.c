@@ -101,7 +101,7 @@ open_rig(const struct way *way, int dense)
 		.max_batch = MICRO / T,
 		.max_seq = T,
 		.max_passes = MOST / MICRO,
-		.dense = dense,
+		.tables = dense ? -1 : 1,
 	};
 	struct rig r = { .m = model_open(&model_args) };
 	struct optimizer_law law;
@@ -145,8 +145,8 @@ step(struct rig *r, uint64_t i)
 {
 	const double scale = 1 - 0.004 * (double)i;
 	struct trainer_result result = { NAN, NAN };
-	const struct schedule_rates rates = { scale, scale * scale, NAN, (1 + i % 7 / 3) * MICRO, i % 5 == 0 ? T / 2 : T,
-		0 };
+	const struct schedule_rates rates = { scale, scale * scale, NAN, (1 + i % 7 / 3) * MICRO,
+		i % 5 == 0 ? T / 2 : T, 0 };
 
 	if (trainer_step(r->t, &rates, &result) != 0)
 		result.loss = NAN;
@@ -459,8 +459,7 @@ entries(const char *isa, enum ops_arith arith)
 		update(e, 72, 0);
 		/* A gradient that came otherwise is of all rows. */
 		e->ops->upload(e->c, e->g, 0, some, ROWS * COLS);
-		e->ops->adam(e->c,
-		    &(const struct ops_adam){ e->w, e->g, e->m, e->v, ROWS * COLS, 0.01f }, 1,
+		e->ops->adam(e->c, &(const struct ops_adam){ e->w, e->g, e->m, e->v, ROWS * COLS, 0.01f }, 1,
 		    &(const struct ops_adam_law){ 0.9f, 0.95f, 1e-8f, 74, 1 });
 		update(e, 74, 0);
 	}
@@ -483,9 +482,9 @@ reckoned(void)
 		.max_passes = 1 };
 	uint64_t late, dense;
 
-	configure("{\"bigram_buckets\": 100000, \"bigram_dim\": 1}");
+	configure("{\"bigram_buckets\": 100000, \"bigram_dim\": 8}");
 	late = model_bytes(&args);
-	args.dense = 1;
+	args.tables = -1;
 	dense = model_bytes(&args);
 	tap_ok(late - dense >= 2 * 5 * 100000 && late - dense < 2 * 5 * 100000 + 10000,
 	    "what is known of each row counts towards memory before any is asked for");

@@ -1089,9 +1089,9 @@ block_sumsq_rows(const float *x, size_t ld, const unsigned char *marked, size_t 
 		const size_t end = least(rows * ld, i + 4096);
 		vf sum = vf_zero();
 
-		for (size_t j = i, next; j < end; j = next) {
-			next = least(end, (j / ld + 1) * ld);
-			for (; marked[j / ld] && j < next; j += VL)
+		for (size_t j = i, row = i / ld, next; j < end; j = next, row++) {
+			next = least(end, (row + 1) * ld);
+			for (; marked[row] && j < next; j += VL)
 				sum = vf_fma(vf_load(x + j), vf_load(x + j), sum);
 		}
 		total += vf_sum(sum);

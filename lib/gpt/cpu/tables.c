@@ -133,6 +133,21 @@ tables_whole(struct ops_ctx *c, const struct ops_buf *buf)
 	all_had(t);
 }
 
+/* Rows at hand lie anywhere: those after the next are asked for before their turn. */
+#define AHEAD 2
+
+static void
+fetch(const struct ops_adam *p, size_t row)
+{
+	const size_t ld = p->w->ld, line = 64 / sizeof(float);
+
+	for (size_t i = row * ld; i < (row + 1) * ld; i += line) {
+		__builtin_prefetch((const float *)p->w->data + i, 1);
+		__builtin_prefetch((const float *)p->m->data + i, 1);
+		__builtin_prefetch((const float *)p->v->data + i, 1);
+	}
+}
+
 static void
 look_task(void *arg, size_t task, unsigned thread)
 {
@@ -140,6 +155,8 @@ look_task(void *arg, size_t task, unsigned thread)
 
 	(void)thread;
 	for (size_t i = task * TASK_ROWS; i < least(j->t->listed, (task + 1) * TASK_ROWS); i++) {
+		if (i + AHEAD < j->t->listed)
+			fetch(&j->t->p, j->t->list[i + AHEAD]);
 		j->t->rows[j->t->list[i]] &= 0x7f;
 		catch_up(j->k, j->t, j->t->list[i], j->t->late);
 	}
@@ -292,8 +309,7 @@ takes(const struct ops_adam *p)
 	if (t->p.w != NULL)
 		return (t->p.m == p->m && t->p.v == p->v && is_same_shape(p->w, p->g));
 	if (p->m == p->v || p->m->role != OPS_VECTOR || p->v->role != OPS_VECTOR || p->m->of != NULL ||
-	    p->v->of != NULL || !is_same_shape(p->w, p->g) || !is_same_shape(p->w, p->m) ||
-	    !is_same_shape(p->w, p->v))
+	    p->v->of != NULL || !is_same_shape(p->w, p->g) || !is_same_shape(p->w, p->m) || !is_same_shape(p->w, p->v))
 		return (0);
 	t->p = *p;
 	p->m->of = p->v->of = p->w;

@@ -15,7 +15,7 @@
  * which rows it wants can't read one or miss one, it faults.  Whoever wants all of a buffer asks for it whole.
  * Without training, and before the first step, all are buffers like any other.
  *
- * Checked: t/unit/tables.c, against the same training with each row updated in each step (model_args.dense).
+ * Checked: t/unit/tables.c, against the same training with each row updated in each step (model_args.tables).
  */
 
 /* What is kept beside a buffer of the two roles. Errors: -1, ENOMEM. */
