@@ -40,7 +40,7 @@ enum ops_role {
 #define OPS_WHOLE 32
 
 /* From so many elements on a parameter that is looked up is an OPS_TABLE; a smaller one is a VECTOR. */
-#define OPS_TABLE_ELEMENTS ((size_t)1 << 19)
+#define OPS_TABLE_ELEMENTS ((size_t)1 << 20)
 
 struct ops_buf; /* owned by the backend that made it */
 struct ops_ctx; /* one opened backend */
