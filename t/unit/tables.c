@@ -287,6 +287,11 @@ check(const char *kind, const struct way *way)
 		same_weights(&late, &dense) && trainer_exchange(late.t) == way->averages &&
 		trainer_exchange(dense.t) == way->averages && same_states(&late, &dense),
 	    "%s: averages change places with weights and back", what);
+	losses = both(&late, &dense, way, 5);
+	trainer_close(late.t);
+	trainer_close(dense.t);
+	late.t = dense.t = NULL;
+	tap_ok(losses && same_weights(&late, &dense), "%s: weights outlive the trainer that left rows behind", what);
 	close_rig(&fresh);
 	close_rig(&other);
 	close_rig(&late);
