@@ -137,7 +137,7 @@ open_model(const struct shape *s, enum model_use use)
 {
 	const struct config config = config_of(s);
 	const struct model_args args = { &config, use, "cuda", "auto", OPS_BF16, 1, 1, s->B, s->T, (size_t)s->micro,
-		NULL, NULL, 0 };
+		NULL, NULL, 0, 0 };
 	struct model *m = model_open(&args);
 	float *w;
 

@@ -37,7 +37,8 @@ struct model_args {
 	size_t max_passes; /* passes between begin and end whose gradients add up: micro-batches of a step, else 1 */
 	model_watches *watches; /* MODEL_TRAIN: for model_watch; NULL: nothing is */
 	const void *watches_law;
-	int apart; /* no two buffers of training share memory: for tests of those that do */
+	int apart;  /* no two buffers of training share memory: for tests of those that do */
+	int tables; /* likewise: 1 all that are looked up, -1 none, are OPS_TABLE to the backend; 0: large ones */
 };
 
 /* B sequences of T tokens; a span of B*T+1 ids from a shard is { ids, ids + 1, B, T }. */

@@ -150,13 +150,23 @@ share(struct model *m, enum ops_role role, size_t cols, unsigned from, unsigned 
 		.item = { .from = from, .to = to } }));
 }
 
-/* Products read all parameters but control tensors and tables that are looked up. */
-static enum ops_role
-role_of(const struct params_tensor *t)
+/* Whether all that reads a tensor are ids of its rows. The head reads a tied embedding, too. */
+static int
+is_looked_up(const struct model *m, const struct params_tensor *t)
 {
-	const int is_table = t->id == PARAMS_BIGRAM_EMBED || t->id == PARAMS_VALUE_EMBED || t->id == PARAMS_PRIOR;
+	return (t->id == PARAMS_BIGRAM_EMBED || t->id == PARAMS_VALUE_EMBED ||
+	    (t->id == PARAMS_TOK_EMB && !m->params->config.tie_embeddings));
+}
 
-	return (is_table || t->group == PARAMS_SCALAR ? OPS_VECTOR : OPS_WEIGHT);
+/* Products read all parameters but control tensors, tables that are looked up, and rows of logits. */
+static enum ops_role
+role_of(const struct model *m, const struct params_tensor *t)
+{
+	const int is_large = m->tables == 0 ? t->n >= OPS_TABLE_ELEMENTS : m->tables > 0;
+
+	if (is_looked_up(m, t))
+		return (is_large ? OPS_TABLE : OPS_VECTOR);
+	return (t->id == PARAMS_PRIOR || t->group == PARAMS_SCALAR ? OPS_VECTOR : OPS_WEIGHT);
 }
 
 /* When the gradient of a layer's matrix is first written to in backward; 0 for any other's. */
@@ -200,7 +210,7 @@ make_gradient(struct model *m, size_t i)
 
 	m->late[i] = m->shares && m->max_passes == 1 && from != 0 && t->cols % OPS_WHOLE == 0;
 	m->gradients[i] = next(m,
-	    (struct model_place){ .role = OPS_VECTOR,
+	    (struct model_place){ .role = role_of(m, t) == OPS_TABLE ? OPS_ROWS : OPS_VECTOR,
 		.rows = t->rows,
 		.cols = t->cols,
 		.shared = m->late[i],
@@ -217,7 +227,7 @@ make_params(struct model *m)
 		const struct params_tensor *t = &m->params->tensors[i];
 
 		m->w[i] = next(m,
-		    (struct model_place){ .role = role_of(t), .rows = t->rows, .cols = t->cols, .is_parameter = 1 });
+		    (struct model_place){ .role = role_of(m, t), .rows = t->rows, .cols = t->cols, .is_parameter = 1 });
 		if (m->use == MODEL_TRAIN && t->group != PARAMS_FROZEN)
 			make_gradient(m, i);
 	}
@@ -497,6 +507,7 @@ model_buffers_make(struct model *m, const struct model_args *args)
 	size_t tensors = m->params->count;
 
 	m->shares = m->use == MODEL_TRAIN && m->ops->place != NULL && !args->apart;
+	m->tables = args->tables;
 	if (count(m, args) != 0 ||
 	    (m->arena_bytes != 0 &&
 		(m->arena = m->ops->alloc(m->ctx, OPS_STAT, 1, m->arena_bytes / sizeof(float))) == NULL)) {
@@ -517,7 +528,8 @@ model_buffers_count(const struct model_args *args, struct model_buffers_sum *sum
 		.max_batch = args->max_batch,
 		.max_seq = args->max_seq,
 		.max_passes = args->max_passes,
-		.shares = args->use == MODEL_TRAIN && strcmp(args->backend, "cpu") == 0 && !args->apart };
+		.shares = args->use == MODEL_TRAIN && strcmp(args->backend, "cpu") == 0 && !args->apart,
+		.tables = args->tables };
 	int rc = -1;
 
 	*sum = (struct model_buffers_sum){ 0, 0 };

@@ -34,6 +34,7 @@ struct model {
 	struct ops_buf **made; /* every buffer, for model_close */
 	size_t made_count, made_room;
 	int counting, shares;       /* buffers are counted, not made; those of training lie in one piece of memory */
+	int tables;                 /* as in model_args */
 	int starved;                /* some buffer could not be made */
 	struct model_place *places; /* by place in made: what model_buffers counted before any was made */
 	struct ops_buf *arena;      /* what those that share memory lie in, or NULL */

@@ -26,6 +26,8 @@
 enum ops_role {
 	OPS_WEIGHT, /* matrix parameter (rows, cols): float32 master, and what the products need */
 	OPS_VECTOR, /* small parameter, gradient or optimizer state: float32 */
+	OPS_TABLE,  /* large parameter (rows, cols) that nothing reads but rows of it by ids: float32 */
+	OPS_ROWS,   /* the gradient of an OPS_TABLE, which only those entries add to that read it by ids: float32 */
 	OPS_STREAM, /* residual stream and its gradient (rows, cols): float32 or lower */
 	OPS_ACT,    /* other activations (rows, cols): float32 or lower */
 	OPS_CACHE,  /* keys or values by position (max_positions, K*D): as OPS_ACT; attention has seen each row before
@@ -36,6 +38,9 @@ enum ops_role {
 
 /* Columns of a buffer in multiples of this leave no padding behind rows. */
 #define OPS_WHOLE 32
+
+/* From so many elements on a parameter that is looked up is an OPS_TABLE; a smaller one is a VECTOR. */
+#define OPS_TABLE_ELEMENTS ((size_t)1 << 20)
 
 struct ops_buf; /* owned by the backend that made it */
 struct ops_ctx; /* one opened backend */
@@ -142,7 +147,7 @@ struct ops_qkv_grad {
 struct ops_values {
 	const struct ops_buf *raw;   /* ACT (N, K*D); may be v's buffer where mix is NULL or no backward follows */
 	const struct ops_buf *ids;   /* IDS (N) */
-	const struct ops_buf *table; /* VECTOR (V, K*D) or NULL */
+	const struct ops_buf *table; /* VECTOR or TABLE (V, K*D), or NULL */
 	const struct ops_buf *gate;  /* VECTOR (K, columns) */
 	const struct ops_buf *cut;   /* STAT (N, columns or more) */
 	const struct ops_buf *mix;   /* VECTOR (2) or NULL */
@@ -155,7 +160,8 @@ struct ops_values_grad {
 	struct ops_buf *dv;                /* ACT (N, K*D) */
 	const struct ops_buf *own, *later; /* STREAM (N, K*D) or NULL: what else reached v */
 	struct ops_buf *dfirst;            /* STREAM (N, K*D) */
-	struct ops_buf *dtable, *dgate;    /* VECTOR */
+	struct ops_buf *dtable;            /* VECTOR or ROWS */
+	struct ops_buf *dgate;             /* VECTOR */
 	struct ops_buf *dcut;              /* STAT */
 	struct ops_buf *dmix;              /* VECTOR (2) */
 };
@@ -190,9 +196,9 @@ struct ops_output_grad {
  */
 struct ops_context {
 	const struct ops_buf *ids;     /* IDS (N) */
-	const struct ops_buf *emb;     /* WEIGHT (V, C) */
+	const struct ops_buf *emb;     /* WEIGHT, VECTOR or TABLE (V, C) */
 	const struct ops_buf *pairs;   /* IDS (N), below the rows of table */
-	const struct ops_buf *table;   /* VECTOR (any, bigram_dim) or NULL */
+	const struct ops_buf *table;   /* VECTOR or TABLE (any, bigram_dim), or NULL */
 	const struct ops_buf *proj;    /* WEIGHT (C, bigram_dim) */
 	const struct ops_buf *scale;   /* VECTOR (1) */
 	const struct ops_buf *smeared; /* IDS (N), 0 or 1, 0 where a sequence begins; or NULL */
@@ -204,10 +210,11 @@ struct ops_context {
 
 /* In: dx0, which is used as scratch.  Out: de overwritten; the others accumulated. */
 struct ops_context_grad {
-	struct ops_buf *dx0, *de;                /* STREAM (N, C) */
-	struct ops_buf *demb;                    /* VECTOR, WEIGHT-shaped */
-	struct ops_buf *dtable, *dproj, *dscale; /* VECTOR */
-	struct ops_buf *dgate, *dlambda;         /* VECTOR */
+	struct ops_buf *dx0, *de;        /* STREAM (N, C) */
+	struct ops_buf *demb;            /* VECTOR or ROWS, of emb's shape */
+	struct ops_buf *dtable;          /* VECTOR or ROWS */
+	struct ops_buf *dproj, *dscale;  /* VECTOR */
+	struct ops_buf *dgate, *dlambda; /* VECTOR */
 };
 
 /*
@@ -415,8 +422,12 @@ struct ops_muon_law {
 /* The (a, b, c) of a step, counted from 0. */
 const double *ops_muon_triple(enum ops_muon_coefficients coefficients, int step);
 
+/*
+ * One parameter as Adam updates it.  Of a TABLE a backend may leave rows without gradient as they are until somebody
+ * looks at them: then they are what they would have been, to the bit.
+ */
 struct ops_adam {
-	struct ops_buf *w; /* WEIGHT or VECTOR */
+	struct ops_buf *w; /* WEIGHT, VECTOR or TABLE */
 	const struct ops_buf *g;
 	struct ops_buf *m, *v; /* VECTOR */
 	size_t n;              /* elements */
@@ -432,7 +443,7 @@ struct ops_adam_law {
 /* A parameter and its running average. */
 struct ops_average {
 	struct ops_buf *average; /* VECTOR, of the shape of w */
-	const struct ops_buf *w; /* WEIGHT or VECTOR */
+	const struct ops_buf *w; /* WEIGHT, VECTOR or TABLE */
 	size_t n;                /* elements */
 };
 
@@ -493,7 +504,7 @@ struct ops {
 	void (*begin)(struct ops_ctx *ctx);
 	void (*end)(struct ops_ctx *ctx);
 
-	/* x0 = rms(emb[ids]) */
+	/* x0 = rms(emb[ids]), emb WEIGHT, VECTOR or TABLE (V, C) */
 	void (*embed)(struct ops_ctx *ctx, struct ops_rows rows, struct ops_buf *x0, const struct ops_buf *ids,
 	    const struct ops_buf *emb);
 	/* demb accumulated from dx0 */

@@ -47,7 +47,13 @@ struct sizes sizes_of(const struct ops_geometry *g, struct sizes_kernels k, int 
 /* Of what an OPS_CACHE of so many rows has packed. */
 size_t sizes_cache(const struct ops_geometry *g, size_t rows);
 
-/* Bytes of a buffer as alloc makes it, with the panels that stand beside a weight where they are kept. */
+/* Of what stands beside an OPS_TABLE or OPS_ROWS of so many rows in training. */
+size_t sizes_table(size_t rows);
+
+/*
+ * Bytes of a buffer as alloc makes it, with the panels that stand beside a weight where they are kept, and what is kept
+ * of the rows of a table.
+ */
 size_t sizes_buffer(const struct ops_geometry *g, struct sizes_kernels k, int training, enum ops_role role, size_t rows,
     size_t cols);
 

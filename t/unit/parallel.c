@@ -230,8 +230,15 @@ slope_error(const struct params_tensor *t, const float *g, const int32_t *ids)
 static void
 check(const char *what, const struct config *over)
 {
-	const struct model_args args = { &now.config, MODEL_TRAIN, "ref", "auto", OPS_FP32, 1, 1, 1, T, 1, NULL, NULL,
-		0 };
+	const struct model_args args = { .config = &now.config,
+		.use = MODEL_TRAIN,
+		.backend = "ref",
+		.isa = "auto",
+		.arith = OPS_FP32,
+		.threads = 1,
+		.max_batch = 1,
+		.max_seq = T,
+		.max_passes = 1 };
 	int32_t ids[T + 1];
 	const struct model_batch batch = { ids, ids + 1, 1, T };
 	struct model *m;

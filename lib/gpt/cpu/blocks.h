@@ -1174,24 +1174,72 @@ block_sumsq(const float *x, size_t n)
 	return (total);
 }
 
-static void
-block_adam(const struct ops_adam *p, const struct ops_adam_law *law, size_t first, size_t n)
+/* Only rows that are marked have what a sum could be changed by: adding zeros leaves every bit, as no sum is -0. */
+static double
+block_sumsq_rows(const float *x, size_t ld, const unsigned char *marked, size_t rows)
 {
-	const vf rate = vf_set((float)(p->lr / (1 - pow(law->beta1, (double)law->t))));
-	const vf fix2 = vf_set((float)(1 / sqrt(1 - pow(law->beta2, (double)law->t)))), eps = vf_set(law->eps);
-	const vf b1 = vf_set(law->beta1), b2 = vf_set(law->beta2), c1 = vf_set(1 - law->beta1),
-		 c2 = vf_set(1 - law->beta2);
-	const vf scale = vf_set(law->grad_scale);
+	double total = 0;
+
+	for (size_t i = 0; i < rows * ld; i += 4096) {
+		const size_t end = least(rows * ld, i + 4096);
+		vf sum = vf_zero();
+
+		for (size_t j = i, row = i / ld, next; j < end; j = next, row++) {
+			next = least(end, (row + 1) * ld);
+			for (; marked[row] && j < next; j += VL)
+				sum = vf_fma(vf_load(x + j), vf_load(x + j), sum);
+		}
+		total += vf_sum(sum);
+	}
+	return (total);
+}
+
+/* VL elements of a parameter and its moments. */
+struct moving {
+	vf w, m, v;
+};
+
+VEC_FN struct moving
+adam_moved(const struct cpu_adam *by, struct moving a, vf g)
+{
+	const vf x = vf_set(by->scale) * g;
+
+	a.m = vf_fma(vf_set(by->beta1), a.m, vf_set(by->rest1) * x);
+	a.v = vf_fma(vf_set(by->beta2), a.v, vf_set(by->rest2) * x * x);
+	a.w = a.w - vf_set(by->rate) * a.m / vf_fma(vf_sqrt(a.v), vf_set(by->fix2), vf_set(by->eps));
+	return (a);
+}
+
+static void
+block_adam(const struct ops_adam *p, const struct cpu_adam *by, size_t first, size_t n)
+{
+	const struct cpu_adam now = *by;
 	float *w = (float *)p->w->data + first, *m = (float *)p->m->data + first, *v = (float *)p->v->data + first;
 	const float *g = (const float *)p->g->data + first;
 
 	for (size_t i = 0; i < n; i += VL) {
-		const vf x = scale * vf_load(g + i);
-		const vf mi = vf_fma(b1, vf_load(m + i), c1 * x), vi_ = vf_fma(b2, vf_load(v + i), c2 * x * x);
+		const struct moving a = adam_moved(&now,
+		    (struct moving){ vf_load(w + i), vf_load(m + i), vf_load(v + i) }, vf_load(g + i));
 
-		vf_store(m + i, mi);
-		vf_store(v + i, vi_);
-		vf_store(w + i, vf_load(w + i) - rate * mi / vf_fma(vf_sqrt(vi_), fix2, eps));
+		vf_store(m + i, a.m);
+		vf_store(v + i, a.v);
+		vf_store(w + i, a.w);
+	}
+}
+
+static void
+block_adam_late(const struct ops_adam *p, const struct cpu_adam *by, size_t steps, size_t first, size_t n)
+{
+	float *w = (float *)p->w->data + first, *m = (float *)p->m->data + first, *v = (float *)p->v->data + first;
+
+	for (size_t i = 0; i < n; i += VL) {
+		struct moving a = { vf_load(w + i), vf_load(m + i), vf_load(v + i) };
+
+		for (size_t s = 0; s < steps; s++)
+			a = adam_moved(&by[s], a, vf_zero());
+		vf_store(m + i, a.m);
+		vf_store(v + i, a.v);
+		vf_store(w + i, a.w);
 	}
 }
 
@@ -1251,7 +1299,9 @@ const struct cpu_kernels KERNELS = {
 	.lanes = block_lanes,
 	.lanes_grad = block_lanes_grad,
 	.sumsq = block_sumsq,
+	.sumsq_rows = block_sumsq_rows,
 	.muon = block_muon,
 	.adam = block_adam,
+	.adam_late = block_adam_late,
 	.average = block_average,
 };

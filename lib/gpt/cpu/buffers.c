@@ -6,6 +6,7 @@
 
 #include "gpt/cpu/buffers.h"
 #include "gpt/cpu/job.h"
+#include "gpt/cpu/tables.h"
 
 void *
 buffers_zeroed(size_t bytes)
@@ -29,16 +30,17 @@ is_dense(enum ops_role role)
 void
 buffers_free(struct ops_ctx *c, struct ops_buf *buf)
 {
-	(void)c;
 	if (buf == NULL)
 		return;
+	tables_forget(c, buf);
 	if (!buf->placed)
-		free(buf->data);
+		free(buf->home);
 	if (buf->panels != NULL && buf->panels->kept) {
 		free(buf->panels->by_row);
 		free(buf->panels->by_col);
 	}
 	free(buf->panels);
+	free(buf->table);
 	free(buf);
 }
 
@@ -104,9 +106,10 @@ buffers_alloc(struct ops_ctx *c, enum ops_role role, size_t rows, size_t cols)
 
 	if ((buf = new_buffer(c, role, rows, cols)) == NULL)
 		goto err0;
-	if ((buf->data = buffers_zeroed(bytes_of(buf))) == NULL)
+	if ((buf->data = buf->home = buffers_zeroed(bytes_of(buf))) == NULL)
 		goto err1;
-	if ((role == OPS_WEIGHT && take_panels(c, buf) != 0) || (role == OPS_CACHE && take_cache(c, buf) != 0))
+	if ((role == OPS_WEIGHT && take_panels(c, buf) != 0) || (role == OPS_CACHE && take_cache(c, buf) != 0) ||
+	    tables_take(c, buf) != 0)
 		goto err1;
 	return (buf);
 
@@ -122,11 +125,11 @@ buffers_place(struct ops_ctx *c, enum ops_role role, size_t rows, size_t cols, s
 {
 	struct ops_buf *buf;
 
-	assert(role != OPS_WEIGHT && role != OPS_CACHE && at % 64 == 0);
+	assert(role != OPS_WEIGHT && role != OPS_CACHE && role != OPS_TABLE && role != OPS_ROWS && at % 64 == 0);
 	if ((buf = new_buffer(c, role, rows, cols)) == NULL)
 		return (NULL);
 	assert(at + bytes_of(buf) <= bytes_of(in));
-	buf->data = (char *)in->data + at;
+	buf->data = buf->home = (char *)in->data + at;
 	buf->placed = 1;
 	return (buf);
 }
@@ -228,6 +231,8 @@ void
 buffers_upload(struct ops_ctx *c, struct ops_buf *buf, size_t at, const void *host, size_t n)
 {
 	assert(at <= buf->rows * buf->cols && n <= buf->rows * buf->cols - at);
+	tables_whole(c, buf);
+	tables_dense(buf);
 	for (size_t done = 0, part; done < n; done += part) {
 		const size_t row = (at + done) / buf->cols, col = (at + done) % buf->cols;
 
@@ -245,8 +250,8 @@ buffers_upload(struct ops_ctx *c, struct ops_buf *buf, size_t at, const void *ho
 void
 buffers_download(struct ops_ctx *c, const struct ops_buf *buf, size_t at, void *host, size_t n)
 {
-	(void)c;
 	assert(at <= buf->rows * buf->cols && n <= buf->rows * buf->cols - at);
+	tables_whole(c, buf);
 	for (size_t done = 0, part; done < n; done += part) {
 		const size_t row = (at + done) / buf->cols, col = (at + done) % buf->cols;
 		float *to = (float *)host + done;
@@ -254,9 +259,9 @@ buffers_download(struct ops_ctx *c, const struct ops_buf *buf, size_t at, void *
 		part = least(n - done, buf->cols - col);
 		if (buf->bf16)
 			for (size_t i = 0; i < part; i++)
-				to[i] = widen(((uint16_t *)buf->data)[row * buf->ld + col + i]);
+				to[i] = widen(((uint16_t *)buf->home)[row * buf->ld + col + i]);
 		else
-			memcpy(to, (float *)buf->data + row * buf->ld + col, part * sizeof(float));
+			memcpy(to, (float *)buf->home + row * buf->ld + col, part * sizeof(float));
 	}
 }
 
@@ -267,9 +272,12 @@ struct zero_job {
 	struct ops_buf *const *bufs;
 };
 
+/* Those of which all is zeroed. */
 static size_t
 zero_bytes(const struct ops_buf *buf)
 {
+	if (tables_is_tracked(buf))
+		return (0);
 	return (buf->rows * buf->ld * (buf->bf16 ? sizeof(uint16_t) : sizeof(float)));
 }
 
@@ -293,7 +301,13 @@ buffers_zero(struct ops_ctx *c, struct ops_buf *const *bufs, size_t count)
 	struct zero_job z = { bufs };
 	size_t tasks = 0;
 
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		tables_whole(c, bufs[i]);
+		if (tables_is_tracked(bufs[i]))
+			tables_zero(c, bufs[i]);
 		tasks += blocks(zero_bytes(bufs[i]), ZERO_BYTES);
+	}
 	pool_run(c->pool, tasks, zero_task, &z);
+	for (size_t i = 0; i < count; i++)
+		tables_track(bufs[i]);
 }

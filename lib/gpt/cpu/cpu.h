@@ -34,11 +34,38 @@ struct cpu_kernels;
 
 struct ops_buf {
 	enum ops_role role;
-	int bf16;              /* elements of data are bfloat16, not float */
-	size_t rows, cols, ld; /* ld: elements from row to row */
-	void *data;
+	int bf16;                  /* elements of data are bfloat16, not float */
+	size_t rows, cols, ld;     /* ld: elements from row to row */
+	void *data;                /* NULL where rows must be asked for first (tables.h) */
+	void *home;                /* where data is, always */
 	int placed;                /* data is part of another buffer's */
 	struct cpu_panels *panels; /* OPS_WEIGHT, OPS_CACHE */
+	struct cpu_table *table;   /* OPS_TABLE, OPS_ROWS, in training */
+	struct ops_buf *of;        /* Adam's moments of a table: that table */
+};
+
+/* What a step of Adam multiplies with. */
+struct cpu_adam {
+	float rate, fix2, eps; /* the rate without m's bias, the factor against v's */
+	float beta1, beta2, rest1, rest2;
+	float scale; /* of gradients */
+};
+
+/* Steps that a row may be behind. */
+#define CPU_LATE 64
+
+/* What is known of the rows of a table, or of its gradient; see tables.h. */
+struct cpu_table {
+	struct ops_buf *self;
+	unsigned char
+	    *rows;      /* of a table: how many steps of late a row has had; of a gradient: whether it was written */
+	uint32_t *list; /* rows at hand; of a gradient those that were written */
+	size_t listed;
+	int tracked; /* gradient: all rows but the listed ones are zeros */
+
+	struct ops_adam p; /* table: as Adam has it, w NULL before the first step */
+	size_t late;       /* steps that some rows have not had */
+	struct cpu_adam steps[CPU_LATE];
 };
 
 /*
@@ -258,9 +285,13 @@ struct cpu_kernels {
 	void (*lanes)(const struct ops_lanes *a, size_t r0, size_t n);
 	void (*lanes_grad)(const struct ops_lanes *a, const struct ops_lanes_grad *d, float *sums, size_t r0, size_t n);
 	double (*sumsq)(const float *x, size_t n);
+	/* As sumsq, over rows of ${ld} elements, of which all but those marked are zeros. */
+	double (*sumsq_rows)(const float *x, size_t ld, const unsigned char *marked, size_t rows);
 	/* A part of a stage; step: of Newton-Schulz, from 0; s: ${rows} rows of a product. */
 	void (*muon)(const struct cpu_muon *m, enum cpu_muon_stage stage, int step, size_t part, struct cpu_scratch s);
-	void (*adam)(const struct ops_adam *p, const struct ops_adam_law *law, size_t first, size_t n);
+	void (*adam)(const struct ops_adam *p, const struct cpu_adam *by, size_t first, size_t n);
+	/* So many steps of adam one after another, without gradient. */
+	void (*adam_late)(const struct ops_adam *p, const struct cpu_adam *by, size_t steps, size_t first, size_t n);
 	void (*average)(const struct ops_average *p, float keep, size_t first, size_t n);
 };
 

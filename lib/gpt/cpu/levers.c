@@ -4,6 +4,7 @@
 #include "gpt/cpu/job.h"
 #include "gpt/cpu/levers.h"
 #include "gpt/cpu/operations.h"
+#include "gpt/cpu/tables.h"
 
 /* Sums of a block of rows, ${width} of them, behind the rates of all rows. */
 static float *
@@ -42,6 +43,25 @@ norm_task(void *arg, size_t task, unsigned thread)
 	j->k->context_norm(j->c, j->rows, j->a, s.r0, s.n);
 }
 
+/* The rows of both tables that a pass reads. */
+static void
+look(const struct job *j)
+{
+	const struct ops_context *a = j->a;
+
+	tables_look(j->c, a->emb, a->ids, j->N);
+	if (a->table != NULL)
+		tables_look(j->c, a->table, a->pairs, j->N);
+}
+
+static void
+leave(const struct ops_context *a)
+{
+	tables_leave(a->emb);
+	if (a->table != NULL)
+		tables_leave(a->table);
+}
+
 void
 levers_context(struct ops_ctx *c, struct ops_rows rows, const struct ops_context *a)
 {
@@ -50,8 +70,10 @@ levers_context(struct ops_ctx *c, struct ops_rows rows, const struct ops_context
 
 	if (a->table != NULL)
 		buffers_need(c, &(const struct buffers_need){ a->proj, 1, 0 }, 1);
+	look(&j);
 	run_rows(&j, embed_task);
 	run_rows(&j, norm_task);
+	leave(a);
 	end_phase(c, OPS_CPU_EMBED, since);
 }
 
@@ -127,6 +149,7 @@ pairs_grad(struct job *j)
 	const size_t size = chunk_size(j, c->chunk_rows), all = j->N;
 
 	buffers_need(c, &(const struct buffers_need){ a->proj, 0, 1 }, 1);
+	tables_mark(d->dtable, a->pairs, all);
 	for (size_t r0 = 0; r0 < all; r0 += c->chunks * size) {
 		begin_chunks(j, r0, size);
 		run_rows(j, pairs_back_task);
@@ -136,6 +159,7 @@ pairs_grad(struct job *j)
 		want(j, 0, 0, 0, d->dproj);
 		operations_run_products(j);
 	}
+	tables_leave(d->dtable);
 }
 
 void
@@ -147,15 +171,19 @@ levers_context_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_co
 	const size_t width = context_width(a);
 
 	assert(rows.pos0 == 0);
+	look(&j);
 	run_rows(&j, back_task);
 	run_rows(&j, de_task);
 	if (a->smeared != NULL) {
 		add_sums(&j, 2 * j.N, width, 0, 1, d->dlambda->data);
 		add_sums(&j, 2 * j.N, width, 1, width - 1, d->dgate->data);
 	}
+	tables_mark(d->demb, a->ids, j.N);
 	pool_run(c->pool, a->emb->ld / CPU_PAD, tokens_task, &j);
+	tables_leave(d->demb);
 	if (a->table != NULL)
 		pairs_grad(&j);
+	leave(a);
 	end_phase(c, OPS_CPU_EMBED_GRAD, since);
 }
 
@@ -177,7 +205,11 @@ levers_values(struct ops_ctx *c, struct ops_rows rows, const struct ops_values *
 	const double since = begin_phase();
 	struct job j = job_of(c, rows, a, NULL);
 
+	if (a->table != NULL)
+		tables_look(c, a->table, a->ids, j.N);
 	run_rows(&j, values_task);
+	if (a->table != NULL)
+		tables_leave(a->table);
 	end_phase(c, OPS_CPU_QKV, since);
 }
 
@@ -217,14 +249,21 @@ levers_values_grad(struct ops_ctx *c, struct ops_rows rows, const struct ops_val
 	const size_t rates = j.N * c->g.num_kv_heads, width = values_width(&j);
 
 	assert(rows.pos0 == 0);
+	if (a->table != NULL) {
+		tables_look(c, a->table, a->ids, j.N);
+		tables_mark(d->dtable, a->ids, j.N);
+	}
 	run_rows(&j, values_grad_task);
 	if (a->mix != NULL)
 		add_sums(&j, rates, width, 0, 2, d->dmix->data);
 	for (size_t k = 0; a->table != NULL && k < c->g.num_kv_heads; k++)
 		add_sums(&j, rates, width, 2 + k * a->gate->cols, a->gate->cols,
 		    (float *)d->dgate->data + k * d->dgate->ld);
-	if (a->table != NULL)
+	if (a->table != NULL) {
 		pool_run(c->pool, a->table->ld / CPU_PAD, values_scatter_task, &j);
+		tables_leave(a->table);
+		tables_leave(d->dtable);
+	}
 	end_phase(c, OPS_CPU_QKV_GRAD, since);
 }
 

@@ -11,6 +11,7 @@
 #include "gpt/cpu/buffers.h"
 #include "gpt/cpu/job.h"
 #include "gpt/cpu/operations.h"
+#include "gpt/cpu/tables.h"
 
 /* Tiles of a round of weight gradients below which they are cut smaller. */
 #define FEW_TILES 64
@@ -79,7 +80,9 @@ operations_embed(struct ops_ctx *c, struct ops_rows rows, struct ops_buf *x0, co
 	struct job j = job_of(c, rows, &e, NULL);
 
 	check_ids(c, ids, j.N);
+	tables_look(c, emb, ids, j.N);
 	run_rows(&j, embed_task);
+	tables_leave(emb);
 	end_phase(c, OPS_CPU_EMBED, since);
 }
 
@@ -113,8 +116,12 @@ operations_embed_grad(struct ops_ctx *c, struct ops_rows rows, struct ops_buf *d
 	const struct embed e = { .demb = demb, .dx0 = dx0, .ids = ids, .emb = emb };
 	struct job j = job_of(c, rows, &e, NULL);
 
+	tables_look(c, emb, ids, j.N);
+	tables_mark(demb, ids, j.N);
 	run_rows(&j, embed_rates_task);
 	pool_run(c->pool, emb->ld / CPU_PAD, embed_grad_task, &j);
+	tables_leave(emb);
+	tables_leave(demb);
 	end_phase(c, OPS_CPU_EMBED_GRAD, since);
 }
 
@@ -523,7 +530,11 @@ operations_sumsq(struct ops_ctx *c, const struct ops_buf *const *bufs, const siz
 
 	for (size_t i = 0; i < count; i++) {
 		assert(n[i] == bufs[i]->rows * bufs[i]->cols);
-		total += c->kernels->sumsq(bufs[i]->data, bufs[i]->rows * bufs[i]->ld);
+		if (tables_is_tracked(bufs[i]))
+			total += c->kernels->sumsq_rows(bufs[i]->home, bufs[i]->ld, bufs[i]->table->rows,
+			    bufs[i]->rows);
+		else
+			total += c->kernels->sumsq(bufs[i]->data, bufs[i]->rows * bufs[i]->ld);
 	}
 	end_phase(c, OPS_CPU_OTHER, since);
 	return (total);
@@ -532,8 +543,23 @@ operations_sumsq(struct ops_ctx *c, const struct ops_buf *const *bufs, const siz
 struct adam {
 	struct ops_ctx *c;
 	const struct ops_adam *p;
-	const struct ops_adam_law *law;
+	struct cpu_adam by;
 };
+
+static struct cpu_adam
+factors_of(const struct ops_adam *p, const struct ops_adam_law *law)
+{
+	return ((struct cpu_adam){
+	    .rate = (float)(p->lr / (1 - pow(law->beta1, (double)law->t))),
+	    .fix2 = (float)(1 / sqrt(1 - pow(law->beta2, (double)law->t))),
+	    .eps = law->eps,
+	    .beta1 = law->beta1,
+	    .beta2 = law->beta2,
+	    .rest1 = 1 - law->beta1,
+	    .rest2 = 1 - law->beta2,
+	    .scale = law->grad_scale,
+	});
+}
 
 static void
 adam_task(void *arg, size_t task, unsigned thread)
@@ -542,7 +568,7 @@ adam_task(void *arg, size_t task, unsigned thread)
 	const size_t n = a->p->w->rows * a->p->w->ld, first = task * STREAM_ELEMENTS;
 
 	(void)thread;
-	a->c->kernels->adam(a->p, a->law, first, least(STREAM_ELEMENTS, n - first));
+	a->c->kernels->adam(a->p, &a->by, first, least(STREAM_ELEMENTS, n - first));
 }
 
 void
@@ -551,9 +577,14 @@ operations_adam(struct ops_ctx *c, const struct ops_adam *p, size_t count, const
 	const double since = begin_phase();
 
 	for (size_t i = 0; i < count && !c->held; i++, p++) {
-		struct adam a = { c, p, law };
+		struct adam a = { c, p, factors_of(p, law) };
 
 		assert(p->n == p->w->rows * p->w->cols);
+		if (tables_adam(c, p, &a.by))
+			continue;
+		tables_whole(c, p->w);
+		tables_whole(c, p->m);
+		tables_whole(c, p->v);
 		pool_run(c->pool, blocks(p->w->rows * p->w->ld, STREAM_ELEMENTS), adam_task, &a);
 		buffers_pack(c, p->w);
 	}
@@ -585,6 +616,7 @@ operations_average(struct ops_ctx *c, const struct ops_average *p, size_t count,
 		struct average a = { c, p, keep };
 
 		assert(p->n == p->w->rows * p->w->cols && p->average->ld == p->w->ld);
+		tables_whole(c, p->w);
 		pool_run(c->pool, blocks(p->w->rows * p->w->ld, STREAM_ELEMENTS), average_task, &a);
 	}
 	end_phase(c, OPS_CPU_ADAM, since);

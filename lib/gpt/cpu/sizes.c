@@ -157,6 +157,12 @@ sizes_cache(const struct ops_geometry *g, size_t rows)
 }
 
 size_t
+sizes_table(size_t rows)
+{
+	return (sizeof(struct cpu_table) + rows * (sizeof(uint32_t) + 1));
+}
+
+size_t
 sizes_buffer(const struct ops_geometry *g, struct sizes_kernels k, int training, enum ops_role role, size_t rows,
     size_t cols)
 {
@@ -171,5 +177,7 @@ sizes_buffer(const struct ops_geometry *g, struct sizes_kernels k, int training,
 	}
 	if (role == OPS_CACHE)
 		bytes += sizes_cache(g, rows);
+	if (training && (role == OPS_TABLE || role == OPS_ROWS))
+		bytes += sizes_table(rows);
 	return (bytes);
 }
