@@ -114,6 +114,7 @@ struct cpu_product {
 /*
  * Muon on one matrix, stage by stage; the parts of a stage need only what stood before it and write what is their own,
  * so that threads may share them.  Those from PACK to UPDATE make a step of Newton-Schulz and come again for the next.
+ * Two at once (ops_muon_together) leave the first at RETURN, and come to the second at PACK_SQUARE.
  */
 enum cpu_muon_stage {
 	CPU_MUON_MOMENTUM,
@@ -122,6 +123,11 @@ enum cpu_muon_stage {
 	CPU_MUON_SQUARE,
 	CPU_MUON_PACK_SQUARE,
 	CPU_MUON_CUBIC,
+	CPU_MUON_TIMES, /* of the first of two only: A becomes P A, */
+	CPU_MUON_PACK_TIMES,
+	CPU_MUON_RETURN,     /* and P A P */
+	CPU_MUON_PACK_FIRST, /* of the second of two only: what both multiply with */
+	CPU_MUON_BOTH,
 	CPU_MUON_PACK_COLS,
 	CPU_MUON_UPDATE,
 	CPU_MUON_NEURONS,
@@ -137,6 +143,7 @@ struct cpu_muon {
 	float *exact;         /* (m, n) unrounded, for a X and the result */
 	void *x;              /* the same as the products take it */
 	void *square, *cubic; /* A and b A + c A^2 */
+	void *second;         /* of the second of two steps b A + c A^2; NULL: each is computed alone */
 	float *panels;
 	float *sums, *factors; /* by row of p */
 };
