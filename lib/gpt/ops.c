@@ -84,10 +84,3 @@ ops_muon_scaled(const struct ops_muon_law *law, int step, double sumsq)
 		by = 1 / fmax(sqrt(sqrt(sumsq)), OPS_SCHATTEN_LEAST);
 	return ((struct ops_muon_abc){ abc[0] * by, abc[1] * pow(by, 3), abc[2] * pow(by, 5) });
 }
-
-/* The first alone: at its steep end, near 1, rounding would cost by twos what it costs nowhere else. */
-int
-ops_muon_together(const struct ops_muon_law *law, size_t m, size_t n, int step)
-{
-	return (law->form == OPS_MUON_GRAM && m != n && step % 2 == 1 && step + 1 < law->ns_steps ? 2 : 1);
-}

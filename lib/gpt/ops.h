@@ -384,8 +384,8 @@ enum ops_muon_norm { OPS_MUON_PLAIN, OPS_MUON_ROW, OPS_MUON_NEURON };
 enum ops_muon_coefficients { OPS_MUON_FIXED, OPS_MUON_POLAR, OPS_MUON_MINIMAX };
 
 /*
- * How its steps are computed: each from X, or but for the first by twos from A = X X^T, which all that the steps
- * multiply with commutes with, where X is not square: less work, and another rounding.
+ * How its steps are computed: one by one from X, or where X is not square some at once from A = X X^T, which commutes
+ * with all that they multiply with: less work, and another rounding.
  */
 enum ops_muon_form { OPS_MUON_DIRECT, OPS_MUON_GRAM };
 
@@ -399,7 +399,7 @@ enum ops_muon_scale { OPS_MUON_FROBENIUS, OPS_MUON_SCHATTEN };
  *   ROW:    u_i /= max(|u_i|, 1e-7), by rows
  *   X = u / (|u| + 1e-7), then ns_steps times X = a X + (b A + c A A) X with A = X X^T, turned where X is tall
  *   SCHATTEN: before the first step X /= max(|A|^(1/2), 1e-2), the fourth root of its singular values' fourth powers
- *   GRAM, X not square: a step and the next, the 2nd and 3rd, 4th and 5th, .. are
+ *   GRAM, X not square: as many of the steps at once as rounding bears, two for example as
  *           P = a I + b A + c A A;  A' = P A P;  P' = a' I + b' A' + c' A' A';  X = (P' P) X
  *   NEURON: s_i = .95 s_i + .05 mean_j X_ij^2;  o_ij = X_ij / (sqrt(s_i) + 1e-5);  X = o |X| / max(|o|, 1e-7)
  *   w -= decay w, with cautious only elements where X_ij w_ij > 0
@@ -439,9 +439,6 @@ struct ops_muon_abc {
 	double a, b, c;
 };
 struct ops_muon_abc ops_muon_scaled(const struct ops_muon_law *law, int step, double sumsq);
-
-/* How many steps of a matrix (m, n) are computed at once from step on: 1 or 2. */
-int ops_muon_together(const struct ops_muon_law *law, size_t m, size_t n, int step);
 
 struct ops_adam {
 	struct ops_buf *w; /* WEIGHT or VECTOR */

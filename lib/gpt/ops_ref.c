@@ -1187,7 +1187,7 @@ polynomial(double *p, const double *A, size_t m, struct ops_muon_abc k)
 static void
 two_steps(double *A, double *P, double *spare, size_t m, const struct ops_muon_law *law, int step)
 {
-	polynomial(P, A, m, ops_muon_scaled(law, step, 0));
+	polynomial(P, A, m, ops_muon_scaled(law, step, dot(A, A, m * m)));
 	multiply(spare, P, A, m);
 	multiply(A, spare, P, m);
 	polynomial(spare, A, m, ops_muon_scaled(law, step + 1, 0));
@@ -1207,15 +1207,14 @@ orthogonalise(struct ops_ctx *ctx, size_t m, size_t n, const struct ops_muon_law
 	scale = 1.0 / (sqrt(sum) + 1e-7f);
 	for (size_t i = 0; i < m * n; i++)
 		x[i] *= scale;
-	for (int s = 0, together; s < law->ns_steps; s += together) {
+	for (int s = 0; s < law->ns_steps; s++) {
 		struct ops_muon_abc k;
 		double *swap = x;
 
-		together = ops_muon_together(law, m, n, s);
 		gram(A, x, m, n);
 		k = ops_muon_scaled(law, s, dot(A, A, m * m));
-		if (together == 2) {
-			two_steps(A, B, y, m, law, s);
+		if (law->form == OPS_MUON_GRAM && m < n && s + 1 < law->ns_steps) {
+			two_steps(A, B, y, m, law, s++);
 			memcpy(B, A, m * m * sizeof(*B));
 			k.a = 0;
 		} else {

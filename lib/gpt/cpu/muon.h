@@ -8,8 +8,8 @@
  * taken, and from a block of which height, changes no bit: both sum the same
  * products in the same order.  Where they do not, the one below the diagonal is.
  *
- * Two steps at once are P' P X, with P = a I + cubic of the first and P' = a' I
- * + second, from A in square, which becomes P A P on the way: all polynomials
+ * Steps at once are P'' P' P X, with P = a I + b A + c A^2, from A in square,
+ * which becomes P A P on the way to the next: all polynomials
  * of A, so they commute and their products are symmetric, too.  What is added
  * to such a product stands in its own rows, on and below the diagonal, which
  * nobody else writes: it may lie where the result goes.
@@ -305,11 +305,15 @@ muon_end(const struct cpu_muon *ns, const struct ops_muon_law *law, const float 
 	}
 }
 
-/* Whether a step is computed together with the one before. */
-static inline int
-second_of_two(const struct cpu_muon *m, int step)
+/* The product of a over the steps of a run up to ${end}. */
+static inline double
+muon_all_a(const struct cpu_muon *ns, struct cpu_muon_run run, int end)
 {
-	return (step > 0 && ops_muon_together(m->law, m->m, m->n, step - 1) == 2);
+	double a = 1;
+
+	for (int step = run.first; step < end; step++)
+		a *= muon_abc(ns, step).a;
+	return (a);
 }
 
 static void
@@ -324,11 +328,14 @@ block_muon(const struct cpu_muon *m, enum cpu_muon_stage stage, int step, size_t
 	float *after = law->norm == OPS_MUON_NEURON ? m->factors : NULL;
 	float *f = cpu_take(&s, m->rows * ldx * sizeof(*f));
 	struct muon_sum sum;
-	struct ops_muon_abc k = { 0 }, first = { 0 };
+	struct ops_muon_abc k = { 0 };
+	struct cpu_muon_run run = { step, step + 1 };
+	act *own = m->cubic;
 
-	if (stage > CPU_MUON_BEGIN && stage < CPU_MUON_NEURONS) {
+	if (stage >= CPU_MUON_CUBIC && stage <= CPU_MUON_UPDATE) {
 		k = muon_abc(m, step);
-		first = second_of_two(m, step) ? ops_muon_scaled(law, step - 1, 0) : first;
+		run = cpu_muon_run(m, step);
+		own = step > run.first ? m->later : m->cubic;
 	}
 
 	/* Without a lever the compiler sees none, so that it costs nothing. */
@@ -354,35 +361,34 @@ block_muon(const struct cpu_muon *m, enum cpu_muon_stage stage, int step, size_t
 		break;
 	case CPU_MUON_PACK_SQUARE:
 	case CPU_MUON_PACK_TIMES:
-		if (step == 0 && law->scale == OPS_MUON_SCHATTEN)
+		if (stage == CPU_MUON_PACK_SQUARE && step == 0 && law->scale == OPS_MUON_SCHATTEN)
 			muon_square_rows(m, r0, down);
 		pack_all_rows(m->panels + r0 * units_of(m->m), units_of(m->m), (act *)m->square + r0 * lda, 0, lda,
 		    down, m->m);
 		break;
 	case CPU_MUON_CUBIC:
 		sum = (struct muon_sum){ { m->square }, { k.b }, k.c, 0 };
-		symmetric(m, second_of_two(m, step) ? m->second : m->cubic, m->square, lda, units_of(m->m), &sum, i0,
-		    f);
+		symmetric(m, own, m->square, lda, units_of(m->m), &sum, i0, f);
 		break;
 	case CPU_MUON_TIMES:
 	case CPU_MUON_RETURN:
 		sum = (struct muon_sum){ { m->square }, { k.a }, 1, 1 };
-		symmetric(m, m->square, m->cubic, lda, units_of(m->m), &sum, i0, f);
+		symmetric(m, m->square, own, lda, units_of(m->m), &sum, i0, f);
 		break;
-	case CPU_MUON_PACK_FIRST:
+	case CPU_MUON_PACK_ALL:
 		pack_all_rows(m->panels + r0 * units_of(m->m), units_of(m->m), (act *)m->cubic + r0 * lda, 0, lda, down,
 		    m->m);
 		break;
-	case CPU_MUON_BOTH:
-		sum = (struct muon_sum){ { m->cubic, m->second }, { k.a, first.a }, 1, 1 };
-		symmetric(m, m->cubic, m->second, lda, units_of(m->m), &sum, i0, f);
+	case CPU_MUON_ALL:
+		sum = (struct muon_sum){ { m->cubic, own }, { k.a, muon_all_a(m, run, step) }, 1, 1 };
+		symmetric(m, m->cubic, own, lda, units_of(m->m), &sum, i0, f);
 		break;
 	case CPU_MUON_PACK_COLS:
 		pack_cols(m->panels + r0 * units_of(m->m), units_of(m->m), units_of(m->m), (act *)m->x + r0, 0, ldx,
 		    m->m, least(m->piece, m->n - r0));
 		break;
 	case CPU_MUON_UPDATE:
-		muon_update(m, second_of_two(m, step) ? first.a * k.a : k.a, i0, f);
+		muon_update(m, muon_all_a(m, run, step + 1), i0, f);
 		break;
 	case CPU_MUON_NEURONS:
 		muon_neurons(m, after);

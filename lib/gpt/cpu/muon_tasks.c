@@ -76,11 +76,13 @@ act_bytes(const struct ops_ctx *c)
 	return (sizeof(float) / c->kernels->per_unit);
 }
 
-/* Matrices (m, m) that a step, or two at once, need. */
+/* Steps at once, at most. */
 static size_t
-small_matrices(const struct ops_muon *p, const struct ops_muon_law *law)
+at_once(const struct ops_ctx *c, const struct ops_muon *p, const struct ops_muon_law *law)
 {
-	return (law->form == OPS_MUON_GRAM && p->rows != p->cols ? 3 : 2);
+	if (law->form == OPS_MUON_DIRECT || p->rows == p->cols)
+		return (1);
+	return (c->kernels->per_unit == 2 ? 2 : 3);
 }
 
 static size_t
@@ -89,8 +91,9 @@ matrix_bytes(const struct ops_ctx *c, const struct ops_muon *p, const struct ops
 	const size_t ldx = cpu_pad(long_side(p)), lda = cpu_pad(short_side(p)), high = lda + CPU_PAD;
 	const size_t x = act_bytes(c) < sizeof(float) ? act_bytes(c) : 0;
 
-	return (high * ldx * (sizeof(float) + x) + (small_matrices(p, law) * high * lda + lda * ldx) * act_bytes(c) +
-	    2 * ldx * sizeof(float) + 9 * 64);
+	return (high * ldx * (sizeof(float) + x) +
+	    ((at_once(c, p, law) > 1 ? 3 : 2) * high * lda + lda * ldx) * act_bytes(c) + 2 * ldx * sizeof(float) +
+	    9 * 64);
 }
 
 /* Lay the matrix out, with zeros where padding is read. Returns what is left of the memory. */
@@ -106,8 +109,9 @@ lay(const struct ops_ctx *c, struct cpu_muon *m, const struct ops_muon *p, const
 	m->x = act_bytes(c) < sizeof(float) ? cpu_take(&s, high * ldx * act_bytes(c)) : m->exact;
 	m->square = cpu_take(&s, high * lda * act_bytes(c));
 	m->cubic = cpu_take(&s, high * lda * act_bytes(c));
-	if (small_matrices(p, law) > 2)
-		m->second = cpu_take(&s, high * lda * act_bytes(c));
+	m->at_once = at_once(c, p, law);
+	if (m->at_once > 1)
+		m->later = cpu_take(&s, high * lda * act_bytes(c));
 	m->panels = cpu_take(&s, lda * ldx * act_bytes(c));
 	m->sums = cpu_take(&s, ldx * sizeof(float));
 	m->factors = cpu_take(&s, ldx * sizeof(float));
@@ -124,8 +128,8 @@ clear(const struct ops_ctx *c, const struct cpu_muon *m)
 		memset(m->x, 0, high * m->ldx * act_bytes(c));
 	memset(m->square, 0, high * m->lda * act_bytes(c));
 	memset(m->cubic, 0, high * m->lda * act_bytes(c));
-	if (m->second != NULL)
-		memset(m->second, 0, high * m->lda * act_bytes(c));
+	if (m->later != NULL)
+		memset(m->later, 0, high * m->lda * act_bytes(c));
 }
 
 static struct cpu_scratch
@@ -136,27 +140,26 @@ piece_of(const struct round *r, unsigned thread)
 	return ((struct cpu_scratch){ at, at + r->thread_bytes });
 }
 
-/* Of two steps at once some stages make no part, and others make parts of these alone. */
+/* Of steps at once each has stages of its own. */
 static int
 is_idle(const struct cpu_muon *m, enum cpu_muon_stage stage, int step)
 {
-	const int first = ops_muon_together(m->law, m->m, m->n, step) == 2;
-	const int second = step > 0 && ops_muon_together(m->law, m->m, m->n, step - 1) == 2;
+	const struct cpu_muon_run run = cpu_muon_run(m, step);
 
 	switch (stage) {
 	case CPU_MUON_PACK:
 	case CPU_MUON_SQUARE:
-		return (second);
+		return (step > run.first);
 	case CPU_MUON_TIMES:
 	case CPU_MUON_PACK_TIMES:
 	case CPU_MUON_RETURN:
-		return (!first);
-	case CPU_MUON_PACK_FIRST:
-	case CPU_MUON_BOTH:
-		return (!second);
+		return (step + 1 == run.end);
+	case CPU_MUON_PACK_ALL:
+	case CPU_MUON_ALL:
+		return (step == run.first);
 	case CPU_MUON_PACK_COLS:
 	case CPU_MUON_UPDATE:
-		return (first);
+		return (step + 1 < run.end);
 	default:
 		return (0);
 	}
@@ -170,7 +173,7 @@ multiplies(enum cpu_muon_stage stage)
 	case CPU_MUON_CUBIC:
 	case CPU_MUON_TIMES:
 	case CPU_MUON_RETURN:
-	case CPU_MUON_BOTH:
+	case CPU_MUON_ALL:
 	case CPU_MUON_UPDATE:
 		return (1);
 	default:

@@ -63,7 +63,7 @@ scratch_floats(const struct ops_geometry *g, size_t R, int training)
 	return (most(floats, CEILING_ROWS * CEILING_UNITS + CEILING_COLS * (CEILING_UNITS + CEILING_ROWS)));
 }
 
-/* Two steps at once need a matrix more, which bf16 has room for. */
+/* Steps at once need a matrix more, which bf16 has room for. */
 static size_t
 muon_floats(const struct ops_geometry *g, struct sizes_kernels k)
 {
