@@ -29,9 +29,10 @@ ops_find(const char *name)
 
 /*
  * Polar Express: the greedy minimax quintics for singular values from .001 on, five steps, cushion .02, and a safety
- * factor of 1.02 in all but the last.  Minimax: t/tools/minimax.py STEPS L 1.02 with L .01, .003 and .001 for 3, 4 and 5
- * steps, which end within .29, .22 and .14 of 1 from there on.  A smaller L lifts small singular values more, and leaves
- * all others farther from 1; these come nearest to orthogonal on momenta of real trainings (lib/gpt/cpu/NOTES.md).
+ * factor of 1.02 in all but the last.  Minimax: t/tools/minimax.py STEPS L 1.02 with L .01, .003 and .001 for 3, 4
+ * and 5 steps, which end within .29, .22 and .14 of 1 from there on.  A smaller L lifts small singular values more,
+ * and leaves all others farther from 1; these come nearest to orthogonal on momenta of real trainings
+ * (lib/gpt/cpu/NOTES.md).
  */
 const double *
 ops_muon_triple(const struct ops_muon_law *law, int step)

@@ -434,7 +434,7 @@ struct ops_muon_law {
 /* The (a, b, c) of a step, counted from 0. */
 const double *ops_muon_triple(const struct ops_muon_law *law, int step);
 
-/* The same, with ${sumsq} the sum of squares of A, of use at step 0 with SCHATTEN only: what X is divided by is in it. */
+/* The same with what SCHATTEN divides by in it, which ${sumsq}, the sum of squares of A, gives; of use at step 0. */
 struct ops_muon_abc {
 	double a, b, c;
 };

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# Print the coefficients of train.muon_coefficients=minimax (lib/gpt/ops.c): for a number of steps and an interval [l, 1]
-# of singular values, the composition of so many odd quintics that is nearest to 1 on it at worst.
+# Print the coefficients of train.muon_coefficients=minimax (lib/gpt/ops.c): for a number of steps and an interval
+# [l, 1] of singular values, the composition of so many odd quintics that is nearest to 1 on it at worst.
 # usage: minimax.py STEPS L [SAFETY]
 #
 # The best composition is the greedy one (arXiv:2505.16932, theorem 3.1): each step is the odd quintic nearest to 1 on

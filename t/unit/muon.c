@@ -344,7 +344,7 @@ off_by(const struct ops_muon_law *law, size_t rows, size_t cols, const float *g,
 }
 
 /*
- * On Gram matrices rounding may cost thrice what it costs step by step, and in float32 what the golden vectors allow, 1e-8
+ * On Gram matrices rounding may cost thrice what it costs step by step, and in float32 what t/unit/ops.c allows, 1e-8
  * squared, besides.  In bf16 all steps at once would end in NAN, and two of the first ones at a quarter of the rank off
  * by as much as the update is long.
  */
