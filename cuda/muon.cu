@@ -202,7 +202,7 @@ orthogonalise(struct ops_ctx *ctx, size_t rows, size_t cols, size_t some, const 
 	void *x = ctx->muon[0], *next = ctx->muon[1], *A = ctx->gram[0], *B = ctx->gram[1];
 
 	for (int s = 0; s < law->ns_steps; s++) {
-		const double *abc = ops_muon_triple(law->coefficients, s);
+		const double *abc = ops_muon_triple(law, s);
 		const float a = (float)abc[0], b = (float)abc[1], c = (float)abc[2];
 		/* A = X X^T, or X^T X;  B = b A + c A A;  X = a X + B X, or a X + X B */
 		const struct product gram = { side, side, depth, x, x, tall, !tall, NULL, A, 1, 0, 0, count };

@@ -17,6 +17,9 @@
 #include "convert.cuh"
 #include "transfer.cuh"
 
+/* Levers of the optimizer that have no kernels yet. */
+static const char *const lacks[] = { "muon_form", "muon_scale", NULL };
+
 static const char *const isa_names[] = { "sm_120", "sm_100", "sm_90", "sm_89", "sm_86", "sm_80", NULL };
 
 static size_t
@@ -424,6 +427,7 @@ cuda_sync(struct ops_ctx *ctx)
 extern "C" const struct ops ops_cuda = {
 	.name = "cuda",
 	.isa_names = isa_names,
+	.lacks = lacks,
 	.open = cuda_open,
 	.close = cuda_close,
 	.isa = cuda_isa,

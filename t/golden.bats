@@ -88,6 +88,18 @@ lever() {
 	done
 }
 
+# bats test_tags=b94
+@test "on Gram matrices ref and cpu meet the golden vectors of Muon within the same tolerances, in fp32 and bf16" {
+	local arith stem
+	for stem in real_init tiny_tied levers/muon_row levers/muon_neuron levers/muon_polar levers/muon_power; do
+		for arith in fp32 bf16; do
+			golden $stem -b cpu -a $arith -G
+			[[ "$output" == *"blocks.0.mlp."*ok* ]]
+		done
+	done
+	golden levers/muon_polar -b ref -G
+}
+
 # bats test_tags=b64
 @test "the activations leaky relu^2 and swiglu meet the golden vectors" {
 	lever leaky_relu2

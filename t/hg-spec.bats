@@ -263,11 +263,18 @@ dc54a4c1b5481dfb70022728aa15d8fb29e7de41e5c46f9f8e8f2ebe45748fb1 \
 	run --separate-stderr spec -s train.warmdown_shape=step runs/a
 	[ "$status" -eq 100 ]
 	[[ "$stderr" == *"train.warmdown_shape"*linear*cosine*sqrt* ]]
-	for key in muon_weight_decay=-1 muon_decay_mode=bold muon_norm=column muon_coefficients=6 muon_grad_power=0; do
+	for key in muon_weight_decay=-1 muon_decay_mode=bold muon_norm=column muon_coefficients=6 muon_grad_power=0 muon_form=square \
+	    muon_scale=1; do
 		run --separate-stderr spec -s "train.$key" runs/a
 		[ "$status" -eq 100 ]
 		[[ "$stderr" == *"train.${key%=*}"* ]]
 	done
+	for steps in 2 6; do
+		run --separate-stderr spec -s train.muon_coefficients=minimax -s train.muon_backend_steps=$steps runs/a
+		[ "$status" -eq 100 ]
+		[[ "$stderr" == *"train.muon_coefficients=minimax has coefficients for 3 to 5 steps"*"is $steps:"* ]]
+	done
+	spec -s train.muon_coefficients=minimax -s train.muon_backend_steps=3 runs/minimax
 	spec -s train.muon_momentum_warmup_frac=0.2 runs/b
 	[ "$(jq '.train.muon_momentum_warmup_frac' runs/b/spec.json)" = 0.2 ]
 }

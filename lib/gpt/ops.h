@@ -389,8 +389,20 @@ struct ops_muon {
 
 enum ops_muon_norm { OPS_MUON_PLAIN, OPS_MUON_ROW, OPS_MUON_NEURON };
 
-/* What Newton-Schulz multiplies with: at each step the same, or Polar Express (arXiv:2505.16932). */
-enum ops_muon_coefficients { OPS_MUON_FIXED, OPS_MUON_POLAR };
+/*
+ * What Newton-Schulz multiplies with: at each step the same, Polar Express (arXiv:2505.16932), which is made for five
+ * steps, or for OPS_MINIMAX_LEAST to _MOST steps what brings singular values in an interval nearest to 1 at worst.
+ */
+enum ops_muon_coefficients { OPS_MUON_FIXED, OPS_MUON_POLAR, OPS_MUON_MINIMAX };
+
+/*
+ * How its steps are computed: one by one from X, or where X is not square some at once from A = X X^T, which commutes
+ * with all that they multiply with: less work, and another rounding.
+ */
+enum ops_muon_form { OPS_MUON_DIRECT, OPS_MUON_GRAM };
+
+/* What X is divided by before: its norm alone, or another bound on its largest singular value, too. */
+enum ops_muon_scale { OPS_MUON_FROBENIUS, OPS_MUON_SCHATTEN };
 
 /**
  * Muon, for each matrix (rows, cols), in this order:
@@ -398,6 +410,9 @@ enum ops_muon_coefficients { OPS_MUON_FIXED, OPS_MUON_POLAR };
  *   buf = momentum buf + g;  u = g + momentum buf
  *   ROW:    u_i /= max(|u_i|, 1e-7), by rows
  *   X = u / (|u| + 1e-7), then ns_steps times X = a X + (b A + c A A) X with A = X X^T, turned where X is tall
+ *   SCHATTEN: before the first step X /= max(|A|^(1/2), 1e-2), the fourth root of its singular values' fourth powers
+ *   GRAM, X not square: as many of the steps at once as rounding bears, two for example as
+ *           P = a I + b A + c A A;  A' = P A P;  P' = a' I + b' A' + c' A' A';  X = (P' P) X
  *   NEURON: s_i = .95 s_i + .05 mean_j X_ij^2;  o_ij = X_ij / (sqrt(s_i) + 1e-5);  X = o |X| / max(|o|, 1e-7)
  *   w -= decay w, with cautious only elements where X_ij w_ij > 0
  *   w -= lr sqrt(max(1, rows / cols)) X
@@ -411,6 +426,8 @@ struct ops_muon_law {
 	float grad_power; /* 0: 1 */
 	enum ops_muon_norm norm;
 	enum ops_muon_coefficients coefficients;
+	enum ops_muon_form form;
+	enum ops_muon_scale scale;
 	float decay; /* learning rate times weight decay */
 	int cautious;
 };
@@ -419,8 +436,21 @@ struct ops_muon_law {
 #define OPS_NEURON_BETA 0.95
 #define OPS_NEURON_EPS 1e-5
 
+/* Of MINIMAX: the numbers of steps that there are coefficients for. */
+#define OPS_MINIMAX_LEAST 3
+#define OPS_MINIMAX_MOST 5
+
+/* Of SCHATTEN: the least that is divided by. */
+#define OPS_SCHATTEN_LEAST 1e-2
+
 /* The (a, b, c) of a step, counted from 0. */
-const double *ops_muon_triple(enum ops_muon_coefficients coefficients, int step);
+const double *ops_muon_triple(const struct ops_muon_law *law, int step);
+
+/* The same with what SCHATTEN divides by in it, which ${sumsq}, the sum of squares of A, gives; of use at step 0. */
+struct ops_muon_abc {
+	double a, b, c;
+};
+struct ops_muon_abc ops_muon_scaled(const struct ops_muon_law *law, int step, double sumsq);
 
 /*
  * One parameter as Adam updates it.  Of a TABLE a backend may leave rows without gradient as they are until somebody
@@ -455,6 +485,8 @@ struct ops_average {
 struct ops {
 	const char *name;             /* "ref", "cpu", "cuda" */
 	const char *const *isa_names; /* NULL-terminated; fastest first; "auto" picks the first that runs here */
+	/* Keys of section train that it can compute at their default only; ends with NULL. NULL: it computes all. */
+	const char *const *lacks;
 
 	/**
 	 * open(args): Owns: the caller closes.  Errors: NULL after saying why; errno ENOMEM, ENODEV (a device or

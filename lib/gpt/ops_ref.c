@@ -1164,6 +1164,36 @@ gram(double *out, const double *x, size_t m, size_t n)
 	}
 }
 
+/* out = left right for symmetric left and right (m, m) */
+static void
+multiply(double *out, const double *left, const double *right, size_t m)
+{
+	for (size_t i = 0; i < m; i++)
+		matvec(out + i * m, right, left + i * m, m, m);
+}
+
+/* p = a I + b A + c A A for a symmetric A (m, m) */
+static void
+polynomial(double *p, const double *A, size_t m, struct ops_muon_abc k)
+{
+	gram(p, A, m, m); /* A is symmetric: A A^T is A A */
+	for (size_t i = 0; i < m * m; i++)
+		p[i] = k.b * A[i] + k.c * p[i];
+	for (size_t i = 0; i < m; i++)
+		p[i * m + i] += k.a;
+}
+
+/* Two steps at once, from A = x x^T: A becomes what x is multiplied with. ${spare} (m, m). */
+static void
+two_steps(double *A, double *P, double *spare, size_t m, const struct ops_muon_law *law, int step)
+{
+	polynomial(P, A, m, ops_muon_scaled(law, step, dot(A, A, m * m)));
+	multiply(spare, P, A, m);
+	multiply(A, spare, P, m);
+	polynomial(spare, A, m, ops_muon_scaled(law, step + 1, 0));
+	multiply(A, spare, P, m);
+}
+
 /* Newton-Schulz: drive the singular values of x (m, n), m <= n, towards 1. Returns where the result stands. */
 static double *
 orthogonalise(struct ops_ctx *ctx, size_t m, size_t n, const struct ops_muon_law *law)
@@ -1178,16 +1208,23 @@ orthogonalise(struct ops_ctx *ctx, size_t m, size_t n, const struct ops_muon_law
 	for (size_t i = 0; i < m * n; i++)
 		x[i] *= scale;
 	for (int s = 0; s < law->ns_steps; s++) {
-		const double *abc = ops_muon_triple(law->coefficients, s);
+		struct ops_muon_abc k;
 		double *swap = x;
 
 		gram(A, x, m, n);
-		gram(B, A, m, m); /* A is symmetric: A A^T is A A */
-		for (size_t i = 0; i < m * m; i++)
-			B[i] = abc[1] * A[i] + abc[2] * B[i];
+		k = ops_muon_scaled(law, s, dot(A, A, m * m));
+		if (law->form == OPS_MUON_GRAM && m < n && s + 1 < law->ns_steps) {
+			two_steps(A, B, y, m, law, s++);
+			memcpy(B, A, m * m * sizeof(*B));
+			k.a = 0;
+		} else {
+			gram(B, A, m, m); /* A is symmetric: A A^T is A A */
+			for (size_t i = 0; i < m * m; i++)
+				B[i] = k.b * A[i] + k.c * B[i];
+		}
 		for (size_t i = 0; i < m; i++) {
 			for (size_t j = 0; j < n; j++)
-				y[i * n + j] = abc[0] * x[i * n + j];
+				y[i * n + j] = k.a * x[i * n + j];
 			matvec_dx(y + i * n, x, B + i * m, m, n);
 		}
 		x = y;

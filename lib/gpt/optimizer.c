@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "gpt/optimizer.h"
 #include "base/say.h"
@@ -55,6 +56,31 @@ make_state(struct optimizer *o, const struct optimizer_law *law, size_t i)
 	return (0);
 }
 
+/* A lever that a backend has no kernels for is refused here, and never left out. */
+static int
+check_backend(const struct ops *ops, const struct optimizer_law *law)
+{
+	const struct {
+		const char *key;
+		int usual;
+	} levers[] = {
+		{ "muon_form", law->muon_form == OPS_MUON_DIRECT },
+		{ "muon_scale", law->muon_scale == OPS_MUON_FROBENIUS },
+	};
+
+	for (const char *const *key = ops->lacks; key != NULL && *key != NULL; key++) {
+		for (size_t i = 0; i < sizeof(levers) / sizeof(levers[0]); i++) {
+			if (strcmp(levers[i].key, *key) != 0 || levers[i].usual)
+				continue;
+			say_error("backend '%s' cannot compute train.%s: leave that key out, or set system.backend=cpu",
+			    ops->name, *key);
+			errno = EINVAL;
+			return (-1);
+		}
+	}
+	return (0);
+}
+
 struct optimizer *
 optimizer_open(struct model *m, const struct optimizer_law *law)
 {
@@ -63,6 +89,8 @@ optimizer_open(struct model *m, const struct optimizer_law *law)
 	const size_t count = params->count;
 	struct optimizer *o;
 
+	if (law != NULL && check_backend(ops, law) != 0)
+		return (NULL);
 	if ((o = calloc(1, sizeof(*o))) == NULL)
 		goto err0;
 	o->m = m;
@@ -179,6 +207,8 @@ optimizer_step(struct optimizer *o, const struct optimizer_law *law, uint64_t st
 		.grad_power = (float)law->muon_grad_power,
 		.norm = law->muon_norm,
 		.coefficients = law->muon_coefficients,
+		.form = law->muon_form,
+		.scale = law->muon_scale,
 		.decay = (float)(law->matrix_lr * rates->lr_scale * law->muon_weight_decay),
 		.cautious = law->muon_decay_mode == OPTIMIZER_DECAY_CAUTIOUS,
 	};

@@ -31,6 +31,8 @@ struct optimizer_law {
 	enum optimizer_decay muon_decay_mode;
 	enum ops_muon_norm muon_norm;
 	enum ops_muon_coefficients muon_coefficients;
+	enum ops_muon_form muon_form;
+	enum ops_muon_scale muon_scale;
 	double muon_grad_power;
 	enum optimizer_average average;
 	double beta1, beta2, adam_eps;
@@ -46,7 +48,8 @@ struct optimizer;
 /*
  * The law, which need not outlive the call, says what is kept (NULL: what no lever asks for); the steps must follow
  * one that needs no more.
- * Owns: the caller closes, before the model. Errors: NULL after saying why; errno ENOMEM.
+ * Owns: the caller closes, before the model. Errors: NULL after saying why; errno ENOMEM, EINVAL (the law has a lever
+ * that the backend lacks).
  */
 struct optimizer *optimizer_open(struct model *m, const struct optimizer_law *law);
 void optimizer_close(struct optimizer *o);

@@ -19,7 +19,10 @@ static const char *const averages[] = { [OPTIMIZER_NO_AVERAGE] = "none", [OPTIMI
 static const char *const
     quantizers[] = { [QUANTIZE_MINMAX] = "minmax", [QUANTIZE_SDCLIP] = "sdclip", [QUANTIZE_GPTQ] = "gptq", NULL };
 static const char *const coders[] = { [CODER_ZLIB] = "zlib", [CODER_XZ] = "xz", NULL };
-static const char *const coefficients[] = { [OPS_MUON_FIXED] = "fixed", [OPS_MUON_POLAR] = "polar", NULL };
+static const char *const
+    coefficients[] = { [OPS_MUON_FIXED] = "fixed", [OPS_MUON_POLAR] = "polar", [OPS_MUON_MINIMAX] = "minimax", NULL };
+static const char *const forms[] = { [OPS_MUON_DIRECT] = "direct", [OPS_MUON_GRAM] = "gram", NULL };
+static const char *const scales[] = { [OPS_MUON_FROBENIUS] = "frobenius", [OPS_MUON_SCHATTEN] = "schatten", NULL };
 
 /* Defaults and ranges are the contract's; the section model has its rows in config.c, what no model sees in spec.c. */
 const struct bind trainspec_keys[] = {
@@ -66,6 +69,8 @@ const struct bind trainspec_keys[] = {
 	BIND_ENUM(struct trainspec, "train.muon_decay_mode", law.muon_decay_mode, decays),
 	BIND_ENUM(struct trainspec, "train.muon_norm", law.muon_norm, norms),
 	BIND_ENUM(struct trainspec, "train.muon_coefficients", law.muon_coefficients, coefficients),
+	BIND_ENUM(struct trainspec, "train.muon_form", law.muon_form, forms),
+	BIND_ENUM(struct trainspec, "train.muon_scale", law.muon_scale, scales),
 	BIND(struct trainspec, "train.muon_grad_power", law.muon_grad_power),
 	BIND(struct trainspec, "train.beta1", law.beta1),
 	BIND(struct trainspec, "train.beta2", law.beta2),
@@ -230,6 +235,20 @@ check_schedule(struct trainspec *r)
 	return (0);
 }
 
+static int
+check_muon(const struct trainspec *r)
+{
+	const unsigned steps = r->law.muon_backend_steps;
+
+	if (r->law.muon_coefficients != OPS_MUON_MINIMAX || (steps >= OPS_MINIMAX_LEAST && steps <= OPS_MINIMAX_MOST))
+		return (0);
+	say_error(
+	    "train.muon_coefficients=minimax has coefficients for %d to %d steps, and train.muon_backend_steps is "
+	    "%u: set that, or other coefficients",
+	    OPS_MINIMAX_LEAST, OPS_MINIMAX_MOST, steps);
+	return (-1);
+}
+
 /* Batches are whole sequences and whole micro-batches, as train.batch_tokens is; sequences are cut from whole ones. */
 static int
 check_changes(struct trainspec *r)
@@ -318,7 +337,7 @@ trainspec_batch_common(const struct trainspec *r)
 int
 trainspec_read(struct trainspec *r, const json_t *spec)
 {
-	if (read_keys(r, spec) == -1 || check_schedule(r) == -1 ||
+	if (read_keys(r, spec) == -1 || check_schedule(r) == -1 || check_muon(r) == -1 ||
 	    score_law_parse(r->eval_mode, r->eval_seq_len, &r->eval_law) == -1 || check_changes(r) == -1)
 		return (-1);
 

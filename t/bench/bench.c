@@ -1,6 +1,6 @@
 /*
- * bench [-c L,DIM,HEADS,KV,MLP,VOCAB,SEQ,BATCH] [-n MICRO_BATCHES] [-a fp32|bf16] [-N NUMERICS] [-b BACKEND] [-i ISA]
- *       [-j THREADS] [-s STEPS] [-f | -g | -w STRIDE | -S]:
+ * bench [-c L,DIM,HEADS,KV,MLP,VOCAB,SEQ,BATCH] [-n MICRO_BATCHES] [-a fp32|bf16] [-b BACKEND] [-i ISA]
+ *       [-j THREADS] [-s STEPS] [-o KEY=VALUE]... [-f | -g | -w STRIDE | -S]:
  * Train a model on random tokens for some steps, score with it, and print one
  * line of JSON: tokens per second (median step, optimizer included), the
  * share of this machine's own product rate measured in the same run, seconds
@@ -9,6 +9,7 @@
  * one, and print a line of what the tasks, timed one by one, would come to: speed-up over one thread, efficiency of
  * the usual step (each task at its median over the steps) and of all as timed, how much more work the cut made, and by
  * phase its share of the step, efficiency and critical path.
+ * -o KEY=VALUE: a key of section train, of the optimizer or numerics; may come more than once.
  * -f: score only.  `make bench` runs it beside its peer through t/bench/bench.sh.
  * -g: generate only, as hg-prompt does, around a cache that is half full: tokens per second, those of the prompt apart,
  * beside how often a second this core can read the weights and the cache, which each token does.
@@ -53,6 +54,7 @@ static struct {
 	size_t steps;
 	size_t stride;
 	int forward_only, generate_only, span;
+	struct optimizer_law law;
 } run;
 
 static int32_t *ids;
@@ -96,6 +98,31 @@ number(const char *text, uint64_t max)
 	return ((size_t)value);
 }
 
+/* KEY=VALUE of section train. */
+static void
+parse_lever(const char *text)
+{
+	const char *value = strchr(text, '=');
+	struct trainspec recipe = { .law = run.law, .numerics = run.numerics };
+	json_t *v = value != NULL ? json_loads(value + 1, JSON_DECODE_ANY, NULL) : NULL;
+
+	for (const struct bind *row = trainspec_keys; value != NULL && row->path != NULL; row++) {
+		const size_t n = (size_t)(value - text);
+
+		if (strncmp(row->path, "train.", 6) != 0 || strncmp(row->path + 6, text, n) != 0 ||
+		    row->path[6 + n] != '\0')
+			continue;
+		if (bind_set(row, &recipe, v != NULL ? v : json_string(value + 1)) == -1)
+			break;
+		run.law = recipe.law;
+		run.numerics = recipe.numerics;
+		json_decref(v);
+		return;
+	}
+	say_error("'%s' is no KEY=VALUE of section train", text);
+	exit(HG_EXIT_USAGE);
+}
+
 static void
 parse(int argc, char **argv)
 {
@@ -103,6 +130,7 @@ parse(int argc, char **argv)
 	int c;
 
 	config_default(&run.config);
+	trainspec_law(&run.law);
 	parse_shape(small);
 	run.backend = "cpu";
 	run.isa = "auto";
@@ -112,7 +140,7 @@ parse(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "--span") == 0)
 			argv[i][1] = 'S', argv[i][2] = '\0';
-	while ((c = getopt(argc, argv, "c:n:a:N:b:i:j:s:fgw:S")) != -1) {
+	while ((c = getopt(argc, argv, "c:n:a:b:i:j:s:fgw:So:")) != -1) {
 		switch (c) {
 		case 'c':
 			parse_shape(optarg);
@@ -122,9 +150,6 @@ parse(int argc, char **argv)
 			break;
 		case 'a':
 			run.arith = strcmp(optarg, "fp32") == 0 ? OPS_FP32 : OPS_BF16;
-			break;
-		case 'N':
-			run.numerics = (unsigned)number(optarg, 2);
 			break;
 		case 'b':
 			run.backend = optarg;
@@ -146,6 +171,9 @@ parse(int argc, char **argv)
 			break;
 		case 'w':
 			run.stride = number(optarg, 1 << 24);
+			break;
+		case 'o':
+			parse_lever(optarg);
 			break;
 		case 'S':
 			run.span = 1;
@@ -263,11 +291,9 @@ static double
 train(struct model *m, struct optimizer *o, double *times, double *phases)
 {
 	const size_t tokens = run.batch * run.seq * run.micro_batches;
-	struct optimizer_law law;
 	double loss = 0, before[OPS_CPU_PHASES];
 	float *nats = calloc(run.batch * run.seq, sizeof(*nats));
 
-	trainspec_law(&law);
 	for (size_t step = 0; step < WARM_STEPS + run.steps; step++) {
 		const double t0 = seconds();
 
@@ -279,7 +305,7 @@ train(struct model *m, struct optimizer *o, double *times, double *phases)
 
 			model_grad(m, &b, i, 1.0f / (float)tokens);
 		}
-		optimizer_step(o, &law, step, &schedule_full_rates, 0);
+		optimizer_step(o, &run.law, step, &schedule_full_rates, 0);
 		model_end(m);
 		model_nats(m, 0, run.batch * run.seq, nats);
 		if (step >= WARM_STEPS)
@@ -507,7 +533,8 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < ids_n; i++)
 		ids[i] = (int32_t)(((uint32_t)i * 2654435761u >> 7) % run.config.vocab_size);
 	tokens = (double)(run.batch * run.seq * run.micro_batches);
-	flops = 6 * matrix_parameters(p) * tokens + attention_flops((size_t)tokens) + muon_flops(p, 5);
+	flops = 6 * matrix_parameters(p) * tokens + attention_flops((size_t)tokens) +
+	    muon_flops(p, run.law.muon_backend_steps);
 
 	if (run.generate_only || run.stride > 0) {
 		json_decref(by_phase);

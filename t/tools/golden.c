@@ -1,9 +1,10 @@
 /*
- * golden STEM [-b BACKEND] [-i ISA] [-a fp32|bf16] [-j THREADS]: compare a
+ * golden STEM [-b BACKEND] [-i ISA] [-a fp32|bf16] [-j THREADS] [-G]: compare a
  * backend with golden vectors, quantity by quantity, and print for each the
  * largest error, normalised by the reference's largest element, with a
  * verdict.  The configuration stands in STEM.json, or under the stem's name in
- * more.json beside it.  Exit code: 0 all within tolerance, 1 not.
+ * more.json beside it.  -G: Muon computes on Gram matrices, which is the same but for
+ * rounding.  Exit code: 0 all within tolerance, 1 not.
  */
 
 #include <errno.h>
@@ -39,7 +40,8 @@ static struct {
 	unsigned compared, failed, skipped;
 	int lever;          /* the stem is of levers, on a very small model */
 	double step, after; /* its own tolerances, if not 0 */
-} run = { "ref", "auto", OPS_FP32, 1, 0, 0, 0, 0, 0, 0 };
+	enum ops_muon_form form;
+} run = { "ref", "auto", OPS_FP32, 1, 0, 0, 0, 0, 0, 0, OPS_MUON_DIRECT };
 
 /*
  * Tolerances of golden/README.md, and of golden/levers/DEFINITIONS.md; Adam under bf16 is fed the reference's gradients
@@ -242,6 +244,7 @@ read_laws(struct golden *g)
 		schedule = g->root;
 
 	trainspec_law(law);
+	law->muon_form = run.form;
 	law->matrix_lr = jsonio_f64(o, "matrix_lr", law->matrix_lr);
 	law->scalar_lr = jsonio_f64(o, "scalar_lr", law->scalar_lr);
 	law->tied_embed_lr = jsonio_f64(o, "tied_embed_lr", law->tied_embed_lr);
@@ -984,7 +987,7 @@ open_json(const char *path)
 static int
 usage(void)
 {
-	fprintf(stderr, "usage: golden STEM [-b BACKEND] [-i ISA] [-a fp32|bf16] [-j THREADS]\n");
+	fprintf(stderr, "usage: golden STEM [-b BACKEND] [-i ISA] [-a fp32|bf16] [-j THREADS] [-G]\n");
 	return (HG_EXIT_USAGE);
 }
 
@@ -1000,6 +1003,10 @@ parse(int argc, char **argv)
 
 		if (argv[i][0] != '-' && stem == NULL) {
 			stem = argv[i];
+			continue;
+		}
+		if (strcmp(argv[i], "-G") == 0) {
+			run.form = OPS_MUON_GRAM;
 			continue;
 		}
 		if (value == NULL || strlen(argv[i]) != 2)

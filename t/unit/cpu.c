@@ -26,6 +26,9 @@
 static const struct ops *const ref = &ops_ref;
 static const struct ops *const cpu = &ops_cpu;
 
+/* Muon as published, or with levers that change how it is parted. */
+static struct optimizer_law muon_law;
+
 /* Two steps of training on so many sequences, into w, of a model with room for more. */
 static void
 train(const char *isa, enum ops_arith arith, unsigned numerics, unsigned threads, size_t batch, size_t room, float *w,
@@ -43,13 +46,11 @@ train(const char *isa, enum ops_arith arith, unsigned numerics, unsigned threads
 		.max_passes = 2 };
 	struct model *m = model_open(&args);
 	struct optimizer *o = m != NULL ? optimizer_open(m, NULL) : NULL;
-	struct optimizer_law law;
 	struct rng rng;
 	static int32_t tokens[MANY * 97 + 1];
 
 	if (o == NULL)
 		abort();
-	trainspec_law(&law);
 	params_init(p, 5, w);
 	model_set(m, w);
 	rng_seed(&rng, 3, 0);
@@ -62,7 +63,7 @@ train(const char *isa, enum ops_arith arith, unsigned numerics, unsigned threads
 				tokens[i] = (int32_t)rng_below(&rng, config->vocab_size);
 			model_grad(m, &b, pass, 1.0f / (float)(2 * batch * 97));
 		}
-		optimizer_step(o, &law, step, &schedule_full_rates, 0);
+		optimizer_step(o, &muon_law, step, &schedule_full_rates, 0);
 		model_end(m);
 	}
 	model_get(m, w);
@@ -119,7 +120,7 @@ threads_agree(const char *isa, enum ops_arith arith, unsigned numerics)
  * all chunks stand at a time, the last of which is smaller.
  */
 static void
-many_agree(const char *isa, enum ops_arith arith)
+many_agree(const char *isa, enum ops_arith arith, const char *what)
 {
 	struct config config = odd_config();
 	struct params *p;
@@ -135,8 +136,8 @@ many_agree(const char *isa, enum ops_arith arith)
 		train(isa, arith, 1, i == 0 ? 1 : 16, MANY, MANY, w[i], &config, p);
 	}
 	tap_ok(memcmp(w[0], w[1], p->n * sizeof(*w[0])) == 0,
-	    "%s %s: sixteen threads, which share chunks and matrices, give the bits of one", isa,
-	    arith == OPS_BF16 ? "bf16" : "fp32");
+	    "%s %s: sixteen threads, which share chunks and matrices, give the bits of one%s", isa,
+	    arith == OPS_BF16 ? "bf16" : "fp32", what);
 	free(w[0]);
 	free(w[1]);
 	params_free(p);
@@ -185,7 +186,11 @@ variant(const char *isa, enum ops_arith arith)
 		threads_agree(isa, arith, 1);
 		threads_agree(isa, arith, 2);
 		panels_agree(isa, arith);
-		many_agree(isa, arith);
+		many_agree(isa, arith, "");
+		muon_law.muon_form = OPS_MUON_GRAM;
+		muon_law.muon_scale = OPS_MUON_SCHATTEN;
+		many_agree(isa, arith, ", with Muon on Gram matrices, scaled once more");
+		trainspec_law(&muon_law);
 	}
 	cpu->close(c);
 }
@@ -332,6 +337,7 @@ int
 main(void)
 {
 	say_init("cpu");
+	trainspec_law(&muon_law);
 	/* First, while there is no memory that was given back and would be taken again. */
 	memory();
 	selftest_refuses();

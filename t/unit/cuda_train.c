@@ -768,6 +768,32 @@ test_auto(void)
 	tap_ok(wrong == 0 && grown >= 4, "an automatic micro-batch fits the card, and grows with its memory");
 }
 
+/* Levers of the optimizer without kernels. */
+static void
+test_lacks(const struct shape *shape)
+{
+	struct model *m = open_model(&shape->config, MODEL_TRAIN, "cuda", OPS_FP32);
+	struct optimizer_law law, form, scale;
+	struct optimizer *o;
+
+	if (m == NULL)
+		abort();
+	trainspec_law(&law);
+	form = scale = law;
+	form.muon_form = OPS_MUON_GRAM;
+	scale.muon_scale = OPS_MUON_SCHATTEN;
+	errno = 0;
+	tap_ok(optimizer_open(m, &form) == NULL && errno == EINVAL &&
+		strstr(say_last(), "cannot compute train.muon_form") != NULL && optimizer_open(m, &scale) == NULL &&
+		errno == EINVAL && strstr(say_last(), "cannot compute train.muon_scale") != NULL,
+	    "levers of Muon that the card has no kernels for are refused by their keys");
+	law.muon_coefficients = OPS_MUON_MINIMAX;
+	o = optimizer_open(m, &law);
+	tap_ok(o != NULL, "one that needs none is not");
+	optimizer_close(o);
+	model_close(m);
+}
+
 static void
 test_failures(const struct shape *shape)
 {
@@ -780,6 +806,7 @@ test_failures(const struct shape *shape)
 	tap_ok(open_model(&wide, MODEL_SCORE, "cuda", OPS_FP32) == NULL && errno == EINVAL &&
 		strstr(say_last(), "model.bigram_dim=8193") != NULL,
 	    "a table of pairs too wide for shared memory is refused by its key");
+	test_lacks(shape);
 	emu_set_devices(0);
 	errno = 0;
 	tap_ok(open_model(&shape->config, MODEL_SCORE, "cuda", OPS_FP32) == NULL && errno == ENODEV,

@@ -156,6 +156,7 @@ struct cpu_product {
 /*
  * Muon on one matrix, stage by stage; the parts of a stage need only what stood before it and write what is their own,
  * so that threads may share them.  Those from PACK to UPDATE make a step of Newton-Schulz and come again for the next.
+ * Of several at once (cpu_muon_run) all but the last end at RETURN or ALL, and all but the first begin at PACK_SQUARE.
  */
 enum cpu_muon_stage {
 	CPU_MUON_MOMENTUM,
@@ -164,6 +165,11 @@ enum cpu_muon_stage {
 	CPU_MUON_SQUARE,
 	CPU_MUON_PACK_SQUARE,
 	CPU_MUON_CUBIC,
+	CPU_MUON_TIMES, /* of all but the last: A becomes P A, */
+	CPU_MUON_PACK_TIMES,
+	CPU_MUON_RETURN,   /* and P A P */
+	CPU_MUON_PACK_ALL, /* of all but the first: what they multiply with, together */
+	CPU_MUON_ALL,
 	CPU_MUON_PACK_COLS,
 	CPU_MUON_UPDATE,
 	CPU_MUON_NEURONS,
@@ -178,10 +184,36 @@ struct cpu_muon {
 	size_t m, n, ldx, lda;
 	float *exact;         /* (m, n) unrounded, for a X and the result */
 	void *x;              /* the same as the products take it */
-	void *square, *cubic; /* A and b A + c A^2 */
+	void *square, *cubic; /* A and b A + c A^2, or of steps at once what they multiply with but for its a I */
+	void *later;          /* of their second step and those behind it b A + c A^2; NULL: each is computed alone */
+	size_t at_once;       /* steps at most */
 	float *panels;
 	float *sums, *factors; /* by row of p */
 };
+
+/* Steps ${first} to ${end} - 1 are computed at once. */
+struct cpu_muon_run {
+	int first, end;
+};
+
+/*
+ * The run that a step is in.  In float32 runs are of one length, or one longer behind; in bf16 only the last two steps
+ * are a run: what rounding makes of A in a run all later steps enlarge, and nobody sees it in X (NOTES.md).
+ */
+static inline struct cpu_muon_run
+cpu_muon_run(const struct cpu_muon *m, int step)
+{
+	const int steps = m->law->ns_steps, runs = (steps + (int)m->at_once - 1) / (int)m->at_once;
+	int k = 0;
+
+	if (m->at_once == 1 || steps == 0 || (m->at_once == 2 && step < steps - 2))
+		return ((struct cpu_muon_run){ step, step + 1 });
+	if (m->at_once == 2)
+		return ((struct cpu_muon_run){ steps > 2 ? steps - 2 : 0, steps });
+	while (steps * (k + 1) / runs <= step)
+		k++;
+	return ((struct cpu_muon_run){ steps * k / runs, steps * (k + 1) / runs });
+}
 
 struct ops_ctx {
 	struct ops_geometry g;

@@ -6,7 +6,13 @@
  * b A + c A^2 are symmetric: only blocks on and below the diagonal are
  * multiplied, the others are their transposes.  Which of two equal ones is
  * taken, and from a block of which height, changes no bit: both sum the same
- * products in the same order.
+ * products in the same order.  Where they do not, the one below the diagonal is.
+ *
+ * Steps at once are P'' P' P X, with P = a I + b A + c A^2, from A in square,
+ * which becomes P A P on the way to the next: all polynomials
+ * of A, so they commute and their products are symmetric, too.  What is added
+ * to such a product stands in its own rows, on and below the diagonal, which
+ * nobody else writes: it may lie where the result goes.
  */
 
 /* Write rows i0..i0+n-1, columns 0..i0+n-1 of a symmetric matrix, and their mirror image. f: the rows, float32. */
@@ -19,21 +25,64 @@ mirror(act *a, size_t ld, const float *f, size_t ldf, size_t i0, size_t n)
 	turn((unit *)(void *)(a + i0), ld / PER_UNIT, f, 1, ldf, n, i0 + n);
 }
 
-/* Rows i0.. of out = left left^T (square NULL), or b square + c square left^T: symmetric, (m, m). */
+/* What a product is part of: some matrices (m, m), NULL none, and itself, with their factors. */
+struct muon_sum {
+	const act *of[2];
+	double by[2], product;
+	int crossed; /* its sides differ, so that what mirrors an element sums other products */
+};
+
+/* Rows i0.. of out = left times panels, or a sum with that in it: symmetric, (m, m). */
 VEC_FN void
-symmetric(const struct cpu_muon *ns, act *out, const act *left, size_t ld_left, size_t units, const act *square,
-    const double *abc, size_t i0, float *f)
+symmetric(const struct cpu_muon *ns, act *out, const act *left, size_t ld_left, size_t units,
+    const struct muon_sum *sum, size_t i0, float *f)
 {
-	const vf b = vf_set((float)abc[1]), c = vf_set((float)abc[2]);
 	const size_t n = least(ns->rows, ns->m - i0), ld = ns->lda;
 
 	gemm(n, i0 + n, units, as_units(left + i0 * ld_left), ld_left / PER_UNIT, ns->panels, units, f, ld, 0);
-	for (size_t i = 0; square != NULL && i < n; i++) {
-		for (size_t j = 0; j < cpu_pad(i0 + n); j += VL)
-			vf_store(f + i * ld + j,
-			    vf_fma(b, act_load(square + (i0 + i) * ld + j), c * vf_load(f + i * ld + j)));
+	for (size_t i = 0; sum != NULL && i < n; i++) {
+		const vf product = vf_set((float)sum->product);
+
+		for (size_t j = 0; j < cpu_pad(i0 + n); j += VL) {
+			vf v = product * vf_load(f + i * ld + j);
+
+			for (int k = 0; k < 2; k++)
+				if (sum->of[k] != NULL)
+					v = vf_fma(vf_set((float)sum->by[k]), act_load(sum->of[k] + (i0 + i) * ld + j),
+					    v);
+			vf_store(f + i * ld + j, v);
+		}
 	}
+	/* What stands below the diagonal counts, whatever block it stands in. */
+	for (size_t i = 0; sum != NULL && sum->crossed && i < n; i++)
+		for (size_t j = i + 1; j < n; j++)
+			f[i * ld + i0 + j] = f[j * ld + i0 + i];
 	mirror(out, ld, f, ld, i0, n);
+}
+
+/* sums[i] = the sum of squares of row i of the square. */
+VEC_FN void
+muon_square_rows(const struct cpu_muon *ns, size_t r0, size_t n)
+{
+	for (size_t i = r0; i < r0 + n; i++) {
+		const act *row = (const act *)ns->square + i * ns->lda;
+		vf sum = vf_zero();
+
+		for (size_t j = 0; j < ns->lda; j += VL)
+			sum = vf_fma(act_load(row + j), act_load(row + j), sum);
+		ns->sums[i] = vf_sum(sum);
+	}
+}
+
+/* The coefficients of a step whose square is there. */
+static inline struct ops_muon_abc
+muon_abc(const struct cpu_muon *ns, int step)
+{
+	double total = 0;
+
+	for (size_t i = 0; step == 0 && ns->law->scale == OPS_MUON_SCHATTEN && i < ns->m; i++)
+		total += ns->sums[i];
+	return (ops_muon_scaled(ns->law, step, total));
 }
 
 /* g as Muon takes it, with ${powered} to a power: VL elements of it. */
@@ -142,12 +191,12 @@ muon_begin(const struct cpu_muon *m, int powered, const float *factors, size_t r
 	}
 }
 
-/* X = a X + (b A + c A^2) X in rows i0... */
+/* X = by X + cubic X in rows i0... */
 VEC_FN void
-muon_update(const struct cpu_muon *ns, const double *abc, size_t i0, float *f)
+muon_update(const struct cpu_muon *ns, double by, size_t i0, float *f)
 {
 	const size_t rows = least(ns->rows, ns->m - i0), ldx = ns->ldx;
-	const vf a = vf_set((float)abc[0]);
+	const vf a = vf_set((float)by);
 	const act *cubic = ns->cubic;
 	float *exact = ns->exact + i0 * ldx;
 	act *x = ns->x;
@@ -256,11 +305,21 @@ muon_end(const struct cpu_muon *ns, const struct ops_muon_law *law, const float 
 	}
 }
 
+/* The product of a over the steps of a run up to ${end}. */
+static inline double
+muon_all_a(const struct cpu_muon *ns, struct cpu_muon_run run, int end)
+{
+	double a = 1;
+
+	for (int step = run.first; step < end; step++)
+		a *= muon_abc(ns, step).a;
+	return (a);
+}
+
 static void
 block_muon(const struct cpu_muon *m, enum cpu_muon_stage stage, int step, size_t part, struct cpu_scratch s)
 {
 	const struct ops_muon_law *law = m->law;
-	const double *abc = ops_muon_triple(law->coefficients, step);
 	const int powered = law->grad_power != 0 && law->grad_power != 1;
 	const size_t ldx = m->ldx, lda = m->lda, r0 = part * m->piece, i0 = part * m->rows;
 	const size_t given = r0 < m->p->rows ? least(m->piece, m->p->rows - r0) : 0;
@@ -268,6 +327,16 @@ block_muon(const struct cpu_muon *m, enum cpu_muon_stage stage, int step, size_t
 	float *before = law->norm == OPS_MUON_ROW ? m->factors : NULL;
 	float *after = law->norm == OPS_MUON_NEURON ? m->factors : NULL;
 	float *f = cpu_take(&s, m->rows * ldx * sizeof(*f));
+	struct muon_sum sum;
+	struct ops_muon_abc k = { 0 };
+	struct cpu_muon_run run = { step, step + 1 };
+	act *own = m->cubic;
+
+	if (stage >= CPU_MUON_CUBIC && stage <= CPU_MUON_UPDATE) {
+		k = muon_abc(m, step);
+		run = cpu_muon_run(m, step);
+		own = step > run.first ? m->later : m->cubic;
+	}
 
 	/* Without a lever the compiler sees none, so that it costs nothing. */
 	switch (stage) {
@@ -288,21 +357,38 @@ block_muon(const struct cpu_muon *m, enum cpu_muon_stage stage, int step, size_t
 		    m->n);
 		break;
 	case CPU_MUON_SQUARE:
-		symmetric(m, m->square, m->x, ldx, units_of(m->n), NULL, abc, i0, f);
+		symmetric(m, m->square, m->x, ldx, units_of(m->n), NULL, i0, f);
 		break;
 	case CPU_MUON_PACK_SQUARE:
+	case CPU_MUON_PACK_TIMES:
+		if (stage == CPU_MUON_PACK_SQUARE && step == 0 && law->scale == OPS_MUON_SCHATTEN)
+			muon_square_rows(m, r0, down);
 		pack_all_rows(m->panels + r0 * units_of(m->m), units_of(m->m), (act *)m->square + r0 * lda, 0, lda,
 		    down, m->m);
 		break;
 	case CPU_MUON_CUBIC:
-		symmetric(m, m->cubic, m->square, lda, units_of(m->m), m->square, abc, i0, f);
+		sum = (struct muon_sum){ { m->square }, { k.b }, k.c, 0 };
+		symmetric(m, own, m->square, lda, units_of(m->m), &sum, i0, f);
+		break;
+	case CPU_MUON_TIMES:
+	case CPU_MUON_RETURN:
+		sum = (struct muon_sum){ { m->square }, { k.a }, 1, 1 };
+		symmetric(m, m->square, own, lda, units_of(m->m), &sum, i0, f);
+		break;
+	case CPU_MUON_PACK_ALL:
+		pack_all_rows(m->panels + r0 * units_of(m->m), units_of(m->m), (act *)m->cubic + r0 * lda, 0, lda, down,
+		    m->m);
+		break;
+	case CPU_MUON_ALL:
+		sum = (struct muon_sum){ { m->cubic, own }, { k.a, muon_all_a(m, run, step) }, 1, 1 };
+		symmetric(m, m->cubic, own, lda, units_of(m->m), &sum, i0, f);
 		break;
 	case CPU_MUON_PACK_COLS:
 		pack_cols(m->panels + r0 * units_of(m->m), units_of(m->m), units_of(m->m), (act *)m->x + r0, 0, ldx,
 		    m->m, least(m->piece, m->n - r0));
 		break;
 	case CPU_MUON_UPDATE:
-		muon_update(m, abc, i0, f);
+		muon_update(m, muon_all_a(m, run, step + 1), i0, f);
 		break;
 	case CPU_MUON_NEURONS:
 		muon_neurons(m, after);

@@ -76,14 +76,24 @@ act_bytes(const struct ops_ctx *c)
 	return (sizeof(float) / c->kernels->per_unit);
 }
 
+/* Steps at once, at most. */
 static size_t
-matrix_bytes(const struct ops_ctx *c, const struct ops_muon *p)
+at_once(const struct ops_ctx *c, const struct ops_muon *p, const struct ops_muon_law *law)
+{
+	if (law->form == OPS_MUON_DIRECT || p->rows == p->cols)
+		return (1);
+	return (c->kernels->per_unit == 2 ? 2 : 3);
+}
+
+static size_t
+matrix_bytes(const struct ops_ctx *c, const struct ops_muon *p, const struct ops_muon_law *law)
 {
 	const size_t ldx = cpu_pad(long_side(p)), lda = cpu_pad(short_side(p)), high = lda + CPU_PAD;
 	const size_t x = act_bytes(c) < sizeof(float) ? act_bytes(c) : 0;
 
-	return (high * ldx * (sizeof(float) + x) + (2 * high * lda + lda * ldx) * act_bytes(c) +
-	    2 * ldx * sizeof(float) + 8 * 64);
+	return (high * ldx * (sizeof(float) + x) +
+	    ((at_once(c, p, law) > 1 ? 3 : 2) * high * lda + lda * ldx) * act_bytes(c) + 2 * ldx * sizeof(float) +
+	    9 * 64);
 }
 
 /* Lay the matrix out, with zeros where padding is read. Returns what is left of the memory. */
@@ -99,6 +109,9 @@ lay(const struct ops_ctx *c, struct cpu_muon *m, const struct ops_muon *p, const
 	m->x = act_bytes(c) < sizeof(float) ? cpu_take(&s, high * ldx * act_bytes(c)) : m->exact;
 	m->square = cpu_take(&s, high * lda * act_bytes(c));
 	m->cubic = cpu_take(&s, high * lda * act_bytes(c));
+	m->at_once = at_once(c, p, law);
+	if (m->at_once > 1)
+		m->later = cpu_take(&s, high * lda * act_bytes(c));
 	m->panels = cpu_take(&s, lda * ldx * act_bytes(c));
 	m->sums = cpu_take(&s, ldx * sizeof(float));
 	m->factors = cpu_take(&s, ldx * sizeof(float));
@@ -115,6 +128,8 @@ clear(const struct ops_ctx *c, const struct cpu_muon *m)
 		memset(m->x, 0, high * m->ldx * act_bytes(c));
 	memset(m->square, 0, high * m->lda * act_bytes(c));
 	memset(m->cubic, 0, high * m->lda * act_bytes(c));
+	if (m->later != NULL)
+		memset(m->later, 0, high * m->lda * act_bytes(c));
 }
 
 static struct cpu_scratch
@@ -125,19 +140,60 @@ piece_of(const struct round *r, unsigned thread)
 	return ((struct cpu_scratch){ at, at + r->thread_bytes });
 }
 
-static size_t
-parts(const struct cpu_muon *m, enum cpu_muon_stage stage)
+/* Of steps at once each has stages of its own. */
+static int
+is_idle(const struct cpu_muon *m, enum cpu_muon_stage stage, int step)
 {
+	const struct cpu_muon_run run = cpu_muon_run(m, step);
+
+	switch (stage) {
+	case CPU_MUON_PACK:
+	case CPU_MUON_SQUARE:
+		return (step > run.first);
+	case CPU_MUON_TIMES:
+	case CPU_MUON_PACK_TIMES:
+	case CPU_MUON_RETURN:
+		return (step + 1 == run.end);
+	case CPU_MUON_PACK_ALL:
+	case CPU_MUON_ALL:
+		return (step == run.first);
+	case CPU_MUON_PACK_COLS:
+	case CPU_MUON_UPDATE:
+		return (step + 1 < run.end);
+	default:
+		return (0);
+	}
+}
+
+static int
+multiplies(enum cpu_muon_stage stage)
+{
+	switch (stage) {
+	case CPU_MUON_SQUARE:
+	case CPU_MUON_CUBIC:
+	case CPU_MUON_TIMES:
+	case CPU_MUON_RETURN:
+	case CPU_MUON_ALL:
+	case CPU_MUON_UPDATE:
+		return (1);
+	default:
+		return (0);
+	}
+}
+
+static size_t
+parts(const struct cpu_muon *m, enum cpu_muon_stage stage, int step)
+{
+	if (is_idle(m, stage, step))
+		return (0);
+	if (multiplies(stage))
+		return (blocks(m->m, m->rows));
 	switch (stage) {
 	case CPU_MUON_MOMENTUM:
 	case CPU_MUON_BEGIN:
 		return (blocks(m->p->rows, m->piece));
 	case CPU_MUON_PACK_COLS:
 		return (blocks(m->n, m->piece));
-	case CPU_MUON_SQUARE:
-	case CPU_MUON_CUBIC:
-	case CPU_MUON_UPDATE:
-		return (blocks(m->m, m->rows));
 	case CPU_MUON_NEURONS:
 		return (m->law->norm == OPS_MUON_NEURON);
 	default:
@@ -178,7 +234,7 @@ whole_task(void *arg, size_t task, unsigned thread)
 	m.piece = m.ldx;
 	clear(r->c, &m);
 	do
-		for (size_t part = 0; part < parts(&m, stage); part++)
+		for (size_t part = 0; part < parts(&m, stage, step); part++)
 			k->muon(&m, stage, step, part, s);
 	while (advance(r->law, &stage, &step));
 	for (size_t i = 0; p->w->panels->kept && i < buffers_parts(p->w); i++)
@@ -223,8 +279,8 @@ stream_task(void *arg, size_t task, unsigned thread)
 	const struct round *r = arg;
 	const struct muon_task *t = r->tasks;
 
-	for (; task >= parts(&t->m, r->stage); t++)
-		task -= parts(&t->m, r->stage);
+	for (; task >= parts(&t->m, r->stage, r->step); t++)
+		task -= parts(&t->m, r->stage, r->step);
 	r->c->kernels->muon(&t->m, r->stage, r->step, task, piece_of(r, thread));
 }
 
@@ -233,11 +289,11 @@ static void
 product_task(void *arg, size_t task, unsigned thread)
 {
 	const struct round *r = arg;
-	size_t with = 0, part = parts(&r->tasks[0].m, r->stage);
+	size_t with = 0, part = parts(&r->tasks[0].m, r->stage, r->step);
 
 	for (;; task -= with) {
 		part--;
-		while (with < r->count && parts(&r->tasks[with].m, r->stage) > part)
+		while (with < r->count && parts(&r->tasks[with].m, r->stage, r->step) > part)
 			with++;
 		if (task < with)
 			break;
@@ -267,13 +323,14 @@ run_stages(struct round *r)
 	r->stage = CPU_MUON_MOMENTUM;
 	r->step = 0;
 	do {
-		const int multiplies = r->stage == CPU_MUON_SQUARE || r->stage == CPU_MUON_CUBIC ||
-		    r->stage == CPU_MUON_UPDATE;
+		/* With matrices that are idle in between they stand by their parts no more. */
+		const int by_part = multiplies(r->stage) && r->law->form == OPS_MUON_DIRECT;
 		size_t tasks = 0;
 
 		for (size_t i = 0; i < r->count; i++)
-			tasks += parts(&r->tasks[i].m, r->stage);
-		pool_run(r->c->pool, tasks, multiplies ? product_task : stream_task, r);
+			tasks += parts(&r->tasks[i].m, r->stage, r->step);
+		if (tasks > 0)
+			pool_run(r->c->pool, tasks, by_part ? product_task : stream_task, r);
 	} while (advance(r->law, &r->stage, &r->step));
 	for (size_t i = 0; i < r->count; i++)
 		kept += r->tasks[i].p->w->panels->kept ? buffers_parts(r->tasks[i].p->w) : 0;
@@ -310,11 +367,11 @@ run_shared(struct ops_ctx *c, const struct ops_muon_law *law, struct muon_task *
 		     r.count++) {
 			struct muon_task *t = &tasks[done + r.count];
 
-			if (matrix_bytes(c, t->p) > (size_t)(s.end - s.at))
+			if (matrix_bytes(c, t->p, law) > (size_t)(s.end - s.at))
 				break;
 			s = lay(c, &t->m, t->p, law, s);
 			t->m.rows = t->m.piece = rows;
-			in_round += parts(&t->m, CPU_MUON_UPDATE);
+			in_round += blocks(t->m.m, rows);
 		}
 		/* One fits: what each thread has for a whole matrix (sizes.c) is more than its rows of a product. */
 		assert(r.count > 0);

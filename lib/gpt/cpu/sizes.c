@@ -63,13 +63,14 @@ scratch_floats(const struct ops_geometry *g, size_t R, int training)
 	return (most(floats, CEILING_ROWS * CEILING_UNITS + CEILING_COLS * (CEILING_UNITS + CEILING_ROWS)));
 }
 
+/* Steps at once need a matrix more, which bf16 has room for. */
 static size_t
-muon_floats(const struct ops_geometry *g, size_t R)
+muon_floats(const struct ops_geometry *g, struct sizes_kernels k)
 {
 	const size_t C = cpu_pad(g->model_dim);
 	const size_t long_side = most(most(C, cpu_pad(g->mlp_dim)), cpu_pad(g->bigram_dim));
 
-	return ((C + CPU_PAD) * (2 * long_side + 2 * C) + (R + 2) * long_side);
+	return ((C + CPU_PAD) * (2 * long_side + (k.per_unit == 2 ? 2 : 3) * C) + (k.row_block + 2) * long_side);
 }
 
 /*
@@ -125,7 +126,7 @@ sizes_of(const struct ops_geometry *g, struct sizes_kernels k, int training, uns
 	if (training) {
 		depth = cpu_pad(s.chunk_rows) / k.per_unit;
 		ld = depth + 16;
-		s.muon = page(muon_floats(g, R) * sizeof(float) + 32 * 64);
+		s.muon = page(muon_floats(g, k) * sizeof(float) + 32 * 64);
 		s.left[0] = most(most(C + 2 * KD, F) * ld, V * (cpu_pad(s.head_rows) / k.per_unit + 16));
 		s.left[1] = C * ld;
 		s.left[2] = g->mlp_gated ? F * ld : 0;
