@@ -324,6 +324,23 @@ instructions() {	# COMMAND...: how many it executes
 	hg-ledger verify many
 }
 
+# bats test_tags=b34
+@test "what is kept of many rows and was forged, its checksum too, moves no incumbent: the last row of its group knows" {
+	local c
+	scored runs/a 2.3
+	for c in b c d e; do scored runs/$c 2.4 "train.matrix_lr=0.0$((0x$c))"; done
+	hg-ledger add many runs/a
+	"$PYTHON" "$HG_TOP/t/bench/big_ledger.py" many 1300 runs/b
+	hg-ledger add many runs/c
+	hg-ledger add many runs/d
+	[ "$("$PYTHON" "$HG_TOP/t/tools/forge_standings.py" many/standings 2.3 1.9)" -gt 0 ]
+	# to readers, and to who writes
+	hg-ledger incumbent -a -j many | jq -es 'any(.score == 2.3) and all(.score != 1.9)'
+	hg-ledger add many runs/e
+	jq -es '.[-1] | .verdict.incumbent_score == 2.3 and .incumbent_after.score == 2.3' many/ledger.jsonl
+	hg-ledger verify many
+}
+
 @test "facts of an index that were damaged are those of their rows again before anything rests on them" {
 	scored runs/a 2.3
 	scored runs/b 2.25 train.matrix_lr=0.05

@@ -131,6 +131,20 @@ decided() {
 	hg-ledger replay "$L"
 }
 
+@test "both runs of a pair that ask for one arithmetic are of one build: another's numerics fill no slot" {
+	calibrated
+	pretend
+	promising runs/good 0.0460
+	hg-ledger plan "$L" runs/good > plan
+	slot_on default 1
+	run -0 slot_on default 2 build=other
+	[[ "$output" == *"on another machine"* ]]
+	[ "$(hg-ledger next "$L" | cut -f 2)" = 2 ]
+	slot_on default 2
+	[ "$(hg-ledger next "$L" | cut -f 2)" = 3 ]
+	hg-ledger replay "$L"
+}
+
 @test "where scores depend on the clock each lane of a plan must be calibrated; law 2 and what is no name are refused" {
 	SET=train.schedule=wallclock calibrated
 	pretend

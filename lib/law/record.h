@@ -34,6 +34,7 @@ struct run_record {
 #define MEMBER_SINCE(version, type, member, key, from, path) RECORD_##type(member);
 #define METRIC(type, metric, from, path)
 #include "law/record.def"
+	uint16_t asked; /* of settings that a scan left unread: see struct standings_fact */
 };
 
 #endif

@@ -604,6 +604,16 @@ standings_open_to(const struct standings *b, const struct standings_plan *p, uns
 }
 
 /*
+ * Both runs of a pair: of one machine class, and where one arithmetic is asked for, of one build, too, by the numerics
+ * of the system, which is of the lane's name besides.
+ */
+static int
+same_system(const struct standings_fact *a, const struct standings_fact *b)
+{
+	return (a->machine == b->machine && (a->asked != b->asked || a->lane != b->lane || a->system == b->system));
+}
+
+/*
  * Is a run on the machine that its slot wants? Lanes of one plan are of one machine class, and both runs of a pair are,
  * too, but for programs, which are part of what is compared.  What did not come so far as to train says nothing of its
  * machine.
@@ -617,8 +627,7 @@ same_machine(const struct standings *b, const struct standings_plan *p, unsigned
 		return (1);
 	if (p->machine != 0 && f->machine != p->machine && (p->announced || f->lane != p->lane))
 		return (0);
-	return (!p->announced || !p->paired || other->fact == 0 ||
-	    standings_fact(b, other->fact - 1)->machine == f->machine);
+	return (!p->announced || !p->paired || other->fact == 0 || same_system(standings_fact(b, other->fact - 1), f));
 }
 
 /* The open plan that asks for a run wherever that ran, and the slot from ${k} on; NULL if none. */

@@ -95,7 +95,7 @@ struct standings_fact {
 	int8_t interrupted;     /* that is all that stands against it: nothing was found out about its configuration */
 				/* (of a take: the run that had the slot is lost) */
 	int8_t announced;       /* of a plan: its runs take their slots before they train */
-	int16_t none;           /* so that the bytes between are known */
+	uint16_t asked;         /* of a run: tag of the arithmetic and numerics that its spec asks for; 0: not known */
 	int64_t cap_ms;         /* of the training clock; -1: none */
 	int64_t at_ms, started_ms, cost_ms;
 	union {

@@ -12,8 +12,11 @@
 #include "ledger/index.h"
 #include "base/proc.h"
 
-/* Facts hold reasons by number: with another list of them an index is of another version. */
-enum { VERSION = 7 << 8 | VERDICT_REASONS };
+/*
+ * Facts hold reasons by number: with another list of them an index is of another version.  So it is where a fact has
+ * other members, and where lib/law/standings.c makes anything else of the same facts, as that is kept, too.
+ */
+enum { VERSION = 8 << 8 | VERDICT_REASONS };
 
 /* To apply so many facts takes no longer than to read an image of what follows from them. */
 enum { SETTLE = 1024 };
@@ -150,7 +153,8 @@ fill_settled(struct settled_header *h, const struct stat *ledger)
 	memcpy(h->magic, "hgstand", 8);
 	h->version = VERSION;
 	h->sizes = sizeof(struct standings) + sizeof(struct standings_plan) + sizeof(struct standings_stats) +
-	    sizeof(struct standings_group) + sizeof(struct standings_lane);
+	    sizeof(struct standings_group) + sizeof(struct standings_lane) + sizeof(struct standings_config) +
+	    sizeof(struct standings_campaign) + sizeof(struct standings_mark);
 	h->dev = (uint64_t)ledger->st_dev;
 	h->ino = (uint64_t)ledger->st_ino;
 	if (proc_machine(&machine) == 0)
@@ -296,12 +300,12 @@ walk_rest(struct index *x, const struct header *have, const struct settled_heade
 }
 
 int
-index_open(struct index *x, int dirfd, const struct stat *ledger, int lazily)
+index_open(struct index *x, int dirfd, const struct stat *ledger, enum index_trust trust)
 {
 	struct settled_header settled = { .count = 0 };
 	struct header want, have;
 	uint64_t size;
-	int fd;
+	int fd, lazily;
 
 	memset(x, 0, sizeof(*x));
 	if ((fd = file_open(dirfd, INDEX_FILE, &size)) == -1)
@@ -316,9 +320,9 @@ index_open(struct index *x, int dirfd, const struct stat *ledger, int lazily)
 	    have.count > (size - sizeof(have)) / sizeof(struct standings_fact))
 		goto err0;
 	x->count = (size_t)have.count;
-	if (x->count >= SETTLE)
+	if (x->count >= SETTLE && trust != INDEX_ALONE)
 		read_settled(x, &settled, dirfd, ledger);
-	lazily = lazily && settled.count != 0;
+	lazily = trust == INDEX_LAZY && settled.count != 0;
 	x->map_size = sizeof(have) + x->count * sizeof(struct standings_fact);
 	/* Where few facts are looked at those alone are mapped; and what is mended is so here alone. */
 	x->map = mmap(NULL, x->map_size, lazily ? PROT_READ | PROT_WRITE : PROT_READ,

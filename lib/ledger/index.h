@@ -21,7 +21,8 @@
  * LEDGER/standings: what follows from the first so many of those facts
  * (law/settled.h), so that only those after them need be applied.  It counts
  * only where the sum of the facts up to there is the one that it was made of,
- * and has a checksum of its own.  It knows the sums of every block of them,
+ * and has a checksum of its own; that has no key, either, so ledger.c holds who is incumbent, and where that stands,
+ * against the last row of its group.  It knows the sums of every block of them,
  * too: to a writer, who reads few facts, it vouches for all at once, and what
  * is read of them is held against its block's sum before it is.
  */
@@ -51,11 +52,11 @@ struct index_block {
 	uint64_t at;
 };
 
-/*
- * Open; 0, or -1 if there is none that vouches for that ledger file. Nothing is said.  ${lazily}: facts that were
- * settled may be left unseen.
- */
-int index_open(struct index *x, int dirfd, const struct stat *ledger, int lazily);
+/* Whether what was settled is taken, and facts of it may be left unseen. */
+enum index_trust { INDEX_ALONE, INDEX_SETTLED, INDEX_LAZY };
+
+/* Open; 0, or -1 if there is none that vouches for that ledger file. Nothing is said. */
+int index_open(struct index *x, int dirfd, const struct stat *ledger, enum index_trust trust);
 
 /* Look at a block of facts that is unseen: 0 if they are those that were summed. */
 int index_see(const struct index *x, size_t block);

@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,7 @@
 #define NUMBER "\", \"row\": "
 #define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
 
-enum { LOCK_WAIT_MS = 30000, MAX_LINE = 16 << 20, READ_AGAIN = 16 };
+enum { LOCK_WAIT_MS = 30000, MAX_LINE = 16 << 20, READ_AGAIN = 16, LOOK_BACK = 1024 };
 
 int
 ledger_exit(int error)
@@ -391,6 +392,51 @@ index_agrees(const struct ledger *l)
 	return (1);
 }
 
+/* Does a row say of its group what follows from what was settled: who is incumbent, and where that stands? */
+static int
+says_the_same(const struct ledger *l, const struct standings_fact *f, const struct standings_group *g)
+{
+	const struct standings *b = &l->book;
+	const enum policy_metric metric = b->policy.metric.name;
+	struct noise_arm arm;
+	struct row row;
+	int same;
+
+	if (!is_of_row(l, f) || ledger_read(l, f, &row) == -1)
+		return (0);
+	arm = standings_standing(b, standings_config(b, g->group, g->lane, g->incumbent), metric);
+	same = row.after.config != NULL && standings_tag(row.after.config) == g->incumbent &&
+	    standings_fact(b, g->reference)->config == g->incumbent && row.after.runs == (int64_t)arm.n &&
+	    (arm.n == 0 ? isnan(row.after.score) : fabs(row.after.score - arm.mean) <= 1e-9 * fabs(arm.mean));
+	row_free(&row);
+	return (same);
+}
+
+/*
+ * What was settled has no key, either.  So it is held against what the last row of each group said when it was judged,
+ * as far as that is near; where it is not, or says something else, all facts are applied again.
+ */
+static int
+settled_agrees(const struct ledger *l)
+{
+	const struct standings *b = &l->book;
+	const size_t count = standings_count(b), least = count > LOOK_BACK ? count - LOOK_BACK : 0;
+	const struct standings_group *g;
+	const struct standings_fact *f;
+	size_t i;
+
+	for (g = b->groups; g < b->groups + b->group_count; g++) {
+		for (i = count; g->incumbent != 0 && i > least; i--) {
+			f = standings_fact(b, i - 1);
+			if (f->group == g->group && (f->kind == STANDINGS_RUN || f->kind == STANDINGS_VERDICT))
+				break;
+		}
+		if (g->incumbent != 0 && (i == least || !says_the_same(l, standings_fact(b, i - 1), g)))
+			return (0);
+	}
+	return (1);
+}
+
 /* A block of facts that the index no longer has as they were, from their rows. 0 or -1. */
 static int
 mend_block(struct ledger *l, size_t block)
@@ -463,12 +509,12 @@ read_policy(struct ledger *l, struct row *row)
 }
 
 static int
-load_index(struct ledger *l, enum ledger_mode mode, const struct stat *st)
+load_index(struct ledger *l, enum ledger_mode mode, const struct stat *st, enum index_trust trust)
 {
 	struct row row;
 	int rc;
 
-	if (index_open(&l->index, l->dir, st, mode == LEDGER_WRITE) == -1)
+	if (index_open(&l->index, l->dir, st, trust) == -1)
 		return (-1);
 	l->size_bytes = (uint64_t)st->st_size;
 	memcpy(l->head, l->index.head, sizeof(l->head));
@@ -477,7 +523,7 @@ load_index(struct ledger *l, enum ledger_mode mode, const struct stat *st)
 		goto err0;
 	rc = take_policy(l, row.policy);
 	row_free(&row);
-	if (rc == -1 || adopt(l) == -1 || !index_agrees(l))
+	if (rc == -1 || adopt(l) == -1 || !index_agrees(l) || (l->index.settled_count != 0 && !settled_agrees(l)))
 		goto err0;
 	if (mode == LEDGER_WRITE)
 		index_settle(&l->index, l->dir, st, &l->book);
@@ -516,7 +562,9 @@ load(struct ledger *l, enum ledger_mode mode, int whole)
 		say_errno("cannot look at '%s/%s'", l->path, LEDGER_ROWS);
 		return (-1);
 	}
-	if (!whole && load_index(l, mode, &st) == 0)
+	if (!whole &&
+	    (load_index(l, mode, &st, mode == LEDGER_WRITE ? INDEX_LAZY : INDEX_SETTLED) == 0 ||
+		load_index(l, mode, &st, INDEX_ALONE) == 0))
 		return (0);
 	standings_init(&l->book);
 	if (load_all(l) == -1)

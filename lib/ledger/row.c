@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/jsonio.h"
 #include "base/jsonscan.h"
 #include "base/say.h"
@@ -566,11 +567,47 @@ scan_members(const struct jsonscan *s, const struct member *all, void *base, con
 	return (rc);
 }
 
+/*
+ * A tag of what the settings of a run ask of arithmetic: of the values of two keys, or that they are not there, which
+ * are the defaults.
+ */
+static uint16_t
+asked(const char *arith, int64_t numerics)
+{
+	const uint64_t h = hash_text(arith == NULL ? "" : arith) * 31 + (uint64_t)numerics;
+
+	return ((uint16_t)(h % UINT16_MAX + 1));
+}
+
+static uint16_t
+asked_of(const json_t *settings)
+{
+	const json_t *numerics = json_object_get(settings, "train.numerics");
+
+	return (!json_is_object(settings) ? 0 :
+					    asked(json_string_value(json_object_get(settings, "train.arith")),
+						json_is_integer(numerics) ? json_integer_value(numerics) : 0));
+}
+
+static uint16_t
+scan_asked(const struct jsonscan *s, const struct jsonscan_token *settings)
+{
+	const struct jsonscan_token *arith, *numerics;
+	uint32_t from = 0, again = 0;
+
+	if (settings == NULL || settings->type != JSONSCAN_OBJECT)
+		return (0);
+	arith = jsonscan_member(s, settings, "train.arith", &from);
+	numerics = jsonscan_member(s, settings, "train.numerics", &again);
+	return (asked(arith != NULL && arith->type == JSONSCAN_STRING ? arith->text : NULL,
+	    numerics != NULL && numerics->type == JSONSCAN_INTEGER ? numerics->integer : 0));
+}
+
 int
 row_scan(struct row *r, const struct jsonscan *s)
 {
 	const struct jsonscan_token *own, *verdict, *klass, *reason, *kind, *row = &s->tokens[0];
-	uint32_t at = 0, in = 0;
+	uint32_t at = 0, in = 0, within = 0;
 	int k, why;
 
 	row_init(r, STANDINGS_RUN);
@@ -587,6 +624,7 @@ row_scan(struct row *r, const struct jsonscan *s)
 	    klass == NULL || klass->type != JSONSCAN_STRING || (k = verdict_class_find(klass->text)) == -1 ||
 	    reason == NULL || reason->type != JSONSCAN_STRING || (why = verdict_reason_find(reason->text)) == -1)
 		return (-1);
+	r->run.asked = scan_asked(s, jsonscan_member(s, own, "settings", &within));
 	r->verdict.is.klass = (enum verdict_class)k;
 	r->verdict.is.reason = (enum verdict_reason)why;
 	return (0);
@@ -998,6 +1036,7 @@ row_run_fact(const struct run_record *run, struct standings_fact *f)
 	f->config = standings_tag(run->config);
 	f->system = standings_tag(run->system);
 	f->machine = standings_tag(run->machine);
+	f->asked = run->settings != NULL ? asked_of(run->settings) : run->asked;
 	f->model = standings_tag(run->model);
 	f->trainer = standings_tag(run->trainer);
 	f->data = standings_tag(run->data);

@@ -28,7 +28,8 @@ int fingerprint_system(const json_t *report, char hex[SHA256_HEX_SIZE]);
  * threads, cpu_model and libraries of ${report}, the instruction set that
  * ${spec} asks for, and of a program also which one.  Neither the lane's name
  * counts nor the arithmetic, which is a configuration's to try, and with it the
- * instructions that execute it and their numerics.
+ * instructions that execute it and their numerics (which both runs of a pair share
+ * where they ask for one arithmetic: law/standings.c).
  * Errors: -1 with errno ENOMEM.
  */
 int fingerprint_machine(const json_t *spec, const json_t *report, char hex[SHA256_HEX_SIZE]);

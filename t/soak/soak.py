@@ -219,10 +219,26 @@ class Soak:
             aside = "archive/%s.%d" % (r["name"], self.turn[r["name"]])
             for path, to in (("c/in/%s.json" % r["name"], aside + ".json"), ("c/runs/" + r["name"], aside)):
                 if os.path.exists(path):
-                    shutil.move(path, to)
+                    self.move(path, to)
         for name in NAMES:
             if not os.path.exists("c/in/%s.json" % name) and not os.path.exists("c/runs/" + name):
                 self.request(name)
+
+    @staticmethod
+    def move(path, to):
+        """At once, also to another file system, and although who held the directory before may still write in it."""
+        moving = "c/.moving"
+        os.rename(path, moving)
+        if not os.path.isdir(moving):
+            shutil.move(moving, to)
+            return
+        shutil.copytree(moving, to, symlinks=True)
+        for _ in range(50):
+            shutil.rmtree(moving, ignore_errors=True)
+            if not os.path.exists(moving):
+                return
+            time.sleep(0.1)
+        raise OSError("%s is still written in" % path)
 
     def command_lines(self):
         for pid in self.processes():

@@ -137,6 +137,8 @@ def make(run, bpb, settings, base=None):
     r["cpu_model"] = own.get("cpu", r["cpu_model"])
     if r["arith"] != "fp32":
         r["isa"], r["numerics_sha256"] = r["isa"] + "-" + r["arith"], sha(r["arith"].encode())
+    if "build" in own:
+        r["numerics_sha256"] = sha(own["build"].encode())
     r["system_sha256"] = system_digest(r)
     for k in ("seed", "batch_tokens", "backend", "lane"):
         if f"executed.{k}" in settings:
