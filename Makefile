@@ -224,8 +224,8 @@ deps:
 # What is tested: everything, or what T names (T=hg-spec, T='spec noise'): bats files and unit programs.
 # The longest are begun first, so that none is left for one core alone at the end; all others by name.
 LONGEST := $(wildcard $(addprefix t/,hg-ledger.bats levers.bats hg-train.bats campaign.bats)) $(B)/unit/ops \
-	$(B)/unit/cpu $(wildcard $(addprefix t/,torture.bats hg-triage.bats cuda.bats)) $(B)/unit/cuda_ops $(B)/unit/cuda_train \
-	$(B)/unit/levers t/soak.bats
+	$(B)/unit/cpu $(wildcard $(addprefix t/,torture.bats hg-triage.bats cuda.bats)) $(B)/unit/cuda_ops \
+	$(B)/unit/cuda_train $(B)/unit/levers t/soak.bats
 ALL_TESTS := $(sort $(wildcard t/*.bats)) $(UNITS:%=$(B)/unit/%)
 TESTS := $(if $(T),$(foreach t,$(T),$(wildcard t/$t.bats) $(if $(filter $t,$(UNITS)),$(B)/unit/$t)),$(filter \
 	$(ALL_TESTS),$(LONGEST)) $(filter-out $(LONGEST),$(ALL_TESTS)))
