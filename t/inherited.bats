@@ -143,7 +143,12 @@ try:
     while os.read(fd, 4096): pass
 except OSError: pass' "$line" 3>&-
 		run -0 hg-await -t 60 score runs/a
-		rm -rf ledger
+		# hg-run still adds it, and the ledger is its until then.
+		for _ in $(seq 100); do
+			if [ -s runs/a/ledger_witness.json ] && rm -rf ledger 2> /dev/null; then break; fi
+			sleep 0.1
+		done
+		[ ! -e ledger ]
 		mv runs/a "$way"
 	done < <(sed -n '/^\.Ss Overnight/,/^\.Ed/{/hg-run -l/p;}' "$HG_TOP/man/hg-run.1" | tr -d '\r')
 	! command -v tmux > /dev/null || tmux kill-server 2> /dev/null || :

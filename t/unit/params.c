@@ -268,7 +268,7 @@ memory(void)
 	    "memory for training is that of weights, copies, gradients, optimizer and activations");
 	tap_ok(bytes(varied(0, 3, 2), MODEL_TRAIN) - bytes(small, MODEL_TRAIN) == 4 * 464 * 4 &&
 		bytes(varied(0, 3, 2), MODEL_SCORE) - bytes(small, MODEL_SCORE) == 4 * 464,
-	    "a head of its own costs four times its size to train and once to score, as the embedding needs no copies then");
+	    "a head of its own costs four times its size to train, once to score: the embedding needs no copies then");
 }
 
 int
