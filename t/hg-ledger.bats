@@ -341,6 +341,28 @@ instructions() {	# COMMAND...: how many it executes
 	hg-ledger verify many
 }
 
+@test "what is kept of many rows serves where a group was not added to for long, also under rules of later on" {
+	local before
+	scored runs/a 2.3
+	scored runs/other 2.3 eval.docs=1
+	scored runs/b 2.4 train.matrix_lr=0.05
+	scored runs/c 2.4 train.matrix_lr=0.06
+	scored runs/d 2.4 train.matrix_lr=0.07
+	hg-ledger add many runs/a
+	hg-ledger add many runs/other
+	jq '.plateau.pause_after_failures = 7' many/policy.json > p
+	cp p many/policy.json
+	"$PYTHON" "$HG_TOP/t/bench/big_ledger.py" many 1300 runs/b
+	hg-ledger add many runs/c
+	hg-ledger add many runs/d
+	before=$(stat -c %i many/standings)
+	scored runs/e 2.4 train.matrix_lr=0.08
+	hg-ledger add many runs/e
+	# made again only where it was not believed
+	[ "$(stat -c %i many/standings)" = "$before" ]
+	[ "$(jq -s '[.[] | select(.kind == "run") | .run.eval_sha256] | unique | length' many/ledger.jsonl)" -eq 2 ]
+}
+
 @test "facts of an index that were damaged are those of their rows again before anything rests on them" {
 	scored runs/a 2.3
 	scored runs/b 2.25 train.matrix_lr=0.05

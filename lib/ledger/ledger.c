@@ -26,7 +26,7 @@
 #define NUMBER "\", \"row\": "
 #define ZEROS "0000000000000000000000000000000000000000000000000000000000000000"
 
-enum { LOCK_WAIT_MS = 30000, MAX_LINE = 16 << 20, READ_AGAIN = 16, LOOK_BACK = 1024 };
+enum { LOCK_WAIT_MS = 30000, MAX_LINE = 16 << 20, READ_AGAIN = 16 };
 
 int
 ledger_exit(int error)
@@ -406,32 +406,34 @@ says_the_same(const struct ledger *l, const struct standings_fact *f, const stru
 		return (0);
 	arm = standings_standing(b, standings_config(b, g->group, g->lane, g->incumbent), metric);
 	same = row.after.config != NULL && standings_tag(row.after.config) == g->incumbent &&
-	    standings_fact(b, g->reference)->config == g->incumbent && row.after.runs == (int64_t)arm.n &&
-	    (arm.n == 0 ? isnan(row.after.score) : fabs(row.after.score - arm.mean) <= 1e-9 * fabs(arm.mean));
+	    standings_fact(b, g->reference)->config == g->incumbent;
+	/* Under the rules before it stood elsewhere. */
+	if (same && (uint64_t)row.number > l->index.policy)
+		same = row.after.runs == (int64_t)arm.n &&
+		    (arm.n == 0 ? isnan(row.after.score) : fabs(row.after.score - arm.mean) <= 1e-9 * fabs(arm.mean));
 	row_free(&row);
 	return (same);
 }
 
 /*
- * What was settled has no key, either.  So it is held against what the last row of each group said when it was judged,
- * as far as that is near; where it is not, or says something else, all facts are applied again.
+ * What was settled has no key, either.  So it is held against what the last row of each group said when it was judged;
+ * where that is something else, all facts are applied again.
  */
 static int
 settled_agrees(const struct ledger *l)
 {
 	const struct standings *b = &l->book;
-	const size_t count = standings_count(b), least = count > LOOK_BACK ? count - LOOK_BACK : 0;
 	const struct standings_group *g;
 	const struct standings_fact *f;
 	size_t i;
 
 	for (g = b->groups; g < b->groups + b->group_count; g++) {
-		for (i = count; g->incumbent != 0 && i > least; i--) {
+		for (i = standings_count(b); g->incumbent != 0 && i > 0; i--) {
 			f = standings_fact(b, i - 1);
 			if (f->group == g->group && (f->kind == STANDINGS_RUN || f->kind == STANDINGS_VERDICT))
 				break;
 		}
-		if (g->incumbent != 0 && (i == least || !says_the_same(l, standings_fact(b, i - 1), g)))
+		if (g->incumbent != 0 && (i == 0 || !says_the_same(l, standings_fact(b, i - 1), g)))
 			return (0);
 	}
 	return (1);

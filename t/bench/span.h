@@ -3,8 +3,9 @@
 
 /*
  * What many threads would make of tasks that one has run: tasks of a round are handed out in order, each to whoever is
- * free first, as lib/gpt/cpu/pool.c does, and a round ends with its last task and a barrier.  What runs between rounds
- * is one thread's.  Memory is taken to be as fast for many as for one, which it is not.
+ * free first, and a round ends with its last task and a barrier.  lib/gpt/cpu/pool.c gives each thread its own tasks
+ * first, and only then those of others: another order, with nobody idle either.  What runs between rounds is one
+ * thread's.  Memory is taken to be as fast for many as for one, which it is not.
  * Checked: t/unit/span.c.
  */
 
